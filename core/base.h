@@ -1,0 +1,62 @@
+/* What every file of loci may rely on: the working precision, checked assertions, error messages.
+ *
+ * Three kinds of error, never mixed:
+ *   the outside world (spec, file, data, memory at start-up): a function returns false and fills an
+ *     `err` with one sentence: the place, what is wrong, what would be right; only tools/ prints it;
+ *   our own bugs (shapes, indices, states): CHECK prints place, expression and values, and aborts;
+ *   numerical events (a NaN loss): neither; they are recorded on the run. */
+#ifndef LOCI_CORE_BASE_H
+#define LOCI_CORE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The same source is built twice: in float for work, in double for gradient checks. */
+#ifdef LOCI_DOUBLE
+typedef double real;
+#define REAL_IS_DOUBLE 1
+#else
+typedef float real;
+#define REAL_IS_DOUBLE 0
+#endif
+
+#define LOCI_VERSION "0.1.0"
+
+/* Raised whenever a change alters the bits that a run computes; part of a run's identity. */
+#define LOCI_NUMERICS 1
+
+enum { ERR_TEXT_BYTES = 1024 };
+
+/* One complete sentence, "file:line:col: key: what is wrong; what would be right". */
+typedef struct err {
+    char text[ERR_TEXT_BYTES];
+} err;
+
+/* Fills e (which may be NULL) and returns false, so that callers write `return err_set(e, ...)`. */
+bool err_set(err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "place: " before the text that e already holds and returns false. */
+bool err_prefix(err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints "loci: bug: file:line: expression: message" to stderr and aborts. */
+_Noreturn void check_failed(const char *file, int line, const char *expression, const char *format,
+                            ...) __attribute__((format(printf, 4, 5)));
+
+/* States what is proved: in every build. CHECK(cond, "format", values...) */
+#define CHECK(condition, ...)                                                                      \
+    do {                                                                                           \
+        if (!(condition)) check_failed(__FILE__, __LINE__, #condition, __VA_ARGS__);               \
+    } while (0)
+
+/* The same inside inner loops, only in debug builds. */
+#ifdef LOCI_DEBUG
+#define DCHECK(condition, ...) CHECK(condition, __VA_ARGS__)
+#else
+#define DCHECK(condition, ...) ((void)0)
+#endif
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#endif

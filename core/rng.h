@@ -1,0 +1,32 @@
+/* Counter-based random numbers, Philox4x32-10 (Salmon et al. 2011, doi 10.1145/2063384.2063405).
+ *
+ * A number is a pure function of (seed, place, index): no generator is ever advanced, so a resumed
+ * run, another order of rows and another number of threads draw the same numbers. */
+#ifndef LOCI_CORE_RNG_H
+#define LOCI_CORE_RNG_H
+
+#include "core/base.h"
+
+/* Where a stream of numbers is used. Streams with different fields are independent. */
+typedef struct rng_key {
+    uint64_t seed;  /* of the run */
+    uint32_t step;  /* optimiser step, epoch, or 0 */
+    uint32_t row;   /* row of the batch over all lanes, or 0 */
+    uint32_t place; /* what draws: rng_place("...") of a unique name */
+} rng_key;
+
+/* A stable 32-bit hash of a name (FNV-1a). */
+uint32_t rng_place(const char *name);
+
+/* Four random words for counter `index` of stream `key`. */
+void rng_words(uint32_t words[4], rng_key key, uint64_t index);
+
+uint32_t rng_u32(rng_key key, uint64_t index);             /* uniform over all words */
+uint64_t rng_below(rng_key key, uint64_t index, uint64_t n); /* uniform in [0, n), n >= 1 */
+double rng_uniform(rng_key key, uint64_t index);           /* [0, 1), 53 bits */
+double rng_normal(rng_key key, uint64_t index);            /* N(0, 1), Box-Muller */
+
+/* order[i] becomes a uniformly random permutation of 0..n-1 (Fisher-Yates). */
+void rng_permutation(int64_t *order, int64_t n, rng_key key);
+
+#endif

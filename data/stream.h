@@ -1,0 +1,52 @@
+/* Batches of consecutive text for parallel rows: what training and evaluation read.
+ *
+ * A corpus split is a list of documents of token ids. A training row reads spans: whole documents, or
+ * long documents cut into spans of `span` tokens, in an order shuffled by the seed; every token is the
+ * target of exactly one position per epoch. A row's state is reset where a span begins, unless it
+ * continues the row's document; a span is padded with weight 0 to the end of its block only. The first
+ * input of a document is the start token (id = vocab), so its first token is predicted too; the first
+ * input of a span inside a document is the token before it. */
+#ifndef LOCI_DATA_STREAM_H
+#define LOCI_DATA_STREAM_H
+
+#include "data/corpus.h"
+
+typedef struct stream stream;
+
+typedef struct stream_options {
+    int64_t rows;  /* parallel rows, over all lanes */
+    int64_t time;  /* positions per row and call */
+    int64_t block; /* spans are padded to a multiple of it; time is a multiple of it */
+    int64_t span;  /* tokens; 0: whole documents */
+    uint64_t seed;
+    bool shuffle; /* false (evaluation): documents in order */
+    bool once;    /* one epoch, then rows run dry (weight 0); else epochs follow each other */
+} stream_options;
+
+/* Borrows the split. NULL and e on failure. */
+stream *stream_new(const corpus_split *split, const stream_options *options, err *e);
+void stream_free(stream *s);
+
+typedef struct batch {
+    int64_t rows, time;
+    int32_t *tokens;   /* [rows, time] inputs */
+    int32_t *targets;  /* [rows, time] */
+    real *weights;     /* [rows, time] 1, or 0 for padding */
+    bool *reset;       /* [rows]: the row's state is reset before this call */
+    int64_t *position; /* [rows]: position in the document of the call's first input */
+    int64_t *document; /* [rows]: index of the document, -1 for a row that ran dry */
+    int64_t *begin;    /* [rows]: index in the document of the first target */
+    double weight;     /* sum of weights */
+} batch;
+
+/* The next call for all rows; pointers are valid until the next call. False once all rows are dry, or
+ * when a file can no longer be read (e then says so; otherwise e->text is empty). */
+bool stream_next(stream *s, batch *b, err *e);
+
+int64_t stream_epoch(const stream *s);
+
+/* The reading position as text (JSON), for checkpoints; restored exactly. */
+char *stream_cursor(const stream *s, arena *a);
+bool stream_seek(stream *s, const char *cursor, err *e);
+
+#endif

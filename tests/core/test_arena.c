@@ -1,0 +1,40 @@
+#include "core/arena.h"
+#include "tests/test.h"
+
+#include <string.h>
+
+static void reset_keeps_memory(void)
+{
+    arena *a = arena_new(4096);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 1; i < 40; i++) {
+            char *p = arena_push(a, i, 100);
+            EXPECT((uintptr_t)p % 64 == 0, "%p", (void *)p);
+            memset(p, i, (size_t)i * 100);
+        }
+        static int64_t maps;
+        if (round == 0) maps = arena_maps(a);
+        EXPECT(arena_maps(a) == maps, "%lld", (long long)arena_maps(a));
+        arena_reset(a);
+    }
+    arena_free(a);
+}
+
+static void rewind_returns_to_the_mark(void)
+{
+    arena *a = arena_new(256);
+    char *kept = arena_strdup(a, "kept");
+    arena_mark mark = arena_now(a);
+    char *first = arena_push(a, 64, 1);
+    arena_push(a, 10000, 1);
+    arena_rewind(a, mark);
+    char *again = arena_push(a, 64, 1);
+    EXPECT(first == again, "%p is not %p", (void *)first, (void *)again);
+    EXPECT(strcmp(kept, "kept") == 0, "%s", kept);
+    arena_free(a);
+}
+
+const test_suite test_arena = {"core/arena",
+                               {{"reset_keeps_memory", reset_keeps_memory},
+                                {"rewind_returns_to_the_mark", rewind_returns_to_the_mark},
+                                {0}}};

@@ -1,0 +1,47 @@
+/* The tests' own small framework. A file tests/<room>/test_<name>.c exports one suite:
+ *
+ *     static void adds(void) { EXPECT(1 + 1 == 2, "got %d", 1 + 1); }
+ *     const test_suite test_<name> = {"core/<name>", {{"adds", adds}, {0}}};
+ *
+ * The Makefile collects the suites. `build/<kind>/test [FILTER...]` runs the cases whose
+ * "suite/case" contains a filter; the last line is `N passed, N failed, N skipped`. */
+#ifndef LOCI_TESTS_TEST_H
+#define LOCI_TESTS_TEST_H
+
+#include "core/base.h"
+
+enum { MAX_CASES = 128 };
+
+typedef struct test_case {
+    const char *name;
+    void (*run)(void);
+} test_case;
+
+typedef struct test_suite {
+    const char *name;
+    test_case cases[MAX_CASES];
+} test_suite;
+
+/* Fails the running case (once per message; it goes on) with file, line and values. */
+#define EXPECT(condition, ...)                                                                     \
+    ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, #condition, __VA_ARGS__))
+
+void test_fail(const char *file, int line, const char *expression, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Marks the running case as skipped, with the reason. */
+void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Opens a sub-case inside a case that loops over a table ("conformance/attention/causality"): it is
+ * counted as a case of its own, ends the previous sub-case, and obeys the filters: false means skip
+ * its body. */
+bool test_sub(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A fresh empty folder for the running case, removed when it ends without failure. */
+const char *test_folder(void);
+
+/* |got - expected| <= atol + rtol * rms(expected) for all n; EXPECTs with the worst element. */
+void expect_close(const char *what, const real *got, const real *expected, int64_t n, double rtol,
+                  double atol);
+
+#endif
