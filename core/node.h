@@ -13,8 +13,8 @@ typedef enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP } node_kind;
 
 typedef struct node {
     node_kind kind;
-    const char *file; /* where it was written; "--set" for command line values */
-    int line, column; /* from 1 */
+    const char *file; /* where it was written: a file, "--set a.b=1", or NULL (made by code) */
+    int line, column; /* from 1; line 0: not in a file */
     const char *path; /* "model.blocks[1].hash_ffn"; "" for the root */
     const char *text; /* scalars: the characters */
     bool plain;       /* scalars: not quoted, so `null`, numbers and booleans are recognised */
@@ -33,7 +33,8 @@ node *node_get(const node *map, const char *key); /* NULL if absent or not a map
 node *node_copy(arena *a, const node *n);         /* deep */
 /* The node at "a.b[2].c" below root, or NULL. */
 node *node_at(const node *root, const char *path);
-/* Puts value at the path, making maps on the way; indexes must exist (or be one past the end). */
+/* Puts value at the path, making maps on the way; indexes must exist (or be one past the end). Keys
+ * that hold dots or brackets are quoted in paths: sweep.grid."optimizer.lr". */
 bool node_put(arena *a, node *root, const char *path, node *value, err *e);
 /* Recomputes every node's path below root. */
 void node_repath(arena *a, node *root, const char *path);
@@ -45,11 +46,16 @@ void node_set(arena *a, node *map, const char *key, node *value); /* replaces or
 void node_append(arena *a, node *list, node *value);
 bool node_equal(const node *x, const node *y); /* same values, whatever the order of keys */
 
+/* What a scalar is in the YAML 1.2 core schema (null, ~ or nothing; true, True...). */
+bool node_is_null(const node *n);                  /* NULL counts as null */
+bool node_to_bool(const node *n, bool *value);     /* false: not a boolean */
+bool node_to_number(const node *n, double *value); /* false: not a number (2M is none here) */
+
 /* Writes canonical YAML (block style, keys in order, strings quoted only where needed) so that
  * node_parse of it gives an equal tree. Returns arena memory. */
 char *node_yaml(arena *a, const node *n);
-/* Compact JSON; plain scalars become null, true/false, numbers or strings. sorted: keys by name, the
- * form that identities are hashes of. */
+/* Compact JSON; plain scalars become null, true/false, numbers or strings. sorted: keys by name,
+ * the form that identities are hashes of. */
 char *node_json(arena *a, const node *n, bool sorted);
 
 /* err_set with "file:line:col: path: " in front; false. */

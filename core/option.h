@@ -1,5 +1,5 @@
-/* Options declared in one table: the parser, the defaults, the error messages, `--help`, `loci layers
- * NAME` and the reference in the docs all come from it.
+/* Options declared in one table: the parser, the defaults, the error messages, `--help`, `loci
+ * layers NAME` and the reference in the docs all come from it.
  *
  * A part with options has a struct and a table whose entries name fields of it:
  *
@@ -30,12 +30,14 @@ typedef enum option_type {
 typedef struct option {
     const char *name; /* NULL ends the table */
     option_type type;
-    size_t offset;       /* of the field in the options struct */
-    const char *initial; /* the default as it would be written; NULL: required (OPTION_NODE: NULL) */
-    double min, max;     /* INT and REAL: inclusive; both 0: unbounded */
+    size_t offset; /* of the field in the options struct */
+    const char
+        *initial;    /* the default as it would be written; NULL: required (OPTION_NODE: NULL) */
+    double min, max; /* INT and REAL: inclusive; both 0: unbounded */
     const char *choices; /* CHOICE: "a|b|c" */
     const char *help;    /* one line, with the unit */
     bool nullable;       /* INT, REAL: `null` or `none` allowed and stored as -1; TEXT: NULL */
+    bool incidental;     /* changes no result (paths, logging, threads): no part of identities */
 } option;
 
 /* Fills `options` (a struct of the table's fields) from the map `n` (NULL: all defaults). Unknown,
@@ -51,16 +53,20 @@ bool option_read_text(void *options, const option *o, const char *text, arena *a
 /* The known name nearest to `name` by edits, or NULL if none is near. */
 const char *option_nearest(const char *name, int n, const char *const *known);
 
+/* For owners of maps whose keys are not a table: fails with "unknown key '...' (did you mean
+ * '...'?)" at key i of `map`. */
+bool option_unknown(err *e, const node *map, int i, int n, const char *const *known);
+
 /* A node with every option of the table spelt out: the resolved form. */
 node *options_node(arena *a, const void *options, const option *table);
-/* The same with only those that differ from the defaults: what identities are hashed from. */
+/* The same with only those that differ from the defaults and are not incidental: what identities
+ * are hashed from. */
 node *options_changed(arena *a, const void *options, const option *table);
 
 /* Prints name, type, default, range and help, one line per option. */
-
 void options_print(FILE *out, const option *table);
 
-/* Numbers as specs write them. */
+/* Numbers as specs write them: 1e6, 1_000, 0x1F, and k, M, G, T for powers of 1000. */
 bool text_to_int(const char *text, int64_t *value);
 bool text_to_real(const char *text, double *value);
 
