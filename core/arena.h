@@ -1,9 +1,9 @@
 /* Memory of one lifetime: pushed piece by piece, given back all at once.
  *
  * An arena grows by mapped chunks and keeps them over a reset, so that a training loop maps memory
- * in its first step only. Everything pushed is 64-byte aligned and valid until the arena is reset or
- * rewound below it. Debug builds fill fresh memory with NaN bytes; ASan poisons what is given back.
- * Running out of memory here is fatal (CHECK): sizes are estimated before a run starts. */
+ * in its first step only. Everything pushed is 64-byte aligned and valid until the arena is reset
+ * or rewound below it. Debug builds fill fresh memory with NaN bytes; ASan poisons what is given
+ * back. Running out of memory here is fatal (CHECK): sizes are estimated before a run starts. */
 #ifndef LOCI_CORE_ARENA_H
 #define LOCI_CORE_ARENA_H
 

@@ -2,9 +2,9 @@
  *
  * Three kinds of error, never mixed:
  *   the outside world (spec, file, data, memory at start-up): a function returns false and fills an
- *     `err` with one sentence: the place, what is wrong, what would be right; only tools/ prints it;
- *   our own bugs (shapes, indices, states): CHECK prints place, expression and values, and aborts;
- *   numerical events (a NaN loss): neither; they are recorded on the run. */
+ *     `err` with one sentence: the place, what is wrong, what would be right; only tools/ prints
+ * it; our own bugs (shapes, indices, states): CHECK prints place, expression and values, and
+ * aborts; numerical events (a NaN loss): neither; they are recorded on the run. */
 #ifndef LOCI_CORE_BASE_H
 #define LOCI_CORE_BASE_H
 

@@ -25,9 +25,9 @@ const char *param_role_name(param_role role);
 
 typedef enum init_kind {
     INIT_ZERO,
-    INIT_CONSTANT, /* a */
-    INIT_NORMAL,   /* N(0, a^2) */
-    INIT_UNIFORM,  /* [-a, a] */
+    INIT_CONSTANT,  /* a */
+    INIT_NORMAL,    /* N(0, a^2) */
+    INIT_UNIFORM,   /* [-a, a] */
     INIT_ORTHOGONAL /* rows orthonormal (rows <= columns) or columns, times a */
 } init_kind;
 
@@ -48,10 +48,10 @@ typedef struct param {
     int64_t pieces;
     int64_t first_piece; /* index of its piece 0 in arrays over all pieces of all parameters */
     param_init init;
-    bool matmul;      /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
-    double active;    /* share that takes part in one token's computation (experts: k / experts) */
-    bool frozen;      /* no gradient, no update */
-    double lr_scale;  /* from the spec's parameter groups; 1 */
+    bool matmul;     /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
+    double active;   /* share that takes part in one token's computation (experts: k / experts) */
+    bool frozen;     /* no gradient, no update */
+    double lr_scale; /* from the spec's parameter groups; 1 */
     double decay_scale; /* 1, or 0 where a group says so */
 } param;
 
@@ -59,8 +59,8 @@ typedef struct params {
     arena *memory; /* names; borrowed from the model */
     param *list;
     int count, capacity;
-    int64_t total;   /* elements of a flat vector, padding included */
-    int64_t pieces;  /* over all parameters */
+    int64_t total;  /* elements of a flat vector, padding included */
+    int64_t pieces; /* over all parameters */
 } params;
 
 void params_init(params *p, arena *memory);

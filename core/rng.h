@@ -21,10 +21,10 @@ uint32_t rng_place(const char *name);
 /* Four random words for counter `index` of stream `key`. */
 void rng_words(uint32_t words[4], rng_key key, uint64_t index);
 
-uint32_t rng_u32(rng_key key, uint64_t index);             /* uniform over all words */
+uint32_t rng_u32(rng_key key, uint64_t index);               /* uniform over all words */
 uint64_t rng_below(rng_key key, uint64_t index, uint64_t n); /* uniform in [0, n), n >= 1 */
-double rng_uniform(rng_key key, uint64_t index);           /* [0, 1), 53 bits */
-double rng_normal(rng_key key, uint64_t index);            /* N(0, 1), Box-Muller */
+double rng_uniform(rng_key key, uint64_t index);             /* [0, 1), 53 bits */
+double rng_normal(rng_key key, uint64_t index);              /* N(0, 1), Box-Muller */
 
 /* order[i] becomes a uniformly random permutation of 0..n-1 (Fisher-Yates). */
 void rng_permutation(int64_t *order, int64_t n, rng_key key);

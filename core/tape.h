@@ -1,14 +1,14 @@
 /* Reverse-mode differentiation: tensors, and the tape that records ops and runs them backwards.
  *
  * A tensor is memory with a shape; it never owns it. All tensors of a step live in the tape's arena
- * and are valid until tape_reset. A tape belongs to one lane (one thread at a time); nothing here is
- * shared or locked.
+ * and are valid until tape_reset. A tape belongs to one lane (one thread at a time); nothing here
+ * is shared or locked.
  *
  * An op is a function that computes its output, and, if the tape records and any input needs a
- * gradient, leaves a record with what its backward function must keep. Backward functions ADD to the
- * gradients of their inputs. A gradient buffer is made when something first flows into it, and goes
- * back to a pool as soon as the op that produced the tensor has used it, so that the backward pass
- * needs memory for a few tensors rather than for all. */
+ * gradient, leaves a record with what its backward function must keep. Backward functions ADD to
+ * the gradients of their inputs. A gradient buffer is made when something first flows into it, and
+ * goes back to a pool as soon as the op that produced the tensor has used it, so that the backward
+ * pass needs memory for a few tensors rather than for all. */
 #ifndef LOCI_CORE_TAPE_H
 #define LOCI_CORE_TAPE_H
 
@@ -18,9 +18,9 @@
 enum { TENSOR_RANK = 4 };
 
 typedef struct tensor {
-    real *data;                  /* row-major, dense */
-    real *grad;                  /* same shape; meaningful only if has_grad */
-    int64_t shape[TENSOR_RANK];  /* unused axes are 1 and come last */
+    real *data;                 /* row-major, dense */
+    real *grad;                 /* same shape; meaningful only if has_grad */
+    int64_t shape[TENSOR_RANK]; /* unused axes are 1 and come last */
     int rank;
     bool needs_grad; /* the backward pass reaches it */
     bool has_grad;   /* something has flowed into grad */
@@ -43,9 +43,9 @@ void tape_free(tape *t);
 void tape_reset(tape *t, bool recording);
 bool tape_recording(const tape *t);
 
-int64_t tensor_count(const tensor *x);            /* number of elements */
-int64_t tensor_width(const tensor *x);            /* size of the last axis */
-int64_t tensor_rows(const tensor *x);             /* product of all axes but the last */
+int64_t tensor_count(const tensor *x); /* number of elements */
+int64_t tensor_width(const tensor *x); /* size of the last axis */
+int64_t tensor_rows(const tensor *x);  /* product of all axes but the last */
 bool tensor_same_shape(const tensor *a, const tensor *b);
 
 /* A tensor over the caller's memory, which must outlive the step: an input, a carried state. Its
