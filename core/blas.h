@@ -1,4 +1,5 @@
-/* The only door to BLAS: matrix products on one thread, with sizes checked before they are narrowed.
+/* The only door to BLAS: matrix products on one thread, with sizes checked before they are
+ * narrowed.
  *
  * Matrices are row-major; the stride of a matrix is the distance between its rows in elements, so
  * that a part of a wider matrix is an operand like any other. The process runs with

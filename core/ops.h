@@ -31,8 +31,8 @@ typedef enum activation {
 /* y [..., out] = x [..., in] W^T + b;  W [out, in], b [out] or NULL. */
 tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *b);
 
-/* y = act(x) W^T + b, without keeping act(x): the backward pass computes it again, together with the
- * slope it needs anyway, and so saves the largest tensor of a feed-forward layer. */
+/* y = act(x) W^T + b, without keeping act(x): the backward pass computes it again, together with
+ * the slope it needs anyway, and so saves the largest tensor of a feed-forward layer. */
 tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, tensor *b);
 
 /* c [batch, m, n] = alpha * a b, per batch entry; a is [batch, m, k] (or [batch, k, m] if
@@ -43,8 +43,8 @@ tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpos
 /* ---- core/op_elementwise.c ---- */
 
 tensor *op_add(tape *t, tensor *a, tensor *b); /* equal shapes */
-/* a += b, and the result takes a's memory: legal where nothing reads a's old values (after op_linear,
- * op_attention or another sum, none of which keeps its output). */
+/* a += b, and the result takes a's memory: legal where nothing reads a's old values (after
+ * op_linear or another sum, which do not keep their output). */
 tensor *op_add_inplace(tape *t, tensor *a, tensor *b);
 tensor *op_sub(tape *t, tensor *a, tensor *b);
 tensor *op_mul(tape *t, tensor *a, tensor *b);
@@ -53,8 +53,8 @@ tensor *op_shift(tape *t, tensor *a, real s);           /* a + s */
 tensor *op_axpy(tape *t, tensor *a, real s, tensor *b); /* a + s b, equal shapes */
 tensor *op_add_row(tape *t, tensor *x, tensor *v);      /* x [..., width] + v [width] */
 tensor *op_mul_row(tape *t, tensor *x, tensor *v);      /* x [..., width] * v [width] */
-tensor *op_mul_col(tape *t, tensor *x,
-                   tensor *s); /* row n of x [..., width] times s[n]; s [rows] */
+/* row n of x [..., width] times s[n]; s [rows] */
+tensor *op_mul_col(tape *t, tensor *x, tensor *s);
 tensor *op_mul_scalar(tape *t, tensor *x, tensor *s); /* x times the one-element tensor s */
 tensor *op_div(tape *t, tensor *a, tensor *b);        /* equal shapes */
 tensor *op_sum(tape *t, tensor *x);                   /* scalar */
