@@ -1,27 +1,31 @@
 # loci: see README.md. `make` builds ./loci; `make demo` and `make test` also set the machine up.
 #
 # Kinds of build, each in build/KIND: release, f64 (double precision, for gradient checks), debug,
-# asan (ASan + UBSan), tsan.  make KIND=asan test-binary
+# asan (ASan + UBSan), tsan, fuzz (clang, libFuzzer). For example: make KIND=asan test-binary
 KIND  ?= release
 BUILD ?= build/$(KIND)
-CC    ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 MARCH ?= $(if $(filter x86_64,$(shell uname -m)),x86-64-v3,native)
+PREFIX ?= /usr/local
 
 PACKAGES := openblas yaml-0.1 sqlite3 jansson
-CPPFLAGS += -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
+CPPFLAGS := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
+LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm $(LDLIBS)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wstrict-prototypes \
             -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wundef -Wvla \
             -Wformat=2
 # Never -ffast-math: a NaN must stay visible. The contraction is chosen so that compilers agree.
 FLOAT    := -fno-math-errno -fno-trapping-math -fopenmp-simd -ffp-contract=fast
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_release := -O3 -g -march=$(MARCH)
 CFLAGS_f64     := -O2 -g -march=$(MARCH) -DLOCI_DOUBLE
 CFLAGS_debug   := -O1 -g -march=$(MARCH) -DLOCI_DEBUG
-CFLAGS_asan    := -O1 -g -march=$(MARCH) -DLOCI_DEBUG -fsanitize=address,undefined \
-                  -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_asan    := -O1 -g -march=$(MARCH) -DLOCI_DEBUG $(SANITIZE)
 CFLAGS_tsan    := -O1 -g -march=$(MARCH) -fsanitize=thread
+CFLAGS_fuzz    := -O1 -g -march=$(MARCH) $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS   ?= $(CFLAGS_$(KIND))
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) $(FLOAT) $(CFLAGS)
 COMPILE   = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -30,18 +34,29 @@ DEFINES   = -DLOCI_COMPILER='"$(shell $(CC) --version | head -n1)"' -DLOCI_FLAGS
 Q := $(if $(V),,@)
 
 ROOMS   := core layers models data results experiments
-SOURCES := $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(ROOMS))))
+SOURCES := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 TOOLS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c))
 TESTS   := $(wildcard tests/*/test_*.c)
-HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/main.c,$(wildcard tests/*.c)))
+# Mains of their own: the suites' runner and the reference runner.
+MAINS   := tests/main.c tests/reference_main.c
+HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/*.c)))
+FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
+ALL_C   := $(SOURCES) $(wildcard tools/*.c tests/*.c tests/*/*.c)
+ALL_H   := $(wildcard $(addsuffix /*.h,$(ROOMS) tools tests tests/*))
 
-.PHONY: all setup demo test test-binary check format fuzz reference bench clean distclean install \
-        uninstall
+# Everything is built on all granted cores unless -j says otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.PHONY: all setup demo test unit test-binary check tidy format fuzz fuzzers reference bench clean \
+        distclean install uninstall warnings loci
 all: loci
 
-loci: build/release/bin/loci
-	$(Q)ln -sf $< $@
+# ./loci is always the release build, whatever else KIND asks for.
+loci: $(BUILD)/bin/loci
+	$(Q)test $(BUILD) != build/release || ln -sf $< $@
 
 $(BUILD)/bin/loci: $(TOOLS) $(BUILD)/libloci.a
 	@mkdir -p $(@D)
@@ -53,6 +68,8 @@ $(BUILD)/libloci.a: $(OBJECTS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE)
+
+$(BUILD)/core/host.o: CPPFLAGS += $(DEFINES)
 
 # One suite per test file, collected here, so that adding a test is adding a file. A single suite for
 # quick work: make BUILD=/tmp/x unit TEST=tests/core/test_ops.c
@@ -72,10 +89,81 @@ $(BUILD)/suites.o: $(BUILD)/suites.c
 
 $(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o $(HELPERS) \
                $(BUILD)/libloci.a
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LDLIBS)
 
 test-binary: $(BUILD)/test
 unit: $(BUILD)/test
-	$(BUILD)/test
+	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
+
+$(BUILD)/reference: $(BUILD)/tests/reference_main.o $(HELPERS) $(BUILD)/libloci.a
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# make KIND=fuzz CC=clang fuzzers
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libloci.a
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+fuzzers: $(addprefix $(BUILD)/,$(FUZZERS))
+
+# ---- What people call. Setting up comes first and may bring the libraries that this file asks
+# pkg-config for, so the building is done by a make of its own.
+
+setup:
+	@tools/setup.sh build demo
+
+demo: setup
+	@$(MAKE) --no-print-directory KIND=release loci
+	./loci run experiments/quickstart.yaml
+	./loci compare quickstart
+	@tools/plot.sh quickstart
+
+# The suites in float and double, the reference vectors, the fuzz targets for FUZZ_SECONDS each.
+test:
+	@tools/setup.sh build demo test
+	@tools/test.sh
+
+# Format, warnings as errors under gcc and clang, shell scripts, the suites under ASan and UBSan.
+check:
+	@tools/setup.sh build demo test check
+	@tools/check.sh
+
+tidy:
+	clang-tidy --quiet $(SOURCES) $(wildcard tools/*.c) -- -std=gnu11 $(CPPFLAGS) -fopenmp-simd
+
+format:
+	clang-format -i $(ALL_C) $(ALL_H)
+
+# Compiles everything for its warnings only: make warnings CC=clang WERROR=-Werror
+warnings: $(ALL_C:%=%.warnings)
+%.warnings: %
+	$(Q)$(CC) $(CPPFLAGS) $(DEFINES) $(ALL_CFLAGS) -fsyntax-only $<
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	@tools/setup.sh build test
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+# Runs every case below a folder of reference vectors (tests/reference by default).
+REFERENCE ?= tests/reference
+reference:
+	@$(MAKE) --no-print-directory KIND=release build/release/reference
+	@build/release/reference $(REFERENCE)
+
+bench: loci
+	./loci bench experiments/bench/small.yaml
+	./loci bench experiments/bench/medium.yaml
+	./loci bench experiments/bench/large.yaml
+
+install: loci
+	install -D -m 755 build/release/bin/loci $(DESTDIR)$(PREFIX)/bin/loci
+	cd experiments && find . -name '*.yaml' -exec \
+	    install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/loci/experiments/{} \;
+
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/bin/loci $(DESTDIR)$(PREFIX)/share/loci
+
+clean:
+	rm -rf build loci
+# Also what runs and preparation made: results, cached token shards. Corpora are kept.
+distclean: clean
+	rm -rf results/out data/cache
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

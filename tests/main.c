@@ -1,6 +1,7 @@
 /* Runs the suites: see test.h. */
 #include "tests/test.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -117,6 +118,15 @@ const char *test_folder(void)
         }
     }
     return run.folder;
+}
+
+const char *test_program(void)
+{
+    static char path[PATH_MAX];
+    const char *named = getenv("LOCI_PROGRAM");
+    if (realpath(named ? named : "loci", path) && access(path, X_OK) == 0) return path;
+    test_skip("no program %s", named ? named : "./loci");
+    return NULL;
 }
 
 void expect_close(const char *what, const real *got, const real *expected, int64_t n, double rtol,

@@ -40,6 +40,10 @@ bool test_sub(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A fresh empty folder for the running case, removed when it ends without failure. */
 const char *test_folder(void);
 
+/* Absolute path of the program under test: LOCI_PROGRAM of the environment (the Makefile sets it),
+ * else ./loci. NULL, and the case is skipped, if there is none. */
+const char *test_program(void);
+
 /* |got - expected| <= atol + rtol * rms(expected) for all n; EXPECTs with the worst element. */
 void expect_close(const char *what, const real *got, const real *expected, int64_t n, double rtol,
                   double atol);
