@@ -1,0 +1,21 @@
+/* What jansson lacks: files with our error messages, NaN as null. */
+#ifndef LOCI_CORE_JSON_H
+#define LOCI_CORE_JSON_H
+
+#include <jansson.h>
+
+#include "core/base.h"
+
+/* A number, or null if it is NaN or infinite. */
+json_t *json_finite(double x);
+/* Its value back: NaN for null, missing or anything but a number. */
+double json_get_double(const json_t *object, const char *key);
+int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise);
+const char *json_get_text(const json_t *object, const char *key); /* NULL if not text */
+
+/* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
+json_t *json_read(const char *path, err *e);
+/* Replaces the file atomically: indented, keys in the order of insertion, a newline at the end. */
+bool json_write(const char *path, const json_t *value, err *e);
+
+#endif
