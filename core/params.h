@@ -67,6 +67,9 @@ void params_init(params *p, arena *memory);
 /* Appends and returns its index; CHECKs that the name is unique. */
 int params_add(params *p, const char *name, param_role role, int rank, const int64_t *shape,
                param_init init);
+/* Numbers the pieces (first_piece, params.pieces). Call it once the last parameter is declared and
+ * its `pieces` set; without parameters of several pieces it changes nothing. */
+void params_seal(params *p);
 /* Index of the parameter of that name, or -1. */
 int params_find(const params *p, const char *name);
 /* Fills values [total] by each parameter's init; numbers depend on seed and name only. */

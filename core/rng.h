@@ -18,6 +18,9 @@ typedef struct rng_key {
 /* A stable 32-bit hash of a name (FNV-1a). */
 uint32_t rng_place(const char *name);
 
+/* The generator itself: ten rounds of Philox4x32 on counter and key. */
+void rng_philox(uint32_t words[4], const uint32_t counter[4], const uint32_t key[2]);
+
 /* Four random words for counter `index` of stream `key`. */
 void rng_words(uint32_t words[4], rng_key key, uint64_t index);
 
@@ -25,6 +28,8 @@ uint32_t rng_u32(rng_key key, uint64_t index);               /* uniform over all
 uint64_t rng_below(rng_key key, uint64_t index, uint64_t n); /* uniform in [0, n), n >= 1 */
 double rng_uniform(rng_key key, uint64_t index);             /* [0, 1), 53 bits */
 double rng_normal(rng_key key, uint64_t index);              /* N(0, 1), Box-Muller */
+/* Four from one counter, for filling arrays; another stream of values than rng_normal's. */
+void rng_normals(double four[4], rng_key key, uint64_t index);
 
 /* order[i] becomes a uniformly random permutation of 0..n-1 (Fisher-Yates). */
 void rng_permutation(int64_t *order, int64_t n, rng_key key);
