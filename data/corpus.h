@@ -1,10 +1,13 @@
 /* A corpus: train, validation and test splits of documents, as token ids.
  *
- *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov|..., path: ..., tokenizer: bytes|FILE.model,
- *          ...}     see corpus_options_table
+ *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov, path: ..., tokenizer:
+ * bytes|FILE.model| {train: unigram|bpe, vocab: n}, span: n, ...}     all options: corpus_list
+ * (prepare.h)
  *
- * Bytes are read from mapped files as they are; other tokenizers through shards prepared once in the
- * cache (`loci data prepare`, or on first use). Memory of a run does not depend on the corpus size. */
+ * Bytes are read from the text files where they lie; other tokenizers through shards prepared once
+ * in the cache (`loci data prepare`, or on first use). Nothing but the table of documents is held
+ * in memory, so that a run's memory does not depend on the corpus size. A split may be read by
+ * several threads at once. */
 #ifndef LOCI_DATA_CORPUS_H
 #define LOCI_DATA_CORPUS_H
 
@@ -14,25 +17,27 @@ typedef enum split_kind { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLITS } sp
 const char *split_name(split_kind kind); /* "train", "validation", "test" */
 
 typedef struct document {
-    const char *name; /* "Genesis", "train/84.txt" */
+    const char *name;  /* "Genesis", "train/84.txt" */
+    const char *title; /* of the book, where metadata tell it; else NULL */
     int64_t tokens;
-    int64_t bytes; /* of the original text */
-    int64_t words; /* whitespace-separated, of the original text */
+    int64_t bytes; /* of the original text; 0 if unknown */
+    int64_t words; /* whitespace-separated, of the original text; 0 if unknown */
 } document;
 
 typedef struct corpus_split corpus_split;
 int64_t split_documents(const corpus_split *s);
-document split_document(const corpus_split *s, int64_t index); /* words may be counted lazily */
+document split_document(const corpus_split *s, int64_t index);
 int64_t split_tokens(const corpus_split *s);
 int64_t split_bytes(const corpus_split *s);
-int64_t split_words(corpus_split *s);
+int64_t split_words(const corpus_split *s);
 /* Copies tokens [begin, begin + n) of a document into ids. */
 bool split_read(const corpus_split *s, int64_t document, int64_t begin, int64_t n, int32_t *ids,
                 err *e);
 
 typedef struct corpus corpus;
 
-/* Where corpora are looked for: --data, LOCI_DATA, or data/corpora; first hit wins. NULL entries end. */
+/* Where corpora are looked for: --data, LOCI_DATA, or data/corpora; first hit wins. NULL entries
+ * end. */
 typedef struct corpus_places {
     const char *const *roots;
     const char *cache; /* where prepared shards go */
@@ -43,10 +48,12 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e);
 void corpus_close(corpus *c);
 corpus_split *corpus_get(corpus *c, split_kind kind); /* NULL if the corpus lacks it */
 int64_t corpus_vocab(const corpus *c);
-bool corpus_lossless(const corpus *c); /* false: no bits per byte */
+bool corpus_lossless(const corpus *c);  /* false: no bits per byte */
 bool corpus_has_words(const corpus *c); /* false for synthetic ones */
 double corpus_entropy(const corpus *c); /* nats per token where known (synthetic), else NaN */
-const char *corpus_hash(const corpus *c);    /* of content, splits and tokenizer; hex */
+int64_t corpus_span(const corpus *c); /* tokens per training span (data.span), 0: whole documents */
+const char *corpus_where(const corpus *c); /* path that was opened; "" for synthetic ones */
+const char *corpus_hash(const corpus *c);  /* of content, splits and tokenizer; hex */
 node *corpus_resolved(const corpus *c, arena *a);
 node *corpus_changed(const corpus *c, arena *a); /* identity: options plus content hash, no paths */
 /* [vocab] occurrences in the training split (one pass, cached); caller frees. */

@@ -1,10 +1,11 @@
 /* Batches of consecutive text for parallel rows: what training and evaluation read.
  *
- * A corpus split is a list of documents of token ids. A training row reads spans: whole documents, or
- * long documents cut into spans of `span` tokens, in an order shuffled by the seed; every token is the
- * target of exactly one position per epoch. A row's state is reset where a span begins, unless it
- * continues the row's document; a span is padded with weight 0 to the end of its block only. The first
- * input of a document is the start token (id = vocab), so its first token is predicted too; the first
+ * A corpus split is a list of documents of token ids. A training row reads spans: whole documents,
+ * or long documents cut into spans of `span` tokens, in an order shuffled by the seed; every token
+ * is the target of exactly one position per epoch. A row's state is reset where a span begins,
+ * unless it continues the row's document. A row changes its span between calls only, so with time
+ * == block a span is padded with weight 0 to the end of its block and no further. The first input
+ * of a document is the start token (id = vocab), so its first token is predicted too; the first
  * input of a span inside a document is the token before it. */
 #ifndef LOCI_DATA_STREAM_H
 #define LOCI_DATA_STREAM_H
@@ -39,8 +40,8 @@ typedef struct batch {
     double weight;     /* sum of weights */
 } batch;
 
-/* The next call for all rows; pointers are valid until the next call. False once all rows are dry, or
- * when a file can no longer be read (e then says so; otherwise e->text is empty). */
+/* The next call for all rows; pointers are valid until the next call. False once all rows are dry,
+ * or when a file can no longer be read (e then says so; otherwise e->text is empty). */
 bool stream_next(stream *s, batch *b, err *e);
 
 int64_t stream_epoch(const stream *s);
