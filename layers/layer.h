@@ -7,8 +7,10 @@
  * into calls. Structure in time (blocks, windows, chunks) is a grid over positions since the row's
  * last reset, never over calls. A layer returns its output only: residual and norm are the stack's.
  *
+ * A head is a layer whose output is logits [rows, time, vocab]; it stands in a list of its own.
+ *
  * Within one call all rows stand at the same phase of the block grid (position mod block); rows are
- * reset only where a block begins. */
+ * reset only where a block begins. A call may hold several blocks, or a part of one. */
 #ifndef LOCI_LAYERS_LAYER_H
 #define LOCI_LAYERS_LAYER_H
 
@@ -26,15 +28,25 @@ typedef struct layer_dims {
     int64_t width;
     int64_t vocab; /* token ids are 0..vocab-1; vocab itself is the start token */
     int64_t block; /* the position grid: the model's context */
-    int depth;     /* index of the layer in the stack, from 0 */
+    int depth;     /* index of the layer in the stack, from 0; heads: depths */
     int depths;    /* number of layers in the stack */
 } layer_dims;
 
 /* Cost per token, for tables and benchmarks. */
 typedef struct layer_cost {
-    double forward_flops; /* multiply-adds count 2; at full context */
+    double forward_flops; /* multiply-adds count 2; a full context behind every token's window */
+    double train_flops;   /* forward and backward; 0: 3 x forward_flops */
     double state_bytes;   /* carried per row, at most */
+    double bench_flops;   /* attention's part of training by the benchmark's convention: 6 x context
+                             x width, no matter what is visible; 0 where there is no attention */
 } layer_cost;
+
+/* What building or running a layer needs beside the spec (bits). */
+enum {
+    NEEDS_TOKEN_COUNTS = 1, /* layer_build.token_counts */
+    NEEDS_SOURCE = 2,       /* layer_build.source */
+    NEEDS_PREDICTIONS = 4   /* layer_ctx.predictions */
+};
 
 struct layer_class {
     const char *name; /* as specs write it */
@@ -42,71 +54,109 @@ struct layer_class {
     const char *help; /* one line */
     const option *options;
     size_t options_bytes; /* sizeof its options struct */
-    bool causal;          /* false only for oracles and leak detectors */
+    /* NEEDS_* bits of a layer with these options. NULL: nothing. */
+    unsigned (*needs)(const void *options);
     /* Everything wrong with the options in these dims, with the node's place. May be NULL. */
     bool (*check)(const void *options, const layer_dims *dims, const node *at, err *e);
-    /* Declares parameters and state slots (layer_param, layer_slot) and may fill self->plan. */
+    /* Declares parameters and state slots (layer_param, layer_slot); may fill self->plan and set
+     * self->oracle and self->blockwise. */
     void (*build)(layer_build *b, layer *self);
-    /* x [rows, time, width] -> y of the same shape. */
+    /* Runs once all layers and the head are built: finds other layers' parameters and slots by name
+     * (params_find, layer_find_slot) and keeps their indexes in the plan. May be NULL. */
+    bool (*link)(const layer_build *b, layer *self, err *e);
+    /* x [rows, time, width] -> y of the same shape; heads: -> logits [rows, time, vocab]. */
     tensor *(*forward)(layer_ctx *c, const layer *self, tensor *x);
     layer_cost (*cost)(const layer *self);
-    /* Statistics of the training split that build needs (bit set), else 0. */
-    unsigned needs;
 };
 
-enum { NEEDS_TOKEN_COUNTS = 1 };
-
-/* One instance in a model; lives as long as the model. */
+/* One instance in a model; lives as long as the model. Read-only once built. */
 struct layer {
     const layer_class *cls;
-    const char *name;    /* "blocks.3.attention": prefix of its parameters and taps */
+    const char *name;    /* "blocks.3.attention": prefix of its parameters, slots and taps */
     const void *options; /* the class's options struct, filled and checked */
-    const node *at;      /* where the spec wrote it */
+    const node *at;      /* where the spec wrote it; NULL for defaults */
     layer_dims dims;
     int first_param, params; /* its range in the model's params */
     int first_slot, slots;   /* its range in the model's state slots */
-    void *plan;              /* what build computed once; NULL if nothing */
+    bool oracle;    /* looks at the future: fails causality on purpose, marked in every table */
+    bool blockwise; /* its state is read by earlier layers: the stack runs block by block */
+    void *plan;     /* what build computed once, in build memory; NULL if nothing */
 };
 
 /* ---- building ---- */
 
-/* One tensor carried between calls: per row up to max_length entries of `width` numbers. What is
- * carried may be shorter than max_length while a document is young. */
+/* What is carried between calls. An ordinary slot is a tensor [rows, length, width], length <=
+ * max_length, handed on by layer_state_set; gradients flow through it inside a segment. A store is
+ * memory [rows, max_length, width] that its layer writes in place (long histories: no copy per
+ * call, no gradient). Integers (token ids, hashes) are carried as reals: exact up to 2^24. */
 typedef struct state_slot {
     const char *name; /* "blocks.3.attention.kv" */
     int64_t max_length, width;
+    bool store;
 } state_slot;
+
+/* Tensors of another run's checkpoint: what routing tables or values are made from. get returns
+ * values that are valid while the model is built, and their shape; NULL if there is no such name.
+ */
+typedef struct tensor_source {
+    void *user;
+    const real *(*get)(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK]);
+} tensor_source;
+
+typedef enum init_scheme {
+    INIT_GPT2,  /* N(0, std^2); projections into the residual stream std / sqrt(layers) */
+    INIT_FLAT,  /* N(0, std^2) */
+    INIT_FAN_IN /* N(0, 1 / inputs); projections into the residual stream / sqrt(layers) */
+} init_scheme;
 
 struct layer_build {
     params *params;
-    arena *memory;           /* lives as long as the model */
-    const layer_dims *dims;
+    arena *memory;               /* lives as long as the model */
     const int64_t *token_counts; /* [vocab] of the training split if needed, else NULL */
+    const tensor_source *source; /* if needed, else NULL */
     state_slot *slots;
     int slot_count, slot_capacity;
     uint64_t seed; /* of the run, for tables drawn at build time */
+    init_scheme scheme;
+    double std;
+    bool tied; /* the head's weight is the embedding's */
 };
 
-/* Declares a parameter "<layer name>.<name>"; the first call gives index 0 for layer_tensor. */
+/* Declares a parameter "<layer name>.<name>" and returns its index for layer_tensor: 0, 1, ... */
 int layer_param(layer_build *b, layer *self, const char *name, param_role role, int rank,
                 const int64_t *shape, param_init init);
+/* The usual weight [out, in] of a linear map: a matrix by the model's init scheme, counted by the 6
+ * x parameters rule. to_residual: its output is added to the residual stream. */
+int layer_matrix(layer_build *b, layer *self, const char *name, int64_t out, int64_t in,
+                 bool to_residual);
+/* A vector [n] that starts at `value` (gain 1, bias 0, ...). */
+int layer_vector(layer_build *b, layer *self, const char *name, param_role role, int64_t n,
+                 double value);
+/* How a matrix with so many inputs starts under the model's scheme. */
+param_init layer_init(const layer_build *b, const layer *self, int64_t inputs, bool to_residual);
 /* The most recent parameter, to set pieces, matmul, active. */
 param *layer_last_param(layer_build *b);
-/* Declares a state slot "<layer name>.<name>"; the first call gives index 0 for layer_state. */
+
+/* Declares a state slot "<layer name>.<name>" and returns its index for layer_state: 0, 1, ... */
 int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length, int64_t width);
+/* The same for a store. */
+int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
+                     int64_t width);
+/* Index over all layers of the slot of that full name, for layer_state_at; or -1. */
+int layer_find_slot(const layer_build *b, const char *name);
 
 /* ---- one call ---- */
 
 typedef enum run_mode { MODE_TRAIN, MODE_EVAL } run_mode;
 
-/* A figure for the metrics log: added up over calls and lanes as sum and weight; the logged value is
- * sum / weight. */
+/* A figure for the metrics log: added up over calls and lanes as sum and weight; the logged value
+ * is sum / weight. */
 typedef struct metric {
     const char *layer, *name;
     double sum, weight;
 } metric;
 
-/* A named tensor offered to inspection, recorded only if asked for. */
+/* A named tensor offered to inspection. x is valid during the call only. */
 typedef void (*tap_fn)(void *user, const layer *self, const char *name, const tensor *x);
 
 enum { MAX_METRICS = 256, MAX_AUX = 256 };
@@ -114,45 +164,69 @@ enum { MAX_METRICS = 256, MAX_AUX = 256 };
 struct layer_ctx {
     tape *tape;
     int64_t rows, time;
-    const int32_t *tokens;   /* [rows, time]: inputs; `vocab` is the start token */
-    const int32_t *targets;  /* [rows, time], or NULL while unknown (generation) */
-    const real *weights;     /* [rows, time]: loss weights, 0 for padding; NULL: all 1 */
-    double total_weight;     /* of the whole step: all lanes, ranks, accumulation; 0 if unknown */
+    const int32_t *tokens;  /* [rows, time]: inputs; `vocab` is the start token */
+    const int32_t *targets; /* [rows, time], or NULL while unknown (generation) */
+    const real *weights;    /* [rows, time]: loss weights; NULL: all 1 */
+    const int64_t *lengths; /* [rows]: positions that are text, the rest is padding; NULL: all */
+    const int32_t *predictions; /* [rows, time]: another model's guess of the targets, or NULL */
+    double total_weight; /* of the whole step: all lanes, ranks, accumulation; 0 if unknown */
+    double share; /* what a mean over this call counts for in the loss: its weight / total_weight
+                     (total unknown: its weight). Auxiliary losses are scaled by it. */
     const int64_t *position; /* [rows]: positions since the row's reset at the call's first token */
     const int64_t *document; /* [rows]: positions since the document began, likewise */
     run_mode mode;
-    uint64_t seed;  /* of the run */
-    int64_t step;   /* optimiser step; keys random numbers */
-    int64_t row0;   /* index of row 0 in the whole batch; keys random numbers */
-    const tensor *const *param; /* by index in params: this call's leaves */
-    tensor **state;             /* by slot: [rows, length, width] or NULL while nothing is carried */
-    tensor **next_state;        /* by slot: what layer_state_set stored */
-    tensor *const *shared;      /* outputs of earlier layers by depth (a layer may read another's) */
-    int shared_count;
-    tensor *aux[MAX_AUX]; /* scalars added to the loss, already scaled */
+    uint64_t seed; /* of the run */
+    int64_t step;  /* optimiser step; keys random numbers */
+    int64_t row0;  /* index of row 0 in the whole batch; keys random numbers */
+    int64_t call;  /* index of this call in the segment; keys random numbers */
+
+    /* For the functions below. */
+    const params *params;
+    const real *values;  /* [params.total] */
+    const grads *grads;  /* NULL: nothing is recorded */
+    tensor **leaves;     /* by piece; NULL until used in this segment */
+    tensor **state;      /* by slot: [rows, length, width] or NULL while nothing is carried */
+    tensor **next_state; /* by slot: what layer_state_set stored */
+    real **stores;       /* by slot: memory of the stores, else NULL */
+    tensor *aux[MAX_AUX];
     int aux_count;
     metric metrics[MAX_METRICS];
     int metric_count;
     tap_fn tap; /* NULL unless inspecting */
     void *tap_user;
-    const struct model *model; /* opaque here */
 };
 
-/* Parameter i of this layer, as a tensor of its declared shape. */
-tensor *layer_tensor(const layer_ctx *c, const layer *self, int i);
+/* Parameter i of this layer, as a tensor of its declared shape. Parameters cut in pieces are used
+ * piece by piece: a leaf of shape [pieces-th of axis 0, ...]; only pieces that were asked for can
+ * receive gradient, the others cost nothing. */
+tensor *layer_tensor(layer_ctx *c, const layer *self, int i);
+tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece);
+/* The same by index in params: another layer's parameter, found in link. */
+tensor *layer_leaf(layer_ctx *c, int param, int64_t piece);
+
 /* What slot i carries into this call, or NULL. Within a recorded segment of several calls gradients
- * flow through it. Rows just reset (position 0) must not look at it. */
+ * flow through it. Rows just reset (position 0) must not look at it: for them it holds leftovers.
+ */
 tensor *layer_state(const layer_ctx *c, const layer *self, int i);
+/* The same by index over all layers: another layer's state at the beginning of the call. */
+tensor *layer_state_at(const layer_ctx *c, int slot);
+/* What is carried on: [rows, length, width], or NULL for nothing. Not set: what came in stays. */
 void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value);
+/* The memory of a store: [rows, max_length, width]. */
+real *layer_store(const layer_ctx *c, const layer *self, int i);
+
+/* Adds a scalar to the loss, already scaled (see `share`). */
 void layer_aux(layer_ctx *c, tensor *loss);
 void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum, double weight);
-void layer_tap(layer_ctx *c, const layer *self, const char *name, const tensor *x);
-/* Key for random numbers of this layer at this step. */
+void layer_tap(const layer_ctx *c, const layer *self, const char *name, const tensor *x);
+/* Key for random numbers of this layer at this call; row r of the call draws with key.row + r. */
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use);
 
 /* ---- layers/registry.c ---- */
 
 const layer_class *const *layer_classes(int *count);
-const layer_class *layer_class_find(const char *name);
+const layer_class *layer_class_find(const char *name); /* NULL if unknown */
+const layer_class *const *head_classes(int *count);
+const layer_class *head_class_find(const char *name);
 
 #endif

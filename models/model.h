@@ -1,14 +1,22 @@
 /* A language model: embedding, a stack of layers, a head; and the streams that run through it.
  *
  *   model: {width: 128, context: 256,
- *           embedding: {positions: none|learned, scale, dropout, tied},
- *           norm: {kind: layernorm|rmsnorm|none, place: pre|post, eps, final},
+ *           embedding: {positions: none|learned, scale: 1, dropout: 0, tied: false},
+ *           norm: {kind: layernorm|rmsnorm|none, place: pre|post, eps: 1e-5, final: true},
  *           residual: {scale: 1, dropout: 0},
+ *           init: {scheme: gpt2|flat|fan_in, std: 0.02},
  *           blocks: [{repeat: 4, attention: {heads: 4}, ffn: {hidden: 512}}],
  *           head: {kind: linear, bias: false}}
  *
- * Keys of a block other than `repeat` are layers, in the order in which they stand. The model itself
- * is read-only once built: lanes share it; parameter values, gradients and states are the caller's. */
+ * Keys of a block other than `repeat` are layers, in the order in which they stand; the long form
+ * `layers: [{attention: {...}}, {ffn: {...}}]` says the same without relying on the order of keys
+ * and may name a layer twice. The model itself is read-only once built: lanes share it; parameter
+ * values, gradients and states are the caller's.
+ *
+ * Parameters: embedding.weight [vocab, width], embedding.start [width], embedding.positions
+ * [context, width], blocks.<i>.<layer>.norm.{gain,bias}, blocks.<i>.<layer>.*,
+ * final_norm.{gain,bias}, head.*. Residual stream, pre: x += scale * dropout(layer(norm(x))); post:
+ * x = norm(x + ...). */
 #ifndef LOCI_MODELS_MODEL_H
 #define LOCI_MODELS_MODEL_H
 
@@ -20,9 +28,11 @@ typedef struct model_inputs {
     int64_t vocab;
     uint64_t seed;               /* for tables drawn at build time */
     const int64_t *token_counts; /* [vocab] or NULL; see model_needs */
+    const tensor_source *source; /* another run's tensors or NULL; see model_needs */
 } model_inputs;
 
-/* Statistics that the layers named in the spec need before model_build (NEEDS_* bits). */
+/* What the layers of the spec need beside it (NEEDS_* bits); whatever is wrong with the spec is
+ * left for model_build to report. */
 unsigned model_needs(const node *spec);
 
 /* Builds from the `model:` node. Returns NULL and the place of what is wrong. */
@@ -33,18 +43,22 @@ params *model_params(model *m); /* the trainer sets frozen, lr_scale and decay_s
 const params *model_params_const(const model *m);
 int64_t model_context(const model *m);
 int64_t model_vocab(const model *m);
+/* The stack's layers in order; returns how many. */
 int model_layers(const model *m, const layer *const **layers);
+const layer *model_head(const model *m);
+bool model_oracle(const model *m); /* some layer looks at the future */
 /* The resolved spec: every option spelt out. And only what differs from the defaults. */
 node *model_resolved(const model *m, arena *a);
 node *model_changed(const model *m, arena *a);
 
-/* Per token: FLOPs of a forward pass at full context (x 3 for training); matmul parameters; carried
- * state in bytes per row. */
+/* Per token, at full context: FLOPs forward, and forward and backward; elements of the matrices
+ * that the 6 x parameters rule counts (a tied embedding once); carried state in bytes per row. */
 typedef struct model_cost {
     int64_t params, active_params, matmul_params;
-    double forward_flops;
+    double forward_flops, train_flops;
     double state_bytes;
-    double attention_flops_bench; /* 6 x layers x context x width: the benchmark's convention, / token */
+    double bench_flops; /* training, by the benchmark's convention: 6 x active matmul_params + 6 x
+                           layers x context x width */
 } model_cost;
 model_cost model_costs(const model *m);
 
@@ -56,33 +70,40 @@ void model_state_free(model_state *s);
 /* Row r forgets everything; its positions start from 0 (document: where its document stands). */
 void model_state_reset_row(model_state *s, int64_t row, int64_t document_position);
 int64_t model_state_bytes(const model_state *s);
-/* For checkpoints: the slots as named flat arrays. */
+/* For checkpoints: what is carried, as named flat arrays; returns how many (<= model_state_slots).
+ * Positions are saved beside them by the caller. */
+int model_state_slots(const model_state *s);
 typedef struct state_view {
     const char *name;
     int64_t shape[3]; /* rows, length, width */
     real *data;
 } state_view;
 int model_state_views(model_state *s, state_view *views, int capacity);
+/* Puts one array back; slots that are not put back carry nothing. */
 bool model_state_restore(model_state *s, const char *name, const int64_t shape[3], const real *data,
                          err *e);
 int64_t *model_state_positions(model_state *s); /* [rows], since reset */
 int64_t *model_state_documents(model_state *s); /* [rows], in the document */
+int64_t model_state_rows(const model_state *s);
 
 /* ---- a segment: model_begin, one or more model_forward, backward, model_end ---- */
 
-/* Resets the tape and lays the parameters on it as leaves. grads NULL: nothing is recorded, there is
- * no backward pass. values [params.total] and grads outlive the segment. */
+/* Resets the tape and lays the parameters on it as leaves. grads NULL: nothing is recorded, there
+ * is no backward pass. values [params.total] and grads outlive the segment. */
 void model_begin(model_state *s, tape *t, const real *values, grads *grads);
 
 typedef struct model_call {
     int64_t time;
-    const int32_t *tokens;  /* [rows, time]; `vocab` is the start token */
-    const int32_t *targets; /* [rows, time] or NULL */
-    const real *weights;    /* [rows, time] or NULL: all 1 */
-    double total_weight;    /* the loss is sum(weights * ce) / total_weight; 0: plain sum */
+    const int32_t *tokens;      /* [rows, time]; `vocab` is the start token */
+    const int32_t *targets;     /* [rows, time] or NULL */
+    const real *weights;        /* [rows, time] or NULL: all 1 */
+    const int64_t *lengths;     /* [rows]: positions that are text, not padding; NULL: all */
+    const int32_t *predictions; /* [rows, time] or NULL; see model_needs */
+    double total_weight;        /* the loss is sum(weights * ce) / total_weight; 0: plain sum */
     run_mode mode;
     uint64_t seed;
-    int64_t step, row0;
+    int64_t step; /* seed, step and row key the random numbers */
+    int64_t row0; /* index of the state's row 0 in the step's whole batch, accumulation included */
     double *losses; /* [rows, time] in nats, or NULL */
     tap_fn tap;     /* NULL unless inspecting */
     void *tap_user;
@@ -90,20 +111,22 @@ typedef struct model_call {
 } model_call;
 
 typedef struct model_result {
-    tensor *loss;  /* scalar incl. auxiliary losses, NULL without targets */
-    double nats;   /* sum of weights * ce */
-    double weight; /* sum of weights */
-    tensor *logits; /* [rows, time, vocab] or NULL if not kept */
+    tensor *loss;   /* scalar incl. auxiliary losses, NULL without targets */
+    double nats;    /* sum of weights * ce */
+    double weight;  /* sum of weights */
+    tensor *logits; /* [rows, time, vocab]; NULL with targets, unless kept */
     int metric_count;
     const metric *metrics; /* valid until the next call */
 } model_result;
 
 /* Runs the model over one call and advances `s`. Several calls may follow each other between begin
- * and end; gradients then flow through the state between them. */
+ * and end; gradients then flow through the state between them (add up their losses). All rows must
+ * stand at the same phase of the context grid. Rows are reset (model_state_reset_row) before
+ * model_begin or between two calls. */
 model_result model_forward(model_state *s, const model_call *call);
 
 /* After the backward pass (if any): sets grads->has from what arrived, copies the carried state off
- * the tape. */
+ * the tape. The tape's tensors stay valid until it is reset. */
 void model_end(model_state *s);
 
 /* ---- generation: one token at a time through the same forward path (models/generate.c) ---- */
@@ -115,7 +138,17 @@ typedef struct sampling {
     uint64_t seed;
 } sampling;
 
-/* Draws from logits [vocab]; index counts the tokens drawn so far. */
+/* Draws from logits [vocab]; index counts the tokens drawn so far: the draw depends on (logits,
+ * how, index) only. Ties go to the smaller id. Allocates while top_k or top_p is in force. */
 int32_t sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index);
+
+/* Told each sampled token in turn; false stops. */
+typedef bool (*emit_fn)(void *user, int32_t token);
+
+/* Continues the one row of `s`: reads tokens [0, n) (n >= 1; a document begins with the start
+ * token, which the caller puts first), then samples up to `count` tokens one at a time, each fed
+ * back through model_forward. The cost of a token does not depend on its position. */
+void model_generate(model_state *s, tape *t, const real *values, const int32_t *tokens, int64_t n,
+                    int64_t count, const sampling *how, emit_fn emit, void *user);
 
 #endif
