@@ -81,7 +81,7 @@ ALWAYS_INLINE real evaluate(activation kind, real x, real *slope)
 
 ALWAYS_INLINE void values(activation kind, real *restrict y, const real *restrict x, int64_t n)
 {
-    VM_SIMD
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         real slope;
         y[i] = evaluate(kind, x[i], &slope);
@@ -91,7 +91,7 @@ ALWAYS_INLINE void values(activation kind, real *restrict y, const real *restric
 ALWAYS_INLINE void values_slopes(activation kind, real *restrict value, real *restrict slope,
                                  const real *restrict x, int64_t n)
 {
-    VM_SIMD
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         real d;
         value[i] = evaluate(kind, x[i], &d);
@@ -104,9 +104,10 @@ ALWAYS_INLINE void values_slopes(activation kind, real *restrict value, real *re
     switch (kind) {                                                                                \
         CALL(ACT_IDENTITY)                                                                         \
         CALL(ACT_RELU)                                                                             \
-        CALL(ACT_RELU2) CALL(ACT_GELU) CALL(ACT_GELU_TANH) CALL(ACT_SILU) CALL(ACT_TANH)           \
-            CALL(ACT_SIGMOID) CALL(ACT_SOFTPLUS) CALL(ACT_EXP) CALL(ACT_SQRT)                      \
-                CALL(ACT_LOG) default : CHECK(false, "activation %d", (int)kind);                  \
+        CALL(ACT_RELU2)                                                                            \
+        CALL(ACT_GELU) CALL(ACT_GELU_TANH) CALL(ACT_SILU) CALL(ACT_TANH) CALL(ACT_SIGMOID)         \
+            CALL(ACT_SOFTPLUS) CALL(ACT_EXP) CALL(ACT_SQRT) CALL(ACT_LOG) default                  \
+            : CHECK(false, "activation %d", (int)kind);                                            \
     }
 
 void activation_value(real *y, const real *x, int64_t n, activation kind)

@@ -16,14 +16,6 @@
 #define VM_SQRT_HALF    ((real)0.70710678118654752440)
 #define VM_INV_SQRT_2PI ((real)0.39894228040143267794)
 
-/* Before a loop that calls the functions below. (The C library's do not vectorise, and clang warns
- * where a loop that was asked to vectorise does not.) */
-#if REAL_IS_DOUBLE
-#define VM_SIMD
-#else
-#define VM_SIMD _Pragma("omp simd")
-#endif
-
 #if REAL_IS_DOUBLE
 
 static inline real vm_exp(real x)
