@@ -10,8 +10,8 @@ enum { FLAT_ALIGN = 16 /* elements: a cache line of floats */ };
 
 const char *param_role_name(param_role role)
 {
-    static const char *const names[ROLE_KINDS] = {"matrix", "embedding", "bias",
-                                                  "gain",   "state",     "step size"};
+    static const char *const names[ROLE_KINDS] = {"matrix", "embedding", "bias", "gain",
+                                                  "state",  "step size", "table"};
     CHECK((unsigned)role < ROLE_KINDS, "role %d", (int)role);
     return names[role];
 }
@@ -49,6 +49,7 @@ int params_add(params *p, const char *name, param_role role, int rank, const int
                  .init = init,
                  .matmul = role == ROLE_MATRIX,
                  .active = 1,
+                 .frozen = role == ROLE_TABLE,
                  .lr_scale = 1,
                  .decay_scale = 1};
     for (int i = 0; i < rank; i++) {
@@ -191,6 +192,10 @@ static void start(const param *p, real *x, uint64_t seed)
         return;
     case INIT_UNIFORM:
         start_uniform(x, p->count, p->init.a, key);
+        return;
+    case INIT_GIVEN:
+        CHECK(p->given, "%s has no values", p->name);
+        memcpy(x, p->given, (size_t)p->count * sizeof *x);
         return;
     case INIT_ORTHOGONAL: {
         /* Leading axes hold matrices of their own. */

@@ -18,6 +18,7 @@ typedef enum param_role {
     ROLE_GAIN,
     ROLE_STATE, /* a learned initial state or position table */
     ROLE_STEP_SIZE,
+    ROLE_TABLE, /* computed while building (routing tables): always frozen, kept in checkpoints */
     ROLE_KINDS
 } param_role;
 
@@ -25,10 +26,11 @@ const char *param_role_name(param_role role);
 
 typedef enum init_kind {
     INIT_ZERO,
-    INIT_CONSTANT,  /* a */
-    INIT_NORMAL,    /* N(0, a^2) */
-    INIT_UNIFORM,   /* [-a, a] */
-    INIT_ORTHOGONAL /* rows orthonormal (rows <= columns) or columns, times a */
+    INIT_CONSTANT,   /* a */
+    INIT_NORMAL,     /* N(0, a^2) */
+    INIT_UNIFORM,    /* [-a, a] */
+    INIT_ORTHOGONAL, /* rows orthonormal (rows <= columns) or columns, times a */
+    INIT_GIVEN       /* param.given */
 } init_kind;
 
 typedef struct param_init {
@@ -48,10 +50,11 @@ typedef struct param {
     int64_t pieces;
     int64_t first_piece; /* index of its piece 0 in arrays over all pieces of all parameters */
     param_init init;
-    bool matmul;     /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
-    double active;   /* share that takes part in one token's computation (experts: k / experts) */
-    bool frozen;     /* no gradient, no update */
-    double lr_scale; /* from the spec's parameter groups; 1 */
+    const real *given; /* [count], borrowed: INIT_GIVEN only */
+    bool matmul;       /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
+    double active;     /* share that takes part in one token's computation (experts: k / experts) */
+    bool frozen;       /* no gradient, no update */
+    double lr_scale;   /* from the spec's parameter groups; 1 */
     double decay_scale; /* 1, or 0 where a group says so */
 } param;
 
