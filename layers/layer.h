@@ -66,6 +66,9 @@ struct layer_class {
     bool (*link)(const layer_build *b, layer *self, err *e);
     /* x [rows, time, width] -> y of the same shape; heads: -> logits [rows, time, vocab]. */
     tensor *(*forward)(layer_ctx *c, const layer *self, tensor *x);
+    /* Nothing keeps the memory of forward's output (it ends in op_linear or a sum, and is no
+     * state): the residual is added in place. */
+    bool output_is_free;
     layer_cost (*cost)(const layer *self);
 };
 
