@@ -43,6 +43,8 @@ node *node_scalar(arena *a, const char *text, bool plain);
 node *node_map(arena *a);
 node *node_list(arena *a);
 void node_set(arena *a, node *map, const char *key, node *value); /* replaces or appends */
+/* Appends without looking for an earlier one; `key` is a scalar and keeps its place. */
+void node_add(arena *a, node *map, node *key, node *value);
 void node_append(arena *a, node *list, node *value);
 bool node_equal(const node *x, const node *y); /* same values, whatever the order of keys */
 

@@ -30,10 +30,9 @@ typedef enum option_type {
 typedef struct option {
     const char *name; /* NULL ends the table */
     option_type type;
-    size_t offset; /* of the field in the options struct */
-    const char
-        *initial;    /* the default as it would be written; NULL: required (OPTION_NODE: NULL) */
-    double min, max; /* INT and REAL: inclusive; both 0: unbounded */
+    size_t offset;       /* of the field in the options struct */
+    const char *initial; /* the default as it would be written; NULL: required (NODE: NULL) */
+    double min, max;     /* INT and REAL: inclusive; both 0: unbounded */
     const char *choices; /* CHOICE: "a|b|c" */
     const char *help;    /* one line, with the unit */
     bool nullable;       /* INT, REAL: `null` or `none` allowed and stored as -1; TEXT: NULL */
