@@ -1,0 +1,40 @@
+/* Checkpoints: two safetensors files and the manifest that makes them one.
+ *
+ *   checkpoint/model-<step>.safetensors   parameters; metadata: spec, seed, run, step
+ *   checkpoint/train-<step>.safetensors   moments, carried state by lane, reading position,
+ * counters checkpoint/manifest.json              {"step", "files": {name: {"sha256", "bytes"}}}
+ *
+ * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
+ * only then the files of the previous checkpoint go. Loading checks sizes and checksums first. */
+#ifndef LOCI_EXPERIMENTS_CHECKPOINT_H
+#define LOCI_EXPERIMENTS_CHECKPOINT_H
+
+#include "experiments/trainer.h"
+
+/* `folder` is the checkpoint folder itself; it is made if missing. */
+bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e);
+
+/* Puts a fresh trainer of the same spec where the checkpoint stands. */
+bool checkpoint_load(const char *folder, trainer *t, err *e);
+
+/* True if the folder holds a manifest. */
+bool checkpoint_exists(const char *folder);
+
+/* A model to use: evaluate it, generate from it. */
+typedef struct loaded_model {
+    arena *memory;
+    const node *spec; /* resolved, from the checkpoint */
+    model *model;
+    real *values;
+    corpus *corpus; /* of the spec: splits, tokenizer */
+    int64_t step, tokens, seed;
+    char run[32];
+} loaded_model;
+
+/* folder: a run's folder or its checkpoint folder. data: replaces the spec's `data:` section, NULL:
+ * as trained (the vocabulary must be the same). context > 0 replaces the model's. */
+bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data, int64_t context,
+                           const corpus_places *places, err *e);
+void loaded_model_close(loaded_model *m);
+
+#endif

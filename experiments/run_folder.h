@@ -1,0 +1,71 @@
+/* The folder of a run: who writes what, and how it is read while a run is going on.
+ *
+ *   lock            held (flock) by the worker as long as it lives
+ *   plan.json       what to train: written by the supervisor, read by the worker
+ *   run.json        the plan and where it was trained: written by the worker at its start
+ *   status.json     replaced atomically about once a second
+ *   metrics.jsonl   a line per logged step     evals.jsonl   a line per evaluation
+ *   length.json     how many steps a budget in seconds became
+ *   checkpoint/     see checkpoint.h           log.txt       the worker's stderr
+ *
+ * Root: OUT/runs/<run id>/ beside OUT/experiments/<name>.json, which says which runs an experiment
+ * consists of. */
+#ifndef LOCI_EXPERIMENTS_RUN_FOLDER_H
+#define LOCI_EXPERIMENTS_RUN_FOLDER_H
+
+#include "core/file.h"
+#include "core/json.h"
+#include "experiments/plan.h"
+
+typedef enum run_state {
+    RUN_PLANNED,
+    RUN_RUNNING,
+    RUN_DONE,
+    RUN_FAILED,
+    RUN_DIVERGED,
+    RUN_INTERRUPTED,
+    RUN_STATES
+} run_state;
+
+const char *run_state_name(run_state s); /* "planned", "running", ... */
+
+typedef struct run_status {
+    run_state state;
+    char reason[512]; /* "" if none */
+    int64_t pid;
+    double started_at, ended_at; /* wall clock, 0: not yet */
+    int64_t step, steps, tokens;
+    double train_seconds, tokens_per_second;
+    double loss; /* nats per token, of the last logged steps; NaN: none */
+    int64_t peak_rss_bytes, peak_anon_bytes;
+} run_status;
+
+/* OUT/runs/<id> into path [FILE_PATH_BYTES]. */
+bool run_folder_path(char *path, const char *out, const char *id, err *e);
+
+/* A missing file is RUN_PLANNED. A run that says `running` while nobody holds its lock is
+ * RUN_INTERRUPTED (it was killed). */
+bool run_status_read(run_status *s, const char *folder, err *e);
+/* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
+bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);
+
+/* Takes the folder's lock; the descriptor, or -1 (another worker has it, or it cannot be had). */
+int run_folder_lock(const char *folder, err *e);
+bool run_folder_locked(const char *folder);
+
+/* Keeps the lines of a .jsonl file for which keep() is true and drops a last line that is not
+ * complete; atomic. A missing file is fine. */
+typedef bool (*line_keep)(void *user, const json_t *line);
+bool run_lines_filter(const char *path, line_keep keep, void *user, err *e);
+/* Appends one line as a single write. sync: to the disk. */
+bool run_line_append(const char *path, const char *line, size_t bytes, bool sync, err *e);
+bool run_record_append(const char *path, const json_t *record, err *e);
+
+/* Writes OUT/experiments/<name>.json. */
+bool experiment_record_write(const char *out, const experiment *x, err *e);
+
+/* plan.json. places: where the worker looks for corpora. */
+bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
+                    const char *command, int threads, err *e);
+
+#endif
