@@ -40,7 +40,7 @@ tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, ten
  * entries. */
 tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpose_b, real alpha);
 
-/* ---- core/op_elementwise.c ---- */
+/* ---- core/op_elementwise.c, core/op_reduce.c ---- */
 
 tensor *op_add(tape *t, tensor *a, tensor *b); /* equal shapes */
 /* a += b, and the result takes a's memory: legal where nothing reads a's old values (after

@@ -34,6 +34,15 @@ static inline void vec_axpy(real *restrict y, real s, const real *restrict x, in
     }
 }
 
+/* y = s x */
+static inline void vec_scaled(real *restrict y, real s, const real *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = s * x[i];
+    }
+}
+
 /* y *= s */
 static inline void vec_scale(real *restrict y, real s, int64_t n)
 {
@@ -80,6 +89,27 @@ static inline real vec_sum(const real *restrict x, int64_t n)
         sum += x[i];
     }
     return sum;
+}
+
+/* The same for long arrays, added up in double. */
+static inline real vec_dot_long(const real *restrict x, const real *restrict y, int64_t n)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)x[i] * (double)y[i];
+    }
+    return (real)sum;
+}
+
+static inline real vec_sum_long(const real *restrict x, int64_t n)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)x[i];
+    }
+    return (real)sum;
 }
 
 /* The largest element; a NaN may or may not be seen (callers' sums see it). n >= 1. */
