@@ -1,0 +1,224 @@
+/* The command line: see cli.h. */
+#include "tools/cli.h"
+
+/* getopt.h has a `struct option` of its own. */
+#define option getopt_option
+#include <getopt.h>
+#undef option
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_OPTIONS = 48, HELP_COLUMN = 24 };
+
+exit_status cli_fail(exit_status status, const char *format, ...)
+{
+    fflush(stdout);
+    fputs("loci: ", stderr);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return status;
+}
+
+static int option_count(const verb *v)
+{
+    int n = 0;
+    while (v->options && v->options[n].name)
+        n++;
+    CHECK(n < MAX_OPTIONS, "%s has %d options", v->name, n);
+    return n;
+}
+
+static bool is_switch(const option *o)
+{
+    return o->type == OPTION_BOOL;
+}
+
+/* What stands behind the option's name in the help. */
+static const char *value_name(const option *o)
+{
+    switch (o->type) {
+    case OPTION_INT:
+        return " N";
+    case OPTION_REAL:
+        return " X";
+    case OPTION_CHOICE:
+        return o->choices;
+    case OPTION_NODE:
+        return " TEXT";
+    case OPTION_TEXT:
+        return " TEXT";
+    case OPTION_BOOL:
+        return "";
+    }
+    return "";
+}
+
+static void print_option(const option *o)
+{
+    char left[128];
+    snprintf(left, sizeof left, "  --%s%s%s", o->name, o->type == OPTION_CHOICE ? " " : "",
+             value_name(o));
+    printf("%-*s", HELP_COLUMN, left);
+    if (strlen(left) >= HELP_COLUMN) printf("\n%*s", HELP_COLUMN, "");
+    fputs(o->help, stdout);
+    bool shown = o->initial && strcmp(o->initial, "null") != 0 && !is_switch(o);
+    if (shown) printf(" (default %s)", *o->initial ? o->initial : "empty");
+    putchar('\n');
+}
+
+void cli_help(const verb *v)
+{
+    printf("Usage: loci %s%s%s%s\n\n%s\n\n", v->name, v->options ? " [OPTION...]" : "",
+           *v->words ? " " : "", v->words, v->help);
+    for (const option *o = v->options; o && o->name; o++)
+        print_option(o);
+    printf("%-*sthis text\n", HELP_COLUMN, "  --help");
+    printf("\nExamples:\n  loci %s\n  loci %s\n", v->examples[0], v->examples[1]);
+    printf(
+        "\nExit status: 0 done, 1 failed, 2 usage or spec, 3 some runs failed, 75 interrupted and\n"
+        "resumable by the same command.\n");
+}
+
+static exit_status __attribute__((format(printf, 2, 3)))
+usage_error(const verb *v, const char *format, ...)
+{
+    char text[ERR_TEXT_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return cli_fail(EXIT_USAGE, "%s: %s; see loci %s --help", v->name, text, v->name);
+}
+
+static exit_status unknown_option(const verb *v, const char *word)
+{
+    const char *known[MAX_OPTIONS + 1];
+    int n = option_count(v);
+    for (int i = 0; i < n; i++)
+        known[i] = v->options[i].name;
+    known[n] = "help";
+    char name[64];
+    const char *begin = word + strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, "="), begin);
+    const char *near = option_nearest(name, n + 1, known);
+    if (near) return usage_error(v, "unknown option '%s' (did you mean '--%s'?)", word, near);
+    return usage_error(v, "unknown option '%s'", word);
+}
+
+/* Sets one option from its text; repeated ones append to their list. */
+static bool set_option(void *options, const option *o, const char *text, arena *a, err *e)
+{
+    if (o->type != OPTION_NODE) return option_read_text(options, o, text, a, e);
+    node **list = (node **)((char *)options + o->offset);
+    if (!*list) *list = node_list(a);
+    node_append(a, *list, node_scalar(a, arena_strdup(a, text), false));
+    return true;
+}
+
+static int fill_long_options(struct getopt_option *list, const verb *v)
+{
+    int n = option_count(v);
+    for (int i = 0; i < n; i++) {
+        list[i] = (struct getopt_option){
+            v->options[i].name, is_switch(&v->options[i]) ? no_argument : required_argument, NULL,
+            256 + i};
+    }
+    list[n] = (struct getopt_option){"help", no_argument, NULL, 'h'};
+    list[n + 1] = (struct getopt_option){0};
+    return n;
+}
+
+/* Fills c from the command line. Returns false where the call ends here, with its status. */
+static bool parse(const verb *v, int argc, char **argv, cli_call *c, exit_status *status)
+{
+    struct getopt_option list[MAX_OPTIONS + 2];
+    fill_long_options(list, v);
+    void *options = arena_push_zero(c->memory, 1, MAX(v->options_bytes, (size_t)1));
+    err e = {0};
+    if (v->options && !options_read(options, v->options, NULL, NULL, c->memory, &e)) {
+        *status = usage_error(v, "%s", e.text);
+        return false;
+    }
+    opterr = 0;
+    optind = 1;
+    int got;
+    while ((got = getopt_long(argc, argv, ":h", list, NULL)) != -1) {
+        if (got == 'h') {
+            cli_help(v);
+            *status = EXIT_DONE;
+            return false;
+        }
+        if (got == '?') {
+            *status = unknown_option(v, argv[optind - 1]);
+            return false;
+        }
+        if (got == ':') {
+            *status = usage_error(v, "option '%s' needs a value", argv[optind - 1]);
+            return false;
+        }
+        const option *o = &v->options[got - 256];
+        if (!set_option(options, o, is_switch(o) ? "true" : optarg, c->memory, &e)) {
+            *status = usage_error(v, "--%s: %s", o->name, e.text);
+            return false;
+        }
+    }
+    c->options = options;
+    c->count = argc - optind;
+    c->words = argv + optind;
+    return true;
+}
+
+exit_status cli_run(const verb *v, int argc, char **argv)
+{
+    cli_call c = {.memory = arena_new(0)};
+    exit_status status = EXIT_DONE;
+    if (parse(v, argc, argv, &c, &status)) {
+        if (c.count < v->min_words) {
+            status = usage_error(v, "%s is missing", v->words);
+        } else if (c.count > v->max_words) {
+            status = usage_error(v, "'%s' is one word too many", c.words[v->max_words]);
+        } else {
+            status = v->run(&c);
+        }
+    }
+    arena_free(c.memory);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return cli_fail(EXIT_FAILED, "standard output cannot be written");
+    }
+    return status;
+}
+
+const char *const *cli_texts(arena *a, const node *list)
+{
+    int n = list ? list->count : 0;
+    const char **texts = ARENA_NEW(a, const char *, n + 1);
+    for (int i = 0; i < n; i++)
+        texts[i] = list->items[i]->text;
+    texts[n] = NULL;
+    return texts;
+}
+
+corpus_places cli_places(arena *a, const char *data)
+{
+    const char **roots = ARENA_NEW(a, const char *, 4);
+    int n = 0;
+    const char *named = getenv("LOCI_DATA");
+    if (data) roots[n++] = data;
+    if (named && *named) roots[n++] = named;
+    roots[n++] = "data/corpora";
+    roots[n] = NULL;
+    const char *cache = getenv("LOCI_CACHE");
+    return (corpus_places){roots, cache && *cache ? cache : "data/cache"};
+}
+
+const char *cli_out(const char *out)
+{
+    const char *named = getenv("LOCI_OUT");
+    if (out) return out;
+    return named && *named ? named : "results/out";
+}

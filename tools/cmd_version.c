@@ -1,0 +1,30 @@
+/* loci version: what this program is made of. */
+#include "core/host.h"
+#include "tools/verbs.h"
+
+enum { MAX_LIBRARIES = 16 };
+
+static exit_status version(const cli_call *c)
+{
+    (void)c;
+    host_version libraries[MAX_LIBRARIES];
+    int n = MIN(host_versions(libraries, MAX_LIBRARIES), (int)MAX_LIBRARIES);
+    host_info host;
+    host_describe(&host);
+    printf("loci %s\n", LOCI_VERSION);
+    printf("%-10s %d\n", "numerics", LOCI_NUMERICS);
+    printf("%-10s %s\n", "compiler", host_compiler());
+    printf("%-10s %s\n", "flags", host_flags());
+    for (int i = 0; i < n; i++)
+        printf("%-10s %s\n", libraries[i].library, libraries[i].version);
+    printf("%-10s %s (%s)\n", "blas", host.blas, host.blas_core);
+    return EXIT_DONE;
+}
+
+const verb VERB_VERSION = {
+    .name = "version",
+    .words = "",
+    .help = "Prints the versions of loci, its compiler and its libraries.",
+    .examples = {"version", "--version"},
+    .run = version,
+};

@@ -1,0 +1,100 @@
+/* The program `loci`: chooses the verb. */
+#include "tools/verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const verb *const VERBS[] = {&VERB_RUN,  &VERB_CHECK,   &VERB_STATUS,   &VERB_COMPARE,
+                                    &VERB_PLOT, &VERB_EVAL,    &VERB_GENERATE, &VERB_LAYERS,
+                                    &VERB_DATA, &VERB_COLLECT, &VERB_BENCH,    &VERB_VERSION,
+                                    &VERB_HELP, &VERB_WORKER};
+enum { VERB_COUNT = sizeof VERBS / sizeof VERBS[0] };
+
+static const verb *find_verb(const char *name)
+{
+    for (int i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(VERBS[i]->name, name) == 0) return VERBS[i];
+    }
+    return NULL;
+}
+
+static exit_status unknown_verb(const char *name)
+{
+    const char *known[VERB_COUNT];
+    for (int i = 0; i < VERB_COUNT; i++)
+        known[i] = VERBS[i]->name;
+    const char *near = option_nearest(name, VERB_COUNT, known);
+    if (near) {
+        return cli_fail(EXIT_USAGE, "unknown verb '%s' (did you mean '%s'?); see loci help", name,
+                        near);
+    }
+    return cli_fail(EXIT_USAGE, "unknown verb '%s'; see loci help", name);
+}
+
+static void print_verbs(void)
+{
+    printf("Usage: loci VERB [OPTION...] [WORD...]\n\n"
+           "Trains the variants of one experiment file on the same text and compares them.\n\n");
+    for (int i = 0; i < VERB_COUNT; i++) {
+        if (VERBS[i]->hidden) continue;
+        printf("  %-10s%.*s\n", VERBS[i]->name, (int)strcspn(VERBS[i]->help, "\n"), VERBS[i]->help);
+    }
+    printf(
+        "\n`loci VERB --help` shows a verb's options and two examples, `loci help spec` what an\n"
+        "experiment file may say.\n");
+}
+
+static exit_status help(const cli_call *c)
+{
+    if (c->count == 0) {
+        print_verbs();
+        return EXIT_DONE;
+    }
+    if (strcmp(c->words[0], "spec") == 0) {
+        spec_print_help(stdout);
+        return EXIT_DONE;
+    }
+    const verb *v = find_verb(c->words[0]);
+    if (!v) return unknown_verb(c->words[0]);
+    cli_help(v);
+    return EXIT_DONE;
+}
+
+const verb VERB_HELP = {
+    .name = "help",
+    .words = "[VERB | spec]",
+    .max_words = 1,
+    .help = "Explains a verb, or what an experiment file may say.",
+    .examples = {"help run", "help spec"},
+    .run = help,
+};
+
+/* BLAS runs on one thread, that of the lane that calls it. OpenMP reads its environment before main
+ * begins, and openblas_set_num_threads is forgotten in a new thread; hence a second start. */
+static void want_single_threaded_blas(char **argv)
+{
+    const char *threads = getenv("OMP_NUM_THREADS");
+    if (threads && strcmp(threads, "1") == 0) return;
+    setenv("OMP_NUM_THREADS", "1", 1);
+    setenv("OPENBLAS_NUM_THREADS", "1", 1); /* for OpenBLAS built with threads of its own */
+    execv("/proc/self/exe", argv);
+    perror("loci: cannot start itself with OMP_NUM_THREADS=1; set it and try again");
+    exit(EXIT_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    want_single_threaded_blas(argv);
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (!name) {
+        print_verbs();
+        return EXIT_USAGE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+    if (strcmp(name, "--version") == 0) name = "version";
+    const verb *v = find_verb(name);
+    if (!v) return (int)unknown_verb(name);
+    return (int)cli_run(v, argc - 1, argv + 1);
+}

@@ -1,0 +1,12 @@
+/* The verbs of `loci`, each in tools/cmd_<verb>.c (help: tools/main.c). */
+#ifndef LOCI_TOOLS_VERBS_H
+#define LOCI_TOOLS_VERBS_H
+
+#include "experiments/spec.h"
+#include "tools/cli.h"
+
+extern const verb VERB_RUN, VERB_CHECK, VERB_STATUS, VERB_COMPARE, VERB_PLOT, VERB_EVAL,
+    VERB_GENERATE, VERB_LAYERS, VERB_DATA, VERB_COLLECT, VERB_BENCH, VERB_VERSION, VERB_HELP,
+    VERB_WORKER;
+
+#endif
