@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/vec.h"
 #include "core/vmath.h"
 
 /* ---- cross-entropy ---- */
@@ -49,11 +50,7 @@ static void ce_backward(tape *t, void *keep)
         const real *restrict dy = k->y->grad + i * vocab;
         real *restrict dx = dlogits + i * vocab;
         softmax_row(p, k->logits->data + i * vocab, vocab);
-        real along = 0;
-#pragma omp simd reduction(+ : along)
-        for (int64_t j = 0; j < vocab; j++) {
-            along += p[j] * dy[j];
-        }
+        real along = vec_dot(p, dy, vocab);
         for (int64_t j = 0; j < vocab; j++) {
             dx[j] += f * p[j] * (dy[j] - along);
         }
@@ -113,22 +110,12 @@ typedef struct ln_keep {
 
 static real mean_of(const real *a, int64_t n)
 {
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; j++) {
-        sum += a[j];
-    }
-    return sum / (real)n;
+    return vec_sum(a, n) / (real)n;
 }
 
 static real mean_product(const real *a, const real *b, int64_t n)
 {
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; j++) {
-        sum += a[j] * b[j];
-    }
-    return sum / (real)n;
+    return vec_dot(a, b, n) / (real)n;
 }
 
 /* u = normalised x; returns r. */
@@ -138,7 +125,7 @@ static real normalise(real *restrict u, const real *restrict x, int64_t n, real 
     for (int64_t j = 0; j < n; j++) {
         u[j] = x[j] - mean;
     }
-    real r = 1 / (real)sqrt((double)(mean_product(u, u, n) + eps));
+    real r = 1 / (real)sqrt((double)(vec_dot(u, u, n) / (real)n + eps));
     for (int64_t j = 0; j < n; j++) {
         u[j] *= r;
     }
@@ -203,5 +190,77 @@ tensor *op_layernorm_gradient(tape *t, tensor *x, tensor *du, real eps)
         tape_record(t, &LAYERNORM_GRADIENT, k, 1, &y);
     }
     tape_charge(t, &LAYERNORM_GRADIENT, since);
+    return y;
+}
+
+/* ---- squared ReLU and gradient steps ---- */
+
+typedef struct step_keep {
+    tensor *a, *s, *b, *y;
+} step_keep;
+
+/* Also for relu2_gradient: a is x, b is dy. */
+static void relu2_backward(tape *t, void *keep)
+{
+    step_keep *k = keep;
+    const real *restrict x = k->a->data, *restrict dy = k->b->data, *restrict e = k->y->grad;
+    real *restrict gx = tape_grad(t, k->a), *restrict gdy = tape_grad(t, k->b);
+    int64_t n = tensor_count(k->y);
+    for (int64_t i = 0; gx && i < n; i++) {
+        gx[i] += x[i] > 0 ? 2 * e[i] * dy[i] : 0;
+    }
+    for (int64_t i = 0; gdy && i < n; i++) {
+        gdy[i] += x[i] > 0 ? 2 * e[i] * x[i] : 0;
+    }
+}
+
+static const op_class RELU2_GRADIENT = {"relu2_gradient", relu2_backward};
+
+tensor *op_relu2_gradient(tape *t, tensor *x, tensor *dy)
+{
+    CHECK(tensor_same_shape(x, dy), "x has %lld elements, dy %lld", (long long)tensor_count(x),
+          (long long)tensor_count(dy));
+    double since = tape_clock(t);
+    tensor *y = tape_like(t, x);
+    const real *restrict in = x->data, *restrict slope = dy->data;
+    real *restrict out = y->data;
+    for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
+        out[i] = in[i] > 0 ? 2 * in[i] * slope[i] : 0;
+    }
+    if (tape_wants(t, 2, (tensor *[]){x, dy})) {
+        step_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (step_keep){x, NULL, dy, y};
+        tape_record(t, &RELU2_GRADIENT, k, 1, &y);
+    }
+    tape_charge(t, &RELU2_GRADIENT, since);
+    return y;
+}
+
+static void step_backward(tape *t, void *keep)
+{
+    step_keep *k = keep;
+    int64_t n = tensor_count(k->y);
+    real *ds = tape_grad(t, k->s), *db = tape_grad(t, k->b);
+    if (ds) ds[0] -= (real)vec_dot_long(k->y->grad, k->b->data, n);
+    if (db) vec_axpy(db, -k->s->data[0], k->y->grad, n);
+    tape_grad_pass(t, k->a, k->y);
+}
+
+static const op_class STEP = {"gradient_step", step_backward};
+
+tensor *op_gradient_step(tape *t, tensor *a, tensor *s, tensor *b)
+{
+    CHECK(tensor_same_shape(a, b) && tensor_count(s) == 1, "a has %lld elements, b %lld, s %lld",
+          (long long)tensor_count(a), (long long)tensor_count(b), (long long)tensor_count(s));
+    double since = tape_clock(t);
+    tensor *y = tape_like(t, a);
+    vec_copy(y->data, a->data, tensor_count(a));
+    vec_axpy(y->data, -s->data[0], b->data, tensor_count(a));
+    if (tape_wants(t, 3, (tensor *[]){a, s, b})) {
+        step_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (step_keep){a, s, b, y};
+        tape_record(t, &STEP, k, 1, &y);
+    }
+    tape_charge(t, &STEP, since);
     return y;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/blas.h"
+#include "core/vec.h"
 
 typedef struct la_keep {
     tensor *q, *k, *v, *start, *y, *last;
@@ -72,15 +73,6 @@ static void scale_rows(real *restrict out, const real *restrict in, const real *
     }
 }
 
-/* S *= s, in place. */
-static void scale_all(real *x, real s, int64_t n)
-{
-    if (s == 1) return;
-    for (int64_t i = 0; i < n; i++) {
-        x[i] *= s;
-    }
-}
-
 static void la_forward_row(const la_sizes *n, const real *q, const real *k, const real *v, real *y,
                            real *sums, real *sum, const real *powers, real *scores, real *scaled)
 {
@@ -96,7 +88,7 @@ static void la_forward_row(const la_sizes *n, const real *q, const real *k, cons
         blas_gemm(false, false, c, n->value, n->key, 1, scaled, n->key, sum, n->value, 1, yc,
                   n->value);
         scale_rows(scaled, kc, powers, c, n->key, true);
-        scale_all(sum, powers[c], n->state);
+        if (powers[c] != 1) vec_scale(sum, powers[c], n->state);
         blas_gemm(true, false, n->key, n->value, c, 1, scaled, n->key, vc, n->value, 1, sum,
                   n->value);
     }
@@ -144,7 +136,7 @@ static void la_backward_row(const la_keep *keep, const la_sizes *n, int64_t row,
             blas_gemm(false, false, c, value, key, 1, by_key, key, dsum, value, 1, dv + at * value,
                       value);
         }
-        scale_all(dsum, powers[c], n->state);
+        if (powers[c] != 1) vec_scale(dsum, powers[c], n->state);
         blas_gemm(true, false, key, value, c, 1, qc, key, scaled, value, 1, dsum, value);
     }
 }
@@ -173,9 +165,7 @@ static void la_backward(tape *t, void *keep)
                         dk ? dk + r * n.time * n.key : NULL, dv ? dv + r * n.time * n.value : NULL,
                         dsum, powers, scores, grads, scaled);
         if (!dstart) continue;
-        for (int64_t i = 0; i < n.state; i++) {
-            dstart[r * n.state + i] += dsum[i];
-        }
+        vec_add(dstart + r * n.state, dsum, n.state);
     }
     arena_rewind(scratch, mark);
 }

@@ -34,4 +34,11 @@ tensor *op_cross_entropy_gradient(tape *t, tensor *logits, const int32_t *target
  * differentiable value (of x and of du); all [..., width]. */
 tensor *op_layernorm_gradient(tape *t, tensor *x, tensor *du, real eps);
 
+/* The gradient of relu(x)^2 with respect to x, given dy, as a differentiable value: 2 relu(x) dy.
+ */
+tensor *op_relu2_gradient(tape *t, tensor *x, tensor *dy);
+
+/* a - s b, with the step size s a tensor of one element: a parameter to learn. */
+tensor *op_gradient_step(tape *t, tensor *a, tensor *s, tensor *b);
+
 #endif
