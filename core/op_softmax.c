@@ -9,7 +9,6 @@
 real softmax_row(real *restrict p, const real *restrict x, int64_t n)
 {
     real most = vec_max(x, n), sum = 0;
-    if (most == -INFINITY) most = 0; /* nothing but -inf: -inf - -inf would be NaN */
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
         p[i] = vm_exp(x[i] - most);
@@ -22,7 +21,6 @@ real softmax_row(real *restrict p, const real *restrict x, int64_t n)
 real logsumexp_row(const real *restrict x, int64_t n)
 {
     real most = vec_max(x, n), sum = 0;
-    if (most == -INFINITY) most = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; i++) {
         sum += vm_exp(x[i] - most);
