@@ -12,7 +12,7 @@
 
 enum { MAX_OPTIONS = 48, HELP_COLUMN = 24 };
 
-exit_status cli_fail(exit_status status, const char *format, ...)
+int cli_fail(int status, const char *format, ...)
 {
     fflush(stdout);
     fputs("loci: ", stderr);
@@ -84,8 +84,7 @@ void cli_help(const verb *v)
         "resumable by the same command.\n");
 }
 
-static exit_status __attribute__((format(printf, 2, 3)))
-usage_error(const verb *v, const char *format, ...)
+static int __attribute__((format(printf, 2, 3))) usage_error(const verb *v, const char *format, ...)
 {
     char text[ERR_TEXT_BYTES];
     va_list args;
@@ -95,7 +94,7 @@ usage_error(const verb *v, const char *format, ...)
     return cli_fail(EXIT_USAGE, "%s: %s; see loci %s --help", v->name, text, v->name);
 }
 
-static exit_status unknown_option(const verb *v, const char *word)
+static int unknown_option(const verb *v, const char *word)
 {
     const char *known[MAX_OPTIONS + 1];
     int n = option_count(v);
@@ -134,7 +133,7 @@ static int fill_long_options(struct getopt_option *list, const verb *v)
 }
 
 /* Fills c from the command line. Returns false where the call ends here, with its status. */
-static bool parse(const verb *v, int argc, char **argv, cli_call *c, exit_status *status)
+static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status)
 {
     struct getopt_option list[MAX_OPTIONS + 2];
     fill_long_options(list, v);
@@ -173,10 +172,10 @@ static bool parse(const verb *v, int argc, char **argv, cli_call *c, exit_status
     return true;
 }
 
-exit_status cli_run(const verb *v, int argc, char **argv)
+int cli_run(const verb *v, int argc, char **argv)
 {
     cli_call c = {.memory = arena_new(0)};
-    exit_status status = EXIT_DONE;
+    int status = EXIT_DONE;
     if (parse(v, argc, argv, &c, &status)) {
         if (c.count < v->min_words) {
             status = usage_error(v, "%s is missing", v->words);

@@ -9,14 +9,7 @@
 
 #include "core/option.h"
 #include "data/corpus.h"
-
-typedef enum exit_status {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,  /* the command line or a spec is wrong */
-    EXIT_PARTLY = 3, /* the rest was done, but some runs failed or diverged */
-    EXIT_RESUMABLE = 75
-} exit_status;
+#include "experiments/worker.h" /* the exit statuses */
 
 /* One call of a verb: its options struct, filled, and the words beside the options. */
 typedef struct cli_call {
@@ -35,18 +28,17 @@ typedef struct verb {
     const option *options;   /* NULL: none but --help */
     size_t options_bytes;    /* sizeof the options struct */
     bool hidden;             /* not in the list: for loci's own use */
-    exit_status (*run)(const cli_call *c);
+    int (*run)(const cli_call *c);
 } verb;
 
 /* Parses the command line behind the verb (argv[0] is the verb) and runs it. */
-exit_status cli_run(const verb *v, int argc, char **argv);
+int cli_run(const verb *v, int argc, char **argv);
 
 /* "Usage: ..." to stdout, with options, defaults and examples. */
 void cli_help(const verb *v);
 
 /* Prints "loci: ..." to stderr and returns the status, for `return cli_fail(...)`. */
-exit_status cli_fail(exit_status status, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A list option as texts, NULL-terminated. */
 const char *const *cli_texts(arena *a, const node *list);
@@ -57,21 +49,47 @@ corpus_places cli_places(arena *a, const char *data);
 /* The root of all results: --out DIR (may be NULL), LOCI_OUT, results/out. */
 const char *cli_out(const char *out);
 
-/* The options that many verbs take, to be spelt alike everywhere. */
-#define CLI_OUT(type)                                                                              \
+/* Lines of a verb's table: struct S, field F, option name N, default D, help H. */
+#define CLI_INT(S, F, N, D, LOW, HIGH, H)                                                          \
     {                                                                                              \
-        .name = "out", .type = OPTION_TEXT, .offset = offsetof(type, out), .initial = "null",      \
-        .nullable = true, .help = "folder of all results; default LOCI_OUT, else results/out"      \
+        .name = N, .type = OPTION_INT, .offset = offsetof(S, F), .initial = D, .min = LOW,         \
+        .max = HIGH, .help = H                                                                     \
     }
-#define CLI_DATA(type)                                                                             \
+#define CLI_REAL(S, F, N, D, LOW, HIGH, H)                                                         \
     {                                                                                              \
-        .name = "data", .type = OPTION_TEXT, .offset = offsetof(type, data), .initial = "null",    \
-        .nullable = true, .help = "folder with corpora; default LOCI_DATA, else data/corpora"      \
+        .name = N, .type = OPTION_REAL, .offset = offsetof(S, F), .initial = D, .min = LOW,        \
+        .max = HIGH, .help = H                                                                     \
     }
-#define CLI_SET(type)                                                                              \
+#define CLI_CHOICE(S, F, N, D, CHOICES, H)                                                         \
     {                                                                                              \
-        .name = "set", .type = OPTION_NODE, .offset = offsetof(type, set),                         \
-        .help = "PATH=VALUE instead of what the spec says; may be repeated"                        \
+        .name = N, .type = OPTION_CHOICE, .offset = offsetof(S, F), .initial = D,                  \
+        .choices = CHOICES, .help = H                                                              \
     }
+#define CLI_TEXT(S, F, N, D, H)                                                                    \
+    {                                                                                              \
+        .name = N, .type = OPTION_TEXT, .offset = offsetof(S, F), .initial = D, .help = H          \
+    }
+/* A path, or NULL if not given. */
+#define CLI_PATH(S, F, N, H)                                                                       \
+    {                                                                                              \
+        .name = N, .type = OPTION_TEXT, .offset = offsetof(S, F), .initial = "null",               \
+        .nullable = true, .help = H                                                                \
+    }
+#define CLI_SWITCH(S, F, N, H)                                                                     \
+    {                                                                                              \
+        .name = N, .type = OPTION_BOOL, .offset = offsetof(S, F), .initial = "false", .help = H    \
+    }
+#define CLI_LIST(S, F, N, H)                                                                       \
+    {                                                                                              \
+        .name = N, .type = OPTION_NODE, .offset = offsetof(S, F), .help = H                        \
+    }
+
+/* The options that many verbs take, spelt alike everywhere. */
+#define CLI_OUT(S)                                                                                 \
+    CLI_PATH(S, out, "out", "folder of all results; default LOCI_OUT, else results/out")
+#define CLI_DATA(S)                                                                                \
+    CLI_PATH(S, data, "data", "folder with corpora; default LOCI_DATA, else data/corpora")
+#define CLI_SET(S)                                                                                 \
+    CLI_LIST(S, set, "set", "PATH=VALUE instead of what the spec says; may be repeated")
 
 #endif

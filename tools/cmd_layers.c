@@ -2,7 +2,9 @@
 #include "layers/layer.h"
 #include "tools/verbs.h"
 
-#include <string.h>
+#include <stdio.h>
+
+enum { MAX_CLASSES = 128 };
 
 static void print_list(void)
 {
@@ -10,31 +12,39 @@ static void print_list(void)
     const layer_class *const *classes = layer_classes(&n);
     for (int i = 0; i < n; i++)
         printf("%-14s %s\n", classes[i]->name, classes[i]->help);
+    classes = head_classes(&n);
+    for (int i = 0; i < n; i++)
+        printf("%-14s head: %s\n", classes[i]->name, classes[i]->help);
 }
 
-static exit_status print_class(const char *name)
+static int unknown(const char *name)
+{
+    const char *known[MAX_CLASSES];
+    int layers = 0, heads = 0, n = 0;
+    const layer_class *const *bodies = layer_classes(&layers);
+    const layer_class *const *head = head_classes(&heads);
+    for (int i = 0; i < layers && n < MAX_CLASSES; i++)
+        known[n++] = bodies[i]->name;
+    for (int i = 0; i < heads && n < MAX_CLASSES; i++)
+        known[n++] = head[i]->name;
+    const char *near = option_nearest(name, n, known);
+    if (!near) return cli_fail(EXIT_USAGE, "no layer '%s'; see loci layers", name);
+    return cli_fail(EXIT_USAGE, "no layer '%s' (did you mean '%s'?); see loci layers", name, near);
+}
+
+static int print_class(const char *name)
 {
     const layer_class *cls = layer_class_find(name);
-    if (!cls) {
-        int n = 0;
-        const layer_class *const *classes = layer_classes(&n);
-        const char *known[64];
-        n = MIN(n, 64);
-        for (int i = 0; i < n; i++)
-            known[i] = classes[i]->name;
-        const char *near = option_nearest(name, n, known);
-        if (!near) return cli_fail(EXIT_USAGE, "no layer '%s'; see loci layers", name);
-        return cli_fail(EXIT_USAGE, "no layer '%s' (did you mean '%s'?); see loci layers", name,
-                        near);
-    }
+    if (!cls) cls = head_class_find(name);
+    if (!cls) return unknown(name);
     printf("%s: %s\n", cls->name, cls->help);
-    if (*cls->cite) printf("%s\n", cls->cite);
+    if (cls->cite && *cls->cite) printf("%s\n", cls->cite);
     printf("\n");
     options_print(stdout, cls->options);
     return EXIT_DONE;
 }
 
-static exit_status layers(const cli_call *c)
+static int layers(const cli_call *c)
 {
     if (c->count == 1) return print_class(c->words[0]);
     print_list();

@@ -4,7 +4,7 @@
 
 enum { MAX_LIBRARIES = 16 };
 
-static exit_status version(const cli_call *c)
+static int version(const cli_call *c)
 {
     (void)c;
     host_version libraries[MAX_LIBRARIES];

@@ -20,7 +20,7 @@ static const verb *find_verb(const char *name)
     return NULL;
 }
 
-static exit_status unknown_verb(const char *name)
+static int unknown_verb(const char *name)
 {
     const char *known[VERB_COUNT];
     for (int i = 0; i < VERB_COUNT; i++)
@@ -46,7 +46,7 @@ static void print_verbs(void)
         "experiment file may say.\n");
 }
 
-static exit_status help(const cli_call *c)
+static int help(const cli_call *c)
 {
     if (c->count == 0) {
         print_verbs();
@@ -95,6 +95,6 @@ int main(int argc, char **argv)
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";
     const verb *v = find_verb(name);
-    if (!v) return (int)unknown_verb(name);
-    return (int)cli_run(v, argc - 1, argv + 1);
+    if (!v) return unknown_verb(name);
+    return cli_run(v, argc - 1, argv + 1);
 }

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# What `make check` runs beside the tests: format, warnings as errors under gcc and clang (float and
+# double), shell scripts, clang-tidy's analysis, and the suites under ASan and UBSan. Each gate
+# counts as one in the last line, which adds everything up.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+gate() { # name command...
+    local name=$1
+    shift
+    if "$@" >"$logs/out" 2>&1; then
+        echo "ok   $name"
+        echo "1 passed, 0 failed, 0 skipped" >>"$logs/tally"
+    else
+        cat "$logs/out"
+        echo "FAIL $name"
+        echo "0 passed, 1 failed, 0 skipped" >>"$logs/tally"
+    fi
+}
+
+sources() { git ls-files -- "$@"; }
+format() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
+warnings() { make --no-print-directory KIND="$1" CC="$2" WERROR=-Werror warnings; }
+scripts() { sources '*.sh' .ci/run | xargs shellcheck; }
+tidy() { make --no-print-directory tidy; }
+
+# Leaks of libraries are not ours; ours are found.
+sanitized() {
+    make --no-print-directory KIND=asan loci test-binary &&
+        LOCI_PROGRAM=$PWD/build/asan/bin/loci build/asan/test
+}
+
+gate "format" format
+gate "shellcheck" scripts
+for compiler in gcc clang; do
+    for kind in release f64; do gate "warnings, $compiler, $kind" warnings "$kind" "$compiler"; done
+done
+if [ -n "${TIDY:-}" ]; then gate "clang-tidy" tidy; fi
+gate "suites under ASan and UBSan" sanitized
+tools/tally.sh "$logs/tally"

@@ -1,0 +1,62 @@
+/* loci check: everything that is wrong with experiment files, before anything is trained. */
+#include "experiments/plan.h"
+#include "tools/verbs.h"
+
+#include <stdio.h>
+
+typedef struct check_call {
+    const char *data;
+    const node *set;
+    bool resolved;
+} check_call;
+
+static const option OPTIONS[] = {CLI_SWITCH(check_call, resolved, "resolved",
+                                            "print the first run's spec, every option spelt out"),
+                                 CLI_DATA(check_call),
+                                 CLI_SET(check_call),
+                                 {0}};
+
+static int check_file(const char *path, const cli_call *c, const corpus_places *places)
+{
+    const check_call *o = c->options;
+    err e = {0};
+    experiment *x = experiment_load(path, cli_texts(c->memory, o->set), &e);
+    if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+    int status = EXIT_DONE;
+    if (!experiment_resolve(x, places, &e)) {
+        status = cli_fail(EXIT_USAGE, "%s", e.text);
+    } else if (o->resolved) {
+        fputs(node_yaml(c->memory, x->runs[0].resolved), stdout);
+    } else {
+        printf("%s: %d variants x %d seeds, %d runs\n", path, x->sweep->variant_count,
+               x->sweep->seed_count, x->run_count);
+    }
+    experiment_free(x);
+    return status;
+}
+
+static int check(const cli_call *c)
+{
+    const check_call *o = c->options;
+    corpus_places places = cli_places(c->memory, o->data);
+    int status = EXIT_DONE;
+    for (int i = 0; i < c->count; i++) {
+        int one = check_file(c->words[i], c, &places);
+        if (one != EXIT_DONE) status = one;
+    }
+    return status;
+}
+
+const verb VERB_CHECK = {
+    .name = "check",
+    .words = "SPEC...",
+    .min_words = 1,
+    .max_words = 1 << 20,
+    .help = "Checks experiment files: every option of every variant, corpora included.\n\n"
+            "Trains nothing. Errors begin with file:line:column.",
+    .examples = {"check experiments/quickstart.yaml",
+                 "check experiments/quickstart.yaml --resolved --set model.width=256"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(check_call),
+    .run = check,
+};

@@ -1,0 +1,22 @@
+/* loci worker: one run in its folder; started by `loci run`. */
+#include "experiments/worker.h"
+#include "tools/verbs.h"
+
+static int worker(const cli_call *c)
+{
+    err e = {0};
+    int status = worker_run(c->words[0], &e);
+    if (e.text[0]) cli_fail(status, "%s", e.text);
+    return status;
+}
+
+const verb VERB_WORKER = {
+    .name = "worker",
+    .words = "FOLDER",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Trains the run whose plan lies in the folder; `loci run` starts it.",
+    .examples = {"worker results/out/runs/0123456789abcdef", "worker --help"},
+    .hidden = true,
+    .run = worker,
+};

@@ -1,0 +1,109 @@
+/* Finds a run by name: see find_run.h. */
+#include "tools/find_run.h"
+
+#include "core/json.h"
+#include "experiments/checkpoint.h"
+#include "experiments/run_folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_checkpoint(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    return file_join(path, folder, "checkpoint", NULL) && checkpoint_exists(path);
+}
+
+/* Splits "EXPERIMENT/LABEL/SEED"; a label may hold slashes, a seed is digits. */
+typedef struct run_name {
+    char experiment[256], label[256];
+    int64_t seed; /* -1: any */
+} run_name;
+
+static void parse_name(run_name *r, const char *name)
+{
+    *r = (run_name){.seed = -1};
+    size_t n = strcspn(name, "/");
+    snprintf(r->experiment, sizeof r->experiment, "%.*s", (int)MIN(n, (size_t)255), name);
+    if (!name[n]) return;
+    snprintf(r->label, sizeof r->label, "%s", name + n + 1);
+    char *last = strrchr(r->label, '/');
+    if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1)) {
+        r->seed = strtoll(last + 1, NULL, 10);
+        *last = 0;
+    }
+}
+
+static bool matches(const json_t *run, const run_name *r)
+{
+    const char *label = json_get_text(run, "label");
+    if (r->label[0] && (!label || strcmp(label, r->label) != 0)) return false;
+    return r->seed < 0 || json_get_int(run, "seed", -1) == r->seed;
+}
+
+/* The first run of the experiment's record that fits and can be used. */
+static bool find_in_experiment(char *path, const char *record, const run_name *r, const char *out,
+                               err *e)
+{
+    json_t *x = json_read(record, e);
+    if (!x) return false;
+    int fitting = 0;
+    size_t i;
+    json_t *run;
+    bool found = false;
+    json_array_foreach(json_object_get(x, "runs"), i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (!id || !matches(run, r)) continue;
+        fitting++;
+        found = run_folder_path(path, out, id, e) && has_checkpoint(path);
+        if (found) break;
+    }
+    json_decref(x);
+    if (found) return true;
+    if (fitting) return err_set(e, "%s: none of its %d runs has a checkpoint yet", record, fitting);
+    return err_set(e, "%s: no run of variant '%s'; loci status %s lists them", record, r->label,
+                   r->experiment);
+}
+
+/* A folder of OUT/runs whose name begins with `name`. */
+static bool find_id(char *path, const char *name, const char *out, err *e)
+{
+    char runs[FILE_PATH_BYTES];
+    if (!file_join(runs, out, "runs", e)) return false;
+    arena *a = arena_new(0);
+    const char *const *names = NULL;
+    int64_t n = 0, hits = 0;
+    if (file_is_folder(runs) && !file_list(runs, a, &names, &n, e)) n = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (strncmp(names[i], name, strlen(name)) != 0) continue;
+        hits++;
+        if (!file_join(path, runs, names[i], e)) hits = -1;
+    }
+    arena_free(a);
+    if (hits == 1) return true;
+    if (hits > 1)
+        return err_set(e, "%s: %lld runs begin with it; give more of its id", name,
+                       (long long)hits);
+    return err_set(e,
+                   "%s: no such run in %s; give a folder, a run's id or EXPERIMENT/LABEL/SEED "
+                   "(loci status lists them)",
+                   name, out);
+}
+
+bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
+{
+    if (!*name) return err_set(e, "the name of a run is empty");
+    if (checkpoint_exists(name) || has_checkpoint(name)) {
+        snprintf(path, FILE_PATH_BYTES, "%s", name);
+        return true;
+    }
+    run_name r;
+    parse_name(&r, name);
+    char record[FILE_PATH_BYTES], file[300];
+    snprintf(file, sizeof file, "experiments/%s.json", r.experiment);
+    if (!file_join(record, out, file, e)) return false;
+    if (file_exists(record)) return find_in_experiment(path, record, &r, out, e);
+    return find_id(path, name, out, e);
+}

@@ -1,0 +1,12 @@
+/* Finds a run by what a person would call it. */
+#ifndef LOCI_TOOLS_FIND_RUN_H
+#define LOCI_TOOLS_FIND_RUN_H
+
+#include "core/file.h"
+
+/* name: a run's folder (or its checkpoint folder); a run's id or the unique beginning of one; or
+ * EXPERIMENT[/LABEL[/SEED]], the first run of that experiment (variant, seed) in planned order that
+ * has a checkpoint. Puts the folder into path. */
+bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e);
+
+#endif

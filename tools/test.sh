@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# What `make test` runs: the suites in float and in double, and each fuzz target for a few seconds.
+# The last line adds everything up: N passed, N failed, N skipped. Status 1 if anything failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fuzz_seconds=${FUZZ_SECONDS:-10}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+build() { # kind make-arguments...: leaves what the compiler said in the log
+    local kind=$1
+    shift
+    echo "building $kind"
+    if ! make --no-print-directory KIND="$kind" "$@" >"$logs/build-$kind" 2>&1; then
+        cat "$logs/build-$kind"
+        echo "0 passed, 1 failed, 0 skipped" >"$logs/tally-$kind"
+        return 1
+    fi
+    cat "$logs/build-$kind"
+}
+
+# Runs a program that ends with a tally; one that dies without it counts as one failure.
+suite() { # name command...
+    local name=$1 status=0
+    shift
+    "$@" >"$logs/out-$name" 2>&1 || status=$?
+    if ! tail -n 1 "$logs/out-$name" | grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'; then
+        echo "$name ended with status $status" >>"$logs/out-$name"
+        echo "0 passed, 1 failed, 0 skipped" >>"$logs/out-$name"
+    fi
+    tail -n 1 "$logs/out-$name" >"$logs/tally-$name"
+    sed '$d' "$logs/out-$name"
+    echo "$name: $(cat "$logs/tally-$name")"
+}
+
+started=$SECONDS
+if build release loci test-binary build/release/reference; then
+    export LOCI_PROGRAM=$PWD/build/release/bin/loci
+    suite release build/release/test
+fi
+# In double only what differs there: gradients and everything else that is arithmetic.
+if build f64 test-binary; then
+    suite f64 build/f64/test core/ layers/ models/ tools/reference
+fi
+if build fuzz CC=clang fuzzers; then
+    suite fuzz tools/fuzz.sh "$fuzz_seconds"
+fi
+echo "$((SECONDS - started)) s"
+tools/tally.sh "$logs"/tally-*
