@@ -1,6 +1,7 @@
 #include "core/attention_bias.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
 {
