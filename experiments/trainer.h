@@ -27,12 +27,12 @@ typedef struct train_progress {
 typedef struct train_report {
     double nats, weight; /* sums over the step's targets */
     double lr;
-    double grad_norm;  /* before clipping */
-    double seconds;    /* of the whole step */
-    double data_share; /* part of it spent reading the corpus */
-    /* NULL, or the first tensor that is not finite (the values are then unchanged). */
-    const char *bad;
-    bool bad_gradient; /* it is a gradient, not an activation or the loss */
+    double grad_norm; /* before clipping */
+    double seconds;   /* of the whole step; of it reading the corpus, and in the optimiser: */
+    double data_seconds, optim_seconds;
+    /* "" or the first tensor that is not finite, as "gradient of NAME", "parameter NAME", "output
+     * NAME" or "loss"; the values are then unchanged. */
+    char bad[160];
     int metric_count;
     const metric *metrics; /* added up over lanes; valid until the next step */
 } train_report;
@@ -55,8 +55,12 @@ stream *trainer_stream(trainer *t);
 model_state *trainer_state(trainer *t, int64_t lane);
 workload *trainer_workload(trainer *t);
 lanes *trainer_pool(trainer *t);
+int trainer_threads(const trainer *t); /* no more than lanes */
 /* Tape of a thread, for measurements. */
 tape *trainer_tape(trainer *t, int thread);
+
+/* Sorts x. */
+double median(double *x, int n);
 
 /* Median seconds of a step, over at most `seconds` of throw-away training: what turns a budget in
  * seconds into steps. */

@@ -29,7 +29,8 @@ bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_pla
                    err *e);
 void workload_close(workload *w);
 
-/* The model of a spec for a corpus that is open, at the spec's context or another (context > 0). */
-model *workload_model(const node *spec, int64_t context, corpus *c, int64_t seed, err *e);
+/* The model of a spec for a corpus that is open, at the spec's context or another (context > 0).
+ * Borrows the spec; what it needs besides lives in the arena. */
+model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed, err *e);
 
 #endif

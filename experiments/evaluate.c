@@ -1,0 +1,364 @@
+#include "experiments/evaluate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/host.h"
+#include "data/stream.h"
+
+const option EVAL_OPTIONS[] = {
+    {"split", OPTION_CHOICE, offsetof(eval_options, split), .initial = "validation",
+     .choices = "train|validation|test", .help = "documents to evaluate on"},
+    {"rows", OPTION_INT, offsetof(eval_options, rows), .initial = "8", .min = 1, .max = 65536,
+     .help = "documents read in parallel"},
+    {"tokens", OPTION_INT, offsetof(eval_options, tokens), .initial = "0", .min = 0, .max = 1e15,
+     .help = "only the first so many tokens of the split; 0: all"},
+    {"context", OPTION_INT, offsetof(eval_options, context), .initial = "0", .min = 0, .max = 1e7,
+     .help = "tokens of a block; 0: the model's context"},
+    {"span", OPTION_INT, offsetof(eval_options, span), .initial = "0", .min = 0, .max = 1e15,
+     .help = "carried state is forgotten every so many tokens; 0: only between documents"},
+    {"losses", OPTION_BOOL, offsetof(eval_options, losses), .initial = "true",
+     .help = "keep the loss of every token of the final evaluation", .incidental = true},
+    {0}};
+
+bool eval_options_read(eval_options *o, const node *n, arena *a, err *e)
+{
+    *o = (eval_options){0};
+    return options_read(o, EVAL_OPTIONS, n, NULL, a, e);
+}
+
+split_kind eval_split(const eval_options *o)
+{
+    return (split_kind)o->split;
+}
+
+/* ---- the pass over the text ---- */
+
+typedef struct eval_pass {
+    const eval_task *task;
+    corpus_split *split;
+    int64_t limit;     /* tokens of the split that count */
+    int64_t documents; /* that hold them */
+    int64_t *first;    /* [documents]: tokens of the split before each */
+    int64_t lane_count, lane_rows, context;
+    lanes *pool;
+    model_state **states; /* [lane_count] */
+    tape **tapes;         /* [threads] */
+    int tape_count;
+    double *losses; /* [rows, context] */
+    float *line;    /* [context]: one row's losses on their way to the file */
+    stream *stream;
+    batch batch;
+    evaluation *result;
+    int fd; /* of the losses, -1: none */
+} eval_pass;
+
+static int64_t lanes_for(int64_t rows, int64_t at_most)
+{
+    int64_t n = at_most > 0 ? MIN(rows, at_most) : rows;
+    while (rows % n != 0) {
+        n--;
+    }
+    return n;
+}
+
+/* Finds which documents hold the tokens that count. */
+static void measure(eval_pass *p, arena *a)
+{
+    int64_t all = split_documents(p->split), total = split_tokens(p->split);
+    p->limit = p->task->options->tokens ? MIN(p->task->options->tokens, total) : total;
+    p->first = ARENA_NEW(a, int64_t, all);
+    int64_t before = 0;
+    for (int64_t i = 0; i < all && before < p->limit; i++) {
+        p->first[p->documents++] = before;
+        before += split_document(p->split, i).tokens;
+    }
+    p->result->documents = arena_push_zero(a, p->documents, sizeof(eval_document));
+    p->result->count = (int)p->documents;
+    for (int64_t i = 0; i < p->documents; i++) {
+        p->result->documents[i].index = i;
+    }
+}
+
+/* True if the model carries nothing from one whole block to the next. Then its documents may be cut
+ * between blocks without changing a loss. */
+static bool stateless(const eval_pass *p)
+{
+    model_state *s = model_state_new(p->task->model, 1);
+    tape *t = tape_new();
+    int32_t *tokens = calloc((size_t)p->context, sizeof *tokens);
+    CHECK(tokens, "out of memory for %lld tokens", (long long)p->context);
+    model_begin(s, t, p->task->values, NULL);
+    model_call call = {.time = p->context, .tokens = tokens, .targets = tokens, .mode = MODE_EVAL};
+    model_forward(s, &call);
+    model_end(s);
+    bool nothing = model_state_views(s, NULL, 0) == 0;
+    free(tokens);
+    tape_free(t);
+    model_state_free(s);
+    return nothing;
+}
+
+static bool pass_open(eval_pass *p, arena *a, err *e)
+{
+    const eval_task *task = p->task;
+    const eval_options *o = task->options;
+    p->context = model_context(task->model);
+    p->lane_count = lanes_for(o->rows, task->lanes);
+    p->lane_rows = o->rows / p->lane_count;
+    measure(p, a);
+    int64_t span = o->span ? o->span : stateless(p) ? p->context : 0;
+    stream_options so = {
+        .rows = o->rows, .time = p->context, .block = p->context, .span = span, .once = true};
+    if (!(p->stream = stream_new(p->split, &so, e))) return false;
+    p->tape_count = (int)MIN((int64_t)MAX(task->threads, 1), p->lane_count);
+    if (!(p->pool = lanes_new(p->lane_count, p->tape_count, NULL, e))) return false;
+    p->states = arena_push_zero(a, p->lane_count, sizeof *p->states);
+    for (int64_t i = 0; i < p->lane_count; i++) {
+        p->states[i] = model_state_new(task->model, p->lane_rows);
+    }
+    p->tapes = arena_push_zero(a, p->tape_count, sizeof *p->tapes);
+    for (int i = 0; i < p->tape_count; i++) {
+        p->tapes[i] = tape_new();
+    }
+    p->losses = ARENA_NEW(a, double, o->rows * p->context);
+    p->line = ARENA_NEW(a, float, p->context);
+    return true;
+}
+
+static void pass_close(eval_pass *p)
+{
+    for (int64_t i = 0; p->states && i < p->lane_count; i++) {
+        model_state_free(p->states[i]);
+    }
+    for (int i = 0; p->tapes && i < p->tape_count; i++) {
+        tape_free(p->tapes[i]);
+    }
+    if (p->stream) stream_free(p->stream);
+    if (p->pool) lanes_free(p->pool);
+}
+
+/* Takes the weight of tokens behind the limit; returns what is left in all. A row that has passed
+ * the limit never comes back before it, for documents and spans are read in order. */
+static double cut_weights(eval_pass *p)
+{
+    batch *b = &p->batch;
+    double left = 0;
+    for (int64_t r = 0; r < b->rows; r++) {
+        real *weights = b->weights + r * b->time;
+        int64_t d = b->document[r];
+        int64_t room = d < 0 || d >= p->documents ? 0 : p->limit - p->first[d] - b->begin[r];
+        for (int64_t i = 0; i < b->time; i++) {
+            if (i >= room) weights[i] = 0;
+            left += (double)weights[i];
+        }
+    }
+    return left;
+}
+
+static bool any_weight(const real *weights, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (weights[i] > 0) return true;
+    }
+    return false;
+}
+
+static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
+{
+    (void)g;
+    eval_pass *p = arg;
+    const batch *b = &p->batch;
+    model_state *s = p->states[lane];
+    int64_t row = lane * p->lane_rows, cell = row * b->time;
+    if (!any_weight(b->weights + cell, p->lane_rows * b->time)) return;
+    model_begin(s, p->tapes[thread], p->task->values, NULL);
+    for (int64_t r = 0; r < p->lane_rows; r++) {
+        if (b->reset[row + r]) model_state_reset_row(s, r, b->position[row + r]);
+    }
+    model_call call = {.time = b->time,
+                       .tokens = b->tokens + cell,
+                       .targets = b->targets + cell,
+                       .weights = b->weights + cell,
+                       .mode = MODE_EVAL,
+                       .seed = p->task->seed,
+                       .row0 = row,
+                       .losses = p->losses + cell};
+    model_forward(s, &call);
+    model_end(s);
+}
+
+static bool write_losses(eval_pass *p, int64_t n, int64_t token, err *e)
+{
+    const char *data = (const char *)p->line;
+    size_t left = (size_t)n * sizeof(float);
+    off_t at = (off_t)(token * (int64_t)sizeof(float));
+    while (left > 0) {
+        ssize_t wrote = pwrite(p->fd, data, left, at);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) {
+            return err_set(e, "%s: cannot be written: %s; make room", p->task->losses_path,
+                           strerror(errno));
+        }
+        data += wrote;
+        at += wrote;
+        left -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* Row by row, in the order of the text: sums do not depend on lanes or threads. */
+static bool collect_losses(eval_pass *p, err *e)
+{
+    const batch *b = &p->batch;
+    for (int64_t r = 0; r < b->rows; r++) {
+        const real *weights = b->weights + r * b->time;
+        if (!any_weight(weights, b->time)) continue;
+        eval_document *d = &p->result->documents[b->document[r]];
+        int64_t n = 0;
+        for (int64_t i = 0; i < b->time; i++) {
+            if (!(weights[i] > 0)) continue;
+            double loss = p->losses[r * b->time + i];
+            d->nats += loss;
+            p->line[n++] = (float)loss;
+        }
+        d->tokens += n;
+        int64_t token = p->first[b->document[r]] + b->begin[r];
+        if (p->fd >= 0 && !write_losses(p, n, token, e)) return false;
+    }
+    return true;
+}
+
+static bool run_pass(eval_pass *p, err *e)
+{
+    if (e) e->text[0] = 0;
+    err own = {0};
+    while (stream_next(p->stream, &p->batch, &own)) {
+        if (p->task->stop && *p->task->stop) {
+            p->result->stopped = true;
+            return true;
+        }
+        if (cut_weights(p) <= 0) return true;
+        lanes_run(p->pool, eval_lane, p, false);
+        if (!collect_losses(p, e)) return false;
+    }
+    if (own.text[0]) return err_set(e, "%s", own.text);
+    return true;
+}
+
+/* ---- what the sums are sums over ---- */
+
+/* Bytes of the first n tokens of a document, by decoding them. */
+static int64_t decoded_bytes(const eval_pass *p, int64_t index, int64_t n)
+{
+    enum { PIECE = 4096 };
+    int32_t ids[PIECE];
+    int64_t bytes = 0;
+    for (int64_t at = 0; at < n; at += PIECE) {
+        int64_t count = MIN((int64_t)PIECE, n - at);
+        char *text = NULL;
+        if (split_read(p->split, index, at, count, ids, NULL)) {
+            text = corpus_decode(p->task->corpus, ids, count, NULL);
+        }
+        if (!text) return -1;
+        bytes += (int64_t)strlen(text);
+        free(text);
+    }
+    return bytes;
+}
+
+static int64_t scored_bytes(const eval_pass *p, const eval_document *d, const document *whole)
+{
+    if (whole->bytes == 0 && whole->tokens > 0) return -1;
+    if (d->tokens == whole->tokens) return whole->bytes;
+    if (whole->bytes == whole->tokens) return d->tokens; /* tokens are bytes */
+    return decoded_bytes(p, d->index, d->tokens);
+}
+
+static void count_units(eval_pass *p)
+{
+    corpus *c = p->task->corpus;
+    evaluation *r = p->result;
+    r->bytes = corpus_lossless(c) ? 0 : -1;
+    r->words = corpus_has_words(c) ? 0 : -1;
+    for (int i = 0; i < r->count; i++) {
+        eval_document *d = &r->documents[i];
+        document whole = split_document(p->split, d->index);
+        bool complete = d->tokens == whole.tokens;
+        d->name = arena_strdup(r->memory, whole.name);
+        /* 0 bytes or words of a document with tokens: nobody counted them. */
+        d->words = r->words >= 0 && complete && (whole.words || !whole.tokens) ? whole.words : -1;
+        d->bytes = corpus_lossless(c) ? scored_bytes(p, d, &whole) : -1;
+        r->nats += d->nats;
+        r->tokens += d->tokens;
+        r->bytes = r->bytes < 0 || d->bytes < 0 ? -1 : r->bytes + d->bytes;
+        r->words = r->words < 0 || d->words < 0 ? -1 : r->words + d->words;
+    }
+}
+
+/* ---- the losses' file: written in place where its row stands, so not by file_out ---- */
+
+static bool losses_open(eval_pass *p, char *temporary, err *e)
+{
+    p->fd = -1;
+    if (!p->task->losses_path) return true;
+    snprintf(temporary, FILE_PATH_BYTES, "%s.tmp", p->task->losses_path);
+    p->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (p->fd >= 0) return true;
+    return err_set(e, "%s: cannot be written: %s", temporary, strerror(errno));
+}
+
+static bool losses_close(eval_pass *p, const char *temporary, bool keep, err *e)
+{
+    if (p->fd < 0) return true;
+    bool ok = !keep || fsync(p->fd) == 0;
+    ok = close(p->fd) == 0 && ok;
+    if (!keep) {
+        unlink(temporary);
+        return true;
+    }
+    if (ok && rename(temporary, p->task->losses_path) == 0) return true;
+    err_set(e, "%s: cannot be written: %s", p->task->losses_path, strerror(errno));
+    unlink(temporary);
+    return false;
+}
+
+bool evaluate(evaluation *r, const eval_task *task, err *e)
+{
+    *r = (evaluation){.memory = arena_new(1 << 16)};
+    eval_pass p = {.task = task, .result = r, .fd = -1};
+    char temporary[FILE_PATH_BYTES];
+    p.split = corpus_get(task->corpus, eval_split(task->options));
+    bool ok = true;
+    if (!p.split) {
+        ok = err_set(e, "eval.split: the corpus has no %s split; choose another",
+                     split_name(eval_split(task->options)));
+    }
+    double begin = host_monotonic_s();
+    arena *scratch = arena_new(0);
+    ok = ok && pass_open(&p, scratch, e) && losses_open(&p, temporary, e) && run_pass(&p, e);
+    ok = losses_close(&p, temporary, ok && !r->stopped, ok ? e : NULL) && ok;
+    r->seconds = host_monotonic_s() - begin;
+    if (ok) {
+        eval_document *kept = ARENA_NEW(r->memory, eval_document, r->count);
+        memcpy(kept, r->documents, (size_t)r->count * sizeof *kept);
+        r->documents = kept;
+        count_units(&p);
+        r->tokens_per_second = r->seconds > 0 ? (double)r->tokens / r->seconds : (double)NAN;
+    }
+    pass_close(&p);
+    arena_free(scratch);
+    if (!ok) evaluation_deinit(r);
+    return ok;
+}
+
+void evaluation_deinit(evaluation *r)
+{
+    if (r->memory) arena_free(r->memory);
+    *r = (evaluation){0};
+}
