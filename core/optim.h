@@ -7,7 +7,7 @@
  *   adam       the same with g += wd p instead of the first step (Kingma & Ba 2015,
  * arXiv:1412.6980) adafactor  q = g^2 + eps1; b2 = 1 - t^-decay_power; matrices: R, C running
  * averages of the row and column sums of q, V = R C^T / sum(R); vectors: V of q; u = g / sqrt(V);
- *              u /= max(1, rms(u) / update_clip); p -= lr wd p; p -= alpha u, where
+ *              u /= max(1, rms(u) / update_clip); p -= rho wd p; p -= alpha u, where
  *              alpha = rho (x max(eps2, rms(p)) if scale_parameter), rho = min(lr, 1/sqrt(t)) if
  *              relative_step, else lr (Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4)
  *   sgd        g += wd p; b = momentum b + g; p -= lr b (lr (g + momentum b) with nesterov)
@@ -18,7 +18,7 @@
  *
  * A piece without gradient in a step (grads.has) counts as gradient 0, exactly as if the zeros had
  * been written: its moments decay and it goes on moving. Only a piece that has never had any
- * gradient is passed over (its moments are 0 and stay so; decoupled weight decay still applies).
+ * gradient is passed over (its moments are 0 and stay so; weight decay still applies).
  * `lazy: true` leaves pieces without gradient entirely alone in that step: parameters, moments and
  * decay. DIFFERS: adafactor treats each piece (expert) as a parameter of its own, so rms(p),
  * rms(u), R and C are a piece's; of three or more axes the last two are factored. */
@@ -69,7 +69,8 @@ bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e);
 
 typedef struct optim optim;
 
-/* Moments start at zero. Borrows p; copies o. Memory is reserved here, none is taken in a step. */
+/* Moments start at zero. Borrows p (complete, groups applied); copies o. Memory is reserved here,
+ * none is taken in a step. */
 optim *optim_new(const optim_options *o, const params *p, err *e);
 void optim_free(optim *m);
 /* Bytes of moments, for the estimate before a run. */
@@ -83,6 +84,9 @@ typedef struct optim_report {
 
 /* One step at rate lr on values [total]; runs on the pool's threads (NULL: on the caller's). */
 optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes *pool);
+
+/* What clipping to `clip` multiplies a gradient of that norm by. */
+double optim_clip(double norm, double clip);
 
 /* The norm alone, by the same sums. bad may be NULL. */
 double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad);
