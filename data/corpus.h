@@ -30,9 +30,9 @@ document split_document(const corpus_split *s, int64_t index);
 int64_t split_tokens(const corpus_split *s);
 int64_t split_bytes(const corpus_split *s);
 int64_t split_words(const corpus_split *s);
+int64_t split_vocab(const corpus_split *s); /* of its corpus */
 /* Copies tokens [begin, begin + n) of a document into ids. */
-bool split_read(const corpus_split *s, int64_t document, int64_t begin, int64_t n, int32_t *ids,
-                err *e);
+bool split_read(const corpus_split *s, int64_t doc, int64_t begin, int64_t n, int32_t *ids, err *e);
 
 typedef struct corpus corpus;
 

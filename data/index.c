@@ -1,0 +1,173 @@
+/* Checksums and word counts of a text corpus's documents, kept in the cache.
+ *
+ * <cache>/index-<hash of kind and path>.tsv has a line per document, in the corpus's order:
+ *     sha256 <tab> words <tab> bytes <tab> changed_ns <tab> offset <tab> file <newline>
+ * A document whose file has the same size and time of change is not read again. A line that does
+ * not fit is passed over, so a damaged cache costs time only. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "data/corpus_class.h"
+#include "data/words.h"
+
+enum { CHUNK_BYTES = 1 << 18, LOOK_AHEAD = 64 };
+
+typedef struct line {
+    char sha256[SHA256_HEX];
+    int64_t words, bytes, changed_ns, offset;
+    const char *file;
+} line;
+
+/* Reads the line at `text` and returns where the next one begins; text must end with a NUL. */
+static char *read_line(line *l, char *text)
+{
+    char *end = strchr(text, '\n');
+    memset(l, 0, sizeof *l);
+    if (!end) return text + strlen(text);
+    *end = 0;
+    int file_at = 0;
+    if (sscanf(text, "%64[0-9a-f]\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%n",
+               l->sha256, &l->words, &l->bytes, &l->changed_ns, &l->offset, &file_at) == 5 &&
+        file_at > 0 && strlen(l->sha256) == SHA256_HEX - 1) {
+        l->file = text + file_at;
+    }
+    *end = '\n';
+    return end + 1;
+}
+
+static bool line_fits(const line *l, const corpus *c, const entry *d)
+{
+    const char *path = reader_path(c->reader, d->file);
+    size_t length = strlen(path);
+    return l->file && l->bytes == d->bytes && l->changed_ns == d->changed_ns &&
+           l->offset == d->offset && strncmp(l->file, path, length) == 0 && l->file[length] == '\n';
+}
+
+/* Looks a few lines on from *at for the document; moves *at behind it if it is there. */
+static bool look_up(line *found, char **at, const corpus *c, const entry *d)
+{
+    char *here = *at;
+    for (int i = 0; i < LOOK_AHEAD && here && *here; i++) {
+        here = read_line(found, here);
+        if (line_fits(found, c, d)) {
+            *at = here;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_document(line *l, const corpus *c, const entry *d, unsigned char *chunk, err *e)
+{
+    sha256 hash;
+    sha256_init(&hash);
+    bool inside = false;
+    l->words = 0;
+    for (int64_t done = 0; done < d->bytes;) {
+        int64_t n = MIN((int64_t)CHUNK_BYTES, d->bytes - done);
+        if (!reader_bytes(c->reader, d->file, d->offset + done, n, chunk, e)) return false;
+        sha256_update(&hash, chunk, (size_t)n);
+        l->words += words_count(chunk, n, &inside);
+        done += n;
+    }
+    sha256_final_hex(&hash, l->sha256);
+    return true;
+}
+
+static bool index_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
+{
+    char key[FILE_PATH_BYTES + 32], hex[SHA256_HEX], name[32];
+    snprintf(key, sizeof key, "%s\n%s", c->cls->name, c->where);
+    sha256_hex(hex, key, strlen(key));
+    snprintf(name, sizeof name, "index-%.16s.tsv", hex);
+    return file_join(path, c->cache, name, e);
+}
+
+/* The cache as it is, or NULL if there is none; freed by the caller. */
+static char *load_cache(const corpus *c)
+{
+    char path[FILE_PATH_BYTES];
+    if (!c->cache || !index_path(path, c, NULL) || !file_exists(path)) return NULL;
+    return file_read(path, NULL, NULL);
+}
+
+/* Writes every document's line again. */
+static bool save_cache(const corpus *c, char *const *hashes, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    file_out out;
+    if (!file_make_folders(c->cache, e) || !index_path(path, c, e)) return false;
+    if (!file_out_open(&out, path, e)) return false;
+    for (int kind = 0; kind < SPLITS; kind++) {
+        for (int64_t i = 0; i < c->splits[kind].count; i++) {
+            const entry *d = &c->splits[kind].entries[i];
+            char text[FILE_PATH_BYTES + 256];
+            int n = snprintf(text, sizeof text,
+                             "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n",
+                             hashes[kind] + i * SHA256_HEX, d->words, d->bytes, d->changed_ns,
+                             d->offset, reader_path(c->reader, d->file));
+            if (!file_out_write(&out, text, (size_t)n, e)) {
+                file_out_cancel(&out);
+                return false;
+            }
+        }
+    }
+    return file_out_commit(&out, e);
+}
+
+/* Fills words, and hashes [count][SHA256_HEX] of every split; *read_any: something had to be read.
+ */
+static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
+{
+    char *cache = load_cache(c), *at = cache;
+    unsigned char *chunk = malloc(CHUNK_BYTES);
+    bool ok = chunk != NULL || err_set(e, "out of memory");
+    for (int kind = 0; kind < SPLITS && ok; kind++) {
+        corpus_split *s = &c->splits[kind];
+        hashes[kind] = arena_push_zero(c->memory, s->count, SHA256_HEX);
+        for (int64_t i = 0; i < s->count && ok; i++) {
+            line l;
+            if (!look_up(&l, &at, c, &s->entries[i])) {
+                ok = read_document(&l, c, &s->entries[i], chunk, e);
+                *read_any = true;
+            }
+            s->entries[i].words = l.words;
+            memcpy(hashes[kind] + i * SHA256_HEX, l.sha256, SHA256_HEX);
+        }
+    }
+    free(chunk);
+    free(cache);
+    return ok;
+}
+
+/* The identity of the text: what is in which split, under which name; not where it lies. */
+static void hash_source(corpus *c, char *const *hashes)
+{
+    sha256 all;
+    sha256_init(&all);
+    for (int kind = 0; kind < SPLITS; kind++) {
+        for (int64_t i = 0; i < c->splits[kind].count; i++) {
+            const entry *d = &c->splits[kind].entries[i];
+            char text[FILE_PATH_BYTES + 256];
+            int n = snprintf(text, sizeof text, "%s\t%s\t%" PRId64 "\t%s\n",
+                             split_name((split_kind)kind), d->name, d->bytes,
+                             hashes[kind] + i * SHA256_HEX);
+            sha256_update(&all, text, (size_t)MIN(n, (int)sizeof text - 1));
+        }
+    }
+    sha256_final_hex(&all, c->source);
+}
+
+bool corpus_index(corpus *c, err *e)
+{
+    char *hashes[SPLITS];
+    bool read_any = false;
+    if (!index_splits(c, hashes, &read_any, e)) return false;
+    if (read_any && c->cache && !save_cache(c, hashes, e)) return false;
+    hash_source(c, hashes);
+    corpus_sum(c);
+    return true;
+}

@@ -1,0 +1,119 @@
+/* Finding corpora and locking the cache. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "data/corpus_class.h"
+
+static const char *absolute(const char *path, arena *a)
+{
+    char *full = realpath(path, NULL);
+    if (!full) return NULL;
+    const char *kept = arena_strdup(a, full);
+    free(full);
+    return kept;
+}
+
+/* folder/name if that exists. */
+static const char *below(const char *folder, const char *name, arena *a)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, name, NULL) || !file_exists(path)) return NULL;
+    return absolute(path, a);
+}
+
+static const char *beside(const char *file, const char *name, arena *a)
+{
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    if (!slash || slash - file >= FILE_PATH_BYTES) return NULL;
+    char folder[FILE_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - file + 1), file);
+    return below(folder, name, a);
+}
+
+const char *corpus_find_file(const char *path, const node *at, const char *const *roots, arena *a)
+{
+    const char *found = NULL;
+    if (file_exists(path)) found = absolute(path, a);
+    if (path[0] == '/') return found;
+    if (!found) found = beside(at->file, path, a);
+    for (int i = 0; roots[i] && !found; i++) {
+        found = below(roots[i], path, a);
+    }
+    return found;
+}
+
+static const char *find_candidate(const corpus_class *cls, const char *const *roots, arena *a)
+{
+    for (int i = 0; roots[i]; i++) {
+        for (int j = 0; cls->candidates[j]; j++) {
+            const char *found = below(roots[i], cls->candidates[j], a);
+            if (found) return found;
+        }
+    }
+    return NULL;
+}
+
+static void list_roots(char *list, size_t bytes, const char *const *roots)
+{
+    list[0] = 0;
+    for (int i = 0; roots[i]; i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, bytes - used, "%s%s", i ? ", " : "", roots[i]);
+    }
+    if (!roots[0]) snprintf(list, bytes, "no data folder");
+}
+
+const char *corpus_find(const corpus_class *cls, const char *path, const node *spec,
+                        const char *const *roots, arena *a, err *e)
+{
+    char looked[512];
+    list_roots(looked, sizeof looked, roots);
+    if (path) {
+        const node *at = node_get(spec, "path");
+        const char *found = corpus_find_file(path, at ? at : spec, roots, a);
+        if (!found) {
+            node_err(e, at ? at : spec, "'%s' is not there (nor below %s); %s%s", path, looked,
+                     *cls->get ? "get it with " : "give a file or folder with text", cls->get);
+        }
+        return found;
+    }
+    const char *found = find_candidate(cls, roots, a);
+    if (!found) {
+        node_err(e, spec,
+                 "corpus '%s' was not found below %s; get it with %s, or name its folder "
+                 "with `path`, --data or LOCI_DATA",
+                 cls->name, looked, cls->get);
+    }
+    return found;
+}
+
+int cache_lock(const char *cache, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_make_folders(cache, e) || !file_join(path, cache, "lock", e)) return -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        err_set(e, "%s: cannot be made: %s; give a cache folder that can be written", path,
+                strerror(errno));
+        return -1;
+    }
+    while (flock(fd, LOCK_EX) != 0) {
+        if (errno == EINTR) continue;
+        err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void cache_unlock(int lock)
+{
+    if (lock >= 0) close(lock);
+}

@@ -1,0 +1,151 @@
+#include "data/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { PIPE_BYTES = 1 << 16, ERROR_BYTES = 2048 };
+
+typedef struct feeder {
+    const process *p;
+    int fd;
+    bool ok;
+    err e;
+} feeder;
+
+/* Writes until the end, an error, or until the program closes its input (EPIPE: its own exit status
+ * then tells why). */
+static void *feed_input(void *user)
+{
+    feeder *f = user;
+    sigset_t broken;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE); /* is sent to the writing thread, so blocking it here is enough */
+    pthread_sigmask(SIG_BLOCK, &broken, NULL);
+    char chunk[PIPE_BYTES];
+    for (;;) {
+        int64_t n = f->p->feed(f->p->user, chunk, PIPE_BYTES, &f->e);
+        f->ok = n >= 0;
+        if (n <= 0) break;
+        int64_t done = 0;
+        while (done < n) {
+            ssize_t wrote = write(f->fd, chunk + done, (size_t)(n - done));
+            if (wrote < 0 && errno == EINTR) continue;
+            if (wrote < 0) break;
+            done += wrote;
+        }
+        if (done < n) break;
+    }
+    close(f->fd);
+    return NULL;
+}
+
+static bool take_output(const process *p, int fd, err *e)
+{
+    char chunk[PIPE_BYTES];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0)
+            return err_set(e, "%s: its output cannot be read: %s", p->argv[0], strerror(errno));
+        if (n == 0) return true;
+        if (p->take && !p->take(p->user, chunk, n, e)) return false;
+    }
+}
+
+/* The last line that is not empty of what a program wrote to its standard error. */
+static void last_line(char out[ERROR_BYTES], int fd)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    off_t from = size > ERROR_BYTES - 1 ? size - (ERROR_BYTES - 1) : 0;
+    ssize_t n = size > 0 ? pread(fd, out, ERROR_BYTES - 1, from) : 0;
+    out[MAX(n, 0)] = 0;
+    size_t length = strlen(out);
+    while (length && strchr(" \t\r\n", out[length - 1])) {
+        out[--length] = 0;
+    }
+    const char *line = strrchr(out, '\n');
+    if (line) memmove(out, line + 1, strlen(line + 1) + 1);
+}
+
+/* Starts the program on the given descriptors; returns 0 or the error number. */
+static int start(pid_t *pid, const process *p, int in, int out, int errors)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+    char *argv[64];
+    int n = 0;
+    for (; p->argv[n]; n++) {
+        CHECK(n < 63, "too many arguments for %s", p->argv[0]);
+        memcpy(&argv[n], &p->argv[n], sizeof argv[n]); /* spawn only reads them; drops the const */
+    }
+    argv[n] = NULL;
+    int failed = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return failed;
+}
+
+static bool explain(const process *p, int status, int errors, err *e)
+{
+    char line[ERROR_BYTES];
+    last_line(line, errors);
+    if (WIFSIGNALED(status)) {
+        return err_set(e, "%s was killed by signal %d: %s", p->argv[0], WTERMSIG(status), line);
+    }
+    return err_set(e, "%s failed with exit status %d: %s", p->argv[0], WEXITSTATUS(status), line);
+}
+
+/* With the program running: feeds, takes, waits. in: where to write; out: where to read. */
+static bool converse(const process *p, pid_t pid, int in, int out, int errors, err *e)
+{
+    feeder f = {.p = p, .fd = in, .ok = true};
+    pthread_t thread;
+    bool feeding = p->feed && pthread_create(&thread, NULL, feed_input, &f) == 0;
+    if (!feeding) close(in);
+    bool taken = take_output(p, out, e);
+    close(out); /* a program that still writes ends by SIGPIPE */
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (feeding) pthread_join(thread, NULL);
+    if (p->feed && !feeding) return err_set(e, "%s: no thread to feed it", p->argv[0]);
+    if (!taken) return false;
+    if (!f.ok) return err_set(e, "%s", f.e.text);
+    return (WIFEXITED(status) && WEXITSTATUS(status) == 0) || explain(p, status, errors, e);
+}
+
+bool process_run(const process *p, err *e)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1};
+    int errors = memfd_create("stderr", MFD_CLOEXEC);
+    bool piped = errors >= 0 && pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0;
+    pid_t pid = 0;
+    int failed = piped ? start(&pid, p, in[0], out[1], errors) : errno;
+    if (in[0] >= 0) close(in[0]);
+    if (out[1] >= 0) close(out[1]);
+    bool ok;
+    if (failed) {
+        if (in[1] >= 0) close(in[1]);
+        if (out[0] >= 0) close(out[0]);
+        ok = failed == ENOENT
+                 ? err_set(e, "the program %s is not installed; run apt-get install %s", p->argv[0],
+                           p->package)
+                 : err_set(e, "%s cannot be started: %s", p->argv[0], strerror(failed));
+    } else {
+        ok = converse(p, pid, in[1], out[0], errors, e);
+    }
+    if (errors >= 0) close(errors);
+    return ok;
+}

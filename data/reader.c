@@ -1,0 +1,165 @@
+#include "data/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ids in files are little-endian");
+
+/* Descriptors kept: more than rows are usual, few against the usual limit of 1024. A file has its
+ * place by number, so two files that share one only cost an open() when they alternate. */
+enum { KEPT = 256, CHUNK_BYTES = 1 << 16 };
+
+struct reader {
+    arena *memory;
+    int width;
+    int64_t vocab;
+    const char **paths;
+    int count, capacity;
+    pthread_mutex_t lock; /* guards `open` */
+    struct {
+        int fd, file; /* fd -1: none */
+    } open[KEPT];
+};
+
+reader *reader_new(arena *a, int width, int64_t vocab)
+{
+    CHECK(width == 1 || width == 2 || width == 4, "width %d", width);
+    reader *r = arena_push_zero(a, 1, sizeof *r);
+    r->memory = a;
+    r->width = width;
+    r->vocab = vocab;
+    pthread_mutex_init(&r->lock, NULL);
+    for (int i = 0; i < KEPT; i++) {
+        r->open[i].fd = -1;
+    }
+    return r;
+}
+
+void reader_free(reader *r)
+{
+    if (!r) return;
+    for (int i = 0; i < KEPT; i++) {
+        if (r->open[i].fd >= 0) close(r->open[i].fd);
+    }
+    pthread_mutex_destroy(&r->lock);
+}
+
+int reader_add(reader *r, const char *path)
+{
+    if (r->count && strcmp(r->paths[r->count - 1], path) == 0) return r->count - 1;
+    if (r->count == r->capacity) {
+        r->capacity = MAX(16, 2 * r->capacity);
+        const char **grown = ARENA_NEW(r->memory, const char *, r->capacity);
+        if (r->count) memcpy(grown, r->paths, (size_t)r->count * sizeof *grown);
+        r->paths = grown;
+    }
+    r->paths[r->count] = arena_strdup(r->memory, path);
+    return r->count++;
+}
+
+const char *reader_path(const reader *r, int file)
+{
+    CHECK(file >= 0 && file < r->count, "file %d of %d", file, r->count);
+    return r->paths[file];
+}
+
+int reader_width(const reader *r)
+{
+    return r->width;
+}
+
+/* The file's descriptor; call with the lock held. -1 and e if it cannot be opened. */
+static int descriptor(reader *r, int file, err *e)
+{
+    int place = file % KEPT;
+    if (r->open[place].fd >= 0 && r->open[place].file == file) return r->open[place].fd;
+    int fd = open(reader_path(r, file), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        err_set(e, "%s: cannot be read: %s; put the file back or give another path", r->paths[file],
+                strerror(errno));
+        return -1;
+    }
+    if (r->open[place].fd >= 0) close(r->open[place].fd);
+    r->open[place].fd = fd;
+    r->open[place].file = file;
+    return fd;
+}
+
+static bool read_all(const reader *r, int fd, int file, int64_t offset, int64_t bytes, void *out,
+                     err *e)
+{
+    for (int64_t done = 0; done < bytes;) {
+        ssize_t got = pread(fd, (char *)out + done, (size_t)(bytes - done), offset + done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return err_set(e, "%s: cannot be read: %s", r->paths[file], strerror(errno));
+        if (got == 0) {
+            return err_set(e,
+                           "%s: ends at byte %lld, before the %lld bytes that are expected; the "
+                           "file was cut off after the corpus was opened, restore it",
+                           r->paths[file], (long long)(offset + done), (long long)(offset + bytes));
+        }
+        done += got;
+    }
+    return true;
+}
+
+bool reader_bytes(reader *r, int file, int64_t offset, int64_t bytes, void *out, err *e)
+{
+    pthread_mutex_lock(&r->lock);
+    int fd = descriptor(r, file, e);
+    bool ok = fd >= 0 && read_all(r, fd, file, offset, bytes, out, e);
+    pthread_mutex_unlock(&r->lock);
+    return ok;
+}
+
+/* Widens n ids and returns the largest seen, as unsigned: what has 4 bytes may exceed int32. */
+static uint32_t widen(int32_t *restrict ids, const unsigned char *restrict bytes, int64_t n,
+                      int width)
+{
+    uint32_t largest = 0;
+    if (width == 1) {
+        for (int64_t i = 0; i < n; i++) {
+            ids[i] = bytes[i];
+            largest = MAX(largest, bytes[i]);
+        }
+    } else if (width == 2) {
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t id;
+            memcpy(&id, bytes + 2 * i, sizeof id);
+            ids[i] = id;
+            largest = MAX(largest, id);
+        }
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            uint32_t id;
+            memcpy(&id, bytes + 4 * i, sizeof id);
+            ids[i] = (int32_t)(id & INT32_MAX);
+            largest = MAX(largest, id);
+        }
+    }
+    return largest;
+}
+
+bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, err *e)
+{
+    unsigned char chunk[CHUNK_BYTES];
+    int64_t per_chunk = CHUNK_BYTES / r->width;
+    for (int64_t done = 0; done < n;) {
+        int64_t now = MIN(n - done, per_chunk), at = offset + done * r->width;
+        if (!reader_bytes(r, file, at, now * r->width, chunk, e)) return false;
+        uint32_t largest = widen(ids + done, chunk, now, r->width);
+        if (largest >= r->vocab) {
+            return err_set(e,
+                           "%s: token %u between bytes %lld and %lld; with a vocabulary of %lld "
+                           "ids must be below it, give the right data.vocab or other shards",
+                           r->paths[file], largest, (long long)at, (long long)(at + now * r->width),
+                           (long long)r->vocab);
+        }
+        done += now;
+    }
+    return true;
+}

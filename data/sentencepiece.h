@@ -1,0 +1,59 @@
+/* SentencePiece models (Kudo & Richardson 2018, arXiv:1808.06226): the pieces are read from the
+ * model file here, for decoding; encoding and training are left to the programs spm_encode and
+ * spm_train (Debian's package `sentencepiece`).
+ *
+ * Encoding goes line by line and normalises, so newlines and runs of spaces are lost. */
+#ifndef LOCI_DATA_SENTENCEPIECE_H
+#define LOCI_DATA_SENTENCEPIECE_H
+
+#include "core/arena.h"
+#include "core/sha256.h"
+
+typedef enum piece_type {
+    PIECE_NORMAL = 1,
+    PIECE_UNKNOWN = 2,
+    PIECE_CONTROL = 3,
+    PIECE_USER = 4,
+    PIECE_UNUSED = 5,
+    PIECE_BYTE = 6
+} piece_type;
+
+typedef struct piece {
+    const char *text; /* may hold NULs: `bytes` counts */
+    int bytes;
+    float score;
+    piece_type type;
+} piece;
+
+typedef struct sentencepiece {
+    piece *pieces; /* [vocab] */
+    int64_t vocab;
+    char hash[SHA256_HEX]; /* of pieces, scores and types: not of the file, which holds trainer
+                              settings */
+} sentencepiece;
+
+/* Reads a model (a protobuf ModelProto) from memory or file; everything lives in the arena. `name`
+ * is for messages. NULL and e if it is none. */
+sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t bytes,
+                                   const char *name, err *e);
+sentencepiece *sentencepiece_load(arena *a, const char *path, err *e);
+
+/* The text of ids, as spm_decode gives it; caller frees. Ids outside the vocabulary (the start
+ * token) have no text. */
+char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n);
+
+/* Encodes text that `feed` hands out piece by piece (bytes written to `out` [capacity]; 0: the end;
+ * -1: error, e is set) and gives the ids to `take`, in order. */
+typedef struct encode_job {
+    const char *model_path;
+    int64_t (*feed)(void *user, void *out, int64_t capacity, err *e);
+    bool (*take)(void *user, const int32_t *ids, int64_t n, err *e);
+    void *user;
+} encode_job;
+bool sentencepiece_encode(const encode_job *job, err *e);
+
+/* Trains a model on the lines of a text file: model_path must end in ".model". */
+bool sentencepiece_train(const char *text_path, const char *model_path, const char *type,
+                         int64_t vocab, err *e);
+
+#endif

@@ -1,0 +1,236 @@
+/* Spans are numbered: document by document, ceil(tokens / span) of each. An epoch visits the
+ * numbers 0..n-1 through a permutation that is computed, not stored, so that a stream over millions
+ * of spans holds only one cumulative count per document. */
+#include "data/stream.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "data/permute.h"
+
+/* What a row reads. document -1: dry, or nothing yet. */
+typedef struct row_place {
+    int64_t document;
+    int64_t next, end; /* targets not yet given: [next, end) of the document */
+    bool fresh;        /* nothing of the span was given yet */
+    bool padded;       /* the last call ended in padding: the state cannot be continued */
+} row_place;
+
+struct stream {
+    arena *memory;
+    const corpus_split *split;
+    stream_options options;
+    int32_t start;   /* id of the start token */
+    int64_t *first;  /* [documents + 1]: number of the first span of each document */
+    int64_t spans;   /* per epoch */
+    int64_t taken;   /* spans handed to rows so far, over all epochs */
+    row_place *rows; /* [rows] */
+    batch out;
+};
+
+static void alloc_batch(stream *s)
+{
+    int64_t rows = s->options.rows, n = rows * s->options.time;
+    arena *a = s->memory;
+    s->out = (batch){.rows = rows, .time = s->options.time};
+    s->out.tokens = arena_push_zero(a, n, sizeof *s->out.tokens);
+    s->out.targets = arena_push_zero(a, n, sizeof *s->out.targets);
+    s->out.weights = arena_push_zero(a, n, sizeof *s->out.weights);
+    s->out.reset = arena_push_zero(a, rows, sizeof *s->out.reset);
+    s->out.position = arena_push_zero(a, rows, sizeof *s->out.position);
+    s->out.document = arena_push_zero(a, rows, sizeof *s->out.document);
+    s->out.begin = arena_push_zero(a, rows, sizeof *s->out.begin);
+}
+
+stream *stream_new(const corpus_split *split, const stream_options *options, err *e)
+{
+    CHECK(options->rows > 0 && options->block > 0 && options->time > 0 &&
+              options->time % options->block == 0 && options->span >= 0,
+          "rows %lld, time %lld, block %lld, span %lld", (long long)options->rows,
+          (long long)options->time, (long long)options->block, (long long)options->span);
+    if (!split || split_tokens(split) == 0) {
+        err_set(e, "the split of the corpus holds no tokens; choose another split or corpus");
+        return NULL;
+    }
+    arena *memory = arena_new(1 << 16);
+    stream *s = arena_push_zero(memory, 1, sizeof *s);
+    s->memory = memory;
+    s->split = split;
+    s->options = *options;
+    s->start = (int32_t)split_vocab(split);
+    int64_t documents = split_documents(split);
+    s->first = ARENA_NEW(memory, int64_t, documents + 1);
+    s->first[0] = 0;
+    for (int64_t i = 0; i < documents; i++) {
+        int64_t tokens = split_document(split, i).tokens, span = options->span;
+        int64_t spans = tokens == 0 ? 0 : span == 0 ? 1 : (tokens + span - 1) / span;
+        s->first[i + 1] = s->first[i] + spans;
+    }
+    s->spans = s->first[documents];
+    s->rows = ARENA_NEW(memory, row_place, options->rows);
+    for (int64_t r = 0; r < options->rows; r++) {
+        s->rows[r] = (row_place){.document = -1};
+    }
+    alloc_batch(s);
+    return s;
+}
+
+void stream_free(stream *s)
+{
+    if (s) arena_free(s->memory);
+}
+
+/* The document that holds a span. */
+static int64_t document_of(const stream *s, int64_t span)
+{
+    int64_t low = 0, high = split_documents(s->split); /* first[low] <= span < first[high] */
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        if (s->first[middle] <= span) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Gives row r its next span. False: the epoch is over and only one was asked for. */
+static bool take_span(stream *s, row_place *r)
+{
+    int64_t epoch = s->taken / s->spans, number = s->taken % s->spans;
+    if (s->options.once && epoch > 0) return false;
+    if (s->options.shuffle) {
+        rng_key key = {
+            .seed = s->options.seed, .step = (uint32_t)epoch, .place = rng_place("stream.order")};
+        number = permute(number, s->spans, key);
+    }
+    s->taken++;
+    int64_t doc = document_of(s, number);
+    int64_t tokens = split_document(s->split, doc).tokens;
+    int64_t begin = (number - s->first[doc]) * s->options.span; /* span 0: one, from 0 */
+    int64_t end = s->options.span ? MIN(begin + s->options.span, tokens) : tokens;
+    bool continues = r->document == doc && r->end == begin && begin > 0 && !r->padded;
+    *r = (row_place){.document = doc, .next = begin, .end = end, .fresh = !continues};
+    return true;
+}
+
+/* The ids of targets [begin, begin + n) and the inputs before them. */
+static bool read_row(const stream *s, const row_place *r, int64_t n, int32_t *tokens,
+                     int32_t *targets, err *e)
+{
+    if (!split_read(s->split, r->document, r->next, n, targets, e)) return false;
+    if (r->next == 0) {
+        tokens[0] = s->start;
+    } else if (!split_read(s->split, r->document, r->next - 1, 1, tokens, e)) {
+        return false;
+    }
+    memcpy(tokens + 1, targets, (size_t)(n - 1) * sizeof *tokens);
+    return true;
+}
+
+/* Padding is inert: id 0 with weight 0. */
+static void pad(int32_t *tokens, int32_t *targets, real *weights, int64_t n)
+{
+    memset(tokens, 0, (size_t)n * sizeof *tokens);
+    memset(targets, 0, (size_t)n * sizeof *targets);
+    memset(weights, 0, (size_t)n * sizeof *weights);
+}
+
+static bool fill_row(stream *s, int64_t row, err *e)
+{
+    row_place *r = &s->rows[row];
+    batch *b = &s->out;
+    int64_t time = b->time, at = row * time;
+    if (r->next == r->end && !take_span(s, r)) *r = (row_place){.document = -1};
+    int64_t n = MIN(time, r->end - r->next);
+    b->reset[row] = r->fresh;
+    b->document[row] = r->document;
+    b->position[row] = b->begin[row] = r->next;
+    if (n > 0 && !read_row(s, r, n, b->tokens + at, b->targets + at, e)) return false;
+    for (int64_t t = 0; t < n; t++) {
+        b->weights[at + t] = 1;
+    }
+    pad(b->tokens + at + n, b->targets + at + n, b->weights + at + n, time - n);
+    r->next += n;
+    r->fresh = false;
+    r->padded = n < time;
+    b->weight += (double)n;
+    return true;
+}
+
+bool stream_next(stream *s, batch *b, err *e)
+{
+    if (e) e->text[0] = 0;
+    s->out.weight = 0;
+    for (int64_t row = 0; row < s->options.rows; row++) {
+        if (!fill_row(s, row, e)) return false;
+    }
+    *b = s->out;
+    return s->out.weight > 0;
+}
+
+int64_t stream_epoch(const stream *s)
+{
+    return s->taken == 0 ? 0 : (s->taken - 1) / s->spans;
+}
+
+/* ---- cursor: {"spans": n, "taken": n, "rows": [[document, next, end, padded], ...]} ---- */
+
+char *stream_cursor(const stream *s, arena *a)
+{
+    json_t *rows = json_array();
+    for (int64_t i = 0; i < s->options.rows; i++) {
+        const row_place *r = &s->rows[i];
+        json_array_append_new(rows, json_pack("[I,I,I,b]", (json_int_t)r->document,
+                                              (json_int_t)r->next, (json_int_t)r->end, r->padded));
+    }
+    json_t *all = json_pack("{s:I,s:I,s:o}", "spans", (json_int_t)s->spans, "taken",
+                            (json_int_t)s->taken, "rows", rows);
+    char *text = json_dumps(all, JSON_COMPACT);
+    CHECK(text, "out of memory");
+    char *kept = arena_strdup(a, text);
+    free(text);
+    json_decref(all);
+    return kept;
+}
+
+static bool read_place(const stream *s, row_place *r, json_t *text)
+{
+    json_int_t doc, next, end;
+    int padded;
+    if (json_unpack(text, "[I,I,I,b!]", &doc, &next, &end, &padded) != 0) return false;
+    *r = (row_place){.document = doc, .next = next, .end = end, .padded = padded != 0};
+    if (doc == -1) return next == 0 && end == 0;
+    if (doc < 0 || doc >= split_documents(s->split)) return false;
+    return next >= 0 && next <= end && end <= split_document(s->split, doc).tokens;
+}
+
+bool stream_seek(stream *s, const char *cursor, err *e)
+{
+    json_t *all = json_loads(cursor, 0, NULL), *rows = NULL;
+    json_int_t spans = -1, taken = -1;
+    bool ok = all && json_unpack(all, "{s:I,s:I,s:o!}", "spans", &spans, "taken", &taken, "rows",
+                                 &rows) == 0;
+    ok = ok && spans == s->spans && taken >= 0 && json_is_array(rows) &&
+         (int64_t)json_array_size(rows) == s->options.rows;
+    row_place *places = malloc((size_t)s->options.rows * sizeof *places);
+    CHECK(places, "out of memory");
+    for (int64_t i = 0; ok && i < s->options.rows; i++) {
+        ok = read_place(s, &places[i], json_array_get(rows, (size_t)i));
+    }
+    if (ok) {
+        memcpy(s->rows, places, (size_t)s->options.rows * sizeof *places);
+        s->taken = taken;
+    }
+    free(places);
+    json_decref(all);
+    return ok || err_set(e,
+                         "the reading position does not fit this corpus, batch or span (%.80s); "
+                         "resume with the data that the run began with",
+                         cursor);
+}
