@@ -95,6 +95,17 @@ void node_set(arena *a, node *map, const char *key, node *value)
     map->key_nodes[i] = value;
 }
 
+void node_remove(node *map, const char *key)
+{
+    int i = map->kind == NODE_MAP ? find_key(map, key) : -1;
+    if (i < 0) return;
+    for (map->count--; i < map->count; i++) {
+        map->keys[i] = map->keys[i + 1];
+        map->key_nodes[i] = map->key_nodes[i + 1];
+        map->items[i] = map->items[i + 1];
+    }
+}
+
 /* The file's name is the same for most nodes: it is copied once per run of them. */
 typedef struct copier {
     arena *a;

@@ -46,6 +46,7 @@ void node_set(arena *a, node *map, const char *key, node *value); /* replaces or
 /* Appends without looking for an earlier one; `key` is a scalar and keeps its place. */
 void node_add(arena *a, node *map, node *key, node *value);
 void node_append(arena *a, node *list, node *value);
+void node_remove(node *map, const char *key);  /* if it is there */
 bool node_equal(const node *x, const node *y); /* same values, whatever the order of keys */
 
 /* What a scalar is in the YAML 1.2 core schema (null, ~ or nothing; true, True...). */
