@@ -83,6 +83,7 @@ void test_fail(const char *file, int line, const char *expression, const char *f
 
 void test_skip(const char *format, ...)
 {
+    if (run.case_skipped) return;
     printf("skip %s: ", run.name);
     va_list args;
     va_start(args, format);

@@ -1,0 +1,398 @@
+/* Fast weight layer, a head that learns from each token it has read (Clark et al. 2022,
+ * arXiv:2212.02475; its two published implementations are step_sizes `layer` and `parameter`).
+ *
+ * The block  y = norm(W1 relu(W0 x + b0)^2 + b1) * gain + bias,  logits = U y + c  is run twice.
+ * The slow pass uses the weights as they are; its loss on every token gives a gradient for every
+ * position. The fast pass at position i uses weights from which the gradients of positions before i
+ * were subtracted, times learned step sizes. A gradient of a product is an outer product, so that
+ * fast weights are linear attention and are never formed per position:
+ *
+ *   W0' x_i = W0 x_i - step * sum_{m<i} (x_i . x_m) G0_m
+ *
+ * The target of position m is the token at m + 1, so a position takes part in the sums of later
+ * positions only: in generation, one token late. Everything is made of differentiable ops: training
+ * goes through the inner gradients (second order).
+ *
+ * DIFFERS: the published inner loss is divided by the total weight of the batch, which makes logits
+ * depend on its size and on padding (normalise: batch); the default divides by a constant. */
+#include "core/ops_fast.h"
+#include "layers/layer.h"
+
+enum { STEPS_LAYER, STEPS_PARAMETER };
+enum { NORMALISE_CONSTANT, NORMALISE_BATCH };
+
+typedef struct fwl_options {
+    int64_t size, expansion, chunk;
+    int64_t step_sizes, normalise;
+    double step_init, normaliser, decay, eps;
+    bool update_dense0, update_dense1, update_norm;
+    bool carry, residual, bias;
+} fwl_options;
+
+static const option FWL_OPTIONS[] = {
+    {"size", OPTION_INT, offsetof(fwl_options, size), .initial = "256", .min = 1, .max = 1 << 20,
+     .help = "width of the block's output"},
+    {"expansion", OPTION_INT, offsetof(fwl_options, expansion), .initial = "4", .min = 1, .max = 64,
+     .help = "hidden width as a multiple of size"},
+    {"chunk", OPTION_INT, offsetof(fwl_options, chunk), .initial = "128", .min = 1, .max = 1 << 20,
+     .help = "positions per chunk of the sums: speed and memory, not the result"},
+    {"step_sizes", OPTION_CHOICE, offsetof(fwl_options, step_sizes), .initial = "parameter",
+     .choices = "layer|parameter",
+     .help = "one step size per layer and no bias updates, or one per weight and bias"},
+    {"step_init", OPTION_REAL, offsetof(fwl_options, step_init), .initial = "0.01", .min = -1e6,
+     .max = 1e6, .help = "initial step sizes; freeze them with optimizer.groups"},
+    {"update_dense0", OPTION_BOOL, offsetof(fwl_options, update_dense0), .initial = "true",
+     .help = "whether the first dense layer has fast weights"},
+    {"update_dense1", OPTION_BOOL, offsetof(fwl_options, update_dense1), .initial = "true",
+     .help = "whether the second dense layer has fast weights"},
+    {"update_norm", OPTION_BOOL, offsetof(fwl_options, update_norm), .initial = "true",
+     .help = "whether the norm's gain and bias have fast values"},
+    {"normalise", OPTION_CHOICE, offsetof(fwl_options, normalise), .initial = "constant",
+     .choices = "constant|batch",
+     .help =
+         "what the inner loss is divided by: `normaliser`, or the step's total weight (published)"},
+    {"normaliser", OPTION_REAL, offsetof(fwl_options, normaliser), .initial = "256", .min = 1e-8,
+     .max = 1e12, .help = "tokens that the inner loss is divided by"},
+    {"decay", OPTION_REAL, offsetof(fwl_options, decay), .initial = "1", .min = 1e-3, .max = 1,
+     .help = "factor per token on what the fast weights have learned"},
+    {"carry", OPTION_BOOL, offsetof(fwl_options, carry), .initial = "false",
+     .help = "keep fast weights to the end of the document (published: to the end of the context)"},
+    {"residual", OPTION_BOOL, offsetof(fwl_options, residual), .initial = "false",
+     .help = "add the block's input to its output (needs size = width)"},
+    {"bias", OPTION_BOOL, offsetof(fwl_options, bias), .initial = "true",
+     .help = "bias of the output layer"},
+    {"eps", OPTION_REAL, offsetof(fwl_options, eps), .initial = "1e-6", .min = 0, .max = 1,
+     .help = "added to the variance in the norm"},
+    {0}};
+
+/* Indexes for layer_tensor and layer_state. Under STEPS_LAYER the weight's step size serves the
+ * norm's gain and bias alike, and biases have none (-1). */
+typedef struct fwl_plan {
+    bool tied; /* output is an index over all parameters: the embedding */
+    int w0, b0, w1, b1, gain, bias, output, output_bias;
+    int step_w0, step_b0, step_w1, step_b1, step_gain, step_bias;
+    int slot_w0, slot_b0, slot_w1, slot_b1, slot_gain, slot_bias, slot_pending;
+} fwl_plan;
+
+/* What the gradients of earlier positions add up to; NULL is zero. */
+typedef struct fwl_sums {
+    tensor *w0, *b0, *w1, *b1, *gain, *bias;
+} fwl_sums;
+
+static bool fwl_check(const void *options, const layer_dims *dims, const node *at, err *e)
+{
+    const fwl_options *o = options;
+    if (o->residual && o->size != dims->width) {
+        return node_err(e, at, "residual needs size = model.width = %lld, not %lld",
+                        (long long)dims->width, (long long)o->size);
+    }
+    return true;
+}
+
+static void build_steps(layer_build *b, layer *self, fwl_plan *p, const fwl_options *o)
+{
+    double init = o->step_init;
+    bool each = o->step_sizes == STEPS_PARAMETER;
+    p->step_w0 = p->step_b0 = p->step_w1 = p->step_b1 = p->step_gain = p->step_bias = -1;
+    if (o->update_dense0) {
+        p->step_w0 = layer_vector(b, self, "dense0.weight_step_size", ROLE_STEP_SIZE, 1, init);
+        if (each)
+            p->step_b0 = layer_vector(b, self, "dense0.bias_step_size", ROLE_STEP_SIZE, 1, init);
+    }
+    if (o->update_dense1) {
+        p->step_w1 = layer_vector(b, self, "dense1.weight_step_size", ROLE_STEP_SIZE, 1, init);
+        if (each)
+            p->step_b1 = layer_vector(b, self, "dense1.bias_step_size", ROLE_STEP_SIZE, 1, init);
+    }
+    if (o->update_norm) {
+        p->step_gain = layer_vector(b, self, "norm.gain_step_size", ROLE_STEP_SIZE, 1, init);
+        p->step_bias = each ? layer_vector(b, self, "norm.bias_step_size", ROLE_STEP_SIZE, 1, init)
+                            : p->step_gain;
+    }
+}
+
+static void fwl_build(layer_build *b, layer *self)
+{
+    const fwl_options *o = self->options;
+    int64_t width = self->dims.width, hidden = o->size * o->expansion, vocab = self->dims.vocab;
+    fwl_plan *p = ARENA_NEW(b->memory, fwl_plan, 1);
+    p->w0 = layer_matrix(b, self, "dense0.weight", hidden, width, false);
+    p->b0 = layer_vector(b, self, "dense0.bias", ROLE_BIAS, hidden, 0);
+    p->w1 = layer_matrix(b, self, "dense1.weight", o->size, hidden, false);
+    p->b1 = layer_vector(b, self, "dense1.bias", ROLE_BIAS, o->size, 0);
+    p->gain = layer_vector(b, self, "norm.gain", ROLE_GAIN, o->size, 1);
+    p->bias = layer_vector(b, self, "norm.bias", ROLE_BIAS, o->size, 0);
+    /* A tied head of another size is refused in fwl_link. */
+    p->tied = b->tied && o->size == width;
+    p->output = p->tied ? params_find(b->params, "embedding.weight")
+                        : layer_matrix(b, self, "weight", vocab, o->size, false);
+    p->output_bias = o->bias ? layer_vector(b, self, "bias", ROLE_BIAS, vocab, 0) : -1;
+    build_steps(b, self, p, o);
+    p->slot_w0 = layer_slot(b, self, "dense0.weight", width, hidden);
+    p->slot_b0 = layer_slot(b, self, "dense0.bias", 1, hidden);
+    p->slot_w1 = layer_slot(b, self, "dense1.weight", hidden, o->size);
+    p->slot_b1 = layer_slot(b, self, "dense1.bias", 1, o->size);
+    p->slot_gain = layer_slot(b, self, "norm.gain", 1, o->size);
+    p->slot_bias = layer_slot(b, self, "norm.bias", 1, o->size);
+    p->slot_pending = layer_slot(b, self, "pending", 1, width);
+    self->plan = p;
+}
+
+static bool fwl_link(const layer_build *b, layer *self, err *e)
+{
+    const fwl_options *o = self->options;
+    if (!b->tied || o->size == self->dims.width) return true;
+    return err_set(e, "%s: a tied embedding needs size = model.width = %lld, not %lld", self->name,
+                   (long long)self->dims.width, (long long)o->size);
+}
+
+static tensor *output_weight(layer_ctx *c, const layer *self)
+{
+    const fwl_plan *p = self->plan;
+    return p->tied ? layer_leaf(c, p->output, 0) : layer_tensor(c, self, p->output);
+}
+
+static tensor *maybe(layer_ctx *c, const layer *self, int i)
+{
+    return i < 0 ? NULL : layer_tensor(c, self, i);
+}
+
+/* y minus step size times what linear attention or a running sum gives; step -1: y itself. */
+static tensor *fast_product(layer_ctx *c, const layer *self, tensor *y, int step, tensor *query,
+                            tensor *key, tensor *gradient, tensor **sum)
+{
+    const fwl_options *o = self->options;
+    if (step < 0) return y;
+    tensor *change =
+        op_linear_attention(c->tape, query, key, gradient, *sum, (real)o->decay, o->chunk, sum);
+    return op_gradient_step(c->tape, y, layer_tensor(c, self, step), change);
+}
+
+static tensor *fast_bias(layer_ctx *c, const layer *self, tensor *y, int step, tensor *gradient,
+                         tensor **sum)
+{
+    const fwl_options *o = self->options;
+    if (step < 0) return y;
+    tensor *change = op_running_sum(c->tape, gradient, *sum, (real)o->decay, sum);
+    return op_gradient_step(c->tape, y, layer_tensor(c, self, step), change);
+}
+
+static tensor *logits_of(layer_ctx *c, const layer *self, tensor *y, tensor *x)
+{
+    const fwl_options *o = self->options;
+    const fwl_plan *p = self->plan;
+    if (o->residual) y = op_add(c->tape, y, x);
+    return op_linear(c->tape, y, output_weight(c, self), maybe(c, self, p->output_bias));
+}
+
+static real inner_scale(const layer_ctx *c, const fwl_options *o)
+{
+    if (o->normalise == NORMALISE_CONSTANT) return (real)(1 / o->normaliser);
+    double total = c->total_weight;
+    for (int64_t i = 0; c->total_weight <= 0 && i < c->rows * c->time; i++) {
+        total += c->weights ? (double)c->weights[i] : 1;
+    }
+    return (real)(1 / MAX(total, 1e-8));
+}
+
+/* Slow pass, its gradients, fast pass over x [rows, time, width]; sums are read and replaced. */
+static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int32_t *targets,
+                          const real *weights, fwl_sums *sums)
+{
+    const fwl_options *o = self->options;
+    const fwl_plan *p = self->plan;
+    tape *t = c->tape;
+    tensor *w1 = layer_tensor(c, self, p->w1), *b1 = layer_tensor(c, self, p->b1);
+    tensor *gain = layer_tensor(c, self, p->gain), *bias = layer_tensor(c, self, p->bias);
+    real eps = (real)o->eps;
+
+    tensor *h0 = op_linear(t, x, layer_tensor(c, self, p->w0), layer_tensor(c, self, p->b0));
+    tensor *r = op_activation(t, h0, ACT_RELU2);
+    tensor *h1 = op_linear(t, r, w1, b1);
+    tensor *u = op_layernorm(t, h1, NULL, NULL, eps);
+    tensor *y = op_add_row(t, op_mul_row(t, u, gain), bias);
+    tensor *slow = logits_of(c, self, y, x);
+
+    tensor *dlogits = op_cross_entropy_gradient(t, slow, targets, weights, inner_scale(c, o));
+    tensor *dy = op_matmul(t, dlogits, false, output_weight(c, self), false, 1);
+    tensor *dh1 = op_layernorm_gradient(t, h1, op_mul_row(t, dy, gain), eps);
+    tensor *fast0 = h0;
+    if (o->update_dense0) {
+        tensor *dh0 = op_relu2_gradient(t, h0, op_matmul(t, dh1, false, w1, false, 1));
+        fast0 = fast_product(c, self, h0, p->step_w0, x, x, dh0, &sums->w0);
+        fast0 = fast_bias(c, self, fast0, p->step_b0, dh0, &sums->b0);
+        layer_tap(c, self, "dense0.gradient", dh0);
+    }
+    tensor *fast_r = op_activation(t, fast0, ACT_RELU2);
+    tensor *fast1 = op_linear(t, fast_r, w1, b1);
+    fast1 = fast_product(c, self, fast1, p->step_w1, fast_r, r, dh1, &sums->w1);
+    fast1 = fast_bias(c, self, fast1, p->step_b1, dh1, &sums->b1);
+    tensor *fast_u = op_layernorm(t, fast1, NULL, NULL, eps);
+    tensor *fast_y = op_add_row(t, op_mul_row(t, fast_u, gain), bias);
+    if (o->update_norm) {
+        tensor *change =
+            op_running_sum(t, op_mul(t, dy, u), sums->gain, (real)o->decay, &sums->gain);
+        fast_y = op_gradient_step(t, fast_y, layer_tensor(c, self, p->step_gain),
+                                  op_mul(t, fast_u, change));
+        fast_y = fast_bias(c, self, fast_y, p->step_bias, dy, &sums->bias);
+    }
+    tensor *logits = logits_of(c, self, fast_y, x);
+    layer_tap(c, self, "slow.h0", h0);
+    layer_tap(c, self, "slow.h1", h1);
+    layer_tap(c, self, "slow.y", y);
+    layer_tap(c, self, "slow.logits", slow);
+    layer_tap(c, self, "dense1.gradient", dh1);
+    layer_tap(c, self, "norm.gradient", dy);
+    layer_tap(c, self, "fast.h0", fast0);
+    layer_tap(c, self, "fast.h1", fast1);
+    layer_tap(c, self, "fast.y", fast_y);
+    layer_tap(c, self, "fast.logits", logits);
+    return logits;
+}
+
+/* What slot i carries, with zeros for rows that begin a document; NULL: nothing. */
+static tensor *carried(layer_ctx *c, const layer *self, int slot)
+{
+    tensor *s = layer_state(c, self, slot);
+    if (!s) return NULL;
+    bool *begins = tape_keep(c->tape, c->rows, sizeof *begins);
+    int64_t count = 0;
+    for (int64_t r = 0; r < c->rows; r++) {
+        begins[r] = c->position[r] == 0;
+        count += begins[r];
+    }
+    if (count == 0) return s;
+    if (count == c->rows) return NULL;
+    return op_select_rows(c->tape, begins, tape_constant(c->tape, NULL, s->rank, s->shape), s);
+}
+
+/* A position's inner gradient is needed once its target was read: position i of the call learns
+ * from token i + 1, the last one is left pending (weight 0). first is -1 where a pending position
+ * of the call before stands in front. */
+static void inner_targets(const layer_ctx *c, int64_t first, int64_t n, int32_t *targets,
+                          real *weights)
+{
+    for (int64_t r = 0; r < c->rows; r++) {
+        for (int64_t i = 0; i < n; i++, targets++, weights++) {
+            int64_t at = first + i;
+            *weights = 0;
+            *targets = 0;
+            if (i + 1 == n) continue;
+            int32_t next = c->tokens[r * c->time + at + 1];
+            if (at < 0) {
+                *weights = c->position[r] > 0 ? 1 : 0;
+            } else {
+                *weights = c->weights ? c->weights[r * c->time + at] : 1;
+            }
+            *targets = *weights != 0 ? next : 0;
+        }
+    }
+}
+
+static fwl_sums sums_carried(layer_ctx *c, const layer *self)
+{
+    const fwl_plan *p = self->plan;
+    return (fwl_sums){carried(c, self, p->slot_w0),   carried(c, self, p->slot_b0),
+                      carried(c, self, p->slot_w1),   carried(c, self, p->slot_b1),
+                      carried(c, self, p->slot_gain), carried(c, self, p->slot_bias)};
+}
+
+/* The sums without the decay of the pending position, which comes again in the next call. */
+static void carry_sum(layer_ctx *c, const layer *self, int slot, tensor *sum)
+{
+    const fwl_options *o = self->options;
+    if (!sum) return;
+    if (o->decay < 1) sum = op_scale(c->tape, sum, (real)(1 / o->decay));
+    int64_t width = tensor_width(sum);
+    int64_t shape[] = {c->rows, tensor_count(sum) / (c->rows * width), width};
+    layer_state_set(c, self, slot, tape_reshape(c->tape, sum, 3, shape));
+}
+
+static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums, tensor *x)
+{
+    const fwl_plan *p = self->plan;
+    carry_sum(c, self, p->slot_w0, sums->w0);
+    carry_sum(c, self, p->slot_b0, sums->b0);
+    carry_sum(c, self, p->slot_w1, sums->w1);
+    carry_sum(c, self, p->slot_b1, sums->b1);
+    carry_sum(c, self, p->slot_gain, sums->gain);
+    carry_sum(c, self, p->slot_bias, sums->bias);
+    int64_t time = x->shape[1];
+    layer_state_set(c, self, p->slot_pending, op_slice(c->tape, x, 1, time - 1, time));
+}
+
+static void carry_nothing(layer_ctx *c, const layer *self)
+{
+    const fwl_plan *p = self->plan;
+    for (int slot = p->slot_w0; slot <= p->slot_pending; slot++) {
+        layer_state_set(c, self, slot, NULL);
+    }
+}
+
+/* Positions [at, at + n) of the call, all in one life of the fast weights. */
+static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, int64_t at, int64_t n,
+                        bool begins, bool ends)
+{
+    const fwl_plan *p = self->plan;
+    tape *t = c->tape;
+    tensor *part = n == c->time ? x : op_slice(t, x, 1, at, at + n);
+    fwl_sums sums = {0};
+    tensor *pending = NULL;
+    if (!begins) {
+        sums = sums_carried(c, self);
+        pending = carried(c, self, p->slot_pending);
+    }
+    tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
+    int64_t before = pending ? 1 : 0, count = n + before;
+    int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
+    real *weights = tape_keep(t, c->rows * count, sizeof *weights);
+    inner_targets(c, at - before, count, targets, weights);
+    tensor *logits = fwl_passes(c, self, all, targets, weights, &sums);
+    if (ends) {
+        carry_nothing(c, self);
+    } else if (at + n == c->time) {
+        carry_on(c, self, &sums, part);
+    }
+    return pending ? op_slice(t, logits, 1, 1, count) : logits;
+}
+
+static tensor *fwl_forward(layer_ctx *c, const layer *self, tensor *x)
+{
+    const fwl_options *o = self->options;
+    if (o->carry) return fwl_part(c, self, x, 0, c->time, false, false);
+    int64_t block = self->dims.block, parts = 0;
+    tensor **logits = tape_keep(c->tape, c->time / block + 2, sizeof *logits);
+    for (int64_t at = 0, n; at < c->time; at += n) {
+        int64_t phase = (c->position[0] + at) % block;
+        n = MIN(c->time - at, block - phase);
+        logits[parts++] = fwl_part(c, self, x, at, n, phase == 0, phase + n == block);
+    }
+    return parts == 1 ? logits[0] : op_concat(c->tape, (int)parts, logits, 1);
+}
+
+static layer_cost fwl_cost(const layer *self)
+{
+    const fwl_options *o = self->options;
+    double width = (double)self->dims.width, n = (double)o->size, vocab = (double)self->dims.vocab;
+    double hidden = n * (double)o->expansion;
+    double chunk = (double)MIN(o->chunk, self->dims.block);
+    double slow = width * hidden + hidden * n + n * vocab;
+    double gradient = n * vocab + (o->update_dense0 ? n * hidden : 0);
+    double fast = hidden * n + n * vocab;
+    double sums = 0;
+    if (o->update_dense0) sums += 2 * width * hidden + chunk * (width + hidden);
+    if (o->update_dense1) sums += 2 * hidden * n + chunk * (hidden + n);
+    return (layer_cost){.forward_flops = 2 * (slow + gradient + fast + sums)};
+}
+
+extern const layer_class fwl_head;
+const layer_class fwl_head = {.name = "fwl",
+                              .cite = "Clark et al. 2022, arXiv:2212.02475",
+                              .help = "fast weights: one gradient step on the tokens read so far",
+                              .options = FWL_OPTIONS,
+                              .options_bytes = sizeof(fwl_options),
+                              .check = fwl_check,
+                              .build = fwl_build,
+                              .link = fwl_link,
+                              .forward = fwl_forward,
+                              .cost = fwl_cost};

@@ -1,0 +1,188 @@
+/* Ops of ops_fast.h: gradients, the sums written out, and gradients as values against the tape's
+ * own. */
+#include "core/ops.h"
+#include "core/ops_fast.h"
+#include "tests/gradcheck.h"
+#include "tests/test.h"
+
+#include <string.h>
+
+enum { ROWS = 2, TIME = 7, KEY = 3, VALUE = 4 };
+
+typedef struct fast_case {
+    real decay;
+    int64_t chunk;
+    bool want_last;
+} fast_case;
+
+/* y and the carried sum in one tensor, so that both outputs' gradients are checked together. */
+static tensor *join(tape *t, tensor *y, tensor *last)
+{
+    if (!last) return y;
+    tensor *flat_y = tape_reshape(t, y, 1, (int64_t[]){tensor_count(y)});
+    tensor *flat_last = tape_reshape(t, last, 1, (int64_t[]){tensor_count(last)});
+    return op_concat(t, 2, (tensor *[]){flat_y, flat_last}, 0);
+}
+
+static tensor *build_attention(tape *t, tensor *const *in, void *user)
+{
+    const fast_case *c = user;
+    tensor *last = NULL;
+    tensor *y = op_linear_attention(t, in[0], in[1], in[2], in[3], c->decay, c->chunk,
+                                    c->want_last ? &last : NULL);
+    return join(t, y, last);
+}
+
+static tensor *build_sum(tape *t, tensor *const *in, void *user)
+{
+    const fast_case *c = user;
+    tensor *last = NULL;
+    tensor *y = op_running_sum(t, in[0], in[1], c->decay, c->want_last ? &last : NULL);
+    return join(t, y, last);
+}
+
+static void sums_have_gradients(void)
+{
+    real q[ROWS * TIME * KEY], k[ROWS * TIME * KEY], v[ROWS * TIME * VALUE];
+    real start[ROWS * KEY * VALUE], start_sum[ROWS * VALUE];
+    fill_uniform(q, ROWS * TIME * KEY, 1);
+    fill_uniform(k, ROWS * TIME * KEY, 2);
+    fill_uniform(v, ROWS * TIME * VALUE, 3);
+    fill_uniform(start, ROWS * KEY * VALUE, 4);
+    fill_uniform(start_sum, ROWS * VALUE, 5);
+    const gradcheck_input attention[] = {{"q", 3, {ROWS, TIME, KEY}, q, false},
+                                         {"k", 3, {ROWS, TIME, KEY}, k, false},
+                                         {"v", 3, {ROWS, TIME, VALUE}, v, false},
+                                         {"start", 3, {ROWS, KEY, VALUE}, start, false}};
+    const gradcheck_input sum[] = {{"x", 3, {ROWS, TIME, VALUE}, v, false},
+                                   {"start", 2, {ROWS, VALUE}, start_sum, false}};
+    fast_case cases[] = {{1, 1, false}, {1, 3, true}, {(real)0.8, 2, true}, {(real)0.9, 64, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect_gradients("linear attention", 4, attention, build_attention, &cases[i], 0, 0);
+        expect_gradients("running sum", 2, sum, build_sum, &cases[i], 0, 0);
+    }
+}
+
+static void attention_is_its_formula(void)
+{
+    real q[TIME * KEY], k[TIME * KEY], v[TIME * VALUE], expected[TIME * VALUE];
+    fill_uniform(q, TIME * KEY, 1);
+    fill_uniform(k, TIME * KEY, 2);
+    fill_uniform(v, TIME * VALUE, 3);
+    const real decay = (real)0.75;
+    memset(expected, 0, sizeof expected);
+    for (int i = 0; i < TIME; i++) {
+        for (int m = 0; m < i; m++) {
+            real score = 0;
+            for (int j = 0; j < KEY; j++) {
+                score += q[i * KEY + j] * k[m * KEY + j];
+            }
+            for (int later = m + 1; later < i; later++) {
+                score *= decay;
+            }
+            for (int j = 0; j < VALUE; j++) {
+                expected[i * VALUE + j] += score * v[m * VALUE + j];
+            }
+        }
+    }
+    tape *t = tape_new();
+    for (int64_t chunk = 1; chunk <= TIME + 1; chunk++) {
+        tape_reset(t, false);
+        tensor *tq = tape_leaf(t, q, 3, (int64_t[]){1, TIME, KEY}, false);
+        tensor *tk = tape_leaf(t, k, 3, (int64_t[]){1, TIME, KEY}, false);
+        tensor *tv = tape_leaf(t, v, 3, (int64_t[]){1, TIME, VALUE}, false);
+        tensor *y = op_linear_attention(t, tq, tk, tv, NULL, decay, chunk, NULL);
+        /* Sums of 6 products of 3: a few dozen roundings of float. */
+        expect_close("linear attention", y->data, expected, TIME * VALUE,
+                     REAL_IS_DOUBLE ? 1e-14 : 4e-6, 0);
+    }
+    tape_free(t);
+}
+
+static const int32_t TARGETS[] = {2, 0, 4, 1, 1, 3};
+static const real WEIGHTS[] = {1, 1, 0, (real)0.5, 1, 1};
+
+static tensor *build_ce(tape *t, tensor *const *in, void *user)
+{
+    (void)user;
+    return op_cross_entropy_gradient(t, in[0], TARGETS, WEIGHTS, (real)0.25);
+}
+
+static tensor *build_norm(tape *t, tensor *const *in, void *user)
+{
+    (void)user;
+    return op_layernorm_gradient(t, in[0], in[1], (real)0.1);
+}
+
+static tensor *build_relu2(tape *t, tensor *const *in, void *user)
+{
+    (void)user;
+    return op_relu2_gradient(t, in[0], in[1]);
+}
+
+static tensor *build_step(tape *t, tensor *const *in, void *user)
+{
+    (void)user;
+    return op_gradient_step(t, in[0], in[2], in[1]);
+}
+
+static void gradients_have_gradients(void)
+{
+    real a[6 * 5], b[6 * 5], s = (real)0.3;
+    fill_uniform(a, 6 * 5, 11);
+    fill_uniform(b, 6 * 5, 12);
+    for (int i = 0; i < 6 * 5; i++) {
+        a[i] += a[i] > 0 ? (real)0.1 : (real)-0.1; /* away from the kink of relu */
+    }
+    const gradcheck_input in[] = {
+        {"a", 2, {6, 5}, a, false}, {"b", 2, {6, 5}, b, false}, {"s", 1, {1}, &s, false}};
+    expect_gradients("cross-entropy gradient", 1, in, build_ce, NULL, 0, 0);
+    expect_gradients("layer norm gradient", 2, in, build_norm, NULL, 0, 0);
+    expect_gradients("relu2 gradient", 2, in, build_relu2, NULL, 0, 0);
+    expect_gradients("gradient step", 3, in, build_step, NULL, 0, 0);
+}
+
+/* What the ops call a gradient is what the tape finds. */
+static void gradients_are_the_tapes(void)
+{
+    real x[6 * 5], dy[6 * 5], got[6 * 5];
+    fill_uniform(x, 6 * 5, 21);
+    fill_uniform(dy, 6 * 5, 22);
+    const int64_t shape[] = {6, 5};
+    /* Each element is a handful of operations on numbers near 1. */
+    const double rtol = REAL_IS_DOUBLE ? 1e-14 : 2e-6;
+    tape *t = tape_new();
+    for (int which = 0; which < 3; which++) {
+        tape_reset(t, true);
+        tensor *leaf = tape_leaf(t, x, 2, shape, true);
+        tensor *direction = tape_leaf(t, dy, 2, shape, false);
+        tensor *value;
+        if (which == 0) {
+            value = op_cross_entropy_gradient(t, leaf, TARGETS, WEIGHTS, (real)0.25);
+        } else if (which == 1) {
+            value = op_layernorm_gradient(t, leaf, direction, (real)1e-5);
+        } else {
+            value = op_relu2_gradient(t, leaf, direction);
+        }
+        memcpy(got, value->data, sizeof got);
+        tape_reset(t, true);
+        leaf = tape_leaf(t, x, 2, shape, true);
+        if (which == 0) {
+            tape_backward(t, op_cross_entropy(t, leaf, TARGETS, WEIGHTS, (real)0.25, NULL), 1);
+        } else {
+            tensor *y = which == 1 ? op_layernorm(t, leaf, NULL, NULL, (real)1e-5)
+                                   : op_activation(t, leaf, ACT_RELU2);
+            tape_seed(t, y, dy);
+            tape_run_backward(t);
+        }
+        expect_close("gradient", got, leaf->grad, 6 * 5, rtol, 0);
+    }
+    tape_free(t);
+}
+
+const test_suite test_op_fast = {"core/op_fast",
+                                 {{"sums_have_gradients", sums_have_gradients},
+                                  {"attention_is_its_formula", attention_is_its_formula},
+                                  {"gradients_have_gradients", gradients_have_gradients},
+                                  {"gradients_are_the_tapes", gradients_are_the_tapes},
+                                  {0}}};
