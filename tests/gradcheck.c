@@ -127,7 +127,7 @@ static void note(gradcheck_result *r, const char *input, int64_t element, double
 {
     double off = got == expected ? 0 : fabs(got - expected) / fmax(fabs(expected), scale);
     if (off <= r->worst) return;
-    *r = (gradcheck_result){isnan(off) ? INFINITY : off, input, element, got, expected};
+    *r = (gradcheck_result){isnan(off) ? HUGE_VAL : off, input, element, got, expected};
 }
 
 static void check_input(job *j, int i, const real *grad, int samples, gradcheck_result *r)
