@@ -36,7 +36,6 @@ typedef struct layer_dims {
 typedef struct layer_cost {
     double forward_flops; /* multiply-adds count 2; a full context behind every token's window */
     double train_flops;   /* forward and backward; 0: 3 x forward_flops */
-    double state_bytes;   /* carried per row, at most */
     double bench_flops;   /* attention's part of training by the benchmark's convention: 6 x context
                              x width, no matter what is visible; 0 where there is no attention */
 } layer_cost;
@@ -77,7 +76,7 @@ struct layer {
     const layer_class *cls;
     const char *name;    /* "blocks.3.attention": prefix of its parameters, slots and taps */
     const void *options; /* the class's options struct, filled and checked */
-    const node *at;      /* where the spec wrote it; NULL for defaults */
+    const node *at;      /* where the spec wrote it, for errors while building; NULL: defaults */
     layer_dims dims;
     int first_param, params; /* its range in the model's params */
     int first_slot, slots;   /* its range in the model's state slots */
@@ -200,8 +199,9 @@ struct layer_ctx {
 };
 
 /* Parameter i of this layer, as a tensor of its declared shape. Parameters cut in pieces are used
- * piece by piece: a leaf of shape [pieces-th of axis 0, ...]; only pieces that were asked for can
- * receive gradient, the others cost nothing. */
+ * piece by piece: a leaf whose axis 0 is a pieces-th of the whole, and is left out where that is 1
+ * ([experts, hidden, width] in `experts` pieces gives [hidden, width]). Only pieces that were asked
+ * for can receive gradient; the others cost nothing. */
 tensor *layer_tensor(layer_ctx *c, const layer *self, int i);
 tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece);
 /* The same by index in params: another layer's parameter, found in link. */

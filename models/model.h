@@ -50,6 +50,9 @@ bool model_oracle(const model *m); /* some layer looks at the future */
 /* The resolved spec: every option spelt out. And only what differs from the defaults. */
 node *model_resolved(const model *m, arena *a);
 node *model_changed(const model *m, arena *a);
+/* The model's own option tables (layers and heads have theirs), for documentation: names[i] is the
+ * nested map, "" the model itself. Returns how many. */
+int model_option_tables(const char **names, const option **tables, int capacity);
 
 /* Per token, at full context: FLOPs forward, and forward and backward; elements of the matrices
  * that the 6 x parameters rule counts (a tied embedding once); carried state in bytes per row. */
@@ -70,6 +73,8 @@ void model_state_free(model_state *s);
 /* Row r forgets everything; its positions start from 0 (document: where its document stands). */
 void model_state_reset_row(model_state *s, int64_t row, int64_t document_position);
 int64_t model_state_bytes(const model_state *s);
+/* All rows forget everything, and nothing is carried: as if new. */
+void model_state_clear(model_state *s);
 /* For checkpoints: what is carried, as named flat arrays; returns how many (<= model_state_slots).
  * Positions are saved beside them by the caller. */
 int model_state_slots(const model_state *s);
@@ -85,6 +90,7 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
 int64_t *model_state_positions(model_state *s); /* [rows], since reset */
 int64_t *model_state_documents(model_state *s); /* [rows], in the document */
 int64_t model_state_rows(const model_state *s);
+const model *model_of_state(const model_state *s);
 
 /* ---- a segment: model_begin, one or more model_forward, backward, model_end ---- */
 
@@ -139,7 +145,7 @@ typedef struct sampling {
 } sampling;
 
 /* Draws from logits [vocab]; index counts the tokens drawn so far: the draw depends on (logits,
- * how, index) only. Ties go to the smaller id. Allocates while top_k or top_p is in force. */
+ * how, index) only. Ties go to the smaller id. Allocates unless temperature is 0. */
 int32_t sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index);
 
 /* Told each sampled token in turn; false stops. */

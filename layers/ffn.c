@@ -1,0 +1,97 @@
+#include "layers/layer.h"
+
+/* Feed-forward layer as key-value memory (Geva et al. 2021, arXiv:2012.14913, eq. 1):
+ *
+ *   y = f(x K^T + b_K) V + b_V;   gated: y = (x K_1^T * f(x K_2^T)) V    (Shazeer 2020, sec. 2)
+ *
+ * keys.weight is K [hidden, width], gated [K_1; K_2] [2 hidden, width]; values.weight is V
+ * transposed [width, hidden], so that one memory is a row of keys and a column of values. */
+
+typedef struct ffn_options {
+    int64_t hidden;
+    int64_t activation;
+    bool bias;
+} ffn_options;
+
+/* In the order of the choices. */
+static const struct {
+    activation f;
+    bool gated;
+} FORMS[] = {{ACT_RELU, false},      {ACT_RELU2, false}, {ACT_GELU, false},
+             {ACT_GELU_TANH, false}, {ACT_SILU, false},  {ACT_TANH, false},
+             {ACT_RELU, true},       {ACT_GELU, true},   {ACT_SILU, true}};
+
+static const option OPTIONS[] = {
+    {"hidden", OPTION_INT, offsetof(ffn_options, hidden), .initial = "none", .min = 1, .max = 1e7,
+     .nullable = true,
+     .help = "memories (keys with their values); none: 4 x width, or 8/3 x width if gated"},
+    {"activation", OPTION_CHOICE, offsetof(ffn_options, activation), .initial = "gelu",
+     .choices = "relu|relu2|gelu|gelu_tanh|silu|tanh|reglu|geglu|swiglu",
+     .help = "f; relu2 is relu squared, the last three are gated"},
+    {"bias", OPTION_BOOL, offsetof(ffn_options, bias), .initial = "true",
+     .help = "learned biases of keys and values"},
+    {0}};
+
+enum { KEYS, VALUES, KEYS_BIAS, VALUES_BIAS };
+
+static int64_t hidden_of(const layer *self)
+{
+    const ffn_options *o = self->options;
+    if (o->hidden > 0) return o->hidden;
+    /* Three matrices instead of two: 8/3 keeps the parameters; a multiple of 16 suits the kernels.
+     */
+    return FORMS[o->activation].gated ? (8 * self->dims.width / 3 + 15) / 16 * 16
+                                      : 4 * self->dims.width;
+}
+
+static int64_t keys_of(const layer *self)
+{
+    const ffn_options *o = self->options;
+    return hidden_of(self) * (FORMS[o->activation].gated ? 2 : 1);
+}
+
+static void ffn_build(layer_build *b, layer *self)
+{
+    const ffn_options *o = self->options;
+    int64_t width = self->dims.width;
+    layer_matrix(b, self, "keys.weight", keys_of(self), width, false);
+    layer_matrix(b, self, "values.weight", width, hidden_of(self), true);
+    if (!o->bias) return;
+    layer_vector(b, self, "keys.bias", ROLE_BIAS, keys_of(self), 0);
+    layer_vector(b, self, "values.bias", ROLE_BIAS, width, 0);
+}
+
+static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
+{
+    const ffn_options *o = self->options;
+    activation f = FORMS[o->activation].f;
+    tensor *keys_bias = o->bias ? layer_tensor(c, self, KEYS_BIAS) : NULL;
+    tensor *values_bias = o->bias ? layer_tensor(c, self, VALUES_BIAS) : NULL;
+    tensor *values = layer_tensor(c, self, VALUES);
+    tensor *h = op_linear(c->tape, x, layer_tensor(c, self, KEYS), keys_bias);
+    if (FORMS[o->activation].gated) {
+        tensor *memories = op_glu(c->tape, h, f);
+        layer_tap(c, self, "memories", memories);
+        return op_linear(c->tape, memories, values, values_bias);
+    }
+    if (c->tap) layer_tap(c, self, "memories", op_activation(c->tape, h, f));
+    return op_activation_linear(c->tape, h, f, values, values_bias);
+}
+
+static layer_cost ffn_cost(const layer *self)
+{
+    double width = (double)self->dims.width;
+    return (layer_cost){.forward_flops = 2 * width * (double)(keys_of(self) + hidden_of(self))};
+}
+
+extern const layer_class ffn_layer;
+const layer_class ffn_layer = {.name = "ffn",
+                               .cite = "Geva et al. 2021, arXiv:2012.14913; Shazeer 2020, "
+                                       "arXiv:2002.05202",
+                               .help = "feed-forward layer f(x K^T) V: a memory of keys and values",
+                               .options = OPTIONS,
+                               .options_bytes = sizeof(ffn_options),
+                               .build = ffn_build,
+                               .forward = ffn_forward,
+                               .output_is_free = true,
+                               .cost = ffn_cost};

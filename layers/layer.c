@@ -1,0 +1,190 @@
+#include "layers/layer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- building ---- */
+
+static char *full_name(arena *a, const layer *self, const char *name)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s.%s", self->name, name);
+    CHECK(n > 0 && (size_t)n < sizeof text, "name too long: %s.%s", self->name, name);
+    return arena_strdup(a, text);
+}
+
+int layer_param(layer_build *b, layer *self, const char *name, param_role role, int rank,
+                const int64_t *shape, param_init init)
+{
+    int index = params_add(b->params, full_name(b->memory, self, name), role, rank, shape, init);
+    if (self->params == 0) self->first_param = index;
+    CHECK(index == self->first_param + self->params, "%s declares between others", self->name);
+    return self->params++;
+}
+
+param *layer_last_param(layer_build *b)
+{
+    return &b->params->list[b->params->count - 1];
+}
+
+param_init layer_init(const layer_build *b, const layer *self, int64_t inputs, bool to_residual)
+{
+    double std = b->scheme == INIT_FAN_IN ? 1 / sqrt((double)inputs) : b->std;
+    /* The sum of so many independent branches keeps the variance of one (Radford et al. 2019,
+     * "Language models are unsupervised multitask learners", sec. 2.3). */
+    if (to_residual && b->scheme != INIT_FLAT) std /= sqrt((double)MAX(self->dims.depths, 1));
+    return (param_init){INIT_NORMAL, std};
+}
+
+int layer_matrix(layer_build *b, layer *self, const char *name, int64_t out, int64_t in,
+                 bool to_residual)
+{
+    int64_t shape[] = {out, in};
+    return layer_param(b, self, name, ROLE_MATRIX, 2, shape, layer_init(b, self, in, to_residual));
+}
+
+int layer_vector(layer_build *b, layer *self, const char *name, param_role role, int64_t n,
+                 double value)
+{
+    return layer_param(b, self, name, role, 1, &n, (param_init){INIT_CONSTANT, value});
+}
+
+static int add_slot(layer_build *b, layer *self, state_slot slot)
+{
+    if (b->slot_count == b->slot_capacity) {
+        int capacity = MAX(16, 2 * b->slot_capacity);
+        state_slot *grown = ARENA_NEW(b->memory, state_slot, capacity);
+        if (b->slot_count) memcpy(grown, b->slots, (size_t)b->slot_count * sizeof *grown);
+        b->slots = grown;
+        b->slot_capacity = capacity;
+    }
+    slot.name = full_name(b->memory, self, slot.name);
+    CHECK(layer_find_slot(b, slot.name) < 0, "two slots named %s", slot.name);
+    CHECK(slot.max_length > 0 && slot.width > 0, "%s [%lld, %lld]", slot.name,
+          (long long)slot.max_length, (long long)slot.width);
+    if (self->slots == 0) self->first_slot = b->slot_count;
+    b->slots[b->slot_count++] = slot;
+    return self->slots++;
+}
+
+int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length, int64_t width)
+{
+    return add_slot(b, self, (state_slot){name, max_length, width, false});
+}
+
+int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
+                     int64_t width)
+{
+    return add_slot(b, self, (state_slot){name, max_length, width, true});
+}
+
+int layer_find_slot(const layer_build *b, const char *name)
+{
+    for (int i = 0; i < b->slot_count; i++) {
+        if (strcmp(b->slots[i].name, name) == 0) return i;
+    }
+    return -1;
+}
+
+/* ---- one call ---- */
+
+/* The tape only ever writes to a leaf's gradient. */
+static real *unconst(const real *values)
+{
+    return (real *)(uintptr_t)values;
+}
+
+tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
+{
+    CHECK(index >= 0 && index < c->params->count, "parameter %d of %d", index, c->params->count);
+    const param *p = &c->params->list[index];
+    CHECK(piece >= 0 && piece < p->pieces, "%s: piece %lld of %lld", p->name, (long long)piece,
+          (long long)p->pieces);
+    tensor **leaf = &c->leaves[p->first_piece + piece];
+    if (*leaf) return *leaf;
+    int64_t shape[TENSOR_RANK] = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]};
+    int first_axis = 0;
+    if (p->pieces > 1) {
+        CHECK(p->shape[0] % p->pieces == 0, "%s: %lld in %lld pieces", p->name,
+              (long long)p->shape[0], (long long)p->pieces);
+        shape[0] /= p->pieces;
+        first_axis = shape[0] == 1 ? 1 : 0;
+    }
+    int64_t at = p->offset + piece * (p->count / p->pieces);
+    int rank = p->rank - first_axis;
+    real *grad = c->grads && !p->frozen ? c->grads->values + at : NULL;
+    *leaf = grad ? tape_param(c->tape, unconst(c->values) + at, grad, rank, shape + first_axis)
+                 : tape_leaf(c->tape, unconst(c->values) + at, rank, shape + first_axis, false);
+    return *leaf;
+}
+
+tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece)
+{
+    CHECK(i >= 0 && i < self->params, "%s: parameter %d of %d", self->name, i, self->params);
+    return layer_leaf(c, self->first_param + i, piece);
+}
+
+tensor *layer_tensor(layer_ctx *c, const layer *self, int i)
+{
+    tensor *x = layer_piece(c, self, i, 0);
+    CHECK(c->params->list[self->first_param + i].pieces == 1, "%s: parameter %d is in pieces",
+          self->name, i);
+    return x;
+}
+
+static int slot_of(const layer *self, int i)
+{
+    CHECK(i >= 0 && i < self->slots, "%s: slot %d of %d", self->name, i, self->slots);
+    return self->first_slot + i;
+}
+
+tensor *layer_state_at(const layer_ctx *c, int slot)
+{
+    return c->state[slot];
+}
+
+tensor *layer_state(const layer_ctx *c, const layer *self, int i)
+{
+    return c->state[slot_of(self, i)];
+}
+
+void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value)
+{
+    c->next_state[slot_of(self, i)] = value;
+}
+
+real *layer_store(const layer_ctx *c, const layer *self, int i)
+{
+    real *memory = c->stores[slot_of(self, i)];
+    CHECK(memory, "%s: slot %d is no store", self->name, i);
+    return memory;
+}
+
+void layer_aux(layer_ctx *c, tensor *loss)
+{
+    CHECK(c->aux_count < MAX_AUX, "%d auxiliary losses", c->aux_count);
+    c->aux[c->aux_count++] = loss;
+}
+
+void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum, double weight)
+{
+    CHECK(c->metric_count < MAX_METRICS, "%d metrics", c->metric_count);
+    c->metrics[c->metric_count++] = (metric){self->name, name, sum, weight};
+}
+
+void layer_tap(const layer_ctx *c, const layer *self, const char *name, const tensor *x)
+{
+    if (c->tap) c->tap(c->tap_user, self, name, x);
+}
+
+rng_key layer_key(const layer_ctx *c, const layer *self, const char *use)
+{
+    char place[512];
+    snprintf(place, sizeof place, "%s:%s", self->name, use);
+    /* Calls of one segment share step and row: an odd factor spreads them over the places. */
+    return (rng_key){.seed = c->seed,
+                     .step = (uint32_t)c->step,
+                     .row = (uint32_t)c->row0,
+                     .place = rng_place(place) + (uint32_t)c->call * 0x9E3779B9u};
+}

@@ -1,0 +1,45 @@
+#include "layers/layer.h"
+
+#include <string.h>
+
+/* The list of layers: one line each. */
+extern const layer_class attention_layer;
+extern const layer_class ffn_layer;
+extern const layer_class lstm_layer;
+
+static const layer_class *const LAYERS[] = {&attention_layer, &ffn_layer, &lstm_layer};
+
+/* The list of heads. */
+extern const layer_class linear_head;
+
+static const layer_class *const HEADS[] = {&linear_head};
+
+static const layer_class *find(const layer_class *const *list, int count, const char *name)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(list[i]->name, name) == 0) return list[i];
+    }
+    return NULL;
+}
+
+const layer_class *const *layer_classes(int *count)
+{
+    *count = (int)(sizeof LAYERS / sizeof *LAYERS);
+    return LAYERS;
+}
+
+const layer_class *const *head_classes(int *count)
+{
+    *count = (int)(sizeof HEADS / sizeof *HEADS);
+    return HEADS;
+}
+
+const layer_class *layer_class_find(const char *name)
+{
+    return find(LAYERS, (int)(sizeof LAYERS / sizeof *LAYERS), name);
+}
+
+const layer_class *head_class_find(const char *name)
+{
+    return find(HEADS, (int)(sizeof HEADS / sizeof *HEADS), name);
+}

@@ -1,0 +1,177 @@
+#include "models/parts.h"
+
+#include <stdio.h>
+
+/* ---- the spec, spelt out ---- */
+
+typedef node *(*print_options)(arena *a, const void *options, const option *table);
+
+/* {attention: {...}} */
+static node *layer_node(arena *a, const layer *l, print_options print)
+{
+    node *n = node_map(a);
+    node_set(a, n, l->cls->name, print(a, l->options, l->cls->options));
+    return n;
+}
+
+static node *layer_list(const model *m, arena *a, int first, int count, print_options print)
+{
+    node *list = node_list(a);
+    for (int i = 0; i < count; i++) {
+        node_append(a, list, layer_node(a, m->layers[first + i], print));
+    }
+    return list;
+}
+
+static node *int_node(arena *a, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return node_scalar(a, text, true);
+}
+
+/* As written: [{repeat: 4, layers: [...]}]. The long form, since it survives sorted keys. */
+static node *blocks_resolved(const model *m, arena *a)
+{
+    node *list = node_list(a);
+    for (int i = 0, unit = 0; i < m->block_count; i++) {
+        const model_block *b = &m->blocks[i];
+        node *n = node_map(a);
+        node_set(a, n, "repeat", int_node(a, b->repeat));
+        node_set(a, n, "layers", layer_list(m, a, unit, b->layers, options_node));
+        node_append(a, list, n);
+        unit += (int)b->repeat * b->layers;
+    }
+    return list;
+}
+
+/* One list per block, repeats written out: two ways to write a model have one identity. */
+static node *blocks_changed(const model *m, arena *a)
+{
+    node *list = node_list(a);
+    for (int i = 0, unit = 0; i < m->block_count; i++) {
+        for (int64_t r = 0; r < m->blocks[i].repeat; r++, unit += m->blocks[i].layers) {
+            node_append(a, list, layer_list(m, a, unit, m->blocks[i].layers, options_changed));
+        }
+    }
+    return list;
+}
+
+/* The options of the nested maps; those without content are left out if only changes are asked. */
+static node *options_of(const model *m, arena *a, print_options print, bool all)
+{
+    node *root = node_map(a);
+    for (const model_table *t = MODEL_TABLES; t->name; t++) {
+        node *n = print(a, &m->options, t->options);
+        if (!t->name[0]) {
+            root = n;
+        } else if (all || n->count > 0) {
+            node_set(a, root, t->name, n);
+        }
+    }
+    return root;
+}
+
+static node *head_node(const model *m, arena *a, print_options print)
+{
+    node *n = node_map(a);
+    node *options = print(a, m->head.options, m->head.cls->options);
+    node_set(a, n, "kind", node_scalar(a, m->head.cls->name, true));
+    for (int i = 0; i < options->count; i++) {
+        node_set(a, n, options->keys[i], options->items[i]);
+    }
+    return n;
+}
+
+node *model_resolved(const model *m, arena *a)
+{
+    node *n = options_of(m, a, options_node, true);
+    node_set(a, n, "blocks", blocks_resolved(m, a));
+    node_set(a, n, "head", head_node(m, a, options_node));
+    return n;
+}
+
+node *model_changed(const model *m, arena *a)
+{
+    node *n = options_of(m, a, options_changed, false);
+    node_set(a, n, "blocks", blocks_changed(m, a));
+    node_set(a, n, "head", head_node(m, a, options_changed));
+    return n;
+}
+
+int model_option_tables(const char **names, const option **tables, int capacity)
+{
+    int n = 0;
+    for (const model_table *t = MODEL_TABLES; t->name && n < capacity; t++, n++) {
+        names[n] = t->name;
+        tables[n] = t->options;
+    }
+    return n;
+}
+
+/* ---- figures ---- */
+
+params *model_params(model *m)
+{
+    return &m->params;
+}
+
+const params *model_params_const(const model *m)
+{
+    return &m->params;
+}
+
+int64_t model_context(const model *m)
+{
+    return m->options.context;
+}
+
+int64_t model_vocab(const model *m)
+{
+    return m->vocab;
+}
+
+int model_layers(const model *m, const layer *const **layers)
+{
+    *layers = m->layers;
+    return m->unit_count;
+}
+
+const layer *model_head(const model *m)
+{
+    return &m->head;
+}
+
+bool model_oracle(const model *m)
+{
+    return m->oracle;
+}
+
+static void add_cost(model_cost *sum, const layer *l)
+{
+    layer_cost c = l->cls->cost(l);
+    sum->forward_flops += c.forward_flops;
+    sum->train_flops += c.train_flops > 0 ? c.train_flops : 3 * c.forward_flops;
+    sum->bench_flops += c.bench_flops;
+}
+
+model_cost model_costs(const model *m)
+{
+    model_cost sum = {.params = params_elements(&m->params),
+                      .active_params = params_active(&m->params)};
+    for (int i = 0; i < m->unit_count; i++) {
+        add_cost(&sum, m->layers[i]);
+    }
+    add_cost(&sum, &m->head);
+    for (int i = 0; i < m->params.count; i++) {
+        const param *p = &m->params.list[i];
+        if (!p->matmul) continue;
+        sum.matmul_params += p->count;
+        sum.bench_flops += 6 * (double)p->count * p->active;
+    }
+    for (int i = 0; i < m->slot_count; i++) {
+        const state_slot *s = &m->slots[i];
+        sum.state_bytes += (double)s->max_length * (double)s->width * sizeof(real);
+    }
+    return sum;
+}

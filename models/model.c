@@ -1,0 +1,302 @@
+#include "models/parts.h"
+
+#include <string.h>
+
+/* ---- what stands around the layers ---- */
+
+static tensor *leaf(layer_ctx *c, int index)
+{
+    return index < 0 ? NULL : layer_leaf(c, index, 0);
+}
+
+static tensor *normalise(layer_ctx *c, const model *m, norm_params norm, tensor *x)
+{
+    if (norm.gain < 0) return x;
+    tensor *gain = leaf(c, norm.gain);
+    real eps = (real)m->options.norm.eps;
+    if (m->options.norm.kind == NORM_RMSNORM) return op_rmsnorm(c->tape, x, gain, eps);
+    return op_layernorm(c->tape, x, gain, leaf(c, norm.bias), eps);
+}
+
+static tensor *dropped(layer_ctx *c, const layer *self, tensor *x, double rate)
+{
+    if (c->mode != MODE_TRAIN || rate == 0) return x;
+    return op_dropout(c->tape, x, rate, layer_key(c, self, "residual"));
+}
+
+/* x + scale y. In place where nothing keeps y: no further tensor of the stream's size. */
+static tensor *add_branch(layer_ctx *c, const model *m, const layer *self, tensor *x, tensor *y)
+{
+    real scale = (real)m->options.residual.scale;
+    tensor *z = dropped(c, self, y, m->options.residual.dropout);
+    if (scale != 1) return op_axpy(c->tape, x, scale, z);
+    if (z == y && self->cls->output_is_free) return op_add_inplace(c->tape, y, x);
+    return op_add(c->tape, x, z);
+}
+
+static tensor *run_unit(layer_ctx *c, const model *m, const model_unit *u, tensor *x)
+{
+    const layer *self = &u->layer;
+    bool pre = m->options.norm.place == PLACE_PRE;
+    layer_tap(c, self, "residual", x);
+    tensor *y = self->cls->forward(c, self, pre ? normalise(c, m, u->norm, x) : x);
+    CHECK(tensor_same_shape(x, y), "%s changed the shape of the stream", self->name);
+    layer_tap(c, self, "output", y);
+    x = add_branch(c, m, self, x, y);
+    return pre ? x : normalise(c, m, u->norm, x);
+}
+
+static tensor *run_units(layer_ctx *c, const model *m, tensor *x)
+{
+    memcpy(c->next_state, c->state, (size_t)m->slot_count * sizeof *c->state);
+    for (int i = 0; i < m->unit_count; i++) {
+        x = run_unit(c, m, &m->units[i], x);
+    }
+    memcpy(c->state, c->next_state, (size_t)m->slot_count * sizeof *c->state);
+    return x;
+}
+
+/* ---- the stack, block by block where earlier layers read later ones' states ---- */
+
+/* Columns [begin, begin + time) of x [rows, whole], as tape memory; NULL stays NULL. */
+static void *cut_columns(layer_ctx *c, const void *x, size_t size, int64_t whole, int64_t begin)
+{
+    if (!x) return NULL;
+    char *y = tape_keep(c->tape, c->rows * c->time, size);
+    for (int64_t r = 0; r < c->rows; r++) {
+        memcpy(y + (size_t)(r * c->time) * size,
+               (const char *)x + (size_t)(r * whole + begin) * size, (size_t)c->time * size);
+    }
+    return y;
+}
+
+/* values[r] + shift, as tape memory. */
+static int64_t *shifted(layer_ctx *c, const int64_t *values, int64_t shift)
+{
+    int64_t *y = tape_keep(c->tape, c->rows, sizeof *y);
+    for (int64_t r = 0; r < c->rows; r++) {
+        y[r] = values[r] + shift;
+    }
+    return y;
+}
+
+static double sum_weights(const real *weights, int64_t n)
+{
+    if (!weights) return (double)n;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)weights[i];
+    }
+    return sum;
+}
+
+static double share_of(const layer_ctx *c)
+{
+    double weight = sum_weights(c->weights, c->rows * c->time);
+    return c->total_weight > 0 ? weight / c->total_weight : weight;
+}
+
+/* What of a context changes where a call is cut along time. */
+typedef struct call_arrays {
+    const int32_t *tokens, *targets, *predictions;
+    const real *weights;
+    const int64_t *lengths, *position, *document;
+    int64_t time;
+    double share;
+} call_arrays;
+
+static call_arrays arrays_of(const layer_ctx *c)
+{
+    return (call_arrays){c->tokens,   c->targets,  c->predictions, c->weights, c->lengths,
+                         c->position, c->document, c->time,        c->share};
+}
+
+static void set_arrays(layer_ctx *c, const call_arrays *a)
+{
+    c->tokens = a->tokens;
+    c->targets = a->targets;
+    c->predictions = a->predictions;
+    c->weights = a->weights;
+    c->lengths = a->lengths;
+    c->position = a->position;
+    c->document = a->document;
+    c->time = a->time;
+    c->share = a->share;
+}
+
+/* c stands for positions [begin, begin + time) of the call. */
+static void cut_call(layer_ctx *c, const call_arrays *whole, int64_t begin, int64_t time)
+{
+    c->time = time;
+    c->tokens = cut_columns(c, whole->tokens, sizeof *whole->tokens, whole->time, begin);
+    c->targets = cut_columns(c, whole->targets, sizeof *whole->targets, whole->time, begin);
+    c->predictions =
+        cut_columns(c, whole->predictions, sizeof *whole->predictions, whole->time, begin);
+    c->weights = cut_columns(c, whole->weights, sizeof *whole->weights, whole->time, begin);
+    c->position = shifted(c, whole->position, begin);
+    c->document = shifted(c, whole->document, begin);
+    if (whole->lengths) {
+        int64_t *lengths = shifted(c, whole->lengths, -begin);
+        for (int64_t r = 0; r < c->rows; r++) {
+            lengths[r] = MAX(0, MIN(lengths[r], time));
+        }
+        c->lengths = lengths;
+    }
+    c->share = share_of(c);
+}
+
+static tensor *run_blockwise(layer_ctx *c, const model *m, tensor *x)
+{
+    call_arrays whole = arrays_of(c);
+    int64_t block = m->options.context, phase = c->position[0] % block;
+    int capacity = (int)((phase + whole.time + block - 1) / block), count = 0;
+    tensor **parts = tape_keep(c->tape, capacity, sizeof(tensor *));
+    for (int64_t begin = 0; begin < whole.time; begin += c->time) {
+        cut_call(c, &whole, begin, MIN(whole.time - begin, block - (phase + begin) % block));
+        tensor *part = op_slice(c->tape, x, 1, begin, begin + c->time);
+        parts[count++] = run_units(c, m, part);
+    }
+    set_arrays(c, &whole);
+    return op_concat(c->tape, count, parts, 1);
+}
+
+static tensor *run_stack(layer_ctx *c, const model *m, tensor *x)
+{
+    int64_t block = m->options.context;
+    bool one_block = c->position[0] % block + c->time <= block;
+    return m->blockwise && !one_block ? run_blockwise(c, m, x) : run_units(c, m, x);
+}
+
+/* ---- embedding ---- */
+
+/* Rows of x whose token is the start token become the learned start vector. */
+static tensor *put_starts(layer_ctx *c, const model *m, tensor *x, const bool *is_start)
+{
+    int64_t n = c->rows * c->time;
+    tensor *start = op_repeat(c->tape, leaf(c, m->start), n);
+    return op_select_rows(c->tape, is_start, start, x);
+}
+
+static tensor *add_positions(layer_ctx *c, const model *m, tensor *x)
+{
+    int64_t n = c->rows * c->time;
+    int32_t *ids = tape_keep(c->tape, n, sizeof *ids);
+    for (int64_t i = 0; i < n; i++) {
+        ids[i] = (int32_t)((c->position[0] + i % c->time) % m->options.context);
+    }
+    return op_add(c->tape, x, op_gather(c->tape, leaf(c, m->positions), ids, n));
+}
+
+static tensor *embed(layer_ctx *c, const model *m)
+{
+    int64_t n = c->rows * c->time;
+    int32_t *ids = tape_keep(c->tape, n, sizeof *ids);
+    bool *is_start = tape_keep(c->tape, n, sizeof *is_start), any = false;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t id = c->tokens[i];
+        CHECK(id >= 0 && id <= m->vocab, "token %d of %lld", id, (long long)m->vocab);
+        is_start[i] = id == m->vocab;
+        any |= is_start[i];
+        ids[i] = is_start[i] ? 0 : id;
+    }
+    tensor *x = op_gather(c->tape, leaf(c, m->embedding), ids, n);
+    if (any) x = put_starts(c, m, x, is_start);
+    if (m->options.embedding.scale != 1) {
+        x = op_scale(c->tape, x, (real)m->options.embedding.scale);
+    }
+    if (m->positions >= 0) x = add_positions(c, m, x);
+    x = tape_reshape(c->tape, x, 3, (int64_t[]){c->rows, c->time, m->options.width});
+    if (c->mode != MODE_TRAIN || m->options.embedding.dropout == 0) return x;
+    rng_key key = {c->seed, (uint32_t)c->step, (uint32_t)c->row0,
+                   rng_place("embedding:dropout") + (uint32_t)c->call};
+    return op_dropout(c->tape, x, m->options.embedding.dropout, key);
+}
+
+/* ---- head and loss ---- */
+
+static tensor *run_head(layer_ctx *c, const model *m, tensor *x)
+{
+    x = normalise(c, m, m->final_norm, x);
+    layer_tap(c, &m->head, "input", x);
+    memcpy(c->next_state, c->state, (size_t)m->slot_count * sizeof *c->state);
+    tensor *logits = m->head.cls->forward(c, &m->head, x);
+    memcpy(c->state, c->next_state, (size_t)m->slot_count * sizeof *c->state);
+    CHECK(tensor_width(logits) == m->vocab && tensor_rows(logits) == c->rows * c->time,
+          "%s gives %lld logits", m->head.cls->name, (long long)tensor_width(logits));
+    layer_tap(c, &m->head, "logits", logits);
+    return logits;
+}
+
+static tensor *add_aux(layer_ctx *c, tensor *loss)
+{
+    for (int i = 0; i < c->aux_count; i++) {
+        tensor *aux = tape_reshape(c->tape, c->aux[i], 0, NULL);
+        loss = op_add(c->tape, loss, aux);
+    }
+    return loss;
+}
+
+static void compute_loss(layer_ctx *c, const model_call *call, tensor *logits, model_result *result)
+{
+    int64_t n = c->rows * c->time;
+    double *losses = call->losses ? call->losses : tape_keep(c->tape, n, sizeof *losses);
+    double scale = call->total_weight > 0 ? 1 / call->total_weight : 1;
+    tensor *loss = op_cross_entropy(c->tape, logits, c->targets, c->weights, (real)scale, losses);
+    for (int64_t i = 0; i < n; i++) {
+        double weight = c->weights ? (double)c->weights[i] : 1;
+        if (weight != 0) result->nats += weight * losses[i];
+        result->weight += weight;
+    }
+    result->loss = add_aux(c, loss);
+}
+
+/* ---- a call ---- */
+
+static void begin_call(model_state *s, const model_call *call)
+{
+    layer_ctx *c = &s->ctx;
+    int64_t block = s->model->options.context;
+    for (int64_t r = 1; r < s->rows; r++) {
+        CHECK(s->position[r] % block == s->position[0] % block,
+              "row %lld is at position %lld, row 0 at %lld: other phases of a block of %lld",
+              (long long)r, (long long)s->position[r], (long long)s->position[0], (long long)block);
+    }
+    c->time = call->time;
+    c->tokens = call->tokens;
+    c->targets = call->targets;
+    c->weights = call->weights;
+    c->lengths = call->lengths;
+    c->predictions = call->predictions;
+    c->total_weight = call->total_weight;
+    c->share = share_of(c);
+    /* Positions move on at the end of the call: backward functions may read what they were. */
+    c->position = shifted(c, s->position, 0);
+    c->document = shifted(c, s->document, 0);
+    c->mode = call->mode;
+    c->seed = call->seed;
+    c->step = call->step;
+    c->row0 = call->row0;
+    c->call = s->calls++;
+    c->aux_count = 0;
+    c->metric_count = 0;
+    c->tap = call->tap;
+    c->tap_user = call->tap_user;
+}
+
+model_result model_forward(model_state *s, const model_call *call)
+{
+    CHECK(s->in_segment, "model_begin comes first");
+    CHECK(call->time > 0, "%lld positions", (long long)call->time);
+    const model *m = s->model;
+    layer_ctx *c = &s->ctx;
+    begin_call(s, call);
+    tensor *logits = run_head(c, m, run_stack(c, m, embed(c, m)));
+    model_result result = {.metric_count = c->metric_count, .metrics = c->metrics};
+    if (c->targets) compute_loss(c, call, logits, &result);
+    if (!c->targets || call->keep_logits) result.logits = logits;
+    for (int64_t r = 0; r < s->rows; r++) {
+        s->position[r] += call->time;
+        s->document[r] += call->time;
+    }
+    return result;
+}

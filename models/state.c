@@ -1,0 +1,186 @@
+#include "models/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t slot_elements(const model_state *s, int i)
+{
+    const state_slot *slot = &s->model->slots[i];
+    return s->rows * slot->max_length * slot->width;
+}
+
+model_state *model_state_new(const model *m, int64_t rows)
+{
+    CHECK(rows > 0, "%lld rows", (long long)rows);
+    model_state *s = calloc(1, sizeof *s);
+    CHECK(s, "out of memory for a state (%zu bytes)", sizeof *s);
+    s->model = m;
+    s->rows = rows;
+    s->memory = arena_new((size_t)1 << 16);
+    s->position = arena_push_zero(s->memory, rows, sizeof *s->position);
+    s->document = arena_push_zero(s->memory, rows, sizeof *s->document);
+    int slots = m->slot_count;
+    s->slots = ARENA_NEW(s->memory, real *, slots);
+    s->lengths = arena_push_zero(s->memory, slots, sizeof *s->lengths);
+    layer_ctx *c = &s->ctx;
+    c->stores = arena_push_zero(s->memory, slots, sizeof *c->stores);
+    c->state = arena_push_zero(s->memory, slots, sizeof *c->state);
+    c->next_state = arena_push_zero(s->memory, slots, sizeof *c->next_state);
+    c->leaves = arena_push_zero(s->memory, m->params.pieces, sizeof *c->leaves);
+    for (int i = 0; i < slots; i++) {
+        /* Not touched before it is used: a slot that never fills costs no memory. */
+        s->slots[i] = ARENA_NEW(s->memory, real, slot_elements(s, i));
+        if (!m->slots[i].store) continue;
+        s->lengths[i] = m->slots[i].max_length;
+        c->stores[i] = s->slots[i];
+    }
+    return s;
+}
+
+void model_state_free(model_state *s)
+{
+    if (!s) return;
+    arena_free(s->memory);
+    free(s);
+}
+
+void model_state_reset_row(model_state *s, int64_t row, int64_t document_position)
+{
+    CHECK(row >= 0 && row < s->rows, "row %lld of %lld", (long long)row, (long long)s->rows);
+    s->position[row] = 0;
+    s->document[row] = document_position;
+}
+
+const model *model_of_state(const model_state *s)
+{
+    return s->model;
+}
+
+int64_t model_state_rows(const model_state *s)
+{
+    return s->rows;
+}
+
+int64_t *model_state_positions(model_state *s)
+{
+    return s->position;
+}
+
+int64_t *model_state_documents(model_state *s)
+{
+    return s->document;
+}
+
+int64_t model_state_bytes(const model_state *s)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < s->model->slot_count; i++) {
+        sum += slot_elements(s, i) * (int64_t)sizeof(real);
+    }
+    return sum;
+}
+
+/* ---- saved and restored ---- */
+
+int model_state_slots(const model_state *s)
+{
+    return s->model->slot_count;
+}
+
+int model_state_views(model_state *s, state_view *views, int capacity)
+{
+    CHECK(!s->in_segment, "a segment is not ended");
+    int n = 0;
+    for (int i = 0; i < s->model->slot_count; i++) {
+        const state_slot *slot = &s->model->slots[i];
+        if (s->lengths[i] == 0) continue;
+        CHECK(n < capacity, "room for %d of %d slots", capacity, s->model->slot_count);
+        views[n++] = (state_view){slot->name, {s->rows, s->lengths[i], slot->width}, s->slots[i]};
+    }
+    return n;
+}
+
+void model_state_clear(model_state *s)
+{
+    CHECK(!s->in_segment, "a segment is not ended");
+    for (int i = 0; i < s->model->slot_count; i++) {
+        if (!s->model->slots[i].store) s->lengths[i] = 0;
+    }
+    for (int64_t r = 0; r < s->rows; r++) {
+        s->position[r] = s->document[r] = 0;
+    }
+}
+
+bool model_state_restore(model_state *s, const char *name, const int64_t shape[3], const real *data,
+                         err *e)
+{
+    for (int i = 0; i < s->model->slot_count; i++) {
+        const state_slot *slot = &s->model->slots[i];
+        if (strcmp(slot->name, name) != 0) continue;
+        bool length = slot->store ? shape[1] == slot->max_length
+                                  : shape[1] >= 0 && shape[1] <= slot->max_length;
+        if (shape[0] != s->rows || shape[2] != slot->width || !length) {
+            return err_set(
+                e, "%s: saved as [%lld, %lld, %lld], the model carries [%lld, %s%lld, %lld]", name,
+                (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)s->rows,
+                slot->store ? "" : "up to ", (long long)slot->max_length, (long long)slot->width);
+        }
+        s->lengths[i] = shape[1];
+        memcpy(s->slots[i], data, (size_t)(s->rows * shape[1] * shape[2]) * sizeof(real));
+        return true;
+    }
+    return err_set(e, "%s: the model carries no such state", name);
+}
+
+/* ---- a segment ---- */
+
+void model_begin(model_state *s, tape *t, const real *values, grads *g)
+{
+    CHECK(!s->in_segment, "the segment before is not ended");
+    const model *m = s->model;
+    layer_ctx *c = &s->ctx;
+    tape_reset(t, g != NULL);
+    s->in_segment = true;
+    s->grads = g;
+    s->calls = 0;
+    c->tape = t;
+    c->rows = s->rows;
+    c->params = &m->params;
+    c->values = values;
+    c->grads = g;
+    memset(c->leaves, 0, (size_t)m->params.pieces * sizeof *c->leaves);
+    for (int i = 0; i < m->slot_count; i++) {
+        int64_t shape[] = {s->rows, s->lengths[i], m->slots[i].width};
+        bool empty = m->slots[i].store || s->lengths[i] == 0;
+        c->state[i] = empty ? NULL : tape_leaf(t, s->slots[i], 3, shape, false);
+    }
+}
+
+static void collect_grads(model_state *s)
+{
+    const params *p = &s->model->params;
+    for (int64_t i = 0; i < p->pieces; i++) {
+        const tensor *leaf = s->ctx.leaves[i];
+        s->grads->has[i] = leaf && leaf->fixed_grad && leaf->has_grad;
+    }
+}
+
+/* Copies slot i off the tape. Its value may be (a view of) the slot's own memory. */
+static void collect_slot(model_state *s, int i)
+{
+    const tensor *x = s->ctx.state[i];
+    s->lengths[i] = x ? x->shape[1] : 0;
+    if (x && x->data != s->slots[i]) {
+        memmove(s->slots[i], x->data, (size_t)tensor_count(x) * sizeof(real));
+    }
+}
+
+void model_end(model_state *s)
+{
+    CHECK(s->in_segment, "no segment was begun");
+    if (s->grads) collect_grads(s);
+    for (int i = 0; i < s->model->slot_count; i++) {
+        if (!s->model->slots[i].store) collect_slot(s, i);
+    }
+    s->in_segment = false;
+}
