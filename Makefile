@@ -95,7 +95,7 @@ test-binary: $(BUILD)/test
 unit: $(BUILD)/test
 	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
 
-$(BUILD)/reference: $(BUILD)/tests/reference_main.o $(HELPERS) $(BUILD)/libloci.a
+$(BUILD)/reference: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/reference*.c)) $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # make KIND=fuzz CC=clang fuzzers
