@@ -9,7 +9,7 @@
 
 #include "core/file.h"
 #include "core/host.h"
-#include "data/stream.h"
+#include "experiments/trainer.h"
 
 const option EVAL_OPTIONS[] = {
     {"split", OPTION_CHOICE, offsetof(eval_options, split), .initial = "validation",
@@ -50,8 +50,9 @@ typedef struct eval_pass {
     model_state **states; /* [lane_count] */
     tape **tapes;         /* [threads] */
     int tape_count;
-    double *losses; /* [rows, context] */
-    float *line;    /* [context]: one row's losses on their way to the file */
+    double *losses;   /* [rows, context] */
+    float *line;      /* [context]: one row's losses on their way to the file */
+    int64_t *lengths; /* [rows] */
     stream *stream;
     batch batch;
     evaluation *result;
@@ -128,6 +129,7 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
     }
     p->losses = ARENA_NEW(a, double, o->rows * p->context);
     p->line = ARENA_NEW(a, float, p->context);
+    p->lengths = ARENA_NEW(a, int64_t, o->rows);
     return true;
 }
 
@@ -185,6 +187,7 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
                        .tokens = b->tokens + cell,
                        .targets = b->targets + cell,
                        .weights = b->weights + cell,
+                       .lengths = p->lengths + row,
                        .mode = MODE_EVAL,
                        .seed = p->task->seed,
                        .row0 = row,
@@ -243,6 +246,7 @@ static bool run_pass(eval_pass *p, err *e)
             p->result->stopped = true;
             return true;
         }
+        batch_lengths(&p->batch, p->lengths);
         if (cut_weights(p) <= 0) return true;
         lanes_run(p->pool, eval_lane, p, false);
         if (!collect_losses(p, e)) return false;

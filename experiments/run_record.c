@@ -78,15 +78,15 @@ bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, "plan.json", e)) return false;
     arena *a = arena_new(1 << 16);
-    json_t *spec = json_loads(node_json(a, p->resolved, false), 0, NULL);
+    json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
     arena_free(a);
-    CHECK(spec, "the resolved spec of %s is no JSON", p->label);
+    CHECK(tree, "the resolved spec of %s is no JSON", p->label);
     json_t *o = json_object();
     json_object_set_new(o, "run", json_string(p->id));
     json_object_set_new(o, "variant", json_string(p->variant));
     json_object_set_new(o, "label", json_string(p->label));
     json_object_set_new(o, "seed", json_integer(p->seed));
-    json_object_set_new(o, "spec", spec);
+    json_object_set_new(o, "spec", tree);
     json_object_set_new(o, "command", json_string(command ? command : ""));
     json_object_set_new(o, "threads", json_integer(threads));
     json_object_set_new(o, "places", places_record(places));

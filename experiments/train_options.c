@@ -120,13 +120,12 @@ static int64_t whole_steps(double tokens, const train_shape *s)
     return steps < 1 ? 1 : (int64_t)fmin(steps, 4e15);
 }
 
-train_length train_length_of(const budget *b, const train_shape *s, double forward_flops)
+train_length train_length_of(const budget *b, const train_shape *s, double train_flops)
 {
     CHECK(b->kind != BUDGET_SECONDS, "a budget in seconds is turned into steps by calibration");
     if (b->kind == BUDGET_STEPS) return (train_length){.tokens = 0, .steps = (int64_t)b->amount};
     double tokens = b->amount;
-    /* Backward costs twice forward. */
-    if (b->kind == BUDGET_FLOPS) tokens = fmax(1.0, floor(b->amount / (3.0 * forward_flops)));
+    if (b->kind == BUDGET_FLOPS) tokens = fmax(1.0, floor(b->amount / train_flops));
     tokens = fmin(tokens, 4e15);
     return (train_length){.tokens = (int64_t)tokens, .steps = whole_steps(tokens, s)};
 }

@@ -44,13 +44,13 @@ typedef struct train_shape {
 bool train_shape_of(train_shape *s, const train_options *o, const node *at, int64_t context,
                     err *e);
 
-/* The budget in tokens (targets of weight 1) and steps. Given in tokens or FLOPs (a trained token
- * costs 3 forward passes), training ends with the step that reaches the tokens: steps is then what
+/* The budget in tokens (targets of weight 1) and steps; train_flops is what a trained token costs.
+ * Given in tokens or FLOPs, training ends with the step that reaches the tokens: steps is then what
  * is needed if nothing is padded. Given in steps: tokens is 0. Not for seconds. */
 typedef struct train_length {
     int64_t tokens; /* 0: the steps alone decide */
     int64_t steps;
 } train_length;
-train_length train_length_of(const budget *b, const train_shape *s, double forward_flops);
+train_length train_length_of(const budget *b, const train_shape *s, double train_flops);
 
 #endif

@@ -14,6 +14,7 @@ typedef struct call_input {
     real *weights;             /* [batch, context] */
     bool *reset;               /* [batch] */
     int64_t *position;         /* [batch] */
+    int64_t *length;           /* [batch]: positions before the padding */
 } call_input;
 
 /* What a lane adds up over a step. */
@@ -48,7 +49,8 @@ static call_input input_new(arena *a, int64_t rows, int64_t time)
                         .targets = ARENA_NEW(a, int32_t, rows * time),
                         .weights = ARENA_NEW(a, real, rows * time),
                         .reset = ARENA_NEW(a, bool, rows),
-                        .position = ARENA_NEW(a, int64_t, rows)};
+                        .position = ARENA_NEW(a, int64_t, rows),
+                        .length = ARENA_NEW(a, int64_t, rows)};
 }
 
 static bool open_stream(trainer *t, err *e)
@@ -125,6 +127,17 @@ void trainer_free(trainer *t)
 
 /* ---- a step ---- */
 
+void batch_lengths(const batch *b, int64_t *lengths)
+{
+    for (int64_t r = 0; r < b->rows; r++) {
+        int64_t n = b->time;
+        while (n > 0 && !(b->weights[r * b->time + n - 1] > 0)) {
+            n--;
+        }
+        lengths[r] = n;
+    }
+}
+
 static bool read_inputs(trainer *t, err *e)
 {
     int64_t inputs = t->w->train.accumulate * t->w->shape.calls;
@@ -139,6 +152,7 @@ static bool read_inputs(trainer *t, err *e)
         memcpy(in->weights, b.weights, cells * sizeof *in->weights);
         memcpy(in->reset, b.reset, rows * sizeof *in->reset);
         memcpy(in->position, b.position, rows * sizeof *in->position);
+        batch_lengths(&b, in->length);
         t->step_weight += b.weight;
     }
     return true;
@@ -168,6 +182,7 @@ static model_call lane_call(const trainer *t, int64_t index, int64_t lane)
                         .tokens = in->tokens + cell,
                         .targets = in->targets + cell,
                         .weights = in->weights + cell,
+                        .lengths = in->length + row,
                         .total_weight = t->step_weight,
                         .mode = MODE_TRAIN,
                         .seed = (uint64_t)t->w->seed,
