@@ -35,6 +35,13 @@ tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *b);
  * the slope it needs anyway, and so saves the largest tensor of a feed-forward layer. */
 tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, tensor *b);
 
+/* core/op_grouped.c: y [n, out], row i in group g (begin[g] <= i < begin[g + 1]): act(x_i) W_g^T +
+ * b_g. x [n, in] with its rows sorted by group; begin [groups + 1]; w [groups] of [out, in], b
+ * [groups] of [out] or NULL; entries of empty groups are not looked at and receive no gradient. All
+ * copied. */
+tensor *op_grouped_linear(tape *t, tensor *x, const int64_t *begin, int64_t groups, activation kind,
+                          tensor *const *w, tensor *const *b, int64_t out);
+
 /* c [batch, m, n] = alpha * a b, per batch entry; a is [batch, m, k] (or [batch, k, m] if
  * transpose_a), b [batch, k, n] (or [batch, n, k]). Rank-2 operands are shared by all batch
  * entries. */
@@ -159,10 +166,11 @@ tensor *op_attention(tape *t, attention_operand q, attention_operand k, attentio
 /* Bucket of distance n >= 0 (see reference: T5, unidirectional). */
 int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
 
-/* Rotary position embedding on columns [column, column + heads * head_dim) of x [rows, time,
- * width], in place (x's old values are gone; legal where no other op keeps x's data, as after
- * op_linear). Position of time i is first + i; angle = position * theta^(-2 c / head_dim). xpos:
- * multiplies (sign +1: queries, -1: divides, keys) by ((2c + 0.4 e) / (1.4 e))^(position/512). */
+/* core/op_rotary.c: rotary position embedding on columns [column, column + heads * head_dim) of x
+ * [rows, time, width], in place (x's old values are gone; legal where no other op keeps x's data,
+ * as after op_linear). Position of time i is first + i; angle = position * theta^(-2 c / head_dim).
+ * xpos: multiplies (sign +1: queries, -1: divides, keys) by ((2c + 0.4 e) / (1.4
+ * e))^(position/512). */
 typedef struct rotary_shape {
     int64_t column, heads, head_dim;
     int64_t first; /* may be negative (memory) */
