@@ -194,17 +194,18 @@ static inline real root(real x)
 typedef struct adam_scalars {
     real scale, l2, keep; /* of g; added to g as l2 p; factor of p (1 - lr wd) */
     real beta1, beta2, rate, root_scale, eps;
+    /* 1 - beta, subtracted in double: in float 1 - 0.999 is off by 1e-5 of itself. */
+    real rest1, rest2;
 } adam_scalars;
 
 static void adam(real *restrict p, real *restrict m, real *restrict v, const real *restrict g,
                  int64_t n, adam_scalars s)
 {
-    const real one = 1;
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         real gi = s.scale * g[i] + s.l2 * p[i];
-        real mi = s.beta1 * m[i] + (one - s.beta1) * gi;
-        real vi = s.beta2 * v[i] + (one - s.beta2) * gi * gi;
+        real mi = s.beta1 * m[i] + s.rest1 * gi;
+        real vi = s.beta2 * v[i] + s.rest2 * gi * gi;
         m[i] = mi;
         v[i] = vi;
         p[i] = s.keep * p[i] - s.rate * mi / (root(vi) * s.root_scale + s.eps);
@@ -265,7 +266,9 @@ static void step_adam(const job *j, const range *r, const real *g)
                       .beta2 = (real)o->beta2,
                       .rate = (real)(lr / (1 - pow(o->beta1, t))),
                       .root_scale = (real)(1 / sqrt(1 - pow(o->beta2, t))),
-                      .eps = (real)o->eps};
+                      .eps = (real)o->eps,
+                      .rest1 = (real)(1 - o->beta1),
+                      .rest2 = (real)(1 - o->beta2)};
     adam(p, m->m + r->begin, m->v + r->begin, g, r->count, s);
 }
 
