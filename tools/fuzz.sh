@@ -20,11 +20,13 @@ fi
 
 export OMP_NUM_THREADS=1
 one() { # name: one line, and the log only if it fails
-    local name=$1 found=build/fuzz/found
-    mkdir -p "$found/$name" "tests/fuzz/seeds/$name"
+    local name=$1 found=build/fuzz/found inputs
+    inputs=("$found/$name")
+    mkdir -p "$found/$name"
+    [ ! -d "tests/fuzz/seeds/$name" ] || inputs+=("tests/fuzz/seeds/$name")
     if timeout -k 10 $((seconds + 60)) "build/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 \
         -rss_limit_mb=2048 -verbosity=1 -print_final_stats=1 -artifact_prefix="$found/$name-" \
-        "$found/$name" "tests/fuzz/seeds/$name" >"$found/$name.log" 2>&1; then
+        "${inputs[@]}" >"$found/$name.log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$found/$name.log")
         echo "fuzz $name: $runs inputs"
         echo pass >"$found/$name.result"
