@@ -66,13 +66,28 @@ static bool read_options(workload *w, err *e)
            schedule_read(&w->schedule, node_get(s, "schedule"), w->memory, e);
 }
 
+/* Completes a workload whose corpus is open. */
+static bool open_rest(workload *w, err *e)
+{
+    return open_models(w, e) &&
+           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
+           train_shape_of(&w->shape, &w->train, node_get(w->spec, "train"), model_context(w->model),
+                          e);
+}
+
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)
 {
-    *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed};
-    bool ok =
-        read_options(w, e) && (w->corpus = corpus_open(node_get(spec, "data"), places, e)) &&
-        open_models(w, e) && optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
-        train_shape_of(&w->shape, &w->train, node_get(spec, "train"), model_context(w->model), e);
+    *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed, .owns_corpus = true};
+    bool ok = read_options(w, e) && (w->corpus = corpus_open(node_get(spec, "data"), places, e)) &&
+              open_rest(w, e);
+    if (!ok) workload_close(w);
+    return ok;
+}
+
+bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e)
+{
+    *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed, .corpus = c};
+    bool ok = read_options(w, e) && open_rest(w, e);
     if (!ok) workload_close(w);
     return ok;
 }
@@ -81,7 +96,7 @@ void workload_close(workload *w)
 {
     if (w->eval_model != w->model) model_free(w->eval_model);
     if (w->model) model_free(w->model);
-    if (w->corpus) corpus_close(w->corpus);
+    if (w->corpus && w->owns_corpus) corpus_close(w->corpus);
     arena_free(w->memory);
     *w = (workload){0};
 }

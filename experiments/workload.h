@@ -14,6 +14,7 @@ typedef struct workload {
     const node *spec; /* borrowed */
     int64_t seed;
     corpus *corpus;
+    bool owns_corpus;
     model *model;
     model *eval_model; /* the same model on another context, or `model` itself */
     train_options train;
@@ -27,6 +28,8 @@ typedef struct workload {
  * train, eval). Parameter groups are applied. On failure nothing is left open. */
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places,
                    err *e);
+/* The same with a corpus that is open already and stays so: borrowed. */
+bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e);
 void workload_close(workload *w);
 
 /* The model of a spec for a corpus that is open, at the spec's context or another (context > 0).
