@@ -11,12 +11,9 @@
 #ifndef LOCI_EXPERIMENTS_PLAN_H
 #define LOCI_EXPERIMENTS_PLAN_H
 
-#include "data/corpus.h"
+#include "experiments/identity.h"
 #include "experiments/spec.h"
 #include "experiments/sweep.h"
-#include "models/model.h"
-
-enum { IDENTITY_CHARS = 17 }; /* 16 hex digits and the end of the string */
 
 typedef struct run_plan {
     const char *label; /* of its variant */
@@ -24,16 +21,15 @@ typedef struct run_plan {
     bool is_baseline;
     int axis_count;
     const axis_value *axes;
+    int variant_index; /* in experiment.sweep->variants */
     /* Filled by experiment_resolve: */
     char id[IDENTITY_CHARS];
     char variant[IDENTITY_CHARS];
-    const node *spec;     /* as written, of this run alone: no sweep, no seeds */
+    const node *spec;     /* as written, of this run alone; NULL before experiment_spec */
     const node *resolved; /* every option spelt out; reads back as a spec */
     model_cost cost;
     double memory_bytes; /* estimate of anonymous memory with one thread */
     const char *corpus_hash;
-    /* Its index in experiment.sweep->variants. */
-    int variant_index;
 } run_plan;
 
 typedef struct experiment {
@@ -41,6 +37,7 @@ typedef struct experiment {
     sweep *sweep;
     arena *memory;        /* the spec's */
     const char *baseline; /* the baseline variant's label */
+    int duplicates;       /* variants dropped because an earlier one says the same */
     int run_count;
     run_plan *runs; /* seed by seed, so that an interrupted sweep can already be compared */
 } experiment;
@@ -49,8 +46,14 @@ typedef struct experiment {
 experiment *experiment_load(const char *path, const char *const *sets, err *e);
 void experiment_free(experiment *x);
 
-/* Completes every run, or fails with the place of what is wrong. Runs whose spec turns out to be
- * that of an earlier one are dropped. Corpora that runs share are opened once, and closed again. */
+/* The spec of run `index`: the file's without its sweep, its variant's values in place. Made when
+ * first asked for and shared by the seeds of a variant. NULL and the place of a value that fits
+ * nowhere. */
+const node *experiment_spec(experiment *x, int index, err *e);
+
+/* Completes every run, or fails with the place of what is wrong. A variant that turns out to say
+ * the same as an earlier one is dropped. Corpora that runs share are opened once, and closed again.
+ */
 bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
 
 #endif

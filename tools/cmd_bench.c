@@ -28,7 +28,8 @@ static int bench(const cli_call *c)
     corpus_places places = cli_places(c->memory, o->data);
     bench_options how = {.threads = (int)o->threads, .seconds = o->seconds};
     bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
-    bool done = bench_run(r, x->runs[0].spec, x->runs[0].seed, &places, &how, &e);
+    const node *first = experiment_spec(x, 0, &e);
+    bool done = first && bench_run(r, first, x->runs[0].seed, &places, &how, &e);
     experiment_free(x);
     if (!done) return cli_fail(EXIT_USAGE, "%s", e.text);
     if (!o->json) {
