@@ -15,6 +15,13 @@ static CBLAS_TRANSPOSE transposed(bool yes)
     return yes ? CblasTrans : CblasNoTrans;
 }
 
+static _Thread_local double flops;
+
+double blas_flops(void)
+{
+    return flops;
+}
+
 #if REAL_IS_DOUBLE
 #define GEMM cblas_dgemm
 #define GEMV cblas_dgemv
@@ -54,6 +61,7 @@ void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
           "strides %lld, %lld, %lld for %lld x %lld x %lld", (long long)stride_a,
           (long long)stride_b, (long long)stride_c, (long long)m, (long long)k, (long long)n);
     if (m == 0 || n == 0) return;
+    flops += 2 * (double)m * (double)n * (double)k;
     if (k == 0) {
         scale_rows(c, m, n, stride_c, beta);
     } else if (m == 1) {

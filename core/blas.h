@@ -16,6 +16,9 @@ void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
                const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta, real *c,
                int64_t stride_c);
 
+/* 2 m n k of all products of this thread so far: what declared costs are compared with. */
+double blas_flops(void);
+
 /* What a run records about its library: the build's configuration line, and the name of the
  * processor core whose kernels it chose. Both live as long as the process. */
 const char *blas_config(void);
