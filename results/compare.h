@@ -1,0 +1,82 @@
+/* Compares the variants of an experiment: over seeds, and paired by seed with the baseline.
+ *
+ * A run counts with its final evaluation (of `split`, if one is asked for: its last evaluation
+ * there). Every figure says what it is: mean and 95 % t-interval over seeds, difference to the
+ * baseline paired by seed with its interval; beside it what it costs. Failed and diverged runs are
+ * shown, never left out. Works on experiments that are not finished. */
+#ifndef LOCI_RESULTS_COMPARE_H
+#define LOCI_RESULTS_COMPARE_H
+
+#include "results/stats.h"
+#include "results/store.h"
+#include "results/table.h"
+
+typedef enum compare_metric {
+    COMPARE_AUTO, /* the first of the following that every finished run has */
+    COMPARE_BITS_PER_BYTE,
+    COMPARE_WORD_PERPLEXITY,
+    COMPARE_PERPLEXITY /* per token: only for equal tokenizers */
+} compare_metric;
+#define COMPARE_METRICS "auto|bits_per_byte|word_perplexity|perplexity"
+enum { COMPARE_METRIC_COUNT = 4 };
+
+typedef struct compare_options {
+    const char *baseline;  /* a variant's label; NULL: the experiment's */
+    const char *split;     /* NULL: that of the runs' final evaluations */
+    compare_metric metric; /* what differences are taken of */
+} compare_options;
+
+typedef struct compared_run {
+    const char *run, *status, *reason; /* reason NULL: none */
+    int64_t seed;
+    bool scored;                                /* has the evaluation that counts */
+    double value[COMPARE_METRIC_COUNT];         /* by metric, NaN: not defined */
+    int64_t tokens, bytes, words;               /* scored; -1: unknown */
+    double tokens_per_second;                   /* of training */
+    int64_t peak_bytes;                         /* anonymous memory */
+    const char *protocol;                       /* JSON */
+    int64_t params, active_params, state_bytes; /* -1: unknown */
+    double flops;                               /* forward, per token */
+    int64_t trained_tokens;
+} compared_run;
+
+typedef struct compared_variant {
+    const char *label, *variant;
+    bool is_baseline;
+    int planned, done, failed, diverged, running, interrupted;
+    int run_count;
+    compared_run *runs; /* by seed */
+    estimate value[COMPARE_METRIC_COUNT];
+    estimate difference;      /* of the chosen metric, to the baseline */
+    double tokens_per_second; /* mean */
+    int64_t peak_bytes;       /* the most */
+    int64_t params, active_params, state_bytes;
+    double flops;
+} compared_variant;
+
+typedef struct comparison {
+    const char *experiment, *description;
+    const char *split;     /* "validation"; "" if nothing was scored yet */
+    compare_metric metric; /* chosen; never AUTO */
+    int baseline;          /* index; -1: the experiment's baseline has no variant here */
+    int count;
+    compared_variant *variants; /* in planned order */
+    bool lossy;                 /* a scored run has no bits per byte */
+    bool same_text;             /* all scored runs scored the same number of bytes or words */
+} comparison;
+
+/* Lives as long as the arena. NULL and e on failure. */
+comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
+                         err *e);
+
+/* The table with protocol, verdicts in words and the reasons of failures below it (text, Markdown);
+ * for CSV the rows alone; for JSON an object with everything. */
+bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e);
+
+const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
+const char *compare_metric_title(compare_metric m); /* "bits per byte" */
+
+/* One sentence: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
+void compare_verdict(char text[512], const comparison *c, int variant);
+
+#endif

@@ -1,0 +1,27 @@
+/* Plots of an experiment, through gnuplot: OUT/plots/<experiment>/
+ *
+ *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
+ *   loss-time     the same against training time
+ *   differences   forest plot of the differences to the baseline, paired by seed
+ *
+ * each as .gp with its data inside (edit it and run gnuplot on it again), .svg, .png and .pdf. The
+ * SVG depends on the data alone. What cannot be drawn yet is left out and noted. */
+#ifndef LOCI_RESULTS_PLOT_H
+#define LOCI_RESULTS_PLOT_H
+
+#include "results/store.h"
+
+enum { PLOT_FILES = 16 };
+
+typedef struct plot_report {
+    char folder[4096]; /* where the files are */
+    int count;
+    char files[PLOT_FILES][64]; /* names of pictures in the folder */
+    char note[512];             /* "" or what is missing, and why */
+} plot_report;
+
+/* baseline: a label, or NULL for the experiment's. */
+bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
+                     const char *baseline, err *e);
+
+#endif
