@@ -202,6 +202,19 @@ const char *const *cli_texts(arena *a, const node *list)
     return texts;
 }
 
+node *cli_data_section(arena *a, const char *text, err *e)
+{
+    node *section = node_parse(a, text, strlen(text), "command line", e);
+    if (!section) return NULL;
+    if (section->kind == NODE_SCALAR) {
+        node *map = node_map(a);
+        node_set(a, map, "corpus", section);
+        section = map;
+    }
+    node_repath(a, section, "data");
+    return section;
+}
+
 corpus_places cli_places(arena *a, const char *data)
 {
     const char **roots = ARENA_NEW(a, const char *, 4);

@@ -43,6 +43,10 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 /* A list option as texts, NULL-terminated. */
 const char *const *cli_texts(arena *a, const node *list);
 
+/* A `data:` section from the command line: a corpus by name, or a whole section as YAML,
+ * "{corpus: text, path: book.txt}". */
+node *cli_data_section(arena *a, const char *text, err *e);
+
 /* Where corpora are looked for: --data DIR (may be NULL), LOCI_DATA, data/corpora. */
 corpus_places cli_places(arena *a, const char *data);
 

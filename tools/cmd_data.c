@@ -1,0 +1,136 @@
+/* loci data: what text there is to train on, and preparing it ahead of a run. */
+#include "data/prepare.h"
+#include "experiments/plan.h"
+#include "tools/verbs.h"
+
+#include <string.h>
+
+typedef struct data_call {
+    const char *data, *export;
+    int64_t format;
+    const node *set;
+} data_call;
+
+static const option OPTIONS[] = {
+    CLI_PATH(data_call, export, "export", "also write the splits as token shards to this folder"),
+    CLI_CHOICE(data_call, format, "format", "llmc", "llmc|nanogpt", "of the exported shards"),
+    CLI_DATA(data_call),
+    CLI_SET(data_call),
+    {0}};
+
+static int list(const cli_call *c, const corpus_places *places)
+{
+    const corpus_info *info;
+    int n = corpus_list(&info, places, c->memory);
+    for (int i = 0; i < n; i++) {
+        printf("%-10s %s\n", info[i].name, info[i].help);
+        if (info[i].found) {
+            printf("%-10s found: %s\n", "", info[i].found);
+        } else if (info[i].get && *info[i].get) {
+            printf("%-10s not found; to get it: %s\n", "", info[i].get);
+        }
+    }
+    return EXIT_DONE;
+}
+
+static void print_splits(const corpus *c, corpus_split *const *splits)
+{
+    printf("%-12s%12s%16s%16s%14s\n", "split", "documents", "tokens", "bytes", "words");
+    for (int k = 0; k < SPLITS; k++) {
+        const corpus_split *s = splits[k];
+        if (!s) continue;
+        printf("%-12s%12lld%16lld%16lld%14lld\n", split_name((split_kind)k),
+               (long long)split_documents(s), (long long)split_tokens(s), (long long)split_bytes(s),
+               (long long)split_words(s));
+    }
+    printf("vocabulary %lld, %s; hash %s\n", (long long)corpus_vocab(c),
+           corpus_lossless(c) ? "lossless" : "lossy: no bits per byte", corpus_hash(c));
+}
+
+/* Prepares one `data:` node. */
+static bool prepare_node(const node *section, const cli_call *c, const corpus_places *places,
+                         err *e)
+{
+    const data_call *o = c->options;
+    prepare_options how = {.export = o->export != NULL,
+                           .format = o->format == 0 ? SHARDS_LLMC : SHARDS_NANOGPT,
+                           .out = o->export};
+    corpus *text = data_prepare(section, places, &how, e);
+    if (!text) return false;
+    printf("%s\n", node_json(c->memory, section, false));
+    corpus_split *splits[SPLITS];
+    for (int k = 0; k < SPLITS; k++)
+        splits[k] = corpus_get(text, (split_kind)k);
+    print_splits(text, splits);
+    corpus_close(text);
+    return true;
+}
+
+/* Every `data:` section that the runs of a spec use, each once. */
+static bool prepare_spec(experiment *x, const cli_call *c, const corpus_places *places, err *e)
+{
+    const node **seen = ARENA_NEW(c->memory, const node *, x->run_count);
+    int n = 0;
+    for (int i = 0; i < x->run_count; i++) {
+        const node *data = node_get(x->runs[i].spec, "data");
+        if (!data) return err_set(e, "%s: no data section", x->spec->file);
+        bool known = false;
+        for (int k = 0; k < n && !known; k++)
+            known = node_equal(seen[k], data);
+        if (known) continue;
+        seen[n++] = data;
+        if (!prepare_node(data, c, places, e)) return false;
+    }
+    return true;
+}
+
+static bool is_spec_file(const char *word)
+{
+    size_t n = strlen(word);
+    return (n > 5 && strcmp(word + n - 5, ".yaml") == 0) ||
+           (n > 4 && strcmp(word + n - 4, ".yml") == 0);
+}
+
+static int prepare(const cli_call *c, const char *word, const corpus_places *places)
+{
+    const data_call *o = c->options;
+    const char *const *sets = cli_texts(c->memory, o->set);
+    err e = {0};
+    if (is_spec_file(word)) {
+        experiment *x = experiment_load(word, sets, &e);
+        if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+        bool done = prepare_spec(x, c, places, &e);
+        experiment_free(x);
+        return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    }
+    if (sets[0]) return cli_fail(EXIT_USAGE, "data prepare: --set needs a spec, not a corpus");
+    const node *data = cli_data_section(c->memory, word, &e);
+    if (!data) return cli_fail(EXIT_USAGE, "%s", e.text);
+    return prepare_node(data, c, places, &e) ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+}
+
+static int data(const cli_call *c)
+{
+    const data_call *o = c->options;
+    corpus_places places = cli_places(c->memory, o->data);
+    const char *what = c->words[0];
+    if (strcmp(what, "list") == 0 && c->count == 1) return list(c, &places);
+    if (strcmp(what, "prepare") == 0 && c->count == 2) return prepare(c, c->words[1], &places);
+    return cli_fail(EXIT_USAGE,
+                    "data: say `data list` or `data prepare SPEC`; see loci data --help");
+}
+
+const verb VERB_DATA = {
+    .name = "data",
+    .words = "list | prepare SPEC",
+    .min_words = 1,
+    .max_words = 2,
+    .help = "Lists corpora, or prepares those of a spec ahead of its runs.\n\n"
+            "SPEC is an experiment file, a corpus by name, or a data section such as\n"
+            "'{corpus: text, path: book.txt}'. Preparing counts words, checks files and makes\n"
+            "token shards; runs do the same when they need it.",
+    .examples = {"data list", "data prepare kjv --export shards --format nanogpt"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(data_call),
+    .run = data,
+};

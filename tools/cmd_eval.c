@@ -1,0 +1,162 @@
+/* loci eval: a trained model on a split of a corpus. */
+#include "core/host.h"
+#include "experiments/checkpoint.h"
+#include "experiments/evaluate.h"
+#include "experiments/run_folder.h"
+#include "tools/find_run.h"
+#include "tools/verbs.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct eval_call {
+    const char *out, *data, *corpus;
+    int64_t split, rows, tokens, context, span;
+    bool json, documents;
+} eval_call;
+
+static const option OPTIONS[] = {
+    CLI_CHOICE(eval_call, split, "split", "validation", "validation|test|train", "of the corpus"),
+    CLI_TEXT(
+        eval_call, corpus, "corpus", "",
+        "another text: a data section, '{corpus: text, path: FILE}'; default: the trained one"),
+    CLI_INT(eval_call, rows, "rows", "8", 1, 4096, "documents read in parallel"),
+    CLI_INT(eval_call, tokens, "tokens", "0", 0, 1e15, "only the first so many; 0: all"),
+    CLI_INT(eval_call, context, "context", "0", 0, 1e7, "tokens of a block; 0: as trained"),
+    CLI_INT(eval_call, span, "span", "0", 0, 1e15,
+            "reset the state every so many tokens; 0: never"),
+    CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
+    CLI_SWITCH(eval_call, json, "json", "the record, machine-readable"),
+    CLI_OUT(eval_call),
+    CLI_DATA(eval_call),
+    {0}};
+
+/* Keeps every line but notes whether one of them is this evaluation's. */
+typedef struct search {
+    const char *id;
+    bool found;
+} search;
+
+static bool note_id(void *user, const json_t *line)
+{
+    search *s = user;
+    const char *id = json_get_text(line, "eval");
+    if (id && strcmp(id, s->id) == 0) s->found = true;
+    return true;
+}
+
+/* Appends the record to the run's evals.jsonl, unless the same evaluation stands there already or
+ * `folder` is no run's (a bare checkpoint). */
+static bool keep_record(const char *folder, const json_t *record, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "run.json", e)) return false;
+    if (!file_exists(path)) return true;
+    int lock = run_folder_lock(folder, e);
+    if (lock < 0) return false;
+    search s = {json_get_text(record, "eval"), false};
+    bool done = file_join(path, folder, "evals.jsonl", e) &&
+                run_lines_filter(path, note_id, &s, e) &&
+                (s.found || run_record_append(path, record, e));
+    close(lock);
+    return done;
+}
+
+static void print_figure(const char *name, double value, const char *unit)
+{
+    if (isnan(value)) return;
+    printf("%-22s %.4f%s\n", name, value, unit);
+}
+
+static void print_evaluation(const evaluation *r, const json_t *record, bool documents)
+{
+    printf("%-22s %s, %lld tokens\n", "split", json_get_text(record, "split"),
+           (long long)r->tokens);
+    print_figure("loss", r->nats / (double)r->tokens, " nats per token");
+    print_figure("bits per byte", bits_per_byte(r->nats, r->bytes), "");
+    if (r->bytes < 0) printf("%-22s none: the tokenizer is lossy\n", "bits per byte");
+    print_figure("perplexity", perplexity(r->nats, r->tokens), " per token");
+    print_figure("word perplexity", perplexity(r->nats, r->words), "");
+    char *protocol = json_dumps(json_object_get(record, "protocol"), JSON_COMPACT);
+    printf("%-22s %s\n", "protocol", protocol ? protocol : "?");
+    free(protocol);
+    printf("%-22s %.0f tokens/s, %.2f s\n", "speed", r->tokens_per_second, r->seconds);
+    for (int i = 0; documents && i < r->count; i++) {
+        const eval_document *d = &r->documents[i];
+        printf("%-22s %.4f nats per token, %lld tokens\n", d->name, d->nats / (double)d->tokens,
+               (long long)d->tokens);
+    }
+}
+
+static bool eval_model(const cli_call *c, const char *folder, const loaded_model *m, err *e)
+{
+    const eval_call *o = c->options;
+    eval_options how = {.split = o->split,
+                        .rows = o->rows,
+                        .tokens = o->tokens,
+                        .context = o->context,
+                        .span = o->span};
+    eval_task task = {.model = m->model,
+                      .values = m->values,
+                      .corpus = m->corpus,
+                      .options = &how,
+                      .threads = host_cores(),
+                      .seed = (uint64_t)m->seed};
+    evaluation r;
+    if (!evaluate(&r, &task, e)) return false;
+    json_t *protocol = eval_protocol(&task);
+    char id[EVAL_ID_CHARS];
+    eval_id(id, m->run, m->step, split_name(eval_split(&how)), protocol);
+    json_decref(protocol);
+    json_t *record = evaluation_record(&r, &task, id, m->step, m->tokens, false);
+    if (o->json) {
+        json_dumpf(record, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        print_evaluation(&r, record, o->documents);
+    }
+    /* The figures of another text say nothing about the run in tables. */
+    bool done = *o->corpus || keep_record(folder, record, e);
+    json_decref(record);
+    evaluation_deinit(&r);
+    return done;
+}
+
+static int eval(const cli_call *c)
+{
+    const eval_call *o = c->options;
+    err e = {0};
+    char folder[FILE_PATH_BYTES];
+    if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
+        return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
+    const node *data = NULL;
+    if (*o->corpus && !(data = cli_data_section(c->memory, o->corpus, &e))) {
+        return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
+    corpus_places places = cli_places(c->memory, o->data);
+    loaded_model m;
+    if (!checkpoint_load_model(&m, folder, data, o->context, &places, &e)) {
+        return cli_fail(EXIT_FAILED, "%s", e.text);
+    }
+    bool done = eval_model(c, folder, &m, &e);
+    loaded_model_close(&m);
+    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+}
+
+const verb VERB_EVAL = {
+    .name = "eval",
+    .words = "RUN",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Evaluates a trained model: every token of a split once, state carried along.\n\n"
+            "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED.\n"
+            "Figures on the corpus that the run was trained on are added to its record.",
+    .examples = {"eval quickstart/keys/1 --split test",
+                 "eval quickstart/keys --corpus '{corpus: text, path: README.md}' --split train"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(eval_call),
+    .run = eval,
+};
