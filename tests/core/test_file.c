@@ -1,0 +1,191 @@
+#include "core/file.h"
+
+#include "core/json.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *in_folder(const char *name)
+{
+    static char path[4][FILE_PATH_BYTES];
+    static int next;
+    char *out = path[next++ % 4];
+    EXPECT(file_join(out, test_folder(), name, NULL), "%s", name);
+    return out;
+}
+
+static void write_then_read(void)
+{
+    err e = {""};
+    const char *path = in_folder("x");
+    static const char first[] = "a\0b", second[] = "longer than before";
+    EXPECT(file_write(path, first, 3, &e) && file_write(path, second, sizeof second - 1, &e), "%s",
+           e.text);
+    size_t bytes = 0;
+    char *text = file_read(path, &bytes, &e);
+    EXPECT(text && bytes == sizeof second - 1 && strcmp(text, second) == 0, "%s %zu", e.text,
+           bytes);
+    free(text);
+    file_map map;
+    EXPECT(file_map_open(&map, path, &e) && map.bytes == bytes &&
+               memcmp(map.data, second, bytes) == 0,
+           "%s", e.text);
+    file_map_close(&map);
+    EXPECT(file_write(path, NULL, 0, &e) && file_map_open(&map, path, &e) && map.bytes == 0, "%s",
+           e.text);
+    file_map_close(&map);
+    arena *a = arena_new(0);
+    text = file_read_arena(a, path, &bytes, &e);
+    EXPECT(text && bytes == 0 && text[0] == 0, "%s", e.text);
+    const char *const *names;
+    int64_t count;
+    EXPECT(file_list(test_folder(), a, &names, &count, &e) && count == 1,
+           "%s: temporary files stay", e.text);
+    arena_free(a);
+}
+
+static void cancel_leaves_the_old_file(void)
+{
+    err e = {""};
+    const char *path = in_folder("x");
+    EXPECT(file_write(path, "old", 3, &e), "%s", e.text);
+    file_out f;
+    EXPECT(file_out_open(&f, path, &e) && file_out_write(&f, "new", 3, &e), "%s", e.text);
+    file_out_cancel(&f);
+    file_out_cancel(&f);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text && strcmp(text, "old") == 0, "%s", text ? text : e.text);
+    free(text);
+    EXPECT(!file_exists(f.temporary), "%s", f.temporary);
+}
+
+static void messages_name_the_path(void)
+{
+    err e = {""};
+    file_map map;
+    const char *absent = in_folder("absent");
+    EXPECT(!file_map_open(&map, absent, &e) && strstr(e.text, absent), "%s", e.text);
+    EXPECT(!file_read(test_folder(), NULL, &e) && strstr(e.text, "is not a file"), "%s", e.text);
+    EXPECT(!file_write(in_folder("no/folder"), "x", 1, &e) && strstr(e.text, "no/folder"), "%s",
+           e.text);
+    EXPECT(file_write(in_folder("plain"), "x", 1, &e), "%s", e.text);
+    EXPECT(!file_make_folders(in_folder("plain/below"), &e) && strstr(e.text, "plain"), "%s",
+           e.text);
+    char *name = malloc(5000);
+    memset(name, 'n', 4999);
+    name[4999] = 0;
+    char path[FILE_PATH_BYTES];
+    EXPECT(!file_join(path, "f", name, &e) && strstr(e.text, "longer"), "%s", e.text);
+    free(name);
+}
+
+/* A full disk shows as a failed write. */
+static void full_disk(void)
+{
+    err e = {""};
+    file_out f;
+    if (!file_exists("/dev/full")) {
+        test_skip("there is no /dev/full");
+        return;
+    }
+    EXPECT(file_out_open(&f, in_folder("x"), &e), "%s", e.text);
+    FILE *full = fopen("/dev/full", "w");
+    EXPECT(full && dup2(fileno(full), f.fd) >= 0, "cannot stand in for the file");
+    EXPECT(!file_out_write(&f, "data", 4, &e) && strstr(e.text, "No space left"), "%s", e.text);
+    file_out_cancel(&f);
+    if (full) fclose(full);
+    EXPECT(!file_exists(in_folder("x")), "a file appeared");
+}
+
+static void folders(void)
+{
+    err e = {""};
+    arena *a = arena_new(0);
+    EXPECT(file_make_folders(in_folder("a/b//c/"), &e) && file_make_folders(in_folder("a/b"), &e),
+           "%s", e.text);
+    EXPECT(file_is_folder(in_folder("a/b/c")), "a/b/c is missing");
+    char name[32];
+    for (int i = 0; i < 150; i++) {
+        snprintf(name, sizeof name, "a/b/%03d", 149 - i);
+        EXPECT(file_write(in_folder(name), name, 3, &e), "%s", e.text);
+    }
+    const char *const *names;
+    int64_t count = 0;
+    EXPECT(file_list(in_folder("a/b"), a, &names, &count, &e) && count == 151, "%s %lld", e.text,
+           (long long)count);
+    for (int64_t i = 1; i < count; i++) {
+        EXPECT(strcmp(names[i - 1], names[i]) < 0, "%s %s", names[i - 1], names[i]);
+    }
+    EXPECT(file_copy(in_folder("a/b/007"), in_folder("copy"), &e), "%s", e.text);
+    int64_t bytes, changed;
+    EXPECT(file_stat(in_folder("copy"), &bytes, &changed, &e) && bytes == 3 && changed > 0, "%s",
+           e.text);
+    EXPECT(symlink("/", in_folder("a/link")) == 0, "symlink");
+    EXPECT(file_remove_tree(in_folder("a"), &e) && !file_exists(in_folder("a")), "%s", e.text);
+    EXPECT(file_remove_tree(in_folder("a"), &e) && file_remove(in_folder("a"), &e), "%s", e.text);
+    EXPECT(file_exists("/bin"), "a link was followed");
+    arena_free(a);
+}
+
+/* The n-th passing kills, the ones before and other points do not. */
+static void failpoints(void)
+{
+    for (int n = 1; n <= 3; n++) {
+        pid_t child = fork();
+        if (child == 0) {
+            char value[32];
+            snprintf(value, sizeof value, "here:%d", n);
+            setenv("LOCI_FAILPOINT", value, 1);
+            file_failpoint("her");
+            file_failpoint("here!");
+            file_failpoint("here");
+            file_failpoint("here");
+            _exit(7);
+        }
+        int status = 0;
+        EXPECT(child > 0 && waitpid(child, &status, 0) == child, "fork");
+        bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+        bool ended = WIFEXITED(status) && WEXITSTATUS(status) == 7;
+        EXPECT(n <= 2 ? killed : ended, "n %d: status %x", n, (unsigned)status);
+    }
+}
+
+static void json_files(void)
+{
+    err e = {""};
+    const char *path = in_folder("x.json");
+    json_t *o = json_pack("{s:o, s:o, s:I, s:s}", "nan", json_finite((double)NAN), "third",
+                          json_finite(1. / 3), "big", (json_int_t)1 << 60, "text", "é");
+    EXPECT(json_write(path, o, &e), "%s", e.text);
+    json_t *back = json_read(path, &e);
+    EXPECT(back && json_equal(o, back), "%s", e.text);
+    EXPECT(isnan(json_get_double(back, "nan")) && isnan(json_get_double(back, "text")),
+           "NaN is null");
+    EXPECT(fabs(json_get_double(back, "third") - 1. / 3) <= 0, "%.17g",
+           json_get_double(back, "third"));
+    EXPECT(json_get_int(back, "big", 0) == 1ll << 60 && json_get_int(back, "none", -1) == -1,
+           "integers");
+    EXPECT(strcmp(json_get_text(back, "text"), "é") == 0 && !json_get_text(back, "big"), "texts");
+    json_decref(back);
+    json_decref(o);
+    EXPECT(file_write(path, "{\n \"a\": 1,\n \"a\": 2}", 20, &e) && !json_read(path, &e),
+           "duplicate key");
+    EXPECT(strstr(e.text, "x.json:3:"), "%s", e.text);
+}
+
+const test_suite test_file = {"core/file",
+                              {{"write_then_read", write_then_read},
+                               {"cancel_leaves_the_old_file", cancel_leaves_the_old_file},
+                               {"messages_name_the_path", messages_name_the_path},
+                               {"full_disk", full_disk},
+                               {"folders", folders},
+                               {"failpoints", failpoints},
+                               {"json_files", json_files},
+                               {0}}};

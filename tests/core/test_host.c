@@ -1,0 +1,60 @@
+#include "core/host.h"
+
+#include "tests/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void description(void)
+{
+    host_info h;
+    host_describe(&h);
+    EXPECT(h.name[0] && h.cpu[0] && h.system[0], "'%s' '%s' '%s'", h.name, h.cpu, h.system);
+    EXPECT(h.cores >= 1 && h.cores == host_cores() && h.memory_bytes > 1 << 20, "%d", h.cores);
+    EXPECT(strstr(h.blas, "OpenBLAS") && h.blas_core[0], "'%s' '%s'", h.blas, h.blas_core);
+    EXPECT(strcmp(host_compiler(), "unknown") != 0 && strstr(host_flags(), "-O"), "'%s' '%s'",
+           host_compiler(), host_flags());
+    host_version v[16];
+    int n = host_versions(v, 16);
+    EXPECT(n >= 6 && host_versions(v, 1) == n, "%d", n);
+    for (int i = 0; i < n; i++) {
+        EXPECT(v[i].version[0] >= '0' && v[i].version[0] <= '9', "%s %s", v[i].library,
+               v[i].version);
+    }
+}
+
+static void memory_peak_stays(void)
+{
+    enum { BYTES = 32 << 20 };
+    host_memory before = host_memory_now();
+    char *p = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(p != MAP_FAILED, "mmap");
+    memset(p, 1, BYTES);
+    host_memory during = host_memory_now();
+    munmap(p, BYTES);
+    host_memory after = host_memory_now();
+    /* The kernel counts pages per thread in batches of 64: allow one megabyte. */
+    EXPECT(during.anon_bytes >= before.anon_bytes + BYTES - (1 << 20), "%lld %lld",
+           (long long)before.anon_bytes, (long long)during.anon_bytes);
+    EXPECT(after.anon_bytes < during.anon_bytes && after.peak_anon_bytes >= during.anon_bytes,
+           "%lld %lld", (long long)after.anon_bytes, (long long)after.peak_anon_bytes);
+    EXPECT(after.peak_rss_bytes >= during.anon_bytes - (1 << 20), "%lld",
+           (long long)after.peak_rss_bytes);
+}
+
+static void clocks(void)
+{
+    double a = host_monotonic_s(), b = host_monotonic_s();
+    EXPECT(b >= a, "%g %g", a, b);
+    EXPECT(host_wall_s() > 1.7e9, "%g", host_wall_s());
+    char text[32];
+    host_utc(text, 1700000000.9);
+    EXPECT(strcmp(text, "2023-11-14T22:13:20Z") == 0, "%s", text);
+}
+
+const test_suite test_host = {"core/host",
+                              {{"description", description},
+                               {"memory_peak_stays", memory_peak_stays},
+                               {"clocks", clocks},
+                               {0}}};
