@@ -1,6 +1,8 @@
 /* The command line: see cli.h. */
 #include "tools/cli.h"
 
+#include "core/file.h"
+
 /* getopt.h has a `struct option` of its own. */
 #define option getopt_option
 #include <getopt.h>
@@ -9,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_OPTIONS = 48, HELP_COLUMN = 24 };
 
@@ -226,6 +229,28 @@ corpus_places cli_places(arena *a, const char *data)
     roots[n] = NULL;
     const char *cache = getenv("LOCI_CACHE");
     return (corpus_places){roots, cache && *cache ? cache : "data/cache"};
+}
+
+bool cli_colour(FILE *out)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(fileno(out)) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+}
+
+bool cli_is_yaml(const char *word)
+{
+    const char *end = strrchr(word, '.');
+    return end && (strcmp(end, ".yaml") == 0 || strcmp(end, ".yml") == 0);
+}
+
+const char *cli_command(arena *a)
+{
+    size_t n = 0;
+    char *words = file_read_arena(a, "/proc/self/cmdline", &n, NULL);
+    for (size_t i = 0; words && i + 1 < n; i++) {
+        if (!words[i]) words[i] = ' ';
+    }
+    return words ? words : "loci";
 }
 
 const char *cli_out(const char *out)

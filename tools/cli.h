@@ -50,6 +50,15 @@ node *cli_data_section(arena *a, const char *text, err *e);
 /* Where corpora are looked for: --data DIR (may be NULL), LOCI_DATA, data/corpora. */
 corpus_places cli_places(arena *a, const char *data);
 
+/* Whether to colour what goes to that stream: a terminal, and neither NO_COLOR nor TERM=dumb. */
+bool cli_colour(FILE *out);
+
+/* True if the word is the name of a YAML file. */
+bool cli_is_yaml(const char *word);
+
+/* This process's command line, words separated by spaces. */
+const char *cli_command(arena *a);
+
 /* The root of all results: --out DIR (may be NULL), LOCI_OUT, results/out. */
 const char *cli_out(const char *out);
 

@@ -84,19 +84,12 @@ static bool prepare_spec(experiment *x, const cli_call *c, const corpus_places *
     return true;
 }
 
-static bool is_spec_file(const char *word)
-{
-    size_t n = strlen(word);
-    return (n > 5 && strcmp(word + n - 5, ".yaml") == 0) ||
-           (n > 4 && strcmp(word + n - 4, ".yml") == 0);
-}
-
 static int prepare(const cli_call *c, const char *word, const corpus_places *places)
 {
     const data_call *o = c->options;
     const char *const *sets = cli_texts(c->memory, o->set);
     err e = {0};
-    if (is_spec_file(word)) {
+    if (cli_is_yaml(word)) {
         experiment *x = experiment_load(word, sets, &e);
         if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
         bool done = prepare_spec(x, c, places, &e);

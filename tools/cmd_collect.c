@@ -1,0 +1,37 @@
+/* loci collect: run folders into the database. */
+#include "results/collect.h"
+#include "tools/verbs.h"
+
+typedef struct collect_call {
+    const char *out;
+    bool rebuild;
+} collect_call;
+
+static const option OPTIONS[] = {
+    CLI_SWITCH(collect_call, rebuild, "rebuild", "make the database anew from all run folders"),
+    CLI_OUT(collect_call),
+    {0}};
+
+static int run_collect(const cli_call *c)
+{
+    const collect_call *o = c->options;
+    err e = {0};
+    collect_report r = {0};
+    if (!collect(&r, cli_out(o->out), o->rebuild, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    printf("%d of %d experiments and %d of %d runs were read\n", r.experiments, r.experiments_seen,
+           r.runs, r.runs_seen);
+    if (r.unreadable == 0) return EXIT_DONE;
+    return cli_fail(EXIT_RUNS_FAILED, "%d folders could not be read, the first because of %s",
+                    r.unreadable, r.why);
+}
+
+const verb VERB_COLLECT = {
+    .name = "collect",
+    .words = "",
+    .help = "Brings what is new in the run folders into the database OUT/loci.db.\n\n"
+            "Verbs that read results do this themselves first; collecting twice changes nothing.",
+    .examples = {"collect", "collect --rebuild"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(collect_call),
+    .run = run_collect,
+};

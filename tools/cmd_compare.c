@@ -1,0 +1,45 @@
+/* loci compare: which variant is better, by how much, how surely, at what cost. */
+#include "results/compare.h"
+#include "tools/reading.h"
+#include "tools/verbs.h"
+
+typedef struct compare_call {
+    const char *out, *baseline, *split;
+    int64_t format, metric;
+} compare_call;
+
+static const option OPTIONS[] = {
+    CLI_CHOICE(compare_call, format, "format", "text", TABLE_FORMATS, "of the table"),
+    CLI_CHOICE(compare_call, metric, "metric", "auto", COMPARE_METRICS, "that differences are of"),
+    CLI_PATH(compare_call, baseline, "baseline", "a variant's label; default: the experiment's"),
+    CLI_PATH(compare_call, split, "split", "validation, test or train; default: as evaluated last"),
+    CLI_OUT(compare_call),
+    {0}};
+
+static int compare(const cli_call *c)
+{
+    const compare_call *o = c->options;
+    err e = {0};
+    store *s = reading_open(cli_out(o->out), &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
+    compare_options how = {o->baseline, o->split, (compare_metric)o->metric};
+    comparison *x = name ? compare_load(c->memory, s, name, &how, &e) : NULL;
+    bool done = x && compare_print(stdout, x, (table_format)o->format, cli_colour(stdout), &e);
+    store_close(s);
+    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+}
+
+const verb VERB_COMPARE = {
+    .name = "compare",
+    .words = "[EXPERIMENT]",
+    .max_words = 1,
+    .help = "Compares the variants of an experiment over their seeds.\n\n"
+            "One row per variant: mean and 95 % t-interval over seeds, the difference to the\n"
+            "baseline paired by seed with its interval, and what the variant costs. EXPERIMENT is\n"
+            "a name or a spec file; default: the one run last. Works while runs go on.",
+    .examples = {"compare quickstart", "compare quickstart --format markdown --baseline keys"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(compare_call),
+    .run = compare,
+};

@@ -1,0 +1,44 @@
+/* loci plot: an experiment's pictures, through gnuplot. */
+#include "results/plot.h"
+#include "tools/reading.h"
+#include "tools/verbs.h"
+
+typedef struct plot_call {
+    const char *out, *baseline;
+} plot_call;
+
+static const option OPTIONS[] = {
+    CLI_PATH(plot_call, baseline, "baseline", "a variant's label; default: the experiment's"),
+    CLI_OUT(plot_call),
+    {0}};
+
+static int plot(const cli_call *c)
+{
+    const plot_call *o = c->options;
+    err e = {0};
+    const char *out = cli_out(o->out);
+    store *s = reading_open(out, &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
+    plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
+    bool done = name && plot_experiment(r, s, out, name, o->baseline, &e);
+    store_close(s);
+    if (!done) return cli_fail(EXIT_FAILED, "%s", e.text);
+    for (int i = 0; i < r->count; i++)
+        printf("%s/%s\n", r->folder, r->files[i]);
+    if (r->note[0]) cli_fail(EXIT_DONE, "%s", r->note);
+    return EXIT_DONE;
+}
+
+const verb VERB_PLOT = {
+    .name = "plot",
+    .words = "[EXPERIMENT]",
+    .max_words = 1,
+    .help = "Draws loss against tokens and time, and the differences to the baseline.\n\n"
+            "Writes PNG, SVG and PDF to OUT/plots/EXPERIMENT and prints their paths; the gnuplot\n"
+            "scripts with their data stay beside them.",
+    .examples = {"plot quickstart", "plot quickstart --baseline keys"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(plot_call),
+    .run = plot,
+};

@@ -1,0 +1,114 @@
+/* loci run: trains what an experiment file asks for and is not done yet. */
+#include "experiments/run_folder.h"
+#include "experiments/supervisor.h"
+#include "results/table.h"
+#include "tools/verbs.h"
+
+typedef struct run_call {
+    const char *out, *data;
+    const node *set;
+    int64_t jobs, threads, format;
+    bool dry_run, retry, quiet;
+} run_call;
+
+static const option OPTIONS[] = {
+    CLI_SWITCH(run_call, dry_run, "dry-run",
+               "print the planned runs and their cost, train nothing"),
+    CLI_INT(run_call, jobs, "jobs", "0", 0, 4096, "runs at a time; 0: cores / threads"),
+    CLI_INT(run_call, threads, "threads", "1", 1, 1024, "of each run; the results do not change"),
+    CLI_SWITCH(run_call, retry, "retry", "start failed and diverged runs again"),
+    CLI_SWITCH(run_call, quiet, "quiet", "no progress, only what went wrong"),
+    CLI_CHOICE(run_call, format, "format", "text", TABLE_FORMATS, "of the table of --dry-run"),
+    CLI_SET(run_call),
+    CLI_OUT(run_call),
+    CLI_DATA(run_call),
+    {0}};
+
+static bool print_plan(const cli_call *c, const experiment *x, const char *out, err *e)
+{
+    const run_call *o = c->options;
+    table *t = table_new(c->memory);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int seed = table_column(t, "seed", "seed", "", 0);
+    int size = table_column(t, "params", "params", "", 0);
+    int active = table_column(t, "active_params", "active", "params", 0);
+    int flops = table_column(t, "flops_per_token", "FLOPs", "/ token", 0);
+    int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
+    int status = table_column(t, "status", "status", "", TABLE_LEFT);
+    int run = table_column(t, "run", "run", "", TABLE_LEFT);
+    for (int i = 0; i < x->run_count; i++) {
+        const run_plan *p = &x->runs[i];
+        char folder[FILE_PATH_BYTES];
+        run_status now;
+        if (!run_folder_path(folder, out, p->id, e) || !run_status_read(&now, folder, e)) {
+            return false;
+        }
+        table_row(t);
+        table_text(t, label, "%s%s", p->label, p->is_baseline ? " (baseline)" : "");
+        table_int(t, seed, p->seed);
+        table_scaled(t, size, (double)p->cost.params);
+        table_scaled(t, active, (double)p->cost.active_params);
+        table_scaled(t, flops, p->cost.forward_flops);
+        table_scaled(t, memory, p->memory_bytes);
+        table_text(t, status, "%s", run_state_name(now.state));
+        table_text(t, run, "%s", p->id);
+    }
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    return true;
+}
+
+static int train(const cli_call *c, const experiment *x, const corpus_places *places, err *e)
+{
+    const run_call *o = c->options;
+    supervisor_options how = {.out = cli_out(o->out),
+                              .places = places,
+                              .command = cli_command(c->memory),
+                              .jobs = (int)o->jobs,
+                              .threads = (int)o->threads,
+                              .retry = o->retry,
+                              .quiet = o->quiet};
+    supervisor_result r;
+    if (!supervisor_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!o->quiet) {
+        fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
+                r.skipped, r.failed);
+        if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
+        if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
+        fprintf(stderr, "; see loci compare %s\n", x->spec->name);
+    }
+    return supervisor_exit(&r);
+}
+
+static int run(const cli_call *c)
+{
+    const run_call *o = c->options;
+    err e = {0};
+    experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
+    if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+    corpus_places places = cli_places(c->memory, o->data);
+    int status = EXIT_DONE;
+    if (!experiment_resolve(x, &places, &e)) {
+        status = cli_fail(EXIT_USAGE, "%s", e.text);
+    } else if (!o->dry_run) {
+        status = train(c, x, &places, &e);
+    } else if (!print_plan(c, x, cli_out(o->out), &e)) {
+        status = cli_fail(EXIT_FAILED, "%s", e.text);
+    }
+    experiment_free(x);
+    return status;
+}
+
+const verb VERB_RUN = {
+    .name = "run",
+    .words = "SPEC",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Trains every variant and seed of an experiment file that is not finished yet.\n\n"
+            "The same command continues what was interrupted and skips what is done; a run is\n"
+            "known by its content, so seeds, variants and evaluations can be added later.",
+    .examples = {"run experiments/quickstart.yaml",
+                 "run experiments/quickstart.yaml --dry-run --set sweep.seeds=5"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(run_call),
+    .run = run,
+};
