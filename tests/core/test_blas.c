@@ -1,0 +1,75 @@
+#include "core/blas.h"
+#include "tests/gradcheck.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST = 2048 };
+
+/* The definition. */
+static void naive(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real alpha, const real *a,
+                  int64_t sa, const real *b, int64_t sb, real beta, real *c, int64_t sc)
+{
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (int64_t e = 0; e < k; e++) {
+                sum += (double)a[ta ? e * sa + i : i * sa + e] *
+                       (double)b[tb ? j * sb + e : e * sb + j];
+            }
+            real old = beta == 0 ? 0 : beta * c[i * sc + j];
+            c[i * sc + j] = (real)((double)alpha * sum) + old;
+        }
+    }
+}
+
+static void check(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real beta)
+{
+    real a[MOST], b[MOST], c[MOST], expected[MOST];
+    const int64_t gap = 3; /* rows are longer than what is used of them */
+    int64_t sa = (ta ? m : k) + gap, sb = (tb ? k : n) + gap, sc = n + gap;
+    fill_uniform(a, MOST, 1);
+    fill_uniform(b, MOST, 2);
+    fill_uniform(c, MOST, 3);
+    memcpy(expected, c, sizeof c);
+    if (beta == 0) {
+        /* What beta = 0 overwrites may be anything. */
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t j = 0; j < n; j++) {
+                c[i * sc + j] = (real)NAN;
+            }
+        }
+    }
+    blas_gemm(ta, tb, m, n, k, (real)0.75, a, sa, b, sb, beta, c, sc);
+    naive(ta, tb, m, n, k, (real)0.75, a, sa, b, sb, beta, expected, sc);
+    char what[96];
+    snprintf(what, sizeof what, "%d%d %lld x %lld x %lld, beta %g", ta, tb, (long long)m,
+             (long long)n, (long long)k, (double)beta);
+    /* 30 terms of at most 1 against an rms of 0.6: at most 30 roundings of a sum of about 8, in
+     * practice a tenth of it. Elements outside c must be untouched. */
+    expect_close(what, c, expected, MOST, REAL_IS_DOUBLE ? 1e-14 : 5e-6, 0);
+}
+
+static void like_the_definition(void)
+{
+    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 7, 30}, {7, 1, 30}, {5, 9, 1}, {13, 17, 30},
+                                       {32, 32, 8}, {3, 4, 0},  {1, 4, 0},  {0, 4, 3}, {4, 0, 3}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int bits = 0; bits < 12; bits++) {
+            real beta = (real)(bits / 4) * (real)0.5;
+            check(bits & 1, bits & 2, sizes[i][0], sizes[i][1], sizes[i][2], beta);
+        }
+    }
+}
+
+static void names_the_library(void)
+{
+    EXPECT(strstr(blas_config(), "OpenBLAS"), "%s", blas_config());
+    EXPECT(blas_core()[0], "no core name");
+}
+
+const test_suite test_blas = {
+    "core/blas",
+    {{"like_the_definition", like_the_definition}, {"names_the_library", names_the_library}, {0}}};
