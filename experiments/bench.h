@@ -31,6 +31,7 @@ typedef struct bench_op {
 typedef struct bench_result {
     int threads, steps;
     double tokens_per_second; /* median over steps */
+    double step_ms;           /* median */
     double gflops, sgemm_gflops, utilisation;
     double peak_rss_mib;       /* anonymous memory */
     double start_seconds;      /* from the call to the first step's beginning: corpus, model */

@@ -9,8 +9,8 @@
 
 typedef struct progress progress;
 
-/* total: planned runs. out is borrowed. */
-progress *progress_new(FILE *out, int total, int jobs, err *e);
+/* total: runs that are to be trained. out is borrowed. */
+progress *progress_new(FILE *out, int total, err *e);
 void progress_free(progress *p); /* leaves the terminal on a fresh line */
 
 /* A line that stays ("run 3 of 9: long, seed 2: done, ..."), above the bars. */

@@ -31,7 +31,7 @@ const char *run_state_name(run_state s); /* "planned", "running", ... */
 
 typedef struct run_status {
     run_state state;
-    char reason[512]; /* "" if none */
+    char reason[ERR_TEXT_BYTES]; /* "" if none */
     int64_t pid;
     double started_at, ended_at; /* wall clock, 0: not yet */
     int64_t step, steps, tokens;

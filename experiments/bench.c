@@ -1,0 +1,249 @@
+#include "experiments/bench.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/blas.h"
+#include "core/host.h"
+#include "experiments/trainer.h"
+
+/* ---- training ---- */
+
+enum { WARM_STEPS = 2, LEAST_STEPS = 5, MOST_STEPS = 1000 };
+
+static int64_t all_maps(trainer *t)
+{
+    int64_t maps = 0;
+    for (int i = 0; i < trainer_threads(t); i++) {
+        maps += tape_maps(trainer_tape(t, i));
+    }
+    return maps;
+}
+
+static bool step(trainer *t, train_report *r, err *e)
+{
+    if (!trainer_step(t, r, e)) return false;
+    host_memory_now(); /* the peak is over its calls */
+    return !r->bad[0] || err_set(e, "training diverged: %s is not finite; lower the rate", r->bad);
+}
+
+static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
+{
+    static double times[MOST_STEPS], rates[MOST_STEPS];
+    train_report report;
+    double data = 0, optim = 0, total = 0;
+    double begin = host_monotonic_s();
+    if (!step(t, &report, e)) return false;
+    r->first_step_seconds = host_monotonic_s() - begin;
+    for (int i = 1; i < WARM_STEPS; i++) {
+        if (!step(t, &report, e)) return false;
+    }
+    int64_t maps = all_maps(t);
+    begin = host_monotonic_s();
+    while (r->steps < MOST_STEPS &&
+           (r->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
+        if (!step(t, &report, e)) return false;
+        times[r->steps] = report.seconds;
+        rates[r->steps++] = report.weight / report.seconds;
+        data += report.data_seconds;
+        optim += report.optim_seconds;
+        total += report.seconds;
+    }
+    r->tokens_per_second = median(rates, r->steps);
+    r->step_ms = 1e3 * median(times, r->steps);
+    r->data_share = data / total;
+    r->optimiser_share = optim / total;
+    r->loss = report.nats / report.weight;
+    r->arena_maps_after_warmup = all_maps(t) - maps;
+    return true;
+}
+
+static bool add_times(bench_result *r, const op_time *times, int n, int steps)
+{
+    for (int i = 0; i < n; i++) {
+        int k = 0;
+        while (k < r->op_count && strcmp(r->ops[k].name, times[i].name) != 0) {
+            k++;
+        }
+        if (k == BENCH_OPS) return false;
+        if (k == r->op_count) r->ops[r->op_count++] = (bench_op){.name = times[i].name};
+        r->ops[k].forward_ms += 1e3 * times[i].forward_s / steps;
+        r->ops[k].backward_ms += 1e3 * times[i].backward_s / steps;
+        r->ops[k].calls += times[i].calls / steps;
+    }
+    return true;
+}
+
+/* A few steps of their own: looking at the clock before and after every op costs time, too. */
+static bool profile_steps(bench_result *r, trainer *t, err *e)
+{
+    enum { STEPS = 3 };
+    op_time times[BENCH_OPS];
+    train_report report;
+    for (int i = 0; i < trainer_threads(t); i++) {
+        tape_profile(trainer_tape(t, i), true);
+    }
+    for (int i = 0; i < STEPS; i++) {
+        if (!step(t, &report, e)) return false;
+    }
+    for (int i = 0; i < trainer_threads(t); i++) {
+        int n = tape_times(trainer_tape(t, i), times, BENCH_OPS);
+        CHECK(add_times(r, times, n, STEPS), "more than %d kinds of op", BENCH_OPS);
+        tape_profile(trainer_tape(t, i), false);
+    }
+    return true;
+}
+
+static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
+{
+    if (!time_steps(r, t, seconds, e) || !profile_steps(r, t, e)) return false;
+    for (int i = 0; i < trainer_threads(t); i++) {
+        r->tape_bytes += (int64_t)tape_bytes(trainer_tape(t, i));
+    }
+    r->threads = trainer_threads(t);
+    /* The figure that is asked for is training's: evaluation and sgemm come after. */
+    r->peak_rss_mib = (double)host_memory_now().peak_anon_bytes / (1 << 20);
+    return true;
+}
+
+/* ---- evaluation and generation ---- */
+
+static bool bench_evaluation(bench_result *r, workload *w, trainer *t, err *e)
+{
+    eval_options o = w->eval;
+    o.tokens = MIN(o.tokens ? o.tokens : INT64_MAX, 4 * o.rows * model_context(w->eval_model));
+    o.losses = false;
+    corpus_split *split = corpus_get(w->corpus, eval_split(&o));
+    if (!split || split_tokens(split) == 0) return true;
+    eval_task task = {.model = w->eval_model,
+                      .values = trainer_values(t),
+                      .corpus = w->corpus,
+                      .options = &o,
+                      .threads = trainer_threads(t),
+                      .lanes = w->shape.lanes,
+                      .seed = (uint64_t)w->seed};
+    evaluation result;
+    if (!evaluate(&result, &task, e)) return false;
+    r->eval_tokens_per_second = result.tokens_per_second;
+    evaluation_deinit(&result);
+    return true;
+}
+
+typedef struct token_clock {
+    double *times;
+    int count;
+} token_clock;
+
+static bool note_time(void *user, int32_t token)
+{
+    (void)token;
+    token_clock *c = user;
+    c->times[c->count++] = host_monotonic_s();
+    return true;
+}
+
+/* Median milliseconds between the tokens [begin, end) of the clock. */
+static double token_ms(const token_clock *c, int begin, int end)
+{
+    double gaps[MOST_STEPS];
+    int n = 0;
+    for (int i = MAX(begin, 1); i < end && n < MOST_STEPS; i++) {
+        gaps[n++] = 1e3 * (c->times[i] - c->times[i - 1]);
+    }
+    return n ? median(gaps, n) : (double)NAN;
+}
+
+/* Generates from a bare start: the first quarter of a context against the tokens after four of
+ * them. */
+static void bench_generation(bench_result *r, workload *w, trainer *t)
+{
+    int context = (int)MIN(model_context(w->model), (int64_t)1024), count = 4 * context + 128;
+    arena *a = arena_new(0);
+    token_clock clock = {.times = ARENA_NEW(a, double, count)};
+    model_state *state = model_state_new(w->model, 1);
+    tape *tp = tape_new();
+    const int32_t start = (int32_t)model_vocab(w->model);
+    const sampling greedy = {.temperature = 0, .top_p = 1};
+    double begin = host_monotonic_s();
+    model_generate(state, tp, trainer_values(t), &start, 1, count, &greedy, note_time, &clock);
+    r->generate_tokens_per_second = clock.count / (host_monotonic_s() - begin);
+    r->generate_early_ms = token_ms(&clock, 0, MIN(context, 128));
+    r->generate_late_ms = token_ms(&clock, 4 * context, clock.count);
+    tape_free(tp);
+    model_state_free(state);
+    arena_free(a);
+}
+
+/* ---- sgemm ---- */
+
+enum { GEMM_SIZE = 2048, GEMM_ROUNDS = 5 };
+
+typedef struct gemm_work {
+    real *a, *b, **c; /* c: one per thread */
+} gemm_work;
+
+static void gemm_item(void *arg, int64_t item, int thread)
+{
+    (void)thread;
+    const gemm_work *g = arg;
+    blas_gemm(false, false, GEMM_SIZE, GEMM_SIZE, GEMM_SIZE, 1, g->a, GEMM_SIZE, g->b, GEMM_SIZE, 0,
+              g->c[item], GEMM_SIZE);
+}
+
+/* All threads multiply at once, as they do in training; the best of a few rounds. */
+static bool measure_gemm(double *gflops, int threads, err *e)
+{
+    lanes *pool = lanes_new(threads, threads, NULL, e);
+    if (!pool) return false;
+    arena *a = arena_new(0);
+    const int64_t cells = (int64_t)GEMM_SIZE * GEMM_SIZE;
+    gemm_work g = {.a = ARENA_NEW(a, real, cells),
+                   .b = ARENA_NEW(a, real, cells),
+                   .c = ARENA_NEW(a, real *, threads)};
+    for (int64_t i = 0; i < cells; i++) {
+        g.a[i] = (real)(i % 7) - 3;
+        g.b[i] = (real)(i % 5) - 2;
+    }
+    for (int i = 0; i < threads; i++) {
+        g.c[i] = arena_push_zero(a, cells, sizeof(real));
+    }
+    double best = INFINITY;
+    for (int i = 0; i < GEMM_ROUNDS; i++) {
+        double begin = host_monotonic_s();
+        lanes_parallel(pool, gemm_item, &g, threads);
+        best = fmin(best, host_monotonic_s() - begin);
+    }
+    *gflops = 2e-9 * threads * (double)cells * GEMM_SIZE / best;
+    arena_free(a);
+    lanes_free(pool);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
+               const bench_options *o, err *e)
+{
+    *r = (bench_result){.generate_early_ms = (double)NAN};
+    double begin = host_monotonic_s();
+    int threads = o->threads > 0 ? o->threads : host_cores();
+    workload w;
+    if (!workload_open(&w, spec, seed, places, e)) return false;
+    model_cost cost = model_costs(w.model);
+    r->params = cost.params;
+    r->matmul_params = cost.matmul_params;
+    r->flops_per_token = cost.bench_flops;
+    /* The budget says when a schedule ends, not how long a benchmark takes. */
+    trainer *t = trainer_new(&w, threads, (train_length){.steps = INT64_MAX / 2}, e);
+    r->start_seconds = host_monotonic_s() - begin;
+    bool ok = t && bench_training(r, t, o->seconds > 0 ? o->seconds : 5, e) &&
+              bench_evaluation(r, &w, t, e);
+    if (ok) bench_generation(r, &w, t);
+    trainer_free(t);
+    workload_close(&w);
+    if (!ok || !measure_gemm(&r->sgemm_gflops, r->threads, e)) return false;
+    r->gflops = 1e-9 * r->tokens_per_second * r->flops_per_token;
+    r->utilisation = r->gflops / r->sgemm_gflops;
+    return true;
+}

@@ -1,0 +1,359 @@
+#include "experiments/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/host.h"
+#include "experiments/progress.h"
+#include "experiments/run_folder.h"
+#include "experiments/worker.h"
+
+/* One run that is to be trained here; pid 0: not running. */
+typedef struct job {
+    const run_plan *plan;
+    char folder[FILE_PATH_BYTES];
+    pid_t pid;
+} job;
+
+typedef struct supervisor {
+    const experiment *x;
+    const supervisor_options *o;
+    supervisor_result *result;
+    arena *memory;
+    job *queue;
+    int queued, next; /* queue[0..next) were started */
+    job **running;
+    int slots, active;
+    progress_job *shown; /* [slots] */
+    progress *progress;  /* NULL if quiet */
+    int ended, bad;      /* of the queue */
+    int stops;           /* signals to stop */
+    sigset_t signals;
+} supervisor;
+
+static void say(supervisor *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(supervisor *s, const char *format, ...)
+{
+    if (!s->progress) return;
+    char text[2 * ERR_TEXT_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    progress_say(s->progress, "%s", text);
+}
+
+/* ---- what is to be done ---- */
+
+static bool sort_run(supervisor *s, const run_plan *plan, err *e)
+{
+    job *j = &s->queue[s->queued];
+    run_status status;
+    if (!run_folder_path(j->folder, s->o->out, plan->id, e)) return false;
+    if (!run_status_read(&status, j->folder, e)) return false;
+    switch (status.state) {
+    case RUN_DONE:
+        s->result->skipped++;
+        return true;
+    case RUN_RUNNING:
+        s->result->busy++;
+        return true;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+        if (s->o->retry) break;
+        s->result->failed++;
+        return true;
+    case RUN_PLANNED:
+    case RUN_INTERRUPTED:
+    default:
+        break;
+    }
+    j->plan = plan;
+    s->queued++;
+    return true;
+}
+
+/* ---- starting a worker ---- */
+
+/* Between fork and exec. The worker is told when its supervisor dies; its words go to log.txt. */
+static _Noreturn void become_worker(const supervisor *s, const job *j, int log, pid_t parent)
+{
+    const char *program = s->o->program ? s->o->program : "/proc/self/exe";
+    char *const argv[] = {(char *)(uintptr_t) "loci", (char *)(uintptr_t) "worker",
+                          (char *)(uintptr_t)j->folder, NULL};
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(EXIT_INTERRUPTED);
+    int nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    setenv("OMP_NUM_THREADS", "1", 1);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv(program, argv);
+    dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", program, strerror(errno));
+    _exit(EXIT_FAILED);
+}
+
+static bool start_job(supervisor *s, job *j, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_make_folders(j->folder, e) || !file_join(path, j->folder, "log.txt", e)) return false;
+    /* Held while the plan is written, so that no two supervisors write it at once. */
+    int lock = run_folder_lock(j->folder, e);
+    if (lock < 0) return false;
+    bool planned =
+        run_plan_write(j->folder, j->plan, s->o->places, s->o->command, s->o->threads, e);
+    close(lock);
+    if (!planned) return false;
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (log < 0) return err_set(e, "%s: cannot be written: %s", path, strerror(errno));
+    pid_t parent = getpid();
+    fflush(NULL);
+    j->pid = fork();
+    if (j->pid == 0) become_worker(s, j, log, parent);
+    close(log);
+    if (j->pid > 0) return true;
+    j->pid = 0;
+    return err_set(e, "a process for %s cannot be made: %s", j->plan->label, strerror(errno));
+}
+
+/* ---- the end of a worker ---- */
+
+/* The last line of log.txt: a worker's last words. */
+static void last_words(char *text, size_t size, const char *folder)
+{
+    char path[FILE_PATH_BYTES], tail[512];
+    text[0] = 0;
+    if (!file_join(path, folder, "log.txt", NULL)) return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t begin = MAX(end - (off_t)sizeof tail + 1, (off_t)0);
+    ssize_t n = pread(fd, tail, sizeof tail - 1, begin);
+    close(fd);
+    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' ')) {
+        n--;
+    }
+    if (n <= 0) return;
+    tail[n] = 0;
+    const char *line = strrchr(tail, '\n');
+    snprintf(text, size, "%s", line ? line + 1 : tail);
+}
+
+/* A worker that could not say itself why it ended. Being killed from outside is an interruption:
+ * the same command continues the run. A crash would come again and is a failure. */
+static void record_death(const job *j, int wait_status, run_status *status)
+{
+    char words[512], how[128];
+    last_words(words, sizeof words, j->folder);
+    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    if (number) {
+        snprintf(how, sizeof how, "killed by signal %d (%s)", number, strsignal(number));
+    } else {
+        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(wait_status));
+    }
+    bool outside = number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
+    status->state = outside ? RUN_INTERRUPTED : RUN_FAILED;
+    status->ended_at = host_wall_s();
+    snprintf(status->reason, sizeof status->reason, "%s%s%s", how, words[0] ? ": " : "", words);
+    err ignored;
+    run_status_write(status, j->folder, true, &ignored);
+}
+
+static run_status final_status(const job *j, int wait_status)
+{
+    run_status status;
+    err e = {0};
+    if (!run_status_read(&status, j->folder, &e)) {
+        status = (run_status){.loss = (double)NAN};
+        record_death(j, wait_status, &status);
+        return status;
+    }
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    bool told =
+        (code == EXIT_DONE && status.state == RUN_DONE) ||
+        (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
+        (code == EXIT_FAILED && (status.state == RUN_FAILED || status.state == RUN_DIVERGED));
+    /* Somebody else holds the lock: their run, their status. */
+    if (!told && status.state != RUN_RUNNING) record_death(j, wait_status, &status);
+    return status;
+}
+
+static void count_end(supervisor *s, const job *j, const run_status *status)
+{
+    char took[16], amount[16];
+    const char *label = j->plan->label;
+    long long seed = j->plan->seed;
+    int number = ++s->ended;
+    progress_time(took, status->train_seconds);
+    progress_amount(amount, (double)status->tokens);
+    switch (status->state) {
+    case RUN_DONE:
+        s->result->done++;
+        say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, loss %.4f", number, s->queued, label,
+            seed, amount, took, status->loss);
+        return;
+    case RUN_INTERRUPTED:
+        s->result->interrupted++;
+        say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number, s->queued, label,
+            seed, (long long)status->step, status->reason);
+        return;
+    case RUN_RUNNING:
+        s->result->busy++;
+        say(s, "[%d/%d] %s, seed %lld: left to another process", number, s->queued, label, seed);
+        return;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+    case RUN_PLANNED:
+    default:
+        s->result->failed++;
+        s->bad++;
+        say(s, "[%d/%d] %s, seed %lld: %s: %s", number, s->queued, label, seed,
+            run_state_name(status->state), status->reason);
+    }
+}
+
+static void reap(supervisor *s)
+{
+    for (int i = 0; i < s->slots; i++) {
+        job *j = s->running[i];
+        int wait_status;
+        if (!j || waitpid(j->pid, &wait_status, WNOHANG) != j->pid) continue;
+        run_status status = final_status(j, wait_status);
+        s->running[i] = NULL;
+        s->active--;
+        count_end(s, j, &status);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void fail_to_start(supervisor *s, job *j, const err *why)
+{
+    run_status status = {.state = RUN_FAILED, .loss = (double)NAN, .ended_at = host_wall_s()};
+    err ignored;
+    if (run_folder_locked(j->folder)) { /* somebody began it in the meantime */
+        status.state = RUN_RUNNING;
+    } else {
+        snprintf(status.reason, sizeof status.reason, "%s", why->text);
+        run_status_write(&status, j->folder, true, &ignored);
+    }
+    count_end(s, j, &status);
+}
+
+static void start_jobs(supervisor *s)
+{
+    for (int i = 0; i < s->slots && !s->stops; i++) {
+        while (!s->running[i] && s->next < s->queued) {
+            job *j = &s->queue[s->next++];
+            err e = {0};
+            if (start_job(s, j, &e)) {
+                s->running[i] = j;
+                s->active++;
+            } else {
+                fail_to_start(s, j, &e);
+            }
+        }
+    }
+}
+
+static void show(supervisor *s)
+{
+    if (!s->progress) return;
+    int count = 0;
+    for (int i = 0; i < s->slots; i++) {
+        const job *j = s->running[i];
+        if (!j) continue;
+        progress_job *shown = &s->shown[count];
+        shown->label = j->plan->label;
+        shown->seed = j->plan->seed;
+        err ignored;
+        if (!run_status_read(&shown->status, j->folder, &ignored)) continue;
+        count++;
+    }
+    progress_update(s->progress, s->shown, count, s->ended - s->bad, s->bad);
+}
+
+/* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
+static void stop_jobs(supervisor *s)
+{
+    s->stops++;
+    if (s->stops == 1) say(s, "stopping: running jobs save their state (again: at once)");
+    for (int i = 0; i < s->slots; i++) {
+        if (s->running[i]) kill(s->running[i]->pid, s->stops == 1 ? SIGTERM : SIGKILL);
+    }
+}
+
+static void run_queue(supervisor *s)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    start_jobs(s);
+    while (s->active > 0) {
+        int number = sigtimedwait(&s->signals, NULL, &pause);
+        if (number == SIGINT || number == SIGTERM) stop_jobs(s);
+        reap(s);
+        start_jobs(s);
+        show(s);
+    }
+    s->result->interrupted += s->queued - s->next; /* never begun: the same command begins them */
+}
+
+/* Signals are waited for rather than handled, so that none is lost between looking and sleeping. */
+static void block_signals(supervisor *s, sigset_t *before)
+{
+    signal(SIGCHLD, SIG_DFL);
+    sigemptyset(&s->signals);
+    sigaddset(&s->signals, SIGCHLD);
+    sigaddset(&s->signals, SIGINT);
+    sigaddset(&s->signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &s->signals, before);
+}
+
+static bool prepare(supervisor *s, err *e)
+{
+    const supervisor_options *o = s->o;
+    s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
+    if (!experiment_record_write(o->out, s->x, e)) return false;
+    for (int i = 0; i < s->x->run_count; i++) {
+        if (!sort_run(s, &s->x->runs[i], e)) return false;
+    }
+    int jobs = o->jobs > 0 ? o->jobs : host_cores() / MAX(o->threads, 1);
+    s->slots = MAX(1, MIN(jobs, s->queued));
+    s->running = arena_push_zero(s->memory, s->slots, sizeof(job *));
+    s->shown = arena_push_zero(s->memory, s->slots, sizeof(progress_job));
+    if (o->quiet) return true;
+    s->progress = progress_new(stderr, s->queued, e);
+    return s->progress != NULL;
+}
+
+bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e)
+{
+    *r = (supervisor_result){0};
+    supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16)};
+    bool ok = prepare(&s, e);
+    if (ok && s.queued > 0) {
+        sigset_t before;
+        block_signals(&s, &before);
+        run_queue(&s);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    }
+    progress_free(s.progress);
+    arena_free(s.memory);
+    return ok;
+}
+
+int supervisor_exit(const supervisor_result *r)
+{
+    if (r->interrupted) return EXIT_INTERRUPTED;
+    return r->failed ? EXIT_RUNS_FAILED : EXIT_DONE;
+}
