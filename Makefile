@@ -132,9 +132,11 @@ format:
 	clang-format -i $(ALL_C) $(ALL_H)
 
 # Compiles everything for its warnings only: make warnings CC=clang WERROR=-Werror
+# gcc finds some only while it optimises: LOOK='-c -o /dev/null'
+LOOK ?= -fsyntax-only
 warnings: $(ALL_C:%=%.warnings)
 %.warnings: %
-	$(Q)$(CC) $(CPPFLAGS) $(DEFINES) $(ALL_CFLAGS) -fsyntax-only $<
+	$(Q)$(CC) $(CPPFLAGS) $(DEFINES) $(ALL_CFLAGS) $(LOOK) $<
 
 FUZZ_SECONDS ?= 60
 fuzz:

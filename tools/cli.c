@@ -1,8 +1,6 @@
 /* The command line: see cli.h. */
 #include "tools/cli.h"
 
-#include "core/file.h"
-
 /* getopt.h has a `struct option` of its own. */
 #define option getopt_option
 #include <getopt.h>
@@ -245,12 +243,16 @@ bool cli_is_yaml(const char *word)
 
 const char *cli_command(arena *a)
 {
-    size_t n = 0;
-    char *words = file_read_arena(a, "/proc/self/cmdline", &n, NULL);
-    for (size_t i = 0; words && i + 1 < n; i++) {
+    enum { LONGEST = 64 * 1024 };
+    FILE *f = fopen("/proc/self/cmdline", "rb");
+    if (!f) return "loci";
+    char *words = arena_push_zero(a, LONGEST, 1);
+    size_t n = fread(words, 1, LONGEST - 1, f);
+    fclose(f);
+    for (size_t i = 0; i + 1 < n; i++) {
         if (!words[i]) words[i] = ' ';
     }
-    return words ? words : "loci";
+    return words;
 }
 
 const char *cli_out(const char *out)

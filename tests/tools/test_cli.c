@@ -1,0 +1,214 @@
+/* The command line as its users meet it: what is printed where, and the exit statuses. */
+#include "core/file.h"
+#include "core/json.h"
+#include "tests/program.h"
+#include "tests/test.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Expects the status and, if not NULL, a piece of text in stdout and one in stderr. */
+static void expect_call(program_result r, int status, const char *out, const char *errors)
+{
+    if (r.status < 0) return; /* skipped: no program */
+    EXPECT(r.status == status, "status %d, stderr: %s", r.status, r.err);
+    EXPECT(!out || strstr(r.out, out), "stdout lacks '%s': %s", out, r.out);
+    EXPECT(!errors || strstr(r.err, errors), "stderr lacks '%s': %s", errors, r.err);
+}
+
+static const char *in_folder(char path[FILE_PATH_BYTES], const char *name)
+{
+    EXPECT(file_join(path, test_folder(), name, NULL), "a short path");
+    return path;
+}
+
+static const char *write_text(char path[FILE_PATH_BYTES], const char *name, const char *text)
+{
+    err e = {0};
+    EXPECT(file_write(in_folder(path, name), text, strlen(text), &e), "%s", e.text);
+    return path;
+}
+
+static void help(void)
+{
+    static const char *const VERBS[] = {"run",  "check",   "status",   "compare",
+                                        "plot", "eval",    "generate", "layers",
+                                        "data", "collect", "bench",    "version"};
+    expect_call(LOCI("help"), 0, "experiment", NULL);
+    expect_call(LOCI("--help"), 0, "compare", NULL);
+    for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++) {
+        program_result r = LOCI(VERBS[i], "--help");
+        expect_call(r, 0, "Examples:\n  loci ", NULL);
+        EXPECT(!*r.err, "%s --help says on stderr: %s", VERBS[i], r.err);
+        EXPECT(!strchr(r.out, '\033'), "%s --help is coloured in a file", VERBS[i]);
+        expect_call(LOCI("help"), 0, VERBS[i], NULL);
+    }
+    EXPECT(!strstr(LOCI("help").out, "worker"), "the worker is not for people");
+    expect_call(LOCI("help", "spec"), 0, "optimizer", NULL);
+    expect_call(LOCI("run", "--help"), 0, "--threads N", NULL);
+    expect_call(LOCI("generate", "--help"), 0, "(default 0.8)", NULL);
+}
+
+static void usage_errors(void)
+{
+    expect_call(program_run((const char *const[]){NULL}), 2, "Usage", NULL);
+    expect_call(LOCI("rum"), 2, NULL, "did you mean 'run'?");
+    expect_call(LOCI("run"), 2, NULL, "SPEC is missing");
+    expect_call(LOCI("run", "a", "b"), 2, NULL, "'b' is one word too many");
+    expect_call(LOCI("run", "x.yaml", "--theads", "2"), 2, NULL, "did you mean '--threads'?");
+    expect_call(LOCI("run", "x.yaml", "--threads", "many"), 2, NULL, "--threads");
+    expect_call(LOCI("run", "x.yaml", "--threads", "0"), 2, NULL, "--threads");
+    expect_call(LOCI("run", "x.yaml", "--threads"), 2, NULL, "needs a value");
+    expect_call(LOCI("layers", "atention"), 2, NULL, "did you mean 'attention'?");
+    expect_call(LOCI("run", "no/such.yaml"), 2, NULL, "no/such.yaml");
+    expect_call(LOCI("data", "prepair"), 2, NULL, "data --help");
+}
+
+static void versions(void)
+{
+    expect_call(LOCI("version"), 0, "loci " LOCI_VERSION, NULL);
+    expect_call(LOCI("--version"), 0, "compiler", NULL);
+}
+
+static void parts(void)
+{
+    expect_call(LOCI("layers"), 0, "attention", NULL);
+    expect_call(LOCI("layers", "attention"), 0, "memory", NULL);
+    expect_call(LOCI("layers", "linear"), 0, "bias", NULL);
+    expect_call(LOCI("data", "list"), 0, "enwik8", NULL);
+}
+
+/* A spec over a text file of the test's folder: two variants, two seeds, a second or so. */
+#define SPEC                                                                                       \
+    "description: a test\n"                                                                        \
+    "data: {corpus: text, path: %s}\n"                                                             \
+    "model:\n"                                                                                     \
+    "  width: 16\n"                                                                                \
+    "  context: 16\n"                                                                              \
+    "  blocks: [{attention: {heads: 2}, ffn: {hidden: 32}}]\n"                                     \
+    "optimizer: {lr: 1e-2}\n"                                                                      \
+    "train: {budget: {steps: 6}, batch: 2, log_every: 2}\n"                                        \
+    "eval: {rows: 2}\n"                                                                            \
+    "sweep:\n"                                                                                     \
+    "  baseline: block\n"                                                                          \
+    "  seeds: 2\n"                                                                                 \
+    "  grid:\n"                                                                                    \
+    "    memory:\n"                                                                                \
+    "      block: {}\n"                                                                            \
+    "      keys: {\"model.blocks[0].attention.memory\": 16}\n"
+
+static const char *write_spec(char path[FILE_PATH_BYTES])
+{
+    char text[FILE_PATH_BYTES], body[20000] = "", spec[FILE_PATH_BYTES + 2048];
+    for (int i = 0; strlen(body) < 16000; i++) {
+        size_t n = strlen(body);
+        snprintf(body + n, sizeof body - n, "%d green bottles hanging on the wall,\n", i % 97);
+    }
+    snprintf(spec, sizeof spec, SPEC, write_text(text, "text.txt", body));
+    return write_text(path, "tiny.yaml", spec);
+}
+
+/* Everything that a user does with a small experiment, in order. */
+static void experiment(void)
+{
+    char spec[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    write_spec(spec);
+    expect_call(LOCI("check", spec), 0, "4 runs", NULL);
+    expect_call(LOCI("check", spec, "--resolved"), 0, "weight_decay", NULL);
+    expect_call(LOCI("run", spec, "--dry-run"), 0, "block (baseline)", NULL);
+    expect_call(LOCI("compare"), 1, NULL, "loci");
+    expect_call(LOCI("run", spec), 0, NULL, "4 trained, 0 finished before");
+    expect_call(LOCI("run", spec), 0, NULL, "0 trained, 4 finished before");
+    expect_call(LOCI("run", spec, "--dry-run"), 0, "done", NULL);
+    expect_call(LOCI("run", spec, "--set", "sweep.seeds=3", "--quiet"), 0, NULL, NULL);
+    expect_call(LOCI("status"), 0, "tiny", NULL);
+    expect_call(LOCI("status", "tiny"), 0, "done", NULL);
+    expect_call(LOCI("compare", "tine"), 1, NULL, "tiny");
+    expect_call(LOCI("compare", spec), 0, "bits per byte", NULL);
+    expect_call(LOCI("compare", "tiny", "--format", "markdown"), 0, "| keys", NULL);
+    expect_call(LOCI("compare", "--format", "csv"), 0, "keys,", NULL);
+    program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
+    json_error_t wrong;
+    json_t *table = json_loads(r.out, JSON_REJECT_DUPLICATES, &wrong);
+    EXPECT(r.status < 0 || table, "no JSON: %s in %s", wrong.text, r.out);
+    json_decref(table);
+    expect_call(LOCI("collect"), 0, "experiments", NULL);
+    expect_call(LOCI("collect", "--rebuild"), 0, "6 of 6 runs", NULL);
+    expect_call(LOCI("plot", "tiny"), 0, "loss-tokens.png", NULL);
+    EXPECT(r.status < 0 || file_exists(in_folder(path, "out/plots/tiny/loss-tokens.svg")), "no %s",
+           path);
+}
+
+static void trained_models(void)
+{
+    char spec[FILE_PATH_BYTES];
+    expect_call(LOCI("run", write_spec(spec), "--set", "sweep.seeds=1"), 0, NULL, NULL);
+    expect_call(LOCI("eval", "tiny", "--split", "test"), 0, "bits per byte", NULL);
+    expect_call(LOCI("eval", "tiny/keys/1", "--json"), 0, "\"protocol\"", NULL);
+    expect_call(LOCI("compare", "--split", "test"), 0, "test", NULL);
+    expect_call(LOCI("eval", "tiny/kays"), 2, NULL, "no run of variant 'kays'");
+    expect_call(LOCI("eval", "0000"), 2, NULL, "no such run");
+    expect_call(LOCI("eval", "tiny", "--corpus", "{corpus: text}"), 1, NULL, "path");
+    char first[2000];
+    program_result r = LOCI("generate", "tiny/keys", "--prompt", "green", "--tokens", "40");
+    expect_call(r, 0, "green", "tokens/s");
+    snprintf(first, sizeof first, "%s", r.out);
+    r = LOCI("generate", "tiny/keys", "--prompt", "green", "--tokens", "40");
+    EXPECT(strcmp(first, r.out) == 0, "equal seeds gave '%s' and '%s'", first, r.out);
+    r = LOCI("generate", "tiny/keys", "--prompt", "green", "--tokens", "40", "--seed", "2");
+    EXPECT(r.status < 0 || strcmp(first, r.out) != 0, "another seed gave the same: %s", first);
+}
+
+static void spec_errors(void)
+{
+    char spec[FILE_PATH_BYTES];
+    write_spec(spec);
+    expect_call(LOCI("check", spec, "--set", "model.widht=8"), 2, NULL, "did you mean 'width'?");
+    expect_call(LOCI("check", spec, "--set", "data.path=/no/such/text"), 2, NULL, "/no/such/text");
+    write_text(spec, "typo.yaml",
+               "data: {corpus: text, path: x}\nmodel:\n  blocks: [{attention: {haeds: 2}}]\n");
+    program_result r = LOCI("check", spec);
+    expect_call(r, 2, NULL, "typo.yaml:3:");
+    expect_call(r, 2, NULL, "(did you mean 'heads'?)");
+}
+
+/* One variant diverges; the others are trained and it is shown with its reason. */
+static void divergence(void)
+{
+    char spec[FILE_PATH_BYTES];
+    program_result r = LOCI("run", write_spec(spec), "--set", "sweep.seeds=1", "--set",
+                            "sweep.grid={optimizer.lr: [1e-3, 1e30]}", "--set",
+                            "sweep.baseline={optimizer.lr: 1e-3}", "--set", "optimizer.kind=sgd",
+                            "--set", "optimizer.clip=0");
+    expect_call(r, 3, NULL, "1 failed");
+    expect_call(LOCI("status", "tiny"), 3, "diverged", NULL);
+    expect_call(LOCI("compare", "tiny"), 0, "diverged", NULL);
+}
+
+static void benchmark(void)
+{
+    char spec[FILE_PATH_BYTES];
+    program_result r = LOCI("bench", write_spec(spec), "--seconds", "0.1", "--json");
+    if (r.status < 0) return;
+    json_t *figures = json_loads(r.out, 0, NULL);
+    static const char *const KEYS[] = {"tokens_per_second", "gflops", "sgemm_gflops", "utilisation",
+                                       "peak_rss_mib"};
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
+        EXPECT(json_number_value(json_object_get(figures, KEYS[i])) > 0, "%s in %s", KEYS[i],
+               r.out);
+    }
+    json_decref(figures);
+}
+
+const test_suite test_cli = {"tools/cli",
+                             {{"help", help},
+                              {"usage_errors", usage_errors},
+                              {"versions", versions},
+                              {"parts", parts},
+                              {"experiment", experiment},
+                              {"trained_models", trained_models},
+                              {"spec_errors", spec_errors},
+                              {"divergence", divergence},
+                              {"benchmark", benchmark},
+                              {0}}};
