@@ -32,7 +32,7 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
 {
     static double times[MOST_STEPS], rates[MOST_STEPS];
     train_report report;
-    double data = 0, optim = 0, total = 0;
+    double data = 0, updates = 0, total = 0;
     double begin = host_monotonic_s();
     if (!step(t, &report, e)) return false;
     r->first_step_seconds = host_monotonic_s() - begin;
@@ -47,13 +47,13 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
         times[r->steps] = report.seconds;
         rates[r->steps++] = report.weight / report.seconds;
         data += report.data_seconds;
-        optim += report.optim_seconds;
+        updates += report.optim_seconds;
         total += report.seconds;
     }
     r->tokens_per_second = median(rates, r->steps);
     r->step_ms = 1e3 * median(times, r->steps);
     r->data_share = data / total;
-    r->optimiser_share = optim / total;
+    r->optimiser_share = updates / total;
     r->loss = report.nats / report.weight;
     r->arena_maps_after_warmup = all_maps(t) - maps;
     return true;
@@ -208,7 +208,7 @@ static bool measure_gemm(double *gflops, int threads, err *e)
     for (int i = 0; i < threads; i++) {
         g.c[i] = arena_push_zero(a, cells, sizeof(real));
     }
-    double best = INFINITY;
+    double best = (double)INFINITY;
     for (int i = 0; i < GEMM_ROUNDS; i++) {
         double begin = host_monotonic_s();
         lanes_parallel(pool, gemm_item, &g, threads);
