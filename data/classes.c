@@ -3,8 +3,10 @@
 
 #include "data/corpus_class.h"
 
-static const corpus_class *const CLASSES[] = {&CORPUS_KJV, &CORPUS_ENWIK8, &CORPUS_TEXT8,
-                                              &CORPUS_TEXT};
+static const corpus_class *const CLASSES[] = {
+    &CORPUS_KJV,  &CORPUS_ENWIK8, &CORPUS_PG19,   &CORPUS_TEXT8,
+    &CORPUS_TEXT, &CORPUS_SHARDS, &CORPUS_MARKOV,
+};
 
 const corpus_class *const *corpus_classes(int *count)
 {

@@ -43,7 +43,7 @@ typedef struct corpus_class {
     /* Where to look below a data folder when `path` is null, NULL-terminated; NULL: needs none. */
     const char *const *candidates;
     bool path_required;
-    bool text; /* documents are byte ranges of text, to be indexed and tokenized */
+    bool text; /* documents are byte ranges of text; the corpus indexes and tokenizes them */
     /* Fills the documents. Text kinds find c->where filled. */
     bool (*open)(corpus *c, err *e);
 } corpus_class;
@@ -116,15 +116,17 @@ void cache_unlock(int lock);
 
 /* ---- index.c ---- */
 
-/* Counts words and takes checksums of every document of a text corpus, from the cache where files
- * have not changed; fills the entries' words and c->source. */
+/* Takes checksums of every document, and counts the words of text, from the cache where files have
+ * not changed; fills the entries' words (text kinds) and c->source. */
 bool corpus_index(corpus *c, err *e);
 
 /* ---- tokenize.c ---- */
 
-/* Reads options.tokenizer and makes the documents ids: in place for bytes, else through shards in
- * the cache, encoded if missing. Fills vocab, lossless, hash. */
+/* Reads options.tokenizer and makes the documents of text ids: in place for bytes, else through
+ * shards in the cache, encoded if missing. Fills vocab, lossless, hash. */
 bool corpus_tokenize(corpus *c, err *e);
+/* Fills c->hash from c->source and the tokenizer's hash; true. */
+bool corpus_hash_with(corpus *c, const char *tokenizer);
 
 /* ---- the kinds ---- */
 

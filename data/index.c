@@ -1,7 +1,7 @@
-/* Checksums and word counts of a text corpus's documents, kept in the cache.
+/* Checksums of a corpus's documents, and word counts if they are text, kept in the cache.
  *
  * <cache>/index-<hash of kind and path>.tsv has a line per document, in the corpus's order:
- *     sha256 <tab> words <tab> bytes <tab> changed_ns <tab> offset <tab> file <newline>
+ *     sha256 <tab> words <tab> length <tab> changed_ns <tab> offset <tab> file <newline>
  * A document whose file has the same size and time of change is not read again. A line that does
  * not fit is passed over, so a damaged cache costs time only. */
 #include <inttypes.h>
@@ -17,9 +17,15 @@ enum { CHUNK_BYTES = 1 << 18, LOOK_AHEAD = 64 };
 
 typedef struct line {
     char sha256[SHA256_HEX];
-    int64_t words, bytes, changed_ns, offset;
+    int64_t words, length, changed_ns, offset;
     const char *file;
 } line;
+
+/* Bytes that a document takes up in its file. */
+static int64_t length_of(const corpus *c, const entry *d)
+{
+    return d->tokens * reader_width(c->reader);
+}
 
 /* Reads the line at `text` and returns where the next one begins; text must end with a NUL. */
 static char *read_line(line *l, char *text)
@@ -30,7 +36,7 @@ static char *read_line(line *l, char *text)
     *end = 0;
     int file_at = 0;
     if (sscanf(text, "%64[0-9a-f]\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%n",
-               l->sha256, &l->words, &l->bytes, &l->changed_ns, &l->offset, &file_at) == 5 &&
+               l->sha256, &l->words, &l->length, &l->changed_ns, &l->offset, &file_at) == 5 &&
         file_at > 0 && strlen(l->sha256) == SHA256_HEX - 1) {
         l->file = text + file_at;
     }
@@ -42,7 +48,7 @@ static bool line_fits(const line *l, const corpus *c, const entry *d)
 {
     const char *path = reader_path(c->reader, d->file);
     size_t length = strlen(path);
-    return l->file && l->bytes == d->bytes && l->changed_ns == d->changed_ns &&
+    return l->file && l->length == length_of(c, d) && l->changed_ns == d->changed_ns &&
            l->offset == d->offset && strncmp(l->file, path, length) == 0 && l->file[length] == '\n';
 }
 
@@ -66,11 +72,12 @@ static bool read_document(line *l, const corpus *c, const entry *d, unsigned cha
     sha256_init(&hash);
     bool inside = false;
     l->words = 0;
-    for (int64_t done = 0; done < d->bytes;) {
-        int64_t n = MIN((int64_t)CHUNK_BYTES, d->bytes - done);
+    int64_t length = length_of(c, d);
+    for (int64_t done = 0; done < length;) {
+        int64_t n = MIN((int64_t)CHUNK_BYTES, length - done);
         if (!reader_bytes(c->reader, d->file, d->offset + done, n, chunk, e)) return false;
         sha256_update(&hash, chunk, (size_t)n);
-        l->words += words_count(chunk, n, &inside);
+        if (c->cls->text) l->words += words_count(chunk, n, &inside);
         done += n;
     }
     sha256_final_hex(&hash, l->sha256);
@@ -107,8 +114,8 @@ static bool save_cache(const corpus *c, char *const *hashes, err *e)
             char text[FILE_PATH_BYTES + 256];
             int n = snprintf(text, sizeof text,
                              "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n",
-                             hashes[kind] + i * SHA256_HEX, d->words, d->bytes, d->changed_ns,
-                             d->offset, reader_path(c->reader, d->file));
+                             hashes[kind] + i * SHA256_HEX, d->words, length_of(c, d),
+                             d->changed_ns, d->offset, reader_path(c->reader, d->file));
             if (!file_out_write(&out, text, (size_t)n, e)) {
                 file_out_cancel(&out);
                 return false;
@@ -134,7 +141,7 @@ static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
                 ok = read_document(&l, c, &s->entries[i], chunk, e);
                 *read_any = true;
             }
-            s->entries[i].words = l.words;
+            if (c->cls->text) s->entries[i].words = l.words;
             memcpy(hashes[kind] + i * SHA256_HEX, l.sha256, SHA256_HEX);
         }
     }
@@ -153,7 +160,7 @@ static void hash_source(corpus *c, char *const *hashes)
             const entry *d = &c->splits[kind].entries[i];
             char text[FILE_PATH_BYTES + 256];
             int n = snprintf(text, sizeof text, "%s\t%s\t%" PRId64 "\t%s\n",
-                             split_name((split_kind)kind), d->name, d->bytes,
+                             split_name((split_kind)kind), d->name, length_of(c, d),
                              hashes[kind] + i * SHA256_HEX);
             sha256_update(&all, text, (size_t)MIN(n, (int)sizeof text - 1));
         }

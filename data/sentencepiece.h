@@ -52,8 +52,15 @@ typedef struct encode_job {
 } encode_job;
 bool sentencepiece_encode(const encode_job *job, err *e);
 
-/* Trains a model on the lines of a text file: model_path must end in ".model". */
-bool sentencepiece_train(const char *text_path, const char *model_path, const char *type,
-                         int64_t vocab, err *e);
+/* Trains a model on the text that `feed` hands out and writes <model_prefix>.model and .vocab;
+ * needs room for the text beside them while it works. */
+typedef struct train_job {
+    const char *model_prefix;
+    const char *type; /* "unigram", "bpe" */
+    int64_t vocab;
+    int64_t (*feed)(void *user, void *out, int64_t capacity, err *e);
+    void *user;
+} train_job;
+bool sentencepiece_train(const train_job *job, err *e);
 
 #endif

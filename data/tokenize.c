@@ -1,9 +1,20 @@
+/* From text to ids. Bytes are ids where they lie. A SentencePiece model encodes the text once:
+ *
+ *   <cache>/pieces-<hash of source and options>.model    a tokenizer trained for this text
+ *   <cache>/tokens-<hash of source and tokenizer>/       shards, corpus.json, tokenizer.model
+ *
+ * One process prepares at a time; what is complete is never written again. */
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "data/corpus_class.h"
+#include "core/file.h"
+#include "data/shards.h"
 
-/* The identity of the ids: of the text, its split and the tokenizer. */
-static void hash_corpus(corpus *c, const char *tokenizer)
+/* Raised when the same text and tokenizer would give other shards. */
+#define SHARDS_VERSION "1"
+
+bool corpus_hash_with(corpus *c, const char *tokenizer)
 {
     sha256 all;
     sha256_init(&all);
@@ -11,16 +22,212 @@ static void hash_corpus(corpus *c, const char *tokenizer)
     sha256_update(&all, "\n", 1);
     sha256_update(&all, tokenizer, strlen(tokenizer));
     sha256_final_hex(&all, c->hash);
+    return true;
+}
+
+/* <cache>/<prefix>-<16 digits of the hash of key><suffix> */
+static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *prefix,
+                       const char *key, const char *suffix, err *e)
+{
+    char hex[SHA256_HEX], name[64];
+    sha256_hex(hex, key, strlen(key));
+    snprintf(name, sizeof name, "%s-%.16s%s", prefix, hex, suffix);
+    return file_join(path, c->cache, name, e);
+}
+
+/* ---- training a tokenizer on the training split ---- */
+
+typedef struct train_options {
+    int64_t type, vocab, bytes;
+} train_options;
+
+static const char *const TYPES[] = {"unigram", "bpe"};
+
+static const option TRAIN_OPTIONS[] = {
+    {"train", OPTION_CHOICE, offsetof(train_options, type), .choices = "unigram|bpe",
+     .help = "kind of SentencePiece model"},
+    {"vocab", OPTION_INT, offsetof(train_options, vocab), .min = 300, .max = 1 << 20,
+     .help = "number of pieces, 256 bytes and 3 special ones included"},
+    {"bytes", OPTION_INT, offsetof(train_options, bytes), .initial = "20M", .min = 1, .max = 1e12,
+     .help = "of training text to learn from: the beginning of every document"},
+    {0},
+};
+
+/* Hands out the beginnings of the training documents. */
+typedef struct sample_feed {
+    const corpus *c;
+    double share; /* of every document */
+    int64_t doc, at;
+} sample_feed;
+
+static int64_t feed_sample(void *user, void *out, int64_t capacity, err *e)
+{
+    sample_feed *f = user;
+    const corpus_split *s = &f->c->splits[SPLIT_TRAIN];
+    for (; f->doc < s->count; f->doc++, f->at = 0) {
+        const entry *d = &s->entries[f->doc];
+        int64_t end = f->share >= 1 ? d->bytes : (int64_t)(f->share * (double)d->bytes);
+        if (f->at == end) continue;
+        int64_t n = MIN(capacity, end - f->at);
+        if (!reader_bytes(f->c->reader, d->file, d->offset + f->at, n, out, e)) return -1;
+        f->at += n;
+        return n;
+    }
+    return 0;
+}
+
+static bool train_model(const corpus *c, const train_options *o, char model[FILE_PATH_BYTES],
+                        const node *at, err *e)
+{
+    char prefix[FILE_PATH_BYTES], wrote[FILE_PATH_BYTES + 16], list[FILE_PATH_BYTES + 16];
+    double share = (double)o->bytes / (double)c->splits[SPLIT_TRAIN].bytes;
+    sample_feed feed = {c, share, 0, 0};
+    if (!file_join(prefix, c->cache, "training", e)) return false;
+    train_job job = {prefix, TYPES[o->type], o->vocab, feed_sample, &feed};
+    if (!sentencepiece_train(&job, e)) {
+        err inner = e ? *e : (err){""};
+        return node_err(e, at, "no tokenizer of %lld pieces could be trained: %s",
+                        (long long)o->vocab, inner.text);
+    }
+    snprintf(wrote, sizeof wrote, "%s.model", prefix);
+    snprintf(list, sizeof list, "%s.vocab", prefix);
+    return file_copy(wrote, model, e) && file_remove(wrote, e) && file_remove(list, e);
+}
+
+/* The model's path, trained if it is not in the cache. The lock is held. */
+static bool trained_model(corpus *c, const node *spec, char model[FILE_PATH_BYTES], err *e)
+{
+    train_options o;
+    char key[256];
+    if (!options_read(&o, TRAIN_OPTIONS, spec, NULL, c->memory, e)) return false;
+    snprintf(key, sizeof key, "%s %s %lld %lld", c->source, TYPES[o.type], (long long)o.vocab,
+             (long long)o.bytes);
+    if (!cache_path(model, c, "pieces", key, ".model", e)) return false;
+    return file_exists(model) || train_model(c, &o, model, spec, e);
+}
+
+/* ---- encoding ---- */
+
+typedef struct encoding {
+    const corpus *c;
+    const entry *d;
+    int64_t at; /* bytes of d fed so far */
+    shard_writer *writer;
+} encoding;
+
+static int64_t feed_document(void *user, void *out, int64_t capacity, err *e)
+{
+    encoding *x = user;
+    int64_t n = MIN(capacity, x->d->bytes - x->at);
+    if (n == 0) return 0;
+    if (!reader_bytes(x->c->reader, x->d->file, x->d->offset + x->at, n, out, e)) return -1;
+    x->at += n;
+    return n;
+}
+
+static bool take_ids(void *user, const int32_t *ids, int64_t n, err *e)
+{
+    encoding *x = user;
+    return shards_ids(x->writer, ids, n, e);
+}
+
+static bool encode_split(encoding *x, split_kind kind, err *e)
+{
+    const corpus_split *s = &x->c->splits[kind];
+    if (s->count == 0) return true;
+    if (!shards_split(x->writer, kind, e)) return false;
+    for (int64_t i = 0; i < s->count; i++) {
+        x->d = &s->entries[i];
+        x->at = 0;
+        document done = split_document(s, i);
+        encode_job job = {x->c->model_path, feed_document, take_ids, x};
+        if (!sentencepiece_encode(&job, e) || !shards_document(x->writer, &done, e)) return false;
+    }
+    return true;
+}
+
+/* The lock is held. */
+static bool encode_all(const corpus *c, const char *folder, err *e)
+{
+    char model[FILE_PATH_BYTES];
+    shard_meta meta = {.corpus = c->cls->name,
+                       .source = c->source,
+                       .tokenizer = c->pieces->hash,
+                       .model = "tokenizer.model",
+                       .vocab = c->vocab,
+                       .words = c->has_words};
+    encoding x = {.c = c, .writer = shards_begin(folder, SHARDS_LLMC, &meta, e)};
+    bool ok = x.writer != NULL;
+    for (int kind = 0; kind < SPLITS && ok; kind++) {
+        ok = encode_split(&x, (split_kind)kind, e);
+    }
+    ok = ok && file_join(model, folder, "tokenizer.model", e) &&
+         file_copy(c->model_path, model, e) && shards_finish(x.writer, e);
+    shards_free(x.writer);
+    return ok;
+}
+
+/* Replaces the text by its ids. */
+static bool use_shards(corpus *c, const char *folder, err *e)
+{
+    shard_origin origin;
+    int64_t vocab = c->vocab;
+    bool words = c->has_words;
+    reader_free(c->reader);
+    c->reader = NULL;
+    corpus_clear(c);
+    if (!shards_load(c, folder, &origin, e)) return false;
+    c->has_words = words;
+    if (c->vocab == vocab && strcmp(origin.tokenizer, c->pieces->hash) == 0) return true;
+    return err_set(e, "%s: belongs to another tokenizer; remove the folder", folder);
+}
+
+static bool prepare_shards(corpus *c, const node *tokenizer, err *e)
+{
+    char model[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], sidecar[FILE_PATH_BYTES];
+    if (tokenizer->kind == NODE_MAP) {
+        if (!trained_model(c, tokenizer, model, e)) return false;
+        c->model_path = arena_strdup(c->memory, model);
+    } else {
+        c->model_path = corpus_find_file(tokenizer->text, tokenizer, c->roots, c->memory);
+        if (!c->model_path) {
+            return node_err(e, tokenizer,
+                            "'%s' is neither `bytes` nor a SentencePiece model that is "
+                            "there; give one, or {train: bpe, vocab: 4000}",
+                            tokenizer->text);
+        }
+    }
+    c->pieces = sentencepiece_load(c->memory, c->model_path, e);
+    if (!c->pieces) return false;
+    c->vocab = c->pieces->vocab;
+    corpus_hash_with(c, c->pieces->hash);
+    char key[2 * SHA256_HEX + 8];
+    snprintf(key, sizeof key, "%s " SHARDS_VERSION, c->hash);
+    if (!cache_path(folder, c, "tokens", key, "", e) ||
+        !file_join(sidecar, folder, "corpus.json", e)) {
+        return false;
+    }
+    return (file_exists(sidecar) || encode_all(c, folder, e)) && use_shards(c, folder, e);
 }
 
 bool corpus_tokenize(corpus *c, err *e)
 {
     const node *tokenizer = corpus_data_options(c)->tokenizer;
-    if (tokenizer && !(tokenizer->kind == NODE_SCALAR && strcmp(tokenizer->text, "bytes") == 0)) {
-        return node_err(e, tokenizer, "unknown tokenizer; give bytes");
+    if (!tokenizer || (tokenizer->kind == NODE_SCALAR && strcmp(tokenizer->text, "bytes") == 0)) {
+        c->vocab = 256;
+        c->lossless = c->bytes = true;
+        return corpus_hash_with(c, "bytes");
     }
-    c->vocab = 256;
-    c->lossless = c->bytes = true;
-    hash_corpus(c, "bytes");
-    return true;
+    if (tokenizer->kind == NODE_LIST) {
+        return node_err(e, tokenizer,
+                        "a list is no tokenizer; give bytes, FILE.model or {train: bpe, "
+                        "vocab: 4000}");
+    }
+    if (!c->cache)
+        return node_err(e, tokenizer, "this tokenizer needs a cache folder for its shards");
+    int lock = cache_lock(c->cache, e);
+    if (lock < 0) return false;
+    bool ok = prepare_shards(c, tokenizer, e);
+    cache_unlock(lock);
+    return ok;
 }

@@ -1,0 +1,196 @@
+/* Between ids and people: token counts of the training text, decoding and encoding. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "data/corpus_class.h"
+
+/* ---- counts ---- */
+
+enum { IDS_AT_ONCE = 1 << 15 };
+
+/* <cache>/counts-<16 digits of the corpus's hash>.bin: int64 [vocab] */
+static bool counts_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, "counts-%.16s.bin", c->hash);
+    return file_join(path, c->cache, name, e);
+}
+
+static bool load_counts(const corpus *c, int64_t *counts)
+{
+    char path[FILE_PATH_BYTES];
+    file_map map;
+    if (!c->cache || !counts_path(path, c, NULL) || !file_exists(path)) return false;
+    if (!file_map_open(&map, path, NULL)) return false;
+    size_t bytes = (size_t)c->vocab * sizeof *counts;
+    bool ok = map.bytes == bytes;
+    int64_t sum = 0;
+    if (ok) memcpy(counts, map.data, bytes);
+    for (int64_t i = 0; i < c->vocab && ok; i++) {
+        ok = counts[i] >= 0 && counts[i] <= c->splits[SPLIT_TRAIN].tokens;
+        sum += ok ? counts[i] : 0;
+    }
+    file_map_close(&map);
+    return ok && sum == c->splits[SPLIT_TRAIN].tokens;
+}
+
+static bool count_split(const corpus_split *s, int64_t *counts, int32_t *ids, err *e)
+{
+    for (int64_t doc = 0; doc < s->count; doc++) {
+        int64_t tokens = s->entries[doc].tokens;
+        for (int64_t at = 0; at < tokens; at += IDS_AT_ONCE) {
+            int64_t n = MIN(tokens - at, IDS_AT_ONCE);
+            if (!split_read(s, doc, at, n, ids, e)) return false;
+            for (int64_t i = 0; i < n; i++) {
+                counts[ids[i]]++;
+            }
+        }
+    }
+    return true;
+}
+
+static bool save_counts(const corpus *c, const int64_t *counts, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!c->cache) return true;
+    return file_make_folders(c->cache, e) && counts_path(path, c, e) &&
+           file_write(path, counts, (size_t)c->vocab * sizeof *counts, e);
+}
+
+int64_t *corpus_token_counts(corpus *c, err *e)
+{
+    int64_t *counts = calloc((size_t)c->vocab, sizeof *counts);
+    int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
+    CHECK(counts && ids, "out of memory");
+    bool ok = load_counts(c, counts);
+    if (!ok) {
+        memset(counts, 0, (size_t)c->vocab * sizeof *counts);
+        ok = count_split(&c->splits[SPLIT_TRAIN], counts, ids, e) && save_counts(c, counts, e);
+    }
+    free(ids);
+    if (ok) return counts;
+    free(counts);
+    return NULL;
+}
+
+/* ---- decoding ---- */
+
+/* A NUL byte is shown as U+FFFD, since the text is a C string. */
+static char *decode_bytes(const int32_t *ids, int64_t n)
+{
+    static const char REPLACEMENT[] = "\xef\xbf\xbd";
+    char *text = malloc((size_t)n * 3 + 1);
+    CHECK(text, "out of memory");
+    int64_t used = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (ids[i] > 0 && ids[i] < 256) {
+            text[used++] = (char)ids[i];
+        } else if (ids[i] == 0) {
+            memcpy(text + used, REPLACEMENT, 3);
+            used += 3;
+        }
+    }
+    text[used] = 0;
+    return text;
+}
+
+/* Ids without text: their numbers. */
+static char *decode_numbers(const int32_t *ids, int64_t n)
+{
+    char *text = malloc((size_t)n * 12 + 1);
+    CHECK(text, "out of memory");
+    int used = 0;
+    text[0] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        used += sprintf(text + used, "%s%d", i ? " " : "", ids[i]);
+    }
+    return text;
+}
+
+char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e)
+{
+    (void)e; /* every id has a text */
+    if (c->bytes) return decode_bytes(ids, n);
+    return c->pieces ? sentencepiece_decode(c->pieces, ids, n) : decode_numbers(ids, n);
+}
+
+/* ---- encoding ---- */
+
+typedef struct prompt {
+    const char *text;
+    int64_t left;
+    int32_t *ids;
+    int64_t n, capacity;
+} prompt;
+
+static int64_t feed_prompt(void *user, void *out, int64_t capacity, err *e)
+{
+    (void)e;
+    prompt *p = user;
+    int64_t n = MIN(capacity, p->left);
+    memcpy(out, p->text, (size_t)n);
+    p->text += n;
+    p->left -= n;
+    return n;
+}
+
+static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
+{
+    prompt *p = user;
+    if (p->n + n > p->capacity) {
+        p->capacity = 2 * (p->n + n);
+        int32_t *grown = realloc(p->ids, (size_t)p->capacity * sizeof *grown);
+        if (!grown) return err_set(e, "out of memory");
+        p->ids = grown;
+    }
+    memcpy(p->ids + p->n, ids, (size_t)n * sizeof *ids);
+    p->n += n;
+    return true;
+}
+
+/* "3 0 12": what decode_numbers gives. */
+static bool encode_numbers(prompt *p, int64_t vocab, err *e)
+{
+    for (const char *at = p->text; *at;) {
+        char *end;
+        long id = strtol(at, &end, 10);
+        if (end == at && strspn(at, " \t\n") == strlen(at)) break;
+        if (end == at || id < 0 || id >= vocab) {
+            return err_set(
+                e,
+                "prompt: this corpus has no text; write its ids, numbers below %lld with "
+                "spaces between, not \"%.20s\"",
+                (long long)vocab, at);
+        }
+        int32_t one = (int32_t)id;
+        if (!take_prompt(p, &one, 1, e)) return false;
+        at = end;
+    }
+    return true;
+}
+
+bool corpus_encode(const corpus *c, const char *text, int32_t **ids, int64_t *n, err *e)
+{
+    prompt p = {.text = text, .left = (int64_t)strlen(text)};
+    bool ok = true;
+    if (c->bytes) {
+        for (; *p.text && ok; p.text++) {
+            int32_t one = (unsigned char)*p.text;
+            ok = take_prompt(&p, &one, 1, e);
+        }
+    } else if (c->pieces) {
+        encode_job job = {c->model_path, feed_prompt, take_prompt, &p};
+        ok = sentencepiece_encode(&job, e);
+    } else {
+        ok = encode_numbers(&p, c->vocab, e);
+    }
+    if (!ok) {
+        free(p.ids);
+        return false;
+    }
+    *ids = p.ids;
+    *n = p.n;
+    return true;
+}

@@ -1,0 +1,219 @@
+/* Reading a SentencePiece model and turning ids into text. What is read of the protobuf:
+ *   ModelProto.pieces = 1 (repeated); SentencePiece: piece = 1 (string), score = 2 (float), type
+ * = 3. Everything else is stepped over. */
+#include "data/sentencepiece.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+
+/* ---- protobuf wire format ---- */
+
+typedef struct wire {
+    const unsigned char *at, *end;
+} wire;
+
+enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+
+static bool read_varint(wire *w, uint64_t *value)
+{
+    *value = 0;
+    for (int shift = 0; shift < 64 && w->at < w->end; shift += 7) {
+        unsigned char byte = *w->at++;
+        *value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) return true;
+    }
+    return false;
+}
+
+typedef struct field {
+    uint64_t number;
+    int kind;
+    uint64_t value; /* of a varint; bits of a fixed one */
+    wire bytes;     /* of WIRE_BYTES */
+} field;
+
+static bool read_fixed(wire *w, int bytes, uint64_t *value)
+{
+    if (w->end - w->at < bytes) return false;
+    *value = 0;
+    for (int i = 0; i < bytes; i++) {
+        *value |= (uint64_t)w->at[i] << (8 * i);
+    }
+    w->at += bytes;
+    return true;
+}
+
+static bool read_field(wire *w, field *f)
+{
+    uint64_t key, length;
+    if (!read_varint(w, &key)) return false;
+    *f = (field){.number = key >> 3, .kind = (int)(key & 7)};
+    switch (f->kind) {
+    case WIRE_VARINT:
+        return read_varint(w, &f->value);
+    case WIRE_64:
+        return read_fixed(w, 8, &f->value);
+    case WIRE_32:
+        return read_fixed(w, 4, &f->value);
+    case WIRE_BYTES:
+        if (!read_varint(w, &length) || length > (uint64_t)(w->end - w->at)) return false;
+        f->bytes = (wire){w->at, w->at + length};
+        w->at += length;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- the model ---- */
+
+enum { MAX_PIECES = 1 << 24, MAX_PIECE_BYTES = 1 << 16 };
+
+static bool read_piece(piece *p, wire w, arena *a)
+{
+    *p = (piece){.text = "", .type = PIECE_NORMAL};
+    field f;
+    while (w.at < w.end) {
+        if (!read_field(&w, &f)) return false;
+        if (f.number == 1 && f.kind == WIRE_BYTES) {
+            p->bytes = (int)MIN(f.bytes.end - f.bytes.at, MAX_PIECE_BYTES);
+            char *text = arena_push_zero(a, p->bytes + 1, 1);
+            memcpy(text, f.bytes.at, (size_t)p->bytes);
+            p->text = text;
+        } else if (f.number == 2 && f.kind == WIRE_32) {
+            uint32_t bits = (uint32_t)f.value;
+            memcpy(&p->score, &bits, sizeof p->score);
+        } else if (f.number == 3 && f.kind == WIRE_VARINT) {
+            if (f.value < PIECE_NORMAL || f.value > PIECE_BYTE) return false;
+            p->type = (piece_type)f.value;
+        }
+    }
+    return true;
+}
+
+/* Counts the pieces, to find out before anything is stored whether this is a model at all. */
+static int64_t count_pieces(wire w)
+{
+    int64_t count = 0;
+    field f;
+    while (w.at < w.end) {
+        if (!read_field(&w, &f)) return -1;
+        count += f.number == 1 && f.kind == WIRE_BYTES;
+    }
+    return count;
+}
+
+/* The same vocabulary has the same hash whatever settings it was trained with. */
+static void hash_pieces(sentencepiece *s)
+{
+    sha256 hash;
+    sha256_init(&hash);
+    for (int64_t i = 0; i < s->vocab; i++) {
+        const piece *p = &s->pieces[i];
+        int32_t numbers[2] = {p->bytes, (int32_t)p->type};
+        sha256_update(&hash, numbers, sizeof numbers);
+        sha256_update(&hash, &p->score, sizeof p->score);
+        sha256_update(&hash, p->text, (size_t)p->bytes);
+    }
+    sha256_final_hex(&hash, s->hash);
+}
+
+sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t bytes,
+                                   const char *name, err *e)
+{
+    wire w = {data, data + bytes};
+    int64_t count = count_pieces(w);
+    if (count <= 0 || count > MAX_PIECES) {
+        err_set(e, "%s: not a SentencePiece model; give a .model file that spm_train wrote", name);
+        return NULL;
+    }
+    sentencepiece *s = arena_push_zero(a, 1, sizeof *s);
+    s->pieces = ARENA_NEW(a, piece, count);
+    field f;
+    while (w.at < w.end && read_field(&w, &f)) {
+        if (f.number != 1 || f.kind != WIRE_BYTES) continue;
+        if (!read_piece(&s->pieces[s->vocab], f.bytes, a)) {
+            err_set(e, "%s: piece %lld of the SentencePiece model is damaged", name,
+                    (long long)s->vocab);
+            return NULL;
+        }
+        s->vocab++;
+    }
+    hash_pieces(s);
+    return s;
+}
+
+sentencepiece *sentencepiece_load(arena *a, const char *path, err *e)
+{
+    file_map map;
+    if (!file_map_open(&map, path, e)) return NULL;
+    sentencepiece *s = sentencepiece_parse(a, map.data, map.bytes, path, e);
+    file_map_close(&map);
+    return s;
+}
+
+/* ---- decoding ---- */
+
+/* U+2581, which stands for a space inside pieces. */
+static const char SPACE[] = "\xe2\x96\x81";
+/* What spm_decode prints for the unknown piece. */
+static const char UNKNOWN[] = " \xe2\x81\x87 ";
+
+/* Writes the text of one piece to out and returns its length; at most MAX(bytes, sizeof UNKNOWN).
+ */
+static int64_t piece_text(char *out, const piece *p)
+{
+    unsigned byte;
+    switch (p->type) {
+    case PIECE_CONTROL:
+    case PIECE_UNUSED:
+        return 0;
+    case PIECE_UNKNOWN:
+        memcpy(out, UNKNOWN, sizeof UNKNOWN - 1);
+        return sizeof UNKNOWN - 1;
+    case PIECE_BYTE:
+        if (sscanf(p->text, "<0x%2X>", &byte) != 1) return 0;
+        *out = (char)byte;
+        return 1;
+    case PIECE_NORMAL:
+    case PIECE_USER:
+        break;
+    }
+    int64_t n = 0;
+    for (int i = 0; i < p->bytes;) {
+        if (p->bytes - i >= 3 && memcmp(p->text + i, SPACE, 3) == 0) {
+            out[n++] = ' ';
+            i += 3;
+        } else {
+            out[n++] = p->text[i++];
+        }
+    }
+    return n;
+}
+
+char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n)
+{
+    size_t bytes = 1;
+    for (int64_t i = 0; i < n; i++) {
+        bool known = ids[i] >= 0 && ids[i] < s->vocab;
+        bytes += known ? (size_t)MAX(s->pieces[ids[i]].bytes, (int)sizeof UNKNOWN) : 0;
+    }
+    char *text = malloc(bytes);
+    CHECK(text, "out of memory for %zu bytes", bytes);
+    int64_t used = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= s->vocab) continue;
+        char *at = text + used;
+        int64_t length = piece_text(at, &s->pieces[ids[i]]);
+        /* The space that the encoder puts before the first word is not part of the text. */
+        if (used == 0 && length > 0 && at[0] == ' ' && s->pieces[ids[i]].type == PIECE_NORMAL) {
+            memmove(at, at + 1, (size_t)--length);
+        }
+        used += length;
+    }
+    text[used] = 0;
+    return text;
+}
