@@ -1,8 +1,8 @@
 /* YAML into nodes, over libyaml's events. libyaml alone accepts duplicate keys, cyclic aliases and
  * any depth, and takes `<<` for an ordinary key: those are ours. */
+#include "core/file.h"
 #include "core/node.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -330,30 +330,14 @@ node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err
 
 node *node_load(arena *a, const char *path, err *e)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        err_set(e, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    size_t capacity = 1 << 16, used = 0;
-    char *text = malloc(capacity);
-    while (text) {
-        used += fread(text + used, 1, capacity - used, f);
-        if (used < capacity || capacity > MAX_FILE_BYTES) break;
-        char *bigger = realloc(text, capacity *= 2);
-        if (!bigger) free(text);
-        text = bigger;
-    }
-    bool failed = !text || ferror(f) || used > MAX_FILE_BYTES;
-    int why = errno;
-    fclose(f);
+    size_t bytes;
+    char *text = file_read(path, &bytes, e);
+    if (!text) return NULL;
     node *root = NULL;
-    if (!failed) {
-        root = node_parse(a, text, used, path, e);
-    } else if (text && used > MAX_FILE_BYTES) {
+    if (bytes > MAX_FILE_BYTES) {
         err_set(e, "%s: larger than 64 MiB: not a spec", path);
     } else {
-        err_set(e, "%s: cannot be read: %s", path, strerror(why));
+        root = node_parse(a, text, bytes, path, e);
     }
     free(text);
     return root;

@@ -86,16 +86,12 @@ static bool wrong_type(const option *o, const node *n, err *e)
                                              : n->text;
     const char *quotes = n->kind == NODE_SCALAR && !node_is_null(n) ? "'" : "";
     const char *hint = "";
-    bool flag;
-    double number;
     if (n->kind == NODE_SCALAR && o->type == OPTION_BOOL && n->plain &&
         choice_index("yes|no|on|off|y|n|Yes|No|On|Off", n->text) >= 0) {
         hint = " (in YAML 1.2, yes, no, on and off are texts)";
     } else if (n->kind == NODE_SCALAR && !n->plain && o->type != OPTION_TEXT) {
         hint = " (what is in quotes is a text)";
     }
-    if (node_to_bool(n, &flag)) hint = " (true and false are no texts)";
-    if (o->type == OPTION_INT && node_to_number(n, &number)) hint = "";
     return node_err(e, n, "expected %s, got %s%.80s%s%s", TYPE_NAMES[o->type], quotes, got, quotes,
                     hint);
 }

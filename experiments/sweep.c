@@ -18,17 +18,24 @@ typedef struct labeller {
 
 /* ---- labels ---- */
 
+static bool same_choice(const alternative *x, const alternative *y)
+{
+    return strcmp(x->text, y->text) == 0 && x->count == y->count &&
+           memcmp(x->ids, y->ids, (size_t)x->count * sizeof *x->ids) == 0;
+}
+
+/* Axes on which two variants differ, or that only some have. */
 static void find_varying(labeller *x)
 {
     int axes = x->source->axis_count;
-    const char **first = arena_push_zero(x->a, axes, sizeof *first);
+    const alternative **first = arena_push_zero(x->a, axes, sizeof *first);
     int *present = arena_push_zero(x->a, axes, sizeof *present);
     x->varies = arena_push_zero(x->a, axes, sizeof *x->varies);
     for (int c = 0; c < x->combos.count; c++) {
         for (int i = 0; i < x->combos.items[c].count; i++) {
             const alternative *v = x->combos.items[c].alternatives[i];
-            if (!first[v->axis]) first[v->axis] = v->text;
-            if (strcmp(first[v->axis], v->text) != 0) x->varies[v->axis] = true;
+            if (!first[v->axis]) first[v->axis] = v;
+            if (!same_choice(first[v->axis], v)) x->varies[v->axis] = true;
             present[v->axis]++;
         }
     }
@@ -60,8 +67,8 @@ static void shorten_names(labeller *x)
             x->shorts[i] = tail(&s->axes[i], parts);
             unique = true;
             for (int k = 0; k < s->axis_count && x->shorts[i] != s->axes[i].name; k++) {
-                bool same = strcmp(x->shorts[i], tail(&s->axes[k], parts)) == 0;
-                if (k != i && same) unique = false;
+                if (k == i || !x->varies[k]) continue;
+                if (strcmp(x->shorts[i], tail(&s->axes[k], parts)) == 0) unique = false;
             }
         }
     }

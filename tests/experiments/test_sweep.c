@@ -1,0 +1,257 @@
+#include "experiments/sweep.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static sweep *expand(arena *a, const char *text, err *e)
+{
+    e->text[0] = 0;
+    node *n = node_parse(a, text, strlen(text), "s.yaml", e);
+    return n ? sweep_expand(a, n, "probe", e) : NULL;
+}
+
+/* "label[*]: path=value ...; ..." of all variants; * marks the baseline. */
+static const char *describe(arena *a, const sweep *s)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    for (int i = 0; i < s->variant_count; i++) {
+        const variant_plan *v = &s->variants[i];
+        fprintf(f, "%s%s%s:", i ? "; " : "", v->label, v->is_baseline ? "*" : "");
+        for (int k = 0; k < v->assignment_count; k++) {
+            fprintf(f, " %s=%s", v->assignments[k].path,
+                    node_json(a, v->assignments[k].value, true));
+        }
+    }
+    fclose(f);
+    char *copy = arena_strdup(a, text);
+    free(text);
+    return copy;
+}
+
+/* Specs of sweeps and what they expand to. */
+static const struct {
+    const char *name, *text, *want;
+} EXPANSIONS[] = {
+    {"nothing", "{}", "probe*:"},
+    {"one path", "grid: {optimizer.lr: [1e-3, 3e-3]}",
+     "lr=1e-3*: optimizer.lr=0.001; lr=3e-3: optimizer.lr=0.003"},
+    {"named alternatives",
+     "baseline: long\ngrid: {memory: {short: {}, long: {\"model.blocks[0].attention.memory\": 9}}}",
+     "short:; long*: model.blocks[0].attention.memory=9"},
+    {"product, last fastest", "grid: {optimizer.lr: [1, 2], size: {s: {model.width: 8}, m: {}}}",
+     "lr=1 size=s*: optimizer.lr=1 model.width=8; lr=1 size=m: optimizer.lr=1; "
+     "lr=2 size=s: optimizer.lr=2 model.width=8; lr=2 size=m: optimizer.lr=2"},
+    {"what does not vary is no label", "grid: {optimizer.lr: [1], model.width: [8, 16]}",
+     "width=8*: optimizer.lr=1 model.width=8; width=16: optimizer.lr=1 model.width=16"},
+    {"like endings are told apart",
+     "grid: {model.a.hidden: [1, 2], model.b.hidden: [3, 4]}\nexclude: {a.hidden: 2, b.hidden: 4}",
+     "a.hidden=1 b.hidden=3*: model.a.hidden=1 model.b.hidden=3; "
+     "a.hidden=1 b.hidden=4: model.a.hidden=1 model.b.hidden=4; "
+     "a.hidden=2 b.hidden=3: model.a.hidden=2 model.b.hidden=3"},
+    {"only as far as they vary",
+     "grid: {model.a.hidden: [1], model.b.hidden: [3, 4]}\nbaseline: {b.hidden: 4}",
+     "hidden=3: model.a.hidden=1 model.b.hidden=3; hidden=4*: model.a.hidden=1 model.b.hidden=4"},
+    {"zip", "zip: {model.width: [8, 16], optimizer.lr: [2, 1]}\ngrid: {train.batch: [1, 2]}",
+     "width=8 lr=2 batch=1*: model.width=8 optimizer.lr=2 train.batch=1; "
+     "width=8 lr=2 batch=2: model.width=8 optimizer.lr=2 train.batch=2; "
+     "width=16 lr=1 batch=1: model.width=16 optimizer.lr=1 train.batch=1; "
+     "width=16 lr=1 batch=2: model.width=16 optimizer.lr=1 train.batch=2"},
+    {"list", "list: [{model.width: 8}, {model.width: 16, optimizer.lr: 2}]",
+     "width=8*: model.width=8; width=16 lr=2: model.width=16 optimizer.lr=2"},
+    {"labelled list", "list: [{label: plain}, {label: wide, model.width: 16}]\nbaseline: wide",
+     "plain:; wide*: model.width=16"},
+    {"exclude",
+     "grid: {a: {x: {}, y: {model.n: 1}}, optimizer.lr: [1e-3, 2]}\n"
+     "exclude: [{a: y, lr: 0.001}]",
+     "a=x lr=1e-3*: optimizer.lr=0.001; a=x lr=2: optimizer.lr=2; "
+     "a=y lr=2: model.n=1 optimizer.lr=2"},
+    {"exclude several", "grid: {optimizer.lr: [1, 2, 3]}\nexclude: {lr: [1, 3]}",
+     "probe*: optimizer.lr=2"},
+    {"blocks add up",
+     "- grid: {optimizer.lr: [1, 2]}\n- list: [{model.width: 8}]\n- seeds: 2\n"
+     "- {}\n- baseline: width=8\n",
+     "lr=1: optimizer.lr=1; lr=2: optimizer.lr=2; width=8*: model.width=8; base:"},
+    {"equal variants once",
+     "- grid: {optimizer.lr: [1e-3, 0.001, 2], model.width: [8]}\n"
+     "- list: [{model.width: 8, optimizer.lr: 2.0}, {optimizer.lr: 3}]\n",
+     "lr=1e-3 width=8*: optimizer.lr=0.001 model.width=8; "
+     "lr=2 width=8: optimizer.lr=2 model.width=8; lr=3: optimizer.lr=3"},
+    {"order counts where paths lie inside others",
+     "- list: [{label: p, model.x: {a: 1}, model.x.b: 2}]\n"
+     "- list: [{label: q, model.x.b: 2, model.x: {a: 1}}]",
+     "p*: model.x={\"a\":1} model.x.b=2; q: model.x.b=2 model.x={\"a\":1}"},
+    {"big values",
+     "grid: {model.blocks: [[{attention: {heads: 4, positions: rotary}}, {ffn: {}}], "
+     "[{ffn: {}}]]}",
+     "blocks=#1*: "
+     "model.blocks=[{\"attention\":{\"heads\":4,\"positions\":\"rotary\"}},{\"ffn\":{}}]; "
+     "blocks=[{\"ffn\":{}}]: model.blocks=[{\"ffn\":{}}]"},
+};
+
+static void expansions(void)
+{
+    for (size_t i = 0; i < sizeof EXPANSIONS / sizeof *EXPANSIONS; i++) {
+        if (!test_sub("%s", EXPANSIONS[i].name)) continue;
+        arena *a = arena_new(0);
+        err e;
+        sweep *s = expand(a, EXPANSIONS[i].text, &e);
+        EXPECT(s, "%s", e.text);
+        if (s) {
+            const char *got = describe(a, s);
+            EXPECT(strcmp(got, EXPANSIONS[i].want) == 0, "%s, expected %s", got,
+                   EXPANSIONS[i].want);
+        }
+        arena_free(a);
+    }
+}
+
+static void seeds(void)
+{
+    arena *a = arena_new(0);
+    err e;
+    sweep *s = expand(a, "seeds: 3", &e);
+    EXPECT(s && s->seed_count == 3 && s->seeds[0] == 1 && s->seeds[2] == 3, "%s", e.text);
+    s = expand(a, "seeds: [7, 2]", &e);
+    EXPECT(s && s->seed_count == 2 && s->seeds[0] == 7 && s->seeds[1] == 2, "%s", e.text);
+    s = sweep_expand(a, NULL, "x", &e);
+    EXPECT(s && s->seed_count == 1 && s->seeds[0] == 1 && s->variant_count == 1, "%s", e.text);
+    arena_free(a);
+}
+
+static void refuses(void)
+{
+    static const struct {
+        const char *text, *place, *words;
+    } cases[] = {
+        {"gird: {}", "s.yaml:1:1:", "unknown key 'gird' (did you mean 'grid'?)"},
+        {"grid: {optimzer.lr: [1]}", "s.yaml:1:8:", "did you mean 'optimizer'?"},
+        {"grid: {memory: [1, 2]}", "s.yaml:1:8:", "is no path"},
+        {"grid: {eval.rows: [1, 2]}", "s.yaml:1:8:", "evaluation changes no run"},
+        {"grid: {optimizer.lr: 1}", "s.yaml:1:22:", "a list of values"},
+        {"grid: {optimizer.lr: []}", "s.yaml:1:22:", "a list of values"},
+        {"grid: {m: {a: {x: 1}}}", "s.yaml:1:16:", "is no path"},
+        {"grid: {m: {a: 5}}", "s.yaml:1:15:", "a map of paths"},
+        {"grid: {model.w: [1, 2], m: {a: {model.w: 3}}}", "s.yaml:1:42:", "also set in line 1"},
+        {"grid: {model.w: [1]}\nlist: [{model.w: 2}]", "s.yaml:2:18:", "also set in line 1"},
+        {"zip: {model.w: [1, 2], model.x: [1]}", "s.yaml:1:33:", "1 values, but 'model.w' has 2"},
+        {"list: [{label: a}, {model.w: 1}]", "s.yaml:1:20:", "a label, or none"},
+        {"list: [{label: a, model.w: 1}, {label: a, model.w: 2}]",
+         "s.yaml:1:1:", "both called 'a'"},
+        {"list: []", "s.yaml:1:7:", "a list of maps"},
+        {"grid: {model.w: [1, 2]}\nexclude: {x: 1}", "s.yaml:2:11:", "unknown key 'x'"},
+        {"grid: {model.w: [1, 2]}\nexclude: {w: 3}", "s.yaml:2:14:", "no value of axis 'model.w'"},
+        {"grid: {model.w: [1], model.x: [1, 2]}\nexclude: [{w: 1}]",
+         "s.yaml:1:1:", "nothing is left"},
+        {"baseline: w=3\ngrid: {model.w: [1, 2]}", "s.yaml:1:11:", "did you mean 'w=1'?"},
+        {"baseline: {w: 7}\ngrid: {model.w: [1, 2]}", "s.yaml:1:11:", "no variant has these"},
+        {"baseline: {v: 7}\ngrid: {model.w: [1, 2]}", "s.yaml:1:12:", "unknown key 'v'"},
+        {"baseline: {w: 1}\ngrid: {model.w: [1, 2], model.x: [1, 2]}",
+         "s.yaml:1:11:", "means 2 variants"},
+        {"seeds: 0", "s.yaml:1:8:", "how many"},
+        {"seeds: [1, 1]", "s.yaml:1:8:", "seed 1 is listed twice"},
+        {"seeds: [-1]", "s.yaml:1:9:", "whole number from 0"},
+        {"- seeds: 1\n- seeds: 2", "s.yaml:2:10:", "one block"},
+        {"- baseline: a\n- baseline: b", "s.yaml:2:13:", "second baseline"},
+        {"seeds: 1000000\ngrid: {model.w: [1, 2]}", "s.yaml:1:1:", "1,000,000"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arena *a = arena_new(0);
+        err e;
+        sweep *s = expand(a, cases[i].text, &e);
+        bool right = !s && strncmp(e.text, cases[i].place, strlen(cases[i].place)) == 0 &&
+                     strstr(e.text, cases[i].words);
+        EXPECT(right, "%s: %s", cases[i].text, s ? describe(a, s) : e.text);
+        arena_free(a);
+    }
+}
+
+/* A grid is its axes' product, every combination once, minus what is excluded. */
+static void product_property(void)
+{
+    arena *a = arena_new(0);
+    err e;
+    sweep *s =
+        expand(a,
+               "grid: {model.a: [0, 1, 2, 3], model.b: [0, 1, 2, 3, 4], model.c: [0, 1, 2]}\n"
+               "exclude: [{a: 1, b: [2, 3]}, {c: 2, b: 0}]",
+               &e);
+    EXPECT(s, "%s", e.text);
+    bool seen[4][5][3] = {{{false}}};
+    int expected = 0;
+    for (int i = 0; s && i < s->variant_count; i++) {
+        const axis_value *v = s->variants[i].axes;
+        bool *one = &seen[atoi(v[0].value)][atoi(v[1].value)][atoi(v[2].value)];
+        EXPECT(!*one, "%s twice", s->variants[i].label);
+        *one = true;
+    }
+    for (int i = 0; i < 60; i++) {
+        int x = i / 15, y = i / 3 % 5, z = i % 3;
+        bool left_out = (x == 1 && (y == 2 || y == 3)) || (z == 2 && y == 0);
+        EXPECT(seen[x][y][z] == !left_out, "%d %d %d", x, y, z);
+        expected += !left_out;
+    }
+    EXPECT(s && s->variant_count == expected, "%d, expected %d", s ? s->variant_count : 0,
+           expected);
+    arena_free(a);
+}
+
+static void hundred_thousand(void)
+{
+    char text[4096] = "seeds: 10\ngrid:\n";
+    for (int axis = 0; axis < 4; axis++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used,
+                 "  model.part%d.width: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n", axis);
+    }
+    arena *a = arena_new(0);
+    err e;
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    sweep *s = expand(a, text, &e);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    double seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    EXPECT(s && (int64_t)s->variant_count * s->seed_count == 100000, "%s", e.text);
+    /* 0.02 s on an idle core; ten times the second that it may take, for sanitizers and neighbours.
+     */
+    EXPECT(seconds < 10, "%.2f s", seconds);
+    sweep *again = expand(a, text, &e);
+    EXPECT(s && strcmp(s->variants[9999].label, again->variants[9999].label) == 0, "%s",
+           s ? s->variants[9999].label : "");
+    arena_free(a);
+}
+
+static void applies(void)
+{
+    arena *a = arena_new(0);
+    err e;
+    const char *text = "model: {width: 4, blocks: [{attention: {heads: 2}}]}\n"
+                       "sweep: {grid: {size: {s: {}, l: {model.width: 8, "
+                       "\"model.blocks[0].attention.heads\": 4}}}}";
+    node *root = node_parse(a, text, strlen(text), "s.yaml", &e);
+    sweep *s = sweep_expand(a, node_get(root, "sweep"), "x", &e);
+    EXPECT(s, "%s", e.text);
+    node *own = sweep_apply(a, root, &s->variants[1], &e);
+    EXPECT(own, "%s", e.text);
+    const char *json = node_json(a, own, true);
+    EXPECT(strcmp(json, "{\"model\":{\"blocks\":[{\"attention\":{\"heads\":4}}],\"width\":8}}") ==
+               0,
+           "%s", json);
+    EXPECT(strcmp(node_at(own, "model.width")->path, "model.width") == 0, "%s",
+           node_at(own, "model.width")->path);
+    EXPECT(strcmp(node_at(root, "model.width")->text, "4") == 0, "%s", "the spec itself is kept");
+    arena_free(a);
+}
+
+const test_suite test_sweep = {"experiments/sweep",
+                               {{"expansions", expansions},
+                                {"seeds", seeds},
+                                {"refuses", refuses},
+                                {"product property", product_property},
+                                {"hundred thousand", hundred_thousand},
+                                {"applies", applies},
+                                {0}}};
