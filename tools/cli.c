@@ -25,10 +25,17 @@ int cli_fail(int status, const char *format, ...)
     return status;
 }
 
+static const option *options_of(const verb *v)
+{
+    static const option NONE[] = {{0}};
+    return v->options ? v->options : NONE;
+}
+
 static int option_count(const verb *v)
 {
+    const option *o = options_of(v);
     int n = 0;
-    while (v->options && v->options[n].name)
+    while (o[n].name)
         n++;
     CHECK(n < MAX_OPTIONS, "%s has %d options", v->name, n);
     return n;
@@ -50,7 +57,6 @@ static const char *value_name(const option *o)
     case OPTION_CHOICE:
         return o->choices;
     case OPTION_NODE:
-        return " TEXT";
     case OPTION_TEXT:
         return " TEXT";
     case OPTION_BOOL:
@@ -76,7 +82,7 @@ void cli_help(const verb *v)
 {
     printf("Usage: loci %s%s%s%s\n\n%s\n\n", v->name, v->options ? " [OPTION...]" : "",
            *v->words ? " " : "", v->words, v->help);
-    for (const option *o = v->options; o && o->name; o++)
+    for (const option *o = options_of(v); o->name; o++)
         print_option(o);
     printf("%-*sthis text\n", HELP_COLUMN, "  --help");
     printf("\nExamples:\n  loci %s\n  loci %s\n", v->examples[0], v->examples[1]);
@@ -100,7 +106,7 @@ static int unknown_option(const verb *v, const char *word)
     const char *known[MAX_OPTIONS + 1];
     int n = option_count(v);
     for (int i = 0; i < n; i++)
-        known[i] = v->options[i].name;
+        known[i] = options_of(v)[i].name;
     known[n] = "help";
     char name[64];
     const char *begin = word + strspn(word, "-");
@@ -120,17 +126,16 @@ static bool set_option(void *options, const option *o, const char *text, arena *
     return true;
 }
 
-static int fill_long_options(struct getopt_option *list, const verb *v)
+static void fill_long_options(struct getopt_option *list, const verb *v)
 {
+    const option *o = options_of(v);
     int n = option_count(v);
     for (int i = 0; i < n; i++) {
-        list[i] = (struct getopt_option){
-            v->options[i].name, is_switch(&v->options[i]) ? no_argument : required_argument, NULL,
-            256 + i};
+        int value = is_switch(&o[i]) ? no_argument : required_argument;
+        list[i] = (struct getopt_option){o[i].name, value, NULL, 256 + i};
     }
     list[n] = (struct getopt_option){"help", no_argument, NULL, 'h'};
     list[n + 1] = (struct getopt_option){0};
-    return n;
 }
 
 /* Fills c from the command line. Returns false where the call ends here, with its status. */
@@ -140,7 +145,7 @@ static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status
     fill_long_options(list, v);
     void *options = arena_push_zero(c->memory, 1, MAX(v->options_bytes, (size_t)1));
     err e = {0};
-    if (v->options && !options_read(options, v->options, NULL, NULL, c->memory, &e)) {
+    if (!options_read(options, options_of(v), NULL, NULL, c->memory, &e)) {
         *status = usage_error(v, "%s", e.text);
         return false;
     }
@@ -161,7 +166,7 @@ static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status
             *status = usage_error(v, "option '%s' needs a value", argv[optind - 1]);
             return false;
         }
-        const option *o = &v->options[got - 256];
+        const option *o = &options_of(v)[got - 256];
         if (!set_option(options, o, is_switch(o) ? "true" : optarg, c->memory, &e)) {
             *status = usage_error(v, "--%s: %s", o->name, e.text);
             return false;
