@@ -143,6 +143,7 @@ void sha256_init(sha256 *s)
 void sha256_update(sha256 *s, const void *data, size_t bytes)
 {
     const unsigned char *p = data;
+    if (bytes == 0) return; /* data may be NULL */
     size_t held = (size_t)(s->bytes % 64);
     s->bytes += bytes;
     if (held > 0) {
