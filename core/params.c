@@ -112,10 +112,14 @@ static void start_constant(real *x, int64_t count, double value)
 
 static void start_normal(real *x, int64_t count, double deviation, rng_key key)
 {
-    double four[4];
-    for (int64_t i = 0; i < count; i++) {
-        if (i % 4 == 0) rng_normals(four, key, (uint64_t)(i / 4));
-        x[i] = (real)(deviation * four[i % 4]);
+    enum { STRIP = 4096 };
+    double normals[STRIP];
+    for (int64_t begin = 0; begin < count; begin += STRIP, key.row++) { /* a strip is a stream */
+        int64_t n = MIN(STRIP, count - begin);
+        rng_fill_normal(normals, n, key);
+        for (int64_t i = 0; i < n; i++) {
+            x[begin + i] = (real)(deviation * normals[i]);
+        }
     }
 }
 
@@ -160,9 +164,7 @@ static void start_orthogonal(real *x, int64_t rows, int64_t columns, double a, r
     int64_t vectors = MIN(rows, columns), length = MAX(rows, columns);
     arena *scratch = arena_new(0);
     double *q = ARENA_NEW(scratch, double, vectors *length);
-    for (int64_t i = 0; i < vectors * length; i++) {
-        q[i] = rng_normal(key, (uint64_t)i);
-    }
+    rng_fill_normal(q, vectors * length, key);
     for (int64_t n = 0; n < vectors; n++) {
         orthonormalise(q, n, length);
     }

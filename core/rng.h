@@ -28,8 +28,9 @@ uint32_t rng_u32(rng_key key, uint64_t index);               /* uniform over all
 uint64_t rng_below(rng_key key, uint64_t index, uint64_t n); /* uniform in [0, n), n >= 1 */
 double rng_uniform(rng_key key, uint64_t index);             /* [0, 1), 53 bits */
 double rng_normal(rng_key key, uint64_t index);              /* N(0, 1), Box-Muller */
-/* Four from one counter, for filling arrays; another stream of values than rng_normal's. */
-void rng_normals(double four[4], rng_key key, uint64_t index);
+/* Fills out[0..n), for many at a time: entries 4i..4i+3 come from counter i. Another stream of
+ * values than rng_normal's. */
+void rng_fill_normal(double *out, int64_t n, rng_key key);
 
 /* order[i] becomes a uniformly random permutation of 0..n-1 (Fisher-Yates). */
 void rng_permutation(int64_t *order, int64_t n, rng_key key);

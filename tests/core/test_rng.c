@@ -54,7 +54,7 @@ static void moments(void)
         mean += z / N;
         square += z * z / N;
         cube += z * z * z / N;
-        rng_normals(four, key, i);
+        rng_fill_normal(four, 4, (rng_key){.seed = 8, .row = (uint32_t)i});
         for (int k = 0; k < 4; k++) {
             mean4 += four[k] / (4 * N);
             square4 += four[k] * four[k] / (4 * N);
@@ -67,6 +67,26 @@ static void moments(void)
     EXPECT(fabs(cube) < unit * sqrt(15), "%g", cube);
     EXPECT(fabs(mean4) < unit / 2, "%g", mean4);
     EXPECT(fabs(square4 - 1) < unit * sqrt(2) / 2, "%g", square4);
+}
+
+/* The quick functions against the library's: sizes up to 7, a handful of roundings. */
+static void fill_agrees_with_the_definition(void)
+{
+    enum { N = 4001 }; /* ends inside a batch and inside a counter */
+    static double x[N + 1];
+    rng_key key = {.seed = 11, .place = 5};
+    x[N] = 77;
+    rng_fill_normal(x, N, key);
+    for (int64_t i = 0; i < N; i++) {
+        uint32_t words[4];
+        rng_words(words, key, (uint64_t)(i / 4));
+        double radius = sqrt(-2 * log(((double)words[i % 4 / 2 * 2] + 1) * 0x1p-32));
+        double angle = 6.283185307179586476925 * 0x1p-32 * (double)words[i % 4 / 2 * 2 + 1];
+        double expected = radius * (i % 2 ? sin(angle) : cos(angle));
+        EXPECT(fabs(x[i] - expected) < 1e-14, "%lld: %.17g, not %.17g", (long long)i, x[i],
+               expected);
+    }
+    EXPECT(x[N] >= 77 && x[N] <= 77, "wrote past the end");
 }
 
 static void below_is_uniform(void)
@@ -116,6 +136,7 @@ const test_suite test_rng = {"core/rng",
                              {{"philox_known_answers", philox_known_answers},
                               {"every_field_changes_the_numbers", every_field_changes_the_numbers},
                               {"moments", moments},
+                              {"fill_agrees_with_the_definition", fill_agrees_with_the_definition},
                               {"below_is_uniform", below_is_uniform},
                               {"permutations", permutations},
                               {0}}};
