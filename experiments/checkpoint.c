@@ -57,7 +57,7 @@ static void list_params(entry_list *l, trainer *t)
 
 static int list_views(arena *a, model_state *s, state_view **views)
 {
-    int count = model_state_views(s, NULL, 0);
+    int count = model_state_slots(s);
     *views = ARENA_NEW(a, state_view, count);
     return model_state_views(s, *views, count);
 }
