@@ -150,7 +150,7 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
     c->where = "";
     c->roots = places && places->roots ? places->roots : NO_ROOTS;
     c->cache = places ? places->cache : NULL;
-    c->entropy = NAN;
+    c->entropy = (double)NAN;
     for (int kind = 0; kind < SPLITS; kind++) {
         c->splits[kind].kind = (split_kind)kind;
         c->splits[kind].of = c;
