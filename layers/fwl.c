@@ -230,8 +230,9 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     tensor *fast_u = op_layernorm(t, fast1, NULL, NULL, eps);
     tensor *fast_y = op_add_row(t, op_mul_row(t, fast_u, gain), bias);
     if (o->update_norm) {
-        tensor *change =
-            op_running_sum(t, op_mul(t, dy, u), sums->gain, (real)o->decay, &sums->gain);
+        tensor *dgain = op_mul(t, dy, u);
+        layer_tap(c, self, "norm.gain_gradient", dgain);
+        tensor *change = op_running_sum(t, dgain, sums->gain, (real)o->decay, &sums->gain);
         fast_y = op_gradient_step(t, fast_y, layer_tensor(c, self, p->step_gain),
                                   op_mul(t, fast_u, change));
         fast_y = fast_bias(c, self, fast_y, p->step_bias, dy, &sums->bias);
@@ -242,7 +243,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     layer_tap(c, self, "slow.y", y);
     layer_tap(c, self, "slow.logits", slow);
     layer_tap(c, self, "dense1.gradient", dh1);
-    layer_tap(c, self, "norm.gradient", dy);
+    layer_tap(c, self, "norm.bias_gradient", dy);
     layer_tap(c, self, "fast.h0", fast0);
     layer_tap(c, self, "fast.h1", fast1);
     layer_tap(c, self, "fast.y", fast_y);
