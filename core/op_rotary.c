@@ -30,25 +30,50 @@ static double xpos_step(const rotary_shape *s, int64_t c)
     return pow((2.0 * (double)c + 0.4 * e) / (1.4 * e), (double)s->xpos / 512.0);
 }
 
+/* The angles of position `first + i` and what a step further multiplies them by. */
+typedef struct rotary_step {
+    double *re, *im;           /* [head_dim / 2] */
+    double *step_re, *step_im; /* [head_dim / 2] */
+} rotary_step;
+
+static void anchor(rotary_step *at, const rotary_shape *s, int64_t i)
+{
+    double position = (double)(s->first + i);
+    for (int64_t c = 0; c < s->head_dim / 2; c++) {
+        double f = frequency(s, c), scale = s->xpos ? xpos_step(s, c) : 1;
+        double size = s->xpos ? pow(scale, position) : 1;
+        at->re[c] = size * cos(f * position);
+        at->im[c] = size * sin(f * position);
+        at->step_re[c] = scale * cos(f);
+        at->step_im[c] = scale * sin(f);
+    }
+}
+
+/* Writes one row of the table and steps to the next position. */
+static void advance(const rotary_step *at, real *restrict cosines, real *restrict sines,
+                    int64_t half)
+{
+    double *restrict re = at->re, *restrict im = at->im;
+    const double *restrict step_re = at->step_re, *restrict step_im = at->step_im;
+#pragma omp simd
+    for (int64_t c = 0; c < half; c++) {
+        double x = re[c], y = im[c];
+        cosines[c] = (real)x;
+        sines[c] = (real)y;
+        re[c] = x * step_re[c] - y * step_im[c];
+        im[c] = x * step_im[c] + y * step_re[c];
+    }
+}
+
 static rotary_table rotary_table_new(arena *m, const rotary_shape *s, int64_t time)
 {
     int64_t half = s->head_dim / 2;
     rotary_table table = {ARENA_NEW(m, real, time * half), ARENA_NEW(m, real, time * half)};
-    for (int64_t c = 0; c < half; c++) {
-        double f = frequency(s, c), scale = s->xpos ? xpos_step(s, c) : 1;
-        double step_re = scale * cos(f), step_im = scale * sin(f), re = 1, im = 0;
-        for (int64_t i = 0; i < time; i++) {
-            if (i % ANCHOR == 0) {
-                double position = (double)(s->first + i), size = pow(scale, position);
-                re = size * cos(f * position);
-                im = size * sin(f * position);
-            }
-            table.cosines[i * half + c] = (real)re;
-            table.sines[i * half + c] = (real)im;
-            double next = re * step_re - im * step_im;
-            im = re * step_im + im * step_re;
-            re = next;
-        }
+    rotary_step at = {ARENA_NEW(m, double, half), ARENA_NEW(m, double, half),
+                      ARENA_NEW(m, double, half), ARENA_NEW(m, double, half)};
+    for (int64_t i = 0; i < time; i++) {
+        if (i % ANCHOR == 0) anchor(&at, s, i);
+        advance(&at, table.cosines + i * half, table.sines + i * half, half);
     }
     return table;
 }

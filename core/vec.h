@@ -71,24 +71,29 @@ static inline void vec_mul_add(real *restrict z, const real *restrict x, const r
     }
 }
 
+/* Two sums at a time: one alone waits for the previous addition. */
 static inline real vec_dot(const real *restrict x, const real *restrict y, int64_t n)
 {
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        sum += x[i] * y[i];
+    real low = 0, high = 0;
+    int64_t half = n / 2;
+#pragma omp simd reduction(+ : low, high)
+    for (int64_t i = 0; i < half; i++) {
+        low += x[i] * y[i];
+        high += x[half + i] * y[half + i];
     }
-    return sum;
+    return n % 2 ? low + high + x[n - 1] * y[n - 1] : low + high;
 }
 
 static inline real vec_sum(const real *restrict x, int64_t n)
 {
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        sum += x[i];
+    real low = 0, high = 0;
+    int64_t half = n / 2;
+#pragma omp simd reduction(+ : low, high)
+    for (int64_t i = 0; i < half; i++) {
+        low += x[i];
+        high += x[half + i];
     }
-    return sum;
+    return n % 2 ? low + high + x[n - 1] : low + high;
 }
 
 /* The same for long arrays, added up in double. */
