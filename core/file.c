@@ -137,7 +137,7 @@ static void parent_of(char out[FILE_PATH_BYTES], const char *path)
     snprintf(out, FILE_PATH_BYTES, "%s", path);
     char *slash = strrchr(out, '/');
     if (!slash) {
-        strcpy(out, ".");
+        snprintf(out, FILE_PATH_BYTES, ".");
     } else if (slash == out) {
         out[1] = 0;
     } else {

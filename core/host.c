@@ -162,7 +162,6 @@ void host_utc(char text[32], double wall_s)
 {
     time_t t = (time_t)wall_s;
     struct tm parts;
-    if (!gmtime_r(&t, &parts) || strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-        strcpy(text, "unknown");
-    }
+    bool ok = gmtime_r(&t, &parts) && strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0;
+    if (!ok) snprintf(text, 32, "unknown");
 }

@@ -99,7 +99,7 @@ bool optim_read(optim_options *o, const node *n, arena *a, err *e)
     if (!o->groups) return true;
     if (o->groups->kind != NODE_LIST) return node_err(e, o->groups, "is not a list of groups");
     for (int i = 0; i < o->groups->count; i++) {
-        optim_group group;
+        optim_group group = {0};
         if (!read_group(&group, o->groups->items[i], a, e)) return false;
     }
     return true;
@@ -125,7 +125,7 @@ bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
 {
     for (int i = 0; o->groups && i < o->groups->count; i++) {
         const node *n = o->groups->items[i];
-        optim_group group;
+        optim_group group = {0};
         if (!read_group(&group, n, a, e) || !apply_group(p, &group, n, e)) return false;
     }
     return true;

@@ -189,9 +189,10 @@ static void normals_batch(double out[4 * BATCH], rng_key key, uint64_t first)
 void rng_fill_normal(double *out, int64_t n, rng_key key)
 {
     double batch[4 * BATCH];
-    for (int64_t i = 0; i < n; i += 4 * BATCH) {
+    const int64_t length = sizeof batch / sizeof batch[0];
+    for (int64_t i = 0; i < n; i += length) {
         normals_batch(batch, key, (uint64_t)(i / 4));
-        memcpy(out + i, batch, (size_t)MIN(n - i, 4 * BATCH) * sizeof *out);
+        memcpy(out + i, batch, (size_t)MIN(n - i, length) * sizeof *out);
     }
 }
 

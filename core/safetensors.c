@@ -351,7 +351,7 @@ bool safetensors_copy_int(int64_t *out, const st_tensor *t, err *e)
     case ST_U8:
         COPY_AS(uint8_t, x);
     case ST_I8:
-        COPY_AS(int8_t, x);
+        COPY_AS(int8_t, (int64_t)x);
     case ST_I16:
         COPY_AS(int16_t, x);
     case ST_U16:

@@ -34,8 +34,9 @@ static json_t *describe(const st_entry *t, size_t begin)
     for (int i = 0; i < t->rank; i++) {
         json_array_append_new(shape, json_integer(t->shape[i]));
     }
+    json_int_t first = (json_int_t)begin, bytes = (json_int_t)entry_bytes(t);
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", st_dtype_name(t->dtype), "shape", shape,
-                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + entry_bytes(t)));
+                     "data_offsets", first, first + bytes);
 }
 
 /* The header as text (caller frees), NULL if a name or a metadata text is not UTF-8 or memory is

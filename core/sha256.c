@@ -29,7 +29,7 @@ static uint32_t read_big(const unsigned char *p)
 static void compress_plain(uint32_t state[8], const unsigned char *block)
 {
     uint32_t w[64];
-    for (int t = 0; t < 16; t++) {
+    for (size_t t = 0; t < 16; t++) {
         w[t] = read_big(block + 4 * t);
     }
     for (int t = 16; t < 64; t++) {
@@ -87,11 +87,11 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void compress_x86(uint32_t st
     __m128i cdgh = _mm_blend_epi16(efgh, abcd, 0xF0);
     const __m128i abef_before = abef, cdgh_before = cdgh;
     __m128i w[4];
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         __m128i raw = _mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i));
         w[i] = _mm_shuffle_epi8(raw, swap);
     }
-    for (int i = 0; i < 16; i++) { /* four rounds each */
+    for (size_t i = 0; i < 16; i++) { /* four rounds each */
         const __m128i k = _mm_loadu_si128((const __m128i *)(const void *)(ROUND + 4 * i));
         __m128i words = w[i & 3];
         __m128i sum = _mm_add_epi32(words, k);
@@ -177,7 +177,7 @@ void sha256_final_hex(sha256 *s, char hex[SHA256_HEX])
 {
     unsigned char digest[SHA256_BYTES];
     sha256_final(s, digest);
-    for (int i = 0; i < SHA256_BYTES; i++) {
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     }
 }
