@@ -1,5 +1,6 @@
 #include "core/option.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,16 +57,38 @@ static bool bounded(const option *o)
     return o->min != 0 || o->max != 0;
 }
 
+/* 1e6 rather than 1e+06. */
+static const char *bound_text(char out[32], double bound)
+{
+    char text[32], *e;
+    snprintf(text, sizeof text, "%.12g", bound);
+    if ((e = strchr(text, 'e'))) {
+        *e = 0;
+        snprintf(out, 32, "%.24se%d", text, atoi(e + 1));
+    } else if (bound >= 1e5 && bound == floor(bound) && fmod(bound, 1e5) == 0) {
+        int power = 0;
+        for (; fmod(bound, 10) == 0; bound /= 10)
+            power++;
+        snprintf(out, 32, "%ge%d", bound, power);
+    } else {
+        snprintf(out, 32, "%s", text);
+    }
+    return out;
+}
+
 /* "1 to 16", "at least 1", "at most 3"; bounds beyond 1e18 are none. */
 static const char *range_text(const option *o, char *out, size_t bytes)
 {
     bool low = o->min > -1e18, high = o->max < 1e18;
+    char min[32], max[32];
+    bound_text(min, o->min);
+    bound_text(max, o->max);
     if (!bounded(o) || (!low && !high)) {
         snprintf(out, bytes, "any");
     } else if (low && high) {
-        snprintf(out, bytes, "%g to %g", o->min, o->max);
+        snprintf(out, bytes, "%s to %s", min, max);
     } else {
-        snprintf(out, bytes, low ? "at least %g" : "at most %g", low ? o->min : o->max);
+        snprintf(out, bytes, low ? "at least %s" : "at most %s", low ? min : max);
     }
     return out;
 }

@@ -2,6 +2,7 @@
 #include "tests/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static spec *parse(const char *text, const char *const *sets, err *e)
@@ -152,10 +153,28 @@ static void refuses(void)
     }
 }
 
+/* Every section and every key that the reader knows is explained. */
+static void help(void)
+{
+    static const char *const words[] = {"extends", "\nmodel:",     "optimizer:", "schedule:",
+                                        "train:",  "eval:",        "sweep:",     "corpus: kjv",
+                                        "exclude", "weight_decay", "budget",     "blocks"};
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    spec_print_help(out);
+    fclose(out);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        EXPECT(strstr(text, words[i]), "'%s' is missing", words[i]);
+    }
+    free(text);
+}
+
 const test_suite test_spec = {"experiments/spec",
                               {{"names", names},
                                {"extends", extends},
                                {"extends badly", extends_badly},
                                {"sets", sets},
                                {"refuses", refuses},
+                               {"help", help},
                                {0}}};
