@@ -53,6 +53,13 @@ layer_apply *layer_apply_new(const char *name, const char *options, const layer_
         err_set(e, "no layer or head '%s'", name);
         return NULL;
     }
+    return layer_apply_new_class(cls, options, dims, rows, inputs, e);
+}
+
+layer_apply *layer_apply_new_class(const layer_class *cls, const char *options,
+                                   const layer_dims *dims, int64_t rows, const layer_build *inputs,
+                                   err *e)
+{
     layer_apply *a = calloc(1, sizeof *a);
     CHECK(a, "out of memory for a test (%zu bytes)", sizeof *a);
     a->memory = arena_new(0);

@@ -33,6 +33,10 @@ typedef struct layer_apply {
  * need them (only these two fields are read). */
 layer_apply *layer_apply_new(const char *name, const char *options, const layer_dims *dims,
                              int64_t rows, const layer_build *inputs, err *e);
+/* The same for a class that need not be in the registry. */
+layer_apply *layer_apply_new_class(const layer_class *cls, const char *options,
+                                   const layer_dims *dims, int64_t rows, const layer_build *inputs,
+                                   err *e);
 void layer_apply_free(layer_apply *a);
 
 /* Values and gradients of "<name>" (without the layer's own name); *count may be NULL. */

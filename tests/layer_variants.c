@@ -1,0 +1,123 @@
+#include "tests/layer_variants.h"
+
+#include "tests/model_check.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_VARIANTS = 512 };
+
+/* ---- what is run: every class with its defaults, each option at its ends, and combinations ----
+ */
+
+/* Options that act together only. */
+static const char *const COMBINATIONS[][2] = {
+    {"attention", "{memory: 4}"},
+    {"attention", "{memory: 6, positions: xpos, kv_heads: 2, bias: true}"},
+    {"attention", "{memory: 5, positions: t5, t5_buckets: 4, t5_max_distance: 6}"},
+    {"attention", "{memory: 7, positions: alibi, kv_heads: 1}"},
+    {"attention", "{memory: 3, positions: none, qk_norm: l2}"},
+    {"attention", "{window: 3, qk_norm: rms, kv_heads: 2}"},
+    {"attention", "{window: 6, positions: t5, t5_buckets: 8, t5_max_distance: 12}"},
+    {"attention", "{window: 7, memory: 2, head_dim: 6}"},
+    {"attention", "{window: 2, memory: 9, dropout: 0.3}"},
+    {"attention", "{heads: 2, head_dim: 6, theta: 100, positions: xpos}"},
+    {"ffn", "{activation: swiglu, bias: false, hidden: 5}"},
+    {"ffn", "{activation: relu2, bias: false}"},
+    {"lstm", "{hidden: 5, forget_bias: 0}"},
+};
+
+static layer_variant *add(layer_variant *list, int *count, const layer_class *cls, bool head)
+{
+    CHECK(*count < MAX_VARIANTS, "%d variants", *count);
+    layer_variant *v = &list[(*count)++];
+    *v = (layer_variant){.cls = cls, .head = head};
+    return v;
+}
+
+static void add_number(layer_variant *list, int *count, const layer_class *cls, bool head,
+                       const option *o, double value)
+{
+    layer_variant *v = add(list, count, cls, head);
+    snprintf(v->options, sizeof v->options, "{%s: %.12g}", o->name, value);
+}
+
+/* The option at its ends; whole numbers that size memory stop at 64 (beyond, only parsing is
+ * tested). */
+static void add_option(layer_variant *list, int *count, const layer_class *cls, bool head,
+                       const option *o)
+{
+    switch (o->type) {
+    case OPTION_INT:
+        add_number(list, count, cls, head, o, o->min);
+        add_number(list, count, cls, head, o, MIN(o->max, 64));
+        return;
+    case OPTION_REAL:
+        add_number(list, count, cls, head, o, o->min);
+        add_number(list, count, cls, head, o, o->max);
+        return;
+    case OPTION_BOOL: {
+        const char *other = strcmp(o->initial, "true") == 0 ? "false" : "true";
+        layer_variant *v = add(list, count, cls, head);
+        snprintf(v->options, sizeof v->options, "{%s: %s}", o->name, other);
+        return;
+    }
+    case OPTION_CHOICE:
+        for (const char *p = o->choices; *p; p += strcspn(p, "|"), p += *p == '|') {
+            layer_variant *v = add(list, count, cls, head);
+            snprintf(v->options, sizeof v->options, "{%s: %.*s}", o->name, (int)strcspn(p, "|"), p);
+        }
+        return;
+    case OPTION_TEXT:
+    case OPTION_NODE:
+        return;
+    }
+}
+
+const layer_variant *layer_variants(int *variants)
+{
+    static layer_variant list[MAX_VARIANTS];
+    int count = 0;
+    for (int head = 0; head < 2; head++) {
+        int classes;
+        const layer_class *const *table = head ? head_classes(&classes) : layer_classes(&classes);
+        for (int i = 0; i < classes; i++) {
+            strcpy(add(list, &count, table[i], head)->options, "{}");
+            for (const option *o = table[i]->options; o->name; o++) {
+                add_option(list, &count, table[i], head, o);
+            }
+        }
+    }
+    for (size_t i = 0; i < sizeof COMBINATIONS / sizeof *COMBINATIONS; i++) {
+        layer_variant *v = add(list, &count, layer_class_find(COMBINATIONS[i][0]), false);
+        snprintf(v->options, sizeof v->options, "%s", COMBINATIONS[i][1]);
+    }
+    *variants = count;
+    return list;
+}
+
+model_run *layer_variant_run(const layer_variant *v, int64_t rows)
+{
+    err e = {{0}};
+    model_run *r;
+    if (v->head) {
+        char options[160];
+        snprintf(options, sizeof options, "%s", v->options + 1);
+        r = model_run_format(rows, &e,
+                             "{width: %d, context: %d, init: {std: 0.3}, blocks: [{attention: "
+                             "{heads: 2}, ffn: {hidden: 6}}], head: {kind: %s%s%s}",
+                             VARIANT_WIDTH, CHECK_BLOCK, v->cls->name,
+                             options[0] == '}' ? "" : ", ", options);
+    } else {
+        r = model_run_format(rows, &e,
+                             "{width: %d, context: %d, init: {std: 0.3}, blocks: [{repeat: 2, "
+                             "%s: %s}]}",
+                             VARIANT_WIDTH, CHECK_BLOCK, v->cls->name, v->options);
+    }
+    if (!r) {
+        EXPECT(strncmp(e.text, "test.yaml:1:", 12) == 0 && strstr(e.text, v->cls->name),
+               "no place in: %s", e.text);
+    }
+    return r;
+}
