@@ -86,7 +86,8 @@ static const char *label_of(labeller *x, const combo *c, int varying, const char
     for (int i = 0; i < c->count; i++) {
         const alternative *v = c->alternatives[i];
         if (!x->varies[v->axis]) continue;
-        bool alone = varying == 1 && !x->source->axes[v->axis].is_path;
+        const sweep_axis *axis = &x->source->axes[v->axis];
+        bool alone = axis->bare || (varying == 1 && !axis->is_path);
         used += (size_t)snprintf(label + used, bytes - used, "%s%s%s%s", used ? " " : "",
                                  alone ? "" : x->shorts[v->axis], alone ? "" : "=", v->text);
     }

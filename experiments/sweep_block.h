@@ -11,6 +11,7 @@
 typedef struct sweep_axis {
     const char *name;
     bool is_path;   /* its name is a path of the spec, its values are values there */
+    bool bare;      /* values name themselves in labels: "wide", not "variant=wide" */
     const node *at; /* where it was first written */
 } sweep_axis;
 

@@ -56,7 +56,7 @@ static int axis_index(reader *r, const char *name, bool is_path, const node *at)
         node_err(r->e, at, "more than %d axes", MAX_AXES);
         return -1;
     }
-    s->axes[s->axis_count] = (sweep_axis){name, is_path, at};
+    s->axes[s->axis_count] = (sweep_axis){.name = name, .is_path = is_path, .at = at};
     return s->axis_count++;
 }
 
@@ -222,8 +222,10 @@ static bool read_item(reader *r, pick *p, const node *item, int index)
         }
         *p = single_pick(r);
         int axis = axis_index(r, "variant", false, label);
+        if (axis < 0) return false;
+        r->source->axes[axis].bare = true;
         p->alternatives[0] = (alternative){.axis = axis, .text = label->text};
-        return axis >= 0 && read_sets(r, p->alternatives, item, "label");
+        return read_sets(r, p->alternatives, item, "label");
     }
     *p = (pick){0, ARENA_NEW(r->a, alternative, item->count)};
     for (int i = 0; i < item->count; i++) {

@@ -65,6 +65,9 @@ static const struct {
      "width=8*: model.width=8; width=16 lr=2: model.width=16 optimizer.lr=2"},
     {"labelled list", "list: [{label: plain}, {label: wide, model.width: 16}]\nbaseline: wide",
      "plain:; wide*: model.width=16"},
+    {"labelled list beside a grid",
+     "- {grid: {optimizer.lr: [1, 2]}, seeds: 2}\n- list: [{label: wide, model.width: 16}]",
+     "lr=1*: optimizer.lr=1; lr=2: optimizer.lr=2; wide: model.width=16"},
     {"exclude",
      "grid: {a: {x: {}, y: {model.n: 1}}, optimizer.lr: [1e-3, 2]}\n"
      "exclude: [{a: y, lr: 0.001}]",
