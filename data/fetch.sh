@@ -124,7 +124,7 @@ fetch_pg19() {
         awk -F'\t' -v base="$base" -v folder="$folder" \
             '{ print base "/" $2 "\t" folder "/" $2 }' "$piece" | fetch_many
         awk -F'\t' '$1 != "-" { print $1 "  " $2 }' "$piece" |
-            { cd "$folder" && md5sum --check --quiet --ignore-missing - 2>/dev/null; true; } |
+            { (cd "$folder" && md5sum --check --quiet --ignore-missing - 2>/dev/null) || true; } |
             sed -n 's/: FAILED$//p' | while IFS= read -r name; do
             say "$name: wrong checksum, removed"
             rm -f "${folder:?}/$name"
