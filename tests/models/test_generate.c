@@ -1,0 +1,140 @@
+#include "tests/model_run.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { VOCAB = MODEL_RUN_VOCAB, PROMPT = 6, COUNT = 20 };
+
+typedef struct output {
+    int32_t ids[COUNT];
+    int count, limit;
+} output;
+
+static bool take(void *user, int32_t token)
+{
+    output *o = user;
+    o->ids[o->count++] = token;
+    return o->count < o->limit;
+}
+
+static model_run *new_run(int64_t rows)
+{
+    err e = {{0}};
+    model_run *r = model_run_new("{width: 8, context: 4, init: {std: 0.5}, blocks: [{attention: "
+                                 "{heads: 2, memory: 6}, ffn: {}, lstm: {}}]}",
+                                 rows, &e);
+    CHECK(r, "%s", e.text);
+    return r;
+}
+
+static output generate(model_run *r, const int32_t *prompt, const sampling *how, int limit)
+{
+    output o = {.limit = limit};
+    model_state_clear(r->state);
+    model_generate(r->state, r->tape, r->values, prompt, PROMPT, COUNT, how, take, &o);
+    return o;
+}
+
+static int32_t argmax(const real *x)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < VOCAB; i++) {
+        if (x[i] > x[best]) best = i;
+    }
+    return best;
+}
+
+/* Token by token through blocks and memory: the most probable tokens of one full pass. */
+static void greedy(void)
+{
+    model_run *r = new_run(1);
+    int32_t text[PROMPT + COUNT];
+    fill_tokens(text, PROMPT, 2);
+    text[0] = VOCAB;
+    output o = generate(r, text, &(sampling){.temperature = 0, .top_p = 1}, COUNT);
+    EXPECT(o.count == COUNT, "%d tokens", o.count);
+    memcpy(text + PROMPT, o.ids, sizeof o.ids);
+    real logits[(PROMPT + COUNT) * VOCAB];
+    model_state_clear(r->state);
+    model_run_read(r, text, PROMPT + COUNT, 0, PROMPT + COUNT, logits);
+    for (int i = 0; i < COUNT; i++) {
+        int32_t expected = argmax(logits + (PROMPT + i - 1) * VOCAB);
+        EXPECT(o.ids[i] == expected, "token %d is %d, not %d", i, o.ids[i], expected);
+    }
+    model_run_free(r);
+}
+
+static void repeatable(void)
+{
+    model_run *r = new_run(1);
+    int32_t prompt[PROMPT];
+    fill_tokens(prompt, PROMPT, 3);
+    sampling how = {.temperature = 1.5, .top_k = 5, .top_p = 0.95, .seed = 4};
+    output a = generate(r, prompt, &how, COUNT), b = generate(r, prompt, &how, COUNT);
+    EXPECT(memcmp(&a, &b, sizeof a) == 0, "the same seed gives another text");
+    how.seed = 5;
+    b = generate(r, prompt, &how, COUNT);
+    EXPECT(memcmp(a.ids, b.ids, sizeof a.ids) != 0, "another seed gives the same text");
+    b = generate(r, prompt, &how, 3);
+    EXPECT(b.count == 3, "%d tokens after the receiver wanted no more", b.count);
+    model_run_free(r);
+}
+
+/* What each token's probability should be under the rule. */
+static void expected_shares(double *p, const real *logits, const sampling *how)
+{
+    double sum = 0;
+    for (int i = 0; i < VOCAB; i++) {
+        p[i] = exp((double)logits[i] / how->temperature);
+        sum += p[i];
+    }
+    double above = 0, total = 0;
+    int order[VOCAB] = {3, 0, 5, 1, 2, 4, 6}; /* by falling logit, ties by id */
+    for (int k = 0; k < VOCAB; k++) {
+        bool cut = (how->top_k > 0 && k >= how->top_k) || above >= how->top_p * sum;
+        above += p[order[k]];
+        if (cut) p[order[k]] = 0;
+        total += p[order[k]];
+    }
+    for (int i = 0; i < VOCAB; i++) {
+        p[i] /= total;
+    }
+}
+
+static void shares(void)
+{
+    const real logits[VOCAB] = {1, 0, -1, 2, -2, (real)0.5, -3};
+    const sampling cases[] = {{.temperature = 1, .top_p = 1},
+                              {.temperature = 0.5, .top_p = 1},
+                              {.temperature = 1, .top_k = 3, .top_p = 1},
+                              {.temperature = 1, .top_p = 0.8},
+                              {.temperature = 2, .top_k = 1, .top_p = 1}};
+    enum { DRAWS = 20000 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double expected[VOCAB], got[VOCAB] = {0};
+        expected_shares(expected, logits, &cases[i]);
+        for (int n = 0; n < DRAWS; n++) {
+            got[sample_token(logits, VOCAB, &cases[i], n)] += 1.0 / DRAWS;
+        }
+        for (int k = 0; k < VOCAB; k++) {
+            /* Five standard deviations of a share, and the rounding of a sum of shares. */
+            double allowed = 5 * sqrt(expected[k] * (1 - expected[k]) / DRAWS) + 1e-9;
+            EXPECT(fabs(got[k] - expected[k]) <= allowed, "case %zu, token %d: %g, expected %g", i,
+                   k, got[k], expected[k]);
+        }
+    }
+}
+
+static void ties(void)
+{
+    const real flat[VOCAB] = {0};
+    EXPECT(sample_token(flat, VOCAB, &(sampling){.top_p = 1}, 0) == 0, "not the smallest id");
+    sampling one = {.temperature = 1, .top_k = 1, .top_p = 1};
+    EXPECT(sample_token(flat, VOCAB, &one, 9) == 0, "not the smallest id");
+}
+
+extern const test_suite test_generate;
+const test_suite test_generate = {
+    "models/generate",
+    {{"greedy", greedy}, {"repeatable", repeatable}, {"shares", shares}, {"ties", ties}, {0}}};
