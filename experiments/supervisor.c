@@ -51,6 +51,19 @@ static void say(supervisor *s, const char *format, ...)
     progress_say(s->progress, "%s", text);
 }
 
+/* What went wrong is said even if quiet. */
+static void say_bad(supervisor *s, int number, const job *j, const run_status *status)
+{
+    char text[2 * ERR_TEXT_BYTES];
+    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s: %s", number, s->queued, j->plan->label,
+             (long long)j->plan->seed, run_state_name(status->state), status->reason);
+    if (s->progress) {
+        progress_say(s->progress, "%s", text);
+    } else {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
 /* ---- what is to be done ---- */
 
 static bool sort_run(supervisor *s, const run_plan *plan, err *e)
@@ -218,8 +231,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     default:
         s->result->failed++;
         s->bad++;
-        say(s, "[%d/%d] %s, seed %lld: %s: %s", number, s->queued, label, seed,
-            run_state_name(status->state), status->reason);
+        say_bad(s, number, j, status);
     }
 }
 

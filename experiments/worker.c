@@ -45,7 +45,8 @@ typedef struct worker {
     workload work;
     trainer *trainer;
     run_status status;
-    double saved_at, told_at; /* monotonic: last checkpoint, last status */
+    double saved_at, told_at;       /* monotonic: last checkpoint, last status */
+    int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
     char line[METRICS_LINE_BYTES];
 } worker;
 
@@ -214,6 +215,14 @@ static bool write_provenance(worker *w, err *e)
     return ok;
 }
 
+static void note_saved(worker *w)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    w->saved_at = host_monotonic_s();
+    w->saved_step = p->step;
+    w->saved_eval = p->eval_at;
+}
+
 static bool start(worker *w, err *e)
 {
     train_length length;
@@ -221,8 +230,10 @@ static bool start(worker *w, err *e)
     if (!find_length(w, &length, e)) return false;
     w->trainer = trainer_new(&w->work, w->threads, length, e);
     if (!w->trainer) return false;
-    if (checkpoint_exists(w->checkpoint) && !checkpoint_load(w->checkpoint, w->trainer, e)) {
-        return false;
+    w->saved_step = -1;
+    if (checkpoint_exists(w->checkpoint)) {
+        if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;
+        note_saved(w);
     }
     train_progress *p = trainer_progress(w->trainer);
     if (!run_lines_filter(w->metrics, keep_metric, p, e)) return false;
@@ -235,10 +246,12 @@ static bool start(worker *w, err *e)
 
 static bool save(worker *w, err *e)
 {
+    const train_progress *p = trainer_progress(w->trainer);
+    if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
     /* What the checkpoint says was logged must be on the disk before it. */
     if (!run_line_append(w->metrics, "", 0, true, e)) return false;
     if (!checkpoint_save(w->checkpoint, w->trainer, w->run, e)) return false;
-    w->saved_at = host_monotonic_s();
+    note_saved(w);
     return true;
 }
 
@@ -264,11 +277,13 @@ static outcome run_eval(worker *w, bool final, err *e)
     evaluation r;
     if (!evaluate(&r, &task, e)) return WENT_WRONG;
     outcome o = STOPPED;
+    file_failpoint("evaluated");
     if (!r.stopped) {
         json_t *record = evaluation_record(&r, &task, id, p->step, p->tokens, final);
         o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
         json_decref(record);
         p->eval_at = p->step;
+        file_failpoint("eval_line");
     }
     evaluation_deinit(&r);
     return o;

@@ -1,0 +1,207 @@
+/* A run in its folder: killed at any moment and started again, it ends as if it never had been. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "experiments/run_folder.h"
+#include "experiments/worker.h"
+#include "tests/test.h"
+#include "tests/trials.h"
+
+static run_status status_of(const char *folder)
+{
+    run_status s = {0};
+    err e = {0};
+    EXPECT(run_status_read(&s, folder, &e), "%s", e.text);
+    return s;
+}
+
+/* The run that nothing disturbs. False if there is no program to run. */
+static bool undisturbed(char *folder)
+{
+    if (!test_program()) return false;
+    trial_folder(folder, "whole", TRIAL_SPEC, NULL, 3);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_DONE && s.state == RUN_DONE && s.step == 10, "%d: %s, step %lld: %s", code,
+           run_state_name(s.state), (long long)s.step, s.reason);
+    return code == EXIT_DONE;
+}
+
+/* One kill each, in a fresh folder: between steps, before, inside and after the writing of a
+ * checkpoint, around an evaluation. (10 steps, and a checkpoint after each; evaluations after steps
+ * 3, 6, 9 and at the end.) */
+static const char *const MOMENTS[] = {
+    "step:1",
+    "step:2",
+    "step:7",
+    "step:10",
+    "checkpoint_begin:1",
+    "checkpoint_begin:5",
+    "checkpoint_begin:10",
+    "checkpoint_file:1",
+    "checkpoint_file:2",
+    "checkpoint_file:9",
+    "checkpoint_file:20",
+    "checkpoint_manifest:1",
+    "checkpoint_manifest:6",
+    "checkpoint_manifest:10",
+    "safetensors:1",
+    "safetensors:12",
+    "safetensors:19",
+    "evaluated:1",
+    "evaluated:4",
+    "eval_line:1",
+    "eval_line:2",
+    "eval_line:4",
+};
+
+static void killed_at_a_point(void)
+{
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    if (!undisturbed(whole)) return;
+    for (size_t i = 0; i < sizeof MOMENTS / sizeof MOMENTS[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "killed-%zu", i);
+        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
+        int code = trial_worker(folder, MOMENTS[i], -1, 0);
+        EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", MOMENTS[i], code);
+        EXPECT(status_of(folder).state == RUN_INTERRUPTED, "%s: %s", MOMENTS[i],
+               run_state_name(status_of(folder).state));
+        code = trial_worker(folder, NULL, -1, 0);
+        EXPECT(code == EXIT_DONE, "after %s: %d: %s", MOMENTS[i], code, status_of(folder).reason);
+        trial_same(MOMENTS[i], whole, folder);
+    }
+}
+
+/* The same run killed again and again, by the clock and by points, before it gets to its end. */
+static void killed_many_times(void)
+{
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    if (!undisturbed(whole)) return;
+    trial_folder(folder, "often", TRIAL_SPEC, NULL, 3);
+    for (int i = 0; i < 6; i++) {
+        trial_worker(folder, i % 2 ? "step:3" : "checkpoint_file:6", -1, 0);
+        trial_worker(folder, NULL, 10 + 7 * i, SIGKILL);
+    }
+    int code = trial_worker(folder, NULL, -1, 0);
+    EXPECT(code == EXIT_DONE, "%d: %s", code, status_of(folder).reason);
+    trial_same("killed often", whole, folder);
+}
+
+/* Longer, and saved by the clock rather than at every step. */
+static const char LONGER[] =
+    "train: {budget: {steps: 4000}, batch: 4, lanes: 4, segment: 16, log_every: 100,\n"
+    "  checkpoint_seconds: 1000}\n";
+
+static void stopped_politely(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "stopped", TRIAL_SPEC, LONGER, 3);
+    int code = trial_worker(folder, NULL, 150, SIGTERM);
+    run_status s = status_of(folder);
+    if (code == EXIT_DONE || code == 128 + SIGTERM) {
+        test_skip("this machine was %s than 150 ms", code == EXIT_DONE ? "faster" : "slower");
+        return;
+    }
+    EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
+           run_state_name(s.state));
+    EXPECT(s.step > 0 && s.step < 4000, "step %lld", (long long)s.step);
+    int64_t before = s.step;
+    code = trial_worker(folder, NULL, 150, SIGINT);
+    s = status_of(folder);
+    EXPECT(s.step >= before, "step %lld after %lld", (long long)s.step, (long long)before);
+}
+
+/* With two workers in one folder the second does nothing, and says so. */
+static void one_worker_per_folder(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "locked", TRIAL_SPEC, NULL, 3);
+    err e = {0};
+    int lock = run_folder_lock(folder, &e);
+    EXPECT(lock >= 0, "%s", e.text);
+    EXPECT(run_folder_lock(folder, &e) < 0 && strstr(e.text, "another process"), "%s", e.text);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "a second worker");
+    EXPECT(status_of(folder).state == RUN_PLANNED, "%s", run_state_name(status_of(folder).state));
+    close(lock);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+}
+
+static void reason_is(const char *more, run_state state, const char *part)
+{
+    char folder[FILE_PATH_BYTES];
+    static int number;
+    char name[32];
+    snprintf(name, sizeof name, "bad-%d", number++);
+    trial_folder(folder, name, TRIAL_SPEC, more, 3);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_FAILED && s.state == state && strstr(s.reason, part), "%s: %d, %s: %s",
+           more, code, run_state_name(s.state), s.reason);
+}
+
+static void failures_have_reasons(void)
+{
+    if (!test_program()) return;
+    reason_is("optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
+              RUN_DIVERGED, "step 2: the gradient is not finite; first tensor: gradient of ");
+    reason_is("optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e35}]}\n",
+              RUN_DIVERGED, "step 2: the loss is NaN; first tensor that is not finite: ");
+    reason_is("data: {corpus: text, path: /nowhere/at/all}\n", RUN_FAILED, "/nowhere/at/all");
+    reason_is("model: {width: 15, context: 8, blocks: [{attention: {heads: 2}}]}\n", RUN_FAILED,
+              "heads");
+}
+
+static void corrupt_checkpoint_is_said(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "corrupt", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    file_join(path, folder, "checkpoint/model-4.safetensors", NULL);
+    FILE *f = fopen(path, "r+");
+    EXPECT(f && fseek(f, -5, SEEK_END) == 0 && fputc('x', f) == 'x', "%s", path);
+    if (f) fclose(f);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_FAILED && s.state == RUN_FAILED && strstr(s.reason, "corrupt"), "%d: %s",
+           code, s.reason);
+    EXPECT(file_exists(path), "the file was removed: %s", path);
+}
+
+/* A budget in seconds is measured once; what continues the run reads it. */
+static void seconds_become_steps(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "seconds", TRIAL_SPEC,
+                 "train: {budget: {seconds: 0.05}, batch: 4, checkpoint_seconds: 0}\n", 3);
+    int code = trial_worker(folder, "step:1", -1, 0);
+    file_join(path, folder, "length.json", NULL);
+    EXPECT(code == 128 + SIGKILL && file_exists(path), "%d", code);
+    err e = {0};
+    const char length[] = "{\"steps\": 11}\n";
+    EXPECT(file_write(path, length, strlen(length), &e), "%s", e.text);
+    code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_DONE && s.step == 11 && s.steps == 11, "%d: step %lld", code,
+           (long long)s.step);
+}
+
+const test_suite test_worker = {"experiments/worker",
+                                {{"killed_at_a_point", killed_at_a_point},
+                                 {"killed_many_times", killed_many_times},
+                                 {"stopped_politely", stopped_politely},
+                                 {"one_worker_per_folder", one_worker_per_folder},
+                                 {"failures_have_reasons", failures_have_reasons},
+                                 {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
+                                 {"seconds_become_steps", seconds_become_steps},
+                                 {0}}};
