@@ -3,6 +3,7 @@
 #include "results/collect_run.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,6 +18,8 @@ void collect_bind_int(sqlite3_stmt *q, int at, const json_t *value)
         sqlite3_bind_int(q, at, json_is_true(value));
     } else if (json_is_integer(value)) {
         sqlite3_bind_int64(q, at, json_integer_value(value));
+    } else if (json_is_real(value) && fabs(json_real_value(value)) < 9e15) { /* 1e3 is 1000 */
+        sqlite3_bind_int64(q, at, llround(json_real_value(value)));
     } else {
         sqlite3_bind_null(q, at);
     }
@@ -115,13 +118,17 @@ static const struct {
     {"peak_rss_bytes", STATUS, INT},
     {"peak_anon_bytes", STATUS, INT},
     {"command", PLAN, TEXT},
-    {"threads", PLAN, INT},
+    {"threads", RUN, INT},
     {"created_at", RUN, TEXT},
     {"host", RUN, TEXT},
+    {"system", RUN, TEXT},
     {"cpu", RUN, TEXT},
     {"cores", RUN, INT},
+    {"memory_bytes", RUN, INT},
     {"blas", RUN, TEXT},
     {"blas_core", RUN, TEXT},
+    {"numerics", RUN, INT},
+    {"real", RUN, TEXT},
     {"compiler", RUN, TEXT},
     {"flags", RUN, TEXT},
     {"git_revision", RUN, TEXT},
@@ -129,6 +136,7 @@ static const struct {
     {"params", RUN, INT},
     {"active_params", RUN, INT},
     {"forward_flops_per_token", RUN, REAL},
+    {"train_flops_per_token", RUN, REAL},
     {"state_bytes", RUN, INT},
     {"corpus_hash", RUN, TEXT},
     {"tokens_budget", RUN, INT},

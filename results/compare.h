@@ -34,6 +34,7 @@ typedef struct compared_run {
     int64_t tokens, bytes, words;               /* scored; -1: unknown */
     double tokens_per_second;                   /* of training */
     int64_t peak_bytes;                         /* anonymous memory */
+    int documents;                              /* scored */
     const char *protocol;                       /* JSON */
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
@@ -68,6 +69,12 @@ typedef struct comparison {
 /* Lives as long as the arena. NULL and e on failure. */
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e);
+
+/* Digits behind the point for the metric's figures. */
+int compare_decimals(const comparison *c, compare_metric m);
+
+/* The rows, with columns for people and for programs. */
+table *compare_table(arena *a, const comparison *c);
 
 /* The table with protocol, verdicts in words and the reasons of failures below it (text, Markdown);
  * for CSV the rows alone; for JSON an object with everything. */

@@ -26,9 +26,11 @@ const char *const STORE_SCHEMA[] = {
     "  train_seconds REAL, tokens_per_second REAL,\n"
     "  peak_rss_bytes INTEGER, peak_anon_bytes INTEGER,\n"
     "  spec TEXT, command TEXT, threads INTEGER,\n"
-    "  created_at TEXT, host TEXT, cpu TEXT, cores INTEGER, blas TEXT, blas_core TEXT,\n"
+    "  created_at TEXT, host TEXT, system TEXT, cpu TEXT, cores INTEGER, memory_bytes INTEGER,\n"
+    "  blas TEXT, blas_core TEXT, numerics INTEGER, real TEXT,\n"
     "  compiler TEXT, flags TEXT, git_revision TEXT, git_dirty INTEGER,\n"
-    "  params INTEGER, active_params INTEGER, forward_flops_per_token REAL,\n"
+    "  params INTEGER, active_params INTEGER,\n"
+    "  forward_flops_per_token REAL, train_flops_per_token REAL,\n"
     "  state_bytes INTEGER, corpus_hash TEXT, tokens_budget INTEGER, steps_budget INTEGER\n"
     ") STRICT;",
 

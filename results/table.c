@@ -101,12 +101,6 @@ void table_mean(table *t, int column, double mean, double half, int decimals, bo
     set_real(t, column, text, isfinite(half) ? interval : NULL, mean);
 }
 
-void table_emphasise(table *t)
-{
-    CHECK(t->rows > 0, "no row to emphasise");
-    t->line[t->rows - 1].emphasised = true;
-}
-
 int table_rows(const table *t)
 {
     return t->rows;

@@ -40,8 +40,6 @@ void table_scaled(table *t, int column, double value);
 /* "mean +- half"; without the interval if half is NaN; for people only (programs: the mean). The
  * signs of a column stand below each other. plus: with a sign before positive means. */
 void table_mean(table *t, int column, double mean, double half, int decimals, bool plus);
-/* Highlights the last row on a terminal. */
-void table_emphasise(table *t);
 
 int table_rows(const table *t);
 

@@ -23,7 +23,6 @@ typedef struct table_head {
 
 typedef struct table_line {
     table_cell *cell; /* [columns] */
-    bool emphasised;
 } table_line;
 
 struct table {

@@ -109,8 +109,7 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
         }
     }
     fclose(f);
-    bool bold = which == -2 || (which >= 0 && t->line[which].emphasised);
-    end_line(out, line, !colour ? "" : bold ? BOLD : which == -1 ? DIM : "");
+    end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
     free(line);
 }
 

@@ -1,0 +1,268 @@
+/* A comparison as people and programs read it: the table and what is to be said about it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "results/compare.h"
+
+/* ---- verdicts ---- */
+
+static const char *unit_of(compare_metric m)
+{
+    static const char *const units[COMPARE_METRIC_COUNT] = {"", "bits per byte", "word perplexity",
+                                                            "perplexity per token"};
+    return units[m];
+}
+
+void compare_verdict(char text[512], const comparison *c, int variant)
+{
+    const compared_variant *v = &c->variants[variant];
+    text[0] = 0;
+    if (c->baseline < 0 || variant == c->baseline) return;
+    const char *base = c->variants[c->baseline].label, *unit = unit_of(c->metric);
+    estimate d = v->difference;
+    int digits = compare_decimals(c, c->metric);
+    if (d.n == 0) {
+        snprintf(text, 512, "'%s' cannot be compared yet: no seed finished both it and '%s'.",
+                 v->label, base);
+    } else if (d.n == 1) {
+        snprintf(text, 512,
+                 "'%s' differs from '%s' by %+.*f %s, from one seed: no interval is claimed.",
+                 v->label, base, digits, d.mean, unit);
+    } else if (!stats_differs(d)) {
+        snprintf(
+            text, 512,
+            "'%s' is within noise of '%s': difference %+.*f \u00b1 %.*f %s (95 %%, paired over "
+            "%d seeds; the interval contains 0).",
+            v->label, base, digits, d.mean, digits, d.half, unit, d.n);
+    } else {
+        snprintf(text, 512,
+                 "'%s' is %s than '%s' by %.*f \u00b1 %.*f %s (95 %%, paired over %d seeds).",
+                 v->label, d.mean < 0 ? "better" : "worse", base, digits, fabs(d.mean), digits,
+                 d.half, unit, d.n);
+    }
+}
+
+/* ---- the protocol ---- */
+
+static const compared_run *first_scored(const comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            if (c->variants[i].runs[k].scored) return &c->variants[i].runs[k];
+        }
+    }
+    return NULL;
+}
+
+static const compared_run *scored_of(const compared_variant *v)
+{
+    for (int k = 0; k < v->run_count; k++) {
+        if (v->runs[k].scored) return &v->runs[k];
+    }
+    return NULL;
+}
+
+/* A protocol's value in words; a hash is shortened. */
+static void put_value(FILE *out, const char *key, const json_t *value)
+{
+    if (json_is_string(value)) {
+        fprintf(out, "%.*s", strcmp(key, "data") == 0 ? 12 : 200, json_string_value(value));
+        return;
+    }
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    fputs(text ? text : "-", out);
+    free(text);
+}
+
+/* Where the variants' protocols disagree with the first one's. */
+static void print_protocol_differences(FILE *out, const comparison *c, const json_t *first)
+{
+    for (int i = 0; i < c->count; i++) {
+        const compared_run *r = scored_of(&c->variants[i]);
+        json_t *own = r ? json_loads(r->protocol, 0, NULL) : NULL, *value;
+        const char *key;
+        bool any = false;
+        json_object_foreach(own, key, value)
+        {
+            if (json_equal(value, json_object_get(first, key))) continue;
+            if (any) {
+                fputs("; ", out);
+            } else {
+                fprintf(out, "  but '%s': ", c->variants[i].label);
+            }
+            any = true;
+            fprintf(out, "%s ", key);
+            put_value(out, key, value);
+        }
+        if (any) fputs(".\n", out);
+        json_decref(own);
+    }
+}
+
+static void print_protocol(FILE *out, const comparison *c)
+{
+    const compared_run *r = first_scored(c);
+    if (!r) {
+        fputs("No run has finished yet.\n", out);
+        return;
+    }
+    fprintf(out, "Scored: %s split, ", c->split);
+    if (r->bytes >= 0) fprintf(out, "%lld bytes, ", (long long)r->bytes);
+    fprintf(out, "%lld tokens", (long long)r->tokens);
+    if (r->words >= 0) fprintf(out, ", %lld words", (long long)r->words);
+    if (r->documents > 0) fprintf(out, ", %d documents", r->documents);
+    fputs(". Protocol: ", out);
+    json_t *protocol = json_loads(r->protocol, 0, NULL), *value;
+    const char *key, *comma = "";
+    json_object_foreach(protocol, key, value)
+    {
+        fprintf(out, "%s%s ", comma, key);
+        put_value(out, key, value);
+        comma = "; ";
+    }
+    fputs(".\n", out);
+    print_protocol_differences(out, c, protocol);
+    json_decref(protocol);
+}
+
+/* ---- what is not in the figures ---- */
+
+static void print_cautions(FILE *out, const comparison *c)
+{
+    int compared = 0;
+    for (int i = 0; i < c->count; i++) {
+        compared += i != c->baseline && c->variants[i].difference.n > 1;
+    }
+    if (c->lossy) {
+        fputs("A lossy tokenizer drops part of the text: its bits per byte are not defined.\n",
+              out);
+    }
+    if (!c->same_text) {
+        fputs("The runs were not scored on the same text: their difference is not only the "
+              "model's.\n",
+              out);
+    }
+    if (c->metric == COMPARE_PERPLEXITY) {
+        fputs("Perplexities per token compare only across equal tokenizers.\n", out);
+    }
+    if (compared > 1) {
+        fprintf(out, "Intervals are not corrected for there being %d comparisons.\n", compared);
+    }
+}
+
+static bool went_wrong(const compared_run *r)
+{
+    return strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0 ||
+           strcmp(r->status, "interrupted") == 0 || (strcmp(r->status, "done") == 0 && !r->scored);
+}
+
+/* Failed and diverged runs, each with its reason: never left out. */
+static void print_failures(FILE *out, const comparison *c, const char *item)
+{
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (!went_wrong(r)) continue;
+            bool done = strcmp(r->status, "done") == 0;
+            fprintf(out, "%s%s, seed %lld: %s: %s (run %s)\n", item, c->variants[i].label,
+                    (long long)r->seed, r->status,
+                    r->reason ? r->reason
+                    : done    ? "has no evaluation here"
+                              : "no reason given",
+                    r->run);
+        }
+    }
+}
+
+static bool any_failure(const comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            if (went_wrong(&c->variants[i].runs[k])) return true;
+        }
+    }
+    return false;
+}
+
+static void print_words(FILE *out, const comparison *c, bool markdown)
+{
+    char text[512];
+    const char *item = markdown ? "- " : "  ";
+    fputc('\n', out);
+    for (int i = 0; i < c->count; i++) {
+        compare_verdict(text, c, i);
+        if (text[0]) fprintf(out, "%s%s\n", markdown ? item : "", text);
+    }
+    if (c->baseline < 0) fputs("The experiment names no baseline among its variants.\n", out);
+    if (markdown) fputc('\n', out);
+    print_protocol(out, c);
+    print_cautions(out, c);
+    if (!any_failure(c)) return;
+    fputs("\nRuns without a result:\n", out);
+    if (markdown) fputc('\n', out);
+    print_failures(out, c, item);
+}
+
+/* ---- JSON ---- */
+
+static json_t *run_json(const compared_run *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "run", json_string(r->run));
+    json_object_set_new(o, "seed", json_integer(r->seed));
+    json_object_set_new(o, "status", json_string(r->status));
+    json_object_set_new(o, "reason", r->reason ? json_string(r->reason) : json_null());
+    for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
+        json_object_set_new(o, compare_metric_name((compare_metric)m), json_finite(r->value[m]));
+    }
+    json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
+    return o;
+}
+
+static json_t *comparison_json(const comparison *c, const table *t)
+{
+    json_t *o = json_object(), *variants = table_json(t);
+    const compared_run *r = first_scored(c);
+    json_object_set_new(o, "experiment", json_string(c->experiment));
+    json_object_set_new(o, "description", json_string(c->description));
+    json_object_set_new(
+        o, "baseline", c->baseline < 0 ? json_null() : json_string(c->variants[c->baseline].label));
+    json_object_set_new(o, "split", json_string(c->split));
+    json_object_set_new(o, "metric", json_string(compare_metric_name(c->metric)));
+    json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
+    json_t *protocol = r ? json_loads(r->protocol, 0, NULL) : NULL;
+    json_object_set_new(o, "protocol", protocol ? protocol : json_null());
+    json_object_set_new(o, "same_text", json_boolean(c->same_text));
+    for (int i = 0; i < c->count; i++) {
+        char text[512];
+        json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
+        compare_verdict(text, c, i);
+        json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            json_array_append_new(runs, run_json(&c->variants[i].runs[k]));
+        }
+        json_object_set_new(v, "runs", runs);
+    }
+    json_object_set_new(o, "variants", variants);
+    return o;
+}
+
+bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    table *t = compare_table(a, c);
+    if (format == TABLE_JSON) {
+        json_t *o = comparison_json(c, t);
+        json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        fputc('\n', out);
+        json_decref(o);
+    } else {
+        if (format == TABLE_TEXT && c->description[0]) fprintf(out, "%s\n\n", c->description);
+        table_print(out, t, format, colour);
+        if (format != TABLE_CSV) print_words(out, c, format == TABLE_MARKDOWN);
+    }
+    arena_free(a);
+    return !ferror(out) || err_set(e, "the comparison cannot be written");
+}
