@@ -52,9 +52,9 @@ static bool open_wikipedia(corpus *c, err *e)
 }
 
 static const option WIKIPEDIA_OPTIONS[] = {DATA_OPTIONS("16384"), {0}};
-static const char *const ENWIK8_CANDIDATES[] = {"enwik8", "enwik8/enwik8", "enwik8-4m/enwik8",
+static const char *const ENWIK8_CANDIDATES[] = {"enwik8/enwik8", "enwik8", "enwik8-4m/enwik8",
                                                 NULL};
-static const char *const TEXT8_CANDIDATES[] = {"text8", "text8/text8", NULL};
+static const char *const TEXT8_CANDIDATES[] = {"text8/text8", "text8", NULL};
 
 const corpus_class CORPUS_ENWIK8 = {
     .name = "enwik8",
