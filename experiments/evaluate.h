@@ -20,7 +20,7 @@
 #include "models/model.h"
 
 typedef struct eval_options {
-    int64_t split;   /* split_kind, in the order validation, test, train of the table's choices */
+    int64_t split;   /* split_kind, in the order of the table's choices */
     int64_t rows;    /* parallel rows */
     int64_t tokens;  /* only the first so many tokens of the split; 0: all */
     int64_t context; /* 0: the model's */

@@ -18,7 +18,7 @@ typedef struct eval_call {
 } eval_call;
 
 static const option OPTIONS[] = {
-    CLI_CHOICE(eval_call, split, "split", "validation", "validation|test|train", "of the corpus"),
+    CLI_CHOICE(eval_call, split, "split", "validation", "train|validation|test", "of the corpus"),
     CLI_TEXT(
         eval_call, corpus, "corpus", "",
         "another text: a data section, '{corpus: text, path: FILE}'; default: the trained one"),
