@@ -358,7 +358,7 @@ static bool is_default(arena *a, const void *options, const option *o)
         double number;
         bool flag;
         const void *pointer;
-    } storage;
+    } storage = {0};
     option alone = *o;
     alone.offset = 0;
     set_default(&storage, &alone, a);

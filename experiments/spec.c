@@ -212,8 +212,9 @@ static bool take_texts(spec *s, err *e)
         return node_err(e, description, "expected a text");
     }
     if (node_is_null(name)) name = NULL;
+    if (node_is_null(description)) description = NULL;
     s->name = name ? name->text : name_of_file(s->memory, s->file);
-    s->description = node_is_null(description) ? "" : description->text;
+    s->description = description ? description->text : "";
     node_remove(s->root, "name");
     node_remove(s->root, "description");
     return check_name(s->name, name, s->file, e);

@@ -274,6 +274,7 @@ bool sweep_combine(arena *a, sweep_source *source, sweep_combos *out, err *e)
     expander x = {.a = a, .source = source, .e = e, .out = out};
     *out = (sweep_combos){0};
     if (!reserve(&x) || !check_owners(&x)) return false;
+    CHECK(x.table, "no room for %d blocks", source->block_count);
     intern(&x);
     for (int b = 0; b < source->block_count; b++) {
         if (!expand_block(&x, &source->blocks[b])) return false;

@@ -1,7 +1,6 @@
 #include "core/option.h"
 #include "tests/test.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +17,7 @@ typedef struct sample {
 
 static const option SAMPLE[] = {
     {"heads", OPTION_INT, offsetof(sample, heads), .min = 1, .max = 64, .help = "heads"},
-    {"rate", OPTION_REAL, offsetof(sample, rate), .initial = "1e-3", .min = 0, .max = INFINITY,
+    {"rate", OPTION_REAL, offsetof(sample, rate), .initial = "1e-3", .min = 0, .max = 1e300,
      .help = "rate"},
     {"bias", OPTION_BOOL, offsetof(sample, bias), .initial = "true", .help = "bias"},
     {"kind", OPTION_CHOICE, offsetof(sample, kind), .initial = "none", .choices = "none|gelu|relu",
