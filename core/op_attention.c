@@ -14,7 +14,10 @@
 
 #include <math.h>
 
-enum { QUERIES = 64 };
+/* Small tiles compute fewer scores that the causal mask throws away, large ones make better
+ * products. Measured, 256 to 512 keys and heads of 32 to 64 (OpenBLAS's Cooperlake and Haswell
+ * kernels): 32 is up to 3 % faster than 64, 10 % faster than 128. */
+enum { QUERIES = 32 };
 
 typedef struct attention_keep {
     attention_operand q, k, v;
