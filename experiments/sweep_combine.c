@@ -61,7 +61,8 @@ static void collect(void *user, alternative *x, const sweep_block *b, int d)
     if (list->items) x->ids = ARENA_NEW(list->a, int, x->count);
     for (int i = 0; i < x->count; i++, list->count++) {
         if (!list->items) continue;
-        const char *json = node_json(list->a, x->sets[i].value, true);
+        /* Unsorted: the order of a block's keys is the order of its layers. */
+        const char *json = node_json(list->a, x->sets[i].value, false);
         list->items[list->count] = (interned){&x->sets[i], json, &x->ids[i]};
     }
 }

@@ -24,7 +24,7 @@ static const char *describe(arena *a, const sweep *s)
         fprintf(f, "%s%s%s:", i ? "; " : "", v->label, v->is_baseline ? "*" : "");
         for (int k = 0; k < v->assignment_count; k++) {
             fprintf(f, " %s=%s", v->assignments[k].path,
-                    node_json(a, v->assignments[k].value, true));
+                    node_json(a, v->assignments[k].value, false));
         }
     }
     fclose(f);
@@ -88,6 +88,9 @@ static const struct {
      "- list: [{label: p, model.x: {a: 1}, model.x.b: 2}]\n"
      "- list: [{label: q, model.x.b: 2, model.x: {a: 1}}]",
      "p*: model.x={\"a\":1} model.x.b=2; q: model.x.b=2 model.x={\"a\":1}"},
+    {"the order of layers counts", "grid: {model.blocks: [[{a: {}, b: {}}], [{b: {}, a: {}}]]}",
+     "blocks=[{\"a\":{},\"b\":{}}]*: model.blocks=[{\"a\":{},\"b\":{}}]; "
+     "blocks=[{\"b\":{},\"a\":{}}]: model.blocks=[{\"b\":{},\"a\":{}}]"},
     {"big values",
      "grid: {model.blocks: [[{attention: {heads: 4, positions: rotary}}, {ffn: {}}], "
      "[{ffn: {}}]]}",
