@@ -119,8 +119,13 @@ static int unknown_option(const verb *v, const char *word)
 /* Sets one option from its text; repeated ones append to their list. */
 static bool set_option(void *options, const option *o, const char *text, arena *a, err *e)
 {
+    void *field = (char *)options + o->offset;
+    if (o->type == OPTION_TEXT) { /* as it is: a prompt may be "none" */
+        *(const char **)field = arena_strdup(a, text);
+        return true;
+    }
     if (o->type != OPTION_NODE) return option_read_text(options, o, text, a, e);
-    node **list = (node **)((char *)options + o->offset);
+    node **list = field;
     if (!*list) *list = node_list(a);
     node_append(a, *list, node_scalar(a, arena_strdup(a, text), false));
     return true;

@@ -78,12 +78,8 @@ const char *cli_out(const char *out);
         .name = N, .type = OPTION_CHOICE, .offset = offsetof(S, F), .initial = D,                  \
         .choices = CHOICES, .help = H                                                              \
     }
-#define CLI_TEXT(S, F, N, D, H)                                                                    \
-    {                                                                                              \
-        .name = N, .type = OPTION_TEXT, .offset = offsetof(S, F), .initial = D, .help = H          \
-    }
-/* A path, or NULL if not given. */
-#define CLI_PATH(S, F, N, H)                                                                       \
+/* NULL if not given. */
+#define CLI_TEXT(S, F, N, H)                                                                       \
     {                                                                                              \
         .name = N, .type = OPTION_TEXT, .offset = offsetof(S, F), .initial = "null",               \
         .nullable = true, .help = H                                                                \
@@ -99,9 +95,9 @@ const char *cli_out(const char *out);
 
 /* The options that many verbs take, spelt alike everywhere. */
 #define CLI_OUT(S)                                                                                 \
-    CLI_PATH(S, out, "out", "folder of all results; default LOCI_OUT, else results/out")
+    CLI_TEXT(S, out, "out", "folder of all results; default LOCI_OUT, else results/out")
 #define CLI_DATA(S)                                                                                \
-    CLI_PATH(S, data, "data", "folder with corpora; default LOCI_DATA, else data/corpora")
+    CLI_TEXT(S, data, "data", "folder with corpora; default LOCI_DATA, else data/corpora")
 #define CLI_SET(S)                                                                                 \
     CLI_LIST(S, set, "set", "PATH=VALUE instead of what the spec says; may be repeated")
 

@@ -11,8 +11,8 @@ typedef struct compare_call {
 static const option OPTIONS[] = {
     CLI_CHOICE(compare_call, format, "format", "text", TABLE_FORMATS, "of the table"),
     CLI_CHOICE(compare_call, metric, "metric", "auto", COMPARE_METRICS, "that differences are of"),
-    CLI_PATH(compare_call, baseline, "baseline", "a variant's label; default: the experiment's"),
-    CLI_PATH(compare_call, split, "split", "validation, test or train; default: as evaluated last"),
+    CLI_TEXT(compare_call, baseline, "baseline", "a variant's label; default: the experiment's"),
+    CLI_TEXT(compare_call, split, "split", "validation, test or train; default: as evaluated last"),
     CLI_OUT(compare_call),
     {0}};
 

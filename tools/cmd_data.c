@@ -12,7 +12,7 @@ typedef struct data_call {
 } data_call;
 
 static const option OPTIONS[] = {
-    CLI_PATH(data_call, export, "export", "also write the splits as token shards to this folder"),
+    CLI_TEXT(data_call, export, "export", "also write the splits as token shards to this folder"),
     CLI_CHOICE(data_call, format, "format", "llmc", "llmc|nanogpt", "of the exported shards"),
     CLI_DATA(data_call),
     CLI_SET(data_call),

@@ -118,7 +118,7 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
         print_evaluation(&r, record, o->documents);
     }
     /* The figures of another text say nothing about the run in tables. */
-    bool done = *o->corpus || keep_record(folder, record, e);
+    bool done = o->corpus || keep_record(folder, record, e);
     json_decref(record);
     evaluation_deinit(&r);
     return done;
@@ -133,7 +133,7 @@ static int eval(const cli_call *c)
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
     const node *data = NULL;
-    if (*o->corpus && !(data = cli_data_section(c->memory, o->corpus, &e))) {
+    if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, &e))) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
     corpus_places places = cli_places(c->memory, o->data);

@@ -14,7 +14,8 @@ typedef struct generate_call {
 } generate_call;
 
 static const option OPTIONS[] = {
-    CLI_TEXT(generate_call, prompt, "prompt", "", "text to continue; empty: begin a document"),
+    CLI_TEXT(generate_call, prompt, "prompt",
+             "text to continue; default: the beginning of a document"),
     CLI_INT(generate_call, tokens, "tokens", "400", 1, 1e9, "how many to generate"),
     CLI_REAL(generate_call, temperature, "temperature", "0.8", 0, 100, "0: always the likeliest"),
     CLI_INT(generate_call, top_k, "top-k", "0", 0, 1e9, "only the k likeliest tokens; 0: all"),
@@ -41,7 +42,7 @@ static bool write_text(const loaded_model *m, const generate_call *o, const draw
 {
     char *text = corpus_decode(m->corpus, d->ids, d->count, e);
     if (!text) return false;
-    printf("%s%s\n", o->prompt, text);
+    printf("%s%s\n", o->prompt ? o->prompt : "", text);
     free(text);
     return true;
 }
@@ -51,7 +52,8 @@ static bool continue_prompt(const cli_call *c, const loaded_model *m, err *e)
     const generate_call *o = c->options;
     int32_t *prompt = NULL;
     int64_t n = 0;
-    if (*o->prompt && !corpus_encode(m->corpus, o->prompt, &prompt, &n, e)) return false;
+    if (o->prompt && *o->prompt && !corpus_encode(m->corpus, o->prompt, &prompt, &n, e))
+        return false;
     int32_t *tokens = ARENA_NEW(c->memory, int32_t, n + 1);
     tokens[0] = (int32_t)model_vocab(m->model); /* a document begins */
     for (int64_t i = 0; i < n; i++)

@@ -8,7 +8,7 @@ typedef struct plot_call {
 } plot_call;
 
 static const option OPTIONS[] = {
-    CLI_PATH(plot_call, baseline, "baseline", "a variant's label; default: the experiment's"),
+    CLI_TEXT(plot_call, baseline, "baseline", "a variant's label; default: the experiment's"),
     CLI_OUT(plot_call),
     {0}};
 
