@@ -30,9 +30,9 @@ typedef struct fwl_options {
 } fwl_options;
 
 static const option FWL_OPTIONS[] = {
-    {"size", OPTION_INT, offsetof(fwl_options, size), .initial = "256", .min = 1, .max = 1 << 20,
-     .help = "width of the block's output"},
-    {"expansion", OPTION_INT, offsetof(fwl_options, expansion), .initial = "4", .min = 1, .max = 64,
+    {"size", OPTION_INT, offsetof(fwl_options, size), .initial = "none", .min = 2, .max = 1 << 20,
+     .nullable = true, .help = "width of the block's output; none: model.width"},
+    {"expansion", OPTION_INT, offsetof(fwl_options, expansion), .initial = "4", .min = 1, .max = 16,
      .help = "hidden width as a multiple of size"},
     {"chunk", OPTION_INT, offsetof(fwl_options, chunk), .initial = "128", .min = 1, .max = 1 << 20,
      .help = "positions per chunk of the sums: speed and memory, not the result"},
@@ -82,11 +82,17 @@ typedef struct fwl_sums {
 static bool fwl_check(const void *options, const layer_dims *dims, const node *at, err *e)
 {
     const fwl_options *o = options;
-    if (o->residual && o->size != dims->width) {
+    if (o->residual && o->size >= 0 && o->size != dims->width) {
         return node_err(e, at, "residual needs size = model.width = %lld, not %lld",
                         (long long)dims->width, (long long)o->size);
     }
     return true;
+}
+
+static int64_t size_of(const layer *self)
+{
+    const fwl_options *o = self->options;
+    return o->size > 0 ? o->size : self->dims.width;
 }
 
 static void build_steps(layer_build *b, layer *self, fwl_plan *p, const fwl_options *o)
@@ -114,36 +120,37 @@ static void build_steps(layer_build *b, layer *self, fwl_plan *p, const fwl_opti
 static void fwl_build(layer_build *b, layer *self)
 {
     const fwl_options *o = self->options;
-    int64_t width = self->dims.width, hidden = o->size * o->expansion, vocab = self->dims.vocab;
+    int64_t width = self->dims.width, size = size_of(self), hidden = size * o->expansion,
+            vocab = self->dims.vocab;
     fwl_plan *p = ARENA_NEW(b->memory, fwl_plan, 1);
     p->w0 = layer_matrix(b, self, "dense0.weight", hidden, width, false);
     p->b0 = layer_vector(b, self, "dense0.bias", ROLE_BIAS, hidden, 0);
-    p->w1 = layer_matrix(b, self, "dense1.weight", o->size, hidden, false);
-    p->b1 = layer_vector(b, self, "dense1.bias", ROLE_BIAS, o->size, 0);
-    p->gain = layer_vector(b, self, "norm.gain", ROLE_GAIN, o->size, 1);
-    p->bias = layer_vector(b, self, "norm.bias", ROLE_BIAS, o->size, 0);
+    p->w1 = layer_matrix(b, self, "dense1.weight", size, hidden, false);
+    p->b1 = layer_vector(b, self, "dense1.bias", ROLE_BIAS, size, 0);
+    p->gain = layer_vector(b, self, "norm.gain", ROLE_GAIN, size, 1);
+    p->bias = layer_vector(b, self, "norm.bias", ROLE_BIAS, size, 0);
     /* A tied head of another size is refused in fwl_link. */
-    p->tied = b->tied && o->size == width;
+    p->tied = b->tied && size == width;
     p->output = p->tied ? params_find(b->params, "embedding.weight")
-                        : layer_matrix(b, self, "weight", vocab, o->size, false);
+                        : layer_matrix(b, self, "weight", vocab, size, false);
     p->output_bias = o->bias ? layer_vector(b, self, "bias", ROLE_BIAS, vocab, 0) : -1;
     build_steps(b, self, p, o);
     p->slot_w0 = layer_slot(b, self, "dense0.weight", width, hidden);
     p->slot_b0 = layer_slot(b, self, "dense0.bias", 1, hidden);
-    p->slot_w1 = layer_slot(b, self, "dense1.weight", hidden, o->size);
-    p->slot_b1 = layer_slot(b, self, "dense1.bias", 1, o->size);
-    p->slot_gain = layer_slot(b, self, "norm.gain", 1, o->size);
-    p->slot_bias = layer_slot(b, self, "norm.bias", 1, o->size);
+    p->slot_w1 = layer_slot(b, self, "dense1.weight", hidden, size);
+    p->slot_b1 = layer_slot(b, self, "dense1.bias", 1, size);
+    p->slot_gain = layer_slot(b, self, "norm.gain", 1, size);
+    p->slot_bias = layer_slot(b, self, "norm.bias", 1, size);
     p->slot_pending = layer_slot(b, self, "pending", 1, width);
     self->plan = p;
+    self->whole_call = o->normalise == NORMALISE_BATCH;
 }
 
 static bool fwl_link(const layer_build *b, layer *self, err *e)
 {
-    const fwl_options *o = self->options;
-    if (!b->tied || o->size == self->dims.width) return true;
+    if (!b->tied || size_of(self) == self->dims.width) return true;
     return err_set(e, "%s: a tied embedding needs size = model.width = %lld, not %lld", self->name,
-                   (long long)self->dims.width, (long long)o->size);
+                   (long long)self->dims.width, (long long)size_of(self));
 }
 
 static tensor *output_weight(layer_ctx *c, const layer *self)
@@ -270,8 +277,8 @@ static tensor *carried(layer_ctx *c, const layer *self, int slot)
 /* A position's inner gradient is needed once its target was read: position i of the call learns
  * from token i + 1, the last one is left pending (weight 0). first is -1 where a pending position
  * of the call before stands in front. */
-static void inner_targets(const layer_ctx *c, int64_t first, int64_t n, int32_t *targets,
-                          real *weights)
+static void inner_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
+                          int32_t *targets, real *weights)
 {
     for (int64_t r = 0; r < c->rows; r++) {
         for (int64_t i = 0; i < n; i++, targets++, weights++) {
@@ -280,6 +287,7 @@ static void inner_targets(const layer_ctx *c, int64_t first, int64_t n, int32_t 
             *targets = 0;
             if (i + 1 == n) continue;
             int32_t next = c->tokens[r * c->time + at + 1];
+            if (next >= vocab) continue; /* a document begins: nothing to predict */
             if (at < 0) {
                 *weights = c->position[r] > 0 ? 1 : 0;
             } else {
@@ -347,7 +355,7 @@ static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, int64_t at, 
     int64_t before = pending ? 1 : 0, count = n + before;
     int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
     real *weights = tape_keep(t, c->rows * count, sizeof *weights);
-    inner_targets(c, at - before, count, targets, weights);
+    inner_targets(c, self->dims.vocab, at - before, count, targets, weights);
     tensor *logits = fwl_passes(c, self, all, targets, weights, &sums);
     if (ends) {
         carry_nothing(c, self);
@@ -374,7 +382,8 @@ static tensor *fwl_forward(layer_ctx *c, const layer *self, tensor *x)
 static layer_cost fwl_cost(const layer *self)
 {
     const fwl_options *o = self->options;
-    double width = (double)self->dims.width, n = (double)o->size, vocab = (double)self->dims.vocab;
+    double width = (double)self->dims.width, n = (double)size_of(self),
+           vocab = (double)self->dims.vocab;
     double hidden = n * (double)o->expansion;
     double chunk = (double)MIN(o->chunk, self->dims.block);
     double slow = width * hidden + hidden * n + n * vocab;

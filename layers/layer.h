@@ -58,7 +58,7 @@ struct layer_class {
     /* Everything wrong with the options in these dims, with the node's place. May be NULL. */
     bool (*check)(const void *options, const layer_dims *dims, const node *at, err *e);
     /* Declares parameters and state slots (layer_param, layer_slot); may fill self->plan and set
-     * self->oracle and self->blockwise. */
+     * self->oracle, self->blockwise and self->whole_call. */
     void (*build)(layer_build *b, layer *self);
     /* Runs once all layers and the head are built: finds other layers' parameters and slots by name
      * (params_find, layer_find_slot) and keeps their indexes in the plan. May be NULL. */
@@ -82,7 +82,10 @@ struct layer {
     int first_slot, slots;   /* its range in the model's state slots */
     bool oracle;    /* looks at the future: fails causality on purpose, marked in every table */
     bool blockwise; /* its state is read by earlier layers: the stack runs block by block */
-    void *plan;     /* what build computed once, in build memory; NULL if nothing */
+    /* Outputs depend on the whole call, as published: no invariance to how text is cut into calls.
+     */
+    bool whole_call;
+    void *plan; /* what build computed once, in build memory; NULL if nothing */
 };
 
 /* ---- building ---- */
