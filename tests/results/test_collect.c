@@ -1,0 +1,258 @@
+/* The collector: what is in folders is in the database, once; nothing is lost or doubled. */
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "results/collect.h"
+#include "tests/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {
+    {"short", 0, 0, 800000, 50000, NULL, false},
+    {"long", 0.04, 0.004, 800000, 40000, "diverged", false},
+    {"wide", 0.02, 0.01, 1600000, 30000, "running", false},
+};
+
+static fake_experiment fake(int seeds)
+{
+    return (fake_experiment){.out = test_folder(),
+                             .name = "memory",
+                             .variants = 3,
+                             .seeds = seeds,
+                             .steps = 20,
+                             .variant = VARIANTS};
+}
+
+static void hash_of(char hex[SHA256_HEX], const char *out)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    snprintf(path, sizeof path, "%s/loci.db", out);
+    EXPECT(sha256_file(hex, path, &e), "%s", e.text);
+}
+
+/* A single number; NaN if there is none. */
+static double ask(const char *out, const char *sql)
+{
+    err e = {0};
+    store *s = store_open_reader(out, &e);
+    EXPECT(s, "%s", e.text);
+    sqlite3_stmt *q = s ? store_prepare(s, sql, &e) : NULL;
+    EXPECT(q, "%s", e.text);
+    double value = q && sqlite3_step(q) == SQLITE_ROW ? store_real(q, 0) : (double)NAN;
+    sqlite3_finalize(q);
+    store_close(s);
+    return value;
+}
+
+static void collect_now(const char *out, bool rebuild, int fresh)
+{
+    collect_report r;
+    err e = {0};
+    EXPECT(collect(&r, out, rebuild, &e), "%s", e.text);
+    EXPECT(r.runs == fresh && r.unreadable == 0, "%d runs read again, not %d; %d unreadable: %s",
+           r.runs, fresh, r.unreadable, r.why);
+}
+
+static void everything_once(void)
+{
+    fake_experiment x = fake(3);
+    fake_write(&x);
+    collect_now(x.out, false, 9);
+    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 9, "runs");
+    EXPECT(ask(x.out, "SELECT count(*) FROM plan") == 9, "plan");
+    EXPECT(ask(x.out, "SELECT count(*) FROM axis") == 3, "axes");
+    EXPECT(ask(x.out, "SELECT count(*) FROM evaluation") == 7, "evaluations");
+    EXPECT(ask(x.out, "SELECT count(*) FROM document") == 21, "documents");
+    EXPECT(ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'") == 7, "artefacts");
+    EXPECT(ask(x.out, "SELECT count(*) FROM library") == 18, "libraries");
+    EXPECT(ask(x.out, "SELECT count(*) FROM step") == 7 * 20 + 2 * 8, "steps");
+    EXPECT(ask(x.out, "SELECT count(*) FROM metric WHERE layer <> ''") == 7 * 20 + 2 * 8, "layers");
+    EXPECT(ask(x.out, "SELECT params FROM run WHERE variant = (SELECT variant FROM plan WHERE "
+                      "label = 'wide')") == 1600000,
+           "params");
+    EXPECT(ask(x.out, "SELECT count(*) FROM run WHERE status = 'diverged' AND reason LIKE "
+                      "'step 400%'") == 1,
+           "the reason of a failure");
+    double bpb = ask(x.out, "SELECT bits_per_byte FROM result WHERE label = 'long' AND seed = 1");
+    EXPECT(fabs(bpb - fake_bits_per_byte(&x, 1, 1)) < 1e-12, "bits per byte %g", bpb);
+    EXPECT(ask(x.out, "SELECT n FROM seed_mean WHERE label = 'long'") == 2, "seed_mean");
+    EXPECT(ask(x.out, "PRAGMA user_version") == STORE_VERSION, "version");
+}
+
+/* A running run whose lock nobody holds was killed. */
+static void killed_runs(void)
+{
+    fake_experiment x = fake(2);
+    fake_write(&x);
+    char id[17], path[FILE_PATH_BYTES];
+    fake_run_id(id, x.name, "wide", 2);
+    snprintf(path, sizeof path, "%s/runs/%s/lock", x.out, id);
+    int fd = open(path, O_RDWR | O_CREAT, 0666);
+    EXPECT(fd >= 0 && flock(fd, LOCK_EX) == 0, "no lock");
+    collect_now(x.out, false, 6);
+    EXPECT(ask(x.out, "SELECT count(*) FROM run WHERE status = 'running'") == 1, "running");
+    close(fd);
+    collect_now(x.out, false, 1);
+    EXPECT(ask(x.out, "SELECT count(*) FROM run WHERE status = 'interrupted'") == 1, "killed");
+}
+
+static void twice_changes_nothing(void)
+{
+    fake_experiment x = fake(3);
+    char first[SHA256_HEX], second[SHA256_HEX];
+    fake_write(&x);
+    collect_now(x.out, false, 9);
+    hash_of(first, x.out);
+    collect_now(x.out, false, 0);
+    hash_of(second, x.out);
+    EXPECT(strcmp(first, second) == 0, "the file changed");
+    double metrics = ask(x.out, "SELECT sum(value) FROM metric");
+    collect_now(x.out, true, 9);
+    EXPECT(ask(x.out, "SELECT sum(value) FROM metric") == metrics, "rebuilt otherwise");
+}
+
+/* Only the run that grew is read again; half a line waits for its end. */
+static void growing_run(void)
+{
+    fake_experiment x = fake(2);
+    fake_write(&x);
+    collect_now(x.out, false, 6);
+    double before = ask(x.out, "SELECT count(*) FROM step");
+    fake_append(&x, 0, 1, "metrics.jsonl", "{\"step\":1000,\"tokens\":1,\"seconds\":1,\"lo");
+    collect_now(x.out, false, 1);
+    EXPECT(ask(x.out, "SELECT count(*) FROM step") == before, "half a line counted");
+    fake_append(&x, 0, 1, "metrics.jsonl", "ss\":null}\n");
+    collect_now(x.out, false, 1);
+    EXPECT(ask(x.out, "SELECT count(*) FROM step") == before + 1, "the line is missing");
+    EXPECT(ask(x.out, "SELECT count(*) FROM metric WHERE step = 1000 AND value IS NULL") == 1,
+           "NaN is not NULL");
+}
+
+/* An unreadable folder is named and left as it was; the rest goes on. */
+static void unreadable_run(void)
+{
+    fake_experiment x = fake(2);
+    fake_write(&x);
+    collect_now(x.out, false, 6);
+    fake_append(&x, 0, 1, "metrics.jsonl", "garbage\n");
+    fake_append(&x, 1, 1, "metrics.jsonl", "{\"step\":1000}\n");
+    collect_report r;
+    err e = {0};
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.runs == 1 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
+    EXPECT(strstr(r.why, "metrics.jsonl:21: is not JSON"), "%s", r.why);
+    EXPECT(ask(x.out, "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
+                      "AND p.seed = 1") == 20,
+           "its earlier rows are gone");
+}
+
+/* A smaller experiment under the same name takes the place of the old plan. */
+static void plan_replaced(void)
+{
+    fake_experiment x = fake(3);
+    fake_write(&x);
+    collect_now(x.out, false, 9);
+    usleep(10000);
+    x.variants = 1;
+    char folder[FILE_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s/runs", x.out);
+    err e = {0};
+    EXPECT(file_remove_tree(folder, &e), "%s", e.text);
+    fake_write(&x);
+    collect_report r;
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.experiments == 1, "%d experiments", r.experiments);
+    EXPECT(ask(x.out, "SELECT count(*) FROM plan") == 3, "plan");
+    EXPECT(ask(x.out, "SELECT count(*) FROM axis") == 1, "axes");
+    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 9, "rows of folders that are gone");
+}
+
+static void nothing_there(void)
+{
+    err e = {0}, note = {0};
+    char path[FILE_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/nowhere", test_folder());
+    EXPECT(!collect_and_open(path, &note, &e), "opened nothing");
+    EXPECT(strstr(e.text, "loci run"), "%s", e.text);
+    EXPECT(!file_exists(path), "reading made a folder");
+    store *s = collect_and_open(test_folder(), &note, &e);
+    EXPECT(s, "an empty folder: %s", e.text);
+    EXPECT(s && !store_has_experiment(s, "x", &e) && strstr(e.text, "no experiment 'x'"), "%s",
+           e.text);
+    store_close(s);
+}
+
+/* Readers do without when another process collects, and a killed collector's half is undone. */
+static void one_writer(void)
+{
+    fake_experiment x = fake(2);
+    fake_write(&x);
+    collect_now(x.out, false, 6);
+    int ready[2], go[2];
+    EXPECT(pipe(ready) == 0 && pipe(go) == 0, "no pipe");
+    pid_t child = fork();
+    if (child == 0) {
+        bool busy;
+        store *s = store_open_writer(x.out, false, 1, &busy, NULL);
+        bool ok = s && store_exec(s, "DELETE FROM step", NULL);
+        char c = ok ? 'y' : 'n';
+        if (write(ready[1], &c, 1) == 1 && read(go[0], &c, 1) == 1) _exit(1);
+        _exit(1);
+    }
+    char c = 0;
+    err e = {0}, note = {0};
+    EXPECT(read(ready[0], &c, 1) == 1 && c == 'y', "the other process has no lock");
+    double rows = ask(x.out, "SELECT count(*) FROM step");
+    EXPECT(rows > 0, "uncommitted changes are seen");
+    store *s = collect_and_open(x.out, &note, &e);
+    EXPECT(s && strstr(note.text, "another process"), "%s %s", e.text, note.text);
+    store_close(s);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    collect_now(x.out, false, 0);
+    EXPECT(ask(x.out, "SELECT count(*) FROM step") == rows, "a killed writer changed something");
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(go[i]);
+    }
+}
+
+static void other_versions(void)
+{
+    fake_experiment x = fake(2);
+    fake_write(&x);
+    collect_now(x.out, false, 6);
+    char path[FILE_PATH_BYTES];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/loci.db", x.out);
+    EXPECT(sqlite3_open(path, &db) == SQLITE_OK &&
+               sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL) == SQLITE_OK,
+           "cannot change the version");
+    sqlite3_close(db);
+    err e = {0};
+    EXPECT(!store_open_reader(x.out, &e) && strstr(e.text, "newer loci"), "%s", e.text);
+    EXPECT(file_write(path, "this is no database, but long enough to be read as one .....", 60, &e),
+           "%s", e.text);
+    EXPECT(!store_open_reader(x.out, &e) && strstr(e.text, "--rebuild"), "%s", e.text);
+    collect_now(x.out, true, 6);
+    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
+}
+
+const test_suite test_collect = {"results/collect",
+                                 {{"everything_once", everything_once},
+                                  {"killed_runs", killed_runs},
+                                  {"twice_changes_nothing", twice_changes_nothing},
+                                  {"growing_run", growing_run},
+                                  {"unreadable_run", unreadable_run},
+                                  {"plan_replaced", plan_replaced},
+                                  {"nothing_there", nothing_there},
+                                  {"one_writer", one_writer},
+                                  {"other_versions", other_versions},
+                                  {0}}};
