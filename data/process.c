@@ -62,8 +62,9 @@ static bool take_output(const process *p, int fd, err *e)
     }
 }
 
-/* The last line that is not empty of what a program wrote to its standard error. */
-static void last_line(char out[ERROR_BYTES], int fd)
+/* The last two lines of what a program wrote to its standard error, as one: the last alone is often
+ * only a farewell. */
+static void last_lines(char out[ERROR_BYTES], int fd)
 {
     off_t size = lseek(fd, 0, SEEK_END);
     off_t from = size > ERROR_BYTES - 1 ? size - (ERROR_BYTES - 1) : 0;
@@ -73,8 +74,11 @@ static void last_line(char out[ERROR_BYTES], int fd)
     while (length && strchr(" \t\r\n", out[length - 1])) {
         out[--length] = 0;
     }
-    const char *line = strrchr(out, '\n');
-    if (line) memmove(out, line + 1, strlen(line + 1) + 1);
+    char *last = strrchr(out, '\n');
+    if (!last) return;
+    *last = ' ';
+    const char *before = strrchr(out, '\n');
+    if (before) memmove(out, before + 1, strlen(before + 1) + 1);
 }
 
 /* Starts the program on the given descriptors; returns 0 or the error number. */
@@ -100,7 +104,7 @@ static int start(pid_t *pid, const process *p, int in, int out, int errors)
 static bool explain(const process *p, int status, int errors, err *e)
 {
     char line[ERROR_BYTES];
-    last_line(line, errors);
+    last_lines(line, errors);
     if (WIFSIGNALED(status)) {
         return err_set(e, "%s was killed by signal %d: %s", p->argv[0], WTERMSIG(status), line);
     }

@@ -16,7 +16,7 @@ typedef struct process {
 } process;
 
 /* Runs to the end. False if it cannot be started, feed or take fail, or it exits with anything but
- * 0 (the message then ends with the last line of its standard error). */
+ * 0 (the message then ends with the last lines of its standard error). */
 bool process_run(const process *p, err *e);
 
 #endif

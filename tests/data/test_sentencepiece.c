@@ -1,0 +1,197 @@
+#include "data/sentencepiece.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "data/prepare.h"
+#include "data/words.h"
+#include "tests/corpora.h"
+#include "tests/test.h"
+
+/* ModelProto{trainer_spec{}, pieces{"<unk>", 0, 2}, pieces{"_ab", -1.5}, pieces{"<0x0A>", 0, 6},
+ * pieces{"c"}}, where _ is U+2581. */
+static const unsigned char MODEL[] = "\x12\x02\x18\x05"
+                                     "\x0a\x0e\x0a\x05<unk>\x15\x00\x00\x00\x00\x18\x02"
+                                     "\x0a\x0c\x0a\x05\xe2\x96\x81"
+                                     "ab\x15\x00\x00\xc0\xbf"
+                                     "\x0a\x0f\x0a\x06<0x0A>\x15\x00\x00\x00\x00\x18\x06"
+                                     "\x0a\x03\x0a\x01"
+                                     "c";
+
+static void parses_a_model(void)
+{
+    arena *a = arena_new(0);
+    err e = {""};
+    sentencepiece *s = sentencepiece_parse(a, MODEL, sizeof MODEL - 1, "x", &e);
+    EXPECT(s && s->vocab == 4, "%s", e.text);
+    if (!s) return;
+    EXPECT(s->pieces[0].type == PIECE_UNKNOWN && s->pieces[2].type == PIECE_BYTE, "types");
+    EXPECT((double)s->pieces[1].score == -1.5 && s->pieces[1].bytes == 5, "score");
+    static const int32_t IDS[] = {1, 3, 1, 2, 4, -1, 3};
+    char *text = sentencepiece_decode(s, IDS, 7);
+    EXPECT(strcmp(text, "abc ab\nc") == 0, "'%s'", text);
+    free(text);
+    arena_free(a);
+}
+
+static void refuses_what_is_none(void)
+{
+    arena *a = arena_new(0);
+    err e = {""};
+    for (size_t n = 0; n < sizeof MODEL - 1; n++) { /* cut off anywhere: refused, or fewer pieces */
+        sentencepiece *s = sentencepiece_parse(a, MODEL, n, "x", &e);
+        EXPECT(s ? s->vocab < 4 : strstr(e.text, "not a SentencePiece model") != NULL, "%zu: %s", n,
+               e.text);
+    }
+    EXPECT(!sentencepiece_parse(a, (const unsigned char *)"some text, no model", 19, "x", &e),
+           "text");
+    arena_free(a);
+}
+
+static void encodes_as_published(void)
+{
+    const char *model = corpora_shared("tokenizers/pg19train_bpe_4000.model");
+    if (!model || !corpora_program("spm_encode")) return;
+    corpora_write("t/train/1", "hello world\n\n  foo   bar\nbaz", -1);
+    corpora_write("t/validation/1", "hello world", -1);
+    char yaml[FILE_PATH_BYTES + 64];
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+    corpus *c = corpora_need(yaml);
+    if (!c) return;
+    /* printf 'hello world\n\n  foo   bar\nbaz' | spm_encode --model=... --output_format=id */
+    static const int32_t EXPECTED[] = {43, 34, 3910, 758, 6, 22, 116, 6, 1438, 14, 965};
+    int32_t ids[11];
+    document d = split_document(corpus_get(c, SPLIT_TRAIN), 0);
+    EXPECT(d.tokens == 11 && d.words == 5 && d.bytes == 28, "%lld tokens, %lld words, %lld bytes",
+           (long long)d.tokens, (long long)d.words, (long long)d.bytes);
+    EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, MIN(d.tokens, 11), ids, NULL) &&
+               memcmp(ids, EXPECTED, sizeof ids) == 0,
+           "ids");
+    EXPECT(!corpus_lossless(c) && corpus_has_words(c) && corpus_vocab(c) == 4000, "what it is");
+    char *text = corpus_decode(c, ids, 11, NULL);
+    EXPECT(strcmp(text, "hello world   foo   bar baz") == 0, "'%s'", text);
+    free(text);
+    corpus_close(c);
+}
+
+/* Train, encode, use the cache, export, read back. */
+static void trains_its_own(void)
+{
+    if (!corpora_program("spm_train")) return;
+    char *text = corpora_text(1, 60000);
+    corpora_write("x.txt", text, -1);
+    free(text);
+    static const char YAML[] = "{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 310}}";
+    corpus *c = corpora_need(YAML);
+    if (!c) return;
+    const corpus_split *s = corpus_get(c, SPLIT_TRAIN);
+    EXPECT(split_bytes(s) == 54000 && split_tokens(s) < 40000 && corpus_vocab(c) == 310,
+           "%lld tokens", (long long)split_tokens(s));
+    char hash[80];
+    snprintf(hash, sizeof hash, "%s", corpus_hash(c));
+    err e = {""};
+    int32_t *ids;
+    int64_t n;
+    EXPECT(corpus_encode(c, "the memory holds\nwhat it forgets", &ids, &n, &e), "%s", e.text);
+    char *back = corpus_decode(c, ids, n, &e);
+    EXPECT(strcmp(back, "the memory holds what it forgets") == 0, "'%s'", back);
+    free(back);
+    free(ids);
+    EXPECT(corpus_export(c, corpora_path("out"), SHARDS_LLMC, &e), "%s", e.text);
+    corpus *d = corpora_need("{corpus: shards, path: out}");
+    EXPECT(d && split_words(corpus_get(d, SPLIT_TEST)) == split_words(corpus_get(c, SPLIT_TEST)) &&
+               !corpus_lossless(d) && corpus_has_words(d),
+           "the exported shards");
+    corpus_close(d);
+    corpus_close(c);
+    setenv("PATH", "/nowhere", 1); /* from the cache: no program is needed */
+    c = corpora_need(YAML);
+    setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
+    EXPECT(c && strcmp(hash, corpus_hash(c)) == 0, "another hash");
+    corpus_close(c);
+}
+
+/* One line longer than the programs take: broken at spaces, the same ids as without. */
+static void long_lines(void)
+{
+    const char *model = corpora_shared("tokenizers/pg19train_bpe_4000.model");
+    if (!model || !corpora_program("spm_encode")) return;
+    char *text = corpora_text(1, 30000);
+    corpora_write("t/train/lines", text, -1);
+    for (char *at = text; *at; at++) {
+        if (*at == '\n') *at = ' ';
+    }
+    corpora_write("t/train/oneline", text, -1);
+    memset(text, 'a', 30000); /* and without any space: still encoded, in pieces */
+    corpora_write("t/validation/1", text, -1);
+    free(text);
+    char yaml[FILE_PATH_BYTES + 64];
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+    corpus *c = corpora_need(yaml);
+    if (!c) return;
+    const corpus_split *s = corpus_get(c, SPLIT_TRAIN);
+    document x = split_document(s, 0), y = split_document(s, 1);
+    int32_t *a = calloc((size_t)x.tokens, 4), *b = calloc((size_t)y.tokens, 4);
+    EXPECT(x.tokens == y.tokens && split_read(s, 0, 0, x.tokens, a, NULL) &&
+               split_read(s, 1, 0, y.tokens, b, NULL) && memcmp(a, b, (size_t)x.tokens * 4) == 0,
+           "%lld and %lld tokens", (long long)x.tokens, (long long)y.tokens);
+    free(a);
+    free(b);
+    corpus_close(c);
+}
+
+static void failing_programs(void)
+{
+    if (!corpora_program("spm_train")) return;
+    char *text = corpora_text(1, 3000);
+    corpora_write("x.txt", text, -1);
+    free(text);
+    err e = {""};
+    /* Fourteen words cannot give so many pieces. */
+    corpus *c =
+        corpora_open("{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 5000}}", &e);
+    EXPECT(!c && strstr(e.text, "test.yaml:1:40: ") && strstr(e.text, "Vocabulary size too high"),
+           "%s", e.text);
+    setenv("PATH", "/nowhere", 1);
+    c = corpora_open("{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 310}}", &e);
+    setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
+    EXPECT(!c && strstr(e.text, "apt-get install sentencepiece"), "%s", e.text);
+}
+
+static void words(void)
+{
+    static const struct {
+        const char *text;
+        int64_t words;
+    } CASE[] = {{"", 0},
+                {" ", 0},
+                {"a", 1},
+                {" a  b\n", 2},
+                {"a\t\n\v\f\rb", 2},
+                {"a\xc2\xa0"
+                 "b",
+                 1}};
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
+        const unsigned char *text = (const unsigned char *)CASE[i].text;
+        int64_t n = (int64_t)strlen(CASE[i].text);
+        for (int64_t cut = 0; cut <= n; cut++) { /* counted in two pieces: the same */
+            bool inside = false;
+            int64_t got = words_count(text, cut, &inside);
+            got += words_count(text + cut, n - cut, &inside);
+            EXPECT(got == CASE[i].words, "'%s' cut at %lld: %lld words", CASE[i].text,
+                   (long long)cut, (long long)got);
+        }
+    }
+}
+
+const test_suite test_sentencepiece = {"data/sentencepiece",
+                                       {{"parses a model", parses_a_model},
+                                        {"refuses what is none", refuses_what_is_none},
+                                        {"encodes as published", encodes_as_published},
+                                        {"trains its own", trains_its_own},
+                                        {"long lines", long_lines},
+                                        {"failing programs", failing_programs},
+                                        {"words", words},
+                                        {0}}};

@@ -1,0 +1,92 @@
+/* Headers of shards, the sidecar corpus.json and SentencePiece models: the first byte says which.
+ * Any bytes are refused with a message or give a corpus whose documents lie inside its shards. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/shards.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+enum { TOKENS = 1000 };
+
+/* Stands for shards that would be there: 1,000 tokens each. */
+static bool some_header(shard_header *h, const char *path, err *e)
+{
+    if (strstr(path, "absent")) return err_set(e, "%s: is not there", path);
+    *h = (shard_header){2, SHARD_HEADER_BYTES, TOKENS};
+    return true;
+}
+
+static void fuzz_sidecar(const uint8_t *bytes, size_t size)
+{
+    arena *a = arena_new(1 << 16);
+    corpus *c = arena_push_zero(a, 1, sizeof *c);
+    c->memory = a;
+    for (int kind = 0; kind < SPLITS; kind++) {
+        c->splits[kind].kind = (split_kind)kind;
+        c->splits[kind].of = c;
+    }
+    err e = {""};
+    shard_origin origin;
+    bool ok = shards_parse(c, (const char *)bytes, size, "folder", some_header, &origin, &e);
+    CHECK(ok || e.text[0], "refused without a message");
+    for (int kind = 0; kind < SPLITS && ok; kind++) {
+        for (int64_t i = 0; i < c->splits[kind].count; i++) {
+            const entry *d = &c->splits[kind].entries[i];
+            CHECK(d->offset >= SHARD_HEADER_BYTES && d->tokens >= 0 &&
+                      d->offset + 2 * d->tokens <= SHARD_HEADER_BYTES + 2 * TOKENS,
+                  "%s lies outside", d->name);
+        }
+    }
+    reader_free(c->reader);
+    arena_free(a);
+}
+
+static void fuzz_header(const uint8_t *bytes, size_t size)
+{
+    int64_t file_bytes = (int64_t)size;
+    if (size >= 20) memcpy(&file_bytes, bytes + 12, sizeof file_bytes);
+    if (file_bytes < 0) return;
+    err e = {""};
+    shard_header h;
+    if (!shard_header_parse(&h, bytes, size, file_bytes, "fuzz", &e)) {
+        CHECK(e.text[0], "refused without a message");
+        return;
+    }
+    CHECK(h.tokens >= 0 && h.offset + h.tokens * h.width <= file_bytes, "%lld tokens in %lld bytes",
+          (long long)h.tokens, (long long)file_bytes);
+}
+
+static void fuzz_model(const uint8_t *bytes, size_t size)
+{
+    arena *a = arena_new(1 << 16);
+    err e = {""};
+    sentencepiece *s = sentencepiece_parse(a, bytes, size, "fuzz", &e);
+    CHECK(s || e.text[0], "refused without a message");
+    if (s) {
+        int32_t ids[64];
+        for (int i = 0; i < 64; i++) {
+            ids[i] = i - 1;
+        }
+        char *text = sentencepiece_decode(s, ids, 64);
+        CHECK(text, "no text");
+        free(text);
+    }
+    arena_free(a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    if (size == 0) return 0;
+    switch (bytes[0] % 3) {
+    case 0:
+        fuzz_sidecar(bytes + 1, size - 1);
+        break;
+    case 1:
+        fuzz_header(bytes + 1, size - 1);
+        break;
+    default:
+        fuzz_model(bytes + 1, size - 1);
+    }
+    return 0;
+}
