@@ -20,7 +20,7 @@ typedef struct eval_call {
 static const option OPTIONS[] = {
     CLI_CHOICE(eval_call, split, "split", "validation", "train|validation|test", "of the corpus"),
     CLI_TEXT(
-        eval_call, corpus, "corpus", "",
+        eval_call, corpus, "corpus",
         "another text: a data section, '{corpus: text, path: FILE}'; default: the trained one"),
     CLI_INT(eval_call, rows, "rows", "8", 1, 4096, "documents read in parallel"),
     CLI_INT(eval_call, tokens, "tokens", "0", 0, 1e15, "only the first so many; 0: all"),
