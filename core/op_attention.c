@@ -177,7 +177,7 @@ static void tile_forward(const attention_work *w, const tile *n)
     const attention_keep *a = w->a;
     int64_t d = a->s.head_dim, width = a->s.heads * d, queries = n->end - n->begin;
     real *y = a->y->data + (n->row * w->queries + n->begin) * width + n->head * d;
-    real inverse[QUERIES];
+    real inverse[QUERIES] = {0};
     tile_scores(w, n);
     tile_softmax(w, n, inverse);
     blas_gemm(false, false, queries, d, n->hi - n->lo, 1, w->scores, n->hi - n->lo,

@@ -12,7 +12,7 @@ static const double GRADCHECK_STEP = 1e-3;
 
 void fill_uniform(real *x, int64_t n, uint32_t seed)
 {
-    uint64_t state = seed * 2654435761u + 88172645463325252u;
+    uint64_t state = (uint64_t)(seed * 2654435761u) + 88172645463325252u;
     for (int64_t i = 0; i < n; i++) {
         state ^= state << 13;
         state ^= state >> 7;

@@ -102,10 +102,9 @@ static const rng_key DROP = {.seed = 3, .step = 1, .place = 4};
 /* Rows of the table: by c->arg. extra comes from the inputs' shapes. */
 static const struct {
     int64_t heads, kv_heads, head_dim;
-    bool noncausal;
     int64_t window, block, phase, memory;
-    bool valid, t5, alibi;
     double dropout;
+    bool noncausal, valid, t5, alibi;
 } ATTENTION[] = {
     {.heads = 2, .kv_heads = 2, .head_dim = 4},
     {.heads = 4, .kv_heads = 2, .head_dim = 3, .valid = true},
