@@ -106,46 +106,88 @@ void node_remove(node *map, const char *key)
     }
 }
 
-/* The file's name is the same for most nodes: it is copied once per run of them. */
+/* ---- copies: one piece of memory per tree, for sweeps keep thousands of them ---- */
+
 typedef struct copier {
-    arena *a;
-    const char *file, *file_copy;
+    char *at;         /* the next free byte; NULL: only counting */
+    size_t bytes;     /* taken so far */
+    const char *file; /* the last one copied: it is the same for most nodes */
+    const char *file_copy;
 } copier;
 
-static node *copy_tree(copier *c, const node *n)
+static void *take(copier *c, size_t bytes, size_t align)
 {
-    node *m = node_new(c->a, n->kind);
+    c->bytes = (c->bytes + align - 1) / align * align;
+    void *p = c->at ? c->at + c->bytes : NULL;
+    c->bytes += bytes;
+    return p;
+}
+
+static const char *take_text(copier *c, const char *text)
+{
+    if (!text || !*text) return text ? "" : NULL;
+    size_t n = strlen(text) + 1;
+    char *copy = take(c, n, 1);
+    if (copy) memcpy(copy, text, n);
+    return copy;
+}
+
+static node *take_tree(copier *c, const node *n);
+
+static void take_children(copier *c, node *m, const node *n)
+{
+    size_t count = (size_t)n->count;
+    node copy = {.kind = n->kind};
+    bool map = n->kind == NODE_MAP;
+    copy.items = take(c, count * sizeof *copy.items, sizeof(void *));
+    copy.keys = map ? take(c, count * sizeof *copy.keys, sizeof(void *)) : NULL;
+    copy.key_nodes = map ? take(c, count * sizeof *copy.key_nodes, sizeof(void *)) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        node *item = take_tree(c, n->items[i]);
+        const char *key = map ? take_text(c, n->keys[i]) : NULL;
+        node *key_node = item;
+        if (map && n->key_nodes[i] != n->items[i]) key_node = take_tree(c, n->key_nodes[i]);
+        if (!c->at) continue;
+        copy.items[i] = item;
+        if (map) {
+            copy.keys[i] = key;
+            copy.key_nodes[i] = key_node;
+        }
+    }
+    if (!c->at) return;
+    m->items = copy.items;
+    m->keys = copy.keys;
+    m->key_nodes = copy.key_nodes;
+    m->count = m->capacity = n->count;
+}
+
+static node *take_tree(copier *c, const node *n)
+{
     if (n->file != c->file) {
         c->file = n->file;
-        c->file_copy = n->file ? arena_strdup(c->a, n->file) : NULL;
+        c->file_copy = take_text(c, n->file);
     }
-    m->file = c->file_copy;
-    m->line = n->line;
-    m->column = n->column;
-    m->path = *n->path ? arena_strdup(c->a, n->path) : "";
-    m->text = n->text ? arena_strdup(c->a, n->text) : NULL;
-    m->plain = n->plain;
-    if (n->count == 0) return m;
-    m->count = m->capacity = n->count;
-    m->items = ARENA_NEW(c->a, node *, n->count);
-    if (n->kind == NODE_MAP) {
-        m->keys = ARENA_NEW(c->a, const char *, n->count);
-        m->key_nodes = ARENA_NEW(c->a, node *, n->count);
+    node *m = take(c, sizeof *m, _Alignof(node));
+    const char *path = take_text(c, n->path), *text = take_text(c, n->text);
+    if (m) {
+        *m = (node){.kind = n->kind,
+                    .file = c->file_copy,
+                    .line = n->line,
+                    .column = n->column,
+                    .path = path,
+                    .text = text,
+                    .plain = n->plain};
     }
-    for (int i = 0; i < n->count; i++) {
-        m->items[i] = copy_tree(c, n->items[i]);
-        if (n->kind != NODE_MAP) continue;
-        m->keys[i] = arena_strdup(c->a, n->keys[i]);
-        m->key_nodes[i] =
-            n->key_nodes[i] == n->items[i] ? m->items[i] : copy_tree(c, n->key_nodes[i]);
-    }
+    take_children(c, m, n);
     return m;
 }
 
 node *node_copy(arena *a, const node *n)
 {
-    copier c = {.a = a};
-    return copy_tree(&c, n);
+    copier count = {0}, copy = {0};
+    take_tree(&count, n);
+    copy.at = arena_push(a, (int64_t)count.bytes, 1);
+    return take_tree(&copy, n);
 }
 
 /* ---- paths ---- */

@@ -122,7 +122,7 @@ static bool resolve_run(experiment *x, int index, shelf *s, const corpus_places 
     run->cost = model_costs(w.model);
     run->memory_bytes = estimate_memory(&w, &run->cost);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
-    run->resolved = identity_resolved(x->memory, &w);
+    run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
     identity_variant(run->variant, &w);
     workload_close(&w);
     return true;
