@@ -58,7 +58,8 @@ static void like_the_definition(void)
                                        {32, 32, 8}, {3, 4, 0},  {1, 4, 0},  {0, 4, 3}, {4, 0, 3}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (int bits = 0; bits < 12; bits++) {
-            real beta = (real)(bits / 4) * (real)0.5;
+            static const real betas[] = {0, (real)0.5, 1};
+            real beta = betas[bits / 4];
             check(bits & 1, bits & 2, sizes[i][0], sizes[i][1], sizes[i][2], beta);
         }
     }
