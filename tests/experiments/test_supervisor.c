@@ -1,0 +1,187 @@
+/* Sweeps: every run is trained, one failure stops nothing, nothing is trained twice. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "experiments/run_folder.h"
+#include "experiments/supervisor.h"
+#include "experiments/worker.h"
+#include "tests/test.h"
+#include "tests/trials.h"
+
+static experiment *experiment_of(const char *more)
+{
+    static char path[FILE_PATH_BYTES];
+    err e = {0};
+    file_join(path, test_folder(), "sweep.yaml", NULL);
+    FILE *f = fopen(path, "w");
+    EXPECT(f && fprintf(f, "%s%s", TRIAL_SPEC, more) > 0, "%s", path);
+    if (f) fclose(f);
+    experiment *x = experiment_load(path, NULL, &e);
+    EXPECT(x, "%s", e.text);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    if (x && !experiment_resolve(x, &places, &e)) {
+        EXPECT(false, "%s", e.text);
+        experiment_free(x);
+        return NULL;
+    }
+    return x;
+}
+
+static supervisor_result supervise(const experiment *x, int jobs, bool retry)
+{
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    supervisor_options o = {.out = test_folder(),
+                            .places = &places,
+                            .command = "loci run sweep.yaml",
+                            .program = test_program(),
+                            .jobs = jobs,
+                            .threads = 1,
+                            .retry = retry,
+                            .quiet = true};
+    supervisor_result r = {0};
+    err e = {0};
+    /* What it says about failed runs is expected, and no part of the tests' output. */
+    fflush(stderr);
+    int kept = dup(STDERR_FILENO);
+    EXPECT(freopen("/dev/null", "w", stderr), "/dev/null");
+    bool ok = supervisor_run(&r, x, &o, &e);
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    EXPECT(ok, "%s", e.text);
+    return r;
+}
+
+static const char WITH_A_BAD_ONE[] =
+    "sweep:\n"
+    "  seeds: 2\n"
+    "  grid:\n"
+    "    rate:\n"
+    "      usual: {}\n"
+    "      wild: {optimizer.kind: sgd, optimizer.lr: 1e6, optimizer.clip: 0,\n"
+    "        optimizer.groups: [{match: \"*\", lr: 1e6}]}\n"
+    "      small: {optimizer.lr: 1e-4}\n";
+
+static run_status status_of(const run_plan *p)
+{
+    char folder[FILE_PATH_BYTES];
+    run_status s = {0};
+    err e = {0};
+    run_folder_path(folder, test_folder(), p->id, &e);
+    EXPECT(run_status_read(&s, folder, &e), "%s", e.text);
+    return s;
+}
+
+static void one_failure_stops_nothing(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of(WITH_A_BAD_ONE);
+    if (!x) return;
+    EXPECT(x->run_count == 6, "%d runs", x->run_count);
+    supervisor_result r = supervise(x, 2, false);
+    EXPECT(r.done == 4 && r.failed == 2 && r.skipped == 0, "%d done, %d failed, %d skipped", r.done,
+           r.failed, r.skipped);
+    EXPECT(supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d", supervisor_exit(&r));
+    for (int i = 0; i < x->run_count; i++) {
+        run_status s = status_of(&x->runs[i]);
+        bool wild = strcmp(x->runs[i].label, "wild") == 0;
+        EXPECT(s.state == (wild ? RUN_DIVERGED : RUN_DONE), "%s: %s: %s", x->runs[i].label,
+               run_state_name(s.state), s.reason);
+        EXPECT(!wild || strstr(s.reason, "step "), "%s", s.reason);
+    }
+    r = supervise(x, 1, false);
+    EXPECT(r.done == 0 && r.failed == 2 && r.skipped == 4, "%d done, %d failed, %d skipped", r.done,
+           r.failed, r.skipped);
+    r = supervise(x, 1, true);
+    EXPECT(r.done == 0 && r.failed == 2 && r.skipped == 4, "%d, %d", r.done, r.failed);
+    experiment_free(x);
+}
+
+static void record_of_the_experiment(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {seeds: [4], baseline: b, grid: {c: {b: {}, a: "
+                                  "{optimizer.lr: 1e-4}}}}\n");
+    if (!x) return;
+    supervise(x, 0, false);
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    file_join(path, test_folder(), "experiments/sweep.json", NULL);
+    json_t *o = json_read(path, &e);
+    EXPECT(o, "%s", e.text);
+    const json_t *runs = json_object_get(o, "runs");
+    EXPECT(json_array_size(runs) == 2, "%zu", json_array_size(runs));
+    const json_t *first = json_array_get(runs, 0);
+    EXPECT(strcmp(json_get_text(o, "baseline"), json_get_text(first, "label")) == 0 &&
+               json_is_true(json_object_get(first, "baseline")),
+           "%s", json_get_text(o, "baseline"));
+    EXPECT(strcmp(json_get_text(first, "run"), x->runs[0].id) == 0, "%s", x->runs[0].id);
+    EXPECT(strstr(json_get_text(o, "spec_text"), "sweep:"), "the text is missing");
+    json_decref(o);
+    experiment_free(x);
+}
+
+static void sleep_ms(int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+/* The supervisor is killed: its worker notices, saves and stops; the same command goes on. */
+static void worker_survives_its_supervisor_only_briefly(void)
+{
+    const char *program = test_program();
+    char spec_path[FILE_PATH_BYTES], sets[64], folder[FILE_PATH_BYTES];
+    if (!program) return;
+    snprintf(sets, sizeof sets, "train.budget.steps=200000");
+    experiment *x = experiment_of(""); /* for the file it writes */
+    if (!x) return;
+    experiment_free(x);
+    file_join(spec_path, test_folder(), "sweep.yaml", NULL);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(99);
+        setenv("OMP_NUM_THREADS", "1", 1);
+        execl(program, "loci", "run", spec_path, "--out", test_folder(), "--set", sets, "--set",
+              "train.checkpoint_seconds=1000", (char *)NULL);
+        _exit(99);
+    }
+    err e = {0};
+    arena *a = arena_new(1 << 14);
+    const char *const *names;
+    int64_t count = 0;
+    run_status s = {0};
+    char runs[FILE_PATH_BYTES];
+    file_join(runs, test_folder(), "runs", NULL);
+    for (int i = 0; i < 100 && s.step == 0; i++) { /* until the run is going on */
+        sleep_ms(50);
+        if (file_list(runs, a, &names, &count, NULL) && count == 1 &&
+            file_join(folder, runs, names[0], NULL)) {
+            run_status_read(&s, folder, NULL);
+        }
+    }
+    EXPECT(s.state == RUN_RUNNING && s.step > 0, "%s", run_state_name(s.state));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    for (int i = 0; i < 100 && run_folder_locked(folder); i++) {
+        sleep_ms(50);
+    }
+    EXPECT(run_status_read(&s, folder, &e) && s.state == RUN_INTERRUPTED, "%s: %s",
+           run_state_name(s.state), s.reason);
+    EXPECT(strstr(s.reason, "signal"), "%s", s.reason);
+    arena_free(a);
+}
+
+const test_suite test_supervisor = {
+    "experiments/supervisor",
+    {{"one_failure_stops_nothing", one_failure_stops_nothing},
+     {"record_of_the_experiment", record_of_the_experiment},
+     {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
+     {0}}};
