@@ -167,9 +167,10 @@ static void spec_errors(void)
     expect_call(LOCI("check", spec, "--set", "model.widht=8"), 2, NULL, "did you mean 'width'?");
     expect_call(LOCI("check", spec, "--set", "data.path=/no/such/text"), 2, NULL, "/no/such/text");
     write_text(spec, "typo.yaml",
-               "data: {corpus: markov}\nmodel:\n  blocks: [{attention: {haeds: 2}}]\n");
+               "data: {corpus: markov}\ntrain: {budget: {steps: 1}}\nmodel:\n  width: 8\n"
+               "  context: 8\n  blocks: [{attention: {haeds: 2}}]\n");
     program_result r = LOCI("check", spec);
-    expect_call(r, 2, NULL, "typo.yaml:3:");
+    expect_call(r, 2, NULL, "typo.yaml:6:27: model.blocks[0].attention");
     expect_call(r, 2, NULL, "(did you mean 'heads'?)");
 }
 
