@@ -273,20 +273,25 @@ static bool build_stack(model *m, layer_build *b, const node *blocks, err *e)
     return true;
 }
 
-static bool head_spec(layer_spec *spec, const node *n, err *e)
+static bool unknown_head(const node *kind, err *e)
 {
-    static const char *const fallback = "linear";
-    *spec = (layer_spec){.at = n, .spec = node_is_null(n) ? NULL : n};
-    const node *kind = spec->spec ? node_get(n, "kind") : NULL;
-    const char *name = node_is_null(kind) || kind->kind != NODE_SCALAR ? fallback : kind->text;
-    spec->cls = head_class_find(name);
-    if (spec->cls) return true;
-    const char *names[MAX_CLASSES];
+    const char *names[MAX_CLASSES], *near = NULL;
     int count;
     const layer_class *const *classes = head_classes(&count);
-    const char *near = option_nearest(name, class_names(names, classes, count), names);
-    return node_err(e, kind, "unknown head '%s'%s%s%s", name, near ? " (did you mean '" : "",
-                    near ? near : "", near ? "'?)" : "");
+    if (kind->kind != NODE_SCALAR) return node_err(e, kind, "expected the name of a head");
+    near = option_nearest(kind->text, class_names(names, classes, count), names);
+    if (!near) return node_err(e, kind, "unknown head '%s'", kind->text);
+    return node_err(e, kind, "unknown head '%s' (did you mean '%s'?)", kind->text, near);
+}
+
+/* n: the `head:` node or NULL. */
+static bool head_spec(layer_spec *spec, const node *n, err *e)
+{
+    *spec = (layer_spec){.at = n, .spec = node_is_null(n) ? NULL : n};
+    const node *kind = spec->spec ? node_get(n, "kind") : NULL;
+    spec->cls = head_class_find(!kind ? "linear" : kind->kind == NODE_SCALAR ? kind->text : "");
+    if (!spec->cls) unknown_head(kind, e);
+    return spec->cls != NULL;
 }
 
 static bool build_head(model *m, layer_build *b, const node *n, err *e)

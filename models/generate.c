@@ -46,21 +46,22 @@ static int64_t kept(const candidate *sorted, int64_t n, const sampling *how)
 static int32_t draw(const candidate *list, int64_t n, double uniform)
 {
     double total = 0, sum = 0;
+    int64_t last = 0;
     for (int64_t i = 0; i < n; i++) {
         total += list[i].p;
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && sum <= uniform * total; i++) {
         sum += list[i].p;
-        if (uniform * total < sum) return list[i].id;
+        last = i;
     }
-    return list[n - 1].id;
+    return list[last].id;
 }
 
 int32_t sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index)
 {
     int32_t best = most_probable(logits, vocab);
     if (how->temperature <= 0) return best;
-    candidate *list = malloc((size_t)vocab * sizeof *list);
+    candidate *list = calloc((size_t)vocab, sizeof *list);
     CHECK(list, "out of memory for %lld candidates", (long long)vocab);
     for (int64_t i = 0; i < vocab; i++) {
         double p = exp(((double)logits[i] - (double)logits[best]) / how->temperature);

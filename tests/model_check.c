@@ -109,7 +109,7 @@ void check_gradients(const char *what, model_run *r)
         double limit = 1e-6 * rms(grad, q->count) + 1e-11;
         int64_t stride = MAX(1, q->count / 5);
         for (int64_t k = 0; k < q->count; k += stride) {
-            double error = INFINITY, numeric = 0;
+            double error = (double)INFINITY, numeric = 0;
             /* A kink (relu) may lie within the first step, hardly within the second. */
             for (int step = 0; step < 2 && !(error <= limit); step++) {
                 numeric =

@@ -102,21 +102,20 @@ static void identities(void)
                  a);
     const char *const same[] = {
         "{context: 4, width: 8, blocks: [{attention: {heads: 2}, ffn: {}, repeat: 2}]}",
-        "{width: 8, context: 4, blocks: [{attention: {heads: 2}, ffn: {}}, {attention: {heads: 2}, "
-        "ffn: }]}",
-        "{width: 8, context: 4, blocks: [{repeat: 2, layers: [{attention: {heads: 2}}, {ffn: "
-        "{}}]}]}",
-        "{width: 8, context: 4, norm: {eps: 1e-5}, head: {kind: linear, bias: false}, blocks: "
-        "[{repeat: 2, attention: {heads: 2, positions: rotary}, ffn: {activation: gelu}}]}"};
+        ("{width: 8, context: 4, blocks: [{attention: {heads: 2}, ffn: {}}, "
+         "{attention: {heads: 2}, ffn: }]}"),
+        ("{width: 8, context: 4, blocks: [{repeat: 2, "
+         "layers: [{attention: {heads: 2}}, {ffn: {}}]}]}"),
+        ("{width: 8, context: 4, norm: {eps: 1e-5}, head: {kind: linear, bias: false}, "
+         "blocks: [{repeat: 2, attention: {heads: 2, memory: none}, ffn: {activation: gelu}}]}")};
     const char *const others[] = {
         "{width: 8, context: 4, blocks: [{repeat: 2, ffn: {}, attention: {heads: 2}}]}",
         "{width: 8, context: 4, blocks: [{repeat: 3, attention: {heads: 2}, ffn: {}}]}",
         "{width: 8, context: 4, blocks: [{repeat: 2, attention: {heads: 2, memory: 4}, ffn: {}}]}",
-        "{width: 8, context: 4, norm: {eps: 1e-6}, blocks: [{repeat: 2, attention: {heads: 2}, "
-        "ffn: "
-        "{}}]}",
-        "{width: 8, context: 4, head: {bias: true}, blocks: [{repeat: 2, attention: {heads: 2}, "
-        "ffn: {}}]}"};
+        ("{width: 8, context: 4, norm: {eps: 1e-6}, "
+         "blocks: [{repeat: 2, attention: {heads: 2}, ffn: {}}]}"),
+        ("{width: 8, context: 4, head: {bias: true}, "
+         "blocks: [{repeat: 2, attention: {heads: 2}, ffn: {}}]}")};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         EXPECT(strcmp(base, identity(same[i], a)) == 0, "%s: %s", same[i], identity(same[i], a));
     }
@@ -143,6 +142,7 @@ static void refusals(void)
          "blocks[0].layers[0]: expected one layer"},
         {"{width: 8, context: 4, blocks: [{layers: [{fnn: {}}]}]}", "did you mean 'ffn'"},
         {"{width: 8, context: 4, head: {kind: liner}, " BLOCKS "}", "did you mean 'linear'"},
+        {"{width: 8, context: 4, head: {kind: {a: 1}}, " BLOCKS "}", "the name of a head"},
         {"{width: 8, context: 4, head: {biass: true}, " BLOCKS "}", "did you mean 'bias'"},
         {"{width: 8, context: 4, norm: {place: middle}, " BLOCKS "}", "norm.place"},
         {"{width: 8, context: 4, embeding: {}, " BLOCKS "}", "did you mean 'embedding'"},
