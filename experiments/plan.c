@@ -2,6 +2,7 @@
 
 #include "experiments/workload.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 experiment *experiment_load(const char *path, const char *const *sets, err *e)
@@ -139,22 +140,36 @@ static bool blame(const experiment *x, int index, err *e)
     return false;
 }
 
-/* Index of the first variant that says the same as variant v: itself, unless v is a repetition. */
-static int first_equal(const experiment *x, int v)
+static int by_variant(const void *x, const void *y)
 {
-    for (int i = 0; i < v; i++) {
-        if (strcmp(x->runs[i].variant, x->runs[v].variant) == 0) return i;
+    const run_plan *a = *(const run_plan *const *)x, *b = *(const run_plan *const *)y;
+    int order = strcmp(a->variant, b->variant);
+    return order ? order : a->variant_index - b->variant_index;
+}
+
+/* original[v]: the first variant that says the same as v; v itself unless it is a repetition. */
+static int *find_repetitions(const experiment *x)
+{
+    int variants = x->sweep->variant_count;
+    int *original = ARENA_NEW(x->memory, int, variants);
+    const run_plan **order = ARENA_NEW(x->memory, const run_plan *, variants);
+    for (int v = 0; v < variants; v++)
+        order[v] = &x->runs[v];
+    qsort(order, (size_t)variants, sizeof *order, by_variant);
+    for (int i = 0; i < variants; i++) {
+        bool again = i > 0 && strcmp(order[i]->variant, order[i - 1]->variant) == 0;
+        int v = order[i]->variant_index;
+        original[v] = again ? original[order[i - 1]->variant_index] : v;
     }
-    return v;
+    return original;
 }
 
 /* Gives the runs of further seeds what the first seed's found, and drops repeated variants. */
 static void complete(experiment *x)
 {
     int variants = x->sweep->variant_count, kept = 0;
-    int *original = ARENA_NEW(x->memory, int, variants);
+    int *original = find_repetitions(x);
     for (int v = 0; v < variants; v++) {
-        original[v] = first_equal(x, v);
         if (original[v] == v) continue;
         x->duplicates++;
         if (!x->runs[v].is_baseline) continue;
