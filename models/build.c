@@ -290,7 +290,7 @@ static bool head_spec(layer_spec *spec, const node *n, err *e)
     *spec = (layer_spec){.at = n, .spec = node_is_null(n) ? NULL : n};
     const node *kind = spec->spec ? node_get(n, "kind") : NULL;
     spec->cls = head_class_find(!kind ? "linear" : kind->kind == NODE_SCALAR ? kind->text : "");
-    if (!spec->cls) unknown_head(kind, e);
+    if (!spec->cls && kind) unknown_head(kind, e);
     return spec->cls != NULL;
 }
 
