@@ -38,7 +38,7 @@ static int scored_runs(const compared_variant *v)
 /* Indexes of the columns. */
 typedef struct compare_columns {
     int label, key, runs, mean[COMPARE_METRIC_COUNT], difference;
-    int params, active, flops, speed, memory, state;
+    int params, active, flops, speed, memory, bytes, state;
     int variant, baseline, planned, done, failed, diverged, running, interrupted;
     int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
     int difference_n, difference_low, difference_high;
@@ -85,7 +85,8 @@ static void add_columns(table *t, compare_columns *k, const comparison *c)
     k->active = table_column(t, "active_params", "active", "", 0);
     k->flops = table_column(t, "forward_flops_per_token", "FLOPs/token", "forward", 0);
     k->speed = table_column(t, "tokens_per_second", "tokens/s", "training", 0);
-    k->memory = table_column(t, "peak_bytes", "memory", "peak bytes", 0);
+    k->memory = table_column(t, "", "memory", "peak MiB", TABLE_PEOPLE);
+    k->bytes = table_column(t, "peak_bytes", "", "", TABLE_PROGRAMS);
     k->state = table_column(t, "state_bytes", "state", "bytes", 0);
     static const char *const counts[] = {"planned",  "done",    "failed",
                                          "diverged", "running", "interrupted"};
@@ -149,7 +150,9 @@ static void put_cost(table *t, const compare_columns *k, const compared_variant 
     table_scaled(t, k->active, known(v->active_params));
     table_scaled(t, k->flops, v->flops);
     table_scaled(t, k->speed, v->tokens_per_second);
-    table_scaled(t, k->memory, known(v->peak_bytes));
+    double mebibytes = known(v->peak_bytes) / 1048576;
+    table_real(t, k->memory, mebibytes, mebibytes < 9.95 ? 1 : 0);
+    table_real(t, k->bytes, known(v->peak_bytes), 0);
     table_scaled(t, k->state, known(v->state_bytes));
 }
 

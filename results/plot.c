@@ -1,0 +1,226 @@
+/* Writing gnuplot's scripts and running it. */
+#include "results/plot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "results/plot_script.h"
+
+extern char **environ;
+
+/* ---- fonts ---- */
+
+static bool font_seen;
+
+static int look_at(const char *path, const struct stat *s, int type, struct FTW *where)
+{
+    (void)s;
+    (void)where;
+    const char *dot = type == FTW_F ? strrchr(path, '.') : NULL;
+    if (!dot) return 0;
+    font_seen = strcmp(dot, ".ttf") == 0 || strcmp(dot, ".otf") == 0 || strcmp(dot, ".pfb") == 0 ||
+                strcmp(dot, ".ttc") == 0;
+    return font_seen;
+}
+
+/* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
+static bool fonts_installed(void)
+{
+    const char *home = getenv("HOME");
+    char own[2][FILE_PATH_BYTES] = {"", ""};
+    if (home) {
+        snprintf(own[0], sizeof own[0], "%s/.fonts", home);
+        snprintf(own[1], sizeof own[1], "%s/.local/share/fonts", home);
+    }
+    const char *const folders[] = {"/usr/share/fonts", "/usr/local/share/fonts", own[0], own[1]};
+    font_seen = false;
+    for (int i = 0; i < 4 && !font_seen; i++) {
+        if (*folders[i]) nftw(folders[i], look_at, 16, FTW_PHYS);
+    }
+    return font_seen;
+}
+
+/* ---- scripts ---- */
+
+void plot_quote(FILE *out, const char *text)
+{
+    fputc('\'', out);
+    for (; *text; text++) {
+        if (*text == '\'') fputc('\'', out);
+        fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
+    }
+    fputc('\'', out);
+}
+
+int plot_colour(int series)
+{
+    static const int colours[] = {1, 2, 3, 4, 6, 7, 8}; /* 5 is the yellow */
+    return colours[series % 7];
+}
+
+int plot_dashes(int series)
+{
+    return 1 + series / 7 % 5;
+}
+
+void plot_script_begin(plot_script *p, const char *name, int width, int height, const char *caption)
+{
+    *p = (plot_script){.name = name, .width = width, .height = height};
+    p->out = open_memstream(&p->text, &p->bytes);
+    CHECK(p->out, "no memory for a script");
+    fprintf(p->out,
+            "# Made by loci plot. To draw it again, in its folder: gnuplot %s.gp\n"
+            "set encoding utf8\n"
+            "set colorsequence podo\n"
+            "set border 3 linecolor rgb '#404040'\n"
+            "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
+            "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
+            "set bmargin 5.2\n"
+            "set label 1 ",
+            name);
+    plot_quote(p->out, caption);
+    fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", p->out);
+}
+
+/* SVG first: it needs no fonts. The others are of the same proportions. */
+void plot_script_draw(plot_script *p, const char *command)
+{
+    static const char font[] = "font 'Liberation Sans,11'";
+    fprintf(p->out,
+            "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
+            "set output '%s.svg'\n%s\n",
+            p->width, p->height, font, p->name, command);
+    if (fonts_installed()) {
+        fprintf(p->out,
+                "set terminal pngcairo size %d,%d noenhanced %s fontscale 2 linewidth 2 "
+                "pointscale 2 background 'white'\n"
+                "set output '%s.png'\nreplot\n",
+                2 * p->width, 2 * p->height, font, p->name);
+        fprintf(p->out,
+                "set terminal pdfcairo size %.2fin,%.2fin noenhanced %s fontscale 0.82\n"
+                "set output '%s.pdf'\nreplot\n",
+                p->width / 96.0, p->height / 96.0, font, p->name);
+    }
+    fputs("set output\n", p->out);
+    fclose(p->out);
+    p->out = NULL;
+}
+
+/* ---- gnuplot ---- */
+
+/* Runs gnuplot on NAME.gp in the folder; what it says goes to NAME.log. Returns its exit status, or
+ * -1 if it could not be started. */
+static int run_gnuplot(const char *folder, const char *script, const char *log)
+{
+    char *const argv[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char *)(uintptr_t)script, NULL};
+    posix_spawn_file_actions_t files;
+    pid_t child;
+    int status = -1;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addchdir_np(&files, folder);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (posix_spawnp(&child, "gnuplot", &files, NULL, argv, environ) == 0) {
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+        status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    }
+    posix_spawn_file_actions_destroy(&files);
+    return status;
+}
+
+/* The last words of a log, on one line. */
+static void last_words(char words[200], const char *path)
+{
+    size_t bytes = 0;
+    char *text = file_read(path, &bytes, NULL);
+    const char *begin = text && bytes > 199 ? text + bytes - 199 : text;
+    snprintf(words, 200, "%s", begin ? begin : "no message");
+    free(text);
+    for (char *c = words; *c; c++) {
+        if ((unsigned char)*c < 0x20) *c = ' ';
+    }
+}
+
+static bool draw(plot_report *r, const plot_script *p, err *e)
+{
+    static const char *const formats[] = {"png", "svg", "pdf"};
+    char script[80], log[80], path[FILE_PATH_BYTES], words[200];
+    snprintf(script, sizeof script, "%s.gp", p->name);
+    snprintf(log, sizeof log, "%s.log", p->name);
+    if (!file_join(path, r->folder, script, e) || !file_write(path, p->text, p->bytes, e)) {
+        return false;
+    }
+    int status = run_gnuplot(r->folder, script, log);
+    if (status < 0 || status == 127) {
+        return err_set(e,
+                       "gnuplot: cannot be started; install it (Debian: gnuplot-nox), the script "
+                       "is %s",
+                       path);
+    }
+    char log_path[FILE_PATH_BYTES];
+    if (!file_join(log_path, r->folder, log, e)) return false;
+    if (status != 0) {
+        last_words(words, log_path);
+        return err_set(e, "%s: gnuplot failed: %s", path, words);
+    }
+    for (int i = 0; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.%s", p->name, formats[i]);
+        if (!strstr(p->text, name) || r->count == PLOT_FILES) continue;
+        memcpy(r->files[r->count++], name, sizeof name);
+    }
+    return file_remove(log_path, e);
+}
+
+/* ---- an experiment's plots ---- */
+
+static void add_note(plot_report *r, const char *text)
+{
+    size_t n = strlen(r->note);
+    snprintf(r->note + n, sizeof r->note - n, "%s%s", n ? "; " : "", text);
+}
+
+static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    for (int i = 0; i < 3; i++) {
+        plot_script p = {0};
+        err why = {0};
+        bool any = i < 2 ? plot_curves(&p, a, s, c, i == 1, &why) : plot_differences(&p, c);
+        if (why.text[0]) return err_set(e, "%s", why.text);
+        if (!any) {
+            if (i == 0) add_note(r, "no run has logged a step yet: no loss curves");
+            if (i == 2) add_note(r, "no seed has finished in two variants yet: no differences");
+            continue;
+        }
+        bool ok = draw(r, &p, e);
+        free(p.text);
+        if (!ok) return false;
+    }
+    if (r->count > 0 && !fonts_installed()) {
+        add_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
+    }
+    return true;
+}
+
+bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
+                     const char *baseline, err *e)
+{
+    *r = (plot_report){0};
+    char plots[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 20);
+    comparison *c = compare_load(a, s, experiment, &(compare_options){.baseline = baseline}, e);
+    bool ok = c && file_join(plots, out, "plots", e) &&
+              file_join(r->folder, plots, experiment, e) && file_make_folders(r->folder, e) &&
+              draw_all(r, a, s, c, e);
+    arena_free(a);
+    return ok;
+}

@@ -1,0 +1,264 @@
+/* Loss against tokens or time: mean over seeds with a band. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/plot_script.h"
+
+/* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
+enum { POINTS = 200 };
+
+/* One bin of a variant's curve. */
+typedef struct curve_point {
+    double x;
+    estimate loss; /* over seeds */
+} curve_point;
+
+typedef struct curve {
+    int count, least, most; /* points; seeds behind a point */
+    curve_point point[POINTS];
+} curve;
+
+/* Sums of one run in one bin. */
+typedef struct bin {
+    double x, loss;
+    int n;
+} bin;
+
+static const char QUERY[] = "SELECT p.seed, s.step, s.tokens, s.seconds, m.value FROM plan p "
+                            "JOIN metric m ON m.run = p.run AND m.name = 'loss' AND m.layer = '' "
+                            "JOIN step s ON s.run = m.run AND s.step = m.step "
+                            "WHERE p.experiment = ?1 AND p.label = ?2 ORDER BY p.position, s.step";
+
+/* The largest step that any run of the experiment has logged. */
+static bool last_step(int64_t *last, store *s, const char *experiment, err *e)
+{
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT max(s.step) FROM plan p JOIN step s USING (run) WHERE p.experiment = ?", e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    *last = sqlite3_step(q) == SQLITE_ROW ? store_int(q, 0, 0) : 0;
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+static int seed_index(const compared_variant *v, int64_t seed)
+{
+    for (int i = 0; i < v->run_count; i++) {
+        if (v->runs[i].seed == seed) return i;
+    }
+    return -1;
+}
+
+/* Fills bins [runs, POINTS]. */
+static bool read_bins(bin *bins, store *s, const comparison *c, const compared_variant *v,
+                      int64_t width, bool against_time, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, QUERY, e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, v->label, -1, SQLITE_STATIC);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        int run = seed_index(v, store_int(q, 0, 0));
+        int64_t at = (store_int(q, 1, 1) - 1) / width;
+        double x = store_real(q, against_time ? 3 : 2), loss = store_real(q, 4);
+        if (run < 0 || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
+        bin *b = &bins[run * POINTS + at];
+        b->x += x;
+        b->loss += loss;
+        b->n++;
+    }
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+/* Seeds meet in a bin of steps; against time, x is their mean time there. */
+static void fold_bins(curve *k, arena *a, const bin *bins, int runs, double x_unit, double y_unit)
+{
+    double *x = ARENA_NEW(a, double, runs), *y = ARENA_NEW(a, double, runs);
+    *k = (curve){.least = runs};
+    for (int i = 0; i < POINTS; i++) {
+        int n = 0;
+        for (int r = 0; r < runs; r++) {
+            const bin *b = &bins[r * POINTS + i];
+            if (b->n == 0) continue;
+            x[n] = b->x / b->n / x_unit;
+            y[n++] = b->loss / b->n * y_unit;
+        }
+        if (n == 0) continue;
+        k->point[k->count++] = (curve_point){.x = stats_mean(x, n, STATS_CONFIDENCE).mean,
+                                             .loss = stats_mean(y, n, STATS_CONFIDENCE)};
+        k->least = MIN(k->least, n);
+        k->most = MAX(k->most, n);
+    }
+}
+
+/* ---- axes ---- */
+
+typedef struct axis_unit {
+    double size;
+    const char *name;
+} axis_unit;
+
+/* The largest unit of which the axis holds at least two. */
+static axis_unit choose_unit(double most, bool against_time)
+{
+    static const axis_unit tokens[] = {{1e9, "training tokens (billions)"},
+                                       {1e6, "training tokens (millions)"},
+                                       {1e3, "training tokens (thousands)"},
+                                       {1, "training tokens"}};
+    static const axis_unit times[] = {{86400, "training time (days)"},
+                                      {3600, "training time (hours)"},
+                                      {60, "training time (minutes)"},
+                                      {1, "training time (seconds)"}};
+    const axis_unit *list = against_time ? times : tokens;
+    for (int i = 0; i < 3; i++) {
+        if (most >= 2 * list[i].size || (i == 1 && !against_time && most >= 1e6)) return list[i];
+    }
+    return list[3];
+}
+
+/* True if every scored token was a byte, so that nats per token are bits per byte. */
+static bool by_bytes(const comparison *c)
+{
+    bool any = false;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (!r->scored) continue;
+            any = true;
+            if (r->bytes != r->tokens) return false;
+        }
+    }
+    return any;
+}
+
+/* What is worth seeing: from the lowest loss to where curves are after a tenth of their way, but
+ * not beyond twice the lowest (a run that diverges would hide the rest). */
+static void choose_range(double range[2], const curve *curves, int count)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (int i = 0; i < count; i++) {
+        const curve *k = &curves[i];
+        if (k->count == 0) continue;
+        for (int j = 0; j < k->count; j++) {
+            low = fmin(low, k->point[j].loss.mean);
+        }
+        high = fmax(high, k->point[k->count / 10].loss.mean);
+    }
+    high = fmin(high, 2 * low);
+    if (!(high > low)) high = low + fmax(fabs(low), 1) * 0.1;
+    double margin = 0.06 * (high - low);
+    range[0] = low - margin;
+    range[1] = high + margin;
+}
+
+/* ---- the script ---- */
+
+static void put_data(FILE *out, const curve *k, int series)
+{
+    fprintf(out, "$curve%d << EOD\n# x mean low high n\n", series);
+    for (int i = 0; i < k->count; i++) {
+        const curve_point *p = &k->point[i];
+        double half = isfinite(p->loss.half) ? p->loss.half : 0;
+        fprintf(out, "%.9g %.9g %.9g %.9g %d\n", p->x, p->loss.mean, p->loss.mean - half,
+                p->loss.mean + half, p->loss.n);
+    }
+    fputs("EOD\n", out);
+}
+
+static void put_title(FILE *out, const compared_variant *v, const curve *k)
+{
+    char title[320];
+    if (k->least == k->most) {
+        snprintf(title, sizeof title, "%s (n = %d)", v->label, k->most);
+    } else {
+        snprintf(title, sizeof title, "%s (n = %d to %d)", v->label, k->least, k->most);
+    }
+    plot_quote(out, title);
+}
+
+/* All bands, then all lines. The caller frees the text. */
+static char *plot_command(const comparison *c, const curve *curves)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    CHECK(out, "no memory for a command");
+    const char *comma = "plot ";
+    for (int i = 0; i < c->count; i++) {
+        if (curves[i].most < 2) continue;
+        fprintf(out,
+                "%s$curve%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
+                "0.18 noborder notitle",
+                comma, i, plot_colour(i));
+        comma = ", \\\n     ";
+    }
+    for (int i = 0; i < c->count; i++) {
+        if (curves[i].count == 0) continue;
+        /* A single point makes no line. */
+        fprintf(out, "%s$curve%d using 1:2 with %s linecolor %d dashtype %d linewidth 1.6 title ",
+                comma, i, curves[i].count > 1 ? "lines" : "points pointtype 7", plot_colour(i),
+                plot_dashes(i));
+        put_title(out, &c->variants[i], &curves[i]);
+        comma = ", \\\n     ";
+    }
+    fclose(out);
+    return text;
+}
+
+static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, const comparison *c,
+                        bool against_time, double y_unit, err *e)
+{
+    int64_t last;
+    if (!last_step(&last, s, c->experiment, e)) return false;
+    int64_t width = MAX((last + POINTS - 1) / POINTS, 1);
+    bin **bins = ARENA_NEW(a, bin *, c->count);
+    double most = 0;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        bins[i] = arena_push_zero(a, (int64_t)v->run_count * POINTS, sizeof(bin));
+        if (!read_bins(bins[i], s, c, v, width, against_time, e)) return false;
+        for (int k = 0; k < v->run_count * POINTS; k++) {
+            if (bins[i][k].n > 0) most = fmax(most, bins[i][k].x / bins[i][k].n);
+        }
+    }
+    *unit = choose_unit(most, against_time);
+    for (int i = 0; i < c->count; i++) {
+        fold_bins(&curves[i], a, bins[i], c->variants[i].run_count, unit->size, y_unit);
+    }
+    return true;
+}
+
+bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time, err *e)
+{
+    bool bits = by_bytes(c);
+    curve *curves = arena_push_zero(a, c->count, sizeof *curves);
+    axis_unit unit;
+    if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {
+        return false;
+    }
+    int points = 0;
+    for (int i = 0; i < c->count; i++) {
+        points += curves[i].count;
+    }
+    if (points == 0) return false;
+    double range[2];
+    choose_range(range, curves, c->count);
+    plot_script_begin(p, against_time ? "loss-time" : "loss-tokens", 760,
+                      MAX(440, 120 + 19 * c->count),
+                      "Line: mean over n seeds. Band: 95 % t-interval of the mean over seeds.");
+    fputs("set title ", p->out);
+    plot_quote(p->out, c->experiment);
+    fputs("\nset xlabel ", p->out);
+    plot_quote(p->out, unit.name);
+    fprintf(p->out, "\nset ylabel 'training loss (%s)'\n",
+            bits ? "bits per byte" : "nats per token");
+    fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:*]\n", range[0], range[1]);
+    fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);
+    for (int i = 0; i < c->count; i++) {
+        if (curves[i].count > 0) put_data(p->out, &curves[i], i);
+    }
+    char *command = plot_command(c, curves);
+    plot_script_draw(p, command);
+    free(command);
+    return true;
+}

@@ -1,0 +1,37 @@
+/* A gnuplot script being written: shared by the plots. */
+#ifndef LOCI_RESULTS_PLOT_SCRIPT_H
+#define LOCI_RESULTS_PLOT_SCRIPT_H
+
+#include <stdio.h>
+
+#include "results/compare.h"
+#include "results/plot.h"
+
+typedef struct plot_script {
+    FILE *out;
+    char *text; /* what was written, after plot_script_end */
+    size_t bytes;
+    const char *name;  /* of the files, without ending */
+    int width, height; /* of the picture, in SVG's pixels */
+} plot_script;
+
+/* Opens the script with what all plots share: colours, borders, grid, caption below the plot. */
+void plot_script_begin(plot_script *p, const char *name, int width, int height,
+                       const char *caption);
+/* Draws `command` (a plot command) to each format and closes the script. */
+void plot_script_draw(plot_script *p, const char *command);
+
+/* A text as gnuplot's single-quoted string. */
+void plot_quote(FILE *out, const char *text);
+
+/* Colour (podo without its yellow, which is weak on white) and dashes of the i-th series. */
+int plot_colour(int series);
+int plot_dashes(int series);
+
+/* Fill the script (begun here, closed by plot_script_draw). False, and nothing begun, if there is
+ * nothing to draw; false with e if the database cannot be read. */
+bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
+                 err *e);
+bool plot_differences(plot_script *p, const comparison *c);
+
+#endif

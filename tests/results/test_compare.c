@@ -1,0 +1,242 @@
+/* The comparison: figures, words, forms, and experiments that are not finished. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/collect.h"
+#include "results/compare.h"
+#include "results/status.h"
+#include "tests/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {
+    {"short", 0, 0.001, 842000, 51234, NULL, false},
+    {"long", 0.039, 0.002, 842000, 40321, NULL, false},
+    {"wide", 0.001, 0.02, 1684000, 30123, "diverged", false},
+    {"deep", -0.03, 0.003, 1684000, 30123, "failed", false},
+    {"recurrent", 0.02, 0.003, 1000000, 20123, "running", false},
+};
+
+static fake_experiment fake(int variants, int seeds)
+{
+    return (fake_experiment){.out = test_folder(),
+                             .name = "memory",
+                             .variants = variants,
+                             .seeds = seeds,
+                             .steps = 20,
+                             .variant = VARIANTS};
+}
+
+/* Loads, and prints in a form; the caller frees the text. */
+static comparison *load(arena *a, const fake_experiment *x, const compare_options *o)
+{
+    err e = {0}, note = {0};
+    store *s = collect_and_open(x->out, &note, &e);
+    comparison *c = s ? compare_load(a, s, x->name, o, &e) : NULL;
+    EXPECT(c && !note.text[0], "%s %s", e.text, note.text);
+    store_close(s);
+    return c;
+}
+
+static char *print(const comparison *c, table_format format)
+{
+    char *text = NULL;
+    size_t bytes;
+    err e = {0};
+    FILE *f = open_memstream(&text, &bytes);
+    EXPECT(compare_print(f, c, format, false, &e), "%s", e.text);
+    fclose(f);
+    return text;
+}
+
+static void figures(void)
+{
+    fake_experiment x = fake(2, 3);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    double base[3], other[3];
+    for (int i = 0; i < 3; i++) {
+        base[i] = fake_bits_per_byte(&x, 0, i + 1);
+        other[i] = fake_bits_per_byte(&x, 1, i + 1);
+    }
+    EXPECT(c->count == 2 && c->baseline == 0 && c->metric == COMPARE_BITS_PER_BYTE, "head");
+    estimate mean = stats_mean(other, 3, 0.95), d = stats_paired(other, base, 3, 0.95);
+    const compared_variant *v = &c->variants[1];
+    EXPECT(fabs(v->value[COMPARE_BITS_PER_BYTE].mean - mean.mean) < 1e-12, "mean");
+    EXPECT(fabs(v->value[COMPARE_BITS_PER_BYTE].half - mean.half) < 1e-12, "interval");
+    EXPECT(fabs(v->difference.mean - d.mean) < 1e-12 && fabs(v->difference.half - d.half) < 1e-12,
+           "difference %g +- %g, not %g +- %g", v->difference.mean, v->difference.half, d.mean,
+           d.half);
+    EXPECT(d.half < mean.half / 2, "pairing does not help");
+    EXPECT(v->params == 842000 && v->peak_bytes == 40 << 20, "costs");
+    EXPECT(fabs(v->tokens_per_second / 40321 - 1) < 1e-9, "speed %g", v->tokens_per_second);
+    arena_free(a);
+}
+
+static void in_words(void)
+{
+    fake_experiment x = fake(5, 3);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    char *text = print(c, TABLE_TEXT);
+    static const char *const needed[] = {
+        "short (baseline)",
+        "'long' is better than 'short' by 0.0",
+        "'wide' is within noise of 'short'",
+        "'deep' is worse than 'short' by 0.0",
+        "2/3: 1 diverged",
+        "wide, seed 2: diverged: step 400: gradient of blocks.1.ffn.up",
+        "deep, seed 2: failed: killed by signal 9",
+        "recurrent, seed 2: interrupted",
+        "Scored: validation split, 90000 bytes, 90000 tokens, 16000 words, 3 documents.",
+        "context 256; memory carried state, reset at documents",
+        "paired over 2 seeds",
+        "not corrected for there being 4 comparisons"};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        EXPECT(strstr(text, needed[i]), "no \"%s\" in:\n%s", needed[i], text);
+    }
+    free(text);
+    arena_free(a);
+}
+
+static void one_seed_claims_nothing(void)
+{
+    fake_experiment x = fake(2, 1);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    char *text = print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "from one seed: no interval is claimed"), "%s", text);
+    free(text);
+    text = print(c, TABLE_CSV);
+    EXPECT(!strstr(text, "nan") && !strstr(text, "inf"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+static void not_started(void)
+{
+    static const fake_variant planned[] = {{"a", 0, 0, 1, 1, "planned", false},
+                                           {"b", 0, 0, 1, 1, "planned", false}};
+    fake_experiment x = fake(2, 2);
+    x.variant = planned;
+    fake_write(&x);
+    err e = {0};
+    char folder[4096];
+    /* Seed 1 finished in the fake; a fresh experiment has no folders at all. */
+    snprintf(folder, sizeof folder, "rm -rf '%s/runs'", x.out);
+    EXPECT(system(folder) == 0, "the runs stay");
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    for (int f = TABLE_TEXT; f <= TABLE_JSON; f++) {
+        char *text = print(c, (table_format)f);
+        EXPECT(f != TABLE_TEXT || strstr(text, "No run has finished yet."), "%s", text);
+        EXPECT(!strstr(text, "nan"), "%s", text);
+        free(text);
+    }
+    store *s = store_open_reader(x.out, &e);
+    int unfinished = 0, failed = 1;
+    EXPECT(s && status_count(s, x.name, &unfinished, &failed, &e), "%s", e.text);
+    EXPECT(unfinished == 4 && failed == 0, "%d unfinished, %d failed", unfinished, failed);
+    store_close(s);
+    arena_free(a);
+}
+
+/* A lossy tokenizer has no bits per byte: the words decide. */
+static void lossy(void)
+{
+    static const fake_variant variants[] = {{"bytes", 0, 0.001, 1000, 1, NULL, false},
+                                            {"pieces", 0.03, 0.001, 1000, 1, NULL, true}};
+    fake_experiment x = fake(2, 3);
+    x.variant = variants;
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    EXPECT(c->lossy && c->metric == COMPARE_WORD_PERPLEXITY, "metric %d", (int)c->metric);
+    EXPECT(c->same_text, "the same words");
+    EXPECT(isnan(c->variants[1].value[COMPARE_BITS_PER_BYTE].mean), "bits per byte of pieces");
+    EXPECT(c->variants[1].difference.mean < 0, "difference");
+    char *text = print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "word perplexity") && strstr(text, "lossy"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+static void forms(void)
+{
+    fake_experiment x = fake(5, 3);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){.baseline = "long"});
+    if (!c) return;
+    EXPECT(c->baseline == 1 && c->variants[0].difference.mean > 0, "another baseline");
+    char *text = print(c, TABLE_JSON);
+    json_error_t where;
+    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    EXPECT(o, "JSON: %s", where.text);
+    const json_t *v = json_array_get(json_object_get(o, "variants"), 1);
+    EXPECT(json_is_string(
+               json_object_get(json_array_get(json_object_get(o, "variants"), 0), "verdict")),
+           "verdict");
+    EXPECT(json_is_null(json_object_get(v, "difference")), "the baseline's own difference");
+    EXPECT(json_array_size(json_object_get(v, "runs")) == 3, "runs");
+    EXPECT(fabs(json_get_double(v, "bits_per_byte") -
+                c->variants[1].value[COMPARE_BITS_PER_BYTE].mean) < 1e-12,
+           "mean");
+    json_decref(o);
+    free(text);
+    text = print(c, TABLE_CSV);
+    int lines = 0, commas = 0;
+    for (const char *p = text; *p; p++) {
+        lines += *p == '\n';
+        commas += lines == 0 && *p == ',';
+    }
+    EXPECT(lines == 6 && commas > 20, "%d lines, %d commas in the first:\n%s", lines, commas, text);
+    free(text);
+    text = print(c, TABLE_MARKDOWN);
+    EXPECT(strncmp(text, "| variant |", 11) == 0 && strstr(text, "|---|---|--:|"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+static void wrong_names(void)
+{
+    fake_experiment x = fake(2, 2);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    err e = {0}, note = {0};
+    store *s = collect_and_open(x.out, &note, &e);
+    EXPECT(s, "%s", e.text);
+    if (!s) return;
+    EXPECT(!compare_load(a, s, "memry", &(compare_options){0}, &e) &&
+               strstr(e.text, "did you mean 'memory'?"),
+           "%s", e.text);
+    EXPECT(!compare_load(a, s, "memory", &(compare_options){.baseline = "shrt"}, &e) &&
+               strstr(e.text, "did you mean 'short'?"),
+           "%s", e.text);
+    comparison *c = compare_load(a, s, "memory", &(compare_options){.split = "test"}, &e);
+    EXPECT(c && strcmp(c->split, "test") == 0 && c->variants[0].value[1].n == 0, "%s", e.text);
+    table *t = table_new(a);
+    EXPECT(status_runs(t, s, "memory", &e) && table_rows(t) == 4, "%s", e.text);
+    t = table_new(a);
+    EXPECT(status_experiments(t, s, &e) && table_rows(t) == 1, "%s", e.text);
+    store_close(s);
+    arena_free(a);
+}
+
+const test_suite test_compare = {"results/compare",
+                                 {{"figures", figures},
+                                  {"in_words", in_words},
+                                  {"one_seed_claims_nothing", one_seed_claims_nothing},
+                                  {"not_started", not_started},
+                                  {"lossy", lossy},
+                                  {"forms", forms},
+                                  {"wrong_names", wrong_names},
+                                  {0}}};
