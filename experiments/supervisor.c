@@ -213,8 +213,8 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     switch (status->state) {
     case RUN_DONE:
         s->result->done++;
-        say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, loss %.4f", number, s->queued, label,
-            seed, amount, took, status->loss);
+        say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f", number,
+            s->queued, label, seed, amount, took, status->loss);
         return;
     case RUN_INTERRUPTED:
         s->result->interrupted++;
