@@ -128,6 +128,11 @@ bool corpus_tokenize(corpus *c, err *e);
 /* Fills c->hash from c->source and the tokenizer's hash; true. */
 bool corpus_hash_with(corpus *c, const char *tokenizer);
 
+/* ---- encode.c ---- */
+
+/* Encodes a text corpus with its model (c->pieces, c->model_path) into shards in a folder. */
+bool corpus_encode_shards(const corpus *c, const char *folder, err *e);
+
 /* ---- the kinds ---- */
 
 extern const corpus_class CORPUS_KJV, CORPUS_ENWIK8, CORPUS_TEXT8, CORPUS_TEXT, CORPUS_PG19,

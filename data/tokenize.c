@@ -108,65 +108,6 @@ static bool trained_model(corpus *c, const node *spec, char model[FILE_PATH_BYTE
 
 /* ---- encoding ---- */
 
-typedef struct encoding {
-    const corpus *c;
-    const entry *d;
-    int64_t at; /* bytes of d fed so far */
-    shard_writer *writer;
-} encoding;
-
-static int64_t feed_document(void *user, void *out, int64_t capacity, err *e)
-{
-    encoding *x = user;
-    int64_t n = MIN(capacity, x->d->bytes - x->at);
-    if (n == 0) return 0;
-    if (!reader_bytes(x->c->reader, x->d->file, x->d->offset + x->at, n, out, e)) return -1;
-    x->at += n;
-    return n;
-}
-
-static bool take_ids(void *user, const int32_t *ids, int64_t n, err *e)
-{
-    encoding *x = user;
-    return shards_ids(x->writer, ids, n, e);
-}
-
-static bool encode_split(encoding *x, split_kind kind, err *e)
-{
-    const corpus_split *s = &x->c->splits[kind];
-    if (s->count == 0) return true;
-    if (!shards_split(x->writer, kind, e)) return false;
-    for (int64_t i = 0; i < s->count; i++) {
-        x->d = &s->entries[i];
-        x->at = 0;
-        document done = split_document(s, i);
-        encode_job job = {x->c->model_path, feed_document, take_ids, x};
-        if (!sentencepiece_encode(&job, e) || !shards_document(x->writer, &done, e)) return false;
-    }
-    return true;
-}
-
-/* The lock is held. */
-static bool encode_all(const corpus *c, const char *folder, err *e)
-{
-    char model[FILE_PATH_BYTES];
-    shard_meta meta = {.corpus = c->cls->name,
-                       .source = c->source,
-                       .tokenizer = c->pieces->hash,
-                       .model = "tokenizer.model",
-                       .vocab = c->vocab,
-                       .words = c->has_words};
-    encoding x = {.c = c, .writer = shards_begin(folder, SHARDS_LLMC, &meta, e)};
-    bool ok = x.writer != NULL;
-    for (int kind = 0; kind < SPLITS && ok; kind++) {
-        ok = encode_split(&x, (split_kind)kind, e);
-    }
-    ok = ok && file_join(model, folder, "tokenizer.model", e) &&
-         file_copy(c->model_path, model, e) && shards_finish(x.writer, e);
-    shards_free(x.writer);
-    return ok;
-}
-
 /* Replaces the text by its ids. */
 static bool use_shards(corpus *c, const char *folder, err *e)
 {
@@ -207,7 +148,7 @@ static bool prepare_shards(corpus *c, const node *tokenizer, err *e)
         !file_join(sidecar, folder, "corpus.json", e)) {
         return false;
     }
-    return (file_exists(sidecar) || encode_all(c, folder, e)) && use_shards(c, folder, e);
+    return (file_exists(sidecar) || corpus_encode_shards(c, folder, e)) && use_shards(c, folder, e);
 }
 
 bool corpus_tokenize(corpus *c, err *e)

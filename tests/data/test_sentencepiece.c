@@ -142,6 +142,43 @@ static void long_lines(void)
     corpus_close(c);
 }
 
+/* Documents above a megabyte are encoded in pieces: the same ids as line by line. */
+static void long_documents(void)
+{
+    const char *model = corpora_shared("tokenizers/pg19train_bpe_4000.model");
+    if (!model || !corpora_program("spm_encode")) return;
+    char *text = corpora_text(7, 2500000);
+    corpora_write("t/train/whole", text, -1);
+    for (int part = 0; part < 50; part++) { /* the same lines in files of about 50,000 bytes */
+        char name[32], *from = part ? strchr(text + 50000 * part, '\n') + 1 : text;
+        char *to = part < 49 ? strchr(text + 50000 * (part + 1), '\n') + 1 : strchr(text, 0);
+        snprintf(name, sizeof name, "t/validation/%02d", part);
+        corpora_write(name, from, to - from);
+    }
+    free(text);
+    char yaml[FILE_PATH_BYTES + 64];
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+    corpus *c = corpora_need(yaml);
+    if (!c) return;
+    const corpus_split *whole = corpus_get(c, SPLIT_TRAIN),
+                       *parts = corpus_get(c, SPLIT_VALIDATION);
+    EXPECT(split_tokens(whole) == split_tokens(parts), "%lld tokens whole, %lld in parts",
+           (long long)split_tokens(whole), (long long)split_tokens(parts));
+    int64_t at = 0, differ = 0;
+    for (int64_t i = 0; i < split_documents(parts); i++) {
+        int64_t n = split_document(parts, i).tokens;
+        int32_t *a = calloc((size_t)n, 4), *b = calloc((size_t)n, 4);
+        n = MIN(n, split_tokens(whole) - at);
+        EXPECT(split_read(whole, 0, at, n, a, NULL) && split_read(parts, i, 0, n, b, NULL), "read");
+        differ += memcmp(a, b, (size_t)n * 4) != 0;
+        at += n;
+        free(a);
+        free(b);
+    }
+    EXPECT(differ == 0 && split_documents(whole) == 1, "%lld parts differ", (long long)differ);
+    corpus_close(c);
+}
+
 static void failing_programs(void)
 {
     if (!corpora_program("spm_train")) return;
@@ -192,6 +229,7 @@ const test_suite test_sentencepiece = {"data/sentencepiece",
                                         {"encodes as published", encodes_as_published},
                                         {"trains its own", trains_its_own},
                                         {"long lines", long_lines},
+                                        {"long documents", long_documents},
                                         {"failing programs", failing_programs},
                                         {"words", words},
                                         {0}}};
