@@ -99,33 +99,48 @@ ALWAYS_INLINE void values_slopes(activation kind, real *restrict value, real *re
     }
 }
 
-/* One loop per kind, each with the kind as a constant. */
-#define EACH_KIND(CALL)                                                                            \
-    switch (kind) {                                                                                \
-        CALL(ACT_IDENTITY)                                                                         \
-        CALL(ACT_RELU)                                                                             \
-        CALL(ACT_RELU2)                                                                            \
-        CALL(ACT_GELU) CALL(ACT_GELU_TANH) CALL(ACT_SILU) CALL(ACT_TANH) CALL(ACT_SIGMOID)         \
-            CALL(ACT_SOFTPLUS) CALL(ACT_EXP) CALL(ACT_SQRT) CALL(ACT_LOG) default                  \
-            : CHECK(false, "activation %d", (int)kind);                                            \
+/* A pair of loops per kind, each with the kind as a constant. */
+#define LOOPS(kind)                                                                                \
+    static void values_##kind(real *y, const real *x, int64_t n)                                   \
+    {                                                                                              \
+        values(kind, y, x, n);                                                                     \
+    }                                                                                              \
+    static void slopes_##kind(real *value, real *slope, const real *x, int64_t n)                  \
+    {                                                                                              \
+        values_slopes(kind, value, slope, x, n);                                                   \
     }
+
+LOOPS(ACT_IDENTITY)
+LOOPS(ACT_RELU)
+LOOPS(ACT_RELU2)
+LOOPS(ACT_GELU)
+LOOPS(ACT_GELU_TANH)
+LOOPS(ACT_SILU)
+LOOPS(ACT_TANH)
+LOOPS(ACT_SIGMOID)
+LOOPS(ACT_SOFTPLUS)
+LOOPS(ACT_EXP)
+LOOPS(ACT_SQRT)
+LOOPS(ACT_LOG)
+
+#define PAIR(kind) [kind] = {values_##kind, slopes_##kind}
+static const struct {
+    void (*values)(real *y, const real *x, int64_t n);
+    void (*slopes)(real *value, real *slope, const real *x, int64_t n);
+} KERNELS[ACT_KINDS] = {
+    PAIR(ACT_IDENTITY),  PAIR(ACT_RELU), PAIR(ACT_RELU2), PAIR(ACT_GELU),
+    PAIR(ACT_GELU_TANH), PAIR(ACT_SILU), PAIR(ACT_TANH),  PAIR(ACT_SIGMOID),
+    PAIR(ACT_SOFTPLUS),  PAIR(ACT_EXP),  PAIR(ACT_SQRT),  PAIR(ACT_LOG),
+};
 
 void activation_value(real *y, const real *x, int64_t n, activation kind)
 {
-#define CALL(k)                                                                                    \
-    case k:                                                                                        \
-        values(k, y, x, n);                                                                        \
-        break;
-    EACH_KIND(CALL)
-#undef CALL
+    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
+    KERNELS[kind].values(y, x, n);
 }
 
 void activation_value_slope(real *value, real *slope, const real *x, int64_t n, activation kind)
 {
-#define CALL(k)                                                                                    \
-    case k:                                                                                        \
-        values_slopes(k, value, slope, x, n);                                                      \
-        break;
-    EACH_KIND(CALL)
-#undef CALL
+    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
+    KERNELS[kind].slopes(value, slope, x, n);
 }
