@@ -154,7 +154,7 @@ static void take_children(copier *c, node *m, const node *n)
             copy.key_nodes[i] = key_node;
         }
     }
-    if (!c->at) return;
+    if (!m) return;
     m->items = copy.items;
     m->keys = copy.keys;
     m->key_nodes = copy.key_nodes;
