@@ -82,21 +82,23 @@ void plot_script_begin(plot_script *p, const char *name, int width, int height, 
             "set border 3 linecolor rgb '#404040'\n"
             "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
-            "set bmargin 5.2\n"
+            "set bmargin 5.2\nset tmargin 2.4\n"
             "set label 1 ",
             name);
     plot_quote(p->out, caption);
     fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", p->out);
 }
 
-/* SVG first: it needs no fonts. The others are of the same proportions. */
+/* SVG first: it needs no fonts here and names others for where it is looked at. The cairo terminals
+ * take what fontconfig finds nearest. All are of the same proportions. */
 void plot_script_draw(plot_script *p, const char *command)
 {
     static const char font[] = "font 'Liberation Sans,11'";
+    static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,11'";
     fprintf(p->out,
             "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
             "set output '%s.svg'\n%s\n",
-            p->width, p->height, font, p->name, command);
+            p->width, p->height, svg_font, p->name, command);
     if (fonts_installed()) {
         fprintf(p->out,
                 "set terminal pngcairo size %d,%d noenhanced %s fontscale 2 linewidth 2 "

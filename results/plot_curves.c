@@ -1,4 +1,5 @@
-/* Loss against tokens or time: mean over seeds with a band. */
+/* Loss against tokens or time: mean over seeds, and a band from the lowest to the highest seed (an
+ * interval of two or three noisy training losses would be mostly noise itself). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@ enum { POINTS = 200 };
 
 /* One bin of a variant's curve. */
 typedef struct curve_point {
-    double x;
-    estimate loss; /* over seeds */
+    double x, mean, low, high; /* over seeds */
+    int n;
 } curve_point;
 
 typedef struct curve {
@@ -71,23 +72,27 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
 }
 
 /* Seeds meet in a bin of steps; against time, x is their mean time there. */
-static void fold_bins(curve *k, arena *a, const bin *bins, int runs, double x_unit, double y_unit)
+static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double y_unit)
 {
-    double *x = ARENA_NEW(a, double, runs), *y = ARENA_NEW(a, double, runs);
     *k = (curve){.least = runs};
     for (int i = 0; i < POINTS; i++) {
-        int n = 0;
+        curve_point p = {.low = INFINITY, .high = -INFINITY};
         for (int r = 0; r < runs; r++) {
             const bin *b = &bins[r * POINTS + i];
             if (b->n == 0) continue;
-            x[n] = b->x / b->n / x_unit;
-            y[n++] = b->loss / b->n * y_unit;
+            double loss = b->loss / b->n * y_unit;
+            p.x += b->x / b->n / x_unit;
+            p.mean += loss;
+            p.low = fmin(p.low, loss);
+            p.high = fmax(p.high, loss);
+            p.n++;
         }
-        if (n == 0) continue;
-        k->point[k->count++] = (curve_point){.x = stats_mean(x, n, STATS_CONFIDENCE).mean,
-                                             .loss = stats_mean(y, n, STATS_CONFIDENCE)};
-        k->least = MIN(k->least, n);
-        k->most = MAX(k->most, n);
+        if (p.n == 0) continue;
+        p.x /= p.n;
+        p.mean /= p.n;
+        k->point[k->count++] = p;
+        k->least = MIN(k->least, p.n);
+        k->most = MAX(k->most, p.n);
     }
 }
 
@@ -131,18 +136,20 @@ static bool by_bytes(const comparison *c)
     return any;
 }
 
-/* What is worth seeing: from the lowest loss to where curves are after a tenth of their way, but
+/* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
  * not beyond twice the lowest (a run that diverges would hide the rest). */
-static void choose_range(double range[2], const curve *curves, int count)
+static void choose_range(double range[2], double *x_end, const curve *curves, int count)
 {
     double low = INFINITY, high = -INFINITY;
+    *x_end = 0;
     for (int i = 0; i < count; i++) {
         const curve *k = &curves[i];
         if (k->count == 0) continue;
         for (int j = 0; j < k->count; j++) {
-            low = fmin(low, k->point[j].loss.mean);
+            low = fmin(low, k->point[j].mean);
         }
-        high = fmax(high, k->point[k->count / 10].loss.mean);
+        high = fmax(high, k->point[k->count / 5].mean);
+        *x_end = fmax(*x_end, k->point[k->count - 1].x);
     }
     high = fmin(high, 2 * low);
     if (!(high > low)) high = low + fmax(fabs(low), 1) * 0.1;
@@ -158,9 +165,7 @@ static void put_data(FILE *out, const curve *k, int series)
     fprintf(out, "$curve%d << EOD\n# x mean low high n\n", series);
     for (int i = 0; i < k->count; i++) {
         const curve_point *p = &k->point[i];
-        double half = isfinite(p->loss.half) ? p->loss.half : 0;
-        fprintf(out, "%.9g %.9g %.9g %.9g %d\n", p->x, p->loss.mean, p->loss.mean - half,
-                p->loss.mean + half, p->loss.n);
+        fprintf(out, "%.9g %.9g %.9g %.9g %d\n", p->x, p->mean, p->low, p->high, p->n);
     }
     fputs("EOD\n", out);
 }
@@ -223,7 +228,7 @@ static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, cons
     }
     *unit = choose_unit(most, against_time);
     for (int i = 0; i < c->count; i++) {
-        fold_bins(&curves[i], a, bins[i], c->variants[i].run_count, unit->size, y_unit);
+        fold_bins(&curves[i], bins[i], c->variants[i].run_count, unit->size, y_unit);
     }
     return true;
 }
@@ -241,18 +246,19 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
         points += curves[i].count;
     }
     if (points == 0) return false;
-    double range[2];
-    choose_range(range, curves, c->count);
+    double range[2], x_end;
+    choose_range(range, &x_end, curves, c->count);
     plot_script_begin(p, against_time ? "loss-time" : "loss-tokens", 760,
                       MAX(440, 120 + 19 * c->count),
-                      "Line: mean over n seeds. Band: 95 % t-interval of the mean over seeds.");
+                      "Line: mean over n seeds. Band: from the lowest to the highest seed.");
     fputs("set title ", p->out);
     plot_quote(p->out, c->experiment);
     fputs("\nset xlabel ", p->out);
     plot_quote(p->out, unit.name);
     fprintf(p->out, "\nset ylabel 'training loss (%s)'\n",
             bits ? "bits per byte" : "nats per token");
-    fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:*]\n", range[0], range[1]);
+    fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
+            x_end > 0 ? x_end : 1);
     fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count > 0) put_data(p->out, &curves[i], i);

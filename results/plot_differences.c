@@ -19,10 +19,10 @@ static double baseline_value(const comparison *c, int64_t seed)
     return (double)NAN;
 }
 
-/* Seeds side by side around the variant's line, so that equal figures do not hide each other. */
+/* Seeds stand below the bar, a little apart so that equal figures do not hide each other. */
 static double jitter(int seed, int seeds)
 {
-    return seeds > 1 ? 0.30 * ((double)seed / (seeds - 1) - 0.5) : 0;
+    return 0.27 + (seeds > 1 ? 0.16 * ((double)seed / (seeds - 1) - 0.5) : 0);
 }
 
 static void put_seeds(FILE *out, const comparison *c)
