@@ -73,9 +73,9 @@ double segment_loss(const segment *s, model_state *state, tape *t, const real *v
 /* ---- gradients ---- */
 
 /* Five-point difference: truncation h^4 L(5) / 30 ~ 1e-17, rounding 1e-16 L / h ~ 1e-12. */
-static double numeric_gradient(const segment *s, model_run *r, real *x, real h)
+static double numeric_gradient(const segment *s, model_run *r, real *x, real step)
 {
-    const real at = *x;
+    const real at = *x, h = step * MAX(1, (real)fabs((double)at));
     double d[4];
     const int steps[4] = {-2, -1, 1, 2};
     for (int i = 0; i < 4; i++) {
@@ -148,8 +148,20 @@ void read_in_cuts(model_run *r, const int32_t *tokens, int64_t cut, real *logits
     }
 }
 
+/* Some layer's outputs depend on the whole call, as it declares. */
+static bool on_whole_call(const model *m)
+{
+    const layer *const *layers;
+    int count = model_layers(m, &layers);
+    for (int i = 0; i < count; i++) {
+        if (layers[i]->whole_call) return true;
+    }
+    return model_head(m)->whole_call;
+}
+
 void check_cuts(const char *what, model_run *r)
 {
+    if (on_whole_call(r->model)) return;
     static real whole[ROWS * LENGTH * VOCAB], cut[ROWS * LENGTH * VOCAB];
     int32_t tokens[ROWS * LENGTH];
     fill_tokens(tokens, ROWS * LENGTH, 8);
