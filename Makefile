@@ -95,13 +95,18 @@ test-binary: $(BUILD)/test
 unit: $(BUILD)/test
 	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
 
-$(BUILD)/reference: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/reference*.c)) $(BUILD)/libloci.a
+# From an archive, so that only the helpers that checkers call are linked.
+$(BUILD)/libtests.a: $(HELPERS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/reference: $(BUILD)/tests/reference_main.o $(BUILD)/libtests.a $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # make KIND=fuzz CC=clang fuzzers
 $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 fuzzers: $(addprefix $(BUILD)/,$(FUZZERS))
+.SECONDARY: $(FUZZERS:%=$(BUILD)/tests/fuzz/%.o)
 
 # ---- What people call. Setting up comes first and may bring the libraries that this file asks
 # pkg-config for, so the building is done by a make of its own.
@@ -118,12 +123,12 @@ demo: setup
 # The suites in float and double, the reference vectors, the fuzz targets for FUZZ_SECONDS each.
 test:
 	@tools/setup.sh build demo test
-	@tools/test.sh
+	+@tools/test.sh
 
 # Format, warnings as errors under gcc and clang, shell scripts, the suites under ASan and UBSan.
 check:
 	@tools/setup.sh build demo test check
-	@tools/check.sh
+	+@tools/check.sh
 
 tidy:
 	clang-tidy --quiet $(SOURCES) $(wildcard tools/*.c) -- -std=gnu11 $(CPPFLAGS) -fopenmp-simd
@@ -141,7 +146,7 @@ warnings: $(ALL_C:%=%.warnings)
 FUZZ_SECONDS ?= 60
 fuzz:
 	@tools/setup.sh build test
-	@tools/fuzz.sh $(FUZZ_SECONDS)
+	+@tools/fuzz.sh $(FUZZ_SECONDS)
 
 # Runs every case below a folder of reference vectors (tests/reference by default).
 REFERENCE ?= tests/reference
