@@ -139,6 +139,7 @@ static int64_t feed_prompt(void *user, void *out, int64_t capacity, err *e)
 static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
 {
     prompt *p = user;
+    if (n == 0) return true;
     if (p->n + n > p->capacity) {
         p->capacity = 2 * (p->n + n);
         int32_t *grown = realloc(p->ids, (size_t)p->capacity * sizeof *grown);

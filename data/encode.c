@@ -35,6 +35,7 @@ static int64_t feed_piece(void *user, void *out, int64_t capacity, err *e)
 static bool take_ids(void *user, const int32_t *ids, int64_t n, err *e)
 {
     text_piece *p = user;
+    if (n == 0) return true;
     if (p->count + n > p->capacity) {
         p->capacity = 2 * (p->count + n);
         int32_t *grown = realloc(p->ids, (size_t)p->capacity * sizeof *grown);

@@ -3,11 +3,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "data/shards.h"
 
 /* ---- listing ---- */
+
+/* The program in PATH, or NULL. */
+static const char *find_program(const char *name, arena *a)
+{
+    const char *at = getenv("PATH");
+    char path[FILE_PATH_BYTES];
+    while (at && *at) {
+        int n = (int)strcspn(at, ":");
+        snprintf(path, sizeof path, "%.*s/%s", MIN(n, FILE_PATH_BYTES / 2), at, name);
+        if (access(path, X_OK) == 0) return arena_strdup(a, path);
+        at += n + (at[n] == ':');
+    }
+    return NULL;
+}
+
+/* kjv: the cached books, else the program that prints them. */
+static const char *find_kjv(const corpus_places *places, arena *a)
+{
+    char path[FILE_PATH_BYTES];
+    bool cached = places && places->cache && file_join(path, places->cache, "kjv", NULL) &&
+                  file_is_folder(path);
+    return cached ? arena_strdup(a, path) : find_program("bible", a);
+}
 
 /* Where an empty `path` would lead, or NULL. */
 static const char *find_quietly(const corpus_class *cls, const corpus_places *places, arena *a)
@@ -16,10 +40,7 @@ static const char *find_quietly(const corpus_class *cls, const corpus_places *pl
     const char *const *roots = places && places->roots ? places->roots : NO_ROOTS;
     if (!cls->candidates) return NULL;
     const char *found = corpus_find(cls, NULL, node_map(a), roots, a, NULL);
-    char path[FILE_PATH_BYTES];
-    if (found || strcmp(cls->name, "kjv") != 0 || !places || !places->cache) return found;
-    if (!file_join(path, places->cache, "kjv", NULL) || !file_is_folder(path)) return NULL;
-    return arena_strdup(a, path);
+    return !found && strcmp(cls->name, "kjv") == 0 ? find_kjv(places, a) : found;
 }
 
 int corpus_list(const corpus_info **list, const corpus_places *places, arena *a)

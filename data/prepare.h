@@ -14,7 +14,8 @@ typedef struct corpus_info {
     const char *name, *help;
     const option *options; /* of the data node, besides `corpus` itself */
     const char *get;       /* how to come by it: "data/fetch.sh enwik8"; "" if nothing is needed */
-    const char *found;     /* the path that an empty `path` would use; NULL: none */
+    const char
+        *found; /* what an empty `path` would use (a path; kjv: maybe the program); or NULL */
 } corpus_info;
 
 /* Every kind in the table's order; *list and its texts live as long as the arena. */

@@ -96,6 +96,7 @@ static int start(pid_t *pid, const process *p, int in, int out, int errors)
         memcpy(&argv[n], &p->argv[n], sizeof argv[n]); /* spawn only reads them; drops the const */
     }
     argv[n] = NULL;
+    CHECK(n > 0, "no program is named");
     int failed = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     return failed;

@@ -97,10 +97,11 @@ static bool read_all(const reader *r, int fd, int file, int64_t offset, int64_t 
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return err_set(e, "%s: cannot be read: %s", r->paths[file], strerror(errno));
         if (got == 0) {
+            long long at = offset + done, end = offset + bytes;
             return err_set(e,
                            "%s: ends at byte %lld, before the %lld bytes that are expected; the "
                            "file was cut off after the corpus was opened, restore it",
-                           r->paths[file], (long long)(offset + done), (long long)(offset + bytes));
+                           r->paths[file], at, end);
         }
         done += got;
     }
@@ -123,7 +124,8 @@ static uint32_t widen(int32_t *restrict ids, const unsigned char *restrict bytes
     uint32_t largest = 0;
     if (width == 1) {
         for (int64_t i = 0; i < n; i++) {
-            ids[i] = bytes[i];
+            ids[i] =
+                bytes[i]; /* NOLINT: reader_bytes filled them, which the analyser does not see */
             largest = MAX(largest, bytes[i]);
         }
     } else if (width == 2) {
@@ -153,11 +155,11 @@ bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, er
         if (!reader_bytes(r, file, at, now * r->width, chunk, e)) return false;
         uint32_t largest = widen(ids + done, chunk, now, r->width);
         if (largest >= r->vocab) {
+            long long end = at + now * r->width;
             return err_set(e,
                            "%s: token %u between bytes %lld and %lld; with a vocabulary of %lld "
                            "ids must be below it, give the right data.vocab or other shards",
-                           r->paths[file], largest, (long long)at, (long long)(at + now * r->width),
-                           (long long)r->vocab);
+                           r->paths[file], largest, (long long)at, end, (long long)r->vocab);
         }
         done += now;
     }
