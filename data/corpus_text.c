@@ -146,6 +146,7 @@ static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
         if (!grown) return err_set(e, "out of memory");
         p->ids = grown;
     }
+    CHECK(p->ids, "%lld of %lld ids", (long long)p->n, (long long)p->capacity);
     memcpy(p->ids + p->n, ids, (size_t)n * sizeof *ids);
     p->n += n;
     return true;
