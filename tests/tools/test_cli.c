@@ -170,7 +170,7 @@ static void spec_errors(void)
                "data: {corpus: markov}\ntrain: {budget: {steps: 1}}\nmodel:\n  width: 8\n"
                "  context: 8\n  blocks: [{attention: {haeds: 2}}]\n");
     program_result r = LOCI("check", spec);
-    expect_call(r, 2, NULL, "typo.yaml:6:27: model.blocks[0].attention");
+    expect_call(r, 2, NULL, "typo.yaml:6:25: model.blocks[0].attention");
     expect_call(r, 2, NULL, "(did you mean 'heads'?)");
 }
 
