@@ -118,6 +118,8 @@ static void print_protocol(FILE *out, const comparison *c)
     const char *key, *comma = "";
     json_object_foreach(protocol, key, value)
     {
+        /* "span 0", "tokens 0": no limit is set. */
+        if (json_is_integer(value) && json_integer_value(value) == 0) continue;
         fprintf(out, "%s%s ", comma, key);
         put_value(out, key, value);
         comma = "; ";

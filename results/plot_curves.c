@@ -76,7 +76,7 @@ static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double
 {
     *k = (curve){.least = runs};
     for (int i = 0; i < POINTS; i++) {
-        curve_point p = {.low = INFINITY, .high = -INFINITY};
+        curve_point p = {.low = (double)INFINITY, .high = -(double)INFINITY};
         for (int r = 0; r < runs; r++) {
             const bin *b = &bins[r * POINTS + i];
             if (b->n == 0) continue;
@@ -140,7 +140,7 @@ static bool by_bytes(const comparison *c)
  * not beyond twice the lowest (a run that diverges would hide the rest). */
 static void choose_range(double range[2], double *x_end, const curve *curves, int count)
 {
-    double low = INFINITY, high = -INFINITY;
+    double low = (double)INFINITY, high = -(double)INFINITY;
     *x_end = 0;
     for (int i = 0; i < count; i++) {
         const curve *k = &curves[i];

@@ -51,7 +51,7 @@ static void write_json(const char *folder, const char *name, json_t *value)
     char path[FILE_PATH_BYTES];
     err e = {0};
     bool ok = file_make_folders(folder, &e) && file_join(path, folder, name, &e) &&
-              json_write(path, value, &e);
+              (json_dump_file(value, path, JSON_INDENT(1)) == 0 || err_set(&e, "%s", path));
     json_decref(value);
     EXPECT(ok, "%s", e.text);
 }

@@ -1,0 +1,109 @@
+/* Plots: files are there, SVG depends on the data alone, odd names do no harm. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "results/collect.h"
+#include "results/plot.h"
+#include "tests/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {
+    {"short", 0, 0.001, 842000, 51234, NULL, false},
+    {"it's_{long} $x `id` \"q\"", 0.039, 0.002, 842000, 40321, NULL, false},
+    {"wide", 0.001, 0.02, 1684000, 30123, "diverged", false},
+};
+
+static bool have_gnuplot(void)
+{
+    bool found = system("command -v gnuplot >/dev/null 2>&1") == 0;
+    if (!found) test_skip("no gnuplot");
+    return found;
+}
+
+static bool plot(plot_report *r, const fake_experiment *x, err *e)
+{
+    err note = {0};
+    store *s = collect_and_open(x->out, &note, e);
+    bool ok = s && plot_experiment(r, s, x->out, x->name, NULL, e);
+    store_close(s);
+    return ok;
+}
+
+static char *content(const plot_report *r, const char *name)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    char *text = file_join(path, r->folder, name, &e) ? file_read(path, NULL, &e) : NULL;
+    EXPECT(text, "%s", e.text);
+    return text;
+}
+
+static void pictures(void)
+{
+    if (!have_gnuplot()) return;
+    fake_experiment x = {test_folder(), "memory", 3, 3, 20, VARIANTS};
+    plot_report r, again;
+    err e = {0};
+    fake_write(&x);
+    EXPECT(plot(&r, &x, &e), "%s", e.text);
+    EXPECT(r.count == 9 || (r.count == 3 && strstr(r.note, "fonts")), "%d files: %s", r.count,
+           r.note);
+    static const char *const names[] = {"loss-tokens", "loss-time", "differences"};
+    for (int i = 0; i < 3; i++) {
+        char svg[64], gp[64];
+        snprintf(svg, sizeof svg, "%s.svg", names[i]);
+        snprintf(gp, sizeof gp, "%s.gp", names[i]);
+        char *picture = content(&r, svg), *script = content(&r, gp);
+        EXPECT(picture && strstr(picture, "it's_{long} $x `id` \"q\"") != NULL, "%s lacks a label",
+               svg);
+        EXPECT(script && strstr(script, "set colorsequence podo"), "%s", gp);
+        free(picture);
+        free(script);
+    }
+    char *svg = content(&r, "loss-tokens.svg");
+    EXPECT(plot(&again, &x, &e), "%s", e.text);
+    char *second = content(&again, "loss-tokens.svg");
+    EXPECT(svg && second && strcmp(svg, second) == 0, "drawn twice, it differs");
+    free(second);
+    EXPECT(svg && strstr(svg, "wide (n = 2 to 3)") && strstr(svg, "mean over n seeds"), "caption");
+    free(svg);
+}
+
+/* Nothing drawn for what is not there yet, and said so. */
+static void unfinished(void)
+{
+    if (!have_gnuplot()) return;
+    static const fake_variant none[] = {{"a", 0, 0, 1, 1, "planned", false},
+                                        {"b", 0, 0, 1, 1, "planned", false}};
+    fake_experiment x = {test_folder(), "memory", 1, 1, 1, none};
+    plot_report r;
+    err e = {0};
+    fake_write(&x); /* one variant, one logged step */
+    EXPECT(plot(&r, &x, &e), "%s", e.text);
+    EXPECT(r.count > 0 && strstr(r.note, "no differences"), "%d files: %s", r.count, r.note);
+    char runs[FILE_PATH_BYTES];
+    snprintf(runs, sizeof runs, "%s/runs", x.out);
+    EXPECT(file_remove_tree(runs, &e), "%s", e.text);
+    collect_report c;
+    EXPECT(collect(&c, x.out, true, &e) && plot(&r, &x, &e), "%s", e.text);
+    EXPECT(r.count == 0 && strstr(r.note, "no loss curves"), "%d files: %s", r.count, r.note);
+}
+
+static void no_gnuplot(void)
+{
+    fake_experiment x = {test_folder(), "memory", 2, 2, 5, VARIANTS};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    char *path = strdup(getenv("PATH"));
+    setenv("PATH", test_folder(), 1);
+    EXPECT(!plot(&r, &x, &e) && strstr(e.text, "gnuplot-nox"), "%s", e.text);
+    setenv("PATH", path, 1);
+    free(path);
+}
+
+const test_suite test_plot = {
+    "results/plot",
+    {{"pictures", pictures}, {"unfinished", unfinished}, {"no_gnuplot", no_gnuplot}, {0}}};

@@ -1,0 +1,141 @@
+/* Tables: alignment, numbers with sensible digits, quoting. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/table.h"
+#include "tests/test.h"
+
+static char *print(const table *t, table_format format, bool colour)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    table_print(f, t, format, colour);
+    fclose(f);
+    return text;
+}
+
+static void expect_text(const table *t, table_format format, bool colour, const char *expected)
+{
+    char *text = print(t, format, colour);
+    EXPECT(strcmp(text, expected) == 0, "got:\n%s\nexpected:\n%s", text, expected);
+    free(text);
+}
+
+static table *sample(arena *a)
+{
+    table *t = table_new(a);
+    int name = table_column(t, "name", "name", "", TABLE_LEFT);
+    int mean = table_column(t, "mean", "loss", "nats", 0);
+    int size = table_column(t, "size", "size", "", 0);
+    int hidden = table_column(t, "hidden", "", "", TABLE_PROGRAMS);
+    int shown = table_column(t, "shown", "note", "", TABLE_LEFT | TABLE_PEOPLE);
+    table_row(t);
+    table_text(t, name, "a|b, \"c\"");
+    table_mean(t, mean, 2.25, 0.5, 2, false);
+    table_scaled(t, size, 1234567);
+    table_int(t, hidden, 7);
+    table_text(t, shown, "x");
+    table_row(t);
+    table_text(t, name, "d\u00e9");
+    table_mean(t, mean, 10.5, (double)NAN, 2, false);
+    table_row(t);
+    table_mean(t, mean, -0.001, 0.25, 2, true);
+    return t;
+}
+
+static void text(void)
+{
+    arena *a = arena_new(0);
+    expect_text(sample(a), TABLE_TEXT, false,
+                "name              loss   size  note\n"
+                "                  nats\n"
+                "a|b, \"c\"   2.25 \u00b1 0.50  1.23M  x\n"
+                "d\u00e9        10.50             -  -\n"
+                "-          0.00 \u00b1 0.25      -  -\n");
+    char *colour = print(sample(a), TABLE_TEXT, true);
+    EXPECT(strncmp(colour, "\033[1mname", 8) == 0, "no bold title: %s", colour);
+    free(colour);
+    arena_free(a);
+}
+
+static void markdown(void)
+{
+    arena *a = arena_new(0);
+    expect_text(sample(a), TABLE_MARKDOWN, true,
+                "| name | loss, nats | size | note |\n"
+                "|---|--:|--:|---|\n"
+                "| a\\|b, \"c\" | 2.25 \u00b1 0.50 | 1.23M | x |\n"
+                "| d\u00e9 | 10.50 | - | - |\n"
+                "| - | 0.00 \u00b1 0.25 | - | - |\n");
+    arena_free(a);
+}
+
+static void csv(void)
+{
+    arena *a = arena_new(0);
+    expect_text(sample(a), TABLE_CSV, true,
+                "name,mean,size,hidden\n"
+                "\"a|b, \"\"c\"\"\",2.25,1234567,7\n"
+                "d\u00e9,10.5,,\n"
+                ",-0.001,,\n");
+    arena_free(a);
+}
+
+static void json(void)
+{
+    arena *a = arena_new(0);
+    char *got = print(sample(a), TABLE_JSON, true);
+    json_error_t where;
+    json_t *rows = json_loads(got, JSON_REJECT_DUPLICATES, &where);
+    EXPECT(rows && json_array_size(rows) == 3, "%s", where.text);
+    json_t *first = json_array_get(rows, 0), *last = json_array_get(rows, 2);
+    EXPECT(json_integer_value(json_object_get(first, "hidden")) == 7, "hidden");
+    EXPECT(json_is_null(json_object_get(last, "name")), "an empty cell");
+    EXPECT(!json_object_get(first, "shown"), "a column for people");
+    json_decref(rows);
+    free(got);
+    arena_free(a);
+}
+
+static void scaled_numbers(void)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } known[] = {{0, "0"},         {17, "17"},        {999, "999"},     {999.7, "1.00k"},
+                 {1000, "1.00k"},  {51234, "51.2k"},  {999499, "999k"}, {999500, "1.00M"},
+                 {1.5e9, "1.50G"}, {2.5e15, "2.50P"}, {12.345, "12.3"}, {-1234, "-1.23k"},
+                 {1e20, "100000P"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char got[16];
+        table_si(got, known[i].value);
+        EXPECT(strcmp(got, known[i].text) == 0, "%g is %s, not %s", known[i].value, got,
+               known[i].text);
+    }
+}
+
+static void many_rows(void)
+{
+    arena *a = arena_new(0);
+    table *t = table_new(a);
+    int n = table_column(t, "n", "n", "", 0);
+    for (int i = 0; i < 1000; i++) {
+        EXPECT(table_row(t) == i, "row %d", i);
+        table_int(t, n, i);
+    }
+    json_t *rows = table_json(t);
+    EXPECT(json_integer_value(json_object_get(json_array_get(rows, 999), "n")) == 999, "last row");
+    json_decref(rows);
+    arena_free(a);
+}
+
+const test_suite test_table = {"results/table",
+                               {{"text", text},
+                                {"markdown", markdown},
+                                {"csv", csv},
+                                {"json", json},
+                                {"scaled_numbers", scaled_numbers},
+                                {"many_rows", many_rows},
+                                {0}}};
