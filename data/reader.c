@@ -124,8 +124,8 @@ static uint32_t widen(int32_t *restrict ids, const unsigned char *restrict bytes
     uint32_t largest = 0;
     if (width == 1) {
         for (int64_t i = 0; i < n; i++) {
-            ids[i] =
-                bytes[i]; /* NOLINT: reader_bytes filled them, which the analyser does not see */
+            /* The caller's pread filled them, unseen by the analyser. NOLINTNEXTLINE */
+            ids[i] = bytes[i];
             largest = MAX(largest, bytes[i]);
         }
     } else if (width == 2) {
