@@ -56,23 +56,24 @@ static void add_metric(table *t, compare_columns *k, compare_metric m, const cha
     k->high[m] = table_column(t, key, "", "", TABLE_PROGRAMS);
 }
 
-static void add_figures(table *t, compare_columns *k, const comparison *c)
+static void add_difference(table *t, compare_columns *k, const char *unit)
 {
-    bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
-    static const char *const units[COMPARE_METRIC_COUNT] = {"", "bits/byte, paired",
-                                                            "per word, paired", "paired"};
-    add_metric(t, k, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %", true);
-    if (!words) {
-        k->difference = table_column(t, "difference", "difference", units[c->metric], 0);
-    }
-    add_metric(t, k, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %", words);
-    if (words) {
-        k->difference = table_column(t, "difference", "difference", units[c->metric], 0);
-    }
-    add_metric(t, k, COMPARE_PERPLEXITY, "perplexity", "per token", true);
+    k->difference = table_column(t, "difference", "difference", unit, 0);
     k->difference_low = table_column(t, "difference_low", "", "", TABLE_PROGRAMS);
     k->difference_high = table_column(t, "difference_high", "", "", TABLE_PROGRAMS);
     k->difference_n = table_column(t, "difference_n", "", "", TABLE_PROGRAMS);
+}
+
+static void add_figures(table *t, compare_columns *k, const comparison *c)
+{
+    bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
+    static const char *const units[COMPARE_METRIC_COUNT] = {
+        "", "bits/byte, paired", "per word, paired", "per token, paired"};
+    add_metric(t, k, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %", true);
+    if (!words) add_difference(t, k, units[c->metric]);
+    add_metric(t, k, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %", words);
+    if (words) add_difference(t, k, units[c->metric]);
+    add_metric(t, k, COMPARE_PERPLEXITY, "perplexity", "per token", true);
 }
 
 static void add_columns(table *t, compare_columns *k, const comparison *c)

@@ -63,7 +63,7 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
         int64_t at = (store_int(q, 1, 1) - 1) / width;
         double x = store_real(q, against_time ? 3 : 2), loss = store_real(q, 4);
         if (run < 0 || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
-        bin *b = &bins[run * POINTS + at];
+        bin *b = &bins[(int64_t)run * POINTS + at];
         b->x += x;
         b->loss += loss;
         b->n++;
@@ -78,7 +78,7 @@ static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double
     for (int i = 0; i < POINTS; i++) {
         curve_point p = {.low = (double)INFINITY, .high = -(double)INFINITY};
         for (int r = 0; r < runs; r++) {
-            const bin *b = &bins[r * POINTS + i];
+            const bin *b = &bins[(int64_t)r * POINTS + i];
             if (b->n == 0) continue;
             double loss = b->loss / b->n * y_unit;
             p.x += b->x / b->n / x_unit;

@@ -250,7 +250,7 @@ bool store_experiments(store *s, arena *a, const char *const **names, int *count
     const char **list = ARENA_NEW(a, const char *, capacity);
     while (sqlite3_step(q) == SQLITE_ROW) {
         if (n == capacity) {
-            const char **longer = ARENA_NEW(a, const char *, 2 * capacity);
+            const char **longer = ARENA_NEW(a, const char *, 2 * (int64_t)capacity);
             memcpy(longer, list, (size_t)n * sizeof *list);
             list = longer;
             capacity *= 2;
