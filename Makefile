@@ -46,7 +46,7 @@ ALL_C   := $(SOURCES) $(wildcard tools/*.c tests/*.c tests/*/*.c)
 ALL_H   := $(wildcard $(addsuffix /*.h,$(ROOMS) tools tests tests/*))
 
 # Everything is built on all granted cores unless -j says otherwise.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
