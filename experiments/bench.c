@@ -4,13 +4,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/blas.h"
 #include "core/host.h"
+#include "experiments/bench_gemm.h"
 #include "experiments/trainer.h"
 
 /* ---- training ---- */
 
 enum { WARM_STEPS = 2, LEAST_STEPS = 5, MOST_STEPS = 1000 };
+
+#define TURN_SECONDS 0.5
 
 static int64_t all_maps(trainer *t)
 {
@@ -28,28 +30,46 @@ static bool step(trainer *t, train_report *r, err *e)
     return !r->bad[0] || err_set(e, "training diverged: %s is not finite; lower the rate", r->bad);
 }
 
-static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
+static bool warm_up(bench_result *r, trainer *t, err *e)
 {
-    static double times[MOST_STEPS], rates[MOST_STEPS];
     train_report report;
-    double data = 0, updates = 0, total = 0;
     double begin = host_monotonic_s();
     if (!step(t, &report, e)) return false;
     r->first_step_seconds = host_monotonic_s() - begin;
     for (int i = 1; i < WARM_STEPS; i++) {
         if (!step(t, &report, e)) return false;
     }
+    return true;
+}
+
+/* Steps and rounds of sgemm take turns, so that a machine whose speed wanders is the same for both.
+ */
+static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
+{
+    static double times[MOST_STEPS], rates[MOST_STEPS], gemms[MOST_STEPS];
+    train_report report = {0};
+    double data = 0, updates = 0, total = 0, begin = host_monotonic_s();
+    int rounds = 0;
+    gemm_meter *meter = gemm_meter_new(trainer_pool(t));
+    gemm_meter_round(meter);
     int64_t maps = all_maps(t);
-    begin = host_monotonic_s();
-    while (r->steps < MOST_STEPS &&
+    bool ok = true;
+    while (ok && r->steps < MOST_STEPS &&
            (r->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
-        if (!step(t, &report, e)) return false;
-        times[r->steps] = report.seconds;
-        rates[r->steps++] = report.weight / report.seconds;
-        data += report.data_seconds;
-        updates += report.optim_seconds;
-        total += report.seconds;
+        gemms[rounds++] = gemm_meter_round(meter);
+        double turn = 0;
+        while (turn < TURN_SECONDS && r->steps < MOST_STEPS && (ok = step(t, &report, e))) {
+            times[r->steps] = report.seconds;
+            rates[r->steps++] = report.weight / report.seconds;
+            data += report.data_seconds;
+            updates += report.optim_seconds;
+            turn += report.seconds;
+        }
+        total += turn;
     }
+    gemm_meter_free(meter);
+    if (!ok) return false;
+    r->sgemm_gflops = median(gemms, rounds);
     r->tokens_per_second = median(rates, r->steps);
     r->step_ms = 1e3 * median(times, r->steps);
     r->data_share = data / total;
@@ -97,14 +117,15 @@ static bool profile_steps(bench_result *r, trainer *t, err *e)
 
 static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 {
-    if (!time_steps(r, t, seconds, e) || !profile_steps(r, t, e)) return false;
+    if (!warm_up(r, t, e) || !profile_steps(r, t, e)) return false;
     for (int i = 0; i < trainer_threads(t); i++) {
         r->tape_bytes += (int64_t)tape_bytes(trainer_tape(t, i));
     }
     r->threads = trainer_threads(t);
-    /* The figure that is asked for is training's: evaluation and sgemm come after. */
+    /* The figure that is asked for is training's: what is measured from here on has memory of its
+     * own. */
     r->peak_rss_mib = (double)host_memory_now().peak_anon_bytes / (1 << 20);
-    return true;
+    return time_steps(r, t, seconds, e);
 }
 
 /* ---- evaluation and generation ---- */
@@ -175,51 +196,6 @@ static void bench_generation(bench_result *r, workload *w, trainer *t)
     arena_free(a);
 }
 
-/* ---- sgemm ---- */
-
-enum { GEMM_SIZE = 2048, GEMM_ROUNDS = 5 };
-
-typedef struct gemm_work {
-    real *a, *b, **c; /* c: one per thread */
-} gemm_work;
-
-static void gemm_item(void *arg, int64_t item, int thread)
-{
-    (void)thread;
-    const gemm_work *g = arg;
-    blas_gemm(false, false, GEMM_SIZE, GEMM_SIZE, GEMM_SIZE, 1, g->a, GEMM_SIZE, g->b, GEMM_SIZE, 0,
-              g->c[item], GEMM_SIZE);
-}
-
-/* All threads multiply at once, as they do in training; the best of a few rounds. */
-static bool measure_gemm(double *gflops, int threads, err *e)
-{
-    lanes *pool = lanes_new(threads, threads, NULL, e);
-    if (!pool) return false;
-    arena *a = arena_new(0);
-    const int64_t cells = (int64_t)GEMM_SIZE * GEMM_SIZE;
-    gemm_work g = {.a = ARENA_NEW(a, real, cells),
-                   .b = ARENA_NEW(a, real, cells),
-                   .c = ARENA_NEW(a, real *, threads)};
-    for (int64_t i = 0; i < cells; i++) {
-        g.a[i] = (real)(i % 7) - 3;
-        g.b[i] = (real)(i % 5) - 2;
-    }
-    for (int i = 0; i < threads; i++) {
-        g.c[i] = arena_push_zero(a, cells, sizeof(real));
-    }
-    double best = (double)INFINITY;
-    for (int i = 0; i < GEMM_ROUNDS; i++) {
-        double begin = host_monotonic_s();
-        lanes_parallel(pool, gemm_item, &g, threads);
-        best = fmin(best, host_monotonic_s() - begin);
-    }
-    *gflops = 2e-9 * threads * (double)cells * GEMM_SIZE / best;
-    arena_free(a);
-    lanes_free(pool);
-    return true;
-}
-
 /* ---- all of it ---- */
 
 bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
@@ -242,7 +218,7 @@ bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_pla
     if (ok) bench_generation(r, &w, t);
     trainer_free(t);
     workload_close(&w);
-    if (!ok || !measure_gemm(&r->sgemm_gflops, r->threads, e)) return false;
+    if (!ok) return false;
     r->gflops = 1e-9 * r->tokens_per_second * r->flops_per_token;
     r->utilisation = r->gflops / r->sgemm_gflops;
     return true;

@@ -4,9 +4,9 @@
  *   gflops = tokens/s x (6 x matmul parameters + 6 x layers x context x width)
  *   utilisation = gflops / sgemm_gflops
  *
- * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once, the best of a few
- * rounds. It is measured after everything else, and the peak of anonymous memory is read before it,
- * so that its matrices are no part of that. */
+ * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once. Steps of training
+ * and rounds of sgemm take turns and the median of each counts. The peak of anonymous memory is
+ * read before the first round, so that sgemm's matrices are no part of it. */
 #ifndef LOCI_EXPERIMENTS_BENCH_H
 #define LOCI_EXPERIMENTS_BENCH_H
 
