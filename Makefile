@@ -45,8 +45,9 @@ FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 ALL_C   := $(SOURCES) $(wildcard tools/*.c tests/*.c tests/*/*.c)
 ALL_H   := $(wildcard $(addsuffix /*.h,$(ROOMS) tools tests tests/*))
 
-# Everything is built on all granted cores unless -j says otherwise.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+# Everything is built on all granted cores unless -j says otherwise; a make within this one shares
+# its job server.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 

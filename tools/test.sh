@@ -30,7 +30,7 @@ suite() { # name command...
         echo "0 passed, 1 failed, 0 skipped" >>"$logs/out-$name"
     fi
     tail -n 1 "$logs/out-$name" >"$logs/tally-$name"
-    sed '$d' "$logs/out-$name"
+    sed '$d; /^[0-9.]* s$/d' "$logs/out-$name"
     echo "$name: $(cat "$logs/tally-$name")"
 }
 
