@@ -178,6 +178,11 @@ void layer_tap(const layer_ctx *c, const layer *self, const char *name, const te
     if (c->tap) c->tap(c->tap_user, self, name, x);
 }
 
+void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use)
+{
+    if (c->fired) c->fired(c->tap_user, self, use);
+}
+
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use)
 {
     char place[512];

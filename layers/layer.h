@@ -47,6 +47,17 @@ enum {
     NEEDS_PREDICTIONS = 4   /* layer_ctx.predictions */
 };
 
+/* The key-value memories of a layer (Geva et al. 2021, arXiv:2012.14913): memory i fires with a
+ * coefficient m_i, and the layer adds sum_i m_i value_i to its output. Component k of value i is
+ * element (i / n) group_stride + (i mod n) stride + k component_stride of the parameter, n = count
+ * / groups. */
+typedef struct layer_memories {
+    int64_t count;  /* memories in all */
+    int64_t groups; /* equal groups of consecutive memories (experts); 1: none */
+    int values;     /* parameter, by index in params; -1: no memory has a value of its own */
+    int64_t group_stride, stride, component_stride; /* in elements */
+} layer_memories;
+
 struct layer_class {
     const char *name; /* as specs write it */
     const char *cite; /* "Authors year, arXiv:..., sec. n" or "" */
@@ -69,6 +80,17 @@ struct layer_class {
      * state): the residual is added in place. */
     bool output_is_free;
     layer_cost (*cost)(const layer *self);
+    /* Offers itself as memories: what layer_fired will speak of. False: with these options it is
+     * none. NULL: never is. */
+    bool (*memories)(const layer *self, layer_memories *m);
+    /* Heads: the parameter [vocab, width] that the stream is multiplied with, and that of a bias
+     * (-1: none), by index in params; -1 or NULL: the stream is read otherwise. */
+    int (*output_matrix)(const layer *self, int *bias);
+    /* Taps of logits before and after the layer's state changed them; NULLs: none. */
+    const char *logits_before, *logits_after;
+    /* Taps [rows, time, n] of how much a position writes into and reads from the state, in units of
+     * the layer's own (gates: 0 to 1); NULL: none. */
+    const char *state_writes, *state_reads;
 };
 
 /* One instance in a model; lives as long as the model. Read-only once built. */
@@ -164,6 +186,17 @@ typedef struct metric {
 /* A named tensor offered to inspection. x is valid during the call only. */
 typedef void (*tap_fn)(void *user, const layer *self, const char *name, const tensor *x);
 
+/* Memories that fired: entry e is about position[e] (row-major in the call; NULL: e) and memories
+ * ids[e, :], or first[e], first[e] + 1, ... (NULLs: 0, 1, ...). Valid during the call only. */
+typedef struct memory_use {
+    int64_t entries, width;
+    const int32_t *position;  /* [entries] or NULL */
+    const int32_t *first;     /* [entries] or NULL */
+    const int32_t *ids;       /* [entries, width] or NULL */
+    const real *coefficients; /* [entries, width] */
+} memory_use;
+typedef void (*fired_fn)(void *user, const layer *self, const memory_use *use);
+
 enum { MAX_METRICS = 256, MAX_AUX = 256 };
 
 struct layer_ctx {
@@ -197,8 +230,9 @@ struct layer_ctx {
     int aux_count;
     metric metrics[MAX_METRICS];
     int metric_count;
-    tap_fn tap; /* NULL unless inspecting */
-    void *tap_user;
+    tap_fn tap;     /* NULL unless inspecting */
+    fired_fn fired; /* NULL unless inspecting */
+    void *tap_user; /* of both */
 };
 
 /* Parameter i of this layer, as a tensor of its declared shape. Parameters cut in pieces are used
@@ -225,6 +259,8 @@ real *layer_store(const layer_ctx *c, const layer *self, int i);
 void layer_aux(layer_ctx *c, tensor *loss);
 void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum, double weight);
 void layer_tap(const layer_ctx *c, const layer *self, const char *name, const tensor *x);
+/* The same for coefficients. Where they cost extra, ask c->fired first. */
+void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use);
 /* Key for random numbers of this layer at this call; row r of the call draws with key.row + r. */
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use);
 

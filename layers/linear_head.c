@@ -36,6 +36,13 @@ static tensor *linear_head_forward(layer_ctx *c, const layer *self, tensor *x)
     return op_linear(c->tape, x, layer_leaf(c, plan->weight, 0), bias);
 }
 
+static int linear_head_matrix(const layer *self, int *bias)
+{
+    const linear_head_plan *plan = self->plan;
+    *bias = plan->bias >= 0 ? self->first_param + plan->bias : -1;
+    return plan->weight;
+}
+
 static layer_cost linear_head_cost(const layer *self)
 {
     return (layer_cost){.forward_flops = 2 * (double)self->dims.vocab * (double)self->dims.width};
@@ -50,4 +57,5 @@ const layer_class linear_head = {.name = "linear",
                                  .build = linear_head_build,
                                  .forward = linear_head_forward,
                                  .output_is_free = true,
-                                 .cost = linear_head_cost};
+                                 .cost = linear_head_cost,
+                                 .output_matrix = linear_head_matrix};

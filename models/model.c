@@ -280,6 +280,7 @@ static void begin_call(model_state *s, const model_call *call)
     c->aux_count = 0;
     c->metric_count = 0;
     c->tap = call->tap;
+    c->fired = call->fired;
     c->tap_user = call->tap_user;
 }
 

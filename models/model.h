@@ -110,9 +110,10 @@ typedef struct model_call {
     uint64_t seed;
     int64_t step; /* seed, step and row key the random numbers */
     int64_t row0; /* index of the state's row 0 in the step's whole batch, accumulation included */
-    double *losses; /* [rows, time] in nats, or NULL */
-    tap_fn tap;     /* NULL unless inspecting */
-    void *tap_user;
+    double *losses;   /* [rows, time] in nats, or NULL */
+    tap_fn tap;       /* NULL unless inspecting */
+    fired_fn fired;   /* NULL unless inspecting */
+    void *tap_user;   /* of both */
     bool keep_logits; /* result.logits is wanted even though targets are given */
 } model_call;
 
@@ -134,6 +135,25 @@ model_result model_forward(model_state *s, const model_call *call);
 /* After the backward pass (if any): sets grads->has from what arrived, copies the carried state off
  * the tape. The tape's tensors stay valid until it is reset. */
 void model_end(model_state *s);
+
+/* ---- vectors of the residual stream, read as tokens (models/readout.c) ---- */
+
+/* How a vector h becomes logits: h E^T, E the output matrix (the embedding where the head has none
+ * for the stream), as Geva et al. 2021 read values and residuals alike; or as the model's own last
+ * residual is read, through the final norm and with the head's bias. */
+typedef struct readout {
+    const model *model;
+    const real *values;
+    const real *weight; /* E [vocab, width] */
+    const real *bias;   /* [vocab] or NULL */
+    bool norm;
+} readout;
+readout readout_new(const model *m, const real *values, bool as_head);
+/* logits [n, vocab] of x [n, width]; scratch [n, width] is overwritten. */
+void readout_logits(const readout *r, real *logits, const real *x, int64_t n, real *scratch);
+/* Value vectors of memories [first, first + n) of a layer, to out [n, width]. */
+void memory_values(const layer *self, const layer_memories *m, const params *p, const real *values,
+                   int64_t first, int64_t n, real *out);
 
 /* ---- generation: one token at a time through the same forward path (models/generate.c) ---- */
 
