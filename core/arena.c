@@ -38,15 +38,20 @@ struct arena {
     int64_t maps;
 };
 
-static size_t header_bytes(void) { return (sizeof(chunk) + ALIGN - 1) / ALIGN * ALIGN; }
+static size_t header_bytes(void)
+{
+    return (sizeof(chunk) + ALIGN - 1) / ALIGN * ALIGN;
+}
 
-static char *chunk_data(chunk *c) { return (char *)c + header_bytes(); }
+static char *chunk_data(chunk *c)
+{
+    return (char *)c + header_bytes();
+}
 
 static chunk *chunk_map(arena *a, size_t bytes)
 {
     size_t total = header_bytes() + bytes;
-    void *memory =
-        mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED, "out of memory: %zu bytes more than the %zu mapped", total,
           a->mapped_bytes);
     chunk *c = memory;
@@ -124,7 +129,10 @@ char *arena_strdup(arena *a, const char *text)
     return memcpy(arena_push(a, (int64_t)bytes, 1), text, bytes);
 }
 
-void arena_reset(arena *a) { arena_rewind(a, (arena_mark){NULL, 0}); }
+void arena_reset(arena *a)
+{
+    arena_rewind(a, (arena_mark){NULL, 0});
+}
 
 arena_mark arena_now(const arena *a)
 {
@@ -144,6 +152,12 @@ void arena_rewind(arena *a, arena_mark mark)
     POISON(chunk_data(c) + c->used, c->capacity - c->used);
 }
 
-size_t arena_bytes(const arena *a) { return a->mapped_bytes; }
+size_t arena_bytes(const arena *a)
+{
+    return a->mapped_bytes;
+}
 
-int64_t arena_maps(const arena *a) { return a->maps; }
+int64_t arena_maps(const arena *a)
+{
+    return a->maps;
+}

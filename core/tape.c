@@ -73,7 +73,10 @@ void tape_reset(tape *t, bool recording)
     t->recording = recording;
 }
 
-bool tape_recording(const tape *t) { return t->recording; }
+bool tape_recording(const tape *t)
+{
+    return t->recording;
+}
 
 /* ---- tensors ---- */
 
@@ -86,7 +89,10 @@ int64_t tensor_count(const tensor *x)
     return count;
 }
 
-int64_t tensor_width(const tensor *x) { return x->rank ? x->shape[x->rank - 1] : 1; }
+int64_t tensor_width(const tensor *x)
+{
+    return x->rank ? x->shape[x->rank - 1] : 1;
+}
 
 int64_t tensor_rows(const tensor *x)
 {
@@ -136,7 +142,10 @@ tensor *tape_tensor(tape *t, int rank, const int64_t *shape)
     return x;
 }
 
-tensor *tape_like(tape *t, const tensor *x) { return tape_tensor(t, x->rank, x->shape); }
+tensor *tape_like(tape *t, const tensor *x)
+{
+    return tape_tensor(t, x->rank, x->shape);
+}
 
 tensor *tape_constant(tape *t, const real *values, int rank, const int64_t *shape)
 {
@@ -150,11 +159,20 @@ tensor *tape_constant(tape *t, const real *values, int rank, const int64_t *shap
     return x;
 }
 
-tensor *tape_detach(tape *t, const tensor *x) { return tensor_over(t, x->data, x->rank, x->shape); }
+tensor *tape_detach(tape *t, const tensor *x)
+{
+    return tensor_over(t, x->data, x->rank, x->shape);
+}
 
-void *tape_keep(tape *t, int64_t count, size_t size) { return arena_push(t->memory, count, size); }
+void *tape_keep(tape *t, int64_t count, size_t size)
+{
+    return arena_push(t->memory, count, size);
+}
 
-arena *tape_scratch(tape *t) { return t->scratch; }
+arena *tape_scratch(tape *t)
+{
+    return t->scratch;
+}
 
 /* ---- records ---- */
 
@@ -353,8 +371,8 @@ static const op_class RESHAPE = {"reshape", reshape_backward};
 tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape)
 {
     tensor *y = tensor_over(t, x->data, rank, shape);
-    CHECK(tensor_count(y) == tensor_count(x), "%lld elements as %lld",
-          (long long)tensor_count(x), (long long)tensor_count(y));
+    CHECK(tensor_count(y) == tensor_count(x), "%lld elements as %lld", (long long)tensor_count(x),
+          (long long)tensor_count(y));
     if (tape_wants(t, 1, &x)) {
         reshape_keep *k = ARENA_NEW(t->memory, reshape_keep, 1);
         *k = (reshape_keep){x, y};
@@ -365,11 +383,20 @@ tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape)
 
 /* ---- figures ---- */
 
-size_t tape_bytes(const tape *t) { return arena_bytes(t->memory) + arena_bytes(t->scratch); }
+size_t tape_bytes(const tape *t)
+{
+    return arena_bytes(t->memory) + arena_bytes(t->scratch);
+}
 
-int64_t tape_maps(const tape *t) { return arena_maps(t->memory) + arena_maps(t->scratch); }
+int64_t tape_maps(const tape *t)
+{
+    return arena_maps(t->memory) + arena_maps(t->scratch);
+}
 
-void tape_profile(tape *t, bool on) { t->profiling = on; }
+void tape_profile(tape *t, bool on)
+{
+    t->profiling = on;
+}
 
 double tape_clock(const tape *t)
 {
