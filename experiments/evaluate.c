@@ -171,6 +171,33 @@ static bool any_weight(const real *weights, int64_t n)
     return false;
 }
 
+/* The call of a lane under inspection. */
+static void watched_forward(eval_pass *p, model_state *s, model_call *call, int64_t row, int thread)
+{
+    const batch *b = &p->batch;
+    const eval_watch *w = p->task->watch;
+    int64_t *first = tape_keep(p->tapes[thread], p->lane_rows, sizeof *first);
+    for (int64_t r = 0; r < p->lane_rows; r++) {
+        int64_t d = b->document[row + r];
+        first[r] = d < 0 || d >= p->documents ? -1 : p->first[d] + b->begin[row + r];
+    }
+    eval_view view = {.rows = p->lane_rows,
+                      .time = call->time,
+                      .tokens = call->tokens,
+                      .targets = call->targets,
+                      .weights = call->weights,
+                      .document = b->document + row,
+                      .begin = b->begin + row,
+                      .first = first};
+    call->tap_user = w->begin(w->user, thread, &view);
+    if (call->tap_user) {
+        call->tap = w->tap;
+        call->fired = w->fired;
+    }
+    model_forward(s, call);
+    if (call->tap_user) w->end(call->tap_user);
+}
+
 static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
 {
     (void)g;
@@ -192,7 +219,11 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
                        .seed = p->task->seed,
                        .row0 = row,
                        .losses = p->losses + cell};
-    model_forward(s, &call);
+    if (p->task->watch) {
+        watched_forward(p, s, &call, row, thread);
+    } else {
+        model_forward(s, &call);
+    }
     model_end(s);
 }
 

@@ -53,6 +53,27 @@ typedef struct evaluation {
     bool stopped;             /* *stop was raised: the figures are not complete */
 } evaluation;
 
+/* What a lane reads in one call. */
+typedef struct eval_view {
+    int64_t rows, time;
+    const int32_t *tokens, *targets; /* [rows, time] */
+    const real *weights;             /* [rows, time]: 0 where nothing is scored */
+    const int64_t *document;         /* [rows]: -1: the row has run dry */
+    const int64_t *begin;            /* [rows]: index in the document of the first target */
+    const int64_t *first;            /* [rows]: tokens of the split before the first target */
+} eval_view;
+
+/* Looks at a model while it is evaluated: inspection. Called by the lanes' threads, each with its
+ * number. */
+typedef struct eval_watch {
+    void *user;
+    /* The `user` of the call's taps; NULL: nothing of it is looked at. */
+    void *(*begin)(void *user, int thread, const eval_view *view);
+    tap_fn tap;     /* may be NULL */
+    fired_fn fired; /* may be NULL */
+    void (*end)(void *call);
+} eval_watch;
+
 typedef struct eval_task {
     const model *model;
     const real *values; /* [params.total] */
@@ -63,6 +84,7 @@ typedef struct eval_task {
     uint64_t seed;
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
+    const eval_watch *watch;           /* may be NULL */
 } eval_task;
 
 /* Fills r (evaluation_deinit frees it). Fails if the corpus lacks the split, a file cannot be read

@@ -1,11 +1,14 @@
 #include "layers/layer.h"
 
-/* Feed-forward layer as key-value memory (Geva et al. 2021, arXiv:2012.14913, eq. 1):
+/* Feed-forward layer as key-value memory (Geva et al. 2021, arXiv:2012.14913,
+ * eq. 1):
  *
- *   y = f(x K^T + b_K) V + b_V;   gated: y = (x K_1^T * f(x K_2^T)) V    (Shazeer 2020, sec. 2)
+ *   y = f(x K^T + b_K) V + b_V;   gated: y = (x K_1^T * f(x K_2^T)) V (Shazeer
+ * 2020, sec. 2)
  *
- * keys.weight is K [hidden, width], gated [K_1; K_2] [2 hidden, width]; values.weight is V
- * transposed [width, hidden], so that one memory is a row of keys and a column of values. */
+ * keys.weight is K [hidden, width], gated [K_1; K_2] [2 hidden, width];
+ * values.weight is V transposed [width, hidden], so that one memory is a row of
+ * keys and a column of values. */
 
 typedef struct ffn_options {
     int64_t hidden;
@@ -24,7 +27,8 @@ static const struct {
 static const option OPTIONS[] = {
     {"hidden", OPTION_INT, offsetof(ffn_options, hidden), .initial = "none", .min = 1, .max = 1e7,
      .nullable = true,
-     .help = "memories (keys with their values); none: 4 x width, or 8/3 x width if gated"},
+     .help = "memories (keys with their values); none: 4 x width, or 8/3 x "
+             "width if gated"},
     {"activation", OPTION_CHOICE, offsetof(ffn_options, activation), .initial = "gelu",
      .choices = "relu|relu2|gelu|gelu_tanh|silu|tanh|reglu|geglu|swiglu",
      .help = "f; relu2 is relu squared, the last three are gated"},
@@ -38,7 +42,8 @@ static int64_t hidden_of(const layer *self)
 {
     const ffn_options *o = self->options;
     if (o->hidden > 0) return o->hidden;
-    /* Three matrices instead of two: 8/3 keeps the parameters; a multiple of 16 suits the kernels.
+    /* Three matrices instead of two: 8/3 keeps the parameters; a multiple of 16
+     * suits the kernels.
      */
     return FORMS[o->activation].gated ? (8 * self->dims.width / 3 + 15) / 16 * 16
                                       : 4 * self->dims.width;
@@ -61,6 +66,24 @@ static void ffn_build(layer_build *b, layer *self)
     layer_vector(b, self, "values.bias", ROLE_BIAS, width, 0);
 }
 
+static bool ffn_memories(const layer *self, layer_memories *m)
+{
+    *m = (layer_memories){.count = hidden_of(self),
+                          .groups = 1,
+                          .values = self->first_param + VALUES,
+                          .stride = 1,
+                          .component_stride = hidden_of(self)};
+    return true;
+}
+
+/* m [rows, time, hidden]: the coefficients. */
+static void offer(layer_ctx *c, const layer *self, const tensor *m)
+{
+    layer_fired(c, self,
+                &(memory_use){
+                    .entries = tensor_rows(m), .width = tensor_width(m), .coefficients = m->data});
+}
+
 static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const ffn_options *o = self->options;
@@ -71,10 +94,10 @@ static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     tensor *h = op_linear(c->tape, x, layer_tensor(c, self, KEYS), keys_bias);
     if (FORMS[o->activation].gated) {
         tensor *memories = op_glu(c->tape, h, f);
-        layer_tap(c, self, "memories", memories);
+        offer(c, self, memories);
         return op_linear(c->tape, memories, values, values_bias);
     }
-    if (c->tap) layer_tap(c, self, "memories", op_activation(c->tape, h, f));
+    if (c->fired) offer(c, self, op_activation(c->tape, h, f));
     return op_activation_linear(c->tape, h, f, values, values_bias);
 }
 
@@ -94,4 +117,5 @@ const layer_class ffn_layer = {.name = "ffn",
                                .build = ffn_build,
                                .forward = ffn_forward,
                                .output_is_free = true,
-                               .cost = ffn_cost};
+                               .cost = ffn_cost,
+                               .memories = ffn_memories};

@@ -121,6 +121,11 @@ const params *model_params_const(const model *m)
     return &m->params;
 }
 
+int64_t model_width(const model *m)
+{
+    return m->options.width;
+}
+
 int64_t model_context(const model *m)
 {
     return m->options.context;

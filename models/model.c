@@ -43,7 +43,9 @@ static tensor *run_unit(layer_ctx *c, const model *m, const model_unit *u, tenso
     CHECK(tensor_same_shape(x, y), "%s changed the shape of the stream", self->name);
     layer_tap(c, self, "output", y);
     x = add_branch(c, m, self, x, y);
-    return pre ? x : normalise(c, m, u->norm, x);
+    if (!pre) x = normalise(c, m, u->norm, x);
+    layer_tap(c, self, "stream", x);
+    return x;
 }
 
 static tensor *run_units(layer_ctx *c, const model *m, tensor *x)

@@ -41,6 +41,7 @@ void model_free(model *m);
 
 params *model_params(model *m); /* the trainer sets frozen, lr_scale and decay_scale by name */
 const params *model_params_const(const model *m);
+int64_t model_width(const model *m);
 int64_t model_context(const model *m);
 int64_t model_vocab(const model *m);
 /* The stack's layers in order; returns how many. */
