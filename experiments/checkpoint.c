@@ -1,12 +1,12 @@
 #include "experiments/checkpoint.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "core/json.h"
-#include "core/safetensors.h"
 
 enum { NAME_BYTES = 64, MAX_MOMENTS = 16 };
 
@@ -271,6 +271,11 @@ static safetensors *open_file(const char *folder, const char *kind, err *e)
     return s;
 }
 
+safetensors *checkpoint_open_model(const char *folder, err *e)
+{
+    return open_file(folder, "model", e);
+}
+
 static bool load_params(const safetensors *s, const params *p, real *values, err *e)
 {
     for (int i = 0; i < p->count; i++) {
@@ -377,6 +382,30 @@ static int64_t metadata_int(const safetensors *s, const char *key)
     return text ? strtoll(text, NULL, 10) : 0;
 }
 
+/* The folder that holds the runs' folders, given a run's checkpoint folder. */
+static const char *runs_of(arena *a, const char *checkpoint)
+{
+    char path[PATH_MAX];
+    if (!realpath(checkpoint, path)) return NULL;
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path) return NULL;
+        *slash = 0;
+    }
+    return arena_strdup(a, path);
+}
+
+/* All values come from the checkpoint; what the model is told while it runs does not. */
+static bool open_guide(loaded_model *m, const char *folder, const corpus_places *places, err *e)
+{
+    if (!(model_needs(node_get(m->spec, "model")) & NEEDS_PREDICTIONS)) return true;
+    init_options o;
+    if (!init_options_read(&o, node_get(m->spec, "init_from"), m->memory, e)) return false;
+    if (!o.at) return true;
+    m->source = init_source_open(&o, runs_of(m->memory, folder), places, e);
+    return m->source && init_source_guide(m->source, m->model, e);
+}
+
 static bool open_loaded(loaded_model *m, const safetensors *s, const char *folder, const node *data,
                         int64_t context, const corpus_places *places, err *e)
 {
@@ -391,8 +420,9 @@ static bool open_loaded(loaded_model *m, const safetensors *s, const char *folde
     snprintf(m->run, sizeof m->run, "%s", run ? run : "");
     m->corpus = corpus_open(data ? data : node_get(m->spec, "data"), places, e);
     if (!m->corpus) return false;
-    m->model = workload_model(m->memory, m->spec, context, m->corpus, m->seed, e);
-    if (!m->model) return false;
+    const tensor_source promised = {0};
+    m->model = workload_model(m->memory, m->spec, context, m->corpus, m->seed, &promised, e);
+    if (!m->model || !open_guide(m, folder, places, e)) return false;
     const params *p = model_params_const(m->model);
     m->values = arena_push_zero(m->memory, p->total, sizeof(real));
     return load_params(s, p, m->values, e) ||
@@ -424,6 +454,7 @@ bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data
 void loaded_model_close(loaded_model *m)
 {
     if (m->model) model_free(m->model);
+    init_source_close(m->source);
     if (m->corpus) corpus_close(m->corpus);
     if (m->memory) arena_free(m->memory);
     *m = (loaded_model){0};

@@ -9,6 +9,7 @@
 #ifndef LOCI_EXPERIMENTS_CHECKPOINT_H
 #define LOCI_EXPERIMENTS_CHECKPOINT_H
 
+#include "core/safetensors.h"
 #include "experiments/trainer.h"
 
 /* `folder` is the checkpoint folder itself; it is made if missing. */
@@ -20,19 +21,26 @@ bool checkpoint_load(const char *folder, trainer *t, err *e);
 /* True if the folder holds a manifest. */
 bool checkpoint_exists(const char *folder);
 
+/* The checkpoint's file of parameters, its size and checksum looked at first; the caller closes it.
+ */
+safetensors *checkpoint_open_model(const char *folder, err *e);
+
 /* A model to use: evaluate it, generate from it. */
 typedef struct loaded_model {
     arena *memory;
     const node *spec; /* resolved, from the checkpoint */
     model *model;
     real *values;
-    corpus *corpus; /* of the spec: splits, tokenizer */
+    corpus *corpus;      /* of the spec: splits, tokenizer */
+    init_source *source; /* what tells it its predictions, else NULL */
     int64_t step, tokens, seed;
     char run[32];
 } loaded_model;
 
 /* folder: a run's folder or its checkpoint folder. data: replaces the spec's `data:` section, NULL:
- * as trained (the vocabulary must be the same). context > 0 replaces the model's. */
+ * as trained (the vocabulary must be the same). context > 0 replaces the model's. A model that is
+ * told another's predictions brings that one along: it must lie where init_from says, a run of the
+ * same sweep beside its folder. */
 bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data, int64_t context,
                            const corpus_places *places, err *e);
 void loaded_model_close(loaded_model *m);

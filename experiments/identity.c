@@ -2,6 +2,8 @@
 
 #include "core/sha256.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Numbers as only specs write them (2M) become plain numbers, so that equal ones look equal. */
@@ -67,6 +69,17 @@ static node *effective(arena *a, const node *all, section_reader reads)
     return kept;
 }
 
+/* A checkpoint by its whole path: the spec may be read again from anywhere. */
+static node *resolved_init(arena *a, const init_options *o)
+{
+    char path[PATH_MAX];
+    node *n = options_node(a, o, INIT_OPTIONS);
+    if (o->checkpoint && realpath(o->checkpoint, path)) {
+        node_set(a, n, "checkpoint", node_scalar(a, arena_strdup(a, path), false));
+    }
+    return n;
+}
+
 node *identity_resolved(arena *a, const workload *w)
 {
     node *spec = node_map(a);
@@ -77,6 +90,7 @@ node *identity_resolved(arena *a, const workload *w)
     spell_numbers(a, train);
     node_set(a, spec, "data", corpus_resolved(w->corpus, a));
     node_set(a, spec, "model", model_resolved(w->model, a));
+    if (w->init.at) node_set(a, spec, "init_from", resolved_init(a, &w->init));
     node_set(a, spec, "optimizer", effective(a, optimizer, read_optimizer));
     node_set(a, spec, "schedule", effective(a, schedule, read_schedule));
     node_set(a, spec, "train", train);
@@ -93,7 +107,7 @@ static void hash_node(char id[IDENTITY_CHARS], arena *a, const node *n)
     snprintf(id, IDENTITY_CHARS, "%.16s", hex);
 }
 
-void identity_variant(char id[IDENTITY_CHARS], const workload *w)
+void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *source)
 {
     arena *a = arena_new(1 << 16);
     node *spec = node_map(a);
@@ -103,6 +117,10 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w)
     spell_numbers(a, train);
     node_set(a, spec, "data", corpus_changed(w->corpus, a));
     node_set(a, spec, "model", model_changed(w->model, a));
+    if (!source) source = w->source_id;
+    CHECK(source || !w->init.at, "nobody said which variant %s is", w->init.variant);
+    node *init = init_changed(a, &w->init, source);
+    if (init) node_set(a, spec, "init_from", init);
     node_set(a, spec, "optimizer", optimizer);
     node_set(a, spec, "schedule", options_changed(a, &w->schedule, SCHEDULE_OPTIONS));
     node_set(a, spec, "train", train);

@@ -27,7 +27,9 @@ experiment *experiment_load(const char *path, const char *const *sets, err *e)
                                 .is_baseline = plan->is_baseline,
                                 .axis_count = plan->axis_count,
                                 .axes = plan->axes,
-                                .variant_index = v};
+                                .variant_index = v,
+                                .source_run = -1,
+                                .source_variant = -1};
         if (plan->is_baseline) x->baseline = plan->label;
     }
     return x;
@@ -112,20 +114,109 @@ static double estimate_memory(const workload *w, const model_cost *cost)
            lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch;
 }
 
-static bool resolve_run(experiment *x, int index, shelf *s, const corpus_places *places, err *e)
+/* ---- what variants start from ---- */
+
+typedef enum progress_mark { UNTOUCHED, BEGUN, RESOLVED } progress_mark;
+
+typedef struct resolver {
+    experiment *x;
+    shelf shelf;
+    const corpus_places *places;
+    progress_mark *marks; /* [variants] */
+    int failed;           /* the variant that e is about */
+} resolver;
+
+static bool resolve_variant(resolver *r, int v, err *e);
+
+/* Index of the variant that init_from names, resolved; -2 on failure, -1 if it names none. */
+static int resolve_source(resolver *r, int v, const node *own, err *e)
 {
-    run_plan *run = &x->runs[index];
-    const node *own = experiment_spec(x, index, e);
-    if (!own) return false;
-    corpus *c = shared_corpus(s, node_get(own, "data"), places, e);
+    const experiment *x = r->x;
+    const node *init = node_get(own, "init_from"), *label = node_get(init, "variant");
+    if (node_is_null(label) || label->kind != NODE_SCALAR) return -1;
+    int variants = x->sweep->variant_count, source = 0;
+    while (source < variants && strcmp(x->runs[source].label, label->text) != 0) {
+        source++;
+    }
+    if (source == variants) {
+        const char **labels = ARENA_NEW(x->memory, const char *, variants);
+        for (int i = 0; i < variants; i++) {
+            labels[i] = x->runs[i].label;
+        }
+        const char *near = option_nearest(label->text, variants, labels);
+        node_err(e, label, "no variant '%s' in the sweep%s%s%s", label->text,
+                 near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+        return -2;
+    }
+    if (r->marks[source] == BEGUN) {
+        node_err(e, label,
+                 source == v ? "a variant cannot start from itself; say init_from in the "
+                               "other variants only"
+                             : "variants start from each other in a circle");
+        return -2;
+    }
+    return resolve_variant(r, source, e) ? source : -2;
+}
+
+/* Whether the source's parameters have their places, before anything is trained. */
+static bool check_source(resolver *r, const workload *w, int source, err *e)
+{
+    const node *theirs = experiment_spec(r->x, source, e);
+    corpus *c = theirs ? shared_corpus(&r->shelf, node_get(theirs, "data"), r->places, e) : NULL;
+    workload from;
+    if (!c || !workload_open_on(&from, theirs, w->seed, c, e)) return false;
+    const params *p = model_params_const(from.model);
+    init_tensor *list = arena_push_zero(w->memory, p->count, sizeof *list);
+    int *target = ARENA_NEW(w->memory, int, p->count);
+    for (int i = 0; i < p->count; i++) {
+        list[i] = (init_tensor){.name = p->list[i].name, .rank = p->list[i].rank};
+        memcpy(list[i].shape, p->list[i].shape, sizeof list[i].shape);
+    }
+    bool ok = model_vocab(from.model) == model_vocab(w->model) ||
+              node_err(e, w->init.at, "the source has a vocabulary of %lld, this model of %lld",
+                       (long long)model_vocab(from.model), (long long)model_vocab(w->model));
+    ok = ok && init_match(target, &w->init, list, p->count, model_params_const(w->model), e);
+    workload_close(&from);
+    return ok;
+}
+
+static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *e)
+{
+    experiment *x = r->x;
+    run_plan *run = &x->runs[v];
     workload w;
-    if (!c || !workload_open_on(&w, own, run->seed, c, e)) return false;
+    if (!workload_open_on(&w, own, run->seed, c, e)) return false;
+    int source = run->source_variant;
+    if (source >= 0 && !check_source(r, &w, source, e)) {
+        workload_close(&w);
+        return false;
+    }
     run->cost = model_costs(w.model);
     run->memory_bytes = estimate_memory(&w, &run->cost);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
-    identity_variant(run->variant, &w);
+    identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);
     workload_close(&w);
+    return true;
+}
+
+static bool resolve_variant(resolver *r, int v, err *e)
+{
+    if (r->marks[v] == RESOLVED) return true;
+    r->marks[v] = BEGUN;
+    const node *own = experiment_spec(r->x, v, e);
+    int source = own ? resolve_source(r, v, own, e) : -2;
+    if (source == -2) {
+        if (r->failed < 0) r->failed = v;
+        return false;
+    }
+    r->x->runs[v].source_variant = source;
+    corpus *c = shared_corpus(&r->shelf, node_get(own, "data"), r->places, e);
+    if (!c || !resolve_opened(r, v, own, c, e)) {
+        if (r->failed < 0) r->failed = v;
+        return false;
+    }
+    r->marks[v] = RESOLVED;
     return true;
 }
 
@@ -164,6 +255,48 @@ static int *find_repetitions(const experiment *x)
     return original;
 }
 
+/* In the resolved spec the variant it starts from is a run. */
+static void name_source(experiment *x, run_plan *run, const int *original)
+{
+    if (run->source_variant < 0) return;
+    run->source_variant = original[run->source_variant];
+    identity_run(run->source, x->runs[run->source_variant].variant, run->seed);
+    node *own = node_copy(x->memory, run->resolved);
+    node *init = node_get(own, "init_from");
+    node_set(x->memory, init, "variant", node_scalar(x->memory, "null", true));
+    node_set(x->memory, init, "run", node_scalar(x->memory, run->source, false));
+    node_repath(x->memory, own, "");
+    run->resolved = own;
+}
+
+static int by_id(const void *x, const void *y)
+{
+    const run_plan *a = *(const run_plan *const *)x, *b = *(const run_plan *const *)y;
+    return strcmp(a->id, b->id);
+}
+
+/* Where each run's source stands among the runs; `init_from: {run: ID}` may name one, too. */
+static void find_sources(experiment *x)
+{
+    const run_plan **order = ARENA_NEW(x->memory, const run_plan *, x->run_count);
+    for (int i = 0; i < x->run_count; i++) {
+        order[i] = &x->runs[i];
+    }
+    qsort(order, (size_t)x->run_count, sizeof *order, by_id);
+    for (int i = 0; i < x->run_count; i++) {
+        run_plan *run = &x->runs[i], key = {.source_run = -1};
+        const node *named = node_at(run->resolved, "init_from.run");
+        if (node_is_null(named) || strlen(named->text) >= IDENTITY_CHARS) continue;
+        snprintf(key.id, sizeof key.id, "%s", named->text);
+        const run_plan *wanted = &key;
+        const run_plan *const *found =
+            bsearch(&wanted, order, (size_t)x->run_count, sizeof *order, by_id);
+        if (!found || *found == run) continue;
+        run->source_run = (int)(*found - x->runs);
+        snprintf(run->source, sizeof run->source, "%s", key.id);
+    }
+}
+
 /* Gives the runs of further seeds what the first seed's found, and drops repeated variants. */
 static void complete(experiment *x)
 {
@@ -186,21 +319,25 @@ static void complete(experiment *x)
         run->seed = x->runs[i].seed;
         run->is_baseline = x->runs[i].is_baseline;
         identity_run(run->id, run->variant, run->seed);
+        name_source(x, run, original);
     }
     x->runs = runs;
     x->run_count = kept;
+    find_sources(x);
 }
 
 bool experiment_resolve(experiment *x, const corpus_places *places, err *e)
 {
     int variants = x->sweep->variant_count;
-    shelf s = {.items = ARENA_NEW(x->memory, opened, variants)};
+    resolver r = {.x = x, .places = places, .failed = -1};
+    r.shelf.items = ARENA_NEW(x->memory, opened, variants);
+    r.marks = arena_push_zero(x->memory, variants, sizeof *r.marks);
     bool good = true;
     for (int v = 0; v < variants && good; v++) {
-        good = resolve_run(x, v, &s, places, e) || blame(x, v, e);
+        good = resolve_variant(&r, v, e) || blame(x, r.failed, e);
     }
-    for (int i = 0; i < s.count; i++)
-        corpus_close(s.items[i].corpus);
+    for (int i = 0; i < r.shelf.count; i++)
+        corpus_close(r.shelf.items[i].corpus);
     if (good) complete(x);
     return good;
 }

@@ -30,6 +30,10 @@ typedef struct run_plan {
     model_cost cost;
     double memory_bytes; /* estimate of anonymous memory with one thread */
     const char *corpus_hash;
+    /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
+    char source[IDENTITY_CHARS];
+    int source_run;
+    int source_variant; /* index in experiment.sweep->variants, -1: none */
 } run_plan;
 
 typedef struct experiment {
@@ -51,8 +55,10 @@ void experiment_free(experiment *x);
  * nowhere. */
 const node *experiment_spec(experiment *x, int index, err *e);
 
-/* Completes every run, or fails with the place of what is wrong. A variant that turns out to say
- * the same as an earlier one is dropped. Corpora that runs share are opened once, and closed again.
+/* Completes every run, or fails with the place of what is wrong. A run that starts from a variant
+ * of the sweep gets that variant's run of the same seed as its source; every run's source stands
+ * before it or not, the supervisor orders them. A variant that turns out to say the same as an
+ * earlier one is dropped. Corpora that runs share are opened once, and closed again.
  */
 bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
 

@@ -10,8 +10,9 @@
 
 enum { MAX_EXTENDS = 16 };
 
-static const char *const TOP_KEYS[] = {"name",      "description", "extends", "data", "model",
-                                       "optimizer", "schedule",    "train",   "eval", "sweep"};
+static const char *const TOP_KEYS[] = {"name",  "description", "extends",   "data",
+                                       "model", "init_from",   "optimizer", "schedule",
+                                       "train", "eval",        "sweep"};
 enum { TOP_COUNT = sizeof TOP_KEYS / sizeof *TOP_KEYS, FIRST_SECTION = 3 };
 
 /* The files being read, innermost last, to find circles. */

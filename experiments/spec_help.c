@@ -83,6 +83,7 @@ void spec_print_help(FILE *out)
     fputs(TOP, out);
     print_data(out);
     print_model(out);
+    print_section(out, "init_from: the trained run whose parameters it starts from", INIT_OPTIONS);
     print_section(out, "optimizer:", OPTIM_OPTIONS);
     print_section(out, "optimizer.groups: a list of", OPTIM_GROUP_OPTIONS);
     print_section(out, "schedule: the learning rate over the run", SCHEDULE_OPTIONS);

@@ -16,11 +16,14 @@
 #include "experiments/run_folder.h"
 #include "experiments/worker.h"
 
-/* One run that is to be trained here; pid 0: not running. */
+typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
+
+/* One run that is to be trained here. */
 typedef struct job {
     const run_plan *plan;
     char folder[FILE_PATH_BYTES];
-    pid_t pid;
+    pid_t pid; /* while it runs */
+    job_state state;
 } job;
 
 typedef struct supervisor {
@@ -30,6 +33,7 @@ typedef struct supervisor {
     arena *memory;
     job *queue;
     int queued, next; /* queue[0..next) were started */
+    job **jobs;       /* by index in x->runs; NULL: nothing to do for that run */
     job **running;
     int slots, active;
     progress_job *shown; /* [slots] */
@@ -90,6 +94,7 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         break;
     }
     j->plan = plan;
+    s->jobs[plan - s->x->runs] = j;
     s->queued++;
     return true;
 }
@@ -244,6 +249,7 @@ static void reap(supervisor *s)
         run_status status = final_status(j, wait_status);
         s->running[i] = NULL;
         s->active--;
+        j->state = JOB_ENDED;
         count_end(s, j, &status);
     }
 }
@@ -254,28 +260,91 @@ static void fail_to_start(supervisor *s, job *j, const err *why)
 {
     run_status status = {.state = RUN_FAILED, .loss = (double)NAN, .ended_at = host_wall_s()};
     err ignored;
+    j->state = JOB_ENDED;
     if (run_folder_locked(j->folder)) { /* somebody began it in the meantime */
         status.state = RUN_RUNNING;
     } else {
         snprintf(status.reason, sizeof status.reason, "%s", why->text);
-        run_status_write(&status, j->folder, true, &ignored);
+        if (file_make_folders(j->folder, &ignored)) {
+            run_status_write(&status, j->folder, true, &ignored);
+        }
     }
     count_end(s, j, &status);
+}
+
+typedef enum readiness {
+    READY,
+    WAITING,    /* for the run that it starts from */
+    IMPOSSIBLE, /* that run has failed */
+    PUT_OFF     /* that run was interrupted: the same command begins both */
+} readiness;
+
+/* Whether the run that this one starts from is finished. */
+static readiness job_readiness(const supervisor *s, const job *j, err *why)
+{
+    const run_plan *plan = j->plan;
+    if (plan->source_run < 0) return READY;
+    const run_plan *source = &s->x->runs[plan->source_run];
+    const job *own = s->jobs[plan->source_run];
+    if (own && own->state != JOB_ENDED) return WAITING;
+    char folder[FILE_PATH_BYTES];
+    run_status status;
+    if (!run_folder_path(folder, s->o->out, source->id, why) ||
+        !run_status_read(&status, folder, why)) {
+        return IMPOSSIBLE;
+    }
+    switch (status.state) {
+    case RUN_DONE:
+        return READY;
+    case RUN_RUNNING: /* by another process */
+        return WAITING;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+        err_set(why, "it starts from %s, seed %lld, which %s: %.700s", source->label,
+                (long long)source->seed, status.state == RUN_FAILED ? "failed" : "diverged",
+                status.reason);
+        return IMPOSSIBLE;
+    case RUN_PLANNED:
+    case RUN_INTERRUPTED:
+    default:
+        return PUT_OFF;
+    }
+}
+
+/* The next run that can be started, or NULL. Those that never can are ended on the way. */
+static job *next_job(supervisor *s)
+{
+    for (int i = s->next; i < s->queued; i++) {
+        job *j = &s->queue[i];
+        err why = {{0}};
+        readiness r = j->state == JOB_QUEUED ? job_readiness(s, j, &why) : WAITING;
+        if (r == READY) return j;
+        if (r == IMPOSSIBLE) fail_to_start(s, j, &why);
+        if (r != PUT_OFF) continue;
+        j->state = JOB_ENDED;
+        const run_status status = {.state = RUN_INTERRUPTED, .reason = "its source is not done"};
+        count_end(s, j, &status);
+    }
+    return NULL;
 }
 
 static void start_jobs(supervisor *s)
 {
     for (int i = 0; i < s->slots && !s->stops; i++) {
-        while (!s->running[i] && s->next < s->queued) {
-            job *j = &s->queue[s->next++];
+        job *j;
+        while (!s->running[i] && (j = next_job(s))) {
             err e = {0};
             if (start_job(s, j, &e)) {
+                j->state = JOB_RUNNING;
                 s->running[i] = j;
                 s->active++;
             } else {
                 fail_to_start(s, j, &e);
             }
         }
+    }
+    while (s->next < s->queued && s->queue[s->next].state != JOB_QUEUED) {
+        s->next++;
     }
 }
 
@@ -310,14 +379,17 @@ static void run_queue(supervisor *s)
 {
     const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
     start_jobs(s);
-    while (s->active > 0) {
+    /* Nothing active, but something left: it waits for another process. */
+    while (s->active > 0 || (s->next < s->queued && !s->stops)) {
         int number = sigtimedwait(&s->signals, NULL, &pause);
         if (number == SIGINT || number == SIGTERM) stop_jobs(s);
         reap(s);
         start_jobs(s);
         show(s);
     }
-    s->result->interrupted += s->queued - s->next; /* never begun: the same command begins them */
+    for (int i = 0; i < s->queued; i++) { /* never begun: the same command begins them */
+        s->result->interrupted += s->queue[i].state == JOB_QUEUED;
+    }
 }
 
 /* Signals are waited for rather than handled, so that none is lost between looking and sleeping. */
@@ -335,6 +407,7 @@ static bool prepare(supervisor *s, err *e)
 {
     const supervisor_options *o = s->o;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
+    s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
     if (!experiment_record_write(o->out, s->x, e)) return false;
     for (int i = 0; i < s->x->run_count; i++) {
         if (!sort_run(s, &s->x->runs[i], e)) return false;

@@ -1,7 +1,8 @@
 /* Runs an experiment: one exec'd worker process per run, so many at a time.
  *
  * Finished runs are skipped, interrupted ones continued, failed ones left alone unless a retry is
- * asked for; one failure never stops the rest. A run that another process is working on is left to
+ * asked for; one failure never stops the rest. A run that starts from another one waits for it, and
+ * fails with it. A run that another process is working on is left to
  * it. SIGINT or SIGTERM (or a second time: at once) stops the workers, which save first. Never
  * calls BLAS. */
 #ifndef LOCI_EXPERIMENTS_SUPERVISOR_H

@@ -14,7 +14,9 @@ typedef struct reader {
     err *e;
 } reader;
 
-static const char *const SECTIONS[] = {"data", "model", "optimizer", "schedule", "train"};
+static const char *const SECTIONS[] = {"data",      "model",    "init_from",
+                                       "optimizer", "schedule", "train"};
+static const char WHOLE_SECTION[] = "init_from"; /* may be a path by itself */
 enum { SECTION_COUNT = sizeof SECTIONS / sizeof *SECTIONS };
 
 /* ---- axes ---- */
@@ -69,6 +71,7 @@ static bool check_path(reader *r, const char *path, const node *at)
     for (int i = 0; i < SECTION_COUNT; i++) {
         if (strcmp(first, SECTIONS[i]) == 0 && path[n] == '.') return true;
     }
+    if (strcmp(path, WHOLE_SECTION) == 0) return true;
     if (strcmp(first, "eval") == 0) {
         return node_err(r->e, at, "evaluation changes no run: it cannot be swept");
     }

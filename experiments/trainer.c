@@ -68,13 +68,12 @@ static bool open_stream(trainer *t, err *e)
     return t->stream != NULL;
 }
 
-static void make_buffers(trainer *t)
+static bool make_buffers(trainer *t, err *e)
 {
     const train_shape *s = &t->w->shape;
     arena *a = t->memory;
     const params *p = model_params(t->w->model);
     t->values = arena_push_zero(a, p->total, sizeof(real));
-    params_start(p, t->values, (uint64_t)t->w->seed);
     t->states = ARENA_NEW(a, model_state *, s->lanes);
     for (int64_t i = 0; i < s->lanes; i++) {
         t->states[i] = model_state_new(t->w->model, s->lane_rows);
@@ -89,6 +88,7 @@ static void make_buffers(trainer *t)
         t->inputs[i] = input_new(a, t->w->train.batch, s->context);
     }
     t->sums = arena_push_zero(a, s->lanes, sizeof(lane_sums));
+    return workload_start(t->w, t->values, e);
 }
 
 trainer *trainer_new(workload *w, int threads, train_length length, err *e)
@@ -100,11 +100,11 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
     t->progress.eval_at = -1;
     const params *p = model_params(w->model);
     t->pool = lanes_new(w->shape.lanes, threads, p, e);
-    if (!t->pool || !(t->optim = optim_new(&w->optim, p, e)) || !open_stream(t, e)) {
+    if (!t->pool || !(t->optim = optim_new(&w->optim, p, e)) || !open_stream(t, e) ||
+        !make_buffers(t, e)) {
         trainer_free(t);
         return NULL;
     }
-    make_buffers(t);
     return t;
 }
 

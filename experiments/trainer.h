@@ -39,7 +39,7 @@ typedef struct train_report {
 
 typedef struct trainer trainer;
 
-/* Borrows w, which must stay open. Values start from the seed. */
+/* Borrows w, which must stay open. Values start from the seed and init_from. */
 trainer *trainer_new(workload *w, int threads, train_length length, err *e);
 void trainer_free(trainer *t);
 

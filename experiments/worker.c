@@ -223,10 +223,20 @@ static void note_saved(worker *w)
     w->saved_eval = p->eval_at;
 }
 
+/* The folder of all runs' folders: other runs lie beside this one. */
+static const char *runs_folder(const worker *w)
+{
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    return file_join(path, w->folder, "..", &ignored) ? arena_strdup(w->memory, path) : NULL;
+}
+
 static bool start(worker *w, err *e)
 {
     train_length length;
-    if (!workload_open(&w->work, w->spec, w->seed, &w->places, e)) return false;
+    if (!workload_open_beside(&w->work, w->spec, w->seed, &w->places, runs_folder(w), e)) {
+        return false;
+    }
     if (!find_length(w, &length, e)) return false;
     w->trainer = trainer_new(&w->work, w->threads, length, e);
     if (!w->trainer) return false;

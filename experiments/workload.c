@@ -10,7 +10,17 @@ static node *number_node(arena *a, int64_t value)
     return node_scalar(a, arena_strdup(a, text), true);
 }
 
-model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed, err *e)
+/* What a layer can only be built or run with. */
+static bool check_needs(unsigned needs, const node *model_spec, const node *init, err *e)
+{
+    if (!(needs & (NEEDS_SOURCE | NEEDS_PREDICTIONS)) || !node_is_null(init)) return true;
+    return node_err(e, model_spec, "a layer %s; name a trained model with `init_from:`",
+                    needs & NEEDS_SOURCE ? "is built from another model's parameters"
+                                         : "is told another model's predictions");
+}
+
+model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed,
+                      const tensor_source *source, err *e)
 {
     const node *n = node_get(spec, "model");
     if (!n) return err_set(e, "the spec has no section `model`; describe one"), NULL;
@@ -21,9 +31,14 @@ model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, in
         n = copy;
     }
     int64_t *counts = NULL;
-    if (!(model_needs(n) & NEEDS_TOKEN_COUNTS) || (counts = corpus_token_counts(c, e))) {
-        model_inputs inputs = {
-            .vocab = corpus_vocab(c), .seed = (uint64_t)seed, .token_counts = counts};
+    unsigned needs = model_needs(n);
+    const node *init = node_get(spec, "init_from");
+    if (!check_needs(needs, n, init, e)) return NULL;
+    if (!(needs & NEEDS_TOKEN_COUNTS) || (counts = corpus_token_counts(c, e))) {
+        model_inputs inputs = {.vocab = corpus_vocab(c),
+                               .seed = (uint64_t)seed,
+                               .token_counts = counts,
+                               .source = needs & NEEDS_SOURCE ? source : NULL};
         m = model_build(n, &inputs, e);
     }
     free(counts);
@@ -46,13 +61,23 @@ static bool same_params(const model *a, const model *b, const node *at, err *e)
     return at ? node_err(e, at, "%s", text) : err_set(e, "eval.context: %s", text);
 }
 
+static model *open_model(workload *w, int64_t context, err *e)
+{
+    const tensor_source promised = {0};
+    const tensor_source *tensors = w->source ? init_source_tensors(w->source) : &promised;
+    model *m = workload_model(w->memory, w->spec, context, w->corpus, w->seed, tensors, e);
+    bool guided = w->source && (model_needs(node_get(w->spec, "model")) & NEEDS_PREDICTIONS);
+    if (!m || !guided || init_source_guide(w->source, m, e)) return m;
+    model_free(m);
+    return NULL;
+}
+
 static bool open_models(workload *w, err *e)
 {
-    w->model = workload_model(w->memory, w->spec, 0, w->corpus, w->seed, e);
-    if (!w->model) return false;
+    if (!(w->model = open_model(w, 0, e))) return false;
     w->eval_model = w->model;
     if (w->eval.context == 0 || w->eval.context == model_context(w->model)) return true;
-    w->eval_model = workload_model(w->memory, w->spec, w->eval.context, w->corpus, w->seed, e);
+    w->eval_model = open_model(w, w->eval.context, e);
     return w->eval_model &&
            same_params(w->model, w->eval_model, node_at(w->spec, "eval.context"), e);
 }
@@ -60,16 +85,26 @@ static bool open_models(workload *w, err *e)
 static bool read_options(workload *w, err *e)
 {
     const node *s = w->spec;
-    return train_options_read(&w->train, node_get(s, "train"), w->memory, e) &&
+    return init_options_read(&w->init, node_get(s, "init_from"), w->memory, e) &&
+           train_options_read(&w->train, node_get(s, "train"), w->memory, e) &&
            eval_options_read(&w->eval, node_get(s, "eval"), w->memory, e) &&
            optim_read(&w->optim, node_get(s, "optimizer"), w->memory, e) &&
            schedule_read(&w->schedule, node_get(s, "schedule"), w->memory, e);
 }
 
+static bool find_source_id(workload *w, err *e)
+{
+    const init_options *o = &w->init;
+    w->source_id = o->run;
+    if (!o->checkpoint) return true;
+    w->source_id = init_checkpoint_hash(w->memory, o->checkpoint, e);
+    return w->source_id || err_prefix(e, "init_from");
+}
+
 /* Completes a workload whose corpus is open. */
 static bool open_rest(workload *w, err *e)
 {
-    return open_models(w, e) &&
+    return find_source_id(w, e) && open_models(w, e) &&
            optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
            train_shape_of(&w->shape, &w->train, node_get(w->spec, "train"), model_context(w->model),
                           e);
@@ -77,9 +112,20 @@ static bool open_rest(workload *w, err *e)
 
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)
 {
+    return workload_open_beside(w, spec, seed, places, NULL, e);
+}
+
+static bool open_source(workload *w, const corpus_places *places, const char *runs, err *e)
+{
+    return !w->init.at || (w->source = init_source_open(&w->init, runs, places, e)) != NULL;
+}
+
+bool workload_open_beside(workload *w, const node *spec, int64_t seed, const corpus_places *places,
+                          const char *runs, err *e)
+{
     *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed, .owns_corpus = true};
     bool ok = read_options(w, e) && (w->corpus = corpus_open(node_get(spec, "data"), places, e)) &&
-              open_rest(w, e);
+              open_source(w, places, runs, e) && open_rest(w, e);
     if (!ok) workload_close(w);
     return ok;
 }
@@ -92,10 +138,18 @@ bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, er
     return ok;
 }
 
+bool workload_start(const workload *w, real *values, err *e)
+{
+    const params *p = model_params_const(w->model);
+    params_start(p, values, (uint64_t)w->seed);
+    return !w->source || init_source_start(w->source, &w->init, p, values, e);
+}
+
 void workload_close(workload *w)
 {
     if (w->eval_model != w->model) model_free(w->eval_model);
     if (w->model) model_free(w->model);
+    init_source_close(w->source);
     if (w->corpus && w->owns_corpus) corpus_close(w->corpus);
     arena_free(w->memory);
     *w = (workload){0};

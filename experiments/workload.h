@@ -6,6 +6,7 @@
 #include "core/schedule.h"
 #include "data/corpus.h"
 #include "experiments/evaluate.h"
+#include "experiments/init_from.h"
 #include "experiments/train_options.h"
 #include "models/model.h"
 
@@ -22,18 +23,31 @@ typedef struct workload {
     eval_options eval;
     optim_options optim;
     schedule_options schedule;
+    init_options init;
+    const char *source_id; /* of init_from: a run's id, a checkpoint's hash; NULL: none, or a
+                              variant, whose id only the sweep knows */
+    init_source *source;   /* NULL: none, or not opened */
 } workload;
 
-/* spec: one run's, with or without defaults spelt out (sections data, model, optimizer, schedule,
- * train, eval). Parameter groups are applied. On failure nothing is left open. */
+/* spec: one run's, with or without defaults spelt out (sections data, model, init_from, optimizer,
+ * schedule, train, eval). Parameter groups are applied. On failure nothing is left open. */
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places,
                    err *e);
-/* The same with a corpus that is open already and stays so: borrowed. */
+/* The same; runs is the folder in which init_from finds other runs. */
+bool workload_open_beside(workload *w, const node *spec, int64_t seed, const corpus_places *places,
+                          const char *runs, err *e);
+/* The same with a corpus that is open already and stays so: borrowed. What init_from names need not
+ * be there and is not opened: for shapes and costs, not for training. */
 bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e);
 void workload_close(workload *w);
 
 /* The model of a spec for a corpus that is open, at the spec's context or another (context > 0).
- * Borrows the spec; what it needs besides lives in the arena. */
-model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed, err *e);
+ * Borrows the spec; what it needs besides lives in the arena. source: the tensors of init_from,
+ * with get NULL where they are not at hand; not looked at if the spec has no init_from. */
+model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed,
+                      const tensor_source *source, err *e);
+
+/* Starting values [params.total] of the model: from the seed, then what init_from takes. */
+bool workload_start(const workload *w, real *values, err *e);
 
 #endif

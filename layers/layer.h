@@ -124,7 +124,8 @@ typedef struct state_slot {
 
 /* Tensors of another run's checkpoint: what routing tables or values are made from. get returns
  * values that are valid while the model is built, and their shape; NULL if there is no such name.
- */
+ * get itself is NULL where the source is promised but not there: only shapes matter, as while a
+ * sweep is planned, or all values come from a checkpoint afterwards. */
 typedef struct tensor_source {
     void *user;
     const real *(*get)(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK]);

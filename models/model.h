@@ -44,6 +44,10 @@ const params *model_params_const(const model *m);
 int64_t model_width(const model *m);
 int64_t model_context(const model *m);
 int64_t model_vocab(const model *m);
+/* Gives a model that NEEDS_PREDICTIONS the trained model whose greedy guess of every target its
+ * layers are told; same vocabulary and context. States made afterwards carry the guide's beside
+ * their own: it reads what the model reads. Both are borrowed as long as the model lives. */
+void model_set_guide(model *m, const model *guide, const real *values);
 /* The stack's layers in order; returns how many. */
 int model_layers(const model *m, const layer *const **layers);
 const layer *model_head(const model *m);
@@ -105,7 +109,7 @@ typedef struct model_call {
     const int32_t *targets;     /* [rows, time] or NULL */
     const real *weights;        /* [rows, time] or NULL: all 1 */
     const int64_t *lengths;     /* [rows]: positions that are text, not padding; NULL: all */
-    const int32_t *predictions; /* [rows, time] or NULL; see model_needs */
+    const int32_t *predictions; /* [rows, time]; NULL: the guide's, if the model has one */
     double total_weight;        /* the loss is sum(weights * ce) / total_weight; 0: plain sum */
     run_mode mode;
     uint64_t seed;

@@ -7,9 +7,10 @@
 enum { POSITIONS_NONE, POSITIONS_LEARNED };
 enum { NORM_LAYERNORM, NORM_RMSNORM, NORM_NONE };
 enum { PLACE_PRE, PLACE_POST };
+enum { PARTIAL_KEEP, PARTIAL_FLUSH };
 
 typedef struct model_options {
-    int64_t width, context;
+    int64_t width, context, partial;
     struct {
         int64_t positions;
         double scale, dropout;
@@ -18,7 +19,7 @@ typedef struct model_options {
     struct {
         int64_t kind, place;
         double eps;
-        bool final;
+        bool bias, final;
     } norm;
     struct {
         double scale, dropout;
@@ -70,6 +71,8 @@ struct model {
     state_slot *slots;
     int slot_count;
     bool blockwise, oracle;
+    const model *guide; /* borrowed; NULL: none */
+    const real *guide_values;
 };
 
 struct model_state {
@@ -83,6 +86,14 @@ struct model_state {
     grads *grads;
     int64_t calls; /* since model_begin */
     layer_ctx ctx; /* its arrays by slot and piece live in `memory` */
+    /* Of the model's guide, for the same rows; NULL: there is none. */
+    model_state *guide;
+    tape *guide_tape;
+    const char **guide_names; /* [slots of the guide]: "guide.<slot>" */
 };
+
+/* What the state's guide expects behind each position of the call: [rows, time], tape memory. Moves
+ * the guide's state on. */
+const int32_t *guide_predictions(model_state *s, const model_call *call);
 
 #endif

@@ -1,12 +1,30 @@
 #include "models/parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char GUIDE[] = "guide.";
 
 static int64_t slot_elements(const model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
     return s->rows * slot->max_length * slot->width;
+}
+
+static void add_guide(model_state *s)
+{
+    const model *guide = s->model->guide;
+    if (!guide) return;
+    s->guide = model_state_new(guide, s->rows);
+    s->guide_tape = tape_new();
+    s->guide_names = ARENA_NEW(s->memory, const char *, guide->slot_count);
+    for (int i = 0; i < guide->slot_count; i++) {
+        size_t bytes = sizeof GUIDE + strlen(guide->slots[i].name);
+        char *name = arena_push(s->memory, (int64_t)bytes, 1);
+        snprintf(name, bytes, "%s%s", GUIDE, guide->slots[i].name);
+        s->guide_names[i] = name;
+    }
 }
 
 model_state *model_state_new(const model *m, int64_t rows)
@@ -34,12 +52,15 @@ model_state *model_state_new(const model *m, int64_t rows)
         s->lengths[i] = m->slots[i].max_length;
         c->stores[i] = s->slots[i];
     }
+    add_guide(s);
     return s;
 }
 
 void model_state_free(model_state *s)
 {
     if (!s) return;
+    model_state_free(s->guide);
+    if (s->guide_tape) tape_free(s->guide_tape);
     arena_free(s->memory);
     free(s);
 }
@@ -49,6 +70,7 @@ void model_state_reset_row(model_state *s, int64_t row, int64_t document_positio
     CHECK(row >= 0 && row < s->rows, "row %lld of %lld", (long long)row, (long long)s->rows);
     s->position[row] = 0;
     s->document[row] = document_position;
+    if (s->guide) model_state_reset_row(s->guide, row, document_position);
 }
 
 const model *model_of_state(const model_state *s)
@@ -77,14 +99,28 @@ int64_t model_state_bytes(const model_state *s)
     for (int i = 0; i < s->model->slot_count; i++) {
         sum += slot_elements(s, i) * (int64_t)sizeof(real);
     }
-    return sum;
+    return s->guide ? sum + model_state_bytes(s->guide) : sum;
 }
 
 /* ---- saved and restored ---- */
 
 int model_state_slots(const model_state *s)
 {
-    return s->model->slot_count;
+    return s->model->slot_count + (s->guide ? model_state_slots(s->guide) : 0);
+}
+
+/* The guide's views under names of their own. */
+static int guide_views(model_state *s, state_view *views, int capacity)
+{
+    int n = model_state_views(s->guide, views, capacity);
+    for (int i = 0; i < n; i++) {
+        int slot = 0;
+        while (strcmp(s->guide->model->slots[slot].name, views[i].name) != 0) {
+            slot++;
+        }
+        views[i].name = s->guide_names[slot];
+    }
+    return n;
 }
 
 int model_state_views(model_state *s, state_view *views, int capacity)
@@ -97,7 +133,7 @@ int model_state_views(model_state *s, state_view *views, int capacity)
         CHECK(n < capacity, "room for %d of %d slots", capacity, s->model->slot_count);
         views[n++] = (state_view){slot->name, {s->rows, s->lengths[i], slot->width}, s->slots[i]};
     }
-    return n;
+    return s->guide ? n + guide_views(s, views + n, capacity - n) : n;
 }
 
 void model_state_clear(model_state *s)
@@ -109,11 +145,16 @@ void model_state_clear(model_state *s)
     for (int64_t r = 0; r < s->rows; r++) {
         s->position[r] = s->document[r] = 0;
     }
+    if (s->guide) model_state_clear(s->guide);
 }
 
 bool model_state_restore(model_state *s, const char *name, const int64_t shape[3], const real *data,
                          err *e)
 {
+    size_t prefix = sizeof GUIDE - 1;
+    if (s->guide && strncmp(name, GUIDE, prefix) == 0) {
+        return model_state_restore(s->guide, name + prefix, shape, data, e);
+    }
     for (int i = 0; i < s->model->slot_count; i++) {
         const state_slot *slot = &s->model->slots[i];
         if (strcmp(slot->name, name) != 0) continue;

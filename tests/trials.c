@@ -119,6 +119,18 @@ int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, i
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e)
+{
+    fflush(stderr);
+    int kept = dup(STDERR_FILENO);
+    EXPECT(freopen("/dev/null", "w", stderr), "/dev/null");
+    bool ok = supervisor_run(r, x, o, e);
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    return ok;
+}
+
 /* ---- comparing ---- */
 
 /* Removes what is time or depends on it, at every depth. */

@@ -2,6 +2,7 @@
 #ifndef LOCI_TESTS_TRIALS_H
 #define LOCI_TESTS_TRIALS_H
 
+#include "experiments/supervisor.h"
 #include "experiments/workload.h"
 
 /* A spec of two blocks with carried keys and values, dropout, several lanes and batches per step.
@@ -22,6 +23,10 @@ void trial_folder(char *path, const char *name, const char *spec, const char *mo
  * sends it `signal` then. Returns the exit status, 128 + n if signal n ended it, -1 if there is no
  * program (the test is then skipped). */
 int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, int signal);
+
+/* supervisor_run, whose words about failed runs are expected and no part of the tests' output. */
+bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o,
+                     err *e);
 
 /* Compares two finished runs: parameters, moments, losses to the bit; metrics and evaluations but
  * for times. EXPECTs with `what` in front. */

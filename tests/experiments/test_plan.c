@@ -133,7 +133,7 @@ static void resolved_reads_back(void)
         EXPECT(opens, "%s: %s\n%s", set, e.text, json);
         if (opens) {
             char id[IDENTITY_CHARS];
-            identity_variant(id, &w);
+            identity_variant(id, &w, NULL);
             EXPECT(strcmp(id, x->runs[0].variant) == 0, "%s: %s, not %s", set, id,
                    x->runs[0].variant);
             const char *twice = node_json(x->memory, identity_resolved(x->memory, &w), false);

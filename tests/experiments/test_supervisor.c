@@ -46,14 +46,7 @@ static supervisor_result supervise(const experiment *x, int jobs, bool retry)
                             .quiet = true};
     supervisor_result r = {0};
     err e = {0};
-    /* What it says about failed runs is expected, and no part of the tests' output. */
-    fflush(stderr);
-    int kept = dup(STDERR_FILENO);
-    EXPECT(freopen("/dev/null", "w", stderr), "/dev/null");
-    bool ok = supervisor_run(&r, x, &o, &e);
-    fflush(stderr);
-    dup2(kept, STDERR_FILENO);
-    close(kept);
+    bool ok = trial_supervise(&r, x, &o, &e);
     EXPECT(ok, "%s", e.text);
     return r;
 }

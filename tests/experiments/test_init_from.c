@@ -1,0 +1,290 @@
+/* Runs that start from other runs: what is taken, who is first, what it is called. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "experiments/checkpoint.h"
+#include "experiments/run_folder.h"
+#include "experiments/supervisor.h"
+#include "experiments/worker.h"
+#include "tests/test.h"
+#include "tests/trials.h"
+
+/* ---- names ---- */
+
+static const char SOURCE_MODEL[] =
+    "{width: 8, context: 4, blocks: [{repeat: 2, ffn: {hidden: 16}}]}";
+
+static model *small_model(arena *a, const char *yaml)
+{
+    err e = {{0}};
+    const node *n = node_parse(a, yaml, strlen(yaml), "model.yaml", &e);
+    const model_inputs inputs = {.vocab = 5, .seed = 1};
+    model *m = n ? model_build(n, &inputs, &e) : NULL;
+    EXPECT(m, "%s", e.text);
+    return m;
+}
+
+/* Matches the source model's parameters with those of `here` under the options; the number taken,
+ * or -1 and e. into: the name that `name` of the source gets, or NULL. */
+static int match(const char *options, const char *here, const char *name, char into[256], err *e)
+{
+    arena *a = arena_new(1 << 16);
+    model *from = small_model(a, SOURCE_MODEL), *to = small_model(a, here);
+    const params *p = model_params_const(from);
+    init_tensor *list = arena_push_zero(a, p->count, sizeof *list);
+    int *target = ARENA_NEW(a, int, p->count), taken = 0;
+    for (int i = 0; i < p->count; i++) {
+        list[i] = (init_tensor){.name = p->list[i].name, .rank = p->list[i].rank};
+        memcpy(list[i].shape, p->list[i].shape, sizeof list[i].shape);
+    }
+    init_options o;
+    const node *n = node_parse(a, options, strlen(options), "x.yaml", e);
+    bool ok = n && init_options_read(&o, n, a, e) &&
+              init_match(target, &o, list, p->count, model_params_const(to), e);
+    for (int i = 0; ok && i < p->count; i++) {
+        taken += target[i] >= 0;
+        if (!name || strcmp(list[i].name, name) != 0) continue;
+        const params *q = model_params_const(to);
+        snprintf(into, 256, "%s", target[i] < 0 ? "nothing" : q->list[target[i]].name);
+    }
+    model_free(from);
+    model_free(to);
+    arena_free(a);
+    return ok ? taken : -1;
+}
+
+static void patterns(void)
+{
+    err e = {{0}};
+    char into[256];
+    static const char DEEPER[] = "{width: 8, context: 4, blocks: [{repeat: 3, ffn: {hidden: 16}}]}";
+    int all = match("{run: r}", SOURCE_MODEL, NULL, into, &e);
+    EXPECT(all > 10, "%d: %s", all, e.text);
+    EXPECT(match("{run: r}", DEEPER, NULL, into, &e) == all, "%s", e.text);
+    EXPECT(match("{run: r, only: []}", DEEPER, NULL, into, &e) == 0, "%s", e.text);
+    EXPECT(match("{run: r, only: [\"embedding.*\"]}", DEEPER, NULL, into, &e) == 2, "%s", e.text);
+    EXPECT(match("{run: r, skip: [\"embedding.*\"]}", DEEPER, NULL, into, &e) == all - 2, "%s",
+           e.text);
+    int n = match("{run: r, map: {\"blocks.1.*\": \"blocks.2.*\"}}", DEEPER,
+                  "blocks.1.ffn.norm.gain", into, &e);
+    EXPECT(n == all && strcmp(into, "blocks.2.ffn.norm.gain") == 0, "%d: %s, %s", n, into, e.text);
+}
+
+static void refused(const char *options, const char *here, const char *words)
+{
+    err e = {{0}};
+    char into[256];
+    EXPECT(match(options, here, NULL, into, &e) < 0 && strstr(e.text, words), "%s: '%s'", options,
+           e.text);
+}
+
+static void refusals(void)
+{
+    static const char OTHER[] = "{width: 8, context: 4, blocks: [{ffn: {hidden: 24}}]}";
+    refused("{run: r}", OTHER, "skip");
+    refused("{run: r, skip: [\"blocks.1.*\"]}", OTHER, "[16, 8], here [24, 8]");
+    refused("{run: r, only: [\"blocks.7.*\"]}", SOURCE_MODEL, "fits no parameter");
+    refused("{run: r, skip: embedding}", SOURCE_MODEL, "list of patterns");
+    refused("{run: r, map: {\"blocks.1.*\": \"blocks.0.*\"}}", SOURCE_MODEL, "both");
+    refused("{run: r, map: {\"blocks.*\": \"blocks\"}}", SOURCE_MODEL, "as many");
+    refused("{run: r, variant: v}", SOURCE_MODEL, "name one source");
+    refused("{}", SOURCE_MODEL, "name one source");
+    refused("{runs: r}", SOURCE_MODEL, "unknown key");
+}
+
+/* ---- sweeps ---- */
+
+static experiment *experiment_of(const char *more, err *e)
+{
+    static char path[FILE_PATH_BYTES];
+    file_join(path, test_folder(), "sweep.yaml", NULL);
+    FILE *f = fopen(path, "w");
+    EXPECT(f && fprintf(f, "%s%s", TRIAL_SPEC, more) > 0, "%s", path);
+    if (f) fclose(f);
+    experiment *x = experiment_load(path, NULL, e);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    if (x && experiment_resolve(x, &places, e)) return x;
+    experiment_free(x);
+    return NULL;
+}
+
+static supervisor_result supervise(const experiment *x, int jobs)
+{
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    supervisor_options o = {.out = test_folder(),
+                            .places = &places,
+                            .command = "loci run sweep.yaml",
+                            .program = test_program(),
+                            .jobs = jobs,
+                            .threads = 1,
+                            .quiet = true};
+    supervisor_result r = {0};
+    err e = {{0}};
+    bool ok = trial_supervise(&r, x, &o, &e);
+    EXPECT(ok, "%s", e.text);
+    return r;
+}
+
+static run_status status_of(const run_plan *p, char *folder)
+{
+    run_status s = {0};
+    err e = {{0}};
+    run_folder_path(folder, test_folder(), p->id, &e);
+    EXPECT(run_status_read(&s, folder, &e), "%s", e.text);
+    return s;
+}
+
+static const run_plan *find(const experiment *x, const char *label, int64_t seed)
+{
+    for (int i = 0; i < x->run_count; i++) {
+        if (strcmp(x->runs[i].label, label) == 0 && x->runs[i].seed == seed) return &x->runs[i];
+    }
+    EXPECT(false, "no run %s", label);
+    return NULL;
+}
+
+/* The dependants stand first in the file; nothing is trained in `frozen`, so that its parameters
+ * are the source's. */
+static const char CHAIN[] =
+    "sweep:\n"
+    "  seeds: 2\n"
+    "  baseline: plain\n"
+    "  grid:\n"
+    "    start:\n"
+    "      frozen: {init_from: {variant: warm}, optimizer.groups: [{match: \"*\", freeze: true}]}\n"
+    "      warm: {init_from.variant: plain, optimizer.lr: 1e-4}\n"
+    "      plain: {}\n";
+
+static void same_parameters(const char *folder_a, const char *folder_b)
+{
+    err e = {{0}};
+    char a[FILE_PATH_BYTES], b[FILE_PATH_BYTES];
+    init_checkpoint_folder(a, folder_a, &e);
+    init_checkpoint_folder(b, folder_b, &e);
+    safetensors *s = checkpoint_open_model(a, &e), *t = checkpoint_open_model(b, &e);
+    EXPECT(s && t, "%s", e.text);
+    for (int i = 0; s && t && i < safetensors_count(s); i++) {
+        const st_tensor *x = safetensors_at(s, i), *y = safetensors_find(t, x->name);
+        EXPECT(y && x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0, "%s", x->name);
+    }
+    if (s) safetensors_close(s);
+    if (t) safetensors_close(t);
+}
+
+static void trained_in_order(void)
+{
+    if (!test_program()) return;
+    err e = {{0}};
+    experiment *x = experiment_of(CHAIN, &e);
+    EXPECT(x && x->run_count == 6, "%s", e.text);
+    if (!x) return;
+    const run_plan *frozen = find(x, "frozen", 2), *warm = find(x, "warm", 2);
+    EXPECT(strcmp(frozen->source, warm->id) == 0 && &x->runs[frozen->source_run] == warm, "%s",
+           frozen->source);
+    EXPECT(strcmp(warm->source, find(x, "plain", 2)->id) == 0, "%s", warm->source);
+    supervisor_result r = supervise(x, 3);
+    EXPECT(r.done == 6, "%d done, %d failed", r.done, r.failed);
+    char a[FILE_PATH_BYTES], b[FILE_PATH_BYTES];
+    double begun = status_of(frozen, a).started_at, ended = status_of(warm, b).ended_at;
+    EXPECT(begun >= ended, "begun %f before its source ended %f", begun, ended);
+    same_parameters(a, b);
+    experiment_free(x);
+}
+
+static void failed_source(void)
+{
+    if (!test_program()) return;
+    err e = {{0}};
+    experiment *x =
+        experiment_of("sweep:\n"
+                      "  grid:\n"
+                      "    start:\n"
+                      "      wild: {optimizer.kind: sgd, optimizer.lr: 1e6, optimizer.clip: 0,\n"
+                      "        optimizer.groups: [{match: \"*\", lr: 1e6}]}\n"
+                      "      warm: {init_from.variant: wild}\n"
+                      "      next: {init_from.variant: warm}\n"
+                      "      plain: {}\n",
+                      &e);
+    EXPECT(x, "%s", e.text);
+    if (!x) return;
+    char folder[FILE_PATH_BYTES];
+    supervisor_result r = supervise(x, 2);
+    EXPECT(r.done == 1 && r.failed == 3, "%d done, %d failed", r.done, r.failed);
+    run_status s = status_of(find(x, "warm", 1), folder);
+    EXPECT(s.state == RUN_FAILED && strstr(s.reason, "starts from wild, seed 1, which diverged"),
+           "%s", s.reason);
+    s = status_of(find(x, "next", 1), folder);
+    EXPECT(s.state == RUN_FAILED && strstr(s.reason, "starts from warm"), "%s", s.reason);
+    experiment_free(x);
+}
+
+/* A run's identity holds its source's; a checkpoint's is its content. */
+static void identity(void)
+{
+    if (!test_program()) return;
+    err e = {{0}};
+    char folder[FILE_PATH_BYTES], text[2 * FILE_PATH_BYTES], ids[3][IDENTITY_CHARS];
+    experiment *x = experiment_of("sweep: {list: [{label: plain}, {label: warm, "
+                                  "init_from.variant: plain}]}\n",
+                                  &e);
+    EXPECT(x && supervise(x, 1).done == 2, "%s", e.text);
+    if (!x) return;
+    EXPECT(strcmp(x->runs[0].variant, x->runs[1].variant) != 0, "%s", x->runs[1].variant);
+    status_of(&x->runs[0], folder);
+    char moved[FILE_PATH_BYTES];
+    file_join(moved, test_folder(), "moved", &e);
+    EXPECT(rename(folder, moved) == 0, "%s", folder);
+    experiment_free(x);
+    static const char *const steps[] = {"10", "10", "11"};
+    for (int i = 0; i < 3; i++) { /* wherever it lies */
+        const char *at = i == 1 ? folder : moved;
+        if (i == 1) EXPECT(rename(moved, folder) == 0, "%s", moved);
+        if (i == 2) EXPECT(rename(folder, moved) == 0, "%s", folder);
+        snprintf(text, sizeof text,
+                 "init_from: {checkpoint: %s}\nsweep: {list: [{train.budget: "
+                 "{steps: %s}}]}\n",
+                 at, steps[i]);
+        x = experiment_of(text, &e);
+        EXPECT(x, "%s", e.text);
+        snprintf(ids[i], IDENTITY_CHARS, "%s", x ? x->runs[0].id : "none");
+        if (i == 0 && x) EXPECT(supervise(x, 1).done == 1, "not done");
+        experiment_free(x);
+    }
+    EXPECT(strcmp(ids[0], ids[1]) == 0 && strcmp(ids[0], ids[2]) != 0, "%s %s %s", ids[0], ids[1],
+           ids[2]);
+}
+
+static void refused_sweep(const char *more, const char *words)
+{
+    err e = {{0}};
+    experiment *x = experiment_of(more, &e);
+    EXPECT(!x && strstr(e.text, words), "%s", e.text);
+    experiment_free(x);
+}
+
+static void refused_sweeps(void)
+{
+    refused_sweep("sweep: {list: [{label: plain}, {label: a, init_from.variant: plan}]}\n",
+                  "did you mean 'plain'?");
+    refused_sweep("init_from: {variant: plain}\nsweep: {list: [{label: plain}, {label: a, "
+                  "optimizer.lr: 1e-4}]}\n",
+                  "from itself");
+    refused_sweep("sweep: {list: [{label: a, init_from.variant: b}, {label: b, "
+                  "init_from.variant: a}]}\n",
+                  "circle");
+    refused_sweep("sweep: {list: [{label: plain}, {label: wide, model.width: 32, "
+                  "init_from.variant: plain}]}\n",
+                  "(in variant 'wide')");
+    refused_sweep("init_from: {checkpoint: /nowhere}\n", "holds no checkpoint");
+}
+
+const test_suite test_init_from = {"experiments/init_from",
+                                   {{"patterns", patterns},
+                                    {"refusals", refusals},
+                                    {"trained_in_order", trained_in_order},
+                                    {"failed_source", failed_source},
+                                    {"identity", identity},
+                                    {"refused_sweeps", refused_sweeps},
+                                    {0}}};
