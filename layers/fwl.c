@@ -39,8 +39,8 @@ static const option FWL_OPTIONS[] = {
     {"step_sizes", OPTION_CHOICE, offsetof(fwl_options, step_sizes), .initial = "parameter",
      .choices = "layer|parameter",
      .help = "one step size per layer and no bias updates, or one per weight and bias"},
-    {"step_init", OPTION_REAL, offsetof(fwl_options, step_init), .initial = "0.01", .min = -1e6,
-     .max = 1e6, .help = "initial step sizes; freeze them with optimizer.groups"},
+    {"step_init", OPTION_REAL, offsetof(fwl_options, step_init), .initial = "0.01", .min = 0,
+     .max = 10, .help = "initial step sizes; freeze them with optimizer.groups"},
     {"update_dense0", OPTION_BOOL, offsetof(fwl_options, update_dense0), .initial = "true",
      .help = "whether the first dense layer has fast weights"},
     {"update_dense1", OPTION_BOOL, offsetof(fwl_options, update_dense1), .initial = "true",
@@ -51,8 +51,8 @@ static const option FWL_OPTIONS[] = {
      .choices = "constant|batch",
      .help =
          "what the inner loss is divided by: `normaliser`, or the step's total weight (published)"},
-    {"normaliser", OPTION_REAL, offsetof(fwl_options, normaliser), .initial = "256", .min = 1e-8,
-     .max = 1e12, .help = "tokens that the inner loss is divided by"},
+    {"normaliser", OPTION_REAL, offsetof(fwl_options, normaliser), .initial = "256", .min = 1,
+     .max = 1e9, .help = "tokens that the inner loss is divided by"},
     {"decay", OPTION_REAL, offsetof(fwl_options, decay), .initial = "1", .min = 1e-3, .max = 1,
      .help = "factor per token on what the fast weights have learned"},
     {"carry", OPTION_BOOL, offsetof(fwl_options, carry), .initial = "false",
@@ -61,8 +61,9 @@ static const option FWL_OPTIONS[] = {
      .help = "add the block's input to its output (needs size = width)"},
     {"bias", OPTION_BOOL, offsetof(fwl_options, bias), .initial = "true",
      .help = "bias of the output layer"},
-    {"eps", OPTION_REAL, offsetof(fwl_options, eps), .initial = "1e-6", .min = 0, .max = 1,
-     .help = "added to the variance in the norm"},
+    {"eps", OPTION_REAL, offsetof(fwl_options, eps), .initial = "1e-6", .min = 1e-12, .max = 1,
+     .help =
+         "added to the variance in the norm (published: 1e-6 with `layer`, 0 with `parameter`)"},
     {0}};
 
 /* Indexes for layer_tensor and layer_state. Under STEPS_LAYER the weight's step size serves the

@@ -10,9 +10,10 @@ extern const layer_class lstm_layer;
 static const layer_class *const LAYERS[] = {&attention_layer, &ffn_layer, &lstm_layer};
 
 /* The list of heads. */
+extern const layer_class fwl_head;
 extern const layer_class linear_head;
 
-static const layer_class *const HEADS[] = {&linear_head};
+static const layer_class *const HEADS[] = {&linear_head, &fwl_head};
 
 static const layer_class *find(const layer_class *const *list, int count, const char *name)
 {

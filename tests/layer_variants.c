@@ -26,6 +26,10 @@ static const char *const COMBINATIONS[][2] = {
     {"ffn", "{activation: swiglu, bias: false, hidden: 5}"},
     {"ffn", "{activation: relu2, bias: false}"},
     {"lstm", "{hidden: 5, forget_bias: 0}"},
+    {"fwl", "{step_init: 0.5, normaliser: 4}"},
+    {"fwl", "{step_init: 0.5, normaliser: 4, carry: true, decay: 0.9, chunk: 3, size: 5}"},
+    {"fwl", "{step_init: 0.5, normaliser: 4, residual: true, step_sizes: layer, bias: false}"},
+    {"fwl", "{step_init: 0.5, normalise: batch, carry: true, update_dense0: false}"},
 };
 
 static layer_variant *add(layer_variant *list, int *count, const layer_class *cls, bool head)
@@ -90,7 +94,9 @@ const layer_variant *layer_variants(int *variants)
         }
     }
     for (size_t i = 0; i < sizeof COMBINATIONS / sizeof *COMBINATIONS; i++) {
-        layer_variant *v = add(list, &count, layer_class_find(COMBINATIONS[i][0]), false);
+        const layer_class *head = head_class_find(COMBINATIONS[i][0]);
+        const layer_class *cls = head ? head : layer_class_find(COMBINATIONS[i][0]);
+        layer_variant *v = add(list, &count, cls, head);
         snprintf(v->options, sizeof v->options, "%s", COMBINATIONS[i][1]);
     }
     *variants = count;

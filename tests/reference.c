@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const reference_entry *const SYSTEMS[] = {REFERENCE_BASICS, REFERENCE_OPTIM,
+static const reference_entry *const SYSTEMS[] = {REFERENCE_BASICS, REFERENCE_OPTIM, REFERENCE_FWL,
                                                  REFERENCE_KVMEM};
 enum { SYSTEM_COUNT = sizeof SYSTEMS / sizeof SYSTEMS[0], MAX_DEPTH = 4 };
 

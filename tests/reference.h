@@ -90,6 +90,7 @@ bool reference_run(const char *folder, const reference_listener *listener, err *
 extern const reference_entry
     REFERENCE_BASICS[]; /* tests/reference_basics.c; a NULL system ends it */
 extern const reference_entry REFERENCE_OPTIM[]; /* tests/reference_optim.c */
+extern const reference_entry REFERENCE_FWL[];   /* tests/reference_fwl.c */
 extern const reference_entry REFERENCE_KVMEM[]; /* tests/reference_kvmem.c */
 
 #endif

@@ -140,12 +140,13 @@ static double loss_of(const fwl_run *r, const real *logits, real *gradient)
 
 static layer_apply *open_head(reference_case *c, fwl_run *r, bool jax, int64_t width)
 {
+    /* eps 0, which divides by 0 where text repeats, is refused; variances here are above 7e-8. */
     char options[256];
     int64_t chunks = reference_size(c, "attn_chunks");
     snprintf(options, sizeof options,
              "{size: %lld, chunk: %lld, step_sizes: %s, normalise: batch, eps: %g}",
              (long long)reference_size(c, "size"), (long long)(r->time / chunks),
-             jax ? "layer" : "parameter", reference_number(c, "norm_eps"));
+             jax ? "layer" : "parameter", MAX(reference_number(c, "norm_eps"), 1e-12));
     err e;
     layer_dims dims = {.width = width, .vocab = r->vocab, .block = r->time, .depths = 1};
     layer_apply *a = layer_apply_new("fwl", options, &dims, r->rows, NULL, &e);

@@ -1,0 +1,142 @@
+/* The property that defines fast weights: take the slow weights, subtract step size times the
+ * gradient of the losses of the row's earlier tokens, run the plain block: these are the fast
+ * logits.
+ */
+#include "core/ops.h"
+#include "tests/gradcheck.h"
+#include "tests/layer_apply.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ROWS = 2, TIME = 8, WIDTH = 5, SIZE = 6, VOCAB = 7, WEIGHTS = 8 };
+
+/* The block's parameters and the step size of each; NULL: the output layer, which stays. */
+static const char *const NAMES[WEIGHTS][2] = {{"dense0.weight", "dense0.weight_step_size"},
+                                              {"dense0.bias", "dense0.bias_step_size"},
+                                              {"dense1.weight", "dense1.weight_step_size"},
+                                              {"dense1.bias", "dense1.bias_step_size"},
+                                              {"norm.gain", "norm.gain_step_size"},
+                                              {"norm.bias", "norm.bias_step_size"},
+                                              {"weight", NULL},
+                                              {"bias", NULL}};
+
+typedef struct fwl_fixture {
+    layer_apply *head;
+    real x[ROWS * TIME * WIDTH], weights[ROWS * TIME];
+    int32_t tokens[ROWS * TIME], targets[ROWS * TIME];
+    real *values[WEIGHTS];
+    int64_t counts[WEIGHTS], shapes[WEIGHTS][2];
+} fwl_fixture;
+
+static fwl_fixture fixture_new(int chunk)
+{
+    fwl_fixture f = {0};
+    char options[128];
+    snprintf(options, sizeof options,
+             "{size: %d, chunk: %d, step_init: 0.5, normaliser: 4, eps: 0.01}", SIZE, chunk);
+    err e = {{0}};
+    layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = TIME, .depths = 1};
+    f.head = layer_apply_new("fwl", options, &dims, ROWS, NULL, &e);
+    CHECK(f.head, "%s", e.text);
+    fill_uniform(f.x, ROWS * TIME * WIDTH, 1);
+    for (int i = 0; i < ROWS * TIME; i++) {
+        f.tokens[i] = i % TIME ? (i * 5 + 2) % VOCAB : VOCAB;
+        f.weights[i] = i == 3 ? 0 : i == 5 ? (real)0.5 : 1;
+    }
+    for (int i = 0; i < ROWS * TIME; i++) {
+        f.targets[i] = i % TIME == TIME - 1 ? 0 : f.tokens[i + 1];
+    }
+    int64_t hidden = 4 * SIZE;
+    const int64_t shapes[WEIGHTS][2] = {{hidden, WIDTH}, {hidden, 1}, {SIZE, hidden}, {SIZE, 1},
+                                        {SIZE, 1},       {SIZE, 1},   {VOCAB, SIZE},  {VOCAB, 1}};
+    memcpy(f.shapes, shapes, sizeof shapes);
+    for (int i = 0; i < WEIGHTS; i++) {
+        f.values[i] = layer_apply_param(f.head, NAMES[i][0], &f.counts[i]);
+        fill_uniform(f.values[i], f.counts[i], 20 + (uint32_t)i);
+    }
+    return f;
+}
+
+/* The block without fast weights, as anybody would write it. */
+static tensor *plain_block(tape *t, tensor *const *w, tensor *x)
+{
+    tensor *r = op_activation(t, op_linear(t, x, w[0], w[1]), ACT_RELU2);
+    tensor *y = op_layernorm(t, op_linear(t, r, w[2], w[3]), w[4], w[5], (real)0.01);
+    return op_linear(t, y, w[6], w[7]);
+}
+
+/* Logits [ROWS, TIME, VOCAB] with weights that have learned from row's positions before `until`. */
+static const real *adapted_logits(fwl_fixture *f, tape *t, int row, int until)
+{
+    real masked[ROWS * TIME] = {0};
+    for (int m = 0; m < until; m++) {
+        masked[row * TIME + m] = f->weights[row * TIME + m];
+    }
+    tape_reset(t, true);
+    tensor *w[WEIGHTS];
+    for (int i = 0; i < WEIGHTS; i++) {
+        int rank = f->shapes[i][1] == 1 ? 1 : 2;
+        w[i] = tape_leaf(t, f->values[i], rank, f->shapes[i], true);
+    }
+    tensor *x = tape_leaf(t, f->x, 3, (int64_t[]){ROWS, TIME, WIDTH}, false);
+    tensor *loss = op_cross_entropy(t, plain_block(t, w, x), f->targets, masked, (real)0.25, NULL);
+    tape_backward(t, loss, 1);
+    for (int i = 0; i < WEIGHTS; i++) {
+        if (!NAMES[i][1] || !w[i]->has_grad) continue;
+        real step = layer_apply_param(f->head, NAMES[i][1], NULL)[0];
+        tensor *learned = tape_constant(t, w[i]->data, w[i]->rank, w[i]->shape);
+        for (int64_t j = 0; j < f->counts[i]; j++) {
+            learned->data[j] -= step * w[i]->grad[j];
+        }
+        w[i] = learned;
+    }
+    return plain_block(t, w, x)->data;
+}
+
+static void fast_logits_are_adapted_logits(void)
+{
+    tape *t = tape_new();
+    for (int chunk = 1; chunk <= TIME; chunk *= 2) {
+        fwl_fixture f = fixture_new(chunk);
+        layer_apply_call call = {
+            .time = TIME, .x = f.x, .tokens = f.tokens, .weights = f.weights, .mode = MODE_EVAL};
+        layer_apply_run(f.head, &call);
+        for (int row = 0; row < ROWS; row++) {
+            for (int at = 0; at < TIME; at++) {
+                const real *expected = adapted_logits(&f, t, row, at);
+                int64_t offset = (row * TIME + at) * VOCAB;
+                /* Two ways to add the same few dozen products of numbers near 1. */
+                double tolerance = REAL_IS_DOUBLE ? 1e-11 : 2e-4;
+                char what[64];
+                snprintf(what, sizeof what, "chunk %d, row %d, position %d", chunk, row, at);
+                expect_close(what, call.y->data + offset, expected + offset, VOCAB, tolerance, 0);
+            }
+        }
+        layer_apply_free(f.head);
+    }
+    tape_free(t);
+}
+
+/* With step sizes of 0 the fast pass is the slow one. */
+static void no_step_no_change(void)
+{
+    fwl_fixture f = fixture_new(4);
+    for (int i = 0; i < WEIGHTS; i++) {
+        if (NAMES[i][1]) layer_apply_param(f.head, NAMES[i][1], NULL)[0] = 0;
+    }
+    layer_apply_call call = {.time = TIME, .x = f.x, .tokens = f.tokens, .mode = MODE_EVAL};
+    layer_apply_run(f.head, &call);
+    tape *t = tape_new();
+    const real *expected = adapted_logits(&f, t, 0, 0);
+    expect_close("logits", call.y->data, expected, ROWS * TIME * VOCAB,
+                 REAL_IS_DOUBLE ? 1e-12 : 1e-5, 0);
+    tape_free(t);
+    layer_apply_free(f.head);
+}
+
+const test_suite test_fwl = {"layers/fwl",
+                             {{"fast_logits_are_adapted_logits", fast_logits_are_adapted_logits},
+                              {"no_step_no_change", no_step_no_change},
+                              {0}}};
