@@ -20,6 +20,15 @@ const char *run_state_name(run_state s)
     return STATES[s];
 }
 
+static const char *const KINDS[RUN_KINDS] = {
+    "", "spec", "source", "diverged", "out of memory", "signal", "timeout", "other"};
+
+const char *run_kind_name(run_kind k)
+{
+    CHECK(k >= 0 && k < RUN_KINDS, "kind %d", (int)k);
+    return KINDS[k];
+}
+
 bool run_folder_path(char *path, const char *out, const char *id, err *e)
 {
     char runs[FILE_PATH_BYTES];
@@ -110,14 +119,16 @@ static int status_text(char *text, size_t size, const run_status *s)
     number(seconds, s->train_seconds);
     number(rate, s->tokens_per_second);
     number(loss, s->loss);
-    return snprintf(text, size,
-                    "{\"status\": \"%s\", \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
-                    "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
-                    "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
-                    "\"peak_rss_bytes\": %lld, \"peak_anon_bytes\": %lld}\n",
-                    run_state_name(s->state), reason, (long long)s->pid, started, ended,
-                    (long long)s->step, (long long)s->steps, (long long)s->tokens, seconds, rate,
-                    loss, (long long)s->peak_rss_bytes, (long long)s->peak_anon_bytes);
+    return snprintf(
+        text, size,
+        "{\"status\": \"%s\", \"kind\": %s%s%s, \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
+        "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
+        "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
+        "\"peak_rss_bytes\": %lld, \"peak_anon_bytes\": %lld}\n",
+        run_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
+        s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
+        (long long)s->steps, (long long)s->tokens, seconds, rate, loss,
+        (long long)s->peak_rss_bytes, (long long)s->peak_anon_bytes);
 }
 
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e)
@@ -151,8 +162,13 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
         state++;
     }
     if (state == RUN_STATES) return err_set(e, "%s: no known status; remove the file", path);
-    const char *reason = json_get_text(o, "reason");
+    const char *reason = json_get_text(o, "reason"), *kind = json_get_text(o, "kind");
+    int k = RUN_KINDS - 1;
+    while (k > 0 && (!kind || strcmp(KINDS[k], kind) != 0)) {
+        k--;
+    }
     *s = (run_status){.state = (run_state)state,
+                      .kind = (run_kind)k,
                       .pid = json_get_int(o, "pid", 0),
                       .started_at = moment_of(o, "started_at"),
                       .ended_at = moment_of(o, "ended_at"),
@@ -183,6 +199,7 @@ bool run_status_read(run_status *s, const char *folder, err *e)
     json_decref(o);
     if (ok && s->state == RUN_RUNNING && !locked) {
         s->state = RUN_INTERRUPTED;
+        s->kind = KIND_SIGNAL;
         snprintf(s->reason, sizeof s->reason, "its process was killed");
     }
     return ok;

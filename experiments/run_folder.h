@@ -29,8 +29,24 @@ typedef enum run_state {
 
 const char *run_state_name(run_state s); /* "planned", "running", ... */
 
+/* Why a run did not end well. */
+typedef enum run_kind {
+    KIND_NONE,
+    KIND_SPEC,     /* it could not be started: spec, data, a damaged checkpoint */
+    KIND_SOURCE,   /* the run that it starts from failed */
+    KIND_DIVERGED, /* a number was none any more */
+    KIND_MEMORY,   /* the machine had no more memory for it */
+    KIND_SIGNAL,   /* its process was killed, or crashed */
+    KIND_TIMEOUT,  /* it took longer than it may */
+    KIND_OTHER,    /* while it was trained: the disk, a file that went away */
+    RUN_KINDS
+} run_kind;
+
+const char *run_kind_name(run_kind k); /* "", "spec", ... "out of memory", ... */
+
 typedef struct run_status {
     run_state state;
+    run_kind kind;
     char reason[ERR_TEXT_BYTES]; /* "" if none */
     int64_t pid;
     double started_at, ended_at; /* wall clock, 0: not yet */

@@ -13,7 +13,7 @@
 
 #include "core/host.h"
 #include "experiments/progress.h"
-#include "experiments/run_folder.h"
+#include "experiments/run_end.h"
 #include "experiments/worker.h"
 
 typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
@@ -22,7 +22,9 @@ typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
 typedef struct job {
     const run_plan *plan;
     char folder[FILE_PATH_BYTES];
-    pid_t pid; /* while it runs */
+    pid_t pid;    /* while it runs */
+    double begun; /* monotonic */
+    bool timed_out;
     job_state state;
 } job;
 
@@ -39,6 +41,7 @@ typedef struct supervisor {
     progress_job *shown; /* [slots] */
     progress *progress;  /* NULL if quiet */
     int ended, bad;      /* of the queue */
+    int64_t oom_kills;   /* of the machine, when this began */
     int stops;           /* signals to stop */
     sigset_t signals;
 } supervisor;
@@ -59,8 +62,11 @@ static void say(supervisor *s, const char *format, ...)
 static void say_bad(supervisor *s, int number, const job *j, const run_status *status)
 {
     char text[2 * ERR_TEXT_BYTES];
-    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s: %s", number, s->queued, j->plan->label,
-             (long long)j->plan->seed, run_state_name(status->state), status->reason);
+    const char *kind = run_kind_name(status->kind), *state = run_state_name(status->state);
+    bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
+    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->queued,
+             j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
+             told ? "" : ")", status->reason);
     if (s->progress) {
         progress_say(s->progress, "%s", text);
     } else {
@@ -69,6 +75,11 @@ static void say_bad(supervisor *s, int number, const job *j, const run_status *s
 }
 
 /* ---- what is to be done ---- */
+
+static bool retried(retry_kind kind, run_state state)
+{
+    return kind == RETRY_ALL || kind == (state == RUN_FAILED ? RETRY_FAILED : RETRY_DIVERGED);
+}
 
 static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 {
@@ -85,7 +96,7 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         return true;
     case RUN_FAILED:
     case RUN_DIVERGED:
-        if (s->o->retry) break;
+        if (retried(s->o->retry, status.state)) break;
         s->result->failed++;
         return true;
     case RUN_PLANNED:
@@ -140,6 +151,7 @@ static bool start_job(supervisor *s, job *j, err *e)
     j->pid = fork();
     if (j->pid == 0) become_worker(s, j, log, parent);
     close(log);
+    j->begun = host_monotonic_s();
     if (j->pid > 0) return true;
     j->pid = 0;
     return err_set(e, "a process for %s cannot be made: %s", j->plan->label, strerror(errno));
@@ -147,64 +159,20 @@ static bool start_job(supervisor *s, job *j, err *e)
 
 /* ---- the end of a worker ---- */
 
-/* The last line of log.txt: a worker's last words. */
-static void last_words(char *text, size_t size, const char *folder)
+/* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
+static void stop_jobs(supervisor *s)
 {
-    char path[FILE_PATH_BYTES], tail[512];
-    text[0] = 0;
-    if (!file_join(path, folder, "log.txt", NULL)) return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    off_t end = lseek(fd, 0, SEEK_END);
-    off_t begin = MAX(end - (off_t)sizeof tail + 1, (off_t)0);
-    ssize_t n = pread(fd, tail, sizeof tail - 1, begin);
-    close(fd);
-    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' ')) {
-        n--;
+    s->stops++;
+    for (int i = 0; i < s->slots; i++) {
+        if (s->running[i]) kill(s->running[i]->pid, s->stops == 1 ? SIGTERM : SIGKILL);
     }
-    if (n <= 0) return;
-    tail[n] = 0;
-    const char *line = strrchr(tail, '\n');
-    snprintf(text, size, "%s", line ? line + 1 : tail);
 }
 
-/* A worker that could not say itself why it ended. Being killed from outside is an interruption:
- * the same command continues the run. A crash would come again and is a failure. */
-static void record_death(const job *j, int wait_status, run_status *status)
+static void give_up(supervisor *s)
 {
-    char words[512], how[128];
-    last_words(words, sizeof words, j->folder);
-    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
-    if (number) {
-        snprintf(how, sizeof how, "killed by signal %d (%s)", number, strsignal(number));
-    } else {
-        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(wait_status));
-    }
-    bool outside = number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
-    status->state = outside ? RUN_INTERRUPTED : RUN_FAILED;
-    status->ended_at = host_wall_s();
-    snprintf(status->reason, sizeof status->reason, "%s%s%s", how, words[0] ? ": " : "", words);
-    err ignored;
-    run_status_write(status, j->folder, true, &ignored);
-}
-
-static run_status final_status(const job *j, int wait_status)
-{
-    run_status status;
-    err e = {0};
-    if (!run_status_read(&status, j->folder, &e)) {
-        status = (run_status){.loss = (double)NAN};
-        record_death(j, wait_status, &status);
-        return status;
-    }
-    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-    bool told =
-        (code == EXIT_DONE && status.state == RUN_DONE) ||
-        (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
-        (code == EXIT_FAILED && (status.state == RUN_FAILED || status.state == RUN_DIVERGED));
-    /* Somebody else holds the lock: their run, their status. */
-    if (!told && status.state != RUN_RUNNING) record_death(j, wait_status, &status);
-    return status;
+    say(s, "%d failed: no more are started, running jobs save their state", s->bad);
+    s->result->gave_up = true;
+    stop_jobs(s);
 }
 
 static void count_end(supervisor *s, const job *j, const run_status *status)
@@ -237,6 +205,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         s->result->failed++;
         s->bad++;
         say_bad(s, number, j, status);
+        if (s->bad == s->o->max_failures) give_up(s);
     }
 }
 
@@ -246,7 +215,7 @@ static void reap(supervisor *s)
         job *j = s->running[i];
         int wait_status;
         if (!j || waitpid(j->pid, &wait_status, WNOHANG) != j->pid) continue;
-        run_status status = final_status(j, wait_status);
+        run_status status = run_end(j->folder, wait_status, j->timed_out, &s->oom_kills);
         s->running[i] = NULL;
         s->active--;
         j->state = JOB_ENDED;
@@ -256,9 +225,10 @@ static void reap(supervisor *s)
 
 /* ---- the loop ---- */
 
-static void fail_to_start(supervisor *s, job *j, const err *why)
+static void fail_to_start(supervisor *s, job *j, run_kind kind, const err *why)
 {
-    run_status status = {.state = RUN_FAILED, .loss = (double)NAN, .ended_at = host_wall_s()};
+    run_status status = {
+        .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
     err ignored;
     j->state = JOB_ENDED;
     if (run_folder_locked(j->folder)) { /* somebody began it in the meantime */
@@ -319,10 +289,11 @@ static job *next_job(supervisor *s)
         err why = {{0}};
         readiness r = j->state == JOB_QUEUED ? job_readiness(s, j, &why) : WAITING;
         if (r == READY) return j;
-        if (r == IMPOSSIBLE) fail_to_start(s, j, &why);
+        if (r == IMPOSSIBLE) fail_to_start(s, j, KIND_SOURCE, &why);
         if (r != PUT_OFF) continue;
         j->state = JOB_ENDED;
-        const run_status status = {.state = RUN_INTERRUPTED, .reason = "its source is not done"};
+        const run_status status = {
+            .state = RUN_INTERRUPTED, .kind = KIND_SOURCE, .reason = "its source is not done"};
         count_end(s, j, &status);
     }
     return NULL;
@@ -339,7 +310,7 @@ static void start_jobs(supervisor *s)
                 s->running[i] = j;
                 s->active++;
             } else {
-                fail_to_start(s, j, &e);
+                fail_to_start(s, j, KIND_OTHER, &e);
             }
         }
     }
@@ -365,13 +336,16 @@ static void show(supervisor *s)
     progress_update(s->progress, s->shown, count, s->ended - s->bad, s->bad);
 }
 
-/* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
-static void stop_jobs(supervisor *s)
+/* A run whose time is up saves its state once; it is killed if it does not within a minute. */
+static void stop_slow_jobs(supervisor *s)
 {
-    s->stops++;
-    if (s->stops == 1) say(s, "stopping: running jobs save their state (again: at once)");
-    for (int i = 0; i < s->slots; i++) {
-        if (s->running[i]) kill(s->running[i]->pid, s->stops == 1 ? SIGTERM : SIGKILL);
+    double now = host_monotonic_s(), limit = s->o->timeout;
+    for (int i = 0; limit > 0 && i < s->slots; i++) {
+        job *j = s->running[i];
+        if (!j || now - j->begun < limit) continue;
+        if (!j->timed_out) kill(j->pid, SIGTERM);
+        if (j->timed_out && now - j->begun > limit + 60) kill(j->pid, SIGKILL);
+        j->timed_out = true;
     }
 }
 
@@ -382,7 +356,11 @@ static void run_queue(supervisor *s)
     /* Nothing active, but something left: it waits for another process. */
     while (s->active > 0 || (s->next < s->queued && !s->stops)) {
         int number = sigtimedwait(&s->signals, NULL, &pause);
-        if (number == SIGINT || number == SIGTERM) stop_jobs(s);
+        if (number == SIGINT || number == SIGTERM) {
+            if (s->stops == 0) say(s, "stopping: running jobs save their state (again: at once)");
+            stop_jobs(s);
+        }
+        stop_slow_jobs(s);
         reap(s);
         start_jobs(s);
         show(s);
@@ -425,6 +403,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
 {
     *r = (supervisor_result){0};
     supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16)};
+    s.oom_kills = run_end_oom_kills();
     bool ok = prepare(&s, e);
     if (ok && s.queued > 0) {
         sigset_t before;
@@ -439,6 +418,6 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
 
 int supervisor_exit(const supervisor_result *r)
 {
-    if (r->interrupted) return EXIT_INTERRUPTED;
+    if (r->interrupted && !r->gave_up) return EXIT_INTERRUPTED;
     return r->failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }

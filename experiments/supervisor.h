@@ -10,6 +10,10 @@
 
 #include "experiments/plan.h"
 
+/* Which runs that ended badly are started again. */
+typedef enum retry_kind { RETRY_NONE, RETRY_FAILED, RETRY_DIVERGED, RETRY_ALL } retry_kind;
+#define RETRY_KINDS "none|failed|diverged|all"
+
 typedef struct supervisor_options {
     const char *out;             /* root of results: runs/, experiments/ */
     const corpus_places *places; /* where workers look for corpora */
@@ -17,8 +21,12 @@ typedef struct supervisor_options {
     const char *program;         /* NULL: this program (/proc/self/exe) */
     int jobs;                    /* 0: cores / threads */
     int threads;                 /* of each run, at least 1 */
-    bool retry;                  /* failed and diverged runs are started again */
-    bool quiet;                  /* no progress */
+    retry_kind retry;
+    int max_failures; /* after so many failed or diverged runs no more are started, and those
+                         that are going on save and stop; 0: never */
+    double
+        timeout; /* seconds that a run may take here; then it is stopped and has failed; 0: any */
+    bool quiet;  /* no progress */
 } supervisor_options;
 
 typedef struct supervisor_result {
@@ -26,7 +34,8 @@ typedef struct supervisor_result {
     int skipped; /* were finished before */
     int failed;  /* failed or diverged, here or before */
     int interrupted;
-    int busy; /* another process works on them */
+    int busy;     /* another process works on them */
+    bool gave_up; /* max_failures was reached */
 } supervisor_result;
 
 /* x is resolved. Writes the experiment's record and the plans, runs what is to be run, and prints

@@ -112,7 +112,8 @@ static void fill_status(worker *w)
     s->step = p->step;
     s->tokens = p->tokens;
     s->train_seconds = p->seconds;
-    s->steps = trainer_length(w->trainer).steps;
+    /* A budget in tokens tells only about how many steps they make. */
+    s->steps = trainer_finished(w->trainer) ? p->step : trainer_length(w->trainer).steps;
 }
 
 /* What is told while the run goes on; failing to tell is no reason to stop. */
@@ -140,10 +141,11 @@ static bool begin_status(worker *w, err *e)
     return run_status_write(&w->status, w->folder, true, e);
 }
 
-static bool end_status(worker *w, run_state state, const char *reason, err *e)
+static bool end_status(worker *w, run_state state, run_kind kind, const char *reason, err *e)
 {
     fill_status(w);
     w->status.state = state;
+    w->status.kind = kind;
     w->status.ended_at = host_wall_s();
     snprintf(w->status.reason, sizeof w->status.reason, "%s", reason);
     return run_status_write(&w->status, w->folder, true, e);
@@ -351,24 +353,29 @@ static outcome train(worker *w, err *e)
         if (!log_step(w, &r, e)) return WENT_WRONG;
         file_failpoint("step");
     }
-    return save(w, e) ? run_eval(w, true, e) : WENT_WRONG;
+    if (!save(w, e)) return WENT_WRONG;
+    w->told_at = 0;
+    tell(w, host_monotonic_s());
+    return run_eval(w, true, e);
 }
 
-static int finish(worker *w, outcome o, err *e)
+/* begun: it could be started, so what went wrong came later. */
+static int finish(worker *w, outcome o, bool begun, err *e)
 {
     err also;
     switch (o) {
     case WENT_WELL:
-        return end_status(w, RUN_DONE, "", e) ? EXIT_DONE : EXIT_FAILED;
+        return end_status(w, RUN_DONE, KIND_NONE, "", e) ? EXIT_DONE : EXIT_FAILED;
     case STOPPED:
-        return end_status(w, RUN_INTERRUPTED, "stopped by a signal", e) ? EXIT_INTERRUPTED
-                                                                        : EXIT_FAILED;
+        return end_status(w, RUN_INTERRUPTED, KIND_SIGNAL, "stopped by a signal", e)
+                   ? EXIT_INTERRUPTED
+                   : EXIT_FAILED;
     case DIVERGED:
-        end_status(w, RUN_DIVERGED, e->text, &also);
+        end_status(w, RUN_DIVERGED, KIND_DIVERGED, e->text, &also);
         return EXIT_FAILED;
     case WENT_WRONG:
     default:
-        end_status(w, RUN_FAILED, e->text, &also);
+        end_status(w, RUN_FAILED, begun ? KIND_OTHER : KIND_SPEC, e->text, &also);
         return EXIT_FAILED;
     }
 }
@@ -379,7 +386,7 @@ static int run_locked(worker *w, err *e)
     if (run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE) return EXIT_DONE;
     if (!begin_status(w, e)) return EXIT_FAILED;
     bool ready = read_plan(w, e) && start(w, e);
-    int status = finish(w, ready ? train(w, e) : WENT_WRONG, e);
+    int status = finish(w, ready ? train(w, e) : WENT_WRONG, ready, e);
     trainer_free(w->trainer);
     if (w->work.memory) workload_close(&w->work);
     json_decref(w->plan);

@@ -8,7 +8,9 @@ typedef struct run_call {
     const char *out, *data;
     const node *set;
     int64_t jobs, threads, format;
-    bool dry_run, retry, quiet;
+    int64_t retry, max_failures;
+    double timeout;
+    bool dry_run, fail_fast, quiet;
 } run_call;
 
 static const option OPTIONS[] = {
@@ -16,7 +18,12 @@ static const option OPTIONS[] = {
                "print the planned runs and their cost, train nothing"),
     CLI_INT(run_call, jobs, "jobs", "0", 0, 4096, "runs at a time; 0: cores / threads"),
     CLI_INT(run_call, threads, "threads", "1", 1, 1024, "of each run; the results do not change"),
-    CLI_SWITCH(run_call, retry, "retry", "start failed and diverged runs again"),
+    CLI_CHOICE(run_call, retry, "retry", "none", RETRY_KINDS, "runs that are started again"),
+    CLI_SWITCH(run_call, fail_fast, "fail-fast", "stop at the first failure; the rest is saved"),
+    CLI_INT(run_call, max_failures, "max-failures", "0", 0, 1e9,
+            "stop after so many failures; 0: never"),
+    CLI_REAL(run_call, timeout, "timeout", "0", 0, 1e9,
+             "seconds that a run may take, then it has failed; 0: any"),
     CLI_SWITCH(run_call, quiet, "quiet", "no progress, only what went wrong"),
     CLI_CHOICE(run_call, format, "format", "text", TABLE_FORMATS, "of the table of --dry-run"),
     CLI_SET(run_call),
@@ -65,7 +72,9 @@ static int train(const cli_call *c, const experiment *x, const corpus_places *pl
                               .command = cli_command(c->memory),
                               .jobs = (int)o->jobs,
                               .threads = (int)o->threads,
-                              .retry = o->retry,
+                              .retry = (retry_kind)o->retry,
+                              .max_failures = o->fail_fast ? 1 : (int)o->max_failures,
+                              .timeout = o->timeout,
                               .quiet = o->quiet};
     supervisor_result r;
     if (!supervisor_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
@@ -74,6 +83,7 @@ static int train(const cli_call *c, const experiment *x, const corpus_places *pl
                 r.skipped, r.failed);
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
+        if (r.failed) fprintf(stderr, " (why: loci status %s)", x->spec->name);
         fprintf(stderr, "; see loci compare %s\n", x->spec->name);
     }
     return supervisor_exit(&r);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "experiments/run_folder.h"
+#include "experiments/run_end.h"
 #include "experiments/supervisor.h"
 #include "experiments/worker.h"
 #include "tests/test.h"
@@ -33,22 +33,26 @@ static experiment *experiment_of(const char *more)
     return x;
 }
 
-static supervisor_result supervise(const experiment *x, int jobs, bool retry)
+static supervisor_result supervise_as(const experiment *x, supervisor_options o)
 {
     corpus_places places = {.roots = NULL, .cache = test_folder()};
-    supervisor_options o = {.out = test_folder(),
-                            .places = &places,
-                            .command = "loci run sweep.yaml",
-                            .program = test_program(),
-                            .jobs = jobs,
-                            .threads = 1,
-                            .retry = retry,
-                            .quiet = true};
+    o.out = test_folder();
+    o.places = &places;
+    o.command = "loci run sweep.yaml";
+    o.program = test_program();
+    o.threads = 1;
+    o.quiet = true;
     supervisor_result r = {0};
     err e = {0};
     bool ok = trial_supervise(&r, x, &o, &e);
     EXPECT(ok, "%s", e.text);
     return r;
+}
+
+static supervisor_result supervise(const experiment *x, int jobs, bool retry)
+{
+    return supervise_as(
+        x, (supervisor_options){.jobs = jobs, .retry = retry ? RETRY_ALL : RETRY_NONE});
 }
 
 static const char WITH_A_BAD_ONE[] =
@@ -94,6 +98,84 @@ static void one_failure_stops_nothing(void)
     r = supervise(x, 1, true);
     EXPECT(r.done == 0 && r.failed == 2 && r.skipped == 4, "%d, %d", r.done, r.failed);
     experiment_free(x);
+}
+
+/* Numbers of runs in each state. */
+static void expect_states(const experiment *x, const char *what, int done, int diverged, int failed)
+{
+    int counts[RUN_STATES] = {0};
+    for (int i = 0; i < x->run_count; i++) {
+        counts[status_of(&x->runs[i]).state]++;
+    }
+    EXPECT(counts[RUN_DONE] == done && counts[RUN_DIVERGED] == diverged &&
+               counts[RUN_FAILED] == failed,
+           "%s: %d done, %d diverged, %d failed", what, counts[RUN_DONE], counts[RUN_DIVERGED],
+           counts[RUN_FAILED]);
+}
+
+/* The first failure ends it; going on leaves what failed alone unless a retry of its kind is asked
+ * for. */
+static void failures_can_stop_it(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of(WITH_A_BAD_ONE);
+    if (!x) return;
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .max_failures = 1});
+    EXPECT(r.gave_up && supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d", supervisor_exit(&r));
+    expect_states(x, "fail fast", 1, 1, 0);
+    r = supervise_as(x, (supervisor_options){.jobs = 1, .max_failures = 2});
+    EXPECT(!r.gave_up && r.done == 3 && r.failed == 2, "%d done, %d failed", r.done, r.failed);
+    expect_states(x, "the rest", 4, 2, 0);
+    run_status s = status_of(&x->runs[1]);
+    EXPECT(s.kind == KIND_DIVERGED, "%s", run_kind_name(s.kind));
+    r = supervise_as(x, (supervisor_options){.jobs = 1, .retry = RETRY_FAILED});
+    EXPECT(r.skipped == 4 && r.failed == 2, "%d skipped, %d failed", r.skipped, r.failed);
+    experiment_free(x);
+}
+
+/* A run whose time is up has failed, and says so; with more time it goes on from where it was. */
+static void time_is_up(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {list: [{train.budget: {steps: 3000}}]}\n");
+    if (!x) return;
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .timeout = 0.3});
+    run_status s = status_of(&x->runs[0]);
+    EXPECT(r.failed == 1 && s.kind == KIND_TIMEOUT && s.step > 0, "%d failed, %s at step %lld",
+           r.failed, run_kind_name(s.kind), (long long)s.step);
+    r = supervise_as(x, (supervisor_options){.jobs = 1, .retry = RETRY_DIVERGED});
+    EXPECT(r.failed == 1 && r.done == 0, "%d failed, %d done", r.failed, r.done);
+    experiment_free(x);
+}
+
+/* What a process that could not speak for itself died of. */
+static void ends(void)
+{
+    err e = {0};
+    int64_t kills = run_end_oom_kills();
+    static const struct {
+        int wait_status;
+        run_state state;
+        run_kind kind;
+        const char *words;
+    } cases[] = {{SIGKILL, RUN_INTERRUPTED, KIND_SIGNAL, "signal 9"},
+                 {SIGSEGV, RUN_FAILED, KIND_SIGNAL, "signal 11"},
+                 {SIGABRT, RUN_FAILED, KIND_MEMORY, "out of memory"},
+                 {3 << 8, RUN_FAILED, KIND_OTHER, "status 3"}};
+    char log[FILE_PATH_BYTES];
+    file_join(log, test_folder(), "log.txt", &e);
+    for (int i = 0; i < 4; i++) {
+        const char *words =
+            i == 2 ? "loci: bug: arena.c:1: out of memory for 9 bytes\n" : "words\n";
+        EXPECT(file_write(log, words, strlen(words), &e), "%s", e.text);
+        run_status s = run_end(test_folder(), cases[i].wait_status, false, &kills);
+        EXPECT(s.state == cases[i].state && s.kind == cases[i].kind &&
+                   strstr(s.reason, cases[i].words),
+               "%d: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
+    }
+    kills--; /* the machine has killed one since */
+    run_status s = run_end(test_folder(), SIGKILL, false, &kills);
+    EXPECT(s.state == RUN_FAILED && s.kind == KIND_MEMORY, "%s", s.reason);
 }
 
 static void record_of_the_experiment(void)
@@ -175,6 +257,9 @@ static void worker_survives_its_supervisor_only_briefly(void)
 const test_suite test_supervisor = {
     "experiments/supervisor",
     {{"one_failure_stops_nothing", one_failure_stops_nothing},
+     {"failures_can_stop_it", failures_can_stop_it},
+     {"time_is_up", time_is_up},
+     {"ends", ends},
      {"record_of_the_experiment", record_of_the_experiment},
      {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
      {0}}};

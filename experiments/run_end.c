@@ -1,0 +1,115 @@
+#include "experiments/run_end.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/host.h"
+#include "experiments/worker.h"
+
+/* The number behind `key` in a file of lines "key number", 0 if there is none. */
+static int64_t counter(const char *path, const char *key)
+{
+    char line[256];
+    int64_t found = 0;
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        size_t n = strlen(key);
+        if (strncmp(line, key, n) == 0 && line[n] == ' ') found = strtoll(line + n, NULL, 10);
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+int64_t run_end_oom_kills(void)
+{
+    return counter("/proc/vmstat", "oom_kill") +
+           counter("/sys/fs/cgroup/memory.events", "oom_kill");
+}
+
+/* The last line of log.txt: a worker's last words. */
+static void last_words(char *text, size_t size, const char *folder)
+{
+    char path[FILE_PATH_BYTES], tail[512];
+    text[0] = 0;
+    if (!file_join(path, folder, "log.txt", NULL)) return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t begin = MAX(end - (off_t)sizeof tail + 1, (off_t)0);
+    ssize_t n = pread(fd, tail, sizeof tail - 1, begin);
+    close(fd);
+    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' ')) {
+        n--;
+    }
+    if (n <= 0) return;
+    tail[n] = 0;
+    const char *line = strrchr(tail, '\n');
+    snprintf(text, size, "%s", line ? line + 1 : tail);
+}
+
+/* A worker that could not say itself why it ended. Being killed from outside is an interruption:
+ * the same command continues the run. A crash would come again, and so would a lack of memory. */
+static void record_death(const char *folder, int wait_status, bool no_memory, run_status *status)
+{
+    char words[512], how[128];
+    last_words(words, sizeof words, folder);
+    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    if (number) {
+        snprintf(how, sizeof how, "killed by signal %d (%s)", number, strsignal(number));
+    } else {
+        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(wait_status));
+    }
+    bool outside = number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
+    no_memory = (no_memory && number == SIGKILL) ||
+                (number == SIGABRT && strstr(words, "out of memory") != NULL);
+    status->state = outside && !no_memory ? RUN_INTERRUPTED : RUN_FAILED;
+    status->kind = no_memory ? KIND_MEMORY : number ? KIND_SIGNAL : KIND_OTHER;
+    status->ended_at = host_wall_s();
+    const char *hint = no_memory && number == SIGKILL
+                           ? "; the machine has run out of memory, use fewer --jobs"
+                           : "";
+    snprintf(status->reason, sizeof status->reason, "%s%s%s%s", how, hint, words[0] ? ": " : "",
+             words);
+    err ignored;
+    run_status_write(status, folder, true, &ignored);
+}
+
+static void record_timeout(const char *folder, run_status *status)
+{
+    status->state = RUN_FAILED;
+    status->kind = KIND_TIMEOUT;
+    snprintf(status->reason, sizeof status->reason,
+             "took longer than --timeout allows, stopped at step %lld of %lld; its state is saved, "
+             "--retry failed goes on",
+             (long long)status->step, (long long)status->steps);
+    err ignored;
+    run_status_write(status, folder, true, &ignored);
+}
+
+run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills)
+{
+    run_status status;
+    err e = {0};
+    int64_t kills = run_end_oom_kills();
+    bool no_memory = kills > *oom_kills;
+    *oom_kills = kills;
+    if (!run_status_read(&status, folder, &e)) {
+        status = (run_status){.loss = (double)NAN};
+        record_death(folder, wait_status, no_memory, &status);
+        return status;
+    }
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    bool told =
+        (code == EXIT_DONE && status.state == RUN_DONE) ||
+        (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
+        (code == EXIT_FAILED && (status.state == RUN_FAILED || status.state == RUN_DIVERGED));
+    /* Somebody else holds the lock: their run, their status. */
+    if (!told && status.state != RUN_RUNNING) record_death(folder, wait_status, no_memory, &status);
+    if (timed_out && status.state == RUN_INTERRUPTED) record_timeout(folder, &status);
+    return status;
+}
