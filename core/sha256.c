@@ -67,10 +67,18 @@ static void compress_plain(uint32_t state[8], const unsigned char *block)
 #include <cpuid.h>
 #include <immintrin.h>
 
+/* Asked once: a virtual machine leaves to its host at every CPUID. Threads that ask at the same
+ * time find the same. */
 static bool has_sha_instructions(void)
 {
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+    static _Atomic int known; /* 0: not asked yet, 1: no, 2: yes */
+    int answer = known;
+    if (answer == 0) {
+        unsigned a, b, c, d;
+        answer = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1) ? 2 : 1;
+        known = answer;
+    }
+    return answer == 2;
 }
 
 /* The same with the processor's instructions, which keep the state as (a, b, e, f) and (c, d, g,
