@@ -210,6 +210,11 @@ const char *corpus_hash(const corpus *c)
     return c->hash;
 }
 
+const char *corpus_tokenizer(const corpus *c)
+{
+    return c->tokenizer[0] ? c->tokenizer : "none";
+}
+
 /* Paths are spelt out in full, so that the resolved form opens the same files from anywhere. */
 node *corpus_resolved(const corpus *c, arena *a)
 {

@@ -81,11 +81,12 @@ struct corpus {
     int64_t vocab;
     bool lossless, has_words;
     double entropy;
-    sentencepiece *pieces;   /* NULL: ids are bytes, or have no text */
-    bool bytes;              /* ids are the bytes of a text */
-    const char *model_path;  /* of the SentencePiece model */
-    char source[SHA256_HEX]; /* of the documents' text (or ids) and splits */
-    char hash[SHA256_HEX];   /* source and tokenizer */
+    sentencepiece *pieces;      /* NULL: ids are bytes, or have no text */
+    bool bytes;                 /* ids are the bytes of a text */
+    const char *model_path;     /* of the SentencePiece model */
+    char source[SHA256_HEX];    /* of the documents' text (or ids) and splits */
+    char hash[SHA256_HEX];      /* source and tokenizer */
+    char tokenizer[SHA256_HEX]; /* corpus_tokenizer */
 };
 
 const data_options *corpus_data_options(const corpus *c);
@@ -125,7 +126,7 @@ bool corpus_index(corpus *c, err *e);
 /* Reads options.tokenizer and makes the documents of text ids: in place for bytes, else through
  * shards in the cache, encoded if missing. Fills vocab, lossless, hash. */
 bool corpus_tokenize(corpus *c, err *e);
-/* Fills c->hash from c->source and the tokenizer's hash; true. */
+/* Fills c->hash from c->source and the tokenizer's hash, which it keeps; true. */
 bool corpus_hash_with(corpus *c, const char *tokenizer);
 
 /* ---- encode.c ---- */

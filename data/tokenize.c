@@ -22,6 +22,7 @@ bool corpus_hash_with(corpus *c, const char *tokenizer)
     sha256_update(&all, "\n", 1);
     sha256_update(&all, tokenizer, strlen(tokenizer));
     sha256_final_hex(&all, c->hash);
+    snprintf(c->tokenizer, sizeof c->tokenizer, "%s", tokenizer);
     return true;
 }
 

@@ -120,6 +120,7 @@ static bool save_model(const char *path, arena *a, trainer *t, const char *run, 
         {"step", format_text(a, "%lld", (long long)p->step)},
         {"tokens", format_text(a, "%lld", (long long)p->tokens)},
         {"data", corpus_hash(w->corpus)},
+        {"tokenizer", corpus_tokenizer(w->corpus)},
         {"spec", node_json(a, w->spec, false)},
     };
     return safetensors_save(path, l.list, l.count, metadata, sizeof metadata / sizeof metadata[0],
@@ -406,6 +407,18 @@ static bool open_guide(loaded_model *m, const char *folder, const corpus_places 
     return m->source && init_source_guide(m->source, m->model, e);
 }
 
+/* Ids of another tokenizer would be taken for the trained one's without an error. */
+static bool same_tokenizer(const safetensors *s, const char *folder, const corpus *c, err *e)
+{
+    const char *trained = safetensors_metadata(s, "tokenizer"), *own = corpus_tokenizer(c);
+    if (!trained || strcmp(trained, "none") == 0 || strcmp(own, "none") == 0) return true;
+    return strcmp(trained, own) == 0 ||
+           err_set(e,
+                   "%s: was trained on tokens of another vocabulary (tokenizer %.12s) than this "
+                   "text's (%.12s, %lld tokens); give the text the run's `tokenizer`",
+                   folder, trained, own, (long long)corpus_vocab(c));
+}
+
 static bool open_loaded(loaded_model *m, const safetensors *s, const char *folder, const node *data,
                         int64_t context, const corpus_places *places, err *e)
 {
@@ -419,7 +432,7 @@ static bool open_loaded(loaded_model *m, const safetensors *s, const char *folde
     m->seed = metadata_int(s, "seed");
     snprintf(m->run, sizeof m->run, "%s", run ? run : "");
     m->corpus = corpus_open(data ? data : node_get(m->spec, "data"), places, e);
-    if (!m->corpus) return false;
+    if (!m->corpus || !same_tokenizer(s, folder, m->corpus, e)) return false;
     const tensor_source promised = {0};
     m->model = workload_model(m->memory, m->spec, context, m->corpus, m->seed, &promised, e);
     if (!m->model || !open_guide(m, folder, places, e)) return false;
