@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "results/compare.h"
+#include "results/protocol.h"
 
 /* ---- verdicts ---- */
 
@@ -23,24 +24,26 @@ void compare_verdict(char text[512], const comparison *c, int variant)
     const char *base = c->variants[c->baseline].label, *unit = unit_of(c->metric);
     estimate d = v->difference;
     int digits = compare_decimals(c, c->metric);
+    char plain[32], with_sign[32], half[32];
+    table_number(plain, fabs(d.mean), digits, false);
+    table_number(with_sign, d.mean, digits, true);
+    table_number(half, d.half, digits, false);
     if (d.n == 0) {
         snprintf(text, 512, "'%s' cannot be compared yet: no seed finished both it and '%s'.",
                  v->label, base);
     } else if (d.n == 1) {
         snprintf(text, 512,
-                 "'%s' differs from '%s' by %+.*f %s, from one seed: no interval is claimed.",
-                 v->label, base, digits, d.mean, unit);
+                 "'%s' differs from '%s' by %s %s, from one seed: no interval is claimed.",
+                 v->label, base, with_sign, unit);
     } else if (!stats_differs(d)) {
-        snprintf(
-            text, 512,
-            "'%s' is within noise of '%s': difference %+.*f \u00b1 %.*f %s (95 %%, paired over "
-            "%d seeds; the interval contains 0).",
-            v->label, base, digits, d.mean, digits, d.half, unit, d.n);
+        snprintf(text, 512,
+                 "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
+                 "seeds; the interval contains 0).",
+                 v->label, base, with_sign, half, unit, d.n);
     } else {
         snprintf(text, 512,
-                 "'%s' is %s than '%s' by %.*f \u00b1 %.*f %s (95 %%, paired over %d seeds).",
-                 v->label, d.mean < 0 ? "better" : "worse", base, digits, fabs(d.mean), digits,
-                 d.half, unit, d.n);
+                 "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", v->label,
+                 d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n);
     }
 }
 
@@ -64,18 +67,6 @@ static const compared_run *scored_of(const compared_variant *v)
     return NULL;
 }
 
-/* A protocol's value in words; a hash is shortened. */
-static void put_value(FILE *out, const char *key, const json_t *value)
-{
-    if (json_is_string(value)) {
-        fprintf(out, "%.*s", strcmp(key, "data") == 0 ? 12 : 200, json_string_value(value));
-        return;
-    }
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    fputs(text ? text : "-", out);
-    free(text);
-}
-
 /* Where the variants' protocols disagree with the first one's. */
 static void print_protocol_differences(FILE *out, const comparison *c, const json_t *first)
 {
@@ -93,8 +84,7 @@ static void print_protocol_differences(FILE *out, const comparison *c, const jso
                 fprintf(out, "  but '%s': ", c->variants[i].label);
             }
             any = true;
-            fprintf(out, "%s ", key);
-            put_value(out, key, value);
+            protocol_print_item(out, key, value);
         }
         if (any) fputs(".\n", out);
         json_decref(own);
@@ -112,18 +102,12 @@ static void print_protocol(FILE *out, const comparison *c)
     if (r->bytes >= 0) fprintf(out, "%lld bytes, ", (long long)r->bytes);
     fprintf(out, "%lld tokens", (long long)r->tokens);
     if (r->words >= 0) fprintf(out, ", %lld words", (long long)r->words);
-    if (r->documents > 0) fprintf(out, ", %d documents", r->documents);
-    fputs(". Protocol: ", out);
-    json_t *protocol = json_loads(r->protocol, 0, NULL), *value;
-    const char *key, *comma = "";
-    json_object_foreach(protocol, key, value)
-    {
-        /* "span 0", "tokens 0": no limit is set. */
-        if (json_is_integer(value) && json_integer_value(value) == 0) continue;
-        fprintf(out, "%s%s ", comma, key);
-        put_value(out, key, value);
-        comma = "; ";
+    if (r->documents > 0) {
+        fprintf(out, ", %d document%s", r->documents, r->documents == 1 ? "" : "s");
     }
+    fputs(". Protocol: ", out);
+    json_t *protocol = json_loads(r->protocol, 0, NULL);
+    protocol_print(out, protocol);
     fputs(".\n", out);
     print_protocol_differences(out, c, protocol);
     json_decref(protocol);
@@ -138,7 +122,8 @@ static void print_cautions(FILE *out, const comparison *c)
         compared += i != c->baseline && c->variants[i].difference.n > 1;
     }
     if (c->lossy) {
-        fputs("A lossy tokenizer drops part of the text: its bits per byte are not defined.\n",
+        fputs("Bits per byte are not defined: a lossy tokenizer drops part of the text, or the "
+              "tokens have no text.\n",
               out);
     }
     if (!c->same_text) {
@@ -255,6 +240,7 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
 {
     arena *a = arena_new(1 << 16);
     table *t = compare_table(a, c);
+    if (format == TABLE_MD) format = TABLE_MARKDOWN;
     if (format == TABLE_JSON) {
         json_t *o = comparison_json(c, t);
         json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));

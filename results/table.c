@@ -74,11 +74,23 @@ static void set_real(table *t, int column, const char *text, const char *half, d
                                     .real = value};
 }
 
+void table_number(char text[32], double value, int decimals, bool plus)
+{
+    /* A difference that rounds to nothing is not "-0.000". */
+    if (fabs(value) < 0.5 * pow(10, -decimals)) value = 0;
+    const char *sign = plus && value > 0 ? "+" : "";
+    if (fabs(value) < 1e9) {
+        snprintf(text, 32, "%s%.*f", sign, decimals, value);
+    } else { /* of a run that went wrong without an infinity */
+        snprintf(text, 32, "%s%.3e", sign, value);
+    }
+}
+
 void table_real(table *t, int column, double value, int decimals)
 {
-    char text[400];
+    char text[32];
     if (!isfinite(value)) return;
-    snprintf(text, sizeof text, "%.*f", decimals, value);
+    table_number(text, value, decimals, false);
     set_real(t, column, text, NULL, value);
 }
 
@@ -92,12 +104,10 @@ void table_scaled(table *t, int column, double value)
 
 void table_mean(table *t, int column, double mean, double half, int decimals, bool plus)
 {
-    char text[400], interval[400];
+    char text[32], interval[32];
     if (!isfinite(mean)) return;
-    /* A difference that rounds to nothing is not "-0.000". */
-    double shown = fabs(mean) < 0.5 * pow(10, -decimals) ? 0 : mean;
-    snprintf(text, sizeof text, plus && shown > 0 ? "+%.*f" : "%.*f", decimals, shown);
-    snprintf(interval, sizeof interval, "%.*f", decimals, half);
+    table_number(text, mean, decimals, plus);
+    table_number(interval, half, decimals, false);
     set_real(t, column, text, isfinite(half) ? interval : NULL, mean);
 }
 

@@ -12,8 +12,14 @@
 
 #include "core/arena.h"
 
-typedef enum table_format { TABLE_TEXT, TABLE_MARKDOWN, TABLE_CSV, TABLE_JSON } table_format;
-#define TABLE_FORMATS "text|markdown|csv|json" /* for an option, in the order of the enum */
+typedef enum table_format {
+    TABLE_TEXT,
+    TABLE_MARKDOWN,
+    TABLE_CSV,
+    TABLE_JSON,
+    TABLE_MD /* short for Markdown */
+} table_format;
+#define TABLE_FORMATS "text|markdown|csv|json|md" /* for an option, in the order of the enum */
 
 enum {
     TABLE_LEFT = 1,    /* align left (default: right) */
@@ -40,6 +46,9 @@ void table_scaled(table *t, int column, double value);
 /* "mean +- half"; without the interval if half is NaN; for people only (programs: the mean). The
  * signs of a column stand below each other. plus: with a sign before positive means. */
 void table_mean(table *t, int column, double mean, double half, int decimals, bool plus);
+
+/* A number as tables show it; decimals <= 9. plus: with a sign before positive ones. */
+void table_number(char text[32], double value, int decimals, bool plus);
 
 int table_rows(const table *t);
 

@@ -220,7 +220,7 @@ static void print_csv(FILE *out, const table *t)
 void table_print(FILE *out, const table *t, table_format format, bool colour)
 {
     if (format == TABLE_TEXT) print_text(out, t, colour);
-    if (format == TABLE_MARKDOWN) print_markdown(out, t);
+    if (format == TABLE_MARKDOWN || format == TABLE_MD) print_markdown(out, t);
     if (format == TABLE_CSV) print_csv(out, t);
     if (format != TABLE_JSON) return;
     json_t *rows = table_json(t);

@@ -173,7 +173,7 @@ static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status
         }
         const option *o = &options_of(v)[got - 256];
         if (!set_option(options, o, is_switch(o) ? "true" : optarg, c->memory, &e)) {
-            *status = usage_error(v, "--%s: %s", o->name, e.text);
+            *status = usage_error(v, "--%s", e.text); /* which begins with the name */
             return false;
         }
     }

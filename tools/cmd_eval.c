@@ -3,6 +3,7 @@
 #include "experiments/checkpoint.h"
 #include "experiments/evaluate.h"
 #include "experiments/run_folder.h"
+#include "results/protocol.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -70,18 +71,22 @@ static void print_figure(const char *name, double value, const char *unit)
     printf("%-22s %.4f%s\n", name, value, unit);
 }
 
-static void print_evaluation(const evaluation *r, const json_t *record, bool documents)
+static void print_evaluation(const evaluation *r, const json_t *record, const corpus *text,
+                             bool documents)
 {
     printf("%-22s %s, %lld tokens\n", "split", json_get_text(record, "split"),
            (long long)r->tokens);
     print_figure("loss", r->nats / (double)r->tokens, " nats per token");
     print_figure("bits per byte", bits_per_byte(r->nats, r->bytes), "");
-    if (r->bytes < 0) printf("%-22s none: the tokenizer is lossy\n", "bits per byte");
+    if (r->bytes < 0) {
+        printf("%-22s none: %s\n", "bits per byte",
+               corpus_has_words(text) ? "the tokenizer is lossy" : "the tokens have no text");
+    }
     print_figure("perplexity", perplexity(r->nats, r->tokens), " per token");
     print_figure("word perplexity", perplexity(r->nats, r->words), "");
-    char *protocol = json_dumps(json_object_get(record, "protocol"), JSON_COMPACT);
-    printf("%-22s %s\n", "protocol", protocol ? protocol : "?");
-    free(protocol);
+    printf("%-22s ", "protocol");
+    protocol_print(stdout, json_object_get(record, "protocol"));
+    putchar('\n');
     printf("%-22s %.0f tokens/s, %.2f s\n", "speed", r->tokens_per_second, r->seconds);
     for (int i = 0; documents && i < r->count; i++) {
         const eval_document *d = &r->documents[i];
@@ -115,7 +120,7 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
         json_dumpf(record, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
-        print_evaluation(&r, record, o->documents);
+        print_evaluation(&r, record, m->corpus, o->documents);
     }
     /* The figures of another text say nothing about the run in tables. */
     bool done = o->corpus || keep_record(folder, record, e);

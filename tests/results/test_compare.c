@@ -134,7 +134,7 @@ static void not_started(void)
     arena *a = arena_new(0);
     comparison *c = load(a, &x, &(compare_options){0});
     if (!c) return;
-    for (int f = TABLE_TEXT; f <= TABLE_JSON; f++) {
+    for (int f = TABLE_TEXT; f <= TABLE_MD; f++) {
         char *text = print(c, (table_format)f);
         EXPECT(f != TABLE_TEXT || strstr(text, "No run has finished yet."), "%s", text);
         EXPECT(!strstr(text, "nan"), "%s", text);

@@ -23,6 +23,27 @@ static void expect_text(const table *t, table_format format, bool colour, const 
     free(text);
 }
 
+static void numbers(void)
+{
+    static const struct {
+        double value;
+        int decimals;
+        bool plus;
+        const char *text;
+    } cases[] = {{2.25, 2, false, "2.25"},
+                 {2.25, 2, true, "+2.25"},
+                 {-0.001, 2, true, "0.00"},
+                 {-2.5, 1, true, "-2.5"},
+                 {0, 3, true, "0.000"},
+                 {123456789, 0, false, "123456789"},
+                 {5.2753e12, 4, true, "+5.275e+12"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char got[32];
+        table_number(got, cases[i].value, cases[i].decimals, cases[i].plus);
+        EXPECT(strcmp(got, cases[i].text) == 0, "'%s' instead of '%s'", got, cases[i].text);
+    }
+}
+
 static table *sample(arena *a)
 {
     table *t = table_new(a);
@@ -134,6 +155,7 @@ static void many_rows(void)
 const test_suite test_table = {"results/table",
                                {{"text", text},
                                 {"markdown", markdown},
+                                {"numbers", numbers},
                                 {"csv", csv},
                                 {"json", json},
                                 {"scaled_numbers", scaled_numbers},

@@ -127,6 +127,8 @@ static void experiment(void)
     expect_call(LOCI("compare", "tine"), 1, NULL, "tiny");
     expect_call(LOCI("compare", spec), 0, "bits per byte", NULL);
     expect_call(LOCI("compare", "tiny", "--format", "markdown"), 0, "| keys", NULL);
+    expect_call(LOCI("compare", "tiny", "--format", "md"), 0, "| keys", NULL);
+    expect_call(LOCI("compare", "tiny", "--format", "mf"), 2, NULL, "compare: --format: 'mf' is");
     expect_call(LOCI("compare", "--format", "csv"), 0, "keys,", NULL);
     program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
     json_error_t wrong;
