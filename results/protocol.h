@@ -1,0 +1,15 @@
+/* How an evaluation was done, in words: what must be said beside every figure. */
+#ifndef LOCI_RESULTS_PROTOCOL_H
+#define LOCI_RESULTS_PROTOCOL_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* "context 64; memory carried state, reset at documents; rows 6; the first 20000 tokens; ...":
+ * every item of the object, without the limits that were not set; hashes are shortened. */
+void protocol_print(FILE *out, const json_t *protocol);
+
+/* One item; limits that were not set are said, too. */
+void protocol_print_item(FILE *out, const char *key, const json_t *value);
+
+#endif
