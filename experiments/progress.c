@@ -9,7 +9,7 @@
 
 #include "core/host.h"
 
-enum { BAR_CELLS = 24, LINE_BYTES = 512 };
+enum { NAME_CELLS = 24, BAR_CELLS = 24, LINE_BYTES = 512 };
 
 struct progress {
     FILE *out;
@@ -128,14 +128,16 @@ static int columns(const progress *p)
 static void draw(progress *p, int width, const char *name, double fraction, const char *rest)
 {
     char line[LINE_BYTES], bar[BAR_CELLS + 1];
-    int full = (int)(fraction * BAR_CELLS + 0.5);
-    for (int i = 0; i < BAR_CELLS; i++) {
+    /* What is written counts for more than the bar: a narrow terminal shortens that first. */
+    int cells = MAX(0, MIN(BAR_CELLS, width - 1 - NAME_CELLS - 10 - (int)strlen(rest)));
+    int full = (int)(fraction * cells + 0.5);
+    for (int i = 0; i < cells; i++) {
         bar[i] = i < full ? '#' : '.';
     }
-    bar[BAR_CELLS] = 0;
+    bar[cells] = 0;
     const char *on = p->colour ? "\033[32m" : "", *off = p->colour ? "\033[0m" : "";
-    int head = snprintf(line, sizeof line, "%-24.24s [%s%s%s] %3.0f%%  ", name, on, bar, off,
-                        100 * fraction);
+    int head = snprintf(line, sizeof line, "%-*.*s [%s%s%s] %3.0f%%  ", NAME_CELLS, NAME_CELLS,
+                        name, on, bar, off, 100 * fraction);
     int invisible = (int)(strlen(on) + strlen(off));
     snprintf(line + head, sizeof line - (size_t)head, "%s", rest);
     int room = MIN(width - 1 + invisible, (int)sizeof line - 1);
