@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,12 +53,24 @@ static void last_words(char *text, size_t size, const char *folder)
     snprintf(text, size, "%s", line ? line + 1 : tail);
 }
 
+/* Where not even the log could be written: the likely reason. What failed to be written was removed
+ * again, so some room is left. */
+static void words_of_full_disk(char *text, size_t size, const char *folder)
+{
+    struct statvfs disk;
+    if (text[0] || statvfs(folder, &disk) != 0) return;
+    double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (room >= 1 << 20 && (disk.f_favail > 0 || disk.f_files == 0)) return;
+    snprintf(text, size, "the disk is full (%.400s: %.0f kB left)", folder, room / 1000);
+}
+
 /* A worker that could not say itself why it ended. Being killed from outside is an interruption:
  * the same command continues the run. A crash would come again, and so would a lack of memory. */
 static void record_death(const char *folder, int wait_status, bool no_memory, run_status *status)
 {
     char words[512], how[128];
     last_words(words, sizeof words, folder);
+    words_of_full_disk(words, sizeof words, folder);
     int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
     if (number) {
         snprintf(how, sizeof how, "killed by signal %d (%s)", number, strsignal(number));

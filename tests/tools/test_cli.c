@@ -1,6 +1,7 @@
 /* The command line as its users meet it: what is printed where, and the exit statuses. */
 #include "core/file.h"
 #include "core/json.h"
+#include "tests/corpora.h"
 #include "tests/program.h"
 #include "tests/test.h"
 
@@ -142,6 +143,15 @@ static void experiment(void)
            path);
 }
 
+/* Ids of another tokenizer are no input for a model of bytes. */
+static void other_vocabulary(void)
+{
+    char text[FILE_PATH_BYTES], data[FILE_PATH_BYTES + 128];
+    snprintf(data, sizeof data, "{corpus: text, path: %s, tokenizer: {train: bpe, vocab: 300}}",
+             in_folder(text, "text.txt"));
+    expect_call(LOCI("eval", "tiny", "--corpus", data), 1, NULL, "another vocabulary");
+}
+
 static void trained_models(void)
 {
     char spec[FILE_PATH_BYTES];
@@ -152,6 +162,7 @@ static void trained_models(void)
     expect_call(LOCI("eval", "tiny/kays"), 2, NULL, "no run of variant 'kays'");
     expect_call(LOCI("eval", "0000"), 2, NULL, "no such run");
     expect_call(LOCI("eval", "tiny", "--corpus", "{corpus: text}"), 1, NULL, "path");
+    if (corpora_program("spm_train")) other_vocabulary();
     char first[2000];
     program_result r = LOCI("generate", "tiny/keys", "--prompt", "green", "--tokens", "40");
     expect_call(r, 0, "green", "tokens/s");
