@@ -1,6 +1,7 @@
 #include "core/assign.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 double assign_total(const int32_t *expert, const real *scores, int64_t tokens, int64_t experts)
@@ -23,6 +24,7 @@ double assign_total(const int32_t *expert, const real *scores, int64_t tokens, i
 typedef struct exact {
     const real *scores;
     int64_t experts, base, spare_left;
+    double margin;    /* a path counts as shorter by more than this only */
     int32_t *expert;  /* [tokens], -1 while outside */
     int64_t *load;    /* [experts] */
     double *step;     /* [experts, experts] */
@@ -56,8 +58,7 @@ static void steps_from(exact *x, int64_t a, int64_t tokens)
 
 static bool relax(exact *x, int64_t to, double distance, int64_t from)
 {
-    /* The margin keeps rounding from closing a cycle of zero cost. */
-    if (distance >= x->distance[to] - 1e-12) return false;
+    if (distance >= x->distance[to] - x->margin) return false;
     x->distance[to] = distance;
     x->from[to] = (int32_t)from;
     return true;
@@ -130,6 +131,17 @@ static void augment(exact *x, int64_t token, int64_t end)
     x->expert[token] = (int32_t)node;
 }
 
+/* Cycles cost nothing or more, but rounding may make zero a little less: by at most a few units in
+ * the last place per edge. Without a margin such a cycle would be walked for ever. */
+static double margin_of(const real *scores, int64_t tokens, int64_t experts)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < tokens * experts; i++) {
+        largest = MAX(largest, fabs((double)scores[i]));
+    }
+    return largest * 8 * DBL_EPSILON * (double)(experts + 8);
+}
+
 void assign_exact(int32_t *expert, const real *scores, int64_t tokens, int64_t experts,
                   arena *scratch)
 {
@@ -139,6 +151,7 @@ void assign_exact(int32_t *expert, const real *scores, int64_t tokens, int64_t e
                .experts = n,
                .base = tokens / n,
                .spare_left = tokens % n,
+               .margin = margin_of(scores, tokens, n),
                .expert = expert,
                .load = arena_push_zero(scratch, n, sizeof(int64_t)),
                .step = ARENA_NEW(scratch, double, n *n),

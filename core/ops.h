@@ -125,6 +125,10 @@ tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *targets, const 
  * returns x itself. */
 tensor *op_dropout(tape *t, tensor *x, double rate, rng_key key);
 
+/* core/op_jitter.c: multiplies each element by a number drawn uniformly from [1 - size, 1 + size];
+ * rows and keys as in op_dropout. size 0 returns x itself. */
+tensor *op_jitter(tape *t, tensor *x, double size, rng_key key);
+
 /* ---- core/op_attention.c ---- */
 
 /* One operand of attention: head h of position p of row r starts at column `column + h * head_dim`
@@ -138,7 +142,8 @@ typedef struct attention_shape {
     int64_t heads, kv_heads; /* query head h uses key head floor(h * kv_heads / heads) */
     int64_t head_dim;
     real scale; /* of the scores; usually head_dim^-1/2 */
-    /* Keys and queries end at the same position; `extra` = keys - queries >= 0 come from memory.
+    /* Keys and queries end at the same position; `extra` = keys - queries come from memory (not
+     * causal: there may be fewer keys than queries, and extra and valid are negative).
      * Query i (0-based in the call) sees key j (0 = oldest) iff
      *     first(i) <= j <= extra + i             (causal; all keys if !causal)
      *     first(i) = max(extra - valid[row], block_begin(i) - memory, extra + i - window + 1)

@@ -87,7 +87,7 @@ int64_t params_elements(const params *p)
 {
     int64_t sum = 0;
     for (int i = 0; i < p->count; i++) {
-        sum += p->list[i].count;
+        if (p->list[i].role != ROLE_TABLE) sum += p->list[i].count;
     }
     return sum;
 }

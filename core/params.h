@@ -77,7 +77,7 @@ void params_seal(params *p);
 int params_find(const params *p, const char *name);
 /* Fills values [total] by each parameter's init; numbers depend on seed and name only. */
 void params_start(const params *p, real *values, uint64_t seed);
-/* Sums over parameters (padding excluded): all, and active per token. */
+/* Sums over parameters (tables and padding excluded): all, and active per token. */
 int64_t params_elements(const params *p);
 int64_t params_active(const params *p);
 

@@ -1,14 +1,12 @@
+#include "layers/ffn_form.h"
 #include "layers/layer.h"
 
-/* Feed-forward layer as key-value memory (Geva et al. 2021, arXiv:2012.14913,
- * eq. 1):
+/* Feed-forward layer as key-value memory (Geva et al. 2021, arXiv:2012.14913, eq. 1):
  *
- *   y = f(x K^T + b_K) V + b_V;   gated: y = (x K_1^T * f(x K_2^T)) V (Shazeer
- * 2020, sec. 2)
+ *   y = f(x K^T + b_K) V + b_V;   gated: y = (x K_1^T * f(x K_2^T)) V    (Shazeer 2020, sec. 2)
  *
- * keys.weight is K [hidden, width], gated [K_1; K_2] [2 hidden, width];
- * values.weight is V transposed [width, hidden], so that one memory is a row of
- * keys and a column of values. */
+ * keys.weight is K [hidden, width], gated [K_1; K_2] [2 hidden, width]; values.weight is V
+ * transposed [width, hidden], so that one memory is a row of keys and a column of values. */
 
 typedef struct ffn_options {
     int64_t hidden;
@@ -16,22 +14,12 @@ typedef struct ffn_options {
     bool bias;
 } ffn_options;
 
-/* In the order of the choices. */
-static const struct {
-    activation f;
-    bool gated;
-} FORMS[] = {{ACT_RELU, false},      {ACT_RELU2, false}, {ACT_GELU, false},
-             {ACT_GELU_TANH, false}, {ACT_SILU, false},  {ACT_TANH, false},
-             {ACT_RELU, true},       {ACT_GELU, true},   {ACT_SILU, true}};
-
 static const option OPTIONS[] = {
     {"hidden", OPTION_INT, offsetof(ffn_options, hidden), .initial = "none", .min = 1, .max = 1e7,
      .nullable = true,
-     .help = "memories (keys with their values); none: 4 x width, or 8/3 x "
-             "width if gated"},
+     .help = "memories (keys with their values); none: 4 x width, or 8/3 x width if gated"},
     {"activation", OPTION_CHOICE, offsetof(ffn_options, activation), .initial = "gelu",
-     .choices = "relu|relu2|gelu|gelu_tanh|silu|tanh|reglu|geglu|swiglu",
-     .help = "f; relu2 is relu squared, the last three are gated"},
+     .choices = FFN_ACTIVATIONS, .help = FFN_ACTIVATION_HELP},
     {"bias", OPTION_BOOL, offsetof(ffn_options, bias), .initial = "true",
      .help = "learned biases of keys and values"},
     {0}};
@@ -41,18 +29,13 @@ enum { KEYS, VALUES, KEYS_BIAS, VALUES_BIAS };
 static int64_t hidden_of(const layer *self)
 {
     const ffn_options *o = self->options;
-    if (o->hidden > 0) return o->hidden;
-    /* Three matrices instead of two: 8/3 keeps the parameters; a multiple of 16
-     * suits the kernels.
-     */
-    return FORMS[o->activation].gated ? (8 * self->dims.width / 3 + 15) / 16 * 16
-                                      : 4 * self->dims.width;
+    return ffn_form_hidden(FFN_FORMS[o->activation], o->hidden, self->dims.width);
 }
 
 static int64_t keys_of(const layer *self)
 {
     const ffn_options *o = self->options;
-    return hidden_of(self) * (FORMS[o->activation].gated ? 2 : 1);
+    return ffn_form_keys(FFN_FORMS[o->activation], hidden_of(self));
 }
 
 static void ffn_build(layer_build *b, layer *self)
@@ -87,12 +70,12 @@ static void offer(layer_ctx *c, const layer *self, const tensor *m)
 static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const ffn_options *o = self->options;
-    activation f = FORMS[o->activation].f;
+    activation f = FFN_FORMS[o->activation].f;
     tensor *keys_bias = o->bias ? layer_tensor(c, self, KEYS_BIAS) : NULL;
     tensor *values_bias = o->bias ? layer_tensor(c, self, VALUES_BIAS) : NULL;
     tensor *values = layer_tensor(c, self, VALUES);
     tensor *h = op_linear(c->tape, x, layer_tensor(c, self, KEYS), keys_bias);
-    if (FORMS[o->activation].gated) {
+    if (FFN_FORMS[o->activation].gated) {
         tensor *memories = op_glu(c->tape, h, f);
         offer(c, self, memories);
         return op_linear(c->tape, memories, values, values_bias);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_VARIANTS = 512 };
+enum { MAX_VARIANTS = 1024 };
 
 /* ---- what is run: every class with its defaults, each option at its ends, and combinations ----
  */
@@ -26,6 +26,22 @@ static const char *const COMBINATIONS[][2] = {
     {"ffn", "{activation: swiglu, bias: false, hidden: 5}"},
     {"ffn", "{activation: relu2, bias: false}"},
     {"lstm", "{hidden: 5, forget_bias: 0}"},
+    {"hash_ffn", "{experts: 3, activation: swiglu, hidden: 6, bias: false}"},
+    {"hash_ffn", "{experts: 64, hash: ngram, n: 4, hidden: 6}"},
+    {"hash_ffn", "{experts: 64, hash: bigram, seed: 3}"},
+    {"hash_ffn", "{experts: 64, hash: sequence, hidden: 6}"},
+    {"hash_ffn", "{experts: 64, hash: future, oracle: true, seed: 4}"},
+    {"hash_ffn", "{experts: 3, hashes: 2}"},
+    {"hash_ffn", "{experts: 3, hashes: 4, hash: modulo, activation: geglu, hidden: 8}"},
+    {"hash_ffn", "{experts: 3, hashes: 4, hash: balanced, seed: 2, hidden: 12}"},
+    {"hash_ffn", "{experts: 3, hashes: 4, hash: position, bias: false}"},
+    {"hash_ffn", "{experts: 3, hashes: 3, form: slices, hidden: 9, activation: reglu}"},
+    {"hash_ffn", "{experts: 5, hashes: 2, form: slices, hash: ngram, n: 2}"},
+    {"switch_ffn", "{experts: 3, top_k: 2, activation: swiglu, jitter: 0}"},
+    {"switch_ffn", "{experts: 4, capacity: 0.5, balance: 1, jitter: 0.2}"},
+    {"switch_ffn", "{experts: 3, capacity: none, top_k: 2}"},
+    {"base_ffn", "{experts: 3, assignment: auction, precision: 0.01}"},
+    {"base_ffn", "{experts: 5, zero: false, activation: geglu, bias: false}"},
     {"fwl", "{step_init: 0.5, normaliser: 4}"},
     {"fwl", "{step_init: 0.5, normaliser: 4, carry: true, decay: 0.9, chunk: 3, size: 5}"},
     {"fwl", "{step_init: 0.5, normaliser: 4, residual: true, step_sizes: layer, bias: false}"},

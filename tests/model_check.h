@@ -23,6 +23,9 @@ void segment_init(segment *s, model_run *r);
 void segment_restore(const segment *s, model_state *state);
 /* The loss of both calls, in training mode; with g also its gradients. */
 double segment_loss(const segment *s, model_state *state, tape *t, const real *values, grads *g);
+/* The same; *routing becomes a hash of the experts that were chosen. */
+double segment_routed_loss(const segment *s, model_state *state, tape *t, const real *values,
+                           grads *g, uint64_t *routing);
 
 /* Logits [rows, length, vocab] of fresh rows that read `tokens` so many at a time. */
 void read_in_cuts(model_run *r, const int32_t *tokens, int64_t cut, real *logits);

@@ -73,6 +73,19 @@ void fill_tokens(int32_t *ids, int64_t n, uint32_t seed)
     }
 }
 
+/* The tokens that follow each position, for models that look at them. */
+static int32_t *next_tokens(model_run *r, const int32_t *tokens, int64_t stride, int64_t at,
+                            int64_t time)
+{
+    int32_t *next = tape_keep(r->tape, r->rows * time, sizeof *next);
+    for (int64_t i = 0; i < r->rows * time; i++) {
+        int64_t p = at + i % time + 1;
+        int32_t id = p < stride ? tokens[i / time * stride + p] : 0;
+        next[i] = id < MODEL_RUN_VOCAB ? id : 0;
+    }
+    return next;
+}
+
 void model_run_read(model_run *r, const int32_t *tokens, int64_t stride, int64_t at, int64_t time,
                     real *logits)
 {
@@ -82,7 +95,8 @@ void model_run_read(model_run *r, const int32_t *tokens, int64_t stride, int64_t
     for (int64_t row = 0; row < r->rows; row++) {
         memcpy(part + row * time, tokens + row * stride + at, (size_t)time * sizeof *part);
     }
-    model_call call = {.time = time, .tokens = part, .mode = MODE_EVAL};
+    model_call call = {.time = time, .tokens = part, .mode = MODE_EVAL, .keep_logits = true};
+    if (model_oracle(r->model)) call.targets = next_tokens(r, tokens, stride, at, time);
     model_result result = model_forward(r->state, &call);
     for (int64_t row = 0; logits && row < r->rows; row++) {
         memcpy(logits + (row * stride + at) * vocab, result.logits->data + row * time * vocab,

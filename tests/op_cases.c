@@ -93,6 +93,7 @@ BUILD(cross_entropy)
     return op_cross_entropy(t, in[0], targets, weights, (real)0.3, NULL);
 }
 
+PLAIN(jitter, op_jitter(t, in[0], 0.3, (rng_key){.seed = 5, .place = 9}))
 PLAIN(dropout, op_dropout(t, in[0], 0.4, (rng_key){.seed = 5, .place = 9}))
 
 /* ---- attention ---- */
@@ -250,6 +251,7 @@ const op_case OP_CASES[] = {
     {"log_softmax", log_softmax, 0, {S2(4, 9)}, -4, 4, 0},
     {"cross_entropy", cross_entropy, 0, {S2(4, 7)}, -4, 4, 0},
     {"dropout", dropout, 0, {S3(2, 5, 9)}, 0, 0, 0},
+    {"jitter", jitter, 0, {S3(2, 5, 9)}, 0, 0, 0},
     /* 70 queries and 79 keys: more than one tile, and nothing divides evenly */
     {"attention", attention, 0, {S3(1, 70, 8), S3(1, 70, 8), S3(1, 70, 8)}, -2, 2, 0},
     {"attention_extra", attention, 0, {S3(2, 5, 8), S3(2, 9, 8), S3(2, 9, 8)}, -2, 2, 0},

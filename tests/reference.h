@@ -91,6 +91,7 @@ extern const reference_entry
     REFERENCE_BASICS[]; /* tests/reference_basics.c; a NULL system ends it */
 extern const reference_entry REFERENCE_OPTIM[]; /* tests/reference_optim.c */
 extern const reference_entry REFERENCE_FWL[];   /* tests/reference_fwl.c */
+extern const reference_entry REFERENCE_HASH[];  /* tests/reference_hash.c */
 extern const reference_entry REFERENCE_KVMEM[]; /* tests/reference_kvmem.c */
 
 #endif

@@ -104,7 +104,31 @@ static void auction_is_within_its_bound(void)
     arena_free(a);
 }
 
+/* Tokens that all score alike, and far from 1: every cycle costs nothing but rounding. */
+static void equal_tokens(void)
+{
+    enum { TOKENS = 13, EXPERTS = 16, SETS = 20 };
+    static real scores[TOKENS * EXPERTS];
+    int32_t expert[TOKENS];
+    arena *scratch = arena_new(0);
+    for (unsigned set = 0; set < SETS; set++) {
+        fill(scores, TOKENS * EXPERTS, set + 1);
+        for (int i = 0; i < TOKENS * EXPERTS; i++) {
+            scores[i] = 10000 * (set % 2 ? scores[i % EXPERTS] : scores[i]);
+        }
+        for (int i = 0; i < EXPERTS && set % 2; i++) {
+            scores[i] *= 1 + (real)0.1 * scores[i]; /* the first token is another */
+        }
+        assign_exact(expert, scores, TOKENS, EXPERTS, scratch);
+        loads_differ_by_one(expert, TOKENS, EXPERTS);
+        assign_auction(expert, scores, TOKENS, EXPERTS, 1e-4, scratch);
+        loads_differ_by_one(expert, TOKENS, EXPERTS);
+    }
+    arena_free(scratch);
+}
+
 const test_suite test_assign = {"core/assign",
                                 {{"exact_is_optimal", exact_is_optimal},
                                  {"auction_is_within_its_bound", auction_is_within_its_bound},
+                                 {"equal_tokens", equal_tokens},
                                  {0}}};

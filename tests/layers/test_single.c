@@ -70,8 +70,12 @@ static void check_flops(const layer_class *cls, const char *options)
     int32_t *tokens = ARENA_NEW(a->memory, int32_t, LONG);
     fill_uniform(x, LONG * WIDE, 2);
     fill_tokens(tokens, LONG, 2);
-    layer_apply_call call = {.time = LONG, .x = x, .tokens = tokens, .targets = tokens};
-    layer_apply_run(a, &call);
+    /* Evaluation: in training a capacity may drop tokens. */
+    layer_apply_call call = {
+        .time = LONG, .x = x, .tokens = tokens, .targets = tokens, .mode = MODE_EVAL};
+    for (int i = 0; i < 3; i++) { /* memories fill, compressed ones a call later */
+        layer_apply_run(a, &call);
+    }
     double before = blas_flops();
     layer_apply_run(a, &call);
     double counted = (blas_flops() - before) / LONG, declared = cls->cost(&a->layer).forward_flops;
@@ -94,6 +98,9 @@ static void declared_flops(void)
     check_flops(layer_class_find("attention"), "{window: 1000, kv_heads: 2}");
     check_flops(layer_class_find("ffn"), "{activation: swiglu}");
     check_flops(layer_class_find("lstm"), "{hidden: 9}");
+    check_flops(layer_class_find("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");
+    check_flops(layer_class_find("hash_ffn"), "{hashes: 4, form: slices}");
+    check_flops(layer_class_find("switch_ffn"), "{top_k: 2, experts: 3}");
 }
 
 /* Every bound can be written, and nothing beyond it. */

@@ -1,0 +1,213 @@
+#include "layers/experts.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Single experts' loads are logged where a model has no more of them in all. */
+enum { MOST_LOADS = 1024 };
+
+/* ---- parameters ---- */
+
+int experts_matrix(layer_build *b, layer *self, const char *name, int64_t pieces, int64_t out,
+                   int64_t in, bool to_residual, double active)
+{
+    int index = layer_param(b, self, name, ROLE_MATRIX, 3, (int64_t[]){pieces, out, in},
+                            layer_init(b, self, in, to_residual));
+    layer_last_param(b)->pieces = pieces;
+    layer_last_param(b)->active = active;
+    return index;
+}
+
+int experts_vector(layer_build *b, layer *self, const char *name, int64_t pieces, int64_t out,
+                   double active)
+{
+    int index = layer_param(b, self, name, ROLE_BIAS, 2, (int64_t[]){pieces, out},
+                            (param_init){INIT_ZERO, 0});
+    layer_last_param(b)->pieces = pieces;
+    layer_last_param(b)->active = active;
+    return index;
+}
+
+static const char **load_names(layer_build *b, const layer *self, int64_t experts)
+{
+    if (experts * MAX(self->dims.depths, 1) > MOST_LOADS) return NULL;
+    const char **names = ARENA_NEW(b->memory, const char *, experts);
+    for (int64_t e = 0; e < experts; e++) {
+        char text[32];
+        snprintf(text, sizeof text, "load.%lld", (long long)e);
+        names[e] = arena_strdup(b->memory, text);
+    }
+    return names;
+}
+
+void experts_plan_init(layer_build *b, const layer *self, const experts_options *o, experts_plan *p)
+{
+    ffn_form form = FFN_FORMS[o->activation];
+    *p = (experts_plan){.experts = o->experts,
+                        .hidden = ffn_form_hidden(form, o->hidden, self->dims.width),
+                        .form = form,
+                        .keys_bias = -1,
+                        .values_bias = -1,
+                        .load_names = load_names(b, self, o->experts)};
+}
+
+void experts_build(layer_build *b, layer *self, const experts_options *o, int64_t per_token,
+                   experts_plan *p)
+{
+    experts_plan_init(b, self, o, p);
+    int64_t width = self->dims.width, keys = ffn_form_keys(p->form, p->hidden), n = p->experts;
+    double active = (double)per_token / (double)n;
+    p->keys = experts_matrix(b, self, "keys.weight", n, keys, width, false, active);
+    p->values = experts_matrix(b, self, "values.weight", n, width, p->hidden, true, active);
+    if (!o->bias) return;
+    p->keys_bias = experts_vector(b, self, "keys.bias", n, keys, active);
+    p->values_bias = experts_vector(b, self, "values.bias", n, width, active);
+}
+
+double experts_flops(const layer *self, const experts_plan *p, int64_t per_token)
+{
+    int64_t memories = ffn_form_keys(p->form, p->hidden) + p->hidden;
+    return 2 * (double)self->dims.width * (double)memories * (double)per_token;
+}
+
+/* ---- routing ---- */
+
+tensor *experts_flat(layer_ctx *c, tensor *x)
+{
+    return tape_reshape(c->tape, x, 2, (int64_t[]){tensor_rows(x), tensor_width(x)});
+}
+
+bool experts_is_text(const layer_ctx *c, int64_t i)
+{
+    return !c->lengths || i % c->time < c->lengths[i / c->time];
+}
+
+int64_t experts_text_rows(const layer_ctx *c, int32_t *ids)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < c->rows * c->time; i++) {
+        if (experts_is_text(c, i)) ids[n++] = (int32_t)i;
+    }
+    return n;
+}
+
+routing experts_route(layer_ctx *c, const int32_t *expert, int64_t choices, int64_t rows,
+                      int64_t experts)
+{
+    routing r = {.experts = experts, .rows = rows};
+    r.begin = tape_keep(c->tape, experts + 1, sizeof *r.begin);
+    for (int64_t e = 0; e <= experts; e++) {
+        r.begin[e] = 0;
+    }
+    for (int64_t i = 0; i < choices; i++) {
+        CHECK(expert[i] >= -1 && expert[i] < experts, "expert %d of %lld", expert[i],
+              (long long)experts);
+        if (expert[i] >= 0) r.begin[expert[i] + 1]++;
+    }
+    for (int64_t e = 0; e < experts; e++) {
+        r.begin[e + 1] += r.begin[e];
+    }
+    r.count = r.begin[experts];
+    r.choice = tape_keep(c->tape, r.count, sizeof *r.choice);
+    r.row = tape_keep(c->tape, r.count, sizeof *r.row);
+    int64_t *next = tape_keep(c->tape, experts, sizeof *next);
+    for (int64_t e = 0; e < experts; e++) {
+        next[e] = r.begin[e];
+    }
+    for (int64_t i = 0; i < choices; i++) {
+        if (expert[i] < 0) continue;
+        int64_t at = next[expert[i]]++;
+        r.choice[at] = (int32_t)i;
+        r.row[at] = (int32_t)(i % rows);
+    }
+    return r;
+}
+
+/* ---- computing ---- */
+
+/* Weight of one expert as a matrix: a parameter in one piece keeps its leading axis. */
+static tensor *matrix_of(layer_ctx *c, const layer *self, int weight, int64_t piece)
+{
+    tensor *w = layer_piece(c, self, weight, piece);
+    return w->rank == 2 ? w : tape_reshape(c->tape, w, 2, w->shape + 1);
+}
+
+tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing *r, activation f,
+                       int weight, int bias, int64_t first, int64_t out)
+{
+    tensor **w = tape_keep(c->tape, 2 * r->experts, sizeof *w), **b = w + r->experts;
+    for (int64_t e = 0; e < r->experts; e++) {
+        bool used = r->begin[e + 1] > r->begin[e];
+        w[e] = used ? matrix_of(c, self, weight, first + e) : NULL;
+        b[e] = used && bias >= 0 ? layer_piece(c, self, bias, first + e) : NULL;
+    }
+    return op_grouped_linear(c->tape, x, r->begin, r->experts, f, w, bias >= 0 ? b : NULL, out);
+}
+
+tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, tensor *x,
+                        const routing *r, tensor *gate)
+{
+    tape *t = c->tape;
+    activation f = p->form.f;
+    tensor *own = op_gather(t, x, r->row, r->count);
+    tensor *h = experts_linear(c, self, own, r, ACT_IDENTITY, p->keys, p->keys_bias, 0,
+                               ffn_form_keys(p->form, p->hidden));
+    if (p->form.gated) {
+        h = op_glu(t, h, f);
+        f = ACT_IDENTITY;
+    }
+    tensor *y = experts_linear(c, self, h, r, f, p->values, p->values_bias, 0, self->dims.width);
+    if (gate) {
+        gate = tape_reshape(t, gate, 2, (int64_t[]){tensor_count(gate), 1});
+        y = op_mul_col(t, y, op_gather(t, gate, r->choice, r->count));
+    }
+    return op_scatter(t, y, r->row, r->rows);
+}
+
+/* ---- what is told about it ---- */
+
+void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const int64_t *count)
+{
+    if (c->mode != MODE_TRAIN) return;
+    int64_t total = 0, most = 0, empty = 0;
+    for (int64_t e = 0; e < p->experts; e++) {
+        total += count[e];
+        most = MAX(most, count[e]);
+        empty += count[e] == 0;
+    }
+    if (total == 0) return;
+    double entropy = 0, sum = (double)total, n = (double)p->experts;
+    for (int64_t e = 0; e < p->experts; e++) {
+        double share = (double)count[e] / sum;
+        if (share > 0) entropy -= share * log(share);
+        if (p->load_names) layer_metric(c, self, p->load_names[e], (double)count[e], sum);
+    }
+    layer_metric(c, self, "load_entropy", p->experts > 1 ? sum * entropy / log(n) : sum, sum);
+    layer_metric(c, self, "load_max", (double)most * n, sum);
+    layer_metric(c, self, "empty", sum * (double)empty / n, sum);
+}
+
+void experts_load_of(layer_ctx *c, const layer *self, const experts_plan *p, const int32_t *expert,
+                     int64_t choices)
+{
+    if (c->mode != MODE_TRAIN) return;
+    arena *scratch = tape_scratch(c->tape);
+    arena_mark mark = arena_now(scratch);
+    int64_t *count = arena_push_zero(scratch, p->experts, sizeof *count);
+    for (int64_t i = 0; i < choices; i++) {
+        if (expert[i] >= 0) count[expert[i]]++;
+    }
+    experts_load(c, self, p, count);
+    arena_rewind(scratch, mark);
+}
+
+void experts_tap(layer_ctx *c, const layer *self, const char *name, const int32_t *values,
+                 int64_t n)
+{
+    if (!c->tap) return;
+    tensor *x = tape_tensor(c->tape, 1, &n);
+    for (int64_t i = 0; i < n; i++) {
+        x->data[i] = (real)values[i];
+    }
+    layer_tap(c, self, name, x);
+}

@@ -1,0 +1,545 @@
+#include "layers/experts.h"
+#include "layers/hash_ids.h"
+#include "layers/hash_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Hash layer (Roller et al. 2021, arXiv:2106.04426, eq. 5): a feed-forward layer whose weights are
+ * chosen by a hash of the tokens, not by what the model made of them.
+ *
+ *   y = FFN_e(x),   e = hash(token)
+ *
+ * No routing parameters, no auxiliary loss, no capacity. With M hashes (MultiHash, sec. 3.3) each
+ * chooses a part of the weights, k_m = hash_m(token), hidden size D:
+ *
+ *   segments: v = f(concat_m(K[m, k_m] x + b[m, k_m])),  y = concat_m(V[m, k_m] v + c[m, k_m])
+ *             with K [M, experts, D/M, width], V [M, experts, width/M, D]       (the paper's form)
+ *   slices:   y = sum_m V[m, k_m] f(K[m, k_m] x + b[m, k_m]) + c
+ *             with V [M, experts, width, D/M] and one c for all
+ *
+ * The table token -> expert [hashes, vocab + 1] (last: the start token) is kept in checkpoints as
+ * "table", the training tokens per expert of balanced ones as "load". */
+
+typedef struct hash_ffn_options {
+    experts_options experts;
+    int64_t hash, n, hashes, form, seed, clusters;
+    const char *table;
+    bool oracle;
+} hash_ffn_options;
+
+/* In the order of the choices. */
+enum {
+    HASH_RANDOM,
+    HASH_BALANCED,
+    HASH_MODULO,
+    HASH_BIGRAM,
+    HASH_PREVIOUS,
+    HASH_POSITION,
+    HASH_NGRAM,
+    HASH_SEQUENCE,
+    HASH_FUTURE,
+    HASH_PREDICTED,
+    HASH_CLUSTERED,
+    HASH_DISPERSED,
+    HASH_TABLE
+};
+enum { FORM_SEGMENTS, FORM_SLICES };
+
+#define OPTION_AT(field) offsetof(hash_ffn_options, field)
+static const option OPTIONS[] = {
+    EXPERTS_OPTIONS(hash_ffn_options),
+    {"hash", OPTION_CHOICE, OPTION_AT(hash), .initial = "random",
+     .choices = "random|balanced|modulo|bigram|previous|position|ngram|sequence|future|"
+                "predicted_future|clustered|dispersed|table",
+     .help = "what chooses the expert: the token by a drawn table, one balanced by frequency, or "
+             "id mod experts; two tokens, the one before, the position in the context, n tokens, "
+             "all tokens so far; the next token (oracle) or another model's guess of it; clusters "
+             "of its embedding, or spread over them; a file"},
+    {"n", OPTION_INT, OPTION_AT(n), .initial = "none", .min = 1, .max = 64, .nullable = true,
+     .help = "hash: ngram: tokens that are hashed, the current one included"},
+    {"hashes", OPTION_INT, OPTION_AT(hashes), .initial = "1", .min = 1, .max = 64,
+     .help = "hashes per token, each choosing a part of the weights (MultiHash)"},
+    {"form", OPTION_CHOICE, OPTION_AT(form), .initial = "segments", .choices = "segments|slices",
+     .help =
+         "parts of the weights: of inputs and outputs (the paper's), or slices of memories with "
+         "one output bias"},
+    {"seed", OPTION_INT, OPTION_AT(seed), .initial = "none", .min = 0, .max = 9e15,
+     .nullable = true,
+     .help = "of the drawn hash: layers of one seed agree; none: the run's, each layer its own"},
+    {"clusters", OPTION_INT, OPTION_AT(clusters), .initial = "none", .min = 1, .max = 1e6,
+     .nullable = true, .help = "hash: dispersed: clusters to spread; none: experts"},
+    {"table", OPTION_TEXT, OPTION_AT(table), .initial = "null", .nullable = true,
+     .help = "hash: table: file with the expert(s) of one token id per line"},
+    {"oracle", OPTION_BOOL, OPTION_AT(oracle), .initial = "false",
+     .help = "hash: future: says that looking at the next token is meant"},
+    {0}};
+
+typedef struct hash_ffn_plan {
+    experts_plan experts; /* of one hash: its parameters are those below */
+    int64_t hashes, past; /* earlier tokens that are hashed */
+    bool tabular;         /* by a table of single tokens */
+    int table;            /* parameter */
+    int slot;             /* -1: nothing is carried */
+    uint64_t *keys;       /* [hashes] */
+    const char *problem;  /* with the source of embeddings; NULL: none */
+} hash_ffn_plan;
+
+static bool needs_source(const hash_ffn_options *o)
+{
+    return o->hash == HASH_CLUSTERED || o->hash == HASH_DISPERSED;
+}
+
+static unsigned hash_ffn_needs(const void *options)
+{
+    const hash_ffn_options *o = options;
+    unsigned needs = needs_source(o) ? NEEDS_SOURCE : 0;
+    if (o->hash == HASH_BALANCED) needs |= NEEDS_TOKEN_COUNTS;
+    if (o->hash == HASH_PREDICTED) needs |= NEEDS_PREDICTIONS;
+    return needs;
+}
+
+/* ---- options ---- */
+
+static hash_table_shape shape_of(const hash_ffn_options *o, int64_t vocab, rng_key key)
+{
+    return (hash_table_shape){o->experts.experts, o->hashes, vocab, key};
+}
+
+/* Options that the chosen hash would ignore. */
+static bool check_unused(const hash_ffn_options *o, const node *at, err *e)
+{
+    bool draws = o->hash != HASH_MODULO && o->hash != HASH_TABLE && o->hash != HASH_POSITION &&
+                 (o->hash != HASH_BALANCED || o->hashes > 1);
+    if (o->n > 0 && o->hash != HASH_NGRAM) {
+        return node_err(e, at, "n belongs to hash: ngram; leave it out");
+    }
+    if (o->clusters > 0 && o->hash != HASH_DISPERSED) {
+        return node_err(e, at, "clusters belongs to hash: dispersed; leave it out");
+    }
+    if (o->table && o->hash != HASH_TABLE) {
+        return node_err(e, at, "table belongs to hash: table; leave it out");
+    }
+    if (o->seed >= 0 && !draws) {
+        return node_err(e, at, "seed: this hash draws nothing; leave it out");
+    }
+    if (o->oracle && o->hash != HASH_FUTURE) {
+        return node_err(e, at, "oracle belongs to hash: future; leave it out");
+    }
+    return true;
+}
+
+static bool check_table(const hash_ffn_options *o, const layer_dims *dims, const node *at, err *e)
+{
+    arena *a = arena_new((size_t)1 << 16);
+    int32_t *table = ARENA_NEW(a, int32_t, o->hashes * (dims->vocab + 1));
+    hash_table_shape s = shape_of(o, dims->vocab, (rng_key){0});
+    bool ok = hash_table_read(table, o->table, &s, at, e);
+    arena_free(a);
+    return ok;
+}
+
+static bool hash_ffn_check(const void *options, const layer_dims *dims, const node *at, err *e)
+{
+    const hash_ffn_options *o = options;
+    int64_t hidden =
+        ffn_form_hidden(FFN_FORMS[o->experts.activation], o->experts.hidden, dims->width);
+    if (o->hash == HASH_FUTURE && !o->oracle) {
+        return node_err(e, at,
+                        "hash: future looks at the token that is to be predicted; say oracle: true "
+                        "if that is meant");
+    }
+    if (o->hash == HASH_NGRAM && o->n <= 0) {
+        return node_err(e, at, "hash: ngram needs n, the number of tokens that are hashed");
+    }
+    if (o->hash == HASH_TABLE && !o->table) {
+        return node_err(e, at, "hash: table needs table, a file with a line per token id");
+    }
+    if (!check_unused(o, at, e)) return false;
+    if (hidden % o->hashes != 0) {
+        return node_err(e, at, "hashes %lld does not divide hidden %lld", (long long)o->hashes,
+                        (long long)hidden);
+    }
+    if (o->form == FORM_SEGMENTS && dims->width % o->hashes != 0) {
+        return node_err(e, at, "hashes %lld does not divide the model's width %lld",
+                        (long long)o->hashes, (long long)dims->width);
+    }
+    return o->hash != HASH_TABLE || check_table(o, dims, at, e);
+}
+
+/* ---- tables ---- */
+
+/* Embeddings of the source, [vocab + 1, width] with the start vector last; NULL: plan->problem. */
+static double *source_points(layer_build *b, const layer *self, hash_ffn_plan *p, arena *a,
+                             int64_t *width)
+{
+    int rank;
+    int64_t shape[TENSOR_RANK], vocab = self->dims.vocab;
+    const tensor_source *s = b->source;
+    const real *tokens = s->get(s->user, "embedding.weight", &rank, shape);
+    if (!tokens || rank != 2 || shape[0] != vocab) {
+        p->problem = "the checkpoint has no embedding.weight of this vocabulary";
+        return NULL;
+    }
+    *width = shape[1];
+    double *points = arena_push_zero(a, (vocab + 1) * *width, sizeof *points);
+    for (int64_t i = 0; i < vocab * *width; i++) {
+        points[i] = (double)tokens[i];
+    }
+    const real *start = s->get(s->user, "embedding.start", &rank, shape);
+    for (int64_t i = 0; start && rank == 1 && shape[0] == *width && i < *width; i++) {
+        points[vocab * *width + i] = (double)start[i];
+    }
+    return points;
+}
+
+static void fill_by_similarity(layer_build *b, const layer *self, hash_ffn_plan *p, int32_t *table,
+                               const hash_table_shape *s)
+{
+    const hash_ffn_options *o = self->options;
+    arena *a = arena_new((size_t)1 << 16);
+    int64_t width;
+    const double *points = source_points(b, self, p, a, &width);
+    if (points && o->hash == HASH_CLUSTERED) hash_table_clustered(table, points, width, s);
+    if (points && o->hash == HASH_DISPERSED) {
+        hash_table_dispersed(table, points, width, o->clusters > 0 ? o->clusters : s->experts, s);
+    }
+    arena_free(a);
+}
+
+/* load [hashes, experts] only for balanced ones. */
+static void fill_table(layer_build *b, const layer *self, hash_ffn_plan *p, int32_t *table,
+                       double *load, const hash_table_shape *s)
+{
+    const hash_ffn_options *o = self->options;
+    switch (o->hash) {
+    case HASH_BALANCED:
+        CHECK(b->token_counts, "%s: no token counts", self->name);
+        hash_table_balanced(table, load, b->token_counts, s);
+        return;
+    case HASH_MODULO:
+        hash_table_modulo(table, s);
+        return;
+    case HASH_TABLE: {
+        err e = {{0}};
+        if (!hash_table_read(table, o->table, s, self->at, &e)) {
+            p->problem = arena_strdup(b->memory, e.text); /* it changed since the check */
+        }
+        return;
+    }
+    case HASH_CLUSTERED:
+    case HASH_DISPERSED:
+        if (!b->source)
+            p->problem = "it clusters the embeddings of a trained model; name one with "
+                         "init_from";
+        if (b->source && b->source->get) fill_by_similarity(b, self, p, table, s);
+        return;
+    default:
+        hash_table_random(table, s);
+    }
+}
+
+static int add_given(layer_build *b, layer *self, const char *name, int64_t rows, int64_t columns,
+                     const real *values)
+{
+    int index = layer_param(b, self, name, ROLE_TABLE, 2, (int64_t[]){rows, columns},
+                            (param_init){INIT_GIVEN, 0});
+    layer_last_param(b)->given = values;
+    layer_last_param(b)->active = 0;
+    return index;
+}
+
+static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key key)
+{
+    const hash_ffn_options *o = self->options;
+    int64_t entries = p->hashes * (self->dims.vocab + 1), loads = p->hashes * o->experts.experts;
+    arena *a = arena_new((size_t)1 << 16);
+    int32_t *table = arena_push_zero(a, entries, sizeof *table);
+    double *load = arena_push_zero(a, loads, sizeof *load);
+    hash_table_shape s = shape_of(o, self->dims.vocab, key);
+    fill_table(b, self, p, table, load, &s);
+    real *kept = ARENA_NEW(b->memory, real, entries), *sums = ARENA_NEW(b->memory, real, loads);
+    for (int64_t i = 0; i < entries; i++) {
+        kept[i] = (real)table[i];
+    }
+    for (int64_t i = 0; i < loads; i++) {
+        sums[i] = (real)load[i];
+    }
+    p->table = add_given(b, self, "table", p->hashes, self->dims.vocab + 1, kept);
+    if (o->hash == HASH_BALANCED) {
+        add_given(b, self, "load", p->hashes, o->experts.experts, sums);
+    }
+    arena_free(a);
+}
+
+/* ---- building ---- */
+
+static rng_key key_of(const layer_build *b, const layer *self)
+{
+    const hash_ffn_options *o = self->options;
+    if (o->seed >= 0) return (rng_key){.seed = (uint64_t)o->seed, .place = rng_place("hash")};
+    char place[512];
+    snprintf(place, sizeof place, "%s:hash", self->name);
+    return (rng_key){.seed = b->seed, .place = rng_place(place)};
+}
+
+static void build_weights(layer_build *b, layer *self, hash_ffn_plan *p)
+{
+    const hash_ffn_options *o = self->options;
+    experts_plan *x = &p->experts;
+    if (p->hashes == 1 && o->form == FORM_SEGMENTS) {
+        experts_build(b, self, &o->experts, 1, x);
+        return;
+    }
+    experts_plan_init(b, self, &o->experts, x);
+    int64_t m = p->hashes, pieces = m * x->experts, width = self->dims.width;
+    int64_t part = ffn_form_keys(x->form, x->hidden / m);
+    bool slices = o->form == FORM_SLICES;
+    int64_t out = slices ? width : width / m, in = slices ? x->hidden / m : x->hidden;
+    double active = 1 / (double)x->experts;
+    x->keys = experts_matrix(b, self, "keys.weight", pieces, part, width, false, active);
+    x->values = experts_matrix(b, self, "values.weight", pieces, out, in, true, active);
+    /* Each sum has all of the hidden layer's inputs, whatever the parts. */
+    layer_last_param(b)->init = layer_init(b, self, x->hidden, true);
+    if (!o->experts.bias) return;
+    x->keys_bias = experts_vector(b, self, "keys.bias", pieces, part, active);
+    x->values_bias = slices ? layer_vector(b, self, "values.bias", ROLE_BIAS, width, 0)
+                            : experts_vector(b, self, "values.bias", pieces, out, active);
+}
+
+static void hash_ffn_build(layer_build *b, layer *self)
+{
+    const hash_ffn_options *o = self->options;
+    hash_ffn_plan *p = arena_push_zero(b->memory, 1, sizeof *p);
+    self->plan = p;
+    self->oracle = o->hash == HASH_FUTURE;
+    *p = (hash_ffn_plan){.hashes = o->hashes, .table = -1, .slot = -1};
+    p->past = o->hash == HASH_NGRAM                                ? o->n - 1
+              : o->hash == HASH_BIGRAM || o->hash == HASH_PREVIOUS ? 1
+                                                                   : 0;
+    p->tabular = o->hash != HASH_BIGRAM && o->hash != HASH_NGRAM && o->hash != HASH_SEQUENCE &&
+                 o->hash != HASH_POSITION;
+    build_weights(b, self, p);
+    rng_key key = key_of(b, self);
+    p->keys = ARENA_NEW(b->memory, uint64_t, p->hashes);
+    for (int64_t m = 0; m < p->hashes; m++) {
+        uint32_t words[4];
+        rng_words(words, key, (uint64_t)m);
+        p->keys[m] = (uint64_t)words[0] << 32 | words[1];
+    }
+    if (p->tabular) build_table(b, self, p, key);
+    if (p->past > 0) p->slot = layer_slot(b, self, "tokens", p->past, 1);
+    if (o->hash == HASH_SEQUENCE) p->slot = layer_slot(b, self, "prefix", 1, HASH_IDS_WORDS);
+}
+
+static bool hash_ffn_link(const layer_build *b, layer *self, err *e)
+{
+    (void)b;
+    const hash_ffn_plan *p = self->plan;
+    if (!p->problem) return true;
+    return node_err(e, self->at, "hash_ffn: %s", p->problem);
+}
+
+/* ---- choosing ---- */
+
+/* The token that a table is asked about, per position. */
+static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
+{
+    const hash_ffn_options *o = self->options;
+    const hash_ffn_plan *p = self->plan;
+    const int32_t unknown = (int32_t)self->dims.vocab;
+    int32_t *past = NULL;
+    if (p->past) {
+        past = tape_keep(c->tape, c->rows * (c->time + p->past), sizeof *past);
+        hash_ids_past(c, self, p->slot, p->past, past);
+    }
+    for (int64_t i = 0; i < c->rows * c->time; i++) {
+        bool last = i % c->time == c->time - 1;
+        if (o->hash == HASH_PREVIOUS) {
+            out[i] = past[i / c->time * (c->time + 1) + i % c->time];
+        } else if (o->hash == HASH_PREDICTED) {
+            out[i] = c->predictions ? c->predictions[i] : unknown;
+        } else if (o->hash == HASH_FUTURE) {
+            out[i] = c->targets ? c->targets[i] : last ? unknown : c->tokens[i + 1];
+        } else {
+            out[i] = c->tokens[i];
+        }
+    }
+}
+
+static void choose_by_table(layer_ctx *c, const layer *self, int32_t *expert)
+{
+    const hash_ffn_plan *p = self->plan;
+    int64_t n = c->rows * c->time, entries = self->dims.vocab + 1;
+    int32_t *token = tape_keep(c->tape, n, sizeof *token);
+    table_tokens(c, self, token);
+    const real *table = layer_tensor(c, self, p->table)->data;
+    for (int64_t m = 0; m < p->hashes; m++) {
+        for (int64_t i = 0; i < n; i++) {
+            /* Padding may hold any target. */
+            bool known = token[i] >= 0 && token[i] < entries;
+            expert[m * n + i] = known ? (int32_t)table[m * entries + token[i]] : 0;
+        }
+    }
+}
+
+static void choose_by_hash(layer_ctx *c, const layer *self, int32_t *expert)
+{
+    const hash_ffn_options *o = self->options;
+    const hash_ffn_plan *p = self->plan;
+    int64_t n = c->rows * c->time;
+    uint64_t *hash = tape_keep(c->tape, n, sizeof *hash);
+    if (o->hash == HASH_SEQUENCE) {
+        hash_ids_sequence(c, self, p->slot, hash);
+    } else {
+        int64_t stride = p->past + c->time;
+        int32_t *ids = tape_keep(c->tape, c->rows * stride, sizeof *ids);
+        if (p->past) {
+            hash_ids_past(c, self, p->slot, p->past, ids);
+        } else {
+            memcpy(ids, c->tokens, (size_t)n * sizeof *ids);
+        }
+        for (int64_t i = 0; i < n; i++) {
+            const int32_t *first = ids + i / c->time * stride + i % c->time;
+            hash[i] = 0;
+            for (int64_t k = 0; k <= p->past; k++) {
+                hash[i] = hash_ids_more(hash[i], first[k]);
+            }
+        }
+    }
+    for (int64_t m = 0; m < p->hashes; m++) {
+        for (int64_t i = 0; i < n; i++) {
+            expert[m * n + i] = hash_ids_expert(hash[i], p->keys[m], p->experts.experts);
+        }
+    }
+}
+
+/* Hash m: digit m of the position in the context, in base `experts`. */
+static void choose_by_position(layer_ctx *c, const layer *self, int32_t *expert)
+{
+    const hash_ffn_plan *p = self->plan;
+    int64_t n = c->rows * c->time;
+    for (int64_t m = 0, unit = 1; m < p->hashes; m++, unit *= p->experts.experts) {
+        unit = MIN(unit, self->dims.block);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = (c->position[i / c->time] + i % c->time) % self->dims.block;
+            expert[m * n + i] = (int32_t)(at / unit % p->experts.experts);
+        }
+    }
+}
+
+/* [hashes, rows * time]; -1 at padding. */
+static int32_t *choose(layer_ctx *c, const layer *self)
+{
+    const hash_ffn_options *o = self->options;
+    const hash_ffn_plan *p = self->plan;
+    int64_t n = c->rows * c->time;
+    int32_t *expert = tape_keep(c->tape, p->hashes * n, sizeof *expert);
+    if (o->hash == HASH_POSITION) {
+        choose_by_position(c, self, expert);
+    } else if (p->tabular) {
+        choose_by_table(c, self, expert);
+    } else {
+        choose_by_hash(c, self, expert);
+    }
+    for (int64_t i = 0; c->lengths && i < n; i++) {
+        if (experts_is_text(c, i)) continue;
+        for (int64_t m = 0; m < p->hashes; m++) {
+            expert[m * n + i] = -1;
+        }
+    }
+    return expert;
+}
+
+/* ---- several hashes ---- */
+
+/* Part m of the hidden layer before its activation, rows sorted by k_m; gated ones after it. */
+static tensor *hidden_part(layer_ctx *c, const layer *self, tensor *x, const routing *r, int64_t m)
+{
+    const hash_ffn_plan *p = self->plan;
+    const experts_plan *x_plan = &p->experts;
+    tensor *own = op_gather(c->tape, x, r->row, r->count);
+    tensor *h = experts_linear(c, self, own, r, ACT_IDENTITY, x_plan->keys, x_plan->keys_bias,
+                               m * x_plan->experts,
+                               ffn_form_keys(x_plan->form, x_plan->hidden / p->hashes));
+    return x_plan->form.gated ? op_glu(c->tape, h, x_plan->form.f) : h;
+}
+
+static tensor *run_segments(layer_ctx *c, const layer *self, tensor *x, const routing *r)
+{
+    const hash_ffn_plan *p = self->plan;
+    const experts_plan *q = &p->experts;
+    activation f = q->form.gated ? ACT_IDENTITY : q->form.f;
+    tensor **part = tape_keep(c->tape, p->hashes, sizeof(tensor *));
+    for (int64_t m = 0; m < p->hashes; m++) {
+        part[m] = op_scatter(c->tape, hidden_part(c, self, x, &r[m], m), r[m].row, r[m].rows);
+    }
+    tensor *v = op_concat(c->tape, (int)p->hashes, part, 1);
+    for (int64_t m = 0; m < p->hashes; m++) {
+        tensor *own = op_gather(c->tape, v, r[m].row, r[m].count);
+        tensor *y = experts_linear(c, self, own, &r[m], f, q->values, q->values_bias,
+                                   m * q->experts, self->dims.width / p->hashes);
+        part[m] = op_scatter(c->tape, y, r[m].row, r[m].rows);
+    }
+    return op_concat(c->tape, (int)p->hashes, part, 1);
+}
+
+static tensor *run_slices(layer_ctx *c, const layer *self, tensor *x, const routing *r)
+{
+    const hash_ffn_plan *p = self->plan;
+    const experts_plan *q = &p->experts;
+    activation f = q->form.gated ? ACT_IDENTITY : q->form.f;
+    tensor *sum = NULL;
+    for (int64_t m = 0; m < p->hashes; m++) {
+        tensor *h = hidden_part(c, self, x, &r[m], m);
+        tensor *y =
+            experts_linear(c, self, h, &r[m], f, q->values, -1, m * q->experts, self->dims.width);
+        y = op_scatter(c->tape, y, r[m].row, r[m].rows);
+        sum = sum ? op_add_inplace(c->tape, sum, y) : y;
+    }
+    return q->values_bias < 0 ? sum
+                              : op_add_row(c->tape, sum, layer_tensor(c, self, q->values_bias));
+}
+
+static tensor *hash_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
+{
+    const hash_ffn_options *o = self->options;
+    const hash_ffn_plan *p = self->plan;
+    int64_t n = c->rows * c->time;
+    const int32_t *expert = choose(c, self);
+    routing *r = tape_keep(c->tape, p->hashes, sizeof *r);
+    for (int64_t m = 0; m < p->hashes; m++) {
+        r[m] = experts_route(c, expert + m * n, n, n, p->experts.experts);
+        experts_load_of(c, self, &p->experts, expert + m * n, n);
+    }
+    experts_tap(c, self, "expert", expert, p->hashes * n);
+    tensor *flat = experts_flat(c, x), *y;
+    if (o->form == FORM_SLICES) {
+        y = run_slices(c, self, flat, r);
+    } else if (p->hashes > 1) {
+        y = run_segments(c, self, flat, r);
+    } else {
+        y = experts_forward(c, self, &p->experts, flat, r, NULL);
+    }
+    return tape_reshape(c->tape, y, 3, x->shape);
+}
+
+static layer_cost hash_ffn_cost(const layer *self)
+{
+    const hash_ffn_plan *p = self->plan;
+    return (layer_cost){.forward_flops = experts_flops(self, &p->experts, 1)};
+}
+
+extern const layer_class hash_ffn_layer;
+const layer_class hash_ffn_layer = {.name = "hash_ffn",
+                                    .cite = "Roller et al. 2021, arXiv:2106.04426",
+                                    .help = "feed-forward experts chosen by a hash of the token(s)",
+                                    .options = OPTIONS,
+                                    .options_bytes = sizeof(hash_ffn_options),
+                                    .needs = hash_ffn_needs,
+                                    .check = hash_ffn_check,
+                                    .build = hash_ffn_build,
+                                    .link = hash_ffn_link,
+                                    .forward = hash_ffn_forward,
+                                    .output_is_free = true,
+                                    .cost = hash_ffn_cost};
