@@ -102,12 +102,14 @@ bool collect_changed(collector *c, const char *path, const char *more, bool *cha
 typedef enum source { PLAN, RUN, STATUS, SOURCES } source;
 typedef enum value_type { INT, REAL, TEXT } value_type;
 
-/* The columns of the table `run` behind run, variant, seed, status, reason and spec. */
+/* The columns of the table `run` behind run, variant, seed, status, reason, spec and log.
+ */
 static const struct {
     const char *key;
     source from;
     value_type type;
 } RUN_VALUES[] = {
+    {"kind", STATUS, TEXT},
     {"started_at", STATUS, TEXT},
     {"ended_at", STATUS, TEXT},
     {"step", STATUS, INT},
@@ -143,12 +145,13 @@ static const struct {
     {"steps_budget", RUN, INT},
 };
 
-enum { RUN_VALUE_COUNT = sizeof RUN_VALUES / sizeof *RUN_VALUES, FIRST_VALUE = 7 };
+enum { RUN_VALUE_COUNT = sizeof RUN_VALUES / sizeof *RUN_VALUES, FIRST_VALUE = 8 };
 
 /* A row is changed in place: replacing it would delete the rows that refer to it. */
 const char *collect_run_sql(arena *a)
 {
-    static const char *const first[] = {"run", "variant", "seed", "status", "reason", "spec"};
+    static const char *const first[] = {"run",    "variant", "seed", "status",
+                                        "reason", "spec",    "log"};
     char columns[1024] = "run", places[256] = "?", changes[2048] = "run = run";
     size_t n = strlen(columns), m = strlen(places), k = strlen(changes);
     for (int i = 1; i < FIRST_VALUE - 1 + RUN_VALUE_COUNT; i++) {
@@ -192,7 +195,23 @@ static bool put_libraries(collector *c, const char *id, const json_t *run, err *
     return true;
 }
 
-static bool put_run(collector *c, const char *id, json_t *const from[SOURCES], bool locked, err *e)
+/* The end of log.txt, whole lines, of a run that did not end well; else NULL. */
+static const char *log_tail(collector *c, const char *folder, const char *status)
+{
+    enum { TAIL = 4000 };
+    char path[FILE_PATH_BYTES];
+    size_t bytes;
+    if (!status || strcmp(status, "done") == 0 || strcmp(status, "running") == 0) return NULL;
+    if (!file_join(path, folder, "log.txt", NULL) || !file_exists(path)) return NULL;
+    const char *text = file_read_arena(c->scratch, path, &bytes, NULL);
+    if (!text || bytes == 0) return NULL;
+    if (bytes <= TAIL) return text;
+    const char *line = strchr(text + bytes - TAIL, '\n');
+    return line ? line + 1 : text + bytes - TAIL;
+}
+
+static bool put_run(collector *c, const char *id, const char *folder, json_t *const from[SOURCES],
+                    bool locked, err *e)
 {
     const char *variant = json_get_text(from[PLAN], "variant");
     if (!variant) return err_set(e, "plan.json: has no variant; plan the run again");
@@ -210,6 +229,7 @@ static bool put_run(collector *c, const char *id, json_t *const from[SOURCES], b
     collect_bind_text(q, 4, status ? status : "planned");
     collect_bind_text(q, 5, reason);
     collect_bind_text(q, 6, spec);
+    collect_bind_text(q, 7, log_tail(c, folder, status));
     free(spec);
     for (int i = 0; i < RUN_VALUE_COUNT; i++) {
         const json_t *value = json_object_get(from[RUN_VALUES[i].from], RUN_VALUES[i].key);
@@ -243,7 +263,7 @@ static bool collect_head(collector *c, const char *id, const char *folder, bool 
         ok = file_join(path, folder, names[i], e);
         if (ok && file_exists(path)) ok = (from[i] = json_read(path, e)) != NULL;
     }
-    ok = ok && put_run(c, id, from, locked, e);
+    ok = ok && put_run(c, id, folder, from, locked, e);
     for (int i = 0; i < SOURCES; i++) {
         json_decref(from[i]);
     }

@@ -20,7 +20,7 @@ const char *const STORE_SCHEMA[] = {
     "  seed INTEGER NOT NULL,\n"
     "  status TEXT NOT NULL CHECK (status IN ('planned', 'running', 'done', 'failed',\n"
     "                                         'diverged', 'interrupted')),\n"
-    "  reason TEXT,\n"
+    "  kind TEXT, reason TEXT, log TEXT,\n"
     "  started_at TEXT, ended_at TEXT,\n"
     "  step INTEGER, steps INTEGER, tokens INTEGER,\n"
     "  train_seconds REAL, tokens_per_second REAL,\n"
@@ -127,7 +127,7 @@ const char *const STORE_SCHEMA[] = {
     "  FROM evaluation;",
 
     "CREATE VIEW result AS SELECT p.experiment, p.position, p.label, p.seed, p.baseline, p.run,\n"
-    "  coalesce(r.status, 'planned') AS status, r.reason, r.step, r.steps, r.tokens,\n"
+    "  coalesce(r.status, 'planned') AS status, r.kind, r.reason, r.step, r.steps, r.tokens,\n"
     "  s.split, s.bits_per_byte, s.perplexity, s.word_perplexity, r.params, r.active_params,\n"
     "  r.forward_flops_per_token, r.state_bytes, r.train_seconds, r.peak_anon_bytes\n"
     "  FROM plan p LEFT JOIN run r USING (run)\n"

@@ -171,6 +171,23 @@ static bool start_rebuild(store *s, err *e)
     return file_remove(s->opened, e) && file_remove(journal, e);
 }
 
+/* An older program's: nothing is in it that the run folders do not say. */
+static bool is_older(store *s)
+{
+    sqlite3_stmt *q;
+    int version = 0;
+    if (!file_exists(s->path) ||
+        sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK) {
+        q = NULL;
+    }
+    if (q && sqlite3_step(q) == SQLITE_ROW) version = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(s->db);
+    s->db = NULL;
+    return version > 0 && version < STORE_VERSION;
+}
+
 static bool open_writing(store *s, err *e)
 {
     if (!open_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e)) return false;
@@ -194,11 +211,9 @@ store *store_open_writer(const char *out, bool rebuild, double seconds, bool *bu
     if (!file_make_folders(out, e)) return NULL;
     store *s = store_new(out, e);
     if (!s) return NULL;
-    s->rebuild = rebuild;
-    if (!take_lock(s, seconds, busy, e) || (rebuild && !start_rebuild(s, e)) ||
-        !open_writing(s, e)) {
-        return close_failed(s);
-    }
+    if (!take_lock(s, seconds, busy, e)) return close_failed(s);
+    s->rebuild = rebuild || is_older(s);
+    if ((s->rebuild && !start_rebuild(s, e)) || !open_writing(s, e)) return close_failed(s);
     return s;
 }
 

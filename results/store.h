@@ -11,7 +11,7 @@
 
 #include "core/arena.h"
 
-enum { STORE_VERSION = 1 }; /* user_version of the schema */
+enum { STORE_VERSION = 2 }; /* user_version of the schema */
 
 typedef struct store store;
 
@@ -21,8 +21,8 @@ store *store_open_reader(const char *out, err *e);
 
 /* The writer's. Waits up to `seconds` for the lock: NULL with *busy true (may be NULL) if another
  * process holds it that long. Makes OUT, the file and the schema where they are missing. rebuild:
- * starts with an empty database, which takes the old one's place when store_close_writer commits.
- */
+ * starts with an empty database, which takes the old one's place when store_close_writer commits;
+ * so does an older schema. */
 store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e);
 
 /* Commits (of a rebuild: replaces the old database), gives the lock back. */

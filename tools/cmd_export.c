@@ -1,0 +1,74 @@
+/* loci export: results for other tools. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "results/export.h"
+#include "tools/reading.h"
+#include "tools/verbs.h"
+
+typedef struct export_call {
+    const char *out, *to;
+    int64_t format, what;
+} export_call;
+
+static const option OPTIONS[] = {
+    CLI_CHOICE(export_call, what, "what", "runs", EXPORT_WHAT_NAMES, "a row for each of them"),
+    CLI_CHOICE(export_call, format, "format", "csv", EXPORT_FORMAT_NAMES,
+               "tensorboard: a folder of event files with all figures"),
+    CLI_TEXT(export_call, to, "to",
+             "file to write; default: stdout. tensorboard: folder; default: OUT/tensorboard/NAME"),
+    CLI_OUT(export_call),
+    {0}};
+
+static bool write_rows(const export_call *o, store *s, const char *name, err *e)
+{
+    FILE *f = o->to ? fopen(o->to, "w") : stdout;
+    if (!f) return err_set(e, "%s: cannot be written: %s", o->to, strerror(errno));
+    bool ok = export_rows(f, s, name, (export_what)o->what, (export_format)o->format, e);
+    if (o->to && fclose(f) != 0) ok = err_set(e, "%s: cannot be written; make room", o->to);
+    return ok;
+}
+
+static bool write_events(const export_call *o, store *s, const char *name, err *e)
+{
+    char folder[FILE_PATH_BYTES], inner[512];
+    int files;
+    snprintf(inner, sizeof inner, "tensorboard/%s", name);
+    if (o->to) {
+        snprintf(folder, sizeof folder, "%s", o->to);
+    } else if (!file_join(folder, cli_out(o->out), inner, e)) {
+        return false;
+    }
+    if (!export_tensorboard(folder, s, name, &files, e)) return false;
+    printf("%s\n", folder);
+    fprintf(stderr, "%d runs; tensorboard --logdir %s shows them\n", files, folder);
+    return true;
+}
+
+static int export_results(const cli_call *c)
+{
+    const export_call *o = c->options;
+    err e = {0};
+    store *s = reading_open(cli_out(o->out), &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
+    bool events = o->format == EXPORT_TENSORBOARD;
+    bool done = name && (events ? write_events(o, s, name, &e) : write_rows(o, s, name, &e));
+    store_close(s);
+    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+}
+
+const verb VERB_EXPORT = {
+    .name = "export",
+    .words = "[EXPERIMENT]",
+    .max_words = 1,
+    .help = "Writes an experiment's results for other tools, at full resolution.\n\n"
+            "Runs, logged figures, evaluations or documents as CSV, JSON lines, Markdown or LaTeX\n"
+            "(booktabs); or everything that was logged as event files for TensorBoard.",
+    .examples = {"export quickstart --what metrics --format csv --to metrics.csv",
+                 "export quickstart --format tensorboard"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(export_call),
+    .run = export_results,
+};

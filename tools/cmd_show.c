@@ -1,0 +1,51 @@
+/* loci show: everything about one run. */
+#include "core/json.h"
+#include "results/run_view.h"
+#include "tools/reading.h"
+#include "tools/verbs.h"
+
+typedef struct show_call {
+    const char *out;
+    bool json;
+} show_call;
+
+static const option OPTIONS[] = {
+    CLI_SWITCH(show_call, json, "json", "machine-readable"), CLI_OUT(show_call), {0}};
+
+static bool print_json(store *s, const char *id, err *e)
+{
+    json_t *run = run_json(s, id, e);
+    if (!run) return false;
+    json_dumpf(run, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    putchar('\n');
+    json_decref(run);
+    return true;
+}
+
+static int show(const cli_call *c)
+{
+    const show_call *o = c->options;
+    err e = {0};
+    char id[RUN_ID_CHARS];
+    store *s = reading_open(cli_out(o->out), &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    bool found = run_find(id, s, c->words[0], &e);
+    bool done = found && (o->json ? print_json(s, id, &e) : run_show(stdout, s, id, &e));
+    store_close(s);
+    if (done) return EXIT_DONE;
+    return cli_fail(found ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
+}
+
+const verb VERB_SHOW = {
+    .name = "show",
+    .words = "RUN",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Shows everything about a run: how it ended, figures, cost, spec, provenance.\n\n"
+            "RUN is its id, the beginning of one, or EXPERIMENT/LABEL/SEED. Of a run that failed\n"
+            "the end of its log is shown, too.",
+    .examples = {"show quickstart/keys/1", "show 3f9a --json"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(show_call),
+    .run = show,
+};
