@@ -1,0 +1,224 @@
+/* loci inspect: what the memories of a trained model have stored. */
+#include "core/host.h"
+#include "experiments/inspect.h"
+#include "experiments/run_folder.h"
+#include "results/table.h"
+#include "tools/find_run.h"
+#include "tools/verbs.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct inspect_call {
+    const char *out, *data;
+    int64_t split, tokens, sample_split, sample_tokens, rows, top, prefixes, perturb, format;
+    bool once_per_sentence, as_head;
+} inspect_call;
+
+static const option OPTIONS[] = {
+    CLI_CHOICE(inspect_call, split, "split", "train", "train|validation|test",
+               "keys and values: text that triggers are looked for in"),
+    CLI_INT(inspect_call, tokens, "tokens", "1M", 0, 1e12, "its first so many tokens; 0: all"),
+    CLI_INT(inspect_call, top, "top", "50", 1, 10000, "triggers kept per key"),
+    CLI_SWITCH(inspect_call, once_per_sentence, "once-per-sentence",
+               "only the best prefix of each sentence, as the published code"),
+    CLI_INT(inspect_call, perturb, "perturb", "20", 0, 1e6,
+            "keys per layer whose triggers lose a token; 0: none"),
+    CLI_CHOICE(inspect_call, sample_split, "sample-split", "validation", "train|validation|test",
+               "composition and refinement: text that prefixes are drawn from"),
+    CLI_INT(inspect_call, sample_tokens, "sample-tokens", "200k", 0, 1e12,
+            "its first so many tokens; 0: all"),
+    CLI_INT(inspect_call, prefixes, "prefixes", "4000", 1, 1e7, "prefixes drawn"),
+    CLI_SWITCH(inspect_call, as_head, "as-head",
+               "read vectors through the final norm and the head's bias, not by h E^T alone"),
+    CLI_INT(inspect_call, rows, "rows", "8", 1, 4096, "documents read in parallel"),
+    CLI_CHOICE(inspect_call, format, "format", "text", TABLE_FORMATS, "of the tables"),
+    CLI_OUT(inspect_call),
+    CLI_DATA(inspect_call),
+    {0}};
+
+/* ---- tables ---- */
+
+/* Columns of a part: figures by layer. */
+typedef struct figure_column {
+    int part;
+    const char *name, *title, *unit;
+    int decimals;
+} figure_column;
+
+static const figure_column COLUMNS[] = {
+    {INSPECT_KEYS, "triggered", "keys", "triggered", 0},
+    {INSPECT_KEYS, "shared_last_token", "last token", "shared", 3},
+    {INSPECT_KEYS, "shared_last_word", "last word", "shared", 3},
+    {INSPECT_KEYS, "shared_topic_word", "topic word", "shared", 3},
+    {INSPECT_KEYS, "without_first", "without", "first", 3},
+    {INSPECT_KEYS, "without_last", "without", "last", 3},
+    {INSPECT_KEYS, "without_random", "without", "random", 3},
+    {INSPECT_VALUES, "agreement", "agreement", "", 3},
+    {INSPECT_VALUES, "agreement_by_chance", "by", "chance", 3},
+    {INSPECT_VALUES, "rank_median", "rank of next", "median", 0},
+    {INSPECT_VALUES, "top_probability", "top", "probability", 5},
+    {INSPECT_COMPOSITION, "active", "active", "", 3},
+    {INSPECT_COMPOSITION, "zero_agreement", "zero", "agreement", 3},
+    {INSPECT_COMPOSITION, "zero_agreement_active", "... of", "active", 3},
+    {INSPECT_COMPOSITION, "zero_agreement_published_code", "... as", "code", 3},
+    {INSPECT_COMPOSITION, "agreeing_frequent", "agreeing", "frequent", 3},
+    {INSPECT_COMPOSITION, "agreeing_short", "agreeing", "short", 3},
+    {INSPECT_REFINEMENT, "residual_is_final", "residual", "is final", 3},
+    {INSPECT_REFINEMENT, "final_probability", "final", "probability", 3},
+    {INSPECT_REFINEMENT, "residual", "case", "residual", 3},
+    {INSPECT_REFINEMENT, "agreement", "case", "agreement", 3},
+    {INSPECT_REFINEMENT, "output", "case", "layer's", 3},
+    {INSPECT_REFINEMENT, "composition", "case", "composition", 3}};
+enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
+
+static void print_part(const cli_call *c, const inspection *x, int part)
+{
+    const inspect_call *o = c->options;
+    table *t = table_new(c->memory);
+    int at[COLUMN_COUNT], layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        if (COLUMNS[i].part != part) continue;
+        at[i] = table_column(t, COLUMNS[i].name, COLUMNS[i].title, COLUMNS[i].unit, 0);
+    }
+    for (int l = 0; l < x->layer_count; l++) {
+        const layer *self = x->layers[l].layer;
+        table_row(t);
+        table_text(t, layer_column, "%s", self->name);
+        for (int i = 0; i < COLUMN_COUNT; i++) {
+            if (COLUMNS[i].part != part) continue;
+            double value = inspection_figure(x, part, self, COLUMNS[i].name, 0);
+            table_real(t, at[i], value, COLUMNS[i].decimals);
+        }
+    }
+    if (o->format == TABLE_TEXT) printf("\n%s\n", inspect_part_name(part));
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+}
+
+static void print_cost(const inspection *x)
+{
+    host_memory m = host_memory_now();
+    if (x->seconds > 0) {
+        fprintf(stderr, "loci: %lld tokens in %.1f s, %.2f times plain evaluation (%.1f s); ",
+                (long long)x->text.tokens, x->seconds, x->seconds / x->plain_seconds,
+                x->plain_seconds);
+    } else {
+        fputs("loci: ", stderr);
+    }
+    fprintf(stderr, "%.0f MB of memory at most\n", (double)m.peak_anon_bytes / 1e6);
+}
+
+/* ---- the verb ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+/* Names of parts behind the run; none: all. 0: a word is no part. */
+static int parts_of(const cli_call *c)
+{
+    int parts = 0;
+    for (int i = 1; i < c->count; i++) {
+        int part = 1;
+        while (part < INSPECT_ALL && strcmp(c->words[i], inspect_part_name(part)) != 0) {
+            part *= 2;
+        }
+        if (part > INSPECT_ALL) return 0;
+        parts |= part;
+    }
+    return parts ? parts : INSPECT_ALL;
+}
+
+static int keep(const cli_call *c, const inspection *x, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (x->stopped) {
+        return cli_fail(EXIT_INTERRUPTED,
+                        "interrupted: nothing was written; the same command begins "
+                        "again");
+    }
+    bool ok = inspection_write(x, folder, e) && inspection_page(x, folder, c->words[0], e) &&
+              file_join(path, folder, "inspect", e);
+    if (!ok) return cli_fail(EXIT_FAILED, "%s", e->text);
+    for (int part = 1; part < INSPECT_ALL; part *= 2) {
+        if (x->task->parts & part) print_part(c, x, part);
+    }
+    print_cost(x);
+    fprintf(stderr, "loci: %s/index.html shows a sample of keys\n", path);
+    return EXIT_DONE;
+}
+
+static int inspect_run(const cli_call *c)
+{
+    const inspect_call *o = c->options;
+    err e = {0};
+    char folder[FILE_PATH_BYTES];
+    int parts = parts_of(c);
+    if (!parts) {
+        return cli_fail(EXIT_USAGE, "unknown part; there are keys, values, composition and "
+                                    "refinement");
+    }
+    if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
+        return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
+    int lock = run_folder_lock(folder, &e);
+    if (lock < 0) return cli_fail(EXIT_FAILED, "%s", e.text);
+    corpus_places places = cli_places(c->memory, o->data);
+    loaded_model m;
+    if (!checkpoint_load_model(&m, folder, NULL, 0, &places, &e)) {
+        return cli_fail(EXIT_FAILED, "%s", e.text);
+    }
+    inspect_options options = {.split = o->split,
+                               .tokens = o->tokens,
+                               .sample_split = o->sample_split,
+                               .sample_tokens = o->sample_tokens,
+                               .rows = o->rows,
+                               .top = o->top,
+                               .prefixes = o->prefixes,
+                               .perturb = o->perturb,
+                               .once_per_sentence = o->once_per_sentence,
+                               .as_head = o->as_head};
+    inspect_task task = {.loaded = &m,
+                         .options = &options,
+                         .parts = parts,
+                         .threads = host_cores(),
+                         .stop = &stop_asked};
+    struct sigaction action = {.sa_handler = ask_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    inspection x;
+    int status = EXIT_FAILED;
+    if (inspect(&x, &task, &e)) {
+        status = keep(c, &x, folder, &e);
+        inspection_deinit(&x);
+    } else {
+        cli_fail(status, "%s", e.text);
+    }
+    loaded_model_close(&m);
+    close(lock);
+    return status;
+}
+
+const verb VERB_INSPECT = {
+    .name = "inspect",
+    .words = "RUN [keys|values|composition|refinement...]",
+    .min_words = 1,
+    .max_words = 5,
+    .help =
+        "Looks at a trained model's feed-forward layers as memories of keys and values.\n\n"
+        "keys: the prefixes that trigger each key, and what they have in common. values: their\n"
+        "distributions over the vocabulary, and agreement with the keys' triggers. composition\n"
+        "and refinement: how memories and layers make up a prediction. Without a part: all.\n"
+        "Writes JSON lines and a page to the run's folder, inspect/, and prints figures by layer.",
+    .examples = {"inspect inspect keys values --tokens 100k",
+                 "inspect inspect/relu/1 composition --prefixes 1000 --as-head"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(inspect_call),
+    .run = inspect_run,
+};
