@@ -326,7 +326,7 @@ static void attention_check(const attention_keep *a)
     const int64_t *q = a->q.x->shape, *k = a->k.x->shape, *v = a->v.x->shape;
     CHECK(s->kv_heads >= 1 && s->kv_heads <= s->heads, "%lld key heads for %lld heads",
           (long long)s->kv_heads, (long long)s->heads);
-    CHECK(q[0] == k[0] && k[0] == v[0] && k[1] == v[1] && k[1] >= q[1],
+    CHECK(q[0] == k[0] && k[0] == v[0] && k[1] == v[1] && (!s->causal || k[1] >= q[1]),
           "q [%lld, %lld], k [%lld, %lld], v [%lld, %lld]", (long long)q[0], (long long)q[1],
           (long long)k[0], (long long)k[1], (long long)v[0], (long long)v[1]);
     CHECK(!s->t5_table || (s->t5_table->rank == 2 && s->t5_table->shape[1] == s->heads),

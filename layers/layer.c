@@ -87,6 +87,17 @@ int layer_find_slot(const layer_build *b, const char *name)
     return -1;
 }
 
+const layer *layer_in_block(const layer_build *b, int64_t block, const layer_class *cls)
+{
+    char prefix[64];
+    int n = snprintf(prefix, sizeof prefix, "blocks.%lld.", (long long)block);
+    for (int i = 0; i < b->layer_count; i++) {
+        const layer *l = b->layers[i];
+        if (l->cls == cls && strncmp(l->name, prefix, (size_t)n) == 0) return l;
+    }
+    return NULL;
+}
+
 /* ---- one call ---- */
 
 /* The tape only ever writes to a leaf's gradient. */
@@ -187,9 +198,10 @@ rng_key layer_key(const layer_ctx *c, const layer *self, const char *use)
 {
     char place[512];
     snprintf(place, sizeof place, "%s:%s", self->name, use);
-    /* Calls of one segment share step and row: an odd factor spreads them over the places. */
+    /* Calls of one segment share step and row: odd factors spread them over the places. */
     return (rng_key){.seed = c->seed,
                      .step = (uint32_t)c->step,
                      .row = (uint32_t)c->row0,
-                     .place = rng_place(place) + (uint32_t)c->call * 0x9E3779B9u};
+                     .place = rng_place(place) + (uint32_t)c->call * 0x9E3779B9u +
+                              (uint32_t)c->part * 0x85EBCA6Bu};
 }

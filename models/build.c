@@ -13,6 +13,8 @@ static const option MODEL[] = {
      .help = "size of the residual stream"},
     {"context", OPTION_INT, OPTION_AT(context), .initial = NULL, .min = 1, .max = 1e8,
      .help = "positions of a block: the grid that layers' windows and memories are cut by"},
+    {"partial", OPTION_CHOICE, OPTION_AT(partial), .initial = "keep", .choices = "keep|flush",
+     .help = "a call that ends inside a block: the next goes on there, or begins a new block"},
     {0}};
 
 static const option EMBEDDING[] = {
@@ -29,6 +31,8 @@ static const option EMBEDDING[] = {
 static const option NORM[] = {
     {"kind", OPTION_CHOICE, OPTION_AT(norm.kind), .initial = "layernorm",
      .choices = "layernorm|rmsnorm|none", .help = "normalisation, with learned gain (and bias)"},
+    {"bias", OPTION_BOOL, OPTION_AT(norm.bias), .initial = "true",
+     .help = "layernorm: a learned bias"},
     {"place", OPTION_CHOICE, OPTION_AT(norm.place), .initial = "pre", .choices = "pre|post",
      .help = "of a layer's input, or of the sum after it"},
     {"eps", OPTION_REAL, OPTION_AT(norm.eps), .initial = "1e-5", .min = 0, .max = 1,
@@ -206,7 +210,7 @@ static norm_params add_norm(model *m, const char *prefix)
     if (m->options.norm.kind == NORM_NONE) return norm;
     snprintf(name, sizeof name, "%s.gain", prefix);
     norm.gain = params_add(&m->params, name, ROLE_GAIN, 1, &width, (param_init){INIT_CONSTANT, 1});
-    if (m->options.norm.kind == NORM_RMSNORM) return norm;
+    if (m->options.norm.kind == NORM_RMSNORM || !m->options.norm.bias) return norm;
     snprintf(name, sizeof name, "%s.bias", prefix);
     norm.bias = params_add(&m->params, name, ROLE_BIAS, 1, &width, (param_init){INIT_ZERO, 0});
     return norm;
@@ -236,6 +240,16 @@ static int repeats_before(const block_spec *b, int index)
     return n;
 }
 
+static layer_dims dims_of(const model *m, int depth)
+{
+    return (layer_dims){.width = m->options.width,
+                        .vocab = m->vocab,
+                        .block = m->options.context,
+                        .flush = m->options.partial == PARTIAL_FLUSH,
+                        .depth = depth,
+                        .depths = m->unit_count};
+}
+
 static bool build_unit(model *m, layer_build *b, const block_spec *block, int index,
                        int block_index, int depth, err *e)
 {
@@ -248,8 +262,7 @@ static bool build_unit(model *m, layer_build *b, const block_spec *block, int in
         snprintf(name, sizeof name, "blocks.%d.%s_%d", block_index, spec->cls->name, again + 1);
     }
     u->layer.name = arena_strdup(m->memory, name);
-    u->layer.dims =
-        (layer_dims){m->options.width, m->vocab, m->options.context, depth, m->unit_count};
+    u->layer.dims = dims_of(m, depth);
     snprintf(norm, sizeof norm, "%s.norm", name);
     u->norm = add_norm(m, norm);
     m->layers[depth] = &u->layer;
@@ -301,8 +314,7 @@ static bool build_head(model *m, layer_build *b, const node *n, err *e)
     if (!head_spec(&spec, n, e)) return false;
     if (m->options.norm.final) m->final_norm = add_norm(m, "final_norm");
     m->head.name = "head";
-    m->head.dims =
-        (layer_dims){m->options.width, m->vocab, m->options.context, m->unit_count, m->unit_count};
+    m->head.dims = dims_of(m, m->unit_count);
     return build_layer(b, &m->head, &spec, ignore, e);
 }
 
@@ -352,6 +364,8 @@ static bool build(model *m, const node *spec, const model_inputs *inputs, err *e
         return false;
     }
     params_seal(&m->params);
+    b.layers = m->layers;
+    b.layer_count = m->unit_count;
     m->slots = b.slots;
     m->slot_count = b.slot_count;
     for (int i = 0; i < m->unit_count; i++) {

@@ -156,8 +156,10 @@ static tensor *run_blockwise(layer_ctx *c, const model *m, tensor *x)
     for (int64_t begin = 0; begin < whole.time; begin += c->time) {
         cut_call(c, &whole, begin, MIN(whole.time - begin, block - (phase + begin) % block));
         tensor *part = op_slice(c->tape, x, 1, begin, begin + c->time);
+        c->part = count;
         parts[count++] = run_units(c, m, part);
     }
+    c->part = 0;
     set_arrays(c, &whole);
     return op_concat(c->tape, count, parts, 1);
 }
@@ -287,6 +289,14 @@ static void begin_call(model_state *s, const model_call *call)
     c->tap_user = call->tap_user;
 }
 
+/* Where the next call begins: with `partial: flush`, at the beginning of a block. */
+static int64_t next_position(const model *m, int64_t position)
+{
+    if (m->options.partial == PARTIAL_KEEP) return position;
+    int64_t block = m->options.context;
+    return (position + block - 1) / block * block;
+}
+
 model_result model_forward(model_state *s, const model_call *call)
 {
     CHECK(s->in_segment, "model_begin comes first");
@@ -299,7 +309,7 @@ model_result model_forward(model_state *s, const model_call *call)
     if (c->targets) compute_loss(c, call, logits, &result);
     if (!c->targets || call->keep_logits) result.logits = logits;
     for (int64_t r = 0; r < s->rows; r++) {
-        s->position[r] += call->time;
+        s->position[r] = next_position(m, s->position[r] + call->time);
         s->document[r] += call->time;
     }
     return result;

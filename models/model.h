@@ -1,6 +1,6 @@
 /* A language model: embedding, a stack of layers, a head; and the streams that run through it.
  *
- *   model: {width: 128, context: 256,
+ *   model: {width: 128, context: 256, partial: keep,
  *           embedding: {positions: none|learned, scale: 1, dropout: 0, tied: false},
  *           norm: {kind: layernorm|rmsnorm|none, place: pre|post, eps: 1e-5, final: true},
  *           residual: {scale: 1, dropout: 0},
@@ -12,6 +12,11 @@
  * `layers: [{attention: {...}}, {ffn: {...}}]` says the same without relying on the order of keys
  * and may name a layer twice. The model itself is read-only once built: lanes share it; parameter
  * values, gradients and states are the caller's.
+ *
+ * A call that ends inside a block leaves it unfinished, and the next call goes on there (`partial:
+ * keep`: text may be cut into calls anywhere). With `partial: flush`, as in the PyTorch port of the
+ * block-recurrent transformer, it ends the block: recurrent states take it in, its keys and values
+ * are forgotten, positions move on to the next block. Results then depend on the cuts.
  *
  * Parameters: embedding.weight [vocab, width], embedding.start [width], embedding.positions
  * [context, width], blocks.<i>.<layer>.norm.{gain,bias}, blocks.<i>.<layer>.*,

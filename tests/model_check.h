@@ -34,6 +34,8 @@ void read_in_cuts(model_run *r, const int32_t *tokens, int64_t cut, real *logits
  * some; logits do not depend on how the input is cut. EXPECT with `what`. */
 void check_gradients(const char *what, model_run *r);
 void check_reached(const char *what, model_run *r);
+/* Some layer carries something over a row's reset on purpose. */
+bool model_unreset(const model *m);
 void check_cuts(const char *what, model_run *r);
 
 #endif

@@ -88,7 +88,8 @@ bool reference_run(const char *folder, const reference_listener *listener, err *
 
 /* The checkers. */
 extern const reference_entry
-    REFERENCE_BASICS[]; /* tests/reference_basics.c; a NULL system ends it */
+    REFERENCE_BASICS[];                       /* tests/reference_basics.c; a NULL system ends it */
+extern const reference_entry REFERENCE_BRT[]; /* tests/reference_brt.c */
 extern const reference_entry REFERENCE_OPTIM[]; /* tests/reference_optim.c */
 extern const reference_entry REFERENCE_FWL[];   /* tests/reference_fwl.c */
 extern const reference_entry REFERENCE_HASH[];  /* tests/reference_hash.c */

