@@ -137,21 +137,25 @@ static bool by_bytes(const comparison *c)
 }
 
 /* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
- * not beyond twice the lowest (a run that diverges would hide the rest). */
+ * not beyond twice the lowest (a run that diverges would hide the rest), unless that is the best of
+ * some curve: every curve shows. */
 static void choose_range(double range[2], double *x_end, const curve *curves, int count)
 {
-    double low = (double)INFINITY, high = -(double)INFINITY;
+    double low = (double)INFINITY, high = -(double)INFINITY, worst = -(double)INFINITY;
     *x_end = 0;
     for (int i = 0; i < count; i++) {
         const curve *k = &curves[i];
         if (k->count == 0) continue;
+        double best = (double)INFINITY;
         for (int j = 0; j < k->count; j++) {
-            low = fmin(low, k->point[j].mean);
+            best = fmin(best, k->point[j].mean);
         }
+        low = fmin(low, best);
+        worst = fmax(worst, best);
         high = fmax(high, k->point[k->count / 5].mean);
         *x_end = fmax(*x_end, k->point[k->count - 1].x);
     }
-    high = fmin(high, 2 * low);
+    high = fmin(high, fmax(2 * low, worst + 0.1 * (worst - low)));
     if (!(high > low)) high = low + fmax(fabs(low), 1) * 0.1;
     double margin = 0.06 * (high - low);
     range[0] = low - margin;
@@ -259,7 +263,9 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
             bits ? "bits per byte" : "nats per token");
     fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
             x_end > 0 ? x_end : 1);
-    fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);
+    /* Dashes need some length to be told apart. */
+    fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
+            plot_dashes(c->count - 1) > 1 ? 4 : 2);
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count > 0) put_data(p->out, &curves[i], i);
     }

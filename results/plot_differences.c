@@ -43,17 +43,32 @@ static void put_seeds(FILE *out, const comparison *c)
     fputs("EOD\n", out);
 }
 
-/* kind: 0 better, 1 worse, 2 within noise or not to be told. Returns how many lines. */
+/* What a difference says. */
+enum { BETTER, WORSE, NOISE, ONE_SEED, KINDS };
+
+static const struct {
+    const char *name, *title, *colour;
+} KIND[KINDS] = {{"better", "better", "#0072b2"},
+                 {"worse", "worse", "#d55e00"},
+                 {"noise", "within noise", "#707070"},
+                 {"single", "one seed", "#707070"}};
+
+static int kind_of(estimate d)
+{
+    if (d.n == 1) return ONE_SEED;
+    return !stats_differs(d) ? NOISE : d.mean < 0 ? BETTER : WORSE;
+}
+
+/* Returns how many lines. */
 static int put_means(FILE *out, const comparison *c, int kind)
 {
-    static const char *const names[] = {"better", "worse", "noise"};
     int line = 0, count = 0;
-    fprintf(out, "$%s << EOD\n# difference line low high n\n", names[kind]);
+    fprintf(out, "$%s << EOD\n# difference line low high n\n", KIND[kind].name);
     for (int i = 0; i < c->count; i++) {
         if (!drawn(c, i)) continue;
         estimate d = c->variants[i].difference;
         line++;
-        if ((stats_differs(d) ? d.mean > 0 : 2) != kind) continue;
+        if (kind_of(d) != kind) continue;
         double half = isfinite(d.half) ? d.half : 0;
         fprintf(out, "%.9g %d %.9g %.9g %d\n", d.mean, line, d.mean - half, d.mean + half, d.n);
         count++;
@@ -99,9 +114,6 @@ static void put_head(plot_script *p, const comparison *c, int lines)
 
 bool plot_differences(plot_script *p, const comparison *c)
 {
-    static const char *const names[] = {"better", "worse", "noise"};
-    static const char *const titles[] = {"better", "worse", "within noise"};
-    static const char *const colours[] = {"#0072b2", "#d55e00", "#707070"};
     int lines = 0;
     for (int i = 0; c->baseline >= 0 && i < c->count; i++) {
         lines += drawn(c, i);
@@ -116,12 +128,15 @@ bool plot_differences(plot_script *p, const comparison *c)
     int n = snprintf(command, sizeof command,
                      "plot $seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb "
                      "'#a0a0a0' title 'single seeds'");
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < KINDS; kind++) {
         if (put_means(p->out, c, kind) == 0) continue;
         n += snprintf(command + n, sizeof command - (size_t)n,
-                      ", \\\n     $%s using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 "
-                      "linewidth 1.8 linecolor rgb '%s' title '%s'",
-                      names[kind], colours[kind], titles[kind]);
+                      ", \\\n     $%s using %s pointsize 0.9 linewidth 1.8 linecolor rgb '%s' "
+                      "title '%s'",
+                      KIND[kind].name,
+                      kind == ONE_SEED ? "1:2 with points pointtype 4"
+                                       : "1:2:3:4 with xerrorbars pointtype 5",
+                      KIND[kind].colour, KIND[kind].title);
     }
     plot_script_draw(p, command);
     return true;
