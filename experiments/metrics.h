@@ -4,7 +4,7 @@
 
 #include "experiments/trainer.h"
 
-enum { METRICS_LINE_BYTES = 1 << 16 };
+enum { METRICS_LINE_BYTES = 1 << 18 };
 
 /* {"step", "tokens", "seconds", "loss", "lr", "grad_norm", "tokens_per_second", "layers": {layer:
  * {metric: value}}} and a newline. Loss and rate are over the steps since the last line, the

@@ -137,7 +137,7 @@ static tensor *base_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     } else {
         choose_greedy(c, self, scores, expert);
     }
-    experts_load_of(c, self, &p->experts, expert, n);
+    experts_load(c, self, &p->experts, expert, 1, n);
     layer_tap(c, self, "scores", scores);
     experts_tap(c, self, "expert", expert, n);
     int32_t *columns = tape_keep(t, n, sizeof *columns);

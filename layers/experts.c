@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Single experts' loads are logged where a model has no more of them in all. */
 enum { MOST_LOADS = 1024 };
@@ -166,38 +167,59 @@ tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, 
 
 /* ---- what is told about it ---- */
 
-void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const int64_t *count)
+/* One group's figures: largest load, experts without tokens, entropy in nats. */
+typedef struct load_figures {
+    int64_t total, most, empty;
+    double entropy;
+} load_figures;
+
+static load_figures figures_of(const int64_t *count, int64_t experts)
 {
-    if (c->mode != MODE_TRAIN) return;
-    int64_t total = 0, most = 0, empty = 0;
-    for (int64_t e = 0; e < p->experts; e++) {
-        total += count[e];
-        most = MAX(most, count[e]);
-        empty += count[e] == 0;
+    load_figures f = {0};
+    for (int64_t e = 0; e < experts; e++) {
+        f.total += count[e];
+        f.most = MAX(f.most, count[e]);
+        f.empty += count[e] == 0;
     }
-    if (total == 0) return;
-    double entropy = 0, sum = (double)total, n = (double)p->experts;
-    for (int64_t e = 0; e < p->experts; e++) {
-        double share = (double)count[e] / sum;
-        if (share > 0) entropy -= share * log(share);
-        if (p->load_names) layer_metric(c, self, p->load_names[e], (double)count[e], sum);
+    for (int64_t e = 0; e < experts; e++) {
+        double share = count[e] > 0 ? (double)count[e] / (double)f.total : 1;
+        f.entropy -= share * log(share);
     }
-    layer_metric(c, self, "load_entropy", p->experts > 1 ? sum * entropy / log(n) : sum, sum);
-    layer_metric(c, self, "load_max", (double)most * n, sum);
-    layer_metric(c, self, "empty", sum * (double)empty / n, sum);
+    return f;
 }
 
-void experts_load_of(layer_ctx *c, const layer *self, const experts_plan *p, const int32_t *expert,
-                     int64_t choices)
+void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const int32_t *expert,
+                  int64_t groups, int64_t choices)
 {
     if (c->mode != MODE_TRAIN) return;
     arena *scratch = tape_scratch(c->tape);
     arena_mark mark = arena_now(scratch);
-    int64_t *count = arena_push_zero(scratch, p->experts, sizeof *count);
-    for (int64_t i = 0; i < choices; i++) {
-        if (expert[i] >= 0) count[expert[i]]++;
+    int64_t *sum = arena_push_zero(scratch, p->experts, sizeof *sum);
+    int64_t *count = ARENA_NEW(scratch, int64_t, p->experts);
+    double total = 0, most = 0, empty = 0, entropy = 0, n = (double)p->experts;
+    for (int64_t g = 0; g < groups; g++) {
+        memset(count, 0, (size_t)p->experts * sizeof *count);
+        for (int64_t i = 0; i < choices; i++) {
+            int32_t e = expert[g * choices + i];
+            if (e >= 0) count[e]++;
+        }
+        load_figures f = figures_of(count, p->experts);
+        total += (double)f.total;
+        most += (double)f.most;
+        empty += (double)f.total * (double)f.empty / n;
+        entropy += (double)f.total * (p->experts > 1 ? f.entropy / log(n) : 1);
+        for (int64_t e = 0; e < p->experts; e++) {
+            sum[e] += count[e];
+        }
     }
-    experts_load(c, self, p, count);
+    for (int64_t e = 0; total > 0 && p->load_names && e < p->experts; e++) {
+        layer_metric(c, self, p->load_names[e], (double)sum[e], total);
+    }
+    if (total > 0) {
+        layer_metric(c, self, "load_entropy", entropy, total);
+        layer_metric(c, self, "load_max", most * n, total);
+        layer_metric(c, self, "empty", empty, total);
+    }
     arena_rewind(scratch, mark);
 }
 

@@ -99,13 +99,11 @@ bool experts_is_text(const layer_ctx *c, int64_t i);
 /* Rows of the call that are text, in order; how many. ids has room for rows * time. */
 int64_t experts_text_rows(const layer_ctx *c, int32_t *ids);
 
-/* While training, logs the load of a group in which expert e was chosen count[e] times:
- * load.<e> (share), load_entropy (1: all equal), load_max (largest share times experts), empty
- * (share of experts without tokens). */
-void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const int64_t *count);
-/* The same from choices, -1 left out. */
-void experts_load_of(layer_ctx *c, const layer *self, const experts_plan *p, const int32_t *expert,
-                     int64_t choices);
+/* While training, logs the load of `groups` groups of choices, expert [groups, choices], -1 left
+ * out, as means over the groups: load.<e> (share), load_entropy (1: all equal), load_max (largest
+ * share times experts), empty (share of experts without tokens). */
+void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const int32_t *expert,
+                  int64_t groups, int64_t choices);
 
 /* Offers choices to inspection as a tensor of reals. */
 void experts_tap(layer_ctx *c, const layer *self, const char *name, const int32_t *values,

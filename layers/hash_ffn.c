@@ -1,9 +1,8 @@
-#include "layers/experts.h"
+#include "layers/hash_ffn.h"
 #include "layers/hash_ids.h"
 #include "layers/hash_table.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Hash layer (Roller et al. 2021, arXiv:2106.04426, eq. 5): a feed-forward layer whose weights are
  * chosen by a hash of the tokens, not by what the model made of them.
@@ -20,31 +19,6 @@
  *
  * The table token -> expert [hashes, vocab + 1] (last: the start token) is kept in checkpoints as
  * "table", the training tokens per expert of balanced ones as "load". */
-
-typedef struct hash_ffn_options {
-    experts_options experts;
-    int64_t hash, n, hashes, form, seed, clusters;
-    const char *table;
-    bool oracle;
-} hash_ffn_options;
-
-/* In the order of the choices. */
-enum {
-    HASH_RANDOM,
-    HASH_BALANCED,
-    HASH_MODULO,
-    HASH_BIGRAM,
-    HASH_PREVIOUS,
-    HASH_POSITION,
-    HASH_NGRAM,
-    HASH_SEQUENCE,
-    HASH_FUTURE,
-    HASH_PREDICTED,
-    HASH_CLUSTERED,
-    HASH_DISPERSED,
-    HASH_TABLE
-};
-enum { FORM_SEGMENTS, FORM_SLICES };
 
 #define OPTION_AT(field) offsetof(hash_ffn_options, field)
 static const option OPTIONS[] = {
@@ -74,16 +48,6 @@ static const option OPTIONS[] = {
     {"oracle", OPTION_BOOL, OPTION_AT(oracle), .initial = "false",
      .help = "hash: future: says that looking at the next token is meant"},
     {0}};
-
-typedef struct hash_ffn_plan {
-    experts_plan experts; /* of one hash: its parameters are those below */
-    int64_t hashes, past; /* earlier tokens that are hashed */
-    bool tabular;         /* by a table of single tokens */
-    int table;            /* parameter */
-    int slot;             /* -1: nothing is carried */
-    uint64_t *keys;       /* [hashes] */
-    const char *problem;  /* with the source of embeddings; NULL: none */
-} hash_ffn_plan;
 
 static bool needs_source(const hash_ffn_options *o)
 {
@@ -340,117 +304,6 @@ static bool hash_ffn_link(const layer_build *b, layer *self, err *e)
     return node_err(e, self->at, "hash_ffn: %s", p->problem);
 }
 
-/* ---- choosing ---- */
-
-/* The token that a table is asked about, per position. */
-static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
-{
-    const hash_ffn_options *o = self->options;
-    const hash_ffn_plan *p = self->plan;
-    const int32_t unknown = (int32_t)self->dims.vocab;
-    int32_t *past = NULL;
-    if (p->past) {
-        past = tape_keep(c->tape, c->rows * (c->time + p->past), sizeof *past);
-        hash_ids_past(c, self, p->slot, p->past, past);
-    }
-    for (int64_t i = 0; i < c->rows * c->time; i++) {
-        bool last = i % c->time == c->time - 1;
-        if (o->hash == HASH_PREVIOUS) {
-            out[i] = past[i / c->time * (c->time + 1) + i % c->time];
-        } else if (o->hash == HASH_PREDICTED) {
-            out[i] = c->predictions ? c->predictions[i] : unknown;
-        } else if (o->hash == HASH_FUTURE) {
-            out[i] = c->targets ? c->targets[i] : last ? unknown : c->tokens[i + 1];
-        } else {
-            out[i] = c->tokens[i];
-        }
-    }
-}
-
-static void choose_by_table(layer_ctx *c, const layer *self, int32_t *expert)
-{
-    const hash_ffn_plan *p = self->plan;
-    int64_t n = c->rows * c->time, entries = self->dims.vocab + 1;
-    int32_t *token = tape_keep(c->tape, n, sizeof *token);
-    table_tokens(c, self, token);
-    const real *table = layer_tensor(c, self, p->table)->data;
-    for (int64_t m = 0; m < p->hashes; m++) {
-        for (int64_t i = 0; i < n; i++) {
-            /* Padding may hold any target. */
-            bool known = token[i] >= 0 && token[i] < entries;
-            expert[m * n + i] = known ? (int32_t)table[m * entries + token[i]] : 0;
-        }
-    }
-}
-
-static void choose_by_hash(layer_ctx *c, const layer *self, int32_t *expert)
-{
-    const hash_ffn_options *o = self->options;
-    const hash_ffn_plan *p = self->plan;
-    int64_t n = c->rows * c->time;
-    uint64_t *hash = tape_keep(c->tape, n, sizeof *hash);
-    if (o->hash == HASH_SEQUENCE) {
-        hash_ids_sequence(c, self, p->slot, hash);
-    } else {
-        int64_t stride = p->past + c->time;
-        int32_t *ids = tape_keep(c->tape, c->rows * stride, sizeof *ids);
-        if (p->past) {
-            hash_ids_past(c, self, p->slot, p->past, ids);
-        } else {
-            memcpy(ids, c->tokens, (size_t)n * sizeof *ids);
-        }
-        for (int64_t i = 0; i < n; i++) {
-            const int32_t *first = ids + i / c->time * stride + i % c->time;
-            hash[i] = 0;
-            for (int64_t k = 0; k <= p->past; k++) {
-                hash[i] = hash_ids_more(hash[i], first[k]);
-            }
-        }
-    }
-    for (int64_t m = 0; m < p->hashes; m++) {
-        for (int64_t i = 0; i < n; i++) {
-            expert[m * n + i] = hash_ids_expert(hash[i], p->keys[m], p->experts.experts);
-        }
-    }
-}
-
-/* Hash m: digit m of the position in the context, in base `experts`. */
-static void choose_by_position(layer_ctx *c, const layer *self, int32_t *expert)
-{
-    const hash_ffn_plan *p = self->plan;
-    int64_t n = c->rows * c->time;
-    for (int64_t m = 0, unit = 1; m < p->hashes; m++, unit *= p->experts.experts) {
-        unit = MIN(unit, self->dims.block);
-        for (int64_t i = 0; i < n; i++) {
-            int64_t at = (c->position[i / c->time] + i % c->time) % self->dims.block;
-            expert[m * n + i] = (int32_t)(at / unit % p->experts.experts);
-        }
-    }
-}
-
-/* [hashes, rows * time]; -1 at padding. */
-static int32_t *choose(layer_ctx *c, const layer *self)
-{
-    const hash_ffn_options *o = self->options;
-    const hash_ffn_plan *p = self->plan;
-    int64_t n = c->rows * c->time;
-    int32_t *expert = tape_keep(c->tape, p->hashes * n, sizeof *expert);
-    if (o->hash == HASH_POSITION) {
-        choose_by_position(c, self, expert);
-    } else if (p->tabular) {
-        choose_by_table(c, self, expert);
-    } else {
-        choose_by_hash(c, self, expert);
-    }
-    for (int64_t i = 0; c->lengths && i < n; i++) {
-        if (experts_is_text(c, i)) continue;
-        for (int64_t m = 0; m < p->hashes; m++) {
-            expert[m * n + i] = -1;
-        }
-    }
-    return expert;
-}
-
 /* ---- several hashes ---- */
 
 /* Part m of the hidden layer before its activation, rows sorted by k_m; gated ones after it. */
@@ -506,12 +359,12 @@ static tensor *hash_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     const hash_ffn_options *o = self->options;
     const hash_ffn_plan *p = self->plan;
     int64_t n = c->rows * c->time;
-    const int32_t *expert = choose(c, self);
+    const int32_t *expert = hash_choice(c, self);
     routing *r = tape_keep(c->tape, p->hashes, sizeof *r);
     for (int64_t m = 0; m < p->hashes; m++) {
         r[m] = experts_route(c, expert + m * n, n, n, p->experts.experts);
-        experts_load_of(c, self, &p->experts, expert + m * n, n);
     }
+    experts_load(c, self, &p->experts, expert, p->hashes, n);
     experts_tap(c, self, "expert", expert, p->hashes * n);
     tensor *flat = experts_flat(c, x), *y;
     if (o->form == FORM_SLICES) {

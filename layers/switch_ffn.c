@@ -160,7 +160,7 @@ static void tell(layer_ctx *c, const layer *self, const tensor *p, const int32_t
 {
     const switch_ffn_options *o = self->options;
     const switch_ffn_plan *plan = self->plan;
-    experts_load_of(c, self, &plan->experts, expert, o->top_k * c->rows * c->time);
+    experts_load(c, self, &plan->experts, expert, 1, o->top_k * c->rows * c->time);
     layer_tap(c, self, "probabilities", p);
     experts_tap(c, self, "expert", expert, o->top_k * c->rows * c->time);
 }
