@@ -30,6 +30,7 @@ typedef struct layer_dims {
     int64_t block; /* the position grid: the model's context */
     int depth;     /* index of the layer in the stack, from 0; heads: depths */
     int depths;    /* number of layers in the stack */
+    bool flush;    /* a call that ends inside a block ends the block: see models/model.h */
 } layer_dims;
 
 /* Cost per token, for tables and benchmarks. */
@@ -103,6 +104,8 @@ struct layer {
     int first_param, params; /* its range in the model's params */
     int first_slot, slots;   /* its range in the model's state slots */
     bool oracle;    /* looks at the future: fails causality on purpose, marked in every table */
+    bool unreset;   /* on purpose, a row's reset does not clear all that it carries */
+    bool detached;  /* on purpose, its gradient leaves out a path of the loss (stored keys) */
     bool blockwise; /* its state is read by earlier layers: the stack runs block by block */
     /* Outputs depend on the whole call, as published: no invariance to how text is cut into calls.
      */
@@ -148,6 +151,8 @@ struct layer_build {
     init_scheme scheme;
     double std;
     bool tied; /* the head's weight is the embedding's */
+    const layer *const *layers; /* in link: the stack, in order */
+    int layer_count;
 };
 
 /* Declares a parameter "<layer name>.<name>" and returns its index for layer_tensor: 0, 1, ... */
@@ -170,6 +175,9 @@ int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length
 /* The same for a store. */
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
+/* In link: the layer of block `block` (as in its name, "blocks.3.<class>") and class; NULL if there
+ * is none. */
+const layer *layer_in_block(const layer_build *b, int64_t block, const layer_class *cls);
 /* Index over all layers of the slot of that full name, for layer_state_at; or -1. */
 int layer_find_slot(const layer_build *b, const char *name);
 
@@ -218,6 +226,7 @@ struct layer_ctx {
     int64_t step;  /* optimiser step; keys random numbers */
     int64_t row0;  /* index of row 0 in the whole batch; keys random numbers */
     int64_t call;  /* index of this call in the segment; keys random numbers */
+    int64_t part;  /* index in the call, where the stack runs it block by block; likewise */
 
     /* For the functions below. */
     const params *params;
