@@ -29,7 +29,7 @@ static const char QUERY[] =
     "r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, s.words, "
     "r.tokens, r.train_seconds, r.tokens_per_second, r.peak_anon_bytes, s.protocol, s.split, "
     "r.params, r.active_params, r.state_bytes, r.forward_flops_per_token, "
-    "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation) "
+    "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation "
     "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
     "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
     " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
@@ -52,7 +52,8 @@ static compared_run read_run(sqlite3_stmt *q, arena *a)
                       .active_params = store_int(q, 20, -1),
                       .state_bytes = store_int(q, 21, -1),
                       .flops = store_real(q, 22),
-                      .documents = (int)store_int(q, 23, 0)};
+                      .documents = (int)store_int(q, 23, 0),
+                      .evaluation = store_text(q, 24, a)};
     /* Over the whole run; what its status says last may be a slow moment. */
     double seconds = store_real(q, 14);
     r.tokens_per_second = seconds > 0 && r.trained_tokens > 0 ? (double)r.trained_tokens / seconds
@@ -199,6 +200,26 @@ static void summarise(compared_variant *v, arena *a, const comparison *c)
     v->tokens_per_second = stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
 }
 
+/* All comparisons are one family of tests. */
+static void correct(comparison *c, arena *a)
+{
+    double *p = ARENA_NEW(a, double, c->count), *adjusted = ARENA_NEW(a, double, c->count);
+    for (int i = 0; i < c->count; i++) {
+        p[i] = i == c->baseline ? (double)NAN : stats_p(c->variants[i].difference);
+        c->comparisons += isfinite(p[i]);
+    }
+    stats_holm(adjusted, p, c->count);
+    for (int i = 0; i < c->count; i++) {
+        c->variants[i].p = p[i];
+        c->variants[i].p_holm = adjusted[i];
+    }
+    c->noise_floor = (double)NAN;
+    if (c->baseline < 0) return;
+    estimate base = c->variants[c->baseline].value[c->metric];
+    if (base.n < 2) return;
+    c->noise_floor = stats_t_quantile(0.5 + STATS_CONFIDENCE / 2, base.n - 1) * base.sd * sqrt(2.0);
+}
+
 static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
 {
     const char **labels = ARENA_NEW(a, const char *, c->count);
@@ -235,5 +256,6 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     for (int i = 0; i < c->count; i++) {
         summarise(&c->variants[i], a, c);
     }
-    return c;
+    correct(c, a);
+    return compare_documents(c, s, e) ? c : NULL;
 }

@@ -39,7 +39,18 @@ typedef struct compared_run {
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
     int64_t trained_tokens;
+    const char *evaluation; /* id; NULL: none */
 } compared_run;
+
+/* The same difference document by document: the mean over paired seeds for each, then over
+ * documents. */
+typedef struct document_difference {
+    int n;               /* documents; 0: not known */
+    int better;          /* in how many the variant is */
+    bool by_bytes;       /* bits per byte, else nats per token */
+    double mean;         /* over all their text */
+    interval confidence; /* bootstrap over documents */
+} document_difference;
 
 typedef struct compared_variant {
     const char *label, *variant;
@@ -48,7 +59,9 @@ typedef struct compared_variant {
     int run_count;
     compared_run *runs; /* by seed */
     estimate value[COMPARE_METRIC_COUNT];
-    estimate difference;      /* of the chosen metric, to the baseline */
+    estimate difference; /* of the chosen metric, to the baseline */
+    double p, p_holm;    /* of that difference; corrected for all comparisons; NaN: none */
+    document_difference documents;
     double tokens_per_second; /* mean */
     int64_t peak_bytes;       /* the most */
     int64_t params, active_params, state_bytes;
@@ -63,12 +76,18 @@ typedef struct comparison {
     int count;
     compared_variant *variants; /* in planned order */
     bool lossy;                 /* a scored run has no bits per byte */
-    bool same_text;             /* all scored runs scored the same number of bytes or words */
+    int comparisons;            /* differences with an interval */
+    double noise_floor; /* two runs of the baseline that differ in seed alone differ by less, 95 %;
+                           NaN: unknown */
+    bool same_text;     /* all scored runs scored the same number of bytes or words */
 } comparison;
 
 /* Lives as long as the arena. NULL and e on failure. */
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e);
+
+/* Fills the variants' `documents` (results/compare_documents.c). */
+bool compare_documents(comparison *c, store *s, err *e);
 
 /* Digits behind the point for the metric's figures. */
 int compare_decimals(const comparison *c, compare_metric m);

@@ -35,6 +35,13 @@ void compare_verdict(char text[512], const comparison *c, int variant)
         snprintf(text, 512,
                  "'%s' differs from '%s' by %s %s, from one seed: no interval is claimed.",
                  v->label, base, with_sign, unit);
+    } else if (stats_differs(d) && v->p_holm >= 1 - STATS_CONFIDENCE) {
+        snprintf(
+            text, 512,
+            "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
+            "%.3g becomes %.3g by Holm's correction for %d comparisons: within noise.",
+            v->label, d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n, v->p,
+            v->p_holm, c->comparisons);
     } else if (!stats_differs(d)) {
         snprintf(text, 512,
                  "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
@@ -113,14 +120,48 @@ static void print_protocol(FILE *out, const comparison *c)
     json_decref(protocol);
 }
 
+/* ---- between seeds, between documents ---- */
+
+static void print_noise_floor(FILE *out, const comparison *c)
+{
+    char floor_text[32];
+    if (!isfinite(c->noise_floor)) return;
+    const compared_variant *base = &c->variants[c->baseline];
+    table_number(floor_text, c->noise_floor, compare_decimals(c, c->metric), false);
+    fprintf(out,
+            "Noise floor: two runs of '%s' that differ in their seed alone differ by up to %s %s "
+            "(95 %%, from %d seeds).\n",
+            base->label, floor_text, unit_of(c->metric), base->value[c->metric].n);
+}
+
+/* Seeds say whether another training would give the same; documents, whether other text would. */
+static void print_documents(FILE *out, const comparison *c, const char *item)
+{
+    bool any = false;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        const document_difference *d = &v->documents;
+        char mean[32], low[32], high[32];
+        if (d->n < 2) continue;
+        if (!any) {
+            fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n%s",
+                    d->by_bytes ? "bits per byte" : "nats per token", *item == '-' ? "\n" : "");
+        }
+        any = true;
+        table_number(mean, d->mean, 4, true);
+        table_number(low, d->confidence.low, 4, true);
+        table_number(high, d->confidence.high, 4, true);
+        bool noise = d->confidence.low <= 0 && d->confidence.high >= 0;
+        fprintf(out, "%s%s: %s, %s to %s, better in %d of %d%s\n", item, v->label, mean, low, high,
+                d->better, d->n, noise ? ": within noise" : "");
+    }
+    if (any && *item == '-') fputc('\n', out);
+}
+
 /* ---- what is not in the figures ---- */
 
 static void print_cautions(FILE *out, const comparison *c)
 {
-    int compared = 0;
-    for (int i = 0; i < c->count; i++) {
-        compared += i != c->baseline && c->variants[i].difference.n > 1;
-    }
     if (c->lossy) {
         fputs("Bits per byte are not defined: a lossy tokenizer drops part of the text, or the "
               "tokens have no text.\n",
@@ -134,8 +175,9 @@ static void print_cautions(FILE *out, const comparison *c)
     if (c->metric == COMPARE_PERPLEXITY) {
         fputs("Perplexities per token compare only across equal tokenizers.\n", out);
     }
-    if (compared > 1) {
-        fprintf(out, "Intervals are not corrected for there being %d comparisons.\n", compared);
+    if (c->comparisons > 1) {
+        fprintf(out, "p is corrected for %d comparisons by Holm's method, intervals are not.\n",
+                c->comparisons);
     }
 }
 
@@ -184,6 +226,8 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
     }
     if (c->baseline < 0) fputs("The experiment names no baseline among its variants.\n", out);
     if (markdown) fputc('\n', out);
+    print_noise_floor(out, c);
+    print_documents(out, c, item);
     print_protocol(out, c);
     print_cautions(out, c);
     if (!any_failure(c)) return;
@@ -221,6 +265,8 @@ static json_t *comparison_json(const comparison *c, const table *t)
     json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
     json_t *protocol = r ? json_loads(r->protocol, 0, NULL) : NULL;
     json_object_set_new(o, "protocol", protocol ? protocol : json_null());
+    json_object_set_new(o, "comparisons", json_integer(c->comparisons));
+    json_object_set_new(o, "noise_floor", json_finite(c->noise_floor));
     json_object_set_new(o, "same_text", json_boolean(c->same_text));
     for (int i = 0; i < c->count; i++) {
         char text[512];

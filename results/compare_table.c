@@ -41,7 +41,8 @@ typedef struct compare_columns {
     int params, active, flops, speed, memory, bytes, state;
     int variant, baseline, planned, done, failed, diverged, running, interrupted;
     int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
-    int difference_n, difference_low, difference_high;
+    int difference_n, difference_low, difference_high, p, p_holm;
+    int documents, documents_better, documents_mean, documents_low, documents_high;
 } compare_columns;
 
 static void add_metric(table *t, compare_columns *k, compare_metric m, const char *title,
@@ -62,6 +63,13 @@ static void add_difference(table *t, compare_columns *k, const char *unit)
     k->difference_low = table_column(t, "difference_low", "", "", TABLE_PROGRAMS);
     k->difference_high = table_column(t, "difference_high", "", "", TABLE_PROGRAMS);
     k->difference_n = table_column(t, "difference_n", "", "", TABLE_PROGRAMS);
+    k->p = table_column(t, "p", "", "", TABLE_PROGRAMS);
+    k->p_holm = table_column(t, "p_holm", "p", "Holm", 0);
+    k->documents = table_column(t, "documents", "", "", TABLE_PROGRAMS);
+    k->documents_better = table_column(t, "documents_better", "", "", TABLE_PROGRAMS);
+    k->documents_mean = table_column(t, "documents_difference", "", "", TABLE_PROGRAMS);
+    k->documents_low = table_column(t, "documents_low", "", "", TABLE_PROGRAMS);
+    k->documents_high = table_column(t, "documents_high", "", "", TABLE_PROGRAMS);
 }
 
 static void add_figures(table *t, compare_columns *k, const comparison *c)
@@ -137,6 +145,15 @@ static void put_figures(table *t, const compare_columns *k, const comparison *c,
     table_mean(t, k->difference, d.mean, d.half, compare_decimals(c, c->metric), true);
     table_real(t, k->difference_low, d.mean - d.half, 6);
     table_real(t, k->difference_high, d.mean + d.half, 6);
+    table_real(t, k->p, v->p, 6);
+    table_real(t, k->p_holm, v->p_holm, 3);
+    const document_difference *x = &v->documents;
+    table_int(t, k->documents, x->n);
+    if (x->n == 0) return;
+    table_int(t, k->documents_better, x->better);
+    table_real(t, k->documents_mean, x->mean, 6);
+    table_real(t, k->documents_low, x->confidence.low, 6);
+    table_real(t, k->documents_high, x->confidence.high, 6);
 }
 
 /* -1 is unknown: an empty cell. */

@@ -1,6 +1,9 @@
 #include "results/stats.h"
 
 #include <math.h>
+#include <stdlib.h>
+
+#include "core/rng.h"
 
 /* The continued fraction of the incomplete beta function (DLMF 8.17.22), evaluated from the front
  * by the modified Lentz method. Converges quickly for x < (a + 1) / (a + b + 2). */
@@ -112,4 +115,60 @@ estimate stats_paired(const double *x, const double *y, int n, double confidence
 bool stats_differs(estimate e)
 {
     return isfinite(e.half) && fabs(e.mean) > e.half;
+}
+
+double stats_p(estimate e)
+{
+    if (!isfinite(e.half)) return (double)NAN;
+    double error = e.sd / sqrt((double)e.n);
+    if (!(error > 0)) return e.mean != 0 ? 0 : 1; /* every figure is the same */
+    return 2 * t_tail(fabs(e.mean) / error, e.n - 1);
+}
+
+void stats_holm(double *adjusted, const double *p, int n)
+{
+    int tests = 0, done = 0;
+    for (int i = 0; i < n; i++) {
+        adjusted[i] = (double)NAN;
+        tests += isfinite(p[i]);
+    }
+    /* The smallest first: each is multiplied by the tests that are left, and none falls below the
+     * one before. */
+    for (double least = 0; done < tests; done++) {
+        int next = -1;
+        for (int i = 0; i < n; i++) {
+            if (!isfinite(p[i]) || isfinite(adjusted[i])) continue;
+            if (next < 0 || p[i] < p[next]) next = i;
+        }
+        least = fmax(least, fmin(1, p[next] * (tests - done)));
+        adjusted[next] = least;
+    }
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+interval stats_bootstrap(const double *top, const double *bottom, int n, double confidence)
+{
+    enum { SAMPLES = 2000 };
+    double ratio[SAMPLES];
+    if (n < 2) return (interval){(double)NAN, (double)NAN};
+    rng_key key = {.place = rng_place("bootstrap")};
+    uint64_t draw = 0;
+    for (int k = 0; k < SAMPLES; k++) {
+        double above = 0, below = 0;
+        for (int i = 0; i < n; i++) {
+            int j = MIN((int)(rng_uniform(key, draw++) * n), n - 1);
+            above += top[j];
+            below += bottom[j];
+        }
+        ratio[k] = above / below;
+    }
+    qsort(ratio, SAMPLES, sizeof *ratio, by_value);
+    double tail = (1 - confidence) / 2;
+    int low = (int)floor(tail * (SAMPLES - 1)), high = (int)ceil((1 - tail) * (SAMPLES - 1));
+    return (interval){ratio[low], ratio[high]};
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/rng.h"
 #include "results/stats.h"
 #include "tests/test.h"
 
@@ -132,6 +133,83 @@ static void coverage(void)
     EXPECT(fabs(hits / 4000.0 - 0.95) < 0.014, "covered %d of 4000", hits);
 }
 
+/* Holm 1979, by hand: sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, none below the one before. */
+static void holm(void)
+{
+    const double p[] = {0.04, 0.01, (double)NAN, 0.03, 0.02}, want[] = {0.06, 0.04, 0, 0.06, 0.06};
+    double got[5];
+    stats_holm(got, p, 5);
+    for (int i = 0; i < 5; i++) {
+        EXPECT(i == 2 ? isnan(got[i]) : fabs(got[i] - want[i]) < 1e-15, "%d: %g", i, got[i]);
+    }
+    const double large[] = {0.9, 0.8};
+    stats_holm(got, large, 2);
+    EXPECT(got[0] == 1 && got[1] == 1, "%g, %g", got[0], got[1]);
+}
+
+/* p is below 0.05 exactly where the 95 % interval leaves 0 out. */
+static void p_values(void)
+{
+    const double x[] = {1, 2, 3, 4}, flat[] = {2, 2, 2};
+    estimate e = stats_mean(x, 4, 0.95);
+    /* t = 2.5 / (1.2909944 / 2) = 3.8729833, 3 degrees of freedom: p = 0.030466 (R 4.2: t.test) */
+    EXPECT(fabs(stats_p(e) - 0.030466) < 1e-6 && stats_differs(e), "%g", stats_p(e));
+    EXPECT(stats_p(stats_mean(flat, 3, 0.95)) == 0, "figures that are all the same");
+    EXPECT(isnan(stats_p(stats_mean(x, 1, 0.95))), "one figure");
+}
+
+/* A family of variants that are equal to the baseline: at most 5 % of such sweeps call any of them
+ * different. 600 sweeps, so that twice the standard error is 1.8 %. */
+static void family_of_equals(void)
+{
+    enum { SWEEPS = 600, VARIANTS = 6, SEEDS = 5 };
+    int wrong = 0;
+    rng_key key = {.seed = 7};
+    uint64_t draw = 0;
+    for (int k = 0; k < SWEEPS; k++) {
+        double base[SEEDS], p[VARIANTS], adjusted[VARIANTS];
+        for (int i = 0; i < SEEDS; i++) {
+            base[i] = rng_normal(key, draw++);
+        }
+        for (int v = 0; v < VARIANTS; v++) {
+            double x[SEEDS];
+            for (int i = 0; i < SEEDS; i++) {
+                x[i] = rng_normal(key, draw++);
+            }
+            p[v] = stats_p(stats_paired(x, base, SEEDS, 0.95));
+        }
+        stats_holm(adjusted, p, VARIANTS);
+        bool any = false;
+        for (int v = 0; v < VARIANTS; v++) {
+            any = any || adjusted[v] < 0.05;
+        }
+        wrong += any;
+    }
+    EXPECT(wrong <= 0.068 * SWEEPS && wrong > 0, "%d of %d sweeps", wrong, SWEEPS);
+}
+
+/* Of 300 samples of 40 documents the interval holds the true ratio in about 95 %; the percentile
+ * bootstrap falls a little short (93 % here), and the standard error is 1.3 %. */
+static void bootstrap_coverage(void)
+{
+    enum { TRIALS = 300, DOCUMENTS = 40 };
+    rng_key key = {.seed = 8};
+    uint64_t draw = 0;
+    int held = 0;
+    for (int k = 0; k < TRIALS; k++) {
+        double top[DOCUMENTS], bottom[DOCUMENTS];
+        for (int i = 0; i < DOCUMENTS; i++) {
+            bottom[i] = 1 + rng_uniform(key, draw++);
+            top[i] = bottom[i] * (0.5 + rng_normal(key, draw++));
+        }
+        interval c = stats_bootstrap(top, bottom, DOCUMENTS, 0.95);
+        held += c.low <= 0.5 && 0.5 <= c.high;
+    }
+    EXPECT(held >= 0.89 * TRIALS && held <= 0.98 * TRIALS, "%d of %d", held, TRIALS);
+    interval none = stats_bootstrap(NULL, NULL, 1, 0.95);
+    EXPECT(isnan(none.low) && isnan(none.high), "one document");
+}
+
 const test_suite test_stats = {"results/stats",
                                {{"quantile_known", quantile_known},
                                 {"quantile_inverts_cdf", quantile_inverts_cdf},
@@ -140,4 +218,8 @@ const test_suite test_stats = {"results/stats",
                                 {"mean_and_interval", mean_and_interval},
                                 {"pairing", pairing},
                                 {"coverage", coverage},
+                                {"holm", holm},
+                                {"p_values", p_values},
+                                {"family_of_equals", family_of_equals},
+                                {"bootstrap_coverage", bootstrap_coverage},
                                 {0}}};
