@@ -103,10 +103,11 @@ struct layer {
     layer_dims dims;
     int first_param, params; /* its range in the model's params */
     int first_slot, slots;   /* its range in the model's state slots */
-    bool oracle;    /* looks at the future: fails causality on purpose, marked in every table */
-    bool unreset;   /* on purpose, a row's reset does not clear all that it carries */
-    bool detached;  /* on purpose, its gradient leaves out a path of the loss (stored keys) */
-    bool blockwise; /* its state is read by earlier layers: the stack runs block by block */
+    int64_t unfinished; /* elements of its slots, per row, that only an unfinished block fills */
+    bool oracle;        /* looks at the future: fails causality on purpose, marked in every table */
+    bool unreset;       /* on purpose, a row's reset does not clear all that it carries */
+    bool detached;      /* on purpose, its gradient leaves out a path of the loss (stored keys) */
+    bool blockwise;     /* its state is read by earlier layers: the stack runs block by block */
     /* Outputs depend on the whole call, as published: no invariance to how text is cut into calls.
      */
     bool whole_call;
@@ -150,7 +151,7 @@ struct layer_build {
     uint64_t seed; /* of the run, for tables drawn at build time */
     init_scheme scheme;
     double std;
-    bool tied; /* the head's weight is the embedding's */
+    bool tied;                  /* the head's weight is the embedding's */
     const layer *const *layers; /* in link: the stack, in order */
     int layer_count;
 };

@@ -94,6 +94,7 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
     add_params(b, self, o, &plan);
     int64_t longest = carried_after(o, &plan, self->dims.block - 1);
     if (longest > 0) plan.slot = layer_slot(b, self, "kv", longest, 2 * plan.kv_width);
+    self->unfinished = (longest - carried_after(o, &plan, 0)) * 2 * plan.kv_width;
     if (o->compressed > 0) {
         compression_build(b, self, o, &plan);
         plan.compressed_slot = layer_slot(b, self, "compressed", o->compressed, 2 * plan.kv_width);
@@ -101,6 +102,7 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
         int64_t pending = self->dims.block - 1;
         if (looks && pending > 0) {
             plan.query_slot = layer_slot(b, self, "queries", pending, plan.q_width);
+            self->unfinished += pending * plan.q_width;
         }
         self->detached |= o->reconstruction > 0;
     }

@@ -158,6 +158,7 @@ static void add_cost(model_cost *sum, const layer *l)
     sum->forward_flops += c.forward_flops;
     sum->train_flops += c.train_flops > 0 ? c.train_flops : 3 * c.forward_flops;
     sum->bench_flops += c.bench_flops;
+    sum->state_bytes -= (double)l->unfinished * sizeof(real);
 }
 
 model_cost model_costs(const model *m)

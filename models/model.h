@@ -65,7 +65,8 @@ node *model_changed(const model *m, arena *a);
 int model_option_tables(const char **names, const option **tables, int capacity);
 
 /* Per token, at full context: FLOPs forward, and forward and backward; elements of the matrices
- * that the 6 x parameters rule counts (a tied embedding once); carried state in bytes per row. */
+ * that the 6 x parameters rule counts (a tied embedding once); bytes per row that are carried from
+ * block to block (an unfinished block, as while generating, keeps its keys and values besides). */
 typedef struct model_cost {
     int64_t params, active_params, matmul_params;
     double forward_flops, train_flops;
