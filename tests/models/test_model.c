@@ -286,7 +286,7 @@ static void losses(void)
     EXPECT(fabs(loss - (nats + 7.5) / 30) < 1e-6, "loss %g for %g nats", loss, nats);
     EXPECT(result.metric_count == 1 && !strcmp(result.metrics[0].layer, "blocks.0.ffn"),
            "%d metrics", result.metric_count);
-    EXPECT(!strcmp(taps, " blocks.0.ffn:residual blocks.0.ffn:memories blocks.0.ffn:output "
+    EXPECT(!strcmp(taps, " blocks.0.ffn:residual blocks.0.ffn:output blocks.0.ffn:stream "
                          "head:input head:logits"),
            "taps:%s", taps);
     EXPECT(result.logits && result.logits->shape[2] == MODEL_RUN_VOCAB, "no logits");
