@@ -22,6 +22,33 @@ static json_t *count_or_null(int64_t n)
     return n < 0 ? json_null() : json_integer(n);
 }
 
+/* What the model learns by; of a grid what it was chosen from. */
+static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
+{
+    json_t *p = json_object(), *rates = json_array(), *decays = json_array();
+    for (int i = 0; i < d->rate_count; i++) {
+        json_array_append_new(rates, json_real(d->rate_values[i]));
+    }
+    for (int i = 0; i < d->decay_count; i++) {
+        json_array_append_new(decays, json_real(d->decay_values[i]));
+    }
+    json_object_set_new(p, "kind", json_string(d->kind == DYNAMIC_RMS ? "rms" : "sgd"));
+    json_object_set_new(p, "rates", rates);
+    json_object_set_new(p, "decays", decays);
+    json_object_set_new(p, "segment", json_integer(dynamic_segment(d, m)));
+    json_object_set_new(p, "match", json_string(d->match));
+    json_object_set_new(p, "carry", json_boolean(d->carry));
+    if (d->rate_count * d->decay_count > 1) {
+        json_object_set_new(p, "grid_tokens", json_integer(d->grid_tokens));
+    }
+    if (d->kind == DYNAMIC_RMS) {
+        json_object_set_new(p, "eps", json_real(d->eps));
+        json_object_set_new(p, "statistics", json_integer(d->statistics));
+        json_object_set_new(p, "batch", json_integer(d->batch));
+    }
+    return p;
+}
+
 json_t *eval_protocol(const eval_task *task)
 {
     const eval_options *o = task->options;
@@ -35,6 +62,9 @@ json_t *eval_protocol(const eval_task *task)
     json_object_set_new(p, "tokens", json_integer(o->tokens));
     json_object_set_new(p, "start", json_string("learned vector, first token counted"));
     json_object_set_new(p, "data", json_string(corpus_hash(task->corpus)));
+    if (o->dynamic.kind != DYNAMIC_NONE) {
+        json_object_set_new(p, "dynamic", dynamic_protocol(&o->dynamic, task->model));
+    }
     return p;
 }
 
@@ -83,6 +113,16 @@ json_t *evaluation_record(const evaluation *r, const eval_task *task, const char
     json_object_set_new(o, "words", count_or_null(r->words));
     json_object_set_new(o, "seconds", json_finite(r->seconds));
     json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
+    json_object_set_new(o, "flops_per_token", json_finite(r->flops_per_token));
+    json_object_set_new(o, "anon_bytes", json_integer(r->anon_bytes));
+    if (r->dynamic) {
+        json_t *d = json_object();
+        json_object_set_new(d, "rate", json_real(r->rate));
+        json_object_set_new(d, "decay", json_real(r->decay));
+        json_object_set_new(d, "statistics_seconds", json_finite(r->statistics_seconds));
+        json_object_set_new(d, "grid_seconds", json_finite(r->grid_seconds));
+        json_object_set_new(o, "dynamic", d);
+    }
     json_object_set_new(o, "protocol", eval_protocol(task));
     const char *path = task->losses_path;
     const char *file = path ? strrchr(path, '/') : NULL;

@@ -24,12 +24,15 @@ const option EVAL_OPTIONS[] = {
      .help = "carried state is forgotten every so many tokens; 0: only between documents"},
     {"losses", OPTION_BOOL, offsetof(eval_options, losses), .initial = "true",
      .help = "keep the loss of every token of the final evaluation", .incidental = true},
+    {"dynamic", OPTION_NODE, offsetof(eval_options, dynamic_node),
+     .help = "{kind: sgd|rms, ...}: the model learns from what it has been scored on"},
     {0}};
 
 bool eval_options_read(eval_options *o, const node *n, arena *a, err *e)
 {
     *o = (eval_options){0};
-    return options_read(o, EVAL_OPTIONS, n, NULL, a, e);
+    return options_read(o, EVAL_OPTIONS, n, NULL, a, e) &&
+           dynamic_options_read(&o->dynamic, o->dynamic_node, a, e);
 }
 
 split_kind eval_split(const eval_options *o)
@@ -46,12 +49,14 @@ typedef struct eval_pass {
     int64_t documents; /* that hold them */
     int64_t *first;    /* [documents]: tokens of the split before each */
     int64_t lane_count, lane_rows, context;
+    int64_t time; /* positions per call: a context, or a longer segment to learn from */
     lanes *pool;
-    model_state **states; /* [lane_count] */
-    tape **tapes;         /* [threads] */
+    model_state **states;   /* [lane_count] */
+    dynamic_row **learning; /* [lane_count], if the model learns; else NULL */
+    tape **tapes;           /* [threads] */
     int tape_count;
-    double *losses;   /* [rows, context] */
-    float *line;      /* [context]: one row's losses on their way to the file */
+    double *losses;   /* [rows, time] */
+    float *line;      /* [time]: one row's losses on their way to the file */
     int64_t *lengths; /* [rows] */
     stream *stream;
     batch batch;
@@ -110,12 +115,15 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
     const eval_task *task = p->task;
     const eval_options *o = task->options;
     p->context = model_context(task->model);
-    p->lane_count = lanes_for(o->rows, task->lanes);
+    bool learns = task->learner;
+    p->time = learns ? MAX(p->context, dynamic_segment(&o->dynamic, task->model)) : p->context;
+    p->lane_count = learns ? o->rows : lanes_for(o->rows, task->lanes);
     p->lane_rows = o->rows / p->lane_count;
     measure(p, a);
-    int64_t span = o->span ? o->span : stateless(p) ? p->context : 0;
+    /* What a model has learned it carries through the document. */
+    int64_t span = o->span ? o->span : !learns && stateless(p) ? p->context : 0;
     stream_options so = {
-        .rows = o->rows, .time = p->context, .block = p->context, .span = span, .once = true};
+        .rows = o->rows, .time = p->time, .block = p->context, .span = span, .once = true};
     if (!(p->stream = stream_new(p->split, &so, e))) return false;
     p->tape_count = (int)MIN((int64_t)MAX(task->threads, 1), p->lane_count);
     if (!(p->pool = lanes_new(p->lane_count, p->tape_count, NULL, e))) return false;
@@ -123,12 +131,18 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
     for (int64_t i = 0; i < p->lane_count; i++) {
         p->states[i] = model_state_new(task->model, p->lane_rows);
     }
+    if (learns) {
+        p->learning = ARENA_NEW(a, dynamic_row *, p->lane_count);
+        for (int64_t i = 0; i < p->lane_count; i++) {
+            p->learning[i] = dynamic_row_new(task->learner);
+        }
+    }
     p->tapes = arena_push_zero(a, p->tape_count, sizeof *p->tapes);
     for (int i = 0; i < p->tape_count; i++) {
         p->tapes[i] = tape_new();
     }
-    p->losses = ARENA_NEW(a, double, o->rows * p->context);
-    p->line = ARENA_NEW(a, float, p->context);
+    p->losses = ARENA_NEW(a, double, o->rows * p->time);
+    p->line = ARENA_NEW(a, float, p->time);
     p->lengths = ARENA_NEW(a, int64_t, o->rows);
     return true;
 }
@@ -137,6 +151,9 @@ static void pass_close(eval_pass *p)
 {
     for (int64_t i = 0; p->states && i < p->lane_count; i++) {
         model_state_free(p->states[i]);
+    }
+    for (int64_t i = 0; p->learning && i < p->lane_count; i++) {
+        dynamic_row_free(p->learning[i]);
     }
     for (int i = 0; p->tapes && i < p->tape_count; i++) {
         tape_free(p->tapes[i]);
@@ -206,7 +223,6 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
     model_state *s = p->states[lane];
     int64_t row = lane * p->lane_rows, cell = row * b->time;
     if (!any_weight(b->weights + cell, p->lane_rows * b->time)) return;
-    model_begin(s, p->tapes[thread], p->task->values, NULL);
     for (int64_t r = 0; r < p->lane_rows; r++) {
         if (b->reset[row + r]) model_state_reset_row(s, r, b->position[row + r]);
     }
@@ -219,6 +235,11 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
                        .seed = p->task->seed,
                        .row0 = row,
                        .losses = p->losses + cell};
+    if (p->learning) {
+        dynamic_row_read(p->learning[lane], s, p->tapes[thread], &call, b->begin[row] == 0);
+        return;
+    }
+    model_begin(s, p->tapes[thread], p->task->values, NULL);
     if (p->task->watch) {
         watched_forward(p, s, &call, row, thread);
     } else {
@@ -363,7 +384,7 @@ static bool losses_close(eval_pass *p, const char *temporary, bool keep, err *e)
     return false;
 }
 
-bool evaluate(evaluation *r, const eval_task *task, err *e)
+static bool run_task(evaluation *r, const eval_task *task, err *e)
 {
     *r = (evaluation){.memory = arena_new(1 << 16)};
     eval_pass p = {.task = task, .result = r, .fd = -1};
@@ -379,6 +400,9 @@ bool evaluate(evaluation *r, const eval_task *task, err *e)
     ok = ok && pass_open(&p, scratch, e) && losses_open(&p, temporary, e) && run_pass(&p, e);
     ok = losses_close(&p, temporary, ok && !r->stopped, ok ? e : NULL) && ok;
     r->seconds = host_monotonic_s() - begin;
+    r->anon_bytes = host_memory_now().anon_bytes;
+    r->flops_per_token =
+        task->learner ? dynamic_flops(task->learner) : model_costs(task->model).forward_flops;
     if (ok) {
         eval_document *kept = ARENA_NEW(r->memory, eval_document, r->count);
         memcpy(kept, r->documents, (size_t)r->count * sizeof *kept);
@@ -390,6 +414,75 @@ bool evaluate(evaluation *r, const eval_task *task, err *e)
     arena_free(scratch);
     if (!ok) evaluation_deinit(r);
     return ok;
+}
+
+/* ---- models that learn while they read ---- */
+
+/* Sets the rate and decay of the grid that lose least on the validation split. */
+static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *stopped, err *e)
+{
+    const dynamic_options *d = &task->options->dynamic;
+    eval_options o = *task->options;
+    o.split = SPLIT_VALIDATION;
+    o.tokens = d->grid_tokens;
+    eval_task trial = *task;
+    trial.options = &o;
+    trial.losses_path = NULL;
+    trial.watch = NULL;
+    trial.learner = l;
+    double least = (double)INFINITY, rate = d->rate_values[0], decay = d->decay_values[0];
+    for (int i = 0; i < d->rate_count * d->decay_count && !*stopped; i++) {
+        evaluation r;
+        dynamic_learner_set(l, d->rate_values[i / d->decay_count],
+                            d->decay_values[i % d->decay_count]);
+        if (!run_task(&r, &trial, e)) return false;
+        *stopped = r.stopped;
+        if (r.nats < least) { /* never true of a NaN */
+            least = r.nats;
+            rate = dynamic_learner_rate(l);
+            decay = dynamic_learner_decay(l);
+        }
+        evaluation_deinit(&r);
+    }
+    dynamic_learner_set(l, rate, decay);
+    return true;
+}
+
+static bool run_learning(evaluation *r, const eval_task *task, err *e)
+{
+    const dynamic_options *d = &task->options->dynamic;
+    err own = {{0}};
+    double begin = host_monotonic_s();
+    dynamic_learner *l = dynamic_learner_new(d, task->model, task->values, task->corpus,
+                                             task->threads, task->stop, &own);
+    double gathered = host_monotonic_s();
+    *r = (evaluation){0};
+    if (!l && own.text[0]) return err_set(e, "%s", own.text);
+    bool stopped = !l, ok = true;
+    if (!stopped && d->rate_count * d->decay_count > 1) ok = choose_from_grid(l, task, &stopped, e);
+    double chosen = host_monotonic_s();
+    if (ok && stopped) {
+        *r = (evaluation){.memory = arena_new(1 << 10), .stopped = true};
+    } else if (ok) {
+        eval_task final = *task;
+        final.learner = l;
+        ok = run_task(r, &final, e);
+    }
+    if (ok && !stopped) {
+        r->dynamic = true;
+        r->rate = dynamic_learner_rate(l);
+        r->decay = dynamic_learner_decay(l);
+        r->statistics_seconds = gathered - begin;
+        r->grid_seconds = chosen - gathered;
+    }
+    dynamic_learner_free(l);
+    return ok;
+}
+
+bool evaluate(evaluation *r, const eval_task *task, err *e)
+{
+    bool learns = task->options->dynamic.kind != DYNAMIC_NONE && !task->learner;
+    return learns ? run_learning(r, task, e) : run_task(r, task, e);
 }
 
 void evaluation_deinit(evaluation *r)

@@ -1,7 +1,8 @@
 /* Evaluation of a model on a corpus split: the forward path over whole documents, state carried
  * from block to block, every token scored once.
  *
- *   eval: {split: validation, rows: 8, tokens: 0, context: 0, span: 0, losses: true}
+ *   eval: {split: validation, rows: 8, tokens: 0, context: 0, span: 0, losses: true,
+ *          dynamic: {kind: rms, ...}}     see dynamic.h
  *
  * Documents are read in order by `rows` parallel rows, which are cut into lanes like a training
  * batch. A document's first token is predicted from the learned start vector. State is reset where
@@ -17,6 +18,7 @@
 #include "core/json.h"
 #include "core/lanes.h"
 #include "data/corpus.h"
+#include "experiments/dynamic.h"
 #include "models/model.h"
 
 typedef struct eval_options {
@@ -26,6 +28,8 @@ typedef struct eval_options {
     int64_t context; /* 0: the model's */
     int64_t span;    /* state is reset every so many tokens of a document; 0: never */
     bool losses;     /* write the loss of every token (final evaluation only) */
+    const node *dynamic_node;
+    dynamic_options dynamic; /* whether the model learns while it reads, and how */
 } eval_options;
 
 extern const option EVAL_OPTIONS[];
@@ -48,6 +52,12 @@ typedef struct evaluation {
     int64_t bytes; /* -1: the tokenizer is lossy */
     int64_t words; /* -1: no words, or a document was scored in part */
     double seconds, tokens_per_second;
+    double flops_per_token;
+    int64_t anon_bytes; /* anonymous memory of the process at the end of the pass */
+    /* Of a model that learns while it reads: what was chosen, and the seconds that choosing and the
+     * gradient statistics took beside `seconds`. */
+    bool dynamic;
+    double rate, decay, statistics_seconds, grid_seconds;
     int count;
     eval_document *documents; /* those scored, in order */
     bool stopped;             /* *stop was raised: the figures are not complete */
@@ -84,11 +94,13 @@ typedef struct eval_task {
     uint64_t seed;
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
-    const eval_watch *watch;           /* may be NULL */
+    const eval_watch *watch;           /* may be NULL; not with a model that learns */
+    const dynamic_learner *learner;    /* evaluate() makes it where the options want one; NULL */
 } eval_task;
 
-/* Fills r (evaluation_deinit frees it). Fails if the corpus lacks the split, a file cannot be read
- * or the losses not be written. */
+/* Fills r (evaluation_deinit frees it). A model that learns reads with one row per lane; a grid is
+ * tried on the validation split first, and the best of it applied to the split. Fails if the corpus
+ * lacks the split, a file cannot be read or the losses not be written. */
 bool evaluate(evaluation *r, const eval_task *task, err *e);
 void evaluation_deinit(evaluation *r);
 

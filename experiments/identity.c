@@ -121,6 +121,11 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     CHECK(source || !w->init.at, "nobody said which variant %s is", w->init.variant);
     node *init = init_changed(a, &w->init, source);
     if (init) node_set(a, spec, "init_from", init);
+    /* A model that learns while it is evaluated is another system: its final figures are not those
+     * of the run that it is compared with. */
+    if (w->eval.dynamic.kind != DYNAMIC_NONE) {
+        node_set(a, spec, "dynamic", options_changed(a, &w->eval.dynamic, DYNAMIC_OPTIONS));
+    }
     node_set(a, spec, "optimizer", optimizer);
     node_set(a, spec, "schedule", options_changed(a, &w->schedule, SCHEDULE_OPTIONS));
     node_set(a, spec, "train", train);

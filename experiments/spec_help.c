@@ -89,5 +89,6 @@ void spec_print_help(FILE *out)
     print_section(out, "schedule: the learning rate over the run", SCHEDULE_OPTIONS);
     print_section(out, "train:", TRAIN_OPTIONS);
     print_section(out, "eval: after training, and every train.eval_every steps", EVAL_OPTIONS);
+    print_section(out, "eval.dynamic: how the model learns while it is evaluated", DYNAMIC_OPTIONS);
     fputs(SWEEP, out);
 }

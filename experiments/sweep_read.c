@@ -73,7 +73,12 @@ static bool check_path(reader *r, const char *path, const node *at)
     }
     if (strcmp(path, WHOLE_SECTION) == 0) return true;
     if (strcmp(first, "eval") == 0) {
-        return node_err(r->e, at, "evaluation changes no run: it cannot be swept");
+        /* A model that learns while it is evaluated is a variant; see identity_variant. */
+        static const char learns[] = "eval.dynamic";
+        char next = path[strncmp(path, learns, sizeof learns - 1) == 0 ? sizeof learns - 1 : 0];
+        if (next == 0 || next == '.') return true;
+        return node_err(r->e, at,
+                        "evaluation changes no run: of it only eval.dynamic can be swept");
     }
     const char *near = option_nearest(first, SECTION_COUNT, SECTIONS);
     if (near && path[n] == '.') {

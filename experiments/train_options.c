@@ -44,8 +44,8 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
     const node *value = n->items[0];
     b->kind = (budget_kind)kind;
     if (value->kind != NODE_SCALAR || !text_to_real(value->text, &b->amount) ||
-        !(b->amount > 0 && b->amount <= 1e30)) {
-        return node_err(e, value, "must be a number above 0");
+        !(b->amount >= 0 && b->amount <= 1e30) || (b->amount <= 0 && kind != BUDGET_STEPS)) {
+        return node_err(e, value, "must be a number above 0 (or no training at all: {steps: 0})");
     }
     if (kind == BUDGET_TOKENS || kind == BUDGET_STEPS) {
         int64_t whole;

@@ -92,6 +92,7 @@ extern const reference_entry
 extern const reference_entry REFERENCE_BRT[]; /* tests/reference_brt.c */
 extern const reference_entry REFERENCE_OPTIM[]; /* tests/reference_optim.c */
 extern const reference_entry REFERENCE_FWL[];   /* tests/reference_fwl.c */
+extern const reference_entry REFERENCE_DYN[];   /* tests/reference_dyneval.c */
 extern const reference_entry REFERENCE_HASH[];  /* tests/reference_hash.c */
 extern const reference_entry REFERENCE_KVMEM[]; /* tests/reference_kvmem.c */
 

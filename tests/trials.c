@@ -136,8 +136,8 @@ bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor
 /* Removes what is time or depends on it, at every depth. */
 static void drop_times(json_t *o)
 {
-    static const char *const keys[] = {"seconds", "tokens_per_second"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const keys[] = {"seconds", "tokens_per_second", "anon_bytes"};
+    for (int i = 0; i < 3; i++) {
         json_object_del(o, keys[i]);
     }
 }

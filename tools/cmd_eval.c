@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 typedef struct eval_call {
-    const char *out, *data, *corpus;
+    const char *out, *data, *corpus, *dynamic;
     int64_t split, rows, tokens, context, span;
     bool json, documents;
 } eval_call;
@@ -28,6 +28,8 @@ static const option OPTIONS[] = {
     CLI_INT(eval_call, context, "context", "0", 0, 1e7, "tokens of a block; 0: as trained"),
     CLI_INT(eval_call, span, "span", "0", 0, 1e15,
             "reset the state every so many tokens; 0: never"),
+    CLI_TEXT(eval_call, dynamic, "dynamic",
+             "learn while reading: sgd, rms, or all of `eval.dynamic`, '{kind: rms, rate: 1e-4}'"),
     CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
     CLI_SWITCH(eval_call, json, "json", "the record, machine-readable"),
     CLI_OUT(eval_call),
@@ -84,10 +86,15 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
     }
     print_figure("perplexity", perplexity(r->nats, r->tokens), " per token");
     print_figure("word perplexity", perplexity(r->nats, r->words), "");
+    if (r->dynamic) {
+        printf("%-22s rate %g, decay %g; %.2f s of statistics, %.2f s of choosing\n", "learned",
+               r->rate, r->decay, r->statistics_seconds, r->grid_seconds);
+    }
     printf("%-22s ", "protocol");
     protocol_print(stdout, json_object_get(record, "protocol"));
     putchar('\n');
-    printf("%-22s %.0f tokens/s, %.2f s\n", "speed", r->tokens_per_second, r->seconds);
+    printf("%-22s %.0f tokens/s, %.2f s; %.4g FLOPs per token; %.0f MiB\n", "cost",
+           r->tokens_per_second, r->seconds, r->flops_per_token, (double)r->anon_bytes / 1048576);
     for (int i = 0; documents && i < r->count; i++) {
         const eval_document *d = &r->documents[i];
         printf("%-22s %.4f nats per token, %lld tokens\n", d->name, d->nats / (double)d->tokens,
@@ -95,14 +102,30 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
     }
 }
 
-static bool eval_model(const cli_call *c, const char *folder, const loaded_model *m, err *e)
+/* `eval.dynamic` from the command line: a kind, or the whole section. */
+static bool read_dynamic(dynamic_options *d, const char *text, arena *a, err *e)
+{
+    node *section = text ? node_parse(a, text, strlen(text), "--dynamic", e) : NULL;
+    if (text && !section) return false;
+    if (section && section->kind == NODE_SCALAR) {
+        node *map = node_map(a);
+        node_set(a, map, "kind", section);
+        section = map;
+    }
+    if (section) node_repath(a, section, "eval.dynamic");
+    return dynamic_options_read(d, section, a, e);
+}
+
+static bool eval_model(const cli_call *c, const char *folder, const loaded_model *m,
+                       const dynamic_options *dynamic, err *e)
 {
     const eval_call *o = c->options;
     eval_options how = {.split = o->split,
                         .rows = o->rows,
                         .tokens = o->tokens,
                         .context = o->context,
-                        .span = o->span};
+                        .span = o->span,
+                        .dynamic = *dynamic};
     eval_task task = {.model = m->model,
                       .values = m->values,
                       .corpus = m->corpus,
@@ -141,12 +164,16 @@ static int eval(const cli_call *c)
     if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, &e))) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
+    dynamic_options dynamic;
+    if (!read_dynamic(&dynamic, o->dynamic, c->memory, &e)) {
+        return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
     corpus_places places = cli_places(c->memory, o->data);
     loaded_model m;
     if (!checkpoint_load_model(&m, folder, data, o->context, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
-    bool done = eval_model(c, folder, &m, &e);
+    bool done = eval_model(c, folder, &m, &dynamic, &e);
     loaded_model_close(&m);
     return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }
@@ -156,9 +183,12 @@ const verb VERB_EVAL = {
     .words = "RUN",
     .min_words = 1,
     .max_words = 1,
-    .help = "Evaluates a trained model: every token of a split once, state carried along.\n\n"
-            "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED.\n"
-            "Figures on the corpus that the run was trained on are added to its record.",
+    .help =
+        "Evaluates a trained model: every token of a split once, state carried along.\n\n"
+        "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED.\n"
+        "Figures on the corpus that the run was trained on are added to its record.\n"
+        "Dynamic evaluation: `loci help spec` lists what can be said of eval.dynamic; lists of\n"
+        "rates and decays are tried on the validation split, the best is applied.",
     .examples = {"eval quickstart/keys/1 --split test",
                  "eval quickstart/keys --corpus '{corpus: text, path: README.md}' --split train"},
     .options = OPTIONS,

@@ -138,6 +138,7 @@ static void refuses(void)
         {"grid: {optimzer.lr: [1]}", "s.yaml:1:8:", "did you mean 'optimizer'?"},
         {"grid: {memory: [1, 2]}", "s.yaml:1:8:", "is no path"},
         {"grid: {eval.rows: [1, 2]}", "s.yaml:1:8:", "evaluation changes no run"},
+        {"grid: {eval.dynamics: [1, 2]}", "s.yaml:1:8:", "evaluation changes no run"},
         {"grid: {optimizer.lr: 1}", "s.yaml:1:22:", "a list of values"},
         {"grid: {optimizer.lr: []}", "s.yaml:1:22:", "a list of values"},
         {"grid: {m: {a: {x: 1}}}", "s.yaml:1:16:", "is no path"},
