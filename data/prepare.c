@@ -122,12 +122,26 @@ bool corpus_export(const corpus *c, const char *folder, shard_format format, err
 
 /* ---- prepare ---- */
 
+/* Shards with a description are compared with it: nothing else notices a changed bit in the cache.
+ */
+static bool verify(const corpus *c, err *e)
+{
+    if (!c->reader || (c->cls->text && !c->pieces)) return true;
+    char folder[FILE_PATH_BYTES], sidecar[FILE_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", reader_path(c->reader, 0));
+    char *slash = strrchr(folder, '/');
+    if (!slash) return true;
+    *slash = 0;
+    if (!file_join(sidecar, folder, "corpus.json", e)) return false;
+    return !file_exists(sidecar) || shards_verify(folder, e);
+}
+
 corpus *data_prepare(const node *spec, const corpus_places *places, const prepare_options *options,
                      err *e)
 {
     corpus *c = corpus_open(spec, places, e);
     if (!c) return NULL;
-    int64_t *counts = corpus_token_counts(c, e);
+    int64_t *counts = verify(c, e) ? corpus_token_counts(c, e) : NULL;
     bool ok = counts != NULL;
     free(counts);
     if (ok && options->export) ok = corpus_export(c, options->out, options->format, e);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/json.h"
 
 enum { MAX_COUNT = 1 << 30 };
 static const int64_t MAX_TOKENS = (int64_t)1 << 50;
@@ -162,5 +163,40 @@ bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e)
     bool ok =
         shards_parse(c, (const char *)map.data, map.bytes, folder, shard_header_read, origin, e);
     file_map_close(&map);
+    return ok;
+}
+
+static bool verify_split(const char *folder, const json_t *split, err *e)
+{
+    const json_t *files = json_object_get(split, "files");
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const json_t *item = json_array_get(files, i);
+        const char *name = get_file(item, "file");
+        const char *expected = json_string_value(json_object_get(item, "sha256"));
+        char path[FILE_PATH_BYTES], hex[SHA256_HEX];
+        if (!name || !expected) continue;
+        if (!file_join(path, folder, name, e) || !sha256_file(hex, path, e)) return false;
+        if (strcmp(hex, expected) == 0) continue;
+        return err_set(
+            e,
+            "%s: damaged: its checksum is not that of corpus.json; remove the folder and "
+            "prepare it again",
+            path);
+    }
+    return true;
+}
+
+bool shards_verify(const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "corpus.json", e)) return false;
+    json_t *all = json_read(path, e);
+    if (!all) return false;
+    bool ok = true;
+    for (int kind = 0; kind < SPLITS && ok; kind++) {
+        const json_t *splits = json_object_get(all, "splits");
+        ok = verify_split(folder, json_object_get(splits, split_name((split_kind)kind)), e);
+    }
+    json_decref(all);
     return ok;
 }

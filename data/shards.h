@@ -40,6 +40,9 @@ bool shards_parse(corpus *c, const char *json, size_t bytes, const char *folder,
                   bool (*header)(shard_header *h, const char *path, err *e), shard_origin *origin,
                   err *e);
 
+/* Compares every shard of a folder with the checksum that its corpus.json holds; reads them all. */
+bool shards_verify(const char *folder, err *e);
+
 /* ---- writing: shard_writer.c ---- */
 
 typedef struct shard_writer shard_writer;

@@ -208,6 +208,32 @@ static void damaged_sidecars(void)
     }
 }
 
+/* A changed id is within the vocabulary: only the checksum tells. */
+static void damaged_shards(void)
+{
+    err e = {""};
+    char *text = corpora_text(1, 9000);
+    corpora_write("t/train/1", text, -1);
+    corpora_write("t/validation/2", text, 900);
+    corpus *c = corpora_need("{corpus: text, path: t}");
+    free(text);
+    if (!c) return;
+    EXPECT(corpus_export(c, corpora_path("out"), SHARDS_NANOGPT, &e), "%s", e.text);
+    corpus_close(c);
+    EXPECT(shards_verify(corpora_path("out"), &e), "%s", e.text);
+    FILE *f = fopen(corpora_path("out/train.bin"), "r+b");
+    EXPECT(f && fseek(f, 2000, SEEK_SET) == 0 && fputc('Q', f) == 'Q' && fclose(f) == 0, "damaged");
+    EXPECT(!shards_verify(corpora_path("out"), &e) && strstr(e.text, "train.bin: damaged"), "%s",
+           e.text);
+    arena *a = arena_new(0);
+    static const char YAML[] = "{corpus: shards, path: out}";
+    const prepare_options only = {0};
+    const node *spec = node_parse(a, YAML, strlen(YAML), "test", &e);
+    EXPECT(spec && !data_prepare(spec, corpora_places(), &only, &e) && strstr(e.text, "damaged"),
+           "%s", e.text);
+    arena_free(a);
+}
+
 static void ids_beyond_the_vocabulary(void)
 {
     static const uint16_t IDS[3] = {1, 2, 300};
@@ -230,5 +256,6 @@ const test_suite test_shards = {"data/shards",
                                  {"export then open", export_then_open},
                                  {"bad headers", bad_headers},
                                  {"damaged sidecars", damaged_sidecars},
+                                 {"damaged shards", damaged_shards},
                                  {"ids beyond the vocabulary", ids_beyond_the_vocabulary},
                                  {0}}};
