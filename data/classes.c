@@ -5,7 +5,7 @@
 
 static const corpus_class *const CLASSES[] = {
     &CORPUS_KJV,  &CORPUS_ENWIK8, &CORPUS_PG19,   &CORPUS_TEXT8,
-    &CORPUS_TEXT, &CORPUS_SHARDS, &CORPUS_MARKOV,
+    &CORPUS_TEXT, &CORPUS_SHARDS, &CORPUS_MARKOV, &CORPUS_PROBE,
 };
 
 const corpus_class *const *corpus_classes(int *count)

@@ -1,6 +1,6 @@
 /* A corpus: train, validation and test splits of documents, as token ids.
  *
- *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov, path: ..., tokenizer:
+ *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov|probe, path: ..., tokenizer:
  * bytes|FILE.model| {train: unigram|bpe, vocab: n}, span: n, ...}     all options: corpus_list
  * (prepare.h)
  *
@@ -22,6 +22,9 @@ typedef struct document {
     int64_t tokens;
     int64_t bytes; /* of the original text; 0 if unknown */
     int64_t words; /* whitespace-separated, of the original text; 0 if unknown */
+    /* Probes: the last token and every stride-th before it, `answers` in all, is told `distance`
+     * tokens earlier. Else 0. */
+    int64_t distance, answers, stride;
 } document;
 
 typedef struct corpus_split corpus_split;

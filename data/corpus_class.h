@@ -56,7 +56,8 @@ typedef struct entry {
     const char *name, *title;
     int32_t file;
     int64_t offset, tokens, bytes, words;
-    int64_t changed_ns; /* of the file, for the cache of checksums */
+    int64_t changed_ns;                /* of the file, for the cache of checksums */
+    int64_t distance, answers, stride; /* probes: see struct document */
 } entry;
 
 struct corpus_split {
@@ -137,6 +138,6 @@ bool corpus_encode_shards(const corpus *c, const char *folder, err *e);
 /* ---- the kinds ---- */
 
 extern const corpus_class CORPUS_KJV, CORPUS_ENWIK8, CORPUS_TEXT8, CORPUS_TEXT, CORPUS_PG19,
-    CORPUS_SHARDS, CORPUS_MARKOV;
+    CORPUS_SHARDS, CORPUS_MARKOV, CORPUS_PROBE;
 
 #endif

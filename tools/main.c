@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const verb *const VERBS[] = {&VERB_RUN,     &VERB_CHECK,   &VERB_STATUS,   &VERB_COMPARE,
-                                    &VERB_PLOT,    &VERB_EVAL,    &VERB_GENERATE, &VERB_IMPORT,
-                                    &VERB_INSPECT, &VERB_LAYERS,  &VERB_DATA,     &VERB_COLLECT,
-                                    &VERB_BENCH,   &VERB_VERSION, &VERB_HELP,     &VERB_WORKER};
+static const verb *const VERBS[] = {
+    &VERB_RUN,      &VERB_CHECK,  &VERB_STATUS,  &VERB_COMPARE, &VERB_PLOT,   &VERB_EVAL,
+    &VERB_GENERATE, &VERB_IMPORT, &VERB_RECALL,  &VERB_INSPECT, &VERB_LAYERS, &VERB_DATA,
+    &VERB_COLLECT,  &VERB_BENCH,  &VERB_VERSION, &VERB_HELP,    &VERB_WORKER};
 enum { VERB_COUNT = sizeof VERBS / sizeof VERBS[0] };
 
 static const verb *find_verb(const char *name)

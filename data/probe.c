@@ -1,0 +1,273 @@
+/* Synthetic probes of memory: what must be told again after a known distance.
+ *
+ *   copy     s1 .. sn  filler*  ASK  s1 .. sn            the n last tokens are asked for
+ *   recall   k1 v1 .. kn vn  filler*  ASK  ki vi ..      every vi behind ASK, keys in another order
+ *            (multi-query associative recall: Arora et al. 2023, arXiv:2312.04927)
+ *   needle   filler*  KEY k v  filler*  ASK  k v         the last token; k and v hidden anywhere
+ *
+ * A document's `distance` is how many tokens lie between what is asked for and where it was told
+ * (recall: on average). Distances take turns. Filler is a random symbol of its own alphabet
+ * (`noise`) or one token over and over, which a model learns to predict at once, so that all it can
+ * still gain is the answers. Everything is a function of `seed` alone. */
+#include <stddef.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "data/corpus_class.h"
+
+enum { TASK_COPY, TASK_RECALL, TASK_NEEDLE };
+enum { FILLER, ASK, KEY, SYMBOLS }; /* ids; symbols from SYMBOLS on, noise behind them */
+enum { MAX_DISTANCES = 64, MAX_TOKENS = 1 << 28 };
+
+typedef struct probe_options {
+    data_options data;
+    int64_t task, symbols, length, noise, tokens, held_out, seed;
+    const node *distances;
+} probe_options;
+
+typedef struct probe_plan {
+    const probe_options *o;
+    int64_t distances[MAX_DISTANCES], count;
+} probe_plan;
+
+/* What is told takes n symbols (copy), n pairs (recall), one (needle). */
+static int64_t told_tokens(const probe_options *o)
+{
+    return o->task == TASK_COPY ? o->length : o->task == TASK_RECALL ? 2 * o->length : 3;
+}
+
+static int64_t asked_tokens(const probe_options *o)
+{
+    return 1 + (o->task == TASK_NEEDLE ? 2 : told_tokens(o));
+}
+
+/* Filler between telling and asking, so that the distance comes out. */
+static int64_t gap_of(const probe_options *o, int64_t distance)
+{
+    switch (o->task) {
+    case TASK_COPY: /* from s1 to s1: length + gap + 1 */
+        return distance - o->length - 1;
+    case TASK_RECALL: /* pairs in another order: 2 length + gap + 1 on average */
+        return distance - 2 * o->length - 1;
+    default: /* from v to v: gap + 3 */
+        return distance - 3;
+    }
+}
+
+/* A needle lies somewhere in as much filler again. */
+static int64_t before_of(const probe_options *o, int64_t distance)
+{
+    return o->task == TASK_NEEDLE ? distance / 4 : 0;
+}
+
+static int64_t document_tokens(const probe_options *o, int64_t distance)
+{
+    return before_of(o, distance) + told_tokens(o) + gap_of(o, distance) + asked_tokens(o);
+}
+
+typedef struct writer {
+    const probe_options *o;
+    uint8_t *ids;
+    int64_t at;
+    rng_key key;
+    uint64_t drawn;
+} writer;
+
+static int64_t draw(writer *w, int64_t n)
+{
+    return (int64_t)rng_below(w->key, w->drawn++, (uint64_t)n);
+}
+
+static void put(writer *w, int64_t id)
+{
+    w->ids[w->at++] = (uint8_t)id;
+}
+
+static void put_filler(writer *w, int64_t n)
+{
+    const probe_options *o = w->o;
+    for (int64_t i = 0; i < n; i++) {
+        put(w, o->noise ? SYMBOLS + o->symbols + draw(w, o->noise) : FILLER);
+    }
+}
+
+/* Symbols 0..n-1 in random order. */
+static void shuffle(writer *w, uint8_t *order, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int64_t j = draw(w, i + 1);
+        order[i] = order[j];
+        order[j] = (uint8_t)i;
+    }
+}
+
+static void put_copy(writer *w, int64_t gap)
+{
+    int64_t n = w->o->length, begin = w->at;
+    for (int64_t i = 0; i < n; i++) {
+        put(w, SYMBOLS + draw(w, w->o->symbols));
+    }
+    put_filler(w, gap);
+    put(w, ASK);
+    memcpy(w->ids + w->at, w->ids + begin, (size_t)n);
+    w->at += n;
+}
+
+static void put_recall(writer *w, int64_t gap)
+{
+    uint8_t keys[256], order[256];
+    int64_t n = w->o->length, begin = w->at;
+    shuffle(w, keys, w->o->symbols); /* the first n: keys are never told twice */
+    for (int64_t i = 0; i < n; i++) {
+        put(w, SYMBOLS + keys[i]);
+        put(w, SYMBOLS + draw(w, w->o->symbols));
+    }
+    put_filler(w, gap);
+    put(w, ASK);
+    shuffle(w, order, n);
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(w->ids + w->at, w->ids + begin + 2 * order[i], 2);
+        w->at += 2;
+    }
+}
+
+static void put_needle(writer *w, int64_t before, int64_t gap)
+{
+    int64_t key = SYMBOLS + draw(w, w->o->symbols), value = SYMBOLS + draw(w, w->o->symbols);
+    put_filler(w, before);
+    put(w, KEY);
+    put(w, key);
+    put(w, value);
+    put_filler(w, gap);
+    put(w, ASK);
+    put(w, key);
+    put(w, value);
+}
+
+static void put_document(writer *w, int64_t distance, int64_t number)
+{
+    const probe_options *o = w->o;
+    w->key = (rng_key){
+        .seed = (uint64_t)o->seed, .row = (uint32_t)number, .place = rng_place("probe.text")};
+    w->drawn = 0;
+    if (o->task == TASK_COPY) put_copy(w, gap_of(o, distance));
+    if (o->task == TASK_RECALL) put_recall(w, gap_of(o, distance));
+    if (o->task == TASK_NEEDLE) put_needle(w, before_of(o, distance), gap_of(o, distance));
+}
+
+/* Documents of a split: distances in turn until there are so many tokens, each at least once. */
+static int64_t documents_of(const probe_plan *p, int kind, int64_t *tokens)
+{
+    int64_t wanted = kind == SPLIT_TRAIN ? p->o->tokens : p->o->held_out, n = 0;
+    for (*tokens = 0; *tokens < wanted || n < p->count; n++) {
+        *tokens += document_tokens(p->o, p->distances[n % p->count]);
+    }
+    return n;
+}
+
+static void write_documents(corpus *c, const probe_plan *p)
+{
+    int64_t all = 0, tokens, number = 0, documents[SPLITS];
+    for (int kind = 0; kind < SPLITS; kind++) {
+        documents[kind] = documents_of(p, kind, &tokens);
+        all += tokens;
+    }
+    writer w = {.o = p->o, .ids = arena_push(c->memory, all, 1)};
+    for (int kind = 0; kind < SPLITS; kind++) {
+        for (int64_t i = 0; i < documents[kind]; i++) {
+            int64_t distance = p->distances[i % p->count];
+            char name[64];
+            snprintf(name, sizeof name, "distance %lld", (long long)distance);
+            entry *d = corpus_add(c, (split_kind)kind, name);
+            d->offset = w.at;
+            d->tokens = document_tokens(p->o, distance);
+            d->distance = distance;
+            d->answers = p->o->task == TASK_NEEDLE ? 1 : p->o->length;
+            d->stride = p->o->task == TASK_RECALL ? 2 : 1;
+            put_document(&w, distance, number++);
+        }
+    }
+    c->ids = w.ids;
+    sha256_hex(c->source, c->ids, (size_t)all);
+    memcpy(c->hash, c->source, sizeof c->hash);
+}
+
+static bool read_distances(probe_plan *p, const corpus *c, err *e)
+{
+    static const int64_t defaults[] = {32, 64, 128, 256};
+    const node *list = p->o->distances;
+    p->count = 4;
+    memcpy(p->distances, defaults, sizeof defaults);
+    if (!node_is_null(list)) {
+        if (list->kind != NODE_LIST || list->count < 1 || list->count > MAX_DISTANCES) {
+            return node_err(e, list, "expected a list of distances in tokens, such as [64, 256]");
+        }
+        p->count = list->count;
+    }
+    for (int64_t i = 0; i < p->count; i++) {
+        const node *n = node_is_null(list) ? c->spec : list->items[i];
+        if (!node_is_null(list) &&
+            (n->kind != NODE_SCALAR || !text_to_int(n->text, &p->distances[i]))) {
+            return node_err(e, n, "expected a distance in tokens");
+        }
+        if (gap_of(p->o, p->distances[i]) < 0 || p->distances[i] > MAX_TOKENS / 2) {
+            return node_err(e, n, "distance %lld: between %lld and %d for this task and length",
+                            (long long)p->distances[i],
+                            (long long)(p->distances[i] - gap_of(p->o, p->distances[i])),
+                            MAX_TOKENS / 2);
+        }
+    }
+    return true;
+}
+
+static bool open_probe(corpus *c, err *e)
+{
+    const probe_options *o = c->options;
+    if (o->data.path || o->data.tokenizer) {
+        return node_err(e, c->spec, "corpus 'probe' is made up: it has no path and no tokenizer");
+    }
+    if (o->task == TASK_RECALL && o->length > o->symbols) {
+        return node_err(e, c->spec,
+                        "length %lld: recall needs as many different keys, and there "
+                        "are %lld symbols",
+                        (long long)o->length, (long long)o->symbols);
+    }
+    if (SYMBOLS + o->symbols + o->noise > 256) {
+        return node_err(e, c->spec, "symbols and noise: at most %d together", 256 - SYMBOLS);
+    }
+    probe_plan p = {.o = o};
+    if (!read_distances(&p, c, e)) return false;
+    write_documents(c, &p);
+    c->vocab = SYMBOLS + o->symbols + o->noise;
+    return true;
+}
+
+static const option OPTIONS[] = {
+    DATA_OPTIONS("0"),
+    {"task", OPTION_CHOICE, offsetof(probe_options, task), .initial = "copy",
+     .choices = "copy|recall|needle", .help = "what is asked for after a distance"},
+    {"distances", OPTION_NODE, offsetof(probe_options, distances),
+     .help = "tokens between telling and asking: [32, 64, 128, 256]; documents take turns"},
+    {"symbols", OPTION_INT, offsetof(probe_options, symbols), .initial = "16", .min = 2, .max = 250,
+     .help = "different things that can be told"},
+    {"length", OPTION_INT, offsetof(probe_options, length), .initial = "8", .min = 1, .max = 250,
+     .help = "copy: symbols, recall: pairs that are told"},
+    {"noise", OPTION_INT, offsetof(probe_options, noise), .initial = "0", .min = 0, .max = 250,
+     .help = "symbols that filler is drawn from; 0: one token over and over"},
+    {"tokens", OPTION_INT, offsetof(probe_options, tokens), .initial = "1M", .min = 1,
+     .max = MAX_TOKENS, .help = "of training text, kept in memory; rounded up to whole documents"},
+    {"held_out", OPTION_INT, offsetof(probe_options, held_out), .initial = "100k", .min = 1,
+     .max = MAX_TOKENS, .help = "tokens of validation and of test text"},
+    {"seed", OPTION_INT, offsetof(probe_options, seed), .initial = "1", .min = 0, .max = 1e15,
+     .help = "of the text; independent of the runs' seeds"},
+    {0},
+};
+
+const corpus_class CORPUS_PROBE = {
+    .name = "probe",
+    .help = "copy, associative recall and needle at chosen distances, to see what is remembered",
+    .get = "",
+    .options = OPTIONS,
+    .options_bytes = sizeof(probe_options),
+    .open = open_probe,
+};

@@ -1,0 +1,104 @@
+/* Probes: what is asked for was told, and so far away as said. */
+#include "data/corpus.h"
+#include "tests/test.h"
+
+#include <string.h>
+
+static corpus *open_probe(arena *a, const char *yaml, err *e)
+{
+    static const char *const roots[] = {NULL};
+    corpus_places places = {.roots = roots};
+    const node *n = node_parse(a, yaml, strlen(yaml), "probe.yaml", e);
+    CHECK(n, "%s", e->text);
+    return corpus_open(n, &places, e);
+}
+
+enum { MOST = 4096, ASK = 1, KEY = 2 };
+
+static int64_t find_last(const int32_t *ids, int64_t n, int32_t id)
+{
+    while (--n >= 0 && ids[n] != id) {
+    }
+    return n;
+}
+
+/* Where in front of ASK the answer at `at` was told: copy: its place; pairs: behind its key. */
+static int64_t told_at(const int32_t *ids, int64_t ask, int64_t at, bool pairs, int64_t answers)
+{
+    if (!pairs) return at - ask - 1;
+    for (int64_t i = 0; i + 1 < ask && i < 2 * answers; i += 2) {
+        if (ids[i] == ids[at - 1]) return i + 1;
+    }
+    return -1;
+}
+
+static void check_document(const corpus_split *s, int64_t index, bool copy, bool needle)
+{
+    int32_t ids[MOST];
+    err e = {{0}};
+    document d = split_document(s, index);
+    CHECK(d.tokens <= MOST && split_read(s, index, 0, d.tokens, ids, &e), "%s", e.text);
+    int64_t ask = find_last(ids, d.tokens, ASK);
+    double sum = 0;
+    for (int64_t i = 0; i < d.answers; i++) {
+        int64_t at = d.tokens - 1 - i * d.stride;
+        int64_t told =
+            needle ? find_last(ids, ask, KEY) + 2 : told_at(ids, ask, at, !copy, d.answers);
+        EXPECT(at > ask && told >= 0 && ids[told] == ids[at], "document %lld, answer %lld",
+               (long long)index, (long long)i);
+        if (copy || needle) EXPECT(at - told == d.distance, "%lld", (long long)(at - told));
+        sum += (double)(at - told);
+    }
+    EXPECT(sum / (double)d.answers == (double)d.distance, "distance %g", sum / (double)d.answers);
+}
+
+static void check_task(const char *yaml, bool copy, bool needle)
+{
+    arena *a = arena_new(0);
+    err e = {{0}};
+    corpus *c = open_probe(a, yaml, &e);
+    EXPECT(c, "%s", e.text);
+    for (int kind = 0; c && kind < SPLITS; kind++) {
+        const corpus_split *s = corpus_get(c, (split_kind)kind);
+        EXPECT(split_documents(s) > 8, "%lld documents", (long long)split_documents(s));
+        for (int64_t i = 0; i < split_documents(s); i++) {
+            check_document(s, i, copy, needle);
+        }
+    }
+    if (c) corpus_close(c);
+    arena_free(a);
+}
+
+static void tasks(void)
+{
+    check_task("{corpus: probe, task: copy, length: 5, distances: [6, 40, 1000], tokens: 9k, "
+               "held_out: 9k}",
+               true, false);
+    check_task("{corpus: probe, task: recall, length: 4, symbols: 8, noise: 3, distances: [20, 90],"
+               " tokens: 2k, held_out: 2k}",
+               false, false);
+    check_task("{corpus: probe, task: needle, distances: [3, 700], noise: 9, tokens: 9k, held_out: "
+               "9k}",
+               false, true);
+}
+
+static void refused(void)
+{
+    static const char *const cases[][2] = {
+        {"{corpus: probe, distances: [2]}", "distance 2: between 9 and"},
+        {"{corpus: probe, distances: far}", "expected a list of distances"},
+        {"{corpus: probe, task: recall, length: 17}", "as many different keys"},
+        {"{corpus: probe, symbols: 200, noise: 100}", "at most 253 together"},
+        {"{corpus: probe, path: here}", "made up"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arena *a = arena_new(0);
+        err e = {{0}};
+        corpus *c = open_probe(a, cases[i][0], &e);
+        EXPECT(!c && strstr(e.text, cases[i][1]), "%s: %s", cases[i][0], e.text);
+        if (c) corpus_close(c);
+        arena_free(a);
+    }
+}
+
+extern const test_suite test_probe;
+const test_suite test_probe = {"data/probe", {{"tasks", tasks}, {"refused", refused}, {0}}};

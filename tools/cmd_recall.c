@@ -1,0 +1,86 @@
+/* loci recall: at which distance trained models still know what they were told. */
+#include "core/host.h"
+#include "experiments/checkpoint.h"
+#include "experiments/recall.h"
+#include "results/table.h"
+#include "tools/find_run.h"
+#include "tools/verbs.h"
+
+typedef struct recall_call {
+    const char *out, *corpus;
+    int64_t split, rows, format;
+} recall_call;
+
+static const option OPTIONS[] = {
+    CLI_CHOICE(recall_call, split, "split", "validation", "train|validation|test", "of the probe"),
+    CLI_TEXT(recall_call, corpus, "corpus",
+             "another probe: a data section, '{corpus: probe, task: needle, distances: [65536]}'; "
+             "default: the trained one"),
+    CLI_INT(recall_call, rows, "rows", "1", 1, 4096, "documents read in parallel"),
+    CLI_CHOICE(recall_call, format, "format", "text", TABLE_FORMATS, "of the table"),
+    CLI_OUT(recall_call),
+    {0}};
+
+static bool add_run(table *t, const char *name, const cli_call *c, err *e)
+{
+    const recall_call *o = c->options;
+    char folder[FILE_PATH_BYTES];
+    const node *data = NULL;
+    if (!find_run(folder, name, cli_out(o->out), e)) return false;
+    if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return false;
+    corpus_places places = cli_places(c->memory, NULL);
+    loaded_model m;
+    if (!checkpoint_load_model(&m, folder, data, 0, &places, e)) return false;
+    eval_options how = {.split = o->split, .rows = o->rows};
+    eval_task task = {.model = m.model,
+                      .values = m.values,
+                      .corpus = m.corpus,
+                      .options = &how,
+                      .threads = host_cores(),
+                      .seed = (uint64_t)m.seed};
+    recall_score *scores = ARENA_NEW(c->memory, recall_score, MAX_RECALL);
+    int n = recall_measure(scores, &task, e);
+    for (int i = 0; i < n; i++) {
+        table_row(t);
+        table_text(t, 0, "%s", name);
+        table_int(t, 1, scores[i].distance);
+        table_int(t, 2, scores[i].answers);
+        table_real(t, 3, (double)scores[i].right / (double)MAX(scores[i].answers, 1), 3);
+        table_real(t, 4, scores[i].nats / (double)MAX(scores[i].answers, 1), 3);
+    }
+    loaded_model_close(&m);
+    return n >= 0;
+}
+
+static int recall(const cli_call *c)
+{
+    const recall_call *o = c->options;
+    err e = {0};
+    table *t = table_new(c->memory);
+    table_column(t, "run", "run", "", TABLE_LEFT);
+    table_column(t, "distance", "distance", "tokens", 0);
+    table_column(t, "answers", "answers", "", 0);
+    table_column(t, "accuracy", "accuracy", "", 0);
+    table_column(t, "nats", "loss", "nats/answer", 0);
+    for (int i = 0; i < c->count; i++) {
+        if (!add_run(t, c->words[i], c, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    }
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    return EXIT_DONE;
+}
+
+const verb VERB_RECALL = {
+    .name = "recall",
+    .words = "RUN...",
+    .min_words = 1,
+    .max_words = 1 << 10,
+    .help = "Tells at which distance models still know what they were told.\n\n"
+            "RUN as for eval, trained on the corpus `probe`. An answer is right if it has the\n"
+            "largest logit.",
+    .examples =
+        {"recall recall/state recall/window",
+         "recall recall/state --corpus '{corpus: probe, task: needle, distances: [65536]}'"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(recall_call),
+    .run = recall,
+};
