@@ -101,6 +101,17 @@ static bool read_plan(worker *w, err *e)
 
 /* ---- status ---- */
 
+/* How many steps a budget in tokens makes is known at its end; before, by what steps have held. */
+static int64_t steps_in_all(const worker *w)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    train_length length = trainer_length(w->trainer);
+    if (trainer_finished(w->trainer)) return p->step;
+    if (!length.tokens || p->tokens <= 0) return length.steps;
+    double steps = (double)p->step * (double)length.tokens / (double)p->tokens;
+    return MAX(p->step + 1, (int64_t)fmin(ceil(steps), 4e15));
+}
+
 static void fill_status(worker *w)
 {
     run_status *s = &w->status;
@@ -112,8 +123,7 @@ static void fill_status(worker *w)
     s->step = p->step;
     s->tokens = p->tokens;
     s->train_seconds = p->seconds;
-    /* A budget in tokens tells only about how many steps they make. */
-    s->steps = trainer_finished(w->trainer) ? p->step : trainer_length(w->trainer).steps;
+    s->steps = steps_in_all(w);
 }
 
 /* What is told while the run goes on; failing to tell is no reason to stop. */
