@@ -185,6 +185,14 @@ static bool draw(plot_report *r, const plot_script *p, err *e)
 
 /* ---- an experiment's plots ---- */
 
+bool plot_script_run(plot_report *r, plot_script *p, err *e)
+{
+    bool ok = draw(r, p, e);
+    free(p->text);
+    p->text = NULL;
+    return ok;
+}
+
 static void add_note(plot_report *r, const char *text)
 {
     size_t n = strlen(r->note);
@@ -203,10 +211,9 @@ static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, er
             if (i == 2) add_note(r, "no seed has finished in two variants yet: no differences");
             continue;
         }
-        bool ok = draw(r, &p, e);
-        free(p.text);
-        if (!ok) return false;
+        if (!plot_script_run(r, &p, e)) return false;
     }
+    if (!plot_costs(r, c, e) || !plot_axes(r, a, s, c, e)) return false;
     if (r->count > 0 && !fonts_installed()) {
         add_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
     }

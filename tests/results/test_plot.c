@@ -48,10 +48,11 @@ static void pictures(void)
     err e = {0};
     fake_write(&x);
     EXPECT(plot(&r, &x, &e), "%s", e.text);
-    EXPECT(r.count == 9 || (r.count == 3 && strstr(r.note, "fonts")), "%d files: %s", r.count,
+    EXPECT(r.count == 21 || (r.count == 7 && strstr(r.note, "fonts")), "%d files: %s", r.count,
            r.note);
-    static const char *const names[] = {"loss-tokens", "loss-time", "differences"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"loss-tokens", "loss-time", "differences", "cost-params",
+                                        "cost-speed"};
+    for (int i = 0; i < 5; i++) {
         char svg[64], gp[64];
         snprintf(svg, sizeof svg, "%s.svg", names[i]);
         snprintf(gp, sizeof gp, "%s.gp", names[i]);

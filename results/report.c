@@ -1,0 +1,390 @@
+#include "results/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "results/run_view.h"
+#include "results/table_cell.h"
+
+static const char STYLE[] =
+    ":root{color-scheme:light dark;--ink:#1d2228;--soft:#5b6570;--line:#d7dce1;--page:#fff;"
+    "--good:#0072b2;--bad:#b3470a}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e4e7ea;--soft:#a0a9b2;--line:#3a424a;"
+    "--page:#16191c;--good:#56b4e9;--bad:#e69f00}}\n"
+    "body{margin:2rem auto;max-width:70rem;padding:0 1rem;color:var(--ink);"
+    "background:var(--page);font:16px/1.5 system-ui,sans-serif}\n"
+    "h1{margin-bottom:0}h2{margin:2.2rem 0 .6rem;font-size:1.2rem}\n"
+    ".question{color:var(--soft);font-size:1.1rem;margin-top:.2rem}\n"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;"
+    "font-size:.9rem}\n"
+    "th,td{padding:.3rem .7rem;border-bottom:1px solid var(--line);text-align:right;"
+    "white-space:nowrap}th{vertical-align:bottom}\n"
+    "th small{display:block;font-weight:normal;color:var(--soft)}.left{text-align:left}\n"
+    "th[data-sort]{cursor:pointer}th[aria-sort=ascending]::after{content:' \\2191'}"
+    "th[aria-sort=descending]::after{content:' \\2193'}\n"
+    "tr.baseline{font-weight:600}.better{color:var(--good)}.worse{color:var(--bad)}\n"
+    "figure{margin:1rem 0}figure img{max-width:100%;background:#fff;border-radius:4px}\n"
+    "figcaption,.note{color:var(--soft);font-size:.85rem}pre{overflow-x:auto;font-size:.8rem;"
+    "padding:.8rem;border:1px solid var(--line);border-radius:4px}\n"
+    "ul{padding-left:1.2rem}summary{cursor:pointer}\n"
+    "@media print{body{margin:0;max-width:none;font-size:11px}figure,tr{break-inside:avoid}"
+    ".scroll{overflow:visible}}\n";
+
+static const char SCRIPT[] =
+    "document.querySelectorAll('table.sortable').forEach(function(t){\n"
+    "  var body=t.tBodies[0];\n"
+    "  t.querySelectorAll('th').forEach(function(h,i){\n"
+    "    h.dataset.sort='';\n"
+    "    h.addEventListener('click',function(){\n"
+    "      var up=h.getAttribute('aria-sort')!=='ascending';\n"
+    "      t.querySelectorAll('th').forEach(function(x){x.removeAttribute('aria-sort')});\n"
+    "      h.setAttribute('aria-sort',up?'ascending':'descending');\n"
+    "      var rows=Array.from(body.rows),key=function(r){return r.cells[i].dataset.v};\n"
+    "      rows.sort(function(a,b){\n"
+    "        var x=key(a),y=key(b),n=x-y;\n"
+    "        if(x===''||y==='')return (x==='')-(y==='');\n"
+    "        return (isNaN(n)?x.localeCompare(y):n)*(up?1:-1);\n"
+    "      });\n"
+    "      rows.forEach(function(r){body.appendChild(r)});\n"
+    "    });\n"
+    "  });\n"
+    "});\n";
+
+/* ---- text ---- */
+
+static void put(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
+        default:
+            fputc(*text, out);
+        }
+    }
+}
+
+static void element(FILE *out, const char *name, const char *class, const char *text)
+{
+    fprintf(out, "<%s%s%s%s>", name, *class ? " class=\"" : "", class, *class ? "\"" : "");
+    put(out, text);
+    fprintf(out, "</%s>\n", name);
+}
+
+/* ---- the table ---- */
+
+static void put_head(FILE *out, const table *t)
+{
+    fputs("<thead><tr>", out);
+    for (int c = 0; c < t->columns; c++) {
+        const table_head *h = &t->column[c];
+        if (h->flags & TABLE_PROGRAMS) continue;
+        fprintf(out, "<th scope=\"col\"%s>", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
+        put(out, h->title);
+        if (h->unit[0]) element(out, "small", "", h->unit);
+        fputs("</th>", out);
+    }
+    fputs("</tr></thead>\n", out);
+}
+
+static void put_cell(FILE *out, const table_head *h, const table_cell *x)
+{
+    fprintf(out, "<td%s data-v=\"", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
+    if (x->kind == CELL_REAL) fprintf(out, "%.9g", x->real);
+    if (x->kind == CELL_INT) fprintf(out, "%lld", (long long)x->integer);
+    if (x->kind == CELL_TEXT) put(out, x->text);
+    fputs("\">", out);
+    put(out, x->kind == CELL_EMPTY ? "\u2013" : x->text);
+    if (x->half) fprintf(out, " \u00b1 %s", x->half);
+    fputs("</td>", out);
+}
+
+/* mark: a class for each row, or NULL. */
+static void put_table(FILE *out, const table *t, const char *const *mark)
+{
+    fputs("<div class=\"scroll\"><table class=\"sortable\">\n", out);
+    put_head(out, t);
+    fputs("<tbody>\n", out);
+    for (int r = 0; r < t->rows; r++) {
+        fprintf(out, "<tr%s%s%s>", mark && mark[r] ? " class=\"" : "",
+                mark && mark[r] ? mark[r] : "", mark && mark[r] ? "\"" : "");
+        for (int c = 0; c < t->columns; c++) {
+            if (t->column[c].flags & TABLE_PROGRAMS) continue;
+            put_cell(out, &t->column[c], &t->line[r].cell[c]);
+        }
+        fputs("</tr>\n", out);
+    }
+    fputs("</tbody></table></div>\n", out);
+}
+
+static void put_results(FILE *out, arena *a, const comparison *c)
+{
+    const char **mark = ARENA_NEW(a, const char *, c->count);
+    for (int i = 0; i < c->count; i++) {
+        mark[i] = i == c->baseline ? "baseline" : NULL;
+    }
+    element(out, "h2", "", "Results");
+    put_table(out, compare_table(a, c), mark);
+    element(
+        out, "p", "note",
+        "Mean \u00b1 half of the 95 % t-interval over seeds; differences are paired by seed; p is "
+        "corrected by Holm's method for all comparisons. Click a title to sort.");
+}
+
+/* ---- verdict, health ---- */
+
+static void put_verdicts(FILE *out, const comparison *c)
+{
+    element(out, "h2", "", "Verdict");
+    fputs("<ul>\n", out);
+    for (int i = 0; i < c->count; i++) {
+        char text[512];
+        const compared_variant *v = &c->variants[i];
+        compare_verdict(text, c, i);
+        bool sure = stats_differs(v->difference) && v->p_holm < 1 - STATS_CONFIDENCE;
+        if (text[0])
+            element(out, "li", !sure ? "" : v->difference.mean < 0 ? "better" : "worse", text);
+    }
+    fputs("</ul>\n", out);
+    if (c->baseline < 0) element(out, "p", "", "No baseline is named among the variants.");
+}
+
+static bool run_sentence(FILE *out, store *s, const compared_variant *v, const compared_run *r,
+                         err *e)
+{
+    char text[1400];
+    snprintf(text, sizeof text, "%s, seed %lld: %s: %s (run %s)", v->label, (long long)r->seed,
+             r->status, r->reason ? r->reason : "no reason given", r->run);
+    fputs("<li>", out);
+    put(out, text);
+    json_t *run = run_json(s, r->run, e);
+    const char *log = run ? json_get_text(run, "log") : NULL;
+    if (log && *log) {
+        fputs("<details><summary>end of its log</summary>", out);
+        element(out, "pre", "", log);
+        fputs("</details>", out);
+    }
+    fputs("</li>\n", out);
+    json_decref(run);
+    return run != NULL;
+}
+
+static bool put_health(FILE *out, store *s, const comparison *c, err *e)
+{
+    int planned = 0, done = 0, failed = 0, diverged = 0, running = 0, interrupted = 0;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        planned += v->planned;
+        done += v->done;
+        failed += v->failed;
+        diverged += v->diverged;
+        running += v->running;
+        interrupted += v->interrupted;
+    }
+    char text[256];
+    snprintf(text, sizeof text,
+             "%d runs planned: %d done, %d failed, %d diverged, %d interrupted, %d running, %d not "
+             "begun. Nothing is left out.",
+             planned, done, failed, diverged, interrupted, running,
+             planned - done - failed - diverged - interrupted - running);
+    element(out, "h2", "", "Health");
+    element(out, "p", "", text);
+    fputs("<ul>\n", out);
+    bool ok = true;
+    for (int i = 0; ok && i < c->count; i++) {
+        for (int k = 0; ok && k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            bool bad = strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0 ||
+                       strcmp(r->status, "interrupted") == 0;
+            if (bad) ok = run_sentence(out, s, &c->variants[i], r, e);
+        }
+    }
+    fputs("</ul>\n", out);
+    return ok;
+}
+
+/* ---- pictures ---- */
+
+static void put_base64(FILE *out, const unsigned char *x, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned left = (unsigned)MIN(n - i, (size_t)3);
+        unsigned bits = (unsigned)x[i] << 16 | (left > 1 ? (unsigned)x[i + 1] << 8 : 0) |
+                        (left > 2 ? x[i + 2] : 0);
+        for (unsigned k = 0; k < 4; k++) {
+            fputc(k <= left ? digits[bits >> (18 - 6 * k) & 63] : '=', out);
+        }
+    }
+}
+
+/* The sentence that the script draws below the picture. */
+static void caption_of(char caption[400], const char *folder, const char *svg)
+{
+    char name[64], path[FILE_PATH_BYTES];
+    snprintf(name, sizeof name, "%.*s.gp", (int)(strlen(svg) - 4), svg);
+    caption[0] = 0;
+    char *text = file_join(path, folder, name, NULL) ? file_read(path, NULL, NULL) : NULL;
+    const char *label = text ? strstr(text, "set label 1 '") : NULL;
+    if (label) {
+        label += strlen("set label 1 '");
+        snprintf(caption, 400, "%.*s", (int)strcspn(label, "'"), label);
+    }
+    free(text);
+}
+
+static bool put_plots(FILE *out, const plot_report *plots, err *e)
+{
+    bool any = false;
+    for (int i = 0; i < plots->count; i++) {
+        const char *name = plots->files[i];
+        size_t n = strlen(name), bytes;
+        char path[FILE_PATH_BYTES], caption[400];
+        if (n < 5 || strcmp(name + n - 4, ".svg") != 0) continue;
+        if (!file_join(path, plots->folder, name, e)) return false;
+        char *svg = file_read(path, &bytes, e);
+        if (!svg) return false;
+        if (!any) element(out, "h2", "", "Plots");
+        any = true;
+        fputs("<figure><img alt=\"", out);
+        put(out, name);
+        fputs("\" src=\"data:image/svg+xml;base64,", out);
+        put_base64(out, (const unsigned char *)svg, bytes);
+        fputs("\">", out);
+        free(svg);
+        caption_of(caption, plots->folder, name);
+        element(out, "figcaption", "", caption);
+        fputs("</figure>\n", out);
+    }
+    if (plots->note[0]) element(out, "p", "note", plots->note);
+    return true;
+}
+
+/* ---- specs and provenance ---- */
+
+static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
+{
+    const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
+    element(out, "h2", "", "What the variants change");
+    for (int i = 0; base && base->run_count > 0 && i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        if (v == base || v->run_count == 0) continue;
+        table *t = table_new(a);
+        table *shown = table_new(a);
+        if (!run_diff(t, s, base->runs[0].run, v->runs[0].run, e)) return false;
+        int option = table_column(shown, "option", "option", "", TABLE_LEFT);
+        int was = table_column(shown, "a", base->label, "", TABLE_LEFT);
+        int is = table_column(shown, "b", v->label, "", TABLE_LEFT);
+        for (int r = 0; r < t->rows; r++) {
+            const table_cell *x = t->line[r].cell;
+            if (!strpbrk(x[0].text, ".[")) continue; /* how it was made: below */
+            table_row(shown);
+            table_text(shown, option, "%s", x[0].text);
+            if (x[1].text) table_text(shown, was, "%s", x[1].text);
+            if (x[2].text) table_text(shown, is, "%s", x[2].text);
+        }
+        element(out, "h3", "", v->label);
+        if (table_rows(shown) > 0) put_table(out, shown, NULL);
+    }
+    return true;
+}
+
+static bool put_query(FILE *out, arena *a, store *s, const char *experiment, const char *title,
+                      const char *sql, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, sql, e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    element(out, "h2", "", title);
+    table *t = table_new(a);
+    for (int i = 0; i < sqlite3_column_count(q); i++) {
+        table_column(t, "", arena_strdup(a, sqlite3_column_name(q, i)), "", TABLE_LEFT);
+    }
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        table_row(t);
+        for (int i = 0; i < sqlite3_column_count(q); i++) {
+            const char *text = store_text(q, i, a);
+            if (text) table_text(t, i, "%s", text);
+        }
+    }
+    sqlite3_finalize(q);
+    put_table(out, t, NULL);
+    return true;
+}
+
+static bool put_source(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    sqlite3_stmt *q = store_prepare(
+        s,
+        "SELECT x.spec_file, x.spec_text, (SELECT r.command FROM plan p JOIN run r USING (run) "
+        "WHERE p.experiment = x.experiment AND r.command <> '' ORDER BY p.position LIMIT 1) "
+        "FROM experiment x WHERE x.experiment = ?",
+        e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        const char *file = store_text(q, 0, a), *text = store_text(q, 1, a);
+        const char *command = store_text(q, 2, a);
+        element(out, "h2", "", "To make it again");
+        element(out, "pre", "", command ? command : file);
+        fputs("<details><summary>", out);
+        put(out, file);
+        fputs("</summary>", out);
+        element(out, "pre", "", text);
+        fputs("</details>\n", out);
+    }
+    sqlite3_finalize(q);
+    return true;
+}
+
+static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    return put_query(
+               out, a, s, experiment, "Provenance",
+               "SELECT count(*) AS runs, host, cpu, threads, substr(git_revision, 1, 12) || "
+               "CASE git_dirty WHEN 1 THEN ' with changes' ELSE '' END AS revision, compiler, "
+               "blas, numerics, substr(corpus_hash, 1, 12) AS corpus FROM plan p JOIN run r "
+               "USING (run) WHERE p.experiment = ?1 AND r.created_at IS NOT NULL "
+               "GROUP BY host, cpu, threads, git_revision, git_dirty, compiler, blas, "
+               "numerics, corpus_hash ORDER BY 1 DESC, 2, 5",
+               e) &&
+           put_query(out, a, s, experiment, "Libraries",
+                     "SELECT l.name, l.version, count(*) AS runs FROM plan p JOIN library l USING "
+                     "(run) WHERE p.experiment = ?1 GROUP BY l.name, l.version ORDER BY 1, 2",
+                     e);
+}
+
+bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, err *e)
+{
+    arena *a = arena_new(1 << 20);
+    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+          "<meta name=\"viewport\" content=\"width=device-width\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
+          "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
+          out);
+    element(out, "title", "", c->experiment);
+    fprintf(out, "<style>\n%s</style></head><body>\n", STYLE);
+    element(out, "h1", "", c->experiment);
+    element(out, "p", "question", c->description);
+    put_verdicts(out, c);
+    bool ok = put_health(out, s, c, e);
+    if (ok) put_results(out, a, c);
+    ok = ok && (!plots || put_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
+         put_provenance(out, a, s, c->experiment, e) && put_source(out, a, s, c->experiment, e);
+    fprintf(out, "<script>\n%s</script>\n</body></html>\n", SCRIPT);
+    arena_free(a);
+    return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
+}

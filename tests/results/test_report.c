@@ -1,0 +1,110 @@
+/* The page about an experiment: complete, self-contained, escaped. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "results/collect.h"
+#include "results/report.h"
+#include "tests/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {
+    {"short", 0, 0.001, 842000, 51234, NULL, false},
+    {"<b>long</b>", 0.039, 0.002, 942000, 40321, "failed", false}};
+
+/* The caller frees it. */
+static char *page(const plot_report *plots)
+{
+    const fake_experiment x = {test_folder(), "paged", 2, 3, 20, VARIANTS};
+    err e = {{0}};
+    char *text = NULL;
+    size_t bytes;
+    fake_write(&x);
+    char log[FILE_PATH_BYTES], id[17];
+    fake_run_id(id, "paged", VARIANTS[1].label, 2);
+    snprintf(log, sizeof log, "%s/runs/%s/log.txt", test_folder(), id);
+    EXPECT(file_write(log, "last <words>\n", 13, &e), "%s", e.text);
+    store *s = collect_and_open(test_folder(), NULL, &e);
+    arena *a = arena_new(0);
+    comparison *c = s ? compare_load(a, s, "paged", &(compare_options){0}, &e) : NULL;
+    FILE *f = open_memstream(&text, &bytes);
+    EXPECT(c && report_write(f, s, c, plots, &e), "%s", e.text);
+    fclose(f);
+    arena_free(a);
+    store_close(s);
+    return text;
+}
+
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) {
+        n++;
+    }
+    return n;
+}
+
+static void complete(void)
+{
+    char *text = page(NULL);
+    static const char *const parts[] = {"Verdict",
+                                        "Health",
+                                        "Results",
+                                        "Provenance",
+                                        "To make it again",
+                                        "loci run x.yaml",
+                                        "1 failed",
+                                        "end of its log",
+                                        "last &lt;words&gt;",
+                                        "&lt;b&gt;long&lt;/b&gt;",
+                                        "is better than",
+                                        "Nothing is left out"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        EXPECT(strstr(text, parts[i]), "no '%s'", parts[i]);
+    }
+    EXPECT(!strstr(text, "<b>") && !strstr(text, "<words>"), "text of a user is not escaped");
+    EXPECT(!strstr(text, "src=\"http") && !strstr(text, "href="), "something is requested");
+    char *again = page(NULL);
+    EXPECT(strcmp(text, again) == 0, "the same results give another page");
+    free(text);
+    free(again);
+}
+
+/* Every element that is opened is closed. */
+static void well_formed(void)
+{
+    static const char *const names[] = {"table", "thead", "tbody", "tr", "ul",   "li",
+                                        "div",   "pre",   "h2",    "p",  "body", "html"};
+    char *text = page(NULL), open[32], also[32], close[32];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(open, sizeof open, "<%s>", names[i]);
+        snprintf(also, sizeof also, "<%s ", names[i]);
+        snprintf(close, sizeof close, "</%s>", names[i]);
+        int opened = count(text, open) + count(text, also), closed = count(text, close);
+        EXPECT(opened == closed && opened > 0, "%s: %d opened, %d closed", names[i], opened,
+               closed);
+    }
+    free(text);
+}
+
+static void pictures(void)
+{
+    plot_report plots = {.count = 2, .files = {"a.png", "a.svg"}};
+    err e = {{0}};
+    char path[FILE_PATH_BYTES];
+    snprintf(plots.folder, sizeof plots.folder, "%s", test_folder());
+    file_join(path, plots.folder, "a.svg", &e);
+    EXPECT(file_write(path, "<svg/>", 6, &e), "%s", e.text);
+    file_join(path, plots.folder, "a.gp", &e);
+    static const char script[] = "set label 1 'Line: mean over n seeds.' at 1\n";
+    EXPECT(file_write(path, script, sizeof script - 1, &e), "%s", e.text);
+    char *text = page(&plots);
+    EXPECT(strstr(text, "data:image/svg+xml;base64,PHN2Zy8+\""), "no picture");
+    EXPECT(count(text, "<img") == 1 && strstr(text, "Line: mean over n seeds."), "no caption");
+    free(text);
+}
+
+const test_suite test_report = {
+    "results/report",
+    {{"complete", complete}, {"well_formed", well_formed}, {"pictures", pictures}, {0}}};
