@@ -191,6 +191,15 @@ static void shape_text(char *out, size_t size, int rank, const int64_t *shape)
     }
 }
 
+/* How often the tensor fits into its place: 1, once per piece, or 0 for never. */
+static int64_t copies(const param *x, const init_tensor *t)
+{
+    size_t axes = (size_t)t->rank * sizeof *t->shape;
+    if (x->rank == t->rank && memcmp(x->shape, t->shape, axes) == 0) return 1;
+    bool piece = x->pieces > 1 && x->pieces == x->shape[0] && x->rank == t->rank + 1;
+    return piece && memcmp(x->shape + 1, t->shape, axes) == 0 ? x->pieces : 0;
+}
+
 static bool find_place(const matcher *m, const init_tensor *t, int *target, err *e)
 {
     char name[512], has[128], wants[128];
@@ -204,9 +213,7 @@ static bool find_place(const matcher *m, const init_tensor *t, int *target, err 
                         strcmp(name, t->name) == 0 ? "" : name);
     }
     const param *x = &m->p->list[*target];
-    if (x->rank == t->rank && memcmp(x->shape, t->shape, (size_t)x->rank * sizeof *x->shape) == 0) {
-        return true;
-    }
+    if (copies(x, t) > 0) return true;
     shape_text(has, sizeof has, t->rank, t->shape);
     shape_text(wants, sizeof wants, x->rank, x->shape);
     return node_err(e, m->o->at, "the source's %s is [%s], here [%s]; leave it out with skip",
@@ -351,8 +358,13 @@ bool init_source_start(init_source *s, const init_options *o, const params *p, r
     if (!init_match(target, o, list, count, p, e)) return false;
     for (int i = 0; i < count; i++) {
         if (target[i] < 0) continue;
-        real *out = values + p->list[target[i]].offset;
-        if (!safetensors_copy(out, safetensors_at(s->file, i), e)) return false;
+        const param *x = &p->list[target[i]];
+        const st_tensor *t = safetensors_at(s->file, i);
+        real *out = values + x->offset;
+        if (!safetensors_copy(out, t, e)) return false;
+        for (int64_t k = 1; k < copies(x, &list[i]); k++) {
+            memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
+        }
     }
     return true;
 }

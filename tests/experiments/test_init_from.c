@@ -72,6 +72,20 @@ static void patterns(void)
     EXPECT(n == all && strcmp(into, "blocks.2.ffn.norm.gain") == 0, "%d: %s, %s", n, into, e.text);
 }
 
+/* Each expert a copy of the dense layer. */
+static void dense_to_sparse(void)
+{
+    err e = {{0}};
+    char into[256];
+    static const char SPARSE[] = "{width: 8, context: 4, blocks: [{repeat: 2, hash_ffn: {experts: "
+                                 "3, hidden: 16}}]}";
+    int all = match("{run: r}", SOURCE_MODEL, NULL, into, &e);
+    int n = match("{run: r, map: {\"blocks.*.ffn.*\": \"blocks.*.hash_ffn.*\"}}", SPARSE,
+                  "blocks.1.ffn.keys.weight", into, &e);
+    EXPECT(n == all && strcmp(into, "blocks.1.hash_ffn.keys.weight") == 0, "%d: %s, %s", n, into,
+           e.text);
+}
+
 static void refused(const char *options, const char *here, const char *words)
 {
     err e = {{0}};
@@ -282,6 +296,7 @@ static void refused_sweeps(void)
 
 const test_suite test_init_from = {"experiments/init_from",
                                    {{"patterns", patterns},
+                                    {"dense_to_sparse", dense_to_sparse},
                                     {"refusals", refusals},
                                     {"trained_in_order", trained_in_order},
                                     {"failed_source", failed_source},

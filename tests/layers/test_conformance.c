@@ -272,7 +272,8 @@ static void logits_and_gradients(model_run *r, double *out, int64_t *n)
     }
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
-        for (int64_t k = 0; k < q->count && !q->frozen && q->pieces == 1; k += 3) {
+        int64_t stride = MAX(3, q->count / 512);
+        for (int64_t k = 0; k < q->count && !q->frozen && q->pieces == 1; k += stride) {
             out[(*n)++] = (double)r->grads.values[q->offset + k];
         }
     }
