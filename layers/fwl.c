@@ -16,7 +16,7 @@
  * DIFFERS: the published inner loss is divided by the total weight of the batch, which makes logits
  * depend on its size and on padding (normalise: batch); the default divides by a constant. */
 #include "core/ops_fast.h"
-#include "layers/layer.h"
+#include "layers/fast_state.h"
 
 enum { STEPS_LAYER, STEPS_PARAMETER };
 enum { NORMALISE_CONSTANT, NORMALISE_BATCH };
@@ -259,74 +259,25 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     return logits;
 }
 
-/* What slot i carries, with zeros for rows that begin a document; NULL: nothing. */
-static tensor *carried(layer_ctx *c, const layer *self, int slot)
-{
-    tensor *s = layer_state(c, self, slot);
-    if (!s) return NULL;
-    bool *begins = tape_keep(c->tape, c->rows, sizeof *begins);
-    int64_t count = 0;
-    for (int64_t r = 0; r < c->rows; r++) {
-        begins[r] = c->position[r] == 0;
-        count += begins[r];
-    }
-    if (count == 0) return s;
-    if (count == c->rows) return NULL;
-    return op_select_rows(c->tape, begins, tape_constant(c->tape, NULL, s->rank, s->shape), s);
-}
-
-/* A position's inner gradient is needed once its target was read: position i of the call learns
- * from token i + 1, the last one is left pending (weight 0). first is -1 where a pending position
- * of the call before stands in front. */
-static void inner_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
-                          int32_t *targets, real *weights)
-{
-    for (int64_t r = 0; r < c->rows; r++) {
-        for (int64_t i = 0; i < n; i++, targets++, weights++) {
-            int64_t at = first + i;
-            *weights = 0;
-            *targets = 0;
-            if (i + 1 == n) continue;
-            int32_t next = c->tokens[r * c->time + at + 1];
-            if (next >= vocab) continue; /* a document begins: nothing to predict */
-            if (at < 0) {
-                *weights = c->position[r] > 0 ? 1 : 0;
-            } else {
-                *weights = c->weights ? c->weights[r * c->time + at] : 1;
-            }
-            *targets = *weights != 0 ? next : 0;
-        }
-    }
-}
-
 static fwl_sums sums_carried(layer_ctx *c, const layer *self)
 {
     const fwl_plan *p = self->plan;
-    return (fwl_sums){carried(c, self, p->slot_w0),   carried(c, self, p->slot_b0),
-                      carried(c, self, p->slot_w1),   carried(c, self, p->slot_b1),
-                      carried(c, self, p->slot_gain), carried(c, self, p->slot_bias)};
-}
-
-/* The sums without the decay of the pending position, which comes again in the next call. */
-static void carry_sum(layer_ctx *c, const layer *self, int slot, tensor *sum)
-{
-    const fwl_options *o = self->options;
-    if (!sum) return;
-    if (o->decay < 1) sum = op_scale(c->tape, sum, (real)(1 / o->decay));
-    int64_t width = tensor_width(sum);
-    int64_t shape[] = {c->rows, tensor_count(sum) / (c->rows * width), width};
-    layer_state_set(c, self, slot, tape_reshape(c->tape, sum, 3, shape));
+    return (fwl_sums){fast_state_get(c, self, p->slot_w0),   fast_state_get(c, self, p->slot_b0),
+                      fast_state_get(c, self, p->slot_w1),   fast_state_get(c, self, p->slot_b1),
+                      fast_state_get(c, self, p->slot_gain), fast_state_get(c, self, p->slot_bias)};
 }
 
 static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums, tensor *x)
 {
+    const fwl_options *o = self->options;
     const fwl_plan *p = self->plan;
-    carry_sum(c, self, p->slot_w0, sums->w0);
-    carry_sum(c, self, p->slot_b0, sums->b0);
-    carry_sum(c, self, p->slot_w1, sums->w1);
-    carry_sum(c, self, p->slot_b1, sums->b1);
-    carry_sum(c, self, p->slot_gain, sums->gain);
-    carry_sum(c, self, p->slot_bias, sums->bias);
+    double decay = o->decay;
+    fast_state_set(c, self, p->slot_w0, sums->w0, decay);
+    fast_state_set(c, self, p->slot_b0, sums->b0, decay);
+    fast_state_set(c, self, p->slot_w1, sums->w1, decay);
+    fast_state_set(c, self, p->slot_b1, sums->b1, decay);
+    fast_state_set(c, self, p->slot_gain, sums->gain, decay);
+    fast_state_set(c, self, p->slot_bias, sums->bias, decay);
     int64_t time = x->shape[1];
     layer_state_set(c, self, p->slot_pending, op_slice(c->tape, x, 1, time - 1, time));
 }
@@ -350,13 +301,13 @@ static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, int64_t at, 
     tensor *pending = NULL;
     if (!begins) {
         sums = sums_carried(c, self);
-        pending = carried(c, self, p->slot_pending);
+        pending = fast_state_get(c, self, p->slot_pending);
     }
     tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
     int64_t before = pending ? 1 : 0, count = n + before;
     int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
     real *weights = tape_keep(t, c->rows * count, sizeof *weights);
-    inner_targets(c, self->dims.vocab, at - before, count, targets, weights);
+    fast_state_targets(c, self->dims.vocab, at - before, count, targets, weights);
     tensor *logits = fwl_passes(c, self, all, targets, weights, &sums);
     if (ends) {
         carry_nothing(c, self);
@@ -369,15 +320,7 @@ static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, int64_t at, 
 static tensor *fwl_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const fwl_options *o = self->options;
-    if (o->carry) return fwl_part(c, self, x, 0, c->time, false, false);
-    int64_t block = self->dims.block, parts = 0;
-    tensor **logits = tape_keep(c->tape, c->time / block + 2, sizeof *logits);
-    for (int64_t at = 0, n; at < c->time; at += n) {
-        int64_t phase = (c->position[0] + at) % block;
-        n = MIN(c->time - at, block - phase);
-        logits[parts++] = fwl_part(c, self, x, at, n, phase == 0, phase + n == block);
-    }
-    return parts == 1 ? logits[0] : op_concat(c->tape, (int)parts, logits, 1);
+    return fast_state_read(c, self, x, o->carry, fwl_part);
 }
 
 static layer_cost fwl_cost(const layer *self)

@@ -7,14 +7,16 @@ extern const layer_class attention_layer;
 extern const layer_class base_ffn_layer;
 extern const layer_class block_recurrent_layer;
 extern const layer_class compressed_memory_layer;
+extern const layer_class fast_ffn_layer;
 extern const layer_class ffn_layer;
 extern const layer_class hash_ffn_layer;
 extern const layer_class lstm_layer;
 extern const layer_class switch_ffn_layer;
 
 static const layer_class *const LAYERS[] = {
-    &attention_layer, &base_ffn_layer, &block_recurrent_layer, &compressed_memory_layer, &ffn_layer,
-    &hash_ffn_layer,  &lstm_layer,     &switch_ffn_layer};
+    &attention_layer,         &base_ffn_layer, &block_recurrent_layer,
+    &compressed_memory_layer, &fast_ffn_layer, &ffn_layer,
+    &hash_ffn_layer,          &lstm_layer,     &switch_ffn_layer};
 
 /* The list of heads. */
 extern const layer_class fwl_head;

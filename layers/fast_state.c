@@ -1,0 +1,59 @@
+#include "layers/fast_state.h"
+
+tensor *fast_state_get(layer_ctx *c, const layer *self, int slot)
+{
+    tensor *s = layer_state(c, self, slot);
+    if (!s) return NULL;
+    bool *begins = tape_keep(c->tape, c->rows, sizeof *begins);
+    int64_t count = 0;
+    for (int64_t r = 0; r < c->rows; r++) {
+        begins[r] = c->position[r] == 0;
+        count += begins[r];
+    }
+    if (count == 0) return s;
+    if (count == c->rows) return NULL;
+    return op_select_rows(c->tape, begins, tape_constant(c->tape, NULL, s->rank, s->shape), s);
+}
+
+void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, double undo)
+{
+    if (!sum) return;
+    if (undo < 1) sum = op_scale(c->tape, sum, (real)(1 / undo));
+    int64_t width = tensor_width(sum);
+    int64_t shape[] = {c->rows, tensor_count(sum) / (c->rows * width), width};
+    layer_state_set(c, self, slot, tape_reshape(c->tape, sum, 3, shape));
+}
+
+void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
+                        int32_t *targets, real *weights)
+{
+    for (int64_t r = 0; r < c->rows; r++) {
+        for (int64_t i = 0; i < n; i++, targets++, weights++) {
+            int64_t at = first + i;
+            *weights = 0;
+            *targets = 0;
+            if (i + 1 == n) continue;
+            int32_t next = c->tokens[r * c->time + at + 1];
+            if (next >= vocab) continue; /* a document begins: nothing to predict */
+            if (at < 0) {
+                *weights = c->position[r] > 0 ? 1 : 0;
+            } else {
+                *weights = c->weights ? c->weights[r * c->time + at] : 1;
+            }
+            *targets = *weights != 0 ? next : 0;
+        }
+    }
+}
+
+tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, fast_part part)
+{
+    if (carry) return part(c, self, x, 0, c->time, false, false);
+    int64_t block = self->dims.block, parts = 0;
+    tensor **y = tape_keep(c->tape, c->time / block + 2, sizeof *y);
+    for (int64_t at = 0, n; at < c->time; at += n) {
+        int64_t phase = (c->position[0] + at) % block;
+        n = MIN(c->time - at, block - phase);
+        y[parts++] = part(c, self, x, at, n, phase == 0, phase + n == block);
+    }
+    return parts == 1 ? y[0] : op_concat(c->tape, (int)parts, y, 1);
+}
