@@ -112,6 +112,13 @@ bool option_unknown(err *e, const node *map, int i, int n, const char *const *kn
     const char *key = map->keys[i];
     node place = *map->key_nodes[i];
     place.path = map->path;
+    const char *colon = strchr(key, ':');
+    for (int k = 0; colon && k < n; k++) { /* {heads:4} is a map with the key "heads:4" */
+        size_t bytes = strlen(known[k]);
+        if ((size_t)(colon - key) != bytes || strncmp(key, known[k], bytes) != 0) continue;
+        return node_err(e, &place, "unknown key '%s'; write '%s: %s', with a space", key, known[k],
+                        colon + 1);
+    }
     const char *near = option_nearest(key, n, known);
     if (near) return node_err(e, &place, "unknown key '%s' (did you mean '%s'?)", key, near);
     char list[512] = "";

@@ -116,6 +116,7 @@ static void refuses(void)
         const char *text, *message;
     } cases[] = {
         {"{head: 4}", "t.yaml:1:2: unknown key 'head' (did you mean 'heads'?)"},
+        {"{heads:4}", "t.yaml:1:2: unknown key 'heads:4'; write 'heads: 4', with a space"},
         {"{heads: 4,\n  reta: 1}", "t.yaml:2:3: unknown key 'reta' (did you mean 'rate'?)"},
         {"{heads: 4, zzzzzz: 1}",
          "t.yaml:1:12: unknown key 'zzzzzz'; known: heads, rate, bias, kind, "
