@@ -10,8 +10,8 @@
  *
  * Parameters that the source lacks start fresh; what is taken from it must have its place and
  * shape, or the shape of one of the pieces that its place is cut in (experts): then each starts as
- * a copy of it, from dense to sparse. The source also serves layers that are built from a trained model's tensors or told its
- * predictions; `only: []` takes nothing else. */
+ * a copy of it, from dense to sparse. The source also serves layers that are built from a trained
+ * model's tensors or told its predictions; `only: []` takes nothing else. */
 #ifndef LOCI_EXPERIMENTS_INIT_FROM_H
 #define LOCI_EXPERIMENTS_INIT_FROM_H
 
