@@ -187,11 +187,12 @@ static bool put_values(record_out *r, const inspected_layer *l, err *e)
             json_array_append_new(top, json_pack("[o, f]", token_value(r, v->tokens[i]),
                                                  (double)v->probabilities[i]));
         }
-        json_t *line =
-            json_pack("{s:s, s:I, s:o, s:b, s:b, s:i, s:i, s:o}", "layer", l->layer->name, "memory",
-                      (json_int_t)m, "top", top, "triggered", a->triggered, "match", a->match,
-                      "matches", a->matches, "triggers", l->triggers.sizes[m], "rank",
-                      a->rank < 0 ? json_null() : json_integer(a->rank));
+        json_t *line = json_pack(
+            "{s:s, s:I, s:o, s:f, s:o, s:b, s:b, s:i, s:i, s:o}", "layer", l->layer->name, "memory",
+            (json_int_t)m, "top_token", token_value(r, v->tokens[0]), "top_probability",
+            (double)v->probabilities[0], "top", top, "triggered", a->triggered, "match", a->match,
+            "matches", a->matches, "triggers", l->triggers.sizes[m], "rank",
+            a->rank < 0 ? json_null() : json_integer(a->rank));
         if (!put(r, line, e)) return false;
     }
     return true;

@@ -5,10 +5,7 @@
 #include "core/file.h"
 #include "results/collect_run.h"
 
-typedef bool (*put_line)(collector *c, const char *id, const json_t *line, err *e);
-
-/* Calls put for every complete line of the file. */
-static bool each_line(collector *c, const char *id, const char *path, put_line put, err *e)
+bool collect_each_line(collector *c, const char *id, const char *path, collect_line put, err *e)
 {
     size_t bytes;
     char *text = file_read_arena(c->scratch, path, &bytes, e);
@@ -133,7 +130,7 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
 
 /* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated. */
 static bool collect_lines(collector *c, const char *id, const char *folder, const char *name,
-                          const char *const *tables, put_line put, bool *fresh, err *e)
+                          const char *const *tables, collect_line put, bool *fresh, err *e)
 {
     char path[FILE_PATH_BYTES];
     bool changed;
@@ -145,7 +142,7 @@ static bool collect_lines(collector *c, const char *id, const char *folder, cons
         if (!collect_delete(c, tables[i], id, "1", e)) return false;
     }
     if (!file_join(path, folder, name, e)) return false;
-    return !file_exists(path) || each_line(c, id, path, put, e);
+    return !file_exists(path) || collect_each_line(c, id, path, put, e);
 }
 
 bool collect_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e)

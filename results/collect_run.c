@@ -313,5 +313,6 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     if (!file_exists(plan)) return true; /* a folder that was only just made */
     arena_reset(c->scratch);
     return collect_head(c, id, folder, fresh, e) && collect_checkpoint(c, id, folder, fresh, e) &&
-           collect_metrics(c, id, folder, fresh, e) && collect_evals(c, id, folder, fresh, e);
+           collect_metrics(c, id, folder, fresh, e) && collect_evals(c, id, folder, fresh, e) &&
+           collect_inspect(c, id, folder, fresh, e);
 }

@@ -12,6 +12,7 @@ typedef struct collector {
     arena *scratch; /* reset for each folder */
     sqlite3_stmt *stamp_get, *stamp_set, *run, *library, *step, *metric, *evaluation, *document,
         *artefact, *experiment, *plan, *axis;
+    const char *part; /* of an inspection that is being read */
 } collector;
 
 /* True with *fresh false if nothing changed since the folder was collected. e says what is
@@ -21,6 +22,11 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e);
 /* The folder's files of lines. *fresh becomes true if one was read again. */
 bool collect_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e);
 bool collect_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e);
+bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e);
+
+/* Calls put for every complete line of the file. */
+typedef bool (*collect_line)(collector *c, const char *id, const json_t *line, err *e);
+bool collect_each_line(collector *c, const char *id, const char *path, collect_line put, err *e);
 
 /* The statement that puts or changes a row of the table `run`. */
 const char *collect_run_sql(arena *a);

@@ -152,7 +152,7 @@ static void last_words(char words[200], const char *path)
     }
 }
 
-static bool draw(plot_report *r, const plot_script *p, err *e)
+static bool draw_script(plot_report *r, const plot_script *p, err *e)
 {
     static const char *const formats[] = {"png", "svg", "pdf"};
     char script[80], log[80], path[FILE_PATH_BYTES], words[200];
@@ -187,16 +187,22 @@ static bool draw(plot_report *r, const plot_script *p, err *e)
 
 bool plot_script_run(plot_report *r, plot_script *p, err *e)
 {
-    bool ok = draw(r, p, e);
+    bool ok = draw_script(r, p, e);
     free(p->text);
     p->text = NULL;
     return ok;
 }
 
-static void add_note(plot_report *r, const char *text)
+void plot_note(plot_report *r, const char *text)
 {
     size_t n = strlen(r->note);
     snprintf(r->note + n, sizeof r->note - n, "%s%s", n ? "; " : "", text);
+}
+
+void plot_note_fonts(plot_report *r)
+{
+    if (r->count == 0 || fonts_installed()) return;
+    plot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
 }
 
 static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, err *e)
@@ -207,16 +213,13 @@ static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, er
         bool any = i < 2 ? plot_curves(&p, a, s, c, i == 1, &why) : plot_differences(&p, c);
         if (why.text[0]) return err_set(e, "%s", why.text);
         if (!any) {
-            if (i == 0) add_note(r, "no run has logged a step yet: no loss curves");
-            if (i == 2) add_note(r, "no seed has finished in two variants yet: no differences");
+            if (i == 0) plot_note(r, "no run has logged a step yet: no loss curves");
+            if (i == 2) plot_note(r, "no seed has finished in two variants yet: no differences");
             continue;
         }
         if (!plot_script_run(r, &p, e)) return false;
     }
-    if (!plot_costs(r, c, e) || !plot_axes(r, a, s, c, e)) return false;
-    if (r->count > 0 && !fonts_installed()) {
-        add_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
-    }
+    plot_note_fonts(r);
     return true;
 }
 

@@ -3,8 +3,6 @@
  *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
  *   loss-time     the same against training time
  *   differences   forest plot of the differences to the baseline, paired by seed
- *   cost-*        final quality against params, active (parameters), flops, speed, state
- *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
  *
  * each as .gp with its data inside (edit it and run gnuplot on it again), .svg, .png and .pdf. The
  * SVG depends on the data alone. What cannot be drawn yet is left out and noted. */
@@ -13,7 +11,7 @@
 
 #include "results/store.h"
 
-enum { PLOT_FILES = 96 };
+enum { PLOT_FILES = 64 };
 
 typedef struct plot_report {
     char folder[4096]; /* where the files are */
@@ -25,5 +23,9 @@ typedef struct plot_report {
 /* baseline: a label, or NULL for the experiment's. */
 bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
                      const char *baseline, err *e);
+
+/* Pictures of an inspection (loci inspect) in OUT/plots/inspect: the figures of Geva et al. 2021 by
+ * layer. run: an id or its beginning; NULL: the run that was inspected last. */
+bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, err *e);
 
 #endif

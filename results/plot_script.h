@@ -23,6 +23,9 @@ void plot_script_draw(plot_script *p, const char *command);
 
 /* Writes the script to the report's folder, runs gnuplot on it and frees its text. */
 bool plot_script_run(plot_report *r, plot_script *p, err *e);
+/* Adds to the report's note; notes what fonts that are not installed cost. */
+void plot_note(plot_report *r, const char *text);
+void plot_note_fonts(plot_report *r);
 
 /* A text as gnuplot's single-quoted string. */
 void plot_quote(FILE *out, const char *text);
@@ -36,11 +39,5 @@ int plot_dashes(int series);
 bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
                  err *e);
 bool plot_differences(plot_script *p, const comparison *c);
-/* Draw final quality against each cost that differs (results/plot_cost.c), and against the numbers
- * of each swept axis, a line for each choice of the others (results/plot_axis.c). */
-bool plot_costs(plot_report *r, const comparison *c, err *e);
-bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e);
-/* What both begin with: titles, and x in k and M. */
-void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title, bool logarithmic);
 
 #endif

@@ -117,6 +117,82 @@ const char *const STORE_SCHEMA[] = {
     "  PRIMARY KEY (run, path)\n"
     ") STRICT, WITHOUT ROWID;",
 
+    "CREATE TABLE inspection (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  part TEXT NOT NULL,\n"
+    "  step INTEGER, at TEXT, split TEXT, tokens INTEGER,\n"
+    "  protocol TEXT NOT NULL,\n"
+    "  PRIMARY KEY (run, part)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_figure (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  part TEXT NOT NULL,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  depth INTEGER NOT NULL,\n"
+    "  figure TEXT NOT NULL,\n"
+    "  bin INTEGER NOT NULL,\n"
+    "  value REAL,\n"
+    "  PRIMARY KEY (run, part, figure, depth, bin)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_key (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  triggers INTEGER NOT NULL,\n"
+    "  shared_last_token REAL, shared_last_2_tokens REAL, shared_last_3_tokens REAL,\n"
+    "  shared_last_word REAL, topics TEXT,\n"
+    "  PRIMARY KEY (run, layer, memory)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_trigger (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  coefficient REAL, document INTEGER, position INTEGER, next TEXT, text TEXT,\n"
+    "  PRIMARY KEY (run, layer, memory, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_value (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  top_token TEXT, top_probability REAL, top TEXT,\n"
+    "  triggers INTEGER, match INTEGER, matches INTEGER, rank INTEGER,\n"
+    "  PRIMARY KEY (run, layer, memory)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_removal (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  triggers INTEGER, silent INTEGER,\n"
+    "  without_first REAL, without_last REAL, without_random REAL,\n"
+    "  PRIMARY KEY (run, layer, memory)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_expert (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  expert INTEGER NOT NULL,\n"
+    "  served INTEGER, tokens TEXT,\n"
+    "  PRIMARY KEY (run, layer, expert)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_prefix (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  part TEXT NOT NULL,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  document INTEGER NOT NULL,\n"
+    "  position INTEGER NOT NULL,\n"
+    "  active INTEGER, match_all INTEGER, match_active INTEGER, match_stream INTEGER,\n"
+    "  residual TEXT, output TEXT, stream TEXT, final TEXT, final_probability REAL,\n"
+    "  \"case\" TEXT,\n"
+    "  PRIMARY KEY (run, part, layer, document, position)\n"
+    ") STRICT, WITHOUT ROWID;",
+
     /* What the collector has read: the stamp of a folder's files. Not part of the interface. */
     "CREATE TABLE collected (path TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT;",
 

@@ -216,8 +216,8 @@ const verb VERB_INSPECT = {
         "distributions over the vocabulary, and agreement with the keys' triggers. composition\n"
         "and refinement: how memories and layers make up a prediction. Without a part: all.\n"
         "Writes JSON lines and a page to the run's folder, inspect/, and prints figures by layer.",
-    .examples = {"inspect inspect keys values --tokens 100k",
-                 "inspect inspect/relu/1 composition --prefixes 1000 --as-head"},
+    .examples = {"inspect memories keys values --tokens 100k",
+                 "inspect memories/memories/1 composition --prefixes 1000 --as-head"},
     .options = OPTIONS,
     .options_bytes = sizeof(inspect_call),
     .run = inspect_run,
