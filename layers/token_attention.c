@@ -292,6 +292,7 @@ static token_result attend_whole(layer_ctx *c, const layer *self, const token_op
     const int64_t *valid = past ? valid_keys(c, self, plan, past->shape[1], &any) : NULL;
     if (!any) past = NULL, valid = NULL;
     token_result r = {.extra = past ? past->shape[1] : 0};
+    if (plan->keep_queries) r.q = op_columns(c->tape, qkv, 0, plan->q_width);
     if (plan->slot >= 0 || plan->whole_block) r.kv = update_memory(c, self, o, plan, qkv, past);
     attention_operand q = {qkv, 0}, k = {qkv, plan->q_width};
     if (past) {
@@ -392,7 +393,7 @@ static token_result attend_blocks(layer_ctx *c, const layer *self, const token_o
     token_result r = {.extra = past ? past->shape[1] : 0};
     r.kv = op_columns(c->tape, qkv, plan->q_width, plan->q_width + 2 * plan->kv_width);
     if (past) r.kv = op_concat(c->tape, 2, (tensor *[]){past, r.kv}, 1);
-    tensor *queries = op_columns(c->tape, qkv, 0, plan->q_width);
+    tensor *queries = r.q = op_columns(c->tape, qkv, 0, plan->q_width);
     bool looks = o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
     tensor *asked = looks ? asked_before(c, self, plan, queries, phase) : NULL;
     block_walk w = {r.kv, layer_state(c, self, plan->compressed_slot), r.extra - phase, 0};

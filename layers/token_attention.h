@@ -92,7 +92,8 @@ typedef struct token_plan {
     int64_t q_width, kv_width; /* all query heads; all key heads */
     int64_t memory;
     bool rotary;
-    bool whole_block; /* the block's own keys are carried whatever the window */
+    bool keep_queries; /* token_result.q is wanted: set after building */
+    bool whole_block;  /* the block's own keys are carried whatever the window */
     int qkv, qkv_bias, t5_table, q_gain, k_gain;
     int compress_k, compress_v, compress_k_bias, compress_v_bias;
     int slot, first_slot, compressed_slot, query_slot; /* -1: there is none */
@@ -110,6 +111,7 @@ typedef struct token_result {
     /* Raw keys and values [rows, extra + time, 2 kv_width], position i of the call at extra + i;
      * of the `extra`, only the newest valid[row] are the row's own. NULL unless whole_block. */
     tensor *kv;
+    tensor *q; /* raw queries [rows, time, q_width]; NULL unless keep_queries */
     int64_t extra;
     const int64_t *valid;
 } token_result;

@@ -35,6 +35,8 @@ static const char *const COMBINATIONS[][2] = {
     {"compressed_memory", "{compressed: 2, factor: 2, compression: max, memory: 2, qk_norm: l2}"},
     {"compressed_memory", "{compressed: 5, factor: 1, compression: mean, memory: 0}"},
     {"compressed_memory", "{compressed: 4, factor: 2, memory: 3, memory_dropout: 0.5, heads: 2}"},
+    {"memorizing", "{length: 5, top: 2, memory: 2, kv_heads: 2}"},
+    {"memorizing", "{length: 64, top: 3, memory: 0, gate: 1, qk_norm: l2}"},
     {"ffn", "{activation: swiglu, bias: false, hidden: 5}"},
     {"ffn", "{activation: relu2, bias: false}"},
     {"lstm", "{hidden: 5, forget_bias: 0}"},

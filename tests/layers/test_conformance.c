@@ -127,6 +127,9 @@ static void check_state_matters(const char *what, model_run *r)
     model_run_read(r, s.tokens, LENGTH, PREFIX, 1, before);
     for (int i = 0; i < s.views; i++) {
         int64_t n = s.view[i].shape[0] * s.view[i].shape[1] * s.view[i].shape[2];
+        size_t name = strlen(s.view[i].name);
+        bool store = name > 6 && strcmp(s.view[i].name + name - 6, ".store") == 0;
+        if (store) continue;                /* what it holds may be seen much later */
         s.view[i].data[n - 1] += (real)0.5; /* the newest entry of the last row */
         segment_restore(&s, r->state);
         model_run_read(r, s.tokens, LENGTH, PREFIX, 1, after);

@@ -73,7 +73,7 @@ static void check_flops(const layer_class *cls, const char *options)
     /* Evaluation: in training a capacity may drop tokens. */
     layer_apply_call call = {
         .time = LONG, .x = x, .tokens = tokens, .targets = tokens, .mode = MODE_EVAL};
-    for (int i = 0; i < 3; i++) { /* memories fill, compressed ones a call later */
+    for (int i = 0; i < 7; i++) { /* memories fill, compressed ones a call later */
         layer_apply_run(a, &call);
     }
     double before = blas_flops();
