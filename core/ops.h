@@ -96,6 +96,9 @@ tensor *op_gather(tape *t, tensor *table, const int32_t *ids, int64_t n);
 /* y [out_rows, width]: y[ids[i]] += x[i]; rows never named are zero; a negative id drops the row.
  */
 tensor *op_scatter(tape *t, tensor *x, const int32_t *ids, int64_t out_rows);
+/* core/op_bag.c: y [n, width] = sum_k weights[i, k] table[ids[i, k]]; weights [n, per], table
+ * [entries, width]; ids [n, per] is copied. */
+tensor *op_bag(tape *t, tensor *table, const int32_t *ids, tensor *weights);
 /* y [n] = x[i, columns[i]] of x [n, width]. */
 tensor *op_pick(tape *t, tensor *x, const int32_t *columns);
 

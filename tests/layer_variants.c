@@ -39,6 +39,8 @@ static const char *const COMBINATIONS[][2] = {
     {"memorizing", "{length: 64, top: 3, memory: 0, gate: 1, qk_norm: l2}"},
     {"ffn", "{activation: swiglu, bias: false, hidden: 5}"},
     {"ffn", "{activation: relu2, bias: false}"},
+    {"pkm", "{half_keys: 5, top: 2, heads: 3, memory_values: shared, key_dim: 6}"},
+    {"pkm", "{half_keys: 9, top: 9, heads: 1, query_norm: false}"},
     {"lstm", "{hidden: 5, forget_bias: 0}"},
     {"hash_ffn", "{experts: 3, activation: swiglu, hidden: 6, bias: false}"},
     {"hash_ffn", "{experts: 64, hash: ngram, n: 4, hidden: 6}"},

@@ -68,6 +68,8 @@ PLAIN(concat, op_concat(t, 3, (tensor *[]){in[0], in[1], in[0]}, c->arg))
 static const int32_t IDS[] = {2, 0, 2, 3, 0, 1};
 PLAIN(gather, op_gather(t, in[0], IDS, 6))
 
+PLAIN(bag, op_bag(t, in[0], IDS, in[1]))
+
 static const int32_t PLACES[] = {2, 0, -1, 2, 3};
 PLAIN(scatter, op_scatter(t, in[0], PLACES, 5))
 PLAIN(pick, op_pick(t, in[0], IDS))
@@ -238,6 +240,7 @@ const op_case OP_CASES[] = {
     {"transpose_13", transpose, 13, {S4(2, 3, 4, 2)}, 0, 0, 0},
     {"repeat", repeat, 0, {S3(2, 3, 2)}, 0, 0, 0},
     {"gather", gather, 0, {S2(4, 3)}, 0, 0, 0},
+    {"bag", bag, 0, {S2(4, 3), S2(3, 2)}, 0, 0, 0},
     {"scatter", scatter, 0, {S2(5, 3)}, 0, 0, 0},
     {"pick", pick, 0, {S2(6, 4)}, 0, 0, 0},
     {"layernorm", layernorm, 0, {S3(2, 20, 33), S1(33), S1(33)}, 0, 0, 0},
