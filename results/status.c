@@ -1,6 +1,9 @@
 #include "results/status.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "core/json.h"
 
 static const char *const STATES[] = {"done",   "running",     "planned",
                                      "failed", "interrupted", "diverged"};
@@ -87,20 +90,73 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
     return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
 }
 
-bool status_count(store *s, const char *experiment, int *unfinished, int *failed, err *e)
+bool status_total(status_totals *t, store *s, const char *experiment, err *e)
 {
-    sqlite3_stmt *q =
-        store_prepare(s,
-                      "SELECT sum(coalesce(r.status, 'planned') <> 'done'), "
-                      "sum(r.status IN ('failed', 'diverged')) "
-                      "FROM plan p LEFT JOIN run r USING (run) WHERE p.experiment = ?",
-                      e);
+    sqlite3_stmt *q = store_prepare(
+        s,
+        "SELECT coalesce(r.status, 'planned'), r.step, r.steps, r.train_seconds FROM plan p LEFT "
+        "JOIN run r USING (run) WHERE p.experiment = ?",
+        e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    *unfinished = *failed = 0;
-    if (sqlite3_step(q) == SQLITE_ROW) {
-        *unfinished = (int)store_int(q, 0, 0);
-        *failed = (int)store_int(q, 1, 0);
+    *t = (status_totals){.seconds_left = (double)NAN};
+    int known = 0, unknown = 0;
+    double seconds = 0, steps = 0;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        const char *state = (const char *)sqlite3_column_text(q, 0);
+        bool failed = strcmp(state, "failed") == 0 || strcmp(state, "diverged") == 0;
+        double step = store_real(q, 1), of = store_real(q, 2), took = store_real(q, 3);
+        t->planned++;
+        t->done += strcmp(state, "done") == 0;
+        t->running += strcmp(state, "running") == 0;
+        t->failed += failed;
+        if (failed) continue;
+        if (!(of > 0)) {
+            unknown++;
+            continue;
+        }
+        known++;
+        t->steps += of;
+        t->steps_done += isfinite(step) ? step : 0;
+        if (isfinite(took) && isfinite(step)) {
+            seconds += took;
+            steps += step;
+        }
+    }
+    t->waiting = t->planned - t->done - t->running - t->failed;
+    if (known > 0) t->steps += unknown * t->steps / known;
+    if (steps > 0) {
+        t->seconds_left = (t->steps - t->steps_done) * seconds / steps / MAX(t->running, 1);
     }
     return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+void status_sentence(char text[256], const status_totals *t)
+{
+    int n = snprintf(text, 256, "%d of %d runs done", t->done, t->planned);
+    if (t->running) n += snprintf(text + n, (size_t)(256 - n), ", %d running", t->running);
+    if (t->waiting) n += snprintf(text + n, (size_t)(256 - n), ", %d waiting", t->waiting);
+    if (t->failed) n += snprintf(text + n, (size_t)(256 - n), ", %d failed", t->failed);
+    if (t->done + t->failed == t->planned || !(t->steps > 0)) return;
+    n += snprintf(text + n, (size_t)(256 - n), "; %.0f %% of all steps",
+                  100 * t->steps_done / t->steps);
+    if (!isfinite(t->seconds_left) || t->running == 0) return;
+    long long left = llround(t->seconds_left);
+    snprintf(text + n, (size_t)(256 - n), ", about %lld:%02lld:%02lld left", left / 3600,
+             left / 60 % 60, left % 60);
+}
+
+json_t *status_json(const status_totals *t, const char *experiment)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "experiment", json_string(experiment));
+    json_object_set_new(o, "planned", json_integer(t->planned));
+    json_object_set_new(o, "done", json_integer(t->done));
+    json_object_set_new(o, "running", json_integer(t->running));
+    json_object_set_new(o, "waiting", json_integer(t->waiting));
+    json_object_set_new(o, "failed", json_integer(t->failed));
+    json_object_set_new(o, "steps", json_finite(t->steps));
+    json_object_set_new(o, "steps_done", json_finite(t->steps_done));
+    json_object_set_new(o, "seconds_left", json_finite(t->seconds_left));
+    return o;
 }

@@ -1,4 +1,8 @@
 /* loci status: how far experiments and their runs are. */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "results/status.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
@@ -6,34 +10,93 @@
 typedef struct status_call {
     const char *out;
     int64_t format;
+    double every;
+    bool json, watch;
 } status_call;
 
 static const option OPTIONS[] = {
+    CLI_SWITCH(status_call, watch, "watch", "again and again, until every run has ended"),
+    CLI_REAL(status_call, every, "every", "2", 0.1, 3600, "seconds between two looks"),
+    CLI_SWITCH(status_call, json, "json", "machine-readable, with what is left (EXPERIMENT)"),
     CLI_CHOICE(status_call, format, "format", "text", TABLE_FORMATS, "of the table"),
     CLI_OUT(status_call),
     {0}};
 
-static bool fill(table *t, const cli_call *c, store *s, int *failed, err *e)
+/* What one look saw. */
+typedef struct look {
+    int failed;
+    bool active; /* a run is going on */
+} look;
+
+static bool print_experiment(look *seen, const cli_call *c, store *s, arena *a, err *e)
 {
-    if (c->count == 0) return status_experiments(t, s, e);
-    const char *name = reading_experiment(c->memory, s, c->words[0], e);
-    int unfinished;
-    return name && status_runs(t, s, name, e) && status_count(s, name, &unfinished, failed, e);
+    const status_call *o = c->options;
+    const char *name = reading_experiment(a, s, c->words[0], e);
+    table *t = table_new(a);
+    status_totals all;
+    if (!name || !status_runs(t, s, name, e) || !status_total(&all, s, name, e)) return false;
+    *seen = (look){all.failed, all.running > 0};
+    if (o->json) {
+        json_t *x = status_json(&all, name), *runs = table_json(t);
+        json_object_set_new(x, "runs", runs);
+        json_dumpf(x, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        putchar('\n');
+        json_decref(x);
+        return true;
+    }
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    if (o->format == TABLE_TEXT) {
+        char text[256];
+        status_sentence(text, &all);
+        printf("\n%s\n", text);
+    }
+    return true;
+}
+
+static bool print_all(look *seen, const cli_call *c, store *s, arena *a, err *e)
+{
+    const status_call *o = c->options;
+    table *t = table_new(a);
+    *seen = (look){0};
+    if (!status_experiments(t, s, e)) return false;
+    table_print(stdout, t, o->json ? TABLE_JSON : (table_format)o->format, cli_colour(stdout));
+    return true;
+}
+
+static bool look_once(look *seen, const cli_call *c, err *e)
+{
+    const status_call *o = c->options;
+    store *s = reading_open(cli_out(o->out), e);
+    if (!s) return false;
+    arena *a = arena_new(1 << 18);
+    bool done = c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
+    arena_free(a);
+    store_close(s);
+    return done;
+}
+
+static void pause_s(double seconds)
+{
+    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&t, NULL);
 }
 
 static int status(const cli_call *c)
 {
     const status_call *o = c->options;
     err e = {0};
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    table *t = table_new(c->memory);
-    int failed = 0;
-    bool done = fill(t, c, s, &failed, &e);
-    if (done) table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
-    store_close(s);
-    if (!done) return cli_fail(EXIT_FAILED, "%s", e.text);
-    return failed ? EXIT_RUNS_FAILED : EXIT_DONE;
+    look seen = {0};
+    bool before = false; /* between two runs of a sweep none is going on for a moment */
+    if (o->watch && !c->count) return cli_fail(EXIT_USAGE, "--watch needs an EXPERIMENT");
+    for (;;) {
+        if (o->watch && isatty(STDOUT_FILENO)) fputs("\033[H\033[2J", stdout);
+        if (!look_once(&seen, c, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+        fflush(stdout);
+        if (!o->watch || (!seen.active && !before)) break;
+        before = seen.active;
+        pause_s(o->every);
+    }
+    return seen.failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }
 
 const verb VERB_STATUS = {
@@ -42,8 +105,9 @@ const verb VERB_STATUS = {
     .max_words = 1,
     .help = "Shows how far all experiments, or one experiment's runs, have come.\n\n"
             "With an EXPERIMENT (a name or a spec file) failed runs are shown with their reason,\n"
-            "and the exit status is 3 if there are any.",
-    .examples = {"status", "status quickstart --format json"},
+            "and the exit status is 3 if there are any. --watch shows it again until no run is\n"
+            "going on any more.",
+    .examples = {"status quickstart --watch", "status quickstart --json"},
     .options = OPTIONS,
     .options_bytes = sizeof(status_call),
     .run = status,

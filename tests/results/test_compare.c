@@ -143,9 +143,12 @@ static void not_started(void)
         free(text);
     }
     store *s = store_open_reader(x.out, &e);
-    int unfinished = 0, failed = 1;
-    EXPECT(s && status_count(s, x.name, &unfinished, &failed, &e), "%s", e.text);
-    EXPECT(unfinished == 4 && failed == 0, "%d unfinished, %d failed", unfinished, failed);
+    status_totals all = {0};
+    char sentence[256];
+    EXPECT(s && status_total(&all, s, x.name, &e), "%s", e.text);
+    status_sentence(sentence, &all);
+    EXPECT(all.waiting == 4 && all.failed == 0 && strstr(sentence, "0 of 4 runs done, 4 waiting"),
+           "%d waiting, %d failed: %s", all.waiting, all.failed, sentence);
     store_close(s);
     arena_free(a);
 }

@@ -33,9 +33,10 @@ static const char *write_text(char path[FILE_PATH_BYTES], const char *name, cons
 
 static void help(void)
 {
-    static const char *const VERBS[] = {"run",  "check",   "status",   "compare",
-                                        "plot", "eval",    "generate", "layers",
-                                        "data", "collect", "bench",    "version"};
+    static const char *const VERBS[] = {
+        "run",    "check",  "status",  "compare", "plot",    "eval", "generate",
+        "layers", "data",   "collect", "bench",   "version", "ls",   "show",
+        "diff",   "export", "report",  "rm",      "mv",      "gc",   "merge"};
     expect_call(LOCI("help"), 0, "experiment", NULL);
     expect_call(LOCI("--help"), 0, "compare", NULL);
     for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++) {
@@ -125,6 +126,21 @@ static void experiment(void)
     expect_call(LOCI("run", spec, "--set", "sweep.seeds=3", "--quiet"), 0, NULL, NULL);
     expect_call(LOCI("status"), 0, "tiny", NULL);
     expect_call(LOCI("status", "tiny"), 0, "done", NULL);
+    expect_call(LOCI("status", "tiny", "--watch"), 0, "runs done", NULL);
+    expect_call(LOCI("status", "tiny", "--json"), 0, "\"seconds_left\"", NULL);
+    expect_call(LOCI("status", "--watch"), 2, NULL, "needs an EXPERIMENT");
+    expect_call(LOCI("ls", "--status", "done"), 0, "keys", NULL);
+    expect_call(LOCI("ls", "nothing"), 1, NULL, "nothing");
+    expect_call(LOCI("show", "tiny/keys/2"), 0, "bits per byte", NULL);
+    expect_call(LOCI("show", "tiny/keys/2", "--json"), 0, "\"evaluations\"", NULL);
+    expect_call(LOCI("show", "tiny/kees"), 2, NULL, "loci ls");
+    expect_call(LOCI("diff", "tiny/block", "tiny/keys"), 0, "attention.memory", NULL);
+    expect_call(LOCI("diff", "tiny/block", "tiny/block"), 0, NULL, "do not differ");
+    expect_call(LOCI("export", "tiny", "--what", "metrics"), 0, "variant,seed,run,step", NULL);
+    expect_call(LOCI("export", "tiny", "--format", "tensorboard"), 0, "tensorboard/tiny", "runs; ");
+    expect_call(LOCI("export", "tiny", "--to", "/no/such/file"), 1, NULL, "cannot be written");
+    expect_call(LOCI("report", "tiny", "--no-plots"), 0, "reports/tiny.html", NULL);
+    expect_call(LOCI("run", spec, "--retry", "sometimes"), 2, NULL, "--retry");
     expect_call(LOCI("compare", "tine"), 1, NULL, "tiny");
     expect_call(LOCI("compare", spec), 0, "bits per byte", NULL);
     expect_call(LOCI("compare", "tiny", "--format", "markdown"), 0, "| keys", NULL);

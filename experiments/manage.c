@@ -1,0 +1,342 @@
+#include "experiments/manage.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "experiments/run_folder.h"
+
+/* ---- who needs a run ---- */
+
+/* Ids of runs, as keys of an object. */
+static bool planned_runs(json_t *ids, const char *record, err *e)
+{
+    json_t *x = json_read(record, e), *run;
+    size_t i;
+    if (!x) return false;
+    json_array_foreach(json_object_get(x, "runs"), i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (id) json_object_set_new(ids, id, json_true());
+    }
+    json_decref(x);
+    return true;
+}
+
+/* The run that this one starts from, from its plan; NULL: none, or not known. */
+static const char *source_of(arena *a, const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL) ||
+        !file_exists(path)) {
+        return NULL;
+    }
+    json_t *plan = json_read(path, NULL);
+    const json_t *init = json_object_get(json_object_get(plan, "spec"), "init_from");
+    const char *run = json_get_text(init, "run");
+    const char *kept = run ? arena_strdup(a, run) : NULL;
+    json_decref(plan);
+    return kept;
+}
+
+/* Adds what the runs of `ids` start from, and so on. */
+static void add_sources(json_t *ids, arena *a, const char *out)
+{
+    for (bool grew = true; grew;) {
+        grew = false;
+        json_t *more = json_object(), *value;
+        const char *id;
+        json_object_foreach(ids, id, value)
+        {
+            const char *source = source_of(a, out, id);
+            if (source && !json_object_get(ids, source)) {
+                json_object_set_new(more, source, json_true());
+                grew = true;
+            }
+        }
+        json_object_update(ids, more);
+        json_decref(more);
+    }
+}
+
+/* Names in OUT/<folder>, or none where it is missing. */
+static bool list(const char *out, const char *folder, arena *a, const char *const **names,
+                 int64_t *count, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    *count = 0;
+    if (!file_join(path, out, folder, e)) return false;
+    return !file_is_folder(path) || file_list(path, a, names, count, e);
+}
+
+/* Everything that the experiments but `except` need. */
+static json_t *needed_runs(arena *a, const char *out, const char *except, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    json_t *ids = json_object();
+    bool ok = list(out, "experiments", a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        size_t n = strlen(names[i]);
+        char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+        if (n < 6 || strcmp(names[i] + n - 5, ".json") != 0) continue;
+        if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
+        snprintf(inner, sizeof inner, "experiments/%s", names[i]);
+        ok = file_join(path, out, inner, e) && planned_runs(ids, path, e);
+    }
+    if (ok) {
+        add_sources(ids, a, out);
+        return ids;
+    }
+    json_decref(ids);
+    return NULL;
+}
+
+static int64_t folder_bytes(arena *a, const char *folder)
+{
+    const char *const *names;
+    int64_t count, sum = 0, bytes;
+    char path[FILE_PATH_BYTES];
+    if (!file_list(folder, a, &names, &count, NULL)) return 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (!file_join(path, folder, names[i], NULL)) continue;
+        if (file_is_folder(path)) {
+            sum += folder_bytes(a, path);
+        } else if (file_stat(path, &bytes, NULL, NULL)) {
+            sum += bytes;
+        }
+    }
+    return sum;
+}
+
+static bool remove_run(manage_report *r, arena *a, const char *out, const char *id, bool dry,
+                       err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, id, e)) return false;
+    if (!file_is_folder(folder)) return true;
+    if (run_folder_locked(folder)) {
+        r->kept++;
+        return true;
+    }
+    r->runs++;
+    r->bytes += folder_bytes(a, folder);
+    return dry || file_remove_tree(folder, e);
+}
+
+static bool record_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
+{
+    char inner[512];
+    if (!*name || strchr(name, '/') || strlen(name) > 200) {
+        return err_set(e, "'%.100s' is no name of an experiment", name);
+    }
+    snprintf(inner, sizeof inner, "experiments/%s.json", name);
+    return file_join(path, out, inner, e);
+}
+
+static bool check_exists(const char *path, const char *name, err *e)
+{
+    return file_exists(path) ||
+           err_set(e, "there is no experiment '%s'; loci status lists them", name);
+}
+
+/* ---- rm, mv ---- */
+
+bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e)
+{
+    *r = (manage_report){0};
+    char path[FILE_PATH_BYTES];
+    if (!record_path(path, out, name, e) || !check_exists(path, name, e)) return false;
+    arena *a = arena_new(1 << 16);
+    json_t *own = json_object(), *value;
+    json_t *needed = needed_runs(a, out, name, e);
+    bool ok = needed && planned_runs(own, path, e);
+    const char *id;
+    json_object_foreach(own, id, value)
+    {
+        if (!ok) break;
+        if (json_object_get(needed, id)) {
+            r->kept++;
+        } else {
+            ok = remove_run(r, a, out, id, dry, e);
+        }
+    }
+    r->experiments = ok;
+    ok = ok && (dry || file_remove(path, e));
+    json_decref(own);
+    json_decref(needed);
+    arena_free(a);
+    return ok;
+}
+
+bool manage_rename(const char *out, const char *from, const char *to, err *e)
+{
+    char old[FILE_PATH_BYTES], new[FILE_PATH_BYTES];
+    if (!record_path(old, out, from, e) || !record_path(new, out, to, e) ||
+        !check_exists(old, from, e)) {
+        return false;
+    }
+    if (file_exists(new)) return err_set(e, "there is an experiment '%s' already", to);
+    json_t *x = json_read(old, e);
+    if (!x) return false;
+    json_object_set_new(x, "name", json_string(to));
+    bool ok = json_write(new, x, e) && file_remove(old, e);
+    json_decref(x);
+    return ok;
+}
+
+/* ---- gc ---- */
+
+/* The training state of a finished run: its files and their names in the manifest. */
+static bool drop_training_state(manage_report *r, const char *folder, bool dry, err *e)
+{
+    char path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], inner[512];
+    run_status status;
+    if (!run_status_read(&status, folder, e)) return false;
+    if (status.state != RUN_DONE || run_folder_locked(folder)) return true;
+    if (!file_join(path, folder, "checkpoint/manifest.json", e)) return false;
+    if (!file_exists(path)) return true;
+    json_t *manifest = json_read(path, e), *value;
+    if (!manifest) return false;
+    void *next;
+    const char *name;
+    json_t *files = json_object_get(manifest, "files");
+    bool ok = true;
+    json_object_foreach_safe(files, next, name, value)
+    {
+        if (!ok || strncmp(name, "train-", 6) != 0 || strchr(name, '/')) continue;
+        snprintf(inner, sizeof inner, "checkpoint/%s", name);
+        r->bytes += json_get_int(value, "bytes", 0);
+        ok = file_join(file, folder, inner, e);
+        if (!ok || dry) continue;
+        /* The manifest first: it must not name what is gone. */
+        json_object_del(files, name);
+        ok = json_write(path, manifest, e) && file_remove(file, e);
+    }
+    json_decref(manifest);
+    return ok;
+}
+
+bool manage_collect_garbage(manage_report *r, const char *out, bool dry, err *e)
+{
+    *r = (manage_report){0};
+    arena *a = arena_new(1 << 16);
+    const char *const *names;
+    int64_t count = 0;
+    json_t *needed = needed_runs(a, out, NULL, e);
+    bool ok = needed && list(out, "runs", a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        char folder[FILE_PATH_BYTES];
+        if (json_object_get(needed, names[i])) {
+            ok =
+                run_folder_path(folder, out, names[i], e) && drop_training_state(r, folder, dry, e);
+        } else {
+            ok = remove_run(r, a, out, names[i], dry, e);
+        }
+    }
+    json_decref(needed);
+    arena_free(a);
+    return ok;
+}
+
+/* ---- merge ---- */
+
+static bool copy_tree(arena *a, const char *from, const char *to, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
+    bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e);
+        if (!ok || strcmp(names[i], "lock") == 0) continue;
+        ok =
+            file_is_folder(source) ? copy_tree(a, source, target, e) : file_copy(source, target, e);
+    }
+    return ok;
+}
+
+/* Copied beside, then put in place: a half copied run is never seen. */
+static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
+                      err *e)
+{
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES], fresh[FILE_PATH_BYTES], name[256];
+    run_status theirs, ours;
+    snprintf(name, sizeof name, "merging-%.200s", id);
+    if (!run_folder_path(source, from, id, e) || !run_folder_path(target, out, id, e) ||
+        !file_join(fresh, out, name, e) || !run_status_read(&theirs, source, e) ||
+        !run_status_read(&ours, target, e)) {
+        return false;
+    }
+    bool further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
+                                            : ours.state == RUN_PLANNED && !file_is_folder(target);
+    if (!further) return true;
+    if (run_folder_locked(source) || run_folder_locked(target)) {
+        r->kept++;
+        return true;
+    }
+    if (!file_remove_tree(fresh, e) || !copy_tree(a, source, fresh, e) ||
+        !file_remove_tree(target, e)) {
+        return false;
+    }
+    char runs[FILE_PATH_BYTES];
+    if (!file_join(runs, out, "runs", e) || !file_make_folders(runs, e)) return false;
+    if (rename(fresh, target) != 0) return err_set(e, "%s: cannot be put in place", target);
+    r->runs++;
+    return true;
+}
+
+/* Runs of their record that ours lacks are added to ours. */
+static bool unite_records(manage_report *r, const char *ours, const char *theirs, err *e)
+{
+    json_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL, *run;
+    json_t *known = json_object();
+    bool ok = y && planned_runs(known, ours, e), any = false;
+    size_t i;
+    json_array_foreach(json_object_get(y, "runs"), i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (!ok || !id || json_object_get(known, id)) continue;
+        json_array_append(json_object_get(x, "runs"), run);
+        any = true;
+    }
+    if (ok && any) {
+        ok = json_write(ours, x, e);
+        r->experiments++;
+    }
+    json_decref(known);
+    json_decref(x);
+    json_decref(y);
+    return ok;
+}
+
+bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
+{
+    *r = (manage_report){0};
+    char folder[FILE_PATH_BYTES], inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count;
+    if (!file_join(folder, from, "runs", e)) return false;
+    if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
+    arena *a = arena_new(1 << 16);
+    bool ok = list(from, "runs", a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = bring_run(r, a, out, from, names[i], e);
+    }
+    ok = ok && list(from, "experiments", a, &names, &count, e) &&
+         file_join(folder, out, "experiments", e) && file_make_folders(folder, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
+        ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
+        if (!ok) break;
+        if (file_exists(ours)) {
+            ok = unite_records(r, ours, theirs, e);
+        } else {
+            ok = file_copy(theirs, ours, e);
+            r->experiments++;
+        }
+    }
+    arena_free(a);
+    return ok;
+}

@@ -1,0 +1,125 @@
+/* loci rm, mv, gc, merge: what is kept of results. The database is made again from what is left. */
+#include "experiments/manage.h"
+#include "results/collect.h"
+#include "results/table.h"
+#include "tools/verbs.h"
+
+typedef struct manage_call {
+    const char *out;
+    bool dry_run;
+} manage_call;
+
+static const option OPTIONS[] = {
+    CLI_SWITCH(manage_call, dry_run, "dry-run", "say what would be removed, remove nothing"),
+    CLI_OUT(manage_call),
+    {0}};
+/* mv and merge remove nothing. */
+static const option OUT_OPTIONS[] = {CLI_OUT(manage_call), {0}};
+
+/* Rows of what is gone stay in a database until it is made again. */
+static int refresh(const char *out, bool done, err *e)
+{
+    collect_report r;
+    if (done && collect(&r, out, true, e)) return EXIT_DONE;
+    return cli_fail(EXIT_FAILED, "%s", e->text);
+}
+
+static void say(const manage_report *r, const char *verb)
+{
+    char bytes[16];
+    table_si(bytes, (double)r->bytes);
+    fprintf(stderr, "%s: %d experiments, %d runs, %s bytes", verb, r->experiments, r->runs, bytes);
+    if (r->kept) fprintf(stderr, "; %d runs are needed elsewhere or in use and stay", r->kept);
+    fputc('\n', stderr);
+}
+
+static int remove_experiment(const cli_call *c)
+{
+    const manage_call *o = c->options;
+    manage_report r;
+    err e = {0};
+    bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
+    if (done) say(&r, o->dry_run ? "would be removed" : "removed");
+    if (done && o->dry_run) return EXIT_DONE;
+    return refresh(cli_out(o->out), done, &e);
+}
+
+static int rename_experiment(const cli_call *c)
+{
+    const manage_call *o = c->options;
+    err e = {0};
+    bool done = manage_rename(cli_out(o->out), c->words[0], c->words[1], &e);
+    return refresh(cli_out(o->out), done, &e);
+}
+
+static int collect_garbage(const cli_call *c)
+{
+    const manage_call *o = c->options;
+    manage_report r;
+    err e = {0};
+    bool done = manage_collect_garbage(&r, cli_out(o->out), o->dry_run, &e);
+    if (done) say(&r, o->dry_run ? "would be removed" : "removed");
+    if (done && o->dry_run) return EXIT_DONE;
+    return refresh(cli_out(o->out), done, &e);
+}
+
+static int merge(const cli_call *c)
+{
+    const manage_call *o = c->options;
+    manage_report r;
+    err e = {0};
+    bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
+    if (done) say(&r, "brought in");
+    return refresh(cli_out(o->out), done, &e);
+}
+
+const verb VERB_RM = {
+    .name = "rm",
+    .words = "EXPERIMENT",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Removes an experiment and the runs that nothing else needs.\n\n"
+            "Runs that another experiment names, or that another run starts from, stay.",
+    .examples = {"rm quickstart --dry-run", "rm quickstart"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(manage_call),
+    .run = remove_experiment,
+};
+
+const verb VERB_MV = {
+    .name = "mv",
+    .words = "EXPERIMENT NAME",
+    .min_words = 2,
+    .max_words = 2,
+    .help = "Gives an experiment another name; its runs stay what they are.",
+    .examples = {"mv quickstart first-try", "mv memory memory-2026 --out results/out"},
+    .options = OUT_OPTIONS,
+    .options_bytes = sizeof(manage_call),
+    .run = rename_experiment,
+};
+
+const verb VERB_GC = {
+    .name = "gc",
+    .words = "",
+    .help = "Removes what no finished run needs.\n\n"
+            "Runs that no experiment names, and of finished runs the training state beside the\n"
+            "model: they can still be evaluated and started from.",
+    .examples = {"gc --dry-run", "gc"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(manage_call),
+    .run = collect_garbage,
+};
+
+const verb VERB_MERGE = {
+    .name = "merge",
+    .words = "FOLDER",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Brings experiments and runs of another results folder in.\n\n"
+            "What is missing here is copied, a finished run replaces an unfinished one; doing it\n"
+            "twice changes nothing.",
+    .examples = {"merge /mnt/node7/results/out", "merge ../laptop/out --out results/out"},
+    .options = OUT_OPTIONS,
+    .options_bytes = sizeof(manage_call),
+    .run = merge,
+};
