@@ -186,6 +186,10 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     switch (status->state) {
     case RUN_DONE:
         s->result->done++;
+        if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
+            say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued, label, seed);
+            return;
+        }
         say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f", number,
             s->queued, label, seed, amount, took, status->loss);
         return;
