@@ -3,6 +3,8 @@
  *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
  *   loss-time     the same against training time
  *   differences   forest plot of the differences to the baseline, paired by seed
+ *   cost-*        final quality against params, active (parameters), flops, speed, state
+ *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
  *
  * each as .gp with its data inside (edit it and run gnuplot on it again), .svg, .png and .pdf. The
  * SVG depends on the data alone. What cannot be drawn yet is left out and noted. */
@@ -11,7 +13,7 @@
 
 #include "results/store.h"
 
-enum { PLOT_FILES = 64 };
+enum { PLOT_FILES = 96 };
 
 typedef struct plot_report {
     char folder[4096]; /* where the files are */

@@ -39,5 +39,11 @@ int plot_dashes(int series);
 bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
                  err *e);
 bool plot_differences(plot_script *p, const comparison *c);
+/* Draw final quality against each cost that differs (results/plot_cost.c), and against the numbers
+ * of each swept axis, a line for each choice of the others (results/plot_axis.c). */
+bool plot_costs(plot_report *r, const comparison *c, err *e);
+bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e);
+/* What both begin with: titles, and x in k and M. */
+void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title, bool logarithmic);
 
 #endif
