@@ -27,6 +27,7 @@ typedef struct run_plan {
     char variant[IDENTITY_CHARS];
     const node *spec;     /* as written, of this run alone; NULL before experiment_spec */
     const node *resolved; /* every option spelt out; reads back as a spec */
+    bool oracle; /* looks at what it predicts: its label says so, here and in every table */
     model_cost cost;
     double memory_bytes; /* estimate of anonymous memory with one thread */
     const char *corpus_hash;

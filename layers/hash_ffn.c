@@ -1,4 +1,5 @@
 #include "layers/hash_ffn.h"
+#include "core/sha256.h"
 #include "layers/hash_ids.h"
 #include "layers/hash_table.h"
 
@@ -44,7 +45,7 @@ static const option OPTIONS[] = {
     {"clusters", OPTION_INT, OPTION_AT(clusters), .initial = "none", .min = 1, .max = 1e6,
      .nullable = true, .help = "hash: dispersed: clusters to spread; none: experts"},
     {"table", OPTION_TEXT, OPTION_AT(table), .initial = "null", .nullable = true,
-     .help = "hash: table: file with the expert(s) of one token id per line"},
+     .incidental = true, .help = "hash: table: file with the expert(s) of one token id per line"},
     {"oracle", OPTION_BOOL, OPTION_AT(oracle), .initial = "false",
      .help = "hash: future: says that looking at the next token is meant"},
     {0}};
@@ -218,7 +219,7 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
     const hash_ffn_options *o = self->options;
     int64_t entries = p->hashes * (self->dims.vocab + 1), loads = p->hashes * o->experts.experts;
     arena *a = arena_new((size_t)1 << 16);
-    int32_t *table = arena_push_zero(a, entries, sizeof *table);
+    int32_t *table = arena_push_zero(o->hash == HASH_TABLE ? b->memory : a, entries, sizeof *table);
     double *load = arena_push_zero(a, loads, sizeof *load);
     hash_table_shape s = shape_of(o, self->dims.vocab, key);
     fill_table(b, self, p, table, load, &s);
@@ -229,6 +230,7 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
     for (int64_t i = 0; i < loads; i++) {
         sums[i] = (real)load[i];
     }
+    if (o->hash == HASH_TABLE) p->ids = table;
     p->table = add_given(b, self, "table", p->hashes, self->dims.vocab + 1, kept);
     if (o->hash == HASH_BALANCED) {
         add_given(b, self, "load", p->hashes, o->experts.experts, sums);
@@ -383,6 +385,18 @@ static layer_cost hash_ffn_cost(const layer *self)
     return (layer_cost){.forward_flops = experts_flops(self, &p->experts, 1)};
 }
 
+/* The table that a file gave, not the file's name. */
+static const char *hash_ffn_content(const layer *self, arena *a)
+{
+    const hash_ffn_options *o = self->options;
+    const hash_ffn_plan *p = self->plan;
+    if (o->hash != HASH_TABLE) return NULL;
+    size_t bytes = (size_t)(p->hashes * (self->dims.vocab + 1)) * sizeof *p->ids;
+    char hex[SHA256_HEX];
+    sha256_hex(hex, p->ids, bytes);
+    return arena_strdup(a, hex);
+}
+
 extern const layer_class hash_ffn_layer;
 const layer_class hash_ffn_layer = {.name = "hash_ffn",
                                     .cite = "Roller et al. 2021, arXiv:2106.04426",
@@ -395,4 +409,5 @@ const layer_class hash_ffn_layer = {.name = "hash_ffn",
                                     .link = hash_ffn_link,
                                     .forward = hash_ffn_forward,
                                     .output_is_free = true,
-                                    .cost = hash_ffn_cost};
+                                    .cost = hash_ffn_cost,
+                                    .content = hash_ffn_content};

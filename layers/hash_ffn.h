@@ -35,6 +35,7 @@ typedef struct hash_ffn_plan {
     int64_t hashes, past; /* earlier tokens that are hashed */
     bool tabular;         /* by a table of single tokens */
     int table;            /* parameter */
+    const int32_t *ids;   /* hash: table: as the file gave it, for identities */
     int slot;             /* -1: nothing is carried */
     uint64_t *keys;       /* [hashes] */
     const char *problem;  /* with the source of embeddings; NULL: none */

@@ -81,6 +81,9 @@ struct layer_class {
      * state): the residual is added in place. */
     bool output_is_free;
     layer_cost (*cost)(const layer *self);
+    /* Content of files that the options name, as a short text in the arena: part of identities.
+     * NULL, or a NULL result: nothing. */
+    const char *(*content)(const layer *self, arena *a);
     /* Offers itself as memories: what layer_fired will speak of. False: with these options it is
      * none. NULL: never is. */
     bool (*memories)(const layer *self, layer_memories *m);

@@ -6,19 +6,31 @@
 
 typedef node *(*print_options)(arena *a, const void *options, const option *table);
 
-/* {attention: {...}} */
-static node *layer_node(arena *a, const layer *l, print_options print)
+typedef node *(*print_layer)(arena *a, const layer *l);
+
+static node *layer_options(arena *a, const layer *l)
 {
-    node *n = node_map(a);
-    node_set(a, n, l->cls->name, print(a, l->options, l->cls->options));
+    return options_node(a, l->options, l->cls->options);
+}
+
+/* What identities are hashed from: the options that differ, and what is in the files they name. */
+static node *layer_changed(arena *a, const layer *l)
+{
+    node *n = options_changed(a, l->options, l->cls->options);
+    const char *content = l->cls->content ? l->cls->content(l, a) : NULL;
+    if (content) node_set(a, n, "content", node_scalar(a, content, false));
     return n;
 }
 
-static node *layer_list(const model *m, arena *a, int first, int count, print_options print)
+/* [{attention: {...}}, ...] */
+static node *layer_list(const model *m, arena *a, int first, int count, print_layer print)
 {
     node *list = node_list(a);
     for (int i = 0; i < count; i++) {
-        node_append(a, list, layer_node(a, m->layers[first + i], print));
+        const layer *l = m->layers[first + i];
+        node *n = node_map(a);
+        node_set(a, n, l->cls->name, print(a, l));
+        node_append(a, list, n);
     }
     return list;
 }
@@ -38,7 +50,7 @@ static node *blocks_resolved(const model *m, arena *a)
         const model_block *b = &m->blocks[i];
         node *n = node_map(a);
         node_set(a, n, "repeat", int_node(a, b->repeat));
-        node_set(a, n, "layers", layer_list(m, a, unit, b->layers, options_node));
+        node_set(a, n, "layers", layer_list(m, a, unit, b->layers, layer_options));
         node_append(a, list, n);
         unit += (int)b->repeat * b->layers;
     }
@@ -51,7 +63,7 @@ static node *blocks_changed(const model *m, arena *a)
     node *list = node_list(a);
     for (int i = 0, unit = 0; i < m->block_count; i++) {
         for (int64_t r = 0; r < m->blocks[i].repeat; r++, unit += m->blocks[i].layers) {
-            node_append(a, list, layer_list(m, a, unit, m->blocks[i].layers, options_changed));
+            node_append(a, list, layer_list(m, a, unit, m->blocks[i].layers, layer_changed));
         }
     }
     return list;
@@ -72,10 +84,10 @@ static node *options_of(const model *m, arena *a, print_options print, bool all)
     return root;
 }
 
-static node *head_node(const model *m, arena *a, print_options print)
+static node *head_node(const model *m, arena *a, print_layer print)
 {
     node *n = node_map(a);
-    node *options = print(a, m->head.options, m->head.cls->options);
+    node *options = print(a, &m->head);
     node_set(a, n, "kind", node_scalar(a, m->head.cls->name, true));
     for (int i = 0; i < options->count; i++) {
         node_set(a, n, options->keys[i], options->items[i]);
@@ -87,7 +99,7 @@ node *model_resolved(const model *m, arena *a)
 {
     node *n = options_of(m, a, options_node, true);
     node_set(a, n, "blocks", blocks_resolved(m, a));
-    node_set(a, n, "head", head_node(m, a, options_node));
+    node_set(a, n, "head", head_node(m, a, layer_options));
     return n;
 }
 
@@ -95,7 +107,7 @@ node *model_changed(const model *m, arena *a)
 {
     node *n = options_of(m, a, options_changed, false);
     node_set(a, n, "blocks", blocks_changed(m, a));
-    node_set(a, n, "head", head_node(m, a, options_changed));
+    node_set(a, n, "head", head_node(m, a, layer_changed));
     return n;
 }
 

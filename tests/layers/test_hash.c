@@ -162,6 +162,27 @@ static void files(void)
     }
 }
 
+/* Identities look at the table, not at its file's name. */
+static void content(void)
+{
+    char options[FILE_PATH_BYTES + 64], *hex[3];
+    static const char *const texts[] = {"0\n1\n1\n", "0 \n1,\n1", "0\n1\n0\n"};
+    arena *memory = arena_new(0);
+    for (int i = 0; i < 3; i++) {
+        err e = {{0}};
+        layer_dims dims = {.width = WIDTH, .vocab = 3, .block = BLOCK, .depths = 1};
+        snprintf(options, sizeof options, "{experts: 2, hash: table, table: %s}",
+                 write_table(texts[i]));
+        layer_apply *a = layer_apply_new("hash_ffn", options, &dims, ROWS, NULL, &e);
+        CHECK(a, "%s", e.text);
+        hex[i] = arena_strdup(memory, a->layer.cls->content(&a->layer, memory));
+        layer_apply_free(a);
+    }
+    EXPECT(strcmp(hex[0], hex[1]) == 0 && strcmp(hex[0], hex[2]) != 0, "%s %s %s", hex[0], hex[1],
+           hex[2]);
+    arena_free(memory);
+}
+
 /* ---- the layer ---- */
 
 typedef struct seen {
@@ -353,6 +374,7 @@ const test_suite test_hash = {"layers/hash",
                                {"clusters", clusters},
                                {"few_points", few_points},
                                {"files", files},
+                               {"content", content},
                                {"what_is_hashed", what_is_hashed},
                                {"positions", positions},
                                {"padding_and_seeds", padding_and_seeds},
