@@ -30,7 +30,7 @@ static const option OPTIONS[] = {
      .help = "n: first and second halves of keys; n x n memories"},
     {"heads", OPTION_INT, OPTION_AT(heads), .initial = "4", .min = 1, .max = 256,
      .help = "queries per token, each with keys of its own"},
-    {"top", OPTION_INT, OPTION_AT(top), .initial = "8", .min = 1, .max = 1024,
+    {"top", OPTION_INT, OPTION_AT(top), .initial = "8", .min = 2, .max = 1024,
      .help = "k: memories read per query"},
     {"key_dim", OPTION_INT, OPTION_AT(key_dim), .initial = "none", .min = 2, .max = 8192,
      .nullable = true, .help = "size of a query, both halves; none: width / 2, made even"},

@@ -27,8 +27,8 @@ static const picture PICTURES[] = {
      .titles = {"agreement", "by chance"}},
     {.name = "rank",
      .part = "values",
-     .caption = "How many tokens the value holds more probable than the first trigger's next one: "
-                "median and quartiles.",
+     .caption = "Tokens that a value holds more probable than the first trigger's next: median, "
+                "quartiles.",
      .y = "rank of the next token",
      .figures = {"rank_median", "rank_low", "rank_high"},
      .titles = {"median", "quartiles"},
@@ -49,8 +49,8 @@ static const picture PICTURES[] = {
      .titles = {"all memories", "active ones", "published code"}},
     {.name = "refinement",
      .part = "refinement",
-     .caption = "Prefixes whose final prediction the residual holds before the layer, and its "
-                "probability there.",
+     .caption =
+         "Prefixes whose final prediction the residual holds before the layer; its probability.",
      .y = "share, probability",
      .figures = {"residual_is_final", "final_probability"},
      .titles = {"residual holds the prediction", "its probability"}},
@@ -64,9 +64,8 @@ static const picture PICTURES[] = {
      .stacked = true},
     {.name = "patterns",
      .part = "keys",
-     .caption =
-         "Automatic statistics, no human labels: share of a key's triggers with the same last "
-         "token, last word or topic word.",
+     .caption = "Share of triggers with the same last token, last or topic word: automatic, no "
+                "human labels.",
      .y = "share of triggers",
      .figures = {"shared_last_token", "shared_last_word", "shared_topic_word"},
      .titles = {"last token", "last word", "topic word"}},
@@ -159,7 +158,7 @@ static void put_axes(FILE *out, const picture *x, const char *run, int layers)
     if (x->stacked) {
         fputs("set yrange [0:1]\nset style data histogram\nset style histogram rowstacked\n"
               "set style fill solid 0.85 border rgb 'white'\nset boxwidth 0.8 relative\n"
-              "set xrange [-0.5:*]\n",
+              "set xrange [-0.6:*]\n",
               out);
     }
 }
