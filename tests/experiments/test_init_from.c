@@ -234,6 +234,36 @@ static void failed_source(void)
     experiment_free(x);
 }
 
+/* Layers made from a trained model's tensors, or told its predictions; the latter's state is saved
+ * with the run, and the finished model brings its source along. */
+static void sources_of_layers(void)
+{
+    if (!test_program()) return;
+    err e = {{0}};
+    experiment *x = experiment_of(
+        "sweep:\n"
+        "  list:\n"
+        "    - {label: plain}\n"
+        "    - {label: told, init_from: {variant: plain, only: []}, model.blocks: [{attention:\n"
+        "        {heads: 2}, hash_ffn: {experts: 4, hidden: 16, hash: predicted_future}}]}\n"
+        "    - {label: made, init_from: {variant: plain, only: [\"embedding.*\"]}, model.blocks:\n"
+        "        [{hash_ffn: {experts: 4, hidden: 16, hash: clustered}}]}\n",
+        &e);
+    EXPECT(x, "%s", e.text);
+    if (!x) return;
+    EXPECT(supervise(x, 2).done == 3, "not all done");
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    for (int i = 1; i < 3; i++) {
+        char folder[FILE_PATH_BYTES];
+        loaded_model m;
+        run_status s = status_of(&x->runs[i], folder);
+        bool ok = checkpoint_load_model(&m, folder, NULL, 0, &places, &e);
+        EXPECT(ok && (m.source != NULL) == (i == 1), "%s: %s", s.reason, e.text);
+        if (ok) loaded_model_close(&m);
+    }
+    experiment_free(x);
+}
+
 /* A run's identity holds its source's; a checkpoint's is its content. */
 static void identity(void)
 {
@@ -300,6 +330,7 @@ const test_suite test_init_from = {"experiments/init_from",
                                     {"refusals", refusals},
                                     {"trained_in_order", trained_in_order},
                                     {"failed_source", failed_source},
+                                    {"sources_of_layers", sources_of_layers},
                                     {"identity", identity},
                                     {"refused_sweeps", refused_sweeps},
                                     {0}}};
