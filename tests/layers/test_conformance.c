@@ -257,6 +257,8 @@ static void resolved_spec(void)
 
 /* ---- float against double: the float build writes its figures for the double build ---- */
 
+enum { MAX_FIGURES = 1 << 16 };
+
 static void logits_and_gradients(model_run *r, double *out, int64_t *n)
 {
     segment s;
@@ -277,12 +279,11 @@ static void logits_and_gradients(model_run *r, double *out, int64_t *n)
         const param *q = &p->list[i];
         int64_t stride = MAX(3, q->count / 512);
         for (int64_t k = 0; k < q->count && !q->frozen && q->pieces == 1; k += stride) {
+            CHECK(*n < MAX_FIGURES, "more than %d figures", MAX_FIGURES);
             out[(*n)++] = (double)r->grads.values[q->offset + k];
         }
     }
 }
-
-enum { MAX_FIGURES = 1 << 16 };
 
 static bool sibling_program(char *path, size_t bytes)
 {
