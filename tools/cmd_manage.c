@@ -24,11 +24,11 @@ static int refresh(const char *out, bool done, err *e)
     return cli_fail(EXIT_FAILED, "%s", e->text);
 }
 
-static void say(const manage_report *r, const char *verb)
+static void say(const manage_report *r, const char *done)
 {
     char bytes[16];
     table_si(bytes, (double)r->bytes);
-    fprintf(stderr, "%s: %d experiments, %d runs, %s bytes", verb, r->experiments, r->runs, bytes);
+    fprintf(stderr, "%s: %d experiments, %d runs, %s bytes", done, r->experiments, r->runs, bytes);
     if (r->kept) fprintf(stderr, "; %d runs are needed elsewhere or in use and stay", r->kept);
     fputc('\n', stderr);
 }
