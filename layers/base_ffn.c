@@ -157,6 +157,12 @@ static layer_cost base_ffn_cost(const layer *self)
     return (layer_cost){.forward_flops = experts_flops(self, &p->experts, 1) + scores};
 }
 
+static bool base_ffn_memories(const layer *self, layer_memories *m)
+{
+    const base_ffn_plan *p = self->plan;
+    return experts_memories(self, &p->experts, m);
+}
+
 extern const layer_class base_ffn_layer;
 const layer_class base_ffn_layer = {
     .name = "base_ffn",
@@ -167,4 +173,5 @@ const layer_class base_ffn_layer = {
     .build = base_ffn_build,
     .forward = base_ffn_forward,
     .output_is_free = true,
-    .cost = base_ffn_cost};
+    .cost = base_ffn_cost,
+    .memories = base_ffn_memories};

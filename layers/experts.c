@@ -145,6 +145,41 @@ tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing
     return op_grouped_linear(c->tape, x, r->begin, r->experts, f, w, bias >= 0 ? b : NULL, out);
 }
 
+bool experts_memories(const layer *self, const experts_plan *p, layer_memories *m)
+{
+    *m = (layer_memories){.count = p->experts * p->hidden,
+                          .groups = p->experts,
+                          .values = self->first_param + p->values,
+                          .group_stride = p->hidden * self->dims.width,
+                          .stride = 1,
+                          .component_stride = p->hidden};
+    return true;
+}
+
+/* h [count, hidden] before f: coefficients are f(h), times the gate. */
+static void offer(layer_ctx *c, const layer *self, const experts_plan *p, tensor *h, activation f,
+                  const routing *r, const tensor *gate)
+{
+    if (!c->fired || r->count == 0) return;
+    tensor *m = op_activation(c->tape, h, f);
+    int32_t *first = tape_keep(c->tape, r->count, sizeof *first);
+    for (int64_t e = 0; e < r->experts; e++) {
+        for (int64_t i = r->begin[e]; i < r->begin[e + 1]; i++) {
+            first[i] = (int32_t)(e * p->hidden);
+            real g = gate ? gate->data[r->choice[i]] : 1;
+            for (int64_t k = 0; gate && k < p->hidden; k++) {
+                m->data[i * p->hidden + k] *= g;
+            }
+        }
+    }
+    layer_fired(c, self,
+                &(memory_use){.entries = r->count,
+                              .width = p->hidden,
+                              .position = r->row,
+                              .first = first,
+                              .coefficients = m->data});
+}
+
 tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, tensor *x,
                         const routing *r, tensor *gate)
 {
@@ -157,6 +192,7 @@ tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, 
         h = op_glu(t, h, f);
         f = ACT_IDENTITY;
     }
+    offer(c, self, p, h, f, r, gate);
     tensor *y = experts_linear(c, self, h, r, f, p->values, p->values_bias, 0, self->dims.width);
     if (gate) {
         gate = tape_reshape(t, gate, 2, (int64_t[]){tensor_count(gate), 1});

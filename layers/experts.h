@@ -89,6 +89,9 @@ tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing
 tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, tensor *x,
                         const routing *r, tensor *gate);
 
+/* The experts as memories, a group each, for layer_class.memories. */
+bool experts_memories(const layer *self, const experts_plan *p, layer_memories *m);
+
 /* Multiply-adds count 2, per token, for `per_token` experts. */
 double experts_flops(const layer *self, const experts_plan *p, int64_t per_token);
 

@@ -397,6 +397,13 @@ static const char *hash_ffn_content(const layer *self, arena *a)
     return arena_strdup(a, hex);
 }
 
+/* Parts of several hashes are no memories of their own. */
+static bool hash_ffn_memories(const layer *self, layer_memories *m)
+{
+    const hash_ffn_plan *p = self->plan;
+    return p->hashes == 1 && experts_memories(self, &p->experts, m);
+}
+
 extern const layer_class hash_ffn_layer;
 const layer_class hash_ffn_layer = {.name = "hash_ffn",
                                     .cite = "Roller et al. 2021, arXiv:2106.04426",
@@ -410,4 +417,5 @@ const layer_class hash_ffn_layer = {.name = "hash_ffn",
                                     .forward = hash_ffn_forward,
                                     .output_is_free = true,
                                     .cost = hash_ffn_cost,
+                                    .memories = hash_ffn_memories,
                                     .content = hash_ffn_content};

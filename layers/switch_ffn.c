@@ -200,6 +200,12 @@ static layer_cost switch_ffn_cost(const layer *self)
     return (layer_cost){.forward_flops = experts_flops(self, &p->experts, o->top_k) + router};
 }
 
+static bool switch_ffn_memories(const layer *self, layer_memories *m)
+{
+    const switch_ffn_plan *p = self->plan;
+    return experts_memories(self, &p->experts, m);
+}
+
 extern const layer_class switch_ffn_layer;
 const layer_class switch_ffn_layer = {
     .name = "switch_ffn",
@@ -211,4 +217,5 @@ const layer_class switch_ffn_layer = {
     .build = switch_ffn_build,
     .forward = switch_ffn_forward,
     .output_is_free = true,
-    .cost = switch_ffn_cost};
+    .cost = switch_ffn_cost,
+    .memories = switch_ffn_memories};
