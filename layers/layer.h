@@ -90,11 +90,6 @@ struct layer_class {
     /* Heads: the parameter [vocab, width] that the stream is multiplied with, and that of a bias
      * (-1: none), by index in params; -1 or NULL: the stream is read otherwise. */
     int (*output_matrix)(const layer *self, int *bias);
-    /* Taps of logits before and after the layer's state changed them; NULLs: none. */
-    const char *logits_before, *logits_after;
-    /* Taps [rows, time, n] of how much a position writes into and reads from the state, in units of
-     * the layer's own (gates: 0 to 1); NULL: none. */
-    const char *state_writes, *state_reads;
 };
 
 /* One instance in a model; lives as long as the model. Read-only once built. */
