@@ -1,4 +1,5 @@
 #include "core/ops.h"
+#include "core/vec.h"
 
 typedef struct jitter_keep {
     tensor *x, *y;
@@ -6,21 +7,26 @@ typedef struct jitter_keep {
     rng_key key;
 } jitter_keep;
 
+enum { TILE = 512 };
+
 /* to (+)= from * factor; the factors are drawn again in the backward pass rather than kept. */
 static void jitter_apply(real *to, const real *from, const jitter_keep *k, bool add)
 {
     int64_t rows = k->x->shape[0], each = tensor_count(k->x) / MAX(rows, 1);
-    const real unit = k->size / (real)2147483648.0; /* 2^31: words are in [0, 2^32) */
+    const real low = 1 - k->size, unit = k->size / (real)2147483648.0; /* words are below 2^32 */
+    uint32_t words[TILE];
     for (int64_t r = 0; r < rows; r++) {
         rng_key key = k->key;
         key.row += (uint32_t)r;
-        for (int64_t i = 0; i < each; i += 4) {
-            uint32_t words[4];
-            rng_words(words, key, (uint64_t)i / 4);
-            for (int64_t w = 0; w < MIN(4, each - i); w++) {
-                int64_t at = r * each + i + w;
-                real y = from[at] * (1 - k->size + unit * (real)words[w]);
-                to[at] = add ? to[at] + y : y;
+        for (int64_t i = 0; i < each; i += TILE) {
+            int64_t n = MIN(TILE, each - i);
+            real *y = to + r * each + i;
+            const real *x = from + r * each + i;
+            rng_fill_words(words, n, key, (uint64_t)i / 4);
+            if (!add) vec_zero(y, n);
+#pragma omp simd
+            for (int64_t w = 0; w < n; w++) {
+                y[w] += x[w] * (low + unit * (real)words[w]);
             }
         }
     }

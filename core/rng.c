@@ -128,6 +128,17 @@ static void words_batch(uint32_t words[4][BATCH], rng_key key, uint64_t first)
     }
 }
 
+void rng_fill_words(uint32_t *out, int64_t n, rng_key key, uint64_t first)
+{
+    uint32_t words[4][BATCH];
+    for (int64_t i = 0; i < n; i += 4 * BATCH) {
+        words_batch(words, key, first + (uint64_t)(i / 4));
+        for (int64_t k = 0; k < MIN(n - i, 4 * BATCH); k++) {
+            out[i + k] = words[k % 4][k / 4];
+        }
+    }
+}
+
 /* log(x) of a positive normal number: x = 2^e m with m in [sqrt(1/2), sqrt(2)), and
  * log(m) = 2 atanh(s), s = (m - 1)/(m + 1), |s| < 0.172: the first term left out is below 2e-17. */
 static inline double quick_log(double x)

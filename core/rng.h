@@ -28,6 +28,8 @@ uint32_t rng_u32(rng_key key, uint64_t index);               /* uniform over all
 uint64_t rng_below(rng_key key, uint64_t index, uint64_t n); /* uniform in [0, n), n >= 1 */
 double rng_uniform(rng_key key, uint64_t index);             /* [0, 1), 53 bits */
 double rng_normal(rng_key key, uint64_t index);              /* N(0, 1), Box-Muller */
+/* The words of counters first, first + 1, ..., four each, for many at a time: out[0..n). */
+void rng_fill_words(uint32_t *out, int64_t n, rng_key key, uint64_t first);
 /* Fills out[0..n), for many at a time: entries 4i..4i+3 come from counter i. Another stream of
  * values than rng_normal's. */
 void rng_fill_normal(double *out, int64_t n, rng_key key);

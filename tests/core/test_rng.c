@@ -132,6 +132,20 @@ static void permutations(void)
     }
 }
 
+/* Many words at a time are the words of one counter after another. */
+static void many_words(void)
+{
+    enum { N = 1003 };
+    static uint32_t many[N];
+    rng_key key = {.seed = 3, .step = 1, .row = 2, .place = 4};
+    rng_fill_words(many, N, key, 17);
+    for (uint64_t i = 0; i < N; i++) {
+        uint32_t words[4];
+        rng_words(words, key, 17 + i / 4);
+        EXPECT(many[i] == words[i % 4], "word %llu", (unsigned long long)i);
+    }
+}
+
 const test_suite test_rng = {"core/rng",
                              {{"philox_known_answers", philox_known_answers},
                               {"every_field_changes_the_numbers", every_field_changes_the_numbers},
@@ -139,4 +153,5 @@ const test_suite test_rng = {"core/rng",
                               {"fill_agrees_with_the_definition", fill_agrees_with_the_definition},
                               {"below_is_uniform", below_is_uniform},
                               {"permutations", permutations},
+                              {"many_words", many_words},
                               {0}}};
