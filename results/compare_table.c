@@ -146,7 +146,7 @@ static void put_figures(table *t, const compare_columns *k, const comparison *c,
     table_real(t, k->difference_low, d.mean - d.half, 6);
     table_real(t, k->difference_high, d.mean + d.half, 6);
     table_real(t, k->p, v->p, 6);
-    table_real(t, k->p_holm, v->p_holm, 3);
+    table_probability(t, k->p_holm, v->p_holm);
     const document_difference *x = &v->documents;
     table_int(t, k->documents, x->n);
     if (x->n == 0) return;

@@ -94,6 +94,14 @@ void table_real(table *t, int column, double value, int decimals)
     set_real(t, column, text, NULL, value);
 }
 
+void table_probability(table *t, int column, double value)
+{
+    char text[32];
+    if (!isfinite(value)) return;
+    table_number(text, value, 3, false);
+    set_real(t, column, value < 0.001 ? "<0.001" : text, NULL, value);
+}
+
 void table_scaled(table *t, int column, double value)
 {
     char text[16];

@@ -41,6 +41,8 @@ void table_text(table *t, int column, const char *format, ...)
 void table_int(table *t, int column, int64_t value);
 /* decimals behind the point for people, full precision for programs. NaN: an empty cell. */
 void table_real(table *t, int column, double value, int decimals);
+/* A probability to three decimals, below that "<0.001". */
+void table_probability(table *t, int column, double value);
 /* Three digits and a power of a thousand for people ("1.23M"), full precision for programs. */
 void table_scaled(table *t, int column, double value);
 /* "mean +- half"; without the interval if half is NaN; for people only (programs: the mean). The
