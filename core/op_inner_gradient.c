@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/softmax.h"
 #include "core/vec.h"
-#include "core/vmath.h"
 
 /* ---- cross-entropy ---- */
 
@@ -13,25 +13,6 @@ typedef struct ce_keep {
     tensor *logits, *y;
     const real *factor; /* scale * weight [n] */
 } ce_keep;
-
-/* p = softmax(logits) of one row. */
-static void softmax_row(real *restrict p, const real *restrict logits, int64_t vocab)
-{
-    real top = logits[0];
-    for (int64_t j = 1; j < vocab; j++) {
-        top = logits[j] > top ? logits[j] : top;
-    }
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < vocab; j++) {
-        p[j] = vm_exp(logits[j] - top);
-        sum += p[j];
-    }
-    real inverse = 1 / sum;
-    for (int64_t j = 0; j < vocab; j++) {
-        p[j] *= inverse;
-    }
-}
 
 /* dp = f * dy;  dlogits = p (dp - p . dp). The softmax is y / f + onehot, but f may be 0 or tiny,
  * so it is computed again. */
