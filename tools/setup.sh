@@ -23,6 +23,9 @@ test program clang clang
 test compiler-rt fuzzer libclang-rt-14-dev
 test program spm_train sentencepiece
 test program sqlite3 sqlite3
+test program curl curl
+test program unzip unzip
+test shared libgsl.so.27 libgsl27
 check program clang-format clang-format
 check program clang-tidy clang-tidy
 check program shellcheck shellcheck
@@ -35,7 +38,8 @@ present() { # kind name
     program) command -v "$2" >/dev/null ;;
     library) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
     file) [ -e "$2" ] ;;
-    font) command -v fc-list >/dev/null && fc-list | grep -qE "$2" ;;
+    shared) PATH=$PATH:/sbin ldconfig -p | grep -F "$2" >/dev/null ;;
+    font) command -v fc-list >/dev/null && fc-list | grep -E "$2" >/dev/null ;;
     compiler-rt)
         command -v clang >/dev/null &&
             [ -e "$(clang -print-resource-dir)/lib/linux/libclang_rt.$2-$(uname -m).a" ]

@@ -147,13 +147,29 @@ static int64_t mapped(trainer *t)
     return maps;
 }
 
+/* A thread's tape takes its memory with the first lane that the thread gets, which on a busy
+ * machine may be many steps after the others'. */
+static bool every_thread_ran(trainer *t)
+{
+    for (int i = 0; i < trainer_threads(t); i++) {
+        if (tape_maps(trainer_tape(t, i)) == 0) return false;
+    }
+    return true;
+}
+
 static void no_memory_in_the_loop(void)
 {
     workload w;
     static char line[METRICS_LINE_BYTES];
     if (!trial_open(&w, TRIAL_SPEC, NULL, 5)) return;
-    trainer *t = trainer_for(&w, 2, 1000);
+    enum { PATIENCE = 20000 };
+    trainer *t = trainer_for(&w, 2, 2 * PATIENCE);
     run_steps(t, 6);
+    for (int i = 0; i < PATIENCE && !every_thread_ran(t); i++) {
+        run_steps(t, 1);
+    }
+    run_steps(t, 2);
+    EXPECT(every_thread_ran(t), "a thread got no lane in %d steps", PATIENCE);
     int64_t maps = mapped(t);
     long before = atomic_load(&allocations);
     for (int i = 0; i < 30; i++) {
