@@ -210,6 +210,7 @@ static void watched_forward(eval_pass *p, model_state *s, model_call *call, int6
     if (call->tap_user) {
         call->tap = w->tap;
         call->fired = w->fired;
+        call->exchanged = w->exchanged;
     }
     model_forward(s, call);
     if (call->tap_user) w->end(call->tap_user);

@@ -79,8 +79,9 @@ typedef struct eval_watch {
     void *user;
     /* The `user` of the call's taps; NULL: nothing of it is looked at. */
     void *(*begin)(void *user, int thread, const eval_view *view);
-    tap_fn tap;     /* may be NULL */
-    fired_fn fired; /* may be NULL */
+    tap_fn tap;             /* may be NULL */
+    fired_fn fired;         /* may be NULL */
+    exchanged_fn exchanged; /* may be NULL */
     void (*end)(void *call);
 } eval_watch;
 

@@ -1,6 +1,7 @@
 #include "layers/recurrent_state.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A transformer layer with a recurrent state (Hutchins et al. 2022, arXiv:2203.07852, sec. 3):
  * tokens attend to tokens (token_attention.h) and, in parallel, to state vectors, which take in
@@ -64,7 +65,8 @@ static const option OPTIONS[] = {
 
 /* A state that is read. */
 typedef struct state_read {
-    int64_t block; /* NO_BLOCK: the layer's own */
+    int64_t block;    /* NO_BLOCK: the layer's own */
+    const char *name; /* as inspection calls it */
     int q, q_gain, k_gain;
     const layer *owner;
 } state_read;
@@ -130,6 +132,8 @@ static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
         if (o->write && blocks[i] == own_block(self)) r->block = NO_BLOCK;
         if (r->block == NO_BLOCK) r->owner = self;
         if (r->block != NO_BLOCK) self->blockwise = true;
+        snprintf(name, sizeof name, "read.%d", i);
+        r->name = plan->reads == 1 ? "read" : arena_strdup(b->memory, name);
         snprintf(name, sizeof name, "read.%d.q.weight", i);
         r->q = layer_matrix(b, self, name, q_width, self->dims.width, false);
         snprintf(name, sizeof name, "read.%d.q_norm.gain", i);
@@ -200,6 +204,7 @@ typedef struct recurrent_walk {
     prepared_state own;
     token_result tokens;
     int64_t begin, end; /* the block's part of the call */
+    real **weights;     /* [reads]: for inspection, [rows, time, states]; else NULL */
 } recurrent_walk;
 
 static tensor *part_of(layer_ctx *c, tensor *x, const recurrent_walk *w)
@@ -252,6 +257,20 @@ static void watch_entropy(layer_ctx *c, const layer *self, const token_plan *pla
     layer_metric(c, self, "state_entropy", sum, (double)count);
 }
 
+/* The part's weights [rows, time of the part, states] into those of the call. */
+static void keep_weights(layer_ctx *c, const recurrent_walk *w, int index, const real *part,
+                         int64_t states)
+{
+    int64_t time = w->end - w->begin;
+    if (w->begin == 0) {
+        w->weights[index] = tape_keep(c->tape, c->rows * c->time * states, sizeof(real));
+    }
+    for (int64_t r = 0; r < c->rows; r++) {
+        memcpy(w->weights[index] + (r * c->time + w->begin) * states, part + r * time * states,
+               (size_t)(time * states) * sizeof *part);
+    }
+}
+
 /* The part's tokens look at one state. q: of the whole call, normalised. */
 static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
                           const recurrent_walk *w)
@@ -267,6 +286,8 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
                          QK_NORM_L2, layer_tensor(c, self, r->k_gain));
     attention_operand queries = {part_of(c, q, w), 0};
     if (w->begin == 0 && c->time > 1) watch_entropy(c, self, &plan->tokens, queries, k);
+    if (c->exchanged)
+        keep_weights(c, w, index, attention_weights(c, &shape, queries, k, NULL), k.x->shape[1]);
     rng_key key = layer_key(c, self, "read");
     key.place += (uint32_t)(w->begin + index);
     return attend_all(c, &shape, queries, k, (attention_operand){s.kv, shape.kv_width}, NULL,
@@ -290,8 +311,12 @@ static tensor *write_state(layer_ctx *c, const layer *self, const recurrent_walk
         }
         counts = valid;
     }
-    tensor *kv = op_slice(c->tape, w->tokens.kv, 1, begin, end);
-    return recurrent_state_write(c, self, &o->state, &plan->state, &w->own, kv, counts);
+    state_block b = {.kv = op_slice(c->tape, w->tokens.kv, 1, begin, end),
+                     .valid = counts,
+                     .begin = w->begin,
+                     .end = w->end,
+                     .exchange = plan->reads};
+    return recurrent_state_write(c, self, &o->state, &plan->state, &w->own, &b);
 }
 
 static void run_block(layer_ctx *c, const layer *self, recurrent_walk *w, tensor *const *queries,
@@ -345,6 +370,34 @@ static void run_blocks(layer_ctx *c, const layer *self, recurrent_walk *w, tenso
     }
 }
 
+static double norm_of(const real *x, int64_t n)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++) {
+        squares += (double)x[i] * (double)x[i];
+    }
+    return sqrt(squares);
+}
+
+/* What each read added to the output y: its part of the concatenation times its part of W_out. */
+static void tell_read(layer_ctx *c, const layer *self, const recurrent_walk *w, tensor *const *seen,
+                      const tensor *y)
+{
+    const recurrent_plan *plan = self->plan;
+    int64_t n = c->rows * c->time, width = self->dims.width, q_width = plan->tokens.q_width;
+    for (int i = 0; i < plan->reads; i++) {
+        tensor *out = op_columns(c->tape, layer_tensor(c, self, plan->out), (1 + i) * q_width,
+                                 (2 + i) * q_width);
+        const tensor *part = op_linear(c->tape, seen[i], out, NULL);
+        real *strength = tape_keep(c->tape, n, sizeof *strength);
+        for (int64_t k = 0; k < n; k++) {
+            double all = norm_of(y->data + k * width, width);
+            strength[k] = (real)(norm_of(part->data + k * width, width) / MAX(all, 1e-12));
+        }
+        layer_exchanged(c, self, i, &(exchange_use){0, c->time, 0, w->weights[i], strength});
+    }
+}
+
 static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const recurrent_plan *plan = self->plan;
@@ -353,11 +406,30 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     if (o->write) w.state = layer_state(c, self, plan->state.slot);
     tensor **seen = tape_keep(c->tape, 1 + plan->reads, sizeof(tensor *));
     seen[0] = w.tokens.y;
+    if (c->exchanged) w.weights = tape_keep(c->tape, plan->reads, sizeof *w.weights);
     run_blocks(c, self, &w, x, seen + 1);
     if (o->write) layer_state_set(c, self, plan->state.slot, w.state);
     tensor *y = plan->reads ? op_concat(c->tape, 1 + plan->reads, seen, 2) : seen[0];
     tensor *bias = plan->out_bias >= 0 ? layer_tensor(c, self, plan->out_bias) : NULL;
-    return op_linear(c->tape, y, layer_tensor(c, self, plan->out), bias);
+    y = op_linear(c->tape, y, layer_tensor(c, self, plan->out), bias);
+    if (c->exchanged) tell_read(c, self, &w, seen + 1, y);
+    return y;
+}
+
+/* ---- for inspection ---- */
+
+/* Its reads, in order, then what it writes. */
+static int recurrent_exchanges(const layer *self, layer_exchange list[MAX_EXCHANGES])
+{
+    const recurrent_plan *plan = self->plan;
+    const recurrent_options *o = self->options;
+    int n = 0;
+    for (; n < plan->reads; n++) {
+        const state_read *r = &plan->read[n];
+        list[n] = (layer_exchange){r->name, r->owner, false, options_of(r->owner)->state.states};
+    }
+    if (o->write) list[n++] = (layer_exchange){"write", self, true, o->state.states};
+    return n;
 }
 
 /* ---- cost ---- */
@@ -395,4 +467,5 @@ const layer_class block_recurrent_layer = {
     .link = recurrent_link,
     .forward = recurrent_forward,
     .output_is_free = true,
-    .cost = recurrent_cost};
+    .cost = recurrent_cost,
+    .exchanges = recurrent_exchanges};

@@ -97,9 +97,9 @@ static tensor *inner_gradient(layer_ctx *c, const layer *self, tensor *x, tensor
     return op_matmul(c->tape, dlogits, false, target, false, 1);
 }
 
-/* y of x; sum is read and replaced. */
+/* y of x, and *slow without what was learned; sum is read and replaced. */
 static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int32_t *targets,
-                           const real *weights, tensor **sum)
+                           const real *weights, tensor **sum, tensor **slow)
 {
     const fast_ffn_options *o = self->options;
     const fast_ffn_plan *p = self->plan;
@@ -110,6 +110,7 @@ static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int
     tensor *y = op_linear(t, m, layer_tensor(c, self, p->values), maybe(c, self, p->values_bias));
     tensor *g = inner_gradient(c, self, x, y, targets, weights);
     tensor *change = op_linear_attention(t, m, m, g, *sum, (real)o->decay, o->chunk, sum);
+    *slow = y;
     return op_gradient_step(t, y, layer_tensor(c, self, p->step), change);
 }
 
@@ -130,23 +131,25 @@ static void carry_on(layer_ctx *c, const layer *self, tensor *sum, tensor *x, bo
     }
 }
 
-static tensor *fast_ffn_part(layer_ctx *c, const layer *self, tensor *x, int64_t at, int64_t n,
-                             bool begins, bool ends)
+static tensor *fast_ffn_part(layer_ctx *c, const layer *self, tensor *x, const fast_span *s,
+                             tensor **slow)
 {
     const fast_ffn_plan *p = self->plan;
     tape *t = c->tape;
-    tensor *part = n == c->time ? x : op_slice(t, x, 1, at, at + n);
-    tensor *sum = begins ? NULL : fast_state_get(c, self, p->slot_sum);
+    tensor *part = s->n == c->time ? x : op_slice(t, x, 1, s->at, s->at + s->n);
+    tensor *sum = s->begins ? NULL : fast_state_get(c, self, p->slot_sum);
     tensor *pending =
-        begins || p->slot_pending < 0 ? NULL : fast_state_get(c, self, p->slot_pending);
+        s->begins || p->slot_pending < 0 ? NULL : fast_state_get(c, self, p->slot_pending);
     tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
-    int64_t before = pending ? 1 : 0, count = n + before;
+    int64_t before = pending ? 1 : 0, count = s->n + before;
     int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
     real *weights = tape_keep(t, c->rows * count, sizeof *weights);
-    fast_state_targets(c, self->dims.vocab, at - before, count, targets, weights);
-    tensor *y = fast_values(c, self, all, targets, weights, &sum);
-    if (ends || at + n == c->time) carry_on(c, self, sum, part, ends);
-    return pending ? op_slice(t, y, 1, 1, count) : y;
+    fast_state_targets(c, self->dims.vocab, s->at - before, count, targets, weights);
+    tensor *y = fast_values(c, self, all, targets, weights, &sum, slow);
+    if (s->ends || s->at + s->n == c->time) carry_on(c, self, sum, part, s->ends);
+    if (!pending) return y;
+    if (c->tap) *slow = op_slice(t, *slow, 1, 1, count);
+    return op_slice(t, y, 1, 1, count);
 }
 
 static tensor *fast_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
@@ -174,4 +177,5 @@ const layer_class fast_ffn_layer = {.name = "fast_ffn",
                                     .options_bytes = sizeof(fast_ffn_options),
                                     .build = fast_ffn_build,
                                     .forward = fast_ffn_forward,
-                                    .cost = fast_ffn_cost};
+                                    .cost = fast_ffn_cost,
+                                    .learns = true};

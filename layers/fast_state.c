@@ -45,15 +45,24 @@ void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_
     }
 }
 
+static tensor *joined(layer_ctx *c, tensor *const *parts, int64_t n)
+{
+    return n == 1 ? parts[0] : op_concat(c->tape, (int)n, parts, 1);
+}
+
 tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, fast_part part)
 {
-    if (carry) return part(c, self, x, 0, c->time, false, false);
-    int64_t block = self->dims.block, parts = 0;
-    tensor **y = tape_keep(c->tape, c->time / block + 2, sizeof *y);
-    for (int64_t at = 0, n; at < c->time; at += n) {
-        int64_t phase = (c->position[0] + at) % block;
-        n = MIN(c->time - at, block - phase);
-        y[parts++] = part(c, self, x, at, n, phase == 0, phase + n == block);
+    int64_t block = self->dims.block, parts = 0, most = c->time / block + 2;
+    tensor **y = tape_keep(c->tape, most, sizeof *y);
+    tensor **slow = tape_keep(c->tape, most, sizeof *slow);
+    fast_span s = {.at = 0};
+    for (; s.at < c->time; s.at += s.n, parts++) {
+        int64_t phase = (c->position[0] + s.at) % block;
+        s.n = carry ? c->time : MIN(c->time - s.at, block - phase);
+        s.begins = !carry && phase == 0;
+        s.ends = !carry && phase + s.n == block;
+        y[parts] = part(c, self, x, &s, &slow[parts]);
     }
-    return parts == 1 ? y[0] : op_concat(c->tape, (int)parts, y, 1);
+    if (c->tap) layer_tap(c, self, LAYER_TAP_UNLEARNED, joined(c, slow, parts));
+    return joined(c, y, parts);
 }

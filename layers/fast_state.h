@@ -21,11 +21,17 @@ void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_
 
 /* Positions [at, at + n) of the call, in which fast weights neither begin nor end but where said.
  */
-typedef tensor *(*fast_part)(layer_ctx *c, const layer *self, tensor *x, int64_t at, int64_t n,
-                             bool begins, bool ends);
+typedef struct fast_span {
+    int64_t at, n;
+    bool begins, ends;
+} fast_span;
+
+/* y of the span's positions of x; *slow: the same with slow weights only. */
+typedef tensor *(*fast_part)(layer_ctx *c, const layer *self, tensor *x, const fast_span *span,
+                             tensor **slow);
 
 /* Reads x part by part: one if fast weights are carried to the end of the document, else one per
- * block. */
+ * block. Offers inspection what slow weights alone would have made of it. */
 tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, fast_part part);
 
 #endif

@@ -203,9 +203,10 @@ static real inner_scale(const layer_ctx *c, const fwl_options *o)
     return (real)(1 / MAX(total, 1e-8));
 }
 
-/* Slow pass, its gradients, fast pass over x [rows, time, width]; sums are read and replaced. */
+/* Slow pass (its logits: *slow_logits), its gradients, fast pass over x [rows, time, width]; sums
+ * are read and replaced. */
 static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int32_t *targets,
-                          const real *weights, fwl_sums *sums)
+                          const real *weights, fwl_sums *sums, tensor **slow_logits)
 {
     const fwl_options *o = self->options;
     const fwl_plan *p = self->plan;
@@ -256,6 +257,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     layer_tap(c, self, "fast.h1", fast1);
     layer_tap(c, self, "fast.y", fast_y);
     layer_tap(c, self, "fast.logits", logits);
+    *slow_logits = slow;
     return logits;
 }
 
@@ -290,31 +292,33 @@ static void carry_nothing(layer_ctx *c, const layer *self)
     }
 }
 
-/* Positions [at, at + n) of the call, all in one life of the fast weights. */
-static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, int64_t at, int64_t n,
-                        bool begins, bool ends)
+/* Positions of the call that lie in one life of the fast weights. */
+static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, const fast_span *s,
+                        tensor **slow)
 {
     const fwl_plan *p = self->plan;
     tape *t = c->tape;
-    tensor *part = n == c->time ? x : op_slice(t, x, 1, at, at + n);
+    tensor *part = s->n == c->time ? x : op_slice(t, x, 1, s->at, s->at + s->n);
     fwl_sums sums = {0};
     tensor *pending = NULL;
-    if (!begins) {
+    if (!s->begins) {
         sums = sums_carried(c, self);
         pending = fast_state_get(c, self, p->slot_pending);
     }
     tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
-    int64_t before = pending ? 1 : 0, count = n + before;
+    int64_t before = pending ? 1 : 0, count = s->n + before;
     int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
     real *weights = tape_keep(t, c->rows * count, sizeof *weights);
-    fast_state_targets(c, self->dims.vocab, at - before, count, targets, weights);
-    tensor *logits = fwl_passes(c, self, all, targets, weights, &sums);
-    if (ends) {
+    fast_state_targets(c, self->dims.vocab, s->at - before, count, targets, weights);
+    tensor *logits = fwl_passes(c, self, all, targets, weights, &sums, slow);
+    if (s->ends) {
         carry_nothing(c, self);
-    } else if (at + n == c->time) {
+    } else if (s->at + s->n == c->time) {
         carry_on(c, self, &sums, part);
     }
-    return pending ? op_slice(t, logits, 1, 1, count) : logits;
+    if (!pending) return logits;
+    if (c->tap) *slow = op_slice(t, *slow, 1, 1, count);
+    return op_slice(t, logits, 1, 1, count);
 }
 
 static tensor *fwl_forward(layer_ctx *c, const layer *self, tensor *x)
@@ -349,4 +353,5 @@ const layer_class fwl_head = {.name = "fwl",
                               .build = fwl_build,
                               .link = fwl_link,
                               .forward = fwl_forward,
-                              .cost = fwl_cost};
+                              .cost = fwl_cost,
+                              .learns = true};

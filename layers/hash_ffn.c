@@ -4,6 +4,7 @@
 #include "layers/hash_table.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Hash layer (Roller et al. 2021, arXiv:2106.04426, eq. 5): a feed-forward layer whose weights are
  * chosen by a hash of the tokens, not by what the model made of them.
@@ -320,6 +321,38 @@ static tensor *hidden_part(layer_ctx *c, const layer *self, tensor *x, const rou
     return x_plan->form.gated ? op_glu(c->tape, h, x_plan->form.f) : h;
 }
 
+/* What the parts of all hashes have fired: memories of part m and choice k are those of group
+ * m experts + k. h[m]: part m before its activation, by position (sorted: as r[m] sorts them). */
+static void offer_parts(layer_ctx *c, const layer *self, tensor *const *h, bool sorted,
+                        const routing *r)
+{
+    if (!c->fired) return;
+    const hash_ffn_plan *p = self->plan;
+    int64_t part = p->experts.hidden / p->hashes, n = 0, all = p->hashes * r->rows;
+    activation f = p->experts.form.gated ? ACT_IDENTITY : p->experts.form.f;
+    real *coefficients = tape_keep(c->tape, all * part, sizeof *coefficients);
+    int32_t *position = tape_keep(c->tape, all, sizeof *position);
+    int32_t *first = tape_keep(c->tape, all, sizeof *first);
+    for (int64_t m = 0; m < p->hashes; m++) {
+        const tensor *fired = op_activation(c->tape, h[m], f);
+        for (int64_t e = 0; e < r[m].experts; e++) {
+            for (int64_t i = r[m].begin[e]; i < r[m].begin[e + 1]; i++, n++) {
+                int64_t from = sorted ? i : r[m].row[i];
+                position[n] = r[m].row[i];
+                first[n] = (int32_t)((m * r[m].experts + e) * part);
+                memcpy(coefficients + n * part, fired->data + from * part,
+                       (size_t)part * sizeof *coefficients);
+            }
+        }
+    }
+    layer_fired(c, self,
+                &(memory_use){.entries = n,
+                              .width = part,
+                              .position = position,
+                              .first = first,
+                              .coefficients = coefficients});
+}
+
 static tensor *run_segments(layer_ctx *c, const layer *self, tensor *x, const routing *r)
 {
     const hash_ffn_plan *p = self->plan;
@@ -329,6 +362,7 @@ static tensor *run_segments(layer_ctx *c, const layer *self, tensor *x, const ro
     for (int64_t m = 0; m < p->hashes; m++) {
         part[m] = op_scatter(c->tape, hidden_part(c, self, x, &r[m], m), r[m].row, r[m].rows);
     }
+    offer_parts(c, self, part, false, r);
     tensor *v = op_concat(c->tape, (int)p->hashes, part, 1);
     for (int64_t m = 0; m < p->hashes; m++) {
         tensor *own = op_gather(c->tape, v, r[m].row, r[m].count);
@@ -344,14 +378,15 @@ static tensor *run_slices(layer_ctx *c, const layer *self, tensor *x, const rout
     const hash_ffn_plan *p = self->plan;
     const experts_plan *q = &p->experts;
     activation f = q->form.gated ? ACT_IDENTITY : q->form.f;
-    tensor *sum = NULL;
+    tensor *sum = NULL, **h = tape_keep(c->tape, p->hashes, sizeof(tensor *));
     for (int64_t m = 0; m < p->hashes; m++) {
-        tensor *h = hidden_part(c, self, x, &r[m], m);
-        tensor *y =
-            experts_linear(c, self, h, &r[m], f, q->values, -1, m * q->experts, self->dims.width);
+        h[m] = hidden_part(c, self, x, &r[m], m);
+        tensor *y = experts_linear(c, self, h[m], &r[m], f, q->values, -1, m * q->experts,
+                                   self->dims.width);
         y = op_scatter(c->tape, y, r[m].row, r[m].rows);
         sum = sum ? op_add_inplace(c->tape, sum, y) : y;
     }
+    offer_parts(c, self, h, true, r);
     return q->values_bias < 0 ? sum
                               : op_add_row(c->tape, sum, layer_tensor(c, self, q->values_bias));
 }
@@ -397,11 +432,18 @@ static const char *hash_ffn_content(const layer *self, arena *a)
     return arena_strdup(a, hex);
 }
 
-/* Parts of several hashes are no memories of their own. */
+/* Of several hashes, hash m's choice k is group m experts + k. What a memory of a segment adds to
+ * the output depends on all the choices: it has no value of its own; one of a slice has. */
 static bool hash_ffn_memories(const layer *self, layer_memories *m)
 {
+    const hash_ffn_options *o = self->options;
     const hash_ffn_plan *p = self->plan;
-    return p->hashes == 1 && experts_memories(self, &p->experts, m);
+    experts_plan parts = p->experts;
+    parts.experts *= p->hashes;
+    parts.hidden /= p->hashes;
+    if (!experts_memories(self, &parts, m)) return false;
+    if (o->form == FORM_SEGMENTS && p->hashes > 1) m->values = -1;
+    return true;
 }
 
 extern const layer_class hash_ffn_layer;

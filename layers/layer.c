@@ -194,6 +194,11 @@ void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use)
     if (c->fired) c->fired(c->tap_user, self, use);
 }
 
+void layer_exchanged(const layer_ctx *c, const layer *self, int exchange, const exchange_use *use)
+{
+    if (c->exchanged) c->exchanged(c->tap_user, self, exchange, use);
+}
+
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use)
 {
     char place[512];

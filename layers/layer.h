@@ -59,6 +59,16 @@ typedef struct layer_memories {
     int64_t group_stride, stride, component_stride; /* in elements */
 } layer_memories;
 
+enum { MAX_EXCHANGES = 65 };
+
+/* How the positions of a text use the places (state vectors) of what a layer carries. */
+typedef struct layer_exchange {
+    const char *name;   /* "read", "write"; distinct in a layer */
+    const layer *owner; /* of what is carried: may be another layer */
+    bool write;
+    int64_t places;
+} layer_exchange;
+
 struct layer_class {
     const char *name; /* as specs write it */
     const char *cite; /* "Authors year, arXiv:..., sec. n" or "" */
@@ -87,6 +97,11 @@ struct layer_class {
     /* Offers itself as memories: what layer_fired will speak of. False: with these options it is
      * none. NULL: never is. */
     bool (*memories)(const layer *self, layer_memories *m);
+    /* What layer_exchanged will speak of: exchange i, returns how many there are (at most
+     * MAX_EXCHANGES). NULL: nothing. */
+    int (*exchanges)(const layer *self, layer_exchange list[MAX_EXCHANGES]);
+    /* Its weights learn while it reads, in evaluation, too: it offers LAYER_TAP_UNLEARNED. */
+    bool learns;
     /* Heads: the parameter [vocab, width] that the stream is multiplied with, and that of a bias
      * (-1: none), by index in params; -1 or NULL: the stream is read otherwise. */
     int (*output_matrix)(const layer *self, int *bias);
@@ -191,8 +206,14 @@ typedef struct metric {
     double sum, weight;
 } metric;
 
-/* A named tensor offered to inspection. x is valid during the call only. */
+/* A named tensor offered to inspection. x is valid during the call only. The model offers every
+ * layer's "residual", "output" and "stream" [rows, time, width], the head's "input" and "logits".
+ */
 typedef void (*tap_fn)(void *user, const layer *self, const char *name, const tensor *x);
+
+/* The tap of a layer whose weights learn while it reads: what its output (a head's logits) would
+ * have been, had they learned nothing. Of the output's shape. */
+#define LAYER_TAP_UNLEARNED "unlearned"
 
 /* Memories that fired: entry e is about position[e] (row-major in the call; NULL: e) and memories
  * ids[e, :], or first[e], first[e] + 1, ... (NULLs: 0, 1, ...). Valid during the call only. */
@@ -204,6 +225,21 @@ typedef struct memory_use {
     const real *coefficients; /* [entries, width] */
 } memory_use;
 typedef void (*fired_fn)(void *user, const layer *self, const memory_use *use);
+
+/* One exchange of the call's positions [begin, begin + time). Weights are means over heads.
+ *   read:  weights [rows, time, places], what of its attention a position gives each place (1 in
+ *          all, 0 where there is nothing to read); strength [rows, time], the norm of what the
+ *          position got, relative to that of the layer's output
+ *   write: weights [rows, time, places], how much each place takes in of the position (in all,
+ *          over the places' positions, 1 or less); keys, how many positions a place chose among;
+ *          strength [rows, places], how far a place moved, relative to its norm before
+ * Valid during the call only. */
+typedef struct exchange_use {
+    int64_t begin, time;
+    double keys;
+    const real *weights, *strength;
+} exchange_use;
+typedef void (*exchanged_fn)(void *user, const layer *self, int exchange, const exchange_use *use);
 
 enum { MAX_METRICS = 4096, MAX_AUX = 256 };
 
@@ -239,9 +275,10 @@ struct layer_ctx {
     int aux_count;
     metric metrics[MAX_METRICS];
     int metric_count;
-    tap_fn tap;     /* NULL unless inspecting */
-    fired_fn fired; /* NULL unless inspecting */
-    void *tap_user; /* of both */
+    tap_fn tap;             /* NULL unless inspecting */
+    fired_fn fired;         /* NULL unless inspecting */
+    exchanged_fn exchanged; /* NULL unless inspecting */
+    void *tap_user;         /* of all three */
 };
 
 /* Parameter i of this layer, as a tensor of its declared shape. Parameters cut in pieces are used
@@ -270,6 +307,8 @@ void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum,
 void layer_tap(const layer_ctx *c, const layer *self, const char *name, const tensor *x);
 /* The same for coefficients. Where they cost extra, ask c->fired first. */
 void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use);
+/* The same for exchanges: ask c->exchanged first. */
+void layer_exchanged(const layer_ctx *c, const layer *self, int exchange, const exchange_use *use);
 /* Key for random numbers of this layer at this call; row r of the call draws with key.row + r. */
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use);
 

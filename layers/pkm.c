@@ -10,16 +10,19 @@
  *   score(i, j) = q_1 . K_1[i] + q_2 . K_2[j];  J = the k largest of the k^2 pairs I_1 x I_2
  *   y = sum over heads and (i, j) in J of softmax_J(score)(i, j) V[i n + j]
  *
- * J are the k largest of all n^2 pairs. Heads have keys of their own and share the values. With
- * values: shared, all such layers of a model share one table (Berges et al. 2024,
- * arXiv:2412.09764): the first one's "shared_values".
+ * J are the k largest of all n^2 pairs. Heads have keys of their own and share the values. Two
+ * options are from Berges et al. 2024 (arXiv:2412.09764, sec. 3): with memory_values: shared, all
+ * such layers of a model share one table, the first one's "shared_values"; with gate: true
+ * (Memory+), the input decides what of y goes on:
+ *
+ *   y' = (y * silu(x W_1^T)) W_2^T                          W_1 = gate.weight, W_2 = out.weight
  *
  * DIFFERS: queries are normalised one by one (layer norm without gains), not over the batch, so
  * that rows do not see each other. */
 
 typedef struct pkm_options {
     int64_t half_keys, heads, top, key_dim, values;
-    bool query_norm;
+    bool query_norm, gate;
 } pkm_options;
 
 enum { VALUES_OWN, VALUES_SHARED };
@@ -38,13 +41,16 @@ static const option OPTIONS[] = {
      .help = "normalise queries"},
     {"memory_values", OPTION_CHOICE, OPTION_AT(values), .initial = "own", .choices = "own|shared",
      .help = "a table of values of its own, or one for all layers that say so"},
+    {"gate", OPTION_BOOL, OPTION_AT(gate), .initial = "false",
+     .help = "what is read passes a gate of the input and a projection (Memory+)"},
     {0}};
 
-enum { QUERY, FIRST, SECOND }; /* parameters; the values are plan->values */
+enum { QUERY, FIRST, SECOND }; /* parameters; the others are in the plan */
 
 typedef struct pkm_plan {
-    int64_t half; /* key_dim / 2 */
-    int values;   /* by index in params */
+    int64_t half;  /* key_dim / 2 */
+    int values;    /* by index in params */
+    int gate, out; /* for layer_tensor; -1: there are none */
 } pkm_plan;
 
 static int64_t half_of(const pkm_options *o, int64_t width)
@@ -109,6 +115,12 @@ static void pkm_build(layer_build *b, layer *self)
     layer_last_param(b)->matmul = true;
     layer_param(b, self, "keys.second", ROLE_MATRIX, 3, shape, init);
     layer_last_param(b)->matmul = true;
+    plan->gate = plan->out = -1;
+    if (o->gate) {
+        int64_t width = self->dims.width;
+        plan->gate = layer_matrix(b, self, "gate.weight", width, width, false);
+        plan->out = layer_matrix(b, self, "out.weight", width, width, true);
+    }
     add_values(b, self, plan);
 }
 
@@ -233,6 +245,15 @@ static void offer(layer_ctx *c, const layer *self, const int32_t *ids, const ten
         &(memory_use){.entries = n, .width = per, .ids = ids, .coefficients = coefficients});
 }
 
+/* (y * silu(x W_1^T)) W_2^T */
+static tensor *gated(layer_ctx *c, const layer *self, tensor *x, tensor *y)
+{
+    const pkm_plan *plan = self->plan;
+    tensor *g = op_linear(c->tape, x, layer_tensor(c, self, plan->gate), NULL);
+    y = op_mul(c->tape, y, op_activation(c->tape, g, ACT_SILU));
+    return op_linear(c->tape, y, layer_tensor(c, self, plan->out), NULL);
+}
+
 static tensor *pkm_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const pkm_options *o = self->options;
@@ -254,7 +275,8 @@ static tensor *pkm_forward(layer_ctx *c, const layer *self, tensor *x)
     }
     offer(c, self, ids, weights);
     tensor *y = op_bag(t, layer_leaf(c, plan->values, 0), ids, weights);
-    return tape_reshape(t, y, 3, x->shape);
+    y = tape_reshape(t, y, 3, x->shape);
+    return o->gate ? gated(c, self, x, y) : y;
 }
 
 static layer_cost pkm_cost(const layer *self)
@@ -262,15 +284,17 @@ static layer_cost pkm_cost(const layer *self)
     const pkm_options *o = self->options;
     double keys = (double)(o->heads * 2 * ((const pkm_plan *)self->plan)->half);
     /* Products only: reading the values, 2 heads top width, is no matrix product. */
-    return (layer_cost){.forward_flops = 2 * keys * (double)(self->dims.width + o->half_keys)};
+    double width = (double)self->dims.width, gate = o->gate ? 4 * width * width : 0;
+    return (layer_cost){.forward_flops = 2 * keys * (width + (double)o->half_keys) + gate};
 }
 
+/* Behind a gate, no value is added to the stream as it stands. */
 static bool pkm_memories(const layer *self, layer_memories *m)
 {
     const pkm_options *o = self->options;
     *m = (layer_memories){.count = o->half_keys * o->half_keys,
                           .groups = 1,
-                          .values = ((const pkm_plan *)self->plan)->values,
+                          .values = o->gate ? -1 : ((const pkm_plan *)self->plan)->values,
                           .stride = self->dims.width,
                           .component_stride = 1};
     return true;

@@ -1,6 +1,9 @@
 #include "layers/recurrent_state.h"
+#include "core/blas.h"
+#include "core/softmax.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- building ---- */
 
@@ -166,6 +169,51 @@ tensor *attend_all(layer_ctx *c, const state_plan *plan, attention_operand q, at
     return op_attention(c->tape, q, k, v, &shape);
 }
 
+/* Adds share times the weights of one head and row to mean [queries, keys]. */
+static void add_weights(real *mean, layer_ctx *c, const state_plan *plan, const real *q,
+                        int64_t q_stride, const real *k, int64_t k_stride, const int64_t size[2])
+{
+    arena *scratch = tape_scratch(c->tape);
+    arena_mark mark = arena_now(scratch);
+    real *scores = ARENA_NEW(scratch, real, size[0] * size[1]);
+    real *shares = ARENA_NEW(scratch, real, size[1]);
+    blas_gemm(false, true, size[0], size[1], plan->head_dim,
+              (real)(1 / sqrt((double)plan->head_dim)), q, q_stride, k, k_stride, 0, scores,
+              size[1]);
+    for (int64_t i = 0; i < size[0]; i++) {
+        softmax_row(shares, scores + i * size[1], size[1]);
+        for (int64_t j = 0; j < size[1]; j++) {
+            mean[i * size[1] + j] += shares[j] / (real)plan->heads;
+        }
+    }
+    arena_rewind(scratch, mark);
+}
+
+real *attention_weights(layer_ctx *c, const state_plan *plan, attention_operand q,
+                        attention_operand k, const int64_t *valid)
+{
+    int64_t queries = q.x->shape[1], keys = k.x->shape[1], d = plan->head_dim;
+    real *mean = tape_keep(c->tape, c->rows * queries * keys, sizeof *mean);
+    memset(mean, 0, (size_t)(c->rows * queries * keys) * sizeof *mean);
+    for (int64_t r = 0; r < c->rows; r++) {
+        int64_t counted = valid ? MIN(valid[r], keys) : keys, skipped = keys - counted;
+        real *of_row = tape_keep(c->tape, queries * counted, sizeof *of_row);
+        memset(of_row, 0, (size_t)(queries * counted) * sizeof *of_row);
+        for (int64_t h = 0; h < plan->heads && counted > 0; h++) {
+            const real *qh = q.x->data + r * queries * q.x->shape[2] + q.column + h * d;
+            const real *kh = k.x->data + (r * keys + skipped) * k.x->shape[2] + k.column +
+                             h * plan->kv_heads / plan->heads * d;
+            add_weights(of_row, c, plan, qh, q.x->shape[2], kh, k.x->shape[2],
+                        (int64_t[]){queries, counted});
+        }
+        for (int64_t i = 0; i < queries; i++) {
+            memcpy(mean + (r * queries + i) * keys + skipped, of_row + i * counted,
+                   (size_t)counted * sizeof *mean);
+        }
+    }
+    return mean;
+}
+
 static attention_operand unit(layer_ctx *c, const layer *owner, const state_plan *plan, tensor *x,
                               int64_t column, int64_t heads, int gain)
 {
@@ -260,24 +308,60 @@ static void watch_similarity(layer_ctx *c, const layer *owner, const tensor *s)
     layer_metric(c, owner, "state_similarity", mean, (double)c->rows);
 }
 
-tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_options *o,
-                              const state_plan *plan, const prepared_state *s, tensor *kv,
-                              const int64_t *valid)
+/* |x - y| / |y| of one vector. */
+static real moved(const real *x, const real *y, int64_t n)
 {
-    tensor *q = op_linear(c->tape, s->normed, layer_tensor(c, owner, plan->q), NULL);
+    double off = 0, all = 0;
+    for (int64_t i = 0; i < n; i++) {
+        off += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+        all += (double)y[i] * (double)y[i];
+    }
+    return (real)sqrt(off / MAX(all, 1e-24));
+}
+
+/* q, k: what the states asked the block's tokens with. */
+static void tell_written(layer_ctx *c, const layer *owner, const state_plan *plan,
+                         const state_block *b, attention_operand q, attention_operand k,
+                         const tensor *before, const tensor *after)
+{
+    if (!c->exchanged) return;
+    const real *all = attention_weights(c, plan, q, k, b->valid);
+    int64_t states = before->shape[1], width = before->shape[2], keys = k.x->shape[1];
+    int64_t time = b->end - b->begin, first = keys - time;
+    real *weights = tape_keep(c->tape, c->rows * time * states, sizeof *weights);
+    real *strength = tape_keep(c->tape, c->rows * states, sizeof *strength);
+    for (int64_t i = 0; i < c->rows * states; i++) {
+        int64_t row = i / states, state = i % states;
+        strength[i] = moved(after->data + i * width, before->data + i * width, width);
+        for (int64_t n = 0; n < time; n++) {
+            weights[(row * time + n) * states + state] = all[i * keys + first + n];
+        }
+    }
+    layer_exchanged(c, owner, b->exchange,
+                    &(exchange_use){b->begin, time, (double)keys, weights, strength});
+}
+
+tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_options *o,
+                              const state_plan *plan, const prepared_state *s,
+                              const state_block *block)
+{
+    tensor *q = op_linear(c->tape, s->normed, layer_tensor(c, owner, plan->q), NULL),
+           *kv = block->kv;
     rng_key none = {0};
     tensor *of_states =
         attend_all(c, plan, unit(c, owner, plan, q, 0, plan->heads, plan->self_q_gain),
                    unit(c, owner, plan, s->kv, 0, plan->kv_heads, plan->self_k_gain),
                    (attention_operand){s->kv, plan->kv_width}, NULL, 0, none);
-    tensor *of_tokens = attend_all(
-        c, plan, unit(c, owner, plan, q, plan->q_width, plan->heads, plan->tokens_q_gain),
-        unit(c, owner, plan, kv, 0, plan->kv_heads, plan->tokens_k_gain),
-        (attention_operand){kv, plan->kv_width}, valid, 0, none);
+    attention_operand asks =
+        unit(c, owner, plan, q, plan->q_width, plan->heads, plan->tokens_q_gain);
+    attention_operand keys = unit(c, owner, plan, kv, 0, plan->kv_heads, plan->tokens_k_gain);
+    tensor *of_tokens = attend_all(c, plan, asks, keys, (attention_operand){kv, plan->kv_width},
+                                   block->valid, 0, none);
     tensor *u = op_concat(c->tape, 2, (tensor *[]){of_states, of_tokens}, 2);
     tensor *next = cell(c, owner, o, plan, s->state, u);
     watch_similarity(c, owner, next);
     layer_tap(c, owner, "state", next);
+    tell_written(c, owner, plan, block, asks, keys, s->state, next);
     return next;
 }
 

@@ -75,11 +75,23 @@ typedef struct prepared_state {
 prepared_state recurrent_state_prepare(layer_ctx *c, const layer *owner, const state_options *o,
                                        const state_plan *plan, tensor *state);
 
-/* A block that is complete: its raw keys and values [rows, n, 2 kv_width], of which the newest
- * valid[row] count (NULL: all). Returns the next state. */
+/* Attention weights [rows, queries, keys], means over heads, of what attend_all computes without
+ * dropout; NULL valid: all keys. Tape memory. */
+real *attention_weights(layer_ctx *c, const state_plan *plan, attention_operand q,
+                        attention_operand k, const int64_t *valid);
+
+/* A block that is complete. */
+typedef struct state_block {
+    tensor *kv;           /* its raw keys and values [rows, n, 2 kv_width] */
+    const int64_t *valid; /* [rows]: how many of the newest count; NULL: all */
+    int64_t begin, end;   /* the last keys are those of positions [begin, end) of the call */
+    int exchange;         /* as which inspection is told what was written */
+} state_block;
+
+/* Returns the next state. */
 tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_options *o,
-                              const state_plan *plan, const prepared_state *s, tensor *kv,
-                              const int64_t *valid);
+                              const state_plan *plan, const prepared_state *s,
+                              const state_block *block);
 
 /* softmax(q k^T) v without mask or position; the newest valid[row] keys count (NULL: all). */
 tensor *attend_all(layer_ctx *c, const state_plan *plan, attention_operand q, attention_operand k,

@@ -286,6 +286,7 @@ static void begin_call(model_state *s, const model_call *call)
     c->metric_count = 0;
     c->tap = call->tap;
     c->fired = call->fired;
+    c->exchanged = call->exchanged;
     c->tap_user = call->tap_user;
 }
 

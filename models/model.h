@@ -121,11 +121,12 @@ typedef struct model_call {
     uint64_t seed;
     int64_t step; /* seed, step and row key the random numbers */
     int64_t row0; /* index of the state's row 0 in the step's whole batch, accumulation included */
-    double *losses;   /* [rows, time] in nats, or NULL */
-    tap_fn tap;       /* NULL unless inspecting */
-    fired_fn fired;   /* NULL unless inspecting */
-    void *tap_user;   /* of both */
-    bool keep_logits; /* result.logits is wanted even though targets are given */
+    double *losses;         /* [rows, time] in nats, or NULL */
+    tap_fn tap;             /* NULL unless inspecting */
+    fired_fn fired;         /* NULL unless inspecting */
+    exchanged_fn exchanged; /* NULL unless inspecting */
+    void *tap_user;         /* of all three */
+    bool keep_logits;       /* result.logits is wanted even though targets are given */
 } model_call;
 
 typedef struct model_result {

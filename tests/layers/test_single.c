@@ -104,6 +104,7 @@ static void declared_flops(void)
     check_flops(layer_class_find("lstm"), "{hidden: 9}");
     check_flops(layer_class_find("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");
     check_flops(layer_class_find("hash_ffn"), "{hashes: 4, form: slices}");
+    check_flops(layer_class_find("pkm"), "{gate: true}");
     check_flops(layer_class_find("switch_ffn"), "{top_k: 2, experts: 3}");
 }
 
