@@ -132,5 +132,6 @@ json_t *evaluation_record(const evaluation *r, const eval_task *task, const char
         json_array_append_new(documents, document_record(&r->documents[i]));
     }
     json_object_set_new(o, "documents", documents);
+    if (r->slices) json_object_set_new(o, "slices", slices_record(r->slices));
     return o;
 }

@@ -1,14 +1,11 @@
 #include "experiments/evaluate.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/file.h"
 #include "core/host.h"
+#include "experiments/losses_file.h"
 #include "experiments/trainer.h"
 
 const option EVAL_OPTIONS[] = {
@@ -61,7 +58,7 @@ typedef struct eval_pass {
     stream *stream;
     batch batch;
     evaluation *result;
-    int fd; /* of the losses, -1: none */
+    losses_file losses_out;
 } eval_pass;
 
 static int64_t lanes_for(int64_t rows, int64_t at_most)
@@ -249,25 +246,6 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
     model_end(s);
 }
 
-static bool write_losses(eval_pass *p, int64_t n, int64_t token, err *e)
-{
-    const char *data = (const char *)p->line;
-    size_t left = (size_t)n * sizeof(float);
-    off_t at = (off_t)(token * (int64_t)sizeof(float));
-    while (left > 0) {
-        ssize_t wrote = pwrite(p->fd, data, left, at);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) {
-            return err_set(e, "%s: cannot be written: %s; make room", p->task->losses_path,
-                           strerror(errno));
-        }
-        data += wrote;
-        at += wrote;
-        left -= (size_t)wrote;
-    }
-    return true;
-}
-
 /* Row by row, in the order of the text: sums do not depend on lanes or threads. */
 static bool collect_losses(eval_pass *p, err *e)
 {
@@ -285,7 +263,9 @@ static bool collect_losses(eval_pass *p, err *e)
         }
         d->tokens += n;
         int64_t token = p->first[b->document[r]] + b->begin[r];
-        if (p->fd >= 0 && !write_losses(p, n, token, e)) return false;
+        if (p->losses_out.fd >= 0 && !losses_file_put(&p->losses_out, p->line, n, token, e)) {
+            return false;
+        }
     }
     return true;
 }
@@ -358,38 +338,24 @@ static void count_units(eval_pass *p)
     }
 }
 
-/* ---- the losses' file: written in place where its row stands, so not by file_out ---- */
-
-static bool losses_open(eval_pass *p, char *temporary, err *e)
+/* Only now does every token have its loss, in the order of the text. */
+static bool measure_slices(eval_pass *p, err *e)
 {
-    p->fd = -1;
-    if (!p->task->losses_path) return true;
-    snprintf(temporary, FILE_PATH_BYTES, "%s.tmp", p->task->losses_path);
-    p->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (p->fd >= 0) return true;
-    return err_set(e, "%s: cannot be written: %s", temporary, strerror(errno));
-}
-
-static bool losses_close(eval_pass *p, const char *temporary, bool keep, err *e)
-{
-    if (p->fd < 0) return true;
-    bool ok = !keep || fsync(p->fd) == 0;
-    ok = close(p->fd) == 0 && ok;
-    if (!keep) {
-        unlink(temporary);
-        return true;
+    evaluation *r = p->result;
+    if (!p->task->slices || r->stopped) return true;
+    slice_document *list = ARENA_NEW(r->memory, slice_document, r->count);
+    for (int i = 0; i < r->count; i++) {
+        list[i] = (slice_document){r->documents[i].index, r->documents[i].tokens};
     }
-    if (ok && rename(temporary, p->task->losses_path) == 0) return true;
-    err_set(e, "%s: cannot be written: %s", p->task->losses_path, strerror(errno));
-    unlink(temporary);
-    return false;
+    r->slices = ARENA_NEW(r->memory, slices, 1);
+    return slices_measure(r->slices, p->task->corpus, eval_split(p->task->options), list, r->count,
+                          p->losses_out.fd, e);
 }
 
 static bool run_task(evaluation *r, const eval_task *task, err *e)
 {
     *r = (evaluation){.memory = arena_new(1 << 16)};
-    eval_pass p = {.task = task, .result = r, .fd = -1};
-    char temporary[FILE_PATH_BYTES];
+    eval_pass p = {.task = task, .result = r, .losses_out.fd = -1};
     p.split = corpus_get(task->corpus, eval_split(task->options));
     bool ok = true;
     if (!p.split) {
@@ -398,9 +364,14 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     }
     double begin = host_monotonic_s();
     arena *scratch = arena_new(0);
-    ok = ok && pass_open(&p, scratch, e) && losses_open(&p, temporary, e) && run_pass(&p, e);
-    ok = losses_close(&p, temporary, ok && !r->stopped, ok ? e : NULL) && ok;
+    ok = ok && pass_open(&p, scratch, e);
+    if (ok && (task->losses_path || task->slices)) {
+        ok = losses_file_open(&p.losses_out, task->losses_path, e);
+    }
+    ok = ok && run_pass(&p, e);
     r->seconds = host_monotonic_s() - begin;
+    ok = ok && measure_slices(&p, e);
+    ok = losses_file_close(&p.losses_out, ok && !r->stopped, ok ? e : NULL) && ok;
     r->anon_bytes = host_memory_now().anon_bytes;
     r->flops_per_token =
         task->learner ? dynamic_flops(task->learner) : model_costs(task->model).forward_flops;
@@ -429,6 +400,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
     eval_task trial = *task;
     trial.options = &o;
     trial.losses_path = NULL;
+    trial.slices = false;
     trial.watch = NULL;
     trial.learner = l;
     double least = (double)INFINITY, rate = d->rate_values[0], decay = d->decay_values[0];

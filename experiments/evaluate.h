@@ -19,6 +19,7 @@
 #include "core/lanes.h"
 #include "data/corpus.h"
 #include "experiments/dynamic.h"
+#include "experiments/slices.h"
 #include "models/model.h"
 
 typedef struct eval_options {
@@ -60,6 +61,7 @@ typedef struct evaluation {
     double rate, decay, statistics_seconds, grid_seconds;
     int count;
     eval_document *documents; /* those scored, in order */
+    slices *slices;           /* if the task wanted them, else NULL */
     bool stopped;             /* *stop was raised: the figures are not complete */
 } evaluation;
 
@@ -93,6 +95,7 @@ typedef struct eval_task {
     int threads;
     int64_t lanes; /* at most so many lanes (those of training); 0: one per row */
     uint64_t seed;
+    bool slices;                       /* sum up the losses by slices, too */
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
     const eval_watch *watch;           /* may be NULL; not with a model that learns */

@@ -288,6 +288,7 @@ static outcome run_eval(worker *w, bool final, err *e)
                       .threads = w->threads,
                       .lanes = work->shape.lanes,
                       .seed = (uint64_t)work->seed,
+                      .slices = final,
                       .stop = &stop_requested};
     json_t *protocol = eval_protocol(&task);
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];

@@ -38,6 +38,7 @@ static bool prepare_all(collector *c, err *e)
          "evaluation, run, step, tokens_seen, split, final, nats, tokens, bytes, words, seconds, "
          "tokens_per_second, protocol, losses"},
         {&c->document, "document", "evaluation, document, name, nats, tokens, bytes, words"},
+        {&c->slice, "slice", "evaluation, kind, low, high, part, tokens, nats"},
         {&c->artefact, "artefact", "run, path, kind, step, bytes, sha256"},
         {&c->experiment, "experiment",
          "experiment, description, spec_file, spec_text, baseline, created_at"},
@@ -52,9 +53,9 @@ static bool prepare_all(collector *c, err *e)
 
 static void finalize_all(collector *c)
 {
-    sqlite3_stmt *const all[] = {c->stamp_get, c->stamp_set,  c->run,      c->library,
-                                 c->step,      c->metric,     c->document, c->evaluation,
-                                 c->artefact,  c->experiment, c->plan,     c->axis};
+    sqlite3_stmt *const all[] = {
+        c->stamp_get,  c->stamp_set, c->run,        c->library, c->step, c->metric, c->document,
+        c->evaluation, c->artefact,  c->experiment, c->plan,    c->axis, c->slice};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         sqlite3_finalize(all[i]);
     }

@@ -81,6 +81,43 @@ static bool put_document(collector *c, const char *evaluation, const json_t *d, 
     return collect_put(c, c->document, e);
 }
 
+/* A bucket begins where it says and ends below twice that; 0 and 1 stand alone. */
+static bool put_bucket(collector *c, const json_t *bucket, err *e)
+{
+    int64_t low = json_get_int(bucket, "from", -1);
+    const json_t *tokens = json_object_get(bucket, "tokens"), *n;
+    const json_t *nats = json_object_get(bucket, "nats");
+    if (low < 0 || low > (int64_t)1 << 60) return err_set(e, "a slice begins nowhere");
+    sqlite3_bind_int64(c->slice, 3, low);
+    sqlite3_bind_int64(c->slice, 4, MAX(2 * low - 1, low));
+    size_t i;
+    json_array_foreach(tokens, i, n)
+    {
+        if (json_integer_value(n) <= 0) continue;
+        sqlite3_bind_int64(c->slice, 5, (int64_t)i);
+        collect_bind_int(c->slice, 6, n);
+        collect_bind_real(c->slice, 7, json_array_get(nats, i));
+        if (!collect_put(c, c->slice, e)) return false;
+    }
+    return true;
+}
+
+static bool put_slices(collector *c, const char *evaluation, const json_t *slices, err *e)
+{
+    static const char *const kinds[] = {"position", "frequency", "repetition"};
+    collect_bind_text(c->slice, 1, evaluation);
+    for (int k = 0; k < 3; k++) {
+        size_t i;
+        json_t *bucket;
+        collect_bind_text(c->slice, 2, kinds[k]);
+        json_array_foreach(json_object_get(slices, kinds[k]), i, bucket)
+        {
+            if (!put_bucket(c, bucket, e)) return false;
+        }
+    }
+    return true;
+}
+
 /* The file of losses per token that an evaluation left; gone is fine. */
 static bool put_losses(collector *c, const char *id, const char *name, const json_t *step, err *e)
 {
@@ -125,7 +162,7 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     {
         if (!put_document(c, evaluation, document, e)) return false;
     }
-    return true;
+    return put_slices(c, evaluation, json_object_get(line, "slices"), e);
 }
 
 /* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated. */
@@ -153,6 +190,6 @@ bool collect_metrics(collector *c, const char *id, const char *folder, bool *fre
 
 bool collect_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const tables[] = {"evaluation", NULL}; /* their documents go with them */
+    static const char *const tables[] = {"evaluation", NULL}; /* documents and slices go with it */
     return collect_lines(c, id, folder, "evals.jsonl", tables, put_evaluation, fresh, e);
 }

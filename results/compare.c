@@ -163,6 +163,20 @@ static void note_text(comparison *c)
     }
 }
 
+bool compare_by_bytes(const comparison *c)
+{
+    bool any = false;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (!r->scored) continue;
+            any = true;
+            if (r->bytes != r->tokens) return false;
+        }
+    }
+    return any;
+}
+
 static double seed_value(const compared_variant *v, int64_t seed, compare_metric m)
 {
     for (int i = 0; i < v->run_count; i++) {

@@ -89,6 +89,10 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
 /* Fills the variants' `documents` (results/compare_documents.c). */
 bool compare_documents(comparison *c, store *s, err *e);
 
+/* True if every scored token was a byte, so that nats per token are bits per byte (but for ln 2).
+ */
+bool compare_by_bytes(const comparison *c);
+
 /* Digits behind the point for the metric's figures. */
 int compare_decimals(const comparison *c, compare_metric m);
 

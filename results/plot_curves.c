@@ -121,21 +121,6 @@ static axis_unit choose_unit(double most, bool against_time)
     return list[3];
 }
 
-/* True if every scored token was a byte, so that nats per token are bits per byte. */
-static bool by_bytes(const comparison *c)
-{
-    bool any = false;
-    for (int i = 0; i < c->count; i++) {
-        for (int k = 0; k < c->variants[i].run_count; k++) {
-            const compared_run *r = &c->variants[i].runs[k];
-            if (!r->scored) continue;
-            any = true;
-            if (r->bytes != r->tokens) return false;
-        }
-    }
-    return any;
-}
-
 /* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
  * not beyond twice the lowest (a run that diverges would hide the rest), unless that is the best of
  * some curve: every curve shows. */
@@ -239,7 +224,7 @@ static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, cons
 
 bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time, err *e)
 {
-    bool bits = by_bytes(c);
+    bool bits = compare_by_bytes(c);
     curve *curves = arena_push_zero(a, c->count, sizeof *curves);
     axis_unit unit;
     if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {

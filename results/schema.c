@@ -107,6 +107,17 @@ const char *const STORE_SCHEMA[] = {
     "  PRIMARY KEY (evaluation, document)\n"
     ") STRICT, WITHOUT ROWID;",
 
+    "CREATE TABLE slice (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  kind TEXT NOT NULL CHECK (kind IN ('position', 'frequency', 'repetition')),\n"
+    "  low INTEGER NOT NULL,\n"
+    "  high INTEGER NOT NULL,\n"
+    "  part INTEGER NOT NULL,\n"
+    "  tokens INTEGER NOT NULL,\n"
+    "  nats REAL,\n"
+    "  PRIMARY KEY (evaluation, kind, low, part)\n"
+    ") STRICT, WITHOUT ROWID;",
+
     "CREATE TABLE artefact (\n"
     "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
     "  path TEXT NOT NULL,\n"
@@ -201,6 +212,10 @@ const char *const STORE_SCHEMA[] = {
     "  exp(nats / nullif(tokens, 0)) AS perplexity,\n"
     "  exp(nats / nullif(words, 0)) AS word_perplexity\n"
     "  FROM evaluation;",
+
+    "CREATE VIEW slice_score AS SELECT evaluation, kind, low, high, sum(tokens) AS tokens,\n"
+    "  sum(nats) / ln(2) / sum(tokens) AS bits_per_token\n"
+    "  FROM slice GROUP BY evaluation, kind, low;",
 
     "CREATE VIEW result AS SELECT p.experiment, p.position, p.label, p.seed, p.baseline, p.run,\n"
     "  coalesce(r.status, 'planned') AS status, r.kind, r.reason, r.step, r.steps, r.tokens,\n"
