@@ -52,7 +52,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all setup demo test unit test-binary check tidy format fuzz fuzzers reference bench clean \
-        distclean install uninstall warnings loci
+        distclean install uninstall warnings loci torture
 all: loci
 
 # ./loci is always the release build, whatever else KIND asks for.
@@ -148,6 +148,14 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@tools/setup.sh build test
 	+@tools/fuzz.sh $(FUZZ_SECONDS)
+
+# A sweep of 200 runs whose workers and supervisors are killed at random must end as if undisturbed.
+TORTURE_RUNS ?= 200
+torture:
+	@tools/setup.sh build
+	@$(MAKE) --no-print-directory KIND=release loci test-binary
+	LOCI_TORTURE_RUNS=$(TORTURE_RUNS) LOCI_PROGRAM=$(abspath build/release/bin/loci) \
+	    build/release/test torture
 
 # Runs every case below a folder of reference vectors (tests/reference by default).
 REFERENCE ?= tests/reference

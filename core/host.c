@@ -141,6 +141,40 @@ host_memory host_memory_now(void)
     return m;
 }
 
+/* The number behind `key` in a file of lines "key number"; of a file that is a number alone, for
+ * the empty key. -1 if there is none ("max" is none). */
+static int64_t file_number(const char *path, const char *key)
+{
+    char line[256];
+    int64_t found = -1;
+    size_t n = strlen(key);
+    FILE *f = fopen(path, "re");
+    while (f && found < 0 && fgets(line, sizeof line, f)) {
+        char *end, *at = line + n;
+        if (strncmp(line, key, n) != 0) continue;
+        int64_t value = strtoll(at, &end, 10);
+        if (end != at) found = value;
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+int64_t host_memory_available(void)
+{
+    int64_t kib = file_number("/proc/meminfo", "MemAvailable:");
+    int64_t room = kib > 0 ? kib * 1024 : 0;
+    /* A container's limit counts cached files, too, which make way: anonymous memory is what stays.
+     */
+    int64_t limit = file_number("/sys/fs/cgroup/memory.max", "");
+    int64_t used = file_number("/sys/fs/cgroup/memory.stat", "anon ");
+    if (limit < 0 || used < 0) {
+        limit = file_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", "");
+        used = file_number("/sys/fs/cgroup/memory/memory.stat", "total_rss ");
+    }
+    if (limit >= 0 && used >= 0) room = MIN(room, MAX(limit - used, (int64_t)1));
+    return room;
+}
+
 static double seconds(clockid_t clock)
 {
     struct timespec t;

@@ -35,6 +35,9 @@ typedef struct host_memory {
 } host_memory;
 /* Reads /proc/self/status (about 30 microseconds); call it once a step to have the peak. */
 host_memory host_memory_now(void);
+/* What processes may still take before the machine, or the container's limit, is full; 0: unknown.
+ */
+int64_t host_memory_available(void);
 
 double host_monotonic_s(void); /* for differences only */
 double host_wall_s(void);      /* seconds since 1970 */

@@ -118,11 +118,14 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
     }
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     bool told =
-        (code == EXIT_DONE && status.state == RUN_DONE) ||
-        (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
+        status.state == RUN_DONE || (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
         (code == EXIT_FAILED && (status.state == RUN_FAILED || status.state == RUN_DIVERGED));
-    /* Somebody else holds the lock: their run, their status. */
-    if (!told && status.state != RUN_RUNNING) record_death(folder, wait_status, no_memory, &status);
+    /* Another worker has the folder, or had it when this one came: its run, its status. */
+    if (!told && (code == EXIT_BUSY || run_folder_locked(folder))) {
+        status.state = RUN_RUNNING;
+        return status;
+    }
+    if (!told) record_death(folder, wait_status, no_memory, &status);
     if (timed_out && status.state == RUN_INTERRUPTED) record_timeout(folder, &status);
     return status;
 }

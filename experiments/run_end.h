@@ -5,7 +5,8 @@
 #include "experiments/run_folder.h"
 
 /* The status to show for a worker that ended with `wait_status` (of waitpid); what the worker could
- * not record itself is written into its folder. timed_out: it was stopped because it took too long.
+ * not record itself is written into its folder, unless another worker has that: RUN_RUNNING.
+ * timed_out: it was stopped because it took too long.
  * *oom_kills: what run_end_oom_kills said before; brought up to date. */
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills);
 

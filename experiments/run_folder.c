@@ -46,14 +46,21 @@ int run_folder_lock(const char *folder, err *e)
         err_set(e, "%s: cannot be opened: %s", path, strerror(errno));
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    if (errno == EWOULDBLOCK) {
+    /* Whoever looks whether it is locked holds it for a moment: see run_folder_locked. */
+    const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
+    for (int i = 0; i < 20; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+        if (errno != EWOULDBLOCK) break;
+        nanosleep(&pause, NULL);
+    }
+    bool busy = errno == EWOULDBLOCK;
+    if (busy) {
         err_set(e, "%s: another process is working on this run; wait for it or stop it", folder);
     } else {
         err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
     }
     close(fd);
-    return -1;
+    return busy ? RUN_FOLDER_BUSY : -1;
 }
 
 bool run_folder_locked(const char *folder)

@@ -65,7 +65,8 @@ bool run_status_read(run_status *s, const char *folder, err *e);
 /* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);
 
-/* Takes the folder's lock; the descriptor, or -1 (another worker has it, or it cannot be had). */
+/* Takes the folder's lock; the descriptor, RUN_FOLDER_BUSY if another process has it, or -1. */
+enum { RUN_FOLDER_BUSY = -2 };
 int run_folder_lock(const char *folder, err *e);
 bool run_folder_locked(const char *folder);
 

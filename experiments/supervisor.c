@@ -1,20 +1,17 @@
 #include "experiments/supervisor.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/host.h"
+#include "experiments/memory_room.h"
 #include "experiments/progress.h"
 #include "experiments/run_end.h"
 #include "experiments/worker.h"
+#include "experiments/worker_start.h"
 
 typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
 
@@ -22,8 +19,9 @@ typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
 typedef struct job {
     const run_plan *plan;
     char folder[FILE_PATH_BYTES];
-    pid_t pid;    /* while it runs */
-    double begun; /* monotonic */
+    pid_t pid;           /* while it runs */
+    double begun;        /* monotonic */
+    double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
     bool timed_out;
     job_state state;
 } job;
@@ -34,7 +32,7 @@ typedef struct supervisor {
     supervisor_result *result;
     arena *memory;
     job *queue;
-    int queued, next; /* queue[0..next) were started */
+    int queued, next; /* queue[0..next) were started or have ended */
     job **jobs;       /* by index in x->runs; NULL: nothing to do for that run */
     job **running;
     int slots, active;
@@ -43,6 +41,9 @@ typedef struct supervisor {
     int ended, bad;      /* of the queue */
     int64_t oom_kills;   /* of the machine, when this began */
     int stops;           /* signals to stop */
+    memory_room room;
+    bool limited; /* room is looked at: the number of jobs was not given */
+    bool said_full, said_waiting;
     sigset_t signals;
 } supervisor;
 
@@ -89,72 +90,25 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
     if (!run_status_read(&status, j->folder, e)) return false;
     switch (status.state) {
     case RUN_DONE:
+        memory_room_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
         s->result->skipped++;
-        return true;
-    case RUN_RUNNING:
-        s->result->busy++;
         return true;
     case RUN_FAILED:
     case RUN_DIVERGED:
         if (retried(s->o->retry, status.state)) break;
         s->result->failed++;
         return true;
+    case RUN_RUNNING: /* by another process: whatever becomes of it is looked at later */
     case RUN_PLANNED:
     case RUN_INTERRUPTED:
     default:
         break;
     }
     j->plan = plan;
+    j->ended_before = status.ended_at;
     s->jobs[plan - s->x->runs] = j;
     s->queued++;
     return true;
-}
-
-/* ---- starting a worker ---- */
-
-/* Between fork and exec. The worker is told when its supervisor dies; its words go to log.txt. */
-static _Noreturn void become_worker(const supervisor *s, const job *j, int log, pid_t parent)
-{
-    const char *program = s->o->program ? s->o->program : "/proc/self/exe";
-    char *const argv[] = {(char *)(uintptr_t) "loci", (char *)(uintptr_t) "worker",
-                          (char *)(uintptr_t)j->folder, NULL};
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) _exit(EXIT_INTERRUPTED);
-    int nothing = open("/dev/null", O_RDONLY);
-    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
-    dup2(log, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-    setenv("OMP_NUM_THREADS", "1", 1);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execv(program, argv);
-    dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", program, strerror(errno));
-    _exit(EXIT_FAILED);
-}
-
-static bool start_job(supervisor *s, job *j, err *e)
-{
-    char path[FILE_PATH_BYTES];
-    if (!file_make_folders(j->folder, e) || !file_join(path, j->folder, "log.txt", e)) return false;
-    /* Held while the plan is written, so that no two supervisors write it at once. */
-    int lock = run_folder_lock(j->folder, e);
-    if (lock < 0) return false;
-    bool planned =
-        run_plan_write(j->folder, j->plan, s->o->places, s->o->command, s->o->threads, e);
-    close(lock);
-    if (!planned) return false;
-    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (log < 0) return err_set(e, "%s: cannot be written: %s", path, strerror(errno));
-    pid_t parent = getpid();
-    fflush(NULL);
-    j->pid = fork();
-    if (j->pid == 0) become_worker(s, j, log, parent);
-    close(log);
-    j->begun = host_monotonic_s();
-    if (j->pid > 0) return true;
-    j->pid = 0;
-    return err_set(e, "a process for %s cannot be made: %s", j->plan->label, strerror(errno));
 }
 
 /* ---- the end of a worker ---- */
@@ -200,7 +154,8 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         return;
     case RUN_RUNNING:
         s->result->busy++;
-        say(s, "[%d/%d] %s, seed %lld: left to another process", number, s->queued, label, seed);
+        say(s, "[%d/%d] %s, seed %lld: left to process %lld", number, s->queued, label, seed,
+            (long long)status->pid);
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:
@@ -213,6 +168,15 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     }
 }
 
+static void end_job(supervisor *s, job *j, const run_status *status)
+{
+    j->state = JOB_ENDED;
+    if (status->state == RUN_DONE) {
+        memory_room_learn(&s->room, j->plan->variant_index, status->peak_anon_bytes);
+    }
+    count_end(s, j, status);
+}
+
 static void reap(supervisor *s)
 {
     for (int i = 0; i < s->slots; i++) {
@@ -222,8 +186,12 @@ static void reap(supervisor *s)
         run_status status = run_end(j->folder, wait_status, j->timed_out, &s->oom_kills);
         s->running[i] = NULL;
         s->active--;
-        j->state = JOB_ENDED;
-        count_end(s, j, &status);
+        if (status.state == RUN_RUNNING) { /* another process was quicker: see look_at */
+            j->state = JOB_QUEUED;
+            s->next = MIN(s->next, (int)(j - s->queue));
+            continue;
+        }
+        end_job(s, j, &status);
     }
 }
 
@@ -234,24 +202,50 @@ static void fail_to_start(supervisor *s, job *j, run_kind kind, const err *why)
     run_status status = {
         .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
     err ignored;
-    j->state = JOB_ENDED;
-    if (run_folder_locked(j->folder)) { /* somebody began it in the meantime */
-        status.state = RUN_RUNNING;
-    } else {
-        snprintf(status.reason, sizeof status.reason, "%s", why->text);
-        if (file_make_folders(j->folder, &ignored)) {
-            run_status_write(&status, j->folder, true, &ignored);
-        }
+    snprintf(status.reason, sizeof status.reason, "%s", why->text);
+    if (file_make_folders(j->folder, &ignored)) {
+        run_status_write(&status, j->folder, true, &ignored);
     }
-    count_end(s, j, &status);
+    end_job(s, j, &status);
 }
 
 typedef enum readiness {
     READY,
     WAITING,    /* for the run that it starts from */
-    IMPOSSIBLE, /* that run has failed */
-    PUT_OFF     /* that run was interrupted: the same command begins both */
+    BUSY,       /* another process works on it */
+    IMPOSSIBLE, /* the run that it starts from has failed */
+    PUT_OFF,    /* that run was interrupted: the same command begins both */
+    GONE        /* it has ended: another process was quicker */
 } readiness;
+
+/* What became of a queued run since the queue was made: another supervisor may share the sweep. */
+static readiness look_at(supervisor *s, job *j)
+{
+    run_status now;
+    err ignored;
+    if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker says why not */
+    switch (now.state) {
+    case RUN_RUNNING:
+        if (!s->o->leave_busy) return BUSY;
+        end_job(s, j, &now);
+        return GONE;
+    case RUN_DONE:
+        j->state = JOB_ENDED;
+        s->ended++;
+        s->result->skipped++;
+        memory_room_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
+        return GONE;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+        if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
+        end_job(s, j, &now);
+        return GONE;
+    case RUN_PLANNED:
+    case RUN_INTERRUPTED:
+    default:
+        return READY;
+    }
+}
 
 /* Whether the run that this one starts from is finished. */
 static readiness job_readiness(const supervisor *s, const job *j, err *why)
@@ -285,37 +279,91 @@ static readiness job_readiness(const supervisor *s, const job *j, err *why)
     }
 }
 
+/* Whether memory allows one more beside those that are going on; one always goes. */
+static bool has_room(supervisor *s, const run_plan *plan)
+{
+    if (!s->limited || s->active == 0) return true;
+    memory_room_begin(&s->room);
+    for (int i = 0; i < s->slots; i++) {
+        run_status now = {0};
+        err ignored;
+        if (!s->running[i]) continue;
+        if (!run_status_read(&now, s->running[i]->folder, &ignored)) now.peak_anon_bytes = 0;
+        memory_room_add(&s->room, memory_room_need(&s->room, s->running[i]->plan),
+                        now.peak_anon_bytes);
+    }
+    bool fits = memory_room_fits(&s->room, memory_room_need(&s->room, plan));
+    if (!fits && !s->said_full) {
+        s->said_full = true;
+        say(s, "memory allows %d runs at a time for now", s->active);
+    }
+    return fits;
+}
+
+static void say_waiting(supervisor *s, const job *j)
+{
+    run_status now;
+    err ignored;
+    if (s->said_waiting || s->active > 0) return;
+    s->said_waiting = true;
+    if (!run_status_read(&now, j->folder, &ignored)) return;
+    say(s, "%s, seed %lld: process %lld works on it; waiting for what others have begun",
+        j->plan->label, (long long)j->plan->seed, (long long)now.pid);
+}
+
 /* The next run that can be started, or NULL. Those that never can are ended on the way. */
 static job *next_job(supervisor *s)
 {
+    const job *busy = NULL;
     for (int i = s->next; i < s->queued; i++) {
         job *j = &s->queue[i];
         err why = {{0}};
-        readiness r = j->state == JOB_QUEUED ? job_readiness(s, j, &why) : WAITING;
+        if (j->state != JOB_QUEUED) continue;
+        readiness r = look_at(s, j);
+        if (r == BUSY) busy = j;
+        if (r == READY) r = job_readiness(s, j, &why);
+        if (r == READY && !has_room(s, j->plan)) return NULL;
         if (r == READY) return j;
         if (r == IMPOSSIBLE) fail_to_start(s, j, KIND_SOURCE, &why);
         if (r != PUT_OFF) continue;
-        j->state = JOB_ENDED;
         const run_status status = {
             .state = RUN_INTERRUPTED, .kind = KIND_SOURCE, .reason = "its source is not done"};
-        count_end(s, j, &status);
+        end_job(s, j, &status);
     }
+    if (busy) say_waiting(s, busy);
     return NULL;
+}
+
+/* False if another process has just begun it: it stays in the queue. */
+static bool start_job(supervisor *s, int slot, job *j)
+{
+    err e = {0};
+    const worker_call call = {.places = s->o->places,
+                              .command = s->o->command,
+                              .program = s->o->program,
+                              .threads = s->o->threads};
+    pid_t pid = worker_start(j->folder, j->plan, &call, &e);
+    if (pid == WORKER_BUSY) return false;
+    if (pid == 0) {
+        fail_to_start(s, j, KIND_OTHER, &e);
+        return true;
+    }
+    j->pid = pid;
+    j->begun = host_monotonic_s();
+    j->state = JOB_RUNNING;
+    s->running[slot] = j;
+    s->active++;
+    s->result->most = MAX(s->result->most, s->active);
+    return true;
 }
 
 static void start_jobs(supervisor *s)
 {
-    for (int i = 0; i < s->slots && !s->stops; i++) {
-        job *j;
-        while (!s->running[i] && (j = next_job(s))) {
-            err e = {0};
-            if (start_job(s, j, &e)) {
-                j->state = JOB_RUNNING;
-                s->running[i] = j;
-                s->active++;
-            } else {
-                fail_to_start(s, j, KIND_OTHER, &e);
-            }
+    bool going = true;
+    for (int i = 0; i < s->slots && going && !s->stops; i++) {
+        while (!s->running[i] && going) {
+            job *j = next_job(s);
+            going = j && start_job(s, i, j);
         }
     }
     while (s->next < s->queued && s->queue[s->next].state != JOB_QUEUED) {
@@ -388,6 +436,8 @@ static void block_signals(supervisor *s, sigset_t *before)
 static bool prepare(supervisor *s, err *e)
 {
     const supervisor_options *o = s->o;
+    memory_room_init(&s->room, s->memory, s->x->sweep->variant_count, (double)o->memory);
+    s->limited = o->jobs <= 0 || o->memory > 0;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
     s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
     if (!experiment_record_write(o->out, s->x, e)) return false;
@@ -422,6 +472,6 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
 
 int supervisor_exit(const supervisor_result *r)
 {
-    if (r->interrupted && !r->gave_up) return EXIT_INTERRUPTED;
+    if ((r->interrupted || r->busy) && !r->gave_up) return EXIT_INTERRUPTED;
     return r->failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }

@@ -2,9 +2,9 @@
  *
  * Finished runs are skipped, interrupted ones continued, failed ones left alone unless a retry is
  * asked for; one failure never stops the rest. A run that starts from another one waits for it, and
- * fails with it. A run that another process is working on is left to
- * it. SIGINT or SIGTERM (or a second time: at once) stops the workers, which save first. Never
- * calls BLAS. */
+ * fails with it. Several supervisors of one sweep share its work: a run that another process works
+ * on is waited for, and taken over if that process is killed. SIGINT or SIGTERM (or a second time:
+ * at once) stops the workers, which save first. Never calls BLAS. */
 #ifndef LOCI_EXPERIMENTS_SUPERVISOR_H
 #define LOCI_EXPERIMENTS_SUPERVISOR_H
 
@@ -19,14 +19,16 @@ typedef struct supervisor_options {
     const corpus_places *places; /* where workers look for corpora */
     const char *command;         /* the command line, for the record */
     const char *program;         /* NULL: this program (/proc/self/exe) */
-    int jobs;                    /* 0: cores / threads */
+    int jobs;                    /* 0: cores / threads, as far as memory allows */
     int threads;                 /* of each run, at least 1 */
+    int64_t memory;              /* bytes for all runs together; 0: what is free */
     retry_kind retry;
     int max_failures; /* after so many failed or diverged runs no more are started, and those
                          that are going on save and stop; 0: never */
     double
         timeout; /* seconds that a run may take here; then it is stopped and has failed; 0: any */
-    bool quiet;  /* no progress */
+    bool leave_busy; /* what another process works on is left to it, not waited for */
+    bool quiet;      /* no progress */
 } supervisor_options;
 
 typedef struct supervisor_result {
@@ -34,7 +36,8 @@ typedef struct supervisor_result {
     int skipped; /* were finished before */
     int failed;  /* failed or diverged, here or before */
     int interrupted;
-    int busy;     /* another process works on them */
+    int busy;     /* left to another process */
+    int most;     /* runs that went on at a time */
     bool gave_up; /* max_failures was reached */
 } supervisor_result;
 

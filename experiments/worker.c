@@ -413,7 +413,7 @@ int worker_run(const char *folder, err *e)
         return EXIT_FAILED;
     }
     int lock = run_folder_lock(folder, e);
-    if (lock < 0) return EXIT_FAILED;
+    if (lock < 0) return lock == RUN_FOLDER_BUSY ? EXIT_BUSY : EXIT_FAILED;
     arena *memory = arena_new(1 << 16);
     worker *w = arena_push_zero(memory, 1, sizeof *w);
     w->folder = folder;

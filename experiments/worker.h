@@ -15,11 +15,12 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_RUNS_FAILED = 3,
-    EXIT_INTERRUPTED = 75
+    EXIT_INTERRUPTED = 75,
+    EXIT_BUSY = 76 /* a worker's alone: another one has the folder */
 };
 
-/* Returns the exit status: EXIT_DONE, EXIT_FAILED (failed or diverged: status.json says why, and e)
- * or EXIT_INTERRUPTED. Installs signal handlers. */
+/* Returns the exit status: EXIT_DONE, EXIT_FAILED (failed or diverged: status.json says why, and
+ * e), EXIT_INTERRUPTED or EXIT_BUSY. Installs signal handlers. */
 int worker_run(const char *folder, err *e);
 
 #endif

@@ -8,15 +8,18 @@ typedef struct run_call {
     const char *out, *data;
     const node *set;
     int64_t jobs, threads, format;
-    int64_t retry, max_failures;
+    int64_t retry, max_failures, memory;
     double timeout;
-    bool dry_run, fail_fast, quiet;
+    bool dry_run, fail_fast, no_wait, quiet;
 } run_call;
 
 static const option OPTIONS[] = {
     CLI_SWITCH(run_call, dry_run, "dry-run",
                "print the planned runs and their cost, train nothing"),
-    CLI_INT(run_call, jobs, "jobs", "0", 0, 4096, "runs at a time; 0: cores / threads"),
+    CLI_INT(run_call, jobs, "jobs", "0", 0, 4096,
+            "runs at a time; 0: cores / threads, as far as memory allows"),
+    CLI_INT(run_call, memory, "memory", "0", 0, 1e15,
+            "bytes (8G) that all runs may take together; 0: what is free"),
     CLI_INT(run_call, threads, "threads", "1", 1, 1024, "of each run; the results do not change"),
     CLI_CHOICE(run_call, retry, "retry", "none", RETRY_KINDS, "runs that are started again"),
     CLI_SWITCH(run_call, fail_fast, "fail-fast", "stop at the first failure; the rest is saved"),
@@ -24,6 +27,8 @@ static const option OPTIONS[] = {
             "stop after so many failures; 0: never"),
     CLI_REAL(run_call, timeout, "timeout", "0", 0, 1e9,
              "seconds that a run may take, then it has failed; 0: any"),
+    CLI_SWITCH(run_call, no_wait, "no-wait",
+               "leave what another process works on to it; then the exit status is 75"),
     CLI_SWITCH(run_call, quiet, "quiet", "no progress, only what went wrong"),
     CLI_CHOICE(run_call, format, "format", "text", TABLE_FORMATS, "of the table of --dry-run"),
     CLI_SET(run_call),
@@ -72,6 +77,8 @@ static int train(const cli_call *c, const experiment *x, const corpus_places *pl
                               .command = cli_command(c->memory),
                               .jobs = (int)o->jobs,
                               .threads = (int)o->threads,
+                              .memory = o->memory,
+                              .leave_busy = o->no_wait,
                               .retry = (retry_kind)o->retry,
                               .max_failures = o->fail_fast ? 1 : (int)o->max_failures,
                               .timeout = o->timeout,

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/host.h"
+#include "experiments/memory_room.h"
 #include "experiments/run_end.h"
 #include "experiments/supervisor.h"
 #include "experiments/worker.h"
@@ -202,6 +204,76 @@ static void record_of_the_experiment(void)
     experiment_free(x);
 }
 
+/* One run always goes; more only as far as memory reaches. */
+static void memory_limits_jobs(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {seeds: 4}\n");
+    if (!x) return;
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 3, .memory = 1});
+    EXPECT(r.done == 4 && r.most == 1, "%d done, %d at a time", r.done, r.most);
+    experiment_free(x);
+    x = experiment_of("sweep: {seeds: [5, 6, 7]}\n");
+    r = supervise_as(x, (supervisor_options){.jobs = 2, .memory = (int64_t)1 << 40});
+    EXPECT(r.done == 3 && r.most == 2, "%d done, %d at a time", r.done, r.most);
+    experiment_free(x);
+}
+
+/* Estimates hold until a run of the variant was measured. */
+static void memory_is_learnt(void)
+{
+    arena *a = arena_new(1 << 12);
+    memory_room m;
+    const run_plan big = {.variant_index = 1, .memory_bytes = 100e6};
+    memory_room_init(&m, a, 2, 250e6);
+    double guess = memory_room_need(&m, &big);
+    EXPECT(guess > 100e6 && guess < 120e6, "%g", guess);
+    memory_room_begin(&m);
+    memory_room_add(&m, guess, 0);
+    EXPECT(memory_room_fits(&m, guess), "%g of %g", m.claimed, m.limit);
+    memory_room_add(&m, guess, 0);
+    EXPECT(!memory_room_fits(&m, guess), "%g of %g", m.claimed, m.limit);
+    memory_room_learn(&m, 1, 50000000);
+    memory_room_learn(&m, 1, 40000000); /* the highest counts */
+    double known = memory_room_need(&m, &big);
+    EXPECT(known > 50e6 && known < 60e6, "%g", known);
+    memory_room_begin(&m);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(memory_room_fits(&m, known), "%d run", i);
+        memory_room_add(&m, known, 10000000);
+    }
+    memory_room_begin(&m);
+    memory_room_add(&m, known, 240000000); /* took more than was expected */
+    EXPECT(!memory_room_fits(&m, known), "%g of %g", m.claimed, m.limit);
+    m.limit = 0; /* what the machine has */
+    memory_room_begin(&m);
+    EXPECT(memory_room_fits(&m, 1) && !memory_room_fits(&m, 1e15), "%g free",
+           (double)host_memory_available());
+    arena_free(a);
+}
+
+/* A run that another process has in hand is left to it if that is asked for. */
+static void busy_runs_can_be_left(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {seeds: 2}\n");
+    if (!x) return;
+    char folder[FILE_PATH_BYTES];
+    err e = {0};
+    run_status busy = {.state = RUN_RUNNING, .pid = getpid()};
+    run_folder_path(folder, test_folder(), x->runs[1].id, &e);
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    int lock = run_folder_lock(folder, &e);
+    EXPECT(lock >= 0 && run_status_write(&busy, folder, true, &e), "%s", e.text);
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
+    EXPECT(r.done == 1 && r.busy == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED,
+           "%d done, %d busy", r.done, r.busy);
+    close(lock); /* it died: the next one takes the run over */
+    r = supervise_as(x, (supervisor_options){.jobs = 2});
+    EXPECT(r.done == 1 && r.skipped == 1 && r.busy == 0, "%d done, %d busy", r.done, r.busy);
+    experiment_free(x);
+}
+
 static void sleep_ms(int ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
@@ -260,6 +332,9 @@ const test_suite test_supervisor = {
      {"failures_can_stop_it", failures_can_stop_it},
      {"time_is_up", time_is_up},
      {"ends", ends},
+     {"memory_limits_jobs", memory_limits_jobs},
+     {"memory_is_learnt", memory_is_learnt},
+     {"busy_runs_can_be_left", busy_runs_can_be_left},
      {"record_of_the_experiment", record_of_the_experiment},
      {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
      {0}}};

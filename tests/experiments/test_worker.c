@@ -129,7 +129,7 @@ static void one_worker_per_folder(void)
     int lock = run_folder_lock(folder, &e);
     EXPECT(lock >= 0, "%s", e.text);
     EXPECT(run_folder_lock(folder, &e) < 0 && strstr(e.text, "another process"), "%s", e.text);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "a second worker");
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_BUSY, "a second worker");
     EXPECT(status_of(folder).state == RUN_PLANNED, "%s", run_state_name(status_of(folder).state));
     close(lock);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
