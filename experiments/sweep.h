@@ -3,9 +3,11 @@
  *   sweep:                                  or a list of such blocks, whose variants add up
  *     baseline: LABEL or {axis: value, ...}
  *     seeds: [1, 2, 3] or a count
- *     grid: {PATH: [values], AXIS: {alternative: {PATH: value}}}     every combination
+ *     grid: {PATH: [values], PATH: {name: value},                    every combination
+ *            AXIS: {alternative: {PATH: value}}}
  *     zip:  {PATH: [values], ...}                                    side by side, equal lengths
  *     list: [{label: NAME, PATH: value, ...}, ...]                   one by one
+ *     when: {AXIS: {axis: value or [values], ...}}                   AXIS takes part there only
  *     exclude: [{axis: value or [values]}, ...]                      what matches is left out
  *
  * grid, zip and list of one block multiply. The order is that of the file, the last axis fastest;
@@ -27,6 +29,7 @@ typedef struct axis_value {
 typedef struct assignment {
     const char *path;
     node *value;
+    bool in_place; /* path is a layer of a block, value the layers that stand in its place */
 } assignment;
 
 typedef struct variant_plan {

@@ -8,6 +8,8 @@
 
 #include "experiments/sweep.h"
 
+enum { SWEEP_MAX_AXES = 4096, SWEEP_MAX_DIMENSIONS = 64 };
+
 typedef struct sweep_axis {
     const char *name;
     bool is_path;   /* its name is a path of the spec, its values are values there */
@@ -29,9 +31,12 @@ typedef struct pick {
     alternative *alternatives;
 } pick;
 
+/* when[d] tells for each pick of an earlier dimension whether this one takes part; NULL: it does
+ * whatever is taken there. */
 typedef struct dimension {
     int count;
     pick *picks;
+    bool **when; /* NULL: always */
 } dimension;
 
 /* `exclude: [{axis: value}]`: hits[d] tells for each pick of dimension d whether it satisfies what
@@ -67,6 +72,11 @@ int sweep_axis_find(const sweep_source *s, const char *name);
 
 /* Whether a value as written in `exclude` or `baseline` means this alternative. */
 bool sweep_value_matches(const alternative *x, const node *value);
+
+/* `exclude` and `when` of a block whose axes are read (experiments/sweep_conditions.c); n may be
+ * NULL. */
+bool sweep_read_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
+bool sweep_read_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
 
 /* One combination: the alternatives that a variant takes, in the order of the axes. */
 typedef struct combo {

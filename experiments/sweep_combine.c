@@ -28,6 +28,7 @@ static int by_meaning(const void *x, const void *y)
 {
     const interned *a = x, *b = y;
     int order = strcmp(a->set->path, b->set->path);
+    if (order == 0) order = a->set->in_place - b->set->in_place;
     return order ? order : strcmp(a->json, b->json);
 }
 
@@ -85,6 +86,8 @@ static void intern(expander *x)
         const char *path = list.items[i].set->path;
         if (!outer || strncmp(path, outer, strlen(outer)) != 0) outer = path;
         if (strcmp(path, outer) != 0) x->order_matters = true;
+        /* Others may speak of the layer that it brings. */
+        if (list.items[i].set->in_place) x->order_matters = true;
     }
 }
 
@@ -179,14 +182,30 @@ static bool seen(expander *x, const combo *c, int32_t index)
     return found;
 }
 
-static bool excluded(const sweep_block *b, const int *at)
+/* Marks which dimensions take part where `at` is taken. One that does not stands for itself once,
+ * at its first pick: false for its others. */
+static bool find_active(const sweep_block *b, const int *at, bool *active)
+{
+    bool good = true;
+    for (int d = 0; d < b->dimension_count; d++) {
+        bool **when = b->dimensions[d].when;
+        active[d] = true;
+        for (int k = 0; when && k < d; k++) {
+            if (when[k]) active[d] = active[d] && active[k] && when[k][at[k]];
+        }
+        good = good && (active[d] || at[d] == 0);
+    }
+    return good;
+}
+
+static bool excluded(const sweep_block *b, const int *at, const bool *active)
 {
     bool any = false;
     for (int i = 0; i < b->exclusion_count; i++) {
         exclusion *x = &b->exclusions[i];
         bool all = true;
         for (int d = 0; d < b->dimension_count && all; d++) {
-            all = !x->hits[d] || x->hits[d][at[d]];
+            all = !x->hits[d] || (active[d] && x->hits[d][at[d]]);
         }
         x->excluded += all;
         any = any || all;
@@ -194,7 +213,7 @@ static bool excluded(const sweep_block *b, const int *at)
     return any;
 }
 
-static void add_combo(expander *x, const sweep_block *b, const int *at)
+static void add_combo(expander *x, const sweep_block *b, const int *at, const bool *active)
 {
     int count = 0;
     for (int d = 0; d < b->dimension_count; d++)
@@ -203,7 +222,7 @@ static void add_combo(expander *x, const sweep_block *b, const int *at)
     combo c = {0, ARENA_NEW(x->a, const alternative *, count)};
     for (int d = 0; d < b->dimension_count; d++) {
         const pick *p = &b->dimensions[d].picks[at[d]];
-        for (int i = 0; i < p->count; i++)
+        for (int i = 0; i < p->count && active[d]; i++)
             c.alternatives[c.count++] = &p->alternatives[i];
     }
     if (seen(x, &c, (int32_t)x->out->count)) {
@@ -218,8 +237,9 @@ static void add_combo(expander *x, const sweep_block *b, const int *at)
 static bool expand_block(expander *x, const sweep_block *b)
 {
     int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
+    bool active[SWEEP_MAX_DIMENSIONS];
     for (int d = 0; d >= 0;) {
-        if (!excluded(b, at)) add_combo(x, b, at);
+        if (find_active(b, at, active) && !excluded(b, at, active)) add_combo(x, b, at, active);
         for (d = b->dimension_count - 1; d >= 0; d--) {
             if (++at[d] < b->dimensions[d].count) break;
             at[d] = 0;

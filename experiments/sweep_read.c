@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_AXES = 4096, MAX_DIMENSIONS = 64, TEXT_BYTES = 40 };
+enum { TEXT_BYTES = 40 };
 
 typedef struct reader {
     arena *a;
@@ -54,12 +54,35 @@ static int axis_index(reader *r, const char *name, bool is_path, const node *at)
         s->axes = bigger;
         s->axis_capacity = capacity;
     }
-    if (s->axis_count == MAX_AXES) {
-        node_err(r->e, at, "more than %d axes", MAX_AXES);
+    if (s->axis_count == SWEEP_MAX_AXES) {
+        node_err(r->e, at, "more than %d axes", SWEEP_MAX_AXES);
         return -1;
     }
     s->axes[s->axis_count] = (sweep_axis){.name = name, .is_path = is_path, .at = at};
     return s->axis_count++;
+}
+
+/* Whether the text begins like a path, rather than being the name of an axis. */
+static bool is_path(const char *text)
+{
+    size_t n = strcspn(text, ".[");
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        if (strlen(SECTIONS[i]) == n && strncmp(text, SECTIONS[i], n) == 0 && text[n] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* model.blocks[N].LAYER and nothing behind it. */
+static bool is_layer(const char *path)
+{
+    static const char stack[] = "model.blocks[";
+    if (strncmp(path, stack, sizeof stack - 1) != 0) return false;
+    const char *p = path + sizeof stack - 1;
+    p += strspn(p, "0123456789");
+    return p[0] == ']' && p[1] == '.' && p[2] && !strpbrk(p + 2, ".[") &&
+           strcmp(p + 2, "repeat") != 0;
 }
 
 /* A path begins with a section that training depends on. */
@@ -68,9 +91,7 @@ static bool check_path(reader *r, const char *path, const node *at)
     char first[64];
     size_t n = strcspn(path, ".[");
     snprintf(first, sizeof first, "%.*s", (int)MIN(n, sizeof first - 1), path);
-    for (int i = 0; i < SECTION_COUNT; i++) {
-        if (strcmp(first, SECTIONS[i]) == 0 && path[n] == '.') return true;
-    }
+    if (is_path(path)) return true;
     if (strcmp(path, WHOLE_SECTION) == 0) return true;
     if (strcmp(first, "eval") == 0) {
         /* A model that learns while it is evaluated is a variant; see identity_variant. */
@@ -113,7 +134,24 @@ static bool path_alternative(reader *r, alternative *out, const char *path, cons
     if (out->axis < 0) return false;
     out->text = value_text(r, value, index);
     out->sets = ARENA_NEW(r->a, assignment, 1);
-    out->sets[0] = (assignment){path, value};
+    out->sets[0] = (assignment){.path = path, .value = value};
+    return true;
+}
+
+/* NAME: VALUE below a path: the value under a name of its own; of a layer, what stands in its
+ * place. */
+static bool named_value(reader *r, alternative *out, int axis, const char *path, const char *name,
+                        node *value)
+{
+    bool layer = is_layer(path);
+    if (layer && value->kind != NODE_MAP) {
+        return node_err(r->e, value,
+                        "expected the layers that stand in its place, such as "
+                        "{hash_ffn: {experts: 16, hidden: 512}}");
+    }
+    *out = (alternative){.axis = axis, .text = name, .count = 1};
+    out->sets = ARENA_NEW(r->a, assignment, 1);
+    out->sets[0] = (assignment){.path = path, .value = value, .in_place = layer};
     return true;
 }
 
@@ -131,7 +169,7 @@ static bool read_sets(reader *r, alternative *out, const node *map, const char *
     for (int i = 0; i < map->count; i++) {
         if (skip && strcmp(map->keys[i], skip) == 0) continue;
         if (!check_path(r, map->keys[i], map->key_nodes[i])) return false;
-        out->sets[out->count++] = (assignment){map->keys[i], map->items[i]};
+        out->sets[out->count++] = (assignment){.path = map->keys[i], .value = map->items[i]};
     }
     return true;
 }
@@ -141,7 +179,7 @@ static pick single_pick(reader *r)
     return (pick){1, arena_push_zero(r->a, 1, sizeof(alternative))};
 }
 
-/* PATH: [values] or NAME: {alternative: {PATH: value}}. */
+/* PATH: [values], PATH: {name: value} or NAME: {alternative: {PATH: value}}. */
 static bool read_axis(reader *r, dimension *d, const node *map, int i)
 {
     const char *name = map->keys[i];
@@ -149,21 +187,26 @@ static bool read_axis(reader *r, dimension *d, const node *map, int i)
     if (values->kind == NODE_SCALAR || values->count == 0) {
         return node_err(r->e, values, "expected a list of values, or a map of named alternatives");
     }
-    bool is_path = values->kind == NODE_LIST;
-    if (is_path && !check_path(r, name, key)) return false;
-    int axis = axis_index(r, name, is_path, key);
+    bool listed = values->kind == NODE_LIST, path = listed || is_path(name);
+    if (listed && !check_path(r, name, key)) return false;
+    int axis = axis_index(r, name, path, key);
     if (axis < 0) return false;
     d->count = values->count;
     d->picks = ARENA_NEW(r->a, pick, d->count);
     for (int k = 0; k < d->count; k++) {
         d->picks[k] = single_pick(r);
         alternative *x = d->picks[k].alternatives;
-        if (is_path) {
-            if (!path_alternative(r, x, name, key, values->items[k], k)) return false;
-            continue;
+        node *value = values->items[k];
+        bool good;
+        if (listed) {
+            good = path_alternative(r, x, name, key, value, k);
+        } else if (path) {
+            good = named_value(r, x, axis, name, values->keys[k], value);
+        } else {
+            *x = (alternative){.axis = axis, .text = values->keys[k]};
+            good = read_sets(r, x, value, NULL);
         }
-        *x = (alternative){.axis = axis, .text = values->keys[k]};
-        if (!read_sets(r, x, values->items[k], NULL)) return false;
+        if (!good) return false;
     }
     return true;
 }
@@ -172,8 +215,8 @@ static bool read_axis(reader *r, dimension *d, const node *map, int i)
 
 static bool add_dimension(reader *r, sweep_block *b, dimension d, const node *at)
 {
-    if (b->dimension_count == MAX_DIMENSIONS) {
-        return node_err(r->e, at, "more than %d axes multiply", MAX_DIMENSIONS);
+    if (b->dimension_count == SWEEP_MAX_DIMENSIONS) {
+        return node_err(r->e, at, "more than %d axes multiply", SWEEP_MAX_DIMENSIONS);
     }
     b->dimensions[b->dimension_count++] = d;
     return true;
@@ -250,7 +293,7 @@ static bool read_list(reader *r, sweep_block *b, const node *list)
     if (list->kind != NODE_LIST || list->count == 0) {
         return node_err(r->e, list, "expected a list of maps of paths to values");
     }
-    dimension d = {list->count, ARENA_NEW(r->a, pick, list->count)};
+    dimension d = {.count = list->count, .picks = ARENA_NEW(r->a, pick, list->count)};
     for (int i = 0; i < list->count; i++) {
         if (!read_item(r, &d.picks[i], list->items[i], i)) return false;
         if (!node_get(list->items[i], "label") != !node_get(list->items[0], "label")) {
@@ -258,82 +301,6 @@ static bool read_list(reader *r, sweep_block *b, const node *list)
         }
     }
     return add_dimension(r, b, d, list);
-}
-
-/* ---- exclude ---- */
-
-bool sweep_value_matches(const alternative *x, const node *value)
-{
-    if (x->value && node_equal(x->value, value)) return true;
-    return value->kind == NODE_SCALAR && strcmp(x->text, value->text) == 0;
-}
-
-static bool any_matches(const alternative *x, const node *wanted)
-{
-    if (wanted->kind != NODE_LIST) return sweep_value_matches(x, wanted);
-    for (int i = 0; i < wanted->count; i++) {
-        if (sweep_value_matches(x, wanted->items[i])) return true;
-    }
-    return x->value && node_equal(x->value, wanted);
-}
-
-/* Marks which picks of dimension d satisfy axis = wanted; false if the axis is not in d. */
-static bool mark_hits(reader *r, bool **hits, const dimension *d, int axis, const node *wanted,
-                      bool *any)
-{
-    bool present = false;
-    bool *hit = ARENA_NEW(r->a, bool, d->count);
-    for (int k = 0; k < d->count; k++) {
-        hit[k] = false;
-        for (int i = 0; i < d->picks[k].count; i++) {
-            const alternative *x = &d->picks[k].alternatives[i];
-            if (x->axis != axis) continue;
-            present = true;
-            hit[k] = hit[k] || any_matches(x, wanted);
-        }
-        *any = *any || hit[k];
-        if (*hits) hit[k] = hit[k] && (*hits)[k]; /* a second condition on the same dimension */
-    }
-    if (present) *hits = hit;
-    return present;
-}
-
-static bool read_condition(reader *r, exclusion *x, const sweep_block *b, const node *map, int i)
-{
-    int axis = sweep_axis_find(r->source, map->keys[i]);
-    bool present = false, any = false;
-    for (int d = 0; axis >= 0 && d < b->dimension_count; d++) {
-        present =
-            mark_hits(r, &x->hits[d], &b->dimensions[d], axis, map->items[i], &any) || present;
-    }
-    if (!present) {
-        const char *names[MAX_AXES];
-        for (int k = 0; k < r->source->axis_count; k++)
-            names[k] = r->source->axes[k].name;
-        return option_unknown(r->e, map, i, r->source->axis_count, names);
-    }
-    if (any) return true;
-    return node_err(r->e, map->items[i], "no value of axis '%s' is meant by this",
-                    r->source->axes[axis].name);
-}
-
-static bool read_exclude(reader *r, sweep_block *b, const node *n)
-{
-    int count = n->kind == NODE_LIST ? n->count : 1;
-    b->exclusions = arena_push_zero(r->a, count, sizeof *b->exclusions);
-    for (int i = 0; i < count; i++) {
-        const node *map = n->kind == NODE_LIST ? n->items[i] : n;
-        if (map->kind != NODE_MAP || map->count == 0) {
-            return node_err(r->e, map, "expected a map of axes to values, such as {memory: long}");
-        }
-        exclusion *x = &b->exclusions[b->exclusion_count++];
-        x->at = map;
-        x->hits = arena_push_zero(r->a, MAX_DIMENSIONS, sizeof *x->hits);
-        for (int k = 0; k < map->count; k++) {
-            if (!read_condition(r, x, b, map, k)) return false;
-        }
-    }
-    return true;
 }
 
 /* ---- seeds, baseline, blocks ---- */
@@ -390,10 +357,11 @@ static bool read_seeds(reader *r, const node *n)
 
 static bool read_block(reader *r, sweep_block *b, const node *n)
 {
-    static const char *const keys[] = {"baseline", "seeds", "grid", "zip", "list", "exclude"};
+    static const char *const keys[] = {"baseline", "seeds", "grid",   "zip",
+                                       "list",     "when",  "exclude"};
     enum { KEYS = sizeof keys / sizeof *keys };
     if (n->kind != NODE_MAP) return node_err(r->e, n, "expected a map: grid, zip, list, ...");
-    *b = (sweep_block){.at = n, .dimensions = ARENA_NEW(r->a, dimension, MAX_DIMENSIONS)};
+    *b = (sweep_block){.at = n, .dimensions = ARENA_NEW(r->a, dimension, SWEEP_MAX_DIMENSIONS)};
     for (int i = 0; i < n->count; i++) {
         const node *value = n->items[i];
         int k = 0;
@@ -414,8 +382,9 @@ static bool read_block(reader *r, sweep_block *b, const node *n)
         }
         if (!good) return false;
     }
-    const node *exclude = node_get(n, "exclude"); /* last: it speaks of the axes above or below */
-    return node_is_null(exclude) || read_exclude(r, b, exclude);
+    /* Last: they speak of the axes above or below. */
+    return sweep_read_when(r->a, r->source, b, node_get(n, "when"), r->e) &&
+           sweep_read_exclude(r->a, r->source, b, node_get(n, "exclude"), r->e);
 }
 
 /* In a list of blocks one that only says `seeds` or `baseline` adds no variant. */
