@@ -2,6 +2,7 @@
  *     dp_j = dy v_j,   dq = scale sum_j p_j (dp_j - D) k_j */
 #include "core/ops_lookup.h"
 
+#include "core/best.h"
 #include "core/blas.h"
 
 #include <math.h>
@@ -21,47 +22,6 @@ typedef struct lookup_keep {
 static int64_t cell_of(const lookup_keep *a, int64_t row, int64_t head, int64_t i)
 {
     return (row * a->heads + head) * a->queries + i;
-}
-
-/* The best keys so far: a heap whose root is the worst of them. */
-typedef struct candidate {
-    real score;
-    int64_t position;
-} candidate;
-
-static bool worse(candidate x, candidate y)
-{
-    return x.score < y.score || (x.score == y.score && x.position < y.position);
-}
-
-static void sink(candidate *heap, int64_t n, int64_t i)
-{
-    for (;;) {
-        int64_t least = i;
-        for (int64_t child = 2 * i + 1; child <= 2 * i + 2 && child < n; child++) {
-            if (worse(heap[child], heap[least])) least = child;
-        }
-        if (least == i) return;
-        candidate swap = heap[i];
-        heap[i] = heap[least];
-        heap[least] = swap;
-        i = least;
-    }
-}
-
-static void offer(candidate *heap, int64_t *n, int64_t count, candidate x)
-{
-    if (*n == count) {
-        if (!worse(heap[0], x)) return;
-        heap[0] = x;
-        sink(heap, count, 0);
-        return;
-    }
-    heap[(*n)++] = x;
-    if (*n < count) return;
-    for (int64_t i = count / 2; i >= 0; i--) {
-        sink(heap, count, i);
-    }
 }
 
 typedef struct lookup_work {
@@ -85,8 +45,8 @@ static void scan(const lookup_work *w, int64_t row, int64_t head, int64_t first,
               keys);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < keys; j++) {
-            offer(w->heaps + i * a->count, &filled[i], a->count,
-                  (candidate){w->scores[i * keys + j], from + j});
+            best_offer(w->heaps + i * a->count, &filled[i], a->count,
+                       (candidate){w->scores[i * keys + j], from + j});
         }
     }
 }

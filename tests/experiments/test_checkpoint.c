@@ -13,6 +13,7 @@ static const char *const OPTIMIZERS[] = {
     "optimizer: {kind: adafactor, lr: 3e-3, clip: 1.0}\n",
     "optimizer: {kind: sgd, lr: 3e-2, momentum: 0.9, clip: 1.0}\n",
     "model: {width: 16, context: 8, blocks: [{lstm: {}}]}\n",
+    "model: {width: 16, context: 8, blocks: [{routed_memory: {heads: 2, length: 32, picks: 4}}]}\n",
 };
 
 static trainer *trainer_for(workload *w, const char *more)

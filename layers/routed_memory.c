@@ -1,0 +1,301 @@
+#include "layers/stored_keys.h"
+
+#include <stdio.h>
+
+/* Attention to few of very many stored keys, picked for a whole block by a learned router: the
+ * long-range memory that the PyTorch port of the block-recurrent transformer announces, with the
+ * routing of CoLT5 (Ainslie et al. 2023, arXiv:2303.09752, sec. 3.2).
+ *
+ *   u = r + R mean(x over the block before);   s_j = u . (k'_j, v_j) for all stored j
+ *   w = soft choice of `picks` by coordinate descent (core/ops_lookup.h);   P = the largest s
+ *   m = softmax(q' k'_P^T) (w_P v_P)
+ *
+ * stored_keys.h says what is stored and how m is mixed with plain attention. A block is routed
+ * once, where it begins, by what came before it: the store behind the memory and the block before.
+ * Every query of the block then attends to the same picks. What was picked is carried until the
+ * block is complete.
+ *
+ * The forward pass takes w as 1 (`scores: straight`): the router learns from the gradient that its
+ * soft scores would have. Stored keys have no gradient.
+ *
+ * DIFFERS: CoLT5's router is one vector (`ask: false`) and looks at a token's vector; ours looks at
+ * what is stored of it, so that nothing else need be kept. */
+
+typedef struct routed_memory_options {
+    token_options tokens;
+    int64_t length, picks, routing, iterations, scores;
+    bool ask;
+    double slack, epsilon, epsilon_start, epsilon_decay, gate;
+} routed_memory_options;
+
+enum { ROUTING_LEARNED, ROUTING_RANDOM };
+enum { SCORES_STRAIGHT, SCORES_SOFT };
+
+#define OPTION_AT(field) offsetof(routed_memory_options, field)
+static const option OPTIONS[] = {
+    TOKEN_OPTIONS(routed_memory_options, tokens, 2,
+                  "positions seen before the query's own block; none: one block", "none"),
+    {"length", OPTION_INT, OPTION_AT(length), .initial = "4096", .min = 2, .max = 1e7,
+     .help = "stored positions behind the memory"},
+    {"picks", OPTION_INT, OPTION_AT(picks), .initial = "64", .min = 2, .max = 1e6,
+     .help = "stored positions that a block attends to"},
+    {"routing", OPTION_CHOICE, OPTION_AT(routing), .initial = "learned",
+     .choices = "learned|random", .help = "what picks them; random is the control"},
+    {"ask", OPTION_BOOL, OPTION_AT(ask), .initial = "true",
+     .help = "the router's query depends on the block before; false: one learned vector"},
+    {"scores", OPTION_CHOICE, OPTION_AT(scores), .initial = "straight", .choices = "straight|soft",
+     .help = "values count fully and the gradient is that of soft scores, or values are multiplied "
+             "by them"},
+    {"iterations", OPTION_INT, OPTION_AT(iterations), .initial = "20", .min = 1, .max = 1000,
+     .help = "of coordinate descent"},
+    {"slack", OPTION_REAL, OPTION_AT(slack), .initial = "1", .min = 0.1, .max = 10,
+     .help = "the soft scores add up to slack x picks"},
+    {"epsilon", OPTION_REAL, OPTION_AT(epsilon), .initial = "0.1", .min = 0.001, .max = 100,
+     .help = "softness of the scores at the end"},
+    {"epsilon_start", OPTION_REAL, OPTION_AT(epsilon_start), .initial = "4", .min = 0.001,
+     .max = 100, .help = "softness in the first iteration"},
+    {"epsilon_decay", OPTION_REAL, OPTION_AT(epsilon_decay), .initial = "0.7", .min = 0.01,
+     .max = 1, .help = "factor of the softness from one iteration to the next"},
+    {"gate", OPTION_REAL, OPTION_AT(gate), .initial = "0", .min = -4, .max = 4,
+     .help = "initial b: which share, sigma(b), stored values have"},
+    {0}};
+
+typedef struct routed_memory_plan {
+    stored_keys keys;
+    int router, router_bias;     /* R [entry, width], r [entry]; -1: there is none */
+    int picked_slot, asked_slot; /* -1: there is none */
+    rng_key random;
+} routed_memory_plan;
+
+static bool routed_memory_check(const void *options, const layer_dims *dims, const node *at, err *e)
+{
+    const routed_memory_options *o = options;
+    return stored_keys_check(&o->tokens, dims, at, e);
+}
+
+static void add_router(layer_build *b, layer *self, routed_memory_plan *plan)
+{
+    const routed_memory_options *o = self->options;
+    int64_t entry = plan->keys.width, width = self->dims.width;
+    if (o->ask) plan->router = layer_matrix(b, self, "router.weight", entry, width, false);
+    /* Not zero: the first picks would all be the newest. */
+    plan->router_bias = layer_param(b, self, "router.bias", ROLE_BIAS, 1, &entry,
+                                    layer_init(b, self, entry, false));
+    /* "asked" [rows, 1, width]: the sum of x over the block so far, or over the one before. */
+    if (o->ask) plan->asked_slot = layer_slot(b, self, "asked", 1, width);
+}
+
+static void routed_memory_build(layer_build *b, layer *self)
+{
+    const routed_memory_options *o = self->options;
+    routed_memory_plan *plan = ARENA_NEW(b->memory, routed_memory_plan, 1);
+    char place[512];
+    self->plan = plan;
+    *plan = (routed_memory_plan){.router = -1, .router_bias = -1, .asked_slot = -1};
+    plan->keys = stored_keys_build(b, self, &o->tokens, o->length, o->gate);
+    snprintf(place, sizeof place, "%s:picks", self->name);
+    plan->random = (rng_key){.seed = b->seed, .place = rng_place(place)};
+    if (o->routing == ROUTING_LEARNED) add_router(b, self, plan);
+    /* "picked" [rows, picks, entry + 1]: entries and weights of an unfinished block. */
+    int64_t picks = MIN(o->picks, o->length);
+    plan->picked_slot = layer_slot(b, self, "picked", picks, plan->keys.width + 1);
+    self->unfinished += picks * (plan->keys.width + 1);
+}
+
+/* ---- routing ---- */
+
+/* What a block attends to. */
+typedef struct block_picks {
+    tensor *entries; /* [rows, count, at least the entry]; NULL: nothing */
+    tensor *weights; /* [rows, count] */
+    const int64_t *used;
+    bool carried; /* by an earlier call */
+} block_picks;
+
+/* The router's query of a block [rows, entry]. asked: the sum over the block before. */
+static tensor *router_query(layer_ctx *c, const layer *self, tensor *asked)
+{
+    const routed_memory_plan *plan = self->plan;
+    tensor *bias = layer_tensor(c, self, plan->router_bias);
+    if (!asked) return op_repeat(c->tape, bias, c->rows);
+    tensor *mean = op_scale(c->tape, asked, 1 / (real)self->dims.block);
+    tensor *u = op_linear(c->tape, mean, layer_tensor(c, self, plan->router), bias);
+    return tape_reshape(c->tape, u, 2, (int64_t[]){c->rows, plan->keys.width});
+}
+
+/* How sharp and how far back the choice is. */
+static void tell(layer_ctx *c, const layer *self, const route_picks *p, const lookup_store *s)
+{
+    const int64_t count = p->weights->shape[1];
+    double age = 0, used = 0;
+    tensor *told = c->tap ? tape_tensor(c->tape, 2, p->weights->shape) : NULL;
+    for (int64_t i = 0; i < c->rows * count; i++) {
+        int64_t position = p->positions[i];
+        if (told) told->data[i] = (real)position;
+        if (position < 0) continue;
+        age += (double)(s->end[i / count] - position);
+        used += 1;
+    }
+    layer_metric(c, self, "picked_age", age, used);
+    if (told) layer_tap(c, self, "picked", told);
+}
+
+/* Picks for the block that begins at position `begin` of the call. */
+static block_picks route(layer_ctx *c, const layer *self, tensor *asked, int64_t begin)
+{
+    const routed_memory_options *o = self->options;
+    const routed_memory_plan *plan = self->plan;
+    lookup_store s = stored_keys_seen(c, self, &plan->keys, begin);
+    bool any = false;
+    for (int64_t row = 0; row < c->rows; row++) {
+        any |= s.end[row] > s.begin[row];
+    }
+    if (!any) return (block_picks){0};
+    route_shape shape = {.picks = o->picks,
+                         .slack = o->slack,
+                         .iterations = o->iterations,
+                         .epsilon = o->epsilon,
+                         .epsilon_start = o->epsilon_start,
+                         .epsilon_decay = o->epsilon_decay,
+                         .soft = o->scores == SCORES_SOFT};
+    route_picks p = o->routing == ROUTING_RANDOM
+                        ? op_route_random(c->tape, &s, c->rows, o->picks, plan->random)
+                        : op_route(c->tape, router_query(c, self, asked), &s, &shape);
+    tell(c, self, &p, &s);
+    return (block_picks){p.entries, p.weights, p.used, false};
+}
+
+/* The picks of an unfinished block, as an earlier call left them. */
+static block_picks carried_picks(layer_ctx *c, const layer *self)
+{
+    const routed_memory_options *o = self->options;
+    const routed_memory_plan *plan = self->plan;
+    tensor *s = layer_state(c, self, plan->picked_slot);
+    if (!s) return (block_picks){0};
+    int64_t entry = plan->keys.width, *used = tape_keep(c->tape, c->rows, sizeof *used);
+    lookup_store seen = stored_keys_seen(c, self, &plan->keys, 0);
+    for (int64_t row = 0; row < c->rows; row++) {
+        used[row] = MIN(seen.end[row] - seen.begin[row], o->picks);
+    }
+    tensor *weights = op_columns(c->tape, s, entry, entry + 1);
+    return (block_picks){s, tape_reshape(c->tape, weights, 2, s->shape), used, true};
+}
+
+static void carry_picks(layer_ctx *c, const layer *self, const block_picks *p)
+{
+    const routed_memory_plan *plan = self->plan;
+    tensor *s = NULL;
+    bool unfinished = (c->position[0] + c->time) % self->dims.block != 0;
+    if (unfinished && p->carried) return;
+    if (unfinished && p->entries) {
+        int64_t shape[] = {c->rows, p->weights->shape[1], 1};
+        tensor *parts[] = {p->entries, tape_reshape(c->tape, p->weights, 3, shape)};
+        s = op_concat(c->tape, 2, parts, 2);
+    }
+    layer_state_set(c, self, plan->picked_slot, s);
+}
+
+/* ---- attention to the picks ---- */
+
+/* Queries [begin, end) of the call, which lie in one block: [rows, end - begin, q_width]. */
+static tensor *look(layer_ctx *c, const layer *self, const block_picks *p, tensor *q, int64_t begin,
+                    int64_t end)
+{
+    const routed_memory_options *o = self->options;
+    const routed_memory_plan *plan = self->plan;
+    const token_plan *tokens = &plan->keys.tokens;
+    int64_t time = end - begin, half = tokens->kv_width;
+    if (!p->entries) {
+        return tape_constant(c->tape, NULL, 3, (int64_t[]){c->rows, time, tokens->q_width});
+    }
+    if (time < c->time) q = op_slice(c->tape, q, 1, begin, end);
+    attention_operand k = {p->entries, 0}, v = {p->entries, half};
+    if (o->scores == SCORES_SOFT || tape_wants(c->tape, 1, &p->weights)) {
+        int64_t count = tensor_count(p->weights);
+        tensor *weights = tape_reshape(c->tape, p->weights, 1, &count);
+        tensor *values = op_columns(c->tape, p->entries, half, 2 * half);
+        v = (attention_operand){op_mul_col(c->tape, values, weights), 0};
+    }
+    int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid);
+    for (int64_t row = 0; row < c->rows; row++) {
+        valid[row] = p->used[row] - time; /* of keys - queries */
+    }
+    attention_shape shape = {.heads = tokens->heads,
+                             .kv_heads = tokens->kv_heads,
+                             .head_dim = tokens->head_dim,
+                             .scale = stored_keys_scale(&plan->keys),
+                             .valid = valid};
+    return op_attention(c->tape, (attention_operand){q, 0}, k, v, &shape);
+}
+
+/* ---- forward ---- */
+
+/* `sum` (NULL: nothing yet) and x over positions [begin, end) of the call: [rows, 1, width]. */
+static tensor *add_asked(layer_ctx *c, tensor *sum, tensor *x, int64_t begin, int64_t end)
+{
+    int64_t shape[] = {1, end - begin};
+    tensor *ones = tape_tensor(c->tape, 2, shape);
+    for (int64_t i = 0; i < shape[1]; i++) {
+        ones->data[i] = 1;
+    }
+    if (end - begin < c->time) x = op_slice(c->tape, x, 1, begin, end);
+    tensor *more = op_matmul(c->tape, ones, false, x, false, 1);
+    return sum ? op_add(c->tape, sum, more) : more;
+}
+
+static tensor *routed_memory_forward(layer_ctx *c, const layer *self, tensor *x)
+{
+    const routed_memory_options *o = self->options;
+    const routed_memory_plan *plan = self->plan;
+    int64_t block = self->dims.block, phase = c->position[0] % block, count = 0;
+    token_result r = token_attention_forward(c, self, &o->tokens, &plan->keys.tokens, x);
+    tensor *q = stored_keys_queries(c, self, &plan->keys, &r);
+    bool asks = plan->asked_slot >= 0;
+    tensor *asked = asks ? layer_state(c, self, plan->asked_slot) : NULL;
+    block_picks picks = phase > 0 ? carried_picks(c, self) : (block_picks){0};
+    tensor **parts = tape_keep(c->tape, (phase + c->time) / block + 1, sizeof *parts);
+    for (int64_t begin = 0, end; begin < c->time; begin = end) {
+        bool begins = (phase + begin) % block == 0;
+        end = MIN(c->time, begin + block - (phase + begin) % block);
+        if (begins) picks = route(c, self, asked, begin);
+        stored_keys_write(c, self, &plan->keys, &r, begin, end);
+        parts[count++] = look(c, self, &picks, q, begin, end);
+        if (asks) asked = add_asked(c, begins ? NULL : asked, x, begin, end);
+    }
+    if (asks) layer_state_set(c, self, plan->asked_slot, asked);
+    carry_picks(c, self, &picks);
+    tensor *m = count == 1 ? parts[0] : op_concat(c->tape, (int)count, parts, 1);
+    return stored_keys_output(c, self, &plan->keys, r.y, m);
+}
+
+static layer_cost routed_memory_cost(const layer *self)
+{
+    const routed_memory_options *o = self->options;
+    const routed_memory_plan *plan = self->plan;
+    double block = (double)self->dims.block, entry = (double)plan->keys.width;
+    double width = (double)self->dims.width, q_width = (double)plan->keys.tokens.q_width;
+    double flops = stored_keys_flops(self, &o->tokens, &plan->keys) +
+                   4 * q_width * (double)MIN(o->picks, o->length);
+    double scores = 0, sums = 0;
+    if (o->routing == ROUTING_LEARNED && o->picks < o->length) {
+        scores = 2 * entry * (double)o->length / block;
+        sums = (double)(o->iterations - 1) * scores; /* what the router's gradient is made of */
+    }
+    if (plan->router >= 0) flops += 2 * width + 2 * width * entry / block;
+    return (layer_cost){.forward_flops = flops + scores,
+                        .train_flops = 3 * flops + scores + sums,
+                        .bench_flops = 6 * block * q_width};
+}
+
+extern const layer_class routed_memory_layer;
+const layer_class routed_memory_layer = {
+    .name = "routed_memory",
+    .cite = "after Ainslie et al. 2023, arXiv:2303.09752; Wright 2015, arXiv:1502.04759",
+    .help = "attention to few of very many stored keys, picked block by block by a learned router",
+    .options = OPTIONS,
+    .options_bytes = sizeof(routed_memory_options),
+    .check = routed_memory_check,
+    .build = routed_memory_build,
+    .forward = routed_memory_forward,
+    .output_is_free = true,
+    .cost = routed_memory_cost};

@@ -1,0 +1,113 @@
+#include "layers/stored_keys.h"
+
+#include <math.h>
+#include <string.h>
+
+bool stored_keys_check(const token_options *o, const layer_dims *dims, const node *at, err *e)
+{
+    if (dims->flush) {
+        return node_err(e, at, "positions are stored as they stand; give the model partial: keep");
+    }
+    return token_attention_check(o, dims, at, e);
+}
+
+stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *o, int64_t length,
+                              double gate)
+{
+    stored_keys plan = {.tokens = token_attention_build(b, self, o, self->dims.block, true),
+                        .length = length};
+    plan.tokens.keep_queries = true;
+    int64_t width = self->dims.width, heads = plan.tokens.heads;
+    plan.gain = layer_vector(b, self, "lookup.gain", ROLE_GAIN, plan.tokens.head_dim, 1);
+    plan.gate = layer_vector(b, self, "lookup.gate", ROLE_BIAS, heads, gate);
+    plan.out = layer_matrix(b, self, "out.weight", width, plan.tokens.q_width, true);
+    plan.out_bias = o->bias ? layer_vector(b, self, "out.bias", ROLE_BIAS, width, 0) : -1;
+    /* What the block at hand writes must not overwrite what it sees. */
+    plan.size = length + plan.tokens.memory + self->dims.block;
+    plan.width = 2 * plan.tokens.kv_width;
+    plan.store = layer_slot_store(b, self, "store", plan.size, plan.width);
+    self->detached = true;
+    return plan;
+}
+
+void stored_keys_write(layer_ctx *c, const layer *self, const stored_keys *plan,
+                       const token_result *r, int64_t begin, int64_t end)
+{
+    int64_t half = plan->tokens.kv_width, d = plan->tokens.head_dim;
+    real *store = layer_store(c, self, plan->store);
+    for (int64_t n = begin; n < end; n++) {
+        for (int64_t row = 0; row < c->rows; row++) {
+            const real *kv = r->kv->data + (row * r->kv->shape[1] + r->extra + n) * r->kv->shape[2];
+            int64_t p = (c->position[row] + n) % plan->size;
+            real *entry = store + (row * plan->size + p) * plan->width;
+            memcpy(entry + half, kv + half, (size_t)half * sizeof *entry);
+            for (int64_t h = 0; h < half; h += d) {
+                double square = 0;
+                for (int64_t i = h; i < h + d; i++) {
+                    square += (double)kv[i] * (double)kv[i];
+                }
+                double scale = 1 / MAX(sqrt(square), 1e-12);
+                for (int64_t i = h; i < h + d; i++) {
+                    entry[i] = (real)(scale * (double)kv[i]);
+                }
+            }
+        }
+    }
+}
+
+lookup_store stored_keys_seen(layer_ctx *c, const layer *self, const stored_keys *plan,
+                              int64_t begin)
+{
+    int64_t *from = tape_keep(c->tape, c->rows, sizeof *from);
+    int64_t *to = tape_keep(c->tape, c->rows, sizeof *to);
+    for (int64_t row = 0; row < c->rows; row++) {
+        int64_t p = c->position[row] + begin;
+        to[row] = MAX(0, p - p % self->dims.block - plan->tokens.memory);
+        from[row] = MAX(0, to[row] - plan->length);
+    }
+    return (lookup_store){layer_store(c, self, plan->store), plan->size, plan->width, from, to};
+}
+
+tensor *stored_keys_queries(layer_ctx *c, const layer *self, const stored_keys *plan,
+                            const token_result *r)
+{
+    return heads_normalised(c->tape, (attention_operand){r->q, 0}, plan->tokens.heads,
+                            plan->tokens.head_dim, QK_NORM_L2, layer_tensor(c, self, plan->gain))
+        .x;
+}
+
+real stored_keys_scale(const stored_keys *plan)
+{
+    /* Of unit vectors: sqrt(head_dim) lets scores differ as those of plain attention do. */
+    return (real)sqrt((double)plan->tokens.head_dim);
+}
+
+/* o + g (m - o), g by head. */
+static tensor *mix(layer_ctx *c, const layer *self, const stored_keys *plan, tensor *o, tensor *m)
+{
+    int64_t heads = plan->tokens.heads, d = plan->tokens.head_dim, time = o->shape[1];
+    tensor *g = op_activation(c->tape, layer_tensor(c, self, plan->gate), ACT_SIGMOID);
+    tensor *off = op_sub(c->tape, m, o);
+    off = tape_reshape(c->tape, off, 4, (int64_t[]){c->rows, time, heads, d});
+    off = op_mul_row(c->tape, op_transpose(c->tape, off, 2, 3), g);
+    off = op_transpose(c->tape, off, 2, 3);
+    double sum = 0;
+    for (int64_t h = 0; h < heads; h++) {
+        sum += (double)g->data[h];
+    }
+    layer_metric(c, self, "lookup_share", sum, (double)heads);
+    return op_add(c->tape, o, tape_reshape(c->tape, off, 3, (int64_t[]){c->rows, time, heads * d}));
+}
+
+tensor *stored_keys_output(layer_ctx *c, const layer *self, const stored_keys *plan, tensor *o,
+                           tensor *m)
+{
+    tensor *bias = plan->out_bias >= 0 ? layer_tensor(c, self, plan->out_bias) : NULL;
+    return op_linear(c->tape, mix(c, self, plan, o, m), layer_tensor(c, self, plan->out), bias);
+}
+
+double stored_keys_flops(const layer *self, const token_options *o, const stored_keys *plan)
+{
+    return token_attention_flops(self, o, &plan->tokens) +
+           2 * (double)self->dims.width * (double)plan->tokens.q_width;
+}
