@@ -1,6 +1,7 @@
 #include "experiments/checkpoint.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,13 +187,14 @@ static bool clean(const char *folder, arena *a, const json_t *manifest, err *e)
     return true;
 }
 
-static bool save_files(const char *folder, arena *a, trainer *t, const char *run, const json_t *old,
-                       json_t *files, err *e)
+/* The first `kinds` of model, train. */
+static bool save_files(const char *folder, arena *a, trainer *t, const char *run, int kinds_saved,
+                       const json_t *old, json_t *files, err *e)
 {
     static bool (*const save[])(const char *, arena *, trainer *, const char *, char *,
                                 err *) = {save_model, save_train};
     static const char *const kinds[] = {"model", "train"};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < kinds_saved; i++) {
         char name[NAME_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
         file_name(name, kinds[i], trainer_progress(t)->step, old);
         if (!file_join(path, folder, name, e) || !save[i](path, a, t, run, hex, e) ||
@@ -204,17 +206,19 @@ static bool save_files(const char *folder, arena *a, trainer *t, const char *run
     return true;
 }
 
-bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
+/* nats: noted in the manifest unless it is NaN. */
+static bool save_kinds(const char *folder, trainer *t, const char *run, int kinds, double nats,
+                       err *e)
 {
     char path[FILE_PATH_BYTES];
-    file_failpoint("checkpoint_begin");
     if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
     arena *a = arena_new(1 << 16);
     json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
     json_t *manifest = json_object(), *files = json_object();
     json_object_set_new(manifest, "step", json_integer(trainer_progress(t)->step));
+    if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
     json_object_set_new(manifest, "files", files);
-    bool ok = save_files(folder, a, t, run, old, files, e) && json_write(path, manifest, e);
+    bool ok = save_files(folder, a, t, run, kinds, old, files, e) && json_write(path, manifest, e);
     if (ok) {
         file_failpoint("checkpoint_manifest");
         ok = clean(folder, a, manifest, e);
@@ -223,6 +227,23 @@ bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
     json_decref(manifest);
     arena_free(a);
     return ok;
+}
+
+bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
+{
+    file_failpoint("checkpoint_begin");
+    return save_kinds(folder, t, run, 2, (double)NAN, e);
+}
+
+bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, MANIFEST, e)) return false;
+    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
+    double before = json_get_double(old, "nats_per_token");
+    bool better = !old || (!isnan(nats) && !(before <= nats));
+    json_decref(old);
+    return !better || save_kinds(folder, t, run, 1, nats, e);
 }
 
 bool checkpoint_exists(const char *folder)
@@ -420,7 +441,7 @@ static bool same_tokenizer(const safetensors *s, const char *folder, const corpu
 }
 
 static bool open_loaded(loaded_model *m, const safetensors *s, const char *folder, const node *data,
-                        int64_t context, const corpus_places *places, err *e)
+                        const model_sizes *sizes, const corpus_places *places, err *e)
 {
     const char *spec = safetensors_metadata(s, "spec"), *run = safetensors_metadata(s, "run");
     if (!spec) return err_set(e, "%s: the model file holds no spec; it is not from loci", folder);
@@ -434,7 +455,7 @@ static bool open_loaded(loaded_model *m, const safetensors *s, const char *folde
     m->corpus = corpus_open(data ? data : node_get(m->spec, "data"), places, e);
     if (!m->corpus || !same_tokenizer(s, folder, m->corpus, e)) return false;
     const tensor_source promised = {0};
-    m->model = workload_model(m->memory, m->spec, context, m->corpus, m->seed, &promised, e);
+    m->model = workload_model(m->memory, m->spec, sizes, m->corpus, m->seed, &promised, e);
     if (!m->model || !open_guide(m, folder, places, e)) return false;
     const params *p = model_params_const(m->model);
     m->values = arena_push_zero(m->memory, p->total, sizeof(real));
@@ -443,8 +464,8 @@ static bool open_loaded(loaded_model *m, const safetensors *s, const char *folde
                       folder, (long long)corpus_vocab(m->corpus));
 }
 
-bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data, int64_t context,
-                           const corpus_places *places, err *e)
+bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data,
+                           const model_sizes *sizes, const corpus_places *places, err *e)
 {
     char inner[FILE_PATH_BYTES];
     *m = (loaded_model){0};
@@ -458,7 +479,7 @@ bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data
     safetensors *s = open_file(folder, "model", e);
     if (!s) return false;
     m->memory = arena_new(0);
-    bool ok = open_loaded(m, s, folder, data, context, places, e);
+    bool ok = open_loaded(m, s, folder, data, sizes, places, e);
     safetensors_close(s);
     if (!ok) loaded_model_close(m);
     return ok;

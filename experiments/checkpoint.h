@@ -15,6 +15,14 @@
 /* `folder` is the checkpoint folder itself; it is made if missing. */
 bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e);
 
+/* A kept model: a checkpoint folder with the model alone, to evaluate or to start from. nats: per
+ * token, of its evaluation, or NaN. Leaves an equally good or better one alone; without nats, any
+ * that is there. As safe from being killed as checkpoint_save. */
+bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e);
+/* Kept models lie beside a run's checkpoint folder, as checkpoint-<step> and checkpoint-best. */
+#define CHECKPOINT_KEPT "checkpoint-"
+#define CHECKPOINT_BEST "checkpoint-best"
+
 /* Puts a fresh trainer of the same spec where the checkpoint stands. */
 bool checkpoint_load(const char *folder, trainer *t, err *e);
 
@@ -38,11 +46,11 @@ typedef struct loaded_model {
 } loaded_model;
 
 /* folder: a run's folder or its checkpoint folder. data: replaces the spec's `data:` section, NULL:
- * as trained (the vocabulary must be the same). context > 0 replaces the model's. A model that is
- * told another's predictions brings that one along: it must lie where init_from says, a run of the
- * same sweep beside its folder. */
-bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data, int64_t context,
-                           const corpus_places *places, err *e);
+ * as trained (the vocabulary must be the same). sizes replaces the model's, NULL: as trained. A
+ * model that is told another's predictions brings that one along: it must lie where init_from says,
+ * a run of the same sweep beside its folder. */
+bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data,
+                           const model_sizes *sizes, const corpus_places *places, err *e);
 void loaded_model_close(loaded_model *m);
 
 #endif

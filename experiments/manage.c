@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "experiments/checkpoint.h"
 #include "experiments/run_folder.h"
 
 /* ---- who needs a run ---- */
@@ -218,7 +219,32 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
     return ok;
 }
 
-bool manage_collect_garbage(manage_report *r, const char *out, bool dry, err *e)
+/* The models that a finished run kept on its way, but those that stay. */
+static bool drop_models(manage_report *r, arena *a, const char *folder, keep_models kept, bool dry,
+                        err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    run_status status;
+    if (kept == KEEP_ALL) return true;
+    if (!run_status_read(&status, folder, e) || !file_list(folder, a, &names, &count, e)) {
+        return false;
+    }
+    if (status.state != RUN_DONE || run_folder_locked(folder)) return true;
+    bool ok = true;
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
+        if (kept == KEEP_BEST && strcmp(names[i], CHECKPOINT_BEST) == 0) continue;
+        ok = file_join(path, folder, names[i], e);
+        if (!ok) break;
+        r->bytes += folder_bytes(a, path);
+        ok = dry || file_remove_tree(path, e);
+    }
+    return ok;
+}
+
+bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e)
 {
     *r = (manage_report){0};
     arena *a = arena_new(1 << 16);
@@ -229,8 +255,9 @@ bool manage_collect_garbage(manage_report *r, const char *out, bool dry, err *e)
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
         if (json_object_get(needed, names[i])) {
-            ok =
-                run_folder_path(folder, out, names[i], e) && drop_training_state(r, folder, dry, e);
+            ok = run_folder_path(folder, out, names[i], e) &&
+                 (!file_is_folder(folder) || (drop_training_state(r, folder, dry, e) &&
+                                              drop_models(r, a, folder, kept, dry, e)));
         } else {
             ok = remove_run(r, a, out, names[i], dry, e);
         }

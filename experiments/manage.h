@@ -20,9 +20,15 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
 /* Gives an experiment another name; its runs stay as they are. */
 bool manage_rename(const char *out, const char *from, const char *to, err *e);
 
+/* Which models of finished runs stay: beside the last one, what training kept (train.keep_every,
+ * train.keep_best). */
+typedef enum keep_models { KEEP_ALL, KEEP_BEST, KEEP_LAST } keep_models;
+#define KEEP_MODELS "all|best|last"
+
 /* Removes what no finished run needs: runs that no experiment names; of finished runs the training
- * state beside the model, which only going on would need. */
-bool manage_collect_garbage(manage_report *r, const char *out, bool dry, err *e);
+ * state beside the model, which only going on would need, and the models that are not to be kept.
+ */
+bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e);
 
 /* Copies experiments and runs of another results folder that are missing here, or are further
  * there: a finished run replaces an unfinished one. Doing it twice changes nothing. Experiments of

@@ -21,6 +21,12 @@ const option TRAIN_OPTIONS[] = {
     {"checkpoint_seconds", OPTION_REAL, offsetof(train_options, checkpoint_seconds),
      .initial = "60", .min = 0, .max = 1e9,
      .help = "seconds between checkpoints; 0: after every step", .incidental = true},
+    {"keep_every", OPTION_INT, offsetof(train_options, keep_every), .initial = "0", .min = 0,
+     .max = 1e12, .help = "steps between models that are kept beside the last; 0: none",
+     .incidental = true},
+    {"keep_best", OPTION_BOOL, offsetof(train_options, keep_best), .initial = "false",
+     .help = "keep the model of the best evaluation, too (eval_every says how often one is made)",
+     .incidental = true},
     {0}};
 
 static const char *const BUDGETS[] = {"tokens", "steps", "flops", "seconds"};

@@ -22,6 +22,8 @@ typedef struct train_options {
     int64_t batch, lanes, segment, accumulate;
     int64_t log_every, eval_every; /* steps; 0: only at the end */
     double checkpoint_seconds;
+    int64_t keep_every; /* steps; 0: no model but the last is kept for good */
+    bool keep_best;
     budget budget; /* from budget_node */
 } train_options;
 

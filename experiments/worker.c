@@ -277,6 +277,25 @@ static bool save(worker *w, err *e)
     return true;
 }
 
+/* Before anything that says the step is done: if killed in between, it is kept on the way again. */
+static bool keep(worker *w, const char *name, double nats, err *e)
+{
+    char path[FILE_PATH_BYTES], folder[64];
+    snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
+    file_failpoint("keep");
+    return file_join(path, w->folder, folder, e) &&
+           checkpoint_keep(path, w->trainer, w->run, nats, e);
+}
+
+static bool keep_step(worker *w, err *e)
+{
+    int64_t step = trainer_progress(w->trainer)->step, every = w->work.train.keep_every;
+    char name[32];
+    if (every == 0 || step % every != 0) return true;
+    snprintf(name, sizeof name, "%lld", (long long)step);
+    return keep(w, name, (double)NAN, e);
+}
+
 static outcome run_eval(worker *w, bool final, err *e)
 {
     const workload *work = &w->work;
@@ -306,6 +325,10 @@ static outcome run_eval(worker *w, bool final, err *e)
         o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
         json_decref(record);
         p->eval_at = p->step;
+        if (o == WENT_WELL && work->train.keep_best &&
+            !keep(w, "best", r.nats / (double)r.tokens, e)) {
+            o = WENT_WRONG;
+        }
         file_failpoint("eval_line");
     }
     evaluation_deinit(&r);
@@ -361,7 +384,7 @@ static outcome train(worker *w, err *e)
         train_report r;
         if (!trainer_step(w->trainer, &r, e)) return WENT_WRONG;
         if (r.bad[0]) return diverged(w, &r, e);
-        if (!log_step(w, &r, e)) return WENT_WRONG;
+        if (!log_step(w, &r, e) || !keep_step(w, e)) return WENT_WRONG;
         file_failpoint("step");
     }
     if (!save(w, e)) return WENT_WRONG;

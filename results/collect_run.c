@@ -272,19 +272,13 @@ static bool collect_head(collector *c, const char *id, const char *folder, bool 
 
 /* ---- the folder ---- */
 
-static bool collect_checkpoint(collector *c, const char *id, const char *folder, bool *fresh,
-                               err *e)
+/* The files that the manifest of a checkpoint folder names. */
+static bool put_manifest(collector *c, const char *id, const char *folder, const char *checkpoint,
+                         err *e)
 {
-    char path[FILE_PATH_BYTES];
-    bool changed;
-    snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
-    if (!collect_changed(c, path, "", &changed, e)) return false;
-    if (!changed) return true;
-    *fresh = true;
-    if (!collect_delete(c, "artefact", id, "kind <> 'losses'", e) ||
-        !file_join(path, folder, "checkpoint/manifest.json", e)) {
-        return false;
-    }
+    char path[FILE_PATH_BYTES], name_of[300];
+    snprintf(name_of, sizeof name_of, "%s/manifest.json", checkpoint);
+    if (!file_join(path, folder, name_of, e)) return false;
     if (!file_exists(path)) return true;
     json_t *manifest = json_read(path, e), *file;
     bool ok = manifest != NULL;
@@ -294,11 +288,38 @@ static bool collect_checkpoint(collector *c, const char *id, const char *folder,
         const char *hash = json_get_text(file, "sha256");
         const char *kind = strncmp(name, "model", 5) == 0 ? "model" : "train";
         char inner[FILE_PATH_BYTES];
-        snprintf(inner, sizeof inner, "checkpoint/%s", name);
+        snprintf(inner, sizeof inner, "%s/%s", checkpoint, name);
         ok = ok && collect_artefact(c, id, inner, kind, json_object_get(manifest, "step"),
                                     json_get_int(file, "bytes", 0), hash ? hash : "", e);
     }
     json_decref(manifest);
+    return ok;
+}
+
+/* The checkpoint to go on from, and those that were kept beside it. */
+static bool collect_checkpoints(collector *c, const char *id, const char *folder, bool *fresh,
+                                err *e)
+{
+    char path[FILE_PATH_BYTES];
+    bool changed;
+    const char *const *names;
+    int64_t count;
+    snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
+    if (!collect_changed(c, path, "", &changed, e)) return false;
+    /* Kept ones come and go while something else of the folder changes, too. */
+    if (!changed && !*fresh) return true;
+    *fresh = true;
+    if (!collect_delete(c, "artefact", id, "kind <> 'losses'", e) ||
+        !file_list(folder, c->scratch, &names, &count, e)) {
+        return false;
+    }
+    bool ok = true;
+    for (int64_t i = 0; ok && i < count; i++) {
+        bool kept = strncmp(names[i], "checkpoint-", 11) == 0;
+        if (kept || strcmp(names[i], "checkpoint") == 0) {
+            ok = put_manifest(c, id, folder, names[i], e);
+        }
+    }
     return ok;
 }
 
@@ -312,7 +333,7 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     *fresh = false;
     if (!file_exists(plan)) return true; /* a folder that was only just made */
     arena_reset(c->scratch);
-    return collect_head(c, id, folder, fresh, e) && collect_checkpoint(c, id, folder, fresh, e) &&
+    return collect_head(c, id, folder, fresh, e) && collect_checkpoints(c, id, folder, fresh, e) &&
            collect_metrics(c, id, folder, fresh, e) && collect_evals(c, id, folder, fresh, e) &&
            collect_inspect(c, id, folder, fresh, e);
 }

@@ -6,10 +6,17 @@
 
 typedef struct manage_call {
     const char *out;
+    int64_t keep;
     bool dry_run;
 } manage_call;
 
 static const option OPTIONS[] = {
+    CLI_SWITCH(manage_call, dry_run, "dry-run", "say what would be removed, remove nothing"),
+    CLI_OUT(manage_call),
+    {0}};
+static const option GC_OPTIONS[] = {
+    CLI_CHOICE(manage_call, keep, "keep", "all", KEEP_MODELS,
+               "of the models that finished runs kept beside their last"),
     CLI_SWITCH(manage_call, dry_run, "dry-run", "say what would be removed, remove nothing"),
     CLI_OUT(manage_call),
     {0}};
@@ -57,7 +64,7 @@ static int collect_garbage(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
-    bool done = manage_collect_garbage(&r, cli_out(o->out), o->dry_run, &e);
+    bool done = manage_collect_garbage(&r, cli_out(o->out), (keep_models)o->keep, o->dry_run, &e);
     if (done) say(&r, o->dry_run ? "would be removed" : "removed");
     if (done && o->dry_run) return EXIT_DONE;
     return refresh(cli_out(o->out), done, &e);
@@ -103,9 +110,11 @@ const verb VERB_GC = {
     .words = "",
     .help = "Removes what no finished run needs.\n\n"
             "Runs that no experiment names, and of finished runs the training state beside the\n"
-            "model: they can still be evaluated and started from.",
-    .examples = {"gc --dry-run", "gc"},
-    .options = OPTIONS,
+            "model: they can still be evaluated and started from, but not be trained for longer.\n"
+            "--keep best and --keep last remove models that train.keep_every and train.keep_best\n"
+            "kept, too.",
+    .examples = {"gc --dry-run", "gc --keep best"},
+    .options = GC_OPTIONS,
     .options_bytes = sizeof(manage_call),
     .run = collect_garbage,
 };

@@ -92,7 +92,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
                    name, out);
 }
 
-bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
+static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
 {
     if (!*name) return err_set(e, "the name of a run is empty");
     if (checkpoint_exists(name) || has_checkpoint(name)) {
@@ -106,4 +106,18 @@ bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err
     if (!file_join(record, out, file, e)) return false;
     if (file_exists(record)) return find_in_experiment(path, record, &r, out, e);
     return find_id(path, name, out, e);
+}
+
+bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
+{
+    const char *at = strrchr(name, '@');
+    bool kept = at && at[1] && (strcmp(at, "@best") == 0 || !at[1 + strspn(at + 1, "0123456789")]);
+    if (!kept) return find_folder(path, name, out, e);
+    char run[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], inner[64];
+    snprintf(run, sizeof run, "%.*s", (int)MIN(at - name, (ptrdiff_t)FILE_PATH_BYTES - 1), name);
+    snprintf(inner, sizeof inner, CHECKPOINT_KEPT "%.32s", at + 1);
+    if (!find_folder(folder, run, out, e) || !file_join(path, folder, inner, e)) return false;
+    return checkpoint_exists(path) ||
+           err_set(e, "%s: no such model was kept; train.keep_every and train.keep_best keep some",
+                   name);
 }

@@ -86,10 +86,39 @@ static void garbage(void)
     fake(test_folder(), "one");
     fake(test_folder(), "two");
     EXPECT(file_remove(inside("experiments/two.json"), &e), "%s", e.text);
-    EXPECT(manage_collect_garbage(&r, test_folder(), true, &e) && r.runs == 4, "%d", r.runs);
+    EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, true, &e) && r.runs == 4, "%d",
+           r.runs);
     expect_counts("only said", test_folder(), 1, 8);
-    EXPECT(manage_collect_garbage(&r, test_folder(), false, &e) && r.runs == 4, "%d", r.runs);
+    EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, false, &e) && r.runs == 4, "%d",
+           r.runs);
     expect_counts("collected", test_folder(), 1, 4);
+}
+
+/* Models that training kept stay until gc is asked to let them go. */
+static void kept_models(void)
+{
+    static const keep_models asked[] = {KEEP_ALL, KEEP_BEST, KEEP_LAST};
+    manage_report r;
+    err e = {{0}};
+    char id[17], inner[64];
+    fake(test_folder(), "one");
+    fake_run_id(id, "one", "long", 1);
+    static const char *const names[] = {"checkpoint-4", "checkpoint-best"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(inner, sizeof inner, "runs/%s/%s", id, names[i]);
+        EXPECT(file_make_folders(inside(inner), &e), "%s", e.text);
+        snprintf(inner, sizeof inner, "runs/%s/%s/manifest.json", id, names[i]);
+        EXPECT(file_write(inside(inner), "{}", 2, &e), "%s", e.text);
+    }
+    for (int k = 0; k < 3; k++) {
+        EXPECT(manage_collect_garbage(&r, test_folder(), asked[k], true, &e), "%s", e.text);
+        EXPECT(manage_collect_garbage(&r, test_folder(), asked[k], false, &e), "%s", e.text);
+        for (int i = 0; i < 2; i++) {
+            snprintf(inner, sizeof inner, "runs/%s/%s", id, names[i]);
+            EXPECT(file_is_folder(inside(inner)) == (k <= i), "%s after %d", names[i], k);
+        }
+    }
+    expect_counts("runs stay", test_folder(), 1, 4);
 }
 
 static void merged(void)
@@ -115,5 +144,6 @@ const test_suite test_manage = {"experiments/manage",
                                  {"shared", shared},
                                  {"renamed", renamed},
                                  {"garbage", garbage},
+                                 {"kept_models", kept_models},
                                  {"merged", merged},
                                  {0}}};

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "experiments/checkpoint.h"
 #include "experiments/run_folder.h"
 #include "experiments/worker.h"
 #include "tests/test.h"
@@ -92,6 +93,58 @@ static void killed_many_times(void)
     int code = trial_worker(folder, NULL, -1, 0);
     EXPECT(code == EXIT_DONE, "%d: %s", code, status_of(folder).reason);
     trial_same("killed often", whole, folder);
+}
+
+/* What a kept model's manifest says; its files must be there, with these checksums. The caller
+ * frees it. */
+static char *kept_model(const char *folder, const char *name)
+{
+    char path[FILE_PATH_BYTES], inner[64];
+    err e = {0};
+    snprintf(inner, sizeof inner, "checkpoint-%s", name);
+    EXPECT(file_join(path, folder, inner, &e), "%s", e.text);
+    safetensors *s = checkpoint_open_model(path, &e);
+    EXPECT(s, "%s: %s", name, e.text);
+    if (s) safetensors_close(s);
+    snprintf(inner, sizeof inner, "checkpoint-%s/manifest.json", name);
+    file_join(path, folder, inner, &e);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text, "%s: %s", name, e.text);
+    return text;
+}
+
+/* Models that are kept on the way: every fourth step's and the best, whenever the run is killed. */
+static void kept_models(void)
+{
+    static const char *const names[] = {"4", "8", "best"};
+    static const char *const moments[] = {"keep:1", "safetensors:9", "keep:3", "eval_line:4"};
+    static const char keeping[] =
+        "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: "
+        "2,\n"
+        "  eval_every: 3, checkpoint_seconds: 0, keep_every: 4, keep_best: true}\n";
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[64];
+    if (!test_program()) return;
+    trial_folder(whole, "whole", TRIAL_SPEC, keeping, 3);
+    EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", status_of(whole).reason);
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        snprintf(name, sizeof name, "kept-%zu", i);
+        trial_folder(folder, name, TRIAL_SPEC, keeping, 3);
+        int code = trial_worker(folder, moments[i], -1, 0);
+        EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", moments[i], code);
+        code = trial_worker(folder, NULL, -1, 0);
+        EXPECT(code == EXIT_DONE, "after %s: %d: %s", moments[i], code, status_of(folder).reason);
+        trial_same(moments[i], whole, folder);
+        for (int k = 0; k < 3; k++) {
+            char *x = kept_model(whole, names[k]), *y = kept_model(folder, names[k]);
+            EXPECT(x && y && strcmp(x, y) == 0, "after %s: %s: %s, not %s", moments[i], names[k], y,
+                   x);
+            free(x);
+            free(y);
+        }
+    }
+    char *best = kept_model(whole, "best");
+    EXPECT(best && strstr(best, "nats_per_token"), "%s", best);
+    free(best);
 }
 
 /* Longer, and saved by the clock rather than at every step. */
@@ -197,6 +250,7 @@ static void seconds_become_steps(void)
 const test_suite test_worker = {"experiments/worker",
                                 {{"killed_at_a_point", killed_at_a_point},
                                  {"killed_many_times", killed_many_times},
+                                 {"kept_models", kept_models},
                                  {"stopped_politely", stopped_politely},
                                  {"one_worker_per_folder", one_worker_per_folder},
                                  {"failures_have_reasons", failures_have_reasons},
