@@ -6,7 +6,7 @@
 
 #include "core/host.h"
 #include "experiments/bench_gemm.h"
-#include "experiments/trainer.h"
+#include "experiments/bench_parts.h"
 
 /* ---- training ---- */
 
@@ -14,7 +14,7 @@ enum { WARM_STEPS = 2, LEAST_STEPS = 5, MOST_STEPS = 1000 };
 
 #define TURN_SECONDS 0.5
 
-static int64_t all_maps(trainer *t)
+int64_t bench_tape_maps(trainer *t)
 {
     int64_t maps = 0;
     for (int i = 0; i < trainer_threads(t); i++) {
@@ -23,7 +23,16 @@ static int64_t all_maps(trainer *t)
     return maps;
 }
 
-static bool step(trainer *t, train_report *r, err *e)
+int64_t bench_tape_bytes(trainer *t)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < trainer_threads(t); i++) {
+        bytes += (int64_t)tape_bytes(trainer_tape(t, i));
+    }
+    return bytes;
+}
+
+bool bench_step(trainer *t, train_report *r, err *e)
 {
     if (!trainer_step(t, r, e)) return false;
     host_memory_now(); /* the peak is over its calls */
@@ -34,10 +43,10 @@ static bool warm_up(bench_result *r, trainer *t, err *e)
 {
     train_report report;
     double begin = host_monotonic_s();
-    if (!step(t, &report, e)) return false;
+    if (!bench_step(t, &report, e)) return false;
     r->first_step_seconds = host_monotonic_s() - begin;
     for (int i = 1; i < WARM_STEPS; i++) {
-        if (!step(t, &report, e)) return false;
+        if (!bench_step(t, &report, e)) return false;
     }
     return true;
 }
@@ -52,13 +61,13 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     int rounds = 0;
     gemm_meter *meter = gemm_meter_new(trainer_pool(t));
     gemm_meter_round(meter);
-    int64_t maps = all_maps(t);
+    int64_t maps = bench_tape_maps(t);
     bool ok = true;
     while (ok && r->steps < MOST_STEPS &&
            (r->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
         gemms[rounds++] = gemm_meter_round(meter);
         double turn = 0;
-        while (turn < TURN_SECONDS && r->steps < MOST_STEPS && (ok = step(t, &report, e))) {
+        while (turn < TURN_SECONDS && r->steps < MOST_STEPS && (ok = bench_step(t, &report, e))) {
             times[r->steps] = report.seconds;
             rates[r->steps++] = report.weight / report.seconds;
             data += report.data_seconds;
@@ -75,7 +84,7 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     r->data_share = data / total;
     r->optimiser_share = updates / total;
     r->loss = report.nats / report.weight;
-    r->arena_maps_after_warmup = all_maps(t) - maps;
+    r->arena_maps_after_warmup = bench_tape_maps(t) - maps;
     return true;
 }
 
@@ -105,7 +114,7 @@ static bool profile_steps(bench_result *r, trainer *t, err *e)
         tape_profile(trainer_tape(t, i), true);
     }
     for (int i = 0; i < STEPS; i++) {
-        if (!step(t, &report, e)) return false;
+        if (!bench_step(t, &report, e)) return false;
     }
     for (int i = 0; i < trainer_threads(t); i++) {
         int n = tape_times(trainer_tape(t, i), times, BENCH_OPS);
@@ -118,9 +127,7 @@ static bool profile_steps(bench_result *r, trainer *t, err *e)
 static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 {
     if (!warm_up(r, t, e) || !profile_steps(r, t, e)) return false;
-    for (int i = 0; i < trainer_threads(t); i++) {
-        r->tape_bytes += (int64_t)tape_bytes(trainer_tape(t, i));
-    }
+    r->tape_bytes = bench_tape_bytes(t);
     r->threads = trainer_threads(t);
     /* The figure that is asked for is training's: what is measured from here on has memory of its
      * own. */
@@ -130,7 +137,7 @@ static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 
 /* ---- evaluation and generation ---- */
 
-static bool bench_evaluation(bench_result *r, workload *w, trainer *t, err *e)
+bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
 {
     eval_options o = w->eval;
     o.tokens = MIN(o.tokens ? o.tokens : INT64_MAX, 4 * o.rows * model_context(w->eval_model));
@@ -146,7 +153,7 @@ static bool bench_evaluation(bench_result *r, workload *w, trainer *t, err *e)
                       .seed = (uint64_t)w->seed};
     evaluation result;
     if (!evaluate(&result, &task, e)) return false;
-    r->eval_tokens_per_second = result.tokens_per_second;
+    *tokens_per_second = result.tokens_per_second;
     evaluation_deinit(&result);
     return true;
 }
@@ -214,7 +221,7 @@ bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_pla
     trainer *t = trainer_new(&w, threads, (train_length){.steps = INT64_MAX / 2}, e);
     r->start_seconds = host_monotonic_s() - begin;
     bool ok = t && bench_training(r, t, o->seconds > 0 ? o->seconds : 5, e) &&
-              bench_evaluation(r, &w, t, e);
+              bench_evaluate(&r->eval_tokens_per_second, &w, t, e);
     if (ok) bench_generation(r, &w, t);
     trainer_free(t);
     workload_close(&w);

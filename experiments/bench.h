@@ -20,6 +20,7 @@ enum { BENCH_OPS = 64 };
 typedef struct bench_options {
     int threads;    /* 0: all cores */
     double seconds; /* of timed training steps, at least 5 steps; 0: 5 */
+    int warm_up;    /* steps of each variant before what counts, of several only; 0: 3 */
 } bench_options;
 
 typedef struct bench_op {

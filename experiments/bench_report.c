@@ -1,7 +1,7 @@
 /* The benchmark's figures as text and as JSON. */
 #include <stdlib.h>
 
-#include "experiments/bench.h"
+#include "experiments/bench_compare.h"
 
 static int by_time(const void *a, const void *b)
 {
@@ -104,4 +104,63 @@ json_t *bench_json(const bench_result *r)
     json_object_set_new(o, "arena_maps_after_warmup", json_integer(r->arena_maps_after_warmup));
     json_object_set_new(o, "ops", ops_json(r));
     return o;
+}
+
+/* ---- variants ---- */
+
+static void put_speed(table *t, const int column[4], const bench_speed *s)
+{
+    table_scaled(t, column[0], s->rate);
+    table_real(t, column[1], s->ratio, 3);
+    table_real(t, column[2], s->low, 3);
+    table_real(t, column[3], s->high, 3);
+}
+
+table *bench_table(arena *a, const bench_comparison *c)
+{
+    table *t = table_new(a);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", 0),
+                   table_column(t, "train_ratio", "relative", "median", 0),
+                   table_column(t, "train_ratio_low", "from", "1st quartile", 0),
+                   table_column(t, "train_ratio_high", "to", "3rd", 0)};
+    int eval[] = {table_column(t, "eval_tokens_per_second", "evaluation", "tokens/s", 0),
+                  table_column(t, "eval_ratio", "relative", "median", 0),
+                  table_column(t, "eval_ratio_low", "from", "1st quartile", 0),
+                  table_column(t, "eval_ratio_high", "to", "3rd", 0)};
+    int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
+    int memory_ratio = table_column(t, "memory_ratio", "relative", "", 0);
+    int work = table_column(t, "work_bytes", "beyond parameters", "bytes", 0);
+    int work_ratio = table_column(t, "work_ratio", "relative", "", 0);
+    int all = table_column(t, "params", "params", "", 0);
+    int active = table_column(t, "active_params", "active", "", 0);
+    int steps = table_column(t, "steps", "steps", "", TABLE_PROGRAMS);
+    int loss = table_column(t, "loss", "loss", "", TABLE_PROGRAMS);
+    int figures = table_column(t, "layers", "layers", "", TABLE_PROGRAMS | TABLE_LEFT);
+    for (int i = 0; i < c->count; i++) {
+        const bench_variant *v = &c->variants[i];
+        table_row(t);
+        table_text(t, label, "%s%s", v->label, v->is_baseline ? " (baseline)" : "");
+        put_speed(t, train, &v->train);
+        put_speed(t, eval, &v->eval);
+        table_scaled(t, memory, v->memory_bytes);
+        table_real(t, memory_ratio, v->memory_ratio, 3);
+        table_scaled(t, work, v->work_bytes);
+        table_real(t, work_ratio, v->work_ratio, 3);
+        table_scaled(t, all, (double)v->params);
+        table_scaled(t, active, (double)v->active_params);
+        table_int(t, steps, v->steps);
+        table_real(t, loss, v->loss, 4);
+        if (*v->figures) table_text(t, figures, "%s", v->figures);
+    }
+    return t;
+}
+
+void bench_print_figures(FILE *out, const bench_comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        const bench_variant *v = &c->variants[i];
+        fprintf(out, "%s: loss %.4f nats per token after %d steps%s%s\n", v->label, v->loss,
+                v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
+    }
 }

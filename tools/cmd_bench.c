@@ -1,23 +1,77 @@
-/* loci bench: how fast a spec trains on this machine. */
-#include "experiments/bench.h"
-#include "experiments/plan.h"
+/* loci bench: how fast a spec trains on this machine, its variants against each other. */
+#include <string.h>
+
+#include "experiments/bench_compare.h"
 #include "tools/verbs.h"
 
 typedef struct bench_call {
-    int64_t threads;
+    int64_t threads, warm_up, format;
     double seconds;
     bool json;
-    const char *data;
+    const char *variant, *data;
     const node *set;
 } bench_call;
 
 static const option OPTIONS[] = {
+    CLI_TEXT(bench_call, variant, "variant", "a variant's label: that one alone, in detail"),
     CLI_INT(bench_call, threads, "threads", "0", 0, 1024, "threads; 0: one per core"),
-    CLI_REAL(bench_call, seconds, "seconds", "5", 0.1, 3600, "of timed steps (at least 5 steps)"),
+    CLI_REAL(bench_call, seconds, "seconds", "5", 0.1, 3600,
+             "of timed steps, all variants together (at least 5 steps of each)"),
+    CLI_INT(bench_call, warm_up, "warm-up", "3", 1, 1e6,
+            "of a comparison: steps of each variant before it begins"),
+    CLI_CHOICE(bench_call, format, "format", "text", TABLE_FORMATS, "of a comparison"),
     CLI_SWITCH(bench_call, json, "json", "machine-readable figures"),
     CLI_DATA(bench_call),
     CLI_SET(bench_call),
     {0}};
+
+static int print_json(json_t *figures)
+{
+    json_dumpf(figures, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(figures);
+    return EXIT_DONE;
+}
+
+/* Index of the run to look at alone: of --variant, or the only one. -1: compare all. */
+static int only_run(const experiment *x, const char *label, err *e)
+{
+    if (!label) return x->sweep->variant_count > 1 ? -1 : 0;
+    for (int i = 0; i < x->sweep->variant_count; i++) {
+        if (strcmp(x->runs[i].label, label) == 0) return i;
+    }
+    err_set(e, "--variant %s: the spec has no such variant (loci check lists them)", label);
+    return -1;
+}
+
+static int bench_one(const cli_call *c, experiment *x, int run, const corpus_places *places,
+                     const bench_options *how, err *e)
+{
+    const bench_call *o = c->options;
+    bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
+    const node *tree = experiment_spec(x, run, e);
+    if (!tree || !bench_run(r, tree, x->runs[run].seed, places, how, e)) return EXIT_USAGE;
+    if (o->json) return print_json(bench_json(r));
+    bench_print(stdout, r);
+    return EXIT_DONE;
+}
+
+static int bench_all(const cli_call *c, experiment *x, const corpus_places *places,
+                     const bench_options *how, err *e)
+{
+    const bench_call *o = c->options;
+    bench_comparison *r = bench_compare(c->memory, x, places, how, e);
+    if (!r) return EXIT_USAGE;
+    table *t = bench_table(c->memory, r);
+    if (o->json) return print_json(table_json(t));
+    table_print(stdout, t, (table_format)o->format, o->format == TABLE_TEXT && cli_colour(stdout));
+    if (o->format == TABLE_CSV || o->format == TABLE_JSON) return EXIT_DONE;
+    printf("\n%d thread(s), %d rounds in turns; relative: the median round by round, to the "
+           "baseline.\n",
+           r->threads, r->rounds);
+    bench_print_figures(stdout, r);
+    return EXIT_DONE;
+}
 
 static int bench(const cli_call *c)
 {
@@ -26,21 +80,13 @@ static int bench(const cli_call *c)
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
-    bench_options how = {.threads = (int)o->threads, .seconds = o->seconds};
-    bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
-    const node *first = experiment_spec(x, 0, &e);
-    bool done = first && bench_run(r, first, x->runs[0].seed, &places, &how, &e);
+    bench_options how = {
+        .threads = (int)o->threads, .seconds = o->seconds, .warm_up = (int)o->warm_up};
+    int run = only_run(x, o->variant, &e), status = EXIT_USAGE;
+    if (run >= 0) status = bench_one(c, x, run, &places, &how, &e);
+    if (run < 0 && !e.text[0]) status = bench_all(c, x, &places, &how, &e);
     experiment_free(x);
-    if (!done) return cli_fail(EXIT_USAGE, "%s", e.text);
-    if (!o->json) {
-        bench_print(stdout, r);
-        return EXIT_DONE;
-    }
-    json_t *figures = bench_json(r);
-    json_dumpf(figures, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(figures);
-    return EXIT_DONE;
+    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
 }
 
 const verb VERB_BENCH = {
@@ -48,13 +94,16 @@ const verb VERB_BENCH = {
     .words = "SPEC",
     .min_words = 1,
     .max_words = 1,
-    .help = "Measures how fast a spec's first variant trains here, against the machine's sgemm.\n\n"
+    .help = "Measures how fast a spec trains here: its variants, or one against sgemm.\n\n"
             "Trains a few steps on the spec's corpus without keeping anything, and prints tokens\n"
             "per second (median over steps), GFLOP/s as 6 x matmul parameters per token plus\n"
             "6 x layers x context x width, the rate of sgemm on 2048 x 2048 matrices in the same\n"
-            "process, their ratio, memory, and the time that each op takes.",
+            "process, their ratio, memory, and the time that each op takes.\n\n"
+            "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
+            "table has tokens per second in training and evaluation and memory, each relative to\n"
+            "the baseline. All of them are in memory at once.",
     .examples = {"bench experiments/bench/small.yaml",
-                 "bench experiments/bench/medium.yaml --threads 1 --json"},
+                 "bench experiments/bench/hash.yaml --seconds 60"},
     .options = OPTIONS,
     .options_bytes = sizeof(bench_call),
     .run = bench,

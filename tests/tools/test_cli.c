@@ -220,7 +220,8 @@ static void divergence(void)
 static void benchmark(void)
 {
     char spec[FILE_PATH_BYTES];
-    program_result r = LOCI("bench", write_spec(spec), "--seconds", "0.1", "--json");
+    program_result r =
+        LOCI("bench", write_spec(spec), "--seconds", "0.1", "--json", "--variant", "block");
     if (r.status < 0) return;
     json_t *figures = json_loads(r.out, 0, NULL);
     static const char *const KEYS[] = {"tokens_per_second", "gflops", "sgemm_gflops", "utilisation",
@@ -230,6 +231,15 @@ static void benchmark(void)
                r.out);
     }
     json_decref(figures);
+    expect_call(LOCI("bench", spec, "--variant", "kees"), 2, NULL, "no such variant");
+    r = LOCI("bench", spec, "--seconds", "0.1", "--json");
+    figures = json_loads(r.out, 0, NULL);
+    const json_t *keys = json_array_get(figures, 1);
+    EXPECT(json_array_size(figures) == 2 && json_get_double(keys, "train_ratio") > 0 &&
+               json_get_double(keys, "eval_ratio") > 0 && json_get_double(keys, "work_ratio") > 1,
+           "%s", r.out);
+    json_decref(figures);
+    expect_call(LOCI("bench", spec, "--seconds", "0.1"), 0, "block (baseline)", NULL);
 }
 
 const test_suite test_cli = {"tools/cli",
