@@ -57,6 +57,7 @@ json_t *eval_protocol(const eval_task *task)
     json_object_set_new(p, "memory",
                         json_string(o->span ? "carried state, reset at documents and spans"
                                             : "carried state, reset at documents"));
+    if (o->stored) json_object_set_new(p, "stored", json_integer(o->stored));
     json_object_set_new(p, "span", json_integer(o->span));
     json_object_set_new(p, "rows", json_integer(o->rows));
     json_object_set_new(p, "tokens", json_integer(o->tokens));

@@ -17,6 +17,8 @@ const option EVAL_OPTIONS[] = {
      .help = "only the first so many tokens of the split; 0: all"},
     {"context", OPTION_INT, offsetof(eval_options, context), .initial = "0", .min = 0, .max = 1e7,
      .help = "tokens of a block; 0: the model's context"},
+    {"stored", OPTION_INT, offsetof(eval_options, stored), .initial = "0", .min = 0, .max = 1e7,
+     .help = "past positions held by layers that store them; 0: as trained"},
     {"span", OPTION_INT, offsetof(eval_options, span), .initial = "0", .min = 0, .max = 1e15,
      .help = "carried state is forgotten every so many tokens; 0: only between documents"},
     {"losses", OPTION_BOOL, offsetof(eval_options, losses), .initial = "true",

@@ -1,7 +1,7 @@
 /* Evaluation of a model on a corpus split: the forward path over whole documents, state carried
  * from block to block, every token scored once.
  *
- *   eval: {split: validation, rows: 8, tokens: 0, context: 0, span: 0, losses: true,
+ *   eval: {split: validation, rows: 8, tokens: 0, context: 0, stored: 0, span: 0, losses: true,
  *          dynamic: {kind: rms, ...}}     see dynamic.h
  *
  * Documents are read in order by `rows` parallel rows, which are cut into lanes like a training
@@ -27,6 +27,7 @@ typedef struct eval_options {
     int64_t rows;    /* parallel rows */
     int64_t tokens;  /* only the first so many tokens of the split; 0: all */
     int64_t context; /* 0: the model's */
+    int64_t stored;  /* past positions in the stores of layers that have one; 0: the model's */
     int64_t span;    /* state is reset every so many tokens of a document; 0: never */
     bool losses;     /* write the loss of every token (final evaluation only) */
     const node *dynamic_node;

@@ -373,7 +373,8 @@ bool init_source_guide(init_source *s, model *m, err *e)
 {
     CHECK(s->guide_count < 2, "%d guides", s->guide_count);
     loaded_model *g = arena_push_zero(s->memory, 1, sizeof *g);
-    if (!checkpoint_load_model(g, s->folder, NULL, model_context(m), &s->places, e)) {
+    const model_sizes sizes = {.context = model_context(m)};
+    if (!checkpoint_load_model(g, s->folder, NULL, &sizes, &s->places, e)) {
         return err_prefix(e, "init_from: the model whose predictions are wanted");
     }
     s->guides[s->guide_count++] = g;

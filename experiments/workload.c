@@ -3,13 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static node *number_node(arena *a, int64_t value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return node_scalar(a, arena_strdup(a, text), true);
-}
-
 /* What a layer can only be built or run with. */
 static bool check_needs(unsigned needs, const node *model_spec, const node *init, err *e)
 {
@@ -19,17 +12,13 @@ static bool check_needs(unsigned needs, const node *model_spec, const node *init
                                          : "is told another model's predictions");
 }
 
-model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed,
+model *workload_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                       const tensor_source *source, err *e)
 {
     const node *n = node_get(spec, "model");
     if (!n) return err_set(e, "the spec has no section `model`; describe one"), NULL;
     model *m = NULL;
-    if (context > 0) {
-        node *copy = node_copy(a, n);
-        node_set(a, copy, "context", number_node(a, context));
-        n = copy;
-    }
+    if (!(n = model_resized(a, n, sizes, e))) return NULL;
     int64_t *counts = NULL;
     unsigned needs = model_needs(n);
     const node *init = node_get(spec, "init_from");
@@ -61,11 +50,11 @@ static bool same_params(const model *a, const model *b, const node *at, err *e)
     return at ? node_err(e, at, "%s", text) : err_set(e, "eval.context: %s", text);
 }
 
-static model *open_model(workload *w, int64_t context, err *e)
+static model *open_model(workload *w, const model_sizes *sizes, err *e)
 {
     const tensor_source promised = {0};
     const tensor_source *tensors = w->source ? init_source_tensors(w->source) : &promised;
-    model *m = workload_model(w->memory, w->spec, context, w->corpus, w->seed, tensors, e);
+    model *m = workload_model(w->memory, w->spec, sizes, w->corpus, w->seed, tensors, e);
     bool guided = w->source && (model_needs(node_get(w->spec, "model")) & NEEDS_PREDICTIONS);
     if (!m || !guided || init_source_guide(w->source, m, e)) return m;
     model_free(m);
@@ -74,10 +63,12 @@ static model *open_model(workload *w, int64_t context, err *e)
 
 static bool open_models(workload *w, err *e)
 {
-    if (!(w->model = open_model(w, 0, e))) return false;
+    if (!(w->model = open_model(w, NULL, e))) return false;
     w->eval_model = w->model;
-    if (w->eval.context == 0 || w->eval.context == model_context(w->model)) return true;
-    w->eval_model = open_model(w, w->eval.context, e);
+    bool same_context = w->eval.context == 0 || w->eval.context == model_context(w->model);
+    if (same_context && w->eval.stored == 0) return true;
+    const model_sizes sizes = {.context = w->eval.context, .stored = w->eval.stored};
+    w->eval_model = open_model(w, &sizes, e);
     return w->eval_model &&
            same_params(w->model, w->eval_model, node_at(w->spec, "eval.context"), e);
 }

@@ -17,7 +17,7 @@ typedef struct workload {
     corpus *corpus;
     bool owns_corpus;
     model *model;
-    model *eval_model; /* the same model on another context, or `model` itself */
+    model *eval_model; /* the same model in other sizes, or `model` itself */
     train_options train;
     train_shape shape;
     eval_options eval;
@@ -41,10 +41,10 @@ bool workload_open_beside(workload *w, const node *spec, int64_t seed, const cor
 bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e);
 void workload_close(workload *w);
 
-/* The model of a spec for a corpus that is open, at the spec's context or another (context > 0).
+/* The model of a spec for a corpus that is open, with the spec's sizes (NULL) or others.
  * Borrows the spec; what it needs besides lives in the arena. source: the tensors of init_from,
  * with get NULL where they are not at hand; not looked at if the spec has no init_from. */
-model *workload_model(arena *a, const node *spec, int64_t context, corpus *c, int64_t seed,
+model *workload_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                       const tensor_source *source, err *e);
 
 /* Starting values [params.total] of the model: from the seed, then what init_from takes. */

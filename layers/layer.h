@@ -77,6 +77,9 @@ struct layer_class {
     size_t options_bytes; /* sizeof its options struct */
     /* NEEDS_* bits of a layer with these options. NULL: nothing. */
     unsigned (*needs)(const void *options);
+    /* The option that says how many past positions its store holds: evaluation may change it
+     * without changing parameters. NULL: it has no such store. */
+    const char *store_length;
     /* Everything wrong with the options in these dims, with the node's place. May be NULL. */
     bool (*check)(const void *options, const layer_dims *dims, const node *at, err *e);
     /* Declares parameters and state slots (layer_param, layer_slot); may fill self->plan and set

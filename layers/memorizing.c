@@ -80,6 +80,7 @@ const layer_class memorizing_layer = {
     .help = "attention that looks up the best of many stored keys, without gradient to them",
     .options = OPTIONS,
     .options_bytes = sizeof(memorizing_options),
+    .store_length = "length",
     .check = memorizing_check,
     .build = memorizing_build,
     .forward = memorizing_forward,

@@ -294,6 +294,7 @@ const layer_class routed_memory_layer = {
     .help = "attention to few of very many stored keys, picked block by block by a learned router",
     .options = OPTIONS,
     .options_bytes = sizeof(routed_memory_options),
+    .store_length = "length",
     .check = routed_memory_check,
     .build = routed_memory_build,
     .forward = routed_memory_forward,

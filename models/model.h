@@ -40,6 +40,16 @@ typedef struct model_inputs {
  * left for model_build to report. */
 unsigned model_needs(const node *spec);
 
+/* What may be changed of a trained model without changing its parameters; 0: as trained. */
+typedef struct model_sizes {
+    int64_t context;
+    int64_t stored; /* past positions held by every layer's store of such */
+} model_sizes;
+
+/* The `model:` node with these sizes (NULL: as it is), in the arena or `spec` itself. NULL and e if
+ * there is no store to resize. */
+const node *model_resized(arena *a, const node *spec, const model_sizes *sizes, err *e);
+
 /* Builds from the `model:` node. Returns NULL and the place of what is wrong. */
 model *model_build(const node *spec, const model_inputs *inputs, err *e);
 void model_free(model *m);

@@ -14,7 +14,7 @@
 
 typedef struct eval_call {
     const char *out, *data, *corpus, *dynamic;
-    int64_t split, rows, tokens, context, span;
+    int64_t split, rows, tokens, context, stored, span;
     bool json, documents, slices;
 } eval_call;
 
@@ -26,6 +26,8 @@ static const option OPTIONS[] = {
     CLI_INT(eval_call, rows, "rows", "8", 1, 4096, "documents read in parallel"),
     CLI_INT(eval_call, tokens, "tokens", "0", 0, 1e15, "only the first so many; 0: all"),
     CLI_INT(eval_call, context, "context", "0", 0, 1e7, "tokens of a block; 0: as trained"),
+    CLI_INT(eval_call, stored, "stored", "0", 0, 1e7,
+            "past positions held by layers that store them; 0: as trained"),
     CLI_INT(eval_call, span, "span", "0", 0, 1e15,
             "reset the state every so many tokens; 0: never"),
     CLI_TEXT(eval_call, dynamic, "dynamic",
@@ -127,6 +129,7 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
                         .rows = o->rows,
                         .tokens = o->tokens,
                         .context = o->context,
+                        .stored = o->stored,
                         .span = o->span,
                         .dynamic = *dynamic};
     eval_task task = {.model = m->model,
@@ -233,7 +236,8 @@ static int eval(const cli_call *c)
     }
     corpus_places places = cli_places(c->memory, o->data);
     loaded_model m;
-    if (!checkpoint_load_model(&m, folder, data, o->context, &places, &e)) {
+    const model_sizes sizes = {.context = o->context, .stored = o->stored};
+    if (!checkpoint_load_model(&m, folder, data, &sizes, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     bool done = eval_model(c, folder, &m, &dynamic, &e);

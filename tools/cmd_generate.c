@@ -84,7 +84,7 @@ static int generate(const cli_call *c)
         return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
     loaded_model m;
-    if (!checkpoint_load_model(&m, folder, NULL, 0, &places, &e)) {
+    if (!checkpoint_load_model(&m, folder, NULL, NULL, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     bool done = continue_prompt(c, &m, &e);

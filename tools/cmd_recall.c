@@ -8,7 +8,7 @@
 
 typedef struct recall_call {
     const char *out, *corpus;
-    int64_t split, rows, format;
+    int64_t split, rows, stored, format;
 } recall_call;
 
 static const option OPTIONS[] = {
@@ -17,6 +17,8 @@ static const option OPTIONS[] = {
              "another probe: a data section, '{corpus: probe, task: needle, distances: [65536]}'; "
              "default: the trained one"),
     CLI_INT(recall_call, rows, "rows", "1", 1, 4096, "documents read in parallel"),
+    CLI_INT(recall_call, stored, "stored", "0", 0, 1e7,
+            "past positions held by layers that store them; 0: as trained"),
     CLI_CHOICE(recall_call, format, "format", "text", TABLE_FORMATS, "of the table"),
     CLI_OUT(recall_call),
     {0}};
@@ -30,8 +32,9 @@ static bool add_run(table *t, const char *name, const cli_call *c, err *e)
     if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return false;
     corpus_places places = cli_places(c->memory, NULL);
     loaded_model m;
-    if (!checkpoint_load_model(&m, folder, data, 0, &places, e)) return false;
-    eval_options how = {.split = o->split, .rows = o->rows};
+    const model_sizes sizes = {.stored = o->stored};
+    if (!checkpoint_load_model(&m, folder, data, &sizes, &places, e)) return false;
+    eval_options how = {.split = o->split, .rows = o->rows, .stored = o->stored};
     eval_task task = {.model = m.model,
                       .values = m.values,
                       .corpus = m.corpus,

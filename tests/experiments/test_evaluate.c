@@ -177,6 +177,47 @@ static void other_context(void)
            "%s", e.text);
 }
 
+/* A store may be longer than in training: the losses are those of a model built so. */
+static void other_store(void)
+{
+    static const char *const models[] = {"model: {width: 16, context: 8, blocks: [{routed_memory: "
+                                         "{heads: 2, length: 8, picks: 40}}]}",
+                                         "model: {width: 16, context: 8, blocks: [{routed_memory: "
+                                         "{heads: 2, length: 64, picks: 40}}]}"};
+    double nats[3];
+    workload w[2];
+    trainer *t[2] = {trained(&w[0], models[0]), trained(&w[1], models[1])};
+    if (!t[0] || !t[1]) return;
+    const model_sizes sizes = {.stored = 64};
+    arena *a = arena_new(1 << 16);
+    err e;
+    model *longer = workload_model(a, w[0].spec, &sizes, w[0].corpus, 9, NULL, &e);
+    EXPECT(longer, "%s", e.text);
+    const model *evaluated[] = {w[0].model, longer, w[1].model};
+    for (int i = 0; i < 3 && longer; i++) {
+        eval_task task = {.model = evaluated[i],
+                          .values = trainer_values(t[0]),
+                          .corpus = w[0].corpus,
+                          .options = &w[0].eval,
+                          .threads = 1};
+        evaluation r;
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        nats[i] = r.nats;
+        evaluation_deinit(&r);
+    }
+    EXPECT(!longer || (nats[1] == nats[2] && nats[0] != nats[1]), "%.9g as trained, %.9g, %.9g",
+           nats[0], nats[1], nats[2]);
+    model_free(longer);
+    arena_free(a);
+    for (int i = 0; i < 2; i++) {
+        trainer_free(t[i]);
+        workload_close(&w[i]);
+    }
+    EXPECT(trial_refused(TRIAL_SPEC, "eval: {stored: 64}\n", &e) &&
+               strstr(e.text, "no layer stores positions"),
+           "%s", e.text);
+}
+
 static void identity_and_record(void)
 {
     workload w;
@@ -210,5 +251,6 @@ const test_suite test_evaluate = {"experiments/evaluate",
                                    {"only_some_tokens", only_some_tokens},
                                    {"state_and_spans", state_and_spans},
                                    {"other_context", other_context},
+                                   {"other_store", other_store},
                                    {"identity_and_record", identity_and_record},
                                    {0}}};

@@ -257,7 +257,7 @@ static void sources_of_layers(void)
         char folder[FILE_PATH_BYTES];
         loaded_model m;
         run_status s = status_of(&x->runs[i], folder);
-        bool ok = checkpoint_load_model(&m, folder, NULL, 0, &places, &e);
+        bool ok = checkpoint_load_model(&m, folder, NULL, NULL, &places, &e);
         EXPECT(ok && (m.source != NULL) == (i == 1), "%s: %s", s.reason, e.text);
         if (ok) loaded_model_close(&m);
     }

@@ -1,0 +1,50 @@
+#include "models/model.h"
+
+#include <stdio.h>
+
+static node *number_node(arena *a, int64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return node_scalar(a, arena_strdup(a, text), true);
+}
+
+/* Resizes the stores of the layers that are keys of `map`; returns how many there are. */
+static int resize_layers(arena *a, node *map, int64_t stored)
+{
+    int resized = 0;
+    for (int i = 0; map->kind == NODE_MAP && i < map->count; i++) {
+        const layer_class *cls = layer_class_find(map->keys[i]);
+        if (!cls || !cls->store_length) continue;
+        if (map->items[i]->kind != NODE_MAP) map->items[i] = node_map(a); /* null: defaults */
+        node_set(a, map->items[i], cls->store_length, number_node(a, stored));
+        resized++;
+    }
+    return resized;
+}
+
+static int resize_stores(arena *a, const node *spec, int64_t stored)
+{
+    const node *blocks = node_get(spec, "blocks");
+    int resized = 0;
+    for (int i = 0; blocks && blocks->kind == NODE_LIST && i < blocks->count; i++) {
+        const node *layers = node_get(blocks->items[i], "layers");
+        resized += resize_layers(a, blocks->items[i], stored);
+        for (int k = 0; layers && layers->kind == NODE_LIST && k < layers->count; k++) {
+            resized += resize_layers(a, layers->items[k], stored);
+        }
+    }
+    return resized;
+}
+
+const node *model_resized(arena *a, const node *spec, const model_sizes *sizes, err *e)
+{
+    if (!sizes || (sizes->context == 0 && sizes->stored == 0)) return spec;
+    node *copy = node_copy(a, spec);
+    if (sizes->context > 0) node_set(a, copy, "context", number_node(a, sizes->context));
+    if (sizes->stored > 0 && resize_stores(a, copy, sizes->stored) == 0) {
+        node_err(e, spec, "no layer stores positions; leave `stored` out");
+        return NULL;
+    }
+    return copy;
+}
