@@ -129,7 +129,7 @@ static void model_to_use(void)
     run_steps(t, 2);
     EXPECT(checkpoint_save(folder_here(), t, "0123456789abcdef", &e), "%s", e.text);
     corpus_places places = {.roots = NULL, .cache = test_folder()};
-    bool ok = checkpoint_load_model(&m, test_folder(), NULL, 0, &places, &e);
+    bool ok = checkpoint_load_model(&m, test_folder(), NULL, NULL, &places, &e);
     EXPECT(ok, "%s", e.text);
     if (ok) {
         size_t bytes = (size_t)model_params(w.model)->total * sizeof(real);
@@ -138,16 +138,17 @@ static void model_to_use(void)
         EXPECT(strcmp(corpus_hash(m.corpus), corpus_hash(w.corpus)) == 0, "another corpus");
         loaded_model_close(&m);
     }
-    ok = checkpoint_load_model(&m, folder_here(), NULL, 32, &places, &e);
+    const model_sizes sizes = {.context = 32};
+    ok = checkpoint_load_model(&m, folder_here(), NULL, &sizes, &places, &e);
     EXPECT(ok && model_context(m.model) == 32, "%s", e.text);
     if (ok) loaded_model_close(&m);
     arena *a = arena_new(1 << 14);
     static const char other[] = "{corpus: markov, symbols: 9, order: 1, tokens: 900}";
     node *data = node_parse(a, other, strlen(other), "other", &e);
-    EXPECT(!checkpoint_load_model(&m, folder_here(), data, 0, &places, &e) &&
+    EXPECT(!checkpoint_load_model(&m, folder_here(), data, NULL, &places, &e) &&
                strstr(e.text, "vocabulary of 9"),
            "%s", e.text);
-    EXPECT(!checkpoint_load_model(&m, "/nowhere", NULL, 0, &places, &e) &&
+    EXPECT(!checkpoint_load_model(&m, "/nowhere", NULL, NULL, &places, &e) &&
                strstr(e.text, "no checkpoint"),
            "%s", e.text);
     arena_free(a);
