@@ -287,7 +287,7 @@ static void refinement(inspection *x)
 
 bool inspect_figures(inspection *x, err *e)
 {
-    int parts = x->task->parts;
+    int parts = x->parts;
     for (int i = 0; i < x->layer_count; i++) {
         const inspected_layer *l = &x->layers[i];
         if (parts & INSPECT_KEYS) {

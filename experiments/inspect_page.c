@@ -5,7 +5,7 @@
 
 #include "core/file.h"
 #include "core/rng.h"
-#include "experiments/inspect_parts.h"
+#include "experiments/inspect_page.h"
 
 enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PREFIX_BYTES = 100 };
 
@@ -31,7 +31,7 @@ static size_t character_bytes(const unsigned char *c)
     return n;
 }
 
-static void put_text(FILE *out, const char *text)
+void page_text(FILE *out, const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c;) {
         size_t n = character_bytes(c);
@@ -48,10 +48,10 @@ static void put_text(FILE *out, const char *text)
     }
 }
 
-static void put_token(FILE *out, const prefixes *p, int32_t id)
+void page_token(FILE *out, const prefixes *p, int32_t id)
 {
     fputs("<code>", out);
-    put_text(out, prefixes_piece(p, id));
+    page_text(out, prefixes_piece(p, id));
     fputs("</code>", out);
 }
 
@@ -68,6 +68,17 @@ static bool first_of_its_name(const inspection *x, int index)
     return true;
 }
 
+/* How many bins the figure has in some layer: 1, or a curve's. */
+static int bins_of(const inspection *x, const inspect_figure *of)
+{
+    int most = 0;
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part == of->part && strcmp(f->name, of->name) == 0) most = MAX(most, f->bin);
+    }
+    return most + 1;
+}
+
 static void put_value(FILE *out, double value)
 {
     if (isnan(value)) {
@@ -77,23 +88,48 @@ static void put_value(FILE *out, double value)
     }
 }
 
-static void put_part(FILE *out, const inspection *x, int part)
+static void put_rows(FILE *out, const inspection *x, int part, const layer *const *list, int n)
 {
-    fprintf(out, "<h2>%s</h2>\n<table><tr><th></th>", inspect_part_name(part));
-    for (int l = 0; l < x->layer_count; l++) {
-        fprintf(out, "<th>%s</th>", x->layers[l].layer->name);
-    }
-    fputs("</tr>\n", out);
     for (int i = 0; i < x->figure_count; i++) {
         const inspect_figure *f = &x->figures[i];
-        if (f->part != part || !f->layer || !first_of_its_name(x, i)) continue;
+        if (f->part != part || !f->layer || !first_of_its_name(x, i) || bins_of(x, f) > 1) continue;
         fprintf(out, "<tr><td>%s</td>", f->name);
-        for (int l = 0; l < x->layer_count; l++) {
-            put_value(out, inspection_figure(x, part, x->layers[l].layer, f->name, 0));
+        for (int l = 0; l < n; l++) {
+            put_value(out, inspection_figure(x, part, list[l], f->name, 0));
         }
         fputs("</tr>\n", out);
     }
+}
+
+/* A layer's curves: a row each, bin after bin. */
+static void put_curves(FILE *out, const inspection *x, int part, const layer *l)
+{
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        int n = f->part == part && f->layer == l && f->bin == 0 ? bins_of(x, f) : 1;
+        if (n == 1) continue;
+        fprintf(out, "<table><tr><td>%s, %s</td>", l->name, f->name);
+        for (int bin = 0; bin < n; bin++) {
+            put_value(out, inspection_figure(x, part, l, f->name, bin));
+        }
+        fputs("</tr></table>\n", out);
+    }
+}
+
+static void put_part(FILE *out, const inspection *x, int part)
+{
+    const layer *list[INSPECT_LAYERS];
+    int n = inspection_part_layers(x, part, list);
+    fprintf(out, "<h2>%s</h2>\n<table><tr><th></th>", inspect_part_name(part));
+    for (int l = 0; l < n; l++) {
+        fprintf(out, "<th>%s</th>", list[l]->name);
+    }
+    fputs("</tr>\n", out);
+    put_rows(out, x, part, list, n);
     fputs("</table>\n", out);
+    for (int l = 0; l < n; l++) {
+        put_curves(out, x, part, list[l]);
+    }
     for (int i = 0; i < x->figure_count; i++) {
         const inspect_figure *f = &x->figures[i];
         if (f->part != part || f->layer) continue;
@@ -105,21 +141,27 @@ static void put_part(FILE *out, const inspection *x, int part)
 
 /* ---- keys ---- */
 
-static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
+void page_prefix(FILE *out, const inspection *x, const prefixes *text, int64_t token, arena *a)
 {
     int32_t last = -1;
-    const char *prefix = inspection_prefix(x, &x->text, t->token, PREFIX_BYTES, a);
-    prefixes_read(&x->text, t->token, 1, &last, NULL);
-    size_t piece = strlen(prefixes_piece(&x->text, last)), all = strlen(prefix);
+    const char *prefix = inspection_prefix(x, text, token, PREFIX_BYTES, a);
+    prefixes_read(text, token, 1, &last, NULL);
+    size_t piece = strlen(prefixes_piece(text, last)), all = strlen(prefix);
     size_t before = all >= piece ? all - piece : 0;
     char *head = arena_strdup(a, prefix);
     head[before] = 0;
-    fprintf(out, "<tr><td>%.3f</td><td class=t>", (double)t->coefficient);
-    put_text(out, head);
+    page_text(out, head);
     fputs("<mark>", out);
-    put_text(out, prefix + before);
-    fprintf(out, "</mark></td><td class='t%s'>", t->next == top ? " hit" : "");
-    put_token(out, &x->text, t->next);
+    page_text(out, prefix + before);
+    fputs("</mark>", out);
+}
+
+static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
+{
+    fprintf(out, "<tr><td>%.3f</td><td class=t>", (double)t->coefficient);
+    page_prefix(out, x, &x->text, t->token, a);
+    fprintf(out, "</td><td class='t%s'>", t->next == top ? " hit" : "");
+    page_token(out, &x->text, t->next);
     fputs("</td></tr>\n", out);
 }
 
@@ -143,7 +185,7 @@ static void put_key(FILE *out, const inspection *x, const inspected_layer *l, in
         fputs("<br>its value says", out);
         for (int i = 0; i < PAGE_TOKENS && l->values[memory].tokens[i] >= 0; i++) {
             fputc(' ', out);
-            put_token(out, &x->text, l->values[memory].tokens[i]);
+            page_token(out, &x->text, l->values[memory].tokens[i]);
             fprintf(out, " %.3g", (double)l->values[memory].probabilities[i]);
         }
     }
@@ -175,6 +217,24 @@ static void put_keys(FILE *out, const inspection *x, const inspected_layer *l, a
     }
 }
 
+static void put_protocol(FILE *out, const inspection *x)
+{
+    const inspect_options *o = x->task->options;
+    fprintf(out, "<p class=note>step %lld", (long long)x->task->loaded->step);
+    if (x->text.tokens) {
+        fprintf(out,
+                "; triggers in %lld tokens of %s; shares of triggers with something in common are "
+                "automatic statistics, no human labels",
+                (long long)x->text.tokens, split_name((split_kind)o->split));
+    }
+    if (x->sample_text.tokens) {
+        fprintf(out, "; %lld tokens of %s", (long long)x->sample_text.tokens,
+                split_name((split_kind)o->sample_split));
+    }
+    if (x->sample_count) fprintf(out, ", %lld prefixes of them", (long long)x->sample_count);
+    fputs("</p>\n", out);
+}
+
 bool inspection_page(const inspection *x, const char *folder, const char *title, err *e)
 {
     char path[FILE_PATH_BYTES], *text = NULL;
@@ -183,20 +243,17 @@ bool inspection_page(const inspection *x, const char *folder, const char *title,
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for a page");
     fputs("<!doctype html><html lang=en><meta charset=utf-8><title>", out);
-    put_text(out, title);
+    page_text(out, title);
     fprintf(out, "</title><style>%s</style>\n<h1>", STYLE);
-    put_text(out, title);
-    fprintf(out,
-            "</h1>\n<p class=note>step %lld; triggers in %lld tokens of %s; %lld prefixes of %s. "
-            "Shares of triggers with something in common are automatic statistics, no human "
-            "labels.</p>\n",
-            (long long)x->task->loaded->step, (long long)x->text.tokens,
-            split_name((split_kind)x->task->options->split), (long long)x->sample_count,
-            split_name((split_kind)x->task->options->sample_split));
+    page_text(out, title);
+    fputs("</h1>\n", out);
+    put_protocol(out, x);
     for (int part = 1; part < INSPECT_ALL; part *= 2) {
-        if (x->task->parts & part) put_part(out, x, part);
+        if (x->parts & part) put_part(out, x, part);
     }
     arena *a = arena_new(0);
+    page_changes(out, x, a);
+    page_states(out, x, a);
     for (int l = 0; l < x->layer_count && x->text.tokens; l++) {
         arena_reset(a);
         fprintf(out, "<h2>%s</h2>\n", x->layers[l].layer->name);

@@ -6,18 +6,11 @@
 #include "core/file.h"
 #include "core/host.h"
 #include "core/json.h"
-#include "experiments/inspect_parts.h"
+#include "experiments/inspect_lines.h"
 
 enum { LINE_TRIGGERS = 10, TEXT_BYTES = 120, SERVED_TOKENS = 10 };
 
-typedef struct record_out {
-    const inspection *x;
-    file_out file;
-    arena *scratch; /* reset after each line */
-} record_out;
-
-/* Writes and decrefs. */
-static bool put(record_out *r, json_t *line, err *e)
+bool record_put(record_out *r, json_t *line, err *e)
 {
     char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(line);
@@ -46,9 +39,14 @@ static const prefixes *text_of(const inspection *x)
     return x->text.tokens ? &x->text : &x->sample_text;
 }
 
-static json_t *token_value(record_out *r, int32_t id)
+json_t *record_token(record_out *r, int32_t id)
 {
     return text_value(r->scratch, prefixes_piece(text_of(r->x), id));
+}
+
+json_t *record_prefix(record_out *r, const prefixes *text, int64_t token)
+{
+    return text_value(r->scratch, inspection_prefix(r->x, text, token, TEXT_BYTES, r->scratch));
 }
 
 /* ---- lines ---- */
@@ -71,7 +69,7 @@ static json_t *head_line(const inspection *x, int part)
         json_object_set_new(head, "top", json_integer(o->top));
         json_object_set_new(head, "seconds", json_finite(x->seconds));
         json_object_set_new(head, "plain_seconds", json_finite(x->plain_seconds));
-    } else {
+    } else if (part & INSPECT_MEMORIES) {
         json_object_set_new(head, "prefixes", json_integer(x->sample_count));
     }
     json_object_set_new(head, "peak_anon_bytes", json_integer(host_memory_now().peak_anon_bytes));
@@ -87,7 +85,7 @@ static bool put_figures(record_out *r, int part, err *e)
             json_pack("{s:s, s:i, s:s, s:i, s:o}", "layer", f->layer ? f->layer->name : "", "depth",
                       f->layer ? f->layer->dims.depth : -1, "figure", f->name, "bin", f->bin,
                       "value", json_finite(f->value));
-        if (!put(r, line, e)) return false;
+        if (!record_put(r, line, e)) return false;
     }
     return true;
 }
@@ -99,13 +97,12 @@ static json_t *trigger_list(record_out *r, const inspected_layer *l, int64_t mem
     for (int64_t i = 0; i < MIN(l->triggers.sizes[memory], (int32_t)LINE_TRIGGERS); i++) {
         const trigger *t = triggers_of(&l->triggers, memory) + i;
         int64_t d = prefixes_document(p, t->token);
-        json_t *text =
-            text_value(r->scratch, inspection_prefix(r->x, p, t->token, TEXT_BYTES, r->scratch));
+        json_t *text = record_prefix(r, p, t->token);
         json_array_append_new(list, json_pack("{s:o, s:I, s:I, s:o, s:o}", "coefficient",
                                               json_finite((double)t->coefficient), "document",
                                               (json_int_t)d, "position",
                                               (json_int_t)(t->token - p->first[d]), "next",
-                                              token_value(r, t->next), "text", text));
+                                              record_token(r, t->next), "text", text));
     }
     return list;
 }
@@ -134,7 +131,7 @@ static bool put_perturbed(record_out *r, const inspected_layer *l, err *e)
             (json_int_t)p->memory, "triggers", (json_int_t)p->triggers, "silent",
             (json_int_t)p->silent, "without_first", p->change[REMOVE_FIRST], "without_last",
             p->change[REMOVE_LAST], "without_random", p->change[REMOVE_RANDOM]);
-        if (!put(r, line, e)) return false;
+        if (!record_put(r, line, e)) return false;
     }
     return true;
 }
@@ -160,11 +157,11 @@ static bool put_experts(record_out *r, const inspected_layer *l, err *e)
             last = served[best];
             last_id = best;
             json_array_append_new(
-                tokens, json_pack("[o, I]", token_value(r, (int32_t)best), (json_int_t)last));
+                tokens, json_pack("[o, I]", record_token(r, (int32_t)best), (json_int_t)last));
         }
         json_t *line = json_pack("{s:s, s:I, s:I, s:o}", "layer", l->layer->name, "expert",
                                  (json_int_t)g, "served", (json_int_t)total, "tokens", tokens);
-        if (!put(r, line, e)) return false;
+        if (!record_put(r, line, e)) return false;
     }
     return true;
 }
@@ -172,7 +169,7 @@ static bool put_experts(record_out *r, const inspected_layer *l, err *e)
 static bool put_keys(record_out *r, const inspected_layer *l, err *e)
 {
     for (int64_t m = 0; m < l->memories.count; m++) {
-        if (!put(r, key_line(r, l, m), e)) return false;
+        if (!record_put(r, key_line(r, l, m), e)) return false;
     }
     return put_perturbed(r, l, e) && put_experts(r, l, e);
 }
@@ -184,16 +181,16 @@ static bool put_values(record_out *r, const inspected_layer *l, err *e)
         const memory_agreement *a = &l->agreements[m];
         json_t *top = json_array();
         for (int i = 0; i < VALUE_TOP_TOKENS && v->tokens[i] >= 0; i++) {
-            json_array_append_new(top, json_pack("[o, f]", token_value(r, v->tokens[i]),
+            json_array_append_new(top, json_pack("[o, f]", record_token(r, v->tokens[i]),
                                                  (double)v->probabilities[i]));
         }
         json_t *line = json_pack(
             "{s:s, s:I, s:o, s:f, s:o, s:b, s:b, s:i, s:i, s:o}", "layer", l->layer->name, "memory",
-            (json_int_t)m, "top_token", token_value(r, v->tokens[0]), "top_probability",
+            (json_int_t)m, "top_token", record_token(r, v->tokens[0]), "top_probability",
             (double)v->probabilities[0], "top", top, "triggered", a->triggered, "match", a->match,
             "matches", a->matches, "triggers", l->triggers.sizes[m], "rank",
             a->rank < 0 ? json_null() : json_integer(a->rank));
-        if (!put(r, line, e)) return false;
+        if (!record_put(r, line, e)) return false;
     }
     return true;
 }
@@ -209,22 +206,22 @@ static bool put_samples(record_out *r, int part, const inspected_layer *l, err *
                       "position", (json_int_t)(x->samples[i] - x->sample_text.first[d]));
         if (part == INSPECT_COMPOSITION) {
             json_object_set_new(line, "active", json_integer(p->active));
-            json_object_set_new(line, "output", token_value(r, p->top_output));
+            json_object_set_new(line, "output", record_token(r, p->top_output));
             if (l->tops) {
                 json_object_set_new(line, "match_all", json_integer(p->match_output_all));
                 json_object_set_new(line, "match_active", json_integer(p->match_output_active));
                 json_object_set_new(line, "match_stream", json_integer(p->match_stream_active));
             }
         } else {
-            json_object_set_new(line, "residual", token_value(r, p->top_residual));
-            json_object_set_new(line, "output", token_value(r, p->top_output));
-            json_object_set_new(line, "stream", token_value(r, p->top_stream));
-            json_object_set_new(line, "final", token_value(r, x->finals[i]));
+            json_object_set_new(line, "residual", record_token(r, p->top_residual));
+            json_object_set_new(line, "output", record_token(r, p->top_output));
+            json_object_set_new(line, "stream", record_token(r, p->top_stream));
+            json_object_set_new(line, "final", record_token(r, x->finals[i]));
             json_object_set_new(line, "final_probability",
                                 json_finite((double)p->final_probability));
             json_object_set_new(line, "case", json_string(REFINEMENT_CASES[refinement_of(p)]));
         }
-        if (!put(r, line, e)) return false;
+        if (!record_put(r, line, e)) return false;
     }
     return true;
 }
@@ -241,10 +238,12 @@ static bool write_part(record_out *r, int part, const char *folder, err *e)
     char path[FILE_PATH_BYTES], name[64];
     snprintf(name, sizeof name, "%s.jsonl", inspect_part_name(part));
     if (!file_join(path, folder, name, e) || !file_out_open(&r->file, path, e)) return false;
-    bool ok = put(r, head_line(r->x, part), e) && put_figures(r, part, e);
-    for (int i = 0; ok && i < r->x->layer_count; i++) {
+    bool ok = record_put(r, head_line(r->x, part), e) && put_figures(r, part, e);
+    for (int i = 0; ok && (part & INSPECT_MEMORIES) && i < r->x->layer_count; i++) {
         ok = put_layer(r, part, &r->x->layers[i], e);
     }
+    if (part == INSPECT_CHANGES) ok = ok && record_changes(r, e);
+    if (part == INSPECT_STATES) ok = ok && record_states(r, e);
     if (ok) ok = file_out_commit(&r->file, e);
     if (!ok) file_out_cancel(&r->file);
     return ok;
@@ -258,7 +257,7 @@ bool inspection_write(const inspection *x, const char *folder, err *e)
     record_out r = {.x = x, .scratch = arena_new(0)};
     bool ok = true;
     for (int part = 1; ok && part < INSPECT_ALL; part *= 2) {
-        if (x->task->parts & part) ok = write_part(&r, part, inside, e);
+        if (x->parts & part) ok = write_part(&r, part, inside, e);
     }
     arena_free(r.scratch);
     return ok;

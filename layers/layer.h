@@ -63,7 +63,7 @@ enum { MAX_EXCHANGES = 65 };
 
 /* How the positions of a text use the places (state vectors) of what a layer carries. */
 typedef struct layer_exchange {
-    const char *name;   /* "read", "write"; distinct in a layer */
+    const char *name;   /* "read...", "write..."; distinct in a layer */
     const layer *owner; /* of what is carried: may be another layer */
     bool write;
     int64_t places;

@@ -77,6 +77,59 @@ static const line_kind KINDS[] = {
       {"expert", "expert", INT},
       {"served", "served", INT},
       {"tokens", "tokens", TREE}}},
+    {"changed",
+     "inspect_change",
+     false,
+     {{"layer", "layer", TEXT},
+      {"document", "changed", INT},
+      {"direction", "direction", TEXT},
+      {"place", "place", INT},
+      {"token", "token", TEXT},
+      {"rise", "rise", REAL},
+      {"next", "next", INT},
+      {"gain", "gain", REAL}}},
+    {"moment",
+     "inspect_moment",
+     false,
+     {{"layer", "layer", TEXT},
+      {"direction", "direction", TEXT},
+      {"place", "moment", INT},
+      {"document", "document", INT},
+      {"position", "position", INT},
+      {"gain", "gain", REAL},
+      {"before", "before", REAL},
+      {"after", "after", REAL},
+      {"next", "next", TEXT},
+      {"rises", "rises", TREE},
+      {"text", "text", TEXT}}},
+    {"exchange",
+     "inspect_place",
+     false,
+     {{"layer", "layer", TEXT},
+      {"exchange", "exchange", TEXT},
+      {"place", "place", INT},
+      {"share", "share", REAL},
+      {"tokens", "tokens", TREE}}},
+    {"uses",
+     "inspect_use",
+     false,
+     {{"layer", "layer", TEXT},
+      {"exchange", "uses", TEXT},
+      {"place", "place", INT},
+      {"token", "token", TEXT},
+      {"count", "count", INT},
+      {"mean", "mean", REAL}}},
+    {"spots",
+     "inspect_spot",
+     false,
+     {{"layer", "layer", TEXT},
+      {"exchange", "spots", TEXT},
+      {"place", "place", INT},
+      {"document", "document", INT},
+      {"position", "position", INT},
+      {"value", "value", REAL},
+      {"next", "next", TEXT},
+      {"text", "text", TEXT}}},
     {"position",
      "inspect_prefix",
      true,
@@ -186,20 +239,28 @@ static bool put_line(collector *c, const char *id, const json_t *line, err *e)
     return err_set(e, "is no line of this program's");
 }
 
+/* Tables that only one part has lines for, beside those that all have. */
+static const char *const OF_ALL[] = {"inspection", "inspect_figure", "inspect_prefix"};
+static const struct {
+    const char *part, *table;
+} OF_PART[] = {{"keys", "inspect_key"},       {"keys", "inspect_trigger"},
+               {"keys", "inspect_removal"},   {"keys", "inspect_expert"},
+               {"values", "inspect_value"},   {"changes", "inspect_change"},
+               {"changes", "inspect_moment"}, {"states", "inspect_place"},
+               {"states", "inspect_use"},     {"states", "inspect_spot"}};
+
 static bool forget(collector *c, const char *id, const char *part, err *e)
 {
-    static const char *const by_part[] = {"inspection", "inspect_figure", "inspect_prefix"};
-    static const char *const of_keys[] = {"inspect_key", "inspect_trigger", "inspect_removal",
-                                          "inspect_expert"};
     char where[64];
     snprintf(where, sizeof where, "part = '%s'", part);
-    for (size_t i = 0; i < sizeof by_part / sizeof *by_part; i++) {
-        if (!collect_delete(c, by_part[i], id, where, e)) return false;
+    for (size_t i = 0; i < sizeof OF_ALL / sizeof *OF_ALL; i++) {
+        if (!collect_delete(c, OF_ALL[i], id, where, e)) return false;
     }
-    for (size_t i = 0; strcmp(part, "keys") == 0 && i < sizeof of_keys / sizeof *of_keys; i++) {
-        if (!collect_delete(c, of_keys[i], id, "1", e)) return false;
+    for (size_t i = 0; i < sizeof OF_PART / sizeof *OF_PART; i++) {
+        if (strcmp(part, OF_PART[i].part) != 0) continue;
+        if (!collect_delete(c, OF_PART[i].table, id, "1", e)) return false;
     }
-    return strcmp(part, "values") != 0 || collect_delete(c, "inspect_value", id, "1", e);
+    return true;
 }
 
 static bool collect_part(collector *c, const char *id, const char *folder, bool *fresh, err *e)
@@ -230,9 +291,10 @@ static void finalize(collector *c)
 
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const parts[] = {"keys", "values", "composition", "refinement"};
+    static const char *const parts[] = {"keys",       "values",  "composition",
+                                        "refinement", "changes", "states"};
     bool ok = true;
-    for (int i = 0; ok && i < 4; i++) {
+    for (size_t i = 0; ok && i < sizeof parts / sizeof *parts; i++) {
         c->part = parts[i];
         ok = collect_part(c, id, folder, fresh, e);
     }

@@ -233,6 +233,115 @@ static bool draw_confidence(plot_report *r, store *s, const char *run, err *e)
     return true;
 }
 
+/* A figure of several bins: a line per layer that has it. */
+typedef struct curve {
+    const char *name, *part, *like; /* of the figures' names */
+    const char *caption, *x, *y;
+    bool doubling; /* bin b stands for 2^b, else for its share of all bins */
+} curve;
+
+static const curve CURVES[] = {
+    {.name = "gain-position",
+     .part = "changes",
+     .like = "gain_by_position",
+     .caption = "What fast weights gain, by position in the block.",
+     .x = "share of the block",
+     .y = "nats per token"},
+    {.name = "gain-distance",
+     .part = "changes",
+     .like = "gain_by_distance",
+     .caption = "What fast weights gain, by position in the document.",
+     .x = "tokens of the document before",
+     .y = "nats per token",
+     .doubling = true},
+    {.name = "reads",
+     .part = "states",
+     .like = "read%by_position",
+     .caption = "What positions get from the states, relative to the layer's output.",
+     .x = "share of the block",
+     .y = "strength"},
+    {.name = "reads-blocks",
+     .part = "states",
+     .like = "read%strength_by_block",
+     .caption = "The same, by the number of the block in the document.",
+     .x = "block of the document",
+     .y = "strength",
+     .doubling = true},
+    {.name = "writes",
+     .part = "states",
+     .like = "write%by_position",
+     .caption = "What states take in of a position; 1: of all positions alike.",
+     .x = "share of the block",
+     .y = "times an equal share"},
+    {.name = "writes-blocks",
+     .part = "states",
+     .like = "write%moved_by_block",
+     .caption = "How far a block moves the states, relative to their norm.",
+     .x = "block of the document",
+     .y = "moved",
+     .doubling = true},
+};
+enum { CURVE_COUNT = sizeof CURVES / sizeof *CURVES, CURVE_BINS = 16, MAX_CURVES = 12 };
+
+/* The curve's points, a data set per layer and figure; what they are called goes to titles. */
+static int put_curve(FILE *out, sqlite3_stmt *q, const curve *x, char titles[MAX_CURVES][96])
+{
+    int n = 0;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        char title[96];
+        const char *figure = (const char *)sqlite3_column_text(q, 1);
+        snprintf(title, sizeof title, "%s%s%.*s", (const char *)sqlite3_column_text(q, 0),
+                 strcmp(x->part, "states") == 0 ? " " : "",
+                 strcmp(x->part, "states") == 0 ? (int)strcspn(figure, "_") : 0, figure);
+        if (n == 0 || strcmp(titles[n - 1], title) != 0) {
+            if (n == MAX_CURVES) break;
+            if (n > 0) fputs("\n\n", out);
+            strcpy(titles[n++], title);
+        }
+        int bin = sqlite3_column_int(q, 2);
+        double at = x->doubling ? ldexp(1, bin) : (bin + 0.5) / CURVE_BINS;
+        fprintf(out, "%.9g %.9g\n", at, store_real(q, 3));
+    }
+    return n;
+}
+
+static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x, err *e)
+{
+    char titles[MAX_CURVES][96], command[4096], head[128];
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT layer, figure, bin, value FROM inspect_figure WHERE "
+                                    "run = ? AND part = ? AND figure LIKE ? AND value NOT NULL "
+                                    "ORDER BY depth, figure, bin",
+                                    e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, run, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(q, 2, x->part, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(q, 3, x->like, -1, SQLITE_TRANSIENT);
+    plot_script p;
+    plot_script_begin(&p, x->name, 620, 360, x->caption);
+    fputs("$data << EOD\n", p.out);
+    int n = put_curve(p.out, q, x, titles);
+    sqlite3_finalize(q);
+    snprintf(head, sizeof head, "%s, run %.8s", x->name, run);
+    fputs("EOD\nset title ", p.out);
+    plot_quote(p.out, head);
+    fprintf(p.out,
+            "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left "
+            "reverse samplen 2 spacing 1.2\n",
+            x->x, x->y, x->doubling ? "set logscale x 2\n" : "");
+    size_t used = (size_t)snprintf(command, sizeof command, "plot ");
+    for (int i = 0; i < n; i++) {
+        used += (size_t)snprintf(command + used, sizeof command - used,
+                                 "%s$data index %d using 1:2 with linespoints pointtype 7 "
+                                 "linewidth 1.8 linecolor %d title '%s'",
+                                 i ? ", " : "", i, plot_colour(i), titles[i]);
+    }
+    plot_script_draw(&p, command);
+    if (n > 0) return plot_script_run(r, &p, e);
+    free(p.text);
+    return true;
+}
+
 bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, err *e)
 {
     *r = (plot_report){0};
@@ -244,6 +353,9 @@ bool plot_inspection(plot_report *r, store *s, const char *out, const char *run,
         ok = draw_picture(r, s, id, &PICTURES[i], e);
     }
     ok = ok && draw_confidence(r, s, id, e);
+    for (int i = 0; ok && i < CURVE_COUNT; i++) {
+        ok = draw_curve(r, s, id, &CURVES[i], e);
+    }
     if (ok) plot_note_fonts(r);
     arena_free(a);
     return ok;

@@ -192,6 +192,53 @@ const char *const STORE_SCHEMA[] = {
     "  PRIMARY KEY (run, layer, expert)\n"
     ") STRICT, WITHOUT ROWID;",
 
+    "CREATE TABLE inspect_change (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  document INTEGER NOT NULL,\n"
+    "  direction TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  token TEXT, rise REAL, next INTEGER, gain REAL,\n"
+    "  PRIMARY KEY (run, layer, document, direction, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_moment (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  direction TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  document INTEGER, position INTEGER, gain REAL, before REAL, after REAL,\n"
+    "  next TEXT, rises TEXT, text TEXT,\n"
+    "  PRIMARY KEY (run, layer, direction, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_place (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  exchange TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  share REAL, tokens TEXT,\n"
+    "  PRIMARY KEY (run, layer, exchange, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_use (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  exchange TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  token TEXT, count INTEGER, mean REAL,\n"
+    "  PRIMARY KEY (run, layer, exchange, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_spot (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  exchange TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  document INTEGER, position INTEGER, value REAL, next TEXT, text TEXT,\n"
+    "  PRIMARY KEY (run, layer, exchange, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
     "CREATE TABLE inspect_prefix (\n"
     "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
     "  part TEXT NOT NULL,\n"

@@ -27,7 +27,7 @@ static const option OPTIONS[] = {
     CLI_INT(inspect_call, perturb, "perturb", "20", 0, 1e6,
             "keys per layer whose triggers lose a token; 0: none"),
     CLI_CHOICE(inspect_call, sample_split, "sample-split", "validation", "train|validation|test",
-               "composition and refinement: text that prefixes are drawn from"),
+               "other parts: text that is read or that prefixes are drawn from"),
     CLI_INT(inspect_call, sample_tokens, "sample-tokens", "200k", 0, 1e12,
             "its first so many tokens; 0: all"),
     CLI_INT(inspect_call, prefixes, "prefixes", "4000", 1, 1e7, "prefixes drawn"),
@@ -71,29 +71,69 @@ static const figure_column COLUMNS[] = {
     {INSPECT_REFINEMENT, "residual", "case", "residual", 3},
     {INSPECT_REFINEMENT, "agreement", "case", "agreement", 3},
     {INSPECT_REFINEMENT, "output", "case", "layer's", 3},
-    {INSPECT_REFINEMENT, "composition", "case", "composition", 3}};
+    {INSPECT_REFINEMENT, "composition", "case", "composition", 3},
+    {INSPECT_CHANGES, "nats_unlearned", "nats/token", "unlearned", 4},
+    {INSPECT_CHANGES, "nats", "nats/token", "as is", 4},
+    {INSPECT_CHANGES, "gain_seen", "gain, token", "seen", 4},
+    {INSPECT_CHANGES, "gain_new", "gain, token", "new", 4},
+    {INSPECT_CHANGES, "helped", "tokens", "helped", 3},
+    {INSPECT_CHANGES, "moved", "probability", "moved", 3},
+    {INSPECT_CHANGES, "top_changed", "top", "changed", 3}};
 enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
 
 static void print_part(const cli_call *c, const inspection *x, int part)
 {
     const inspect_call *o = c->options;
+    const layer *list[INSPECT_LAYERS];
+    int layers = inspection_part_layers(x, part, list), at[COLUMN_COUNT];
+    if (layers == 0) return; /* such as memories without values of their own */
     table *t = table_new(c->memory);
-    int at[COLUMN_COUNT], layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
+    int layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
     for (int i = 0; i < COLUMN_COUNT; i++) {
         if (COLUMNS[i].part != part) continue;
         at[i] = table_column(t, COLUMNS[i].name, COLUMNS[i].title, COLUMNS[i].unit, 0);
     }
-    for (int l = 0; l < x->layer_count; l++) {
-        const layer *self = x->layers[l].layer;
+    for (int l = 0; l < layers; l++) {
         table_row(t);
-        table_text(t, layer_column, "%s", self->name);
+        table_text(t, layer_column, "%s", list[l]->name);
         for (int i = 0; i < COLUMN_COUNT; i++) {
             if (COLUMNS[i].part != part) continue;
-            double value = inspection_figure(x, part, self, COLUMNS[i].name, 0);
+            double value = inspection_figure(x, part, list[l], COLUMNS[i].name, 0);
             table_real(t, at[i], value, COLUMNS[i].decimals);
         }
     }
     if (o->format == TABLE_TEXT) printf("\n%s\n", inspect_part_name(part));
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+}
+
+/* Figures of reads and writes: a row each. */
+static void print_states(const cli_call *c, const inspection *x)
+{
+    const inspect_call *o = c->options;
+    static const char *const names[] = {"strength", "moved", "effective", "effective_places"};
+    static const char *const titles[][2] = {{"strength", "of the output"},
+                                            {"state", "moved"},
+                                            {"spread", "effective"},
+                                            {"places", "effective"}};
+    int at[4];
+    table *t = table_new(c->memory);
+    int layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
+    int use_column = table_column(t, "exchange", "exchange", "", TABLE_LEFT);
+    for (int i = 0; i < 4; i++) {
+        at[i] = table_column(t, names[i], titles[i][0], titles[i][1], 0);
+    }
+    for (int l = 0; l < x->exchange_count; l++) {
+        const inspected_exchange *u = &x->exchanges[l];
+        table_row(t);
+        table_text(t, layer_column, "%s", u->layer->name);
+        table_text(t, use_column, "%s", u->exchange.name);
+        for (int i = 0; i < 4; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s_%s", u->exchange.name, names[i]);
+            table_real(t, at[i], inspection_figure(x, INSPECT_STATES, u->layer, name, 0), 3);
+        }
+    }
+    if (o->format == TABLE_TEXT) printf("\n%s\n", inspect_part_name(INSPECT_STATES));
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
 }
 
@@ -120,7 +160,7 @@ static void ask_stop(int number)
     stop_asked = 1;
 }
 
-/* Names of parts behind the run; none: all. 0: a word is no part. */
+/* Names of parts behind the run; 0: all that there are. -1: a word is no part. */
 static int parts_of(const cli_call *c)
 {
     int parts = 0;
@@ -129,10 +169,10 @@ static int parts_of(const cli_call *c)
         while (part < INSPECT_ALL && strcmp(c->words[i], inspect_part_name(part)) != 0) {
             part *= 2;
         }
-        if (part > INSPECT_ALL) return 0;
+        if (part > INSPECT_ALL) return -1;
         parts |= part;
     }
-    return parts ? parts : INSPECT_ALL;
+    return parts;
 }
 
 static int keep(const cli_call *c, const inspection *x, const char *folder, err *e)
@@ -147,7 +187,12 @@ static int keep(const cli_call *c, const inspection *x, const char *folder, err 
               file_join(path, folder, "inspect", e);
     if (!ok) return cli_fail(EXIT_FAILED, "%s", e->text);
     for (int part = 1; part < INSPECT_ALL; part *= 2) {
-        if (x->task->parts & part) print_part(c, x, part);
+        if (!(x->parts & part)) continue;
+        if (part == INSPECT_STATES) {
+            print_states(c, x);
+        } else {
+            print_part(c, x, part);
+        }
     }
     print_cost(x);
     fprintf(stderr, "loci: %s/index.html shows a sample of keys\n", path);
@@ -160,9 +205,9 @@ static int inspect_run(const cli_call *c)
     err e = {0};
     char folder[FILE_PATH_BYTES];
     int parts = parts_of(c);
-    if (!parts) {
-        return cli_fail(EXIT_USAGE, "unknown part; there are keys, values, composition and "
-                                    "refinement");
+    if (parts < 0) {
+        return cli_fail(EXIT_USAGE, "unknown part; there are keys, values, composition, "
+                                    "refinement, changes and states");
     }
     if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
@@ -207,14 +252,17 @@ static int inspect_run(const cli_call *c)
 
 const verb VERB_INSPECT = {
     .name = "inspect",
-    .words = "RUN [keys|values|composition|refinement...]",
+    .words = "RUN [keys|values|composition|refinement|changes|states...]",
     .min_words = 1,
-    .max_words = 5,
+    .max_words = 7,
     .help =
-        "Looks at a trained model's feed-forward layers as memories of keys and values.\n\n"
-        "keys: the prefixes that trigger each key, and what they have in common. values: their\n"
-        "distributions over the vocabulary, and agreement with the keys' triggers. composition\n"
-        "and refinement: how memories and layers make up a prediction. Without a part: all.\n"
+        "Looks at what a trained model has stored. Without a part: all that its layers offer.\n\n"
+        "Memories (feed-forward layers, experts, pkm): keys: the prefixes that trigger each key,\n"
+        "and what they have in common; values: their distributions over the vocabulary, and\n"
+        "agreement with the keys' triggers; composition, refinement: how memories and layers make\n"
+        "up a prediction. Weights that learn while they read (fwl, fast_ffn): changes: what that\n"
+        "changed in the predictions, by token and position. States (block_recurrent): states:\n"
+        "which positions wrote, and which read.\n"
         "Writes JSON lines and a page to the run's folder, inspect/, and prints figures by layer.",
     .examples = {"inspect memories keys values --tokens 100k",
                  "inspect memories/memories/1 composition --prefixes 1000 --as-head"},

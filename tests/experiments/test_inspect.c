@@ -178,8 +178,10 @@ static void recovers(void)
     for (int i = 0; i < 4; i++) {
         bool once = i % 2;
         inspect_options options = options_of(once);
-        inspect_task task = {
-            .loaded = &x.loaded, .options = &options, .parts = INSPECT_ALL, .threads = 1 + i / 2};
+        inspect_task task = {.loaded = &x.loaded,
+                             .options = &options,
+                             .parts = INSPECT_MEMORIES,
+                             .threads = 1 + i / 2};
         inspection got;
         err e = {0};
         bool ok = inspect(&got, &task, &e);
@@ -222,7 +224,7 @@ static void writes(void)
     planted_open(&x);
     inspect_options options = options_of(false);
     inspect_task task = {
-        .loaded = &x.loaded, .options = &options, .parts = INSPECT_ALL, .threads = 1};
+        .loaded = &x.loaded, .options = &options, .parts = INSPECT_MEMORIES, .threads = 1};
     inspection got;
     err e = {0};
     bool ok = inspect(&got, &task, &e) && inspection_write(&got, test_folder(), &e) &&
@@ -253,7 +255,7 @@ static void stops(void)
     inspect_options options = options_of(false);
     inspect_task task = {.loaded = &x.loaded,
                          .options = &options,
-                         .parts = INSPECT_ALL,
+                         .parts = INSPECT_MEMORIES,
                          .threads = 1,
                          .stop = &stop};
     inspection got;
@@ -276,7 +278,7 @@ static void refuses(void)
     x.loaded.model = model_build(n, &inputs, &e);
     inspect_options options = options_of(false);
     inspect_task task = {
-        .loaded = &x.loaded, .options = &options, .parts = INSPECT_ALL, .threads = 1};
+        .loaded = &x.loaded, .options = &options, .parts = INSPECT_MEMORIES, .threads = 1};
     inspection got;
     EXPECT(!inspect(&got, &task, &e) && strstr(e.text, "no layer"), "%s", e.text);
     planted_close(&x);
