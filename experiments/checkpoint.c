@@ -298,7 +298,7 @@ safetensors *checkpoint_open_model(const char *folder, err *e)
     return open_file(folder, "model", e);
 }
 
-static bool load_params(const safetensors *s, const params *p, real *values, err *e)
+bool checkpoint_values(real *values, const params *p, const safetensors *s, err *e)
 {
     for (int i = 0; i < p->count; i++) {
         const param *x = &p->list[i];
@@ -382,7 +382,8 @@ bool checkpoint_load(const char *folder, trainer *t, err *e)
 {
     safetensors *s = open_file(folder, "model", e);
     if (!s) return false;
-    bool ok = load_params(s, model_params_const(trainer_workload(t)->model), trainer_values(t), e);
+    bool ok =
+        checkpoint_values(trainer_values(t), model_params_const(trainer_workload(t)->model), s, e);
     safetensors_close(s);
     if (!ok) return err_prefix(e, "%s", folder);
     if (!(s = open_file(folder, "train", e))) return false;
@@ -459,7 +460,7 @@ static bool open_loaded(loaded_model *m, const safetensors *s, const char *folde
     if (!m->model || !open_guide(m, folder, places, e)) return false;
     const params *p = model_params_const(m->model);
     m->values = arena_push_zero(m->memory, p->total, sizeof(real));
-    return load_params(s, p, m->values, e) ||
+    return checkpoint_values(m->values, p, s, e) ||
            err_prefix(e, "%s: does not fit the spec, the data's vocabulary of %lld or the context",
                       folder, (long long)corpus_vocab(m->corpus));
 }

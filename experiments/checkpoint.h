@@ -33,6 +33,9 @@ bool checkpoint_exists(const char *folder);
  */
 safetensors *checkpoint_open_model(const char *folder, err *e);
 
+/* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
+bool checkpoint_values(real *values, const params *p, const safetensors *s, err *e);
+
 /* A model to use: evaluate it, generate from it. */
 typedef struct loaded_model {
     arena *memory;

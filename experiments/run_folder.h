@@ -5,6 +5,7 @@
  *   run.json        the plan and where it was trained: written by the worker at its start
  *   status.json     replaced atomically about once a second
  *   metrics.jsonl   a line per logged step     evals.jsonl   a line per evaluation
+ *   final.json      the options of the final evaluation, once it is made
  *   length.json     how many steps a budget in seconds became
  *   checkpoint/     see checkpoint.h           log.txt       the worker's stderr
  *
@@ -80,6 +81,17 @@ bool run_record_append(const char *path, const json_t *record, err *e);
 
 /* Writes OUT/experiments/<name>.json. */
 bool experiment_record_write(const char *out, const experiment *x, err *e);
+
+/* plan.json, read again. The record is the caller's to decref, and the rest borrows from it. */
+typedef struct planned_run {
+    json_t *record;
+    const char *run;
+    int64_t seed;
+    int threads;
+    const node *spec;
+    corpus_places places;
+} planned_run;
+bool run_plan_read(planned_run *p, arena *a, const char *folder, err *e);
 
 /* plan.json. places: where the worker looks for corpora. */
 bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *places,

@@ -94,3 +94,47 @@ bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *
     json_decref(o);
     return ok;
 }
+
+/* ---- reading the plan ---- */
+
+static bool plan_error(const char *path, const char *key, err *e)
+{
+    return err_set(e, "%s: %s: missing or of the wrong kind; remove the folder and run again", path,
+                   key);
+}
+
+static bool read_places(planned_run *p, arena *a, const char *path, err *e)
+{
+    const json_t *places = json_object_get(p->record, "places");
+    const json_t *roots = json_object_get(places, "roots");
+    if (!json_is_array(roots)) return plan_error(path, "places", e);
+    size_t n = json_array_size(roots);
+    const char **list = ARENA_NEW(a, const char *, (int64_t)n + 1);
+    for (size_t i = 0; i < n; i++) {
+        list[i] = json_string_value(json_array_get(roots, i));
+        if (!list[i]) return plan_error(path, "places.roots", e);
+    }
+    list[n] = NULL;
+    p->places = (corpus_places){.roots = list, .cache = json_get_text(places, "cache")};
+    return true;
+}
+
+bool run_plan_read(planned_run *p, arena *a, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    *p = (planned_run){0};
+    if (!file_join(path, folder, "plan.json", e)) return false;
+    p->record = json_read(path, e);
+    if (!p->record) return false;
+    p->run = json_get_text(p->record, "run");
+    if (!p->run) return plan_error(path, "run", e);
+    p->seed = json_get_int(p->record, "seed", 0);
+    p->threads = (int)json_get_int(p->record, "threads", 1);
+    const json_t *tree = json_object_get(p->record, "spec");
+    char *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    if (!text) return plan_error(path, "spec", e);
+    char *kept = arena_strdup(a, text); /* nodes may point into it */
+    free(text);
+    p->spec = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
+    return p->spec && read_places(p, a, path, e);
+}

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/host.h"
+#include "experiments/evaluate_again.h"
 #include "experiments/memory_room.h"
 #include "experiments/progress.h"
 #include "experiments/run_end.h"
@@ -23,6 +24,7 @@ typedef struct job {
     double begun;        /* monotonic */
     double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
     bool timed_out;
+    bool evaluates; /* it is done but for another final evaluation */
     job_state state;
 } job;
 
@@ -91,6 +93,8 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
     switch (status.state) {
     case RUN_DONE:
         memory_room_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
+        j->evaluates = evaluate_again_wanted(j->folder, plan);
+        if (j->evaluates) break;
         s->result->skipped++;
         return true;
     case RUN_FAILED:
@@ -177,12 +181,44 @@ static void end_job(supervisor *s, job *j, const run_status *status)
     count_end(s, j, status);
 }
 
+/* Of a finished run, which stays finished whatever came of it. */
+static void end_evaluation(supervisor *s, int slot, job *j, int wait_status)
+{
+    run_status status;
+    err e = {{0}};
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    s->running[slot] = NULL;
+    s->active--;
+    if (code == EXIT_BUSY) {
+        j->state = JOB_QUEUED;
+        s->next = MIN(s->next, (int)(j - s->queue));
+        return;
+    }
+    if (code == EXIT_DONE) {
+        j->state = JOB_ENDED;
+        s->result->evaluated++;
+        say(s, "[%d/%d] %s, seed %lld: evaluated", ++s->ended, s->queued, j->plan->label,
+            (long long)j->plan->seed);
+        return;
+    }
+    if (!run_status_read(&status, j->folder, &e)) status = (run_status){0};
+    status.state = code == EXIT_FAILED ? RUN_FAILED : RUN_INTERRUPTED;
+    status.kind = code == EXIT_FAILED ? KIND_OTHER : KIND_SIGNAL;
+    snprintf(status.reason, sizeof status.reason, "its evaluation %s; %.900s",
+             code == EXIT_FAILED ? "failed" : "was stopped", j->folder);
+    end_job(s, j, &status);
+}
+
 static void reap(supervisor *s)
 {
     for (int i = 0; i < s->slots; i++) {
         job *j = s->running[i];
         int wait_status;
         if (!j || waitpid(j->pid, &wait_status, WNOHANG) != j->pid) continue;
+        if (j->evaluates) {
+            end_evaluation(s, i, j, wait_status);
+            continue;
+        }
         run_status status = run_end(j->folder, wait_status, j->timed_out, &s->oom_kills);
         s->running[i] = NULL;
         s->active--;
@@ -230,6 +266,9 @@ static readiness look_at(supervisor *s, job *j)
         end_job(s, j, &now);
         return GONE;
     case RUN_DONE:
+        if (j->evaluates && evaluate_again_wanted(j->folder, j->plan)) {
+            return run_folder_locked(j->folder) ? BUSY : READY;
+        }
         j->state = JOB_ENDED;
         s->ended++;
         s->result->skipped++;

@@ -32,9 +32,10 @@ typedef struct supervisor_options {
 } supervisor_options;
 
 typedef struct supervisor_result {
-    int done;    /* trained to the end here */
-    int skipped; /* were finished before */
-    int failed;  /* failed or diverged, here or before */
+    int done;      /* trained to the end here */
+    int skipped;   /* were finished before */
+    int evaluated; /* the same, but given the final evaluation that the spec asks for now */
+    int failed;    /* failed or diverged, here or before */
     int interrupted;
     int busy;     /* left to another process */
     int most;     /* runs that went on at a time */

@@ -8,6 +8,7 @@
 
 #include "core/host.h"
 #include "experiments/checkpoint.h"
+#include "experiments/evaluate_again.h"
 #include "experiments/metrics.h"
 #include "experiments/provenance.h"
 #include "experiments/run_folder.h"
@@ -33,15 +34,9 @@ static void install_signals(void)
 /* What a run's folder holds for the worker, and what it works with. */
 typedef struct worker {
     const char *folder;
-    char plan_path[FILE_PATH_BYTES], metrics[FILE_PATH_BYTES], evals[FILE_PATH_BYTES],
-        checkpoint[FILE_PATH_BYTES];
-    json_t *plan;
+    char metrics[FILE_PATH_BYTES], evals[FILE_PATH_BYTES], checkpoint[FILE_PATH_BYTES];
+    planned_run plan;
     arena *memory;
-    const node *spec;
-    const char *run;
-    int64_t seed;
-    int threads;
-    corpus_places places;
     workload work;
     trainer *trainer;
     run_status status;
@@ -52,51 +47,12 @@ typedef struct worker {
 
 typedef enum outcome { WENT_WELL, WENT_WRONG, DIVERGED, STOPPED } outcome;
 
-/* ---- reading the plan ---- */
-
-static bool plan_error(const worker *w, const char *key, err *e)
-{
-    return err_set(e, "%s: %s: missing or of the wrong kind; remove the folder and run again",
-                   w->plan_path, key);
-}
-
-static bool read_places(worker *w, err *e)
-{
-    const json_t *places = json_object_get(w->plan, "places");
-    const json_t *roots = json_object_get(places, "roots");
-    if (!json_is_array(roots)) return plan_error(w, "places", e);
-    size_t n = json_array_size(roots);
-    const char **list = ARENA_NEW(w->memory, const char *, (int64_t)n + 1);
-    for (size_t i = 0; i < n; i++) {
-        list[i] = json_string_value(json_array_get(roots, i));
-        if (!list[i]) return plan_error(w, "places.roots", e);
-    }
-    list[n] = NULL;
-    w->places = (corpus_places){.roots = list, .cache = json_get_text(places, "cache")};
-    return true;
-}
-
 static bool read_plan(worker *w, err *e)
 {
-    if (!file_join(w->plan_path, w->folder, "plan.json", e) ||
-        !file_join(w->metrics, w->folder, "metrics.jsonl", e) ||
-        !file_join(w->evals, w->folder, "evals.jsonl", e) ||
-        !file_join(w->checkpoint, w->folder, "checkpoint", e)) {
-        return false;
-    }
-    w->plan = json_read(w->plan_path, e);
-    if (!w->plan) return false;
-    w->run = json_get_text(w->plan, "run");
-    if (!w->run) return plan_error(w, "run", e);
-    w->seed = json_get_int(w->plan, "seed", 0);
-    w->threads = (int)json_get_int(w->plan, "threads", 1);
-    const json_t *tree = json_object_get(w->plan, "spec");
-    char *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    if (!text) return plan_error(w, "spec", e);
-    char *kept = arena_strdup(w->memory, text); /* nodes may point into it */
-    free(text);
-    w->spec = node_parse(w->memory, kept, strlen(kept), w->plan_path, e);
-    return w->spec && read_places(w, e);
+    return file_join(w->metrics, w->folder, "metrics.jsonl", e) &&
+           file_join(w->evals, w->folder, "evals.jsonl", e) &&
+           file_join(w->checkpoint, w->folder, "checkpoint", e) &&
+           run_plan_read(&w->plan, w->memory, w->folder, e);
 }
 
 /* ---- status ---- */
@@ -176,7 +132,7 @@ static bool calibrated_steps(worker *w, int64_t *steps, err *e)
         json_decref(o);
         return *steps >= 1 || err_set(e, "%s: no steps; remove the file", path);
     }
-    if (!trainer_calibrate(&w->work, w->threads, fmin(seconds / 10, 10), &step_seconds, e)) {
+    if (!trainer_calibrate(&w->work, w->plan.threads, fmin(seconds / 10, 10), &step_seconds, e)) {
         return false;
     }
     *steps = (int64_t)fmin(fmax(1, round(seconds / step_seconds)), 4e15);
@@ -221,7 +177,7 @@ static bool write_provenance(worker *w, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, w->folder, "run.json", e)) return false;
-    json_t *o = provenance_record(w->plan, w->trainer);
+    json_t *o = provenance_record(w->plan.record, w->trainer);
     bool ok = json_write(path, o, e);
     json_decref(o);
     return ok;
@@ -246,11 +202,12 @@ static const char *runs_folder(const worker *w)
 static bool start(worker *w, err *e)
 {
     train_length length;
-    if (!workload_open_beside(&w->work, w->spec, w->seed, &w->places, runs_folder(w), e)) {
+    if (!workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places, runs_folder(w),
+                              e)) {
         return false;
     }
     if (!find_length(w, &length, e)) return false;
-    w->trainer = trainer_new(&w->work, w->threads, length, e);
+    w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
     if (!w->trainer) return false;
     w->saved_step = -1;
     if (checkpoint_exists(w->checkpoint)) {
@@ -272,7 +229,7 @@ static bool save(worker *w, err *e)
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
     /* What the checkpoint says was logged must be on the disk before it. */
     if (!run_line_append(w->metrics, "", 0, true, e)) return false;
-    if (!checkpoint_save(w->checkpoint, w->trainer, w->run, e)) return false;
+    if (!checkpoint_save(w->checkpoint, w->trainer, w->plan.run, e)) return false;
     note_saved(w);
     return true;
 }
@@ -284,7 +241,7 @@ static bool keep(worker *w, const char *name, double nats, err *e)
     snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
     file_failpoint("keep");
     return file_join(path, w->folder, folder, e) &&
-           checkpoint_keep(path, w->trainer, w->run, nats, e);
+           checkpoint_keep(path, w->trainer, w->plan.run, nats, e);
 }
 
 static bool keep_step(worker *w, err *e)
@@ -304,14 +261,14 @@ static outcome run_eval(worker *w, bool final, err *e)
                       .values = trainer_values(w->trainer),
                       .corpus = work->corpus,
                       .options = &work->eval,
-                      .threads = w->threads,
+                      .threads = w->plan.threads,
                       .lanes = work->shape.lanes,
                       .seed = (uint64_t)work->seed,
                       .slices = final,
                       .stop = &stop_requested};
     json_t *protocol = eval_protocol(&task);
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];
-    eval_id(id, w->run, p->step, split_name(eval_split(&work->eval)), protocol);
+    eval_id(id, w->plan.run, p->step, split_name(eval_split(&work->eval)), protocol);
     json_decref(protocol);
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
@@ -323,6 +280,7 @@ static outcome run_eval(worker *w, bool final, err *e)
     if (!r.stopped) {
         json_t *record = evaluation_record(&r, &task, id, p->step, p->tokens, final);
         o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
+        if (final && o == WENT_WELL && !final_options_write(w->folder, &w->plan, e)) o = WENT_WRONG;
         json_decref(record);
         p->eval_at = p->step;
         if (o == WENT_WELL && work->train.keep_best &&
@@ -417,13 +375,15 @@ static int finish(worker *w, outcome o, bool begun, err *e)
 static int run_locked(worker *w, err *e)
 {
     run_status before;
-    if (run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE) return EXIT_DONE;
+    if (run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE) {
+        return evaluate_again(w->folder, &stop_requested, e);
+    }
     if (!begin_status(w, e)) return EXIT_FAILED;
     bool ready = read_plan(w, e) && start(w, e);
     int status = finish(w, ready ? train(w, e) : WENT_WRONG, ready, e);
     trainer_free(w->trainer);
     if (w->work.memory) workload_close(&w->work);
-    json_decref(w->plan);
+    json_decref(w->plan.record);
     return status;
 }
 

@@ -130,6 +130,15 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
            collect_artefact(c, id, name, "losses", step, bytes, hex, e);
 }
 
+static bool demote_finals(collector *c, const char *id, err *e)
+{
+    char *sql = sqlite3_mprintf("UPDATE evaluation SET final = 0 WHERE run = %Q AND final", id);
+    CHECK(sql, "no memory for a statement");
+    bool ok = store_exec(c->db, sql, e);
+    sqlite3_free(sql);
+    return ok;
+}
+
 static bool put_evaluation(collector *c, const char *id, const json_t *line, err *e)
 {
     const char *evaluation = json_get_text(line, "eval"), *split = json_get_text(line, "split");
@@ -138,6 +147,9 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     if (!evaluation || !split || !json_is_integer(step)) {
         return err_set(e, "has no eval, split or step; it is no line of this program's");
     }
+    /* The last line that says `final` is the run's final evaluation. */
+    bool final = json_is_true(json_object_get(line, "final"));
+    if (final && !demote_finals(c, id, e)) return false;
     char *protocol = json_dumps(json_object_get(line, "protocol"), JSON_COMPACT);
     sqlite3_stmt *q = c->evaluation;
     collect_bind_text(q, 1, evaluation);
@@ -145,7 +157,7 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     collect_bind_int(q, 3, step);
     collect_bind_int(q, 4, json_object_get(line, "tokens_seen"));
     collect_bind_text(q, 5, split);
-    sqlite3_bind_int(q, 6, json_is_true(json_object_get(line, "final")));
+    sqlite3_bind_int(q, 6, final);
     collect_bind_real(q, 7, json_object_get(line, "nats"));
     sqlite3_bind_int64(q, 8, json_get_int(line, "tokens", 0));
     collect_bind_int(q, 9, json_object_get(line, "bytes"));

@@ -88,6 +88,7 @@ static int train(const cli_call *c, const experiment *x, const corpus_places *pl
     if (!o->quiet) {
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
                 r.skipped, r.failed);
+        if (r.evaluated) fprintf(stderr, ", %d evaluated as the spec asks now", r.evaluated);
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
         if (r.failed) fprintf(stderr, " (why: loci status %s)", x->spec->name);

@@ -159,6 +159,36 @@ static void experiment(void)
            path);
 }
 
+static int64_t lines_of(const char *text)
+{
+    int64_t n = 0;
+    for (; (text = strchr(text, '\n')); text++)
+        n++;
+    return n;
+}
+
+/* Another final evaluation, and back: nothing is trained, nothing is evaluated twice. */
+static void evaluations_are_added(void)
+{
+    char file[FILE_PATH_BYTES];
+    write_spec(file);
+    static const char other[] = "eval={split: test, rows: 3}";
+    expect_call(LOCI("run", file), 0, NULL, "4 trained");
+    program_result r = LOCI("export", "tiny", "--what", "metrics");
+    int64_t metrics = lines_of(r.out);
+    expect_call(LOCI("run", file, "--set", other), 0, NULL, "4 evaluated as the spec asks now");
+    expect_call(LOCI("compare", "tiny"), 0, "Scored: test split", NULL);
+    expect_call(LOCI("run", file, "--set", other), 0, NULL,
+                "0 trained, 4 finished before, 0 failed;");
+    expect_call(LOCI("run", file), 0, NULL, "4 evaluated as the spec asks now");
+    expect_call(LOCI("compare", "tiny"), 0, "Scored: validation split", NULL);
+    r = LOCI("export", "tiny", "--what", "evaluations", "--format", "csv");
+    EXPECT(r.status < 0 || lines_of(r.out) == 9, "%lld evaluations: %s",
+           (long long)lines_of(r.out) - 1, r.out);
+    r = LOCI("export", "tiny", "--what", "metrics");
+    EXPECT(lines_of(r.out) == metrics, "trained again: %s", r.out);
+}
+
 /* Ids of another tokenizer are no input for a model of bytes. */
 static void other_vocabulary(void)
 {
@@ -248,6 +278,7 @@ const test_suite test_cli = {"tools/cli",
                               {"versions", versions},
                               {"parts", parts},
                               {"experiment", experiment},
+                              {"evaluations_are_added", evaluations_are_added},
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},
