@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "tests/corpora.h"
+#include "tests/planted.h"
 #include "tests/test.h"
 
 /* Memory i fires at the letter FIRES[i] and says the letter SAYS[i]. */
@@ -30,57 +31,32 @@ static const char SPEC[] =
     "{width: 256, context: 32, embedding: {tied: true}, norm: {kind: none, final: false}, blocks: "
     "[{ffn: {hidden: 4, activation: relu}}]}";
 
-static real *param_of(loaded_model *m, const char *name)
-{
-    const params *p = model_params_const(m->model);
-    int i = params_find(p, name);
-    CHECK(i >= 0, "no %s", name);
-    return m->values + p->list[i].offset;
-}
-
 /* The embedding is the identity, so the stream names tokens. */
 static void plant(loaded_model *m)
 {
     const params *p = model_params_const(m->model);
-    m->values = arena_push_zero(m->memory, p->total, sizeof(real));
+    memset(m->values, 0, (size_t)p->total * sizeof *m->values);
     for (int i = 0; i < BYTES; i++) {
-        param_of(m, "embedding.weight")[i * BYTES + i] = 1;
+        planted_param(m, "embedding.weight", NULL)[i * BYTES + i] = 1;
     }
     for (int i = 0; i < PLANTED; i++) {
-        param_of(m, "blocks.0.ffn.keys.weight")[i * BYTES + FIRES[i]] = 2;
-        param_of(m, "blocks.0.ffn.keys.bias")[i] = -1;
-        param_of(m, "blocks.0.ffn.values.weight")[SAYS[i] * PLANTED + i] = (real)(3 + i);
+        planted_param(m, "blocks.0.ffn.keys.weight", NULL)[i * BYTES + FIRES[i]] = 2;
+        planted_param(m, "blocks.0.ffn.keys.bias", NULL)[i] = -1;
+        planted_param(m, "blocks.0.ffn.values.weight", NULL)[SAYS[i] * PLANTED + i] = (real)(3 + i);
     }
 }
 
-static void planted_open(planted *x)
+static void memories_open(planted *x)
 {
     err e = {0};
     memset(x, 0, sizeof *x);
-    corpora_write("text/train/a.txt", TEXT, -1);
-    corpora_write("text/validation/b.txt", TEXT, -1);
-    corpora_write("text/test/c.txt", TEXT, -1);
     loaded_model *m = &x->loaded;
-    m->memory = arena_new(0);
-    m->corpus = corpora_need("{corpus: text, path: text}");
-    m->seed = 1;
-    snprintf(m->run, sizeof m->run, "planted");
-    const node *spec = node_parse(m->memory, SPEC, strlen(SPEC), "planted", &e);
-    model_inputs inputs = {.vocab = BYTES, .seed = 1};
-    m->model = spec ? model_build(spec, &inputs, &e) : NULL;
-    CHECK(m->model, "%s", e.text);
+    planted_open(m, SPEC, TEXT);
     plant(m);
     corpus_split *split = corpus_get(m->corpus, SPLIT_TRAIN);
     CHECK(prefixes_open(&x->text, m->corpus, split, 0, m->memory, &e), "%s", e.text);
     x->count = x->text.tokens;
     CHECK(prefixes_read(&x->text, 0, x->count, x->ids, &e), "%s", e.text);
-}
-
-static void planted_close(planted *x)
-{
-    model_free(x->loaded.model);
-    corpus_close(x->loaded.corpus);
-    arena_free(x->loaded.memory);
 }
 
 static inspect_options options_of(bool once)
@@ -174,7 +150,7 @@ static void check_perturbed(const inspected_layer *l)
 static void recovers(void)
 {
     planted x;
-    planted_open(&x);
+    memories_open(&x);
     for (int i = 0; i < 4; i++) {
         bool once = i % 2;
         inspect_options options = options_of(once);
@@ -195,7 +171,7 @@ static void recovers(void)
         check_perturbed(&got.layers[0]);
         inspection_deinit(&got);
     }
-    planted_close(&x);
+    planted_close(&x.loaded);
 }
 
 /* ---- what is written ---- */
@@ -221,7 +197,7 @@ static int64_t count_lines(const char *part)
 static void writes(void)
 {
     planted x;
-    planted_open(&x);
+    memories_open(&x);
     inspect_options options = options_of(false);
     inspect_task task = {
         .loaded = &x.loaded, .options = &options, .parts = INSPECT_MEMORIES, .threads = 1};
@@ -244,13 +220,13 @@ static void writes(void)
         free(page);
         inspection_deinit(&got);
     }
-    planted_close(&x);
+    planted_close(&x.loaded);
 }
 
 static void stops(void)
 {
     planted x;
-    planted_open(&x);
+    memories_open(&x);
     volatile sig_atomic_t stop = 1;
     inspect_options options = options_of(false);
     inspect_task task = {.loaded = &x.loaded,
@@ -263,13 +239,13 @@ static void stops(void)
     bool ok = inspect(&got, &task, &e);
     EXPECT(ok && got.stopped && got.figure_count == 0, "%s", e.text);
     if (ok) inspection_deinit(&got);
-    planted_close(&x);
+    planted_close(&x.loaded);
 }
 
 static void refuses(void)
 {
     planted x;
-    planted_open(&x);
+    memories_open(&x);
     static const char spec[] = "{width: 256, context: 8, blocks: [{lstm: {}}]}";
     err e = {0};
     const node *n = node_parse(x.loaded.memory, spec, strlen(spec), "lstm", &e);
@@ -281,13 +257,13 @@ static void refuses(void)
         .loaded = &x.loaded, .options = &options, .parts = INSPECT_MEMORIES, .threads = 1};
     inspection got;
     EXPECT(!inspect(&got, &task, &e) && strstr(e.text, "no layer"), "%s", e.text);
-    planted_close(&x);
+    planted_close(&x.loaded);
 }
 
 static void sentences(void)
 {
     planted x;
-    planted_open(&x);
+    memories_open(&x);
     static const char *const begin[] = {"The quick", "Was it",  "A zebra",
                                         "\"Quite",   "The zoo", "It was"};
     int n = 0;
@@ -298,7 +274,7 @@ static void sentences(void)
         n++;
     }
     EXPECT(n == 6, "%d sentences", n);
-    planted_close(&x);
+    planted_close(&x.loaded);
 }
 
 const test_suite test_inspect = {"experiments/inspect",
