@@ -52,3 +52,49 @@ bool json_write(const char *path, const json_t *value, err *e)
     free(text);
     return ok;
 }
+
+static char *value_text(const json_t *x)
+{
+    if (!x) return NULL;
+    if (json_is_string(x)) return strdup(json_string_value(x));
+    return json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+}
+
+static void tell_difference(const json_t *x, const json_t *y, const char *path, json_difference f,
+                            void *user)
+{
+    char *a = value_text(x), *b = value_text(y);
+    if (!a || !b || strcmp(a, b) != 0) f(user, path, a, b);
+    free(a);
+    free(b);
+}
+
+void json_differences(const json_t *x, const json_t *y, const char *path, json_difference f,
+                      void *user)
+{
+    char inner[1024];
+    const char *key;
+    json_t *value;
+    if (json_equal(x, y)) return;
+    if (json_is_object(x) && json_is_object(y)) {
+        json_object_foreach((json_t *)(uintptr_t)x, key, value)
+        {
+            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
+            json_differences(value, json_object_get(y, key), inner, f, user);
+        }
+        json_object_foreach((json_t *)(uintptr_t)y, key, value)
+        {
+            if (json_object_get(x, key)) continue;
+            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
+            tell_difference(NULL, value, inner, f, user);
+        }
+    } else if (json_is_array(x) && json_is_array(y)) {
+        size_t n = MAX(json_array_size(x), json_array_size(y));
+        for (size_t i = 0; i < n; i++) {
+            snprintf(inner, sizeof inner, "%s[%zu]", path, i);
+            json_differences(json_array_get(x, i), json_array_get(y, i), inner, f, user);
+        }
+    } else {
+        tell_difference(x, y, path, f, user);
+    }
+}

@@ -18,4 +18,11 @@ json_t *json_read(const char *path, err *e);
 /* Replaces the file atomically: indented, keys in the order of insertion, a newline at the end. */
 bool json_write(const char *path, const json_t *value, err *e);
 
+/* Calls f for every value in which x and y differ, in the order of x: its path below `path`
+ * ("model.blocks[0].ffn.hidden") and what it is in each as text, NULL where it is not. Texts live
+ * during the call. */
+typedef void (*json_difference)(void *user, const char *path, const char *x, const char *y);
+void json_differences(const json_t *x, const json_t *y, const char *path, json_difference f,
+                      void *user);
+
 #endif

@@ -302,58 +302,18 @@ bool run_show(FILE *out, store *s, const char *id, err *e)
 
 /* ---- differences ---- */
 
-static char *value_text(const json_t *x)
-{
-    if (!x) return NULL;
-    if (json_is_string(x)) return strdup(json_string_value(x));
-    return json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
-}
-
 typedef struct diff {
     table *t;
     int option, a, b;
 } diff;
 
-static void put_difference(const diff *d, const char *path, const json_t *x, const json_t *y)
+static void put_difference(void *user, const char *path, const char *a, const char *b)
 {
-    char *a = value_text(x), *b = value_text(y);
-    if (!a || !b || strcmp(a, b) != 0) {
-        table_row(d->t);
-        table_text(d->t, d->option, "%s", path);
-        if (a) table_text(d->t, d->a, "%s", a);
-        if (b) table_text(d->t, d->b, "%s", b);
-    }
-    free(a);
-    free(b);
-}
-
-static void compare_values(const diff *d, const char *path, const json_t *x, const json_t *y)
-{
-    char inner[1024];
-    const char *key;
-    json_t *value;
-    if (json_equal(x, y)) return;
-    if (json_is_object(x) && json_is_object(y)) {
-        json_object_foreach((json_t *)(uintptr_t)x, key, value)
-        {
-            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
-            compare_values(d, inner, value, json_object_get(y, key));
-        }
-        json_object_foreach((json_t *)(uintptr_t)y, key, value)
-        {
-            if (json_object_get(x, key)) continue;
-            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
-            compare_values(d, inner, NULL, value);
-        }
-    } else if (json_is_array(x) && json_is_array(y)) {
-        size_t n = MAX(json_array_size(x), json_array_size(y));
-        for (size_t i = 0; i < n; i++) {
-            snprintf(inner, sizeof inner, "%s[%zu]", path, i);
-            compare_values(d, inner, json_array_get(x, i), json_array_get(y, i));
-        }
-    } else {
-        put_difference(d, path, x, y);
-    }
+    const diff *d = user;
+    table_row(d->t);
+    table_text(d->t, d->option, "%s", path);
+    if (a) table_text(d->t, d->a, "%s", a);
+    if (b) table_text(d->t, d->b, "%s", b);
 }
 
 bool run_diff(table *t, store *s, const char *a, const char *b, err *e)
@@ -366,12 +326,13 @@ bool run_diff(table *t, store *s, const char *a, const char *b, err *e)
         json_decref(x);
         return false;
     }
-    const diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
-                    table_column(t, "a", a, "", TABLE_LEFT),
-                    table_column(t, "b", b, "", TABLE_LEFT)};
-    compare_values(&d, "", json_object_get(x, "spec"), json_object_get(y, "spec"));
+    diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
+              table_column(t, "a", a, "", TABLE_LEFT), table_column(t, "b", b, "", TABLE_LEFT)};
+    json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference,
+                     &d);
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
-        compare_values(&d, made[i], json_object_get(x, made[i]), json_object_get(y, made[i]));
+        json_differences(json_object_get(x, made[i]), json_object_get(y, made[i]), made[i],
+                         put_difference, &d);
     }
     json_decref(x);
     json_decref(y);

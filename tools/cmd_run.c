@@ -1,4 +1,5 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
+#include "experiments/changes.h"
 #include "experiments/run_folder.h"
 #include "experiments/supervisor.h"
 #include "results/table.h"
@@ -108,9 +109,13 @@ static int run(const cli_call *c)
     if (!experiment_resolve(x, &places, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
     } else if (!o->dry_run) {
+        if (!o->quiet) experiment_changes(stderr, x, cli_out(o->out));
         status = train(c, x, &places, &e);
     } else if (!print_plan(c, x, cli_out(o->out), &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
+    } else {
+        fflush(stdout);
+        experiment_changes(stderr, x, cli_out(o->out));
     }
     experiment_free(x);
     return status;

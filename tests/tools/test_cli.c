@@ -189,6 +189,33 @@ static void evaluations_are_added(void)
     EXPECT(lines_of(r.out) == metrics, "trained again: %s", r.out);
 }
 
+/* A changed spec says in what, and its results stand alone. */
+static void changes_are_shown(void)
+{
+    char file[FILE_PATH_BYTES];
+    write_spec(file);
+    static const char seed[] = "sweep.seeds=1";
+    expect_call(LOCI("run", file, "--set", seed), 0, NULL, "2 trained");
+    static const char *const said[] = {"changed since it was run last: block, keys\n",
+                                       "  optimizer.lr: 0.01 -> 0.02\n", "another `name:`"};
+    program_result r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2", "--dry-run");
+    for (int i = 0; i < 3; i++)
+        expect_call(r, 0, "planned", said[i]);
+    r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2");
+    for (int i = 0; i < 3; i++)
+        expect_call(r, 0, NULL, said[i]);
+    expect_call(LOCI("compare", "tiny", "--format", "csv"), 0, "block,", NULL);
+    expect_call(LOCI("ls", "tiny", "--format", "csv"), 0, NULL, NULL);
+    r = LOCI("ls", "tiny", "--format", "csv");
+    EXPECT(r.status < 0 || lines_of(r.out) == 3, "%s", r.out);
+    r = LOCI("run", file, "--set", "sweep.seeds=2", "--set", "optimizer.lr=2e-2");
+    EXPECT(r.status < 0 || !strstr(r.err, "changed"), "further seeds are no change: %s", r.err);
+    r = LOCI("run", file, "--set", seed, "--set",
+             "sweep.grid={memory: {block: {}, other: {schedule.warmup: 3}}}", "--set",
+             "optimizer.lr=2e-2", "--dry-run");
+    expect_call(r, 0, NULL, "no longer part of tiny: 1 variants");
+}
+
 /* Ids of another tokenizer are no input for a model of bytes. */
 static void other_vocabulary(void)
 {
@@ -279,6 +306,7 @@ const test_suite test_cli = {"tools/cli",
                               {"parts", parts},
                               {"experiment", experiment},
                               {"evaluations_are_added", evaluations_are_added},
+                              {"changes_are_shown", changes_are_shown},
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},
