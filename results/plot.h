@@ -5,6 +5,8 @@
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
  *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
+ *   slices-position                            final loss by position in the document
+ *   gain-position, gain-frequency, gain-repetition   gain over the baseline by slices of the text
  *
  * each as .gp with its data inside (edit it and run gnuplot on it again), .svg, .png and .pdf. The
  * SVG depends on the data alone. What cannot be drawn yet is left out and noted. */

@@ -150,6 +150,29 @@ static void write_metrics(const fake_experiment *x, int variant, int seed, int s
     }
 }
 
+/* Set while slices are wanted. */
+static bool with_slices;
+
+static json_t *slices_of(const fake_experiment *x, int variant, int seed)
+{
+    static const int from[] = {0, 64, 128};
+    const fake_variant *v = &x->variant[variant];
+    json_t *kind = json_array();
+    for (int i = 0; i < 3; i++) {
+        double bits = fake_bits_per_byte(x, variant, seed) + v->gain * (1 - i);
+        json_t *tokens = json_array(), *nats = json_array();
+        for (int part = 0; part < DOCUMENTS; part++) {
+            double own = bits + 0.001 * noise(v->label, seed, 100 * i + part);
+            json_array_append_new(tokens, json_integer(BYTES / 3 / DOCUMENTS));
+            json_array_append_new(nats, json_real(own * log(2.0) * BYTES / 3 / DOCUMENTS));
+        }
+        json_array_append_new(
+            kind, json_pack("{s:i, s:o, s:o}", "from", from[i], "tokens", tokens, "nats", nats));
+    }
+    return json_pack("{s:i, s:O, s:O, s:o}", "parts", DOCUMENTS, "position", kind, "frequency",
+                     kind, "repetition", kind);
+}
+
 static void write_eval(const fake_experiment *x, int variant, int seed)
 {
     const fake_variant *v = &x->variant[variant];
@@ -174,6 +197,7 @@ static void write_eval(const fake_experiment *x, int variant, int seed)
         "carried state, reset at documents", "start", "learned vector, first token counted", "data",
         "abcdef0123456789", "losses", "losses.f32", "documents", documents);
     EXPECT(line, "the evaluation cannot be packed");
+    if (with_slices) json_object_set_new(line, "slices", slices_of(x, variant, seed));
     append_json(folder, "evals.jsonl", line);
     append(folder, "losses.f32", "0123");
 }
@@ -210,4 +234,11 @@ void fake_write(const fake_experiment *x)
                          "Does it help?", "spec_file", "x.yaml", "spec_text", "name: x\n",
                          "baseline", x->variant[0].label, "created_at", "2026-11-22T05:26:00Z",
                          "runs", runs));
+}
+
+void fake_write_sliced(const fake_experiment *x)
+{
+    with_slices = true;
+    fake_write(x);
+    with_slices = false;
 }

@@ -25,6 +25,10 @@ typedef struct fake_experiment {
 /* Writes everything; the first variant is the baseline. EXPECTs that it can. */
 void fake_write(const fake_experiment *x);
 
+/* The same with slices of every kind: 0, 64-127 and 128-255, of 3 parts each; the gain is nothing,
+ * once and twice the variant's. */
+void fake_write_sliced(const fake_experiment *x);
+
 /* Id of a run of it, 16 hex digits. */
 void fake_run_id(char id[17], const char *experiment, const char *label, int seed);
 

@@ -1,20 +1,32 @@
 /* loci compare: which variant is better, by how much, how surely, at what cost. */
-#include "results/compare.h"
+#include "results/compare_slices.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
 typedef struct compare_call {
     const char *out, *baseline, *split;
-    int64_t format, metric;
+    int64_t format, metric, by;
 } compare_call;
 
 static const option OPTIONS[] = {
     CLI_CHOICE(compare_call, format, "format", "text", TABLE_FORMATS, "of the table"),
     CLI_CHOICE(compare_call, metric, "metric", "auto", COMPARE_METRICS, "that differences are of"),
+    CLI_CHOICE(compare_call, by, "by", "none", SLICE_BY_NAMES,
+               "where differences come from: slices of the text"),
     CLI_TEXT(compare_call, baseline, "baseline", "a variant's label; default: the experiment's"),
     CLI_TEXT(compare_call, split, "split", "validation, test or train; default: as evaluated last"),
     CLI_OUT(compare_call),
     {0}};
+
+/* The table, or the one by slices. */
+static bool print(const comparison *x, store *s, const cli_call *c, err *e)
+{
+    const compare_call *o = c->options;
+    table_format format = (table_format)o->format;
+    if (o->by == BY_NOTHING) return compare_print(stdout, x, format, cli_colour(stdout), e);
+    slice_comparison *slices = compare_slices(c->memory, x, s, (slice_by)o->by, e);
+    return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
+}
 
 static int compare(const cli_call *c)
 {
@@ -25,7 +37,7 @@ static int compare(const cli_call *c)
     const char *name = reading_experiment(c->memory, s, c->words[0], &e);
     compare_options how = {o->baseline, o->split, (compare_metric)o->metric};
     comparison *x = name ? compare_load(c->memory, s, name, &how, &e) : NULL;
-    bool done = x && compare_print(stdout, x, (table_format)o->format, cli_colour(stdout), &e);
+    bool done = x && print(x, s, c, &e);
     store_close(s);
     return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }
@@ -37,8 +49,11 @@ const verb VERB_COMPARE = {
     .help = "Compares the variants of an experiment over their seeds.\n\n"
             "One row per variant: mean and 95 % t-interval over seeds, the difference to the\n"
             "baseline paired by seed with its interval, and what the variant costs. EXPERIMENT is\n"
-            "a name or a spec file; default: the one run last. Works while runs go on.",
-    .examples = {"compare quickstart", "compare quickstart --format markdown --baseline keys"},
+            "a name or a spec file; default: the one run last. Works while runs go on.\n"
+            "--by shows differences by position in the document, by how often the token occurs in\n"
+            "the training split, or by how often it occurred in the document before.",
+    .examples = {"compare quickstart --format markdown --baseline keys",
+                 "compare quickstart --by position"},
     .options = OPTIONS,
     .options_bytes = sizeof(compare_call),
     .run = compare,
