@@ -99,7 +99,7 @@ bool collect_changed(collector *c, const char *path, const char *more, bool *cha
 
 /* ---- plan.json, run.json, status.json ---- */
 
-typedef enum source { PLAN, RUN, STATUS, SOURCES } source;
+typedef enum source { PLAN, RUN, STATUS, SPEED, SOURCES } source;
 typedef enum value_type { INT, REAL, TEXT } value_type;
 
 /* The columns of the table `run` behind run, variant, seed, status, reason, spec and log.
@@ -143,6 +143,9 @@ static const struct {
     {"corpus_hash", RUN, TEXT},
     {"tokens_budget", RUN, INT},
     {"steps_budget", RUN, INT},
+    {"alone_tokens_per_second", SPEED, REAL},
+    {"alone_threads", SPEED, INT},
+    {"alone_at", SPEED, TEXT},
 };
 
 enum { RUN_VALUE_COUNT = sizeof RUN_VALUES / sizeof *RUN_VALUES, FIRST_VALUE = 8 };
@@ -152,7 +155,7 @@ const char *collect_run_sql(arena *a)
 {
     static const char *const first[] = {"run",    "variant", "seed", "status",
                                         "reason", "spec",    "log"};
-    char columns[1024] = "run", places[256] = "?", changes[2048] = "run = run";
+    char columns[2048] = "run", places[256] = "?", changes[4096] = "run = run";
     size_t n = strlen(columns), m = strlen(places), k = strlen(changes);
     for (int i = 1; i < FIRST_VALUE - 1 + RUN_VALUE_COUNT; i++) {
         const char *name = i < FIRST_VALUE - 1 ? first[i] : RUN_VALUES[i - FIRST_VALUE + 1].key;
@@ -161,8 +164,8 @@ const char *collect_run_sql(arena *a)
         k += (size_t)snprintf(changes + k, sizeof changes - k, ", %s = excluded.%s", name, name);
     }
     CHECK(k < sizeof changes && n < sizeof columns && m < sizeof places, "%zu bytes", k);
-    char *sql = arena_push(a, 4096, 1);
-    snprintf(sql, 4096, "INSERT INTO run (%s) VALUES (%s) ON CONFLICT (run) DO UPDATE SET %s",
+    char *sql = arena_push(a, 8192, 1);
+    snprintf(sql, 8192, "INSERT INTO run (%s) VALUES (%s) ON CONFLICT (run) DO UPDATE SET %s",
              columns, places, changes);
     return sql;
 }
@@ -243,7 +246,8 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
 
 static bool collect_head(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const names[SOURCES] = {"plan.json", "run.json", "status.json"};
+    static const char *const names[SOURCES] = {"plan.json", "run.json", "status.json",
+                                               "speed.json"};
     /* Looked at before the status: a worker that ends in between has written its end by then. */
     bool locked = folder_locked(folder), any = false;
     char path[FILE_PATH_BYTES];

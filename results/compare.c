@@ -29,7 +29,8 @@ static const char QUERY[] =
     "r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, s.words, "
     "r.tokens, r.train_seconds, r.tokens_per_second, r.peak_anon_bytes, s.protocol, s.split, "
     "r.params, r.active_params, r.state_bytes, r.forward_flops_per_token, "
-    "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation "
+    "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation, "
+    "r.alone_tokens_per_second "
     "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
     "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
     " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
@@ -53,7 +54,8 @@ static compared_run read_run(sqlite3_stmt *q, arena *a)
                       .state_bytes = store_int(q, 21, -1),
                       .flops = store_real(q, 22),
                       .documents = (int)store_int(q, 23, 0),
-                      .evaluation = store_text(q, 24, a)};
+                      .evaluation = store_text(q, 24, a),
+                      .alone = store_real(q, 25)};
     /* Over the whole run; what its status says last may be a slow moment. */
     double seconds = store_real(q, 14);
     r.tokens_per_second = seconds > 0 && r.trained_tokens > 0 ? (double)r.trained_tokens / seconds
@@ -177,6 +179,22 @@ bool compare_by_bytes(const comparison *c)
     return any;
 }
 
+/* Speeds of one column are of one kind. */
+static void note_speed(comparison *c)
+{
+    int scored = 0, alone = 0;
+    for (int i = 0; i < c->count; i++) {
+        bool any_scored = false, any_alone = false;
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            any_scored = any_scored || c->variants[i].runs[k].scored;
+            any_alone = any_alone || isfinite(c->variants[i].runs[k].alone);
+        }
+        scored += any_scored;
+        alone += any_scored && any_alone;
+    }
+    c->alone = scored > 0 && alone == scored;
+}
+
 static double seed_value(const compared_variant *v, int64_t seed, compare_metric m)
 {
     for (int i = 0; i < v->run_count; i++) {
@@ -204,7 +222,7 @@ static void summarise(compared_variant *v, arena *a, const comparison *c)
     v->flops = (double)NAN;
     for (int i = 0; i < v->run_count; i++) {
         const compared_run *r = &v->runs[i];
-        x[i] = r->scored ? r->tokens_per_second : (double)NAN;
+        x[i] = !r->scored ? (double)NAN : c->alone ? r->alone : r->tokens_per_second;
         v->params = MAX(v->params, r->params);
         v->active_params = MAX(v->active_params, r->active_params);
         v->state_bytes = MAX(v->state_bytes, r->state_bytes);
@@ -267,6 +285,7 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     if (o->split && !c->split[0]) c->split = arena_strdup(a, o->split);
     c->metric = o->metric == COMPARE_AUTO ? choose_metric(c) : o->metric;
     note_text(c);
+    note_speed(c);
     for (int i = 0; i < c->count; i++) {
         summarise(&c->variants[i], a, c);
     }

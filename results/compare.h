@@ -32,7 +32,8 @@ typedef struct compared_run {
     bool scored;                                /* has the evaluation that counts */
     double value[COMPARE_METRIC_COUNT];         /* by metric, NaN: not defined */
     int64_t tokens, bytes, words;               /* scored; -1: unknown */
-    double tokens_per_second;                   /* of training */
+    double tokens_per_second;                   /* of training, beside whatever else ran */
+    double alone;                               /* the same, measured alone; NaN: it was not */
     int64_t peak_bytes;                         /* anonymous memory */
     int documents;                              /* scored */
     const char *protocol;                       /* JSON */
@@ -62,7 +63,7 @@ typedef struct compared_variant {
     estimate difference; /* of the chosen metric, to the baseline */
     double p, p_holm;    /* of that difference; corrected for all comparisons; NaN: none */
     document_difference documents;
-    double tokens_per_second; /* mean */
+    double tokens_per_second; /* mean; measured alone if the comparison says so */
     int64_t peak_bytes;       /* the most */
     int64_t params, active_params, state_bytes;
     double flops;
@@ -79,6 +80,7 @@ typedef struct comparison {
     int comparisons;            /* differences with an interval */
     double noise_floor; /* two runs of the baseline that differ in seed alone differ by less, 95 %;
                            NaN: unknown */
+    bool alone;         /* every scored variant's speed was measured alone: that is shown */
     bool same_text;     /* all scored runs scored the same number of bytes or words */
 } comparison;
 

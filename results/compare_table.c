@@ -38,7 +38,7 @@ static int scored_runs(const compared_variant *v)
 /* Indexes of the columns. */
 typedef struct compare_columns {
     int label, key, runs, mean[COMPARE_METRIC_COUNT], difference;
-    int params, active, flops, speed, memory, bytes, state;
+    int params, active, flops, speed, alone, memory, bytes, state;
     int variant, baseline, planned, done, failed, diverged, running, interrupted;
     int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
     int difference_n, difference_low, difference_high, p, p_holm;
@@ -93,7 +93,9 @@ static void add_columns(table *t, compare_columns *k, const comparison *c)
     k->params = table_column(t, "params", "params", "", 0);
     k->active = table_column(t, "active_params", "active", "", 0);
     k->flops = table_column(t, "forward_flops_per_token", "FLOPs/token", "forward", 0);
-    k->speed = table_column(t, "tokens_per_second", "tokens/s", "training", 0);
+    k->speed = table_column(t, "tokens_per_second", "tokens/s",
+                            c->alone ? "training, alone" : "training", 0);
+    k->alone = table_column(t, "speed_alone", "", "", TABLE_PROGRAMS);
     k->memory = table_column(t, "", "memory", "peak MiB", TABLE_PEOPLE);
     k->bytes = table_column(t, "peak_bytes", "", "", TABLE_PROGRAMS);
     k->state = table_column(t, "state_bytes", "state", "bytes", 0);
@@ -185,6 +187,7 @@ static void put_row(table *t, const compare_columns *k, const comparison *c,
     table_text(t, k->runs, "%s", runs);
     put_figures(t, k, c, v);
     put_cost(t, k, v);
+    table_int(t, k->alone, c->alone);
     const int counts[] = {v->planned, v->done, v->failed, v->diverged, v->running, v->interrupted};
     const int at[] = {k->planned, k->done, k->failed, k->diverged, k->running, k->interrupted};
     for (int i = 0; i < 6; i++) {

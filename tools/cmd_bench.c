@@ -2,13 +2,14 @@
 #include <string.h>
 
 #include "experiments/bench_compare.h"
+#include "experiments/bench_record.h"
 #include "tools/verbs.h"
 
 typedef struct bench_call {
     int64_t threads, warm_up, format;
     double seconds;
-    bool json;
-    const char *variant, *data;
+    bool json, record;
+    const char *variant, *data, *out;
     const node *set;
 } bench_call;
 
@@ -20,7 +21,11 @@ static const option OPTIONS[] = {
     CLI_INT(bench_call, warm_up, "warm-up", "3", 1, 1e6,
             "of a comparison: steps of each variant before it begins"),
     CLI_CHOICE(bench_call, format, "format", "text", TABLE_FORMATS, "of a comparison"),
+    CLI_SWITCH(
+        bench_call, record, "record",
+        "note the variants' speeds with their runs, for loci compare; one thread by default"),
     CLI_SWITCH(bench_call, json, "json", "machine-readable figures"),
+    CLI_OUT(bench_call),
     CLI_DATA(bench_call),
     CLI_SET(bench_call),
     {0}};
@@ -56,12 +61,28 @@ static int bench_one(const cli_call *c, experiment *x, int run, const corpus_pla
     return EXIT_DONE;
 }
 
+/* The speeds go to the runs that the spec means. */
+static int record(const cli_call *c, experiment *x, const corpus_places *places,
+                  const bench_comparison *r, err *e)
+{
+    const bench_call *o = c->options;
+    int runs;
+    if (!experiment_resolve(x, places, e) ||
+        !bench_record(r->variants, r->threads, r->rounds, x, cli_out(o->out), &runs, e)) {
+        return EXIT_FAILED;
+    }
+    fprintf(stderr, "speeds noted with %d runs of %s; see loci compare %s\n", runs, x->spec->name,
+            x->spec->name);
+    return EXIT_DONE;
+}
+
 static int bench_all(const cli_call *c, experiment *x, const corpus_places *places,
                      const bench_options *how, err *e)
 {
     const bench_call *o = c->options;
     bench_comparison *r = bench_compare(c->memory, x, places, how, e);
     if (!r) return EXIT_USAGE;
+    if (o->record && record(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
     table *t = bench_table(c->memory, r);
     if (o->json) return print_json(table_json(t));
     table_print(stdout, t, (table_format)o->format, o->format == TABLE_TEXT && cli_colour(stdout));
@@ -80,9 +101,10 @@ static int bench(const cli_call *c)
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
-    bench_options how = {
-        .threads = (int)o->threads, .seconds = o->seconds, .warm_up = (int)o->warm_up};
-    int run = only_run(x, o->variant, &e), status = EXIT_USAGE;
+    bench_options how = {.threads = o->record && o->threads == 0 ? 1 : (int)o->threads,
+                         .seconds = o->seconds,
+                         .warm_up = (int)o->warm_up};
+    int run = o->record ? -1 : only_run(x, o->variant, &e), status = EXIT_USAGE;
     if (run >= 0) status = bench_one(c, x, run, &places, &how, &e);
     if (run < 0 && !e.text[0]) status = bench_all(c, x, &places, &how, &e);
     experiment_free(x);
@@ -101,7 +123,9 @@ const verb VERB_BENCH = {
             "process, their ratio, memory, and the time that each op takes.\n\n"
             "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
             "table has tokens per second in training and evaluation and memory, each relative to\n"
-            "the baseline. All of them are in memory at once.",
+            "the baseline. All of them are in memory at once. --record keeps their speeds for\n"
+            "loci compare, which shows them instead of those that runs had while they shared the\n"
+            "machine: let nothing else run meanwhile.",
     .examples = {"bench experiments/bench/small.yaml",
                  "bench experiments/bench/hash.yaml --seconds 60"},
     .options = OPTIONS,

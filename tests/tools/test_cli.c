@@ -216,6 +216,20 @@ static void changes_are_shown(void)
     expect_call(r, 0, NULL, "no longer part of tiny: 1 variants");
 }
 
+/* Speeds measured alone take the place of those of runs that shared the machine. */
+static void speeds_are_recorded(void)
+{
+    char file[FILE_PATH_BYTES];
+    write_spec(file);
+    expect_call(LOCI("run", file, "--set", "sweep.seeds=1"), 0, NULL, "2 trained");
+    program_result r = LOCI("compare", "tiny", "--format", "json");
+    expect_call(r, 0, "\"speed_alone\": 0", NULL);
+    r = LOCI("bench", file, "--set", "sweep.seeds=1", "--seconds", "0.1", "--record");
+    expect_call(r, 0, "keys", "speeds noted with 2 runs of tiny");
+    expect_call(LOCI("compare", "tiny"), 0, "alone", NULL);
+    expect_call(LOCI("compare", "tiny", "--format", "json"), 0, "\"speed_alone\": 1", NULL);
+}
+
 /* Ids of another tokenizer are no input for a model of bytes. */
 static void other_vocabulary(void)
 {
@@ -307,6 +321,7 @@ const test_suite test_cli = {"tools/cli",
                               {"experiment", experiment},
                               {"evaluations_are_added", evaluations_are_added},
                               {"changes_are_shown", changes_are_shown},
+                              {"speeds_are_recorded", speeds_are_recorded},
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},
