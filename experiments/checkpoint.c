@@ -128,6 +128,20 @@ static bool save_model(const char *path, arena *a, trainer *t, const char *run, 
                             hex, e);
 }
 
+/* Where the last evaluation sent its sample. */
+static void list_routing(entry_list *l, trainer *t)
+{
+    static const int64_t one = 1;
+    routing_view *views = ARENA_NEW(l->memory, routing_view, ROUTING_LAYERS);
+    int64_t *tokens = ARENA_NEW(l->memory, int64_t, 1);
+    int n = routing_trace_views(trainer_routing(t), tokens, views);
+    for (int i = 0; i < n; i++) {
+        add_entry(l, format_text(l->memory, "routing.%s", views[i].layer), ST_I32, 1,
+                  &views[i].count, views[i].experts);
+    }
+    if (n > 0) add_entry(l, "progress.routing", ST_I64, 1, &one, tokens);
+}
+
 static bool save_train(const char *path, arena *a, trainer *t, const char *run, char *hex, err *e)
 {
     entry_list l = {.memory = a};
@@ -138,6 +152,7 @@ static bool save_train(const char *path, arena *a, trainer *t, const char *run, 
         add_entry(&l, moments[i].name, moments[i].dtype, 1, &moments[i].count, moments[i].data);
     }
     list_state(&l, t);
+    list_routing(&l, t);
     int64_t counts[COUNTS], n_counts = COUNTS, n_sums = SUMS;
     double sums[SUMS];
     progress_pack(trainer_progress(t), counts, sums);
@@ -378,6 +393,22 @@ static bool load_progress(const safetensors *s, trainer *t, err *e)
     return stream_seek(trainer_stream(t), cursor, e);
 }
 
+static void load_routing(const safetensors *s, trainer *t, arena *a)
+{
+    const st_tensor *tokens = safetensors_find(s, "progress.routing");
+    int64_t n;
+    if (!tokens || tokens->dtype != ST_I64 || tokens->count != 1) return; /* nothing was traced */
+    memcpy(&n, tokens->data, sizeof n);
+    for (int i = 0; i < safetensors_count(s); i++) {
+        const st_tensor *st = safetensors_at(s, i);
+        if (strncmp(st->name, "routing.", 8) != 0 || st->dtype != ST_I32) continue;
+        int32_t *experts = ARENA_NEW(a, int32_t, st->count);
+        memcpy(experts, st->data, (size_t)st->count * sizeof *experts);
+        routing_trace_restore(trainer_routing(t), n,
+                              &(routing_view){st->name + 8, st->count, experts});
+    }
+}
+
 bool checkpoint_load(const char *folder, trainer *t, err *e)
 {
     safetensors *s = open_file(folder, "model", e);
@@ -392,6 +423,7 @@ bool checkpoint_load(const char *folder, trainer *t, err *e)
     for (int64_t lane = 0; ok && lane < trainer_workload(t)->shape.lanes; lane++) {
         ok = load_state(s, t, lane, a, e);
     }
+    if (ok) load_routing(s, t, a);
     arena_free(a);
     safetensors_close(s);
     return ok || err_prefix(e, "%s", folder);

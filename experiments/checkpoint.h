@@ -2,7 +2,8 @@
  *
  *   checkpoint/model-<step>.safetensors   parameters; metadata: spec, seed, run, step
  *   checkpoint/train-<step>.safetensors   moments, carried state by lane, reading position,
- * counters checkpoint/manifest.json              {"step", "files": {name: {"sha256", "bytes"}}}
+ *                                         counters, where the last evaluation's tokens were sent
+ *   checkpoint/manifest.json              {"step", "files": {name: {"sha256", "bytes"}}}
  *
  * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
  * only then the files of the previous checkpoint go. Loading checks sizes and checksums first. */

@@ -33,6 +33,7 @@ struct trainer {
     lanes *pool;
     optim *optim;
     stream *stream;
+    routing_trace *routing;
     real *values;         /* [params.total] */
     model_state **states; /* [lanes] */
     tape **tapes;         /* [threads] */
@@ -98,6 +99,7 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
     threads = (int)MIN((int64_t)MAX(threads, 1), w->shape.lanes);
     *t = (trainer){.memory = memory, .w = w, .threads = threads, .length = length};
     t->progress.eval_at = -1;
+    t->routing = routing_trace_new();
     const params *p = model_params(w->model);
     t->pool = lanes_new(w->shape.lanes, threads, p, e);
     if (!t->pool || !(t->optim = optim_new(&w->optim, p, e)) || !open_stream(t, e) ||
@@ -119,6 +121,7 @@ void trainer_free(trainer *t)
             tape_free(t->tapes[i]);
         }
     }
+    routing_trace_free(t->routing);
     if (t->stream) stream_free(t->stream);
     if (t->optim) optim_free(t->optim);
     if (t->pool) lanes_free(t->pool);
@@ -377,6 +380,10 @@ optim *trainer_optim(trainer *t)
 stream *trainer_stream(trainer *t)
 {
     return t->stream;
+}
+routing_trace *trainer_routing(trainer *t)
+{
+    return t->routing;
 }
 workload *trainer_workload(trainer *t)
 {

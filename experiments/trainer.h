@@ -11,6 +11,7 @@
 #include "core/lanes.h"
 #include "core/optim.h"
 #include "data/stream.h"
+#include "experiments/routing_trace.h"
 #include "experiments/workload.h"
 
 /* Where a run stands; all of it is saved in a checkpoint. */
@@ -52,6 +53,7 @@ train_length trainer_length(const trainer *t);
 real *trainer_values(trainer *t); /* [params.total] */
 optim *trainer_optim(trainer *t);
 stream *trainer_stream(trainer *t);
+routing_trace *trainer_routing(trainer *t); /* of the run's evaluations */
 model_state *trainer_state(trainer *t, int64_t lane);
 workload *trainer_workload(trainer *t);
 lanes *trainer_pool(trainer *t);

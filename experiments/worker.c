@@ -273,12 +273,16 @@ static outcome run_eval(worker *w, bool final, err *e)
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
     if (final && work->eval.losses) task.losses_path = path;
+    eval_watch watch = routing_trace_begin(trainer_routing(w->trainer), &task);
+    if (work->eval.dynamic.kind == DYNAMIC_NONE) task.watch = &watch;
     evaluation r;
     if (!evaluate(&r, &task, e)) return WENT_WRONG;
     outcome o = STOPPED;
     file_failpoint("evaluated");
     if (!r.stopped) {
         json_t *record = evaluation_record(&r, &task, id, p->step, p->tokens, final);
+        json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
+        if (layers) json_object_set_new(record, "layers", layers);
         o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
         if (final && o == WENT_WELL && !final_options_write(w->folder, &w->plan, e)) o = WENT_WRONG;
         json_decref(record);

@@ -139,7 +139,7 @@ static tensor *base_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     }
     experts_load(c, self, &p->experts, expert, 1, n);
     layer_tap(c, self, "scores", scores);
-    experts_tap(c, self, "expert", expert, n);
+    experts_tap(c, self, LAYER_TAP_EXPERT, expert, n);
     int32_t *columns = tape_keep(t, n, sizeof *columns);
     for (int64_t i = 0; i < n; i++) {
         columns[i] = MAX(expert[i], 0);

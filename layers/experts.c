@@ -263,7 +263,7 @@ void experts_tap(layer_ctx *c, const layer *self, const char *name, const int32_
                  int64_t n)
 {
     if (!c->tap) return;
-    tensor *x = tape_tensor(c->tape, 1, &n);
+    tensor *x = tape_tensor(c->tape, 3, (int64_t[]){n / (c->rows * c->time), c->rows, c->time});
     for (int64_t i = 0; i < n; i++) {
         x->data[i] = (real)values[i];
     }

@@ -108,7 +108,7 @@ int64_t experts_text_rows(const layer_ctx *c, int32_t *ids);
 void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const int32_t *expert,
                   int64_t groups, int64_t choices);
 
-/* Offers choices to inspection as a tensor of reals. */
+/* Offers choices [n / (rows time), rows, time] as a tensor of reals. */
 void experts_tap(layer_ctx *c, const layer *self, const char *name, const int32_t *values,
                  int64_t n);
 

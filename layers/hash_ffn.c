@@ -402,7 +402,7 @@ static tensor *hash_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
         r[m] = experts_route(c, expert + m * n, n, n, p->experts.experts);
     }
     experts_load(c, self, &p->experts, expert, p->hashes, n);
-    experts_tap(c, self, "expert", expert, p->hashes * n);
+    experts_tap(c, self, LAYER_TAP_EXPERT, expert, p->hashes * n);
     tensor *flat = experts_flat(c, x), *y;
     if (o->form == FORM_SLICES) {
         y = run_slices(c, self, flat, r);

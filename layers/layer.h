@@ -218,6 +218,11 @@ typedef void (*tap_fn)(void *user, const layer *self, const char *name, const te
  * have been, had they learned nothing. Of the output's shape. */
 #define LAYER_TAP_UNLEARNED "unlearned"
 
+/* The tap of a layer that sends a token to one or more of several sets of weights: which, as
+ * numbers [choices, rows, time] (-1: none), as the layer itself chose, whatever a full expert then
+ * drops. Routing is traced by it. */
+#define LAYER_TAP_EXPERT "expert"
+
 /* Memories that fired: entry e is about position[e] (row-major in the call; NULL: e) and memories
  * ids[e, :], or first[e], first[e] + 1, ... (NULLs: 0, 1, ...). Valid during the call only. */
 typedef struct memory_use {

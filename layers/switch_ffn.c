@@ -162,7 +162,7 @@ static void tell(layer_ctx *c, const layer *self, const tensor *p, const int32_t
     const switch_ffn_plan *plan = self->plan;
     experts_load(c, self, &plan->experts, expert, 1, o->top_k * c->rows * c->time);
     layer_tap(c, self, "probabilities", p);
-    experts_tap(c, self, "expert", expert, o->top_k * c->rows * c->time);
+    experts_tap(c, self, LAYER_TAP_EXPERT, expert, o->top_k * c->rows * c->time);
 }
 
 static tensor *switch_ffn_forward(layer_ctx *c, const layer *self, tensor *x)

@@ -37,6 +37,7 @@ static bool prepare_all(collector *c, err *e)
         {&c->evaluation, "evaluation",
          "evaluation, run, step, tokens_seen, split, final, nats, tokens, bytes, words, seconds, "
          "tokens_per_second, protocol, losses"},
+        {&c->evaluation_metric, "evaluation_metric", "evaluation, layer, name, value"},
         {&c->document, "document", "evaluation, document, name, nats, tokens, bytes, words"},
         {&c->slice, "slice", "evaluation, kind, low, high, part, tokens, nats"},
         {&c->artefact, "artefact", "run, path, kind, step, bytes, sha256"},
@@ -53,9 +54,10 @@ static bool prepare_all(collector *c, err *e)
 
 static void finalize_all(collector *c)
 {
-    sqlite3_stmt *const all[] = {
-        c->stamp_get,  c->stamp_set, c->run,        c->library, c->step, c->metric, c->document,
-        c->evaluation, c->artefact,  c->experiment, c->plan,    c->axis, c->slice};
+    sqlite3_stmt *const all[] = {c->stamp_get, c->stamp_set,        c->run,      c->library,
+                                 c->step,      c->metric,           c->document, c->evaluation,
+                                 c->artefact,  c->experiment,       c->plan,     c->axis,
+                                 c->slice,     c->evaluation_metric};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         sqlite3_finalize(all[i]);
     }

@@ -81,6 +81,26 @@ static bool put_document(collector *c, const char *evaluation, const json_t *d, 
     return collect_put(c, c->document, e);
 }
 
+/* What layers told at an evaluation. */
+static bool put_layers(collector *c, const char *evaluation, const json_t *layers, err *e)
+{
+    const char *layer, *name;
+    json_t *figures, *value;
+    collect_bind_text(c->evaluation_metric, 1, evaluation);
+    json_object_foreach((json_t *)(uintptr_t)layers, layer, figures)
+    {
+        collect_bind_text(c->evaluation_metric, 2, layer);
+        json_object_foreach(figures, name, value)
+        {
+            if (!is_value(value)) continue;
+            collect_bind_text(c->evaluation_metric, 3, name);
+            collect_bind_real(c->evaluation_metric, 4, value);
+            if (!collect_put(c, c->evaluation_metric, e)) return false;
+        }
+    }
+    return true;
+}
+
 /* A bucket begins where it says and ends below twice that; 0 and 1 stand alone. */
 static bool put_bucket(collector *c, const json_t *bucket, err *e)
 {
@@ -174,7 +194,8 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     {
         if (!put_document(c, evaluation, document, e)) return false;
     }
-    return put_slices(c, evaluation, json_object_get(line, "slices"), e);
+    return put_layers(c, evaluation, json_object_get(line, "layers"), e) &&
+           put_slices(c, evaluation, json_object_get(line, "slices"), e);
 }
 
 /* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated. */
@@ -202,6 +223,6 @@ bool collect_metrics(collector *c, const char *id, const char *folder, bool *fre
 
 bool collect_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const tables[] = {"evaluation", NULL}; /* documents and slices go with it */
+    static const char *const tables[] = {"evaluation", NULL}; /* what refers to it goes with it */
     return collect_lines(c, id, folder, "evals.jsonl", tables, put_evaluation, fresh, e);
 }

@@ -122,8 +122,10 @@ json_t *run_json(store *s, const char *id, err *e)
     } parts[] = {
         {"plans", "SELECT experiment, label, baseline FROM plan WHERE run = ? ORDER BY experiment"},
         {"evaluations", "SELECT evaluation, step, split, final, nats, tokens, bytes, words, "
-                        "bits_per_byte, perplexity, word_perplexity, tokens_per_second, protocol "
-                        "FROM score WHERE run = ? ORDER BY step, split, evaluation"},
+                        "bits_per_byte, perplexity, word_perplexity, tokens_per_second, protocol, "
+                        "(SELECT avg(value) FROM evaluation_metric m WHERE m.evaluation = "
+                        "s.evaluation AND m.name = 'changed') AS routing_changed "
+                        "FROM score s WHERE run = ? ORDER BY step, split, evaluation"},
         {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
         {"artefacts",
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
@@ -223,7 +225,11 @@ static void show_evaluations(FILE *out, const json_t *run)
         fprintf(out, "  %-20s ", name);
         if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
         if (isfinite(words)) fprintf(out, "word perplexity %.2f, ", words);
-        fprintf(out, "perplexity %.3f%s\n", ppl, json_get_int(x, "final", 0) ? " (final)" : "");
+        fprintf(out, "perplexity %.3f", ppl);
+        double changed = json_get_double(x, "routing_changed");
+        if (isfinite(changed))
+            fprintf(out, ", routing changed for %.1f %% of tokens", 100 * changed);
+        fprintf(out, "%s\n", json_get_int(x, "final", 0) ? " (final)" : "");
     }
 }
 

@@ -97,6 +97,14 @@ const char *const STORE_SCHEMA[] = {
     ") STRICT;",
     "CREATE INDEX evaluation_run ON evaluation (run, split, step);",
 
+    "CREATE TABLE evaluation_metric (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  name TEXT NOT NULL,\n"
+    "  value REAL,\n"
+    "  PRIMARY KEY (evaluation, layer, name)\n"
+    ") STRICT, WITHOUT ROWID;",
+
     "CREATE TABLE document (\n"
     "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
     "  document INTEGER NOT NULL,\n"
