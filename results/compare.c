@@ -30,7 +30,7 @@ static const char QUERY[] =
     "r.tokens, r.train_seconds, r.tokens_per_second, r.peak_anon_bytes, s.protocol, s.split, "
     "r.params, r.active_params, r.state_bytes, r.forward_flops_per_token, "
     "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation, "
-    "r.alone_tokens_per_second "
+    "r.alone_tokens_per_second, s.step, r.train_flops_per_token, r.train_seconds "
     "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
     "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
     " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
@@ -55,7 +55,10 @@ static compared_run read_run(sqlite3_stmt *q, arena *a)
                       .flops = store_real(q, 22),
                       .documents = (int)store_int(q, 23, 0),
                       .evaluation = store_text(q, 24, a),
-                      .alone = store_real(q, 25)};
+                      .alone = store_real(q, 25),
+                      .step = store_int(q, 26, -1),
+                      .train_flops = store_real(q, 27),
+                      .train_seconds = store_real(q, 28)};
     /* Over the whole run; what its status says last may be a slow moment. */
     double seconds = store_real(q, 14);
     r.tokens_per_second = seconds > 0 && r.trained_tokens > 0 ? (double)r.trained_tokens / seconds
@@ -132,9 +135,18 @@ static bool read_head(comparison *c, arena *a, store *s, err *e)
 
 /* ---- figures ---- */
 
-/* What all scored runs have; bits per byte if nothing was scored yet. */
-static compare_metric choose_metric(const comparison *c)
+void compare_set_values(compared_run *r, double nats)
 {
+    r->value[COMPARE_BITS_PER_BYTE] =
+        r->bytes > 0 ? nats / log(2.0) / (double)r->bytes : (double)NAN;
+    r->value[COMPARE_WORD_PERPLEXITY] = r->words > 0 ? exp(nats / (double)r->words) : (double)NAN;
+    r->value[COMPARE_PERPLEXITY] = r->tokens > 0 ? exp(nats / (double)r->tokens) : (double)NAN;
+}
+
+/* AUTO: what all scored runs have; bits per byte if nothing was scored yet. */
+compare_metric compare_choose_metric(const comparison *c, compare_metric wanted)
+{
+    if (wanted != COMPARE_AUTO) return wanted;
     for (int m = COMPARE_BITS_PER_BYTE; m < COMPARE_METRIC_COUNT; m++) {
         bool all = true;
         for (int i = 0; i < c->count; i++) {
@@ -272,18 +284,29 @@ static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
                    c->experiment);
 }
 
-comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
-                         err *e)
+comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e)
 {
     comparison *c = arena_push_zero(a, 1, sizeof *c);
     c->experiment = arena_strdup(a, experiment);
     c->description = c->split = "";
     if (!store_has_experiment(s, experiment, e) || !read_head(c, a, s, e) ||
-        !read_rows(c, a, s, o->split, e) || !choose_baseline(c, a, o->baseline, e)) {
+        !read_rows(c, a, s, split, e)) {
         return NULL;
     }
-    if (o->split && !c->split[0]) c->split = arena_strdup(a, o->split);
-    c->metric = o->metric == COMPARE_AUTO ? choose_metric(c) : o->metric;
+    if (split && !c->split[0]) c->split = arena_strdup(a, split);
+    return c;
+}
+
+comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
+                         err *e)
+{
+    comparison *c = o->tune ? compare_tuned(a, s, experiment, o, e)
+                            : compare_read(a, s, experiment, o->split, e);
+    if (!c || (!o->tune && !compare_at(c, a, s, o, e)) ||
+        !choose_baseline(c, a, o->tune ? c->tuned_baseline : o->baseline, e)) {
+        return NULL;
+    }
+    c->metric = compare_choose_metric(c, o->metric);
     note_text(c);
     note_speed(c);
     for (int i = 0; i < c->count; i++) {

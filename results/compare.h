@@ -20,8 +20,17 @@ typedef enum compare_metric {
 #define COMPARE_METRICS "auto|bits_per_byte|word_perplexity|perplexity"
 enum { COMPARE_METRIC_COUNT = 4 };
 
+/* What variants may be compared at equal amounts of, by their evaluations on the way. */
+typedef enum compare_budget { AT_END, AT_TOKENS, AT_FLOPS, AT_SECONDS } compare_budget;
+extern const char *const COMPARE_BUDGETS[]; /* "", "tokens", "flops", "seconds" */
+
 typedef struct compare_options {
-    const char *baseline;  /* a variant's label; NULL: the experiment's */
+    const char *baseline; /* a variant's label; NULL: the experiment's */
+    /* Axes, separated by commas, by name or the end of it: of their values each variant gets the
+     * one that is best on validation. NULL: none. */
+    const char *tune;
+    compare_budget at;
+    double at_amount;      /* of training; NaN: the least that a finished run got */
     const char *split;     /* NULL: that of the runs' final evaluations */
     compare_metric metric; /* what differences are taken of */
 } compare_options;
@@ -40,7 +49,11 @@ typedef struct compared_run {
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
     int64_t trained_tokens;
-    const char *evaluation; /* id; NULL: none */
+    const char *evaluation; /* id; NULL: none, or between two of them */
+    int64_t step;           /* of that evaluation */
+    double train_flops;     /* per token */
+    double train_seconds;
+    int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
 } compared_run;
 
 /* The same difference document by document: the mean over paired seeds for each, then over
@@ -55,6 +68,9 @@ typedef struct document_difference {
 
 typedef struct compared_variant {
     const char *label, *variant;
+    const char *tuned; /* the values chosen, "lr=1e-3"; NULL: nothing was tuned */
+    int tried;         /* out of how many */
+    bool edge;         /* a number at the edge of those tried: better ones may lie beyond */
     bool is_baseline;
     int planned, done, failed, diverged, running, interrupted;
     int run_count;
@@ -81,12 +97,29 @@ typedef struct comparison {
     double noise_floor; /* two runs of the baseline that differ in seed alone differ by less, 95 %;
                            NaN: unknown */
     bool alone;         /* every scored variant's speed was measured alone: that is shown */
-    bool same_text;     /* all scored runs scored the same number of bytes or words */
+    const char *tune;   /* the tuned axes' names; NULL: none */
+    const char *tuned_baseline; /* what options.baseline is called among the tuned variants */
+    bool tuned_on_reported;     /* the split that is reported is the one that was chosen by */
+    compare_budget at;
+    double at_amount;
+    bool same_text; /* all scored runs scored the same number of bytes or words */
 } comparison;
 
 /* Lives as long as the arena. NULL and e on failure. */
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e);
+
+/* "tokens=2M", "flops=1e15", "seconds=600", "tokens" (the least that all got), into o. */
+bool compare_at_read(compare_options *o, const char *text, err *e);
+
+/* A number for each of the steps that compare_load consists of; see the files of these names.
+ * compare_read: rows of a split, without figures over seeds. */
+comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e);
+bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err *e);
+comparison *compare_tuned(arena *a, store *s, const char *experiment, const compare_options *o,
+                          err *e);
+compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
+void compare_set_values(compared_run *r, double nats);
 
 /* Fills the variants' `documents` (results/compare_documents.c). */
 bool compare_documents(comparison *c, store *s, err *e);

@@ -158,6 +158,70 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
     if (any && *item == '-') fputc('\n', out);
 }
 
+/* ---- how variants were chosen and cut ---- */
+
+static void print_tuning(FILE *out, const comparison *c)
+{
+    int tried = 0;
+    bool edge = false;
+    for (int i = 0; i < c->count; i++) {
+        tried = MAX(tried, c->variants[i].tried);
+        edge = edge || c->variants[i].edge;
+    }
+    if (!c->tune) return;
+    fprintf(out, "Tuned: %s, for each variant the best of up to %d by its mean on validation",
+            c->tune, tried);
+    if (c->tuned_on_reported) {
+        fputs(", and reported there, too: the figures are too good by as much as that choice found "
+              "by luck. `loci eval RUN --split test` makes others.\n",
+              out);
+    } else {
+        fprintf(out, "; reported on %s.\n", c->split);
+    }
+    if (edge) {
+        fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
+    }
+}
+
+/* "step 200 to 245" of the variant's first scored run. */
+static void print_passage(FILE *out, const compared_variant *v, const char *comma)
+{
+    const compared_run *r = scored_of(v);
+    if (!r) return;
+    if (r->from_step == r->to_step) {
+        fprintf(out, "%s%s: step %lld", comma, v->label, (long long)r->from_step);
+    } else {
+        fprintf(out, "%s%s: between steps %lld and %lld", comma, v->label, (long long)r->from_step,
+                (long long)r->to_step);
+    }
+}
+
+static void print_budget(FILE *out, const comparison *c)
+{
+    char amount[16];
+    if (c->at == AT_END || !isfinite(c->at_amount)) return;
+    const char *name = c->at == AT_FLOPS ? "FLOPs" : COMPARE_BUDGETS[c->at];
+    table_si(amount, c->at_amount);
+    fprintf(
+        out,
+        "At equal %s: %s of training. Losses between two evaluations are interpolated, straight "
+        "against the logarithm of %s; one within 1 %% of the amount stands for it. Evaluations "
+        "used (of the first seed): ",
+        name, amount, name);
+    const char *comma = "";
+    for (int i = 0; i < c->count; i++) {
+        print_passage(out, &c->variants[i], comma);
+        if (scored_of(&c->variants[i])) comma = "; ";
+    }
+    fputs(".\nWhere the learning rate falls until the end of a run it is higher there than at the "
+          "end "
+          "of a run of that length.\n",
+          out);
+    if (c->at == AT_SECONDS) {
+        fputs("Seconds were taken as the runs went, whatever shared the machine with them.\n", out);
+    }
+}
+
 /* ---- what is not in the figures ---- */
 
 static void print_cautions(FILE *out, const comparison *c)
@@ -226,6 +290,8 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
     }
     if (c->baseline < 0) fputs("The experiment names no baseline among its variants.\n", out);
     if (markdown) fputc('\n', out);
+    print_tuning(out, c);
+    print_budget(out, c);
     print_noise_floor(out, c);
     print_documents(out, c, item);
     print_protocol(out, c);
@@ -265,6 +331,14 @@ static json_t *comparison_json(const comparison *c, const table *t)
     json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
     json_t *protocol = r ? json_loads(r->protocol, 0, NULL) : NULL;
     json_object_set_new(o, "protocol", protocol ? protocol : json_null());
+    if (c->tune) {
+        json_object_set_new(o, "tune", json_string(c->tune));
+        json_object_set_new(o, "tuned_on", json_string("validation"));
+    }
+    if (c->at != AT_END) {
+        json_object_set_new(o, "at", json_string(COMPARE_BUDGETS[c->at]));
+        json_object_set_new(o, "at_amount", json_finite(c->at_amount));
+    }
     json_object_set_new(o, "comparisons", json_integer(c->comparisons));
     json_object_set_new(o, "noise_floor", json_finite(c->noise_floor));
     json_object_set_new(o, "same_text", json_boolean(c->same_text));

@@ -37,7 +37,7 @@ static int scored_runs(const compared_variant *v)
 
 /* Indexes of the columns. */
 typedef struct compare_columns {
-    int label, key, runs, mean[COMPARE_METRIC_COUNT], difference;
+    int label, key, tuned, runs, mean[COMPARE_METRIC_COUNT], difference;
     int params, active, flops, speed, alone, memory, bytes, state;
     int variant, baseline, planned, done, failed, diverged, running, interrupted;
     int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
@@ -88,6 +88,7 @@ static void add_columns(table *t, compare_columns *k, const comparison *c)
 {
     k->label = table_column(t, "", "variant", "", TABLE_LEFT | TABLE_PEOPLE);
     k->key = table_column(t, "variant", "", "", TABLE_PROGRAMS);
+    if (c->tune) k->tuned = table_column(t, "tuned", "tuned", "on validation", TABLE_LEFT);
     k->runs = table_column(t, "", "runs", "", TABLE_LEFT | TABLE_PEOPLE);
     add_figures(t, k, c);
     k->params = table_column(t, "params", "params", "", 0);
@@ -184,6 +185,9 @@ static void put_row(table *t, const compare_columns *k, const comparison *c,
     runs_text(runs, v);
     table_text(t, k->label, v->is_baseline ? "%s (baseline)" : "%s", v->label);
     table_text(t, k->key, "%s", v->label);
+    if (c->tune && v->tuned) {
+        table_text(t, k->tuned, v->edge ? "%s (edge)" : "%s", v->tuned);
+    }
     table_text(t, k->runs, "%s", runs);
     put_figures(t, k, c, v);
     put_cost(t, k, v);

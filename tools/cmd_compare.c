@@ -4,7 +4,7 @@
 #include "tools/verbs.h"
 
 typedef struct compare_call {
-    const char *out, *baseline, *split;
+    const char *out, *baseline, *split, *tune, *at;
     int64_t format, metric, by;
 } compare_call;
 
@@ -15,6 +15,11 @@ static const option OPTIONS[] = {
                "where differences come from: slices of the text"),
     CLI_TEXT(compare_call, baseline, "baseline", "a variant's label; default: the experiment's"),
     CLI_TEXT(compare_call, split, "split", "validation, test or train; default: as evaluated last"),
+    CLI_TEXT(compare_call, tune, "tune",
+             "AXIS[,AXIS]: each variant with its best value on validation, reported on test"),
+    CLI_TEXT(
+        compare_call, at, "at",
+        "tokens, flops or seconds, each with =AMOUNT or the least any run got: equal training"),
     CLI_OUT(compare_call),
     {0}};
 
@@ -35,7 +40,14 @@ static int compare(const cli_call *c)
     store *s = reading_open(cli_out(o->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     const char *name = reading_experiment(c->memory, s, c->words[0], &e);
-    compare_options how = {o->baseline, o->split, (compare_metric)o->metric};
+    compare_options how = {.baseline = o->baseline,
+                           .split = o->split,
+                           .metric = (compare_metric)o->metric,
+                           .tune = o->tune};
+    if (o->at && !compare_at_read(&how, o->at, &e)) {
+        store_close(s);
+        return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
     comparison *x = name ? compare_load(c->memory, s, name, &how, &e) : NULL;
     bool done = x && print(x, s, c, &e);
     store_close(s);
@@ -51,7 +63,9 @@ const verb VERB_COMPARE = {
             "baseline paired by seed with its interval, and what the variant costs. EXPERIMENT is\n"
             "a name or a spec file; default: the one run last. Works while runs go on.\n"
             "--by shows differences by position in the document, by how often the token occurs in\n"
-            "the training split, or by how often it occurred in the document before.",
+            "the training split, or by how often it occurred in the document before.\n"
+            "--tune chooses the value of a swept axis (the learning rate) for each variant; --at\n"
+            "compares at equal tokens, FLOPs or seconds, by evaluations on the way (eval_every).",
     .examples = {"compare quickstart --format markdown --baseline keys",
                  "compare quickstart --by position"},
     .options = OPTIONS,

@@ -1,0 +1,196 @@
+/* Comparisons of what is chosen first: the best value of a tuned axis, and equal training. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "results/collect.h"
+#include "results/compare.h"
+#include "tests/fake_results.h"
+#include "tests/test.h"
+
+/* Two variants at three rates: 'long' is best at 3e-3 on validation, 'short' at 1e-3, an edge. */
+static const fake_variant VARIANTS[] = {
+    {"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+    {"short 3e-3", -0.1, 0.001, 842000, 51234, NULL, false},
+    {"short 1e-2", -0.2, 0.001, 842000, 51234, NULL, false},
+    {"long 1e-3", -0.05, 0.001, 842000, 25617, NULL, false},
+    {"long 3e-3", 0.04, 0.001, 842000, 25617, NULL, false},
+    {"long 1e-2", -0.3, 0.001, 842000, 25617, NULL, false},
+};
+enum { COUNT = 6, SEEDS = 3, TOKENS = 90000, END = 200 };
+
+static fake_experiment fake(int variants)
+{
+    return (fake_experiment){test_folder(), "memory", variants, SEEDS, 20, VARIANTS};
+}
+
+/* The axes that the labels spell. */
+static void set_axes(const fake_experiment *x)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    snprintf(path, sizeof path, "%s/experiments/memory.json", x->out);
+    json_t *o = json_read(path, &e), *run;
+    size_t i;
+    EXPECT(o, "%s", e.text);
+    json_array_foreach(json_object_get(o, "runs"), i, run)
+    {
+        char label[64];
+        snprintf(label, sizeof label, "%s", json_get_text(run, "label"));
+        char *space = strchr(label, ' ');
+        *space = 0;
+        json_object_set_new(run, "axes",
+                            json_pack("{s:s, s:s}", "reach", label, "optimizer.lr", space + 1));
+    }
+    EXPECT(json_write(path, o, &e), "%s", e.text);
+    json_decref(o);
+}
+
+/* An evaluation of every run, `bits` above what it is in the end. */
+static void evaluated(const fake_experiment *x, const char *split, int step, double bits)
+{
+    for (int v = 0; v < x->variants; v++) {
+        for (int seed = 1; seed <= SEEDS; seed++) {
+            char line[1024];
+            double nats = (fake_bits_per_byte(x, v, seed) + bits) * log(2.0) * TOKENS;
+            snprintf(line, sizeof line,
+                     "{\"eval\": \"%s-%d-%d-%d\", \"step\": %d, \"tokens_seen\": %d, \"final\": "
+                     "false, \"split\": \"%s\", \"nats\": %.17g, \"tokens\": %d, \"bytes\": %d, "
+                     "\"words\": 16000, \"protocol\": {\"context\": 256, \"memory\": \"carried "
+                     "state, reset at documents\", \"start\": \"learned vector, first token "
+                     "counted\", \"data\": \"abcdef0123456789\"}}\n",
+                     split, v, seed, step, step, step * 2048, split, nats, TOKENS, TOKENS);
+            fake_append(x, v, seed, "evals.jsonl", line);
+        }
+    }
+}
+
+static comparison *load(arena *a, const fake_experiment *x, const compare_options *o, err *e)
+{
+    err note = {0};
+    store *s = collect_and_open(x->out, &note, e);
+    comparison *c = s ? compare_load(a, s, x->name, o, e) : NULL;
+    EXPECT(!note.text[0], "%s", note.text);
+    store_close(s);
+    return c;
+}
+
+static char *print(const comparison *c)
+{
+    char *text = NULL;
+    size_t bytes;
+    err e = {0};
+    FILE *f = open_memstream(&text, &bytes);
+    EXPECT(compare_print(f, c, TABLE_TEXT, false, &e), "%s", e.text);
+    fclose(f);
+    return text;
+}
+
+static void expect_text(const char *text, const char *needed)
+{
+    EXPECT(strstr(text, needed), "no \"%s\" in:\n%s", needed, text);
+}
+
+static void tuned(void)
+{
+    fake_experiment x = fake(COUNT);
+    arena *a = arena_new(0);
+    err e = {0};
+    fake_write(&x);
+    set_axes(&x);
+    comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && c->count == 2 && c->baseline == 0, "%s", e.text);
+    if (!c) return;
+    const compared_variant *s = &c->variants[0], *l = &c->variants[1];
+    EXPECT(strcmp(s->label, "short") == 0 && strcmp(s->tuned, "lr=1e-3") == 0 && s->edge, "%s, %s",
+           s->label, s->tuned);
+    EXPECT(strcmp(l->label, "long") == 0 && strcmp(l->tuned, "lr=3e-3") == 0 && !l->edge &&
+               l->tried == 3,
+           "%s, %s", l->label, l->tuned);
+    /* Gains of 0.04 and 0, each with noise of 0.001 at most. */
+    EXPECT(fabs(l->difference.mean + 0.04) < 0.003, "%g", l->difference.mean);
+    char *text = print(c);
+    expect_text(text, "reported there, too");
+    expect_text(text, "lr=1e-3 (edge)");
+    expect_text(text, "'long' is better than 'short' by 0.0");
+    free(text);
+    /* Test counts where it is there, and is not what is chosen by. */
+    evaluated(&x, "test", END, 0.25);
+    c = load(a, &x, &(compare_options){.tune = "optimizer.lr", .baseline = "long 1e-2"}, &e);
+    EXPECT(c && strcmp(c->split, "test") == 0 && c->baseline == 1, "%s", e.text);
+    if (!c) return;
+    double expected = fake_bits_per_byte(&x, 4, 1) + 0.25;
+    EXPECT(fabs(c->variants[1].runs[0].value[COMPARE_BITS_PER_BYTE] - expected) < 1e-9, "%g",
+           c->variants[1].runs[0].value[COMPARE_BITS_PER_BYTE]);
+    text = print(c);
+    expect_text(text, "the best of up to 3 by its mean on validation; reported on test.");
+    free(text);
+    EXPECT(!load(a, &x, &(compare_options){.tune = "rate"}, &e) &&
+               strstr(e.text, "memory sweeps: optimizer.lr reach"),
+           "%s", e.text);
+    arena_free(a);
+}
+
+/* The loss at step 100 is 1 bit higher than at 200; in between it falls with the logarithm. */
+static void at_equal_cost(void)
+{
+    fake_experiment x = fake(4);
+    arena *a = arena_new(0);
+    err e = {0};
+    fake_write(&x);
+    evaluated(&x, "validation", 100, 1);
+    compare_options o = {0};
+    EXPECT(compare_at_read(&o, "tokens=300k", &e), "%s", e.text);
+    comparison *c = load(a, &x, &o, &e);
+    EXPECT(c && c->variants[3].difference.n == 3, "%s", e.text);
+    if (!c) return;
+    double share = log(300000 / 204800.0) / log(2.0);
+    const compared_run *r = &c->variants[3].runs[1];
+    double expected = fake_bits_per_byte(&x, 3, 2) + 1 - share;
+    EXPECT(fabs(r->value[COMPARE_BITS_PER_BYTE] - expected) < 1e-9 && r->from_step == 100 &&
+               r->to_step == END,
+           "%g, not %g", r->value[COMPARE_BITS_PER_BYTE], expected);
+    char *text = print(c);
+    expect_text(text, "At equal tokens: 300k of training.");
+    expect_text(text, "short 1e-3: between steps 100 and 200");
+    free(text);
+    /* 'long' is trained at half the speed: in the time of 'short', half the way. */
+    EXPECT(compare_at_read(&o, "seconds", &e), "%s", e.text);
+    c = load(a, &x, &o, &e);
+    EXPECT(c && fabs(c->at_amount - END * 2048 / 51234.0) < 1e-6, "%s", e.text);
+    if (!c) return;
+    r = &c->variants[3].runs[0];
+    EXPECT(r->from_step == 100 && r->to_step == 100 &&
+               fabs(r->value[COMPARE_BITS_PER_BYTE] - fake_bits_per_byte(&x, 3, 1) - 1) < 1e-9,
+           "step %lld", (long long)r->from_step);
+    EXPECT(c->variants[0].runs[0].to_step == END, "'short' is cut");
+    /* Before the first evaluation nothing is known. */
+    EXPECT(compare_at_read(&o, "tokens=100k", &e), "%s", e.text);
+    c = load(a, &x, &o, &e);
+    text = c ? print(c) : strdup("");
+    expect_text(text, "has no evaluations around that amount; train.eval_every makes some");
+    free(text);
+    arena_free(a);
+}
+
+static void amounts(void)
+{
+    compare_options o = {0};
+    err e = {0};
+    EXPECT(compare_at_read(&o, "flops=1e15", &e) && o.at == AT_FLOPS &&
+               fabs(o.at_amount - 1e15) < 1,
+           "%s", e.text);
+    EXPECT(compare_at_read(&o, "flops=least", &e) && isnan(o.at_amount), "%s", e.text);
+    EXPECT(compare_at_read(&o, "least", &e) && o.at == AT_TOKENS && isnan(o.at_amount), "%s",
+           e.text);
+    static const char *const bad[] = {"", "steps=4", "tokens=", "tokens=-2", "tokens=x", "flops=0"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        EXPECT(!compare_at_read(&o, bad[i], &e) && strstr(e.text, "tokens=2M"), "'%s' is taken",
+               bad[i]);
+    }
+}
+
+const test_suite test_choices = {
+    "results/choices",
+    {{"tuned", tuned}, {"at_equal_cost", at_equal_cost}, {"amounts", amounts}, {0}}};
