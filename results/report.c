@@ -1,4 +1,5 @@
-#include "results/report.h"
+#include "results/export.h"
+#include "results/report_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,56 +7,13 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "core/node.h"
 #include "results/run_view.h"
 #include "results/table_cell.h"
 
-static const char STYLE[] =
-    ":root{color-scheme:light dark;--ink:#1d2228;--soft:#5b6570;--line:#d7dce1;--page:#fff;"
-    "--good:#0072b2;--bad:#b3470a}\n"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e4e7ea;--soft:#a0a9b2;--line:#3a424a;"
-    "--page:#16191c;--good:#56b4e9;--bad:#e69f00}}\n"
-    "body{margin:2rem auto;max-width:70rem;padding:0 1rem;color:var(--ink);"
-    "background:var(--page);font:16px/1.5 system-ui,sans-serif}\n"
-    "h1{margin-bottom:0}h2{margin:2.2rem 0 .6rem;font-size:1.2rem}\n"
-    ".question{color:var(--soft);font-size:1.1rem;margin-top:.2rem}\n"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;"
-    "font-size:.9rem}\n"
-    "th,td{padding:.3rem .7rem;border-bottom:1px solid var(--line);text-align:right;"
-    "white-space:nowrap}th{vertical-align:bottom}\n"
-    "th small{display:block;font-weight:normal;color:var(--soft)}.left{text-align:left}\n"
-    "th[data-sort]{cursor:pointer}th[aria-sort=ascending]::after{content:' \\2191'}"
-    "th[aria-sort=descending]::after{content:' \\2193'}\n"
-    "tr.baseline{font-weight:600}.better{color:var(--good)}.worse{color:var(--bad)}\n"
-    "figure{margin:1rem 0}figure img{max-width:100%;background:#fff;border-radius:4px}\n"
-    "figcaption,.note{color:var(--soft);font-size:.85rem}pre{overflow-x:auto;font-size:.8rem;"
-    "padding:.8rem;border:1px solid var(--line);border-radius:4px}\n"
-    "ul{padding-left:1.2rem}summary{cursor:pointer}\n"
-    "@media print{body{margin:0;max-width:none;font-size:11px}figure,tr{break-inside:avoid}"
-    ".scroll{overflow:visible}}\n";
-
-static const char SCRIPT[] =
-    "document.querySelectorAll('table.sortable').forEach(function(t){\n"
-    "  var body=t.tBodies[0];\n"
-    "  t.querySelectorAll('th').forEach(function(h,i){\n"
-    "    h.dataset.sort='';\n"
-    "    h.addEventListener('click',function(){\n"
-    "      var up=h.getAttribute('aria-sort')!=='ascending';\n"
-    "      t.querySelectorAll('th').forEach(function(x){x.removeAttribute('aria-sort')});\n"
-    "      h.setAttribute('aria-sort',up?'ascending':'descending');\n"
-    "      var rows=Array.from(body.rows),key=function(r){return r.cells[i].dataset.v};\n"
-    "      rows.sort(function(a,b){\n"
-    "        var x=key(a),y=key(b),n=x-y;\n"
-    "        if(x===''||y==='')return (x==='')-(y==='');\n"
-    "        return (isNaN(n)?x.localeCompare(y):n)*(up?1:-1);\n"
-    "      });\n"
-    "      rows.forEach(function(r){body.appendChild(r)});\n"
-    "    });\n"
-    "  });\n"
-    "});\n";
-
 /* ---- text ---- */
 
-static void put(FILE *out, const char *text)
+void report_text(FILE *out, const char *text)
 {
     for (; *text; text++) {
         switch (*text) {
@@ -77,10 +35,10 @@ static void put(FILE *out, const char *text)
     }
 }
 
-static void element(FILE *out, const char *name, const char *class, const char *text)
+void report_element(FILE *out, const char *name, const char *class, const char *text)
 {
     fprintf(out, "<%s%s%s%s>", name, *class ? " class=\"" : "", class, *class ? "\"" : "");
-    put(out, text);
+    report_text(out, text);
     fprintf(out, "</%s>\n", name);
 }
 
@@ -93,8 +51,8 @@ static void put_head(FILE *out, const table *t)
         const table_head *h = &t->column[c];
         if (h->flags & TABLE_PROGRAMS) continue;
         fprintf(out, "<th scope=\"col\"%s>", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
-        put(out, h->title);
-        if (h->unit[0]) element(out, "small", "", h->unit);
+        report_text(out, h->title);
+        if (h->unit[0]) report_element(out, "small", "", h->unit);
         fputs("</th>", out);
     }
     fputs("</tr></thead>\n", out);
@@ -105,9 +63,9 @@ static void put_cell(FILE *out, const table_head *h, const table_cell *x)
     fprintf(out, "<td%s data-v=\"", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
     if (x->kind == CELL_REAL) fprintf(out, "%.9g", x->real);
     if (x->kind == CELL_INT) fprintf(out, "%lld", (long long)x->integer);
-    if (x->kind == CELL_TEXT) put(out, x->text);
+    if (x->kind == CELL_TEXT) report_text(out, x->text);
     fputs("\">", out);
-    put(out, x->kind == CELL_EMPTY ? "\u2013" : x->text);
+    report_text(out, x->kind == CELL_EMPTY ? "\u2013" : x->text);
     if (x->half) fprintf(out, " \u00b1 %s", x->half);
     fputs("</td>", out);
 }
@@ -130,15 +88,41 @@ static void put_table(FILE *out, const table *t, const char *const *mark)
     fputs("</tbody></table></div>\n", out);
 }
 
+/* The table for other programs: the script makes a button of each. */
+static void put_copies(FILE *out, const table *t)
+{
+    static const char *const names[] = {"CSV", "Markdown", "LaTeX"};
+    fputs("<div data-copies>", out);
+    for (int i = 0; i < 3; i++) {
+        char *text = NULL;
+        size_t bytes;
+        FILE *f = open_memstream(&text, &bytes);
+        CHECK(f, "no memory for a table");
+        if (i == 2) {
+            table_latex(f, t);
+        } else {
+            table_print(f, t, i == 0 ? TABLE_CSV : TABLE_MARKDOWN, false);
+        }
+        fclose(f);
+        fprintf(out, "<template data-name=\"%s\">", names[i]);
+        report_text(out, text);
+        fputs("</template>", out);
+        free(text);
+    }
+    fputs("</div>\n", out);
+}
+
 static void put_results(FILE *out, arena *a, const comparison *c)
 {
     const char **mark = ARENA_NEW(a, const char *, c->count);
     for (int i = 0; i < c->count; i++) {
         mark[i] = i == c->baseline ? "baseline" : NULL;
     }
-    element(out, "h2", "", "Results");
-    put_table(out, compare_table(a, c), mark);
-    element(
+    report_element(out, "h2", "", "Results");
+    table *t = compare_table(a, c);
+    put_table(out, t, mark);
+    put_copies(out, t);
+    report_element(
         out, "p", "note",
         "Mean \u00b1 half of the 95 % t-interval over seeds; differences are paired by seed; p is "
         "corrected by Holm's method for all comparisons. Click a title to sort.");
@@ -148,7 +132,7 @@ static void put_results(FILE *out, arena *a, const comparison *c)
 
 static void put_verdicts(FILE *out, const comparison *c)
 {
-    element(out, "h2", "", "Verdict");
+    report_element(out, "h2", "", "Verdict");
     fputs("<ul>\n", out);
     for (int i = 0; i < c->count; i++) {
         char text[512];
@@ -156,10 +140,14 @@ static void put_verdicts(FILE *out, const comparison *c)
         compare_verdict(text, c, i);
         bool sure = stats_differs(v->difference) && v->p_holm < 1 - STATS_CONFIDENCE;
         if (text[0])
-            element(out, "li", !sure ? "" : v->difference.mean < 0 ? "better" : "worse", text);
+            report_element(out, "li",
+                           !sure                    ? ""
+                           : v->difference.mean < 0 ? "better"
+                                                    : "worse",
+                           text);
     }
     fputs("</ul>\n", out);
-    if (c->baseline < 0) element(out, "p", "", "No baseline is named among the variants.");
+    if (c->baseline < 0) report_element(out, "p", "", "No baseline is named among the variants.");
 }
 
 static bool run_sentence(FILE *out, store *s, const compared_variant *v, const compared_run *r,
@@ -169,12 +157,12 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
     snprintf(text, sizeof text, "%s, seed %lld: %s: %s (run %s)", v->label, (long long)r->seed,
              r->status, r->reason ? r->reason : "no reason given", r->run);
     fputs("<li>", out);
-    put(out, text);
+    report_text(out, text);
     json_t *run = run_json(s, r->run, e);
     const char *log = run ? json_get_text(run, "log") : NULL;
     if (log && *log) {
         fputs("<details><summary>end of its log</summary>", out);
-        element(out, "pre", "", log);
+        report_element(out, "pre", "", log);
         fputs("</details>", out);
     }
     fputs("</li>\n", out);
@@ -200,8 +188,8 @@ static bool put_health(FILE *out, store *s, const comparison *c, err *e)
              "begun. Nothing is left out.",
              planned, done, failed, diverged, interrupted, running,
              planned - done - failed - diverged - interrupted - running);
-    element(out, "h2", "", "Health");
-    element(out, "p", "", text);
+    report_element(out, "h2", "", "Health");
+    report_element(out, "p", "", text);
     fputs("<ul>\n", out);
     bool ok = true;
     for (int i = 0; ok && i < c->count; i++) {
@@ -216,69 +204,12 @@ static bool put_health(FILE *out, store *s, const comparison *c, err *e)
     return ok;
 }
 
-/* ---- pictures ---- */
-
-static void put_base64(FILE *out, const unsigned char *x, size_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned left = (unsigned)MIN(n - i, (size_t)3);
-        unsigned bits = (unsigned)x[i] << 16 | (left > 1 ? (unsigned)x[i + 1] << 8 : 0) |
-                        (left > 2 ? x[i + 2] : 0);
-        for (unsigned k = 0; k < 4; k++) {
-            fputc(k <= left ? digits[bits >> (18 - 6 * k) & 63] : '=', out);
-        }
-    }
-}
-
-/* The sentence that the script draws below the picture. */
-static void caption_of(char caption[400], const char *folder, const char *svg)
-{
-    char name[64], path[FILE_PATH_BYTES];
-    snprintf(name, sizeof name, "%.*s.gp", (int)(strlen(svg) - 4), svg);
-    caption[0] = 0;
-    char *text = file_join(path, folder, name, NULL) ? file_read(path, NULL, NULL) : NULL;
-    const char *label = text ? strstr(text, "set label 1 '") : NULL;
-    if (label) {
-        label += strlen("set label 1 '");
-        snprintf(caption, 400, "%.*s", (int)strcspn(label, "'"), label);
-    }
-    free(text);
-}
-
-static bool put_plots(FILE *out, const plot_report *plots, err *e)
-{
-    bool any = false;
-    for (int i = 0; i < plots->count; i++) {
-        const char *name = plots->files[i];
-        size_t n = strlen(name), bytes;
-        char path[FILE_PATH_BYTES], caption[400];
-        if (n < 5 || strcmp(name + n - 4, ".svg") != 0) continue;
-        if (!file_join(path, plots->folder, name, e)) return false;
-        char *svg = file_read(path, &bytes, e);
-        if (!svg) return false;
-        if (!any) element(out, "h2", "", "Plots");
-        any = true;
-        fputs("<figure><img alt=\"", out);
-        put(out, name);
-        fputs("\" src=\"data:image/svg+xml;base64,", out);
-        put_base64(out, (const unsigned char *)svg, bytes);
-        fputs("\">", out);
-        free(svg);
-        caption_of(caption, plots->folder, name);
-        element(out, "figcaption", "", caption);
-        fputs("</figure>\n", out);
-    }
-    if (plots->note[0]) element(out, "p", "note", plots->note);
-    return true;
-}
-
 /* ---- specs and provenance ---- */
 
 static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
-    element(out, "h2", "", "What the variants change");
+    report_element(out, "h2", "", "What the variants change");
     for (int i = 0; base && base->run_count > 0 && i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         if (v == base || v->run_count == 0) continue;
@@ -296,8 +227,30 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
             if (x[1].text) table_text(shown, was, "%s", x[1].text);
             if (x[2].text) table_text(shown, is, "%s", x[2].text);
         }
-        element(out, "h3", "", v->label);
+        report_element(out, "h3", "", v->label);
         if (table_rows(shown) > 0) put_table(out, shown, NULL);
+    }
+    return true;
+}
+
+/* Every option of every variant, as its first run has them. */
+static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e)
+{
+    report_element(out, "h2", "", "Resolved specs");
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        json_t *run = v->run_count ? run_json(s, v->runs[0].run, e) : NULL;
+        if (v->run_count && !run) return false;
+        char *text = json_dumps(json_object_get(run, "spec"), JSON_COMPACT);
+        node *n = text ? node_parse(a, arena_strdup(a, text), strlen(text), "spec", NULL) : NULL;
+        free(text);
+        json_decref(run);
+        if (!n) continue;
+        fputs("<details><summary>", out);
+        report_text(out, v->label);
+        fputs("</summary>", out);
+        report_element(out, "pre", "", node_yaml(a, n));
+        fputs("</details>\n", out);
     }
     return true;
 }
@@ -308,7 +261,7 @@ static bool put_query(FILE *out, arena *a, store *s, const char *experiment, con
     sqlite3_stmt *q = store_prepare(s, sql, e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    element(out, "h2", "", title);
+    report_element(out, "h2", "", title);
     table *t = table_new(a);
     for (int i = 0; i < sqlite3_column_count(q); i++) {
         table_column(t, "", arena_strdup(a, sqlite3_column_name(q, i)), "", TABLE_LEFT);
@@ -338,12 +291,12 @@ static bool put_source(FILE *out, arena *a, store *s, const char *experiment, er
     if (sqlite3_step(q) == SQLITE_ROW) {
         const char *file = store_text(q, 0, a), *text = store_text(q, 1, a);
         const char *command = store_text(q, 2, a);
-        element(out, "h2", "", "To make it again");
-        element(out, "pre", "", command ? command : file);
+        report_element(out, "h2", "", "To make it again");
+        report_element(out, "pre", "", command ? command : file);
         fputs("<details><summary>", out);
-        put(out, file);
+        report_text(out, file);
         fputs("</summary>", out);
-        element(out, "pre", "", text);
+        report_element(out, "pre", "", text);
         fputs("</details>\n", out);
     }
     sqlite3_finalize(q);
@@ -375,16 +328,17 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
           "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
           out);
-    element(out, "title", "", c->experiment);
-    fprintf(out, "<style>\n%s</style></head><body>\n", STYLE);
-    element(out, "h1", "", c->experiment);
-    element(out, "p", "question", c->description);
+    report_element(out, "title", "", c->experiment);
+    fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_STYLE);
+    report_element(out, "h1", "", c->experiment);
+    report_element(out, "p", "question", c->description);
     put_verdicts(out, c);
     bool ok = put_health(out, s, c, e);
     if (ok) put_results(out, a, c);
-    ok = ok && (!plots || put_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
-         put_provenance(out, a, s, c->experiment, e) && put_source(out, a, s, c->experiment, e);
-    fprintf(out, "<script>\n%s</script>\n</body></html>\n", SCRIPT);
+    ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
+         put_specs(out, a, s, c, e) && put_provenance(out, a, s, c->experiment, e) &&
+         put_source(out, a, s, c->experiment, e);
+    fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_SCRIPT);
     arena_free(a);
     return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
 }

@@ -52,6 +52,8 @@ static void complete(void)
                                         "Health",
                                         "Results",
                                         "Provenance",
+                                        "Resolved specs",
+                                        "<template data-name=\"LaTeX\">",
                                         "To make it again",
                                         "loci run x.yaml",
                                         "1 failed",
@@ -64,7 +66,7 @@ static void complete(void)
         EXPECT(strstr(text, parts[i]), "no '%s'", parts[i]);
     }
     EXPECT(!strstr(text, "<b>") && !strstr(text, "<words>"), "text of a user is not escaped");
-    EXPECT(!strstr(text, "src=\"http") && !strstr(text, "href="), "something is requested");
+    EXPECT(!strstr(text, "src=\"http") && !strstr(text, "href=\"http"), "something is requested");
     char *again = page(NULL);
     EXPECT(strcmp(text, again) == 0, "the same results give another page");
     free(text);
@@ -97,14 +99,93 @@ static void pictures(void)
     file_join(path, plots.folder, "a.svg", &e);
     EXPECT(file_write(path, "<svg/>", 6, &e), "%s", e.text);
     file_join(path, plots.folder, "a.gp", &e);
-    static const char script[] = "set label 1 'Line: mean over n seeds.' at 1\n";
+    static const char script[] = "set xlabel 'tokens'\nset ylabel 'loss ''bpb'''\n"
+                                 "set label 1 'Line: mean over n seeds.' at 1\n";
     EXPECT(file_write(path, script, sizeof script - 1, &e), "%s", e.text);
     char *text = page(&plots);
     EXPECT(strstr(text, "data:image/svg+xml;base64,PHN2Zy8+\""), "no picture");
-    EXPECT(count(text, "<img") == 1 && strstr(text, "Line: mean over n seeds."), "no caption");
+    EXPECT(count(text, "<img") == 1 && strstr(text, "alt=\"Line: mean over n seeds.\""),
+           "no caption");
+    EXPECT(strstr(text, "loss 'bpb' by tokens"), "no title");
+    EXPECT(strstr(text, "download=\"a.gp\""), "no script to take along");
     free(text);
 }
 
-const test_suite test_report = {
-    "results/report",
-    {{"complete", complete}, {"well_formed", well_formed}, {"pictures", pictures}, {0}}};
+/* ---- in a browser ---- */
+
+/* Runs chromium on the page; what it printed (the caller frees it), NULL if there is none. */
+static char *browse(const char *path, const char *what)
+{
+    char command[3 * FILE_PATH_BYTES];
+    if (system("command -v chromium >/dev/null 2>&1") != 0) {
+        test_skip("there is no chromium here (Debian: apt-get install chromium)");
+        return NULL;
+    }
+    snprintf(command, sizeof command,
+             "timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
+             "--window-size=1280,1600 --user-data-dir=%s/profile %s file://%s 2>/dev/null",
+             test_folder(), what, path);
+    FILE *f = popen(command, "r");
+    EXPECT(f, "%s", command);
+    char *text = NULL, part[4096];
+    size_t bytes, n;
+    FILE *kept = open_memstream(&text, &bytes);
+    while (f && (n = fread(part, 1, sizeof part, f)) > 0)
+        fwrite(part, 1, n, kept);
+    fclose(kept);
+    int status = f ? pclose(f) : -1;
+    EXPECT(status == 0, "chromium ended with status %d", status);
+    return text;
+}
+
+/* The page with something to do before its end. */
+static void write_page(char path[FILE_PATH_BYTES], const char *script)
+{
+    err e = {{0}};
+    char *text = page(NULL), *all = NULL;
+    char *end = strstr(text, "</body>");
+    EXPECT(end, "the page has no end");
+    if (end) *end = 0;
+    EXPECT(asprintf(&all, "%s<script>%s</script></body></html>", text, script) > 0, "memory");
+    file_join(path, test_folder(), "page.html", &e);
+    EXPECT(file_write(path, all, strlen(all), &e), "%s", e.text);
+    free(all);
+    free(text);
+}
+
+/* A click on a title sorts, another one the other way round; a picture of it can be taken. */
+static void in_a_browser(void)
+{
+    static const char sorts[] =
+        "var t=document.querySelector('table.sortable'),said='';"
+        "function first(){return t.tBodies[0].rows[0].cells[0].textContent}"
+        "Array.from(t.querySelectorAll('th')).forEach(function(h){"
+        "if(h.textContent.indexOf('bits/byte')!==0)return;"
+        "h.click();said+='up:'+first()+'|'+h.getAttribute('aria-sort');"
+        "h.click();said+=' down:'+first()});"
+        "said+=' buttons:'+document.querySelectorAll('[data-copies] button').length;"
+        "document.title=said;";
+    char path[FILE_PATH_BYTES], what[FILE_PATH_BYTES], shot[FILE_PATH_BYTES];
+    write_page(path, sorts);
+    char *dom = browse(path, "--dump-dom");
+    if (!dom) return;
+    const char *title = strstr(dom, "<title>");
+    static const char want[] = "<title>up:&lt;b&gt;long&lt;/b&gt;|ascending down:short (baseline) "
+                               "buttons:3</title>";
+    EXPECT(title && strncmp(title, want, strlen(want)) == 0, "%.200s", title ? title : dom);
+    free(dom);
+    file_join(shot, test_folder(), "page.png", NULL);
+    snprintf(what, sizeof what, "--screenshot=%.1000s", shot);
+    free(browse(path, what));
+    size_t bytes = 0;
+    char *png = file_read(shot, &bytes, NULL);
+    EXPECT(png && bytes > 20000 && memcmp(png, "\x89PNG", 4) == 0, "%zu bytes", bytes);
+    free(png);
+}
+
+const test_suite test_report = {"results/report",
+                                {{"complete", complete},
+                                 {"well_formed", well_formed},
+                                 {"pictures", pictures},
+                                 {"in_a_browser", in_a_browser},
+                                 {0}}};
