@@ -261,8 +261,8 @@ static const entry *entry_at(const corpus_split *s, int64_t index)
 document split_document(const corpus_split *s, int64_t index)
 {
     const entry *d = entry_at(s, index);
-    return (document){d->name,  d->title,    d->tokens,  d->bytes,
-                      d->words, d->distance, d->answers, d->stride};
+    return (document){d->name,     d->title,   d->tokens, d->bytes,       d->words,
+                      d->distance, d->answers, d->stride, d->answers_only};
 }
 
 int64_t split_tokens(const corpus_split *s)

@@ -25,7 +25,15 @@ typedef struct document {
     /* Probes: the last token and every stride-th before it, `answers` in all, is told `distance`
      * tokens earlier. Else 0. */
     int64_t distance, answers, stride;
+    bool answers_only; /* nothing else counts in the loss */
 } document;
+
+/* Is the token at `index` of the document an answer? */
+static inline bool document_answer(const document *d, int64_t index)
+{
+    int64_t behind = d->tokens - 1 - index;
+    return behind >= 0 && behind < d->answers * d->stride && behind % d->stride == 0;
+}
 
 typedef struct corpus_split corpus_split;
 int64_t split_documents(const corpus_split *s);

@@ -58,6 +58,7 @@ typedef struct entry {
     int64_t offset, tokens, bytes, words;
     int64_t changed_ns;                /* of the file, for the cache of checksums */
     int64_t distance, answers, stride; /* probes: see struct document */
+    bool answers_only;
 } entry;
 
 struct corpus_split {

@@ -16,19 +16,29 @@
 #include "data/corpus_class.h"
 
 enum { TASK_COPY, TASK_RECALL, TASK_NEEDLE };
+enum { LEARN_ALL, LEARN_ANSWERS };
 enum { FILLER, ASK, KEY, SYMBOLS }; /* ids; symbols from SYMBOLS on, noise behind them */
 enum { MAX_DISTANCES = 64, MAX_TOKENS = 1 << 28 };
 
 typedef struct probe_options {
     data_options data;
-    int64_t task, symbols, length, noise, tokens, held_out, seed;
-    const node *distances;
+    int64_t task, learn, symbols, length, noise, tokens, held_out, seed;
+    const node *distances, *held_out_distances;
 } probe_options;
+
+typedef struct distance_list {
+    int64_t distances[MAX_DISTANCES], count;
+} distance_list;
 
 typedef struct probe_plan {
     const probe_options *o;
-    int64_t distances[MAX_DISTANCES], count;
+    distance_list trained, held_out;
 } probe_plan;
+
+static const distance_list *distances_of(const probe_plan *p, int kind)
+{
+    return kind == SPLIT_TRAIN ? &p->trained : &p->held_out;
+}
 
 /* What is told takes n symbols (copy), n pairs (recall), one (needle). */
 static int64_t told_tokens(const probe_options *o)
@@ -159,8 +169,9 @@ static void put_document(writer *w, int64_t distance, int64_t number)
 static int64_t documents_of(const probe_plan *p, int kind, int64_t *tokens)
 {
     int64_t wanted = kind == SPLIT_TRAIN ? p->o->tokens : p->o->held_out, n = 0;
-    for (*tokens = 0; *tokens < wanted || n < p->count; n++) {
-        *tokens += document_tokens(p->o, p->distances[n % p->count]);
+    const distance_list *list = distances_of(p, kind);
+    for (*tokens = 0; *tokens < wanted || n < list->count; n++) {
+        *tokens += document_tokens(p->o, list->distances[n % list->count]);
     }
     return n;
 }
@@ -174,8 +185,9 @@ static void write_documents(corpus *c, const probe_plan *p)
     }
     writer w = {.o = p->o, .ids = arena_push(c->memory, all, 1)};
     for (int kind = 0; kind < SPLITS; kind++) {
+        const distance_list *list = distances_of(p, kind);
         for (int64_t i = 0; i < documents[kind]; i++) {
-            int64_t distance = p->distances[i % p->count];
+            int64_t distance = list->distances[i % list->count];
             char name[64];
             snprintf(name, sizeof name, "distance %lld", (long long)distance);
             entry *d = corpus_add(c, (split_kind)kind, name);
@@ -184,6 +196,7 @@ static void write_documents(corpus *c, const probe_plan *p)
             d->distance = distance;
             d->answers = p->o->task == TASK_NEEDLE ? 1 : p->o->length;
             d->stride = p->o->task == TASK_RECALL ? 2 : 1;
+            d->answers_only = kind == SPLIT_TRAIN && p->o->learn == LEARN_ANSWERS;
             put_document(&w, distance, number++);
         }
     }
@@ -192,32 +205,44 @@ static void write_documents(corpus *c, const probe_plan *p)
     memcpy(c->hash, c->source, sizeof c->hash);
 }
 
-static bool read_distances(probe_plan *p, const corpus *c, err *e)
+static bool read_distances(distance_list *out, const probe_options *o, const node *list, err *e)
 {
-    static const int64_t defaults[] = {32, 64, 128, 256};
-    const node *list = p->o->distances;
-    p->count = 4;
-    memcpy(p->distances, defaults, sizeof defaults);
-    if (!node_is_null(list)) {
-        if (list->kind != NODE_LIST || list->count < 1 || list->count > MAX_DISTANCES) {
-            return node_err(e, list, "expected a list of distances in tokens, such as [64, 256]");
-        }
-        p->count = list->count;
+    if (list->kind != NODE_LIST || list->count < 1 || list->count > MAX_DISTANCES) {
+        return node_err(e, list,
+                        "expected a list of 1 to %d distances in tokens, such as [64, 256]",
+                        MAX_DISTANCES);
     }
-    for (int64_t i = 0; i < p->count; i++) {
-        const node *n = node_is_null(list) ? c->spec : list->items[i];
-        if (!node_is_null(list) &&
-            (n->kind != NODE_SCALAR || !text_to_int(n->text, &p->distances[i]))) {
+    out->count = list->count;
+    for (int64_t i = 0; i < out->count; i++) {
+        const node *n = list->items[i];
+        int64_t *distance = &out->distances[i];
+        if (n->kind != NODE_SCALAR || !text_to_int(n->text, distance)) {
             return node_err(e, n, "expected a distance in tokens");
         }
-        if (gap_of(p->o, p->distances[i]) < 0 || p->distances[i] > MAX_TOKENS / 2) {
+        if (gap_of(o, *distance) < 0 || *distance > MAX_TOKENS / 2) {
             return node_err(e, n, "distance %lld: between %lld and %d for this task and length",
-                            (long long)p->distances[i],
-                            (long long)(p->distances[i] - gap_of(p->o, p->distances[i])),
+                            (long long)*distance, (long long)(*distance - gap_of(o, *distance)),
                             MAX_TOKENS / 2);
         }
     }
     return true;
+}
+
+static bool plan_distances(probe_plan *p, const corpus *c, err *e)
+{
+    const probe_options *o = p->o;
+    p->trained = (distance_list){{32, 64, 128, 256}, 4};
+    if (!node_is_null(o->distances)) {
+        if (!read_distances(&p->trained, o, o->distances, e)) return false;
+    } else if (gap_of(o, p->trained.distances[0]) < 0) {
+        return node_err(e, c->spec,
+                        "distances: the default begins at %lld, too near for length "
+                        "%lld; give a list",
+                        (long long)p->trained.distances[0], (long long)o->length);
+    }
+    p->held_out = p->trained;
+    return node_is_null(o->held_out_distances) ||
+           read_distances(&p->held_out, o, o->held_out_distances, e);
 }
 
 static bool open_probe(corpus *c, err *e)
@@ -236,7 +261,7 @@ static bool open_probe(corpus *c, err *e)
         return node_err(e, c->spec, "symbols and noise: at most %d together", 256 - SYMBOLS);
     }
     probe_plan p = {.o = o};
-    if (!read_distances(&p, c, e)) return false;
+    if (!plan_distances(&p, c, e)) return false;
     write_documents(c, &p);
     c->vocab = SYMBOLS + o->symbols + o->noise;
     return true;
@@ -246,8 +271,13 @@ static const option OPTIONS[] = {
     DATA_OPTIONS("0"),
     {"task", OPTION_CHOICE, offsetof(probe_options, task), .initial = "copy",
      .choices = "copy|recall|needle", .help = "what is asked for after a distance"},
+    {"learn", OPTION_CHOICE, offsetof(probe_options, learn), .initial = "all",
+     .choices = "all|answers",
+     .help = "what counts in the training loss, and as a token of the budget"},
     {"distances", OPTION_NODE, offsetof(probe_options, distances),
      .help = "tokens between telling and asking: [32, 64, 128, 256]; documents take turns"},
+    {"held_out_distances", OPTION_NODE, offsetof(probe_options, held_out_distances),
+     .help = "those of validation and test text; default: the same"},
     {"symbols", OPTION_INT, offsetof(probe_options, symbols), .initial = "16", .min = 2, .max = 250,
      .help = "different things that can be told"},
     {"length", OPTION_INT, offsetof(probe_options, length), .initial = "8", .min = 1, .max = 250,

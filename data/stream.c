@@ -44,6 +44,7 @@ static void alloc_batch(stream *s)
     s->out.position = arena_push_zero(a, rows, sizeof *s->out.position);
     s->out.document = arena_push_zero(a, rows, sizeof *s->out.document);
     s->out.begin = arena_push_zero(a, rows, sizeof *s->out.begin);
+    s->out.length = arena_push_zero(a, rows, sizeof *s->out.length);
 }
 
 stream *stream_new(const corpus_split *split, const stream_options *options, err *e)
@@ -151,15 +152,20 @@ static bool fill_row(stream *s, int64_t row, err *e)
     b->reset[row] = r->fresh;
     b->document[row] = r->document;
     b->position[row] = b->begin[row] = r->next;
+    b->length[row] = MAX(n, 0);
     if (n > 0 && !read_row(s, r, n, b->tokens + at, b->targets + at, e)) return false;
-    for (int64_t t = 0; t < n; t++) {
-        b->weights[at + t] = 1;
+    if (n > 0) {
+        document d = split_document(s->split, r->document);
+        for (int64_t t = 0; t < n; t++) {
+            bool counts = !d.answers_only || document_answer(&d, r->next + t);
+            b->weights[at + t] = counts;
+            b->weight += counts;
+        }
     }
     pad(b->tokens + at + n, b->targets + at + n, b->weights + at + n, time - n);
     r->next += n;
     r->fresh = false;
     r->padded = n < time;
-    b->weight += (double)n;
     return true;
 }
 
@@ -167,11 +173,13 @@ bool stream_next(stream *s, batch *b, err *e)
 {
     if (e) e->text[0] = 0;
     s->out.weight = 0;
+    bool any = false; /* what a probe tells may fill a whole batch, and counts for nothing */
     for (int64_t row = 0; row < s->options.rows; row++) {
         if (!fill_row(s, row, e)) return false;
+        any |= s->out.document[row] >= 0;
     }
     *b = s->out;
-    return s->out.weight > 0;
+    return any;
 }
 
 int64_t stream_epoch(const stream *s)

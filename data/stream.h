@@ -32,11 +32,12 @@ typedef struct batch {
     int64_t rows, time;
     int32_t *tokens;   /* [rows, time] inputs */
     int32_t *targets;  /* [rows, time] */
-    real *weights;     /* [rows, time] 1, or 0 for padding */
+    real *weights;     /* [rows, time] 1, or 0 for padding and for what is not to be learnt */
     bool *reset;       /* [rows]: the row's state is reset before this call */
     int64_t *position; /* [rows]: position in the document of the call's first input */
     int64_t *document; /* [rows]: index of the document, -1 for a row that ran dry */
     int64_t *begin;    /* [rows]: index in the document of the first target */
+    int64_t *length;   /* [rows]: positions that are text; padding follows */
     double weight;     /* sum of weights */
 } batch;
 

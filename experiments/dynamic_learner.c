@@ -72,9 +72,8 @@ typedef struct gathering {
     tape **tapes;         /* [threads] */
     int64_t rows;
     batch batch;
-    int64_t *lengths; /* [rows] */
-    int64_t at, n;    /* the part that is read */
-    double weight;    /* of it, over all rows */
+    int64_t at, n; /* the part that is read */
+    double weight; /* of it, over all rows */
 } gathering;
 
 static part row_part(const gathering *w, int64_t row)
@@ -84,7 +83,7 @@ static part row_part(const gathering *w, int64_t row)
                        .tokens = b->tokens + row * b->time,
                        .targets = b->targets + row * b->time,
                        .weights = b->weights + row * b->time,
-                       .lengths = w->lengths + row,
+                       .lengths = w->batch.length + row,
                        .mode = MODE_EVAL,
                        .row0 = row};
     return part_of(&call, w->at, w->n);
@@ -104,7 +103,6 @@ static void gather_lane(void *arg, int64_t lane, int thread, grads *g)
 
 static void gather_batch(gathering *w)
 {
-    batch_lengths(&w->batch, w->lengths);
     for (w->at = 0; w->at < w->batch.time; w->at += w->n) {
         w->n = MIN(w->learner->segment, w->batch.time - w->at);
         w->weight = 0;
@@ -138,7 +136,6 @@ static bool gathering_open(gathering *w, arena *a, stream **text, corpus *c, int
     if (!w->pool) return false;
     w->states = ARENA_NEW(a, model_state *, w->rows);
     w->tapes = ARENA_NEW(a, tape *, threads);
-    w->lengths = ARENA_NEW(a, int64_t, w->rows);
     for (int64_t i = 0; i < w->rows; i++) {
         w->states[i] = model_state_new(l->model, 1);
     }

@@ -23,6 +23,10 @@ const option EVAL_OPTIONS[] = {
      .help = "carried state is forgotten every so many tokens; 0: only between documents"},
     {"losses", OPTION_BOOL, offsetof(eval_options, losses), .initial = "true",
      .help = "keep the loss of every token of the final evaluation", .incidental = true},
+    {"cleared", OPTION_INT, offsetof(eval_options, cleared), .initial = "16k", .min = 0,
+     .max = 1e15,
+     .help = "tokens on which the final evaluation measures what carried states are worth; 0: not",
+     .incidental = true},
     {"dynamic", OPTION_NODE, offsetof(eval_options, dynamic_node),
      .help = "{kind: sgd|rms, ...}: the model learns from what it has been scored on"},
     {0}};
@@ -54,9 +58,8 @@ typedef struct eval_pass {
     dynamic_row **learning; /* [lane_count], if the model learns; else NULL */
     tape **tapes;           /* [threads] */
     int tape_count;
-    double *losses;   /* [rows, time] */
-    float *line;      /* [time]: one row's losses on their way to the file */
-    int64_t *lengths; /* [rows] */
+    double *losses; /* [rows, time] */
+    float *line;    /* [time]: one row's losses on their way to the file */
     stream *stream;
     batch batch;
     evaluation *result;
@@ -142,7 +145,6 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
     }
     p->losses = ARENA_NEW(a, double, o->rows * p->time);
     p->line = ARENA_NEW(a, float, p->time);
-    p->lengths = ARENA_NEW(a, int64_t, o->rows);
     return true;
 }
 
@@ -230,7 +232,7 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
                        .tokens = b->tokens + cell,
                        .targets = b->targets + cell,
                        .weights = b->weights + cell,
-                       .lengths = p->lengths + row,
+                       .lengths = b->length + row,
                        .mode = MODE_EVAL,
                        .seed = p->task->seed,
                        .row0 = row,
@@ -239,6 +241,8 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
         dynamic_row_read(p->learning[lane], s, p->tapes[thread], &call, b->begin[row] == 0);
         return;
     }
+    const eval_forget *forget = p->task->forget;
+    if (forget) model_state_forget(s, forget->self, forget->kind);
     model_begin(s, p->tapes[thread], p->task->values, NULL);
     if (p->task->watch) {
         watched_forward(p, s, &call, row, thread);
@@ -281,7 +285,6 @@ static bool run_pass(eval_pass *p, err *e)
             p->result->stopped = true;
             return true;
         }
-        batch_lengths(&p->batch, p->lengths);
         if (cut_weights(p) <= 0) return true;
         lanes_run(p->pool, eval_lane, p, false);
         if (!collect_losses(p, e)) return false;

@@ -30,6 +30,7 @@ typedef struct eval_options {
     int64_t stored;  /* past positions in the stores of layers that have one; 0: the model's */
     int64_t span;    /* state is reset every so many tokens of a document; 0: never */
     bool losses;     /* write the loss of every token (final evaluation only) */
+    int64_t cleared; /* tokens of the sample for cleared.h; 0: none */
     const node *dynamic_node;
     dynamic_options dynamic; /* whether the model learns while it reads, and how */
 } eval_options;
@@ -88,6 +89,12 @@ typedef struct eval_watch {
     void (*end)(void *call);
 } eval_watch;
 
+/* Something carried that every block begins without: see cleared.h. */
+typedef struct eval_forget {
+    const layer *self; /* NULL: all layers */
+    slot_kind kind;
+} eval_forget;
+
 typedef struct eval_task {
     const model *model;
     const real *values; /* [params.total] */
@@ -100,6 +107,7 @@ typedef struct eval_task {
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
     const eval_watch *watch;           /* may be NULL; not with a model that learns */
+    const eval_forget *forget;         /* may be NULL; not with a model that learns */
     const dynamic_learner *learner;    /* evaluate() makes it where the options want one; NULL */
 } eval_task;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "experiments/checkpoint.h"
+#include "experiments/cleared.h"
 #include "experiments/worker.h"
 
 bool final_options_write(const char *folder, const planned_run *p, err *e)
@@ -97,13 +98,16 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, x->folder, name, e)) return EXIT_FAILED;
     if (x->work.eval.losses) task->losses_path = path;
-    if (!evaluate(&r, task, e)) return EXIT_FAILED;
+    json_t *more;
+    if (!evaluate_and_diagnose(&r, &more, task, true, e)) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
     if (!r.stopped) {
         json_t *record = evaluation_record(&r, task, id, x->step, x->tokens, true);
+        json_object_update_recursive(record, more);
         status = run_record_append(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
         json_decref(record);
     }
+    json_decref(more);
     evaluation_deinit(&r);
     return status;
 }

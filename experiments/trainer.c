@@ -130,17 +130,6 @@ void trainer_free(trainer *t)
 
 /* ---- a step ---- */
 
-void batch_lengths(const batch *b, int64_t *lengths)
-{
-    for (int64_t r = 0; r < b->rows; r++) {
-        int64_t n = b->time;
-        while (n > 0 && !(b->weights[r * b->time + n - 1] > 0)) {
-            n--;
-        }
-        lengths[r] = n;
-    }
-}
-
 static bool read_inputs(trainer *t, err *e)
 {
     int64_t inputs = t->w->train.accumulate * t->w->shape.calls;
@@ -155,7 +144,7 @@ static bool read_inputs(trainer *t, err *e)
         memcpy(in->weights, b.weights, cells * sizeof *in->weights);
         memcpy(in->reset, b.reset, rows * sizeof *in->reset);
         memcpy(in->position, b.position, rows * sizeof *in->position);
-        batch_lengths(&b, in->length);
+        memcpy(in->length, b.length, rows * sizeof *in->length);
         t->step_weight += b.weight;
     }
     return true;

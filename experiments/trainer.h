@@ -61,9 +61,6 @@ int trainer_threads(const trainer *t); /* no more than lanes */
 /* Tape of a thread, for measurements. */
 tape *trainer_tape(trainer *t, int thread);
 
-/* lengths [rows]: the positions before a row's padding. */
-void batch_lengths(const batch *b, int64_t *lengths);
-
 /* Sorts x. */
 double median(double *x, int n);
 

@@ -8,6 +8,7 @@
 
 #include "core/host.h"
 #include "experiments/checkpoint.h"
+#include "experiments/cleared.h"
 #include "experiments/evaluate_again.h"
 #include "experiments/metrics.h"
 #include "experiments/provenance.h"
@@ -276,13 +277,15 @@ static outcome run_eval(worker *w, bool final, err *e)
     eval_watch watch = routing_trace_begin(trainer_routing(w->trainer), &task);
     if (work->eval.dynamic.kind == DYNAMIC_NONE) task.watch = &watch;
     evaluation r;
-    if (!evaluate(&r, &task, e)) return WENT_WRONG;
+    json_t *more;
+    if (!evaluate_and_diagnose(&r, &more, &task, final, e)) return WENT_WRONG;
     outcome o = STOPPED;
     file_failpoint("evaluated");
     if (!r.stopped) {
         json_t *record = evaluation_record(&r, &task, id, p->step, p->tokens, final);
         json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
         if (layers) json_object_set_new(record, "layers", layers);
+        json_object_update_recursive(record, more);
         o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
         if (final && o == WENT_WELL && !final_options_write(w->folder, &w->plan, e)) o = WENT_WRONG;
         json_decref(record);
@@ -293,6 +296,7 @@ static outcome run_eval(worker *w, bool final, err *e)
         }
         file_failpoint("eval_line");
     }
+    json_decref(more);
     evaluation_deinit(&r);
     return o;
 }

@@ -295,8 +295,8 @@ static void hash_ffn_build(layer_build *b, layer *self)
         p->keys[m] = (uint64_t)words[0] << 32 | words[1];
     }
     if (p->tabular) build_table(b, self, p, key);
-    if (p->past > 0) p->slot = layer_slot(b, self, "tokens", p->past, 1);
-    if (o->hash == HASH_SEQUENCE) p->slot = layer_slot(b, self, "prefix", 1, HASH_IDS_WORDS);
+    if (p->past > 0) p->slot = layer_slot_cache(b, self, "tokens", p->past, 1);
+    if (o->hash == HASH_SEQUENCE) p->slot = layer_slot_cache(b, self, "prefix", 1, HASH_IDS_WORDS);
 }
 
 static bool hash_ffn_link(const layer_build *b, layer *self, err *e)

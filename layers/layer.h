@@ -135,11 +135,17 @@ struct layer {
 /* What is carried between calls. An ordinary slot is a tensor [rows, length, width], length <=
  * max_length, handed on by layer_state_set; gradients flow through it inside a segment. A store is
  * memory [rows, max_length, width] that its layer writes in place (long histories: no copy per
- * call, no gradient). Integers (token ids, hashes) are carried as reals: exact up to 2^24. */
+ * call, no gradient). Integers (token ids, hashes) are carried as reals: exact up to 2^24.
+ *
+ * SLOT_STATE sums up what was read; SLOT_CACHE holds single positions of the text, or counts them.
+ * All of a layer's slots of one kind may come back empty (stores: zero) where a block begins: it
+ * then goes on as if there had been nothing to carry. */
+typedef enum slot_kind { SLOT_STATE, SLOT_CACHE } slot_kind;
 typedef struct state_slot {
     const char *name; /* "blocks.3.attention.kv" */
     int64_t max_length, width;
     bool store;
+    slot_kind kind;
 } state_slot;
 
 /* Tensors of another run's checkpoint: what routing tables or values are made from. get returns
@@ -189,7 +195,10 @@ param *layer_last_param(layer_build *b);
 
 /* Declares a state slot "<layer name>.<name>" and returns its index for layer_state: 0, 1, ... */
 int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length, int64_t width);
-/* The same for a store. */
+/* The same for what holds single positions. */
+int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_length,
+                     int64_t width);
+/* The same for a store of them. */
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
 /* In link: the layer of block `block` (as in its name, "blocks.3.<class>") and class; NULL if there

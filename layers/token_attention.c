@@ -93,21 +93,22 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
     plan.rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
     add_params(b, self, o, &plan);
     int64_t longest = carried_after(o, &plan, self->dims.block - 1);
-    if (longest > 0) plan.slot = layer_slot(b, self, "kv", longest, 2 * plan.kv_width);
+    if (longest > 0) plan.slot = layer_slot_cache(b, self, "kv", longest, 2 * plan.kv_width);
     self->unfinished = (longest - carried_after(o, &plan, 0)) * 2 * plan.kv_width;
     if (o->compressed > 0) {
         compression_build(b, self, o, &plan);
-        plan.compressed_slot = layer_slot(b, self, "compressed", o->compressed, 2 * plan.kv_width);
+        plan.compressed_slot =
+            layer_slot_cache(b, self, "compressed", o->compressed, 2 * plan.kv_width);
         bool looks = o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
         int64_t pending = self->dims.block - 1;
         if (looks && pending > 0) {
-            plan.query_slot = layer_slot(b, self, "queries", pending, plan.q_width);
+            plan.query_slot = layer_slot_cache(b, self, "queries", pending, plan.q_width);
             self->unfinished += pending * plan.q_width;
         }
         self->detached |= o->reconstruction > 0;
     }
     bool loses = o->memory_dropout > 0 || self->dims.flush;
-    if (loses && longest > 0) plan.first_slot = layer_slot(b, self, "first", 1, 1);
+    if (loses && longest > 0) plan.first_slot = layer_slot_cache(b, self, "first", 1, 1);
     self->whole_call |= self->dims.flush;
     return plan;
 }
@@ -332,7 +333,8 @@ static const int64_t *valid_entries(layer_ctx *c, const layer *self, const token
     for (int64_t r = 0; r < c->rows; r++) {
         int64_t p = c->position[r] + w->tokens, phase = p % block;
         int64_t behind = MAX(0, p - phase - first_of(c, self, plan, r));
-        valid[r] = phase + MIN(plan->memory, behind) +
+        /* Of what was there, less may be carried. */
+        valid[r] = phase + MIN(MIN(plan->memory, behind), MAX(0, w->block_begin)) +
                    MIN(entries, compression_count(o, plan, block, behind));
     }
     return valid;

@@ -96,6 +96,11 @@ void model_state_reset_row(model_state *s, int64_t row, int64_t document_positio
 int64_t model_state_bytes(const model_state *s);
 /* All rows forget everything, and nothing is carried: as if new. */
 void model_state_clear(model_state *s);
+/* Does a layer (NULL: any layer or the head) carry something of a kind just now? Stores always do.
+ */
+bool model_state_carries(const model_state *s, const layer *self, slot_kind kind);
+/* That is forgotten, where a block begins, and everything else goes on: shows what it is worth. */
+void model_state_forget(model_state *s, const layer *self, slot_kind kind);
 /* For checkpoints: what is carried, as named flat arrays; returns how many (<= model_state_slots).
  * Positions are saved beside them by the caller. */
 int model_state_slots(const model_state *s);

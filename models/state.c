@@ -148,6 +148,33 @@ void model_state_clear(model_state *s)
     if (s->guide) model_state_clear(s->guide);
 }
 
+static bool is_of(const model_state *s, int slot, const layer *self, slot_kind kind)
+{
+    if (s->model->slots[slot].kind != kind) return false;
+    return !self || (slot >= self->first_slot && slot < self->first_slot + self->slots);
+}
+
+bool model_state_carries(const model_state *s, const layer *self, slot_kind kind)
+{
+    for (int i = 0; i < s->model->slot_count; i++) {
+        if (is_of(s, i, self, kind) && s->lengths[i] > 0) return true;
+    }
+    return false;
+}
+
+void model_state_forget(model_state *s, const layer *self, slot_kind kind)
+{
+    CHECK(!s->in_segment, "a segment is not ended");
+    for (int i = 0; i < s->model->slot_count; i++) {
+        if (!is_of(s, i, self, kind)) continue;
+        if (s->model->slots[i].store) {
+            memset(s->slots[i], 0, (size_t)slot_elements(s, i) * sizeof(real));
+        } else {
+            s->lengths[i] = 0;
+        }
+    }
+}
+
 bool model_state_restore(model_state *s, const char *name, const int64_t shape[3], const real *data,
                          err *e)
 {

@@ -40,6 +40,7 @@ static bool prepare_all(collector *c, err *e)
         {&c->evaluation_metric, "evaluation_metric", "evaluation, layer, name, value"},
         {&c->document, "document", "evaluation, document, name, nats, tokens, bytes, words"},
         {&c->slice, "slice", "evaluation, kind, low, high, part, tokens, nats"},
+        {&c->recall, "recall", "evaluation, distance, answers, correct, nats"},
         {&c->artefact, "artefact", "run, path, kind, step, bytes, sha256"},
         {&c->experiment, "experiment",
          "experiment, description, spec_file, spec_text, baseline, created_at"},
@@ -54,10 +55,10 @@ static bool prepare_all(collector *c, err *e)
 
 static void finalize_all(collector *c)
 {
-    sqlite3_stmt *const all[] = {c->stamp_get, c->stamp_set,        c->run,      c->library,
-                                 c->step,      c->metric,           c->document, c->evaluation,
-                                 c->artefact,  c->experiment,       c->plan,     c->axis,
-                                 c->slice,     c->evaluation_metric};
+    sqlite3_stmt *const all[] = {
+        c->stamp_get, c->stamp_set, c->run,        c->library,           c->step,
+        c->metric,    c->document,  c->evaluation, c->artefact,          c->experiment,
+        c->plan,      c->axis,      c->slice,      c->evaluation_metric, c->recall};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         sqlite3_finalize(all[i]);
     }

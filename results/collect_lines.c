@@ -138,6 +138,22 @@ static bool put_slices(collector *c, const char *evaluation, const json_t *slice
     return true;
 }
 
+static bool put_recall(collector *c, const char *evaluation, const json_t *list, err *e)
+{
+    size_t i;
+    json_t *score;
+    json_array_foreach(list, i, score)
+    {
+        collect_bind_text(c->recall, 1, evaluation);
+        sqlite3_bind_int64(c->recall, 2, json_get_int(score, "distance", 0));
+        sqlite3_bind_int64(c->recall, 3, json_get_int(score, "answers", 0));
+        sqlite3_bind_int64(c->recall, 4, json_get_int(score, "correct", 0));
+        collect_bind_real(c->recall, 5, json_object_get(score, "nats"));
+        if (!collect_put(c, c->recall, e)) return false;
+    }
+    return true;
+}
+
 /* The file of losses per token that an evaluation left; gone is fine. */
 static bool put_losses(collector *c, const char *id, const char *name, const json_t *step, err *e)
 {
@@ -195,7 +211,8 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
         if (!put_document(c, evaluation, document, e)) return false;
     }
     return put_layers(c, evaluation, json_object_get(line, "layers"), e) &&
-           put_slices(c, evaluation, json_object_get(line, "slices"), e);
+           put_slices(c, evaluation, json_object_get(line, "slices"), e) &&
+           put_recall(c, evaluation, json_object_get(line, "recall"), e);
 }
 
 /* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated. */

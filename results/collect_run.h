@@ -11,7 +11,7 @@ typedef struct collector {
     const char *out;
     arena *scratch; /* reset for each folder */
     sqlite3_stmt *stamp_get, *stamp_set, *run, *library, *step, *metric, *evaluation, *document,
-        *slice, *evaluation_metric, *artefact, *experiment, *plan, *axis;
+        *slice, *recall, *evaluation_metric, *artefact, *experiment, *plan, *axis;
     const char *part; /* of an inspection that is being read */
 } collector;
 

@@ -207,10 +207,12 @@ void plot_note_fonts(plot_report *r)
 
 static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         plot_script p = {0};
         err why = {0};
-        bool any = i < 2 ? plot_curves(&p, a, s, c, i == 1, &why) : plot_differences(&p, c);
+        bool any = i < 2    ? plot_curves(&p, a, s, c, i == 1, &why)
+                   : i == 2 ? plot_differences(&p, c)
+                            : plot_recall(&p, a, s, c, &why);
         if (why.text[0]) return err_set(e, "%s", why.text);
         if (!any) {
             if (i == 0) plot_note(r, "no run has logged a step yet: no loss curves");

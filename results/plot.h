@@ -4,6 +4,7 @@
  *   loss-time     the same against training time
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
+ *   recall        of a probe: accuracy against distance
  *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
  *   slices-position                            final loss by position in the document
  *   gain-position, gain-frequency, gain-repetition   gain over the baseline by slices of the text

@@ -39,6 +39,7 @@ int plot_dashes(int series);
 bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
                  err *e);
 bool plot_differences(plot_script *p, const comparison *c);
+bool plot_recall(plot_script *p, arena *a, store *s, const comparison *c, err *e);
 /* Draw final quality against each cost that differs (results/plot_cost.c), and against the numbers
  * of each swept axis, a line for each choice of the others (results/plot_axis.c). */
 bool plot_costs(plot_report *r, const comparison *c, err *e);

@@ -126,6 +126,13 @@ json_t *run_json(store *s, const char *id, err *e)
                         "(SELECT avg(value) FROM evaluation_metric m WHERE m.evaluation = "
                         "s.evaluation AND m.name = 'changed') AS routing_changed "
                         "FROM score s WHERE run = ? ORDER BY step, split, evaluation"},
+        {"recall", "SELECT v.step, v.split, r.distance, r.answers, r.correct, r.nats FROM recall r "
+                   "JOIN evaluation v USING (evaluation) WHERE v.run = ? AND v.final "
+                   "ORDER BY v.step, v.split, r.distance"},
+        {"diagnostics",
+         "SELECT v.step, v.split, m.layer, m.name, m.value "
+         "FROM evaluation_metric m JOIN evaluation v USING (evaluation) "
+         "WHERE v.run = ? AND v.final AND m.name LIKE 'without%' ORDER BY v.step, m.layer"},
         {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
         {"artefacts",
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
@@ -233,6 +240,36 @@ static void show_evaluations(FILE *out, const json_t *run)
     }
 }
 
+static void show_recall(FILE *out, const json_t *run)
+{
+    size_t i;
+    const json_t *x, *list = json_object_get(run, "recall");
+    if (json_array_size(list) > 0) fputs("\naccuracy by distance\n", out);
+    json_array_foreach(list, i, x)
+    {
+        double answers = (double)json_get_int(x, "answers", 0);
+        fprintf(out, "  %-20lld %.3f of %.0f answers, %.3f nats each\n",
+                (long long)json_get_int(x, "distance", 0),
+                (double)json_get_int(x, "correct", 0) / answers, answers,
+                json_get_double(x, "nats") / answers);
+    }
+}
+
+static void show_diagnostics(FILE *out, const json_t *run)
+{
+    size_t i;
+    const json_t *x, *list = json_object_get(run, "diagnostics");
+    if (json_array_size(list) > 0) {
+        fputs("\nloss if every block begins without, nats per token\n", out);
+    }
+    json_array_foreach(list, i, x)
+    {
+        bool state = strcmp(text_or(x, "name", ""), "without_state") == 0;
+        fprintf(out, "  %-40s %+.4f\n", state ? text_or(x, "layer", "?") : "all keys and values",
+                json_get_double(x, "value"));
+    }
+}
+
 static void show_cost(FILE *out, const json_t *run)
 {
     fputs("\ncost\n", out);
@@ -298,6 +335,8 @@ bool run_show(FILE *out, store *s, const char *id, err *e)
     line(out, "seed", "%lld", (long long)json_get_int(run, "seed", 0));
     show_end(out, run);
     show_evaluations(out, run);
+    show_recall(out, run);
+    show_diagnostics(out, run);
     show_cost(out, run);
     fputs("\nspec\n", out);
     show_values(out, "", json_object_get(run, "spec"));

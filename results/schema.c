@@ -127,6 +127,15 @@ const char *const STORE_SCHEMA[] = {
     "  PRIMARY KEY (evaluation, kind, low, part)\n"
     ") STRICT, WITHOUT ROWID;",
 
+    "CREATE TABLE recall (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  distance INTEGER NOT NULL,\n"
+    "  answers INTEGER NOT NULL,\n"
+    "  correct INTEGER NOT NULL,\n"
+    "  nats REAL,\n"
+    "  PRIMARY KEY (evaluation, distance)\n"
+    ") STRICT, WITHOUT ROWID;",
+
     "CREATE TABLE artefact (\n"
     "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
     "  path TEXT NOT NULL,\n"

@@ -1,4 +1,5 @@
 /* loci compare: which variant is better, by how much, how surely, at what cost. */
+#include "results/compare_recall.h"
 #include "results/compare_slices.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
@@ -23,12 +24,26 @@ static const option OPTIONS[] = {
     CLI_OUT(compare_call),
     {0}};
 
+/* Below the table for people: of a probe, accuracy by distance. */
+static bool print_recall(const cli_call *c, const comparison *x, store *s, err *e)
+{
+    table_format format = (table_format)((const compare_call *)c->options)->format;
+    if (format == TABLE_CSV || format == TABLE_JSON) return true;
+    const recall_comparison *r = compare_recall(c->memory, x, s, e);
+    if (!r || r->count == 0) return r != NULL;
+    putchar('\n');
+    table_print(stdout, recall_table(c->memory, x, r), format, cli_colour(stdout));
+    return true;
+}
+
 /* The table, or the one by slices. */
 static bool print(const comparison *x, store *s, const cli_call *c, err *e)
 {
     const compare_call *o = c->options;
     table_format format = (table_format)o->format;
-    if (o->by == BY_NOTHING) return compare_print(stdout, x, format, cli_colour(stdout), e);
+    if (o->by == BY_NOTHING) {
+        return compare_print(stdout, x, format, cli_colour(stdout), e) && print_recall(c, x, s, e);
+    }
     slice_comparison *slices = compare_slices(c->memory, x, s, (slice_by)o->by, e);
     return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
 }

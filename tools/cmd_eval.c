@@ -1,6 +1,7 @@
 /* loci eval: a trained model on a split of a corpus. */
 #include "core/host.h"
 #include "experiments/checkpoint.h"
+#include "experiments/cleared.h"
 #include "experiments/evaluate.h"
 #include "experiments/run_folder.h"
 #include "results/protocol.h"
@@ -14,7 +15,7 @@
 
 typedef struct eval_call {
     const char *out, *data, *corpus, *dynamic;
-    int64_t split, rows, tokens, context, stored, span;
+    int64_t split, rows, tokens, context, stored, span, cleared;
     bool json, documents, slices;
 } eval_call;
 
@@ -30,6 +31,8 @@ static const option OPTIONS[] = {
             "past positions held by layers that store them; 0: as trained"),
     CLI_INT(eval_call, span, "span", "0", 0, 1e15,
             "reset the state every so many tokens; 0: never"),
+    CLI_INT(eval_call, cleared, "cleared", "0", 0, 1e15,
+            "also measure, on so many tokens, the loss without what is carried"),
     CLI_TEXT(eval_call, dynamic, "dynamic",
              "learn while reading: sgd, rms, or all of `eval.dynamic`, '{kind: rms, rate: 1e-4}'"),
     CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
@@ -131,6 +134,7 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
                         .context = o->context,
                         .stored = o->stored,
                         .span = o->span,
+                        .cleared = o->cleared,
                         .dynamic = *dynamic};
     eval_task task = {.model = m->model,
                       .values = m->values,
@@ -140,12 +144,15 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
                       .slices = true,
                       .seed = (uint64_t)m->seed};
     evaluation r;
-    if (!evaluate(&r, &task, e)) return false;
+    json_t *more;
+    if (!evaluate_and_diagnose(&r, &more, &task, true, e)) return false;
     json_t *protocol = eval_protocol(&task);
     char id[EVAL_ID_CHARS];
     eval_id(id, m->run, m->step, split_name(eval_split(&how)), protocol);
     json_decref(protocol);
     json_t *record = evaluation_record(&r, &task, id, m->step, m->tokens, false);
+    json_object_update_recursive(record, more);
+    json_decref(more);
     if (o->json) {
         json_dumpf(record, stdout, JSON_INDENT(2));
         putchar('\n');

@@ -48,14 +48,14 @@ static bool add_run(table *t, const char *name, const cli_call *c, err *e)
         table_text(t, 0, "%s", name);
         table_int(t, 1, scores[i].distance);
         table_int(t, 2, scores[i].answers);
-        table_real(t, 3, (double)scores[i].right / (double)MAX(scores[i].answers, 1), 3);
+        table_real(t, 3, (double)scores[i].correct / (double)MAX(scores[i].answers, 1), 3);
         table_real(t, 4, scores[i].nats / (double)MAX(scores[i].answers, 1), 3);
     }
     loaded_model_close(&m);
     return n >= 0;
 }
 
-static int recall(const cli_call *c)
+static int tell_recall(const cli_call *c)
 {
     const recall_call *o = c->options;
     err e = {0};
@@ -85,5 +85,5 @@ const verb VERB_RECALL = {
          "recall recall/state --corpus '{corpus: probe, task: needle, distances: [65536]}'"},
     .options = OPTIONS,
     .options_bytes = sizeof(recall_call),
-    .run = recall,
+    .run = tell_recall,
 };

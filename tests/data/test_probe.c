@@ -82,12 +82,37 @@ static void tasks(void)
                false, true);
 }
 
+/* Held-out text may ask farther than anything that is trained. */
+static void held_out(void)
+{
+    arena *a = arena_new(0);
+    err e = {{0}};
+    corpus *c = open_probe(a,
+                           "{corpus: probe, length: 1, distances: [4, 8], held_out_distances: "
+                           "[8, 70000], tokens: 100, held_out: 100}",
+                           &e);
+    EXPECT(c, "%s", e.text);
+    for (int kind = 0; c && kind < SPLITS; kind++) {
+        const corpus_split *s = corpus_get(c, (split_kind)kind);
+        for (int64_t i = 0; i < split_documents(s); i++) {
+            int64_t distance = split_document(s, i).distance;
+            int64_t expected =
+                i % 2 == 0 ? (kind == SPLIT_TRAIN ? 4 : 8) : (kind == SPLIT_TRAIN ? 8 : 70000);
+            EXPECT(distance == expected, "distance %lld", (long long)distance);
+        }
+    }
+    if (c) corpus_close(c);
+    arena_free(a);
+}
+
 static void refused(void)
 {
     static const char *const cases[][2] = {
         {"{corpus: probe, distances: [2]}", "distance 2: between 9 and"},
-        {"{corpus: probe, distances: far}", "expected a list of distances"},
+        {"{corpus: probe, distances: far}", "expected a list of 1 to 64 distances"},
         {"{corpus: probe, task: recall, length: 17}", "as many different keys"},
+        {"{corpus: probe, length: 40}", "distances: the default begins at 32"},
+        {"{corpus: probe, held_out_distances: [x]}", "expected a distance in tokens"},
         {"{corpus: probe, symbols: 200, noise: 100}", "at most 253 together"},
         {"{corpus: probe, path: here}", "made up"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -101,4 +126,5 @@ static void refused(void)
 }
 
 extern const test_suite test_probe;
-const test_suite test_probe = {"data/probe", {{"tasks", tasks}, {"refused", refused}, {0}}};
+const test_suite test_probe = {
+    "data/probe", {{"tasks", tasks}, {"held_out", held_out}, {"refused", refused}, {0}}};

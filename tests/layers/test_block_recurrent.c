@@ -139,6 +139,37 @@ static void remembers(void)
     EXPECT(far_effect(COMPRESSED "4}}]}") == 0, "more is remembered than fits");
 }
 
+#define ONE(MORE)                                                                                  \
+    "{width: 8, context: 4, blocks: [{block_recurrent: {heads: 2, states: 3" MORE "}}]}"
+
+/* A state that every block begins without is the state that is cleared block by block: the same
+ * logits, though keys are carried on in both. */
+static void forgotten(void)
+{
+    enum { LENGTH = 16, BLOCK = 4 };
+    static real got[LENGTH * VOCAB], expected[LENGTH * VOCAB];
+    int32_t tokens[LENGTH];
+    fill_tokens(tokens, LENGTH, 1);
+    model_run *kept = run_of(ONE(""), 1);
+    model_run *cleared = run_of(ONE(", clear_state: segment, segment_blocks: 1"), 1);
+    model_run_read(cleared, tokens, LENGTH, 0, LENGTH, expected);
+    const layer *const *layers;
+    model_layers(kept->model, &layers);
+    for (int i = 0; i < LENGTH; i += BLOCK) {
+        model_state_forget(kept->state, layers[0], SLOT_STATE);
+        EXPECT(!model_state_carries(kept->state, layers[0], SLOT_STATE), "it is carried");
+        EXPECT(model_state_carries(kept->state, NULL, SLOT_CACHE) == (i > 0), "keys at %d", i);
+        model_run_read(kept, tokens, LENGTH, i, BLOCK, got);
+    }
+    double tolerance = REAL_IS_DOUBLE ? 1e-9 : 5e-5; /* as for cuts */
+    for (int i = 0; i < LENGTH * VOCAB; i++) {
+        EXPECT(fabs((double)got[i] - (double)expected[i]) <= tolerance, "logit %d: %g, not %g", i,
+               (double)got[i], (double)expected[i]);
+    }
+    model_run_free(kept);
+    model_run_free(cleared);
+}
+
 /* ---- long documents ---- */
 
 /* 65,536 positions in one row, a block at a time: memory stays, and so does the time per block. */
@@ -205,6 +236,7 @@ const test_suite test_block_recurrent = {"layers/block_recurrent",
                                           {"refused", refused},
                                           {"gradient_through_blocks", gradient_through_blocks},
                                           {"remembers", remembers},
+                                          {"forgotten", forgotten},
                                           {"long_document", long_document},
                                           {"flush", flush},
                                           {0}}};

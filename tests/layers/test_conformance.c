@@ -167,6 +167,32 @@ static void reset_rows(void)
     for_each(check_reset);
 }
 
+/* What is forgotten on purpose, where a block begins, leaves numbers. */
+static void check_forgetting(const char *what, model_run *r)
+{
+    static real logits[ROWS * LENGTH * VOCAB];
+    int32_t tokens[ROWS * LENGTH];
+    fill_tokens(tokens, ROWS * LENGTH, 9);
+    for (int kind = SLOT_STATE; kind <= SLOT_CACHE; kind++) {
+        model_state_clear(r->state);
+        model_run_read(r, tokens, LENGTH, 0, BLOCK, logits);
+        model_state_forget(r->state, NULL, (slot_kind)kind);
+        model_run_read(r, tokens, LENGTH, BLOCK, 2 * BLOCK, logits);
+        bool finite = true;
+        for (int row = 0; row < ROWS; row++) {
+            for (int i = BLOCK * VOCAB; i < 3 * BLOCK * VOCAB; i++) {
+                finite &= isfinite(logits[row * LENGTH * VOCAB + i]) != 0;
+            }
+        }
+        EXPECT(finite, "%s: kind %d is forgotten, and outputs are no numbers", what, kind);
+    }
+}
+
+static void forgetting(void)
+{
+    for_each(check_forgetting);
+}
+
 /* ---- threads and memory ---- */
 
 typedef struct thread_job {
@@ -386,6 +412,7 @@ const test_suite test_conformance = {"layers/conformance",
                                       {"saving", saving},
                                       {"state_matters", state_matters},
                                       {"reset_rows", reset_rows},
+                                      {"forgetting", forgetting},
                                       {"threads_agree", threads_agree},
                                       {"memory_is_kept", memory_is_kept},
                                       {"resolved_spec", resolved_spec},

@@ -260,6 +260,38 @@ static void trained_models(void)
     EXPECT(r.status < 0 || strcmp(first, r.out) != 0, "another seed gave the same: %s", first);
 }
 
+/* Copying after a delay: accuracy by distance in every table, at others than those asked for. */
+#define PROBE                                                                                      \
+    "data: {corpus: probe, length: 1, distances: [3, 6], held_out_distances: [3, 9], "             \
+    "tokens: 2k, held_out: 200, learn: answers}\n"                                                 \
+    "model:\n"                                                                                     \
+    "  width: 8\n"                                                                                 \
+    "  context: 4\n"                                                                               \
+    "  blocks: [{block_recurrent: {heads: 1, states: 2, memory: 4}}]\n"                            \
+    "train: {budget: {steps: 3}, batch: 2, segment: 8}\n"                                          \
+    "eval: {rows: 2, cleared: 100}\n"                                                              \
+    "sweep: {seeds: 2}\n"
+
+static void probes(void)
+{
+    char spec[FILE_PATH_BYTES];
+    expect_call(LOCI("run", write_text(spec, "probe.yaml", PROBE)), 0, NULL, "2 trained");
+    program_result r = LOCI("show", "probe/probe/1");
+    expect_call(r, 0, "accuracy by distance\n  3 ", NULL);
+    expect_call(r, 0, "blocks.0.block_recurrent", NULL);
+    expect_call(r, 0, "all keys and values", NULL);
+    expect_call(LOCI("show", "probe", "--json"), 0, "\"name\": \"without_state\"", NULL);
+    expect_call(LOCI("compare", "probe"), 0, "accuracy at distance", NULL);
+    expect_call(LOCI("plot", "probe"), 0, "recall.svg", NULL);
+    expect_call(LOCI("recall", "probe/probe/1", "probe/probe/2"), 0, "probe/probe/2", NULL);
+    r = LOCI("recall", "probe", "--corpus", "{corpus: probe, task: needle, distances: [300]}",
+             "--format", "csv");
+    expect_call(r, 0, "probe,300,", NULL);
+    expect_call(LOCI("recall", "probe", "--corpus", "{corpus: markov, symbols: 19}"), 1, NULL,
+                "asks for nothing");
+    expect_call(LOCI("recall", "nobody"), 1, NULL, "nobody");
+}
+
 static void spec_errors(void)
 {
     char spec[FILE_PATH_BYTES];
@@ -322,6 +354,7 @@ const test_suite test_cli = {"tools/cli",
                               {"evaluations_are_added", evaluations_are_added},
                               {"changes_are_shown", changes_are_shown},
                               {"speeds_are_recorded", speeds_are_recorded},
+                              {"probes", probes},
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},
