@@ -58,6 +58,22 @@ static void score_all(real *scores, const real *router, const lookup_store *s, i
     }
 }
 
+static void add_noise(real *scores, int64_t n, const route_shape *shape, int64_t row, arena *m)
+{
+    if (shape->noise == 0) return;
+    uint32_t *words = ARENA_NEW(m, uint32_t, n);
+    rng_key key = shape->key;
+    key.row += (uint32_t)row;
+    rng_fill_words(words, n, key, 0);
+    const real scale = (real)(shape->noise * shape->epsilon);
+#pragma omp simd
+    for (int64_t j = 0; j < n; j++) {
+        /* 23 bits and a half: exact in float, never 0 or 1 */
+        real uniform = ((real)(int32_t)(words[j] >> 9) + (real)0.5) * (real)(1.0 / 8388608);
+        scores[j] -= scale * vm_log(-vm_log(uniform));
+    }
+}
+
 /* ---- coordinate descent ---- */
 
 static double exp_sum(const real *scores, int64_t n, real threshold, real most, real scale)
@@ -160,6 +176,7 @@ static void choose_best(const route_keep *a, const lookup_store *s, int64_t row,
     real *scores = ARENA_NEW(m, real, n);
     candidate *best = ARENA_NEW(m, candidate, picks);
     score_all(scores, a->router->data + row * a->width, s, row);
+    add_noise(scores, n, shape, row, m);
     for (int64_t j = 0; j < n; j++) {
         best_offer(best, &filled, picks, (candidate){scores[j], s->begin[row] + j});
     }

@@ -35,6 +35,11 @@ typedef struct route_shape {
     double slack;  /* k = slack picks, n at most */
     int64_t iterations;
     double epsilon, epsilon_start, epsilon_decay;
+    /* Scores are s + noise epsilon g, g Gumbel's distribution, so that an entry is picked first
+     * with a probability that goes with exp(s / (noise epsilon)): a way to find what is worth
+     * picking. Row r draws from key with key.row + r. 0: none. */
+    double noise;
+    rng_key key;
     bool soft; /* picks are weighted with w; else with 1, and w has the gradient (straight-through)
                 */
 } route_shape;

@@ -15,6 +15,9 @@
  * Every query of the block then attends to the same picks. What was picked is carried until the
  * block is complete.
  *
+ * While training, scores carry noise that picks in proportion to exp(s / epsilon): what is never
+ * picked has no gradient, and a router that starts on the wrong side would stay there.
+ *
  * The forward pass takes w as 1 (`scores: straight`): the router learns from the gradient that its
  * soft scores would have. Stored keys have no gradient.
  *
@@ -25,7 +28,7 @@ typedef struct routed_memory_options {
     token_options tokens;
     int64_t length, picks, routing, iterations, scores;
     bool ask;
-    double slack, epsilon, epsilon_start, epsilon_decay, gate;
+    double slack, epsilon, epsilon_start, epsilon_decay, explore, gate;
 } routed_memory_options;
 
 enum { ROUTING_LEARNED, ROUTING_RANDOM };
@@ -56,6 +59,8 @@ static const option OPTIONS[] = {
      .max = 100, .help = "softness in the first iteration"},
     {"epsilon_decay", OPTION_REAL, OPTION_AT(epsilon_decay), .initial = "0.7", .min = 0.01,
      .max = 1, .help = "factor of the softness from one iteration to the next"},
+    {"explore", OPTION_REAL, OPTION_AT(explore), .initial = "1", .min = 0, .max = 100,
+     .help = "while training: Gumbel noise on the scores, as a multiple of epsilon"},
     {"gate", OPTION_REAL, OPTION_AT(gate), .initial = "0", .min = -4, .max = 4,
      .help = "initial b: which share, sigma(b), stored values have"},
     {0}};
@@ -140,6 +145,22 @@ static void tell(layer_ctx *c, const layer *self, const route_picks *p, const lo
     if (told) layer_tap(c, self, "picked", told);
 }
 
+static route_shape shape_of(const layer_ctx *c, const layer *self, int64_t begin)
+{
+    const routed_memory_options *o = self->options;
+    rng_key key = layer_key(c, self, "explore");
+    key.place += (uint32_t)begin;
+    return (route_shape){.picks = o->picks,
+                         .slack = o->slack,
+                         .iterations = o->iterations,
+                         .epsilon = o->epsilon,
+                         .epsilon_start = o->epsilon_start,
+                         .epsilon_decay = o->epsilon_decay,
+                         .noise = c->mode == MODE_TRAIN ? o->explore : 0,
+                         .key = key,
+                         .soft = o->scores == SCORES_SOFT};
+}
+
 /* Picks for the block that begins at position `begin` of the call. */
 static block_picks route(layer_ctx *c, const layer *self, tensor *asked, int64_t begin)
 {
@@ -151,13 +172,7 @@ static block_picks route(layer_ctx *c, const layer *self, tensor *asked, int64_t
         any |= s.end[row] > s.begin[row];
     }
     if (!any) return (block_picks){0};
-    route_shape shape = {.picks = o->picks,
-                         .slack = o->slack,
-                         .iterations = o->iterations,
-                         .epsilon = o->epsilon,
-                         .epsilon_start = o->epsilon_start,
-                         .epsilon_decay = o->epsilon_decay,
-                         .soft = o->scores == SCORES_SOFT};
+    route_shape shape = shape_of(c, self, begin);
     route_picks p = o->routing == ROUTING_RANDOM
                         ? op_route_random(c->tape, &s, c->rows, o->picks, plan->random)
                         : op_route(c->tape, router_query(c, self, asked), &s, &shape);

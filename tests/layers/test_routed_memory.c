@@ -32,11 +32,14 @@ static route_case new_case(void)
     return c;
 }
 
-static const route_shape SHAPES[] = {{PICKS, 1, 20, 0.1, 4, 0.7, true},
-                                     {PICKS, 1.125, 3, 0.5, 1, 0.5, true},
-                                     {PICKS, 2, 1, 0.2, 4, 0.7, true},
-                                     {PICKS, 1, 60, 0.03, 4, 0.9, true},
-                                     {PICKS, 100, 20, 0.3, 0.01, 0.5, true}};
+#define SHAPE(k, times, end, start, decay)                                                         \
+    {                                                                                              \
+        .picks = PICKS, .slack = k, .iterations = times, .epsilon = end, .epsilon_start = start,   \
+        .epsilon_decay = decay, .soft = true                                                       \
+    }
+static const route_shape SHAPES[] = {SHAPE(1, 20, 0.1, 4, 0.7), SHAPE(1.125, 3, 0.5, 1, 0.5),
+                                     SHAPE(2, 1, 0.2, 4, 0.7), SHAPE(1, 60, 0.03, 4, 0.9),
+                                     SHAPE(100, 20, 0.3, 0.01, 0.5)};
 enum { SHAPES_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
 static route_picks run(tape *t, route_case *c, const route_shape *shape, tensor **router)
@@ -121,7 +124,7 @@ static void scores_add_up(void)
 {
     route_case c = new_case();
     double weights[SIZE], sum = 0;
-    const route_shape shape = {PICKS, 1, 2000, 0.1, 4, 0.7, true};
+    const route_shape shape = SHAPE(1, 2000, 0.1, 4, 0.7);
     plain(&c, &shape, weights);
     for (int64_t j = 0; j < END[0] - BEGIN[0]; j++) {
         sum += weights[j];
@@ -167,6 +170,7 @@ static void gradient(void)
     for (int i = 0; i < SHAPES_COUNT; i++) {
         real soft[ROWS * ENTRY], straight[ROWS * ENTRY];
         route_shape shape = SHAPES[i];
+        shape.noise = i == 0 ? 1 : 0;
         analytic(&c, t, &shape, soft);
         for (int64_t k = 0; k < ROWS * ENTRY; k++) {
             const real at = c.router[k], h = (real)1e-4;
@@ -233,7 +237,8 @@ static void router_learns(void)
     }
     int64_t begin = 0, end = N, found = 0;
     lookup_store s = {entries, N, ENTRY, &begin, &end};
-    const route_shape shape = {PICKS, 1, 20, 0.3, 4, 0.7, false};
+    route_shape shape = SHAPE(1, 20, 0.3, 4, 0.7);
+    shape.soft = false;
     tape *t = tape_new();
     for (int i = 0; i < STEPS; i++) {
         tape_reset(t, true);
