@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/host.h"
 #include "experiments/inspect_parts.h"
 
 const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
@@ -187,17 +188,24 @@ static bool open_text(inspection *x, prefixes *p, int64_t split, int64_t limit, 
 
 /* ---- the steps ---- */
 
+/* Values, and what triggers have in common: counted with the pass that they follow. */
+static bool inspect_found(inspection *x, err *e)
+{
+    double began = host_monotonic_s();
+    inspect_values(x); /* composition compares with their top tokens, too */
+    bool ok = !(x->parts & INSPECT_KEYS) || (inspect_patterns(x, e) && inspect_perturb(x, e));
+    if (x->seconds > 0) x->seconds += host_monotonic_s() - began;
+    return ok;
+}
+
 static bool inspect_memories(inspection *x, err *e)
 {
     bool keys = x->parts & (INSPECT_KEYS | INSPECT_VALUES);
     bool samples = x->parts & (INSPECT_COMPOSITION | INSPECT_REFINEMENT);
     if (keys && (!inspect_keys(x, e) || x->stopped)) return x->stopped;
-    inspect_values(x); /* composition compares with their top tokens, too */
+    if (!inspect_found(x, e) || x->stopped) return x->stopped;
     if (samples && (!inspect_samples(x, e) || x->stopped)) return x->stopped;
-    if ((x->parts & INSPECT_KEYS) && (!inspect_patterns(x, e) || !inspect_perturb(x, e))) {
-        return false;
-    }
-    return x->stopped || inspect_figures(x, e);
+    return inspect_figures(x, e);
 }
 
 static bool run(inspection *x, err *e)

@@ -153,7 +153,8 @@ typedef struct inspection {
     inspected_exchange *exchanges;
     inspect_figure *figures;
     int figure_count, figure_capacity;
-    double seconds;       /* of the pass over the keys' text; 0: none */
+    double seconds;       /* of keys and values: the pass over the text and what follows; 0: none */
+    double pass_seconds;  /* of the pass alone */
     double plain_seconds; /* what plain evaluation of it takes, measured on its beginning */
     bool stopped;         /* *stop was raised: nothing of it counts */
 } inspection;

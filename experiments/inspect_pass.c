@@ -156,7 +156,7 @@ bool inspect_keys(inspection *x, err *e)
     bool ok = inspect_evaluate(&r, x, split, x->text.tokens, &watch, e);
     if (ok) {
         merge(x, threads, n);
-        x->seconds = host_monotonic_s() - began;
+        x->seconds = x->pass_seconds = host_monotonic_s() - began;
         evaluation_deinit(&r);
     }
     for (int i = 0; i < n; i++) {

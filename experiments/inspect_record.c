@@ -68,6 +68,7 @@ static json_t *head_line(const inspection *x, int part)
     if (keys) {
         json_object_set_new(head, "top", json_integer(o->top));
         json_object_set_new(head, "seconds", json_finite(x->seconds));
+        json_object_set_new(head, "pass_seconds", json_finite(x->pass_seconds));
         json_object_set_new(head, "plain_seconds", json_finite(x->plain_seconds));
     } else if (part & INSPECT_MEMORIES) {
         json_object_set_new(head, "prefixes", json_integer(x->sample_count));
