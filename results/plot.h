@@ -6,6 +6,9 @@
  *   cost-*        final quality against params, active (parameters), flops, speed, state
  *   recall        of a probe: accuracy against distance
  *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
+ *   expert-load, expert-entropy, expert-dropped    what routed layers did with the tokens: sorted
+ *                 shares of the experts, evenness over training, tokens that full experts dropped
+ *   routing-changed   tokens that are sent elsewhere than at the evaluation before, over training
  *   slices-position                            final loss by position in the document
  *   gain-position, gain-frequency, gain-repetition   gain over the baseline by slices of the text
  *

@@ -46,6 +46,8 @@ bool plot_costs(plot_report *r, const comparison *c, err *e);
 bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 /* Draws loss and gain by slices of the text (results/plot_slices.c), where they are recorded. */
 bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e);
+/* Draws load and stability of routed layers (results/plot_routing.c), where any are. */
+bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 /* What both begin with: titles, and x in k and M. */
 void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title, bool logarithmic);
 

@@ -92,6 +92,47 @@ static void unfinished(void)
     EXPECT(r.count == 0 && strstr(r.note, "no loss curves"), "%d files: %s", r.count, r.note);
 }
 
+/* Of two runs whose third and first experts have most: sorted before they are averaged, and
+ * relative to equal shares. Variants beyond the seventh colour go to a second picture. */
+static void routing(void)
+{
+    if (!have_gnuplot()) return;
+    fake_variant many[8];
+    for (int i = 0; i < 8; i++) {
+        static const char *const labels[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+        many[i] = (fake_variant){labels[i], 0, 0.01, 842000, 50000, NULL, false};
+    }
+    fake_experiment x = {test_folder(), "routed", 8, 2, 2, many};
+    fake_write(&x);
+    static const int routed[] = {1, 7};
+    for (int i = 0; i < 2; i++) {
+        fake_append(&x, routed[i], 1, "metrics.jsonl",
+                    "{\"step\":20,\"tokens\":9,\"seconds\":1,\"layers\":{\"blocks.0.hash_ffn\":"
+                    "{\"load.0\":0.2,\"load.1\":0.2,\"load.2\":0.6,\"dropped\":0.25}}}\n");
+        fake_append(&x, routed[i], 2, "metrics.jsonl",
+                    "{\"step\":20,\"tokens\":9,\"seconds\":1,\"layers\":{\"blocks.0.hash_ffn\":"
+                    "{\"load.0\":0.8,\"load.1\":0.1,\"load.2\":0.1,\"dropped\":0.75}}}\n");
+        fake_append(&x, routed[i], 1, "evals.jsonl",
+                    "{\"eval\":\"e\",\"step\":10,\"tokens_seen\":5,\"split\":\"validation\","
+                    "\"nats\":1,\"tokens\":1,\"layers\":{\"blocks.0.hash_ffn\":"
+                    "{\"changed\":0.5,\"sampled\":64}}}\n");
+    }
+    plot_report r;
+    err e = {0};
+    EXPECT(plot(&r, &x, &e), "%s", e.text);
+    char *load = content(&r, "expert-load.gp"), *second = content(&r, "expert-load-2.gp");
+    EXPECT(load && strstr(load, "0.166666667 2.1 1.8 2.4\n0.5 0.45 0.3 0.6\n"), "%s", load);
+    EXPECT(second && strstr(second, "title 'h'") && !strstr(second, "title 'b'"), "second picture");
+    free(load);
+    free(second);
+    char *dropped = content(&r, "expert-dropped.svg");
+    char *changed = content(&r, "routing-changed.gp");
+    EXPECT(dropped && strstr(dropped, "tokens dropped by full experts"), "no title");
+    EXPECT(changed && strstr(changed, "\n5 50 50 50\n"), "%s", changed);
+    free(dropped);
+    free(changed);
+}
+
 static void no_gnuplot(void)
 {
     fake_experiment x = {test_folder(), "memory", 2, 2, 5, VARIANTS};
@@ -105,6 +146,9 @@ static void no_gnuplot(void)
     free(path);
 }
 
-const test_suite test_plot = {
-    "results/plot",
-    {{"pictures", pictures}, {"unfinished", unfinished}, {"no_gnuplot", no_gnuplot}, {0}}};
+const test_suite test_plot = {"results/plot",
+                              {{"pictures", pictures},
+                               {"unfinished", unfinished},
+                               {"routing", routing},
+                               {"no_gnuplot", no_gnuplot},
+                               {0}}};
