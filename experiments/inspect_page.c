@@ -175,11 +175,13 @@ static void put_pattern(FILE *out, const key_pattern *p)
     }
 }
 
+/* why: how it came to be shown. */
 static void put_key(FILE *out, const inspection *x, const inspected_layer *l, int64_t memory,
-                    arena *a)
+                    const char *why, arena *a)
 {
     int32_t top = l->values ? l->values[memory].tokens[0] : -1;
-    fprintf(out, "<h3>%s, key %lld</h3>\n<div class=note>", l->layer->name, (long long)memory);
+    fprintf(out, "<h3>%s, key %lld (%s)</h3>\n<div class=note>", l->layer->name, (long long)memory,
+            why);
     if (l->patterns) put_pattern(out, &l->patterns[memory]);
     if (l->values) {
         fputs("<br>its value says", out);
@@ -207,12 +209,12 @@ static void put_keys(FILE *out, const inspection *x, const inspected_layer *l, a
     }
     int shown = 0;
     if (best >= 0) {
-        put_key(out, x, l, best, a);
+        put_key(out, x, l, best, "its value agrees with most triggers", a);
         shown++;
     }
     for (int64_t i = 0; i < n && shown < PAGE_KEYS; i++) {
         if (order[i] == best || l->triggers.sizes[order[i]] == 0) continue;
-        put_key(out, x, l, order[i], a);
+        put_key(out, x, l, order[i], "at random", a);
         shown++;
     }
 }
@@ -224,7 +226,8 @@ static void put_protocol(FILE *out, const inspection *x)
     if (x->text.tokens) {
         fprintf(out,
                 "; triggers in %lld tokens of %s; shares of triggers with something in common are "
-                "automatic statistics, no human labels",
+                "automatic statistics, no human labels; behind each trigger what came next, green "
+                "where the value's top token says so",
                 (long long)x->text.tokens, split_name((split_kind)o->split));
     }
     if (x->sample_text.tokens) {
