@@ -33,19 +33,8 @@ static const char *write_text(char path[FILE_PATH_BYTES], const char *name, cons
 
 static void help(void)
 {
-    static const char *const VERBS[] = {
-        "run",    "check",  "status",  "compare", "plot",    "eval", "generate",
-        "layers", "data",   "collect", "bench",   "version", "ls",   "show",
-        "diff",   "export", "report",  "rm",      "mv",      "gc",   "merge"};
     expect_call(LOCI("help"), 0, "experiment", NULL);
     expect_call(LOCI("--help"), 0, "compare", NULL);
-    for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++) {
-        program_result r = LOCI(VERBS[i], "--help");
-        expect_call(r, 0, "Examples:\n  loci ", NULL);
-        EXPECT(!*r.err, "%s --help says on stderr: %s", VERBS[i], r.err);
-        EXPECT(!strchr(r.out, '\033'), "%s --help is coloured in a file", VERBS[i]);
-        expect_call(LOCI("help"), 0, VERBS[i], NULL);
-    }
     EXPECT(!strstr(LOCI("help").out, "worker"), "the worker is not for people");
     expect_call(LOCI("help", "spec"), 0, "optimizer", NULL);
     expect_call(LOCI("run", "--help"), 0, "--threads N", NULL);

@@ -1,0 +1,74 @@
+/* The one-liners of results/README.md run as they are printed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "core/file.h"
+#include "results/collect.h"
+#include "tests/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {{"short", 0, 0.001, 1000, 100, NULL, false},
+                                        {"long", 0.04, 0.002, 1000, 100, "failed", false}};
+
+/* The next indented command that begins with `program`, lines that end with a backslash joined;
+ * NULL: no more. The caller frees it. */
+static char *next_command(const char **text, const char *program)
+{
+    char begin[64], *command = NULL;
+    size_t bytes;
+    snprintf(begin, sizeof begin, "\n    %s ", program);
+    const char *at = strstr(*text, begin);
+    if (!at) return NULL;
+    FILE *f = open_memstream(&command, &bytes);
+    for (at += 5; *at && *at != '\n'; at++) {
+        if (at[0] == '\\' && at[1] == '\n') {
+            at++;
+            continue;
+        }
+        /* Where results are in this test. */
+        if (strncmp(at, "results/out", 11) == 0) {
+            fputs(test_folder(), f);
+            at += 10;
+        } else {
+            fputc(*at, f);
+        }
+    }
+    fclose(f);
+    *text = at;
+    return command;
+}
+
+static void sqlite_one_liners(void)
+{
+    const fake_experiment x = {test_folder(), "quickstart", 2, 3, 5, VARIANTS};
+    collect_report r;
+    err e = {{0}};
+    char *text = file_read("results/README.md", NULL, NULL), *command, *shell = NULL;
+    if (!text || system("command -v sqlite3 >/dev/null 2>&1") != 0) {
+        test_skip("no %s here", text ? "sqlite3" : "results/README.md");
+        free(text);
+        return;
+    }
+    fake_write(&x);
+    EXPECT(collect(&r, test_folder(), false, &e), "%s", e.text);
+    const char *at = text;
+    int count = 0;
+    for (; (command = next_command(&at, "sqlite3")); count++) {
+        char said[4096];
+        EXPECT(asprintf(&shell, "cd '%s' && %s 2>&1", test_folder(), command) > 0, "memory");
+        FILE *f = popen(shell, "r");
+        size_t n = f ? fread(said, 1, sizeof said - 1, f) : 0;
+        int status = f ? pclose(f) : -1;
+        said[n] = 0;
+        bool to_file = strstr(command, " > ") != NULL;
+        EXPECT(status == 0 && (n > 0) != to_file, "%s: status %d: %s", command, status, said);
+        free(shell);
+        free(command);
+    }
+    EXPECT(count >= 5, "%d one-liners", count);
+    free(text);
+}
+
+const test_suite test_readme = {"results/readme", {{"sqlite_one_liners", sqlite_one_liners}, {0}}};
