@@ -260,5 +260,76 @@ static void killed_at_random(void)
     }
 }
 
+/* ---- the guide of experiments/README.md, as printed but for names and the moment ---- */
+
+static void put_replaced(FILE *f, const char *text, const char *const (*pairs)[2])
+{
+    while (*text) {
+        int i = 0;
+        while (pairs[i][0] && strncmp(text, pairs[i][0], strlen(pairs[i][0])) != 0)
+            i++;
+        if (pairs[i][0]) {
+            fputs(pairs[i][1], f);
+            text += strlen(pairs[i][0]);
+        } else {
+            fputc(*text++, f);
+        }
+    }
+}
+
+static void guide(void)
+{
+    static const char spec_text[] =
+        "train: {budget: {steps: 600}, batch: 4, checkpoint_seconds: 0.1}\n"
+        "sweep: {seeds: 2}\n";
+    char file[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], wild[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    char *readme = file_read("experiments/README.md", NULL, NULL), *spec_all = NULL, *script = NULL;
+    char *begin = readme ? strstr(readme, "```sh\nloci run experiments/quickstart.yaml") : NULL;
+    char *end = begin ? strstr(begin + 6, "```") : NULL;
+    if (!readme) {
+        test_skip("no experiments/README.md here");
+        return;
+    }
+    EXPECT(end, "the guide is gone");
+    file_join(file, test_folder(), "guide.yaml", NULL);
+    file_join(calm, test_folder(), "calm", NULL);
+    file_join(wild, test_folder(), "wild", NULL);
+    size_t bytes;
+    FILE *f = open_memstream(&spec_all, &bytes);
+    for (const char *at = TRIAL_SPEC; *at;) { /* all sections but its own training */
+        const char *line = at;
+        at += strcspn(at, "\n") + 1;
+        bool training = strncmp(line, "train:", 6) == 0 || strncmp(line, "  eval_every", 12) == 0;
+        if (!training) fprintf(f, "%.*s", (int)(at - line), line);
+    }
+    fputs(spec_text, f);
+    fclose(f);
+    EXPECT(file_write(file, spec_all, strlen(spec_all), &e), "%s", e.text);
+    const char *const pairs[][2] = {{"experiments/quickstart.yaml", file},
+                                    {"/tmp/calm", calm},
+                                    {"/tmp/wild", wild},
+                                    {"KILL 20 ", "KILL 0.3 "},
+                                    {"loci run", "\"$LOCI\" run"},
+                                    {NULL, NULL}};
+    f = open_memstream(&script, &bytes);
+    fprintf(f, "LOCI='%s'\nexport LOCI_CACHE='%s'\n{\n", test_program(), test_folder());
+    if (end) *end = 0;
+    if (end) put_replaced(f, begin + 6, pairs);
+    fputs("} 2>&1\n", f);
+    fclose(f);
+    char said[2048];
+    FILE *shell = popen(script, "r");
+    size_t n = shell ? fread(said, 1, sizeof said - 1, shell) : 0;
+    said[n] = 0;
+    int status = shell ? pclose(shell) : -1;
+    char *killed = strstr(said, "Killed"); /* the shell's word about the second line, in some */
+    EXPECT(status == 0 && (n == 0 || killed), "status %d: %s: %s", status, script, said);
+    free(script);
+    free(spec_all);
+    free(readme);
+}
+
 const test_suite test_torture = {"experiments/torture",
-                                 {{"killed_at_random", killed_at_random}, {0}}};
+                                 {{"killed_at_random", killed_at_random}, {"guide", guide}, {0}}};
