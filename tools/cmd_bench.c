@@ -3,10 +3,11 @@
 
 #include "experiments/bench_compare.h"
 #include "experiments/bench_record.h"
+#include "experiments/bench_stream.h"
 #include "tools/verbs.h"
 
 typedef struct bench_call {
-    int64_t threads, warm_up, format;
+    int64_t threads, warm_up, format, stream;
     double seconds;
     bool json, record;
     const char *variant, *data, *out;
@@ -20,6 +21,8 @@ static const option OPTIONS[] = {
              "of timed steps, all variants together (at least 5 steps of each)"),
     CLI_INT(bench_call, warm_up, "warm-up", "3", 1, 1e6,
             "of a comparison: steps of each variant before it begins"),
+    CLI_INT(bench_call, stream, "stream", "0", 0, 1e12,
+            "instead: one row of so many tokens through evaluation, memory and time at ten points"),
     CLI_CHOICE(bench_call, format, "format", "text", TABLE_FORMATS, "of a comparison"),
     CLI_SWITCH(
         bench_call, record, "record",
@@ -58,6 +61,24 @@ static int bench_one(const cli_call *c, experiment *x, int run, const corpus_pla
     if (!tree || !bench_run(r, tree, x->runs[run].seed, places, how, e)) return EXIT_USAGE;
     if (o->json) return print_json(bench_json(r));
     bench_print(stdout, r);
+    return EXIT_DONE;
+}
+
+static int stream_one(const cli_call *c, experiment *x, const corpus_places *places, err *e)
+{
+    const bench_call *o = c->options;
+    stream_point points[STREAM_POINTS];
+    int run = only_run(x, o->variant, e);
+    if (run < 0) {
+        if (!e->text[0]) err_set(e, "--stream reads with one model; say which with --variant");
+        return EXIT_USAGE;
+    }
+    const node *tree = experiment_spec(x, run, e);
+    if (!tree || !bench_stream(points, tree, x->runs[run].seed, o->stream, places, e)) {
+        return EXIT_USAGE;
+    }
+    if (o->json) return print_json(bench_stream_json(points));
+    bench_stream_print(stdout, points);
     return EXIT_DONE;
 }
 
@@ -104,9 +125,14 @@ static int bench(const cli_call *c)
     bench_options how = {.threads = o->record && o->threads == 0 ? 1 : (int)o->threads,
                          .seconds = o->seconds,
                          .warm_up = (int)o->warm_up};
-    int run = o->record ? -1 : only_run(x, o->variant, &e), status = EXIT_USAGE;
-    if (run >= 0) status = bench_one(c, x, run, &places, &how, &e);
-    if (run < 0 && !e.text[0]) status = bench_all(c, x, &places, &how, &e);
+    int status = EXIT_USAGE;
+    if (o->stream) {
+        status = stream_one(c, x, &places, &e);
+    } else {
+        int run = o->record ? -1 : only_run(x, o->variant, &e);
+        if (run >= 0) status = bench_one(c, x, run, &places, &how, &e);
+        if (run < 0 && !e.text[0]) status = bench_all(c, x, &places, &how, &e);
+    }
     experiment_free(x);
     return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
 }
@@ -116,16 +142,19 @@ const verb VERB_BENCH = {
     .words = "SPEC",
     .min_words = 1,
     .max_words = 1,
-    .help = "Measures how fast a spec trains here: its variants, or one against sgemm.\n\n"
-            "Trains a few steps on the spec's corpus without keeping anything, and prints tokens\n"
-            "per second (median over steps), GFLOP/s as 6 x matmul parameters per token plus\n"
-            "6 x layers x context x width, the rate of sgemm on 2048 x 2048 matrices in the same\n"
-            "process, their ratio, memory, and the time that each op takes.\n\n"
-            "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
-            "table has tokens per second in training and evaluation and memory, each relative to\n"
-            "the baseline. All of them are in memory at once. --record keeps their speeds for\n"
-            "loci compare, which shows them instead of those that runs had while they shared the\n"
-            "machine: let nothing else run meanwhile.",
+    .help =
+        "Measures how fast a spec trains here: its variants, or one against sgemm.\n\n"
+        "Trains a few steps on the spec's corpus without keeping anything, and prints tokens\n"
+        "per second (median over steps), GFLOP/s as 6 x matmul parameters per token plus\n"
+        "6 x layers x context x width, the rate of sgemm on 2048 x 2048 matrices in the same\n"
+        "process, their ratio, memory, and the time that each op takes.\n\n"
+        "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
+        "table has tokens per second in training and evaluation and memory, each relative to\n"
+        "the baseline. All of them are in memory at once. --record keeps their speeds for\n"
+        "loci compare, which shows them instead of those that runs had while they shared the\n"
+        "machine: let nothing else run meanwhile.\n\n"
+        "--stream 1M lets one row read a million tokens in evaluation, and tells at ten points\n"
+        "how much memory there is and how long a token took (experiments/bench/stream.yaml).",
     .examples = {"bench experiments/bench/small.yaml",
                  "bench experiments/bench/hash.yaml --seconds 60"},
     .options = OPTIONS,

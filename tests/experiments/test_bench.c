@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "experiments/bench.h"
+#include "experiments/bench_stream.h"
 #include "tests/test.h"
 #include "tests/trials.h"
 
@@ -53,5 +54,30 @@ static void figures_are_there(void)
     fclose(f);
 }
 
-const test_suite test_bench = {"experiments/bench",
-                               {{"figures_are_there", figures_are_there}, {0}}};
+/* One row reads on and on; how fast is no test, how much memory is. */
+static void stream_is_flat(void)
+{
+    stream_point points[STREAM_POINTS];
+    workload w;
+    err e = {0};
+    if (!trial_open(&w, TRIAL_SPEC, NULL, 1)) return;
+    const node *tree = w.spec;
+    workload_close(&w);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    bool ok = bench_stream(points, tree, 1, 20000, &places, &e);
+    EXPECT(ok, "%s", e.text);
+    for (int i = 0; ok && i < STREAM_POINTS; i++) {
+        EXPECT(points[i].tokens == (i + 1) * points[0].tokens, "%lld tokens at point %d",
+               (long long)points[i].tokens, i);
+        EXPECT(points[i].us_per_token > 0 && points[i].nats > 0, "%g us, %g nats",
+               points[i].us_per_token, points[i].nats);
+    }
+    EXPECT(!ok || points[0].tokens >= 2000, "%lld tokens", (long long)points[0].tokens);
+    /* A page or two of the allocator's; a state that grew would be far more. */
+    EXPECT(!ok || points[9].anon_mib - points[1].anon_mib < 1, "%g MiB more",
+           points[9].anon_mib - points[1].anon_mib);
+}
+
+const test_suite test_bench = {
+    "experiments/bench",
+    {{"figures_are_there", figures_are_there}, {"stream_is_flat", stream_is_flat}, {0}}};
