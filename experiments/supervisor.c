@@ -8,6 +8,7 @@
 
 #include "core/host.h"
 #include "experiments/evaluate_again.h"
+#include "experiments/extend.h"
 #include "experiments/memory_room.h"
 #include "experiments/progress.h"
 #include "experiments/run_end.h"
@@ -46,6 +47,7 @@ typedef struct supervisor {
     memory_room room;
     bool limited; /* room is looked at: the number of jobs was not given */
     bool said_full, said_waiting;
+    json_t *beginnings; /* finished runs that longer ones go on from; NULL: none */
     sigset_t signals;
 } supervisor;
 
@@ -380,9 +382,15 @@ static bool start_job(supervisor *s, int slot, job *j)
     const worker_call call = {.places = s->o->places,
                               .command = s->o->command,
                               .program = s->o->program,
-                              .threads = s->o->threads};
+                              .threads = s->o->threads,
+                              .out = s->o->out,
+                              .beginning = extend_find(s->beginnings, j->plan)};
     pid_t pid = worker_start(j->folder, j->plan, &call, &e);
     if (pid == WORKER_BUSY) return false;
+    if (call.beginning && pid > 0) {
+        say(s, "%s, seed %lld: goes on from run %s, which is its beginning", j->plan->label,
+            (long long)j->plan->seed, call.beginning);
+    }
     if (pid == 0) {
         fail_to_start(s, j, KIND_OTHER, &e);
         return true;
@@ -483,6 +491,9 @@ static bool prepare(supervisor *s, err *e)
     for (int i = 0; i < s->x->run_count; i++) {
         if (!sort_run(s, &s->x->runs[i], e)) return false;
     }
+    for (int i = 0; i < s->queued && !s->beginnings; i++) {
+        if (extend_possible(s->queue[i].plan)) s->beginnings = extend_beginnings(o->out);
+    }
     int jobs = o->jobs > 0 ? o->jobs : host_cores() / MAX(o->threads, 1);
     s->slots = MAX(1, MIN(jobs, s->queued));
     s->running = arena_push_zero(s->memory, s->slots, sizeof(job *));
@@ -504,6 +515,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
         run_queue(&s);
         sigprocmask(SIG_SETMASK, &before, NULL);
     }
+    json_decref(s.beginnings);
     progress_free(s.progress);
     arena_free(s.memory);
     return ok;

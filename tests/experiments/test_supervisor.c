@@ -38,7 +38,7 @@ static experiment *experiment_of(const char *more)
 static supervisor_result supervise_as(const experiment *x, supervisor_options o)
 {
     corpus_places places = {.roots = NULL, .cache = test_folder()};
-    o.out = test_folder();
+    if (!o.out) o.out = test_folder();
     o.places = &places;
     o.command = "loci run sweep.yaml";
     o.program = test_program();
@@ -148,6 +148,49 @@ static void time_is_up(void)
     r = supervise_as(x, (supervisor_options){.jobs = 1, .retry = RETRY_DIVERGED});
     EXPECT(r.failed == 1 && r.done == 0, "%d failed, %d done", r.failed, r.done);
     experiment_free(x);
+}
+
+static char *text_of(const char *out, const run_plan *p, const char *name)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    run_folder_path(folder, out, p->id, &e);
+    file_join(path, folder, name, &e);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text, "%s", e.text);
+    return text;
+}
+
+/* A longer budget goes on from the shorter run, and ends with the bits of one trained at once. */
+static void budget_is_added(void)
+{
+    if (!test_program()) return;
+    static const char *const budgets[] = {"{steps: 4}", "{steps: 10}"};
+    char once[FILE_PATH_BYTES], more[256], *first[2] = {NULL}, *manifest[2] = {NULL};
+    file_join(once, test_folder(), "once", NULL);
+    for (int i = 0; i < 3; i++) { /* 4, 10 after 4, 10 alone */
+        snprintf(more, sizeof more,
+                 "sweep: {list: [{schedule.kind: constant, train.budget: %s}]}\n", budgets[i > 0]);
+        experiment *x = experiment_of(more);
+        if (!x) return;
+        const char *out = i == 2 ? once : test_folder();
+        supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .out = out});
+        EXPECT(r.done == 1, "%d done", r.done);
+        if (i < 2) first[i] = text_of(out, &x->runs[0], "metrics.jsonl");
+        if (i > 0) manifest[i - 1] = text_of(out, &x->runs[0], "checkpoint/manifest.json");
+        experiment_free(x);
+    }
+    size_t line = first[0] ? strcspn(first[0], "\n") : 0;
+    EXPECT(first[1] && strncmp(first[0], first[1], line) == 0, "trained again: %s", first[1]);
+    /* The model's checksum; the other file's holds seconds. */
+    const char *hash[2];
+    for (int i = 0; i < 2; i++)
+        hash[i] = manifest[i] ? strstr(manifest[i], "model-10") : NULL;
+    EXPECT(hash[0] && hash[1] && strncmp(hash[0], hash[1], 110) == 0, "%s%s", hash[0], hash[1]);
+    for (int i = 0; i < 2; i++) {
+        free(first[i]);
+        free(manifest[i]);
+    }
 }
 
 /* What a process that could not speak for itself died of. */
@@ -280,34 +323,30 @@ static void sleep_ms(int ms)
     nanosleep(&t, NULL);
 }
 
-/* The supervisor is killed: its worker notices, saves and stops; the same command goes on. */
-static void worker_survives_its_supervisor_only_briefly(void)
+/* `loci run` on a run of many steps, once that is going on: its process and its folder. */
+static pid_t start_long_run(char folder[FILE_PATH_BYTES])
 {
     const char *program = test_program();
-    char spec_path[FILE_PATH_BYTES], sets[64], folder[FILE_PATH_BYTES];
-    if (!program) return;
-    snprintf(sets, sizeof sets, "train.budget.steps=200000");
-    experiment *x = experiment_of(""); /* for the file it writes */
-    if (!x) return;
+    char spec_path[FILE_PATH_BYTES], runs[FILE_PATH_BYTES];
+    experiment *x = program ? experiment_of("") : NULL; /* for the file it writes */
+    if (!x) return 0;
     experiment_free(x);
     file_join(spec_path, test_folder(), "sweep.yaml", NULL);
+    file_join(runs, test_folder(), "runs", NULL);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
         if (!freopen("/dev/null", "w", stderr)) _exit(99);
         setenv("OMP_NUM_THREADS", "1", 1);
-        execl(program, "loci", "run", spec_path, "--out", test_folder(), "--set", sets, "--set",
-              "train.checkpoint_seconds=1000", (char *)NULL);
+        execl(program, "loci", "run", spec_path, "--out", test_folder(), "--set",
+              "train.budget.steps=200000", "--set", "train.checkpoint_seconds=1000", (char *)NULL);
         _exit(99);
     }
-    err e = {0};
     arena *a = arena_new(1 << 14);
     const char *const *names;
     int64_t count = 0;
     run_status s = {0};
-    char runs[FILE_PATH_BYTES];
-    file_join(runs, test_folder(), "runs", NULL);
-    for (int i = 0; i < 100 && s.step == 0; i++) { /* until the run is going on */
+    for (int i = 0; i < 200 && s.step == 0; i++) {
         sleep_ms(50);
         if (file_list(runs, a, &names, &count, NULL) && count == 1 &&
             file_join(folder, runs, names[0], NULL)) {
@@ -315,15 +354,52 @@ static void worker_survives_its_supervisor_only_briefly(void)
         }
     }
     EXPECT(s.state == RUN_RUNNING && s.step > 0, "%s", run_state_name(s.state));
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    for (int i = 0; i < 100 && run_folder_locked(folder); i++) {
+    arena_free(a);
+    return pid;
+}
+
+/* The run has saved itself and says why it stopped. */
+static void expect_saved(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    run_status s = {0};
+    err e = {0};
+    for (int i = 0; i < 200 && run_folder_locked(folder); i++) {
         sleep_ms(50);
     }
-    EXPECT(run_status_read(&s, folder, &e) && s.state == RUN_INTERRUPTED, "%s: %s",
+    EXPECT(run_status_read(&s, folder, &e) && s.state == RUN_INTERRUPTED && s.step > 0, "%s: %s",
            run_state_name(s.state), s.reason);
     EXPECT(strstr(s.reason, "signal"), "%s", s.reason);
-    arena_free(a);
+    file_join(path, folder, "checkpoint/manifest.json", NULL);
+    EXPECT(file_exists(path), "no checkpoint: %s", path);
+}
+
+/* The supervisor is killed: its worker notices, saves and stops; the same command goes on. */
+static void worker_survives_its_supervisor_only_briefly(void)
+{
+    char folder[FILE_PATH_BYTES] = "";
+    pid_t pid = start_long_run(folder);
+    if (pid <= 0) return;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    expect_saved(folder);
+}
+
+/* Asked to stop, runs save their state first, and the status says that the same command goes on. */
+static void signals_save_first(void)
+{
+    static const int asked[] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 2; i++) {
+        char folder[FILE_PATH_BYTES] = "";
+        int status = 0;
+        pid_t pid = start_long_run(folder);
+        if (pid <= 0) return;
+        kill(pid, asked[i]);
+        waitpid(pid, &status, 0);
+        EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_INTERRUPTED, "signal %d: status %d",
+               asked[i], status);
+        expect_saved(folder);
+    }
 }
 
 const test_suite test_supervisor = {
@@ -331,10 +407,12 @@ const test_suite test_supervisor = {
     {{"one_failure_stops_nothing", one_failure_stops_nothing},
      {"failures_can_stop_it", failures_can_stop_it},
      {"time_is_up", time_is_up},
+     {"budget_is_added", budget_is_added},
      {"ends", ends},
      {"memory_limits_jobs", memory_limits_jobs},
      {"memory_is_learnt", memory_is_learnt},
      {"busy_runs_can_be_left", busy_runs_can_be_left},
      {"record_of_the_experiment", record_of_the_experiment},
      {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
+     {"signals_save_first", signals_save_first},
      {0}}};

@@ -1,0 +1,175 @@
+#include "experiments/extend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiments/checkpoint.h"
+
+/* The only entry of train.budget: its kind, and how much. */
+static const char *budget_of(const json_t *tree, double *amount)
+{
+    json_t *train = json_object_get(tree, "train");
+    void *entry = json_object_iter(json_object_get(train, "budget"));
+    if (!entry) return NULL;
+    *amount = json_number_value(json_object_iter_value(entry));
+    const char *kind = json_object_iter_key(entry);
+    return strcmp(kind, "seconds") == 0 ? NULL : kind;
+}
+
+static bool any_length(const json_t *tree)
+{
+    const char *kind = json_get_text(json_object_get(tree, "schedule"), "kind");
+    return kind && (strcmp(kind, "constant") == 0 || strcmp(kind, "inverse_sqrt") == 0);
+}
+
+/* All that a run is but for how long: resolved options that are part of its identity, seed, kind of
+ * budget, content of the data. The caller frees it. */
+static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash)
+{
+    json_t *key = json_deep_copy(tree), *train = json_object_get(key, "train");
+    json_object_del(key, "eval");
+    json_object_del(train, "budget");
+    for (const option *o = TRAIN_OPTIONS; o->name; o++) {
+        if (o->incidental) json_object_del(train, o->name);
+    }
+    json_object_set_new(key, "seed", json_integer(seed));
+    json_object_set_new(key, "kind", json_string(kind));
+    json_object_set_new(key, "corpus", json_string(hash));
+    char *text = json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    CHECK(text, "a spec that is no JSON");
+    json_decref(key);
+    return text;
+}
+
+static json_t *tree_of(const run_plan *p)
+{
+    arena *a = arena_new(1 << 16);
+    json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
+    arena_free(a);
+    CHECK(tree, "the resolved spec of %s is no JSON", p->label);
+    return tree;
+}
+
+bool extend_possible(const run_plan *p)
+{
+    double amount;
+    json_t *tree = tree_of(p);
+    bool possible = any_length(tree) && budget_of(tree, &amount);
+    json_decref(tree);
+    return possible;
+}
+
+/* The record of a finished run, with its training state; else NULL. */
+static json_t *finished_record(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    run_status status;
+    if (!run_status_read(&status, folder, NULL) || status.state != RUN_DONE) return NULL;
+    if (!file_join(path, folder, "checkpoint/manifest.json", NULL) || !file_exists(path))
+        return NULL;
+    json_t *manifest = json_read(path, NULL), *file;
+    const char *name;
+    bool whole = false;
+    json_object_foreach(json_object_get(manifest, "files"), name, file)
+    {
+        whole = whole || strncmp(name, "train-", 6) == 0;
+    }
+    json_decref(manifest);
+    if (!whole || !file_join(path, folder, "run.json", NULL) || !file_exists(path)) return NULL;
+    json_t *record = json_read(path, NULL);
+    if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS) return record;
+    json_decref(record);
+    return NULL;
+}
+
+static void add_beginning(json_t *all, const json_t *record, const char *id)
+{
+    double amount = 0;
+    const json_t *tree = json_object_get(record, "spec");
+    const char *hash = json_get_text(record, "corpus_hash");
+    const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL;
+    if (!kind || !hash) return;
+    char *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash);
+    json_t *list = json_object_get(all, key);
+    if (!list) json_object_set_new(all, key, list = json_object());
+    json_object_set_new(list, id, json_real(amount));
+    free(key);
+}
+
+json_t *extend_beginnings(const char *out)
+{
+    char runs[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count = 0;
+    arena *a = arena_new(1 << 16);
+    json_t *all = json_object();
+    if (!file_join(runs, out, "runs", NULL) || !file_is_folder(runs) ||
+        !file_list(runs, a, &names, &count, NULL)) {
+        count = 0;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (!file_join(folder, runs, names[i], NULL)) continue;
+        json_t *record = finished_record(folder);
+        if (record) add_beginning(all, record, names[i]);
+        json_decref(record);
+    }
+    arena_free(a);
+    return all;
+}
+
+const char *extend_find(const json_t *all, const run_plan *p)
+{
+    double amount = 0, best = 0;
+    if (!all) return NULL;
+    json_t *tree = tree_of(p), *value;
+    const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
+    char *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
+    json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
+    {
+        double length = json_number_value(value);
+        if (length >= amount || length <= best) continue;
+        best = length;
+        found = id;
+    }
+    free(key);
+    json_decref(tree);
+    return found;
+}
+
+static bool copy_files(const char *from, const char *to, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 14);
+    bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
+             file_copy(source, target, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+bool extend_begin(const char *folder, const char *out, const char *beginning, err *e)
+{
+    static const char *const lines[] = {"metrics.jsonl", "evals.jsonl"};
+    char source[FILE_PATH_BYTES], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], put[FILE_PATH_BYTES];
+    if (!file_join(put, folder, "checkpoint", e) || checkpoint_exists(put)) return true;
+    if (!run_folder_path(source, out, beginning, e)) return false;
+    for (int i = 0; i < 2; i++) {
+        if (!file_join(from, source, lines[i], e) || !file_join(to, folder, lines[i], e) ||
+            (file_exists(from) && !file_copy(from, to, e))) {
+            return false;
+        }
+    }
+    /* The checkpoint last and at once: killed before, the folder has no beginning yet. */
+    if (!file_join(from, source, "checkpoint", e) || !file_join(to, folder, "beginning", e) ||
+        !file_remove_tree(to, e) || !copy_files(from, to, e) || !file_remove_tree(put, e)) {
+        return false;
+    }
+    return rename(to, put) == 0 ||
+           err_set(e, "%s: cannot be put in place: %s", put, strerror(errno));
+}

@@ -1,0 +1,26 @@
+/* More budget without training again what is there.
+ *
+ * Under a schedule that does not look at the length (constant, inverse_sqrt) a run of a smaller
+ * budget is the beginning of one of a larger: the same bits. Where such a run is finished and still
+ * has its training state (gc has not been), the longer one goes on from it. */
+#ifndef LOCI_EXPERIMENTS_EXTEND_H
+#define LOCI_EXPERIMENTS_EXTEND_H
+
+#include "experiments/run_folder.h"
+
+/* Whether the run may have a beginning among others. */
+bool extend_possible(const run_plan *p);
+
+/* The finished runs of OUT that are beginnings of something, by what they are but for the budget.
+ * Decref it. */
+json_t *extend_beginnings(const char *out);
+
+/* The id of the longest of them that is a beginning of this run, or NULL; lives as long as `all`.
+ */
+const char *extend_find(const json_t *all, const run_plan *p);
+
+/* Copies what the run has begun with into the folder, unless that has a checkpoint; the folder is
+ * locked by the caller. */
+bool extend_begin(const char *folder, const char *out, const char *beginning, err *e);
+
+#endif
