@@ -70,9 +70,16 @@ int plot_dashes(int series)
     return 1 + series / 7 % 5;
 }
 
+void plot_put_caption(FILE *out, const char *caption)
+{
+    fputs("set label 1 ", out);
+    plot_quote(out, caption);
+    fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", out);
+}
+
 void plot_script_begin(plot_script *p, const char *name, int width, int height, const char *caption)
 {
-    *p = (plot_script){.name = name, .width = width, .height = height};
+    *p = (plot_script){.name = name, .width = width, .height = height, .caption = caption};
     p->out = open_memstream(&p->text, &p->bytes);
     CHECK(p->out, "no memory for a script");
     fprintf(p->out,
@@ -82,11 +89,9 @@ void plot_script_begin(plot_script *p, const char *name, int width, int height, 
             "set border 3 linecolor rgb '#404040'\n"
             "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
-            "set bmargin 5.2\nset tmargin 2.4\n"
-            "set label 1 ",
+            "set bmargin 5.2\nset tmargin 2.4\n",
             name);
-    plot_quote(p->out, caption);
-    fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", p->out);
+    plot_put_caption(p->out, caption);
 }
 
 /* SVG first: it needs no fonts here and names others for where it is looked at. The cairo terminals
@@ -100,15 +105,18 @@ void plot_script_draw(plot_script *p, const char *command)
             "set output '%s.svg'\n%s\n",
             p->width, p->height, svg_font, p->name, command);
     if (fonts_installed()) {
+        /* Panels are not drawn again by `replot`. */
+        const char *again = strstr(command, "set multiplot") ? command : "replot";
         fprintf(p->out,
+                "if (exists('svg_only')) set output; exit\n"
                 "set terminal pngcairo size %d,%d noenhanced %s fontscale 2 linewidth 2 "
                 "pointscale 2 background 'white'\n"
-                "set output '%s.png'\nreplot\n",
-                2 * p->width, 2 * p->height, font, p->name);
+                "set output '%s.png'\n%s\n",
+                2 * p->width, 2 * p->height, font, p->name, again);
         fprintf(p->out,
                 "set terminal pdfcairo size %.2fin,%.2fin noenhanced %s fontscale 0.82\n"
-                "set output '%s.pdf'\nreplot\n",
-                p->width / 96.0, p->height / 96.0, font, p->name);
+                "set output '%s.pdf'\n%s\n",
+                p->width / 96.0, p->height / 96.0, font, p->name, again);
     }
     fputs("set output\n", p->out);
     fclose(p->out);
@@ -119,9 +127,16 @@ void plot_script_draw(plot_script *p, const char *command)
 
 /* Runs gnuplot on NAME.gp in the folder; what it says goes to NAME.log. Returns its exit status, or
  * -1 if it could not be started. */
-static int run_gnuplot(const char *folder, const char *script, const char *log)
+static int run_gnuplot(const char *folder, const char *script, const char *log, bool svg_only)
 {
-    char *const argv[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char *)(uintptr_t)script, NULL};
+    char *const all[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char *)(uintptr_t)script, NULL};
+    char *const svg[] = {(char[]){"gnuplot"},
+                         (char[]){"-d"},
+                         (char[]){"-e"},
+                         (char[]){"svg_only = 1"},
+                         (char *)(uintptr_t)script,
+                         NULL};
+    char *const *argv = svg_only ? svg : all;
     posix_spawn_file_actions_t files;
     pid_t child;
     int status = -1;
@@ -161,7 +176,7 @@ static bool draw_script(plot_report *r, const plot_script *p, err *e)
     if (!file_join(path, r->folder, script, e) || !file_write(path, p->text, p->bytes, e)) {
         return false;
     }
-    int status = run_gnuplot(r->folder, script, log);
+    int status = run_gnuplot(r->folder, script, log, r->svg_only);
     if (status < 0 || status == 127) {
         return err_set(e,
                        "gnuplot: cannot be started; install it (Debian: gnuplot-nox), the script "
@@ -177,6 +192,7 @@ static bool draw_script(plot_report *r, const plot_script *p, err *e)
     for (int i = 0; i < 3; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s.%s", p->name, formats[i]);
+        if (r->svg_only && i != 1) continue;
         if (!strstr(p->text, name) || r->count == PLOT_FILES) continue;
         memcpy(r->files[r->count++], name, sizeof name);
     }
@@ -207,16 +223,16 @@ void plot_note_fonts(plot_report *r)
 
 static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         plot_script p = {0};
         err why = {0};
-        bool any = i < 2    ? plot_curves(&p, a, s, c, i == 1, &why)
-                   : i == 2 ? plot_differences(&p, c)
+        bool any = i < 4    ? plot_curves(&p, a, s, c, i % 2 == 1, i >= 2, &why)
+                   : i == 4 ? plot_differences(&p, c)
                             : plot_recall(&p, a, s, c, &why);
         if (why.text[0]) return err_set(e, "%s", why.text);
         if (!any) {
             if (i == 0) plot_note(r, "no run has logged a step yet: no loss curves");
-            if (i == 2) plot_note(r, "no seed has finished in two variants yet: no differences");
+            if (i == 4) plot_note(r, "no seed has finished in two variants yet: no differences");
             continue;
         }
         if (!plot_script_run(r, &p, e)) return false;
@@ -230,9 +246,9 @@ static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, er
 }
 
 bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
-                     const char *baseline, err *e)
+                     const char *baseline, bool svg_only, err *e)
 {
-    *r = (plot_report){0};
+    *r = (plot_report){.svg_only = svg_only};
     char plots[FILE_PATH_BYTES];
     arena *a = arena_new(1 << 20);
     comparison *c = compare_load(a, s, experiment, &(compare_options){.baseline = baseline}, e);

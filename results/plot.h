@@ -2,6 +2,7 @@
  *
  *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
  *   loss-time     the same against training time
+ *   loss-tokens-facets, loss-time-facets   with more than seven variants: each in a panel
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
  *   recall        of a probe: accuracy against distance
@@ -23,14 +24,16 @@ enum { PLOT_FILES = 96 };
 
 typedef struct plot_report {
     char folder[4096]; /* where the files are */
+    bool svg_only;     /* neither PNG nor PDF was wanted */
     int count;
     char files[PLOT_FILES][64]; /* names of pictures in the folder */
     char note[512];             /* "" or what is missing, and why */
 } plot_report;
 
-/* baseline: a label, or NULL for the experiment's. */
+/* baseline: a label, or NULL for the experiment's. svg_only: the quick half, without PNG and PDF.
+ */
 bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
-                     const char *baseline, err *e);
+                     const char *baseline, bool svg_only, err *e);
 
 /* Pictures of an inspection (loci inspect) in OUT/plots/inspect: the figures of Geva et al. 2021 by
  * layer. run: an id or its beginning; NULL: the run that was inspected last. */

@@ -64,6 +64,24 @@ static int by_x(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Tics where the values are; of many values gnuplot chooses. */
+static void put_tics(FILE *out, const setting *sorted, int count)
+{
+    enum { TICS = 12 };
+    double x[TICS];
+    int n = 0;
+    for (int i = 0; i < count && n <= TICS; i++) {
+        if (i > 0 && sorted[i].x <= sorted[i - 1].x) continue;
+        if (n < TICS) x[n] = sorted[i].x;
+        n++;
+    }
+    fputs("set autoscale xfix\nset format x '%g'\n", out);
+    for (int i = 0; n <= TICS && i < n; i++) {
+        fprintf(out, "%s'%g' %.9g", i ? ", " : "set xtics (", x[i], x[i]);
+    }
+    if (n <= TICS) fputs(")\n", out);
+}
+
 static bool plot_sensitivity(plot_script *p, arena *a, store *s, const comparison *c,
                              const char *axis, const char *name, err *e)
 {
@@ -78,7 +96,7 @@ static bool plot_sensitivity(plot_script *p, arena *a, store *s, const compariso
     plot_script_begin(p, name, 760, MAX(440, 120 + 19 * all.series_count),
                       "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
     plot_quality_axes(p, c, axis, logarithmic);
-    fputs("set format x '%g'\n", p->out);
+    put_tics(p->out, sorted, all.count);
     char *command = NULL;
     size_t bytes;
     FILE *f = open_memstream(&command, &bytes);

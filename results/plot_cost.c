@@ -40,6 +40,19 @@ void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title,
             logarithmic ? "set logscale x\n" : "", logarithmic ? 0 : 1);
 }
 
+/* Decades are worth a logarithmic axis; below, it would have hardly a labelled tic. */
+static bool spans_decades(const comparison *c, int cost)
+{
+    double least = (double)INFINITY, most = 0;
+    for (int i = 0; i < c->count; i++) {
+        double x = cost_of(&c->variants[i], cost);
+        if (c->variants[i].value[c->metric].n == 0 || !isfinite(x)) continue;
+        least = fmin(least, x);
+        most = fmax(most, x);
+    }
+    return COSTS[cost].logarithmic && most >= 10 * least;
+}
+
 /* True if the costs are not all the same: else there is nothing to see. */
 static bool varies(const comparison *c, int cost)
 {
@@ -58,7 +71,8 @@ static bool plot_cost(plot_script *p, const comparison *c, int cost)
     if (!varies(c, cost)) return false;
     plot_script_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
                       "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
-    plot_quality_axes(p, c, COSTS[cost].axis, COSTS[cost].logarithmic);
+    plot_quality_axes(p, c, COSTS[cost].axis, spans_decades(c, cost));
+    if (!COSTS[cost].logarithmic) fputs("set xrange [0:*]\n", p->out);
     char *command = NULL;
     size_t bytes;
     FILE *f = open_memstream(&command, &bytes);

@@ -199,6 +199,86 @@ static char *plot_command(const comparison *c, const curve *curves)
     return text;
 }
 
+/* ---- panels ---- */
+
+/* Colours tell so many lines apart; more of them get panels, too. */
+enum { TELLABLE = 7, PANEL_WIDTH = 250, PANEL_HEIGHT = 190 };
+
+typedef struct panels {
+    int count, columns, rows;
+} panels;
+
+static panels panels_for(const curve *curves, int variants)
+{
+    panels g = {0};
+    for (int i = 0; i < variants; i++) {
+        g.count += curves[i].count > 1;
+    }
+    g.columns = g.count > 9 ? 4 : 3;
+    g.rows = (g.count + g.columns - 1) / g.columns;
+    return g;
+}
+
+/* One panel: the variant in colour, the baseline dashed, all others in grey behind. */
+static void put_panel(FILE *out, const comparison *c, const curve *curves, int own)
+{
+    const char *comma = "plot ";
+    for (int i = 0; i < c->count; i++) {
+        if (i == own || i == c->baseline || curves[i].count < 2) continue;
+        fprintf(out, "%s$curve%d using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle",
+                comma, i);
+        comma = ", \\\n     ";
+    }
+    if (c->baseline >= 0 && curves[c->baseline].count > 1) {
+        fprintf(out,
+                "%s$curve%d using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 "
+                "notitle",
+                comma, c->baseline);
+        comma = ", \\\n     ";
+    }
+    if (curves[own].most > 1) {
+        fprintf(out,
+                "%s$curve%d using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid "
+                "0.25 noborder notitle",
+                comma, own);
+        comma = ", \\\n     ";
+    }
+    fprintf(out, "%s$curve%d using 1:2 with lines linecolor 3 linewidth 1.8 notitle\n", comma, own);
+}
+
+/* Labels stand at the outer panels only; the panels' places leave room for them. */
+static char *panels_command(const plot_script *p, const comparison *c, const curve *curves,
+                            panels g, const char *x_title, const char *y_title)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    CHECK(out, "no memory for a command");
+    plot_put_caption(out, p->caption);
+    fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
+            g.rows, g.columns, 72.0 / p->width, 78.0 / p->height, 1 - 62.0 / p->height,
+            42.0 / p->height);
+    plot_quote(out, c->experiment);
+    fputs("\nunset key\n", out);
+    int panel = 0;
+    for (int i = 0; i < c->count; i++) {
+        if (curves[i].count < 2) continue;
+        bool left = panel % g.columns == 0, low = panel + g.columns >= g.count;
+        fputs("set title ", out);
+        put_title(out, &c->variants[i], &curves[i]);
+        fputs(" offset 0,-0.6\nset ylabel ", out);
+        plot_quote(out, left ? y_title : "");
+        fputs("\nset xlabel ", out);
+        plot_quote(out, low ? x_title : "");
+        fprintf(out, "\nset format y '%s'\nset format x '%s'\n", left ? "%g" : "", low ? "%g" : "");
+        put_panel(out, c, curves, i);
+        if (panel++ == 0) fputs("unset label 1\n", out);
+    }
+    fputs("unset multiplot", out);
+    fclose(out);
+    return text;
+}
+
 static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, const comparison *c,
                         bool against_time, double y_unit, err *e)
 {
@@ -222,39 +302,68 @@ static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, cons
     return true;
 }
 
-bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time, err *e)
+static void draw_together(plot_script *p, const comparison *c, const curve *curves,
+                          const char *name)
 {
-    bool bits = compare_by_bytes(c);
-    curve *curves = arena_push_zero(a, c->count, sizeof *curves);
-    axis_unit unit;
-    if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {
-        return false;
-    }
-    int points = 0;
-    for (int i = 0; i < c->count; i++) {
-        points += curves[i].count;
-    }
-    if (points == 0) return false;
-    double range[2], x_end;
-    choose_range(range, &x_end, curves, c->count);
-    plot_script_begin(p, against_time ? "loss-time" : "loss-tokens", 760,
-                      MAX(440, 120 + 19 * c->count),
+    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * c->count),
                       "Line: mean over n seeds. Band: from the lowest to the highest seed.");
     fputs("set title ", p->out);
     plot_quote(p->out, c->experiment);
-    fputs("\nset xlabel ", p->out);
-    plot_quote(p->out, unit.name);
-    fprintf(p->out, "\nset ylabel 'training loss (%s)'\n",
-            bits ? "bits per byte" : "nats per token");
-    fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
-            x_end > 0 ? x_end : 1);
     /* Dashes need some length to be told apart. */
-    fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
+    fprintf(p->out, "\nset key outside right top Left reverse samplen %d spacing 1.2\n",
             plot_dashes(c->count - 1) > 1 ? 4 : 2);
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count > 0) put_data(p->out, &curves[i], i);
     }
-    char *command = plot_command(c, curves);
+}
+
+static void draw_panels(plot_script *p, const comparison *c, const curve *curves, panels g,
+                        const char *name)
+{
+    plot_script_begin(p, name, 60 + PANEL_WIDTH * g.columns, 120 + PANEL_HEIGHT * g.rows,
+                      "Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
+                      "baseline. Grey: the other variants.");
+    for (int i = 0; i < c->count; i++) {
+        if (curves[i].count > 1) put_data(p->out, &curves[i], i);
+    }
+}
+
+bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
+                 bool facets, err *e)
+{
+    bool bits = compare_by_bytes(c);
+    curve *curves = arena_push_zero(a, c->count, sizeof *curves);
+    axis_unit unit;
+    if (facets && c->count <= TELLABLE) return false;
+    if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {
+        return false;
+    }
+    panels g = panels_for(curves, c->count);
+    int points = 0;
+    for (int i = 0; i < c->count; i++) {
+        points += curves[i].count;
+    }
+    if (points == 0 || (facets && g.count <= TELLABLE)) return false;
+    static const char *const names[] = {"loss-tokens", "loss-time", "loss-tokens-facets",
+                                        "loss-time-facets"};
+    const char *name = names[against_time + 2 * facets];
+    const char *y_title = bits ? "training loss (bits per byte)" : "training loss (nats per token)";
+    double range[2], x_end;
+    choose_range(range, &x_end, curves, c->count);
+    if (facets) {
+        draw_panels(p, c, curves, g, name);
+    } else {
+        draw_together(p, c, curves, name);
+        fputs("set xlabel ", p->out);
+        plot_quote(p->out, unit.name);
+        fputs("\nset ylabel ", p->out);
+        plot_quote(p->out, y_title);
+        fputc('\n', p->out);
+    }
+    fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
+            x_end > 0 ? x_end : 1);
+    char *command =
+        facets ? panels_command(p, c, curves, g, unit.name, y_title) : plot_command(c, curves);
     plot_script_draw(p, command);
     free(command);
     return true;

@@ -13,11 +13,14 @@ typedef struct plot_script {
     size_t bytes;
     const char *name;  /* of the files, without ending */
     int width, height; /* of the picture, in SVG's pixels */
+    const char *caption;
 } plot_script;
 
 /* Opens the script with what all plots share: colours, borders, grid, caption below the plot. */
 void plot_script_begin(plot_script *p, const char *name, int width, int height,
                        const char *caption);
+/* The caption below the plot, as plot_script_begin puts it. */
+void plot_put_caption(FILE *out, const char *caption);
 /* Draws `command` (a plot command) to each format and closes the script. */
 void plot_script_draw(plot_script *p, const char *command);
 
@@ -36,8 +39,9 @@ int plot_dashes(int series);
 
 /* Fill the script (begun here, closed by plot_script_draw). False, and nothing begun, if there is
  * nothing to draw; false with e if the database cannot be read. */
+/* facets: a panel for each variant, if there are more than seven of them, else nothing. */
 bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
-                 err *e);
+                 bool facets, err *e);
 bool plot_differences(plot_script *p, const comparison *c);
 bool plot_recall(plot_script *p, arena *a, store *s, const comparison *c, err *e);
 /* Draw final quality against each cost that differs (results/plot_cost.c), and against the numbers

@@ -195,8 +195,10 @@ static void figure(FILE *out, const char *name, const json_t *o, const char *key
 static void show_end(FILE *out, const json_t *run)
 {
     const char *kind = text_or(run, "kind", ""), *reason = text_or(run, "reason", "");
-    line(out, "status", "%s%s%s%s%s%s", text_or(run, "status", "planned"), *kind ? " (" : "", kind,
-         *kind ? ")" : "", *reason ? ": " : "", reason);
+    const char *status = text_or(run, "status", "planned");
+    bool more = *kind && strcmp(kind, status) != 0;
+    line(out, "status", "%s%s%s%s%s%s", status, more ? " (" : "", more ? kind : "", more ? ")" : "",
+         *reason ? ": " : "", reason);
     if (json_get_text(run, "started_at")) {
         line(out, "time", "%s to %s", text_or(run, "started_at", "?"),
              text_or(run, "ended_at", "now"));
@@ -275,8 +277,8 @@ static void show_cost(FILE *out, const json_t *run)
     fputs("\ncost\n", out);
     figure(out, "parameters", run, "params", "");
     figure(out, "active parameters", run, "active_params", "");
-    figure(out, "forward", run, "forward_flops_per_token", "FLOPs/token");
-    figure(out, "training", run, "train_flops_per_token", "FLOPs/token");
+    figure(out, "forward", run, "forward_flops_per_token", " FLOPs/token");
+    figure(out, "training", run, "train_flops_per_token", " FLOPs/token");
     figure(out, "state", run, "state_bytes", " bytes");
     figure(out, "peak memory", run, "peak_anon_bytes", " bytes");
 }

@@ -242,3 +242,24 @@ void fake_write_sliced(const fake_experiment *x)
     fake_write(x);
     with_slices = false;
 }
+
+void fake_axes(const fake_experiment *x)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    snprintf(path, sizeof path, "%s/experiments/%s.json", x->out, x->name);
+    json_t *o = json_read(path, &e), *run;
+    size_t i;
+    EXPECT(o, "%s", e.text);
+    json_array_foreach(json_object_get(o, "runs"), i, run)
+    {
+        char label[64];
+        snprintf(label, sizeof label, "%s", json_get_text(run, "label"));
+        char *space = strchr(label, ' ');
+        *space = 0;
+        json_object_set_new(run, "axes",
+                            json_pack("{s:s, s:s}", "reach", label, "optimizer.lr", space + 1));
+    }
+    EXPECT(json_write(path, o, &e), "%s", e.text);
+    json_decref(o);
+}

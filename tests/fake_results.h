@@ -29,6 +29,9 @@ void fake_write(const fake_experiment *x);
  * once and twice the variant's. */
 void fake_write_sliced(const fake_experiment *x);
 
+/* Afterwards: labels of two words become the values of the axes `reach` and `optimizer.lr`. */
+void fake_axes(const fake_experiment *x);
+
 /* Id of a run of it, 16 hex digits. */
 void fake_run_id(char id[17], const char *experiment, const char *label, int seed);
 

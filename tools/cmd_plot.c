@@ -7,11 +7,13 @@
 
 typedef struct plot_call {
     const char *out, *baseline, *run;
+    bool svg;
 } plot_call;
 
 static const option OPTIONS[] = {
     CLI_TEXT(plot_call, baseline, "baseline", "a variant's label; default: the experiment's"),
     CLI_TEXT(plot_call, run, "run", "with 'inspect': a run's id; default: the last inspected"),
+    CLI_SWITCH(plot_call, svg, "svg", "neither PNG nor PDF of an experiment: quicker"),
     CLI_OUT(plot_call),
     {0}};
 
@@ -23,7 +25,7 @@ static bool draw(const cli_call *c, plot_report *r, store *s, const char *out, e
         return plot_inspection(r, s, out, o->run, e);
     }
     const char *name = reading_experiment(c->memory, s, c->words[0], e);
-    return name && plot_experiment(r, s, out, name, o->baseline, e);
+    return name && plot_experiment(r, s, out, name, o->baseline, o->svg, e);
 }
 
 static int plot(const cli_call *c)
@@ -47,7 +49,7 @@ const verb VERB_PLOT = {
     .name = "plot",
     .words = "[EXPERIMENT | inspect]",
     .max_words = 1,
-    .help = "Draws loss against tokens and time, and the differences to the baseline.\n\n"
+    .help = "Draws loss against tokens and time, differences, costs, and where gains lie.\n\n"
             "Writes PNG, SVG and PDF to OUT/plots/EXPERIMENT and prints their paths; the gnuplot\n"
             "scripts with their data stay beside them. `inspect` draws what loci inspect found.",
     .examples = {"plot quickstart", "plot inspect --run 543e"},

@@ -39,7 +39,7 @@ static bool write_report(const cli_call *c, store *s, const char *name, err *e)
     const compare_options how = {.baseline = o->baseline};
     comparison *x = compare_load(c->memory, s, name, &how, e);
     if (!x || !path_of(path, o, name, e)) return false;
-    if (!o->no_plots && !plot_experiment(plots, s, cli_out(o->out), name, o->baseline, e)) {
+    if (!o->no_plots && !plot_experiment(plots, s, cli_out(o->out), name, o->baseline, false, e)) {
         return err_prefix(e, "--no-plots makes the report without pictures");
     }
     FILE *f = fopen(path, "w");

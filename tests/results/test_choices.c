@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "results/collect.h"
 #include "results/compare.h"
 #include "tests/fake_results.h"
@@ -23,28 +22,6 @@ enum { COUNT = 6, SEEDS = 3, TOKENS = 90000, END = 200 };
 static fake_experiment fake(int variants)
 {
     return (fake_experiment){test_folder(), "memory", variants, SEEDS, 20, VARIANTS};
-}
-
-/* The axes that the labels spell. */
-static void set_axes(const fake_experiment *x)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    snprintf(path, sizeof path, "%s/experiments/memory.json", x->out);
-    json_t *o = json_read(path, &e), *run;
-    size_t i;
-    EXPECT(o, "%s", e.text);
-    json_array_foreach(json_object_get(o, "runs"), i, run)
-    {
-        char label[64];
-        snprintf(label, sizeof label, "%s", json_get_text(run, "label"));
-        char *space = strchr(label, ' ');
-        *space = 0;
-        json_object_set_new(run, "axes",
-                            json_pack("{s:s, s:s}", "reach", label, "optimizer.lr", space + 1));
-    }
-    EXPECT(json_write(path, o, &e), "%s", e.text);
-    json_decref(o);
 }
 
 /* An evaluation of every run, `bits` above what it is in the end. */
@@ -98,7 +75,7 @@ static void tuned(void)
     arena *a = arena_new(0);
     err e = {0};
     fake_write(&x);
-    set_axes(&x);
+    fake_axes(&x);
     comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
     EXPECT(c && c->count == 2 && c->baseline == 0, "%s", e.text);
     if (!c) return;

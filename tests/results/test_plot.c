@@ -22,11 +22,11 @@ static bool have_gnuplot(void)
     return found;
 }
 
-static bool plot(plot_report *r, const fake_experiment *x, err *e)
+static bool plot(plot_report *r, const fake_experiment *x, bool svg_only, err *e)
 {
     err note = {0};
     store *s = collect_and_open(x->out, &note, e);
-    bool ok = s && plot_experiment(r, s, x->out, x->name, NULL, e);
+    bool ok = s && plot_experiment(r, s, x->out, x->name, NULL, svg_only, e);
     store_close(s);
     return ok;
 }
@@ -47,7 +47,7 @@ static void pictures(void)
     plot_report r, again;
     err e = {0};
     fake_write(&x);
-    EXPECT(plot(&r, &x, &e), "%s", e.text);
+    EXPECT(plot(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count == 21 || (r.count == 7 && strstr(r.note, "fonts")), "%d files: %s", r.count,
            r.note);
     static const char *const names[] = {"loss-tokens", "loss-time", "differences", "cost-params",
@@ -64,7 +64,7 @@ static void pictures(void)
         free(script);
     }
     char *svg = content(&r, "loss-tokens.svg");
-    EXPECT(plot(&again, &x, &e), "%s", e.text);
+    EXPECT(plot(&again, &x, true, &e), "%s", e.text);
     char *second = content(&again, "loss-tokens.svg");
     EXPECT(svg && second && strcmp(svg, second) == 0, "drawn twice, it differs");
     free(second);
@@ -82,13 +82,13 @@ static void unfinished(void)
     plot_report r;
     err e = {0};
     fake_write(&x); /* one variant, one logged step */
-    EXPECT(plot(&r, &x, &e), "%s", e.text);
+    EXPECT(plot(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count > 0 && strstr(r.note, "no differences"), "%d files: %s", r.count, r.note);
     char runs[FILE_PATH_BYTES];
     snprintf(runs, sizeof runs, "%s/runs", x.out);
     EXPECT(file_remove_tree(runs, &e), "%s", e.text);
     collect_report c;
-    EXPECT(collect(&c, x.out, true, &e) && plot(&r, &x, &e), "%s", e.text);
+    EXPECT(collect(&c, x.out, true, &e) && plot(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count == 0 && strstr(r.note, "no loss curves"), "%d files: %s", r.count, r.note);
 }
 
@@ -119,7 +119,7 @@ static void routing(void)
     }
     plot_report r;
     err e = {0};
-    EXPECT(plot(&r, &x, &e), "%s", e.text);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
     char *load = content(&r, "expert-load.gp"), *second = content(&r, "expert-load-2.gp");
     EXPECT(load && strstr(load, "0.166666667 2.1 1.8 2.4\n0.5 0.45 0.3 0.6\n"), "%s", load);
     EXPECT(second && strstr(second, "title 'h'") && !strstr(second, "title 'b'"), "second picture");
@@ -141,14 +141,105 @@ static void no_gnuplot(void)
     fake_write(&x);
     char *path = strdup(getenv("PATH"));
     setenv("PATH", test_folder(), 1);
-    EXPECT(!plot(&r, &x, &e) && strstr(e.text, "gnuplot-nox"), "%s", e.text);
+    EXPECT(!plot(&r, &x, false, &e) && strstr(e.text, "gnuplot-nox"), "%s", e.text);
     setenv("PATH", path, 1);
     free(path);
+}
+
+/* ---- golden scripts and pictures ---- */
+
+/* Nine variants: panels; two axes, one with numbers: sensitivity; slices of the text. */
+static const fake_variant MANY[] = {
+    {"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+    {"short 3e-3", -0.05, 0.001, 842000, 51234, NULL, false},
+    {"short 1e-2", -0.2, 0.001, 842000, 51234, NULL, false},
+    {"long 1e-3", -0.02, 0.001, 842000, 40321, NULL, false},
+    {"long 3e-3", 0.04, 0.002, 842000, 40321, NULL, false},
+    {"long 1e-2", -0.1, 0.001, 842000, 40321, "failed", false},
+    {"wide 1e-3", 0.03, 0.001, 1684000, 30123, NULL, false},
+    {"wide 3e-3", 0.01, 0.002, 1684000, 30123, NULL, false},
+    {"wide 1e-2", -0.15, 0.001, 1684000, 30123, "diverged", false},
+};
+
+static const char GOLDEN[] = "tests/golden/plots";
+
+/* Compares the text with a file of the golden folder; LOCI_GOLDEN=write: makes it instead. */
+static void expect_golden(const char *name, const char *text)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    const char *wish = getenv("LOCI_GOLDEN");
+    if (!file_join(path, GOLDEN, name, &e)) return;
+    if (wish && strcmp(wish, "write") == 0) {
+        EXPECT(file_make_folders(GOLDEN, &e) && file_write(path, text, strlen(text), &e), "%s",
+               e.text);
+        return;
+    }
+    char *golden = file_read(path, NULL, &e);
+    EXPECT(golden, "%s", e.text);
+    EXPECT(!golden || strcmp(golden, text) == 0,
+           "%s is another; if it should be: LOCI_GOLDEN=write make unit TEST=%s", path,
+           "tests/results/test_plot.c");
+    free(golden);
+}
+
+/* Which gnuplot draws: the digits of its SVG are its own. */
+static void gnuplot_version(char version[64])
+{
+    FILE *p = popen("gnuplot --version 2>/dev/null", "r");
+    version[0] = 0;
+    if (p && !fgets(version, 64, p)) version[0] = 0;
+    if (p) pclose(p);
+    version[strcspn(version, "\n")] = 0;
+}
+
+/* The scripts are compared as they are but for PNG and PDF, which depend on the fonts installed;
+ * pictures by their hash, under the gnuplot that made the golden ones (others round and name
+ * otherwise). Drawn twice, they are the same anyhow. */
+static void golden(void)
+{
+    if (!have_gnuplot()) return;
+    if (!file_is_folder(GOLDEN) && !getenv("LOCI_GOLDEN")) {
+        test_skip("no %s here: not run in the source folder", GOLDEN);
+        return;
+    }
+    fake_experiment x = {test_folder(), "memory", 9, 3, 6, MANY};
+    static plot_report r;
+    err e = {0};
+    fake_write_sliced(&x);
+    fake_axes(&x);
+    EXPECT(plot(&r, &x, true, &e) && r.count == 14, "%d files: %s", r.count, e.text);
+    char *hashes = NULL, version[64], hex[SHA256_HEX];
+    size_t bytes;
+    FILE *list = open_memstream(&hashes, &bytes);
+    gnuplot_version(version);
+    fprintf(list, "# %s\n", version);
+    for (int i = 0; i < r.count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s.gp", (int)strlen(r.files[i]) - 4, r.files[i]);
+        char *svg = content(&r, r.files[i]), *script = content(&r, name);
+        char *fonts = script ? strstr(script, "if (exists('svg_only'))") : NULL;
+        char *end = !script ? NULL : fonts ? fonts : strstr(script, "set output\n");
+        if (end) *end = 0;
+        if (script) expect_golden(name, script);
+        if (svg) sha256_hex(hex, svg, strlen(svg));
+        fprintf(list, "%s  %s\n", hex, r.files[i]);
+        free(script);
+        free(svg);
+    }
+    fclose(list);
+    char path[FILE_PATH_BYTES];
+    char *known = file_join(path, GOLDEN, "svg.sha256", &e) ? file_read(path, NULL, NULL) : NULL;
+    bool same_gnuplot = !known || strncmp(known, hashes, strcspn(hashes, "\n")) == 0;
+    if (same_gnuplot || getenv("LOCI_GOLDEN")) expect_golden("svg.sha256", hashes);
+    free(known);
+    free(hashes);
 }
 
 const test_suite test_plot = {"results/plot",
                               {{"pictures", pictures},
                                {"unfinished", unfinished},
                                {"routing", routing},
+                               {"golden", golden},
                                {"no_gnuplot", no_gnuplot},
                                {0}}};
