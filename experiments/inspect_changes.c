@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/host.h"
 #include "core/softmax.h"
 #include "experiments/inspect_parts.h"
 
@@ -249,6 +250,7 @@ static void on_tap(void *user, const layer *self, const char *name, const tensor
 static void *begin_call(void *user, int thread, const eval_view *v)
 {
     thread_changes *t = (thread_changes *)user + thread;
+    if (thread == 0) host_memory_now(); /* keeps the peak */
     t->view = *v;
     for (int l = 0; l < t->x->change_count; l++) {
         t->sights[l].residual = t->sights[l].unlearned = NULL;

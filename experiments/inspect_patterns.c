@@ -7,7 +7,7 @@
 
 enum { TOPIC_LETTERS = 4, PREFIX_BYTES = 512, MAX_WORDS = 128 };
 
-/* The commonest English words of four letters and more. */
+/* The commonest English words of four letters and more, sorted. */
 static const char *const STOP_WORDS[] = {
     "about", "after",  "again",  "been",    "before", "being", "came",   "come",    "could",
     "down",  "every",  "from",   "good",    "great",  "have",  "here",   "into",    "just",
@@ -26,10 +26,7 @@ static int compare_texts(const void *a, const void *b)
 
 static bool is_stop_word(const char *word)
 {
-    for (int i = 0; i < STOP_COUNT; i++) {
-        if (strcmp(STOP_WORDS[i], word) == 0) return true;
-    }
-    return false;
+    return bsearch(&word, STOP_WORDS, STOP_COUNT, sizeof *STOP_WORDS, compare_texts) != NULL;
 }
 
 /* ---- the same end ---- */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/host.h"
 #include "core/rng.h"
 #include "experiments/inspect_parts.h"
 
@@ -87,6 +88,7 @@ static void note_prefix(thread_samples *t, int64_t cell, int64_t sample)
 static void *begin_call(void *user, int thread, const eval_view *v)
 {
     thread_samples *t = (thread_samples *)user + thread;
+    if (thread == 0) host_memory_now(); /* keeps the peak */
     const inspection *x = t->x;
     arena_reset(t->memory);
     t->cells = v->rows * v->time;
