@@ -19,14 +19,15 @@
  * picked has no gradient, and a router that starts on the wrong side would stay there.
  *
  * The forward pass takes w as 1 (`scores: straight`): the router learns from the gradient that its
- * soft scores would have. Stored keys have no gradient.
+ * soft scores would have. Stored keys have no gradient, but for picks of the newest `live`
+ * positions of the training segment, which are still on the tape; the router never moves keys.
  *
  * DIFFERS: CoLT5's router is one vector (`ask: false`) and looks at a token's vector; ours looks at
  * what is stored of it, so that nothing else need be kept. */
 
 typedef struct routed_memory_options {
     token_options tokens;
-    int64_t length, picks, routing, iterations, scores;
+    int64_t length, picks, live, routing, iterations, scores;
     bool ask;
     double slack, epsilon, epsilon_start, epsilon_decay, explore, gate;
 } routed_memory_options;
@@ -42,6 +43,10 @@ static const option OPTIONS[] = {
      .help = "stored positions behind the memory"},
     {"picks", OPTION_INT, OPTION_AT(picks), .initial = "64", .min = 2, .max = 1e6,
      .help = "stored positions that a block attends to"},
+    {"live", OPTION_INT, OPTION_AT(live), .initial = "2048", .min = 0, .max = 1e6,
+     .help =
+         "while training: the newest so many positions of a segment whose picked keys and values "
+         "receive gradient"},
     {"routing", OPTION_CHOICE, OPTION_AT(routing), .initial = "learned",
      .choices = "learned|random", .help = "what picks them; random is the control"},
     {"ask", OPTION_BOOL, OPTION_AT(ask), .initial = "true",
@@ -67,8 +72,8 @@ static const option OPTIONS[] = {
 
 typedef struct routed_memory_plan {
     stored_keys keys;
-    int router, router_bias;     /* R [entry, width], r [entry]; -1: there is none */
-    int picked_slot, asked_slot; /* -1: there is none */
+    int router, router_bias;                /* R [entry, width], r [entry]; -1: there is none */
+    int picked_slot, live_slot, asked_slot; /* -1: there is none */
     rng_key random;
 } routed_memory_plan;
 
@@ -96,7 +101,8 @@ static void routed_memory_build(layer_build *b, layer *self)
     routed_memory_plan *plan = ARENA_NEW(b->memory, routed_memory_plan, 1);
     char place[512];
     self->plan = plan;
-    *plan = (routed_memory_plan){.router = -1, .router_bias = -1, .asked_slot = -1};
+    *plan =
+        (routed_memory_plan){.router = -1, .router_bias = -1, .live_slot = -1, .asked_slot = -1};
     plan->keys = stored_keys_build(b, self, &o->tokens, o->length, o->gate);
     snprintf(place, sizeof place, "%s:picks", self->name);
     plan->random = (rng_key){.seed = b->seed, .place = rng_place(place)};
@@ -105,6 +111,69 @@ static void routed_memory_build(layer_build *b, layer *self)
     int64_t picks = MIN(o->picks, o->length);
     plan->picked_slot = layer_slot(b, self, "picked", picks, plan->keys.width + 1);
     self->unfinished += picks * (plan->keys.width + 1);
+    /* "live" [rows, live, entry]: entries as made within the segment; empty outside training. */
+    if (o->live > 0) plan->live_slot = layer_slot(b, self, "live", o->live, plan->keys.width);
+    self->unfinished += o->live * plan->keys.width;
+}
+
+/* ---- entries that receive gradient ---- */
+
+/* Entries of the call's own positions, as stored_keys_write stores them: [rows, time, entry]. */
+static tensor *own_entries(layer_ctx *c, const layer *self, const token_result *r)
+{
+    const routed_memory_plan *plan = self->plan;
+    const token_plan *tokens = &plan->keys.tokens;
+    int64_t half = tokens->kv_width;
+    tape *t = c->tape;
+    tensor *kv = r->extra > 0 ? op_slice(t, r->kv, 1, r->extra, r->extra + c->time) : r->kv;
+    tensor *keys = op_columns(t, kv, 0, half), *values = op_columns(t, kv, half, 2 * half);
+    int64_t by_head[] = {c->rows, c->time, tokens->kv_heads, tokens->head_dim};
+    keys = op_l2norm(t, tape_reshape(t, keys, 4, by_head), (real)1e-12);
+    keys = tape_reshape(t, keys, 3, values->shape);
+    return op_concat(t, 2, (tensor *[]){keys, values}, 2);
+}
+
+/* Entries of the segment up to the end of this call [rows, length, entry]; NULL: none are live. The
+ * next call finds the newest of them. */
+static tensor *live_entries(layer_ctx *c, const layer *self, const token_result *r)
+{
+    const routed_memory_options *o = self->options;
+    const routed_memory_plan *plan = self->plan;
+    if (plan->live_slot < 0) return NULL;
+    tensor *all = NULL;
+    if (tape_recording(c->tape)) {
+        bool first = c->call == 0 && c->part == 0; /* what is carried is an earlier segment's */
+        tensor *before = first ? NULL : layer_state(c, self, plan->live_slot);
+        all = own_entries(c, self, r);
+        if (before) all = op_concat(c->tape, 2, (tensor *[]){before, all}, 1);
+    }
+    tensor *next = all;
+    if (all && all->shape[1] > o->live) {
+        next = op_slice(c->tape, all, 1, all->shape[1] - o->live, all->shape[1]);
+    }
+    layer_state_set(c, self, plan->live_slot, next);
+    return all;
+}
+
+/* The picked entries, live ones in place of their copies. */
+static tensor *revive(layer_ctx *c, const route_picks *p, tensor *live)
+{
+    if (!live) return p->entries;
+    int64_t count = p->entries->shape[1], n = c->rows * count, length = live->shape[1];
+    int64_t width = live->shape[2];
+    int32_t *ids = tape_keep(c->tape, n, sizeof *ids);
+    bool *chosen = tape_keep(c->tape, n, sizeof *chosen), any = false;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = i / count, first = c->position[row] + c->time - length;
+        chosen[i] = p->positions[i] >= MAX(first, 0);
+        ids[i] = chosen[i] ? (int32_t)(row * length + p->positions[i] - first) : 0;
+        any |= chosen[i];
+    }
+    if (!any) return p->entries;
+    tensor *table = tape_reshape(c->tape, live, 2, (int64_t[]){c->rows * length, width});
+    tensor *copies = tape_reshape(c->tape, p->entries, 2, (int64_t[]){n, width});
+    tensor *y = op_select_rows(c->tape, chosen, op_gather(c->tape, table, ids, n), copies);
+    return tape_reshape(c->tape, y, 3, p->entries->shape);
 }
 
 /* ---- routing ---- */
@@ -162,7 +231,8 @@ static route_shape shape_of(const layer_ctx *c, const layer *self, int64_t begin
 }
 
 /* Picks for the block that begins at position `begin` of the call. */
-static block_picks route(layer_ctx *c, const layer *self, tensor *asked, int64_t begin)
+static block_picks route(layer_ctx *c, const layer *self, tensor *asked, tensor *live,
+                         int64_t begin)
 {
     const routed_memory_options *o = self->options;
     const routed_memory_plan *plan = self->plan;
@@ -177,7 +247,7 @@ static block_picks route(layer_ctx *c, const layer *self, tensor *asked, int64_t
                         ? op_route_random(c->tape, &s, c->rows, o->picks, plan->random)
                         : op_route(c->tape, router_query(c, self, asked), &s, &shape);
     tell(c, self, &p, &s);
-    return (block_picks){p.entries, p.weights, p.used, false};
+    return (block_picks){revive(c, &p, live), p.weights, p.used, false};
 }
 
 /* The picks of an unfinished block, as an earlier call left them. */
@@ -265,6 +335,7 @@ static tensor *routed_memory_forward(layer_ctx *c, const layer *self, tensor *x)
     int64_t block = self->dims.block, phase = c->position[0] % block, count = 0;
     token_result r = token_attention_forward(c, self, &o->tokens, &plan->keys.tokens, x);
     tensor *q = stored_keys_queries(c, self, &plan->keys, &r);
+    tensor *live = live_entries(c, self, &r);
     bool asks = plan->asked_slot >= 0;
     tensor *asked = asks ? layer_state(c, self, plan->asked_slot) : NULL;
     block_picks picks = phase > 0 ? carried_picks(c, self) : (block_picks){0};
@@ -272,7 +343,7 @@ static tensor *routed_memory_forward(layer_ctx *c, const layer *self, tensor *x)
     for (int64_t begin = 0, end; begin < c->time; begin = end) {
         bool begins = (phase + begin) % block == 0;
         end = MIN(c->time, begin + block - (phase + begin) % block);
-        if (begins) picks = route(c, self, asked, begin);
+        if (begins) picks = route(c, self, asked, live, begin);
         stored_keys_write(c, self, &plan->keys, &r, begin, end);
         parts[count++] = look(c, self, &picks, q, begin, end);
         if (asks) asked = add_asked(c, begins ? NULL : asked, x, begin, end);

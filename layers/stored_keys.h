@@ -10,8 +10,8 @@
  *   [block_begin(p) - memory - length, block_begin(p) - memory),
  *
  * those that attention no longer does. An entry is a key without position, normalised to unit
- * length per head, and a raw value, as the weights of their time made them: they never receive
- * gradient (the gradient of the loss leaves that path out). Queries are normalised likewise and
+ * length per head, and a raw value, as the weights of their time made them: what is stored receives
+ * no gradient (the gradient of the loss leaves that path out). Queries are normalised likewise and
  * scaled by a learned gain per component, which so works on all keys alike. */
 #ifndef LOCI_LAYERS_STORED_KEYS_H
 #define LOCI_LAYERS_STORED_KEYS_H
