@@ -346,7 +346,7 @@ static pid_t start_long_run(char folder[FILE_PATH_BYTES])
     const char *const *names;
     int64_t count = 0;
     run_status s = {0};
-    for (int i = 0; i < 200 && s.step == 0; i++) {
+    for (int i = 0; i < 200 && (s.state != RUN_RUNNING || s.step == 0); i++) {
         sleep_ms(50);
         if (file_list(runs, a, &names, &count, NULL) && count == 1 &&
             file_join(folder, runs, names[0], NULL)) {
