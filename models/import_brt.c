@@ -20,10 +20,65 @@ static const st_tensor *find(const brt_source *s, const char *format, ...)
     return safetensors_find(s->file, name);
 }
 
-/* Axis `axis` of a tensor of that rank; 0 if it is missing or of another rank. */
+/* Axis `axis` of a tensor of that rank; 0 if it is missing, empty or of another rank. */
 static int64_t axis_of(const st_tensor *t, int rank, int axis)
 {
-    return t && t->rank == rank ? t->shape[axis] : 0;
+    return t && t->rank == rank && t->count > 0 ? t->shape[axis] : 0;
+}
+
+/* Every tensor whose size the model takes from others must be there: a model is then no larger than
+ * a small multiple of the file, whatever the file says. */
+static bool check_matrix(const brt_source *s, const char *format, int64_t l, int64_t rows,
+                         int64_t columns, err *e)
+{
+    char name[128];
+    snprintf(name, sizeof name, "layers.%lld.%s", (long long)l, format);
+    const st_tensor *t = safetensors_find(s->file, name);
+    if (axis_of(t, 2, 0) == rows && axis_of(t, 2, 1) == columns) return true;
+    return err_set(e, "%s: missing, or not [%lld, %lld] as other tensors want it", name,
+                   (long long)rows, (long long)columns);
+}
+
+static bool check_layer(const brt_source *s, int64_t l, err *e)
+{
+    static const char state[] = "0.state_container.";
+    int64_t width = s->width, queries = s->heads * s->head_dim, keys = 2 * s->head_dim;
+    const struct {
+        const char *name;
+        int64_t rows, columns;
+        bool of_state;
+    } list[] = {{"0.to_q.weight", queries, width, false},
+                {"0.to_kv.weight", keys, width, false},
+                {"1.1.weight", 2 * s->hidden, width, false},
+                {"1.3.weight", width, s->hidden, false},
+                {"init_state", s->states, width, true},
+                {"state_to_kv.weight", keys, width, true},
+                {"to_state_out.weight", width, 2 * queries, true},
+                {"state_out_to_gate.weight", width, width, true}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char name[96];
+        if (list[i].of_state && !s->recurrent[l]) continue;
+        snprintf(name, sizeof name, "%s%s", list[i].of_state ? state : "", list[i].name);
+        if (!check_matrix(s, name, l, list[i].rows, list[i].columns, e)) return false;
+    }
+    return true;
+}
+
+static bool check_shapes(const brt_source *s, err *e)
+{
+    for (int64_t l = 0; l < s->depth; l++) {
+        if (!check_layer(s, l, e)) return false;
+        const st_tensor *kernel = find(s, "mem_manager.layers.%lld.1.1.weight", (long long)l);
+        if (s->factor > 0 &&
+            (axis_of(kernel, 3, 0) != 2 * s->head_dim || axis_of(kernel, 3, 1) != s->head_dim ||
+             axis_of(kernel, 3, 2) != s->factor)) {
+            return err_set(e,
+                           "mem_manager.layers.%lld.1.1.weight: missing, or not [2 head_dim, "
+                           "head_dim, factor] as in layer 0",
+                           (long long)l);
+        }
+    }
+    return true;
 }
 
 static bool read_shape(brt_source *s, err *e)
@@ -50,7 +105,7 @@ static bool read_shape(brt_source *s, err *e)
                           "or has another shape");
     }
     s->heads = queries / s->head_dim;
-    return true;
+    return check_shapes(s, e);
 }
 
 /* Owners whose states layer l reads, increasing; returns how many. */
@@ -71,6 +126,10 @@ static bool read_readers(brt_source *s, const brt_import *how, err *e)
         if (!s->recurrent[l]) continue;
         s->reader[l] = how->reads > recurrent ? how->read[recurrent] - 1 : l;
         recurrent++;
+        if (s->reader[l] < 0 || s->reader[l] >= s->depth) {
+            return err_set(e, "layer %lld cannot read a state: there are %lld layers, from 1",
+                           (long long)s->reader[l] + 1, (long long)s->depth);
+        }
     }
     if (how->reads > 0 && how->reads != recurrent) {
         return err_set(e, "%d layers are recurrent, but %d readers are given; give one for each",

@@ -18,12 +18,14 @@ static bool take(void *user, int32_t token)
     return o->count < o->limit;
 }
 
-static model_run *new_run(int64_t rows)
+#define MODEL(BLOCKS)      "{width: 8, context: 4, init: {std: 0.5}, blocks: [" BLOCKS "]}"
+#define RECURRENT(OPTIONS) MODEL("{block_recurrent: {heads: 2, states: 3, " OPTIONS "}, ffn: {}}")
+static const char MIXED[] = MODEL("{attention: {heads: 2, memory: 6}, ffn: {}, lstm: {}}");
+
+static model_run *run_of(const char *yaml)
 {
     err e = {{0}};
-    model_run *r = model_run_new("{width: 8, context: 4, init: {std: 0.5}, blocks: [{attention: "
-                                 "{heads: 2, memory: 6}, ffn: {}, lstm: {}}]}",
-                                 rows, &e);
+    model_run *r = model_run_new(yaml, 1, &e);
     CHECK(r, "%s", e.text);
     return r;
 }
@@ -46,9 +48,9 @@ static int32_t argmax(const real *x)
 }
 
 /* Token by token through blocks and memory: the most probable tokens of one full pass. */
-static void greedy(void)
+static void check_greedy(const char *yaml)
 {
-    model_run *r = new_run(1);
+    model_run *r = run_of(yaml);
     int32_t text[PROMPT + COUNT];
     fill_tokens(text, PROMPT, 2);
     text[0] = VOCAB;
@@ -60,14 +62,34 @@ static void greedy(void)
     model_run_read(r, text, PROMPT + COUNT, 0, PROMPT + COUNT, logits);
     for (int i = 0; i < COUNT; i++) {
         int32_t expected = argmax(logits + (PROMPT + i - 1) * VOCAB);
-        EXPECT(o.ids[i] == expected, "token %d is %d, not %d", i, o.ids[i], expected);
+        EXPECT(o.ids[i] == expected, "%s: token %d is %d, not %d", yaml, i, o.ids[i], expected);
     }
     model_run_free(r);
 }
 
+static void greedy(void)
+{
+    static const char *const models[] = {
+        MIXED,
+        RECURRENT("gate: fixed, configuration: skip"),
+        RECURRENT("gate: fixed, configuration: single"),
+        RECURRENT("gate: fixed, configuration: dual"),
+        RECURRENT("gate: lstm, configuration: skip"),
+        RECURRENT("gate: lstm, configuration: single"),
+        RECURRENT("gate: lstm, configuration: dual"),
+        RECURRENT("gate_form: port, write_keys: memory, compressed: 3, factor: 2"),
+        MODEL("{compressed_memory: {heads: 2, memory: 2, compressed: 5, factor: 2}, ffn: {}}"),
+        MODEL("{compressed_memory: {heads: 2, compressed: 4, factor: 2, compression: most_used}}"),
+        MODEL("{memorizing: {heads: 2, memory: 2, length: 9, top: 3}, ffn: {}}"),
+        MODEL("{routed_memory: {heads: 2, memory: 2, length: 12, picks: 3}, ffn: {}}")};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        check_greedy(models[i]);
+    }
+}
+
 static void repeatable(void)
 {
-    model_run *r = new_run(1);
+    model_run *r = run_of(MIXED);
     int32_t prompt[PROMPT];
     fill_tokens(prompt, PROMPT, 3);
     sampling how = {.temperature = 1.5, .top_k = 5, .top_p = 0.95, .seed = 4};

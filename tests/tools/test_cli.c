@@ -281,6 +281,30 @@ static void probes(void)
     expect_call(LOCI("recall", "nobody"), 1, NULL, "nobody");
 }
 
+/* A state dict becomes a folder that is evaluated and generated from like a run's. */
+static void imports(void)
+{
+    static const char dict[] = "tests/reference/brt/a2b-two-reads-one-layer/weights.safetensors";
+    static const char text[] = "{corpus: markov, symbols: 40, tokens: 2k, held_out: 400}";
+    char to[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!file_exists(dict)) {
+        test_skip("no state dict: the tests run in the repository's root");
+        return;
+    }
+    in_folder(to, "imported");
+    program_result r = LOCI("import", "brt-pytorch", dict, "--block", "8", "--read", "2", "--read",
+                            "2", "--corpus", text, "--to", to);
+    expect_call(r, 0, "imported/spec.yaml", NULL);
+    EXPECT(r.status < 0 || file_exists(in_folder(path, "imported/spec.yaml")), "no %s", path);
+    expect_call(LOCI("check", path, "--set", "train={budget: {steps: 1}}"), 0, NULL, NULL);
+    expect_call(LOCI("eval", to, "--json"), 0, "\"nats\"", NULL);
+    expect_call(LOCI("import", "brt-pytorch", dict, "--block", "8", "--to", to), 1, NULL,
+                "read_recurrent_layers");
+    expect_call(LOCI("import", "brt-pytorch", dict, "--read", "0"), 2, NULL, "from 1");
+    expect_call(LOCI("import", "brt-pytorch", "/no/such.safetensors"), 1, NULL, "/no/such");
+    expect_call(LOCI("import", "torch", dict), 2, NULL, "brt-pytorch is known");
+}
+
 static void spec_errors(void)
 {
     char spec[FILE_PATH_BYTES];
@@ -344,6 +368,7 @@ const test_suite test_cli = {"tools/cli",
                               {"changes_are_shown", changes_are_shown},
                               {"speeds_are_recorded", speeds_are_recorded},
                               {"probes", probes},
+                              {"imports", imports},
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},

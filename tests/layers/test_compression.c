@@ -1,0 +1,169 @@
+/* Compressed memory beyond its gradients: who learns from the reconstruction, what most_used keeps.
+ */
+#include "tests/model_run.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { VOCAB = MODEL_RUN_VOCAB, BLOCK = 4, LENGTH = 16 };
+
+#define MODEL(MORE)                                                                                \
+    "{width: 8, context: 4, init: {std: 0.5}, blocks: [{compressed_memory: {heads: 2, memory: 4, " \
+    "compressed: 16, " MORE "}}]}"
+
+static model_run *run_of(const char *yaml)
+{
+    err e = {{0}};
+    model_run *r = model_run_new(yaml, 1, &e);
+    CHECK(r, "%s", e.text);
+    return r;
+}
+
+/* Training loss of a fresh row, auxiliary losses included; gradients into r->grads. */
+static double loss_of(model_run *r)
+{
+    int32_t tokens[LENGTH], targets[LENGTH];
+    fill_tokens(tokens, LENGTH, 1);
+    fill_tokens(targets, LENGTH, 2);
+    model_state_clear(r->state);
+    model_begin(r->state, r->tape, r->values, &r->grads);
+    model_call call = {.time = LENGTH,
+                       .tokens = tokens,
+                       .targets = targets,
+                       .total_weight = LENGTH,
+                       .mode = MODE_TRAIN};
+    model_result result = model_forward(r->state, &call);
+    double loss = (double)*result.loss->data;
+    tape_backward(r->tape, result.loss, 1);
+    model_end(r->state);
+    return loss;
+}
+
+static bool of_compression(const param *q)
+{
+    return strstr(q->name, ".compress_") != NULL;
+}
+
+/* The loss is added, the compression learns from it, and nothing else does. */
+static void only_compression_learns(void)
+{
+    model_run *plain = run_of(MODEL("factor: 2")), *taught = run_of(MODEL("factor: 2, "
+                                                                          "reconstruction: 3"));
+    double without = loss_of(plain), with = loss_of(taught);
+    EXPECT(with > without + 1e-6, "%g with reconstruction, %g without", with, without);
+    const params *p = model_params_const(plain->model);
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        const real *x = plain->grads.values + q->offset, *y = taught->grads.values + q->offset;
+        double off = 0, size = 0;
+        for (int64_t k = 0; k < q->count; k++) {
+            off = fmax(off, fabs((double)x[k] - (double)y[k]));
+            size = fmax(size, fabs((double)x[k]));
+        }
+        /* The rest is computed alike, but for the order in which a tape adds up. */
+        double rounding = (REAL_IS_DOUBLE ? 1e-12 : 1e-4) * (size + 1e-3);
+        if (strstr(q->name, ".compress_k.bias")) continue; /* shifts all scores alike */
+        EXPECT(of_compression(q) ? off > 10 * rounding : off <= rounding, "%s: off by %g of %g",
+               q->name, off, size);
+    }
+    model_run_free(plain);
+    model_run_free(taught);
+}
+
+static void reconstruction_gradient(void)
+{
+    if (!REAL_IS_DOUBLE) {
+        test_skip("differences need the double build");
+        return;
+    }
+    model_run *r = run_of(MODEL("factor: 2, reconstruction: 3"));
+    model_run *other = run_of(MODEL("factor: 2, reconstruction: 3"));
+    loss_of(r);
+    const params *p = model_params_const(r->model);
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        for (int64_t k = 0; of_compression(q) && k < q->count; k += MAX(1, q->count / 7)) {
+            real *x = other->values + q->offset + k, at = *x, h = (real)1e-5;
+            *x = at + h;
+            double up = loss_of(other);
+            *x = at - h;
+            double down = loss_of(other);
+            *x = at;
+            double numeric = (up - down) / (2 * (double)h);
+            /* Truncation h^2 = 1e-10 of losses about 1, rounding 1e-16 / h = 1e-11. */
+            EXPECT(fabs((double)r->grads.values[q->offset + k] - numeric) < 1e-8,
+                   "%s[%lld]: %g, not %g", q->name, (long long)k,
+                   (double)r->grads.values[q->offset + k], numeric);
+        }
+    }
+    model_run_free(other);
+    model_run_free(r);
+}
+
+/* What is not compressed at all is reconstructed exactly. */
+static void nothing_is_lost(void)
+{
+    model_run *plain = run_of(MODEL("factor: 1, compression: mean"));
+    model_run *taught = run_of(MODEL("factor: 1, compression: mean, reconstruction: 3"));
+    double without = loss_of(plain), with = loss_of(taught);
+    EXPECT(fabs(with - without) <= (REAL_IS_DOUBLE ? 1e-12 : 1e-6), "%g, %g", with, without);
+    model_run_free(plain);
+    model_run_free(taught);
+}
+
+/* The compressed entries [length, width] after reading; returns how many. */
+static int64_t entries_of(model_run *r, real *out, int64_t *width)
+{
+    int32_t tokens[LENGTH];
+    fill_tokens(tokens, LENGTH, 1);
+    model_state_clear(r->state);
+    model_run_read(r, tokens, LENGTH, 0, LENGTH, NULL);
+    state_view views[8];
+    int n = model_state_views(r->state, views, 8);
+    for (int i = 0; i < n; i++) {
+        const char *dot = strrchr(views[i].name, '.');
+        if (strcmp(dot, ".compressed") != 0) continue;
+        *width = views[i].shape[2];
+        memcpy(out, views[i].data, (size_t)(views[i].shape[1] * *width) * sizeof *out);
+        return views[i].shape[1];
+    }
+    return 0;
+}
+
+/* most_used keeps keys as they are, half of each block's in their order. */
+static void most_used_is_kept(void)
+{
+    enum { ENTRIES = 16, WIDTH = 64 };
+    static real all[ENTRIES * WIDTH], kept[ENTRIES * WIDTH];
+    int64_t width = 0, same = 0;
+    model_run *everything = run_of(MODEL("factor: 1, compression: mean"));
+    model_run *half = run_of(MODEL("factor: 2, compression: most_used"));
+    int64_t n = entries_of(everything, all, &width), k = entries_of(half, kept, &same);
+    EXPECT(n == 12 && k == 6 && width == same, "%lld and %lld entries", (long long)n, (long long)k);
+    int64_t at = 0;
+    for (int64_t i = 0; i < k; i++) {
+        double tolerance = REAL_IS_DOUBLE ? 1e-12 : 1e-5; /* products of other shapes */
+        bool found = false;
+        while (at < n && !found) {
+            double off = 0;
+            for (int64_t j = 0; j < width; j++) {
+                off = fmax(off, fabs((double)all[at * width + j] - (double)kept[i * width + j]));
+            }
+            found = off <= tolerance;
+            at++;
+        }
+        EXPECT(found && (at - 1) / BLOCK == i / 2, "entry %lld is key %lld", (long long)i,
+               (long long)at - 1);
+    }
+    model_run_free(everything);
+    model_run_free(half);
+}
+
+extern const test_suite test_compression;
+const test_suite test_compression = {"layers/compression",
+                                     {{"only_compression_learns", only_compression_learns},
+                                      {"reconstruction_gradient", reconstruction_gradient},
+                                      {"nothing_is_lost", nothing_is_lost},
+                                      {"most_used_is_kept", most_used_is_kept},
+                                      {0}}};

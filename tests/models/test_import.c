@@ -1,0 +1,116 @@
+/* State dicts of other programs: everything in them is needed, nothing in them is believed. */
+#include "core/file.h"
+#include "models/import_brt.h"
+#include "tests/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE_DICT "tests/reference/brt/a2b-two-reads-one-layer/weights.safetensors"
+
+/* Imports the bytes as two recurrent layers that are read in layer 2. */
+static bool imports(const char *bytes, size_t size, const int64_t read[2], err *e)
+{
+    brt_import how = {.block_width = 8, .reads = 2, .read = {read[0], read[1]}};
+    brt_source source;
+    arena *a = arena_new(0);
+    safetensors *file = safetensors_parse(bytes, size, "dict", e);
+    bool ok = file && import_brt_open(&source, file, &how, e);
+    node *spec = ok ? import_brt_spec(a, &source, e) : NULL;
+    model *m = spec ? model_build(spec, &(model_inputs){.vocab = source.vocab}, e) : NULL;
+    ok = m && import_brt_values(&source, m, ARENA_NEW(a, real, model_params_const(m)->total), e);
+    if (m) model_free(m);
+    safetensors_close(file);
+    arena_free(a);
+    return ok;
+}
+
+static const int64_t SECOND[2] = {2, 2};
+
+static char *dict(size_t *size)
+{
+    err e = {{0}};
+    char *bytes = file_read(STATE_DICT, size, &e);
+    if (!bytes) test_skip("no state dict: the tests run in the repository's root");
+    return bytes;
+}
+
+/* A tensor under another name is unknown, whether it is missed or not. */
+static void every_tensor_counts(void)
+{
+    size_t size;
+    char *bytes = dict(&size);
+    err e = {{0}};
+    if (!bytes) return;
+    EXPECT(imports(bytes, size, SECOND, &e), "%s", e.text);
+    int64_t header = 0;
+    memcpy(&header, bytes, sizeof header);
+    int renamed = 0;
+    for (char *at = bytes + 8; (at = strstr(at, "\":{\"dtype\"")) && at < bytes + 8 + header;
+         at++) {
+        char was = at[-1];
+        at[-1] = 'Z';
+        e.text[0] = 0;
+        bool ok = imports(bytes, size, SECOND, &e);
+        EXPECT(!ok && e.text[0], "%.*s may have another name", 30, at - 30);
+        at[-1] = was;
+        renamed++;
+    }
+    EXPECT(renamed > 30, "%d tensors", renamed);
+    free(bytes);
+}
+
+static void readers(void)
+{
+    static const int64_t wrong[][2] = {{3, 4}, {2, 1}, {2, 5}, {1000, 2}, {1, 1}};
+    size_t size;
+    char *bytes = dict(&size);
+    for (size_t i = 0; bytes && i < sizeof wrong / sizeof *wrong; i++) {
+        err e = {{0}};
+        bool ok = imports(bytes, size, wrong[i], &e);
+        EXPECT(!ok && strstr(e.text, "read"), "%lld, %lld: %s", (long long)wrong[i][0],
+               (long long)wrong[i][1], e.text);
+    }
+    free(bytes);
+}
+
+/* A header alone cannot ask for memory that the file does not hold. */
+static void sizes_are_checked(void)
+{
+    size_t size;
+    char *bytes = dict(&size);
+    if (!bytes) return;
+    static const char *const names[] = {"token_emb.weight",
+                                        "layers.0.0.to_kv.weight",
+                                        "layers.0.1.3.weight",
+                                        "layers.2.0.to_q.weight",
+                                        "layers.2.0.state_container.init_state",
+                                        "layers.3.0.state_container.state_out_to_gate.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        /* [a, b] becomes [b, a] of the same size, where the text is as long. */
+        char quoted[128];
+        snprintf(quoted, sizeof quoted, "\"%s\":{", names[i]);
+        char *at = strstr(bytes + 8, quoted), *shape = at ? strstr(at, "\"shape\":[") : NULL;
+        EXPECT(shape, "%s is not in the header", names[i]);
+        if (!shape) continue;
+        char was[64], swapped[64];
+        long long a = 0, b = 0;
+        sscanf(shape, "\"shape\":[%lld,%lld]", &a, &b);
+        size_t n = (size_t)snprintf(was, sizeof was, "\"shape\":[%lld,%lld]", a, b);
+        snprintf(swapped, sizeof swapped, "\"shape\":[%lld,%lld]", b, a);
+        if (a == b || strncmp(shape, was, n) != 0) continue; /* a square, or other spaces */
+        memcpy(shape, swapped, n);
+        err e = {{0}};
+        bool ok = imports(bytes, size, SECOND, &e);
+        EXPECT(!ok && e.text[0], "%s of another shape is taken", names[i]);
+        memcpy(shape, was, n);
+    }
+    free(bytes);
+}
+
+extern const test_suite test_import;
+const test_suite test_import = {"models/import",
+                                {{"every_tensor_counts", every_tensor_counts},
+                                 {"readers", readers},
+                                 {"sizes_are_checked", sizes_are_checked},
+                                 {0}}};
