@@ -35,6 +35,7 @@ struct arena {
     chunk *current;
     size_t chunk_bytes;
     size_t mapped_bytes;
+    size_t used_bytes, most_used_bytes;
     int64_t maps;
 };
 
@@ -52,8 +53,7 @@ static chunk *chunk_map(arena *a, size_t bytes)
 {
     size_t total = header_bytes() + bytes;
     void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(memory != MAP_FAILED, "out of memory: %zu bytes more than the %zu mapped", total,
-          a->mapped_bytes);
+    if (memory == MAP_FAILED) return NULL;
     chunk *c = memory;
     c->next = NULL;
     c->capacity = bytes;
@@ -61,6 +61,17 @@ static chunk *chunk_map(arena *a, size_t bytes)
     a->mapped_bytes += total;
     a->maps++;
     POISON(chunk_data(c), c->capacity);
+    return c;
+}
+
+/* As large as all before it, so that few chunks end in a hole that the next request does not fit
+ * in; what is never touched of it costs no memory. */
+static chunk *chunk_for(arena *a, size_t bytes)
+{
+    size_t least = MAX(bytes, a->chunk_bytes);
+    chunk *c = chunk_map(a, MAX(least, a->mapped_bytes));
+    if (!c) c = chunk_map(a, least);
+    CHECK(c, "out of memory: %zu bytes more than the %zu mapped", least, a->mapped_bytes);
     return c;
 }
 
@@ -92,7 +103,7 @@ static chunk *chunk_with_room(arena *a, size_t bytes)
     for (chunk *next = c ? c->next : a->first; next; c = next, next = next->next) {
         if (next->capacity >= bytes) return a->current = next;
     }
-    chunk *fresh = chunk_map(a, MAX(bytes, a->chunk_bytes));
+    chunk *fresh = chunk_for(a, bytes);
     if (c) {
         c->next = fresh;
     } else {
@@ -109,6 +120,8 @@ void *arena_push(arena *a, int64_t count, size_t size)
     chunk *c = chunk_with_room(a, bytes);
     char *p = chunk_data(c) + c->used;
     c->used += bytes;
+    a->used_bytes += bytes;
+    a->most_used_bytes = MAX(a->most_used_bytes, a->used_bytes);
     UNPOISON(p, (size_t)count * size);
 #ifdef LOCI_DEBUG
     memset(p, 0xff, (size_t)count * size);
@@ -142,19 +155,21 @@ arena_mark arena_now(const arena *a)
 void arena_rewind(arena *a, arena_mark mark)
 {
     for (chunk *c = mark.chunk ? ((chunk *)mark.chunk)->next : a->first; c; c = c->next) {
+        a->used_bytes -= c->used;
         c->used = 0;
         POISON(chunk_data(c), c->capacity);
     }
     a->current = mark.chunk;
     if (!a->current) return;
     chunk *c = a->current;
+    a->used_bytes -= c->used - mark.used;
     c->used = mark.used;
     POISON(chunk_data(c) + c->used, c->capacity - c->used);
 }
 
 size_t arena_bytes(const arena *a)
 {
-    return a->mapped_bytes;
+    return a->most_used_bytes;
 }
 
 int64_t arena_maps(const arena *a)

@@ -17,7 +17,7 @@ typedef struct arena_mark {
     size_t used;
 } arena_mark;
 
-/* chunk_bytes: what is mapped at a time (larger pushes get a chunk of their own); 0: 8 MiB. */
+/* chunk_bytes: what is mapped at first; 0: 8 MiB. Later chunks are as large as all before them. */
 arena *arena_new(size_t chunk_bytes);
 void arena_free(arena *a);
 
@@ -30,8 +30,8 @@ void arena_reset(arena *a);
 arena_mark arena_now(const arena *a);
 void arena_rewind(arena *a, arena_mark mark);
 
-/* Bytes mapped, and how many times memory was mapped since the arena was made (a test wants this to
- * stop growing after the first step). */
+/* Bytes in use at most, and how many times memory was mapped since the arena was made (a test wants
+ * this to stop growing after the first step). */
 size_t arena_bytes(const arena *a);
 int64_t arena_maps(const arena *a);
 

@@ -227,6 +227,16 @@ tensor *op_add_row(tape *t, tensor *x, tensor *v)
     return finish(t, &ADD_ROW, (binary_keep){x, v, y, 0}, since);
 }
 
+tensor *op_add_row_inplace(tape *t, tensor *x, tensor *v)
+{
+    check_row(x, v);
+    double since = tape_clock(t);
+    for (int64_t r = 0, rows = tensor_rows(x), width = tensor_width(x); r < rows; r++) {
+        vec_add(x->data + r * width, v->data, width);
+    }
+    return finish(t, &ADD_ROW, (binary_keep){x, v, tape_detach(t, x), 0}, since);
+}
+
 static void mul_row_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;

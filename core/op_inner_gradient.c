@@ -174,18 +174,17 @@ tensor *op_layernorm_gradient(tape *t, tensor *x, tensor *du, real eps)
     return y;
 }
 
-/* ---- squared ReLU and gradient steps ---- */
+/* ---- squared ReLU ---- */
 
-typedef struct step_keep {
-    tensor *a, *s, *b, *y;
-} step_keep;
+typedef struct relu2_keep {
+    tensor *x, *dy, *y;
+} relu2_keep;
 
-/* Also for relu2_gradient: a is x, b is dy. */
 static void relu2_backward(tape *t, void *keep)
 {
-    step_keep *k = keep;
-    const real *restrict x = k->a->data, *restrict dy = k->b->data, *restrict e = k->y->grad;
-    real *restrict gx = tape_grad(t, k->a), *restrict gdy = tape_grad(t, k->b);
+    relu2_keep *k = keep;
+    const real *restrict x = k->x->data, *restrict dy = k->dy->data, *restrict e = k->y->grad;
+    real *restrict gx = tape_grad(t, k->x), *restrict gdy = tape_grad(t, k->dy);
     int64_t n = tensor_count(k->y);
     for (int64_t i = 0; gx && i < n; i++) {
         gx[i] += x[i] > 0 ? 2 * e[i] * dy[i] : 0;
@@ -209,39 +208,10 @@ tensor *op_relu2_gradient(tape *t, tensor *x, tensor *dy)
         out[i] = in[i] > 0 ? 2 * in[i] * slope[i] : 0;
     }
     if (tape_wants(t, 2, (tensor *[]){x, dy})) {
-        step_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (step_keep){x, NULL, dy, y};
+        relu2_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (relu2_keep){x, dy, y};
         tape_record(t, &RELU2_GRADIENT, k, 1, &y);
     }
     tape_charge(t, &RELU2_GRADIENT, since);
-    return y;
-}
-
-static void step_backward(tape *t, void *keep)
-{
-    step_keep *k = keep;
-    int64_t n = tensor_count(k->y);
-    real *ds = tape_grad(t, k->s), *db = tape_grad(t, k->b);
-    if (ds) ds[0] -= (real)vec_dot_long(k->y->grad, k->b->data, n);
-    if (db) vec_axpy(db, -k->s->data[0], k->y->grad, n);
-    tape_grad_pass(t, k->a, k->y);
-}
-
-static const op_class STEP = {"gradient_step", step_backward};
-
-tensor *op_gradient_step(tape *t, tensor *a, tensor *s, tensor *b)
-{
-    CHECK(tensor_same_shape(a, b) && tensor_count(s) == 1, "a has %lld elements, b %lld, s %lld",
-          (long long)tensor_count(a), (long long)tensor_count(b), (long long)tensor_count(s));
-    double since = tape_clock(t);
-    tensor *y = tape_like(t, a);
-    vec_copy(y->data, a->data, tensor_count(a));
-    vec_axpy(y->data, -s->data[0], b->data, tensor_count(a));
-    if (tape_wants(t, 3, (tensor *[]){a, s, b})) {
-        step_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (step_keep){a, s, b, y};
-        tape_record(t, &STEP, k, 1, &y);
-    }
-    tape_charge(t, &STEP, since);
     return y;
 }

@@ -51,7 +51,7 @@ tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpos
 
 tensor *op_add(tape *t, tensor *a, tensor *b); /* equal shapes */
 /* a += b, and the result takes a's memory: legal where nothing reads a's old values (after
- * op_linear or another sum, which do not keep their output). */
+ * op_linear or another sum, which do not keep their output). op_add_row_inplace: the same. */
 tensor *op_add_inplace(tape *t, tensor *a, tensor *b);
 tensor *op_sub(tape *t, tensor *a, tensor *b);
 tensor *op_mul(tape *t, tensor *a, tensor *b);
@@ -59,6 +59,7 @@ tensor *op_scale(tape *t, tensor *a, real s);           /* s a */
 tensor *op_shift(tape *t, tensor *a, real s);           /* a + s */
 tensor *op_axpy(tape *t, tensor *a, real s, tensor *b); /* a + s b, equal shapes */
 tensor *op_add_row(tape *t, tensor *x, tensor *v);      /* x [..., width] + v [width] */
+tensor *op_add_row_inplace(tape *t, tensor *x, tensor *v);
 tensor *op_mul_row(tape *t, tensor *x, tensor *v);      /* x [..., width] * v [width] */
 /* row n of x [..., width] times s[n]; s [rows] */
 tensor *op_mul_col(tape *t, tensor *x, tensor *s);

@@ -94,7 +94,7 @@ real *tape_grad_beta(tape *t, tensor *x, real *beta);
  * without a copy. Only as the last use of from->grad in a backward function. */
 void tape_grad_pass(tape *t, tensor *x, tensor *from);
 
-/* Bytes of arena mapped and number of mappings so far (both stop growing after the first step). */
+/* Bytes in use at most and number of mappings so far (both stop growing after the first step). */
 size_t tape_bytes(const tape *t);
 int64_t tape_maps(const tape *t);
 

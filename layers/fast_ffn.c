@@ -97,9 +97,9 @@ static tensor *inner_gradient(layer_ctx *c, const layer *self, tensor *x, tensor
     return op_matmul(c->tape, dlogits, false, target, false, 1);
 }
 
-/* y of x, and *slow without what was learned; sum is read and replaced. */
+/* y of x, and *slow without what was learned; sum is read and, if `last`, replaced. */
 static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int32_t *targets,
-                           const real *weights, tensor **sum, tensor **slow)
+                           const real *weights, tensor **sum, bool last, tensor **slow)
 {
     const fast_ffn_options *o = self->options;
     const fast_ffn_plan *p = self->plan;
@@ -109,9 +109,9 @@ static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int
     layer_tap(c, self, "memories", m);
     tensor *y = op_linear(t, m, layer_tensor(c, self, p->values), maybe(c, self, p->values_bias));
     tensor *g = inner_gradient(c, self, x, y, targets, weights);
-    tensor *change = op_linear_attention(t, m, m, g, *sum, (real)o->decay, o->chunk, sum);
+    causal_sums in = {m, m, g, *sum, (real)o->decay, o->chunk};
     *slow = y;
-    return op_gradient_step(t, y, layer_tensor(c, self, p->step), change);
+    return op_attention_step(t, y, layer_tensor(c, self, p->step), &in, last ? sum : NULL);
 }
 
 static void carry_on(layer_ctx *c, const layer *self, tensor *sum, tensor *x, bool ends)
@@ -145,7 +145,7 @@ static tensor *fast_ffn_part(layer_ctx *c, const layer *self, tensor *x, const f
     int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
     real *weights = tape_keep(t, c->rows * count, sizeof *weights);
     fast_state_targets(c, self->dims.vocab, s->at - before, count, targets, weights);
-    tensor *y = fast_values(c, self, all, targets, weights, &sum, slow);
+    tensor *y = fast_values(c, self, all, targets, weights, &sum, !s->ends, slow);
     if (s->ends || s->at + s->n == c->time) carry_on(c, self, sum, part, s->ends);
     if (!pending) return y;
     if (c->tap) *slow = op_slice(t, *slow, 1, 1, count);

@@ -78,6 +78,7 @@ typedef struct fwl_plan {
 /* What the gradients of earlier positions add up to; NULL is zero. */
 typedef struct fwl_sums {
     tensor *w0, *b0, *w1, *b1, *gain, *bias;
+    bool last; /* whether somebody reads on with them */
 } fwl_sums;
 
 static bool fwl_check(const void *options, const layer_dims *dims, const node *at, err *e)
@@ -165,24 +166,27 @@ static tensor *maybe(layer_ctx *c, const layer *self, int i)
     return i < 0 ? NULL : layer_tensor(c, self, i);
 }
 
-/* y minus step size times what linear attention or a running sum gives; step -1: y itself. */
-static tensor *fast_product(layer_ctx *c, const layer *self, tensor *y, int step, tensor *query,
-                            tensor *key, tensor *gradient, tensor **sum)
+/* y minus step size times what earlier positions' gradients add up to; step -1: y itself. *sum is
+ * one of sums. */
+static tensor *fast_product(layer_ctx *c, const layer *self, tensor *y, int step, causal_sums in,
+                            const fwl_sums *sums, tensor **sum)
 {
     const fwl_options *o = self->options;
     if (step < 0) return y;
-    tensor *change =
-        op_linear_attention(c->tape, query, key, gradient, *sum, (real)o->decay, o->chunk, sum);
-    return op_gradient_step(c->tape, y, layer_tensor(c, self, step), change);
+    in.start = *sum;
+    in.decay = (real)o->decay;
+    in.chunk = o->chunk;
+    return op_attention_step(c->tape, y, layer_tensor(c, self, step), &in, sums->last ? sum : NULL);
 }
 
-static tensor *fast_bias(layer_ctx *c, const layer *self, tensor *y, int step, tensor *gradient,
-                         tensor **sum)
+/* The same for a vector that is multiplied by `factor` (NULL: 1), in place of y. */
+static tensor *fast_vector(layer_ctx *c, const layer *self, tensor *y, int step, tensor *factor,
+                           tensor *gradient, const fwl_sums *sums, tensor **sum)
 {
     const fwl_options *o = self->options;
     if (step < 0) return y;
-    tensor *change = op_running_sum(c->tape, gradient, *sum, (real)o->decay, sum);
-    return op_gradient_step(c->tape, y, layer_tensor(c, self, step), change);
+    return op_running_step(c->tape, y, layer_tensor(c, self, step), factor, gradient, *sum,
+                           (real)o->decay, sums->last ? sum : NULL);
 }
 
 static tensor *logits_of(layer_ctx *c, const layer *self, tensor *y, tensor *x)
@@ -219,7 +223,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     tensor *r = op_activation(t, h0, ACT_RELU2);
     tensor *h1 = op_linear(t, r, w1, b1);
     tensor *u = op_layernorm(t, h1, NULL, NULL, eps);
-    tensor *y = op_add_row(t, op_mul_row(t, u, gain), bias);
+    tensor *y = op_add_row_inplace(t, op_mul_row(t, u, gain), bias);
     tensor *slow = logits_of(c, self, y, x);
 
     tensor *dlogits = op_cross_entropy_gradient(t, slow, targets, weights, inner_scale(c, o));
@@ -228,23 +232,23 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     tensor *fast0 = h0;
     if (o->update_dense0) {
         tensor *dh0 = op_relu2_gradient(t, h0, op_matmul(t, dh1, false, w1, false, 1));
-        fast0 = fast_product(c, self, h0, p->step_w0, x, x, dh0, &sums->w0);
-        fast0 = fast_bias(c, self, fast0, p->step_b0, dh0, &sums->b0);
+        fast0 = fast_product(c, self, h0, p->step_w0, (causal_sums){.q = x, .k = x, .v = dh0}, sums,
+                             &sums->w0);
+        fast0 = fast_vector(c, self, fast0, p->step_b0, NULL, dh0, sums, &sums->b0);
         layer_tap(c, self, "dense0.gradient", dh0);
     }
     tensor *fast_r = op_activation(t, fast0, ACT_RELU2);
     tensor *fast1 = op_linear(t, fast_r, w1, b1);
-    fast1 = fast_product(c, self, fast1, p->step_w1, fast_r, r, dh1, &sums->w1);
-    fast1 = fast_bias(c, self, fast1, p->step_b1, dh1, &sums->b1);
+    fast1 = fast_product(c, self, fast1, p->step_w1, (causal_sums){.q = fast_r, .k = r, .v = dh1},
+                         sums, &sums->w1);
+    fast1 = fast_vector(c, self, fast1, p->step_b1, NULL, dh1, sums, &sums->b1);
     tensor *fast_u = op_layernorm(t, fast1, NULL, NULL, eps);
-    tensor *fast_y = op_add_row(t, op_mul_row(t, fast_u, gain), bias);
+    tensor *fast_y = op_add_row_inplace(t, op_mul_row(t, fast_u, gain), bias);
     if (o->update_norm) {
         tensor *dgain = op_mul(t, dy, u);
         layer_tap(c, self, "norm.gain_gradient", dgain);
-        tensor *change = op_running_sum(t, dgain, sums->gain, (real)o->decay, &sums->gain);
-        fast_y = op_gradient_step(t, fast_y, layer_tensor(c, self, p->step_gain),
-                                  op_mul(t, fast_u, change));
-        fast_y = fast_bias(c, self, fast_y, p->step_bias, dy, &sums->bias);
+        fast_y = fast_vector(c, self, fast_y, p->step_gain, fast_u, dgain, sums, &sums->gain);
+        fast_y = fast_vector(c, self, fast_y, p->step_bias, NULL, dy, sums, &sums->bias);
     }
     tensor *logits = logits_of(c, self, fast_y, x);
     layer_tap(c, self, "slow.h0", h0);
@@ -261,12 +265,16 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     return logits;
 }
 
-static fwl_sums sums_carried(layer_ctx *c, const layer *self)
+static fwl_sums sums_carried(layer_ctx *c, const layer *self, bool last)
 {
     const fwl_plan *p = self->plan;
-    return (fwl_sums){fast_state_get(c, self, p->slot_w0),   fast_state_get(c, self, p->slot_b0),
-                      fast_state_get(c, self, p->slot_w1),   fast_state_get(c, self, p->slot_b1),
-                      fast_state_get(c, self, p->slot_gain), fast_state_get(c, self, p->slot_bias)};
+    return (fwl_sums){.w0 = fast_state_get(c, self, p->slot_w0),
+                      .b0 = fast_state_get(c, self, p->slot_b0),
+                      .w1 = fast_state_get(c, self, p->slot_w1),
+                      .b1 = fast_state_get(c, self, p->slot_b1),
+                      .gain = fast_state_get(c, self, p->slot_gain),
+                      .bias = fast_state_get(c, self, p->slot_bias),
+                      .last = last};
 }
 
 static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums, tensor *x)
@@ -299,10 +307,10 @@ static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, const fast_s
     const fwl_plan *p = self->plan;
     tape *t = c->tape;
     tensor *part = s->n == c->time ? x : op_slice(t, x, 1, s->at, s->at + s->n);
-    fwl_sums sums = {0};
+    fwl_sums sums = {.last = !s->ends};
     tensor *pending = NULL;
     if (!s->begins) {
-        sums = sums_carried(c, self);
+        sums = sums_carried(c, self, sums.last);
         pending = fast_state_get(c, self, p->slot_pending);
     }
     tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;

@@ -34,7 +34,25 @@ static void rewind_returns_to_the_mark(void)
     arena_free(a);
 }
 
+/* A request that does not fit in what is left maps as much as there is, not just itself. */
+static void chunks_grow(void)
+{
+    enum { PUSHES = 64, EACH = 3000 };
+    arena *a = arena_new(4096);
+    for (int i = 0; i < PUSHES; i++) {
+        arena_push(a, EACH, 1);
+    }
+    EXPECT(arena_maps(a) <= 8, "%lld mappings", (long long)arena_maps(a));
+    size_t used = arena_bytes(a);
+    EXPECT(used >= PUSHES * EACH && used < PUSHES * (EACH + 64), "%zu bytes", used);
+    arena_reset(a);
+    arena_push(a, EACH, 1);
+    EXPECT(arena_bytes(a) == used, "%zu bytes at most, not %zu", arena_bytes(a), used);
+    arena_free(a);
+}
+
 const test_suite test_arena = {"core/arena",
                                {{"reset_keeps_memory", reset_keeps_memory},
                                 {"rewind_returns_to_the_mark", rewind_returns_to_the_mark},
+                                {"chunks_grow", chunks_grow},
                                 {0}}};

@@ -12,7 +12,7 @@ enum { ROWS = 2, TIME = 7, KEY = 3, VALUE = 4 };
 typedef struct fast_case {
     real decay;
     int64_t chunk;
-    bool want_last;
+    bool want_last, starts;
 } fast_case;
 
 /* y and the carried sum in one tensor, so that both outputs' gradients are checked together. */
@@ -28,72 +28,125 @@ static tensor *build_attention(tape *t, tensor *const *in, void *user)
 {
     const fast_case *c = user;
     tensor *last = NULL;
-    tensor *y = op_linear_attention(t, in[0], in[1], in[2], in[3], c->decay, c->chunk,
-                                    c->want_last ? &last : NULL);
+    causal_sums sums = {in[0], in[1], in[2], c->starts ? in[5] : NULL, c->decay, c->chunk};
+    tensor *y = op_attention_step(t, in[3], in[4], &sums, c->want_last ? &last : NULL);
     return join(t, y, last);
 }
 
-static tensor *build_sum(tape *t, tensor *const *in, void *user)
+/* In place of a copy: the check reads its inputs again. */
+static tensor *build_running(tape *t, tensor *const *in, void *user)
 {
     const fast_case *c = user;
     tensor *last = NULL;
-    tensor *y = op_running_sum(t, in[0], in[1], c->decay, c->want_last ? &last : NULL);
+    tensor *y = op_running_step(t, op_scale(t, in[0], 1), in[1], c->starts ? in[2] : NULL, in[3],
+                                c->starts ? in[4] : NULL, c->decay, c->want_last ? &last : NULL);
     return join(t, y, last);
 }
 
-static void sums_have_gradients(void)
+static void steps_have_gradients(void)
 {
     real q[ROWS * TIME * KEY], k[ROWS * TIME * KEY], v[ROWS * TIME * VALUE];
+    real a[ROWS * TIME * VALUE], f[ROWS * TIME * VALUE];
     real start[ROWS * KEY * VALUE], start_sum[ROWS * VALUE];
     fill_uniform(q, ROWS * TIME * KEY, 1);
     fill_uniform(k, ROWS * TIME * KEY, 2);
     fill_uniform(v, ROWS * TIME * VALUE, 3);
     fill_uniform(start, ROWS * KEY * VALUE, 4);
     fill_uniform(start_sum, ROWS * VALUE, 5);
-    const gradcheck_input attention[] = {{"q", 3, {ROWS, TIME, KEY}, q, false},
-                                         {"k", 3, {ROWS, TIME, KEY}, k, false},
-                                         {"v", 3, {ROWS, TIME, VALUE}, v, false},
-                                         {"start", 3, {ROWS, KEY, VALUE}, start, false}};
-    const gradcheck_input sum[] = {{"x", 3, {ROWS, TIME, VALUE}, v, false},
-                                   {"start", 2, {ROWS, VALUE}, start_sum, false}};
-    fast_case cases[] = {{1, 1, false}, {1, 3, true}, {(real)0.8, 2, true}, {(real)0.9, 64, true}};
+    fill_uniform(a, ROWS * TIME * VALUE, 6);
+    fill_uniform(f, ROWS * TIME * VALUE, 7);
+    fast_case cases[] = {{1, 1, false, false},         {1, 3, true, true},
+                         {1, 3, false, true},          {(real)0.8, 2, true, false},
+                         {(real)0.8, 3, false, false}, {(real)0.9, 64, true, true}};
+    real steps[] = {(real)0.3, 0, -1};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        expect_gradients("linear attention", 4, attention, build_attention, &cases[i], 0, 0);
-        expect_gradients("running sum", 2, sum, build_sum, &cases[i], 0, 0);
+        real *s = &steps[i % 3];
+        bool fixed = !cases[i].starts;
+        const gradcheck_input attention[] = {{"q", 3, {ROWS, TIME, KEY}, q, false},
+                                             {"k", 3, {ROWS, TIME, KEY}, k, false},
+                                             {"v", 3, {ROWS, TIME, VALUE}, v, false},
+                                             {"a", 3, {ROWS, TIME, VALUE}, a, false},
+                                             {"s", 1, {1}, s, false},
+                                             {"start", 3, {ROWS, KEY, VALUE}, start, fixed}};
+        const gradcheck_input running[] = {{"a", 3, {ROWS, TIME, VALUE}, a, false},
+                                           {"s", 1, {1}, s, false},
+                                           {"f", 3, {ROWS, TIME, VALUE}, f, fixed},
+                                           {"x", 3, {ROWS, TIME, VALUE}, v, false},
+                                           {"start", 2, {ROWS, VALUE}, start_sum, fixed}};
+        expect_gradients("attention step", 6, attention, build_attention, &cases[i], 0, 0);
+        expect_gradients("running step", 5, running, build_running, &cases[i], 0, 0);
     }
 }
 
-static void attention_is_its_formula(void)
+typedef struct sums_fixture {
+    real q[TIME * KEY], k[TIME * KEY], v[TIME * VALUE], a[TIME * VALUE], f[TIME * VALUE];
+    real step, decay;
+} sums_fixture;
+
+static sums_fixture fixture(void)
 {
-    real q[TIME * KEY], k[TIME * KEY], v[TIME * VALUE], expected[TIME * VALUE];
-    fill_uniform(q, TIME * KEY, 1);
-    fill_uniform(k, TIME * KEY, 2);
-    fill_uniform(v, TIME * VALUE, 3);
-    const real decay = (real)0.75;
-    memset(expected, 0, sizeof expected);
+    sums_fixture f = {.step = (real)0.6, .decay = (real)0.75};
+    fill_uniform(f.q, TIME * KEY, 1);
+    fill_uniform(f.k, TIME * KEY, 2);
+    fill_uniform(f.v, TIME * VALUE, 3);
+    fill_uniform(f.a, TIME * VALUE, 4);
+    fill_uniform(f.f, TIME * VALUE, 5);
+    return f;
+}
+
+/* decay^(i - 1 - m) times q_i . k_m, or times 1 if there is no q. */
+static real share(const sums_fixture *f, bool scores, int i, int m)
+{
+    real x = 0;
+    for (int j = 0; scores && j < KEY; j++) {
+        x += f->q[i * KEY + j] * f->k[m * KEY + j];
+    }
+    if (!scores) x = 1;
+    for (int later = m + 1; later < i; later++) {
+        x *= f->decay;
+    }
+    return x;
+}
+
+static void formula(const sums_fixture *f, bool scores, real *expected)
+{
     for (int i = 0; i < TIME; i++) {
-        for (int m = 0; m < i; m++) {
-            real score = 0;
-            for (int j = 0; j < KEY; j++) {
-                score += q[i * KEY + j] * k[m * KEY + j];
+        for (int j = 0; j < VALUE; j++) {
+            real c = 0;
+            for (int m = 0; m < i; m++) {
+                c += share(f, scores, i, m) * f->v[m * VALUE + j];
             }
-            for (int later = m + 1; later < i; later++) {
-                score *= decay;
-            }
-            for (int j = 0; j < VALUE; j++) {
-                expected[i * VALUE + j] += score * v[m * VALUE + j];
-            }
+            if (!scores) c *= f->f[i * VALUE + j];
+            expected[i * VALUE + j] = f->a[i * VALUE + j] - f->step * c;
         }
     }
+}
+
+static void steps_are_their_formulas(void)
+{
+    sums_fixture f = fixture();
+    real expected[TIME * VALUE];
     tape *t = tape_new();
-    for (int64_t chunk = 1; chunk <= TIME + 1; chunk++) {
+    const int64_t values[] = {1, TIME, VALUE}, keys[] = {1, TIME, KEY};
+    for (int64_t chunk = 0; chunk <= TIME + 1; chunk++) {
         tape_reset(t, false);
-        tensor *tq = tape_leaf(t, q, 3, (int64_t[]){1, TIME, KEY}, false);
-        tensor *tk = tape_leaf(t, k, 3, (int64_t[]){1, TIME, KEY}, false);
-        tensor *tv = tape_leaf(t, v, 3, (int64_t[]){1, TIME, VALUE}, false);
-        tensor *y = op_linear_attention(t, tq, tk, tv, NULL, decay, chunk, NULL);
+        tensor *a = tape_constant(t, f.a, 3, values), *v = tape_leaf(t, f.v, 3, values, false);
+        tensor *s = tape_constant(t, &f.step, 1, (int64_t[]){1}), *y;
+        if (chunk == 0) {
+            tensor *factor = tape_leaf(t, f.f, 3, values, false);
+            y = op_running_step(t, a, s, factor, v, NULL, f.decay, NULL);
+        } else {
+            causal_sums sums = {tape_leaf(t, f.q, 3, keys, false),
+                                tape_leaf(t, f.k, 3, keys, false),
+                                v,
+                                NULL,
+                                f.decay,
+                                chunk};
+            y = op_attention_step(t, a, s, &sums, NULL);
+        }
+        formula(&f, chunk > 0, expected);
         /* Sums of 6 products of 3: a few dozen roundings of float. */
-        expect_close("linear attention", y->data, expected, TIME * VALUE,
+        expect_close(chunk ? "attention step" : "running step", y->data, expected, TIME * VALUE,
                      REAL_IS_DOUBLE ? 1e-14 : 4e-6, 0);
     }
     tape_free(t);
@@ -120,26 +173,18 @@ static tensor *build_relu2(tape *t, tensor *const *in, void *user)
     return op_relu2_gradient(t, in[0], in[1]);
 }
 
-static tensor *build_step(tape *t, tensor *const *in, void *user)
-{
-    (void)user;
-    return op_gradient_step(t, in[0], in[2], in[1]);
-}
-
 static void gradients_have_gradients(void)
 {
-    real a[6 * 5], b[6 * 5], s = (real)0.3;
+    real a[6 * 5], b[6 * 5];
     fill_uniform(a, 6 * 5, 11);
     fill_uniform(b, 6 * 5, 12);
     for (int i = 0; i < 6 * 5; i++) {
         a[i] += a[i] > 0 ? (real)0.1 : (real)-0.1; /* away from the kink of relu */
     }
-    const gradcheck_input in[] = {
-        {"a", 2, {6, 5}, a, false}, {"b", 2, {6, 5}, b, false}, {"s", 1, {1}, &s, false}};
+    const gradcheck_input in[] = {{"a", 2, {6, 5}, a, false}, {"b", 2, {6, 5}, b, false}};
     expect_gradients("cross-entropy gradient", 1, in, build_ce, NULL, 0, 0);
     expect_gradients("layer norm gradient", 2, in, build_norm, NULL, 0, 0);
     expect_gradients("relu2 gradient", 2, in, build_relu2, NULL, 0, 0);
-    expect_gradients("gradient step", 3, in, build_step, NULL, 0, 0);
 }
 
 /* What the ops call a gradient is what the tape finds. */
@@ -181,8 +226,8 @@ static void gradients_are_the_tapes(void)
 }
 
 const test_suite test_op_fast = {"core/op_fast",
-                                 {{"sums_have_gradients", sums_have_gradients},
-                                  {"attention_is_its_formula", attention_is_its_formula},
+                                 {{"steps_have_gradients", steps_have_gradients},
+                                  {"steps_are_their_formulas", steps_are_their_formulas},
                                   {"gradients_have_gradients", gradients_have_gradients},
                                   {"gradients_are_the_tapes", gradients_are_the_tapes},
                                   {0}}};
