@@ -136,7 +136,78 @@ static void no_step_no_change(void)
     layer_apply_free(f.head);
 }
 
-const test_suite test_fwl = {"layers/fwl",
-                             {{"fast_logits_are_adapted_logits", fast_logits_are_adapted_logits},
-                              {"no_step_no_change", no_step_no_change},
-                              {0}}};
+/* ---- leaks ---- */
+
+typedef struct learner {
+    const char *name, *options; /* of a layer that learns from targets */
+} learner;
+
+static const learner LEARNERS[] = {
+    {"fwl", "size: 6, step_init: 0.5, normaliser: 4"},
+    {"fwl", "size: 6, step_init: 0.5, normaliser: 4, step_sizes: layer, eps: 0.01"},
+    {"fwl", "step_init: 0.5, normalise: batch, residual: true"},
+    {"fwl", "step_init: 0.5, normaliser: 4, carry: true, decay: 0.9"},
+    {"fwl", "step_init: 0.5, normaliser: 4, update_dense0: false"},
+    {"fwl", "step_init: 0.5, normaliser: 4, update_dense1: false, update_norm: false"},
+    {"fast_ffn", "step_init: 0.5, normaliser: 4, loss: next_token"},
+    {"fast_ffn", "step_init: 0.5, normaliser: 4, loss: next_token, carry: true, decay: 0.9"}};
+
+/* Output of a fresh layer for these tokens; `out` has room for ROWS x TIME of its width. */
+static int64_t learned_output(const learner *l, int chunk, const int32_t *tokens, real *out)
+{
+    char options[160];
+    err e = {{0}};
+    real x[ROWS * TIME * WIDTH];
+    fill_uniform(x, ROWS * TIME * WIDTH, 1);
+    snprintf(options, sizeof options, "{%s, chunk: %d}", l->options, chunk);
+    layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = TIME, .depths = 1};
+    layer_apply *a = layer_apply_new(l->name, options, &dims, ROWS, NULL, &e);
+    CHECK(a, "%s", e.text);
+    layer_apply_call call = {.time = TIME, .x = x, .tokens = tokens, .mode = MODE_EVAL};
+    layer_apply_run(a, &call);
+    int64_t width = tensor_width(call.y);
+    memcpy(out, call.y->data, (size_t)(ROWS * TIME * width) * sizeof *out);
+    layer_apply_free(a);
+    return width;
+}
+
+/* Other targets at t and behind: no token behind t stays what it was. */
+static void permute_targets(int32_t *to, const int32_t *from, int t)
+{
+    for (int i = 0; i < ROWS * TIME; i++) {
+        int at = i % TIME;
+        to[i] = at <= t ? from[i] : (from[i] + 1 + at % (VOCAB - 1)) % VOCAB;
+    }
+}
+
+static void targets_reach_later_positions_only(void)
+{
+    int32_t tokens[ROWS * TIME], permuted[ROWS * TIME];
+    real before[ROWS * TIME * VOCAB], after[ROWS * TIME * VOCAB];
+    for (int i = 0; i < ROWS * TIME; i++) {
+        tokens[i] = i % TIME ? (i * 5 + 2) % VOCAB : VOCAB;
+    }
+    for (size_t k = 0; k < sizeof LEARNERS / sizeof *LEARNERS; k++) {
+        for (int chunk = 1; chunk <= TIME; chunk += chunk < 3 ? 2 : 5) { /* 8, 3 and 1 chunks */
+            int64_t width = learned_output(&LEARNERS[k], chunk, tokens, before);
+            for (int t = 0; t < TIME; t++) {
+                permute_targets(permuted, tokens, t);
+                learned_output(&LEARNERS[k], chunk, permuted, after);
+                for (int64_t i = 0; i < ROWS * TIME; i++) {
+                    bool same = memcmp(before + i * width, after + i * width,
+                                       (size_t)width * sizeof *after) == 0;
+                    /* Position t + 1 is the first to have learned from the target at t. */
+                    EXPECT(same == (i % TIME <= t), "%s %s, chunk %d, targets from %d: position %d",
+                           LEARNERS[k].name, LEARNERS[k].options, chunk, t, (int)(i % TIME));
+                }
+            }
+        }
+    }
+}
+
+const test_suite test_fwl = {
+    "layers/fwl",
+    {{"fast_logits_are_adapted_logits", fast_logits_are_adapted_logits},
+     {"no_step_no_change", no_step_no_change},
+     {"targets_reach_later_positions_only", targets_reach_later_positions_only},
+     {0}}};
