@@ -10,7 +10,8 @@
 
 const option INIT_OPTIONS[] = {
     {"variant", OPTION_TEXT, offsetof(init_options, variant), .initial = "null", .nullable = true,
-     .help = "label of a variant of this sweep: its run of the same seed is trained first"},
+     .help = "label of a variant of this sweep, or {axis: value} for the one that else has this "
+             "variant's values: its run of the same seed is trained first"},
     {"run", OPTION_TEXT, offsetof(init_options, run), .initial = "null", .nullable = true,
      .help = "id of a run in the same results folder"},
     {"checkpoint", OPTION_TEXT, offsetof(init_options, checkpoint), .initial = "null",

@@ -1,6 +1,7 @@
 /* The `init_from:` section of a spec: a run that starts from another one's trained parameters.
  *
  *   init_from: {variant: LABEL}        of this sweep, same seed: it is trained first
+ *   init_from: {variant: {AXIS: VALUE}}   the one with these values, and this one's on other axes
  *   init_from: {run: ID}               a run in the same results folder
  *   init_from: {checkpoint: FOLDER}    a run's folder, or a checkpoint folder, anywhere
  *     only: [PATTERN, ...]    source parameters that are taken; default: all of them

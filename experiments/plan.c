@@ -128,6 +128,72 @@ typedef struct resolver {
 
 static bool resolve_variant(resolver *r, int v, err *e);
 
+/* An axis by its name, or by the end of the path that it is. */
+static bool is_axis(const char *axis, const char *name)
+{
+    size_t n = strlen(axis), m = strlen(name);
+    return strcmp(axis, name) == 0 ||
+           (n > m && axis[n - m - 1] == '.' && strcmp(axis + n - m, name) == 0);
+}
+
+/* What {axis: value, ...} says of an axis; NULL: nothing. */
+static const char *wanted_value(const node *wanted, const char *axis)
+{
+    for (int i = 0; i < wanted->count; i++) {
+        if (is_axis(axis, wanted->keys[i])) return wanted->items[i]->text;
+    }
+    return NULL;
+}
+
+static const char *value_on(const run_plan *run, const char *axis)
+{
+    for (int i = 0; i < run->axis_count; i++) {
+        if (strcmp(run->axes[i].axis, axis) == 0) return run->axes[i].value;
+    }
+    return NULL;
+}
+
+/* Whether a variant has the wanted values, and on its other axes those of `own`. */
+static bool is_sibling(const run_plan *run, const node *wanted, const run_plan *own)
+{
+    int met = 0;
+    for (int i = 0; i < run->axis_count; i++) {
+        const char *want = wanted_value(wanted, run->axes[i].axis);
+        met += want != NULL;
+        if (!want) want = value_on(own, run->axes[i].axis);
+        if (!want || strcmp(want, run->axes[i].value) != 0) return false;
+    }
+    return met == wanted->count;
+}
+
+/* Puts the label of the variant that {axis: value, ...} means in its place. */
+static bool name_sibling(experiment *x, int v, const node *own, err *e)
+{
+    const node *wanted = node_at(own, "init_from.variant");
+    if (!wanted || wanted->kind != NODE_MAP) return true;
+    const char *label = NULL;
+    for (int i = 0; i < wanted->count; i++) {
+        if (wanted->items[i]->kind == NODE_SCALAR) continue;
+        return node_err(e, wanted->items[i], "expected a value of the axis '%s'", wanted->keys[i]);
+    }
+    for (int i = 0; i < x->sweep->variant_count; i++) {
+        if (!is_sibling(&x->runs[i], wanted, &x->runs[v])) continue;
+        if (label) {
+            return node_err(e, wanted, "means '%s' and '%s'; name a value of every axis", label,
+                            x->runs[i].label);
+        }
+        label = x->runs[i].label;
+    }
+    if (!label) {
+        return node_err(e, wanted, "no variant has these values, and this one's on its other axes");
+    }
+    node *named = node_copy(x->memory, own);
+    node_set(x->memory, node_get(named, "init_from"), "variant",
+             node_scalar(x->memory, label, false));
+    x->runs[v].spec = named;
+    return true;
+}
+
 /* Index of the variant that init_from names, resolved; -2 on failure, -1 if it names none. */
 static int resolve_source(resolver *r, int v, const node *own, err *e)
 {
@@ -206,7 +272,9 @@ static bool resolve_variant(resolver *r, int v, err *e)
     if (r->marks[v] == RESOLVED) return true;
     r->marks[v] = BEGUN;
     const node *own = experiment_spec(r->x, v, e);
-    int source = own ? resolve_source(r, v, own, e) : -2;
+    bool good = own && name_sibling(r->x, v, own, e);
+    own = r->x->runs[v].spec;
+    int source = good ? resolve_source(r, v, own, e) : -2;
     if (source == -2) {
         if (r->failed < 0) r->failed = v;
         return false;

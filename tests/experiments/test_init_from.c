@@ -300,6 +300,30 @@ static void identity(void)
            ids[2]);
 }
 
+/* {axis: value}: the source differs from the variant on that axis alone. */
+static void siblings(void)
+{
+    err e = {{0}};
+    experiment *x = experiment_of(
+        "sweep:\n"
+        "  grid:\n"
+        "    optimizer.lr: [1e-3, 2e-3]\n"
+        "    start:\n"
+        "      plain: {}\n"
+        "      warm: {init_from.variant: {start: plain}, train.budget: {steps: 1}}\n"
+        "      fixed: {init_from.variant: {start: plain, lr: 2e-3}, train.budget: {steps: 2}}\n",
+        &e);
+    EXPECT(x && x->run_count == 6, "%s", e.text);
+    if (!x) return;
+    for (int lr = 0; lr < 2; lr++) {
+        const run_plan *r = x->runs + 3 * lr;
+        EXPECT(r[1].source_run == 3 * lr && r[2].source_run == 3, "%s: %d, %s: %d", r[1].label,
+               r[1].source_run, r[2].label, r[2].source_run);
+        EXPECT(strcmp(r[1].source, r[0].id) == 0, "%s", r[1].source);
+    }
+    experiment_free(x);
+}
+
 static void refused_sweep(const char *more, const char *words)
 {
     err e = {{0}};
@@ -321,6 +345,11 @@ static void refused_sweeps(void)
     refused_sweep("sweep: {list: [{label: plain}, {label: wide, model.width: 32, "
                   "init_from.variant: plain}]}\n",
                   "(in variant 'wide')");
+    refused_sweep("sweep: {list: [{label: plain}, {label: a, init_from.variant: {lr: 1}}]}\n",
+                  "no variant has these values");
+    refused_sweep("sweep: {grid: {optimizer.lr: [1e-3, 2e-3], start: {plain: {}, a: "
+                  "{init_from.variant: {lr: [1]}}}}}\n",
+                  "expected a value of the axis 'lr'");
     refused_sweep("init_from: {checkpoint: /nowhere}\n", "holds no checkpoint");
 }
 
@@ -332,5 +361,6 @@ const test_suite test_init_from = {"experiments/init_from",
                                     {"failed_source", failed_source},
                                     {"sources_of_layers", sources_of_layers},
                                     {"identity", identity},
+                                    {"siblings", siblings},
                                     {"refused_sweeps", refused_sweeps},
                                     {0}}};
