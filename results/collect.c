@@ -36,7 +36,8 @@ static bool prepare_all(collector *c, err *e)
         {&c->metric, "metric", "run, step, layer, name, value"},
         {&c->evaluation, "evaluation",
          "evaluation, run, step, tokens_seen, split, final, nats, tokens, bytes, words, seconds, "
-         "tokens_per_second, protocol, losses"},
+         "tokens_per_second, protocol, losses, flops_per_token, anon_bytes, dynamic_rate, "
+         "dynamic_decay"},
         {&c->evaluation_metric, "evaluation_metric", "evaluation, layer, name, value"},
         {&c->document, "document", "evaluation, document, name, nats, tokens, bytes, words"},
         {&c->slice, "slice", "evaluation, kind, low, high, part, tokens, nats"},

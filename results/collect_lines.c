@@ -202,6 +202,11 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     collect_bind_real(q, 12, json_object_get(line, "tokens_per_second"));
     collect_bind_text(q, 13, protocol ? protocol : "{}");
     collect_bind_text(q, 14, losses);
+    collect_bind_real(q, 15, json_object_get(line, "flops_per_token"));
+    collect_bind_int(q, 16, json_object_get(line, "anon_bytes"));
+    const json_t *dynamic = json_object_get(line, "dynamic");
+    collect_bind_real(q, 17, json_object_get(dynamic, "rate"));
+    collect_bind_real(q, 18, json_object_get(dynamic, "decay"));
     free(protocol);
     if (!collect_put(c, q, e) || (losses && !put_losses(c, id, losses, step, e))) return false;
     size_t i;

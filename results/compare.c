@@ -30,7 +30,9 @@ static const char QUERY[] =
     "r.tokens, r.train_seconds, r.tokens_per_second, r.peak_anon_bytes, s.protocol, s.split, "
     "r.params, r.active_params, r.state_bytes, r.forward_flops_per_token, "
     "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation, "
-    "r.alone_tokens_per_second, s.step, r.train_flops_per_token, r.train_seconds "
+    "r.alone_tokens_per_second, s.step, r.train_flops_per_token, r.train_seconds, "
+    "s.flops_per_token, s.seconds / nullif(s.tokens, 0), s.anon_bytes, s.dynamic_rate, "
+    "s.dynamic_decay "
     "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
     "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
     " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
@@ -58,7 +60,9 @@ static compared_run read_run(sqlite3_stmt *q, arena *a)
                       .alone = store_real(q, 25),
                       .step = store_int(q, 26, -1),
                       .train_flops = store_real(q, 27),
-                      .train_seconds = store_real(q, 28)};
+                      .train_seconds = store_real(q, 28),
+                      .eval = {store_real(q, 29), store_real(q, 30), store_real(q, 31),
+                               store_real(q, 32), store_real(q, 33)}};
     /* Over the whole run; what its status says last may be a slow moment. */
     double seconds = store_real(q, 14);
     r.tokens_per_second = seconds > 0 && r.trained_tokens > 0 ? (double)r.trained_tokens / seconds
@@ -313,5 +317,6 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
         summarise(&c->variants[i], a, c);
     }
     correct(c, a);
+    compare_costs(c, a);
     return compare_documents(c, s, e) ? c : NULL;
 }

@@ -35,6 +35,13 @@ typedef struct compare_options {
     compare_metric metric; /* what differences are taken of */
 } compare_options;
 
+/* What the evaluation that counts cost, and what a dynamic one chose. */
+typedef struct eval_cost {
+    double flops, seconds; /* per token; NaN: unknown */
+    double anon_bytes;     /* memory of the process that evaluated; NaN: unknown */
+    double rate, decay;    /* NaN: the model did not learn while it was evaluated */
+} eval_cost;
+
 typedef struct compared_run {
     const char *run, *status, *reason; /* reason NULL: none */
     int64_t seed;
@@ -50,8 +57,9 @@ typedef struct compared_run {
     double flops;                               /* forward, per token */
     int64_t trained_tokens;
     const char *evaluation; /* id; NULL: none, or between two of them */
-    int64_t step;           /* of that evaluation */
-    double train_flops;     /* per token */
+    eval_cost eval;
+    int64_t step;       /* of that evaluation */
+    double train_flops; /* per token */
     double train_seconds;
     int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
 } compared_run;
@@ -83,6 +91,8 @@ typedef struct compared_variant {
     int64_t peak_bytes;       /* the most */
     int64_t params, active_params, state_bytes;
     double flops;
+    eval_cost eval;             /* means over seeds; the most memory */
+    const char *rates, *decays; /* those that its seeds chose: "0.01", "0.01, 0.03"; "": none */
 } compared_variant;
 
 typedef struct comparison {
@@ -102,6 +112,7 @@ typedef struct comparison {
     bool tuned_on_reported;     /* the split that is reported is the one that was chosen by */
     compare_budget at;
     double at_amount;
+    bool learning;  /* a scored run learned while it was evaluated: costs of evaluation count */
     bool same_text; /* all scored runs scored the same number of bytes or words */
 } comparison;
 
@@ -123,6 +134,9 @@ void compare_set_values(compared_run *r, double nats);
 
 /* Fills the variants' `documents` (results/compare_documents.c). */
 bool compare_documents(comparison *c, store *s, err *e);
+
+/* Fills `learning` and the variants' costs of evaluation (results/compare_cost.c). */
+void compare_costs(comparison *c, arena *a);
 
 /* True if every scored token was a byte, so that nats per token are bits per byte (but for ln 2).
  */

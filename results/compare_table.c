@@ -39,6 +39,7 @@ static int scored_runs(const compared_variant *v)
 typedef struct compare_columns {
     int label, key, tuned, runs, mean[COMPARE_METRIC_COUNT], difference;
     int params, active, flops, speed, alone, memory, bytes, state;
+    int eval_flops, eval_time, eval_seconds, eval_memory, eval_bytes, rate, decay;
     int variant, baseline, planned, done, failed, diverged, running, interrupted;
     int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
     int difference_n, difference_low, difference_high, p, p_holm;
@@ -84,6 +85,19 @@ static void add_figures(table *t, compare_columns *k, const comparison *c)
     add_metric(t, k, COMPARE_PERPLEXITY, "perplexity", "per token", true);
 }
 
+/* People see what evaluation cost where a model learned in it: else it is one forward pass. */
+static void add_evaluation(table *t, compare_columns *k, const comparison *c)
+{
+    int shown = c->learning ? 0 : TABLE_PROGRAMS, people = TABLE_PEOPLE | shown;
+    k->eval_flops = table_column(t, "eval_flops_per_token", "FLOPs/token", "evaluation", shown);
+    k->eval_time = table_column(t, "", "\u00b5s/token", "evaluation", people);
+    k->eval_seconds = table_column(t, "eval_seconds_per_token", "", "", TABLE_PROGRAMS);
+    k->eval_memory = table_column(t, "", "memory", "evaluation MiB", people);
+    k->eval_bytes = table_column(t, "eval_bytes", "", "", TABLE_PROGRAMS);
+    k->rate = table_column(t, "dynamic_rate", "rate", "chosen", shown);
+    k->decay = table_column(t, "dynamic_decay", "decay", "chosen", shown);
+}
+
 static void add_columns(table *t, compare_columns *k, const comparison *c)
 {
     k->label = table_column(t, "", "variant", "", TABLE_LEFT | TABLE_PEOPLE);
@@ -100,6 +114,7 @@ static void add_columns(table *t, compare_columns *k, const comparison *c)
     k->memory = table_column(t, "", "memory", "peak MiB", TABLE_PEOPLE);
     k->bytes = table_column(t, "peak_bytes", "", "", TABLE_PROGRAMS);
     k->state = table_column(t, "state_bytes", "state", "bytes", 0);
+    add_evaluation(t, k, c);
     static const char *const counts[] = {"planned",  "done",    "failed",
                                          "diverged", "running", "interrupted"};
     int *const at[] = {&k->planned,  &k->done,    &k->failed,
@@ -175,6 +190,13 @@ static void put_cost(table *t, const compare_columns *k, const compared_variant 
     table_real(t, k->memory, mebibytes, mebibytes < 9.95 ? 1 : 0);
     table_real(t, k->bytes, known(v->peak_bytes), 0);
     table_scaled(t, k->state, known(v->state_bytes));
+    table_scaled(t, k->eval_flops, v->eval.flops);
+    table_real(t, k->eval_time, 1e6 * v->eval.seconds, 1);
+    table_real(t, k->eval_seconds, v->eval.seconds, 9);
+    table_real(t, k->eval_memory, v->eval.anon_bytes / 1048576, 0);
+    table_real(t, k->eval_bytes, v->eval.anon_bytes, 0);
+    table_text(t, k->rate, "%s", v->rates);
+    table_text(t, k->decay, "%s", v->decays);
 }
 
 static void put_row(table *t, const compare_columns *k, const comparison *c,

@@ -237,8 +237,8 @@ static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, er
         }
         if (!plot_script_run(r, &p, e)) return false;
     }
-    if (!plot_costs(r, c, e) || !plot_axes(r, a, s, c, e) || !plot_slices(r, a, s, c, e) ||
-        !plot_routing(r, a, s, c, e)) {
+    if (!plot_costs(r, c, e) || !plot_gains(r, c, e) || !plot_axes(r, a, s, c, e) ||
+        !plot_slices(r, a, s, c, e) || !plot_routing(r, a, s, c, e)) {
         return false;
     }
     plot_note_fonts(r);

@@ -47,6 +47,8 @@ bool plot_recall(plot_script *p, arena *a, store *s, const comparison *c, err *e
 /* Draw final quality against each cost that differs (results/plot_cost.c), and against the numbers
  * of each swept axis, a line for each choice of the others (results/plot_axis.c). */
 bool plot_costs(plot_report *r, const comparison *c, err *e);
+/* Draws gain against relative cost of evaluation, where a model learned in it. */
+bool plot_gains(plot_report *r, const comparison *c, err *e);
 bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 /* Draws loss and gain by slices of the text (results/plot_slices.c), where they are recorded. */
 bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e);

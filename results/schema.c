@@ -91,7 +91,8 @@ const char *const STORE_SCHEMA[] = {
     "  tokens INTEGER NOT NULL,\n"
     "  bytes INTEGER,\n"
     "  words INTEGER,\n"
-    "  seconds REAL, tokens_per_second REAL,\n"
+    "  seconds REAL, tokens_per_second REAL, flops_per_token REAL, anon_bytes INTEGER,\n"
+    "  dynamic_rate REAL, dynamic_decay REAL,\n"
     "  protocol TEXT NOT NULL,\n"
     "  losses TEXT\n"
     ") STRICT;",

@@ -75,6 +75,38 @@ static void figures(void)
     arena_free(a);
 }
 
+/* A dynamic evaluation's cost and choices stand in the table; without any nobody is bothered. */
+static void cost_of_learning(void)
+{
+    static const char line[] =
+        "{\"eval\": \"learned%d\", \"step\": 200, \"tokens_seen\": 409600, \"split\": "
+        "\"validation\", "
+        "\"final\": true, \"nats\": 1200, \"tokens\": 1000, \"bytes\": 1000, \"words\": null, "
+        "\"seconds\": %g, \"tokens_per_second\": 2000, \"flops_per_token\": 3e6, \"anon_bytes\": "
+        "%d, \"dynamic\": {\"rate\": %g, \"decay\": 0}, \"protocol\": {}, \"losses\": null, "
+        "\"documents\": []}\n";
+    fake_experiment x = fake(2, 2);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    EXPECT(c && !c->learning && !c->variants[1].rates[0], "nothing learned yet");
+    for (int seed = 1; seed <= 2; seed++) {
+        char text[1024];
+        snprintf(text, sizeof text, line, seed, 0.25 * seed, seed << 20, 0.01 * seed);
+        fake_append(&x, 1, seed, "evals.jsonl", text);
+    }
+    c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    const eval_cost *cost = &c->variants[1].eval;
+    EXPECT(c->learning && cost->flops == 3e6 && fabs(cost->seconds - 375e-6) < 1e-12 &&
+               cost->anon_bytes == 2 << 20,
+           "%g %g %g", cost->flops, cost->seconds, cost->anon_bytes);
+    char *text = print(c, TABLE_MARKDOWN);
+    EXPECT(strstr(text, "0.01, 0.02 | 0 |") && strstr(text, " 375.0 | 2 |"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
 static void in_words(void)
 {
     fake_experiment x = fake(5, 3);
@@ -238,6 +270,7 @@ static void wrong_names(void)
 
 const test_suite test_compare = {"results/compare",
                                  {{"figures", figures},
+                                  {"cost_of_learning", cost_of_learning},
                                   {"in_words", in_words},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
