@@ -109,9 +109,13 @@ static double estimate_memory(const workload *w, const model_cost *cost)
 {
     const params *p = model_params_const(w->model);
     double vector = (double)p->total * (double)sizeof(real);
-    double lane_tokens = (double)(w->shape.lane_rows * w->shape.segment);
+    double lane_tokens = (double)(w->shape.lane_rows * w->shape.segment), stores = 0;
+    if (w->eval.stored > 0) { /* more is carried than in training, beside it */
+        stores = model_costs(w->eval_model).state_bytes * (double)w->eval.rows;
+    }
     return vector * (1 + levels(w->shape.lanes)) + (double)optim_bytes(&w->optim, p) +
-           lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch;
+           lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch +
+           stores;
 }
 
 /* ---- what variants start from ---- */
