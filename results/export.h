@@ -16,9 +16,10 @@ typedef enum export_what {
     EXPORT_METRICS,     /* logged figure: run, step, layer, name, value */
     EXPORT_EVALUATIONS, /* evaluation */
     EXPORT_DOCUMENTS,   /* document of an evaluation */
+    EXPORT_SLICES,      /* slice of an evaluation's tokens, over all its text */
     EXPORT_WHATS
 } export_what;
-#define EXPORT_WHAT_NAMES "runs|metrics|evaluations|documents"
+#define EXPORT_WHAT_NAMES "runs|metrics|evaluations|documents|slices"
 
 typedef enum export_format {
     EXPORT_CSV,

@@ -64,7 +64,8 @@ const verb VERB_EXPORT = {
     .words = "[EXPERIMENT]",
     .max_words = 1,
     .help = "Writes an experiment's results for other tools, at full resolution.\n\n"
-            "Runs, logged figures, evaluations or documents as CSV, JSON lines, Markdown or LaTeX\n"
+            "Runs, logged figures, evaluations, their documents or slices as CSV, JSON lines, "
+            "Markdown or LaTeX\n"
             "(booktabs); or everything that was logged as event files for TensorBoard.",
     .examples = {"export quickstart --what metrics --format csv --to metrics.csv",
                  "export quickstart --format tensorboard"},

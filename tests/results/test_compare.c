@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/rng.h"
 #include "results/collect.h"
 #include "results/compare.h"
 #include "results/status.h"
@@ -268,6 +269,32 @@ static void wrong_names(void)
     arena_free(a);
 }
 
+/* A variant that is the baseline but for its seeds' luck: 'within noise' in 95 % of sweeps. Of
+ * 2000, four standard errors are 4 sqrt(0.95 * 0.05 / 2000) = 0.0195. */
+static void identical_variants(void)
+{
+    enum { SWEEPS = 2000, SEEDS = 4 };
+    compared_variant list[2] = {{.label = "a", .is_baseline = true}, {.label = "b"}};
+    comparison c = {
+        .count = 2, .variants = list, .metric = COMPARE_BITS_PER_BYTE, .comparisons = 1};
+    rng_key key = {.seed = 11};
+    uint64_t draw = 0;
+    int noise = 0;
+    for (int k = 0; k < SWEEPS; k++) {
+        double x[SEEDS], y[SEEDS];
+        for (int i = 0; i < SEEDS; i++) {
+            x[i] = 2.3 + 0.01 * rng_normal(key, draw++);
+            y[i] = 2.3 + 0.01 * rng_normal(key, draw++);
+        }
+        list[1].difference = stats_paired(x, y, SEEDS, STATS_CONFIDENCE);
+        list[1].p = list[1].p_holm = stats_p(list[1].difference);
+        char text[512];
+        compare_verdict(text, &c, 1);
+        noise += strstr(text, "within noise") != NULL;
+    }
+    EXPECT(fabs(noise / (double)SWEEPS - 0.95) < 0.0195, "%d of %d", noise, SWEEPS);
+}
+
 const test_suite test_compare = {"results/compare",
                                  {{"figures", figures},
                                   {"cost_of_learning", cost_of_learning},
@@ -277,4 +304,5 @@ const test_suite test_compare = {"results/compare",
                                   {"lossy", lossy},
                                   {"forms", forms},
                                   {"wrong_names", wrong_names},
+                                  {"identical_variants", identical_variants},
                                   {0}}};

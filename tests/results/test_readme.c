@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "results/collect.h"
+#include "results/export.h"
 #include "tests/fake_results.h"
 #include "tests/test.h"
 
@@ -40,6 +41,34 @@ static char *next_command(const char **text, const char *program)
     return command;
 }
 
+/* Parquet: Debian has no program for it, so this is for whoever has. */
+static void duckdb_one_liner(void)
+{
+    const fake_experiment x = {test_folder(), "quickstart", 2, 3, 5, VARIANTS};
+    char path[FILE_PATH_BYTES], *text = file_read("results/README.md", NULL, NULL);
+    err e = {{0}}, note = {{0}};
+    const char *at = text;
+    char *command = text ? next_command(&at, "duckdb") : NULL, *shell = NULL;
+    free(text);
+    if (!command || system("command -v duckdb >/dev/null 2>&1") != 0) {
+        test_skip("no %s here", command ? "duckdb" : "results/README.md");
+        free(command);
+        return;
+    }
+    fake_write(&x);
+    store *s = collect_and_open(x.out, &note, &e);
+    FILE *f = file_join(path, x.out, "metrics.csv", &e) ? fopen(path, "w") : NULL;
+    EXPECT(s && f && export_rows(f, s, x.name, EXPORT_METRICS, EXPORT_CSV, &e), "%s", e.text);
+    if (f) fclose(f);
+    store_close(s);
+    EXPECT(asprintf(&shell, "cd '%s' && %s >/dev/null && test -s metrics.parquet", x.out, command) >
+               0,
+           "memory");
+    EXPECT(system(shell) == 0, "%s", command);
+    free(shell);
+    free(command);
+}
+
 static void sqlite_one_liners(void)
 {
     const fake_experiment x = {test_folder(), "quickstart", 2, 3, 5, VARIANTS};
@@ -51,7 +80,7 @@ static void sqlite_one_liners(void)
         free(text);
         return;
     }
-    fake_write(&x);
+    fake_write_sliced(&x);
     EXPECT(collect(&r, test_folder(), false, &e), "%s", e.text);
     const char *at = text;
     int count = 0;
@@ -71,4 +100,6 @@ static void sqlite_one_liners(void)
     free(text);
 }
 
-const test_suite test_readme = {"results/readme", {{"sqlite_one_liners", sqlite_one_liners}, {0}}};
+const test_suite test_readme = {
+    "results/readme",
+    {{"sqlite_one_liners", sqlite_one_liners}, {"duckdb_one_liner", duckdb_one_liner}, {0}}};

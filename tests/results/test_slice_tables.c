@@ -5,6 +5,7 @@
 
 #include "results/collect.h"
 #include "results/compare_slices.h"
+#include "results/export.h"
 #include "results/plot.h"
 #include "tests/fake_results.h"
 #include "tests/test.h"
@@ -125,9 +126,31 @@ static void none_recorded(void)
     arena_free(a);
 }
 
+/* A row per slice of every evaluation, nothing averaged over seeds. */
+static void exported(void)
+{
+    fake_experiment x = fake(1);
+    err e = {0}, note = {0};
+    fake_write_sliced(&x);
+    store *s = collect_and_open(x.out, &note, &e);
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    EXPECT(s && export_rows(f, s, x.name, EXPORT_SLICES, EXPORT_CSV, &e), "%s", e.text);
+    fclose(f);
+    store_close(s);
+    int rows = 0;
+    for (const char *c = text; *c; c++) {
+        rows += *c == '\n';
+    }
+    EXPECT(rows == 1 + 3 * 3 * 3 && strstr(text, ",position,64,127,30000,2."), "%s", text);
+    free(text);
+}
+
 const test_suite test_slice_tables = {"results/slices",
                                       {{"figures", figures},
                                        {"in_words", in_words},
                                        {"one_seed", one_seed},
                                        {"none_recorded", none_recorded},
+                                       {"exported", exported},
                                        {0}}};
