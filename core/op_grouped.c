@@ -47,6 +47,7 @@ static void group_backward(tape *t, const grouped_keep *k, int64_t g, real *dx, 
     int64_t rows = k->begin[g + 1] - k->begin[g];
     const real *x = k->x->data + k->begin[g] * in, *dy = k->y->grad + k->begin[g] * out;
     if (k->kind != ACT_IDENTITY) {
+        if (dx && beta_x == 0) value = dx + k->begin[g] * in; /* until the gradient is written */
         activation_value_slope(value, slope, x, rows * in, k->kind);
         x = value;
     }
@@ -79,7 +80,7 @@ static void grouped_backward(tape *t, void *keep)
     arena_mark mark = arena_now(scratch);
     int64_t most =
         k->kind == ACT_IDENTITY ? 0 : largest_group(k->begin, k->groups) * tensor_width(k->x);
-    real *value = ARENA_NEW(scratch, real, most);
+    real *value = ARENA_NEW(scratch, real, dx && beta == 0 ? 0 : most);
     real *slope = ARENA_NEW(scratch, real, most);
     real *da = ARENA_NEW(scratch, real, dx && beta != 0 ? most : 0);
     for (int64_t g = 0; g < k->groups; g++) {
