@@ -60,7 +60,7 @@ tensor *op_shift(tape *t, tensor *a, real s);           /* a + s */
 tensor *op_axpy(tape *t, tensor *a, real s, tensor *b); /* a + s b, equal shapes */
 tensor *op_add_row(tape *t, tensor *x, tensor *v);      /* x [..., width] + v [width] */
 tensor *op_add_row_inplace(tape *t, tensor *x, tensor *v);
-tensor *op_mul_row(tape *t, tensor *x, tensor *v);      /* x [..., width] * v [width] */
+tensor *op_mul_row(tape *t, tensor *x, tensor *v); /* x [..., width] * v [width] */
 /* row n of x [..., width] times s[n]; s [rows] */
 tensor *op_mul_col(tape *t, tensor *x, tensor *s);
 tensor *op_mul_scalar(tape *t, tensor *x, tensor *s); /* x times the one-element tensor s */
