@@ -77,11 +77,10 @@ static void in_words(void)
     comparison *c;
     slice_comparison *s = load(a, &x, &c);
     if (!s) return;
-    static const char *const needed[] = {"'long': within noise at 0; better at 64 to 255, most at "
-                                         "128-255 (-0.07",
-                                         "'wide': within noise at 0 to 255.",
-                                         "occurrences of the token in the training split",
-                                         "paired over 2 to 3 seeds", "about 0.3 of 6"};
+    static const char *const needed[] = {
+        "'long': within noise at 0; better at 64 to 255, most at 128-255 (-0.07",
+        "'wide': within noise at 0 to 255.", "occurrences of the token in the training split",
+        "paired over 2 to 3 seeds", "about 0.3 of 6"};
     char *text = print(c, s, TABLE_TEXT), *csv = print(c, s, TABLE_CSV);
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         EXPECT(strstr(text, needed[i]), "no \"%s\" in:\n%s", needed[i], text);
