@@ -153,25 +153,30 @@ static void many_documents(void)
     workload_close(&w);
 }
 
-/* Takes the slices out of a run's final record. */
-static void forget(const char *path)
+/* The lines of a file, keys sorted, without slices unless they are kept. The caller frees. */
+static char *sorted_lines(const char *path, bool keep)
 {
-    size_t bytes;
-    err e = {0};
-    char *text = file_read(path, &bytes, &e), *out = NULL;
+    char *text = file_read(path, NULL, NULL), *out = NULL;
     size_t size;
-    EXPECT(text, "%s", e.text);
+    EXPECT(text, "%s cannot be read", path);
     FILE *f = open_memstream(&out, &size);
     for (char *at = text, *end; at && (end = strchr(at, '\n')) != NULL; at = end + 1) {
         json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
-        json_object_del(line, "slices");
-        json_dumpf(line, f, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        if (!keep) json_object_del(line, "slices");
+        json_dumpf(line, f, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
         fputc('\n', f);
         json_decref(line);
     }
     fclose(f);
-    EXPECT(file_write(path, out, size, &e), "%s", e.text);
-    free(out);
+    free(text);
+    return out;
+}
+
+static void forget(const char *path)
+{
+    err e = {0};
+    char *text = sorted_lines(path, false);
+    EXPECT(file_write(path, text, strlen(text), &e), "%s", e.text);
     free(text);
 }
 
@@ -185,14 +190,14 @@ static void added_later(void)
     trial_folder(folder, "run", TRIAL_SPEC, NULL, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
     file_join(path, folder, "evals.jsonl", &e);
-    char *before = file_read(path, NULL, &e);
+    char *before = sorted_lines(path, true);
     EXPECT(before && strstr(before, "\"slices\":{\"parts\""), "%s", e.text);
     EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 0 && without == 0, "%s",
            e.text);
     forget(path);
     EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 1 && without == 0,
            "%d added, %d without: %s", added, without, e.text);
-    char *after = file_read(path, NULL, &e);
+    char *after = sorted_lines(path, true);
     EXPECT(before && after && strcmp(before, after) == 0, "other slices:\n%s\n%s", before, after);
     free(before);
     free(after);

@@ -136,6 +136,13 @@ static void experiment(void)
     expect_call(LOCI("compare", "tiny", "--format", "md"), 0, "| keys", NULL);
     expect_call(LOCI("compare", "tiny", "--format", "mf"), 2, NULL, "compare: --format: 'mf' is");
     expect_call(LOCI("compare", "--format", "csv"), 0, "keys,", NULL);
+    expect_call(LOCI("compare", "tiny", "--by", "position"), 0, "By position: tokens before", NULL);
+    expect_call(LOCI("compare", "tiny", "--by", "place"), 2, NULL, "'place' is none of");
+    expect_call(LOCI("compare", "tiny", "--at", "tokens"), 0, "At equal tokens", NULL);
+    expect_call(LOCI("compare", "tiny", "--at", "steps=3"), 2, NULL, "--at steps=3: say tokens=2M");
+    expect_call(LOCI("compare", "tiny", "--tune", "warmup"), 1, NULL, "no such axis; tiny sweeps");
+    expect_call(LOCI("eval", "tiny", "--slices"), 0, "slices added to 0 evaluations of 6", NULL);
+    expect_call(LOCI("eval", "tine", "--slices"), 2, NULL, "no such run");
     program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
     json_error_t wrong;
     json_t *table = json_loads(r.out, JSON_REJECT_DUPLICATES, &wrong);
