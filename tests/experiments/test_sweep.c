@@ -251,7 +251,8 @@ static drawn draw_sweep(uint64_t seed)
 {
     const rng_key key = {.seed = seed, .place = rng_place("sweep")};
     uint64_t i = 0;
-    drawn x = {.axes = 1 + (int)rng_below(key, i++, 4), .outs = rng_below(key, i++, 2) == 1};
+    drawn x = {.axes = 1 + (int)rng_below(key, i++, 4)};
+    x.outs = rng_below(key, i++, 2) == 1;
     for (int k = 0; k < x.axes; k++) {
         x.size[k] = 1 + (int)rng_below(key, i++, 4);
         x.when[k] = k > 0 && rng_below(key, i++, 2) == 1;
