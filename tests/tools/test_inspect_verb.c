@@ -1,0 +1,67 @@
+/* loci inspect as its users meet it: a run trained, looked into, drawn; and what it refuses. */
+#include "core/file.h"
+#include "tests/corpora.h"
+#include "tests/program.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char SPEC[] =
+    "data: {corpus: text, path: text}\n"
+    "model:\n"
+    "  width: 8\n"
+    "  context: 16\n"
+    "  blocks: [{block_recurrent: {heads: 2, states: 4}, ffn: {hidden: 8, activation: relu}}]\n"
+    "  head: {kind: fwl, step_init: 0.5}\n"
+    "train: {budget: {steps: 3}, batch: 2}\n"
+    "sweep:\n"
+    "  list:\n"
+    "    - {label: all}\n"
+    "    - {label: none, model.blocks: [{lstm: {}}], model.head: {kind: linear}}\n";
+
+static void expect_call(program_result r, int status, const char *out, const char *errors)
+{
+    if (r.status < 0) return; /* skipped: no program */
+    EXPECT(r.status == status, "status %d, stderr: %s", r.status, r.err);
+    EXPECT(!out || strstr(r.out, out), "stdout lacks '%s': %s", out, r.out);
+    EXPECT(!errors || strstr(r.err, errors), "stderr lacks '%s': %s", errors, r.err);
+}
+
+static void prepare(char spec[FILE_PATH_BYTES])
+{
+    err e = {0};
+    char *text = corpora_text(1, 3000);
+    corpora_write("text/train/a.txt", text, -1);
+    corpora_write("text/validation/b.txt", text, -1);
+    corpora_write("text/test/c.txt", text, -1);
+    free(text);
+    EXPECT(file_join(spec, test_folder(), "look.yaml", &e) &&
+               file_write(spec, SPEC, strlen(SPEC), &e),
+           "%s", e.text);
+}
+
+static void looks(void)
+{
+    if (!test_program()) return;
+    char spec[FILE_PATH_BYTES];
+    prepare(spec);
+    const char *data = test_folder();
+    expect_call(LOCI("run", spec, "--data", data), 0, NULL, "2 trained");
+    program_result r = LOCI("inspect", "look/all/1", "--data", data, "--tokens", "500",
+                            "--sample-tokens", "500", "--prefixes", "50", "--perturb", "1");
+    expect_call(r, 0, "blocks.0.ffn", "times plain evaluation");
+    static const char *const parts[] = {"keys",       "values",  "composition",
+                                        "refinement", "changes", "states"};
+    for (int i = 0; i < 6; i++) {
+        EXPECT(strstr(r.out, parts[i]), "no table of %s", parts[i]);
+    }
+    expect_call(LOCI("inspect", "look/all/1", "states", "--data", data, "--format", "csv"), 0,
+                "blocks.0.block_recurrent,read,", "MB of memory at most");
+    expect_call(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL, "unknown part");
+    expect_call(LOCI("inspect", "look/none/1", "--data", data), 1, NULL, "offers anything");
+    expect_call(LOCI("inspect", "look/none/1", "changes", "--data", data), 1, NULL, "learn");
+}
+
+const test_suite test_inspect_verb = {"tools/inspect_verb", {{"looks", looks}, {0}}};
