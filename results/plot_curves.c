@@ -354,12 +354,12 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
         draw_panels(p, c, curves, g, name);
     } else {
         draw_together(p, c, curves, name);
-        fputs("set xlabel ", p->out);
-        plot_quote(p->out, unit.name);
-        fputs("\nset ylabel ", p->out);
-        plot_quote(p->out, y_title);
-        fputc('\n', p->out);
     }
+    fputs("set xlabel ", p->out);
+    plot_quote(p->out, unit.name);
+    fputs("\nset ylabel ", p->out);
+    plot_quote(p->out, y_title);
+    fputc('\n', p->out);
     fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
             x_end > 0 ? x_end : 1);
     char *command =

@@ -88,6 +88,8 @@ $curve8 << EOD
 102.4 2.55691404 2.54346978 2.57035829 2
 122.88 2.44760236 2.41608693 2.47911778 2
 EOD
+set xlabel 'training tokens (thousands)'
+set ylabel 'training loss (bits per byte)'
 set yrange [2.2038:3.31989]
 set xrange [0:122.88]
 set terminal svg size 810,690 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
