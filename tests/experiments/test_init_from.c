@@ -207,6 +207,79 @@ static void trained_in_order(void)
     experiment_free(x);
 }
 
+/* Fine-tuning: a hashed layer's experts learn on under another table, all else is frozen; and a
+ * dense model becomes a sparse one. Nothing decays or is lazy, so that what gets no gradient stays.
+ */
+static const char TUNED[] =
+    "sweep:\n"
+    "  list:\n"
+    "    - label: source\n"
+    "      model.blocks: [{ffn: {hidden: 16}}, {hash_ffn: {experts: 4, hidden: 16}}]\n"
+    "    - label: tuned\n"
+    "      init_from: {variant: source, skip: [\"*.table\"]}\n"
+    "      model.blocks: [{ffn: {hidden: 16}},\n"
+    "        {hash_ffn: {experts: 4, hidden: 16, hash: balanced}}]\n"
+    "      optimizer.groups: [{match: \"*\", freeze: true},\n"
+    "        {match: \"*.hash_ffn.*\", freeze: false}]\n"
+    "    - label: sparse\n"
+    "      init_from: {variant: source, map: {\"blocks.0.ffn.*\": \"blocks.0.hash_ffn.*\"}}\n"
+    "      model.blocks: [{hash_ffn: {experts: 2, hidden: 16}},\n"
+    "        {hash_ffn: {experts: 4, hidden: 16}}]\n"
+    "      optimizer.groups: [{match: \"*\", freeze: true}]\n";
+
+/* 1: equal to the bit, 0: not, -1: not there. */
+static int equal_tensors(const safetensors *s, const char *a, const safetensors *t, const char *b,
+                         size_t offset)
+{
+    const st_tensor *x = safetensors_find(s, a), *y = safetensors_find(t, b);
+    if (!x || !y || offset + x->bytes > y->bytes) return -1;
+    return memcmp(x->data, (const char *)y->data + offset, x->bytes) == 0;
+}
+
+static safetensors *trained_model(const experiment *x, const char *label)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {{0}};
+    run_status s = status_of(find(x, label, 1), folder);
+    EXPECT(s.state == RUN_DONE, "%s: %s", label, s.reason);
+    init_checkpoint_folder(path, folder, &e);
+    safetensors *file = checkpoint_open_model(path, &e);
+    EXPECT(file, "%s", e.text);
+    return file;
+}
+
+static void fine_tuned(void)
+{
+    if (!test_program()) return;
+    err e = {{0}};
+    experiment *x = experiment_of(TUNED, &e);
+    EXPECT(x, "%s", e.text);
+    if (!x) return;
+    supervise(x, 1);
+    safetensors *source = trained_model(x, "source"), *tuned = trained_model(x, "tuned");
+    safetensors *sparse = trained_model(x, "sparse");
+    for (int i = 0; source && tuned && i < safetensors_count(source); i++) {
+        const char *name = safetensors_at(source, i)->name;
+        bool learns = strstr(name, ".hash_ffn.") != NULL;
+        EXPECT(equal_tensors(source, name, tuned, name, 0) == !learns, "%s", name);
+    }
+    for (size_t k = 0; source && sparse && k < 2; k++) { /* each expert is the dense layer */
+        static const char *const parts[] = {"keys.weight", "values.weight", "keys.bias"};
+        for (int i = 0; i < 3; i++) {
+            char from[64], to[64];
+            snprintf(from, sizeof from, "blocks.0.ffn.%s", parts[i]);
+            snprintf(to, sizeof to, "blocks.0.hash_ffn.%s", parts[i]);
+            const st_tensor *dense = safetensors_find(source, from);
+            EXPECT(dense && equal_tensors(source, from, sparse, to, k * dense->bytes) == 1, "%s",
+                   to);
+        }
+    }
+    if (source) safetensors_close(source);
+    if (tuned) safetensors_close(tuned);
+    if (sparse) safetensors_close(sparse);
+    experiment_free(x);
+}
+
 static void failed_source(void)
 {
     if (!test_program()) return;
@@ -358,6 +431,7 @@ const test_suite test_init_from = {"experiments/init_from",
                                     {"dense_to_sparse", dense_to_sparse},
                                     {"refusals", refusals},
                                     {"trained_in_order", trained_in_order},
+                                    {"fine_tuned", fine_tuned},
                                     {"failed_source", failed_source},
                                     {"sources_of_layers", sources_of_layers},
                                     {"identity", identity},
