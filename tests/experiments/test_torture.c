@@ -157,7 +157,7 @@ static int disturb(torturer *t)
 /* Columns that are times or depend on them, and what processes and their memory are called. */
 static const char OTHER_COLUMNS[] =
     "'created_at', 'started_at', 'ended_at', 'seconds', 'train_seconds', 'tokens_per_second', "
-    "'peak_rss_bytes', 'peak_anon_bytes', 'log', 'at'";
+    "'peak_rss_bytes', 'peak_anon_bytes', 'anon_bytes', 'log', 'at'";
 
 static char *query_text(sqlite3 *db, const char *sql)
 {
