@@ -20,16 +20,15 @@ static const char ROUTED[] =
     "    - {attention: {heads: 2}, hash_ffn: {experts: 4, hidden: 16}}\n"
     "    - {attention: {heads: 2}, switch_ffn: {experts: 4, hidden: 16, top_k: 2}}\n"
     "optimizer: {lr: 3e-2}\n";
-static const char BLOCKWISE[] =
-    "model:\n"
-    "  width: 16\n"
-    "  context: 8\n"
-    "  blocks:\n"
-    "    - block_recurrent: {heads: 2, write: false, reads: [1]}\n"
-    "      hash_ffn: {experts: 4, hidden: 16, hash: bigram}\n"
-    "    - block_recurrent: {heads: 2, states: 4}\n"
-    "      base_ffn: {experts: 4, hidden: 16}\n"
-    "optimizer: {lr: 3e-2}\n";
+static const char BLOCKWISE[] = "model:\n"
+                                "  width: 16\n"
+                                "  context: 8\n"
+                                "  blocks:\n"
+                                "    - block_recurrent: {heads: 2, write: false, reads: [1]}\n"
+                                "      hash_ffn: {experts: 4, hidden: 16, hash: bigram}\n"
+                                "    - block_recurrent: {heads: 2, states: 4}\n"
+                                "      base_ffn: {experts: 4, hidden: 16}\n"
+                                "optimizer: {lr: 3e-2}\n";
 
 /* Evaluation `index` of the run as a record (decref it). */
 static json_t *evaluation_at(const char *folder, int index)
