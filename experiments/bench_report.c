@@ -39,7 +39,7 @@ void bench_print(FILE *out, const bench_result *r)
             r->flops_per_token * 1e-6);
     fprintf(out, "sgemm 2048^3           %.2f GFLOP/s, all threads at once\n", r->sgemm_gflops);
     fprintf(out, "utilisation            %.3f\n", r->utilisation);
-    fprintf(out, "peak anonymous memory  %.1f MiB; mapped for tapes %.1f MiB\n", r->peak_rss_mib,
+    fprintf(out, "peak anonymous memory  %.1f MiB; tapes %.1f MiB\n", r->peak_rss_mib,
             (double)r->tape_bytes / (1 << 20));
     fprintf(out, "maps after warm-up     %lld\n", (long long)r->arena_maps_after_warmup);
     fprintf(out, "start to first step    %.3f s, first step %.3f s\n", r->start_seconds,
