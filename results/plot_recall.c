@@ -65,10 +65,11 @@ static char *plot_command(const comparison *c, const recall_comparison *r)
     for (int i = 0; i < c->count; i++) {
         int n = seeds_of(r, i);
         if (n == 0) continue;
+        /* Many are right everywhere up to their reach: those below stay visible as a rim. */
         fprintf(f,
                 "%s$series%d using 1:2 with linespoints linecolor %d dashtype %d pointtype 7 "
-                "pointsize 0.5 linewidth 1.6 title ",
-                comma, i, plot_colour(i), plot_dashes(i));
+                "pointsize 0.5 linewidth %.1f title ",
+                comma, i, plot_colour(i), plot_dashes(i), 1.2 + 0.6 * (c->count - 1 - i));
         snprintf(title, sizeof title, "%s (n = %d)", c->variants[i].label, n);
         plot_quote(f, title);
         comma = ", \\\n     ";
