@@ -196,7 +196,7 @@ static void write_documents(corpus *c, const probe_plan *p)
             d->distance = distance;
             d->answers = p->o->task == TASK_NEEDLE ? 1 : p->o->length;
             d->stride = p->o->task == TASK_RECALL ? 2 : 1;
-            d->answers_only = kind == SPLIT_TRAIN && p->o->learn == LEARN_ANSWERS;
+            d->answers_only = p->o->learn == LEARN_ANSWERS;
             put_document(&w, distance, number++);
         }
     }
@@ -273,7 +273,7 @@ static const option OPTIONS[] = {
      .choices = "copy|recall|needle", .help = "what is asked for after a distance"},
     {"learn", OPTION_CHOICE, offsetof(probe_options, learn), .initial = "all",
      .choices = "all|answers",
-     .help = "what counts in the training loss, and as a token of the budget"},
+     .help = "what counts in the loss, and as a token of the budget"},
     {"distances", OPTION_NODE, offsetof(probe_options, distances),
      .help = "tokens between telling and asking: [32, 64, 128, 256]; documents take turns"},
     {"held_out_distances", OPTION_NODE, offsetof(probe_options, held_out_distances),

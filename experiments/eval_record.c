@@ -125,7 +125,7 @@ json_t *evaluation_record(const evaluation *r, const eval_task *task, const char
         json_object_set_new(o, "dynamic", d);
     }
     json_object_set_new(o, "protocol", eval_protocol(task));
-    const char *path = task->losses_path;
+    const char *path = r->answers_only ? NULL : task->losses_path;
     const char *file = path ? strrchr(path, '/') : NULL;
     json_object_set_new(o, "losses", path ? json_string(file ? file + 1 : path) : json_null());
     json_t *documents = json_array();

@@ -62,6 +62,7 @@ typedef struct eval_pass {
     float *line;    /* [time]: one row's losses on their way to the file */
     stream *stream;
     batch batch;
+    bool *reads; /* [rows]: text before the limit, in this call */
     evaluation *result;
     losses_file losses_out;
 } eval_pass;
@@ -144,6 +145,7 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
         p->tapes[i] = tape_new();
     }
     p->losses = ARENA_NEW(a, double, o->rows * p->time);
+    p->reads = ARENA_NEW(a, bool, o->rows);
     p->line = ARENA_NEW(a, float, p->time);
     return true;
 }
@@ -163,22 +165,32 @@ static void pass_close(eval_pass *p)
     if (p->pool) lanes_free(p->pool);
 }
 
-/* Takes the weight of tokens behind the limit; returns what is left in all. A row that has passed
- * the limit never comes back before it, for documents and spans are read in order. */
-static double cut_weights(eval_pass *p)
+/* Takes the weight of tokens behind the limit; notes which rows still read text before it, and
+ * returns whether any does. A row that has passed the limit never comes back before it, for
+ * documents and spans are read in order. */
+static bool cut_weights(eval_pass *p)
 {
     batch *b = &p->batch;
-    double left = 0;
+    bool any = false;
     for (int64_t r = 0; r < b->rows; r++) {
         real *weights = b->weights + r * b->time;
         int64_t d = b->document[r];
         int64_t room = d < 0 || d >= p->documents ? 0 : p->limit - p->first[d] - b->begin[r];
         for (int64_t i = 0; i < b->time; i++) {
             if (i >= room) weights[i] = 0;
-            left += (double)weights[i];
         }
+        p->reads[r] = room > 0 && b->length[r] > 0;
+        any |= p->reads[r];
     }
-    return left;
+    return any;
+}
+
+static bool any_reads(const bool *reads, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (reads[i]) return true;
+    }
+    return false;
 }
 
 static bool any_weight(const real *weights, int64_t n)
@@ -224,7 +236,7 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
     const batch *b = &p->batch;
     model_state *s = p->states[lane];
     int64_t row = lane * p->lane_rows, cell = row * b->time;
-    if (!any_weight(b->weights + cell, p->lane_rows * b->time)) return;
+    if (!any_reads(p->reads + row, p->lane_rows)) return;
     for (int64_t r = 0; r < p->lane_rows; r++) {
         if (b->reset[row + r]) model_state_reset_row(s, r, b->position[row + r]);
     }
@@ -285,7 +297,7 @@ static bool run_pass(eval_pass *p, err *e)
             p->result->stopped = true;
             return true;
         }
-        if (cut_weights(p) <= 0) return true;
+        if (!cut_weights(p)) return true;
         lanes_run(p->pool, eval_lane, p, false);
         if (!collect_losses(p, e)) return false;
     }
@@ -347,7 +359,7 @@ static void count_units(eval_pass *p)
 static bool measure_slices(eval_pass *p, err *e)
 {
     evaluation *r = p->result;
-    if (!p->task->slices || r->stopped) return true;
+    if (!p->task->slices || r->stopped || r->answers_only) return true;
     slice_document *list = ARENA_NEW(r->memory, slice_document, r->count);
     for (int i = 0; i < r->count; i++) {
         list[i] = (slice_document){r->documents[i].index, r->documents[i].tokens};
@@ -355,6 +367,11 @@ static bool measure_slices(eval_pass *p, err *e)
     r->slices = ARENA_NEW(r->memory, slices, 1);
     return slices_measure(r->slices, p->task->corpus, eval_split(p->task->options), list, r->count,
                           p->losses_out.fd, e);
+}
+
+static bool answers_only(const corpus_split *s)
+{
+    return split_documents(s) > 0 && split_document(s, 0).answers_only;
 }
 
 static bool run_task(evaluation *r, const eval_task *task, err *e)
@@ -370,7 +387,8 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     double begin = host_monotonic_s();
     arena *scratch = arena_new(0);
     ok = ok && pass_open(&p, scratch, e);
-    if (ok && (task->losses_path || task->slices)) {
+    r->answers_only = ok && answers_only(p.split);
+    if (ok && !r->answers_only && (task->losses_path || task->slices)) {
         ok = losses_file_open(&p.losses_out, task->losses_path, e);
     }
     ok = ok && run_pass(&p, e);

@@ -65,6 +65,7 @@ typedef struct evaluation {
     eval_document *documents; /* those scored, in order */
     slices *slices;           /* if the task wanted them, else NULL */
     bool stopped;             /* *stop was raised: the figures are not complete */
+    bool answers_only; /* of a probe: nothing else counts, and no losses per token are kept */
 } evaluation;
 
 /* What a lane reads in one call. */
