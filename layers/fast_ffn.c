@@ -165,7 +165,8 @@ static layer_cost fast_ffn_cost(const layer *self)
            vocab = (double)self->dims.vocab;
     double chunk = (double)MIN(o->chunk, self->dims.block);
     double inner = o->loss == LOSS_NEXT_TOKEN ? 2 * width * vocab : width * width;
-    double sums = 2 * hidden * width + chunk * (hidden + width);
+    double sums =
+        fast_state_summed(self, o->chunk, o->carry) * 2 * hidden * width + chunk * (hidden + width);
     return (layer_cost){.forward_flops = 2 * (2 * width * hidden + inner + sums)};
 }
 

@@ -66,3 +66,9 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
     if (c->tap) layer_tap(c, self, LAYER_TAP_UNLEARNED, joined(c, slow, parts));
     return joined(c, y, parts);
 }
+
+double fast_state_summed(const layer *self, int64_t chunk, bool carry)
+{
+    double block = (double)self->dims.block, inner = (double)MIN(chunk, self->dims.block);
+    return carry ? 1 : 1 - inner / block;
+}

@@ -345,9 +345,9 @@ static layer_cost fwl_cost(const layer *self)
     double slow = width * hidden + hidden * n + n * vocab;
     double gradient = n * vocab + (o->update_dense0 ? n * hidden : 0);
     double fast = hidden * n + n * vocab;
-    double sums = 0;
-    if (o->update_dense0) sums += 2 * width * hidden + chunk * (width + hidden);
-    if (o->update_dense1) sums += 2 * hidden * n + chunk * (hidden + n);
+    double summed = fast_state_summed(self, o->chunk, o->carry), sums = 0;
+    if (o->update_dense0) sums += summed * 2 * width * hidden + chunk * (width + hidden);
+    if (o->update_dense1) sums += summed * 2 * hidden * n + chunk * (hidden + n);
     return (layer_cost){.forward_flops = 2 * (slow + gradient + fast + sums)};
 }
 
