@@ -14,9 +14,10 @@
  * unless said otherwise. A layer that reads another's state sees it as it stood when the block
  * began, wherever it stands in the stack (feedback), which makes the model run block by block.
  *
- * Dropout: of attention weights where tokens look at tokens and states (`dropout`), none where states
- * are written, as in the paper. DIFFERS: the paper also drops numbers of what goes into attention;
- * here it is what comes out of every layer (the model's `residual.dropout`), as most models do.
+ * Dropout: of attention weights where tokens look at tokens and states (`dropout`), none where
+ * states are written, as in the paper. DIFFERS: the paper also drops numbers of what goes into
+ * attention; here it is what comes out of every layer (the model's `residual.dropout`), as most
+ * models do.
  *
  * Between complete blocks the state does not change; the keys and values of an unfinished block are
  * carried until it is complete, unless the model says `partial: flush`. */
