@@ -11,11 +11,11 @@ trap 'rm -rf "$logs"' EXIT
 gate() { # name command...
     local name=$1
     shift
-    if "$@" >"$logs/out" 2>&1; then
+    if "$@" >"$logs/out-$name" 2>&1; then
         echo "ok   $name"
         echo "1 passed, 0 failed, 0 skipped" >>"$logs/tally"
     else
-        cat "$logs/out"
+        cat "$logs/out-$name"
         echo "FAIL $name"
         echo "0 passed, 1 failed, 0 skipped" >>"$logs/tally"
     fi
@@ -33,6 +33,7 @@ sanitized() {
         LOCI_PROGRAM=$PWD/build/asan/bin/loci build/asan/test
 }
 
+gate "suites under ASan and UBSan" sanitized &
 gate "format" format
 gate "shellcheck" scripts
 LOOK='-c -o /dev/null' gate "warnings, gcc, optimising" warnings release gcc
@@ -40,5 +41,5 @@ gate "warnings, gcc, double" warnings f64 gcc
 gate "warnings, clang" warnings release clang
 gate "warnings, clang, double" warnings f64 clang
 if [ -n "${TIDY:-}" ]; then gate "clang-tidy" tidy; fi
-gate "suites under ASan and UBSan" sanitized
+wait
 tools/tally.sh "$logs/tally"

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-fuzz_seconds=${FUZZ_SECONDS:-10}
+fuzz_seconds=${FUZZ_SECONDS:-5}
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
@@ -30,21 +30,25 @@ suite() { # name command...
         echo "0 passed, 1 failed, 0 skipped" >>"$logs/out-$name"
     fi
     tail -n 1 "$logs/out-$name" >"$logs/tally-$name"
-    sed '$d; /^[0-9.]* s$/d' "$logs/out-$name"
-    echo "$name: $(cat "$logs/tally-$name")"
+    # In one piece: two of them run at a time.
+    printf '%s\n%s: %s\n' "$(sed '$d; /^[0-9.]* s$/d' "$logs/out-$name")" "$name" \
+        "$(cat "$logs/tally-$name")"
 }
 
 started=$SECONDS
-if build release loci test-binary build/release/reference; then
-    export LOCI_PROGRAM=$PWD/build/release/bin/loci
-    suite release build/release/test
-fi
+release() {
+    build release loci test-binary build/release/reference || return 0
+    LOCI_PROGRAM=$PWD/build/release/bin/loci suite release build/release/test
+}
 # In double only what differs there: gradients and everything else that is arithmetic.
-if build f64 test-binary; then
-    suite f64 build/f64/test core/ layers/ models/ tools/reference
-fi
-if build fuzz CC=clang fuzzers; then
-    suite fuzz tools/fuzz.sh "$fuzz_seconds"
-fi
+rest() {
+    if build f64 test-binary; then
+        suite f64 build/f64/test core/ layers/ models/ tools/reference
+    fi
+    if build fuzz CC=clang fuzzers; then suite fuzz tools/fuzz.sh "$fuzz_seconds"; fi
+}
+release &
+rest
+wait
 echo "$((SECONDS - started)) s"
 tools/tally.sh "$logs"/tally-*
