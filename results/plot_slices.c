@@ -7,8 +7,11 @@
 #include "results/compare_slices.h"
 #include "results/plot_script.h"
 
-/* Slices of fewer tokens are not drawn: a few tokens' luck would hide the others. */
-enum { LEAST_TOKENS = 100 };
+enum {
+    LEAST_TOKENS =
+        100,        /* slices of fewer are not drawn: a few tokens' luck would hide the others */
+    MOST_BANDS = 7, /* of more, none could be told from the others */
+};
 
 static bool drawn(const slice_comparison *x, int k)
 {
@@ -44,7 +47,7 @@ static slice_line line_of(arena *a, const slice_comparison *x, int variant, bool
 /* From the means of slices that hold one token in a thousand, and of their bands what lies no
  * further off than half of that: a slice of few tokens would hide the others. */
 static void choose_range(double range[2], const slice_comparison *x, const slice_line *lines,
-                         bool gain)
+                         bool gain, bool bands)
 {
     double low = gain ? 0 : (double)INFINITY, high = gain ? 0 : -(double)INFINITY, all = 0;
     double band_low = (double)INFINITY, band_high = -(double)INFINITY;
@@ -57,8 +60,8 @@ static void choose_range(double range[2], const slice_comparison *x, const slice
                 continue;
             low = fmin(low, lines[i].mean[k]);
             high = fmax(high, lines[i].mean[k]);
-            band_low = fmin(band_low, lines[i].low[k]);
-            band_high = fmax(band_high, lines[i].high[k]);
+            band_low = fmin(band_low, bands ? lines[i].low[k] : low);
+            band_high = fmax(band_high, bands ? lines[i].high[k] : high);
         }
     }
     double span = high > low ? high - low : 0.01;
@@ -78,7 +81,7 @@ static void put_axis(plot_script *p, const slice_comparison *x)
     fputs("\nset xtics noenhanced (", p->out);
     for (int k = first; k <= last; k += every) {
         char text[24];
-        if (x->low[k] < 100000) {
+        if (x->low[k] < 10000) {
             snprintf(text, sizeof text, "%d", (int)x->low[k]);
         } else {
             table_si(text, (double)x->low[k]);
@@ -100,8 +103,8 @@ static void put_data(FILE *out, const slice_comparison *x, const slice_line *l, 
     fputs("EOD\n", out);
 }
 
-/* All bands, then all lines. The caller frees the text. */
-static char *plot_command(const comparison *c, const slice_line *lines, bool gain)
+/* All bands, if wanted, then all lines. The caller frees the text. */
+static char *plot_command(const comparison *c, const slice_line *lines, bool gain, bool bands)
 {
     char *text = NULL;
     size_t bytes;
@@ -109,7 +112,7 @@ static char *plot_command(const comparison *c, const slice_line *lines, bool gai
     CHECK(out, "no memory for a command");
     fputs(gain ? "plot 0 linecolor rgb '#404040' dashtype 2 notitle" : "plot ", out);
     const char *comma = gain ? ", \\\n     " : "";
-    for (int i = 0; i < c->count; i++) {
+    for (int i = 0; bands && i < c->count; i++) {
         if (!lines[i].any) continue;
         fprintf(
             out,
@@ -127,6 +130,7 @@ static char *plot_command(const comparison *c, const slice_line *lines, bool gai
                 "pointsize 0.45 linewidth 1.6 title ",
                 comma, i, plot_colour(i), plot_dashes(i));
         plot_quote(out, title);
+        comma = ", \\\n     ";
     }
     fclose(out);
     return text;
@@ -136,23 +140,27 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
                        const char *name, bool gain)
 {
     slice_line *lines = arena_push_zero(a, c->count, sizeof *lines);
-    bool any = false, single = false;
+    int any = 0;
+    bool single = false;
     for (int i = 0; i < c->count; i++) {
         if (!x->known[i] || (gain && i == c->baseline)) continue;
         lines[i] = line_of(a, x, i, gain);
-        any = any || lines[i].any;
+        any += lines[i].any;
         single = single || lines[i].n == 1;
     }
     if (!any || x->count < 2) return false;
+    bool bands = any <= MOST_BANDS;
     static const char *const captions[] = {
         "Point: mean over n seeds. Band: lowest to highest seed. Slices of fewer than 100 tokens: "
-        "not "
-        "drawn.",
+        "not drawn.",
         "Point: mean over n seeds. Band: 95 % t-interval, paired by seed. Slices of fewer than 100 "
         "tokens: not drawn.",
         "Band: 95 % t-interval, paired by seed (n = 1: bootstrap over documents). Slices of fewer "
-        "than 100 tokens: not drawn."};
-    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * c->count), captions[gain ? 1 + single : 0]);
+        "than 100 tokens: not drawn.",
+        "Point: mean over n seeds; 95 % intervals: loci compare --by. Slices of fewer than 100 "
+        "tokens: not drawn."};
+    int caption = !bands ? 3 : gain ? 1 + single : 0;
+    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * c->count), captions[caption]);
     char text[512];
     double range[2];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
@@ -169,14 +177,14 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
     fputs("\nset ylabel ", p->out);
     plot_quote(p->out, text);
     put_axis(p, x);
-    choose_range(range, x, lines, gain);
+    choose_range(range, x, lines, gain, bands);
     fprintf(p->out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
     fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
             plot_dashes(c->count - 1) > 1 ? 4 : 2);
     for (int i = 0; i < c->count; i++) {
         if (lines[i].any) put_data(p->out, x, &lines[i], i);
     }
-    char *command = plot_command(c, lines, gain);
+    char *command = plot_command(c, lines, gain, bands);
     plot_script_draw(p, command);
     free(command);
     return true;
