@@ -6,13 +6,13 @@ set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set bmargin 5.2
 set tmargin 2.4
-set label 1 'Point: mean over n seeds. Band: 95 % t-interval, paired by seed. Slices of fewer than 100 tokens: not drawn.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
+set label 1 'Point: mean over n seeds; 95 % intervals: loci compare --by. Slices of fewer than 100 tokens: not drawn.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set title 'memory'
 set xlabel 'occurrences of the token in the training split (from; each slice up to twice that)'
 set ylabel 'gain over short 1e-3 (bits per byte)'
 set xtics noenhanced ('0' 0, '64' 1, '128' 2)
 set xrange [-0.4:2.4]
-set yrange [-0.427542:0.108176]
+set yrange [-0.423474:0.105422]
 set key outside right top Left reverse samplen 4 spacing 1.2
 $slices1 << EOD
 # slice mean low high from tokens
@@ -65,14 +65,6 @@ EOD
 set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
 set output 'gain-frequency.svg'
 plot 0 linecolor rgb '#404040' dashtype 2 notitle, \
-     $slices1 using 1:3:4 with filledcurves linecolor 2 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices2 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices3 using 1:3:4 with filledcurves linecolor 4 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices4 using 1:3:4 with filledcurves linecolor 6 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices5 using 1:3:4 with filledcurves linecolor 7 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices6 using 1:3:4 with filledcurves linecolor 8 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices7 using 1:3:4 with filledcurves linecolor 1 fillstyle transparent solid 0.18 noborder notitle, \
-     $slices8 using 1:3:4 with filledcurves linecolor 2 fillstyle transparent solid 0.18 noborder notitle, \
      $slices1 using 1:2 with linespoints linecolor 2 dashtype 1 pointtype 7 pointsize 0.45 linewidth 1.6 title 'short 3e-3 (n = 3)', \
      $slices2 using 1:2 with linespoints linecolor 3 dashtype 1 pointtype 7 pointsize 0.45 linewidth 1.6 title 'short 1e-2 (n = 3)', \
      $slices3 using 1:2 with linespoints linecolor 4 dashtype 1 pointtype 7 pointsize 0.45 linewidth 1.6 title 'long 1e-3 (n = 3)', \
