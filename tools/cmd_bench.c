@@ -119,6 +119,10 @@ static int bench(const cli_call *c)
 {
     const bench_call *o = c->options;
     err e = {0};
+    if (o->record && (o->variant || o->stream)) {
+        return cli_fail(EXIT_USAGE,
+                        "--record notes all variants; leave out --variant and --stream");
+    }
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);

@@ -23,17 +23,18 @@ static const option OPTIONS[] = {
     CLI_OUT(recall_call),
     {0}};
 
-static bool add_run(table *t, const char *name, const cli_call *c, err *e)
+/* The exit status: a name or an option that means nothing is a matter of usage. */
+static int add_run(table *t, const char *name, const cli_call *c, err *e)
 {
     const recall_call *o = c->options;
     char folder[FILE_PATH_BYTES];
     const node *data = NULL;
-    if (!find_run(folder, name, cli_out(o->out), e)) return false;
-    if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return false;
+    if (!find_run(folder, name, cli_out(o->out), e)) return EXIT_USAGE;
+    if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return EXIT_USAGE;
     corpus_places places = cli_places(c->memory, NULL);
     loaded_model m;
     const model_sizes sizes = {.stored = o->stored};
-    if (!checkpoint_load_model(&m, folder, data, &sizes, &places, e)) return false;
+    if (!checkpoint_load_model(&m, folder, data, &sizes, &places, e)) return EXIT_FAILED;
     eval_options how = {.split = o->split, .rows = o->rows, .stored = o->stored};
     eval_task task = {.model = m.model,
                       .values = m.values,
@@ -52,7 +53,7 @@ static bool add_run(table *t, const char *name, const cli_call *c, err *e)
         table_real(t, 4, scores[i].nats / (double)MAX(scores[i].answers, 1), 3);
     }
     loaded_model_close(&m);
-    return n >= 0;
+    return n >= 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int tell_recall(const cli_call *c)
@@ -66,7 +67,8 @@ static int tell_recall(const cli_call *c)
     table_column(t, "accuracy", "accuracy", "", 0);
     table_column(t, "nats", "loss", "nats/answer", 0);
     for (int i = 0; i < c->count; i++) {
-        if (!add_run(t, c->words[i], c, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+        int status = add_run(t, c->words[i], c, &e);
+        if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);
     }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
     return EXIT_DONE;

@@ -285,7 +285,7 @@ static void probes(void)
     expect_call(r, 0, "probe,300,", NULL);
     expect_call(LOCI("recall", "probe", "--corpus", "{corpus: markov, symbols: 19}"), 1, NULL,
                 "asks for nothing");
-    expect_call(LOCI("recall", "nobody"), 1, NULL, "nobody");
+    expect_call(LOCI("recall", "nobody"), 2, NULL, "nobody");
 }
 
 /* A state dict becomes a folder that is evaluated and generated from like a run's. */
@@ -355,6 +355,7 @@ static void benchmark(void)
     }
     json_decref(figures);
     expect_call(LOCI("bench", spec, "--variant", "kees"), 2, NULL, "no such variant");
+    expect_call(LOCI("bench", spec, "--variant", "keys", "--record"), 2, NULL, "leave out");
     r = LOCI("bench", spec, "--seconds", "0.1", "--json");
     figures = json_loads(r.out, 0, NULL);
     const json_t *keys = json_array_get(figures, 1);

@@ -146,7 +146,7 @@ static void words(void)
         {{"eval", "x"}, 2, "x: no such run"},
         {{"generate", "x"}, 2, "x: no such run"},
         {{"inspect", "x"}, 2, "x: no such run"},
-        {{"recall", "x"}, 1, "x: no such run"},
+        {{"recall", "x"}, 2, "x: no such run"},
         {{"import", "x"}, 2, "import: FORMAT FILE is missing"},
         {{"layers", "x"}, 2, "no layer 'x'"},
         {{"data", "x"}, 2, "data --help"},
