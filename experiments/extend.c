@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "experiments/checkpoint.h"
+#include "experiments/evaluate.h"
 
 /* The only entry of train.budget: its kind, and how much. */
 static const char *budget_of(const json_t *tree, double *amount)
@@ -119,10 +120,14 @@ json_t *extend_beginnings(const char *out)
     return all;
 }
 
-const char *extend_find(const json_t *all, const run_plan *p)
+const char *extend_find(const json_t *all, const run_plan *p, const char *folder)
 {
+    char checkpoint[FILE_PATH_BYTES];
     double amount = 0, best = 0;
-    if (!all) return NULL;
+    if (!all || !file_join(checkpoint, folder, "checkpoint", NULL) ||
+        checkpoint_exists(checkpoint)) {
+        return NULL;
+    }
     json_t *tree = tree_of(p), *value;
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
     char *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
@@ -153,7 +158,44 @@ static bool copy_files(const char *from, const char *to, err *e)
     return ok;
 }
 
-bool extend_begin(const char *folder, const char *out, const char *beginning, err *e)
+/* The evaluations on the way there, as the longer run's: each under the id that it would have given
+ * it. The shorter run's final one is none of them. */
+typedef struct evals_copy {
+    const char *run;
+    FILE *out;
+} evals_copy;
+
+static bool copy_eval(void *user, const json_t *line)
+{
+    evals_copy *c = user;
+    const char *split = json_get_text(line, "split");
+    if (!split || json_is_true(json_object_get(line, "final"))) return true;
+    char id[EVAL_ID_CHARS];
+    eval_id(id, c->run, json_get_int(line, "step", -1), split, json_object_get(line, "protocol"));
+    json_t *own = json_copy((json_t *)(uintptr_t)line);
+    json_object_set_new(own, "eval", json_string(id));
+    json_dumpf(own, c->out, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    fputc('\n', c->out);
+    json_decref(own);
+    return true;
+}
+
+/* Read from a copy: the other run's file stays as it is. */
+static bool rename_evals(const char *path, const char *run, err *e)
+{
+    char *text = NULL;
+    size_t bytes;
+    evals_copy c = {run, open_memstream(&text, &bytes)};
+    CHECK(c.out, "no memory for records");
+    bool ok = run_lines_filter(path, copy_eval, &c, e);
+    fclose(c.out);
+    ok = ok && (!file_exists(path) || file_write(path, text, bytes, e));
+    free(text);
+    return ok;
+}
+
+bool extend_begin(const char *folder, const run_plan *p, const char *out, const char *beginning,
+                  err *e)
 {
     static const char *const lines[] = {"metrics.jsonl", "evals.jsonl"};
     char source[FILE_PATH_BYTES], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], put[FILE_PATH_BYTES];
@@ -165,6 +207,7 @@ bool extend_begin(const char *folder, const char *out, const char *beginning, er
             return false;
         }
     }
+    if (!rename_evals(to, p->id, e)) return false;
     /* The checkpoint last and at once: killed before, the folder has no beginning yet. */
     if (!file_join(from, source, "checkpoint", e) || !file_join(to, folder, "beginning", e) ||
         !file_remove_tree(to, e) || !copy_files(from, to, e) || !file_remove_tree(put, e)) {

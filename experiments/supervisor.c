@@ -1,4 +1,4 @@
-#include "experiments/supervisor.h"
+#include "experiments/supervisor_parts.h"
 
 #include <math.h>
 #include <signal.h>
@@ -9,50 +9,11 @@
 #include "core/host.h"
 #include "experiments/evaluate_again.h"
 #include "experiments/extend.h"
-#include "experiments/memory_room.h"
-#include "experiments/progress.h"
 #include "experiments/run_end.h"
 #include "experiments/worker.h"
 #include "experiments/worker_start.h"
 
-typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
-
-/* One run that is to be trained here. */
-typedef struct job {
-    const run_plan *plan;
-    char folder[FILE_PATH_BYTES];
-    pid_t pid;           /* while it runs */
-    double begun;        /* monotonic */
-    double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
-    bool timed_out;
-    bool evaluates; /* it is done but for another final evaluation */
-    job_state state;
-} job;
-
-typedef struct supervisor {
-    const experiment *x;
-    const supervisor_options *o;
-    supervisor_result *result;
-    arena *memory;
-    job *queue;
-    int queued, next; /* queue[0..next) were started or have ended */
-    job **jobs;       /* by index in x->runs; NULL: nothing to do for that run */
-    job **running;
-    int slots, active;
-    progress_job *shown; /* [slots] */
-    progress *progress;  /* NULL if quiet */
-    int ended, bad;      /* of the queue */
-    int64_t oom_kills;   /* of the machine, when this began */
-    int stops;           /* signals to stop */
-    memory_room room;
-    bool limited; /* room is looked at: the number of jobs was not given */
-    bool said_full, said_waiting;
-    json_t *beginnings; /* finished runs that longer ones go on from; NULL: none */
-    sigset_t signals;
-} supervisor;
-
-static void say(supervisor *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(supervisor *s, const char *format, ...)
+void supervisor_say(supervisor *s, const char *format, ...)
 {
     if (!s->progress) return;
     char text[2 * ERR_TEXT_BYTES];
@@ -130,7 +91,7 @@ static void stop_jobs(supervisor *s)
 
 static void give_up(supervisor *s)
 {
-    say(s, "%d failed: no more are started, running jobs save their state", s->bad);
+    supervisor_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
     s->result->gave_up = true;
     stop_jobs(s);
 }
@@ -147,21 +108,22 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     case RUN_DONE:
         s->result->done++;
         if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
-            say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued, label, seed);
+            supervisor_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
+                           label, seed);
             return;
         }
-        say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f", number,
-            s->queued, label, seed, amount, took, status->loss);
+        supervisor_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
+                       number, s->queued, label, seed, amount, took, status->loss);
         return;
     case RUN_INTERRUPTED:
         s->result->interrupted++;
-        say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number, s->queued, label,
-            seed, (long long)status->step, status->reason);
+        supervisor_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number, s->queued,
+                       label, seed, (long long)status->step, status->reason);
         return;
     case RUN_RUNNING:
         s->result->busy++;
-        say(s, "[%d/%d] %s, seed %lld: left to process %lld", number, s->queued, label, seed,
-            (long long)status->pid);
+        supervisor_say(s, "[%d/%d] %s, seed %lld: left to process %lld", number, s->queued, label,
+                       seed, (long long)status->pid);
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:
@@ -174,7 +136,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     }
 }
 
-static void end_job(supervisor *s, job *j, const run_status *status)
+void supervisor_end(supervisor *s, job *j, const run_status *status)
 {
     j->state = JOB_ENDED;
     if (status->state == RUN_DONE) {
@@ -199,8 +161,8 @@ static void end_evaluation(supervisor *s, int slot, job *j, int wait_status)
     if (code == EXIT_DONE) {
         j->state = JOB_ENDED;
         s->result->evaluated++;
-        say(s, "[%d/%d] %s, seed %lld: evaluated", ++s->ended, s->queued, j->plan->label,
-            (long long)j->plan->seed);
+        supervisor_say(s, "[%d/%d] %s, seed %lld: evaluated", ++s->ended, s->queued, j->plan->label,
+                       (long long)j->plan->seed);
         return;
     }
     if (!run_status_read(&status, j->folder, &e)) status = (run_status){0};
@@ -208,7 +170,7 @@ static void end_evaluation(supervisor *s, int slot, job *j, int wait_status)
     status.kind = code == EXIT_FAILED ? KIND_OTHER : KIND_SIGNAL;
     snprintf(status.reason, sizeof status.reason, "its evaluation %s; %.900s",
              code == EXIT_FAILED ? "failed" : "was stopped", j->folder);
-    end_job(s, j, &status);
+    supervisor_end(s, j, &status);
 }
 
 static void reap(supervisor *s)
@@ -229,150 +191,23 @@ static void reap(supervisor *s)
             s->next = MIN(s->next, (int)(j - s->queue));
             continue;
         }
-        end_job(s, j, &status);
+        supervisor_end(s, j, &status);
     }
 }
 
 /* ---- the loop ---- */
 
-static void fail_to_start(supervisor *s, job *j, run_kind kind, const err *why)
+/* A finished run whose evaluation cannot begin stays finished. */
+void supervisor_fail(supervisor *s, job *j, run_kind kind, const err *why)
 {
     run_status status = {
         .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
     err ignored;
     snprintf(status.reason, sizeof status.reason, "%s", why->text);
-    if (file_make_folders(j->folder, &ignored)) {
+    if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
         run_status_write(&status, j->folder, true, &ignored);
     }
-    end_job(s, j, &status);
-}
-
-typedef enum readiness {
-    READY,
-    WAITING,    /* for the run that it starts from */
-    BUSY,       /* another process works on it */
-    IMPOSSIBLE, /* the run that it starts from has failed */
-    PUT_OFF,    /* that run was interrupted: the same command begins both */
-    GONE        /* it has ended: another process was quicker */
-} readiness;
-
-/* What became of a queued run since the queue was made: another supervisor may share the sweep. */
-static readiness look_at(supervisor *s, job *j)
-{
-    run_status now;
-    err ignored;
-    if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker says why not */
-    switch (now.state) {
-    case RUN_RUNNING:
-        if (!s->o->leave_busy) return BUSY;
-        end_job(s, j, &now);
-        return GONE;
-    case RUN_DONE:
-        if (j->evaluates && evaluate_again_wanted(j->folder, j->plan)) {
-            return run_folder_locked(j->folder) ? BUSY : READY;
-        }
-        j->state = JOB_ENDED;
-        s->ended++;
-        s->result->skipped++;
-        memory_room_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
-        return GONE;
-    case RUN_FAILED:
-    case RUN_DIVERGED:
-        if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
-        end_job(s, j, &now);
-        return GONE;
-    case RUN_PLANNED:
-    case RUN_INTERRUPTED:
-    default:
-        return READY;
-    }
-}
-
-/* Whether the run that this one starts from is finished. */
-static readiness job_readiness(const supervisor *s, const job *j, err *why)
-{
-    const run_plan *plan = j->plan;
-    if (plan->source_run < 0) return READY;
-    const run_plan *source = &s->x->runs[plan->source_run];
-    const job *own = s->jobs[plan->source_run];
-    if (own && own->state != JOB_ENDED) return WAITING;
-    char folder[FILE_PATH_BYTES];
-    run_status status;
-    if (!run_folder_path(folder, s->o->out, source->id, why) ||
-        !run_status_read(&status, folder, why)) {
-        return IMPOSSIBLE;
-    }
-    switch (status.state) {
-    case RUN_DONE:
-        return READY;
-    case RUN_RUNNING: /* by another process */
-        return WAITING;
-    case RUN_FAILED:
-    case RUN_DIVERGED:
-        err_set(why, "it starts from %s, seed %lld, which %s: %.700s", source->label,
-                (long long)source->seed, status.state == RUN_FAILED ? "failed" : "diverged",
-                status.reason);
-        return IMPOSSIBLE;
-    case RUN_PLANNED:
-    case RUN_INTERRUPTED:
-    default:
-        return PUT_OFF;
-    }
-}
-
-/* Whether memory allows one more beside those that are going on; one always goes. */
-static bool has_room(supervisor *s, const run_plan *plan)
-{
-    if (!s->limited || s->active == 0) return true;
-    memory_room_begin(&s->room);
-    for (int i = 0; i < s->slots; i++) {
-        run_status now = {0};
-        err ignored;
-        if (!s->running[i]) continue;
-        if (!run_status_read(&now, s->running[i]->folder, &ignored)) now.peak_anon_bytes = 0;
-        memory_room_add(&s->room, memory_room_need(&s->room, s->running[i]->plan),
-                        now.peak_anon_bytes);
-    }
-    bool fits = memory_room_fits(&s->room, memory_room_need(&s->room, plan));
-    if (!fits && !s->said_full) {
-        s->said_full = true;
-        say(s, "memory allows %d runs at a time for now", s->active);
-    }
-    return fits;
-}
-
-static void say_waiting(supervisor *s, const job *j)
-{
-    run_status now;
-    err ignored;
-    if (s->said_waiting || s->active > 0) return;
-    s->said_waiting = true;
-    if (!run_status_read(&now, j->folder, &ignored)) return;
-    say(s, "%s, seed %lld: process %lld works on it; waiting for what others have begun",
-        j->plan->label, (long long)j->plan->seed, (long long)now.pid);
-}
-
-/* The next run that can be started, or NULL. Those that never can are ended on the way. */
-static job *next_job(supervisor *s)
-{
-    const job *busy = NULL;
-    for (int i = s->next; i < s->queued; i++) {
-        job *j = &s->queue[i];
-        err why = {{0}};
-        if (j->state != JOB_QUEUED) continue;
-        readiness r = look_at(s, j);
-        if (r == BUSY) busy = j;
-        if (r == READY) r = job_readiness(s, j, &why);
-        if (r == READY && !has_room(s, j->plan)) return NULL;
-        if (r == READY) return j;
-        if (r == IMPOSSIBLE) fail_to_start(s, j, KIND_SOURCE, &why);
-        if (r != PUT_OFF) continue;
-        const run_status status = {
-            .state = RUN_INTERRUPTED, .kind = KIND_SOURCE, .reason = "its source is not done"};
-        end_job(s, j, &status);
-    }
-    if (busy) say_waiting(s, busy);
-    return NULL;
+    supervisor_end(s, j, &status);
 }
 
 /* False if another process has just begun it: it stays in the queue. */
@@ -384,19 +219,20 @@ static bool start_job(supervisor *s, int slot, job *j)
                               .program = s->o->program,
                               .threads = s->o->threads,
                               .out = s->o->out,
-                              .beginning = extend_find(s->beginnings, j->plan)};
+                              .beginning = extend_find(s->beginnings, j->plan, j->folder)};
     pid_t pid = worker_start(j->folder, j->plan, &call, &e);
     if (pid == WORKER_BUSY) return false;
     if (call.beginning && pid > 0) {
-        say(s, "%s, seed %lld: goes on from run %s, which is its beginning", j->plan->label,
-            (long long)j->plan->seed, call.beginning);
+        supervisor_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
+                       j->plan->label, (long long)j->plan->seed, call.beginning);
     }
     if (pid == 0) {
-        fail_to_start(s, j, KIND_OTHER, &e);
+        supervisor_fail(s, j, KIND_OTHER, &e);
         return true;
     }
     j->pid = pid;
     j->begun = host_monotonic_s();
+    j->timed_out = false;
     j->state = JOB_RUNNING;
     s->running[slot] = j;
     s->active++;
@@ -409,7 +245,7 @@ static void start_jobs(supervisor *s)
     bool going = true;
     for (int i = 0; i < s->slots && going && !s->stops; i++) {
         while (!s->running[i] && going) {
-            job *j = next_job(s);
+            job *j = supervisor_next(s);
             going = j && start_job(s, i, j);
         }
     }
@@ -456,7 +292,8 @@ static void run_queue(supervisor *s)
     while (s->active > 0 || (s->next < s->queued && !s->stops)) {
         int number = sigtimedwait(&s->signals, NULL, &pause);
         if (number == SIGINT || number == SIGTERM) {
-            if (s->stops == 0) say(s, "stopping: running jobs save their state (again: at once)");
+            if (s->stops == 0)
+                supervisor_say(s, "stopping: running jobs save their state (again: at once)");
             stop_jobs(s);
         }
         stop_slow_jobs(s);

@@ -41,7 +41,7 @@ pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY ? WORKER_BUSY : 0;
     bool planned = run_plan_write(folder, plan, c->places, c->command, c->threads, e);
-    if (planned && c->beginning) planned = extend_begin(folder, c->out, c->beginning, e);
+    if (planned && c->beginning) planned = extend_begin(folder, plan, c->out, c->beginning, e);
     close(lock);
     if (!planned) return 0;
     int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -167,10 +167,13 @@ static void budget_is_added(void)
     if (!test_program()) return;
     static const char *const budgets[] = {"{steps: 4}", "{steps: 10}"};
     char once[FILE_PATH_BYTES], more[256], *first[2] = {NULL}, *manifest[2] = {NULL};
+    char *evals[2] = {NULL};
     file_join(once, test_folder(), "once", NULL);
     for (int i = 0; i < 3; i++) { /* 4, 10 after 4, 10 alone */
-        snprintf(more, sizeof more,
-                 "sweep: {list: [{schedule.kind: constant, train.budget: %s}]}\n", budgets[i > 0]);
+        snprintf(
+            more, sizeof more,
+            "sweep: {list: [{schedule.kind: constant, train.eval_every: 2, train.budget: %s}]}\n",
+            budgets[i > 0]);
         experiment *x = experiment_of(more);
         if (!x) return;
         const char *out = i == 2 ? once : test_folder();
@@ -178,6 +181,7 @@ static void budget_is_added(void)
         EXPECT(r.done == 1, "%d done", r.done);
         if (i < 2) first[i] = text_of(out, &x->runs[0], "metrics.jsonl");
         if (i > 0) manifest[i - 1] = text_of(out, &x->runs[0], "checkpoint/manifest.json");
+        if (i > 0) evals[i - 1] = text_of(out, &x->runs[0], "evals.jsonl");
         experiment_free(x);
     }
     size_t line = first[0] ? strcspn(first[0], "\n") : 0;
@@ -187,9 +191,21 @@ static void budget_is_added(void)
     for (int i = 0; i < 2; i++)
         hash[i] = manifest[i] ? strstr(manifest[i], "model-10") : NULL;
     EXPECT(hash[0] && hash[1] && strncmp(hash[0], hash[1], 110) == 0, "%s%s", hash[0], hash[1]);
+    /* The evaluations on the way are its own, by the ids that it would have given them. */
+    int n = 0;
+    for (const char *x = evals[0], *y = evals[1]; x && y; n++) {
+        const char *a = strstr(x, "\"eval\":"), *b = strstr(y, "\"eval\":");
+        if (!a && !b) break;
+        EXPECT(a && b && strncmp(a, b, 24) == 0, "evaluation %d: %.24s, at once %.24s", n,
+               a ? a : "none", b ? b : "none");
+        x = a ? a + 1 : NULL;
+        y = b ? b + 1 : NULL;
+    }
+    EXPECT(n == 5, "%d evaluations, at 2, 4, 6, 8 and the end", n);
     for (int i = 0; i < 2; i++) {
         free(first[i]);
         free(manifest[i]);
+        free(evals[i]);
     }
 }
 
