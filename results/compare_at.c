@@ -40,7 +40,7 @@ typedef struct passage {
     const char *evaluation;
 } passage;
 
-/* Training seconds at a step, from the logged step before it, or the first. */
+/* Training seconds at a step: those of the logged step that is nearest, in proportion. */
 static double seconds_at(store *s, const compared_run *r, int64_t step, err *e)
 {
     sqlite3_stmt *q =

@@ -235,6 +235,11 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
                           table_format format, bool colour, err *e)
 {
     if (c->baseline < 0) return err_set(e, "%s names no baseline; give --baseline", c->experiment);
+    if (x->count == 0 && c->at != AT_END) {
+        return err_set(
+            e, "%s: only final evaluations have slices, not those on the way; leave out --at",
+            c->experiment);
+    }
     if (x->count == 0) {
         return err_set(e,
                        "%s: no slices are recorded; loci eval %s --slices makes them from the "
