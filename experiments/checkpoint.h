@@ -34,6 +34,9 @@ bool checkpoint_exists(const char *folder);
  */
 safetensors *checkpoint_open_model(const char *folder, err *e);
 
+/* A number of its metadata ("step", "tokens", "seed"); 0: it has none. */
+int64_t checkpoint_number(const safetensors *s, const char *key);
+
 /* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
 bool checkpoint_values(real *values, const params *p, const safetensors *s, err *e);
 

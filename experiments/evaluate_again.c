@@ -67,13 +67,6 @@ typedef struct again {
     int64_t step, tokens;
 } again;
 
-static int64_t metadata_int(const safetensors *s, const char *key)
-{
-    const char *text = safetensors_metadata(s, key);
-    int64_t value;
-    return text && text_to_int(text, &value) ? value : 0;
-}
-
 static bool load(again *x, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -84,8 +77,8 @@ static bool load(again *x, err *e)
         !(s = checkpoint_open_model(path, e))) {
         return false;
     }
-    x->step = metadata_int(s, "step");
-    x->tokens = metadata_int(s, "tokens");
+    x->step = checkpoint_number(s, "step");
+    x->tokens = checkpoint_number(s, "tokens");
     bool ok = checkpoint_values(x->values, p, s, e);
     safetensors_close(s);
     return ok;
