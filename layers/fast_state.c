@@ -24,6 +24,15 @@ void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, doub
     layer_state_set(c, self, slot, tape_reshape(c->tape, sum, 3, shape));
 }
 
+/* Text teaches whether or not the loss counts it, which says what is text only where nothing else
+ * does. at -1: the pending position. */
+static real text_at(const layer_ctx *c, int64_t row, int64_t at)
+{
+    if (at < 0) return c->position[row] > 0 ? 1 : 0;
+    if (c->lengths) return at < c->lengths[row] ? 1 : 0;
+    return c->weights ? c->weights[row * c->time + at] : 1;
+}
+
 void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
                         int32_t *targets, real *weights)
 {
@@ -35,11 +44,7 @@ void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_
             if (i + 1 == n) continue;
             int32_t next = c->tokens[r * c->time + at + 1];
             if (next >= vocab) continue; /* a document begins: nothing to predict */
-            if (at < 0) {
-                *weights = c->position[r] > 0 ? 1 : 0;
-            } else {
-                *weights = c->weights ? c->weights[r * c->time + at] : 1;
-            }
+            *weights = text_at(c, r, at);
             *targets = *weights != 0 ? next : 0;
         }
     }

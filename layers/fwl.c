@@ -204,7 +204,7 @@ static real inner_scale(const layer_ctx *c, const fwl_options *o)
     for (int64_t i = 0; c->total_weight <= 0 && i < c->rows * c->time; i++) {
         total += c->weights ? (double)c->weights[i] : 1;
     }
-    return (real)(1 / MAX(total, 1e-8));
+    return (real)(1 / MAX(total, 1)); /* a step may hold no answer of a probe */
 }
 
 /* Slow pass (its logits: *slow_logits), its gradients, fast pass over x [rows, time, width]; sums

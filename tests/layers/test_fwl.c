@@ -119,6 +119,30 @@ static void fast_logits_are_adapted_logits(void)
     tape_free(t);
 }
 
+/* What of a text the loss counts is not what teaches: all of it does, and padding does not. */
+static void all_text_teaches(void)
+{
+    static const int64_t lengths[ROWS] = {TIME, TIME - 2};
+    real counted[ROWS * TIME] = {0}, logits[ROWS * TIME * VOCAB];
+    for (int answers = 0; answers < 2; answers++) {
+        fwl_fixture f = fixture_new(4);
+        counted[TIME - 3] = 1;
+        for (int i = 0; i < ROWS * TIME; i++) {
+            f.weights[i] = answers ? counted[i] : i % TIME < lengths[i / TIME];
+        }
+        layer_apply_call call = {.time = TIME,
+                                 .x = f.x,
+                                 .tokens = f.tokens,
+                                 .weights = f.weights,
+                                 .lengths = answers ? lengths : NULL,
+                                 .mode = MODE_EVAL};
+        layer_apply_run(f.head, &call);
+        if (!answers) memcpy(logits, call.y->data, sizeof logits);
+        EXPECT(memcmp(logits, call.y->data, sizeof logits) == 0, "weights of 0 teach nothing");
+        layer_apply_free(f.head);
+    }
+}
+
 /* With step sizes of 0 the fast pass is the slow one. */
 static void no_step_no_change(void)
 {
@@ -208,6 +232,7 @@ static void targets_reach_later_positions_only(void)
 const test_suite test_fwl = {
     "layers/fwl",
     {{"fast_logits_are_adapted_logits", fast_logits_are_adapted_logits},
+     {"all_text_teaches", all_text_teaches},
      {"no_step_no_change", no_step_no_change},
      {"targets_reach_later_positions_only", targets_reach_later_positions_only},
      {0}}};
