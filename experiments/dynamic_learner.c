@@ -51,15 +51,15 @@ static part part_of(const model_call *whole, int64_t at, int64_t n)
     return p;
 }
 
-/* Reads one part and leaves in g the gradient of its summed loss divided by `weight`. The forward
- * pass is that of a plain evaluation. */
-static void part_gradient(part *p, model_state *s, tape *t, const real *values, grads *g,
-                          double weight)
+/* Reads one part and leaves in g the gradient of its summed loss divided by `weight`: none where
+ * nothing of it counts, as where a probe tells. The forward pass is that of a plain evaluation. */
+static void read_part(part *p, model_state *s, tape *t, const real *values, grads *g, double weight)
 {
+    bool counts = p->weight > 0;
     p->call.lengths = &p->length;
-    model_begin(s, t, values, g);
+    model_begin(s, t, values, counts ? g : NULL);
     model_result r = model_forward(s, &p->call);
-    tape_backward(t, r.loss, (real)(1 / weight));
+    if (counts) tape_backward(t, r.loss, (real)(1 / weight));
     model_end(s);
 }
 
@@ -96,8 +96,8 @@ static void gather_lane(void *arg, int64_t lane, int thread, grads *g)
     if (w->at == 0 && w->batch.reset[lane]) {
         model_state_reset_row(w->states[lane], 0, w->batch.position[lane]);
     }
-    if (p.weight > 0) {
-        part_gradient(&p, w->states[lane], w->tapes[thread], w->learner->values, g, w->weight);
+    if (p.length > 0) {
+        read_part(&p, w->states[lane], w->tapes[thread], w->learner->values, g, w->weight);
     }
 }
 
@@ -109,8 +109,8 @@ static void gather_batch(gathering *w)
         for (int64_t r = 0; r < w->rows; r++) {
             w->weight += row_part(w, r).weight;
         }
-        if (w->weight <= 0) continue;
-        gradient_statistics_add(&w->learner->statistics, lanes_run(w->pool, gather_lane, w, false));
+        const grads *g = lanes_run(w->pool, gather_lane, w, false);
+        if (w->weight > 0) gradient_statistics_add(&w->learner->statistics, g);
     }
 }
 
@@ -300,9 +300,9 @@ void dynamic_row_read(dynamic_row *r, model_state *s, tape *t, const model_call 
     for (int64_t at = 0, n; at < call->time; at += n) {
         n = MIN(l->segment, call->time - at);
         part now = part_of(call, at, n);
-        if (now.weight <= 0) continue;
+        if (now.length <= 0) continue;
         memset(r->grads.has, 0, (size_t)p->pieces * sizeof *r->grads.has);
-        part_gradient(&now, s, t, r->values, &r->grads, now.weight);
-        dynamic_step(&l->rule, r->values, &r->grads);
+        read_part(&now, s, t, r->values, &r->grads, now.weight);
+        if (now.weight > 0) dynamic_step(&l->rule, r->values, &r->grads);
     }
 }
