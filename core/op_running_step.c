@@ -1,8 +1,8 @@
 /* Gradient steps by running sums: see ops_fast.h. With c_i the sum before position i:
  *
  *   y_i = a_i - s f_i c_i,   c_{i+1} = d c_i + x_i
- *   dc_i = d dc_{i+1} - s f_i dy_i,   dx_i = dc_{i+1},   df_i = -s c_i dy_i,   ds = -sum dy_i f_i
- * c_i
+ *   dc_i = d dc_{i+1} - s f_i dy_i,   dx_i = dc_{i+1}
+ *   df_i = -s c_i dy_i,   ds = -sum_i dy_i f_i c_i
  *
  * c is not kept but added up again. */
 #include "core/ops_fast.h"

@@ -28,11 +28,11 @@ static int64_t axis_of(const st_tensor *t, int rank, int axis)
 
 /* Every tensor whose size the model takes from others must be there: a model is then no larger than
  * a small multiple of the file, whatever the file says. */
-static bool check_matrix(const brt_source *s, const char *format, int64_t l, int64_t rows,
+static bool check_matrix(const brt_source *s, const char *part, int64_t l, int64_t rows,
                          int64_t columns, err *e)
 {
     char name[128];
-    snprintf(name, sizeof name, "layers.%lld.%s", (long long)l, format);
+    snprintf(name, sizeof name, "layers.%lld.%s", (long long)l, part);
     const st_tensor *t = safetensors_find(s->file, name);
     if (axis_of(t, 2, 0) == rows && axis_of(t, 2, 1) == columns) return true;
     return err_set(e, "%s: missing, or not [%lld, %lld] as other tensors want it", name,
