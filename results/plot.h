@@ -20,7 +20,7 @@
 
 #include "results/store.h"
 
-enum { PLOT_FILES = 96 };
+enum { PLOT_FILES = 384 };
 
 typedef struct plot_report {
     char folder[4096]; /* where the files are */

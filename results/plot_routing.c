@@ -13,11 +13,12 @@ enum { COLOURS = 7 };
  * ?4 the largest logged step (of it 200 bins at most). A figure is averaged over seeds, then taken
  * over layers. */
 static const char LOAD[] =
-    /* Over the last tenth of training: a single batch's loads are mostly that batch. Shares are
+    /* Over the last tenth of each run: a single batch's loads are mostly that batch. Shares are
      * sorted run by run: no two runs mean the same by expert 3. */
     "WITH late AS (SELECT m.run, m.layer, m.name, avg(m.value) AS share FROM plan p "
     "  JOIN metric m ON m.run = p.run AND substr(m.name, 1, length(?3)) = ?3 AND m.layer <> '' "
-    "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.step > 0.9 * ?4 AND m.value IS NOT NULL "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 AND ?4 > 0 AND m.value IS NOT NULL AND m.step > "
+    "  0.9 * (SELECT max(s.step) FROM step s WHERE s.run = p.run) "
     "  GROUP BY m.run, m.layer, m.name), "
     "sorted AS (SELECT share, count(*) OVER (PARTITION BY run, layer) AS experts, "
     "  row_number() OVER (PARTITION BY run, layer ORDER BY share DESC) AS place FROM late) "
