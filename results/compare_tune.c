@@ -37,6 +37,16 @@ static void append(char *text, size_t size, const char *word, const char *more)
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
 }
 
+/* Models that look at what they predict say so in every table: their labels end so, no axis does.
+ */
+static const char ORACLE[] = "(oracle)";
+
+static bool is_oracle(const char *label)
+{
+    size_t n = strlen(label), own = sizeof ORACLE - 1;
+    return n > own && strcmp(label + n - own, ORACLE) == 0;
+}
+
 /* What a label's axes say. */
 static bool read_choice(choice *x, arena *a, store *s, const char *experiment, const char *label,
                         const char *tune, err *e)
@@ -63,7 +73,9 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
         x->number = strtod(value, &end);
         if (*end || axes++ > 0) x->number = (double)NAN;
     }
-    x->group = arena_strdup(a, group[0] ? group : experiment);
+    if (!group[0]) append(group, sizeof group, experiment, "");
+    if (is_oracle(label)) append(group, sizeof group, ORACLE, "");
+    x->group = arena_strdup(a, group);
     x->tuned = arena_strdup(a, tuned);
     return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
 }

@@ -109,6 +109,24 @@ static void tuned(void)
     arena_free(a);
 }
 
+/* What looks at its targets is called so without its label, too. */
+static void tuned_oracle(void)
+{
+    static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"peek 1e-3 (oracle)", 1, 0, 842000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 2, SEEDS, 20, own};
+    arena *a = arena_new(0);
+    err e = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && c->count == 2, "%s", e.text);
+    if (!c) return;
+    EXPECT(strcmp(c->variants[0].label, "short") == 0, "%s", c->variants[0].label);
+    EXPECT(strcmp(c->variants[1].label, "peek (oracle)") == 0, "%s", c->variants[1].label);
+    arena_free(a);
+}
+
 /* The loss at step 100 is 1 bit higher than at 200; in between it falls with the logarithm. */
 static void at_equal_cost(void)
 {
@@ -168,6 +186,9 @@ static void amounts(void)
     }
 }
 
-const test_suite test_choices = {
-    "results/choices",
-    {{"tuned", tuned}, {"at_equal_cost", at_equal_cost}, {"amounts", amounts}, {0}}};
+const test_suite test_choices = {"results/choices",
+                                 {{"tuned", tuned},
+                                  {"tuned_oracle", tuned_oracle},
+                                  {"at_equal_cost", at_equal_cost},
+                                  {"amounts", amounts},
+                                  {0}}};
