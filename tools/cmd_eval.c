@@ -260,6 +260,7 @@ const verb VERB_EVAL = {
     .help =
         "Evaluates a trained model: every token of a split once, state carried along.\n\n"
         "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED.\n"
+        "RUN@best and RUN@STEP are models that training kept; their figures are only printed.\n"
         "Figures on the corpus that the run was trained on are added to its record.\n"
         "Dynamic evaluation: `loci help spec` lists what can be said of eval.dynamic; lists of\n"
         "rates and decays are tried on the validation split, the best is applied.\n"
