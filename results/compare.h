@@ -132,6 +132,10 @@ comparison *compare_tuned(arena *a, store *s, const char *experiment, const comp
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
 void compare_set_values(compared_run *r, double nats);
 
+/* "(oracle)" for a model that looks at what it predicts, else "": its label ends so, whatever its
+ * axes say; a name made of these has to say it, too. */
+const char *compare_oracle(const char *label);
+
 /* Fills the variants' `documents` (results/compare_documents.c). */
 bool compare_documents(comparison *c, store *s, err *e);
 

@@ -37,14 +37,11 @@ static void append(char *text, size_t size, const char *word, const char *more)
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
 }
 
-/* Models that look at what they predict say so in every table: their labels end so, no axis does.
- */
-static const char ORACLE[] = "(oracle)";
-
-static bool is_oracle(const char *label)
+const char *compare_oracle(const char *label)
 {
-    size_t n = strlen(label), own = sizeof ORACLE - 1;
-    return n > own && strcmp(label + n - own, ORACLE) == 0;
+    static const char mark[] = "(oracle)";
+    size_t n = strlen(label), own = sizeof mark - 1;
+    return n > own && strcmp(label + n - own, mark) == 0 ? mark : "";
 }
 
 /* What a label's axes say. */
@@ -74,7 +71,7 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
         if (*end || axes++ > 0) x->number = (double)NAN;
     }
     if (!group[0]) append(group, sizeof group, experiment, "");
-    if (is_oracle(label)) append(group, sizeof group, ORACLE, "");
+    if (*compare_oracle(label)) append(group, sizeof group, compare_oracle(label), "");
     x->group = arena_strdup(a, group);
     x->tuned = arena_strdup(a, tuned);
     return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);

@@ -47,7 +47,10 @@ static bool read_settings(settings *out, arena *a, store *s, const comparison *c
         }
         sqlite3_finalize(q);
         if (!isfinite(x->x) || c->variants[i].value[c->metric].n == 0) continue;
-        if (!x->series[0]) snprintf(x->series, sizeof x->series, "all");
+        const char *oracle = compare_oracle(c->variants[i].label);
+        size_t used = strlen(x->series);
+        snprintf(x->series + used, sizeof x->series - used, "%s%s%s", used ? "" : "all",
+                 *oracle ? " " : "", oracle);
         int k = 0;
         while (k < out->series_count && strcmp(out->series[k], x->series) != 0) {
             k++;
