@@ -333,6 +333,53 @@ static void busy_runs_can_be_left(void)
     experiment_free(x);
 }
 
+/* Then nothing that starts from it is waited for, either. */
+static void sources_can_be_left(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {list: [{label: plain}, {label: later, init_from: "
+                                  "{variant: plain}, train.budget: {steps: 2}}]}\n");
+    if (!x) return;
+    char folder[FILE_PATH_BYTES];
+    err e = {0};
+    run_status busy = {.state = RUN_RUNNING, .pid = getpid()};
+    run_folder_path(folder, test_folder(), x->runs[0].id, &e);
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    int lock = run_folder_lock(folder, &e);
+    EXPECT(lock >= 0 && run_status_write(&busy, folder, true, &e), "%s", e.text);
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
+    EXPECT(r.busy == 1 && r.interrupted == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED,
+           "%d busy, %d interrupted", r.busy, r.interrupted);
+    close(lock);
+    experiment_free(x);
+}
+
+/* A final evaluation that cannot begin is a failure, but none of the training. */
+static void finished_runs_stay_finished(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("");
+    if (!x) return;
+    supervisor_result r = supervise(x, 1, false);
+    EXPECT(r.done == 1, "%d done", r.done);
+    char folder[FILE_PATH_BYTES], log[FILE_PATH_BYTES];
+    err e = {0};
+    run_folder_path(folder, test_folder(), x->runs[0].id, &e);
+    EXPECT(file_join(log, folder, "log.txt", &e) && file_remove(log, &e) &&
+               file_make_folders(log, &e),
+           "%s", e.text);
+    experiment_free(x);
+    x = experiment_of("sweep: {seeds: 1}\n");
+    if (!x) return;
+    node_set(x->memory, node_get(x->runs[0].resolved, "eval"), "tokens",
+             node_scalar(x->memory, "64", true));
+    r = supervise(x, 1, false);
+    EXPECT(r.failed == 1 && supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d failed", r.failed);
+    EXPECT(status_of(&x->runs[0]).state == RUN_DONE, "%s",
+           run_state_name(status_of(&x->runs[0]).state));
+    experiment_free(x);
+}
+
 static void sleep_ms(int ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
@@ -428,6 +475,8 @@ const test_suite test_supervisor = {
      {"memory_limits_jobs", memory_limits_jobs},
      {"memory_is_learnt", memory_is_learnt},
      {"busy_runs_can_be_left", busy_runs_can_be_left},
+     {"sources_can_be_left", sources_can_be_left},
+     {"finished_runs_stay_finished", finished_runs_stay_finished},
      {"record_of_the_experiment", record_of_the_experiment},
      {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
      {"signals_save_first", signals_save_first},
