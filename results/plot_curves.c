@@ -170,7 +170,7 @@ static void put_title(FILE *out, const compared_variant *v, const curve *k)
     plot_quote(out, title);
 }
 
-/* All bands, then all lines. The caller frees the text. */
+/* All bands, if they can be told apart, then all lines. The caller frees the text. */
 static char *plot_command(const comparison *c, const curve *curves)
 {
     char *text = NULL;
@@ -178,7 +178,7 @@ static char *plot_command(const comparison *c, const curve *curves)
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for a command");
     const char *comma = "plot ";
-    for (int i = 0; i < c->count; i++) {
+    for (int i = 0; c->count <= PLOT_TELLABLE && i < c->count; i++) {
         if (curves[i].most < 2) continue;
         fprintf(out,
                 "%s$curve%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
@@ -201,8 +201,7 @@ static char *plot_command(const comparison *c, const curve *curves)
 
 /* ---- panels ---- */
 
-/* Colours tell so many lines apart; more of them get panels, too. */
-enum { TELLABLE = 7, PANEL_WIDTH = 250, PANEL_HEIGHT = 190 };
+enum { PANEL_WIDTH = 250, PANEL_HEIGHT = 190 };
 
 typedef struct panels {
     int count, columns, rows;
@@ -306,7 +305,9 @@ static void draw_together(plot_script *p, const comparison *c, const curve *curv
                           const char *name)
 {
     plot_script_begin(p, name, 760, MAX(440, 120 + 19 * c->count),
-                      "Line: mean over n seeds. Band: from the lowest to the highest seed.");
+                      c->count <= PLOT_TELLABLE
+                          ? "Line: mean over n seeds. Band: from the lowest to the highest seed."
+                          : "Line: mean over n seeds. The seeds' spread: in the panels.");
     fputs("set title ", p->out);
     plot_quote(p->out, c->experiment);
     /* Dashes need some length to be told apart. */
@@ -334,7 +335,7 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
     bool bits = compare_by_bytes(c);
     curve *curves = arena_push_zero(a, c->count, sizeof *curves);
     axis_unit unit;
-    if (facets && c->count <= TELLABLE) return false;
+    if (facets && c->count <= PLOT_TELLABLE) return false;
     if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {
         return false;
     }
@@ -343,7 +344,7 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
     for (int i = 0; i < c->count; i++) {
         points += curves[i].count;
     }
-    if (points == 0 || (facets && g.count <= TELLABLE)) return false;
+    if (points == 0 || (facets && g.count <= PLOT_TELLABLE)) return false;
     static const char *const names[] = {"loss-tokens", "loss-time", "loss-tokens-facets",
                                         "loss-time-facets"};
     const char *name = names[against_time + 2 * facets];

@@ -33,6 +33,10 @@ void plot_note_fonts(plot_report *r);
 /* A text as gnuplot's single-quoted string. */
 void plot_quote(FILE *out, const char *text);
 
+/* So many lines can be told apart, each in its colour and with its band; more of them are drawn
+ * without bands, which would hide each other. */
+enum { PLOT_TELLABLE = 7 };
+
 /* Colour (podo without its yellow, which is weak on white) and dashes of the i-th series. */
 int plot_colour(int series);
 int plot_dashes(int series);

@@ -7,11 +7,8 @@
 #include "results/compare_slices.h"
 #include "results/plot_script.h"
 
-enum {
-    LEAST_TOKENS =
-        100,        /* slices of fewer are not drawn: a few tokens' luck would hide the others */
-    MOST_BANDS = 7, /* of more, none could be told from the others */
-};
+/* Slices of fewer tokens are not drawn: a few tokens' luck would hide the others. */
+enum { LEAST_TOKENS = 100 };
 
 static bool drawn(const slice_comparison *x, int k)
 {
@@ -149,7 +146,7 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
         single = single || lines[i].n == 1;
     }
     if (!any || x->count < 2) return false;
-    bool bands = any <= MOST_BANDS;
+    bool bands = any <= PLOT_TELLABLE;
     static const char *const captions[] = {
         "Point: mean over n seeds. Band: lowest to highest seed. Slices of fewer than 100 tokens: "
         "not drawn.",

@@ -6,7 +6,7 @@ set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set bmargin 5.2
 set tmargin 2.4
-set label 1 'Line: mean over n seeds. Band: from the lowest to the highest seed.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
+set label 1 'Line: mean over n seeds. The seeds'' spread: in the panels.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set title 'memory'
 set key outside right top Left reverse samplen 4 spacing 1.2
 $curve0 << EOD
@@ -96,16 +96,7 @@ set yrange [2.2038:3.31989]
 set xrange [0:4.07927]
 set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
 set output 'loss-time.svg'
-plot $curve0 using 1:3:4 with filledcurves linecolor 1 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve1 using 1:3:4 with filledcurves linecolor 2 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve2 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve3 using 1:3:4 with filledcurves linecolor 4 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve4 using 1:3:4 with filledcurves linecolor 6 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve5 using 1:3:4 with filledcurves linecolor 7 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve6 using 1:3:4 with filledcurves linecolor 8 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve7 using 1:3:4 with filledcurves linecolor 1 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve8 using 1:3:4 with filledcurves linecolor 2 fillstyle transparent solid 0.18 noborder notitle, \
-     $curve0 using 1:2 with lines linecolor 1 dashtype 1 linewidth 1.6 title 'short 1e-3 (n = 3)', \
+plot $curve0 using 1:2 with lines linecolor 1 dashtype 1 linewidth 1.6 title 'short 1e-3 (n = 3)', \
      $curve1 using 1:2 with lines linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3 (n = 3)', \
      $curve2 using 1:2 with lines linecolor 3 dashtype 1 linewidth 1.6 title 'short 1e-2 (n = 3)', \
      $curve3 using 1:2 with lines linecolor 4 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
