@@ -47,7 +47,7 @@ static void summarise(compared_variant *v, arena *a)
         for (int k = 0; k < FIGURES; k++) {
             x[k][i] = v->runs[i].scored ? values[k] : (double)NAN;
         }
-        if (!(most >= x[BYTES][i])) most = x[BYTES][i];
+        most = fmax(most, x[BYTES][i]); /* of those that are known */
     }
     for (int k = 0; k < FIGURES; k++) {
         mean[k] = stats_mean(x[k], n, STATS_CONFIDENCE).mean;

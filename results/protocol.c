@@ -26,7 +26,8 @@ static void print_value(FILE *out, const char *key, const json_t *value)
         fprintf(out, "%.*s", strcmp(key, "data") == 0 ? 12 : 200, json_string_value(value));
         return;
     }
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *text =
+        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     fputs(text ? text : "-", out);
     free(text);
 }
