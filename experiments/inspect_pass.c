@@ -1,5 +1,6 @@
 /* The pass that collects triggers: evaluation, with bounded lists fed from the memories' taps. */
 #include <string.h>
+#include <time.h>
 
 #include "core/host.h"
 #include "experiments/inspect_parts.h"
@@ -129,14 +130,22 @@ bool inspect_evaluate(evaluation *r, inspection *x, split_kind split, int64_t to
     return true;
 }
 
-/* What plain evaluation would take, from its beginning. */
-static bool measure_plain(inspection *x, split_kind split, err *e)
+static double processor_seconds(clock_t since)
+{
+    return (double)(clock() - since) / CLOCKS_PER_SEC;
+}
+
+/* What plain evaluation would take, from the processor time of its beginning, which may be one
+ * document and so one thread: as much less than the pass as it needs less of the processors. */
+static bool measure_plain(inspection *x, split_kind split, double pass_processor, err *e)
 {
     evaluation r;
+    clock_t began = clock();
     if (!inspect_evaluate(&r, x, split, MIN((int64_t)PLAIN_TOKENS, x->text.tokens), NULL, e)) {
         return false;
     }
-    x->plain_seconds = r.seconds / (double)MAX(r.tokens, 1) * (double)x->text.tokens;
+    double plain = processor_seconds(began) / (double)MAX(r.tokens, 1) * (double)x->text.tokens;
+    x->plain_seconds = pass_processor > 0 ? x->pass_seconds * plain / pass_processor : 0;
     evaluation_deinit(&r);
     return true;
 }
@@ -152,15 +161,17 @@ bool inspect_keys(inspection *x, err *e)
     }
     eval_watch watch = {.user = threads, .begin = begin_call, .fired = on_fired, .end = end_call};
     evaluation r = {0};
-    double began = host_monotonic_s();
+    double began = host_monotonic_s(), processor = 0;
+    clock_t clock_began = clock();
     bool ok = inspect_evaluate(&r, x, split, x->text.tokens, &watch, e);
     if (ok) {
         merge(x, threads, n);
         x->seconds = x->pass_seconds = host_monotonic_s() - began;
+        processor = processor_seconds(clock_began);
         evaluation_deinit(&r);
     }
     for (int i = 0; i < n; i++) {
         arena_free(threads[i].memory);
     }
-    return ok && (x->stopped || measure_plain(x, split, e));
+    return ok && (x->stopped || measure_plain(x, split, processor, e));
 }
