@@ -66,7 +66,7 @@ static void words_of_full_disk(char *text, size_t size, const char *folder)
 
 /* A worker that could not say itself why it ended. Being killed from outside is an interruption:
  * the same command continues the run. A crash would come again, and so would a lack of memory. */
-static void record_death(const char *folder, int wait_status, bool no_memory, run_status *status)
+static void describe_death(run_status *status, const char *folder, int wait_status, bool no_memory)
 {
     char words[512], how[128];
     last_words(words, sizeof words, folder);
@@ -88,11 +88,9 @@ static void record_death(const char *folder, int wait_status, bool no_memory, ru
                            : "";
     snprintf(status->reason, sizeof status->reason, "%s%s%s%s", how, hint, words[0] ? ": " : "",
              words);
-    err ignored;
-    run_status_write(status, folder, true, &ignored);
 }
 
-static void record_timeout(const char *folder, run_status *status)
+static void describe_timeout(run_status *status)
 {
     status->state = RUN_FAILED;
     status->kind = KIND_TIMEOUT;
@@ -100,22 +98,22 @@ static void record_timeout(const char *folder, run_status *status)
              "took longer than --timeout allows, stopped at step %lld of %lld; its state is saved, "
              "--retry failed goes on",
              (long long)status->step, (long long)status->steps);
-    err ignored;
-    run_status_write(status, folder, true, &ignored);
+}
+
+/* Whether the kernel has killed a process since *kills was read; reads it again. */
+static bool memory_ran_out(int64_t *kills)
+{
+    int64_t before = *kills;
+    *kills = run_end_oom_kills();
+    return *kills > before;
 }
 
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills)
 {
     run_status status;
-    err e = {0};
-    int64_t kills = run_end_oom_kills();
-    bool no_memory = kills > *oom_kills;
-    *oom_kills = kills;
-    if (!run_status_read(&status, folder, &e)) {
-        status = (run_status){.loss = (double)NAN};
-        record_death(folder, wait_status, no_memory, &status);
-        return status;
-    }
+    err ignored;
+    bool no_memory = memory_ran_out(oom_kills);
+    if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     bool told =
         status.state == RUN_DONE || (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
@@ -125,7 +123,36 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
         status.state = RUN_RUNNING;
         return status;
     }
-    if (!told) record_death(folder, wait_status, no_memory, &status);
-    if (timed_out && status.state == RUN_INTERRUPTED) record_timeout(folder, &status);
+    if (!told) describe_death(&status, folder, wait_status, no_memory);
+    bool late = timed_out && status.state == RUN_INTERRUPTED;
+    if (late) describe_timeout(&status);
+    if (!told || late) run_status_write(&status, folder, true, &ignored);
+    return status;
+}
+
+run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out,
+                              int64_t *oom_kills)
+{
+    run_status status;
+    err ignored;
+    char why[sizeof status.reason];
+    bool no_memory = memory_ran_out(oom_kills);
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
+    status.state = code == EXIT_DONE ? RUN_DONE : RUN_RUNNING;
+    if (code == EXIT_DONE || code == EXIT_BUSY) return status;
+    describe_death(&status, folder, wait_status, no_memory);
+    snprintf(why, sizeof why, "its evaluation: %.1000s", status.reason);
+    if (code == EXIT_INTERRUPTED) {
+        status.state = RUN_INTERRUPTED;
+        status.kind = KIND_SIGNAL;
+        snprintf(why, sizeof why, "its evaluation was stopped by a signal");
+    }
+    if (timed_out && status.state == RUN_INTERRUPTED) {
+        status.state = RUN_FAILED;
+        status.kind = KIND_TIMEOUT;
+        snprintf(why, sizeof why, "its evaluation took longer than --timeout allows");
+    }
+    memcpy(status.reason, why, sizeof why);
     return status;
 }

@@ -10,6 +10,11 @@
  * *oom_kills: what run_end_oom_kills said before; brought up to date. */
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills);
 
+/* The same for one that only evaluated a finished run: RUN_DONE, or why it did not; the folder's
+ * status stays as it is. */
+run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out,
+                              int64_t *oom_kills);
+
 /* How many processes the kernel has killed for want of memory, in this machine or container. */
 int64_t run_end_oom_kills(void);
 

@@ -51,8 +51,9 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 {
     job *j = &s->queue[s->queued];
     run_status status;
+    err ignored; /* of a damaged status: the checkpoint says where the run stands */
     if (!run_folder_path(j->folder, s->o->out, plan->id, e)) return false;
-    if (!run_status_read(&status, j->folder, e)) return false;
+    if (!run_status_read(&status, j->folder, &ignored)) status = (run_status){0};
     switch (status.state) {
     case RUN_DONE:
         memory_room_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
@@ -96,9 +97,18 @@ static void give_up(supervisor *s)
     stop_jobs(s);
 }
 
+void supervisor_holder(char text[HOLDER_BYTES], int64_t pid)
+{
+    if (pid > 0) {
+        snprintf(text, HOLDER_BYTES, "process %lld", (long long)pid);
+    } else {
+        snprintf(text, HOLDER_BYTES, "another process");
+    }
+}
+
 static void count_end(supervisor *s, const job *j, const run_status *status)
 {
-    char took[16], amount[16];
+    char took[16], amount[16], holder[HOLDER_BYTES];
     const char *label = j->plan->label;
     long long seed = j->plan->seed;
     int number = ++s->ended;
@@ -106,6 +116,11 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     progress_amount(amount, (double)status->tokens);
     switch (status->state) {
     case RUN_DONE:
+        if (j->evaluates) {
+            s->result->evaluated++;
+            supervisor_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->queued, label, seed);
+            return;
+        }
         s->result->done++;
         if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
             supervisor_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
@@ -122,8 +137,9 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         return;
     case RUN_RUNNING:
         s->result->busy++;
-        supervisor_say(s, "[%d/%d] %s, seed %lld: left to process %lld", number, s->queued, label,
-                       seed, (long long)status->pid);
+        supervisor_holder(holder, status->pid);
+        supervisor_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
+                       holder);
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:
@@ -145,45 +161,14 @@ void supervisor_end(supervisor *s, job *j, const run_status *status)
     count_end(s, j, status);
 }
 
-/* Of a finished run, which stays finished whatever came of it. */
-static void end_evaluation(supervisor *s, int slot, job *j, int wait_status)
-{
-    run_status status;
-    err e = {{0}};
-    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-    s->running[slot] = NULL;
-    s->active--;
-    if (code == EXIT_BUSY) {
-        j->state = JOB_QUEUED;
-        s->next = MIN(s->next, (int)(j - s->queue));
-        return;
-    }
-    if (code == EXIT_DONE) {
-        j->state = JOB_ENDED;
-        s->result->evaluated++;
-        supervisor_say(s, "[%d/%d] %s, seed %lld: evaluated", ++s->ended, s->queued, j->plan->label,
-                       (long long)j->plan->seed);
-        return;
-    }
-    if (!run_status_read(&status, j->folder, &e)) status = (run_status){0};
-    status.state = code == EXIT_FAILED ? RUN_FAILED : RUN_INTERRUPTED;
-    status.kind = code == EXIT_FAILED ? KIND_OTHER : KIND_SIGNAL;
-    snprintf(status.reason, sizeof status.reason, "its evaluation %s; %.900s",
-             code == EXIT_FAILED ? "failed" : "was stopped", j->folder);
-    supervisor_end(s, j, &status);
-}
-
 static void reap(supervisor *s)
 {
     for (int i = 0; i < s->slots; i++) {
         job *j = s->running[i];
         int wait_status;
         if (!j || waitpid(j->pid, &wait_status, WNOHANG) != j->pid) continue;
-        if (j->evaluates) {
-            end_evaluation(s, i, j, wait_status);
-            continue;
-        }
-        run_status status = run_end(j->folder, wait_status, j->timed_out, &s->oom_kills);
+        run_status status = (j->evaluates ? run_end_evaluation : run_end)(
+            j->folder, wait_status, j->timed_out, &s->oom_kills);
         s->running[i] = NULL;
         s->active--;
         if (status.state == RUN_RUNNING) { /* another process was quicker: see look_at */

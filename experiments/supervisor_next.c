@@ -12,21 +12,27 @@ typedef enum readiness {
     GONE        /* it has ended: another process was quicker */
 } readiness;
 
+/* Another process works on it; pid 0: evaluates what is trained. */
+static readiness held(supervisor *s, job *j, int64_t pid)
+{
+    const run_status theirs = {.state = RUN_RUNNING, .pid = pid};
+    if (!s->o->leave_busy) return BUSY;
+    supervisor_end(s, j, &theirs);
+    return GONE;
+}
+
 /* What became of a queued run since the queue was made: another supervisor may share the sweep. */
 static readiness look_at(supervisor *s, job *j)
 {
     run_status now;
     err ignored;
-    if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker says why not */
+    if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker writes it anew */
     switch (now.state) {
     case RUN_RUNNING:
-        if (!s->o->leave_busy) return BUSY;
-        supervisor_end(s, j, &now);
-        return GONE;
+        return held(s, j, now.pid);
     case RUN_DONE:
-        if (j->evaluates && evaluate_again_wanted(j->folder, j->plan)) {
-            return run_folder_locked(j->folder) ? BUSY : READY;
-        }
+        j->evaluates = evaluate_again_wanted(j->folder, j->plan);
+        if (j->evaluates) return run_folder_locked(j->folder) ? held(s, j, 0) : READY;
         j->state = JOB_ENDED;
         s->ended++;
         s->result->skipped++;
@@ -101,11 +107,13 @@ static void say_waiting(supervisor *s, const job *j)
 {
     run_status now;
     err ignored;
+    char holder[HOLDER_BYTES];
     if (s->said_waiting || s->active > 0) return;
     s->said_waiting = true;
     if (!run_status_read(&now, j->folder, &ignored)) return;
-    supervisor_say(s, "%s, seed %lld: process %lld works on it; waiting for what others have begun",
-                   j->plan->label, (long long)j->plan->seed, (long long)now.pid);
+    supervisor_holder(holder, now.state == RUN_RUNNING ? now.pid : 0);
+    supervisor_say(s, "%s, seed %lld: %s works on it; waiting for what others have begun",
+                   j->plan->label, (long long)j->plan->seed, holder);
 }
 
 job *supervisor_next(supervisor *s)

@@ -50,6 +50,11 @@ typedef struct supervisor {
 /* Unless it is quiet. */
 void supervisor_say(supervisor *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Who works on a run that is not worked on here: "process 17", or "another process" (pid 0: one
+ * that evaluates what is trained does not say its number). */
+enum { HOLDER_BYTES = 40 };
+void supervisor_holder(char text[HOLDER_BYTES], int64_t pid);
+
 /* The job has ended so: it is counted and told. */
 void supervisor_end(supervisor *s, job *j, const run_status *status);
 

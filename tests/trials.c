@@ -95,11 +95,11 @@ static void sleep_ms(int ms)
     nanosleep(&t, NULL);
 }
 
-int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, int signal_number)
+/* -1: there is no program. */
+static pid_t start_worker(const char *folder, const char *failpoint)
 {
     const char *program = test_program();
     char log[FILE_PATH_BYTES];
-    int status;
     if (!program || !file_join(log, folder, "log.txt", NULL)) return -1;
     fflush(NULL);
     pid_t pid = fork();
@@ -111,12 +111,43 @@ int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, i
         _exit(99);
     }
     EXPECT(pid > 0, "%s", strerror(errno));
-    if (kill_after_ms >= 0) {
+    return pid;
+}
+
+static int exit_status(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, int signal_number)
+{
+    int status;
+    pid_t pid = start_worker(folder, failpoint);
+    if (pid > 0 && kill_after_ms >= 0) {
         sleep_ms(kill_after_ms);
         kill(pid, signal_number);
     }
-    if (waitpid(pid, &status, 0) != pid) return -1;
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? exit_status(status) : -1;
+}
+
+static int64_t bytes_of(const char *path)
+{
+    int64_t bytes;
+    return file_exists(path) && file_stat(path, &bytes, NULL, NULL) ? bytes : 0;
+}
+
+int trial_worker_at_work(const char *folder, int signal_number)
+{
+    char metrics[FILE_PATH_BYTES];
+    int status;
+    if (!file_join(metrics, folder, "metrics.jsonl", NULL)) return -1;
+    int64_t before = bytes_of(metrics);
+    pid_t pid = start_worker(folder, NULL), ended = 0;
+    for (bool sent = false; pid > 0 && (ended = waitpid(pid, &status, WNOHANG)) == 0;) {
+        if (!sent && bytes_of(metrics) > before) sent = kill(pid, signal_number) == 0;
+        sleep_ms(1);
+    }
+    return pid > 0 && ended == pid ? exit_status(status) : -1;
 }
 
 bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e)

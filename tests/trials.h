@@ -24,6 +24,9 @@ void trial_folder(char *path, const char *name, const char *spec, const char *mo
  * program (the test is then skipped). */
 int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, int signal);
 
+/* The same; the signal is sent once the worker has logged a step of its own. */
+int trial_worker_at_work(const char *folder, int signal);
+
 /* supervisor_run, whose words about failed runs are expected and no part of the tests' output. */
 bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o,
                      err *e);

@@ -143,8 +143,8 @@ static void time_is_up(void)
     if (!x) return;
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .timeout = 1});
     run_status s = status_of(&x->runs[0]);
-    EXPECT(r.failed == 1 && s.kind == KIND_TIMEOUT, "%d failed, %s", r.failed,
-           run_kind_name(s.kind));
+    EXPECT(r.failed == 1 && s.kind == KIND_TIMEOUT && s.step > 0, "%d failed, %s at step %lld",
+           r.failed, run_kind_name(s.kind), (long long)s.step);
     r = supervise_as(x, (supervisor_options){.jobs = 1, .retry = RETRY_DIVERGED});
     EXPECT(r.failed == 1 && r.done == 0, "%d failed, %d done", r.failed, r.done);
     experiment_free(x);
@@ -237,6 +237,42 @@ static void ends(void)
     kills--; /* the machine has killed one since */
     run_status s = run_end(test_folder(), SIGKILL, false, &kills);
     EXPECT(s.state == RUN_FAILED && s.kind == KIND_MEMORY, "%s", s.reason);
+}
+
+/* The same of one that only evaluated: what is finished stays so. */
+static void ends_of_evaluations(void)
+{
+    err e = {0};
+    int64_t kills = run_end_oom_kills();
+    static const struct {
+        int wait_status;
+        bool timed_out;
+        run_state state;
+        run_kind kind;
+        const char *words;
+    } cases[] = {{EXIT_DONE << 8, false, RUN_DONE, KIND_NONE, ""},
+                 {EXIT_BUSY << 8, false, RUN_RUNNING, KIND_NONE, ""},
+                 {EXIT_FAILED << 8, false, RUN_FAILED, KIND_OTHER, "loci: no such text"},
+                 {EXIT_INTERRUPTED << 8, false, RUN_INTERRUPTED, KIND_SIGNAL, "was stopped"},
+                 {EXIT_INTERRUPTED << 8, true, RUN_FAILED, KIND_TIMEOUT, "--timeout"},
+                 {SIGKILL, false, RUN_INTERRUPTED, KIND_SIGNAL, "signal 9"},
+                 {SIGSEGV, false, RUN_FAILED, KIND_SIGNAL, "signal 11"}};
+    static const char words[] = "loci: no such text\n";
+    const run_status done = {.state = RUN_DONE, .step = 7};
+    char log[FILE_PATH_BYTES];
+    file_join(log, test_folder(), "log.txt", &e);
+    EXPECT(file_write(log, words, strlen(words), &e) &&
+               run_status_write(&done, test_folder(), true, &e),
+           "%s", e.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        run_status s =
+            run_end_evaluation(test_folder(), cases[i].wait_status, cases[i].timed_out, &kills);
+        EXPECT(s.state == cases[i].state && s.kind == cases[i].kind && s.step == 7 &&
+                   strstr(s.reason, cases[i].words),
+               "%zu: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
+        EXPECT(run_status_read(&s, test_folder(), &e) && s.state == RUN_DONE, "%zu: %s", i,
+               run_state_name(s.state));
+    }
 }
 
 static void record_of_the_experiment(void)
@@ -365,18 +401,40 @@ static void finished_runs_stay_finished(void)
     char folder[FILE_PATH_BYTES], log[FILE_PATH_BYTES];
     err e = {0};
     run_folder_path(folder, test_folder(), x->runs[0].id, &e);
-    EXPECT(file_join(log, folder, "log.txt", &e) && file_remove(log, &e) &&
-               file_make_folders(log, &e),
-           "%s", e.text);
+    int lock = run_folder_lock(folder, &e);
     experiment_free(x);
     x = experiment_of("sweep: {seeds: 1}\n");
     if (!x) return;
     node_set(x->memory, node_get(x->runs[0].resolved, "eval"), "tokens",
              node_scalar(x->memory, "64", true));
+    r = supervise_as(x, (supervisor_options){.jobs = 1, .leave_busy = true});
+    EXPECT(r.busy == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED, "%d left to who has the folder",
+           r.busy);
+    close(lock);
+    EXPECT(file_join(log, folder, "log.txt", &e) && file_remove(log, &e) &&
+               file_make_folders(log, &e),
+           "%s", e.text);
     r = supervise(x, 1, false);
     EXPECT(r.failed == 1 && supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d failed", r.failed);
     EXPECT(status_of(&x->runs[0]).state == RUN_DONE, "%s",
            run_state_name(status_of(&x->runs[0]).state));
+    experiment_free(x);
+}
+
+/* A status that nobody can read, as after a power cut, stops neither its run nor the others. */
+static void damaged_status(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {seeds: 2}\n");
+    if (!x) return;
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    supervisor_result r = supervise(x, 1, false);
+    run_folder_path(folder, test_folder(), x->runs[0].id, &e);
+    EXPECT(file_join(path, folder, "status.json", &e) && file_write(path, "", 0, &e), "%s", e.text);
+    r = supervise(x, 1, false);
+    EXPECT(r.done == 1 && r.skipped == 1, "%d done, %d skipped", r.done, r.skipped);
+    expect_states(x, "mended", 2, 0, 0);
     experiment_free(x);
 }
 
@@ -472,11 +530,13 @@ const test_suite test_supervisor = {
      {"time_is_up", time_is_up},
      {"budget_is_added", budget_is_added},
      {"ends", ends},
+     {"ends_of_evaluations", ends_of_evaluations},
      {"memory_limits_jobs", memory_limits_jobs},
      {"memory_is_learnt", memory_is_learnt},
      {"busy_runs_can_be_left", busy_runs_can_be_left},
      {"sources_can_be_left", sources_can_be_left},
      {"finished_runs_stay_finished", finished_runs_stay_finished},
+     {"damaged_status", damaged_status},
      {"record_of_the_experiment", record_of_the_experiment},
      {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
      {"signals_save_first", signals_save_first},
