@@ -22,6 +22,19 @@ void fill_uniform(real *x, int64_t n, uint32_t seed)
     }
 }
 
+double five_point(double (*f)(void *user), void *user, real *x, double h)
+{
+    const real old = *x;
+    const int steps[4] = {-2, -1, 1, 2};
+    double at[4];
+    for (int i = 0; i < 4; i++) {
+        *x = old + (real)(steps[i] * h);
+        at[i] = f(user);
+    }
+    *x = old;
+    return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * h);
+}
+
 typedef struct job {
     int n;
     const gradcheck_input *inputs;
@@ -64,8 +77,9 @@ static const real *cotangent(job *j, int64_t count)
     return j->cotangent;
 }
 
-static double value(job *j)
+static double value(void *user)
 {
+    job *j = user;
     tensor *leaf[GRADCHECK_INPUTS];
     make_leaves(j, false, -1, leaf);
     tensor *y = j->build(j->t, leaf, j->user);
@@ -101,16 +115,7 @@ static void analytic(job *j, int only, int times, real *const *grads)
 
 static double difference(job *j, real *x)
 {
-    real old = *x;
-    double h = GRADCHECK_STEP * fmax(1, fabs((double)old));
-    double at[4];
-    const int steps[4] = {-2, -1, 1, 2};
-    for (int i = 0; i < 4; i++) {
-        *x = old + (real)(steps[i] * h);
-        at[i] = value(j);
-    }
-    *x = old;
-    return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * h);
+    return five_point(value, j, x, GRADCHECK_STEP * fmax(1, fabs((double)*x)));
 }
 
 static double rms(const real *x, int64_t n)

@@ -41,6 +41,9 @@ gradcheck_result gradcheck(int n, const gradcheck_input *inputs, gradcheck_build
 void expect_gradients(const char *what, int n, const gradcheck_input *inputs, gradcheck_build build,
                       void *user, int samples, double tolerance);
 
+/* That difference by itself, of any scalar: f(user) is called with *x moved, then *x put back. */
+double five_point(double (*f)(void *user), void *user, real *x, double h);
+
 /* Fills x with n pseudo-random numbers in [-1, 1) that are the same in float and double builds. */
 void fill_uniform(real *x, int64_t n, uint32_t seed);
 

@@ -1,5 +1,6 @@
 #include "tests/model_check.h"
 
+#include "tests/gradcheck.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -93,23 +94,26 @@ double segment_loss(const segment *s, model_state *state, tape *t, const real *v
 
 /* ---- gradients ---- */
 
-/* Five-point difference: truncation h^4 L(5) / 30 ~ 1e-17, rounding 1e-16 L / h ~ 1e-12. NaN where
- * experts are chosen otherwise than in `routing`: gradients hold for frozen choices. */
-static double numeric_gradient(const segment *s, model_run *r, real *x, real step, uint64_t routing)
+typedef struct frozen {
+    const segment *s;
+    model_run *r;
+    uint64_t routing; /* the experts that were chosen */
+} frozen;
+
+/* NaN where experts are chosen otherwise: gradients hold for frozen choices. */
+static double frozen_loss(void *user)
 {
-    const real at = *x, h = step * MAX(1, (real)fabs((double)at));
-    double d[4];
-    const int steps[4] = {-2, -1, 1, 2};
-    bool same = true;
-    for (int i = 0; i < 4; i++) {
-        uint64_t now;
-        *x = at + (real)steps[i] * h;
-        d[i] = segment_routed_loss(s, r->state, r->tape, r->values, NULL, &now);
-        same &= now == routing;
-    }
-    *x = at;
-    if (!same) return (double)NAN;
-    return (d[0] - 8 * d[1] + 8 * d[2] - d[3]) / (12 * (double)h);
+    const frozen *f = user;
+    model_run *r = f->r;
+    uint64_t now;
+    double loss = segment_routed_loss(f->s, r->state, r->tape, r->values, NULL, &now);
+    return now == f->routing ? loss : (double)NAN;
+}
+
+/* Truncation h^4 L(5) / 30 ~ 1e-17, rounding 1e-16 L / h ~ 1e-12. */
+static double numeric_gradient(frozen *f, real *x, double step)
+{
+    return five_point(frozen_loss, f, x, step * MAX(1, fabs((double)*x)));
 }
 
 static double rms(const real *x, int64_t n)
@@ -162,8 +166,8 @@ void check_gradients(const char *what, model_run *r)
     if (model_detached(r->model)) return;
     segment s;
     segment_init(&s, r);
-    uint64_t routing;
-    segment_routed_loss(&s, r->state, r->tape, r->values, &r->grads, &routing);
+    frozen f = {.s = &s, .r = r};
+    segment_routed_loss(&s, r->state, r->tape, r->values, &r->grads, &f.routing);
     const params *p = model_params_const(r->model);
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
@@ -178,8 +182,7 @@ void check_gradients(const char *what, model_run *r)
             double error = (double)INFINITY, numeric = 0;
             /* A kink (relu) may lie within the first step, hardly within the second. */
             for (int step = 0; step < 2 && !(error <= limit); step++) {
-                numeric = numeric_gradient(&s, r, r->values + q->offset + k,
-                                           (real)(step ? 1e-6 : 1e-4), routing);
+                numeric = numeric_gradient(&f, r->values + q->offset + k, step ? 1e-6 : 1e-4);
                 error = fabs((double)grad[k] - numeric);
             }
             EXPECT(error <= limit || isnan(numeric),

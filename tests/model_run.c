@@ -2,6 +2,7 @@
 
 #include "tests/gradcheck.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,14 @@ model_run *model_run_format(int64_t rows, err *e, const char *format, ...)
     return model_run_new(yaml, rows, e);
 }
 
+model_run *model_run_good(const char *yaml, int64_t rows)
+{
+    err e = {{0}};
+    model_run *r = model_run_new(yaml, rows, &e);
+    CHECK(r, "%s", e.text);
+    return r;
+}
+
 void model_run_free(model_run *r)
 {
     if (!r) return;
@@ -103,4 +112,36 @@ void model_run_read(model_run *r, const int32_t *tokens, int64_t stride, int64_t
                (size_t)(time * vocab) * sizeof(real));
     }
     model_end(r->state);
+}
+
+/* With `shift` added to the token at position 1. */
+static void read_far(model_run *r, int32_t shift, real *logits)
+{
+    enum { LENGTH = MODEL_RUN_FAR, VOCAB = MODEL_RUN_VOCAB };
+    real all[LENGTH * VOCAB];
+    int32_t tokens[LENGTH];
+    fill_tokens(tokens, LENGTH, 1);
+    tokens[1] = (tokens[1] + shift) % VOCAB;
+    model_state_clear(r->state);
+    model_run_read(r, tokens, LENGTH, 0, LENGTH, all);
+    memcpy(logits, all + (LENGTH - 1) * VOCAB, VOCAB * sizeof(real));
+}
+
+void model_run_far(model_run *r, real *logits)
+{
+    read_far(r, 0, logits);
+}
+
+double model_run_far_effect(const char *yaml)
+{
+    real before[MODEL_RUN_VOCAB], after[MODEL_RUN_VOCAB];
+    double most = 0;
+    model_run *r = model_run_good(yaml, 1);
+    read_far(r, 0, before);
+    read_far(r, 1, after);
+    for (int i = 0; i < MODEL_RUN_VOCAB; i++) {
+        most = MAX(most, fabs((double)before[i] - (double)after[i]));
+    }
+    model_run_free(r);
+    return most;
 }

@@ -17,17 +17,9 @@ enum { VOCAB = MODEL_RUN_VOCAB };
     "{block_recurrent: {heads: 2, states: 2, gate: lstm, reads: [1]}},"                            \
     "{block_recurrent: {heads: 2, states: 3, write: false, reads: [2]}}]}"
 
-static model_run *run_of(const char *yaml, int64_t rows)
-{
-    err e = {{0}};
-    model_run *r = model_run_new(yaml, rows, &e);
-    CHECK(r, "%s", e.text);
-    return r;
-}
-
 static void feedback(void)
 {
-    model_run *r = run_of(FEEDBACK, CHECK_ROWS);
+    model_run *r = model_run_good(FEEDBACK, CHECK_ROWS);
     check_cuts("feedback", r);
     check_reached("feedback", r);
     if (REAL_IS_DOUBLE) check_gradients("feedback", r);
@@ -56,7 +48,7 @@ static void refused(void)
  * with respect to a parameter of the given name: its largest element. */
 static double last_block_gradient(const char *yaml, int blocks, const char *name)
 {
-    model_run *r = run_of(yaml, 1);
+    model_run *r = model_run_good(yaml, 1);
     enum { BLOCK = 4, MOST = 64 };
     int32_t tokens[MOST], targets[MOST];
     real weights[MOST];
@@ -106,37 +98,18 @@ static void gradient_through_blocks(void)
     "compressed: "
 
 /* Text far outside every window changes the logits through the state, unless it is cleared. */
-static double far_effect(const char *yaml)
-{
-    enum { LENGTH = 40 };
-    static real before[LENGTH * VOCAB], after[LENGTH * VOCAB];
-    model_run *r = run_of(yaml, 1);
-    int32_t tokens[LENGTH];
-    fill_tokens(tokens, LENGTH, 1);
-    model_run_read(r, tokens, LENGTH, 0, LENGTH, before);
-    model_state_clear(r->state);
-    tokens[1] = (tokens[1] + 1) % VOCAB;
-    model_run_read(r, tokens, LENGTH, 0, LENGTH, after);
-    double most = 0;
-    for (int i = (LENGTH - 1) * VOCAB; i < LENGTH * VOCAB; i++) {
-        most = MAX(most, fabs((double)before[i] - (double)after[i]));
-    }
-    model_run_free(r);
-    return most;
-}
-
 static void remembers(void)
 {
     char yaml[256];
     snprintf(yaml, sizeof yaml, PLAIN, "");
-    EXPECT(far_effect(yaml) > 0, "nothing is remembered");
+    EXPECT(model_run_far_effect(yaml) > 0, "nothing is remembered");
     snprintf(yaml, sizeof yaml, PLAIN, ", gate: lstm, configuration: dual");
-    EXPECT(far_effect(yaml) > 0, "nothing is remembered");
+    EXPECT(model_run_far_effect(yaml) > 0, "nothing is remembered");
     snprintf(yaml, sizeof yaml, PLAIN, ", clear_state: segment, segment_blocks: 1");
-    EXPECT(far_effect(yaml) == 0, "a cleared state remembers");
+    EXPECT(model_run_far_effect(yaml) == 0, "a cleared state remembers");
     /* Compressed entries of 2 positions each reach back 3 blocks and no further. */
-    EXPECT(far_effect(COMPRESSED "20}}]}") > 0, "nothing is remembered");
-    EXPECT(far_effect(COMPRESSED "4}}]}") == 0, "more is remembered than fits");
+    EXPECT(model_run_far_effect(COMPRESSED "20}}]}") > 0, "nothing is remembered");
+    EXPECT(model_run_far_effect(COMPRESSED "4}}]}") == 0, "more is remembered than fits");
 }
 
 #define ONE(MORE)                                                                                  \
@@ -150,8 +123,8 @@ static void forgotten(void)
     static real got[LENGTH * VOCAB], expected[LENGTH * VOCAB];
     int32_t tokens[LENGTH];
     fill_tokens(tokens, LENGTH, 1);
-    model_run *kept = run_of(ONE(""), 1);
-    model_run *cleared = run_of(ONE(", clear_state: segment, segment_blocks: 1"), 1);
+    model_run *kept = model_run_good(ONE(""), 1);
+    model_run *cleared = model_run_good(ONE(", clear_state: segment, segment_blocks: 1"), 1);
     model_run_read(cleared, tokens, LENGTH, 0, LENGTH, expected);
     const layer *const *layers;
     model_layers(kept->model, &layers);
@@ -177,9 +150,9 @@ static void long_document(void)
 {
     enum { BLOCK = 64, BLOCKS = 1024 };
     model_run *r =
-        run_of("{width: 8, context: 64, blocks: [{block_recurrent: {heads: 1, states: 2, "
-               "compressed: 16}}]}",
-               1);
+        model_run_good("{width: 8, context: 64, blocks: [{block_recurrent: {heads: 1, states: 2, "
+                       "compressed: 16}}]}",
+                       1);
     int32_t tokens[BLOCK];
     fill_tokens(tokens, BLOCK, 1);
     int64_t maps = 0;
@@ -204,9 +177,10 @@ static void long_document(void)
 /* partial: flush makes every call end its block: state taken in, keys forgotten. */
 static void flush(void)
 {
-    model_run *r = run_of("{width: 8, context: 4, partial: flush, blocks: [{block_recurrent: "
-                          "{heads: 2, states: 3}}]}",
-                          1);
+    model_run *r =
+        model_run_good("{width: 8, context: 4, partial: flush, blocks: [{block_recurrent: "
+                       "{heads: 2, states: 3}}]}",
+                       1);
     int32_t tokens[] = {1, 2, 3, 4, 5, 6, 0};
     model_run_read(r, tokens, 7, 0, 6, NULL);
     EXPECT(model_state_positions(r->state)[0] == 8, "position %lld",

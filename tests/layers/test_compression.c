@@ -1,5 +1,6 @@
 /* Compressed memory beyond its gradients: who learns from the reconstruction, what most_used keeps.
  */
+#include "tests/gradcheck.h"
 #include "tests/model_run.h"
 #include "tests/test.h"
 
@@ -12,17 +13,10 @@ enum { VOCAB = MODEL_RUN_VOCAB, BLOCK = 4, LENGTH = 16 };
     "{width: 8, context: 4, init: {std: 0.5}, blocks: [{compressed_memory: {heads: 2, memory: 4, " \
     "compressed: 16, " MORE "}}]}"
 
-static model_run *run_of(const char *yaml)
-{
-    err e = {{0}};
-    model_run *r = model_run_new(yaml, 1, &e);
-    CHECK(r, "%s", e.text);
-    return r;
-}
-
 /* Training loss of a fresh row, auxiliary losses included; gradients into r->grads. */
-static double loss_of(model_run *r)
+static double loss_of(void *user)
 {
+    model_run *r = user;
     int32_t tokens[LENGTH], targets[LENGTH];
     fill_tokens(tokens, LENGTH, 1);
     fill_tokens(targets, LENGTH, 2);
@@ -48,8 +42,8 @@ static bool of_compression(const param *q)
 /* The loss is added, the compression learns from it, and nothing else does. */
 static void only_compression_learns(void)
 {
-    model_run *plain = run_of(MODEL("factor: 2")), *taught = run_of(MODEL("factor: 2, "
-                                                                          "reconstruction: 3"));
+    model_run *plain = model_run_good(MODEL("factor: 2"), 1);
+    model_run *taught = model_run_good(MODEL("factor: 2, reconstruction: 3"), 1);
     double without = loss_of(plain), with = loss_of(taught);
     EXPECT(with > without + 1e-6, "%g with reconstruction, %g without", with, without);
     const params *p = model_params_const(plain->model);
@@ -77,22 +71,16 @@ static void reconstruction_gradient(void)
         test_skip("differences need the double build");
         return;
     }
-    model_run *r = run_of(MODEL("factor: 2, reconstruction: 3"));
-    model_run *other = run_of(MODEL("factor: 2, reconstruction: 3"));
+    model_run *r = model_run_good(MODEL("factor: 2, reconstruction: 3"), 1);
+    model_run *other = model_run_good(MODEL("factor: 2, reconstruction: 3"), 1);
     loss_of(r);
     const params *p = model_params_const(r->model);
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
         for (int64_t k = 0; of_compression(q) && k < q->count; k += MAX(1, q->count / 7)) {
-            real *x = other->values + q->offset + k, at = *x, h = (real)1e-5;
-            *x = at + h;
-            double up = loss_of(other);
-            *x = at - h;
-            double down = loss_of(other);
-            *x = at;
-            double numeric = (up - down) / (2 * (double)h);
-            /* Truncation h^2 = 1e-10 of losses about 1, rounding 1e-16 / h = 1e-11. */
-            EXPECT(fabs((double)r->grads.values[q->offset + k] - numeric) < 1e-8,
+            double numeric = five_point(loss_of, other, other->values + q->offset + k, 1e-4);
+            /* Truncation h^4 = 1e-16; rounding of losses of some 10 nats 1e-15 / h = 1e-11, added up. */
+            EXPECT(fabs((double)r->grads.values[q->offset + k] - numeric) < 1e-9,
                    "%s[%lld]: %g, not %g", q->name, (long long)k,
                    (double)r->grads.values[q->offset + k], numeric);
         }
@@ -104,8 +92,8 @@ static void reconstruction_gradient(void)
 /* What is not compressed at all is reconstructed exactly. */
 static void nothing_is_lost(void)
 {
-    model_run *plain = run_of(MODEL("factor: 1, compression: mean"));
-    model_run *taught = run_of(MODEL("factor: 1, compression: mean, reconstruction: 3"));
+    model_run *plain = model_run_good(MODEL("factor: 1, compression: mean"), 1);
+    model_run *taught = model_run_good(MODEL("factor: 1, compression: mean, reconstruction: 3"), 1);
     double without = loss_of(plain), with = loss_of(taught);
     EXPECT(fabs(with - without) <= (REAL_IS_DOUBLE ? 1e-12 : 1e-6), "%g, %g", with, without);
     model_run_free(plain);
@@ -137,8 +125,8 @@ static void most_used_is_kept(void)
     enum { ENTRIES = 16, WIDTH = 64 };
     static real all[ENTRIES * WIDTH], kept[ENTRIES * WIDTH];
     int64_t width = 0, same = 0;
-    model_run *everything = run_of(MODEL("factor: 1, compression: mean"));
-    model_run *half = run_of(MODEL("factor: 2, compression: most_used"));
+    model_run *everything = model_run_good(MODEL("factor: 1, compression: mean"), 1);
+    model_run *half = model_run_good(MODEL("factor: 2, compression: most_used"), 1);
     int64_t n = entries_of(everything, all, &width), k = entries_of(half, kept, &same);
     EXPECT(n == 12 && k == 6 && width == same, "%lld and %lld entries", (long long)n, (long long)k);
     int64_t at = 0;

@@ -22,14 +22,6 @@ static bool take(void *user, int32_t token)
 #define RECURRENT(OPTIONS) MODEL("{block_recurrent: {heads: 2, states: 3, " OPTIONS "}, ffn: {}}")
 static const char MIXED[] = MODEL("{attention: {heads: 2, memory: 6}, ffn: {}, lstm: {}}");
 
-static model_run *run_of(const char *yaml)
-{
-    err e = {{0}};
-    model_run *r = model_run_new(yaml, 1, &e);
-    CHECK(r, "%s", e.text);
-    return r;
-}
-
 static output generate(model_run *r, const int32_t *prompt, const sampling *how, int limit)
 {
     output o = {.limit = limit};
@@ -50,7 +42,7 @@ static int32_t argmax(const real *x)
 /* Token by token through blocks and memory: the most probable tokens of one full pass. */
 static void check_greedy(const char *yaml)
 {
-    model_run *r = run_of(yaml);
+    model_run *r = model_run_good(yaml, 1);
     int32_t text[PROMPT + COUNT];
     fill_tokens(text, PROMPT, 2);
     text[0] = VOCAB;
@@ -89,7 +81,7 @@ static void greedy(void)
 
 static void repeatable(void)
 {
-    model_run *r = run_of(MIXED);
+    model_run *r = model_run_good(MIXED, 1);
     int32_t prompt[PROMPT];
     fill_tokens(prompt, PROMPT, 3);
     sampling how = {.temperature = 1.5, .top_k = 5, .top_p = 0.95, .seed = 4};

@@ -10,20 +10,13 @@
 
 #define BLOCKS "blocks: [{attention: {heads: 2}, ffn: {hidden: 6}}]"
 
-static model_run *new_run(const char *yaml)
-{
-    err e = {{0}};
-    model_run *r = model_run_new(yaml, CHECK_ROWS, &e);
-    CHECK(r, "%s", e.text);
-    return r;
-}
-
 /* ---- the spec ---- */
 
 static void parameters(void)
 {
-    model_run *r = new_run("{width: 8, context: 4, embedding: {positions: learned}, blocks: "
-                           "[{repeat: 2, attention: {heads: 2}}, {ffn: {bias: false}}]}");
+    model_run *r = model_run_good("{width: 8, context: 4, embedding: {positions: learned}, blocks: "
+                                  "[{repeat: 2, attention: {heads: 2}}, {ffn: {bias: false}}]}",
+                                  CHECK_ROWS);
     const char *const names[] = {"embedding.weight",
                                  "embedding.start",
                                  "embedding.positions",
@@ -64,8 +57,9 @@ static void parameters(void)
 
 static void starts(void)
 {
-    model_run *r = new_run("{width: 64, context: 4, init: {std: 0.5}, blocks: [{repeat: 2, "
-                           "attention: {}, ffn: {}}]}");
+    model_run *r = model_run_good("{width: 64, context: 4, init: {std: 0.5}, blocks: [{repeat: 2, "
+                                  "attention: {}, ffn: {}}]}",
+                                  CHECK_ROWS);
     const params *p = model_params_const(r->model);
     params_start(p, r->values, 3);
     const struct {
@@ -87,7 +81,7 @@ static void starts(void)
 
 static char *identity(const char *yaml, arena *a)
 {
-    model_run *r = new_run(yaml);
+    model_run *r = model_run_good(yaml, CHECK_ROWS);
     char *text = node_json(a, model_changed(r->model, a), true);
     model_run_free(r);
     return text;
@@ -214,8 +208,9 @@ static void cuts(void)
 static void blockwise(void)
 {
     model_run *r =
-        new_run("{width: 8, context: 4, blocks: [{attention: {heads: 2, memory: 5}, ffn: "
-                "{}, lstm: {}}]}");
+        model_run_good("{width: 8, context: 4, blocks: [{attention: {heads: 2, memory: 5}, ffn: "
+                       "{}, lstm: {}}]}",
+                       CHECK_ROWS);
     segment s;
     segment_init(&s, r);
     const params *p = model_params_const(r->model);
@@ -254,7 +249,7 @@ static void count_taps(void *user, const layer *self, const char *name, const te
 
 static void losses(void)
 {
-    model_run *r = new_run("{width: 8, context: 4, blocks: [{ffn: {}}]}");
+    model_run *r = model_run_good("{width: 8, context: 4, blocks: [{ffn: {}}]}", CHECK_ROWS);
     wrapped = *r->model->units[0].layer.cls;
     wrapped.forward = with_aux;
     r->model->units[0].layer.cls = &wrapped;
@@ -295,7 +290,8 @@ static void losses(void)
 
 static void tied(void)
 {
-    model_run *r = new_run("{width: 8, context: 4, embedding: {tied: true}, " BLOCKS "}");
+    model_run *r =
+        model_run_good("{width: 8, context: 4, embedding: {tied: true}, " BLOCKS "}", CHECK_ROWS);
     EXPECT(params_find(model_params_const(r->model), "head.weight") < 0, "a matrix of its own");
     const param *p = &model_params_const(r->model)->list[0];
     EXPECT(p->matmul && p->active == 1, "%s is not counted as the head's matrix", p->name);
@@ -304,7 +300,7 @@ static void tied(void)
 
 static void frozen(void)
 {
-    model_run *r = new_run("{width: 8, context: 4, " BLOCKS "}");
+    model_run *r = model_run_good("{width: 8, context: 4, " BLOCKS "}", CHECK_ROWS);
     param *p = &model_params(r->model)->list[0];
     p->frozen = true;
     segment s;
@@ -316,7 +312,7 @@ static void frozen(void)
 
 static void wrong_state(void)
 {
-    model_run *r = new_run("{width: 8, context: 4, " BLOCKS "}");
+    model_run *r = model_run_good("{width: 8, context: 4, " BLOCKS "}", CHECK_ROWS);
     err e = {{0}};
     const int64_t shapes[][3] = {{CHECK_ROWS, 4, 16}, {CHECK_ROWS, 3, 8}, {1, 3, 16}};
     real data[CHECK_ROWS * 4 * 16] = {0};
