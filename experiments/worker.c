@@ -254,6 +254,14 @@ static bool keep_step(worker *w, err *e)
     return keep(w, name, (double)NAN, e);
 }
 
+/* Not so soon after the evaluation before (a last step behind one on the way) that what cannot have
+ * moved yet would look stable; not where the model learns while it is evaluated. */
+static bool routing_is_traced(const worker *w, const train_progress *p)
+{
+    return w->work.eval.dynamic.kind == DYNAMIC_NONE &&
+           2 * (p->step - p->eval_at) >= w->work.train.eval_every;
+}
+
 static outcome run_eval(worker *w, bool final, err *e)
 {
     const workload *work = &w->work;
@@ -274,8 +282,11 @@ static outcome run_eval(worker *w, bool final, err *e)
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
     if (final && work->eval.losses) task.losses_path = path;
-    eval_watch watch = routing_trace_begin(trainer_routing(w->trainer), &task);
-    if (work->eval.dynamic.kind == DYNAMIC_NONE) task.watch = &watch;
+    eval_watch watch;
+    if (routing_is_traced(w, p)) {
+        watch = routing_trace_begin(trainer_routing(w->trainer), &task);
+        task.watch = &watch;
+    }
     evaluation r;
     json_t *more;
     if (!evaluate_and_diagnose(&r, &more, &task, final, e)) return WENT_WRONG;

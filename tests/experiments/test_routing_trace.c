@@ -68,13 +68,15 @@ static void stability(void)
     for (int i = 0; i < 4; i++) {
         double hash = figure_of(whole, i, "blocks.0.hash_ffn", "changed");
         double learned = figure_of(whole, i, "blocks.1.switch_ffn", "changed");
-        EXPECT(hash == (i ? 0 : -1), "evaluation %d: hash %g", i, hash);
-        EXPECT(i ? learned >= 0 && learned <= 1 : learned == -1, "evaluation %d: switch %g", i,
-               learned);
-        moved += i ? learned : 0;
+        /* Every 3 steps; the last is a single step later. */
+        bool compared = i == 1 || i == 2;
+        EXPECT(hash == (compared ? 0 : -1), "evaluation %d: hash %g", i, hash);
+        EXPECT(compared ? learned >= 0 && learned <= 1 : learned == -1, "evaluation %d: switch %g",
+               i, learned);
+        moved += compared ? learned : 0;
         json_t *o = evaluation_at(whole, i);
         double sampled = figure_of(whole, i, "blocks.0.hash_ffn", "sampled");
-        EXPECT(!i || sampled == json_get_double(o, "tokens"), "%g sampled", sampled);
+        EXPECT(!compared || sampled == json_get_double(o, "tokens"), "%g sampled", sampled);
         json_decref(o);
     }
     EXPECT(moved > 0, "a learned router that trains moves no token");
@@ -96,7 +98,7 @@ static void block_by_block(void)
     trial_folder(folder, "blocks", TRIAL_SPEC, BLOCKWISE, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == 0, "the run ends well");
     EXPECT(figure_of(folder, 1, "blocks.0.hash_ffn", "changed") == 0, "a hash of two tokens moved");
-    EXPECT(figure_of(folder, 3, "blocks.1.base_ffn", "changed") >= 0, "nothing traced");
+    EXPECT(figure_of(folder, 2, "blocks.1.base_ffn", "changed") >= 0, "nothing traced");
 }
 
 /* What would be another sample is not compared with. */
