@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "experiments/checkpoint.h"
 #include "experiments/evaluate.h"
@@ -19,21 +20,28 @@ static const char *budget_of(const json_t *tree, double *amount)
     return strcmp(kind, "seconds") == 0 ? NULL : kind;
 }
 
+/* Whether runs of this spec are the same as far as they go, however long they are. Not those that
+ * keep their best model, which the shorter one's last evaluation may have chosen; nor those that
+ * start from a checkpoint elsewhere, which may be another by now. */
 static bool any_length(const json_t *tree)
 {
     const char *kind = json_get_text(json_object_get(tree, "schedule"), "kind");
-    return kind && (strcmp(kind, "constant") == 0 || strcmp(kind, "inverse_sqrt") == 0);
+    bool best = json_is_true(json_object_get(json_object_get(tree, "train"), "keep_best"));
+    bool elsewhere = json_get_text(json_object_get(tree, "init_from"), "checkpoint") != NULL;
+    return kind && !best && !elsewhere &&
+           (strcmp(kind, "constant") == 0 || strcmp(kind, "inverse_sqrt") == 0);
 }
 
-/* All that a run is but for how long: resolved options that are part of its identity, seed, kind of
- * budget, content of the data. The caller frees it. */
+/* All that a run is but for how long: resolved options that are part of its identity, which models
+ * it keeps on the way, seed, kind of budget, content of the data. The caller frees it. */
 static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash)
 {
     json_t *key = json_deep_copy(tree), *train = json_object_get(key, "train");
     json_object_del(key, "eval");
     json_object_del(train, "budget");
     for (const option *o = TRAIN_OPTIONS; o->name; o++) {
-        if (o->incidental) json_object_del(train, o->name);
+        bool kept = strcmp(o->name, "keep_every") == 0;
+        if (o->incidental && !kept) json_object_del(train, o->name);
     }
     json_object_set_new(key, "seed", json_integer(seed));
     json_object_set_new(key, "kind", json_string(kind));
@@ -120,7 +128,16 @@ json_t *extend_beginnings(const char *out)
     return all;
 }
 
-const char *extend_find(const json_t *all, const run_plan *p, const char *folder)
+/* Runs may be removed and gc may come while others are trained. */
+static bool still_there(const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES];
+    json_t *record = run_folder_path(folder, out, id, NULL) ? finished_record(folder) : NULL;
+    json_decref(record);
+    return record != NULL;
+}
+
+const char *extend_find(const json_t *all, const run_plan *p, const char *out, const char *folder)
 {
     char checkpoint[FILE_PATH_BYTES];
     double amount = 0, best = 0;
@@ -134,7 +151,7 @@ const char *extend_find(const json_t *all, const run_plan *p, const char *folder
     json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
     {
         double length = json_number_value(value);
-        if (length >= amount || length <= best) continue;
+        if (length >= amount || length <= best || !still_there(out, id)) continue;
         best = length;
         found = id;
     }
@@ -194,25 +211,59 @@ static bool rename_evals(const char *path, const char *run, err *e)
     return ok;
 }
 
-bool extend_begin(const char *folder, const run_plan *p, const char *out, const char *beginning,
-                  err *e)
+/* The models that the shorter run has kept on the way are those of the longer. */
+static bool copy_kept(const char *from, const char *to, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 14);
+    bool ok = file_list(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0 ||
+            strcmp(names[i], CHECKPOINT_BEST) == 0) {
+            continue;
+        }
+        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
+             copy_files(source, target, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+static bool copy_beginning(const char *folder, const char *run, const char *source, err *e)
 {
     static const char *const lines[] = {"metrics.jsonl", "evals.jsonl"};
-    char source[FILE_PATH_BYTES], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], put[FILE_PATH_BYTES];
-    if (!file_join(put, folder, "checkpoint", e) || checkpoint_exists(put)) return true;
-    if (!run_folder_path(source, out, beginning, e)) return false;
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], put[FILE_PATH_BYTES];
     for (int i = 0; i < 2; i++) {
         if (!file_join(from, source, lines[i], e) || !file_join(to, folder, lines[i], e) ||
             (file_exists(from) && !file_copy(from, to, e))) {
             return false;
         }
     }
-    if (!rename_evals(to, p->id, e)) return false;
+    if (!rename_evals(to, run, e) || !copy_kept(source, folder, e)) return false;
     /* The checkpoint last and at once: killed before, the folder has no beginning yet. */
     if (!file_join(from, source, "checkpoint", e) || !file_join(to, folder, "beginning", e) ||
-        !file_remove_tree(to, e) || !copy_files(from, to, e) || !file_remove_tree(put, e)) {
+        !file_join(put, folder, "checkpoint", e) || !file_remove_tree(to, e) ||
+        !copy_files(from, to, e) || !file_remove_tree(put, e)) {
         return false;
     }
     return rename(to, put) == 0 ||
            err_set(e, "%s: cannot be put in place: %s", put, strerror(errno));
+}
+
+bool extend_begin(const char *folder, const run_plan *p, const char *out, const char *beginning,
+                  err *e)
+{
+    char source[FILE_PATH_BYTES], checkpoint[FILE_PATH_BYTES];
+    err ignored;
+    if (!file_join(checkpoint, folder, "checkpoint", e) ||
+        !run_folder_path(source, out, beginning, e)) {
+        return false;
+    }
+    if (checkpoint_exists(checkpoint)) return true;
+    int lock = run_folder_lock(source, &ignored); /* from gc; whoever else has it only reads */
+    bool ok = copy_beginning(folder, p->id, source, e);
+    if (lock >= 0) close(lock);
+    return ok;
 }

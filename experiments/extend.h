@@ -17,10 +17,10 @@ json_t *extend_beginnings(const char *out);
 
 /* The id of the longest of them that is a beginning of this run, or NULL: there is none, or the
  * run's folder has a checkpoint of its own. Lives as long as `all`. */
-const char *extend_find(const json_t *all, const run_plan *p, const char *folder);
+const char *extend_find(const json_t *all, const run_plan *p, const char *out, const char *folder);
 
-/* Copies what the run has begun with into its folder, unless that has a checkpoint; the folder is
- * locked by the caller. */
+/* Copies what the run has begun with into its folder, with the models kept on the way, unless that
+ * has a checkpoint; the folder is locked by the caller. */
 bool extend_begin(const char *folder, const run_plan *p, const char *out, const char *beginning,
                   err *e);
 

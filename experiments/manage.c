@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/json.h"
@@ -171,14 +172,20 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     return ok;
 }
 
+bool manage_name_is_free(const char *out, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    return record_path(path, out, name, e) &&
+           (!file_exists(path) || err_set(e, "there is an experiment '%s' already", name));
+}
+
 bool manage_rename(const char *out, const char *from, const char *to, err *e)
 {
     char old[FILE_PATH_BYTES], new[FILE_PATH_BYTES];
     if (!record_path(old, out, from, e) || !record_path(new, out, to, e) ||
-        !check_exists(old, from, e)) {
+        !check_exists(old, from, e) || !manage_name_is_free(out, to, e)) {
         return false;
     }
-    if (file_exists(new)) return err_set(e, "there is an experiment '%s' already", to);
     json_t *x = json_read(old, e);
     if (!x) return false;
     json_object_set_new(x, "name", json_string(to));
@@ -193,9 +200,6 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
 static bool drop_training_state(manage_report *r, const char *folder, bool dry, err *e)
 {
     char path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], inner[512];
-    run_status status;
-    if (!run_status_read(&status, folder, e)) return false;
-    if (status.state != RUN_DONE || run_folder_locked(folder)) return true;
     if (!file_join(path, folder, "checkpoint/manifest.json", e)) return false;
     if (!file_exists(path)) return true;
     json_t *manifest = json_read(path, e), *value;
@@ -226,13 +230,8 @@ static bool drop_models(manage_report *r, arena *a, const char *folder, keep_mod
     const char *const *names;
     int64_t count;
     char path[FILE_PATH_BYTES];
-    run_status status;
     if (kept == KEEP_ALL) return true;
-    if (!run_status_read(&status, folder, e) || !file_list(folder, a, &names, &count, e)) {
-        return false;
-    }
-    if (status.state != RUN_DONE || run_folder_locked(folder)) return true;
-    bool ok = true;
+    bool ok = file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
         if (kept == KEEP_BEST && strcmp(names[i], CHECKPOINT_BEST) == 0) continue;
@@ -241,6 +240,21 @@ static bool drop_models(manage_report *r, arena *a, const char *folder, keep_mod
         r->bytes += folder_bytes(a, path);
         ok = dry || file_remove_tree(path, e);
     }
+    return ok;
+}
+
+/* What a finished run does not need. Its lock is held meanwhile: a longer run may begin with it. */
+static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models kept, bool dry,
+                     err *e)
+{
+    run_status status;
+    if (!file_is_folder(folder)) return true;
+    if (!run_status_read(&status, folder, e)) return false;
+    if (status.state != RUN_DONE) return true;
+    int lock = run_folder_lock(folder, e);
+    if (lock < 0) return lock == RUN_FOLDER_BUSY;
+    bool ok = drop_training_state(r, folder, dry, e) && drop_models(r, a, folder, kept, dry, e);
+    close(lock);
     return ok;
 }
 
@@ -255,9 +269,7 @@ bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept,
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
         if (json_object_get(needed, names[i])) {
-            ok = run_folder_path(folder, out, names[i], e) &&
-                 (!file_is_folder(folder) || (drop_training_state(r, folder, dry, e) &&
-                                              drop_models(r, a, folder, kept, dry, e)));
+            ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
         } else {
             ok = remove_run(r, a, out, names[i], dry, e);
         }

@@ -204,7 +204,8 @@ static bool start_job(supervisor *s, int slot, job *j)
                               .program = s->o->program,
                               .threads = s->o->threads,
                               .out = s->o->out,
-                              .beginning = extend_find(s->beginnings, j->plan, j->folder)};
+                              .beginning =
+                                  extend_find(s->beginnings, j->plan, s->o->out, j->folder)};
     pid_t pid = worker_start(j->folder, j->plan, &call, &e);
     if (pid == WORKER_BUSY) return false;
     if (call.beginning && pid > 0) {

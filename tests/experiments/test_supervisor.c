@@ -9,6 +9,7 @@
 
 #include "core/file.h"
 #include "core/host.h"
+#include "experiments/extend.h"
 #include "experiments/memory_room.h"
 #include "experiments/run_end.h"
 #include "experiments/supervisor.h"
@@ -167,12 +168,14 @@ static void budget_is_added(void)
     if (!test_program()) return;
     static const char *const budgets[] = {"{steps: 4}", "{steps: 10}"};
     char once[FILE_PATH_BYTES], more[256], *first[2] = {NULL}, *manifest[2] = {NULL};
+    char *kept[2] = {NULL};
     char *evals[2] = {NULL};
     file_join(once, test_folder(), "once", NULL);
     for (int i = 0; i < 3; i++) { /* 4, 10 after 4, 10 alone */
         snprintf(
             more, sizeof more,
-            "sweep: {list: [{schedule.kind: constant, train.eval_every: 2, train.budget: %s}]}\n",
+            "sweep: {list: [{schedule.kind: constant, train.eval_every: 2, train.keep_every: 2,"
+            " train.budget: %s}]}\n",
             budgets[i > 0]);
         experiment *x = experiment_of(more);
         if (!x) return;
@@ -182,6 +185,7 @@ static void budget_is_added(void)
         if (i < 2) first[i] = text_of(out, &x->runs[0], "metrics.jsonl");
         if (i > 0) manifest[i - 1] = text_of(out, &x->runs[0], "checkpoint/manifest.json");
         if (i > 0) evals[i - 1] = text_of(out, &x->runs[0], "evals.jsonl");
+        if (i > 0) kept[i - 1] = text_of(out, &x->runs[0], "checkpoint-2/manifest.json");
         experiment_free(x);
     }
     size_t line = first[0] ? strcspn(first[0], "\n") : 0;
@@ -191,6 +195,8 @@ static void budget_is_added(void)
     for (int i = 0; i < 2; i++)
         hash[i] = manifest[i] ? strstr(manifest[i], "model-10") : NULL;
     EXPECT(hash[0] && hash[1] && strncmp(hash[0], hash[1], 110) == 0, "%s%s", hash[0], hash[1]);
+    EXPECT(kept[0] && kept[1] && strstr(kept[0], "model-2") && strstr(kept[1], "model-2"),
+           "models kept on the way: %s%s", kept[0], kept[1]);
     /* The evaluations on the way are its own, by the ids that it would have given them. */
     int n = 0;
     for (const char *x = evals[0], *y = evals[1]; x && y; n++) {
@@ -206,7 +212,46 @@ static void budget_is_added(void)
         free(first[i]);
         free(manifest[i]);
         free(evals[i]);
+        free(kept[i]);
     }
+}
+
+static void expect_beginning(const char *list, bool possible)
+{
+    char more[2 * FILE_PATH_BYTES];
+    snprintf(more, sizeof more, "sweep: {list: [%s]}\n", list);
+    experiment *x = experiment_of(more);
+    if (!x) return;
+    EXPECT(extend_possible(&x->runs[0]) == possible, "%s: %d", list, !possible);
+    experiment_free(x);
+}
+
+/* Only what would be the same for certain is a beginning, and only while it is there. */
+static void beginnings(void)
+{
+    if (!test_program()) return;
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES + 100];
+    err e = {0};
+    expect_beginning("{schedule.kind: inverse_sqrt}", true);
+    expect_beginning("{schedule.kind: cosine}", false);
+    expect_beginning("{schedule.kind: constant, train.keep_best: true}", false);
+    experiment *x = experiment_of("sweep: {list: [{schedule.kind: constant}]}\n");
+    if (!x) return;
+    run_plan longer = x->runs[0];
+    longer.resolved = node_copy(x->memory, longer.resolved);
+    node_set(x->memory, node_at(longer.resolved, "train.budget"), "steps",
+             node_scalar(x->memory, "20", true));
+    supervise(x, 1, false);
+    run_folder_path(folder, test_folder(), x->runs[0].id, &e);
+    json_t *all = extend_beginnings(test_folder());
+    const char *found = extend_find(all, &longer, test_folder(), "/nowhere");
+    EXPECT(found && strcmp(found, x->runs[0].id) == 0, "%s", found);
+    snprintf(path, sizeof path, "{schedule.kind: constant, init_from: {checkpoint: %s}}", folder);
+    expect_beginning(path, false);
+    EXPECT(file_remove_tree(folder, &e), "%s", e.text);
+    EXPECT(!extend_find(all, &longer, test_folder(), "/nowhere"), "it is gone");
+    json_decref(all);
+    experiment_free(x);
 }
 
 /* What a process that could not speak for itself died of. */
@@ -529,6 +574,7 @@ const test_suite test_supervisor = {
      {"failures_can_stop_it", failures_can_stop_it},
      {"time_is_up", time_is_up},
      {"budget_is_added", budget_is_added},
+     {"beginnings", beginnings},
      {"ends", ends},
      {"ends_of_evaluations", ends_of_evaluations},
      {"memory_limits_jobs", memory_limits_jobs},
