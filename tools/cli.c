@@ -154,6 +154,8 @@ static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status
         *status = usage_error(v, "%s", e.text);
         return false;
     }
+    const char **given = ARENA_NEW(c->memory, const char *, argc + 1);
+    int given_count = 0;
     opterr = 0;
     optind = 1;
     int got;
@@ -176,7 +178,10 @@ static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status
             *status = usage_error(v, "--%s", e.text); /* which begins with the name */
             return false;
         }
+        given[given_count++] = o->name;
     }
+    given[given_count] = NULL;
+    c->given = given;
     c->options = options;
     c->count = argc - optind;
     c->words = argv + optind;
@@ -201,6 +206,17 @@ int cli_run(const verb *v, int argc, char **argv)
         return cli_fail(EXIT_FAILED, "standard output cannot be written");
     }
     return status;
+}
+
+const char *cli_given_beside(const cli_call *c, const char *const *read)
+{
+    for (int i = 0; c->given[i]; i++) {
+        int k = 0;
+        while (read[k] && strcmp(read[k], c->given[i]) != 0)
+            k++;
+        if (!read[k]) return c->given[i];
+    }
+    return NULL;
 }
 
 const char *const *cli_texts(arena *a, const node *list)

@@ -15,8 +15,9 @@
 typedef struct cli_call {
     const void *options;
     int count;
-    char *const *words; /* NULL-terminated */
-    arena *memory;      /* lives as long as the call */
+    char *const *words;       /* NULL-terminated */
+    const char *const *given; /* names of the options on the command line, NULL-terminated */
+    arena *memory;            /* lives as long as the call */
 } cli_call;
 
 typedef struct verb {
@@ -39,6 +40,10 @@ void cli_help(const verb *v);
 
 /* Prints "loci: ..." to stderr and returns the status, for `return cli_fail(...)`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* For a verb that looks at few of its options now: the first one on the command line that is not
+ * among `read` (NULL-terminated), or NULL. */
+const char *cli_given_beside(const cli_call *c, const char *const *read);
 
 /* A list option as texts, NULL-terminated. */
 const char *const *cli_texts(arena *a, const node *list);

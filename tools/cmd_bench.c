@@ -115,8 +115,19 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     return EXIT_DONE;
 }
 
+/* An option that only another of the benchmarks looks at. */
+static bool check_given(const cli_call *c, const char *what, const char *const *read, err *e)
+{
+    const char *other = cli_given_beside(c, read);
+    return !other || err_set(e, "bench: %s does not look at --%s; leave it out", what, other);
+}
+
 static int bench(const cli_call *c)
 {
+    static const char *const of_stream[] = {"stream", "variant", "json", "out",
+                                            "data",   "set",     NULL};
+    static const char *const of_one[] = {"variant", "threads", "seconds", "json",
+                                         "out",     "data",    "set",     NULL};
     const bench_call *o = c->options;
     err e = {0};
     if (o->record && (o->variant || o->stream)) {
@@ -131,10 +142,12 @@ static int bench(const cli_call *c)
                          .warm_up = (int)o->warm_up};
     int status = EXIT_USAGE;
     if (o->stream) {
-        status = stream_one(c, x, &places, &e);
+        if (check_given(c, "--stream", of_stream, &e)) status = stream_one(c, x, &places, &e);
     } else {
         int run = o->record ? -1 : only_run(x, o->variant, &e);
-        if (run >= 0) status = bench_one(c, x, run, &places, &how, &e);
+        if (run >= 0 && check_given(c, "one variant alone", of_one, &e)) {
+            status = bench_one(c, x, run, &places, &how, &e);
+        }
         if (run < 0 && !e.text[0]) status = bench_all(c, x, &places, &how, &e);
     }
     experiment_free(x);

@@ -198,10 +198,15 @@ static bool named_folders(const char *const **folders, int64_t *n, const cli_cal
 /* One run that cannot be read does not keep the others from theirs. */
 static int add_slices(const cli_call *c)
 {
+    static const char *const read[] = {"slices", "out", "data", NULL};
     const eval_call *o = c->options;
-    const char *const *folders;
+    const char *const *folders, *other = cli_given_beside(c, read);
     int64_t n;
     err e = {0};
+    if (other) {
+        return cli_fail(EXIT_USAGE,
+                        "eval: --slices sums up evaluations as they are; leave out --%s", other);
+    }
     if (!named_folders(&folders, &n, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
     int all = 0, missing = 0, status = EXIT_DONE;
@@ -240,6 +245,10 @@ static int eval(const cli_call *c)
     dynamic_options dynamic;
     if (!read_dynamic(&dynamic, o->dynamic, c->memory, &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
+    if (o->cleared && dynamic.kind != DYNAMIC_NONE) {
+        return cli_fail(EXIT_USAGE, "eval: --cleared is not measured of a model that learns while "
+                                    "it reads; leave out --dynamic");
     }
     corpus_places places = cli_places(c->memory, o->data);
     loaded_model m;

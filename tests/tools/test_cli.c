@@ -143,6 +143,10 @@ static void experiment(void)
     expect_call(LOCI("compare", "tiny", "--tune", "warmup"), 1, NULL, "no such axis; tiny sweeps");
     expect_call(LOCI("eval", "tiny", "--slices"), 0, "slices added to 0 evaluations of 6", NULL);
     expect_call(LOCI("eval", "tine", "--slices"), 2, NULL, "no such run");
+    expect_call(LOCI("eval", "tiny", "--slices", "--split", "test"), 2, NULL, "leave out --split");
+    expect_call(LOCI("eval", "tiny", "--json", "--slices"), 2, NULL, "leave out --json");
+    expect_call(LOCI("eval", "tiny/keys/1", "--cleared", "9", "--dynamic", "sgd"), 2, NULL,
+                "leave out --dynamic");
     program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
     json_error_t wrong;
     json_t *table = json_loads(r.out, JSON_REJECT_DUPLICATES, &wrong);
@@ -243,6 +247,7 @@ static void trained_models(void)
     expect_call(LOCI("eval", "tiny/keys/1", "--json"), 0, "\"protocol\"", NULL);
     expect_call(LOCI("compare", "--split", "test"), 0, "test", NULL);
     expect_call(LOCI("eval", "tiny/kays"), 2, NULL, "no run of variant 'kays'");
+    expect_call(LOCI("eval", "tiny/keys/9"), 2, NULL, "no run of variant 'keys' with seed 9");
     expect_call(LOCI("eval", "0000"), 2, NULL, "no such run");
     expect_call(LOCI("eval", "tiny", "--corpus", "{corpus: text}"), 1, NULL, "path");
     if (corpora_program("spm_train")) other_vocabulary();
@@ -356,6 +361,10 @@ static void benchmark(void)
     json_decref(figures);
     expect_call(LOCI("bench", spec, "--variant", "kees"), 2, NULL, "no such variant");
     expect_call(LOCI("bench", spec, "--variant", "keys", "--record"), 2, NULL, "leave out");
+    expect_call(LOCI("bench", spec, "--variant", "keys", "--warm-up", "9"), 2, NULL,
+                "does not look at --warm-up");
+    expect_call(LOCI("bench", spec, "--variant", "keys", "--stream", "1k", "--seconds", "1"), 2,
+                NULL, "does not look at --seconds");
     r = LOCI("bench", spec, "--seconds", "0.1", "--json");
     figures = json_loads(r.out, 0, NULL);
     const json_t *keys = json_array_get(figures, 1);
