@@ -36,7 +36,9 @@ static const char QUERY[] =
     "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
     "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
     " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
-    " ORDER BY e.step DESC, e.final DESC, e.evaluation LIMIT 1) "
+    /* Of several that one which was done as the final one was, then that of the most text. */
+    " ORDER BY e.step DESC, e.final DESC, e.protocol IS (SELECT f.protocol FROM evaluation f WHERE "
+    "  f.run = e.run AND f.final LIMIT 1) DESC, e.tokens DESC, e.evaluation LIMIT 1) "
     "WHERE p.experiment = ?1 ORDER BY p.position";
 
 static compared_run read_run(sqlite3_stmt *q, arena *a)
@@ -99,7 +101,7 @@ static void add_row(comparison *c, arena *a, sqlite3_stmt *q)
     if (!v) {
         c->variants = grown(a, c->variants, c->count, sizeof *v);
         v = &c->variants[c->count++];
-        v->label = label;
+        v->label = v->plan_label = label;
         v->variant = store_text(q, 1, a);
         v->is_baseline = store_int(q, 2, 0) != 0;
     }
@@ -145,6 +147,27 @@ void compare_set_values(compared_run *r, double nats)
         r->bytes > 0 ? nats / log(2.0) / (double)r->bytes : (double)NAN;
     r->value[COMPARE_WORD_PERPLEXITY] = r->words > 0 ? exp(nats / (double)r->words) : (double)NAN;
     r->value[COMPARE_PERPLEXITY] = r->tokens > 0 ? exp(nats / (double)r->tokens) : (double)NAN;
+}
+
+void compare_unscore(compared_run *r, const char *reason)
+{
+    r->scored = false;
+    r->reason = reason;
+    for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
+        r->value[m] = (double)NAN;
+    }
+}
+
+bool compare_is_lost(const compared_run *r)
+{
+    return strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0 ||
+           strcmp(r->status, "interrupted") == 0 || (strcmp(r->status, "done") == 0 && !r->scored);
+}
+
+const char *compare_reason(const compared_run *r)
+{
+    if (r->reason) return r->reason;
+    return strcmp(r->status, "done") == 0 ? "has no evaluation here" : "no reason given";
 }
 
 /* AUTO: what all scored runs have; bits per byte if nothing was scored yet. */
@@ -297,6 +320,7 @@ comparison *compare_read(arena *a, store *s, const char *experiment, const char 
         !read_rows(c, a, s, split, e)) {
         return NULL;
     }
+    c->split_asked = split != NULL;
     if (split && !c->split[0]) c->split = arena_strdup(a, split);
     return c;
 }
@@ -318,5 +342,5 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     }
     correct(c, a);
     compare_costs(c, a);
-    return compare_documents(c, s, e) ? c : NULL;
+    return compare_routing(c, a, s, e) && compare_documents(c, s, e) ? c : NULL;
 }

@@ -42,6 +42,14 @@ typedef struct eval_cost {
     double rate, decay;    /* NaN: the model did not learn while it was evaluated */
 } eval_cost;
 
+/* What routed layers did with the tokens, mean over layers; NaN: there are none, or none tells. */
+typedef enum routing_figure {
+    ROUTING_ENTROPY, /* of the experts' load, 1: equal shares; over the last tenth of training */
+    ROUTING_DROPPED, /* share of the tokens that full experts dropped; over the same */
+    ROUTING_CHANGED, /* share that is sent elsewhere than an evaluation before; the last one */
+    ROUTING_FIGURES
+} routing_figure;
+
 typedef struct compared_run {
     const char *run, *status, *reason; /* reason NULL: none */
     int64_t seed;
@@ -58,6 +66,7 @@ typedef struct compared_run {
     int64_t trained_tokens;
     const char *evaluation; /* id; NULL: none, or between two of them */
     eval_cost eval;
+    double routing[ROUTING_FIGURES];
     int64_t step;       /* of that evaluation */
     double train_flops; /* per token */
     double train_seconds;
@@ -76,9 +85,10 @@ typedef struct document_difference {
 
 typedef struct compared_variant {
     const char *label, *variant;
-    const char *tuned; /* the values chosen, "lr=1e-3"; NULL: nothing was tuned */
-    int tried;         /* out of how many */
-    bool edge;         /* a number at the edge of those tried: better ones may lie beyond */
+    const char *plan_label; /* the label that the database knows; another than `label` if tuned */
+    const char *tuned;      /* the values chosen, "lr=1e-3"; NULL: nothing was tuned */
+    int tried;              /* out of how many */
+    bool edge;              /* a number at the edge of those tried: better ones may lie beyond */
     bool is_baseline;
     int planned, done, failed, diverged, running, interrupted;
     int run_count;
@@ -91,13 +101,15 @@ typedef struct compared_variant {
     int64_t peak_bytes;       /* the most */
     int64_t params, active_params, state_bytes;
     double flops;
-    eval_cost eval;             /* means over seeds; the most memory */
+    eval_cost eval;                  /* means over seeds; the most memory */
+    double routing[ROUTING_FIGURES]; /* means over seeds */
     const char *rates, *decays; /* those that its seeds chose: "0.01", "0.01, 0.03"; "": none */
 } compared_variant;
 
 typedef struct comparison {
     const char *experiment, *description;
     const char *split;     /* "validation"; "" if nothing was scored yet */
+    bool split_asked;      /* else it is that of the runs' final evaluations */
     compare_metric metric; /* chosen; never AUTO */
     int baseline;          /* index; -1: the experiment's baseline has no variant here */
     int count;
@@ -110,6 +122,7 @@ typedef struct comparison {
     const char *tune;   /* the tuned axes' names; NULL: none */
     const char *tuned_baseline; /* what options.baseline is called among the tuned variants */
     bool tuned_on_reported;     /* the split that is reported is the one that was chosen by */
+    int unchosen_lost;          /* runs without a result of the values that were not chosen */
     compare_budget at;
     double at_amount;
     bool learning;  /* a scored run learned while it was evaluated: costs of evaluation count */
@@ -120,7 +133,8 @@ typedef struct comparison {
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e);
 
-/* "tokens=2M", "flops=1e15", "seconds=600", "tokens" (the least that all got), into o. */
+/* "tokens=2M", "flops=1e15", "seconds=600", "tokens" (the least that a finished run got), into o.
+ */
 bool compare_at_read(compare_options *o, const char *text, err *e);
 
 /* A number for each of the steps that compare_load consists of; see the files of these names.
@@ -131,6 +145,12 @@ comparison *compare_tuned(arena *a, store *s, const char *experiment, const comp
                           err *e);
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
 void compare_set_values(compared_run *r, double nats);
+/* Takes a run's result away, and says why. */
+void compare_unscore(compared_run *r, const char *reason);
+/* Failed, diverged, interrupted, or done without the evaluation that counts. */
+bool compare_is_lost(const compared_run *r);
+/* Why a lost run has no result. */
+const char *compare_reason(const compared_run *r);
 
 /* "(oracle)" for a model that looks at what it predicts, else "": its label ends so, whatever its
  * axes say; a name made of these has to say it, too. */
@@ -142,6 +162,9 @@ bool compare_documents(comparison *c, store *s, err *e);
 /* Fills `learning` and the variants' costs of evaluation (results/compare_cost.c). */
 void compare_costs(comparison *c, arena *a);
 
+/* Fills `routing` of runs and variants (results/compare_routing.c). */
+bool compare_routing(comparison *c, arena *a, store *s, err *e);
+
 /* True if every scored token was a byte, so that nats per token are bits per byte (but for ln 2).
  */
 bool compare_by_bytes(const comparison *c);
@@ -149,12 +172,19 @@ bool compare_by_bytes(const comparison *c);
 /* Digits behind the point for the metric's figures. */
 int compare_decimals(const comparison *c, compare_metric m);
 
+/* The experiment's name, and what was chosen: "memory: test split, lr tuned on validation". */
+void compare_title(char text[512], const comparison *c);
+
 /* The rows, with columns for people and for programs. */
 table *compare_table(arena *a, const comparison *c);
 
 /* The table with protocol, verdicts in words and the reasons of failures below it (text, Markdown);
  * for CSV the rows alone; for JSON an object with everything. */
 bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e);
+
+/* What has to be said beside the figures, a sentence a line: how variants were chosen and cut,
+ * noise floor, differences by document (each behind `item`), protocol, cautions. */
+void compare_print_notes(FILE *out, const comparison *c, const char *item);
 
 const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
 const char *compare_metric_title(compare_metric m); /* "bits per byte" */

@@ -18,14 +18,13 @@ bool compare_at_read(compare_options *o, const char *text, err *e)
     const char *equals = strchr(text, '=');
     size_t n = equals ? (size_t)(equals - text) : strlen(text);
     if (n < sizeof name) memcpy(name, text, n);
-    o->at = strcmp(name, "least") == 0 ? AT_TOKENS : AT_END;
+    o->at = AT_END;
     for (int i = 1; i < BUDGETS; i++) {
         if (strcmp(name, COMPARE_BUDGETS[i]) == 0) o->at = (compare_budget)i;
     }
     o->at_amount = (double)NAN;
-    bool least = !equals || strcmp(equals + 1, "least") == 0;
-    bool good = o->at != AT_END && (least || (text_to_real(equals + 1, &o->at_amount) &&
-                                              isfinite(o->at_amount) && o->at_amount > 0));
+    bool good = o->at != AT_END && (!equals || (text_to_real(equals + 1, &o->at_amount) &&
+                                                isfinite(o->at_amount) && o->at_amount > 0));
     return good || err_set(e,
                            "--at %s: say tokens=2M, flops=1e15 or seconds=600; without a number: "
                            "the least that a finished run got",
@@ -151,11 +150,8 @@ bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err
                 place(r, found, c->at_amount);
                 continue;
             }
-            r->scored = false;
-            r->reason = "has no evaluations around that amount; train.eval_every makes some";
-            for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
-                r->value[m] = (double)NAN;
-            }
+            compare_unscore(r,
+                            "has no evaluations around that amount; train.eval_every makes some");
         }
     }
     return !why.text[0] || err_set(e, "%s", why.text);

@@ -1,5 +1,6 @@
 /* Differences document by document: would other text say the same? */
 #include <math.h>
+#include <string.h>
 
 #include "results/compare.h"
 
@@ -33,12 +34,17 @@ static bool read_documents(scored_documents *d, arena *a, store *s, const compar
     return true;
 }
 
-/* Adds the differences of one seed; false if the two did not score the same documents. */
+static bool same_documents(const scored_documents *x, const scored_documents *y)
+{
+    return x->count == y->count &&
+           memcmp(x->index, y->index, (size_t)x->count * sizeof *x->index) == 0;
+}
+
+/* Adds the differences of one seed; false if a figure is missing. */
 static bool add_seed(double *sums, const scored_documents *x, const scored_documents *y)
 {
-    if (x->count != y->count) return false;
     for (int i = 0; i < x->count; i++) {
-        if (x->index[i] != y->index[i] || !isfinite(x->nats[i] - y->nats[i])) return false;
+        if (!isfinite(x->nats[i] - y->nats[i])) return false;
     }
     for (int i = 0; i < x->count; i++) {
         sums[i] += x->nats[i] - y->nats[i];
@@ -79,9 +85,12 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
         if (!b || !r->scored || r->documents == 0 || b->documents != r->documents) continue;
         scored_documents x, y;
         if (!read_documents(&x, a, s, r, e) || !read_documents(&y, a, s, b, e)) return false;
-        if (!sums) sums = arena_push_zero(a, MAX(x.count, 1), sizeof *sums);
-        if (seeds > 0 && x.count != first.count) continue;
-        if (add_seed(sums, &x, &y) && seeds++ == 0) first = x;
+        if (!same_documents(&x, &y)) continue;
+        if (seeds == 0) {
+            first = x;
+            sums = arena_push_zero(a, MAX(x.count, 1), sizeof *sums);
+        }
+        if (same_documents(&x, &first)) seeds += add_seed(sums, &x, &y);
     }
     if (seeds > 0) summarise(&v->documents, &first, sums, seeds);
     return true;

@@ -178,6 +178,12 @@ static void print_tuning(FILE *out, const comparison *c)
     } else {
         fprintf(out, "; reported on %s.\n", c->split);
     }
+    if (c->unchosen_lost) {
+        fprintf(out,
+                "Of values that were not chosen %d run%s without a result; loci status %s lists "
+                "all.\n",
+                c->unchosen_lost, c->unchosen_lost == 1 ? " is" : "s are", c->experiment);
+    }
     if (edge) {
         fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
     }
@@ -196,11 +202,16 @@ static void print_passage(FILE *out, const compared_variant *v, const char *comm
     }
 }
 
+static const char *budget_name(const comparison *c)
+{
+    return c->at == AT_FLOPS ? "FLOPs" : COMPARE_BUDGETS[c->at];
+}
+
 static void print_budget(FILE *out, const comparison *c)
 {
     char amount[16];
     if (c->at == AT_END || !isfinite(c->at_amount)) return;
-    const char *name = c->at == AT_FLOPS ? "FLOPs" : COMPARE_BUDGETS[c->at];
+    const char *name = budget_name(c);
     table_si(amount, c->at_amount);
     fprintf(
         out,
@@ -220,6 +231,24 @@ static void print_budget(FILE *out, const comparison *c)
     if (c->at == AT_SECONDS) {
         fputs("Seconds were taken as the runs went, whatever shared the machine with them.\n", out);
     }
+}
+
+void compare_title(char text[512], const comparison *c)
+{
+    char amount[16];
+    const char *comma = ": ";
+    int n = snprintf(text, 512, "%.200s", c->experiment);
+    if (c->split_asked) {
+        n += snprintf(text + n, (size_t)(512 - n), "%s%.20s split", comma, c->split);
+        comma = ", ";
+    }
+    if (c->tune) {
+        n += snprintf(text + n, (size_t)(512 - n), "%s%.100s tuned on validation", comma, c->tune);
+        comma = ", ";
+    }
+    if (c->at == AT_END || !isfinite(c->at_amount)) return;
+    table_si(amount, c->at_amount);
+    snprintf(text + n, (size_t)(512 - n), "%sat %s %s", comma, amount, budget_name(c));
 }
 
 /* ---- what is not in the figures ---- */
@@ -245,26 +274,15 @@ static void print_cautions(FILE *out, const comparison *c)
     }
 }
 
-static bool went_wrong(const compared_run *r)
-{
-    return strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0 ||
-           strcmp(r->status, "interrupted") == 0 || (strcmp(r->status, "done") == 0 && !r->scored);
-}
-
 /* Failed and diverged runs, each with its reason: never left out. */
 static void print_failures(FILE *out, const comparison *c, const char *item)
 {
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; k < c->variants[i].run_count; k++) {
             const compared_run *r = &c->variants[i].runs[k];
-            if (!went_wrong(r)) continue;
-            bool done = strcmp(r->status, "done") == 0;
+            if (!compare_is_lost(r)) continue;
             fprintf(out, "%s%s, seed %lld: %s: %s (run %s)\n", item, c->variants[i].label,
-                    (long long)r->seed, r->status,
-                    r->reason ? r->reason
-                    : done    ? "has no evaluation here"
-                              : "no reason given",
-                    r->run);
+                    (long long)r->seed, r->status, compare_reason(r), r->run);
         }
     }
 }
@@ -273,10 +291,20 @@ static bool any_failure(const comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; k < c->variants[i].run_count; k++) {
-            if (went_wrong(&c->variants[i].runs[k])) return true;
+            if (compare_is_lost(&c->variants[i].runs[k])) return true;
         }
     }
     return false;
+}
+
+void compare_print_notes(FILE *out, const comparison *c, const char *item)
+{
+    print_tuning(out, c);
+    print_budget(out, c);
+    print_noise_floor(out, c);
+    print_documents(out, c, item);
+    print_protocol(out, c);
+    print_cautions(out, c);
 }
 
 static void print_words(FILE *out, const comparison *c, bool markdown)
@@ -290,16 +318,23 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
     }
     if (c->baseline < 0) fputs("The experiment names no baseline among its variants.\n", out);
     if (markdown) fputc('\n', out);
-    print_tuning(out, c);
-    print_budget(out, c);
-    print_noise_floor(out, c);
-    print_documents(out, c, item);
-    print_protocol(out, c);
-    print_cautions(out, c);
+    compare_print_notes(out, c, item);
     if (!any_failure(c)) return;
     fputs("\nRuns without a result:\n", out);
     if (markdown) fputc('\n', out);
     print_failures(out, c, item);
+}
+
+static void print_markdown(FILE *out, const comparison *c)
+{
+    char *words = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&words, &bytes);
+    CHECK(f, "no memory for a text");
+    print_words(f, c, true);
+    fclose(f);
+    table_put_markdown(out, words);
+    free(words);
 }
 
 /* ---- JSON ---- */
@@ -369,7 +404,8 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
     } else {
         if (format == TABLE_TEXT && c->description[0]) fprintf(out, "%s\n\n", c->description);
         table_print(out, t, format, colour);
-        if (format != TABLE_CSV) print_words(out, c, format == TABLE_MARKDOWN);
+        if (format == TABLE_TEXT) print_words(out, c, false);
+        if (format == TABLE_MARKDOWN) print_markdown(out, c);
     }
     arena_free(a);
     return !ferror(out) || err_set(e, "the comparison cannot be written");

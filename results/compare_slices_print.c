@@ -219,6 +219,18 @@ static void print_words(FILE *out, const comparison *c, const slice_comparison *
     }
 }
 
+static void print_markdown(FILE *out, const comparison *c, const slice_comparison *x)
+{
+    char *words = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&words, &bytes);
+    CHECK(f, "no memory for a text");
+    print_words(f, c, x, true);
+    fclose(f);
+    table_put_markdown(out, words);
+    free(words);
+}
+
 static json_t *slices_json(const comparison *c, const slice_comparison *x, const table *t)
 {
     json_t *o = json_object();
@@ -258,7 +270,8 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
         json_decref(o);
     } else {
         table_print(out, t, format, colour);
-        if (people) print_words(out, c, x, format == TABLE_MARKDOWN);
+        if (format == TABLE_TEXT) print_words(out, c, x, false);
+        if (format == TABLE_MARKDOWN) print_markdown(out, c, x);
     }
     arena_free(a);
     return !ferror(out) || err_set(e, "the comparison cannot be written");

@@ -39,6 +39,7 @@ static int scored_runs(const compared_variant *v)
 typedef struct compare_columns {
     int label, key, tuned, runs, mean[COMPARE_METRIC_COUNT], difference;
     int params, active, flops, speed, alone, memory, bytes, state;
+    int routing[ROUTING_FIGURES];
     int eval_flops, eval_time, eval_seconds, eval_memory, eval_bytes, rate, decay;
     int variant, baseline, planned, done, failed, diverged, running, interrupted;
     int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
@@ -85,6 +86,22 @@ static void add_figures(table *t, compare_columns *k, const comparison *c)
     add_metric(t, k, COMPARE_PERPLEXITY, "perplexity", "per token", true);
 }
 
+/* People see what layers did with the tokens where a variant routes. */
+static void add_routing(table *t, compare_columns *k, const comparison *c)
+{
+    static const char *const heads[ROUTING_FIGURES][3] = {
+        {"load_entropy", "load", "of experts, entropy"},
+        {"dropped", "dropped", "share of tokens"},
+        {"routing_changed", "rerouted", "share of tokens"}};
+    for (int m = 0; m < ROUTING_FIGURES; m++) {
+        int shown = TABLE_PROGRAMS;
+        for (int i = 0; i < c->count; i++) {
+            if (isfinite(c->variants[i].routing[m])) shown = 0;
+        }
+        k->routing[m] = table_column(t, heads[m][0], heads[m][1], heads[m][2], shown);
+    }
+}
+
 /* People see what evaluation cost where a model learned in it: else it is one forward pass. */
 static void add_evaluation(table *t, compare_columns *k, const comparison *c)
 {
@@ -114,6 +131,7 @@ static void add_columns(table *t, compare_columns *k, const comparison *c)
     k->memory = table_column(t, "", "memory", "peak MiB", TABLE_PEOPLE);
     k->bytes = table_column(t, "peak_bytes", "", "", TABLE_PROGRAMS);
     k->state = table_column(t, "state_bytes", "state", "bytes", 0);
+    add_routing(t, k, c);
     add_evaluation(t, k, c);
     static const char *const counts[] = {"planned",  "done",    "failed",
                                          "diverged", "running", "interrupted"};
@@ -190,6 +208,9 @@ static void put_cost(table *t, const compare_columns *k, const compared_variant 
     table_real(t, k->memory, mebibytes, mebibytes < 9.95 ? 1 : 0);
     table_real(t, k->bytes, known(v->peak_bytes), 0);
     table_scaled(t, k->state, known(v->state_bytes));
+    for (int m = 0; m < ROUTING_FIGURES; m++) {
+        table_real(t, k->routing[m], v->routing[m], 3);
+    }
     table_scaled(t, k->eval_flops, v->eval.flops);
     table_real(t, k->eval_time, 1e6 * v->eval.seconds, 1);
     table_real(t, k->eval_seconds, v->eval.seconds, 9);

@@ -152,6 +152,24 @@ static bool at_edge(const comparison *by, const choice *list, int chosen)
     return isfinite(x) && (below || above) && !(below && above);
 }
 
+/* Nothing says which value is best: then none has a result. */
+static void unscore_all(compared_variant *v)
+{
+    for (int k = 0; k < v->run_count; k++) {
+        if (!v->runs[k].scored) continue;
+        compare_unscore(&v->runs[k], "nothing of this variant was evaluated on validation");
+    }
+}
+
+static int count_lost(const compared_variant *v)
+{
+    int n = 0;
+    for (int k = 0; k < v->run_count; k++) {
+        n += compare_is_lost(&v->runs[k]);
+    }
+    return n;
+}
+
 /* c keeps of each group the variant that is best by `by` (both have the same variants, in order).
  */
 static void keep_best(comparison *c, const comparison *by, const choice *list, compare_metric m)
@@ -160,7 +178,7 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
     compared_variant *out = c->variants;
     for (int i = 0; i < by->count; i++) {
         bool first = true, holds_baseline = false;
-        int tried = 0;
+        int tried = 0, best = best_of(by, list, list[i].group, m);
         for (int k = 0; k < by->count; k++) {
             if (strcmp(list[k].group, list[i].group) != 0) continue;
             first = first && k >= i;
@@ -168,10 +186,14 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
             tried++;
         }
         if (!first) continue;
-        int best = best_of(by, list, list[i].group, m);
+        int chosen = best < 0 ? i : best;
+        for (int k = i; k < by->count; k++) {
+            if (k == chosen || strcmp(list[k].group, list[i].group) != 0) continue;
+            c->unchosen_lost += count_lost(&c->variants[k]);
+        }
         compared_variant *v = &out[kept++];
-        *v = c->variants[best < 0 ? i
-                                  : best]; /* never one that was overwritten: kept <= i <= best */
+        *v = c->variants[chosen]; /* never one that was overwritten: kept <= i <= chosen */
+        if (best < 0) unscore_all(v);
         v->label = list[i].group;
         v->tuned = best < 0 ? NULL : list[best].tuned;
         v->tried = tried;
@@ -211,11 +233,14 @@ comparison *compare_tuned(arena *a, store *s, const char *experiment, const comp
         if (!read_choice(&list[i], a, s, experiment, by->variants[i].label, o->tune, e))
             return NULL;
     }
+    /* Reported at the amount that was chosen at. */
+    compare_options how = *o;
+    how.at_amount = by->at_amount;
     const char *const splits[] = {o->split ? o->split : "test", "validation"};
     comparison *c = NULL;
     for (int i = 0; i < (o->split ? 1 : 2) && (!c || !any_scored(c)); i++) {
         c = compare_read(a, s, experiment, splits[i], e);
-        if (!c || !compare_at(c, a, s, o, e)) return NULL;
+        if (!c || !compare_at(c, a, s, &how, e)) return NULL;
     }
     keep_best(c, by, list, compare_choose_metric(by, o->metric));
     c->tune = arena_strdup(a, o->tune);

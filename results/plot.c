@@ -70,6 +70,15 @@ int plot_dashes(int series)
     return 1 + series / 7 % 5;
 }
 
+void plot_put_title(FILE *out, const comparison *c)
+{
+    char text[512];
+    compare_title(text, c);
+    fputs("set title ", out);
+    plot_quote(out, text);
+    fputc('\n', out);
+}
+
 void plot_put_caption(FILE *out, const char *caption)
 {
     fputs("set label 1 ", out);
@@ -221,6 +230,16 @@ void plot_note_fonts(plot_report *r)
     plot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
 }
 
+/* Settings that were tried and not chosen show how sensitive a variant is, on what they were chosen
+ * by. */
+static const comparison *all_tried(arena *a, store *s, const comparison *c, err *e)
+{
+    if (!c->tune) return c;
+    const compare_options how = {
+        .split = "validation", .metric = c->metric, .at = c->at, .at_amount = c->at_amount};
+    return compare_load(a, s, c->experiment, &how, e);
+}
+
 static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     for (int i = 0; i < 6; i++) {
@@ -237,7 +256,8 @@ static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, er
         }
         if (!plot_script_run(r, &p, e)) return false;
     }
-    if (!plot_costs(r, c, e) || !plot_gains(r, c, e) || !plot_axes(r, a, s, c, e) ||
+    const comparison *tried = all_tried(a, s, c, e);
+    if (!plot_costs(r, c, e) || !plot_gains(r, c, e) || !tried || !plot_axes(r, a, s, tried, e) ||
         !plot_slices(r, a, s, c, e) || !plot_routing(r, a, s, c, e)) {
         return false;
     }
@@ -245,16 +265,14 @@ static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, er
     return true;
 }
 
-bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
-                     const char *baseline, bool svg_only, err *e)
+bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
+                     err *e)
 {
     *r = (plot_report){.svg_only = svg_only};
     char plots[FILE_PATH_BYTES];
     arena *a = arena_new(1 << 20);
-    comparison *c = compare_load(a, s, experiment, &(compare_options){.baseline = baseline}, e);
-    bool ok = c && file_join(plots, out, "plots", e) &&
-              file_join(r->folder, plots, experiment, e) && file_make_folders(r->folder, e) &&
-              draw_all(r, a, s, c, e);
+    bool ok = file_join(plots, out, "plots", e) && file_join(r->folder, plots, c->experiment, e) &&
+              file_make_folders(r->folder, e) && draw_all(r, a, s, c, e);
     arena_free(a);
     return ok;
 }

@@ -18,7 +18,7 @@
 #ifndef LOCI_RESULTS_PLOT_H
 #define LOCI_RESULTS_PLOT_H
 
-#include "results/store.h"
+#include "results/compare.h"
 
 enum { PLOT_FILES = 384 };
 
@@ -30,13 +30,16 @@ typedef struct plot_report {
     char note[512];             /* "" or what is missing, and why */
 } plot_report;
 
-/* baseline: a label, or NULL for the experiment's. svg_only: the quick half, without PNG and PDF.
- */
-bool plot_experiment(plot_report *r, store *s, const char *out, const char *experiment,
-                     const char *baseline, bool svg_only, err *e);
+/* svg_only: the quick half, without PNG and PDF. */
+bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
+                     err *e);
 
-/* Pictures of an inspection (loci inspect) in OUT/plots/inspect: the figures of Geva et al. 2021 by
- * layer. run: an id or its beginning; NULL: the run that was inspected last. */
-bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, err *e);
+/* The run that was inspected (loci inspect) last, of those whose id begins so; NULL: of all. Lives
+ * as long as the arena. NULL and e if there is none. */
+const char *plot_find_inspected(store *s, const char *run, arena *a, err *e);
+
+/* Pictures of its inspection in OUT/plots/inspect: the figures of Geva et al. 2021 by layer. */
+bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
+                     err *e);
 
 #endif

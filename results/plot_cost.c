@@ -27,9 +27,8 @@ static double cost_of(const compared_variant *v, int cost)
 void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title, bool logarithmic)
 {
     char text[256];
-    fputs("set title ", p->out);
-    plot_quote(p->out, c->experiment);
-    fputs("\nset xlabel ", p->out);
+    plot_put_title(p->out, c);
+    fputs("set xlabel ", p->out);
     plot_quote(p->out, x_title);
     snprintf(text, sizeof text, "%s (lower is better)", compare_metric_title(c->metric));
     fputs("\nset ylabel ", p->out);

@@ -57,7 +57,7 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
     sqlite3_stmt *q = store_prepare(s, QUERY, e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, v->label, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, v->plan_label, -1, SQLITE_STATIC);
     while (sqlite3_step(q) == SQLITE_ROW) {
         int run = seed_index(v, store_int(q, 0, 0));
         int64_t at = (store_int(q, 1, 1) - 1) / width;
@@ -249,7 +249,7 @@ static void put_panel(FILE *out, const comparison *c, const curve *curves, int o
 static char *panels_command(const plot_script *p, const comparison *c, const curve *curves,
                             panels g, const char *x_title, const char *y_title)
 {
-    char *text = NULL;
+    char *text = NULL, title[512];
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for a command");
@@ -257,7 +257,8 @@ static char *panels_command(const plot_script *p, const comparison *c, const cur
     fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
             g.rows, g.columns, 72.0 / p->width, 78.0 / p->height, 1 - 62.0 / p->height,
             42.0 / p->height);
-    plot_quote(out, c->experiment);
+    compare_title(title, c);
+    plot_quote(out, title);
     fputs("\nunset key\n", out);
     int panel = 0;
     for (int i = 0; i < c->count; i++) {
@@ -308,10 +309,9 @@ static void draw_together(plot_script *p, const comparison *c, const curve *curv
                       c->count <= PLOT_TELLABLE
                           ? "Line: mean over n seeds. Band: from the lowest to the highest seed."
                           : "Line: mean over n seeds. The seeds' spread: in the panels.");
-    fputs("set title ", p->out);
-    plot_quote(p->out, c->experiment);
+    plot_put_title(p->out, c);
     /* Dashes need some length to be told apart. */
-    fprintf(p->out, "\nset key outside right top Left reverse samplen %d spacing 1.2\n",
+    fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
             plot_dashes(c->count - 1) > 1 ? 4 : 2);
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count > 0) put_data(p->out, &curves[i], i);

@@ -96,11 +96,10 @@ static void put_names(FILE *out, const comparison *c)
 static void put_head(plot_script *p, const comparison *c, int lines)
 {
     char text[512];
-    fputs("set title ", p->out);
-    plot_quote(p->out, c->experiment);
+    plot_put_title(p->out, c);
     snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)",
              c->variants[c->baseline].label, compare_metric_title(c->metric));
-    fputs("\nset xlabel ", p->out);
+    fputs("set xlabel ", p->out);
     plot_quote(p->out, text);
     fprintf(p->out,
             "\nset border 1\nset grid xtics noytics\nset xtics autofreq\n"

@@ -20,9 +20,8 @@ static void begin(plot_script *p, const comparison *c, int cost)
     plot_script_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
                       "Gain: baseline minus variant, paired over n seeds. Bar: 95 % t-interval "
                       "(none for n = 1).");
-    fputs("set title ", p->out);
-    plot_quote(p->out, c->experiment);
-    fputs("\nset xlabel ", p->out);
+    plot_put_title(p->out, c);
+    fputs("set xlabel ", p->out);
     plot_quote(p->out, COSTS[cost].axis);
     snprintf(text, sizeof text, "gain in %s (higher is better)", compare_metric_title(c->metric));
     fputs("\nset ylabel ", p->out);

@@ -100,8 +100,7 @@ static int read_figure(store *s, const char *run, const char *part, const char *
     return n;
 }
 
-/* The id that begins so and was inspected last. */
-static const char *find_run(store *s, const char *run, arena *a, err *e)
+const char *plot_find_inspected(store *s, const char *run, arena *a, err *e)
 {
     sqlite3_stmt *q = store_prepare(s,
                                     "SELECT run FROM inspection WHERE substr(run, 1, length(?1)) = "
@@ -342,21 +341,18 @@ static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x
     return true;
 }
 
-bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, err *e)
+bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
+                     err *e)
 {
-    *r = (plot_report){0};
-    arena *a = arena_new(0);
-    const char *id = find_run(s, run, a, e);
-    bool ok =
-        id && file_join(r->folder, out, "plots/inspect", e) && file_make_folders(r->folder, e);
+    *r = (plot_report){.svg_only = svg_only};
+    bool ok = file_join(r->folder, out, "plots/inspect", e) && file_make_folders(r->folder, e);
     for (int i = 0; ok && i < PICTURE_COUNT; i++) {
-        ok = draw_picture(r, s, id, &PICTURES[i], e);
+        ok = draw_picture(r, s, run, &PICTURES[i], e);
     }
-    ok = ok && draw_confidence(r, s, id, e);
+    ok = ok && draw_confidence(r, s, run, e);
     for (int i = 0; ok && i < CURVE_COUNT; i++) {
-        ok = draw_curve(r, s, id, &CURVES[i], e);
+        ok = draw_curve(r, s, run, &CURVES[i], e);
     }
     if (ok) plot_note_fonts(r);
-    arena_free(a);
     return ok;
 }

@@ -7,10 +7,9 @@
 
 static void put_head(plot_script *p, const comparison *c, const recall_comparison *r)
 {
-    fputs("set title ", p->out);
-    plot_quote(p->out, c->experiment);
+    plot_put_title(p->out, c);
     fprintf(p->out,
-            "\nset xlabel 'distance from question to answer (tokens)'\n"
+            "set xlabel 'distance from question to answer (tokens)'\n"
             "set ylabel 'accuracy'\nset logscale x 2\nset xrange [%.6g:%.6g]\n"
             "set yrange [-0.03:1.03]\nset format x '%%.0f'\nset xtics rotate by -35\n"
             "set key outside right top Left reverse samplen 2 spacing 1.2\n",

@@ -109,9 +109,10 @@ static bool draw(plot_report *r, const comparison *c, const routing_plot *kind, 
     plot_script_begin(&p, name, 760, 440,
                       "Line: mean over layers and seeds. Band: from the lowest to the highest layer"
                       " (load: and seed).");
-    char title[320], *command = NULL;
+    char choice[512], title[640], *command = NULL;
     size_t bytes;
-    snprintf(title, sizeof title, "%s: %s", c->experiment, kind->title);
+    compare_title(choice, c);
+    snprintf(title, sizeof title, "%s: %s", choice, kind->title);
     fputs("set title ", p.out);
     plot_quote(p.out, title);
     fprintf(p.out,
@@ -147,7 +148,7 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
     char **data = ARENA_NEW(a, char *, c->count);
     for (int i = 0; i < c->count; i++) {
         err why = {{0}};
-        data[count] = data_of(a, s, c, kind, c->variants[i].label, last, &why);
+        data[count] = data_of(a, s, c, kind, c->variants[i].plan_label, last, &why);
         if (why.text[0]) return err_set(e, "%s", why.text);
         if (data[count]) variant[count++] = i;
     }

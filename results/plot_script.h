@@ -19,6 +19,8 @@ typedef struct plot_script {
 /* Opens the script with what all plots share: colours, borders, grid, caption below the plot. */
 void plot_script_begin(plot_script *p, const char *name, int width, int height,
                        const char *caption);
+/* The title: the experiment, and how its variants were chosen. */
+void plot_put_title(FILE *out, const comparison *c);
 /* The caption below the plot, as plot_script_begin puts it. */
 void plot_put_caption(FILE *out, const char *caption);
 /* Draws `command` (a plot command) to each format and closes the script. */

@@ -161,10 +161,9 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
     char text[512];
     double range[2];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
-    fputs("set title ", p->out);
-    plot_quote(p->out, c->experiment);
+    plot_put_title(p->out, c);
     snprintf(text, sizeof text, "%s (from; each slice up to twice that)", slice_by_title(x->by));
-    fputs("\nset xlabel ", p->out);
+    fputs("set xlabel ", p->out);
     plot_quote(p->out, text);
     if (gain) {
         snprintf(text, sizeof text, "gain over %s (%s)", c->variants[c->baseline].label, bits);

@@ -112,6 +112,22 @@ static void put_copies(FILE *out, const table *t)
     fputs("</div>\n", out);
 }
 
+/* What has to be said beside the figures: a paragraph for each line. */
+static void put_notes(FILE *out, const comparison *c)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    compare_print_notes(f, c, "");
+    fclose(f);
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        if (*line) report_element(out, "p", "note", line);
+    }
+    free(text);
+}
+
 static void put_results(FILE *out, arena *a, const comparison *c)
 {
     const char **mark = ARENA_NEW(a, const char *, c->count);
@@ -126,6 +142,7 @@ static void put_results(FILE *out, arena *a, const comparison *c)
         out, "p", "note",
         "Mean \u00b1 half of the 95 % t-interval over seeds; differences are paired by seed; p is "
         "corrected by Holm's method for all comparisons. Click a title to sort.");
+    put_notes(out, c);
 }
 
 /* ---- verdict, health ---- */
@@ -155,7 +172,7 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
 {
     char text[1400];
     snprintf(text, sizeof text, "%s, seed %lld: %s: %s (run %s)", v->label, (long long)r->seed,
-             r->status, r->reason ? r->reason : "no reason given", r->run);
+             r->status, compare_reason(r), r->run);
     fputs("<li>", out);
     report_text(out, text);
     json_t *run = run_json(s, r->run, e);
@@ -170,8 +187,11 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
     return run != NULL;
 }
 
-static bool put_health(FILE *out, store *s, const comparison *c, err *e)
+/* Of all runs, those of settings that were not chosen, too. */
+static bool put_health(FILE *out, arena *a, store *s, const char *experiment, err *e)
 {
+    const comparison *c = compare_read(a, s, experiment, NULL, e);
+    if (!c) return false;
     int planned = 0, done = 0, failed = 0, diverged = 0, running = 0, interrupted = 0;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
@@ -195,9 +215,7 @@ static bool put_health(FILE *out, store *s, const comparison *c, err *e)
     for (int i = 0; ok && i < c->count; i++) {
         for (int k = 0; ok && k < c->variants[i].run_count; k++) {
             const compared_run *r = &c->variants[i].runs[k];
-            bool bad = strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0 ||
-                       strcmp(r->status, "interrupted") == 0;
-            if (bad) ok = run_sentence(out, s, &c->variants[i], r, e);
+            if (compare_is_lost(r)) ok = run_sentence(out, s, &c->variants[i], r, e);
         }
     }
     fputs("</ul>\n", out);
@@ -328,12 +346,14 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
           "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
           out);
-    report_element(out, "title", "", c->experiment);
+    char title[512];
+    compare_title(title, c);
+    report_element(out, "title", "", title);
     fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_STYLE);
-    report_element(out, "h1", "", c->experiment);
+    report_element(out, "h1", "", title);
     report_element(out, "p", "question", c->description);
     put_verdicts(out, c);
-    bool ok = put_health(out, s, c, e);
+    bool ok = put_health(out, a, s, c->experiment, e);
     if (ok) put_results(out, a, c);
     ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
          put_specs(out, a, s, c, e) && put_provenance(out, a, s, c->experiment, e) &&

@@ -278,6 +278,27 @@ bool store_experiments(store *s, arena *a, const char *const **names, int *count
     return ok;
 }
 
+static void err_unknown(const store *s, const char *name, const char *const *known, int count,
+                        err *e)
+{
+    enum { LISTED = 8 };
+    char list[600] = "";
+    size_t n = 0;
+    for (int i = 0; i < MIN(count, LISTED); i++) {
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.64s", i ? ", " : "", known[i]);
+    }
+    if (count > LISTED) snprintf(list + n, sizeof list - n, " and %d more", count - LISTED);
+    const char *near = option_nearest(name, count, known);
+    if (count == 0) {
+        err_set(e, "no experiment '%.100s' in %s, which has none; loci run makes one", name,
+                s->path);
+    } else if (near) {
+        err_set(e, "no experiment '%.100s' (did you mean '%s'?); there are: %s", name, near, list);
+    } else {
+        err_set(e, "no experiment '%.100s'; there are: %s", name, list);
+    }
+}
+
 bool store_has_experiment(store *s, const char *name, err *e)
 {
     arena *a = arena_new(1 << 16);
@@ -288,15 +309,7 @@ bool store_has_experiment(store *s, const char *name, err *e)
         found = found || strcmp(names[i], name) == 0;
     }
     if (ok && !found) {
-        const char *near = option_nearest(name, count, names);
-        if (near) {
-            err_set(e, "no experiment '%s' in %s (did you mean '%s'?)", name, s->path, near);
-        } else if (count > 0) {
-            err_set(e, "no experiment '%s' in %s; the last one is '%s'", name, s->path, names[0]);
-        } else {
-            err_set(e, "no experiment '%s' in %s, which has none; loci run makes one", name,
-                    s->path);
-        }
+        err_unknown(s, name, names, count, e);
     }
     arena_free(a);
     return ok && found;

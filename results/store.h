@@ -46,7 +46,7 @@ const char *store_text(sqlite3_stmt *q, int column, arena *a);
 
 /* Names of the experiments, the one last recorded first; lives as long as the arena. */
 bool store_experiments(store *s, arena *a, const char *const **names, int *count, err *e);
-/* Fails, with the nearest name, if there is no such experiment. */
+/* Fails, with the nearest name and those that there are, if there is no such experiment. */
 bool store_has_experiment(store *s, const char *name, err *e);
 
 #endif

@@ -52,6 +52,9 @@ void table_mean(table *t, int column, double mean, double half, int decimals, bo
 /* A number as tables show it; decimals <= 9. plus: with a sign before positive ones. */
 void table_number(char text[32], double value, int decimals, bool plus);
 
+/* A text, with what Markdown would take for its own escaped. */
+void table_put_markdown(FILE *out, const char *text);
+
 int table_rows(const table *t);
 
 /* colour: bold titles by ANSI sequences, for text only (callers respect NO_COLOR). */

@@ -11,6 +11,8 @@ static void put_text(FILE *out, const char *text)
             fprintf(out, "\\%c", *text);
         } else if (*text == '\\') {
             fputs("\\textbackslash{}", out);
+        } else if (strchr("<>|", *text)) { /* others in LaTeX's oldest encoding, its default */
+            fprintf(out, "$%c$", *text);
         } else if (*text == '~' || *text == '^') {
             fprintf(out, "\\%c{}", *text);
         } else if (strncmp(text, "\u00b1", 2) == 0) { /* two bytes */

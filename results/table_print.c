@@ -130,13 +130,24 @@ static void print_text(FILE *out, const table *t, bool colour)
 
 /* ---- Markdown ---- */
 
-static void put_markdown(FILE *out, const char *text)
+static void put_escaped(FILE *out, char c)
+{
+    if (strchr("|\\<*_", c)) fputc('\\', out);
+    fputc(c, out);
+}
+
+void table_put_markdown(FILE *out, const char *text)
 {
     for (; *text; text++) {
-        if (*text == '|' || *text == '\\' || *text == '<' || *text == '*' || *text == '_') {
-            fputc('\\', out);
-        }
-        fputc(*text == '\n' ? ' ' : *text, out);
+        put_escaped(out, *text);
+    }
+}
+
+/* A cell is one line. */
+static void put_cell(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        put_escaped(out, *text == '\n' ? ' ' : *text);
     }
 }
 
@@ -146,9 +157,9 @@ static void print_markdown(FILE *out, const table *t)
         const table_head *h = &t->column[c];
         if (h->flags & TABLE_PROGRAMS) continue;
         fputs("| ", out);
-        put_markdown(out, h->title);
+        put_cell(out, h->title);
         if (h->unit[0]) fputs(", ", out);
-        put_markdown(out, h->unit);
+        put_cell(out, h->unit);
         fputc(' ', out);
     }
     fputs("|\n", out);
@@ -162,7 +173,7 @@ static void print_markdown(FILE *out, const table *t)
             const table_cell *x = &t->line[r].cell[c];
             if (t->column[c].flags & TABLE_PROGRAMS) continue;
             fputs("| ", out);
-            put_markdown(out, shown(x));
+            put_cell(out, shown(x));
             if (x->half) fprintf(out, "%s%s", SIGN, x->half);
             fputc(' ', out);
         }

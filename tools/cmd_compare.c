@@ -5,22 +5,16 @@
 #include "tools/verbs.h"
 
 typedef struct compare_call {
-    const char *out, *baseline, *split, *tune, *at;
-    int64_t format, metric, by;
+    const char *out;
+    int64_t format, by;
+    reading_choice choice;
 } compare_call;
 
 static const option OPTIONS[] = {
     CLI_CHOICE(compare_call, format, "format", "text", TABLE_FORMATS, "of the table"),
-    CLI_CHOICE(compare_call, metric, "metric", "auto", COMPARE_METRICS, "that differences are of"),
     CLI_CHOICE(compare_call, by, "by", "none", SLICE_BY_NAMES,
                "where differences come from: slices of the text"),
-    CLI_TEXT(compare_call, baseline, "baseline", "a variant's label; default: the experiment's"),
-    CLI_TEXT(compare_call, split, "split", "validation, test or train; default: as evaluated last"),
-    CLI_TEXT(compare_call, tune, "tune",
-             "AXIS[,AXIS]: each variant with its best value on validation, reported on test"),
-    CLI_TEXT(
-        compare_call, at, "at",
-        "tokens, flops or seconds, each with =AMOUNT or the least any run got: equal training"),
+    CLI_CHOICES(compare_call),
     CLI_OUT(compare_call),
     {0}};
 
@@ -48,25 +42,17 @@ static bool print(const comparison *x, store *s, const cli_call *c, err *e)
     return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
 }
 
-static int compare(const cli_call *c)
+static int compare_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const compare_call *o = c->options;
-    err e = {0};
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
-    compare_options how = {.baseline = o->baseline,
-                           .split = o->split,
-                           .metric = (compare_metric)o->metric,
-                           .tune = o->tune};
-    if (o->at && !compare_at_read(&how, o->at, &e)) {
-        store_close(s);
-        return cli_fail(EXIT_USAGE, "%s", e.text);
-    }
-    comparison *x = name ? compare_load(c->memory, s, name, &how, &e) : NULL;
-    bool done = x && print(x, s, c, &e);
-    store_close(s);
-    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
+    if (!x) return EXIT_USAGE;
+    return print(x, s, c, e) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int compare(const cli_call *c)
+{
+    return reading_run(c, cli_out(((const compare_call *)c->options)->out), compare_experiment);
 }
 
 const verb VERB_COMPARE = {
@@ -80,7 +66,9 @@ const verb VERB_COMPARE = {
             "--by shows differences by position in the document, by how often the token occurs in\n"
             "the training split, or by how often it occurred in the document before.\n"
             "--tune chooses the value of a swept axis (the learning rate) for each variant; --at\n"
-            "compares at equal tokens, FLOPs or seconds, by evaluations on the way (eval_every).",
+            "compares at equal tokens, FLOPs or seconds, by evaluations on the way (eval_every).\n"
+            "The table shows what routed layers did (load, dropped and rerouted tokens) and what\n"
+            "learning in evaluation cost where there is any; CSV and JSON always have all columns.",
     .examples = {"compare quickstart --format markdown --baseline keys",
                  "compare quickstart --by position"},
     .options = OPTIONS,

@@ -46,17 +46,17 @@ static bool write_events(const export_call *o, store *s, const char *name, err *
     return true;
 }
 
-static int export_results(const cli_call *c)
+static int export_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const export_call *o = c->options;
-    err e = {0};
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
     bool events = o->format == EXPORT_TENSORBOARD;
-    bool done = name && (events ? write_events(o, s, name, &e) : write_rows(o, s, name, &e));
-    store_close(s);
-    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    return (events ? write_events(o, s, name, e) : write_rows(o, s, name, e)) ? EXIT_DONE
+                                                                              : EXIT_FAILED;
+}
+
+static int export_results(const cli_call *c)
+{
+    return reading_run(c, cli_out(((const export_call *)c->options)->out), export_experiment);
 }
 
 const verb VERB_EXPORT = {
@@ -64,9 +64,9 @@ const verb VERB_EXPORT = {
     .words = "[EXPERIMENT]",
     .max_words = 1,
     .help = "Writes an experiment's results for other tools, at full resolution.\n\n"
-            "Runs, logged figures, evaluations, their documents or slices as CSV, JSON lines, "
-            "Markdown or LaTeX\n"
-            "(booktabs); or everything that was logged as event files for TensorBoard.",
+            "Runs, logged figures, evaluations, their documents or slices as CSV, JSON lines,\n"
+            "Markdown or LaTeX (booktabs); or everything that was logged as event files for "
+            "TensorBoard.",
     .examples = {"export quickstart --what metrics --format csv --to metrics.csv",
                  "export quickstart --format tensorboard"},
     .options = OPTIONS,

@@ -1,7 +1,9 @@
 /* loci rm, mv, gc, merge: what is kept of results. The database is made again from what is left. */
+#include "core/file.h"
 #include "experiments/manage.h"
 #include "results/collect.h"
 #include "results/table.h"
+#include "tools/reading.h"
 #include "tools/verbs.h"
 
 typedef struct manage_call {
@@ -31,6 +33,19 @@ static int refresh(const char *out, bool done, err *e)
     return cli_fail(EXIT_FAILED, "%s", e->text);
 }
 
+/* EXIT_DONE if the call's first word is an experiment; else the status, and what was wrong is said.
+ */
+static int check_known(const cli_call *c)
+{
+    const manage_call *o = c->options;
+    err e = {0};
+    store *s = reading_open(cli_out(o->out), &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    bool known = store_has_experiment(s, c->words[0], &e);
+    store_close(s);
+    return known ? EXIT_DONE : cli_fail(EXIT_USAGE, "%s", e.text);
+}
+
 static void say(const manage_report *r, const char *done)
 {
     char bytes[16];
@@ -45,6 +60,8 @@ static int remove_experiment(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
+    int status = check_known(c);
+    if (status != EXIT_DONE) return status;
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
     if (done) say(&r, o->dry_run ? "would be removed" : "removed");
     if (done && o->dry_run) return EXIT_DONE;
@@ -55,6 +72,11 @@ static int rename_experiment(const cli_call *c)
 {
     const manage_call *o = c->options;
     err e = {0};
+    int status = check_known(c);
+    if (status != EXIT_DONE) return status;
+    if (!manage_name_is_free(cli_out(o->out), c->words[1], &e)) {
+        return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
     bool done = manage_rename(cli_out(o->out), c->words[0], c->words[1], &e);
     return refresh(cli_out(o->out), done, &e);
 }
@@ -75,6 +97,9 @@ static int merge(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
+    if (!file_is_folder(c->words[0])) {
+        return cli_fail(EXIT_USAGE, "%s: is no folder of results", c->words[0]);
+    }
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
     if (done) say(&r, "brought in");
     return refresh(cli_out(o->out), done, &e);

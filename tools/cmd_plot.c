@@ -6,43 +6,61 @@
 #include <string.h>
 
 typedef struct plot_call {
-    const char *out, *baseline, *run;
+    const char *out, *run;
     bool svg;
+    reading_choice choice;
 } plot_call;
 
 static const option OPTIONS[] = {
-    CLI_TEXT(plot_call, baseline, "baseline", "a variant's label; default: the experiment's"),
+    CLI_SWITCH(plot_call, svg, "svg", "neither PNG nor PDF: quicker"),
+    CLI_CHOICES(plot_call),
     CLI_TEXT(plot_call, run, "run", "with 'inspect': a run's id; default: the last inspected"),
-    CLI_SWITCH(plot_call, svg, "svg", "neither PNG nor PDF of an experiment: quicker"),
     CLI_OUT(plot_call),
     {0}};
 
-/* `inspect` is no experiment's name here. */
-static bool draw(const cli_call *c, plot_report *r, store *s, const char *out, err *e)
+static void print_files(const plot_report *r)
 {
-    const plot_call *o = c->options;
-    if (c->words[0] && strcmp(c->words[0], "inspect") == 0) {
-        return plot_inspection(r, s, out, o->run, e);
-    }
-    const char *name = reading_experiment(c->memory, s, c->words[0], e);
-    return name && plot_experiment(r, s, out, name, o->baseline, o->svg, e);
-}
-
-static int plot(const cli_call *c)
-{
-    const plot_call *o = c->options;
-    err e = {0};
-    const char *out = cli_out(o->out);
-    store *s = reading_open(out, &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
-    bool done = draw(c, r, s, out, &e);
-    store_close(s);
-    if (!done) return cli_fail(EXIT_FAILED, "%s", e.text);
     for (int i = 0; i < r->count; i++)
         printf("%s/%s\n", r->folder, r->files[i]);
     if (r->note[0]) cli_fail(EXIT_DONE, "%s", r->note);
+}
+
+static int draw_experiment(const cli_call *c, store *s, const char *name, err *e)
+{
+    const plot_call *o = c->options;
+    plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
+    const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
+    if (!x) return EXIT_USAGE;
+    if (!plot_experiment(r, s, cli_out(o->out), x, o->svg, e)) return EXIT_FAILED;
+    print_files(r);
     return EXIT_DONE;
+}
+
+static int draw_inspection(const cli_call *c)
+{
+    static const char *const read[] = {"run", "svg", "out", NULL};
+    const plot_call *o = c->options;
+    const char *other = cli_given_beside(c, read);
+    err e = {0};
+    if (other) return cli_fail(EXIT_USAGE, "plot: inspect does not look at --%s", other);
+    store *s = reading_open(cli_out(o->out), &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
+    const char *run = plot_find_inspected(s, o->run, c->memory, &e);
+    bool done = run && plot_inspection(r, s, cli_out(o->out), run, o->svg, &e);
+    store_close(s);
+    if (!done) return cli_fail(o->run && !run ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
+    print_files(r);
+    return EXIT_DONE;
+}
+
+/* `inspect` is no experiment's name here. */
+static int plot(const cli_call *c)
+{
+    const plot_call *o = c->options;
+    if (c->words[0] && strcmp(c->words[0], "inspect") == 0) return draw_inspection(c);
+    if (o->run) return cli_fail(EXIT_USAGE, "plot: --run says which run of 'inspect' is drawn");
+    return reading_run(c, cli_out(o->out), draw_experiment);
 }
 
 const verb VERB_PLOT = {
@@ -51,7 +69,9 @@ const verb VERB_PLOT = {
     .max_words = 1,
     .help = "Draws loss against tokens and time, differences, costs, and where gains lie.\n\n"
             "Writes PNG, SVG and PDF to OUT/plots/EXPERIMENT and prints their paths; the gnuplot\n"
-            "scripts with their data stay beside them. `inspect` draws what loci inspect found.",
+            "scripts with their data stay beside them. Variants are chosen as by loci compare: "
+            "--tune,\n"
+            "--at. `inspect` draws what loci inspect found.",
     .examples = {"plot quickstart", "plot inspect --run 543e"},
     .options = OPTIONS,
     .options_bytes = sizeof(plot_call),

@@ -8,14 +8,15 @@
 #include "tools/verbs.h"
 
 typedef struct report_call {
-    const char *out, *to, *baseline;
+    const char *out, *to;
     bool no_plots;
+    reading_choice choice;
 } report_call;
 
 static const option OPTIONS[] = {
     CLI_TEXT(report_call, to, "to", "file to write; default: OUT/reports/EXPERIMENT.html"),
-    CLI_TEXT(report_call, baseline, "baseline", "a variant's label; default: the experiment's"),
     CLI_SWITCH(report_call, no_plots, "no-plots", "without pictures: gnuplot is not needed"),
+    CLI_CHOICES(report_call),
     CLI_OUT(report_call),
     {0}};
 
@@ -31,15 +32,13 @@ static bool path_of(char path[FILE_PATH_BYTES], const report_call *o, const char
            file_join(path, folder, file, e);
 }
 
-static bool write_report(const cli_call *c, store *s, const char *name, err *e)
+static bool write_page(const cli_call *c, store *s, const comparison *x, err *e)
 {
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     plot_report *plots = ARENA_NEW(c->memory, plot_report, 1);
-    const compare_options how = {.baseline = o->baseline};
-    comparison *x = compare_load(c->memory, s, name, &how, e);
-    if (!x || !path_of(path, o, name, e)) return false;
-    if (!o->no_plots && !plot_experiment(plots, s, cli_out(o->out), name, o->baseline, false, e)) {
+    if (!path_of(path, o, x->experiment, e)) return false;
+    if (!o->no_plots && !plot_experiment(plots, s, cli_out(o->out), x, false, e)) {
         return err_prefix(e, "--no-plots makes the report without pictures");
     }
     FILE *f = fopen(path, "w");
@@ -50,16 +49,17 @@ static bool write_report(const cli_call *c, store *s, const char *name, err *e)
     return ok;
 }
 
-static int report(const cli_call *c)
+static int report_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const report_call *o = c->options;
-    err e = {0};
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
-    bool done = name && write_report(c, s, name, &e);
-    store_close(s);
-    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
+    if (!x) return EXIT_USAGE;
+    return write_page(c, s, x, e) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int report(const cli_call *c)
+{
+    return reading_run(c, cli_out(((const report_call *)c->options)->out), report_experiment);
 }
 
 const verb VERB_REPORT = {
@@ -68,7 +68,8 @@ const verb VERB_REPORT = {
     .max_words = 1,
     .help = "Writes one self-contained HTML page about an experiment.\n\n"
             "Question, verdict, health, sortable results, plots, what the variants change,\n"
-            "provenance, and the command to make it again. It needs no server and no network.",
+            "provenance, and the command to make it again. It needs no server and no network.\n"
+            "Variants are chosen as by loci compare: --tune, --at.",
     .examples = {"report quickstart", "report quickstart --to quickstart.html --no-plots"},
     .options = OPTIONS,
     .options_bytes = sizeof(report_call),

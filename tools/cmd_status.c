@@ -28,13 +28,15 @@ typedef struct look {
     bool active; /* a run is going on */
 } look;
 
-static bool print_experiment(look *seen, const cli_call *c, store *s, arena *a, err *e)
+/* Each of these returns EXIT_DONE, or another status and e. */
+static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, err *e)
 {
     const status_call *o = c->options;
     const char *name = reading_experiment(a, s, c->words[0], e);
     table *t = table_new(a);
     status_totals all;
-    if (!name || !status_runs(t, s, name, e) || !status_total(&all, s, name, e)) return false;
+    if (!name) return EXIT_USAGE;
+    if (!status_runs(t, s, name, e) || !status_total(&all, s, name, e)) return EXIT_FAILED;
     *seen = (look){all.failed, all.running > 0};
     if (o->json) {
         json_t *x = status_json(&all, name), *runs = table_json(t);
@@ -42,7 +44,7 @@ static bool print_experiment(look *seen, const cli_call *c, store *s, arena *a, 
         json_dumpf(x, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
         putchar('\n');
         json_decref(x);
-        return true;
+        return EXIT_DONE;
     }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
     if (o->format == TABLE_TEXT) {
@@ -50,29 +52,29 @@ static bool print_experiment(look *seen, const cli_call *c, store *s, arena *a, 
         status_sentence(text, &all);
         printf("\n%s\n", text);
     }
-    return true;
+    return EXIT_DONE;
 }
 
-static bool print_all(look *seen, const cli_call *c, store *s, arena *a, err *e)
+static int print_all(look *seen, const cli_call *c, store *s, arena *a, err *e)
 {
     const status_call *o = c->options;
     table *t = table_new(a);
     *seen = (look){0};
-    if (!status_experiments(t, s, e)) return false;
+    if (!status_experiments(t, s, e)) return EXIT_FAILED;
     table_print(stdout, t, o->json ? TABLE_JSON : (table_format)o->format, cli_colour(stdout));
-    return true;
+    return EXIT_DONE;
 }
 
-static bool look_once(look *seen, const cli_call *c, err *e)
+static int look_once(look *seen, const cli_call *c, err *e)
 {
     const status_call *o = c->options;
     store *s = reading_open(cli_out(o->out), e);
-    if (!s) return false;
+    if (!s) return EXIT_FAILED;
     arena *a = arena_new(1 << 18);
-    bool done = c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
+    int status = c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
     arena_free(a);
     store_close(s);
-    return done;
+    return status;
 }
 
 static void pause_s(double seconds)
@@ -90,7 +92,8 @@ static int status(const cli_call *c)
     if (o->watch && !c->count) return cli_fail(EXIT_USAGE, "--watch needs an EXPERIMENT");
     for (;;) {
         if (o->watch && isatty(STDOUT_FILENO)) fputs("\033[H\033[2J", stdout);
-        if (!look_once(&seen, c, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+        int failed = look_once(&seen, c, &e);
+        if (failed) return cli_fail(failed, "%s", e.text);
         fflush(stdout);
         if (!o->watch || (!seen.active && !before)) break;
         before = seen.active;

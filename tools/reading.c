@@ -40,3 +40,26 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
     if (cli_is_yaml(word) && !(name = name_in_file(a, word, e))) return NULL;
     return store_has_experiment(s, name, e) ? name : NULL;
 }
+
+int reading_run(const cli_call *c, const char *out, reading_use use)
+{
+    err e = {0};
+    store *s = reading_open(out, &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    const char *word = c->words[0], *name = reading_experiment(c->memory, s, word, &e);
+    int status = name ? use(c, s, name, &e) : word ? EXIT_USAGE : EXIT_FAILED;
+    store_close(s);
+    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+}
+
+comparison *reading_compare(arena *a, store *s, const char *experiment, const reading_choice *how,
+                            err *e)
+{
+    static const char *const splits[] = {NULL, "train", "validation", "test"};
+    compare_options o = {.baseline = how->baseline,
+                         .split = splits[how->split],
+                         .tune = how->tune,
+                         .metric = (compare_metric)how->metric};
+    if (how->at && !compare_at_read(&o, how->at, e)) return NULL;
+    return compare_load(a, s, experiment, &o, e);
+}

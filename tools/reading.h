@@ -1,8 +1,9 @@
-/* What verbs that read results begin with: collect, open the database, name the experiment. */
+/* What verbs that read results share: collect, open the database, name the experiment, say how its
+ * variants are compared. */
 #ifndef LOCI_TOOLS_READING_H
 #define LOCI_TOOLS_READING_H
 
-#include "results/store.h"
+#include "results/compare.h"
 #include "tools/cli.h"
 
 /* Collects what is new below OUT and opens the database; a note about what could not be collected
@@ -12,5 +13,37 @@ store *reading_open(const char *out, err *e);
 /* The experiment that a word names: its name, or its file; NULL: the one recorded last. Lives as
  * long as the arena. NULL and e if there is none. */
 const char *reading_experiment(arena *a, store *s, const char *word, err *e);
+
+/* What a verb does with an experiment's results: EXIT_DONE, or another status and e. */
+typedef int (*reading_use)(const cli_call *c, store *s, const char *experiment, err *e);
+
+/* Does it with the experiment that the call's first word names; without a word with the one
+ * recorded last. Says what went wrong; the exit status: an experiment that is not there is one of
+ * usage. */
+int reading_run(const cli_call *c, const char *out, reading_use use);
+
+/* How variants are compared: what compare, plot and report are asked alike. */
+typedef struct reading_choice {
+    const char *baseline, *tune, *at;
+    int64_t split, metric;
+} reading_choice;
+
+#define READING_SPLITS "final|train|validation|test"
+
+/* Their options, for a verb whose struct S has `reading_choice choice`. */
+#define CLI_CHOICES(S)                                                                             \
+    CLI_CHOICE(S, choice.metric, "metric", "auto", COMPARE_METRICS, "that differences are of"),    \
+        CLI_TEXT(S, choice.baseline, "baseline", "a variant's label; default: the experiment's"),  \
+        CLI_CHOICE(S, choice.split, "split", "final", READING_SPLITS,                              \
+                   "that is scored; final: that of the runs' final evaluations"),                  \
+        CLI_TEXT(S, choice.tune, "tune",                                                           \
+                 "AXIS[,AXIS]: each variant with its best value on validation, reported on test"), \
+        CLI_TEXT(S, choice.at, "at",                                                               \
+                 "tokens, flops or seconds, each with =AMOUNT or the least a finished run got: "   \
+                 "equal training")
+
+/* Lives as long as the arena. NULL and e: what was asked for is not there. */
+comparison *reading_compare(arena *a, store *s, const char *experiment, const reading_choice *how,
+                            err *e);
 
 #endif

@@ -109,6 +109,59 @@ static void tuned(void)
     arena_free(a);
 }
 
+/* Values that are not chosen lose their runs in words; without validation nothing is chosen. */
+static void tuned_without(void)
+{
+    static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"short 1e-2", 0.9, 0.001, 842000, 51234, "diverged", false},
+                                       {"long 1e-3", 0.1, 0.001, 842000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 3, SEEDS, 20, own};
+    arena *a = arena_new(0);
+    err e = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && c->unchosen_lost == 1, "%s", e.text);
+    if (!c) return;
+    /* Two good seeds are no reason to take what lost the third. */
+    EXPECT(strcmp(c->variants[0].tuned, "lr=1e-3") == 0, "%s", c->variants[0].tuned);
+    char *text = print(c);
+    expect_text(text, "Of values that were not chosen 1 run is without a result");
+    free(text);
+    fake_experiment only = {test_folder(), "memory", 2, SEEDS, 20, own};
+    evaluated(&only, "test", END, 0);
+    /* Nothing of 'long' on test: shown without a figure, not left out. */
+    c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && strcmp(c->split, "test") == 0 && !c->variants[1].runs[0].scored, "%s", e.text);
+    arena_free(a);
+}
+
+/* All are evaluated on test alone: there is no best value. */
+static void tuned_on_nothing(void)
+{
+    fake_experiment x = fake(COUNT);
+    arena *a = arena_new(0);
+    err e = {0};
+    char path[4096], id[17];
+    fake_write(&x);
+    fake_axes(&x);
+    for (int v = 0; v < COUNT; v++) {
+        for (int seed = 1; seed <= SEEDS; seed++) {
+            fake_run_id(id, x.name, VARIANTS[v].label, seed);
+            snprintf(path, sizeof path, "%s/runs/%s/evals.jsonl", x.out, id);
+            EXPECT(remove(path) == 0, "%s", path);
+        }
+    }
+    evaluated(&x, "test", END, 0);
+    comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && !c->variants[0].tuned && c->variants[0].value[COMPARE_BITS_PER_BYTE].n == 0, "%s",
+           e.text);
+    char *text = c ? print(c) : strdup("");
+    expect_text(text, "nothing of this variant was evaluated on validation");
+    free(text);
+    arena_free(a);
+}
+
 /* What looks at its targets is called so without its label, too. */
 static void tuned_oracle(void)
 {
@@ -176,10 +229,9 @@ static void amounts(void)
     EXPECT(compare_at_read(&o, "flops=1e15", &e) && o.at == AT_FLOPS &&
                fabs(o.at_amount - 1e15) < 1,
            "%s", e.text);
-    EXPECT(compare_at_read(&o, "flops=least", &e) && isnan(o.at_amount), "%s", e.text);
-    EXPECT(compare_at_read(&o, "least", &e) && o.at == AT_TOKENS && isnan(o.at_amount), "%s",
-           e.text);
-    static const char *const bad[] = {"", "steps=4", "tokens=", "tokens=-2", "tokens=x", "flops=0"};
+    EXPECT(compare_at_read(&o, "flops", &e) && isnan(o.at_amount), "%s", e.text);
+    static const char *const bad[] = {"",         "steps=4", "tokens=",      "tokens=-2",
+                                      "tokens=x", "flops=0", "tokens=least", "least"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         EXPECT(!compare_at_read(&o, bad[i], &e) && strstr(e.text, "tokens=2M"), "'%s' is taken",
                bad[i]);
@@ -188,6 +240,8 @@ static void amounts(void)
 
 const test_suite test_choices = {"results/choices",
                                  {{"tuned", tuned},
+                                  {"tuned_without", tuned_without},
+                                  {"tuned_on_nothing", tuned_on_nothing},
                                   {"tuned_oracle", tuned_oracle},
                                   {"at_equal_cost", at_equal_cost},
                                   {"amounts", amounts},

@@ -108,6 +108,55 @@ static void cost_of_learning(void)
     arena_free(a);
 }
 
+/* What routed layers did stands in the table where there are any, of finished runs alone. */
+static void routed(void)
+{
+    fake_experiment x = fake(2, 2);
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    char *text = c ? print(c, TABLE_MARKDOWN) : strdup("");
+    EXPECT(!strstr(text, "rerouted"), "%s", text);
+    free(text);
+    for (int seed = 1; seed <= 2; seed++) {
+        char line[512];
+        static const char early[] = "{\"step\":100,\"tokens\":9,\"seconds\":1,\"layers\":{"
+                                    "\"blocks.0.switch_ffn\":{\"load_entropy\":0.1}}}\n";
+        fake_append(&x, 1, seed, "metrics.jsonl", early);
+        snprintf(line, sizeof line,
+                 "{\"step\":200,\"tokens\":9,\"seconds\":1,\"layers\":{"
+                 "\"blocks.0.switch_ffn\":{\"load_entropy\":0.%d,\"dropped\":0.125},"
+                 "\"blocks.1.switch_ffn\":{\"load_entropy\":0.9,\"dropped\":0.375}}}\n",
+                 6 + seed);
+        fake_append(&x, 1, seed, "metrics.jsonl", line);
+        for (int k = 1; k <= 3; k++) { /* the last one tells nothing */
+            snprintf(line, sizeof line,
+                     "{\"eval\":\"r%d-%d\",\"step\":%d,\"split\":\"validation\",\"nats\":1,"
+                     "\"tokens\":1,\"layers\":{\"blocks.0.switch_ffn\":{\"changed\":%s}}}\n",
+                     seed, k, 50 * k,
+                     k == 3   ? "null"
+                     : k == 2 ? "0.25"
+                              : "0.75");
+            fake_append(&x, 1, seed, "evals.jsonl", line);
+        }
+    }
+    c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    const double *r = c->variants[1].routing;
+    /* Entropies 0.7 and 0.9, 0.8 and 0.9. */
+    EXPECT(fabs(r[ROUTING_ENTROPY] - 0.825) < 1e-12 && fabs(r[ROUTING_DROPPED] - 0.25) < 1e-12 &&
+               fabs(r[ROUTING_CHANGED] - 0.25) < 1e-12,
+           "%g %g %g", r[ROUTING_ENTROPY], r[ROUTING_DROPPED], r[ROUTING_CHANGED]);
+    EXPECT(isnan(c->variants[0].routing[ROUTING_ENTROPY]), "a variant without experts");
+    text = print(c, TABLE_MARKDOWN);
+    EXPECT(strstr(text, "| 0.825 | 0.250 | 0.250 |") && strstr(text, "rerouted"), "%s", text);
+    free(text);
+    text = print(c, TABLE_CSV);
+    EXPECT(strstr(text, ",load_entropy,dropped,routing_changed,"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
 static void in_words(void)
 {
     fake_experiment x = fake(5, 3);
@@ -135,6 +184,46 @@ static void in_words(void)
         EXPECT(strstr(text, needed[i]), "no \"%s\" in:\n%s", needed[i], text);
     }
     free(text);
+    arena_free(a);
+}
+
+/* A final evaluation of `count` documents, the first of them called `first`, at `bits` per byte. */
+static void documents(const fake_experiment *x, int variant, int seed, int count, int first,
+                      double bits)
+{
+    char *line = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&line, &bytes);
+    fprintf(f,
+            "{\"eval\": \"d%d-%d\", \"step\": 300, \"split\": \"validation\", \"final\": true, "
+            "\"nats\": %.17g, \"tokens\": 90000, \"bytes\": 90000, \"protocol\": {}, "
+            "\"documents\": [",
+            variant, seed, bits * log(2.0) * 90000);
+    for (int i = 0; i < count; i++) {
+        fprintf(f, "%s{\"index\": %d, \"nats\": %.17g, \"tokens\": 90, \"bytes\": 90}",
+                i ? ", " : "", first + i, bits * log(2.0) * 90);
+    }
+    fputs("]}\n", f);
+    fclose(f);
+    fake_append(x, variant, seed, "evals.jsonl", line);
+    free(line);
+}
+
+/* Seeds whose documents are others do not count, whichever comes first. */
+static void other_documents(void)
+{
+    fake_experiment x = fake(2, 3);
+    fake_write(&x);
+    for (int seed = 1; seed <= 3; seed++) {
+        documents(&x, 0, seed, seed == 1 ? 1 : 300, 0, 2.5);
+        documents(&x, 1, seed, seed == 1 ? 1 : 300, seed == 1 ? 7 : 0, 2.25);
+    }
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    const document_difference *d = &c->variants[1].documents;
+    EXPECT(d->n == 300 && d->better == 300 && fabs(d->mean + 0.25) < 1e-9, "%d, %d, %g", d->n,
+           d->better, d->mean);
     arena_free(a);
 }
 
@@ -244,6 +333,53 @@ static void forms(void)
     arena_free(a);
 }
 
+/* What a label says is text in Markdown, in the table and in the words below it. */
+static void markdown_is_escaped(void)
+{
+    static const fake_variant variants[] = {{"short", 0, 0.001, 1000, 1, NULL, false},
+                                            {"<b>_long_", 0.03, 0.001, 1000, 1, NULL, false}};
+    fake_experiment x = fake(2, 2);
+    x.variant = variants;
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    char *text = print(c, TABLE_MARKDOWN);
+    EXPECT(strstr(text, "| \\<b>\\_long\\_ |") && strstr(text, "\n- '\\<b>\\_long\\_' is better"),
+           "%s", text);
+    EXPECT(!strstr(text, "'<b>"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+/* Of several evaluations of a split the one counts that was done as the final one was. */
+static void like_the_final_one(void)
+{
+    static const char line[] =
+        "{\"eval\": \"%s%d\", \"step\": 200, \"tokens_seen\": 409600, \"split\": \"test\", "
+        "\"final\": false, \"nats\": %.17g, \"tokens\": %d, \"bytes\": %d, \"protocol\": "
+        "{\"context\": "
+        "256, \"memory\": \"%s\", \"start\": \"learned vector, first token counted\", \"data\": "
+        "\"abcdef0123456789\"}}\n";
+    static const char carried[] = "carried state, reset at documents";
+    fake_experiment x = fake(1, 1);
+    fake_write(&x);
+    char text[1024];
+    /* Ids in an order that is not theirs. */
+    snprintf(text, sizeof text, line, "c", 1, 2000 * log(2.0), 1000, 1000, carried);
+    fake_append(&x, 0, 1, "evals.jsonl", text);
+    snprintf(text, sizeof text, line, "a", 1, 90000.0, 90000, 90000, "none");
+    fake_append(&x, 0, 1, "evals.jsonl", text);
+    snprintf(text, sizeof text, line, "b", 1, 1500.0, 1500, 1500, "none");
+    fake_append(&x, 0, 1, "evals.jsonl", text);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){.split = "test"});
+    if (!c) return;
+    EXPECT(fabs(c->variants[0].value[COMPARE_BITS_PER_BYTE].mean - 2) < 1e-9, "%g",
+           c->variants[0].value[COMPARE_BITS_PER_BYTE].mean);
+    arena_free(a);
+}
+
 static void wrong_names(void)
 {
     fake_experiment x = fake(2, 2);
@@ -298,11 +434,15 @@ static void identical_variants(void)
 const test_suite test_compare = {"results/compare",
                                  {{"figures", figures},
                                   {"cost_of_learning", cost_of_learning},
+                                  {"routed", routed},
                                   {"in_words", in_words},
+                                  {"other_documents", other_documents},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
                                   {"lossy", lossy},
                                   {"forms", forms},
+                                  {"markdown_is_escaped", markdown_is_escaped},
+                                  {"like_the_final_one", like_the_final_one},
                                   {"wrong_names", wrong_names},
                                   {"identical_variants", identical_variants},
                                   {0}}};

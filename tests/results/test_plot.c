@@ -22,13 +22,22 @@ static bool have_gnuplot(void)
     return found;
 }
 
-static bool plot(plot_report *r, const fake_experiment *x, bool svg_only, err *e)
+static bool plot_chosen(plot_report *r, const fake_experiment *x, const compare_options *how,
+                        bool svg_only, err *e)
 {
     err note = {0};
     store *s = collect_and_open(x->out, &note, e);
-    bool ok = s && plot_experiment(r, s, x->out, x->name, NULL, svg_only, e);
+    arena *a = arena_new(0);
+    const comparison *c = s ? compare_load(a, s, x->name, how, e) : NULL;
+    bool ok = c && plot_experiment(r, s, x->out, c, svg_only, e);
+    arena_free(a);
     store_close(s);
     return ok;
+}
+
+static bool plot(plot_report *r, const fake_experiment *x, bool svg_only, err *e)
+{
+    return plot_chosen(r, x, &(compare_options){0}, svg_only, e);
 }
 
 static char *content(const plot_report *r, const char *name)
@@ -90,6 +99,30 @@ static void unfinished(void)
     collect_report c;
     EXPECT(collect(&c, x.out, true, &e) && plot(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count == 0 && strstr(r.note, "no loss curves"), "%d files: %s", r.count, r.note);
+}
+
+/* Each variant at its best: its curves are those of the chosen rate; all rates tried are drawn. */
+static void tuned(void)
+{
+    if (!have_gnuplot()) return;
+    static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"short 3e-3", -0.1, 0.001, 842000, 51234, NULL, false},
+                                       {"long 1e-3", -0.05, 0.001, 842000, 25617, NULL, false},
+                                       {"long 3e-3", 0.04, 0.001, 842000, 25617, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 4, 2, 6, own};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    EXPECT(plot_chosen(&r, &x, &(compare_options){.tune = "lr"}, true, &e), "%s", e.text);
+    char *loss = content(&r, "loss-time.gp"), *axis = content(&r, "axis-lr.gp");
+    EXPECT(loss && strstr(loss, "title 'memory: validation split, lr tuned on validation'") &&
+               strstr(loss, "title 'short (n = 2)'") && strstr(loss, "title 'long (n = 2)'"),
+           "%s", loss);
+    EXPECT(axis && strstr(axis, "title 'memory: validation split'") && strstr(axis, "\n0.003 "),
+           "%s", axis);
+    free(loss);
+    free(axis);
 }
 
 /* Of two runs whose third and first experts have most: sorted before they are averaged, and
@@ -239,6 +272,7 @@ static void golden(void)
 const test_suite test_plot = {"results/plot",
                               {{"pictures", pictures},
                                {"unfinished", unfinished},
+                               {"tuned", tuned},
                                {"routing", routing},
                                {"golden", golden},
                                {"no_gnuplot", no_gnuplot},

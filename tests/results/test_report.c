@@ -73,6 +73,38 @@ static void complete(void)
     free(again);
 }
 
+/* How its variants were chosen stands in its title and beside the figures; its health is that of
+ * all runs. */
+static void chosen(void)
+{
+    static const fake_variant own[] = {
+        {"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+        {"short 1e-2", -0.2, 0.001, 842000, 51234, "diverged", false},
+        {"long 1e-3", 0.1, 0.001, 842000, 51234, NULL, false}};
+    const fake_experiment x = {test_folder(), "tuned", 3, 3, 20, own};
+    err e = {{0}};
+    char *text = NULL;
+    size_t bytes;
+    fake_write(&x);
+    fake_axes(&x);
+    store *s = collect_and_open(x.out, NULL, &e);
+    arena *a = arena_new(0);
+    comparison *c = s ? compare_load(a, s, x.name, &(compare_options){.tune = "lr"}, &e) : NULL;
+    FILE *f = open_memstream(&text, &bytes);
+    EXPECT(c && report_write(f, s, c, NULL, &e), "%s", e.text);
+    fclose(f);
+    static const char *const parts[] = {"<h1>tuned: validation split, lr tuned on validation</h1>",
+                                        "for each variant the best of up to 2",
+                                        "9 runs planned: 8 done, 0 failed, 1 diverged",
+                                        "short 1e-2, seed 2: diverged", "Protocol: context 256"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        EXPECT(strstr(text, parts[i]), "no '%s' in %s", parts[i], text);
+    }
+    arena_free(a);
+    store_close(s);
+    free(text);
+}
+
 /* Every element that is opened is closed. */
 static void well_formed(void)
 {
@@ -185,6 +217,7 @@ static void in_a_browser(void)
 
 const test_suite test_report = {"results/report",
                                 {{"complete", complete},
+                                 {"chosen", chosen},
                                  {"well_formed", well_formed},
                                  {"pictures", pictures},
                                  {"in_a_browser", in_a_browser},

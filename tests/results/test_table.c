@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/table.h"
+#include "results/export.h"
 #include "tests/test.h"
 
 static char *print(const table *t, table_format format, bool colour)
@@ -152,11 +152,33 @@ static void many_rows(void)
     arena_free(a);
 }
 
+/* Letters that LaTeX takes for its own, or, as '<' and '>', shows as others. */
+static void latex(void)
+{
+    arena *a = arena_new(0);
+    table *t = table_new(a);
+    int name = table_column(t, "name", "a_b", "", TABLE_LEFT), p = table_column(t, "p", "p", "", 0);
+    table_row(t);
+    table_text(t, name, "<b> & 5 %%\\");
+    table_probability(t, p, 1e-5);
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    table_latex(f, t);
+    fclose(f);
+    EXPECT(strstr(text, "\na\\_b & p \\\\\n") &&
+               strstr(text, "\n$<$b$>$ \\& 5 \\%\\textbackslash{} & $<$0.001 \\\\\n"),
+           "%s", text);
+    free(text);
+    arena_free(a);
+}
+
 const test_suite test_table = {"results/table",
                                {{"text", text},
                                 {"markdown", markdown},
                                 {"numbers", numbers},
                                 {"csv", csv},
+                                {"latex", latex},
                                 {"json", json},
                                 {"scaled_numbers", scaled_numbers},
                                 {"many_rows", many_rows},

@@ -100,6 +100,26 @@ static const char *write_spec(char path[FILE_PATH_BYTES])
     return write_text(path, "tiny.yaml", spec);
 }
 
+/* What is not there is a matter of usage, whichever verb is asked for it. */
+static void unknown_names(void)
+{
+    static const char *const verbs[] = {"compare", "plot", "report", "export",
+                                        "status",  "ls",   "rm"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        expect_call(LOCI(verbs[i], "tine"), 2, NULL, "(did you mean 'tiny'?); there are: tiny");
+    }
+    expect_call(LOCI("mv", "tine", "other"), 2, NULL, "there are: tiny");
+    expect_call(LOCI("mv", "tiny", "tiny"), 2, NULL, "already");
+    expect_call(LOCI("mv", "tiny", "a/b"), 2, NULL, "is no name");
+    expect_call(LOCI("compare", "tiny", "--baseline", "kees"), 2, NULL, "did you mean 'keys'?");
+    expect_call(LOCI("compare", "tiny", "--split", "tset"), 2, NULL, "--split");
+    expect_call(LOCI("plot", "tiny", "--baseline", "kees"), 2, NULL, "did you mean 'keys'?");
+    expect_call(LOCI("report", "tiny", "--at", "steps"), 2, NULL, "say tokens=2M");
+    expect_call(LOCI("plot", "tiny", "--run", "abc"), 2, NULL, "inspect");
+    expect_call(LOCI("plot", "inspect", "--run", "abc"), 2, NULL, "no such run");
+    expect_call(LOCI("plot", "inspect", "--tune", "memory"), 2, NULL, "does not look at --tune");
+}
+
 /* Everything that a user does with a small experiment, in order. */
 static void experiment(void)
 {
@@ -119,7 +139,7 @@ static void experiment(void)
     expect_call(LOCI("status", "tiny", "--json"), 0, "\"seconds_left\"", NULL);
     expect_call(LOCI("status", "--watch"), 2, NULL, "needs an EXPERIMENT");
     expect_call(LOCI("ls", "--status", "done"), 0, "keys", NULL);
-    expect_call(LOCI("ls", "nothing"), 1, NULL, "nothing");
+    expect_call(LOCI("ls", "nothing"), 2, NULL, "no experiment 'nothing'; there are: tiny");
     expect_call(LOCI("show", "tiny/keys/2"), 0, "bits per byte", NULL);
     expect_call(LOCI("show", "tiny/keys/2", "--json"), 0, "\"evaluations\"", NULL);
     expect_call(LOCI("show", "tiny/kees"), 2, NULL, "loci ls");
@@ -130,7 +150,7 @@ static void experiment(void)
     expect_call(LOCI("export", "tiny", "--to", "/no/such/file"), 1, NULL, "cannot be written");
     expect_call(LOCI("report", "tiny", "--no-plots"), 0, "reports/tiny.html", NULL);
     expect_call(LOCI("run", spec, "--retry", "sometimes"), 2, NULL, "--retry");
-    expect_call(LOCI("compare", "tine"), 1, NULL, "tiny");
+    expect_call(LOCI("compare", "tine"), 2, NULL, "did you mean 'tiny'?");
     expect_call(LOCI("compare", spec), 0, "bits per byte", NULL);
     expect_call(LOCI("compare", "tiny", "--format", "markdown"), 0, "| keys", NULL);
     expect_call(LOCI("compare", "tiny", "--format", "md"), 0, "| keys", NULL);
@@ -140,7 +160,7 @@ static void experiment(void)
     expect_call(LOCI("compare", "tiny", "--by", "place"), 2, NULL, "'place' is none of");
     expect_call(LOCI("compare", "tiny", "--at", "tokens"), 0, "At equal tokens", NULL);
     expect_call(LOCI("compare", "tiny", "--at", "steps=3"), 2, NULL, "--at steps=3: say tokens=2M");
-    expect_call(LOCI("compare", "tiny", "--tune", "warmup"), 1, NULL, "no such axis; tiny sweeps");
+    expect_call(LOCI("compare", "tiny", "--tune", "warmup"), 2, NULL, "no such axis; tiny sweeps");
     expect_call(LOCI("eval", "tiny", "--slices"), 0, "slices added to 0 evaluations of 6", NULL);
     expect_call(LOCI("eval", "tine", "--slices"), 2, NULL, "no such run");
     expect_call(LOCI("eval", "tiny", "--slices", "--split", "test"), 2, NULL, "leave out --split");
@@ -152,6 +172,8 @@ static void experiment(void)
     json_t *table = json_loads(r.out, JSON_REJECT_DUPLICATES, &wrong);
     EXPECT(r.status < 0 || table, "no JSON: %s in %s", wrong.text, r.out);
     json_decref(table);
+    unknown_names();
+    expect_call(LOCI("report", "tiny", "--no-plots", "--tune", "memory"), 0, "tiny.html", NULL);
     expect_call(LOCI("collect"), 0, "experiments", NULL);
     expect_call(LOCI("collect", "--rebuild"), 0, "6 of 6 runs", NULL);
     expect_call(LOCI("plot", "tiny"), 0, "loss-tokens.png", NULL);
