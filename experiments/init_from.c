@@ -313,7 +313,9 @@ static bool find_folder(init_source *s, const init_options *o, const char *runs,
     } else if (!file_join(folder, runs, o->run, e)) {
         return false;
     }
-    return init_checkpoint_folder(s->folder, folder, e) || err_prefix(e, "init_from");
+    if (init_checkpoint_folder(s->folder, folder, e)) return true;
+    if (!o->run) return err_prefix(e, "init_from");
+    return node_err(e, o->at, "no run %s has a checkpoint; loci ls lists runs", o->run);
 }
 
 init_source *init_source_open(const init_options *o, const char *runs, const corpus_places *places,

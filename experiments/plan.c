@@ -271,12 +271,24 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     return true;
 }
 
+/* What cannot be left out, while the file that lacks it is known. */
+static bool has_sections(const node *own, err *e)
+{
+    static const char *const needed[] = {"data", "model", "train"};
+    for (int i = 0; i < 3; i++) {
+        if (!node_is_null(node_get(own, needed[i]))) continue;
+        return node_err(e, own, "the section `%s` is missing; loci help spec tells what it says",
+                        needed[i]);
+    }
+    return true;
+}
+
 static bool resolve_variant(resolver *r, int v, err *e)
 {
     if (r->marks[v] == RESOLVED) return true;
     r->marks[v] = BEGUN;
     const node *own = experiment_spec(r->x, v, e);
-    bool good = own && name_sibling(r->x, v, own, e);
+    bool good = own && has_sections(own, e) && name_sibling(r->x, v, own, e);
     own = r->x->runs[v].spec;
     int source = good ? resolve_source(r, v, own, e) : -2;
     if (source == -2) {

@@ -88,8 +88,9 @@ static bool find_source_id(workload *w, err *e)
     const init_options *o = &w->init;
     w->source_id = o->run;
     if (!o->checkpoint) return true;
-    w->source_id = init_checkpoint_hash(w->memory, o->checkpoint, e);
-    return w->source_id || err_prefix(e, "init_from");
+    err why = {0};
+    w->source_id = init_checkpoint_hash(w->memory, o->checkpoint, &why);
+    return w->source_id || node_err(e, o->at, "%s", why.text);
 }
 
 /* Completes a workload whose corpus is open. */

@@ -423,7 +423,8 @@ static void refused_sweeps(void)
     refused_sweep("sweep: {grid: {optimizer.lr: [1e-3, 2e-3], start: {plain: {}, a: "
                   "{init_from.variant: {lr: [1]}}}}}\n",
                   "expected a value of the axis 'lr'");
-    refused_sweep("init_from: {checkpoint: /nowhere}\n", "holds no checkpoint");
+    refused_sweep("init_from: {checkpoint: /nowhere}\n",
+                  ":12: init_from: /nowhere: holds no checkpoint");
 }
 
 const test_suite test_init_from = {"experiments/init_from",

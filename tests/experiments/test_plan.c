@@ -176,6 +176,8 @@ static void refuses(void)
         {"", "eval.split=training", "eval.split: 'training' is none of"},
         {"", "data.corpus=kjw", "did you mean 'kjv'?"},
         {"", "model.blocks[0].attention.haeds=2", "unknown key 'haeds' (did you mean 'heads'?)"},
+        {"", "data=null", "plan.yaml:1:1: the section `data` is missing"},
+        {"", "train=null", "plan.yaml:1:1: the section `train` is missing"},
         {"", "optimizer.groups=[{match: nothing, lr: 2}]", "matches no parameter"},
         {"sweep: {grid: {model.width: [8, x]}}\n", NULL, "plan.yaml:5:33: model.width: "},
         {"sweep: {grid: {model.width: [8, x]}}\n", NULL, "(in variant 'width=x')"},
