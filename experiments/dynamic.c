@@ -24,7 +24,7 @@ const option DYNAMIC_OPTIONS[] = {
     {"batch", OPTION_INT, offsetof(dynamic_options, batch), .initial = "8", .min = 1, .max = 4096,
      .help = "rows of a minibatch that gradients are measured on (rms)"},
     {"rates", OPTION_NODE, offsetof(dynamic_options, rates),
-     .help = "list: steps sizes to choose from on the validation split"},
+     .help = "list: step sizes to choose from on the validation split"},
     {"decays", OPTION_NODE, offsetof(dynamic_options, decays),
      .help = "list: pulls to choose from on the validation split"},
     {"grid_tokens", OPTION_INT, offsetof(dynamic_options, grid_tokens), .initial = "0", .min = 0,

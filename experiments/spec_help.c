@@ -21,6 +21,7 @@ static const char SWEEP[] =
     "  grid      every combination of {PATH: [values], NAME: {alternative: {PATH: value}}}\n"
     "  zip       the same, values side by side; equal lengths\n"
     "  list      one by one: [{label: NAME, PATH: value}, ...]\n"
+    "  when      {AXIS: {axis: value or [values]}}: AXIS takes part only where axes have these\n"
     "  exclude   [{axis: value or [values]}, ...]: combinations that are left out\n";
 
 static bool has_option(const option *table, const option *o)

@@ -98,9 +98,10 @@ const verb VERB_GENERATE = {
     .min_words = 1,
     .max_words = 1,
     .help = "Writes text with a trained model, one token at a time.\n\n"
-            "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED.",
+            "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED;\n"
+            "RUN@best and RUN@STEP are models that training kept.",
     .examples = {"generate quickstart --prompt 'In the beginning'",
-                 "generate quickstart/memory --tokens 1000 --temperature 0.7 --top-k 40 --seed 2"},
+                 "generate quickstart/keys --tokens 1000 --temperature 0.7 --top-k 40 --seed 2"},
     .options = OPTIONS,
     .options_bytes = sizeof(generate_call),
     .run = generate,

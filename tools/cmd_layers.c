@@ -11,10 +11,10 @@ static void print_list(void)
     int n = 0;
     const layer_class *const *classes = layer_classes(&n);
     for (int i = 0; i < n; i++)
-        printf("%-14s %s\n", classes[i]->name, classes[i]->help);
+        printf("%-18s %s\n", classes[i]->name, classes[i]->help);
     classes = head_classes(&n);
     for (int i = 0; i < n; i++)
-        printf("%-14s head: %s\n", classes[i]->name, classes[i]->help);
+        printf("%-18s head: %s\n", classes[i]->name, classes[i]->help);
 }
 
 static int unknown(const char *name)

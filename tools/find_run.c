@@ -63,8 +63,10 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
     json_decref(x);
     if (found) return true;
     if (fitting) return err_set(e, "%s: none of its %d runs has a checkpoint yet", record, fitting);
-    return err_set(e, "%s: no run of variant '%s'; loci status %s lists them", record, r->label,
-                   r->experiment);
+    char seed[40] = "";
+    if (r->seed >= 0) snprintf(seed, sizeof seed, " with seed %lld", (long long)r->seed);
+    return err_set(e, "%s: no run of variant '%s'%s; loci status %s lists them", record, r->label,
+                   seed, r->experiment);
 }
 
 /* A folder of OUT/runs whose name begins with `name`. */
@@ -88,7 +90,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
                        (long long)hits);
     return err_set(e,
                    "%s: no such run in %s; give a folder, a run's id or EXPERIMENT/LABEL/SEED "
-                   "(loci status lists them)",
+                   "(loci ls lists them)",
                    name, out);
 }
 
