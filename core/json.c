@@ -28,6 +28,23 @@ const char *json_get_text(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
+int utf8_bytes(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    int n = c[0] < 0x80                   ? c[0] != 0
+            : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+            : c[0] >= 0xe0 && c[0] < 0xf0 ? 3
+            : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+                                          : 0;
+    for (int i = 1; i < n; i++) {
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    }
+    /* Written longer than it need be, half of a pair of UTF-16, beyond the last character. */
+    bool wrong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) ||
+                 (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90);
+    return wrong ? 0 : n;
+}
+
 json_t *json_read(const char *path, err *e)
 {
     file_map map;

@@ -13,6 +13,10 @@ double json_get_double(const json_t *object, const char *key);
 int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise);
 const char *json_get_text(const json_t *object, const char *key); /* NULL if not text */
 
+/* Bytes of the character that UTF-8 text begins with; 0: it begins with none, and JSON would refuse
+ * it. */
+int utf8_bytes(const char *text);
+
 /* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
 json_t *json_read(const char *path, err *e);
 /* Replaces the file atomically: indented, keys in the order of insertion, a newline at the end. */

@@ -38,7 +38,7 @@ bool evaluate_again_wanted(const char *folder, const run_plan *plan)
     return other;
 }
 
-/* What evals.jsonl knows of an evaluation. */
+/* What evals.jsonl knows of a final evaluation. */
 typedef struct search {
     const char *id;
     json_t *found; /* its last record */
@@ -49,9 +49,10 @@ static bool look(void *user, const json_t *line)
 {
     search *s = user;
     const char *id = json_get_text(line, "eval");
-    bool same = id && strcmp(id, s->id) == 0;
-    if (json_is_true(json_object_get(line, "final"))) s->is_final = same;
-    if (same) {
+    /* One that somebody asked for (`loci eval`) has no losses per token. */
+    if (!json_is_true(json_object_get(line, "final"))) return true;
+    s->is_final = id && strcmp(id, s->id) == 0;
+    if (s->is_final) {
         json_decref(s->found);
         s->found = json_deep_copy(line);
     }
@@ -127,7 +128,6 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     if (!s.found) {
         status = evaluate_and_record(x, id, &task, e);
     } else if (!s.is_final) { /* made before: it counts again */
-        json_object_set_new(s.found, "final", json_true());
         status = run_record_append(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
     }
     json_decref(s.found);

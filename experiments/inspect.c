@@ -89,10 +89,8 @@ int inspection_part_layers(const inspection *x, int part, const layer *list[INSP
     return n;
 }
 
-const char *inspection_prefix(const inspection *x, const prefixes *text, int64_t token,
-                              size_t most_bytes, arena *a)
+const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_bytes, arena *a)
 {
-    (void)x;
     int32_t ids[2 * SENTENCE_TOKENS];
     int64_t begin = prefixes_sentence(text, token);
     begin = MAX(begin, token + 1 - 2 * SENTENCE_TOKENS);

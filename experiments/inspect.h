@@ -172,8 +172,7 @@ enum { INSPECT_LAYERS = 512 };
 int inspection_part_layers(const inspection *x, int part, const layer *list[INSPECT_LAYERS]);
 
 /* Text of the prefix that ends with `token`, at most so many bytes from its end; arena memory. */
-const char *inspection_prefix(const inspection *x, const prefixes *text, int64_t token,
-                              size_t most_bytes, arena *a);
+const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_bytes, arena *a);
 
 /* Writes inspect/<part>.jsonl for every part into a run's folder, each atomically: a line that says
  * how it came about, then a line per figure, memory, expert, prefix ... (results/README.md). */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/json.h"
 #include "core/rng.h"
 #include "experiments/inspect_page.h"
 
@@ -18,33 +19,19 @@ static const char STYLE[] =
     "code{background:#f3f3f3;padding:0 .2em}";
 
 /* A text that may be cut inside a character: what is no UTF-8 is left out. */
-static size_t character_bytes(const unsigned char *c)
-{
-    size_t n = *c < 0x80                 ? 1
-               : *c >= 0xc2 && *c < 0xe0 ? 2
-               : *c >= 0xe0 && *c < 0xf0 ? 3
-               : *c >= 0xf0 && *c < 0xf5 ? 4
-                                         : 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((c[i] & 0xc0) != 0x80) return 0;
-    }
-    return n;
-}
-
 void page_text(FILE *out, const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c;) {
-        size_t n = character_bytes(c);
-        if (*c == '<') {
+    for (int n; *text; text += MAX(n, 1)) {
+        n = utf8_bytes(text);
+        if (*text == '<') {
             fputs("&lt;", out);
-        } else if (*c == '&') {
+        } else if (*text == '&') {
             fputs("&amp;", out);
-        } else if (*c == '\n') {
+        } else if (*text == '\n') {
             fputs("↵", out);
-        } else if (n > 0) {
-            fwrite(c, 1, n, out);
+        } else {
+            fwrite(text, 1, (size_t)n, out);
         }
-        c += MAX(n, (size_t)1);
     }
 }
 
@@ -141,10 +128,10 @@ static void put_part(FILE *out, const inspection *x, int part)
 
 /* ---- keys ---- */
 
-void page_prefix(FILE *out, const inspection *x, const prefixes *text, int64_t token, arena *a)
+void page_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
 {
     int32_t last = -1;
-    const char *prefix = inspection_prefix(x, text, token, PREFIX_BYTES, a);
+    const char *prefix = inspection_prefix(text, token, PREFIX_BYTES, a);
     prefixes_read(text, token, 1, &last, NULL);
     size_t piece = strlen(prefixes_piece(text, last)), all = strlen(prefix);
     size_t before = all >= piece ? all - piece : 0;
@@ -159,7 +146,7 @@ void page_prefix(FILE *out, const inspection *x, const prefixes *text, int64_t t
 static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
 {
     fprintf(out, "<tr><td>%.3f</td><td class=t>", (double)t->coefficient);
-    page_prefix(out, x, &x->text, t->token, a);
+    page_prefix(out, &x->text, t->token, a);
     fprintf(out, "</td><td class='t%s'>", t->next == top ? " hit" : "");
     page_token(out, &x->text, t->next);
     fputs("</td></tr>\n", out);

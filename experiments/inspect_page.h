@@ -9,7 +9,7 @@
 void page_text(FILE *out, const char *text);
 void page_token(FILE *out, const prefixes *p, int32_t id);
 /* The end of a prefix, its last token marked; a is scratch. */
-void page_prefix(FILE *out, const inspection *x, const prefixes *text, int64_t token, arena *a);
+void page_prefix(FILE *out, const prefixes *text, int64_t token, arena *a);
 
 /* What fast weights changed, who wrote and read states; nothing if that was not looked at
  * (inspect_page_reading.c). */

@@ -26,7 +26,7 @@ static void put_moments(FILE *out, const inspection *x, const change_moment *lis
     for (int i = 0; i < MIN(n, PAGE_MOMENTS); i++) {
         const change_moment *m = &list[i];
         fprintf(out, "<tr><td>%.2f</td><td class=t>", m->gain);
-        page_prefix(out, x, &x->sample_text, m->token, a);
+        page_prefix(out, &x->sample_text, m->token, a);
         fputs("</td><td class=t>", out);
         page_token(out, &x->sample_text, m->next);
         fprintf(out, "</td><td>%.3g</td><td>%.3g</td><td class=t>", (double)m->before,
@@ -85,7 +85,7 @@ static void put_spots(FILE *out, const inspection *x, const inspected_exchange *
     for (int i = 0; i < MIN(l->spots.sizes[0], (int32_t)PAGE_SPOTS); i++) {
         const trigger *t = triggers_of(&l->spots, 0) + i;
         fprintf(out, "<tr><td>%.3g</td><td class=t>", (double)t->coefficient);
-        page_prefix(out, x, &x->sample_text, t->token, a);
+        page_prefix(out, &x->sample_text, t->token, a);
         fputs("</td></tr>\n", out);
     }
     fputs("</table>\n", out);

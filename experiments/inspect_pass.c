@@ -10,7 +10,6 @@ enum { PLAIN_TOKENS = 100000 }; /* what plain evaluation's speed is measured on 
 /* One thread's lists, and where the positions of its call stand in the text. */
 typedef struct thread_keys {
     inspection *x;
-    bool first;       /* thread 0\'s */
     arena *memory;    /* of one call */
     triggers *lists;  /* [layers] */
     int64_t **served; /* [layers]: [groups, vocab] or NULL */
@@ -25,6 +24,7 @@ typedef struct thread_keys {
 static void *begin_call(void *user, int thread, const eval_view *v)
 {
     thread_keys *t = (thread_keys *)user + thread;
+    if (thread == 0) host_memory_now(); /* keeps the peak */
     arena_reset(t->memory);
     t->cells = v->rows * v->time;
     t->counts = arena_push_zero(t->memory, t->cells, sizeof *t->counts);
@@ -72,8 +72,7 @@ static void on_fired(void *user, const layer *self, const memory_use *use)
 
 static void end_call(void *call)
 {
-    const thread_keys *t = call;
-    if (t->first) host_memory_now(); /* keeps the peak */
+    (void)call;
 }
 
 /* ---- the pass ---- */
@@ -157,7 +156,6 @@ bool inspect_keys(inspection *x, err *e)
     thread_keys *threads = arena_push_zero(x->memory, n, sizeof *threads);
     for (int i = 0; i < n; i++) {
         thread_open(&threads[i], x);
-        threads[i].first = i == 0;
     }
     eval_watch watch = {.user = threads, .begin = begin_call, .fired = on_fired, .end = end_call};
     evaluation r = {0};

@@ -135,7 +135,7 @@ static void read_words(const inspection *x, key_pattern *p, const trigger *list,
     int count = 0;
     for (int64_t i = 0; i < n; i++) {
         const char *words[MAX_WORDS];
-        const char *prefix = inspection_prefix(x, &x->text, list[i].token, PREFIX_BYTES, a);
+        const char *prefix = inspection_prefix(&x->text, list[i].token, PREFIX_BYTES, a);
         int got = words_of(arena_strdup(a, prefix), words);
         last[i] = got ? words[got - 1] : "";
         got = topics_of(words, got);

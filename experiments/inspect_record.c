@@ -46,7 +46,7 @@ json_t *record_token(record_out *r, int32_t id)
 
 json_t *record_prefix(record_out *r, const prefixes *text, int64_t token)
 {
-    return text_value(r->scratch, inspection_prefix(r->x, text, token, TEXT_BYTES, r->scratch));
+    return text_value(r->scratch, inspection_prefix(text, token, TEXT_BYTES, r->scratch));
 }
 
 /* ---- lines ---- */

@@ -192,8 +192,7 @@ static void figures(inspection *x, const inspected_exchange *l)
 
 static void open_exchange(inspection *x, inspected_exchange *l)
 {
-    int64_t vocab = x->sample_text.vocab + 1,
-            places = l->exchange.places; /* the start token, too */
+    int64_t vocab = x->sample_text.vocab, places = l->exchange.places;
     l->sums = arena_push_zero(x->memory, 1, sizeof *l->sums);
     l->token_sum = arena_push_zero(x->memory, vocab, sizeof(int64_t));
     l->token_count = arena_push_zero(x->memory, vocab, sizeof(int64_t));

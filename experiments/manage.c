@@ -248,9 +248,11 @@ static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models
                      err *e)
 {
     run_status status;
-    if (!file_is_folder(folder)) return true;
-    if (!run_status_read(&status, folder, e)) return false;
-    if (status.state != RUN_DONE) return true;
+    err damaged;
+    if (!file_is_folder(folder) || !run_status_read(&status, folder, &damaged) ||
+        status.state != RUN_DONE) {
+        return true;
+    }
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
     bool ok = drop_training_state(r, folder, dry, e) && drop_models(r, a, folder, kept, dry, e);

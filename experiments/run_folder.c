@@ -77,19 +77,24 @@ bool run_folder_locked(const char *folder)
 
 /* ---- status.json: formatted by hand, for it is written from inside the training loop ---- */
 
+/* Messages name files, and are cut: what is no UTF-8 becomes '?'. */
 static void quote(char *out, size_t size, const char *text)
 {
     size_t n = 0;
     out[n++] = '"';
-    for (; *text && n + 8 < size; text++) {
+    for (int bytes; *text && n + 8 < size; text += MAX(bytes, 1)) {
         unsigned char c = (unsigned char)*text;
+        bytes = utf8_bytes(text);
         if (c == '"' || c == '\\') {
             out[n++] = '\\';
             out[n++] = (char)c;
         } else if (c < 0x20) {
             n += (size_t)snprintf(out + n, 7, "\\u%04x", c);
+        } else if (bytes == 0) {
+            out[n++] = '?';
         } else {
-            out[n++] = (char)c;
+            memcpy(out + n, text, (size_t)bytes);
+            n += (size_t)bytes;
         }
     }
     out[n++] = '"';

@@ -111,7 +111,8 @@ static bool rewrite(addition *x, const char *path, err *e)
     FILE *out = open_memstream(&lines, &size);
     CHECK(out, "no memory for records");
     bool ok = true;
-    for (char *at = text, *end; ok && (end = strchr(at, '\n')) != NULL; at = end + 1) {
+    char *at = text, *end;
+    for (; ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL; at = end + 1) {
         json_error_t where;
         json_t *record = json_loadb(at, (size_t)(end - at), 0, &where);
         ok = record ? look_at(x, record, e) : err_set(e, "%s: is not JSON: %s", path, where.text);
@@ -141,7 +142,7 @@ bool slices_add(const char *folder, const corpus_places *places, int *added, int
     if (x.corpus) corpus_close(x.corpus);
     arena_free(x.memory);
     close(lock);
-    *added = x.added;
+    *added = ok ? x.added : 0; /* one that fails: none is written */
     *without = x.without;
     return ok;
 }

@@ -53,9 +53,9 @@ static bool print_plan(const cli_call *c, const experiment *x, const char *out, 
         const run_plan *p = &x->runs[i];
         char folder[FILE_PATH_BYTES];
         run_status now;
-        if (!run_folder_path(folder, out, p->id, e) || !run_status_read(&now, folder, e)) {
-            return false;
-        }
+        err damaged;
+        if (!run_folder_path(folder, out, p->id, e)) return false;
+        bool known = run_status_read(&now, folder, &damaged);
         table_row(t);
         table_text(t, label, "%s%s", p->label, p->is_baseline ? " (baseline)" : "");
         table_int(t, seed, p->seed);
@@ -63,7 +63,7 @@ static bool print_plan(const cli_call *c, const experiment *x, const char *out, 
         table_scaled(t, active, (double)p->cost.active_params);
         table_scaled(t, flops, p->cost.forward_flops);
         table_scaled(t, memory, p->memory_bytes);
-        table_text(t, status, "%s", run_state_name(now.state));
+        table_text(t, status, "%s", known ? run_state_name(now.state) : "damaged");
         table_text(t, run, "%s", p->id);
     }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));

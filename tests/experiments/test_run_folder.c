@@ -37,6 +37,11 @@ static void status_comes_back(void)
                r.started_at);
         EXPECT(fabs(r.loss - 2.25) < 1e-9 && isnan(r.tokens_per_second), "%g", r.loss);
     }
+    run_status r;
+    snprintf(s.reason, sizeof s.reason, "/home/J\xc3\xbcrgen/\xfc\xed\xa0\x80.txt \xe2\x82");
+    EXPECT(run_status_write(&s, test_folder(), true, &e), "%s", e.text);
+    EXPECT(run_status_read(&r, test_folder(), &e), "%s", e.text);
+    EXPECT(strcmp(r.reason, "/home/J\xc3\xbcrgen/????.txt ??") == 0, "%s", r.reason);
     memset(s.reason, 1, sizeof s.reason - 1); /* six characters each, and cut */
     EXPECT(run_status_write(&s, test_folder(), false, &e), "%s", e.text);
     EXPECT(run_status_read(&s, test_folder(), &e), "%s", e.text);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "experiments/run_folder.h"
 #include "experiments/slices.h"
 #include "experiments/trainer.h"
 #include "experiments/worker.h"
@@ -225,6 +226,11 @@ static void cannot_be_added(void)
     trial_folder(folder, "other", TRIAL_SPEC, OTHER, 3);
     EXPECT(!slices_add(folder, &places, &added, &without, &e) && strstr(e.text, "another text"),
            "%s", e.text);
+    /* All of a run's or none: what was counted before one failed is not written. */
+    trial_folder(folder, "other", TRIAL_SPEC, NULL, 3);
+    EXPECT(run_line_append(path, "{no record}\n", 12, true, &e), "%s", e.text);
+    EXPECT(!slices_add(folder, &places, &added, &without, &e) && added == 0, "%d added: %s", added,
+           e.text);
 }
 
 const test_suite test_slices = {"experiments/slices",

@@ -169,6 +169,54 @@ static void stopped_politely(void)
            (long long)s.step, (long long)before);
 }
 
+/* The last line of evals.jsonl (decref it). */
+static json_t *last_evaluation(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    file_join(path, folder, "evals.jsonl", &e);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text && *text, "%s", e.text);
+    if (!text) return NULL;
+    text[strlen(text) - 1] = 0;
+    char *line = strrchr(text, '\n');
+    json_t *o = json_loads(line ? line + 1 : text, 0, NULL);
+    free(text);
+    return o;
+}
+
+/* A finished run is evaluated as its plan asks now, even if somebody has asked for the same figures
+ * before: only a final evaluation has losses per token. Going back evaluates nothing. */
+static void evaluated_again(void)
+{
+    char asked[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(asked, "asked", TRIAL_SPEC, "eval: {rows: 2}", 3);
+    EXPECT(trial_worker(asked, NULL, -1, 0) == EXIT_DONE, "%s", status_of(asked).reason);
+    trial_folder(folder, "again", TRIAL_SPEC, "eval: {rows: 3}", 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    json_t *first = last_evaluation(folder), *wanted = last_evaluation(asked);
+    json_object_set_new(wanted, "final", json_false());
+    json_object_set_new(wanted, "losses", json_null());
+    file_join(path, folder, "evals.jsonl", &e);
+    EXPECT(run_record_append(path, wanted, &e), "%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        trial_folder(folder, "again", TRIAL_SPEC, i ? "eval: {rows: 3}" : "eval: {rows: 2}", 3);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+        json_t *now = last_evaluation(folder);
+        const char *id = json_get_text(now, "eval"), *losses = json_get_text(now, "losses");
+        EXPECT(id && strcmp(id, json_get_text(i ? first : wanted, "eval")) == 0, "%d: %s", i, id);
+        EXPECT(json_is_true(json_object_get(now, "final")) && losses, "%d: no losses", i);
+        EXPECT(losses && file_join(path, folder, losses, &e) && file_exists(path), "%d: %s", i,
+               losses);
+        EXPECT(!i || json_equal(now, first), "evaluated anew");
+        json_decref(now);
+    }
+    json_decref(first);
+    json_decref(wanted);
+}
+
 /* With two workers in one folder the second does nothing, and says so. */
 static void one_worker_per_folder(void)
 {
@@ -249,6 +297,7 @@ const test_suite test_worker = {"experiments/worker",
                                  {"killed_many_times", killed_many_times},
                                  {"kept_models", kept_models},
                                  {"stopped_politely", stopped_politely},
+                                 {"evaluated_again", evaluated_again},
                                  {"one_worker_per_folder", one_worker_per_folder},
                                  {"failures_have_reasons", failures_have_reasons},
                                  {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
