@@ -70,19 +70,27 @@ static int add_slot(layer_build *b, layer *self, state_slot slot)
 
 int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length, int64_t width)
 {
-    return add_slot(b, self, (state_slot){name, max_length, width, false, SLOT_STATE});
+    return add_slot(b, self, (state_slot){name, max_length, width, .kind = SLOT_STATE});
 }
 
 int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width)
 {
-    return add_slot(b, self, (state_slot){name, max_length, width, false, SLOT_CACHE});
+    return add_slot(b, self, (state_slot){name, max_length, width, .kind = SLOT_CACHE});
 }
 
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width)
 {
-    return add_slot(b, self, (state_slot){name, max_length, width, true, SLOT_CACHE});
+    return add_slot(b, self,
+                    (state_slot){name, max_length, width, .store = true, .kind = SLOT_CACHE});
+}
+
+int layer_slot_segment(layer_build *b, layer *self, const char *name, int64_t max_length,
+                       int64_t width)
+{
+    return add_slot(b, self,
+                    (state_slot){name, max_length, width, .segment = true, .kind = SLOT_CACHE});
 }
 
 int layer_find_slot(const layer_build *b, const char *name)

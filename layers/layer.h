@@ -135,7 +135,9 @@ struct layer {
 /* What is carried between calls. An ordinary slot is a tensor [rows, length, width], length <=
  * max_length, handed on by layer_state_set; gradients flow through it inside a segment. A store is
  * memory [rows, max_length, width] that its layer writes in place (long histories: no copy per
- * call, no gradient). Integers (token ids, hashes) are carried as reals: exact up to 2^24.
+ * call, no gradient). A slot of the segment goes on to later calls of its segment only: it is what
+ * gradients alone need, and never saved. Integers (token ids, hashes) are carried as reals: exact
+ * up to 2^24.
  *
  * SLOT_STATE sums up what was read; SLOT_CACHE holds single positions of the text, or counts them.
  * All of a layer's slots of one kind may come back empty (stores: zero) where a block begins: it
@@ -144,7 +146,7 @@ typedef enum slot_kind { SLOT_STATE, SLOT_CACHE } slot_kind;
 typedef struct state_slot {
     const char *name; /* "blocks.3.attention.kv" */
     int64_t max_length, width;
-    bool store;
+    bool store, segment;
     slot_kind kind;
 } state_slot;
 
@@ -201,6 +203,9 @@ int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_
 /* The same for a store of them. */
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
+/* The same for what only the rest of the segment may look at. */
+int layer_slot_segment(layer_build *b, layer *self, const char *name, int64_t max_length,
+                       int64_t width);
 /* In link: the layer of block `block` (as in its name, "blocks.3.<class>") and class; NULL if there
  * is none. */
 const layer *layer_in_block(const layer_build *b, int64_t block, const layer_class *cls);

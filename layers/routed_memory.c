@@ -112,8 +112,9 @@ static void routed_memory_build(layer_build *b, layer *self)
     plan->picked_slot = layer_slot(b, self, "picked", picks, plan->keys.width + 1);
     self->unfinished += picks * (plan->keys.width + 1);
     /* "live" [rows, live, entry]: entries as made within the segment; empty outside training. */
-    if (o->live > 0) plan->live_slot = layer_slot(b, self, "live", o->live, plan->keys.width);
-    self->unfinished += o->live * plan->keys.width;
+    if (o->live > 0) {
+        plan->live_slot = layer_slot_segment(b, self, "live", o->live, plan->keys.width);
+    }
 }
 
 /* ---- entries that receive gradient ---- */
@@ -142,8 +143,7 @@ static tensor *live_entries(layer_ctx *c, const layer *self, const token_result 
     if (plan->live_slot < 0) return NULL;
     tensor *all = NULL;
     if (tape_recording(c->tape)) {
-        bool first = c->call == 0 && c->part == 0; /* what is carried is an earlier segment's */
-        tensor *before = first ? NULL : layer_state(c, self, plan->live_slot);
+        tensor *before = layer_state(c, self, plan->live_slot);
         all = own_entries(c, self, r);
         if (before) all = op_concat(c->tape, 2, (tensor *[]){before, all}, 1);
     }

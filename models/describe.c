@@ -189,6 +189,7 @@ model_cost model_costs(const model *m)
     }
     for (int i = 0; i < m->slot_count; i++) {
         const state_slot *s = &m->slots[i];
+        if (s->segment) continue;
         sum.state_bytes += (double)s->max_length * (double)s->width * sizeof(real);
     }
     return sum;

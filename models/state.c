@@ -9,7 +9,7 @@ static const char GUIDE[] = "guide.";
 static int64_t slot_elements(const model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
-    return s->rows * slot->max_length * slot->width;
+    return slot->segment ? 0 : s->rows * slot->max_length * slot->width;
 }
 
 static void add_guide(model_state *s)
@@ -185,6 +185,7 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
     for (int i = 0; i < s->model->slot_count; i++) {
         const state_slot *slot = &s->model->slots[i];
         if (strcmp(slot->name, name) != 0) continue;
+        if (slot->segment) return true; /* once saved; no segment would look at it */
         bool length = slot->store ? shape[1] == slot->max_length
                                   : shape[1] >= 0 && shape[1] <= slot->max_length;
         if (shape[0] != s->rows || shape[2] != slot->width || !length) {
@@ -236,7 +237,11 @@ static void collect_grads(model_state *s)
 /* Copies slot i off the tape. Its value may be (a view of) the slot's own memory. */
 static void collect_slot(model_state *s, int i)
 {
+    const state_slot *slot = &s->model->slots[i];
+    if (slot->store || slot->segment) return;
     const tensor *x = s->ctx.state[i];
+    CHECK(!x || x->shape[1] <= slot->max_length, "%s holds %lld, not %lld", slot->name,
+          (long long)slot->max_length, (long long)x->shape[1]);
     s->lengths[i] = x ? x->shape[1] : 0;
     if (x && x->data != s->slots[i]) {
         memmove(s->slots[i], x->data, (size_t)tensor_count(x) * sizeof(real));
@@ -248,7 +253,7 @@ void model_end(model_state *s)
     CHECK(s->in_segment, "no segment was begun");
     if (s->grads) collect_grads(s);
     for (int i = 0; i < s->model->slot_count; i++) {
-        if (!s->model->slots[i].store) collect_slot(s, i);
+        collect_slot(s, i);
     }
     s->in_segment = false;
 }

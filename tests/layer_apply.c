@@ -149,7 +149,8 @@ static void begin(layer_apply *a, const layer_apply_call *call)
     memset(c->leaves, 0, (size_t)a->params.pieces * sizeof *c->leaves);
     for (int i = 0; i < a->build.slot_count; i++) {
         int64_t shape[] = {a->rows, a->lengths[i], a->build.slots[i].width};
-        bool none = a->build.slots[i].store || a->lengths[i] == 0;
+        const state_slot *s = &a->build.slots[i];
+        bool none = s->store || s->segment || a->lengths[i] == 0;
         c->state[i] = c->next_state[i] =
             none ? NULL : tape_leaf(a->tape, a->slots[i], 3, shape, false);
     }

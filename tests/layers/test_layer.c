@@ -1,7 +1,9 @@
 /* The parts of the contract that memory layers use: parameters in pieces, stores, links, auxiliary
- * losses, metrics, keys of random numbers. Shown with a layer made for it. */
+ * losses, metrics, keys of random numbers. Shown with a layer made for it; slots of the segment
+ * with the one that has some. */
 #include "tests/gradcheck.h"
 #include "tests/layer_apply.h"
+#include "tests/model_check.h"
 #include "tests/test.h"
 
 #include <string.h>
@@ -162,7 +164,32 @@ static void random_keys(void)
     layer_apply_free(a);
 }
 
+/* Nothing of them is carried behind a recorded segment, nor what older checkpoints hold of them. */
+static void segment_slots(void)
+{
+    static const char name[] = "blocks.0.routed_memory.live";
+    const int64_t shape[] = {CHECK_ROWS, 1, 8};
+    const real saved[CHECK_ROWS * 8] = {1};
+    err e = {{0}};
+    model_run *r = model_run_new("{width: 8, context: 4, blocks: [{routed_memory: {heads: 2, "
+                                 "kv_heads: 1, memory: 2, picks: 2, length: 8}}]}",
+                                 CHECK_ROWS, &e);
+    CHECK(r, "%s", e.text);
+    segment s;
+    segment_init(&s, r);
+    segment_loss(&s, r->state, r->tape, r->values, &r->grads);
+    EXPECT(model_state_restore(r->state, name, shape, saved, &e), "%s", e.text);
+    state_view views[CHECK_VIEWS];
+    for (int i = model_state_views(r->state, views, CHECK_VIEWS) - 1; i >= 0; i--) {
+        EXPECT(strcmp(views[i].name, name) != 0, "%s is carried on", name);
+    }
+    model_run_free(r);
+}
+
 extern const test_suite test_layer;
-const test_suite test_layer = {
-    "layers/layer",
-    {{"pieces", pieces}, {"piece_gradients", piece_gradients}, {"random_keys", random_keys}, {0}}};
+const test_suite test_layer = {"layers/layer",
+                               {{"pieces", pieces},
+                                {"piece_gradients", piece_gradients},
+                                {"random_keys", random_keys},
+                                {"segment_slots", segment_slots},
+                                {0}}};
