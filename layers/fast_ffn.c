@@ -163,10 +163,8 @@ static layer_cost fast_ffn_cost(const layer *self)
     const fast_ffn_options *o = self->options;
     double width = (double)self->dims.width, hidden = (double)hidden_of(self),
            vocab = (double)self->dims.vocab;
-    double chunk = (double)MIN(o->chunk, self->dims.block);
     double inner = o->loss == LOSS_NEXT_TOKEN ? 2 * width * vocab : width * width;
-    double sums =
-        fast_state_summed(self, o->chunk, o->carry) * 2 * hidden * width + chunk * (hidden + width);
+    double sums = fast_state_products(self, o->chunk, o->carry, hidden, width);
     return (layer_cost){.forward_flops = 2 * (2 * width * hidden + inner + sums)};
 }
 

@@ -72,8 +72,12 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
     return joined(c, y, parts);
 }
 
-double fast_state_summed(const layer *self, int64_t chunk, bool carry)
+double fast_state_products(const layer *self, int64_t chunk, bool carry, double key, double value)
 {
-    double block = (double)self->dims.block, inner = (double)MIN(chunk, self->dims.block);
-    return carry ? 1 : 1 - inner / block;
+    int64_t block = self->dims.block, first = MIN(chunk, block), whole = block / first * first;
+    int64_t rest = block - whole, last = rest > 0 ? rest : first;
+    double within = (double)(whole * first + rest * rest);
+    /* Nothing is to be read before a life's first chunk, nobody reads behind its last. */
+    double across = (double)(2 * block - (carry ? 0 : first + last));
+    return (within * (key + value) + across * key * value) / (double)block;
 }

@@ -35,8 +35,8 @@ typedef tensor *(*fast_part)(layer_ctx *c, const layer *self, tensor *x, const f
  * block. Offers inspection what slow weights alone would have made of it. */
 tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, fast_part part);
 
-/* Share of a block's positions whose chunk reads, and whose chunk is added to, a sum over chunks:
- * the first chunk of a life finds nothing, and behind its last nobody reads. */
-double fast_state_summed(const layer *self, int64_t chunk, bool carry);
+/* Multiply-adds per position of op_attention_step over a block with keys and values of so many
+ * numbers. */
+double fast_state_products(const layer *self, int64_t chunk, bool carry, double key, double value);
 
 #endif

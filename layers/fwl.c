@@ -341,13 +341,12 @@ static layer_cost fwl_cost(const layer *self)
     double width = (double)self->dims.width, n = (double)size_of(self),
            vocab = (double)self->dims.vocab;
     double hidden = n * (double)o->expansion;
-    double chunk = (double)MIN(o->chunk, self->dims.block);
     double slow = width * hidden + hidden * n + n * vocab;
     double gradient = n * vocab + (o->update_dense0 ? n * hidden : 0);
     double fast = hidden * n + n * vocab;
-    double summed = fast_state_summed(self, o->chunk, o->carry), sums = 0;
-    if (o->update_dense0) sums += summed * 2 * width * hidden + chunk * (width + hidden);
-    if (o->update_dense1) sums += summed * 2 * hidden * n + chunk * (hidden + n);
+    double sums = 0;
+    if (o->update_dense0) sums += fast_state_products(self, o->chunk, o->carry, width, hidden);
+    if (o->update_dense1) sums += fast_state_products(self, o->chunk, o->carry, hidden, n);
     return (layer_cost){.forward_flops = 2 * (slow + gradient + fast + sums)};
 }
 

@@ -100,6 +100,10 @@ static void declared_flops(void)
     check_flops(layer_class_find("block_recurrent"), "{configuration: dual, gate_form: port}");
     check_flops(layer_class_find("block_recurrent"), "{write_keys: memory, window: 1000}");
     check_flops(layer_class_find("compressed_memory"), "{compression: mean, memory: 100}");
+    check_flops(layer_class_find("fast_ffn"), "{chunk: 700}");
+    check_flops(layer_class_find("fast_ffn"), "{chunk: 1, loss: next_token, carry: true}");
+    check_flops(head_class_find("fwl"), "{chunk: 700, update_dense0: false}");
+    check_flops(head_class_find("fwl"), "{chunk: 700, carry: true}");
     check_flops(layer_class_find("ffn"), "{activation: swiglu}");
     check_flops(layer_class_find("lstm"), "{hidden: 9}");
     check_flops(layer_class_find("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");
