@@ -14,6 +14,7 @@ typedef struct lookup_keep {
     tensor *q, *y;
     int64_t rows, queries, heads, head_dim, count;
     real scale;
+    bool record;   /* else only the query at hand is kept */
     int64_t *used; /* [rows]: how many were chosen */
     real *p;       /* [rows, heads, queries, count] */
     real *chosen;  /* [rows, heads, queries, count, 2 head_dim]: key, value */
@@ -21,7 +22,7 @@ typedef struct lookup_keep {
 
 static int64_t cell_of(const lookup_keep *a, int64_t row, int64_t head, int64_t i)
 {
-    return (row * a->heads + head) * a->queries + i;
+    return a->record ? (row * a->heads + head) * a->queries + i : 0;
 }
 
 typedef struct lookup_work {
@@ -141,10 +142,11 @@ tensor *op_lookup(tape *t, tensor *q, const lookup_store *store, int64_t heads, 
                        .heads = heads,
                        .head_dim = q->shape[2] / heads,
                        .count = count,
-                       .scale = scale};
+                       .scale = scale,
+                       .record = tape_wants(t, 1, &q)};
     CHECK(store->entry_width >= 2 * kv_heads * a->head_dim, "entries of %lld",
           (long long)store->entry_width);
-    int64_t cells = a->rows * heads * a->queries;
+    int64_t cells = a->record ? a->rows * heads * a->queries : 1;
     a->used = tape_keep(t, a->rows, sizeof *a->used);
     a->p = tape_keep(t, cells * count, sizeof *a->p);
     a->chosen = tape_keep(t, cells * count * 2 * a->head_dim, sizeof *a->chosen);
@@ -164,7 +166,7 @@ tensor *op_lookup(tape *t, tensor *q, const lookup_store *store, int64_t heads, 
         }
     }
     arena_rewind(m, mark);
-    if (tape_wants(t, 1, &q)) tape_record(t, &LOOKUP, a, 1, &a->y);
+    if (a->record) tape_record(t, &LOOKUP, a, 1, &a->y);
     tape_charge(t, &LOOKUP, since);
     return a->y;
 }
