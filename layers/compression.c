@@ -176,8 +176,10 @@ static void add_reconstruction(layer_ctx *c, const layer *self, const token_opti
     tensor *loss = op_sum(c->tape, op_mul(c->tape, off, off));
     double mean = (double)*loss->data / (double)tensor_count(off);
     layer_metric(c, self, "reconstruction", mean, 1);
-    layer_aux(c, op_scale(c->tape, loss,
-                          (real)(o->reconstruction * c->share / (double)tensor_count(off))));
+    /* A block's share, however many of them the call holds. */
+    double share = c->share * (double)self->dims.block / (double)c->time;
+    layer_aux(
+        c, op_scale(c->tape, loss, (real)(o->reconstruction * share / (double)tensor_count(off))));
 }
 
 tensor *compress(layer_ctx *c, const layer *self, const token_options *o, const token_plan *plan,

@@ -79,13 +79,48 @@ static void reconstruction_gradient(void)
         const param *q = &p->list[i];
         for (int64_t k = 0; of_compression(q) && k < q->count; k += MAX(1, q->count / 7)) {
             double numeric = five_point(loss_of, other, other->values + q->offset + k, 1e-4);
-            /* Truncation h^4 = 1e-16; rounding of losses of some 10 nats 1e-15 / h = 1e-11, added up. */
+            /* Truncation h^4 = 1e-16; rounding of losses of some 10 nats 1e-15 / h = 1e-11, added
+             * up. */
             EXPECT(fabs((double)r->grads.values[q->offset + k] - numeric) < 1e-9,
                    "%s[%lld]: %g, not %g", q->name, (long long)k,
                    (double)r->grads.values[q->offset + k], numeric);
         }
     }
     model_run_free(other);
+    model_run_free(r);
+}
+
+/* The same loss, read in calls of `time` positions. */
+static double loss_in_calls(model_run *r, int64_t time)
+{
+    int32_t tokens[LENGTH], targets[LENGTH];
+    double loss = 0;
+    fill_tokens(tokens, LENGTH, 1);
+    fill_tokens(targets, LENGTH, 2);
+    model_state_clear(r->state);
+    model_begin(r->state, r->tape, r->values, NULL);
+    for (int64_t at = 0; at < LENGTH; at += time) {
+        model_call call = {.time = time,
+                           .tokens = tokens + at,
+                           .targets = targets + at,
+                           .total_weight = LENGTH,
+                           .mode = MODE_TRAIN};
+        loss += (double)*model_forward(r->state, &call).loss->data;
+    }
+    model_end(r->state);
+    return loss;
+}
+
+static void blocks_count_alike(void)
+{
+    model_run *r = model_run_good(MODEL("factor: 2, reconstruction: 3"), 1);
+    double whole = loss_of(r);
+    for (int64_t time = 1; time <= LENGTH; time *= 4) {
+        double loss = loss_in_calls(r, time);
+        /* Some dozen roundings of a few nats. */
+        EXPECT(fabs(loss - whole) <= (REAL_IS_DOUBLE ? 1e-12 : 1e-5),
+               "%g in calls of %d, %g in one", loss, (int)time, whole);
+    }
     model_run_free(r);
 }
 
@@ -152,6 +187,7 @@ extern const test_suite test_compression;
 const test_suite test_compression = {"layers/compression",
                                      {{"only_compression_learns", only_compression_learns},
                                       {"reconstruction_gradient", reconstruction_gradient},
+                                      {"blocks_count_alike", blocks_count_alike},
                                       {"nothing_is_lost", nothing_is_lost},
                                       {"most_used_is_kept", most_used_is_kept},
                                       {0}}};
