@@ -3,7 +3,7 @@
  *   copy     s1 .. sn  filler*  ASK  s1 .. sn            the n last tokens are asked for
  *   recall   k1 v1 .. kn vn  filler*  ASK  ki vi ..      every vi behind ASK, keys in another order
  *            (multi-query associative recall: Arora et al. 2023, arXiv:2312.04927)
- *   needle   filler*  KEY k v  filler*  ASK  k v         the last token; k and v hidden anywhere
+ *   needle   filler*  KEY k v  filler*  ASK  k v         the last token; k and v are any symbols
  *
  * A document's `distance` is how many tokens lie between what is asked for and where it was told
  * (recall: on average). Distances take turns. Filler is a random symbol of its own alphabet
@@ -64,7 +64,7 @@ static int64_t gap_of(const probe_options *o, int64_t distance)
     }
 }
 
-/* A needle lies somewhere in as much filler again. */
+/* A needle has filler on either side: a quarter of its distance before it. */
 static int64_t before_of(const probe_options *o, int64_t distance)
 {
     return o->task == TASK_NEEDLE ? distance / 4 : 0;
@@ -212,6 +212,7 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
                         "expected a list of 1 to %d distances in tokens, such as [64, 256]",
                         MAX_DISTANCES);
     }
+    const int64_t least = -gap_of(o, 0);
     out->count = list->count;
     for (int64_t i = 0; i < out->count; i++) {
         const node *n = list->items[i];
@@ -219,10 +220,9 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
         if (n->kind != NODE_SCALAR || !text_to_int(n->text, distance)) {
             return node_err(e, n, "expected a distance in tokens");
         }
-        if (gap_of(o, *distance) < 0 || *distance > MAX_TOKENS / 2) {
+        if (*distance < least || *distance > MAX_TOKENS / 2) {
             return node_err(e, n, "distance %lld: between %lld and %d for this task and length",
-                            (long long)*distance, (long long)(*distance - gap_of(o, *distance)),
-                            MAX_TOKENS / 2);
+                            (long long)*distance, (long long)least, MAX_TOKENS / 2);
         }
     }
     return true;

@@ -109,6 +109,7 @@ static void refused(void)
 {
     static const char *const cases[][2] = {
         {"{corpus: probe, distances: [2]}", "distance 2: between 9 and"},
+        {"{corpus: probe, distances: [-9223372036854775807]}", "07: between 9 and"},
         {"{corpus: probe, distances: far}", "expected a list of 1 to 64 distances"},
         {"{corpus: probe, task: recall, length: 17}", "as many different keys"},
         {"{corpus: probe, length: 40}", "distances: the default begins at 32"},
