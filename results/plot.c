@@ -59,6 +59,23 @@ void plot_quote(FILE *out, const char *text)
     fputc('\'', out);
 }
 
+plot_unit plot_training_unit(double most, bool against_time)
+{
+    static const plot_unit tokens[] = {{1e9, "training tokens (billions)"},
+                                       {1e6, "training tokens (millions)"},
+                                       {1e3, "training tokens (thousands)"},
+                                       {1, "training tokens"}};
+    static const plot_unit times[] = {{86400, "training time (days)"},
+                                      {3600, "training time (hours)"},
+                                      {60, "training time (minutes)"},
+                                      {1, "training time (seconds)"}};
+    const plot_unit *list = against_time ? times : tokens;
+    for (int i = 0; i < 3; i++) {
+        if (most >= 2 * list[i].size || (i == 1 && !against_time && most >= 1e6)) return list[i];
+    }
+    return list[3];
+}
+
 int plot_colour(int series)
 {
     static const int colours[] = {1, 2, 3, 4, 6, 7, 8}; /* 5 is the yellow */

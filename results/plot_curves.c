@@ -98,29 +98,6 @@ static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double
 
 /* ---- axes ---- */
 
-typedef struct axis_unit {
-    double size;
-    const char *name;
-} axis_unit;
-
-/* The largest unit of which the axis holds at least two. */
-static axis_unit choose_unit(double most, bool against_time)
-{
-    static const axis_unit tokens[] = {{1e9, "training tokens (billions)"},
-                                       {1e6, "training tokens (millions)"},
-                                       {1e3, "training tokens (thousands)"},
-                                       {1, "training tokens"}};
-    static const axis_unit times[] = {{86400, "training time (days)"},
-                                      {3600, "training time (hours)"},
-                                      {60, "training time (minutes)"},
-                                      {1, "training time (seconds)"}};
-    const axis_unit *list = against_time ? times : tokens;
-    for (int i = 0; i < 3; i++) {
-        if (most >= 2 * list[i].size || (i == 1 && !against_time && most >= 1e6)) return list[i];
-    }
-    return list[3];
-}
-
 /* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
  * not beyond twice the lowest (a run that diverges would hide the rest), unless that is the best of
  * some curve: every curve shows. */
@@ -279,7 +256,7 @@ static char *panels_command(const plot_script *p, const comparison *c, const cur
     return text;
 }
 
-static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, const comparison *c,
+static bool read_curves(curve *curves, plot_unit *unit, arena *a, store *s, const comparison *c,
                         bool against_time, double y_unit, err *e)
 {
     int64_t last;
@@ -295,7 +272,7 @@ static bool read_curves(curve *curves, axis_unit *unit, arena *a, store *s, cons
             if (bins[i][k].n > 0) most = fmax(most, bins[i][k].x / bins[i][k].n);
         }
     }
-    *unit = choose_unit(most, against_time);
+    *unit = plot_training_unit(most, against_time);
     for (int i = 0; i < c->count; i++) {
         fold_bins(&curves[i], bins[i], c->variants[i].run_count, unit->size, y_unit);
     }
@@ -334,7 +311,7 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
 {
     bool bits = compare_by_bytes(c);
     curve *curves = arena_push_zero(a, c->count, sizeof *curves);
-    axis_unit unit;
+    plot_unit unit;
     if (facets && c->count <= PLOT_TELLABLE) return false;
     if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {
         return false;

@@ -41,39 +41,60 @@ static const char EVALUATIONS[] =
     "SELECT avg(x), avg(value), min(value), max(value) FROM layered GROUP BY step ORDER BY step";
 
 typedef struct routing_plot {
-    const char *name, *figure, *query, *title, *x_title, *y_title, *settings;
-    double unit; /* of y */
-    bool points; /* drawn, too: there are few */
+    const char *name, *figure, *query, *title, *y_title, *settings;
+    double unit;    /* of y */
+    bool points;    /* drawn, too: there are few */
+    plot_unit of_x; /* unset: that of training tokens */
 } routing_plot;
 
+#define OVER_TOKENS "set xrange [0:*] noextend\n"
 static const routing_plot PLOTS[] = {
-    {"expert-load", "load.", LOAD, "expert load, last tenth of training",
-     "experts, by load (share of them)", "share of the tokens, relative to equal shares",
-     "set yrange [0:*]\nset xrange [0:1]\nset arrow 1 from graph 0, first 1 to graph 1, first 1 "
-     "nohead linecolor rgb '#808080' dashtype 2 back\n",
-     1, false},
-    {"expert-entropy", "load_entropy", STEPS, "evenness of expert load", "training tokens",
-     "entropy of the load (1: equal shares)", "set yrange [*:1]\nset xrange [0:*] noextend\n", 1,
-     false},
-    {"expert-dropped", "dropped", STEPS, "tokens dropped by full experts", "training tokens",
-     "dropped (% of tokens)", "set yrange [0:1<*]\nset xrange [0:*] noextend\n", 100, false},
-    {"routing-changed", "changed", EVALUATIONS, "tokens whose expert changed", "training tokens",
-     "sent elsewhere than an evaluation before (% of tokens)",
-     "set yrange [0:1<*]\nset xrange [0:*] noextend\n", 100, true},
+    {.name = "expert-load",
+     .figure = "load.",
+     .query = LOAD,
+     .title = "expert load, last tenth of training",
+     .of_x = {1, "experts, by load (share of them)"},
+     .y_title = "share of the tokens, relative to equal shares",
+     .settings =
+         "set yrange [0:*]\nset xrange [0:1]\nset arrow 1 from graph 0, first 1 to graph 1, "
+         "first 1 nohead linecolor rgb '#808080' dashtype 2 back\n",
+     .unit = 1},
+    {.name = "expert-entropy",
+     .figure = "load_entropy",
+     .query = STEPS,
+     .title = "evenness of expert load",
+     .y_title = "entropy of the load (1: equal shares)",
+     .settings = "set yrange [*:1]\n" OVER_TOKENS,
+     .unit = 1},
+    {.name = "expert-dropped",
+     .figure = "dropped",
+     .query = STEPS,
+     .title = "tokens dropped by full experts",
+     .y_title = "dropped (% of tokens)",
+     .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
+     .unit = 100},
+    {.name = "routing-changed",
+     .figure = "changed",
+     .query = EVALUATIONS,
+     .title = "tokens whose expert changed",
+     .y_title = "sent elsewhere than an evaluation before (% of tokens)",
+     .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
+     .unit = 100,
+     .points = true},
 };
 
 /* The rows of a query as lines of a data block; returns how many. */
-static int put_rows(FILE *out, sqlite3_stmt *q, double unit)
+static int put_rows(FILE *out, sqlite3_stmt *q, const routing_plot *kind)
 {
     int rows = 0;
     double x = -(double)INFINITY;
     while (sqlite3_step(q) == SQLITE_ROW) {
-        double next = store_real(q, 0);
+        double next = store_real(q, 0) / kind->of_x.size;
         /* Layers of another number of experts begin again. */
         if (next <= x) fputc('\n', out);
         x = next;
-        fprintf(out, "%.9g %.9g %.9g %.9g\n", x, unit * store_real(q, 1), unit * store_real(q, 2),
-                unit * store_real(q, 3));
+        fprintf(out, "%.9g %.9g %.9g %.9g\n", x, kind->unit * store_real(q, 1),
+                kind->unit * store_real(q, 2), kind->unit * store_real(q, 3));
         rows++;
     }
     return rows;
@@ -93,7 +114,7 @@ static char *data_of(arena *a, store *s, const comparison *c, const routing_plot
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for data");
-    int rows = put_rows(out, q, kind->unit);
+    int rows = put_rows(out, q, kind);
     fclose(out);
     bool ok = sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
     char *kept = ok && rows > 0 ? arena_strdup(a, text) : NULL;
@@ -116,10 +137,9 @@ static bool draw(plot_report *r, const comparison *c, const routing_plot *kind, 
     fputs("set title ", p.out);
     plot_quote(p.out, title);
     fprintf(p.out,
-            "\nset xlabel '%s'\nset ylabel '%s'\n%s%sset key outside right top Left reverse "
+            "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left reverse "
             "samplen 2 spacing 1.2\n",
-            kind->x_title, kind->y_title, kind->settings,
-            kind->query == LOAD ? "" : "set format x '%.1s%c'\n");
+            kind->of_x.name, kind->y_title, kind->settings);
     FILE *f = open_memstream(&command, &bytes);
     CHECK(f, "no memory for a command");
     for (int i = 0; i < count; i++) {
@@ -153,7 +173,7 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
         if (data[count]) variant[count++] = i;
     }
     for (int first = 0, next, page = 1; first < count; first = next, page++) {
-        for (next = first; next < count && variant[next] / COLOURS == variant[first] / COLOURS;) {
+        for (next = first; next < count && variant[next] - variant[first] < COLOURS;) {
             next++;
         }
         char name[48];
@@ -168,14 +188,21 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
 
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT max(s.step) FROM plan p JOIN step s USING (run) WHERE p.experiment = ?", e);
+    sqlite3_stmt *q =
+        store_prepare(s,
+                      "SELECT max(s.step), max(s.tokens) FROM plan p JOIN step s USING (run) "
+                      "WHERE p.experiment = ?",
+                      e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    int64_t last = sqlite3_step(q) == SQLITE_ROW ? store_int(q, 0, 0) : 0;
+    bool any = sqlite3_step(q) == SQLITE_ROW;
+    int64_t last = any ? store_int(q, 0, 0) : 0;
+    plot_unit tokens = plot_training_unit(any ? store_real(q, 1) : 0, false);
     if (sqlite3_finalize(q) != SQLITE_OK) return store_err(s, "cannot be read", e);
     for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
-        if (!draw_kind(r, a, s, c, &PLOTS[i], last, e)) return false;
+        routing_plot kind = PLOTS[i];
+        if (kind.of_x.size == 0) kind.of_x = tokens;
+        if (!draw_kind(r, a, s, c, &kind, last, e)) return false;
     }
     return true;
 }

@@ -32,6 +32,14 @@ bool plot_script_run(plot_report *r, plot_script *p, err *e);
 void plot_note(plot_report *r, const char *text);
 void plot_note_fonts(plot_report *r);
 
+/* The unit of an axis of training tokens, or time in seconds, up to `most`: the largest of which it
+ * holds at least two, or a million. */
+typedef struct plot_unit {
+    double size;
+    const char *name; /* as the axis is called */
+} plot_unit;
+plot_unit plot_training_unit(double most, bool against_time);
+
 /* A text as gnuplot's single-quoted string. */
 void plot_quote(FILE *out, const char *text);
 
