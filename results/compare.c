@@ -149,6 +149,23 @@ void compare_set_values(compared_run *r, double nats)
     r->value[COMPARE_PERPLEXITY] = r->tokens > 0 ? exp(nats / (double)r->tokens) : (double)NAN;
 }
 
+const compared_run *compare_scored(const compared_variant *v)
+{
+    for (int k = 0; k < v->run_count; k++) {
+        if (v->runs[k].scored) return &v->runs[k];
+    }
+    return NULL;
+}
+
+const compared_run *compare_first_scored(const comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        const compared_run *r = compare_scored(&c->variants[i]);
+        if (r) return r;
+    }
+    return NULL;
+}
+
 void compare_unscore(compared_run *r, const char *reason)
 {
     r->scored = false;

@@ -145,6 +145,9 @@ comparison *compare_tuned(arena *a, store *s, const char *experiment, const comp
                           err *e);
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
 void compare_set_values(compared_run *r, double nats);
+/* The first run that counts, of a variant and of all; NULL: none. */
+const compared_run *compare_scored(const compared_variant *v);
+const compared_run *compare_first_scored(const comparison *c);
 /* Takes a run's result away, and says why. */
 void compare_unscore(compared_run *r, const char *reason);
 /* Failed, diverged, interrupted, or done without the evaluation that counts. */
@@ -186,8 +189,15 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
  * noise floor, differences by document (each behind `item`), protocol, cautions. */
 void compare_print_notes(FILE *out, const comparison *c, const char *item);
 
+/* Of these, how the runs were evaluated (results/compare_protocol.c). */
+void compare_print_protocol(FILE *out, const comparison *c);
+
 const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
 const char *compare_metric_title(compare_metric m); /* "bits per byte" */
+
+/* Whether a variant's difference is called better or worse, not noise: its interval is beyond 0,
+ * and its p stays below 0.05 after Holm's correction. */
+bool compare_sure(const compared_variant *v);
 
 /* One sentence: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
 void compare_verdict(char text[512], const comparison *c, int variant);

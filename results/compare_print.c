@@ -5,7 +5,6 @@
 
 #include "core/json.h"
 #include "results/compare.h"
-#include "results/protocol.h"
 
 /* ---- verdicts ---- */
 
@@ -14,6 +13,11 @@ static const char *unit_of(compare_metric m)
     static const char *const units[COMPARE_METRIC_COUNT] = {"", "bits per byte", "word perplexity",
                                                             "perplexity per token"};
     return units[m];
+}
+
+bool compare_sure(const compared_variant *v)
+{
+    return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
 }
 
 void compare_verdict(char text[512], const comparison *c, int variant)
@@ -35,7 +39,7 @@ void compare_verdict(char text[512], const comparison *c, int variant)
         snprintf(text, 512,
                  "'%s' differs from '%s' by %s %s, from one seed: no interval is claimed.",
                  v->label, base, with_sign, unit);
-    } else if (stats_differs(d) && v->p_holm >= 1 - STATS_CONFIDENCE) {
+    } else if (stats_differs(d) && !compare_sure(v)) {
         snprintf(
             text, 512,
             "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
@@ -52,72 +56,6 @@ void compare_verdict(char text[512], const comparison *c, int variant)
                  "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", v->label,
                  d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n);
     }
-}
-
-/* ---- the protocol ---- */
-
-static const compared_run *first_scored(const comparison *c)
-{
-    for (int i = 0; i < c->count; i++) {
-        for (int k = 0; k < c->variants[i].run_count; k++) {
-            if (c->variants[i].runs[k].scored) return &c->variants[i].runs[k];
-        }
-    }
-    return NULL;
-}
-
-static const compared_run *scored_of(const compared_variant *v)
-{
-    for (int k = 0; k < v->run_count; k++) {
-        if (v->runs[k].scored) return &v->runs[k];
-    }
-    return NULL;
-}
-
-/* Where the variants' protocols disagree with the first one's. */
-static void print_protocol_differences(FILE *out, const comparison *c, const json_t *first)
-{
-    for (int i = 0; i < c->count; i++) {
-        const compared_run *r = scored_of(&c->variants[i]);
-        json_t *own = r ? json_loads(r->protocol, 0, NULL) : NULL, *value;
-        const char *key;
-        bool any = false;
-        json_object_foreach(own, key, value)
-        {
-            if (json_equal(value, json_object_get(first, key))) continue;
-            if (any) {
-                fputs("; ", out);
-            } else {
-                fprintf(out, "  but '%s': ", c->variants[i].label);
-            }
-            any = true;
-            protocol_print_item(out, key, value);
-        }
-        if (any) fputs(".\n", out);
-        json_decref(own);
-    }
-}
-
-static void print_protocol(FILE *out, const comparison *c)
-{
-    const compared_run *r = first_scored(c);
-    if (!r) {
-        fputs("No run has finished yet.\n", out);
-        return;
-    }
-    fprintf(out, "Scored: %s split, ", c->split);
-    if (r->bytes >= 0) fprintf(out, "%lld bytes, ", (long long)r->bytes);
-    fprintf(out, "%lld tokens", (long long)r->tokens);
-    if (r->words >= 0) fprintf(out, ", %lld words", (long long)r->words);
-    if (r->documents > 0) {
-        fprintf(out, ", %d document%s", r->documents, r->documents == 1 ? "" : "s");
-    }
-    fputs(". Protocol: ", out);
-    json_t *protocol = json_loads(r->protocol, 0, NULL);
-    protocol_print(out, protocol);
-    fputs(".\n", out);
-    print_protocol_differences(out, c, protocol);
-    json_decref(protocol);
 }
 
 /* ---- between seeds, between documents ---- */
@@ -192,7 +130,7 @@ static void print_tuning(FILE *out, const comparison *c)
 /* "step 200 to 245" of the variant's first scored run. */
 static void print_passage(FILE *out, const compared_variant *v, const char *comma)
 {
-    const compared_run *r = scored_of(v);
+    const compared_run *r = compare_scored(v);
     if (!r) return;
     if (r->from_step == r->to_step) {
         fprintf(out, "%s%s: step %lld", comma, v->label, (long long)r->from_step);
@@ -222,7 +160,7 @@ static void print_budget(FILE *out, const comparison *c)
     const char *comma = "";
     for (int i = 0; i < c->count; i++) {
         print_passage(out, &c->variants[i], comma);
-        if (scored_of(&c->variants[i])) comma = "; ";
+        if (compare_scored(&c->variants[i])) comma = "; ";
     }
     fputs(".\nWhere the learning rate falls until the end of a run it is higher there than at the "
           "end "
@@ -303,7 +241,7 @@ void compare_print_notes(FILE *out, const comparison *c, const char *item)
     print_budget(out, c);
     print_noise_floor(out, c);
     print_documents(out, c, item);
-    print_protocol(out, c);
+    compare_print_protocol(out, c);
     print_cautions(out, c);
 }
 
@@ -356,7 +294,7 @@ static json_t *run_json(const compared_run *r)
 static json_t *comparison_json(const comparison *c, const table *t)
 {
     json_t *o = json_object(), *variants = table_json(t);
-    const compared_run *r = first_scored(c);
+    const compared_run *r = compare_first_scored(c);
     json_object_set_new(o, "experiment", json_string(c->experiment));
     json_object_set_new(o, "description", json_string(c->description));
     json_object_set_new(

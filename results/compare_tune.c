@@ -203,16 +203,6 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
     c->count = kept;
 }
 
-static bool any_scored(const comparison *c)
-{
-    for (int i = 0; i < c->count; i++) {
-        for (int k = 0; k < c->variants[i].run_count; k++) {
-            if (c->variants[i].runs[k].scored) return true;
-        }
-    }
-    return false;
-}
-
 /* A variant's label stands for its group. */
 static const char *group_of(const char *label, const comparison *by, const choice *list)
 {
@@ -238,7 +228,7 @@ comparison *compare_tuned(arena *a, store *s, const char *experiment, const comp
     how.at_amount = by->at_amount;
     const char *const splits[] = {o->split ? o->split : "test", "validation"};
     comparison *c = NULL;
-    for (int i = 0; i < (o->split ? 1 : 2) && (!c || !any_scored(c)); i++) {
+    for (int i = 0; i < (o->split ? 1 : 2) && (!c || !compare_first_scored(c)); i++) {
         c = compare_read(a, s, experiment, splits[i], e);
         if (!c || !compare_at(c, a, s, &how, e)) return NULL;
     }

@@ -196,7 +196,7 @@ static void documents(const fake_experiment *x, int variant, int seed, int count
     FILE *f = open_memstream(&line, &bytes);
     fprintf(f,
             "{\"eval\": \"d%d-%d\", \"step\": 300, \"split\": \"validation\", \"final\": true, "
-            "\"nats\": %.17g, \"tokens\": 90000, \"bytes\": 90000, \"protocol\": {}, "
+            "\"nats\": %.17g, \"tokens\": 90000, \"bytes\": 90000, \"protocol\": {\"rows\": 3}, "
             "\"documents\": [",
             variant, seed, bits * log(2.0) * 90000);
     for (int i = 0; i < count; i++) {
@@ -207,6 +207,35 @@ static void documents(const fake_experiment *x, int variant, int seed, int count
     fclose(f);
     fake_append(x, variant, seed, "evals.jsonl", line);
     free(line);
+}
+
+/* Who was evaluated otherwise is said: variants that agree together, seeds that do not alone. */
+static void other_protocols(void)
+{
+    static const fake_variant variants[] = {{"short", 0, 0.001, 1000, 1, NULL, false},
+                                            {"long", 0.03, 0.001, 1000, 1, NULL, false},
+                                            {"wide", 0.03, 0.001, 1000, 1, NULL, false},
+                                            {"deep", 0.03, 0.001, 1000, 1, NULL, false}};
+    fake_experiment x = fake(4, 2);
+    x.variant = variants;
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    char *text = c ? print(c, TABLE_TEXT) : strdup("");
+    EXPECT(!strstr(text, "  but "), "%s", text);
+    free(text);
+    for (int seed = 1; seed <= 2; seed++) {
+        documents(&x, 1, seed, 3, 0, 2.5);
+        documents(&x, 2, seed, 3, 0, 2.5);
+    }
+    documents(&x, 3, 2, 3, 0, 2.5);
+    c = load(a, &x, &(compare_options){0});
+    text = c ? print(c, TABLE_TEXT) : strdup("");
+    EXPECT(strstr(text, "\n  but 'long', 'wide', 'deep' (seed 2): rows 3; no context; no memory; "
+                        "no start; no data.\n"),
+           "%s", text);
+    free(text);
+    arena_free(a);
 }
 
 /* Seeds whose documents are others do not count, whichever comes first. */
@@ -437,6 +466,7 @@ const test_suite test_compare = {"results/compare",
                                   {"routed", routed},
                                   {"in_words", in_words},
                                   {"other_documents", other_documents},
+                                  {"other_protocols", other_protocols},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
                                   {"lossy", lossy},
