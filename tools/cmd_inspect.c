@@ -178,6 +178,31 @@ static int parts_of(const cli_call *c)
     return parts;
 }
 
+/* The first option on the command line that none of the parts looks at, or NULL. */
+static const char *idle_option(const cli_call *c, int parts)
+{
+    enum { TRIGGERS = INSPECT_KEYS | INSPECT_VALUES };
+    static const struct {
+        const char *option;
+        int parts;
+    } readers[] = {{"split", TRIGGERS},
+                   {"tokens", TRIGGERS},
+                   {"top", TRIGGERS},
+                   {"once-per-sentence", TRIGGERS},
+                   {"perturb", INSPECT_KEYS},
+                   {"sample-split", ~TRIGGERS},
+                   {"sample-tokens", ~TRIGGERS},
+                   {"prefixes", INSPECT_COMPOSITION | INSPECT_REFINEMENT},
+                   {"as-head", ~(INSPECT_KEYS | INSPECT_STATES)}};
+    for (int i = 0; parts && c->given[i]; i++) {
+        for (size_t k = 0; k < sizeof readers / sizeof *readers; k++) {
+            bool same = strcmp(readers[k].option, c->given[i]) == 0;
+            if (same && !(readers[k].parts & parts)) return c->given[i];
+        }
+    }
+    return NULL;
+}
+
 static int keep(const cli_call *c, const inspection *x, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -198,7 +223,7 @@ static int keep(const cli_call *c, const inspection *x, const char *folder, err 
         }
     }
     print_cost(x);
-    fprintf(stderr, "loci: %s/index.html shows a sample of keys\n", path);
+    fprintf(stderr, "loci: %s/index.html shows them with examples\n", path);
     return EXIT_DONE;
 }
 
@@ -211,6 +236,11 @@ static int inspect_run(const cli_call *c)
     if (parts < 0) {
         return cli_fail(EXIT_USAGE, "unknown part; there are keys, values, composition, "
                                     "refinement, changes and states");
+    }
+    const char *idle = idle_option(c, parts);
+    if (idle) {
+        return cli_fail(EXIT_USAGE, "inspect: none of these parts looks at --%s; leave it out",
+                        idle);
     }
     if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);

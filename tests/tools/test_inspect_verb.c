@@ -60,6 +60,8 @@ static void looks(void)
     expect_call(LOCI("inspect", "look/all/1", "states", "--data", data, "--format", "csv"), 0,
                 "blocks.0.block_recurrent,read,", "MB of memory at most");
     expect_call(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL, "unknown part");
+    expect_call(LOCI("inspect", "look/all/1", "states", "keys", "--prefixes", "9"), 2, NULL,
+                "looks at --prefixes");
     expect_call(LOCI("inspect", "look/none/1", "--data", data), 1, NULL, "offers anything");
     expect_call(LOCI("inspect", "look/none/1", "changes", "--data", data), 1, NULL, "learn");
 }
