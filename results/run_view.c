@@ -8,23 +8,17 @@
 
 /* ---- finding ---- */
 
-/* Splits EXPERIMENT[/LABEL[/SEED]]; a label may hold slashes, a seed is digits. */
-typedef struct run_words {
-    char experiment[256], label[256];
-    int64_t seed; /* -1: any */
-} run_words;
-
-static void split_words(run_words *w, const char *name)
+void run_name_read(run_name *r, const char *text)
 {
-    *w = (run_words){.seed = -1};
-    size_t n = strcspn(name, "/");
-    snprintf(w->experiment, sizeof w->experiment, "%.*s", (int)MIN(n, (size_t)255), name);
-    if (!name[n]) return;
-    snprintf(w->label, sizeof w->label, "%s", name + n + 1);
-    char *last = strrchr(w->label, '/'), *seed = last ? last + 1 : w->label;
-    if (*seed && strspn(seed, "0123456789") == strlen(seed)) {
-        w->seed = strtoll(seed, NULL, 10);
-        *(last ? last : w->label) = 0;
+    *r = (run_name){.seed = -1};
+    size_t n = strcspn(text, "/");
+    snprintf(r->experiment, sizeof r->experiment, "%.*s", (int)MIN(n, (size_t)255), text);
+    if (!text[n]) return;
+    snprintf(r->label, sizeof r->label, "%s", text + n + 1);
+    char *last = strrchr(r->label, '/');
+    if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1)) {
+        r->seed = strtoll(last + 1, NULL, 10);
+        *last = 0;
     }
 }
 
@@ -40,8 +34,8 @@ static int first_id(char id[RUN_ID_CHARS], sqlite3_stmt *q)
 
 static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
-    run_words w;
-    split_words(&w, name);
+    run_name w;
+    run_name_read(&w, name);
     sqlite3_stmt *q = store_prepare(s,
                                     "SELECT run FROM plan WHERE experiment = ?1 AND "
                                     "(?2 = '' OR label = ?2) AND (?3 < 0 OR seed = ?3) "

@@ -46,9 +46,19 @@ static bool write_events(const export_call *o, store *s, const char *name, err *
     return true;
 }
 
+/* TensorBoard gets everything. */
+static bool check_given(const cli_call *c, err *e)
+{
+    static const char *const read[] = {"format", "to", "out", NULL};
+    const export_call *o = c->options;
+    const char *other = o->format == EXPORT_TENSORBOARD ? cli_given_beside(c, read) : NULL;
+    return !other || err_set(e, "export: tensorboard takes all figures; leave out --%s", other);
+}
+
 static int export_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const export_call *o = c->options;
+    if (!check_given(c, e)) return EXIT_USAGE;
     bool events = o->format == EXPORT_TENSORBOARD;
     return (events ? write_events(o, s, name, e) : write_rows(o, s, name, e)) ? EXIT_DONE
                                                                               : EXIT_FAILED;

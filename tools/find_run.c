@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "experiments/checkpoint.h"
 #include "experiments/run_folder.h"
+#include "results/run_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,26 +14,6 @@ static bool has_checkpoint(const char *folder)
 {
     char path[FILE_PATH_BYTES];
     return file_join(path, folder, "checkpoint", NULL) && checkpoint_exists(path);
-}
-
-/* Splits "EXPERIMENT/LABEL/SEED"; a label may hold slashes, a seed is digits. */
-typedef struct run_name {
-    char experiment[256], label[256];
-    int64_t seed; /* -1: any */
-} run_name;
-
-static void parse_name(run_name *r, const char *name)
-{
-    *r = (run_name){.seed = -1};
-    size_t n = strcspn(name, "/");
-    snprintf(r->experiment, sizeof r->experiment, "%.*s", (int)MIN(n, (size_t)255), name);
-    if (!name[n]) return;
-    snprintf(r->label, sizeof r->label, "%s", name + n + 1);
-    char *last = strrchr(r->label, '/');
-    if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1)) {
-        r->seed = strtoll(last + 1, NULL, 10);
-        *last = 0;
-    }
 }
 
 static bool matches(const json_t *run, const run_name *r)
@@ -102,7 +83,7 @@ static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char
         return true;
     }
     run_name r;
-    parse_name(&r, name);
+    run_name_read(&r, name);
     char record[FILE_PATH_BYTES], file[300];
     snprintf(file, sizeof file, "experiments/%s.json", r.experiment);
     if (!file_join(record, out, file, e)) return false;

@@ -55,6 +55,24 @@ static void names(void)
     store_close(s);
 }
 
+/* A number behind the experiment is a label: those of a sweep over widths are. */
+static void parts_of_names(void)
+{
+    static const struct {
+        const char *text, *experiment, *label;
+        int64_t seed;
+    } cases[] = {{"widths", "widths", "", -1},           {"widths/64", "widths", "64", -1},
+                 {"widths/64/2", "widths", "64", 2},     {"widths/a/b", "widths", "a/b", -1},
+                 {"widths/a/b/12", "widths", "a/b", 12}, {"widths/", "widths", "", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        run_name r;
+        run_name_read(&r, cases[i].text);
+        EXPECT(strcmp(r.experiment, cases[i].experiment) == 0 &&
+                   strcmp(r.label, cases[i].label) == 0 && r.seed == cases[i].seed,
+               "%s: %s, %s, %lld", cases[i].text, r.experiment, r.label, (long long)r.seed);
+    }
+}
+
 static void shown(void)
 {
     store *s = results();
@@ -237,6 +255,7 @@ static void event_files(void)
 
 const test_suite test_run_view = {"results/run_view",
                                   {{"names", names},
+                                   {"parts_of_names", parts_of_names},
                                    {"shown", shown},
                                    {"differences", differences},
                                    {"listed", listed},

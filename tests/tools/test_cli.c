@@ -147,6 +147,8 @@ static void experiment(void)
     expect_call(LOCI("diff", "tiny/block", "tiny/block"), 0, NULL, "do not differ");
     expect_call(LOCI("export", "tiny", "--what", "metrics"), 0, "variant,seed,run,step", NULL);
     expect_call(LOCI("export", "tiny", "--format", "tensorboard"), 0, "tensorboard/tiny", "runs; ");
+    expect_call(LOCI("export", "tiny", "--format", "tensorboard", "--what", "runs"), 2, NULL,
+                "leave out --what");
     expect_call(LOCI("export", "tiny", "--to", "/no/such/file"), 1, NULL, "cannot be written");
     expect_call(LOCI("report", "tiny", "--no-plots"), 0, "reports/tiny.html", NULL);
     expect_call(LOCI("run", spec, "--retry", "sometimes"), 2, NULL, "--retry");
