@@ -140,7 +140,9 @@ static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
 {
     eval_options o = w->eval;
-    o.tokens = MIN(o.tokens ? o.tokens : INT64_MAX, 4 * o.rows * model_context(w->eval_model));
+    const int64_t each = 4 * model_context(w->eval_model);
+    o.tokens = MIN(o.tokens ? o.tokens : INT64_MAX, each * o.rows);
+    if (o.span == 0) o.span = each; /* all rows read, whatever they carry: variants compare */
     o.losses = false;
     corpus_split *split = corpus_get(w->corpus, eval_split(&o));
     if (!split || split_tokens(split) == 0) return true;

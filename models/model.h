@@ -93,6 +93,7 @@ model_state *model_state_new(const model *m, int64_t rows);
 void model_state_free(model_state *s);
 /* Row r forgets everything; its positions start from 0 (document: where its document stands). */
 void model_state_reset_row(model_state *s, int64_t row, int64_t document_position);
+/* Room for all that can ever be carried, unfinished blocks and the guide's included. */
 int64_t model_state_bytes(const model_state *s);
 /* All rows forget everything, and nothing is carried: as if new. */
 void model_state_clear(model_state *s);

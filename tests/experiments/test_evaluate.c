@@ -156,6 +156,51 @@ static void state_and_spans(void)
     }
 }
 
+/* Rows that read something. */
+typedef struct readers {
+    const int64_t *row[4];
+    int count;
+} readers;
+
+static void *see_row(void *user, int thread, const eval_view *view)
+{
+    (void)thread;
+    readers *seen = user;
+    int i = 0;
+    while (i < seen->count && seen->row[i] != view->document) {
+        i++;
+    }
+    if (i == seen->count && i < 4) seen->row[seen->count++] = view->document;
+    return NULL;
+}
+
+/* One document keeps all rows busy, unless something is carried through it. */
+static void one_document(void)
+{
+    workload w;
+    for (int carried = 0; carried < 2; carried++) {
+        trainer *t = trained(&w, carried ? NULL : STATELESS);
+        if (!t) return;
+        readers seen = {.count = 0};
+        eval_watch watch = {.user = &seen, .begin = see_row};
+        eval_options o = {.split = SPLIT_VALIDATION, .rows = 4, .tokens = 100};
+        eval_task task = {.model = w.eval_model,
+                          .values = trainer_values(t),
+                          .corpus = w.corpus,
+                          .options = &o,
+                          .threads = 1,
+                          .watch = &watch};
+        evaluation r = {0};
+        err e = {0};
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        EXPECT(r.count == 1 && seen.count == (carried ? 1 : 4), "carried %d: %d documents, %d rows",
+               carried, r.count, seen.count);
+        evaluation_deinit(&r);
+        trainer_free(t);
+        workload_close(&w);
+    }
+}
+
 static void other_context(void)
 {
     workload w;
@@ -250,6 +295,7 @@ const test_suite test_evaluate = {"experiments/evaluate",
                                    {"losses_of_every_token", losses_of_every_token},
                                    {"only_some_tokens", only_some_tokens},
                                    {"state_and_spans", state_and_spans},
+                                   {"one_document", one_document},
                                    {"other_context", other_context},
                                    {"other_store", other_store},
                                    {"identity_and_record", identity_and_record},
