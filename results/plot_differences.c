@@ -53,10 +53,10 @@ static const struct {
                  {"noise", "within noise", "#707070"},
                  {"single", "one seed", "#707070"}};
 
-static int kind_of(estimate d)
+static int kind_of(const compared_variant *v)
 {
-    if (d.n == 1) return ONE_SEED;
-    return !stats_differs(d) ? NOISE : d.mean < 0 ? BETTER : WORSE;
+    if (v->difference.n == 1) return ONE_SEED;
+    return !compare_sure(v) ? NOISE : v->difference.mean < 0 ? BETTER : WORSE;
 }
 
 /* Returns how many lines. */
@@ -68,7 +68,7 @@ static int put_means(FILE *out, const comparison *c, int kind)
         if (!drawn(c, i)) continue;
         estimate d = c->variants[i].difference;
         line++;
-        if (kind_of(d) != kind) continue;
+        if (kind_of(&c->variants[i]) != kind) continue;
         double half = isfinite(d.half) ? d.half : 0;
         fprintf(out, "%.9g %d %.9g %.9g %d\n", d.mean, line, d.mean - half, d.mean + half, d.n);
         count++;
@@ -120,7 +120,7 @@ bool plot_differences(plot_script *p, const comparison *c)
     if (lines == 0) return false;
     plot_script_begin(p, "differences", 760, 170 + 42 * lines,
                       "Bar: mean and 95 % t-interval of the difference, paired by seed (none "
-                      "for n = 1). Dots: the n single seeds.");
+                      "for n = 1). Dots: single seeds. Colours: after Holm's correction.");
     put_head(p, c, lines);
     put_seeds(p->out, c);
     char command[1024];

@@ -155,10 +155,9 @@ static void put_verdicts(FILE *out, const comparison *c)
         char text[512];
         const compared_variant *v = &c->variants[i];
         compare_verdict(text, c, i);
-        bool sure = stats_differs(v->difference) && v->p_holm < 1 - STATS_CONFIDENCE;
         if (text[0])
             report_element(out, "li",
-                           !sure                    ? ""
+                           !compare_sure(v)         ? ""
                            : v->difference.mean < 0 ? "better"
                                                     : "worse",
                            text);

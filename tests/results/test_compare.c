@@ -460,11 +460,25 @@ static void identical_variants(void)
     EXPECT(fabs(noise / (double)SWEEPS - 0.95) < 0.0195, "%d of %d", noise, SWEEPS);
 }
 
+/* What table, plots and report call a difference. */
+static void sure(void)
+{
+    compared_variant v = {.difference = {.n = 3, .mean = -0.1, .sd = 0.02, .half = 0.05},
+                          .p_holm = 0.03};
+    EXPECT(compare_sure(&v), "beyond chance");
+    v.p_holm = 0.09;
+    EXPECT(!compare_sure(&v), "its interval alone is beyond 0");
+    v.p_holm = 0.03;
+    v.difference.half = 0.2;
+    EXPECT(!compare_sure(&v), "0 is inside");
+}
+
 const test_suite test_compare = {"results/compare",
                                  {{"figures", figures},
                                   {"cost_of_learning", cost_of_learning},
                                   {"routed", routed},
                                   {"in_words", in_words},
+                                  {"sure", sure},
                                   {"other_documents", other_documents},
                                   {"other_protocols", other_protocols},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
