@@ -20,6 +20,9 @@ static const option OPTIONS[] = {
 
 static int list(const cli_call *c, const corpus_places *places)
 {
+    static const char *const read[] = {"data", NULL};
+    const char *other = cli_given_beside(c, read);
+    if (other) return cli_fail(EXIT_USAGE, "data: list does not look at --%s", other);
     const corpus_info *info;
     int n = corpus_list(&info, places, c->memory);
     for (int i = 0; i < n; i++) {
@@ -72,7 +75,9 @@ static bool prepare_spec(experiment *x, const cli_call *c, const corpus_places *
     const node **seen = ARENA_NEW(c->memory, const node *, x->run_count);
     int n = 0;
     for (int i = 0; i < x->run_count; i++) {
-        const node *data = node_get(x->runs[i].spec, "data");
+        const node *own = experiment_spec(x, i, e);
+        if (!own) return false;
+        const node *data = node_get(own, "data");
         if (!data) return err_set(e, "%s: no data section", x->spec->file);
         bool known = false;
         for (int k = 0; k < n && !known; k++)

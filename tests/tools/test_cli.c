@@ -68,6 +68,7 @@ static void parts(void)
     expect_call(LOCI("layers", "attention"), 0, "memory", NULL);
     expect_call(LOCI("layers", "linear"), 0, "bias", NULL);
     expect_call(LOCI("data", "list"), 0, "enwik8", NULL);
+    expect_call(LOCI("data", "list", "--format", "llmc"), 2, NULL, "does not look at --format");
 }
 
 /* A spec over a text file of the test's folder: two variants, two seeds, a second or so. */
@@ -137,6 +138,7 @@ static void experiment(void)
     expect_call(LOCI("status", "tiny"), 0, "done", NULL);
     expect_call(LOCI("status", "tiny", "--watch"), 0, "runs done", NULL);
     expect_call(LOCI("status", "tiny", "--json"), 0, "\"seconds_left\"", NULL);
+    expect_call(LOCI("status", "tiny", "--json", "--format", "csv"), 2, NULL, "leave out --format");
     expect_call(LOCI("status", "--watch"), 2, NULL, "needs an EXPERIMENT");
     expect_call(LOCI("ls", "--status", "done"), 0, "keys", NULL);
     expect_call(LOCI("ls", "nothing"), 2, NULL, "no experiment 'nothing'; there are: tiny");
@@ -261,6 +263,19 @@ static void other_vocabulary(void)
     snprintf(data, sizeof data, "{corpus: text, path: %s, tokenizer: {train: bpe, vocab: 300}}",
              in_folder(text, "text.txt"));
     expect_call(LOCI("eval", "tiny", "--corpus", data), 1, NULL, "another vocabulary");
+}
+
+/* The text of a sweep's runs, once; all of it may be asked for in other ids. */
+static void prepared_data(void)
+{
+    char spec[FILE_PATH_BYTES], shards[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    program_result r = LOCI("data", "prepare", write_spec(spec), "--export",
+                            in_folder(shards, "shards"), "--set", "data.span=100");
+    expect_call(r, 0, "vocabulary 256", NULL);
+    char *first = strstr(r.out, "\"span\":100");
+    EXPECT(first && !strstr(first + 1, "\"span\""), "prepared once: %s", r.out);
+    EXPECT(file_exists(in_folder(file, "shards/corpus.json")), "%s", file);
+    expect_call(LOCI("data", "prepare", spec, "--set", "data=null"), 1, NULL, "no data section");
 }
 
 static void trained_models(void)
@@ -410,6 +425,7 @@ const test_suite test_cli = {"tools/cli",
                               {"speeds_are_recorded", speeds_are_recorded},
                               {"probes", probes},
                               {"imports", imports},
+                              {"prepared_data", prepared_data},
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},
