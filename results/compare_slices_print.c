@@ -58,9 +58,7 @@ static table *wide_table(arena *a, const comparison *c, const slice_comparison *
     table *t = table_new(a);
     int name = table_column(t, "", slice_by_name(x->by), "", 0);
     int tokens = table_column(t, "", "tokens", "", 0);
-    char title[300];
-    snprintf(title, sizeof title, "%s", c->variants[c->baseline].label);
-    int base = table_column(t, "", arena_strdup(a, title), unit_of(x), 0);
+    int base = table_column(t, "", c->variants[c->baseline].label, unit_of(x), 0);
     int *column = ARENA_NEW(a, int, c->count);
     for (int i = 0; i < c->count; i++) {
         if (!compared(c, x, i)) continue;

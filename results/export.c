@@ -1,9 +1,5 @@
 #include "results/export.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/json.h"
 
 /* ?1: the experiment. The order is that of the plan, so that equal results give equal files. */
@@ -36,40 +32,18 @@ static const char *const QUERIES[EXPORT_WHATS] = {
     "JOIN slice_score x USING (evaluation) WHERE p.experiment = ?1 "
     "ORDER BY p.position, v.step, v.split, v.evaluation, x.kind, x.low"};
 
-/* The shortest form that reads back as the same double. */
-static void number_text(char text[40], double x)
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, 40, "%.*g", digits, x);
-        if (strtod(text, NULL) == x) return;
-    }
-}
-
-/* ---- CSV (RFC 4180, with line ends as on Unix) and JSON lines, row by row ---- */
-
-static void csv_text(FILE *out, const char *text)
-{
-    bool quoted = strpbrk(text, ",\"\r\n") != NULL;
-    if (quoted) fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    if (quoted) fputc('"', out);
-}
+/* ---- CSV and JSON lines, row by row ---- */
 
 static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
 {
-    char text[40];
     for (int i = 0; i < sqlite3_column_count(q); i++) {
         if (i) fputc(',', out);
         if (head) {
-            csv_text(out, sqlite3_column_name(q, i));
+            table_put_csv(out, sqlite3_column_name(q, i));
         } else if (sqlite3_column_type(q, i) == SQLITE_FLOAT) {
-            number_text(text, sqlite3_column_double(q, i));
-            fputs(text, out);
+            table_put_number(out, sqlite3_column_double(q, i));
         } else if (sqlite3_column_type(q, i) != SQLITE_NULL) {
-            csv_text(out, (const char *)sqlite3_column_text(q, i));
+            table_put_csv(out, (const char *)sqlite3_column_text(q, i));
         }
     }
     fputc('\n', out);
@@ -77,7 +51,6 @@ static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
 
 static void json_row(FILE *out, sqlite3_stmt *q)
 {
-    char text[40];
     for (int i = 0; i < sqlite3_column_count(q); i++) {
         fprintf(out, "%s\"%s\":", i ? "," : "{", sqlite3_column_name(q, i));
         switch (sqlite3_column_type(q, i)) {
@@ -85,8 +58,7 @@ static void json_row(FILE *out, sqlite3_stmt *q)
             fprintf(out, "%lld", (long long)sqlite3_column_int64(q, i));
             break;
         case SQLITE_FLOAT:
-            number_text(text, sqlite3_column_double(q, i));
-            fputs(text, out);
+            table_put_number(out, sqlite3_column_double(q, i));
             break;
         case SQLITE_TEXT: {
             json_t *x = json_string((const char *)sqlite3_column_text(q, i));

@@ -5,6 +5,8 @@
  *   loss-tokens-facets, loss-time-facets   with more than seven variants: each in a panel
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
+ *   gain-flops, gain-time   where a model learned while it was evaluated: gain over the baseline
+ *                 against the cost of evaluation
  *   recall        of a probe: accuracy against distance
  *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
  *   expert-load, expert-entropy, expert-dropped    what routed layers did with the tokens: sorted

@@ -52,8 +52,11 @@ void table_mean(table *t, int column, double mean, double half, int decimals, bo
 /* A number as tables show it; decimals <= 9. plus: with a sign before positive ones. */
 void table_number(char text[32], double value, int decimals, bool plus);
 
-/* A text, with what Markdown would take for its own escaped. */
+/* A text, with what Markdown would take for its own escaped; as a field of CSV (RFC 4180); a number
+ * in the shortest form that reads back as the same double. */
 void table_put_markdown(FILE *out, const char *text);
+void table_put_csv(FILE *out, const char *text);
+void table_put_number(FILE *out, double x);
 
 int table_rows(const table *t);
 

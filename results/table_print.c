@@ -183,8 +183,7 @@ static void print_markdown(FILE *out, const table *t)
 
 /* ---- CSV (RFC 4180, with line ends as on Unix) ---- */
 
-/* The shortest form that reads back as the same double. */
-static void put_number(FILE *out, double x)
+void table_put_number(FILE *out, double x)
 {
     char text[40];
     for (int digits = 15; digits <= 17; digits++) {
@@ -194,7 +193,7 @@ static void put_number(FILE *out, double x)
     fputs(text, out);
 }
 
-static void put_csv(FILE *out, const char *text)
+void table_put_csv(FILE *out, const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
         fputs(text, out);
@@ -217,12 +216,12 @@ static void print_csv(FILE *out, const table *t)
             if (!first) fputc(',', out);
             first = false;
             if (r < 0) {
-                put_csv(out, t->column[c].key);
+                table_put_csv(out, t->column[c].key);
                 continue;
             }
             const table_cell *x = &t->line[r].cell[c];
-            if (x->kind == CELL_REAL) put_number(out, x->real);
-            if (x->kind == CELL_TEXT || x->kind == CELL_INT) put_csv(out, x->text);
+            if (x->kind == CELL_REAL) table_put_number(out, x->real);
+            if (x->kind == CELL_TEXT || x->kind == CELL_INT) table_put_csv(out, x->text);
         }
         fputc('\n', out);
     }

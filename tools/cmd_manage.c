@@ -97,7 +97,8 @@ static int merge(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
-    if (!file_is_folder(c->words[0])) {
+    char runs[FILE_PATH_BYTES];
+    if (!file_join(runs, c->words[0], "runs", &e) || !file_is_folder(runs)) {
         return cli_fail(EXIT_USAGE, "%s: is no folder of results", c->words[0]);
     }
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);

@@ -89,6 +89,10 @@ static int status(const cli_call *c)
     err e = {0};
     look seen = {0};
     bool before = false; /* between two runs of a sweep none is going on for a moment */
+    static const char *const read[] = {"json", "watch", "every", "out", NULL};
+    const char *other = o->json ? cli_given_beside(c, read) : NULL;
+    if (other)
+        return cli_fail(EXIT_USAGE, "status: --json is a form of its own; leave out --%s", other);
     if (o->watch && !c->count) return cli_fail(EXIT_USAGE, "--watch needs an EXPERIMENT");
     for (;;) {
         if (o->watch && isatty(STDOUT_FILENO)) fputs("\033[H\033[2J", stdout);
