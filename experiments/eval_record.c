@@ -87,6 +87,13 @@ void eval_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *
     json_decref(o);
 }
 
+void eval_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run, int64_t step)
+{
+    json_t *protocol = eval_protocol(task);
+    eval_id(id, run, step, split_name(eval_split(task->options)), protocol);
+    json_decref(protocol);
+}
+
 static json_t *document_record(const eval_document *d)
 {
     json_t *o = json_object();

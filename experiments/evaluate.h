@@ -124,6 +124,7 @@ json_t *eval_protocol(const eval_task *task);
 enum { EVAL_ID_CHARS = 17 };
 void eval_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
              const json_t *protocol);
+void eval_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run, int64_t step);
 
 /* The record of an evaluation as it stands in evals.jsonl (see run_folder.h). Decref it. */
 json_t *evaluation_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,

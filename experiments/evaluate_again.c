@@ -106,22 +106,12 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     return status;
 }
 
-/* The same task as a run's own final evaluation: equal ids, equal bits. */
 static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
 {
     char id[EVAL_ID_CHARS];
-    eval_task task = {.model = x->work.eval_model,
-                      .values = x->values,
-                      .corpus = x->work.corpus,
-                      .options = &x->work.eval,
-                      .threads = x->plan.threads,
-                      .lanes = x->work.shape.lanes,
-                      .slices = true,
-                      .seed = (uint64_t)x->work.seed,
-                      .stop = stop};
-    json_t *protocol = eval_protocol(&task);
-    eval_id(id, x->plan.run, x->step, split_name(eval_split(task.options)), protocol);
-    json_decref(protocol);
+    eval_task task = workload_evaluation(&x->work, x->values, x->plan.threads, stop);
+    task.slices = true;
+    eval_task_id(id, &task, x->plan.run, x->step);
     search s = {.id = id};
     if (!run_lines_filter(x->evals, look, &s, e)) return EXIT_FAILED;
     int status = EXIT_DONE;

@@ -6,8 +6,11 @@
  *   status.json     replaced atomically about once a second
  *   metrics.jsonl   a line per logged step     evals.jsonl   a line per evaluation
  *   final.json      the options of the final evaluation, once it is made
+ *   losses-ID.f32   the loss of every token of a final evaluation (losses_file.h)
  *   length.json     how many steps a budget in seconds became
- *   checkpoint/     see checkpoint.h           log.txt       the worker's stderr
+ *   checkpoint/     see checkpoint.h; checkpoint-STEP/, checkpoint-best/: models that are kept
+ *   log.txt         the worker's stderr
+ *   inspect/        written by `loci inspect`   speed.json    by `loci bench --record`
  *
  * Root: OUT/runs/<run id>/ beside OUT/experiments/<name>.json, which says which runs an experiment
  * consists of. */

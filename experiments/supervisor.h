@@ -25,10 +25,9 @@ typedef struct supervisor_options {
     retry_kind retry;
     int max_failures; /* after so many failed or diverged runs no more are started, and those
                          that are going on save and stop; 0: never */
-    double
-        timeout; /* seconds that a run may take here; then it is stopped and has failed; 0: any */
-    bool leave_busy; /* what another process works on is left to it, not waited for */
-    bool quiet;      /* no progress */
+    double timeout;   /* seconds a run may take here, then it is stopped and has failed; 0: any */
+    bool leave_busy;  /* what another process works on is left to it, not waited for */
+    bool quiet;       /* no progress */
 } supervisor_options;
 
 typedef struct supervisor_result {

@@ -266,19 +266,11 @@ static outcome run_eval(worker *w, bool final, err *e)
 {
     const workload *work = &w->work;
     train_progress *p = trainer_progress(w->trainer);
-    eval_task task = {.model = work->eval_model,
-                      .values = trainer_values(w->trainer),
-                      .corpus = work->corpus,
-                      .options = &work->eval,
-                      .threads = w->plan.threads,
-                      .lanes = work->shape.lanes,
-                      .seed = (uint64_t)work->seed,
-                      .slices = final,
-                      .stop = &stop_requested};
-    json_t *protocol = eval_protocol(&task);
+    eval_task task =
+        workload_evaluation(work, trainer_values(w->trainer), w->plan.threads, &stop_requested);
+    task.slices = final;
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];
-    eval_id(id, w->plan.run, p->step, split_name(eval_split(&work->eval)), protocol);
-    json_decref(protocol);
+    eval_task_id(id, &task, w->plan.run, p->step);
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
     if (final && work->eval.losses) task.losses_path = path;

@@ -11,8 +11,8 @@ typedef struct worker_call {
     const char *command;         /* the command line, for the record */
     const char *program;         /* NULL: this program (/proc/self/exe) */
     int threads;
-    const char *out,
-        *beginning; /* the id of the run there that this one goes on from; NULL: none */
+    const char *out;       /* root of results */
+    const char *beginning; /* the id of the run there that this one goes on from; NULL: none */
 } worker_call;
 
 /* Writes the plan into the run's folder (made if missing) and runs `loci worker FOLDER`, its words

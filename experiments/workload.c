@@ -130,6 +130,19 @@ bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, er
     return ok;
 }
 
+eval_task workload_evaluation(const workload *w, const real *values, int threads,
+                              const volatile sig_atomic_t *stop)
+{
+    return (eval_task){.model = w->eval_model,
+                       .values = values,
+                       .corpus = w->corpus,
+                       .options = &w->eval,
+                       .threads = threads,
+                       .lanes = w->shape.lanes,
+                       .seed = (uint64_t)w->seed,
+                       .stop = stop};
+}
+
 bool workload_start(const workload *w, real *values, err *e)
 {
     const params *p = model_params_const(w->model);

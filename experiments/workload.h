@@ -47,6 +47,11 @@ void workload_close(workload *w);
 model *workload_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                       const tensor_source *source, err *e);
 
+/* What the evaluations of a run have in common, on the way or afterwards: equal figures to the bit.
+ */
+eval_task workload_evaluation(const workload *w, const real *values, int threads,
+                              const volatile sig_atomic_t *stop);
+
 /* Starting values [params.total] of the model: from the seed, then what init_from takes. */
 bool workload_start(const workload *w, real *values, err *e);
 

@@ -146,10 +146,8 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
     evaluation r;
     json_t *more;
     if (!evaluate_and_diagnose(&r, &more, &task, true, e)) return false;
-    json_t *protocol = eval_protocol(&task);
     char id[EVAL_ID_CHARS];
-    eval_id(id, m->run, m->step, split_name(eval_split(&how)), protocol);
-    json_decref(protocol);
+    eval_task_id(id, &task, m->run, m->step);
     json_t *record = evaluation_record(&r, &task, id, m->step, m->tokens, false);
     json_object_update_recursive(record, more);
     json_decref(more);
