@@ -1,7 +1,7 @@
 /* Ops for layers that learn while they read: running sums over earlier positions, and gradients
  * that are themselves differentiable, so that the outer gradient flows through an inner gradient
- * step (Clark et al. 2022, arXiv:2212.02475). core/op_attention_step.c,
- * core/op_running_step.c, core/op_inner_gradient.c */
+ * step (Clark et al. 2022, arXiv:2212.02475). core/op_attention_step.c, core/op_running_step.c,
+ * core/op_inner_gradient.c */
 #ifndef LOCI_CORE_OPS_FAST_H
 #define LOCI_CORE_OPS_FAST_H
 

@@ -1,8 +1,9 @@
 /* A corpus: train, validation and test splits of documents, as token ids.
  *
- *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov|probe, path: ..., tokenizer:
- * bytes|FILE.model| {train: unigram|bpe, vocab: n}, span: n, ...}     all options: corpus_list
- * (prepare.h)
+ *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov|probe, path: ..., span: n,
+ *          tokenizer: bytes|FILE.model|{train: unigram|bpe, vocab: n}, ...}
+ *
+ * All options: corpus_list (prepare.h).
  *
  * Bytes are read from the text files where they lie; other tokenizers through shards prepared once
  * in the cache (`loci data prepare`, or on first use). Nothing but the table of documents is held

@@ -15,8 +15,8 @@ void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, doub
 
 /* What positions [first, first + n) of the call learn from: position i from token i + 1. Weights
  * are 0 where that is unknown (the last position) or no text, by the call's lengths (NULL: by its
- * weights). first is -1 where a pending position
- * of the call before stands in front. targets, weights [rows, n]. */
+ * weights). first is -1 where a pending position of the call before stands in front. targets,
+ * weights [rows, n]. */
 void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
                         int32_t *targets, real *weights);
 

@@ -7,8 +7,8 @@
  *   n = norm(s) * gain + ids;   sk, sv = n W_kv^T
  *   read:   o = Att(unit(h W_q^T) * g_q, unit(sk) * g_k, sv)            h: the block's tokens
  *   write:  a1 = Att(unit(n W_s^T) * g_1, unit(sk) * g_2, sv)           the states themselves
- *           a2 = Att(unit(n W_t^T) * g_3, unit(k) * g_4, v)             the tokens' raw keys,
- * values s' = cell(s, [a1, a2])
+ *           a2 = Att(unit(n W_t^T) * g_3, unit(k) * g_4, v)             k, v: the tokens' own, raw
+ *           s' = cell(s, [a1, a2])
  *
  * without mask and position. cell, with u = [a1, a2] (form paper) or [a1, a2] W_o^T (form port):
  *
