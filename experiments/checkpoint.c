@@ -186,6 +186,13 @@ static bool add_file(json_t *files, const char *path, const char *name, const ch
     return true;
 }
 
+/* What else lies in a checkpoint's folder is somebody's: `loci inspect` of a kept model. */
+static bool is_checkpoint_file(const char *name)
+{
+    return strncmp(name, "model-", 6) == 0 || strncmp(name, "train-", 6) == 0 ||
+           strncmp(name, MANIFEST, strlen(MANIFEST)) == 0;
+}
+
 /* Removes what no manifest names any more: the previous checkpoint, temporary files of a killed
  * writer. */
 static bool clean(const char *folder, arena *a, const json_t *manifest, err *e)
@@ -195,7 +202,10 @@ static bool clean(const char *folder, arena *a, const json_t *manifest, err *e)
     if (!file_list(folder, a, &names, &count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
         char path[FILE_PATH_BYTES];
-        if (strcmp(names[i], MANIFEST) == 0 || in_manifest(manifest, names[i])) continue;
+        if (!is_checkpoint_file(names[i]) || strcmp(names[i], MANIFEST) == 0 ||
+            in_manifest(manifest, names[i])) {
+            continue;
+        }
         if (!file_join(path, folder, names[i], e) || !file_remove(path, e)) return false;
     }
     return true;

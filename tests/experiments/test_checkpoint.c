@@ -119,6 +119,32 @@ static void damage_is_said(void)
     workload_close(&w);
 }
 
+/* What is left of an earlier checkpoint goes; what others have put there stays. */
+static void only_its_own_files(void)
+{
+    static const char *const names[] = {"model-2.safetensors", "train-1.safetensors.tmp.17",
+                                        "inspect"};
+    char path[FILE_PATH_BYTES];
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, NULL);
+    if (!t) return;
+    run_steps(t, 2);
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    file_join(path, folder_here(), names[1], &e);
+    EXPECT(file_write(path, "part", 4, &e), "%s", e.text);
+    file_join(path, folder_here(), names[2], &e);
+    EXPECT(file_make_folders(path, &e), "%s", e.text);
+    run_steps(t, 1);
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    for (int i = 0; i < 3; i++) {
+        file_join(path, folder_here(), names[i], &e);
+        EXPECT(file_exists(path) == (i == 2), "%s", names[i]);
+    }
+    trainer_free(t);
+    workload_close(&w);
+}
+
 static void model_to_use(void)
 {
     workload w;
@@ -159,5 +185,6 @@ static void model_to_use(void)
 const test_suite test_checkpoint = {"experiments/checkpoint",
                                     {{"goes_on_with_the_same_bits", goes_on_with_the_same_bits},
                                      {"damage_is_said", damage_is_said},
+                                     {"only_its_own_files", only_its_own_files},
                                      {"model_to_use", model_to_use},
                                      {0}}};
