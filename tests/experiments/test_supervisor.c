@@ -140,9 +140,9 @@ static void failures_can_stop_it(void)
 static void time_is_up(void)
 {
     if (!test_program()) return;
-    experiment *x = experiment_of("sweep: {list: [{train.budget: {steps: 30000}}]}\n");
+    experiment *x = experiment_of("sweep: {list: [{train.budget: {steps: 200000}}]}\n");
     if (!x) return;
-    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .timeout = 1});
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .timeout = 3});
     run_status s = status_of(&x->runs[0]);
     EXPECT(r.failed == 1 && s.kind == KIND_TIMEOUT && s.step > 0, "%d failed, %s at step %lld",
            r.failed, run_kind_name(s.kind), (long long)s.step);
