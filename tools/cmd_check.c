@@ -3,6 +3,7 @@
 #include "tools/verbs.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct check_call {
     const char *data;
@@ -16,15 +17,22 @@ static const option OPTIONS[] = {CLI_SWITCH(check_call, resolved, "resolved",
                                  CLI_SET(check_call),
                                  {0}};
 
+/* Of several files it is said which one is wrong, where the place is in a file that it extends. */
+static int refuse(const cli_call *c, const char *path, const err *e)
+{
+    if (c->count == 1 || strstr(e->text, path)) return cli_fail(EXIT_USAGE, "%s", e->text);
+    return cli_fail(EXIT_USAGE, "%s (in %s)", e->text, path);
+}
+
 static int check_file(const char *path, const cli_call *c, const corpus_places *places)
 {
     const check_call *o = c->options;
     err e = {0};
     experiment *x = experiment_load(path, cli_texts(c->memory, o->set), &e);
-    if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+    if (!x) return refuse(c, path, &e);
     int status = EXIT_DONE;
     if (!experiment_resolve(x, places, &e)) {
-        status = cli_fail(EXIT_USAGE, "%s", e.text);
+        status = refuse(c, path, &e);
     } else if (o->resolved) {
         fputs(node_yaml(c->memory, x->runs[0].resolved), stdout);
     } else {
