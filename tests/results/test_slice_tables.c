@@ -21,12 +21,15 @@ static fake_experiment fake(int seeds)
     return (fake_experiment){test_folder(), "memory", 3, seeds, 20, VARIANTS};
 }
 
-/* Loads the slices; the comparison, too. The arena is the caller's. */
-static slice_comparison *load(arena *a, const fake_experiment *x, comparison **c)
+/* The slices of an experiment with so many seeds; the comparison, too. The arena is the caller's.
+ */
+static slice_comparison *load(arena *a, int seeds, bool sliced, comparison **c)
 {
     err e = {0}, note = {0};
-    store *s = collect_and_open(x->out, &note, &e);
-    *c = s ? compare_load(a, s, x->name, &(compare_options){0}, &e) : NULL;
+    fake_experiment x = fake(seeds);
+    (sliced ? fake_write_sliced : fake_write)(&x);
+    store *s = collect_and_open(x.out, &note, &e);
+    *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
     slice_comparison *slices = *c ? compare_slices(a, *c, s, BY_FREQUENCY, &e) : NULL;
     EXPECT(slices && !note.text[0], "%s %s", e.text, note.text);
     store_close(s);
@@ -46,11 +49,9 @@ static char *print(const comparison *c, const slice_comparison *x, table_format 
 
 static void figures(void)
 {
-    fake_experiment x = fake(3);
-    fake_write_sliced(&x);
     arena *a = arena_new(0);
     comparison *c;
-    slice_comparison *s = load(a, &x, &c);
+    slice_comparison *s = load(a, 3, true, &c);
     if (!s) return;
     EXPECT(s->count == 3 && s->parts == 3 && s->bytes, "%d slices", s->count);
     EXPECT(s->low[1] == 64 && s->high[1] == 127 && s->tokens[1] == 30000, "bounds");
@@ -71,11 +72,9 @@ static void figures(void)
 
 static void in_words(void)
 {
-    fake_experiment x = fake(3);
-    fake_write_sliced(&x);
     arena *a = arena_new(0);
     comparison *c;
-    slice_comparison *s = load(a, &x, &c);
+    slice_comparison *s = load(a, 3, true, &c);
     if (!s) return;
     static const char *const needed[] = {
         "'long': within noise at 0; better at 64 to 255, most at 128-255 (-0.07",
@@ -96,11 +95,9 @@ static void in_words(void)
 /* One seed: an interval over documents, called so. */
 static void one_seed(void)
 {
-    fake_experiment x = fake(1);
-    fake_write_sliced(&x);
     arena *a = arena_new(0);
     comparison *c;
-    slice_comparison *s = load(a, &x, &c);
+    slice_comparison *s = load(a, 1, true, &c);
     if (!s) return;
     char *text = print(c, s, TABLE_MARKDOWN);
     EXPECT(strstr(text, "by bootstrap over 3 documents") && strstr(text, "(-0.0") &&
@@ -112,11 +109,9 @@ static void one_seed(void)
 
 static void none_recorded(void)
 {
-    fake_experiment x = fake(2);
-    fake_write(&x);
     arena *a = arena_new(0);
     comparison *c;
-    slice_comparison *s = load(a, &x, &c);
+    slice_comparison *s = load(a, 2, false, &c);
     err e = {0};
     EXPECT(s && s->count == 0, "slices of nothing");
     EXPECT(s && !compare_slices_print(stderr, c, s, TABLE_TEXT, false, &e) &&
