@@ -128,6 +128,7 @@ static void experiment(void)
     write_spec(spec);
     expect_call(LOCI("check", spec), 0, "4 runs", NULL);
     expect_call(LOCI("check", spec, "--resolved"), 0, "weight_decay", NULL);
+    expect_call(LOCI("check", spec, spec, "--set", "model.widht=1"), 2, NULL, "tiny.yaml)");
     expect_call(LOCI("run", spec, "--dry-run"), 0, "block (baseline)", NULL);
     expect_call(LOCI("compare"), 1, NULL, "loci");
     expect_call(LOCI("run", spec), 0, NULL, "4 trained, 0 finished before");
