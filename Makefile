@@ -93,7 +93,7 @@ $(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o 
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LDLIBS)
 
 test-binary: $(BUILD)/test
-unit: $(BUILD)/test
+unit: $(BUILD)/test $(BUILD)/bin/loci
 	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
 
 # From an archive, so that only the helpers that checkers call are linked.

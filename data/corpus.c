@@ -119,13 +119,28 @@ static const corpus_class *class_of(const node *spec, err *e)
     return NULL;
 }
 
+static bool read_options(void **options, const corpus_class *cls, const node *spec, arena *a,
+                         err *e)
+{
+    *options = arena_push_zero(a, 1, cls->options_bytes);
+    if (!options_read(*options, cls->options, spec, CORPUS_KEY, a, e)) return false;
+    if (!cls->path_required || ((const data_options *)*options)->path) return true;
+    return node_err(e, spec, "corpus '%s' needs `path`: a file or folder", cls->name);
+}
+
+bool corpus_check(const node *spec, err *e)
+{
+    const corpus_class *cls = class_of(spec, e);
+    arena *a = arena_new((size_t)1 << 16);
+    void *options;
+    bool ok = cls && read_options(&options, cls, spec, a, e);
+    arena_free(a);
+    return ok;
+}
+
 static bool open_class(corpus *c, err *e)
 {
-    c->options = arena_push_zero(c->memory, 1, c->cls->options_bytes);
-    if (!options_read(c->options, c->cls->options, c->spec, CORPUS_KEY, c->memory, e)) return false;
-    if (c->cls->path_required && !corpus_data_options(c)->path) {
-        return node_err(e, c->spec, "corpus '%s' needs `path`: a file or folder", c->cls->name);
-    }
+    if (!read_options(&c->options, c->cls, c->spec, c->memory, e)) return false;
     if (c->cls->text) {
         c->reader = reader_new(c->memory, 1, 256);
         c->has_words = true;

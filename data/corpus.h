@@ -55,6 +55,8 @@ typedef struct corpus_places {
     const char *cache; /* where prepared shards go */
 } corpus_places;
 
+/* Whether a `data:` node is right by itself: a corpus that there is, and its options. */
+bool corpus_check(const node *spec, err *e);
 /* Opens (and prepares, if needed) from the spec's `data:` node. */
 corpus *corpus_open(const node *spec, const corpus_places *places, err *e);
 void corpus_close(corpus *c);

@@ -239,7 +239,7 @@ node *cli_data_section(arena *a, const char *text, err *e)
         section = map;
     }
     node_repath(a, section, "data");
-    return section;
+    return corpus_check(section, e) ? section : NULL;
 }
 
 corpus_places cli_places(arena *a, const char *data)

@@ -69,24 +69,38 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
     return true;
 }
 
-/* Every `data:` section that the runs of a spec use, each once. */
-static bool prepare_spec(experiment *x, const cli_call *c, const corpus_places *places, err *e)
+/* Every `data:` section that the runs of a spec use, each once; -1: one is wrong. */
+static int sections_of(const node **sections, experiment *x, err *e)
 {
-    const node **seen = ARENA_NEW(c->memory, const node *, x->run_count);
     int n = 0;
     for (int i = 0; i < x->run_count; i++) {
         const node *own = experiment_spec(x, i, e);
-        if (!own) return false;
+        if (!own) return -1;
         const node *data = node_get(own, "data");
-        if (!data) return err_set(e, "%s: no data section", x->spec->file);
+        if (!data) {
+            err_set(e, "%s: no data section", x->spec->file);
+            return -1;
+        }
         bool known = false;
         for (int k = 0; k < n && !known; k++)
-            known = node_equal(seen[k], data);
+            known = node_equal(sections[k], data);
         if (known) continue;
-        seen[n++] = data;
-        if (!prepare_node(data, c, places, e)) return false;
+        if (!corpus_check(data, e)) return -1;
+        sections[n++] = data;
     }
-    return true;
+    return n;
+}
+
+static int prepare_spec(experiment *x, const cli_call *c, const corpus_places *places)
+{
+    const node **sections = ARENA_NEW(c->memory, const node *, x->run_count);
+    err e = {0};
+    int n = sections_of(sections, x, &e);
+    if (n < 0) return cli_fail(EXIT_USAGE, "%s", e.text);
+    for (int i = 0; i < n; i++) {
+        if (!prepare_node(sections[i], c, places, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    }
+    return EXIT_DONE;
 }
 
 static int prepare(const cli_call *c, const char *word, const corpus_places *places)
@@ -97,9 +111,9 @@ static int prepare(const cli_call *c, const char *word, const corpus_places *pla
     if (cli_is_yaml(word)) {
         experiment *x = experiment_load(word, sets, &e);
         if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
-        bool done = prepare_spec(x, c, places, &e);
+        int status = prepare_spec(x, c, places);
         experiment_free(x);
-        return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+        return status;
     }
     if (sets[0]) return cli_fail(EXIT_USAGE, "data prepare: --set needs a spec, not a corpus");
     const node *data = cli_data_section(c->memory, word, &e);

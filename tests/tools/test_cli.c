@@ -276,7 +276,8 @@ static void prepared_data(void)
     char *first = strstr(r.out, "\"span\":100");
     EXPECT(first && !strstr(first + 1, "\"span\""), "prepared once: %s", r.out);
     EXPECT(file_exists(in_folder(file, "shards/corpus.json")), "%s", file);
-    expect_call(LOCI("data", "prepare", spec, "--set", "data=null"), 1, NULL, "no data section");
+    expect_call(LOCI("data", "prepare", spec, "--set", "data=null"), 2, NULL, "no data section");
+    expect_call(LOCI("data", "prepare", "kjw"), 2, NULL, "did you mean 'kjv'");
 }
 
 static void trained_models(void)
@@ -289,7 +290,7 @@ static void trained_models(void)
     expect_call(LOCI("eval", "tiny/kays"), 2, NULL, "no run of variant 'kays'");
     expect_call(LOCI("eval", "tiny/keys/9"), 2, NULL, "no run of variant 'keys' with seed 9");
     expect_call(LOCI("eval", "0000"), 2, NULL, "no such run");
-    expect_call(LOCI("eval", "tiny", "--corpus", "{corpus: text}"), 1, NULL, "path");
+    expect_call(LOCI("eval", "tiny", "--corpus", "{corpus: text}"), 2, NULL, "path");
     if (corpora_program("spm_train")) other_vocabulary();
     char first[2000];
     program_result r = LOCI("generate", "tiny/keys", "--prompt", "green", "--tokens", "40");
