@@ -7,6 +7,7 @@
 #include "experiments/checkpoint.h"
 #include "experiments/manage_parts.h"
 #include "experiments/run_folder.h"
+#include "experiments/spec.h"
 
 /* ---- who needs a run ---- */
 
@@ -172,7 +173,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
 bool manage_name_is_free(const char *out, const char *name, err *e)
 {
     char path[FILE_PATH_BYTES];
-    return record_path(path, out, name, e) &&
+    return spec_name_is_good(name, e) && record_path(path, out, name, e) &&
            (!file_exists(path) || err_set(e, "there is an experiment '%s' already", name));
 }
 

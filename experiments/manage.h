@@ -17,7 +17,7 @@ typedef struct manage_report {
  * starts from. dry: only counts. */
 bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e);
 
-/* Can an experiment be called so: as a file's name, and there is none yet? */
+/* Can an experiment be called so, and there is none yet? */
 bool manage_name_is_free(const char *out, const char *name, err *e);
 
 /* Gives an experiment another name; its runs stay as they are. */

@@ -183,16 +183,24 @@ static bool check_sections(node *root, err *e)
     return true;
 }
 
-static bool check_name(const char *name, const node *at, const char *file, err *e)
+bool spec_name_is_good(const char *name, err *e)
 {
     bool good = isalnum((unsigned char)name[0]) && strlen(name) <= 100;
     for (const char *p = name; *p; p++) {
         good = good && (isalnum((unsigned char)*p) || strchr("._-", *p));
     }
-    if (good) return true;
-    const char *rule = "a name is made of letters, digits, '.', '_' and '-' (at most 100)";
-    if (at) return node_err(e, at, "'%.100s': %s", name, rule);
-    return err_set(e, "%s: '%.100s': %s; rename the file or add `name:`", file, name, rule);
+    return good || err_set(e,
+                           "'%.100s': a name is made of letters, digits, '.', '_' and '-' (at most "
+                           "100), a letter or digit first",
+                           name);
+}
+
+static bool check_name(const char *name, const node *at, const char *file, err *e)
+{
+    err why = {0};
+    if (spec_name_is_good(name, &why)) return true;
+    if (at) return node_err(e, at, "%s", why.text);
+    return err_set(e, "%s: %s; rename the file or add `name:`", file, why.text);
 }
 
 static const char *name_of_file(arena *a, const char *file)

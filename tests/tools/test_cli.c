@@ -111,7 +111,7 @@ static void unknown_names(void)
     }
     expect_call(LOCI("mv", "tine", "other"), 2, NULL, "there are: tiny");
     expect_call(LOCI("mv", "tiny", "tiny"), 2, NULL, "already");
-    expect_call(LOCI("mv", "tiny", "a/b"), 2, NULL, "is no name");
+    expect_call(LOCI("mv", "tiny", "a/b"), 2, NULL, "letters, digits");
     expect_call(LOCI("compare", "tiny", "--baseline", "kees"), 2, NULL, "did you mean 'keys'?");
     expect_call(LOCI("compare", "tiny", "--split", "tset"), 2, NULL, "--split");
     expect_call(LOCI("plot", "tiny", "--baseline", "kees"), 2, NULL, "did you mean 'keys'?");
