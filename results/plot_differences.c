@@ -93,6 +93,23 @@ static void put_names(FILE *out, const comparison *c)
     fputs(")\n", out);
 }
 
+/* From tick to tick: 1, 2 or 5 times a power of ten, about five of them over all that is drawn. */
+static double tick_step(const comparison *c)
+{
+    double low = 0, high = 0;
+    for (int i = 0; i < c->count; i++) {
+        if (!drawn(c, i)) continue;
+        estimate d = c->variants[i].difference;
+        double half = isfinite(d.half) ? d.half : 0;
+        low = fmin(low, d.mean - half);
+        high = fmax(high, d.mean + half);
+    }
+    double step = (high - low) / 5;
+    if (!(step > 0)) return 1;
+    double power = pow(10, floor(log10(step))), lead = step / power;
+    return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
+}
+
 static void put_head(plot_script *p, const comparison *c, int lines)
 {
     char text[512];
@@ -102,12 +119,12 @@ static void put_head(plot_script *p, const comparison *c, int lines)
     fputs("set xlabel ", p->out);
     plot_quote(p->out, text);
     fprintf(p->out,
-            "\nset border 1\nset grid xtics noytics\nset xtics autofreq\n"
+            "\nset border 1\nset grid xtics noytics\nset xtics %g\n"
             "set yrange [%d.5:0.5]\nset offsets graph 0.04, graph 0.04, 0, 0\n"
             "set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' "
             "dashtype 2\n"
             "set key outside right top Left reverse samplen 1.5 spacing 1.2\n",
-            lines);
+            tick_step(c), lines);
     put_names(p->out, c);
 }
 

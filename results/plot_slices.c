@@ -3,6 +3,7 @@
  * fig. 2). */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "results/compare_slices.h"
 #include "results/plot_script.h"
@@ -133,14 +134,30 @@ static char *plot_command(const comparison *c, const slice_line *lines, bool gai
     return text;
 }
 
+/* Room for the names beside the picture, which is to stay as wide as the words below it. */
+static int width_for(const comparison *c, const slice_line *lines)
+{
+    enum { WIDTH = 760, LETTERS = 20, LETTER = 7 };
+    int most = LETTERS;
+    for (int i = 0; i < c->count; i++) {
+        if (lines[i].any) most = MAX(most, (int)strlen(c->variants[i].label));
+    }
+    return WIDTH + (MIN(most, 80) - LETTERS) * LETTER;
+}
+
 static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slice_comparison *x,
                        const char *name, bool gain)
 {
     slice_line *lines = arena_push_zero(a, c->count, sizeof *lines);
-    int any = 0;
+    int any = 0, oracles = 0;
     bool single = false;
     for (int i = 0; i < c->count; i++) {
         if (!x->known[i] || (gain && i == c->baseline)) continue;
+        /* Next to what looks at the answer all others look the same. */
+        if (*compare_oracle(c->variants[i].label)) {
+            oracles++;
+            continue;
+        }
         lines[i] = line_of(a, x, i, gain);
         any += lines[i].any;
         single = single || lines[i].n == 1;
@@ -157,8 +174,10 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
         "Point: mean over n seeds; 95 % intervals: loci compare --by. Slices of fewer than 100 "
         "tokens: not drawn."};
     int caption = !bands ? 3 : gain ? 1 + single : 0;
-    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * c->count), captions[caption]);
     char text[512];
+    snprintf(text, sizeof text, "%s%s", captions[caption], oracles ? " Oracles: not drawn." : "");
+    plot_script_begin(p, name, width_for(c, lines), MAX(440, 120 + 19 * c->count),
+                      arena_strdup(a, text));
     double range[2];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
     plot_put_title(p->out, c);

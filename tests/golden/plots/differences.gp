@@ -11,7 +11,7 @@ set title 'memory'
 set xlabel 'difference to ''short 1e-3'' (bits per byte, lower is better)'
 set border 1
 set grid xtics noytics
-set xtics autofreq
+set xtics 0.05
 set yrange [8.5:0.5]
 set offsets graph 0.04, graph 0.04, 0, 0
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' dashtype 2
