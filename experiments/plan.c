@@ -263,6 +263,9 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     }
     run->oracle = model_oracle(w.model);
     run->cost = model_costs(w.model);
+    if (source >= 0 && (model_needs(node_get(own, "model")) & NEEDS_PREDICTIONS)) {
+        model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
+    }
     run->memory_bytes = estimate_memory(&w, &run->cost);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */

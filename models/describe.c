@@ -173,6 +173,13 @@ static void add_cost(model_cost *sum, const layer *l)
     sum->state_bytes -= (double)l->unfinished * sizeof(real);
 }
 
+void model_cost_add_guide(model_cost *cost, const model_cost *guide)
+{
+    cost->forward_flops += guide->forward_flops;
+    cost->train_flops += guide->forward_flops;
+    cost->state_bytes += guide->state_bytes;
+}
+
 model_cost model_costs(const model *m)
 {
     model_cost sum = {.params = params_elements(&m->params),
@@ -191,6 +198,10 @@ model_cost model_costs(const model *m)
         const state_slot *s = &m->slots[i];
         if (s->segment) continue;
         sum.state_bytes += (double)s->max_length * (double)s->width * sizeof(real);
+    }
+    if (m->guide) {
+        model_cost guide = model_costs(m->guide);
+        model_cost_add_guide(&sum, &guide);
     }
     return sum;
 }

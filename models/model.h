@@ -84,7 +84,10 @@ typedef struct model_cost {
     double bench_flops; /* training, by the benchmark's convention: 6 x active matmul_params + 6 x
                            layers x context x width */
 } model_cost;
+/* Of a model with a guide: the guide's forward pass and state are among them, its parameters not.
+ */
 model_cost model_costs(const model *m);
+void model_cost_add_guide(model_cost *cost, const model_cost *guide);
 
 /* ---- carried state of some rows ---- */
 
