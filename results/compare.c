@@ -27,7 +27,7 @@ const char *compare_metric_title(compare_metric m)
 static const char QUERY[] =
     "SELECT p.label, p.variant, p.baseline, p.run, p.seed, coalesce(r.status, 'planned'), "
     "r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, s.words, "
-    "r.tokens, r.train_seconds, r.tokens_per_second, r.peak_anon_bytes, s.protocol, s.split, "
+    "r.tokens, " STORE_RUN_SPEED ", r.peak_anon_bytes, s.protocol, s.split, "
     "r.params, r.active_params, r.state_bytes, r.forward_flops_per_token, "
     "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation, "
     "r.alone_tokens_per_second, s.step, r.train_flops_per_token, r.train_seconds, "
@@ -51,24 +51,21 @@ static compared_run read_run(sqlite3_stmt *q, arena *a)
                       .bytes = store_int(q, 11, -1),
                       .words = store_int(q, 12, -1),
                       .trained_tokens = store_int(q, 13, -1),
-                      .peak_bytes = store_int(q, 16, -1),
-                      .protocol = store_text(q, 17, a),
-                      .params = store_int(q, 19, -1),
-                      .active_params = store_int(q, 20, -1),
-                      .state_bytes = store_int(q, 21, -1),
-                      .flops = store_real(q, 22),
-                      .documents = (int)store_int(q, 23, 0),
-                      .evaluation = store_text(q, 24, a),
-                      .alone = store_real(q, 25),
-                      .step = store_int(q, 26, -1),
-                      .train_flops = store_real(q, 27),
-                      .train_seconds = store_real(q, 28),
-                      .eval = {store_real(q, 29), store_real(q, 30), store_real(q, 31),
-                               store_real(q, 32), store_real(q, 33)}};
-    /* Over the whole run; what its status says last may be a slow moment. */
-    double seconds = store_real(q, 14);
-    r.tokens_per_second = seconds > 0 && r.trained_tokens > 0 ? (double)r.trained_tokens / seconds
-                                                              : store_real(q, 15);
+                      .tokens_per_second = store_real(q, 14),
+                      .peak_bytes = store_int(q, 15, -1),
+                      .protocol = store_text(q, 16, a),
+                      .params = store_int(q, 18, -1),
+                      .active_params = store_int(q, 19, -1),
+                      .state_bytes = store_int(q, 20, -1),
+                      .flops = store_real(q, 21),
+                      .documents = (int)store_int(q, 22, 0),
+                      .evaluation = store_text(q, 23, a),
+                      .alone = store_real(q, 24),
+                      .step = store_int(q, 25, -1),
+                      .train_flops = store_real(q, 26),
+                      .train_seconds = store_real(q, 27),
+                      .eval = {store_real(q, 28), store_real(q, 29), store_real(q, 30),
+                               store_real(q, 31), store_real(q, 32)}};
     /* A run that is going on has no result yet, whatever it evaluated on its way. */
     r.scored = strcmp(r.status, "done") == 0 && r.protocol;
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
@@ -96,7 +93,7 @@ static void *grown(arena *a, void *list, int count, size_t size)
 
 static void add_row(comparison *c, arena *a, sqlite3_stmt *q)
 {
-    const char *label = store_text(q, 0, a), *split = store_text(q, 18, a);
+    const char *label = store_text(q, 0, a), *split = store_text(q, 17, a);
     compared_variant *v = find_variant(c, label);
     if (!v) {
         c->variants = grown(a, c->variants, c->count, sizeof *v);

@@ -151,12 +151,16 @@ static void print_budget(FILE *out, const comparison *c)
     if (c->at == AT_END || !isfinite(c->at_amount)) return;
     const char *name = budget_name(c);
     table_si(amount, c->at_amount);
-    fprintf(
-        out,
-        "At equal %s: %s of training. Losses between two evaluations are interpolated, straight "
-        "against the logarithm of %s; one within 1 %% of the amount stands for it. Evaluations "
-        "used (of the first seed): ",
-        name, amount, name);
+    fprintf(out, "At equal %s: %s of training.", name, amount);
+    if (!compare_first_scored(c)) {
+        fputc('\n', out);
+        return;
+    }
+    fprintf(out,
+            " Losses between two evaluations are interpolated, straight "
+            "against the logarithm of %s; one within 1 %% of the amount stands for it. Evaluations "
+            "used (of the first seed): ",
+            name);
     const char *comma = "";
     for (int i = 0; i < c->count; i++) {
         print_passage(out, &c->variants[i], comma);

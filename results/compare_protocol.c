@@ -1,4 +1,5 @@
 /* How a comparison's runs were evaluated, and who otherwise than the first. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,11 +94,27 @@ static void print_protocol_differences(FILE *out, const comparison *c, const jso
     arena_free(a);
 }
 
+/* Why there are no figures at all. */
+static void print_nothing(FILE *out, const comparison *c)
+{
+    int done = 0;
+    for (int i = 0; i < c->count; i++) {
+        done += c->variants[i].done;
+    }
+    if (done == 0) {
+        fputs("No run has finished yet.\n", out);
+        return;
+    }
+    fprintf(out, "%d run%s finished, but none was evaluated", done, done == 1 ? " has" : "s have");
+    if (c->split[0]) fprintf(out, " on the %s split", c->split);
+    fputs(c->at == AT_END || !isfinite(c->at_amount) ? ".\n" : " around that amount.\n", out);
+}
+
 void compare_print_protocol(FILE *out, const comparison *c)
 {
     const compared_run *r = compare_first_scored(c);
     if (!r) {
-        fputs("No run has finished yet.\n", out);
+        print_nothing(out, c);
         return;
     }
     fprintf(out, "Scored: %s split, ", c->split);

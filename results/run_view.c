@@ -131,7 +131,9 @@ json_t *run_json(store *s, const char *id, err *e)
         {"artefacts",
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
     };
-    json_t *found = rows_of(s, "SELECT * FROM run WHERE run = ?", id, e);
+    /* Of two columns of a name the object keeps the last. */
+    json_t *found = rows_of(
+        s, "SELECT *, " STORE_RUN_SPEED " AS tokens_per_second FROM run r WHERE run = ?", id, e);
     if (!found) return NULL;
     json_t *run = json_incref(json_array_get(found, 0));
     json_decref(found);

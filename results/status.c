@@ -54,7 +54,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
     sqlite3_stmt *q = store_prepare(
         s,
         "SELECT p.label, p.seed, p.run, coalesce(r.status, 'planned'), r.step, r.steps, "
-        "r.tokens, " LAST_LOSS ", r.tokens_per_second, r.train_seconds, r.reason "
+        "r.tokens, " LAST_LOSS ", " STORE_RUN_SPEED ", r.train_seconds, r.reason "
         "FROM plan p LEFT JOIN run r USING (run) WHERE p.experiment = ? ORDER BY p.position",
         e);
     if (!q) return false;

@@ -39,6 +39,11 @@ bool store_exec(store *s, const char *sql, err *e);
 /* err_set with the database's path and SQLite's message; false. */
 bool store_err(store *s, const char *what, err *e);
 
+/* SQL: tokens per second of a run r: over all its training; while that goes on, of late. */
+#define STORE_RUN_SPEED                                                                            \
+    "CASE WHEN r.status <> 'running' AND r.tokens > 0 AND r.train_seconds > 0 "                    \
+    "THEN r.tokens / r.train_seconds ELSE r.tokens_per_second END"
+
 /* Column readers: NaN for NULL; text copied into the arena, NULL for NULL. */
 double store_real(sqlite3_stmt *q, int column);
 int64_t store_int(sqlite3_stmt *q, int column, int64_t if_null);

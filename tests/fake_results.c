@@ -121,14 +121,14 @@ static void write_head(const fake_experiment *x, int variant, int seed, const ch
     const char *reason = strcmp(status, "diverged") == 0 ? "step 400: gradient of blocks.1.ffn.up"
                          : strcmp(status, "failed") == 0 ? "killed by signal 9"
                                                          : NULL;
-    double seconds = (double)step * 2048 / v->speed;
+    double seconds = (double)step * 2048 / v->speed, of_late = 3 * v->speed;
     write_json(folder, "status.json",
                json_pack("{s:s, s:s?, s:i, s:s, s:s?, s:I, s:i, s:I, s:f, s:f, s:i, s:i}", "status",
                          status, "reason", reason, "pid", 1, "started_at", "2026-11-22T05:26:00Z",
                          "ended_at", strcmp(status, "running") ? "2026-11-22T05:27:00Z" : NULL,
                          "step", (json_int_t)step, "steps", x->steps * 10, "tokens",
                          (json_int_t)step * 2048, "train_seconds", seconds, "tokens_per_second",
-                         v->speed, "peak_rss_bytes", 70 << 20, "peak_anon_bytes",
+                         of_late, "peak_rss_bytes", 70 << 20, "peak_anon_bytes",
                          (int)(30 + 10 * variant) << 20));
 }
 

@@ -218,6 +218,8 @@ static void at_equal_cost(void)
     c = load(a, &x, &o, &e);
     text = c ? print(c) : strdup("");
     expect_text(text, "has no evaluations around that amount; train.eval_every makes some");
+    expect_text(text, "At equal tokens: 100k of training.\n12 runs have finished, but none was "
+                      "evaluated on the validation split around that amount.\n");
     free(text);
     arena_free(a);
 }

@@ -89,6 +89,8 @@ static void shown(void)
     fake_run_id(id, "viewed", "short", 1);
     text = printed(run_show, s, id);
     EXPECT(strstr(text, "bits per byte") && strstr(text, "(final)"), "%s", text);
+    /* Over the whole run, whatever its last steps took. */
+    EXPECT(strstr(text, " 51.2k tokens/s"), "%s", text);
     EXPECT(strstr(text, "(baseline)") && !strstr(text, "end of its log"), "%s", text);
     free(text);
     store_close(s);
@@ -173,6 +175,7 @@ static void exported(void)
     if (!s) return;
     char *text = printed(csv_runs, s, "viewed");
     EXPECT(lines(text) == 5 && strncmp(text, "experiment,variant,seed,", 24) == 0, "%s", text);
+    EXPECT(!strstr(text, "153702"), "the speed of the last steps: %s", text);
     free(text);
     text = printed(jsonl_metrics, s, "viewed");
     char *line = text;
