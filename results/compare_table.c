@@ -74,14 +74,25 @@ static void add_difference(table *t, compare_columns *k, const char *unit)
     k->documents_high = table_column(t, "documents_high", "", "", TABLE_PROGRAMS);
 }
 
+/* A column of dashes tells people nothing; bits per byte stand until there is any figure. */
+static bool any_mean(const comparison *c, compare_metric m)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (c->variants[i].value[m].n > 0) return true;
+    }
+    return m == COMPARE_BITS_PER_BYTE && !compare_first_scored(c);
+}
+
 static void add_figures(table *t, compare_columns *k, const comparison *c)
 {
     bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
     static const char *const units[COMPARE_METRIC_COUNT] = {
         "", "bits/byte, paired", "per word, paired", "per token, paired"};
-    add_metric(t, k, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %", true);
+    add_metric(t, k, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %",
+               any_mean(c, COMPARE_BITS_PER_BYTE));
     if (!words) add_difference(t, k, units[c->metric]);
-    add_metric(t, k, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %", words);
+    add_metric(t, k, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %",
+               words && any_mean(c, COMPARE_WORD_PERPLEXITY));
     if (words) add_difference(t, k, units[c->metric]);
     add_metric(t, k, COMPARE_PERPLEXITY, "perplexity", "per token", true);
 }

@@ -321,6 +321,29 @@ static void lossy(void)
     EXPECT(c->variants[1].difference.mean < 0, "difference");
     char *text = print(c, TABLE_TEXT);
     EXPECT(strstr(text, "word perplexity") && strstr(text, "lossy"), "%s", text);
+    EXPECT(strstr(text, "bits/byte"), "bytes have them: %s", text);
+    free(text);
+    arena_free(a);
+}
+
+/* A figure that no variant has is no column for people; programs find all. */
+static void nobody_has_bits(void)
+{
+    static const fake_variant variants[] = {{"unigram", 0, 0.001, 1000, 1, NULL, true},
+                                            {"pairs", 0.03, 0.001, 1000, 1, NULL, true}};
+    fake_experiment x = fake(2, 3);
+    x.variant = variants;
+    fake_write(&x);
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    for (int f = TABLE_TEXT; f <= TABLE_MARKDOWN; f++) {
+        char *text = print(c, (table_format)f);
+        EXPECT(strstr(text, "word perplexity") && !strstr(text, "bits/byte"), "%s", text);
+        free(text);
+    }
+    char *text = print(c, TABLE_CSV);
+    EXPECT(strstr(text, ",bits_per_byte,"), "%s", text);
     free(text);
     arena_free(a);
 }
@@ -426,6 +449,10 @@ static void wrong_names(void)
            "%s", e.text);
     comparison *c = compare_load(a, s, "memory", &(compare_options){.split = "test"}, &e);
     EXPECT(c && strcmp(c->split, "test") == 0 && c->variants[0].value[1].n == 0, "%s", e.text);
+    char *text = c ? print(c, TABLE_TEXT) : strdup("");
+    EXPECT(strstr(text, "4 runs have finished, but none was evaluated on the test split.\n"), "%s",
+           text);
+    free(text);
     table *t = table_new(a);
     EXPECT(status_runs(t, s, "memory", &e) && table_rows(t) == 4, "%s", e.text);
     t = table_new(a);
@@ -484,6 +511,7 @@ const test_suite test_compare = {"results/compare",
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
                                   {"lossy", lossy},
+                                  {"nobody_has_bits", nobody_has_bits},
                                   {"forms", forms},
                                   {"markdown_is_escaped", markdown_is_escaped},
                                   {"like_the_final_one", like_the_final_one},
