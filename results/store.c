@@ -31,7 +31,10 @@ sqlite3 *store_db(store *s)
 
 bool store_err(store *s, const char *what, err *e)
 {
-    return err_set(e, "%s: %s: %s", s->opened, what, sqlite3_errmsg(s->db));
+    int code = sqlite3_errcode(s->db);
+    bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    return err_set(e, "%s: %s: %s%s", s->opened, what, sqlite3_errmsg(s->db),
+                   broken ? " (loci collect --rebuild makes it again)" : "");
 }
 
 bool store_exec(store *s, const char *sql, err *e)
@@ -96,7 +99,7 @@ static int version_of(store *s, err *e)
     if (q && sqlite3_step(q) == SQLITE_ROW) {
         version = sqlite3_column_int(q, 0);
     } else if (q) {
-        store_err(s, "cannot be read (loci collect --rebuild makes it again)", e);
+        store_err(s, "cannot be read", e);
     }
     sqlite3_finalize(q);
     return version;
