@@ -41,12 +41,15 @@ static const char EVALUATIONS[] =
     "SELECT avg(x), avg(value), min(value), max(value) FROM layered GROUP BY step ORDER BY step";
 
 typedef struct routing_plot {
-    const char *name, *figure, *query, *title, *y_title, *settings;
+    const char *name, *figure, *query, *title, *y_title, *settings, *caption;
     double unit;    /* of y */
     bool points;    /* drawn, too: there are few */
     plot_unit of_x; /* unset: that of training tokens */
 } routing_plot;
 
+#define OVER_SEEDS                                                                                 \
+    "Line: mean over layers and seeds. Band: lowest to highest layer, each the mean over its "     \
+    "seeds (none for one layer)."
 #define OVER_TOKENS "set xrange [0:*] noextend\n"
 static const routing_plot PLOTS[] = {
     {.name = "expert-load",
@@ -58,6 +61,8 @@ static const routing_plot PLOTS[] = {
      .settings =
          "set yrange [0:*]\nset xrange [0:1]\nset arrow 1 from graph 0, first 1 to graph 1, "
          "first 1 nohead linecolor rgb '#808080' dashtype 2 back\n",
+     .caption = "Line: mean over layers and seeds. Band: lowest to highest of all layers and "
+                "seeds (none if there is one).",
      .unit = 1},
     {.name = "expert-entropy",
      .figure = "load_entropy",
@@ -65,6 +70,7 @@ static const routing_plot PLOTS[] = {
      .title = "evenness of expert load",
      .y_title = "entropy of the load (1: equal shares)",
      .settings = "set yrange [*:1]\n" OVER_TOKENS,
+     .caption = OVER_SEEDS,
      .unit = 1},
     {.name = "expert-dropped",
      .figure = "dropped",
@@ -72,6 +78,7 @@ static const routing_plot PLOTS[] = {
      .title = "tokens dropped by full experts",
      .y_title = "dropped (% of tokens)",
      .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
+     .caption = OVER_SEEDS,
      .unit = 100},
     {.name = "routing-changed",
      .figure = "changed",
@@ -79,6 +86,7 @@ static const routing_plot PLOTS[] = {
      .title = "tokens whose expert changed",
      .y_title = "sent elsewhere than an evaluation before (% of tokens)",
      .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
+     .caption = OVER_SEEDS,
      .unit = 100,
      .points = true},
 };
@@ -127,9 +135,7 @@ static bool draw(plot_report *r, const comparison *c, const routing_plot *kind, 
                  const int *variant, char *const *data, int count, err *e)
 {
     plot_script p;
-    plot_script_begin(&p, name, 760, 440,
-                      "Line: mean over layers and seeds. Band: from the lowest to the highest layer"
-                      " (load: and seed).");
+    plot_script_begin(&p, name, 760, 440, kind->caption);
     char choice[512], title[640], *command = NULL;
     size_t bytes;
     compare_title(choice, c);
