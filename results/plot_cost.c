@@ -34,14 +34,24 @@ void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title,
     fputs("\nset ylabel ", p->out);
     plot_quote(p->out, text);
     fprintf(p->out,
-            "\n%sset format x '%%.%ds%%c'\nset offsets graph 0.08, graph 0.08, graph 0.08, graph "
+            "\n%sset offsets graph 0.08, graph 0.08, graph 0.08, graph "
             "0.08\nset key outside right top Left reverse samplen 1.5 spacing 1.2\n",
-            logarithmic ? "set logscale x\n" : "", logarithmic ? 0 : 1);
+            logarithmic ? "set logscale x\n" : "");
 }
 
+typedef struct cost_axis {
+    bool logarithmic;
+    double unit; /* of a linear one */
+    char title[64];
+} cost_axis;
+
 /* Decades are worth a logarithmic axis; below, it would have hardly a labelled tic. */
-static bool spans_decades(const comparison *c, int cost)
+static cost_axis axis_of(const comparison *c, int cost)
 {
+    static const struct {
+        double size;
+        const char *name;
+    } units[] = {{1e9, ", in billions"}, {1e6, ", in millions"}, {1e3, ", in thousands"}, {1, ""}};
     double least = (double)INFINITY, most = 0;
     for (int i = 0; i < c->count; i++) {
         double x = cost_of(&c->variants[i], cost);
@@ -49,7 +59,14 @@ static bool spans_decades(const comparison *c, int cost)
         least = fmin(least, x);
         most = fmax(most, x);
     }
-    return COSTS[cost].logarithmic && most >= 10 * least;
+    cost_axis a = {.logarithmic = COSTS[cost].logarithmic && most >= 10 * least};
+    int u = 0;
+    while (u < 3 && (a.logarithmic || most < 2 * units[u].size)) {
+        u++;
+    }
+    a.unit = units[u].size;
+    snprintf(a.title, sizeof a.title, "%s%s", COSTS[cost].axis, units[u].name);
+    return a;
 }
 
 /* True if the costs are not all the same: else there is nothing to see. */
@@ -70,7 +87,9 @@ static bool plot_cost(plot_script *p, const comparison *c, int cost)
     if (!varies(c, cost)) return false;
     plot_script_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
                       "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
-    plot_quality_axes(p, c, COSTS[cost].axis, spans_decades(c, cost));
+    cost_axis axis = axis_of(c, cost);
+    plot_quality_axes(p, c, axis.title, axis.logarithmic);
+    fprintf(p->out, "set format x '%s'\n", axis.logarithmic ? "%.0s%c" : "%g");
     if (!COSTS[cost].logarithmic) fputs("set xrange [0:*]\n", p->out);
     char *command = NULL;
     size_t bytes;
@@ -84,10 +103,11 @@ static bool plot_cost(plot_script *p, const comparison *c, int cost)
         if (e.n == 0 || !isfinite(x)) continue;
         fprintf(p->out, "$variant%d << EOD\n%.9g %.9g %.9g %.9g %d\nEOD\n", i, x, e.mean,
                 e.mean - half, e.mean + half, e.n);
-        fprintf(f,
-                "%s$variant%d using 1:2:3:4 with yerrorbars linecolor %d pointtype %d pointsize 1 "
-                "linewidth 1.5 title ",
-                comma, i, plot_colour(i), 4 + plot_dashes(i));
+        fprintf(
+            f,
+            "%s$variant%d using ($1/%g):2:3:4 with yerrorbars linecolor %d pointtype %d pointsize "
+            "1 linewidth 1.5 title ",
+            comma, i, axis.unit, plot_colour(i), 4 + plot_dashes(i));
         char title[320];
         snprintf(title, sizeof title, "%s (n = %d)", v->label, e.n);
         plot_quote(f, title);

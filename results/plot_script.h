@@ -68,7 +68,7 @@ bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 /* Draws load and stability of routed layers (results/plot_routing.c), where any are. */
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e);
-/* What both begin with: titles, and x in k and M. */
+/* What both begin with: titles, room around the points, the key. */
 void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title, bool logarithmic);
 
 #endif

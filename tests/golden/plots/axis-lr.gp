@@ -11,7 +11,6 @@ set title 'memory'
 set xlabel 'optimizer.lr'
 set ylabel 'bits per byte (lower is better)'
 set logscale x
-set format x '%.0s%c'
 set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08
 set key outside right top Left reverse samplen 1.5 spacing 1.2
 set autoscale xfix

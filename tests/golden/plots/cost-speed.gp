@@ -8,11 +8,11 @@ set bmargin 5.2
 set tmargin 2.4
 set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set title 'memory'
-set xlabel 'training speed (tokens/s)'
+set xlabel 'training speed (tokens/s), in thousands'
 set ylabel 'bits per byte (lower is better)'
-set format x '%.1s%c'
 set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08
 set key outside right top Left reverse samplen 1.5 spacing 1.2
+set format x '%g'
 $variant0 << EOD
 51234 2.30965498 2.29224428 2.32706567 3
 EOD
@@ -42,12 +42,12 @@ $variant8 << EOD
 EOD
 set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
 set output 'cost-speed.svg'
-plot $variant0 using 1:2:3:4 with yerrorbars linecolor 1 pointtype 5 pointsize 1 linewidth 1.5 title 'short 1e-3 (n = 3)', \
-     $variant1 using 1:2:3:4 with yerrorbars linecolor 2 pointtype 5 pointsize 1 linewidth 1.5 title 'short 3e-3 (n = 3)', \
-     $variant2 using 1:2:3:4 with yerrorbars linecolor 3 pointtype 5 pointsize 1 linewidth 1.5 title 'short 1e-2 (n = 3)', \
-     $variant3 using 1:2:3:4 with yerrorbars linecolor 4 pointtype 5 pointsize 1 linewidth 1.5 title 'long 1e-3 (n = 3)', \
-     $variant4 using 1:2:3:4 with yerrorbars linecolor 6 pointtype 5 pointsize 1 linewidth 1.5 title 'long 3e-3 (n = 3)', \
-     $variant5 using 1:2:3:4 with yerrorbars linecolor 7 pointtype 5 pointsize 1 linewidth 1.5 title 'long 1e-2 (n = 2)', \
-     $variant6 using 1:2:3:4 with yerrorbars linecolor 8 pointtype 5 pointsize 1 linewidth 1.5 title 'wide 1e-3 (n = 3)', \
-     $variant7 using 1:2:3:4 with yerrorbars linecolor 1 pointtype 6 pointsize 1 linewidth 1.5 title 'wide 3e-3 (n = 3)', \
-     $variant8 using 1:2:3:4 with yerrorbars linecolor 2 pointtype 6 pointsize 1 linewidth 1.5 title 'wide 1e-2 (n = 2)'
+plot $variant0 using ($1/1000):2:3:4 with yerrorbars linecolor 1 pointtype 5 pointsize 1 linewidth 1.5 title 'short 1e-3 (n = 3)', \
+     $variant1 using ($1/1000):2:3:4 with yerrorbars linecolor 2 pointtype 5 pointsize 1 linewidth 1.5 title 'short 3e-3 (n = 3)', \
+     $variant2 using ($1/1000):2:3:4 with yerrorbars linecolor 3 pointtype 5 pointsize 1 linewidth 1.5 title 'short 1e-2 (n = 3)', \
+     $variant3 using ($1/1000):2:3:4 with yerrorbars linecolor 4 pointtype 5 pointsize 1 linewidth 1.5 title 'long 1e-3 (n = 3)', \
+     $variant4 using ($1/1000):2:3:4 with yerrorbars linecolor 6 pointtype 5 pointsize 1 linewidth 1.5 title 'long 3e-3 (n = 3)', \
+     $variant5 using ($1/1000):2:3:4 with yerrorbars linecolor 7 pointtype 5 pointsize 1 linewidth 1.5 title 'long 1e-2 (n = 2)', \
+     $variant6 using ($1/1000):2:3:4 with yerrorbars linecolor 8 pointtype 5 pointsize 1 linewidth 1.5 title 'wide 1e-3 (n = 3)', \
+     $variant7 using ($1/1000):2:3:4 with yerrorbars linecolor 1 pointtype 6 pointsize 1 linewidth 1.5 title 'wide 3e-3 (n = 3)', \
+     $variant8 using ($1/1000):2:3:4 with yerrorbars linecolor 2 pointtype 6 pointsize 1 linewidth 1.5 title 'wide 1e-2 (n = 2)'
