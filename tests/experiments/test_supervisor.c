@@ -10,8 +10,6 @@
 #include "core/file.h"
 #include "core/host.h"
 #include "experiments/extend.h"
-#include "experiments/memory_room.h"
-#include "experiments/run_end.h"
 #include "experiments/supervisor.h"
 #include "experiments/worker.h"
 #include "tests/test.h"
@@ -254,72 +252,6 @@ static void beginnings(void)
     experiment_free(x);
 }
 
-/* What a process that could not speak for itself died of. */
-static void ends(void)
-{
-    err e = {0};
-    int64_t kills = run_end_oom_kills();
-    static const struct {
-        int wait_status;
-        run_state state;
-        run_kind kind;
-        const char *words;
-    } cases[] = {{SIGKILL, RUN_INTERRUPTED, KIND_SIGNAL, "signal 9"},
-                 {SIGSEGV, RUN_FAILED, KIND_SIGNAL, "signal 11"},
-                 {SIGABRT, RUN_FAILED, KIND_MEMORY, "out of memory"},
-                 {3 << 8, RUN_FAILED, KIND_OTHER, "status 3"}};
-    char log[FILE_PATH_BYTES];
-    file_join(log, test_folder(), "log.txt", &e);
-    for (int i = 0; i < 4; i++) {
-        const char *words =
-            i == 2 ? "loci: bug: arena.c:1: out of memory for 9 bytes\n" : "words\n";
-        EXPECT(file_write(log, words, strlen(words), &e), "%s", e.text);
-        run_status s = run_end(test_folder(), cases[i].wait_status, false, &kills);
-        EXPECT(s.state == cases[i].state && s.kind == cases[i].kind &&
-                   strstr(s.reason, cases[i].words),
-               "%d: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
-    }
-    kills--; /* the machine has killed one since */
-    run_status s = run_end(test_folder(), SIGKILL, false, &kills);
-    EXPECT(s.state == RUN_FAILED && s.kind == KIND_MEMORY, "%s", s.reason);
-}
-
-/* The same of one that only evaluated: what is finished stays so. */
-static void ends_of_evaluations(void)
-{
-    err e = {0};
-    int64_t kills = run_end_oom_kills();
-    static const struct {
-        int wait_status;
-        bool timed_out;
-        run_state state;
-        run_kind kind;
-        const char *words;
-    } cases[] = {{EXIT_DONE << 8, false, RUN_DONE, KIND_NONE, ""},
-                 {EXIT_BUSY << 8, false, RUN_RUNNING, KIND_NONE, ""},
-                 {EXIT_FAILED << 8, false, RUN_FAILED, KIND_OTHER, "loci: no such text"},
-                 {EXIT_INTERRUPTED << 8, false, RUN_INTERRUPTED, KIND_SIGNAL, "was stopped"},
-                 {EXIT_INTERRUPTED << 8, true, RUN_FAILED, KIND_TIMEOUT, "--timeout"},
-                 {SIGKILL, false, RUN_INTERRUPTED, KIND_SIGNAL, "signal 9"},
-                 {SIGSEGV, false, RUN_FAILED, KIND_SIGNAL, "signal 11"}};
-    static const char words[] = "loci: no such text\n";
-    const run_status done = {.state = RUN_DONE, .step = 7};
-    char log[FILE_PATH_BYTES];
-    file_join(log, test_folder(), "log.txt", &e);
-    EXPECT(file_write(log, words, strlen(words), &e) &&
-               run_status_write(&done, test_folder(), true, &e),
-           "%s", e.text);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        run_status s =
-            run_end_evaluation(test_folder(), cases[i].wait_status, cases[i].timed_out, &kills);
-        EXPECT(s.state == cases[i].state && s.kind == cases[i].kind && s.step == 7 &&
-                   strstr(s.reason, cases[i].words),
-               "%zu: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
-        EXPECT(run_status_read(&s, test_folder(), &e) && s.state == RUN_DONE, "%zu: %s", i,
-               run_state_name(s.state));
-    }
-}
-
 static void record_of_the_experiment(void)
 {
     if (!test_program()) return;
@@ -359,37 +291,17 @@ static void memory_limits_jobs(void)
     experiment_free(x);
 }
 
-/* Estimates hold until a run of the variant was measured. */
-static void memory_is_learnt(void)
+/* Another process has the run in hand until the lock is closed. */
+static int hold(const run_plan *p)
 {
-    arena *a = arena_new(1 << 12);
-    memory_room m;
-    const run_plan big = {.variant_index = 1, .memory_bytes = 100e6};
-    memory_room_init(&m, a, 2, 250e6);
-    double guess = memory_room_need(&m, &big);
-    EXPECT(guess > 100e6 && guess < 120e6, "%g", guess);
-    memory_room_begin(&m);
-    memory_room_add(&m, guess, 0);
-    EXPECT(memory_room_fits(&m, guess), "%g of %g", m.claimed, m.limit);
-    memory_room_add(&m, guess, 0);
-    EXPECT(!memory_room_fits(&m, guess), "%g of %g", m.claimed, m.limit);
-    memory_room_learn(&m, 1, 50000000);
-    memory_room_learn(&m, 1, 40000000); /* the highest counts */
-    double known = memory_room_need(&m, &big);
-    EXPECT(known > 50e6 && known < 60e6, "%g", known);
-    memory_room_begin(&m);
-    for (int i = 0; i < 3; i++) {
-        EXPECT(memory_room_fits(&m, known), "%d run", i);
-        memory_room_add(&m, known, 10000000);
-    }
-    memory_room_begin(&m);
-    memory_room_add(&m, known, 240000000); /* took more than was expected */
-    EXPECT(!memory_room_fits(&m, known), "%g of %g", m.claimed, m.limit);
-    m.limit = 0; /* what the machine has */
-    memory_room_begin(&m);
-    EXPECT(memory_room_fits(&m, 1) && !memory_room_fits(&m, 1e15), "%g free",
-           (double)host_memory_available());
-    arena_free(a);
+    char folder[FILE_PATH_BYTES];
+    err e = {0};
+    const run_status busy = {.state = RUN_RUNNING, .pid = getpid()};
+    run_folder_path(folder, test_folder(), p->id, &e);
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    int lock = run_folder_lock(folder, &e);
+    EXPECT(lock >= 0 && run_status_write(&busy, folder, true, &e), "%s", e.text);
+    return lock;
 }
 
 /* A run that another process has in hand is left to it if that is asked for. */
@@ -398,13 +310,7 @@ static void busy_runs_can_be_left(void)
     if (!test_program()) return;
     experiment *x = experiment_of("sweep: {seeds: 2}\n");
     if (!x) return;
-    char folder[FILE_PATH_BYTES];
-    err e = {0};
-    run_status busy = {.state = RUN_RUNNING, .pid = getpid()};
-    run_folder_path(folder, test_folder(), x->runs[1].id, &e);
-    EXPECT(file_make_folders(folder, &e), "%s", e.text);
-    int lock = run_folder_lock(folder, &e);
-    EXPECT(lock >= 0 && run_status_write(&busy, folder, true, &e), "%s", e.text);
+    int lock = hold(&x->runs[1]);
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
     EXPECT(r.done == 1 && r.busy == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED,
            "%d done, %d busy", r.done, r.busy);
@@ -421,13 +327,7 @@ static void sources_can_be_left(void)
     experiment *x = experiment_of("sweep: {list: [{label: plain}, {label: later, init_from: "
                                   "{variant: plain}, train.budget: {steps: 2}}]}\n");
     if (!x) return;
-    char folder[FILE_PATH_BYTES];
-    err e = {0};
-    run_status busy = {.state = RUN_RUNNING, .pid = getpid()};
-    run_folder_path(folder, test_folder(), x->runs[0].id, &e);
-    EXPECT(file_make_folders(folder, &e), "%s", e.text);
-    int lock = run_folder_lock(folder, &e);
-    EXPECT(lock >= 0 && run_status_write(&busy, folder, true, &e), "%s", e.text);
+    int lock = hold(&x->runs[0]);
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
     EXPECT(r.busy == 1 && r.interrupted == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED,
            "%d busy, %d interrupted", r.busy, r.interrupted);
@@ -575,10 +475,7 @@ const test_suite test_supervisor = {
      {"time_is_up", time_is_up},
      {"budget_is_added", budget_is_added},
      {"beginnings", beginnings},
-     {"ends", ends},
-     {"ends_of_evaluations", ends_of_evaluations},
      {"memory_limits_jobs", memory_limits_jobs},
-     {"memory_is_learnt", memory_is_learnt},
      {"busy_runs_can_be_left", busy_runs_can_be_left},
      {"sources_can_be_left", sources_can_be_left},
      {"finished_runs_stay_finished", finished_runs_stay_finished},

@@ -166,6 +166,27 @@ static void routing(void)
     free(changed);
 }
 
+/* What looks at the answer would flatten all other gains; among the differences it stands. */
+static void oracle(void)
+{
+    if (!have_gnuplot()) return;
+    static const fake_variant variants[] = {{"short", 0, 0.001, 842000, 51234, NULL, false},
+                                            {"long", -0.04, 0.002, 842000, 40321, NULL, false},
+                                            {"peek (oracle)", -2, 0.01, 842000, 1, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 3, 3, 20, variants};
+    plot_report r;
+    err e = {0};
+    fake_write_sliced(&x);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    char *gain = content(&r, "gain-frequency.gp"), *all = content(&r, "differences.gp");
+    EXPECT(gain && strstr(gain, "'long (n = 3)'") && !strstr(gain, "peek") &&
+               strstr(gain, "Oracles: not drawn."),
+           "%s", gain);
+    EXPECT(all && strstr(all, "peek") && strstr(all, "set xtics 0.5\n"), "%s", all);
+    free(gain);
+    free(all);
+}
+
 static void no_gnuplot(void)
 {
     fake_experiment x = {test_folder(), "memory", 2, 2, 5, VARIANTS};
@@ -274,6 +295,7 @@ const test_suite test_plot = {"results/plot",
                                {"unfinished", unfinished},
                                {"tuned", tuned},
                                {"routing", routing},
+                               {"oracle", oracle},
                                {"golden", golden},
                                {"no_gnuplot", no_gnuplot},
                                {0}}};
