@@ -33,17 +33,17 @@ COMPILE   = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 DEFINES   = -DLOCI_COMPILER='"$(shell $(CC) --version | head -n1)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
 Q := $(if $(V),,@)
 
-ROOMS   := core layers models data results experiments
-SOURCES := $(wildcard $(addsuffix /*.c,$(ROOMS)))
+# A room is a folder of files, or of wings that hold them.
+ROOMS   := $(wildcard core/*/) layers/ models/ data/ $(wildcard results/*/) $(wildcard harness/*/)
+SOURCES := $(filter-out tools/main.c,$(wildcard $(addsuffix *.c,$(ROOMS) tools/)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-TOOLS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c))
 TESTS   := $(wildcard tests/*/test_*.c)
 # Mains of their own: the suites' runner and the reference runner.
-MAINS   := tests/main.c tests/reference_main.c
-HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/*.c)))
+MAINS   := tests/main.c tests/reference/reference_main.c
+HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/support/*.c tests/reference/*.c)))
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
-ALL_C   := $(SOURCES) $(wildcard tools/*.c tests/*.c tests/*/*.c)
-ALL_H   := $(wildcard $(addsuffix /*.h,$(ROOMS) tools tests tests/*))
+ALL_C   := $(SOURCES) $(wildcard tools/main.c tests/*.c tests/*/*.c)
+ALL_H   := $(wildcard $(addsuffix *.h,$(ROOMS) tools/ tests/ tests/*/))
 
 # Everything is built on all granted cores unless -j says otherwise; a make within this one shares
 # its job server.
@@ -59,7 +59,7 @@ all: loci
 loci: $(BUILD)/bin/loci
 	$(Q)test $(BUILD) != build/release || ln -sf $< $@
 
-$(BUILD)/bin/loci: $(TOOLS) $(BUILD)/libloci.a
+$(BUILD)/bin/loci: $(BUILD)/tools/main.o $(BUILD)/libloci.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -70,7 +70,7 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE)
 
-$(BUILD)/core/host.o: CPPFLAGS += $(DEFINES)
+$(BUILD)/core/base/host.o: CPPFLAGS += $(DEFINES)
 
 # One suite per test file, collected here, so that adding a test is adding a file. A single suite for
 # quick work: make BUILD=/tmp/x unit TEST=tests/core/test_ops.c
@@ -100,7 +100,7 @@ unit: $(BUILD)/test $(BUILD)/bin/loci
 $(BUILD)/libtests.a: $(HELPERS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/reference: $(BUILD)/tests/reference_main.o $(BUILD)/libtests.a $(BUILD)/libloci.a
+$(BUILD)/reference: $(BUILD)/tests/reference/reference_main.o $(BUILD)/libtests.a $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # make KIND=fuzz CC=clang fuzzers
@@ -132,7 +132,7 @@ check:
 	+@tools/check.sh
 
 tidy:
-	clang-tidy --quiet $(SOURCES) $(wildcard tools/*.c) -- -std=gnu11 $(CPPFLAGS) -fopenmp-simd
+	clang-tidy --quiet $(SOURCES) tools/main.c -- -std=gnu11 $(CPPFLAGS) -fopenmp-simd
 
 format:
 	clang-format -i $(ALL_C) $(ALL_H)
@@ -157,16 +157,16 @@ torture:
 	LOCI_TORTURE_RUNS=$(TORTURE_RUNS) LOCI_PROGRAM=$(abspath build/release/bin/loci) \
 	    build/release/test torture
 
-# Runs every case below a folder of reference vectors (tests/reference by default).
-REFERENCE ?= tests/reference
+# Runs every case below a folder of reference vectors (tests/vectors by default).
+REFERENCE ?= tests/vectors
 reference:
 	@$(MAKE) --no-print-directory KIND=release build/release/reference
 	@build/release/reference $(REFERENCE)
 
 bench: loci
-	./loci bench experiments/bench/small.yaml
-	./loci bench experiments/bench/medium.yaml
-	./loci bench experiments/bench/large.yaml
+	./loci bench experiments/benchmarks/small.yaml
+	./loci bench experiments/benchmarks/medium.yaml
+	./loci bench experiments/benchmarks/large.yaml
 
 install: loci
 	install -D -m 755 build/release/bin/loci $(DESTDIR)$(PREFIX)/bin/loci

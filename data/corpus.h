@@ -12,7 +12,7 @@
 #ifndef LOCI_DATA_CORPUS_H
 #define LOCI_DATA_CORPUS_H
 
-#include "core/option.h"
+#include "core/options/option.h"
 
 typedef enum split_kind { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLITS } split_kind;
 const char *split_name(split_kind kind); /* "train", "validation", "test" */

@@ -7,7 +7,7 @@
 #ifndef LOCI_DATA_CORPUS_CLASS_H
 #define LOCI_DATA_CORPUS_CLASS_H
 
-#include "core/sha256.h"
+#include "core/base/sha256.h"
 #include "data/prepare.h"
 #include "data/reader.h"
 #include "data/sentencepiece.h"

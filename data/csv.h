@@ -4,7 +4,7 @@
 #ifndef LOCI_DATA_CSV_H
 #define LOCI_DATA_CSV_H
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 enum { CSV_MAX_FIELDS = 64 };
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "core/host.h"
+#include "core/base/file.h"
+#include "core/base/host.h"
 #include "data/shards.h"
 
 enum { PIECE_BYTES = 1 << 20, LOOK_BYTES = 1 << 14, MAX_WORKERS = 64 };

@@ -4,7 +4,7 @@
 #ifndef LOCI_DATA_PERMUTE_H
 #define LOCI_DATA_PERMUTE_H
 
-#include "core/rng.h"
+#include "core/base/rng.h"
 
 /* Where i in [0, n) goes; different keys give different permutations. Below a microsecond. */
 int64_t permute(int64_t i, int64_t n, rng_key key);

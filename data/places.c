@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/corpus_class.h"
 
 static const char *absolute(const char *path, arena *a)

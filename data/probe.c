@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "core/rng.h"
+#include "core/base/rng.h"
 #include "data/corpus_class.h"
 
 enum { TASK_COPY, TASK_RECALL, TASK_NEEDLE };

@@ -2,7 +2,7 @@
 #ifndef LOCI_DATA_PROCESS_H
 #define LOCI_DATA_PROCESS_H
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 typedef struct process {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */

@@ -7,7 +7,7 @@
 #ifndef LOCI_DATA_READER_H
 #define LOCI_DATA_READER_H
 
-#include "core/arena.h"
+#include "core/base/arena.h"
 
 typedef struct reader reader;
 

@@ -6,8 +6,8 @@
 #ifndef LOCI_DATA_SENTENCEPIECE_H
 #define LOCI_DATA_SENTENCEPIECE_H
 
-#include "core/arena.h"
-#include "core/sha256.h"
+#include "core/base/arena.h"
+#include "core/base/sha256.h"
 
 typedef enum piece_type {
     PIECE_NORMAL = 1,

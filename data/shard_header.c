@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/shards.h"
 
 enum { MAGIC_UINT16 = 20240520, MAGIC_UINT32 = 20240801 };

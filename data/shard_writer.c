@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "core/json.h"
+#include "core/base/file.h"
+#include "core/base/json.h"
 #include "data/shards.h"
 
 /* llm.c counts tokens in an int32; a new file is begun behind the first document that ends here. */

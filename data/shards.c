@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "core/json.h"
+#include "core/base/file.h"
+#include "core/base/json.h"
 
 enum { MAX_COUNT = 1 << 30 };
 static const int64_t MAX_TOKENS = (int64_t)1 << 50;

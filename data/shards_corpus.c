@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/shards.h"
 
 typedef struct shards_options {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/rng.h"
+#include "core/base/rng.h"
 #include "data/permute.h"
 
 /* What a row reads. document -1: dry, or nothing yet. */

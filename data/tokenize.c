@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/shards.h"
 
 /* Raised when the same text and tokenizer would give other shards. */

@@ -3,7 +3,7 @@
 #ifndef LOCI_DATA_WORDS_H
 #define LOCI_DATA_WORDS_H
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 /* Words that begin in text[0..bytes); *inside says whether the byte before was part of a word, and
  * is left so for the next piece. */

@@ -1,4 +1,4 @@
-#include "core/assign.h"
+#include "core/ops/assign.h"
 #include "layers/experts.h"
 
 #include <math.h>

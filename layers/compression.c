@@ -1,6 +1,6 @@
 #include "layers/compression.h"
 
-#include "core/blas.h"
+#include "core/ops/blas.h"
 
 #include <math.h>
 

@@ -11,7 +11,7 @@
  *
  * DIFFERS from Sun et al.: gradients are those at the slow values (linear attention), not at the
  * values of the moment; the outer gradient flows through all of it. */
-#include "core/ops_fast.h"
+#include "core/ops/ops_fast.h"
 #include "layers/fast_state.h"
 
 enum { LOSS_RECONSTRUCTION, LOSS_NEXT_TOKEN };

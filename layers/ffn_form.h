@@ -3,7 +3,7 @@
 #ifndef LOCI_LAYERS_FFN_FORM_H
 #define LOCI_LAYERS_FFN_FORM_H
 
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 /* The choices of an option `activation`, in the order of FFN_FORMS. */
 #define FFN_ACTIVATIONS     "relu|relu2|gelu|gelu_tanh|silu|tanh|reglu|geglu|swiglu"

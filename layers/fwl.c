@@ -15,7 +15,7 @@
  *
  * DIFFERS: the published inner loss is divided by the total weight of the batch, which makes logits
  * depend on its size and on padding (normalise: batch); the default divides by a constant. */
-#include "core/ops_fast.h"
+#include "core/ops/ops_fast.h"
 #include "layers/fast_state.h"
 
 enum { STEPS_LAYER, STEPS_PARAMETER };

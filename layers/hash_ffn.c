@@ -1,5 +1,5 @@
 #include "layers/hash_ffn.h"
-#include "core/sha256.h"
+#include "core/base/sha256.h"
 #include "layers/hash_ids.h"
 #include "layers/hash_table.h"
 

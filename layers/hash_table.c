@@ -1,6 +1,6 @@
 #include "layers/hash_table.h"
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "layers/kmeans.h"
 
 #include <ctype.h>

@@ -5,8 +5,8 @@
 #ifndef LOCI_LAYERS_HASH_TABLE_H
 #define LOCI_LAYERS_HASH_TABLE_H
 
-#include "core/node.h"
-#include "core/rng.h"
+#include "core/base/rng.h"
+#include "core/options/node.h"
 
 typedef struct hash_table_shape {
     int64_t experts, hashes, vocab;

@@ -1,6 +1,6 @@
 #include "layers/kmeans.h"
 
-#include "core/arena.h"
+#include "core/base/arena.h"
 
 #include <float.h>
 #include <string.h>

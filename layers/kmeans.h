@@ -2,7 +2,7 @@
 #ifndef LOCI_LAYERS_KMEANS_H
 #define LOCI_LAYERS_KMEANS_H
 
-#include "core/rng.h"
+#include "core/base/rng.h"
 
 /* cluster [n] receives 0..clusters-1, the nearest mean by Euclidean distance (ties: the smaller
  * index) after at most 50 rounds. points [n, width]. A cluster that runs empty moves to the point

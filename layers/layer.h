@@ -14,9 +14,9 @@
 #ifndef LOCI_LAYERS_LAYER_H
 #define LOCI_LAYERS_LAYER_H
 
-#include "core/ops.h"
-#include "core/option.h"
-#include "core/params.h"
+#include "core/ops/ops.h"
+#include "core/options/option.h"
+#include "core/train/params.h"
 
 typedef struct layer_class layer_class;
 typedef struct layer layer;

@@ -1,6 +1,6 @@
 #include "layers/recurrent_state.h"
-#include "core/blas.h"
-#include "core/softmax.h"
+#include "core/ops/blas.h"
+#include "core/ops/softmax.h"
 
 #include <math.h>
 #include <string.h>

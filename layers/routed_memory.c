@@ -7,7 +7,7 @@
  * routing of CoLT5 (Ainslie et al. 2023, arXiv:2303.09752, sec. 3.2).
  *
  *   u = r + R mean(x over the block before);   s_j = u . (k'_j, v_j) for all stored j
- *   w = soft choice of `picks` by coordinate descent (core/ops_lookup.h);   P = the largest s
+ *   w = soft choice of `picks` by coordinate descent (core/ops/ops_lookup.h);   P = the largest s
  *   m = softmax(q' k'_P^T) (w_P v_P)
  *
  * stored_keys.h says what is stored and how m is mixed with plain attention. A block is routed

@@ -16,7 +16,7 @@
 #ifndef LOCI_LAYERS_STORED_KEYS_H
 #define LOCI_LAYERS_STORED_KEYS_H
 
-#include "core/ops_lookup.h"
+#include "core/ops/ops_lookup.h"
 #include "layers/token_attention.h"
 
 typedef struct stored_keys {

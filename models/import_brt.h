@@ -4,7 +4,7 @@
 #ifndef LOCI_MODELS_IMPORT_BRT_H
 #define LOCI_MODELS_IMPORT_BRT_H
 
-#include "core/safetensors.h"
+#include "core/train/safetensors.h"
 #include "models/model.h"
 
 enum { BRT_LAYERS = 64 };

@@ -1,5 +1,5 @@
 /* Vectors of the residual stream, read as distributions over the vocabulary: see model.h. */
-#include "core/blas.h"
+#include "core/ops/blas.h"
 #include "models/parts.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ static const real *vector(const readout *r, int index)
     return index < 0 ? NULL : r->values + r->model->params.list[index].offset;
 }
 
-/* y = the final norm of x, one row: what core/op_norm.c computes on a tape. */
+/* y = the final norm of x, one row: what core/ops/op_norm.c computes on a tape. */
 static void normalise(const readout *r, real *y, const real *x, int64_t width)
 {
     const model_options *o = &r->model->options;

@@ -8,7 +8,7 @@
 #ifndef LOCI_TESTS_TEST_H
 #define LOCI_TESTS_TEST_H
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 enum { MAX_CASES = 128 };
 

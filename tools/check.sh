@@ -34,7 +34,7 @@ sanitized() {
     export LOCI_PROGRAM=$PWD/build/asan/bin/loci
     local status=0
     rooms core/ data/ layers/ models/ &
-    rooms experiments/ results/ tools/ || status=1
+    rooms harness/ results/ tools/ || status=1
     wait $! || status=1
     return $status
 }

@@ -1,15 +1,15 @@
 /* What the verbs of `loci` share: long options read from a table, --help, messages, exit statuses.
  *
  * A verb is one file tools/cmd_<verb>.c that exports a `verb`, and one line in tools/main.c. Its
- * options are a table of core/option.h whose names are the long options: an OPTION_BOOL that starts
- * as false is a switch, an OPTION_NODE may be given several times and becomes a list of texts.
- * Results go to stdout, everything else to stderr. */
+ * options are a table of core/options/option.h whose names are the long options: an OPTION_BOOL
+ * that starts as false is a switch, an OPTION_NODE may be given several times and becomes a list of
+ * texts. Results go to stdout, everything else to stderr. */
 #ifndef LOCI_TOOLS_CLI_H
 #define LOCI_TOOLS_CLI_H
 
-#include "core/option.h"
+#include "core/options/option.h"
 #include "data/corpus.h"
-#include "experiments/worker.h" /* the exit statuses */
+#include "harness/run/worker.h" /* the exit statuses */
 
 /* One call of a verb: its options struct, filled, and the words beside the options. */
 typedef struct cli_call {

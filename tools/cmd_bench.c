@@ -1,9 +1,9 @@
 /* loci bench: how fast a spec trains on this machine, its variants against each other. */
 #include <string.h>
 
-#include "experiments/bench_compare.h"
-#include "experiments/bench_record.h"
-#include "experiments/bench_stream.h"
+#include "harness/speed/bench_compare.h"
+#include "harness/speed/bench_record.h"
+#include "harness/speed/bench_stream.h"
 #include "tools/verbs.h"
 
 typedef struct bench_call {
@@ -171,9 +171,9 @@ const verb VERB_BENCH = {
         "loci compare, which shows them instead of those that runs had while they shared the\n"
         "machine: let nothing else run meanwhile.\n\n"
         "--stream 1M lets one row read a million tokens in evaluation, and tells at ten points\n"
-        "how much memory there is and how long a token took (experiments/bench/stream.yaml).",
-    .examples = {"bench experiments/bench/small.yaml",
-                 "bench experiments/bench/hash.yaml --seconds 60"},
+        "how much memory there is and how long a token took (experiments/benchmarks/stream.yaml).",
+    .examples = {"bench experiments/benchmarks/small.yaml",
+                 "bench experiments/benchmarks/hash.yaml --seconds 60"},
     .options = OPTIONS,
     .options_bytes = sizeof(bench_call),
     .run = bench,

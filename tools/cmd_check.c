@@ -1,5 +1,5 @@
 /* loci check: everything that is wrong with experiment files, before anything is trained. */
-#include "experiments/plan.h"
+#include "harness/run/plan.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>

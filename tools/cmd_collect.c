@@ -1,5 +1,5 @@
 /* loci collect: run folders into the database. */
-#include "results/collect.h"
+#include "results/store/collect.h"
 #include "tools/verbs.h"
 
 typedef struct collect_call {

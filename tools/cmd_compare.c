@@ -1,6 +1,6 @@
 /* loci compare: which variant is better, by how much, how surely, at what cost. */
-#include "results/compare_recall.h"
-#include "results/compare_slices.h"
+#include "results/compare/compare_recall.h"
+#include "results/compare/compare_slices.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

@@ -1,6 +1,6 @@
 /* loci data: what text there is to train on, and preparing it ahead of a run. */
 #include "data/prepare.h"
-#include "experiments/plan.h"
+#include "harness/run/plan.h"
 #include "tools/verbs.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* loci diff: in what two runs differ. */
-#include "results/run_view.h"
+#include "results/report/run_view.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

@@ -1,10 +1,10 @@
 /* loci eval: a trained model on a split of a corpus. */
-#include "core/host.h"
-#include "experiments/checkpoint.h"
-#include "experiments/cleared.h"
-#include "experiments/evaluate.h"
-#include "experiments/run_folder.h"
-#include "results/protocol.h"
+#include "core/base/host.h"
+#include "harness/evaluate/cleared.h"
+#include "harness/evaluate/evaluate.h"
+#include "harness/run/run_folder.h"
+#include "harness/train/checkpoint.h"
+#include "results/compare/protocol.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 

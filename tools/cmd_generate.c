@@ -1,6 +1,6 @@
 /* loci generate: text from a trained model. */
-#include "core/host.h"
-#include "experiments/checkpoint.h"
+#include "core/base/host.h"
+#include "harness/train/checkpoint.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 

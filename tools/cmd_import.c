@@ -1,5 +1,5 @@
 /* loci import: other programs' models. */
-#include "experiments/import.h"
+#include "harness/train/import.h"
 #include "tools/verbs.h"
 
 #include <string.h>

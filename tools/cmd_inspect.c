@@ -1,8 +1,8 @@
 /* loci inspect: what the memories of a trained model have stored. */
-#include "core/host.h"
-#include "experiments/inspect.h"
-#include "experiments/run_folder.h"
-#include "results/table.h"
+#include "core/base/host.h"
+#include "harness/inspect/inspect.h"
+#include "harness/run/run_folder.h"
+#include "results/table/table.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 

@@ -1,5 +1,5 @@
 /* loci ls: all runs. */
-#include "results/run_view.h"
+#include "results/report/run_view.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

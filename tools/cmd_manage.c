@@ -1,8 +1,8 @@
 /* loci rm, mv, gc, merge: what is kept of results. The database is made again from what is left. */
-#include "core/file.h"
-#include "experiments/manage.h"
-#include "results/collect.h"
-#include "results/table.h"
+#include "core/base/file.h"
+#include "harness/supervise/manage.h"
+#include "results/store/collect.h"
+#include "results/table/table.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

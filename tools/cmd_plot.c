@@ -1,5 +1,5 @@
 /* loci plot: an experiment's pictures, through gnuplot. */
-#include "results/plot.h"
+#include "results/plot/plot.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

@@ -1,8 +1,8 @@
 /* loci recall: at which distance trained models still know what they were told. */
-#include "core/host.h"
-#include "experiments/checkpoint.h"
-#include "experiments/recall.h"
-#include "results/table.h"
+#include "core/base/host.h"
+#include "harness/evaluate/recall.h"
+#include "harness/train/checkpoint.h"
+#include "results/table/table.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 

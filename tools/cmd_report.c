@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "results/report.h"
+#include "core/base/file.h"
+#include "results/report/report.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

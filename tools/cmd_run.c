@@ -1,8 +1,8 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
-#include "experiments/changes.h"
-#include "experiments/run_folder.h"
-#include "experiments/supervisor.h"
-#include "results/table.h"
+#include "harness/run/run_folder.h"
+#include "harness/supervise/changes.h"
+#include "harness/supervise/supervisor.h"
+#include "results/table/table.h"
 #include "tools/verbs.h"
 
 typedef struct run_call {

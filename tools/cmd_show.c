@@ -1,6 +1,6 @@
 /* loci show: everything about one run. */
-#include "core/json.h"
-#include "results/run_view.h"
+#include "core/base/json.h"
+#include "results/report/run_view.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

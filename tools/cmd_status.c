@@ -3,7 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "results/status.h"
+#include "results/report/status.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

@@ -1,5 +1,5 @@
 /* loci version: what this program is made of. */
-#include "core/host.h"
+#include "core/base/host.h"
 #include "tools/verbs.h"
 
 enum { MAX_LIBRARIES = 16 };

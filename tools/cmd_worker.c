@@ -1,5 +1,5 @@
 /* loci worker: one run in its folder; started by `loci run`. */
-#include "experiments/worker.h"
+#include "harness/run/worker.h"
 #include "tools/verbs.h"
 
 static int worker(const cli_call *c)

@@ -1,10 +1,10 @@
 /* Finds a run by name: see find_run.h. */
 #include "tools/find_run.h"
 
-#include "core/json.h"
-#include "experiments/checkpoint.h"
-#include "experiments/run_folder.h"
-#include "results/run_view.h"
+#include "core/base/json.h"
+#include "harness/run/run_folder.h"
+#include "harness/train/checkpoint.h"
+#include "results/report/run_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef LOCI_TOOLS_FIND_RUN_H
 #define LOCI_TOOLS_FIND_RUN_H
 
-#include "core/file.h"
+#include "core/base/file.h"
 
 /* name: a run's folder (or its checkpoint folder); a run's id or the unique beginning of one; or
  * EXPERIMENT[/LABEL[/SEED]], the first run of that experiment (variant, seed) in planned order that

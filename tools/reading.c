@@ -1,8 +1,8 @@
 /* Opening results: see reading.h. */
 #include "tools/reading.h"
 
-#include "experiments/spec.h"
-#include "results/collect.h"
+#include "harness/spec/spec.h"
+#include "results/store/collect.h"
 
 #include <string.h>
 

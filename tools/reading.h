@@ -3,7 +3,7 @@
 #ifndef LOCI_TOOLS_READING_H
 #define LOCI_TOOLS_READING_H
 
-#include "results/compare.h"
+#include "results/compare/compare.h"
 #include "tools/cli.h"
 
 /* Collects what is new below OUT and opens the database; a note about what could not be collected

@@ -2,7 +2,7 @@
 #ifndef LOCI_TOOLS_VERBS_H
 #define LOCI_TOOLS_VERBS_H
 
-#include "experiments/spec.h"
+#include "harness/spec/spec.h"
 #include "tools/cli.h"
 
 extern const verb VERB_RUN, VERB_CHECK, VERB_STATUS, VERB_COMPARE, VERB_LS, VERB_SHOW, VERB_DIFF,

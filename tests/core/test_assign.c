@@ -1,5 +1,5 @@
 /* Balanced assignment against brute force, and the auction against the exact solver. */
-#include "core/assign.h"
+#include "core/ops/assign.h"
 #include "tests/test.h"
 
 #include <math.h>

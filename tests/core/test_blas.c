@@ -1,5 +1,5 @@
-#include "core/blas.h"
-#include "tests/gradcheck.h"
+#include "core/ops/blas.h"
+#include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-#include "core/file.h"
+#include "core/base/file.h"
 
-#include "core/json.h"
+#include "core/base/json.h"
 #include "tests/test.h"
 
 #include <math.h>

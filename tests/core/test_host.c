@@ -1,4 +1,4 @@
-#include "core/host.h"
+#include "core/base/host.h"
 
 #include "tests/test.h"
 

@@ -1,6 +1,6 @@
-#include "core/lanes.h"
+#include "core/train/lanes.h"
 
-#include "core/rng.h"
+#include "core/base/rng.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "core/node.h"
+#include "core/options/node.h"
 #include "tests/test.h"
 
 #include <stdio.h>

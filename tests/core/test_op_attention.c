@@ -1,6 +1,6 @@
 /* Attention against its definition, over drawn shapes and masks; rotary positions by property. */
-#include "core/ops.h"
-#include "tests/gradcheck.h"
+#include "core/ops/ops.h"
+#include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Ops of ops_fast.h: gradients, the sums written out, and gradients as values against the tape's
  * own. */
-#include "core/ops.h"
-#include "core/ops_fast.h"
-#include "tests/gradcheck.h"
+#include "core/ops/ops.h"
+#include "core/ops/ops_fast.h"
+#include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
 #include <string.h>

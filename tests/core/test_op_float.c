@@ -1,10 +1,10 @@
 /* Every op in this build against recorded results of the double build: what polynomials, sgemm and
  * float's order of additions may cost, and no more.
  *
- * tests/reference/ops/double.txt has a line per tensor, "case tensor value value ...": y and the
+ * tests/vectors/ops/double.txt has a line per tensor, "case tensor value value ...": y and the
  * gradients of the inputs, SAMPLES evenly spaced elements each. Written by
- *     LOCI_WRITE_OPS=tests/reference/ops/double.txt build/f64/test core/op_float */
-#include "tests/op_cases.h"
+ *     LOCI_WRITE_OPS=tests/vectors/ops/double.txt build/f64/test core/op_float */
+#include "tests/support/op_cases.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { SAMPLES = 16, LINE = 1024 };
-static const char RECORDED[] = "tests/reference/ops/double.txt";
+static const char RECORDED[] = "tests/vectors/ops/double.txt";
 
 /* What is done with one tensor of a case. */
 typedef struct visitor {

@@ -1,6 +1,6 @@
 /* Gradients of every op against finite differences, in the double build. */
-#include "tests/gradcheck.h"
-#include "tests/op_cases.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/op_cases.h"
 #include "tests/test.h"
 
 enum { SAMPLES = 40 };

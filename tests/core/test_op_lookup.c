@@ -1,6 +1,6 @@
 /* Attention to the few best of stored keys: the formula, and its gradient. */
-#include "core/ops_lookup.h"
-#include "tests/gradcheck.h"
+#include "core/ops/ops_lookup.h"
+#include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
 #include <math.h>

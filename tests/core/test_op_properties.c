@@ -1,7 +1,7 @@
 /* Ops by property: what must hold whatever the numbers are. */
-#include "core/ops.h"
-#include "tests/gradcheck.h"
-#include "tests/op_cases.h"
+#include "core/ops/ops.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/op_cases.h"
 #include "tests/test.h"
 
 #include <math.h>

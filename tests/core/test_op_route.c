@@ -1,7 +1,7 @@
 /* Routing to stored entries: the soft choice is the one published, its gradient exact, random picks
  * are fair, and a router learns where to find what pays. */
-#include "core/ops_lookup.h"
-#include "tests/gradcheck.h"
+#include "core/ops/ops_lookup.h"
+#include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-#include "core/optim.h"
+#include "core/train/optim.h"
 
-#include "core/rng.h"
+#include "core/base/rng.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "core/option.h"
+#include "core/options/option.h"
 #include "tests/test.h"
 
 #include <stdlib.h>

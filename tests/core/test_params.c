@@ -1,4 +1,4 @@
-#include "core/params.h"
+#include "core/train/params.h"
 
 #include "tests/test.h"
 

@@ -1,6 +1,6 @@
-#include "core/safetensors.h"
+#include "core/train/safetensors.h"
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "tests/test.h"
 
 #include <stdio.h>

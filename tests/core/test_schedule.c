@@ -1,4 +1,4 @@
-#include "core/schedule.h"
+#include "core/train/schedule.h"
 
 #include "tests/test.h"
 

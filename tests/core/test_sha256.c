@@ -1,6 +1,6 @@
-#include "core/sha256.h"
+#include "core/base/sha256.h"
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "tests/test.h"
 
 #include <stdlib.h>

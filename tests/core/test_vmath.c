@@ -1,5 +1,5 @@
-/* The polynomials of core/vmath.h against the C library in double. */
-#include "core/vmath.h"
+/* The polynomials of core/ops/vmath.h against the C library in double. */
+#include "core/ops/vmath.h"
 #include "tests/test.h"
 
 #include <math.h>

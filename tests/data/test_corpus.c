@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/prepare.h"
-#include "tests/corpora.h"
+#include "tests/support/corpora.h"
 #include "tests/test.h"
 
 /* The whole split as text; caller frees. */

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "core/file.h"
-#include "tests/corpora.h"
+#include "core/base/file.h"
+#include "tests/support/corpora.h"
 #include "tests/test.h"
 
 /* Runs the script; returns its exit status, its talk goes to test_folder()/log. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "data/corpus.h"
-#include "tests/corpora.h"
+#include "tests/support/corpora.h"
 #include "tests/test.h"
 
 /* Nats per token of the validation text under counts of the training text: what a perfect learner

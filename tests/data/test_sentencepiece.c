@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/prepare.h"
 #include "data/words.h"
-#include "tests/corpora.h"
+#include "tests/support/corpora.h"
 #include "tests/test.h"
 
 /* ModelProto{trainer_spec{}, pieces{"<unk>", 0, 2}, pieces{"_ab", -1.5}, pieces{"<0x0A>", 0, 6},

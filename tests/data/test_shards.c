@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "tests/corpora.h"
+#include "core/base/file.h"
+#include "tests/support/corpora.h"
 #include "tests/test.h"
 
 /* A file of 16-bit ids, with llm.c's header if `magic` is not 0. */

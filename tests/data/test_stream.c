@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
+#include "core/base/file.h"
 #include "data/permute.h"
-#include "tests/corpora.h"
+#include "tests/support/corpora.h"
 #include "tests/test.h"
 
 /* Seven documents of text, 200 to 3,200 bytes, all of them in training but the held-out ones. */

@@ -1,5 +1,5 @@
 /* Any bytes: the reader refuses them with a message, or gives tensors that lie inside them. */
-#include "core/safetensors.h"
+#include "core/train/safetensors.h"
 
 #include <stdlib.h>
 

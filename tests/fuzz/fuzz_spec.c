@@ -1,8 +1,8 @@
 /* libFuzzer: any bytes as a spec. What is accepted must print as YAML and JSON that read back as
  * the same tree, and its sweep must expand or be refused. */
-#include "core/option.h"
-#include "experiments/spec.h"
-#include "experiments/sweep.h"
+#include "core/options/option.h"
+#include "harness/spec/spec.h"
+#include "harness/spec/sweep.h"
 
 #include <string.h>
 

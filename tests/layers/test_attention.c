@@ -1,6 +1,6 @@
 /* Which keys a query sees, against the definition; the layer against the formula written out. */
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* What is particular to layers with recurrent and compressed memory: states read elsewhere in the
  * stack, gradients through several blocks, long documents, segments that end inside a block. */
-#include "core/host.h"
-#include "tests/model_check.h"
+#include "core/base/host.h"
+#include "tests/support/model_check.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Compressed memory beyond its gradients: who learns from the reconstruction, what most_used keeps.
  */
-#include "tests/gradcheck.h"
-#include "tests/model_run.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <math.h>

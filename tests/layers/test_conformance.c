@@ -1,7 +1,7 @@
 /* What every layer and head of the registry must keep, at every option: adding a layer needs no
  * test of its own for these. Cases are named property/class {options}. */
-#include "tests/layer_variants.h"
-#include "tests/model_check.h"
+#include "tests/support/layer_variants.h"
+#include "tests/support/model_check.h"
 #include "tests/test.h"
 
 #include <math.h>

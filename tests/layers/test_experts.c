@@ -1,7 +1,7 @@
 /* Switch and BASE layers: capacity, overflow, empty experts, padding, groups; the auction against
  * the exact assignment through the layer; what they tell. */
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
 #include "tests/test.h"
 
 #include <math.h>

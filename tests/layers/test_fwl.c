@@ -2,9 +2,9 @@
  * gradient of the losses of the row's earlier tokens, run the plain block: these are the fast
  * logits.
  */
-#include "core/ops.h"
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
+#include "core/ops/ops.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
 #include "tests/test.h"
 
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* Hash layers: tables, what a token's expert depends on, files, refusals. */
-#include "core/file.h"
+#include "core/base/file.h"
 #include "layers/hash_ids.h"
 #include "layers/hash_table.h"
 #include "layers/kmeans.h"
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
 #include "tests/test.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* The parts of the contract that memory layers use: parameters in pieces, stores, links, auxiliary
  * losses, metrics, keys of random numbers. Shown with a layer made for it; slots of the segment
  * with the one that has some. */
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
-#include "tests/model_check.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
+#include "tests/support/model_check.h"
 #include "tests/test.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Stored keys: as far back as said, with the right gradient through the layer. */
-#include "tests/gradcheck.h"
-#include "tests/model_run.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <math.h>

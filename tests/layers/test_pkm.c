@@ -1,7 +1,7 @@
 /* Product-key memory against a search over all pairs; its gate; values that layers share. */
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
-#include "tests/model_run.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Routed memory: picks reach as far back as said and no further, a needle is found thousands of
  * positions later, and gradients reach what is stored within a segment. */
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
-#include "tests/model_run.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <math.h>

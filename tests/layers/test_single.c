@@ -1,9 +1,9 @@
 /* What a layer or head of the registry must keep by itself, at every option. */
-#include "core/blas.h"
-#include "tests/gradcheck.h"
-#include "tests/layer_apply.h"
-#include "tests/layer_variants.h"
-#include "tests/model_check.h"
+#include "core/ops/blas.h"
+#include "tests/support/gradcheck.h"
+#include "tests/support/layer_apply.h"
+#include "tests/support/layer_variants.h"
+#include "tests/support/model_check.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "tests/model_run.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <math.h>

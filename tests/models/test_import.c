@@ -1,12 +1,12 @@
 /* State dicts of other programs: everything in them is needed, nothing in them is believed. */
-#include "core/file.h"
+#include "core/base/file.h"
 #include "models/import_brt.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_DICT "tests/reference/brt/a2b-two-reads-one-layer/weights.safetensors"
+#define STATE_DICT "tests/vectors/brt/a2b-two-reads-one-layer/weights.safetensors"
 
 /* Imports the bytes as two recurrent layers that are read in layer 2. */
 static bool imports(const char *bytes, size_t size, const int64_t read[2], err *e)

@@ -1,7 +1,7 @@
 /* Small models learn what can be learnt: all of a Markov source but its entropy, all of one batch.
  */
-#include "core/optim.h"
-#include "tests/model_run.h"
+#include "core/train/optim.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* A spec becomes a model: names, identities, refusals; what stands around the layers. */
-#include "tests/model_check.h"
+#include "tests/support/model_check.h"
 #include "tests/test.h"
 
 #include "models/parts.h"

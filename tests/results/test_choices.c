@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/collect.h"
-#include "results/compare.h"
-#include "tests/fake_results.h"
+#include "results/compare/compare.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 /* Two variants at three rates: 'long' is best at 3e-3 on validation, 'short' at 1e-3, an edge. */

@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "results/collect.h"
-#include "tests/fake_results.h"
+#include "core/base/file.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/collect.h"
-#include "results/compare.h"
-#include "results/status.h"
-#include "tests/fake_results.h"
+#include "results/compare/compare.h"
+#include "results/report/status.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {

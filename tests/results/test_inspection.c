@@ -5,12 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "experiments/inspect.h"
-#include "results/collect.h"
-#include "results/plot.h"
-#include "tests/fake_results.h"
-#include "tests/planted.h"
+#include "core/base/file.h"
+#include "harness/inspect/inspect.h"
+#include "results/plot/plot.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
+#include "tests/support/planted.h"
 #include "tests/test.h"
 
 /* Every kind of layer that offers something. */

@@ -3,10 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "results/collect.h"
-#include "results/plot.h"
-#include "tests/fake_results.h"
+#include "core/base/file.h"
+#include "results/plot/plot.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "core/file.h"
-#include "results/collect.h"
-#include "results/export.h"
-#include "tests/fake_results.h"
+#include "core/base/file.h"
+#include "results/store/collect.h"
+#include "results/table/export.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {{"short", 0, 0.001, 1000, 100, NULL, false},

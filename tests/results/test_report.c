@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "results/collect.h"
-#include "results/report.h"
-#include "tests/fake_results.h"
+#include "core/base/file.h"
+#include "results/report/report.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "results/collect.h"
-#include "results/export.h"
-#include "results/run_view.h"
-#include "tests/fake_results.h"
+#include "core/base/file.h"
+#include "results/report/run_view.h"
+#include "results/store/collect.h"
+#include "results/table/export.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {{"short", 0, 0.01, 1500000, 51234, NULL, false},

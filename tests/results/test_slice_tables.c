@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/collect.h"
-#include "results/compare_slices.h"
-#include "results/export.h"
-#include "results/plot.h"
-#include "tests/fake_results.h"
+#include "results/compare/compare_slices.h"
+#include "results/plot/plot.h"
+#include "results/store/collect.h"
+#include "results/table/export.h"
+#include "tests/support/fake_results.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {

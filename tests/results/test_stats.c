@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/rng.h"
-#include "results/stats.h"
+#include "core/base/rng.h"
+#include "results/compare/stats.h"
 #include "tests/test.h"
 
 static double relative(double got, double expected)

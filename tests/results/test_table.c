@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/export.h"
+#include "results/table/export.h"
 #include "tests/test.h"
 
 static char *print(const table *t, table_format format, bool colour)

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/rng.h"
-#include "results/compare.h"
+#include "core/base/rng.h"
+#include "results/compare/compare.h"
 #include "tests/test.h"
 
 /* A variant that is the baseline but for its seeds' luck: 'within noise' in 95 % of sweeps. Of

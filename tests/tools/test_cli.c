@@ -1,8 +1,8 @@
 /* The command line as its users meet it: what is printed where, and the exit statuses. */
-#include "core/file.h"
-#include "core/json.h"
-#include "tests/corpora.h"
-#include "tests/program.h"
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "tests/support/corpora.h"
+#include "tests/support/program.h"
 #include "tests/test.h"
 
 #include <jansson.h>
@@ -337,7 +337,7 @@ static void probes(void)
 /* A state dict becomes a folder that is evaluated and generated from like a run's. */
 static void imports(void)
 {
-    static const char dict[] = "tests/reference/brt/a2b-two-reads-one-layer/weights.safetensors";
+    static const char dict[] = "tests/vectors/brt/a2b-two-reads-one-layer/weights.safetensors";
     static const char text[] = "{corpus: markov, symbols: 40, tokens: 2k, held_out: 400}";
     char to[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     if (!file_exists(dict)) {

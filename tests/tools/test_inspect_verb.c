@@ -1,7 +1,7 @@
 /* loci inspect as its users meet it: a run trained, looked into, drawn; and what it refuses. */
-#include "core/file.h"
-#include "tests/corpora.h"
-#include "tests/program.h"
+#include "core/base/file.h"
+#include "tests/support/corpora.h"
+#include "tests/support/program.h"
 #include "tests/test.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The golden vectors that are kept with the tests: tests/reference. */
-#include "tests/reference.h"
+/* The golden vectors that are kept with the tests: tests/vectors. */
+#include "tests/reference/reference.h"
 #include "tests/test.h"
 
 static bool begin(void *user, const char *system, const char *name)
@@ -19,7 +19,7 @@ static void end(void *user, const char *system, const char *name, reference_outc
 static void vectors(void)
 {
     err e = {0};
-    bool ran = reference_run("tests/reference", &(reference_listener){begin, end, NULL}, &e);
+    bool ran = reference_run("tests/vectors", &(reference_listener){begin, end, NULL}, &e);
     EXPECT(ran, "%s", e.text);
 }
 

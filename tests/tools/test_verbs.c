@@ -1,7 +1,7 @@
 /* Every verb's help, and what it says and returns for words and options that it cannot take. The
  * verbs come from `loci help`, their options from their `--help`: a new one is tested as it is. */
-#include "core/file.h"
-#include "tests/program.h"
+#include "core/base/file.h"
+#include "tests/support/program.h"
 #include "tests/test.h"
 
 #include <stdio.h>

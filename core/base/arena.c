@@ -1,0 +1,178 @@
+#include "core/base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)   __asan_poison_memory_region((p), (n))
+#define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
+#else
+#define POISON(p, n)   ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { ALIGN = 64 };
+
+/* Chunks form a list in the order in which they are filled; `data` follows the header. */
+typedef struct chunk {
+    struct chunk *next;
+    size_t capacity; /* bytes of data */
+    size_t used;
+} chunk;
+
+struct arena {
+    chunk *first;
+    chunk *current;
+    size_t chunk_bytes;
+    size_t mapped_bytes;
+    size_t used_bytes, most_used_bytes;
+    int64_t maps;
+};
+
+static size_t header_bytes(void)
+{
+    return (sizeof(chunk) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static char *chunk_data(chunk *c)
+{
+    return (char *)c + header_bytes();
+}
+
+static chunk *chunk_map(arena *a, size_t bytes)
+{
+    size_t total = header_bytes() + bytes;
+    void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    chunk *c = memory;
+    c->next = NULL;
+    c->capacity = bytes;
+    c->used = 0;
+    a->mapped_bytes += total;
+    a->maps++;
+    POISON(chunk_data(c), c->capacity);
+    return c;
+}
+
+/* As large as all before it, so that few chunks end in a hole that the next request does not fit
+ * in; what is never touched of it costs no memory. */
+static chunk *chunk_for(arena *a, size_t bytes)
+{
+    size_t least = MAX(bytes, a->chunk_bytes);
+    chunk *c = chunk_map(a, MAX(least, a->mapped_bytes));
+    if (!c) c = chunk_map(a, least);
+    CHECK(c, "out of memory: %zu bytes more than the %zu mapped", least, a->mapped_bytes);
+    return c;
+}
+
+arena *arena_new(size_t chunk_bytes)
+{
+    arena *a = calloc(1, sizeof *a);
+    CHECK(a, "out of memory for an arena's header (%zu bytes)", sizeof *a);
+    a->chunk_bytes = chunk_bytes ? chunk_bytes : (size_t)8 << 20;
+    return a;
+}
+
+void arena_free(arena *a)
+{
+    if (!a) return;
+    for (chunk *c = a->first, *next; c; c = next) {
+        next = c->next;
+        UNPOISON(chunk_data(c), c->capacity);
+        munmap(c, header_bytes() + c->capacity);
+    }
+    free(a);
+}
+
+/* The chunk that holds `bytes` more: the current one, one kept from before the last reset, or a
+ * freshly mapped one behind the current. */
+static chunk *chunk_with_room(arena *a, size_t bytes)
+{
+    chunk *c = a->current;
+    if (c && c->capacity - c->used >= bytes) return c;
+    for (chunk *next = c ? c->next : a->first; next; c = next, next = next->next) {
+        if (next->capacity >= bytes) return a->current = next;
+    }
+    chunk *fresh = chunk_for(a, bytes);
+    if (c) {
+        c->next = fresh;
+    } else {
+        a->first = fresh;
+    }
+    return a->current = fresh;
+}
+
+void *arena_push(arena *a, int64_t count, size_t size)
+{
+    CHECK(count >= 0 && (size == 0 || (uint64_t)count <= (SIZE_MAX / 2) / size),
+          "bad size: %lld x %zu bytes", (long long)count, size);
+    size_t bytes = ((size_t)count * size + ALIGN - 1) / ALIGN * ALIGN;
+    chunk *c = chunk_with_room(a, bytes);
+    char *p = chunk_data(c) + c->used;
+    c->used += bytes;
+    a->used_bytes += bytes;
+    a->most_used_bytes = MAX(a->most_used_bytes, a->used_bytes);
+    UNPOISON(p, (size_t)count * size);
+#ifdef LOCI_DEBUG
+    memset(p, 0xff, (size_t)count * size);
+#endif
+    return p;
+}
+
+void *arena_push_zero(arena *a, int64_t count, size_t size)
+{
+    void *p = arena_push(a, count, size);
+    memset(p, 0, (size_t)count * size);
+    return p;
+}
+
+char *arena_strdup(arena *a, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    return memcpy(arena_push(a, (int64_t)bytes, 1), text, bytes);
+}
+
+void arena_reset(arena *a)
+{
+    arena_rewind(a, (arena_mark){NULL, 0});
+}
+
+arena_mark arena_now(const arena *a)
+{
+    return (arena_mark){a->current, a->current ? a->current->used : 0};
+}
+
+void arena_rewind(arena *a, arena_mark mark)
+{
+    for (chunk *c = mark.chunk ? ((chunk *)mark.chunk)->next : a->first; c; c = c->next) {
+        a->used_bytes -= c->used;
+        c->used = 0;
+        POISON(chunk_data(c), c->capacity);
+    }
+    a->current = mark.chunk;
+    if (!a->current) return;
+    chunk *c = a->current;
+    a->used_bytes -= c->used - mark.used;
+    c->used = mark.used;
+    POISON(chunk_data(c) + c->used, c->capacity - c->used);
+}
+
+size_t arena_bytes(const arena *a)
+{
+    return a->most_used_bytes;
+}
+
+int64_t arena_maps(const arena *a)
+{
+    return a->maps;
+}

@@ -1,0 +1,42 @@
+#include "core/base/base.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool err_set(err *e, const char *format, ...)
+{
+    if (!e) return false;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(e->text, sizeof e->text, format, args);
+    va_end(args);
+    return false;
+}
+
+bool err_prefix(err *e, const char *format, ...)
+{
+    if (!e) return false;
+    char rest[ERR_TEXT_BYTES];
+    memcpy(rest, e->text, sizeof rest);
+    va_list args;
+    va_start(args, format);
+    int used = vsnprintf(e->text, sizeof e->text, format, args);
+    va_end(args);
+    if (used < 0 || used >= (int)sizeof e->text) return false;
+    snprintf(e->text + used, sizeof e->text - (size_t)used, ": %.*s",
+             (int)(sizeof e->text - (size_t)used) - 3, rest);
+    return false;
+}
+
+void check_failed(const char *file, int line, const char *expression, const char *format, ...)
+{
+    fprintf(stderr, "loci: bug: %s:%d: %s: ", file, line, expression);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    abort();
+}

@@ -1,0 +1,318 @@
+#include "core/base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool failed(err *e, const char *path, const char *what)
+{
+    return err_set(e, "%s: %s: %s", path, what, strerror(errno));
+}
+
+bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e)
+{
+    const char *slash = folder[0] && folder[strlen(folder) - 1] != '/' ? "/" : "";
+    int n = snprintf(out, FILE_PATH_BYTES, "%s%s%s", folder, slash, name);
+    if (n >= 0 && n < FILE_PATH_BYTES) return true;
+    return err_set(e, "%.200s...: path is longer than %d bytes; use a shorter folder", folder,
+                   FILE_PATH_BYTES - 1);
+}
+
+bool file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool file_is_folder(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) return failed(e, path, "cannot be found");
+    if (bytes) *bytes = s.st_size;
+    if (changed_ns) *changed_ns = (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+    return true;
+}
+
+/* ---- reading ---- */
+
+/* Opens a regular file and gives its size. */
+static int open_regular(const char *path, size_t *bytes, err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        failed(e, path, "cannot be opened");
+        return -1;
+    }
+    struct stat s;
+    if (fstat(fd, &s) != 0 || !S_ISREG(s.st_mode)) {
+        err_set(e, "%s: is not a file; give the path of a regular file", path);
+        close(fd);
+        return -1;
+    }
+    *bytes = (size_t)s.st_size;
+    return fd;
+}
+
+static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = read(fd, out + done, bytes - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return failed(e, path, "cannot be read");
+        if (n == 0) return err_set(e, "%s: became shorter while it was read; try again", path);
+        done += (size_t)n;
+    }
+    out[bytes] = 0;
+    return true;
+}
+
+/* a NULL: from the heap. */
+static char *read_whole(arena *a, const char *path, size_t *bytes, err *e)
+{
+    size_t size;
+    int fd = open_regular(path, &size, e);
+    if (fd < 0) return NULL;
+    char *text = a ? arena_push(a, (int64_t)size + 1, 1) : malloc(size + 1);
+    bool ok = text ? read_all(fd, text, size, path, e)
+                   : err_set(e, "%s: no memory for its %zu bytes", path, size);
+    close(fd);
+    if (!ok) {
+        if (!a) free(text);
+        return NULL;
+    }
+    if (bytes) *bytes = size;
+    return text;
+}
+
+char *file_read(const char *path, size_t *bytes, err *e)
+{
+    return read_whole(NULL, path, bytes, e);
+}
+
+char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e)
+{
+    return read_whole(a, path, bytes, e);
+}
+
+bool file_map_open(file_map *map, const char *path, err *e)
+{
+    *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
+    size_t bytes;
+    int fd = open_regular(path, &bytes, e);
+    if (fd < 0) return false;
+    bool ok = true;
+    if (bytes > 0) { /* mmap refuses empty files */
+        void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        ok = data != MAP_FAILED;
+        if (ok) *map = (file_map){.data = data, .bytes = bytes};
+        if (!ok) failed(e, path, "cannot be mapped");
+    }
+    close(fd);
+    return ok;
+}
+
+void file_map_close(file_map *map)
+{
+    if (map->bytes > 0) munmap((void *)(uintptr_t)map->data, map->bytes);
+    *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
+}
+
+/* ---- writing ---- */
+
+static void parent_of(char out[FILE_PATH_BYTES], const char *path)
+{
+    snprintf(out, FILE_PATH_BYTES, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (!slash) {
+        snprintf(out, FILE_PATH_BYTES, ".");
+    } else if (slash == out) {
+        out[1] = 0;
+    } else {
+        *slash = 0;
+    }
+}
+
+bool file_sync_folder(const char *path, err *e)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return failed(e, path, "cannot be opened as a folder");
+    /* Some file systems cannot sync a folder (EINVAL); there the rename has to be enough. */
+    bool ok = fsync(fd) == 0 || errno == EINVAL;
+    if (!ok) failed(e, path, "cannot be synced");
+    close(fd);
+    return ok;
+}
+
+bool file_out_open(file_out *f, const char *path, err *e)
+{
+    *f = (file_out){.fd = -1};
+    int n = snprintf(f->path, sizeof f->path, "%s", path);
+    int m = snprintf(f->temporary, sizeof f->temporary, "%s.tmp.%ld", path, (long)getpid());
+    if (n >= (int)sizeof f->path || m >= (int)sizeof f->temporary) {
+        return err_set(e, "%.200s...: path is too long; use a shorter folder", path);
+    }
+    f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return f->fd >= 0 || failed(e, f->temporary, "cannot be created");
+}
+
+bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
+{
+    CHECK(f->fd >= 0, "%s is not open", f->path);
+    const char *p = data;
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = write(f->fd, p + done, MIN(bytes - done, (size_t)1 << 30));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return failed(e, f->temporary, "cannot be written");
+        done += (size_t)n;
+    }
+    if (f->hash) sha256_update(f->hash, data, bytes);
+    f->bytes += (int64_t)bytes;
+    return true;
+}
+
+bool file_out_commit(file_out *f, err *e)
+{
+    CHECK(f->fd >= 0, "%s is not open", f->path);
+    if (fsync(f->fd) != 0) return failed(e, f->temporary, "cannot be synced");
+    int closed = close(f->fd);
+    f->fd = -1;
+    if (closed != 0 || rename(f->temporary, f->path) != 0) {
+        failed(e, f->path, "cannot be replaced");
+        unlink(f->temporary);
+        return false;
+    }
+    char folder[FILE_PATH_BYTES];
+    parent_of(folder, f->path);
+    return file_sync_folder(folder, e);
+}
+
+void file_out_cancel(file_out *f)
+{
+    if (f->fd < 0) return;
+    close(f->fd);
+    f->fd = -1;
+    unlink(f->temporary);
+}
+
+bool file_write(const char *path, const void *data, size_t bytes, err *e)
+{
+    file_out f;
+    if (!file_out_open(&f, path, e)) return false;
+    bool ok = file_out_write(&f, data, bytes, e) && file_out_commit(&f, e);
+    file_out_cancel(&f);
+    return ok;
+}
+
+bool file_copy(const char *from, const char *to, err *e)
+{
+    file_map map;
+    if (!file_map_open(&map, from, e)) return false;
+    bool ok = file_write(to, map.data, map.bytes, e);
+    file_map_close(&map);
+    return ok;
+}
+
+/* ---- folders ---- */
+
+bool file_make_folders(const char *path, err *e)
+{
+    char part[FILE_PATH_BYTES];
+    int n = snprintf(part, sizeof part, "%s", path);
+    if (n >= (int)sizeof part) return err_set(e, "%.200s...: path is too long", path);
+    for (char *c = part + 1; n > 0; c++) {
+        char was = *c;
+        if (was != '/' && was != 0) continue;
+        *c = 0;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
+            return failed(e, part, "folder cannot be made");
+        }
+        *c = was;
+        if (was == 0) break;
+    }
+    return file_is_folder(path) || err_set(e, "%s: is not a folder; remove or rename it", path);
+}
+
+bool file_remove(const char *path, err *e)
+{
+    return unlink(path) == 0 || errno == ENOENT || failed(e, path, "cannot be removed");
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e)
+{
+    DIR *d = opendir(folder);
+    if (!d) return failed(e, folder, "folder cannot be opened");
+    int64_t n = 0, capacity = 64;
+    const char **list = ARENA_NEW(a, const char *, capacity);
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(d)); errno = 0) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (n == capacity) {
+            const char **longer = ARENA_NEW(a, const char *, 2 * capacity);
+            memcpy(longer, list, (size_t)n * sizeof *list);
+            list = longer;
+            capacity *= 2;
+        }
+        list[n++] = arena_strdup(a, entry->d_name);
+    }
+    bool ok = errno == 0 || failed(e, folder, "folder cannot be read");
+    closedir(d);
+    if (n > 1) qsort(list, (size_t)n, sizeof *list, by_bytes);
+    *names = list;
+    *count = n;
+    return ok;
+}
+
+static bool remove_any(const char *path, int depth, err *e)
+{
+    struct stat s;
+    if (lstat(path, &s) != 0) return errno == ENOENT || failed(e, path, "cannot be looked at");
+    if (!S_ISDIR(s.st_mode)) return file_remove(path, e);
+    if (depth > 64) return err_set(e, "%s: folders are nested too deeply to remove", path);
+    arena *a = arena_new(1 << 16);
+    const char *const *names;
+    int64_t count = 0;
+    bool ok = file_list(path, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        char *inner = arena_push(a, FILE_PATH_BYTES, 1);
+        ok = file_join(inner, path, names[i], e) && remove_any(inner, depth + 1, e);
+    }
+    arena_free(a);
+    if (!ok) return false;
+    return rmdir(path) == 0 || errno == ENOENT || failed(e, path, "folder cannot be removed");
+}
+
+bool file_remove_tree(const char *path, err *e)
+{
+    return remove_any(path, 0, e);
+}
+
+/* ---- failpoints ---- */
+
+void file_failpoint(const char *name)
+{
+    static int
+        passed; /* of the one point that the environment names; checkpoints are one thread's */
+    const char *wanted = getenv("LOCI_FAILPOINT");
+    if (!wanted) return;
+    size_t length = strlen(name);
+    if (strncmp(wanted, name, length) != 0 || wanted[length] != ':') return;
+    if (++passed == atoi(wanted + length + 1)) raise(SIGKILL);
+}

@@ -1,0 +1,65 @@
+/* Files: reading whole, mapping, replacing atomically, folders; and failpoints for the kill tests.
+ *
+ * Every failure is the outside world's: false (or NULL) and `e` with "path: what; what to do". */
+#ifndef LOCI_CORE_FILE_H
+#define LOCI_CORE_FILE_H
+
+#include "core/base/arena.h"
+#include "core/base/sha256.h"
+
+enum { FILE_PATH_BYTES = 4096 };
+
+/* Joins with '/' into out [FILE_PATH_BYTES]; a path that does not fit is an error. */
+bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
+
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+/* Size and time of the last change in nanoseconds; either pointer may be NULL. */
+bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e);
+
+/* The whole file with a NUL behind it; caller frees. *bytes may be NULL. */
+char *file_read(const char *path, size_t *bytes, err *e);
+/* The same into an arena. */
+char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e);
+
+/* A file mapped for reading. An empty file gives bytes 0 and a valid pointer. */
+typedef struct file_map {
+    const unsigned char *data;
+    size_t bytes;
+} file_map;
+bool file_map_open(file_map *map, const char *path, err *e);
+void file_map_close(file_map *map);
+
+/* Replaces `path` atomically: a temporary file beside it is written, synced and renamed, then the
+ * folder is synced. A reader sees the old or the new content, never a part. */
+bool file_write(const char *path, const void *data, size_t bytes, err *e);
+
+/* The same piece by piece. After a false return only file_out_cancel may follow (cancelling after a
+ * commit does nothing). The bytes written also pass through `hash` if the caller sets it. */
+typedef struct file_out {
+    int fd; /* -1: closed */
+    int64_t bytes;
+    sha256 *hash;
+    char path[FILE_PATH_BYTES], temporary[FILE_PATH_BYTES];
+} file_out;
+bool file_out_open(file_out *f, const char *path, err *e);
+bool file_out_write(file_out *f, const void *data, size_t bytes, err *e);
+bool file_out_commit(file_out *f, err *e);
+void file_out_cancel(file_out *f);
+
+bool file_make_folders(const char *path, err *e);         /* like mkdir -p */
+bool file_copy(const char *from, const char *to, err *e); /* atomic at the target */
+bool file_sync_folder(const char *path, err *e);
+/* Removes a file if it is there. */
+bool file_remove(const char *path, err *e);
+/* Removes a folder with all that is in it, if it is there; does not follow links. */
+bool file_remove_tree(const char *path, err *e);
+
+/* Names in a folder (without . and ..), sorted by bytes; lives as long as the arena. */
+bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e);
+
+/* A named point in the code. With LOCI_FAILPOINT="name:n" in the environment the process kills
+ * itself (SIGKILL) at the n-th passing of that point, counted from 1; otherwise costs nothing. */
+void file_failpoint(const char *name);
+
+#endif

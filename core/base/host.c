@@ -1,0 +1,201 @@
+#include "core/base/host.h"
+
+#include <cblas.h>
+#include <gnu/libc-version.h>
+#include <jansson.h>
+#include <math.h>
+#include <sched.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include <yaml.h>
+
+#ifndef LOCI_COMPILER
+#define LOCI_COMPILER "unknown"
+#endif
+#ifndef LOCI_FLAGS
+#define LOCI_FLAGS "unknown"
+#endif
+
+/* The value of "key : value" in a file of such lines; false if there is none. */
+static bool read_field(char *out, size_t bytes, const char *path, const char *key)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    char line[1024];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, key, strlen(key)) != 0) continue;
+        char *value = colon + 1 + strspn(colon + 1, " \t");
+        value[strcspn(value, "\n")] = 0;
+        snprintf(out, bytes, "%s", value);
+        found = true;
+    }
+    fclose(f);
+    return found;
+}
+
+/* Cores that the control group's quota allows, rounded up; 0: no quota. */
+static int quota_cores(void)
+{
+    static const char *const paths[] = {"/sys/fs/cgroup/cpu.max",
+                                        "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"};
+    char text[128] = "";
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(paths[i], "re");
+        if (!f) continue;
+        bool read = fgets(text, sizeof text, f) != NULL;
+        fclose(f);
+        double quota,
+            period = 100000; /* version 1 keeps the period, nearly always this, elsewhere */
+        if (read && sscanf(text, "%lf %lf", &quota, &period) >= 1 && quota > 0 && period > 0) {
+            return (int)ceil(quota / period);
+        }
+    }
+    return 0;
+}
+
+int host_cores(void)
+{
+    cpu_set_t set;
+    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int quota = quota_cores();
+    if (quota > 0) cores = MIN(cores, quota);
+    return MAX(cores, 1);
+}
+
+void host_describe(host_info *h)
+{
+    *h = (host_info){.cores = host_cores()};
+    struct utsname u;
+    if (uname(&u) == 0) {
+        snprintf(h->name, sizeof h->name, "%.100s", u.nodename);
+        snprintf(h->system, sizeof h->system, "%.80s %.80s %.80s", u.sysname, u.release, u.machine);
+    } else {
+        strcpy(h->name, "unknown");
+        strcpy(h->system, "unknown");
+    }
+    if (!read_field(h->cpu, sizeof h->cpu, "/proc/cpuinfo", "model name"))
+        strcpy(h->cpu, "unknown");
+    h->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    snprintf(h->blas, sizeof h->blas, "%s", openblas_get_config());
+    snprintf(h->blas_core, sizeof h->blas_core, "%s", openblas_get_corename());
+}
+
+int host_versions(host_version *versions, int capacity)
+{
+    static char openblas[32];
+    if (sscanf(openblas_get_config(), "OpenBLAS %31s", openblas) != 1) strcpy(openblas, "unknown");
+    const host_version all[] = {
+        {"loci", LOCI_VERSION},           {"glibc", gnu_get_libc_version()},
+        {"openblas", openblas},           {"libyaml", yaml_get_version_string()},
+        {"sqlite", sqlite3_libversion()}, {"jansson", jansson_version_str()}};
+    int n = sizeof all / sizeof all[0];
+    for (int i = 0; i < MIN(n, capacity); i++) {
+        versions[i] = all[i];
+    }
+    return n;
+}
+
+const char *host_compiler(void)
+{
+    return LOCI_COMPILER;
+}
+
+const char *host_flags(void)
+{
+    return LOCI_FLAGS;
+}
+
+/* "Name:   123 kB" in /proc/self/status as bytes; 0 if absent. */
+static int64_t status_bytes(const char *status, const char *key)
+{
+    const char *at = strstr(status, key);
+    return at ? strtoll(at + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+host_memory host_memory_now(void)
+{
+    static _Atomic int64_t peak;
+    host_memory m = {0};
+    char status[8192];
+    FILE *f = fopen("/proc/self/status", "re");
+    if (!f) return m;
+    size_t n = fread(status, 1, sizeof status - 1, f);
+    fclose(f);
+    status[n] = 0;
+    m.rss_bytes = status_bytes(status, "\nVmRSS:");
+    m.peak_rss_bytes = status_bytes(status, "\nVmHWM:");
+    m.anon_bytes = status_bytes(status, "\nRssAnon:");
+    int64_t before = atomic_load(&peak);
+    while (before < m.anon_bytes && !atomic_compare_exchange_weak(&peak, &before, m.anon_bytes)) {
+    }
+    m.peak_anon_bytes = MAX(before, m.anon_bytes);
+    return m;
+}
+
+/* The number behind `key` in a file of lines "key number"; of a file that is a number alone, for
+ * the empty key. -1 if there is none ("max" is none). */
+static int64_t file_number(const char *path, const char *key)
+{
+    char line[256];
+    int64_t found = -1;
+    size_t n = strlen(key);
+    FILE *f = fopen(path, "re");
+    while (f && found < 0 && fgets(line, sizeof line, f)) {
+        char *end, *at = line + n;
+        if (strncmp(line, key, n) != 0) continue;
+        int64_t value = strtoll(at, &end, 10);
+        if (end != at) found = value;
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+int64_t host_memory_available(void)
+{
+    int64_t kib = file_number("/proc/meminfo", "MemAvailable:");
+    int64_t room = kib > 0 ? kib * 1024 : 0;
+    /* A container's limit counts cached files, too, which make way: anonymous memory is what stays.
+     */
+    int64_t limit = file_number("/sys/fs/cgroup/memory.max", "");
+    int64_t used = file_number("/sys/fs/cgroup/memory.stat", "anon ");
+    if (limit < 0 || used < 0) {
+        limit = file_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", "");
+        used = file_number("/sys/fs/cgroup/memory/memory.stat", "total_rss ");
+    }
+    if (limit >= 0 && used >= 0) room = MIN(room, MAX(limit - used, (int64_t)1));
+    return room;
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double host_monotonic_s(void)
+{
+    return seconds(CLOCK_MONOTONIC);
+}
+
+double host_wall_s(void)
+{
+    return seconds(CLOCK_REALTIME);
+}
+
+void host_utc(char text[32], double wall_s)
+{
+    time_t t = (time_t)wall_s;
+    struct tm parts;
+    bool ok = gmtime_r(&t, &parts) && strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0;
+    if (!ok) snprintf(text, 32, "unknown");
+}

@@ -1,0 +1,47 @@
+/* The machine and the process: what a run records about where it ran, memory and clocks. */
+#ifndef LOCI_CORE_HOST_H
+#define LOCI_CORE_HOST_H
+
+#include "core/base/base.h"
+
+typedef struct host_info {
+    char name[128];   /* of the machine */
+    char system[256]; /* kernel, release, machine */
+    char cpu[128];    /* model name */
+    int cores;        /* granted: affinity and cgroup quota, at least 1 */
+    int64_t memory_bytes;
+    char blas[256];     /* openblas_get_config() */
+    char blas_core[64]; /* which kernels it chose */
+} host_info;
+
+/* Fills everything; what cannot be found out is "unknown" or 0. */
+void host_describe(host_info *h);
+int host_cores(void);
+
+/* Versions of the libraries in use: glibc, openblas, libyaml, sqlite, jansson, loci. Returns how
+ * many; fills at most `capacity`. Texts are static. */
+typedef struct host_version {
+    const char *library, *version;
+} host_version;
+int host_versions(host_version *versions, int capacity);
+
+/* Compiler and flags that this program was built with. */
+const char *host_compiler(void);
+const char *host_flags(void);
+
+typedef struct host_memory {
+    int64_t rss_bytes, peak_rss_bytes;   /* resident, mapped files included */
+    int64_t anon_bytes, peak_anon_bytes; /* anonymous; the peak is over the calls made so far */
+} host_memory;
+/* Reads /proc/self/status (about 30 microseconds); call it once a step to have the peak. */
+host_memory host_memory_now(void);
+/* What processes may still take before the machine, or the container's limit, is full; 0: unknown.
+ */
+int64_t host_memory_available(void);
+
+double host_monotonic_s(void); /* for differences only */
+double host_wall_s(void);      /* seconds since 1970 */
+/* "2026-11-22T05:26:00Z" */
+void host_utc(char text[32], double wall_s);
+
+#endif

@@ -1,0 +1,117 @@
+#include "core/base/json.h"
+
+#include "core/base/file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *json_finite(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+double json_get_double(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_integer(value) ? json_integer_value(value) : otherwise;
+}
+
+const char *json_get_text(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+int utf8_bytes(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    int n = c[0] < 0x80                   ? c[0] != 0
+            : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+            : c[0] >= 0xe0 && c[0] < 0xf0 ? 3
+            : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+                                          : 0;
+    for (int i = 1; i < n; i++) {
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    }
+    /* Written longer than it need be, half of a pair of UTF-16, beyond the last character. */
+    bool wrong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) ||
+                 (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90);
+    return wrong ? 0 : n;
+}
+
+json_t *json_read(const char *path, err *e)
+{
+    file_map map;
+    if (!file_map_open(&map, path, e)) return NULL;
+    json_error_t where;
+    json_t *value = json_loadb((const char *)map.data, map.bytes, JSON_REJECT_DUPLICATES, &where);
+    file_map_close(&map);
+    if (!value) {
+        err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
+    }
+    return value;
+}
+
+bool json_write(const char *path, const json_t *value, err *e)
+{
+    char *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    if (!text)
+        return err_set(e, "%s: a value cannot be written as JSON (text that is not UTF-8?)", path);
+    size_t bytes = strlen(text);
+    text[bytes] = '\n'; /* in place of the NUL: the length is given */
+    bool ok = file_write(path, text, bytes + 1, e);
+    free(text);
+    return ok;
+}
+
+static char *value_text(const json_t *x)
+{
+    if (!x) return NULL;
+    if (json_is_string(x)) return strdup(json_string_value(x));
+    return json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+}
+
+static void tell_difference(const json_t *x, const json_t *y, const char *path, json_difference f,
+                            void *user)
+{
+    char *a = value_text(x), *b = value_text(y);
+    if (!a || !b || strcmp(a, b) != 0) f(user, path, a, b);
+    free(a);
+    free(b);
+}
+
+void json_differences(const json_t *x, const json_t *y, const char *path, json_difference f,
+                      void *user)
+{
+    char inner[1024];
+    const char *key;
+    json_t *value;
+    if (json_equal(x, y)) return;
+    if (json_is_object(x) && json_is_object(y)) {
+        json_object_foreach((json_t *)(uintptr_t)x, key, value)
+        {
+            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
+            json_differences(value, json_object_get(y, key), inner, f, user);
+        }
+        json_object_foreach((json_t *)(uintptr_t)y, key, value)
+        {
+            if (json_object_get(x, key)) continue;
+            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
+            tell_difference(NULL, value, inner, f, user);
+        }
+    } else if (json_is_array(x) && json_is_array(y)) {
+        size_t n = MAX(json_array_size(x), json_array_size(y));
+        for (size_t i = 0; i < n; i++) {
+            snprintf(inner, sizeof inner, "%s[%zu]", path, i);
+            json_differences(json_array_get(x, i), json_array_get(y, i), inner, f, user);
+        }
+    } else {
+        tell_difference(x, y, path, f, user);
+    }
+}

@@ -1,0 +1,32 @@
+/* What jansson lacks: files with our error messages, NaN as null. */
+#ifndef LOCI_CORE_JSON_H
+#define LOCI_CORE_JSON_H
+
+#include <jansson.h>
+
+#include "core/base/base.h"
+
+/* A number, or null if it is NaN or infinite. */
+json_t *json_finite(double x);
+/* Its value back: NaN for null, missing or anything but a number. */
+double json_get_double(const json_t *object, const char *key);
+int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise);
+const char *json_get_text(const json_t *object, const char *key); /* NULL if not text */
+
+/* Bytes of the character that UTF-8 text begins with; 0: it begins with none, and JSON would refuse
+ * it. */
+int utf8_bytes(const char *text);
+
+/* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
+json_t *json_read(const char *path, err *e);
+/* Replaces the file atomically: indented, keys in the order of insertion, a newline at the end. */
+bool json_write(const char *path, const json_t *value, err *e);
+
+/* Calls f for every value in which x and y differ, in the order of x: its path below `path`
+ * ("model.blocks[0].ffn.hidden") and what it is in each as text, NULL where it is not. Texts live
+ * during the call. */
+typedef void (*json_difference)(void *user, const char *path, const char *x, const char *y);
+void json_differences(const json_t *x, const json_t *y, const char *path, json_difference f,
+                      void *user);
+
+#endif

@@ -1,0 +1,146 @@
+#include "core/ops/activation.h"
+
+#include "core/ops/vmath.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+static const char *const NAMES[ACT_KINDS] = {
+    [ACT_IDENTITY] = "identity", [ACT_RELU] = "relu",           [ACT_RELU2] = "relu2",
+    [ACT_GELU] = "gelu",         [ACT_GELU_TANH] = "gelu_tanh", [ACT_SILU] = "silu",
+    [ACT_TANH] = "tanh",         [ACT_SIGMOID] = "sigmoid",     [ACT_SOFTPLUS] = "softplus",
+    [ACT_EXP] = "exp",           [ACT_SQRT] = "sqrt",           [ACT_LOG] = "log",
+};
+
+const char *activation_name(activation kind)
+{
+    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
+    return NAMES[kind];
+}
+
+/* gelu_tanh(x) = x/2 (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x^3)
+ *             = x sigmoid(2 u), which needs no cancelling sum. */
+ALWAYS_INLINE real gelu_tanh_gate(real x)
+{
+    const real c = (real)1.59576912160573071176; /* 2 sqrt(2/pi) */
+    return vm_sigmoid(c * (x + (real)0.044715 * x * x * x));
+}
+
+/* f(x), and f'(x) in *slope. `kind` is a constant wherever this is inlined, and what the caller
+ * does not use of the slope is left out. */
+ALWAYS_INLINE real evaluate(activation kind, real x, real *slope)
+{
+    real s, d;
+    switch (kind) {
+    case ACT_RELU:
+        *slope = x > 0 ? 1 : 0;
+        return x <= 0 ? 0 : x;
+    case ACT_RELU2:
+        *slope = x > 0 ? 2 * x : 0;
+        return x <= 0 ? 0 : x * x;
+    case ACT_GELU:
+        s = vm_normal(x, &d);
+        *slope = s + x * d;
+        return x * s;
+    case ACT_GELU_TANH:
+        s = gelu_tanh_gate(x);
+        d = (real)1.59576912160573071176 * (1 + (real)(3 * 0.044715) * x * x);
+        *slope = s + x * s * (1 - s) * d;
+        return x * s;
+    case ACT_SILU:
+        s = vm_sigmoid(x);
+        *slope = s + x * s * (1 - s);
+        return x * s;
+    case ACT_TANH:
+        s = vm_tanh(x);
+        *slope = 1 - s * s;
+        return s;
+    case ACT_SIGMOID:
+        s = vm_sigmoid(x);
+        *slope = s * (1 - s);
+        return s;
+    case ACT_SOFTPLUS:
+        s = x > 0 ? -x : x; /* -|x|, and a NaN */
+        *slope = vm_sigmoid(x);
+        return (x > 0 ? x : 0) + vm_log1p(vm_exp(s));
+    case ACT_EXP:
+        return *slope = vm_exp(x);
+    case ACT_SQRT:
+        s = vm_sqrt(x);
+        *slope = (real)0.5 / s;
+        return s;
+    case ACT_LOG:
+        *slope = 1 / x;
+        return vm_log(x);
+    case ACT_IDENTITY:
+    case ACT_KINDS:
+        break;
+    }
+    *slope = 1;
+    return x;
+}
+
+ALWAYS_INLINE void values(activation kind, real *restrict y, const real *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        real slope;
+        y[i] = evaluate(kind, x[i], &slope);
+    }
+}
+
+ALWAYS_INLINE void values_slopes(activation kind, real *restrict value, real *restrict slope,
+                                 const real *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        real d;
+        value[i] = evaluate(kind, x[i], &d);
+        slope[i] = d;
+    }
+}
+
+/* A pair of loops per kind, each with the kind as a constant. */
+#define LOOPS(kind)                                                                                \
+    static void values_##kind(real *y, const real *x, int64_t n)                                   \
+    {                                                                                              \
+        values(kind, y, x, n);                                                                     \
+    }                                                                                              \
+    static void slopes_##kind(real *value, real *slope, const real *x, int64_t n)                  \
+    {                                                                                              \
+        values_slopes(kind, value, slope, x, n);                                                   \
+    }
+
+LOOPS(ACT_IDENTITY)
+LOOPS(ACT_RELU)
+LOOPS(ACT_RELU2)
+LOOPS(ACT_GELU)
+LOOPS(ACT_GELU_TANH)
+LOOPS(ACT_SILU)
+LOOPS(ACT_TANH)
+LOOPS(ACT_SIGMOID)
+LOOPS(ACT_SOFTPLUS)
+LOOPS(ACT_EXP)
+LOOPS(ACT_SQRT)
+LOOPS(ACT_LOG)
+
+#define PAIR(kind) [kind] = {values_##kind, slopes_##kind}
+static const struct {
+    void (*values)(real *y, const real *x, int64_t n);
+    void (*slopes)(real *value, real *slope, const real *x, int64_t n);
+} KERNELS[ACT_KINDS] = {
+    PAIR(ACT_IDENTITY),  PAIR(ACT_RELU), PAIR(ACT_RELU2), PAIR(ACT_GELU),
+    PAIR(ACT_GELU_TANH), PAIR(ACT_SILU), PAIR(ACT_TANH),  PAIR(ACT_SIGMOID),
+    PAIR(ACT_SOFTPLUS),  PAIR(ACT_EXP),  PAIR(ACT_SQRT),  PAIR(ACT_LOG),
+};
+
+void activation_value(real *y, const real *x, int64_t n, activation kind)
+{
+    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
+    KERNELS[kind].values(y, x, n);
+}
+
+void activation_value_slope(real *value, real *slope, const real *x, int64_t n, activation kind)
+{
+    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
+    KERNELS[kind].slopes(value, slope, x, n);
+}

@@ -1,0 +1,13 @@
+/* The pointwise functions behind op_activation, op_glu and op_activation_linear. */
+#ifndef LOCI_CORE_ACTIVATION_H
+#define LOCI_CORE_ACTIVATION_H
+
+#include "core/ops/ops.h"
+
+/* y = f(x), n elements. */
+void activation_value(real *y, const real *x, int64_t n, activation kind);
+
+/* value = f(x), slope = f'(x). At a kink the slope is that of the left side. */
+void activation_value_slope(real *value, real *slope, const real *x, int64_t n, activation kind);
+
+#endif

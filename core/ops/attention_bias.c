@@ -1,0 +1,56 @@
+#include "core/ops/attention_bias.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
+{
+    int64_t exact = buckets / 2, n = MAX(distance, 0);
+    if (n < exact || exact == 0) return MIN(n, buckets - 1);
+    double share = log((double)n / (double)exact) / log((double)max_distance / (double)exact);
+    return MIN(buckets - 1, exact + (int64_t)(share * (double)(buckets - exact)));
+}
+
+/* Distance query - key at an offset of the table: the last query stands at the last key. */
+static int64_t distance_at(const attention_bias *b, int64_t offset)
+{
+    return b->keys - 1 - offset;
+}
+
+static real bias_at(const attention_shape *s, int64_t head, int64_t distance)
+{
+    real bias = 0;
+    if (s->t5_table) {
+        int64_t bucket = t5_bucket(distance, s->t5_table->shape[0], s->t5_max_distance);
+        bias += s->t5_table->data[bucket * s->heads + head];
+    }
+    if (s->alibi) {
+        double slope = exp2(-8.0 * (double)(head + 1) / (double)s->heads);
+        bias -= (real)(slope * (double)llabs(distance));
+    }
+    return bias;
+}
+
+attention_bias attention_bias_new(arena *m, const attention_shape *s, int64_t queries, int64_t keys)
+{
+    attention_bias b = {NULL, queries + keys - 1, queries, keys};
+    if (!s->t5_table && !s->alibi) return b;
+    b.by_offset = ARENA_NEW(m, real, s->heads * b.span);
+    for (int64_t h = 0; h < s->heads; h++) {
+        for (int64_t o = 0; o < b.span; o++) {
+            b.by_offset[h * b.span + o] = bias_at(s, h, distance_at(&b, o));
+        }
+    }
+    return b;
+}
+
+void attention_bias_backward(real *dtable, const attention_bias *gradient, const attention_shape *s)
+{
+    for (int64_t o = 0; o < gradient->span; o++) {
+        int64_t bucket =
+            t5_bucket(distance_at(gradient, o), s->t5_table->shape[0], s->t5_max_distance);
+        for (int64_t h = 0; h < s->heads; h++) {
+            dtable[bucket * s->heads + h] += gradient->by_offset[h * gradient->span + o];
+        }
+    }
+}

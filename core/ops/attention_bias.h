@@ -1,0 +1,29 @@
+/* What attention adds to its scores by distance: a learned T5 table or ALiBi's slopes. */
+#ifndef LOCI_CORE_ATTENTION_BIAS_H
+#define LOCI_CORE_ATTENTION_BIAS_H
+
+#include "core/ops/ops.h"
+
+/* The bias of every head as a function of key - query, so that the biases of one query for
+ * consecutive keys lie side by side: query i and key j of head h find theirs at
+ *     by_offset[h * span + (queries - 1 - i) + j],   span = queries + keys - 1. */
+typedef struct attention_bias {
+    real *by_offset; /* [heads, span], or NULL if nothing is added */
+    int64_t span, queries, keys;
+} attention_bias;
+
+/* Fills a table in scratch memory m for a call of so many queries and keys. */
+attention_bias attention_bias_new(arena *m, const attention_shape *s, int64_t queries,
+                                  int64_t keys);
+
+/* The biases of query i of head h for keys 0, 1, ... */
+static inline real *attention_bias_row(const attention_bias *b, int64_t head, int64_t i)
+{
+    return b->by_offset + head * b->span + (b->queries - 1 - i);
+}
+
+/* dtable [buckets, heads] += a gradient by offset, laid out as above. */
+void attention_bias_backward(real *dtable, const attention_bias *gradient,
+                             const attention_shape *s);
+
+#endif

@@ -1,0 +1,83 @@
+#include "core/ops/blas.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <string.h>
+
+static int narrow(int64_t size)
+{
+    CHECK(size >= 0 && size <= INT_MAX, "%lld does not fit BLAS's integers", (long long)size);
+    return (int)size;
+}
+
+static CBLAS_TRANSPOSE transposed(bool yes)
+{
+    return yes ? CblasTrans : CblasNoTrans;
+}
+
+static _Thread_local double flops;
+
+double blas_flops(void)
+{
+    return flops;
+}
+
+#if REAL_IS_DOUBLE
+#define GEMM cblas_dgemm
+#define GEMV cblas_dgemv
+#else
+#define GEMM cblas_sgemm
+#define GEMV cblas_sgemv
+#endif
+
+/* BLAS may return early, before it scales c, where a product is empty. */
+static void scale_rows(real *c, int64_t m, int64_t n, int64_t stride, real beta)
+{
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            c[i * stride + j] = beta == 0 ? 0 : beta * c[i * stride + j];
+        }
+    }
+}
+
+/* One row (a generated token): a matrix by a vector, which reads b once and packs nothing. */
+static void one_row(bool transpose_a, bool transpose_b, int64_t n, int64_t k, real alpha,
+                    const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta,
+                    real *c)
+{
+    if (beta == 0) memset(c, 0, (size_t)n * sizeof *c);
+    int64_t rows = transpose_b ? n : k, columns = transpose_b ? k : n;
+    GEMV(CblasRowMajor, transposed(!transpose_b), narrow(rows), narrow(columns), alpha, b,
+         narrow(stride_b), a, transpose_a ? narrow(stride_a) : 1, beta == 0 ? 1 : beta, c, 1);
+}
+
+void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
+               const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta, real *c,
+               int64_t stride_c)
+{
+    CHECK(m >= 0 && n >= 0 && k >= 0, "a product of %lld x %lld x %lld", (long long)m, (long long)k,
+          (long long)n);
+    CHECK(stride_a >= (transpose_a ? m : k) && stride_b >= (transpose_b ? k : n) && stride_c >= n,
+          "strides %lld, %lld, %lld for %lld x %lld x %lld", (long long)stride_a,
+          (long long)stride_b, (long long)stride_c, (long long)m, (long long)k, (long long)n);
+    if (m == 0 || n == 0) return;
+    flops += 2 * (double)m * (double)n * (double)k;
+    if (k == 0) {
+        scale_rows(c, m, n, stride_c, beta);
+    } else if (m == 1) {
+        one_row(transpose_a, transpose_b, n, k, alpha, a, stride_a, b, stride_b, beta, c);
+    } else {
+        GEMM(CblasRowMajor, transposed(transpose_a), transposed(transpose_b), narrow(m), narrow(n),
+             narrow(k), alpha, a, narrow(stride_a), b, narrow(stride_b), beta, c, narrow(stride_c));
+    }
+}
+
+const char *blas_config(void)
+{
+    return openblas_get_config();
+}
+
+const char *blas_core(void)
+{
+    return openblas_get_corename();
+}

@@ -1,0 +1,95 @@
+#include "core/ops/activation.h"
+#include "core/ops/vec.h"
+
+typedef struct activation_keep {
+    tensor *x, *y;
+    activation kind;
+} activation_keep;
+
+/* Elements handled at a time, so that what is computed again stays in the first-level cache. */
+enum { TILE = 1024 };
+
+static void activation_backward(tape *t, void *keep)
+{
+    activation_keep *k = keep;
+    real value[TILE], slope[TILE];
+    real beta;
+    real *dx = tape_grad_beta(t, k->x, &beta);
+    for (int64_t i = 0, n = tensor_count(k->x); dx && i < n; i += TILE) {
+        int64_t m = MIN(TILE, n - i);
+        activation_value_slope(value, slope, k->x->data + i, m, k->kind);
+        if (beta == 0) vec_zero(dx + i, m);
+        vec_mul_add(dx + i, k->y->grad + i, slope, m);
+    }
+}
+
+static const op_class ACTIVATION = {"activation", activation_backward};
+
+tensor *op_activation(tape *t, tensor *x, activation kind)
+{
+    double since = tape_clock(t);
+    tensor *y = tape_like(t, x);
+    activation_value(y->data, x->data, tensor_count(x), kind);
+    if (tape_wants(t, 1, &x)) {
+        activation_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (activation_keep){x, y, kind};
+        tape_record(t, &ACTIVATION, k, 1, &y);
+    }
+    tape_charge(t, &ACTIVATION, since);
+    return y;
+}
+
+/* ---- gated linear units: y = a f(b), x = [a, b] ---- */
+
+static void glu_backward_row(real *restrict dx, const real *restrict dy, const real *restrict x,
+                             int64_t n, int64_t begin, int64_t end, activation kind)
+{
+    real value[TILE], slope[TILE];
+    int64_t m = end - begin;
+    const real *restrict a = x + begin, *restrict g = dy + begin;
+    real *restrict da = dx + begin, *restrict db = dx + n + begin;
+    activation_value_slope(value, slope, x + n + begin, m, kind);
+#pragma omp simd
+    for (int64_t i = 0; i < m; i++) {
+        da[i] += g[i] * value[i];
+        db[i] += g[i] * a[i] * slope[i];
+    }
+}
+
+static void glu_backward(tape *t, void *keep)
+{
+    activation_keep *k = keep;
+    real *dx = tape_grad(t, k->x);
+    int64_t n = tensor_width(k->y), rows = tensor_rows(k->y);
+    for (int64_t r = 0; dx && r < rows; r++) {
+        for (int64_t i = 0; i < n; i += TILE) {
+            glu_backward_row(dx + 2 * n * r, k->y->grad + n * r, k->x->data + 2 * n * r, n, i,
+                             MIN(n, i + TILE), k->kind);
+        }
+    }
+}
+
+static const op_class GLU = {"glu", glu_backward};
+
+tensor *op_glu(tape *t, tensor *x, activation kind)
+{
+    CHECK(x->rank >= 1 && tensor_width(x) % 2 == 0, "a width of %lld has no two halves",
+          (long long)tensor_width(x));
+    double since = tape_clock(t);
+    int64_t n = tensor_width(x) / 2, rows = tensor_rows(x);
+    int64_t shape[TENSOR_RANK];
+    memcpy(shape, x->shape, sizeof shape);
+    shape[x->rank - 1] = n;
+    tensor *y = tape_tensor(t, x->rank, shape);
+    for (int64_t r = 0; r < rows; r++) {
+        activation_value(y->data + n * r, x->data + 2 * n * r + n, n, kind);
+        vec_mul(y->data + n * r, x->data + 2 * n * r, n);
+    }
+    if (tape_wants(t, 1, &x)) {
+        activation_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (activation_keep){x, y, kind};
+        tape_record(t, &GLU, k, 1, &y);
+    }
+    tape_charge(t, &GLU, since);
+    return y;
+}

@@ -1,0 +1,177 @@
+#include "core/ops/softmax.h"
+
+#include "core/ops/ops.h"
+#include "core/ops/vec.h"
+#include "core/ops/vmath.h"
+
+#include <math.h>
+
+real softmax_row(real *restrict p, const real *restrict x, int64_t n)
+{
+    real most = vec_max(x, n), sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = vm_exp(x[i] - most);
+        sum += p[i];
+    }
+    vec_scale(p, 1 / sum, n);
+    return most + (real)log((double)sum);
+}
+
+real logsumexp_row(const real *restrict x, int64_t n)
+{
+    real most = vec_max(x, n), sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        sum += vm_exp(x[i] - most);
+    }
+    return most + (real)log((double)sum);
+}
+
+/* ---- softmax ---- */
+
+typedef struct softmax_keep {
+    tensor *x, *y;
+} softmax_keep;
+
+static tensor *finish(tape *t, const op_class *op, tensor *x, tensor *y, double since)
+{
+    if (tape_wants(t, 1, &x)) {
+        softmax_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (softmax_keep){x, y};
+        tape_record(t, op, k, 1, &y);
+    }
+    tape_charge(t, op, since);
+    return y;
+}
+
+/* dx += y (dy - y . dy) */
+static void softmax_backward(tape *t, void *keep)
+{
+    softmax_keep *k = keep;
+    int64_t rows = tensor_rows(k->y), n = tensor_width(k->y);
+    real *grad = tape_grad(t, k->x);
+    for (int64_t r = 0; grad && r < rows; r++) {
+        const real *restrict y = k->y->data + r * n, *restrict dy = k->y->grad + r * n;
+        real *restrict dx = grad + r * n;
+        real dot = vec_dot(y, dy, n);
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            dx[i] += y[i] * (dy[i] - dot);
+        }
+    }
+}
+
+static const op_class SOFTMAX = {"softmax", softmax_backward};
+
+tensor *op_softmax(tape *t, tensor *x)
+{
+    CHECK(tensor_width(x) > 0, "a softmax over nothing");
+    double since = tape_clock(t);
+    tensor *y = tape_like(t, x);
+    int64_t rows = tensor_rows(x), n = tensor_width(x);
+    for (int64_t r = 0; r < rows; r++) {
+        softmax_row(y->data + r * n, x->data + r * n, n);
+    }
+    return finish(t, &SOFTMAX, x, y, since);
+}
+
+/* dx += dy - exp(y) sum(dy) */
+static void log_softmax_backward(tape *t, void *keep)
+{
+    softmax_keep *k = keep;
+    int64_t rows = tensor_rows(k->y), n = tensor_width(k->y);
+    real *grad = tape_grad(t, k->x);
+    for (int64_t r = 0; grad && r < rows; r++) {
+        const real *restrict y = k->y->data + r * n, *restrict dy = k->y->grad + r * n;
+        real *restrict dx = grad + r * n;
+        real sum = vec_sum(dy, n);
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            dx[i] += dy[i] - vm_exp(y[i]) * sum;
+        }
+    }
+}
+
+static const op_class LOG_SOFTMAX = {"log_softmax", log_softmax_backward};
+
+tensor *op_log_softmax(tape *t, tensor *x)
+{
+    CHECK(tensor_width(x) > 0, "a softmax over nothing");
+    double since = tape_clock(t);
+    tensor *y = tape_like(t, x);
+    int64_t rows = tensor_rows(x), n = tensor_width(x);
+    for (int64_t r = 0; r < rows; r++) {
+        real whole = logsumexp_row(x->data + r * n, n);
+        for (int64_t i = 0; i < n; i++) {
+            y->data[r * n + i] = x->data[r * n + i] - whole;
+        }
+    }
+    return finish(t, &LOG_SOFTMAX, x, y, since);
+}
+
+/* ---- cross-entropy ---- */
+
+typedef struct cross_entropy_keep {
+    tensor *logits, *y;
+    int32_t *targets;
+    real *weights; /* times scale; 0 where a row does not count */
+    real *whole;   /* logsumexp of each row */
+} cross_entropy_keep;
+
+/* dlogits += w (softmax(logits) - onehot(target)) */
+static void cross_entropy_backward(tape *t, void *keep)
+{
+    cross_entropy_keep *k = keep;
+    int64_t rows = tensor_rows(k->logits), vocab = tensor_width(k->logits);
+    real *grad = tape_grad(t, k->logits);
+    for (int64_t r = 0; grad && r < rows; r++) {
+        real w = k->weights[r] * *k->y->grad, whole = k->whole[r];
+        if (k->weights[r] == 0) continue;
+        const real *restrict x = k->logits->data + r * vocab;
+        real *restrict dx = grad + r * vocab;
+#pragma omp simd
+        for (int64_t i = 0; i < vocab; i++) {
+            dx[i] += w * vm_exp(x[i] - whole);
+        }
+        dx[k->targets[r]] -= w;
+    }
+}
+
+static const op_class CROSS_ENTROPY = {"cross_entropy", cross_entropy_backward};
+
+/* Loss of one row in nats; leaves its logsumexp. */
+static double row_loss(const real *x, int64_t vocab, int32_t target, real *whole)
+{
+    CHECK(target >= 0 && target < vocab, "target %d of %lld", target, (long long)vocab);
+    *whole = logsumexp_row(x, vocab);
+    return (double)*whole - (double)x[target];
+}
+
+tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *targets, const real *weights,
+                         real scale, double *losses)
+{
+    double since = tape_clock(t);
+    int64_t rows = tensor_rows(logits), vocab = tensor_width(logits);
+    tensor *y = tape_tensor(t, 0, NULL);
+    cross_entropy_keep k = {logits, y, tape_keep(t, rows, sizeof *k.targets),
+                            tape_keep(t, rows, sizeof(real)), tape_keep(t, rows, sizeof(real))};
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        real weight = weights ? weights[r] : 1;
+        k.targets[r] = targets[r];
+        k.weights[r] = weight * scale;
+        double loss = 0;
+        if (weight != 0) loss = row_loss(logits->data + r * vocab, vocab, targets[r], &k.whole[r]);
+        if (losses) losses[r] = loss;
+        total += (double)weight * loss;
+    }
+    *y->data = (real)((double)scale * total);
+    if (tape_wants(t, 1, &logits)) {
+        cross_entropy_keep *kept = tape_keep(t, 1, sizeof *kept);
+        *kept = k;
+        tape_record(t, &CROSS_ENTROPY, kept, 1, &y);
+    }
+    tape_charge(t, &CROSS_ENTROPY, since);
+    return y;
+}

@@ -1,0 +1,14 @@
+/* One row of a softmax, for the ops that contain one. */
+#ifndef LOCI_CORE_SOFTMAX_H
+#define LOCI_CORE_SOFTMAX_H
+
+#include "core/base/base.h"
+
+/* p [n] = softmax(x [n]), n >= 1; returns logsumexp(x). The largest element is subtracted first. A
+ * NaN or an infinity in x shows in the result. */
+real softmax_row(real *restrict p, const real *restrict x, int64_t n);
+
+/* log(sum(exp(x))) */
+real logsumexp_row(const real *restrict x, int64_t n);
+
+#endif

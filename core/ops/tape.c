@@ -1,0 +1,426 @@
+#include "core/ops/tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_OUTS = 4, RECORDS_PER_CHUNK = 512, POOL_CLASSES = 64, MAX_OPS = 128 };
+
+typedef struct record {
+    const op_class *op;
+    void *keep;
+    int outs;
+    tensor *out[MAX_OUTS];
+} record;
+
+typedef struct record_chunk {
+    struct record_chunk *previous;
+    int count;
+    record records[RECORDS_PER_CHUNK];
+} record_chunk;
+
+/* A gradient buffer that is free for the next tensor of the same element count. */
+typedef struct free_buffer {
+    struct free_buffer *next;
+} free_buffer;
+
+typedef struct pool_class {
+    int64_t count;
+    free_buffer *first;
+} pool_class;
+
+typedef struct op_total {
+    const op_class *op;
+    double forward_s, backward_s;
+    int64_t calls;
+} op_total;
+
+struct tape {
+    arena *memory;
+    arena *scratch;
+    bool recording;
+    record_chunk *last;
+    pool_class pool[POOL_CLASSES];
+    int pools;
+    bool profiling;
+    op_total totals[MAX_OPS];
+    int ops;
+};
+
+tape *tape_new(void)
+{
+    tape *t = calloc(1, sizeof *t);
+    CHECK(t, "out of memory for a tape (%zu bytes)", sizeof *t);
+    t->memory = arena_new(0);
+    t->scratch = arena_new((size_t)1 << 20);
+    return t;
+}
+
+void tape_free(tape *t)
+{
+    if (!t) return;
+    arena_free(t->memory);
+    arena_free(t->scratch);
+    free(t);
+}
+
+void tape_reset(tape *t, bool recording)
+{
+    arena_reset(t->memory);
+    arena_reset(t->scratch);
+    t->last = NULL;
+    t->pools = 0;
+    t->recording = recording;
+}
+
+bool tape_recording(const tape *t)
+{
+    return t->recording;
+}
+
+/* ---- tensors ---- */
+
+int64_t tensor_count(const tensor *x)
+{
+    int64_t count = 1;
+    for (int i = 0; i < x->rank; i++) {
+        count *= x->shape[i];
+    }
+    return count;
+}
+
+int64_t tensor_width(const tensor *x)
+{
+    return x->rank ? x->shape[x->rank - 1] : 1;
+}
+
+int64_t tensor_rows(const tensor *x)
+{
+    int64_t rows = 1;
+    for (int i = 0; i + 1 < x->rank; i++) {
+        rows *= x->shape[i];
+    }
+    return rows;
+}
+
+bool tensor_same_shape(const tensor *a, const tensor *b)
+{
+    return a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+}
+
+static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
+{
+    CHECK(rank >= 0 && rank <= TENSOR_RANK, "rank %d", rank);
+    tensor *x = ARENA_NEW(t->memory, tensor, 1);
+    *x = (tensor){.data = data, .rank = rank, .shape = {1, 1, 1, 1}};
+    for (int i = 0; i < rank; i++) {
+        CHECK(shape[i] >= 0, "axis %d has size %lld", i, (long long)shape[i]);
+        x->shape[i] = shape[i];
+    }
+    return x;
+}
+
+tensor *tape_leaf(tape *t, real *data, int rank, const int64_t *shape, bool needs_grad)
+{
+    tensor *x = tensor_over(t, data, rank, shape);
+    x->needs_grad = needs_grad && t->recording;
+    return x;
+}
+
+tensor *tape_param(tape *t, real *data, real *grad, int rank, const int64_t *shape)
+{
+    tensor *x = tape_leaf(t, data, rank, shape, grad != NULL);
+    x->grad = grad;
+    x->fixed_grad = true;
+    return x;
+}
+
+tensor *tape_tensor(tape *t, int rank, const int64_t *shape)
+{
+    tensor *x = tensor_over(t, NULL, rank, shape);
+    x->data = ARENA_NEW(t->memory, real, tensor_count(x));
+    return x;
+}
+
+tensor *tape_like(tape *t, const tensor *x)
+{
+    return tape_tensor(t, x->rank, x->shape);
+}
+
+tensor *tape_constant(tape *t, const real *values, int rank, const int64_t *shape)
+{
+    tensor *x = tape_tensor(t, rank, shape);
+    size_t bytes = (size_t)tensor_count(x) * sizeof(real);
+    if (values) {
+        memcpy(x->data, values, bytes);
+    } else {
+        memset(x->data, 0, bytes);
+    }
+    return x;
+}
+
+tensor *tape_detach(tape *t, const tensor *x)
+{
+    return tensor_over(t, x->data, x->rank, x->shape);
+}
+
+void *tape_keep(tape *t, int64_t count, size_t size)
+{
+    return arena_push(t->memory, count, size);
+}
+
+arena *tape_scratch(tape *t)
+{
+    return t->scratch;
+}
+
+/* ---- records ---- */
+
+bool tape_wants(const tape *t, int n, tensor *const *inputs)
+{
+    if (!t->recording) return false;
+    for (int i = 0; i < n; i++) {
+        if (inputs[i] && inputs[i]->needs_grad) return true;
+    }
+    return false;
+}
+
+void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *const *out)
+{
+    CHECK(t->recording && outs >= 1 && outs <= MAX_OUTS, "%s: %d outputs", op->name, outs);
+    if (!t->last || t->last->count == RECORDS_PER_CHUNK) {
+        record_chunk *chunk = ARENA_NEW(t->memory, record_chunk, 1);
+        chunk->previous = t->last;
+        chunk->count = 0;
+        t->last = chunk;
+    }
+    record *r = &t->last->records[t->last->count++];
+    r->op = op;
+    r->keep = keep;
+    r->outs = outs;
+    for (int i = 0; i < outs; i++) {
+        r->out[i] = out[i];
+        out[i]->needs_grad = true;
+    }
+}
+
+/* ---- gradient buffers ---- */
+
+static pool_class *pool_of(tape *t, int64_t count)
+{
+    for (int i = 0; i < t->pools; i++) {
+        if (t->pool[i].count == count) return &t->pool[i];
+    }
+    if (t->pools == POOL_CLASSES) return NULL;
+    t->pool[t->pools] = (pool_class){count, NULL};
+    return &t->pool[t->pools++];
+}
+
+static real *buffer_take(tape *t, int64_t count)
+{
+    pool_class *p = pool_of(t, count);
+    if (!p || !p->first) return ARENA_NEW(t->memory, real, MAX(count, 64));
+    free_buffer *b = p->first;
+    p->first = b->next;
+    return (real *)(void *)b;
+}
+
+static void buffer_give(tape *t, real *buffer, int64_t count)
+{
+    pool_class *p = pool_of(t, count);
+    if (!p) return;
+    free_buffer *b = (free_buffer *)(void *)buffer;
+    b->next = p->first;
+    p->first = b;
+}
+
+static void grad_release(tape *t, tensor *x)
+{
+    if (x->fixed_grad || !x->grad) return;
+    if (x->has_grad) buffer_give(t, x->grad, tensor_count(x));
+    x->grad = NULL;
+    x->has_grad = false;
+}
+
+/* The buffer for x's gradient; *fresh says that nothing has been written to it yet. */
+static real *grad_buffer(tape *t, tensor *x, bool *fresh)
+{
+    *fresh = !x->has_grad;
+    if (!x->grad) x->grad = buffer_take(t, tensor_count(x));
+    x->has_grad = true;
+    return x->grad;
+}
+
+real *tape_grad(tape *t, tensor *x)
+{
+    if (!x || !x->needs_grad) return NULL;
+    bool fresh;
+    real *grad = grad_buffer(t, x, &fresh);
+    if (fresh) memset(grad, 0, (size_t)tensor_count(x) * sizeof(real));
+    return grad;
+}
+
+real *tape_grad_beta(tape *t, tensor *x, real *beta)
+{
+    *beta = 0;
+    if (!x || !x->needs_grad) return NULL;
+    bool fresh;
+    real *grad = grad_buffer(t, x, &fresh);
+    *beta = fresh ? 0 : 1;
+    return grad;
+}
+
+void tape_grad_pass(tape *t, tensor *x, tensor *from)
+{
+    if (!x || !x->needs_grad || !from->has_grad) return;
+    int64_t count = tensor_count(x);
+    CHECK(count == tensor_count(from), "gradients of %lld and %lld elements", (long long)count,
+          (long long)tensor_count(from));
+    if (!x->has_grad && !x->fixed_grad && !from->fixed_grad) {
+        x->grad = from->grad;
+        x->has_grad = true;
+        from->grad = NULL;
+        from->has_grad = false;
+        return;
+    }
+    bool fresh;
+    real *grad = grad_buffer(t, x, &fresh);
+    const real *add = from->grad;
+    if (fresh) {
+        memcpy(grad, add, (size_t)count * sizeof(real));
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        grad[i] += add[i];
+    }
+}
+
+void tape_seed(tape *t, tensor *x, const real *cotangent)
+{
+    real *grad = tape_grad(t, x);
+    if (!grad) return;
+    for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
+        grad[i] += cotangent[i];
+    }
+}
+
+static op_total *total_of(tape *t, const op_class *op)
+{
+    for (int i = 0; i < t->ops; i++) {
+        if (t->totals[i].op == op) return &t->totals[i];
+    }
+    if (t->ops == MAX_OPS) return NULL;
+    t->totals[t->ops] = (op_total){.op = op};
+    return &t->totals[t->ops++];
+}
+
+static void record_backward(tape *t, const record *r)
+{
+    bool reached = false;
+    for (int i = 0; i < r->outs; i++) {
+        reached |= r->out[i]->has_grad;
+    }
+    if (!reached) return;
+    /* An op with several outputs may read all their gradients: those never reached are zero. */
+    for (int i = 0; i < r->outs; i++) {
+        if (!r->out[i]->has_grad) tape_grad(t, r->out[i]);
+    }
+    double since = tape_clock(t);
+    r->op->backward(t, r->keep);
+    if (t->profiling) {
+        op_total *total = total_of(t, r->op);
+        if (total) total->backward_s += tape_clock(t) - since;
+    }
+    for (int i = 0; i < r->outs; i++) {
+        grad_release(t, r->out[i]);
+    }
+}
+
+void tape_run_backward(tape *t)
+{
+    for (record_chunk *c = t->last; c; c = c->previous) {
+        for (int i = c->count - 1; i >= 0; i--) {
+            record_backward(t, &c->records[i]);
+        }
+    }
+    t->last = NULL;
+}
+
+void tape_backward(tape *t, tensor *loss, real seed)
+{
+    CHECK(tensor_count(loss) == 1, "a loss is a scalar, not %lld values",
+          (long long)tensor_count(loss));
+    tape_seed(t, loss, &seed);
+    tape_run_backward(t);
+}
+
+/* ---- reshape ---- */
+
+typedef struct reshape_keep {
+    tensor *x, *y;
+} reshape_keep;
+
+static void reshape_backward(tape *t, void *keep)
+{
+    reshape_keep *k = keep;
+    tape_grad_pass(t, k->x, k->y);
+}
+
+static const op_class RESHAPE = {"reshape", reshape_backward};
+
+tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape)
+{
+    tensor *y = tensor_over(t, x->data, rank, shape);
+    CHECK(tensor_count(y) == tensor_count(x), "%lld elements as %lld", (long long)tensor_count(x),
+          (long long)tensor_count(y));
+    if (tape_wants(t, 1, &x)) {
+        reshape_keep *k = ARENA_NEW(t->memory, reshape_keep, 1);
+        *k = (reshape_keep){x, y};
+        tape_record(t, &RESHAPE, k, 1, &y);
+    }
+    return y;
+}
+
+/* ---- figures ---- */
+
+size_t tape_bytes(const tape *t)
+{
+    return arena_bytes(t->memory) + arena_bytes(t->scratch);
+}
+
+int64_t tape_maps(const tape *t)
+{
+    return arena_maps(t->memory) + arena_maps(t->scratch);
+}
+
+void tape_profile(tape *t, bool on)
+{
+    t->profiling = on;
+}
+
+double tape_clock(const tape *t)
+{
+    if (!t->profiling) return 0;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void tape_charge(tape *t, const op_class *op, double since)
+{
+    if (!t->profiling) return;
+    op_total *total = total_of(t, op);
+    if (!total) return;
+    total->forward_s += tape_clock(t) - since;
+    total->calls++;
+}
+
+int tape_times(const tape *t, op_time *times, int capacity)
+{
+    int n = MIN(t->ops, capacity);
+    for (int i = 0; i < n; i++) {
+        const op_total *o = &t->totals[i];
+        times[i] = (op_time){o->op->name, o->forward_s, o->backward_s, o->calls};
+    }
+    return n;
+}

@@ -1,0 +1,113 @@
+/* Reverse-mode differentiation: tensors, and the tape that records ops and runs them backwards.
+ *
+ * A tensor is memory with a shape; it never owns it. All tensors of a step live in the tape's arena
+ * and are valid until tape_reset. A tape belongs to one lane (one thread at a time); nothing here
+ * is shared or locked.
+ *
+ * An op is a function that computes its output, and, if the tape records and any input needs a
+ * gradient, leaves a record with what its backward function must keep. Backward functions ADD to
+ * the gradients of their inputs. A gradient buffer is made when something first flows into it, and
+ * goes back to a pool as soon as the op that produced the tensor has used it, so that the backward
+ * pass needs memory for a few tensors rather than for all. */
+#ifndef LOCI_CORE_TAPE_H
+#define LOCI_CORE_TAPE_H
+
+#include "core/base/arena.h"
+#include "core/base/base.h"
+
+enum { TENSOR_RANK = 4 };
+
+typedef struct tensor {
+    real *data;                 /* row-major, dense */
+    real *grad;                 /* same shape; meaningful only if has_grad */
+    int64_t shape[TENSOR_RANK]; /* unused axes are 1 and come last */
+    int rank;
+    bool needs_grad; /* the backward pass reaches it */
+    bool has_grad;   /* something has flowed into grad */
+    bool fixed_grad; /* grad is the caller's (a parameter's): never pooled, never handed over */
+} tensor;
+
+typedef struct tape tape;
+
+/* backward(t, keep): reads the gradients of its outputs, adds to those of its inputs. */
+typedef struct op_class {
+    const char *name;
+    void (*backward)(tape *t, void *keep);
+} op_class;
+
+tape *tape_new(void);
+void tape_free(tape *t);
+
+/* Ends a step: drops all tensors and records. `recording` says whether the next step will be run
+ * backwards; without it ops keep nothing. */
+void tape_reset(tape *t, bool recording);
+bool tape_recording(const tape *t);
+
+int64_t tensor_count(const tensor *x); /* number of elements */
+int64_t tensor_width(const tensor *x); /* size of the last axis */
+int64_t tensor_rows(const tensor *x);  /* product of all axes but the last */
+bool tensor_same_shape(const tensor *a, const tensor *b);
+
+/* A tensor over the caller's memory, which must outlive the step: an input, a carried state. Its
+ * gradient, if wanted, is read from x->grad after tape_backward if x->has_grad. */
+tensor *tape_leaf(tape *t, real *data, int rank, const int64_t *shape, bool needs_grad);
+
+/* A leaf for a parameter: gradients are added into `grad` (the lane's own buffer). With has_grad
+ * false the first contribution overwrites what `grad` held. */
+tensor *tape_param(tape *t, real *data, real *grad, int rank, const int64_t *shape);
+
+/* Fresh memory of that shape (not zeroed): the output of an op; or zeroed / copied constants. */
+tensor *tape_tensor(tape *t, int rank, const int64_t *shape);
+tensor *tape_like(tape *t, const tensor *x);
+tensor *tape_constant(tape *t, const real *values, int rank, const int64_t *shape);
+
+/* Shares x's data under another shape of equal count; gradients flow through. */
+tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape);
+
+/* Shares x's data; no gradient flows through. */
+tensor *tape_detach(tape *t, const tensor *x);
+
+/* Memory that lives until the step's reset: what a backward function keeps. */
+void *tape_keep(tape *t, int64_t count, size_t size);
+/* The tape's scratch arena: mark, push and rewind inside one op, in either direction. */
+arena *tape_scratch(tape *t);
+
+/* Records `op` with outputs out[0..outs). Call only if tape_wants(...); sets needs_grad of the
+ * outputs. keep must be tape memory. */
+void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *const *out);
+/* True if the tape records and any of the n inputs (NULLs are skipped) needs a gradient. */
+bool tape_wants(const tape *t, int n, tensor *const *inputs);
+
+/* Runs the records backwards from the scalar `loss`, whose gradient is `seed`. */
+void tape_backward(tape *t, tensor *loss, real seed);
+/* The same from any tensor with a given cotangent of its shape (tests, layer_apply). May be called
+ * for several tensors: set all cotangents with tape_seed first, then run once. */
+void tape_seed(tape *t, tensor *x, const real *cotangent);
+void tape_run_backward(tape *t);
+
+/* For backward functions. The buffer to add x's gradient to, zeroed if fresh; NULL if x (or NULL)
+ * needs none. */
+real *tape_grad(tape *t, tensor *x);
+/* The same for ops that can overwrite (BLAS): *beta is 0 if fresh (buffer not zeroed), else 1. */
+real *tape_grad_beta(tape *t, tensor *x, real *beta);
+/* Adds `from`'s gradient to x's; if x has none yet and the shapes agree, hands the buffer over
+ * without a copy. Only as the last use of from->grad in a backward function. */
+void tape_grad_pass(tape *t, tensor *x, tensor *from);
+
+/* Bytes in use at most and number of mappings so far (both stop growing after the first step). */
+size_t tape_bytes(const tape *t);
+int64_t tape_maps(const tape *t);
+
+/* Time per op class, for `loci bench`: off unless switched on. Prints nothing itself. */
+typedef struct op_time {
+    const char *name;
+    double forward_s, backward_s;
+    int64_t calls;
+} op_time;
+void tape_profile(tape *t, bool on);
+int tape_times(const tape *t, op_time *times, int capacity); /* returns how many */
+/* Ops call this pair around their forward work (cheap when profiling is off). */
+double tape_clock(const tape *t);
+void tape_charge(tape *t, const op_class *op, double since);
+
+#endif

@@ -1,0 +1,344 @@
+/* YAML into nodes, over libyaml's events. libyaml alone accepts duplicate keys, cyclic aliases and
+ * any depth, and takes `<<` for an ordinary key: those are ours. */
+#include "core/base/file.h"
+#include "core/options/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum {
+    MAX_DEPTH = 64,
+    MAX_NODES = 1000000, /* after aliases are expanded: no small file becomes a huge tree */
+    MAX_ANCHORS = 1000,
+    MAX_KEY_BYTES = 200, /* YAML itself ends at 1024 */
+    MAX_FILE_BYTES = 64 << 20
+};
+
+typedef struct anchor {
+    const char *name;
+    node *value; /* NULL while it is still being read: an alias to it would be a cycle */
+} anchor;
+
+typedef struct loader {
+    arena *a;
+    const char *file;
+    const char *text;
+    size_t bytes;
+    err *e;
+    yaml_parser_t parser;
+    yaml_event_t event;
+    int nodes, anchors;
+    anchor *anchor;
+} loader;
+
+static bool fail_at(loader *l, yaml_mark_t mark, const char *what)
+{
+    return err_set(l->e, "%s:%zu:%zu: %s", l->file, mark.line + 1, mark.column + 1, what);
+}
+
+static bool fail_parser(loader *l)
+{
+    const yaml_parser_t *p = &l->parser;
+    if (p->error == YAML_READER_ERROR) {
+        return err_set(l->e, "%s: byte %zu: %s; the file must be UTF-8 text", l->file,
+                       p->problem_offset, p->problem ? p->problem : "unreadable");
+    }
+    size_t at = p->problem_mark.index;
+    bool tab = at < l->bytes && l->text[at] == '\t';
+    char what[512];
+    snprintf(what, sizeof what, "%s%s%s", p->problem ? p->problem : "not YAML",
+             p->context ? ", " : "", p->context ? p->context : "");
+    if (p->context && p->context_mark.line != p->problem_mark.line) {
+        size_t used = strlen(what);
+        snprintf(what + used, sizeof what - used, " that begins in line %zu",
+                 p->context_mark.line + 1);
+    }
+    if (tab) strncat(what, "; indent with spaces, not tabs", sizeof what - strlen(what) - 1);
+    return fail_at(l, p->problem_mark, what);
+}
+
+static bool next_event(loader *l)
+{
+    yaml_event_delete(&l->event);
+    return yaml_parser_parse(&l->parser, &l->event) ? true : fail_parser(l);
+}
+
+static node *place_node(loader *l, node *n)
+{
+    n->file = l->file;
+    n->line = (int)l->event.start_mark.line + 1;
+    n->column = (int)l->event.start_mark.column + 1;
+    return n;
+}
+
+static bool count_node(loader *l)
+{
+    if (++l->nodes <= MAX_NODES) return true;
+    return fail_at(l, l->event.start_mark,
+                   "more than 1,000,000 values; aliases may be multiplying them");
+}
+
+static bool count_tree(loader *l, const node *n)
+{
+    if (!count_node(l)) return false;
+    for (int i = 0; i < n->count; i++) {
+        if (!count_tree(l, n->items[i])) return false;
+    }
+    return true;
+}
+
+/* ---- anchors ---- */
+
+static anchor *find_anchor(loader *l, const char *name)
+{
+    for (int i = l->anchors; i-- > 0;) {
+        if (strcmp(l->anchor[i].name, name) == 0) return &l->anchor[i];
+    }
+    return NULL;
+}
+
+/* Index of the anchor that this event opens, -1 if none, -2 on failure. */
+static int open_anchor(loader *l, const yaml_char_t *name)
+{
+    if (!name) return -1;
+    if (l->anchors == MAX_ANCHORS) {
+        fail_at(l, l->event.start_mark, "more than 1,000 anchors");
+        return -2;
+    }
+    l->anchor[l->anchors] = (anchor){arena_strdup(l->a, (const char *)name), NULL};
+    return l->anchors++;
+}
+
+static int tree_depth(const node *n)
+{
+    int depth = 0;
+    for (int i = 0; i < n->count; i++) {
+        depth = MAX(depth, tree_depth(n->items[i]));
+    }
+    return depth + 1;
+}
+
+static node *read_alias(loader *l, int depth)
+{
+    const char *name = (const char *)l->event.data.alias.anchor;
+    anchor *found = find_anchor(l, name);
+    char what[256];
+    if (!found) {
+        snprintf(what, sizeof what, "unknown alias *%.100s; anchors (&name) stand before their use",
+                 name);
+    } else if (!found->value) {
+        snprintf(what, sizeof what, "alias *%.100s stands inside what it names: a cycle", name);
+    } else if (depth + tree_depth(found->value) > MAX_DEPTH) {
+        snprintf(what, sizeof what, "nested more than %d deep", MAX_DEPTH);
+    } else {
+        return count_tree(l, found->value) ? node_copy(l->a, found->value) : NULL;
+    }
+    fail_at(l, l->event.start_mark, what);
+    return NULL;
+}
+
+/* ---- values ---- */
+
+static node *read_node(loader *l, int depth);
+
+static bool has_tag(const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return event->data.scalar.tag != NULL;
+    case YAML_SEQUENCE_START_EVENT:
+        return event->data.sequence_start.tag != NULL;
+    case YAML_MAPPING_START_EVENT:
+        return event->data.mapping_start.tag != NULL;
+    default:
+        return false;
+    }
+}
+
+static node *read_scalar(loader *l)
+{
+    const char *value = (const char *)l->event.data.scalar.value;
+    if (strlen(value) != l->event.data.scalar.length) {
+        fail_at(l, l->event.start_mark, "a text must not hold the character NUL");
+        return NULL;
+    }
+    bool plain = l->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    return place_node(l, node_scalar(l->a, value, plain));
+}
+
+static node *read_list(loader *l, int depth)
+{
+    node *list = place_node(l, node_list(l->a));
+    while (next_event(l)) {
+        if (l->event.type == YAML_SEQUENCE_END_EVENT) return list;
+        node *item = read_node(l, depth + 1);
+        if (!item) return NULL;
+        node_append(l->a, list, item);
+    }
+    return NULL;
+}
+
+static int by_key(const void *x, const void *y)
+{
+    const node *a = *(node *const *)x, *b = *(node *const *)y;
+    int order = strcmp(a->text, b->text);
+    if (order) return order;
+    return a->line != b->line ? a->line - b->line : a->column - b->column;
+}
+
+/* Sorting keeps huge maps quick. */
+static bool check_duplicates(loader *l, const node *map)
+{
+    if (map->count < 2) return true;
+    arena_mark mark = arena_now(l->a);
+    node **keys = ARENA_NEW(l->a, node *, map->count);
+    memcpy(keys, map->key_nodes, (size_t)map->count * sizeof *keys);
+    qsort(keys, (size_t)map->count, sizeof *keys, by_key);
+    bool good = true;
+    for (int i = 1; i < map->count && good; i++) {
+        if (strcmp(keys[i - 1]->text, keys[i]->text) != 0) continue;
+        good = err_set(l->e, "%s:%d:%d: duplicate key '%s' (first in line %d); keep one", l->file,
+                       keys[i]->line, keys[i]->column, keys[i]->text, keys[i - 1]->line);
+    }
+    arena_rewind(l->a, mark);
+    return good;
+}
+
+/* `<<: *base` or `<<: [*a, *b]`: keys that the map lacks; earlier sources win. */
+static bool merge_into(loader *l, node *map, const node *source)
+{
+    if (source->kind == NODE_LIST) {
+        for (int i = 0; i < source->count; i++) {
+            if (source->items[i]->kind == NODE_LIST) {
+                return node_err(l->e, source->items[i], "'<<' takes maps, not lists of lists");
+            }
+            if (!merge_into(l, map, source->items[i])) return false;
+        }
+        return true;
+    }
+    if (source->kind != NODE_MAP) {
+        return node_err(l->e, source, "'<<' takes a map or a list of maps, such as <<: *base");
+    }
+    for (int i = 0; i < source->count; i++) {
+        if (node_get(map, source->keys[i])) continue;
+        node_add(l->a, map, source->key_nodes[i], source->items[i]);
+    }
+    return true;
+}
+
+static node *read_key(loader *l)
+{
+    if (l->event.type != YAML_SCALAR_EVENT || l->event.data.scalar.anchor || has_tag(&l->event)) {
+        fail_at(l, l->event.start_mark, "a key must be a text: no list, map, tag, anchor or alias");
+        return NULL;
+    }
+    if (l->event.data.scalar.length > MAX_KEY_BYTES) {
+        fail_at(l, l->event.start_mark, "a key must not be longer than 200 bytes");
+        return NULL;
+    }
+    return count_node(l) ? read_scalar(l) : NULL;
+}
+
+static node *read_map(loader *l, int depth)
+{
+    node *map = place_node(l, node_map(l->a)), *merge = NULL;
+    while (next_event(l) && l->event.type != YAML_MAPPING_END_EVENT) {
+        node *key = read_key(l);
+        if (!key || !next_event(l)) return NULL;
+        node *value = read_node(l, depth + 1);
+        if (!value) return NULL;
+        if (!key->plain || strcmp(key->text, "<<") != 0) {
+            node_add(l->a, map, key, value);
+            continue;
+        }
+        if (merge) {
+            node_err(l->e, key, "a second '<<'; write <<: [*a, *b]");
+            return NULL;
+        }
+        merge = value;
+    }
+    if (l->event.type != YAML_MAPPING_END_EVENT) return NULL;
+    if (!check_duplicates(l, map)) return NULL;
+    if (merge && !merge_into(l, map, merge)) return NULL;
+    return map;
+}
+
+/* The value that the current event begins; its last event is the current one afterwards. */
+static node *read_node(loader *l, int depth)
+{
+    const yaml_event_t *event = &l->event;
+    if (depth > MAX_DEPTH) {
+        fail_at(l, event->start_mark, "nested more than 64 deep");
+        return NULL;
+    }
+    if (has_tag(event)) {
+        fail_at(l, event->start_mark, "tags (!...) are not supported; leave it out");
+        return NULL;
+    }
+    if (event->type == YAML_ALIAS_EVENT) return read_alias(l, depth);
+    if (!count_node(l)) return NULL;
+    node *n = NULL;
+    int opened = -1;
+    if (event->type == YAML_SCALAR_EVENT) {
+        opened = open_anchor(l, event->data.scalar.anchor);
+        n = opened == -2 ? NULL : read_scalar(l);
+    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
+        opened = open_anchor(l, event->data.sequence_start.anchor);
+        n = opened == -2 ? NULL : read_list(l, depth);
+    } else if (event->type == YAML_MAPPING_START_EVENT) {
+        opened = open_anchor(l, event->data.mapping_start.anchor);
+        n = opened == -2 ? NULL : read_map(l, depth);
+    }
+    if (n && opened >= 0) l->anchor[opened].value = n;
+    return n;
+}
+
+static node *read_document(loader *l)
+{
+    if (!next_event(l) || !next_event(l)) return NULL; /* stream start, document start */
+    if (l->event.type == YAML_STREAM_END_EVENT) {      /* nothing but comments: null */
+        return place_node(l, node_scalar(l->a, "", true));
+    }
+    if (!next_event(l)) return NULL;
+    node *root = read_node(l, 1);
+    if (!root || !next_event(l) || !next_event(l)) return NULL; /* document end */
+    if (l->event.type != YAML_STREAM_END_EVENT) {
+        fail_at(l, l->event.start_mark, "a second document ('---'); a file holds one");
+        return NULL;
+    }
+    return root;
+}
+
+node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err *e)
+{
+    loader l = {.a = a, .text = text, .bytes = bytes, .e = e};
+    l.file = arena_strdup(a, file);
+    l.anchor = ARENA_NEW(a, anchor, MAX_ANCHORS);
+    if (!yaml_parser_initialize(&l.parser)) {
+        err_set(e, "%s: out of memory", file);
+        return NULL;
+    }
+    yaml_parser_set_input_string(&l.parser, (const unsigned char *)text, bytes);
+    node *root = read_document(&l);
+    yaml_event_delete(&l.event);
+    yaml_parser_delete(&l.parser);
+    if (root) node_repath(a, root, "");
+    return root;
+}
+
+node *node_load(arena *a, const char *path, err *e)
+{
+    size_t bytes;
+    char *text = file_read(path, &bytes, e);
+    if (!text) return NULL;
+    node *root = NULL;
+    if (bytes > MAX_FILE_BYTES) {
+        err_set(e, "%s: larger than 64 MiB: not a spec", path);
+    } else {
+        root = node_parse(a, text, bytes, path, e);
+    }
+    free(text);
+    return root;
+}

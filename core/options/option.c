@@ -1,0 +1,407 @@
+#include "core/options/option.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_KNOWN = 128 };
+
+/* ---- fields ---- */
+
+static void *field(void *options, const option *o)
+{
+    return (char *)options + o->offset;
+}
+
+static const void *const_field(const void *options, const option *o)
+{
+    return (const char *)options + o->offset;
+}
+
+static const char *const TYPE_NAMES[] = {"a whole number", "a number", "true or false",
+                                         "a choice",       "a text",   "a value"};
+
+/* Length of the choice at p; *next is the following one or NULL. */
+static size_t choice_at(const char *p, const char **next)
+{
+    size_t n = strcspn(p, "|");
+    *next = p[n] ? p + n + 1 : NULL;
+    return n;
+}
+
+static int64_t choice_index(const char *choices, const char *text)
+{
+    int64_t index = 0;
+    for (const char *p = choices, *next; p; p = next, index++) {
+        size_t n = choice_at(p, &next);
+        if (strlen(text) == n && memcmp(p, text, n) == 0) return index;
+    }
+    return -1;
+}
+
+static const char *choice_text(arena *a, const char *choices, int64_t index)
+{
+    for (const char *p = choices, *next; p; p = next) {
+        size_t n = choice_at(p, &next);
+        if (index-- > 0) continue;
+        char *text = arena_push_zero(a, (int64_t)n + 1, 1);
+        memcpy(text, p, n);
+        return text;
+    }
+    CHECK(false, "no such choice in %s", choices);
+    return NULL;
+}
+
+static bool bounded(const option *o)
+{
+    return o->min != 0 || o->max != 0;
+}
+
+/* 1e6 rather than 1e+06. */
+static const char *bound_text(char out[32], double bound)
+{
+    char text[32], *e;
+    snprintf(text, sizeof text, "%.12g", bound);
+    if ((e = strchr(text, 'e'))) {
+        *e = 0;
+        snprintf(out, 32, "%.24se%d", text, atoi(e + 1));
+    } else if (bound >= 1e5 && bound == floor(bound) && fmod(bound, 1e5) == 0) {
+        int power = 0;
+        for (; fmod(bound, 10) == 0; bound /= 10)
+            power++;
+        snprintf(out, 32, "%ge%d", bound, power);
+    } else {
+        snprintf(out, 32, "%s", text);
+    }
+    return out;
+}
+
+/* "1 to 16", "at least 1", "at most 3"; bounds beyond 1e18 are none. */
+static const char *range_text(const option *o, char *out, size_t bytes)
+{
+    bool low = o->min > -1e18, high = o->max < 1e18;
+    char min[32], max[32];
+    bound_text(min, o->min);
+    bound_text(max, o->max);
+    if (!bounded(o) || (!low && !high)) {
+        snprintf(out, bytes, "any");
+    } else if (low && high) {
+        snprintf(out, bytes, "%s to %s", min, max);
+    } else {
+        snprintf(out, bytes, low ? "at least %s" : "at most %s", low ? min : max);
+    }
+    return out;
+}
+
+static bool check_range(const option *o, double value, const node *n, err *e)
+{
+    char range[96];
+    if (!bounded(o) || (value >= o->min && value <= o->max)) return true;
+    return node_err(e, n, "%s is out of range; it must be %s", n->text,
+                    range_text(o, range, sizeof range));
+}
+
+static bool wrong_type(const option *o, const node *n, err *e)
+{
+    const char *got = n->kind == NODE_MAP    ? "a map"
+                      : n->kind == NODE_LIST ? "a list"
+                      : node_is_null(n)      ? "null"
+                                             : n->text;
+    const char *quotes = n->kind == NODE_SCALAR && !node_is_null(n) ? "'" : "";
+    const char *hint = "";
+    if (n->kind == NODE_SCALAR && o->type == OPTION_BOOL && n->plain &&
+        choice_index("yes|no|on|off|y|n|Yes|No|On|Off", n->text) >= 0) {
+        hint = " (in YAML 1.2, yes, no, on and off are texts)";
+    } else if (n->kind == NODE_SCALAR && !n->plain && o->type != OPTION_TEXT) {
+        hint = " (what is in quotes is a text)";
+    }
+    return node_err(e, n, "expected %s, got %s%.80s%s%s", TYPE_NAMES[o->type], quotes, got, quotes,
+                    hint);
+}
+
+/* The same spelling rules for numbers in quotes would make "8" a number; only what YAML itself
+ * takes for a text (2M, 1_000), and JSON therefore quotes, may stand in quotes. */
+static bool number_allowed(const node *n)
+{
+    double number;
+    node unquoted = *n;
+    unquoted.plain = true;
+    return n->plain || !node_to_number(&unquoted, &number);
+}
+
+static bool is_none(const node *n)
+{
+    return node_is_null(n) || (n->kind == NODE_SCALAR && strcmp(n->text, "none") == 0);
+}
+
+static bool read_number(void *options, const option *o, const node *n, err *e)
+{
+    int64_t whole = -1;
+    double number = -1;
+    bool none = o->nullable && is_none(n);
+    if (!none) {
+        if (n->kind != NODE_SCALAR || !number_allowed(n)) return wrong_type(o, n, e);
+        bool good =
+            o->type == OPTION_INT ? text_to_int(n->text, &whole) : text_to_real(n->text, &number);
+        if (!good) return wrong_type(o, n, e);
+        if (!check_range(o, o->type == OPTION_INT ? (double)whole : number, n, e)) return false;
+    }
+    if (o->type == OPTION_INT) {
+        *(int64_t *)field(options, o) = whole;
+    } else {
+        *(double *)field(options, o) = number;
+    }
+    return true;
+}
+
+static bool read_choice(void *options, const option *o, const node *n, err *e)
+{
+    if (n->kind != NODE_SCALAR) {
+        return node_err(e, n, "expected one of %s", o->choices);
+    }
+    /* `positions: null` and an empty value say what `none` says, where that is a choice. */
+    const char *text = node_is_null(n) ? "none" : n->text;
+    int64_t index = choice_index(o->choices, text);
+    if (index >= 0) {
+        *(int64_t *)field(options, o) = index;
+        return true;
+    }
+    char copy[1024], *rest = NULL;
+    const char *known[MAX_KNOWN];
+    int count = 0;
+    snprintf(copy, sizeof copy, "%s", o->choices);
+    for (char *p = strtok_r(copy, "|", &rest); p && count < MAX_KNOWN;
+         p = strtok_r(NULL, "|", &rest)) {
+        known[count++] = p;
+    }
+    const char *near = option_nearest(text, count, known);
+    if (near) {
+        return node_err(e, n, "'%.80s' is none of %s (did you mean '%s'?)", text, o->choices, near);
+    }
+    return node_err(e, n, "'%.80s' is none of %s", text, o->choices);
+}
+
+static bool read_value(void *options, const option *o, const node *n, arena *a, err *e)
+{
+    switch (o->type) {
+    case OPTION_INT:
+    case OPTION_REAL:
+        return read_number(options, o, n, e);
+    case OPTION_BOOL:
+        return node_to_bool(n, field(options, o)) || wrong_type(o, n, e);
+    case OPTION_CHOICE:
+        return read_choice(options, o, n, e);
+    case OPTION_TEXT: {
+        const char **text = field(options, o);
+        bool none = node_is_null(n);
+        if (n->kind != NODE_SCALAR || (none && !o->nullable)) return wrong_type(o, n, e);
+        *text = none ? NULL : arena_strdup(a, n->text);
+        return true;
+    }
+    case OPTION_NODE:
+        *(const node **)field(options, o) = node_is_null(n) ? NULL : n;
+        return true;
+    }
+    CHECK(false, "type %d", o->type);
+    return false;
+}
+
+bool option_read_text(void *options, const option *o, const char *text, arena *a, err *e)
+{
+    if (o->type == OPTION_NODE) {
+        node *n = node_parse(a, text, strlen(text), o->name, e);
+        return n && read_value(options, o, n, a, e);
+    }
+    node n = {.kind = NODE_SCALAR, .path = o->name, .text = text, .plain = true};
+    return read_value(options, o, &n, a, e);
+}
+
+/* ---- tables ---- */
+
+static void set_default(void *options, const option *o, arena *a)
+{
+    err e;
+    if (o->type == OPTION_NODE && !o->initial) {
+        *(const node **)field(options, o) = NULL;
+        return;
+    }
+    CHECK(option_read_text(options, o, o->initial, a, &e), "default of %s: %s", o->name, e.text);
+}
+
+static const option *find_option(const option *table, const char *name)
+{
+    for (const option *o = table; o->name; o++) {
+        if (strcmp(o->name, name) == 0) return o;
+    }
+    return NULL;
+}
+
+static int known_names(const char *known[MAX_KNOWN], const option *table, const char *const *more)
+{
+    int count = 0;
+    for (const option *o = table; o->name && count < MAX_KNOWN; o++)
+        known[count++] = o->name;
+    for (; more && *more && count < MAX_KNOWN; more++)
+        known[count++] = *more;
+    return count;
+}
+
+static bool is_ignored(const char *const *ignore, const char *name)
+{
+    for (; ignore && *ignore; ignore++) {
+        if (strcmp(*ignore, name) == 0) return true;
+    }
+    return false;
+}
+
+static bool check_keys(const option *table, const node *n, const char *const *ignore, err *e)
+{
+    for (int i = 0; i < n->count; i++) {
+        if (find_option(table, n->keys[i]) || is_ignored(ignore, n->keys[i])) continue;
+        const char *known[MAX_KNOWN];
+        int count = known_names(known, table, ignore);
+        return option_unknown(e, n, i, count, known);
+    }
+    return true;
+}
+
+bool options_read(void *options, const option *table, const node *n, const char *const *ignore,
+                  arena *a, err *e)
+{
+    if (n && node_is_null(n)) n = NULL;
+    if (n && n->kind != NODE_MAP) {
+        return node_err(e, n, "expected a map of options, got %s",
+                        n->kind == NODE_LIST ? "a list" : n->text);
+    }
+    if (n && !check_keys(table, n, ignore, e)) return false;
+    for (const option *o = table; o->name; o++) {
+        const node *value = n ? node_get(n, o->name) : NULL;
+        if (value) {
+            if (!read_value(options, o, value, a, e)) return false;
+        } else if (o->initial || o->type == OPTION_NODE) {
+            set_default(options, o, a);
+        } else {
+            return node_err(e, n, "missing key '%s' (%s: %s)", o->name,
+                            o->choices ? o->choices : TYPE_NAMES[o->type], o->help);
+        }
+    }
+    return true;
+}
+
+/* ---- writing ---- */
+
+static node *real_node(arena *a, double value)
+{
+    char text[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    return node_scalar(a, text, true);
+}
+
+static node *int_node(arena *a, int64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return node_scalar(a, text, true);
+}
+
+/* NULL for an OPTION_NODE that is absent. */
+static node *value_node(arena *a, const void *options, const option *o)
+{
+    const void *value = const_field(options, o);
+    switch (o->type) {
+    case OPTION_INT: {
+        int64_t v = *(const int64_t *)value;
+        return o->nullable && v == -1 ? node_scalar(a, "null", true) : int_node(a, v);
+    }
+    case OPTION_REAL: {
+        double v = *(const double *)value;
+        return o->nullable && v == -1 ? node_scalar(a, "null", true) : real_node(a, v);
+    }
+    case OPTION_BOOL:
+        return node_scalar(a, *(const bool *)value ? "true" : "false", true);
+    case OPTION_CHOICE:
+        return node_scalar(a, choice_text(a, o->choices, *(const int64_t *)value), false);
+    case OPTION_TEXT: {
+        const char *text = *(const char *const *)value;
+        return text ? node_scalar(a, text, false) : node_scalar(a, "null", true);
+    }
+    case OPTION_NODE: {
+        const node *n = *(const node *const *)value;
+        return n ? node_copy(a, n) : NULL;
+    }
+    }
+    CHECK(false, "type %d", o->type);
+    return NULL;
+}
+
+node *options_node(arena *a, const void *options, const option *table)
+{
+    node *map = node_map(a);
+    for (const option *o = table; o->name; o++) {
+        node *value = value_node(a, options, o);
+        if (value) node_set(a, map, o->name, value);
+    }
+    return map;
+}
+
+/* Whether the field holds what the default would put there. Required options never do. */
+static bool is_default(arena *a, const void *options, const option *o)
+{
+    if (o->type == OPTION_NODE && !o->initial)
+        return !*(const node *const *)const_field(options, o);
+    if (!o->initial) return false;
+    union {
+        int64_t whole;
+        double number;
+        bool flag;
+        const void *pointer;
+    } storage = {0};
+    option alone = *o;
+    alone.offset = 0;
+    set_default(&storage, &alone, a);
+    node *initial = value_node(a, &storage, &alone);
+    node *value = value_node(a, options, o);
+    return node_equal(initial, value);
+}
+
+node *options_changed(arena *a, const void *options, const option *table)
+{
+    node *map = node_map(a);
+    for (const option *o = table; o->name; o++) {
+        if (o->incidental || is_default(a, options, o)) continue;
+        node *value = value_node(a, options, o);
+        if (value) node_set(a, map, o->name, value);
+    }
+    return map;
+}
+
+static const char *type_text(const option *o)
+{
+    static const char *const names[] = {"int", "real", "bool", "choice", "text", "map/list"};
+    return o->type == OPTION_CHOICE ? o->choices : names[o->type];
+}
+
+void options_print(FILE *out, const option *table)
+{
+    int name_width = 0, type_width = 0, initial_width = 0;
+    for (const option *o = table; o->name; o++) {
+        const char *initial = o->initial ? o->initial : "";
+        name_width = MAX(name_width, (int)strlen(o->name));
+        type_width = MAX(type_width, MIN(28, (int)strlen(type_text(o))));
+        initial_width = MAX(initial_width, MIN(16, (int)strlen(initial)));
+    }
+    initial_width = MAX(initial_width, (int)strlen("required"));
+    for (const option *o = table; o->name; o++) {
+        char range[96];
+        bool numeric = o->type == OPTION_INT || o->type == OPTION_REAL;
+        bool required = !o->initial && o->type != OPTION_NODE;
+        const char *initial = required ? "required" : o->initial ? o->initial : "";
+        fprintf(out, "  %-*s  %-*s  %-*s  %s", name_width, o->name, type_width, type_text(o),
+                initial_width, *initial ? initial : "-", o->help ? o->help : "");
+        if (numeric && bounded(o)) fprintf(out, " (%s)", range_text(o, range, sizeof range));
+        fputc('\n', out);
+    }
+}

@@ -1,0 +1,375 @@
+#include "core/train/lanes.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MAX_LEVELS = 62 };
+
+/* A gradient vector; lies in the stack of free ones, with a lane at work, or in a node of the tree.
+ */
+typedef struct vector {
+    grads g;
+    bool touched;
+} vector;
+
+typedef struct lanes_thread {
+    lanes *pool;
+    pthread_t id;
+    int index;
+} lanes_thread;
+
+struct lanes {
+    int64_t count;
+    int threads, started;
+    const params *params;
+
+    pthread_mutex_t mutex; /* guards all that follows */
+    pthread_cond_t work, idle;
+    int64_t round; /* counts jobs: a thread does each once */
+    int busy;      /* threads that have not finished the job */
+    bool leave;
+    void (*job)(lanes *l, int thread);
+    lanes_thread *thread;
+
+    /* The job in hand: items are taken in order. */
+    int64_t next, items;
+    lane_fn lane;
+    lanes_item_fn item;
+    void *arg;
+
+    /* Gradient vectors and the tree: node (level k, j) is held at nodes[first_node[k] + j] while it
+     * is finished and its parent is not. */
+    void *memory;
+    size_t memory_bytes;
+    bool *has;
+    vector *vectors, **spare, **nodes;
+    int vector_count, spares, levels;
+    int64_t first_node[MAX_LEVELS + 1], level_nodes[MAX_LEVELS + 1];
+    vector *sum; /* of the last run */
+};
+
+/* ---- threads ---- */
+
+static void *thread_main(void *arg)
+{
+    const lanes_thread *self = arg;
+    lanes *l = self->pool;
+    int64_t seen = 0;
+    pthread_mutex_lock(&l->mutex);
+    for (;;) {
+        while (l->round == seen && !l->leave) {
+            pthread_cond_wait(&l->work, &l->mutex);
+        }
+        if (l->leave) break;
+        seen = l->round;
+        pthread_mutex_unlock(&l->mutex);
+        l->job(l, self->index);
+        pthread_mutex_lock(&l->mutex);
+        if (--l->busy == 0) pthread_cond_signal(&l->idle);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+/* All threads run `job` once; returns when the last has finished. */
+static void run_job(lanes *l, void (*job)(lanes *, int), int64_t items)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->job = job;
+    l->next = 0;
+    l->items = items;
+    l->busy = l->started;
+    l->round++;
+    if (l->started > 0) pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->mutex);
+    job(l, 0);
+    pthread_mutex_lock(&l->mutex);
+    while (l->busy > 0) {
+        pthread_cond_wait(&l->idle, &l->mutex);
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static int64_t take(lanes *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    int64_t i = l->next < l->items ? l->next++ : -1;
+    pthread_mutex_unlock(&l->mutex);
+    return i;
+}
+
+static void item_job(lanes *l, int thread)
+{
+    for (int64_t i; (i = take(l)) >= 0;) {
+        l->item(l->arg, i, thread);
+    }
+}
+
+void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n)
+{
+    if (!l || l->threads == 1 || n == 1) {
+        for (int64_t i = 0; i < n; i++) {
+            fn(arg, i, 0);
+        }
+        return;
+    }
+    l->item = fn;
+    l->arg = arg;
+    run_job(l, item_job, n);
+}
+
+/* ---- the tree ---- */
+
+/* a += b over one piece; what neither has is never touched, what only b has is copied. */
+static void add_piece(grads a, grads b, int64_t piece, int64_t begin, int64_t count)
+{
+    real *restrict x = a.values + begin;
+    const real *restrict y = b.values + begin;
+    if (!b.has[piece]) return;
+    if (!a.has[piece]) {
+        memcpy(x, y, (size_t)count * sizeof *x);
+        a.has[piece] = true;
+        return;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < count; i++) {
+        x[i] += y[i];
+    }
+}
+
+static void add_grads(const params *p, grads a, grads b)
+{
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        int64_t size = q->count / q->pieces;
+        for (int64_t k = 0; k < q->pieces; k++) {
+            add_piece(a, b, q->first_piece + k, q->offset + k * size, size);
+        }
+    }
+}
+
+/* Under the mutex. The most recently freed comes first: its memory is touched already, maybe
+ * cached. */
+static vector *take_vector(lanes *l)
+{
+    CHECK(l->spares > 0, "all %d gradient vectors are in use", l->vector_count);
+    vector *v = l->spare[--l->spares];
+    v->touched = true;
+    return v;
+}
+
+static vector *fresh_vector(lanes *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    vector *v = take_vector(l);
+    pthread_mutex_unlock(&l->mutex);
+    memset(v->g.has, 0, (size_t)l->params->pieces * sizeof *v->g.has);
+    return v;
+}
+
+/* Puts a finished leaf into the tree. While the sibling of the finished node is finished too, the
+ * two are added (outside the lock: both belong to this thread then) and their parent is finished.
+ */
+static void finish_leaf(lanes *l, int64_t lane, vector *v)
+{
+    int64_t j = lane;
+    pthread_mutex_lock(&l->mutex);
+    for (int level = 0; level < l->levels; level++, j /= 2) {
+        int64_t sibling = j ^ 1;
+        if (sibling >= l->level_nodes[level]) continue; /* no right half: the parent is this node */
+        vector **other = &l->nodes[l->first_node[level] + sibling];
+        if (!*other) {
+            l->nodes[l->first_node[level] + j] = v;
+            pthread_mutex_unlock(&l->mutex);
+            return;
+        }
+        /* Addition commutes in every bit, but the tree says left plus right. */
+        vector *left = j & 1 ? *other : v, *right = j & 1 ? v : *other;
+        *other = NULL;
+        pthread_mutex_unlock(&l->mutex);
+        add_grads(l->params, left->g, right->g);
+        pthread_mutex_lock(&l->mutex);
+        l->spare[l->spares++] = right;
+        v = left;
+    }
+    l->nodes[l->first_node[l->levels]] = v; /* the root */
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void lane_job(lanes *l, int thread)
+{
+    for (int64_t lane; (lane = take(l)) >= 0;) {
+        vector *v = l->params ? fresh_vector(l) : NULL;
+        l->lane(l->arg, lane, thread, v ? &v->g : NULL);
+        if (v) finish_leaf(l, lane, v);
+    }
+}
+
+const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
+{
+    CHECK(!add || l->sum || !l->params, "there is no earlier sum to add to");
+    if (l->sum && !add) {
+        l->spare[l->spares++] = l->sum;
+        l->sum = NULL;
+    }
+    l->lane = fn;
+    l->arg = arg;
+    run_job(l, lane_job, l->count);
+    if (!l->params) return NULL;
+    vector **root = &l->nodes[l->first_node[l->levels]];
+    if (l->sum) {
+        add_grads(l->params, l->sum->g, (*root)->g);
+        l->spare[l->spares++] = *root;
+    } else {
+        l->sum = *root;
+    }
+    *root = NULL;
+    return &l->sum->g;
+}
+
+/* ---- making and ending ---- */
+
+/* Vectors that can be held at once. Each thread holds one (its leaf, or the node that it is adding
+ * to). A finished node waits only while its sibling is not finished. Lanes are taken in order, so a
+ * sibling without a thread in it holds the first lane not taken: one such per level, and only while
+ * a thread is between two lanes. So at most `threads` nodes wait on a level. One more is the sum of
+ * the last run. */
+static int vectors_needed(const lanes *l)
+{
+    int64_t n = l->threads + 1;
+    for (int level = 0; level < l->levels; level++) {
+        n += MIN(l->threads, (l->level_nodes[level] + 1) / 2);
+    }
+    return (int)MIN(n, l->count + 1);
+}
+
+static void plan_tree(lanes *l)
+{
+    int64_t nodes = l->count, first = 0;
+    for (l->levels = 0;; l->levels++) {
+        l->first_node[l->levels] = first;
+        l->level_nodes[l->levels] = nodes;
+        first += nodes;
+        if (nodes == 1) break;
+        nodes = (nodes + 1) / 2;
+    }
+}
+
+static size_t vector_bytes(const params *p)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return ((size_t)p->total * sizeof(real) + page - 1) / page * page;
+}
+
+static bool reserve_vectors(lanes *l, err *e)
+{
+    const params *p = l->params;
+    l->vector_count = vectors_needed(l);
+    size_t each = vector_bytes(p), n = (size_t)l->vector_count;
+    int64_t nodes = l->first_node[l->levels] + 1;
+    l->vectors = calloc(n, sizeof *l->vectors);
+    l->spare = calloc(n, sizeof(vector *));
+    l->nodes = calloc((size_t)nodes, sizeof(vector *));
+    l->has = calloc(n * (size_t)MAX(p->pieces, 1), sizeof *l->has);
+    l->memory_bytes = MAX(each * n, 1);
+    l->memory = mmap(NULL, l->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (l->memory == MAP_FAILED) l->memory = NULL;
+    if (!l->vectors || !l->spare || !l->nodes || !l->has || !l->memory) {
+        return err_set(
+            e, "no memory for %zu gradient vectors of %zu bytes; use fewer lanes or threads", n,
+            each);
+    }
+    for (size_t i = 0; i < n; i++) {
+        vector *v = &l->vectors[i];
+        v->g.values = (real *)(void *)((char *)l->memory + i * each);
+        v->g.has = l->has + i * (size_t)p->pieces;
+        l->spare[n - 1 - i] = v; /* the first is taken first */
+    }
+    l->spares = l->vector_count;
+    return true;
+}
+
+static bool start_threads(lanes *l, err *e)
+{
+    l->thread = calloc((size_t)l->threads, sizeof *l->thread);
+    if (!l->thread) return err_set(e, "no memory for %d threads", l->threads);
+    while (l->started < l->threads - 1) {
+        lanes_thread *t = &l->thread[l->started];
+        *t = (lanes_thread){.pool = l, .index = l->started + 1};
+        int failure = pthread_create(&t->id, NULL, thread_main, t);
+        if (failure) {
+            return err_set(e, "thread %d of %d cannot be started (%s); use fewer threads",
+                           t->index + 1, l->threads, strerror(failure));
+        }
+        l->started++;
+    }
+    return true;
+}
+
+lanes *lanes_new(int64_t count, int threads, const params *p, err *e)
+{
+    CHECK(count >= 1 && count < (int64_t)1 << 31 && threads >= 1, "%lld lanes, %d threads",
+          (long long)count, threads);
+    lanes *l = calloc(1, sizeof *l);
+    if (!l) {
+        err_set(e, "no memory for a thread pool");
+        return NULL;
+    }
+    l->count = count;
+    l->threads = threads;
+    l->params = p;
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->idle, NULL);
+    plan_tree(l);
+    if ((p && !reserve_vectors(l, e)) || !start_threads(l, e)) {
+        lanes_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void lanes_free(lanes *l)
+{
+    if (!l) return;
+    pthread_mutex_lock(&l->mutex);
+    l->leave = true;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->mutex);
+    for (int i = 0; i < l->started; i++) {
+        pthread_join(l->thread[i].id, NULL);
+    }
+    pthread_cond_destroy(&l->idle);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->mutex);
+    if (l->memory) munmap(l->memory, l->memory_bytes);
+    free(l->has);
+    free(l->vectors);
+    free(l->spare);
+    free(l->nodes);
+    free(l->thread);
+    free(l);
+}
+
+int64_t lanes_count(const lanes *l)
+{
+    return l->count;
+}
+
+int lanes_threads(const lanes *l)
+{
+    return l ? l->threads : 1;
+}
+
+size_t lanes_bytes(const lanes *l)
+{
+    size_t touched = 0;
+    for (int i = 0; i < l->vector_count; i++) {
+        touched += l->vectors[i].touched ? vector_bytes(l->params) : 0;
+    }
+    return touched;
+}

@@ -1,0 +1,44 @@
+/* Threads that share a step's lanes, and the fixed tree in which the lanes' gradients are added.
+ *
+ * The batch is cut into `lanes`; each lane fills a gradient vector of its own. Node (level k, j) of
+ * the tree is the sum of lanes [j 2^k, (j+1) 2^k): left half plus right half, an absent right half
+ * adding nothing. The tree depends on the number of lanes alone, so the result has the same bits
+ * whatever the number of threads and whichever finishes first. Threads take lanes in order as they
+ * become free; who finishes a node whose sibling is finished adds the two. At most threads *
+ * (log2(lanes / threads) + 1), rounded up, and one for accumulation vectors are needed; they are
+ * reserved at the start and memory is only touched when used.
+ *
+ * Piece i of `has` (see params.h) says whether a lane gave that piece any gradient; a sum has it if
+ * either part does, and a piece that neither has is never read. */
+#ifndef LOCI_CORE_LANES_H
+#define LOCI_CORE_LANES_H
+
+#include "core/train/params.h"
+
+typedef struct lanes lanes;
+
+/* Work of one lane: fills g (all of g->has is false on entry; NULL if the pool was made without
+ * params). `thread` in 0..threads-1 chooses the caller's per-thread buffers (tape, scratch). */
+typedef void (*lane_fn)(void *arg, int64_t lane, int thread, grads *g);
+/* Work of one item in lanes_parallel. */
+typedef void (*lanes_item_fn)(void *arg, int64_t item, int thread);
+
+/* Starts threads - 1 threads; the caller's is thread 0. params (may be NULL: no gradients) must be
+ * complete and outlive the pool. Fails if threads or memory cannot be had. */
+lanes *lanes_new(int64_t count, int threads, const params *p, err *e);
+void lanes_free(lanes *l);
+
+/* Runs fn for every lane and returns the sum of their gradients, valid until the next call. With
+ * `add` the sum of the call before is added first (gradient accumulation: result = before + this,
+ * in that order, so call the micro-steps in order). NULL if made without params. */
+const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add);
+
+/* Runs fn for items 0..n-1 on the same threads; l NULL: on the caller's. Not from inside fn. */
+void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n);
+
+int64_t lanes_count(const lanes *l);
+int lanes_threads(const lanes *l); /* 1 if l is NULL */
+/* Bytes of gradient vectors touched so far. */
+size_t lanes_bytes(const lanes *l);
+
+#endif

@@ -1,0 +1,386 @@
+#include "core/train/optim.h"
+
+#include "core/train/adafactor.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Elements of a range: what one thread takes at a time, and what one partial sum of the norm
+ * covers. Part of the numerics: another value gives other bits. */
+enum { RANGE = 8192 };
+
+/* A part of one piece of one parameter. */
+typedef struct range {
+    const param *p;
+    int64_t piece; /* over all parameters */
+    int64_t begin; /* in the flat vectors */
+    int64_t count;
+    int64_t state; /* adafactor: where the piece's second moments begin */
+} range;
+
+struct optim {
+    optim_options o;
+    const params *p;
+    void *memory; /* holds m and v */
+    size_t memory_bytes;
+    real *m, *v; /* [total], or NULL; adafactor: v [v_count] */
+    int64_t v_count;
+    unsigned char *touched; /* [pieces]: has had a gradient in some step */
+    int64_t steps;
+    range *ranges, *wholes; /* pieces cut into ranges; adafactor: whole pieces */
+    int64_t range_count, whole_count;
+    double *sums; /* [range_count] */
+};
+
+/* ---- making ---- */
+
+static int64_t state_count(const params *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->count; i++) {
+        n += p->list[i].pieces * adafactor_state_count(adafactor_shape_of(&p->list[i]));
+    }
+    return n;
+}
+
+/* How many reals of first and second moments the kind keeps. */
+static void moments(int64_t *m, int64_t *v, const optim_options *o, const params *p)
+{
+    bool adam = o->kind == OPTIM_ADAMW || o->kind == OPTIM_ADAM;
+    *m = adam || (o->kind == OPTIM_SGD && o->momentum > 0) ? p->total : 0;
+    *v = adam ? p->total : o->kind == OPTIM_ADAFACTOR ? state_count(p) : 0;
+}
+
+int64_t optim_bytes(const optim_options *o, const params *p)
+{
+    int64_t m, v;
+    moments(&m, &v, o, p);
+    return (m + v) * (int64_t)sizeof(real);
+}
+
+/* Lists pieces of parameters that are trained, cut after `most` elements; returns how many parts
+ * there are. list NULL: only counts. */
+static int64_t list_ranges(range *list, const params *p, int64_t most)
+{
+    int64_t n = 0, state = 0;
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        int64_t size = q->count / q->pieces;
+        int64_t state_size = adafactor_state_count(adafactor_shape_of(q));
+        for (int64_t k = 0; k < q->pieces; k++, state += state_size) {
+            for (int64_t at = 0; at < size && !q->frozen; at += most, n++) {
+                if (!list) continue;
+                list[n] = (range){.p = q,
+                                  .piece = q->first_piece + k,
+                                  .begin = q->offset + k * size + at,
+                                  .count = MIN(most, size - at),
+                                  .state = state};
+            }
+        }
+    }
+    return n;
+}
+
+static bool reserve(optim *m, err *e)
+{
+    const params *p = m->p;
+    int64_t first, second;
+    moments(&first, &second, &m->o, p);
+    m->range_count = list_ranges(NULL, p, RANGE);
+    m->whole_count = m->o.kind == OPTIM_ADAFACTOR ? list_ranges(NULL, p, INT64_MAX / 2) : 0;
+    m->ranges = calloc((size_t)m->range_count + 1, sizeof *m->ranges);
+    m->wholes = calloc((size_t)m->whole_count + 1, sizeof *m->wholes);
+    m->sums = calloc((size_t)m->range_count + 1, sizeof *m->sums);
+    m->touched = calloc((size_t)p->pieces + 1, sizeof *m->touched);
+    m->memory_bytes = (size_t)(first + second + 1) * sizeof(real);
+    m->memory =
+        mmap(NULL, m->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (m->memory == MAP_FAILED) m->memory = NULL;
+    if (!m->memory || !m->ranges || !m->wholes || !m->sums || !m->touched) {
+        return err_set(e, "no memory for %zu bytes of the optimiser's moments; use a smaller model",
+                       m->memory_bytes);
+    }
+    real *all = m->memory;
+    m->m = first > 0 ? all : NULL;
+    m->v = second > 0 ? all + first : NULL;
+    m->v_count = second;
+    list_ranges(m->ranges, p, RANGE);
+    if (m->whole_count > 0) list_ranges(m->wholes, p, INT64_MAX / 2);
+    return true;
+}
+
+optim *optim_new(const optim_options *o, const params *p, err *e)
+{
+    optim *m = calloc(1, sizeof *m);
+    if (!m) {
+        err_set(e, "no memory for an optimiser");
+        return NULL;
+    }
+    m->o = *o;
+    m->p = p;
+    if (reserve(m, e)) return m;
+    optim_free(m);
+    return NULL;
+}
+
+void optim_free(optim *m)
+{
+    if (!m) return;
+    if (m->memory) munmap(m->memory, m->memory_bytes);
+    free(m->ranges);
+    free(m->wholes);
+    free(m->sums);
+    free(m->touched);
+    free(m);
+}
+
+/* ---- norm ---- */
+
+/* One step's arguments, shared by the threads. */
+typedef struct job {
+    optim *m;
+    real *values;
+    const grads *g;
+    double lr, scale;
+} job;
+
+static void sum_squares(void *arg, int64_t item, int thread)
+{
+    (void)thread;
+    const job *j = arg;
+    const range *r = &j->m->ranges[item];
+    double sum = 0;
+    if (j->g->has[r->piece]) {
+        const real *g = j->g->values + r->begin;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < r->count; i++) {
+            sum += (double)g[i] * (double)g[i];
+        }
+    }
+    j->m->sums[item] = sum;
+}
+
+double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad)
+{
+    job j = {.m = m, .g = g};
+    lanes_parallel(pool, sum_squares, &j, m->range_count);
+    double sum = 0;
+    if (bad) *bad = NULL;
+    for (int64_t i = 0; i < m->range_count; i++) {
+        sum += m->sums[i];
+        if (bad && !*bad && !isfinite(m->sums[i])) *bad = m->ranges[i].p->name;
+    }
+    return sqrt(sum);
+}
+
+double optim_clip(double norm, double clip)
+{
+    return MIN(1, clip / (norm + 1e-6));
+}
+
+/* ---- rules: p, m, v, g [n]; scalars are narrowed once, outside the loops ---- */
+
+static inline real root(real x)
+{
+#ifdef LOCI_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
+typedef struct adam_scalars {
+    real scale, l2, keep; /* of g; added to g as l2 p; factor of p (1 - lr wd) */
+    real beta1, beta2, rate, root_scale, eps;
+    /* 1 - beta, subtracted in double: in float 1 - 0.999 is off by 1e-5 of itself. */
+    real rest1, rest2;
+} adam_scalars;
+
+static void adam(real *restrict p, real *restrict m, real *restrict v, const real *restrict g,
+                 int64_t n, adam_scalars s)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        real gi = s.scale * g[i] + s.l2 * p[i];
+        real mi = s.beta1 * m[i] + s.rest1 * gi;
+        real vi = s.beta2 * v[i] + s.rest2 * gi * gi;
+        m[i] = mi;
+        v[i] = vi;
+        p[i] = s.keep * p[i] - s.rate * mi / (root(vi) * s.root_scale + s.eps);
+    }
+}
+
+static void sgd(real *restrict p, real *restrict b, const real *restrict g, int64_t n, real scale,
+                real l2, real rate, real momentum, bool nesterov)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        real gi = scale * g[i] + l2 * p[i];
+        real bi = momentum * b[i] + gi;
+        b[i] = bi;
+        p[i] -= rate * (nesterov ? gi + momentum * bi : bi);
+    }
+}
+
+static void sgd_plain(real *restrict p, const real *restrict g, int64_t n, real scale, real l2,
+                      real rate)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        p[i] -= rate * (scale * g[i] + l2 * p[i]);
+    }
+}
+
+static void scale_by(real *p, int64_t n, real keep)
+{
+    for (int64_t i = 0; i < n; i++) {
+        p[i] *= keep;
+    }
+}
+
+/* ---- one step ---- */
+
+static double decay_of(const optim *m, const param *p)
+{
+    return p->role == ROLE_MATRIX ? m->o.weight_decay * p->decay_scale : 0;
+}
+
+static void step_adam(const job *j, const range *r, const real *g)
+{
+    const optim *m = j->m;
+    const optim_options *o = &m->o;
+    real *p = j->values + r->begin;
+    double lr = j->lr * r->p->lr_scale, wd = decay_of(m, r->p), t = (double)m->steps;
+    bool decoupled = o->kind == OPTIM_ADAMW;
+    real keep = (real)(decoupled ? 1 - lr * wd : 1);
+    if (!m->touched[r->piece] && (decoupled || wd <= 0)) { /* moments are 0 and stay so */
+        if (decoupled && wd > 0) scale_by(p, r->count, keep);
+        return;
+    }
+    adam_scalars s = {.scale = (real)j->scale,
+                      .l2 = (real)(decoupled ? 0 : wd),
+                      .keep = keep,
+                      .beta1 = (real)o->beta1,
+                      .beta2 = (real)o->beta2,
+                      .rate = (real)(lr / (1 - pow(o->beta1, t))),
+                      .root_scale = (real)(1 / sqrt(1 - pow(o->beta2, t))),
+                      .eps = (real)o->eps,
+                      .rest1 = (real)(1 - o->beta1),
+                      .rest2 = (real)(1 - o->beta2)};
+    adam(p, m->m + r->begin, m->v + r->begin, g, r->count, s);
+}
+
+static void step_sgd(const job *j, const range *r, const real *g)
+{
+    const optim *m = j->m;
+    real *p = j->values + r->begin;
+    double wd = decay_of(m, r->p);
+    real scale = (real)j->scale, l2 = (real)wd, rate = (real)(j->lr * r->p->lr_scale);
+    if (!m->touched[r->piece] && wd <= 0) return;
+    if (m->m) {
+        sgd(p, m->m + r->begin, g, r->count, scale, l2, rate, (real)m->o.momentum, m->o.nesterov);
+    } else {
+        sgd_plain(p, g, r->count, scale, l2, rate);
+    }
+}
+
+/* A range of adam or sgd. Where the piece had no gradient its buffer is undefined: zeros stand in.
+ */
+static void step_range(void *arg, int64_t item, int thread)
+{
+    static const real zeros[RANGE];
+    (void)thread;
+    const job *j = arg;
+    const range *r = &j->m->ranges[item];
+    bool has = j->g->has[r->piece];
+    if (!has && j->m->o.lazy) return;
+    const real *g = has ? j->g->values + r->begin : zeros;
+    if (j->m->o.kind == OPTIM_SGD) {
+        step_sgd(j, r, g);
+    } else {
+        step_adam(j, r, g);
+    }
+}
+
+/* A whole piece of adafactor. */
+static void step_whole(void *arg, int64_t item, int thread)
+{
+    (void)thread;
+    const job *j = arg;
+    const optim *m = j->m;
+    const optim_options *o = &m->o;
+    const range *r = &m->wholes[item];
+    bool has = j->g->has[r->piece];
+    if (!has && o->lazy) return;
+    double t = (double)m->steps;
+    double rho = (o->relative_step ? MIN(j->lr, 1 / sqrt(t)) : j->lr) * r->p->lr_scale;
+    adafactor_step how = {.beta2 = 1 - pow(t, -o->decay_power),
+                          .eps1 = o->eps1,
+                          .eps2 = o->eps2,
+                          .update_clip = o->update_clip,
+                          .rho = rho,
+                          .decay = rho * decay_of(m, r->p),
+                          .scale_parameter = o->scale_parameter};
+    adafactor_update(j->values + r->begin, m->v + r->state, has ? j->g->values + r->begin : NULL,
+                     adafactor_shape_of(r->p), j->scale, &how);
+}
+
+optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes *pool)
+{
+    optim_report report = {.scale = 1};
+    report.norm = optim_norm(m, g, pool, &report.bad);
+    if (report.bad) return report;
+    if (m->o.clip > 0) report.scale = optim_clip(report.norm, m->o.clip);
+    for (int64_t i = 0; i < m->p->pieces; i++) {
+        m->touched[i] |= g->has[i];
+    }
+    m->steps++;
+    job j = {.m = m, .values = values, .g = g, .lr = lr, .scale = report.scale};
+    if (m->o.kind == OPTIM_ADAFACTOR) {
+        lanes_parallel(pool, step_whole, &j, m->whole_count);
+    } else {
+        lanes_parallel(pool, step_range, &j, m->range_count);
+    }
+    return report;
+}
+
+int64_t optim_steps(const optim *m)
+{
+    return m->steps;
+}
+
+/* ---- saving ---- */
+
+int optim_views(optim *m, optim_view *views, int capacity)
+{
+    const optim_view all[] = {
+        {"optimizer.steps", ST_I64, 1, &m->steps},
+        {"optimizer.touched", ST_U8, m->p->pieces, m->touched},
+        {"optimizer.m", ST_REAL, m->m ? m->p->total : 0, m->m},
+        {"optimizer.v", ST_REAL, m->v_count, m->v},
+    };
+    int n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i].count == 0) continue;
+        if (n < capacity) views[n] = all[i];
+        n++;
+    }
+    return n;
+}
+
+bool optim_loaded(optim *m, err *e)
+{
+    if (m->steps < 0) {
+        return err_set(e, "optimizer.steps: is %lld; the checkpoint is damaged",
+                       (long long)m->steps);
+    }
+    for (int64_t i = 0; i < m->p->pieces; i++) {
+        if (m->touched[i] > 1) {
+            return err_set(e, "optimizer.touched: value %d at %lld; the checkpoint is damaged",
+                           m->touched[i], (long long)i);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,132 @@
+/* Options of the optimisers, and parameter groups. */
+#include "core/train/optim.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+#define AT(field) offsetof(optim_options, field)
+
+const option OPTIM_OPTIONS[] = {
+    {"kind", OPTION_CHOICE, AT(kind), .initial = "adamw", .choices = "adamw|adam|adafactor|sgd",
+     .help = "update rule"},
+    {"lr", OPTION_REAL, AT(lr), .initial = "1e-3", .min = 0, .max = 1e6,
+     .help = "learning rate, before the schedule"},
+    {"beta1", OPTION_REAL, AT(beta1), .initial = "0.9", .min = 0, .max = 0.999999,
+     .help = "adamw, adam: decay of the mean gradient"},
+    {"beta2", OPTION_REAL, AT(beta2), .initial = "0.99", .min = 0, .max = 0.999999,
+     .help = "adamw, adam: decay of the mean squared gradient"},
+    {"eps", OPTION_REAL, AT(eps), .initial = "1e-8", .min = 1e-30, .max = 1,
+     .help = "adamw, adam: added to the root of the mean squared gradient"},
+    {"momentum", OPTION_REAL, AT(momentum), .initial = "0.9", .min = 0, .max = 0.999999,
+     .help = "sgd: decay of the added-up gradients; 0: none"},
+    {"nesterov", OPTION_BOOL, AT(nesterov), .initial = "false", .help = "sgd: look-ahead momentum"},
+    {"eps1", OPTION_REAL, AT(eps1), .initial = "1e-30", .min = 1e-36, .max = 1,
+     .help = "adafactor: added to squared gradients"},
+    {"eps2", OPTION_REAL, AT(eps2), .initial = "1e-3", .min = 0, .max = 1,
+     .help = "adafactor: lowest size of a parameter that the rate is scaled by"},
+    {"decay_power", OPTION_REAL, AT(decay_power), .initial = "0.8", .min = 0, .max = 2,
+     .help = "adafactor: beta2 of step t is 1 - t^-decay_power"},
+    {"update_clip", OPTION_REAL, AT(update_clip), .initial = "1", .min = 1e-6, .max = 1e6,
+     .help = "adafactor: largest root mean square of an update"},
+    {"relative_step", OPTION_BOOL, AT(relative_step), .initial = "true",
+     .help = "adafactor: the rate is at most 1/sqrt(step)"},
+    {"scale_parameter", OPTION_BOOL, AT(scale_parameter), .initial = "true",
+     .help = "adafactor: rate times the parameter's root mean square"},
+    {"weight_decay", OPTION_REAL, AT(weight_decay), .initial = "0", .min = 0, .max = 1e3,
+     .help = "of matrices only; adamw, adafactor: decoupled; adam, sgd: added to the gradient"},
+    {"clip", OPTION_REAL, AT(clip), .initial = "1", .min = 0, .max = 1e9,
+     .help = "largest norm of the whole gradient; 0: no clipping"},
+    {"lazy", OPTION_BOOL, AT(lazy), .initial = "false",
+     .help = "leave pieces (experts) alone in steps that give them no gradient"},
+    {"groups", OPTION_NODE, AT(groups),
+     .help =
+         "list of {match, lr, decay, freeze}: parameters by name, * and ? match any characters"},
+    {0}};
+
+const option OPTIM_GROUP_OPTIONS[] = {{"match", OPTION_TEXT, offsetof(optim_group, match),
+                                       .help = "names of parameters; * and ? match any characters"},
+                                      {"lr", OPTION_REAL, offsetof(optim_group, lr), .initial = "1",
+                                       .min = 0, .max = 1e6, .help = "factor of the learning rate"},
+                                      {"decay", OPTION_BOOL, offsetof(optim_group, decay),
+                                       .initial = "true", .help = "false: no weight decay"},
+                                      {"freeze", OPTION_BOOL, offsetof(optim_group, freeze),
+                                       .initial = "false", .help = "true: not trained"},
+                                      {0}};
+
+#define ADAMS (1u << OPTIM_ADAMW | 1u << OPTIM_ADAM)
+
+/* Kinds that read an option; options not listed are read by all. */
+static const struct {
+    const char *name;
+    unsigned kinds;
+} OWNERS[] = {{"beta1", ADAMS},
+              {"beta2", ADAMS},
+              {"eps", ADAMS},
+              {"momentum", 1u << OPTIM_SGD},
+              {"nesterov", 1u << OPTIM_SGD},
+              {"eps1", 1u << OPTIM_ADAFACTOR},
+              {"eps2", 1u << OPTIM_ADAFACTOR},
+              {"decay_power", 1u << OPTIM_ADAFACTOR},
+              {"update_clip", 1u << OPTIM_ADAFACTOR},
+              {"relative_step", 1u << OPTIM_ADAFACTOR},
+              {"scale_parameter", 1u << OPTIM_ADAFACTOR}};
+
+static bool check_owners(const optim_options *o, const node *n, err *e)
+{
+    static const char *const kinds[] = {"adamw", "adam", "adafactor", "sgd"};
+    for (size_t i = 0; i < sizeof OWNERS / sizeof OWNERS[0]; i++) {
+        const node *given = node_get(n, OWNERS[i].name);
+        if (given && !(OWNERS[i].kinds >> o->kind & 1)) {
+            return node_err(e, given, "has no effect with `kind: %s`; remove it", kinds[o->kind]);
+        }
+    }
+    return true;
+}
+
+static bool read_group(optim_group *g, const node *n, arena *a, err *e)
+{
+    if (n->kind != NODE_MAP)
+        return node_err(e, n, "is not a map; write {match: \"*.bias\", lr: 0.5}");
+    if (!options_read(g, OPTIM_GROUP_OPTIONS, n, NULL, a, e)) return false;
+    if (node_get(n, "lr") || node_get(n, "decay") || node_get(n, "freeze")) return true;
+    return node_err(e, n, "changes nothing; give lr, decay or freeze");
+}
+
+bool optim_read(optim_options *o, const node *n, arena *a, err *e)
+{
+    if (!options_read(o, OPTIM_OPTIONS, n, NULL, a, e)) return false;
+    if (n && !check_owners(o, n, e)) return false;
+    if (!o->groups) return true;
+    if (o->groups->kind != NODE_LIST) return node_err(e, o->groups, "is not a list of groups");
+    for (int i = 0; i < o->groups->count; i++) {
+        optim_group group = {0};
+        if (!read_group(&group, o->groups->items[i], a, e)) return false;
+    }
+    return true;
+}
+
+static bool apply_group(params *p, const optim_group *g, const node *n, err *e)
+{
+    int matched = 0;
+    for (int i = 0; i < p->count; i++) {
+        param *q = &p->list[i];
+        if (fnmatch(g->match, q->name, 0) != 0) continue;
+        matched++;
+        if (node_get(n, "lr")) q->lr_scale = g->lr;
+        if (node_get(n, "decay")) q->decay_scale = g->decay ? 1 : 0;
+        if (node_get(n, "freeze")) q->frozen = g->freeze;
+    }
+    if (matched > 0) return true;
+    return node_err(e, node_get(n, "match"), "'%s' matches no parameter; the first of %d is %s",
+                    g->match, p->count, p->count > 0 ? p->list[0].name : "none");
+}
+
+bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
+{
+    for (int i = 0; o->groups && i < o->groups->count; i++) {
+        const node *n = o->groups->items[i];
+        optim_group group = {0};
+        if (!read_group(&group, n, a, e) || !apply_group(p, &group, n, e)) return false;
+    }
+    return true;
+}

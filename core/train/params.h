@@ -1,0 +1,90 @@
+/* A model's parameters: names, roles, shapes and how they start, in one flat vector.
+ *
+ * Values, moments and each lane's gradients are separate flat vectors of `params.total` elements in
+ * the same order, so optimisers, checkpoints and the reduction tree see one array. Each parameter
+ * begins at a multiple of 16 elements; the gap is zero and stays zero. */
+#ifndef LOCI_CORE_PARAMS_H
+#define LOCI_CORE_PARAMS_H
+
+#include "core/base/arena.h"
+#include "core/ops/tape.h"
+
+/* What a parameter is for; weight decay (matrices and embeddings of `decay` only), optimiser and
+ * initialisation go by role. */
+typedef enum param_role {
+    ROLE_MATRIX,    /* decayed */
+    ROLE_EMBEDDING, /* not decayed */
+    ROLE_BIAS,
+    ROLE_GAIN,
+    ROLE_STATE, /* a learned initial state or position table */
+    ROLE_STEP_SIZE,
+    ROLE_TABLE, /* computed while building (routing tables): always frozen, kept in checkpoints */
+    ROLE_KINDS
+} param_role;
+
+const char *param_role_name(param_role role);
+
+typedef enum init_kind {
+    INIT_ZERO,
+    INIT_CONSTANT,   /* a */
+    INIT_NORMAL,     /* N(0, a^2) */
+    INIT_UNIFORM,    /* [-a, a] */
+    INIT_ORTHOGONAL, /* rows orthonormal (rows <= columns) or columns, times a */
+    INIT_GIVEN       /* param.given */
+} init_kind;
+
+typedef struct param_init {
+    init_kind kind;
+    double a;
+} param_init;
+
+typedef struct param {
+    const char *name; /* "blocks.0.attention.qkv.weight"; unique */
+    param_role role;
+    int rank;
+    int64_t shape[TENSOR_RANK];
+    int64_t count;
+    int64_t offset; /* in the flat vectors */
+    /* Leading-axis pieces that may go without gradient in a step (experts); 1 for most. Piece i is
+     * elements [i, i+1) * count / pieces. */
+    int64_t pieces;
+    int64_t first_piece; /* index of its piece 0 in arrays over all pieces of all parameters */
+    param_init init;
+    const real *given; /* [count], borrowed: INIT_GIVEN only */
+    bool matmul;       /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
+    double active;     /* share that takes part in one token's computation (experts: k / experts) */
+    bool frozen;       /* no gradient, no update */
+    double lr_scale;   /* from the spec's parameter groups; 1 */
+    double decay_scale; /* 1, or 0 where a group says so */
+} param;
+
+typedef struct params {
+    arena *memory; /* names; borrowed from the model */
+    param *list;
+    int count, capacity;
+    int64_t total;  /* elements of a flat vector, padding included */
+    int64_t pieces; /* over all parameters */
+} params;
+
+void params_init(params *p, arena *memory);
+/* Appends and returns its index; CHECKs that the name is unique. */
+int params_add(params *p, const char *name, param_role role, int rank, const int64_t *shape,
+               param_init init);
+/* Numbers the pieces (first_piece, params.pieces). Call it once the last parameter is declared and
+ * its `pieces` set; without parameters of several pieces it changes nothing. */
+void params_seal(params *p);
+/* Index of the parameter of that name, or -1. */
+int params_find(const params *p, const char *name);
+/* Fills values [total] by each parameter's init; numbers depend on seed and name only. */
+void params_start(const params *p, real *values, uint64_t seed);
+/* Sums over parameters (tables and padding excluded): all, and active per token. */
+int64_t params_elements(const params *p);
+int64_t params_active(const params *p);
+
+/* One lane's gradients: a flat vector and which pieces have received anything. */
+typedef struct grads {
+    real *values; /* [total]; defined only where `has` is set */
+    bool *has;    /* [pieces] */
+} grads;
+
+#endif

@@ -1,0 +1,114 @@
+#include "core/train/safetensors.h"
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DATA_ALIGN = 64 };
+
+static size_t entry_bytes(const st_entry *t)
+{
+    int64_t count = 1;
+    for (int i = 0; i < t->rank; i++) {
+        CHECK(t->shape[i] >= 0 && !__builtin_mul_overflow(count, t->shape[i], &count),
+              "%s: axis %d", t->name, i);
+    }
+    int bits = st_dtype_bits(t->dtype);
+    CHECK(bits % 8 == 0, "%s: %s is only read, not written", t->name, st_dtype_name(t->dtype));
+    return (size_t)count * (size_t)(bits / 8);
+}
+
+/* Larger elements first, then by name. */
+static int writing_order(const void *a, const void *b)
+{
+    const st_entry *x = *(const st_entry *const *)a, *y = *(const st_entry *const *)b;
+    int p = st_dtype_bits(x->dtype), q = st_dtype_bits(y->dtype);
+    return p != q ? q - p : strcmp(x->name, y->name);
+}
+
+static json_t *describe(const st_entry *t, size_t begin)
+{
+    json_t *shape = json_array();
+    for (int i = 0; i < t->rank; i++) {
+        json_array_append_new(shape, json_integer(t->shape[i]));
+    }
+    json_int_t first = (json_int_t)begin, bytes = (json_int_t)entry_bytes(t);
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", st_dtype_name(t->dtype), "shape", shape,
+                     "data_offsets", first, first + bytes);
+}
+
+/* The header as text (caller frees), NULL if a name or a metadata text is not UTF-8 or memory is
+ * out. */
+static char *header_text(const st_entry *const *order, int count, const st_text *metadata,
+                         int texts)
+{
+    json_t *header = json_object(), *about = json_pack("{s:s}", "format", "pt");
+    bool ok = header && about;
+    for (int i = 0; ok && i < texts; i++) {
+        ok = json_object_set_new(about, metadata[i].key, json_string(metadata[i].value)) == 0;
+    }
+    ok = json_object_set_new(header, "__metadata__", about) == 0 && ok;
+    size_t begin = 0;
+    for (int i = 0; ok && i < count; i++) {
+        CHECK(!json_object_get(header, order[i]->name), "two tensors named %s", order[i]->name);
+        ok = json_object_set_new(header, order[i]->name, describe(order[i], begin)) == 0;
+        begin += entry_bytes(order[i]);
+    }
+    char *text = ok ? json_dumps(header, JSON_COMPACT) : NULL;
+    json_decref(header);
+    return text;
+}
+
+static bool write_header(file_out *f, const char *text, err *e)
+{
+    static const char spaces[DATA_ALIGN + 1] = "                                "
+                                               "                                ";
+    size_t bytes = strlen(text), padding = (DATA_ALIGN - (8 + bytes) % DATA_ALIGN) % DATA_ALIGN;
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++) {
+        length[i] = (unsigned char)((uint64_t)(bytes + padding) >> (8 * i));
+    }
+    return file_out_write(f, length, sizeof length, e) && file_out_write(f, text, bytes, e) &&
+           file_out_write(f, spaces, padding, e);
+}
+
+static bool write_all(const char *path, const char *header, const st_entry *const *order, int count,
+                      char hex[SHA256_HEX], err *e)
+{
+    file_out f;
+    sha256 hash;
+    if (!file_out_open(&f, path, e)) return false;
+    if (hex) {
+        sha256_init(&hash);
+        f.hash = &hash;
+    }
+    bool ok = write_header(&f, header, e);
+    file_failpoint("safetensors");
+    for (int i = 0; ok && i < count; i++) {
+        ok = file_out_write(&f, order[i]->data, entry_bytes(order[i]), e);
+    }
+    ok = ok && file_out_commit(&f, e);
+    file_out_cancel(&f);
+    if (ok && hex) sha256_final_hex(&hash, hex);
+    return ok;
+}
+
+bool safetensors_save(const char *path, const st_entry *entries, int count, const st_text *metadata,
+                      int texts, char hex[SHA256_HEX], err *e)
+{
+    const st_entry **order = calloc((size_t)count + 1, sizeof *order);
+    if (!order) return err_set(e, "%s: no memory to list %d tensors", path, count);
+    for (int i = 0; i < count; i++) {
+        order[i] = &entries[i];
+    }
+    if (count > 1) qsort(order, (size_t)count, sizeof *order, writing_order);
+    char *header = header_text(order, count, metadata, texts);
+    bool ok = header
+                  ? write_all(path, header, order, count, hex, e)
+                  : err_set(e, "%s: a name or metadata text is not UTF-8, or memory is out", path);
+    free(header);
+    free(order);
+    return ok;
+}

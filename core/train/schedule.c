@@ -1,0 +1,41 @@
+#include "core/train/schedule.h"
+
+#include <math.h>
+
+const option SCHEDULE_OPTIONS[] = {
+    {"kind", OPTION_CHOICE, offsetof(schedule_options, kind), .initial = "cosine",
+     .choices = "constant|linear|cosine|inverse_sqrt", .help = "course of the rate after warm-up"},
+    {"warmup", OPTION_INT, offsetof(schedule_options, warmup), .initial = "0", .min = 0, .max = 1e9,
+     .help = "steps over which the rate rises linearly from 0"},
+    {"min", OPTION_REAL, offsetof(schedule_options, min), .initial = "0.1", .min = 0, .max = 1,
+     .help = "lowest rate, as a fraction of lr (not for constant)"},
+    {0}};
+
+bool schedule_read(schedule_options *s, const node *n, arena *a, err *e)
+{
+    if (!options_read(s, SCHEDULE_OPTIONS, n, NULL, a, e)) return false;
+    const node *min = n ? node_get(n, "min") : NULL;
+    if (s->kind == SCHEDULE_CONSTANT && min) {
+        return node_err(e, min, "has no effect with `kind: constant`; remove it");
+    }
+    return true;
+}
+
+double schedule_factor(const schedule_options *s, int64_t step, int64_t steps)
+{
+    if (step < s->warmup) return (double)(step + 1) / (double)s->warmup;
+    double length = (double)MAX(steps - s->warmup, 1);
+    double f = MIN((double)(step - s->warmup) / length, 1);
+    switch (s->kind) {
+    case SCHEDULE_CONSTANT:
+        return 1;
+    case SCHEDULE_LINEAR:
+        return 1 - (1 - s->min) * f;
+    case SCHEDULE_COSINE:
+        return s->min + (1 - s->min) * 0.5 * (1 + cos(3.14159265358979323846 * f));
+    case SCHEDULE_INVERSE_SQRT:
+        return MAX(s->min, sqrt((double)MAX(s->warmup, 1) / (double)(step + 1)));
+    default:
+        CHECK(false, "schedule of kind %lld", (long long)s->kind);
+    }
+}

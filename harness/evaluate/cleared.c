@@ -1,0 +1,103 @@
+#include "harness/evaluate/cleared.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "harness/evaluate/recall.h"
+
+/* Nats per token of the sample; NaN if the task was stopped. */
+static bool loss_without(double *loss, const eval_task *task, const eval_forget *what, err *e)
+{
+    eval_options o = *task->options;
+    o.tokens = o.tokens > 0 ? MIN(o.tokens, o.cleared) : o.cleared;
+    eval_task sample = *task;
+    sample.options = &o;
+    sample.losses_path = NULL;
+    sample.slices = false;
+    sample.watch = NULL;
+    sample.forget = what;
+    evaluation r;
+    if (!evaluate(&r, &sample, e)) return false;
+    *loss = r.stopped ? (double)NAN : r.nats / (double)MAX(r.tokens, 1);
+    evaluation_deinit(&r);
+    return true;
+}
+
+/* A state that has read two blocks: what it carries is carried from block to block. */
+static model_state *after_two_blocks(const eval_task *task)
+{
+    int64_t time = model_context(task->model);
+    model_state *s = model_state_new(task->model, 1);
+    tape *t = tape_new();
+    int32_t *tokens = calloc((size_t)time, sizeof *tokens);
+    CHECK(tokens, "out of memory for %lld tokens", (long long)time);
+    for (int i = 0; i < 2; i++) {
+        model_begin(s, t, task->values, NULL);
+        model_call call = {.time = time, .tokens = tokens, .targets = tokens, .mode = MODE_EVAL};
+        model_forward(s, &call);
+        model_end(s);
+    }
+    free(tokens);
+    tape_free(t);
+    return s;
+}
+
+static bool measure(json_t *out, const eval_task *task, const model_state *s,
+                    const eval_forget *what, double *plain, err *e)
+{
+    double without;
+    if (!model_state_carries(s, what->self, what->kind)) return true;
+    if (isnan(*plain) && !loss_without(plain, task, NULL, e)) return false;
+    if (!loss_without(&without, task, what, e)) return false;
+    json_t *o = json_object();
+    const char *key = what->kind == SLOT_STATE ? "without_state" : "without_memory";
+    json_object_set_new(o, key, json_finite(without - *plain));
+    json_object_set_new(out, what->self ? what->self->name : "", o);
+    return true;
+}
+
+bool cleared_measure(json_t **out, const eval_task *task, err *e)
+{
+    const eval_options *o = task->options;
+    *out = NULL;
+    if (o->cleared == 0 || o->dynamic.kind != DYNAMIC_NONE) return true;
+    const layer *const *layers;
+    int n = model_layers(task->model, &layers);
+    json_t *all = json_object();
+    double plain = (double)NAN;
+    model_state *s = after_two_blocks(task);
+    bool ok = true;
+    for (int i = 0; ok && i <= n; i++) {
+        eval_forget what = {i < n ? layers[i] : model_head(task->model), SLOT_STATE};
+        ok = measure(all, task, s, &what, &plain, e);
+    }
+    ok = ok && measure(all, task, s, &(eval_forget){NULL, SLOT_CACHE}, &plain, e);
+    model_state_free(s);
+    if (ok && !(task->stop && *task->stop)) {
+        *out = all;
+    } else {
+        json_decref(all);
+    }
+    return ok;
+}
+
+bool evaluate_and_diagnose(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e)
+{
+    recall *asked;
+    json_t *layers = NULL;
+    if (!recall_open(&asked, task, e)) return false;
+    eval_task watched = *task;
+    if (asked) watched.watch = recall_watch(asked);
+    bool ok = evaluate(r, &watched, e);
+    if (ok && clear && !r->stopped) {
+        ok = cleared_measure(&layers, task, e);
+        if (!ok) evaluation_deinit(r);
+        r->stopped = ok && task->stop && *task->stop;
+    }
+    *more = ok ? json_object() : NULL;
+    if (ok && asked) json_object_set_new(*more, "recall", recall_record(asked));
+    if (ok && layers) json_object_set(*more, "layers", layers);
+    json_decref(layers);
+    recall_close(asked);
+    return ok;
+}

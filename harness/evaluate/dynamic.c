@@ -1,0 +1,222 @@
+#include "harness/evaluate/dynamic.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const option DYNAMIC_OPTIONS[] = {
+    {"kind", OPTION_CHOICE, offsetof(dynamic_options, kind), .initial = "none",
+     .choices = "none|sgd|rms", .help = "plain evaluation, or the rule by which it learns"},
+    {"rate", OPTION_REAL, offsetof(dynamic_options, rate), .initial = "1e-4", .min = 0, .max = 1e6,
+     .help = "step size"},
+    {"decay", OPTION_REAL, offsetof(dynamic_options, decay), .initial = "0", .min = 0, .max = 1,
+     .help = "pull towards the trained parameters, per update"},
+    {"eps", OPTION_REAL, offsetof(dynamic_options, eps), .initial = "1e-5", .min = 1e-12,
+     .max = 1e3, .help = "added to the root mean square gradient (rms)"},
+    {"segment", OPTION_INT, offsetof(dynamic_options, segment), .initial = "0", .min = 0,
+     .max = 1e7, .help = "tokens between updates; 0: the context"},
+    {"match", OPTION_TEXT, offsetof(dynamic_options, match), .initial = "*",
+     .help = "names of the parameters that learn; * and ? match any characters"},
+    {"carry", OPTION_BOOL, offsetof(dynamic_options, carry), .initial = "false",
+     .help = "keep what was learned when the next document begins"},
+    {"statistics", OPTION_INT, offsetof(dynamic_options, statistics), .initial = "100k", .min = 1,
+     .max = 1e12, .help = "tokens of the training split that gradients are measured on (rms)"},
+    {"batch", OPTION_INT, offsetof(dynamic_options, batch), .initial = "8", .min = 1, .max = 4096,
+     .help = "rows of a minibatch that gradients are measured on (rms)"},
+    {"rates", OPTION_NODE, offsetof(dynamic_options, rates),
+     .help = "list: step sizes to choose from on the validation split"},
+    {"decays", OPTION_NODE, offsetof(dynamic_options, decays),
+     .help = "list: pulls to choose from on the validation split"},
+    {"grid_tokens", OPTION_INT, offsetof(dynamic_options, grid_tokens), .initial = "0", .min = 0,
+     .max = 1e15, .help = "tokens of the validation split to choose by; 0: all"},
+    {0}};
+
+/* Reads a list of numbers of the same range as the option `like`. */
+static bool read_grid(double *values, int *count, const node *list, const char *like, double alone,
+                      const node *n, arena *a, err *e)
+{
+    *count = 1;
+    values[0] = alone;
+    if (!list || node_is_null(list)) return true;
+    if (list->kind != NODE_LIST || list->count < 1 || list->count > DYNAMIC_GRID) {
+        return node_err(e, list, "must be a list of 1 to %d numbers, [1e-4, 1e-3]", DYNAMIC_GRID);
+    }
+    const node *one = node_get(n, like);
+    if (one) return node_err(e, one, "has no effect beside `%ss`; remove one of them", like);
+    for (int i = 0; i < list->count; i++) {
+        /* Read as that option, for its range and its messages. */
+        dynamic_options o;
+        node *map = node_map(a);
+        node_set(a, map, like, list->items[i]);
+        if (!options_read(&o, DYNAMIC_OPTIONS, map, NULL, a, e)) return false;
+        values[i] = strcmp(like, "rate") == 0 ? o.rate : o.decay;
+    }
+    *count = list->count;
+    return true;
+}
+
+/* What only the rule `rms` looks at. */
+static bool check_owners(const dynamic_options *o, const node *n, err *e)
+{
+    static const char *const rms_only[] = {"eps", "statistics", "batch"};
+    for (size_t i = 0; i < sizeof rms_only / sizeof *rms_only && o->kind == DYNAMIC_SGD; i++) {
+        const node *given = node_get(n, rms_only[i]);
+        if (given) return node_err(e, given, "has no effect with `kind: sgd`; remove it");
+    }
+    if (o->kind != DYNAMIC_NONE || !n) return true;
+    for (int i = 0; i < n->count; i++) {
+        if (strcmp(n->keys[i], "kind") == 0) continue;
+        return node_err(e, n->items[i], "has no effect with `kind: none`; say sgd or rms");
+    }
+    return true;
+}
+
+bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e)
+{
+    *o = (dynamic_options){0};
+    if (n && node_is_null(n)) n = NULL;
+    if (n && n->kind != NODE_MAP) {
+        return node_err(e, n, "is not a map; write {kind: rms, rate: 1e-4}");
+    }
+    return options_read(o, DYNAMIC_OPTIONS, n, NULL, a, e) && check_owners(o, n, e) &&
+           read_grid(o->rate_values, &o->rate_count, o->rates, "rate", o->rate, n, a, e) &&
+           read_grid(o->decay_values, &o->decay_count, o->decays, "decay", o->decay, n, a, e);
+}
+
+/* ---- statistics ---- */
+
+void gradient_statistics_init(gradient_statistics *s, const params *p)
+{
+    *s = (gradient_statistics){.params = p};
+    s->squares = calloc((size_t)p->total, sizeof *s->squares);
+    s->rms = calloc((size_t)p->total, sizeof *s->rms);
+    CHECK(s->squares && s->rms, "out of memory for %lld squares", (long long)p->total);
+}
+
+void gradient_statistics_deinit(gradient_statistics *s)
+{
+    free(s->squares);
+    free(s->rms);
+    *s = (gradient_statistics){0};
+}
+
+void gradient_statistics_add(gradient_statistics *s, const grads *g)
+{
+    for (int i = 0; i < s->params->count; i++) {
+        const param *q = &s->params->list[i];
+        int64_t size = q->count / q->pieces;
+        for (int64_t k = 0; k < q->pieces; k++) {
+            if (!g->has[q->first_piece + k]) continue;
+            const real *from = g->values + q->offset + k * size;
+            double *to = s->squares + q->offset + k * size;
+            for (int64_t j = 0; j < size; j++) {
+                to[j] += (double)from[j] * (double)from[j];
+            }
+        }
+    }
+    s->batches++;
+}
+
+void gradient_statistics_finish(gradient_statistics *s, const bool *learns)
+{
+    int tensors = 0;
+    double mean = 0, n = (double)MAX(s->batches, 1);
+    for (int i = 0; i < s->params->count; i++) {
+        const param *q = &s->params->list[i];
+        double sum = 0;
+        for (int64_t j = q->offset; j < q->offset + q->count; j++) {
+            double rms = sqrt(s->squares[j] / n);
+            s->rms[j] = (real)rms;
+            sum += rms;
+        }
+        if (learns && !learns[i]) continue;
+        mean += sum / (double)q->count;
+        tensors++;
+    }
+    s->mean = tensors ? mean / tensors : 0;
+    free(s->squares);
+    s->squares = NULL;
+}
+
+/* ---- one update ---- */
+
+/* s / m times x; nothing was measured: 0. */
+static double per_mean(const dynamic_rule *r, double x)
+{
+    return r->statistics->mean > 0 ? x / r->statistics->mean : 0;
+}
+
+static double most_rate(const dynamic_rule *r)
+{
+    return r->decay > 0 ? 1 / r->decay : (double)INFINITY;
+}
+
+double dynamic_decay_rate(const dynamic_rule *r, int64_t element)
+{
+    if (!r->statistics) return 1;
+    return fmin(per_mean(r, (double)r->statistics->rms[element]), most_rate(r));
+}
+
+/* g NULL: gradient 0. */
+static void step_sgd(real *restrict p, const real *restrict start, const real *restrict g,
+                     int64_t n, real rate, real decay)
+{
+    if (!g) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            p[i] += decay * (start[i] - p[i]);
+        }
+        return;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        p[i] += decay * (start[i] - p[i]) - rate * g[i];
+    }
+}
+
+/* pull [1 / m], most: see dynamic_decay_rate. */
+typedef struct rms_step {
+    real rate, decay, eps, pull, most;
+} rms_step;
+
+static void step_rms(real *restrict p, const real *restrict start, const real *restrict g,
+                     const real *restrict rms, int64_t n, rms_step s)
+{
+    if (!g) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            real x = rms[i] * s.pull;
+            p[i] += s.decay * (x < s.most ? x : s.most) * (start[i] - p[i]);
+        }
+        return;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        real x = rms[i] * s.pull;
+        p[i] += s.decay * (x < s.most ? x : s.most) * (start[i] - p[i]) -
+                s.rate * g[i] / (rms[i] + s.eps);
+    }
+}
+
+void dynamic_step(const dynamic_rule *r, real *values, const grads *g)
+{
+    rms_step s = {.rate = (real)r->rate, .decay = (real)r->decay, .eps = (real)r->eps};
+    if (r->statistics) {
+        s.pull = (real)per_mean(r, 1);
+        s.most = (real)most_rate(r);
+    }
+    for (int i = 0; i < r->params->count; i++) {
+        const param *q = &r->params->list[i];
+        if (r->learns && !r->learns[i]) continue;
+        int64_t size = q->count / q->pieces;
+        for (int64_t k = 0; k < q->pieces; k++) {
+            int64_t at = q->offset + k * size;
+            const real *grad = g->has[q->first_piece + k] ? g->values + at : NULL;
+            if (r->statistics) {
+                step_rms(values + at, r->start + at, grad, r->statistics->rms + at, size, s);
+            } else {
+                step_sgd(values + at, r->start + at, grad, size, s.rate, s.decay);
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+/* Rows that learn while they are evaluated, and the gradient statistics of the training split. */
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/train/lanes.h"
+#include "data/stream.h"
+#include "harness/evaluate/dynamic.h"
+#include "harness/train/trainer.h"
+
+struct dynamic_learner {
+    const dynamic_options *options;
+    const model *model;
+    const real *values;
+    int64_t segment, learning; /* elements that learn */
+    bool *learns;
+    gradient_statistics statistics;
+    dynamic_rule rule;
+};
+
+struct dynamic_row {
+    const dynamic_learner *learner;
+    real *values;
+    grads grads;
+};
+
+int64_t dynamic_segment(const dynamic_options *o, const model *m)
+{
+    return o->segment ? o->segment : model_context(m);
+}
+
+/* Positions [at, at + n) of a call of one row. */
+typedef struct part {
+    model_call call;
+    int64_t length;
+    double weight;
+} part;
+
+static part part_of(const model_call *whole, int64_t at, int64_t n)
+{
+    part p = {.call = *whole, .length = n};
+    p.call.time = n;
+    p.call.tokens += at;
+    p.call.targets += at;
+    p.call.weights += at;
+    if (whole->losses) p.call.losses += at;
+    if (whole->lengths) p.length = MAX(0, MIN(n, whole->lengths[0] - at));
+    for (int64_t i = 0; i < n; i++) {
+        p.weight += (double)p.call.weights[i];
+    }
+    return p;
+}
+
+/* Reads one part and leaves in g the gradient of its summed loss divided by `weight`: none where
+ * nothing of it counts, as where a probe tells. The forward pass is that of a plain evaluation. */
+static void read_part(part *p, model_state *s, tape *t, const real *values, grads *g, double weight)
+{
+    bool counts = p->weight > 0;
+    p->call.lengths = &p->length;
+    model_begin(s, t, values, counts ? g : NULL);
+    model_result r = model_forward(s, &p->call);
+    if (counts) tape_backward(t, r.loss, (real)(1 / weight));
+    model_end(s);
+}
+
+/* ---- statistics ---- */
+
+typedef struct gathering {
+    dynamic_learner *learner;
+    lanes *pool;
+    model_state **states; /* [rows] */
+    tape **tapes;         /* [threads] */
+    int64_t rows;
+    batch batch;
+    int64_t at, n; /* the part that is read */
+    double weight; /* of it, over all rows */
+} gathering;
+
+static part row_part(const gathering *w, int64_t row)
+{
+    const batch *b = &w->batch;
+    model_call call = {.time = b->time,
+                       .tokens = b->tokens + row * b->time,
+                       .targets = b->targets + row * b->time,
+                       .weights = b->weights + row * b->time,
+                       .lengths = w->batch.length + row,
+                       .mode = MODE_EVAL,
+                       .row0 = row};
+    return part_of(&call, w->at, w->n);
+}
+
+static void gather_lane(void *arg, int64_t lane, int thread, grads *g)
+{
+    gathering *w = arg;
+    part p = row_part(w, lane);
+    if (w->at == 0 && w->batch.reset[lane]) {
+        model_state_reset_row(w->states[lane], 0, w->batch.position[lane]);
+    }
+    if (p.length > 0) {
+        read_part(&p, w->states[lane], w->tapes[thread], w->learner->values, g, w->weight);
+    }
+}
+
+static void gather_batch(gathering *w)
+{
+    for (w->at = 0; w->at < w->batch.time; w->at += w->n) {
+        w->n = MIN(w->learner->segment, w->batch.time - w->at);
+        w->weight = 0;
+        for (int64_t r = 0; r < w->rows; r++) {
+            w->weight += row_part(w, r).weight;
+        }
+        const grads *g = lanes_run(w->pool, gather_lane, w, false);
+        if (w->weight > 0) gradient_statistics_add(&w->learner->statistics, g);
+    }
+}
+
+static bool gathering_open(gathering *w, arena *a, stream **text, corpus *c, int threads, err *e)
+{
+    const dynamic_learner *l = w->learner;
+    int64_t context = model_context(l->model);
+    corpus_split *split = corpus_get(c, SPLIT_TRAIN);
+    if (!split) {
+        return err_set(e, "eval.dynamic: the corpus has no train split to measure gradients on; "
+                          "use `kind: sgd`");
+    }
+    w->rows = l->options->batch;
+    /* Shuffled, so that few tokens are a sample of the whole split. */
+    stream_options so = {.rows = w->rows,
+                         .time = MAX(context, l->segment),
+                         .block = context,
+                         .shuffle = true,
+                         .once = true};
+    threads = (int)MIN((int64_t)MAX(threads, 1), w->rows);
+    if (!(*text = stream_new(split, &so, e))) return false;
+    w->pool = lanes_new(w->rows, threads, model_params_const(l->model), e);
+    if (!w->pool) return false;
+    w->states = ARENA_NEW(a, model_state *, w->rows);
+    w->tapes = ARENA_NEW(a, tape *, threads);
+    for (int64_t i = 0; i < w->rows; i++) {
+        w->states[i] = model_state_new(l->model, 1);
+    }
+    for (int i = 0; i < threads; i++) {
+        w->tapes[i] = tape_new();
+    }
+    return true;
+}
+
+static void gathering_close(gathering *w)
+{
+    if (!w->pool) return;
+    for (int64_t i = 0; i < w->rows; i++) {
+        model_state_free(w->states[i]);
+    }
+    for (int i = 0; i < lanes_threads(w->pool); i++) {
+        tape_free(w->tapes[i]);
+    }
+    lanes_free(w->pool);
+}
+
+static bool gather(dynamic_learner *l, corpus *c, int threads, const volatile sig_atomic_t *stop,
+                   err *e)
+{
+    gathering w = {.learner = l};
+    stream *text = NULL;
+    arena *a = arena_new(0);
+    double read = 0, wanted = (double)l->options->statistics;
+    bool ok = gathering_open(&w, a, &text, c, threads, e);
+    while (ok && read < wanted && !(stop && *stop)) {
+        ok = stream_next(text, &w.batch, e);
+        if (!ok) {
+            ok = e->text[0] == 0; /* the split is read to its end */
+            break;
+        }
+        gather_batch(&w);
+        read += w.batch.weight;
+    }
+    gathering_close(&w);
+    if (text) stream_free(text);
+    arena_free(a);
+    if (ok) gradient_statistics_finish(&l->statistics, l->learns);
+    return ok && !(stop && *stop);
+}
+
+/* ---- the learner ---- */
+
+static bool choose_params(dynamic_learner *l, err *e)
+{
+    const params *p = model_params_const(l->model);
+    l->learns = calloc((size_t)MAX(p->count, 1), sizeof *l->learns);
+    CHECK(l->learns, "out of memory for %d parameters", p->count);
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        l->learns[i] = !q->frozen && fnmatch(l->options->match, q->name, 0) == 0;
+        if (l->learns[i]) l->learning += q->count;
+    }
+    if (l->learning > 0) return true;
+    return err_set(e, "eval.dynamic.match: '%s' matches no parameter that can learn; one is %s",
+                   l->options->match, p->count > 0 ? p->list[0].name : "none");
+}
+
+static bool check_segment(const dynamic_learner *l, err *e)
+{
+    int64_t context = model_context(l->model);
+    if (l->segment <= context || l->segment % context == 0) return true;
+    return err_set(e,
+                   "eval.dynamic.segment: %lld is neither within the context of %lld nor a "
+                   "multiple of it",
+                   (long long)l->segment, (long long)context);
+}
+
+dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, const real *values,
+                                     corpus *c, int threads, const volatile sig_atomic_t *stop,
+                                     err *e)
+{
+    CHECK(o->kind != DYNAMIC_NONE, "nothing learns");
+    err own = {{0}};
+    const params *p = model_params_const(m);
+    dynamic_learner *l = calloc(1, sizeof *l);
+    CHECK(l, "out of memory for %zu bytes", sizeof *l);
+    *l = (dynamic_learner){
+        .options = o, .model = m, .values = values, .segment = dynamic_segment(o, m)};
+    bool ok = choose_params(l, &own) && check_segment(l, &own);
+    l->rule = (dynamic_rule){.params = p, .learns = l->learns, .start = values, .eps = o->eps};
+    if (ok && o->kind == DYNAMIC_RMS) {
+        gradient_statistics_init(&l->statistics, p);
+        l->rule.statistics = &l->statistics;
+        ok = gather(l, c, threads, stop, &own);
+    }
+    dynamic_learner_set(l, o->rate_values[0], o->decay_values[0]);
+    if (ok) return l;
+    if (e) *e = own;
+    dynamic_learner_free(l);
+    return NULL;
+}
+
+void dynamic_learner_free(dynamic_learner *l)
+{
+    if (!l) return;
+    gradient_statistics_deinit(&l->statistics);
+    free(l->learns);
+    free(l);
+}
+
+void dynamic_learner_set(dynamic_learner *l, double rate, double decay)
+{
+    l->rule.rate = rate;
+    l->rule.decay = decay;
+}
+
+double dynamic_learner_rate(const dynamic_learner *l)
+{
+    return l->rule.rate;
+}
+
+double dynamic_learner_decay(const dynamic_learner *l)
+{
+    return l->rule.decay;
+}
+
+double dynamic_flops(const dynamic_learner *l)
+{
+    /* Per element: 4 for sgd, 8 for rms; a comparison and a division count as one. */
+    double update = (l->rule.statistics ? 8 : 4) * (double)l->learning;
+    return model_costs(l->model).train_flops + update / (double)l->segment;
+}
+
+/* ---- a row ---- */
+
+dynamic_row *dynamic_row_new(const dynamic_learner *l)
+{
+    const params *p = model_params_const(l->model);
+    dynamic_row *r = calloc(1, sizeof *r);
+    CHECK(r, "out of memory for a row");
+    r->learner = l;
+    r->values = malloc((size_t)p->total * sizeof *r->values);
+    r->grads.values = calloc((size_t)p->total, sizeof *r->grads.values);
+    r->grads.has = calloc((size_t)p->pieces, sizeof *r->grads.has);
+    CHECK(r->values && r->grads.values && r->grads.has, "out of memory for a row's %lld parameters",
+          (long long)p->total);
+    memcpy(r->values, l->values, (size_t)p->total * sizeof *r->values);
+    return r;
+}
+
+void dynamic_row_free(dynamic_row *r)
+{
+    if (!r) return;
+    free(r->values);
+    free(r->grads.values);
+    free(r->grads.has);
+    free(r);
+}
+
+void dynamic_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call, bool begins)
+{
+    const dynamic_learner *l = r->learner;
+    const params *p = l->rule.params;
+    if (begins && !l->options->carry) {
+        memcpy(r->values, l->values, (size_t)p->total * sizeof *r->values);
+    }
+    for (int64_t at = 0, n; at < call->time; at += n) {
+        n = MIN(l->segment, call->time - at);
+        part now = part_of(call, at, n);
+        if (now.length <= 0) continue;
+        memset(r->grads.has, 0, (size_t)p->pieces * sizeof *r->grads.has);
+        read_part(&now, s, t, r->values, &r->grads, now.weight);
+        if (now.weight > 0) dynamic_step(&l->rule, r->values, &r->grads);
+    }
+}

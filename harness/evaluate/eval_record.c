@@ -1,0 +1,145 @@
+/* Evaluations as records: protocol, identity, JSON. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/sha256.h"
+#include "harness/evaluate/evaluate.h"
+
+double bits_per_byte(double nats, int64_t bytes)
+{
+    return bytes > 0 ? nats / log(2.0) / (double)bytes : (double)NAN;
+}
+
+double perplexity(double nats, int64_t units)
+{
+    return units > 0 ? exp(nats / (double)units) : (double)NAN;
+}
+
+/* -1 stands for unknown. */
+static json_t *count_or_null(int64_t n)
+{
+    return n < 0 ? json_null() : json_integer(n);
+}
+
+/* What the model learns by; of a grid what it was chosen from. */
+static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
+{
+    json_t *p = json_object(), *rates = json_array(), *decays = json_array();
+    for (int i = 0; i < d->rate_count; i++) {
+        json_array_append_new(rates, json_real(d->rate_values[i]));
+    }
+    for (int i = 0; i < d->decay_count; i++) {
+        json_array_append_new(decays, json_real(d->decay_values[i]));
+    }
+    json_object_set_new(p, "kind", json_string(d->kind == DYNAMIC_RMS ? "rms" : "sgd"));
+    json_object_set_new(p, "rates", rates);
+    json_object_set_new(p, "decays", decays);
+    json_object_set_new(p, "segment", json_integer(dynamic_segment(d, m)));
+    json_object_set_new(p, "match", json_string(d->match));
+    json_object_set_new(p, "carry", json_boolean(d->carry));
+    if (d->rate_count * d->decay_count > 1) {
+        json_object_set_new(p, "grid_tokens", json_integer(d->grid_tokens));
+    }
+    if (d->kind == DYNAMIC_RMS) {
+        json_object_set_new(p, "eps", json_real(d->eps));
+        json_object_set_new(p, "statistics", json_integer(d->statistics));
+        json_object_set_new(p, "batch", json_integer(d->batch));
+    }
+    return p;
+}
+
+json_t *eval_protocol(const eval_task *task)
+{
+    const eval_options *o = task->options;
+    json_t *p = json_object();
+    json_object_set_new(p, "context", json_integer(model_context(task->model)));
+    json_object_set_new(p, "memory",
+                        json_string(o->span ? "carried state, reset at documents and spans"
+                                            : "carried state, reset at documents"));
+    if (o->stored) json_object_set_new(p, "stored", json_integer(o->stored));
+    json_object_set_new(p, "span", json_integer(o->span));
+    json_object_set_new(p, "rows", json_integer(o->rows));
+    json_object_set_new(p, "tokens", json_integer(o->tokens));
+    json_object_set_new(p, "start", json_string("learned vector, first token counted"));
+    json_object_set_new(p, "data", json_string(corpus_hash(task->corpus)));
+    if (o->dynamic.kind != DYNAMIC_NONE) {
+        json_object_set_new(p, "dynamic", dynamic_protocol(&o->dynamic, task->model));
+    }
+    return p;
+}
+
+void eval_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
+             const json_t *protocol)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "run", json_string(run));
+    json_object_set_new(o, "step", json_integer(step));
+    json_object_set_new(o, "split", json_string(split));
+    json_object_set_new(o, "protocol", json_deep_copy(protocol));
+    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+    CHECK(text, "out of memory for an identity");
+    char hex[SHA256_HEX];
+    sha256_hex(hex, text, strlen(text));
+    memcpy(id, hex, EVAL_ID_CHARS - 1);
+    id[EVAL_ID_CHARS - 1] = 0;
+    free(text);
+    json_decref(o);
+}
+
+void eval_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run, int64_t step)
+{
+    json_t *protocol = eval_protocol(task);
+    eval_id(id, run, step, split_name(eval_split(task->options)), protocol);
+    json_decref(protocol);
+}
+
+static json_t *document_record(const eval_document *d)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "index", json_integer(d->index));
+    json_object_set_new(o, "name", json_string(d->name));
+    json_object_set_new(o, "nats", json_finite(d->nats));
+    json_object_set_new(o, "tokens", json_integer(d->tokens));
+    json_object_set_new(o, "bytes", count_or_null(d->bytes));
+    json_object_set_new(o, "words", count_or_null(d->words));
+    return o;
+}
+
+json_t *evaluation_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
+                          int64_t tokens_seen, bool final)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "eval", json_string(id));
+    json_object_set_new(o, "step", json_integer(step));
+    json_object_set_new(o, "tokens_seen", json_integer(tokens_seen));
+    json_object_set_new(o, "final", json_boolean(final));
+    json_object_set_new(o, "split", json_string(split_name(eval_split(task->options))));
+    json_object_set_new(o, "nats", json_finite(r->nats));
+    json_object_set_new(o, "tokens", json_integer(r->tokens));
+    json_object_set_new(o, "bytes", count_or_null(r->bytes));
+    json_object_set_new(o, "words", count_or_null(r->words));
+    json_object_set_new(o, "seconds", json_finite(r->seconds));
+    json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
+    json_object_set_new(o, "flops_per_token", json_finite(r->flops_per_token));
+    json_object_set_new(o, "anon_bytes", json_integer(r->anon_bytes));
+    if (r->dynamic) {
+        json_t *d = json_object();
+        json_object_set_new(d, "rate", json_real(r->rate));
+        json_object_set_new(d, "decay", json_real(r->decay));
+        json_object_set_new(d, "statistics_seconds", json_finite(r->statistics_seconds));
+        json_object_set_new(d, "grid_seconds", json_finite(r->grid_seconds));
+        json_object_set_new(o, "dynamic", d);
+    }
+    json_object_set_new(o, "protocol", eval_protocol(task));
+    const char *path = r->answers_only ? NULL : task->losses_path;
+    const char *file = path ? strrchr(path, '/') : NULL;
+    json_object_set_new(o, "losses", path ? json_string(file ? file + 1 : path) : json_null());
+    json_t *documents = json_array();
+    for (int i = 0; i < r->count; i++) {
+        json_array_append_new(documents, document_record(&r->documents[i]));
+    }
+    json_object_set_new(o, "documents", documents);
+    if (r->slices) json_object_set_new(o, "slices", slices_record(r->slices));
+    return o;
+}

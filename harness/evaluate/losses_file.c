@@ -1,0 +1,67 @@
+#include "harness/evaluate/losses_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int open_nameless(losses_file *f)
+{
+    const char *folder = getenv("TMPDIR");
+    snprintf(f->temporary, sizeof f->temporary, "%s/loci-losses-XXXXXX",
+             folder && *folder ? folder : "/tmp");
+    int fd = mkostemp(f->temporary, O_CLOEXEC);
+    if (fd >= 0) unlink(f->temporary);
+    return fd;
+}
+
+bool losses_file_open(losses_file *f, const char *path, err *e)
+{
+    f->path = path;
+    if (path) {
+        snprintf(f->temporary, sizeof f->temporary, "%s.tmp", path);
+        f->fd = open(f->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    } else {
+        f->fd = open_nameless(f);
+    }
+    if (f->fd >= 0) return true;
+    return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
+}
+
+bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t token, err *e)
+{
+    const char *data = (const char *)losses;
+    size_t left = (size_t)n * sizeof *losses;
+    off_t at = (off_t)(token * (int64_t)sizeof *losses);
+    while (left > 0) {
+        ssize_t wrote = pwrite(f->fd, data, left, at);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) {
+            return err_set(e, "%s: cannot be written: %s; make room", f->temporary,
+                           strerror(errno));
+        }
+        data += wrote;
+        at += wrote;
+        left -= (size_t)wrote;
+    }
+    return true;
+}
+
+bool losses_file_close(losses_file *f, bool keep, err *e)
+{
+    if (f->fd < 0) return true;
+    keep = keep && f->path;
+    bool ok = !keep || fsync(f->fd) == 0;
+    ok = close(f->fd) == 0 && ok;
+    f->fd = -1;
+    if (!keep) {
+        if (f->path) unlink(f->temporary);
+        return true;
+    }
+    if (ok && rename(f->temporary, f->path) == 0) return true;
+    err_set(e, "%s: cannot be written: %s", f->path, strerror(errno));
+    unlink(f->temporary);
+    return false;
+}

@@ -1,0 +1,21 @@
+/* The loss of every token of an evaluation, f32 in nats, in the order of the text: written in place
+ * as rows get there, read back by offset, kept under its name or forgotten. */
+#ifndef LOCI_EXPERIMENTS_LOSSES_FILE_H
+#define LOCI_EXPERIMENTS_LOSSES_FILE_H
+
+#include "core/base/file.h"
+
+typedef struct losses_file {
+    int fd;           /* -1: none */
+    const char *path; /* borrowed; NULL: nameless, gone when closed */
+    char temporary[FILE_PATH_BYTES];
+} losses_file;
+
+/* path NULL: a nameless file in TMPDIR. Nothing stands at the path until the file is kept. */
+bool losses_file_open(losses_file *f, const char *path, err *e);
+/* The losses of n tokens from `token` on. */
+bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t token, err *e);
+/* keep: under its name, replacing what is there, atomically. Without a file: nothing to do. */
+bool losses_file_close(losses_file *f, bool keep, err *e);
+
+#endif

@@ -1,0 +1,187 @@
+#include "harness/evaluate/recall.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct recall {
+    const corpus_split *split;
+    const layer *head;
+    int count;
+    recall_score scores[MAX_RECALL];
+    /* In 2^-24 nats: whole numbers add up to the same in whatever order threads come. */
+    int64_t losses[MAX_RECALL];
+    pthread_mutex_t lock;
+    const eval_watch *other; /* the task's own, which goes on watching; NULL: none */
+    eval_watch watch;
+};
+
+/* One lane's call. */
+typedef struct recall_call {
+    recall *sums;
+    eval_view view;
+    void *other; /* call of the other watch; NULL: it does not look */
+} recall_call;
+
+static recall_score *score_at(recall *s, int64_t distance)
+{
+    for (int i = 0; i < s->count; i++) {
+        if (s->scores[i].distance == distance) return &s->scores[i];
+    }
+    return NULL;
+}
+
+/* Counts one answer: logits [vocab]. */
+static void judge(recall *s, const recall_score *at, const real *logits, int64_t vocab,
+                  int32_t target)
+{
+    double sum = 0, most = (double)logits[target];
+    bool right = true;
+    for (int64_t i = 0; i < vocab; i++) {
+        right &= i == target || logits[i] < logits[target];
+        most = MAX(most, (double)logits[i]);
+    }
+    for (int64_t i = 0; i < vocab; i++) {
+        sum += exp((double)logits[i] - most);
+    }
+    pthread_mutex_lock(&s->lock);
+    int64_t i = at - s->scores;
+    s->scores[i].answers++;
+    s->scores[i].correct += right;
+    s->losses[i] += llrint(fmin(most + log(sum) - (double)logits[target], 1e6) * 0x1p24);
+    s->scores[i].nats = (double)s->losses[i] * 0x1p-24;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_tap(void *user, const layer *self, const char *name, const tensor *x)
+{
+    recall_call *c = user;
+    if (c->other && c->sums->other->tap) c->sums->other->tap(c->other, self, name, x);
+    if (self != c->sums->head || strcmp(name, "logits") != 0) return;
+    const eval_view *v = &c->view;
+    int64_t vocab = tensor_width(x);
+    for (int64_t r = 0; r < v->rows; r++) {
+        if (v->document[r] < 0) continue;
+        document d = split_document(c->sums->split, v->document[r]);
+        for (int64_t i = 0; i < v->time; i++) {
+            int64_t cell = r * v->time + i;
+            if (!(v->weights[cell] > 0) || !document_answer(&d, v->begin[r] + i)) continue;
+            judge(c->sums, score_at(c->sums, d.distance), x->data + cell * vocab, vocab,
+                  v->targets[cell]);
+        }
+    }
+}
+
+static void *begin_call(void *user, int thread, const eval_view *view)
+{
+    recall_call *c = malloc(sizeof *c);
+    CHECK(c, "out of memory for a call (%zu bytes)", sizeof *c);
+    *c = (recall_call){.sums = user, .view = *view};
+    const eval_watch *other = c->sums->other;
+    if (other) c->other = other->begin(other->user, thread, view);
+    return c;
+}
+
+static void end_call(void *call)
+{
+    recall_call *c = call;
+    if (c->other) c->sums->other->end(c->other);
+    free(c);
+}
+
+static int by_distance(const void *x, const void *y)
+{
+    const recall_score *a = x, *b = y;
+    return a->distance < b->distance ? -1 : a->distance > b->distance;
+}
+
+static bool list_distances(recall *s, err *e)
+{
+    for (int64_t i = 0; s->split && i < split_documents(s->split); i++) {
+        document d = split_document(s->split, i);
+        if (d.answers == 0 || score_at(s, d.distance)) continue;
+        if (s->count == MAX_RECALL) return err_set(e, "more than %d distances", MAX_RECALL);
+        s->scores[s->count++] = (recall_score){.distance = d.distance};
+    }
+    qsort(s->scores, (size_t)s->count, sizeof *s->scores, by_distance);
+    return true;
+}
+
+bool recall_open(recall **r, const eval_task *task, err *e)
+{
+    *r = NULL;
+    if (task->options->dynamic.kind != DYNAMIC_NONE) return true;
+    recall *s = calloc(1, sizeof *s);
+    CHECK(s, "out of memory for the scores (%zu bytes)", sizeof *s);
+    s->split = corpus_get(task->corpus, eval_split(task->options));
+    s->head = model_head(task->model);
+    s->other = task->watch;
+    CHECK(!s->other || (!s->other->fired && !s->other->exchanged), "only taps are passed on");
+    s->watch = (eval_watch){.user = s, .begin = begin_call, .tap = on_tap, .end = end_call};
+    pthread_mutex_init(&s->lock, NULL);
+    bool ok = list_distances(s, e);
+    if (ok && s->count > 0) {
+        *r = s;
+    } else {
+        recall_close(s);
+    }
+    return ok;
+}
+
+const eval_watch *recall_watch(const recall *r)
+{
+    return &r->watch;
+}
+
+int recall_scores(const recall *r, const recall_score **scores)
+{
+    *scores = r->scores;
+    return r->count;
+}
+
+json_t *recall_record(const recall *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->count; i++) {
+        const recall_score *s = &r->scores[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "distance", json_integer(s->distance));
+        json_object_set_new(o, "answers", json_integer(s->answers));
+        json_object_set_new(o, "correct", json_integer(s->correct));
+        json_object_set_new(o, "nats", json_finite(s->nats));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+void recall_close(recall *r)
+{
+    if (!r) return;
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *e)
+{
+    recall *r;
+    int count = -1;
+    if (!recall_open(&r, task, e)) return -1;
+    if (!r) {
+        err_set(e,
+                "the corpus asks for nothing in its %s split; give a probe: {corpus: probe, "
+                "task: copy}",
+                split_name(eval_split(task->options)));
+        return -1;
+    }
+    eval_task own = *task;
+    own.watch = &r->watch;
+    evaluation done;
+    if (evaluate(&done, &own, e)) {
+        count = r->count;
+        memcpy(scores, r->scores, (size_t)count * sizeof *scores);
+        evaluation_deinit(&done);
+    }
+    recall_close(r);
+    return count;
+}

@@ -1,0 +1,215 @@
+#include "harness/evaluate/routing_trace.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STRETCH = 64, SAMPLE = 8192, NOT_SEEN = INT32_MIN };
+
+/* One evaluation's sample. */
+typedef struct trace {
+    arena *memory;
+    int64_t tokens, every, count; /* scored; a stretch in so many; size of the sample */
+    int layers;
+    const char *layer[ROUTING_LAYERS];
+    int32_t *experts[ROUTING_LAYERS]; /* [count] */
+} trace;
+
+/* A lane's call that is looked at. */
+typedef struct traced_call {
+    routing_trace *owner;
+    const eval_view *view;
+    int64_t done[ROUTING_LAYERS]; /* positions told: a stack may run block by block */
+} traced_call;
+
+struct routing_trace {
+    pthread_mutex_t mutex; /* guards the list of layers of `now` */
+    trace now, before;
+    traced_call *calls; /* [threads] */
+};
+
+routing_trace *routing_trace_new(void)
+{
+    routing_trace *r = calloc(1, sizeof *r);
+    CHECK(r, "out of memory for a routing trace");
+    pthread_mutex_init(&r->mutex, NULL);
+    r->now.memory = arena_new(1 << 16);
+    r->before.memory = arena_new(1 << 16);
+    return r;
+}
+
+void routing_trace_free(routing_trace *r)
+{
+    if (!r) return;
+    pthread_mutex_destroy(&r->mutex);
+    arena_free(r->now.memory);
+    arena_free(r->before.memory);
+    free(r);
+}
+
+/* ---- the sample ---- */
+
+static void trace_clear(trace *t, int64_t tokens)
+{
+    arena *memory = t->memory;
+    arena_reset(memory);
+    *t = (trace){.memory = memory, .tokens = tokens};
+    t->every = MAX((tokens + SAMPLE - 1) / SAMPLE, 1);
+    int64_t stretches = (tokens + STRETCH - 1) / STRETCH;
+    t->count = (stretches + t->every - 1) / t->every * STRETCH;
+}
+
+/* Place in the sample of a token of the split, or -1. */
+static int64_t place_of(const trace *t, int64_t token)
+{
+    int64_t stretch = token / STRETCH;
+    if (token >= t->tokens || stretch % t->every != 0) return -1;
+    return stretch / t->every * STRETCH + token % STRETCH;
+}
+
+/* Index of the layer, which is added if it is not there; -1: no room. */
+static int layer_index(trace *t, const char *name)
+{
+    int i = 0;
+    while (i < t->layers && strcmp(t->layer[i], name) != 0) {
+        i++;
+    }
+    if (i < t->layers || i == ROUTING_LAYERS) return i < t->layers ? i : -1;
+    t->layer[i] = arena_strdup(t->memory, name);
+    t->experts[i] = ARENA_NEW(t->memory, int32_t, t->count);
+    for (int64_t k = 0; k < t->count; k++) {
+        t->experts[i][k] = NOT_SEEN;
+    }
+    t->layers++;
+    return i;
+}
+
+/* ---- while it is evaluated ---- */
+
+static bool any_sampled(const trace *t, const eval_view *v)
+{
+    for (int64_t r = 0; r < v->rows; r++) {
+        if (v->first[r] < 0) continue;
+        int64_t from = v->first[r] / STRETCH, to = (v->first[r] + v->time - 1) / STRETCH;
+        if (to / t->every * t->every >= from) return true;
+    }
+    return false;
+}
+
+static void *call_begin(void *user, int thread, const eval_view *view)
+{
+    routing_trace *r = user;
+    if (!any_sampled(&r->now, view)) return NULL;
+    traced_call *c = &r->calls[thread];
+    c->view = view;
+    memset(c->done, 0, sizeof c->done);
+    return c;
+}
+
+/* Several choices as one number: equal if they are, and else hardly ever. */
+static int32_t joined(const real *x, int64_t choices, int64_t stride)
+{
+    uint32_t word = 2166136261u;
+    if (choices == 1) return (int32_t)x[0];
+    for (int64_t k = 0; k < choices; k++) {
+        word = (word ^ (uint32_t)(int32_t)x[k * stride]) * 16777619u;
+    }
+    return (int32_t)(word & INT32_MAX);
+}
+
+/* x [choices, rows, time]. Tokens of the split are a lane's own, so that threads write apart. */
+static void note_choices(void *user, const layer *self, const char *name, const tensor *x)
+{
+    traced_call *c = user;
+    trace *t = &c->owner->now;
+    if (!self || strcmp(name, LAYER_TAP_EXPERT) != 0) return;
+    pthread_mutex_lock(&c->owner->mutex);
+    int l = layer_index(t, self->name);
+    pthread_mutex_unlock(&c->owner->mutex);
+    if (l < 0) return;
+    const eval_view *v = c->view;
+    int64_t time = x->shape[2], cells = x->shape[1] * time;
+    CHECK(x->rank == 3 && x->shape[1] == v->rows && c->done[l] + time <= v->time,
+          "%s: %lld rows, %lld positions after %lld", self->name, (long long)x->shape[1],
+          (long long)time, (long long)c->done[l]);
+    for (int64_t r = 0; r < v->rows; r++) {
+        for (int64_t i = 0; v->first[r] >= 0 && i < time; i++) {
+            int64_t at = c->done[l] + i, place = place_of(t, v->first[r] + at);
+            if (place < 0 || !(v->weights[r * v->time + at] > 0)) continue;
+            t->experts[l][place] = joined(x->data + r * time + i, x->shape[0], cells);
+        }
+    }
+    c->done[l] += time;
+}
+
+static void call_end(void *call)
+{
+    (void)call;
+}
+
+eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
+{
+    const corpus_split *split = corpus_get(task->corpus, eval_split(task->options));
+    int64_t all = split ? split_tokens(split) : 0;
+    trace_clear(&r->now, task->options->tokens ? MIN(task->options->tokens, all) : all);
+    int threads = MAX(task->threads, 1);
+    r->calls = ARENA_NEW(r->now.memory, traced_call, threads);
+    for (int i = 0; i < threads; i++) {
+        r->calls[i].owner = r;
+    }
+    return (eval_watch){.user = r, .begin = call_begin, .tap = note_choices, .end = call_end};
+}
+
+/* ---- afterwards ---- */
+
+/* {"changed", "sampled"} of layer l now, k before. */
+static json_t *changes_of(const trace *now, int l, const trace *before, int k)
+{
+    int64_t seen = 0, changed = 0;
+    for (int64_t i = 0; i < now->count; i++) {
+        int32_t a = now->experts[l][i], b = before->experts[k][i];
+        if (a == NOT_SEEN || b == NOT_SEEN) continue;
+        seen++;
+        changed += a != b;
+    }
+    if (seen == 0) return NULL;
+    json_t *o = json_object();
+    json_object_set_new(o, "changed", json_real((double)changed / (double)seen));
+    json_object_set_new(o, "sampled", json_integer(seen));
+    return o;
+}
+
+json_t *routing_trace_end(routing_trace *r)
+{
+    json_t *layers = NULL;
+    for (int l = 0; l < r->now.layers && r->now.tokens == r->before.tokens; l++) {
+        for (int k = 0; k < r->before.layers; k++) {
+            if (strcmp(r->now.layer[l], r->before.layer[k]) != 0) continue;
+            json_t *o = changes_of(&r->now, l, &r->before, k);
+            if (o && !layers) layers = json_object();
+            if (o) json_object_set_new(layers, r->now.layer[l], o);
+        }
+    }
+    trace last = r->before;
+    r->before = r->now;
+    r->now = last;
+    return layers;
+}
+
+int routing_trace_views(routing_trace *r, int64_t *tokens, routing_view views[ROUTING_LAYERS])
+{
+    *tokens = r->before.tokens;
+    for (int l = 0; l < r->before.layers; l++) {
+        views[l] = (routing_view){r->before.layer[l], r->before.count, r->before.experts[l]};
+    }
+    return r->before.layers;
+}
+
+void routing_trace_restore(routing_trace *r, int64_t tokens, const routing_view *view)
+{
+    trace *t = &r->before;
+    if (t->tokens != tokens) trace_clear(t, tokens);
+    int l = layer_index(t, view->layer);
+    if (l < 0 || view->count != t->count) return;
+    memcpy(t->experts[l], view->experts, (size_t)t->count * sizeof *view->experts);
+}

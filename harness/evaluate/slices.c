@@ -1,0 +1,178 @@
+#include "harness/evaluate/slices.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const SLICE_NAMES[SLICE_KINDS] = {"position", "frequency", "repetition"};
+
+int slice_bucket(int64_t n)
+{
+    if (n <= 0) return 0;
+    return MIN(64 - __builtin_clzll((unsigned long long)n), SLICE_BUCKETS - 1);
+}
+
+int64_t slice_bucket_low(int bucket)
+{
+    return bucket == 0 ? 0 : (int64_t)1 << (bucket - 1);
+}
+
+/* ---- a pass over text and losses ---- */
+
+/* How often a token occurred in which document: nothing is cleared between documents. */
+typedef struct token_seen {
+    int64_t document, times;
+} token_seen;
+
+enum { PIECE = 1 << 14 };
+
+typedef struct slice_pass {
+    slices *out;
+    const corpus_split *split;
+    int64_t *counts; /* [vocab] of the training split, or NULL */
+    int *frequency;  /* [vocab]: the bucket of each count */
+    token_seen *seen;
+    int32_t *ids;  /* [PIECE] */
+    float *losses; /* [PIECE] */
+    int64_t at;    /* losses read */
+    int fd;
+} slice_pass;
+
+static bool read_losses(slice_pass *p, int64_t n, err *e)
+{
+    char *to = (char *)p->losses;
+    size_t left = (size_t)n * sizeof(float);
+    off_t from = (off_t)(p->at * (int64_t)sizeof(float));
+    while (left > 0) {
+        ssize_t got = pread(p->fd, to, left, from);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            return err_set(e, "losses of tokens cannot be read: %s",
+                           got < 0 ? strerror(errno) : "the file is too short");
+        }
+        to += got;
+        from += got;
+        left -= (size_t)got;
+    }
+    p->at += n;
+    return true;
+}
+
+static void add(slice_sum *s, double nats)
+{
+    s->tokens++;
+    s->nats += nats;
+}
+
+static void add_piece(slice_pass *p, int64_t number, int part, int64_t begin, int64_t n)
+{
+    slices *s = p->out;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t id = p->ids[i];
+        double nats = (double)p->losses[i];
+        token_seen *seen = &p->seen[id];
+        if (seen->document != number) *seen = (token_seen){.document = number};
+        add(&s->sums[SLICE_POSITION][slice_bucket(begin + i)][part], nats);
+        add(&s->sums[SLICE_REPETITION][slice_bucket(seen->times)][part], nats);
+        if (p->counts) add(&s->sums[SLICE_FREQUENCY][p->frequency[id]][part], nats);
+        seen->times++;
+    }
+}
+
+static bool add_document(slice_pass *p, const slice_document *d, int64_t number, int part, err *e)
+{
+    for (int64_t at = 0; at < d->tokens; at += PIECE) {
+        int64_t n = MIN((int64_t)PIECE, d->tokens - at);
+        if (!split_read(p->split, d->index, at, n, p->ids, e) || !read_losses(p, n, e)) {
+            return false;
+        }
+        add_piece(p, number, part, at, n);
+    }
+    return true;
+}
+
+/* The number of the part: the document's own, or with too many of them by where it lies. */
+static int part_of(int64_t number, int64_t n, int64_t before, int64_t total)
+{
+    if (n <= SLICE_PARTS) return (int)number;
+    return (int)MIN(before * SLICE_PARTS / MAX(total, (int64_t)1), (int64_t)SLICE_PARTS - 1);
+}
+
+/* Without a training split, or where it cannot be counted, there are no slices by frequency; an
+ * evaluation does not fail for it. */
+static void count_tokens(slice_pass *p, corpus *c, int64_t vocab)
+{
+    err ignored;
+    p->counts = corpus_get(c, SPLIT_TRAIN) ? corpus_token_counts(c, &ignored) : NULL;
+    for (int64_t i = 0; p->counts && i < vocab; i++) {
+        p->frequency[i] = slice_bucket(p->counts[i]);
+    }
+}
+
+bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document *documents,
+                    int64_t n, int fd, err *e)
+{
+    int64_t vocab = corpus_vocab(c), total = 0;
+    *s = (slices){.parts = (int)MIN(n, (int64_t)SLICE_PARTS)};
+    for (int64_t i = 0; i < n; i++) {
+        total += documents[i].tokens;
+    }
+    arena *a = arena_new(1 << 18);
+    slice_pass p = {.out = s, .split = corpus_get(c, split), .fd = fd};
+    p.frequency = ARENA_NEW(a, int, vocab);
+    p.seen = ARENA_NEW(a, token_seen, vocab);
+    p.ids = ARENA_NEW(a, int32_t, PIECE);
+    p.losses = ARENA_NEW(a, float, PIECE);
+    for (int64_t i = 0; i < vocab; i++) {
+        p.seen[i].document = -1;
+    }
+    count_tokens(&p, c, vocab);
+    s->known[SLICE_POSITION] = s->known[SLICE_REPETITION] = true;
+    s->known[SLICE_FREQUENCY] = p.counts;
+    bool ok = p.split || err_set(e, "the corpus has no %s split", split_name(split));
+    int64_t before = 0;
+    for (int64_t i = 0; ok && i < n; i++) {
+        ok = add_document(&p, &documents[i], i, part_of(i, n, before, total), e);
+        before += documents[i].tokens;
+    }
+    free(p.counts);
+    arena_free(a);
+    return ok;
+}
+
+/* ---- as a record ---- */
+
+static json_t *bucket_record(const slices *s, int kind, int bucket)
+{
+    json_t *tokens = json_array(), *nats = json_array(), *o = json_object();
+    int64_t any = 0;
+    for (int i = 0; i < s->parts; i++) {
+        const slice_sum *x = &s->sums[kind][bucket][i];
+        any += x->tokens;
+        json_array_append_new(tokens, json_integer(x->tokens));
+        json_array_append_new(nats, json_finite(x->nats));
+    }
+    json_object_set_new(o, "from", json_integer(slice_bucket_low(bucket)));
+    json_object_set_new(o, "tokens", tokens);
+    json_object_set_new(o, "nats", nats);
+    if (any > 0) return o;
+    json_decref(o);
+    return NULL;
+}
+
+json_t *slices_record(const slices *s)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "parts", json_integer(s->parts));
+    for (int kind = 0; kind < SLICE_KINDS; kind++) {
+        if (!s->known[kind]) continue;
+        json_t *list = json_array();
+        for (int b = 0; b < SLICE_BUCKETS; b++) {
+            json_t *bucket = bucket_record(s, kind, b);
+            if (bucket) json_array_append_new(list, bucket);
+        }
+        json_object_set_new(o, SLICE_NAMES[kind], list);
+    }
+    return o;
+}

@@ -1,0 +1,236 @@
+/* An inspection from beginning to end. */
+#include "harness/inspect/inspect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/host.h"
+#include "harness/inspect/inspect_parts.h"
+
+const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
+
+const char *inspect_part_name(int part)
+{
+    switch (part) {
+    case INSPECT_KEYS:
+        return "keys";
+    case INSPECT_VALUES:
+        return "values";
+    case INSPECT_COMPOSITION:
+        return "composition";
+    case INSPECT_REFINEMENT:
+        return "refinement";
+    case INSPECT_CHANGES:
+        return "changes";
+    default:
+        return "states";
+    }
+}
+
+enum { LARGEST = 1 << 20 };
+static const double UNITS = 4294967296.0;
+
+void inspect_sum(int64_t *sum, double x)
+{
+    if (!(fabs(x) < LARGEST)) return;
+    __atomic_fetch_add(sum, llrint(x * UNITS), __ATOMIC_RELAXED);
+}
+
+double inspect_sum_of(int64_t sum)
+{
+    return (double)sum / UNITS;
+}
+
+int inspection_layer(const inspection *x, const layer *l)
+{
+    for (int i = 0; i < x->layer_count; i++) {
+        if (x->layers[i].layer == l) return i;
+    }
+    return -1;
+}
+
+void inspection_add(inspection *x, int part, const layer *l, const char *name, int bin,
+                    double value)
+{
+    if (x->figure_count == x->figure_capacity) {
+        x->figure_capacity = x->figure_capacity ? 2 * x->figure_capacity : 256;
+        inspect_figure *grown = ARENA_NEW(x->memory, inspect_figure, x->figure_capacity);
+        if (x->figure_count) {
+            memcpy(grown, x->figures, (size_t)x->figure_count * sizeof *grown);
+        }
+        x->figures = grown;
+    }
+    x->figures[x->figure_count++] = (inspect_figure){part, l, name, bin, value};
+}
+
+double inspection_figure(const inspection *x, int part, const layer *l, const char *name, int bin)
+{
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part == part && f->layer == l && f->bin == bin && strcmp(f->name, name) == 0) {
+            return f->value;
+        }
+    }
+    return (double)NAN;
+}
+
+int inspection_part_layers(const inspection *x, int part, const layer *list[INSPECT_LAYERS])
+{
+    int n = 0;
+    for (int i = 0; i < x->figure_count && n < INSPECT_LAYERS; i++) {
+        const inspect_figure *f = &x->figures[i];
+        bool fresh = f->part == part && f->layer;
+        for (int k = 0; k < n && fresh; k++) {
+            fresh = list[k] != f->layer;
+        }
+        if (fresh) list[n++] = f->layer;
+    }
+    return n;
+}
+
+const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_bytes, arena *a)
+{
+    int32_t ids[2 * SENTENCE_TOKENS];
+    int64_t begin = prefixes_sentence(text, token);
+    begin = MAX(begin, token + 1 - 2 * SENTENCE_TOKENS);
+    int64_t n = token + 1 - begin, from = n;
+    if (!prefixes_read(text, begin, n, ids, NULL)) return "";
+    size_t bytes = 0;
+    while (from > 0 && bytes + strlen(prefixes_piece(text, ids[from - 1])) <= most_bytes) {
+        bytes += strlen(prefixes_piece(text, ids[--from]));
+    }
+    char *prefix = arena_push(a, (int64_t)bytes + 1, 1), *end = prefix;
+    for (; from < n; from++) {
+        const char *piece = prefixes_piece(text, ids[from]);
+        size_t length = strlen(piece);
+        memcpy(end, piece, length);
+        end += length;
+    }
+    *end = 0;
+    return prefix;
+}
+
+/* ---- which layers ---- */
+
+static void find_memories(inspection *x, const layer *l)
+{
+    layer_memories m;
+    if (!l->cls->memories || !l->cls->memories(l, &m)) return;
+    inspected_layer *found = &x->layers[x->layer_count++];
+    found->layer = l;
+    found->memories = m;
+}
+
+static void find_exchanges(inspection *x, const layer *l)
+{
+    layer_exchange list[MAX_EXCHANGES];
+    int n = l->cls->exchanges ? l->cls->exchanges(l, list) : 0;
+    if (n == 0) return;
+    inspected_exchange *grown =
+        arena_push_zero(x->memory, x->exchange_count + n, sizeof *x->exchanges);
+    if (x->exchange_count) {
+        memcpy(grown, x->exchanges, (size_t)x->exchange_count * sizeof *grown);
+    }
+    x->exchanges = grown;
+    for (int i = 0; i < n; i++) {
+        grown[x->exchange_count++] =
+            (inspected_exchange){.layer = l, .index = i, .exchange = list[i]};
+    }
+}
+
+/* What the layers offer, and the parts that are wanted of it. */
+static bool find_layers(inspection *x, err *e)
+{
+    const layer *const *layers, *head = model_head(x->task->loaded->model);
+    int n = model_layers(x->task->loaded->model, &layers), offered = 0;
+    x->layers = arena_push_zero(x->memory, n, sizeof *x->layers);
+    x->changes = arena_push_zero(x->memory, n + 1, sizeof *x->changes);
+    for (int i = 0; i <= n; i++) {
+        const layer *l = i < n ? layers[i] : head;
+        if (i < n) find_memories(x, l);
+        if (l->cls->learns) x->changes[x->change_count++].layer = l;
+        find_exchanges(x, l);
+    }
+    if (x->layer_count) offered |= INSPECT_MEMORIES;
+    if (x->change_count) offered |= INSPECT_CHANGES;
+    if (x->exchange_count) offered |= INSPECT_STATES;
+    x->parts = x->task->parts ? x->task->parts : offered;
+    int lacking = x->parts & ~offered;
+    const char *run = x->task->loaded->run;
+    if (lacking & INSPECT_MEMORIES) {
+        return err_set(e, "%s: no layer of this model is a memory of keys and values; ffn is one",
+                       run);
+    }
+    if (lacking & INSPECT_CHANGES) {
+        return err_set(e, "%s: no weights of this model learn while it reads; the head fwl's do",
+                       run);
+    }
+    if (lacking & INSPECT_STATES) {
+        return err_set(e, "%s: no layer of this model has states; block_recurrent has", run);
+    }
+    if (offered) return true;
+    return err_set(e,
+                   "%s: no layer of this model offers anything to inspect; ffn, fwl and "
+                   "block_recurrent do",
+                   run);
+}
+
+static bool open_text(inspection *x, prefixes *p, int64_t split, int64_t limit, err *e)
+{
+    corpus *c = x->task->loaded->corpus;
+    corpus_split *s = corpus_get(c, (split_kind)split);
+    if (!s) return err_set(e, "the corpus has no %s split", split_name((split_kind)split));
+    return prefixes_open(p, c, s, limit, x->memory, e);
+}
+
+/* ---- the steps ---- */
+
+/* Values, and what triggers have in common: counted with the pass that they follow. */
+static bool inspect_found(inspection *x, err *e)
+{
+    double began = host_monotonic_s();
+    inspect_values(x); /* composition compares with their top tokens, too */
+    bool ok = !(x->parts & INSPECT_KEYS) || (inspect_patterns(x, e) && inspect_perturb(x, e));
+    if (x->seconds > 0) x->seconds += host_monotonic_s() - began;
+    return ok;
+}
+
+static bool inspect_memories(inspection *x, err *e)
+{
+    bool keys = x->parts & (INSPECT_KEYS | INSPECT_VALUES);
+    bool samples = x->parts & (INSPECT_COMPOSITION | INSPECT_REFINEMENT);
+    if (keys && (!inspect_keys(x, e) || x->stopped)) return x->stopped;
+    if (!inspect_found(x, e) || x->stopped) return x->stopped;
+    if (samples && (!inspect_samples(x, e) || x->stopped)) return x->stopped;
+    return inspect_figures(x, e);
+}
+
+static bool run(inspection *x, err *e)
+{
+    const inspect_options *o = x->task->options;
+    if (!find_layers(x, e)) return false;
+    bool keys = x->parts & (INSPECT_KEYS | INSPECT_VALUES);
+    bool samples = x->parts & ~(INSPECT_KEYS | INSPECT_VALUES);
+    if (keys && !open_text(x, &x->text, o->split, o->tokens, e)) return false;
+    if (samples && !open_text(x, &x->sample_text, o->sample_split, o->sample_tokens, e)) {
+        return false;
+    }
+    if ((x->parts & INSPECT_MEMORIES) && (!inspect_memories(x, e) || x->stopped)) return x->stopped;
+    if ((x->parts & INSPECT_CHANGES) && (!inspect_changes(x, e) || x->stopped)) return x->stopped;
+    return !(x->parts & INSPECT_STATES) || inspect_states(x, e);
+}
+
+bool inspect(inspection *x, const inspect_task *task, err *e)
+{
+    *x = (inspection){.memory = arena_new(0), .task = task};
+    if (run(x, e)) return true;
+    inspection_deinit(x);
+    return false;
+}
+
+void inspection_deinit(inspection *x)
+{
+    arena_free(x->memory);
+    x->memory = NULL;
+}

@@ -1,0 +1,258 @@
+/* A page for people: the figures, and a sample of keys with their triggers and values. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/base/rng.h"
+#include "harness/inspect/inspect_page.h"
+
+enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PREFIX_BYTES = 100 };
+
+static const char STYLE[] =
+    "body{font:15px/1.45 sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}"
+    "table{border-collapse:collapse;margin:.6em 0 1.4em}td,th{padding:.15em .7em;text-align:right;"
+    "border-bottom:1px solid #ddd;font-variant-numeric:tabular-nums}th:first-child,td:first-child,"
+    ".t{text-align:left}h3{margin:1.6em 0 .2em;font-size:1em}.note{color:#666}"
+    "mark{background:#ffe08a;padding:0 .1em}.hit{color:#0a6b2d;font-weight:bold}"
+    "code{background:#f3f3f3;padding:0 .2em}";
+
+/* A text that may be cut inside a character: what is no UTF-8 is left out. */
+void page_text(FILE *out, const char *text)
+{
+    for (int n; *text; text += MAX(n, 1)) {
+        n = utf8_bytes(text);
+        if (*text == '<') {
+            fputs("&lt;", out);
+        } else if (*text == '&') {
+            fputs("&amp;", out);
+        } else if (*text == '\n') {
+            fputs("↵", out);
+        } else {
+            fwrite(text, 1, (size_t)n, out);
+        }
+    }
+}
+
+void page_token(FILE *out, const prefixes *p, int32_t id)
+{
+    fputs("<code>", out);
+    page_text(out, prefixes_piece(p, id));
+    fputs("</code>", out);
+}
+
+/* ---- figures ---- */
+
+static bool first_of_its_name(const inspection *x, int index)
+{
+    for (int i = 0; i < index; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part == x->figures[index].part && strcmp(f->name, x->figures[index].name) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* How many bins the figure has in some layer: 1, or a curve's. */
+static int bins_of(const inspection *x, const inspect_figure *of)
+{
+    int most = 0;
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part == of->part && strcmp(f->name, of->name) == 0) most = MAX(most, f->bin);
+    }
+    return most + 1;
+}
+
+static void put_value(FILE *out, double value)
+{
+    if (isnan(value)) {
+        fputs("<td>-</td>", out);
+    } else {
+        fprintf(out, fabs(value) >= 100 ? "<td>%.0f</td>" : "<td>%.4g</td>", value);
+    }
+}
+
+static void put_rows(FILE *out, const inspection *x, int part, const layer *const *list, int n)
+{
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part != part || !f->layer || !first_of_its_name(x, i) || bins_of(x, f) > 1) continue;
+        fprintf(out, "<tr><td>%s</td>", f->name);
+        for (int l = 0; l < n; l++) {
+            put_value(out, inspection_figure(x, part, list[l], f->name, 0));
+        }
+        fputs("</tr>\n", out);
+    }
+}
+
+/* A layer's curves: a row each, bin after bin. */
+static void put_curves(FILE *out, const inspection *x, int part, const layer *l)
+{
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        int n = f->part == part && f->layer == l && f->bin == 0 ? bins_of(x, f) : 1;
+        if (n == 1) continue;
+        fprintf(out, "<table><tr><td>%s, %s</td>", l->name, f->name);
+        for (int bin = 0; bin < n; bin++) {
+            put_value(out, inspection_figure(x, part, l, f->name, bin));
+        }
+        fputs("</tr></table>\n", out);
+    }
+}
+
+static void put_part(FILE *out, const inspection *x, int part)
+{
+    const layer *list[INSPECT_LAYERS];
+    int n = inspection_part_layers(x, part, list);
+    fprintf(out, "<h2>%s</h2>\n<table><tr><th></th>", inspect_part_name(part));
+    for (int l = 0; l < n; l++) {
+        fprintf(out, "<th>%s</th>", list[l]->name);
+    }
+    fputs("</tr>\n", out);
+    put_rows(out, x, part, list, n);
+    fputs("</table>\n", out);
+    for (int l = 0; l < n; l++) {
+        put_curves(out, x, part, list[l]);
+    }
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part != part || f->layer) continue;
+        fprintf(out, "%s%s[%d] = %.4g", i && x->figures[i - 1].layer == NULL ? ", " : "", f->name,
+                f->bin, f->value);
+    }
+    fputs("\n", out);
+}
+
+/* ---- keys ---- */
+
+void page_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
+{
+    int32_t last = -1;
+    const char *prefix = inspection_prefix(text, token, PREFIX_BYTES, a);
+    prefixes_read(text, token, 1, &last, NULL);
+    size_t piece = strlen(prefixes_piece(text, last)), all = strlen(prefix);
+    size_t before = all >= piece ? all - piece : 0;
+    char *head = arena_strdup(a, prefix);
+    head[before] = 0;
+    page_text(out, head);
+    fputs("<mark>", out);
+    page_text(out, prefix + before);
+    fputs("</mark>", out);
+}
+
+static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
+{
+    fprintf(out, "<tr><td>%.3f</td><td class=t>", (double)t->coefficient);
+    page_prefix(out, &x->text, t->token, a);
+    fprintf(out, "</td><td class='t%s'>", t->next == top ? " hit" : "");
+    page_token(out, &x->text, t->next);
+    fputs("</td></tr>\n", out);
+}
+
+static void put_pattern(FILE *out, const key_pattern *p)
+{
+    fprintf(out, "last token shared by %.0f %%, last word by %.0f %%", 100 * p->gram[0],
+            100 * p->word);
+    for (int i = 0; i < PATTERN_WORDS && p->topics[i]; i++) {
+        fprintf(out, "%s <i>%s</i> (%.0f %%)", i ? "," : "; words:", p->topics[i],
+                100 * p->topic[i]);
+    }
+}
+
+/* why: how it came to be shown. */
+static void put_key(FILE *out, const inspection *x, const inspected_layer *l, int64_t memory,
+                    const char *why, arena *a)
+{
+    int32_t top = l->values ? l->values[memory].tokens[0] : -1;
+    fprintf(out, "<h3>%s, key %lld (%s)</h3>\n<div class=note>", l->layer->name, (long long)memory,
+            why);
+    if (l->patterns) put_pattern(out, &l->patterns[memory]);
+    if (l->values) {
+        fputs("<br>its value says", out);
+        for (int i = 0; i < PAGE_TOKENS && l->values[memory].tokens[i] >= 0; i++) {
+            fputc(' ', out);
+            page_token(out, &x->text, l->values[memory].tokens[i]);
+            fprintf(out, " %.3g", (double)l->values[memory].probabilities[i]);
+        }
+    }
+    fputs("</div>\n<table>", out);
+    for (int64_t i = 0; i < MIN(l->triggers.sizes[memory], (int32_t)PAGE_TRIGGERS); i++) {
+        put_trigger(out, x, triggers_of(&l->triggers, memory) + i, top, a);
+    }
+    fputs("</table>\n", out);
+}
+
+/* The keys whose value agrees with most of their triggers, then some at random. */
+static void put_keys(FILE *out, const inspection *x, const inspected_layer *l, arena *a)
+{
+    int64_t n = l->memories.count, *order = ARENA_NEW(a, int64_t, n), best = -1;
+    rng_key key = {.seed = (uint64_t)x->task->loaded->seed, .place = rng_place(l->layer->name)};
+    rng_permutation(order, n, key);
+    for (int64_t i = 0; l->agreements && i < n; i++) {
+        if (best < 0 || l->agreements[i].matches > l->agreements[best].matches) best = i;
+    }
+    int shown = 0;
+    if (best >= 0) {
+        put_key(out, x, l, best, "its value agrees with most triggers", a);
+        shown++;
+    }
+    for (int64_t i = 0; i < n && shown < PAGE_KEYS; i++) {
+        if (order[i] == best || l->triggers.sizes[order[i]] == 0) continue;
+        put_key(out, x, l, order[i], "at random", a);
+        shown++;
+    }
+}
+
+static void put_protocol(FILE *out, const inspection *x)
+{
+    const inspect_options *o = x->task->options;
+    fprintf(out, "<p class=note>step %lld", (long long)x->task->loaded->step);
+    if (x->text.tokens) {
+        fprintf(out,
+                "; triggers in %lld tokens of %s; shares of triggers with something in common are "
+                "automatic statistics, no human labels; behind each trigger what came next, green "
+                "where the value's top token says so",
+                (long long)x->text.tokens, split_name((split_kind)o->split));
+    }
+    if (x->sample_text.tokens) {
+        fprintf(out, "; %lld tokens of %s", (long long)x->sample_text.tokens,
+                split_name((split_kind)o->sample_split));
+    }
+    if (x->sample_count) fprintf(out, ", %lld prefixes of them", (long long)x->sample_count);
+    fputs("</p>\n", out);
+}
+
+bool inspection_page(const inspection *x, const char *folder, const char *title, err *e)
+{
+    char path[FILE_PATH_BYTES], *text = NULL;
+    size_t bytes = 0;
+    if (!file_join(path, folder, "inspect/index.html", e)) return false;
+    FILE *out = open_memstream(&text, &bytes);
+    CHECK(out, "no memory for a page");
+    fputs("<!doctype html><html lang=en><meta charset=utf-8><title>", out);
+    page_text(out, title);
+    fprintf(out, "</title><style>%s</style>\n<h1>", STYLE);
+    page_text(out, title);
+    fputs("</h1>\n", out);
+    put_protocol(out, x);
+    for (int part = 1; part < INSPECT_ALL; part *= 2) {
+        if (x->parts & part) put_part(out, x, part);
+    }
+    arena *a = arena_new(0);
+    page_changes(out, x, a);
+    page_states(out, x, a);
+    for (int l = 0; l < x->layer_count && x->text.tokens; l++) {
+        arena_reset(a);
+        fprintf(out, "<h2>%s</h2>\n", x->layers[l].layer->name);
+        put_keys(out, x, &x->layers[l], a);
+    }
+    arena_free(a);
+    fputs("</html>\n", out);
+    fclose(out);
+    bool ok = file_write(path, text, bytes, e);
+    free(text);
+    return ok;
+}

@@ -1,0 +1,175 @@
+/* The pass that collects triggers: evaluation, with bounded lists fed from the memories' taps. */
+#include <string.h>
+#include <time.h>
+
+#include "core/base/host.h"
+#include "harness/inspect/inspect_parts.h"
+
+enum { PLAIN_TOKENS = 100000 }; /* what plain evaluation's speed is measured on */
+
+/* One thread's lists, and where the positions of its call stand in the text. */
+typedef struct thread_keys {
+    inspection *x;
+    arena *memory;    /* of one call */
+    triggers *lists;  /* [layers] */
+    int64_t **served; /* [layers]: [groups, vocab] or NULL */
+    int64_t cells;
+    bool *counts;  /* [cells]: ends a prefix */
+    trigger *at;   /* [cells] */
+    int32_t *last; /* [cells]: the prefix's last token */
+} thread_keys;
+
+/* ---- a call ---- */
+
+static void *begin_call(void *user, int thread, const eval_view *v)
+{
+    thread_keys *t = (thread_keys *)user + thread;
+    if (thread == 0) host_memory_now(); /* keeps the peak */
+    arena_reset(t->memory);
+    t->cells = v->rows * v->time;
+    t->counts = arena_push_zero(t->memory, t->cells, sizeof *t->counts);
+    t->at = ARENA_NEW(t->memory, trigger, t->cells);
+    t->last = ARENA_NEW(t->memory, int32_t, t->cells);
+    for (int64_t r = 0; r < v->rows; r++) {
+        for (int64_t i = 0; i < v->time && v->first[r] >= 0; i++) {
+            int64_t cell = r * v->time + i, token = v->first[r] + i - 1;
+            /* A document's first token has no prefix before it. */
+            if (!(v->weights[cell] > 0) || v->begin[r] + i == 0) continue;
+            t->counts[cell] = true;
+            t->last[cell] = v->tokens[cell];
+            t->at[cell] = (trigger){.next = v->targets[cell],
+                                    .token = token,
+                                    .sentence = prefixes_sentence(&t->x->text, token)};
+        }
+    }
+    return t;
+}
+
+static void serve(thread_keys *t, int l, const memory_use *use, int64_t entry, int64_t cell)
+{
+    const layer_memories *m = &t->x->layers[l].memories;
+    int64_t memory = use->ids ? use->ids[entry * use->width] : use->first ? use->first[entry] : 0;
+    int64_t group = memory / (m->count / m->groups);
+    t->served[l][group * t->x->text.vocab + t->last[cell]]++;
+}
+
+static void on_fired(void *user, const layer *self, const memory_use *use)
+{
+    thread_keys *t = user;
+    int l = inspection_layer(t->x, self);
+    if (l < 0) return;
+    for (int64_t e = 0; e < use->entries; e++) {
+        int64_t cell = use->position ? use->position[e] : e;
+        CHECK(cell >= 0 && cell < t->cells, "%s: position %lld of %lld", self->name,
+              (long long)cell, (long long)t->cells);
+        if (!t->counts[cell]) continue;
+        triggers_offer(&t->lists[l], use->coefficients + e * use->width, use->width,
+                       use->first ? use->first[e] : 0, use->ids ? use->ids + e * use->width : NULL,
+                       t->at[cell]);
+        if (t->served[l]) serve(t, l, use, e, cell);
+    }
+}
+
+static void end_call(void *call)
+{
+    (void)call;
+}
+
+/* ---- the pass ---- */
+
+static void thread_open(thread_keys *t, inspection *x)
+{
+    t->x = x;
+    t->memory = arena_new(0);
+    t->lists = ARENA_NEW(x->memory, triggers, x->layer_count);
+    t->served = ARENA_NEW(x->memory, int64_t *, x->layer_count);
+    for (int i = 0; i < x->layer_count; i++) {
+        const layer_memories *m = &x->layers[i].memories;
+        triggers_init(&t->lists[i], m->count, x->task->options->top,
+                      x->task->options->once_per_sentence, x->memory);
+        t->served[i] = m->groups > 1
+                           ? arena_push_zero(x->memory, m->groups * x->text.vocab, sizeof(int64_t))
+                           : NULL;
+    }
+}
+
+/* All threads' lists into the first's: those of the layers. */
+static void merge(inspection *x, thread_keys *threads, int n)
+{
+    for (int i = 0; i < x->layer_count; i++) {
+        inspected_layer *l = &x->layers[i];
+        for (int t = 1; t < n; t++) {
+            triggers_merge(&threads[0].lists[i], &threads[t].lists[i]);
+            for (int64_t k = 0; threads[t].served[i] && k < l->memories.groups * x->text.vocab;
+                 k++) {
+                threads[0].served[i][k] += threads[t].served[i][k];
+            }
+        }
+        triggers_finish(&threads[0].lists[i]);
+        l->triggers = threads[0].lists[i];
+        l->served = threads[0].served[i];
+    }
+}
+
+bool inspect_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
+                      const eval_watch *watch, err *e)
+{
+    const inspect_task *task = x->task;
+    eval_options options = {.split = (int64_t)split, .rows = task->options->rows, .tokens = tokens};
+    eval_task eval = {.model = task->loaded->model,
+                      .values = task->loaded->values,
+                      .corpus = task->loaded->corpus,
+                      .options = &options,
+                      .threads = task->threads,
+                      .seed = (uint64_t)task->loaded->seed,
+                      .stop = task->stop,
+                      .watch = watch};
+    if (!evaluate(r, &eval, e)) return false;
+    x->stopped = x->stopped || r->stopped;
+    return true;
+}
+
+static double processor_seconds(clock_t since)
+{
+    return (double)(clock() - since) / CLOCKS_PER_SEC;
+}
+
+/* What plain evaluation would take, from the processor time of its beginning, which may be one
+ * document and so one thread: as much less than the pass as it needs less of the processors. */
+static bool measure_plain(inspection *x, split_kind split, double pass_processor, err *e)
+{
+    evaluation r;
+    clock_t began = clock();
+    if (!inspect_evaluate(&r, x, split, MIN((int64_t)PLAIN_TOKENS, x->text.tokens), NULL, e)) {
+        return false;
+    }
+    double plain = processor_seconds(began) / (double)MAX(r.tokens, 1) * (double)x->text.tokens;
+    x->plain_seconds = pass_processor > 0 ? x->pass_seconds * plain / pass_processor : 0;
+    evaluation_deinit(&r);
+    return true;
+}
+
+bool inspect_keys(inspection *x, err *e)
+{
+    split_kind split = (split_kind)x->task->options->split;
+    int n = MAX(x->task->threads, 1);
+    thread_keys *threads = arena_push_zero(x->memory, n, sizeof *threads);
+    for (int i = 0; i < n; i++) {
+        thread_open(&threads[i], x);
+    }
+    eval_watch watch = {.user = threads, .begin = begin_call, .fired = on_fired, .end = end_call};
+    evaluation r = {0};
+    double began = host_monotonic_s(), processor = 0;
+    clock_t clock_began = clock();
+    bool ok = inspect_evaluate(&r, x, split, x->text.tokens, &watch, e);
+    if (ok) {
+        merge(x, threads, n);
+        x->seconds = x->pass_seconds = host_monotonic_s() - began;
+        processor = processor_seconds(clock_began);
+        evaluation_deinit(&r);
+    }
+    for (int i = 0; i < n; i++) {
+        arena_free(threads[i].memory);
+    }
+    return ok && (x->stopped || measure_plain(x, split, processor, e));
+}

@@ -1,0 +1,183 @@
+/* JSON lines about what changes while a model reads: fast weights and states. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/base/json.h"
+#include "harness/inspect/inspect_lines.h"
+
+/* ---- changes ---- */
+
+static json_t *rises(record_out *r, const change_moment *m)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < MOMENT_TOKENS && m->tops[i] >= 0; i++) {
+        json_array_append_new(
+            list, json_pack("[o, f]", record_token(r, m->tops[i]), (double)m->rises[i]));
+    }
+    return list;
+}
+
+static bool put_moments(record_out *r, const layer *l, const char *direction,
+                        const change_moment *list, int n, err *e)
+{
+    const prefixes *p = &r->x->sample_text;
+    for (int i = 0; i < n; i++) {
+        const change_moment *m = &list[i];
+        int64_t d = prefixes_document(p, m->token);
+        json_t *line = json_pack("{s:s, s:i, s:s, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:o}", "layer",
+                                 l->name, "moment", i, "direction", direction, "document",
+                                 (json_int_t)d, "position", (json_int_t)(m->token - p->first[d]),
+                                 "gain", m->gain, "before", (double)m->before, "after",
+                                 (double)m->after, "next", record_token(r, m->next), "rises",
+                                 rises(r, m), "text", record_prefix(r, p, m->token));
+        if (!record_put(r, line, e)) return false;
+    }
+    return true;
+}
+
+/* The tokens of document `index` (-1: all) that rose most, or fell most. */
+static bool put_tokens(record_out *r, const inspected_changes *l, int64_t index, double sign,
+                       err *e)
+{
+    int64_t vocab = r->x->sample_text.vocab;
+    const token_change *list = l->tokens + (1 + index) * vocab;
+    int32_t order[CHANGED_TOKENS];
+    int n = changed_tokens(order, list, vocab, sign);
+    for (int i = 0; i < n; i++) {
+        const token_change *t = &list[order[i]];
+        json_t *gain =
+            t->next ? json_finite(inspect_sum_of(t->gain) / (double)t->next) : json_null();
+        json_t *line =
+            json_pack("{s:s, s:I, s:s, s:i, s:o, s:f, s:I, s:o}", "layer", l->layer->name,
+                      "changed", (json_int_t)index, "direction", sign > 0 ? "risen" : "fallen",
+                      "place", i, "token", record_token(r, order[i]), "rise",
+                      inspect_sum_of(t->rise), "next", (json_int_t)t->next, "gain", gain);
+        if (!record_put(r, line, e)) return false;
+    }
+    return true;
+}
+
+int changed_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
+                   double sign)
+{
+    int n = 0;
+    for (int64_t v = 0; v < vocab; v++) {
+        double rise = sign * inspect_sum_of(list[v].rise);
+        if (!(rise > 0)) continue;
+        if (n == CHANGED_TOKENS && rise <= sign * inspect_sum_of(list[order[n - 1]].rise)) continue;
+        int at = n < CHANGED_TOKENS ? n++ : n - 1;
+        for (; at > 0 && rise > sign * inspect_sum_of(list[order[at - 1]].rise); at--) {
+            order[at] = order[at - 1];
+        }
+        order[at] = (int32_t)v;
+    }
+    return n;
+}
+
+bool record_changes(record_out *r, err *e)
+{
+    for (int i = 0; i < r->x->change_count; i++) {
+        const inspected_changes *l = &r->x->changes[i];
+        int64_t documents = MIN(r->x->sample_text.documents, (int64_t)CHANGED_DOCUMENTS);
+        for (int64_t d = -1; d < documents; d++) {
+            if (!put_tokens(r, l, d, 1, e) || !put_tokens(r, l, d, -1, e)) return false;
+        }
+        if (!put_moments(r, l->layer, "gained", l->most, l->most_count, e) ||
+            !put_moments(r, l->layer, "lost", l->least, l->least_count, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- states ---- */
+
+int exchange_tokens(int32_t *order, int most, const inspected_exchange *l, const int64_t *sums,
+                    int64_t vocab)
+{
+    int n = 0;
+    for (int64_t v = 0; v < vocab; v++) {
+        if (l->token_count[v] < USE_COUNT) continue;
+        double mean = (double)sums[v] / (double)l->token_count[v];
+        int at = n;
+        while (at > 0 &&
+               mean > (double)sums[order[at - 1]] / (double)l->token_count[order[at - 1]]) {
+            at--;
+        }
+        if (at == most) continue;
+        if (n < most) n++;
+        for (int i = n - 1; i > at; i--) {
+            order[i] = order[i - 1];
+        }
+        order[at] = (int32_t)v;
+    }
+    return n;
+}
+
+static bool put_uses(record_out *r, const inspected_exchange *l, err *e)
+{
+    int32_t order[USE_TOKENS];
+    int n = exchange_tokens(order, USE_TOKENS, l, l->token_sum, r->x->sample_text.vocab);
+    for (int i = 0; i < n; i++) {
+        int64_t count = l->token_count[order[i]];
+        json_t *line = json_pack("{s:s, s:s, s:i, s:o, s:I, s:f}", "layer", l->layer->name, "uses",
+                                 l->exchange.name, "place", i, "token", record_token(r, order[i]),
+                                 "count", (json_int_t)count, "mean",
+                                 inspect_sum_of(l->token_sum[order[i]]) / (double)count);
+        if (!record_put(r, line, e)) return false;
+    }
+    return true;
+}
+
+/* A place: its share of all, and the tokens that it has most to do with: mean weight of their
+ * positions, relative to that of all positions. */
+static bool put_places(record_out *r, const inspected_exchange *l, err *e)
+{
+    int64_t vocab = r->x->sample_text.vocab;
+    double all = 0;
+    for (int64_t p = 0; p < l->exchange.places; p++) {
+        all += inspect_sum_of(l->place_sum[p]);
+    }
+    for (int64_t p = 0; p < l->exchange.places && all > 0; p++) {
+        int32_t order[PLACE_TOKENS];
+        const int64_t *sums = l->place_token ? l->place_token + p * vocab : NULL;
+        int n = sums ? exchange_tokens(order, PLACE_TOKENS, l, sums, vocab) : 0;
+        double mean = inspect_sum_of(l->place_sum[p]) / (double)MAX(l->positions, 1);
+        json_t *tokens = json_array();
+        for (int i = 0; i < n && mean > 0; i++) {
+            double own = inspect_sum_of(sums[order[i]]) / (double)l->token_count[order[i]];
+            json_array_append_new(tokens,
+                                  json_pack("[o, f]", record_token(r, order[i]), own / mean));
+        }
+        json_t *line = json_pack("{s:s, s:s, s:I, s:f, s:o}", "layer", l->layer->name, "exchange",
+                                 l->exchange.name, "place", (json_int_t)p, "share",
+                                 inspect_sum_of(l->place_sum[p]) / all, "tokens", tokens);
+        if (!record_put(r, line, e)) return false;
+    }
+    return true;
+}
+
+static bool put_spots(record_out *r, const inspected_exchange *l, err *e)
+{
+    const prefixes *p = &r->x->sample_text;
+    for (int i = 0; i < l->spots.sizes[0]; i++) {
+        const trigger *t = triggers_of(&l->spots, 0) + i;
+        int64_t d = prefixes_document(p, t->token);
+        json_t *line =
+            json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:o, s:o}", "layer", l->layer->name, "spots",
+                      l->exchange.name, "place", i, "document", (json_int_t)d, "position",
+                      (json_int_t)(t->token - p->first[d]), "value", (double)t->coefficient, "next",
+                      record_token(r, t->next), "text", record_prefix(r, p, t->token));
+        if (!record_put(r, line, e)) return false;
+    }
+    return true;
+}
+
+bool record_states(record_out *r, err *e)
+{
+    for (int i = 0; i < r->x->exchange_count; i++) {
+        const inspected_exchange *l = &r->x->exchanges[i];
+        if (!put_places(r, l, e) || !put_uses(r, l, e) || !put_spots(r, l, e)) return false;
+    }
+    return true;
+}

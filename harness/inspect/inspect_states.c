@@ -1,0 +1,239 @@
+/* The pass that follows what positions write into what layers carry, and read from it. */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/host.h"
+#include "harness/inspect/inspect_parts.h"
+
+enum { POSITION_BINS = 16, BLOCK_BINS = 24, MOST_CELLS = 1 << 22 };
+
+/* See inspect_sum. */
+typedef struct exchange_sums {
+    int64_t effective, effective_count; /* places of a position; positions of a place */
+    int64_t position[POSITION_BINS], position_count[POSITION_BINS]; /* in the block */
+    int64_t block[BLOCK_BINS], block_count[BLOCK_BINS];             /* of the document: 2^bin */
+} exchange_sums;
+
+typedef struct thread_states {
+    inspection *x;
+    eval_view view;
+    triggers *spots; /* [exchanges] */
+} thread_states;
+
+/* ---- a position ---- */
+
+static bool counts(const eval_view *v, int64_t row, int64_t at)
+{
+    /* A document's first position has read nothing. */
+    return v->first[row] >= 0 && v->weights[row * v->time + at] > 0 && v->begin[row] + at > 0;
+}
+
+static int block_bin(const eval_view *v, int64_t row)
+{
+    int64_t block = v->begin[row] / v->time + 1;
+    return (int)MIN((int64_t)(63 - __builtin_clzll((uint64_t)block)), (int64_t)BLOCK_BINS - 1);
+}
+
+static void add_bin(int64_t *sum, int64_t *count, int64_t bin, double value)
+{
+    inspect_sum(&sum[bin], value);
+    __atomic_fetch_add(&count[bin], 1, __ATOMIC_RELAXED);
+}
+
+/* exp of the entropy of shares w[0], w[stride], ...: how many of equal size would be as even. */
+static double effective(const real *w, int64_t n, int64_t stride)
+{
+    double sum = 0, entropy = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)w[i * stride];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double p = sum > 0 ? (double)w[i * stride] / sum : 0;
+        if (p > 0) entropy -= p * log(p);
+    }
+    return exp(entropy);
+}
+
+/* What the position does, `value`; w [places]: its weights, times scale. */
+static void note_position(thread_states *t, int index, int64_t row, int64_t at, double value,
+                          const real *w, double scale)
+{
+    const eval_view *v = &t->view;
+    inspected_exchange *x = &t->x->exchanges[index];
+    int32_t token = v->tokens[row * v->time + at];
+    int64_t places = x->exchange.places, vocab = t->x->sample_text.vocab;
+    add_bin(x->sums->position, x->sums->position_count, at * POSITION_BINS / v->time, value);
+    __atomic_fetch_add(&x->positions, 1, __ATOMIC_RELAXED);
+    for (int64_t p = 0; p < places; p++) {
+        inspect_sum(&x->place_sum[p], scale * (double)w[p]);
+        if (x->place_token) inspect_sum(&x->place_token[p * vocab + token], scale * (double)w[p]);
+    }
+    inspect_sum(&x->token_sum[token], value);
+    __atomic_fetch_add(&x->token_count[token], 1, __ATOMIC_RELAXED);
+    int64_t last = v->first[row] + at - 1;
+    trigger spot = {.next = v->targets[row * v->time + at],
+                    .token = last,
+                    .sentence = prefixes_sentence(&t->x->sample_text, last)};
+    real coefficient = (real)value;
+    triggers_offer(&t->spots[index], &coefficient, 1, 0, NULL, spot);
+}
+
+static void note_read(thread_states *t, int index, const exchange_use *use)
+{
+    inspected_exchange *x = &t->x->exchanges[index];
+    int64_t places = x->exchange.places;
+    for (int64_t i = 0; i < t->view.rows * use->time; i++) {
+        int64_t row = i / use->time, at = use->begin + i % use->time;
+        if (!counts(&t->view, row, at)) continue;
+        const real *w = use->weights + i * places;
+        double strength = (double)use->strength[i];
+        note_position(t, index, row, at, strength, w, 1);
+        add_bin(x->sums->block, x->sums->block_count, block_bin(&t->view, row), strength);
+        inspect_sum(&x->sums->effective, effective(w, places, 1));
+        __atomic_fetch_add(&x->sums->effective_count, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void note_write(thread_states *t, int index, const exchange_use *use)
+{
+    inspected_exchange *x = &t->x->exchanges[index];
+    int64_t places = x->exchange.places;
+    for (int64_t row = 0; row < t->view.rows; row++) {
+        const real *of_row = use->weights + row * use->time * places;
+        if (!counts(&t->view, row, use->begin + use->time - 1)) continue;
+        for (int64_t n = 0; n < use->time; n++) {
+            double sum = 0;
+            for (int64_t p = 0; p < places; p++) {
+                sum += (double)of_row[n * places + p];
+            }
+            if (!counts(&t->view, row, use->begin + n)) continue;
+            note_position(t, index, row, use->begin + n, sum * use->keys / (double)places,
+                          of_row + n * places, use->keys);
+        }
+        for (int64_t p = 0; p < places; p++) {
+            add_bin(x->sums->block, x->sums->block_count, block_bin(&t->view, row),
+                    (double)use->strength[row * places + p]);
+            inspect_sum(&x->sums->effective, effective(of_row + p, use->time, places));
+            __atomic_fetch_add(&x->sums->effective_count, 1, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+static void on_exchanged(void *user, const layer *self, int exchange, const exchange_use *use)
+{
+    thread_states *t = user;
+    for (int i = 0; i < t->x->exchange_count; i++) {
+        const inspected_exchange *x = &t->x->exchanges[i];
+        if (x->layer != self || x->index != exchange) continue;
+        if (x->exchange.write) {
+            note_write(t, i, use);
+        } else {
+            note_read(t, i, use);
+        }
+    }
+}
+
+static void *begin_call(void *user, int thread, const eval_view *v)
+{
+    thread_states *t = (thread_states *)user + thread;
+    if (thread == 0) host_memory_now(); /* keeps the peak */
+    t->view = *v;
+    return t;
+}
+
+static void end_call(void *call)
+{
+    (void)call;
+}
+
+/* ---- figures ---- */
+
+static void add(inspection *x, const inspected_exchange *l, const char *what, int bin, double sum,
+                int64_t count)
+{
+    char *name = ARENA_NEW(x->memory, char, 64);
+    snprintf(name, 64, "%s_%s", l->exchange.name, what);
+    double value = count > 0 ? sum / (double)count : (double)NAN;
+    if (bin == 0 || count > 0) inspection_add(x, INSPECT_STATES, l->layer, name, bin, value);
+}
+
+static void figures(inspection *x, const inspected_exchange *l)
+{
+    const exchange_sums *s = l->sums;
+    const char *over_blocks = l->exchange.write ? "moved" : "strength";
+    double sum = 0, evenness = 0;
+    int64_t count = 0;
+    for (int i = 0; i < BLOCK_BINS; i++) {
+        sum += inspect_sum_of(s->block[i]);
+        count += s->block_count[i];
+    }
+    add(x, l, over_blocks, 0, sum, count);
+    add(x, l, "effective", 0, inspect_sum_of(s->effective), s->effective_count);
+    double all = 0;
+    for (int64_t p = 0; p < l->exchange.places; p++) {
+        all += inspect_sum_of(l->place_sum[p]);
+    }
+    for (int64_t p = 0; p < l->exchange.places && all > 0; p++) {
+        double share = inspect_sum_of(l->place_sum[p]) / all;
+        if (share > 0) evenness -= share * log(share);
+    }
+    add(x, l, "effective_places", 0, exp(evenness), all > 0);
+    for (int i = 0; i < POSITION_BINS; i++) {
+        add(x, l, "by_position", i, inspect_sum_of(s->position[i]), s->position_count[i]);
+    }
+    char by_block[32];
+    snprintf(by_block, sizeof by_block, "%s_by_block", over_blocks);
+    for (int i = 0; i < BLOCK_BINS; i++) {
+        add(x, l, by_block, i, inspect_sum_of(s->block[i]), s->block_count[i]);
+    }
+}
+
+/* ---- the pass ---- */
+
+static void open_exchange(inspection *x, inspected_exchange *l)
+{
+    int64_t vocab = x->sample_text.vocab, places = l->exchange.places;
+    l->sums = arena_push_zero(x->memory, 1, sizeof *l->sums);
+    l->token_sum = arena_push_zero(x->memory, vocab, sizeof(int64_t));
+    l->token_count = arena_push_zero(x->memory, vocab, sizeof(int64_t));
+    l->place_sum = arena_push_zero(x->memory, places, sizeof(int64_t));
+    if (places * vocab <= MOST_CELLS) {
+        l->place_token = arena_push_zero(x->memory, places * vocab, sizeof(int64_t));
+    }
+}
+
+static void merge(inspection *x, thread_states *threads, int n)
+{
+    for (int i = 0; i < x->exchange_count; i++) {
+        for (int t = 1; t < n; t++) {
+            triggers_merge(&threads[0].spots[i], &threads[t].spots[i]);
+        }
+        triggers_finish(&threads[0].spots[i]);
+        x->exchanges[i].spots = threads[0].spots[i];
+        figures(x, &x->exchanges[i]);
+    }
+}
+
+bool inspect_states(inspection *x, err *e)
+{
+    int n = MAX(x->task->threads, 1);
+    for (int i = 0; i < x->exchange_count; i++) {
+        open_exchange(x, &x->exchanges[i]);
+    }
+    thread_states *threads = arena_push_zero(x->memory, n, sizeof *threads);
+    for (int t = 0; t < n; t++) {
+        threads[t].x = x;
+        threads[t].spots = ARENA_NEW(x->memory, triggers, x->exchange_count);
+        for (int i = 0; i < x->exchange_count; i++) {
+            triggers_init(&threads[t].spots[i], 1, SPOTS, false, x->memory);
+        }
+    }
+    eval_watch watch = {
+        .user = threads, .begin = begin_call, .exchanged = on_exchanged, .end = end_call};
+    evaluation r = {0};
+    bool ok = inspect_evaluate(&r, x, (split_kind)x->task->options->sample_split,
+                               x->sample_text.tokens, &watch, e);
+    if (ok && !x->stopped) merge(x, threads, n);
+    if (ok) evaluation_deinit(&r);
+    return ok;
+}

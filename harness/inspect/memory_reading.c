@@ -1,0 +1,184 @@
+#include "harness/inspect/memory_reading.h"
+
+#include <math.h>
+
+enum { READ_ROWS = 64 }; /* vectors read at a time: their logits stay in the cache */
+
+const char *const REFINEMENT_CASES[REFINE_CASES] = {"residual", "agreement", "output",
+                                                    "composition"};
+
+static int32_t argmax(const real *x, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++) {
+        if (x[i] > x[best]) best = i;
+    }
+    return (int32_t)best;
+}
+
+static void softmax(real *x, int64_t n)
+{
+    double sum = 0, most = (double)x[argmax(x, n)];
+    for (int64_t i = 0; i < n; i++) {
+        double p = exp((double)x[i] - most);
+        sum += p;
+        x[i] = (real)p;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = (real)((double)x[i] / sum);
+    }
+}
+
+/* The most probable tokens by insertion: the list is short and rarely changes. */
+static void keep_top(value_reading *out, const real *p, int64_t vocab)
+{
+    int kept = 0;
+    for (int64_t i = 0; i < vocab; i++) {
+        if (kept == VALUE_TOP_TOKENS && p[i] <= out->probabilities[kept - 1]) continue;
+        int at = kept < VALUE_TOP_TOKENS ? kept++ : kept - 1;
+        for (; at > 0 && p[i] > out->probabilities[at - 1]; at--) {
+            out->probabilities[at] = out->probabilities[at - 1];
+            out->tokens[at] = out->tokens[at - 1];
+        }
+        out->probabilities[at] = p[i];
+        out->tokens[at] = (int32_t)i;
+    }
+    for (; kept < VALUE_TOP_TOKENS; kept++) {
+        out->tokens[kept] = -1;
+        out->probabilities[kept] = 0;
+    }
+}
+
+/* Calls `take` for pieces of n vectors with their logits. */
+typedef void (*take_fn)(void *user, int64_t first, int64_t n, real *logits);
+
+static void read_pieces(const readout *r, const real *x, int64_t n, arena *scratch, take_fn take,
+                        void *user)
+{
+    int64_t vocab = model_vocab(r->model), width = model_width(r->model);
+    arena_mark mark = arena_now(scratch);
+    real *logits = ARENA_NEW(scratch, real, READ_ROWS * vocab);
+    real *normed = ARENA_NEW(scratch, real, READ_ROWS * width);
+    for (int64_t at = 0; at < n; at += READ_ROWS) {
+        int64_t rows = MIN((int64_t)READ_ROWS, n - at);
+        readout_logits(r, logits, x + at * width, rows, normed);
+        take(user, at, rows, logits);
+    }
+    arena_rewind(scratch, mark);
+}
+
+/* ---- values ---- */
+
+typedef struct value_take {
+    value_reading *out;
+    real *probabilities;
+    int64_t vocab;
+} value_take;
+
+static void take_values(void *user, int64_t first, int64_t n, real *logits)
+{
+    value_take *t = user;
+    for (int64_t i = 0; i < n; i++) {
+        real *p = logits + i * t->vocab;
+        softmax(p, t->vocab);
+        keep_top(&t->out[first + i], p, t->vocab);
+        for (int64_t k = 0; t->probabilities && k < t->vocab; k++) {
+            t->probabilities[(first + i) * t->vocab + k] = p[k];
+        }
+    }
+}
+
+void values_read(value_reading *out, real *probabilities, const readout *r, const real *values,
+                 int64_t n, arena *scratch)
+{
+    value_take t = {out, probabilities, model_vocab(r->model)};
+    read_pieces(r, values, n, scratch, take_values, &t);
+}
+
+int64_t token_rank(const real *x, int64_t vocab, int32_t token)
+{
+    int64_t rank = 0;
+    for (int64_t i = 0; i < vocab; i++) {
+        rank += x[i] > x[token];
+    }
+    return rank;
+}
+
+memory_agreement agreement_of(const trigger *list, int64_t n, int32_t top)
+{
+    memory_agreement a = {.triggered = n > 0, .match = n > 0 && list[0].next == top, .rank = -1};
+    for (int64_t i = 0; i < n; i++) {
+        a.matches += list[i].next == top;
+    }
+    return a;
+}
+
+/* ---- prefixes ---- */
+
+typedef struct tops_take {
+    prefix_reading *out;
+    size_t field; /* of prefix_reading */
+    int64_t vocab;
+} tops_take;
+
+static void take_tops(void *user, int64_t first, int64_t n, real *logits)
+{
+    tops_take *t = user;
+    for (int64_t i = 0; i < n; i++) {
+        char *reading = (char *)&t->out[first + i];
+        *(int32_t *)(void *)(reading + t->field) = argmax(logits + i * t->vocab, t->vocab);
+    }
+}
+
+void prefixes_read_tops(prefix_reading *out, const readout *r, const real *residual,
+                        const real *output, const real *stream, int64_t n, arena *scratch)
+{
+    tops_take t = {out, offsetof(prefix_reading, top_residual), model_vocab(r->model)};
+    read_pieces(r, residual, n, scratch, take_tops, &t);
+    t.field = offsetof(prefix_reading, top_output);
+    read_pieces(r, output, n, scratch, take_tops, &t);
+    t.field = offsetof(prefix_reading, top_stream);
+    read_pieces(r, stream, n, scratch, take_tops, &t);
+}
+
+void prefix_match(prefix_reading *out, const int32_t *active, int64_t n, const int32_t *tops,
+                  const int32_t *with)
+{
+    out->active = (int32_t)n;
+    out->match_output_all = with[out->top_output];
+    out->match_output_active = out->match_stream_active = 0;
+    for (int64_t i = 0; i < n; i++) {
+        out->match_output_active += tops[active[i]] == out->top_output;
+        out->match_stream_active += tops[active[i]] == out->top_stream;
+    }
+}
+
+typedef struct final_take {
+    prefix_reading *out;
+    const int32_t *final;
+    int64_t vocab;
+} final_take;
+
+static void take_final(void *user, int64_t first, int64_t n, real *logits)
+{
+    final_take *t = user;
+    for (int64_t i = 0; i < n; i++) {
+        real *p = logits + i * t->vocab;
+        softmax(p, t->vocab);
+        t->out[first + i].final_probability = p[t->final[first + i]];
+    }
+}
+
+void prefixes_read_final(prefix_reading *out, const readout *r, const real *residual,
+                         const int32_t *final, int64_t n, arena *scratch)
+{
+    final_take t = {out, final, model_vocab(r->model)};
+    read_pieces(r, residual, n, scratch, take_final, &t);
+}
+
+refinement_case refinement_of(const prefix_reading *p)
+{
+    bool residual = p->top_stream == p->top_residual, output = p->top_stream == p->top_output;
+    if (residual) return output ? REFINE_AGREEMENT : REFINE_RESIDUAL;
+    return output ? REFINE_OUTPUT : REFINE_COMPOSITION;
+}

@@ -1,0 +1,156 @@
+#include "harness/inspect/prefixes.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { READ_TOKENS = 65536 };
+
+/* ---- the text of single tokens ---- */
+
+/* The tokenizer drops the space before a text's first word, so a piece is what it adds behind
+ * another one. */
+static int32_t find_anchor(const corpus *c, int64_t vocab, size_t *length)
+{
+    for (int32_t id = 0; id < vocab; id++) {
+        char *text = corpus_decode(c, &id, 1, NULL);
+        *length = text ? strlen(text) : 0;
+        free(text);
+        if (*length > 0) return id;
+    }
+    return 0;
+}
+
+static void read_pieces(prefixes *p, const corpus *c)
+{
+    size_t length = 0;
+    int32_t anchor = find_anchor(c, p->vocab, &length);
+    p->pieces = ARENA_NEW(p->memory, const char *, p->vocab);
+    for (int64_t id = 0; id < p->vocab; id++) {
+        char *text = corpus_decode(c, (int32_t[]){anchor, (int32_t)id}, 2, NULL);
+        p->pieces[id] =
+            text && strlen(text) >= length ? arena_strdup(p->memory, text + length) : "";
+        free(text);
+    }
+}
+
+/* ---- sentences ---- */
+
+typedef enum sentence_state { INSIDE, ENDED, BETWEEN } sentence_state;
+
+typedef struct sentence_reader {
+    sentence_state state;
+    int newlines;
+    int64_t length; /* tokens since the last start */
+} sentence_reader;
+
+/* True if a sentence begins with this piece. */
+static bool begins(sentence_reader *r, const char *piece)
+{
+    bool start = false;
+    for (const char *c = piece; *c; c++) {
+        if (isspace((unsigned char)*c)) {
+            r->newlines += *c == '\n';
+            if (r->state == ENDED || r->newlines > 1) r->state = BETWEEN;
+            continue;
+        }
+        r->newlines = 0;
+        if (r->state == BETWEEN) {
+            start = true;
+            r->state = INSIDE;
+        }
+        if (strchr(".!?", *c)) {
+            r->state = ENDED;
+        } else if (!strchr("\"')]}", *c)) {
+            r->state = INSIDE;
+        }
+    }
+    if (r->length >= SENTENCE_TOKENS) start = true;
+    r->length = start ? 1 : r->length + 1;
+    return start;
+}
+
+static void mark(prefixes *p, int64_t token)
+{
+    p->starts[token / 64] |= (uint64_t)1 << (token % 64);
+}
+
+static bool mark_document(prefixes *p, int64_t index, int32_t *ids, err *e)
+{
+    int64_t begin = p->first[index], end = p->first[index + 1];
+    sentence_reader r = {.state = INSIDE};
+    if (end > begin) mark(p, begin);
+    for (int64_t at = begin; at < end; at += READ_TOKENS) {
+        int64_t n = MIN((int64_t)READ_TOKENS, end - at);
+        if (!prefixes_read(p, at, n, ids, e)) return false;
+        for (int64_t i = 0; i < n; i++) {
+            if (begins(&r, prefixes_piece(p, ids[i]))) mark(p, at + i);
+        }
+    }
+    return true;
+}
+
+bool prefixes_open(prefixes *p, const corpus *c, corpus_split *split, int64_t limit, arena *a,
+                   err *e)
+{
+    int64_t all = split_documents(split), total = split_tokens(split);
+    *p = (prefixes){.memory = a, .split = split, .vocab = corpus_vocab(c)};
+    p->tokens = limit > 0 ? MIN(limit, total) : total;
+    p->first = ARENA_NEW(a, int64_t, all + 1);
+    p->first[0] = 0;
+    while (p->documents < all && p->first[p->documents] < p->tokens) {
+        int64_t end = p->first[p->documents] + split_document(split, p->documents).tokens;
+        p->first[++p->documents] = MIN(end, p->tokens);
+    }
+    p->starts = arena_push_zero(a, p->tokens / 64 + 1, sizeof *p->starts);
+    read_pieces(p, c);
+    int32_t *ids = malloc(READ_TOKENS * sizeof *ids);
+    CHECK(ids, "out of memory for %d tokens", READ_TOKENS);
+    bool ok = true;
+    for (int64_t d = 0; ok && d < p->documents; d++) {
+        ok = mark_document(p, d, ids, e);
+    }
+    free(ids);
+    return ok;
+}
+
+/* ---- asking ---- */
+
+int64_t prefixes_document(const prefixes *p, int64_t token)
+{
+    CHECK(token >= 0 && token < p->tokens, "token %lld of %lld", (long long)token,
+          (long long)p->tokens);
+    int64_t low = 0, high = p->documents;
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        if (p->first[middle] <= token) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+int64_t prefixes_sentence(const prefixes *p, int64_t token)
+{
+    CHECK(token >= 0 && token < p->tokens, "token %lld of %lld", (long long)token,
+          (long long)p->tokens);
+    int64_t word = token / 64;
+    uint64_t bits = p->starts[word] & (UINT64_MAX >> (63 - token % 64));
+    while (!bits) {
+        bits = p->starts[--word]; /* token 0 begins one */
+    }
+    return word * 64 + 63 - __builtin_clzll(bits);
+}
+
+bool prefixes_read(const prefixes *p, int64_t begin, int64_t n, int32_t *ids, err *e)
+{
+    int64_t d = prefixes_document(p, begin);
+    return split_read(p->split, d, begin - p->first[d], n, ids, e);
+}
+
+const char *prefixes_piece(const prefixes *p, int32_t id)
+{
+    return id >= 0 && id < p->vocab ? p->pieces[id] : "";
+}

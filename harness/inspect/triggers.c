@@ -1,0 +1,151 @@
+#include "harness/inspect/triggers.h"
+
+#include <float.h>
+#include <stdlib.h>
+
+void triggers_init(triggers *t, int64_t count, int64_t top, bool per_sentence, arena *a)
+{
+    *t = (triggers){.count = count, .top = top, .per_sentence = per_sentence};
+    t->list = ARENA_NEW(a, trigger, count * top);
+    t->sizes = arena_push_zero(a, count, sizeof *t->sizes);
+    t->bar = ARENA_NEW(a, real, count);
+    for (int64_t i = 0; i < count; i++) {
+        t->bar[i] = REAL_IS_DOUBLE ? (real)DBL_MIN : (real)FLT_MIN; /* only positive ones count */
+    }
+}
+
+static bool less(const trigger *a, const trigger *b)
+{
+    if (a->coefficient < b->coefficient) return true;
+    if (a->coefficient > b->coefficient) return false;
+    return a->token > b->token;
+}
+
+static void swap(trigger *a, trigger *b)
+{
+    trigger t = *a;
+    *a = *b;
+    *b = t;
+}
+
+static void sift_down(trigger *heap, int64_t size, int64_t i)
+{
+    for (;;) {
+        int64_t least = i, left = 2 * i + 1;
+        if (left < size && less(&heap[left], &heap[least])) least = left;
+        if (left + 1 < size && less(&heap[left + 1], &heap[least])) least = left + 1;
+        if (least == i) return;
+        swap(&heap[i], &heap[least]);
+        i = least;
+    }
+}
+
+static void sift_up(trigger *heap, int64_t i)
+{
+    for (; i > 0 && less(&heap[i], &heap[(i - 1) / 2]); i = (i - 1) / 2) {
+        swap(&heap[i], &heap[(i - 1) / 2]);
+    }
+}
+
+/* Position in the heap of the sentence's prefix, or -1. */
+static int64_t find_sentence(const trigger *heap, int64_t size, int64_t sentence)
+{
+    for (int64_t i = 0; i < size; i++) {
+        if (heap[i].sentence == sentence) return i;
+    }
+    return -1;
+}
+
+static void put(triggers *t, int64_t memory, trigger x)
+{
+    trigger *heap = t->list + memory * t->top;
+    int64_t size = t->sizes[memory];
+    int64_t same = t->per_sentence ? find_sentence(heap, size, x.sentence) : -1;
+    if (same >= 0) {
+        if (less(&x, &heap[same])) return;
+        heap[same] = x;
+        sift_down(heap, size, same);
+    } else if (size < t->top) {
+        heap[size] = x;
+        t->sizes[memory]++;
+        sift_up(heap, size);
+    } else {
+        if (!less(&heap[0], &x)) return;
+        heap[0] = x;
+        sift_down(heap, size, 0);
+    }
+    if (t->sizes[memory] == t->top) t->bar[memory] = heap[0].coefficient;
+}
+
+/* Whether any of 16 coefficients reaches its bar: nearly never, once the lists are full. */
+static bool any_of_16(const real *restrict x, const real *restrict bar)
+{
+    int any = 0;
+#pragma omp simd reduction(| : any)
+    for (int i = 0; i < 16; i++) {
+        any |= x[i] >= bar[i];
+    }
+    return any;
+}
+
+static void put_at(triggers *t, int64_t memory, real coefficient, trigger at)
+{
+    at.coefficient = coefficient;
+    put(t, memory, at);
+}
+
+static void offer_run(triggers *t, const real *x, int64_t n, int64_t first, trigger prefix)
+{
+    const real *bar = t->bar + first;
+    for (int64_t at = 0; at < n; at += 16) {
+        int64_t end = MIN(n, at + 16);
+        if (end - at == 16 && !any_of_16(x + at, bar + at)) continue;
+        for (int64_t i = at; i < end; i++) {
+            if (x[i] >= bar[i]) put_at(t, first + i, x[i], prefix);
+        }
+    }
+}
+
+void triggers_offer(triggers *t, const real *coefficients, int64_t n, int64_t first,
+                    const int32_t *ids, trigger at)
+{
+    if (!ids) {
+        CHECK(first >= 0 && first + n <= t->count, "memories %lld to %lld of %lld",
+              (long long)first, (long long)(first + n), (long long)t->count);
+        offer_run(t, coefficients, n, first, at);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        CHECK(ids[i] >= 0 && ids[i] < t->count, "memory %d of %lld", ids[i], (long long)t->count);
+        if (coefficients[i] >= t->bar[ids[i]]) put_at(t, ids[i], coefficients[i], at);
+    }
+}
+
+void triggers_merge(triggers *t, const triggers *from)
+{
+    CHECK(t->count == from->count, "%lld memories into %lld", (long long)from->count,
+          (long long)t->count);
+    for (int64_t m = 0; m < t->count; m++) {
+        for (int32_t i = 0; i < from->sizes[m]; i++) {
+            trigger x = from->list[m * from->top + i];
+            if (x.coefficient >= t->bar[m]) put(t, m, x);
+        }
+    }
+}
+
+static int order(const void *a, const void *b)
+{
+    return less(b, a) ? -1 : less(a, b) ? 1 : 0;
+}
+
+void triggers_finish(triggers *t)
+{
+    for (int64_t m = 0; m < t->count; m++) {
+        qsort(t->list + m * t->top, (size_t)t->sizes[m], sizeof *t->list, order);
+    }
+}
+
+const trigger *triggers_of(const triggers *t, int64_t i)
+{
+    return t->list + i * t->top;
+}

@@ -1,0 +1,143 @@
+#include "harness/run/evaluate_again.h"
+
+#include <string.h>
+
+#include "harness/evaluate/cleared.h"
+#include "harness/run/worker.h"
+#include "harness/train/checkpoint.h"
+
+bool final_options_write(const char *folder, const planned_run *p, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    json_t *eval = json_object_get(json_object_get(p->record, "spec"), "eval");
+    json_t *o = json_object();
+    json_object_set(o, "eval", eval);
+    bool ok = file_join(path, folder, "final.json", e) && json_write(path, o, e);
+    json_decref(o);
+    return ok;
+}
+
+/* What an `eval:` section says beside the defaults; NULL if it is none. */
+static const node *changed_options(arena *a, const node *eval)
+{
+    eval_options o;
+    err ignored;
+    if (!eval || !eval_options_read(&o, eval, a, &ignored)) return NULL;
+    return options_changed(a, &o, EVAL_OPTIONS);
+}
+
+bool evaluate_again_wanted(const char *folder, const run_plan *plan)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
+    arena *a = arena_new(1 << 14);
+    const node *before = changed_options(a, node_get(node_load(a, path, NULL), "eval"));
+    const node *now = changed_options(a, node_get(plan->resolved, "eval"));
+    bool other = before && now && !node_equal(before, now);
+    arena_free(a);
+    return other;
+}
+
+/* What evals.jsonl knows of a final evaluation. */
+typedef struct search {
+    const char *id;
+    json_t *found; /* its last record */
+    bool is_final; /* it is the last one that says so */
+} search;
+
+static bool look(void *user, const json_t *line)
+{
+    search *s = user;
+    const char *id = json_get_text(line, "eval");
+    /* One that somebody asked for (`loci eval`) has no losses per token. */
+    if (!json_is_true(json_object_get(line, "final"))) return true;
+    s->is_final = id && strcmp(id, s->id) == 0;
+    if (s->is_final) {
+        json_decref(s->found);
+        s->found = json_deep_copy(line);
+    }
+    return true;
+}
+
+typedef struct again {
+    const char *folder;
+    char evals[FILE_PATH_BYTES];
+    planned_run plan;
+    workload work;
+    real *values;
+    int64_t step, tokens;
+} again;
+
+static bool load(again *x, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    safetensors *s = NULL;
+    const params *p = model_params_const(x->work.model);
+    x->values = ARENA_NEW(x->work.memory, real, p->total);
+    if (!file_join(path, x->folder, "checkpoint", e) || !workload_start(&x->work, x->values, e) ||
+        !(s = checkpoint_open_model(path, e))) {
+        return false;
+    }
+    x->step = checkpoint_number(s, "step");
+    x->tokens = checkpoint_number(s, "tokens");
+    bool ok = checkpoint_values(x->values, p, s, e);
+    safetensors_close(s);
+    return ok;
+}
+
+static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e)
+{
+    char name[64], path[FILE_PATH_BYTES];
+    evaluation r;
+    snprintf(name, sizeof name, "losses-%s.f32", id);
+    if (!file_join(path, x->folder, name, e)) return EXIT_FAILED;
+    if (x->work.eval.losses) task->losses_path = path;
+    json_t *more;
+    if (!evaluate_and_diagnose(&r, &more, task, true, e)) return EXIT_FAILED;
+    int status = EXIT_INTERRUPTED;
+    if (!r.stopped) {
+        json_t *record = evaluation_record(&r, task, id, x->step, x->tokens, true);
+        json_object_update_recursive(record, more);
+        status = run_record_append(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
+        json_decref(record);
+    }
+    json_decref(more);
+    evaluation_deinit(&r);
+    return status;
+}
+
+static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
+{
+    char id[EVAL_ID_CHARS];
+    eval_task task = workload_evaluation(&x->work, x->values, x->plan.threads, stop);
+    task.slices = true;
+    eval_task_id(id, &task, x->plan.run, x->step);
+    search s = {.id = id};
+    if (!run_lines_filter(x->evals, look, &s, e)) return EXIT_FAILED;
+    int status = EXIT_DONE;
+    if (!s.found) {
+        status = evaluate_and_record(x, id, &task, e);
+    } else if (!s.is_final) { /* made before: it counts again */
+        status = run_record_append(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
+    }
+    json_decref(s.found);
+    if (status == EXIT_DONE && !final_options_write(x->folder, &x->plan, e)) status = EXIT_FAILED;
+    return status;
+}
+
+int evaluate_again(const char *folder, const volatile sig_atomic_t *stop, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    again *x = arena_push_zero(a, 1, sizeof *x);
+    x->folder = folder;
+    char runs[FILE_PATH_BYTES];
+    bool ready =
+        file_join(runs, folder, "..", e) && file_join(x->evals, folder, "evals.jsonl", e) &&
+        run_plan_read(&x->plan, a, folder, e) &&
+        workload_open_beside(&x->work, x->plan.spec, x->plan.seed, &x->plan.places, runs, e);
+    int status = ready && load(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
+    if (x->work.memory) workload_close(&x->work);
+    json_decref(x->plan.record);
+    arena_free(a);
+    return status;
+}

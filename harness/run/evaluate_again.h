@@ -1,0 +1,24 @@
+/* A finished run whose spec asks for another final evaluation than it has: evaluated anew, not
+ * trained anew.
+ *
+ * The evaluation's options are no part of what a run is. Earlier evaluations stay in evals.jsonl;
+ * the last line that says `final` is the one that counts. The run is `done` all the while: killed
+ * on the way, it is as it was. */
+#ifndef LOCI_EXPERIMENTS_EVALUATE_AGAIN_H
+#define LOCI_EXPERIMENTS_EVALUATE_AGAIN_H
+
+#include <signal.h>
+
+#include "harness/run/run_folder.h"
+
+/* What the worker writes with the final evaluation: final.json. */
+bool final_options_write(const char *folder, const planned_run *p, err *e);
+
+/* Whether the final evaluation of the finished run in the folder had other options than `plan`. */
+bool evaluate_again_wanted(const char *folder, const run_plan *plan);
+
+/* Makes the final evaluation that the folder's plan asks for, unless it is there; the folder is
+ * locked by the caller. The exit status: EXIT_DONE, EXIT_FAILED with e, or EXIT_INTERRUPTED. */
+int evaluate_again(const char *folder, const volatile sig_atomic_t *stop, err *e);
+
+#endif

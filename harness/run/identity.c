@@ -1,0 +1,148 @@
+#include "harness/run/identity.h"
+
+#include "core/base/sha256.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Numbers as only specs write them (2M) become plain numbers, so that equal ones look equal. */
+static void spell_numbers(arena *a, node *n)
+{
+    double value;
+    int64_t whole;
+    char text[40];
+    if (n->kind == NODE_SCALAR && !node_to_number(n, &value) && text_to_real(n->text, &value)) {
+        if (text_to_int(n->text, &whole)) {
+            snprintf(text, sizeof text, "%lld", (long long)whole);
+        } else {
+            snprintf(text, sizeof text, "%.17g", value);
+        }
+        n->text = arena_strdup(a, text);
+        n->plain = true;
+    }
+    for (int i = 0; i < n->count; i++)
+        spell_numbers(a, n->items[i]);
+}
+
+/* Groups with every option that differs from the defaults, in the order in which they apply. */
+static void spell_groups(arena *a, node *optimizer)
+{
+    node *groups = node_get(optimizer, "groups");
+    for (int i = 0; groups && i < groups->count; i++) {
+        optim_group group;
+        err e;
+        node *n = groups->items[i];
+        CHECK(options_read(&group, OPTIM_GROUP_OPTIONS, n, NULL, a, &e), "%s", e.text);
+        for (const option *o = OPTIM_GROUP_OPTIONS; o->name; o++) {
+            node *all = options_node(a, &group, OPTIM_GROUP_OPTIONS);
+            if (node_get(n, o->name)) node_set(a, n, o->name, node_get(all, o->name));
+        }
+    }
+}
+
+typedef bool (*section_reader)(const node *n, arena *a);
+
+static bool read_optimizer(const node *n, arena *a)
+{
+    optim_options o;
+    return optim_read(&o, n, a, NULL);
+}
+
+static bool read_schedule(const node *n, arena *a)
+{
+    schedule_options o;
+    return schedule_read(&o, n, a, NULL);
+}
+
+/* Optimisers and schedules refuse options that their kind does not look at: those are left out of
+ * the resolved form, which could not be read back otherwise. */
+static node *effective(arena *a, const node *all, section_reader reads)
+{
+    node *kept = node_map(a);
+    for (int i = 0; i < all->count; i++) {
+        node *alone = node_map(a);
+        node_set(a, alone, "kind", node_get(all, "kind"));
+        node_set(a, alone, all->keys[i], all->items[i]);
+        if (reads(alone, a)) node_set(a, kept, all->keys[i], all->items[i]);
+    }
+    return kept;
+}
+
+/* A checkpoint by its whole path: the spec may be read again from anywhere. */
+static node *resolved_init(arena *a, const init_options *o)
+{
+    char path[PATH_MAX];
+    node *n = options_node(a, o, INIT_OPTIONS);
+    if (o->checkpoint && realpath(o->checkpoint, path)) {
+        node_set(a, n, "checkpoint", node_scalar(a, arena_strdup(a, path), false));
+    }
+    return n;
+}
+
+node *identity_resolved(arena *a, const workload *w)
+{
+    node *spec = node_map(a);
+    node *optimizer = options_node(a, &w->optim, OPTIM_OPTIONS);
+    node *schedule = options_node(a, &w->schedule, SCHEDULE_OPTIONS);
+    node *train = options_node(a, &w->train, TRAIN_OPTIONS);
+    spell_groups(a, optimizer);
+    spell_numbers(a, train);
+    node_set(a, spec, "data", corpus_resolved(w->corpus, a));
+    node_set(a, spec, "model", model_resolved(w->model, a));
+    if (w->init.at) node_set(a, spec, "init_from", resolved_init(a, &w->init));
+    node_set(a, spec, "optimizer", effective(a, optimizer, read_optimizer));
+    node_set(a, spec, "schedule", effective(a, schedule, read_schedule));
+    node_set(a, spec, "train", train);
+    node_set(a, spec, "eval", options_node(a, &w->eval, EVAL_OPTIONS));
+    node_repath(a, spec, "");
+    return spec;
+}
+
+static void hash_node(char id[IDENTITY_CHARS], arena *a, const node *n)
+{
+    char hex[SHA256_HEX];
+    const char *json = node_json(a, n, true);
+    sha256_hex(hex, json, strlen(json));
+    snprintf(id, IDENTITY_CHARS, "%.16s", hex);
+}
+
+void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *source)
+{
+    arena *a = arena_new(1 << 16);
+    node *spec = node_map(a);
+    node *optimizer = options_changed(a, &w->optim, OPTIM_OPTIONS);
+    node *train = options_changed(a, &w->train, TRAIN_OPTIONS);
+    spell_groups(a, optimizer);
+    spell_numbers(a, train);
+    node_set(a, spec, "data", corpus_changed(w->corpus, a));
+    node_set(a, spec, "model", model_changed(w->model, a));
+    if (!source) source = w->source_id;
+    CHECK(source || !w->init.at, "nobody said which variant %s is", w->init.variant);
+    node *init = init_changed(a, &w->init, source);
+    if (init) node_set(a, spec, "init_from", init);
+    /* A model that learns while it is evaluated is another system: its final figures are not those
+     * of the run that it is compared with. */
+    if (w->eval.dynamic.kind != DYNAMIC_NONE) {
+        node_set(a, spec, "dynamic", options_changed(a, &w->eval.dynamic, DYNAMIC_OPTIONS));
+    }
+    node_set(a, spec, "optimizer", optimizer);
+    node_set(a, spec, "schedule", options_changed(a, &w->schedule, SCHEDULE_OPTIONS));
+    node_set(a, spec, "train", train);
+    hash_node(id, a, spec);
+    arena_free(a);
+}
+
+void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
+{
+    arena *a = arena_new(1 << 12);
+    char text[32];
+    node *run = node_map(a);
+    node_set(a, run, "variant", node_scalar(a, variant, false));
+    snprintf(text, sizeof text, "%lld", (long long)seed);
+    node_set(a, run, "seed", node_scalar(a, text, true));
+    snprintf(text, sizeof text, "%d", LOCI_NUMERICS);
+    node_set(a, run, "numerics", node_scalar(a, text, true));
+    hash_node(id, a, run);
+    arena_free(a);
+}

@@ -1,0 +1,446 @@
+#include "harness/run/plan.h"
+
+#include "harness/train/workload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+experiment *experiment_load(const char *path, const char *const *sets, err *e)
+{
+    spec *s = spec_load(path, sets, e);
+    if (!s) return NULL;
+    arena *a = s->memory;
+    sweep *all = sweep_expand(a, node_get(s->root, "sweep"), s->name, e);
+    if (!all) {
+        spec_free(s);
+        return NULL;
+    }
+    experiment *x = arena_push_zero(a, 1, sizeof *x);
+    *x = (experiment){.spec = s, .sweep = all, .memory = a, .duplicates = all->duplicates};
+    x->run_count = all->variant_count * all->seed_count;
+    x->runs = arena_push_zero(a, x->run_count, sizeof *x->runs);
+    for (int i = 0; i < x->run_count; i++) {
+        int v = i % all->variant_count;
+        const variant_plan *plan = &all->variants[v];
+        x->runs[i] = (run_plan){.label = plan->label,
+                                .seed = all->seeds[i / all->variant_count],
+                                .is_baseline = plan->is_baseline,
+                                .axis_count = plan->axis_count,
+                                .axes = plan->axes,
+                                .variant_index = v,
+                                .source_run = -1,
+                                .source_variant = -1};
+        if (plan->is_baseline) x->baseline = plan->label;
+    }
+    return x;
+}
+
+void experiment_free(experiment *x)
+{
+    if (x) spec_free(x->spec);
+}
+
+const node *experiment_spec(experiment *x, int index, err *e)
+{
+    run_plan *run = &x->runs[index];
+    if (run->spec) return run->spec;
+    /* The first seed's runs are in the order of the variants and come first. */
+    run_plan *first = &x->runs[run->variant_index];
+    if (!first->spec) {
+        const variant_plan *v = &x->sweep->variants[run->variant_index];
+        first->spec = sweep_apply(x->memory, x->spec->root, v, e);
+    }
+    run->spec = first->spec;
+    return run->spec;
+}
+
+/* ---- corpora that runs share ---- */
+
+typedef struct opened {
+    const node *data;
+    corpus *corpus;
+} opened;
+
+typedef struct shelf {
+    opened *items; /* [variants] */
+    int count;
+} shelf;
+
+static corpus *shared_corpus(shelf *s, const node *data, const corpus_places *places, err *e)
+{
+    for (int i = 0; i < s->count; i++) {
+        if (data ? node_equal(s->items[i].data, data) : !s->items[i].data) {
+            return s->items[i].corpus;
+        }
+    }
+    corpus *c = corpus_open(data, places, e);
+    if (c) s->items[s->count++] = (opened){data, c};
+    return c;
+}
+
+/* ---- one variant ---- */
+
+static int levels(int64_t count)
+{
+    int n = 1;
+    while (count > 1) {
+        count /= 2;
+        n++;
+    }
+    return n;
+}
+
+/* What one token keeps on the tape: inputs and outputs of the matrices with their gradients. Some
+ * of them share memory, norms and gates come on top; 1.25 is measured on the benchmark's models,
+ * which hold 60 % of what 2 would give. */
+static double tape_bytes_per_token(const params *p)
+{
+    double numbers = 0;
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        if (!q->matmul || q->rank < 2) continue;
+        int64_t inputs = q->shape[q->rank - 1], outputs = q->count / inputs;
+        numbers += q->active * (double)(inputs + outputs);
+    }
+    return 1.25 * numbers * (double)sizeof(real);
+}
+
+static double estimate_memory(const workload *w, const model_cost *cost)
+{
+    const params *p = model_params_const(w->model);
+    double vector = (double)p->total * (double)sizeof(real);
+    double lane_tokens = (double)(w->shape.lane_rows * w->shape.segment), stores = 0;
+    if (w->eval.stored > 0) { /* more is carried than in training, beside it */
+        stores = model_costs(w->eval_model).state_bytes * (double)w->eval.rows;
+    }
+    return vector * (1 + levels(w->shape.lanes)) + (double)optim_bytes(&w->optim, p) +
+           lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch +
+           stores;
+}
+
+/* ---- what variants start from ---- */
+
+typedef enum progress_mark { UNTOUCHED, BEGUN, RESOLVED } progress_mark;
+
+typedef struct resolver {
+    experiment *x;
+    shelf shelf;
+    const corpus_places *places;
+    progress_mark *marks; /* [variants] */
+    int failed;           /* the variant that e is about */
+} resolver;
+
+static bool resolve_variant(resolver *r, int v, err *e);
+
+/* An axis by its name, or by the end of the path that it is. */
+static bool is_axis(const char *axis, const char *name)
+{
+    size_t n = strlen(axis), m = strlen(name);
+    return strcmp(axis, name) == 0 ||
+           (n > m && axis[n - m - 1] == '.' && strcmp(axis + n - m, name) == 0);
+}
+
+/* What {axis: value, ...} says of an axis; NULL: nothing. */
+static const char *wanted_value(const node *wanted, const char *axis)
+{
+    for (int i = 0; i < wanted->count; i++) {
+        if (is_axis(axis, wanted->keys[i])) return wanted->items[i]->text;
+    }
+    return NULL;
+}
+
+static const char *value_on(const run_plan *run, const char *axis)
+{
+    for (int i = 0; i < run->axis_count; i++) {
+        if (strcmp(run->axes[i].axis, axis) == 0) return run->axes[i].value;
+    }
+    return NULL;
+}
+
+/* Whether a variant has the wanted values, and on its other axes those of `own`. */
+static bool is_sibling(const run_plan *run, const node *wanted, const run_plan *own)
+{
+    int met = 0;
+    for (int i = 0; i < run->axis_count; i++) {
+        const char *want = wanted_value(wanted, run->axes[i].axis);
+        met += want != NULL;
+        if (!want) want = value_on(own, run->axes[i].axis);
+        if (!want || strcmp(want, run->axes[i].value) != 0) return false;
+    }
+    return met == wanted->count;
+}
+
+/* Puts the label of the variant that {axis: value, ...} means in its place. */
+static bool name_sibling(experiment *x, int v, const node *own, err *e)
+{
+    const node *wanted = node_at(own, "init_from.variant");
+    if (!wanted || wanted->kind != NODE_MAP) return true;
+    const char *label = NULL;
+    for (int i = 0; i < wanted->count; i++) {
+        if (wanted->items[i]->kind == NODE_SCALAR) continue;
+        return node_err(e, wanted->items[i], "expected a value of the axis '%s'", wanted->keys[i]);
+    }
+    for (int i = 0; i < x->sweep->variant_count; i++) {
+        if (!is_sibling(&x->runs[i], wanted, &x->runs[v])) continue;
+        if (label) {
+            return node_err(e, wanted, "means '%s' and '%s'; name a value of every axis", label,
+                            x->runs[i].label);
+        }
+        label = x->runs[i].label;
+    }
+    if (!label) {
+        return node_err(e, wanted, "no variant has these values, and this one's on its other axes");
+    }
+    node *named = node_copy(x->memory, own);
+    node_set(x->memory, node_get(named, "init_from"), "variant",
+             node_scalar(x->memory, label, false));
+    x->runs[v].spec = named;
+    return true;
+}
+
+/* Index of the variant that init_from names, resolved; -2 on failure, -1 if it names none. */
+static int resolve_source(resolver *r, int v, const node *own, err *e)
+{
+    const experiment *x = r->x;
+    const node *init = node_get(own, "init_from"), *label = node_get(init, "variant");
+    if (node_is_null(label) || label->kind != NODE_SCALAR) return -1;
+    int variants = x->sweep->variant_count, source = 0;
+    while (source < variants && strcmp(x->runs[source].label, label->text) != 0) {
+        source++;
+    }
+    if (source == variants) {
+        const char **labels = ARENA_NEW(x->memory, const char *, variants);
+        for (int i = 0; i < variants; i++) {
+            labels[i] = x->runs[i].label;
+        }
+        const char *near = option_nearest(label->text, variants, labels);
+        node_err(e, label, "no variant '%s' in the sweep%s%s%s", label->text,
+                 near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+        return -2;
+    }
+    if (r->marks[source] == BEGUN) {
+        node_err(e, label,
+                 source == v ? "a variant cannot start from itself; say init_from in the "
+                               "other variants only"
+                             : "variants start from each other in a circle");
+        return -2;
+    }
+    return resolve_variant(r, source, e) ? source : -2;
+}
+
+/* Whether the source's parameters have their places, before anything is trained. */
+static bool check_source(resolver *r, const workload *w, int source, err *e)
+{
+    const node *theirs = experiment_spec(r->x, source, e);
+    corpus *c = theirs ? shared_corpus(&r->shelf, node_get(theirs, "data"), r->places, e) : NULL;
+    workload from;
+    if (!c || !workload_open_on(&from, theirs, w->seed, c, e)) return false;
+    const params *p = model_params_const(from.model);
+    init_tensor *list = arena_push_zero(w->memory, p->count, sizeof *list);
+    int *target = ARENA_NEW(w->memory, int, p->count);
+    for (int i = 0; i < p->count; i++) {
+        list[i] = (init_tensor){.name = p->list[i].name, .rank = p->list[i].rank};
+        memcpy(list[i].shape, p->list[i].shape, sizeof list[i].shape);
+    }
+    bool ok = model_vocab(from.model) == model_vocab(w->model) ||
+              node_err(e, w->init.at, "the source has a vocabulary of %lld, this model of %lld",
+                       (long long)model_vocab(from.model), (long long)model_vocab(w->model));
+    ok = ok && init_match(target, &w->init, list, p->count, model_params_const(w->model), e);
+    workload_close(&from);
+    return ok;
+}
+
+static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *e)
+{
+    experiment *x = r->x;
+    run_plan *run = &x->runs[v];
+    workload w;
+    if (!workload_open_on(&w, own, run->seed, c, e)) return false;
+    int source = run->source_variant;
+    if (source >= 0 && !check_source(r, &w, source, e)) {
+        workload_close(&w);
+        return false;
+    }
+    run->oracle = model_oracle(w.model);
+    run->cost = model_costs(w.model);
+    if (source >= 0 && (model_needs(node_get(own, "model")) & NEEDS_PREDICTIONS)) {
+        model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
+    }
+    run->memory_bytes = estimate_memory(&w, &run->cost);
+    run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
+    run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
+    identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);
+    workload_close(&w);
+    return true;
+}
+
+/* What cannot be left out, while the file that lacks it is known. */
+static bool has_sections(const node *own, err *e)
+{
+    static const char *const needed[] = {"data", "model", "train"};
+    for (int i = 0; i < 3; i++) {
+        if (!node_is_null(node_get(own, needed[i]))) continue;
+        return node_err(e, own, "the section `%s` is missing; loci help spec tells what it says",
+                        needed[i]);
+    }
+    return true;
+}
+
+static bool resolve_variant(resolver *r, int v, err *e)
+{
+    if (r->marks[v] == RESOLVED) return true;
+    r->marks[v] = BEGUN;
+    const node *own = experiment_spec(r->x, v, e);
+    bool good = own && has_sections(own, e) && name_sibling(r->x, v, own, e);
+    own = r->x->runs[v].spec;
+    int source = good ? resolve_source(r, v, own, e) : -2;
+    if (source == -2) {
+        if (r->failed < 0) r->failed = v;
+        return false;
+    }
+    r->x->runs[v].source_variant = source;
+    corpus *c = shared_corpus(&r->shelf, node_get(own, "data"), r->places, e);
+    if (!c || !resolve_opened(r, v, own, c, e)) {
+        if (r->failed < 0) r->failed = v;
+        return false;
+    }
+    r->marks[v] = RESOLVED;
+    return true;
+}
+
+/* ---- all of them ---- */
+
+/* The message names the variant, unless there is only one: a value may be fine in another. */
+static bool blame(const experiment *x, int index, err *e)
+{
+    if (!e || x->sweep->variant_count == 1) return false;
+    size_t used = strlen(e->text);
+    snprintf(e->text + used, sizeof e->text - used, " (in variant '%s')", x->runs[index].label);
+    return false;
+}
+
+static int by_variant(const void *x, const void *y)
+{
+    const run_plan *a = *(const run_plan *const *)x, *b = *(const run_plan *const *)y;
+    int order = strcmp(a->variant, b->variant);
+    return order ? order : a->variant_index - b->variant_index;
+}
+
+/* original[v]: the first variant that says the same as v; v itself unless it is a repetition. */
+static int *find_repetitions(const experiment *x)
+{
+    int variants = x->sweep->variant_count;
+    int *original = ARENA_NEW(x->memory, int, variants);
+    const run_plan **order = ARENA_NEW(x->memory, const run_plan *, variants);
+    for (int v = 0; v < variants; v++)
+        order[v] = &x->runs[v];
+    qsort(order, (size_t)variants, sizeof *order, by_variant);
+    for (int i = 0; i < variants; i++) {
+        bool again = i > 0 && strcmp(order[i]->variant, order[i - 1]->variant) == 0;
+        int v = order[i]->variant_index;
+        original[v] = again ? original[order[i - 1]->variant_index] : v;
+    }
+    return original;
+}
+
+/* In the resolved spec the variant it starts from is a run. */
+static void name_source(experiment *x, run_plan *run, const int *original)
+{
+    if (run->source_variant < 0) return;
+    run->source_variant = original[run->source_variant];
+    identity_run(run->source, x->runs[run->source_variant].variant, run->seed);
+    node *own = node_copy(x->memory, run->resolved);
+    node *init = node_get(own, "init_from");
+    node_set(x->memory, init, "variant", node_scalar(x->memory, "null", true));
+    node_set(x->memory, init, "run", node_scalar(x->memory, run->source, false));
+    node_repath(x->memory, own, "");
+    run->resolved = own;
+}
+
+static int by_id(const void *x, const void *y)
+{
+    const run_plan *a = *(const run_plan *const *)x, *b = *(const run_plan *const *)y;
+    return strcmp(a->id, b->id);
+}
+
+/* Where each run's source stands among the runs; `init_from: {run: ID}` may name one, too. */
+static void find_sources(experiment *x)
+{
+    const run_plan **order = ARENA_NEW(x->memory, const run_plan *, x->run_count);
+    for (int i = 0; i < x->run_count; i++) {
+        order[i] = &x->runs[i];
+    }
+    qsort(order, (size_t)x->run_count, sizeof *order, by_id);
+    for (int i = 0; i < x->run_count; i++) {
+        run_plan *run = &x->runs[i], key = {.source_run = -1};
+        const node *named = node_at(run->resolved, "init_from.run");
+        if (node_is_null(named) || strlen(named->text) >= IDENTITY_CHARS) continue;
+        snprintf(key.id, sizeof key.id, "%s", named->text);
+        const run_plan *wanted = &key;
+        const run_plan *const *found =
+            bsearch(&wanted, order, (size_t)x->run_count, sizeof *order, by_id);
+        if (!found || *found == run) continue;
+        run->source_run = (int)(*found - x->runs);
+        snprintf(run->source, sizeof run->source, "%s", key.id);
+    }
+}
+
+/* No figure of a model that looks at the future may pass for an honest one. */
+static void mark_oracles(experiment *x)
+{
+    for (int v = 0; v < x->sweep->variant_count; v++) {
+        run_plan *run = &x->runs[v];
+        if (!run->oracle) continue;
+        size_t size = strlen(run->label) + sizeof " (oracle)";
+        char *label = arena_push(x->memory, (int64_t)size, 1);
+        snprintf(label, size, "%s (oracle)", run->label);
+        if (x->baseline == run->label) x->baseline = label;
+        run->label = label;
+    }
+}
+
+/* Gives the runs of further seeds what the first seed's found, and drops repeated variants. */
+static void complete(experiment *x)
+{
+    int variants = x->sweep->variant_count, kept = 0;
+    int *original = find_repetitions(x);
+    mark_oracles(x);
+    for (int v = 0; v < variants; v++) {
+        if (original[v] == v) continue;
+        x->duplicates++;
+        if (!x->runs[v].is_baseline) continue;
+        for (int i = original[v]; i < x->run_count; i += variants)
+            x->runs[i].is_baseline = true;
+        x->baseline = x->runs[original[v]].label;
+    }
+    run_plan *runs = arena_push_zero(x->memory, x->run_count, sizeof *runs);
+    for (int i = 0; i < x->run_count; i++) {
+        int v = i % variants;
+        if (original[v] != v) continue;
+        run_plan *run = &runs[kept++];
+        *run = x->runs[v];
+        run->seed = x->runs[i].seed;
+        run->is_baseline = x->runs[i].is_baseline;
+        identity_run(run->id, run->variant, run->seed);
+        name_source(x, run, original);
+    }
+    x->runs = runs;
+    x->run_count = kept;
+    find_sources(x);
+}
+
+bool experiment_resolve(experiment *x, const corpus_places *places, err *e)
+{
+    int variants = x->sweep->variant_count;
+    resolver r = {.x = x, .places = places, .failed = -1};
+    r.shelf.items = ARENA_NEW(x->memory, opened, variants);
+    r.marks = arena_push_zero(x->memory, variants, sizeof *r.marks);
+    bool good = true;
+    for (int v = 0; v < variants && good; v++) {
+        good = resolve_variant(&r, v, e) || blame(x, r.failed, e);
+    }
+    for (int i = 0; i < r.shelf.count; i++)
+        corpus_close(r.shelf.items[i].corpus);
+    if (good) complete(x);
+    return good;
+}

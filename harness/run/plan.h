@@ -1,0 +1,66 @@
+/* From an experiment file to runs that can be started: each with its spec, its cost and its
+ * identity.
+ *
+ *   experiment *x = experiment_load("experiments/quickstart.yaml", sets, &e);
+ *   experiment_resolve(x, &places, &e);      opens corpora, builds models, checks every option
+ *
+ * Identity: variant = the first 16 hex digits of the SHA-256 of the canonical JSON of the options
+ * that differ from their defaults, the hash of the data included; what changes no result (paths,
+ * threads, logging, evaluation) is no part of it. run id = the same over {variant, seed,
+ * LOCI_NUMERICS}. */
+#ifndef LOCI_EXPERIMENTS_PLAN_H
+#define LOCI_EXPERIMENTS_PLAN_H
+
+#include "harness/run/identity.h"
+#include "harness/spec/spec.h"
+#include "harness/spec/sweep.h"
+
+typedef struct run_plan {
+    const char *label; /* of its variant */
+    int64_t seed;
+    bool is_baseline;
+    int axis_count;
+    const axis_value *axes;
+    int variant_index; /* in experiment.sweep->variants */
+    /* Filled by experiment_resolve: */
+    char id[IDENTITY_CHARS];
+    char variant[IDENTITY_CHARS];
+    const node *spec;     /* as written, of this run alone; NULL before experiment_spec */
+    const node *resolved; /* every option spelt out; reads back as a spec */
+    bool oracle; /* looks at what it predicts: its label says so, here and in every table */
+    model_cost cost;
+    double memory_bytes; /* estimate of anonymous memory with one thread */
+    const char *corpus_hash;
+    /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
+    char source[IDENTITY_CHARS];
+    int source_run;
+    int source_variant; /* index in experiment.sweep->variants, -1: none */
+} run_plan;
+
+typedef struct experiment {
+    spec *spec;
+    sweep *sweep;
+    arena *memory;        /* the spec's */
+    const char *baseline; /* the baseline variant's label */
+    int duplicates;       /* variants dropped because an earlier one says the same */
+    int run_count;
+    run_plan *runs; /* seed by seed, so that an interrupted sweep can already be compared */
+} experiment;
+
+/* Reads and expands; nothing is opened. NULL and e on failure. The caller frees. */
+experiment *experiment_load(const char *path, const char *const *sets, err *e);
+void experiment_free(experiment *x);
+
+/* The spec of run `index`: the file's without its sweep, its variant's values in place. Made when
+ * first asked for and shared by the seeds of a variant. NULL and the place of a value that fits
+ * nowhere. */
+const node *experiment_spec(experiment *x, int index, err *e);
+
+/* Completes every run, or fails with the place of what is wrong. A run that starts from a variant
+ * of the sweep gets that variant's run of the same seed as its source; every run's source stands
+ * before it or not, the supervisor orders them. A variant that turns out to say the same as an
+ * earlier one is dropped. Corpora that runs share are opened once, and closed again.
+ */
+bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
+
+#endif

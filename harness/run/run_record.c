@@ -1,0 +1,140 @@
+/* What the supervisor writes for others to read: an experiment's record and its runs' plans. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/host.h"
+#include "harness/run/run_folder.h"
+
+static json_t *now_utc(void)
+{
+    char utc[32];
+    host_utc(utc, host_wall_s());
+    return json_string(utc);
+}
+
+static json_t *run_record(const run_plan *p)
+{
+    json_t *o = json_object(), *axes = json_object();
+    for (int i = 0; i < p->axis_count; i++) {
+        json_object_set_new(axes, p->axes[i].axis, json_string(p->axes[i].value));
+    }
+    json_object_set_new(o, "run", json_string(p->id));
+    json_object_set_new(o, "variant", json_string(p->variant));
+    json_object_set_new(o, "label", json_string(p->label));
+    json_object_set_new(o, "axes", axes);
+    json_object_set_new(o, "seed", json_integer(p->seed));
+    json_object_set_new(o, "baseline", json_boolean(p->is_baseline));
+    return o;
+}
+
+/* The moment of the first record, so that writing it again changes nothing but what changed. */
+static json_t *created_at(const char *path)
+{
+    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
+    const char *text = old ? json_get_text(old, "created_at") : NULL;
+    json_t *moment = text ? json_string(text) : now_utc();
+    json_decref(old);
+    return moment;
+}
+
+bool experiment_record_write(const char *out, const experiment *x, err *e)
+{
+    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    snprintf(name, sizeof name, "%s.json", x->spec->name);
+    if (!file_join(folder, out, "experiments", e) || !file_make_folders(folder, e) ||
+        !file_join(path, folder, name, e)) {
+        return false;
+    }
+    json_t *o = json_object(), *runs = json_array();
+    json_object_set_new(o, "name", json_string(x->spec->name));
+    json_object_set_new(o, "description", json_string(x->spec->description));
+    json_object_set_new(o, "spec_file", json_string(x->spec->file));
+    json_object_set_new(o, "spec_text", json_string(x->spec->text));
+    json_object_set_new(o, "baseline", json_string(x->baseline));
+    json_object_set_new(o, "created_at", created_at(path));
+    for (int i = 0; i < x->run_count; i++) {
+        json_array_append_new(runs, run_record(&x->runs[i]));
+    }
+    json_object_set_new(o, "runs", runs);
+    bool ok = json_write(path, o, e);
+    json_decref(o);
+    return ok;
+}
+
+static json_t *places_record(const corpus_places *places)
+{
+    json_t *o = json_object(), *roots = json_array();
+    for (int i = 0; places->roots && places->roots[i]; i++) {
+        json_array_append_new(roots, json_string(places->roots[i]));
+    }
+    json_object_set_new(o, "roots", roots);
+    json_object_set_new(o, "cache", places->cache ? json_string(places->cache) : json_null());
+    return o;
+}
+
+bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
+                    const char *command, int threads, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_make_folders(folder, e) || !file_join(path, folder, "plan.json", e)) return false;
+    arena *a = arena_new(1 << 16);
+    json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
+    arena_free(a);
+    CHECK(tree, "the resolved spec of %s is no JSON", p->label);
+    json_t *o = json_object();
+    json_object_set_new(o, "run", json_string(p->id));
+    json_object_set_new(o, "variant", json_string(p->variant));
+    json_object_set_new(o, "label", json_string(p->label));
+    json_object_set_new(o, "seed", json_integer(p->seed));
+    json_object_set_new(o, "spec", tree);
+    json_object_set_new(o, "command", json_string(command ? command : ""));
+    json_object_set_new(o, "threads", json_integer(threads));
+    json_object_set_new(o, "places", places_record(places));
+    bool ok = json_write(path, o, e);
+    json_decref(o);
+    return ok;
+}
+
+/* ---- reading the plan ---- */
+
+static bool plan_error(const char *path, const char *key, err *e)
+{
+    return err_set(e, "%s: %s: missing or of the wrong kind; remove the folder and run again", path,
+                   key);
+}
+
+static bool read_places(planned_run *p, arena *a, const char *path, err *e)
+{
+    const json_t *places = json_object_get(p->record, "places");
+    const json_t *roots = json_object_get(places, "roots");
+    if (!json_is_array(roots)) return plan_error(path, "places", e);
+    size_t n = json_array_size(roots);
+    const char **list = ARENA_NEW(a, const char *, (int64_t)n + 1);
+    for (size_t i = 0; i < n; i++) {
+        list[i] = json_string_value(json_array_get(roots, i));
+        if (!list[i]) return plan_error(path, "places.roots", e);
+    }
+    list[n] = NULL;
+    p->places = (corpus_places){.roots = list, .cache = json_get_text(places, "cache")};
+    return true;
+}
+
+bool run_plan_read(planned_run *p, arena *a, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    *p = (planned_run){0};
+    if (!file_join(path, folder, "plan.json", e)) return false;
+    p->record = json_read(path, e);
+    if (!p->record) return false;
+    p->run = json_get_text(p->record, "run");
+    if (!p->run) return plan_error(path, "run", e);
+    p->seed = json_get_int(p->record, "seed", 0);
+    p->threads = (int)json_get_int(p->record, "threads", 1);
+    const json_t *tree = json_object_get(p->record, "spec");
+    char *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    if (!text) return plan_error(path, "spec", e);
+    char *kept = arena_strdup(a, text); /* nodes may point into it */
+    free(text);
+    p->spec = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
+    return p->spec && read_places(p, a, path, e);
+}

@@ -1,0 +1,419 @@
+#include "harness/run/worker.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/host.h"
+#include "harness/evaluate/cleared.h"
+#include "harness/run/evaluate_again.h"
+#include "harness/run/run_folder.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/metrics.h"
+#include "harness/train/provenance.h"
+
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_requested = 1;
+}
+
+static void install_signals(void)
+{
+    struct sigaction action = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    stop_requested = 0;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* What a run's folder holds for the worker, and what it works with. */
+typedef struct worker {
+    const char *folder;
+    char metrics[FILE_PATH_BYTES], evals[FILE_PATH_BYTES], checkpoint[FILE_PATH_BYTES];
+    planned_run plan;
+    arena *memory;
+    workload work;
+    trainer *trainer;
+    run_status status;
+    double saved_at, told_at;       /* monotonic: last checkpoint, last status */
+    int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
+    char line[METRICS_LINE_BYTES];
+} worker;
+
+typedef enum outcome { WENT_WELL, WENT_WRONG, DIVERGED, STOPPED } outcome;
+
+static bool read_plan(worker *w, err *e)
+{
+    return file_join(w->metrics, w->folder, "metrics.jsonl", e) &&
+           file_join(w->evals, w->folder, "evals.jsonl", e) &&
+           file_join(w->checkpoint, w->folder, "checkpoint", e) &&
+           run_plan_read(&w->plan, w->memory, w->folder, e);
+}
+
+/* ---- status ---- */
+
+/* How many steps a budget in tokens makes is known at its end; before, by what steps have held. */
+static int64_t steps_in_all(const worker *w)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    train_length length = trainer_length(w->trainer);
+    if (trainer_finished(w->trainer)) return p->step;
+    if (!length.tokens || p->tokens <= 0) return length.steps;
+    double steps = (double)p->step * (double)length.tokens / (double)p->tokens;
+    return MAX(p->step + 1, (int64_t)fmin(ceil(steps), 4e15));
+}
+
+static void fill_status(worker *w)
+{
+    run_status *s = &w->status;
+    host_memory m = host_memory_now();
+    s->peak_rss_bytes = MAX(s->peak_rss_bytes, m.peak_rss_bytes);
+    s->peak_anon_bytes = MAX(s->peak_anon_bytes, m.peak_anon_bytes);
+    if (!w->trainer) return;
+    const train_progress *p = trainer_progress(w->trainer);
+    s->step = p->step;
+    s->tokens = p->tokens;
+    s->train_seconds = p->seconds;
+    s->steps = steps_in_all(w);
+}
+
+/* What is told while the run goes on; failing to tell is no reason to stop. */
+static void tell(worker *w, double now)
+{
+    if (now - w->told_at < 0.5) return;
+    w->told_at = now;
+    fill_status(w);
+    err ignored;
+    run_status_write(&w->status, w->folder, false, &ignored);
+}
+
+static bool begin_status(worker *w, err *e)
+{
+    run_status before;
+    if (!run_status_read(&before, w->folder, NULL)) before = (run_status){0};
+    w->status =
+        (run_status){.state = RUN_RUNNING,
+                     .pid = getpid(),
+                     .started_at = before.started_at > 0 ? before.started_at : host_wall_s(),
+                     .loss = (double)NAN,
+                     .tokens_per_second = (double)NAN,
+                     .peak_rss_bytes = before.peak_rss_bytes,
+                     .peak_anon_bytes = before.peak_anon_bytes};
+    return run_status_write(&w->status, w->folder, true, e);
+}
+
+static bool end_status(worker *w, run_state state, run_kind kind, const char *reason, err *e)
+{
+    fill_status(w);
+    w->status.state = state;
+    w->status.kind = kind;
+    w->status.ended_at = host_wall_s();
+    snprintf(w->status.reason, sizeof w->status.reason, "%s", reason);
+    return run_status_write(&w->status, w->folder, true, e);
+}
+
+/* ---- starting and continuing ---- */
+
+/* A budget in seconds becomes steps once; continued runs read what was found. */
+static bool calibrated_steps(worker *w, int64_t *steps, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, w->folder, "length.json", e)) return false;
+    double seconds = w->work.train.budget.amount, step_seconds;
+    if (file_exists(path)) {
+        json_t *o = json_read(path, e);
+        if (!o) return false;
+        *steps = json_get_int(o, "steps", 0);
+        json_decref(o);
+        return *steps >= 1 || err_set(e, "%s: no steps; remove the file", path);
+    }
+    if (!trainer_calibrate(&w->work, w->plan.threads, fmin(seconds / 10, 10), &step_seconds, e)) {
+        return false;
+    }
+    *steps = (int64_t)fmin(fmax(1, round(seconds / step_seconds)), 4e15);
+    json_t *o = json_object();
+    json_object_set_new(o, "seconds", json_finite(seconds));
+    json_object_set_new(o, "step_seconds", json_finite(step_seconds));
+    json_object_set_new(o, "steps", json_integer(*steps));
+    bool ok = json_write(path, o, e);
+    json_decref(o);
+    return ok;
+}
+
+static bool find_length(worker *w, train_length *length, err *e)
+{
+    const workload *work = &w->work;
+    if (work->train.budget.kind == BUDGET_SECONDS) {
+        *length = (train_length){0};
+        return calibrated_steps(w, &length->steps, e);
+    }
+    *length =
+        train_length_of(&work->train.budget, &work->shape, model_costs(work->model).train_flops);
+    return true;
+}
+
+/* Records younger than the checkpoint are cut off: they will be made again, equal. */
+static bool keep_metric(void *user, const json_t *line)
+{
+    const train_progress *p = user;
+    int64_t step = json_get_int(line, "step", -1);
+    return step >= 0 && step <= p->step;
+}
+
+static bool keep_eval(void *user, const json_t *line)
+{
+    const train_progress *p = user;
+    int64_t step = json_get_int(line, "step", -1);
+    if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
+    return step < p->step || (step == p->step && p->eval_at == step);
+}
+
+static bool write_provenance(worker *w, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, w->folder, "run.json", e)) return false;
+    json_t *o = provenance_record(w->plan.record, w->trainer);
+    bool ok = json_write(path, o, e);
+    json_decref(o);
+    return ok;
+}
+
+static void note_saved(worker *w)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    w->saved_at = host_monotonic_s();
+    w->saved_step = p->step;
+    w->saved_eval = p->eval_at;
+}
+
+/* The folder of all runs' folders: other runs lie beside this one. */
+static const char *runs_folder(const worker *w)
+{
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    return file_join(path, w->folder, "..", &ignored) ? arena_strdup(w->memory, path) : NULL;
+}
+
+static bool start(worker *w, err *e)
+{
+    train_length length;
+    if (!workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places, runs_folder(w),
+                              e)) {
+        return false;
+    }
+    if (!find_length(w, &length, e)) return false;
+    w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
+    if (!w->trainer) return false;
+    w->saved_step = -1;
+    if (checkpoint_exists(w->checkpoint)) {
+        if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;
+        note_saved(w);
+    }
+    train_progress *p = trainer_progress(w->trainer);
+    if (!run_lines_filter(w->metrics, keep_metric, p, e)) return false;
+    if (!run_lines_filter(w->evals, keep_eval, p, e)) return false;
+    w->saved_at = w->told_at = host_monotonic_s();
+    return write_provenance(w, e);
+}
+
+/* ---- the run ---- */
+
+static bool save(worker *w, err *e)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
+    /* What the checkpoint says was logged must be on the disk before it. */
+    if (!run_line_append(w->metrics, "", 0, true, e)) return false;
+    if (!checkpoint_save(w->checkpoint, w->trainer, w->plan.run, e)) return false;
+    note_saved(w);
+    return true;
+}
+
+/* Before anything that says the step is done: if killed in between, it is kept on the way again. */
+static bool keep(worker *w, const char *name, double nats, err *e)
+{
+    char path[FILE_PATH_BYTES], folder[64];
+    snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
+    file_failpoint("keep");
+    return file_join(path, w->folder, folder, e) &&
+           checkpoint_keep(path, w->trainer, w->plan.run, nats, e);
+}
+
+static bool keep_step(worker *w, err *e)
+{
+    int64_t step = trainer_progress(w->trainer)->step, every = w->work.train.keep_every;
+    char name[32];
+    if (every == 0 || step % every != 0) return true;
+    snprintf(name, sizeof name, "%lld", (long long)step);
+    return keep(w, name, (double)NAN, e);
+}
+
+/* Not so soon after the evaluation before (a last step behind one on the way) that what cannot have
+ * moved yet would look stable; not where the model learns while it is evaluated. */
+static bool routing_is_traced(const worker *w, const train_progress *p)
+{
+    return w->work.eval.dynamic.kind == DYNAMIC_NONE &&
+           2 * (p->step - p->eval_at) >= w->work.train.eval_every;
+}
+
+static outcome run_eval(worker *w, bool final, err *e)
+{
+    const workload *work = &w->work;
+    train_progress *p = trainer_progress(w->trainer);
+    eval_task task =
+        workload_evaluation(work, trainer_values(w->trainer), w->plan.threads, &stop_requested);
+    task.slices = final;
+    char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];
+    eval_task_id(id, &task, w->plan.run, p->step);
+    snprintf(name, sizeof name, "losses-%s.f32", id);
+    if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
+    if (final && work->eval.losses) task.losses_path = path;
+    eval_watch watch;
+    if (routing_is_traced(w, p)) {
+        watch = routing_trace_begin(trainer_routing(w->trainer), &task);
+        task.watch = &watch;
+    }
+    evaluation r;
+    json_t *more;
+    if (!evaluate_and_diagnose(&r, &more, &task, final, e)) return WENT_WRONG;
+    outcome o = STOPPED;
+    file_failpoint("evaluated");
+    if (!r.stopped) {
+        json_t *record = evaluation_record(&r, &task, id, p->step, p->tokens, final);
+        json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
+        if (layers) json_object_set_new(record, "layers", layers);
+        json_object_update_recursive(record, more);
+        o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
+        if (final && o == WENT_WELL && !final_options_write(w->folder, &w->plan, e)) o = WENT_WRONG;
+        json_decref(record);
+        p->eval_at = p->step;
+        if (o == WENT_WELL && work->train.keep_best &&
+            !keep(w, "best", r.nats / (double)r.tokens, e)) {
+            o = WENT_WRONG;
+        }
+        file_failpoint("eval_line");
+    }
+    json_decref(more);
+    evaluation_deinit(&r);
+    return o;
+}
+
+static bool log_step(worker *w, const train_report *r, err *e)
+{
+    train_progress *p = trainer_progress(w->trainer);
+    int64_t every = w->work.train.log_every;
+    if (p->step != 1 && p->step % every != 0 && !trainer_finished(w->trainer)) return true;
+    size_t bytes = metrics_line(w->line, p, r);
+    w->status.loss = p->window_nats / p->window_weight;
+    w->status.tokens_per_second = p->window_weight / p->window_seconds;
+    p->window_nats = p->window_weight = p->window_seconds = 0;
+    fill_status(w);
+    return run_line_append(w->metrics, w->line, bytes, false, e);
+}
+
+static outcome diverged(worker *w, const train_report *r, err *e)
+{
+    long long step = (long long)trainer_progress(w->trainer)->step + 1;
+    if (isfinite(r->nats)) {
+        err_set(e, "step %lld: the gradient is not finite; first tensor: %s", step, r->bad);
+    } else {
+        err_set(e, "step %lld: the loss is %s; first tensor that is not finite: %s", step,
+                isnan(r->nats) ? "NaN" : "infinite", r->bad);
+    }
+    return DIVERGED;
+}
+
+static bool eval_due(const worker *w)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    int64_t every = w->work.train.eval_every;
+    return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
+}
+
+static outcome train(worker *w, err *e)
+{
+    while (!trainer_finished(w->trainer)) {
+        if (eval_due(w)) {
+            outcome o = run_eval(w, false, e);
+            if (o == WENT_WRONG) return o;
+        }
+        double now = host_monotonic_s();
+        tell(w, now);
+        if (stop_requested) return save(w, e) ? STOPPED : WENT_WRONG;
+        if (trainer_progress(w->trainer)->step > 0 &&
+            now - w->saved_at >= w->work.train.checkpoint_seconds && !save(w, e)) {
+            return WENT_WRONG;
+        }
+        train_report r;
+        if (!trainer_step(w->trainer, &r, e)) return WENT_WRONG;
+        if (r.bad[0]) return diverged(w, &r, e);
+        if (!log_step(w, &r, e) || !keep_step(w, e)) return WENT_WRONG;
+        file_failpoint("step");
+    }
+    if (!save(w, e)) return WENT_WRONG;
+    w->told_at = 0;
+    tell(w, host_monotonic_s());
+    return run_eval(w, true, e);
+}
+
+/* begun: it could be started, so what went wrong came later. */
+static int finish(worker *w, outcome o, bool begun, err *e)
+{
+    err also;
+    switch (o) {
+    case WENT_WELL:
+        return end_status(w, RUN_DONE, KIND_NONE, "", e) ? EXIT_DONE : EXIT_FAILED;
+    case STOPPED:
+        return end_status(w, RUN_INTERRUPTED, KIND_SIGNAL, "stopped by a signal", e)
+                   ? EXIT_INTERRUPTED
+                   : EXIT_FAILED;
+    case DIVERGED:
+        end_status(w, RUN_DIVERGED, KIND_DIVERGED, e->text, &also);
+        return EXIT_FAILED;
+    case WENT_WRONG:
+    default:
+        end_status(w, RUN_FAILED, begun ? KIND_OTHER : KIND_SPEC, e->text, &also);
+        return EXIT_FAILED;
+    }
+}
+
+static int run_locked(worker *w, err *e)
+{
+    run_status before;
+    if (run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE) {
+        return evaluate_again(w->folder, &stop_requested, e);
+    }
+    if (!begin_status(w, e)) return EXIT_FAILED;
+    bool ready = read_plan(w, e) && start(w, e);
+    int status = finish(w, ready ? train(w, e) : WENT_WRONG, ready, e);
+    trainer_free(w->trainer);
+    if (w->work.memory) workload_close(&w->work);
+    json_decref(w->plan.record);
+    return status;
+}
+
+int worker_run(const char *folder, err *e)
+{
+    install_signals();
+    e->text[0] = 0;
+    if (!file_is_folder(folder)) {
+        err_set(e, "%s: no such folder; `loci run` makes and fills it", folder);
+        return EXIT_FAILED;
+    }
+    int lock = run_folder_lock(folder, e);
+    if (lock < 0) return lock == RUN_FOLDER_BUSY ? EXIT_BUSY : EXIT_FAILED;
+    arena *memory = arena_new(1 << 16);
+    worker *w = arena_push_zero(memory, 1, sizeof *w);
+    w->folder = folder;
+    w->memory = memory;
+    int status = run_locked(w, e);
+    arena_free(memory);
+    close(lock);
+    return status;
+}

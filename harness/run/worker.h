@@ -1,0 +1,26 @@
+/* One run in its folder, from its plan to its final evaluation: what `loci worker FOLDER` does.
+ *
+ * Locks the folder, continues from the checkpoint if there is one (cutting records off that are
+ * younger), trains, logs, evaluates, saves. SIGINT and SIGTERM finish the step, save a checkpoint
+ * and leave the run `interrupted`; the supervisor's death sends SIGTERM, so that a worker never
+ * outlives it for longer than a step. The records of an interrupted and continued run are those of
+ * an uninterrupted one, times aside. */
+#ifndef LOCI_EXPERIMENTS_WORKER_H
+#define LOCI_EXPERIMENTS_WORKER_H
+
+#include "core/base/base.h"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_RUNS_FAILED = 3,
+    EXIT_INTERRUPTED = 75,
+    EXIT_BUSY = 76 /* a worker's alone: another one has the folder */
+};
+
+/* Returns the exit status: EXIT_DONE, EXIT_FAILED (failed or diverged: status.json says why, and
+ * e), EXIT_INTERRUPTED or EXIT_BUSY. Installs signal handlers. */
+int worker_run(const char *folder, err *e);
+
+#endif

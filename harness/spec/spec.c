@@ -1,0 +1,274 @@
+#include "harness/spec/spec.h"
+
+#include "core/base/file.h"
+#include "core/options/option.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_EXTENDS = 16 };
+
+static const char *const TOP_KEYS[] = {"name",  "description", "extends",   "data",
+                                       "model", "init_from",   "optimizer", "schedule",
+                                       "train", "eval",        "sweep"};
+enum { TOP_COUNT = sizeof TOP_KEYS / sizeof *TOP_KEYS, FIRST_SECTION = 3 };
+
+/* The files being read, innermost last, to find circles. */
+typedef struct chain {
+    const char *files[MAX_EXTENDS];
+    int count;
+} chain;
+
+static int key_index(const node *map, const char *key)
+{
+    for (int i = 0; i < map->count; i++) {
+        if (strcmp(map->keys[i], key) == 0) return i;
+    }
+    return -1;
+}
+
+/* Lays `over` on `base`: maps key by key, anything else as a whole. */
+static void merge(arena *a, node *base, const node *over)
+{
+    for (int i = 0; i < over->count; i++) {
+        int at = key_index(base, over->keys[i]);
+        if (at < 0) {
+            node_add(a, base, over->key_nodes[i], over->items[i]);
+        } else if (base->items[at]->kind == NODE_MAP && over->items[i]->kind == NODE_MAP) {
+            merge(a, base->items[at], over->items[i]);
+        } else {
+            base->items[at] = over->items[i];
+            base->key_nodes[at] = over->key_nodes[i];
+        }
+    }
+}
+
+/* ---- extends ---- */
+
+static node *resolve_extends(arena *a, node *root, const char *file, chain *c, err *e);
+
+static bool enter(arena *a, chain *c, const char *file, const node *at, err *e)
+{
+    char real_path[PATH_MAX];
+    const char *whole = realpath(file, real_path) ? real_path : file;
+    for (int i = 0; i < c->count; i++) {
+        if (strcmp(c->files[i], whole) == 0) {
+            return node_err(e, at, "'%s' extends itself in a circle", file);
+        }
+    }
+    if (c->count == MAX_EXTENDS) {
+        return node_err(e, at, "more than %d files extend each other", MAX_EXTENDS);
+    }
+    c->files[c->count++] = arena_strdup(a, whole);
+    return true;
+}
+
+/* The folder of `file` with its slash, or "". */
+static const char *folder_of(arena *a, const char *file)
+{
+    char *folder = arena_strdup(a, file);
+    char *slash = strrchr(folder, '/');
+    if (slash) {
+        slash[1] = 0;
+    } else {
+        folder[0] = 0;
+    }
+    return folder;
+}
+
+/* The tree of one base file, its own bases below it, without what is not inherited. */
+static node *load_base(arena *a, const node *at, const char *file, chain *c, err *e)
+{
+    if (at->kind != NODE_SCALAR || !*at->text) {
+        node_err(e, at, "expected a file name, relative to this file");
+        return NULL;
+    }
+    char path[FILE_PATH_BYTES];
+    const char *folder = at->text[0] == '/' ? "" : folder_of(a, file);
+    if (snprintf(path, sizeof path, "%s%s", folder, at->text) >= (int)sizeof path) {
+        node_err(e, at, "the file's name is too long");
+        return NULL;
+    }
+    if (!file_exists(path)) {
+        node_err(e, at, "no file '%s'; the name is relative to the file that extends it", path);
+        return NULL;
+    }
+    int depth = c->count;
+    if (!enter(a, c, path, at, e)) return NULL;
+    node *base = node_load(a, path, e);
+    if (base) base = resolve_extends(a, base, path, c, e);
+    c->count = depth;
+    if (!base) return NULL;
+    node_remove(base, "name");
+    node_remove(base, "description");
+    return base;
+}
+
+/* root with everything that it extends below it. */
+static node *resolve_extends(arena *a, node *root, const char *file, chain *c, err *e)
+{
+    if (root->kind != NODE_MAP) {
+        err_set(e, "%s:%d:%d: a spec is a map of sections (data, model, optimizer, ...)", file,
+                root->line, root->column);
+        return NULL;
+    }
+    const node *extends = node_get(root, "extends");
+    node_remove(root, "extends");
+    if (node_is_null(extends)) return root;
+    node *merged = node_map(a);
+    merged->file = root->file;
+    merged->line = root->line;
+    merged->column = root->column;
+    int count = extends->kind == NODE_LIST ? extends->count : 1;
+    for (int i = 0; i < count; i++) {
+        const node *at = extends->kind == NODE_LIST ? extends->items[i] : extends;
+        node *base = load_base(a, at, file, c, e);
+        if (!base) return NULL;
+        merge(a, merged, base);
+    }
+    merge(a, merged, root);
+    return merged;
+}
+
+/* ---- --set ---- */
+
+static void forget_lines(node *n)
+{
+    n->line = n->column = 0;
+    for (int i = 0; i < n->count; i++) {
+        forget_lines(n->items[i]);
+        if (n->kind == NODE_MAP) n->key_nodes[i]->line = n->key_nodes[i]->column = 0;
+    }
+}
+
+static bool apply_set(arena *a, node *root, const char *set, err *e)
+{
+    const char *equals = strchr(set, '=');
+    if (!equals || equals == set) {
+        return err_set(e, "--set %s: expected PATH=VALUE, such as optimizer.lr=1e-3", set);
+    }
+    char *path = arena_strdup(a, set);
+    path[equals - set] = 0;
+    char label[256];
+    snprintf(label, sizeof label, "--set %s", set);
+    node *value = node_parse(a, equals + 1, strlen(equals + 1), label, e);
+    if (!value) return false;
+    forget_lines(value);
+    return node_put(a, root, path, value, e);
+}
+
+/* ---- checks ---- */
+
+static bool check_sections(node *root, err *e)
+{
+    for (int i = 0; i < root->count; i++) {
+        const node *value = root->items[i];
+        int k = 0;
+        while (k < TOP_COUNT && strcmp(TOP_KEYS[k], root->keys[i]) != 0)
+            k++;
+        if (k == TOP_COUNT) return option_unknown(e, root, i, TOP_COUNT, TOP_KEYS);
+        bool section = k >= FIRST_SECTION;
+        bool may_be_list = strcmp(root->keys[i], "sweep") == 0;
+        if (!section || node_is_null(value) || value->kind == NODE_MAP) continue;
+        if (may_be_list && value->kind == NODE_LIST) continue;
+        return node_err(e, value,
+                        may_be_list ? "expected a map or a list of maps"
+                                    : "expected a map of options");
+    }
+    for (int k = FIRST_SECTION; k < TOP_COUNT; k++) { /* `sweep:` alone says nothing */
+        if (node_is_null(node_get(root, TOP_KEYS[k]))) node_remove(root, TOP_KEYS[k]);
+    }
+    return true;
+}
+
+bool spec_name_is_good(const char *name, err *e)
+{
+    bool good = isalnum((unsigned char)name[0]) && strlen(name) <= 100;
+    for (const char *p = name; *p; p++) {
+        good = good && (isalnum((unsigned char)*p) || strchr("._-", *p));
+    }
+    return good || err_set(e,
+                           "'%.100s': a name is made of letters, digits, '.', '_' and '-' (at most "
+                           "100), a letter or digit first",
+                           name);
+}
+
+static bool check_name(const char *name, const node *at, const char *file, err *e)
+{
+    err why = {0};
+    if (spec_name_is_good(name, &why)) return true;
+    if (at) return node_err(e, at, "%s", why.text);
+    return err_set(e, "%s: %s; rename the file or add `name:`", file, why.text);
+}
+
+static const char *name_of_file(arena *a, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char *name = arena_strdup(a, slash ? slash + 1 : file);
+    char *dot = strrchr(name, '.');
+    if (dot && dot > name && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0)) *dot = 0;
+    return name;
+}
+
+static bool take_texts(spec *s, err *e)
+{
+    const node *name = node_get(s->root, "name");
+    const node *description = node_get(s->root, "description");
+    if (name && name->kind != NODE_SCALAR) return node_err(e, name, "expected a text");
+    if (description && description->kind != NODE_SCALAR) {
+        return node_err(e, description, "expected a text");
+    }
+    if (node_is_null(name)) name = NULL;
+    if (node_is_null(description)) description = NULL;
+    s->name = name ? name->text : name_of_file(s->memory, s->file);
+    s->description = description ? description->text : "";
+    node_remove(s->root, "name");
+    node_remove(s->root, "description");
+    return check_name(s->name, name, s->file, e);
+}
+
+static bool build(spec *s, size_t bytes, const char *const *sets, err *e)
+{
+    chain c = {.count = 0};
+    node *root = node_parse(s->memory, s->text, bytes, s->file, e);
+    if (!root || !enter(s->memory, &c, s->file, root, e)) return false;
+    root = resolve_extends(s->memory, root, s->file, &c, e);
+    if (!root) return false;
+    for (; sets && *sets; sets++) {
+        if (!apply_set(s->memory, root, *sets, e)) return false;
+    }
+    node_repath(s->memory, root, "");
+    s->root = root;
+    const node *extends = node_get(root, "extends");
+    if (extends) return node_err(e, extends, "only a file can extend another; write it there");
+    return check_sections(root, e) && take_texts(s, e);
+}
+
+spec *spec_parse(const char *text, size_t bytes, const char *file, const char *const *sets, err *e)
+{
+    arena *a = arena_new(1 << 20);
+    spec *s = arena_push_zero(a, 1, sizeof *s);
+    char *copy = arena_push_zero(a, (int64_t)bytes + 1, 1);
+    memcpy(copy, text, bytes);
+    *s = (spec){.memory = a, .file = arena_strdup(a, file), .text = copy};
+    if (build(s, bytes, sets, e)) return s;
+    arena_free(a);
+    return NULL;
+}
+
+spec *spec_load(const char *path, const char *const *sets, err *e)
+{
+    size_t bytes;
+    char *text = file_read(path, &bytes, e);
+    if (!text) return NULL;
+    spec *s = spec_parse(text, bytes, path, sets, e);
+    free(text);
+    return s;
+}
+
+void spec_free(spec *s)
+{
+    if (s) arena_free(s->memory);
+}

@@ -1,0 +1,289 @@
+#include "harness/spec/sweep.h"
+
+#include "core/options/option.h"
+#include "harness/spec/sweep_block.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct labeller {
+    arena *a;
+    sweep_source *source;
+    err *e;
+    sweep_combos combos;
+    bool *varies;        /* [axes] */
+    const char **shorts; /* [axes]: names for labels */
+} labeller;
+
+/* ---- labels ---- */
+
+static bool same_choice(const alternative *x, const alternative *y)
+{
+    return strcmp(x->text, y->text) == 0 && x->count == y->count &&
+           memcmp(x->ids, y->ids, (size_t)x->count * sizeof *x->ids) == 0;
+}
+
+/* Axes on which two variants differ, or that only some have. */
+static void find_varying(labeller *x)
+{
+    int axes = x->source->axis_count;
+    const alternative **first = arena_push_zero(x->a, axes, sizeof *first);
+    int *present = arena_push_zero(x->a, axes, sizeof *present);
+    x->varies = arena_push_zero(x->a, axes, sizeof *x->varies);
+    for (int c = 0; c < x->combos.count; c++) {
+        for (int i = 0; i < x->combos.items[c].count; i++) {
+            const alternative *v = x->combos.items[c].alternatives[i];
+            if (!first[v->axis]) first[v->axis] = v;
+            if (!same_choice(first[v->axis], v)) x->varies[v->axis] = true;
+            present[v->axis]++;
+        }
+    }
+    for (int k = 0; k < axes; k++) {
+        if (present[k] > 0 && present[k] < x->combos.count) x->varies[k] = true;
+    }
+}
+
+/* The last `parts` parts of a path; a name is whole. */
+static const char *tail(const sweep_axis *axis, int parts)
+{
+    const char *p = axis->name + strlen(axis->name);
+    if (!axis->is_path) return axis->name;
+    while (p > axis->name) {
+        if (p[-1] == '.' && --parts == 0) break;
+        p--;
+    }
+    return p;
+}
+
+/* "lr" for optimizer.lr, longer where another axis ends alike. */
+static void shorten_names(labeller *x)
+{
+    const sweep_source *s = x->source;
+    x->shorts = ARENA_NEW(x->a, const char *, s->axis_count);
+    for (int i = 0; i < s->axis_count; i++) {
+        bool unique = false;
+        for (int parts = 1; !unique; parts++) {
+            x->shorts[i] = tail(&s->axes[i], parts);
+            unique = true;
+            for (int k = 0; k < s->axis_count && x->shorts[i] != s->axes[i].name; k++) {
+                if (k == i || !x->varies[k]) continue;
+                if (strcmp(x->shorts[i], tail(&s->axes[k], parts)) == 0) unique = false;
+            }
+        }
+    }
+}
+
+static const char *label_of(labeller *x, const combo *c, int varying, const char *name)
+{
+    size_t bytes = 1;
+    for (int i = 0; i < c->count; i++) {
+        const alternative *v = c->alternatives[i];
+        bytes += strlen(x->shorts[v->axis]) + strlen(v->text) + 2;
+    }
+    char *label = arena_push(x->a, (int64_t)bytes, 1);
+    size_t used = 0;
+    for (int i = 0; i < c->count; i++) {
+        const alternative *v = c->alternatives[i];
+        if (!x->varies[v->axis]) continue;
+        const sweep_axis *axis = &x->source->axes[v->axis];
+        bool alone = axis->bare || (varying == 1 && !axis->is_path);
+        used += (size_t)snprintf(label + used, bytes - used, "%s%s%s%s", used ? " " : "",
+                                 alone ? "" : x->shorts[v->axis], alone ? "" : "=", v->text);
+    }
+    if (used) return label;
+    return x->combos.count == 1 ? name : "base";
+}
+
+static int by_label(const void *x, const void *y)
+{
+    return strcmp((*(const variant_plan *const *)x)->label,
+                  (*(const variant_plan *const *)y)->label);
+}
+
+static bool check_labels(labeller *x, const sweep *s, const node *at)
+{
+    const variant_plan **order = ARENA_NEW(x->a, const variant_plan *, s->variant_count);
+    for (int i = 0; i < s->variant_count; i++)
+        order[i] = &s->variants[i];
+    qsort(order, (size_t)s->variant_count, sizeof *order, by_label);
+    for (int i = 1; i < s->variant_count; i++) {
+        if (strcmp(order[i - 1]->label, order[i]->label) != 0) continue;
+        return node_err(x->e, at,
+                        "two different variants are both called '%s'; name them: a named "
+                        "axis, or `label:` in a list",
+                        order[i]->label);
+    }
+    return true;
+}
+
+/* ---- baseline ---- */
+
+static const alternative *taken(const combo *c, int axis)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (c->alternatives[i]->axis == axis) return c->alternatives[i];
+    }
+    return NULL;
+}
+
+static bool meets(const labeller *x, const combo *c, const node *baseline)
+{
+    for (int i = 0; i < baseline->count; i++) {
+        const alternative *v = taken(c, sweep_axis_find(x->source, baseline->keys[i]));
+        if (!v || !sweep_value_matches(v, baseline->items[i])) return false;
+    }
+    return true;
+}
+
+/* Its label, or the value that it alone has on some axis. */
+static bool is_called(const labeller *x, const combo *c, const char *label, const char *name)
+{
+    if (strcmp(label, name) == 0) return true;
+    for (int i = 0; i < c->count; i++) {
+        const alternative *v = c->alternatives[i];
+        if (x->varies[v->axis] && strcmp(v->text, name) == 0) return true;
+    }
+    return false;
+}
+
+static bool unknown_baseline(labeller *x, const sweep *s, const node *at)
+{
+    if (at->kind == NODE_MAP) return node_err(x->e, at, "no variant has these values");
+    const char **labels = ARENA_NEW(x->a, const char *, s->variant_count);
+    for (int i = 0; i < s->variant_count; i++)
+        labels[i] = s->variants[i].label;
+    const char *near = option_nearest(at->text, s->variant_count, labels);
+    if (!near) near = labels[0];
+    return node_err(x->e, at, "no variant '%.100s' (did you mean '%s'?)", at->text, near);
+}
+
+static bool choose_baseline(labeller *x, sweep *s)
+{
+    const node *at = x->source->baseline;
+    int found = at ? -1 : 0, matches = 0;
+    if (at && (at->kind == NODE_LIST || (at->kind == NODE_MAP && at->count == 0))) {
+        return node_err(x->e, at, "expected a variant's label, or {axis: value}");
+    }
+    for (int i = 0; at && at->kind == NODE_MAP && i < at->count; i++) {
+        if (sweep_axis_find(x->source, at->keys[i]) >= 0) continue;
+        const char **names = ARENA_NEW(x->a, const char *, x->source->axis_count);
+        for (int k = 0; k < x->source->axis_count; k++)
+            names[k] = x->source->axes[k].name;
+        return option_unknown(x->e, at, i, x->source->axis_count, names);
+    }
+    for (int i = 0; at && i < s->variant_count; i++) {
+        const combo *c = &x->combos.items[i];
+        bool scalar = at->kind == NODE_SCALAR;
+        if (scalar && strcmp(s->variants[i].label, at->text) == 0) {
+            found = i;
+            matches = 1;
+            break;
+        }
+        if (scalar ? is_called(x, c, s->variants[i].label, at->text) : meets(x, c, at)) {
+            matches++;
+            if (found < 0) found = i;
+        }
+    }
+    if (found < 0) return unknown_baseline(x, s, at);
+    if (matches > 1) {
+        return node_err(x->e, at, "means %d variants; give the label of one, such as '%s'", matches,
+                        s->variants[found].label);
+    }
+    s->variants[found].is_baseline = true;
+    return true;
+}
+
+/* ---- the result ---- */
+
+static void fill_variant(labeller *x, variant_plan *v, const combo *c)
+{
+    for (int i = 0; i < c->count; i++)
+        v->assignment_count += c->alternatives[i]->count;
+    axis_value *axes = ARENA_NEW(x->a, axis_value, c->count);
+    assignment *sets = ARENA_NEW(x->a, assignment, v->assignment_count);
+    int n = 0;
+    for (int i = 0; i < c->count; i++) {
+        const alternative *p = c->alternatives[i];
+        axes[i] = (axis_value){x->source->axes[p->axis].name, p->text};
+        for (int k = 0; k < p->count; k++)
+            sets[n++] = p->sets[k];
+    }
+    v->axis_count = c->count;
+    v->axes = axes;
+    v->assignments = sets;
+}
+
+static bool finish(labeller *x, sweep *s, const node *at, const char *name)
+{
+    int varying = 0;
+    find_varying(x);
+    shorten_names(x);
+    s->axes = ARENA_NEW(x->a, const char *, x->source->axis_count);
+    for (int k = 0; k < x->source->axis_count; k++) {
+        varying += x->varies[k];
+        if (x->varies[k]) s->axes[s->axis_count++] = x->source->axes[k].name;
+    }
+    s->duplicates = x->combos.duplicates;
+    s->seed_count = x->source->seed_count;
+    s->seeds = x->source->seeds;
+    s->variant_count = x->combos.count;
+    s->variants = arena_push_zero(x->a, s->variant_count, sizeof *s->variants);
+    for (int i = 0; i < s->variant_count; i++) {
+        s->variants[i].label = label_of(x, &x->combos.items[i], varying, name);
+        fill_variant(x, &s->variants[i], &x->combos.items[i]);
+    }
+    return check_labels(x, s, at) && choose_baseline(x, s);
+}
+
+sweep *sweep_expand(arena *a, const node *n, const char *name, err *e)
+{
+    if (node_is_null(n)) n = node_map(a);
+    labeller x = {.a = a, .e = e, .source = sweep_read(a, n, e)};
+    if (!x.source || !sweep_combine(a, x.source, &x.combos, e)) return NULL;
+    if (x.combos.count == 0) {
+        node_err(e, n, "nothing is left: every combination is excluded");
+        return NULL;
+    }
+    sweep *s = arena_push_zero(a, 1, sizeof *s);
+    return finish(&x, s, n, name) ? s : NULL;
+}
+
+/* The block with the layers of `value` where `path` has one; {}: none. */
+static bool replace_layer(arena *a, node *own, const assignment *s, node *value, err *e)
+{
+    char parent[256];
+    const char *name = strrchr(s->path, '.') + 1;
+    snprintf(parent, sizeof parent, "%.*s", (int)(name - 1 - s->path), s->path);
+    const node *block = node_at(own, parent);
+    if (!block || !node_get(block, name)) {
+        return node_err(e, s->value, "'%.200s': there is no such layer to replace", s->path);
+    }
+    node *fresh = node_map(a);
+    for (int i = 0; i < block->count; i++) {
+        bool here = strcmp(block->keys[i], name) == 0;
+        if (!here) node_set(a, fresh, block->keys[i], block->items[i]);
+        for (int k = 0; here && k < value->count; k++) {
+            const char *key = value->keys[k];
+            if (strcmp(key, name) != 0 && node_get(block, key)) {
+                return node_err(e, value->items[k], "the block has a layer '%s' already", key);
+            }
+            node_set(a, fresh, key, value->items[k]);
+        }
+    }
+    return node_put(a, own, parent, fresh, e);
+}
+
+node *sweep_apply(arena *a, const node *spec, const variant_plan *v, err *e)
+{
+    node *own = node_copy(a, spec);
+    node_remove(own, "sweep");
+    for (int i = 0; i < v->assignment_count; i++) {
+        const assignment *s = &v->assignments[i];
+        node *value = node_copy(a, s->value);
+        bool put =
+            s->in_place ? replace_layer(a, own, s, value, e) : node_put(a, own, s->path, value, e);
+        if (!put) return NULL;
+    }
+    return own;
+}

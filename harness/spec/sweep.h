@@ -1,0 +1,59 @@
+/* A `sweep:` expanded into variants: which paths of the spec take which values, under which label.
+ *
+ *   sweep:                                  or a list of such blocks, whose variants add up
+ *     baseline: LABEL or {axis: value, ...}
+ *     seeds: [1, 2, 3] or a count
+ *     grid: {PATH: [values], PATH: {name: value},                    every combination
+ *            AXIS: {alternative: {PATH: value}}}
+ *     zip:  {PATH: [values], ...}                                    side by side, equal lengths
+ *     list: [{label: NAME, PATH: value, ...}, ...]                   one by one
+ *     when: {AXIS: {axis: value or [values], ...}}                   AXIS takes part there only
+ *     exclude: [{axis: value or [values]}, ...]                      what matches is left out
+ *
+ * grid, zip and list of one block multiply. The order is that of the file, the last axis fastest;
+ * equal variants are kept once. Nothing is copied per variant but a few indexes: 100,000 take less
+ * than a second. */
+#ifndef LOCI_EXPERIMENTS_SWEEP_H
+#define LOCI_EXPERIMENTS_SWEEP_H
+
+#include "core/options/node.h"
+
+enum { SWEEP_MAX_VARIANTS = 1000000 };
+
+typedef struct axis_value {
+    const char *axis;  /* "memory", "optimizer.lr" */
+    const char *value; /* "long", "1e-3" */
+} axis_value;
+
+/* One value for one path; `value` stands where the sweep wrote it. */
+typedef struct assignment {
+    const char *path;
+    node *value;
+    bool in_place; /* path is a layer of a block, value the layers that stand in its place */
+} assignment;
+
+typedef struct variant_plan {
+    const char *label; /* unique in the sweep; only what varies: "long", "lr=1e-3 memory=long" */
+    bool is_baseline;  /* exactly one is: the named one, else the first */
+    int axis_count, assignment_count;
+    const axis_value *axes;
+    const assignment *assignments; /* in the order in which they are applied */
+} variant_plan;
+
+typedef struct sweep {
+    int variant_count, seed_count;
+    variant_plan *variants;
+    const int64_t *seeds;
+    int axis_count;
+    const char **axes; /* those that vary */
+    int duplicates;    /* equal variants that were dropped */
+} sweep;
+
+/* n: the sweep node, or NULL for a single variant called `name` with seed 1. Everything lives in
+ * the arena. On failure NULL and the place of what is wrong. */
+sweep *sweep_expand(arena *a, const node *n, const char *name, err *e);
+
+/* A copy of `spec` (without its sweep) with the variant's assignments made. */
+node *sweep_apply(arena *a, const node *spec, const variant_plan *v, err *e);
+
+#endif

@@ -1,0 +1,304 @@
+/* Multiplies the blocks of a sweep out: combinations in order, without the excluded and the equal.
+ */
+#include "harness/spec/sweep_block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct expander {
+    arena *a;
+    sweep_source *source;
+    err *e;
+    sweep_combos *out;
+    int32_t *table; /* open addressing: index of a combo + 1; 0: free */
+    int64_t table_size;
+    bool order_matters; /* some path may lie inside another */
+    int max_ids;        /* assignments of one variant, at most */
+} expander;
+
+/* ---- equal assignments get equal numbers ---- */
+
+typedef struct interned {
+    const assignment *set;
+    const char *json;
+    int *id;
+} interned;
+
+static int by_meaning(const void *x, const void *y)
+{
+    const interned *a = x, *b = y;
+    int order = strcmp(a->set->path, b->set->path);
+    if (order == 0) order = a->set->in_place - b->set->in_place;
+    return order ? order : strcmp(a->json, b->json);
+}
+
+typedef void (*visit)(void *user, alternative *x, const sweep_block *b, int d);
+
+static void each_alternative(sweep_source *s, visit f, void *user)
+{
+    for (int b = 0; b < s->block_count; b++) {
+        for (int d = 0; d < s->blocks[b].dimension_count; d++) {
+            dimension *dim = &s->blocks[b].dimensions[d];
+            for (int k = 0; k < dim->count; k++) {
+                for (int i = 0; i < dim->picks[k].count; i++) {
+                    f(user, &dim->picks[k].alternatives[i], &s->blocks[b], d);
+                }
+            }
+        }
+    }
+}
+
+typedef struct intern_list {
+    arena *a;
+    interned *items; /* NULL: only counting */
+    int64_t count;
+} intern_list;
+
+static void collect(void *user, alternative *x, const sweep_block *b, int d)
+{
+    intern_list *list = user;
+    (void)b;
+    (void)d;
+    if (list->items) x->ids = ARENA_NEW(list->a, int, x->count);
+    for (int i = 0; i < x->count; i++, list->count++) {
+        if (!list->items) continue;
+        /* Unsorted: the order of a block's keys is the order of its layers. */
+        const char *json = node_json(list->a, x->sets[i].value, false);
+        list->items[list->count] = (interned){&x->sets[i], json, &x->ids[i]};
+    }
+}
+
+static void intern(expander *x)
+{
+    intern_list list = {.a = x->a};
+    each_alternative(x->source, collect, &list);
+    list.items = ARENA_NEW(x->a, interned, list.count);
+    list.count = 0;
+    each_alternative(x->source, collect, &list);
+    if (list.count > 1) {
+        qsort(list.items, (size_t)list.count, sizeof *list.items, by_meaning);
+    }
+    /* Where a path may lie inside another (a, a.b), the later assignment counts. */
+    const char *outer = NULL;
+    for (int64_t i = 0, id = 0; i < list.count; i++) {
+        if (i > 0 && by_meaning(&list.items[i - 1], &list.items[i]) != 0) id++;
+        *list.items[i].id = (int)id;
+        const char *path = list.items[i].set->path;
+        if (!outer || strncmp(path, outer, strlen(outer)) != 0) outer = path;
+        if (strcmp(path, outer) != 0) x->order_matters = true;
+        /* Others may speak of the layer that it brings. */
+        if (list.items[i].set->in_place) x->order_matters = true;
+    }
+}
+
+/* ---- one path, two values ---- */
+
+typedef struct owner {
+    const assignment *set;
+    const sweep_block *block;
+    int d, axis;
+} owner;
+
+typedef struct owner_list {
+    owner *items;
+    int64_t count;
+} owner_list;
+
+static void collect_owner(void *user, alternative *x, const sweep_block *b, int d)
+{
+    owner_list *list = user;
+    for (int i = 0; i < x->count; i++, list->count++) {
+        if (list->items) list->items[list->count] = (owner){&x->sets[i], b, d, x->axis};
+    }
+}
+
+static int by_owner(const void *x, const void *y)
+{
+    const owner *a = x, *b = y;
+    if (a->block != b->block) return a->block < b->block ? -1 : 1;
+    int order = strcmp(a->set->path, b->set->path);
+    if (order) return order;
+    return a->d != b->d ? a->d - b->d : a->axis - b->axis;
+}
+
+/* Two axes of a block that set the same path would hide one another. */
+static bool check_owners(expander *x)
+{
+    owner_list list = {0};
+    each_alternative(x->source, collect_owner, &list);
+    list.items = ARENA_NEW(x->a, owner, list.count);
+    list.count = 0;
+    each_alternative(x->source, collect_owner, &list);
+    if (list.count < 2) return true;
+    qsort(list.items, (size_t)list.count, sizeof *list.items, by_owner);
+    for (int64_t i = 1; i < list.count; i++) {
+        const owner *p = &list.items[i - 1], *q = &list.items[i];
+        if (p->block != q->block || (p->d == q->d && p->axis == q->axis)) continue;
+        if (strcmp(p->set->path, q->set->path) != 0) continue;
+        return node_err(x->e, q->set->value, "'%s' is also set in line %d; one axis sets a path",
+                        q->set->path, p->set->value->line);
+    }
+    return true;
+}
+
+/* ---- combinations ---- */
+
+/* The ids of a combo's assignments into ids [max_ids]; sorted where order has no meaning. */
+static int combo_ids(const expander *x, const combo *c, int *ids)
+{
+    int n = 0;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->alternatives[i]->count; k++) {
+            int id = c->alternatives[i]->ids[k], at = n++;
+            if (!x->order_matters) {
+                for (; at > 0 && ids[at - 1] > id; at--)
+                    ids[at] = ids[at - 1];
+            }
+            ids[at] = id;
+        }
+    }
+    return n;
+}
+
+/* Whether the table already holds an equal combination; enters the new one if not. */
+static bool seen(expander *x, const combo *c, int32_t index)
+{
+    arena_mark mark = arena_now(x->a);
+    int *ids = ARENA_NEW(x->a, int, x->max_ids), *others = ARENA_NEW(x->a, int, x->max_ids);
+    int n = combo_ids(x, c, ids);
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < n; i++)
+        hash = (hash ^ (uint64_t)ids[i]) * 1099511628211u;
+    hash ^= hash >> 29;
+    uint64_t slot = hash & (uint64_t)(x->table_size - 1);
+    bool found = false;
+    while (x->table[slot] && !found) {
+        int m = combo_ids(x, &x->out->items[x->table[slot] - 1], others);
+        found = m == n && memcmp(ids, others, (size_t)n * sizeof *ids) == 0;
+        if (!found) slot = (slot + 1) & (uint64_t)(x->table_size - 1);
+    }
+    if (!found) x->table[slot] = index + 1;
+    arena_rewind(x->a, mark);
+    return found;
+}
+
+/* Marks which dimensions take part where `at` is taken. One that does not stands for itself once,
+ * at its first pick: false for its others. */
+static bool find_active(const sweep_block *b, const int *at, bool *active)
+{
+    bool good = true;
+    for (int d = 0; d < b->dimension_count; d++) {
+        bool **when = b->dimensions[d].when;
+        active[d] = true;
+        for (int k = 0; when && k < d; k++) {
+            if (when[k]) active[d] = active[d] && active[k] && when[k][at[k]];
+        }
+        good = good && (active[d] || at[d] == 0);
+    }
+    return good;
+}
+
+static bool excluded(const sweep_block *b, const int *at, const bool *active)
+{
+    bool any = false;
+    for (int i = 0; i < b->exclusion_count; i++) {
+        exclusion *x = &b->exclusions[i];
+        bool all = true;
+        for (int d = 0; d < b->dimension_count && all; d++) {
+            all = !x->hits[d] || (active[d] && x->hits[d][at[d]]);
+        }
+        x->excluded += all;
+        any = any || all;
+    }
+    return any;
+}
+
+static void add_combo(expander *x, const sweep_block *b, const int *at, const bool *active)
+{
+    int count = 0;
+    for (int d = 0; d < b->dimension_count; d++)
+        count += b->dimensions[d].picks[at[d]].count;
+    arena_mark mark = arena_now(x->a);
+    combo c = {0, ARENA_NEW(x->a, const alternative *, count)};
+    for (int d = 0; d < b->dimension_count; d++) {
+        const pick *p = &b->dimensions[d].picks[at[d]];
+        for (int i = 0; i < p->count && active[d]; i++)
+            c.alternatives[c.count++] = &p->alternatives[i];
+    }
+    if (seen(x, &c, (int32_t)x->out->count)) {
+        x->out->duplicates++;
+        arena_rewind(x->a, mark);
+    } else {
+        x->out->items[x->out->count++] = c;
+    }
+}
+
+/* Counts like an odometer, the last dimension fastest. */
+static bool expand_block(expander *x, const sweep_block *b)
+{
+    int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
+    bool active[SWEEP_MAX_DIMENSIONS];
+    for (int d = 0; d >= 0;) {
+        if (find_active(b, at, active) && !excluded(b, at, active)) add_combo(x, b, at, active);
+        for (d = b->dimension_count - 1; d >= 0; d--) {
+            if (++at[d] < b->dimensions[d].count) break;
+            at[d] = 0;
+        }
+    }
+    for (int i = 0; i < b->exclusion_count; i++) {
+        if (b->exclusions[i].excluded == 0) {
+            return node_err(x->e, b->exclusions[i].at, "excludes nothing: no combination is meant");
+        }
+    }
+    return true;
+}
+
+static bool reserve(expander *x)
+{
+    int64_t total = 0;
+    for (int b = 0; b < x->source->block_count; b++) {
+        const sweep_block *block = &x->source->blocks[b];
+        int64_t product = 1;
+        for (int d = 0; d < block->dimension_count; d++) {
+            product *= block->dimensions[d].count;
+            if (product * x->source->seed_count > SWEEP_MAX_VARIANTS) {
+                return node_err(x->e, block->at, "more than 1,000,000 runs");
+            }
+        }
+        total += product;
+        if (total * x->source->seed_count > SWEEP_MAX_VARIANTS) {
+            return node_err(x->e, block->at, "more than 1,000,000 runs");
+        }
+        int ids = 0;
+        for (int d = 0; d < block->dimension_count; d++) {
+            int most = 0;
+            for (int k = 0; k < block->dimensions[d].count; k++) {
+                int sum = 0;
+                const pick *p = &block->dimensions[d].picks[k];
+                for (int i = 0; i < p->count; i++)
+                    sum += p->alternatives[i].count;
+                most = MAX(most, sum);
+            }
+            ids += most;
+        }
+        x->max_ids = MAX(x->max_ids, ids);
+    }
+    x->out->items = ARENA_NEW(x->a, combo, total);
+    for (x->table_size = 16; x->table_size < 2 * total;)
+        x->table_size *= 2;
+    x->table = arena_push_zero(x->a, x->table_size, sizeof *x->table);
+    return true;
+}
+
+bool sweep_combine(arena *a, sweep_source *source, sweep_combos *out, err *e)
+{
+    expander x = {.a = a, .source = source, .e = e, .out = out};
+    *out = (sweep_combos){0};
+    if (!reserve(&x) || !check_owners(&x)) return false;
+    CHECK(x.table, "no room for %d blocks", source->block_count);
+    intern(&x);
+    for (int b = 0; b < source->block_count; b++) {
+        if (!expand_block(&x, &source->blocks[b])) return false;
+    }
+    return true;
+}

@@ -1,0 +1,60 @@
+/* The benchmark: how fast a spec trains, evaluates and generates, against what the machine's sgemm
+ * reaches in the same process.
+ *
+ *   gflops = tokens/s x (6 x matmul parameters + 6 x layers x context x width)
+ *   utilisation = gflops / sgemm_gflops
+ *
+ * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once. Steps of training
+ * and rounds of sgemm take turns and the median of each counts. The peak of anonymous memory is
+ * read before the first round, so that sgemm's matrices are no part of it. */
+#ifndef LOCI_EXPERIMENTS_BENCH_H
+#define LOCI_EXPERIMENTS_BENCH_H
+
+#include <stdio.h>
+
+#include "core/base/json.h"
+#include "data/corpus.h"
+
+enum { BENCH_OPS = 64 };
+
+typedef struct bench_options {
+    int threads;    /* 0: all cores */
+    double seconds; /* of timed training steps, at least 5 steps; 0: 5 */
+    int warm_up;    /* steps of each variant before what counts, of several only; 0: 3 */
+} bench_options;
+
+typedef struct bench_op {
+    const char *name;
+    double forward_ms, backward_ms; /* per step, added over threads */
+    int64_t calls;                  /* per step */
+} bench_op;
+
+typedef struct bench_result {
+    int threads, steps;
+    double tokens_per_second; /* median over steps */
+    double step_ms;           /* median */
+    double gflops, sgemm_gflops, utilisation;
+    double peak_rss_mib;       /* anonymous memory */
+    double start_seconds;      /* from the call to the first step's beginning: corpus, model */
+    double first_step_seconds; /* of the first step */
+    double data_share;         /* of a step */
+    double optimiser_share;    /* of a step: everything that is not lanes' work or data */
+    double loss;               /* after the timed steps, nats per token: it did train */
+    double eval_tokens_per_second;
+    double generate_tokens_per_second;          /* one row */
+    double generate_early_ms, generate_late_ms; /* per token, at the start and after 4 contexts */
+    int64_t params, matmul_params;
+    double flops_per_token;
+    int64_t tape_bytes, arena_maps_after_warmup; /* maps: 0 is what we want */
+    int op_count;
+    bench_op ops[BENCH_OPS];
+} bench_result;
+
+/* spec: one run's. Nothing is written. */
+bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
+               const bench_options *o, err *e);
+
+void bench_print(FILE *out, const bench_result *r);
+json_t *bench_json(const bench_result *r);
+
+#endif

@@ -1,0 +1,51 @@
+/* The benchmark of a sweep: its variants against the baseline, on one machine in one process.
+ *
+ * All variants are opened and take a few steps each, one after the other. Then they take turns:
+ * every round, each of them trains for a while and evaluates once. A round's ratio is a variant's
+ * tokens per second by the baseline's of the same round, so that a machine whose speed wanders is
+ * the same for both; the median over rounds counts, and the range of the middle half is told.
+ *
+ * Memory is counted before the rounds: what the process's anonymous memory has grown by since the
+ * variant was opened. `work` is the part of it that is not the parameters' own (values, moments,
+ * gradients): the tapes with all that is kept for the backward pass, and carried state. */
+#ifndef LOCI_EXPERIMENTS_BENCH_COMPARE_H
+#define LOCI_EXPERIMENTS_BENCH_COMPARE_H
+
+#include "harness/run/plan.h"
+#include "harness/speed/bench.h"
+#include "results/table/table.h"
+
+/* Tokens per second over rounds, and relative to the baseline. NaN: not measured. */
+typedef struct bench_speed {
+    double rate;             /* median */
+    double ratio, low, high; /* median and quartiles of the rounds' ratios; baseline: 1 */
+} bench_speed;
+
+typedef struct bench_variant {
+    const char *label;
+    bool is_baseline;
+    int64_t params, active_params;
+    bench_speed train, eval;
+    int steps; /* timed */
+    double memory_bytes, memory_ratio;
+    double work_bytes, work_ratio;
+    double loss; /* of the last step, nats per token */
+    /* What its layers logged in the last step, by name, as means over layers: "dropped 0, ...". */
+    const char *figures;
+} bench_variant;
+
+typedef struct bench_comparison {
+    int threads, rounds, count;
+    bench_variant *variants; /* in the sweep's order */
+} bench_comparison;
+
+/* The sweep's variants with its first seed; o->seconds are those of all timed steps together, at
+ * least five rounds. NULL and e on failure. Lives in the arena. */
+bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
+                                const bench_options *o, err *e);
+
+table *bench_table(arena *a, const bench_comparison *c);
+/* What the layers have logged, a line per variant. */
+void bench_print_figures(FILE *out, const bench_comparison *c);
+
+#endif

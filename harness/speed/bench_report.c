@@ -1,0 +1,166 @@
+/* The benchmark's figures as text and as JSON. */
+#include <stdlib.h>
+
+#include "harness/speed/bench_compare.h"
+
+static int by_time(const void *a, const void *b)
+{
+    const bench_op *x = a, *y = b;
+    double s = x->forward_ms + x->backward_ms, t = y->forward_ms + y->backward_ms;
+    return (s < t) - (s > t);
+}
+
+static void print_ops(FILE *out, const bench_result *r)
+{
+    bench_op ops[BENCH_OPS];
+    double sum = 0;
+    for (int i = 0; i < r->op_count; i++) {
+        ops[i] = r->ops[i];
+        sum += ops[i].forward_ms + ops[i].backward_ms;
+    }
+    qsort(ops, (size_t)r->op_count, sizeof *ops, by_time);
+    fprintf(out, "\n%-24s %12s %12s %8s %7s\n", "op (per step, all threads)", "forward ms",
+            "backward ms", "calls", "share");
+    for (int i = 0; i < r->op_count; i++) {
+        fprintf(out, "%-26s %10.2f %12.2f %8lld %6.1f%%\n", ops[i].name, ops[i].forward_ms,
+                ops[i].backward_ms, (long long)ops[i].calls,
+                100 * (ops[i].forward_ms + ops[i].backward_ms) / sum);
+    }
+}
+
+void bench_print(FILE *out, const bench_result *r)
+{
+    fprintf(out, "threads                %d\n", r->threads);
+    fprintf(out, "parameters             %lld, in matrix products %lld\n", (long long)r->params,
+            (long long)r->matmul_params);
+    fprintf(out, "training               %.0f tokens/s (median of %d steps, %.1f ms each)\n",
+            r->tokens_per_second, r->steps, r->step_ms);
+    fprintf(out, "                       %.2f GFLOP/s at %.3f MFLOP per token\n", r->gflops,
+            r->flops_per_token * 1e-6);
+    fprintf(out, "sgemm 2048^3           %.2f GFLOP/s, all threads at once\n", r->sgemm_gflops);
+    fprintf(out, "utilisation            %.3f\n", r->utilisation);
+    fprintf(out, "peak anonymous memory  %.1f MiB; tapes %.1f MiB\n", r->peak_rss_mib,
+            (double)r->tape_bytes / (1 << 20));
+    fprintf(out, "maps after warm-up     %lld\n", (long long)r->arena_maps_after_warmup);
+    fprintf(out, "start to first step    %.3f s, first step %.3f s\n", r->start_seconds,
+            r->first_step_seconds);
+    fprintf(out, "data, optimiser        %.2f %%, %.2f %% of a step\n", 100 * r->data_share,
+            100 * r->optimiser_share);
+    fprintf(out, "loss after the steps   %.4f nats per token\n", r->loss);
+    fprintf(out, "evaluation             %.0f tokens/s\n", r->eval_tokens_per_second);
+    fprintf(out,
+            "generation             %.0f tokens/s; %.3f ms per token at first, %.3f ms after "
+            "4 contexts\n",
+            r->generate_tokens_per_second, r->generate_early_ms, r->generate_late_ms);
+    print_ops(out, r);
+}
+
+static json_t *ops_json(const bench_result *r)
+{
+    json_t *ops = json_array();
+    for (int i = 0; i < r->op_count; i++) {
+        json_t *o = json_object();
+        json_object_set_new(o, "op", json_string(r->ops[i].name));
+        json_object_set_new(o, "forward_ms", json_finite(r->ops[i].forward_ms));
+        json_object_set_new(o, "backward_ms", json_finite(r->ops[i].backward_ms));
+        json_object_set_new(o, "calls", json_integer(r->ops[i].calls));
+        json_array_append_new(ops, o);
+    }
+    return ops;
+}
+
+json_t *bench_json(const bench_result *r)
+{
+    const struct {
+        const char *key;
+        double value;
+    } figures[] = {
+        {"tokens_per_second", r->tokens_per_second},
+        {"gflops", r->gflops},
+        {"sgemm_gflops", r->sgemm_gflops},
+        {"utilisation", r->utilisation},
+        {"peak_rss_mib", r->peak_rss_mib},
+        {"step_ms", r->step_ms},
+        {"start_seconds", r->start_seconds},
+        {"first_step_seconds", r->first_step_seconds},
+        {"data_share", r->data_share},
+        {"optimiser_share", r->optimiser_share},
+        {"loss", r->loss},
+        {"eval_tokens_per_second", r->eval_tokens_per_second},
+        {"generate_tokens_per_second", r->generate_tokens_per_second},
+        {"generate_early_ms", r->generate_early_ms},
+        {"generate_late_ms", r->generate_late_ms},
+        {"flops_per_token", r->flops_per_token},
+    };
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        json_object_set_new(o, figures[i].key, json_finite(figures[i].value));
+    }
+    json_object_set_new(o, "threads", json_integer(r->threads));
+    json_object_set_new(o, "steps", json_integer(r->steps));
+    json_object_set_new(o, "params", json_integer(r->params));
+    json_object_set_new(o, "matmul_params", json_integer(r->matmul_params));
+    json_object_set_new(o, "tape_bytes", json_integer(r->tape_bytes));
+    json_object_set_new(o, "arena_maps_after_warmup", json_integer(r->arena_maps_after_warmup));
+    json_object_set_new(o, "ops", ops_json(r));
+    return o;
+}
+
+/* ---- variants ---- */
+
+static void put_speed(table *t, const int column[4], const bench_speed *s)
+{
+    table_scaled(t, column[0], s->rate);
+    table_real(t, column[1], s->ratio, 3);
+    table_real(t, column[2], s->low, 3);
+    table_real(t, column[3], s->high, 3);
+}
+
+table *bench_table(arena *a, const bench_comparison *c)
+{
+    table *t = table_new(a);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", 0),
+                   table_column(t, "train_ratio", "relative", "median", 0),
+                   table_column(t, "train_ratio_low", "from", "1st quartile", 0),
+                   table_column(t, "train_ratio_high", "to", "3rd", 0)};
+    int eval[] = {table_column(t, "eval_tokens_per_second", "evaluation", "tokens/s", 0),
+                  table_column(t, "eval_ratio", "relative", "median", 0),
+                  table_column(t, "eval_ratio_low", "from", "1st quartile", 0),
+                  table_column(t, "eval_ratio_high", "to", "3rd", 0)};
+    int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
+    int memory_ratio = table_column(t, "memory_ratio", "relative", "", 0);
+    int work = table_column(t, "work_bytes", "beyond parameters", "bytes", 0);
+    int work_ratio = table_column(t, "work_ratio", "relative", "", 0);
+    int all = table_column(t, "params", "params", "", 0);
+    int active = table_column(t, "active_params", "active", "", 0);
+    int steps = table_column(t, "steps", "steps", "", TABLE_PROGRAMS);
+    int loss = table_column(t, "loss", "loss", "", TABLE_PROGRAMS);
+    int figures = table_column(t, "layers", "layers", "", TABLE_PROGRAMS | TABLE_LEFT);
+    for (int i = 0; i < c->count; i++) {
+        const bench_variant *v = &c->variants[i];
+        table_row(t);
+        table_text(t, label, "%s%s", v->label, v->is_baseline ? " (baseline)" : "");
+        put_speed(t, train, &v->train);
+        put_speed(t, eval, &v->eval);
+        table_scaled(t, memory, v->memory_bytes);
+        table_real(t, memory_ratio, v->memory_ratio, 3);
+        table_scaled(t, work, v->work_bytes);
+        table_real(t, work_ratio, v->work_ratio, 3);
+        table_scaled(t, all, (double)v->params);
+        table_scaled(t, active, (double)v->active_params);
+        table_int(t, steps, v->steps);
+        table_real(t, loss, v->loss, 4);
+        if (*v->figures) table_text(t, figures, "%s", v->figures);
+    }
+    return t;
+}
+
+void bench_print_figures(FILE *out, const bench_comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        const bench_variant *v = &c->variants[i];
+        fprintf(out, "%s: loss %.4f nats per token after %d steps%s%s\n", v->label, v->loss,
+                v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
+    }
+}

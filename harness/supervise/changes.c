@@ -1,0 +1,119 @@
+#include "harness/supervise/changes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/run/run_folder.h"
+
+enum { SHOWN = 12 };
+
+/* Variants whose options differ alike are told together. */
+typedef struct teller {
+    FILE *print;
+    char *differences; /* of the labels that wait to be told; NULL: none do */
+    char labels[300];
+    int waiting, told;
+} teller;
+
+static void put_difference(void *user, const char *path, const char *x, const char *y)
+{
+    FILE *f = user;
+    /* An option that is younger than the record has its default there. */
+    bool younger = !x && (strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0);
+    if (!younger) fprintf(f, "  %s: %s -> %s\n", path, x ? x : "nothing", y ? y : "nothing");
+}
+
+/* The resolved spec that the run was trained with. */
+static json_t *spec_of(const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL) ||
+        !file_exists(path)) {
+        return NULL;
+    }
+    json_t *plan = json_read(path, NULL), *tree = json_object_get(plan, "spec");
+    json_incref(tree);
+    json_decref(plan);
+    return tree;
+}
+
+static char *differences(const char *out, const char *id, const run_plan *now)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    json_t *before = spec_of(out, id);
+    arena *a = arena_new(1 << 16);
+    json_t *after = json_loads(node_json(a, now->resolved, false), 0, NULL);
+    if (before) {
+        json_differences(before, after, "", put_difference, f);
+    } else {
+        fputs("  its runs are gone, so nobody knows in what\n", f);
+    }
+    json_decref(before);
+    json_decref(after);
+    arena_free(a);
+    fclose(f);
+    return text;
+}
+
+static void tell(teller *t)
+{
+    if (t->waiting == 0) return;
+    fprintf(t->print, "changed since it was run last: %s\n%s", t->labels, t->differences);
+    free(t->differences);
+    t->differences = NULL;
+    t->waiting = 0;
+}
+
+/* Takes the text. */
+static void add(teller *t, const char *label, char *text)
+{
+    if (t->waiting > 0 && strcmp(text, t->differences) != 0) tell(t);
+    size_t used = t->waiting ? strlen(t->labels) : 0;
+    snprintf(t->labels + used, sizeof t->labels - used, "%s%.80s", used ? ", " : "", label);
+    free(t->differences);
+    t->differences = text;
+    t->waiting++;
+    t->told++;
+}
+
+int experiment_changes(FILE *print, const experiment *x, const char *out)
+{
+    char inner[300], path[FILE_PATH_BYTES];
+    snprintf(inner, sizeof inner, "experiments/%.200s.json", x->spec->name);
+    if (!file_join(path, out, inner, NULL) || !file_exists(path)) return 0;
+    json_t *record = json_read(path, NULL), *now = json_object(), *run;
+    for (int i = x->run_count - 1; i >= 0; i--) {
+        json_object_set_new(now, x->runs[i].label, json_integer(i));
+    }
+    teller t = {.print = print};
+    json_t *seen = json_object();
+    size_t i;
+    int count = 0, gone = 0;
+    json_array_foreach(json_object_get(record, "runs"), i, run)
+    {
+        const char *label = json_get_text(run, "label"), *variant = json_get_text(run, "variant");
+        const char *id = json_get_text(run, "run");
+        if (!label || !variant || !id || json_object_get(seen, label)) continue;
+        json_object_set_new(seen, label, json_true());
+        int64_t index = json_get_int(now, label, -1);
+        gone += index < 0;
+        if (index < 0 || strcmp(x->runs[index].variant, variant) == 0) continue;
+        if (count++ < SHOWN) add(&t, label, differences(out, id, &x->runs[index]));
+    }
+    tell(&t);
+    if (count > SHOWN) fprintf(print, "and %d variants more\n", count - SHOWN);
+    if (gone > 0) fprintf(print, "no longer part of %s: %d variants\n", x->spec->name, gone);
+    if (count + gone > 0) {
+        fprintf(print,
+                "what was trained before stays in %s/runs, but %s is compared without it; "
+                "another `name:` keeps both\n",
+                out, x->spec->name);
+    }
+    json_decref(seen);
+    json_decref(now);
+    json_decref(record);
+    return count + gone;
+}

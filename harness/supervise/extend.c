@@ -1,0 +1,269 @@
+#include "harness/supervise/extend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/evaluate/evaluate.h"
+#include "harness/train/checkpoint.h"
+
+/* The only entry of train.budget: its kind, and how much. */
+static const char *budget_of(const json_t *tree, double *amount)
+{
+    json_t *train = json_object_get(tree, "train");
+    void *entry = json_object_iter(json_object_get(train, "budget"));
+    if (!entry) return NULL;
+    *amount = json_number_value(json_object_iter_value(entry));
+    const char *kind = json_object_iter_key(entry);
+    return strcmp(kind, "seconds") == 0 ? NULL : kind;
+}
+
+/* Whether runs of this spec are the same as far as they go, however long they are. Not those that
+ * keep their best model, which the shorter one's last evaluation may have chosen; nor those that
+ * start from a checkpoint elsewhere, which may be another by now. */
+static bool any_length(const json_t *tree)
+{
+    const char *kind = json_get_text(json_object_get(tree, "schedule"), "kind");
+    bool best = json_is_true(json_object_get(json_object_get(tree, "train"), "keep_best"));
+    bool elsewhere = json_get_text(json_object_get(tree, "init_from"), "checkpoint") != NULL;
+    return kind && !best && !elsewhere &&
+           (strcmp(kind, "constant") == 0 || strcmp(kind, "inverse_sqrt") == 0);
+}
+
+/* All that a run is but for how long: resolved options that are part of its identity, which models
+ * it keeps on the way, seed, kind of budget, content of the data. The caller frees it. */
+static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash)
+{
+    json_t *key = json_deep_copy(tree), *train = json_object_get(key, "train");
+    json_object_del(key, "eval");
+    json_object_del(train, "budget");
+    for (const option *o = TRAIN_OPTIONS; o->name; o++) {
+        bool kept = strcmp(o->name, "keep_every") == 0;
+        if (o->incidental && !kept) json_object_del(train, o->name);
+    }
+    json_object_set_new(key, "seed", json_integer(seed));
+    json_object_set_new(key, "kind", json_string(kind));
+    json_object_set_new(key, "corpus", json_string(hash));
+    char *text = json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    CHECK(text, "a spec that is no JSON");
+    json_decref(key);
+    return text;
+}
+
+static json_t *tree_of(const run_plan *p)
+{
+    arena *a = arena_new(1 << 16);
+    json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
+    arena_free(a);
+    CHECK(tree, "the resolved spec of %s is no JSON", p->label);
+    return tree;
+}
+
+bool extend_possible(const run_plan *p)
+{
+    double amount;
+    json_t *tree = tree_of(p);
+    bool possible = any_length(tree) && budget_of(tree, &amount);
+    json_decref(tree);
+    return possible;
+}
+
+/* The record of a finished run, with its training state; else NULL. */
+static json_t *finished_record(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    run_status status;
+    if (!run_status_read(&status, folder, NULL) || status.state != RUN_DONE) return NULL;
+    if (!file_join(path, folder, "checkpoint/manifest.json", NULL) || !file_exists(path))
+        return NULL;
+    json_t *manifest = json_read(path, NULL), *file;
+    const char *name;
+    bool whole = false;
+    json_object_foreach(json_object_get(manifest, "files"), name, file)
+    {
+        whole = whole || strncmp(name, "train-", 6) == 0;
+    }
+    json_decref(manifest);
+    if (!whole || !file_join(path, folder, "run.json", NULL) || !file_exists(path)) return NULL;
+    json_t *record = json_read(path, NULL);
+    if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS) return record;
+    json_decref(record);
+    return NULL;
+}
+
+static void add_beginning(json_t *all, const json_t *record, const char *id)
+{
+    double amount = 0;
+    const json_t *tree = json_object_get(record, "spec");
+    const char *hash = json_get_text(record, "corpus_hash");
+    const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL;
+    if (!kind || !hash) return;
+    char *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash);
+    json_t *list = json_object_get(all, key);
+    if (!list) json_object_set_new(all, key, list = json_object());
+    json_object_set_new(list, id, json_real(amount));
+    free(key);
+}
+
+json_t *extend_beginnings(const char *out)
+{
+    char runs[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count = 0;
+    arena *a = arena_new(1 << 16);
+    json_t *all = json_object();
+    if (!file_join(runs, out, "runs", NULL) || !file_is_folder(runs) ||
+        !file_list(runs, a, &names, &count, NULL)) {
+        count = 0;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (!file_join(folder, runs, names[i], NULL)) continue;
+        json_t *record = finished_record(folder);
+        if (record) add_beginning(all, record, names[i]);
+        json_decref(record);
+    }
+    arena_free(a);
+    return all;
+}
+
+/* Runs may be removed and gc may come while others are trained. */
+static bool still_there(const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES];
+    json_t *record = run_folder_path(folder, out, id, NULL) ? finished_record(folder) : NULL;
+    json_decref(record);
+    return record != NULL;
+}
+
+const char *extend_find(const json_t *all, const run_plan *p, const char *out, const char *folder)
+{
+    char checkpoint[FILE_PATH_BYTES];
+    double amount = 0, best = 0;
+    if (!all || !file_join(checkpoint, folder, "checkpoint", NULL) ||
+        checkpoint_exists(checkpoint)) {
+        return NULL;
+    }
+    json_t *tree = tree_of(p), *value;
+    const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
+    char *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
+    json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
+    {
+        double length = json_number_value(value);
+        if (length >= amount || length <= best || !still_there(out, id)) continue;
+        best = length;
+        found = id;
+    }
+    free(key);
+    json_decref(tree);
+    return found;
+}
+
+static bool copy_files(const char *from, const char *to, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 14);
+    bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
+             file_copy(source, target, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+/* The evaluations on the way there, as the longer run's: each under the id that it would have given
+ * it. The shorter run's final one is none of them. */
+typedef struct evals_copy {
+    const char *run;
+    FILE *out;
+} evals_copy;
+
+static bool copy_eval(void *user, const json_t *line)
+{
+    evals_copy *c = user;
+    const char *split = json_get_text(line, "split");
+    if (!split || json_is_true(json_object_get(line, "final"))) return true;
+    char id[EVAL_ID_CHARS];
+    eval_id(id, c->run, json_get_int(line, "step", -1), split, json_object_get(line, "protocol"));
+    json_t *own = json_copy((json_t *)(uintptr_t)line);
+    json_object_set_new(own, "eval", json_string(id));
+    json_dumpf(own, c->out, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    fputc('\n', c->out);
+    json_decref(own);
+    return true;
+}
+
+/* Read from a copy: the other run's file stays as it is. */
+static bool rename_evals(const char *path, const char *run, err *e)
+{
+    char *text = NULL;
+    size_t bytes;
+    evals_copy c = {run, open_memstream(&text, &bytes)};
+    CHECK(c.out, "no memory for records");
+    bool ok = run_lines_filter(path, copy_eval, &c, e);
+    fclose(c.out);
+    ok = ok && (!file_exists(path) || file_write(path, text, bytes, e));
+    free(text);
+    return ok;
+}
+
+/* The models that the shorter run has kept on the way are those of the longer. */
+static bool copy_kept(const char *from, const char *to, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 14);
+    bool ok = file_list(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0 ||
+            strcmp(names[i], CHECKPOINT_BEST) == 0) {
+            continue;
+        }
+        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
+             copy_files(source, target, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+static bool copy_beginning(const char *folder, const char *run, const char *source, err *e)
+{
+    static const char *const lines[] = {"metrics.jsonl", "evals.jsonl"};
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], put[FILE_PATH_BYTES];
+    for (int i = 0; i < 2; i++) {
+        if (!file_join(from, source, lines[i], e) || !file_join(to, folder, lines[i], e) ||
+            (file_exists(from) && !file_copy(from, to, e))) {
+            return false;
+        }
+    }
+    if (!rename_evals(to, run, e) || !copy_kept(source, folder, e)) return false;
+    /* The checkpoint last and at once: killed before, the folder has no beginning yet. */
+    if (!file_join(from, source, "checkpoint", e) || !file_join(to, folder, "beginning", e) ||
+        !file_join(put, folder, "checkpoint", e) || !file_remove_tree(to, e) ||
+        !copy_files(from, to, e) || !file_remove_tree(put, e)) {
+        return false;
+    }
+    return rename(to, put) == 0 ||
+           err_set(e, "%s: cannot be put in place: %s", put, strerror(errno));
+}
+
+bool extend_begin(const char *folder, const run_plan *p, const char *out, const char *beginning,
+                  err *e)
+{
+    char source[FILE_PATH_BYTES], checkpoint[FILE_PATH_BYTES];
+    err ignored;
+    if (!file_join(checkpoint, folder, "checkpoint", e) ||
+        !run_folder_path(source, out, beginning, e)) {
+        return false;
+    }
+    if (checkpoint_exists(checkpoint)) return true;
+    int lock = run_folder_lock(source, &ignored); /* from gc; whoever else has it only reads */
+    bool ok = copy_beginning(folder, p->id, source, e);
+    if (lock >= 0) close(lock);
+    return ok;
+}

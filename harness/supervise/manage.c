@@ -1,0 +1,280 @@
+#include "harness/supervise/manage.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/run/run_folder.h"
+#include "harness/spec/spec.h"
+#include "harness/supervise/manage_parts.h"
+#include "harness/train/checkpoint.h"
+
+/* ---- who needs a run ---- */
+
+bool manage_planned_runs(json_t *ids, const char *record, err *e)
+{
+    json_t *x = json_read(record, e), *run;
+    size_t i;
+    if (!x) return false;
+    json_array_foreach(json_object_get(x, "runs"), i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (id) json_object_set_new(ids, id, json_true());
+    }
+    json_decref(x);
+    return true;
+}
+
+/* The run that this one starts from, from its plan; NULL: none, or not known. */
+static const char *source_of(arena *a, const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL) ||
+        !file_exists(path)) {
+        return NULL;
+    }
+    json_t *plan = json_read(path, NULL);
+    const json_t *init = json_object_get(json_object_get(plan, "spec"), "init_from");
+    const char *run = json_get_text(init, "run");
+    const char *kept = run ? arena_strdup(a, run) : NULL;
+    json_decref(plan);
+    return kept;
+}
+
+/* Adds what the runs of `ids` start from, and so on. */
+static void add_sources(json_t *ids, arena *a, const char *out)
+{
+    for (bool grew = true; grew;) {
+        grew = false;
+        json_t *more = json_object(), *value;
+        const char *id;
+        json_object_foreach(ids, id, value)
+        {
+            const char *source = source_of(a, out, id);
+            if (source && !json_object_get(ids, source)) {
+                json_object_set_new(more, source, json_true());
+                grew = true;
+            }
+        }
+        json_object_update(ids, more);
+        json_decref(more);
+    }
+}
+
+bool manage_list(const char *out, const char *folder, arena *a, const char *const **names,
+                 int64_t *count, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    *count = 0;
+    if (!file_join(path, out, folder, e)) return false;
+    return !file_is_folder(path) || file_list(path, a, names, count, e);
+}
+
+/* Everything that the experiments but `except` need. */
+static json_t *needed_runs(arena *a, const char *out, const char *except, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    json_t *ids = json_object();
+    bool ok = manage_list(out, "experiments", a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        size_t n = strlen(names[i]);
+        char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+        if (n < 6 || strcmp(names[i] + n - 5, ".json") != 0) continue;
+        if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
+        snprintf(inner, sizeof inner, "experiments/%s", names[i]);
+        ok = file_join(path, out, inner, e) && manage_planned_runs(ids, path, e);
+    }
+    if (ok) {
+        add_sources(ids, a, out);
+        return ids;
+    }
+    json_decref(ids);
+    return NULL;
+}
+
+static int64_t folder_bytes(arena *a, const char *folder)
+{
+    const char *const *names;
+    int64_t count, sum = 0, bytes;
+    char path[FILE_PATH_BYTES];
+    if (!file_list(folder, a, &names, &count, NULL)) return 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (!file_join(path, folder, names[i], NULL)) continue;
+        if (file_is_folder(path)) {
+            sum += folder_bytes(a, path);
+        } else if (file_stat(path, &bytes, NULL, NULL)) {
+            sum += bytes;
+        }
+    }
+    return sum;
+}
+
+static bool remove_run(manage_report *r, arena *a, const char *out, const char *id, bool dry,
+                       err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, id, e)) return false;
+    if (!file_is_folder(folder)) return true;
+    if (run_folder_locked(folder)) {
+        r->kept++;
+        return true;
+    }
+    r->runs++;
+    r->bytes += folder_bytes(a, folder);
+    return dry || file_remove_tree(folder, e);
+}
+
+static bool record_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
+{
+    char inner[512];
+    if (!*name || strchr(name, '/') || strlen(name) > 200) {
+        return err_set(e, "'%.100s' is no name of an experiment", name);
+    }
+    snprintf(inner, sizeof inner, "experiments/%s.json", name);
+    return file_join(path, out, inner, e);
+}
+
+static bool check_exists(const char *path, const char *name, err *e)
+{
+    return file_exists(path) ||
+           err_set(e, "there is no experiment '%s'; loci status lists them", name);
+}
+
+/* ---- rm, mv ---- */
+
+bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e)
+{
+    *r = (manage_report){0};
+    char path[FILE_PATH_BYTES];
+    if (!record_path(path, out, name, e) || !check_exists(path, name, e)) return false;
+    arena *a = arena_new(1 << 16);
+    json_t *own = json_object(), *value;
+    json_t *needed = needed_runs(a, out, name, e);
+    bool ok = needed && manage_planned_runs(own, path, e);
+    const char *id;
+    json_object_foreach(own, id, value)
+    {
+        if (!ok) break;
+        if (json_object_get(needed, id)) {
+            r->kept++;
+        } else {
+            ok = remove_run(r, a, out, id, dry, e);
+        }
+    }
+    r->experiments = ok;
+    ok = ok && (dry || file_remove(path, e));
+    json_decref(own);
+    json_decref(needed);
+    arena_free(a);
+    return ok;
+}
+
+bool manage_name_is_free(const char *out, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    return spec_name_is_good(name, e) && record_path(path, out, name, e) &&
+           (!file_exists(path) || err_set(e, "there is an experiment '%s' already", name));
+}
+
+bool manage_rename(const char *out, const char *from, const char *to, err *e)
+{
+    char old[FILE_PATH_BYTES], new[FILE_PATH_BYTES];
+    if (!record_path(old, out, from, e) || !record_path(new, out, to, e) ||
+        !check_exists(old, from, e) || !manage_name_is_free(out, to, e)) {
+        return false;
+    }
+    json_t *x = json_read(old, e);
+    if (!x) return false;
+    json_object_set_new(x, "name", json_string(to));
+    bool ok = json_write(new, x, e) && file_remove(old, e);
+    json_decref(x);
+    return ok;
+}
+
+/* ---- gc ---- */
+
+/* The training state of a finished run: its files and their names in the manifest. */
+static bool drop_training_state(manage_report *r, const char *folder, bool dry, err *e)
+{
+    char path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], inner[512];
+    if (!file_join(path, folder, "checkpoint/manifest.json", e)) return false;
+    if (!file_exists(path)) return true;
+    json_t *manifest = json_read(path, e), *value;
+    if (!manifest) return false;
+    void *next;
+    const char *name;
+    json_t *files = json_object_get(manifest, "files");
+    bool ok = true;
+    json_object_foreach_safe(files, next, name, value)
+    {
+        if (!ok || strncmp(name, "train-", 6) != 0 || strchr(name, '/')) continue;
+        snprintf(inner, sizeof inner, "checkpoint/%s", name);
+        r->bytes += json_get_int(value, "bytes", 0);
+        ok = file_join(file, folder, inner, e);
+        if (!ok || dry) continue;
+        /* The manifest first: it must not name what is gone. */
+        json_object_del(files, name);
+        ok = json_write(path, manifest, e) && file_remove(file, e);
+    }
+    json_decref(manifest);
+    return ok;
+}
+
+/* The models that a finished run kept on its way, but those that stay. */
+static bool drop_models(manage_report *r, arena *a, const char *folder, keep_models kept, bool dry,
+                        err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    if (kept == KEEP_ALL) return true;
+    bool ok = file_list(folder, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
+        if (kept == KEEP_BEST && strcmp(names[i], CHECKPOINT_BEST) == 0) continue;
+        ok = file_join(path, folder, names[i], e);
+        if (!ok) break;
+        r->bytes += folder_bytes(a, path);
+        ok = dry || file_remove_tree(path, e);
+    }
+    return ok;
+}
+
+/* What a finished run does not need. Its lock is held meanwhile: a longer run may begin with it. */
+static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models kept, bool dry,
+                     err *e)
+{
+    run_status status;
+    err damaged;
+    if (!file_is_folder(folder) || !run_status_read(&status, folder, &damaged) ||
+        status.state != RUN_DONE) {
+        return true;
+    }
+    int lock = run_folder_lock(folder, e);
+    if (lock < 0) return lock == RUN_FOLDER_BUSY;
+    bool ok = drop_training_state(r, folder, dry, e) && drop_models(r, a, folder, kept, dry, e);
+    close(lock);
+    return ok;
+}
+
+bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e)
+{
+    *r = (manage_report){0};
+    arena *a = arena_new(1 << 16);
+    const char *const *names;
+    int64_t count = 0;
+    json_t *needed = needed_runs(a, out, NULL, e);
+    bool ok = needed && manage_list(out, "runs", a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        char folder[FILE_PATH_BYTES];
+        if (json_object_get(needed, names[i])) {
+            ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
+        } else {
+            ok = remove_run(r, a, out, names[i], dry, e);
+        }
+    }
+    json_decref(needed);
+    arena_free(a);
+    return ok;
+}

@@ -1,0 +1,41 @@
+/* Experiments and run folders as things to keep, rename, remove and bring together.
+ *
+ * A run belongs to every experiment that plans it; what no experiment names any more can go. A
+ * folder that a process is working on is left alone, and said so. */
+#ifndef LOCI_EXPERIMENTS_MANAGE_H
+#define LOCI_EXPERIMENTS_MANAGE_H
+
+#include "core/base/base.h"
+
+typedef struct manage_report {
+    int experiments, runs; /* removed, renamed or brought in */
+    int kept;              /* runs: another experiment needs them, or a process works on them */
+    int64_t bytes;         /* of what was removed */
+} manage_report;
+
+/* Removes the experiment's record and the runs that no other experiment names and no other run
+ * starts from. dry: only counts. */
+bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e);
+
+/* Can an experiment be called so, and there is none yet? */
+bool manage_name_is_free(const char *out, const char *name, err *e);
+
+/* Gives an experiment another name; its runs stay as they are. */
+bool manage_rename(const char *out, const char *from, const char *to, err *e);
+
+/* Which models of finished runs stay: beside the last one, what training kept (train.keep_every,
+ * train.keep_best). */
+typedef enum keep_models { KEEP_ALL, KEEP_BEST, KEEP_LAST } keep_models;
+#define KEEP_MODELS "all|best|last"
+
+/* Removes what no finished run needs: runs that no experiment names; of finished runs the training
+ * state beside the model, which only going on would need, and the models that are not to be kept.
+ */
+bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e);
+
+/* Copies experiments and runs of another results folder that are missing here, or are further
+ * there: a finished run replaces an unfinished one. Doing it twice changes nothing. Experiments of
+ * the same name must plan the same runs, or the union is kept. */
+bool manage_merge(manage_report *r, const char *out, const char *from, err *e);
+
+#endif

@@ -1,0 +1,106 @@
+/* Bringing the results of two folders together. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/run/run_folder.h"
+#include "harness/supervise/manage.h"
+#include "harness/supervise/manage_parts.h"
+
+static bool copy_tree(arena *a, const char *from, const char *to, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
+    bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e);
+        if (!ok || strcmp(names[i], "lock") == 0) continue;
+        ok =
+            file_is_folder(source) ? copy_tree(a, source, target, e) : file_copy(source, target, e);
+    }
+    return ok;
+}
+
+/* Copied beside, then put in place: a half copied run is never seen. */
+static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
+                      err *e)
+{
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES], fresh[FILE_PATH_BYTES], name[256];
+    run_status theirs, ours;
+    snprintf(name, sizeof name, "merging-%.200s", id);
+    if (!run_folder_path(source, from, id, e) || !run_folder_path(target, out, id, e) ||
+        !file_join(fresh, out, name, e) || !run_status_read(&theirs, source, e) ||
+        !run_status_read(&ours, target, e)) {
+        return false;
+    }
+    bool further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
+                                            : ours.state == RUN_PLANNED && !file_is_folder(target);
+    if (!further) return true;
+    if (run_folder_locked(source) || run_folder_locked(target)) {
+        r->kept++;
+        return true;
+    }
+    if (!file_remove_tree(fresh, e) || !copy_tree(a, source, fresh, e) ||
+        !file_remove_tree(target, e)) {
+        return false;
+    }
+    char runs[FILE_PATH_BYTES];
+    if (!file_join(runs, out, "runs", e) || !file_make_folders(runs, e)) return false;
+    if (rename(fresh, target) != 0) return err_set(e, "%s: cannot be put in place", target);
+    r->runs++;
+    return true;
+}
+
+/* Runs of their record that ours lacks are added to ours. */
+static bool unite_records(manage_report *r, const char *ours, const char *theirs, err *e)
+{
+    json_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL, *run;
+    json_t *known = json_object();
+    bool ok = y && manage_planned_runs(known, ours, e), any = false;
+    size_t i;
+    json_array_foreach(json_object_get(y, "runs"), i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (!ok || !id || json_object_get(known, id)) continue;
+        json_array_append(json_object_get(x, "runs"), run);
+        any = true;
+    }
+    if (ok && any) {
+        ok = json_write(ours, x, e);
+        r->experiments++;
+    }
+    json_decref(known);
+    json_decref(x);
+    json_decref(y);
+    return ok;
+}
+
+bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
+{
+    *r = (manage_report){0};
+    char folder[FILE_PATH_BYTES], inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count;
+    if (!file_join(folder, from, "runs", e)) return false;
+    if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
+    arena *a = arena_new(1 << 16);
+    bool ok = manage_list(from, "runs", a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = bring_run(r, a, out, from, names[i], e);
+    }
+    ok = ok && manage_list(from, "experiments", a, &names, &count, e) &&
+         file_join(folder, out, "experiments", e) && file_make_folders(folder, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
+        ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
+        if (!ok) break;
+        if (file_exists(ours)) {
+            ok = unite_records(r, ours, theirs, e);
+        } else {
+            ok = file_copy(theirs, ours, e);
+            r->experiments++;
+        }
+    }
+    arena_free(a);
+    return ok;
+}

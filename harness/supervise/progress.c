@@ -1,0 +1,202 @@
+#include "harness/supervise/progress.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/base/host.h"
+
+enum { NAME_CELLS = 24, BAR_CELLS = 24, LINE_BYTES = 512 };
+
+struct progress {
+    FILE *out;
+    bool terminal, colour;
+    int total, drawn; /* lines of bars on the screen */
+    double began, shown_at;
+};
+
+progress *progress_new(FILE *out, int total, err *e)
+{
+    progress *p = calloc(1, sizeof *p);
+    if (!p) {
+        err_set(e, "out of memory for the display of progress");
+        return NULL;
+    }
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    p->out = out;
+    p->total = total;
+    p->terminal = isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
+    p->colour = p->terminal && !(no_color && *no_color);
+    p->began = host_monotonic_s();
+    return p;
+}
+
+void progress_time(char text[16], double seconds)
+{
+    if (!(seconds >= 0 && seconds < 3600.0 * 9999)) {
+        snprintf(text, 16, "-:--");
+        return;
+    }
+    int s = (int)(seconds + 0.5), hours = s / 3600;
+    if (hours) {
+        snprintf(text, 16, "%d:%02d:%02d", hours, s / 60 % 60, s % 60);
+    } else {
+        snprintf(text, 16, "%d:%02d", s / 60, s % 60);
+    }
+}
+
+void progress_amount(char text[16], double amount)
+{
+    static const char *const suffix[] = {"", "k", "M", "G", "T"};
+    int i = 0;
+    if (!isfinite(amount)) {
+        snprintf(text, 16, "-");
+        return;
+    }
+    for (; i < 4 && fabs(amount) >= 999.5; i++) {
+        amount /= 1000;
+    }
+    snprintf(text, 16, "%.*f%s", i == 0 || fabs(amount) >= 99.95 ? 0 : 1, amount, suffix[i]);
+}
+
+/* Removes the bars, so that a line can be written where they stood. */
+static void erase(progress *p)
+{
+    if (p->drawn) fprintf(p->out, "\033[%dA\r\033[J", p->drawn);
+    p->drawn = 0;
+}
+
+void progress_free(progress *p)
+{
+    if (!p) return;
+    erase(p);
+    fflush(p->out);
+    free(p);
+}
+
+void progress_say(progress *p, const char *format, ...)
+{
+    va_list args;
+    erase(p);
+    va_start(args, format);
+    vfprintf(p->out, format, args);
+    va_end(args);
+    fputc('\n', p->out);
+    fflush(p->out);
+    p->shown_at = 0; /* the bars come back with the next update */
+}
+
+static double fraction_of(const run_status *s)
+{
+    return s->steps > 0 ? fmin(1, (double)s->step / (double)s->steps) : 0;
+}
+
+static double seconds_left(const run_status *s)
+{
+    if (s->step <= 0 || s->steps <= 0) return (double)NAN;
+    return s->train_seconds / (double)s->step * (double)(s->steps - MIN(s->step, s->steps));
+}
+
+static void figures(char *text, size_t size, const progress_job *job)
+{
+    char rate[16], left[16], loss[32] = "loss -";
+    const run_status *s = &job->status;
+    progress_amount(rate, s->tokens_per_second);
+    progress_time(left, seconds_left(s));
+    if (isfinite(s->loss)) snprintf(loss, sizeof loss, "loss %.4f", s->loss);
+    if (s->steps > 0 && s->step >= s->steps) {
+        snprintf(text, size, "%s  evaluating", loss);
+    } else {
+        snprintf(text, size, "%s  %s tok/s  %s left", loss, rate, left);
+    }
+}
+
+/* ---- on a terminal ---- */
+
+static int columns(const progress *p)
+{
+    struct winsize size;
+    if (ioctl(fileno(p->out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    return 80;
+}
+
+/* Writes a line of at most the terminal's width: a longer one would wrap and break the counting of
+ * lines. The bar's colour takes no room. */
+static void draw(progress *p, int width, const char *name, double fraction, const char *rest)
+{
+    char line[LINE_BYTES], bar[BAR_CELLS + 1];
+    /* What is written counts for more than the bar: a narrow terminal shortens that first. */
+    int cells = MAX(0, MIN(BAR_CELLS, width - 1 - NAME_CELLS - 10 - (int)strlen(rest)));
+    int full = (int)(fraction * cells + 0.5);
+    for (int i = 0; i < cells; i++) {
+        bar[i] = i < full ? '#' : '.';
+    }
+    bar[cells] = 0;
+    const char *on = p->colour ? "\033[32m" : "", *off = p->colour ? "\033[0m" : "";
+    int head = snprintf(line, sizeof line, "%-*.*s [%s%s%s] %3.0f%%  ", NAME_CELLS, NAME_CELLS,
+                        name, on, bar, off, 100 * fraction);
+    int invisible = (int)(strlen(on) + strlen(off));
+    snprintf(line + head, sizeof line - (size_t)head, "%s", rest);
+    int room = MIN(width - 1 + invisible, (int)sizeof line - 1);
+    /* Where the bar itself does not fit, the name is what remains. */
+    if (room < head) {
+        fprintf(p->out, "%.*s\n", width - 1, name);
+    } else {
+        fprintf(p->out, "%.*s\n", room, line);
+    }
+    p->drawn++;
+}
+
+static void draw_all(progress *p, const progress_job *jobs, int count, const char *total,
+                     double fraction)
+{
+    int width = columns(p);
+    erase(p);
+    for (int i = 0; i < count; i++) {
+        char name[64], rest[128];
+        snprintf(name, sizeof name, "%.19s #%lld", jobs[i].label, (long long)jobs[i].seed);
+        figures(rest, sizeof rest, &jobs[i]);
+        draw(p, width, name, fraction_of(&jobs[i].status), rest);
+    }
+    draw(p, width, "all runs", fraction, total);
+    fflush(p->out);
+}
+
+/* ---- both ---- */
+
+void progress_update(progress *p, const progress_job *jobs, int count, int finished, int failed)
+{
+    double now = host_monotonic_s(), rate = 0, work = finished;
+    if (now - p->shown_at < (p->terminal ? 0.2 : 10)) return;
+    if (!p->terminal && p->shown_at <= 0) { /* the first plain line waits, too */
+        p->shown_at = now;
+        return;
+    }
+    p->shown_at = now;
+    for (int i = 0; i < count; i++) {
+        if (isfinite(jobs[i].status.tokens_per_second)) rate += jobs[i].status.tokens_per_second;
+        work += fraction_of(&jobs[i].status);
+    }
+    char total[160], speed[16], left[16], bad[32] = "";
+    double fraction = p->total ? fmin(1, work / p->total) : 1;
+    progress_amount(speed, rate);
+    progress_time(left, work > 0 ? (now - p->began) * (p->total - work) / work : -1);
+    if (failed) snprintf(bad, sizeof bad, ", %d failed", failed);
+    snprintf(total, sizeof total, "%d of %d done%s  %s tok/s  %s left", finished, p->total, bad,
+             speed, left);
+    if (p->terminal) {
+        draw_all(p, jobs, count, total, fraction);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        char rest[128];
+        figures(rest, sizeof rest, &jobs[i]);
+        fprintf(p->out, "  %s, seed %lld: %.0f%%  %s\n", jobs[i].label, (long long)jobs[i].seed,
+                100 * fraction_of(&jobs[i].status), rest);
+    }
+    fprintf(p->out, "%s\n", total);
+    fflush(p->out);
+}

@@ -1,0 +1,32 @@
+/* Progress of several runs: on a terminal one updating line per running job and one in total; plain
+ * lines otherwise. Colours only on a terminal and without NO_COLOR. */
+#ifndef LOCI_EXPERIMENTS_PROGRESS_H
+#define LOCI_EXPERIMENTS_PROGRESS_H
+
+#include <stdio.h>
+
+#include "harness/run/run_folder.h"
+
+typedef struct progress progress;
+
+/* total: runs that are to be trained. out is borrowed. */
+progress *progress_new(FILE *out, int total, err *e);
+void progress_free(progress *p); /* leaves the terminal on a fresh line */
+
+/* A line that stays ("run 3 of 9: long, seed 2: done, ..."), above the bars. */
+void progress_say(progress *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What is running now: bars are redrawn at most 5 times a second, plain lines written every 10
+ * seconds at most. */
+typedef struct progress_job {
+    const char *label;
+    int64_t seed;
+    run_status status;
+} progress_job;
+void progress_update(progress *p, const progress_job *jobs, int count, int finished, int failed);
+
+/* "1:02:03", "4:05"; "2.1M", "850k". */
+void progress_time(char text[16], double seconds);
+void progress_amount(char text[16], double amount);
+
+#endif

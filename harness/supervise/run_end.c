@@ -1,0 +1,158 @@
+#include "harness/supervise/run_end.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/host.h"
+#include "harness/run/worker.h"
+
+/* The number behind `key` in a file of lines "key number", 0 if there is none. */
+static int64_t counter(const char *path, const char *key)
+{
+    char line[256];
+    int64_t found = 0;
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        size_t n = strlen(key);
+        if (strncmp(line, key, n) == 0 && line[n] == ' ') found = strtoll(line + n, NULL, 10);
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+int64_t run_end_oom_kills(void)
+{
+    return counter("/proc/vmstat", "oom_kill") +
+           counter("/sys/fs/cgroup/memory.events", "oom_kill");
+}
+
+/* The last line of log.txt: a worker's last words. */
+static void last_words(char *text, size_t size, const char *folder)
+{
+    char path[FILE_PATH_BYTES], tail[512];
+    text[0] = 0;
+    if (!file_join(path, folder, "log.txt", NULL)) return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t begin = MAX(end - (off_t)sizeof tail + 1, (off_t)0);
+    ssize_t n = pread(fd, tail, sizeof tail - 1, begin);
+    close(fd);
+    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' ')) {
+        n--;
+    }
+    if (n <= 0) return;
+    tail[n] = 0;
+    const char *line = strrchr(tail, '\n');
+    snprintf(text, size, "%s", line ? line + 1 : tail);
+}
+
+/* Where not even the log could be written: the likely reason. What failed to be written was removed
+ * again, so some room is left. */
+static void words_of_full_disk(char *text, size_t size, const char *folder)
+{
+    struct statvfs disk;
+    if (text[0] || statvfs(folder, &disk) != 0) return;
+    double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (room >= 1 << 20 && (disk.f_favail > 0 || disk.f_files == 0)) return;
+    snprintf(text, size, "the disk is full (%.400s: %.0f kB left)", folder, room / 1000);
+}
+
+/* A worker that could not say itself why it ended. Being killed from outside is an interruption:
+ * the same command continues the run. A crash would come again, and so would a lack of memory. */
+static void describe_death(run_status *status, const char *folder, int wait_status, bool no_memory)
+{
+    char words[512], how[128];
+    last_words(words, sizeof words, folder);
+    words_of_full_disk(words, sizeof words, folder);
+    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    if (number) {
+        snprintf(how, sizeof how, "killed by signal %d (%s)", number, strsignal(number));
+    } else {
+        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(wait_status));
+    }
+    bool outside = number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
+    no_memory = (no_memory && number == SIGKILL) ||
+                (number == SIGABRT && strstr(words, "out of memory") != NULL);
+    status->state = outside && !no_memory ? RUN_INTERRUPTED : RUN_FAILED;
+    status->kind = no_memory ? KIND_MEMORY : number ? KIND_SIGNAL : KIND_OTHER;
+    status->ended_at = host_wall_s();
+    const char *hint = no_memory && number == SIGKILL
+                           ? "; the machine has run out of memory, use fewer --jobs"
+                           : "";
+    snprintf(status->reason, sizeof status->reason, "%s%s%s%s", how, hint, words[0] ? ": " : "",
+             words);
+}
+
+static void describe_timeout(run_status *status)
+{
+    status->state = RUN_FAILED;
+    status->kind = KIND_TIMEOUT;
+    snprintf(status->reason, sizeof status->reason,
+             "took longer than --timeout allows, stopped at step %lld of %lld; its state is saved, "
+             "--retry failed goes on",
+             (long long)status->step, (long long)status->steps);
+}
+
+/* Whether the kernel has killed a process since *kills was read; reads it again. */
+static bool memory_ran_out(int64_t *kills)
+{
+    int64_t before = *kills;
+    *kills = run_end_oom_kills();
+    return *kills > before;
+}
+
+run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills)
+{
+    run_status status;
+    err ignored;
+    bool no_memory = memory_ran_out(oom_kills);
+    if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    bool told =
+        status.state == RUN_DONE || (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
+        (code == EXIT_FAILED && (status.state == RUN_FAILED || status.state == RUN_DIVERGED));
+    /* Another worker has the folder, or had it when this one came: its run, its status. */
+    if (!told && (code == EXIT_BUSY || run_folder_locked(folder))) {
+        status.state = RUN_RUNNING;
+        return status;
+    }
+    if (!told) describe_death(&status, folder, wait_status, no_memory);
+    bool late = timed_out && status.state == RUN_INTERRUPTED;
+    if (late) describe_timeout(&status);
+    if (!told || late) run_status_write(&status, folder, true, &ignored);
+    return status;
+}
+
+run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out,
+                              int64_t *oom_kills)
+{
+    run_status status;
+    err ignored;
+    char why[sizeof status.reason];
+    bool no_memory = memory_ran_out(oom_kills);
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
+    status.state = code == EXIT_DONE ? RUN_DONE : RUN_RUNNING;
+    if (code == EXIT_DONE || code == EXIT_BUSY) return status;
+    describe_death(&status, folder, wait_status, no_memory);
+    snprintf(why, sizeof why, "its evaluation: %.1000s", status.reason);
+    if (code == EXIT_INTERRUPTED) {
+        status.state = RUN_INTERRUPTED;
+        status.kind = KIND_SIGNAL;
+        snprintf(why, sizeof why, "its evaluation was stopped by a signal");
+    }
+    if (timed_out && status.state == RUN_INTERRUPTED) {
+        status.state = RUN_FAILED;
+        status.kind = KIND_TIMEOUT;
+        snprintf(why, sizeof why, "its evaluation took longer than --timeout allows");
+    }
+    memcpy(status.reason, why, sizeof why);
+    return status;
+}

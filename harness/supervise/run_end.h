@@ -1,0 +1,21 @@
+/* How a run ended: what its worker recorded itself, or what its process's death tells. */
+#ifndef LOCI_EXPERIMENTS_RUN_END_H
+#define LOCI_EXPERIMENTS_RUN_END_H
+
+#include "harness/run/run_folder.h"
+
+/* The status to show for a worker that ended with `wait_status` (of waitpid); what the worker could
+ * not record itself is written into its folder, unless another worker has that: RUN_RUNNING.
+ * timed_out: it was stopped because it took too long.
+ * *oom_kills: what run_end_oom_kills said before; brought up to date. */
+run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills);
+
+/* The same for one that only evaluated a finished run: RUN_DONE, or why it did not; the folder's
+ * status stays as it is. */
+run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out,
+                              int64_t *oom_kills);
+
+/* How many processes the kernel has killed for want of memory, in this machine or container. */
+int64_t run_end_oom_kills(void);
+
+#endif

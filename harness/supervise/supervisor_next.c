@@ -1,0 +1,139 @@
+/* Which run is next: whether another process works on it, what it starts from, memory. */
+#include "core/base/host.h"
+#include "harness/run/evaluate_again.h"
+#include "harness/supervise/supervisor_parts.h"
+
+typedef enum readiness {
+    READY,
+    WAITING,    /* for the run that it starts from */
+    BUSY,       /* another process works on it */
+    IMPOSSIBLE, /* the run that it starts from has failed */
+    PUT_OFF,    /* that run is not done, and not waited for: the same command begins both */
+    GONE        /* it has ended: another process was quicker */
+} readiness;
+
+/* Another process works on it; pid 0: evaluates what is trained. */
+static readiness held(supervisor *s, job *j, int64_t pid)
+{
+    const run_status theirs = {.state = RUN_RUNNING, .pid = pid};
+    if (!s->o->leave_busy) return BUSY;
+    supervisor_end(s, j, &theirs);
+    return GONE;
+}
+
+/* What became of a queued run since the queue was made: another supervisor may share the sweep. */
+static readiness look_at(supervisor *s, job *j)
+{
+    run_status now;
+    err ignored;
+    if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker writes it anew */
+    switch (now.state) {
+    case RUN_RUNNING:
+        return held(s, j, now.pid);
+    case RUN_DONE:
+        j->evaluates = evaluate_again_wanted(j->folder, j->plan);
+        if (j->evaluates) return run_folder_locked(j->folder) ? held(s, j, 0) : READY;
+        j->state = JOB_ENDED;
+        s->ended++;
+        s->result->skipped++;
+        memory_room_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
+        return GONE;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+        if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
+        supervisor_end(s, j, &now);
+        return GONE;
+    case RUN_PLANNED:
+    case RUN_INTERRUPTED:
+    default:
+        return READY;
+    }
+}
+
+/* Whether the run that this one starts from is finished. */
+static readiness job_readiness(const supervisor *s, const job *j, err *why)
+{
+    const run_plan *plan = j->plan;
+    if (plan->source_run < 0) return READY;
+    const run_plan *source = &s->x->runs[plan->source_run];
+    const job *own = s->jobs[plan->source_run];
+    if (own && own->state != JOB_ENDED) return WAITING;
+    char folder[FILE_PATH_BYTES];
+    run_status status;
+    if (!run_folder_path(folder, s->o->out, source->id, why) ||
+        !run_status_read(&status, folder, why)) {
+        return IMPOSSIBLE;
+    }
+    switch (status.state) {
+    case RUN_DONE:
+        return READY;
+    case RUN_RUNNING: /* by another process */
+        return s->o->leave_busy ? PUT_OFF : WAITING;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+        err_set(why, "it starts from %s, seed %lld, which %s: %.700s", source->label,
+                (long long)source->seed, status.state == RUN_FAILED ? "failed" : "diverged",
+                status.reason);
+        return IMPOSSIBLE;
+    case RUN_PLANNED:
+    case RUN_INTERRUPTED:
+    default:
+        return PUT_OFF;
+    }
+}
+
+/* Whether memory allows one more beside those that are going on; one always goes. */
+static bool has_room(supervisor *s, const run_plan *plan)
+{
+    if (!s->limited || s->active == 0) return true;
+    memory_room_begin(&s->room);
+    for (int i = 0; i < s->slots; i++) {
+        run_status now = {0};
+        err ignored;
+        if (!s->running[i]) continue;
+        if (!run_status_read(&now, s->running[i]->folder, &ignored)) now.peak_anon_bytes = 0;
+        memory_room_add(&s->room, memory_room_need(&s->room, s->running[i]->plan),
+                        now.peak_anon_bytes);
+    }
+    bool fits = memory_room_fits(&s->room, memory_room_need(&s->room, plan));
+    if (!fits && !s->said_full) {
+        s->said_full = true;
+        supervisor_say(s, "memory allows %d runs at a time for now", s->active);
+    }
+    return fits;
+}
+
+static void say_waiting(supervisor *s, const job *j)
+{
+    run_status now;
+    err ignored;
+    char holder[HOLDER_BYTES];
+    if (s->said_waiting || s->active > 0) return;
+    s->said_waiting = true;
+    if (!run_status_read(&now, j->folder, &ignored)) return;
+    supervisor_holder(holder, now.state == RUN_RUNNING ? now.pid : 0);
+    supervisor_say(s, "%s, seed %lld: %s works on it; waiting for what others have begun",
+                   j->plan->label, (long long)j->plan->seed, holder);
+}
+
+job *supervisor_next(supervisor *s)
+{
+    const job *busy = NULL;
+    for (int i = s->next; i < s->queued; i++) {
+        job *j = &s->queue[i];
+        err why = {{0}};
+        if (j->state != JOB_QUEUED) continue;
+        readiness r = look_at(s, j);
+        if (r == BUSY) busy = j;
+        if (r == READY) r = job_readiness(s, j, &why);
+        if (r == READY && !has_room(s, j->plan)) return NULL;
+        if (r == READY) return j;
+        if (r == IMPOSSIBLE) supervisor_fail(s, j, KIND_SOURCE, &why);
+        if (r != PUT_OFF) continue;
+        const run_status status = {
+            .state = RUN_INTERRUPTED, .kind = KIND_SOURCE, .reason = "its source is not done"};
+        supervisor_end(s, j, &status);
+    }
+    if (busy) say_waiting(s, busy);
+    return NULL;
+}

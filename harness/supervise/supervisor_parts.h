@@ -1,0 +1,67 @@
+/* What the supervisor's loop (supervisor.c) and its choice of the next run (supervisor_next.c)
+ * share.
+ */
+#ifndef LOCI_EXPERIMENTS_SUPERVISOR_PARTS_H
+#define LOCI_EXPERIMENTS_SUPERVISOR_PARTS_H
+
+#include <signal.h>
+
+#include "core/base/json.h"
+#include "harness/supervise/memory_room.h"
+#include "harness/supervise/progress.h"
+#include "harness/supervise/supervisor.h"
+
+typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
+
+/* One run that is to be trained here. */
+typedef struct job {
+    const run_plan *plan;
+    char folder[FILE_PATH_BYTES];
+    pid_t pid;           /* while it runs */
+    double begun;        /* monotonic */
+    double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
+    bool timed_out;
+    bool evaluates; /* it is done but for another final evaluation */
+    job_state state;
+} job;
+
+typedef struct supervisor {
+    const experiment *x;
+    const supervisor_options *o;
+    supervisor_result *result;
+    arena *memory;
+    job *queue;
+    int queued, next; /* queue[0..next) were started or have ended */
+    job **jobs;       /* by index in x->runs; NULL: nothing to do for that run */
+    job **running;
+    int slots, active;
+    progress_job *shown; /* [slots] */
+    progress *progress;  /* NULL if quiet */
+    int ended, bad;      /* of the queue */
+    int64_t oom_kills;   /* of the machine, when this began */
+    int stops;           /* signals to stop */
+    memory_room room;
+    bool limited; /* room is looked at: the number of jobs was not given */
+    bool said_full, said_waiting;
+    json_t *beginnings; /* finished runs that longer ones go on from; NULL: none */
+    sigset_t signals;
+} supervisor;
+
+/* Unless it is quiet. */
+void supervisor_say(supervisor *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Who works on a run that is not worked on here: "process 17", or "another process" (pid 0: one
+ * that evaluates what is trained does not say its number). */
+enum { HOLDER_BYTES = 40 };
+void supervisor_holder(char text[HOLDER_BYTES], int64_t pid);
+
+/* The job has ended so: it is counted and told. */
+void supervisor_end(supervisor *s, job *j, const run_status *status);
+
+/* The job has failed before it began, and its run's status says so. */
+void supervisor_fail(supervisor *s, job *j, run_kind kind, const err *why);
+
+/* The next run that can be started, or NULL. Those that never can are ended on the way. */
+job *supervisor_next(supervisor *s);
+
+#endif

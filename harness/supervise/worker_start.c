@@ -1,0 +1,60 @@
+#include "harness/supervise/worker_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "harness/run/run_folder.h"
+#include "harness/run/worker.h"
+#include "harness/supervise/extend.h"
+
+/* Between fork and exec. */
+static _Noreturn void become_worker(const char *folder, const worker_call *c, int log, pid_t parent)
+{
+    const char *program = c->program ? c->program : "/proc/self/exe";
+    char *const argv[] = {(char *)(uintptr_t) "loci", (char *)(uintptr_t) "worker",
+                          (char *)(uintptr_t)folder, NULL};
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(EXIT_INTERRUPTED);
+    int nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0) dup2(nothing, STDIN_FILENO);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    setenv("OMP_NUM_THREADS", "1", 1);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv(program, argv);
+    dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", program, strerror(errno));
+    _exit(EXIT_FAILED);
+}
+
+pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *c, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_make_folders(folder, e) || !file_join(path, folder, "log.txt", e)) return 0;
+    /* Held while the plan is written, so that no two supervisors write it at once. */
+    int lock = run_folder_lock(folder, e);
+    if (lock < 0) return lock == RUN_FOLDER_BUSY ? WORKER_BUSY : 0;
+    bool planned = run_plan_write(folder, plan, c->places, c->command, c->threads, e);
+    if (planned && c->beginning) planned = extend_begin(folder, plan, c->out, c->beginning, e);
+    close(lock);
+    if (!planned) return 0;
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (log < 0) {
+        err_set(e, "%s: cannot be written: %s", path, strerror(errno));
+        return 0;
+    }
+    pid_t parent = getpid();
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) become_worker(folder, c, log, parent);
+    close(log);
+    if (child > 0) return child;
+    err_set(e, "a process for %s cannot be made: %s", plan->label, strerror(errno));
+    return 0;
+}

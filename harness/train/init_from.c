@@ -1,0 +1,390 @@
+#include "harness/train/init_from.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/train/safetensors.h"
+#include "harness/train/checkpoint.h"
+
+const option INIT_OPTIONS[] = {
+    {"variant", OPTION_TEXT, offsetof(init_options, variant), .initial = "null", .nullable = true,
+     .help = "label of a variant of this sweep, or {axis: value} for the one that else has this "
+             "variant's values: its run of the same seed is trained first"},
+    {"run", OPTION_TEXT, offsetof(init_options, run), .initial = "null", .nullable = true,
+     .help = "id of a run in the same results folder"},
+    {"checkpoint", OPTION_TEXT, offsetof(init_options, checkpoint), .initial = "null",
+     .nullable = true, .help = "a run's folder, or its checkpoint folder"},
+    {"only", OPTION_NODE, offsetof(init_options, only),
+     .help = "list of patterns: source parameters that are taken; default: all"},
+    {"skip", OPTION_NODE, offsetof(init_options, skip),
+     .help = "list of patterns: source parameters that are not taken"},
+    {"map", OPTION_NODE, offsetof(init_options, map),
+     .help = "{pattern: name}: source parameters that have another name here; each * of the name "
+             "is what that of the pattern stood for"},
+    {0}};
+
+/* ---- reading ---- */
+
+static bool check_patterns(const node *list, const char *key, err *e)
+{
+    if (!list) return true;
+    if (list->kind != NODE_LIST) {
+        return node_err(e, list, "expected a list of patterns, such as %s: [\"embedding.*\"]", key);
+    }
+    for (int i = 0; i < list->count; i++) {
+        const node *x = list->items[i];
+        if (x->kind != NODE_SCALAR || !*x->text) return node_err(e, x, "expected a pattern");
+    }
+    return true;
+}
+
+static int stars(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) {
+        n += *text == '*';
+    }
+    return n;
+}
+
+static bool check_map(const node *map, err *e)
+{
+    if (!map) return true;
+    if (map->kind != NODE_MAP) {
+        return node_err(e, map, "expected a map, such as map: {\"blocks.0.*\": \"blocks.1.*\"}");
+    }
+    for (int i = 0; i < map->count; i++) {
+        const node *to = map->items[i];
+        if (to->kind != NODE_SCALAR || !*to->text) {
+            return node_err(e, to, "expected the name of a parameter");
+        }
+        if (stars(map->keys[i]) == stars(to->text)) continue;
+        return node_err(e, to, "'%s' has %d of *, '%s' %d; give both as many", map->keys[i],
+                        stars(map->keys[i]), to->text, stars(to->text));
+    }
+    return true;
+}
+
+bool init_options_read(init_options *o, const node *n, arena *a, err *e)
+{
+    *o = (init_options){0};
+    if (node_is_null(n)) return true;
+    if (!options_read(o, INIT_OPTIONS, n, NULL, a, e)) return false;
+    o->at = n;
+    if ((o->variant != NULL) + (o->run != NULL) + (o->checkpoint != NULL) != 1) {
+        return node_err(e, n, "name one source: variant, run or checkpoint");
+    }
+    return check_patterns(o->only, "only", e) && check_patterns(o->skip, "skip", e) &&
+           check_map(o->map, e);
+}
+
+node *init_changed(arena *a, const init_options *o, const char *source)
+{
+    if (!o->at) return NULL;
+    node *n = node_map(a);
+    node_set(a, n, "source", node_scalar(a, source, false));
+    if (o->only) node_set(a, n, "only", node_copy(a, o->only));
+    if (o->skip) node_set(a, n, "skip", node_copy(a, o->skip));
+    if (o->map) node_set(a, n, "map", node_copy(a, o->map));
+    return n;
+}
+
+/* ---- names ---- */
+
+/* Matches `text` against a pattern of characters and *; parts[k] is what star k stood for, as long
+ * as possible from the left. */
+typedef struct part {
+    const char *at;
+    size_t bytes;
+} part;
+enum { MAX_STARS = 16 };
+
+static bool match_parts(const char *pattern, const char *text, part *parts, int used)
+{
+    while (*pattern && *pattern != '*') {
+        if (*pattern++ != *text++) return false;
+    }
+    if (!*pattern) return !*text;
+    if (used == MAX_STARS) return false;
+    for (size_t n = strlen(text) + 1; n-- > 0;) {
+        parts[used] = (part){text, n};
+        if (match_parts(pattern + 1, text + n, parts, used + 1)) return true;
+    }
+    return false;
+}
+
+/* `name` with parts in place of its stars. */
+static void fill_parts(char *out, size_t size, const char *name, const part *parts)
+{
+    size_t n = 0;
+    for (; *name && n + 1 < size; name++) {
+        if (*name != '*') {
+            out[n++] = *name;
+            continue;
+        }
+        size_t bytes = MIN(parts->bytes, size - 1 - n);
+        memcpy(out + n, parts->at, bytes);
+        n += bytes;
+        parts++;
+    }
+    out[n] = 0;
+}
+
+typedef struct matcher {
+    const init_options *o;
+    const init_tensor *source;
+    int count;
+    const params *p;
+} matcher;
+
+static bool any_match(const node *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++) {
+        if (fnmatch(list->items[i]->text, name, 0) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_taken(const init_options *o, const char *name)
+{
+    if (o->only && !any_match(o->only, name)) return false;
+    return !o->skip || !any_match(o->skip, name);
+}
+
+/* Name of the source's tensor here. */
+static void new_name(char *out, size_t size, const init_options *o, const char *name)
+{
+    part parts[MAX_STARS];
+    snprintf(out, size, "%s", name);
+    for (int i = 0; o->map && i < o->map->count; i++) {
+        if (!match_parts(o->map->keys[i], name, parts, 0)) continue;
+        fill_parts(out, size, o->map->items[i]->text, parts);
+        return;
+    }
+}
+
+/* A pattern that fits no tensor is a mistake. */
+static bool check_used(const matcher *m, const node *list, err *e)
+{
+    for (int i = 0; list && i < list->count; i++) {
+        bool map = list->kind == NODE_MAP, used = false;
+        const char *pattern = map ? list->keys[i] : list->items[i]->text;
+        part parts[MAX_STARS];
+        for (int k = 0; k < m->count && !used; k++) {
+            const char *name = m->source[k].name;
+            used = map ? match_parts(pattern, name, parts, 0) : fnmatch(pattern, name, 0) == 0;
+        }
+        if (used) continue;
+        return node_err(e, list->items[i], "'%s' fits no parameter of the source; the first is %s",
+                        pattern, m->count > 0 ? m->source[0].name : "none");
+    }
+    return true;
+}
+
+static void shape_text(char *out, size_t size, int rank, const int64_t *shape)
+{
+    size_t n = 0;
+    out[0] = 0;
+    for (int i = 0; i < rank && n < size; i++) {
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    }
+}
+
+/* How often the tensor fits into its place: 1, once per piece, or 0 for never. */
+static int64_t copies(const param *x, const init_tensor *t)
+{
+    size_t axes = (size_t)t->rank * sizeof *t->shape;
+    if (x->rank == t->rank && memcmp(x->shape, t->shape, axes) == 0) return 1;
+    bool piece = x->pieces > 1 && x->pieces == x->shape[0] && x->rank == t->rank + 1;
+    return piece && memcmp(x->shape + 1, t->shape, axes) == 0 ? x->pieces : 0;
+}
+
+static bool find_place(const matcher *m, const init_tensor *t, int *target, err *e)
+{
+    char name[512], has[128], wants[128];
+    new_name(name, sizeof name, m->o, t->name);
+    *target = params_find(m->p, name);
+    if (*target < 0) {
+        return node_err(e, m->o->at,
+                        "the source's %s has no place here%s%s; leave it out with skip, or say "
+                        "with map what it is called",
+                        t->name, strcmp(name, t->name) == 0 ? "" : " as ",
+                        strcmp(name, t->name) == 0 ? "" : name);
+    }
+    const param *x = &m->p->list[*target];
+    if (copies(x, t) > 0) return true;
+    shape_text(has, sizeof has, t->rank, t->shape);
+    shape_text(wants, sizeof wants, x->rank, x->shape);
+    return node_err(e, m->o->at, "the source's %s is [%s], here [%s]; leave it out with skip",
+                    t->name, has, wants);
+}
+
+bool init_match(int *target, const init_options *o, const init_tensor *source, int count,
+                const params *p, err *e)
+{
+    const matcher m = {o, source, count, p};
+    if (!check_used(&m, o->only, e) || !check_used(&m, o->skip, e) || !check_used(&m, o->map, e)) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        target[i] = -1;
+        if (!is_taken(o, source[i].name)) continue;
+        if (!find_place(&m, &source[i], &target[i], e)) return false;
+        for (int k = 0; k < i; k++) {
+            if (target[k] != target[i]) continue;
+            return node_err(e, o->at, "both %s and %s of the source become %s", source[k].name,
+                            source[i].name, p->list[target[i]].name);
+        }
+    }
+    return true;
+}
+
+/* ---- the checkpoint ---- */
+
+bool init_checkpoint_folder(char *path, const char *folder, err *e)
+{
+    snprintf(path, FILE_PATH_BYTES, "%s", folder);
+    if (checkpoint_exists(path)) return true;
+    if (!file_join(path, folder, "checkpoint", e)) return false;
+    if (checkpoint_exists(path)) return true;
+    return err_set(e, "%s: holds no checkpoint; name a run's folder", folder);
+}
+
+const char *init_checkpoint_hash(arena *a, const char *folder, err *e)
+{
+    char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!init_checkpoint_folder(inner, folder, e) || !file_join(path, inner, "manifest.json", e)) {
+        return NULL;
+    }
+    json_t *manifest = json_read(path, e), *file;
+    if (!manifest) return NULL;
+    const char *key, *hash = NULL;
+    json_object_foreach(json_object_get(manifest, "files"), key, file)
+    {
+        const char *hex = json_get_text(file, "sha256");
+        if (strncmp(key, "model", 5) == 0 && hex) hash = arena_strdup(a, hex);
+    }
+    json_decref(manifest);
+    if (!hash) err_set(e, "%s: names no model file with its checksum", path);
+    return hash;
+}
+
+struct init_source {
+    arena *memory;
+    char folder[FILE_PATH_BYTES];
+    corpus_places places;
+    safetensors *file;
+    tensor_source tensors;
+    const node *at;
+    loaded_model *guides[2]; /* of a model and of its evaluation's */
+    int guide_count;
+};
+
+static const real *get_tensor(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK])
+{
+    init_source *s = user;
+    const st_tensor *t = safetensors_find(s->file, name);
+    if (!t || t->rank > TENSOR_RANK) return NULL;
+    real *values = ARENA_NEW(s->memory, real, t->count);
+    if (!safetensors_copy(values, t, NULL)) return NULL;
+    *rank = t->rank;
+    memcpy(shape, t->shape, (size_t)t->rank * sizeof *shape);
+    return values;
+}
+
+static bool find_folder(init_source *s, const init_options *o, const char *runs, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    if (o->variant) {
+        return node_err(e, o->at,
+                        "variant '%s' is known to its sweep only; name a run or a "
+                        "checkpoint",
+                        o->variant);
+    }
+    if (o->checkpoint) {
+        snprintf(folder, sizeof folder, "%s", o->checkpoint);
+    } else if (!runs) {
+        return node_err(e, o->at,
+                        "run %s: there is no folder of results here to find it in; name "
+                        "a checkpoint",
+                        o->run);
+    } else if (!file_join(folder, runs, o->run, e)) {
+        return false;
+    }
+    if (init_checkpoint_folder(s->folder, folder, e)) return true;
+    if (!o->run) return err_prefix(e, "init_from");
+    return node_err(e, o->at, "no run %s has a checkpoint; loci ls lists runs", o->run);
+}
+
+init_source *init_source_open(const init_options *o, const char *runs, const corpus_places *places,
+                              err *e)
+{
+    arena *a = arena_new(1 << 16);
+    init_source *s = arena_push_zero(a, 1, sizeof *s);
+    *s = (init_source){.memory = a, .places = *places, .at = o->at};
+    s->tensors = (tensor_source){s, get_tensor};
+    if (find_folder(s, o, runs, e) && (s->file = checkpoint_open_model(s->folder, e))) return s;
+    init_source_close(s);
+    return NULL;
+}
+
+void init_source_close(init_source *s)
+{
+    if (!s) return;
+    for (int i = 0; i < s->guide_count; i++) {
+        loaded_model_close(s->guides[i]);
+    }
+    if (s->file) safetensors_close(s->file);
+    arena_free(s->memory);
+}
+
+const tensor_source *init_source_tensors(init_source *s)
+{
+    return &s->tensors;
+}
+
+bool init_source_start(init_source *s, const init_options *o, const params *p, real *values, err *e)
+{
+    int count = safetensors_count(s->file);
+    init_tensor *list = arena_push_zero(s->memory, count, sizeof *list);
+    int *target = ARENA_NEW(s->memory, int, count);
+    for (int i = 0; i < count; i++) {
+        const st_tensor *t = safetensors_at(s->file, i);
+        if (t->rank > TENSOR_RANK) {
+            return node_err(e, o->at, "the source's %s has %d axes", t->name, t->rank);
+        }
+        list[i] = (init_tensor){.name = t->name, .rank = t->rank};
+        memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+    }
+    if (!init_match(target, o, list, count, p, e)) return false;
+    for (int i = 0; i < count; i++) {
+        if (target[i] < 0) continue;
+        const param *x = &p->list[target[i]];
+        const st_tensor *t = safetensors_at(s->file, i);
+        real *out = values + x->offset;
+        if (!safetensors_copy(out, t, e)) return false;
+        for (int64_t k = 1; k < copies(x, &list[i]); k++) {
+            memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
+        }
+    }
+    return true;
+}
+
+bool init_source_guide(init_source *s, model *m, err *e)
+{
+    CHECK(s->guide_count < 2, "%d guides", s->guide_count);
+    loaded_model *g = arena_push_zero(s->memory, 1, sizeof *g);
+    const model_sizes sizes = {.context = model_context(m)};
+    if (!checkpoint_load_model(g, s->folder, NULL, &sizes, &s->places, e)) {
+        return err_prefix(e, "init_from: the model whose predictions are wanted");
+    }
+    s->guides[s->guide_count++] = g;
+    if (model_vocab(g->model) != model_vocab(m)) {
+        return node_err(e, s->at, "the source has a vocabulary of %lld, this model of %lld",
+                        (long long)model_vocab(g->model), (long long)model_vocab(m));
+    }
+    model_set_guide(m, g->model, g->values);
+    return true;
+}

@@ -1,0 +1,80 @@
+#include "harness/train/metrics.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct line_text {
+    char *text;
+    size_t bytes;
+} line_text;
+
+static void put(line_text *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(line_text *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t room = METRICS_LINE_BYTES - l->bytes;
+    int n = vsnprintf(l->text + l->bytes, room, format, args);
+    va_end(args);
+    CHECK(n >= 0 && (size_t)n < room, "a line of metrics of more than %d bytes",
+          METRICS_LINE_BYTES);
+    l->bytes += (size_t)n;
+}
+
+/* 17 digits, so that the same bits give the same line and no others do. */
+static void put_number(line_text *l, const char *key, double x)
+{
+    if (isfinite(x)) {
+        put(l, "\"%s\":%.17g", key, x);
+    } else {
+        put(l, "\"%s\":null", key);
+    }
+}
+
+static bool seen_before(const metric *m, int i)
+{
+    for (int k = 0; k < i; k++) {
+        if (strcmp(m[k].layer, m[i].layer) == 0) return true;
+    }
+    return false;
+}
+
+static void put_layers(line_text *l, const metric *m, int count)
+{
+    bool first_layer = true;
+    put(l, ",\"layers\":{");
+    for (int i = 0; i < count; i++) {
+        if (seen_before(m, i)) continue;
+        put(l, "%s\"%s\":{", first_layer ? "" : ",", m[i].layer);
+        first_layer = false;
+        bool first = true;
+        for (int k = i; k < count; k++) {
+            if (strcmp(m[k].layer, m[i].layer) != 0) continue;
+            if (!first) put(l, ",");
+            put_number(l, m[k].name, m[k].weight > 0 ? m[k].sum / m[k].weight : (double)NAN);
+            first = false;
+        }
+        put(l, "}");
+    }
+    put(l, "}");
+}
+
+size_t metrics_line(char line[METRICS_LINE_BYTES], const train_progress *p, const train_report *r)
+{
+    line_text l = {line, 0};
+    put(&l, "{\"step\":%lld,\"tokens\":%lld,", (long long)p->step, (long long)p->tokens);
+    put_number(&l, "seconds", p->seconds);
+    put(&l, ",");
+    put_number(&l, "loss", p->window_nats / p->window_weight);
+    put(&l, ",");
+    put_number(&l, "lr", r->lr);
+    put(&l, ",");
+    put_number(&l, "grad_norm", r->grad_norm);
+    put(&l, ",");
+    put_number(&l, "tokens_per_second", p->window_weight / p->window_seconds);
+    put_layers(&l, r->metrics, r->metric_count);
+    put(&l, "}\n");
+    return l.bytes;
+}

@@ -1,0 +1,15 @@
+/* Where, with what and from which source a run was trained: run.json. */
+#ifndef LOCI_EXPERIMENTS_PROVENANCE_H
+#define LOCI_EXPERIMENTS_PROVENANCE_H
+
+#include "core/base/json.h"
+#include "harness/train/trainer.h"
+
+/* plan: the object in plan.json; the record holds all of it. Decref it. */
+json_t *provenance_record(const json_t *plan, trainer *t);
+
+/* Revision of the git repository that the program lies in, and whether files differ from it. False
+ * if there is none, or no git. */
+bool provenance_git(char revision[64], bool *dirty);
+
+#endif

@@ -1,0 +1,137 @@
+#include "harness/train/train_options.h"
+
+#include <math.h>
+#include <string.h>
+
+const option TRAIN_OPTIONS[] = {
+    {"budget", OPTION_NODE, offsetof(train_options, budget_node), .initial = NULL,
+     .help = "how much is trained: one of {tokens: n}, {steps: n}, {flops: x}, {seconds: x}"},
+    {"batch", OPTION_INT, offsetof(train_options, batch), .initial = "8", .min = 1, .max = 1e6,
+     .help = "rows that are trained in parallel"},
+    {"lanes", OPTION_INT, offsetof(train_options, lanes), .initial = "0", .min = 0, .max = 65536,
+     .help = "equal parts of the batch, one thread's work each; 0: parts of 256 tokens or more"},
+    {"segment", OPTION_INT, offsetof(train_options, segment), .initial = "0", .min = 0, .max = 1e7,
+     .help = "tokens of a row per step, through which gradients flow; 0: the model's context"},
+    {"accumulate", OPTION_INT, offsetof(train_options, accumulate), .initial = "1", .min = 1,
+     .max = 65536, .help = "batches whose gradients are added up for one step"},
+    {"log_every", OPTION_INT, offsetof(train_options, log_every), .initial = "10", .min = 1,
+     .max = 1e9, .help = "steps per line of metrics", .incidental = true},
+    {"eval_every", OPTION_INT, offsetof(train_options, eval_every), .initial = "0", .min = 0,
+     .max = 1e12, .help = "steps between evaluations; 0: only at the end", .incidental = true},
+    {"checkpoint_seconds", OPTION_REAL, offsetof(train_options, checkpoint_seconds),
+     .initial = "60", .min = 0, .max = 1e9,
+     .help = "seconds between checkpoints; 0: after every step", .incidental = true},
+    {"keep_every", OPTION_INT, offsetof(train_options, keep_every), .initial = "0", .min = 0,
+     .max = 1e12, .help = "steps between models that are kept beside the last; 0: none",
+     .incidental = true},
+    {"keep_best", OPTION_BOOL, offsetof(train_options, keep_best), .initial = "false",
+     .help = "keep the model of the best evaluation, too (eval_every says how often one is made)",
+     .incidental = true},
+    {0}};
+
+static const char *const BUDGETS[] = {"tokens", "steps", "flops", "seconds"};
+enum { BUDGET_COUNT = sizeof BUDGETS / sizeof BUDGETS[0] };
+
+static bool budget_read(budget *b, const node *n, const node *train, err *e)
+{
+    static const char *const forms =
+        "say how much to train, as one of {tokens: 2M}, {steps: 1000}, {flops: 1e15}, "
+        "{seconds: 600}";
+    if (!n || node_is_null(n)) {
+        if (train) return node_err(e, train, "budget is missing; %s", forms);
+        return err_set(e, "train.budget is missing; %s", forms);
+    }
+    if (n->kind != NODE_MAP || n->count != 1) return node_err(e, n, "%s", forms);
+    int kind = 0;
+    while (kind < BUDGET_COUNT && strcmp(BUDGETS[kind], n->keys[0]) != 0) {
+        kind++;
+    }
+    if (kind == BUDGET_COUNT) return option_unknown(e, n, 0, BUDGET_COUNT, BUDGETS);
+    const node *value = n->items[0];
+    b->kind = (budget_kind)kind;
+    if (value->kind != NODE_SCALAR || !text_to_real(value->text, &b->amount) ||
+        !(b->amount >= 0 && b->amount <= 1e30) || (b->amount <= 0 && kind != BUDGET_STEPS)) {
+        return node_err(e, value, "must be a number above 0 (or no training at all: {steps: 0})");
+    }
+    if (kind == BUDGET_TOKENS || kind == BUDGET_STEPS) {
+        int64_t whole;
+        if (!text_to_int(value->text, &whole) || whole > (int64_t)1 << 52) {
+            return node_err(e, value, "must be a whole number, at most 2^52");
+        }
+    }
+    return true;
+}
+
+bool train_options_read(train_options *o, const node *n, arena *a, err *e)
+{
+    *o = (train_options){0};
+    return options_read(o, TRAIN_OPTIONS, n, NULL, a, e) &&
+           budget_read(&o->budget, o->budget_node, n, e);
+}
+
+/* The least number of rows that divides the batch and makes at least 256 tokens per call: smaller
+ * products waste time, larger parts leave threads idle. */
+static int64_t usual_lane_rows(int64_t batch, int64_t context)
+{
+    for (int64_t rows = 1; rows < batch; rows++) {
+        if (batch % rows == 0 && rows * context >= 256) return rows;
+    }
+    return batch;
+}
+
+/* The error stands at the option's own place if the spec wrote it. */
+static const node *place(const node *at, const char *key)
+{
+    const node *n = at ? node_get(at, key) : NULL;
+    return n ? n : at;
+}
+
+static bool misfit(err *e, const node *at, const char *key, const char *text)
+{
+    if (at) return node_err(e, place(at, key), "%s", text);
+    return err_set(e, "train.%s: %s", key, text);
+}
+
+bool train_shape_of(train_shape *s, const train_options *o, const node *at, int64_t context, err *e)
+{
+    char text[256];
+    int64_t segment = o->segment ? o->segment : context;
+    if (segment % context != 0) {
+        snprintf(text, sizeof text,
+                 "a segment of %lld tokens is no multiple of the model's context, %lld",
+                 (long long)segment, (long long)context);
+        return misfit(e, at, "segment", text);
+    }
+    int64_t lane_rows = usual_lane_rows(o->batch, context);
+    if (o->lanes) {
+        if (o->batch % o->lanes != 0) {
+            snprintf(text, sizeof text, "%lld lanes do not divide a batch of %lld rows equally",
+                     (long long)o->lanes, (long long)o->batch);
+            return misfit(e, at, "lanes", text);
+        }
+        lane_rows = o->batch / o->lanes;
+    }
+    *s = (train_shape){.lanes = o->batch / lane_rows,
+                       .lane_rows = lane_rows,
+                       .context = context,
+                       .calls = segment / context,
+                       .segment = segment,
+                       .tokens_per_step = o->batch * segment * o->accumulate};
+    return true;
+}
+
+static int64_t whole_steps(double tokens, const train_shape *s)
+{
+    double steps = ceil(tokens / (double)s->tokens_per_step);
+    return steps < 1 ? 1 : (int64_t)fmin(steps, 4e15);
+}
+
+train_length train_length_of(const budget *b, const train_shape *s, double train_flops)
+{
+    CHECK(b->kind != BUDGET_SECONDS, "a budget in seconds is turned into steps by calibration");
+    if (b->kind == BUDGET_STEPS) return (train_length){.tokens = 0, .steps = (int64_t)b->amount};
+    double tokens = b->amount;
+    if (b->kind == BUDGET_FLOPS) tokens = fmax(1.0, floor(b->amount / train_flops));
+    tokens = fmin(tokens, 4e15);
+    return (train_length){.tokens = (int64_t)tokens, .steps = whole_steps(tokens, s)};
+}

@@ -1,0 +1,435 @@
+#include "harness/train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/host.h"
+#include "core/ops/ops.h"
+
+/* One call's input, copied: a stream's batch is valid only until the next is read, and a step's
+ * batches are all read before its first lane runs. */
+typedef struct call_input {
+    int32_t *tokens, *targets; /* [batch, context] */
+    real *weights;             /* [batch, context] */
+    bool *reset;               /* [batch] */
+    int64_t *position;         /* [batch] */
+    int64_t *length;           /* [batch]: positions before the padding */
+} call_input;
+
+/* What a lane adds up over a step. */
+typedef struct lane_sums {
+    double nats, weight;
+    int metric_count;
+    metric metrics[MAX_METRICS];
+} lane_sums;
+
+struct trainer {
+    arena *memory;
+    workload *w;
+    int threads;
+    train_length length;
+    train_progress progress;
+    lanes *pool;
+    optim *optim;
+    stream *stream;
+    routing_trace *routing;
+    real *values;         /* [params.total] */
+    model_state **states; /* [lanes] */
+    tape **tapes;         /* [threads] */
+    call_input *inputs;   /* [accumulate * calls] */
+    lane_sums *sums;      /* [lanes] */
+    lane_sums total;
+    double step_weight; /* of all targets of the step */
+    int64_t micro;      /* batch of the step that the lanes work on */
+};
+
+static call_input input_new(arena *a, int64_t rows, int64_t time)
+{
+    return (call_input){.tokens = ARENA_NEW(a, int32_t, rows * time),
+                        .targets = ARENA_NEW(a, int32_t, rows * time),
+                        .weights = ARENA_NEW(a, real, rows * time),
+                        .reset = ARENA_NEW(a, bool, rows),
+                        .position = ARENA_NEW(a, int64_t, rows),
+                        .length = ARENA_NEW(a, int64_t, rows)};
+}
+
+static bool open_stream(trainer *t, err *e)
+{
+    workload *w = t->w;
+    corpus_split *split = corpus_get(w->corpus, SPLIT_TRAIN);
+    if (!split) return err_set(e, "data: the corpus has no training split; choose another");
+    stream_options o = {.rows = w->train.batch,
+                        .time = w->shape.context,
+                        .block = w->shape.context,
+                        .span = corpus_span(w->corpus),
+                        .seed = (uint64_t)w->seed,
+                        .shuffle = true};
+    t->stream = stream_new(split, &o, e);
+    return t->stream != NULL;
+}
+
+static bool make_buffers(trainer *t, err *e)
+{
+    const train_shape *s = &t->w->shape;
+    arena *a = t->memory;
+    const params *p = model_params(t->w->model);
+    t->values = arena_push_zero(a, p->total, sizeof(real));
+    t->states = ARENA_NEW(a, model_state *, s->lanes);
+    for (int64_t i = 0; i < s->lanes; i++) {
+        t->states[i] = model_state_new(t->w->model, s->lane_rows);
+    }
+    t->tapes = ARENA_NEW(a, tape *, t->threads);
+    for (int i = 0; i < t->threads; i++) {
+        t->tapes[i] = tape_new();
+    }
+    int64_t inputs = t->w->train.accumulate * s->calls;
+    t->inputs = ARENA_NEW(a, call_input, inputs);
+    for (int64_t i = 0; i < inputs; i++) {
+        t->inputs[i] = input_new(a, t->w->train.batch, s->context);
+    }
+    t->sums = arena_push_zero(a, s->lanes, sizeof(lane_sums));
+    return workload_start(t->w, t->values, e);
+}
+
+trainer *trainer_new(workload *w, int threads, train_length length, err *e)
+{
+    arena *memory = arena_new(0);
+    trainer *t = arena_push_zero(memory, 1, sizeof *t);
+    threads = (int)MIN((int64_t)MAX(threads, 1), w->shape.lanes);
+    *t = (trainer){.memory = memory, .w = w, .threads = threads, .length = length};
+    t->progress.eval_at = -1;
+    t->routing = routing_trace_new();
+    const params *p = model_params(w->model);
+    t->pool = lanes_new(w->shape.lanes, threads, p, e);
+    if (!t->pool || !(t->optim = optim_new(&w->optim, p, e)) || !open_stream(t, e) ||
+        !make_buffers(t, e)) {
+        trainer_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void trainer_free(trainer *t)
+{
+    if (!t) return;
+    if (t->states) {
+        for (int64_t i = 0; i < t->w->shape.lanes; i++) {
+            model_state_free(t->states[i]);
+        }
+        for (int i = 0; i < t->threads; i++) {
+            tape_free(t->tapes[i]);
+        }
+    }
+    routing_trace_free(t->routing);
+    if (t->stream) stream_free(t->stream);
+    if (t->optim) optim_free(t->optim);
+    if (t->pool) lanes_free(t->pool);
+    arena_free(t->memory);
+}
+
+/* ---- a step ---- */
+
+static bool read_inputs(trainer *t, err *e)
+{
+    int64_t inputs = t->w->train.accumulate * t->w->shape.calls;
+    t->step_weight = 0;
+    for (int64_t i = 0; i < inputs; i++) {
+        batch b;
+        if (!stream_next(t->stream, &b, e)) return err_prefix(e, "reading the training split");
+        size_t rows = (size_t)b.rows, cells = (size_t)(b.rows * b.time);
+        const call_input *in = &t->inputs[i];
+        memcpy(in->tokens, b.tokens, cells * sizeof *in->tokens);
+        memcpy(in->targets, b.targets, cells * sizeof *in->targets);
+        memcpy(in->weights, b.weights, cells * sizeof *in->weights);
+        memcpy(in->reset, b.reset, rows * sizeof *in->reset);
+        memcpy(in->position, b.position, rows * sizeof *in->position);
+        memcpy(in->length, b.length, rows * sizeof *in->length);
+        t->step_weight += b.weight;
+    }
+    return true;
+}
+
+static bool same_metric(const metric *a, const metric *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->layer, b->layer) == 0;
+}
+
+/* Calls tell much the same figures in the same order: `guess` is where m likely stands. */
+static void add_metric(lane_sums *sums, const metric *m, int guess)
+{
+    int i = guess < sums->metric_count && same_metric(&sums->metrics[guess], m) ? guess : 0;
+    while (i < sums->metric_count && !same_metric(&sums->metrics[i], m)) {
+        i++;
+    }
+    if (i < sums->metric_count) {
+        sums->metrics[i].sum += m->sum;
+        sums->metrics[i].weight += m->weight;
+        return;
+    }
+    CHECK(sums->metric_count < MAX_METRICS, "more than %d metrics", MAX_METRICS);
+    sums->metrics[sums->metric_count++] = *m;
+}
+
+/* Input `index` of the step for the rows of a lane. Random numbers are keyed by row: each call of a
+ * step has rows of its own, so that no two draw the same. */
+static model_call lane_call(const trainer *t, int64_t index, int64_t lane)
+{
+    const train_shape *s = &t->w->shape;
+    const call_input *in = &t->inputs[index];
+    int64_t row = lane * s->lane_rows, cell = row * s->context;
+    return (model_call){.time = s->context,
+                        .tokens = in->tokens + cell,
+                        .targets = in->targets + cell,
+                        .weights = in->weights + cell,
+                        .lengths = in->length + row,
+                        .total_weight = t->step_weight,
+                        .mode = MODE_TRAIN,
+                        .seed = (uint64_t)t->w->seed,
+                        .step = t->progress.step,
+                        .row0 = index * t->w->train.batch + row};
+}
+
+static void reset_rows(model_state *state, const call_input *in, int64_t row0, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        if (in->reset[row0 + r]) model_state_reset_row(state, r, in->position[row0 + r]);
+    }
+}
+
+/* A lane's share of one batch: its segment forwards, then backwards. */
+static void run_lane(void *arg, int64_t lane, int thread, grads *g)
+{
+    trainer *t = arg;
+    const train_shape *s = &t->w->shape;
+    tape *tp = t->tapes[thread];
+    model_state *state = t->states[lane];
+    lane_sums *sums = &t->sums[lane];
+    tensor *loss = NULL;
+    model_begin(state, tp, t->values, g);
+    for (int64_t c = 0; c < s->calls; c++) {
+        int64_t index = t->micro * s->calls + c;
+        reset_rows(state, &t->inputs[index], lane * s->lane_rows, s->lane_rows);
+        model_call call = lane_call(t, index, lane);
+        model_result r = model_forward(state, &call);
+        loss = loss ? op_add(tp, loss, r.loss) : r.loss;
+        sums->nats += r.nats;
+        sums->weight += r.weight;
+        for (int i = 0; i < r.metric_count; i++) {
+            add_metric(sums, &r.metrics[i], i);
+        }
+    }
+    tape_backward(tp, loss, 1);
+    model_end(state);
+}
+
+static void clear_sums(lane_sums *s)
+{
+    s->nats = s->weight = s->metric_count = 0;
+}
+
+/* All lanes' gradients of all the step's batches. */
+static const grads *run_lanes(trainer *t)
+{
+    for (int64_t i = 0; i < t->w->shape.lanes; i++) {
+        clear_sums(&t->sums[i]);
+    }
+    const grads *g = NULL;
+    for (t->micro = 0; t->micro < t->w->train.accumulate; t->micro++) {
+        g = lanes_run(t->pool, run_lane, t, t->micro > 0);
+    }
+    clear_sums(&t->total);
+    for (int64_t i = 0; i < t->w->shape.lanes; i++) { /* in lane order: equal bits */
+        t->total.nats += t->sums[i].nats;
+        t->total.weight += t->sums[i].weight;
+        for (int m = 0; m < t->sums[i].metric_count; m++) {
+            add_metric(&t->total, &t->sums[i].metrics[m], m);
+        }
+    }
+    return g;
+}
+
+static double learning_rate(const trainer *t)
+{
+    /* Padding makes a step of fewer tokens: a budget in tokens is followed by tokens. */
+    int64_t step =
+        t->length.tokens ? t->progress.tokens / t->w->shape.tokens_per_step : t->progress.step;
+    return t->w->optim.lr * schedule_factor(&t->w->schedule, step, t->length.steps);
+}
+
+/* ---- where a number stopped being one ---- */
+
+static bool finite_all(const real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite((double)x[i])) return false;
+    }
+    return true;
+}
+
+static void watch_tap(void *user, const layer *self, const char *name, const tensor *x)
+{
+    char *bad = user;
+    if (bad[0] || finite_all(x->data, tensor_count(x))) return;
+    snprintf(bad, sizeof((train_report *)0)->bad, "output %s%s%s", self ? self->name : "",
+             self && name ? "." : "", name ? name : "");
+}
+
+/* Names the first tensor that is not finite: a parameter, or the first output on running again the
+ * last batch of the first lane that failed. */
+static void find_bad(trainer *t, char *bad)
+{
+    const params *p = model_params(t->w->model);
+    size_t size = sizeof((train_report *)0)->bad;
+    for (int i = 0; i < p->count; i++) {
+        if (finite_all(t->values + p->list[i].offset, p->list[i].count)) continue;
+        snprintf(bad, size, "parameter %s", p->list[i].name);
+        return;
+    }
+    const train_shape *s = &t->w->shape;
+    int64_t lane = 0;
+    while (lane + 1 < s->lanes && isfinite(t->sums[lane].nats)) {
+        lane++;
+    }
+    model_state *state = t->states[lane];
+    model_begin(state, t->tapes[0], t->values, NULL);
+    for (int64_t i = (t->w->train.accumulate - 1) * s->calls, n = i + s->calls; i < n; i++) {
+        reset_rows(state, &t->inputs[i], lane * s->lane_rows, s->lane_rows);
+        model_call call = lane_call(t, i, lane);
+        call.tap = watch_tap;
+        call.tap_user = bad;
+        model_forward(state, &call);
+    }
+    model_end(state);
+    if (!bad[0]) snprintf(bad, size, "loss");
+}
+
+/* ---- the whole ---- */
+
+static void count_step(trainer *t, train_report *r)
+{
+    train_progress *p = &t->progress;
+    p->step++;
+    p->tokens += (int64_t)llround(r->weight);
+    p->seconds += r->seconds;
+    p->window_nats += r->nats;
+    p->window_weight += r->weight;
+    p->window_seconds += r->seconds;
+}
+
+bool trainer_step(trainer *t, train_report *report, err *e)
+{
+    double begin = host_monotonic_s();
+    *report = (train_report){.lr = learning_rate(t)};
+    if (!read_inputs(t, e)) return false;
+    double read = host_monotonic_s();
+    const grads *g = run_lanes(t);
+    double ran = host_monotonic_s();
+    report->nats = t->total.nats;
+    report->weight = t->total.weight;
+    report->metrics = t->total.metrics;
+    report->metric_count = t->total.metric_count;
+    if (isfinite(report->nats)) {
+        optim_report o = optim_step(t->optim, t->values, g, report->lr, t->pool);
+        report->grad_norm = o.norm;
+        if (o.bad) snprintf(report->bad, sizeof report->bad, "gradient of %s", o.bad);
+    } else {
+        find_bad(t, report->bad);
+    }
+    double end = host_monotonic_s();
+    report->data_seconds = read - begin;
+    report->optim_seconds = end - ran;
+    report->seconds = end - begin;
+    if (!report->bad[0]) count_step(t, report);
+    return true;
+}
+
+bool trainer_finished(const trainer *t)
+{
+    const train_progress *p = &t->progress;
+    return t->length.tokens ? p->tokens >= t->length.tokens : p->step >= t->length.steps;
+}
+
+train_progress *trainer_progress(trainer *t)
+{
+    return &t->progress;
+}
+train_length trainer_length(const trainer *t)
+{
+    return t->length;
+}
+real *trainer_values(trainer *t)
+{
+    return t->values;
+}
+optim *trainer_optim(trainer *t)
+{
+    return t->optim;
+}
+stream *trainer_stream(trainer *t)
+{
+    return t->stream;
+}
+routing_trace *trainer_routing(trainer *t)
+{
+    return t->routing;
+}
+workload *trainer_workload(trainer *t)
+{
+    return t->w;
+}
+lanes *trainer_pool(trainer *t)
+{
+    return t->pool;
+}
+int trainer_threads(const trainer *t)
+{
+    return t->threads;
+}
+
+model_state *trainer_state(trainer *t, int64_t lane)
+{
+    CHECK(lane >= 0 && lane < t->w->shape.lanes, "lane %lld", (long long)lane);
+    return t->states[lane];
+}
+
+tape *trainer_tape(trainer *t, int thread)
+{
+    CHECK(thread >= 0 && thread < t->threads, "thread %d", thread);
+    return t->tapes[thread];
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double median(double *x, int n)
+{
+    CHECK(n > 0, "median of nothing");
+    qsort(x, (size_t)n, sizeof *x, by_value);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+bool trainer_calibrate(workload *w, int threads, double seconds, double *step_seconds, err *e)
+{
+    enum { LEAST = 3, MOST = 200 };
+    double times[MOST];
+    trainer *t = trainer_new(w, threads, (train_length){.steps = INT64_MAX}, e);
+    if (!t) return false;
+    double begin = host_monotonic_s();
+    int n = 0;
+    bool ok = true;
+    /* The first step maps memory: it counts only if there is no other. */
+    for (int i = 0; ok && n < MOST && (n < LEAST || host_monotonic_s() - begin < seconds); i++) {
+        train_report r;
+        ok = trainer_step(t, &r, e);
+        if (!ok || i == 0) continue;
+        times[n++] = r.seconds;
+        if (r.bad[0]) break;
+    }
+    trainer_free(t);
+    if (ok) *step_seconds = median(times, n);
+    return ok;
+}

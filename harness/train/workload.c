@@ -1,0 +1,161 @@
+#include "harness/train/workload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a layer can only be built or run with. */
+static bool check_needs(unsigned needs, const node *model_spec, const node *init, err *e)
+{
+    if (!(needs & (NEEDS_SOURCE | NEEDS_PREDICTIONS)) || !node_is_null(init)) return true;
+    return node_err(e, model_spec, "a layer %s; name a trained model with `init_from:`",
+                    needs & NEEDS_SOURCE ? "is built from another model's parameters"
+                                         : "is told another model's predictions");
+}
+
+model *workload_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
+                      const tensor_source *source, err *e)
+{
+    const node *n = node_get(spec, "model");
+    if (!n) return err_set(e, "the spec has no section `model`; describe one"), NULL;
+    model *m = NULL;
+    if (!(n = model_resized(a, n, sizes, e))) return NULL;
+    int64_t *counts = NULL;
+    unsigned needs = model_needs(n);
+    const node *init = node_get(spec, "init_from");
+    if (!check_needs(needs, n, init, e)) return NULL;
+    if (!(needs & NEEDS_TOKEN_COUNTS) || (counts = corpus_token_counts(c, e))) {
+        model_inputs inputs = {.vocab = corpus_vocab(c),
+                               .seed = (uint64_t)seed,
+                               .token_counts = counts,
+                               .source = needs & NEEDS_SOURCE ? source : NULL};
+        m = model_build(n, &inputs, e);
+    }
+    free(counts);
+    return m;
+}
+
+/* The two models must agree in every parameter: only then do the same values serve both. */
+static bool same_params(const model *a, const model *b, const node *at, err *e)
+{
+    const params *p = model_params_const(a), *q = model_params_const(b);
+    bool same = p->total == q->total && p->count == q->count;
+    for (int i = 0; same && i < p->count; i++) {
+        same = strcmp(p->list[i].name, q->list[i].name) == 0 &&
+               memcmp(p->list[i].shape, q->list[i].shape, sizeof p->list[i].shape) == 0;
+    }
+    static const char *const text =
+        "the model's parameters depend on its context, so it cannot be evaluated on another one; "
+        "leave eval.context out";
+    if (same) return true;
+    return at ? node_err(e, at, "%s", text) : err_set(e, "eval.context: %s", text);
+}
+
+static model *open_model(workload *w, const model_sizes *sizes, err *e)
+{
+    const tensor_source promised = {0};
+    const tensor_source *tensors = w->source ? init_source_tensors(w->source) : &promised;
+    model *m = workload_model(w->memory, w->spec, sizes, w->corpus, w->seed, tensors, e);
+    bool guided = w->source && (model_needs(node_get(w->spec, "model")) & NEEDS_PREDICTIONS);
+    if (!m || !guided || init_source_guide(w->source, m, e)) return m;
+    model_free(m);
+    return NULL;
+}
+
+static bool open_models(workload *w, err *e)
+{
+    if (!(w->model = open_model(w, NULL, e))) return false;
+    w->eval_model = w->model;
+    bool same_context = w->eval.context == 0 || w->eval.context == model_context(w->model);
+    if (same_context && w->eval.stored == 0) return true;
+    const model_sizes sizes = {.context = w->eval.context, .stored = w->eval.stored};
+    w->eval_model = open_model(w, &sizes, e);
+    return w->eval_model &&
+           same_params(w->model, w->eval_model, node_at(w->spec, "eval.context"), e);
+}
+
+static bool read_options(workload *w, err *e)
+{
+    const node *s = w->spec;
+    return init_options_read(&w->init, node_get(s, "init_from"), w->memory, e) &&
+           train_options_read(&w->train, node_get(s, "train"), w->memory, e) &&
+           eval_options_read(&w->eval, node_get(s, "eval"), w->memory, e) &&
+           optim_read(&w->optim, node_get(s, "optimizer"), w->memory, e) &&
+           schedule_read(&w->schedule, node_get(s, "schedule"), w->memory, e);
+}
+
+static bool find_source_id(workload *w, err *e)
+{
+    const init_options *o = &w->init;
+    w->source_id = o->run;
+    if (!o->checkpoint) return true;
+    err why = {0};
+    w->source_id = init_checkpoint_hash(w->memory, o->checkpoint, &why);
+    return w->source_id || node_err(e, o->at, "%s", why.text);
+}
+
+/* Completes a workload whose corpus is open. */
+static bool open_rest(workload *w, err *e)
+{
+    return find_source_id(w, e) && open_models(w, e) &&
+           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
+           train_shape_of(&w->shape, &w->train, node_get(w->spec, "train"), model_context(w->model),
+                          e);
+}
+
+bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)
+{
+    return workload_open_beside(w, spec, seed, places, NULL, e);
+}
+
+static bool open_source(workload *w, const corpus_places *places, const char *runs, err *e)
+{
+    return !w->init.at || (w->source = init_source_open(&w->init, runs, places, e)) != NULL;
+}
+
+bool workload_open_beside(workload *w, const node *spec, int64_t seed, const corpus_places *places,
+                          const char *runs, err *e)
+{
+    *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed, .owns_corpus = true};
+    bool ok = read_options(w, e) && (w->corpus = corpus_open(node_get(spec, "data"), places, e)) &&
+              open_source(w, places, runs, e) && open_rest(w, e);
+    if (!ok) workload_close(w);
+    return ok;
+}
+
+bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e)
+{
+    *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed, .corpus = c};
+    bool ok = read_options(w, e) && open_rest(w, e);
+    if (!ok) workload_close(w);
+    return ok;
+}
+
+eval_task workload_evaluation(const workload *w, const real *values, int threads,
+                              const volatile sig_atomic_t *stop)
+{
+    return (eval_task){.model = w->eval_model,
+                       .values = values,
+                       .corpus = w->corpus,
+                       .options = &w->eval,
+                       .threads = threads,
+                       .lanes = w->shape.lanes,
+                       .seed = (uint64_t)w->seed,
+                       .stop = stop};
+}
+
+bool workload_start(const workload *w, real *values, err *e)
+{
+    const params *p = model_params_const(w->model);
+    params_start(p, values, (uint64_t)w->seed);
+    return !w->source || init_source_start(w->source, &w->init, p, values, e);
+}
+
+void workload_close(workload *w)
+{
+    if (w->eval_model != w->model) model_free(w->eval_model);
+    if (w->model) model_free(w->model);
+    init_source_close(w->source);
+    if (w->corpus && w->owns_corpus) corpus_close(w->corpus);
+    arena_free(w->memory);
+    *w = (workload){0};
+}

@@ -1,0 +1,205 @@
+/* Compares the variants of an experiment: over seeds, and paired by seed with the baseline.
+ *
+ * A run counts with its final evaluation (of `split`, if one is asked for: its last evaluation
+ * there). Every figure says what it is: mean and 95 % t-interval over seeds, difference to the
+ * baseline paired by seed with its interval; beside it what it costs. Failed and diverged runs are
+ * shown, never left out. Works on experiments that are not finished. */
+#ifndef LOCI_RESULTS_COMPARE_H
+#define LOCI_RESULTS_COMPARE_H
+
+#include "results/compare/stats.h"
+#include "results/store/store.h"
+#include "results/table/table.h"
+
+typedef enum compare_metric {
+    COMPARE_AUTO, /* the first of the following that every finished run has */
+    COMPARE_BITS_PER_BYTE,
+    COMPARE_WORD_PERPLEXITY,
+    COMPARE_PERPLEXITY /* per token: only for equal tokenizers */
+} compare_metric;
+#define COMPARE_METRICS "auto|bits_per_byte|word_perplexity|perplexity"
+enum { COMPARE_METRIC_COUNT = 4 };
+
+/* What variants may be compared at equal amounts of, by their evaluations on the way. */
+typedef enum compare_budget { AT_END, AT_TOKENS, AT_FLOPS, AT_SECONDS } compare_budget;
+extern const char *const COMPARE_BUDGETS[]; /* "", "tokens", "flops", "seconds" */
+
+typedef struct compare_options {
+    const char *baseline; /* a variant's label; NULL: the experiment's */
+    /* Axes, separated by commas, by name or the end of it: of their values each variant gets the
+     * one that is best on validation. NULL: none. */
+    const char *tune;
+    compare_budget at;
+    double at_amount;      /* of training; NaN: the least that a finished run got */
+    const char *split;     /* NULL: that of the runs' final evaluations */
+    compare_metric metric; /* what differences are taken of */
+} compare_options;
+
+/* What the evaluation that counts cost, and what a dynamic one chose. */
+typedef struct eval_cost {
+    double flops, seconds; /* per token; NaN: unknown */
+    double anon_bytes;     /* memory of the process that evaluated; NaN: unknown */
+    double rate, decay;    /* NaN: the model did not learn while it was evaluated */
+} eval_cost;
+
+/* What routed layers did with the tokens, mean over layers; NaN: there are none, or none tells. */
+typedef enum routing_figure {
+    ROUTING_ENTROPY, /* of the experts' load, 1: equal shares; over the last tenth of training */
+    ROUTING_DROPPED, /* share of the tokens that full experts dropped; over the same */
+    ROUTING_CHANGED, /* share that is sent elsewhere than an evaluation before; the last one */
+    ROUTING_FIGURES
+} routing_figure;
+
+typedef struct compared_run {
+    const char *run, *status, *reason; /* reason NULL: none */
+    int64_t seed;
+    bool scored;                                /* has the evaluation that counts */
+    double value[COMPARE_METRIC_COUNT];         /* by metric, NaN: not defined */
+    int64_t tokens, bytes, words;               /* scored; -1: unknown */
+    double tokens_per_second;                   /* of training, beside whatever else ran */
+    double alone;                               /* the same, measured alone; NaN: it was not */
+    int64_t peak_bytes;                         /* anonymous memory */
+    int documents;                              /* scored */
+    const char *protocol;                       /* JSON */
+    int64_t params, active_params, state_bytes; /* -1: unknown */
+    double flops;                               /* forward, per token */
+    int64_t trained_tokens;
+    const char *evaluation; /* id; NULL: none, or between two of them */
+    eval_cost eval;
+    double routing[ROUTING_FIGURES];
+    int64_t step;       /* of that evaluation */
+    double train_flops; /* per token */
+    double train_seconds;
+    int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
+} compared_run;
+
+/* The same difference document by document: the mean over paired seeds for each, then over
+ * documents. */
+typedef struct document_difference {
+    int n;               /* documents; 0: not known */
+    int better;          /* in how many the variant is */
+    bool by_bytes;       /* bits per byte, else nats per token */
+    double mean;         /* over all their text */
+    interval confidence; /* bootstrap over documents */
+} document_difference;
+
+typedef struct compared_variant {
+    const char *label, *variant;
+    const char *plan_label; /* the label that the database knows; another than `label` if tuned */
+    const char *tuned;      /* the values chosen, "lr=1e-3"; NULL: nothing was tuned */
+    int tried;              /* out of how many */
+    bool edge;              /* a number at the edge of those tried: better ones may lie beyond */
+    bool is_baseline;
+    int planned, done, failed, diverged, running, interrupted;
+    int run_count;
+    compared_run *runs; /* by seed */
+    estimate value[COMPARE_METRIC_COUNT];
+    estimate difference; /* of the chosen metric, to the baseline */
+    double p, p_holm;    /* of that difference; corrected for all comparisons; NaN: none */
+    document_difference documents;
+    double tokens_per_second; /* mean; measured alone if the comparison says so */
+    int64_t peak_bytes;       /* the most */
+    int64_t params, active_params, state_bytes;
+    double flops;
+    eval_cost eval;                  /* means over seeds; the most memory */
+    double routing[ROUTING_FIGURES]; /* means over seeds */
+    const char *rates, *decays; /* those that its seeds chose: "0.01", "0.01, 0.03"; "": none */
+} compared_variant;
+
+typedef struct comparison {
+    const char *experiment, *description;
+    const char *split;     /* "validation"; "" if nothing was scored yet */
+    bool split_asked;      /* else it is that of the runs' final evaluations */
+    compare_metric metric; /* chosen; never AUTO */
+    int baseline;          /* index; -1: the experiment's baseline has no variant here */
+    int count;
+    compared_variant *variants; /* in planned order */
+    bool lossy;                 /* a scored run has no bits per byte */
+    int comparisons;            /* differences with an interval */
+    double noise_floor; /* two runs of the baseline that differ in seed alone differ by less, 95 %;
+                           NaN: unknown */
+    bool alone;         /* every scored variant's speed was measured alone: that is shown */
+    const char *tune;   /* the tuned axes' names; NULL: none */
+    const char *tuned_baseline; /* what options.baseline is called among the tuned variants */
+    bool tuned_on_reported;     /* the split that is reported is the one that was chosen by */
+    int unchosen_lost;          /* runs without a result of the values that were not chosen */
+    compare_budget at;
+    double at_amount;
+    bool learning;  /* a scored run learned while it was evaluated: costs of evaluation count */
+    bool same_text; /* all scored runs scored the same number of bytes or words */
+} comparison;
+
+/* Lives as long as the arena. NULL and e on failure. */
+comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
+                         err *e);
+
+/* "tokens=2M", "flops=1e15", "seconds=600", "tokens" (the least that a finished run got), into o.
+ */
+bool compare_at_read(compare_options *o, const char *text, err *e);
+
+/* A number for each of the steps that compare_load consists of; see the files of these names.
+ * compare_read: rows of a split, without figures over seeds. */
+comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e);
+bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err *e);
+comparison *compare_tuned(arena *a, store *s, const char *experiment, const compare_options *o,
+                          err *e);
+compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
+void compare_set_values(compared_run *r, double nats);
+/* The first run that counts, of a variant and of all; NULL: none. */
+const compared_run *compare_scored(const compared_variant *v);
+const compared_run *compare_first_scored(const comparison *c);
+/* Takes a run's result away, and says why. */
+void compare_unscore(compared_run *r, const char *reason);
+/* Failed, diverged, interrupted, or done without the evaluation that counts. */
+bool compare_is_lost(const compared_run *r);
+/* Why a lost run has no result. */
+const char *compare_reason(const compared_run *r);
+
+/* "(oracle)" for a model that looks at what it predicts, else "": its label ends so, whatever its
+ * axes say; a name made of these has to say it, too. */
+const char *compare_oracle(const char *label);
+
+/* Fills the variants' `documents` (results/compare/compare_documents.c). */
+bool compare_documents(comparison *c, store *s, err *e);
+
+/* Fills `learning` and the variants' costs of evaluation (results/compare/compare_cost.c). */
+void compare_costs(comparison *c, arena *a);
+
+/* Fills `routing` of runs and variants (results/compare/compare_routing.c). */
+bool compare_routing(comparison *c, arena *a, store *s, err *e);
+
+/* True if every scored token was a byte, so that nats per token are bits per byte (but for ln 2).
+ */
+bool compare_by_bytes(const comparison *c);
+
+/* Digits behind the point for the metric's figures. */
+int compare_decimals(const comparison *c, compare_metric m);
+
+/* The experiment's name, and what was chosen: "memory: test split, lr tuned on validation". */
+void compare_title(char text[512], const comparison *c);
+
+/* The rows, with columns for people and for programs. */
+table *compare_table(arena *a, const comparison *c);
+
+/* The table with protocol, verdicts in words and the reasons of failures below it (text, Markdown);
+ * for CSV the rows alone; for JSON an object with everything. */
+bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e);
+
+/* What has to be said beside the figures, a sentence a line: how variants were chosen and cut,
+ * noise floor, differences by document (each behind `item`), protocol, cautions. */
+void compare_print_notes(FILE *out, const comparison *c, const char *item);
+
+/* Of these, how the runs were evaluated (results/compare/compare_protocol.c). */
+void compare_print_protocol(FILE *out, const comparison *c);
+
+const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
+const char *compare_metric_title(compare_metric m); /* "bits per byte" */
+
+/* Whether a variant's difference is called better or worse, not noise: its interval is beyond 0,
+ * and its p stays below 0.05 after Holm's correction. */
+bool compare_sure(const compared_variant *v);
+
+/* One sentence: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
+void compare_verdict(char text[512], const comparison *c, int variant);
+
+#endif

@@ -1,0 +1,158 @@
+/* Variants at equal amounts of training: their evaluations on the way there. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/options/option.h"
+#include "results/compare/compare.h"
+
+const char *const COMPARE_BUDGETS[] = {"", "tokens", "flops", "seconds"};
+enum { BUDGETS = 4 };
+
+/* An evaluation this close to the amount stands for it: budgets in tokens end with a whole step. */
+#define NEAR 0.01
+
+bool compare_at_read(compare_options *o, const char *text, err *e)
+{
+    char name[32] = "";
+    const char *equals = strchr(text, '=');
+    size_t n = equals ? (size_t)(equals - text) : strlen(text);
+    if (n < sizeof name) memcpy(name, text, n);
+    o->at = AT_END;
+    for (int i = 1; i < BUDGETS; i++) {
+        if (strcmp(name, COMPARE_BUDGETS[i]) == 0) o->at = (compare_budget)i;
+    }
+    o->at_amount = (double)NAN;
+    bool good = o->at != AT_END && (!equals || (text_to_real(equals + 1, &o->at_amount) &&
+                                                isfinite(o->at_amount) && o->at_amount > 0));
+    return good || err_set(e,
+                           "--at %s: say tokens=2M, flops=1e15 or seconds=600; without a number: "
+                           "the least that a finished run got",
+                           text);
+}
+
+/* ---- the evaluations of a run ---- */
+
+typedef struct passage {
+    int64_t step;
+    double cost, nats;
+    const char *evaluation;
+} passage;
+
+/* Training seconds at a step: those of the logged step that is nearest, in proportion. */
+static double seconds_at(store *s, const compared_run *r, int64_t step, err *e)
+{
+    sqlite3_stmt *q =
+        store_prepare(s,
+                      "SELECT seconds * ?2 / step FROM step WHERE run = ?1 AND step > "
+                      "0 AND seconds IS NOT NULL ORDER BY abs(step - ?2), step LIMIT 1",
+                      e);
+    if (!q) return (double)NAN;
+    sqlite3_bind_text(q, 1, r->run, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, step);
+    double seconds = sqlite3_step(q) == SQLITE_ROW ? store_real(q, 0) : (double)NAN;
+    sqlite3_finalize(q);
+    return seconds;
+}
+
+static double cost_at(store *s, const compared_run *r, compare_budget at, int64_t step,
+                      double tokens, err *e)
+{
+    if (at == AT_SECONDS) return seconds_at(s, r, step, e);
+    return at == AT_FLOPS ? tokens * r->train_flops : tokens;
+}
+
+/* What a finished run got in all. */
+static double cost_in_all(const compared_run *r, compare_budget at)
+{
+    if (at == AT_SECONDS) return r->train_seconds;
+    return (double)r->trained_tokens * (at == AT_FLOPS ? r->train_flops : 1);
+}
+
+/* The two evaluations around the amount, with the split and protocol of the one that counts; or one
+ * that is near enough, in both. False if there are none. */
+static bool around(passage found[2], arena *a, store *s, const compared_run *r, const comparison *c,
+                   err *e)
+{
+    static const char query[] =
+        "SELECT e.step, e.tokens_seen, e.nats, e.evaluation FROM evaluation e JOIN evaluation f ON "
+        "f.evaluation = ?1 WHERE e.run = f.run AND e.split = f.split AND e.protocol = f.protocol "
+        "AND "
+        "e.tokens = f.tokens AND e.nats IS NOT NULL ORDER BY e.step, e.final";
+    sqlite3_stmt *q = store_prepare(s, query, e);
+    if (!q) return false;
+    double nearest = NEAR;
+    bool close = false;
+    found[0] = found[1] = (passage){.step = -1};
+    sqlite3_bind_text(q, 1, r->evaluation, -1, SQLITE_STATIC);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        passage p = {.step = store_int(q, 0, 0), .nats = store_real(q, 2)};
+        p.cost = cost_at(s, r, c->at, p.step, store_real(q, 1), e);
+        p.evaluation = store_text(q, 3, a);
+        double off = fabs(log(p.cost / c->at_amount));
+        if (!(p.cost > 0)) continue;
+        if (off <= nearest) {
+            nearest = off;
+            close = true;
+            found[0] = found[1] = p;
+        } else if (!close && p.cost < c->at_amount) {
+            found[0] = p;
+        } else if (!close && found[1].step < 0) {
+            found[1] = p;
+        }
+    }
+    sqlite3_finalize(q);
+    return found[0].step >= 0 && found[1].step >= 0;
+}
+
+/* ---- all runs ---- */
+
+static void place(compared_run *r, const passage around_it[2], double amount)
+{
+    const passage *x = &around_it[0], *y = &around_it[1];
+    double share = x->step == y->step ? 0 : log(amount / x->cost) / log(y->cost / x->cost);
+    compare_set_values(r, x->nats + share * (y->nats - x->nats));
+    r->from_step = x->step;
+    r->to_step = y->step;
+    if (x->step == y->step) {
+        r->evaluation = x->evaluation;
+    } else { /* no evaluation has its documents or slices */
+        r->evaluation = NULL;
+        r->documents = 0;
+    }
+}
+
+static double least_cost(const comparison *c, compare_budget at)
+{
+    double least = (double)INFINITY;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            double cost = cost_in_all(r, at);
+            if (r->scored && cost > 0) least = fmin(least, cost);
+        }
+    }
+    return least;
+}
+
+bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err *e)
+{
+    if (o->at == AT_END) return true;
+    c->at = o->at;
+    c->at_amount = isfinite(o->at_amount) ? o->at_amount : least_cost(c, o->at);
+    err why = {{0}};
+    for (int i = 0; isfinite(c->at_amount) && i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            compared_run *r = &c->variants[i].runs[k];
+            passage found[2] = {{0}};
+            if (!r->scored) continue;
+            if (around(found, a, s, r, c, &why)) {
+                place(r, found, c->at_amount);
+                continue;
+            }
+            compare_unscore(r,
+                            "has no evaluations around that amount; train.eval_every makes some");
+        }
+    }
+    return !why.text[0] || err_set(e, "%s", why.text);
+}

@@ -1,0 +1,354 @@
+/* A comparison as people and programs read it: the table and what is to be said about it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "results/compare/compare.h"
+
+/* ---- verdicts ---- */
+
+static const char *unit_of(compare_metric m)
+{
+    static const char *const units[COMPARE_METRIC_COUNT] = {"", "bits per byte", "word perplexity",
+                                                            "perplexity per token"};
+    return units[m];
+}
+
+bool compare_sure(const compared_variant *v)
+{
+    return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
+}
+
+void compare_verdict(char text[512], const comparison *c, int variant)
+{
+    const compared_variant *v = &c->variants[variant];
+    text[0] = 0;
+    if (c->baseline < 0 || variant == c->baseline) return;
+    const char *base = c->variants[c->baseline].label, *unit = unit_of(c->metric);
+    estimate d = v->difference;
+    int digits = compare_decimals(c, c->metric);
+    char plain[32], with_sign[32], half[32];
+    table_number(plain, fabs(d.mean), digits, false);
+    table_number(with_sign, d.mean, digits, true);
+    table_number(half, d.half, digits, false);
+    if (d.n == 0) {
+        snprintf(text, 512, "'%s' cannot be compared yet: no seed finished both it and '%s'.",
+                 v->label, base);
+    } else if (d.n == 1) {
+        snprintf(text, 512,
+                 "'%s' differs from '%s' by %s %s, from one seed: no interval is claimed.",
+                 v->label, base, with_sign, unit);
+    } else if (stats_differs(d) && !compare_sure(v)) {
+        snprintf(
+            text, 512,
+            "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
+            "%.3g becomes %.3g by Holm's correction for %d comparisons: within noise.",
+            v->label, d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n, v->p,
+            v->p_holm, c->comparisons);
+    } else if (!stats_differs(d)) {
+        snprintf(text, 512,
+                 "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
+                 "seeds; the interval contains 0).",
+                 v->label, base, with_sign, half, unit, d.n);
+    } else {
+        snprintf(text, 512,
+                 "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", v->label,
+                 d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n);
+    }
+}
+
+/* ---- between seeds, between documents ---- */
+
+static void print_noise_floor(FILE *out, const comparison *c)
+{
+    char floor_text[32];
+    if (!isfinite(c->noise_floor)) return;
+    const compared_variant *base = &c->variants[c->baseline];
+    table_number(floor_text, c->noise_floor, compare_decimals(c, c->metric), false);
+    fprintf(out,
+            "Noise floor: two runs of '%s' that differ in their seed alone differ by up to %s %s "
+            "(95 %%, from %d seeds).\n",
+            base->label, floor_text, unit_of(c->metric), base->value[c->metric].n);
+}
+
+/* Seeds say whether another training would give the same; documents, whether other text would. */
+static void print_documents(FILE *out, const comparison *c, const char *item)
+{
+    bool any = false;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        const document_difference *d = &v->documents;
+        char mean[32], low[32], high[32];
+        if (d->n < 2) continue;
+        if (!any) {
+            fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n%s",
+                    d->by_bytes ? "bits per byte" : "nats per token", *item == '-' ? "\n" : "");
+        }
+        any = true;
+        table_number(mean, d->mean, 4, true);
+        table_number(low, d->confidence.low, 4, true);
+        table_number(high, d->confidence.high, 4, true);
+        bool noise = d->confidence.low <= 0 && d->confidence.high >= 0;
+        fprintf(out, "%s%s: %s, %s to %s, better in %d of %d%s\n", item, v->label, mean, low, high,
+                d->better, d->n, noise ? ": within noise" : "");
+    }
+    if (any && *item == '-') fputc('\n', out);
+}
+
+/* ---- how variants were chosen and cut ---- */
+
+static void print_tuning(FILE *out, const comparison *c)
+{
+    int tried = 0;
+    bool edge = false;
+    for (int i = 0; i < c->count; i++) {
+        tried = MAX(tried, c->variants[i].tried);
+        edge = edge || c->variants[i].edge;
+    }
+    if (!c->tune) return;
+    fprintf(out, "Tuned: %s, for each variant the best of up to %d by its mean on validation",
+            c->tune, tried);
+    if (c->tuned_on_reported) {
+        fputs(", and reported there, too: the figures are too good by as much as that choice found "
+              "by luck. `loci eval RUN --split test` makes others.\n",
+              out);
+    } else {
+        fprintf(out, "; reported on %s.\n", c->split);
+    }
+    if (c->unchosen_lost) {
+        fprintf(out,
+                "Of values that were not chosen %d run%s without a result; loci status %s lists "
+                "all.\n",
+                c->unchosen_lost, c->unchosen_lost == 1 ? " is" : "s are", c->experiment);
+    }
+    if (edge) {
+        fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
+    }
+}
+
+/* "step 200 to 245" of the variant's first scored run. */
+static void print_passage(FILE *out, const compared_variant *v, const char *comma)
+{
+    const compared_run *r = compare_scored(v);
+    if (!r) return;
+    if (r->from_step == r->to_step) {
+        fprintf(out, "%s%s: step %lld", comma, v->label, (long long)r->from_step);
+    } else {
+        fprintf(out, "%s%s: between steps %lld and %lld", comma, v->label, (long long)r->from_step,
+                (long long)r->to_step);
+    }
+}
+
+static const char *budget_name(const comparison *c)
+{
+    return c->at == AT_FLOPS ? "FLOPs" : COMPARE_BUDGETS[c->at];
+}
+
+static void print_budget(FILE *out, const comparison *c)
+{
+    char amount[16];
+    if (c->at == AT_END || !isfinite(c->at_amount)) return;
+    const char *name = budget_name(c);
+    table_si(amount, c->at_amount);
+    fprintf(out, "At equal %s: %s of training.", name, amount);
+    if (!compare_first_scored(c)) {
+        fputc('\n', out);
+        return;
+    }
+    fprintf(out,
+            " Losses between two evaluations are interpolated, straight "
+            "against the logarithm of %s; one within 1 %% of the amount stands for it. Evaluations "
+            "used (of the first seed): ",
+            name);
+    const char *comma = "";
+    for (int i = 0; i < c->count; i++) {
+        print_passage(out, &c->variants[i], comma);
+        if (compare_scored(&c->variants[i])) comma = "; ";
+    }
+    fputs(".\nWhere the learning rate falls until the end of a run it is higher there than at the "
+          "end "
+          "of a run of that length.\n",
+          out);
+    if (c->at == AT_SECONDS) {
+        fputs("Seconds were taken as the runs went, whatever shared the machine with them.\n", out);
+    }
+}
+
+void compare_title(char text[512], const comparison *c)
+{
+    char amount[16];
+    const char *comma = ": ";
+    int n = snprintf(text, 512, "%.200s", c->experiment);
+    if (c->split_asked) {
+        n += snprintf(text + n, (size_t)(512 - n), "%s%.20s split", comma, c->split);
+        comma = ", ";
+    }
+    if (c->tune) {
+        n += snprintf(text + n, (size_t)(512 - n), "%s%.100s tuned on validation", comma, c->tune);
+        comma = ", ";
+    }
+    if (c->at == AT_END || !isfinite(c->at_amount)) return;
+    table_si(amount, c->at_amount);
+    snprintf(text + n, (size_t)(512 - n), "%sat %s %s", comma, amount, budget_name(c));
+}
+
+/* ---- what is not in the figures ---- */
+
+static void print_cautions(FILE *out, const comparison *c)
+{
+    if (c->lossy) {
+        fputs("Bits per byte are not defined: a lossy tokenizer drops part of the text, or the "
+              "tokens have no text.\n",
+              out);
+    }
+    if (!c->same_text) {
+        fputs("The runs were not scored on the same text: their difference is not only the "
+              "model's.\n",
+              out);
+    }
+    if (c->metric == COMPARE_PERPLEXITY) {
+        fputs("Perplexities per token compare only across equal tokenizers.\n", out);
+    }
+    if (c->comparisons > 1) {
+        fprintf(out, "p is corrected for %d comparisons by Holm's method, intervals are not.\n",
+                c->comparisons);
+    }
+}
+
+/* Failed and diverged runs, each with its reason: never left out. */
+static void print_failures(FILE *out, const comparison *c, const char *item)
+{
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (!compare_is_lost(r)) continue;
+            fprintf(out, "%s%s, seed %lld: %s: %s (run %s)\n", item, c->variants[i].label,
+                    (long long)r->seed, r->status, compare_reason(r), r->run);
+        }
+    }
+}
+
+static bool any_failure(const comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            if (compare_is_lost(&c->variants[i].runs[k])) return true;
+        }
+    }
+    return false;
+}
+
+void compare_print_notes(FILE *out, const comparison *c, const char *item)
+{
+    print_tuning(out, c);
+    print_budget(out, c);
+    print_noise_floor(out, c);
+    print_documents(out, c, item);
+    compare_print_protocol(out, c);
+    print_cautions(out, c);
+}
+
+static void print_words(FILE *out, const comparison *c, bool markdown)
+{
+    char text[512];
+    const char *item = markdown ? "- " : "  ";
+    fputc('\n', out);
+    for (int i = 0; i < c->count; i++) {
+        compare_verdict(text, c, i);
+        if (text[0]) fprintf(out, "%s%s\n", markdown ? item : "", text);
+    }
+    if (c->baseline < 0) fputs("The experiment names no baseline among its variants.\n", out);
+    if (markdown) fputc('\n', out);
+    compare_print_notes(out, c, item);
+    if (!any_failure(c)) return;
+    fputs("\nRuns without a result:\n", out);
+    if (markdown) fputc('\n', out);
+    print_failures(out, c, item);
+}
+
+static void print_markdown(FILE *out, const comparison *c)
+{
+    char *words = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&words, &bytes);
+    CHECK(f, "no memory for a text");
+    print_words(f, c, true);
+    fclose(f);
+    table_put_markdown(out, words);
+    free(words);
+}
+
+/* ---- JSON ---- */
+
+static json_t *run_json(const compared_run *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "run", json_string(r->run));
+    json_object_set_new(o, "seed", json_integer(r->seed));
+    json_object_set_new(o, "status", json_string(r->status));
+    json_object_set_new(o, "reason", r->reason ? json_string(r->reason) : json_null());
+    for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
+        json_object_set_new(o, compare_metric_name((compare_metric)m), json_finite(r->value[m]));
+    }
+    json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
+    return o;
+}
+
+static json_t *comparison_json(const comparison *c, const table *t)
+{
+    json_t *o = json_object(), *variants = table_json(t);
+    const compared_run *r = compare_first_scored(c);
+    json_object_set_new(o, "experiment", json_string(c->experiment));
+    json_object_set_new(o, "description", json_string(c->description));
+    json_object_set_new(
+        o, "baseline", c->baseline < 0 ? json_null() : json_string(c->variants[c->baseline].label));
+    json_object_set_new(o, "split", json_string(c->split));
+    json_object_set_new(o, "metric", json_string(compare_metric_name(c->metric)));
+    json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
+    json_t *protocol = r ? json_loads(r->protocol, 0, NULL) : NULL;
+    json_object_set_new(o, "protocol", protocol ? protocol : json_null());
+    if (c->tune) {
+        json_object_set_new(o, "tune", json_string(c->tune));
+        json_object_set_new(o, "tuned_on", json_string("validation"));
+    }
+    if (c->at != AT_END) {
+        json_object_set_new(o, "at", json_string(COMPARE_BUDGETS[c->at]));
+        json_object_set_new(o, "at_amount", json_finite(c->at_amount));
+    }
+    json_object_set_new(o, "comparisons", json_integer(c->comparisons));
+    json_object_set_new(o, "noise_floor", json_finite(c->noise_floor));
+    json_object_set_new(o, "same_text", json_boolean(c->same_text));
+    for (int i = 0; i < c->count; i++) {
+        char text[512];
+        json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
+        compare_verdict(text, c, i);
+        json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            json_array_append_new(runs, run_json(&c->variants[i].runs[k]));
+        }
+        json_object_set_new(v, "runs", runs);
+    }
+    json_object_set_new(o, "variants", variants);
+    return o;
+}
+
+bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    table *t = compare_table(a, c);
+    if (format == TABLE_MD) format = TABLE_MARKDOWN;
+    if (format == TABLE_JSON) {
+        json_t *o = comparison_json(c, t);
+        json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        fputc('\n', out);
+        json_decref(o);
+    } else {
+        if (format == TABLE_TEXT && c->description[0]) fprintf(out, "%s\n\n", c->description);
+        table_print(out, t, format, colour);
+        if (format == TABLE_TEXT) print_words(out, c, false);
+        if (format == TABLE_MARKDOWN) print_markdown(out, c);
+    }
+    arena_free(a);
+    return !ferror(out) || err_set(e, "the comparison cannot be written");
+}

@@ -1,0 +1,133 @@
+/* How a comparison's runs were evaluated, and who otherwise than the first. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/compare/compare.h"
+#include "results/compare/protocol.h"
+
+/* In what a run's protocol differs from the first one's; "": in nothing. */
+static const char *protocol_difference(arena *a, const compared_run *r, const json_t *first)
+{
+    json_t *own = json_loads(r->protocol, 0, NULL), *value;
+    const char *key, *comma = "";
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    json_object_foreach(own, key, value)
+    {
+        if (json_equal(value, json_object_get(first, key))) continue;
+        fputs(comma, f);
+        protocol_print_item(f, key, value);
+        comma = "; ";
+    }
+    json_object_foreach((json_t *)(uintptr_t)first, key, value)
+    {
+        if (json_object_get(own, key)) continue;
+        fprintf(f, "%sno %s", comma, key);
+        comma = "; ";
+    }
+    fclose(f);
+    const char *kept = arena_strdup(a, text);
+    free(text);
+    json_decref(own);
+    return kept;
+}
+
+/* Who was evaluated otherwise than the first run, and how. */
+typedef struct exception {
+    const char *variant, *how;
+    int64_t seed; /* -1: all of them */
+} exception;
+
+/* Those of a variant: one if its seeds agree, else one for each. Returns how many; at most as many
+ * as it has runs. */
+static int find_exceptions(exception *list, arena *a, const compared_variant *v,
+                           const json_t *first)
+{
+    int n = 0;
+    bool agree = true;
+    for (int k = 0; k < v->run_count; k++) {
+        if (!v->runs[k].scored) continue;
+        list[n] =
+            (exception){v->label, protocol_difference(a, &v->runs[k], first), v->runs[k].seed};
+        agree = agree && strcmp(list[0].how, list[n].how) == 0;
+        n++;
+    }
+    if (n == 0 || !agree) return n;
+    list[0].seed = -1;
+    return 1;
+}
+
+/* Those that say the same stand on one line. */
+static void print_exceptions(FILE *out, const exception *list, int n)
+{
+    for (int i = 0; i < n; i++) {
+        bool said = !*list[i].how;
+        for (int k = 0; k < i; k++) {
+            said = said || strcmp(list[k].how, list[i].how) == 0;
+        }
+        if (said) continue;
+        fputs("  but ", out);
+        for (int k = i; k < n; k++) {
+            if (strcmp(list[k].how, list[i].how) != 0) continue;
+            fprintf(out, "%s'%s'", k > i ? ", " : "", list[k].variant);
+            if (list[k].seed >= 0) fprintf(out, " (seed %lld)", (long long)list[k].seed);
+        }
+        fprintf(out, ": %s.\n", list[i].how);
+    }
+}
+
+static void print_protocol_differences(FILE *out, const comparison *c, const json_t *first)
+{
+    arena *a = arena_new(1 << 16);
+    int n = 0, runs = 0;
+    for (int i = 0; i < c->count; i++) {
+        runs += c->variants[i].run_count;
+    }
+    exception *list = ARENA_NEW(a, exception, runs);
+    for (int i = 0; i < c->count; i++) {
+        n += find_exceptions(list + n, a, &c->variants[i], first);
+    }
+    print_exceptions(out, list, n);
+    arena_free(a);
+}
+
+/* Why there are no figures at all. */
+static void print_nothing(FILE *out, const comparison *c)
+{
+    int done = 0;
+    for (int i = 0; i < c->count; i++) {
+        done += c->variants[i].done;
+    }
+    if (done == 0) {
+        fputs("No run has finished yet.\n", out);
+        return;
+    }
+    fprintf(out, "%d run%s finished, but none was evaluated", done, done == 1 ? " has" : "s have");
+    if (c->split[0]) fprintf(out, " on the %s split", c->split);
+    fputs(c->at == AT_END || !isfinite(c->at_amount) ? ".\n" : " around that amount.\n", out);
+}
+
+void compare_print_protocol(FILE *out, const comparison *c)
+{
+    const compared_run *r = compare_first_scored(c);
+    if (!r) {
+        print_nothing(out, c);
+        return;
+    }
+    fprintf(out, "Scored: %s split, ", c->split);
+    if (r->bytes >= 0) fprintf(out, "%lld bytes, ", (long long)r->bytes);
+    fprintf(out, "%lld tokens", (long long)r->tokens);
+    if (r->words >= 0) fprintf(out, ", %lld words", (long long)r->words);
+    if (r->documents > 0) {
+        fprintf(out, ", %d document%s", r->documents, r->documents == 1 ? "" : "s");
+    }
+    fputs(". Protocol: ", out);
+    json_t *protocol = json_loads(r->protocol, 0, NULL);
+    protocol_print(out, protocol);
+    fputs(".\n", out);
+    print_protocol_differences(out, c, protocol);
+    json_decref(protocol);
+}

@@ -1,0 +1,119 @@
+#include "results/compare/compare_recall.h"
+
+#include <math.h>
+
+enum { MAX_DISTANCES = 256, MAX_SEEDS = 1024 };
+
+static const char DISTANCES[] =
+    "SELECT DISTINCT r.distance FROM plan p JOIN evaluation v USING (run) JOIN recall r USING "
+    "(evaluation) WHERE p.experiment = ? AND v.final ORDER BY r.distance";
+
+static bool read_distances(recall_comparison *out, arena *a, const comparison *c, store *s, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, DISTANCES, e);
+    if (!q) return false;
+    out->distances = ARENA_NEW(a, int64_t, MAX_DISTANCES);
+    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    while (out->count < MAX_DISTANCES && sqlite3_step(q) == SQLITE_ROW) {
+        out->distances[out->count++] = store_int(q, 0, 0);
+    }
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+/* Accuracies [runs, distances] of a variant; NaN where nothing was asked. */
+static bool read_runs(double *accuracy, const recall_comparison *r, const compared_variant *v,
+                      store *s, err *e)
+{
+    sqlite3_stmt *q =
+        store_prepare(s, "SELECT distance, correct, answers FROM recall WHERE evaluation = ?", e);
+    if (!q) return false;
+    for (int i = 0; i < v->run_count * r->count; i++) {
+        accuracy[i] = (double)NAN;
+    }
+    for (int i = 0; i < v->run_count; i++) {
+        if (!v->runs[i].scored) continue;
+        sqlite3_bind_text(q, 1, v->runs[i].evaluation, -1, SQLITE_STATIC);
+        while (sqlite3_step(q) == SQLITE_ROW) {
+            for (int k = 0; k < r->count; k++) {
+                if (store_int(q, 0, 0) != r->distances[k]) continue;
+                accuracy[i * r->count + k] = store_real(q, 1) / store_real(q, 2);
+            }
+        }
+        sqlite3_reset(q);
+    }
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+static recall_cell cell_of(const double *accuracy, const recall_comparison *r, int runs, int k)
+{
+    double x[MAX_SEEDS];
+    int n = 0;
+    recall_cell cell = {.low = (double)INFINITY, .high = -(double)INFINITY};
+    for (int i = 0; i < runs && n < MAX_SEEDS; i++) {
+        double value = accuracy[i * r->count + k];
+        if (!isfinite(value)) continue;
+        x[n++] = value;
+        cell.low = fmin(cell.low, value);
+        cell.high = fmax(cell.high, value);
+    }
+    cell.accuracy = stats_mean(x, n, STATS_CONFIDENCE);
+    return cell;
+}
+
+static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, err *e)
+{
+    r->cells = arena_push_zero(a, (int64_t)c->count * r->count, sizeof *r->cells);
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        double *accuracy = ARENA_NEW(a, double, (int64_t)v->run_count * r->count + 1);
+        if (!read_runs(accuracy, r, v, s, e)) return false;
+        for (int k = 0; k < r->count; k++) {
+            r->cells[i * r->count + k] = cell_of(accuracy, r, v->run_count, k);
+        }
+    }
+    return true;
+}
+
+/* Answers are symbols; what is asked for is one of so many. */
+static bool read_chance(recall_comparison *r, const comparison *c, store *s, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT json_extract(r.spec, '$.data.symbols') FROM plan p "
+                                    "JOIN run r USING (run) WHERE p.experiment = ? "
+                                    "ORDER BY p.position LIMIT 1",
+                                    e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    if (sqlite3_step(q) == SQLITE_ROW) r->chance = 1 / store_real(q, 0);
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *e)
+{
+    recall_comparison *r = arena_push_zero(a, 1, sizeof *r);
+    r->chance = (double)NAN;
+    if (!read_distances(r, a, c, s, e)) return NULL;
+    if (r->count == 0) return r;
+    return fill(r, a, c, s, e) && read_chance(r, c, s, e) ? r : NULL;
+}
+
+table *recall_table(arena *a, const comparison *c, const recall_comparison *r)
+{
+    table *t = table_new(a);
+    int name = table_column(t, "variant", "accuracy at distance", "", TABLE_LEFT);
+    int *column = ARENA_NEW(a, int, r->count);
+    for (int k = 0; k < r->count; k++) {
+        char *key = arena_push(a, 32, 1);
+        snprintf(key, 32, "%lld", (long long)r->distances[k]);
+        column[k] = table_column(t, key, key, "", 0);
+    }
+    for (int i = 0; i < c->count; i++) {
+        table_row(t);
+        table_text(t, name, "%s", c->variants[i].label);
+        for (int k = 0; k < r->count; k++) {
+            estimate x = r->cells[i * r->count + k].accuracy;
+            if (x.n > 0) table_real(t, column[k], x.mean, 2);
+        }
+    }
+    return t;
+}

@@ -1,0 +1,223 @@
+#include "results/compare/compare_slices.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Slices as they are recorded: buckets 0, 1, 2-3, 4-7, ... and parts of the text. */
+enum { BUCKETS = 64, PARTS = 64 };
+
+typedef struct run_slices {
+    bool any;
+    double tokens[BUCKETS][PARTS], nats[BUCKETS][PARTS];
+} run_slices;
+
+const char *slice_by_name(slice_by by)
+{
+    static const char *const names[SLICE_BY_COUNT] = {"none", "position", "frequency",
+                                                      "repetition"};
+    return names[by];
+}
+
+const char *slice_by_title(slice_by by)
+{
+    static const char *const titles[SLICE_BY_COUNT] = {
+        "", "tokens before it in the document", "occurrences of the token in the training split",
+        "occurrences of the token in the document before"};
+    return titles[by];
+}
+
+const compared_slice *compared_slice_at(const slice_comparison *x, int variant, int slice)
+{
+    return &x->cells[(int64_t)variant * x->count + slice];
+}
+
+void slice_name(char text[48], const slice_comparison *x, int slice)
+{
+    long long low = x->low[slice], high = x->high[slice];
+    snprintf(text, 48, low == high ? "%lld" : "%lld-%lld", low, high);
+}
+
+interval slice_interval(const compared_slice *x)
+{
+    estimate d = x->difference;
+    if (d.n == 1) return x->over_text;
+    return (interval){d.mean - d.half, d.mean + d.half}; /* NaN if there is none */
+}
+
+/* ---- reading ---- */
+
+static int bucket_of(int64_t low)
+{
+    return low <= 0 ? 0 : 64 - __builtin_clzll((unsigned long long)low);
+}
+
+static bool read_slices(run_slices *r, store *s, const char *evaluation, slice_by by, err *e)
+{
+    *r = (run_slices){0};
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT low, part, tokens, nats FROM slice WHERE evaluation = ?1 AND kind = ?2", e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, evaluation, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, slice_by_name(by), -1, SQLITE_STATIC);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        int bucket = bucket_of(store_int(q, 0, 0));
+        int64_t part = store_int(q, 1, -1);
+        if (bucket >= BUCKETS || part < 0 || part >= PARTS) continue;
+        r->tokens[bucket][part] = store_real(q, 2);
+        r->nats[bucket][part] = store_real(q, 3);
+        r->any = true;
+    }
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+/* [runs] of a variant; what has no evaluation that counts has no slices. */
+static run_slices *read_variant(arena *a, store *s, const compared_variant *v, slice_by by, err *e)
+{
+    run_slices *list = arena_push_zero(a, MAX(v->run_count, 1), sizeof *list);
+    for (int i = 0; i < v->run_count; i++) {
+        const compared_run *r = &v->runs[i];
+        if (r->scored && !read_slices(&list[i], s, r->evaluation, by, e)) return NULL;
+    }
+    return list;
+}
+
+/* ---- figures ---- */
+
+static double sum(const double *x)
+{
+    double total = 0;
+    for (int i = 0; i < PARTS; i++) {
+        total += x[i];
+    }
+    return total;
+}
+
+/* Did both score the same tokens in every slice? Nothing else can be paired. */
+static bool same_text(const run_slices *x, const run_slices *y)
+{
+    return x->any && y->any && memcmp(x->tokens, y->tokens, sizeof x->tokens) == 0;
+}
+
+static double bits(const run_slices *r, int bucket)
+{
+    return sum(r->nats[bucket]) / log(2.0) / sum(r->tokens[bucket]);
+}
+
+/* Which run of the baseline has this run's seed and text; -1: none. */
+static int partner(const compared_variant *base, const run_slices *of_base, int64_t seed,
+                   const run_slices *own)
+{
+    for (int i = 0; i < base->run_count; i++) {
+        if (base->runs[i].seed == seed && same_text(own, &of_base[i])) return i;
+    }
+    return -1;
+}
+
+/* Bootstrap over parts of the text of the difference, each the mean over paired seeds. */
+static interval over_text(const compared_variant *v, const run_slices *own,
+                          const compared_variant *base, const run_slices *of_base, int bucket)
+{
+    double top[PARTS] = {0}, bottom[PARTS];
+    const run_slices *paired = NULL;
+    int pairs = 0, n = 0;
+    for (int i = 0; i < v->run_count; i++) {
+        int k = partner(base, of_base, v->runs[i].seed, &own[i]);
+        if (k < 0) continue;
+        paired = &own[i];
+        pairs++;
+        for (int part = 0; part < PARTS; part++) {
+            top[part] += (own[i].nats[bucket][part] - of_base[k].nats[bucket][part]) / log(2.0);
+        }
+    }
+    for (int part = 0; paired && part < PARTS; part++) {
+        if (paired->tokens[bucket][part] <= 0) continue;
+        top[n] = top[part] / pairs;
+        bottom[n++] = paired->tokens[bucket][part];
+    }
+    return stats_bootstrap(top, bottom, n, STATS_CONFIDENCE);
+}
+
+static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
+                      const run_slices *own, const compared_variant *base,
+                      const run_slices *of_base, int bucket)
+{
+    double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
+    cell->least = (double)INFINITY;
+    cell->most = -(double)INFINITY;
+    for (int i = 0; i < v->run_count; i++) {
+        int k = partner(base, of_base, v->runs[i].seed, &own[i]);
+        x[i] = own[i].any ? bits(&own[i], bucket) : (double)NAN;
+        y[i] = k < 0 ? (double)NAN : bits(&of_base[k], bucket);
+        if (!isfinite(x[i])) continue;
+        cell->least = fmin(cell->least, x[i]);
+        cell->most = fmax(cell->most, x[i]);
+    }
+    cell->value = stats_mean(x, v->run_count, STATS_CONFIDENCE);
+    cell->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
+    cell->over_text = (interval){(double)NAN, (double)NAN};
+    if (v != base) cell->over_text = over_text(v, own, base, of_base, bucket);
+}
+
+/* The slices of the text that the baseline's first run with slices scored. */
+static int find_slices(slice_comparison *x, arena *a, const run_slices *first)
+{
+    int bucket_at[BUCKETS];
+    for (int b = 0; b < BUCKETS; b++) {
+        if (sum(first->tokens[b]) > 0) bucket_at[x->count++] = b;
+    }
+    x->low = ARENA_NEW(a, int64_t, MAX(x->count, 1));
+    x->high = ARENA_NEW(a, int64_t, MAX(x->count, 1));
+    x->tokens = ARENA_NEW(a, int64_t, MAX(x->count, 1));
+    for (int i = 0; i < x->count; i++) {
+        int b = bucket_at[i];
+        x->low[i] = b ? (int64_t)1 << (b - 1) : 0;
+        x->high[i] = b ? 2 * x->low[i] - 1 : 0;
+        x->tokens[i] = (int64_t)sum(first->tokens[b]);
+        for (int part = 0; part < PARTS; part++) {
+            if (first->tokens[b][part] > 0) x->parts = MAX(x->parts, part + 1);
+        }
+    }
+    return x->count;
+}
+
+static bool fill(slice_comparison *x, arena *a, arena *scratch, const comparison *c, store *s,
+                 err *e)
+{
+    const compared_variant *base = &c->variants[c->baseline];
+    const run_slices *of_base = read_variant(scratch, s, base, x->by, e), *first = NULL;
+    if (!of_base) return false;
+    for (int i = base->run_count - 1; i >= 0; i--) {
+        if (of_base[i].any) first = &of_base[i];
+    }
+    if (!first || find_slices(x, a, first) == 0) return true;
+    x->cells = arena_push_zero(a, (int64_t)x->variants * x->count, sizeof *x->cells);
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        arena_mark mark = arena_now(scratch);
+        const run_slices *own = i == c->baseline ? of_base : read_variant(scratch, s, v, x->by, e);
+        if (!own) return false;
+        for (int k = 0; k < v->run_count; k++) {
+            x->known[i] = x->known[i] || same_text(&own[k], first);
+        }
+        for (int k = 0; x->known[i] && k < x->count; k++) {
+            fill_cell(&x->cells[(int64_t)i * x->count + k], scratch, v, own, base, of_base,
+                      bucket_of(x->low[k]));
+        }
+        arena_rewind(scratch, mark);
+    }
+    return true;
+}
+
+slice_comparison *compare_slices(arena *a, const comparison *c, store *s, slice_by by, err *e)
+{
+    slice_comparison *x = arena_push_zero(a, 1, sizeof *x);
+    x->by = by;
+    x->bytes = compare_by_bytes(c);
+    x->variants = c->count;
+    x->known = arena_push_zero(a, MAX(c->count, 1), sizeof *x->known);
+    if (c->baseline < 0) return x;
+    arena *scratch = arena_new(1 << 20);
+    bool ok = fill(x, a, scratch, c, s, e);
+    arena_free(scratch);
+    return ok ? x : NULL;
+}

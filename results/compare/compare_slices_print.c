@@ -1,0 +1,276 @@
+/* A comparison by slices as people and programs read it. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/base/json.h"
+#include "results/compare/compare_slices.h"
+
+/* More variants than this stand below each other. */
+enum { SIDE_BY_SIDE = 6, DECIMALS = 4 };
+
+static bool compared(const comparison *c, const slice_comparison *x, int i)
+{
+    return i != c->baseline && x->known[i];
+}
+
+static int count_compared(const comparison *c, const slice_comparison *x)
+{
+    int n = 0;
+    for (int i = 0; i < c->count; i++) {
+        n += compared(c, x, i);
+    }
+    return n;
+}
+
+static const char *unit_of(const slice_comparison *x)
+{
+    return x->bytes ? "bits/byte" : "bits/token";
+}
+
+/* ---- tables ---- */
+
+/* "-0.0812 +- 0.0101" over seeds; of one seed "-0.0812 (-0.0910 to -0.0703)" over documents. */
+static void put_difference(table *t, int column, const compared_slice *s)
+{
+    estimate d = s->difference;
+    if (d.n != 1 || !isfinite(s->over_text.low)) {
+        table_mean(t, column, d.mean, d.half, DECIMALS, true);
+        return;
+    }
+    char mean[32], low[32], high[32];
+    table_number(mean, d.mean, DECIMALS, true);
+    table_number(low, s->over_text.low, DECIMALS, true);
+    table_number(high, s->over_text.high, DECIMALS, true);
+    table_text(t, column, "%s (%s to %s)", mean, low, high);
+}
+
+static void put_slice(table *t, int name, int tokens, const slice_comparison *x, int k)
+{
+    char text[48];
+    slice_name(text, x, k);
+    table_text(t, name, "%s", text);
+    table_scaled(t, tokens, (double)x->tokens[k]);
+}
+
+/* A row per slice, a column per variant. */
+static table *wide_table(arena *a, const comparison *c, const slice_comparison *x)
+{
+    table *t = table_new(a);
+    int name = table_column(t, "", slice_by_name(x->by), "", 0);
+    int tokens = table_column(t, "", "tokens", "", 0);
+    int base = table_column(t, "", c->variants[c->baseline].label, unit_of(x), 0);
+    int *column = ARENA_NEW(a, int, c->count);
+    for (int i = 0; i < c->count; i++) {
+        if (!compared(c, x, i)) continue;
+        column[i] = table_column(t, "", c->variants[i].label, "difference", 0);
+    }
+    for (int k = 0; k < x->count; k++) {
+        const compared_slice *s = compared_slice_at(x, c->baseline, k);
+        table_row(t);
+        put_slice(t, name, tokens, x, k);
+        table_mean(t, base, s->value.mean, s->value.half, DECIMALS, false);
+        for (int i = 0; i < c->count; i++) {
+            if (compared(c, x, i)) put_difference(t, column[i], compared_slice_at(x, i, k));
+        }
+    }
+    return t;
+}
+
+/* A row per variant and slice. */
+static table *long_table(arena *a, const comparison *c, const slice_comparison *x)
+{
+    table *t = table_new(a);
+    int variant = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int name = table_column(t, "", slice_by_name(x->by), "", TABLE_PEOPLE);
+    int low = table_column(t, "low", "", "", TABLE_PROGRAMS);
+    int high = table_column(t, "high", "", "", TABLE_PROGRAMS);
+    int tokens = table_column(t, "tokens", "tokens", "", 0);
+    int n = table_column(t, "n", "", "", TABLE_PROGRAMS);
+    int value = table_column(t, "bits_per_token", unit_of(x), "mean \u00b1 95 %", 0);
+    int value_low = table_column(t, "bits_per_token_low", "", "", TABLE_PROGRAMS);
+    int value_high = table_column(t, "bits_per_token_high", "", "", TABLE_PROGRAMS);
+    int shown = table_column(t, "", "difference", "paired", TABLE_PEOPLE);
+    int difference = table_column(t, "difference", "", "", TABLE_PROGRAMS);
+    int pairs = table_column(t, "difference_n", "", "", TABLE_PROGRAMS);
+    int difference_low = table_column(t, "difference_low", "", "", TABLE_PROGRAMS);
+    int difference_high = table_column(t, "difference_high", "", "", TABLE_PROGRAMS);
+    int text_low = table_column(t, "documents_low", "", "", TABLE_PROGRAMS);
+    int text_high = table_column(t, "documents_high", "", "", TABLE_PROGRAMS);
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; x->known[i] && k < x->count; k++) {
+            const compared_slice *s = compared_slice_at(x, i, k);
+            estimate v = s->value, d = s->difference;
+            table_row(t);
+            table_text(t, variant, "%s", c->variants[i].label);
+            put_slice(t, name, tokens, x, k);
+            table_int(t, low, x->low[k]);
+            table_int(t, high, x->high[k]);
+            table_int(t, n, v.n);
+            table_mean(t, value, v.mean, v.half, DECIMALS, false);
+            table_real(t, value_low, v.mean - v.half, 6);
+            table_real(t, value_high, v.mean + v.half, 6);
+            if (i == c->baseline) continue; /* its difference to itself says nothing */
+            put_difference(t, shown, s);
+            table_real(t, difference, d.mean, 6);
+            table_int(t, pairs, d.n);
+            table_real(t, difference_low, d.mean - d.half, 6);
+            table_real(t, difference_high, d.mean + d.half, 6);
+            table_real(t, text_low, s->over_text.low, 6);
+            table_real(t, text_high, s->over_text.high, 6);
+        }
+    }
+    return t;
+}
+
+/* ---- in words ---- */
+
+typedef enum slice_verdict { IS_BETTER, IS_WORSE, IS_NOISE, IS_UNKNOWN } slice_verdict;
+
+static slice_verdict verdict_of(const compared_slice *s)
+{
+    interval i = slice_interval(s);
+    if (!isfinite(i.low) || !isfinite(i.high)) return IS_UNKNOWN;
+    return i.high < 0 ? IS_BETTER : i.low > 0 ? IS_WORSE : IS_NOISE;
+}
+
+/* The slice from `begin` to before `end` where the difference is largest. */
+static int largest(const slice_comparison *x, int variant, int begin, int end)
+{
+    int at = begin;
+    for (int k = begin; k < end; k++) {
+        double d = fabs(compared_slice_at(x, variant, k)->difference.mean);
+        if (d > fabs(compared_slice_at(x, variant, at)->difference.mean)) at = k;
+    }
+    return at;
+}
+
+/* "better at 64 to 8191, most at 256-511 (-0.0812)" for slices that say the same. */
+static void print_stretch(FILE *out, const slice_comparison *x, int variant, int begin, int end,
+                          slice_verdict v)
+{
+    static const char *const words[] = {"better at", "worse at", "within noise at",
+                                        "without an interval at"};
+    char name[48], mean[32];
+    long long low = x->low[begin], high = x->high[end - 1];
+    fprintf(out, low == high ? "%s %lld" : "%s %lld to %lld", words[v], low, high);
+    if (v == IS_NOISE || v == IS_UNKNOWN) return;
+    int at = largest(x, variant, begin, end);
+    slice_name(name, x, at);
+    table_number(mean, compared_slice_at(x, variant, at)->difference.mean, DECIMALS, true);
+    if (end - begin > 1) {
+        fprintf(out, ", most at %s (%s)", name, mean);
+    } else {
+        fprintf(out, " (%s)", mean);
+    }
+}
+
+static void print_variant(FILE *out, const slice_comparison *x, int variant)
+{
+    for (int begin = 0, end; begin < x->count; begin = end) {
+        slice_verdict v = verdict_of(compared_slice_at(x, variant, begin));
+        end = begin + 1;
+        while (end < x->count && verdict_of(compared_slice_at(x, variant, end)) == v) {
+            end++;
+        }
+        if (begin > 0) fputs("; ", out);
+        print_stretch(out, x, variant, begin, end, v);
+    }
+    fputs(".\n", out);
+}
+
+static void print_words(FILE *out, const comparison *c, const slice_comparison *x, bool markdown)
+{
+    int most = 0, least = 0, n = 0;
+    fputc('\n', out);
+    for (int i = 0; i < c->count; i++) {
+        if (i == c->baseline) continue;
+        fprintf(out, "%s'%s': ", markdown ? "- " : "", c->variants[i].label);
+        if (!x->known[i]) {
+            fputs("no slices of the baseline's text are recorded.\n", out);
+            continue;
+        }
+        print_variant(out, x, i);
+        int seeds = compared_slice_at(x, i, 0)->difference.n;
+        most = MAX(most, seeds);
+        least = n++ == 0 ? seeds : MIN(least, seeds);
+    }
+    if (markdown) fputc('\n', out);
+    fprintf(out, "By %s: %s (%s split). Differences to '%s' in bits per %s, below 0 is better.\n",
+            slice_by_name(x->by), slice_by_title(x->by), c->split, c->variants[c->baseline].label,
+            x->bytes ? "byte" : "token");
+    if (most > 1) {
+        fprintf(out, "Intervals: 95 %%, paired over %d", least);
+        if (most > least) fprintf(out, " to %d", most);
+        fputs(" seeds.\n", out);
+    }
+    if (n > 0 && least == 1 && x->parts > 1) {
+        fprintf(out,
+                "Of one seed: 95 %% by bootstrap over %d documents (or groups of them), which says "
+                "nothing about other seeds.\n",
+                x->parts);
+    }
+    if (n > 0) {
+        fprintf(out,
+                "Each interval stands for itself: where nothing differs, 1 in 20 says otherwise, "
+                "here about %.1f of %d.\n",
+                n * x->count / 20.0, n * x->count);
+    }
+}
+
+static void print_markdown(FILE *out, const comparison *c, const slice_comparison *x)
+{
+    char *words = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&words, &bytes);
+    CHECK(f, "no memory for a text");
+    print_words(f, c, x, true);
+    fclose(f);
+    table_put_markdown(out, words);
+    free(words);
+}
+
+static json_t *slices_json(const comparison *c, const slice_comparison *x, const table *t)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "experiment", json_string(c->experiment));
+    json_object_set_new(o, "by", json_string(slice_by_name(x->by)));
+    json_object_set_new(o, "baseline", json_string(c->variants[c->baseline].label));
+    json_object_set_new(o, "split", json_string(c->split));
+    json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
+    json_object_set_new(o, "slices", table_json(t));
+    return o;
+}
+
+bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison *x,
+                          table_format format, bool colour, err *e)
+{
+    if (c->baseline < 0) return err_set(e, "%s names no baseline; give --baseline", c->experiment);
+    if (x->count == 0 && c->at != AT_END) {
+        return err_set(
+            e, "%s: only final evaluations have slices, not those on the way; leave out --at",
+            c->experiment);
+    }
+    if (x->count == 0) {
+        return err_set(e,
+                       "%s: no slices are recorded; loci eval %s --slices makes them from the "
+                       "losses that runs kept",
+                       c->experiment, c->experiment);
+    }
+    if (format == TABLE_MD) format = TABLE_MARKDOWN;
+    bool people = format == TABLE_TEXT || format == TABLE_MARKDOWN;
+    arena *a = arena_new(1 << 16);
+    table *t =
+        people && count_compared(c, x) <= SIDE_BY_SIDE ? wide_table(a, c, x) : long_table(a, c, x);
+    if (format == TABLE_JSON) {
+        json_t *o = slices_json(c, x, t);
+        json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        fputc('\n', out);
+        json_decref(o);
+    } else {
+        table_print(out, t, format, colour);
+        if (format == TABLE_TEXT) print_words(out, c, x, false);
+        if (format == TABLE_MARKDOWN) print_markdown(out, c, x);
+    }
+    arena_free(a);
+    return !ferror(out) || err_set(e, "the comparison cannot be written");
+}

@@ -1,0 +1,240 @@
+/* Variants at their best: of the values of a tuned axis, each gets the one that is best on
+ * validation, and is reported on test. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/options/option.h"
+#include "results/compare/compare.h"
+
+/* A variant as a choice within its group: what the other axes say. */
+typedef struct choice {
+    const char *group, *tuned;
+    double number; /* of the tuned axis, if it is the only one and a number; else NaN */
+} choice;
+
+static bool names_axis(const char *word, size_t n, const char *axis)
+{
+    const char *dot = strrchr(axis, '.');
+    return (strlen(axis) == n && strncmp(axis, word, n) == 0) ||
+           (dot && strlen(dot + 1) == n && strncmp(dot + 1, word, n) == 0);
+}
+
+/* Is the axis among the words that commas separate? */
+static bool is_tuned(const char *words, const char *axis)
+{
+    for (const char *w = words; *w;) {
+        size_t n = strcspn(w, ",");
+        if (names_axis(w, n, axis)) return true;
+        w += n + (w[n] == ',');
+    }
+    return false;
+}
+
+static void append(char *text, size_t size, const char *word, const char *more)
+{
+    size_t n = strlen(text);
+    snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
+}
+
+const char *compare_oracle(const char *label)
+{
+    static const char mark[] = "(oracle)";
+    size_t n = strlen(label), own = sizeof mark - 1;
+    return n > own && strcmp(label + n - own, mark) == 0 ? mark : "";
+}
+
+/* What a label's axes say. */
+static bool read_choice(choice *x, arena *a, store *s, const char *experiment, const char *label,
+                        const char *tune, err *e)
+{
+    char group[512] = "", tuned[512] = "";
+    int axes = 0;
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",
+        e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, label, -1, SQLITE_STATIC);
+    x->number = (double)NAN;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        const char *axis = store_text(q, 0, a), *value = store_text(q, 1, a);
+        const char *dot = strrchr(axis, '.');
+        char name[256], *end;
+        if (!is_tuned(tune, axis)) {
+            append(group, sizeof group, value, "");
+            continue;
+        }
+        snprintf(name, sizeof name, "%s=", dot ? dot + 1 : axis);
+        append(tuned, sizeof tuned, name, value);
+        x->number = strtod(value, &end);
+        if (*end || axes++ > 0) x->number = (double)NAN;
+    }
+    if (!group[0]) append(group, sizeof group, experiment, "");
+    if (*compare_oracle(label)) append(group, sizeof group, compare_oracle(label), "");
+    x->group = arena_strdup(a, group);
+    x->tuned = arena_strdup(a, tuned);
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}
+
+/* Every word must be the name of an axis. */
+static bool check_axes(store *s, arena *a, const char *experiment, const char *words, err *e)
+{
+    char list[512] = "";
+    const char *names[64];
+    int n = 0;
+    sqlite3_stmt *q =
+        store_prepare(s, "SELECT DISTINCT axis FROM axis WHERE experiment = ? ORDER BY axis", e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    while (sqlite3_step(q) == SQLITE_ROW && n < 64) {
+        names[n] = store_text(q, 0, a);
+        append(list, sizeof list, names[n++], "");
+    }
+    sqlite3_finalize(q);
+    for (const char *w = words; *w;) {
+        size_t length = strcspn(w, ",");
+        int hits = 0;
+        for (int i = 0; i < n; i++) {
+            hits += names_axis(w, length, names[i]);
+        }
+        if (hits != 1) {
+            return err_set(e, "--tune %.*s: %s; %s sweeps: %s", (int)length, w,
+                           hits ? "several axes end so" : "no such axis", experiment,
+                           *list ? list : "nothing");
+        }
+        w += length + (w[length] == ',');
+    }
+    return *words || err_set(e, "--tune: names no axis");
+}
+
+static double mean_value(const compared_variant *v, compare_metric m, int *n)
+{
+    double sum = 0;
+    *n = 0;
+    for (int i = 0; i < v->run_count; i++) {
+        if (!isfinite(v->runs[i].value[m])) continue;
+        sum += v->runs[i].value[m];
+        ++*n;
+    }
+    return *n ? sum / *n : (double)NAN;
+}
+
+/* The variant of the group that is best by its mean; of more seeds, if some have fewer. -1: none
+ * has been scored. */
+static int best_of(const comparison *by, const choice *list, const char *group, compare_metric m)
+{
+    int best = -1, seeds = 0;
+    double least = (double)INFINITY;
+    for (int i = 0; i < by->count; i++) {
+        int n;
+        double mean = mean_value(&by->variants[i], m, &n);
+        if (strcmp(list[i].group, group) != 0 || n == 0) continue;
+        if (n > seeds || (n == seeds && mean < least)) {
+            best = i;
+            seeds = n;
+            least = mean;
+        }
+    }
+    return best;
+}
+
+/* Is the chosen number the least or the largest of those tried? */
+static bool at_edge(const comparison *by, const choice *list, int chosen)
+{
+    bool below = false, above = false;
+    double x = list[chosen].number;
+    for (int i = 0; i < by->count; i++) {
+        if (strcmp(list[i].group, list[chosen].group) != 0) continue;
+        below = below || list[i].number < x;
+        above = above || list[i].number > x;
+    }
+    return isfinite(x) && (below || above) && !(below && above);
+}
+
+/* Nothing says which value is best: then none has a result. */
+static void unscore_all(compared_variant *v)
+{
+    for (int k = 0; k < v->run_count; k++) {
+        if (!v->runs[k].scored) continue;
+        compare_unscore(&v->runs[k], "nothing of this variant was evaluated on validation");
+    }
+}
+
+static int count_lost(const compared_variant *v)
+{
+    int n = 0;
+    for (int k = 0; k < v->run_count; k++) {
+        n += compare_is_lost(&v->runs[k]);
+    }
+    return n;
+}
+
+/* c keeps of each group the variant that is best by `by` (both have the same variants, in order).
+ */
+static void keep_best(comparison *c, const comparison *by, const choice *list, compare_metric m)
+{
+    int kept = 0;
+    compared_variant *out = c->variants;
+    for (int i = 0; i < by->count; i++) {
+        bool first = true, holds_baseline = false;
+        int tried = 0, best = best_of(by, list, list[i].group, m);
+        for (int k = 0; k < by->count; k++) {
+            if (strcmp(list[k].group, list[i].group) != 0) continue;
+            first = first && k >= i;
+            holds_baseline = holds_baseline || by->variants[k].is_baseline;
+            tried++;
+        }
+        if (!first) continue;
+        int chosen = best < 0 ? i : best;
+        for (int k = i; k < by->count; k++) {
+            if (k == chosen || strcmp(list[k].group, list[i].group) != 0) continue;
+            c->unchosen_lost += count_lost(&c->variants[k]);
+        }
+        compared_variant *v = &out[kept++];
+        *v = c->variants[chosen]; /* never one that was overwritten: kept <= i <= chosen */
+        if (best < 0) unscore_all(v);
+        v->label = list[i].group;
+        v->tuned = best < 0 ? NULL : list[best].tuned;
+        v->tried = tried;
+        v->edge = best >= 0 && at_edge(by, list, best);
+        v->is_baseline = holds_baseline;
+    }
+    c->count = kept;
+}
+
+/* A variant's label stands for its group. */
+static const char *group_of(const char *label, const comparison *by, const choice *list)
+{
+    for (int i = 0; label && i < by->count; i++) {
+        if (strcmp(label, by->variants[i].label) == 0) return list[i].group;
+    }
+    return label;
+}
+
+comparison *compare_tuned(arena *a, store *s, const char *experiment, const compare_options *o,
+                          err *e)
+{
+    comparison *by = compare_read(a, s, experiment, "validation", e);
+    if (!by || !check_axes(s, a, experiment, o->tune, e) || !compare_at(by, a, s, o, e))
+        return NULL;
+    choice *list = ARENA_NEW(a, choice, by->count);
+    for (int i = 0; i < by->count; i++) {
+        if (!read_choice(&list[i], a, s, experiment, by->variants[i].label, o->tune, e))
+            return NULL;
+    }
+    /* Reported at the amount that was chosen at. */
+    compare_options how = *o;
+    how.at_amount = by->at_amount;
+    const char *const splits[] = {o->split ? o->split : "test", "validation"};
+    comparison *c = NULL;
+    for (int i = 0; i < (o->split ? 1 : 2) && (!c || !compare_first_scored(c)); i++) {
+        c = compare_read(a, s, experiment, splits[i], e);
+        if (!c || !compare_at(c, a, s, &how, e)) return NULL;
+    }
+    keep_best(c, by, list, compare_choose_metric(by, o->metric));
+    c->tune = arena_strdup(a, o->tune);
+    c->tuned_on_reported = strcmp(c->split, "validation") == 0;
+    c->tuned_baseline = group_of(o->baseline, by, list);
+    return c;
+}

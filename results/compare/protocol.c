@@ -1,0 +1,61 @@
+#include "results/compare/protocol.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Items that are limits in tokens; 0: none. */
+static const struct limit {
+    const char *key, *before, *after, *none;
+} LIMITS[] = {
+    {"tokens", "the first ", " tokens", "all tokens"},
+    {"span", "state forgotten every ", " tokens", "state kept to the end of the document"},
+};
+
+static const struct limit *limit_of(const char *key, const json_t *value)
+{
+    for (size_t i = 0; i < sizeof LIMITS / sizeof LIMITS[0]; i++) {
+        if (strcmp(LIMITS[i].key, key) == 0 && json_is_integer(value)) return &LIMITS[i];
+    }
+    return NULL;
+}
+
+static void print_value(FILE *out, const char *key, const json_t *value)
+{
+    if (json_is_string(value)) {
+        fprintf(out, "%.*s", strcmp(key, "data") == 0 ? 12 : 200, json_string_value(value));
+        return;
+    }
+    char *text =
+        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    fputs(text ? text : "-", out);
+    free(text);
+}
+
+void protocol_print_item(FILE *out, const char *key, const json_t *value)
+{
+    const struct limit *l = limit_of(key, value);
+    long long n = json_integer_value(value);
+    if (!l) {
+        fprintf(out, "%s ", key);
+        print_value(out, key, value);
+    } else if (n > 0) {
+        fprintf(out, "%s%lld%s", l->before, n, l->after);
+    } else {
+        fputs(l->none, out);
+    }
+}
+
+void protocol_print(FILE *out, const json_t *protocol)
+{
+    const char *key, *comma = "";
+    json_t *value;
+    /* jansson's macro takes no const; nothing is changed. */
+    json_object_foreach((json_t *)(uintptr_t)protocol, key, value)
+    {
+        if (limit_of(key, value) && json_integer_value(value) == 0) continue;
+        fputs(comma, out);
+        protocol_print_item(out, key, value);
+        comma = "; ";
+    }
+}

@@ -1,0 +1,52 @@
+/* Statistics over seeds: means with t-intervals, paired differences. No dependency.
+ *
+ *   mean +- t(1 - (1 - confidence)/2, n - 1) * s / sqrt(n),   s^2 = sum (x - mean)^2 / (n - 1)
+ *
+ * (Student 1908; the interval assumes that the seeds' figures are independent and about normal.) */
+#ifndef LOCI_RESULTS_STATS_H
+#define LOCI_RESULTS_STATS_H
+
+#include "core/base/base.h"
+
+#define STATS_CONFIDENCE 0.95
+
+/* A mean and its interval [mean - half, mean + half]. */
+typedef struct estimate {
+    int n;       /* how many figures; 0: mean is NaN */
+    double mean; /* of the figures that are finite */
+    double sd;   /* of the sample; NaN below two figures */
+    double half; /* half width of the interval; NaN below two figures: no interval is claimed */
+} estimate;
+
+/* NaNs among x are left out. */
+estimate stats_mean(const double *x, int n, double confidence);
+
+/* Of x[i] - y[i], pairs with a NaN left out. */
+estimate stats_paired(const double *x, const double *y, int n, double confidence);
+
+/* True if there is an interval and 0 lies outside of it. */
+bool stats_differs(estimate e);
+
+/* Two-sided p of the mean being 0 (Student's t); NaN where there is no interval. */
+double stats_p(estimate e);
+
+/* Holm's correction for n tests (Holm 1979): adjusted[i] < alpha rejects at family-wise error
+ * alpha. NaNs are no tests and stay. */
+void stats_holm(double *adjusted, const double *p, int n);
+
+typedef struct interval {
+    double low, high;
+} interval;
+
+/* Percentile bootstrap (Efron 1979) of sum(top) / sum(bottom) over n pairs, in 2,000 resamples that
+ * depend on n alone; for n below 2 NaN. It is too narrow for few pairs: 10 cover about 90 %. */
+interval stats_bootstrap(const double *top, const double *bottom, int n, double confidence);
+
+/* The regularised incomplete beta function I_x(a, b); a, b > 0, 0 <= x <= 1. */
+double stats_beta(double a, double b, double x);
+
+/* Student's t with df > 0 degrees of freedom: P(T <= t), and its inverse for 0 < p < 1. */
+double stats_t_cdf(double t, double df);
+double stats_t_quantile(double p, double df);
+
+#endif

@@ -1,0 +1,47 @@
+/* Plots of an experiment, through gnuplot: OUT/plots/<experiment>/
+ *
+ *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
+ *   loss-time     the same against training time
+ *   loss-tokens-facets, loss-time-facets   with more than seven variants: each in a panel
+ *   differences   forest plot of the differences to the baseline, paired by seed
+ *   cost-*        final quality against params, active (parameters), flops, speed, state
+ *   gain-flops, gain-time   where a model learned while it was evaluated: gain over the baseline
+ *                 against the cost of evaluation
+ *   recall        of a probe: accuracy against distance
+ *   axis-<AXIS>   final quality against the numbers of a swept axis (learning rate)
+ *   expert-load, expert-entropy, expert-dropped    what routed layers did with the tokens: sorted
+ *                 shares of the experts, evenness over training, tokens that full experts dropped
+ *   routing-changed   tokens that are sent elsewhere than at the evaluation before, over training
+ *   slices-position                            final loss by position in the document
+ *   gain-position, gain-frequency, gain-repetition   gain over the baseline by slices of the text
+ *
+ * each as .gp with its data inside (edit it and run gnuplot on it again), .svg, .png and .pdf. The
+ * SVG depends on the data alone. What cannot be drawn yet is left out and noted. */
+#ifndef LOCI_RESULTS_PLOT_H
+#define LOCI_RESULTS_PLOT_H
+
+#include "results/compare/compare.h"
+
+enum { PLOT_FILES = 384 };
+
+typedef struct plot_report {
+    char folder[4096]; /* where the files are */
+    bool svg_only;     /* neither PNG nor PDF was wanted */
+    int count;
+    char files[PLOT_FILES][64]; /* names of pictures in the folder */
+    char note[512];             /* "" or what is missing, and why */
+} plot_report;
+
+/* svg_only: the quick half, without PNG and PDF. */
+bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
+                     err *e);
+
+/* The run that was inspected (loci inspect) last, of those whose id begins so; NULL: of all. Lives
+ * as long as the arena. NULL and e if there is none. */
+const char *plot_find_inspected(store *s, const char *run, arena *a, err *e);
+
+/* Pictures of its inspection in OUT/plots/inspect: the figures of Geva et al. 2021 by layer. */
+bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
+                     err *e);
+
+#endif

@@ -1,0 +1,155 @@
+/* Final quality against the numbers of a swept axis: how sensitive it is to the learning rate. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/plot/plot_script.h"
+
+/* One variant's place: what the axis says, and the variant without it. */
+typedef struct setting {
+    double x;
+    char series[256];
+    const compared_variant *variant;
+} setting;
+
+typedef struct settings {
+    int count, series_count;
+    setting *list;       /* [variants] */
+    const char **series; /* names, in order of appearance */
+} settings;
+
+/* Values of `axis` by label; the other axes make up the series' name. */
+static bool read_settings(settings *out, arena *a, store *s, const comparison *c, const char *axis,
+                          err *e)
+{
+    static const char query[] = "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 "
+                                "ORDER BY position";
+    *out = (settings){.list = arena_push_zero(a, c->count, sizeof(setting)),
+                      .series = ARENA_NEW(a, const char *, c->count)};
+    for (int i = 0; i < c->count; i++) {
+        sqlite3_stmt *q = store_prepare(s, query, e);
+        if (!q) return false;
+        setting *x = &out->list[out->count];
+        *x = (setting){.x = (double)NAN, .variant = &c->variants[i]};
+        sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 2, c->variants[i].label, -1, SQLITE_STATIC);
+        while (sqlite3_step(q) == SQLITE_ROW) {
+            const char *name = (const char *)sqlite3_column_text(q, 0);
+            const char *value = (const char *)sqlite3_column_text(q, 1);
+            size_t n = strlen(x->series);
+            char *end;
+            if (strcmp(name, axis) == 0) {
+                x->x = strtod(value, &end);
+                if (*end) x->x = (double)NAN;
+            } else {
+                snprintf(x->series + n, sizeof x->series - n, "%s%s", n ? " " : "", value);
+            }
+        }
+        sqlite3_finalize(q);
+        if (!isfinite(x->x) || c->variants[i].value[c->metric].n == 0) continue;
+        const char *oracle = compare_oracle(c->variants[i].label);
+        size_t used = strlen(x->series);
+        snprintf(x->series + used, sizeof x->series - used, "%s%s%s", used ? "" : "all",
+                 *oracle ? " " : "", oracle);
+        int k = 0;
+        while (k < out->series_count && strcmp(out->series[k], x->series) != 0) {
+            k++;
+        }
+        if (k == out->series_count) out->series[out->series_count++] = x->series;
+        out->count++;
+    }
+    return true;
+}
+
+static int by_x(const void *a, const void *b)
+{
+    double x = ((const setting *)a)->x, y = ((const setting *)b)->x;
+    return (x > y) - (x < y);
+}
+
+/* Tics where the values are; of many values gnuplot chooses. */
+static void put_tics(FILE *out, const setting *sorted, int count)
+{
+    enum { TICS = 12 };
+    double x[TICS];
+    int n = 0;
+    for (int i = 0; i < count && n <= TICS; i++) {
+        if (i > 0 && sorted[i].x <= sorted[i - 1].x) continue;
+        if (n < TICS) x[n] = sorted[i].x;
+        n++;
+    }
+    fputs("set autoscale xfix\nset format x '%g'\n", out);
+    for (int i = 0; n <= TICS && i < n; i++) {
+        fprintf(out, "%s'%g' %.9g", i ? ", " : "set xtics (", x[i], x[i]);
+    }
+    if (n <= TICS) fputs(")\n", out);
+}
+
+static bool plot_sensitivity(plot_script *p, arena *a, store *s, const comparison *c,
+                             const char *axis, const char *name, err *e)
+{
+    settings all;
+    if (!read_settings(&all, a, s, c, axis, e)) return false;
+    /* Series names live in the list: sort a copy. */
+    setting *sorted = ARENA_NEW(a, setting, all.count);
+    if (all.count) memcpy(sorted, all.list, (size_t)all.count * sizeof *sorted);
+    qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
+    if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return false;
+    bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
+    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * all.series_count),
+                      "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
+    plot_quality_axes(p, c, axis, logarithmic);
+    put_tics(p->out, sorted, all.count);
+    char *command = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&command, &bytes);
+    CHECK(f, "no memory for a command");
+    for (int k = 0; k < all.series_count; k++) {
+        fprintf(p->out, "$series%d << EOD\n", k);
+        for (int i = 0; i < all.count; i++) {
+            if (strcmp(sorted[i].series, all.series[k]) != 0) continue;
+            estimate v = sorted[i].variant->value[c->metric];
+            double half = isfinite(v.half) ? v.half : 0;
+            fprintf(p->out, "%.9g %.9g %.9g %.9g %d\n", sorted[i].x, v.mean, v.mean - half,
+                    v.mean + half, v.n);
+        }
+        fputs("EOD\n", p->out);
+        fprintf(f,
+                "%s$series%d using 1:2:3:4 with yerrorlines linecolor %d dashtype %d pointtype 7 "
+                "linewidth 1.5 title ",
+                k ? ", \\\n     " : "plot ", k, plot_colour(k), plot_dashes(k));
+        plot_quote(f, all.series[k]);
+    }
+    fclose(f);
+    plot_script_draw(p, command);
+    free(command);
+    return true;
+}
+
+bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT axis FROM axis WHERE experiment = ? GROUP BY axis ORDER BY min(position), axis",
+        e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    bool ok = true;
+    while (ok && sqlite3_step(q) == SQLITE_ROW) {
+        const char *axis = store_text(q, 0, a), *dot = strrchr(axis, '.');
+        char name[48];
+        snprintf(name, sizeof name, "axis-%.40s", dot ? dot + 1 : axis);
+        for (char *x = name + strlen("axis-"); *x; x++) {
+            if (!strchr(letters, *x)) *x = '_';
+        }
+        plot_script p = {0};
+        err why = {{0}};
+        if (plot_sensitivity(&p, a, s, c, axis, arena_strdup(a, name), &why)) {
+            ok = plot_script_run(r, &p, e);
+        } else if (why.text[0]) {
+            ok = err_set(e, "%s", why.text);
+        }
+    }
+    sqlite3_finalize(q);
+    return ok;
+}

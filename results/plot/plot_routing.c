@@ -1,0 +1,214 @@
+/* What routed layers did with the tokens: expert load, and routing stability. One variant is a
+ * line, of the same colour everywhere; where there are more variants than colours, the next ones go
+ * to further pictures (expert-load-2, ...), so that no picture has dashes to tell apart. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/plot/plot_script.h"
+
+enum { COLOURS = 7 };
+
+/* Each query gives x, mean, low, high of one variant: ?1 experiment, ?2 label, ?3 a figure's name,
+ * ?4 the largest logged step (of it 200 bins at most). A figure is averaged over seeds, then taken
+ * over layers. */
+static const char LOAD[] =
+    /* Over the last tenth of each run: a single batch's loads are mostly that batch. Shares are
+     * sorted run by run: no two runs mean the same by expert 3. */
+    "WITH late AS (SELECT m.run, m.layer, m.name, avg(m.value) AS share FROM plan p "
+    "  JOIN metric m ON m.run = p.run AND substr(m.name, 1, length(?3)) = ?3 AND m.layer <> '' "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 AND ?4 > 0 AND m.value IS NOT NULL AND m.step > "
+    "  0.9 * (SELECT max(s.step) FROM step s WHERE s.run = p.run) "
+    "  GROUP BY m.run, m.layer, m.name), "
+    "sorted AS (SELECT share, count(*) OVER (PARTITION BY run, layer) AS experts, "
+    "  row_number() OVER (PARTITION BY run, layer ORDER BY share DESC) AS place FROM late) "
+    "SELECT (place - 0.5) / experts, avg(share) * experts, min(share) * experts, "
+    "  max(share) * experts FROM sorted GROUP BY experts, place ORDER BY experts, place";
+
+static const char STEPS[] =
+    "WITH layered AS (SELECT (m.step - 1) * 200 / ?4 AS bin, avg(s.tokens) AS x, "
+    "  avg(m.value) AS value FROM plan p "
+    "  JOIN metric m ON m.run = p.run AND m.name = ?3 AND m.layer <> '' "
+    "  JOIN step s ON s.run = m.run AND s.step = m.step "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.value IS NOT NULL GROUP BY m.layer, bin) "
+    "SELECT avg(x), avg(value), min(value), max(value) FROM layered GROUP BY bin ORDER BY bin";
+
+static const char EVALUATIONS[] =
+    "WITH layered AS (SELECT e.step, avg(e.tokens_seen) AS x, avg(m.value) AS value FROM plan p "
+    "  JOIN evaluation e ON e.run = p.run JOIN evaluation_metric m USING (evaluation) "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.name = ?3 AND ?4 > 0 "
+    "  AND m.value IS NOT NULL GROUP BY m.layer, e.step) "
+    "SELECT avg(x), avg(value), min(value), max(value) FROM layered GROUP BY step ORDER BY step";
+
+typedef struct routing_plot {
+    const char *name, *figure, *query, *title, *y_title, *settings, *caption;
+    double unit;    /* of y */
+    bool points;    /* drawn, too: there are few */
+    plot_unit of_x; /* unset: that of training tokens */
+} routing_plot;
+
+#define OVER_SEEDS                                                                                 \
+    "Line: mean over layers and seeds. Band: lowest to highest layer, each the mean over its "     \
+    "seeds (none for one layer)."
+#define OVER_TOKENS "set xrange [0:*] noextend\n"
+static const routing_plot PLOTS[] = {
+    {.name = "expert-load",
+     .figure = "load.",
+     .query = LOAD,
+     .title = "expert load, last tenth of training",
+     .of_x = {1, "experts, by load (share of them)"},
+     .y_title = "share of the tokens, relative to equal shares",
+     .settings =
+         "set yrange [0:*]\nset xrange [0:1]\nset arrow 1 from graph 0, first 1 to graph 1, "
+         "first 1 nohead linecolor rgb '#808080' dashtype 2 back\n",
+     .caption = "Line: mean over layers and seeds. Band: lowest to highest of all layers and "
+                "seeds (none if there is one).",
+     .unit = 1},
+    {.name = "expert-entropy",
+     .figure = "load_entropy",
+     .query = STEPS,
+     .title = "evenness of expert load",
+     .y_title = "entropy of the load (1: equal shares)",
+     .settings = "set yrange [*:1]\n" OVER_TOKENS,
+     .caption = OVER_SEEDS,
+     .unit = 1},
+    {.name = "expert-dropped",
+     .figure = "dropped",
+     .query = STEPS,
+     .title = "tokens dropped by full experts",
+     .y_title = "dropped (% of tokens)",
+     .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
+     .caption = OVER_SEEDS,
+     .unit = 100},
+    {.name = "routing-changed",
+     .figure = "changed",
+     .query = EVALUATIONS,
+     .title = "tokens whose expert changed",
+     .y_title = "sent elsewhere than an evaluation before (% of tokens)",
+     .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
+     .caption = OVER_SEEDS,
+     .unit = 100,
+     .points = true},
+};
+
+/* The rows of a query as lines of a data block; returns how many. */
+static int put_rows(FILE *out, sqlite3_stmt *q, const routing_plot *kind)
+{
+    int rows = 0;
+    double x = -(double)INFINITY;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        double next = store_real(q, 0) / kind->of_x.size;
+        /* Layers of another number of experts begin again. */
+        if (next <= x) fputc('\n', out);
+        x = next;
+        fprintf(out, "%.9g %.9g %.9g %.9g\n", x, kind->unit * store_real(q, 1),
+                kind->unit * store_real(q, 2), kind->unit * store_real(q, 3));
+        rows++;
+    }
+    return rows;
+}
+
+/* A variant's data as text, NULL if it has none (and e says if that is a failure). */
+static char *data_of(arena *a, store *s, const comparison *c, const routing_plot *kind,
+                     const char *label, int64_t last, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, kind->query, e);
+    if (!q) return NULL;
+    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, label, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 3, kind->figure, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 4, last);
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    CHECK(out, "no memory for data");
+    int rows = put_rows(out, q, kind);
+    fclose(out);
+    bool ok = sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    char *kept = ok && rows > 0 ? arena_strdup(a, text) : NULL;
+    free(text);
+    return kept;
+}
+
+/* One picture of some of the variants that have data. */
+static bool draw(plot_report *r, const comparison *c, const routing_plot *kind, const char *name,
+                 const int *variant, char *const *data, int count, err *e)
+{
+    plot_script p;
+    plot_script_begin(&p, name, 760, 440, kind->caption);
+    char choice[512], title[640], *command = NULL;
+    size_t bytes;
+    compare_title(choice, c);
+    snprintf(title, sizeof title, "%s: %s", choice, kind->title);
+    fputs("set title ", p.out);
+    plot_quote(p.out, title);
+    fprintf(p.out,
+            "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left reverse "
+            "samplen 2 spacing 1.2\n",
+            kind->of_x.name, kind->y_title, kind->settings);
+    FILE *f = open_memstream(&command, &bytes);
+    CHECK(f, "no memory for a command");
+    for (int i = 0; i < count; i++) {
+        fprintf(p.out, "$variant%d << EOD\n# x mean low high\n%sEOD\n", i, data[i]);
+        fprintf(f,
+                "%s$variant%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent "
+                "solid 0.15 noborder notitle",
+                i ? ", \\\n     " : "plot ", i, plot_colour(variant[i]));
+    }
+    for (int i = 0; i < count; i++) {
+        fprintf(f, ", \\\n     $variant%d using 1:2 with %s linecolor %d linewidth 1.6 title ", i,
+                kind->points ? "linespoints pointtype 7 pointsize 0.6" : "lines",
+                plot_colour(variant[i]));
+        plot_quote(f, c->variants[variant[i]].label);
+    }
+    fclose(f);
+    plot_script_draw(&p, command);
+    free(command);
+    return plot_script_run(r, &p, e);
+}
+
+static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
+                      const routing_plot *kind, int64_t last, err *e)
+{
+    int *variant = ARENA_NEW(a, int, c->count), count = 0;
+    char **data = ARENA_NEW(a, char *, c->count);
+    for (int i = 0; i < c->count; i++) {
+        err why = {{0}};
+        data[count] = data_of(a, s, c, kind, c->variants[i].plan_label, last, &why);
+        if (why.text[0]) return err_set(e, "%s", why.text);
+        if (data[count]) variant[count++] = i;
+    }
+    for (int first = 0, next, page = 1; first < count; first = next, page++) {
+        for (next = first; next < count && variant[next] - variant[first] < COLOURS;) {
+            next++;
+        }
+        char name[48];
+        snprintf(name, sizeof name, page > 1 ? "%s-%d" : "%s", kind->name, page);
+        if (!draw(r, c, kind, arena_strdup(a, name), variant + first, data + first, next - first,
+                  e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    sqlite3_stmt *q =
+        store_prepare(s,
+                      "SELECT max(s.step), max(s.tokens) FROM plan p JOIN step s USING (run) "
+                      "WHERE p.experiment = ?",
+                      e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    bool any = sqlite3_step(q) == SQLITE_ROW;
+    int64_t last = any ? store_int(q, 0, 0) : 0;
+    plot_unit tokens = plot_training_unit(any ? store_real(q, 1) : 0, false);
+    if (sqlite3_finalize(q) != SQLITE_OK) return store_err(s, "cannot be read", e);
+    for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
+        routing_plot kind = PLOTS[i];
+        if (kind.of_x.size == 0) kind.of_x = tokens;
+        if (!draw_kind(r, a, s, c, &kind, last, e)) return false;
+    }
+    return true;
+}

@@ -1,0 +1,363 @@
+#include "results/report/report_parts.h"
+#include "results/table/export.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "core/options/node.h"
+#include "results/report/run_view.h"
+#include "results/table/table_cell.h"
+
+/* ---- text ---- */
+
+void report_text(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
+        default:
+            fputc(*text, out);
+        }
+    }
+}
+
+void report_element(FILE *out, const char *name, const char *class, const char *text)
+{
+    fprintf(out, "<%s%s%s%s>", name, *class ? " class=\"" : "", class, *class ? "\"" : "");
+    report_text(out, text);
+    fprintf(out, "</%s>\n", name);
+}
+
+/* ---- the table ---- */
+
+static void put_head(FILE *out, const table *t)
+{
+    fputs("<thead><tr>", out);
+    for (int c = 0; c < t->columns; c++) {
+        const table_head *h = &t->column[c];
+        if (h->flags & TABLE_PROGRAMS) continue;
+        fprintf(out, "<th scope=\"col\"%s>", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
+        report_text(out, h->title);
+        if (h->unit[0]) report_element(out, "small", "", h->unit);
+        fputs("</th>", out);
+    }
+    fputs("</tr></thead>\n", out);
+}
+
+static void put_cell(FILE *out, const table_head *h, const table_cell *x)
+{
+    fprintf(out, "<td%s data-v=\"", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
+    if (x->kind == CELL_REAL) fprintf(out, "%.9g", x->real);
+    if (x->kind == CELL_INT) fprintf(out, "%lld", (long long)x->integer);
+    if (x->kind == CELL_TEXT) report_text(out, x->text);
+    fputs("\">", out);
+    report_text(out, x->kind == CELL_EMPTY ? "\u2013" : x->text);
+    if (x->half) fprintf(out, " \u00b1 %s", x->half);
+    fputs("</td>", out);
+}
+
+/* mark: a class for each row, or NULL. */
+static void put_table(FILE *out, const table *t, const char *const *mark)
+{
+    fputs("<div class=\"scroll\"><table class=\"sortable\">\n", out);
+    put_head(out, t);
+    fputs("<tbody>\n", out);
+    for (int r = 0; r < t->rows; r++) {
+        fprintf(out, "<tr%s%s%s>", mark && mark[r] ? " class=\"" : "",
+                mark && mark[r] ? mark[r] : "", mark && mark[r] ? "\"" : "");
+        for (int c = 0; c < t->columns; c++) {
+            if (t->column[c].flags & TABLE_PROGRAMS) continue;
+            put_cell(out, &t->column[c], &t->line[r].cell[c]);
+        }
+        fputs("</tr>\n", out);
+    }
+    fputs("</tbody></table></div>\n", out);
+}
+
+/* The table for other programs: the script makes a button of each. */
+static void put_copies(FILE *out, const table *t)
+{
+    static const char *const names[] = {"CSV", "Markdown", "LaTeX"};
+    fputs("<div data-copies>", out);
+    for (int i = 0; i < 3; i++) {
+        char *text = NULL;
+        size_t bytes;
+        FILE *f = open_memstream(&text, &bytes);
+        CHECK(f, "no memory for a table");
+        if (i == 2) {
+            table_latex(f, t);
+        } else {
+            table_print(f, t, i == 0 ? TABLE_CSV : TABLE_MARKDOWN, false);
+        }
+        fclose(f);
+        fprintf(out, "<template data-name=\"%s\">", names[i]);
+        report_text(out, text);
+        fputs("</template>", out);
+        free(text);
+    }
+    fputs("</div>\n", out);
+}
+
+/* What has to be said beside the figures: a paragraph for each line. */
+static void put_notes(FILE *out, const comparison *c)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    compare_print_notes(f, c, "");
+    fclose(f);
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        if (*line) report_element(out, "p", "note", line);
+    }
+    free(text);
+}
+
+static void put_results(FILE *out, arena *a, const comparison *c)
+{
+    const char **mark = ARENA_NEW(a, const char *, c->count);
+    for (int i = 0; i < c->count; i++) {
+        mark[i] = i == c->baseline ? "baseline" : NULL;
+    }
+    report_element(out, "h2", "", "Results");
+    table *t = compare_table(a, c);
+    put_table(out, t, mark);
+    put_copies(out, t);
+    report_element(
+        out, "p", "note",
+        "Mean \u00b1 half of the 95 % t-interval over seeds; differences are paired by seed; p is "
+        "corrected by Holm's method for all comparisons. Click a title to sort.");
+    put_notes(out, c);
+}
+
+/* ---- verdict, health ---- */
+
+static void put_verdicts(FILE *out, const comparison *c)
+{
+    report_element(out, "h2", "", "Verdict");
+    fputs("<ul>\n", out);
+    for (int i = 0; i < c->count; i++) {
+        char text[512];
+        const compared_variant *v = &c->variants[i];
+        compare_verdict(text, c, i);
+        if (text[0])
+            report_element(out, "li",
+                           !compare_sure(v)         ? ""
+                           : v->difference.mean < 0 ? "better"
+                                                    : "worse",
+                           text);
+    }
+    fputs("</ul>\n", out);
+    if (c->baseline < 0) report_element(out, "p", "", "No baseline is named among the variants.");
+}
+
+static bool run_sentence(FILE *out, store *s, const compared_variant *v, const compared_run *r,
+                         err *e)
+{
+    char text[1400];
+    snprintf(text, sizeof text, "%s, seed %lld: %s: %s (run %s)", v->label, (long long)r->seed,
+             r->status, compare_reason(r), r->run);
+    fputs("<li>", out);
+    report_text(out, text);
+    json_t *run = run_json(s, r->run, e);
+    const char *log = run ? json_get_text(run, "log") : NULL;
+    if (log && *log) {
+        fputs("<details><summary>end of its log</summary>", out);
+        report_element(out, "pre", "", log);
+        fputs("</details>", out);
+    }
+    fputs("</li>\n", out);
+    json_decref(run);
+    return run != NULL;
+}
+
+/* Of all runs, those of settings that were not chosen, too. */
+static bool put_health(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    const comparison *c = compare_read(a, s, experiment, NULL, e);
+    if (!c) return false;
+    int planned = 0, done = 0, failed = 0, diverged = 0, running = 0, interrupted = 0;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        planned += v->planned;
+        done += v->done;
+        failed += v->failed;
+        diverged += v->diverged;
+        running += v->running;
+        interrupted += v->interrupted;
+    }
+    char text[256];
+    snprintf(text, sizeof text,
+             "%d runs planned: %d done, %d failed, %d diverged, %d interrupted, %d running, %d not "
+             "begun. Nothing is left out.",
+             planned, done, failed, diverged, interrupted, running,
+             planned - done - failed - diverged - interrupted - running);
+    report_element(out, "h2", "", "Health");
+    report_element(out, "p", "", text);
+    fputs("<ul>\n", out);
+    bool ok = true;
+    for (int i = 0; ok && i < c->count; i++) {
+        for (int k = 0; ok && k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (compare_is_lost(r)) ok = run_sentence(out, s, &c->variants[i], r, e);
+        }
+    }
+    fputs("</ul>\n", out);
+    return ok;
+}
+
+/* ---- specs and provenance ---- */
+
+static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
+{
+    const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
+    report_element(out, "h2", "", "What the variants change");
+    for (int i = 0; base && base->run_count > 0 && i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        if (v == base || v->run_count == 0) continue;
+        table *t = table_new(a);
+        table *shown = table_new(a);
+        if (!run_diff(t, s, base->runs[0].run, v->runs[0].run, e)) return false;
+        int option = table_column(shown, "option", "option", "", TABLE_LEFT);
+        int was = table_column(shown, "a", base->label, "", TABLE_LEFT);
+        int is = table_column(shown, "b", v->label, "", TABLE_LEFT);
+        for (int r = 0; r < t->rows; r++) {
+            const table_cell *x = t->line[r].cell;
+            if (!strpbrk(x[0].text, ".[")) continue; /* how it was made: below */
+            table_row(shown);
+            table_text(shown, option, "%s", x[0].text);
+            if (x[1].text) table_text(shown, was, "%s", x[1].text);
+            if (x[2].text) table_text(shown, is, "%s", x[2].text);
+        }
+        report_element(out, "h3", "", v->label);
+        if (table_rows(shown) > 0) put_table(out, shown, NULL);
+    }
+    return true;
+}
+
+/* Every option of every variant, as its first run has them. */
+static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e)
+{
+    report_element(out, "h2", "", "Resolved specs");
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        json_t *run = v->run_count ? run_json(s, v->runs[0].run, e) : NULL;
+        if (v->run_count && !run) return false;
+        char *text = json_dumps(json_object_get(run, "spec"), JSON_COMPACT);
+        node *n = text ? node_parse(a, arena_strdup(a, text), strlen(text), "spec", NULL) : NULL;
+        free(text);
+        json_decref(run);
+        if (!n) continue;
+        fputs("<details><summary>", out);
+        report_text(out, v->label);
+        fputs("</summary>", out);
+        report_element(out, "pre", "", node_yaml(a, n));
+        fputs("</details>\n", out);
+    }
+    return true;
+}
+
+static bool put_query(FILE *out, arena *a, store *s, const char *experiment, const char *title,
+                      const char *sql, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, sql, e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    report_element(out, "h2", "", title);
+    table *t = table_new(a);
+    for (int i = 0; i < sqlite3_column_count(q); i++) {
+        table_column(t, "", arena_strdup(a, sqlite3_column_name(q, i)), "", TABLE_LEFT);
+    }
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        table_row(t);
+        for (int i = 0; i < sqlite3_column_count(q); i++) {
+            const char *text = store_text(q, i, a);
+            if (text) table_text(t, i, "%s", text);
+        }
+    }
+    sqlite3_finalize(q);
+    put_table(out, t, NULL);
+    return true;
+}
+
+static bool put_source(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    sqlite3_stmt *q = store_prepare(
+        s,
+        "SELECT x.spec_file, x.spec_text, (SELECT r.command FROM plan p JOIN run r USING (run) "
+        "WHERE p.experiment = x.experiment AND r.command <> '' ORDER BY p.position LIMIT 1) "
+        "FROM experiment x WHERE x.experiment = ?",
+        e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        const char *file = store_text(q, 0, a), *text = store_text(q, 1, a);
+        const char *command = store_text(q, 2, a);
+        report_element(out, "h2", "", "To make it again");
+        report_element(out, "pre", "", command ? command : file);
+        fputs("<details><summary>", out);
+        report_text(out, file);
+        fputs("</summary>", out);
+        report_element(out, "pre", "", text);
+        fputs("</details>\n", out);
+    }
+    sqlite3_finalize(q);
+    return true;
+}
+
+static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    return put_query(
+               out, a, s, experiment, "Provenance",
+               "SELECT count(*) AS runs, host, cpu, threads, substr(git_revision, 1, 12) || "
+               "CASE git_dirty WHEN 1 THEN ' with changes' ELSE '' END AS revision, compiler, "
+               "blas, numerics, substr(corpus_hash, 1, 12) AS corpus FROM plan p JOIN run r "
+               "USING (run) WHERE p.experiment = ?1 AND r.created_at IS NOT NULL "
+               "GROUP BY host, cpu, threads, git_revision, git_dirty, compiler, blas, "
+               "numerics, corpus_hash ORDER BY 1 DESC, 2, 5",
+               e) &&
+           put_query(out, a, s, experiment, "Libraries",
+                     "SELECT l.name, l.version, count(*) AS runs FROM plan p JOIN library l USING "
+                     "(run) WHERE p.experiment = ?1 GROUP BY l.name, l.version ORDER BY 1, 2",
+                     e);
+}
+
+bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, err *e)
+{
+    arena *a = arena_new(1 << 20);
+    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+          "<meta name=\"viewport\" content=\"width=device-width\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
+          "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
+          out);
+    char title[512];
+    compare_title(title, c);
+    report_element(out, "title", "", title);
+    fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_STYLE);
+    report_element(out, "h1", "", title);
+    report_element(out, "p", "question", c->description);
+    put_verdicts(out, c);
+    bool ok = put_health(out, a, s, c->experiment, e);
+    if (ok) put_results(out, a, c);
+    ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
+         put_specs(out, a, s, c, e) && put_provenance(out, a, s, c->experiment, e) &&
+         put_source(out, a, s, c->experiment, e);
+    fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_SCRIPT);
+    arena_free(a);
+    return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
+}

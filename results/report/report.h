@@ -1,0 +1,18 @@
+/* One self-contained HTML page about an experiment: question, verdict, health, sortable table,
+ * plots, specs and their differences, provenance, the command to make it again.
+ *
+ * No server and no external request: pictures are inside, a small script sorts the table, and
+ * without it everything can be read. Made to be read on paper and in the dark, too. Equal results
+ * give equal pages. */
+#ifndef LOCI_RESULTS_REPORT_H
+#define LOCI_RESULTS_REPORT_H
+
+#include <stdio.h>
+
+#include "results/compare/compare.h"
+#include "results/plot/plot.h"
+
+/* plots: what plot_experiment has drawn; NULL: a page without pictures. */
+bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, err *e);
+
+#endif

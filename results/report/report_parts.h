@@ -1,0 +1,17 @@
+/* Parts of the report (report.c) in files of their own. */
+#ifndef LOCI_RESULTS_REPORT_PARTS_H
+#define LOCI_RESULTS_REPORT_PARTS_H
+
+#include "results/report/report.h"
+
+extern const char REPORT_STYLE[], REPORT_SCRIPT[];
+
+/* Text for HTML: < > & " are escaped. */
+void report_text(FILE *out, const char *text);
+/* <name class="class">text</name>; class "": none. */
+void report_element(FILE *out, const char *name, const char *class, const char *text);
+
+/* The pictures that were drawn, inside the page, each with what it shows and its script. */
+bool report_plots(FILE *out, const plot_report *plots, err *e);
+
+#endif

@@ -1,0 +1,87 @@
+/* The pictures of the report: see report_parts.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "results/report/report_parts.h"
+
+static void put_base64(FILE *out, const unsigned char *x, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned left = (unsigned)MIN(n - i, (size_t)3);
+        unsigned bits = (unsigned)x[i] << 16 | (left > 1 ? (unsigned)x[i + 1] << 8 : 0) |
+                        (left > 2 ? x[i + 2] : 0);
+        for (unsigned k = 0; k < 4; k++) {
+            fputc(k <= left ? digits[bits >> (18 - 6 * k) & 63] : '=', out);
+        }
+    }
+}
+
+/* The text that a script's line gives behind `what`: "set xlabel '...'"; "" if it has none. */
+static void script_text(char text[400], const char *script, const char *what)
+{
+    const char *at = strstr(script, what);
+    text[0] = 0;
+    if (!at) return;
+    size_t used = 0;
+    for (at += strlen(what); *at && used + 1 < 400; at++) {
+        if (*at == '\'' && *++at != '\'') break; /* gnuplot doubles quotes inside */
+        text[used++] = *at;
+    }
+    text[used] = 0;
+}
+
+/* What the picture shows, and the script to draw it again, which holds the figures. */
+static void put_caption(FILE *out, const char *name, const char *script, size_t bytes)
+{
+    char x[400], y[400];
+    script_text(x, script, "set xlabel '");
+    script_text(y, script, "set ylabel '");
+    fputs("<figcaption>", out);
+    report_text(out, y[0] ? y : x[0] ? x : name);
+    if (x[0] && y[0]) {
+        fputs(" by ", out);
+        report_text(out, x);
+    }
+    fprintf(out, "<a download=\"%s\" href=\"data:text/plain;base64,", name);
+    put_base64(out, (const unsigned char *)script, bytes);
+    fputs("\">data and gnuplot script</a></figcaption>", out);
+}
+
+static bool put_plot(FILE *out, const char *folder, const char *svg_name, err *e)
+{
+    char name[64], path[FILE_PATH_BYTES], note[400];
+    size_t bytes, script_bytes = 0;
+    if (!file_join(path, folder, svg_name, e)) return false;
+    char *svg = file_read(path, &bytes, e);
+    if (!svg) return false;
+    snprintf(name, sizeof name, "%.*s.gp", (int)(strlen(svg_name) - 4), svg_name);
+    char *script =
+        file_join(path, folder, name, NULL) ? file_read(path, &script_bytes, NULL) : NULL;
+    script_text(note, script ? script : "", "set label 1 '");
+    fputs("<figure>", out);
+    if (script) put_caption(out, name, script, script_bytes);
+    fputs("<img alt=\"", out);
+    report_text(out, note[0] ? note : svg_name);
+    fputs("\" src=\"data:image/svg+xml;base64,", out);
+    put_base64(out, (const unsigned char *)svg, bytes);
+    fputs("\"></figure>\n", out);
+    free(script);
+    free(svg);
+    return true;
+}
+
+bool report_plots(FILE *out, const plot_report *plots, err *e)
+{
+    bool any = false;
+    for (int i = 0; i < plots->count; i++) {
+        size_t n = strlen(plots->files[i]);
+        if (n < 5 || strcmp(plots->files[i] + n - 4, ".svg") != 0) continue;
+        if (!any) report_element(out, "h2", "", "Plots");
+        any = true;
+        if (!put_plot(out, plots->folder, plots->files[i], e)) return false;
+    }
+    if (plots->note[0]) report_element(out, "p", "note", plots->note);
+    return true;
+}

@@ -1,0 +1,434 @@
+#include "results/report/run_view.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+
+/* ---- finding ---- */
+
+void run_name_read(run_name *r, const char *text)
+{
+    *r = (run_name){.seed = -1};
+    size_t n = strcspn(text, "/");
+    snprintf(r->experiment, sizeof r->experiment, "%.*s", (int)MIN(n, (size_t)255), text);
+    if (!text[n]) return;
+    snprintf(r->label, sizeof r->label, "%s", text + n + 1);
+    char *last = strrchr(r->label, '/');
+    if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1)) {
+        r->seed = strtoll(last + 1, NULL, 10);
+        *last = 0;
+    }
+}
+
+/* First column of the first row, and how many rows there are (at most 2 are looked at). */
+static int first_id(char id[RUN_ID_CHARS], sqlite3_stmt *q)
+{
+    int n = 0;
+    while (n < 2 && sqlite3_step(q) == SQLITE_ROW) {
+        if (n++ == 0) snprintf(id, RUN_ID_CHARS, "%s", (const char *)sqlite3_column_text(q, 0));
+    }
+    return n;
+}
+
+static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
+{
+    run_name w;
+    run_name_read(&w, name);
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT run FROM plan WHERE experiment = ?1 AND "
+                                    "(?2 = '' OR label = ?2) AND (?3 < 0 OR seed = ?3) "
+                                    "ORDER BY position",
+                                    e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, w.experiment, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, w.label, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 3, w.seed);
+    int n = first_id(id, q);
+    sqlite3_finalize(q);
+    if (n > 0) return true;
+    return err_set(e, "%s: no such run; give its id or EXPERIMENT/LABEL/SEED (loci ls lists them)",
+                   name);
+}
+
+bool run_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
+{
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT run FROM run WHERE length(?1) > 0 AND substr(run, 1, length(?1)) = ?1", e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
+    int n = first_id(id, q);
+    sqlite3_finalize(q);
+    if (n == 1) return true;
+    if (n > 1) return err_set(e, "%s: several runs begin with it; give more of the id", name);
+    return find_planned(id, s, name, e);
+}
+
+/* ---- one run as an object ---- */
+
+static json_t *column_value(sqlite3_stmt *q, int i)
+{
+    switch (sqlite3_column_type(q, i)) {
+    case SQLITE_INTEGER:
+        return json_integer(sqlite3_column_int64(q, i));
+    case SQLITE_FLOAT:
+        return json_real(sqlite3_column_double(q, i));
+    case SQLITE_TEXT:
+        return json_string((const char *)sqlite3_column_text(q, i));
+    default:
+        return json_null();
+    }
+}
+
+/* The rows of a query with one parameter, the id, as objects. */
+static json_t *rows_of(store *s, const char *sql, const char *id, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, sql, e);
+    if (!q) return NULL;
+    json_t *rows = json_array();
+    sqlite3_bind_text(q, 1, id, -1, SQLITE_STATIC);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        json_t *row = json_object();
+        for (int i = 0; i < sqlite3_column_count(q); i++) {
+            json_object_set_new(row, sqlite3_column_name(q, i), column_value(q, i));
+        }
+        json_array_append_new(rows, row);
+    }
+    if (sqlite3_finalize(q) == SQLITE_OK) return rows;
+    json_decref(rows);
+    store_err(s, "cannot be read", e);
+    return NULL;
+}
+
+/* A text column that holds JSON becomes what it says. */
+static void parse_column(json_t *row, const char *key)
+{
+    const char *text = json_get_text(row, key);
+    json_t *value = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+    if (value) json_object_set_new(row, key, value);
+}
+
+json_t *run_json(store *s, const char *id, err *e)
+{
+    static const struct {
+        const char *key, *sql;
+    } parts[] = {
+        {"plans", "SELECT experiment, label, baseline FROM plan WHERE run = ? ORDER BY experiment"},
+        {"evaluations", "SELECT evaluation, step, split, final, nats, tokens, bytes, words, "
+                        "bits_per_byte, perplexity, word_perplexity, tokens_per_second, protocol, "
+                        "(SELECT avg(value) FROM evaluation_metric m WHERE m.evaluation = "
+                        "s.evaluation AND m.name = 'changed') AS routing_changed "
+                        "FROM score s WHERE run = ? ORDER BY step, split, evaluation"},
+        {"recall", "SELECT v.step, v.split, r.distance, r.answers, r.correct, r.nats FROM recall r "
+                   "JOIN evaluation v USING (evaluation) WHERE v.run = ? AND v.final "
+                   "ORDER BY v.step, v.split, r.distance"},
+        {"diagnostics",
+         "SELECT v.step, v.split, m.layer, m.name, m.value "
+         "FROM evaluation_metric m JOIN evaluation v USING (evaluation) "
+         "WHERE v.run = ? AND v.final AND m.name LIKE 'without%' ORDER BY v.step, m.layer"},
+        {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
+        {"artefacts",
+         "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
+    };
+    /* Of two columns of a name the object keeps the last. */
+    json_t *found = rows_of(
+        s, "SELECT *, " STORE_RUN_SPEED " AS tokens_per_second FROM run r WHERE run = ?", id, e);
+    if (!found) return NULL;
+    json_t *run = json_incref(json_array_get(found, 0));
+    json_decref(found);
+    if (!run) {
+        run = json_object();
+        json_object_set_new(run, "run", json_string(id));
+        json_object_set_new(run, "status", json_string("planned"));
+    }
+    parse_column(run, "spec");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        json_t *rows = rows_of(s, parts[i].sql, id, e), *row;
+        size_t k;
+        if (!rows) {
+            json_decref(run);
+            return NULL;
+        }
+        json_array_foreach(rows, k, row)
+        {
+            parse_column(row, "protocol");
+        }
+        json_object_set_new(run, parts[i].key, rows);
+    }
+    return run;
+}
+
+/* ---- for people ---- */
+
+static const char *text_or(const json_t *o, const char *key, const char *otherwise)
+{
+    const char *text = json_get_text(o, key);
+    return text ? text : otherwise;
+}
+
+static void line(FILE *out, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void line(FILE *out, const char *name, const char *format, ...)
+{
+    va_list args;
+    fprintf(out, "  %-20s ", name);
+    va_start(args, format);
+    vfprintf(out, format, args);
+    va_end(args);
+    fputc('\n', out);
+}
+
+/* A figure by its key, if it is known. */
+static void figure(FILE *out, const char *name, const json_t *o, const char *key, const char *unit)
+{
+    double x = json_get_double(o, key);
+    char text[16];
+    table_si(text, x);
+    if (isfinite(x)) line(out, name, "%s%s", text, unit);
+}
+
+static void show_end(FILE *out, const json_t *run)
+{
+    const char *kind = text_or(run, "kind", ""), *reason = text_or(run, "reason", "");
+    const char *status = text_or(run, "status", "planned");
+    bool more = *kind && strcmp(kind, status) != 0;
+    line(out, "status", "%s%s%s%s%s%s", status, more ? " (" : "", more ? kind : "", more ? ")" : "",
+         *reason ? ": " : "", reason);
+    if (json_get_text(run, "started_at")) {
+        line(out, "time", "%s to %s", text_or(run, "started_at", "?"),
+             text_or(run, "ended_at", "now"));
+    }
+    line(out, "step", "%lld of %lld", (long long)json_get_int(run, "step", 0),
+         (long long)json_get_int(run, "steps", 0));
+    figure(out, "trained tokens", run, "tokens", "");
+    figure(out, "training", run, "train_seconds", " s");
+    figure(out, "speed", run, "tokens_per_second", " tokens/s");
+    const char *log = json_get_text(run, "log");
+    if (!log || !*log) return;
+    fputs("\nend of its log\n", out);
+    while (*log) {
+        size_t n = strcspn(log, "\n");
+        fprintf(out, "  | %.*s\n", (int)n, log);
+        log += n + (log[n] == '\n');
+    }
+}
+
+static void show_evaluations(FILE *out, const json_t *run)
+{
+    size_t i;
+    const json_t *x;
+    const json_t *list = json_object_get(run, "evaluations");
+    if (json_array_size(list) > 0) fputs("\nevaluations\n", out);
+    json_array_foreach(list, i, x)
+    {
+        char name[64];
+        snprintf(name, sizeof name, "%s, step %lld", text_or(x, "split", "?"),
+                 (long long)json_get_int(x, "step", 0));
+        double bits = json_get_double(x, "bits_per_byte"), ppl = json_get_double(x, "perplexity");
+        double words = json_get_double(x, "word_perplexity");
+        fprintf(out, "  %-20s ", name);
+        if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
+        if (isfinite(words)) fprintf(out, "word perplexity %.2f, ", words);
+        fprintf(out, "perplexity %.3f", ppl);
+        double changed = json_get_double(x, "routing_changed");
+        if (isfinite(changed))
+            fprintf(out, ", routing changed for %.1f %% of tokens", 100 * changed);
+        fprintf(out, "%s\n", json_get_int(x, "final", 0) ? " (final)" : "");
+    }
+}
+
+static void show_recall(FILE *out, const json_t *run)
+{
+    size_t i;
+    const json_t *x, *list = json_object_get(run, "recall");
+    if (json_array_size(list) > 0) fputs("\naccuracy by distance\n", out);
+    json_array_foreach(list, i, x)
+    {
+        double answers = (double)json_get_int(x, "answers", 0);
+        fprintf(out, "  %-20lld %.3f of %.0f answers, %.3f nats each\n",
+                (long long)json_get_int(x, "distance", 0),
+                (double)json_get_int(x, "correct", 0) / answers, answers,
+                json_get_double(x, "nats") / answers);
+    }
+}
+
+static void show_diagnostics(FILE *out, const json_t *run)
+{
+    size_t i;
+    const json_t *x, *list = json_object_get(run, "diagnostics");
+    if (json_array_size(list) > 0) {
+        fputs("\nloss if every block begins without, nats per token\n", out);
+    }
+    json_array_foreach(list, i, x)
+    {
+        bool state = strcmp(text_or(x, "name", ""), "without_state") == 0;
+        fprintf(out, "  %-40s %+.4f\n", state ? text_or(x, "layer", "?") : "all keys and values",
+                json_get_double(x, "value"));
+    }
+}
+
+static void show_cost(FILE *out, const json_t *run)
+{
+    fputs("\ncost\n", out);
+    figure(out, "parameters", run, "params", "");
+    figure(out, "active parameters", run, "active_params", "");
+    figure(out, "forward", run, "forward_flops_per_token", " FLOPs/token");
+    figure(out, "training", run, "train_flops_per_token", " FLOPs/token");
+    figure(out, "state", run, "state_bytes", " bytes");
+    figure(out, "peak memory", run, "peak_anon_bytes", " bytes");
+}
+
+static void show_provenance(FILE *out, const json_t *run)
+{
+    static const char *const keys[] = {"command",  "git_revision", "host",  "cpu",
+                                       "compiler", "blas",         "flags", "corpus_hash"};
+    fputs("\nprovenance\n", out);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *text = json_get_text(run, keys[i]);
+        bool dirty = strcmp(keys[i], "git_revision") == 0 && json_get_int(run, "git_dirty", 0);
+        if (text && *text) line(out, keys[i], "%s%s", text, dirty ? " with changes" : "");
+    }
+}
+
+/* The spec, a line per value: as --set takes it. */
+static void show_values(FILE *out, const char *path, const json_t *x)
+{
+    char inner[1024];
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (json_is_object(x) && json_object_size(x) > 0) {
+        json_object_foreach((json_t *)(uintptr_t)x, key, value)
+        {
+            snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
+            show_values(out, inner, value);
+        }
+    } else if (json_is_array(x) && json_array_size(x) > 0) {
+        json_array_foreach(x, i, value)
+        {
+            snprintf(inner, sizeof inner, "%s[%zu]", path, i);
+            show_values(out, inner, value);
+        }
+    } else {
+        char *text = json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+        fprintf(out, "  %s = %s\n", path, text ? text : "null");
+        free(text);
+    }
+}
+
+bool run_show(FILE *out, store *s, const char *id, err *e)
+{
+    json_t *run = run_json(s, id, e);
+    if (!run) return false;
+    size_t i;
+    const json_t *plan;
+    fprintf(out, "run %s\n", id);
+    json_array_foreach(json_object_get(run, "plans"), i, plan)
+    {
+        line(out, i ? "" : "planned as", "%s/%s%s", text_or(plan, "experiment", "?"),
+             text_or(plan, "label", "?"), json_get_int(plan, "baseline", 0) ? " (baseline)" : "");
+    }
+    line(out, "variant", "%s", text_or(run, "variant", "?"));
+    line(out, "seed", "%lld", (long long)json_get_int(run, "seed", 0));
+    show_end(out, run);
+    show_evaluations(out, run);
+    show_recall(out, run);
+    show_diagnostics(out, run);
+    show_cost(out, run);
+    fputs("\nspec\n", out);
+    show_values(out, "", json_object_get(run, "spec"));
+    show_provenance(out, run);
+    json_decref(run);
+    return true;
+}
+
+/* ---- differences ---- */
+
+typedef struct diff {
+    table *t;
+    int option, a, b;
+} diff;
+
+static void put_difference(void *user, const char *path, const char *a, const char *b)
+{
+    const diff *d = user;
+    table_row(d->t);
+    table_text(d->t, d->option, "%s", path);
+    if (a) table_text(d->t, d->a, "%s", a);
+    if (b) table_text(d->t, d->b, "%s", b);
+}
+
+bool run_diff(table *t, store *s, const char *a, const char *b, err *e)
+{
+    static const char *const made[] = {"seed",     "numerics", "real",  "git_revision", "git_dirty",
+                                       "compiler", "flags",    "blas",  "blas_core",    "cpu",
+                                       "host",     "threads",  "status"};
+    json_t *x = run_json(s, a, e), *y = x ? run_json(s, b, e) : NULL;
+    if (!y) {
+        json_decref(x);
+        return false;
+    }
+    diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
+              table_column(t, "a", a, "", TABLE_LEFT), table_column(t, "b", b, "", TABLE_LEFT)};
+    json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference,
+                     &d);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        json_differences(json_object_get(x, made[i]), json_object_get(y, made[i]), made[i],
+                         put_difference, &d);
+    }
+    json_decref(x);
+    json_decref(y);
+    return true;
+}
+
+/* ---- a list ---- */
+
+bool run_list(table *t, store *s, const char *experiment, const char *status, err *e)
+{
+    if (experiment && !store_has_experiment(s, experiment, e)) return false;
+    sqlite3_stmt *q = store_prepare(
+        s,
+        "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned'), r.step, "
+        "r.tokens, v.bits_per_byte, v.word_perplexity, v.perplexity, r.params, r.ended_at, "
+        "coalesce(r.kind, '') FROM plan p LEFT JOIN run r USING (run) "
+        "LEFT JOIN result v ON v.experiment = p.experiment AND v.position = p.position "
+        "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
+        "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
+        "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
+        e);
+    if (!q) return false;
+    if (experiment) sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    if (status) sqlite3_bind_text(q, 2, status, -1, SQLITE_STATIC);
+    arena *a = arena_new(1 << 16);
+    static const char *const keys[] = {
+        "run",           "experiment",      "label",      "seed",   "status",   "step", "tokens",
+        "bits_per_byte", "word_perplexity", "perplexity", "params", "ended_at", "kind"};
+    static const char *const titles[] = {
+        "run",       "experiment", "variant",    "seed",   "status", "step", "tokens",
+        "bits/byte", "word ppl",   "perplexity", "params", "ended",  "why"};
+    int column[13];
+    for (int i = 0; i < 13; i++) {
+        bool left = i < 3 || i == 4 || i > 10;
+        column[i] =
+            table_column(t, keys[i], titles[i], i == 11 ? "UTC" : "", left ? TABLE_LEFT : 0);
+    }
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        table_row(t);
+        for (int i = 0; i < 13; i++) {
+            if (sqlite3_column_type(q, i) == SQLITE_NULL) continue;
+            const char *text = store_text(q, i, a);
+            if (i == 3 || i == 5) {
+                table_int(t, column[i], store_int(q, i, 0));
+            } else if (i == 6 || i == 10) {
+                table_scaled(t, column[i], store_real(q, i));
+            } else if (i >= 7 && i <= 9) {
+                table_real(t, column[i], store_real(q, i), i == 7 ? 4 : 2);
+            } else if (*text) {
+                table_text(t, column[i], "%s", text);
+            }
+        }
+    }
+    arena_free(a);
+    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+}

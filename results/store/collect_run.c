@@ -1,0 +1,343 @@
+/* A run folder, file by file. A file is read again when its stamp (size, time of the
+ * last change, inode) is another than recorded; its rows are then replaced. */
+#include "results/store/collect_run.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+
+void collect_bind_int(sqlite3_stmt *q, int at, const json_t *value)
+{
+    if (json_is_boolean(value)) {
+        sqlite3_bind_int(q, at, json_is_true(value));
+    } else if (json_is_integer(value)) {
+        sqlite3_bind_int64(q, at, json_integer_value(value));
+    } else if (json_is_real(value) && fabs(json_real_value(value)) < 9e15) { /* 1e3 is 1000 */
+        sqlite3_bind_int64(q, at, llround(json_real_value(value)));
+    } else {
+        sqlite3_bind_null(q, at);
+    }
+}
+
+void collect_bind_real(sqlite3_stmt *q, int at, const json_t *value)
+{
+    if (json_is_number(value)) {
+        sqlite3_bind_double(q, at, json_number_value(value));
+    } else {
+        sqlite3_bind_null(q, at);
+    }
+}
+
+void collect_bind_text(sqlite3_stmt *q, int at, const char *text)
+{
+    sqlite3_bind_text(q, at, text, -1, SQLITE_TRANSIENT); /* NULL binds NULL */
+}
+
+bool collect_put(collector *c, sqlite3_stmt *q, err *e)
+{
+    bool ok = sqlite3_step(q) == SQLITE_DONE || store_err(c->db, "cannot be written", e);
+    sqlite3_reset(q);
+    return ok;
+}
+
+bool collect_delete(collector *c, const char *table, const char *run, const char *where, err *e)
+{
+    char *sql = sqlite3_mprintf("DELETE FROM %s WHERE run = %Q AND %s", table, run, where);
+    CHECK(sql, "no memory for a statement");
+    bool ok = store_exec(c->db, sql, e);
+    sqlite3_free(sql);
+    return ok;
+}
+
+bool collect_artefact(collector *c, const char *id, const char *path, const char *kind,
+                      const json_t *step, int64_t bytes, const char *hash, err *e)
+{
+    collect_bind_text(c->artefact, 1, id);
+    collect_bind_text(c->artefact, 2, path);
+    collect_bind_text(c->artefact, 3, kind);
+    collect_bind_int(c->artefact, 4, step);
+    sqlite3_bind_int64(c->artefact, 5, bytes);
+    collect_bind_text(c->artefact, 6, hash);
+    return collect_put(c, c->artefact, e);
+}
+
+/* ---- stamps ---- */
+
+static void stamp_of(char stamp[128], const char *path, const char *more)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) {
+        snprintf(stamp, 128, "absent %s", more);
+        return;
+    }
+    snprintf(stamp, 128, "%lld %lld.%09ld %llu %s", (long long)s.st_size,
+             (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (unsigned long long)s.st_ino, more);
+}
+
+bool collect_changed(collector *c, const char *path, const char *more, bool *changed, err *e)
+{
+    char full[FILE_PATH_BYTES], stamp[128];
+    if (!file_join(full, c->out, path, e)) return false;
+    stamp_of(stamp, full, more);
+    sqlite3_stmt *q = c->stamp_get;
+    collect_bind_text(q, 1, path);
+    const char *known =
+        sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
+    *changed = known ? strcmp(known, stamp) != 0 : strncmp(stamp, "absent", 6) != 0;
+    sqlite3_reset(q);
+    if (!*changed) return true;
+    collect_bind_text(c->stamp_set, 1, path);
+    collect_bind_text(c->stamp_set, 2, stamp);
+    return collect_put(c, c->stamp_set, e);
+}
+
+/* ---- plan.json, run.json, status.json ---- */
+
+typedef enum source { PLAN, RUN, STATUS, SPEED, SOURCES } source;
+typedef enum value_type { INT, REAL, TEXT } value_type;
+
+/* The columns of the table `run` behind run, variant, seed, status, reason, spec and log.
+ */
+static const struct {
+    const char *key;
+    source from;
+    value_type type;
+} RUN_VALUES[] = {
+    {"kind", STATUS, TEXT},
+    {"started_at", STATUS, TEXT},
+    {"ended_at", STATUS, TEXT},
+    {"step", STATUS, INT},
+    {"steps", STATUS, INT},
+    {"tokens", STATUS, INT},
+    {"train_seconds", STATUS, REAL},
+    {"tokens_per_second", STATUS, REAL},
+    {"peak_rss_bytes", STATUS, INT},
+    {"peak_anon_bytes", STATUS, INT},
+    {"command", PLAN, TEXT},
+    {"threads", RUN, INT},
+    {"created_at", RUN, TEXT},
+    {"host", RUN, TEXT},
+    {"system", RUN, TEXT},
+    {"cpu", RUN, TEXT},
+    {"cores", RUN, INT},
+    {"memory_bytes", RUN, INT},
+    {"blas", RUN, TEXT},
+    {"blas_core", RUN, TEXT},
+    {"numerics", RUN, INT},
+    {"real", RUN, TEXT},
+    {"compiler", RUN, TEXT},
+    {"flags", RUN, TEXT},
+    {"git_revision", RUN, TEXT},
+    {"git_dirty", RUN, INT},
+    {"params", RUN, INT},
+    {"active_params", RUN, INT},
+    {"forward_flops_per_token", RUN, REAL},
+    {"train_flops_per_token", RUN, REAL},
+    {"state_bytes", RUN, INT},
+    {"corpus_hash", RUN, TEXT},
+    {"tokens_budget", RUN, INT},
+    {"steps_budget", RUN, INT},
+    {"alone_tokens_per_second", SPEED, REAL},
+    {"alone_threads", SPEED, INT},
+    {"alone_at", SPEED, TEXT},
+};
+
+enum { RUN_VALUE_COUNT = sizeof RUN_VALUES / sizeof *RUN_VALUES, FIRST_VALUE = 8 };
+
+/* A row is changed in place: replacing it would delete the rows that refer to it. */
+const char *collect_run_sql(arena *a)
+{
+    static const char *const first[] = {"run",    "variant", "seed", "status",
+                                        "reason", "spec",    "log"};
+    char columns[2048] = "run", places[256] = "?", changes[4096] = "run = run";
+    size_t n = strlen(columns), m = strlen(places), k = strlen(changes);
+    for (int i = 1; i < FIRST_VALUE - 1 + RUN_VALUE_COUNT; i++) {
+        const char *name = i < FIRST_VALUE - 1 ? first[i] : RUN_VALUES[i - FIRST_VALUE + 1].key;
+        n += (size_t)snprintf(columns + n, sizeof columns - n, ", %s", name);
+        m += (size_t)snprintf(places + m, sizeof places - m, ", ?");
+        k += (size_t)snprintf(changes + k, sizeof changes - k, ", %s = excluded.%s", name, name);
+    }
+    CHECK(k < sizeof changes && n < sizeof columns && m < sizeof places, "%zu bytes", k);
+    char *sql = arena_push(a, 8192, 1);
+    snprintf(sql, 8192, "INSERT INTO run (%s) VALUES (%s) ON CONFLICT (run) DO UPDATE SET %s",
+             columns, places, changes);
+    return sql;
+}
+
+/* Held by a worker? A shared lock, so that two readers do not see each other. */
+static bool folder_locked(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "lock", NULL)) return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    close(fd);
+    return locked;
+}
+
+static bool put_libraries(collector *c, const char *id, const json_t *run, err *e)
+{
+    if (!collect_delete(c, "library", id, "1", e)) return false;
+    const char *name;
+    json_t *version;
+    json_object_foreach(json_object_get(run, "versions"), name, version)
+    {
+        if (!json_is_string(version)) continue;
+        collect_bind_text(c->library, 1, id);
+        collect_bind_text(c->library, 2, name);
+        collect_bind_text(c->library, 3, json_string_value(version));
+        if (!collect_put(c, c->library, e)) return false;
+    }
+    return true;
+}
+
+/* The end of log.txt, whole lines, of a run that did not end well; else NULL. */
+static const char *log_tail(collector *c, const char *folder, const char *status)
+{
+    enum { TAIL = 4000 };
+    char path[FILE_PATH_BYTES];
+    size_t bytes;
+    if (!status || strcmp(status, "done") == 0 || strcmp(status, "running") == 0) return NULL;
+    if (!file_join(path, folder, "log.txt", NULL) || !file_exists(path)) return NULL;
+    const char *text = file_read_arena(c->scratch, path, &bytes, NULL);
+    if (!text || bytes == 0) return NULL;
+    if (bytes <= TAIL) return text;
+    const char *line = strchr(text + bytes - TAIL, '\n');
+    return line ? line + 1 : text + bytes - TAIL;
+}
+
+static bool put_run(collector *c, const char *id, const char *folder, json_t *const from[SOURCES],
+                    bool locked, err *e)
+{
+    const char *variant = json_get_text(from[PLAN], "variant");
+    if (!variant) return err_set(e, "plan.json: has no variant; plan the run again");
+    const char *status = json_get_text(from[STATUS], "status");
+    const char *reason = json_get_text(from[STATUS], "reason");
+    if (status && strcmp(status, "running") == 0 && !locked) {
+        status = "interrupted";
+        reason = "its process was killed";
+    }
+    sqlite3_stmt *q = c->run;
+    char *spec = json_dumps(json_object_get(from[PLAN], "spec"), JSON_COMPACT);
+    collect_bind_text(q, 1, id);
+    collect_bind_text(q, 2, variant);
+    sqlite3_bind_int64(q, 3, json_get_int(from[PLAN], "seed", 0));
+    collect_bind_text(q, 4, status ? status : "planned");
+    collect_bind_text(q, 5, reason);
+    collect_bind_text(q, 6, spec);
+    collect_bind_text(q, 7, log_tail(c, folder, status));
+    free(spec);
+    for (int i = 0; i < RUN_VALUE_COUNT; i++) {
+        const json_t *value = json_object_get(from[RUN_VALUES[i].from], RUN_VALUES[i].key);
+        if (RUN_VALUES[i].type == INT) collect_bind_int(q, FIRST_VALUE + i, value);
+        if (RUN_VALUES[i].type == REAL) collect_bind_real(q, FIRST_VALUE + i, value);
+        if (RUN_VALUES[i].type == TEXT)
+            collect_bind_text(q, FIRST_VALUE + i, json_string_value(value));
+    }
+    return collect_put(c, q, e) && put_libraries(c, id, from[RUN], e);
+}
+
+static bool collect_head(collector *c, const char *id, const char *folder, bool *fresh, err *e)
+{
+    static const char *const names[SOURCES] = {"plan.json", "run.json", "status.json",
+                                               "speed.json"};
+    /* Looked at before the status: a worker that ends in between has written its end by then. */
+    bool locked = folder_locked(folder), any = false;
+    char path[FILE_PATH_BYTES];
+    for (int i = 0; i < SOURCES; i++) {
+        bool changed;
+        snprintf(path, sizeof path, "runs/%s/%s", id, names[i]);
+        if (!collect_changed(c, path, i == STATUS && locked ? "locked" : "", &changed, e)) {
+            return false;
+        }
+        any = any || changed;
+    }
+    if (!any) return true;
+    *fresh = true;
+    json_t *from[SOURCES] = {NULL};
+    bool ok = true;
+    for (int i = 0; ok && i < SOURCES; i++) {
+        ok = file_join(path, folder, names[i], e);
+        if (ok && file_exists(path)) ok = (from[i] = json_read(path, e)) != NULL;
+    }
+    ok = ok && put_run(c, id, folder, from, locked, e);
+    for (int i = 0; i < SOURCES; i++) {
+        json_decref(from[i]);
+    }
+    return ok;
+}
+
+/* ---- the folder ---- */
+
+/* The files that the manifest of a checkpoint folder names. */
+static bool put_manifest(collector *c, const char *id, const char *folder, const char *checkpoint,
+                         err *e)
+{
+    char path[FILE_PATH_BYTES], name_of[300];
+    snprintf(name_of, sizeof name_of, "%s/manifest.json", checkpoint);
+    if (!file_join(path, folder, name_of, e)) return false;
+    if (!file_exists(path)) return true;
+    json_t *manifest = json_read(path, e), *file;
+    bool ok = manifest != NULL;
+    const char *name;
+    json_object_foreach(json_object_get(manifest, "files"), name, file)
+    {
+        const char *hash = json_get_text(file, "sha256");
+        const char *kind = strncmp(name, "model", 5) == 0 ? "model" : "train";
+        char inner[FILE_PATH_BYTES];
+        snprintf(inner, sizeof inner, "%s/%s", checkpoint, name);
+        ok = ok && collect_artefact(c, id, inner, kind, json_object_get(manifest, "step"),
+                                    json_get_int(file, "bytes", 0), hash ? hash : "", e);
+    }
+    json_decref(manifest);
+    return ok;
+}
+
+/* The checkpoint to go on from, and those that were kept beside it. */
+static bool collect_checkpoints(collector *c, const char *id, const char *folder, bool *fresh,
+                                err *e)
+{
+    char path[FILE_PATH_BYTES];
+    bool changed;
+    const char *const *names;
+    int64_t count;
+    snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
+    if (!collect_changed(c, path, "", &changed, e)) return false;
+    /* Kept ones come and go while something else of the folder changes, too. */
+    if (!changed && !*fresh) return true;
+    *fresh = true;
+    if (!collect_delete(c, "artefact", id, "kind <> 'losses'", e) ||
+        !file_list(folder, c->scratch, &names, &count, e)) {
+        return false;
+    }
+    bool ok = true;
+    for (int64_t i = 0; ok && i < count; i++) {
+        bool kept = strncmp(names[i], "checkpoint-", 11) == 0;
+        if (kept || strcmp(names[i], "checkpoint") == 0) {
+            ok = put_manifest(c, id, folder, names[i], e);
+        }
+    }
+    return ok;
+}
+
+bool collect_run(collector *c, const char *id, bool *fresh, err *e)
+{
+    char inner[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], plan[FILE_PATH_BYTES];
+    snprintf(inner, sizeof inner, "runs/%s", id);
+    if (!file_join(folder, c->out, inner, e) || !file_join(plan, folder, "plan.json", e)) {
+        return false;
+    }
+    *fresh = false;
+    if (!file_exists(plan)) return true; /* a folder that was only just made */
+    arena_reset(c->scratch);
+    return collect_head(c, id, folder, fresh, e) && collect_checkpoints(c, id, folder, fresh, e) &&
+           collect_metrics(c, id, folder, fresh, e) && collect_evals(c, id, folder, fresh, e) &&
+           collect_inspect(c, id, folder, fresh, e);
+}

@@ -1,0 +1,298 @@
+#include "results/store/schema.h"
+
+#include <stddef.h>
+
+/* Text ids, so that rows mean something on their own and can be merged across databases. Numbers
+ * that are not finite are NULL. */
+const char *const STORE_SCHEMA[] = {
+    "CREATE TABLE experiment (\n"
+    "  experiment TEXT PRIMARY KEY,\n"
+    "  description TEXT NOT NULL,\n"
+    "  spec_file TEXT NOT NULL,\n"
+    "  spec_text TEXT NOT NULL,\n"
+    "  baseline TEXT,\n"
+    "  created_at TEXT NOT NULL\n"
+    ") STRICT;",
+
+    "CREATE TABLE run (\n"
+    "  run TEXT PRIMARY KEY,\n"
+    "  variant TEXT NOT NULL,\n"
+    "  seed INTEGER NOT NULL,\n"
+    "  status TEXT NOT NULL CHECK (status IN ('planned', 'running', 'done', 'failed',\n"
+    "                                         'diverged', 'interrupted')),\n"
+    "  kind TEXT, reason TEXT, log TEXT,\n"
+    "  started_at TEXT, ended_at TEXT,\n"
+    "  step INTEGER, steps INTEGER, tokens INTEGER,\n"
+    "  train_seconds REAL, tokens_per_second REAL,\n"
+    "  peak_rss_bytes INTEGER, peak_anon_bytes INTEGER,\n"
+    "  spec TEXT, command TEXT, threads INTEGER,\n"
+    "  created_at TEXT, host TEXT, system TEXT, cpu TEXT, cores INTEGER, memory_bytes INTEGER,\n"
+    "  blas TEXT, blas_core TEXT, numerics INTEGER, real TEXT,\n"
+    "  compiler TEXT, flags TEXT, git_revision TEXT, git_dirty INTEGER,\n"
+    "  params INTEGER, active_params INTEGER,\n"
+    "  forward_flops_per_token REAL, train_flops_per_token REAL,\n"
+    "  state_bytes INTEGER, corpus_hash TEXT, tokens_budget INTEGER, steps_budget INTEGER,\n"
+    "  alone_tokens_per_second REAL, alone_threads INTEGER, alone_at TEXT\n"
+    ") STRICT;",
+
+    "CREATE TABLE library (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  name TEXT NOT NULL,\n"
+    "  version TEXT NOT NULL,\n"
+    "  PRIMARY KEY (run, name)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE plan (\n"
+    "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL,\n"
+    "  run TEXT NOT NULL,\n"
+    "  variant TEXT NOT NULL,\n"
+    "  label TEXT NOT NULL,\n"
+    "  seed INTEGER NOT NULL,\n"
+    "  baseline INTEGER NOT NULL,\n"
+    "  PRIMARY KEY (experiment, position)\n"
+    ") STRICT, WITHOUT ROWID;",
+    "CREATE INDEX plan_run ON plan (run);",
+
+    "CREATE TABLE axis (\n"
+    "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
+    "  label TEXT NOT NULL,\n"
+    "  position INTEGER NOT NULL,\n"
+    "  axis TEXT NOT NULL,\n"
+    "  value TEXT NOT NULL,\n"
+    "  PRIMARY KEY (experiment, label, axis)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE step (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  step INTEGER NOT NULL,\n"
+    "  tokens INTEGER,\n"
+    "  seconds REAL,\n"
+    "  PRIMARY KEY (run, step)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE metric (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  step INTEGER NOT NULL,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  name TEXT NOT NULL,\n"
+    "  value REAL,\n"
+    "  PRIMARY KEY (run, name, layer, step)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE evaluation (\n"
+    "  evaluation TEXT PRIMARY KEY,\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  step INTEGER NOT NULL,\n"
+    "  tokens_seen INTEGER,\n"
+    "  split TEXT NOT NULL,\n"
+    "  final INTEGER NOT NULL,\n"
+    "  nats REAL,\n"
+    "  tokens INTEGER NOT NULL,\n"
+    "  bytes INTEGER,\n"
+    "  words INTEGER,\n"
+    "  seconds REAL, tokens_per_second REAL, flops_per_token REAL, anon_bytes INTEGER,\n"
+    "  dynamic_rate REAL, dynamic_decay REAL,\n"
+    "  protocol TEXT NOT NULL,\n"
+    "  losses TEXT\n"
+    ") STRICT;",
+    "CREATE INDEX evaluation_run ON evaluation (run, split, step);",
+
+    "CREATE TABLE evaluation_metric (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  name TEXT NOT NULL,\n"
+    "  value REAL,\n"
+    "  PRIMARY KEY (evaluation, layer, name)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE document (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  document INTEGER NOT NULL,\n"
+    "  name TEXT NOT NULL,\n"
+    "  nats REAL,\n"
+    "  tokens INTEGER NOT NULL,\n"
+    "  bytes INTEGER,\n"
+    "  words INTEGER,\n"
+    "  PRIMARY KEY (evaluation, document)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE slice (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  kind TEXT NOT NULL CHECK (kind IN ('position', 'frequency', 'repetition')),\n"
+    "  low INTEGER NOT NULL,\n"
+    "  high INTEGER NOT NULL,\n"
+    "  part INTEGER NOT NULL,\n"
+    "  tokens INTEGER NOT NULL,\n"
+    "  nats REAL,\n"
+    "  PRIMARY KEY (evaluation, kind, low, part)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE recall (\n"
+    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+    "  distance INTEGER NOT NULL,\n"
+    "  answers INTEGER NOT NULL,\n"
+    "  correct INTEGER NOT NULL,\n"
+    "  nats REAL,\n"
+    "  PRIMARY KEY (evaluation, distance)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE artefact (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  path TEXT NOT NULL,\n"
+    "  kind TEXT NOT NULL,\n"
+    "  step INTEGER,\n"
+    "  bytes INTEGER NOT NULL,\n"
+    "  sha256 TEXT NOT NULL,\n"
+    "  PRIMARY KEY (run, path)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspection (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  part TEXT NOT NULL,\n"
+    "  step INTEGER, at TEXT, split TEXT, tokens INTEGER,\n"
+    "  protocol TEXT NOT NULL,\n"
+    "  PRIMARY KEY (run, part)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_figure (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  part TEXT NOT NULL,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  depth INTEGER NOT NULL,\n"
+    "  figure TEXT NOT NULL,\n"
+    "  bin INTEGER NOT NULL,\n"
+    "  value REAL,\n"
+    "  PRIMARY KEY (run, part, figure, depth, bin)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_key (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  triggers INTEGER NOT NULL,\n"
+    "  shared_last_token REAL, shared_last_2_tokens REAL, shared_last_3_tokens REAL,\n"
+    "  shared_last_word REAL, topics TEXT,\n"
+    "  PRIMARY KEY (run, layer, memory)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_trigger (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  coefficient REAL, document INTEGER, position INTEGER, next TEXT, text TEXT,\n"
+    "  PRIMARY KEY (run, layer, memory, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_value (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  top_token TEXT, top_probability REAL, top TEXT,\n"
+    "  triggers INTEGER, match INTEGER, matches INTEGER, rank INTEGER,\n"
+    "  PRIMARY KEY (run, layer, memory)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_removal (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  memory INTEGER NOT NULL,\n"
+    "  triggers INTEGER, silent INTEGER,\n"
+    "  without_first REAL, without_last REAL, without_random REAL,\n"
+    "  PRIMARY KEY (run, layer, memory)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_expert (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  expert INTEGER NOT NULL,\n"
+    "  served INTEGER, tokens TEXT,\n"
+    "  PRIMARY KEY (run, layer, expert)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_change (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  document INTEGER NOT NULL,\n"
+    "  direction TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  token TEXT, rise REAL, next INTEGER, gain REAL,\n"
+    "  PRIMARY KEY (run, layer, document, direction, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_moment (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  direction TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  document INTEGER, position INTEGER, gain REAL, before REAL, after REAL,\n"
+    "  next TEXT, rises TEXT, text TEXT,\n"
+    "  PRIMARY KEY (run, layer, direction, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_place (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  exchange TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  share REAL, tokens TEXT,\n"
+    "  PRIMARY KEY (run, layer, exchange, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_use (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  exchange TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  token TEXT, count INTEGER, mean REAL,\n"
+    "  PRIMARY KEY (run, layer, exchange, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_spot (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  exchange TEXT NOT NULL,\n"
+    "  place INTEGER NOT NULL,\n"
+    "  document INTEGER, position INTEGER, value REAL, next TEXT, text TEXT,\n"
+    "  PRIMARY KEY (run, layer, exchange, place)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE inspect_prefix (\n"
+    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+    "  part TEXT NOT NULL,\n"
+    "  layer TEXT NOT NULL,\n"
+    "  document INTEGER NOT NULL,\n"
+    "  position INTEGER NOT NULL,\n"
+    "  active INTEGER, match_all INTEGER, match_active INTEGER, match_stream INTEGER,\n"
+    "  residual TEXT, output TEXT, stream TEXT, final TEXT, final_probability REAL,\n"
+    "  \"case\" TEXT,\n"
+    "  PRIMARY KEY (run, part, layer, document, position)\n"
+    ") STRICT, WITHOUT ROWID;",
+
+    /* What the collector has read: the stamp of a folder's files. Not part of the interface. */
+    "CREATE TABLE collected (path TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT;",
+
+    "CREATE VIEW score AS SELECT *,\n"
+    "  nats / ln(2) / nullif(bytes, 0) AS bits_per_byte,\n"
+    "  exp(nats / nullif(tokens, 0)) AS perplexity,\n"
+    "  exp(nats / nullif(words, 0)) AS word_perplexity\n"
+    "  FROM evaluation;",
+
+    "CREATE VIEW slice_score AS SELECT evaluation, kind, low, high, sum(tokens) AS tokens,\n"
+    "  sum(nats) / ln(2) / sum(tokens) AS bits_per_token\n"
+    "  FROM slice GROUP BY evaluation, kind, low;",
+
+    "CREATE VIEW result AS SELECT p.experiment, p.position, p.label, p.seed, p.baseline, p.run,\n"
+    "  coalesce(r.status, 'planned') AS status, r.kind, r.reason, r.step, r.steps, r.tokens,\n"
+    "  s.split, s.bits_per_byte, s.perplexity, s.word_perplexity, r.params, r.active_params,\n"
+    "  r.forward_flops_per_token, r.state_bytes, r.train_seconds, r.peak_anon_bytes\n"
+    "  FROM plan p LEFT JOIN run r USING (run)\n"
+    "  LEFT JOIN score s ON s.evaluation = (SELECT f.evaluation FROM evaluation f\n"
+    "    WHERE f.run = p.run AND f.final ORDER BY f.step DESC, f.evaluation LIMIT 1);",
+
+    "CREATE VIEW seed_mean AS SELECT experiment, label, count(bits_per_byte) AS n,\n"
+    "  avg(bits_per_byte) AS bits_per_byte, avg(perplexity) AS perplexity,\n"
+    "  avg(word_perplexity) AS word_perplexity\n"
+    "  FROM result WHERE status = 'done' GROUP BY experiment, label;",
+    NULL};

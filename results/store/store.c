@@ -1,0 +1,319 @@
+#include "results/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/host.h"
+#include "core/options/option.h"
+#include "results/store/schema.h"
+
+enum { READER_WAIT_MS = 10000 };
+
+struct store {
+    sqlite3 *db;
+    int lock; /* the writer's; -1: a reader */
+    bool rebuild;
+    char path[FILE_PATH_BYTES];   /* of the database as readers know it */
+    char opened[FILE_PATH_BYTES]; /* of the file that is open */
+};
+
+sqlite3 *store_db(store *s)
+{
+    return s->db;
+}
+
+bool store_err(store *s, const char *what, err *e)
+{
+    int code = sqlite3_errcode(s->db);
+    bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    return err_set(e, "%s: %s: %s%s", s->opened, what, sqlite3_errmsg(s->db),
+                   broken ? " (loci collect --rebuild makes it again)" : "");
+}
+
+bool store_exec(store *s, const char *sql, err *e)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
+           store_err(s, "cannot be changed", e);
+}
+
+sqlite3_stmt *store_prepare(store *s, const char *sql, err *e)
+{
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK) return q;
+    store_err(s, "cannot be asked", e);
+    return NULL;
+}
+
+static store *store_new(const char *out, err *e)
+{
+    store *s = calloc(1, sizeof *s);
+    if (!s) {
+        err_set(e, "%s: no memory to open the database", out);
+        return NULL;
+    }
+    s->lock = -1;
+    if (file_join(s->path, out, "loci.db", e)) {
+        memcpy(s->opened, s->path, sizeof s->opened);
+        return s;
+    }
+    free(s);
+    return NULL;
+}
+
+void store_close(store *s)
+{
+    if (!s) return;
+    sqlite3_close(s->db);
+    if (s->lock >= 0) close(s->lock);
+    free(s);
+}
+
+static store *close_failed(store *s)
+{
+    store_close(s);
+    return NULL;
+}
+
+static bool open_file(store *s, int flags, err *e)
+{
+    if (sqlite3_open_v2(s->opened, &s->db, flags, NULL) != SQLITE_OK) {
+        return s->db ? store_err(s, "cannot be opened", e)
+                     : err_set(e, "%s: no memory to open it", s->opened);
+    }
+    sqlite3_busy_timeout(s->db, READER_WAIT_MS);
+    return true;
+}
+
+/* user_version; -1 and e if the file cannot be read as a database. */
+static int version_of(store *s, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, "PRAGMA user_version", e);
+    int version = -1;
+    if (q && sqlite3_step(q) == SQLITE_ROW) {
+        version = sqlite3_column_int(q, 0);
+    } else if (q) {
+        store_err(s, "cannot be read", e);
+    }
+    sqlite3_finalize(q);
+    return version;
+}
+
+static bool check_version(store *s, int version, err *e)
+{
+    if (version == STORE_VERSION) return true;
+    if (version > STORE_VERSION) {
+        return err_set(e,
+                       "%s: its schema is of version %d, this program knows %d; use a newer loci",
+                       s->path, version, STORE_VERSION);
+    }
+    return version >= 0 &&
+           err_set(e,
+                   "%s: its schema is of version %d, this program writes %d; run loci collect "
+                   "--rebuild",
+                   s->path, version, STORE_VERSION);
+}
+
+store *store_open_reader(const char *out, err *e)
+{
+    store *s = store_new(out, e);
+    if (!s) return NULL;
+    if (!file_exists(s->path)) {
+        err_set(e, "%s: is not there yet; loci run makes results, loci collect brings them in",
+                s->path);
+        return close_failed(s);
+    }
+    if (!open_file(s, SQLITE_OPEN_READONLY, e) || !check_version(s, version_of(s, e), e)) {
+        return close_failed(s);
+    }
+    return s;
+}
+
+/* ---- the writer ---- */
+
+static void pause_ms(int ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+static bool take_lock(store *s, double seconds, bool *busy, err *e)
+{
+    char path[FILE_PATH_BYTES + 8];
+    snprintf(path, sizeof path, "%s.lock", s->path);
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0) return err_set(e, "%s: cannot be opened: %s", path, strerror(errno));
+    double until = host_monotonic_s() + seconds;
+    while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK) {
+            return err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+        }
+        if (host_monotonic_s() >= until) {
+            if (busy) *busy = true;
+            return err_set(e, "%s: another process is collecting; try again later", path);
+        }
+        pause_ms(20);
+    }
+    return true;
+}
+
+/* A fresh database beside the old one. */
+static bool start_rebuild(store *s, err *e)
+{
+    int n = snprintf(s->opened, sizeof s->opened, "%s.new", s->path);
+    if (n >= (int)sizeof s->opened) return err_set(e, "%s: path is too long", s->path);
+    char journal[FILE_PATH_BYTES + 16];
+    snprintf(journal, sizeof journal, "%s-journal", s->opened);
+    return file_remove(s->opened, e) && file_remove(journal, e);
+}
+
+/* An older program's: nothing is in it that the run folders do not say. */
+static bool is_older(store *s)
+{
+    sqlite3_stmt *q;
+    int version = 0;
+    if (!file_exists(s->path) ||
+        sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK) {
+        q = NULL;
+    }
+    if (q && sqlite3_step(q) == SQLITE_ROW) version = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(s->db);
+    s->db = NULL;
+    return version > 0 && version < STORE_VERSION;
+}
+
+static bool open_writing(store *s, err *e)
+{
+    if (!open_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e)) return false;
+    /* A rollback journal: Debian 12's SQLite is in the range of the WAL-reset bug, and WAL does not
+     * work on network file systems. */
+    if (!store_exec(s, "PRAGMA journal_mode = DELETE; PRAGMA foreign_keys = ON;", e)) return false;
+    int version = version_of(s, e);
+    if (version != 0) return check_version(s, version, e) && store_exec(s, "BEGIN IMMEDIATE", e);
+    char stamp[64];
+    snprintf(stamp, sizeof stamp, "PRAGMA user_version = %d", STORE_VERSION);
+    bool ok = store_exec(s, "BEGIN IMMEDIATE", e);
+    for (int i = 0; ok && STORE_SCHEMA[i]; i++) {
+        ok = store_exec(s, STORE_SCHEMA[i], e);
+    }
+    return ok && store_exec(s, stamp, e);
+}
+
+store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e)
+{
+    if (busy) *busy = false;
+    if (!file_make_folders(out, e)) return NULL;
+    store *s = store_new(out, e);
+    if (!s) return NULL;
+    if (!take_lock(s, seconds, busy, e)) return close_failed(s);
+    s->rebuild = rebuild || is_older(s);
+    if ((s->rebuild && !start_rebuild(s, e)) || !open_writing(s, e)) return close_failed(s);
+    return s;
+}
+
+/* The old database's journal must not be rolled back into the new one. */
+static bool finish_rebuild(store *s, err *e)
+{
+    char journal[FILE_PATH_BYTES + 16];
+    snprintf(journal, sizeof journal, "%s-journal", s->path);
+    sqlite3_close(s->db);
+    s->db = NULL;
+    if (!file_remove(journal, e)) return false;
+    return rename(s->opened, s->path) == 0 ||
+           err_set(e, "%s: cannot be replaced: %s", s->path, strerror(errno));
+}
+
+bool store_close_writer(store *s, err *e)
+{
+    bool ok = store_exec(s, "COMMIT", e) && (!s->rebuild || finish_rebuild(s, e));
+    store_close(s);
+    return ok;
+}
+
+/* ---- reading ---- */
+
+double store_real(sqlite3_stmt *q, int column)
+{
+    if (sqlite3_column_type(q, column) == SQLITE_NULL) return (double)NAN;
+    return sqlite3_column_double(q, column);
+}
+
+int64_t store_int(sqlite3_stmt *q, int column, int64_t if_null)
+{
+    if (sqlite3_column_type(q, column) == SQLITE_NULL) return if_null;
+    return sqlite3_column_int64(q, column);
+}
+
+const char *store_text(sqlite3_stmt *q, int column, arena *a)
+{
+    const char *text = (const char *)sqlite3_column_text(q, column);
+    return text ? arena_strdup(a, text) : NULL;
+}
+
+bool store_experiments(store *s, arena *a, const char *const **names, int *count, err *e)
+{
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT experiment FROM experiment ORDER BY created_at DESC, experiment", e);
+    if (!q) return false;
+    int n = 0, capacity = 64;
+    const char **list = ARENA_NEW(a, const char *, capacity);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        if (n == capacity) {
+            const char **longer = ARENA_NEW(a, const char *, 2 * (int64_t)capacity);
+            memcpy(longer, list, (size_t)n * sizeof *list);
+            list = longer;
+            capacity *= 2;
+        }
+        list[n++] = store_text(q, 0, a);
+    }
+    bool ok = sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    *names = list;
+    *count = n;
+    return ok;
+}
+
+static void err_unknown(const store *s, const char *name, const char *const *known, int count,
+                        err *e)
+{
+    enum { LISTED = 8 };
+    char list[600] = "";
+    size_t n = 0;
+    for (int i = 0; i < MIN(count, LISTED); i++) {
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.64s", i ? ", " : "", known[i]);
+    }
+    if (count > LISTED) snprintf(list + n, sizeof list - n, " and %d more", count - LISTED);
+    const char *near = option_nearest(name, count, known);
+    if (count == 0) {
+        err_set(e, "no experiment '%.100s' in %s, which has none; loci run makes one", name,
+                s->path);
+    } else if (near) {
+        err_set(e, "no experiment '%.100s' (did you mean '%s'?); there are: %s", name, near, list);
+    } else {
+        err_set(e, "no experiment '%.100s'; there are: %s", name, list);
+    }
+}
+
+bool store_has_experiment(store *s, const char *name, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    const char *const *names;
+    int count;
+    bool ok = store_experiments(s, a, &names, &count, e), found = false;
+    for (int i = 0; ok && i < count; i++) {
+        found = found || strcmp(names[i], name) == 0;
+    }
+    if (ok && !found) {
+        err_unknown(s, name, names, count, e);
+    }
+    arena_free(a);
+    return ok && found;
+}

@@ -1,0 +1,57 @@
+/* The database of results, OUT/loci.db: SQLite, one writer, any number of readers.
+ *
+ * Its content is made from the run folders by collect.h and can be made again from them at any
+ * time. The schema is a public interface: results/README.md documents it, `user_version` numbers
+ * it. The writer holds a lock (flock on OUT/loci.db.lock) and uses a rollback journal, which is
+ * safe on network file systems, too; readers open read-only. */
+#ifndef LOCI_RESULTS_STORE_H
+#define LOCI_RESULTS_STORE_H
+
+#include <sqlite3.h>
+
+#include "core/base/arena.h"
+
+enum { STORE_VERSION = 8 }; /* user_version of the schema */
+
+typedef struct store store;
+
+/* Opens read-only. NULL and e if there is none ("nothing was collected yet") or its schema is of
+ * another version. */
+store *store_open_reader(const char *out, err *e);
+
+/* The writer's. Waits up to `seconds` for the lock: NULL with *busy true (may be NULL) if another
+ * process holds it that long. Makes OUT, the file and the schema where they are missing. rebuild:
+ * starts with an empty database, which takes the old one's place when store_close_writer commits;
+ * so does an older schema. */
+store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e);
+
+/* Commits (of a rebuild: replaces the old database), gives the lock back. */
+bool store_close_writer(store *s, err *e);
+/* Closes a reader; a writer's uncommitted changes are dropped. NULL is fine. */
+void store_close(store *s);
+
+sqlite3 *store_db(store *s);
+
+/* A statement to step through; sqlite3_finalize it. NULL: e holds SQLite's message. */
+sqlite3_stmt *store_prepare(store *s, const char *sql, err *e);
+/* Runs statements that give no rows. */
+bool store_exec(store *s, const char *sql, err *e);
+/* err_set with the database's path and SQLite's message; false. */
+bool store_err(store *s, const char *what, err *e);
+
+/* SQL: tokens per second of a run r: over all its training; while that goes on, of late. */
+#define STORE_RUN_SPEED                                                                            \
+    "CASE WHEN r.status <> 'running' AND r.tokens > 0 AND r.train_seconds > 0 "                    \
+    "THEN r.tokens / r.train_seconds ELSE r.tokens_per_second END"
+
+/* Column readers: NaN for NULL; text copied into the arena, NULL for NULL. */
+double store_real(sqlite3_stmt *q, int column);
+int64_t store_int(sqlite3_stmt *q, int column, int64_t if_null);
+const char *store_text(sqlite3_stmt *q, int column, arena *a);
+
+/* Names of the experiments, the one last recorded first; lives as long as the arena. */
+bool store_experiments(store *s, arena *a, const char *const **names, int *count, err *e);
+/* Fails, with the nearest name and those that there are, if there is no such experiment. */
+bool store_has_experiment(store *s, const char *name, err *e);
+
+#endif

@@ -1,0 +1,122 @@
+#include "results/table/export.h"
+
+#include "core/base/json.h"
+
+/* ?1: the experiment. The order is that of the plan, so that equal results give equal files. */
+static const char *const QUERIES[EXPORT_WHATS] = {
+    "SELECT p.experiment, p.label AS variant, p.seed, p.baseline, p.run, p.variant AS variant_id, "
+    "coalesce(r.status, 'planned') AS status, r.kind, r.reason, v.split, v.bits_per_byte, "
+    "v.word_perplexity, v.perplexity, r.step, r.steps, r.tokens, r.train_seconds, " STORE_RUN_SPEED
+    " AS tokens_per_second, r.params, r.active_params, r.forward_flops_per_token, "
+    "r.train_flops_per_token, r.state_bytes, r.peak_anon_bytes, r.peak_rss_bytes, r.started_at, "
+    "r.ended_at, r.threads, r.host, r.cpu, r.git_revision, r.git_dirty, r.compiler, r.blas, "
+    "r.numerics, r.corpus_hash FROM plan p LEFT JOIN run r USING (run) "
+    "LEFT JOIN result v ON v.experiment = p.experiment AND v.position = p.position "
+    "WHERE p.experiment = ?1 ORDER BY p.position",
+
+    "SELECT p.label AS variant, p.seed, p.run, s.step, s.tokens, s.seconds, m.layer, m.name, "
+    "m.value FROM plan p JOIN step s USING (run) JOIN metric m ON m.run = s.run AND "
+    "m.step = s.step WHERE p.experiment = ?1 ORDER BY p.position, s.step, m.layer, m.name",
+
+    "SELECT p.label AS variant, p.seed, v.* FROM plan p JOIN score v USING (run) "
+    "WHERE p.experiment = ?1 ORDER BY p.position, v.step, v.split, v.evaluation",
+
+    "SELECT p.label AS variant, p.seed, p.run, v.evaluation, v.step, v.split, v.final, d.document, "
+    "d.name, d.nats, d.tokens, d.bytes, d.words FROM plan p JOIN evaluation v USING (run) "
+    "JOIN document d USING (evaluation) WHERE p.experiment = ?1 "
+    "ORDER BY p.position, v.step, v.split, v.evaluation, d.document",
+
+    "SELECT p.label AS variant, p.seed, p.run, v.evaluation, v.step, v.split, v.final, x.kind, "
+    "x.low, "
+    "x.high, x.tokens, x.bits_per_token FROM plan p JOIN evaluation v USING (run) "
+    "JOIN slice_score x USING (evaluation) WHERE p.experiment = ?1 "
+    "ORDER BY p.position, v.step, v.split, v.evaluation, x.kind, x.low"};
+
+/* ---- CSV and JSON lines, row by row ---- */
+
+static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
+{
+    for (int i = 0; i < sqlite3_column_count(q); i++) {
+        if (i) fputc(',', out);
+        if (head) {
+            table_put_csv(out, sqlite3_column_name(q, i));
+        } else if (sqlite3_column_type(q, i) == SQLITE_FLOAT) {
+            table_put_number(out, sqlite3_column_double(q, i));
+        } else if (sqlite3_column_type(q, i) != SQLITE_NULL) {
+            table_put_csv(out, (const char *)sqlite3_column_text(q, i));
+        }
+    }
+    fputc('\n', out);
+}
+
+static void json_row(FILE *out, sqlite3_stmt *q)
+{
+    for (int i = 0; i < sqlite3_column_count(q); i++) {
+        fprintf(out, "%s\"%s\":", i ? "," : "{", sqlite3_column_name(q, i));
+        switch (sqlite3_column_type(q, i)) {
+        case SQLITE_INTEGER:
+            fprintf(out, "%lld", (long long)sqlite3_column_int64(q, i));
+            break;
+        case SQLITE_FLOAT:
+            table_put_number(out, sqlite3_column_double(q, i));
+            break;
+        case SQLITE_TEXT: {
+            json_t *x = json_string((const char *)sqlite3_column_text(q, i));
+            json_dumpf(x, out, JSON_ENCODE_ANY);
+            json_decref(x);
+            break;
+        }
+        default:
+            fputs("null", out);
+        }
+    }
+    fputs("}\n", out);
+}
+
+/* ---- for people ---- */
+
+static void fill_table(table *t, sqlite3_stmt *q, arena *a)
+{
+    int count = sqlite3_column_count(q), rows = 0;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        for (int i = 0; rows == 0 && i < count; i++) {
+            const char *name = arena_strdup(a, sqlite3_column_name(q, i));
+            bool left = sqlite3_column_type(q, i) == SQLITE_TEXT;
+            table_column(t, name, name, "", left ? TABLE_LEFT : 0);
+        }
+        rows++;
+        table_row(t);
+        for (int i = 0; i < count; i++) {
+            int type = sqlite3_column_type(q, i);
+            if (type == SQLITE_INTEGER) table_int(t, i, sqlite3_column_int64(q, i));
+            if (type == SQLITE_FLOAT) table_real(t, i, sqlite3_column_double(q, i), 4);
+            if (type == SQLITE_TEXT) table_text(t, i, "%s", store_text(q, i, a));
+        }
+    }
+}
+
+bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
+                 export_format format, err *e)
+{
+    CHECK(what >= 0 && what < EXPORT_WHATS && format != EXPORT_TENSORBOARD, "export %d", (int)what);
+    if (!store_has_experiment(s, experiment, e)) return false;
+    sqlite3_stmt *q = store_prepare(s, QUERIES[what], e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    if (format == EXPORT_CSV) csv_row(out, q, true);
+    if (format == EXPORT_CSV || format == EXPORT_JSONL) {
+        while (sqlite3_step(q) == SQLITE_ROW) {
+            if (format == EXPORT_CSV) csv_row(out, q, false);
+            if (format == EXPORT_JSONL) json_row(out, q);
+        }
+    } else {
+        arena *a = arena_new(0);
+        table *t = table_new(a);
+        fill_table(t, q, a);
+        if (format == EXPORT_MARKDOWN) table_print(out, t, TABLE_MARKDOWN, false);
+        if (format == EXPORT_LATEX) table_latex(out, t);
+        arena_free(a);
+    }
+    if (sqlite3_finalize(q) != SQLITE_OK) return store_err(s, "cannot be read", e);
+    return !ferror(out) || err_set(e, "the output cannot be written; make room");
+}

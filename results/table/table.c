@@ -1,0 +1,161 @@
+#include "results/table/table.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "results/table/table_cell.h"
+
+enum { TEXT_BYTES = 1024 };
+
+table *table_new(arena *a)
+{
+    table *t = arena_push_zero(a, 1, sizeof *t);
+    t->memory = a;
+    return t;
+}
+
+int table_column(table *t, const char *key, const char *title, const char *unit, int flags)
+{
+    CHECK(t->columns < TABLE_COLUMNS && t->rows == 0, "column %s: %d columns, %d rows", key,
+          t->columns, t->rows);
+    t->column[t->columns] = (table_head){.key = arena_strdup(t->memory, key),
+                                         .title = arena_strdup(t->memory, title),
+                                         .unit = arena_strdup(t->memory, unit),
+                                         .flags = flags};
+    return t->columns++;
+}
+
+int table_row(table *t)
+{
+    if (t->rows == t->capacity) {
+        int more = MAX(16, 2 * t->capacity);
+        table_line *longer = arena_push_zero(t->memory, more, sizeof *longer);
+        if (t->rows > 0) memcpy(longer, t->line, (size_t)t->rows * sizeof *longer);
+        t->line = longer;
+        t->capacity = more;
+    }
+    t->line[t->rows] =
+        (table_line){.cell = arena_push_zero(t->memory, t->columns, sizeof(table_cell))};
+    return t->rows++;
+}
+
+static table_cell *cell(table *t, int column)
+{
+    CHECK(t->rows > 0 && column >= 0 && column < t->columns, "column %d of %d, row %d", column,
+          t->columns, t->rows);
+    return &t->line[t->rows - 1].cell[column];
+}
+
+void table_text(table *t, int column, const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    *cell(t, column) = (table_cell){.kind = CELL_TEXT, .text = arena_strdup(t->memory, text)};
+}
+
+void table_int(table *t, int column, int64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    *cell(t, column) =
+        (table_cell){.kind = CELL_INT, .text = arena_strdup(t->memory, text), .integer = value};
+}
+
+static void set_real(table *t, int column, const char *text, const char *half, double value)
+{
+    *cell(t, column) = (table_cell){.kind = CELL_REAL,
+                                    .text = arena_strdup(t->memory, text),
+                                    .half = half ? arena_strdup(t->memory, half) : NULL,
+                                    .real = value};
+}
+
+void table_number(char text[32], double value, int decimals, bool plus)
+{
+    /* A difference that rounds to nothing is not "-0.000". */
+    if (fabs(value) < 0.5 * pow(10, -decimals)) value = 0;
+    const char *sign = plus && value > 0 ? "+" : "";
+    if (fabs(value) < 1e9) {
+        snprintf(text, 32, "%s%.*f", sign, decimals, value);
+    } else { /* of a run that went wrong without an infinity */
+        snprintf(text, 32, "%s%.3e", sign, value);
+    }
+}
+
+void table_real(table *t, int column, double value, int decimals)
+{
+    char text[32];
+    if (!isfinite(value)) return;
+    table_number(text, value, decimals, false);
+    set_real(t, column, text, NULL, value);
+}
+
+void table_probability(table *t, int column, double value)
+{
+    char text[32];
+    if (!isfinite(value)) return;
+    table_number(text, value, 3, false);
+    set_real(t, column, value < 0.001 ? "<0.001" : text, NULL, value);
+}
+
+void table_scaled(table *t, int column, double value)
+{
+    char text[16];
+    if (!isfinite(value)) return;
+    table_si(text, value);
+    set_real(t, column, text, NULL, value);
+}
+
+void table_mean(table *t, int column, double mean, double half, int decimals, bool plus)
+{
+    char text[32], interval[32];
+    if (!isfinite(mean)) return;
+    table_number(text, mean, decimals, plus);
+    table_number(interval, half, decimals, false);
+    set_real(t, column, text, isfinite(half) ? interval : NULL, mean);
+}
+
+int table_rows(const table *t)
+{
+    return t->rows;
+}
+
+void table_si(char text[16], double value)
+{
+    static const char *const units[] = {"", "k", "M", "G", "T", "P"};
+    int unit = 0;
+    double size = fabs(value);
+    /* 999.5 would be printed as 1000. */
+    while (size >= 999.5 && unit < 5) {
+        size /= 1000;
+        value /= 1000;
+        unit++;
+    }
+    int decimals = size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2;
+    if (unit == 0 && value == floor(value)) decimals = 0;
+    snprintf(text, 16, "%.*f%s", decimals, value, units[unit]);
+}
+
+json_t *table_json(const table *t)
+{
+    json_t *rows = json_array();
+    for (int r = 0; r < t->rows; r++) {
+        json_t *row = json_object();
+        for (int c = 0; c < t->columns; c++) {
+            const table_cell *x = &t->line[r].cell[c];
+            if (t->column[c].flags & TABLE_PEOPLE) continue;
+            json_t *value = x->kind == CELL_TEXT   ? json_string(x->text)
+                            : x->kind == CELL_INT  ? json_integer(x->integer)
+                            : x->kind == CELL_REAL ? json_finite(x->real)
+                                                   : json_null();
+            /* Text that is not UTF-8 (a file's name) has no form in JSON. */
+            json_object_set_new(row, t->column[c].key, value ? value : json_null());
+        }
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}

@@ -1,0 +1,71 @@
+/* Tables for people and for programs: one content, printed as aligned text, Markdown, CSV or JSON.
+ *
+ * A column has a key for programs and a title with a unit for people; it may be meant for one of
+ * the two only ("2.310 +- 0.012" for people is three columns for programs). Cells that were not
+ * set are empty: "-" for people, nothing in CSV, null in JSON. Text is UTF-8. Everything lives in
+ * the arena. */
+#ifndef LOCI_RESULTS_TABLE_H
+#define LOCI_RESULTS_TABLE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "core/base/arena.h"
+
+typedef enum table_format {
+    TABLE_TEXT,
+    TABLE_MARKDOWN,
+    TABLE_CSV,
+    TABLE_JSON,
+    TABLE_MD /* short for Markdown */
+} table_format;
+#define TABLE_FORMATS "text|markdown|csv|json|md" /* for an option, in the order of the enum */
+
+enum {
+    TABLE_LEFT = 1,    /* align left (default: right) */
+    TABLE_PEOPLE = 2,  /* only in text and Markdown */
+    TABLE_PROGRAMS = 4 /* only in CSV and JSON */
+};
+
+typedef struct table table;
+
+table *table_new(arena *a);
+/* Returns the column's index. unit: second line of the title, "" for none. */
+int table_column(table *t, const char *key, const char *title, const char *unit, int flags);
+/* Opens a row; the cells set next belong to it. Returns its index. */
+int table_row(table *t);
+
+void table_text(table *t, int column, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* An integer as it is: 1234567. */
+void table_int(table *t, int column, int64_t value);
+/* decimals behind the point for people, full precision for programs. NaN: an empty cell. */
+void table_real(table *t, int column, double value, int decimals);
+/* A probability to three decimals, below that "<0.001". */
+void table_probability(table *t, int column, double value);
+/* Three digits and a power of a thousand for people ("1.23M"), full precision for programs. */
+void table_scaled(table *t, int column, double value);
+/* "mean +- half"; without the interval if half is NaN; for people only (programs: the mean). The
+ * signs of a column stand below each other. plus: with a sign before positive means. */
+void table_mean(table *t, int column, double mean, double half, int decimals, bool plus);
+
+/* A number as tables show it; decimals <= 9. plus: with a sign before positive ones. */
+void table_number(char text[32], double value, int decimals, bool plus);
+
+/* A text, with what Markdown would take for its own escaped; as a field of CSV (RFC 4180); a number
+ * in the shortest form that reads back as the same double. */
+void table_put_markdown(FILE *out, const char *text);
+void table_put_csv(FILE *out, const char *text);
+void table_put_number(FILE *out, double x);
+
+int table_rows(const table *t);
+
+/* colour: bold titles by ANSI sequences, for text only (callers respect NO_COLOR). */
+void table_print(FILE *out, const table *t, table_format format, bool colour);
+/* The columns for programs: an array with an object per row. Decref it. */
+json_t *table_json(const table *t);
+
+/* "1.23M", "842k", "17": three significant digits and k, M, G, T, P. */
+void table_si(char text[16], double value);
+
+#endif

@@ -1,0 +1,240 @@
+/* The forms of a table. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "results/table/table_cell.h"
+
+static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
+static const char SIGN[] = " \u00b1 ";
+enum { SIGN_WIDTH = 3, GAP = 2 };
+
+/* Columns on a terminal: code points; the texts here have no wide or combining characters. */
+static int width_of(const char *text)
+{
+    int n = 0;
+    for (; text && *text; text++) {
+        n += ((unsigned char)*text & 0xC0) != 0x80;
+    }
+    return n;
+}
+
+static const char *shown(const table_cell *x)
+{
+    return x->kind == CELL_EMPTY ? "-" : x->text;
+}
+
+/* Widths of a column: of its means before the sign, behind it, and of the whole. */
+typedef struct column_width {
+    int before, behind, whole;
+} column_width;
+
+static column_width measure(const table *t, int c)
+{
+    column_width w = {0};
+    bool signs = false;
+    for (int r = 0; r < t->rows; r++) {
+        const table_cell *x = &t->line[r].cell[c];
+        if (!x->half) continue;
+        signs = true;
+        w.behind = MAX(w.behind, width_of(x->half));
+    }
+    for (int r = 0; r < t->rows; r++) {
+        w.before = MAX(w.before, width_of(shown(&t->line[r].cell[c])));
+    }
+    w.whole = MAX(w.before + (signs ? SIGN_WIDTH + w.behind : 0), width_of(t->column[c].title));
+    w.whole = MAX(w.whole, width_of(t->column[c].unit));
+    return w;
+}
+
+static void spaces(FILE *out, int n)
+{
+    fprintf(out, "%*s", MAX(n, 0), "");
+}
+
+static void print_aligned(FILE *out, const char *text, int width, int flags)
+{
+    int pad = width - width_of(text);
+    if (!(flags & TABLE_LEFT)) spaces(out, pad);
+    fputs(text, out);
+    if (flags & TABLE_LEFT) spaces(out, pad);
+}
+
+/* The signs of a column below each other: right-aligned as if every cell had an interval. */
+static void print_cell(FILE *out, const table_cell *x, column_width w, int flags)
+{
+    if (w.behind == 0 || (flags & TABLE_LEFT)) {
+        print_aligned(out, shown(x), w.whole, flags);
+        return;
+    }
+    spaces(out, w.whole - SIGN_WIDTH - w.behind - width_of(shown(x)));
+    fputs(shown(x), out);
+    if (!x->half) {
+        spaces(out, SIGN_WIDTH + w.behind);
+        return;
+    }
+    fputs(SIGN, out);
+    spaces(out, w.behind - width_of(x->half));
+    fputs(x->half, out);
+}
+
+/* The line's text goes through a buffer so that no line ends in spaces. */
+static void end_line(FILE *out, char *line, const char *colour)
+{
+    size_t n = strlen(line);
+    while (n > 0 && line[n - 1] == ' ') {
+        n--;
+    }
+    fprintf(out, "%s%.*s%s\n", colour, (int)n, line, *colour ? PLAIN : "");
+}
+
+/* which: -2 titles, -1 units, else a row. */
+static void print_line(FILE *out, const table *t, const column_width *w, int which, bool colour)
+{
+    char *line = NULL;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&line, &bytes);
+    CHECK(f, "no memory for a line of a table");
+    bool first = true;
+    for (int c = 0; c < t->columns; c++) {
+        const table_head *h = &t->column[c];
+        if (h->flags & TABLE_PROGRAMS) continue;
+        if (!first) spaces(f, GAP);
+        first = false;
+        if (which < 0) {
+            print_aligned(f, which == -2 ? h->title : h->unit, w[c].whole, h->flags);
+        } else {
+            print_cell(f, &t->line[which].cell[c], w[c], h->flags);
+        }
+    }
+    fclose(f);
+    end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
+    free(line);
+}
+
+static void print_text(FILE *out, const table *t, bool colour)
+{
+    column_width w[TABLE_COLUMNS] = {{0}};
+    bool units = false;
+    for (int c = 0; c < t->columns; c++) {
+        w[c] = measure(t, c);
+        units = units || (t->column[c].unit[0] && !(t->column[c].flags & TABLE_PROGRAMS));
+    }
+    print_line(out, t, w, -2, colour);
+    if (units) print_line(out, t, w, -1, colour);
+    for (int r = 0; r < t->rows; r++) {
+        print_line(out, t, w, r, colour);
+    }
+}
+
+/* ---- Markdown ---- */
+
+static void put_escaped(FILE *out, char c)
+{
+    if (strchr("|\\<*_", c)) fputc('\\', out);
+    fputc(c, out);
+}
+
+void table_put_markdown(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        put_escaped(out, *text);
+    }
+}
+
+/* A cell is one line. */
+static void put_cell(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        put_escaped(out, *text == '\n' ? ' ' : *text);
+    }
+}
+
+static void print_markdown(FILE *out, const table *t)
+{
+    for (int c = 0; c < t->columns; c++) {
+        const table_head *h = &t->column[c];
+        if (h->flags & TABLE_PROGRAMS) continue;
+        fputs("| ", out);
+        put_cell(out, h->title);
+        if (h->unit[0]) fputs(", ", out);
+        put_cell(out, h->unit);
+        fputc(' ', out);
+    }
+    fputs("|\n", out);
+    for (int c = 0; c < t->columns; c++) {
+        if (t->column[c].flags & TABLE_PROGRAMS) continue;
+        fputs(t->column[c].flags & TABLE_LEFT ? "|---" : "|--:", out);
+    }
+    fputs("|\n", out);
+    for (int r = 0; r < t->rows; r++) {
+        for (int c = 0; c < t->columns; c++) {
+            const table_cell *x = &t->line[r].cell[c];
+            if (t->column[c].flags & TABLE_PROGRAMS) continue;
+            fputs("| ", out);
+            put_cell(out, shown(x));
+            if (x->half) fprintf(out, "%s%s", SIGN, x->half);
+            fputc(' ', out);
+        }
+        fputs("|\n", out);
+    }
+}
+
+/* ---- CSV (RFC 4180, with line ends as on Unix) ---- */
+
+void table_put_number(FILE *out, double x)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) break;
+    }
+    fputs(text, out);
+}
+
+void table_put_csv(FILE *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+static void print_csv(FILE *out, const table *t)
+{
+    for (int r = -1; r < t->rows; r++) {
+        bool first = true;
+        for (int c = 0; c < t->columns; c++) {
+            if (t->column[c].flags & TABLE_PEOPLE) continue;
+            if (!first) fputc(',', out);
+            first = false;
+            if (r < 0) {
+                table_put_csv(out, t->column[c].key);
+                continue;
+            }
+            const table_cell *x = &t->line[r].cell[c];
+            if (x->kind == CELL_REAL) table_put_number(out, x->real);
+            if (x->kind == CELL_TEXT || x->kind == CELL_INT) table_put_csv(out, x->text);
+        }
+        fputc('\n', out);
+    }
+}
+
+void table_print(FILE *out, const table *t, table_format format, bool colour)
+{
+    if (format == TABLE_TEXT) print_text(out, t, colour);
+    if (format == TABLE_MARKDOWN || format == TABLE_MD) print_markdown(out, t);
+    if (format == TABLE_CSV) print_csv(out, t);
+    if (format != TABLE_JSON) return;
+    json_t *rows = table_json(t);
+    json_dumpf(rows, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    fputc('\n', out);
+    json_decref(rows);
+}

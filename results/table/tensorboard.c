@@ -1,0 +1,187 @@
+/* Event files as TensorBoard reads them: see export.h.
+ *
+ * A file is records, each: u64 length, u32 masked CRC-32C of these 8 bytes, the data, u32 masked
+ * CRC-32C of the data, little-endian (TensorFlow, core/lib/io/record_writer.h). The data is a
+ * protocol buffer `Event`: wall_time (1, double), step (2, int64), file_version (3, text) or
+ * summary (5): Summary.value (1): tag (1, text), simple_value (2, float). */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "results/table/export.h"
+
+typedef struct bytes {
+    unsigned char data[1024];
+    size_t count;
+} bytes;
+
+static void put_byte(bytes *b, unsigned value)
+{
+    CHECK(b->count < sizeof b->data, "an event of more than %zu bytes", sizeof b->data);
+    b->data[b->count++] = (unsigned char)value;
+}
+
+static void put_varint(bytes *b, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) {
+        put_byte(b, (unsigned)(value & 0x7f) | 0x80);
+    }
+    put_byte(b, (unsigned)value);
+}
+
+static void put_little(bytes *b, uint64_t value, int count)
+{
+    for (int i = 0; i < count; i++) {
+        put_byte(b, (unsigned)(value >> (8 * i)) & 0xff);
+    }
+}
+
+/* A field's key: its number and wire type (0 varint, 1 eight bytes, 2 counted, 5 four bytes). */
+static void put_key(bytes *b, int field, int type)
+{
+    put_varint(b, (uint64_t)(field << 3 | type));
+}
+
+static void put_counted(bytes *b, int field, const void *data, size_t count)
+{
+    put_key(b, field, 2);
+    put_varint(b, count);
+    for (size_t i = 0; i < count; i++) {
+        put_byte(b, ((const unsigned char *)data)[i]);
+    }
+}
+
+static void put_double(bytes *b, int field, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_key(b, field, 1);
+    put_little(b, bits, 8);
+}
+
+static uint32_t masked_crc(const unsigned char *data, size_t count)
+{
+    uint32_t crc = ~0u;
+    for (size_t i = 0; i < count; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0); /* Castagnoli, reflected */
+        }
+    }
+    crc = ~crc;
+    return (crc >> 15 | crc << 17) + 0xa282ead8u;
+}
+
+static bool put_record(file_out *f, const bytes *event, err *e)
+{
+    bytes head = {.count = 0}, tail = {.count = 0};
+    put_little(&head, event->count, 8);
+    put_little(&head, masked_crc(head.data, 8), 4);
+    put_little(&tail, masked_crc(event->data, event->count), 4);
+    return file_out_write(f, head.data, head.count, e) &&
+           file_out_write(f, event->data, event->count, e) &&
+           file_out_write(f, tail.data, tail.count, e);
+}
+
+static bool put_version(file_out *f, double time, err *e)
+{
+    static const char version[] = "brain.Event:2";
+    bytes event = {.count = 0};
+    put_double(&event, 1, time);
+    put_counted(&event, 3, version, sizeof version - 1);
+    return put_record(f, &event, e);
+}
+
+static bool put_scalar(file_out *f, double time, int64_t step, const char *tag, double x, err *e)
+{
+    bytes event = {.count = 0}, summary = {.count = 0}, value = {.count = 0};
+    float narrow = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof bits);
+    put_counted(&value, 1, tag, MIN(strlen(tag), (size_t)400));
+    put_key(&value, 2, 5);
+    put_little(&value, bits, 4);
+    put_counted(&summary, 1, value.data, value.count);
+    put_double(&event, 1, time);
+    put_key(&event, 2, 0);
+    put_varint(&event, (uint64_t)step);
+    put_counted(&event, 5, summary.data, summary.count);
+    return put_record(f, &event, e);
+}
+
+/* ---- runs ---- */
+
+static const char RUNS[] =
+    "SELECT p.run, p.label, p.seed, coalesce(unixepoch(r.started_at), 0) FROM plan p "
+    "JOIN run r USING (run) WHERE p.experiment = ?1 AND EXISTS (SELECT 1 FROM step s WHERE s.run = "
+    "p.run) ORDER BY p.position";
+/* Training figures at their step, then evaluations at theirs. */
+static const char FIGURES[] =
+    "SELECT s.seconds, s.step, CASE m.layer WHEN '' THEN 'train/' || m.name ELSE m.layer || '/' || "
+    "m.name END, m.value FROM step s JOIN metric m USING (run, step) WHERE s.run = ?1 "
+    "AND m.value IS NOT NULL UNION ALL "
+    "SELECT (SELECT max(s.seconds) FROM step s WHERE s.run = ?1 AND s.step <= v.step), v.step, "
+    "v.split || '/' || f.name, CASE f.name WHEN 'bits_per_byte' THEN v.bits_per_byte ELSE "
+    "v.perplexity END FROM score v, (SELECT 'bits_per_byte' AS name UNION SELECT 'perplexity') f "
+    "WHERE v.run = ?1 ORDER BY 2, 3";
+
+/* A label as the name of a folder: TensorBoard shows the path as the run's name. */
+static void folder_name(char out[256], const char *label)
+{
+    size_t n = 0;
+    for (; *label && n < 255; label++) {
+        out[n++] = *label == '/' || (unsigned char)*label < 0x20 ? '_' : *label;
+    }
+    out[n] = 0;
+    if (out[0] == '.') out[0] = '_';
+}
+
+static bool export_figures(file_out *f, store *s, const char *run, double began, err *e)
+{
+    sqlite3_stmt *q = store_prepare(s, FIGURES, e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, run, -1, SQLITE_STATIC);
+    bool ok = put_version(f, began, e);
+    while (ok && sqlite3_step(q) == SQLITE_ROW) {
+        double seconds = store_real(q, 0), x = store_real(q, 3);
+        if (!isfinite(x)) continue;
+        ok = put_scalar(f, began + (isfinite(seconds) ? seconds : 0), store_int(q, 1, 0),
+                        (const char *)sqlite3_column_text(q, 2), x, e);
+    }
+    sqlite3_finalize(q);
+    return ok;
+}
+
+static bool export_run(const char *folder, store *s, sqlite3_stmt *run, err *e)
+{
+    char label[256], inner[512], path[FILE_PATH_BYTES], name[64];
+    file_out f;
+    double began = store_real(run, 3);
+    folder_name(label, (const char *)sqlite3_column_text(run, 1));
+    snprintf(inner, sizeof inner, "%s/seed-%lld", label, (long long)store_int(run, 2, 0));
+    snprintf(name, sizeof name, "events.out.tfevents.%.0f.loci", began);
+    if (!file_join(path, folder, inner, e) || !file_make_folders(path, e)) return false;
+    char file[FILE_PATH_BYTES];
+    if (!file_join(file, path, name, e) || !file_out_open(&f, file, e)) return false;
+    const char *id = (const char *)sqlite3_column_text(run, 0);
+    if (export_figures(&f, s, id, began, e) && file_out_commit(&f, e)) return true;
+    file_out_cancel(&f);
+    return false;
+}
+
+bool export_tensorboard(const char *folder, store *s, const char *experiment, int *files, err *e)
+{
+    *files = 0;
+    if (!store_has_experiment(s, experiment, e)) return false;
+    sqlite3_stmt *q = store_prepare(s, RUNS, e);
+    if (!q) return false;
+    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    bool ok = true;
+    while (ok && sqlite3_step(q) == SQLITE_ROW) {
+        ok = export_run(folder, s, q, e);
+        *files += ok;
+    }
+    sqlite3_finalize(q);
+    return ok;
+}

@@ -1,0 +1,83 @@
+/* The benchmark on a tiny model: every figure is there. (How large they are is not a test.) */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/speed/bench.h"
+#include "harness/speed/bench_stream.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+static void figures_are_there(void)
+{
+    static bench_result r;
+    workload w;
+    err e = {0};
+    /* Opened only for its tree, which stays. */
+    if (!trial_open(&w, TRIAL_SPEC, NULL, 1)) return;
+    const node *tree = w.spec;
+    workload_close(&w);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    bench_options o = {.threads = 2, .seconds = 0.05};
+    bool ok = bench_run(&r, tree, 1, &places, &o, &e);
+    EXPECT(ok, "%s", e.text);
+    if (!ok) return;
+    EXPECT(r.threads == 2 && r.steps >= 5 && r.op_count > 3, "%d threads, %d steps, %d ops",
+           r.threads, r.steps, r.op_count);
+    EXPECT(r.arena_maps_after_warmup == 0, "%lld mappings in the timed steps",
+           (long long)r.arena_maps_after_warmup);
+    static const char *const keys[] = {"tokens_per_second",
+                                       "gflops",
+                                       "sgemm_gflops",
+                                       "utilisation",
+                                       "peak_rss_mib",
+                                       "eval_tokens_per_second",
+                                       "generate_tokens_per_second",
+                                       "start_seconds",
+                                       "generate_early_ms",
+                                       "generate_late_ms"};
+    json_t *json = bench_json(&r);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        double x = json_get_double(json, keys[i]);
+        EXPECT(isfinite(x) && x > 0, "%s: %g", keys[i], x);
+    }
+    EXPECT(fabs(r.gflops - 1e-9 * r.tokens_per_second * r.flops_per_token) < 1e-9 * r.gflops, "%g",
+           r.gflops);
+    json_decref(json);
+    char path[512];
+    snprintf(path, sizeof path, "%s/report.txt", test_folder());
+    FILE *f = fopen(path, "w+");
+    EXPECT(f, "%s", path);
+    if (!f) return;
+    bench_print(f, &r);
+    EXPECT(ftell(f) > 500, "%ld characters", ftell(f));
+    fclose(f);
+}
+
+/* One row reads on and on; how fast is no test, how much memory is. */
+static void stream_is_flat(void)
+{
+    stream_point points[STREAM_POINTS];
+    workload w;
+    err e = {0};
+    if (!trial_open(&w, TRIAL_SPEC, NULL, 1)) return;
+    const node *tree = w.spec;
+    workload_close(&w);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    bool ok = bench_stream(points, tree, 1, 20000, &places, &e);
+    EXPECT(ok, "%s", e.text);
+    for (int i = 0; ok && i < STREAM_POINTS; i++) {
+        EXPECT(points[i].tokens == (i + 1) * points[0].tokens, "%lld tokens at point %d",
+               (long long)points[i].tokens, i);
+        EXPECT(points[i].us_per_token > 0 && points[i].nats > 0, "%g us, %g nats",
+               points[i].us_per_token, points[i].nats);
+    }
+    EXPECT(!ok || points[0].tokens >= 2000, "%lld tokens", (long long)points[0].tokens);
+    /* A page or two of the allocator's; a state that grew would be far more. */
+    EXPECT(!ok || points[9].anon_mib - points[1].anon_mib < 1, "%g MiB more",
+           points[9].anon_mib - points[1].anon_mib);
+}
+
+const test_suite test_bench = {
+    "harness/bench",
+    {{"figures_are_there", figures_are_there}, {"stream_is_flat", stream_is_flat}, {0}}};

@@ -1,0 +1,190 @@
+/* Checkpoints: training goes on with the same bits; what is damaged is said. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/train/checkpoint.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+static const char *const OPTIMIZERS[] = {
+    "optimizer: {kind: adamw, lr: 3e-3, clip: 1.0}\n",
+    "optimizer: {kind: adafactor, lr: 3e-3, clip: 1.0}\n",
+    "optimizer: {kind: sgd, lr: 3e-2, momentum: 0.9, clip: 1.0}\n",
+    "model: {width: 16, context: 8, blocks: [{lstm: {}}]}\n",
+    "model: {width: 16, context: 8, blocks: [{routed_memory: {heads: 2, length: 32, picks: 4}}]}\n",
+};
+
+static trainer *trainer_for(workload *w, const char *more)
+{
+    err e = {0};
+    if (!trial_open(w, TRIAL_SPEC, more, 7)) return NULL;
+    trainer *t = trainer_new(w, 2, (train_length){.steps = 10}, &e);
+    EXPECT(t, "%s", e.text);
+    return t;
+}
+
+static void run_steps(trainer *t, int n)
+{
+    err e = {0};
+    train_report r;
+    for (int i = 0; i < n; i++) {
+        EXPECT(trainer_step(t, &r, &e), "%s", e.text);
+    }
+}
+
+static const char *folder_here(void)
+{
+    static char path[FILE_PATH_BYTES];
+    file_join(path, test_folder(), "checkpoint", NULL);
+    return path;
+}
+
+static void goes_on_with_the_same_bits(void)
+{
+    for (size_t i = 0; i < sizeof OPTIMIZERS / sizeof OPTIMIZERS[0]; i++) {
+        workload wa, wb;
+        err e = {0};
+        trainer *a = trainer_for(&wa, OPTIMIZERS[i]), *b = trainer_for(&wb, OPTIMIZERS[i]);
+        if (!a || !b) return;
+        run_steps(a, 5);
+        EXPECT(checkpoint_save(folder_here(), a, "run", &e), "%s", e.text);
+        run_steps(a, 5);
+        EXPECT(checkpoint_load(folder_here(), b, &e), "%s", e.text);
+        EXPECT(trainer_progress(b)->step == 5, "%lld", (long long)trainer_progress(b)->step);
+        run_steps(b, 5);
+        size_t bytes = (size_t)model_params(wa.model)->total * sizeof(real);
+        EXPECT(memcmp(trainer_values(a), trainer_values(b), bytes) == 0, "%s: other parameters",
+               OPTIMIZERS[i]);
+        /* Saving over what is there leaves one checkpoint, though the step is the same. */
+        EXPECT(checkpoint_save(folder_here(), b, "run", &e), "%s", e.text);
+        EXPECT(checkpoint_save(folder_here(), b, "run", &e), "%s", e.text);
+        arena *m = arena_new(1 << 14);
+        const char *const *names;
+        int64_t count = 0;
+        EXPECT(file_list(folder_here(), m, &names, &count, &e) && count == 3, "%lld files",
+               (long long)count);
+        arena_free(m);
+        EXPECT(checkpoint_load(folder_here(), a, &e), "%s", e.text);
+        trainer_free(a);
+        trainer_free(b);
+        workload_close(&wa);
+        workload_close(&wb);
+    }
+}
+
+/* Opens the file of that kind in the checkpoint, at a place before (< 0: before its end). */
+static void damage(const char *name, long place, const char *with)
+{
+    char path[FILE_PATH_BYTES];
+    file_join(path, folder_here(), name, NULL);
+    FILE *f = fopen(path, "r+");
+    bool ok = f && fseek(f, place, place < 0 ? SEEK_END : SEEK_SET) == 0 && fputs(with, f) >= 0;
+    EXPECT(ok, "%s", path);
+    if (f) fclose(f);
+}
+
+static void expect_refused(const char *more, const char *part)
+{
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, more);
+    if (!t) return;
+    EXPECT(!checkpoint_load(folder_here(), t, &e) && strstr(e.text, part), "\"%s\" lacks \"%s\"",
+           e.text, part);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+static void damage_is_said(void)
+{
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, NULL);
+    if (!t) return;
+    expect_refused(NULL, "manifest.json");
+    run_steps(t, 2);
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    expect_refused("model: {width: 24, context: 8, blocks: [{ffn: {hidden: 32}}]}\n",
+                   "embedding.weight");
+    expect_refused(OPTIMIZERS[1], "optimizer.");
+    damage("train-2.safetensors", -3, "?");
+    expect_refused(NULL, "train-2.safetensors: corrupt: its checksum");
+    damage("model-2.safetensors", -1, "and more");
+    expect_refused(NULL, "model-2.safetensors: corrupt: it has");
+    damage("manifest.json", 3, "}");
+    expect_refused(NULL, "manifest.json");
+    trainer_free(t);
+    workload_close(&w);
+}
+
+/* What is left of an earlier checkpoint goes; what others have put there stays. */
+static void only_its_own_files(void)
+{
+    static const char *const names[] = {"model-2.safetensors", "train-1.safetensors.tmp.17",
+                                        "inspect"};
+    char path[FILE_PATH_BYTES];
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, NULL);
+    if (!t) return;
+    run_steps(t, 2);
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    file_join(path, folder_here(), names[1], &e);
+    EXPECT(file_write(path, "part", 4, &e), "%s", e.text);
+    file_join(path, folder_here(), names[2], &e);
+    EXPECT(file_make_folders(path, &e), "%s", e.text);
+    run_steps(t, 1);
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    for (int i = 0; i < 3; i++) {
+        file_join(path, folder_here(), names[i], &e);
+        EXPECT(file_exists(path) == (i == 2), "%s", names[i]);
+    }
+    trainer_free(t);
+    workload_close(&w);
+}
+
+static void model_to_use(void)
+{
+    workload w;
+    err e = {0};
+    loaded_model m;
+    trainer *t = trainer_for(&w, NULL);
+    if (!t) return;
+    run_steps(t, 2);
+    EXPECT(checkpoint_save(folder_here(), t, "0123456789abcdef", &e), "%s", e.text);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    bool ok = checkpoint_load_model(&m, test_folder(), NULL, NULL, &places, &e);
+    EXPECT(ok, "%s", e.text);
+    if (ok) {
+        size_t bytes = (size_t)model_params(w.model)->total * sizeof(real);
+        EXPECT(memcmp(m.values, trainer_values(t), bytes) == 0, "other values");
+        EXPECT(m.step == 2 && m.seed == 7 && strcmp(m.run, "0123456789abcdef") == 0, "%s", m.run);
+        EXPECT(strcmp(corpus_hash(m.corpus), corpus_hash(w.corpus)) == 0, "another corpus");
+        loaded_model_close(&m);
+    }
+    const model_sizes sizes = {.context = 32};
+    ok = checkpoint_load_model(&m, folder_here(), NULL, &sizes, &places, &e);
+    EXPECT(ok && model_context(m.model) == 32, "%s", e.text);
+    if (ok) loaded_model_close(&m);
+    arena *a = arena_new(1 << 14);
+    static const char other[] = "{corpus: markov, symbols: 9, order: 1, tokens: 900}";
+    node *data = node_parse(a, other, strlen(other), "other", &e);
+    EXPECT(!checkpoint_load_model(&m, folder_here(), data, NULL, &places, &e) &&
+               strstr(e.text, "vocabulary of 9"),
+           "%s", e.text);
+    EXPECT(!checkpoint_load_model(&m, "/nowhere", NULL, NULL, &places, &e) &&
+               strstr(e.text, "no checkpoint"),
+           "%s", e.text);
+    arena_free(a);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+const test_suite test_checkpoint = {"harness/checkpoint",
+                                    {{"goes_on_with_the_same_bits", goes_on_with_the_same_bits},
+                                     {"damage_is_said", damage_is_said},
+                                     {"only_its_own_files", only_its_own_files},
+                                     {"model_to_use", model_to_use},
+                                     {0}}};

@@ -1,0 +1,275 @@
+/* Dynamic evaluation: rows that learn from copies of their own; what must not change does not. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/train/trainer.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* A trained model, and evaluations of it by a text of options. */
+typedef struct fixture {
+    workload w;
+    trainer *t;
+    arena *memory;
+} fixture;
+
+static bool fixture_open(fixture *f, const char *more)
+{
+    err e = {0};
+    train_report r;
+    *f = (fixture){.memory = arena_new(1 << 16)};
+    if (!trial_open(&f->w, TRIAL_SPEC, more, 9)) return false;
+    f->t = trainer_new(&f->w, 1, (train_length){.steps = 5}, &e);
+    EXPECT(f->t, "%s", e.text);
+    for (int i = 0; f->t && i < 5; i++) {
+        EXPECT(trainer_step(f->t, &r, &e), "%s", e.text);
+    }
+    return f->t;
+}
+
+static void fixture_close(fixture *f)
+{
+    trainer_free(f->t);
+    workload_close(&f->w);
+    arena_free(f->memory);
+}
+
+static bool try_options(fixture *f, evaluation *r, const char *options, int threads,
+                        const char *path, err *e)
+{
+    eval_options *o = ARENA_NEW(f->memory, eval_options, 1);
+    *r = (evaluation){0};
+    node *n = node_parse(f->memory, options, strlen(options), "eval.yaml", e);
+    if (!n || !eval_options_read(o, n, f->memory, e)) return false;
+    eval_task task = {.model = f->w.eval_model,
+                      .values = trainer_values(f->t),
+                      .corpus = f->w.corpus,
+                      .options = o,
+                      .threads = threads,
+                      .losses_path = path};
+    return evaluate(r, &task, e);
+}
+
+static evaluation run(fixture *f, const char *options, int threads, const char *path)
+{
+    evaluation r;
+    err e = {0};
+    EXPECT(try_options(f, &r, options, threads, path, &e), "%s: %s", options, e.text);
+    return r;
+}
+
+static void expect_same(const char *what, const evaluation *a, const evaluation *b)
+{
+    EXPECT(a->count == b->count && a->tokens == b->tokens, "%s: %d and %d documents", what,
+           a->count, b->count);
+    for (int i = 0; i < MIN(a->count, b->count); i++) {
+        EXPECT(memcmp(&a->documents[i].nats, &b->documents[i].nats, sizeof(double)) == 0,
+               "%s: document %d: %.17g, %.17g", what, i, a->documents[i].nats,
+               b->documents[i].nats);
+    }
+}
+
+/* ---- rate 0 ---- */
+
+static void expect_same_file(const char *what, const char *a, const char *b)
+{
+    size_t n, m;
+    err e = {0};
+    char *x = file_read(a, &n, &e), *y = file_read(b, &m, &e);
+    EXPECT(x && y && n == m && memcmp(x, y, n) == 0, "%s: other losses %s", what, e.text);
+    free(x);
+    free(y);
+}
+
+static const char STATELESS[] =
+    "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 32}}]}\n";
+static const char FAST[] =
+    "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}}], head: {kind: fwl}}\n";
+/* Parts of a text that count for nothing are read. */
+static const char ANSWERS[] =
+    "data: {corpus: probe, task: copy, length: 2, distances: [20, 40], tokens: 4000,\n"
+    "  held_out: 600, learn: answers}\n"
+    "train: {budget: {steps: 5}, batch: 4, segment: 16, eval_every: 0}\n";
+
+/* A rate of 0 is plain evaluation, to the bit. */
+static void rate_zero(void)
+{
+    char plain[FILE_PATH_BYTES], dynamic[FILE_PATH_BYTES];
+    const char *const models[] = {NULL, STATELESS, FAST, ANSWERS};
+    file_join(plain, test_folder(), "plain.f32", NULL);
+    file_join(dynamic, test_folder(), "dynamic.f32", NULL);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        fixture f;
+        if (!fixture_open(&f, models[i])) return;
+        evaluation a = run(&f, "{rows: 3}", 1, plain);
+        evaluation b = run(&f, "{rows: 3, dynamic: {kind: sgd, rate: 0}}", 2, dynamic);
+        expect_same("sgd", &a, &b);
+        expect_same_file("sgd", plain, dynamic);
+        evaluation_deinit(&b);
+        b = run(&f, "{rows: 3, dynamic: {kind: rms, rate: 0, decay: 0.5, statistics: 500}}", 1,
+                dynamic);
+        expect_same("rms", &a, &b);
+        expect_same_file("rms", plain, dynamic);
+        evaluation_deinit(&a);
+        evaluation_deinit(&b);
+        fixture_close(&f);
+    }
+}
+
+/* The same at segments of 3 of 8 positions: the forward pass in calls of that length. */
+static void rate_zero_in_segments(void)
+{
+    fixture f;
+    if (!fixture_open(&f, NULL)) return;
+    char options[] = "{rows: 1, tokens: 150, dynamic: {kind: sgd, rate: 0, segment: 3}}";
+    evaluation r = run(&f, options, 1, NULL);
+    enum { LENGTH = 150, CONTEXT = 8 };
+    int32_t tokens[LENGTH + 1] = {(int32_t)model_vocab(f.w.model)};
+    err e = {0};
+    corpus_split *split = corpus_get(f.w.corpus, SPLIT_VALIDATION);
+    EXPECT(split_read(split, 0, 0, LENGTH, tokens + 1, &e), "%s", e.text);
+    model_state *s = model_state_new(f.w.model, 1);
+    tape *t = tape_new();
+    double nats = 0;
+    for (int at = 0, n; at < LENGTH; at += n) {
+        double losses[3];
+        n = MIN(3, MIN(LENGTH - at, CONTEXT - at % CONTEXT));
+        model_call call = {.time = n,
+                           .tokens = tokens + at,
+                           .targets = tokens + at + 1,
+                           .mode = MODE_EVAL,
+                           .losses = losses};
+        model_begin(s, t, trainer_values(f.t), NULL);
+        model_forward(s, &call);
+        model_end(s);
+        for (int i = 0; i < n; i++) {
+            nats += losses[i];
+        }
+    }
+    /* The last call of the document is padded there: other shapes, so only rounding agrees. */
+    EXPECT(fabs(r.nats - nats) <= (REAL_IS_DOUBLE ? 1e-11 : 1e-3), "%.17g, %.17g", r.nats, nats);
+    tape_free(t);
+    model_state_free(s);
+    evaluation_deinit(&r);
+    fixture_close(&f);
+}
+
+/* ---- learning ---- */
+
+/* Rows learn from copies of their own: neither how many there are nor threads change a bit. */
+static void rows_and_threads(void)
+{
+    fixture f;
+    if (!fixture_open(&f, NULL)) return;
+    const params *p = model_params_const(f.w.model);
+    real *before = ARENA_NEW(f.memory, real, p->total);
+    memcpy(before, trainer_values(f.t), (size_t)p->total * sizeof *before);
+    const char *const rules[] = {"kind: sgd, rate: 0.1, decay: 0.01",
+                                 "kind: rms, rate: 1e-3, decay: 0.01, statistics: 500"};
+    for (int i = 0; i < 2; i++) {
+        char one[160], three[160];
+        snprintf(one, sizeof one, "{rows: 1, dynamic: {segment: 4, %s}}", rules[i]);
+        snprintf(three, sizeof three, "{rows: 3, dynamic: {segment: 4, %s}}", rules[i]);
+        evaluation a = run(&f, one, 1, NULL), b = run(&f, three, 2, NULL);
+        expect_same(rules[i], &a, &b);
+        evaluation_deinit(&a);
+        evaluation_deinit(&b);
+    }
+    EXPECT(memcmp(before, trainer_values(f.t), (size_t)p->total * sizeof *before) == 0,
+           "the trained parameters changed");
+    fixture_close(&f);
+}
+
+/* Barely trained, the model learns from what it reads; most if it keeps it between documents. */
+static void learning(void)
+{
+    fixture f;
+    if (!fixture_open(&f, NULL)) return;
+    evaluation plain = run(&f, "{rows: 1}", 1, NULL);
+    evaluation reset = run(&f, "{rows: 1, dynamic: {kind: sgd, rate: 0.1}}", 1, NULL);
+    evaluation carry = run(&f, "{rows: 1, dynamic: {kind: sgd, rate: 0.1, carry: true}}", 1, NULL);
+    EXPECT(reset.nats < plain.nats && carry.nats < reset.nats, "%g, %g, %g", plain.nats, reset.nats,
+           carry.nats);
+    EXPECT(plain.flops_per_token * 2.9 < reset.flops_per_token, "%g and %g FLOPs",
+           plain.flops_per_token, reset.flops_per_token);
+    /* Only what matches learns: biases alone make another difference than everything. */
+    evaluation part =
+        run(&f, "{rows: 1, dynamic: {kind: sgd, rate: 0.1, match: \"*.bias\"}}", 1, NULL);
+    EXPECT(fabs(part.nats - plain.nats) > 1e-3 && fabs(part.nats - reset.nats) > 1e-3, "%g, %g, %g",
+           part.nats, plain.nats, reset.nats);
+    evaluation_deinit(&plain);
+    evaluation_deinit(&reset);
+    evaluation_deinit(&carry);
+    evaluation_deinit(&part);
+    fixture_close(&f);
+}
+
+/* What the grid finds on validation is what is applied to test. */
+static void grid(void)
+{
+    fixture f;
+    if (!fixture_open(&f, NULL)) return;
+    static const char GRID[] = "{split: test, rows: 2, dynamic: {kind: sgd, rates: [1e-6, 0.05], "
+                               "decays: [0, 0.9], grid_tokens: 300}}";
+    evaluation chosen = run(&f, GRID, 1, NULL);
+    double least = (double)INFINITY, rate = -1, decay = -1;
+    for (int i = 0; i < 4; i++) {
+        char options[160];
+        snprintf(options, sizeof options,
+                 "{rows: 2, tokens: 300, dynamic: {kind: sgd, rate: %g, decay: %g}}",
+                 i / 2 ? 0.05 : 1e-6, i % 2 ? 0.9 : 0.0);
+        evaluation r = run(&f, options, 1, NULL);
+        if (r.nats < least) {
+            least = r.nats;
+            rate = r.rate;
+            decay = r.decay;
+        }
+        evaluation_deinit(&r);
+    }
+    EXPECT(chosen.rate == rate && chosen.decay == decay, "%g, %g instead of %g, %g", chosen.rate,
+           chosen.decay, rate, decay);
+    char options[160];
+    snprintf(options, sizeof options,
+             "{split: test, rows: 2, dynamic: {kind: sgd, rate: %g, decay: %g}}", rate, decay);
+    evaluation applied = run(&f, options, 1, NULL);
+    expect_same("applied", &chosen, &applied);
+    evaluation_deinit(&chosen);
+    evaluation_deinit(&applied);
+    fixture_close(&f);
+}
+
+static void refusals(void)
+{
+    static const char *const cases[][2] = {
+        {"{dynamic: rms}", "is not a map"},
+        {"{dynamic: {kind: adam}}", "kind"},
+        {"{dynamic: {rate: 1}}", "no effect with `kind: none`"},
+        {"{dynamic: {kind: sgd, eps: 1}}", "no effect with `kind: sgd`"},
+        {"{dynamic: {kind: sgd, rates: []}}", "a list of 1 to"},
+        {"{dynamic: {kind: sgd, rates: [1, -1]}}", "rate"},
+        {"{dynamic: {kind: sgd, rate: 1, rates: [1, 2]}}", "beside `rates`"},
+        {"{dynamic: {kind: sgd, match: nothing}}", "matches no parameter"},
+        {"{dynamic: {kind: sgd, segment: 12}}", "multiple"}};
+    fixture f;
+    if (!fixture_open(&f, NULL)) return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        evaluation r;
+        err e = {0};
+        EXPECT(!try_options(&f, &r, cases[i][0], 1, NULL, &e), "%s is accepted", cases[i][0]);
+        EXPECT(strstr(e.text, cases[i][1]), "%s: %s", cases[i][0], e.text);
+    }
+    fixture_close(&f);
+}
+
+extern const test_suite test_dynamic;
+const test_suite test_dynamic = {"harness/dynamic",
+                                 {{"rate_zero", rate_zero},
+                                  {"rate_zero_in_segments", rate_zero_in_segments},
+                                  {"rows_and_threads", rows_and_threads},
+                                  {"learning", learning},
+                                  {"grid", grid},
+                                  {"refusals", refusals},
+                                  {0}}};

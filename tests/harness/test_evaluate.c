@@ -1,0 +1,302 @@
+/* Evaluation: sums that do not depend on rows, threads or cuts; what was scored, exactly. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/train/trainer.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* Losses in float carry 2^-24 relative rounding per operation, sgemm sums 32 terms in another order
+ * for other shapes: 1e-5 of a nat per token; f64: 1e-12. */
+static double tolerance(void)
+{
+    return REAL_IS_DOUBLE ? 1e-12 : 1e-5;
+}
+
+static evaluation evaluate_with(trainer *t, const eval_options *o, int threads, int64_t parts,
+                                const char *path)
+{
+    workload *w = trainer_workload(t);
+    eval_task task = {.model = w->eval_model,
+                      .values = trainer_values(t),
+                      .corpus = w->corpus,
+                      .options = o,
+                      .threads = threads,
+                      .lanes = parts,
+                      .losses_path = path};
+    evaluation r = {0};
+    err e = {0};
+    EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+    return r;
+}
+
+static trainer *trained(workload *w, const char *more)
+{
+    err e = {0};
+    train_report r;
+    if (!trial_open(w, TRIAL_SPEC, more, 9)) return NULL;
+    trainer *t = trainer_new(w, 1, (train_length){.steps = 5}, &e);
+    EXPECT(t, "%s", e.text);
+    for (int i = 0; t && i < 5; i++) {
+        EXPECT(trainer_step(t, &r, &e), "%s", e.text);
+    }
+    return t;
+}
+
+static void rows_and_threads(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 1};
+    evaluation one = evaluate_with(t, &o, 1, 0, NULL);
+    int64_t tokens = split_tokens(corpus_get(w.corpus, SPLIT_VALIDATION));
+    EXPECT(one.tokens == tokens && one.count > 1, "%lld of %lld", (long long)one.tokens,
+           (long long)tokens);
+    for (int64_t rows = 2; rows <= 6; rows += 2) {
+        o.rows = rows;
+        evaluation a = evaluate_with(t, &o, 1, 2, NULL), b = evaluate_with(t, &o, 2, 2, NULL);
+        EXPECT(a.count == one.count && a.tokens == one.tokens, "%lld rows", (long long)rows);
+        for (int i = 0; i < MIN(a.count, one.count); i++) {
+            const eval_document *d = &a.documents[i], *d1 = &one.documents[i];
+            EXPECT(fabs(d->nats - d1->nats) <= tolerance() * (double)d1->tokens,
+                   "document %d: %.9g, %.9g", i, d->nats, d1->nats);
+            EXPECT(memcmp(&d->nats, &b.documents[i].nats, sizeof d->nats) == 0,
+                   "document %d: two threads give other bits", i);
+        }
+        evaluation_deinit(&a);
+        evaluation_deinit(&b);
+    }
+    evaluation_deinit(&one);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+static void losses_of_every_token(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    char path[FILE_PATH_BYTES];
+    file_join(path, test_folder(), "losses.f32", NULL);
+    eval_options o = {.split = SPLIT_TEST, .rows = 3};
+    evaluation r = evaluate_with(t, &o, 2, 0, path);
+    size_t bytes;
+    err e = {0};
+    char *data = file_read(path, &bytes, &e);
+    EXPECT(data && bytes == 4 * (size_t)r.tokens, "%zu bytes: %s", bytes, e.text);
+    int64_t at = 0;
+    for (int i = 0; data && i < r.count; i++) {
+        double sum = 0;
+        for (int64_t k = 0; k < r.documents[i].tokens; k++) {
+            float loss;
+            memcpy(&loss, data + 4 * at++, sizeof loss);
+            sum += (double)loss;
+        }
+        /* Each loss was rounded to 24 bits: of losses of about 2, by 1.2e-7 at most. */
+        EXPECT(fabs(sum - r.documents[i].nats) <= 1e-6 * (double)r.documents[i].tokens,
+               "document %d: %.9g, %.9g", i, sum, r.documents[i].nats);
+    }
+    free(data);
+    evaluation_deinit(&r);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+/* The first n tokens are the same ones whatever the rows, and cost what they cost in the whole. */
+static void only_some_tokens(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 1, .tokens = 200};
+    evaluation whole, one = evaluate_with(t, &o, 1, 0, NULL);
+    o.rows = 5;
+    evaluation five = evaluate_with(t, &o, 2, 0, NULL);
+    o.tokens = 0;
+    whole = evaluate_with(t, &o, 2, 0, NULL);
+    EXPECT(one.tokens == 200 && five.tokens == 200, "%lld, %lld", (long long)one.tokens,
+           (long long)five.tokens);
+    EXPECT(fabs(one.nats - five.nats) <= 200 * tolerance(), "%.9g, %.9g", one.nats, five.nats);
+    EXPECT(one.count == 2 && one.documents[1].tokens == 50, "%d documents", one.count);
+    EXPECT(fabs(one.documents[0].nats - whole.documents[0].nats) <= 150 * tolerance(), "%.9g, %.9g",
+           one.documents[0].nats, whole.documents[0].nats);
+    evaluation_deinit(&one);
+    evaluation_deinit(&five);
+    evaluation_deinit(&whole);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+static const char STATELESS[] =
+    "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 32}}]}\n";
+
+/* Without carried state the blocks of a document are spread over rows: nothing changes but speed. A
+ * model that carries state notices where it is reset. */
+static void state_and_spans(void)
+{
+    workload w;
+    for (int carried = 0; carried < 2; carried++) {
+        trainer *t = trained(&w, carried ? NULL : STATELESS);
+        if (!t) return;
+        eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
+        evaluation whole = evaluate_with(t, &o, 1, 0, NULL);
+        o.span = 8;
+        evaluation cut = evaluate_with(t, &o, 1, 0, NULL);
+        double difference = fabs(whole.nats - cut.nats);
+        bool same = difference <= tolerance() * (double)whole.tokens;
+        EXPECT(same == !carried, "carried %d: %.9g, %.9g", carried, whole.nats, cut.nats);
+        evaluation_deinit(&whole);
+        evaluation_deinit(&cut);
+        trainer_free(t);
+        workload_close(&w);
+    }
+}
+
+/* Rows that read something. */
+typedef struct readers {
+    const int64_t *row[4];
+    int count;
+} readers;
+
+static void *see_row(void *user, int thread, const eval_view *view)
+{
+    (void)thread;
+    readers *seen = user;
+    int i = 0;
+    while (i < seen->count && seen->row[i] != view->document) {
+        i++;
+    }
+    if (i == seen->count && i < 4) seen->row[seen->count++] = view->document;
+    return NULL;
+}
+
+/* One document keeps all rows busy, unless something is carried through it. */
+static void one_document(void)
+{
+    workload w;
+    for (int carried = 0; carried < 2; carried++) {
+        trainer *t = trained(&w, carried ? NULL : STATELESS);
+        if (!t) return;
+        readers seen = {.count = 0};
+        eval_watch watch = {.user = &seen, .begin = see_row};
+        eval_options o = {.split = SPLIT_VALIDATION, .rows = 4, .tokens = 100};
+        eval_task task = {.model = w.eval_model,
+                          .values = trainer_values(t),
+                          .corpus = w.corpus,
+                          .options = &o,
+                          .threads = 1,
+                          .watch = &watch};
+        evaluation r = {0};
+        err e = {0};
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        EXPECT(r.count == 1 && seen.count == (carried ? 1 : 4), "carried %d: %d documents, %d rows",
+               carried, r.count, seen.count);
+        evaluation_deinit(&r);
+        trainer_free(t);
+        workload_close(&w);
+    }
+}
+
+static void other_context(void)
+{
+    workload w;
+    trainer *t = trained(&w, "eval: {context: 32}\n");
+    if (!t) return;
+    EXPECT(model_context(w.eval_model) == 32 && model_context(w.model) == 8, "%lld",
+           (long long)model_context(w.eval_model));
+    evaluation r = evaluate_with(t, &w.eval, 1, 0, NULL);
+    EXPECT(isfinite(r.nats) && r.tokens > 0, "%g", r.nats);
+    evaluation_deinit(&r);
+    trainer_free(t);
+    workload_close(&w);
+    err e;
+    EXPECT(trial_refused(TRIAL_SPEC,
+                         "model: {width: 16, context: 8, embedding: {positions: learned}, blocks: "
+                         "[{ffn: {hidden: 32}}]}\neval: {context: 32}\n",
+                         &e) &&
+               strstr(e.text, "context"),
+           "%s", e.text);
+}
+
+/* A store may be longer than in training: the losses are those of a model built so. */
+static void other_store(void)
+{
+    static const char *const models[] = {"model: {width: 16, context: 8, blocks: [{routed_memory: "
+                                         "{heads: 2, length: 8, picks: 40}}]}",
+                                         "model: {width: 16, context: 8, blocks: [{routed_memory: "
+                                         "{heads: 2, length: 64, picks: 40}}]}"};
+    double nats[3];
+    workload w[2];
+    trainer *t[2] = {trained(&w[0], models[0]), trained(&w[1], models[1])};
+    if (!t[0] || !t[1]) return;
+    const model_sizes sizes = {.stored = 64};
+    arena *a = arena_new(1 << 16);
+    err e;
+    model *longer = workload_model(a, w[0].spec, &sizes, w[0].corpus, 9, NULL, &e);
+    EXPECT(longer, "%s", e.text);
+    const model *evaluated[] = {w[0].model, longer, w[1].model};
+    for (int i = 0; i < 3 && longer; i++) {
+        eval_task task = {.model = evaluated[i],
+                          .values = trainer_values(t[0]),
+                          .corpus = w[0].corpus,
+                          .options = &w[0].eval,
+                          .threads = 1};
+        evaluation r;
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        nats[i] = r.nats;
+        evaluation_deinit(&r);
+    }
+    EXPECT(!longer || (nats[1] == nats[2] && nats[0] != nats[1]), "%.9g as trained, %.9g, %.9g",
+           nats[0], nats[1], nats[2]);
+    model_free(longer);
+    arena_free(a);
+    for (int i = 0; i < 2; i++) {
+        trainer_free(t[i]);
+        workload_close(&w[i]);
+    }
+    EXPECT(trial_refused(TRIAL_SPEC, "eval: {stored: 64}\n", &e) &&
+               strstr(e.text, "no layer stores positions"),
+           "%s", e.text);
+}
+
+static void identity_and_record(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
+    eval_task task = {.model = w.model, .corpus = w.corpus, .options = &o};
+    json_t *p = eval_protocol(&task);
+    char a[EVAL_ID_CHARS], b[EVAL_ID_CHARS], c[EVAL_ID_CHARS];
+    eval_id(a, "run", 5, "validation", p);
+    eval_id(b, "run", 5, "validation", p);
+    eval_id(c, "run", 6, "validation", p);
+    EXPECT(strlen(a) == 16 && strcmp(a, b) == 0 && strcmp(a, c) != 0, "%s %s %s", a, b, c);
+    json_decref(p);
+    evaluation r = evaluate_with(t, &o, 1, 0, NULL);
+    json_t *record = evaluation_record(&r, &task, a, 5, 100, true);
+    EXPECT(json_is_null(json_object_get(record, "words")), "a synthetic corpus has no words");
+    EXPECT(json_array_size(json_object_get(record, "documents")) == (size_t)r.count, "%d", r.count);
+    EXPECT(fabs(perplexity(log(4.0) * 10, 10) - 4) < 1e-12 && isnan(bits_per_byte(1, -1)) &&
+               fabs(bits_per_byte(log(2.0) * 24, 3) - 8) < 1e-12,
+           "derived figures");
+    json_decref(record);
+    evaluation_deinit(&r);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+const test_suite test_evaluate = {"harness/evaluate",
+                                  {{"rows_and_threads", rows_and_threads},
+                                   {"losses_of_every_token", losses_of_every_token},
+                                   {"only_some_tokens", only_some_tokens},
+                                   {"state_and_spans", state_and_spans},
+                                   {"one_document", one_document},
+                                   {"other_context", other_context},
+                                   {"other_store", other_store},
+                                   {"identity_and_record", identity_and_record},
+                                   {0}}};

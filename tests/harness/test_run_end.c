@@ -1,0 +1,78 @@
+/* What is told of runs and evaluations that have ended. */
+#include <signal.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/run/worker.h"
+#include "harness/supervise/run_end.h"
+#include "tests/test.h"
+
+/* What a process that could not speak for itself died of. */
+static void ends(void)
+{
+    err e = {0};
+    int64_t kills = run_end_oom_kills();
+    static const struct {
+        int wait_status;
+        run_state state;
+        run_kind kind;
+        const char *words;
+    } cases[] = {{SIGKILL, RUN_INTERRUPTED, KIND_SIGNAL, "signal 9"},
+                 {SIGSEGV, RUN_FAILED, KIND_SIGNAL, "signal 11"},
+                 {SIGABRT, RUN_FAILED, KIND_MEMORY, "out of memory"},
+                 {3 << 8, RUN_FAILED, KIND_OTHER, "status 3"}};
+    char log[FILE_PATH_BYTES];
+    file_join(log, test_folder(), "log.txt", &e);
+    for (int i = 0; i < 4; i++) {
+        const char *words =
+            i == 2 ? "loci: bug: arena.c:1: out of memory for 9 bytes\n" : "words\n";
+        EXPECT(file_write(log, words, strlen(words), &e), "%s", e.text);
+        run_status s = run_end(test_folder(), cases[i].wait_status, false, &kills);
+        EXPECT(s.state == cases[i].state && s.kind == cases[i].kind &&
+                   strstr(s.reason, cases[i].words),
+               "%d: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
+    }
+    kills--; /* the machine has killed one since */
+    run_status s = run_end(test_folder(), SIGKILL, false, &kills);
+    EXPECT(s.state == RUN_FAILED && s.kind == KIND_MEMORY, "%s", s.reason);
+}
+
+/* The same of one that only evaluated: what is finished stays so. */
+static void ends_of_evaluations(void)
+{
+    err e = {0};
+    int64_t kills = run_end_oom_kills();
+    static const struct {
+        int wait_status;
+        bool timed_out;
+        run_state state;
+        run_kind kind;
+        const char *words;
+    } cases[] = {{EXIT_DONE << 8, false, RUN_DONE, KIND_NONE, ""},
+                 {EXIT_BUSY << 8, false, RUN_RUNNING, KIND_NONE, ""},
+                 {EXIT_FAILED << 8, false, RUN_FAILED, KIND_OTHER, "loci: no such text"},
+                 {EXIT_INTERRUPTED << 8, false, RUN_INTERRUPTED, KIND_SIGNAL, "was stopped"},
+                 {EXIT_INTERRUPTED << 8, true, RUN_FAILED, KIND_TIMEOUT, "--timeout"},
+                 {SIGKILL, false, RUN_INTERRUPTED, KIND_SIGNAL, "signal 9"},
+                 {SIGSEGV, false, RUN_FAILED, KIND_SIGNAL, "signal 11"}};
+    static const char words[] = "loci: no such text\n";
+    const run_status done = {.state = RUN_DONE, .step = 7};
+    char log[FILE_PATH_BYTES];
+    file_join(log, test_folder(), "log.txt", &e);
+    EXPECT(file_write(log, words, strlen(words), &e) &&
+               run_status_write(&done, test_folder(), true, &e),
+           "%s", e.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        run_status s =
+            run_end_evaluation(test_folder(), cases[i].wait_status, cases[i].timed_out, &kills);
+        EXPECT(s.state == cases[i].state && s.kind == cases[i].kind && s.step == 7 &&
+                   strstr(s.reason, cases[i].words),
+               "%zu: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
+        EXPECT(run_status_read(&s, test_folder(), &e) && s.state == RUN_DONE, "%zu: %s", i,
+               run_state_name(s.state));
+    }
+}
+
+extern const test_suite test_run_end;
+const test_suite test_run_end = {
+    "harness/run_end", {{"ends", ends}, {"ends_of_evaluations", ends_of_evaluations}, {0}}};

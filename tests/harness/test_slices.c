@@ -1,0 +1,242 @@
+/* Slices of an evaluation: sums over losses and text against a plain count; for runs without them.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/evaluate/slices.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/worker.h"
+#include "harness/train/trainer.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+static void buckets(void)
+{
+    EXPECT(slice_bucket(0) == 0 && slice_bucket(1) == 1 && slice_bucket(2) == 2 &&
+               slice_bucket(3) == 2 && slice_bucket(4) == 3 && slice_bucket(7) == 3,
+           "small numbers");
+    EXPECT(slice_bucket((int64_t)1 << 47) == SLICE_BUCKETS - 1 &&
+               slice_bucket(INT64_MAX) == SLICE_BUCKETS - 1,
+           "large numbers");
+    for (int b = 0; b < SLICE_BUCKETS; b++) {
+        int64_t low = slice_bucket_low(b);
+        EXPECT(slice_bucket(low) == b && (b == 0 || slice_bucket(low - 1) == b - 1), "bucket %d",
+               b);
+    }
+}
+
+/* An evaluation of an untrained model with its losses at `path` (NULL: not kept). */
+static evaluation evaluated(workload *w, real *values, const eval_options *o, const char *path)
+{
+    eval_task task = {.model = w->eval_model,
+                      .values = values,
+                      .corpus = w->corpus,
+                      .options = o,
+                      .threads = 1,
+                      .slices = true,
+                      .losses_path = path};
+    evaluation r = {0};
+    err e = {0};
+    EXPECT(evaluate(&r, &task, &e) && r.slices, "%s", e.text);
+    return r;
+}
+
+/* Counts plainly: for every token, all before it. */
+static void count_plainly(slices *s, workload *w, const evaluation *r, const float *losses)
+{
+    corpus_split *split = corpus_get(w->corpus, SPLIT_VALIDATION);
+    int64_t *counts = corpus_token_counts(w->corpus, NULL);
+    int64_t at = 0;
+    *s = (slices){.parts = r->count};
+    for (int d = 0; d < r->count; d++) {
+        int64_t n = r->documents[d].tokens;
+        int32_t *ids = malloc((size_t)n * sizeof *ids);
+        EXPECT(split_read(split, r->documents[d].index, 0, n, ids, NULL), "document %d", d);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t before = 0;
+            for (int64_t k = 0; k < i; k++) {
+                before += ids[k] == ids[i];
+            }
+            const int64_t of[SLICE_KINDS] = {i, counts[ids[i]], before};
+            for (int k = 0; k < SLICE_KINDS; k++) {
+                slice_sum *x = &s->sums[k][slice_bucket(of[k])][d];
+                x->tokens++;
+                x->nats += (double)losses[at];
+            }
+            at++;
+        }
+        free(ids);
+    }
+    free(counts);
+}
+
+static void expect_same(const slices *a, const slices *b)
+{
+    EXPECT(a->parts == b->parts, "%d and %d parts", a->parts, b->parts);
+    for (int k = 0; k < SLICE_KINDS; k++) {
+        EXPECT(a->known[k], "%s is not known", SLICE_NAMES[k]);
+        for (int i = 0; i < SLICE_BUCKETS * SLICE_PARTS; i++) {
+            const slice_sum *x = &a->sums[k][0][0] + i, *y = &b->sums[k][0][0] + i;
+            /* The same float losses in the same order: the same bits. */
+            EXPECT(x->tokens == y->tokens && memcmp(&x->nats, &y->nats, sizeof x->nats) == 0,
+                   "%s %d: %lld tokens, %.9g nats; %lld, %.9g", SLICE_NAMES[k], i,
+                   (long long)x->tokens, x->nats, (long long)y->tokens, y->nats);
+        }
+    }
+}
+
+static void against_a_plain_count(void)
+{
+    workload w;
+    if (!trial_open(&w, TRIAL_SPEC, NULL, 4)) return;
+    int64_t total = model_params_const(w.model)->total;
+    real *values = calloc((size_t)total, sizeof *values);
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(workload_start(&w, values, &e) && file_join(path, test_folder(), "losses.f32", &e), "%s",
+           e.text);
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 3};
+    slices *plain = malloc(sizeof *plain);
+    for (int tokens = 0; tokens <= 333; tokens += 333) { /* 333: the last document in part */
+        o.tokens = tokens;
+        evaluation r = evaluated(&w, values, &o, path);
+        char *losses = file_read(path, NULL, &e);
+        EXPECT(losses && r.count > 1, "%s", e.text);
+        float *list = malloc((size_t)r.tokens * sizeof *list);
+        memcpy(list, losses, (size_t)r.tokens * sizeof *list);
+        count_plainly(plain, &w, &r, list);
+        expect_same(r.slices, plain);
+        double nats = 0;
+        for (int i = 0; i < SLICE_BUCKETS * SLICE_PARTS; i++) {
+            nats += (&r.slices->sums[SLICE_POSITION][0][0])[i].nats;
+        }
+        /* Losses of about 2, rounded to 24 bits: by 1.2e-7 each at most. */
+        EXPECT(fabs(nats - r.nats) < 1e-6 * (double)r.tokens, "%g of %g nats", nats, r.nats);
+        EXPECT(file_remove(path, &e), "%s", e.text);
+        evaluation nameless = evaluated(&w, values, &o, NULL);
+        expect_same(nameless.slices, r.slices);
+        EXPECT(!file_exists(path), "losses were kept");
+        evaluation_deinit(&nameless);
+        evaluation_deinit(&r);
+        free(list);
+        free(losses);
+    }
+    free(plain);
+    free(values);
+    workload_close(&w);
+}
+
+/* Many documents share parts; none is lost. */
+static void many_documents(void)
+{
+    workload w;
+    static const char MORE[] =
+        "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: 900, length: 10}\n";
+    if (!trial_open(&w, TRIAL_SPEC, MORE, 4)) return;
+    real *values = calloc((size_t)model_params_const(w.model)->total, sizeof *values);
+    evaluation r = evaluated(&w, values, &(eval_options){.split = SPLIT_TEST, .rows = 3}, NULL);
+    int64_t tokens = 0, empty = 0;
+    for (int part = 0; part < SLICE_PARTS; part++) {
+        int64_t here = 0;
+        for (int b = 0; b < SLICE_BUCKETS; b++) {
+            here += r.slices->sums[SLICE_REPETITION][b][part].tokens;
+        }
+        tokens += here;
+        empty += here == 0;
+    }
+    EXPECT(r.count > SLICE_PARTS && r.slices->parts == SLICE_PARTS, "%d documents", r.count);
+    EXPECT(tokens == r.tokens && empty == 0, "%lld of %lld tokens, %lld parts empty",
+           (long long)tokens, (long long)r.tokens, (long long)empty);
+    evaluation_deinit(&r);
+    free(values);
+    workload_close(&w);
+}
+
+/* The lines of a file, keys sorted, without slices unless they are kept. The caller frees. */
+static char *sorted_lines(const char *path, bool keep)
+{
+    char *text = file_read(path, NULL, NULL), *out = NULL;
+    size_t size;
+    EXPECT(text, "%s cannot be read", path);
+    FILE *f = open_memstream(&out, &size);
+    for (char *at = text, *end; at && (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        if (!keep) json_object_del(line, "slices");
+        json_dumpf(line, f, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+        fputc('\n', f);
+        json_decref(line);
+    }
+    fclose(f);
+    free(text);
+    return out;
+}
+
+static void forget(const char *path)
+{
+    err e = {0};
+    char *text = sorted_lines(path, false);
+    EXPECT(file_write(path, text, strlen(text), &e), "%s", e.text);
+    free(text);
+}
+
+static void added_later(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    int added, without;
+    corpus_places places = {.cache = test_folder()};
+    if (!test_program()) return;
+    trial_folder(folder, "run", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
+    file_join(path, folder, "evals.jsonl", &e);
+    char *before = sorted_lines(path, true);
+    EXPECT(before && strstr(before, "\"slices\":{"), "%s", e.text);
+    EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 0 && without == 0, "%s",
+           e.text);
+    forget(path);
+    EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 1 && without == 0,
+           "%d added, %d without: %s", added, without, e.text);
+    char *after = sorted_lines(path, true);
+    EXPECT(before && after && strcmp(before, after) == 0, "other slices:\n%s\n%s", before, after);
+    free(before);
+    free(after);
+}
+
+/* Without its losses, or on another text, nothing is made up. */
+static void cannot_be_added(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    int added, without;
+    corpus_places places = {.cache = test_folder()};
+    if (!test_program()) return;
+    trial_folder(folder, "run", TRIAL_SPEC, "eval: {rows: 3, losses: false}", 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
+    file_join(path, folder, "evals.jsonl", &e);
+    forget(path);
+    EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 0 && without == 1,
+           "%d added, %d without: %s", added, without, e.text);
+    trial_folder(folder, "other", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
+    file_join(path, folder, "evals.jsonl", &e);
+    forget(path);
+    static const char OTHER[] = "data: {corpus: markov, symbols: 9, tokens: 4000, held_out: 600}\n";
+    trial_folder(folder, "other", TRIAL_SPEC, OTHER, 3);
+    EXPECT(!slices_add(folder, &places, &added, &without, &e) && strstr(e.text, "another text"),
+           "%s", e.text);
+    /* All of a run's or none: what was counted before one failed is not written. */
+    trial_folder(folder, "other", TRIAL_SPEC, NULL, 3);
+    EXPECT(run_line_append(path, "{no record}\n", 12, true, &e), "%s", e.text);
+    EXPECT(!slices_add(folder, &places, &added, &without, &e) && added == 0, "%d added: %s", added,
+           e.text);
+}
+
+const test_suite test_slices = {"harness/slices",
+                                {{"buckets", buckets},
+                                 {"against_a_plain_count", against_a_plain_count},
+                                 {"many_documents", many_documents},
+                                 {"added_later", added_later},
+                                 {"cannot_be_added", cannot_be_added},
+                                 {0}}};

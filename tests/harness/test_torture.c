@@ -1,0 +1,335 @@
+/* A sweep whose workers and supervisors are killed at random ends complete, and its database says
+ * what an undisturbed sweep's says, times aside.
+ *
+ * Ten runs in the suite; `make torture` does it with 200. LOCI_TORTURE_RUNS and LOCI_TORTURE_SEED
+ * choose how many and which moments. */
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/rng.h"
+#include "harness/run/run_folder.h"
+#include "results/store/collect.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* Five variants, one of which starts from another; one fails whatever is done. */
+static const char SWEEP[] =
+    "sweep:\n"
+    "  seeds: %d\n"
+    "  list:\n"
+    "    - {label: plain}\n"
+    "    - {label: later, init_from: {variant: plain}, train.budget: {steps: 6}}\n"
+    "    - {label: slow, optimizer.lr: 1e-4}\n"
+    "    - {label: short, train.budget: {tokens: 900}}\n"
+    "    - {label: wild, optimizer.kind: sgd, optimizer.lr: 1e6, optimizer.clip: 0,\n"
+    "       optimizer.groups: [{match: \"*\", lr: 1e6}]}\n";
+enum { VARIANTS = 5 };
+
+static int from_environment(const char *name, int otherwise)
+{
+    const char *text = getenv(name);
+    return text && atoi(text) > 0 ? atoi(text) : otherwise;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void sleep_ms(int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+/* `loci run` on the spec; results go to OUT by the environment, so that equal commands are kept. */
+static pid_t start_supervisor(const char *file, const char *out)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    if (!freopen("/dev/null", "w", stderr)) _exit(99);
+    setenv("LOCI_OUT", out, 1);
+    setenv("LOCI_CACHE", test_folder(), 1);
+    execl(test_program(), "loci", "run", file, "--jobs", "2", "--quiet", (char *)NULL);
+    _exit(99);
+}
+
+static int exit_status(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+typedef struct torturer {
+    const char *spec, *out;
+    uint64_t seed, draws;
+    int kills; /* left */
+    int workers, supervisors;
+    pid_t second; /* a second supervisor on the same sweep; 0: none */
+} torturer;
+
+static uint32_t draw(torturer *t, uint32_t below)
+{
+    const rng_key key = {.seed = t->seed, .place = rng_place("torture")};
+    return (uint32_t)rng_below(key, t->draws++, below);
+}
+
+/* The process is what it is taken for: a worker in that folder. */
+static bool is_worker(int64_t pid, const char *folder)
+{
+    char path[64], words[FILE_PATH_BYTES] = "";
+    snprintf(path, sizeof path, "/proc/%lld/cmdline", (long long)pid);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(words, 1, sizeof words - 1, f) : 0;
+    if (f) fclose(f);
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (!words[i]) words[i] = ' ';
+    }
+    return strstr(words, " worker ") && strstr(words, folder);
+}
+
+/* Kills one of the runs that are going on, if any. */
+static void kill_worker(torturer *t)
+{
+    char runs[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count = 0;
+    arena *a = arena_new(1 << 16);
+    file_join(runs, t->out, "runs", NULL);
+    if (!file_is_folder(runs) || !file_list(runs, a, &names, &count, NULL)) count = 0;
+    int64_t first = count ? draw(t, (uint32_t)count) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        run_status s;
+        err ignored;
+        file_join(folder, runs, names[(first + i) % count], NULL);
+        if (!run_status_read(&s, folder, &ignored) || s.state != RUN_RUNNING) continue;
+        if (!is_worker(s.pid, folder)) continue;
+        if (kill((pid_t)s.pid, SIGKILL) == 0) t->workers++;
+        break;
+    }
+    arena_free(a);
+}
+
+static void end_second(torturer *t, bool by_force)
+{
+    if (t->second == 0) return;
+    if (by_force) kill(t->second, SIGKILL);
+    waitpid(t->second, NULL, 0);
+    t->second = 0;
+}
+
+/* One supervisor from its start to its end, with a few kills on the way. Its exit status. */
+static int disturb(torturer *t)
+{
+    int wait_status;
+    pid_t pid = start_supervisor(t->spec, t->out);
+    while (waitpid(pid, &wait_status, WNOHANG) == 0) {
+        sleep_ms(1 + (int)draw(t, 60));
+        if (t->kills <= 0) continue;
+        t->kills--;
+        uint32_t what = draw(t, 8);
+        if (what == 0) {
+            kill(pid, SIGKILL);
+            t->supervisors++;
+        } else if (what == 1 && !t->second) {
+            t->second = start_supervisor(t->spec, t->out);
+        } else if (what == 2 && t->second) {
+            end_second(t, true);
+            t->supervisors++;
+        } else {
+            kill_worker(t);
+        }
+    }
+    return exit_status(wait_status);
+}
+
+/* ---- what must be equal ---- */
+
+/* Columns that are times or depend on them, and what processes and their memory are called. */
+static const char OTHER_COLUMNS[] =
+    "'created_at', 'started_at', 'ended_at', 'seconds', 'train_seconds', 'tokens_per_second', "
+    "'peak_rss_bytes', 'peak_anon_bytes', 'anon_bytes', 'log', 'at'";
+
+static char *query_text(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *q;
+    char *text = NULL;
+    EXPECT(sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK, "%s: %s", sql,
+           sqlite3_errmsg(db));
+    if (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0)) {
+        text = strdup((const char *)sqlite3_column_text(q, 0));
+    }
+    sqlite3_finalize(q);
+    return text;
+}
+
+/* Rows of `one` that `other` lacks. */
+static int missing_rows(sqlite3 *db, const char *name, const char *columns, const char *one,
+                        const char *other)
+{
+    /* The file of moments holds the seconds spent, too: its checksum is one of times. */
+    const char *rows = strcmp(name, "artefact") == 0 ? "WHERE kind <> 'train'"
+                       : strcmp(name, "metric") == 0 ? "WHERE name <> 'tokens_per_second'"
+                                                     : "";
+    char *sql = sqlite3_mprintf("SELECT count(*) FROM (SELECT %s FROM %s.%s %s EXCEPT "
+                                "SELECT %s FROM %s.%s)",
+                                columns, one, name, rows, columns, other, name);
+    char *text = query_text(db, sql);
+    int n = text ? atoi(text) : -1;
+    free(text);
+    sqlite3_free(sql);
+    return n;
+}
+
+static void same_databases(const char *out_a, const char *out_b)
+{
+    collect_report r;
+    err e = {0};
+    sqlite3 *db;
+    char a[FILE_PATH_BYTES], b[FILE_PATH_BYTES];
+    EXPECT(collect(&r, out_a, false, &e) && collect(&r, out_b, false, &e), "%s", e.text);
+    file_join(a, out_a, "loci.db", NULL);
+    file_join(b, out_b, "loci.db", NULL);
+    EXPECT(sqlite3_open_v2(a, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK, "%s", a);
+    char *attach = sqlite3_mprintf("ATTACH %Q AS other", b);
+    EXPECT(sqlite3_exec(db, attach, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+    sqlite3_free(attach);
+    sqlite3_stmt *q;
+    int tables = 0;
+    sqlite3_prepare_v2(db,
+                       "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name <> "
+                       "'collected'",
+                       -1, &q, NULL);
+    for (; sqlite3_step(q) == SQLITE_ROW; tables++) {
+        const char *name = (const char *)sqlite3_column_text(q, 0);
+        char *sql = sqlite3_mprintf("SELECT group_concat('\"' || name || '\"') FROM "
+                                    "pragma_table_info(%Q) WHERE name NOT IN (%s)",
+                                    name, OTHER_COLUMNS);
+        char *columns = query_text(db, sql);
+        int less = missing_rows(db, name, columns, "main", "other");
+        int more = missing_rows(db, name, columns, "other", "main");
+        EXPECT(less == 0 && more == 0, "%s: %d rows lost, %d rows too many", name, less, more);
+        free(columns);
+        sqlite3_free(sql);
+    }
+    sqlite3_finalize(q);
+    EXPECT(tables > 8, "%d tables", tables);
+    sqlite3_close(db);
+}
+
+static void killed_at_random(void)
+{
+    char file[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], wild[FILE_PATH_BYTES], text[4096];
+    int runs = from_environment("LOCI_TORTURE_RUNS", 10);
+    torturer t = {.spec = file, .out = wild};
+    t.seed = (uint64_t)from_environment("LOCI_TORTURE_SEED", 1);
+    t.kills = MAX(runs, 12);
+    if (!test_program()) return;
+    err e = {0};
+    int n = snprintf(text, sizeof text, "%s", TRIAL_SPEC);
+    snprintf(text + n, sizeof text - (size_t)n, SWEEP, MAX(runs / VARIANTS, 1));
+    file_join(file, test_folder(), "torture.yaml", NULL);
+    file_join(calm, test_folder(), "calm", NULL);
+    file_join(wild, test_folder(), "wild", NULL);
+    EXPECT(file_write(file, text, strlen(text), &e), "%s", e.text);
+    int wait_status;
+    waitpid(start_supervisor(file, calm), &wait_status, 0);
+    EXPECT(exit_status(wait_status) == 3, "undisturbed: %d", exit_status(wait_status));
+    double begin = now_s();
+    int status = -1, rounds = 0;
+    while (status != 3 && rounds < 20 + 2 * runs && now_s() - begin < 60 + runs) {
+        status = disturb(&t);
+        rounds++;
+    }
+    end_second(&t, false);
+    EXPECT(status == 3, "seed %d: status %d after %d rounds", (int)t.seed, status, rounds);
+    EXPECT(t.workers > 0, "no run was killed");
+    same_databases(calm, wild);
+    if (getenv("LOCI_TORTURE_RUNS")) {
+        printf("%d runs, %d of them and %d supervisors killed in %d rounds\n", runs, t.workers,
+               t.supervisors, rounds);
+    }
+}
+
+/* ---- the guide of experiments/README.md, as printed but for names and the moment ---- */
+
+static void put_replaced(FILE *f, const char *text, const char *const (*pairs)[2])
+{
+    while (*text) {
+        int i = 0;
+        while (pairs[i][0] && strncmp(text, pairs[i][0], strlen(pairs[i][0])) != 0)
+            i++;
+        if (pairs[i][0]) {
+            fputs(pairs[i][1], f);
+            text += strlen(pairs[i][0]);
+        } else {
+            fputc(*text++, f);
+        }
+    }
+}
+
+static void guide(void)
+{
+    static const char spec_text[] =
+        "train: {budget: {steps: 600}, batch: 4, checkpoint_seconds: 0.1}\n"
+        "sweep: {seeds: 2}\n";
+    char file[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], wild[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    char *readme = file_read("experiments/README.md", NULL, NULL), *spec_all = NULL, *script = NULL;
+    char *begin = readme ? strstr(readme, "```sh\nloci run experiments/quickstart.yaml") : NULL;
+    char *end = begin ? strstr(begin + 6, "```") : NULL;
+    if (!readme) {
+        test_skip("no experiments/README.md here");
+        return;
+    }
+    EXPECT(end, "the guide is gone");
+    file_join(file, test_folder(), "guide.yaml", NULL);
+    file_join(calm, test_folder(), "calm", NULL);
+    file_join(wild, test_folder(), "wild", NULL);
+    size_t bytes;
+    FILE *f = open_memstream(&spec_all, &bytes);
+    for (const char *at = TRIAL_SPEC; *at;) { /* all sections but its own training */
+        const char *line = at;
+        at += strcspn(at, "\n") + 1;
+        bool training = strncmp(line, "train:", 6) == 0 || strncmp(line, "  eval_every", 12) == 0;
+        if (!training) fprintf(f, "%.*s", (int)(at - line), line);
+    }
+    fputs(spec_text, f);
+    fclose(f);
+    EXPECT(file_write(file, spec_all, strlen(spec_all), &e), "%s", e.text);
+    const char *const pairs[][2] = {{"experiments/quickstart.yaml", file},
+                                    {"/tmp/calm", calm},
+                                    {"/tmp/wild", wild},
+                                    {"KILL 20 ", "KILL 0.3 "},
+                                    {"loci run", "\"$LOCI\" run"},
+                                    {NULL, NULL}};
+    f = open_memstream(&script, &bytes);
+    fprintf(f, "LOCI='%s'\nexport LOCI_CACHE='%s'\n{\n", test_program(), test_folder());
+    if (end) *end = 0;
+    if (end) put_replaced(f, begin + 6, pairs);
+    fputs("} 2>&1\n", f);
+    fclose(f);
+    char said[2048];
+    FILE *shell = popen(script, "r");
+    size_t n = shell ? fread(said, 1, sizeof said - 1, shell) : 0;
+    said[n] = 0;
+    int status = shell ? pclose(shell) : -1;
+    char *killed = strstr(said, "Killed"); /* the shell's word about the second line, in some */
+    EXPECT(status == 0 && (n == 0 || killed), "status %d: %s: %s", status, script, said);
+    free(script);
+    free(spec_all);
+    free(readme);
+}
+
+const test_suite test_torture = {"harness/torture",
+                                 {{"killed_at_random", killed_at_random}, {"guide", guide}, {0}}};

@@ -1,0 +1,259 @@
+/* Steps: bits that do not depend on threads, no memory taken, what is not a number named. */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/train/metrics.h"
+#include "harness/train/trainer.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* ---- counting calls of the allocator: the sanitizers bring their own ---- */
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ALLOCATOR_IS_TAKEN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ALLOCATOR_IS_TAKEN 1
+#endif
+
+static atomic_long allocations;
+
+#ifndef ALLOCATOR_IS_TAKEN
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *old, size_t bytes);
+
+void *malloc(size_t bytes)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_calloc(count, bytes);
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_realloc(old, bytes);
+}
+#endif
+
+static trainer *trainer_for(workload *w, int threads, int64_t steps)
+{
+    err e = {0};
+    trainer *t = trainer_new(w, threads, (train_length){.steps = steps}, &e);
+    EXPECT(t, "%s", e.text);
+    return t;
+}
+
+static train_report run_steps(trainer *t, int n)
+{
+    train_report r = {0};
+    err e = {0};
+    for (int i = 0; i < n; i++) {
+        EXPECT(trainer_step(t, &r, &e), "%s", e.text);
+        EXPECT(!r.bad[0], "step %d: %s", i, r.bad);
+    }
+    return r;
+}
+
+/* ---- options ---- */
+
+static void refused(const char *more, const char *part)
+{
+    err e;
+    EXPECT(trial_refused(TRIAL_SPEC, more, &e) && strstr(e.text, part), "%s: \"%s\" lacks \"%s\"",
+           more, e.text, part);
+}
+
+static void options_are_checked(void)
+{
+    refused("train: {batch: 4}\n", "train: budget is missing");
+    refused("train: {budget: {tokens: 0}}\n", "train.budget.tokens: must be a number above 0");
+    refused("train: {budget: {token: 5}}\n", "tokens");
+    refused("train: {budget: {tokens: 1.5}}\n", "whole number");
+    refused("train: {budget: {tokens: 5, steps: 5}}\n", "one of");
+    refused("train: {budget: {steps: 5}, segment: 12}\n", "train.segment: a segment of 12");
+    refused("train: {budget: {steps: 5}, batch: 6, lanes: 4}\n", "train.lanes: 4 lanes");
+    refused("train: {budget: {steps: 5}, bacth: 6}\n", "batch");
+    refused("eval: {split: tets}\n", "eval.split");
+    refused("data: {corpus: kjw}\n", "data.corpus");
+}
+
+static void lengths(void)
+{
+    train_shape s = {.tokens_per_step = 100};
+    budget b = {BUDGET_TOKENS, 1001};
+    train_length l = train_length_of(&b, &s, 10);
+    EXPECT(l.tokens == 1001 && l.steps == 11, "%lld", (long long)l.steps);
+    b = (budget){BUDGET_STEPS, 7};
+    l = train_length_of(&b, &s, 10);
+    EXPECT(l.tokens == 0 && l.steps == 7, "%lld", (long long)l.steps);
+    b = (budget){BUDGET_FLOPS, 5000};
+    l = train_length_of(&b, &s, 10);
+    EXPECT(l.tokens == 500 && l.steps == 5, "%lld tokens", (long long)l.tokens);
+}
+
+static void lanes_of_their_own(void)
+{
+    train_options o = {.batch = 8};
+    train_shape s;
+    static const int64_t contexts[] = {256, 128, 64, 32, 16}, expected[] = {8, 4, 2, 1, 1};
+    for (int i = 0; i < 5; i++) {
+        EXPECT(train_shape_of(&s, &o, NULL, contexts[i], NULL) && s.lanes == expected[i],
+               "context %lld: %lld lanes", (long long)contexts[i], (long long)s.lanes);
+    }
+}
+
+/* ---- steps ---- */
+
+static void threads_give_equal_bits(void)
+{
+    workload w[3];
+    trainer *t[3];
+    static const int threads[] = {1, 2, 4};
+    for (int i = 0; i < 3; i++) {
+        if (!trial_open(&w[i], TRIAL_SPEC, NULL, 5)) return;
+        t[i] = trainer_for(&w[i], threads[i], 8);
+        train_report r = run_steps(t[i], 8);
+        EXPECT(trainer_finished(t[i]) && r.weight > 0, "%g", r.weight);
+        EXPECT(memcmp(trainer_progress(t[i]), trainer_progress(t[0]), 2 * sizeof(int64_t)) == 0,
+               "%d threads", threads[i]);
+        size_t bytes = (size_t)model_params(w[i].model)->total * sizeof(real);
+        EXPECT(memcmp(trainer_values(t[0]), trainer_values(t[i]), bytes) == 0,
+               "%d threads: other parameters", threads[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        trainer_free(t[i]);
+        workload_close(&w[i]);
+    }
+}
+
+static int64_t mapped(trainer *t)
+{
+    int64_t maps = 0;
+    for (int i = 0; i < trainer_threads(t); i++) {
+        maps += tape_maps(trainer_tape(t, i));
+    }
+    return maps;
+}
+
+/* A thread's tape takes its memory with the first lane that the thread gets, which on a busy
+ * machine may be many steps after the others'. */
+static bool every_thread_ran(trainer *t)
+{
+    for (int i = 0; i < trainer_threads(t); i++) {
+        if (tape_maps(trainer_tape(t, i)) == 0) return false;
+    }
+    return true;
+}
+
+static void no_memory_in_the_loop(void)
+{
+    workload w;
+    static char line[METRICS_LINE_BYTES];
+    if (!trial_open(&w, TRIAL_SPEC, NULL, 5)) return;
+    enum { PATIENCE = 20000 };
+    trainer *t = trainer_for(&w, 2, 2 * PATIENCE);
+    run_steps(t, 6);
+    for (int i = 0; i < PATIENCE && !every_thread_ran(t); i++) {
+        run_steps(t, 1);
+    }
+    run_steps(t, 2);
+    EXPECT(every_thread_ran(t), "a thread got no lane in %d steps", PATIENCE);
+    int64_t maps = mapped(t);
+    long before = atomic_load(&allocations);
+    for (int i = 0; i < 30; i++) {
+        train_report r = run_steps(t, 1);
+        metrics_line(line, trainer_progress(t), &r);
+    }
+    long after = atomic_load(&allocations);
+#ifndef ALLOCATOR_IS_TAKEN
+    EXPECT(before > 0, "nothing is counted");
+#endif
+    EXPECT(after == before, "%ld allocations in 30 steps", after - before);
+    EXPECT(mapped(t) == maps, "%lld mappings", (long long)(mapped(t) - maps));
+    trainer_free(t);
+    workload_close(&w);
+#ifdef ALLOCATOR_IS_TAKEN
+    test_skip("the sanitizer's allocator cannot be counted; mappings were");
+#endif
+}
+
+/* A budget in tokens counts targets, not padding: 150 tokens a document, in blocks of 8, pad. */
+static void tokens_are_targets(void)
+{
+    workload w;
+    err e = {0};
+    if (!trial_open(&w, TRIAL_SPEC, "train: {budget: {tokens: 3000}, batch: 4}\n", 5)) return;
+    train_length l = train_length_of(&w.train.budget, &w.shape, 1);
+    trainer *t = trainer_new(&w, 1, l, &e);
+    EXPECT(t, "%s", e.text);
+    int64_t targets = 0;
+    while (t && !trainer_finished(t)) {
+        targets += (int64_t)run_steps(t, 1).weight;
+    }
+    const train_progress *p = trainer_progress(t);
+    EXPECT(p->tokens == targets && targets >= 3000 && targets < 3000 + w.shape.tokens_per_step,
+           "%lld of %lld", (long long)p->tokens, (long long)targets);
+    EXPECT(p->step > l.steps, "%lld steps are no more than the %lld that full batches need",
+           (long long)p->step, (long long)l.steps);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+static void bad_numbers_are_named(void)
+{
+    workload w;
+    err e = {0};
+    train_report r;
+    if (!trial_open(&w, TRIAL_SPEC, NULL, 5)) return;
+    const params *p = model_params(w.model);
+    const param *second = &p->list[p->count / 2];
+    trainer *t = trainer_for(&w, 2, 100);
+    run_steps(t, 2);
+    int64_t step = trainer_progress(t)->step;
+    trainer_values(t)[second->offset] = (real)NAN;
+    EXPECT(trainer_step(t, &r, &e), "%s", e.text);
+    EXPECT(strstr(r.bad, "parameter ") && strstr(r.bad, second->name), "%s", r.bad);
+    EXPECT(trainer_progress(t)->step == step, "the step was counted");
+    trainer_free(t);
+    workload_close(&w);
+}
+
+static void learns(void)
+{
+    workload w;
+    if (!trial_open(&w, TRIAL_SPEC, "train: {budget: {steps: 200}, batch: 8}\n", 5)) return;
+    trainer *t = trainer_for(&w, 2, 200);
+    train_report r = run_steps(t, 1);
+    double first = r.nats / r.weight;
+    r = run_steps(t, 199);
+    /* A uniform guess over 8 symbols costs ln 8 = 2.08 nats; the source's entropy is lower. */
+    EXPECT(r.nats / r.weight < first - 0.1, "%g after %g", r.nats / r.weight, first);
+    double seconds;
+    err e = {0};
+    EXPECT(trainer_calibrate(&w, 1, 0.01, &seconds, &e) && seconds > 0, "%s", e.text);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+const test_suite test_trainer = {"harness/trainer",
+                                 {{"options_are_checked", options_are_checked},
+                                  {"lengths", lengths},
+                                  {"lanes_of_their_own", lanes_of_their_own},
+                                  {"threads_give_equal_bits", threads_give_equal_bits},
+                                  {"no_memory_in_the_loop", no_memory_in_the_loop},
+                                  {"tokens_are_targets", tokens_are_targets},
+                                  {"bad_numbers_are_named", bad_numbers_are_named},
+                                  {"learns", learns},
+                                  {0}}};

@@ -1,0 +1,305 @@
+/* A run in its folder: killed at any moment and started again, it ends as if it never had been. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/worker.h"
+#include "harness/train/checkpoint.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+static run_status status_of(const char *folder)
+{
+    run_status s = {0};
+    err e = {0};
+    EXPECT(run_status_read(&s, folder, &e), "%s", e.text);
+    return s;
+}
+
+/* The run that nothing disturbs. False if there is no program to run. */
+static bool undisturbed(char *folder)
+{
+    if (!test_program()) return false;
+    trial_folder(folder, "whole", TRIAL_SPEC, NULL, 3);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_DONE && s.state == RUN_DONE && s.step == 10, "%d: %s, step %lld: %s", code,
+           run_state_name(s.state), (long long)s.step, s.reason);
+    return code == EXIT_DONE;
+}
+
+/* One kill each, in a fresh folder: between steps, before, inside and after the writing of a
+ * checkpoint, around an evaluation. (10 steps, and a checkpoint after each; evaluations after steps
+ * 3, 6, 9 and at the end.) */
+static const char *const MOMENTS[] = {
+    "step:1",
+    "step:2",
+    "step:7",
+    "step:10",
+    "checkpoint_begin:1",
+    "checkpoint_begin:5",
+    "checkpoint_begin:10",
+    "checkpoint_file:1",
+    "checkpoint_file:2",
+    "checkpoint_file:9",
+    "checkpoint_file:20",
+    "checkpoint_manifest:1",
+    "checkpoint_manifest:6",
+    "checkpoint_manifest:10",
+    "safetensors:1",
+    "safetensors:12",
+    "safetensors:19",
+    "evaluated:1",
+    "evaluated:4",
+    "eval_line:1",
+    "eval_line:2",
+    "eval_line:4",
+};
+
+static void killed_at_a_point(void)
+{
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    if (!undisturbed(whole)) return;
+    for (size_t i = 0; i < sizeof MOMENTS / sizeof MOMENTS[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "killed-%zu", i);
+        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
+        int code = trial_worker(folder, MOMENTS[i], -1, 0);
+        EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", MOMENTS[i], code);
+        EXPECT(status_of(folder).state == RUN_INTERRUPTED, "%s: %s", MOMENTS[i],
+               run_state_name(status_of(folder).state));
+        code = trial_worker(folder, NULL, -1, 0);
+        EXPECT(code == EXIT_DONE, "after %s: %d: %s", MOMENTS[i], code, status_of(folder).reason);
+        trial_same(MOMENTS[i], whole, folder);
+    }
+}
+
+/* The same run killed again and again, by the clock and by points, before it gets to its end. */
+static void killed_many_times(void)
+{
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    if (!undisturbed(whole)) return;
+    trial_folder(folder, "often", TRIAL_SPEC, NULL, 3);
+    for (int i = 0; i < 6; i++) {
+        trial_worker(folder, i % 2 ? "step:3" : "checkpoint_file:6", -1, 0);
+        trial_worker(folder, NULL, 10 + 7 * i, SIGKILL);
+    }
+    int code = trial_worker(folder, NULL, -1, 0);
+    EXPECT(code == EXIT_DONE, "%d: %s", code, status_of(folder).reason);
+    trial_same("killed often", whole, folder);
+}
+
+/* What a kept model's manifest says; its files must be there, with these checksums. The caller
+ * frees it. */
+static char *kept_model(const char *folder, const char *name)
+{
+    char path[FILE_PATH_BYTES], inner[64];
+    err e = {0};
+    snprintf(inner, sizeof inner, "checkpoint-%s", name);
+    EXPECT(file_join(path, folder, inner, &e), "%s", e.text);
+    safetensors *s = checkpoint_open_model(path, &e);
+    EXPECT(s, "%s: %s", name, e.text);
+    if (s) safetensors_close(s);
+    snprintf(inner, sizeof inner, "checkpoint-%s/manifest.json", name);
+    file_join(path, folder, inner, &e);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text, "%s: %s", name, e.text);
+    return text;
+}
+
+/* Models that are kept on the way: every fourth step's and the best, whenever the run is killed. */
+static void kept_models(void)
+{
+    static const char *const names[] = {"4", "8", "best"};
+    static const char *const moments[] = {"keep:1", "safetensors:9", "keep:3", "eval_line:4"};
+    static const char keeping[] =
+        "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: "
+        "2,\n"
+        "  eval_every: 3, checkpoint_seconds: 0, keep_every: 4, keep_best: true}\n";
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[64];
+    if (!test_program()) return;
+    trial_folder(whole, "whole", TRIAL_SPEC, keeping, 3);
+    EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", status_of(whole).reason);
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        snprintf(name, sizeof name, "kept-%zu", i);
+        trial_folder(folder, name, TRIAL_SPEC, keeping, 3);
+        int code = trial_worker(folder, moments[i], -1, 0);
+        EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", moments[i], code);
+        code = trial_worker(folder, NULL, -1, 0);
+        EXPECT(code == EXIT_DONE, "after %s: %d: %s", moments[i], code, status_of(folder).reason);
+        trial_same(moments[i], whole, folder);
+        for (int k = 0; k < 3; k++) {
+            char *x = kept_model(whole, names[k]), *y = kept_model(folder, names[k]);
+            EXPECT(x && y && strcmp(x, y) == 0, "after %s: %s: %s, not %s", moments[i], names[k], y,
+                   x);
+            free(x);
+            free(y);
+        }
+    }
+    char *best = kept_model(whole, "best");
+    EXPECT(best && strstr(best, "nats_per_token"), "%s", best);
+    free(best);
+}
+
+/* Longer, and saved by the clock rather than at every step. */
+static const char LONGER[] =
+    "train: {budget: {steps: 40000}, batch: 4, lanes: 4, segment: 16, log_every: 100,\n"
+    "  checkpoint_seconds: 1000}\n";
+
+static void stopped_politely(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "stopped", TRIAL_SPEC, LONGER, 3);
+    int code = trial_worker_at_work(folder, SIGTERM);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
+           run_state_name(s.state));
+    EXPECT(s.step > 0 && s.step < 40000, "step %lld", (long long)s.step);
+    int64_t before = s.step;
+    code = trial_worker_at_work(folder, SIGINT);
+    s = status_of(folder);
+    EXPECT(code == EXIT_INTERRUPTED && s.step > before, "%d: step %lld after %lld", code,
+           (long long)s.step, (long long)before);
+}
+
+/* The last line of evals.jsonl (decref it). */
+static json_t *last_evaluation(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    file_join(path, folder, "evals.jsonl", &e);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text && *text, "%s", e.text);
+    if (!text) return NULL;
+    text[strlen(text) - 1] = 0;
+    char *line = strrchr(text, '\n');
+    json_t *o = json_loads(line ? line + 1 : text, 0, NULL);
+    free(text);
+    return o;
+}
+
+/* A finished run is evaluated as its plan asks now, even if somebody has asked for the same figures
+ * before: only a final evaluation has losses per token. Going back evaluates nothing. */
+static void evaluated_again(void)
+{
+    char asked[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(asked, "asked", TRIAL_SPEC, "eval: {rows: 2}", 3);
+    EXPECT(trial_worker(asked, NULL, -1, 0) == EXIT_DONE, "%s", status_of(asked).reason);
+    trial_folder(folder, "again", TRIAL_SPEC, "eval: {rows: 3}", 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    json_t *first = last_evaluation(folder), *wanted = last_evaluation(asked);
+    json_object_set_new(wanted, "final", json_false());
+    json_object_set_new(wanted, "losses", json_null());
+    file_join(path, folder, "evals.jsonl", &e);
+    EXPECT(run_record_append(path, wanted, &e), "%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        trial_folder(folder, "again", TRIAL_SPEC, i ? "eval: {rows: 3}" : "eval: {rows: 2}", 3);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+        json_t *now = last_evaluation(folder);
+        const char *id = json_get_text(now, "eval"), *losses = json_get_text(now, "losses");
+        EXPECT(id && strcmp(id, json_get_text(i ? first : wanted, "eval")) == 0, "%d: %s", i, id);
+        EXPECT(json_is_true(json_object_get(now, "final")) && losses, "%d: no losses", i);
+        EXPECT(losses && file_join(path, folder, losses, &e) && file_exists(path), "%d: %s", i,
+               losses);
+        EXPECT(!i || json_equal(now, first), "evaluated anew");
+        json_decref(now);
+    }
+    json_decref(first);
+    json_decref(wanted);
+}
+
+/* With two workers in one folder the second does nothing, and says so. */
+static void one_worker_per_folder(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "locked", TRIAL_SPEC, NULL, 3);
+    err e = {0};
+    int lock = run_folder_lock(folder, &e);
+    EXPECT(lock >= 0, "%s", e.text);
+    EXPECT(run_folder_lock(folder, &e) < 0 && strstr(e.text, "another process"), "%s", e.text);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_BUSY, "a second worker");
+    EXPECT(status_of(folder).state == RUN_PLANNED, "%s", run_state_name(status_of(folder).state));
+    close(lock);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+}
+
+static void reason_is(const char *more, run_state state, const char *part)
+{
+    char folder[FILE_PATH_BYTES];
+    static int number;
+    char name[32];
+    snprintf(name, sizeof name, "bad-%d", number++);
+    trial_folder(folder, name, TRIAL_SPEC, more, 3);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_FAILED && s.state == state && strstr(s.reason, part), "%s: %d, %s: %s",
+           more, code, run_state_name(s.state), s.reason);
+}
+
+static void failures_have_reasons(void)
+{
+    if (!test_program()) return;
+    reason_is("optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
+              RUN_DIVERGED, "step 2: the gradient is not finite; first tensor: gradient of ");
+    reason_is("data: {corpus: text, path: /nowhere/at/all}\n", RUN_FAILED, "/nowhere/at/all");
+    reason_is("model: {width: 15, context: 8, blocks: [{attention: {heads: 2}}]}\n", RUN_FAILED,
+              "heads");
+}
+
+static void corrupt_checkpoint_is_said(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "corrupt", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    file_join(path, folder, "checkpoint/model-4.safetensors", NULL);
+    FILE *f = fopen(path, "r+");
+    EXPECT(f && fseek(f, -5, SEEK_END) == 0 && fputc('x', f) == 'x', "%s", path);
+    if (f) fclose(f);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_FAILED && s.state == RUN_FAILED && strstr(s.reason, "corrupt"), "%d: %s",
+           code, s.reason);
+    EXPECT(file_exists(path), "the file was removed: %s", path);
+}
+
+/* A budget in seconds is measured once; what continues the run reads it. */
+static void seconds_become_steps(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "seconds", TRIAL_SPEC,
+                 "train: {budget: {seconds: 0.05}, batch: 4, checkpoint_seconds: 0}\n", 3);
+    int code = trial_worker(folder, "step:1", -1, 0);
+    file_join(path, folder, "length.json", NULL);
+    EXPECT(code == 128 + SIGKILL && file_exists(path), "%d", code);
+    err e = {0};
+    const char length[] = "{\"steps\": 11}\n";
+    EXPECT(file_write(path, length, strlen(length), &e), "%s", e.text);
+    code = trial_worker(folder, NULL, -1, 0);
+    run_status s = status_of(folder);
+    EXPECT(code == EXIT_DONE && s.step == 11 && s.steps == 11, "%d: step %lld", code,
+           (long long)s.step);
+}
+
+const test_suite test_worker = {"harness/worker",
+                                {{"killed_at_a_point", killed_at_a_point},
+                                 {"killed_many_times", killed_many_times},
+                                 {"kept_models", kept_models},
+                                 {"stopped_politely", stopped_politely},
+                                 {"evaluated_again", evaluated_again},
+                                 {"one_worker_per_folder", one_worker_per_folder},
+                                 {"failures_have_reasons", failures_have_reasons},
+                                 {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
+                                 {"seconds_become_steps", seconds_become_steps},
+                                 {0}}};

@@ -1,0 +1,45 @@
+/* Results without training: run folders and experiment records as the harness leaves them, with
+ * made-up but plausible figures, for tests of what reads them. */
+#ifndef LOCI_TESTS_FAKE_RESULTS_H
+#define LOCI_TESTS_FAKE_RESULTS_H
+
+#include "core/base/json.h"
+
+typedef struct fake_variant {
+    const char *label;
+    double gain;  /* bits per byte below the baseline, on average */
+    double noise; /* of the gain, between seeds */
+    int64_t params;
+    double speed; /* tokens per second */
+    const char
+        *lost;  /* what becomes of seed 2: "failed", "diverged", "running", "planned" or NULL */
+    bool lossy; /* no bytes */
+} fake_variant;
+
+typedef struct fake_experiment {
+    const char *out, *name;
+    int variants, seeds, steps; /* logged steps */
+    const fake_variant *variant;
+} fake_experiment;
+
+/* Writes everything; the first variant is the baseline. EXPECTs that it can. */
+void fake_write(const fake_experiment *x);
+
+/* The same with slices of every kind: 0, 64-127 and 128-255, of 3 parts each; the gain is nothing,
+ * once and twice the variant's. */
+void fake_write_sliced(const fake_experiment *x);
+
+/* Afterwards: labels of two words become the values of the axes `reach` and `optimizer.lr`. */
+void fake_axes(const fake_experiment *x);
+
+/* Id of a run of it, 16 hex digits. */
+void fake_run_id(char id[17], const char *experiment, const char *label, int seed);
+
+/* The bits per byte of a finished run. */
+double fake_bits_per_byte(const fake_experiment *x, int variant, int seed);
+
+/* Appends a line to a file of a run's folder. */
+void fake_append(const fake_experiment *x, int variant, int seed, const char *file,
+                 const char *line);
+
+#endif

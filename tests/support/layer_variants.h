@@ -1,0 +1,23 @@
+/* Every class of the registry with its defaults, each option at its ends, and combinations of
+ * options that act together only: what conformance runs over. */
+#ifndef LOCI_TESTS_LAYER_VARIANTS_H
+#define LOCI_TESTS_LAYER_VARIANTS_H
+
+#include "tests/support/model_run.h"
+
+enum { VARIANT_WIDTH = 8 };
+
+typedef struct layer_variant {
+    const layer_class *cls;
+    bool head;
+    char options[160]; /* YAML */
+} layer_variant;
+
+/* The list, which lives as long as the process. */
+const layer_variant *layer_variants(int *count);
+
+/* Two layers of the variant (a head: on an attention and an ffn), for model_check.h. NULL: the
+ * class refuses these options in these dims; EXPECTs that its message says where. */
+model_run *layer_variant_run(const layer_variant *v, int64_t rows);
+
+#endif

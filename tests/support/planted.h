@@ -1,0 +1,19 @@
+/* A small model over a small text of bytes, as if it had been loaded from a checkpoint: for tests
+ * of what looks into models. */
+#ifndef LOCI_TESTS_PLANTED_H
+#define LOCI_TESTS_PLANTED_H
+
+#include "harness/train/checkpoint.h"
+
+enum { PLANTED_VOCAB = 256 };
+
+/* All three splits are the text. spec: YAML of a `model:` node; parameters start as usual. */
+void planted_open(loaded_model *m, const char *spec, const char *text);
+void planted_close(loaded_model *m);
+
+/* Values of a parameter; n, if not NULL: how many. */
+real *planted_param(loaded_model *m, const char *name, int64_t *n);
+/* All of them become x. */
+void planted_fill(loaded_model *m, const char *name, real x);
+
+#endif

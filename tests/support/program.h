@@ -1,0 +1,20 @@
+/* Runs the program under test as a user would, and keeps what it said. */
+#ifndef LOCI_TESTS_PROGRAM_H
+#define LOCI_TESTS_PROGRAM_H
+
+#include "core/base/base.h"
+
+/* What one call printed; the texts are valid until the next call. */
+typedef struct program_result {
+    int status;      /* exit status; 128 + n: ended by signal n */
+    const char *out; /* stdout */
+    const char *err; /* stderr */
+} program_result;
+
+/* Runs `loci` with these words (NULL-terminated), its output going to files of test_folder().
+ * Results go to test_folder()/out, caches to test_folder()/cache, whatever the environment says. */
+program_result program_run(const char *const *words);
+
+#define LOCI(...) program_run((const char *const[]){__VA_ARGS__, NULL})
+
+#endif

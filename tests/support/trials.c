@@ -1,0 +1,265 @@
+#include "tests/support/trials.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "harness/run/run_folder.h"
+#include "tests/test.h"
+
+const char TRIAL_SPEC[] =
+    "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: 600, length: 150}\n"
+    "model:\n"
+    "  width: 16\n"
+    "  context: 8\n"
+    "  residual: {dropout: 0.1}\n"
+    "  blocks: [{repeat: 2, attention: {heads: 2, memory: 8}, ffn: {hidden: 32}}]\n"
+    "optimizer: {lr: 3e-3, weight_decay: 0.1, clip: 1.0}\n"
+    "schedule: {kind: cosine, warmup: 4}\n"
+    "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: 2,\n"
+    "  eval_every: 3, checkpoint_seconds: 0}\n"
+    "eval: {rows: 3}\n";
+
+static node *parse(arena *a, const char *spec_text, const char *more)
+{
+    err e = {0};
+    node *n = node_parse(a, spec_text, strlen(spec_text), "trial.yaml", &e);
+    EXPECT(n, "%s", e.text);
+    node *m = more ? node_parse(a, more, strlen(more), "more.yaml", &e) : NULL;
+    EXPECT(!more || m, "%s", e.text);
+    for (int i = 0; n && m && i < m->count; i++) {
+        node_set(a, n, m->keys[i], m->items[i]);
+    }
+    if (n) node_repath(a, n, "");
+    return n;
+}
+
+static corpus_places places_here(void)
+{
+    return (corpus_places){.roots = NULL, .cache = test_folder()};
+}
+
+/* The tree must outlive the workload: it lives in an arena of its own, which goes with the process.
+ * (A few kilobytes a test.) */
+static node *parse_for_good(const char *spec_text, const char *more)
+{
+    static arena *trees;
+    if (!trees) trees = arena_new(1 << 20);
+    return parse(trees, spec_text, more);
+}
+
+bool trial_open(workload *w, const char *spec_text, const char *more, int64_t seed)
+{
+    err e = {0};
+    corpus_places places = places_here();
+    bool ok = workload_open(w, parse_for_good(spec_text, more), seed, &places, &e);
+    EXPECT(ok, "%s", e.text);
+    return ok;
+}
+
+bool trial_refused(const char *spec_text, const char *more, err *e)
+{
+    workload w;
+    corpus_places places = places_here();
+    e->text[0] = 0;
+    if (!workload_open(&w, parse_for_good(spec_text, more), 1, &places, e)) return true;
+    workload_close(&w);
+    return false;
+}
+
+void trial_folder(char *path, const char *name, const char *spec_text, const char *more,
+                  int64_t seed)
+{
+    err e = {0};
+    arena *a = arena_new(1 << 16);
+    corpus_places places = places_here();
+    run_plan plan = {.label = "trial", .seed = seed, .id = "0123456789abcdef"};
+    snprintf(plan.variant, sizeof plan.variant, "fedcba9876543210");
+    plan.resolved = parse(a, spec_text, more);
+    EXPECT(file_join(path, test_folder(), name, &e), "%s", e.text);
+    EXPECT(run_plan_write(path, &plan, &places, "test", 1, &e), "%s", e.text);
+    arena_free(a);
+}
+
+static void sleep_ms(int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+/* -1: there is no program. */
+static pid_t start_worker(const char *folder, const char *failpoint)
+{
+    const char *program = test_program();
+    char log[FILE_PATH_BYTES];
+    if (!program || !file_join(log, folder, "log.txt", NULL)) return -1;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!freopen(log, "a", stderr)) _exit(99);
+        setenv("OMP_NUM_THREADS", "1", 1);
+        if (failpoint) setenv("LOCI_FAILPOINT", failpoint, 1);
+        execl(program, "loci", "worker", folder, (char *)NULL);
+        _exit(99);
+    }
+    EXPECT(pid > 0, "%s", strerror(errno));
+    return pid;
+}
+
+static int exit_status(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, int signal_number)
+{
+    int status;
+    pid_t pid = start_worker(folder, failpoint);
+    if (pid > 0 && kill_after_ms >= 0) {
+        sleep_ms(kill_after_ms);
+        kill(pid, signal_number);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? exit_status(status) : -1;
+}
+
+static int64_t bytes_of(const char *path)
+{
+    int64_t bytes;
+    return file_exists(path) && file_stat(path, &bytes, NULL, NULL) ? bytes : 0;
+}
+
+int trial_worker_at_work(const char *folder, int signal_number)
+{
+    char metrics[FILE_PATH_BYTES];
+    int status;
+    if (!file_join(metrics, folder, "metrics.jsonl", NULL)) return -1;
+    int64_t before = bytes_of(metrics);
+    pid_t pid = start_worker(folder, NULL), ended = 0;
+    for (bool sent = false; pid > 0 && (ended = waitpid(pid, &status, WNOHANG)) == 0;) {
+        if (!sent && bytes_of(metrics) > before) sent = kill(pid, signal_number) == 0;
+        sleep_ms(1);
+    }
+    return pid > 0 && ended == pid ? exit_status(status) : -1;
+}
+
+bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e)
+{
+    fflush(stderr);
+    int kept = dup(STDERR_FILENO);
+    EXPECT(freopen("/dev/null", "w", stderr), "/dev/null");
+    bool ok = supervisor_run(r, x, o, e);
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    return ok;
+}
+
+/* ---- comparing ---- */
+
+/* Removes what is time or depends on it, at every depth. */
+static void drop_times(json_t *o)
+{
+    static const char *const keys[] = {"seconds", "tokens_per_second", "anon_bytes"};
+    for (int i = 0; i < 3; i++) {
+        json_object_del(o, keys[i]);
+    }
+}
+
+static void same_lines(const char *what, const char *a, const char *b, const char *name)
+{
+    char path_a[FILE_PATH_BYTES], path_b[FILE_PATH_BYTES];
+    file_join(path_a, a, name, NULL);
+    file_join(path_b, b, name, NULL);
+    FILE *f = fopen(path_a, "r"), *g = fopen(path_b, "r");
+    EXPECT(f && g, "%s: %s of %s and %s", what, name, a, b);
+    int lines = 0;
+    static char line_a[1 << 16], line_b[1 << 16];
+    while (f && g) {
+        char *has_a = fgets(line_a, sizeof line_a, f), *has_b = fgets(line_b, sizeof line_b, g);
+        EXPECT(!has_a == !has_b, "%s: %s ends after %d lines in one of them", what, name, lines);
+        if (!has_a || !has_b) break;
+        json_t *x = json_loads(line_a, JSON_REJECT_DUPLICATES, NULL);
+        json_t *y = json_loads(line_b, JSON_REJECT_DUPLICATES, NULL);
+        drop_times(x);
+        drop_times(y);
+        EXPECT(x && y && json_equal(x, y), "%s: %s, line %d:\n%s%s", what, name, lines + 1, line_a,
+               line_b);
+        json_decref(x);
+        json_decref(y);
+        lines++;
+    }
+    EXPECT(lines > 1, "%s: %d lines in %s", what, lines, name);
+    if (f) fclose(f);
+    if (g) fclose(g);
+}
+
+static void same_file(const char *what, const char *a, const char *b, const char *name)
+{
+    size_t bytes_a, bytes_b;
+    char path_a[FILE_PATH_BYTES], path_b[FILE_PATH_BYTES];
+    file_join(path_a, a, name, NULL);
+    file_join(path_b, b, name, NULL);
+    char *x = file_read(path_a, &bytes_a, NULL), *y = file_read(path_b, &bytes_b, NULL);
+    bool same = x && y && bytes_a == bytes_b && memcmp(x, y, bytes_a) == 0;
+    EXPECT(same, "%s: %s differs", what, name);
+    free(x);
+    free(y);
+}
+
+/* Every file of folder a (below `sub`) that begins with `prefix` must be in b, equal. */
+static int same_files(const char *what, const char *a, const char *b, const char *sub,
+                      const char *prefix)
+{
+    char folder_a[FILE_PATH_BYTES], folder_b[FILE_PATH_BYTES];
+    file_join(folder_a, a, sub, NULL);
+    file_join(folder_b, b, sub, NULL);
+    arena *m = arena_new(1 << 14);
+    const char *const *names;
+    int64_t count;
+    int compared = 0;
+    if (!file_list(folder_a, m, &names, &count, NULL)) count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (strncmp(names[i], prefix, strlen(prefix)) != 0) continue;
+        same_file(what, folder_a, folder_b, names[i]);
+        compared++;
+    }
+    arena_free(m);
+    return compared;
+}
+
+/* All arrays of the training file but the times among its counters. */
+static void same_training(const char *what, const char *a, const char *b, const char *name)
+{
+    char path_a[FILE_PATH_BYTES], path_b[FILE_PATH_BYTES];
+    snprintf(path_a, sizeof path_a, "%s/checkpoint/%s", a, name);
+    snprintf(path_b, sizeof path_b, "%s/checkpoint/%s", b, name);
+    err e = {0};
+    safetensors *x = safetensors_open(path_a, &e), *y = safetensors_open(path_b, &e);
+    EXPECT(x && y && safetensors_count(x) == safetensors_count(y), "%s: %s: %s", what, name,
+           e.text);
+    for (int i = 0; x && y && i < safetensors_count(x); i++) {
+        const st_tensor *s = safetensors_at(x, i), *t = safetensors_find(y, s->name);
+        if (strcmp(s->name, "progress.sums") == 0) continue;
+        EXPECT(t && t->bytes == s->bytes && memcmp(t->data, s->data, s->bytes) == 0,
+               "%s: %s of %s differs", what, s->name, name);
+    }
+    if (x) safetensors_close(x);
+    if (y) safetensors_close(y);
+}
+
+void trial_same(const char *what, const char *a, const char *b)
+{
+    same_lines(what, a, b, "metrics.jsonl");
+    same_lines(what, a, b, "evals.jsonl");
+    EXPECT(same_files(what, a, b, "checkpoint", "model-") == 1, "%s: no model in %s", what, a);
+    EXPECT(same_files(what, a, b, ".", "losses-") == 1, "%s: no losses in %s", what, a);
+    same_training(what, a, b, "train-10.safetensors");
+}

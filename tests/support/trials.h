@@ -1,0 +1,38 @@
+/* Tiny trainings for tests: on a synthetic corpus that needs no file, of a few milliseconds. */
+#ifndef LOCI_TESTS_TRIALS_H
+#define LOCI_TESTS_TRIALS_H
+
+#include "harness/supervise/supervisor.h"
+#include "harness/train/workload.h"
+
+/* A spec of two blocks with carried keys and values, dropout, several lanes and batches per step.
+ */
+extern const char TRIAL_SPEC[];
+
+/* Opens the YAML text `spec` plus `more` (or NULL), whose sections replace those of the spec. Fails
+ * the running test if it does not open. */
+bool trial_open(workload *w, const char *spec, const char *more, int64_t seed);
+
+/* The same, expected to fail: true, and e says why. */
+bool trial_refused(const char *spec, const char *more, err *e);
+
+/* Writes test_folder()/NAME/plan.json for that spec into path [4096]. */
+void trial_folder(char *path, const char *name, const char *spec, const char *more, int64_t seed);
+
+/* Runs `loci worker FOLDER` with LOCI_FAILPOINT (or NULL) in its environment. kill_after_ms >= 0:
+ * sends it `signal` then. Returns the exit status, 128 + n if signal n ended it, -1 if there is no
+ * program (the test is then skipped). */
+int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, int signal);
+
+/* The same; the signal is sent once the worker has logged a step of its own. */
+int trial_worker_at_work(const char *folder, int signal);
+
+/* supervisor_run, whose words about failed runs are expected and no part of the tests' output. */
+bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o,
+                     err *e);
+
+/* Compares two finished runs: parameters, moments, losses to the bit; metrics and evaluations but
+ * for times. EXPECTs with `what` in front. */
+void trial_same(const char *what, const char *folder_a, const char *folder_b);
+
+#endif

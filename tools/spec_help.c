@@ -1,0 +1,95 @@
+/* `loci help spec`: every section of a spec with the tables that it is read by. */
+#include "data/prepare.h"
+#include "harness/spec/spec.h"
+#include "harness/train/workload.h"
+
+#include <string.h>
+
+static const char TOP[] =
+    "An experiment file (YAML 1.2) has these sections; all but data, model and train may be left\n"
+    "out. Numbers may be written 1e-3, 1_000, 0x1F, and with k, M, G, T for powers of 1000.\n"
+    "\n"
+    "  name         default: the file's name without .yaml\n"
+    "  description  one line, printed with the results\n"
+    "  extends      a file, or a list of files, whose sections come first (relative to this "
+    "file)\n";
+
+static const char SWEEP[] =
+    "\nsweep: the variants; a map, or a list of maps whose variants add up\n"
+    "  baseline  a variant's label, or {axis: value}; default: the first variant\n"
+    "  seeds     a list, or how many (1, 2, ...); default: 1\n"
+    "  grid      every combination of {PATH: [values], NAME: {alternative: {PATH: value}}}\n"
+    "  zip       the same, values side by side; equal lengths\n"
+    "  list      one by one: [{label: NAME, PATH: value}, ...]\n"
+    "  when      {AXIS: {axis: value or [values]}}: AXIS takes part only where axes have these\n"
+    "  exclude   [{axis: value or [values]}, ...]: combinations that are left out\n";
+
+static bool has_option(const option *table, const option *o)
+{
+    for (; table->name; table++) {
+        if (strcmp(table->name, o->name) == 0 && strcmp(table->help, o->help) == 0) return true;
+    }
+    return false;
+}
+
+/* What all kinds of corpus understand stands once, in front. */
+static void print_data(FILE *out)
+{
+    arena *a = arena_new(0);
+    const corpus_places nowhere = {0};
+    const corpus_info *list;
+    int count = corpus_list(&list, &nowhere, a);
+    fprintf(out, "\ndata: {corpus: NAME, ...}\n");
+    options_print(out, list[0].options);
+    for (int i = 0; i < count; i++) {
+        option own[64] = {{0}};
+        int n = 0;
+        for (const option *o = list[i].options; o->name && n < 63; o++) {
+            if (!has_option(list[0].options, o)) own[n++] = *o;
+        }
+        fprintf(out, "\ndata: {corpus: %s}: %s\n", list[i].name, list[i].help);
+        if (n > 0) options_print(out, own);
+    }
+    arena_free(a);
+}
+
+static const char MODEL[] =
+    "\nmodel:\n"
+    "  blocks   list  required  [{repeat: n, LAYER: {option: value}, ...}, ...]: the stack, from "
+    "the\n"
+    "                           input on; `loci layers` lists layers, `loci layers NAME` options\n"
+    "  head     map   linear    {kind: NAME, option: value}: from the last layer to the tokens\n";
+
+static void print_model(FILE *out)
+{
+    enum { CAPACITY = 32 };
+    const char *names[CAPACITY];
+    const option *tables[CAPACITY];
+    int count = MIN(model_option_tables(names, tables, CAPACITY), CAPACITY);
+    fputs(MODEL, out);
+    for (int i = 0; i < count; i++) {
+        if (*names[i]) fprintf(out, "\nmodel.%s:\n", names[i]);
+        options_print(out, tables[i]);
+    }
+}
+
+static void print_section(FILE *out, const char *title, const option *table)
+{
+    fprintf(out, "\n%s\n", title);
+    options_print(out, table);
+}
+
+void spec_print_help(FILE *out)
+{
+    fputs(TOP, out);
+    print_data(out);
+    print_model(out);
+    print_section(out, "init_from: the trained run whose parameters it starts from", INIT_OPTIONS);
+    print_section(out, "optimizer:", OPTIM_OPTIONS);
+    print_section(out, "optimizer.groups: a list of", OPTIM_GROUP_OPTIONS);
+    print_section(out, "schedule: the learning rate over the run", SCHEDULE_OPTIONS);
+    print_section(out, "train:", TRAIN_OPTIONS);
+    print_section(out, "eval: after training, and every train.eval_every steps", EVAL_OPTIONS);
+    print_section(out, "eval.dynamic: how the model learns while it is evaluated", DYNAMIC_OPTIONS);
+    fputs(SWEEP, out);
+}
