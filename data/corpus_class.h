@@ -1,5 +1,5 @@
 /* Inside data/: what a corpus is made of, and what a kind of corpus (one file, one line in
- * data/classes.c) has to do.
+ * data/corpus_class.c) has to do.
  *
  * A kind lists its documents: text kinds as ranges of bytes in files (corpus_add), from which the
  * corpus goes on by itself (checksums and word counts, tokenizer, shards); kinds of ready ids as
@@ -104,7 +104,7 @@ void corpus_sum(corpus *c);
 /* Forgets all documents (they are listed again elsewhere). */
 void corpus_clear(corpus *c);
 
-/* ---- places.c ---- */
+/* ---- corpus_places.c ---- */
 
 /* Finds the path that the options name or, without one, the class's first candidate in the data
  * folders. Absolute, in the arena. */
@@ -117,13 +117,13 @@ const char *corpus_find_file(const char *path, const node *at, const char *const
 int cache_lock(const char *cache, err *e);
 void cache_unlock(int lock);
 
-/* ---- index.c ---- */
+/* ---- corpus_index.c ---- */
 
 /* Takes checksums of every document, and counts the words of text, from the cache where files have
  * not changed; fills the entries' words (text kinds) and c->source. */
 bool corpus_index(corpus *c, err *e);
 
-/* ---- tokenize.c ---- */
+/* ---- corpus_tokenize.c ---- */
 
 /* Reads options.tokenizer and makes the documents of text ids: in place for bytes, else through
  * shards in the cache, encoded if missing. Fills vocab, lossless, hash. */
@@ -131,7 +131,7 @@ bool corpus_tokenize(corpus *c, err *e);
 /* Fills c->hash from c->source and the tokenizer's hash, which it keeps; true. */
 bool corpus_hash_with(corpus *c, const char *tokenizer);
 
-/* ---- encode.c ---- */
+/* ---- corpus_encode.c ---- */
 
 /* Encodes a text corpus with its model (c->pieces, c->model_path) into shards in a folder. */
 bool corpus_encode_shards(const corpus *c, const char *folder, err *e);

@@ -186,7 +186,8 @@ void readout_logits(const readout *r, real *logits, const real *x, int64_t n, re
 void memory_values(const layer *self, const layer_memories *m, const params *p, const real *values,
                    int64_t first, int64_t n, real *out);
 
-/* ---- generation: one token at a time through the same forward path (models/generate.c) ---- */
+/* ---- generation: one token at a time through the same forward path (models/model_generate.c) ----
+ */
 
 typedef struct sampling {
     double temperature; /* 0: the most probable token */

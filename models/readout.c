@@ -1,6 +1,6 @@
 /* Vectors of the residual stream, read as distributions over the vocabulary: see model.h. */
 #include "core/ops/blas.h"
-#include "models/parts.h"
+#include "models/model_parts.h"
 
 #include <math.h>
 #include <string.h>

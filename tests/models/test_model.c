@@ -2,7 +2,7 @@
 #include "tests/support/model_check.h"
 #include "tests/test.h"
 
-#include "models/parts.h"
+#include "models/model_parts.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Inside of a model: shared by the files of models/ only. */
-#ifndef LOCI_MODELS_PARTS_H
-#define LOCI_MODELS_PARTS_H
+#ifndef LOCI_MODELS_MODEL_PARTS_H
+#define LOCI_MODELS_MODEL_PARTS_H
 
 #include "models/model.h"
 

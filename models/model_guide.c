@@ -1,5 +1,5 @@
 /* A guide: another, trained model whose greedy guess of each target some layers are told. */
-#include "models/parts.h"
+#include "models/model_parts.h"
 
 #include <string.h>
 

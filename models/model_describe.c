@@ -1,4 +1,4 @@
-#include "models/parts.h"
+#include "models/model_parts.h"
 
 #include <stdio.h>
 
