@@ -3,7 +3,7 @@
  *   data: {corpus: kjv|enwik8|pg19|text8|text|shards|markov|probe, path: ..., span: n,
  *          tokenizer: bytes|FILE.model|{train: unigram|bpe, vocab: n}, ...}
  *
- * All options: corpus_list (prepare.h).
+ * All options: prepare_list (prepare.h).
  *
  * Bytes are read from the text files where they lie; other tokenizers through shards prepared once
  * in the cache (`loci data prepare`, or on first use). Nothing but the table of documents is held

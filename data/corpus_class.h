@@ -114,8 +114,8 @@ const char *corpus_find(const corpus_class *cls, const char *path, const node *s
  */
 const char *corpus_find_file(const char *path, const node *at, const char *const *roots, arena *a);
 /* An open, locked file in the cache folder: one process prepares at a time. -1 and e on failure. */
-int cache_lock(const char *cache, err *e);
-void cache_unlock(int lock);
+int corpus_cache_lock(const char *cache, err *e);
+void corpus_cache_unlock(int lock);
 
 /* ---- corpus_index.c ---- */
 

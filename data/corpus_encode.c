@@ -114,10 +114,10 @@ static bool write_pieces(encoder *x, const corpus_split *s, int count, err *e)
     if (!run_pieces(x, count, e)) return false;
     for (int i = 0; i < count; i++) {
         const text_piece *p = &x->pieces[i];
-        if (!shards_ids(x->writer, p->ids, p->count, e)) return false;
+        if (!shard_writer_ids(x->writer, p->ids, p->count, e)) return false;
         if (p->end < p->d->bytes) continue;
         document done = split_document(s, p->d - s->entries);
-        if (!shards_document(x->writer, &done, e)) return false;
+        if (!shard_writer_document(x->writer, &done, e)) return false;
     }
     return true;
 }
@@ -125,7 +125,7 @@ static bool write_pieces(encoder *x, const corpus_split *s, int count, err *e)
 static bool encode_split(encoder *x, const corpus_split *s, err *e)
 {
     int count = 0;
-    if (!shards_split(x->writer, s->kind, e)) return false;
+    if (!shard_writer_split(x->writer, s->kind, e)) return false;
     for (int64_t i = 0; i < s->count; i++) {
         const entry *d = &s->entries[i];
         for (int64_t begin = 0, skip; begin < d->bytes;) {
@@ -157,14 +157,14 @@ bool corpus_encode_shards(const corpus *c, const char *folder, err *e)
     if (!x) return err_set(e, "out of memory");
     x->c = c;
     x->workers = MIN(host_cores(), MAX_WORKERS);
-    x->writer = shards_begin(folder, SHARDS_LLMC, &meta, e);
+    x->writer = shard_writer_begin(folder, SHARDS_LLMC, &meta, e);
     bool ok = x->writer != NULL;
     for (int kind = 0; kind < SPLITS && ok; kind++) {
         if (c->splits[kind].count) ok = encode_split(x, &c->splits[kind], e);
     }
     ok = ok && file_join(model, folder, "tokenizer.model", e) &&
-         file_copy(c->model_path, model, e) && shards_finish(x->writer, e);
-    shards_free(x->writer);
+         file_copy(c->model_path, model, e) && shard_writer_finish(x->writer, e);
+    shard_writer_free(x->writer);
     for (int i = 0; i < MAX_WORKERS; i++) {
         free(x->pieces[i].ids);
     }

@@ -94,7 +94,7 @@ const char *corpus_find(const corpus_class *cls, const char *path, const node *s
     return found;
 }
 
-int cache_lock(const char *cache, err *e)
+int corpus_cache_lock(const char *cache, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(cache, e) || !file_join(path, cache, "lock", e)) return -1;
@@ -113,7 +113,7 @@ int cache_lock(const char *cache, err *e)
     return fd;
 }
 
-void cache_unlock(int lock)
+void corpus_cache_unlock(int lock)
 {
     if (lock >= 0) close(lock);
 }

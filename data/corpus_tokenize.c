@@ -167,9 +167,9 @@ bool corpus_tokenize(corpus *c, err *e)
     }
     if (!c->cache)
         return node_err(e, tokenizer, "this tokenizer needs a cache folder for its shards");
-    int lock = cache_lock(c->cache, e);
+    int lock = corpus_cache_lock(c->cache, e);
     if (lock < 0) return false;
     bool ok = prepare_shards(c, tokenizer, e);
-    cache_unlock(lock);
+    corpus_cache_unlock(lock);
     return ok;
 }

@@ -181,14 +181,14 @@ static bool cache_books(char folder[FILE_PATH_BYTES], const char *cache, err *e)
         return false;
     }
     if (file_is_folder(folder)) return true;
-    int lock = cache_lock(cache, e);
+    int lock = corpus_cache_lock(cache, e);
     if (lock < 0) return false;
     bool ok = file_is_folder(folder); /* another process may have made it meanwhile */
     if (!ok) {
         ok = file_remove_tree(unfinished, e) && print_books(unfinished, e);
         if (ok && rename(unfinished, folder) != 0) ok = err_set(e, "%s: cannot be made", folder);
     }
-    cache_unlock(lock);
+    corpus_cache_unlock(lock);
     return ok;
 }
 

@@ -43,7 +43,7 @@ static const char *find_quietly(const corpus_class *cls, const corpus_places *pl
     return !found && strcmp(cls->name, "kjv") == 0 ? find_kjv(places, a) : found;
 }
 
-int corpus_list(const corpus_info **list, const corpus_places *places, arena *a)
+int prepare_list(const corpus_info **list, const corpus_places *places, arena *a)
 {
     int count;
     const corpus_class *const *all = corpus_classes(&count);
@@ -58,7 +58,7 @@ int corpus_list(const corpus_info **list, const corpus_places *places, arena *a)
 
 /* ---- export ---- */
 
-bool shard_format_find(const char *name, shard_format *format)
+bool prepare_format_find(const char *name, shard_format *format)
 {
     static const char *const NAMES[] = {"llmc", "nanogpt"};
     for (int i = 0; i < 2; i++) {
@@ -77,9 +77,9 @@ static bool export_document(shard_writer *w, const corpus_split *s, int64_t doc,
     document d = split_document(s, doc);
     for (int64_t at = 0; at < d.tokens; at += IDS_AT_ONCE) {
         int64_t n = MIN(d.tokens - at, IDS_AT_ONCE);
-        if (!split_read(s, doc, at, n, ids, e) || !shards_ids(w, ids, n, e)) return false;
+        if (!split_read(s, doc, at, n, ids, e) || !shard_writer_ids(w, ids, n, e)) return false;
     }
-    return shards_document(w, &d, e);
+    return shard_writer_document(w, &d, e);
 }
 
 static bool export_splits(shard_writer *w, const corpus *c, err *e)
@@ -89,7 +89,7 @@ static bool export_splits(shard_writer *w, const corpus *c, err *e)
     for (int kind = 0; kind < SPLITS && ok; kind++) {
         const corpus_split *s = &c->splits[kind];
         if (s->count == 0) continue;
-        ok = shards_split(w, s->kind, e);
+        ok = shard_writer_split(w, s->kind, e);
         for (int64_t i = 0; i < s->count && ok; i++) {
             ok = export_document(w, s, i, ids, e);
         }
@@ -98,7 +98,7 @@ static bool export_splits(shard_writer *w, const corpus *c, err *e)
     return ok;
 }
 
-bool corpus_export(const corpus *c, const char *folder, shard_format format, err *e)
+bool prepare_export(const corpus *c, const char *folder, shard_format format, err *e)
 {
     char model[FILE_PATH_BYTES];
     shard_meta meta = {.corpus = c->cls->name,
@@ -110,13 +110,13 @@ bool corpus_export(const corpus *c, const char *folder, shard_format format, err
                        .vocab = c->vocab,
                        .lossless = c->lossless,
                        .words = c->has_words};
-    shard_writer *w = shards_begin(folder, format, &meta, e);
+    shard_writer *w = shard_writer_begin(folder, format, &meta, e);
     bool ok = w && export_splits(w, c, e);
     if (ok && c->pieces) {
         ok = file_join(model, folder, "tokenizer.model", e) && file_copy(c->model_path, model, e);
     }
-    ok = ok && shards_finish(w, e);
-    shards_free(w);
+    ok = ok && shard_writer_finish(w, e);
+    shard_writer_free(w);
     return ok;
 }
 
@@ -136,15 +136,15 @@ static bool verify(const corpus *c, err *e)
     return !file_exists(sidecar) || shards_verify(folder, e);
 }
 
-corpus *data_prepare(const node *spec, const corpus_places *places, const prepare_options *options,
-                     err *e)
+corpus *prepare_corpus(const node *spec, const corpus_places *places,
+                       const prepare_options *options, err *e)
 {
     corpus *c = corpus_open(spec, places, e);
     if (!c) return NULL;
     int64_t *counts = verify(c, e) ? corpus_token_counts(c, e) : NULL;
     bool ok = counts != NULL;
     free(counts);
-    if (ok && options->export) ok = corpus_export(c, options->out, options->format, e);
+    if (ok && options->export) ok = prepare_export(c, options->out, options->format, e);
     if (ok) return c;
     corpus_close(c);
     return NULL;

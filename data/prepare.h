@@ -19,13 +19,13 @@ typedef struct corpus_info {
 } corpus_info;
 
 /* Every kind in the table's order; *list and its texts live as long as the arena. */
-int corpus_list(const corpus_info **list, const corpus_places *places, arena *a);
+int prepare_list(const corpus_info **list, const corpus_places *places, arena *a);
 
 typedef enum shard_format {
     SHARDS_LLMC,   /* llm.c .bin: 1024-byte header, uint16, or uint32 for vocab > 65536 */
     SHARDS_NANOGPT /* raw uint16, no header; vocab <= 65536 */
 } shard_format;
-bool shard_format_find(const char *name, shard_format *format); /* "llmc", "nanogpt" */
+bool prepare_format_find(const char *name, shard_format *format); /* "llmc", "nanogpt" */
 
 typedef struct prepare_options {
     bool export; /* write shards to `out`, too */
@@ -35,11 +35,11 @@ typedef struct prepare_options {
 
 /* Opens the corpus of a `data:` node and prepares everything that a run on it would need, token
  * counts included; returns it open, for the caller to report on and close. */
-corpus *data_prepare(const node *spec, const corpus_places *places, const prepare_options *options,
-                     err *e);
+corpus *prepare_corpus(const node *spec, const corpus_places *places,
+                       const prepare_options *options, err *e);
 
 /* Writes every split of c to the folder as token shards (train*.bin, val*.bin, test*.bin) with the
  * sidecar corpus.json (data/README.md); `corpus: shards` reads it back. */
-bool corpus_export(const corpus *c, const char *folder, shard_format format, err *e);
+bool prepare_export(const corpus *c, const char *folder, shard_format format, err *e);
 
 #endif

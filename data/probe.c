@@ -217,7 +217,7 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
     for (int64_t i = 0; i < out->count; i++) {
         const node *n = list->items[i];
         int64_t *distance = &out->distances[i];
-        if (n->kind != NODE_SCALAR || !text_to_int(n->text, distance)) {
+        if (n->kind != NODE_SCALAR || !option_text_to_int(n->text, distance)) {
             return node_err(e, n, "expected a distance in tokens");
         }
         if (*distance < least || *distance > MAX_TOKENS / 2) {

@@ -26,7 +26,8 @@ struct shard_writer {
     json_t *splits, *files, *documents; /* of the split in work: borrowed from splits */
 };
 
-shard_writer *shards_begin(const char *folder, shard_format format, const shard_meta *meta, err *e)
+shard_writer *shard_writer_begin(const char *folder, shard_format format, const shard_meta *meta,
+                                 err *e)
 {
     if (format == SHARDS_NANOGPT && meta->vocab > 1 << 16) {
         err_set(e, "%lld ids do not fit nanoGPT's uint16; choose the format llmc",
@@ -45,7 +46,7 @@ shard_writer *shards_begin(const char *folder, shard_format format, const shard_
     return w;
 }
 
-void shards_free(shard_writer *w)
+void shard_writer_free(shard_writer *w)
 {
     if (!w) return;
     file_out_cancel(&w->out);
@@ -107,7 +108,7 @@ static bool close_file(shard_writer *w, err *e)
     return true;
 }
 
-bool shards_split(shard_writer *w, split_kind kind, err *e)
+bool shard_writer_split(shard_writer *w, split_kind kind, err *e)
 {
     if (!close_file(w, e)) return false;
     w->kind = kind;
@@ -137,7 +138,7 @@ static bool write_some(shard_writer *w, const int32_t *ids, int64_t n, err *e)
     return file_out_write(&w->out, data, (size_t)(n * w->width), e);
 }
 
-bool shards_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
+bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
 {
     if (w->format == SHARDS_LLMC && w->tokens + n > INT32_MAX) {
         return err_set(e,
@@ -152,7 +153,7 @@ bool shards_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
     return true;
 }
 
-bool shards_document(shard_writer *w, const document *d, err *e)
+bool shard_writer_document(shard_writer *w, const document *d, err *e)
 {
     json_t *item =
         json_pack("{s:s,s:i,s:I,s:I,s:I,s:I}", "name", d->name, "file", w->number, "begin",
@@ -169,7 +170,7 @@ bool shards_document(shard_writer *w, const document *d, err *e)
     return close_file(w, e) && open_file(w, e);
 }
 
-bool shards_finish(shard_writer *w, err *e)
+bool shard_writer_finish(shard_writer *w, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!close_file(w, e) || !file_join(path, w->folder, "corpus.json", e)) return false;

@@ -54,14 +54,15 @@ typedef struct shard_meta {
     bool lossless, words;
 } shard_meta;
 
-/* Writes shards into a folder; nothing there is complete before shards_finish wrote corpus.json.
- * Texts in meta are borrowed until then. */
-shard_writer *shards_begin(const char *folder, shard_format format, const shard_meta *meta, err *e);
-bool shards_split(shard_writer *w, split_kind kind, err *e); /* what follows belongs to it */
-bool shards_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e);
+/* Writes shards into a folder; nothing there is complete before shard_writer_finish wrote
+ * corpus.json. Texts in meta are borrowed until then. */
+shard_writer *shard_writer_begin(const char *folder, shard_format format, const shard_meta *meta,
+                                 err *e);
+bool shard_writer_split(shard_writer *w, split_kind kind, err *e); /* what follows belongs to it */
+bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e);
 /* Ends a document: the ids since the last end are its. */
-bool shards_document(shard_writer *w, const document *d, err *e);
-bool shards_finish(shard_writer *w, err *e);
-void shards_free(shard_writer *w);
+bool shard_writer_document(shard_writer *w, const document *d, err *e);
+bool shard_writer_finish(shard_writer *w, err *e);
+void shard_writer_free(shard_writer *w);
 
 #endif

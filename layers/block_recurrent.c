@@ -101,7 +101,7 @@ static int read_blocks(const recurrent_options *o, int64_t blocks[MAX_READS], co
     }
     for (int i = 0; i < list->count; i++) {
         const node *n = list->items[i];
-        if (n->kind != NODE_SCALAR || !text_to_int(n->text, &blocks[i]) || blocks[i] < 0) {
+        if (n->kind != NODE_SCALAR || !option_text_to_int(n->text, &blocks[i]) || blocks[i] < 0) {
             node_err(e, n, "expected the index of a block, from 0");
             return -1;
         }
@@ -287,16 +287,17 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
     state_plan shape = plan_of(r->owner)->state;
     shape.heads = plan->tokens.heads;
     attention_operand k =
-        heads_normalised(c->tape, (attention_operand){s.kv, 0}, shape.kv_heads, shape.head_dim,
-                         QK_NORM_L2, layer_tensor(c, self, r->k_gain));
+        token_attention_normalised(c->tape, (attention_operand){s.kv, 0}, shape.kv_heads,
+                                   shape.head_dim, QK_NORM_L2, layer_tensor(c, self, r->k_gain));
     attention_operand queries = {part_of(c, q, w), 0};
     if (w->begin == 0 && c->time > 1) watch_entropy(c, self, &plan->tokens, queries, k);
     if (c->exchanged)
-        keep_weights(c, w, index, attention_weights(c, &shape, queries, k, NULL), k.x->shape[1]);
+        keep_weights(c, w, index, recurrent_state_weights(c, &shape, queries, k, NULL),
+                     k.x->shape[1]);
     rng_key key = layer_key(c, self, "read");
     key.place += (uint32_t)(w->begin + index);
-    return attend_all(c, &shape, queries, k, (attention_operand){s.kv, shape.kv_width}, NULL,
-                      c->mode == MODE_TRAIN ? o->tokens.dropout : 0, key);
+    return recurrent_state_attend(c, &shape, queries, k, (attention_operand){s.kv, shape.kv_width},
+                                  NULL, c->mode == MODE_TRAIN ? o->tokens.dropout : 0, key);
 }
 
 /* The block is complete (or flushed): its keys and values go into the state. */
@@ -345,8 +346,9 @@ static tensor *queries_of(layer_ctx *c, const layer *self, const state_read *r, 
 {
     const recurrent_plan *plan = self->plan;
     tensor *q = op_linear(c->tape, x, layer_tensor(c, self, r->q), NULL);
-    return heads_normalised(c->tape, (attention_operand){q, 0}, plan->tokens.heads,
-                            plan->tokens.head_dim, QK_NORM_L2, layer_tensor(c, self, r->q_gain))
+    return token_attention_normalised(c->tape, (attention_operand){q, 0}, plan->tokens.heads,
+                                      plan->tokens.head_dim, QK_NORM_L2,
+                                      layer_tensor(c, self, r->q_gain))
         .x;
 }
 

@@ -336,9 +336,9 @@ rng_key layer_key(const layer_ctx *c, const layer *self, const char *use);
 
 /* ---- layers/registry.c ---- */
 
-const layer_class *const *layer_classes(int *count);
-const layer_class *layer_class_find(const char *name); /* NULL if unknown */
-const layer_class *const *head_classes(int *count);
-const layer_class *head_class_find(const char *name);
+const layer_class *const *registry_layers(int *count);
+const layer_class *registry_layer(const char *name); /* NULL if unknown */
+const layer_class *const *registry_heads(int *count);
+const layer_class *registry_head(const char *name);
 
 #endif

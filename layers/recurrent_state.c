@@ -149,8 +149,9 @@ prepared_state recurrent_state_prepare(layer_ctx *c, const layer *owner, const s
 
 /* ---- writing ---- */
 
-tensor *attend_all(layer_ctx *c, const state_plan *plan, attention_operand q, attention_operand k,
-                   attention_operand v, const int64_t *valid, double dropout, rng_key key)
+tensor *recurrent_state_attend(layer_ctx *c, const state_plan *plan, attention_operand q,
+                               attention_operand k, attention_operand v, const int64_t *valid,
+                               double dropout, rng_key key)
 {
     attention_shape shape = {.heads = plan->heads,
                              .kv_heads = plan->kv_heads,
@@ -189,8 +190,8 @@ static void add_weights(real *mean, layer_ctx *c, const state_plan *plan, const 
     arena_rewind(scratch, mark);
 }
 
-real *attention_weights(layer_ctx *c, const state_plan *plan, attention_operand q,
-                        attention_operand k, const int64_t *valid)
+real *recurrent_state_weights(layer_ctx *c, const state_plan *plan, attention_operand q,
+                              attention_operand k, const int64_t *valid)
 {
     int64_t queries = q.x->shape[1], keys = k.x->shape[1], d = plan->head_dim;
     real *mean = tape_keep(c->tape, c->rows * queries * keys, sizeof *mean);
@@ -217,8 +218,8 @@ real *attention_weights(layer_ctx *c, const state_plan *plan, attention_operand 
 static attention_operand unit(layer_ctx *c, const layer *owner, const state_plan *plan, tensor *x,
                               int64_t column, int64_t heads, int gain)
 {
-    return heads_normalised(c->tape, (attention_operand){x, column}, heads, plan->head_dim,
-                            QK_NORM_L2, layer_tensor(c, owner, gain));
+    return token_attention_normalised(c->tape, (attention_operand){x, column}, heads,
+                                      plan->head_dim, QK_NORM_L2, layer_tensor(c, owner, gain));
 }
 
 static void watch_gate(layer_ctx *c, const layer *owner, const tensor *gate)
@@ -325,7 +326,7 @@ static void tell_written(layer_ctx *c, const layer *owner, const state_plan *pla
                          const tensor *before, const tensor *after)
 {
     if (!c->exchanged) return;
-    const real *all = attention_weights(c, plan, q, k, b->valid);
+    const real *all = recurrent_state_weights(c, plan, q, k, b->valid);
     int64_t states = before->shape[1], width = before->shape[2], keys = k.x->shape[1];
     int64_t time = b->end - b->begin, first = keys - time;
     real *weights = tape_keep(c->tape, c->rows * time * states, sizeof *weights);
@@ -349,14 +350,14 @@ tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_opti
            *kv = block->kv;
     rng_key none = {0};
     tensor *of_states =
-        attend_all(c, plan, unit(c, owner, plan, q, 0, plan->heads, plan->self_q_gain),
-                   unit(c, owner, plan, s->kv, 0, plan->kv_heads, plan->self_k_gain),
-                   (attention_operand){s->kv, plan->kv_width}, NULL, 0, none);
+        recurrent_state_attend(c, plan, unit(c, owner, plan, q, 0, plan->heads, plan->self_q_gain),
+                               unit(c, owner, plan, s->kv, 0, plan->kv_heads, plan->self_k_gain),
+                               (attention_operand){s->kv, plan->kv_width}, NULL, 0, none);
     attention_operand asks =
         unit(c, owner, plan, q, plan->q_width, plan->heads, plan->tokens_q_gain);
     attention_operand keys = unit(c, owner, plan, kv, 0, plan->kv_heads, plan->tokens_k_gain);
-    tensor *of_tokens = attend_all(c, plan, asks, keys, (attention_operand){kv, plan->kv_width},
-                                   block->valid, 0, none);
+    tensor *of_tokens = recurrent_state_attend(
+        c, plan, asks, keys, (attention_operand){kv, plan->kv_width}, block->valid, 0, none);
     tensor *u = op_concat(c->tape, 2, (tensor *[]){of_states, of_tokens}, 2);
     tensor *next = cell(c, owner, o, plan, s->state, u);
     watch_similarity(c, owner, next);

@@ -75,10 +75,10 @@ typedef struct prepared_state {
 prepared_state recurrent_state_prepare(layer_ctx *c, const layer *owner, const state_options *o,
                                        const state_plan *plan, tensor *state);
 
-/* Attention weights [rows, queries, keys], means over heads, of what attend_all computes without
- * dropout; NULL valid: all keys. Tape memory. */
-real *attention_weights(layer_ctx *c, const state_plan *plan, attention_operand q,
-                        attention_operand k, const int64_t *valid);
+/* Attention weights [rows, queries, keys], means over heads, of what recurrent_state_attend
+ * computes without dropout; NULL valid: all keys. Tape memory. */
+real *recurrent_state_weights(layer_ctx *c, const state_plan *plan, attention_operand q,
+                              attention_operand k, const int64_t *valid);
 
 /* A block that is complete. */
 typedef struct state_block {
@@ -94,8 +94,9 @@ tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_opti
                               const state_block *block);
 
 /* softmax(q k^T) v without mask or position; the newest valid[row] keys count (NULL: all). */
-tensor *attend_all(layer_ctx *c, const state_plan *plan, attention_operand q, attention_operand k,
-                   attention_operand v, const int64_t *valid, double dropout, rng_key key);
+tensor *recurrent_state_attend(layer_ctx *c, const state_plan *plan, attention_operand q,
+                               attention_operand k, attention_operand v, const int64_t *valid,
+                               double dropout, rng_key key);
 
 /* Per token: of preparing, and of writing `keys` tokens a block into the state. */
 double recurrent_state_prepare_flops(const layer *owner, const state_options *o,

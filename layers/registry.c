@@ -35,24 +35,24 @@ static const layer_class *find(const layer_class *const *list, int count, const 
     return NULL;
 }
 
-const layer_class *const *layer_classes(int *count)
+const layer_class *const *registry_layers(int *count)
 {
     *count = (int)(sizeof LAYERS / sizeof *LAYERS);
     return LAYERS;
 }
 
-const layer_class *const *head_classes(int *count)
+const layer_class *const *registry_heads(int *count)
 {
     *count = (int)(sizeof HEADS / sizeof *HEADS);
     return HEADS;
 }
 
-const layer_class *layer_class_find(const char *name)
+const layer_class *registry_layer(const char *name)
 {
     return find(LAYERS, (int)(sizeof LAYERS / sizeof *LAYERS), name);
 }
 
-const layer_class *head_class_find(const char *name)
+const layer_class *registry_head(const char *name)
 {
     return find(HEADS, (int)(sizeof HEADS / sizeof *HEADS), name);
 }

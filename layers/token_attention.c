@@ -208,8 +208,8 @@ static tensor *update_memory(layer_ctx *c, const layer *self, const token_option
 
 /* ---- forward ---- */
 
-attention_operand heads_normalised(tape *t, attention_operand a, int64_t heads, int64_t head_dim,
-                                   int64_t kind, tensor *gain)
+attention_operand token_attention_normalised(tape *t, attention_operand a, int64_t heads,
+                                             int64_t head_dim, int64_t kind, tensor *gain)
 {
     int64_t width = heads * head_dim, rows = a.x->shape[0], length = a.x->shape[1];
     tensor *x = a.x;
@@ -267,10 +267,10 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
     int64_t extra = k.x->shape[1] - q.x->shape[1];
     bool shared = q.x == k.x;
     if (o->qk_norm != QK_NORM_NONE) {
-        q = heads_normalised(c->tape, q, plan->heads, plan->head_dim, o->qk_norm,
-                             layer_tensor(c, self, plan->q_gain));
-        k = heads_normalised(c->tape, k, plan->kv_heads, plan->head_dim, o->qk_norm,
-                             layer_tensor(c, self, plan->k_gain));
+        q = token_attention_normalised(c->tape, q, plan->heads, plan->head_dim, o->qk_norm,
+                                       layer_tensor(c, self, plan->q_gain));
+        k = token_attention_normalised(c->tape, k, plan->kv_heads, plan->head_dim, o->qk_norm,
+                                       layer_tensor(c, self, plan->k_gain));
         shared = false;
     }
     if (plan->rotary) {

@@ -124,7 +124,7 @@ double token_attention_flops(const layer *self, const token_options *o, const to
 
 /* Columns of `heads` heads, normalised per head and scaled by gain [head_dim], as a tensor of
  * their own. kind: QK_NORM_RMS or QK_NORM_L2. */
-attention_operand heads_normalised(tape *t, attention_operand a, int64_t heads, int64_t head_dim,
-                                   int64_t kind, tensor *gain);
+attention_operand token_attention_normalised(tape *t, attention_operand a, int64_t heads,
+                                             int64_t head_dim, int64_t kind, tensor *gain);
 
 #endif

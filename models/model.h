@@ -183,8 +183,8 @@ readout readout_new(const model *m, const real *values, bool as_head);
 /* logits [n, vocab] of x [n, width]; scratch [n, width] is overwritten. */
 void readout_logits(const readout *r, real *logits, const real *x, int64_t n, real *scratch);
 /* Value vectors of memories [first, first + n) of a layer, to out [n, width]. */
-void memory_values(const layer *self, const layer_memories *m, const params *p, const real *values,
-                   int64_t first, int64_t n, real *out);
+void readout_memory(const layer *self, const layer_memories *m, const params *p, const real *values,
+                    int64_t first, int64_t n, real *out);
 
 /* ---- generation: one token at a time through the same forward path (models/model_generate.c) ----
  */
@@ -198,7 +198,7 @@ typedef struct sampling {
 
 /* Draws from logits [vocab]; index counts the tokens drawn so far: the draw depends on (logits,
  * how, index) only. Ties go to the smaller id. Allocates unless temperature is 0. */
-int32_t sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index);
+int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index);
 
 /* Told each sampled token in turn; false stops. */
 typedef bool (*emit_fn)(void *user, int32_t token);

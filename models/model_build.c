@@ -123,8 +123,8 @@ static bool add_layer_spec(block_spec *b, const node *map, int key, err *e)
 {
     const char *names[MAX_CLASSES];
     int count;
-    const layer_class *const *classes = layer_classes(&count);
-    const layer_class *cls = layer_class_find(map->keys[key]);
+    const layer_class *const *classes = registry_layers(&count);
+    const layer_class *cls = registry_layer(map->keys[key]);
     if (!cls) return option_unknown(e, map, key, class_names(names, classes, count), names);
     if (b->count == MAX_BLOCK_LAYERS) {
         return node_err(e, map, "more than %d layers in a block", MAX_BLOCK_LAYERS);
@@ -154,14 +154,14 @@ static bool read_block(block_spec *b, const node *n, arena *a, err *e)
     *b = (block_spec){.count = 0};
     const char *names[MAX_CLASSES];
     int count;
-    const layer_class *const *classes = layer_classes(&count);
+    const layer_class *const *classes = registry_layers(&count);
     class_names(names, classes, count);
     if (n->kind != NODE_MAP) {
         return node_err(e, n, "expected a block of layers: {attention: {...}, ffn: {...}}");
     }
     if (!options_read(&b->options, BLOCK, n, names, a, e)) return false;
     for (int i = 0; i < n->count; i++) {
-        if (!layer_class_find(n->keys[i])) continue;
+        if (!registry_layer(n->keys[i])) continue;
         if (!add_layer_spec(b, n, i, e)) return false;
     }
     if (b->options.layers && b->count > 0) {
@@ -290,7 +290,7 @@ static bool unknown_head(const node *kind, err *e)
 {
     const char *names[MAX_CLASSES], *near = NULL;
     int count;
-    const layer_class *const *classes = head_classes(&count);
+    const layer_class *const *classes = registry_heads(&count);
     if (kind->kind != NODE_SCALAR) return node_err(e, kind, "expected the name of a head");
     near = option_nearest(kind->text, class_names(names, classes, count), names);
     if (!near) return node_err(e, kind, "unknown head '%s'", kind->text);
@@ -302,7 +302,7 @@ static bool head_spec(layer_spec *spec, const node *n, err *e)
 {
     *spec = (layer_spec){.at = n, .spec = node_is_null(n) ? NULL : n};
     const node *kind = spec->spec ? node_get(n, "kind") : NULL;
-    spec->cls = head_class_find(!kind ? "linear" : kind->kind == NODE_SCALAR ? kind->text : "");
+    spec->cls = registry_head(!kind ? "linear" : kind->kind == NODE_SCALAR ? kind->text : "");
     if (!spec->cls && kind) unknown_head(kind, e);
     return spec->cls != NULL;
 }

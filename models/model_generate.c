@@ -57,7 +57,7 @@ static int32_t draw(const candidate *list, int64_t n, double uniform)
     return list[last].id;
 }
 
-int32_t sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index)
+int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index)
 {
     int32_t best = most_probable(logits, vocab);
     if (how->temperature <= 0) return best;
@@ -105,7 +105,7 @@ void model_generate(model_state *s, tape *t, const real *values, const int32_t *
         logits = read_tokens(s, t, values, vocab, tokens + begin, time);
     }
     for (int64_t i = 0; i < count; i++) {
-        int32_t token = sample_token(logits, vocab, how, i);
+        int32_t token = model_sample_token(logits, vocab, how, i);
         if (!emit(user, token)) return;
         if (i + 1 < count) logits = read_tokens(s, t, values, vocab, &token, 1);
     }

@@ -14,7 +14,7 @@ static int resize_layers(arena *a, node *map, int64_t stored)
 {
     int resized = 0;
     for (int i = 0; map->kind == NODE_MAP && i < map->count; i++) {
-        const layer_class *cls = layer_class_find(map->keys[i]);
+        const layer_class *cls = registry_layer(map->keys[i]);
         if (!cls || !cls->store_length) continue;
         if (map->items[i]->kind != NODE_MAP) map->items[i] = node_map(a); /* null: defaults */
         node_set(a, map->items[i], cls->store_length, number_node(a, stored));

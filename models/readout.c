@@ -59,8 +59,8 @@ void readout_logits(const readout *r, real *logits, const real *x, int64_t n, re
               vocab);
 }
 
-void memory_values(const layer *self, const layer_memories *m, const params *p, const real *values,
-                   int64_t first, int64_t n, real *out)
+void readout_memory(const layer *self, const layer_memories *m, const params *p, const real *values,
+                    int64_t first, int64_t n, real *out)
 {
     CHECK(m->values >= 0 && first >= 0 && first + n <= m->count, "%s: memories %lld to %lld",
           self->name, (long long)first, (long long)(first + n));

@@ -24,7 +24,7 @@ static int list(const cli_call *c, const corpus_places *places)
     const char *other = cli_given_beside(c, read);
     if (other) return cli_fail(EXIT_USAGE, "data: list does not look at --%s", other);
     const corpus_info *info;
-    int n = corpus_list(&info, places, c->memory);
+    int n = prepare_list(&info, places, c->memory);
     for (int i = 0; i < n; i++) {
         printf("%-10s %s\n", info[i].name, info[i].help);
         if (info[i].found) {
@@ -58,7 +58,7 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
     prepare_options how = {.export = o->export != NULL,
                            .format = o->format == 0 ? SHARDS_LLMC : SHARDS_NANOGPT,
                            .out = o->export};
-    corpus *text = data_prepare(section, places, &how, e);
+    corpus *text = prepare_corpus(section, places, &how, e);
     if (!text) return false;
     printf("%s\n", node_json(c->memory, section, false));
     corpus_split *splits[SPLITS];

@@ -26,7 +26,7 @@ static bool read_layers(brt_import *how, const cli_call *c, err *e)
     const char *const *texts = cli_texts(c->memory, o->read);
     for (; texts && *texts; texts++) {
         if (how->reads == BRT_LAYERS) return err_set(e, "--read: more than %d", BRT_LAYERS);
-        if (!text_to_int(*texts, &how->read[how->reads]) || how->read[how->reads] < 1) {
+        if (!option_text_to_int(*texts, &how->read[how->reads]) || how->read[how->reads] < 1) {
             return err_set(e, "--read %s: expected the number of a layer, from 1", *texts);
         }
         how->reads++;

@@ -9,10 +9,10 @@ enum { MAX_CLASSES = 128 };
 static void print_list(void)
 {
     int n = 0;
-    const layer_class *const *classes = layer_classes(&n);
+    const layer_class *const *classes = registry_layers(&n);
     for (int i = 0; i < n; i++)
         printf("%-18s %s\n", classes[i]->name, classes[i]->help);
-    classes = head_classes(&n);
+    classes = registry_heads(&n);
     for (int i = 0; i < n; i++)
         printf("%-18s head: %s\n", classes[i]->name, classes[i]->help);
 }
@@ -21,8 +21,8 @@ static int unknown(const char *name)
 {
     const char *known[MAX_CLASSES];
     int layers = 0, heads = 0, n = 0;
-    const layer_class *const *bodies = layer_classes(&layers);
-    const layer_class *const *head = head_classes(&heads);
+    const layer_class *const *bodies = registry_layers(&layers);
+    const layer_class *const *head = registry_heads(&heads);
     for (int i = 0; i < layers && n < MAX_CLASSES; i++)
         known[n++] = bodies[i]->name;
     for (int i = 0; i < heads && n < MAX_CLASSES; i++)
@@ -34,8 +34,8 @@ static int unknown(const char *name)
 
 static int print_class(const char *name)
 {
-    const layer_class *cls = layer_class_find(name);
-    if (!cls) cls = head_class_find(name);
+    const layer_class *cls = registry_layer(name);
+    if (!cls) cls = registry_head(name);
     if (!cls) return unknown(name);
     printf("%s: %s\n", cls->name, cls->help);
     if (cls->cite && *cls->cite) printf("%s\n", cls->cite);

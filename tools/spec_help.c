@@ -38,7 +38,7 @@ static void print_data(FILE *out)
     arena *a = arena_new(0);
     const corpus_places nowhere = {0};
     const corpus_info *list;
-    int count = corpus_list(&list, &nowhere, a);
+    int count = prepare_list(&list, &nowhere, a);
     fprintf(out, "\ndata: {corpus: NAME, ...}\n");
     options_print(out, list[0].options);
     for (int i = 0; i < count; i++) {

@@ -28,7 +28,7 @@ const char *json_get_text(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-int utf8_bytes(const char *text)
+int json_utf8_bytes(const char *text)
 {
     const unsigned char *c = (const unsigned char *)text;
     int n = c[0] < 0x80                   ? c[0] != 0

@@ -15,7 +15,7 @@ const char *json_get_text(const json_t *object, const char *key); /* NULL if not
 
 /* Bytes of the character that UTF-8 text begins with; 0: it begins with none, and JSON would refuse
  * it. */
-int utf8_bytes(const char *text);
+int json_utf8_bytes(const char *text);
 
 /* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
 json_t *json_read(const char *path, err *e);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
+int64_t attention_bias_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
 {
     int64_t exact = buckets / 2, n = MAX(distance, 0);
     if (n < exact || exact == 0) return MIN(n, buckets - 1);
@@ -21,7 +21,8 @@ static real bias_at(const attention_shape *s, int64_t head, int64_t distance)
 {
     real bias = 0;
     if (s->t5_table) {
-        int64_t bucket = t5_bucket(distance, s->t5_table->shape[0], s->t5_max_distance);
+        int64_t bucket =
+            attention_bias_t5_bucket(distance, s->t5_table->shape[0], s->t5_max_distance);
         bias += s->t5_table->data[bucket * s->heads + head];
     }
     if (s->alibi) {
@@ -47,8 +48,8 @@ attention_bias attention_bias_new(arena *m, const attention_shape *s, int64_t qu
 void attention_bias_backward(real *dtable, const attention_bias *gradient, const attention_shape *s)
 {
     for (int64_t o = 0; o < gradient->span; o++) {
-        int64_t bucket =
-            t5_bucket(distance_at(gradient, o), s->t5_table->shape[0], s->t5_max_distance);
+        int64_t bucket = attention_bias_t5_bucket(distance_at(gradient, o), s->t5_table->shape[0],
+                                                  s->t5_max_distance);
         for (int64_t h = 0; h < s->heads; h++) {
             dtable[bucket * s->heads + h] += gradient->by_offset[h * gradient->span + o];
         }

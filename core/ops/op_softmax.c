@@ -18,7 +18,7 @@ real softmax_row(real *restrict p, const real *restrict x, int64_t n)
     return most + (real)log((double)sum);
 }
 
-real logsumexp_row(const real *restrict x, int64_t n)
+real softmax_logsumexp(const real *restrict x, int64_t n)
 {
     real most = vec_max(x, n), sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -102,7 +102,7 @@ tensor *op_log_softmax(tape *t, tensor *x)
     tensor *y = tape_like(t, x);
     int64_t rows = tensor_rows(x), n = tensor_width(x);
     for (int64_t r = 0; r < rows; r++) {
-        real whole = logsumexp_row(x->data + r * n, n);
+        real whole = softmax_logsumexp(x->data + r * n, n);
         for (int64_t i = 0; i < n; i++) {
             y->data[r * n + i] = x->data[r * n + i] - whole;
         }
@@ -144,7 +144,7 @@ static const op_class CROSS_ENTROPY = {"cross_entropy", cross_entropy_backward};
 static double row_loss(const real *x, int64_t vocab, int32_t target, real *whole)
 {
     CHECK(target >= 0 && target < vocab, "target %d of %lld", target, (long long)vocab);
-    *whole = logsumexp_row(x, vocab);
+    *whole = softmax_logsumexp(x, vocab);
     return (double)*whole - (double)x[target];
 }
 

@@ -173,7 +173,7 @@ tensor *op_attention(tape *t, attention_operand q, attention_operand k, attentio
                      const attention_shape *shape);
 
 /* Bucket of distance n >= 0 (see reference: T5, unidirectional). */
-int64_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
+int64_t attention_bias_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
 
 /* core/ops/op_rotary.c: rotary position embedding on columns [column, column + heads * head_dim) of
  * x [rows, time, width], in place (x's old values are gone; legal where no other op keeps x's data,

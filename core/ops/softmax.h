@@ -9,6 +9,6 @@
 real softmax_row(real *restrict p, const real *restrict x, int64_t n);
 
 /* log(sum(exp(x))) */
-real logsumexp_row(const real *restrict x, int64_t n);
+real softmax_logsumexp(const real *restrict x, int64_t n);
 
 #endif

@@ -141,8 +141,8 @@ static bool read_number(void *options, const option *o, const node *n, err *e)
     bool none = o->nullable && is_none(n);
     if (!none) {
         if (n->kind != NODE_SCALAR || !number_allowed(n)) return wrong_type(o, n, e);
-        bool good =
-            o->type == OPTION_INT ? text_to_int(n->text, &whole) : text_to_real(n->text, &number);
+        bool good = o->type == OPTION_INT ? option_text_to_int(n->text, &whole)
+                                          : option_text_to_real(n->text, &number);
         if (!good) return wrong_type(o, n, e);
         if (!check_range(o, o->type == OPTION_INT ? (double)whole : number, n, e)) return false;
     }

@@ -66,7 +66,7 @@ node *options_changed(arena *a, const void *options, const option *table);
 void options_print(FILE *out, const option *table);
 
 /* Numbers as specs write them: 1e6, 1_000, 0x1F, and k, M, G, T for powers of 1000. */
-bool text_to_int(const char *text, int64_t *value);
-bool text_to_real(const char *text, double *value);
+bool option_text_to_int(const char *text, int64_t *value);
+bool option_text_to_real(const char *text, double *value);
 
 #endif

@@ -37,7 +37,7 @@ static bool strip_number(char out[MAX_NUMBER_BYTES], double *scale, const char *
     return used > 0 && (!suffix || isdigit((unsigned char)out[used - 1]));
 }
 
-bool text_to_real(const char *text, double *value)
+bool option_text_to_real(const char *text, double *value)
 {
     char digits[MAX_NUMBER_BYTES];
     double scale, number;
@@ -48,7 +48,7 @@ bool text_to_real(const char *text, double *value)
     return true;
 }
 
-bool text_to_int(const char *text, int64_t *value)
+bool option_text_to_int(const char *text, int64_t *value)
 {
     char digits[MAX_NUMBER_BYTES];
     double scale, number;
@@ -60,7 +60,7 @@ bool text_to_int(const char *text, int64_t *value)
         *value = exact;
         return true;
     }
-    if (!text_to_real(text, &number)) return false;
+    if (!option_text_to_real(text, &number)) return false;
     if (number != floor(number) || fabs(number) >= 0x1p62) return false;
     *value = (int64_t)number;
     return true;

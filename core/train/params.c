@@ -8,7 +8,7 @@
 
 enum { FLAT_ALIGN = 16 /* elements: a cache line of floats */ };
 
-const char *param_role_name(param_role role)
+const char *params_role_name(param_role role)
 {
     static const char *const names[ROLE_KINDS] = {"matrix", "embedding", "bias", "gain",
                                                   "state",  "step size", "table"};

@@ -22,7 +22,7 @@ typedef enum param_role {
     ROLE_KINDS
 } param_role;
 
-const char *param_role_name(param_role role);
+const char *params_role_name(param_role role);
 
 typedef enum init_kind {
     INIT_ZERO,

@@ -46,13 +46,13 @@ struct safetensors {
     int count;
 };
 
-const char *st_dtype_name(st_dtype dtype)
+const char *safetensors_dtype_name(st_dtype dtype)
 {
     CHECK((unsigned)dtype < ST_DTYPES, "dtype %d", (int)dtype);
     return DTYPES[dtype].name;
 }
 
-int st_dtype_bits(st_dtype dtype)
+int safetensors_dtype_bits(st_dtype dtype)
 {
     CHECK((unsigned)dtype < ST_DTYPES, "dtype %d", (int)dtype);
     return DTYPES[dtype].bits;
@@ -331,7 +331,7 @@ bool safetensors_copy(real *out, const st_tensor *t, err *e)
         COPY_AS(uint16_t, (real)float_of_bits((uint32_t)x << 16));
     default:
         return err_set(e, "tensor '%s': dtype is %s; it should be F64, F32, F16 or BF16", t->name,
-                       st_dtype_name(t->dtype));
+                       safetensors_dtype_name(t->dtype));
     }
 }
 
@@ -366,7 +366,7 @@ bool safetensors_copy_int(int64_t *out, const st_tensor *t, err *e)
         return copy_u64(out, t, e);
     default:
         return err_set(e, "tensor '%s': dtype is %s; it should be an integer type", t->name,
-                       st_dtype_name(t->dtype));
+                       safetensors_dtype_name(t->dtype));
     }
 }
 

@@ -48,8 +48,8 @@ typedef enum st_dtype {
 /* The dtype of `real` in this build. */
 #define ST_REAL (REAL_IS_DOUBLE ? ST_F64 : ST_F32)
 
-const char *st_dtype_name(st_dtype dtype); /* "F32" */
-int st_dtype_bits(st_dtype dtype);
+const char *safetensors_dtype_name(st_dtype dtype); /* "F32" */
+int safetensors_dtype_bits(st_dtype dtype);
 
 typedef struct st_tensor {
     const char *name;

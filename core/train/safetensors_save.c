@@ -15,8 +15,9 @@ static size_t entry_bytes(const st_entry *t)
         CHECK(t->shape[i] >= 0 && !__builtin_mul_overflow(count, t->shape[i], &count),
               "%s: axis %d", t->name, i);
     }
-    int bits = st_dtype_bits(t->dtype);
-    CHECK(bits % 8 == 0, "%s: %s is only read, not written", t->name, st_dtype_name(t->dtype));
+    int bits = safetensors_dtype_bits(t->dtype);
+    CHECK(bits % 8 == 0, "%s: %s is only read, not written", t->name,
+          safetensors_dtype_name(t->dtype));
     return (size_t)count * (size_t)(bits / 8);
 }
 
@@ -24,7 +25,7 @@ static size_t entry_bytes(const st_entry *t)
 static int writing_order(const void *a, const void *b)
 {
     const st_entry *x = *(const st_entry *const *)a, *y = *(const st_entry *const *)b;
-    int p = st_dtype_bits(x->dtype), q = st_dtype_bits(y->dtype);
+    int p = safetensors_dtype_bits(x->dtype), q = safetensors_dtype_bits(y->dtype);
     return p != q ? q - p : strcmp(x->name, y->name);
 }
 
@@ -35,8 +36,8 @@ static json_t *describe(const st_entry *t, size_t begin)
         json_array_append_new(shape, json_integer(t->shape[i]));
     }
     json_int_t first = (json_int_t)begin, bytes = (json_int_t)entry_bytes(t);
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", st_dtype_name(t->dtype), "shape", shape,
-                     "data_offsets", first, first + bytes);
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", safetensors_dtype_name(t->dtype), "shape",
+                     shape, "data_offsets", first, first + bytes);
 }
 
 /* The header as text (caller frees), NULL if a name or a metadata text is not UTF-8 or memory is

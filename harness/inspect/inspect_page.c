@@ -22,7 +22,7 @@ static const char STYLE[] =
 void page_text(FILE *out, const char *text)
 {
     for (int n; *text; text += MAX(n, 1)) {
-        n = utf8_bytes(text);
+        n = json_utf8_bytes(text);
         if (*text == '<') {
             fputs("&lt;", out);
         } else if (*text == '&') {

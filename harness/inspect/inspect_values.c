@@ -19,7 +19,7 @@ static void read_values(inspection *x, inspected_layer *l, const readout *read, 
     real *probabilities = ARENA_NEW(a, real, VALUE_ROWS * vocab);
     for (int64_t at = 0; at < l->memories.count; at += VALUE_ROWS) {
         int64_t n = MIN((int64_t)VALUE_ROWS, l->memories.count - at);
-        memory_values(l->layer, &l->memories, p, m->values, at, n, values);
+        readout_memory(l->layer, &l->memories, p, m->values, at, n, values);
         values_read(l->values + at, probabilities, read, values, n, a);
         for (int64_t i = 0; i < n; i++) {
             int32_t top = l->values[at + i].tokens[0];

@@ -12,8 +12,9 @@ static void spell_numbers(arena *a, node *n)
     double value;
     int64_t whole;
     char text[40];
-    if (n->kind == NODE_SCALAR && !node_to_number(n, &value) && text_to_real(n->text, &value)) {
-        if (text_to_int(n->text, &whole)) {
+    if (n->kind == NODE_SCALAR && !node_to_number(n, &value) &&
+        option_text_to_real(n->text, &value)) {
+        if (option_text_to_int(n->text, &whole)) {
             snprintf(text, sizeof text, "%lld", (long long)whole);
         } else {
             snprintf(text, sizeof text, "%.17g", value);

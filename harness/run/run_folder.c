@@ -84,7 +84,7 @@ static void quote(char *out, size_t size, const char *text)
     out[n++] = '"';
     for (int bytes; *text && n + 8 < size; text += MAX(bytes, 1)) {
         unsigned char c = (unsigned char)*text;
-        bytes = utf8_bytes(text);
+        bytes = json_utf8_bytes(text);
         if (c == '"' || c == '\\') {
             out[n++] = '\\';
             out[n++] = (char)c;

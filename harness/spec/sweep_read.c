@@ -330,7 +330,7 @@ static bool read_seeds(reader *r, const node *n)
     int64_t count;
     if (s->seeds) return node_err(r->e, n, "seeds stand in one block and hold for all");
     if (n->kind == NODE_SCALAR) {
-        if (!text_to_int(n->text, &count) || count < 1 || count > SWEEP_MAX_VARIANTS) {
+        if (!option_text_to_int(n->text, &count) || count < 1 || count > SWEEP_MAX_VARIANTS) {
             return node_err(r->e, n, "expected a list of seeds or how many there are, got '%.40s'",
                             n->text);
         }
@@ -347,7 +347,7 @@ static bool read_seeds(reader *r, const node *n)
     s->seeds = ARENA_NEW(r->a, int64_t, n->count);
     for (int i = 0; i < n->count; i++) {
         const node *seed = n->items[i];
-        if (seed->kind != NODE_SCALAR || !text_to_int(seed->text, &s->seeds[i]) ||
+        if (seed->kind != NODE_SCALAR || !option_text_to_int(seed->text, &s->seeds[i]) ||
             s->seeds[i] < 0) {
             return node_err(r->e, seed, "a seed is a whole number from 0");
         }

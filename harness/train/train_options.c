@@ -49,13 +49,13 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
     if (kind == BUDGET_COUNT) return option_unknown(e, n, 0, BUDGET_COUNT, BUDGETS);
     const node *value = n->items[0];
     b->kind = (budget_kind)kind;
-    if (value->kind != NODE_SCALAR || !text_to_real(value->text, &b->amount) ||
+    if (value->kind != NODE_SCALAR || !option_text_to_real(value->text, &b->amount) ||
         !(b->amount >= 0 && b->amount <= 1e30) || (b->amount <= 0 && kind != BUDGET_STEPS)) {
         return node_err(e, value, "must be a number above 0 (or no training at all: {steps: 0})");
     }
     if (kind == BUDGET_TOKENS || kind == BUDGET_STEPS) {
         int64_t whole;
-        if (!text_to_int(value->text, &whole) || whole > (int64_t)1 << 52) {
+        if (!option_text_to_int(value->text, &whole) || whole > (int64_t)1 << 52) {
             return node_err(e, value, "must be a whole number, at most 2^52");
         }
     }

@@ -23,7 +23,7 @@ bool compare_at_read(compare_options *o, const char *text, err *e)
         if (strcmp(name, COMPARE_BUDGETS[i]) == 0) o->at = (compare_budget)i;
     }
     o->at_amount = (double)NAN;
-    bool good = o->at != AT_END && (!equals || (text_to_real(equals + 1, &o->at_amount) &&
+    bool good = o->at != AT_END && (!equals || (option_text_to_real(equals + 1, &o->at_amount) &&
                                                 isfinite(o->at_amount) && o->at_amount > 0));
     return good || err_set(e,
                            "--at %s: say tokens=2M, flops=1e15 or seconds=600; without a number: "

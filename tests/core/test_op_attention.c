@@ -175,7 +175,7 @@ static void t5_buckets(void)
     static const int64_t expected[][2] = {{0, 0},   {15, 15}, {16, 16},  {18, 16},  {19, 17},
                                           {32, 21}, {64, 26}, {127, 31}, {128, 31}, {5000, 31}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        int64_t got = t5_bucket(expected[i][0], 32, 128);
+        int64_t got = attention_bias_t5_bucket(expected[i][0], 32, 128);
         EXPECT(got == expected[i][1], "distance %lld: bucket %lld", (long long)expected[i][0],
                (long long)got);
     }

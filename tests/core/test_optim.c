@@ -375,7 +375,7 @@ static void saved_and_loaded(void)
                "%d", n);
         int64_t bytes = 0;
         for (int i = 0; i < n; i++) {
-            size_t size = (size_t)from[i].count * (size_t)st_dtype_bits(from[i].dtype) / 8;
+            size_t size = (size_t)from[i].count * (size_t)safetensors_dtype_bits(from[i].dtype) / 8;
             memcpy(to[i].data, from[i].data, size);
             if (from[i].dtype == ST_REAL) bytes += (int64_t)size;
         }

@@ -78,17 +78,18 @@ static void numbers(void)
                                       "99999999999999999999"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int64_t v = 77;
-        EXPECT(text_to_int(good[i].text, &v) && v == good[i].value, "%s gives %lld", good[i].text,
-               (long long)v);
+        EXPECT(option_text_to_int(good[i].text, &v) && v == good[i].value, "%s gives %lld",
+               good[i].text, (long long)v);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t v;
-        EXPECT(!text_to_int(bad[i], &v), "'%s' gives %lld", bad[i], (long long)v);
+        EXPECT(!option_text_to_int(bad[i], &v), "'%s' gives %lld", bad[i], (long long)v);
     }
     double x;
-    EXPECT(text_to_real("1e-3", &x) && x == 1e-3, "%g", x);
-    EXPECT(text_to_real("1.5M", &x) && x == 1.5e6, "%g", x);
-    EXPECT(!text_to_real(".inf", &x) && !text_to_real("1e999", &x), "%s", "finite only");
+    EXPECT(option_text_to_real("1e-3", &x) && x == 1e-3, "%g", x);
+    EXPECT(option_text_to_real("1.5M", &x) && x == 1.5e6, "%g", x);
+    EXPECT(!option_text_to_real(".inf", &x) && !option_text_to_real("1e999", &x), "%s",
+           "finite only");
 }
 
 static void reads_and_defaults(void)

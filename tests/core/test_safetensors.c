@@ -54,7 +54,7 @@ static void save_then_open(void)
     EXPECT(!safetensors_copy_int(n, safetensors_find(s, "double"), &e), "doubles are no integers");
     for (int k = 0; k < 5; k++) { /* the file is mapped at a page: addresses show the alignment */
         const st_tensor *t = safetensors_at(s, k);
-        size_t size = (size_t)st_dtype_bits(t->dtype) / 8;
+        size_t size = (size_t)safetensors_dtype_bits(t->dtype) / 8;
         EXPECT((uintptr_t)t->data % (k == 0 ? 64 : size) == 0, "%s at %p", t->name, t->data);
     }
     safetensors_close(s);

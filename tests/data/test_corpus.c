@@ -290,7 +290,7 @@ static void listing(void)
     corpora_write("text8/text8", "abc", -1);
     arena *a = arena_new(0);
     const corpus_info *list;
-    int count = corpus_list(&list, corpora_places(), a), seen = 0;
+    int count = prepare_list(&list, corpora_places(), a), seen = 0;
     for (int i = 0; i < count; i++) {
         bool text8 = strcmp(list[i].name, "text8") == 0;
         seen += text8;

@@ -67,15 +67,15 @@ static void wide_shards(void)
     shard_meta meta = {.corpus = "test", .source = "none", .tokenizer = "none", .vocab = 128256};
     static const int32_t IDS[5] = {128255, 0, 65536, 65535, 1};
     const char *folder = corpora_path("wide");
-    shard_writer *w = shards_begin(folder, SHARDS_LLMC, &meta, &e);
+    shard_writer *w = shard_writer_begin(folder, SHARDS_LLMC, &meta, &e);
     document d = {.name = "one"};
     for (int kind = 0; kind < SPLITS && w; kind++) {
-        EXPECT(shards_split(w, (split_kind)kind, &e) && shards_ids(w, IDS, 3, &e) &&
-                   shards_ids(w, IDS + 3, 2, &e) && shards_document(w, &d, &e),
+        EXPECT(shard_writer_split(w, (split_kind)kind, &e) && shard_writer_ids(w, IDS, 3, &e) &&
+                   shard_writer_ids(w, IDS + 3, 2, &e) && shard_writer_document(w, &d, &e),
                "%s", e.text);
     }
-    EXPECT(w && shards_finish(w, &e), "%s", e.text);
-    shards_free(w);
+    EXPECT(w && shard_writer_finish(w, &e), "%s", e.text);
+    shard_writer_free(w);
     size_t bytes;
     unsigned char *file =
         (unsigned char *)file_read(corpora_path("wide/train_000000.bin"), &bytes, &e);
@@ -87,7 +87,7 @@ static void wide_shards(void)
     corpus *c = corpora_need("{corpus: shards, path: wide}");
     if (c) expect_ids(c, SPLIT_TEST, 0, 5, IDS);
     corpus_close(c);
-    EXPECT(!shards_begin(folder, SHARDS_NANOGPT, &meta, &e) && strstr(e.text, "uint16"), "%s",
+    EXPECT(!shard_writer_begin(folder, SHARDS_NANOGPT, &meta, &e) && strstr(e.text, "uint16"), "%s",
            e.text);
     arena_free(a);
 }
@@ -107,7 +107,7 @@ static void export_then_open(void)
         err e = {""};
         char yaml[64];
         const char *name = format ? "nano" : "llmc";
-        EXPECT(corpus_export(c, corpora_path(name), (shard_format)format, &e), "%s", e.text);
+        EXPECT(prepare_export(c, corpora_path(name), (shard_format)format, &e), "%s", e.text);
         EXPECT(file_exists(corpora_path(format ? "nano/val.bin" : "llmc/val_000000.bin")), "names");
         snprintf(yaml, sizeof yaml, "{corpus: shards, path: %s}", name);
         corpus *d = corpora_need(yaml);
@@ -218,7 +218,7 @@ static void damaged_shards(void)
     corpus *c = corpora_need("{corpus: text, path: t}");
     free(text);
     if (!c) return;
-    EXPECT(corpus_export(c, corpora_path("out"), SHARDS_NANOGPT, &e), "%s", e.text);
+    EXPECT(prepare_export(c, corpora_path("out"), SHARDS_NANOGPT, &e), "%s", e.text);
     corpus_close(c);
     EXPECT(shards_verify(corpora_path("out"), &e), "%s", e.text);
     FILE *f = fopen(corpora_path("out/train.bin"), "r+b");
@@ -229,7 +229,7 @@ static void damaged_shards(void)
     static const char YAML[] = "{corpus: shards, path: out}";
     const prepare_options only = {0};
     const node *spec = node_parse(a, YAML, strlen(YAML), "test", &e);
-    EXPECT(spec && !data_prepare(spec, corpora_places(), &only, &e) && strstr(e.text, "damaged"),
+    EXPECT(spec && !prepare_corpus(spec, corpora_places(), &only, &e) && strstr(e.text, "damaged"),
            "%s", e.text);
     arena_free(a);
 }

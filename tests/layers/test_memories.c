@@ -60,7 +60,7 @@ static void on_fired(void *user, const layer *self, const memory_use *use)
         s->fired[cell] = true;
         if (m->values < 0) continue;
         real value[WIDTH];
-        memory_values(self, m, p, s->run->values, memory, 1, value);
+        readout_memory(self, m, p, s->run->values, memory, 1, value);
         for (int64_t k = 0; k < WIDTH; k++) {
             s->sum[cell * WIDTH + k] += use->coefficients[i] * value[k];
         }

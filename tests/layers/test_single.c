@@ -88,28 +88,28 @@ static void declared_flops(void)
 {
     for (int head = 0; head < 2; head++) {
         int count;
-        const layer_class *const *classes = head ? head_classes(&count) : layer_classes(&count);
+        const layer_class *const *classes = head ? registry_heads(&count) : registry_layers(&count);
         for (int i = 0; i < count; i++) {
             if (test_sub("%s", classes[i]->name)) check_flops(classes[i], "{}");
         }
     }
     if (!test_sub("options")) return;
-    check_flops(layer_class_find("attention"), "{memory: 512}");
-    check_flops(layer_class_find("attention"), "{window: 1000, kv_heads: 2}");
-    check_flops(layer_class_find("block_recurrent"), "{configuration: single, gate: lstm}");
-    check_flops(layer_class_find("block_recurrent"), "{configuration: dual, gate_form: port}");
-    check_flops(layer_class_find("block_recurrent"), "{write_keys: memory, window: 1000}");
-    check_flops(layer_class_find("compressed_memory"), "{compression: mean, memory: 100}");
-    check_flops(layer_class_find("fast_ffn"), "{chunk: 700}");
-    check_flops(layer_class_find("fast_ffn"), "{chunk: 1, loss: next_token, carry: true}");
-    check_flops(head_class_find("fwl"), "{chunk: 700, update_dense0: false}");
-    check_flops(head_class_find("fwl"), "{chunk: 700, carry: true}");
-    check_flops(layer_class_find("ffn"), "{activation: swiglu}");
-    check_flops(layer_class_find("lstm"), "{hidden: 9}");
-    check_flops(layer_class_find("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");
-    check_flops(layer_class_find("hash_ffn"), "{hashes: 4, form: slices}");
-    check_flops(layer_class_find("pkm"), "{gate: true}");
-    check_flops(layer_class_find("switch_ffn"), "{top_k: 2, experts: 3}");
+    check_flops(registry_layer("attention"), "{memory: 512}");
+    check_flops(registry_layer("attention"), "{window: 1000, kv_heads: 2}");
+    check_flops(registry_layer("block_recurrent"), "{configuration: single, gate: lstm}");
+    check_flops(registry_layer("block_recurrent"), "{configuration: dual, gate_form: port}");
+    check_flops(registry_layer("block_recurrent"), "{write_keys: memory, window: 1000}");
+    check_flops(registry_layer("compressed_memory"), "{compression: mean, memory: 100}");
+    check_flops(registry_layer("fast_ffn"), "{chunk: 700}");
+    check_flops(registry_layer("fast_ffn"), "{chunk: 1, loss: next_token, carry: true}");
+    check_flops(registry_head("fwl"), "{chunk: 700, update_dense0: false}");
+    check_flops(registry_head("fwl"), "{chunk: 700, carry: true}");
+    check_flops(registry_layer("ffn"), "{activation: swiglu}");
+    check_flops(registry_layer("lstm"), "{hidden: 9}");
+    check_flops(registry_layer("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");
+    check_flops(registry_layer("hash_ffn"), "{hashes: 4, form: slices}");
+    check_flops(registry_layer("pkm"), "{gate: true}");
+    check_flops(registry_layer("switch_ffn"), "{top_k: 2, experts: 3}");
 }
 
 /* Every bound can be written, and nothing beyond it. */
@@ -137,7 +137,7 @@ static void option_bounds(void)
 {
     for (int head = 0; head < 2; head++) {
         int count;
-        const layer_class *const *classes = head ? head_classes(&count) : layer_classes(&count);
+        const layer_class *const *classes = head ? registry_heads(&count) : registry_layers(&count);
         for (int i = 0; i < count; i++) {
             if (test_sub("%s", classes[i]->name)) check_bounds(classes[i]);
         }

@@ -129,7 +129,7 @@ static void shares(void)
         double expected[VOCAB], got[VOCAB] = {0};
         expected_shares(expected, logits, &cases[i]);
         for (int n = 0; n < DRAWS; n++) {
-            got[sample_token(logits, VOCAB, &cases[i], n)] += 1.0 / DRAWS;
+            got[model_sample_token(logits, VOCAB, &cases[i], n)] += 1.0 / DRAWS;
         }
         for (int k = 0; k < VOCAB; k++) {
             /* Five standard deviations of a share, and the rounding of a sum of shares. */
@@ -143,9 +143,9 @@ static void shares(void)
 static void ties(void)
 {
     const real flat[VOCAB] = {0};
-    EXPECT(sample_token(flat, VOCAB, &(sampling){.top_p = 1}, 0) == 0, "not the smallest id");
+    EXPECT(model_sample_token(flat, VOCAB, &(sampling){.top_p = 1}, 0) == 0, "not the smallest id");
     sampling one = {.temperature = 1, .top_k = 1, .top_p = 1};
-    EXPECT(sample_token(flat, VOCAB, &one, 9) == 0, "not the smallest id");
+    EXPECT(model_sample_token(flat, VOCAB, &one, 9) == 0, "not the smallest id");
 }
 
 extern const test_suite test_generate;

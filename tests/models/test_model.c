@@ -237,7 +237,7 @@ static tensor *with_aux(layer_ctx *c, const layer *self, tensor *x)
     tensor *loss = tape_constant(c->tape, &one, 0, NULL);
     layer_aux(c, op_scale(c->tape, loss, (real)c->share));
     layer_metric(c, self, "load", 2, 3);
-    return layer_class_find("ffn")->forward(c, self, x);
+    return registry_layer("ffn")->forward(c, self, x);
 }
 
 static void count_taps(void *user, const layer *self, const char *name, const tensor *x)

@@ -192,14 +192,14 @@ static void check_t5_bias(reference_case *c)
     if (!list) return;
     int64_t *by_distance = ARENA_NEW(c->memory, int64_t, list->count);
     for (int64_t n = 0; n < list->count; n++)
-        by_distance[n] = t5_bucket(n, buckets, far);
+        by_distance[n] = attention_bias_t5_bucket(n, buckets, far);
     reference_expect_int(c, "bucket_of_distance", by_distance);
 
     int64_t *grid = ARENA_NEW(c->memory, int64_t, queries * keys);
     int32_t *ids = ARENA_NEW(c->memory, int32_t, queries * keys);
     for (int64_t i = 0; i < queries * keys; i++) {
         int64_t distance = keys - queries + i / keys - i % keys; /* last query at last key */
-        grid[i] = distance < 0 ? 0 : t5_bucket(distance, buckets, far);
+        grid[i] = distance < 0 ? 0 : attention_bias_t5_bucket(distance, buckets, far);
         ids[i] = (int32_t)grid[i];
     }
     reference_expect_int(c, "buckets", grid);

@@ -213,7 +213,7 @@ static void check_values(kvmem *k)
     for (int i = 0, l = 0; i < count; i++) {
         layer_memories m;
         if (!layers[i]->cls->memories || !layers[i]->cls->memories(layers[i], &m)) continue;
-        memory_values(layers[i], &m, model_params_const(k->model), k->weights, 0, m.count, values);
+        readout_memory(layers[i], &m, model_params_const(k->model), k->weights, 0, m.count, values);
         values_read(read + l * m.count, dist + l * m.count * k->vocab, &k->read, values, m.count,
                     c->memory);
         l++;

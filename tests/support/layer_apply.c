@@ -47,8 +47,8 @@ static void make_buffers(layer_apply *a)
 layer_apply *layer_apply_new(const char *name, const char *options, const layer_dims *dims,
                              int64_t rows, const layer_build *inputs, err *e)
 {
-    const layer_class *cls = layer_class_find(name);
-    if (!cls) cls = head_class_find(name);
+    const layer_class *cls = registry_layer(name);
+    if (!cls) cls = registry_head(name);
     if (!cls) {
         err_set(e, "no layer or head '%s'", name);
         return NULL;

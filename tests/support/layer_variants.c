@@ -126,7 +126,8 @@ const layer_variant *layer_variants(int *variants)
     int count = 0;
     for (int head = 0; head < 2; head++) {
         int classes;
-        const layer_class *const *table = head ? head_classes(&classes) : layer_classes(&classes);
+        const layer_class *const *table =
+            head ? registry_heads(&classes) : registry_layers(&classes);
         for (int i = 0; i < classes; i++) {
             strcpy(add(list, &count, table[i], head)->options, "{}");
             for (const option *o = table[i]->options; o->name; o++) {
@@ -135,8 +136,8 @@ const layer_variant *layer_variants(int *variants)
         }
     }
     for (size_t i = 0; i < sizeof COMBINATIONS / sizeof *COMBINATIONS; i++) {
-        const layer_class *head = head_class_find(COMBINATIONS[i][0]);
-        const layer_class *cls = head ? head : layer_class_find(COMBINATIONS[i][0]);
+        const layer_class *head = registry_head(COMBINATIONS[i][0]);
+        const layer_class *cls = head ? head : registry_layer(COMBINATIONS[i][0]);
         layer_variant *v = add(list, &count, cls, head);
         snprintf(v->options, sizeof v->options, "%s", COMBINATIONS[i][1]);
     }
