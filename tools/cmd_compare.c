@@ -26,7 +26,7 @@ static bool print_recall(const cli_call *c, const comparison *x, store *s, err *
     const recall_comparison *r = compare_recall(c->memory, x, s, e);
     if (!r || r->count == 0) return r != NULL;
     putchar('\n');
-    table_print(stdout, recall_table(c->memory, x, r), format, cli_colour(stdout));
+    table_print(stdout, compare_recall_table(c->memory, x, r), format, cli_colour(stdout));
     return true;
 }
 

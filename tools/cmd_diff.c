@@ -21,8 +21,8 @@ static int diff(const cli_call *c)
     store *s = reading_open(cli_out(o->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     table *t = table_new(c->memory);
-    bool found = run_find(a, s, c->words[0], &e) && run_find(b, s, c->words[1], &e);
-    bool done = found && run_diff(t, s, a, b, &e);
+    bool found = run_view_find(a, s, c->words[0], &e) && run_view_find(b, s, c->words[1], &e);
+    bool done = found && run_view_diff(t, s, a, b, &e);
     store_close(s);
     if (!done) return cli_fail(found ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
     if (table_rows(t) == 0 && o->format == TABLE_TEXT) {

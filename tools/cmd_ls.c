@@ -26,7 +26,7 @@ static int ls(const cli_call *c)
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     table *t = table_new(c->memory);
     const char *name = c->count ? reading_experiment(c->memory, s, c->words[0], &e) : NULL;
-    bool known = name || !c->count, done = known && run_list(t, s, name, STATE[o->status], &e);
+    bool known = name || !c->count, done = known && run_view_list(t, s, name, STATE[o->status], &e);
     store_close(s);
     if (!done) return cli_fail(known ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));

@@ -46,8 +46,8 @@ static int draw_inspection(const cli_call *c)
     store *s = reading_open(cli_out(o->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
-    const char *run = plot_find_inspected(s, o->run, c->memory, &e);
-    bool done = run && plot_inspection(r, s, cli_out(o->out), run, o->svg, &e);
+    const char *run = plot_inspect_find(s, o->run, c->memory, &e);
+    bool done = run && plot_inspect(r, s, cli_out(o->out), run, o->svg, &e);
     store_close(s);
     if (!done) return cli_fail(o->run && !run ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
     print_files(r);

@@ -14,7 +14,7 @@ static const option OPTIONS[] = {
 
 static bool print_json(store *s, const char *id, err *e)
 {
-    json_t *run = run_json(s, id, e);
+    json_t *run = run_view_json(s, id, e);
     if (!run) return false;
     json_dumpf(run, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     putchar('\n');
@@ -29,8 +29,8 @@ static int show(const cli_call *c)
     char id[RUN_ID_CHARS];
     store *s = reading_open(cli_out(o->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    bool found = run_find(id, s, c->words[0], &e);
-    bool done = found && (o->json ? print_json(s, id, &e) : run_show(stdout, s, id, &e));
+    bool found = run_view_find(id, s, c->words[0], &e);
+    bool done = found && (o->json ? print_json(s, id, &e) : run_view_show(stdout, s, id, &e));
     store_close(s);
     if (done) return EXIT_DONE;
     return cli_fail(found ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);

@@ -83,7 +83,7 @@ static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char
         return true;
     }
     run_name r;
-    run_name_read(&r, name);
+    run_view_name_read(&r, name);
     char record[FILE_PATH_BYTES], file[300];
     snprintf(file, sizeof file, "experiments/%s.json", r.experiment);
     if (!file_join(record, out, file, e)) return false;

@@ -286,7 +286,7 @@ static void summarise(compared_variant *v, arena *a, const comparison *c)
 }
 
 /* All comparisons are one family of tests. */
-static void correct(comparison *c, arena *a)
+static void correct_comparisons(comparison *c, arena *a)
 {
     double *p = ARENA_NEW(a, double, c->count), *adjusted = ARENA_NEW(a, double, c->count);
     for (int i = 0; i < c->count; i++) {
@@ -342,7 +342,7 @@ comparison *compare_read(arena *a, store *s, const char *experiment, const char 
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e)
 {
-    comparison *c = o->tune ? compare_tuned(a, s, experiment, o, e)
+    comparison *c = o->tune ? compare_tune(a, s, experiment, o, e)
                             : compare_read(a, s, experiment, o->split, e);
     if (!c || (!o->tune && !compare_at(c, a, s, o, e)) ||
         !choose_baseline(c, a, o->tune ? c->tuned_baseline : o->baseline, e)) {
@@ -354,7 +354,7 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     for (int i = 0; i < c->count; i++) {
         summarise(&c->variants[i], a, c);
     }
-    correct(c, a);
-    compare_costs(c, a);
+    correct_comparisons(c, a);
+    compare_cost(c, a);
     return compare_routing(c, a, s, e) && compare_documents(c, s, e) ? c : NULL;
 }

@@ -22,7 +22,7 @@ enum { COMPARE_METRIC_COUNT = 4 };
 
 /* What variants may be compared at equal amounts of, by their evaluations on the way. */
 typedef enum compare_budget { AT_END, AT_TOKENS, AT_FLOPS, AT_SECONDS } compare_budget;
-extern const char *const COMPARE_BUDGETS[]; /* "", "tokens", "flops", "seconds" */
+extern const char *const COMPARE_AT_BUDGETS[]; /* "", "tokens", "flops", "seconds" */
 
 typedef struct compare_options {
     const char *baseline; /* a variant's label; NULL: the experiment's */
@@ -141,8 +141,8 @@ bool compare_at_read(compare_options *o, const char *text, err *e);
  * compare_read: rows of a split, without figures over seeds. */
 comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e);
 bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err *e);
-comparison *compare_tuned(arena *a, store *s, const char *experiment, const compare_options *o,
-                          err *e);
+comparison *compare_tune(arena *a, store *s, const char *experiment, const compare_options *o,
+                         err *e);
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
 void compare_set_values(compared_run *r, double nats);
 /* The first run that counts, of a variant and of all; NULL: none. */
@@ -163,7 +163,7 @@ const char *compare_oracle(const char *label);
 bool compare_documents(comparison *c, store *s, err *e);
 
 /* Fills `learning` and the variants' costs of evaluation (results/compare/compare_cost.c). */
-void compare_costs(comparison *c, arena *a);
+void compare_cost(comparison *c, arena *a);
 
 /* Fills `routing` of runs and variants (results/compare/compare_routing.c). */
 bool compare_routing(comparison *c, arena *a, store *s, err *e);
@@ -173,10 +173,10 @@ bool compare_routing(comparison *c, arena *a, store *s, err *e);
 bool compare_by_bytes(const comparison *c);
 
 /* Digits behind the point for the metric's figures. */
-int compare_decimals(const comparison *c, compare_metric m);
+int compare_table_decimals(const comparison *c, compare_metric m);
 
 /* The experiment's name, and what was chosen: "memory: test split, lr tuned on validation". */
-void compare_title(char text[512], const comparison *c);
+void compare_print_title(char text[512], const comparison *c);
 
 /* The rows, with columns for people and for programs. */
 table *compare_table(arena *a, const comparison *c);
@@ -190,7 +190,7 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
 void compare_print_notes(FILE *out, const comparison *c, const char *item);
 
 /* Of these, how the runs were evaluated (results/compare/compare_protocol.c). */
-void compare_print_protocol(FILE *out, const comparison *c);
+void compare_protocol_print(FILE *out, const comparison *c);
 
 const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
 const char *compare_metric_title(compare_metric m); /* "bits per byte" */
@@ -200,6 +200,6 @@ const char *compare_metric_title(compare_metric m); /* "bits per byte" */
 bool compare_sure(const compared_variant *v);
 
 /* One sentence: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
-void compare_verdict(char text[512], const comparison *c, int variant);
+void compare_print_verdict(char text[512], const comparison *c, int variant);
 
 #endif

@@ -6,7 +6,7 @@
 #include "core/options/option.h"
 #include "results/compare/compare.h"
 
-const char *const COMPARE_BUDGETS[] = {"", "tokens", "flops", "seconds"};
+const char *const COMPARE_AT_BUDGETS[] = {"", "tokens", "flops", "seconds"};
 enum { BUDGETS = 4 };
 
 /* An evaluation this close to the amount stands for it: budgets in tokens end with a whole step. */
@@ -20,7 +20,7 @@ bool compare_at_read(compare_options *o, const char *text, err *e)
     if (n < sizeof name) memcpy(name, text, n);
     o->at = AT_END;
     for (int i = 1; i < BUDGETS; i++) {
-        if (strcmp(name, COMPARE_BUDGETS[i]) == 0) o->at = (compare_budget)i;
+        if (strcmp(name, COMPARE_AT_BUDGETS[i]) == 0) o->at = (compare_budget)i;
     }
     o->at_amount = (double)NAN;
     bool good = o->at != AT_END && (!equals || (option_text_to_real(equals + 1, &o->at_amount) &&

@@ -57,7 +57,7 @@ static void summarise(compared_variant *v, arena *a)
     v->decays = choices(a, x[DECAY], n);
 }
 
-void compare_costs(comparison *c, arena *a)
+void compare_cost(comparison *c, arena *a)
 {
     for (int i = 0; i < c->count; i++) {
         summarise(&c->variants[i], a);

@@ -20,14 +20,14 @@ bool compare_sure(const compared_variant *v)
     return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
 }
 
-void compare_verdict(char text[512], const comparison *c, int variant)
+void compare_print_verdict(char text[512], const comparison *c, int variant)
 {
     const compared_variant *v = &c->variants[variant];
     text[0] = 0;
     if (c->baseline < 0 || variant == c->baseline) return;
     const char *base = c->variants[c->baseline].label, *unit = unit_of(c->metric);
     estimate d = v->difference;
-    int digits = compare_decimals(c, c->metric);
+    int digits = compare_table_decimals(c, c->metric);
     char plain[32], with_sign[32], half[32];
     table_number(plain, fabs(d.mean), digits, false);
     table_number(with_sign, d.mean, digits, true);
@@ -65,7 +65,7 @@ static void print_noise_floor(FILE *out, const comparison *c)
     char floor_text[32];
     if (!isfinite(c->noise_floor)) return;
     const compared_variant *base = &c->variants[c->baseline];
-    table_number(floor_text, c->noise_floor, compare_decimals(c, c->metric), false);
+    table_number(floor_text, c->noise_floor, compare_table_decimals(c, c->metric), false);
     fprintf(out,
             "Noise floor: two runs of '%s' that differ in their seed alone differ by up to %s %s "
             "(95 %%, from %d seeds).\n",
@@ -142,7 +142,7 @@ static void print_passage(FILE *out, const compared_variant *v, const char *comm
 
 static const char *budget_name(const comparison *c)
 {
-    return c->at == AT_FLOPS ? "FLOPs" : COMPARE_BUDGETS[c->at];
+    return c->at == AT_FLOPS ? "FLOPs" : COMPARE_AT_BUDGETS[c->at];
 }
 
 static void print_budget(FILE *out, const comparison *c)
@@ -175,7 +175,7 @@ static void print_budget(FILE *out, const comparison *c)
     }
 }
 
-void compare_title(char text[512], const comparison *c)
+void compare_print_title(char text[512], const comparison *c)
 {
     char amount[16];
     const char *comma = ": ";
@@ -245,7 +245,7 @@ void compare_print_notes(FILE *out, const comparison *c, const char *item)
     print_budget(out, c);
     print_noise_floor(out, c);
     print_documents(out, c, item);
-    compare_print_protocol(out, c);
+    compare_protocol_print(out, c);
     print_cautions(out, c);
 }
 
@@ -255,7 +255,7 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
     const char *item = markdown ? "- " : "  ";
     fputc('\n', out);
     for (int i = 0; i < c->count; i++) {
-        compare_verdict(text, c, i);
+        compare_print_verdict(text, c, i);
         if (text[0]) fprintf(out, "%s%s\n", markdown ? item : "", text);
     }
     if (c->baseline < 0) fputs("The experiment names no baseline among its variants.\n", out);
@@ -275,13 +275,13 @@ static void print_markdown(FILE *out, const comparison *c)
     CHECK(f, "no memory for a text");
     print_words(f, c, true);
     fclose(f);
-    table_put_markdown(out, words);
+    table_print_markdown(out, words);
     free(words);
 }
 
 /* ---- JSON ---- */
 
-static json_t *run_json(const compared_run *r)
+static json_t *run_view_json(const compared_run *r)
 {
     json_t *o = json_object();
     json_object_set_new(o, "run", json_string(r->run));
@@ -313,7 +313,7 @@ static json_t *comparison_json(const comparison *c, const table *t)
         json_object_set_new(o, "tuned_on", json_string("validation"));
     }
     if (c->at != AT_END) {
-        json_object_set_new(o, "at", json_string(COMPARE_BUDGETS[c->at]));
+        json_object_set_new(o, "at", json_string(COMPARE_AT_BUDGETS[c->at]));
         json_object_set_new(o, "at_amount", json_finite(c->at_amount));
     }
     json_object_set_new(o, "comparisons", json_integer(c->comparisons));
@@ -322,10 +322,10 @@ static json_t *comparison_json(const comparison *c, const table *t)
     for (int i = 0; i < c->count; i++) {
         char text[512];
         json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
-        compare_verdict(text, c, i);
+        compare_print_verdict(text, c, i);
         json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());
         for (int k = 0; k < c->variants[i].run_count; k++) {
-            json_array_append_new(runs, run_json(&c->variants[i].runs[k]));
+            json_array_append_new(runs, run_view_json(&c->variants[i].runs[k]));
         }
         json_object_set_new(v, "runs", runs);
     }

@@ -110,7 +110,7 @@ static void print_nothing(FILE *out, const comparison *c)
     fputs(c->at == AT_END || !isfinite(c->at_amount) ? ".\n" : " around that amount.\n", out);
 }
 
-void compare_print_protocol(FILE *out, const comparison *c)
+void compare_protocol_print(FILE *out, const comparison *c)
 {
     const compared_run *r = compare_first_scored(c);
     if (!r) {

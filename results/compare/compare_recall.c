@@ -97,7 +97,7 @@ recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *
     return fill(r, a, c, s, e) && read_chance(r, c, s, e) ? r : NULL;
 }
 
-table *recall_table(arena *a, const comparison *c, const recall_comparison *r)
+table *compare_recall_table(arena *a, const comparison *c, const recall_comparison *r)
 {
     table *t = table_new(a);
     int name = table_column(t, "variant", "accuracy at distance", "", TABLE_LEFT);

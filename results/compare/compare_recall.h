@@ -20,6 +20,6 @@ typedef struct recall_comparison {
 recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *e);
 
 /* A row per variant, a column per distance. */
-table *recall_table(arena *a, const comparison *c, const recall_comparison *r);
+table *compare_recall_table(arena *a, const comparison *c, const recall_comparison *r);
 
 #endif

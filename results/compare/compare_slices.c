@@ -11,14 +11,14 @@ typedef struct run_slices {
     double tokens[BUCKETS][PARTS], nats[BUCKETS][PARTS];
 } run_slices;
 
-const char *slice_by_name(slice_by by)
+const char *compare_slices_by_name(slice_by by)
 {
     static const char *const names[SLICE_BY_COUNT] = {"none", "position", "frequency",
                                                       "repetition"};
     return names[by];
 }
 
-const char *slice_by_title(slice_by by)
+const char *compare_slices_by_title(slice_by by)
 {
     static const char *const titles[SLICE_BY_COUNT] = {
         "", "tokens before it in the document", "occurrences of the token in the training split",
@@ -26,18 +26,18 @@ const char *slice_by_title(slice_by by)
     return titles[by];
 }
 
-const compared_slice *compared_slice_at(const slice_comparison *x, int variant, int slice)
+const compared_slice *compare_slices_at(const slice_comparison *x, int variant, int slice)
 {
     return &x->cells[(int64_t)variant * x->count + slice];
 }
 
-void slice_name(char text[48], const slice_comparison *x, int slice)
+void compare_slices_name(char text[48], const slice_comparison *x, int slice)
 {
     long long low = x->low[slice], high = x->high[slice];
     snprintf(text, 48, low == high ? "%lld" : "%lld-%lld", low, high);
 }
 
-interval slice_interval(const compared_slice *x)
+interval compare_slices_interval(const compared_slice *x)
 {
     estimate d = x->difference;
     if (d.n == 1) return x->over_text;
@@ -58,7 +58,7 @@ static bool read_slices(run_slices *r, store *s, const char *evaluation, slice_b
         s, "SELECT low, part, tokens, nats FROM slice WHERE evaluation = ?1 AND kind = ?2", e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, evaluation, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, slice_by_name(by), -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, compare_slices_by_name(by), -1, SQLITE_STATIC);
     while (sqlite3_step(q) == SQLITE_ROW) {
         int bucket = bucket_of(store_int(q, 0, 0));
         int64_t part = store_int(q, 1, -1);

@@ -9,8 +9,8 @@
 typedef enum slice_by { BY_NOTHING, BY_POSITION, BY_FREQUENCY, BY_REPETITION } slice_by;
 #define SLICE_BY_NAMES "none|position|frequency|repetition"
 enum { SLICE_BY_COUNT = 4 };
-const char *slice_by_name(slice_by by);  /* "position", as the database has it */
-const char *slice_by_title(slice_by by); /* "tokens before it in the document" */
+const char *compare_slices_by_name(slice_by by);  /* "position", as the database has it */
+const char *compare_slices_by_title(slice_by by); /* "tokens before it in the document" */
 
 /* One variant in one slice, in bits per token. */
 typedef struct compared_slice {
@@ -34,13 +34,13 @@ typedef struct slice_comparison {
 /* count 0: no run has recorded slices of that kind. NULL and e if the database cannot be read. */
 slice_comparison *compare_slices(arena *a, const comparison *c, store *s, slice_by by, err *e);
 
-const compared_slice *compared_slice_at(const slice_comparison *x, int variant, int slice);
+const compared_slice *compare_slices_at(const slice_comparison *x, int variant, int slice);
 
 /* The interval that a difference has: over seeds; of a single seed over documents; else NaNs. */
-interval slice_interval(const compared_slice *x);
+interval compare_slices_interval(const compared_slice *x);
 
 /* "0", "1", "256-511". */
-void slice_name(char text[48], const slice_comparison *x, int slice);
+void compare_slices_name(char text[48], const slice_comparison *x, int slice);
 
 /* For people a row per slice and a column per variant, and what it shows in words; for programs a
  * row per variant and slice. */

@@ -47,7 +47,7 @@ static void put_difference(table *t, int column, const compared_slice *s)
 static void put_slice(table *t, int name, int tokens, const slice_comparison *x, int k)
 {
     char text[48];
-    slice_name(text, x, k);
+    compare_slices_name(text, x, k);
     table_text(t, name, "%s", text);
     table_scaled(t, tokens, (double)x->tokens[k]);
 }
@@ -56,7 +56,7 @@ static void put_slice(table *t, int name, int tokens, const slice_comparison *x,
 static table *wide_table(arena *a, const comparison *c, const slice_comparison *x)
 {
     table *t = table_new(a);
-    int name = table_column(t, "", slice_by_name(x->by), "", 0);
+    int name = table_column(t, "", compare_slices_by_name(x->by), "", 0);
     int tokens = table_column(t, "", "tokens", "", 0);
     int base = table_column(t, "", c->variants[c->baseline].label, unit_of(x), 0);
     int *column = ARENA_NEW(a, int, c->count);
@@ -65,12 +65,12 @@ static table *wide_table(arena *a, const comparison *c, const slice_comparison *
         column[i] = table_column(t, "", c->variants[i].label, "difference", 0);
     }
     for (int k = 0; k < x->count; k++) {
-        const compared_slice *s = compared_slice_at(x, c->baseline, k);
+        const compared_slice *s = compare_slices_at(x, c->baseline, k);
         table_row(t);
         put_slice(t, name, tokens, x, k);
         table_mean(t, base, s->value.mean, s->value.half, DECIMALS, false);
         for (int i = 0; i < c->count; i++) {
-            if (compared(c, x, i)) put_difference(t, column[i], compared_slice_at(x, i, k));
+            if (compared(c, x, i)) put_difference(t, column[i], compare_slices_at(x, i, k));
         }
     }
     return t;
@@ -81,7 +81,7 @@ static table *long_table(arena *a, const comparison *c, const slice_comparison *
 {
     table *t = table_new(a);
     int variant = table_column(t, "variant", "variant", "", TABLE_LEFT);
-    int name = table_column(t, "", slice_by_name(x->by), "", TABLE_PEOPLE);
+    int name = table_column(t, "", compare_slices_by_name(x->by), "", TABLE_PEOPLE);
     int low = table_column(t, "low", "", "", TABLE_PROGRAMS);
     int high = table_column(t, "high", "", "", TABLE_PROGRAMS);
     int tokens = table_column(t, "tokens", "tokens", "", 0);
@@ -98,7 +98,7 @@ static table *long_table(arena *a, const comparison *c, const slice_comparison *
     int text_high = table_column(t, "documents_high", "", "", TABLE_PROGRAMS);
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; x->known[i] && k < x->count; k++) {
-            const compared_slice *s = compared_slice_at(x, i, k);
+            const compared_slice *s = compare_slices_at(x, i, k);
             estimate v = s->value, d = s->difference;
             table_row(t);
             table_text(t, variant, "%s", c->variants[i].label);
@@ -128,7 +128,7 @@ typedef enum slice_verdict { IS_BETTER, IS_WORSE, IS_NOISE, IS_UNKNOWN } slice_v
 
 static slice_verdict verdict_of(const compared_slice *s)
 {
-    interval i = slice_interval(s);
+    interval i = compare_slices_interval(s);
     if (!isfinite(i.low) || !isfinite(i.high)) return IS_UNKNOWN;
     return i.high < 0 ? IS_BETTER : i.low > 0 ? IS_WORSE : IS_NOISE;
 }
@@ -138,8 +138,8 @@ static int largest(const slice_comparison *x, int variant, int begin, int end)
 {
     int at = begin;
     for (int k = begin; k < end; k++) {
-        double d = fabs(compared_slice_at(x, variant, k)->difference.mean);
-        if (d > fabs(compared_slice_at(x, variant, at)->difference.mean)) at = k;
+        double d = fabs(compare_slices_at(x, variant, k)->difference.mean);
+        if (d > fabs(compare_slices_at(x, variant, at)->difference.mean)) at = k;
     }
     return at;
 }
@@ -155,8 +155,8 @@ static void print_stretch(FILE *out, const slice_comparison *x, int variant, int
     fprintf(out, low == high ? "%s %lld" : "%s %lld to %lld", words[v], low, high);
     if (v == IS_NOISE || v == IS_UNKNOWN) return;
     int at = largest(x, variant, begin, end);
-    slice_name(name, x, at);
-    table_number(mean, compared_slice_at(x, variant, at)->difference.mean, DECIMALS, true);
+    compare_slices_name(name, x, at);
+    table_number(mean, compare_slices_at(x, variant, at)->difference.mean, DECIMALS, true);
     if (end - begin > 1) {
         fprintf(out, ", most at %s (%s)", name, mean);
     } else {
@@ -167,9 +167,9 @@ static void print_stretch(FILE *out, const slice_comparison *x, int variant, int
 static void print_variant(FILE *out, const slice_comparison *x, int variant)
 {
     for (int begin = 0, end; begin < x->count; begin = end) {
-        slice_verdict v = verdict_of(compared_slice_at(x, variant, begin));
+        slice_verdict v = verdict_of(compare_slices_at(x, variant, begin));
         end = begin + 1;
-        while (end < x->count && verdict_of(compared_slice_at(x, variant, end)) == v) {
+        while (end < x->count && verdict_of(compare_slices_at(x, variant, end)) == v) {
             end++;
         }
         if (begin > 0) fputs("; ", out);
@@ -190,14 +190,14 @@ static void print_words(FILE *out, const comparison *c, const slice_comparison *
             continue;
         }
         print_variant(out, x, i);
-        int seeds = compared_slice_at(x, i, 0)->difference.n;
+        int seeds = compare_slices_at(x, i, 0)->difference.n;
         most = MAX(most, seeds);
         least = n++ == 0 ? seeds : MIN(least, seeds);
     }
     if (markdown) fputc('\n', out);
     fprintf(out, "By %s: %s (%s split). Differences to '%s' in bits per %s, below 0 is better.\n",
-            slice_by_name(x->by), slice_by_title(x->by), c->split, c->variants[c->baseline].label,
-            x->bytes ? "byte" : "token");
+            compare_slices_by_name(x->by), compare_slices_by_title(x->by), c->split,
+            c->variants[c->baseline].label, x->bytes ? "byte" : "token");
     if (most > 1) {
         fprintf(out, "Intervals: 95 %%, paired over %d", least);
         if (most > least) fprintf(out, " to %d", most);
@@ -225,7 +225,7 @@ static void print_markdown(FILE *out, const comparison *c, const slice_compariso
     CHECK(f, "no memory for a text");
     print_words(f, c, x, true);
     fclose(f);
-    table_put_markdown(out, words);
+    table_print_markdown(out, words);
     free(words);
 }
 
@@ -233,7 +233,7 @@ static json_t *slices_json(const comparison *c, const slice_comparison *x, const
 {
     json_t *o = json_object();
     json_object_set_new(o, "experiment", json_string(c->experiment));
-    json_object_set_new(o, "by", json_string(slice_by_name(x->by)));
+    json_object_set_new(o, "by", json_string(compare_slices_by_name(x->by)));
     json_object_set_new(o, "baseline", json_string(c->variants[c->baseline].label));
     json_object_set_new(o, "split", json_string(c->split));
     json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));

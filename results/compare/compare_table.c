@@ -14,7 +14,7 @@ static int decimals_of(compare_metric m, double size)
 }
 
 /* One number of digits for a whole column. */
-int compare_decimals(const comparison *c, compare_metric m)
+int compare_table_decimals(const comparison *c, compare_metric m)
 {
     double most = 0;
     for (int i = 0; i < c->count; i++) {
@@ -181,7 +181,8 @@ static void put_figures(table *t, const compare_columns *k, const comparison *c,
 {
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
         estimate e = v->value[m];
-        table_mean(t, k->mean[m], e.mean, e.half, compare_decimals(c, (compare_metric)m), false);
+        table_mean(t, k->mean[m], e.mean, e.half, compare_table_decimals(c, (compare_metric)m),
+                   false);
         table_real(t, k->low[m], e.mean - e.half, 6);
         table_real(t, k->high[m], e.mean + e.half, 6);
     }
@@ -189,7 +190,7 @@ static void put_figures(table *t, const compare_columns *k, const comparison *c,
     table_int(t, k->difference_n, v->is_baseline ? 0 : v->difference.n);
     if (v->is_baseline) return; /* its difference to itself says nothing */
     estimate d = v->difference;
-    table_mean(t, k->difference, d.mean, d.half, compare_decimals(c, c->metric), true);
+    table_mean(t, k->difference, d.mean, d.half, compare_table_decimals(c, c->metric), true);
     table_real(t, k->difference_low, d.mean - d.half, 6);
     table_real(t, k->difference_high, d.mean + d.half, 6);
     table_real(t, k->p, v->p, 6);

@@ -31,7 +31,7 @@ static bool is_tuned(const char *words, const char *axis)
     return false;
 }
 
-static void append(char *text, size_t size, const char *word, const char *more)
+static void append_word(char *text, size_t size, const char *word, const char *more)
 {
     size_t n = strlen(text);
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
@@ -62,16 +62,16 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
         const char *dot = strrchr(axis, '.');
         char name[256], *end;
         if (!is_tuned(tune, axis)) {
-            append(group, sizeof group, value, "");
+            append_word(group, sizeof group, value, "");
             continue;
         }
         snprintf(name, sizeof name, "%s=", dot ? dot + 1 : axis);
-        append(tuned, sizeof tuned, name, value);
+        append_word(tuned, sizeof tuned, name, value);
         x->number = strtod(value, &end);
         if (*end || axes++ > 0) x->number = (double)NAN;
     }
-    if (!group[0]) append(group, sizeof group, experiment, "");
-    if (*compare_oracle(label)) append(group, sizeof group, compare_oracle(label), "");
+    if (!group[0]) append_word(group, sizeof group, experiment, "");
+    if (*compare_oracle(label)) append_word(group, sizeof group, compare_oracle(label), "");
     x->group = arena_strdup(a, group);
     x->tuned = arena_strdup(a, tuned);
     return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
@@ -89,7 +89,7 @@ static bool check_axes(store *s, arena *a, const char *experiment, const char *w
     sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
     while (sqlite3_step(q) == SQLITE_ROW && n < 64) {
         names[n] = store_text(q, 0, a);
-        append(list, sizeof list, names[n++], "");
+        append_word(list, sizeof list, names[n++], "");
     }
     sqlite3_finalize(q);
     for (const char *w = words; *w;) {
@@ -212,8 +212,8 @@ static const char *group_of(const char *label, const comparison *by, const choic
     return label;
 }
 
-comparison *compare_tuned(arena *a, store *s, const char *experiment, const compare_options *o,
-                          err *e)
+comparison *compare_tune(arena *a, store *s, const char *experiment, const compare_options *o,
+                         err *e)
 {
     comparison *by = compare_read(a, s, experiment, "validation", e);
     if (!by || !check_axes(s, a, experiment, o->tune, e) || !compare_at(by, a, s, o, e))

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 extern char **environ;
 
@@ -49,7 +49,7 @@ static bool fonts_installed(void)
 
 /* ---- scripts ---- */
 
-void plot_quote(FILE *out, const char *text)
+void gnuplot_quote(FILE *out, const char *text)
 {
     fputc('\'', out);
     for (; *text; text++) {
@@ -90,22 +90,22 @@ int plot_dashes(int series)
 void plot_put_title(FILE *out, const comparison *c)
 {
     char text[512];
-    compare_title(text, c);
+    compare_print_title(text, c);
     fputs("set title ", out);
-    plot_quote(out, text);
+    gnuplot_quote(out, text);
     fputc('\n', out);
 }
 
-void plot_put_caption(FILE *out, const char *caption)
+void gnuplot_caption(FILE *out, const char *caption)
 {
     fputs("set label 1 ", out);
-    plot_quote(out, caption);
+    gnuplot_quote(out, caption);
     fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", out);
 }
 
-void plot_script_begin(plot_script *p, const char *name, int width, int height, const char *caption)
+void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption)
 {
-    *p = (plot_script){.name = name, .width = width, .height = height, .caption = caption};
+    *p = (gnuplot_script){.name = name, .width = width, .height = height, .caption = caption};
     p->out = open_memstream(&p->text, &p->bytes);
     CHECK(p->out, "no memory for a script");
     fprintf(p->out,
@@ -117,12 +117,12 @@ void plot_script_begin(plot_script *p, const char *name, int width, int height, 
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
             "set bmargin 5.2\nset tmargin 2.4\n",
             name);
-    plot_put_caption(p->out, caption);
+    gnuplot_caption(p->out, caption);
 }
 
 /* SVG first: it needs no fonts here and names others for where it is looked at. The cairo terminals
  * take what fontconfig finds nearest. All are of the same proportions. */
-void plot_script_draw(plot_script *p, const char *command)
+void gnuplot_draw(gnuplot_script *p, const char *command)
 {
     static const char font[] = "font 'Liberation Sans,11'";
     static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,11'";
@@ -193,7 +193,7 @@ static void last_words(char words[200], const char *path)
     }
 }
 
-static bool draw_script(plot_report *r, const plot_script *p, err *e)
+static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
 {
     static const char *const formats[] = {"png", "svg", "pdf"};
     char script[80], log[80], path[FILE_PATH_BYTES], words[200];
@@ -227,7 +227,7 @@ static bool draw_script(plot_report *r, const plot_script *p, err *e)
 
 /* ---- an experiment's plots ---- */
 
-bool plot_script_run(plot_report *r, plot_script *p, err *e)
+bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
 {
     bool ok = draw_script(r, p, e);
     free(p->text);
@@ -235,16 +235,16 @@ bool plot_script_run(plot_report *r, plot_script *p, err *e)
     return ok;
 }
 
-void plot_note(plot_report *r, const char *text)
+void gnuplot_note(plot_report *r, const char *text)
 {
     size_t n = strlen(r->note);
     snprintf(r->note + n, sizeof r->note - n, "%s%s", n ? "; " : "", text);
 }
 
-void plot_note_fonts(plot_report *r)
+void gnuplot_note_fonts(plot_report *r)
 {
     if (r->count == 0 || fonts_installed()) return;
-    plot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
+    gnuplot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
 }
 
 /* Settings that were tried and not chosen show how sensitive a variant is, on what they were chosen
@@ -260,25 +260,25 @@ static const comparison *all_tried(arena *a, store *s, const comparison *c, err 
 static bool draw_all(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     for (int i = 0; i < 6; i++) {
-        plot_script p = {0};
+        gnuplot_script p = {0};
         err why = {0};
         bool any = i < 4    ? plot_curves(&p, a, s, c, i % 2 == 1, i >= 2, &why)
                    : i == 4 ? plot_differences(&p, c)
                             : plot_recall(&p, a, s, c, &why);
         if (why.text[0]) return err_set(e, "%s", why.text);
         if (!any) {
-            if (i == 0) plot_note(r, "no run has logged a step yet: no loss curves");
-            if (i == 4) plot_note(r, "no seed has finished in two variants yet: no differences");
+            if (i == 0) gnuplot_note(r, "no run has logged a step yet: no loss curves");
+            if (i == 4) gnuplot_note(r, "no seed has finished in two variants yet: no differences");
             continue;
         }
-        if (!plot_script_run(r, &p, e)) return false;
+        if (!gnuplot_run(r, &p, e)) return false;
     }
     const comparison *tried = all_tried(a, s, c, e);
-    if (!plot_costs(r, c, e) || !plot_gains(r, c, e) || !tried || !plot_axes(r, a, s, tried, e) ||
+    if (!plot_cost(r, c, e) || !plot_gain(r, c, e) || !tried || !plot_axis(r, a, s, tried, e) ||
         !plot_slices(r, a, s, c, e) || !plot_routing(r, a, s, c, e)) {
         return false;
     }
-    plot_note_fonts(r);
+    gnuplot_note_fonts(r);
     return true;
 }
 

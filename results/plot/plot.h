@@ -38,10 +38,10 @@ bool plot_experiment(plot_report *r, store *s, const char *out, const comparison
 
 /* The run that was inspected (loci inspect) last, of those whose id begins so; NULL: of all. Lives
  * as long as the arena. NULL and e if there is none. */
-const char *plot_find_inspected(store *s, const char *run, arena *a, err *e);
+const char *plot_inspect_find(store *s, const char *run, arena *a, err *e);
 
 /* Pictures of its inspection in OUT/plots/inspect: the figures of Geva et al. 2021 by layer. */
-bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
-                     err *e);
+bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
+                  err *e);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 /* One variant's place: what the axis says, and the variant without it. */
 typedef struct setting {
@@ -85,7 +85,7 @@ static void put_tics(FILE *out, const setting *sorted, int count)
     if (n <= TICS) fputs(")\n", out);
 }
 
-static bool plot_sensitivity(plot_script *p, arena *a, store *s, const comparison *c,
+static bool plot_sensitivity(gnuplot_script *p, arena *a, store *s, const comparison *c,
                              const char *axis, const char *name, err *e)
 {
     settings all;
@@ -96,9 +96,9 @@ static bool plot_sensitivity(plot_script *p, arena *a, store *s, const compariso
     qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
     if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return false;
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
-    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * all.series_count),
-                      "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
-    plot_quality_axes(p, c, axis, logarithmic);
+    gnuplot_begin(p, name, 760, MAX(440, 120 + 19 * all.series_count),
+                  "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
+    plot_cost_axes(p, c, axis, logarithmic);
     put_tics(p->out, sorted, all.count);
     char *command = NULL;
     size_t bytes;
@@ -118,15 +118,15 @@ static bool plot_sensitivity(plot_script *p, arena *a, store *s, const compariso
                 "%s$series%d using 1:2:3:4 with yerrorlines linecolor %d dashtype %d pointtype 7 "
                 "linewidth 1.5 title ",
                 k ? ", \\\n     " : "plot ", k, plot_colour(k), plot_dashes(k));
-        plot_quote(f, all.series[k]);
+        gnuplot_quote(f, all.series[k]);
     }
     fclose(f);
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     free(command);
     return true;
 }
 
-bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     sqlite3_stmt *q = store_prepare(
@@ -142,10 +142,10 @@ bool plot_axes(plot_report *r, arena *a, store *s, const comparison *c, err *e)
         for (char *x = name + strlen("axis-"); *x; x++) {
             if (!strchr(letters, *x)) *x = '_';
         }
-        plot_script p = {0};
+        gnuplot_script p = {0};
         err why = {{0}};
         if (plot_sensitivity(&p, a, s, c, axis, arena_strdup(a, name), &why)) {
-            ok = plot_script_run(r, &p, e);
+            ok = gnuplot_run(r, &p, e);
         } else if (why.text[0]) {
             ok = err_set(e, "%s", why.text);
         }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 static const struct {
     const char *name, *axis;
@@ -24,15 +24,15 @@ static double cost_of(const compared_variant *v, int cost)
     return x < 0 || (COSTS[cost].logarithmic && x <= 0) ? (double)NAN : x;
 }
 
-void plot_quality_axes(plot_script *p, const comparison *c, const char *x_title, bool logarithmic)
+void plot_cost_axes(gnuplot_script *p, const comparison *c, const char *x_title, bool logarithmic)
 {
     char text[256];
     plot_put_title(p->out, c);
     fputs("set xlabel ", p->out);
-    plot_quote(p->out, x_title);
+    gnuplot_quote(p->out, x_title);
     snprintf(text, sizeof text, "%s (lower is better)", compare_metric_title(c->metric));
     fputs("\nset ylabel ", p->out);
-    plot_quote(p->out, text);
+    gnuplot_quote(p->out, text);
     fprintf(p->out,
             "\n%sset offsets graph 0.08, graph 0.08, graph 0.08, graph "
             "0.08\nset key outside right top Left reverse samplen 1.5 spacing 1.2\n",
@@ -82,13 +82,13 @@ static bool varies(const comparison *c, int cost)
     return false;
 }
 
-static bool plot_cost(plot_script *p, const comparison *c, int cost)
+static bool draw_cost(gnuplot_script *p, const comparison *c, int cost)
 {
     if (!varies(c, cost)) return false;
-    plot_script_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
-                      "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
+    gnuplot_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
+                  "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
     cost_axis axis = axis_of(c, cost);
-    plot_quality_axes(p, c, axis.title, axis.logarithmic);
+    plot_cost_axes(p, c, axis.title, axis.logarithmic);
     fprintf(p->out, "set format x '%s'\n", axis.logarithmic ? "%.0s%c" : "%g");
     if (!COSTS[cost].logarithmic) fputs("set xrange [0:*]\n", p->out);
     char *command = NULL;
@@ -110,20 +110,20 @@ static bool plot_cost(plot_script *p, const comparison *c, int cost)
             comma, i, axis.unit, plot_colour(i), 4 + plot_dashes(i));
         char title[320];
         snprintf(title, sizeof title, "%s (n = %d)", v->label, e.n);
-        plot_quote(f, title);
+        gnuplot_quote(f, title);
         comma = ", \\\n     ";
     }
     fclose(f);
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     free(command);
     return true;
 }
 
-bool plot_costs(plot_report *r, const comparison *c, err *e)
+bool plot_cost(plot_report *r, const comparison *c, err *e)
 {
     for (int i = 0; i < COST_COUNT; i++) {
-        plot_script p = {0};
-        if (plot_cost(&p, c, i) && !plot_script_run(r, &p, e)) return false;
+        gnuplot_script p = {0};
+        if (draw_cost(&p, c, i) && !gnuplot_run(r, &p, e)) return false;
     }
     return true;
 }

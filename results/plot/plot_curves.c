@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 /* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
 enum { POINTS = 200 };
@@ -144,7 +144,7 @@ static void put_title(FILE *out, const compared_variant *v, const curve *k)
     } else {
         snprintf(title, sizeof title, "%s (n = %d to %d)", v->label, k->least, k->most);
     }
-    plot_quote(out, title);
+    gnuplot_quote(out, title);
 }
 
 /* All bands, if they can be told apart, then all lines. The caller frees the text. */
@@ -223,19 +223,19 @@ static void put_panel(FILE *out, const comparison *c, const curve *curves, int o
 }
 
 /* Labels stand at the outer panels only; the panels' places leave room for them. */
-static char *panels_command(const plot_script *p, const comparison *c, const curve *curves,
+static char *panels_command(const gnuplot_script *p, const comparison *c, const curve *curves,
                             panels g, const char *x_title, const char *y_title)
 {
     char *text = NULL, title[512];
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for a command");
-    plot_put_caption(out, p->caption);
+    gnuplot_caption(out, p->caption);
     fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
             g.rows, g.columns, 72.0 / p->width, 78.0 / p->height, 1 - 62.0 / p->height,
             42.0 / p->height);
-    compare_title(title, c);
-    plot_quote(out, title);
+    compare_print_title(title, c);
+    gnuplot_quote(out, title);
     fputs("\nunset key\n", out);
     int panel = 0;
     for (int i = 0; i < c->count; i++) {
@@ -244,9 +244,9 @@ static char *panels_command(const plot_script *p, const comparison *c, const cur
         fputs("set title ", out);
         put_title(out, &c->variants[i], &curves[i]);
         fputs(" offset 0,-0.6\nset ylabel ", out);
-        plot_quote(out, left ? y_title : "");
+        gnuplot_quote(out, left ? y_title : "");
         fputs("\nset xlabel ", out);
-        plot_quote(out, low ? x_title : "");
+        gnuplot_quote(out, low ? x_title : "");
         fprintf(out, "\nset format y '%s'\nset format x '%s'\n", left ? "%g" : "", low ? "%g" : "");
         put_panel(out, c, curves, i);
         if (panel++ == 0) fputs("unset label 1\n", out);
@@ -279,13 +279,13 @@ static bool read_curves(curve *curves, plot_unit *unit, arena *a, store *s, cons
     return true;
 }
 
-static void draw_together(plot_script *p, const comparison *c, const curve *curves,
+static void draw_together(gnuplot_script *p, const comparison *c, const curve *curves,
                           const char *name)
 {
-    plot_script_begin(p, name, 760, MAX(440, 120 + 19 * c->count),
-                      c->count <= PLOT_TELLABLE
-                          ? "Line: mean over n seeds. Band: from the lowest to the highest seed."
-                          : "Line: mean over n seeds. The seeds' spread: in the panels.");
+    gnuplot_begin(p, name, 760, MAX(440, 120 + 19 * c->count),
+                  c->count <= PLOT_TELLABLE
+                      ? "Line: mean over n seeds. Band: from the lowest to the highest seed."
+                      : "Line: mean over n seeds. The seeds' spread: in the panels.");
     plot_put_title(p->out, c);
     /* Dashes need some length to be told apart. */
     fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
@@ -295,18 +295,18 @@ static void draw_together(plot_script *p, const comparison *c, const curve *curv
     }
 }
 
-static void draw_panels(plot_script *p, const comparison *c, const curve *curves, panels g,
+static void draw_panels(gnuplot_script *p, const comparison *c, const curve *curves, panels g,
                         const char *name)
 {
-    plot_script_begin(p, name, 60 + PANEL_WIDTH * g.columns, 120 + PANEL_HEIGHT * g.rows,
-                      "Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
-                      "baseline. Grey: the other variants.");
+    gnuplot_begin(p, name, 60 + PANEL_WIDTH * g.columns, 120 + PANEL_HEIGHT * g.rows,
+                  "Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
+                  "baseline. Grey: the other variants.");
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count > 1) put_data(p->out, &curves[i], i);
     }
 }
 
-bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool against_time,
+bool plot_curves(gnuplot_script *p, arena *a, store *s, const comparison *c, bool against_time,
                  bool facets, err *e)
 {
     bool bits = compare_by_bytes(c);
@@ -334,15 +334,15 @@ bool plot_curves(plot_script *p, arena *a, store *s, const comparison *c, bool a
         draw_together(p, c, curves, name);
     }
     fputs("set xlabel ", p->out);
-    plot_quote(p->out, unit.name);
+    gnuplot_quote(p->out, unit.name);
     fputs("\nset ylabel ", p->out);
-    plot_quote(p->out, y_title);
+    gnuplot_quote(p->out, y_title);
     fputc('\n', p->out);
     fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
             x_end > 0 ? x_end : 1);
     char *command =
         facets ? panels_command(p, c, curves, g, unit.name, y_title) : plot_command(c, curves);
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     free(command);
     return true;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 static bool drawn(const comparison *c, int i)
 {
@@ -87,7 +87,7 @@ static void put_names(FILE *out, const comparison *c)
         snprintf(name, sizeof name, "%s (n = %d)", c->variants[i].label,
                  c->variants[i].difference.n);
         if (line++) fputs(", ", out);
-        plot_quote(out, name);
+        gnuplot_quote(out, name);
         fprintf(out, " %d", line);
     }
     fputs(")\n", out);
@@ -110,14 +110,14 @@ static double tick_step(const comparison *c)
     return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-static void put_head(plot_script *p, const comparison *c, int lines)
+static void put_head(gnuplot_script *p, const comparison *c, int lines)
 {
     char text[512];
     plot_put_title(p->out, c);
     snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)",
              c->variants[c->baseline].label, compare_metric_title(c->metric));
     fputs("set xlabel ", p->out);
-    plot_quote(p->out, text);
+    gnuplot_quote(p->out, text);
     fprintf(p->out,
             "\nset border 1\nset grid xtics noytics\nset xtics %g\n"
             "set yrange [%d.5:0.5]\nset offsets graph 0.04, graph 0.04, 0, 0\n"
@@ -128,16 +128,16 @@ static void put_head(plot_script *p, const comparison *c, int lines)
     put_names(p->out, c);
 }
 
-bool plot_differences(plot_script *p, const comparison *c)
+bool plot_differences(gnuplot_script *p, const comparison *c)
 {
     int lines = 0;
     for (int i = 0; c->baseline >= 0 && i < c->count; i++) {
         lines += drawn(c, i);
     }
     if (lines == 0) return false;
-    plot_script_begin(p, "differences", 760, 170 + 42 * lines,
-                      "Bar: mean and 95 % t-interval of the difference, paired by seed (none "
-                      "for n = 1). Dots: single seeds. Colours: after Holm's correction.");
+    gnuplot_begin(p, "differences", 760, 170 + 42 * lines,
+                  "Bar: mean and 95 % t-interval of the difference, paired by seed (none "
+                  "for n = 1). Dots: single seeds. Colours: after Holm's correction.");
     put_head(p, c, lines);
     put_seeds(p->out, c);
     char command[1024];
@@ -154,6 +154,6 @@ bool plot_differences(plot_script *p, const comparison *c)
                                        : "1:2:3:4 with xerrorbars pointtype 5",
                       KIND[kind].colour, KIND[kind].title);
     }
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     return true;
 }

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 static const struct {
     const char *name, *axis;
@@ -14,18 +14,18 @@ static double cost_of(const compared_variant *v, int cost)
     return cost == 0 ? v->eval.flops : v->eval.seconds;
 }
 
-static void begin(plot_script *p, const comparison *c, int cost)
+static void begin(gnuplot_script *p, const comparison *c, int cost)
 {
     char text[256];
-    plot_script_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
-                      "Gain: baseline minus variant, paired over n seeds. Bar: 95 % t-interval "
-                      "(none for n = 1).");
+    gnuplot_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
+                  "Gain: baseline minus variant, paired over n seeds. Bar: 95 % t-interval "
+                  "(none for n = 1).");
     plot_put_title(p->out, c);
     fputs("set xlabel ", p->out);
-    plot_quote(p->out, COSTS[cost].axis);
+    gnuplot_quote(p->out, COSTS[cost].axis);
     snprintf(text, sizeof text, "gain in %s (higher is better)", compare_metric_title(c->metric));
     fputs("\nset ylabel ", p->out);
-    plot_quote(p->out, text);
+    gnuplot_quote(p->out, text);
     fputs("\nset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n"
           "set key outside right top Left reverse samplen 1.5 spacing 1.2\n"
           "set xzeroaxis linewidth 1 linecolor 'grey40'\n"
@@ -34,7 +34,7 @@ static void begin(plot_script *p, const comparison *c, int cost)
 }
 
 /* Other variants than the baseline: their points, and what draws them. */
-static void put_points(plot_script *p, FILE *command, const comparison *c, int cost)
+static void put_points(gnuplot_script *p, FILE *command, const comparison *c, int cost)
 {
     double unit = cost_of(&c->variants[c->baseline], cost);
     for (int i = 0; i < c->count; i++) {
@@ -50,11 +50,11 @@ static void put_points(plot_script *p, FILE *command, const comparison *c, int c
                 "pointsize 1 linewidth 1.5 title ",
                 i, plot_colour(i), 4 + plot_dashes(i));
         snprintf(title, sizeof title, "%s (n = %d)", v->label, d.n);
-        plot_quote(command, title);
+        gnuplot_quote(command, title);
     }
 }
 
-static bool plot_gain(plot_script *p, const comparison *c, int cost)
+static bool draw_gain(gnuplot_script *p, const comparison *c, int cost)
 {
     const compared_variant *base = &c->variants[c->baseline];
     if (!(cost_of(base, cost) > 0)) return false;
@@ -67,19 +67,19 @@ static bool plot_gain(plot_script *p, const comparison *c, int cost)
           "linewidth 1.5 title ",
           f);
     snprintf(title, sizeof title, "%s (baseline)", base->label);
-    plot_quote(f, title);
+    gnuplot_quote(f, title);
     put_points(p, f, c, cost);
     fclose(f);
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     free(command);
     return true;
 }
 
-bool plot_gains(plot_report *r, const comparison *c, err *e)
+bool plot_gain(plot_report *r, const comparison *c, err *e)
 {
     for (int i = 0; c->learning && c->baseline >= 0 && i < 2; i++) {
-        plot_script p = {0};
-        if (plot_gain(&p, c, i) && !plot_script_run(r, &p, e)) return false;
+        gnuplot_script p = {0};
+        if (draw_gain(&p, c, i) && !gnuplot_run(r, &p, e)) return false;
     }
     return true;
 }

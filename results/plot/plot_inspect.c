@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 enum { MAX_SERIES = 4, MAX_LAYERS = 512 };
 
@@ -100,7 +100,7 @@ static int read_figure(store *s, const char *run, const char *part, const char *
     return n;
 }
 
-const char *plot_find_inspected(store *s, const char *run, arena *a, err *e)
+const char *plot_inspect_find(store *s, const char *run, arena *a, err *e)
 {
     sqlite3_stmt *q = store_prepare(s,
                                     "SELECT run FROM inspection WHERE substr(run, 1, length(?1)) = "
@@ -145,9 +145,9 @@ static void put_axes(FILE *out, const picture *x, const char *run, int layers)
     char title[128];
     snprintf(title, sizeof title, "%s, run %.8s", x->name, run);
     fputs("set title ", out);
-    plot_quote(out, title);
+    gnuplot_quote(out, title);
     fputs("\nset ylabel ", out);
-    plot_quote(out, x->y);
+    gnuplot_quote(out, x->y);
     fprintf(out,
             "\nset xlabel 'memory layer'\nset xtics 1\nset xrange [0.5:%d.5]\n"
             "set key outside right top Left reverse samplen 2 spacing 1.2\n",
@@ -191,14 +191,14 @@ static bool draw_picture(plot_report *r, store *s, const char *run, const pictur
         if (layers < 0) return false;
         if (layers == 0) return true;
     }
-    plot_script p;
+    gnuplot_script p;
     char command[2048];
-    plot_script_begin(&p, x->name, 620, 360, x->caption);
+    gnuplot_begin(&p, x->name, 620, 360, x->caption);
     put_data(p.out, values, series, layers);
     put_axes(p.out, x, run, layers);
     series_command(command, sizeof command, x, series);
-    plot_script_draw(&p, command);
-    return plot_script_run(r, &p, e);
+    gnuplot_draw(&p, command);
+    return gnuplot_run(r, &p, e);
 }
 
 /* Agreement against the value's confidence: bins of equally many values. */
@@ -212,9 +212,9 @@ static bool draw_confidence(plot_report *r, store *s, const char *run, err *e)
         e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, run, -1, SQLITE_TRANSIENT);
-    plot_script p;
-    plot_script_begin(&p, "confidence", 620, 360,
-                      "Tenths of all values by the probability of their top token.");
+    gnuplot_script p;
+    gnuplot_begin(&p, "confidence", 620, 360,
+                  "Tenths of all values by the probability of their top token.");
     fputs("$data << EOD\n", p.out);
     int n = 0;
     for (; sqlite3_step(q) == SQLITE_ROW; n++) {
@@ -225,9 +225,9 @@ static bool draw_confidence(plot_report *r, store *s, const char *run, err *e)
             "EOD\nset title 'confidence, run %.8s'\nset xlabel 'probability of the value''s top "
             "token'\nset ylabel 'agreement rate'\nset yrange [0:*]\nunset key\n",
             run);
-    plot_script_draw(&p, "plot $data using 1:2 with linespoints pointtype 7 linewidth 1.8 "
-                         "linecolor 2");
-    if (n > 0) return plot_script_run(r, &p, e);
+    gnuplot_draw(&p, "plot $data using 1:2 with linespoints pointtype 7 linewidth 1.8 "
+                     "linecolor 2");
+    if (n > 0) return gnuplot_run(r, &p, e);
     free(p.text);
     return true;
 }
@@ -316,14 +316,14 @@ static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x
     sqlite3_bind_text(q, 1, run, -1, SQLITE_TRANSIENT);
     sqlite3_bind_text(q, 2, x->part, -1, SQLITE_TRANSIENT);
     sqlite3_bind_text(q, 3, x->like, -1, SQLITE_TRANSIENT);
-    plot_script p;
-    plot_script_begin(&p, x->name, 620, 360, x->caption);
+    gnuplot_script p;
+    gnuplot_begin(&p, x->name, 620, 360, x->caption);
     fputs("$data << EOD\n", p.out);
     int n = put_curve(p.out, q, x, titles);
     sqlite3_finalize(q);
     snprintf(head, sizeof head, "%s, run %.8s", x->name, run);
     fputs("EOD\nset title ", p.out);
-    plot_quote(p.out, head);
+    gnuplot_quote(p.out, head);
     fprintf(p.out,
             "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left "
             "reverse samplen 2 spacing 1.2\n",
@@ -335,14 +335,13 @@ static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x
                                  "linewidth 1.8 linecolor %d title '%s'",
                                  i ? ", " : "", i, plot_colour(i), titles[i]);
     }
-    plot_script_draw(&p, command);
-    if (n > 0) return plot_script_run(r, &p, e);
+    gnuplot_draw(&p, command);
+    if (n > 0) return gnuplot_run(r, &p, e);
     free(p.text);
     return true;
 }
 
-bool plot_inspection(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
-                     err *e)
+bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only, err *e)
 {
     *r = (plot_report){.svg_only = svg_only};
     bool ok = file_join(r->folder, out, "plots/inspect", e) && file_make_folders(r->folder, e);
@@ -353,6 +352,6 @@ bool plot_inspection(plot_report *r, store *s, const char *out, const char *run,
     for (int i = 0; ok && i < CURVE_COUNT; i++) {
         ok = draw_curve(r, s, run, &CURVES[i], e);
     }
-    if (ok) plot_note_fonts(r);
+    if (ok) gnuplot_note_fonts(r);
     return ok;
 }

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "results/compare/compare_recall.h"
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
-static void put_head(plot_script *p, const comparison *c, const recall_comparison *r)
+static void put_head(gnuplot_script *p, const comparison *c, const recall_comparison *r)
 {
     plot_put_title(p->out, c);
     fprintf(p->out,
@@ -23,7 +23,7 @@ static void put_head(plot_script *p, const comparison *c, const recall_compariso
             r->chance, r->chance, r->chance);
 }
 
-static void put_series(plot_script *p, const recall_comparison *r, int variant)
+static void put_series(gnuplot_script *p, const recall_comparison *r, int variant)
 {
     fprintf(p->out, "$series%d << EOD\n# distance accuracy low high n\n", variant);
     for (int k = 0; k < r->count; k++) {
@@ -70,14 +70,14 @@ static char *plot_command(const comparison *c, const recall_comparison *r)
                 "pointsize 0.5 linewidth %.1f title ",
                 comma, i, plot_colour(i), plot_dashes(i), 1.2 + 0.6 * (c->count - 1 - i));
         snprintf(title, sizeof title, "%s (n = %d)", c->variants[i].label, n);
-        plot_quote(f, title);
+        gnuplot_quote(f, title);
         comma = ", \\\n     ";
     }
     fclose(f);
     return text;
 }
 
-bool plot_recall(plot_script *p, arena *a, store *s, const comparison *c, err *e)
+bool plot_recall(gnuplot_script *p, arena *a, store *s, const comparison *c, err *e)
 {
     const recall_comparison *r = compare_recall(a, c, s, e);
     int drawn = 0;
@@ -85,14 +85,14 @@ bool plot_recall(plot_script *p, arena *a, store *s, const comparison *c, err *e
         drawn += r->count > 0 && seeds_of(r, i) > 0;
     }
     if (drawn == 0) return false;
-    plot_script_begin(p, "recall", 760, MAX(440, 120 + 19 * c->count),
-                      "Line: mean over n seeds. Band: from the lowest to the highest seed.");
+    gnuplot_begin(p, "recall", 760, MAX(440, 120 + 19 * c->count),
+                  "Line: mean over n seeds. Band: from the lowest to the highest seed.");
     put_head(p, c, r);
     for (int i = 0; i < c->count; i++) {
         if (seeds_of(r, i) > 0) put_series(p, r, i);
     }
     char *command = plot_command(c, r);
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     free(command);
     return true;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 enum { COLOURS = 7 };
 
@@ -131,17 +131,18 @@ static char *data_of(arena *a, store *s, const comparison *c, const routing_plot
 }
 
 /* One picture of some of the variants that have data. */
-static bool draw(plot_report *r, const comparison *c, const routing_plot *kind, const char *name,
-                 const int *variant, char *const *data, int count, err *e)
+static bool draw_variants(plot_report *r, const comparison *c, const routing_plot *kind,
+                          const char *name, const int *variant, char *const *data, int count,
+                          err *e)
 {
-    plot_script p;
-    plot_script_begin(&p, name, 760, 440, kind->caption);
+    gnuplot_script p;
+    gnuplot_begin(&p, name, 760, 440, kind->caption);
     char choice[512], title[640], *command = NULL;
     size_t bytes;
-    compare_title(choice, c);
+    compare_print_title(choice, c);
     snprintf(title, sizeof title, "%s: %s", choice, kind->title);
     fputs("set title ", p.out);
-    plot_quote(p.out, title);
+    gnuplot_quote(p.out, title);
     fprintf(p.out,
             "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left reverse "
             "samplen 2 spacing 1.2\n",
@@ -159,12 +160,12 @@ static bool draw(plot_report *r, const comparison *c, const routing_plot *kind, 
         fprintf(f, ", \\\n     $variant%d using 1:2 with %s linecolor %d linewidth 1.6 title ", i,
                 kind->points ? "linespoints pointtype 7 pointsize 0.6" : "lines",
                 plot_colour(variant[i]));
-        plot_quote(f, c->variants[variant[i]].label);
+        gnuplot_quote(f, c->variants[variant[i]].label);
     }
     fclose(f);
-    plot_script_draw(&p, command);
+    gnuplot_draw(&p, command);
     free(command);
-    return plot_script_run(r, &p, e);
+    return gnuplot_run(r, &p, e);
 }
 
 static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
@@ -184,8 +185,8 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
         }
         char name[48];
         snprintf(name, sizeof name, page > 1 ? "%s-%d" : "%s", kind->name, page);
-        if (!draw(r, c, kind, arena_strdup(a, name), variant + first, data + first, next - first,
-                  e)) {
+        if (!draw_variants(r, c, kind, arena_strdup(a, name), variant + first, data + first,
+                           next - first, e)) {
             return false;
         }
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "results/compare/compare_slices.h"
-#include "results/plot/plot_script.h"
+#include "results/plot/gnuplot.h"
 
 /* Slices of fewer tokens are not drawn: a few tokens' luck would hide the others. */
 enum { LEAST_TOKENS = 100 };
@@ -29,8 +29,8 @@ static slice_line line_of(arena *a, const slice_comparison *x, int variant, bool
                     .low = ARENA_NEW(a, double, x->count),
                     .high = ARENA_NEW(a, double, x->count)};
     for (int k = 0; k < x->count; k++) {
-        const compared_slice *s = compared_slice_at(x, variant, k);
-        interval i = slice_interval(s);
+        const compared_slice *s = compare_slices_at(x, variant, k);
+        interval i = compare_slices_interval(s);
         l.mean[k] = gain ? -s->difference.mean : s->value.mean;
         l.low[k] = gain ? -i.high : s->least;
         l.high[k] = gain ? -i.low : s->most;
@@ -68,7 +68,7 @@ static void choose_range(double range[2], const slice_comparison *x, const slice
 }
 
 /* The slices stand side by side; each is named by where it begins. */
-static void put_axis(plot_script *p, const slice_comparison *x)
+static void put_axis(gnuplot_script *p, const slice_comparison *x)
 {
     int first = x->count, last = -1;
     for (int k = x->count - 1; k >= 0; k--) {
@@ -127,7 +127,7 @@ static char *plot_command(const comparison *c, const slice_line *lines, bool gai
                 "%s$slices%d using 1:2 with linespoints linecolor %d dashtype %d pointtype 7 "
                 "pointsize 0.45 linewidth 1.6 title ",
                 comma, i, plot_colour(i), plot_dashes(i));
-        plot_quote(out, title);
+        gnuplot_quote(out, title);
         comma = ", \\\n     ";
     }
     fclose(out);
@@ -145,7 +145,7 @@ static int width_for(const comparison *c, const slice_line *lines)
     return WIDTH + (MIN(most, 80) - LETTERS) * LETTER;
 }
 
-static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slice_comparison *x,
+static bool plot_lines(gnuplot_script *p, arena *a, const comparison *c, const slice_comparison *x,
                        const char *name, bool gain)
 {
     slice_line *lines = arena_push_zero(a, c->count, sizeof *lines);
@@ -176,21 +176,22 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
     int caption = !bands ? 3 : gain ? 1 + single : 0;
     char text[512];
     snprintf(text, sizeof text, "%s%s", captions[caption], oracles ? " Oracles: not drawn." : "");
-    plot_script_begin(p, name, width_for(c, lines), MAX(440, 120 + 19 * c->count),
-                      arena_strdup(a, text));
+    gnuplot_begin(p, name, width_for(c, lines), MAX(440, 120 + 19 * c->count),
+                  arena_strdup(a, text));
     double range[2];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
     plot_put_title(p->out, c);
-    snprintf(text, sizeof text, "%s (from; each slice up to twice that)", slice_by_title(x->by));
+    snprintf(text, sizeof text, "%s (from; each slice up to twice that)",
+             compare_slices_by_title(x->by));
     fputs("set xlabel ", p->out);
-    plot_quote(p->out, text);
+    gnuplot_quote(p->out, text);
     if (gain) {
         snprintf(text, sizeof text, "gain over %s (%s)", c->variants[c->baseline].label, bits);
     } else {
         snprintf(text, sizeof text, "%s loss (%s)", c->split, bits);
     }
     fputs("\nset ylabel ", p->out);
-    plot_quote(p->out, text);
+    gnuplot_quote(p->out, text);
     put_axis(p, x);
     choose_range(range, x, lines, gain, bands);
     fprintf(p->out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
@@ -200,7 +201,7 @@ static bool plot_lines(plot_script *p, arena *a, const comparison *c, const slic
         if (lines[i].any) put_data(p->out, x, &lines[i], i);
     }
     char *command = plot_command(c, lines, gain, bands);
-    plot_script_draw(p, command);
+    gnuplot_draw(p, command);
     free(command);
     return true;
 }
@@ -216,11 +217,11 @@ bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e
                  {"gain-frequency", BY_FREQUENCY, true},
                  {"gain-repetition", BY_REPETITION, true}};
     for (size_t i = 0; i < sizeof plots / sizeof *plots; i++) {
-        plot_script p = {0};
+        gnuplot_script p = {0};
         slice_comparison *x = compare_slices(a, c, s, plots[i].by, e);
         if (!x) return false;
         if (x->count == 0) continue;
-        if (plot_lines(&p, a, c, x, plots[i].name, plots[i].gain) && !plot_script_run(r, &p, e)) {
+        if (plot_lines(&p, a, c, x, plots[i].name, plots[i].gain) && !gnuplot_run(r, &p, e)) {
             return false;
         }
     }

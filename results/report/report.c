@@ -13,7 +13,7 @@
 
 /* ---- text ---- */
 
-void report_text(FILE *out, const char *text)
+void html_text(FILE *out, const char *text)
 {
     for (; *text; text++) {
         switch (*text) {
@@ -35,10 +35,10 @@ void report_text(FILE *out, const char *text)
     }
 }
 
-void report_element(FILE *out, const char *name, const char *class, const char *text)
+void html_element(FILE *out, const char *name, const char *class, const char *text)
 {
     fprintf(out, "<%s%s%s%s>", name, *class ? " class=\"" : "", class, *class ? "\"" : "");
-    report_text(out, text);
+    html_text(out, text);
     fprintf(out, "</%s>\n", name);
 }
 
@@ -51,8 +51,8 @@ static void put_head(FILE *out, const table *t)
         const table_head *h = &t->column[c];
         if (h->flags & TABLE_PROGRAMS) continue;
         fprintf(out, "<th scope=\"col\"%s>", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
-        report_text(out, h->title);
-        if (h->unit[0]) report_element(out, "small", "", h->unit);
+        html_text(out, h->title);
+        if (h->unit[0]) html_element(out, "small", "", h->unit);
         fputs("</th>", out);
     }
     fputs("</tr></thead>\n", out);
@@ -63,9 +63,9 @@ static void put_cell(FILE *out, const table_head *h, const table_cell *x)
     fprintf(out, "<td%s data-v=\"", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
     if (x->kind == CELL_REAL) fprintf(out, "%.9g", x->real);
     if (x->kind == CELL_INT) fprintf(out, "%lld", (long long)x->integer);
-    if (x->kind == CELL_TEXT) report_text(out, x->text);
+    if (x->kind == CELL_TEXT) html_text(out, x->text);
     fputs("\">", out);
-    report_text(out, x->kind == CELL_EMPTY ? "\u2013" : x->text);
+    html_text(out, x->kind == CELL_EMPTY ? "\u2013" : x->text);
     if (x->half) fprintf(out, " \u00b1 %s", x->half);
     fputs("</td>", out);
 }
@@ -105,7 +105,7 @@ static void put_copies(FILE *out, const table *t)
         }
         fclose(f);
         fprintf(out, "<template data-name=\"%s\">", names[i]);
-        report_text(out, text);
+        html_text(out, text);
         fputs("</template>", out);
         free(text);
     }
@@ -123,7 +123,7 @@ static void put_notes(FILE *out, const comparison *c)
     fclose(f);
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n"));) {
-        if (*line) report_element(out, "p", "note", line);
+        if (*line) html_element(out, "p", "note", line);
     }
     free(text);
 }
@@ -134,11 +134,11 @@ static void put_results(FILE *out, arena *a, const comparison *c)
     for (int i = 0; i < c->count; i++) {
         mark[i] = i == c->baseline ? "baseline" : NULL;
     }
-    report_element(out, "h2", "", "Results");
+    html_element(out, "h2", "", "Results");
     table *t = compare_table(a, c);
     put_table(out, t, mark);
     put_copies(out, t);
-    report_element(
+    html_element(
         out, "p", "note",
         "Mean \u00b1 half of the 95 % t-interval over seeds; differences are paired by seed; p is "
         "corrected by Holm's method for all comparisons. Click a title to sort.");
@@ -149,21 +149,21 @@ static void put_results(FILE *out, arena *a, const comparison *c)
 
 static void put_verdicts(FILE *out, const comparison *c)
 {
-    report_element(out, "h2", "", "Verdict");
+    html_element(out, "h2", "", "Verdict");
     fputs("<ul>\n", out);
     for (int i = 0; i < c->count; i++) {
         char text[512];
         const compared_variant *v = &c->variants[i];
-        compare_verdict(text, c, i);
+        compare_print_verdict(text, c, i);
         if (text[0])
-            report_element(out, "li",
-                           !compare_sure(v)         ? ""
-                           : v->difference.mean < 0 ? "better"
-                                                    : "worse",
-                           text);
+            html_element(out, "li",
+                         !compare_sure(v)         ? ""
+                         : v->difference.mean < 0 ? "better"
+                                                  : "worse",
+                         text);
     }
     fputs("</ul>\n", out);
-    if (c->baseline < 0) report_element(out, "p", "", "No baseline is named among the variants.");
+    if (c->baseline < 0) html_element(out, "p", "", "No baseline is named among the variants.");
 }
 
 static bool run_sentence(FILE *out, store *s, const compared_variant *v, const compared_run *r,
@@ -173,12 +173,12 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
     snprintf(text, sizeof text, "%s, seed %lld: %s: %s (run %s)", v->label, (long long)r->seed,
              r->status, compare_reason(r), r->run);
     fputs("<li>", out);
-    report_text(out, text);
-    json_t *run = run_json(s, r->run, e);
+    html_text(out, text);
+    json_t *run = run_view_json(s, r->run, e);
     const char *log = run ? json_get_text(run, "log") : NULL;
     if (log && *log) {
         fputs("<details><summary>end of its log</summary>", out);
-        report_element(out, "pre", "", log);
+        html_element(out, "pre", "", log);
         fputs("</details>", out);
     }
     fputs("</li>\n", out);
@@ -207,8 +207,8 @@ static bool put_health(FILE *out, arena *a, store *s, const char *experiment, er
              "begun. Nothing is left out.",
              planned, done, failed, diverged, interrupted, running,
              planned - done - failed - diverged - interrupted - running);
-    report_element(out, "h2", "", "Health");
-    report_element(out, "p", "", text);
+    html_element(out, "h2", "", "Health");
+    html_element(out, "p", "", text);
     fputs("<ul>\n", out);
     bool ok = true;
     for (int i = 0; ok && i < c->count; i++) {
@@ -226,13 +226,13 @@ static bool put_health(FILE *out, arena *a, store *s, const char *experiment, er
 static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
-    report_element(out, "h2", "", "What the variants change");
+    html_element(out, "h2", "", "What the variants change");
     for (int i = 0; base && base->run_count > 0 && i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         if (v == base || v->run_count == 0) continue;
         table *t = table_new(a);
         table *shown = table_new(a);
-        if (!run_diff(t, s, base->runs[0].run, v->runs[0].run, e)) return false;
+        if (!run_view_diff(t, s, base->runs[0].run, v->runs[0].run, e)) return false;
         int option = table_column(shown, "option", "option", "", TABLE_LEFT);
         int was = table_column(shown, "a", base->label, "", TABLE_LEFT);
         int is = table_column(shown, "b", v->label, "", TABLE_LEFT);
@@ -244,7 +244,7 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
             if (x[1].text) table_text(shown, was, "%s", x[1].text);
             if (x[2].text) table_text(shown, is, "%s", x[2].text);
         }
-        report_element(out, "h3", "", v->label);
+        html_element(out, "h3", "", v->label);
         if (table_rows(shown) > 0) put_table(out, shown, NULL);
     }
     return true;
@@ -253,10 +253,10 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
 /* Every option of every variant, as its first run has them. */
 static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
-    report_element(out, "h2", "", "Resolved specs");
+    html_element(out, "h2", "", "Resolved specs");
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
-        json_t *run = v->run_count ? run_json(s, v->runs[0].run, e) : NULL;
+        json_t *run = v->run_count ? run_view_json(s, v->runs[0].run, e) : NULL;
         if (v->run_count && !run) return false;
         char *text = json_dumps(json_object_get(run, "spec"), JSON_COMPACT);
         node *n = text ? node_parse(a, arena_strdup(a, text), strlen(text), "spec", NULL) : NULL;
@@ -264,9 +264,9 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
         json_decref(run);
         if (!n) continue;
         fputs("<details><summary>", out);
-        report_text(out, v->label);
+        html_text(out, v->label);
         fputs("</summary>", out);
-        report_element(out, "pre", "", node_yaml(a, n));
+        html_element(out, "pre", "", node_yaml(a, n));
         fputs("</details>\n", out);
     }
     return true;
@@ -278,7 +278,7 @@ static bool put_query(FILE *out, arena *a, store *s, const char *experiment, con
     sqlite3_stmt *q = store_prepare(s, sql, e);
     if (!q) return false;
     sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    report_element(out, "h2", "", title);
+    html_element(out, "h2", "", title);
     table *t = table_new(a);
     for (int i = 0; i < sqlite3_column_count(q); i++) {
         table_column(t, "", arena_strdup(a, sqlite3_column_name(q, i)), "", TABLE_LEFT);
@@ -308,12 +308,12 @@ static bool put_source(FILE *out, arena *a, store *s, const char *experiment, er
     if (sqlite3_step(q) == SQLITE_ROW) {
         const char *file = store_text(q, 0, a), *text = store_text(q, 1, a);
         const char *command = store_text(q, 2, a);
-        report_element(out, "h2", "", "To make it again");
-        report_element(out, "pre", "", command ? command : file);
+        html_element(out, "h2", "", "To make it again");
+        html_element(out, "pre", "", command ? command : file);
         fputs("<details><summary>", out);
-        report_text(out, file);
+        html_text(out, file);
         fputs("</summary>", out);
-        report_element(out, "pre", "", text);
+        html_element(out, "pre", "", text);
         fputs("</details>\n", out);
     }
     sqlite3_finalize(q);
@@ -346,18 +346,18 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
           "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
           out);
     char title[512];
-    compare_title(title, c);
-    report_element(out, "title", "", title);
-    fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_STYLE);
-    report_element(out, "h1", "", title);
-    report_element(out, "p", "question", c->description);
+    compare_print_title(title, c);
+    html_element(out, "title", "", title);
+    fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_PAGE_STYLE);
+    html_element(out, "h1", "", title);
+    html_element(out, "p", "question", c->description);
     put_verdicts(out, c);
     bool ok = put_health(out, a, s, c->experiment, e);
     if (ok) put_results(out, a, c);
     ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
          put_specs(out, a, s, c, e) && put_provenance(out, a, s, c->experiment, e) &&
          put_source(out, a, s, c->experiment, e);
-    fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_SCRIPT);
+    fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_PAGE_SCRIPT);
     arena_free(a);
     return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
 }

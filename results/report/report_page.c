@@ -1,7 +1,7 @@
 /* What the page looks like and what its script does: sorts tables, copies them. */
 #include "results/report/report_parts.h"
 
-const char REPORT_STYLE[] =
+const char REPORT_PAGE_STYLE[] =
     ":root{color-scheme:light dark;--ink:#1d2228;--soft:#5b6570;--line:#d7dce1;--page:#fff;"
     "--good:#0072b2;--bad:#b3470a}\n"
     "@media(prefers-color-scheme:dark){:root{--ink:#e4e7ea;--soft:#a0a9b2;--line:#3a424a;"
@@ -32,7 +32,7 @@ const char REPORT_STYLE[] =
     "table{font-size:7.5px}th,td{padding:.2rem .25rem}th{white-space:normal}"
     "pre{white-space:pre-wrap;font-size:8px}button,figcaption a{display:none}}\n";
 
-const char REPORT_SCRIPT[] =
+const char REPORT_PAGE_SCRIPT[] =
     "document.querySelectorAll('table.sortable').forEach(function(t){\n"
     "  var body=t.tBodies[0];\n"
     "  t.querySelectorAll('th').forEach(function(h,i){\n"

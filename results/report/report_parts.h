@@ -4,12 +4,12 @@
 
 #include "results/report/report.h"
 
-extern const char REPORT_STYLE[], REPORT_SCRIPT[];
+extern const char REPORT_PAGE_STYLE[], REPORT_PAGE_SCRIPT[];
 
 /* Text for HTML: < > & " are escaped. */
-void report_text(FILE *out, const char *text);
+void html_text(FILE *out, const char *text);
 /* <name class="class">text</name>; class "": none. */
-void report_element(FILE *out, const char *name, const char *class, const char *text);
+void html_element(FILE *out, const char *name, const char *class, const char *text);
 
 /* The pictures that were drawn, inside the page, each with what it shows and its script. */
 bool report_plots(FILE *out, const plot_report *plots, err *e);

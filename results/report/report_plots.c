@@ -39,10 +39,10 @@ static void put_caption(FILE *out, const char *name, const char *script, size_t 
     script_text(x, script, "set xlabel '");
     script_text(y, script, "set ylabel '");
     fputs("<figcaption>", out);
-    report_text(out, y[0] ? y : x[0] ? x : name);
+    html_text(out, y[0] ? y : x[0] ? x : name);
     if (x[0] && y[0]) {
         fputs(" by ", out);
-        report_text(out, x);
+        html_text(out, x);
     }
     fprintf(out, "<a download=\"%s\" href=\"data:text/plain;base64,", name);
     put_base64(out, (const unsigned char *)script, bytes);
@@ -63,7 +63,7 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, err *e
     fputs("<figure>", out);
     if (script) put_caption(out, name, script, script_bytes);
     fputs("<img alt=\"", out);
-    report_text(out, note[0] ? note : svg_name);
+    html_text(out, note[0] ? note : svg_name);
     fputs("\" src=\"data:image/svg+xml;base64,", out);
     put_base64(out, (const unsigned char *)svg, bytes);
     fputs("\"></figure>\n", out);
@@ -78,10 +78,10 @@ bool report_plots(FILE *out, const plot_report *plots, err *e)
     for (int i = 0; i < plots->count; i++) {
         size_t n = strlen(plots->files[i]);
         if (n < 5 || strcmp(plots->files[i] + n - 4, ".svg") != 0) continue;
-        if (!any) report_element(out, "h2", "", "Plots");
+        if (!any) html_element(out, "h2", "", "Plots");
         any = true;
         if (!put_plot(out, plots->folder, plots->files[i], e)) return false;
     }
-    if (plots->note[0]) report_element(out, "p", "note", plots->note);
+    if (plots->note[0]) html_element(out, "p", "note", plots->note);
     return true;
 }

@@ -8,7 +8,7 @@
 
 /* ---- finding ---- */
 
-void run_name_read(run_name *r, const char *text)
+void run_view_name_read(run_name *r, const char *text)
 {
     *r = (run_name){.seed = -1};
     size_t n = strcspn(text, "/");
@@ -35,7 +35,7 @@ static int first_id(char id[RUN_ID_CHARS], sqlite3_stmt *q)
 static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     run_name w;
-    run_name_read(&w, name);
+    run_view_name_read(&w, name);
     sqlite3_stmt *q = store_prepare(s,
                                     "SELECT run FROM plan WHERE experiment = ?1 AND "
                                     "(?2 = '' OR label = ?2) AND (?3 < 0 OR seed = ?3) "
@@ -52,7 +52,7 @@ static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err 
                    name);
 }
 
-bool run_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
+bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     sqlite3_stmt *q = store_prepare(
         s, "SELECT run FROM run WHERE length(?1) > 0 AND substr(run, 1, length(?1)) = ?1", e);
@@ -109,7 +109,7 @@ static void parse_column(json_t *row, const char *key)
     if (value) json_object_set_new(row, key, value);
 }
 
-json_t *run_json(store *s, const char *id, err *e)
+json_t *run_view_json(store *s, const char *id, err *e)
 {
     static const struct {
         const char *key, *sql;
@@ -167,9 +167,9 @@ static const char *text_or(const json_t *o, const char *key, const char *otherwi
     return text ? text : otherwise;
 }
 
-static void line(FILE *out, const char *name, const char *format, ...)
+static void print_field(FILE *out, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static void line(FILE *out, const char *name, const char *format, ...)
+static void print_field(FILE *out, const char *name, const char *format, ...)
 {
     va_list args;
     fprintf(out, "  %-20s ", name);
@@ -185,7 +185,7 @@ static void figure(FILE *out, const char *name, const json_t *o, const char *key
     double x = json_get_double(o, key);
     char text[16];
     table_si(text, x);
-    if (isfinite(x)) line(out, name, "%s%s", text, unit);
+    if (isfinite(x)) print_field(out, name, "%s%s", text, unit);
 }
 
 static void show_end(FILE *out, const json_t *run)
@@ -193,14 +193,14 @@ static void show_end(FILE *out, const json_t *run)
     const char *kind = text_or(run, "kind", ""), *reason = text_or(run, "reason", "");
     const char *status = text_or(run, "status", "planned");
     bool more = *kind && strcmp(kind, status) != 0;
-    line(out, "status", "%s%s%s%s%s%s", status, more ? " (" : "", more ? kind : "", more ? ")" : "",
-         *reason ? ": " : "", reason);
+    print_field(out, "status", "%s%s%s%s%s%s", status, more ? " (" : "", more ? kind : "",
+                more ? ")" : "", *reason ? ": " : "", reason);
     if (json_get_text(run, "started_at")) {
-        line(out, "time", "%s to %s", text_or(run, "started_at", "?"),
-             text_or(run, "ended_at", "now"));
+        print_field(out, "time", "%s to %s", text_or(run, "started_at", "?"),
+                    text_or(run, "ended_at", "now"));
     }
-    line(out, "step", "%lld of %lld", (long long)json_get_int(run, "step", 0),
-         (long long)json_get_int(run, "steps", 0));
+    print_field(out, "step", "%lld of %lld", (long long)json_get_int(run, "step", 0),
+                (long long)json_get_int(run, "steps", 0));
     figure(out, "trained tokens", run, "tokens", "");
     figure(out, "training", run, "train_seconds", " s");
     figure(out, "speed", run, "tokens_per_second", " tokens/s");
@@ -287,7 +287,7 @@ static void show_provenance(FILE *out, const json_t *run)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *text = json_get_text(run, keys[i]);
         bool dirty = strcmp(keys[i], "git_revision") == 0 && json_get_int(run, "git_dirty", 0);
-        if (text && *text) line(out, keys[i], "%s%s", text, dirty ? " with changes" : "");
+        if (text && *text) print_field(out, keys[i], "%s%s", text, dirty ? " with changes" : "");
     }
 }
 
@@ -317,20 +317,21 @@ static void show_values(FILE *out, const char *path, const json_t *x)
     }
 }
 
-bool run_show(FILE *out, store *s, const char *id, err *e)
+bool run_view_show(FILE *out, store *s, const char *id, err *e)
 {
-    json_t *run = run_json(s, id, e);
+    json_t *run = run_view_json(s, id, e);
     if (!run) return false;
     size_t i;
     const json_t *plan;
     fprintf(out, "run %s\n", id);
     json_array_foreach(json_object_get(run, "plans"), i, plan)
     {
-        line(out, i ? "" : "planned as", "%s/%s%s", text_or(plan, "experiment", "?"),
-             text_or(plan, "label", "?"), json_get_int(plan, "baseline", 0) ? " (baseline)" : "");
+        print_field(out, i ? "" : "planned as", "%s/%s%s", text_or(plan, "experiment", "?"),
+                    text_or(plan, "label", "?"),
+                    json_get_int(plan, "baseline", 0) ? " (baseline)" : "");
     }
-    line(out, "variant", "%s", text_or(run, "variant", "?"));
-    line(out, "seed", "%lld", (long long)json_get_int(run, "seed", 0));
+    print_field(out, "variant", "%s", text_or(run, "variant", "?"));
+    print_field(out, "seed", "%lld", (long long)json_get_int(run, "seed", 0));
     show_end(out, run);
     show_evaluations(out, run);
     show_recall(out, run);
@@ -359,12 +360,12 @@ static void put_difference(void *user, const char *path, const char *a, const ch
     if (b) table_text(d->t, d->b, "%s", b);
 }
 
-bool run_diff(table *t, store *s, const char *a, const char *b, err *e)
+bool run_view_diff(table *t, store *s, const char *a, const char *b, err *e)
 {
     static const char *const made[] = {"seed",     "numerics", "real",  "git_revision", "git_dirty",
                                        "compiler", "flags",    "blas",  "blas_core",    "cpu",
                                        "host",     "threads",  "status"};
-    json_t *x = run_json(s, a, e), *y = x ? run_json(s, b, e) : NULL;
+    json_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
     if (!y) {
         json_decref(x);
         return false;
@@ -384,7 +385,7 @@ bool run_diff(table *t, store *s, const char *a, const char *b, err *e)
 
 /* ---- a list ---- */
 
-bool run_list(table *t, store *s, const char *experiment, const char *status, err *e)
+bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e)
 {
     if (experiment && !store_has_experiment(s, experiment, e)) return false;
     sqlite3_stmt *q = store_prepare(

@@ -15,23 +15,23 @@ typedef struct run_name {
     char experiment[256], label[256]; /* label "": any */
     int64_t seed;                     /* -1: any */
 } run_name;
-void run_name_read(run_name *r, const char *text);
+void run_view_name_read(run_name *r, const char *text);
 
 /* name: a run's id, the unique beginning of one, or EXPERIMENT[/LABEL[/SEED]] (the first that fits,
  * in planned order). */
-bool run_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e);
+bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e);
 
 /* Everything about a run for people: what it is, how it ended (with the end of its log), its
  * figures, what it cost, its resolved spec, where it was trained. */
-bool run_show(FILE *out, store *s, const char *id, err *e);
+bool run_view_show(FILE *out, store *s, const char *id, err *e);
 /* The same as an object. Decref it. */
-json_t *run_json(store *s, const char *id, err *e);
+json_t *run_view_json(store *s, const char *id, err *e);
 
 /* The options in which two runs differ, and what of their making does (revision, processor,
  * compiler ...): a row each. */
-bool run_diff(table *t, store *s, const char *a, const char *b, err *e);
+bool run_view_diff(table *t, store *s, const char *a, const char *b, err *e);
 
 /* All runs, those begun last first; experiment, status: NULL for any. */
-bool run_list(table *t, store *s, const char *experiment, const char *status, err *e);
+bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e);
 
 #endif

@@ -73,24 +73,24 @@ static bool put_planned(collector *c, const char *name, int position, const json
     const char *label = json_get_text(run, "label"), *axis;
     if (!id || !variant || !label)
         return err_set(e, "run %d has no id, variant or label", position);
-    collect_bind_text(c->plan, 1, name);
+    collect_rows_bind_text(c->plan, 1, name);
     sqlite3_bind_int(c->plan, 2, position);
-    collect_bind_text(c->plan, 3, id);
-    collect_bind_text(c->plan, 4, variant);
-    collect_bind_text(c->plan, 5, label);
+    collect_rows_bind_text(c->plan, 3, id);
+    collect_rows_bind_text(c->plan, 4, variant);
+    collect_rows_bind_text(c->plan, 5, label);
     sqlite3_bind_int64(c->plan, 6, json_get_int(run, "seed", 0));
     sqlite3_bind_int(c->plan, 7, json_is_true(json_object_get(run, "baseline")));
-    if (!collect_put(c, c->plan, e)) return false;
+    if (!collect_rows_put(c, c->plan, e)) return false;
     int axes = 0;
     json_t *value;
     json_object_foreach(json_object_get(run, "axes"), axis, value)
     {
-        collect_bind_text(c->axis, 1, name);
-        collect_bind_text(c->axis, 2, label);
+        collect_rows_bind_text(c->axis, 1, name);
+        collect_rows_bind_text(c->axis, 2, label);
         sqlite3_bind_int(c->axis, 3, axes++);
-        collect_bind_text(c->axis, 4, axis);
-        collect_bind_text(c->axis, 5, json_is_string(value) ? json_string_value(value) : "");
-        if (!collect_put(c, c->axis, e)) return false;
+        collect_rows_bind_text(c->axis, 4, axis);
+        collect_rows_bind_text(c->axis, 5, json_is_string(value) ? json_string_value(value) : "");
+        if (!collect_rows_put(c, c->axis, e)) return false;
     }
     return true;
 }
@@ -104,9 +104,9 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
     /* Replacing the row deletes its plan and axes, which follow. */
     for (int i = 0; i < 6; i++) {
         const char *text = json_get_text(x, keys[i]);
-        collect_bind_text(c->experiment, i + 1, text || i == 4 ? text : "");
+        collect_rows_bind_text(c->experiment, i + 1, text || i == 4 ? text : "");
     }
-    if (!collect_put(c, c->experiment, e)) return false;
+    if (!collect_rows_put(c, c->experiment, e)) return false;
     size_t i;
     json_t *run;
     json_array_foreach(json_object_get(x, "runs"), i, run)
@@ -120,7 +120,7 @@ static bool collect_experiment(collector *c, const char *file, bool *fresh, err 
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "experiments/%s", file);
-    if (!collect_changed(c, inner, "", fresh, e)) return false;
+    if (!collect_rows_changed(c, inner, "", fresh, e)) return false;
     if (!*fresh) return true;
     if (!file_join(path, c->out, inner, e)) return false;
     json_t *x = json_read(path, e);

@@ -149,14 +149,14 @@ static const line_kind KINDS[] = {
 };
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 
-static void bind(sqlite3_stmt *q, int at, value_type type, const json_t *value)
+static void bind_value(sqlite3_stmt *q, int at, value_type type, const json_t *value)
 {
-    if (type == INT) collect_bind_int(q, at, value);
-    if (type == REAL) collect_bind_real(q, at, value);
-    if (type == TEXT) collect_bind_text(q, at, json_string_value(value));
+    if (type == INT) collect_rows_bind_int(q, at, value);
+    if (type == REAL) collect_rows_bind_real(q, at, value);
+    if (type == TEXT) collect_rows_bind_text(q, at, json_string_value(value));
     if (type == TREE) {
         char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
-        collect_bind_text(q, at, text);
+        collect_rows_bind_text(q, at, text);
         free(text);
     }
 }
@@ -194,13 +194,13 @@ static bool put_kind(collector *c, const char *id, const line_kind *k, const jso
     sqlite3_stmt *q = statement_of(c, k, e);
     if (!q) return false;
     int at = 1;
-    collect_bind_text(q, at++, id);
-    if (k->part) collect_bind_text(q, at++, c->part);
+    collect_rows_bind_text(q, at++, id);
+    if (k->part) collect_rows_bind_text(q, at++, c->part);
     for (int i = 0; i < MAX_COLUMNS && k->columns[i].column; i++) {
         const char *key = k->columns[i].key;
-        bind(q, at++, k->columns[i].type, key ? json_object_get(line, key) : line);
+        bind_value(q, at++, k->columns[i].type, key ? json_object_get(line, key) : line);
     }
-    return collect_put(c, q, e);
+    return collect_rows_put(c, q, e);
 }
 
 static bool put_triggers(collector *c, const char *id, const json_t *line, err *e)
@@ -215,16 +215,16 @@ static bool put_triggers(collector *c, const char *id, const json_t *line, err *
     json_t *x;
     json_array_foreach(json_object_get(line, "examples"), i, x)
     {
-        collect_bind_text(q, 1, id);
-        collect_bind_text(q, 2, json_get_text(line, "layer"));
-        collect_bind_int(q, 3, json_object_get(line, "memory"));
+        collect_rows_bind_text(q, 1, id);
+        collect_rows_bind_text(q, 2, json_get_text(line, "layer"));
+        collect_rows_bind_int(q, 3, json_object_get(line, "memory"));
         sqlite3_bind_int(q, 4, (int)i);
-        collect_bind_real(q, 5, json_object_get(x, "coefficient"));
-        collect_bind_int(q, 6, json_object_get(x, "document"));
-        collect_bind_int(q, 7, json_object_get(x, "position"));
-        collect_bind_text(q, 8, json_get_text(x, "next"));
-        collect_bind_text(q, 9, json_get_text(x, "text"));
-        if (!collect_put(c, q, e)) return false;
+        collect_rows_bind_real(q, 5, json_object_get(x, "coefficient"));
+        collect_rows_bind_int(q, 6, json_object_get(x, "document"));
+        collect_rows_bind_int(q, 7, json_object_get(x, "position"));
+        collect_rows_bind_text(q, 8, json_get_text(x, "next"));
+        collect_rows_bind_text(q, 9, json_get_text(x, "text"));
+        if (!collect_rows_put(c, q, e)) return false;
     }
     return true;
 }
@@ -249,16 +249,16 @@ static const struct {
                {"changes", "inspect_moment"}, {"states", "inspect_place"},
                {"states", "inspect_use"},     {"states", "inspect_spot"}};
 
-static bool forget(collector *c, const char *id, const char *part, err *e)
+static bool delete_part(collector *c, const char *id, const char *part, err *e)
 {
     char where[64];
     snprintf(where, sizeof where, "part = '%s'", part);
     for (size_t i = 0; i < sizeof OF_ALL / sizeof *OF_ALL; i++) {
-        if (!collect_delete(c, OF_ALL[i], id, where, e)) return false;
+        if (!collect_rows_delete(c, OF_ALL[i], id, where, e)) return false;
     }
     for (size_t i = 0; i < sizeof OF_PART / sizeof *OF_PART; i++) {
         if (strcmp(part, OF_PART[i].part) != 0) continue;
-        if (!collect_delete(c, OF_PART[i].table, id, "1", e)) return false;
+        if (!collect_rows_delete(c, OF_PART[i].table, id, "1", e)) return false;
     }
     return true;
 }
@@ -268,16 +268,16 @@ static bool collect_part(collector *c, const char *id, const char *folder, bool 
     char path[FILE_PATH_BYTES], name[64];
     bool changed;
     snprintf(path, sizeof path, "runs/%s/inspect/%s.jsonl", id, c->part);
-    if (!collect_changed(c, path, "", &changed, e)) return false;
+    if (!collect_rows_changed(c, path, "", &changed, e)) return false;
     if (!changed) return true;
     *fresh = true;
     snprintf(name, sizeof name, "inspect/%s.jsonl", c->part);
-    if (!forget(c, id, c->part, e) || !file_join(path, folder, name, e)) return false;
-    return !file_exists(path) || collect_each_line(c, id, path, put_line, e);
+    if (!delete_part(c, id, c->part, e) || !file_join(path, folder, name, e)) return false;
+    return !file_exists(path) || collect_lines_each(c, id, path, put_line, e);
 }
 
 /* The statements of this file are those that write to tables inspect*. */
-static void finalize(collector *c)
+static void finalize_inspect(collector *c)
 {
     sqlite3_stmt *q = sqlite3_next_stmt(store_db(c->db), NULL);
     while (q) {
@@ -298,6 +298,6 @@ bool collect_inspect(collector *c, const char *id, const char *folder, bool *fre
         c->part = parts[i];
         ok = collect_part(c, id, folder, fresh, e);
     }
-    finalize(c);
+    finalize_inspect(c);
     return ok;
 }

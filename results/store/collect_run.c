@@ -12,7 +12,7 @@
 
 #include "core/base/file.h"
 
-void collect_bind_int(sqlite3_stmt *q, int at, const json_t *value)
+void collect_rows_bind_int(sqlite3_stmt *q, int at, const json_t *value)
 {
     if (json_is_boolean(value)) {
         sqlite3_bind_int(q, at, json_is_true(value));
@@ -25,7 +25,7 @@ void collect_bind_int(sqlite3_stmt *q, int at, const json_t *value)
     }
 }
 
-void collect_bind_real(sqlite3_stmt *q, int at, const json_t *value)
+void collect_rows_bind_real(sqlite3_stmt *q, int at, const json_t *value)
 {
     if (json_is_number(value)) {
         sqlite3_bind_double(q, at, json_number_value(value));
@@ -34,19 +34,20 @@ void collect_bind_real(sqlite3_stmt *q, int at, const json_t *value)
     }
 }
 
-void collect_bind_text(sqlite3_stmt *q, int at, const char *text)
+void collect_rows_bind_text(sqlite3_stmt *q, int at, const char *text)
 {
     sqlite3_bind_text(q, at, text, -1, SQLITE_TRANSIENT); /* NULL binds NULL */
 }
 
-bool collect_put(collector *c, sqlite3_stmt *q, err *e)
+bool collect_rows_put(collector *c, sqlite3_stmt *q, err *e)
 {
     bool ok = sqlite3_step(q) == SQLITE_DONE || store_err(c->db, "cannot be written", e);
     sqlite3_reset(q);
     return ok;
 }
 
-bool collect_delete(collector *c, const char *table, const char *run, const char *where, err *e)
+bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
+                         err *e)
 {
     char *sql = sqlite3_mprintf("DELETE FROM %s WHERE run = %Q AND %s", table, run, where);
     CHECK(sql, "no memory for a statement");
@@ -55,16 +56,16 @@ bool collect_delete(collector *c, const char *table, const char *run, const char
     return ok;
 }
 
-bool collect_artefact(collector *c, const char *id, const char *path, const char *kind,
-                      const json_t *step, int64_t bytes, const char *hash, err *e)
+bool collect_rows_artefact(collector *c, const char *id, const char *path, const char *kind,
+                           const json_t *step, int64_t bytes, const char *hash, err *e)
 {
-    collect_bind_text(c->artefact, 1, id);
-    collect_bind_text(c->artefact, 2, path);
-    collect_bind_text(c->artefact, 3, kind);
-    collect_bind_int(c->artefact, 4, step);
+    collect_rows_bind_text(c->artefact, 1, id);
+    collect_rows_bind_text(c->artefact, 2, path);
+    collect_rows_bind_text(c->artefact, 3, kind);
+    collect_rows_bind_int(c->artefact, 4, step);
     sqlite3_bind_int64(c->artefact, 5, bytes);
-    collect_bind_text(c->artefact, 6, hash);
-    return collect_put(c, c->artefact, e);
+    collect_rows_bind_text(c->artefact, 6, hash);
+    return collect_rows_put(c, c->artefact, e);
 }
 
 /* ---- stamps ---- */
@@ -80,21 +81,21 @@ static void stamp_of(char stamp[128], const char *path, const char *more)
              (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (unsigned long long)s.st_ino, more);
 }
 
-bool collect_changed(collector *c, const char *path, const char *more, bool *changed, err *e)
+bool collect_rows_changed(collector *c, const char *path, const char *more, bool *changed, err *e)
 {
     char full[FILE_PATH_BYTES], stamp[128];
     if (!file_join(full, c->out, path, e)) return false;
     stamp_of(stamp, full, more);
     sqlite3_stmt *q = c->stamp_get;
-    collect_bind_text(q, 1, path);
+    collect_rows_bind_text(q, 1, path);
     const char *known =
         sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
     *changed = known ? strcmp(known, stamp) != 0 : strncmp(stamp, "absent", 6) != 0;
     sqlite3_reset(q);
     if (!*changed) return true;
-    collect_bind_text(c->stamp_set, 1, path);
-    collect_bind_text(c->stamp_set, 2, stamp);
-    return collect_put(c, c->stamp_set, e);
+    collect_rows_bind_text(c->stamp_set, 1, path);
+    collect_rows_bind_text(c->stamp_set, 2, stamp);
+    return collect_rows_put(c, c->stamp_set, e);
 }
 
 /* ---- plan.json, run.json, status.json ---- */
@@ -184,16 +185,16 @@ static bool folder_locked(const char *folder)
 
 static bool put_libraries(collector *c, const char *id, const json_t *run, err *e)
 {
-    if (!collect_delete(c, "library", id, "1", e)) return false;
+    if (!collect_rows_delete(c, "library", id, "1", e)) return false;
     const char *name;
     json_t *version;
     json_object_foreach(json_object_get(run, "versions"), name, version)
     {
         if (!json_is_string(version)) continue;
-        collect_bind_text(c->library, 1, id);
-        collect_bind_text(c->library, 2, name);
-        collect_bind_text(c->library, 3, json_string_value(version));
-        if (!collect_put(c, c->library, e)) return false;
+        collect_rows_bind_text(c->library, 1, id);
+        collect_rows_bind_text(c->library, 2, name);
+        collect_rows_bind_text(c->library, 3, json_string_value(version));
+        if (!collect_rows_put(c, c->library, e)) return false;
     }
     return true;
 }
@@ -226,22 +227,22 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     }
     sqlite3_stmt *q = c->run;
     char *spec = json_dumps(json_object_get(from[PLAN], "spec"), JSON_COMPACT);
-    collect_bind_text(q, 1, id);
-    collect_bind_text(q, 2, variant);
+    collect_rows_bind_text(q, 1, id);
+    collect_rows_bind_text(q, 2, variant);
     sqlite3_bind_int64(q, 3, json_get_int(from[PLAN], "seed", 0));
-    collect_bind_text(q, 4, status ? status : "planned");
-    collect_bind_text(q, 5, reason);
-    collect_bind_text(q, 6, spec);
-    collect_bind_text(q, 7, log_tail(c, folder, status));
+    collect_rows_bind_text(q, 4, status ? status : "planned");
+    collect_rows_bind_text(q, 5, reason);
+    collect_rows_bind_text(q, 6, spec);
+    collect_rows_bind_text(q, 7, log_tail(c, folder, status));
     free(spec);
     for (int i = 0; i < RUN_VALUE_COUNT; i++) {
         const json_t *value = json_object_get(from[RUN_VALUES[i].from], RUN_VALUES[i].key);
-        if (RUN_VALUES[i].type == INT) collect_bind_int(q, FIRST_VALUE + i, value);
-        if (RUN_VALUES[i].type == REAL) collect_bind_real(q, FIRST_VALUE + i, value);
+        if (RUN_VALUES[i].type == INT) collect_rows_bind_int(q, FIRST_VALUE + i, value);
+        if (RUN_VALUES[i].type == REAL) collect_rows_bind_real(q, FIRST_VALUE + i, value);
         if (RUN_VALUES[i].type == TEXT)
-            collect_bind_text(q, FIRST_VALUE + i, json_string_value(value));
+            collect_rows_bind_text(q, FIRST_VALUE + i, json_string_value(value));
     }
-    return collect_put(c, q, e) && put_libraries(c, id, from[RUN], e);
+    return collect_rows_put(c, q, e) && put_libraries(c, id, from[RUN], e);
 }
 
 static bool collect_head(collector *c, const char *id, const char *folder, bool *fresh, err *e)
@@ -254,7 +255,7 @@ static bool collect_head(collector *c, const char *id, const char *folder, bool 
     for (int i = 0; i < SOURCES; i++) {
         bool changed;
         snprintf(path, sizeof path, "runs/%s/%s", id, names[i]);
-        if (!collect_changed(c, path, i == STATUS && locked ? "locked" : "", &changed, e)) {
+        if (!collect_rows_changed(c, path, i == STATUS && locked ? "locked" : "", &changed, e)) {
             return false;
         }
         any = any || changed;
@@ -293,8 +294,8 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
         const char *kind = strncmp(name, "model", 5) == 0 ? "model" : "train";
         char inner[FILE_PATH_BYTES];
         snprintf(inner, sizeof inner, "%s/%s", checkpoint, name);
-        ok = ok && collect_artefact(c, id, inner, kind, json_object_get(manifest, "step"),
-                                    json_get_int(file, "bytes", 0), hash ? hash : "", e);
+        ok = ok && collect_rows_artefact(c, id, inner, kind, json_object_get(manifest, "step"),
+                                         json_get_int(file, "bytes", 0), hash ? hash : "", e);
     }
     json_decref(manifest);
     return ok;
@@ -309,11 +310,11 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
     const char *const *names;
     int64_t count;
     snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
-    if (!collect_changed(c, path, "", &changed, e)) return false;
+    if (!collect_rows_changed(c, path, "", &changed, e)) return false;
     /* Kept ones come and go while something else of the folder changes, too. */
     if (!changed && !*fresh) return true;
     *fresh = true;
-    if (!collect_delete(c, "artefact", id, "kind <> 'losses'", e) ||
+    if (!collect_rows_delete(c, "artefact", id, "kind <> 'losses'", e) ||
         !file_list(folder, c->scratch, &names, &count, e)) {
         return false;
     }
@@ -338,6 +339,6 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     if (!file_exists(plan)) return true; /* a folder that was only just made */
     arena_reset(c->scratch);
     return collect_head(c, id, folder, fresh, e) && collect_checkpoints(c, id, folder, fresh, e) &&
-           collect_metrics(c, id, folder, fresh, e) && collect_evals(c, id, folder, fresh, e) &&
-           collect_inspect(c, id, folder, fresh, e);
+           collect_lines_metrics(c, id, folder, fresh, e) &&
+           collect_lines_evals(c, id, folder, fresh, e) && collect_inspect(c, id, folder, fresh, e);
 }

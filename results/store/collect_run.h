@@ -20,30 +20,31 @@ typedef struct collector {
 bool collect_run(collector *c, const char *id, bool *fresh, err *e);
 
 /* The folder's files of lines. *fresh becomes true if one was read again. */
-bool collect_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e);
-bool collect_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e);
+bool collect_lines_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e);
+bool collect_lines_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e);
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e);
 
 /* Calls put for every complete line of the file. */
 typedef bool (*collect_line)(collector *c, const char *id, const json_t *line, err *e);
-bool collect_each_line(collector *c, const char *id, const char *path, collect_line put, err *e);
+bool collect_lines_each(collector *c, const char *id, const char *path, collect_line put, err *e);
 
 /* The statement that puts or changes a row of the table `run`. */
 const char *collect_run_sql(arena *a);
 
 /* Deletes the run's rows of a table for which the condition holds ("1": all). */
-bool collect_delete(collector *c, const char *table, const char *run, const char *where, err *e);
-bool collect_artefact(collector *c, const char *id, const char *path, const char *kind,
-                      const json_t *step, int64_t bytes, const char *hash, err *e);
+bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
+                         err *e);
+bool collect_rows_artefact(collector *c, const char *id, const char *path, const char *kind,
+                           const json_t *step, int64_t bytes, const char *hash, err *e);
 
 /* Has the file below OUT another stamp than recorded? Then records it. `more` is added to it. */
-bool collect_changed(collector *c, const char *path, const char *more, bool *changed, err *e);
+bool collect_rows_changed(collector *c, const char *path, const char *more, bool *changed, err *e);
 
 /* Binding by JSON value: NULL for null, missing or a value of another type. */
-void collect_bind_int(sqlite3_stmt *q, int at, const json_t *value);
-void collect_bind_real(sqlite3_stmt *q, int at, const json_t *value);
-void collect_bind_text(sqlite3_stmt *q, int at, const char *text);
+void collect_rows_bind_int(sqlite3_stmt *q, int at, const json_t *value);
+void collect_rows_bind_real(sqlite3_stmt *q, int at, const json_t *value);
+void collect_rows_bind_text(sqlite3_stmt *q, int at, const char *text);
 /* Runs a statement without rows and makes it ready for the next values. */
-bool collect_put(collector *c, sqlite3_stmt *q, err *e);
+bool collect_rows_put(collector *c, sqlite3_stmt *q, err *e);
 
 #endif

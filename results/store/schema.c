@@ -4,7 +4,7 @@
 
 /* Text ids, so that rows mean something on their own and can be merged across databases. Numbers
  * that are not finite are NULL. */
-const char *const STORE_SCHEMA[] = {
+const char *const SCHEMA[] = {
     "CREATE TABLE experiment (\n"
     "  experiment TEXT PRIMARY KEY,\n"
     "  description TEXT NOT NULL,\n"

@@ -3,6 +3,6 @@
 #define LOCI_RESULTS_SCHEMA_H
 
 /* Statements that make an empty database; NULL ends them. */
-extern const char *const STORE_SCHEMA[];
+extern const char *const SCHEMA[];
 
 #endif

@@ -202,8 +202,8 @@ static bool open_writing(store *s, err *e)
     char stamp[64];
     snprintf(stamp, sizeof stamp, "PRAGMA user_version = %d", STORE_VERSION);
     bool ok = store_exec(s, "BEGIN IMMEDIATE", e);
-    for (int i = 0; ok && STORE_SCHEMA[i]; i++) {
-        ok = store_exec(s, STORE_SCHEMA[i], e);
+    for (int i = 0; ok && SCHEMA[i]; i++) {
+        ok = store_exec(s, SCHEMA[i], e);
     }
     return ok && store_exec(s, stamp, e);
 }

@@ -39,11 +39,11 @@ static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
     for (int i = 0; i < sqlite3_column_count(q); i++) {
         if (i) fputc(',', out);
         if (head) {
-            table_put_csv(out, sqlite3_column_name(q, i));
+            table_print_csv(out, sqlite3_column_name(q, i));
         } else if (sqlite3_column_type(q, i) == SQLITE_FLOAT) {
-            table_put_number(out, sqlite3_column_double(q, i));
+            table_print_number(out, sqlite3_column_double(q, i));
         } else if (sqlite3_column_type(q, i) != SQLITE_NULL) {
-            table_put_csv(out, (const char *)sqlite3_column_text(q, i));
+            table_print_csv(out, (const char *)sqlite3_column_text(q, i));
         }
     }
     fputc('\n', out);
@@ -58,7 +58,7 @@ static void json_row(FILE *out, sqlite3_stmt *q)
             fprintf(out, "%lld", (long long)sqlite3_column_int64(q, i));
             break;
         case SQLITE_FLOAT:
-            table_put_number(out, sqlite3_column_double(q, i));
+            table_print_number(out, sqlite3_column_double(q, i));
             break;
         case SQLITE_TEXT: {
             json_t *x = json_string((const char *)sqlite3_column_text(q, i));

@@ -41,7 +41,7 @@ int table_row(table *t)
     return t->rows++;
 }
 
-static table_cell *cell(table *t, int column)
+static table_cell *cell_at(table *t, int column)
 {
     CHECK(t->rows > 0 && column >= 0 && column < t->columns, "column %d of %d, row %d", column,
           t->columns, t->rows);
@@ -55,23 +55,23 @@ void table_text(table *t, int column, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    *cell(t, column) = (table_cell){.kind = CELL_TEXT, .text = arena_strdup(t->memory, text)};
+    *cell_at(t, column) = (table_cell){.kind = CELL_TEXT, .text = arena_strdup(t->memory, text)};
 }
 
 void table_int(table *t, int column, int64_t value)
 {
     char text[32];
     snprintf(text, sizeof text, "%lld", (long long)value);
-    *cell(t, column) =
+    *cell_at(t, column) =
         (table_cell){.kind = CELL_INT, .text = arena_strdup(t->memory, text), .integer = value};
 }
 
 static void set_real(table *t, int column, const char *text, const char *half, double value)
 {
-    *cell(t, column) = (table_cell){.kind = CELL_REAL,
-                                    .text = arena_strdup(t->memory, text),
-                                    .half = half ? arena_strdup(t->memory, half) : NULL,
-                                    .real = value};
+    *cell_at(t, column) = (table_cell){.kind = CELL_REAL,
+                                       .text = arena_strdup(t->memory, text),
+                                       .half = half ? arena_strdup(t->memory, half) : NULL,
+                                       .real = value};
 }
 
 void table_number(char text[32], double value, int decimals, bool plus)

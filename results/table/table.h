@@ -54,9 +54,9 @@ void table_number(char text[32], double value, int decimals, bool plus);
 
 /* A text, with what Markdown would take for its own escaped; as a field of CSV (RFC 4180); a number
  * in the shortest form that reads back as the same double. */
-void table_put_markdown(FILE *out, const char *text);
-void table_put_csv(FILE *out, const char *text);
-void table_put_number(FILE *out, double x);
+void table_print_markdown(FILE *out, const char *text);
+void table_print_csv(FILE *out, const char *text);
+void table_print_number(FILE *out, double x);
 
 int table_rows(const table *t);
 

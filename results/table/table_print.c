@@ -136,7 +136,7 @@ static void put_escaped(FILE *out, char c)
     fputc(c, out);
 }
 
-void table_put_markdown(FILE *out, const char *text)
+void table_print_markdown(FILE *out, const char *text)
 {
     for (; *text; text++) {
         put_escaped(out, *text);
@@ -183,7 +183,7 @@ static void print_markdown(FILE *out, const table *t)
 
 /* ---- CSV (RFC 4180, with line ends as on Unix) ---- */
 
-void table_put_number(FILE *out, double x)
+void table_print_number(FILE *out, double x)
 {
     char text[40];
     for (int digits = 15; digits <= 17; digits++) {
@@ -193,7 +193,7 @@ void table_put_number(FILE *out, double x)
     fputs(text, out);
 }
 
-void table_put_csv(FILE *out, const char *text)
+void table_print_csv(FILE *out, const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
         fputs(text, out);
@@ -216,12 +216,12 @@ static void print_csv(FILE *out, const table *t)
             if (!first) fputc(',', out);
             first = false;
             if (r < 0) {
-                table_put_csv(out, t->column[c].key);
+                table_print_csv(out, t->column[c].key);
                 continue;
             }
             const table_cell *x = &t->line[r].cell[c];
-            if (x->kind == CELL_REAL) table_put_number(out, x->real);
-            if (x->kind == CELL_TEXT || x->kind == CELL_INT) table_put_csv(out, x->text);
+            if (x->kind == CELL_REAL) table_print_number(out, x->real);
+            if (x->kind == CELL_TEXT || x->kind == CELL_INT) table_print_csv(out, x->text);
         }
         fputc('\n', out);
     }

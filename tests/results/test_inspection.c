@@ -197,17 +197,15 @@ static void scripts(void)
     collect_now(&x, 1);
     store *s = store_open_reader(x.out, &e);
     arena *a = arena_new(0);
-    EXPECT(s && !plot_find_inspected(s, NULL, a, &e) && strstr(e.text, "nothing was"), "%s",
-           e.text);
+    EXPECT(s && !plot_inspect_find(s, NULL, a, &e) && strstr(e.text, "nothing was"), "%s", e.text);
     store_close(s);
     inspect_into(&x, 0, 5);
     collect_now(&x, 1);
     s = store_open_reader(x.out, &e);
-    EXPECT(s && !plot_find_inspected(s, "zz", a, &e) && strstr(e.text, "no such run"), "%s",
-           e.text);
-    const char *run = plot_find_inspected(s, NULL, a, &e);
+    EXPECT(s && !plot_inspect_find(s, "zz", a, &e) && strstr(e.text, "no such run"), "%s", e.text);
+    const char *run = plot_inspect_find(s, NULL, a, &e);
     no_drawing(before, sizeof before);
-    EXPECT(run && plot_inspection(&r, s, x.out, run, false, &e), "%s", e.text);
+    EXPECT(run && plot_inspect(&r, s, x.out, run, false, &e), "%s", e.text);
     setenv("PATH", before, 1);
     static const char *const names[] = {
         "agreement", "rank",          "active",        "zero-agreement", "refinement",
@@ -234,8 +232,8 @@ static void pictures(void)
     plot_report r;
     store *s = store_open_reader(x.out, &e);
     arena *a = arena_new(0);
-    const char *run = s ? plot_find_inspected(s, NULL, a, &e) : NULL;
-    EXPECT(run && plot_inspection(&r, s, x.out, run, true, &e), "%s", e.text);
+    const char *run = s ? plot_inspect_find(s, NULL, a, &e) : NULL;
+    EXPECT(run && plot_inspect(&r, s, x.out, run, true, &e), "%s", e.text);
     EXPECT(is_there(&r, "gain-position", "svg") && is_there(&r, "gain-distance", "svg"), "%d files",
            r.count);
     EXPECT(!is_there(&r, "agreement", "gp"), "of a part that was not looked at");

@@ -45,13 +45,14 @@ static void names(void)
     char id[RUN_ID_CHARS], want[17];
     err e = {{0}};
     fake_run_id(want, "viewed", "a/long", 2);
-    EXPECT(run_find(id, s, "viewed/a/long/2", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
-    EXPECT(run_find(id, s, want, &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
+    EXPECT(run_view_find(id, s, "viewed/a/long/2", &e) && strcmp(id, want) == 0, "%s: %s", id,
+           e.text);
+    EXPECT(run_view_find(id, s, want, &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
     fake_run_id(want, "viewed", "short", 1);
-    EXPECT(run_find(id, s, "viewed", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
-    EXPECT(run_find(id, s, "viewed/short", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
-    EXPECT(!run_find(id, s, "viewed/tall", &e) && strstr(e.text, "loci ls"), "%s", e.text);
-    EXPECT(!run_find(id, s, "", &e), "an empty name");
+    EXPECT(run_view_find(id, s, "viewed", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
+    EXPECT(run_view_find(id, s, "viewed/short", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
+    EXPECT(!run_view_find(id, s, "viewed/tall", &e) && strstr(e.text, "loci ls"), "%s", e.text);
+    EXPECT(!run_view_find(id, s, "", &e), "an empty name");
     store_close(s);
 }
 
@@ -66,7 +67,7 @@ static void parts_of_names(void)
                  {"widths/a/b/12", "widths", "a/b", 12}, {"widths/", "widths", "", -1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         run_name r;
-        run_name_read(&r, cases[i].text);
+        run_view_name_read(&r, cases[i].text);
         EXPECT(strcmp(r.experiment, cases[i].experiment) == 0 &&
                    strcmp(r.label, cases[i].label) == 0 && r.seed == cases[i].seed,
                "%s: %s, %s, %lld", cases[i].text, r.experiment, r.label, (long long)r.seed);
@@ -79,7 +80,7 @@ static void shown(void)
     if (!s) return;
     char id[17];
     fake_run_id(id, "viewed", "a/long", 2);
-    char *text = printed(run_show, s, id);
+    char *text = printed(run_view_show, s, id);
     static const char *const words[] = {"viewed/a/long", "failed: killed by signal 9",
                                         "| last words", "model.width = 128", "a processor"};
     for (int i = 0; i < 5; i++) {
@@ -87,7 +88,7 @@ static void shown(void)
     }
     free(text);
     fake_run_id(id, "viewed", "short", 1);
-    text = printed(run_show, s, id);
+    text = printed(run_view_show, s, id);
     EXPECT(strstr(text, "bits per byte") && strstr(text, "(final)"), "%s", text);
     /* Over the whole run, whatever its last steps took. */
     EXPECT(strstr(text, " 51.2k tokens/s"), "%s", text);
@@ -104,7 +105,7 @@ static bool print_diff(FILE *out, store *s, const char *what, err *e)
     char x[17], y[17];
     fake_run_id(x, "viewed", "short", 1);
     fake_run_id(y, "viewed", "a/long", 2);
-    bool ok = run_diff(t, s, x, y, e);
+    bool ok = run_view_diff(t, s, x, y, e);
     table_print(out, t, TABLE_CSV, false);
     arena_free(a);
     return ok;
@@ -124,7 +125,7 @@ static bool print_list(FILE *out, store *s, const char *what, err *e)
 {
     arena *a = arena_new(0);
     table *t = table_new(a);
-    bool ok = run_list(t, s, NULL, what, e);
+    bool ok = run_view_list(t, s, NULL, what, e);
     table_print(out, t, TABLE_CSV, false);
     arena_free(a);
     return ok;

@@ -56,7 +56,7 @@ static void figures(void)
     EXPECT(s->count == 3 && s->parts == 3 && s->bytes, "%d slices", s->count);
     EXPECT(s->low[1] == 64 && s->high[1] == 127 && s->tokens[1] == 30000, "bounds");
     for (int k = 0; k < 3; k++) {
-        const compared_slice *cell = compared_slice_at(s, 1, k);
+        const compared_slice *cell = compare_slices_at(s, 1, k);
         /* The fake's noise of documents is 0.001 at most, its variants' 0.003. */
         EXPECT(fabs(cell->difference.mean + 0.039 * k) < 0.005 && cell->difference.n == 3,
                "slice %d: %g of %d", k, cell->difference.mean, cell->difference.n);
@@ -66,7 +66,7 @@ static void figures(void)
                "%g to %g", cell->over_text.low, cell->over_text.high);
         EXPECT(cell->least <= cell->value.mean && cell->value.mean <= cell->most, "range");
     }
-    EXPECT(compared_slice_at(s, 2, 0)->difference.n == 2, "a run that diverged counts");
+    EXPECT(compare_slices_at(s, 2, 0)->difference.n == 2, "a run that diverged counts");
     arena_free(a);
 }
 

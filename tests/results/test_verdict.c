@@ -26,7 +26,7 @@ static void identical_variants(void)
         list[1].difference = stats_paired(x, y, SEEDS, STATS_CONFIDENCE);
         list[1].p = list[1].p_holm = stats_p(list[1].difference);
         char text[512];
-        compare_verdict(text, &c, 1);
+        compare_print_verdict(text, &c, 1);
         noise += strstr(text, "within noise") != NULL;
     }
     EXPECT(fabs(noise / (double)SWEEPS - 0.95) < 0.0195, "%d of %d", noise, SWEEPS);
