@@ -9,6 +9,7 @@ extern const layer_class block_recurrent_layer;
 extern const layer_class compressed_memory_layer;
 extern const layer_class fast_ffn_layer;
 extern const layer_class ffn_layer;
+extern const layer_class gated_delta_layer;
 extern const layer_class hash_ffn_layer;
 extern const layer_class lstm_layer;
 extern const layer_class pkm_layer;
@@ -17,9 +18,10 @@ extern const layer_class routed_memory_layer;
 extern const layer_class switch_ffn_layer;
 
 static const layer_class *const LAYERS[] = {
-    &attention_layer, &base_ffn_layer,   &block_recurrent_layer, &compressed_memory_layer,
-    &fast_ffn_layer,  &ffn_layer,        &hash_ffn_layer,        &lstm_layer,
-    &pkm_layer,       &memorizing_layer, &routed_memory_layer,   &switch_ffn_layer};
+    &attention_layer, &base_ffn_layer, &block_recurrent_layer, &compressed_memory_layer,
+    &fast_ffn_layer,  &ffn_layer,      &gated_delta_layer,     &hash_ffn_layer,
+    &lstm_layer,      &pkm_layer,      &memorizing_layer,      &routed_memory_layer,
+    &switch_ffn_layer};
 
 /* The list of heads. */
 extern const layer_class fwl_head;

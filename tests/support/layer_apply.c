@@ -118,13 +118,31 @@ void layer_apply_reset(layer_apply *a)
     }
 }
 
-static void begin(layer_apply *a, const layer_apply_call *call)
+/* State comes in and gradients begin. */
+static void begin(layer_apply *a, bool recording)
+{
+    layer_ctx *c = &a->ctx;
+    tape_reset(a->tape, recording);
+    c->tape = a->tape;
+    c->rows = a->rows;
+    c->position = c->document = a->position;
+    c->params = &a->params;
+    c->values = a->values;
+    c->grads = recording ? &a->grads : NULL;
+    c->aux_count = c->metric_count = 0;
+    memset(c->leaves, 0, (size_t)a->params.pieces * sizeof *c->leaves);
+    for (int i = 0; i < a->build.slot_count; i++) {
+        int64_t shape[] = {a->rows, a->lengths[i], a->build.slots[i].width};
+        const state_slot *s = &a->build.slots[i];
+        bool none = s->store || s->segment || a->lengths[i] == 0;
+        c->next_state[i] = none ? NULL : tape_leaf(a->tape, a->slots[i], 3, shape, false);
+    }
+}
+
+static void set_call(layer_apply *a, const layer_apply_call *call)
 {
     layer_ctx *c = &a->ctx;
     int64_t n = a->rows * call->time;
-    tape_reset(a->tape, call->cotangent != NULL);
-    c->tape = a->tape;
-    c->rows = a->rows;
     c->time = call->time;
     c->tokens = call->tokens ? call->tokens
                              : memset(tape_keep(a->tape, n, sizeof(int32_t)), 0,
@@ -138,37 +156,27 @@ static void begin(layer_apply *a, const layer_apply_call *call)
         weight += call->weights ? (double)call->weights[i] : 1;
     }
     c->share = call->total_weight > 0 ? weight / call->total_weight : weight;
-    c->position = c->document = a->position;
     c->mode = call->mode;
-    c->params = &a->params;
-    c->values = a->values;
-    c->grads = call->cotangent ? &a->grads : NULL;
-    c->aux_count = c->metric_count = 0;
     c->tap = call->tap;
     c->tap_user = call->tap_user;
-    memset(c->leaves, 0, (size_t)a->params.pieces * sizeof *c->leaves);
-    for (int i = 0; i < a->build.slot_count; i++) {
-        int64_t shape[] = {a->rows, a->lengths[i], a->build.slots[i].width};
-        const state_slot *s = &a->build.slots[i];
-        bool none = s->store || s->segment || a->lengths[i] == 0;
-        c->state[i] = c->next_state[i] =
-            none ? NULL : tape_leaf(a->tape, a->slots[i], 3, shape, false);
-    }
+    memcpy(c->state, c->next_state, (size_t)a->build.slot_count * sizeof(tensor *));
 }
 
-static void run_backward(layer_apply *a, layer_apply_call *call, tensor *x, tensor *y)
+static void run_backward(layer_apply *a, layer_apply_call *calls, int n, tensor *const *x)
 {
     memset(a->grads.values, 0, (size_t)a->params.total * sizeof(real));
     const real one = 1;
     for (int i = 0; i < a->ctx.aux_count; i++) {
         tape_seed(a->tape, a->ctx.aux[i], &one);
     }
-    tape_seed(a->tape, y, call->cotangent);
     tape_run_backward(a->tape);
     for (int64_t i = 0; i < a->params.pieces; i++) {
         a->grads.has[i] = a->ctx.leaves[i] && a->ctx.leaves[i]->has_grad;
     }
-    call->dx = x->has_grad ? x->grad : tape_constant(a->tape, NULL, x->rank, x->shape)->data;
+    for (int i = 0; i < n; i++) {
+        calls[i].dx = x[i]->has_grad ? x[i]->grad
+                                     : tape_constant(a->tape, NULL, x[i]->rank, x[i]->shape)->data;
+    }
 }
 
 static void carry(layer_apply *a)
@@ -181,23 +189,42 @@ static void carry(layer_apply *a)
     }
 }
 
-void layer_apply_run(layer_apply *a, layer_apply_call *call)
+/* One call; returns its x. */
+static tensor *forward(layer_apply *a, layer_apply_call *call)
 {
-    begin(a, call);
     layer_ctx *c = &a->ctx;
+    set_call(a, call);
     int64_t shape[] = {a->rows, call->time, a->layer.dims.width};
     tensor *x = tape_constant(a->tape, call->x, 3, shape);
     x->needs_grad = call->cotangent != NULL;
+    int aux = c->aux_count;
     tensor *y = a->layer.cls->forward(c, &a->layer, x);
     call->y = y;
     call->dx = NULL;
     call->aux = 0;
-    for (int i = 0; i < c->aux_count; i++) {
+    for (int i = aux; i < c->aux_count; i++) {
         call->aux += (double)*c->aux[i]->data;
     }
-    if (call->cotangent) run_backward(a, call, x, y);
-    carry(a);
+    if (call->cotangent) tape_seed(a->tape, y, call->cotangent);
     for (int64_t r = 0; r < a->rows; r++) {
         a->position[r] += call->time;
     }
+    return x;
+}
+
+void layer_apply_segment(layer_apply *a, layer_apply_call *calls, int n)
+{
+    tensor *x[LAYER_APPLY_CALLS];
+    CHECK(n >= 1 && n <= LAYER_APPLY_CALLS, "%d calls", n);
+    begin(a, calls->cotangent != NULL);
+    for (int i = 0; i < n; i++) {
+        x[i] = forward(a, &calls[i]);
+    }
+    if (calls->cotangent) run_backward(a, calls, n, x);
+    carry(a);
+}
+
+void layer_apply_run(layer_apply *a, layer_apply_call *call)
+{
+    layer_apply_segment(a, call, 1);
 }

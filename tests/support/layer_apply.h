@@ -65,4 +65,10 @@ typedef struct layer_apply_call {
 
 void layer_apply_run(layer_apply *a, layer_apply_call *call);
 
+enum { LAYER_APPLY_CALLS = 8 };
+
+/* Consecutive calls as one segment: gradients flow through what is carried between them. Either all
+ * have a cotangent or none. */
+void layer_apply_segment(layer_apply *a, layer_apply_call *calls, int n);
+
 #endif

@@ -1,5 +1,6 @@
 #include "tests/support/op_cases.h"
 
+#include "core/ops/ops_recurrent.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -179,6 +180,76 @@ BUILD(lstm)
     return op_concat(t, 3, flat, 0);
 }
 
+/* ---- recurrences ---- */
+
+static tensor *flat(tape *t, tensor *x)
+{
+    return tape_reshape(t, x, 1, (int64_t[]){tensor_count(x)});
+}
+
+/* y and what is carried on, so that gradients of both are checked. */
+static tensor *with_carried(tape *t, tensor *y, tensor *last)
+{
+    if (!last) return y;
+    return op_concat(t, 2, (tensor *[]){flat(t, y), flat(t, last)}, 0);
+}
+
+/* in: x, w, before; arg: dilation */
+BUILD(conv)
+{
+    tensor *last;
+    tensor *y = op_conv(t, in[0], in[1], in[2], c->arg, ACT_SILU, &last);
+    return with_carried(t, y, last);
+}
+
+BUILD(conv_from_zero)
+{
+    return op_conv(t, in[0], in[1], NULL, c->arg, ACT_SILU, NULL);
+}
+
+/* Rows of the table: by c->arg. shut: a position that forgets all. */
+static const struct {
+    int64_t heads, value_heads, chunk;
+    bool correct, starts, decays, shut;
+} DELTA[] = {
+    {1, 1, 3, true, true, true, false},  {1, 2, 64, true, true, true, false},
+    {2, 2, 1, true, true, true, false},  {1, 1, 3, true, false, false, false},
+    {1, 2, 2, false, true, true, false}, {1, 1, 20, true, true, true, true},
+};
+
+/* in: [q, k] [2, rows, time, heads key], v, [beta, decay logits] [2, rows, time, value_heads],
+ * start
+ */
+BUILD(delta)
+{
+    const int i = c->arg;
+    tensor *part[4];
+    for (int k = 0; k < 4; k++) {
+        tensor *of = in[k < 2 ? 0 : 2];
+        part[k] = tape_reshape(t, op_slice(t, of, 0, k % 2, k % 2 + 1), 3, of->shape + 1);
+    }
+    tensor *g = op_scale(t, op_activation(t, part[3], ACT_SOFTPLUS), -1);
+    if (DELTA[i].shut) {
+        tensor *one = op_slice(t, g, 1, 0, 1), *rest = op_slice(t, g, 1, 2, g->shape[1]);
+        tensor *all = op_shift(t, op_slice(t, g, 1, 1, 2), (real)-1e5);
+        g = op_concat(t, 3, (tensor *[]){one, all, rest}, 1);
+    }
+    delta_rule rule = {.q = part[0],
+                       .k = part[1],
+                       .v = in[1],
+                       .beta = part[2],
+                       .g = DELTA[i].decays ? g : NULL,
+                       .start = DELTA[i].starts ? in[3] : NULL,
+                       .heads = DELTA[i].heads,
+                       .value_heads = DELTA[i].value_heads,
+                       .chunk = DELTA[i].chunk,
+                       .scale = (real)0.7,
+                       .correct = DELTA[i].correct};
+    tensor *last;
+    tensor *y = op_delta(t, &rule, &last);
+    return with_carried(t, y, last);
+}
+
 /* clang-format off */
 #define S1(a)          {1, {a}}
 #define S2(a, b)       {2, {a, b}}
@@ -273,6 +344,17 @@ const op_case OP_CASES[] = {
     {"rotary_xpos_key", rotary, 4, {S3(2, 4, 12)}, 0, 0, 0},
     {"lstm", lstm, 1, {S3(3, 5, 16), S2(16, 4), S2(3, 4), S2(3, 4)}, 0, 0, 0},
     {"lstm_from_zero", lstm, 0, {S3(2, 4, 12), S2(12, 3)}, 0, 0, 0},
+    {"conv", conv, 1, {S3(2, 5, 3), S2(3, 4), S3(2, 3, 3)}, 0, 0, 0},
+    {"conv_dilated", conv, 3, {S3(2, 4, 3), S2(3, 3), S3(2, 6, 3)}, 0, 0, 0},
+    {"conv_pointwise", conv_from_zero, 1, {S3(2, 4, 3), S2(3, 1)}, 0, 0, 0},
+    {"conv_from_zero", conv_from_zero, 2, {S3(2, 5, 3), S2(3, 4)}, 0, 0, 0},
+    {"delta", delta, 0, {S4(2, 2, 7, 4), S3(2, 7, 3), S4(2, 2, 7, 1), S3(2, 4, 3)}, 0, 0, 0},
+    {"delta_shared_keys", delta, 1, {S4(2, 2, 7, 3), S3(2, 7, 6), S4(2, 2, 7, 2), S3(2, 6, 3)}, 0, 0, 0},
+    {"delta_one_by_one", delta, 2, {S4(2, 1, 4, 4), S3(1, 4, 6), S4(2, 1, 4, 2), S3(1, 4, 3)}, 0, 0, 0},
+    {"delta_from_zero", delta, 3, {S4(2, 2, 7, 4), S3(2, 7, 3), S4(2, 2, 7, 1)}, 0, 0, 0},
+    {"delta_uncorrected", delta, 4, {S4(2, 2, 5, 3), S3(2, 5, 6), S4(2, 2, 5, 2), S3(2, 6, 3)}, 0, 0, 0},
+    /* two strips of the triangular system; values small, for corrections beyond 2 grow */
+    {"delta_strips", delta, 5, {S4(2, 1, 37, 3), S3(1, 37, 2), S4(2, 1, 37, 1), S3(1, 3, 2)}, -0.6, 0.6, 0},
 };
 /* clang-format on */
 
