@@ -164,6 +164,7 @@ reference:
 	@build/release/reference $(REFERENCE)
 
 bench: loci
+	./loci bench experiments/benchmarks/tiny.yaml
 	./loci bench experiments/benchmarks/small.yaml
 	./loci bench experiments/benchmarks/medium.yaml
 	./loci bench experiments/benchmarks/large.yaml
