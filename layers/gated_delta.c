@@ -29,7 +29,7 @@ static const option OPTIONS[] = {
     {"value_heads", OPTION_INT, OPTION_AT(value_heads), .initial = "none", .min = 1, .max = 1024,
      .nullable = true,
      .help = "heads of values, each with a state; a multiple of heads; none: heads"},
-    {"head_dim", OPTION_INT, OPTION_AT(head_dim), .initial = "none", .min = 1, .max = 65536,
+    {"head_dim", OPTION_INT, OPTION_AT(head_dim), .initial = "none", .min = 2, .max = 65536,
      .nullable = true, .help = "size of a query or key; none: width / heads"},
     {"value_dim", OPTION_INT, OPTION_AT(value_dim), .initial = "none", .min = 2, .max = 65536,
      .nullable = true, .help = "size of a head's value; none: width / value_heads"},
@@ -87,10 +87,10 @@ static bool gated_delta_check(const void *options, const layer_dims *dims, const
                         "or value_dim",
                         (long long)p.value_heads, (long long)dims->width);
     }
-    if (p.value_dim < 2) {
+    if (p.head_dim < 2 || p.value_dim < 2) {
         return node_err(e, at,
-                        "a head's value is one number, of which the norm leaves the sign alone; "
-                        "give fewer value_heads or a value_dim");
+                        "a head of one number keeps its sign alone once it is normalised; give "
+                        "fewer heads, or a head_dim and a value_dim");
     }
     return true;
 }
