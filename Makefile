@@ -10,9 +10,9 @@ endif
 MARCH ?= $(if $(filter x86_64,$(shell uname -m)),x86-64-v3,native)
 PREFIX ?= /usr/local
 
-PACKAGES := openblas yaml-0.1 sqlite3 jansson
+PACKAGES := openblas yaml-0.1 sqlite3 jansson zlib
 CPPFLAGS := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
-LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm $(LDLIBS)
+LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lsentencepiece -lstdc++ -lpthread -lm $(LDLIBS)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wstrict-prototypes \
             -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wundef -Wvla \
@@ -28,6 +28,8 @@ CFLAGS_tsan    := -O1 -g -march=$(MARCH) -fsanitize=thread
 CFLAGS_fuzz    := -O1 -g -march=$(MARCH) $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS   ?= $(CFLAGS_$(KIND))
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) $(FLOAT) $(CFLAGS)
+# The door to a C++ library; none of C's own warnings.
+COMPILE_CXX = $(CC) $(CPPFLAGS) -std=gnu++17 -Wall -Wextra $(WERROR) $(CFLAGS) -MMD -MP -c $< -o $@
 COMPILE   = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 # What a run records about how its program was built.
 DEFINES   = -DLOCI_COMPILER='"$(shell $(CC) --version | head -n1)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
@@ -36,7 +38,7 @@ Q := $(if $(V),,@)
 # A room is a folder of files, or of wings that hold them.
 ROOMS   := $(wildcard core/*/) layers/ models/ data/ $(wildcard results/*/) $(wildcard harness/*/)
 SOURCES := $(filter-out tools/main.c,$(wildcard $(addsuffix *.c,$(ROOMS) tools/)))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard data/*.cc))
 TESTS   := $(wildcard tests/*/test_*.c)
 # Mains of their own: the suites' runner and the reference runner.
 MAINS   := tests/main.c tests/reference/reference_main.c
@@ -69,6 +71,10 @@ $(BUILD)/libloci.a: $(OBJECTS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE)
+
+$(BUILD)/%.o: %.cc
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE_CXX)
 
 $(BUILD)/core/base/host.o: CPPFLAGS += $(DEFINES)
 

@@ -60,11 +60,13 @@ void corpus_sum(corpus *c)
 {
     for (int kind = 0; kind < SPLITS; kind++) {
         corpus_split *s = &c->splits[kind];
-        s->tokens = s->bytes = s->words = 0;
+        s->tokens = s->bytes = s->words = s->unknown = s->unknown_bytes = 0;
         for (int64_t i = 0; i < s->count; i++) {
             s->tokens += s->entries[i].tokens;
             s->bytes += s->entries[i].bytes;
             s->words += s->entries[i].words;
+            s->unknown += s->entries[i].unknown;
+            s->unknown_bytes += s->entries[i].unknown_bytes;
         }
     }
 }
@@ -165,6 +167,7 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
     c->where = "";
     c->roots = places && places->roots ? places->roots : NO_ROOTS;
     c->cache = places ? places->cache : NULL;
+    c->say = places ? places->say : NULL;
     c->entropy = (double)NAN;
     for (int kind = 0; kind < SPLITS; kind++) {
         c->splits[kind].kind = (split_kind)kind;
@@ -276,8 +279,17 @@ static const entry *entry_at(const corpus_split *s, int64_t index)
 document split_document(const corpus_split *s, int64_t index)
 {
     const entry *d = entry_at(s, index);
-    return (document){d->name,     d->title,   d->tokens, d->bytes,       d->words,
-                      d->distance, d->answers, d->stride, d->answers_only};
+    return (document){.name = d->name,
+                      .title = d->title,
+                      .tokens = d->tokens,
+                      .bytes = d->bytes,
+                      .words = d->words,
+                      .unknown = d->unknown,
+                      .unknown_bytes = d->unknown_bytes,
+                      .distance = d->distance,
+                      .answers = d->answers,
+                      .stride = d->stride,
+                      .answers_only = d->answers_only};
 }
 
 int64_t split_tokens(const corpus_split *s)
@@ -293,6 +305,16 @@ int64_t split_bytes(const corpus_split *s)
 int64_t split_words(const corpus_split *s)
 {
     return s->words;
+}
+
+int64_t split_unknown(const corpus_split *s)
+{
+    return s->unknown;
+}
+
+int64_t split_unknown_bytes(const corpus_split *s)
+{
+    return s->unknown_bytes;
 }
 
 int64_t split_vocab(const corpus_split *s)

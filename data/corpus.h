@@ -23,6 +23,8 @@ typedef struct document {
     int64_t tokens;
     int64_t bytes; /* of the original text; 0 if unknown */
     int64_t words; /* whitespace-separated, of the original text; 0 if unknown */
+    /* Tokens that stand for what the tokenizer lacks, and bytes of text that they stand for. */
+    int64_t unknown, unknown_bytes;
     /* Probes: the last token and every stride-th before it, `answers` in all, is told `distance`
      * tokens earlier. Else 0. */
     int64_t distance, answers, stride;
@@ -42,6 +44,8 @@ document split_document(const corpus_split *s, int64_t index);
 int64_t split_tokens(const corpus_split *s);
 int64_t split_bytes(const corpus_split *s);
 int64_t split_words(const corpus_split *s);
+int64_t split_unknown(const corpus_split *s); /* tokens: see struct document */
+int64_t split_unknown_bytes(const corpus_split *s);
 int64_t split_vocab(const corpus_split *s); /* of its corpus */
 /* Copies tokens [begin, begin + n) of a document into ids. */
 bool split_read(const corpus_split *s, int64_t doc, int64_t begin, int64_t n, int32_t *ids, err *e);
@@ -53,6 +57,9 @@ typedef struct corpus corpus;
 typedef struct corpus_places {
     const char *const *roots;
     const char *cache; /* where prepared shards go */
+    /* Told what is worth knowing while a corpus is opened: progress, doubtful input. May be NULL.
+     */
+    void (*say)(const char *line);
 } corpus_places;
 
 /* Whether a `data:` node is right by itself: a corpus that there is, and its options. */

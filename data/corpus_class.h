@@ -55,7 +55,7 @@ const corpus_class *corpus_class_find(const char *name);
 typedef struct entry {
     const char *name, *title;
     int32_t file;
-    int64_t offset, tokens, bytes, words;
+    int64_t offset, tokens, bytes, words, unknown, unknown_bytes;
     int64_t changed_ns;                /* of the file, for the cache of checksums */
     int64_t distance, answers, stride; /* probes: see struct document */
     bool answers_only;
@@ -66,7 +66,7 @@ struct corpus_split {
     const corpus *of;
     entry *entries;
     int64_t count, capacity;
-    int64_t tokens, bytes, words; /* sums */
+    int64_t tokens, bytes, words, unknown, unknown_bytes; /* sums */
 };
 
 struct corpus {
@@ -76,7 +76,8 @@ struct corpus {
     const node *spec;
     const char *where; /* absolute path */
     const char *const *roots;
-    const char *cache; /* NULL: none */
+    const char *cache;             /* NULL: none */
+    void (*say)(const char *line); /* NULL: nobody listens */
     corpus_split splits[SPLITS];
     reader *reader;     /* NULL: ids are in memory */
     const uint8_t *ids; /* entry.offset counts into it */

@@ -1,151 +1,199 @@
-/* Encoding a corpus's text into shards: documents are cut into pieces of about a megabyte, a core
- * each, and their ids are written in order. Memory: the ids of as many pieces as there are cores.
- */
+/* Encoding a corpus's text into shards: documents, or pieces of about a megabyte of long ones, are
+ * encoded on all cores, and their ids are written in order. Memory: text and ids of one round of
+ * pieces, a megabyte for each core. */
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/file.h"
 #include "core/base/host.h"
+#include "data/sentencepiece_encoder.h"
 #include "data/shards.h"
 
-enum { PIECE_BYTES = 1 << 20, LOOK_BYTES = 1 << 14, MAX_WORKERS = 64 };
+enum {
+    PIECE_BYTES = 1 << 20,
+    WINDOW_BYTES = 1 << 12, /* looked at around a cut */
+    MAX_WORKERS = 64,
+    MAX_PIECES = 256, /* of one round */
+    SAY_SECONDS = 2
+};
 
-/* Text that one process encodes: bytes [at, end) of a document. */
+/* Bytes [at, end) of a document. */
 typedef struct text_piece {
-    const corpus *c;
     const entry *d;
     int64_t at, end;
-    int32_t *ids;
-    int64_t count, capacity;
+    text_edge before, behind;
+    sentencepiece_ids out;
     bool ok;
     err problem;
 } text_piece;
 
-static int64_t feed_piece(void *user, void *out, int64_t capacity, err *e)
+typedef struct encoder {
+    const corpus *c;
+    sentencepiece_encoder *model;
+    shard_writer *writer;
+    int workers;
+    text_piece pieces[MAX_PIECES];
+    int count;
+    int64_t bytes; /* of the pieces */
+    atomic_int next;
+    int64_t unknown, unknown_bytes; /* of the document in work */
+    int32_t last;                   /* id written */
+    int64_t done_bytes, done_documents;
+    time_t said;
+} encoder;
+
+static bool encode_piece(const encoder *x, text_piece *p)
 {
-    text_piece *p = user;
-    int64_t n = MIN(capacity, p->end - p->at);
-    if (n == 0) return 0;
-    if (!reader_bytes(p->c->reader, p->d->file, p->d->offset + p->at, n, out, e)) return -1;
-    p->at += n;
-    return n;
+    int64_t bytes = p->end - p->at;
+    char *text = malloc((size_t)bytes + 1);
+    if (!text) return err_set(&p->problem, "out of memory");
+    bool ok =
+        reader_bytes(x->c->reader, p->d->file, p->d->offset + p->at, bytes, text, &p->problem) &&
+        sentencepiece_encoder_ids(x->model, text, bytes, p->before, p->behind, &p->out,
+                                  &p->problem);
+    free(text);
+    return ok;
 }
 
-static bool take_ids(void *user, const int32_t *ids, int64_t n, err *e)
+static void *work(void *user)
 {
-    text_piece *p = user;
-    if (n == 0) return true;
-    if (p->count + n > p->capacity) {
-        p->capacity = 2 * (p->count + n);
-        int32_t *grown = realloc(p->ids, (size_t)p->capacity * sizeof *grown);
-        if (!grown) return err_set(e, "out of memory");
-        p->ids = grown;
+    encoder *x = user;
+    for (int i; (i = atomic_fetch_add(&x->next, 1)) < x->count;) {
+        x->pieces[i].ok = encode_piece(x, &x->pieces[i]);
     }
-    memcpy(p->ids + p->count, ids, (size_t)n * sizeof *ids);
-    p->count += n;
-    return true;
+    return NULL;
 }
 
-static void *encode_piece(void *user)
+static void run_pieces(encoder *x)
 {
-    text_piece *p = user;
-    encode_job job = {p->c->model_path, feed_piece, take_ids, p};
-    p->count = 0;
-    p->ok = sentencepiece_encode(&job, &p->problem);
-    return NULL;
+    pthread_t threads[MAX_WORKERS];
+    int started = 0, wanted = MIN(x->workers, x->count) - 1;
+    atomic_store(&x->next, 0);
+    while (started < wanted && pthread_create(&threads[started], NULL, work, x) == 0) {
+        started++;
+    }
+    work(x);
+    for (int i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
 }
 
 /* ---- cutting ---- */
 
-/* Where the piece of d from `begin` on ends: before a newline, or else a space, since lines are
- * encoded apart and begin with an implied space; *skip is that character's length. */
-static bool find_end(int64_t *end, int64_t *skip, const corpus *c, const entry *d, int64_t begin,
+/* Where the piece of d from `begin` on ends, what it is cut at, and where the next one begins. */
+static bool find_end(int64_t *end, text_edge *edge, const encoder *x, const entry *d, int64_t begin,
                      err *e)
 {
-    char text[LOOK_BYTES];
+    char window[WINDOW_BYTES];
     *end = d->bytes;
-    *skip = 0;
-    int64_t from = begin + PIECE_BYTES;
-    if (from >= d->bytes) return true;
-    int64_t n = MIN((int64_t)LOOK_BYTES, d->bytes - from);
-    if (!reader_bytes(c->reader, d->file, d->offset + from, n, text, e)) return false;
-    const char *cut = memchr(text, '\n', (size_t)n);
-    if (!cut) cut = memchr(text, ' ', (size_t)n);
-    *end = cut ? from + (cut - text) : from;
-    *skip = cut ? 1 : 0;
+    *edge = EDGE_WHOLE;
+    if (d->bytes - begin <= PIECE_BYTES + WINDOW_BYTES) return true;
+    int64_t at = begin + PIECE_BYTES, cut, first = 0;
+    if (!reader_bytes(x->c->reader, d->file, d->offset + at, WINDOW_BYTES, window, e)) return false;
+    while (first < 4 && ((unsigned char)window[first] & 0xc0) == 0x80) {
+        first++; /* the window begins inside a character */
+    }
+    if (!sentencepiece_encoder_cut(x->model, window + first, WINDOW_BYTES - first, WINDOW_BYTES / 2,
+                                   &cut, edge, e)) {
+        return false;
+    }
+    *end = at + first + cut;
     return true;
 }
 
 /* ---- a split ---- */
 
-typedef struct encoder {
-    const corpus *c;
-    shard_writer *writer;
-    int workers;
-    text_piece pieces[MAX_WORKERS];
-} encoder;
-
-/* Encodes `count` pieces at once. */
-static bool run_pieces(encoder *x, int count, err *e)
+static void say_progress(encoder *x)
 {
-    pthread_t threads[MAX_WORKERS];
-    int started = 1;
-    for (; started < count; started++) {
-        if (pthread_create(&threads[started], NULL, encode_piece, &x->pieces[started]) != 0) break;
+    time_t now = time(NULL);
+    if (!x->c->say || now - x->said < SAY_SECONDS) return;
+    x->said = now;
+    int64_t bytes = 0, documents = 0;
+    for (int kind = 0; kind < SPLITS; kind++) {
+        bytes += x->c->splits[kind].bytes;
+        documents += x->c->splits[kind].count;
     }
-    encode_piece(&x->pieces[0]);
-    for (int i = 1; i < started; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    for (int i = started; i < count; i++) {
-        encode_piece(&x->pieces[i]); /* no more threads were to be had */
-    }
-    for (int i = 0; i < count; i++) {
-        if (!x->pieces[i].ok) return err_set(e, "%s", x->pieces[i].problem.text);
-    }
-    return true;
+    char line[160];
+    snprintf(line, sizeof line, "encoding: %.1f of %.1f MB, %lld of %lld documents",
+             1e-6 * (double)x->done_bytes, 1e-6 * (double)bytes, (long long)x->done_documents,
+             (long long)documents);
+    x->c->say(line);
 }
 
-/* Runs the pieces and writes their ids; a piece that ends its document ends it in the shard. */
-static bool write_pieces(encoder *x, const corpus_split *s, int count, err *e)
+static bool is_unknown(const encoder *x, int32_t id)
 {
-    if (count == 0) return true;
-    if (!run_pieces(x, count, e)) return false;
-    for (int i = 0; i < count; i++) {
-        const text_piece *p = &x->pieces[i];
-        if (!shard_writer_ids(x->writer, p->ids, p->count, e)) return false;
-        if (p->end < p->d->bytes) continue;
-        document done = split_document(s, p->d - s->entries);
-        if (!shard_writer_document(x->writer, &done, e)) return false;
+    return id >= 0 && id < x->c->pieces->vocab && x->c->pieces->pieces[id].type == PIECE_UNKNOWN;
+}
+
+static bool write_piece(encoder *x, const corpus_split *s, text_piece *p, err *e)
+{
+    if (!p->ok) return err_set(e, "%s: %s", p->d->name, p->problem.text);
+    sentencepiece_ids *out = &p->out;
+    /* The library makes one id of a run of unknown characters; a cut inside it would make two. */
+    int64_t skip = p->before == EDGE_JOIN && out->count && is_unknown(x, x->last) &&
+                   is_unknown(x, out->ids[0]);
+    if (!shard_writer_ids(x->writer, out->ids + skip, out->count - skip, e)) return false;
+    if (out->count) x->last = out->ids[out->count - 1];
+    x->unknown += p->out.unknown - skip;
+    x->unknown_bytes += p->out.unknown_bytes;
+    x->done_bytes += p->end - p->at;
+    if (p->behind != EDGE_WHOLE) return true;
+    document done = split_document(s, p->d - s->entries);
+    done.unknown = x->unknown;
+    done.unknown_bytes = x->unknown_bytes;
+    x->unknown = x->unknown_bytes = 0;
+    x->done_documents++;
+    return shard_writer_document(x->writer, &done, e);
+}
+
+/* Encodes the round's pieces and writes their ids. */
+static bool end_round(encoder *x, const corpus_split *s, err *e)
+{
+    run_pieces(x);
+    bool ok = true;
+    for (int i = 0; i < x->count; i++) {
+        ok = ok && write_piece(x, s, &x->pieces[i], e);
+        free(x->pieces[i].out.ids);
+    }
+    x->count = 0;
+    x->bytes = 0;
+    say_progress(x);
+    return ok;
+}
+
+static bool encode_document(encoder *x, const corpus_split *s, const entry *d, err *e)
+{
+    text_edge before = EDGE_WHOLE;
+    for (int64_t begin = 0; begin < d->bytes;) {
+        text_piece *p = &x->pieces[x->count];
+        *p = (text_piece){.d = d, .at = begin, .before = before};
+        if (!find_end(&p->end, &p->behind, x, d, begin, e)) return false;
+        before = p->behind;
+        begin = p->end + (before == EDGE_SPACE);
+        x->bytes += p->end - p->at;
+        x->count++;
+        bool full = x->count == MAX_PIECES || x->bytes >= (int64_t)x->workers * PIECE_BYTES;
+        if (full && !end_round(x, s, e)) return false;
     }
     return true;
 }
 
 static bool encode_split(encoder *x, const corpus_split *s, err *e)
 {
-    int count = 0;
     if (!shard_writer_split(x->writer, s->kind, e)) return false;
     for (int64_t i = 0; i < s->count; i++) {
-        const entry *d = &s->entries[i];
-        for (int64_t begin = 0, skip; begin < d->bytes;) {
-            text_piece *p = &x->pieces[count++];
-            p->c = x->c;
-            p->d = d;
-            p->at = begin;
-            if (!find_end(&p->end, &skip, x->c, d, begin, e)) return false;
-            begin = p->end + skip;
-            if (begin == d->bytes) p->end = d->bytes; /* nothing follows the cut */
-            if (count < x->workers) continue;
-            if (!write_pieces(x, s, count, e)) return false;
-            count = 0;
-        }
+        if (!encode_document(x, s, &s->entries[i], e)) return false;
     }
-    return write_pieces(x, s, count, e);
+    return end_round(x, s, e);
 }
 
-bool corpus_encode_shards(const corpus *c, const char *folder, err *e)
+static bool encode_splits(encoder *x, const char *folder, err *e)
 {
+    const corpus *c = x->c;
     char model[FILE_PATH_BYTES];
     shard_meta meta = {.corpus = c->cls->name,
                        .source = c->source,
@@ -153,10 +201,6 @@ bool corpus_encode_shards(const corpus *c, const char *folder, err *e)
                        .model = "tokenizer.model",
                        .vocab = c->vocab,
                        .words = c->has_words};
-    encoder *x = calloc(1, sizeof *x);
-    if (!x) return err_set(e, "out of memory");
-    x->c = c;
-    x->workers = MIN(host_cores(), MAX_WORKERS);
     x->writer = shard_writer_begin(folder, SHARDS_LLMC, &meta, e);
     bool ok = x->writer != NULL;
     for (int kind = 0; kind < SPLITS && ok; kind++) {
@@ -165,9 +209,19 @@ bool corpus_encode_shards(const corpus *c, const char *folder, err *e)
     ok = ok && file_join(model, folder, "tokenizer.model", e) &&
          file_copy(c->model_path, model, e) && shard_writer_finish(x->writer, e);
     shard_writer_free(x->writer);
-    for (int i = 0; i < MAX_WORKERS; i++) {
-        free(x->pieces[i].ids);
-    }
+    return ok;
+}
+
+bool corpus_encode_shards(const corpus *c, const char *folder, err *e)
+{
+    encoder *x = calloc(1, sizeof *x);
+    if (!x) return err_set(e, "out of memory");
+    x->c = c;
+    x->workers = MIN(host_cores(), MAX_WORKERS);
+    x->said = time(NULL);
+    x->model = sentencepiece_encoder_open(c->pieces, c->model_path, e);
+    bool ok = x->model && encode_splits(x, folder, e);
+    sentencepiece_encoder_close(x->model);
     free(x);
     return ok;
 }

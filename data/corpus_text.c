@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "data/corpus_class.h"
+#include "data/sentencepiece_encoder.h"
 
 /* ---- counts ---- */
 
@@ -120,21 +121,9 @@ char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e)
 
 typedef struct prompt {
     const char *text;
-    int64_t left;
     int32_t *ids;
     int64_t n, capacity;
 } prompt;
-
-static int64_t feed_prompt(void *user, void *out, int64_t capacity, err *e)
-{
-    (void)e;
-    prompt *p = user;
-    int64_t n = MIN(capacity, p->left);
-    memcpy(out, p->text, (size_t)n);
-    p->text += n;
-    p->left -= n;
-    return n;
-}
 
 static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
 {
@@ -173,9 +162,21 @@ static bool encode_numbers(prompt *p, int64_t vocab, err *e)
     return true;
 }
 
+static bool encode_pieces(prompt *p, const corpus *c, err *e)
+{
+    sentencepiece_ids out = {0};
+    sentencepiece_encoder *x = sentencepiece_encoder_open(c->pieces, c->model_path, e);
+    bool ok = x && sentencepiece_encoder_ids(x, p->text, (int64_t)strlen(p->text), EDGE_WHOLE,
+                                             EDGE_WHOLE, &out, e);
+    ok = ok && take_prompt(p, out.ids, out.count, e);
+    free(out.ids);
+    sentencepiece_encoder_close(x);
+    return ok;
+}
+
 bool corpus_encode(const corpus *c, const char *text, int32_t **ids, int64_t *n, err *e)
 {
-    prompt p = {.text = text, .left = (int64_t)strlen(text)};
+    prompt p = {.text = text};
     bool ok = true;
     if (c->bytes) {
         for (; *p.text && ok; p.text++) {
@@ -183,8 +184,7 @@ bool corpus_encode(const corpus *c, const char *text, int32_t **ids, int64_t *n,
             ok = take_prompt(&p, &one, 1, e);
         }
     } else if (c->pieces) {
-        encode_job job = {c->model_path, feed_prompt, take_prompt, &p};
-        ok = sentencepiece_encode(&job, e);
+        ok = encode_pieces(&p, c, e);
     } else {
         ok = encode_numbers(&p, c->vocab, e);
     }

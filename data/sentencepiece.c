@@ -1,6 +1,11 @@
 /* Reading a SentencePiece model and turning ids into text. What is read of the protobuf:
- *   ModelProto.pieces = 1 (repeated); SentencePiece: piece = 1 (string), score = 2 (float), type
- * = 3. Everything else is stepped over. */
+ *   ModelProto: pieces = 1 (repeated), trainer_spec = 2, normalizer_spec = 3, denormalizer_spec = 5
+ *   SentencePiece: piece = 1 (string), score = 2 (float), type = 3
+ *   TrainerSpec: model_type = 3, treat_whitespace_as_suffix = 24, byte_fallback = 35,
+ *                unk_surface = 44
+ *   NormalizerSpec: precompiled_charsmap = 2, add_dummy_prefix = 3, remove_extra_whitespaces = 4,
+ *                   escape_whitespaces = 5
+ * Everything else is stepped over. */
 #include "data/sentencepiece.h"
 
 #include <stdio.h>
@@ -106,15 +111,77 @@ static int64_t count_pieces(wire w)
     return count;
 }
 
-/* The same vocabulary has the same hash whatever settings it was trained with. */
-static void hash_pieces(sentencepiece *s)
+/* What a model says of itself beside its pieces, with the values that a missing field has. */
+typedef struct settings {
+    uint64_t type, suffix, byte_fallback;    /* of the trainer: 1 unigram, 2 bpe, 3 word, 4 char */
+    uint64_t prefix, remove_extra, escape;   /* of the normalizer */
+    wire charsmap, decode_charsmap, unknown; /* unknown: what the unknown piece is printed as */
+} settings;
+
+static bool read_trainer(settings *x, wire w)
+{
+    field f;
+    while (w.at < w.end) {
+        if (!read_field(&w, &f)) return false;
+        if (f.number == 3 && f.kind == WIRE_VARINT) x->type = f.value;
+        if (f.number == 24 && f.kind == WIRE_VARINT) x->suffix = f.value != 0;
+        if (f.number == 35 && f.kind == WIRE_VARINT) x->byte_fallback = f.value != 0;
+        if (f.number == 44 && f.kind == WIRE_BYTES) x->unknown = f.bytes;
+    }
+    return true;
+}
+
+static bool read_normalizer(settings *x, wire w)
+{
+    field f;
+    while (w.at < w.end) {
+        if (!read_field(&w, &f)) return false;
+        if (f.number == 2 && f.kind == WIRE_BYTES) x->charsmap = f.bytes;
+        if (f.number == 3 && f.kind == WIRE_VARINT) x->prefix = f.value != 0;
+        if (f.number == 4 && f.kind == WIRE_VARINT) x->remove_extra = f.value != 0;
+        if (f.number == 5 && f.kind == WIRE_VARINT) x->escape = f.value != 0;
+    }
+    return true;
+}
+
+static bool read_settings(settings *x, wire w)
+{
+    static const unsigned char UNKNOWN_SURFACE[] = " \xe2\x81\x87 ";
+    *x = (settings){.type = 1, .prefix = 1, .remove_extra = 1, .escape = 1};
+    x->unknown = (wire){UNKNOWN_SURFACE, UNKNOWN_SURFACE + sizeof UNKNOWN_SURFACE - 1};
+    settings decode = {0};
+    field f;
+    while (w.at < w.end && read_field(&w, &f)) {
+        if (f.kind != WIRE_BYTES) continue;
+        if (f.number == 2 && !read_trainer(x, f.bytes)) return false;
+        if (f.number == 3 && !read_normalizer(x, f.bytes)) return false;
+        if (f.number == 5 && !read_normalizer(&decode, f.bytes)) return false;
+    }
+    x->decode_charsmap = decode.charsmap;
+    return true;
+}
+
+static void hash_text(sha256 *hash, wire w)
+{
+    int64_t bytes = w.end - w.at;
+    sha256_update(hash, &bytes, sizeof bytes);
+    if (bytes) sha256_update(hash, w.at, (size_t)bytes);
+}
+
+static void hash_model(sentencepiece *s, const settings *x)
 {
     sha256 hash;
     sha256_init(&hash);
+    uint64_t numbers[6] = {x->type,   x->suffix,       x->byte_fallback,
+                           x->prefix, x->remove_extra, x->escape};
+    sha256_update(&hash, numbers, sizeof numbers);
+    hash_text(&hash, x->charsmap);
+    hash_text(&hash, x->decode_charsmap);
+    hash_text(&hash, x->unknown);
     for (int64_t i = 0; i < s->vocab; i++) {
         const piece *p = &s->pieces[i];
-        int32_t numbers[2] = {p->bytes, (int32_t)p->type};
-        sha256_update(&hash, numbers, sizeof numbers);
+        int32_t piece_numbers[2] = {p->bytes, (int32_t)p->type};
+        sha256_update(&hash, piece_numbers, sizeof piece_numbers);
         sha256_update(&hash, &p->score, sizeof p->score);
         sha256_update(&hash, p->text, (size_t)p->bytes);
     }
@@ -142,7 +209,15 @@ sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t b
         }
         s->vocab++;
     }
-    hash_pieces(s);
+    settings x;
+    if (!read_settings(&x, (wire){data, data + bytes})) {
+        err_set(e, "%s: the settings of the SentencePiece model are damaged", name);
+        return NULL;
+    }
+    s->dummy_prefix = x.prefix;
+    s->remove_extra_whitespaces = x.remove_extra;
+    s->whitespace_suffix = x.suffix;
+    hash_model(s, &x);
     return s;
 }
 

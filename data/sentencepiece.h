@@ -1,8 +1,8 @@
 /* SentencePiece models (Kudo & Richardson 2018, arXiv:1808.06226): the pieces are read from the
- * model file here, for decoding; encoding and training are left to the programs spm_encode and
- * spm_train (Debian's package `sentencepiece`).
+ * model file here, for decoding and for the model's identity; encoding is left to the library
+ * (sentencepiece_encoder.h), training to the program spm_train (Debian's package `sentencepiece`).
  *
- * Encoding goes line by line and normalises, so newlines and runs of spaces are lost. */
+ * Encoding normalises: most models lose newlines and runs of spaces. */
 #ifndef LOCI_DATA_SENTENCEPIECE_H
 #define LOCI_DATA_SENTENCEPIECE_H
 
@@ -28,8 +28,10 @@ typedef struct piece {
 typedef struct sentencepiece {
     piece *pieces; /* [vocab] */
     int64_t vocab;
-    char hash[SHA256_HEX]; /* of pieces, scores and types: not of the file, which holds trainer
-                              settings */
+    bool dummy_prefix, remove_extra_whitespaces, whitespace_suffix;
+    /* Of all that changes ids or text: pieces, scores, types, kind of model, normalisation. Not of
+     * the file, which also holds the trainer's settings. */
+    char hash[SHA256_HEX];
 } sentencepiece;
 
 /* Reads a model (a protobuf ModelProto) from memory or file; everything lives in the arena. `name`
@@ -41,16 +43,6 @@ sentencepiece *sentencepiece_load(arena *a, const char *path, err *e);
 /* The text of ids, as spm_decode gives it; caller frees. Ids outside the vocabulary (the start
  * token) have no text. */
 char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n);
-
-/* Encodes text that `feed` hands out piece by piece (bytes written to `out` [capacity]; 0: the end;
- * -1: error, e is set) and gives the ids to `take`, in order. */
-typedef struct encode_job {
-    const char *model_path;
-    int64_t (*feed)(void *user, void *out, int64_t capacity, err *e);
-    bool (*take)(void *user, const int32_t *ids, int64_t n, err *e);
-    void *user;
-} encode_job;
-bool sentencepiece_encode(const encode_job *job, err *e);
 
 /* Trains a model on the text that `feed` hands out and writes <model_prefix>.model and .vocab;
  * needs room for the text beside them while it works. */

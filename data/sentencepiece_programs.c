@@ -1,4 +1,4 @@
-/* Encoding and training with SentencePiece's programs. */
+/* Training with SentencePiece's program. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,8 @@
 #include "data/sentencepiece.h"
 
 /* ---- lines ----
- * The programs work line by line; text8 is one line of 100 MB, and spm_train leaves out lines above
- * 4192 bytes. Long lines are broken at a space: a line begins with an implied space, so the pieces
- * are the same as if it had not been broken. Where no space comes, at the start of a character. */
+ * spm_train leaves out lines above 4192 bytes, and text8 is one line of 100 MB: long lines are
+ * broken at a space, or where none comes at the start of a character. */
 
 enum { BREAK_AT_SPACE = 3584, BREAK_ANYWHERE = 4096 };
 
@@ -51,66 +50,6 @@ static int64_t feed_lines(line_feed *f, char *out, int64_t capacity, err *e)
     if (n < 0 || f->column == 0) return n;
     out[0] = '\n';
     return 1;
-}
-
-/* ---- encoding ---- */
-
-enum { IDS_AT_ONCE = 4096 };
-
-typedef struct encoding {
-    const encode_job *job;
-    line_feed lines;
-    int64_t number; /* being read; -1: none */
-    int count;
-    int32_t ids[IDS_AT_ONCE];
-} encoding;
-
-static int64_t feed_text(void *user, void *out, int64_t capacity, err *e)
-{
-    encoding *x = user;
-    return feed_lines(&x->lines, out, capacity, e);
-}
-
-static bool give_ids(encoding *x, err *e)
-{
-    int count = x->count;
-    x->count = 0;
-    return count == 0 || x->job->take(x->job->user, x->ids, count, e);
-}
-
-/* "12 7 30\n...": decimal ids between spaces and newlines. */
-static bool take_ids(void *user, const char *data, int64_t bytes, err *e)
-{
-    encoding *x = user;
-    for (int64_t i = 0; i < bytes; i++) {
-        if (data[i] >= '0' && data[i] <= '9') {
-            x->number = MAX(x->number, 0) * 10 + (data[i] - '0');
-            if (x->number <= INT32_MAX) continue;
-        }
-        if (data[i] != ' ' && data[i] != '\n') {
-            return err_set(e, "spm_encode: wrote '%c' where ids are expected", data[i]);
-        }
-        if (x->number < 0) continue;
-        x->ids[x->count++] = (int32_t)x->number;
-        x->number = -1;
-        if (x->count == IDS_AT_ONCE && !give_ids(x, e)) return false;
-    }
-    return true;
-}
-
-bool sentencepiece_encode(const encode_job *job, err *e)
-{
-    char model[FILE_PATH_BYTES + 16];
-    snprintf(model, sizeof model, "--model=%s", job->model_path);
-    const char *argv[] = {"spm_encode", model, "--output_format=id", NULL};
-    encoding *x = malloc(sizeof *x);
-    if (!x) return err_set(e, "out of memory");
-    *x = (encoding){.job = job, .lines = {job->feed, job->user, 0, false}, .number = -1};
-    process p = {
-        .argv = argv, .package = "sentencepiece", .feed = feed_text, .take = take_ids, .user = x};
-    bool ok = process_run(&p, e) && give_ids(x, e);
-    free(x);
-    return ok;
 }
 
 /* ---- training ---- */

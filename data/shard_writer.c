@@ -164,6 +164,10 @@ bool shard_writer_document(shard_writer *w, const document *d, err *e)
         json_t *title = json_string(d->title);
         if (title) json_object_set_new(item, "title", title); /* a title is no identity: may lack */
     }
+    if (d->unknown) {
+        json_object_set_new(item, "unknown", json_integer(d->unknown));
+        json_object_set_new(item, "unknown_bytes", json_integer(d->unknown_bytes));
+    }
     json_array_append_new(w->documents, item);
     w->begin = w->tokens;
     if (w->format != SHARDS_LLMC || w->tokens < ROLL_OVER) return true;

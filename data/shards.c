@@ -88,6 +88,9 @@ static bool load_document(const loading *l, const json_t *item, split_kind kind,
     d->tokens = tokens;
     d->bytes = bytes;
     d->words = words;
+    /* Absent where nothing is unknown. */
+    if (!get_count(item, "unknown", &d->unknown)) d->unknown = 0;
+    if (!get_count(item, "unknown_bytes", &d->unknown_bytes)) d->unknown_bytes = 0;
     return true;
 }
 

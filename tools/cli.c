@@ -252,7 +252,7 @@ corpus_places cli_places(arena *a, const char *data)
     roots[n++] = "data/corpora";
     roots[n] = NULL;
     const char *cache = getenv("LOCI_CACHE");
-    return (corpus_places){roots, cache && *cache ? cache : "data/cache"};
+    return (corpus_places){.roots = roots, .cache = cache && *cache ? cache : "data/cache"};
 }
 
 bool cli_colour(FILE *out)

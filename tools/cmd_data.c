@@ -46,8 +46,22 @@ static void print_splits(const corpus *c, corpus_split *const *splits)
                (long long)split_documents(s), (long long)split_tokens(s), (long long)split_bytes(s),
                (long long)split_words(s));
     }
+    for (int k = 0; k < SPLITS; k++) {
+        const corpus_split *s = splits[k];
+        if (!s || split_unknown(s) == 0) continue;
+        printf("%s: %lld tokens (%.2f %%) are unknown to the tokenizer, %lld bytes of the text\n",
+               split_name((split_kind)k), (long long)split_unknown(s),
+               100.0 * (double)split_unknown(s) / (double)split_tokens(s),
+               (long long)split_unknown_bytes(s));
+    }
     printf("vocabulary %lld, %s; hash %s\n", (long long)corpus_vocab(c),
            corpus_lossless(c) ? "lossless" : "lossy: no bits per byte", corpus_hash(c));
+}
+
+/* Progress and doubts go to where people look, not into the output. */
+static void say(const char *line)
+{
+    fprintf(stderr, "loci data: %s\n", line);
 }
 
 /* Prepares one `data:` node. */
@@ -125,6 +139,7 @@ static int data(const cli_call *c)
 {
     const data_call *o = c->options;
     corpus_places places = cli_places(c->memory, o->data);
+    places.say = say;
     const char *what = c->words[0];
     if (strcmp(what, "list") == 0 && c->count == 1) return list(c, &places);
     if (strcmp(what, "prepare") == 0 && c->count == 2) return prepare(c, c->words[1], &places);

@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "data/prepare.h"
+#include "data/sentencepiece_encoder.h"
 #include "data/words.h"
 #include "tests/support/corpora.h"
 #include "tests/test.h"
@@ -60,8 +61,8 @@ static void encodes_as_published(void)
     snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
     corpus *c = corpora_need(yaml);
     if (!c) return;
-    /* printf 'hello world\n\n  foo   bar\nbaz' | spm_encode --model=... --output_format=id */
-    static const int32_t EXPECTED[] = {43, 34, 3910, 758, 6, 22, 116, 6, 1438, 14, 965};
+    /* sentencepiece.SentencePieceProcessor(...).encode('hello world\n\n  foo   bar\nbaz') */
+    static const int32_t EXPECTED[] = {43, 34, 3910, 758, 41, 3921, 116, 6, 1438, 14, 965};
     int32_t ids[11];
     document d = split_document(corpus_get(c, SPLIT_TRAIN), 0);
     EXPECT(d.tokens == 11 && d.words == 5 && d.bytes == 28, "%lld tokens, %lld words, %lld bytes",
@@ -71,7 +72,7 @@ static void encodes_as_published(void)
            "ids");
     EXPECT(!corpus_lossless(c) && corpus_has_words(c) && corpus_vocab(c) == 4000, "what it is");
     char *text = corpus_decode(c, ids, 11, NULL);
-    EXPECT(strcmp(text, "hello world   foo   bar baz") == 0, "'%s'", text);
+    EXPECT(strcmp(text, "hello world    foo   bar baz") == 0, "'%s'", text);
     free(text);
     corpus_close(c);
 }
@@ -142,40 +143,146 @@ static void long_lines(void)
     corpus_close(c);
 }
 
-/* Documents above a megabyte are encoded in pieces: the same ids as line by line. */
-static void long_documents(void)
+/* A model trained here on the given text, with spm_train's own options; its path, or NULL where the
+ * program is not there. */
+static const char *trained(const char *name, const char *options)
 {
-    const char *model = corpora_shared("tokenizers/pg19train_bpe_4000.model");
-    if (!model || !corpora_program("spm_encode")) return;
-    char *text = corpora_text(7, 2500000);
-    corpora_write("t/train/whole", text, -1);
-    for (int part = 0; part < 50; part++) { /* the same lines in files of about 50,000 bytes */
-        char name[32], *from = part ? strchr(text + 50000 * part, '\n') + 1 : text;
-        char *to = part < 49 ? strchr(text + 50000 * (part + 1), '\n') + 1 : strchr(text, 0);
-        snprintf(name, sizeof name, "t/validation/%02d", part);
-        corpora_write(name, from, to - from);
-    }
+    if (!corpora_program("spm_train")) return NULL;
+    char command[3 * FILE_PATH_BYTES], *text = corpora_text(3, 60000);
+    corpora_write("sample.txt", text, -1);
     free(text);
+    snprintf(command, sizeof command,
+             "spm_train --input='%s' --model_prefix='%s' --vocab_size=300 --byte_fallback=true "
+             "--num_threads=1 --minloglevel=2 --hard_vocab_limit=false %s >/dev/null 2>&1",
+             corpora_path("sample.txt"), corpora_path(name), options);
+    EXPECT(system(command) == 0, "%s", command);
+    static char file[64];
+    snprintf(file, sizeof file, "%s.model", name);
+    return corpora_path(file);
+}
+
+static const char *const SETTINGS[] = {
+    "--model_type=bpe",
+    "--model_type=unigram --normalization_rule_name=identity",
+    "--model_type=bpe --remove_extra_whitespaces=false --normalization_rule_name=identity",
+    "--model_type=bpe --add_dummy_prefix=false",
+    "--model_type=bpe --add_dummy_prefix=false --remove_extra_whitespaces=false",
+    "--model_type=bpe --treat_whitespace_as_suffix=true",
+};
+
+/* The ids of a long document are those of its text encoded as one whole, however it was cut. */
+static void expect_whole(const char *model, const char *settings, const char *text)
+{
+    err e = {""};
+    arena *a = arena_new(0);
+    corpora_write("t/train/x", text, -1);
+    corpora_write("t/validation/v", "what the model holds", -1);
     char yaml[FILE_PATH_BYTES + 64];
     snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
     corpus *c = corpora_need(yaml);
-    if (!c) return;
-    const corpus_split *whole = corpus_get(c, SPLIT_TRAIN),
-                       *parts = corpus_get(c, SPLIT_VALIDATION);
-    EXPECT(split_tokens(whole) == split_tokens(parts), "%lld tokens whole, %lld in parts",
-           (long long)split_tokens(whole), (long long)split_tokens(parts));
-    int64_t at = 0, differ = 0;
-    for (int64_t i = 0; i < split_documents(parts); i++) {
-        int64_t n = split_document(parts, i).tokens;
-        int32_t *a = calloc((size_t)n, 4), *b = calloc((size_t)n, 4);
-        n = MIN(n, split_tokens(whole) - at);
-        EXPECT(split_read(whole, 0, at, n, a, NULL) && split_read(parts, i, 0, n, b, NULL), "read");
-        differ += memcmp(a, b, (size_t)n * 4) != 0;
-        at += n;
-        free(a);
-        free(b);
+    sentencepiece *s = sentencepiece_load(a, model, &e);
+    sentencepiece_encoder *x = s ? sentencepiece_encoder_open(s, model, &e) : NULL;
+    sentencepiece_ids whole = {0};
+    bool ok = c && x &&
+              sentencepiece_encoder_ids(x, text, (int64_t)strlen(text), EDGE_WHOLE, EDGE_WHOLE,
+                                        &whole, &e);
+    EXPECT(ok, "%s", e.text);
+    int64_t n = ok ? split_tokens(corpus_get(c, SPLIT_TRAIN)) : 0;
+    int32_t *ids = calloc((size_t)n + 1, sizeof *ids);
+    EXPECT(!ok || (n == whole.count && split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, n, ids, &e) &&
+                   memcmp(ids, whole.ids, (size_t)n * sizeof *ids) == 0),
+           "%s: %lld ids, %lld as one whole", settings, (long long)n, (long long)whole.count);
+    free(ids);
+    free(whole.ids);
+    sentencepiece_encoder_close(x);
+    corpus_close(c);
+    arena_free(a);
+}
+
+static void long_documents(void)
+{
+    char *text = corpora_text(7, 1200000);
+    for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; i++) {
+        const char *model = trained("m", SETTINGS[i]);
+        if (!model) break;
+        char path[FILE_PATH_BYTES];
+        snprintf(path, sizeof path, "%s", model);
+        expect_whole(path, SETTINGS[i], text);
     }
-    EXPECT(differ == 0 && split_documents(whole) == 1, "%lld parts differ", (long long)differ);
+    free(text);
+}
+
+/* No space to cut at: neither ids nor characters are lost. */
+static void long_lines_without_spaces(void)
+{
+    const char *model = trained("m", "--model_type=bpe");
+    if (!model) return;
+    char path[FILE_PATH_BYTES], *text = corpora_text(7, 1200000);
+    snprintf(path, sizeof path, "%s", model);
+    for (char *at = text; *at; at++) {
+        if (*at == ' ' || *at == '\n') *at = 'o';
+    }
+    expect_whole(path, "no spaces", text);
+    for (int64_t i = 0; i + 2 < 1200000; i += 3) { /* bytes that the model spells */
+        memcpy(text + i, "\xe4\xb8\xad", 3);
+    }
+    expect_whole(path, "no spaces, characters of three bytes", text);
+    free(text);
+}
+
+/* Two models with the same pieces are two tokenizers where their settings change the ids. */
+static void identity_is_the_whole_model(void)
+{
+    static const struct {
+        const char *what;
+        const char *bytes;
+        size_t count;
+        bool same;
+    } OTHER[] = {
+        {"charsmap", "\x1a\x03\x12\x01x", 5, false},
+        {"dummy prefix", "\x1a\x02\x18\x00", 4, false},
+        {"white space", "\x1a\x02\x20\x00", 4, false},
+        {"escaping", "\x1a\x02\x28\x00", 4, false},
+        {"type", "\x12\x02\x18\x02", 4, false},
+        {"suffix", "\x12\x03\xc0\x01\x01", 5, false},
+        {"byte fallback", "\x12\x03\x98\x02\x01", 5, false},
+        {"decoding", "\x2a\x03\x12\x01x", 5, false},
+        {"unknown's text", "\x12\x04\xe2\x02\x01x", 6, false},
+        {"the trainer's threads", "\x12\x03\x80\x01\x04", 5, true},
+        {"said as by default", "\x1a\x02\x18\x01", 4, true},
+    };
+    arena *a = arena_new(0);
+    /* MODEL without its trainer_spec: {type = 5} */
+    const unsigned char *plain = MODEL + 4;
+    size_t bytes = sizeof MODEL - 1 - 4;
+    sentencepiece *base = sentencepiece_parse(a, plain, bytes, "x", NULL);
+    for (size_t i = 0; base && i < sizeof OTHER / sizeof *OTHER; i++) {
+        unsigned char all[sizeof MODEL + 16];
+        memcpy(all, plain, bytes);
+        memcpy(all + bytes, OTHER[i].bytes, OTHER[i].count);
+        err e = {""};
+        sentencepiece *s = sentencepiece_parse(a, all, bytes + OTHER[i].count, "x", &e);
+        EXPECT(s && (strcmp(s->hash, base->hash) == 0) == OTHER[i].same, "%s: %s", OTHER[i].what,
+               e.text);
+    }
+    arena_free(a);
+}
+
+/* What the tokenizer lacks is counted: a run of it is one token. */
+static void counts_unknown(void)
+{
+    if (!corpora_program("spm_train")) return;
+    const char *model = trained("m", "--model_type=bpe --byte_fallback=false");
+    char yaml[FILE_PATH_BYTES + 64];
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+    corpora_write("t/train/x", "the \xd0\xb4\xd0\xb0 model \xd0\xb4 holds", -1);
+    corpora_write("t/validation/v", "what the model holds", -1);
+    corpus *c = corpora_need(yaml);
+    if (!c) return;
+    const corpus_split *s = corpus_get(c, SPLIT_TRAIN);
+    EXPECT(split_unknown(s) == 2 && split_unknown_bytes(s) == 6, "%lld tokens, %lld bytes",
+           (long long)split_unknown(s), (long long)split_unknown_bytes(s));
+    EXPECT(split_unknown(corpus_get(c, SPLIT_VALIDATION)) == 0, "of validation");
     corpus_close(c);
 }
 
@@ -223,13 +330,17 @@ static void words(void)
     }
 }
 
-const test_suite test_sentencepiece = {"data/sentencepiece",
-                                       {{"parses a model", parses_a_model},
-                                        {"refuses what is none", refuses_what_is_none},
-                                        {"encodes as published", encodes_as_published},
-                                        {"trains its own", trains_its_own},
-                                        {"long lines", long_lines},
-                                        {"long documents", long_documents},
-                                        {"failing programs", failing_programs},
-                                        {"words", words},
-                                        {0}}};
+const test_suite test_sentencepiece = {
+    "data/sentencepiece",
+    {{"parses a model", parses_a_model},
+     {"refuses what is none", refuses_what_is_none},
+     {"encodes as published", encodes_as_published},
+     {"trains its own", trains_its_own},
+     {"long lines", long_lines},
+     {"long documents", long_documents},
+     {"long lines without spaces", long_lines_without_spaces},
+     {"identity is the whole model", identity_is_the_whole_model},
+     {"counts unknown", counts_unknown},
+     {"failing programs", failing_programs},
+     {"words", words},
+     {0}}};

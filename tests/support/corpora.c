@@ -53,7 +53,7 @@ const corpus_places *corpora_places(void)
     snprintf(root, sizeof root, "%s", test_folder());
     snprintf(cache, sizeof cache, "%s", corpora_path("cache"));
     roots[0] = root;
-    places = (corpus_places){roots, cache};
+    places = (corpus_places){.roots = roots, .cache = cache};
     return &places;
 }
 
