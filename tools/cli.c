@@ -144,7 +144,7 @@ static void fill_long_options(struct getopt_option *list, const verb *v)
 }
 
 /* Fills c from the command line. Returns false where the call ends here, with its status. */
-static bool parse(const verb *v, int argc, char **argv, cli_call *c, int *status)
+static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *status)
 {
     struct getopt_option list[MAX_OPTIONS + 2];
     fill_long_options(list, v);
@@ -192,7 +192,7 @@ int cli_run(const verb *v, int argc, char **argv)
 {
     cli_call c = {.memory = arena_new(0)};
     int status = EXIT_DONE;
-    if (parse(v, argc, argv, &c, &status)) {
+    if (parse_words(v, argc, argv, &c, &status)) {
         if (c.count < v->min_words) {
             status = usage_error(v, "%s is missing", v->words);
         } else if (c.count > v->max_words) {

@@ -59,8 +59,8 @@ static int bench_one(const cli_call *c, experiment *x, int run, const corpus_pla
     bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
     const node *tree = experiment_spec(x, run, e);
     if (!tree || !bench_run(r, tree, x->runs[run].seed, places, how, e)) return EXIT_USAGE;
-    if (o->json) return print_json(bench_json(r));
-    bench_print(stdout, r);
+    if (o->json) return print_json(bench_report_json(r));
+    bench_report_print(stdout, r);
     return EXIT_DONE;
 }
 
@@ -83,13 +83,13 @@ static int stream_one(const cli_call *c, experiment *x, const corpus_places *pla
 }
 
 /* The speeds go to the runs that the spec means. */
-static int record(const cli_call *c, experiment *x, const corpus_places *places,
-                  const bench_comparison *r, err *e)
+static int record_speeds(const cli_call *c, experiment *x, const corpus_places *places,
+                         const bench_comparison *r, err *e)
 {
     const bench_call *o = c->options;
     int runs;
     if (!experiment_resolve(x, places, e) ||
-        !bench_record(r->variants, r->threads, r->rounds, x, cli_out(o->out), &runs, e)) {
+        !bench_report_record(r->variants, r->threads, r->rounds, x, cli_out(o->out), &runs, e)) {
         return EXIT_FAILED;
     }
     fprintf(stderr, "speeds noted with %d runs of %s; see loci compare %s\n", runs, x->spec->name,
@@ -103,15 +103,15 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     const bench_call *o = c->options;
     bench_comparison *r = bench_compare(c->memory, x, places, how, e);
     if (!r) return EXIT_USAGE;
-    if (o->record && record(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
-    table *t = bench_table(c->memory, r);
+    if (o->record && record_speeds(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
+    table *t = bench_report_table(c->memory, r);
     if (o->json) return print_json(table_json(t));
     table_print(stdout, t, (table_format)o->format, o->format == TABLE_TEXT && cli_colour(stdout));
     if (o->format == TABLE_CSV || o->format == TABLE_JSON) return EXIT_DONE;
     printf("\n%d thread(s), %d rounds in turns; relative: the median round by round, to the "
            "baseline.\n",
            r->threads, r->rounds);
-    bench_print_figures(stdout, r);
+    bench_report_figures(stdout, r);
     return EXIT_DONE;
 }
 
@@ -122,7 +122,7 @@ static bool check_given(const cli_call *c, const char *what, const char *const *
     return !other || err_set(e, "bench: %s does not look at --%s; leave it out", what, other);
 }
 
-static int bench(const cli_call *c)
+static int bench_spec(const cli_call *c)
 {
     static const char *const of_stream[] = {"stream", "variant", "json", "out",
                                             "data",   "set",     NULL};
@@ -176,5 +176,5 @@ const verb VERB_BENCH = {
                  "bench experiments/benchmarks/hash.yaml --seconds 60"},
     .options = OPTIONS,
     .options_bytes = sizeof(bench_call),
-    .run = bench,
+    .run = bench_spec,
 };

@@ -1,5 +1,5 @@
 /* loci check: everything that is wrong with experiment files, before anything is trained. */
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ static const option OPTIONS[] = {CLI_SWITCH(check_call, resolved, "resolved",
                                  {0}};
 
 /* Of several files it is said which one is wrong, where the place is in a file that it extends. */
-static int refuse(const cli_call *c, const char *path, const err *e)
+static int refuse_spec(const cli_call *c, const char *path, const err *e)
 {
     if (c->count == 1 || strstr(e->text, path)) return cli_fail(EXIT_USAGE, "%s", e->text);
     return cli_fail(EXIT_USAGE, "%s (in %s)", e->text, path);
@@ -29,10 +29,10 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     const check_call *o = c->options;
     err e = {0};
     experiment *x = experiment_load(path, cli_texts(c->memory, o->set), &e);
-    if (!x) return refuse(c, path, &e);
+    if (!x) return refuse_spec(c, path, &e);
     int status = EXIT_DONE;
     if (!experiment_resolve(x, places, &e)) {
-        status = refuse(c, path, &e);
+        status = refuse_spec(c, path, &e);
     } else if (o->resolved) {
         fputs(node_yaml(c->memory, x->runs[0].resolved), stdout);
     } else {
@@ -43,7 +43,7 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     return status;
 }
 
-static int check(const cli_call *c)
+static int check_specs(const cli_call *c)
 {
     const check_call *o = c->options;
     corpus_places places = cli_places(c->memory, o->data);
@@ -66,5 +66,5 @@ const verb VERB_CHECK = {
                  "check experiments/quickstart.yaml --resolved --set model.width=256"},
     .options = OPTIONS,
     .options_bytes = sizeof(check_call),
-    .run = check,
+    .run = check_specs,
 };

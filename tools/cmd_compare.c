@@ -31,7 +31,7 @@ static bool print_recall(const cli_call *c, const comparison *x, store *s, err *
 }
 
 /* The table, or the one by slices. */
-static bool print(const comparison *x, store *s, const cli_call *c, err *e)
+static bool print_table(const comparison *x, store *s, const cli_call *c, err *e)
 {
     const compare_call *o = c->options;
     table_format format = (table_format)o->format;
@@ -47,10 +47,10 @@ static int compare_experiment(const cli_call *c, store *s, const char *name, err
     const compare_call *o = c->options;
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
-    return print(x, s, c, e) ? EXIT_DONE : EXIT_FAILED;
+    return print_table(x, s, c, e) ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int compare(const cli_call *c)
+static int compare_results(const cli_call *c)
 {
     return reading_run(c, cli_out(((const compare_call *)c->options)->out), compare_experiment);
 }
@@ -73,5 +73,5 @@ const verb VERB_COMPARE = {
                  "compare quickstart --by position"},
     .options = OPTIONS,
     .options_bytes = sizeof(compare_call),
-    .run = compare,
+    .run = compare_results,
 };

@@ -1,6 +1,6 @@
 /* loci data: what text there is to train on, and preparing it ahead of a run. */
 #include "data/prepare.h"
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 #include "tools/verbs.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ static const option OPTIONS[] = {
     CLI_SET(data_call),
     {0}};
 
-static int list(const cli_call *c, const corpus_places *places)
+static int list_corpora(const cli_call *c, const corpus_places *places)
 {
     static const char *const read[] = {"data", NULL};
     const char *other = cli_given_beside(c, read);
@@ -117,7 +117,7 @@ static int prepare_spec(experiment *x, const cli_call *c, const corpus_places *p
     return EXIT_DONE;
 }
 
-static int prepare(const cli_call *c, const char *word, const corpus_places *places)
+static int prepare_corpora(const cli_call *c, const char *word, const corpus_places *places)
 {
     const data_call *o = c->options;
     const char *const *sets = cli_texts(c->memory, o->set);
@@ -135,14 +135,15 @@ static int prepare(const cli_call *c, const char *word, const corpus_places *pla
     return prepare_node(data, c, places, &e) ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }
 
-static int data(const cli_call *c)
+static int data_action(const cli_call *c)
 {
     const data_call *o = c->options;
     corpus_places places = cli_places(c->memory, o->data);
     places.say = say;
     const char *what = c->words[0];
-    if (strcmp(what, "list") == 0 && c->count == 1) return list(c, &places);
-    if (strcmp(what, "prepare") == 0 && c->count == 2) return prepare(c, c->words[1], &places);
+    if (strcmp(what, "list") == 0 && c->count == 1) return list_corpora(c, &places);
+    if (strcmp(what, "prepare") == 0 && c->count == 2)
+        return prepare_corpora(c, c->words[1], &places);
     return cli_fail(EXIT_USAGE,
                     "data: say `data list` or `data prepare SPEC`; see loci data --help");
 }
@@ -159,5 +160,5 @@ const verb VERB_DATA = {
     .examples = {"data list", "data prepare kjv --export shards --format nanogpt"},
     .options = OPTIONS,
     .options_bytes = sizeof(data_call),
-    .run = data,
+    .run = data_action,
 };

@@ -13,7 +13,7 @@ static const option OPTIONS[] = {
     CLI_OUT(diff_call),
     {0}};
 
-static int diff(const cli_call *c)
+static int diff_variants(const cli_call *c)
 {
     const diff_call *o = c->options;
     err e = {0};
@@ -43,5 +43,5 @@ const verb VERB_DIFF = {
     .examples = {"diff quickstart/keys quickstart/block", "diff 3f9a b512 --format markdown"},
     .options = OPTIONS,
     .options_bytes = sizeof(diff_call),
-    .run = diff,
+    .run = diff_variants,
 };

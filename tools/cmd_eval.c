@@ -70,7 +70,7 @@ static bool keep_record(const char *folder, const json_t *record, err *e)
     search s = {json_get_text(record, "eval"), false};
     bool done = file_join(path, folder, "evals.jsonl", e) &&
                 run_lines_filter(path, note_id, &s, e) &&
-                (s.found || run_record_append(path, record, e));
+                (s.found || run_lines_append_record(path, record, e));
     close(lock);
     return done;
 }
@@ -87,13 +87,13 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
     printf("%-22s %s, %lld tokens\n", "split", json_get_text(record, "split"),
            (long long)r->tokens);
     print_figure("loss", r->nats / (double)r->tokens, " nats per token");
-    print_figure("bits per byte", bits_per_byte(r->nats, r->bytes), "");
+    print_figure("bits per byte", eval_record_bits_per_byte(r->nats, r->bytes), "");
     if (r->bytes < 0) {
         printf("%-22s none: %s\n", "bits per byte",
                corpus_has_words(text) ? "the tokenizer is lossy" : "the tokens have no text");
     }
-    print_figure("perplexity", perplexity(r->nats, r->tokens), " per token");
-    print_figure("word perplexity", perplexity(r->nats, r->words), "");
+    print_figure("perplexity", eval_record_perplexity(r->nats, r->tokens), " per token");
+    print_figure("word perplexity", eval_record_perplexity(r->nats, r->words), "");
     if (r->dynamic) {
         printf("%-22s rate %g, decay %g; %.2f s of statistics, %.2f s of choosing\n", "learned",
                r->rate, r->decay, r->statistics_seconds, r->grid_seconds);
@@ -124,7 +124,7 @@ static bool read_dynamic(dynamic_options *d, const char *text, arena *a, err *e)
     return dynamic_options_read(d, section, a, e);
 }
 
-static bool eval_model(const cli_call *c, const char *folder, const loaded_model *m,
+static bool eval_model(const cli_call *c, const char *folder, const trained_model *m,
                        const dynamic_options *dynamic, err *e)
 {
     const eval_call *o = c->options;
@@ -145,10 +145,10 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
                       .seed = (uint64_t)m->seed};
     evaluation r;
     json_t *more;
-    if (!evaluate_and_diagnose(&r, &more, &task, true, e)) return false;
+    if (!diagnose_evaluation(&r, &more, &task, true, e)) return false;
     char id[EVAL_ID_CHARS];
-    eval_task_id(id, &task, m->run, m->step);
-    json_t *record = evaluation_record(&r, &task, id, m->step, m->tokens, false);
+    eval_record_task_id(id, &task, m->run, m->step);
+    json_t *record = eval_record(&r, &task, id, m->step, m->tokens, false);
     json_object_update_recursive(record, more);
     json_decref(more);
     if (o->json) {
@@ -160,7 +160,7 @@ static bool eval_model(const cli_call *c, const char *folder, const loaded_model
     /* The figures of another text say nothing about the run in tables. */
     bool done = o->corpus || keep_record(folder, record, e);
     json_decref(record);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     return done;
 }
 
@@ -249,13 +249,13 @@ static int eval(const cli_call *c)
                                     "it reads; leave out --dynamic");
     }
     corpus_places places = cli_places(c->memory, o->data);
-    loaded_model m;
+    trained_model m;
     const model_sizes sizes = {.context = o->context, .stored = o->stored};
-    if (!checkpoint_load_model(&m, folder, data, &sizes, &places, &e)) {
+    if (!trained_model_load(&m, folder, data, &sizes, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     bool done = eval_model(c, folder, &m, &dynamic, &e);
-    loaded_model_close(&m);
+    trained_model_close(&m);
     return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }
 

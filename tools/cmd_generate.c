@@ -30,7 +30,7 @@ typedef struct drawn {
     int64_t count;
 } drawn;
 
-static bool collect(void *user, int32_t token)
+static bool collect_text(void *user, int32_t token)
 {
     drawn *d = user;
     d->ids[d->count++] = token;
@@ -38,7 +38,7 @@ static bool collect(void *user, int32_t token)
 }
 
 /* Prompt and continuation to stdout, the speed to stderr. */
-static bool write_text(const loaded_model *m, const generate_call *o, const drawn *d, err *e)
+static bool write_text(const trained_model *m, const generate_call *o, const drawn *d, err *e)
 {
     char *text = corpus_decode(m->corpus, d->ids, d->count, e);
     if (!text) return false;
@@ -47,7 +47,7 @@ static bool write_text(const loaded_model *m, const generate_call *o, const draw
     return true;
 }
 
-static bool continue_prompt(const cli_call *c, const loaded_model *m, err *e)
+static bool continue_prompt(const cli_call *c, const trained_model *m, err *e)
 {
     const generate_call *o = c->options;
     int32_t *prompt = NULL;
@@ -65,7 +65,7 @@ static bool continue_prompt(const cli_call *c, const loaded_model *m, err *e)
     model_state *state = model_state_new(m->model, 1);
     tape *t = tape_new();
     double started = host_monotonic_s();
-    model_generate(state, t, m->values, tokens, n + 1, o->tokens, &how, collect, &d);
+    model_generate(state, t, m->values, tokens, n + 1, o->tokens, &how, collect_text, &d);
     double seconds = host_monotonic_s() - started;
     tape_free(t);
     model_state_free(state);
@@ -75,7 +75,7 @@ static bool continue_prompt(const cli_call *c, const loaded_model *m, err *e)
     return true;
 }
 
-static int generate(const cli_call *c)
+static int generate_text(const cli_call *c)
 {
     const generate_call *o = c->options;
     err e = {0};
@@ -83,12 +83,12 @@ static int generate(const cli_call *c)
     if (!find_run(folder, c->words[0], cli_out(o->out), &e))
         return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
-    loaded_model m;
-    if (!checkpoint_load_model(&m, folder, NULL, NULL, &places, &e)) {
+    trained_model m;
+    if (!trained_model_load(&m, folder, NULL, NULL, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     bool done = continue_prompt(c, &m, &e);
-    loaded_model_close(&m);
+    trained_model_close(&m);
     return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }
 
@@ -104,5 +104,5 @@ const verb VERB_GENERATE = {
                  "generate quickstart/keys --tokens 1000 --temperature 0.7 --top-k 40 --seed 2"},
     .options = OPTIONS,
     .options_bytes = sizeof(generate_call),
-    .run = generate,
+    .run = generate_text,
 };

@@ -35,7 +35,7 @@ static bool read_layers(brt_import *how, const cli_call *c, err *e)
 }
 
 /* The file's name without folder and ending. */
-static const char *stem(arena *a, const char *path)
+static const char *stem_of(arena *a, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *name = arena_strdup(a, slash ? slash + 1 : path);
@@ -44,7 +44,7 @@ static const char *stem(arena *a, const char *path)
     return name;
 }
 
-static int import(const cli_call *c)
+static int import_model(const cli_call *c)
 {
     const import_call *o = c->options;
     err e = {0};
@@ -54,7 +54,7 @@ static int import(const cli_call *c)
     brt_import how = {.block_width = o->block};
     node *data = cli_data_section(c->memory, o->corpus ? o->corpus : "enwik8", &e);
     if (!data || !read_layers(&how, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
-    const char *to = o->to ? o->to : stem(c->memory, c->words[1]);
+    const char *to = o->to ? o->to : stem_of(c->memory, c->words[1]);
     if (!import_brt(to, c->words[1], &how, data, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     printf("%s/spec.yaml\n%s/checkpoint\n", to, to);
     return EXIT_DONE;
@@ -73,5 +73,5 @@ const verb VERB_IMPORT = {
                  "import brt-pytorch two.safetensors --block 8 --read 1 --read 4 --to two"},
     .options = OPTIONS,
     .options_bytes = sizeof(import_call),
-    .run = import,
+    .run = import_model,
 };

@@ -102,7 +102,7 @@ static void print_part(const cli_call *c, const inspection *x, int part)
             table_real(t, at[i], value, COLUMNS[i].decimals);
         }
     }
-    if (o->format == TABLE_TEXT) printf("\n%s\n", inspect_part_name(part));
+    if (o->format == TABLE_TEXT) printf("\n%s\n", inspection_part_name(part));
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
 }
 
@@ -133,7 +133,7 @@ static void print_states(const cli_call *c, const inspection *x)
             table_real(t, at[i], inspection_figure(x, INSPECT_STATES, u->layer, name, 0), 3);
         }
     }
-    if (o->format == TABLE_TEXT) printf("\n%s\n", inspect_part_name(INSPECT_STATES));
+    if (o->format == TABLE_TEXT) printf("\n%s\n", inspection_part_name(INSPECT_STATES));
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
 }
 
@@ -169,7 +169,7 @@ static int parts_of(const cli_call *c)
     int parts = 0;
     for (int i = 1; i < c->count; i++) {
         int part = 1;
-        while (part < INSPECT_ALL && strcmp(c->words[i], inspect_part_name(part)) != 0) {
+        while (part < INSPECT_ALL && strcmp(c->words[i], inspection_part_name(part)) != 0) {
             part *= 2;
         }
         if (part > INSPECT_ALL) return -1;
@@ -203,7 +203,7 @@ static const char *idle_option(const cli_call *c, int parts)
     return NULL;
 }
 
-static int keep(const cli_call *c, const inspection *x, const char *folder, err *e)
+static int keep_inspection(const cli_call *c, const inspection *x, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (x->stopped) {
@@ -211,7 +211,7 @@ static int keep(const cli_call *c, const inspection *x, const char *folder, err 
                         "interrupted: nothing was written; the same command begins "
                         "again");
     }
-    bool ok = inspection_write(x, folder, e) && inspection_page(x, folder, c->words[0], e) &&
+    bool ok = inspect_record(x, folder, e) && inspect_page(x, folder, c->words[0], e) &&
               file_join(path, folder, "inspect", e);
     if (!ok) return cli_fail(EXIT_FAILED, "%s", e->text);
     for (int part = 1; part < INSPECT_ALL; part *= 2) {
@@ -248,8 +248,8 @@ static int inspect_run(const cli_call *c)
     int lock = run_folder_lock(folder, &e);
     if (lock < 0) return cli_fail(EXIT_FAILED, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
-    loaded_model m;
-    if (!checkpoint_load_model(&m, folder, NULL, 0, &places, &e)) {
+    trained_model m;
+    if (!trained_model_load(&m, folder, NULL, 0, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     inspect_options options = {.split = o->split,
@@ -273,12 +273,12 @@ static int inspect_run(const cli_call *c)
     inspection x;
     int status = EXIT_FAILED;
     if (inspect(&x, &task, &e)) {
-        status = keep(c, &x, folder, &e);
+        status = keep_inspection(c, &x, folder, &e);
         inspection_deinit(&x);
     } else {
         cli_fail(status, "%s", e.text);
     }
-    loaded_model_close(&m);
+    trained_model_close(&m);
     close(lock);
     return status;
 }

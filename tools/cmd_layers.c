@@ -17,7 +17,7 @@ static void print_list(void)
         printf("%-18s head: %s\n", classes[i]->name, classes[i]->help);
 }
 
-static int unknown(const char *name)
+static int unknown_layer(const char *name)
 {
     const char *known[MAX_CLASSES];
     int layers = 0, heads = 0, n = 0;
@@ -36,7 +36,7 @@ static int print_class(const char *name)
 {
     const layer_class *cls = registry_layer(name);
     if (!cls) cls = registry_head(name);
-    if (!cls) return unknown(name);
+    if (!cls) return unknown_layer(name);
     printf("%s: %s\n", cls->name, cls->help);
     if (cls->cite && *cls->cite) printf("%s\n", cls->cite);
     printf("\n");
@@ -44,7 +44,7 @@ static int print_class(const char *name)
     return EXIT_DONE;
 }
 
-static int layers(const cli_call *c)
+static int list_layers(const cli_call *c)
 {
     if (c->count == 1) return print_class(c->words[0]);
     print_list();
@@ -57,5 +57,5 @@ const verb VERB_LAYERS = {
     .max_words = 1,
     .help = "Lists the layers that a model can be made of, or one layer's options.",
     .examples = {"layers", "layers attention"},
-    .run = layers,
+    .run = list_layers,
 };

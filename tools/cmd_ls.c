@@ -18,7 +18,7 @@ static const option OPTIONS[] = {
     CLI_OUT(ls_call),
     {0}};
 
-static int ls(const cli_call *c)
+static int list_experiments(const cli_call *c)
 {
     const ls_call *o = c->options;
     err e = {0};
@@ -41,5 +41,5 @@ const verb VERB_LS = {
     .examples = {"ls", "ls quickstart --status failed"},
     .options = OPTIONS,
     .options_bytes = sizeof(ls_call),
-    .run = ls,
+    .run = list_experiments,
 };

@@ -46,7 +46,7 @@ static int check_known(const cli_call *c)
     return known ? EXIT_DONE : cli_fail(EXIT_USAGE, "%s", e.text);
 }
 
-static void say(const manage_report *r, const char *done)
+static void say_report(const manage_report *r, const char *done)
 {
     char bytes[16];
     table_si(bytes, (double)r->bytes);
@@ -63,7 +63,7 @@ static int remove_experiment(const cli_call *c)
     int status = check_known(c);
     if (status != EXIT_DONE) return status;
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
-    if (done) say(&r, o->dry_run ? "would be removed" : "removed");
+    if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
     if (done && o->dry_run) return EXIT_DONE;
     return refresh(cli_out(o->out), done, &e);
 }
@@ -87,12 +87,12 @@ static int collect_garbage(const cli_call *c)
     manage_report r;
     err e = {0};
     bool done = manage_collect_garbage(&r, cli_out(o->out), (keep_models)o->keep, o->dry_run, &e);
-    if (done) say(&r, o->dry_run ? "would be removed" : "removed");
+    if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
     if (done && o->dry_run) return EXIT_DONE;
     return refresh(cli_out(o->out), done, &e);
 }
 
-static int merge(const cli_call *c)
+static int merge_results(const cli_call *c)
 {
     const manage_call *o = c->options;
     manage_report r;
@@ -102,7 +102,7 @@ static int merge(const cli_call *c)
         return cli_fail(EXIT_USAGE, "%s: is no folder of results", c->words[0]);
     }
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
-    if (done) say(&r, "brought in");
+    if (done) say_report(&r, "brought in");
     return refresh(cli_out(o->out), done, &e);
 }
 
@@ -156,5 +156,5 @@ const verb VERB_MERGE = {
     .examples = {"merge /mnt/node7/results/out", "merge ../laptop/out --out results/out"},
     .options = OUT_OPTIONS,
     .options_bytes = sizeof(manage_call),
-    .run = merge,
+    .run = merge_results,
 };

@@ -55,7 +55,7 @@ static int draw_inspection(const cli_call *c)
 }
 
 /* `inspect` is no experiment's name here. */
-static int plot(const cli_call *c)
+static int plot_results(const cli_call *c)
 {
     const plot_call *o = c->options;
     if (c->words[0] && strcmp(c->words[0], "inspect") == 0) return draw_inspection(c);
@@ -75,5 +75,5 @@ const verb VERB_PLOT = {
     .examples = {"plot quickstart", "plot inspect --run 543e"},
     .options = OPTIONS,
     .options_bytes = sizeof(plot_call),
-    .run = plot,
+    .run = plot_results,
 };

@@ -32,9 +32,9 @@ static int add_run(table *t, const char *name, const cli_call *c, err *e)
     if (!find_run(folder, name, cli_out(o->out), e)) return EXIT_USAGE;
     if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return EXIT_USAGE;
     corpus_places places = cli_places(c->memory, NULL);
-    loaded_model m;
+    trained_model m;
     const model_sizes sizes = {.stored = o->stored};
-    if (!checkpoint_load_model(&m, folder, data, &sizes, &places, e)) return EXIT_FAILED;
+    if (!trained_model_load(&m, folder, data, &sizes, &places, e)) return EXIT_FAILED;
     eval_options how = {.split = o->split, .rows = o->rows, .stored = o->stored};
     eval_task task = {.model = m.model,
                       .values = m.values,
@@ -52,7 +52,7 @@ static int add_run(table *t, const char *name, const cli_call *c, err *e)
         table_real(t, 3, (double)scores[i].correct / (double)MAX(scores[i].answers, 1), 3);
         table_real(t, 4, scores[i].nats / (double)MAX(scores[i].answers, 1), 3);
     }
-    loaded_model_close(&m);
+    trained_model_close(&m);
     return n >= 0 ? EXIT_DONE : EXIT_FAILED;
 }
 

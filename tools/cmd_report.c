@@ -57,7 +57,7 @@ static int report_experiment(const cli_call *c, store *s, const char *name, err 
     return write_page(c, s, x, e) ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int report(const cli_call *c)
+static int report_results(const cli_call *c)
 {
     return reading_run(c, cli_out(((const report_call *)c->options)->out), report_experiment);
 }
@@ -73,5 +73,5 @@ const verb VERB_REPORT = {
     .examples = {"report quickstart", "report quickstart --to quickstart.html --no-plots"},
     .options = OPTIONS,
     .options_bytes = sizeof(report_call),
-    .run = report,
+    .run = report_results,
 };

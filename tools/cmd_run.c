@@ -1,6 +1,6 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
 #include "harness/run/run_folder.h"
-#include "harness/supervise/changes.h"
+#include "harness/supervise/spec_changes.h"
 #include "harness/supervise/supervisor.h"
 #include "results/table/table.h"
 #include "tools/verbs.h"
@@ -63,14 +63,14 @@ static bool print_plan(const cli_call *c, const experiment *x, const char *out, 
         table_scaled(t, active, (double)p->cost.active_params);
         table_scaled(t, flops, p->cost.forward_flops);
         table_scaled(t, memory, p->memory_bytes);
-        table_text(t, status, "%s", known ? run_state_name(now.state) : "damaged");
+        table_text(t, status, "%s", known ? run_status_state_name(now.state) : "damaged");
         table_text(t, run, "%s", p->id);
     }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
     return true;
 }
 
-static int train(const cli_call *c, const experiment *x, const corpus_places *places, err *e)
+static int train_runs(const cli_call *c, const experiment *x, const corpus_places *places, err *e)
 {
     const run_call *o = c->options;
     supervisor_options how = {.out = cli_out(o->out),
@@ -98,7 +98,7 @@ static int train(const cli_call *c, const experiment *x, const corpus_places *pl
     return supervisor_exit(&r);
 }
 
-static int run(const cli_call *c)
+static int run_experiment(const cli_call *c)
 {
     const run_call *o = c->options;
     err e = {0};
@@ -109,13 +109,13 @@ static int run(const cli_call *c)
     if (!experiment_resolve(x, &places, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
     } else if (!o->dry_run) {
-        if (!o->quiet) experiment_changes(stderr, x, cli_out(o->out));
-        status = train(c, x, &places, &e);
+        if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
+        status = train_runs(c, x, &places, &e);
     } else if (!print_plan(c, x, cli_out(o->out), &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
     } else {
         fflush(stdout);
-        experiment_changes(stderr, x, cli_out(o->out));
+        spec_changes(stderr, x, cli_out(o->out));
     }
     experiment_free(x);
     return status;
@@ -133,5 +133,5 @@ const verb VERB_RUN = {
                  "run experiments/quickstart.yaml --dry-run --set sweep.seeds=5"},
     .options = OPTIONS,
     .options_bytes = sizeof(run_call),
-    .run = run,
+    .run = run_experiment,
 };

@@ -22,7 +22,7 @@ static bool print_json(store *s, const char *id, err *e)
     return true;
 }
 
-static int show(const cli_call *c)
+static int show_run(const cli_call *c)
 {
     const show_call *o = c->options;
     err e = {0};
@@ -47,5 +47,5 @@ const verb VERB_SHOW = {
     .examples = {"show quickstart/keys/1", "show 3f9a --json"},
     .options = OPTIONS,
     .options_bytes = sizeof(show_call),
-    .run = show,
+    .run = show_run,
 };

@@ -83,7 +83,7 @@ static void pause_s(double seconds)
     nanosleep(&t, NULL);
 }
 
-static int status(const cli_call *c)
+static int status_of_runs(const cli_call *c)
 {
     const status_call *o = c->options;
     err e = {0};
@@ -117,5 +117,5 @@ const verb VERB_STATUS = {
     .examples = {"status quickstart --watch", "status quickstart --json"},
     .options = OPTIONS,
     .options_bytes = sizeof(status_call),
-    .run = status,
+    .run = status_of_runs,
 };

@@ -4,7 +4,7 @@
 
 enum { MAX_LIBRARIES = 16 };
 
-static int version(const cli_call *c)
+static int print_version(const cli_call *c)
 {
     (void)c;
     host_version libraries[MAX_LIBRARIES];
@@ -26,5 +26,5 @@ const verb VERB_VERSION = {
     .words = "",
     .help = "Prints the versions of loci, its compiler and its libraries.",
     .examples = {"version", "--version"},
-    .run = version,
+    .run = print_version,
 };

@@ -2,7 +2,7 @@
 #include "harness/run/worker.h"
 #include "tools/verbs.h"
 
-static int worker(const cli_call *c)
+static int work_in_folder(const cli_call *c)
 {
     err e = {0};
     int status = worker_run(c->words[0], &e);
@@ -18,5 +18,5 @@ const verb VERB_WORKER = {
     .help = "Trains the run whose plan lies in the folder; `loci run` starts it.",
     .examples = {"worker results/out/runs/0123456789abcdef", "worker --help"},
     .hidden = true,
-    .run = worker,
+    .run = work_in_folder,
 };

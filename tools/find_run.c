@@ -13,7 +13,7 @@
 static bool has_checkpoint(const char *folder)
 {
     char path[FILE_PATH_BYTES];
-    return file_join(path, folder, "checkpoint", NULL) && checkpoint_exists(path);
+    return file_join(path, folder, "checkpoint", NULL) && checkpoint_files_exist(path);
 }
 
 static bool matches(const json_t *run, const run_name *r)
@@ -78,7 +78,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
 static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
 {
     if (!*name) return err_set(e, "the name of a run is empty");
-    if (checkpoint_exists(name) || has_checkpoint(name)) {
+    if (checkpoint_files_exist(name) || has_checkpoint(name)) {
         snprintf(path, FILE_PATH_BYTES, "%s", name);
         return true;
     }
@@ -100,7 +100,7 @@ bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err
     snprintf(run, sizeof run, "%.*s", (int)MIN(at - name, (ptrdiff_t)FILE_PATH_BYTES - 1), name);
     snprintf(inner, sizeof inner, CHECKPOINT_KEPT "%.32s", at + 1);
     if (!find_folder(folder, run, out, e) || !file_join(path, folder, inner, e)) return false;
-    return checkpoint_exists(path) ||
+    return checkpoint_files_exist(path) ||
            err_set(e, "%s: no such model was kept; train.keep_every and train.keep_best keep some",
                    name);
 }

@@ -48,14 +48,14 @@ static void print_verbs(void)
         "experiment file may say.\n");
 }
 
-static int help(const cli_call *c)
+static int print_help(const cli_call *c)
 {
     if (c->count == 0) {
         print_verbs();
         return EXIT_DONE;
     }
     if (strcmp(c->words[0], "spec") == 0) {
-        spec_print_help(stdout);
+        spec_help(stdout);
         return EXIT_DONE;
     }
     const verb *v = find_verb(c->words[0]);
@@ -70,7 +70,7 @@ const verb VERB_HELP = {
     .max_words = 1,
     .help = "Explains a verb, or what an experiment file may say.",
     .examples = {"help run", "help spec"},
-    .run = help,
+    .run = print_help,
 };
 
 /* BLAS runs on one thread, that of the lane that calls it. OpenMP reads its environment before main

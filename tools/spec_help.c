@@ -79,7 +79,7 @@ static void print_section(FILE *out, const char *title, const option *table)
     options_print(out, table);
 }
 
-void spec_print_help(FILE *out)
+void spec_help(FILE *out)
 {
     fputs(TOP, out);
     print_data(out);

@@ -19,7 +19,7 @@ static bool loss_without(double *loss, const eval_task *task, const eval_forget 
     evaluation r;
     if (!evaluate(&r, &sample, e)) return false;
     *loss = r.stopped ? (double)NAN : r.nats / (double)MAX(r.tokens, 1);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     return true;
 }
 
@@ -42,8 +42,8 @@ static model_state *after_two_blocks(const eval_task *task)
     return s;
 }
 
-static bool measure(json_t *out, const eval_task *task, const model_state *s,
-                    const eval_forget *what, double *plain, err *e)
+static bool measure_without(json_t *out, const eval_task *task, const model_state *s,
+                            const eval_forget *what, double *plain, err *e)
 {
     double without;
     if (!model_state_carries(s, what->self, what->kind)) return true;
@@ -69,9 +69,9 @@ bool cleared_measure(json_t **out, const eval_task *task, err *e)
     bool ok = true;
     for (int i = 0; ok && i <= n; i++) {
         eval_forget what = {i < n ? layers[i] : model_head(task->model), SLOT_STATE};
-        ok = measure(all, task, s, &what, &plain, e);
+        ok = measure_without(all, task, s, &what, &plain, e);
     }
-    ok = ok && measure(all, task, s, &(eval_forget){NULL, SLOT_CACHE}, &plain, e);
+    ok = ok && measure_without(all, task, s, &(eval_forget){NULL, SLOT_CACHE}, &plain, e);
     model_state_free(s);
     if (ok && !(task->stop && *task->stop)) {
         *out = all;
@@ -81,7 +81,7 @@ bool cleared_measure(json_t **out, const eval_task *task, err *e)
     return ok;
 }
 
-bool evaluate_and_diagnose(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e)
+bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e)
 {
     recall *asked;
     json_t *layers = NULL;
@@ -91,7 +91,7 @@ bool evaluate_and_diagnose(evaluation *r, json_t **more, const eval_task *task, 
     bool ok = evaluate(r, &watched, e);
     if (ok && clear && !r->stopped) {
         ok = cleared_measure(&layers, task, e);
-        if (!ok) evaluation_deinit(r);
+        if (!ok) evaluate_deinit(r);
         r->stopped = ok && task->stop && *task->stop;
     }
     *more = ok ? json_object() : NULL;

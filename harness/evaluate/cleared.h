@@ -7,15 +7,15 @@
  * carries what nobody uses: the failure of recurrent models that goes unseen in their loss
  * (Hutchins et al. 2022, arXiv:2203.07852, sec. 4.4). Everything else goes on as it was, later
  * layers' states included, which then see other inputs. */
-#ifndef LOCI_EXPERIMENTS_CLEARED_H
-#define LOCI_EXPERIMENTS_CLEARED_H
+#ifndef LOCI_HARNESS_CLEARED_H
+#define LOCI_HARNESS_CLEARED_H
 
 #include "harness/evaluate/evaluate.h"
 
 /* evaluate(), and what else is told of a model: *more is merged into the record of the evaluation
  * (json_object_update_recursive) and then decref'd. Of a probe `recall` (recall.h), and `layers` as
  * below if states are to be cleared. r->stopped also where it was stopped while clearing. */
-bool evaluate_and_diagnose(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e);
+bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e);
 
 /* *out: {"blocks.1.block_recurrent": {"without_state": 0.01}, "": {...}}, empty where nothing is
  * carried; NULL where the model learns while it reads, nothing was asked for, or the task was

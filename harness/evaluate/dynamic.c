@@ -85,22 +85,22 @@ bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e)
 
 /* ---- statistics ---- */
 
-void gradient_statistics_init(gradient_statistics *s, const params *p)
+void dynamic_statistics_init(dynamic_statistics *s, const params *p)
 {
-    *s = (gradient_statistics){.params = p};
+    *s = (dynamic_statistics){.params = p};
     s->squares = calloc((size_t)p->total, sizeof *s->squares);
     s->rms = calloc((size_t)p->total, sizeof *s->rms);
     CHECK(s->squares && s->rms, "out of memory for %lld squares", (long long)p->total);
 }
 
-void gradient_statistics_deinit(gradient_statistics *s)
+void dynamic_statistics_deinit(dynamic_statistics *s)
 {
     free(s->squares);
     free(s->rms);
-    *s = (gradient_statistics){0};
+    *s = (dynamic_statistics){0};
 }
 
-void gradient_statistics_add(gradient_statistics *s, const grads *g)
+void dynamic_statistics_add(dynamic_statistics *s, const grads *g)
 {
     for (int i = 0; i < s->params->count; i++) {
         const param *q = &s->params->list[i];
@@ -117,7 +117,7 @@ void gradient_statistics_add(gradient_statistics *s, const grads *g)
     s->batches++;
 }
 
-void gradient_statistics_finish(gradient_statistics *s, const bool *learns)
+void dynamic_statistics_close(dynamic_statistics *s, const bool *learns)
 {
     int tensors = 0;
     double mean = 0, n = (double)MAX(s->batches, 1);

@@ -10,8 +10,8 @@
  * of the gradients of minibatches of the training split, m the mean over parameters (tensors) of
  * the mean of s. Both terms use p before the step. Each row of an evaluation has a copy of its own,
  * which starts from p0 where a document begins, or goes on from document to document. */
-#ifndef LOCI_EXPERIMENTS_DYNAMIC_H
-#define LOCI_EXPERIMENTS_DYNAMIC_H
+#ifndef LOCI_HARNESS_DYNAMIC_H
+#define LOCI_HARNESS_DYNAMIC_H
 
 #include <signal.h>
 
@@ -45,26 +45,26 @@ bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e);
 /* ---- the rule, on flat vectors ---- */
 
 /* s and m over the minibatches that were added. */
-typedef struct gradient_statistics {
+typedef struct dynamic_statistics {
     const params *params;
     double *squares; /* [params.total] */
     real *rms;       /* [params.total], once finished */
     double mean;     /* m */
     int64_t batches;
-} gradient_statistics;
+} dynamic_statistics;
 
-void gradient_statistics_init(gradient_statistics *s, const params *p);
-void gradient_statistics_deinit(gradient_statistics *s);
+void dynamic_statistics_init(dynamic_statistics *s, const params *p);
+void dynamic_statistics_deinit(dynamic_statistics *s);
 /* g: the gradient of a minibatch's mean loss. */
-void gradient_statistics_add(gradient_statistics *s, const grads *g);
+void dynamic_statistics_add(dynamic_statistics *s, const grads *g);
 /* learns [params.count]: the tensors that m is a mean over; NULL: all. */
-void gradient_statistics_finish(gradient_statistics *s, const bool *learns);
+void dynamic_statistics_close(dynamic_statistics *s, const bool *learns);
 
 typedef struct dynamic_rule {
     const params *params;
-    const bool *learns;                    /* [params.count]; NULL: all */
-    const real *start;                     /* p0 [params.total] */
-    const gradient_statistics *statistics; /* NULL: sgd */
+    const bool *learns;                   /* [params.count]; NULL: all */
+    const real *start;                    /* p0 [params.total] */
+    const dynamic_statistics *statistics; /* NULL: sgd */
     double rate, decay, eps;
 } dynamic_rule;
 
@@ -87,17 +87,18 @@ void dynamic_learner_free(dynamic_learner *l);
 void dynamic_learner_set(dynamic_learner *l, double rate, double decay);
 double dynamic_learner_rate(const dynamic_learner *l);
 double dynamic_learner_decay(const dynamic_learner *l);
-int64_t dynamic_segment(const dynamic_options *o, const model *m);
+int64_t dynamic_learner_segment(const dynamic_options *o, const model *m);
 /* FLOPs per token: forward, backward and the update. */
-double dynamic_flops(const dynamic_learner *l);
+double dynamic_learner_flops(const dynamic_learner *l);
 
 /* One row's private copy. */
 typedef struct dynamic_row dynamic_row;
-dynamic_row *dynamic_row_new(const dynamic_learner *l);
-void dynamic_row_free(dynamic_row *r);
+dynamic_row *dynamic_learner_row_new(const dynamic_learner *l);
+void dynamic_learner_row_free(dynamic_row *r);
 /* Scores a call of one row (losses are written) segment by segment, each followed by an update.
  * begins: a document begins with it. s must be of one row; model_begin and model_end are done
  * here. */
-void dynamic_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call, bool begins);
+void dynamic_learner_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call,
+                              bool begins);
 
 #endif

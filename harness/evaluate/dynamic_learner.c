@@ -14,7 +14,7 @@ struct dynamic_learner {
     const real *values;
     int64_t segment, learning; /* elements that learn */
     bool *learns;
-    gradient_statistics statistics;
+    dynamic_statistics statistics;
     dynamic_rule rule;
 };
 
@@ -24,7 +24,7 @@ struct dynamic_row {
     grads grads;
 };
 
-int64_t dynamic_segment(const dynamic_options *o, const model *m)
+int64_t dynamic_learner_segment(const dynamic_options *o, const model *m)
 {
     return o->segment ? o->segment : model_context(m);
 }
@@ -110,7 +110,7 @@ static void gather_batch(gathering *w)
             w->weight += row_part(w, r).weight;
         }
         const grads *g = lanes_run(w->pool, gather_lane, w, false);
-        if (w->weight > 0) gradient_statistics_add(&w->learner->statistics, g);
+        if (w->weight > 0) dynamic_statistics_add(&w->learner->statistics, g);
     }
 }
 
@@ -157,8 +157,8 @@ static void gathering_close(gathering *w)
     lanes_free(w->pool);
 }
 
-static bool gather(dynamic_learner *l, corpus *c, int threads, const volatile sig_atomic_t *stop,
-                   err *e)
+static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
+                              const volatile sig_atomic_t *stop, err *e)
 {
     gathering w = {.learner = l};
     stream *text = NULL;
@@ -177,7 +177,7 @@ static bool gather(dynamic_learner *l, corpus *c, int threads, const volatile si
     gathering_close(&w);
     if (text) stream_free(text);
     arena_free(a);
-    if (ok) gradient_statistics_finish(&l->statistics, l->learns);
+    if (ok) dynamic_statistics_close(&l->statistics, l->learns);
     return ok && !(stop && *stop);
 }
 
@@ -218,13 +218,13 @@ dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, c
     dynamic_learner *l = calloc(1, sizeof *l);
     CHECK(l, "out of memory for %zu bytes", sizeof *l);
     *l = (dynamic_learner){
-        .options = o, .model = m, .values = values, .segment = dynamic_segment(o, m)};
+        .options = o, .model = m, .values = values, .segment = dynamic_learner_segment(o, m)};
     bool ok = choose_params(l, &own) && check_segment(l, &own);
     l->rule = (dynamic_rule){.params = p, .learns = l->learns, .start = values, .eps = o->eps};
     if (ok && o->kind == DYNAMIC_RMS) {
-        gradient_statistics_init(&l->statistics, p);
+        dynamic_statistics_init(&l->statistics, p);
         l->rule.statistics = &l->statistics;
-        ok = gather(l, c, threads, stop, &own);
+        ok = gather_statistics(l, c, threads, stop, &own);
     }
     dynamic_learner_set(l, o->rate_values[0], o->decay_values[0]);
     if (ok) return l;
@@ -236,7 +236,7 @@ dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, c
 void dynamic_learner_free(dynamic_learner *l)
 {
     if (!l) return;
-    gradient_statistics_deinit(&l->statistics);
+    dynamic_statistics_deinit(&l->statistics);
     free(l->learns);
     free(l);
 }
@@ -257,7 +257,7 @@ double dynamic_learner_decay(const dynamic_learner *l)
     return l->rule.decay;
 }
 
-double dynamic_flops(const dynamic_learner *l)
+double dynamic_learner_flops(const dynamic_learner *l)
 {
     /* Per element: 4 for sgd, 8 for rms; a comparison and a division count as one. */
     double update = (l->rule.statistics ? 8 : 4) * (double)l->learning;
@@ -266,7 +266,7 @@ double dynamic_flops(const dynamic_learner *l)
 
 /* ---- a row ---- */
 
-dynamic_row *dynamic_row_new(const dynamic_learner *l)
+dynamic_row *dynamic_learner_row_new(const dynamic_learner *l)
 {
     const params *p = model_params_const(l->model);
     dynamic_row *r = calloc(1, sizeof *r);
@@ -281,7 +281,7 @@ dynamic_row *dynamic_row_new(const dynamic_learner *l)
     return r;
 }
 
-void dynamic_row_free(dynamic_row *r)
+void dynamic_learner_row_free(dynamic_row *r)
 {
     if (!r) return;
     free(r->values);
@@ -290,7 +290,8 @@ void dynamic_row_free(dynamic_row *r)
     free(r);
 }
 
-void dynamic_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call, bool begins)
+void dynamic_learner_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call,
+                              bool begins)
 {
     const dynamic_learner *l = r->learner;
     const params *p = l->rule.params;

@@ -6,12 +6,12 @@
 #include "core/base/sha256.h"
 #include "harness/evaluate/evaluate.h"
 
-double bits_per_byte(double nats, int64_t bytes)
+double eval_record_bits_per_byte(double nats, int64_t bytes)
 {
     return bytes > 0 ? nats / log(2.0) / (double)bytes : (double)NAN;
 }
 
-double perplexity(double nats, int64_t units)
+double eval_record_perplexity(double nats, int64_t units)
 {
     return units > 0 ? exp(nats / (double)units) : (double)NAN;
 }
@@ -35,7 +35,7 @@ static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
     json_object_set_new(p, "kind", json_string(d->kind == DYNAMIC_RMS ? "rms" : "sgd"));
     json_object_set_new(p, "rates", rates);
     json_object_set_new(p, "decays", decays);
-    json_object_set_new(p, "segment", json_integer(dynamic_segment(d, m)));
+    json_object_set_new(p, "segment", json_integer(dynamic_learner_segment(d, m)));
     json_object_set_new(p, "match", json_string(d->match));
     json_object_set_new(p, "carry", json_boolean(d->carry));
     if (d->rate_count * d->decay_count > 1) {
@@ -49,7 +49,7 @@ static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
     return p;
 }
 
-json_t *eval_protocol(const eval_task *task)
+json_t *eval_record_protocol(const eval_task *task)
 {
     const eval_options *o = task->options;
     json_t *p = json_object();
@@ -69,8 +69,8 @@ json_t *eval_protocol(const eval_task *task)
     return p;
 }
 
-void eval_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
-             const json_t *protocol)
+void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
+                    const json_t *protocol)
 {
     json_t *o = json_object();
     json_object_set_new(o, "run", json_string(run));
@@ -87,10 +87,11 @@ void eval_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *
     json_decref(o);
 }
 
-void eval_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run, int64_t step)
+void eval_record_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run,
+                         int64_t step)
 {
-    json_t *protocol = eval_protocol(task);
-    eval_id(id, run, step, split_name(eval_split(task->options)), protocol);
+    json_t *protocol = eval_record_protocol(task);
+    eval_record_id(id, run, step, split_name(eval_options_split(task->options)), protocol);
     json_decref(protocol);
 }
 
@@ -106,15 +107,15 @@ static json_t *document_record(const eval_document *d)
     return o;
 }
 
-json_t *evaluation_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
-                          int64_t tokens_seen, bool final)
+json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
+                    int64_t tokens_seen, bool final)
 {
     json_t *o = json_object();
     json_object_set_new(o, "eval", json_string(id));
     json_object_set_new(o, "step", json_integer(step));
     json_object_set_new(o, "tokens_seen", json_integer(tokens_seen));
     json_object_set_new(o, "final", json_boolean(final));
-    json_object_set_new(o, "split", json_string(split_name(eval_split(task->options))));
+    json_object_set_new(o, "split", json_string(split_name(eval_options_split(task->options))));
     json_object_set_new(o, "nats", json_finite(r->nats));
     json_object_set_new(o, "tokens", json_integer(r->tokens));
     json_object_set_new(o, "bytes", count_or_null(r->bytes));
@@ -131,7 +132,7 @@ json_t *evaluation_record(const evaluation *r, const eval_task *task, const char
         json_object_set_new(d, "grid_seconds", json_finite(r->grid_seconds));
         json_object_set_new(o, "dynamic", d);
     }
-    json_object_set_new(o, "protocol", eval_protocol(task));
+    json_object_set_new(o, "protocol", eval_record_protocol(task));
     const char *path = r->answers_only ? NULL : task->losses_path;
     const char *file = path ? strrchr(path, '/') : NULL;
     json_object_set_new(o, "losses", path ? json_string(file ? file + 1 : path) : json_null());

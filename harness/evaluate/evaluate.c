@@ -38,7 +38,7 @@ bool eval_options_read(eval_options *o, const node *n, arena *a, err *e)
            dynamic_options_read(&o->dynamic, o->dynamic_node, a, e);
 }
 
-split_kind eval_split(const eval_options *o)
+split_kind eval_options_split(const eval_options *o)
 {
     return (split_kind)o->split;
 }
@@ -77,7 +77,7 @@ static int64_t lanes_for(int64_t rows, int64_t at_most)
 }
 
 /* Finds which documents hold the tokens that count. */
-static void measure(eval_pass *p, arena *a)
+static void read_split(eval_pass *p, arena *a)
 {
     int64_t all = split_documents(p->split), total = split_tokens(p->split);
     p->limit = p->task->options->tokens ? MIN(p->task->options->tokens, total) : total;
@@ -122,10 +122,11 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
     const eval_options *o = task->options;
     p->context = model_context(task->model);
     bool learns = task->learner;
-    p->time = learns ? MAX(p->context, dynamic_segment(&o->dynamic, task->model)) : p->context;
+    p->time =
+        learns ? MAX(p->context, dynamic_learner_segment(&o->dynamic, task->model)) : p->context;
     p->lane_count = learns ? o->rows : lanes_for(o->rows, task->lanes);
     p->lane_rows = o->rows / p->lane_count;
-    measure(p, a);
+    read_split(p, a);
     /* What a model has learned it carries through the document. */
     int64_t span = o->span ? o->span : !learns && stateless(p) ? p->context : 0;
     stream_options so = {
@@ -140,7 +141,7 @@ static bool pass_open(eval_pass *p, arena *a, err *e)
     if (learns) {
         p->learning = ARENA_NEW(a, dynamic_row *, p->lane_count);
         for (int64_t i = 0; i < p->lane_count; i++) {
-            p->learning[i] = dynamic_row_new(task->learner);
+            p->learning[i] = dynamic_learner_row_new(task->learner);
         }
     }
     p->tapes = arena_push_zero(a, p->tape_count, sizeof *p->tapes);
@@ -159,7 +160,7 @@ static void pass_close(eval_pass *p)
         model_state_free(p->states[i]);
     }
     for (int64_t i = 0; p->learning && i < p->lane_count; i++) {
-        dynamic_row_free(p->learning[i]);
+        dynamic_learner_row_free(p->learning[i]);
     }
     for (int i = 0; p->tapes && i < p->tape_count; i++) {
         tape_free(p->tapes[i]);
@@ -253,7 +254,7 @@ static void eval_lane(void *arg, int64_t lane, int thread, grads *g)
                        .row0 = row,
                        .losses = p->losses + cell};
     if (p->learning) {
-        dynamic_row_read(p->learning[lane], s, p->tapes[thread], &call, b->begin[row] == 0);
+        dynamic_learner_row_read(p->learning[lane], s, p->tapes[thread], &call, b->begin[row] == 0);
         return;
     }
     const eval_forget *forget = p->task->forget;
@@ -368,8 +369,8 @@ static bool measure_slices(eval_pass *p, err *e)
         list[i] = (slice_document){r->documents[i].index, r->documents[i].tokens};
     }
     r->slices = ARENA_NEW(r->memory, slices, 1);
-    return slices_measure(r->slices, p->task->corpus, eval_split(p->task->options), list, r->count,
-                          p->losses_out.fd, e);
+    return slices_measure(r->slices, p->task->corpus, eval_options_split(p->task->options), list,
+                          r->count, p->losses_out.fd, e);
 }
 
 static bool answers_only(const corpus_split *s)
@@ -381,11 +382,11 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
 {
     *r = (evaluation){.memory = arena_new(1 << 16)};
     eval_pass p = {.task = task, .result = r, .losses_out.fd = -1};
-    p.split = corpus_get(task->corpus, eval_split(task->options));
+    p.split = corpus_get(task->corpus, eval_options_split(task->options));
     bool ok = true;
     if (!p.split) {
         ok = err_set(e, "eval.split: the corpus has no %s split; choose another",
-                     split_name(eval_split(task->options)));
+                     split_name(eval_options_split(task->options)));
     }
     double begin = host_monotonic_s();
     arena *scratch = arena_new(0);
@@ -399,8 +400,8 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     ok = ok && measure_slices(&p, e);
     ok = losses_file_close(&p.losses_out, ok && !r->stopped, ok ? e : NULL) && ok;
     r->anon_bytes = host_memory_now().anon_bytes;
-    r->flops_per_token =
-        task->learner ? dynamic_flops(task->learner) : model_costs(task->model).forward_flops;
+    r->flops_per_token = task->learner ? dynamic_learner_flops(task->learner)
+                                       : model_costs(task->model).forward_flops;
     if (ok) {
         eval_document *kept = ARENA_NEW(r->memory, eval_document, r->count);
         memcpy(kept, r->documents, (size_t)r->count * sizeof *kept);
@@ -410,7 +411,7 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     }
     pass_close(&p);
     arena_free(scratch);
-    if (!ok) evaluation_deinit(r);
+    if (!ok) evaluate_deinit(r);
     return ok;
 }
 
@@ -441,7 +442,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
             rate = dynamic_learner_rate(l);
             decay = dynamic_learner_decay(l);
         }
-        evaluation_deinit(&r);
+        evaluate_deinit(&r);
     }
     dynamic_learner_set(l, rate, decay);
     return true;
@@ -484,7 +485,7 @@ bool evaluate(evaluation *r, const eval_task *task, err *e)
     return learns ? run_learning(r, task, e) : run_task(r, task, e);
 }
 
-void evaluation_deinit(evaluation *r)
+void evaluate_deinit(evaluation *r)
 {
     if (r->memory) arena_free(r->memory);
     *r = (evaluation){0};

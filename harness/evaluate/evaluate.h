@@ -10,8 +10,8 @@
  * the same losses wherever its documents are cut between blocks, so its blocks are spread over the
  * rows. Sums are kept per document, in double, in the order of the text: they do not depend on the
  * number of threads. Memory does not grow with the documents' length. */
-#ifndef LOCI_EXPERIMENTS_EVALUATE_H
-#define LOCI_EXPERIMENTS_EVALUATE_H
+#ifndef LOCI_HARNESS_EVALUATE_H
+#define LOCI_HARNESS_EVALUATE_H
 
 #include <signal.h>
 
@@ -38,7 +38,7 @@ typedef struct eval_options {
 extern const option EVAL_OPTIONS[];
 
 bool eval_options_read(eval_options *o, const node *n, arena *a, err *e);
-split_kind eval_split(const eval_options *o);
+split_kind eval_options_split(const eval_options *o);
 
 typedef struct eval_document {
     int64_t index;
@@ -112,26 +112,27 @@ typedef struct eval_task {
     const dynamic_learner *learner;    /* evaluate() makes it where the options want one; NULL */
 } eval_task;
 
-/* Fills r (evaluation_deinit frees it). A model that learns reads with one row per lane; a grid is
+/* Fills r (evaluate_deinit frees it). A model that learns reads with one row per lane; a grid is
  * tried on the validation split first, and the best of it applied to the split. Fails if the corpus
  * lacks the split, a file cannot be read or the losses not be written. */
 bool evaluate(evaluation *r, const eval_task *task, err *e);
-void evaluation_deinit(evaluation *r);
+void evaluate_deinit(evaluation *r);
 
 /* How the figures came about, as recorded beside them; and the identity of an evaluation: 16 hex
  * digits of the hash of run, step, split and protocol. Decref the protocol. */
-json_t *eval_protocol(const eval_task *task);
+json_t *eval_record_protocol(const eval_task *task);
 enum { EVAL_ID_CHARS = 17 };
-void eval_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
-             const json_t *protocol);
-void eval_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run, int64_t step);
+void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
+                    const json_t *protocol);
+void eval_record_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run,
+                         int64_t step);
 
 /* The record of an evaluation as it stands in evals.jsonl (see run_folder.h). Decref it. */
-json_t *evaluation_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
-                          int64_t tokens_seen, bool final);
+json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
+                    int64_t tokens_seen, bool final);
 
 /* Derived figures; NaN where they do not apply. */
-double bits_per_byte(double nats, int64_t bytes);
-double perplexity(double nats, int64_t units);
+double eval_record_bits_per_byte(double nats, int64_t bytes);
+double eval_record_perplexity(double nats, int64_t units);
 
 #endif

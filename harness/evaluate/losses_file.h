@@ -1,7 +1,7 @@
 /* The loss of every token of an evaluation, f32 in nats, in the order of the text: written in place
  * as rows get there, read back by offset, kept under its name or forgotten. */
-#ifndef LOCI_EXPERIMENTS_LOSSES_FILE_H
-#define LOCI_EXPERIMENTS_LOSSES_FILE_H
+#ifndef LOCI_HARNESS_LOSSES_FILE_H
+#define LOCI_HARNESS_LOSSES_FILE_H
 
 #include "core/base/file.h"
 

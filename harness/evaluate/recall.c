@@ -33,8 +33,8 @@ static recall_score *score_at(recall *s, int64_t distance)
 }
 
 /* Counts one answer: logits [vocab]. */
-static void judge(recall *s, const recall_score *at, const real *logits, int64_t vocab,
-                  int32_t target)
+static void judge_answer(recall *s, const recall_score *at, const real *logits, int64_t vocab,
+                         int32_t target)
 {
     double sum = 0, most = (double)logits[target];
     bool right = true;
@@ -67,8 +67,8 @@ static void on_tap(void *user, const layer *self, const char *name, const tensor
         for (int64_t i = 0; i < v->time; i++) {
             int64_t cell = r * v->time + i;
             if (!(v->weights[cell] > 0) || !document_answer(&d, v->begin[r] + i)) continue;
-            judge(c->sums, score_at(c->sums, d.distance), x->data + cell * vocab, vocab,
-                  v->targets[cell]);
+            judge_answer(c->sums, score_at(c->sums, d.distance), x->data + cell * vocab, vocab,
+                         v->targets[cell]);
         }
     }
 }
@@ -114,7 +114,7 @@ bool recall_open(recall **r, const eval_task *task, err *e)
     if (task->options->dynamic.kind != DYNAMIC_NONE) return true;
     recall *s = calloc(1, sizeof *s);
     CHECK(s, "out of memory for the scores (%zu bytes)", sizeof *s);
-    s->split = corpus_get(task->corpus, eval_split(task->options));
+    s->split = corpus_get(task->corpus, eval_options_split(task->options));
     s->head = model_head(task->model);
     s->other = task->watch;
     CHECK(!s->other || (!s->other->fired && !s->other->exchanged), "only taps are passed on");
@@ -171,7 +171,7 @@ int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *
         err_set(e,
                 "the corpus asks for nothing in its %s split; give a probe: {corpus: probe, "
                 "task: copy}",
-                split_name(eval_split(task->options)));
+                split_name(eval_options_split(task->options)));
         return -1;
     }
     eval_task own = *task;
@@ -180,7 +180,7 @@ int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *
     if (evaluate(&done, &own, e)) {
         count = r->count;
         memcpy(scores, r->scores, (size_t)count * sizeof *scores);
-        evaluation_deinit(&done);
+        evaluate_deinit(&done);
     }
     recall_close(r);
     return count;

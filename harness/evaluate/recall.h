@@ -2,8 +2,8 @@
  *
  * A watch over an evaluation that counts right answers: open, evaluate with recall_watch, look at
  * the scores, close. The task's own watch, if any, goes on watching; losses stay as they are. */
-#ifndef LOCI_EXPERIMENTS_RECALL_H
-#define LOCI_EXPERIMENTS_RECALL_H
+#ifndef LOCI_HARNESS_RECALL_H
+#define LOCI_HARNESS_RECALL_H
 
 #include "harness/evaluate/evaluate.h"
 

@@ -149,7 +149,7 @@ static void call_end(void *call)
 
 eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
 {
-    const corpus_split *split = corpus_get(task->corpus, eval_split(task->options));
+    const corpus_split *split = corpus_get(task->corpus, eval_options_split(task->options));
     int64_t all = split ? split_tokens(split) : 0;
     trace_clear(&r->now, task->options->tokens ? MIN(task->options->tokens, all) : all);
     int threads = MAX(task->threads, 1);

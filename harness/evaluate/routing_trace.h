@@ -7,8 +7,8 @@
  * 64 of them, about 8,192 in all. Layers tell through the tap LAYER_TAP_EXPERT (layers/layer.h); a
  * token with several choices has changed if any of them has, or their order. What the last
  * evaluation saw is part of a run's checkpoint, so that a continued run logs the same. */
-#ifndef LOCI_EXPERIMENTS_ROUTING_TRACE_H
-#define LOCI_EXPERIMENTS_ROUTING_TRACE_H
+#ifndef LOCI_HARNESS_ROUTING_TRACE_H
+#define LOCI_HARNESS_ROUTING_TRACE_H
 
 #include "harness/evaluate/evaluate.h"
 

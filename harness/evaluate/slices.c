@@ -7,13 +7,13 @@
 
 const char *const SLICE_NAMES[SLICE_KINDS] = {"position", "frequency", "repetition"};
 
-int slice_bucket(int64_t n)
+int slices_bucket(int64_t n)
 {
     if (n <= 0) return 0;
     return MIN(64 - __builtin_clzll((unsigned long long)n), SLICE_BUCKETS - 1);
 }
 
-int64_t slice_bucket_low(int bucket)
+int64_t slices_bucket_low(int bucket)
 {
     return bucket == 0 ? 0 : (int64_t)1 << (bucket - 1);
 }
@@ -59,7 +59,7 @@ static bool read_losses(slice_pass *p, int64_t n, err *e)
     return true;
 }
 
-static void add(slice_sum *s, double nats)
+static void add_loss(slice_sum *s, double nats)
 {
     s->tokens++;
     s->nats += nats;
@@ -73,9 +73,9 @@ static void add_piece(slice_pass *p, int64_t number, int part, int64_t begin, in
         double nats = (double)p->losses[i];
         token_seen *seen = &p->seen[id];
         if (seen->document != number) *seen = (token_seen){.document = number};
-        add(&s->sums[SLICE_POSITION][slice_bucket(begin + i)][part], nats);
-        add(&s->sums[SLICE_REPETITION][slice_bucket(seen->times)][part], nats);
-        if (p->counts) add(&s->sums[SLICE_FREQUENCY][p->frequency[id]][part], nats);
+        add_loss(&s->sums[SLICE_POSITION][slices_bucket(begin + i)][part], nats);
+        add_loss(&s->sums[SLICE_REPETITION][slices_bucket(seen->times)][part], nats);
+        if (p->counts) add_loss(&s->sums[SLICE_FREQUENCY][p->frequency[id]][part], nats);
         seen->times++;
     }
 }
@@ -106,7 +106,7 @@ static void count_tokens(slice_pass *p, corpus *c, int64_t vocab)
     err ignored;
     p->counts = corpus_get(c, SPLIT_TRAIN) ? corpus_token_counts(c, &ignored) : NULL;
     for (int64_t i = 0; p->counts && i < vocab; i++) {
-        p->frequency[i] = slice_bucket(p->counts[i]);
+        p->frequency[i] = slices_bucket(p->counts[i]);
     }
 }
 
@@ -153,7 +153,7 @@ static json_t *bucket_record(const slices *s, int kind, int bucket)
         json_array_append_new(tokens, json_integer(x->tokens));
         json_array_append_new(nats, json_finite(x->nats));
     }
-    json_object_set_new(o, "from", json_integer(slice_bucket_low(bucket)));
+    json_object_set_new(o, "from", json_integer(slices_bucket_low(bucket)));
     json_object_set_new(o, "tokens", tokens);
     json_object_set_new(o, "nats", nats);
     if (any > 0) return o;

@@ -11,8 +11,8 @@
  *
  * The sums are over losses per token as a file holds them: rounded to 24 bits each, in the order of
  * the text. They need the corpus and that file, not the model. */
-#ifndef LOCI_EXPERIMENTS_SLICES_H
-#define LOCI_EXPERIMENTS_SLICES_H
+#ifndef LOCI_HARNESS_SLICES_H
+#define LOCI_HARNESS_SLICES_H
 
 #include "core/base/json.h"
 #include "data/corpus.h"
@@ -44,8 +44,8 @@ typedef struct slice_document {
 } slice_document;
 
 /* Which bucket holds n, and its least member. */
-int slice_bucket(int64_t n);
-int64_t slice_bucket_low(int bucket);
+int slices_bucket(int64_t n);
+int64_t slices_bucket_low(int bucket);
 
 /* Sums up the losses of n documents, which `fd` holds one after the other from its beginning (f32,
  * read by offset; the descriptor's own position is not moved). */

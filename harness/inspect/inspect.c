@@ -10,7 +10,7 @@
 
 const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
 
-const char *inspect_part_name(int part)
+const char *inspection_part_name(int part)
 {
     switch (part) {
     case INSPECT_KEYS:
@@ -31,13 +31,13 @@ const char *inspect_part_name(int part)
 enum { LARGEST = 1 << 20 };
 static const double UNITS = 4294967296.0;
 
-void inspect_sum(int64_t *sum, double x)
+void inspection_sum(int64_t *sum, double x)
 {
     if (!(fabs(x) < LARGEST)) return;
     __atomic_fetch_add(sum, llrint(x * UNITS), __ATOMIC_RELAXED);
 }
 
-double inspect_sum_of(int64_t sum)
+double inspection_sum_of(int64_t sum)
 {
     return (double)sum / UNITS;
 }
@@ -206,7 +206,7 @@ static bool inspect_memories(inspection *x, err *e)
     return inspect_figures(x, e);
 }
 
-static bool run(inspection *x, err *e)
+static bool run_parts(inspection *x, err *e)
 {
     const inspect_options *o = x->task->options;
     if (!find_layers(x, e)) return false;
@@ -224,7 +224,7 @@ static bool run(inspection *x, err *e)
 bool inspect(inspection *x, const inspect_task *task, err *e)
 {
     *x = (inspection){.memory = arena_new(0), .task = task};
-    if (run(x, e)) return true;
+    if (run_parts(x, e)) return true;
     inspection_deinit(x);
     return false;
 }

@@ -8,14 +8,14 @@
  * as evaluation does, state carried along; a prefix is shown from the beginning of its sentence.
  *
  * DIFFERS: the paper feeds single sentences. Removing tokens (perturbation) does so here, too. */
-#ifndef LOCI_EXPERIMENTS_INSPECT_H
-#define LOCI_EXPERIMENTS_INSPECT_H
+#ifndef LOCI_HARNESS_INSPECT_H
+#define LOCI_HARNESS_INSPECT_H
 
 #include <jansson.h>
 #include <signal.h>
 
-#include "harness/inspect/memory_reading.h"
 #include "harness/inspect/prefixes.h"
+#include "harness/inspect/value_readings.h"
 #include "harness/train/checkpoint.h"
 
 enum {
@@ -66,7 +66,7 @@ typedef struct inspected_layer {
     key_pattern *patterns;        /* [memories] */
     value_reading *values;        /* [memories]; NULL: they have no values of their own */
     memory_agreement *agreements; /* [memories], with values */
-    int32_t *tops, *with;         /* of values, see prefix_match */
+    int32_t *tops, *with;         /* of values, see value_readings_match */
     int64_t *served;              /* [groups, vocab]: tokens that each group fired for; NULL: one */
     perturbation *perturbed;
     int perturbed_count;
@@ -130,7 +130,7 @@ typedef struct inspect_figure {
 } inspect_figure;
 
 typedef struct inspect_task {
-    const loaded_model *loaded;
+    const trained_model *loaded;
     const inspect_options *options;
     int parts; /* INSPECT_* bits; 0: all that the model's layers offer */
     int threads;
@@ -176,10 +176,10 @@ const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_b
 
 /* Writes inspect/<part>.jsonl for every part into a run's folder, each atomically: a line that says
  * how it came about, then a line per figure, memory, expert, prefix ... (results/README.md). */
-bool inspection_write(const inspection *x, const char *folder, err *e);
+bool inspect_record(const inspection *x, const char *folder, err *e);
 /* inspect/index.html: figures, and a sample of keys with their triggers and values. */
-bool inspection_page(const inspection *x, const char *folder, const char *title, err *e);
+bool inspect_page(const inspection *x, const char *folder, const char *title, err *e);
 
-const char *inspect_part_name(int part); /* "keys" */
+const char *inspection_part_name(int part); /* "keys" */
 
 #endif

@@ -113,15 +113,15 @@ static void count_gain(const thread_changes *t, change_sums *s, const change_cel
     __atomic_fetch_add(&s->count, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->seen, seen, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->helped, gain > 0, __ATOMIC_RELAXED);
-    if (seen) inspect_sum(&s->gain_seen, gain);
-    inspect_sum(&s->position[part], gain);
-    inspect_sum(&s->distance[bin], gain);
+    if (seen) inspection_sum(&s->gain_seen, gain);
+    inspection_sum(&s->position[part], gain);
+    inspection_sum(&s->distance[bin], gain);
     __atomic_fetch_add(&s->position_count[part], 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->distance_count[bin], 1, __ATOMIC_RELAXED);
 }
 
 /* Adds to rises [vocab]. */
-static void compare(const thread_changes *t, int l, const change_cell *c, double *rises)
+static void compare_moments(const thread_changes *t, int l, const change_cell *c, double *rises)
 {
     inspected_changes *x = &t->x->changes[l];
     int64_t vocab = t->x->sample_text.vocab, top_before = 0, top_after = 0;
@@ -136,15 +136,15 @@ static void compare(const thread_changes *t, int l, const change_cell *c, double
         if (c->after[v] > c->after[top_after]) top_after = v;
     }
     __atomic_fetch_add(&x->sums->top_changed, top_before != top_after, __ATOMIC_RELAXED);
-    inspect_sum(&x->sums->moved, moved / 2);
-    inspect_sum(&x->sums->nats, after);
-    inspect_sum(&x->sums->unlearned, before);
+    inspection_sum(&x->sums->moved, moved / 2);
+    inspection_sum(&x->sums->nats, after);
+    inspection_sum(&x->sums->unlearned, before);
     count_gain(t, x->sums, c, before - after);
     int64_t own = t->view.document[c->row];
     for (int64_t d = 0; d < 2; d++) {
         if (d == 1 && own >= CHANGED_DOCUMENTS) continue;
         token_change *token = &x->tokens[d * (1 + own) * vocab + next];
-        inspect_sum(&token->gain, before - after);
+        inspection_sum(&token->gain, before - after);
         __atomic_fetch_add(&token->next, 1, __ATOMIC_RELAXED);
     }
     offer_moment(t, &t->sights[l], c, before - after);
@@ -156,12 +156,12 @@ static void add_rises(const thread_changes *t, int l, int64_t row, const double 
     token_change *all = t->x->changes[l].tokens;
     bool own = index < CHANGED_DOCUMENTS;
     for (int64_t v = 0; v < vocab; v++) {
-        inspect_sum(&all[v].rise, rises[v]);
-        if (own) inspect_sum(&all[(1 + index) * vocab + v].rise, rises[v]);
+        inspection_sum(&all[v].rise, rises[v]);
+        if (own) inspection_sum(&all[(1 + index) * vocab + v].rise, rises[v]);
     }
 }
 
-static bool counts(const eval_view *v, int64_t row, int64_t at)
+static bool moment_counts(const eval_view *v, int64_t row, int64_t at)
 {
     /* A document's first token has no prefix before it. */
     return v->first[row] >= 0 && v->weights[row * v->time + at] > 0 && v->begin[row] + at > 0;
@@ -174,10 +174,10 @@ static void compare_logits(thread_changes *t, int l, const int64_t cell[3], cons
     int64_t vocab = t->x->sample_text.vocab;
     real *before = ARENA_NEW(t->memory, real, vocab), *after = ARENA_NEW(t->memory, real, vocab);
     for (int64_t i = 0; i < cell[2]; i++) {
-        if (!counts(&t->view, cell[0], cell[1] + i)) continue;
+        if (!moment_counts(&t->view, cell[0], cell[1] + i)) continue;
         softmax_row(before, slow + i * vocab, vocab);
         softmax_row(after, fast + i * vocab, vocab);
-        compare(t, l, &(change_cell){cell[0], cell[1] + i, before, after}, rises);
+        compare_moments(t, l, &(change_cell){cell[0], cell[1] + i, before, after}, rises);
     }
 }
 
@@ -199,7 +199,7 @@ static void compare_outputs(thread_changes *t, int l, int64_t row, const tensor 
                             double *rises)
 {
     const change_sight *s = &t->sights[l];
-    const loaded_model *m = t->x->task->loaded;
+    const trained_model *m = t->x->task->loaded;
     readout r = readout_new(m->model, m->values, t->x->task->options->as_head);
     int64_t vocab = t->x->sample_text.vocab, time = t->view.time, width = model_width(m->model);
     real *slow = ARENA_NEW(t->memory, real, READ_POSITIONS * vocab);
@@ -270,17 +270,17 @@ static void bins(inspection *x, const inspected_changes *l, const char *name, co
 {
     for (int i = 0; i < n; i++) {
         if (count[i] == 0) continue;
-        double mean = inspect_sum_of(sums[i]) / (double)count[i];
+        double mean = inspection_sum_of(sums[i]) / (double)count[i];
         inspection_add(x, INSPECT_CHANGES, l->layer, name, i, mean);
     }
 }
 
-static void figures(inspection *x, const inspected_changes *l)
+static void change_figures(inspection *x, const inspected_changes *l)
 {
     const change_sums *s = l->sums;
     double n = (double)s->count, nan = (double)NAN, fresh = n - (double)s->seen;
-    double nats = inspect_sum_of(s->nats), unlearned = inspect_sum_of(s->unlearned);
-    double of_seen = inspect_sum_of(s->gain_seen), gain = unlearned - nats;
+    double nats = inspection_sum_of(s->nats), unlearned = inspection_sum_of(s->unlearned);
+    double of_seen = inspection_sum_of(s->gain_seen), gain = unlearned - nats;
     const struct {
         const char *name;
         double sum, count;
@@ -291,7 +291,7 @@ static void figures(inspection *x, const inspected_changes *l)
                 {"gain_new", gain - of_seen, fresh},
                 {"seen", (double)s->seen, n},
                 {"helped", (double)s->helped, n},
-                {"moved", inspect_sum_of(s->moved), n},
+                {"moved", inspection_sum_of(s->moved), n},
                 {"top_changed", (double)s->top_changed, n}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         double value = list[i].count > 0 ? list[i].sum / list[i].count : nan;
@@ -303,7 +303,7 @@ static void figures(inspection *x, const inspected_changes *l)
 
 /* ---- the pass ---- */
 
-static void merge(inspection *x, const thread_changes *threads, int n)
+static void merge_changes(inspection *x, const thread_changes *threads, int n)
 {
     for (int l = 0; l < x->change_count; l++) {
         inspected_changes *c = &x->changes[l];
@@ -316,7 +316,7 @@ static void merge(inspection *x, const thread_changes *threads, int n)
                 put_moment(c->least, &c->least_count, &s->least[i], -1);
             }
         }
-        figures(x, c);
+        change_figures(x, c);
     }
 }
 
@@ -336,10 +336,10 @@ bool inspect_changes(inspection *x, err *e)
     }
     eval_watch watch = {.user = threads, .begin = begin_call, .tap = on_tap, .end = end_call};
     evaluation r = {0};
-    bool ok = inspect_evaluate(&r, x, (split_kind)x->task->options->sample_split,
-                               x->sample_text.tokens, &watch, e);
-    if (ok && !x->stopped) merge(x, threads, n);
-    if (ok) evaluation_deinit(&r);
+    bool ok = inspection_evaluate(&r, x, (split_kind)x->task->options->sample_split,
+                                  x->sample_text.tokens, &watch, e);
+    if (ok && !x->stopped) merge_changes(x, threads, n);
+    if (ok) evaluate_deinit(&r);
     for (int i = 0; i < n; i++) {
         arena_free(threads[i].memory);
     }

@@ -262,7 +262,7 @@ static void refinement_of_layer(inspection *x, const inspected_layer *l)
         const prefix_reading *p = &l->readings[i];
         is_final += p->top_residual == x->finals[i];
         probability += (double)p->final_probability;
-        cases[refinement_of(p)]++;
+        cases[value_readings_refinement(p)]++;
     }
     int part = INSPECT_REFINEMENT;
     inspection_add(x, part, l->layer, "residual_is_final", 0, ratio(is_final, n));

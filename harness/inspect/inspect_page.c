@@ -19,7 +19,7 @@ static const char STYLE[] =
     "code{background:#f3f3f3;padding:0 .2em}";
 
 /* A text that may be cut inside a character: what is no UTF-8 is left out. */
-void page_text(FILE *out, const char *text)
+void page_html_text(FILE *out, const char *text)
 {
     for (int n; *text; text += MAX(n, 1)) {
         n = json_utf8_bytes(text);
@@ -35,10 +35,10 @@ void page_text(FILE *out, const char *text)
     }
 }
 
-void page_token(FILE *out, const prefixes *p, int32_t id)
+void page_html_token(FILE *out, const prefixes *p, int32_t id)
 {
     fputs("<code>", out);
-    page_text(out, prefixes_piece(p, id));
+    page_html_text(out, prefixes_piece(p, id));
     fputs("</code>", out);
 }
 
@@ -107,7 +107,7 @@ static void put_part(FILE *out, const inspection *x, int part)
 {
     const layer *list[INSPECT_LAYERS];
     int n = inspection_part_layers(x, part, list);
-    fprintf(out, "<h2>%s</h2>\n<table><tr><th></th>", inspect_part_name(part));
+    fprintf(out, "<h2>%s</h2>\n<table><tr><th></th>", inspection_part_name(part));
     for (int l = 0; l < n; l++) {
         fprintf(out, "<th>%s</th>", list[l]->name);
     }
@@ -128,7 +128,7 @@ static void put_part(FILE *out, const inspection *x, int part)
 
 /* ---- keys ---- */
 
-void page_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
+void page_html_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
 {
     int32_t last = -1;
     const char *prefix = inspection_prefix(text, token, PREFIX_BYTES, a);
@@ -137,18 +137,18 @@ void page_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
     size_t before = all >= piece ? all - piece : 0;
     char *head = arena_strdup(a, prefix);
     head[before] = 0;
-    page_text(out, head);
+    page_html_text(out, head);
     fputs("<mark>", out);
-    page_text(out, prefix + before);
+    page_html_text(out, prefix + before);
     fputs("</mark>", out);
 }
 
 static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
 {
     fprintf(out, "<tr><td>%.3f</td><td class=t>", (double)t->coefficient);
-    page_prefix(out, &x->text, t->token, a);
+    page_html_prefix(out, &x->text, t->token, a);
     fprintf(out, "</td><td class='t%s'>", t->next == top ? " hit" : "");
-    page_token(out, &x->text, t->next);
+    page_html_token(out, &x->text, t->next);
     fputs("</td></tr>\n", out);
 }
 
@@ -174,7 +174,7 @@ static void put_key(FILE *out, const inspection *x, const inspected_layer *l, in
         fputs("<br>its value says", out);
         for (int i = 0; i < PAGE_TOKENS && l->values[memory].tokens[i] >= 0; i++) {
             fputc(' ', out);
-            page_token(out, &x->text, l->values[memory].tokens[i]);
+            page_html_token(out, &x->text, l->values[memory].tokens[i]);
             fprintf(out, " %.3g", (double)l->values[memory].probabilities[i]);
         }
     }
@@ -225,7 +225,7 @@ static void put_protocol(FILE *out, const inspection *x)
     fputs("</p>\n", out);
 }
 
-bool inspection_page(const inspection *x, const char *folder, const char *title, err *e)
+bool inspect_page(const inspection *x, const char *folder, const char *title, err *e)
 {
     char path[FILE_PATH_BYTES], *text = NULL;
     size_t bytes = 0;
@@ -233,17 +233,17 @@ bool inspection_page(const inspection *x, const char *folder, const char *title,
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for a page");
     fputs("<!doctype html><html lang=en><meta charset=utf-8><title>", out);
-    page_text(out, title);
+    page_html_text(out, title);
     fprintf(out, "</title><style>%s</style>\n<h1>", STYLE);
-    page_text(out, title);
+    page_html_text(out, title);
     fputs("</h1>\n", out);
     put_protocol(out, x);
     for (int part = 1; part < INSPECT_ALL; part *= 2) {
         if (x->parts & part) put_part(out, x, part);
     }
     arena *a = arena_new(0);
-    page_changes(out, x, a);
-    page_states(out, x, a);
+    page_reading_changes(out, x, a);
+    page_reading_states(out, x, a);
     for (int l = 0; l < x->layer_count && x->text.tokens; l++) {
         arena_reset(a);
         fprintf(out, "<h2>%s</h2>\n", x->layers[l].layer->name);

@@ -1,6 +1,6 @@
 /* The steps of an inspection: shared by the files experiments/inspect_*.c only. */
-#ifndef LOCI_EXPERIMENTS_INSPECT_PARTS_H
-#define LOCI_EXPERIMENTS_INSPECT_PARTS_H
+#ifndef LOCI_HARNESS_INSPECT_PARTS_H
+#define LOCI_HARNESS_INSPECT_PARTS_H
 
 #include "harness/inspect/inspect.h"
 
@@ -22,21 +22,21 @@ bool inspect_perturb(inspection *x, err *e);
 bool inspect_figures(inspection *x, err *e);
 
 /* Evaluation of a split's beginning under inspection; watch may be NULL. */
-bool inspect_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
-                      const eval_watch *watch, err *e);
+bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
+                         const eval_watch *watch, err *e);
 
 /* Sums that threads add to in any order: whole numbers, in units of 2^-32. NaN and what is far out
  * of range are left out. */
-void inspect_sum(int64_t *sum, double x);
-double inspect_sum_of(int64_t sum);
+void inspection_sum(int64_t *sum, double x);
+double inspection_sum_of(int64_t sum);
 
 /* Tokens of a list [vocab] that rose most (sign 1) or fell most (-1), first ones first; how many.
  */
-int changed_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
-                   double sign);
+int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
+                           double sign);
 /* Tokens of those that occur often enough with the largest mean of sums [vocab]; at most `most`. */
-int exchange_tokens(int32_t *order, int most, const inspected_exchange *l, const int64_t *sums,
-                    int64_t vocab);
+int inspect_states_tokens(int32_t *order, int most, const inspected_exchange *l,
+                          const int64_t *sums, int64_t vocab);
 
 /* Index in x->layers, or -1. */
 int inspection_layer(const inspection *x, const layer *l);

@@ -153,7 +153,7 @@ static int by_length(const void *a, const void *b)
 
 static bool read_all(perturb_work *w, err *e)
 {
-    const loaded_model *m = w->x->task->loaded;
+    const trained_model *m = w->x->task->loaded;
     int threads = MAX(w->x->task->threads, 1);
     lanes *pool = lanes_new(threads, threads, NULL, e);
     if (!pool) return false;

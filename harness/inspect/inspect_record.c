@@ -10,7 +10,7 @@
 
 enum { LINE_TRIGGERS = 10, TEXT_BYTES = 120, SERVED_TOKENS = 10 };
 
-bool record_put(record_out *r, json_t *line, err *e)
+bool record_lines_put(record_lines *r, json_t *line, err *e)
 {
     char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(line);
@@ -39,12 +39,12 @@ static const prefixes *text_of(const inspection *x)
     return x->text.tokens ? &x->text : &x->sample_text;
 }
 
-json_t *record_token(record_out *r, int32_t id)
+json_t *record_lines_token(record_lines *r, int32_t id)
 {
     return text_value(r->scratch, prefixes_piece(text_of(r->x), id));
 }
 
-json_t *record_prefix(record_out *r, const prefixes *text, int64_t token)
+json_t *record_lines_prefix(record_lines *r, const prefixes *text, int64_t token)
 {
     return text_value(r->scratch, inspection_prefix(text, token, TEXT_BYTES, r->scratch));
 }
@@ -55,13 +55,13 @@ json_t *record_prefix(record_out *r, const prefixes *text, int64_t token)
 static json_t *head_line(const inspection *x, int part)
 {
     const inspect_options *o = x->task->options;
-    const loaded_model *m = x->task->loaded;
+    const trained_model *m = x->task->loaded;
     bool keys = part & (INSPECT_KEYS | INSPECT_VALUES);
     char date[32];
     host_utc(date, host_wall_s());
     json_t *head =
-        json_pack("{s:s, s:I, s:s, s:s, s:I, s:b, s:s}", "inspect", inspect_part_name(part), "step",
-                  (json_int_t)m->step, "at", date, "split",
+        json_pack("{s:s, s:I, s:s, s:s, s:I, s:b, s:s}", "inspect", inspection_part_name(part),
+                  "step", (json_int_t)m->step, "at", date, "split",
                   split_name((split_kind)(keys ? o->split : o->sample_split)), "tokens",
                   (json_int_t)(keys ? x->text.tokens : x->sample_text.tokens), "as_head",
                   o->as_head, "rule", o->once_per_sentence ? "once per sentence" : "all prefixes");
@@ -77,7 +77,7 @@ static json_t *head_line(const inspection *x, int part)
     return head;
 }
 
-static bool put_figures(record_out *r, int part, err *e)
+static bool put_figures(record_lines *r, int part, err *e)
 {
     for (int i = 0; i < r->x->figure_count; i++) {
         const inspect_figure *f = &r->x->figures[i];
@@ -86,29 +86,29 @@ static bool put_figures(record_out *r, int part, err *e)
             json_pack("{s:s, s:i, s:s, s:i, s:o}", "layer", f->layer ? f->layer->name : "", "depth",
                       f->layer ? f->layer->dims.depth : -1, "figure", f->name, "bin", f->bin,
                       "value", json_finite(f->value));
-        if (!record_put(r, line, e)) return false;
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-static json_t *trigger_list(record_out *r, const inspected_layer *l, int64_t memory)
+static json_t *trigger_list(record_lines *r, const inspected_layer *l, int64_t memory)
 {
     const prefixes *p = &r->x->text;
     json_t *list = json_array();
     for (int64_t i = 0; i < MIN(l->triggers.sizes[memory], (int32_t)LINE_TRIGGERS); i++) {
         const trigger *t = triggers_of(&l->triggers, memory) + i;
         int64_t d = prefixes_document(p, t->token);
-        json_t *text = record_prefix(r, p, t->token);
+        json_t *text = record_lines_prefix(r, p, t->token);
         json_array_append_new(list, json_pack("{s:o, s:I, s:I, s:o, s:o}", "coefficient",
                                               json_finite((double)t->coefficient), "document",
                                               (json_int_t)d, "position",
                                               (json_int_t)(t->token - p->first[d]), "next",
-                                              record_token(r, t->next), "text", text));
+                                              record_lines_token(r, t->next), "text", text));
     }
     return list;
 }
 
-static json_t *key_line(record_out *r, const inspected_layer *l, int64_t memory)
+static json_t *key_line(record_lines *r, const inspected_layer *l, int64_t memory)
 {
     const key_pattern *p = &l->patterns[memory];
     json_t *topics = json_object();
@@ -122,7 +122,7 @@ static json_t *key_line(record_out *r, const inspected_layer *l, int64_t memory)
                      topics, "examples", trigger_list(r, l, memory));
 }
 
-static bool put_perturbed(record_out *r, const inspected_layer *l, err *e)
+static bool put_perturbed(record_lines *r, const inspected_layer *l, err *e)
 {
     for (int i = 0; i < l->perturbed_count; i++) {
         const perturbation *p = &l->perturbed[i];
@@ -132,13 +132,13 @@ static bool put_perturbed(record_out *r, const inspected_layer *l, err *e)
             (json_int_t)p->memory, "triggers", (json_int_t)p->triggers, "silent",
             (json_int_t)p->silent, "without_first", p->change[REMOVE_FIRST], "without_last",
             p->change[REMOVE_LAST], "without_random", p->change[REMOVE_RANDOM]);
-        if (!record_put(r, line, e)) return false;
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
 /* Which tokens an expert serves: the most frequent ones. */
-static bool put_experts(record_out *r, const inspected_layer *l, err *e)
+static bool put_experts(record_lines *r, const inspected_layer *l, err *e)
 {
     int64_t vocab = r->x->text.vocab;
     for (int64_t g = 0; l->served && g < l->memories.groups; g++) {
@@ -157,46 +157,46 @@ static bool put_experts(record_out *r, const inspected_layer *l, err *e)
             if (best < 0) break;
             last = served[best];
             last_id = best;
-            json_array_append_new(
-                tokens, json_pack("[o, I]", record_token(r, (int32_t)best), (json_int_t)last));
+            json_array_append_new(tokens, json_pack("[o, I]", record_lines_token(r, (int32_t)best),
+                                                    (json_int_t)last));
         }
         json_t *line = json_pack("{s:s, s:I, s:I, s:o}", "layer", l->layer->name, "expert",
                                  (json_int_t)g, "served", (json_int_t)total, "tokens", tokens);
-        if (!record_put(r, line, e)) return false;
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-static bool put_keys(record_out *r, const inspected_layer *l, err *e)
+static bool put_keys(record_lines *r, const inspected_layer *l, err *e)
 {
     for (int64_t m = 0; m < l->memories.count; m++) {
-        if (!record_put(r, key_line(r, l, m), e)) return false;
+        if (!record_lines_put(r, key_line(r, l, m), e)) return false;
     }
     return put_perturbed(r, l, e) && put_experts(r, l, e);
 }
 
-static bool put_values(record_out *r, const inspected_layer *l, err *e)
+static bool put_values(record_lines *r, const inspected_layer *l, err *e)
 {
     for (int64_t m = 0; l->agreements && m < l->memories.count; m++) {
         const value_reading *v = &l->values[m];
         const memory_agreement *a = &l->agreements[m];
         json_t *top = json_array();
         for (int i = 0; i < VALUE_TOP_TOKENS && v->tokens[i] >= 0; i++) {
-            json_array_append_new(top, json_pack("[o, f]", record_token(r, v->tokens[i]),
+            json_array_append_new(top, json_pack("[o, f]", record_lines_token(r, v->tokens[i]),
                                                  (double)v->probabilities[i]));
         }
         json_t *line = json_pack(
             "{s:s, s:I, s:o, s:f, s:o, s:b, s:b, s:i, s:i, s:o}", "layer", l->layer->name, "memory",
-            (json_int_t)m, "top_token", record_token(r, v->tokens[0]), "top_probability",
+            (json_int_t)m, "top_token", record_lines_token(r, v->tokens[0]), "top_probability",
             (double)v->probabilities[0], "top", top, "triggered", a->triggered, "match", a->match,
             "matches", a->matches, "triggers", l->triggers.sizes[m], "rank",
             a->rank < 0 ? json_null() : json_integer(a->rank));
-        if (!record_put(r, line, e)) return false;
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-static bool put_samples(record_out *r, int part, const inspected_layer *l, err *e)
+static bool put_samples(record_lines *r, int part, const inspected_layer *l, err *e)
 {
     const inspection *x = r->x;
     for (int64_t i = 0; i < x->sample_count; i++) {
@@ -207,55 +207,56 @@ static bool put_samples(record_out *r, int part, const inspected_layer *l, err *
                       "position", (json_int_t)(x->samples[i] - x->sample_text.first[d]));
         if (part == INSPECT_COMPOSITION) {
             json_object_set_new(line, "active", json_integer(p->active));
-            json_object_set_new(line, "output", record_token(r, p->top_output));
+            json_object_set_new(line, "output", record_lines_token(r, p->top_output));
             if (l->tops) {
                 json_object_set_new(line, "match_all", json_integer(p->match_output_all));
                 json_object_set_new(line, "match_active", json_integer(p->match_output_active));
                 json_object_set_new(line, "match_stream", json_integer(p->match_stream_active));
             }
         } else {
-            json_object_set_new(line, "residual", record_token(r, p->top_residual));
-            json_object_set_new(line, "output", record_token(r, p->top_output));
-            json_object_set_new(line, "stream", record_token(r, p->top_stream));
-            json_object_set_new(line, "final", record_token(r, x->finals[i]));
+            json_object_set_new(line, "residual", record_lines_token(r, p->top_residual));
+            json_object_set_new(line, "output", record_lines_token(r, p->top_output));
+            json_object_set_new(line, "stream", record_lines_token(r, p->top_stream));
+            json_object_set_new(line, "final", record_lines_token(r, x->finals[i]));
             json_object_set_new(line, "final_probability",
                                 json_finite((double)p->final_probability));
-            json_object_set_new(line, "case", json_string(REFINEMENT_CASES[refinement_of(p)]));
+            json_object_set_new(line, "case",
+                                json_string(REFINEMENT_CASES[value_readings_refinement(p)]));
         }
-        if (!record_put(r, line, e)) return false;
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-static bool put_layer(record_out *r, int part, const inspected_layer *l, err *e)
+static bool put_layer(record_lines *r, int part, const inspected_layer *l, err *e)
 {
     if (part == INSPECT_KEYS) return put_keys(r, l, e);
     if (part == INSPECT_VALUES) return put_values(r, l, e);
     return put_samples(r, part, l, e);
 }
 
-static bool write_part(record_out *r, int part, const char *folder, err *e)
+static bool write_part(record_lines *r, int part, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES], name[64];
-    snprintf(name, sizeof name, "%s.jsonl", inspect_part_name(part));
+    snprintf(name, sizeof name, "%s.jsonl", inspection_part_name(part));
     if (!file_join(path, folder, name, e) || !file_out_open(&r->file, path, e)) return false;
-    bool ok = record_put(r, head_line(r->x, part), e) && put_figures(r, part, e);
+    bool ok = record_lines_put(r, head_line(r->x, part), e) && put_figures(r, part, e);
     for (int i = 0; ok && (part & INSPECT_MEMORIES) && i < r->x->layer_count; i++) {
         ok = put_layer(r, part, &r->x->layers[i], e);
     }
-    if (part == INSPECT_CHANGES) ok = ok && record_changes(r, e);
-    if (part == INSPECT_STATES) ok = ok && record_states(r, e);
+    if (part == INSPECT_CHANGES) ok = ok && record_reading_changes(r, e);
+    if (part == INSPECT_STATES) ok = ok && record_reading_states(r, e);
     if (ok) ok = file_out_commit(&r->file, e);
     if (!ok) file_out_cancel(&r->file);
     return ok;
 }
 
-bool inspection_write(const inspection *x, const char *folder, err *e)
+bool inspect_record(const inspection *x, const char *folder, err *e)
 {
     char inside[FILE_PATH_BYTES];
     CHECK(!x->stopped, "an interrupted inspection is not written");
     if (!file_join(inside, folder, "inspect", e) || !file_make_folders(inside, e)) return false;
-    record_out r = {.x = x, .scratch = arena_new(0)};
+    record_lines r = {.x = x, .scratch = arena_new(0)};
     bool ok = true;
     for (int part = 1; ok && part < INSPECT_ALL; part *= 2) {
         if (x->parts & part) ok = write_part(&r, part, inside, e);

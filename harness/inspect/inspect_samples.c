@@ -40,7 +40,7 @@ static int by_value(const void *a, const void *b)
 
 /* Ends of prefixes, each equally likely, none twice. A prefix is followed by a token of its
  * document. */
-static void choose(inspection *x)
+static void choose_samples(inspection *x)
 {
     const prefixes *p = &x->sample_text;
     int64_t wanted = MIN(x->task->options->prefixes, p->tokens - p->documents);
@@ -197,17 +197,17 @@ static void read_layer(thread_samples *t, int index, const readout *read)
     int32_t *ids = ARENA_NEW(t->memory, int32_t, s->fired_count + 1);
     int32_t *final = ARENA_NEW(t->memory, int32_t, t->count);
     sort_fired(t, s, begin, ids);
-    prefixes_read_tops(out, read, s->residual, s->output, s->stream, t->count, t->memory);
+    value_readings_tops(out, read, s->residual, s->output, s->stream, t->count, t->memory);
     for (int64_t i = 0; i < t->count; i++) {
         final[i] = t->x->finals[t->sample[i]];
         int64_t n = begin[i + 1] - begin[i];
         if (l->tops) {
-            prefix_match(&out[i], ids + begin[i], n, l->tops, l->with);
+            value_readings_match(&out[i], ids + begin[i], n, l->tops, l->with);
         } else {
             out[i].active = (int32_t)n;
         }
     }
-    prefixes_read_final(out, read, s->residual, final, t->count, t->memory);
+    value_readings_final(out, read, s->residual, final, t->count, t->memory);
     for (int64_t i = 0; i < t->count; i++) {
         l->readings[t->sample[i]] = out[i];
     }
@@ -220,12 +220,12 @@ static void end_call(void *call)
     readout read =
         readout_new(x->task->loaded->model, x->task->loaded->values, x->task->options->as_head);
     prefix_reading *out = arena_push_zero(t->memory, t->count, sizeof *out);
-    prefixes_read_tops(out, &read, t->last, t->last, t->last, t->count, t->memory);
+    value_readings_tops(out, &read, t->last, t->last, t->last, t->count, t->memory);
     for (int64_t i = 0; i < t->count; i++) {
         x->finals[t->sample[i]] = out[i].top_stream;
     }
     readout head = readout_new(x->task->loaded->model, x->task->loaded->values, true);
-    prefixes_read_tops(out, &head, t->last, t->last, t->last, t->count, t->memory);
+    value_readings_tops(out, &head, t->last, t->last, t->last, t->count, t->memory);
     for (int64_t i = 0; i < t->count; i++) {
         x->predictions[t->sample[i]] = out[i].top_stream;
     }
@@ -236,7 +236,7 @@ static void end_call(void *call)
 
 bool inspect_samples(inspection *x, err *e)
 {
-    choose(x);
+    choose_samples(x);
     x->finals = arena_push_zero(x->memory, x->sample_count, sizeof *x->finals);
     x->predictions = arena_push_zero(x->memory, x->sample_count, sizeof *x->predictions);
     for (int i = 0; i < x->layer_count; i++) {
@@ -251,9 +251,9 @@ bool inspect_samples(inspection *x, err *e)
     eval_watch watch = {
         .user = threads, .begin = begin_call, .tap = on_tap, .fired = on_fired, .end = end_call};
     evaluation r = {0};
-    bool ok = inspect_evaluate(&r, x, (split_kind)x->task->options->sample_split,
-                               x->sample_text.tokens, &watch, e);
-    if (ok) evaluation_deinit(&r);
+    bool ok = inspection_evaluate(&r, x, (split_kind)x->task->options->sample_split,
+                                  x->sample_text.tokens, &watch, e);
+    if (ok) evaluate_deinit(&r);
     for (int i = 0; i < n; i++) {
         arena_free(threads[i].memory);
     }

@@ -22,7 +22,7 @@ typedef struct thread_states {
 
 /* ---- a position ---- */
 
-static bool counts(const eval_view *v, int64_t row, int64_t at)
+static bool token_counts(const eval_view *v, int64_t row, int64_t at)
 {
     /* A document's first position has read nothing. */
     return v->first[row] >= 0 && v->weights[row * v->time + at] > 0 && v->begin[row] + at > 0;
@@ -36,7 +36,7 @@ static int block_bin(const eval_view *v, int64_t row)
 
 static void add_bin(int64_t *sum, int64_t *count, int64_t bin, double value)
 {
-    inspect_sum(&sum[bin], value);
+    inspection_sum(&sum[bin], value);
     __atomic_fetch_add(&count[bin], 1, __ATOMIC_RELAXED);
 }
 
@@ -65,10 +65,11 @@ static void note_position(thread_states *t, int index, int64_t row, int64_t at, 
     add_bin(x->sums->position, x->sums->position_count, at * POSITION_BINS / v->time, value);
     __atomic_fetch_add(&x->positions, 1, __ATOMIC_RELAXED);
     for (int64_t p = 0; p < places; p++) {
-        inspect_sum(&x->place_sum[p], scale * (double)w[p]);
-        if (x->place_token) inspect_sum(&x->place_token[p * vocab + token], scale * (double)w[p]);
+        inspection_sum(&x->place_sum[p], scale * (double)w[p]);
+        if (x->place_token)
+            inspection_sum(&x->place_token[p * vocab + token], scale * (double)w[p]);
     }
-    inspect_sum(&x->token_sum[token], value);
+    inspection_sum(&x->token_sum[token], value);
     __atomic_fetch_add(&x->token_count[token], 1, __ATOMIC_RELAXED);
     int64_t last = v->first[row] + at - 1;
     trigger spot = {.next = v->targets[row * v->time + at],
@@ -84,12 +85,12 @@ static void note_read(thread_states *t, int index, const exchange_use *use)
     int64_t places = x->exchange.places;
     for (int64_t i = 0; i < t->view.rows * use->time; i++) {
         int64_t row = i / use->time, at = use->begin + i % use->time;
-        if (!counts(&t->view, row, at)) continue;
+        if (!token_counts(&t->view, row, at)) continue;
         const real *w = use->weights + i * places;
         double strength = (double)use->strength[i];
         note_position(t, index, row, at, strength, w, 1);
         add_bin(x->sums->block, x->sums->block_count, block_bin(&t->view, row), strength);
-        inspect_sum(&x->sums->effective, effective(w, places, 1));
+        inspection_sum(&x->sums->effective, effective(w, places, 1));
         __atomic_fetch_add(&x->sums->effective_count, 1, __ATOMIC_RELAXED);
     }
 }
@@ -100,20 +101,20 @@ static void note_write(thread_states *t, int index, const exchange_use *use)
     int64_t places = x->exchange.places;
     for (int64_t row = 0; row < t->view.rows; row++) {
         const real *of_row = use->weights + row * use->time * places;
-        if (!counts(&t->view, row, use->begin + use->time - 1)) continue;
+        if (!token_counts(&t->view, row, use->begin + use->time - 1)) continue;
         for (int64_t n = 0; n < use->time; n++) {
             double sum = 0;
             for (int64_t p = 0; p < places; p++) {
                 sum += (double)of_row[n * places + p];
             }
-            if (!counts(&t->view, row, use->begin + n)) continue;
+            if (!token_counts(&t->view, row, use->begin + n)) continue;
             note_position(t, index, row, use->begin + n, sum * use->keys / (double)places,
                           of_row + n * places, use->keys);
         }
         for (int64_t p = 0; p < places; p++) {
             add_bin(x->sums->block, x->sums->block_count, block_bin(&t->view, row),
                     (double)use->strength[row * places + p]);
-            inspect_sum(&x->sums->effective, effective(of_row + p, use->time, places));
+            inspection_sum(&x->sums->effective, effective(of_row + p, use->time, places));
             __atomic_fetch_add(&x->sums->effective_count, 1, __ATOMIC_RELAXED);
         }
     }
@@ -148,8 +149,8 @@ static void end_call(void *call)
 
 /* ---- figures ---- */
 
-static void add(inspection *x, const inspected_exchange *l, const char *what, int bin, double sum,
-                int64_t count)
+static void add_exchange(inspection *x, const inspected_exchange *l, const char *what, int bin,
+                         double sum, int64_t count)
 {
     char *name = ARENA_NEW(x->memory, char, 64);
     snprintf(name, 64, "%s_%s", l->exchange.name, what);
@@ -157,34 +158,35 @@ static void add(inspection *x, const inspected_exchange *l, const char *what, in
     if (bin == 0 || count > 0) inspection_add(x, INSPECT_STATES, l->layer, name, bin, value);
 }
 
-static void figures(inspection *x, const inspected_exchange *l)
+static void exchange_figures(inspection *x, const inspected_exchange *l)
 {
     const exchange_sums *s = l->sums;
     const char *over_blocks = l->exchange.write ? "moved" : "strength";
     double sum = 0, evenness = 0;
     int64_t count = 0;
     for (int i = 0; i < BLOCK_BINS; i++) {
-        sum += inspect_sum_of(s->block[i]);
+        sum += inspection_sum_of(s->block[i]);
         count += s->block_count[i];
     }
-    add(x, l, over_blocks, 0, sum, count);
-    add(x, l, "effective", 0, inspect_sum_of(s->effective), s->effective_count);
+    add_exchange(x, l, over_blocks, 0, sum, count);
+    add_exchange(x, l, "effective", 0, inspection_sum_of(s->effective), s->effective_count);
     double all = 0;
     for (int64_t p = 0; p < l->exchange.places; p++) {
-        all += inspect_sum_of(l->place_sum[p]);
+        all += inspection_sum_of(l->place_sum[p]);
     }
     for (int64_t p = 0; p < l->exchange.places && all > 0; p++) {
-        double share = inspect_sum_of(l->place_sum[p]) / all;
+        double share = inspection_sum_of(l->place_sum[p]) / all;
         if (share > 0) evenness -= share * log(share);
     }
-    add(x, l, "effective_places", 0, exp(evenness), all > 0);
+    add_exchange(x, l, "effective_places", 0, exp(evenness), all > 0);
     for (int i = 0; i < POSITION_BINS; i++) {
-        add(x, l, "by_position", i, inspect_sum_of(s->position[i]), s->position_count[i]);
+        add_exchange(x, l, "by_position", i, inspection_sum_of(s->position[i]),
+                     s->position_count[i]);
     }
     char by_block[32];
     snprintf(by_block, sizeof by_block, "%s_by_block", over_blocks);
     for (int i = 0; i < BLOCK_BINS; i++) {
-        add(x, l, by_block, i, inspect_sum_of(s->block[i]), s->block_count[i]);
+        add_exchange(x, l, by_block, i, inspection_sum_of(s->block[i]), s->block_count[i]);
     }
 }
 
@@ -202,7 +204,7 @@ static void open_exchange(inspection *x, inspected_exchange *l)
     }
 }
 
-static void merge(inspection *x, thread_states *threads, int n)
+static void merge_exchanges(inspection *x, thread_states *threads, int n)
 {
     for (int i = 0; i < x->exchange_count; i++) {
         for (int t = 1; t < n; t++) {
@@ -210,7 +212,7 @@ static void merge(inspection *x, thread_states *threads, int n)
         }
         triggers_finish(&threads[0].spots[i]);
         x->exchanges[i].spots = threads[0].spots[i];
-        figures(x, &x->exchanges[i]);
+        exchange_figures(x, &x->exchanges[i]);
     }
 }
 
@@ -231,9 +233,9 @@ bool inspect_states(inspection *x, err *e)
     eval_watch watch = {
         .user = threads, .begin = begin_call, .exchanged = on_exchanged, .end = end_call};
     evaluation r = {0};
-    bool ok = inspect_evaluate(&r, x, (split_kind)x->task->options->sample_split,
-                               x->sample_text.tokens, &watch, e);
-    if (ok && !x->stopped) merge(x, threads, n);
-    if (ok) evaluation_deinit(&r);
+    bool ok = inspection_evaluate(&r, x, (split_kind)x->task->options->sample_split,
+                                  x->sample_text.tokens, &watch, e);
+    if (ok && !x->stopped) merge_exchanges(x, threads, n);
+    if (ok) evaluate_deinit(&r);
     return ok;
 }

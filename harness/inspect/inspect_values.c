@@ -7,12 +7,12 @@ enum { VALUE_ROWS = 256 };
 /* Rank of the first trigger's next token, where there is one. */
 static void rank_of(memory_agreement *a, const real *p, int64_t vocab, const trigger *first)
 {
-    if (a->triggered) a->rank = token_rank(p, vocab, first->next);
+    if (a->triggered) a->rank = value_readings_rank(p, vocab, first->next);
 }
 
 static void read_values(inspection *x, inspected_layer *l, const readout *read, arena *a)
 {
-    const loaded_model *m = x->task->loaded;
+    const trained_model *m = x->task->loaded;
     const params *p = model_params_const(m->model);
     int64_t width = model_width(m->model), vocab = model_vocab(m->model);
     real *values = ARENA_NEW(a, real, VALUE_ROWS * width);
@@ -20,14 +20,14 @@ static void read_values(inspection *x, inspected_layer *l, const readout *read, 
     for (int64_t at = 0; at < l->memories.count; at += VALUE_ROWS) {
         int64_t n = MIN((int64_t)VALUE_ROWS, l->memories.count - at);
         readout_memory(l->layer, &l->memories, p, m->values, at, n, values);
-        values_read(l->values + at, probabilities, read, values, n, a);
+        value_readings(l->values + at, probabilities, read, values, n, a);
         for (int64_t i = 0; i < n; i++) {
             int32_t top = l->values[at + i].tokens[0];
             l->tops[at + i] = top;
             l->with[top]++;
             if (!l->agreements) continue;
             const trigger *list = triggers_of(&l->triggers, at + i);
-            memory_agreement g = agreement_of(list, l->triggers.sizes[at + i], top);
+            memory_agreement g = value_readings_agreement(list, l->triggers.sizes[at + i], top);
             rank_of(&g, probabilities + i * vocab, vocab, list);
             l->agreements[at + i] = g;
         }
@@ -36,7 +36,7 @@ static void read_values(inspection *x, inspected_layer *l, const readout *read, 
 
 void inspect_values(inspection *x)
 {
-    const loaded_model *m = x->task->loaded;
+    const trained_model *m = x->task->loaded;
     readout read = readout_new(m->model, m->values, x->task->options->as_head);
     for (int i = 0; i < x->layer_count; i++) {
         inspected_layer *l = &x->layers[i];

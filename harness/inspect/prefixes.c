@@ -70,7 +70,7 @@ static bool begins(sentence_reader *r, const char *piece)
     return start;
 }
 
-static void mark(prefixes *p, int64_t token)
+static void mark_starts(prefixes *p, int64_t token)
 {
     p->starts[token / 64] |= (uint64_t)1 << (token % 64);
 }
@@ -79,12 +79,12 @@ static bool mark_document(prefixes *p, int64_t index, int32_t *ids, err *e)
 {
     int64_t begin = p->first[index], end = p->first[index + 1];
     sentence_reader r = {.state = INSIDE};
-    if (end > begin) mark(p, begin);
+    if (end > begin) mark_starts(p, begin);
     for (int64_t at = begin; at < end; at += READ_TOKENS) {
         int64_t n = MIN((int64_t)READ_TOKENS, end - at);
         if (!prefixes_read(p, at, n, ids, e)) return false;
         for (int64_t i = 0; i < n; i++) {
-            if (begins(&r, prefixes_piece(p, ids[i]))) mark(p, at + i);
+            if (begins(&r, prefixes_piece(p, ids[i]))) mark_starts(p, at + i);
         }
     }
     return true;

@@ -4,8 +4,8 @@
  * a document, behind . ! or ? (with closing quotes) and white space, behind an empty line, and at
  * the latest after SENTENCE_TOKENS tokens; a prefix is a sentence's tokens up to one of them. Held
  * in memory: a bit per token and a table of documents. */
-#ifndef LOCI_EXPERIMENTS_PREFIXES_H
-#define LOCI_EXPERIMENTS_PREFIXES_H
+#ifndef LOCI_HARNESS_PREFIXES_H
+#define LOCI_HARNESS_PREFIXES_H
 
 #include "core/base/arena.h"
 #include "data/corpus.h"

@@ -14,7 +14,7 @@ void triggers_init(triggers *t, int64_t count, int64_t top, bool per_sentence, a
     }
 }
 
-static bool less(const trigger *a, const trigger *b)
+static bool trigger_is_less(const trigger *a, const trigger *b)
 {
     if (a->coefficient < b->coefficient) return true;
     if (a->coefficient > b->coefficient) return false;
@@ -32,8 +32,8 @@ static void sift_down(trigger *heap, int64_t size, int64_t i)
 {
     for (;;) {
         int64_t least = i, left = 2 * i + 1;
-        if (left < size && less(&heap[left], &heap[least])) least = left;
-        if (left + 1 < size && less(&heap[left + 1], &heap[least])) least = left + 1;
+        if (left < size && trigger_is_less(&heap[left], &heap[least])) least = left;
+        if (left + 1 < size && trigger_is_less(&heap[left + 1], &heap[least])) least = left + 1;
         if (least == i) return;
         swap(&heap[i], &heap[least]);
         i = least;
@@ -42,7 +42,7 @@ static void sift_down(trigger *heap, int64_t size, int64_t i)
 
 static void sift_up(trigger *heap, int64_t i)
 {
-    for (; i > 0 && less(&heap[i], &heap[(i - 1) / 2]); i = (i - 1) / 2) {
+    for (; i > 0 && trigger_is_less(&heap[i], &heap[(i - 1) / 2]); i = (i - 1) / 2) {
         swap(&heap[i], &heap[(i - 1) / 2]);
     }
 }
@@ -56,13 +56,13 @@ static int64_t find_sentence(const trigger *heap, int64_t size, int64_t sentence
     return -1;
 }
 
-static void put(triggers *t, int64_t memory, trigger x)
+static void sink_trigger(triggers *t, int64_t memory, trigger x)
 {
     trigger *heap = t->list + memory * t->top;
     int64_t size = t->sizes[memory];
     int64_t same = t->per_sentence ? find_sentence(heap, size, x.sentence) : -1;
     if (same >= 0) {
-        if (less(&x, &heap[same])) return;
+        if (trigger_is_less(&x, &heap[same])) return;
         heap[same] = x;
         sift_down(heap, size, same);
     } else if (size < t->top) {
@@ -70,7 +70,7 @@ static void put(triggers *t, int64_t memory, trigger x)
         t->sizes[memory]++;
         sift_up(heap, size);
     } else {
-        if (!less(&heap[0], &x)) return;
+        if (!trigger_is_less(&heap[0], &x)) return;
         heap[0] = x;
         sift_down(heap, size, 0);
     }
@@ -91,7 +91,7 @@ static bool any_of_16(const real *restrict x, const real *restrict bar)
 static void put_at(triggers *t, int64_t memory, real coefficient, trigger at)
 {
     at.coefficient = coefficient;
-    put(t, memory, at);
+    sink_trigger(t, memory, at);
 }
 
 static void offer_run(triggers *t, const real *x, int64_t n, int64_t first, trigger prefix)
@@ -128,14 +128,14 @@ void triggers_merge(triggers *t, const triggers *from)
     for (int64_t m = 0; m < t->count; m++) {
         for (int32_t i = 0; i < from->sizes[m]; i++) {
             trigger x = from->list[m * from->top + i];
-            if (x.coefficient >= t->bar[m]) put(t, m, x);
+            if (x.coefficient >= t->bar[m]) sink_trigger(t, m, x);
         }
     }
 }
 
 static int order(const void *a, const void *b)
 {
-    return less(b, a) ? -1 : less(a, b) ? 1 : 0;
+    return trigger_is_less(b, a) ? -1 : trigger_is_less(a, b) ? 1 : 0;
 }
 
 void triggers_finish(triggers *t)

@@ -4,8 +4,8 @@
  * Memory: count x top entries, whatever was read. A prefix is known by the index of its last token;
  * of equal coefficients the earlier prefix counts more, so the result does not depend on the order
  * in which prefixes are offered. */
-#ifndef LOCI_EXPERIMENTS_TRIGGERS_H
-#define LOCI_EXPERIMENTS_TRIGGERS_H
+#ifndef LOCI_HARNESS_TRIGGERS_H
+#define LOCI_HARNESS_TRIGGERS_H
 
 #include "core/base/arena.h"
 

@@ -6,7 +6,7 @@
 #include "harness/run/worker.h"
 #include "harness/train/checkpoint.h"
 
-bool final_options_write(const char *folder, const planned_run *p, err *e)
+bool run_record_final(const char *folder, const planned_run *p, err *e)
 {
     char path[FILE_PATH_BYTES];
     json_t *eval = json_object_get(json_object_get(p->record, "spec"), "eval");
@@ -45,7 +45,7 @@ typedef struct search {
     bool is_final; /* it is the last one that says so */
 } search;
 
-static bool look(void *user, const json_t *line)
+static bool find_final(void *user, const json_t *line)
 {
     search *s = user;
     const char *id = json_get_text(line, "eval");
@@ -68,19 +68,19 @@ typedef struct again {
     int64_t step, tokens;
 } again;
 
-static bool load(again *x, err *e)
+static bool load_values(again *x, err *e)
 {
     char path[FILE_PATH_BYTES];
     safetensors *s = NULL;
     const params *p = model_params_const(x->work.model);
     x->values = ARENA_NEW(x->work.memory, real, p->total);
     if (!file_join(path, x->folder, "checkpoint", e) || !workload_start(&x->work, x->values, e) ||
-        !(s = checkpoint_open_model(path, e))) {
+        !(s = checkpoint_files_open(path, e))) {
         return false;
     }
-    x->step = checkpoint_number(s, "step");
-    x->tokens = checkpoint_number(s, "tokens");
-    bool ok = checkpoint_values(x->values, p, s, e);
+    x->step = checkpoint_files_number(s, "step");
+    x->tokens = checkpoint_files_number(s, "tokens");
+    bool ok = checkpoint_files_values(x->values, p, s, e);
     safetensors_close(s);
     return ok;
 }
@@ -93,16 +93,16 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     if (!file_join(path, x->folder, name, e)) return EXIT_FAILED;
     if (x->work.eval.losses) task->losses_path = path;
     json_t *more;
-    if (!evaluate_and_diagnose(&r, &more, task, true, e)) return EXIT_FAILED;
+    if (!diagnose_evaluation(&r, &more, task, true, e)) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
     if (!r.stopped) {
-        json_t *record = evaluation_record(&r, task, id, x->step, x->tokens, true);
+        json_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
-        status = run_record_append(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
+        status = run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
         json_decref(record);
     }
     json_decref(more);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     return status;
 }
 
@@ -111,17 +111,17 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     char id[EVAL_ID_CHARS];
     eval_task task = workload_evaluation(&x->work, x->values, x->plan.threads, stop);
     task.slices = true;
-    eval_task_id(id, &task, x->plan.run, x->step);
+    eval_record_task_id(id, &task, x->plan.run, x->step);
     search s = {.id = id};
-    if (!run_lines_filter(x->evals, look, &s, e)) return EXIT_FAILED;
+    if (!run_lines_filter(x->evals, find_final, &s, e)) return EXIT_FAILED;
     int status = EXIT_DONE;
     if (!s.found) {
         status = evaluate_and_record(x, id, &task, e);
     } else if (!s.is_final) { /* made before: it counts again */
-        status = run_record_append(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
+        status = run_lines_append_record(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
     }
     json_decref(s.found);
-    if (status == EXIT_DONE && !final_options_write(x->folder, &x->plan, e)) status = EXIT_FAILED;
+    if (status == EXIT_DONE && !run_record_final(x->folder, &x->plan, e)) status = EXIT_FAILED;
     return status;
 }
 
@@ -133,9 +133,9 @@ int evaluate_again(const char *folder, const volatile sig_atomic_t *stop, err *e
     char runs[FILE_PATH_BYTES];
     bool ready =
         file_join(runs, folder, "..", e) && file_join(x->evals, folder, "evals.jsonl", e) &&
-        run_plan_read(&x->plan, a, folder, e) &&
+        run_record_plan_read(&x->plan, a, folder, e) &&
         workload_open_beside(&x->work, x->plan.spec, x->plan.seed, &x->plan.places, runs, e);
-    int status = ready && load(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
+    int status = ready && load_values(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
     if (x->work.memory) workload_close(&x->work);
     json_decref(x->plan.record);
     arena_free(a);

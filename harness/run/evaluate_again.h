@@ -4,15 +4,15 @@
  * The evaluation's options are no part of what a run is. Earlier evaluations stay in evals.jsonl;
  * the last line that says `final` is the one that counts. The run is `done` all the while: killed
  * on the way, it is as it was. */
-#ifndef LOCI_EXPERIMENTS_EVALUATE_AGAIN_H
-#define LOCI_EXPERIMENTS_EVALUATE_AGAIN_H
+#ifndef LOCI_HARNESS_EVALUATE_AGAIN_H
+#define LOCI_HARNESS_EVALUATE_AGAIN_H
 
 #include <signal.h>
 
 #include "harness/run/run_folder.h"
 
 /* What the worker writes with the final evaluation: final.json. */
-bool final_options_write(const char *folder, const planned_run *p, err *e);
+bool run_record_final(const char *folder, const planned_run *p, err *e);
 
 /* Whether the final evaluation of the finished run in the folder had other options than `plan`. */
 bool evaluate_again_wanted(const char *folder, const run_plan *plan);

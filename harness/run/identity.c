@@ -120,7 +120,7 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     node_set(a, spec, "model", model_changed(w->model, a));
     if (!source) source = w->source_id;
     CHECK(source || !w->init.at, "nobody said which variant %s is", w->init.variant);
-    node *init = init_changed(a, &w->init, source);
+    node *init = init_from_changed(a, &w->init, source);
     if (init) node_set(a, spec, "init_from", init);
     /* A model that learns while it is evaluated is another system: its final figures are not those
      * of the run that it is compared with. */

@@ -4,8 +4,8 @@
  * options of data (with the hash of the corpus), model, optimizer, schedule and train that are not
  * incidental; and what it starts from (init_from), as the source's variant, run or checkpoint's
  * checksum. Evaluation is no part of it. A run is variant, seed and version of the numerics. */
-#ifndef LOCI_EXPERIMENTS_IDENTITY_H
-#define LOCI_EXPERIMENTS_IDENTITY_H
+#ifndef LOCI_HARNESS_IDENTITY_H
+#define LOCI_HARNESS_IDENTITY_H
 
 #include "harness/train/workload.h"
 

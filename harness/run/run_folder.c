@@ -14,7 +14,7 @@
 static const char *const STATES[RUN_STATES] = {"planned", "running",  "done",
                                                "failed",  "diverged", "interrupted"};
 
-const char *run_state_name(run_state s)
+const char *run_status_state_name(run_state s)
 {
     CHECK(s >= 0 && s < RUN_STATES, "state %d", (int)s);
     return STATES[s];
@@ -23,7 +23,7 @@ const char *run_state_name(run_state s)
 static const char *const KINDS[RUN_KINDS] = {
     "", "spec", "source", "diverged", "out of memory", "signal", "timeout", "other"};
 
-const char *run_kind_name(run_kind k)
+const char *run_status_kind_name(run_kind k)
 {
     CHECK(k >= 0 && k < RUN_KINDS, "kind %d", (int)k);
     return KINDS[k];
@@ -78,7 +78,7 @@ bool run_folder_locked(const char *folder)
 /* ---- status.json: formatted by hand, for it is written from inside the training loop ---- */
 
 /* Messages name files, and are cut: what is no UTF-8 becomes '?'. */
-static void quote(char *out, size_t size, const char *text)
+static void json_quote(char *out, size_t size, const char *text)
 {
     size_t n = 0;
     out[n++] = '"';
@@ -101,7 +101,7 @@ static void quote(char *out, size_t size, const char *text)
     out[n] = 0;
 }
 
-static void number(char out[32], double x)
+static void json_figure(char out[32], double x)
 {
     if (isfinite(x)) {
         snprintf(out, 32, "%.10g", x);
@@ -110,7 +110,7 @@ static void number(char out[32], double x)
     }
 }
 
-static void moment(char out[40], double wall_s)
+static void json_moment(char out[40], double wall_s)
 {
     char utc[32];
     if (wall_s <= 0) {
@@ -125,19 +125,19 @@ static int status_text(char *text, size_t size, const run_status *s)
 {
     char reason[2 * sizeof s->reason + 16] = "null", started[40], ended[40];
     char seconds[32], rate[32], loss[32];
-    if (s->reason[0]) quote(reason, sizeof reason, s->reason);
-    moment(started, s->started_at);
-    moment(ended, s->ended_at);
-    number(seconds, s->train_seconds);
-    number(rate, s->tokens_per_second);
-    number(loss, s->loss);
+    if (s->reason[0]) json_quote(reason, sizeof reason, s->reason);
+    json_moment(started, s->started_at);
+    json_moment(ended, s->ended_at);
+    json_figure(seconds, s->train_seconds);
+    json_figure(rate, s->tokens_per_second);
+    json_figure(loss, s->loss);
     return snprintf(
         text, size,
         "{\"status\": \"%s\", \"kind\": %s%s%s, \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
         "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
         "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
         "\"peak_rss_bytes\": %lld, \"peak_anon_bytes\": %lld}\n",
-        run_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
+        run_status_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
         s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
         (long long)s->steps, (long long)s->tokens, seconds, rate, loss,
         (long long)s->peak_rss_bytes, (long long)s->peak_anon_bytes);
@@ -219,7 +219,7 @@ bool run_status_read(run_status *s, const char *folder, err *e)
 
 /* ---- lines ---- */
 
-bool run_line_append(const char *path, const char *line, size_t bytes, bool sync, err *e)
+bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     bool ok = fd >= 0;
@@ -236,13 +236,13 @@ bool run_line_append(const char *path, const char *line, size_t bytes, bool sync
     return ok || err_set(e, "%s: cannot be written: %s; make room", path, strerror(why));
 }
 
-bool run_record_append(const char *path, const json_t *record, err *e)
+bool run_lines_append_record(const char *path, const json_t *record, err *e)
 {
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
     CHECK(text, "a record that is no JSON");
     size_t bytes = strlen(text);
     text[bytes] = '\n'; /* in place of the NUL: one write, so that no reader sees half a line end */
-    bool ok = run_line_append(path, text, bytes + 1, true, e);
+    bool ok = run_lines_append(path, text, bytes + 1, true, e);
     free(text);
     return ok;
 }

@@ -14,12 +14,12 @@
  *
  * Root: OUT/runs/<run id>/ beside OUT/experiments/<name>.json, which says which runs an experiment
  * consists of. */
-#ifndef LOCI_EXPERIMENTS_RUN_FOLDER_H
-#define LOCI_EXPERIMENTS_RUN_FOLDER_H
+#ifndef LOCI_HARNESS_RUN_FOLDER_H
+#define LOCI_HARNESS_RUN_FOLDER_H
 
 #include "core/base/file.h"
 #include "core/base/json.h"
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 
 typedef enum run_state {
     RUN_PLANNED,
@@ -31,7 +31,7 @@ typedef enum run_state {
     RUN_STATES
 } run_state;
 
-const char *run_state_name(run_state s); /* "planned", "running", ... */
+const char *run_status_state_name(run_state s); /* "planned", "running", ... */
 
 /* Why a run did not end well. */
 typedef enum run_kind {
@@ -46,7 +46,7 @@ typedef enum run_kind {
     RUN_KINDS
 } run_kind;
 
-const char *run_kind_name(run_kind k); /* "", "spec", ... "out of memory", ... */
+const char *run_status_kind_name(run_kind k); /* "", "spec", ... "out of memory", ... */
 
 typedef struct run_status {
     run_state state;
@@ -79,11 +79,11 @@ bool run_folder_locked(const char *folder);
 typedef bool (*line_keep)(void *user, const json_t *line);
 bool run_lines_filter(const char *path, line_keep keep, void *user, err *e);
 /* Appends one line as a single write. sync: to the disk. */
-bool run_line_append(const char *path, const char *line, size_t bytes, bool sync, err *e);
-bool run_record_append(const char *path, const json_t *record, err *e);
+bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e);
+bool run_lines_append_record(const char *path, const json_t *record, err *e);
 
 /* Writes OUT/experiments/<name>.json. */
-bool experiment_record_write(const char *out, const experiment *x, err *e);
+bool run_record_experiment(const char *out, const experiment *x, err *e);
 
 /* plan.json, read again. The record is the caller's to decref, and the rest borrows from it. */
 typedef struct planned_run {
@@ -94,10 +94,10 @@ typedef struct planned_run {
     const node *spec;
     corpus_places places;
 } planned_run;
-bool run_plan_read(planned_run *p, arena *a, const char *folder, err *e);
+bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e);
 
 /* plan.json. places: where the worker looks for corpora. */
-bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
-                    const char *command, int threads, err *e);
+bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
+                           const char *command, int threads, err *e);
 
 #endif

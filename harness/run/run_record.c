@@ -37,7 +37,7 @@ static json_t *created_at(const char *path)
     return moment;
 }
 
-bool experiment_record_write(const char *out, const experiment *x, err *e)
+bool run_record_experiment(const char *out, const experiment *x, err *e)
 {
     char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     snprintf(name, sizeof name, "%s.json", x->spec->name);
@@ -72,8 +72,8 @@ static json_t *places_record(const corpus_places *places)
     return o;
 }
 
-bool run_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
-                    const char *command, int threads, err *e)
+bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
+                           const char *command, int threads, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, "plan.json", e)) return false;
@@ -119,7 +119,7 @@ static bool read_places(planned_run *p, arena *a, const char *path, err *e)
     return true;
 }
 
-bool run_plan_read(planned_run *p, arena *a, const char *folder, err *e)
+bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     *p = (planned_run){0};

@@ -11,7 +11,7 @@
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/train/checkpoint.h"
-#include "harness/train/metrics.h"
+#include "harness/train/log_line.h"
 #include "harness/train/provenance.h"
 
 static volatile sig_atomic_t stop_requested;
@@ -43,7 +43,7 @@ typedef struct worker {
     run_status status;
     double saved_at, told_at;       /* monotonic: last checkpoint, last status */
     int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
-    char line[METRICS_LINE_BYTES];
+    char line[LOG_LINE_BYTES];
 } worker;
 
 typedef enum outcome { WENT_WELL, WENT_WRONG, DIVERGED, STOPPED } outcome;
@@ -53,7 +53,7 @@ static bool read_plan(worker *w, err *e)
     return file_join(w->metrics, w->folder, "metrics.jsonl", e) &&
            file_join(w->evals, w->folder, "evals.jsonl", e) &&
            file_join(w->checkpoint, w->folder, "checkpoint", e) &&
-           run_plan_read(&w->plan, w->memory, w->folder, e);
+           run_record_plan_read(&w->plan, w->memory, w->folder, e);
 }
 
 /* ---- status ---- */
@@ -84,7 +84,7 @@ static void fill_status(worker *w)
 }
 
 /* What is told while the run goes on; failing to tell is no reason to stop. */
-static void tell(worker *w, double now)
+static void tell_status(worker *w, double now)
 {
     if (now - w->told_at < 0.5) return;
     w->told_at = now;
@@ -153,8 +153,8 @@ static bool find_length(worker *w, train_length *length, err *e)
         *length = (train_length){0};
         return calibrated_steps(w, &length->steps, e);
     }
-    *length =
-        train_length_of(&work->train.budget, &work->shape, model_costs(work->model).train_flops);
+    *length = train_options_length(&work->train.budget, &work->shape,
+                                   model_costs(work->model).train_flops);
     return true;
 }
 
@@ -200,7 +200,7 @@ static const char *runs_folder(const worker *w)
     return file_join(path, w->folder, "..", &ignored) ? arena_strdup(w->memory, path) : NULL;
 }
 
-static bool start(worker *w, err *e)
+static bool start_training(worker *w, err *e)
 {
     train_length length;
     if (!workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places, runs_folder(w),
@@ -211,7 +211,7 @@ static bool start(worker *w, err *e)
     w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
     if (!w->trainer) return false;
     w->saved_step = -1;
-    if (checkpoint_exists(w->checkpoint)) {
+    if (checkpoint_files_exist(w->checkpoint)) {
         if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;
         note_saved(w);
     }
@@ -224,19 +224,19 @@ static bool start(worker *w, err *e)
 
 /* ---- the run ---- */
 
-static bool save(worker *w, err *e)
+static bool save_checkpoint(worker *w, err *e)
 {
     const train_progress *p = trainer_progress(w->trainer);
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
     /* What the checkpoint says was logged must be on the disk before it. */
-    if (!run_line_append(w->metrics, "", 0, true, e)) return false;
+    if (!run_lines_append(w->metrics, "", 0, true, e)) return false;
     if (!checkpoint_save(w->checkpoint, w->trainer, w->plan.run, e)) return false;
     note_saved(w);
     return true;
 }
 
 /* Before anything that says the step is done: if killed in between, it is kept on the way again. */
-static bool keep(worker *w, const char *name, double nats, err *e)
+static bool keep_model(worker *w, const char *name, double nats, err *e)
 {
     char path[FILE_PATH_BYTES], folder[64];
     snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
@@ -251,7 +251,7 @@ static bool keep_step(worker *w, err *e)
     char name[32];
     if (every == 0 || step % every != 0) return true;
     snprintf(name, sizeof name, "%lld", (long long)step);
-    return keep(w, name, (double)NAN, e);
+    return keep_model(w, name, (double)NAN, e);
 }
 
 /* Not so soon after the evaluation before (a last step behind one on the way) that what cannot have
@@ -270,7 +270,7 @@ static outcome run_eval(worker *w, bool final, err *e)
         workload_evaluation(work, trainer_values(w->trainer), w->plan.threads, &stop_requested);
     task.slices = final;
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];
-    eval_task_id(id, &task, w->plan.run, p->step);
+    eval_record_task_id(id, &task, w->plan.run, p->step);
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
     if (final && work->eval.losses) task.losses_path = path;
@@ -281,26 +281,26 @@ static outcome run_eval(worker *w, bool final, err *e)
     }
     evaluation r;
     json_t *more;
-    if (!evaluate_and_diagnose(&r, &more, &task, final, e)) return WENT_WRONG;
+    if (!diagnose_evaluation(&r, &more, &task, final, e)) return WENT_WRONG;
     outcome o = STOPPED;
     file_failpoint("evaluated");
     if (!r.stopped) {
-        json_t *record = evaluation_record(&r, &task, id, p->step, p->tokens, final);
+        json_t *record = eval_record(&r, &task, id, p->step, p->tokens, final);
         json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
         if (layers) json_object_set_new(record, "layers", layers);
         json_object_update_recursive(record, more);
-        o = run_record_append(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
-        if (final && o == WENT_WELL && !final_options_write(w->folder, &w->plan, e)) o = WENT_WRONG;
+        o = run_lines_append_record(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
+        if (final && o == WENT_WELL && !run_record_final(w->folder, &w->plan, e)) o = WENT_WRONG;
         json_decref(record);
         p->eval_at = p->step;
         if (o == WENT_WELL && work->train.keep_best &&
-            !keep(w, "best", r.nats / (double)r.tokens, e)) {
+            !keep_model(w, "best", r.nats / (double)r.tokens, e)) {
             o = WENT_WRONG;
         }
         file_failpoint("eval_line");
     }
     json_decref(more);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     return o;
 }
 
@@ -309,15 +309,15 @@ static bool log_step(worker *w, const train_report *r, err *e)
     train_progress *p = trainer_progress(w->trainer);
     int64_t every = w->work.train.log_every;
     if (p->step != 1 && p->step % every != 0 && !trainer_finished(w->trainer)) return true;
-    size_t bytes = metrics_line(w->line, p, r);
+    size_t bytes = log_line(w->line, p, r);
     w->status.loss = p->window_nats / p->window_weight;
     w->status.tokens_per_second = p->window_weight / p->window_seconds;
     p->window_nats = p->window_weight = p->window_seconds = 0;
     fill_status(w);
-    return run_line_append(w->metrics, w->line, bytes, false, e);
+    return run_lines_append(w->metrics, w->line, bytes, false, e);
 }
 
-static outcome diverged(worker *w, const train_report *r, err *e)
+static outcome tell_divergence(worker *w, const train_report *r, err *e)
 {
     long long step = (long long)trainer_progress(w->trainer)->step + 1;
     if (isfinite(r->nats)) {
@@ -336,7 +336,7 @@ static bool eval_due(const worker *w)
     return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
 }
 
-static outcome train(worker *w, err *e)
+static outcome train_to_the_end(worker *w, err *e)
 {
     while (!trainer_finished(w->trainer)) {
         if (eval_due(w)) {
@@ -344,26 +344,26 @@ static outcome train(worker *w, err *e)
             if (o == WENT_WRONG) return o;
         }
         double now = host_monotonic_s();
-        tell(w, now);
-        if (stop_requested) return save(w, e) ? STOPPED : WENT_WRONG;
+        tell_status(w, now);
+        if (stop_requested) return save_checkpoint(w, e) ? STOPPED : WENT_WRONG;
         if (trainer_progress(w->trainer)->step > 0 &&
-            now - w->saved_at >= w->work.train.checkpoint_seconds && !save(w, e)) {
+            now - w->saved_at >= w->work.train.checkpoint_seconds && !save_checkpoint(w, e)) {
             return WENT_WRONG;
         }
         train_report r;
         if (!trainer_step(w->trainer, &r, e)) return WENT_WRONG;
-        if (r.bad[0]) return diverged(w, &r, e);
+        if (r.bad[0]) return tell_divergence(w, &r, e);
         if (!log_step(w, &r, e) || !keep_step(w, e)) return WENT_WRONG;
         file_failpoint("step");
     }
-    if (!save(w, e)) return WENT_WRONG;
+    if (!save_checkpoint(w, e)) return WENT_WRONG;
     w->told_at = 0;
-    tell(w, host_monotonic_s());
+    tell_status(w, host_monotonic_s());
     return run_eval(w, true, e);
 }
 
 /* begun: it could be started, so what went wrong came later. */
-static int finish(worker *w, outcome o, bool begun, err *e)
+static int end_run(worker *w, outcome o, bool begun, err *e)
 {
     err also;
     switch (o) {
@@ -390,8 +390,8 @@ static int run_locked(worker *w, err *e)
         return evaluate_again(w->folder, &stop_requested, e);
     }
     if (!begin_status(w, e)) return EXIT_FAILED;
-    bool ready = read_plan(w, e) && start(w, e);
-    int status = finish(w, ready ? train(w, e) : WENT_WRONG, ready, e);
+    bool ready = read_plan(w, e) && start_training(w, e);
+    int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
     trainer_free(w->trainer);
     if (w->work.memory) workload_close(&w->work);
     json_decref(w->plan.record);

@@ -5,8 +5,8 @@
  * and leave the run `interrupted`; the supervisor's death sends SIGTERM, so that a worker never
  * outlives it for longer than a step. The records of an interrupted and continued run are those of
  * an uninterrupted one, times aside. */
-#ifndef LOCI_EXPERIMENTS_WORKER_H
-#define LOCI_EXPERIMENTS_WORKER_H
+#ifndef LOCI_HARNESS_WORKER_H
+#define LOCI_HARNESS_WORKER_H
 
 #include "core/base/base.h"
 

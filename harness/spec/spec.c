@@ -30,14 +30,14 @@ static int key_index(const node *map, const char *key)
 }
 
 /* Lays `over` on `base`: maps key by key, anything else as a whole. */
-static void merge(arena *a, node *base, const node *over)
+static void merge_maps(arena *a, node *base, const node *over)
 {
     for (int i = 0; i < over->count; i++) {
         int at = key_index(base, over->keys[i]);
         if (at < 0) {
             node_add(a, base, over->key_nodes[i], over->items[i]);
         } else if (base->items[at]->kind == NODE_MAP && over->items[i]->kind == NODE_MAP) {
-            merge(a, base->items[at], over->items[i]);
+            merge_maps(a, base->items[at], over->items[i]);
         } else {
             base->items[at] = over->items[i];
             base->key_nodes[at] = over->key_nodes[i];
@@ -49,7 +49,7 @@ static void merge(arena *a, node *base, const node *over)
 
 static node *resolve_extends(arena *a, node *root, const char *file, chain *c, err *e);
 
-static bool enter(arena *a, chain *c, const char *file, const node *at, err *e)
+static bool enter_file(arena *a, chain *c, const char *file, const node *at, err *e)
 {
     char real_path[PATH_MAX];
     const char *whole = realpath(file, real_path) ? real_path : file;
@@ -96,7 +96,7 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
         return NULL;
     }
     int depth = c->count;
-    if (!enter(a, c, path, at, e)) return NULL;
+    if (!enter_file(a, c, path, at, e)) return NULL;
     node *base = node_load(a, path, e);
     if (base) base = resolve_extends(a, base, path, c, e);
     c->count = depth;
@@ -126,9 +126,9 @@ static node *resolve_extends(arena *a, node *root, const char *file, chain *c, e
         const node *at = extends->kind == NODE_LIST ? extends->items[i] : extends;
         node *base = load_base(a, at, file, c, e);
         if (!base) return NULL;
-        merge(a, merged, base);
+        merge_maps(a, merged, base);
     }
-    merge(a, merged, root);
+    merge_maps(a, merged, root);
     return merged;
 }
 
@@ -229,11 +229,11 @@ static bool take_texts(spec *s, err *e)
     return check_name(s->name, name, s->file, e);
 }
 
-static bool build(spec *s, size_t bytes, const char *const *sets, err *e)
+static bool build_spec(spec *s, size_t bytes, const char *const *sets, err *e)
 {
     chain c = {.count = 0};
     node *root = node_parse(s->memory, s->text, bytes, s->file, e);
-    if (!root || !enter(s->memory, &c, s->file, root, e)) return false;
+    if (!root || !enter_file(s->memory, &c, s->file, root, e)) return false;
     root = resolve_extends(s->memory, root, s->file, &c, e);
     if (!root) return false;
     for (; sets && *sets; sets++) {
@@ -253,7 +253,7 @@ spec *spec_parse(const char *text, size_t bytes, const char *file, const char *c
     char *copy = arena_push_zero(a, (int64_t)bytes + 1, 1);
     memcpy(copy, text, bytes);
     *s = (spec){.memory = a, .file = arena_strdup(a, file), .text = copy};
-    if (build(s, bytes, sets, e)) return s;
+    if (build_spec(s, bytes, sets, e)) return s;
     arena_free(a);
     return NULL;
 }

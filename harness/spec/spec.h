@@ -4,8 +4,8 @@
  *
  * A file named by `extends` (relative to the file that names it, or a list of them) is read first;
  * maps merge key by key, lists and scalars replace. `name` and `description` are not inherited. */
-#ifndef LOCI_EXPERIMENTS_SPEC_H
-#define LOCI_EXPERIMENTS_SPEC_H
+#ifndef LOCI_HARNESS_SPEC_H
+#define LOCI_HARNESS_SPEC_H
 
 #include <stdio.h>
 
@@ -31,6 +31,6 @@ spec *spec_parse(const char *text, size_t bytes, const char *file, const char *c
 void spec_free(spec *s);
 
 /* Prints the sections of a spec with their options: `loci help spec`. */
-void spec_print_help(FILE *out);
+void spec_help(FILE *out);
 
 #endif

@@ -45,7 +45,7 @@ static void find_varying(labeller *x)
 }
 
 /* The last `parts` parts of a path; a name is whole. */
-static const char *tail(const sweep_axis *axis, int parts)
+static const char *tail_of(const sweep_axis *axis, int parts)
 {
     const char *p = axis->name + strlen(axis->name);
     if (!axis->is_path) return axis->name;
@@ -64,11 +64,11 @@ static void shorten_names(labeller *x)
     for (int i = 0; i < s->axis_count; i++) {
         bool unique = false;
         for (int parts = 1; !unique; parts++) {
-            x->shorts[i] = tail(&s->axes[i], parts);
+            x->shorts[i] = tail_of(&s->axes[i], parts);
             unique = true;
             for (int k = 0; k < s->axis_count && x->shorts[i] != s->axes[i].name; k++) {
                 if (k == i || !x->varies[k]) continue;
-                if (strcmp(x->shorts[i], tail(&s->axes[k], parts)) == 0) unique = false;
+                if (strcmp(x->shorts[i], tail_of(&s->axes[k], parts)) == 0) unique = false;
             }
         }
     }
@@ -119,7 +119,7 @@ static bool check_labels(labeller *x, const sweep *s, const node *at)
 
 /* ---- baseline ---- */
 
-static const alternative *taken(const combo *c, int axis)
+static const alternative *label_is_taken(const combo *c, int axis)
 {
     for (int i = 0; i < c->count; i++) {
         if (c->alternatives[i]->axis == axis) return c->alternatives[i];
@@ -127,11 +127,11 @@ static const alternative *taken(const combo *c, int axis)
     return NULL;
 }
 
-static bool meets(const labeller *x, const combo *c, const node *baseline)
+static bool combo_meets(const labeller *x, const combo *c, const node *baseline)
 {
     for (int i = 0; i < baseline->count; i++) {
-        const alternative *v = taken(c, sweep_axis_find(x->source, baseline->keys[i]));
-        if (!v || !sweep_value_matches(v, baseline->items[i])) return false;
+        const alternative *v = label_is_taken(c, sweep_axis_find(x->source, baseline->keys[i]));
+        if (!v || !sweep_axis_matches(v, baseline->items[i])) return false;
     }
     return true;
 }
@@ -180,7 +180,7 @@ static bool choose_baseline(labeller *x, sweep *s)
             matches = 1;
             break;
         }
-        if (scalar ? is_called(x, c, s->variants[i].label, at->text) : meets(x, c, at)) {
+        if (scalar ? is_called(x, c, s->variants[i].label, at->text) : combo_meets(x, c, at)) {
             matches++;
             if (found < 0) found = i;
         }
@@ -214,7 +214,7 @@ static void fill_variant(labeller *x, variant_plan *v, const combo *c)
     v->assignments = sets;
 }
 
-static bool finish(labeller *x, sweep *s, const node *at, const char *name)
+static bool label_variants(labeller *x, sweep *s, const node *at, const char *name)
 {
     int varying = 0;
     find_varying(x);
@@ -246,7 +246,7 @@ sweep *sweep_expand(arena *a, const node *n, const char *name, err *e)
         return NULL;
     }
     sweep *s = arena_push_zero(a, 1, sizeof *s);
-    return finish(&x, s, n, name) ? s : NULL;
+    return label_variants(&x, s, n, name) ? s : NULL;
 }
 
 /* The block with the layers of `value` where `path` has one; {}: none. */

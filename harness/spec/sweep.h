@@ -13,8 +13,8 @@
  * grid, zip and list of one block multiply. The order is that of the file, the last axis fastest;
  * equal variants are kept once. Nothing is copied per variant but a few indexes: 100,000 take less
  * than a second. */
-#ifndef LOCI_EXPERIMENTS_SWEEP_H
-#define LOCI_EXPERIMENTS_SWEEP_H
+#ifndef LOCI_HARNESS_SWEEP_H
+#define LOCI_HARNESS_SWEEP_H
 
 #include "core/options/node.h"
 

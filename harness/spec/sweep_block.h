@@ -3,8 +3,8 @@
  * A block is a product of dimensions. A dimension is a list of picks, of which a variant takes one;
  * a pick is one alternative on each of one or more axes: grid gives a dimension per axis, zip one
  * dimension for all of its axes, list one dimension whose picks are its items. */
-#ifndef LOCI_EXPERIMENTS_SWEEP_BLOCK_H
-#define LOCI_EXPERIMENTS_SWEEP_BLOCK_H
+#ifndef LOCI_HARNESS_SWEEP_BLOCK_H
+#define LOCI_HARNESS_SWEEP_BLOCK_H
 
 #include "harness/spec/sweep.h"
 
@@ -71,12 +71,13 @@ sweep_source *sweep_read(arena *a, const node *n, err *e);
 int sweep_axis_find(const sweep_source *s, const char *name);
 
 /* Whether a value as written in `exclude` or `baseline` means this alternative. */
-bool sweep_value_matches(const alternative *x, const node *value);
+bool sweep_axis_matches(const alternative *x, const node *value);
 
 /* `exclude` and `when` of a block whose axes are read (harness/spec/sweep_conditions.c); n may be
  * NULL. */
-bool sweep_read_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
-bool sweep_read_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
+bool sweep_conditions_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n,
+                              err *e);
+bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
 
 /* One combination: the alternatives that a variant takes, in the order of the axes. */
 typedef struct combo {

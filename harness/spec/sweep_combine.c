@@ -54,7 +54,7 @@ typedef struct intern_list {
     int64_t count;
 } intern_list;
 
-static void collect(void *user, alternative *x, const sweep_block *b, int d)
+static void collect_combo(void *user, alternative *x, const sweep_block *b, int d)
 {
     intern_list *list = user;
     (void)b;
@@ -71,10 +71,10 @@ static void collect(void *user, alternative *x, const sweep_block *b, int d)
 static void intern(expander *x)
 {
     intern_list list = {.a = x->a};
-    each_alternative(x->source, collect, &list);
+    each_alternative(x->source, collect_combo, &list);
     list.items = ARENA_NEW(x->a, interned, list.count);
     list.count = 0;
-    each_alternative(x->source, collect, &list);
+    each_alternative(x->source, collect_combo, &list);
     if (list.count > 1) {
         qsort(list.items, (size_t)list.count, sizeof *list.items, by_meaning);
     }
@@ -161,7 +161,7 @@ static int combo_ids(const expander *x, const combo *c, int *ids)
 }
 
 /* Whether the table already holds an equal combination; enters the new one if not. */
-static bool seen(expander *x, const combo *c, int32_t index)
+static bool seen_combo(expander *x, const combo *c, int32_t index)
 {
     arena_mark mark = arena_now(x->a);
     int *ids = ARENA_NEW(x->a, int, x->max_ids), *others = ARENA_NEW(x->a, int, x->max_ids);
@@ -225,7 +225,7 @@ static void add_combo(expander *x, const sweep_block *b, const int *at, const bo
         for (int i = 0; i < p->count && active[d]; i++)
             c.alternatives[c.count++] = &p->alternatives[i];
     }
-    if (seen(x, &c, (int32_t)x->out->count)) {
+    if (seen_combo(x, &c, (int32_t)x->out->count)) {
         x->out->duplicates++;
         arena_rewind(x->a, mark);
     } else {
@@ -253,7 +253,7 @@ static bool expand_block(expander *x, const sweep_block *b)
     return true;
 }
 
-static bool reserve(expander *x)
+static bool reserve_combos(expander *x)
 {
     int64_t total = 0;
     for (int b = 0; b < x->source->block_count; b++) {
@@ -294,7 +294,7 @@ bool sweep_combine(arena *a, sweep_source *source, sweep_combos *out, err *e)
 {
     expander x = {.a = a, .source = source, .e = e, .out = out};
     *out = (sweep_combos){0};
-    if (!reserve(&x) || !check_owners(&x)) return false;
+    if (!reserve_combos(&x) || !check_owners(&x)) return false;
     CHECK(x.table, "no room for %d blocks", source->block_count);
     intern(&x);
     for (int b = 0; b < source->block_count; b++) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-bool sweep_value_matches(const alternative *x, const node *value)
+bool sweep_axis_matches(const alternative *x, const node *value)
 {
     if (x->value && node_equal(x->value, value)) return true;
     return value->kind == NODE_SCALAR && strcmp(x->text, value->text) == 0;
@@ -12,9 +12,9 @@ bool sweep_value_matches(const alternative *x, const node *value)
 
 static bool any_matches(const alternative *x, const node *wanted)
 {
-    if (wanted->kind != NODE_LIST) return sweep_value_matches(x, wanted);
+    if (wanted->kind != NODE_LIST) return sweep_axis_matches(x, wanted);
     for (int i = 0; i < wanted->count; i++) {
-        if (sweep_value_matches(x, wanted->items[i])) return true;
+        if (sweep_axis_matches(x, wanted->items[i])) return true;
     }
     return x->value && node_equal(x->value, wanted);
 }
@@ -73,7 +73,8 @@ static bool **read_conditions(arena *a, const sweep_source *s, const sweep_block
     return hits;
 }
 
-bool sweep_read_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e)
+bool sweep_conditions_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n,
+                              err *e)
 {
     if (node_is_null(n)) return true;
     int count = n->kind == NODE_LIST ? n->count : 1;
@@ -101,7 +102,7 @@ static int dimension_of(const sweep_block *b, int axis)
     return -1;
 }
 
-bool sweep_read_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e)
+bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e)
 {
     if (node_is_null(n)) return true;
     if (n->kind != NODE_MAP) {

@@ -383,8 +383,8 @@ static bool read_block(reader *r, sweep_block *b, const node *n)
         if (!good) return false;
     }
     /* Last: they speak of the axes above or below. */
-    return sweep_read_when(r->a, r->source, b, node_get(n, "when"), r->e) &&
-           sweep_read_exclude(r->a, r->source, b, node_get(n, "exclude"), r->e);
+    return sweep_conditions_when(r->a, r->source, b, node_get(n, "when"), r->e) &&
+           sweep_conditions_exclude(r->a, r->source, b, node_get(n, "exclude"), r->e);
 }
 
 /* In a list of blocks one that only says `seeds` or `baseline` adds no variant. */

@@ -78,9 +78,9 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     }
     gemm_meter_free(meter);
     if (!ok) return false;
-    r->sgemm_gflops = median(gemms, rounds);
-    r->tokens_per_second = median(rates, r->steps);
-    r->step_ms = 1e3 * median(times, r->steps);
+    r->sgemm_gflops = stats_median(gemms, rounds);
+    r->tokens_per_second = stats_median(rates, r->steps);
+    r->step_ms = 1e3 * stats_median(times, r->steps);
     r->data_share = data / total;
     r->optimiser_share = updates / total;
     r->loss = report.nats / report.weight;
@@ -144,7 +144,7 @@ bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
     o.tokens = MIN(o.tokens ? o.tokens : INT64_MAX, each * o.rows);
     if (o.span == 0) o.span = each; /* all rows read, whatever they carry: variants compare */
     o.losses = false;
-    corpus_split *split = corpus_get(w->corpus, eval_split(&o));
+    corpus_split *split = corpus_get(w->corpus, eval_options_split(&o));
     if (!split || split_tokens(split) == 0) return true;
     eval_task task = {.model = w->eval_model,
                       .values = trainer_values(t),
@@ -156,7 +156,7 @@ bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
     evaluation result;
     if (!evaluate(&result, &task, e)) return false;
     *tokens_per_second = result.tokens_per_second;
-    evaluation_deinit(&result);
+    evaluate_deinit(&result);
     return true;
 }
 
@@ -181,7 +181,7 @@ static double token_ms(const token_clock *c, int begin, int end)
     for (int i = MAX(begin, 1); i < end && n < MOST_STEPS; i++) {
         gaps[n++] = 1e3 * (c->times[i] - c->times[i - 1]);
     }
-    return n ? median(gaps, n) : (double)NAN;
+    return n ? stats_median(gaps, n) : (double)NAN;
 }
 
 /* Generates from a bare start: the first quarter of a context against the tokens after four of

@@ -7,8 +7,8 @@
  * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once. Steps of training
  * and rounds of sgemm take turns and the median of each counts. The peak of anonymous memory is
  * read before the first round, so that sgemm's matrices are no part of it. */
-#ifndef LOCI_EXPERIMENTS_BENCH_H
-#define LOCI_EXPERIMENTS_BENCH_H
+#ifndef LOCI_HARNESS_BENCH_H
+#define LOCI_HARNESS_BENCH_H
 
 #include <stdio.h>
 
@@ -54,7 +54,7 @@ typedef struct bench_result {
 bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
                const bench_options *o, err *e);
 
-void bench_print(FILE *out, const bench_result *r);
-json_t *bench_json(const bench_result *r);
+void bench_report_print(FILE *out, const bench_result *r);
+json_t *bench_report_json(const bench_result *r);
 
 #endif

@@ -130,7 +130,7 @@ static bool train_turn(contest *c, contender *k, err *e)
         rates[n++] = report.weight / report.seconds;
         total += report.seconds;
     }
-    k->train[c->rounds] = median(rates, n);
+    k->train[c->rounds] = stats_median(rates, n);
     k->result->steps += n;
     k->result->loss = report.nats / report.weight;
     k->result->figures = figures_of(c->memory, &report);
@@ -187,13 +187,13 @@ static bench_speed speed_of(const double *own, const double *baseline, int round
         rates[i] = own[i];
         ratios[i] = own[i] / baseline[i];
     }
-    bench_speed s = {.rate = median(rates, rounds), .ratio = median(ratios, rounds)};
+    bench_speed s = {.rate = stats_median(rates, rounds), .ratio = stats_median(ratios, rounds)};
     s.low = quantile(ratios, rounds, 0.25); /* median has sorted them */
     s.high = quantile(ratios, rounds, 0.75);
     return s;
 }
 
-static void compute(contest *c)
+static void summarise(contest *c)
 {
     const contender *base = &c->contenders[c->baseline];
     for (int i = 0; i < c->count; i++) {
@@ -225,7 +225,7 @@ bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *pl
         c.contenders[i].eval = ARENA_NEW(a, double, MOST_ROUNDS);
     }
     bool ok = open_all(&c, x, places, &how, e) && run_rounds(&c, how.seconds, e);
-    if (ok) compute(&c);
+    if (ok) summarise(&c);
     r->rounds = c.rounds;
     close_all(&c);
     return ok ? r : NULL;

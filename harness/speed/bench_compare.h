@@ -8,10 +8,10 @@
  * Memory is counted before the rounds: what the process's anonymous memory has grown by since the
  * variant was opened. `work` is the part of it that is not the parameters' own (values, moments,
  * gradients): the tapes with all that is kept for the backward pass, and carried state. */
-#ifndef LOCI_EXPERIMENTS_BENCH_COMPARE_H
-#define LOCI_EXPERIMENTS_BENCH_COMPARE_H
+#ifndef LOCI_HARNESS_BENCH_COMPARE_H
+#define LOCI_HARNESS_BENCH_COMPARE_H
 
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 #include "harness/speed/bench.h"
 #include "results/table/table.h"
 
@@ -44,8 +44,8 @@ typedef struct bench_comparison {
 bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
                                 const bench_options *o, err *e);
 
-table *bench_table(arena *a, const bench_comparison *c);
+table *bench_report_table(arena *a, const bench_comparison *c);
 /* What the layers have logged, a line per variant. */
-void bench_print_figures(FILE *out, const bench_comparison *c);
+void bench_report_figures(FILE *out, const bench_comparison *c);
 
 #endif

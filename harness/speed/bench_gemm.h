@@ -1,7 +1,7 @@
 /* The machine's sgemm rate, measured in rounds, so that training can be timed between them: both
  * then see the same machine, whatever else it is doing. */
-#ifndef LOCI_EXPERIMENTS_BENCH_GEMM_H
-#define LOCI_EXPERIMENTS_BENCH_GEMM_H
+#ifndef LOCI_HARNESS_BENCH_GEMM_H
+#define LOCI_HARNESS_BENCH_GEMM_H
 
 #include "core/train/lanes.h"
 

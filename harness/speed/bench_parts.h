@@ -1,6 +1,6 @@
 /* What the benchmark of one variant (bench.c) and that of several (bench_compare.c) share. */
-#ifndef LOCI_EXPERIMENTS_BENCH_PARTS_H
-#define LOCI_EXPERIMENTS_BENCH_PARTS_H
+#ifndef LOCI_HARNESS_BENCH_PARTS_H
+#define LOCI_HARNESS_BENCH_PARTS_H
 
 #include "harness/train/trainer.h"
 

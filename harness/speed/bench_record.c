@@ -18,8 +18,8 @@ static json_t *record_of(const bench_variant *v, int threads, int rounds, const 
     return o;
 }
 
-bool bench_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
-                  const char *out, int *runs, err *e)
+bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
+                         const char *out, int *runs, err *e)
 {
     host_info host;
     host_describe(&host);

@@ -1,7 +1,7 @@
 /* Speeds that were measured alone, beside the runs that they are of: what `compare` shows instead
  * of speeds that runs had while they shared the machine. */
-#ifndef LOCI_EXPERIMENTS_BENCH_RECORD_H
-#define LOCI_EXPERIMENTS_BENCH_RECORD_H
+#ifndef LOCI_HARNESS_BENCH_RECORD_H
+#define LOCI_HARNESS_BENCH_RECORD_H
 
 #include "harness/speed/bench_compare.h"
 
@@ -11,7 +11,7 @@
  *    "host", "cpu"}
  *
  * speeds [variants of the sweep]: in training, in evaluation. *runs: how many. */
-bool bench_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
-                  const char *out, int *runs, err *e);
+bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
+                         const char *out, int *runs, err *e);
 
 #endif

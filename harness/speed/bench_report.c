@@ -28,7 +28,7 @@ static void print_ops(FILE *out, const bench_result *r)
     }
 }
 
-void bench_print(FILE *out, const bench_result *r)
+void bench_report_print(FILE *out, const bench_result *r)
 {
     fprintf(out, "threads                %d\n", r->threads);
     fprintf(out, "parameters             %lld, in matrix products %lld\n", (long long)r->params,
@@ -69,7 +69,7 @@ static json_t *ops_json(const bench_result *r)
     return ops;
 }
 
-json_t *bench_json(const bench_result *r)
+json_t *bench_report_json(const bench_result *r)
 {
     const struct {
         const char *key;
@@ -116,7 +116,7 @@ static void put_speed(table *t, const int column[4], const bench_speed *s)
     table_real(t, column[3], s->high, 3);
 }
 
-table *bench_table(arena *a, const bench_comparison *c)
+table *bench_report_table(arena *a, const bench_comparison *c)
 {
     table *t = table_new(a);
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
@@ -156,7 +156,7 @@ table *bench_table(arena *a, const bench_comparison *c)
     return t;
 }
 
-void bench_print_figures(FILE *out, const bench_comparison *c)
+void bench_report_figures(FILE *out, const bench_comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
         const bench_variant *v = &c->variants[i];

@@ -1,8 +1,8 @@
 /* Does evaluation stay as it is over a very long text? One row reads so many tokens of the training
  * split, one document behind the other and from the beginning again, without ever being reset,
  * block by block through the forward path of every evaluation. */
-#ifndef LOCI_EXPERIMENTS_BENCH_STREAM_H
-#define LOCI_EXPERIMENTS_BENCH_STREAM_H
+#ifndef LOCI_HARNESS_BENCH_STREAM_H
+#define LOCI_HARNESS_BENCH_STREAM_H
 
 #include <stdio.h>
 

@@ -2,8 +2,8 @@
  *
  * A run belongs to every experiment that plans it; what no experiment names any more can go. A
  * folder that a process is working on is left alone, and said so. */
-#ifndef LOCI_EXPERIMENTS_MANAGE_H
-#define LOCI_EXPERIMENTS_MANAGE_H
+#ifndef LOCI_HARNESS_MANAGE_H
+#define LOCI_HARNESS_MANAGE_H
 
 #include "core/base/base.h"
 

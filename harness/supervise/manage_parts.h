@@ -1,6 +1,6 @@
 /* Shared by the files experiments/manage*.c only. */
-#ifndef LOCI_EXPERIMENTS_MANAGE_PARTS_H
-#define LOCI_EXPERIMENTS_MANAGE_PARTS_H
+#ifndef LOCI_HARNESS_MANAGE_PARTS_H
+#define LOCI_HARNESS_MANAGE_PARTS_H
 
 #include "core/base/file.h"
 #include "core/base/json.h"

@@ -63,7 +63,7 @@ void progress_amount(char text[16], double amount)
 }
 
 /* Removes the bars, so that a line can be written where they stood. */
-static void erase(progress *p)
+static void erase_bars(progress *p)
 {
     if (p->drawn) fprintf(p->out, "\033[%dA\r\033[J", p->drawn);
     p->drawn = 0;
@@ -72,7 +72,7 @@ static void erase(progress *p)
 void progress_free(progress *p)
 {
     if (!p) return;
-    erase(p);
+    erase_bars(p);
     fflush(p->out);
     free(p);
 }
@@ -80,7 +80,7 @@ void progress_free(progress *p)
 void progress_say(progress *p, const char *format, ...)
 {
     va_list args;
-    erase(p);
+    erase_bars(p);
     va_start(args, format);
     vfprintf(p->out, format, args);
     va_end(args);
@@ -100,7 +100,7 @@ static double seconds_left(const run_status *s)
     return s->train_seconds / (double)s->step * (double)(s->steps - MIN(s->step, s->steps));
 }
 
-static void figures(char *text, size_t size, const progress_job *job)
+static void job_figures(char *text, size_t size, const progress_job *job)
 {
     char rate[16], left[16], loss[32] = "loss -";
     const run_status *s = &job->status;
@@ -125,7 +125,7 @@ static int columns(const progress *p)
 
 /* Writes a line of at most the terminal's width: a longer one would wrap and break the counting of
  * lines. The bar's colour takes no room. */
-static void draw(progress *p, int width, const char *name, double fraction, const char *rest)
+static void draw_bars(progress *p, int width, const char *name, double fraction, const char *rest)
 {
     char line[LINE_BYTES], bar[BAR_CELLS + 1];
     /* What is written counts for more than the bar: a narrow terminal shortens that first. */
@@ -154,14 +154,14 @@ static void draw_all(progress *p, const progress_job *jobs, int count, const cha
                      double fraction)
 {
     int width = columns(p);
-    erase(p);
+    erase_bars(p);
     for (int i = 0; i < count; i++) {
         char name[64], rest[128];
         snprintf(name, sizeof name, "%.19s #%lld", jobs[i].label, (long long)jobs[i].seed);
-        figures(rest, sizeof rest, &jobs[i]);
-        draw(p, width, name, fraction_of(&jobs[i].status), rest);
+        job_figures(rest, sizeof rest, &jobs[i]);
+        draw_bars(p, width, name, fraction_of(&jobs[i].status), rest);
     }
-    draw(p, width, "all runs", fraction, total);
+    draw_bars(p, width, "all runs", fraction, total);
     fflush(p->out);
 }
 
@@ -193,7 +193,7 @@ void progress_update(progress *p, const progress_job *jobs, int count, int finis
     }
     for (int i = 0; i < count; i++) {
         char rest[128];
-        figures(rest, sizeof rest, &jobs[i]);
+        job_figures(rest, sizeof rest, &jobs[i]);
         fprintf(p->out, "  %s, seed %lld: %.0f%%  %s\n", jobs[i].label, (long long)jobs[i].seed,
                 100 * fraction_of(&jobs[i].status), rest);
     }

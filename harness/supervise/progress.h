@@ -1,7 +1,7 @@
 /* Progress of several runs: on a terminal one updating line per running job and one in total; plain
  * lines otherwise. Colours only on a terminal and without NO_COLOR. */
-#ifndef LOCI_EXPERIMENTS_PROGRESS_H
-#define LOCI_EXPERIMENTS_PROGRESS_H
+#ifndef LOCI_HARNESS_PROGRESS_H
+#define LOCI_HARNESS_PROGRESS_H
 
 #include <stdio.h>
 

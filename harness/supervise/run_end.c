@@ -13,7 +13,7 @@
 #include "harness/run/worker.h"
 
 /* The number behind `key` in a file of lines "key number", 0 if there is none. */
-static int64_t counter(const char *path, const char *key)
+static int64_t kernel_counter(const char *path, const char *key)
 {
     char line[256];
     int64_t found = 0;
@@ -28,8 +28,8 @@ static int64_t counter(const char *path, const char *key)
 
 int64_t run_end_oom_kills(void)
 {
-    return counter("/proc/vmstat", "oom_kill") +
-           counter("/sys/fs/cgroup/memory.events", "oom_kill");
+    return kernel_counter("/proc/vmstat", "oom_kill") +
+           kernel_counter("/sys/fs/cgroup/memory.events", "oom_kill");
 }
 
 /* The last line of log.txt: a worker's last words. */

@@ -1,6 +1,6 @@
 /* How a run ended: what its worker recorded itself, or what its process's death tells. */
-#ifndef LOCI_EXPERIMENTS_RUN_END_H
-#define LOCI_EXPERIMENTS_RUN_END_H
+#ifndef LOCI_HARNESS_RUN_END_H
+#define LOCI_HARNESS_RUN_END_H
 
 #include "harness/run/run_folder.h"
 

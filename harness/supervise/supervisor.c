@@ -9,11 +9,11 @@
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/worker.h"
-#include "harness/supervise/extend.h"
+#include "harness/supervise/continue_longer.h"
 #include "harness/supervise/run_end.h"
 #include "harness/supervise/worker_start.h"
 
-void supervisor_say(supervisor *s, const char *format, ...)
+void supervisor_jobs_say(supervisor *s, const char *format, ...)
 {
     if (!s->progress) return;
     char text[2 * ERR_TEXT_BYTES];
@@ -28,7 +28,8 @@ void supervisor_say(supervisor *s, const char *format, ...)
 static void say_bad(supervisor *s, int number, const job *j, const run_status *status)
 {
     char text[2 * ERR_TEXT_BYTES];
-    const char *kind = run_kind_name(status->kind), *state = run_state_name(status->state);
+    const char *kind = run_status_kind_name(status->kind),
+               *state = run_status_state_name(status->state);
     bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
     snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->queued,
              j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
@@ -42,7 +43,7 @@ static void say_bad(supervisor *s, int number, const job *j, const run_status *s
 
 /* ---- what is to be done ---- */
 
-static bool retried(retry_kind kind, run_state state)
+static bool is_retried(retry_kind kind, run_state state)
 {
     return kind == RETRY_ALL || kind == (state == RUN_FAILED ? RETRY_FAILED : RETRY_DIVERGED);
 }
@@ -56,14 +57,14 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
     if (!run_status_read(&status, j->folder, &ignored)) status = (run_status){0};
     switch (status.state) {
     case RUN_DONE:
-        memory_room_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
+        job_memory_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
         j->evaluates = evaluate_again_wanted(j->folder, plan);
         if (j->evaluates) break;
         s->result->skipped++;
         return true;
     case RUN_FAILED:
     case RUN_DIVERGED:
-        if (retried(s->o->retry, status.state)) break;
+        if (is_retried(s->o->retry, status.state)) break;
         s->result->failed++;
         return true;
     case RUN_RUNNING: /* by another process: whatever becomes of it is looked at later */
@@ -92,12 +93,12 @@ static void stop_jobs(supervisor *s)
 
 static void give_up(supervisor *s)
 {
-    supervisor_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
+    supervisor_jobs_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
     s->result->gave_up = true;
     stop_jobs(s);
 }
 
-void supervisor_holder(char text[HOLDER_BYTES], int64_t pid)
+void supervisor_jobs_holder(char text[HOLDER_BYTES], int64_t pid)
 {
     if (pid > 0) {
         snprintf(text, HOLDER_BYTES, "process %lld", (long long)pid);
@@ -118,28 +119,29 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     case RUN_DONE:
         if (j->evaluates) {
             s->result->evaluated++;
-            supervisor_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->queued, label, seed);
+            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->queued, label,
+                                seed);
             return;
         }
         s->result->done++;
         if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
-            supervisor_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
-                           label, seed);
+            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
+                                label, seed);
             return;
         }
-        supervisor_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
-                       number, s->queued, label, seed, amount, took, status->loss);
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
+                            number, s->queued, label, seed, amount, took, status->loss);
         return;
     case RUN_INTERRUPTED:
         s->result->interrupted++;
-        supervisor_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number, s->queued,
-                       label, seed, (long long)status->step, status->reason);
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number,
+                            s->queued, label, seed, (long long)status->step, status->reason);
         return;
     case RUN_RUNNING:
         s->result->busy++;
-        supervisor_holder(holder, status->pid);
-        supervisor_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
-                       holder);
+        supervisor_jobs_holder(holder, status->pid);
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
+                            holder);
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:
@@ -152,16 +154,16 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     }
 }
 
-void supervisor_end(supervisor *s, job *j, const run_status *status)
+void supervisor_jobs_end(supervisor *s, job *j, const run_status *status)
 {
     j->state = JOB_ENDED;
     if (status->state == RUN_DONE) {
-        memory_room_learn(&s->room, j->plan->variant_index, status->peak_anon_bytes);
+        job_memory_learn(&s->room, j->plan->variant_index, status->peak_anon_bytes);
     }
     count_end(s, j, status);
 }
 
-static void reap(supervisor *s)
+static void reap_workers(supervisor *s)
 {
     for (int i = 0; i < s->slots; i++) {
         job *j = s->running[i];
@@ -176,14 +178,14 @@ static void reap(supervisor *s)
             s->next = MIN(s->next, (int)(j - s->queue));
             continue;
         }
-        supervisor_end(s, j, &status);
+        supervisor_jobs_end(s, j, &status);
     }
 }
 
 /* ---- the loop ---- */
 
 /* A finished run whose evaluation cannot begin stays finished. */
-void supervisor_fail(supervisor *s, job *j, run_kind kind, const err *why)
+void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
 {
     run_status status = {
         .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
@@ -192,28 +194,28 @@ void supervisor_fail(supervisor *s, job *j, run_kind kind, const err *why)
     if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
         run_status_write(&status, j->folder, true, &ignored);
     }
-    supervisor_end(s, j, &status);
+    supervisor_jobs_end(s, j, &status);
 }
 
 /* False if another process has just begun it: it stays in the queue. */
 static bool start_job(supervisor *s, int slot, job *j)
 {
     err e = {0};
-    const worker_call call = {.places = s->o->places,
-                              .command = s->o->command,
-                              .program = s->o->program,
-                              .threads = s->o->threads,
-                              .out = s->o->out,
-                              .beginning =
-                                  extend_find(s->beginnings, j->plan, s->o->out, j->folder)};
+    const worker_call call = {
+        .places = s->o->places,
+        .command = s->o->command,
+        .program = s->o->program,
+        .threads = s->o->threads,
+        .out = s->o->out,
+        .beginning = continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
     pid_t pid = worker_start(j->folder, j->plan, &call, &e);
     if (pid == WORKER_BUSY) return false;
     if (call.beginning && pid > 0) {
-        supervisor_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
-                       j->plan->label, (long long)j->plan->seed, call.beginning);
+        supervisor_jobs_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
+                            j->plan->label, (long long)j->plan->seed, call.beginning);
     }
     if (pid == 0) {
-        supervisor_fail(s, j, KIND_OTHER, &e);
+        supervisor_jobs_fail(s, j, KIND_OTHER, &e);
         return true;
     }
     j->pid = pid;
@@ -240,7 +242,7 @@ static void start_jobs(supervisor *s)
     }
 }
 
-static void show(supervisor *s)
+static void show_progress(supervisor *s)
 {
     if (!s->progress) return;
     int count = 0;
@@ -279,13 +281,13 @@ static void run_queue(supervisor *s)
         int number = sigtimedwait(&s->signals, NULL, &pause);
         if (number == SIGINT || number == SIGTERM) {
             if (s->stops == 0)
-                supervisor_say(s, "stopping: running jobs save their state (again: at once)");
+                supervisor_jobs_say(s, "stopping: running jobs save their state (again: at once)");
             stop_jobs(s);
         }
         stop_slow_jobs(s);
-        reap(s);
+        reap_workers(s);
         start_jobs(s);
-        show(s);
+        show_progress(s);
     }
     for (int i = 0; i < s->queued; i++) { /* never begun: the same command begins them */
         s->result->interrupted += s->queue[i].state == JOB_QUEUED;
@@ -303,19 +305,20 @@ static void block_signals(supervisor *s, sigset_t *before)
     sigprocmask(SIG_BLOCK, &s->signals, before);
 }
 
-static bool prepare(supervisor *s, err *e)
+static bool prepare_queue(supervisor *s, err *e)
 {
     const supervisor_options *o = s->o;
-    memory_room_init(&s->room, s->memory, s->x->sweep->variant_count, (double)o->memory);
+    job_memory_init(&s->room, s->memory, s->x->sweep->variant_count, (double)o->memory);
     s->limited = o->jobs <= 0 || o->memory > 0;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
     s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
-    if (!experiment_record_write(o->out, s->x, e)) return false;
+    if (!run_record_experiment(o->out, s->x, e)) return false;
     for (int i = 0; i < s->x->run_count; i++) {
         if (!sort_run(s, &s->x->runs[i], e)) return false;
     }
     for (int i = 0; i < s->queued && !s->beginnings; i++) {
-        if (extend_possible(s->queue[i].plan)) s->beginnings = extend_beginnings(o->out);
+        if (continue_longer_possible(s->queue[i].plan))
+            s->beginnings = continue_longer_beginnings(o->out);
     }
     int jobs = o->jobs > 0 ? o->jobs : host_cores() / MAX(o->threads, 1);
     s->slots = MAX(1, MIN(jobs, s->queued));
@@ -331,7 +334,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
     *r = (supervisor_result){0};
     supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16)};
     s.oom_kills = run_end_oom_kills();
-    bool ok = prepare(&s, e);
+    bool ok = prepare_queue(&s, e);
     if (ok && s.queued > 0) {
         sigset_t before;
         block_signals(&s, &before);

@@ -5,10 +5,10 @@
  * fails with it. Several supervisors of one sweep share its work: a run that another process works
  * on is waited for, and taken over if that process is killed. SIGINT or SIGTERM (or a second time:
  * at once) stops the workers, which save first. Never calls BLAS. */
-#ifndef LOCI_EXPERIMENTS_SUPERVISOR_H
-#define LOCI_EXPERIMENTS_SUPERVISOR_H
+#ifndef LOCI_HARNESS_SUPERVISOR_H
+#define LOCI_HARNESS_SUPERVISOR_H
 
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 
 /* Which runs that ended badly are started again. */
 typedef enum retry_kind { RETRY_NONE, RETRY_FAILED, RETRY_DIVERGED, RETRY_ALL } retry_kind;

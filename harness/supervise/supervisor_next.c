@@ -17,7 +17,7 @@ static readiness held(supervisor *s, job *j, int64_t pid)
 {
     const run_status theirs = {.state = RUN_RUNNING, .pid = pid};
     if (!s->o->leave_busy) return BUSY;
-    supervisor_end(s, j, &theirs);
+    supervisor_jobs_end(s, j, &theirs);
     return GONE;
 }
 
@@ -36,12 +36,12 @@ static readiness look_at(supervisor *s, job *j)
         j->state = JOB_ENDED;
         s->ended++;
         s->result->skipped++;
-        memory_room_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
+        job_memory_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
         return GONE;
     case RUN_FAILED:
     case RUN_DIVERGED:
         if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
-        supervisor_end(s, j, &now);
+        supervisor_jobs_end(s, j, &now);
         return GONE;
     case RUN_PLANNED:
     case RUN_INTERRUPTED:
@@ -86,19 +86,19 @@ static readiness job_readiness(const supervisor *s, const job *j, err *why)
 static bool has_room(supervisor *s, const run_plan *plan)
 {
     if (!s->limited || s->active == 0) return true;
-    memory_room_begin(&s->room);
+    job_memory_begin(&s->room);
     for (int i = 0; i < s->slots; i++) {
         run_status now = {0};
         err ignored;
         if (!s->running[i]) continue;
         if (!run_status_read(&now, s->running[i]->folder, &ignored)) now.peak_anon_bytes = 0;
-        memory_room_add(&s->room, memory_room_need(&s->room, s->running[i]->plan),
-                        now.peak_anon_bytes);
+        job_memory_add(&s->room, job_memory_need(&s->room, s->running[i]->plan),
+                       now.peak_anon_bytes);
     }
-    bool fits = memory_room_fits(&s->room, memory_room_need(&s->room, plan));
+    bool fits = job_memory_fits(&s->room, job_memory_need(&s->room, plan));
     if (!fits && !s->said_full) {
         s->said_full = true;
-        supervisor_say(s, "memory allows %d runs at a time for now", s->active);
+        supervisor_jobs_say(s, "memory allows %d runs at a time for now", s->active);
     }
     return fits;
 }
@@ -111,9 +111,9 @@ static void say_waiting(supervisor *s, const job *j)
     if (s->said_waiting || s->active > 0) return;
     s->said_waiting = true;
     if (!run_status_read(&now, j->folder, &ignored)) return;
-    supervisor_holder(holder, now.state == RUN_RUNNING ? now.pid : 0);
-    supervisor_say(s, "%s, seed %lld: %s works on it; waiting for what others have begun",
-                   j->plan->label, (long long)j->plan->seed, holder);
+    supervisor_jobs_holder(holder, now.state == RUN_RUNNING ? now.pid : 0);
+    supervisor_jobs_say(s, "%s, seed %lld: %s works on it; waiting for what others have begun",
+                        j->plan->label, (long long)j->plan->seed, holder);
 }
 
 job *supervisor_next(supervisor *s)
@@ -128,11 +128,11 @@ job *supervisor_next(supervisor *s)
         if (r == READY) r = job_readiness(s, j, &why);
         if (r == READY && !has_room(s, j->plan)) return NULL;
         if (r == READY) return j;
-        if (r == IMPOSSIBLE) supervisor_fail(s, j, KIND_SOURCE, &why);
+        if (r == IMPOSSIBLE) supervisor_jobs_fail(s, j, KIND_SOURCE, &why);
         if (r != PUT_OFF) continue;
         const run_status status = {
             .state = RUN_INTERRUPTED, .kind = KIND_SOURCE, .reason = "its source is not done"};
-        supervisor_end(s, j, &status);
+        supervisor_jobs_end(s, j, &status);
     }
     if (busy) say_waiting(s, busy);
     return NULL;

@@ -1,13 +1,13 @@
 /* What the supervisor's loop (supervisor.c) and its choice of the next run (supervisor_next.c)
  * share.
  */
-#ifndef LOCI_EXPERIMENTS_SUPERVISOR_PARTS_H
-#define LOCI_EXPERIMENTS_SUPERVISOR_PARTS_H
+#ifndef LOCI_HARNESS_SUPERVISOR_PARTS_H
+#define LOCI_HARNESS_SUPERVISOR_PARTS_H
 
 #include <signal.h>
 
 #include "core/base/json.h"
-#include "harness/supervise/memory_room.h"
+#include "harness/supervise/job_memory.h"
 #include "harness/supervise/progress.h"
 #include "harness/supervise/supervisor.h"
 
@@ -40,7 +40,7 @@ typedef struct supervisor {
     int ended, bad;      /* of the queue */
     int64_t oom_kills;   /* of the machine, when this began */
     int stops;           /* signals to stop */
-    memory_room room;
+    job_memory room;
     bool limited; /* room is looked at: the number of jobs was not given */
     bool said_full, said_waiting;
     json_t *beginnings; /* finished runs that longer ones go on from; NULL: none */
@@ -48,18 +48,19 @@ typedef struct supervisor {
 } supervisor;
 
 /* Unless it is quiet. */
-void supervisor_say(supervisor *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void supervisor_jobs_say(supervisor *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Who works on a run that is not worked on here: "process 17", or "another process" (pid 0: one
  * that evaluates what is trained does not say its number). */
 enum { HOLDER_BYTES = 40 };
-void supervisor_holder(char text[HOLDER_BYTES], int64_t pid);
+void supervisor_jobs_holder(char text[HOLDER_BYTES], int64_t pid);
 
 /* The job has ended so: it is counted and told. */
-void supervisor_end(supervisor *s, job *j, const run_status *status);
+void supervisor_jobs_end(supervisor *s, job *j, const run_status *status);
 
 /* The job has failed before it began, and its run's status says so. */
-void supervisor_fail(supervisor *s, job *j, run_kind kind, const err *why);
+void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why);
 
 /* The next run that can be started, or NULL. Those that never can are ended on the way. */
 job *supervisor_next(supervisor *s);

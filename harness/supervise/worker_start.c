@@ -10,7 +10,7 @@
 
 #include "harness/run/run_folder.h"
 #include "harness/run/worker.h"
-#include "harness/supervise/extend.h"
+#include "harness/supervise/continue_longer.h"
 
 /* Between fork and exec. */
 static _Noreturn void become_worker(const char *folder, const worker_call *c, int log, pid_t parent)
@@ -40,8 +40,9 @@ pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *
     /* Held while the plan is written, so that no two supervisors write it at once. */
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY ? WORKER_BUSY : 0;
-    bool planned = run_plan_write(folder, plan, c->places, c->command, c->threads, e);
-    if (planned && c->beginning) planned = extend_begin(folder, plan, c->out, c->beginning, e);
+    bool planned = run_record_plan_write(folder, plan, c->places, c->command, c->threads, e);
+    if (planned && c->beginning)
+        planned = continue_longer_begin(folder, plan, c->out, c->beginning, e);
     close(lock);
     if (!planned) return 0;
     int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -1,10 +1,10 @@
 /* Starts the process that trains one run. */
-#ifndef LOCI_EXPERIMENTS_WORKER_START_H
-#define LOCI_EXPERIMENTS_WORKER_START_H
+#ifndef LOCI_HARNESS_WORKER_START_H
+#define LOCI_HARNESS_WORKER_START_H
 
 #include <sys/types.h>
 
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 
 typedef struct worker_call {
     const corpus_places *places; /* where it looks for corpora */

@@ -195,7 +195,7 @@ static bool is_checkpoint_file(const char *name)
 
 /* Removes what no manifest names any more: the previous checkpoint, temporary files of a killed
  * writer. */
-static bool clean(const char *folder, arena *a, const json_t *manifest, err *e)
+static bool remove_older(const char *folder, arena *a, const json_t *manifest, err *e)
 {
     const char *const *names;
     int64_t count;
@@ -245,7 +245,7 @@ static bool save_kinds(const char *folder, trainer *t, const char *run, int kind
     bool ok = save_files(folder, a, t, run, kinds, old, files, e) && json_write(path, manifest, e);
     if (ok) {
         file_failpoint("checkpoint_manifest");
-        ok = clean(folder, a, manifest, e);
+        ok = remove_older(folder, a, manifest, e);
     }
     json_decref(old);
     json_decref(manifest);
@@ -270,7 +270,7 @@ bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nat
     return !better || save_kinds(folder, t, run, 1, nats, e);
 }
 
-bool checkpoint_exists(const char *folder)
+bool checkpoint_files_exist(const char *folder)
 {
     char path[FILE_PATH_BYTES];
     return file_join(path, folder, MANIFEST, NULL) && file_exists(path);
@@ -317,12 +317,12 @@ static safetensors *open_file(const char *folder, const char *kind, err *e)
     return s;
 }
 
-safetensors *checkpoint_open_model(const char *folder, err *e)
+safetensors *checkpoint_files_open(const char *folder, err *e)
 {
     return open_file(folder, "model", e);
 }
 
-bool checkpoint_values(real *values, const params *p, const safetensors *s, err *e)
+bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e)
 {
     for (int i = 0; i < p->count; i++) {
         const param *x = &p->list[i];
@@ -422,8 +422,8 @@ bool checkpoint_load(const char *folder, trainer *t, err *e)
 {
     safetensors *s = open_file(folder, "model", e);
     if (!s) return false;
-    bool ok =
-        checkpoint_values(trainer_values(t), model_params_const(trainer_workload(t)->model), s, e);
+    bool ok = checkpoint_files_values(trainer_values(t),
+                                      model_params_const(trainer_workload(t)->model), s, e);
     safetensors_close(s);
     if (!ok) return err_prefix(e, "%s", folder);
     if (!(s = open_file(folder, "train", e))) return false;

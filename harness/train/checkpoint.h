@@ -7,8 +7,8 @@
  *
  * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
  * only then the files of the previous checkpoint go. Loading checks sizes and checksums first. */
-#ifndef LOCI_EXPERIMENTS_CHECKPOINT_H
-#define LOCI_EXPERIMENTS_CHECKPOINT_H
+#ifndef LOCI_HARNESS_CHECKPOINT_H
+#define LOCI_HARNESS_CHECKPOINT_H
 
 #include "core/train/safetensors.h"
 #include "harness/train/trainer.h"
@@ -28,36 +28,36 @@ bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nat
 bool checkpoint_load(const char *folder, trainer *t, err *e);
 
 /* True if the folder holds a manifest. */
-bool checkpoint_exists(const char *folder);
+bool checkpoint_files_exist(const char *folder);
 
 /* The checkpoint's file of parameters, its size and checksum looked at first; the caller closes it.
  */
-safetensors *checkpoint_open_model(const char *folder, err *e);
+safetensors *checkpoint_files_open(const char *folder, err *e);
 
 /* A number of its metadata ("step", "tokens", "seed"); 0: it has none. */
-int64_t checkpoint_number(const safetensors *s, const char *key);
+int64_t checkpoint_files_number(const safetensors *s, const char *key);
 
 /* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
-bool checkpoint_values(real *values, const params *p, const safetensors *s, err *e);
+bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e);
 
 /* A model to use: evaluate it, generate from it. */
-typedef struct loaded_model {
+typedef struct trained_model {
     arena *memory;
     const node *spec; /* resolved, from the checkpoint */
     model *model;
     real *values;
-    corpus *corpus;      /* of the spec: splits, tokenizer */
-    init_source *source; /* what tells it its predictions, else NULL */
+    corpus *corpus;         /* of the spec: splits, tokenizer */
+    trained_source *source; /* what tells it its predictions, else NULL */
     int64_t step, tokens, seed;
     char run[32];
-} loaded_model;
+} trained_model;
 
 /* folder: a run's folder or its checkpoint folder. data: replaces the spec's `data:` section, NULL:
  * as trained (the vocabulary must be the same). sizes replaces the model's, NULL: as trained. A
  * model that is told another's predictions brings that one along: it must lie where init_from says,
  * a run of the same sweep beside its folder. */
-bool checkpoint_load_model(loaded_model *m, const char *folder, const node *data,
-                           const model_sizes *sizes, const corpus_places *places, err *e);
-void loaded_model_close(loaded_model *m);
+bool trained_model_load(trained_model *m, const char *folder, const node *data,
+                        const model_sizes *sizes, const corpus_places *places, err *e);
+void trained_model_close(trained_model *m);
 
 #endif

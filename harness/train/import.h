@@ -1,6 +1,6 @@
 /* Other programs' models as a spec and a checkpoint of loci. */
-#ifndef LOCI_EXPERIMENTS_IMPORT_H
-#define LOCI_EXPERIMENTS_IMPORT_H
+#ifndef LOCI_HARNESS_IMPORT_H
+#define LOCI_HARNESS_IMPORT_H
 
 #include "models/import_brt.h"
 

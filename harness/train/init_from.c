@@ -67,7 +67,7 @@ static bool check_map(const node *map, err *e)
     return true;
 }
 
-bool init_options_read(init_options *o, const node *n, arena *a, err *e)
+bool init_from_read(init_options *o, const node *n, arena *a, err *e)
 {
     *o = (init_options){0};
     if (node_is_null(n)) return true;
@@ -80,7 +80,7 @@ bool init_options_read(init_options *o, const node *n, arena *a, err *e)
            check_map(o->map, e);
 }
 
-node *init_changed(arena *a, const init_options *o, const char *source)
+node *init_from_changed(arena *a, const init_options *o, const char *source)
 {
     if (!o->at) return NULL;
     node *n = node_map(a);
@@ -221,8 +221,8 @@ static bool find_place(const matcher *m, const init_tensor *t, int *target, err 
                     t->name, has, wants);
 }
 
-bool init_match(int *target, const init_options *o, const init_tensor *source, int count,
-                const params *p, err *e)
+bool init_from_match(int *target, const init_options *o, const init_tensor *source, int count,
+                     const params *p, err *e)
 {
     const matcher m = {o, source, count, p};
     if (!check_used(&m, o->only, e) || !check_used(&m, o->skip, e) || !check_used(&m, o->map, e)) {
@@ -243,19 +243,19 @@ bool init_match(int *target, const init_options *o, const init_tensor *source, i
 
 /* ---- the checkpoint ---- */
 
-bool init_checkpoint_folder(char *path, const char *folder, err *e)
+bool checkpoint_files_folder(char *path, const char *folder, err *e)
 {
     snprintf(path, FILE_PATH_BYTES, "%s", folder);
-    if (checkpoint_exists(path)) return true;
+    if (checkpoint_files_exist(path)) return true;
     if (!file_join(path, folder, "checkpoint", e)) return false;
-    if (checkpoint_exists(path)) return true;
+    if (checkpoint_files_exist(path)) return true;
     return err_set(e, "%s: holds no checkpoint; name a run's folder", folder);
 }
 
-const char *init_checkpoint_hash(arena *a, const char *folder, err *e)
+const char *checkpoint_files_hash(arena *a, const char *folder, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    if (!init_checkpoint_folder(inner, folder, e) || !file_join(path, inner, "manifest.json", e)) {
+    if (!checkpoint_files_folder(inner, folder, e) || !file_join(path, inner, "manifest.json", e)) {
         return NULL;
     }
     json_t *manifest = json_read(path, e), *file;
@@ -271,20 +271,20 @@ const char *init_checkpoint_hash(arena *a, const char *folder, err *e)
     return hash;
 }
 
-struct init_source {
+struct trained_source {
     arena *memory;
     char folder[FILE_PATH_BYTES];
     corpus_places places;
     safetensors *file;
     tensor_source tensors;
     const node *at;
-    loaded_model *guides[2]; /* of a model and of its evaluation's */
+    trained_model *guides[2]; /* of a model and of its evaluation's */
     int guide_count;
 };
 
 static const real *get_tensor(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK])
 {
-    init_source *s = user;
+    trained_source *s = user;
     const st_tensor *t = safetensors_find(s->file, name);
     if (!t || t->rank > TENSOR_RANK) return NULL;
     real *values = ARENA_NEW(s->memory, real, t->count);
@@ -294,7 +294,7 @@ static const real *get_tensor(void *user, const char *name, int *rank, int64_t s
     return values;
 }
 
-static bool find_folder(init_source *s, const init_options *o, const char *runs, err *e)
+static bool find_folder(trained_source *s, const init_options *o, const char *runs, err *e)
 {
     char folder[FILE_PATH_BYTES];
     if (o->variant) {
@@ -313,39 +313,40 @@ static bool find_folder(init_source *s, const init_options *o, const char *runs,
     } else if (!file_join(folder, runs, o->run, e)) {
         return false;
     }
-    if (init_checkpoint_folder(s->folder, folder, e)) return true;
+    if (checkpoint_files_folder(s->folder, folder, e)) return true;
     if (!o->run) return err_prefix(e, "init_from");
     return node_err(e, o->at, "no run %s has a checkpoint; loci ls lists runs", o->run);
 }
 
-init_source *init_source_open(const init_options *o, const char *runs, const corpus_places *places,
-                              err *e)
+trained_source *trained_model_source_open(const init_options *o, const char *runs,
+                                          const corpus_places *places, err *e)
 {
     arena *a = arena_new(1 << 16);
-    init_source *s = arena_push_zero(a, 1, sizeof *s);
-    *s = (init_source){.memory = a, .places = *places, .at = o->at};
+    trained_source *s = arena_push_zero(a, 1, sizeof *s);
+    *s = (trained_source){.memory = a, .places = *places, .at = o->at};
     s->tensors = (tensor_source){s, get_tensor};
-    if (find_folder(s, o, runs, e) && (s->file = checkpoint_open_model(s->folder, e))) return s;
-    init_source_close(s);
+    if (find_folder(s, o, runs, e) && (s->file = checkpoint_files_open(s->folder, e))) return s;
+    trained_model_source_close(s);
     return NULL;
 }
 
-void init_source_close(init_source *s)
+void trained_model_source_close(trained_source *s)
 {
     if (!s) return;
     for (int i = 0; i < s->guide_count; i++) {
-        loaded_model_close(s->guides[i]);
+        trained_model_close(s->guides[i]);
     }
     if (s->file) safetensors_close(s->file);
     arena_free(s->memory);
 }
 
-const tensor_source *init_source_tensors(init_source *s)
+const tensor_source *trained_model_source_tensors(trained_source *s)
 {
     return &s->tensors;
 }
 
-bool init_source_start(init_source *s, const init_options *o, const params *p, real *values, err *e)
+bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
+                                real *values, err *e)
 {
     int count = safetensors_count(s->file);
     init_tensor *list = arena_push_zero(s->memory, count, sizeof *list);
@@ -358,7 +359,7 @@ bool init_source_start(init_source *s, const init_options *o, const params *p, r
         list[i] = (init_tensor){.name = t->name, .rank = t->rank};
         memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
     }
-    if (!init_match(target, o, list, count, p, e)) return false;
+    if (!init_from_match(target, o, list, count, p, e)) return false;
     for (int i = 0; i < count; i++) {
         if (target[i] < 0) continue;
         const param *x = &p->list[target[i]];
@@ -372,12 +373,12 @@ bool init_source_start(init_source *s, const init_options *o, const params *p, r
     return true;
 }
 
-bool init_source_guide(init_source *s, model *m, err *e)
+bool trained_model_source_guide(trained_source *s, model *m, err *e)
 {
     CHECK(s->guide_count < 2, "%d guides", s->guide_count);
-    loaded_model *g = arena_push_zero(s->memory, 1, sizeof *g);
+    trained_model *g = arena_push_zero(s->memory, 1, sizeof *g);
     const model_sizes sizes = {.context = model_context(m)};
-    if (!checkpoint_load_model(g, s->folder, NULL, &sizes, &s->places, e)) {
+    if (!trained_model_load(g, s->folder, NULL, &sizes, &s->places, e)) {
         return err_prefix(e, "init_from: the model whose predictions are wanted");
     }
     s->guides[s->guide_count++] = g;

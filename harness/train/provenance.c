@@ -14,7 +14,7 @@ typedef struct capture {
     int64_t bytes; /* of the whole output */
 } capture;
 
-static bool take(void *user, const char *data, int64_t bytes, err *e)
+static bool take_line(void *user, const char *data, int64_t bytes, err *e)
 {
     (void)e;
     capture *c = user;
@@ -27,7 +27,7 @@ static bool take(void *user, const char *data, int64_t bytes, err *e)
 static bool run_git(capture *c, const char *const *argv)
 {
     *c = (capture){0};
-    process p = {.argv = argv, .package = "git", .take = take, .user = c};
+    process p = {.argv = argv, .package = "git", .take = take_line, .user = c};
     err ignored;
     return process_run(&p, &ignored);
 }

@@ -1,6 +1,6 @@
 /* Where, with what and from which source a run was trained: run.json. */
-#ifndef LOCI_EXPERIMENTS_PROVENANCE_H
-#define LOCI_EXPERIMENTS_PROVENANCE_H
+#ifndef LOCI_HARNESS_PROVENANCE_H
+#define LOCI_HARNESS_PROVENANCE_H
 
 #include "core/base/json.h"
 #include "harness/train/trainer.h"

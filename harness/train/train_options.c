@@ -92,7 +92,8 @@ static bool misfit(err *e, const node *at, const char *key, const char *text)
     return err_set(e, "train.%s: %s", key, text);
 }
 
-bool train_shape_of(train_shape *s, const train_options *o, const node *at, int64_t context, err *e)
+bool train_options_shape(train_shape *s, const train_options *o, const node *at, int64_t context,
+                         err *e)
 {
     char text[256];
     int64_t segment = o->segment ? o->segment : context;
@@ -126,7 +127,7 @@ static int64_t whole_steps(double tokens, const train_shape *s)
     return steps < 1 ? 1 : (int64_t)fmin(steps, 4e15);
 }
 
-train_length train_length_of(const budget *b, const train_shape *s, double train_flops)
+train_length train_options_length(const budget *b, const train_shape *s, double train_flops)
 {
     CHECK(b->kind != BUDGET_SECONDS, "a budget in seconds is turned into steps by calibration");
     if (b->kind == BUDGET_STEPS) return (train_length){.tokens = 0, .steps = (int64_t)b->amount};

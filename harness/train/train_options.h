@@ -4,8 +4,8 @@
  *
  * A step trains `accumulate` x `batch` rows of `segment` tokens. The rows are cut into `lanes`
  * equal parts, the share of work that one thread does at a time. */
-#ifndef LOCI_EXPERIMENTS_TRAIN_OPTIONS_H
-#define LOCI_EXPERIMENTS_TRAIN_OPTIONS_H
+#ifndef LOCI_HARNESS_TRAIN_OPTIONS_H
+#define LOCI_HARNESS_TRAIN_OPTIONS_H
 
 #include "core/options/option.h"
 #include "models/model.h"
@@ -43,8 +43,8 @@ typedef struct train_shape {
 
 /* Fails with the place of an option that does not fit: a segment that is no multiple of the
  * context, a batch that the lanes do not divide. */
-bool train_shape_of(train_shape *s, const train_options *o, const node *at, int64_t context,
-                    err *e);
+bool train_options_shape(train_shape *s, const train_options *o, const node *at, int64_t context,
+                         err *e);
 
 /* The budget in tokens (targets of weight 1) and steps; train_flops is what a trained token costs.
  * Given in tokens or FLOPs, training ends with the step that reaches the tokens: steps is then what
@@ -53,6 +53,6 @@ typedef struct train_length {
     int64_t tokens; /* 0: the steps alone decide */
     int64_t steps;
 } train_length;
-train_length train_length_of(const budget *b, const train_shape *s, double train_flops);
+train_length train_options_length(const budget *b, const train_shape *s, double train_flops);
 
 #endif

@@ -405,7 +405,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double median(double *x, int n)
+double stats_median(double *x, int n)
 {
     CHECK(n > 0, "median of nothing");
     qsort(x, (size_t)n, sizeof *x, by_value);
@@ -430,6 +430,6 @@ bool trainer_calibrate(workload *w, int threads, double seconds, double *step_se
         if (r.bad[0]) break;
     }
     trainer_free(t);
-    if (ok) *step_seconds = median(times, n);
+    if (ok) *step_seconds = stats_median(times, n);
     return ok;
 }

@@ -5,8 +5,8 @@
  * gradients are added in a fixed tree, their losses in lane order; the optimiser changes the
  * values. Nothing depends on the number of threads. No memory is taken from the system after the
  * first steps. */
-#ifndef LOCI_EXPERIMENTS_TRAINER_H
-#define LOCI_EXPERIMENTS_TRAINER_H
+#ifndef LOCI_HARNESS_TRAINER_H
+#define LOCI_HARNESS_TRAINER_H
 
 #include "core/train/lanes.h"
 #include "core/train/optim.h"
@@ -62,7 +62,7 @@ int trainer_threads(const trainer *t); /* no more than lanes */
 tape *trainer_tape(trainer *t, int thread);
 
 /* Sorts x. */
-double median(double *x, int n);
+double stats_median(double *x, int n);
 
 /* Median seconds of a step, over at most `seconds` of throw-away training: what turns a budget in
  * seconds into steps. */

@@ -12,8 +12,8 @@ static bool check_needs(unsigned needs, const node *model_spec, const node *init
                                          : "is told another model's predictions");
 }
 
-model *workload_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
-                      const tensor_source *source, err *e)
+model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
+                  const tensor_source *source, err *e)
 {
     const node *n = node_get(spec, "model");
     if (!n) return err_set(e, "the spec has no section `model`; describe one"), NULL;
@@ -53,10 +53,10 @@ static bool same_params(const model *a, const model *b, const node *at, err *e)
 static model *open_model(workload *w, const model_sizes *sizes, err *e)
 {
     const tensor_source promised = {0};
-    const tensor_source *tensors = w->source ? init_source_tensors(w->source) : &promised;
-    model *m = workload_model(w->memory, w->spec, sizes, w->corpus, w->seed, tensors, e);
+    const tensor_source *tensors = w->source ? trained_model_source_tensors(w->source) : &promised;
+    model *m = spec_model(w->memory, w->spec, sizes, w->corpus, w->seed, tensors, e);
     bool guided = w->source && (model_needs(node_get(w->spec, "model")) & NEEDS_PREDICTIONS);
-    if (!m || !guided || init_source_guide(w->source, m, e)) return m;
+    if (!m || !guided || trained_model_source_guide(w->source, m, e)) return m;
     model_free(m);
     return NULL;
 }
@@ -76,7 +76,7 @@ static bool open_models(workload *w, err *e)
 static bool read_options(workload *w, err *e)
 {
     const node *s = w->spec;
-    return init_options_read(&w->init, node_get(s, "init_from"), w->memory, e) &&
+    return init_from_read(&w->init, node_get(s, "init_from"), w->memory, e) &&
            train_options_read(&w->train, node_get(s, "train"), w->memory, e) &&
            eval_options_read(&w->eval, node_get(s, "eval"), w->memory, e) &&
            optim_read(&w->optim, node_get(s, "optimizer"), w->memory, e) &&
@@ -89,7 +89,7 @@ static bool find_source_id(workload *w, err *e)
     w->source_id = o->run;
     if (!o->checkpoint) return true;
     err why = {0};
-    w->source_id = init_checkpoint_hash(w->memory, o->checkpoint, &why);
+    w->source_id = checkpoint_files_hash(w->memory, o->checkpoint, &why);
     return w->source_id || node_err(e, o->at, "%s", why.text);
 }
 
@@ -98,8 +98,8 @@ static bool open_rest(workload *w, err *e)
 {
     return find_source_id(w, e) && open_models(w, e) &&
            optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
-           train_shape_of(&w->shape, &w->train, node_get(w->spec, "train"), model_context(w->model),
-                          e);
+           train_options_shape(&w->shape, &w->train, node_get(w->spec, "train"),
+                               model_context(w->model), e);
 }
 
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)
@@ -109,7 +109,8 @@ bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_pla
 
 static bool open_source(workload *w, const corpus_places *places, const char *runs, err *e)
 {
-    return !w->init.at || (w->source = init_source_open(&w->init, runs, places, e)) != NULL;
+    return !w->init.at ||
+           (w->source = trained_model_source_open(&w->init, runs, places, e)) != NULL;
 }
 
 bool workload_open_beside(workload *w, const node *spec, int64_t seed, const corpus_places *places,
@@ -147,14 +148,14 @@ bool workload_start(const workload *w, real *values, err *e)
 {
     const params *p = model_params_const(w->model);
     params_start(p, values, (uint64_t)w->seed);
-    return !w->source || init_source_start(w->source, &w->init, p, values, e);
+    return !w->source || trained_model_source_start(w->source, &w->init, p, values, e);
 }
 
 void workload_close(workload *w)
 {
     if (w->eval_model != w->model) model_free(w->eval_model);
     if (w->model) model_free(w->model);
-    init_source_close(w->source);
+    trained_model_source_close(w->source);
     if (w->corpus && w->owns_corpus) corpus_close(w->corpus);
     arena_free(w->memory);
     *w = (workload){0};

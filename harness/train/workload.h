@@ -1,6 +1,6 @@
 /* What a spec names, opened: the corpus, the model, the options of its training. */
-#ifndef LOCI_EXPERIMENTS_WORKLOAD_H
-#define LOCI_EXPERIMENTS_WORKLOAD_H
+#ifndef LOCI_HARNESS_WORKLOAD_H
+#define LOCI_HARNESS_WORKLOAD_H
 
 #include "core/train/optim.h"
 #include "core/train/schedule.h"
@@ -24,9 +24,9 @@ typedef struct workload {
     optim_options optim;
     schedule_options schedule;
     init_options init;
-    const char *source_id; /* of init_from: a run's id, a checkpoint's hash; NULL: none, or a
-                              variant, whose id only the sweep knows */
-    init_source *source;   /* NULL: none, or not opened */
+    const char *source_id;  /* of init_from: a run's id, a checkpoint's hash; NULL: none, or a
+                               variant, whose id only the sweep knows */
+    trained_source *source; /* NULL: none, or not opened */
 } workload;
 
 /* spec: one run's, with or without defaults spelt out (sections data, model, init_from, optimizer,
@@ -44,8 +44,8 @@ void workload_close(workload *w);
 /* The model of a spec for a corpus that is open, with the spec's sizes (NULL) or others.
  * Borrows the spec; what it needs besides lives in the arena. source: the tensors of init_from,
  * with get NULL where they are not at hand; not looked at if the spec has no init_from. */
-model *workload_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
-                      const tensor_source *source, err *e);
+model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
+                  const tensor_source *source, err *e);
 
 /* What the evaluations of a run have in common, on the way or afterwards: equal figures to the bit.
  */

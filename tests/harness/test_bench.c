@@ -36,7 +36,7 @@ static void figures_are_there(void)
                                        "start_seconds",
                                        "generate_early_ms",
                                        "generate_late_ms"};
-    json_t *json = bench_json(&r);
+    json_t *json = bench_report_json(&r);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         double x = json_get_double(json, keys[i]);
         EXPECT(isfinite(x) && x > 0, "%s: %g", keys[i], x);
@@ -49,7 +49,7 @@ static void figures_are_there(void)
     FILE *f = fopen(path, "w+");
     EXPECT(f, "%s", path);
     if (!f) return;
-    bench_print(f, &r);
+    bench_report_print(f, &r);
     EXPECT(ftell(f) > 500, "%ld characters", ftell(f));
     fclose(f);
 }

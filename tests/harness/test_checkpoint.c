@@ -149,32 +149,32 @@ static void model_to_use(void)
 {
     workload w;
     err e = {0};
-    loaded_model m;
+    trained_model m;
     trainer *t = trainer_for(&w, NULL);
     if (!t) return;
     run_steps(t, 2);
     EXPECT(checkpoint_save(folder_here(), t, "0123456789abcdef", &e), "%s", e.text);
     corpus_places places = {.roots = NULL, .cache = test_folder()};
-    bool ok = checkpoint_load_model(&m, test_folder(), NULL, NULL, &places, &e);
+    bool ok = trained_model_load(&m, test_folder(), NULL, NULL, &places, &e);
     EXPECT(ok, "%s", e.text);
     if (ok) {
         size_t bytes = (size_t)model_params(w.model)->total * sizeof(real);
         EXPECT(memcmp(m.values, trainer_values(t), bytes) == 0, "other values");
         EXPECT(m.step == 2 && m.seed == 7 && strcmp(m.run, "0123456789abcdef") == 0, "%s", m.run);
         EXPECT(strcmp(corpus_hash(m.corpus), corpus_hash(w.corpus)) == 0, "another corpus");
-        loaded_model_close(&m);
+        trained_model_close(&m);
     }
     const model_sizes sizes = {.context = 32};
-    ok = checkpoint_load_model(&m, folder_here(), NULL, &sizes, &places, &e);
+    ok = trained_model_load(&m, folder_here(), NULL, &sizes, &places, &e);
     EXPECT(ok && model_context(m.model) == 32, "%s", e.text);
-    if (ok) loaded_model_close(&m);
+    if (ok) trained_model_close(&m);
     arena *a = arena_new(1 << 14);
     static const char other[] = "{corpus: markov, symbols: 9, order: 1, tokens: 900}";
     node *data = node_parse(a, other, strlen(other), "other", &e);
-    EXPECT(!checkpoint_load_model(&m, folder_here(), data, NULL, &places, &e) &&
+    EXPECT(!trained_model_load(&m, folder_here(), data, NULL, &places, &e) &&
                strstr(e.text, "vocabulary of 9"),
            "%s", e.text);
-    EXPECT(!checkpoint_load_model(&m, "/nowhere", NULL, NULL, &places, &e) &&
+    EXPECT(!trained_model_load(&m, "/nowhere", NULL, NULL, &places, &e) &&
                strstr(e.text, "no checkpoint"),
            "%s", e.text);
     arena_free(a);

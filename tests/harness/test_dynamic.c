@@ -108,13 +108,13 @@ static void rate_zero(void)
         evaluation b = run(&f, "{rows: 3, dynamic: {kind: sgd, rate: 0}}", 2, dynamic);
         expect_same("sgd", &a, &b);
         expect_same_file("sgd", plain, dynamic);
-        evaluation_deinit(&b);
+        evaluate_deinit(&b);
         b = run(&f, "{rows: 3, dynamic: {kind: rms, rate: 0, decay: 0.5, statistics: 500}}", 1,
                 dynamic);
         expect_same("rms", &a, &b);
         expect_same_file("rms", plain, dynamic);
-        evaluation_deinit(&a);
-        evaluation_deinit(&b);
+        evaluate_deinit(&a);
+        evaluate_deinit(&b);
         fixture_close(&f);
     }
 }
@@ -153,7 +153,7 @@ static void rate_zero_in_segments(void)
     EXPECT(fabs(r.nats - nats) <= (REAL_IS_DOUBLE ? 1e-11 : 1e-3), "%.17g, %.17g", r.nats, nats);
     tape_free(t);
     model_state_free(s);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     fixture_close(&f);
 }
 
@@ -175,8 +175,8 @@ static void rows_and_threads(void)
         snprintf(three, sizeof three, "{rows: 3, dynamic: {segment: 4, %s}}", rules[i]);
         evaluation a = run(&f, one, 1, NULL), b = run(&f, three, 2, NULL);
         expect_same(rules[i], &a, &b);
-        evaluation_deinit(&a);
-        evaluation_deinit(&b);
+        evaluate_deinit(&a);
+        evaluate_deinit(&b);
     }
     EXPECT(memcmp(before, trainer_values(f.t), (size_t)p->total * sizeof *before) == 0,
            "the trained parameters changed");
@@ -200,10 +200,10 @@ static void learning(void)
         run(&f, "{rows: 1, dynamic: {kind: sgd, rate: 0.1, match: \"*.bias\"}}", 1, NULL);
     EXPECT(fabs(part.nats - plain.nats) > 1e-3 && fabs(part.nats - reset.nats) > 1e-3, "%g, %g, %g",
            part.nats, plain.nats, reset.nats);
-    evaluation_deinit(&plain);
-    evaluation_deinit(&reset);
-    evaluation_deinit(&carry);
-    evaluation_deinit(&part);
+    evaluate_deinit(&plain);
+    evaluate_deinit(&reset);
+    evaluate_deinit(&carry);
+    evaluate_deinit(&part);
     fixture_close(&f);
 }
 
@@ -227,7 +227,7 @@ static void grid(void)
             rate = r.rate;
             decay = r.decay;
         }
-        evaluation_deinit(&r);
+        evaluate_deinit(&r);
     }
     EXPECT(chosen.rate == rate && chosen.decay == decay, "%g, %g instead of %g, %g", chosen.rate,
            chosen.decay, rate, decay);
@@ -236,8 +236,8 @@ static void grid(void)
              "{split: test, rows: 2, dynamic: {kind: sgd, rate: %g, decay: %g}}", rate, decay);
     evaluation applied = run(&f, options, 1, NULL);
     expect_same("applied", &chosen, &applied);
-    evaluation_deinit(&chosen);
-    evaluation_deinit(&applied);
+    evaluate_deinit(&chosen);
+    evaluate_deinit(&applied);
     fixture_close(&f);
 }
 

@@ -67,10 +67,10 @@ static void rows_and_threads(void)
             EXPECT(memcmp(&d->nats, &b.documents[i].nats, sizeof d->nats) == 0,
                    "document %d: two threads give other bits", i);
         }
-        evaluation_deinit(&a);
-        evaluation_deinit(&b);
+        evaluate_deinit(&a);
+        evaluate_deinit(&b);
     }
-    evaluation_deinit(&one);
+    evaluate_deinit(&one);
     trainer_free(t);
     workload_close(&w);
 }
@@ -101,7 +101,7 @@ static void losses_of_every_token(void)
                "document %d: %.9g, %.9g", i, sum, r.documents[i].nats);
     }
     free(data);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     trainer_free(t);
     workload_close(&w);
 }
@@ -124,9 +124,9 @@ static void only_some_tokens(void)
     EXPECT(one.count == 2 && one.documents[1].tokens == 50, "%d documents", one.count);
     EXPECT(fabs(one.documents[0].nats - whole.documents[0].nats) <= 150 * tolerance(), "%.9g, %.9g",
            one.documents[0].nats, whole.documents[0].nats);
-    evaluation_deinit(&one);
-    evaluation_deinit(&five);
-    evaluation_deinit(&whole);
+    evaluate_deinit(&one);
+    evaluate_deinit(&five);
+    evaluate_deinit(&whole);
     trainer_free(t);
     workload_close(&w);
 }
@@ -149,8 +149,8 @@ static void state_and_spans(void)
         double difference = fabs(whole.nats - cut.nats);
         bool same = difference <= tolerance() * (double)whole.tokens;
         EXPECT(same == !carried, "carried %d: %.9g, %.9g", carried, whole.nats, cut.nats);
-        evaluation_deinit(&whole);
-        evaluation_deinit(&cut);
+        evaluate_deinit(&whole);
+        evaluate_deinit(&cut);
         trainer_free(t);
         workload_close(&w);
     }
@@ -195,7 +195,7 @@ static void one_document(void)
         EXPECT(evaluate(&r, &task, &e), "%s", e.text);
         EXPECT(r.count == 1 && seen.count == (carried ? 1 : 4), "carried %d: %d documents, %d rows",
                carried, r.count, seen.count);
-        evaluation_deinit(&r);
+        evaluate_deinit(&r);
         trainer_free(t);
         workload_close(&w);
     }
@@ -210,7 +210,7 @@ static void other_context(void)
            (long long)model_context(w.eval_model));
     evaluation r = evaluate_with(t, &w.eval, 1, 0, NULL);
     EXPECT(isfinite(r.nats) && r.tokens > 0, "%g", r.nats);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     trainer_free(t);
     workload_close(&w);
     err e;
@@ -236,7 +236,7 @@ static void other_store(void)
     const model_sizes sizes = {.stored = 64};
     arena *a = arena_new(1 << 16);
     err e;
-    model *longer = workload_model(a, w[0].spec, &sizes, w[0].corpus, 9, NULL, &e);
+    model *longer = spec_model(a, w[0].spec, &sizes, w[0].corpus, 9, NULL, &e);
     EXPECT(longer, "%s", e.text);
     const model *evaluated[] = {w[0].model, longer, w[1].model};
     for (int i = 0; i < 3 && longer; i++) {
@@ -248,7 +248,7 @@ static void other_store(void)
         evaluation r;
         EXPECT(evaluate(&r, &task, &e), "%s", e.text);
         nats[i] = r.nats;
-        evaluation_deinit(&r);
+        evaluate_deinit(&r);
     }
     EXPECT(!longer || (nats[1] == nats[2] && nats[0] != nats[1]), "%.9g as trained, %.9g, %.9g",
            nats[0], nats[1], nats[2]);
@@ -270,22 +270,23 @@ static void identity_and_record(void)
     if (!t) return;
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
     eval_task task = {.model = w.model, .corpus = w.corpus, .options = &o};
-    json_t *p = eval_protocol(&task);
+    json_t *p = eval_record_protocol(&task);
     char a[EVAL_ID_CHARS], b[EVAL_ID_CHARS], c[EVAL_ID_CHARS];
-    eval_id(a, "run", 5, "validation", p);
-    eval_id(b, "run", 5, "validation", p);
-    eval_id(c, "run", 6, "validation", p);
+    eval_record_id(a, "run", 5, "validation", p);
+    eval_record_id(b, "run", 5, "validation", p);
+    eval_record_id(c, "run", 6, "validation", p);
     EXPECT(strlen(a) == 16 && strcmp(a, b) == 0 && strcmp(a, c) != 0, "%s %s %s", a, b, c);
     json_decref(p);
     evaluation r = evaluate_with(t, &o, 1, 0, NULL);
-    json_t *record = evaluation_record(&r, &task, a, 5, 100, true);
+    json_t *record = eval_record(&r, &task, a, 5, 100, true);
     EXPECT(json_is_null(json_object_get(record, "words")), "a synthetic corpus has no words");
     EXPECT(json_array_size(json_object_get(record, "documents")) == (size_t)r.count, "%d", r.count);
-    EXPECT(fabs(perplexity(log(4.0) * 10, 10) - 4) < 1e-12 && isnan(bits_per_byte(1, -1)) &&
-               fabs(bits_per_byte(log(2.0) * 24, 3) - 8) < 1e-12,
+    EXPECT(fabs(eval_record_perplexity(log(4.0) * 10, 10) - 4) < 1e-12 &&
+               isnan(eval_record_bits_per_byte(1, -1)) &&
+               fabs(eval_record_bits_per_byte(log(2.0) * 24, 3) - 8) < 1e-12,
            "derived figures");
     json_decref(record);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     trainer_free(t);
     workload_close(&w);
 }

@@ -41,8 +41,8 @@ static int match(const char *options, const char *here, const char *name, char i
     }
     init_options o;
     const node *n = node_parse(a, options, strlen(options), "x.yaml", e);
-    bool ok = n && init_options_read(&o, n, a, e) &&
-              init_match(target, &o, list, p->count, model_params_const(to), e);
+    bool ok = n && init_from_read(&o, n, a, e) &&
+              init_from_match(target, &o, list, p->count, model_params_const(to), e);
     for (int i = 0; ok && i < p->count; i++) {
         taken += target[i] >= 0;
         if (!name || strcmp(list[i].name, name) != 0) continue;
@@ -175,9 +175,9 @@ static void same_parameters(const char *folder_a, const char *folder_b)
 {
     err e = {{0}};
     char a[FILE_PATH_BYTES], b[FILE_PATH_BYTES];
-    init_checkpoint_folder(a, folder_a, &e);
-    init_checkpoint_folder(b, folder_b, &e);
-    safetensors *s = checkpoint_open_model(a, &e), *t = checkpoint_open_model(b, &e);
+    checkpoint_files_folder(a, folder_a, &e);
+    checkpoint_files_folder(b, folder_b, &e);
+    safetensors *s = checkpoint_files_open(a, &e), *t = checkpoint_files_open(b, &e);
     EXPECT(s && t, "%s", e.text);
     for (int i = 0; s && t && i < safetensors_count(s); i++) {
         const st_tensor *x = safetensors_at(s, i), *y = safetensors_find(t, x->name);
@@ -236,14 +236,14 @@ static int equal_tensors(const safetensors *s, const char *a, const safetensors 
     return memcmp(x->data, (const char *)y->data + offset, x->bytes) == 0;
 }
 
-static safetensors *trained_model(const experiment *x, const char *label)
+static safetensors *model_tensors(const experiment *x, const char *label)
 {
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     err e = {{0}};
     run_status s = status_of(find(x, label, 1), folder);
     EXPECT(s.state == RUN_DONE, "%s: %s", label, s.reason);
-    init_checkpoint_folder(path, folder, &e);
-    safetensors *file = checkpoint_open_model(path, &e);
+    checkpoint_files_folder(path, folder, &e);
+    safetensors *file = checkpoint_files_open(path, &e);
     EXPECT(file, "%s", e.text);
     return file;
 }
@@ -256,8 +256,8 @@ static void fine_tuned(void)
     EXPECT(x, "%s", e.text);
     if (!x) return;
     supervise(x, 1);
-    safetensors *source = trained_model(x, "source"), *tuned = trained_model(x, "tuned");
-    safetensors *sparse = trained_model(x, "sparse");
+    safetensors *source = model_tensors(x, "source"), *tuned = model_tensors(x, "tuned");
+    safetensors *sparse = model_tensors(x, "sparse");
     for (int i = 0; source && tuned && i < safetensors_count(source); i++) {
         const char *name = safetensors_at(source, i)->name;
         bool learns = strstr(name, ".hash_ffn.") != NULL;
@@ -328,16 +328,16 @@ static void sources_of_layers(void)
     corpus_places places = {.roots = NULL, .cache = test_folder()};
     for (int i = 1; i < 3; i++) {
         char folder[FILE_PATH_BYTES];
-        loaded_model m;
+        trained_model m;
         run_status s = status_of(&x->runs[i], folder);
-        bool ok = checkpoint_load_model(&m, folder, NULL, NULL, &places, &e);
+        bool ok = trained_model_load(&m, folder, NULL, NULL, &places, &e);
         EXPECT(ok && (m.source != NULL) == (i == 1), "%s: %s", s.reason, e.text);
         if (!ok) continue;
         /* A guide's work is counted, before it is there, too. */
         double planned = x->runs[i].cost.forward_flops, found = model_costs(m.model).forward_flops;
         EXPECT(found == planned && (planned > x->runs[0].cost.forward_flops) == (i == 1),
                "%s: %g planned, %g found", x->runs[i].label, planned, found);
-        loaded_model_close(&m);
+        trained_model_close(&m);
     }
     experiment_free(x);
 }

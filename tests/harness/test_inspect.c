@@ -21,7 +21,7 @@ static const char TEXT[] =
     "It was amazed, queerly, at a lazy quiz by six antiques.";
 
 typedef struct planted {
-    loaded_model loaded;
+    trained_model loaded;
     prefixes text;
     int32_t ids[sizeof TEXT];
     int64_t count;
@@ -32,7 +32,7 @@ static const char SPEC[] =
     "[{ffn: {hidden: 4, activation: relu}}]}";
 
 /* The embedding is the identity, so the stream names tokens. */
-static void plant(loaded_model *m)
+static void plant(trained_model *m)
 {
     const params *p = model_params_const(m->model);
     memset(m->values, 0, (size_t)p->total * sizeof *m->values);
@@ -50,7 +50,7 @@ static void memories_open(planted *x)
 {
     err e = {0};
     memset(x, 0, sizeof *x);
-    loaded_model *m = &x->loaded;
+    trained_model *m = &x->loaded;
     planted_open(m, SPEC, TEXT);
     plant(m);
     corpus_split *split = corpus_get(m->corpus, SPLIT_TRAIN);
@@ -130,8 +130,8 @@ static void check_samples(const planted *x, const inspection *got)
                "prefix %lld: %d, %d, not %d, %d", (long long)i, p->top_residual, p->top_stream, own,
                says);
         refinement_case expected = m < 0 ? REFINE_RESIDUAL : REFINE_OUTPUT;
-        EXPECT(refinement_of(p) == expected, "prefix %lld: case %d", (long long)i,
-               refinement_of(p));
+        EXPECT(value_readings_refinement(p) == expected, "prefix %lld: case %d", (long long)i,
+               value_readings_refinement(p));
     }
 }
 
@@ -203,8 +203,8 @@ static void writes(void)
         .loaded = &x.loaded, .options = &options, .parts = INSPECT_MEMORIES, .threads = 1};
     inspection got;
     err e = {0};
-    bool ok = inspect(&got, &task, &e) && inspection_write(&got, test_folder(), &e) &&
-              inspection_page(&got, test_folder(), "planted <&>", &e);
+    bool ok = inspect(&got, &task, &e) && inspect_record(&got, test_folder(), &e) &&
+              inspect_page(&got, test_folder(), "planted <&>", &e);
     EXPECT(ok, "%s", e.text);
     if (ok) {
         EXPECT(count_lines("keys") > 1 + PLANTED, "too few lines");

@@ -17,7 +17,7 @@ static const char TEXT[] =
     "\"Quite zany,\" said q. The zoo queried the quota of boxy, foxy, waxy equals. "
     "It was amazed, queerly, at a lazy quiz by six antiques. Quick, the quince!";
 
-static bool look(inspection *x, inspect_task *task, const loaded_model *m, int parts, int threads)
+static bool look(inspection *x, inspect_task *task, const trained_model *m, int parts, int threads)
 {
     static const inspect_options options = {.split = SPLIT_TRAIN,
                                             .sample_split = SPLIT_VALIDATION,
@@ -51,7 +51,7 @@ static const char *const LEARNERS[] = {
 };
 enum { LEARNER_COUNT = sizeof LEARNERS / sizeof *LEARNERS };
 
-static const layer *learner_of(const loaded_model *m)
+static const layer *learner_of(const trained_model *m)
 {
     const layer *const *layers, *head = model_head(m->model);
     model_layers(m->model, &layers);
@@ -59,7 +59,7 @@ static const layer *learner_of(const loaded_model *m)
 }
 
 /* The model's mean loss, without the document's first token. */
-static double plain_nats(const loaded_model *m)
+static double plain_nats(const trained_model *m)
 {
     eval_options options = {.split = SPLIT_VALIDATION, .rows = 1, .losses = true};
     eval_task task = {.model = m->model,
@@ -78,7 +78,7 @@ static double plain_nats(const loaded_model *m)
     memcpy(&first, losses, sizeof first);
     free(losses);
     double mean = (r.nats - (double)first) / (double)(r.tokens - 1);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     return mean;
 }
 
@@ -111,7 +111,7 @@ static void check_tokens(const inspection *x, const inspected_changes *c)
 static void changes(void)
 {
     for (int i = 0; i < LEARNER_COUNT; i++) {
-        loaded_model m;
+        trained_model m;
         planted_open(&m, LEARNERS[i], TEXT);
         inspection one, two;
         inspect_task task, task2;
@@ -158,7 +158,7 @@ static const char RECURRENT[] = "{width: 256, context: 16, norm: {kind: none, fi
 #define AT "blocks.0.block_recurrent."
 
 /* States ask for the direction of the letter q's key, and all tokens look at states alike. */
-static void plant_states(loaded_model *m)
+static void plant_states(trained_model *m)
 {
     int64_t n;
     real *embedding = planted_param(m, "embedding.weight", &n);
@@ -222,7 +222,7 @@ static void check_writes(const inspection *x, const inspected_exchange *w)
 static void states(void)
 {
     for (int threads = 1; threads <= 2; threads++) {
-        loaded_model m;
+        trained_model m;
         planted_open(&m, RECURRENT, TEXT);
         plant_states(&m);
         inspection x;
@@ -250,7 +250,7 @@ static void refuses(void)
         int part;
         const char *says;
     } list[] = {{INSPECT_KEYS, "memory"}, {INSPECT_CHANGES, "learn"}, {INSPECT_STATES, "states"}};
-    loaded_model m;
+    trained_model m;
     planted_open(&m, "{width: 8, context: 8, blocks: [{lstm: {}}]}", TEXT);
     for (int i = 0; i < 3; i++) {
         inspect_options options = {.rows = 1};
@@ -270,7 +270,7 @@ static void stops(void)
     static const char *const models[] = {
         "{width: 8, context: 16, blocks: [{attention: {heads: 2}}], head: {kind: fwl}}", RECURRENT};
     for (int i = 0; i < 2; i++) {
-        loaded_model m;
+        trained_model m;
         planted_open(&m, models[i], TEXT);
         stop = 1;
         inspect_options options = {.split = SPLIT_TRAIN, .rows = 1, .top = 1};
@@ -289,14 +289,14 @@ static void writes(void)
     static const char *const both =
         "{width: 8, context: 16, blocks: [{block_recurrent: {heads: 2, states: 4}}], head: {kind: "
         "fwl, step_init: 10, normaliser: 1}}";
-    loaded_model m;
+    trained_model m;
     planted_open(&m, both, TEXT);
     inspection x;
     inspect_task task;
     err e = {0};
     if (!look(&x, &task, &m, 0, 1)) return;
-    bool ok = inspection_write(&x, test_folder(), &e) &&
-              inspection_page(&x, test_folder(), "readers", &e);
+    bool ok =
+        inspect_record(&x, test_folder(), &e) && inspect_page(&x, test_folder(), "readers", &e);
     EXPECT(ok, "%s", e.text);
     static const char *const files[][2] = {{"inspect/changes.jsonl", "\"direction\":\"risen\""},
                                            {"inspect/changes.jsonl", "\"direction\":\"fallen\""},

@@ -30,7 +30,8 @@ static void ends(void)
         run_status s = run_end(test_folder(), cases[i].wait_status, false, &kills);
         EXPECT(s.state == cases[i].state && s.kind == cases[i].kind &&
                    strstr(s.reason, cases[i].words),
-               "%d: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
+               "%d: %s, %s: %s", i, run_status_state_name(s.state), run_status_kind_name(s.kind),
+               s.reason);
     }
     kills--; /* the machine has killed one since */
     run_status s = run_end(test_folder(), SIGKILL, false, &kills);
@@ -67,9 +68,10 @@ static void ends_of_evaluations(void)
             run_end_evaluation(test_folder(), cases[i].wait_status, cases[i].timed_out, &kills);
         EXPECT(s.state == cases[i].state && s.kind == cases[i].kind && s.step == 7 &&
                    strstr(s.reason, cases[i].words),
-               "%zu: %s, %s: %s", i, run_state_name(s.state), run_kind_name(s.kind), s.reason);
+               "%zu: %s, %s: %s", i, run_status_state_name(s.state), run_status_kind_name(s.kind),
+               s.reason);
         EXPECT(run_status_read(&s, test_folder(), &e) && s.state == RUN_DONE, "%zu: %s", i,
-               run_state_name(s.state));
+               run_status_state_name(s.state));
     }
 }
 

@@ -29,7 +29,7 @@ static void status_comes_back(void)
         EXPECT(run_status_write(&s, test_folder(), durable, &e), "%s", e.text);
         EXPECT(run_status_read(&r, test_folder(), &e), "%s", e.text);
         EXPECT(r.state == s.state && r.pid == 42 && r.step == 7 && r.steps == 9, "%s",
-               run_state_name(r.state));
+               run_status_state_name(r.state));
         EXPECT(r.tokens == s.tokens && r.peak_rss_bytes == s.peak_rss_bytes, "%lld",
                (long long)r.tokens);
         EXPECT(strcmp(r.reason, s.reason) == 0, "%s", r.reason);
@@ -77,13 +77,13 @@ static void lines_are_cut(void)
     static const char *const lines[] = {"{\"step\":1}\n", "{\"step\":2}\n", "no line\n",
                                         "{\"step\":3}\n", "{\"step\":2,\"half"};
     for (int i = 0; i < 5; i++) {
-        EXPECT(run_line_append(path, lines[i], strlen(lines[i]), i == 4, &e), "%s", e.text);
+        EXPECT(run_lines_append(path, lines[i], strlen(lines[i]), i == 4, &e), "%s", e.text);
     }
     EXPECT(run_lines_filter(path, below, &limit, &e), "%s", e.text);
     char *text = file_read(path, NULL, &e);
     EXPECT(text && strcmp(text, "{\"step\":1}\n{\"step\":2}\n") == 0, "%s", text);
     free(text);
-    EXPECT(!run_line_append("/nowhere/at/all", "x", 1, false, &e) && strstr(e.text, "/nowhere"),
+    EXPECT(!run_lines_append("/nowhere/at/all", "x", 1, false, &e) && strstr(e.text, "/nowhere"),
            "%s", e.text);
 }
 
@@ -94,7 +94,7 @@ static void full_disk_is_said(void)
         test_skip("no /dev/full");
         return;
     }
-    EXPECT(!run_line_append("/dev/full", "x\n", 2, false, &e) && strstr(e.text, "No space"), "%s",
+    EXPECT(!run_lines_append("/dev/full", "x\n", 2, false, &e) && strstr(e.text, "No space"), "%s",
            e.text);
 }
 

@@ -14,15 +14,15 @@
 
 static void buckets(void)
 {
-    EXPECT(slice_bucket(0) == 0 && slice_bucket(1) == 1 && slice_bucket(2) == 2 &&
-               slice_bucket(3) == 2 && slice_bucket(4) == 3 && slice_bucket(7) == 3,
+    EXPECT(slices_bucket(0) == 0 && slices_bucket(1) == 1 && slices_bucket(2) == 2 &&
+               slices_bucket(3) == 2 && slices_bucket(4) == 3 && slices_bucket(7) == 3,
            "small numbers");
-    EXPECT(slice_bucket((int64_t)1 << 47) == SLICE_BUCKETS - 1 &&
-               slice_bucket(INT64_MAX) == SLICE_BUCKETS - 1,
+    EXPECT(slices_bucket((int64_t)1 << 47) == SLICE_BUCKETS - 1 &&
+               slices_bucket(INT64_MAX) == SLICE_BUCKETS - 1,
            "large numbers");
     for (int b = 0; b < SLICE_BUCKETS; b++) {
-        int64_t low = slice_bucket_low(b);
-        EXPECT(slice_bucket(low) == b && (b == 0 || slice_bucket(low - 1) == b - 1), "bucket %d",
+        int64_t low = slices_bucket_low(b);
+        EXPECT(slices_bucket(low) == b && (b == 0 || slices_bucket(low - 1) == b - 1), "bucket %d",
                b);
     }
 }
@@ -61,7 +61,7 @@ static void count_plainly(slices *s, workload *w, const evaluation *r, const flo
             }
             const int64_t of[SLICE_KINDS] = {i, counts[ids[i]], before};
             for (int k = 0; k < SLICE_KINDS; k++) {
-                slice_sum *x = &s->sums[k][slice_bucket(of[k])][d];
+                slice_sum *x = &s->sums[k][slices_bucket(of[k])][d];
                 x->tokens++;
                 x->nats += (double)losses[at];
             }
@@ -118,8 +118,8 @@ static void against_a_plain_count(void)
         evaluation nameless = evaluated(&w, values, &o, NULL);
         expect_same(nameless.slices, r.slices);
         EXPECT(!file_exists(path), "losses were kept");
-        evaluation_deinit(&nameless);
-        evaluation_deinit(&r);
+        evaluate_deinit(&nameless);
+        evaluate_deinit(&r);
         free(list);
         free(losses);
     }
@@ -149,7 +149,7 @@ static void many_documents(void)
     EXPECT(r.count > SLICE_PARTS && r.slices->parts == SLICE_PARTS, "%d documents", r.count);
     EXPECT(tokens == r.tokens && empty == 0, "%lld of %lld tokens, %lld parts empty",
            (long long)tokens, (long long)r.tokens, (long long)empty);
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     free(values);
     workload_close(&w);
 }
@@ -228,7 +228,7 @@ static void cannot_be_added(void)
            "%s", e.text);
     /* All of a run's or none: what was counted before one failed is not written. */
     trial_folder(folder, "other", TRIAL_SPEC, NULL, 3);
-    EXPECT(run_line_append(path, "{no record}\n", 12, true, &e), "%s", e.text);
+    EXPECT(run_lines_append(path, "{no record}\n", 12, true, &e), "%s", e.text);
     EXPECT(!slices_add(folder, &places, &added, &without, &e) && added == 0, "%d added: %s", added,
            e.text);
 }

@@ -162,7 +162,7 @@ static void help(void)
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
-    spec_print_help(out);
+    spec_help(out);
     fclose(out);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         EXPECT(strstr(text, words[i]), "'%s' is missing", words[i]);

@@ -10,7 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "harness/run/worker.h"
-#include "harness/supervise/extend.h"
+#include "harness/supervise/continue_longer.h"
 #include "harness/supervise/supervisor.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -90,7 +90,7 @@ static void one_failure_stops_nothing(void)
         run_status s = status_of(&x->runs[i]);
         bool wild = strcmp(x->runs[i].label, "wild") == 0;
         EXPECT(s.state == (wild ? RUN_DIVERGED : RUN_DONE), "%s: %s: %s", x->runs[i].label,
-               run_state_name(s.state), s.reason);
+               run_status_state_name(s.state), s.reason);
         EXPECT(!wild || strstr(s.reason, "step "), "%s", s.reason);
     }
     r = supervise(x, 1, false);
@@ -128,7 +128,7 @@ static void failures_can_stop_it(void)
     EXPECT(!r.gave_up && r.done == 3 && r.failed == 2, "%d done, %d failed", r.done, r.failed);
     expect_states(x, "the rest", 4, 2, 0);
     run_status s = status_of(&x->runs[1]);
-    EXPECT(s.kind == KIND_DIVERGED, "%s", run_kind_name(s.kind));
+    EXPECT(s.kind == KIND_DIVERGED, "%s", run_status_kind_name(s.kind));
     r = supervise_as(x, (supervisor_options){.jobs = 1, .retry = RETRY_FAILED});
     EXPECT(r.skipped == 4 && r.failed == 2, "%d skipped, %d failed", r.skipped, r.failed);
     experiment_free(x);
@@ -143,7 +143,7 @@ static void time_is_up(void)
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .timeout = 3});
     run_status s = status_of(&x->runs[0]);
     EXPECT(r.failed == 1 && s.kind == KIND_TIMEOUT && s.step > 0, "%d failed, %s at step %lld",
-           r.failed, run_kind_name(s.kind), (long long)s.step);
+           r.failed, run_status_kind_name(s.kind), (long long)s.step);
     r = supervise_as(x, (supervisor_options){.jobs = 1, .retry = RETRY_DIVERGED});
     EXPECT(r.failed == 1 && r.done == 0, "%d failed, %d done", r.failed, r.done);
     experiment_free(x);
@@ -220,7 +220,7 @@ static void expect_beginning(const char *list, bool possible)
     snprintf(more, sizeof more, "sweep: {list: [%s]}\n", list);
     experiment *x = experiment_of(more);
     if (!x) return;
-    EXPECT(extend_possible(&x->runs[0]) == possible, "%s: %d", list, !possible);
+    EXPECT(continue_longer_possible(&x->runs[0]) == possible, "%s: %d", list, !possible);
     experiment_free(x);
 }
 
@@ -241,13 +241,13 @@ static void beginnings(void)
              node_scalar(x->memory, "20", true));
     supervise(x, 1, false);
     run_folder_path(folder, test_folder(), x->runs[0].id, &e);
-    json_t *all = extend_beginnings(test_folder());
-    const char *found = extend_find(all, &longer, test_folder(), "/nowhere");
+    json_t *all = continue_longer_beginnings(test_folder());
+    const char *found = continue_longer_find(all, &longer, test_folder(), "/nowhere");
     EXPECT(found && strcmp(found, x->runs[0].id) == 0, "%s", found);
     snprintf(path, sizeof path, "{schedule.kind: constant, init_from: {checkpoint: %s}}", folder);
     expect_beginning(path, false);
     EXPECT(file_remove_tree(folder, &e), "%s", e.text);
-    EXPECT(!extend_find(all, &longer, test_folder(), "/nowhere"), "it is gone");
+    EXPECT(!continue_longer_find(all, &longer, test_folder(), "/nowhere"), "it is gone");
     json_decref(all);
     experiment_free(x);
 }
@@ -362,7 +362,7 @@ static void finished_runs_stay_finished(void)
     r = supervise(x, 1, false);
     EXPECT(r.failed == 1 && supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d failed", r.failed);
     EXPECT(status_of(&x->runs[0]).state == RUN_DONE, "%s",
-           run_state_name(status_of(&x->runs[0]).state));
+           run_status_state_name(status_of(&x->runs[0]).state));
     experiment_free(x);
 }
 
@@ -419,7 +419,7 @@ static pid_t start_long_run(char folder[FILE_PATH_BYTES])
             run_status_read(&s, folder, NULL);
         }
     }
-    EXPECT(s.state == RUN_RUNNING && s.step > 0, "%s", run_state_name(s.state));
+    EXPECT(s.state == RUN_RUNNING && s.step > 0, "%s", run_status_state_name(s.state));
     arena_free(a);
     return pid;
 }
@@ -434,7 +434,7 @@ static void expect_saved(const char *folder)
         sleep_ms(50);
     }
     EXPECT(run_status_read(&s, folder, &e) && s.state == RUN_INTERRUPTED && s.step > 0, "%s: %s",
-           run_state_name(s.state), s.reason);
+           run_status_state_name(s.state), s.reason);
     EXPECT(strstr(s.reason, "signal"), "%s", s.reason);
     file_join(path, folder, "checkpoint/manifest.json", NULL);
     EXPECT(file_exists(path), "no checkpoint: %s", path);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/train/metrics.h"
+#include "harness/train/log_line.h"
 #include "harness/train/trainer.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -93,13 +93,13 @@ static void lengths(void)
 {
     train_shape s = {.tokens_per_step = 100};
     budget b = {BUDGET_TOKENS, 1001};
-    train_length l = train_length_of(&b, &s, 10);
+    train_length l = train_options_length(&b, &s, 10);
     EXPECT(l.tokens == 1001 && l.steps == 11, "%lld", (long long)l.steps);
     b = (budget){BUDGET_STEPS, 7};
-    l = train_length_of(&b, &s, 10);
+    l = train_options_length(&b, &s, 10);
     EXPECT(l.tokens == 0 && l.steps == 7, "%lld", (long long)l.steps);
     b = (budget){BUDGET_FLOPS, 5000};
-    l = train_length_of(&b, &s, 10);
+    l = train_options_length(&b, &s, 10);
     EXPECT(l.tokens == 500 && l.steps == 5, "%lld tokens", (long long)l.tokens);
 }
 
@@ -109,7 +109,7 @@ static void lanes_of_their_own(void)
     train_shape s;
     static const int64_t contexts[] = {256, 128, 64, 32, 16}, expected[] = {8, 4, 2, 1, 1};
     for (int i = 0; i < 5; i++) {
-        EXPECT(train_shape_of(&s, &o, NULL, contexts[i], NULL) && s.lanes == expected[i],
+        EXPECT(train_options_shape(&s, &o, NULL, contexts[i], NULL) && s.lanes == expected[i],
                "context %lld: %lld lanes", (long long)contexts[i], (long long)s.lanes);
     }
 }
@@ -160,7 +160,7 @@ static bool every_thread_ran(trainer *t)
 static void no_memory_in_the_loop(void)
 {
     workload w;
-    static char line[METRICS_LINE_BYTES];
+    static char line[LOG_LINE_BYTES];
     if (!trial_open(&w, TRIAL_SPEC, NULL, 5)) return;
     enum { PATIENCE = 20000 };
     trainer *t = trainer_for(&w, 2, 2 * PATIENCE);
@@ -174,7 +174,7 @@ static void no_memory_in_the_loop(void)
     long before = atomic_load(&allocations);
     for (int i = 0; i < 30; i++) {
         train_report r = run_steps(t, 1);
-        metrics_line(line, trainer_progress(t), &r);
+        log_line(line, trainer_progress(t), &r);
     }
     long after = atomic_load(&allocations);
 #ifndef ALLOCATOR_IS_TAKEN
@@ -195,7 +195,7 @@ static void tokens_are_targets(void)
     workload w;
     err e = {0};
     if (!trial_open(&w, TRIAL_SPEC, "train: {budget: {tokens: 3000}, batch: 4}\n", 5)) return;
-    train_length l = train_length_of(&w.train.budget, &w.shape, 1);
+    train_length l = train_options_length(&w.train.budget, &w.shape, 1);
     trainer *t = trainer_new(&w, 1, l, &e);
     EXPECT(t, "%s", e.text);
     int64_t targets = 0;

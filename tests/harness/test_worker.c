@@ -30,7 +30,7 @@ static bool undisturbed(char *folder)
     int code = trial_worker(folder, NULL, -1, 0);
     run_status s = status_of(folder);
     EXPECT(code == EXIT_DONE && s.state == RUN_DONE && s.step == 10, "%d: %s, step %lld: %s", code,
-           run_state_name(s.state), (long long)s.step, s.reason);
+           run_status_state_name(s.state), (long long)s.step, s.reason);
     return code == EXIT_DONE;
 }
 
@@ -73,7 +73,7 @@ static void killed_at_a_point(void)
         int code = trial_worker(folder, MOMENTS[i], -1, 0);
         EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", MOMENTS[i], code);
         EXPECT(status_of(folder).state == RUN_INTERRUPTED, "%s: %s", MOMENTS[i],
-               run_state_name(status_of(folder).state));
+               run_status_state_name(status_of(folder).state));
         code = trial_worker(folder, NULL, -1, 0);
         EXPECT(code == EXIT_DONE, "after %s: %d: %s", MOMENTS[i], code, status_of(folder).reason);
         trial_same(MOMENTS[i], whole, folder);
@@ -103,7 +103,7 @@ static char *kept_model(const char *folder, const char *name)
     err e = {0};
     snprintf(inner, sizeof inner, "checkpoint-%s", name);
     EXPECT(file_join(path, folder, inner, &e), "%s", e.text);
-    safetensors *s = checkpoint_open_model(path, &e);
+    safetensors *s = checkpoint_files_open(path, &e);
     EXPECT(s, "%s: %s", name, e.text);
     if (s) safetensors_close(s);
     snprintf(inner, sizeof inner, "checkpoint-%s/manifest.json", name);
@@ -160,7 +160,7 @@ static void stopped_politely(void)
     int code = trial_worker_at_work(folder, SIGTERM);
     run_status s = status_of(folder);
     EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
-           run_state_name(s.state));
+           run_status_state_name(s.state));
     EXPECT(s.step > 0 && s.step < 40000, "step %lld", (long long)s.step);
     int64_t before = s.step;
     code = trial_worker_at_work(folder, SIGINT);
@@ -200,7 +200,7 @@ static void evaluated_again(void)
     json_object_set_new(wanted, "final", json_false());
     json_object_set_new(wanted, "losses", json_null());
     file_join(path, folder, "evals.jsonl", &e);
-    EXPECT(run_record_append(path, wanted, &e), "%s", e.text);
+    EXPECT(run_lines_append_record(path, wanted, &e), "%s", e.text);
     for (int i = 0; i < 2; i++) {
         trial_folder(folder, "again", TRIAL_SPEC, i ? "eval: {rows: 3}" : "eval: {rows: 2}", 3);
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
@@ -228,7 +228,8 @@ static void one_worker_per_folder(void)
     EXPECT(lock >= 0, "%s", e.text);
     EXPECT(run_folder_lock(folder, &e) < 0 && strstr(e.text, "another process"), "%s", e.text);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_BUSY, "a second worker");
-    EXPECT(status_of(folder).state == RUN_PLANNED, "%s", run_state_name(status_of(folder).state));
+    EXPECT(status_of(folder).state == RUN_PLANNED, "%s",
+           run_status_state_name(status_of(folder).state));
     close(lock);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
 }
@@ -243,7 +244,7 @@ static void reason_is(const char *more, run_state state, const char *part)
     int code = trial_worker(folder, NULL, -1, 0);
     run_status s = status_of(folder);
     EXPECT(code == EXIT_FAILED && s.state == state && strstr(s.reason, part), "%s: %d, %s: %s",
-           more, code, run_state_name(s.state), s.reason);
+           more, code, run_status_state_name(s.state), s.reason);
 }
 
 static void failures_have_reasons(void)

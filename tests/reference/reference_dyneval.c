@@ -76,7 +76,7 @@ static void compare(toy *m, const char *what, const real *got)
     }
 }
 
-static void measure(toy *m, gradient_statistics *s)
+static void measure(toy *m, dynamic_statistics *s)
 {
     reference_case *c = m->c;
     int64_t length = reference_size(c, "train_length"), streams = reference_size(c, "train_batch");
@@ -84,7 +84,7 @@ static void measure(toy *m, gradient_statistics *s)
     int32_t inputs[256], targets[256];
     CHECK(m->bptt * streams <= 256, "room for 256 tokens");
     memcpy(m->values, m->start, (size_t)m->params.total * sizeof(real));
-    gradient_statistics_init(s, &m->params);
+    dynamic_statistics_init(s, &m->params);
     for (int64_t i = 0; i < length - 2; i += m->bptt) {
         int64_t n = MIN(m->bptt, length - 1 - i) * streams;
         for (int64_t k = 0; k < n; k++) {
@@ -92,9 +92,9 @@ static void measure(toy *m, gradient_statistics *s)
             targets[k] = (int32_t)text[(i + 1) * streams + k];
         }
         toy_loss(m, inputs, targets, n);
-        gradient_statistics_add(s, &m->grads);
+        dynamic_statistics_add(s, &m->grads);
     }
-    gradient_statistics_finish(s, NULL);
+    dynamic_statistics_close(s, NULL);
     if (s->batches != reference_size(c, "train_minibatches")) {
         reference_fail(c, "%lld minibatches", (long long)s->batches);
     }
@@ -104,7 +104,7 @@ static void measure(toy *m, gradient_statistics *s)
 }
 
 static void check_variant(toy *m, const char *variant, const json_t *how,
-                          const gradient_statistics *s)
+                          const dynamic_statistics *s)
 {
     reference_case *c = m->c;
     bool rms = strcmp(json_string_value(json_object_get(how, "rule")), "rms") == 0;
@@ -153,7 +153,7 @@ static void check_variant(toy *m, const char *variant, const json_t *how,
 static void check_dyneval(reference_case *c)
 {
     toy m;
-    gradient_statistics s;
+    dynamic_statistics s;
     toy_init(&m, c);
     measure(&m, &s);
     const char *variant;
@@ -162,7 +162,7 @@ static void check_dyneval(reference_case *c)
     {
         check_variant(&m, variant, how, &s);
     }
-    gradient_statistics_deinit(&s);
+    dynamic_statistics_deinit(&s);
     tape_free(m.tape);
 }
 

@@ -2,7 +2,7 @@
  * and of activations that the model itself makes from weights and tokens. */
 #include "tests/reference/reference.h"
 
-#include "harness/inspect/memory_reading.h"
+#include "harness/inspect/value_readings.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -214,8 +214,8 @@ static void check_values(kvmem *k)
         layer_memories m;
         if (!layers[i]->cls->memories || !layers[i]->cls->memories(layers[i], &m)) continue;
         readout_memory(layers[i], &m, model_params_const(k->model), k->weights, 0, m.count, values);
-        values_read(read + l * m.count, dist + l * m.count * k->vocab, &k->read, values, m.count,
-                    c->memory);
+        value_readings(read + l * m.count, dist + l * m.count * k->vocab, &k->read, values, m.count,
+                       c->memory);
         l++;
     }
     for (int64_t i = 0; i < n; i++) {
@@ -258,10 +258,11 @@ static void list_triggers(kvmem *k, trigger_lists *l, int64_t at, bool per_sente
     for (int64_t m = 0; m < k->memories; m++) {
         int64_t i = at * k->memories + m;
         const trigger *list = triggers_of(&t, m);
-        memory_agreement a = agreement_of(list, t.sizes[m], k->tops[i]);
+        memory_agreement a = value_readings_agreement(list, t.sizes[m], k->tops[i]);
         l->match[i] = a.match;
         l->count[i] = a.matches;
-        l->rank[i] = a.triggered ? token_rank(dist + i * k->vocab, k->vocab, list[0].next) : -1;
+        l->rank[i] =
+            a.triggered ? value_readings_rank(dist + i * k->vocab, k->vocab, list[0].next) : -1;
         keys += a.triggered;
         matches += a.match;
         for (int64_t n = 0; n < k->top; n++) {
@@ -331,15 +332,15 @@ static void read_layer(kvmem *k, int64_t l)
     prefix_reading *out = k->readings + l * k->prefixes;
     const real *coef = prefix_rows(k, k->coef, l, k->memories);
     int32_t *active = ARENA_NEW(a, int32_t, k->memories);
-    prefixes_read_tops(out, &k->read, prefix_rows(k, k->residual, l, k->width),
-                       prefix_rows(k, k->output, l, k->width),
-                       prefix_rows(k, k->stream, l, k->width), k->prefixes, a);
+    value_readings_tops(out, &k->read, prefix_rows(k, k->residual, l, k->width),
+                        prefix_rows(k, k->output, l, k->width),
+                        prefix_rows(k, k->stream, l, k->width), k->prefixes, a);
     for (int64_t i = 0; i < k->prefixes; i++) {
         int64_t n = 0;
         for (int64_t m = 0; m < k->memories; m++) {
             if (coef[i * k->memories + m] > 0) active[n++] = (int32_t)m;
         }
-        prefix_match(&out[i], active, n, k->tops + l * k->memories, k->with + l * k->vocab);
+        value_readings_match(&out[i], active, n, k->tops + l * k->memories, k->with + l * k->vocab);
     }
 }
 
@@ -393,12 +394,12 @@ static void check_refinement(kvmem *k)
     }
     for (int64_t l = 0; l < k->layers; l++) {
         prefix_reading *p = k->readings + l * k->prefixes;
-        prefixes_read_final(p, &k->read, prefix_rows(k, k->residual, l, k->width), final,
-                            k->prefixes, a);
+        value_readings_final(p, &k->read, prefix_rows(k, k->residual, l, k->width), final,
+                             k->prefixes, a);
         for (int64_t i = 0; i < k->prefixes; i++) {
-            category[l * k->prefixes + i] = refinement_of(&p[i]);
+            category[l * k->prefixes + i] = value_readings_refinement(&p[i]);
             prob[l * k->prefixes + i] = p[i].final_probability;
-            rate[l * REFINE_CASES + (int64_t)refinement_of(&p[i])] += one;
+            rate[l * REFINE_CASES + (int64_t)value_readings_refinement(&p[i])] += one;
             is_final[l] += (p[i].top_residual == final[i]) * one;
         }
     }

@@ -39,7 +39,7 @@ static void folder_of(char path[FILE_PATH_BYTES], const fake_experiment *x)
 /* Inspects the model and writes what was found into the run's folder; returns how many figures. */
 static int inspect_into(const fake_experiment *x, int parts, int64_t top)
 {
-    loaded_model m;
+    trained_model m;
     planted_open(&m, MODEL, TEXT);
     inspect_options options = {.split = SPLIT_TRAIN,
                                .sample_split = SPLIT_VALIDATION,
@@ -53,7 +53,7 @@ static int inspect_into(const fake_experiment *x, int parts, int64_t top)
     err e = {0};
     folder_of(folder, x);
     CHECK(inspect(&got, &task, &e), "%s", e.text);
-    EXPECT(inspection_write(&got, folder, &e), "%s", e.text);
+    EXPECT(inspect_record(&got, folder, &e), "%s", e.text);
     int figures = got.figure_count;
     inspection_deinit(&got);
     planted_close(&m);

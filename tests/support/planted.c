@@ -6,7 +6,7 @@
 #include "tests/support/corpora.h"
 #include "tests/test.h"
 
-void planted_open(loaded_model *m, const char *spec, const char *text)
+void planted_open(trained_model *m, const char *spec, const char *text)
 {
     err e = {0};
     memset(m, 0, sizeof *m);
@@ -26,14 +26,14 @@ void planted_open(loaded_model *m, const char *spec, const char *text)
     params_start(p, m->values, 1);
 }
 
-void planted_close(loaded_model *m)
+void planted_close(trained_model *m)
 {
     model_free(m->model);
     corpus_close(m->corpus);
     arena_free(m->memory);
 }
 
-real *planted_param(loaded_model *m, const char *name, int64_t *n)
+real *planted_param(trained_model *m, const char *name, int64_t *n)
 {
     const params *p = model_params_const(m->model);
     int i = params_find(p, name);
@@ -42,7 +42,7 @@ real *planted_param(loaded_model *m, const char *name, int64_t *n)
     return m->values + p->list[i].offset;
 }
 
-void planted_fill(loaded_model *m, const char *name, real x)
+void planted_fill(trained_model *m, const char *name, real x)
 {
     int64_t n;
     real *values = planted_param(m, name, &n);

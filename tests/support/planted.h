@@ -8,12 +8,12 @@
 enum { PLANTED_VOCAB = 256 };
 
 /* All three splits are the text. spec: YAML of a `model:` node; parameters start as usual. */
-void planted_open(loaded_model *m, const char *spec, const char *text);
-void planted_close(loaded_model *m);
+void planted_open(trained_model *m, const char *spec, const char *text);
+void planted_close(trained_model *m);
 
 /* Values of a parameter; n, if not NULL: how many. */
-real *planted_param(loaded_model *m, const char *name, int64_t *n);
+real *planted_param(trained_model *m, const char *name, int64_t *n);
 /* All of them become x. */
-void planted_fill(loaded_model *m, const char *name, real x);
+void planted_fill(trained_model *m, const char *name, real x);
 
 #endif

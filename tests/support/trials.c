@@ -85,7 +85,7 @@ void trial_folder(char *path, const char *name, const char *spec_text, const cha
     snprintf(plan.variant, sizeof plan.variant, "fedcba9876543210");
     plan.resolved = parse(a, spec_text, more);
     EXPECT(file_join(path, test_folder(), name, &e), "%s", e.text);
-    EXPECT(run_plan_write(path, &plan, &places, "test", 1, &e), "%s", e.text);
+    EXPECT(run_record_plan_write(path, &plan, &places, "test", 1, &e), "%s", e.text);
     arena_free(a);
 }
 

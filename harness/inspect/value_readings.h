@@ -6,8 +6,8 @@
  *   r the residual before a layer, y its output, o the stream behind it
  *
  * Ties go to the smaller token id. */
-#ifndef LOCI_EXPERIMENTS_MEMORY_READING_H
-#define LOCI_EXPERIMENTS_MEMORY_READING_H
+#ifndef LOCI_HARNESS_VALUE_READINGS_H
+#define LOCI_HARNESS_VALUE_READINGS_H
 
 #include "harness/inspect/triggers.h"
 #include "models/model.h"
@@ -21,11 +21,11 @@ typedef struct value_reading {
 
 /* Reads values [n, width]. probabilities [n, vocab], NULL: not wanted. Scratch is the arena's,
  * rewound. */
-void values_read(value_reading *out, real *probabilities, const readout *r, const real *values,
-                 int64_t n, arena *scratch);
+void value_readings(value_reading *out, real *probabilities, const readout *r, const real *values,
+                    int64_t n, arena *scratch);
 
 /* How many tokens are more probable than `token` in a distribution or in logits [vocab]. */
-int64_t token_rank(const real *x, int64_t vocab, int32_t token);
+int64_t value_readings_rank(const real *x, int64_t vocab, int32_t token);
 
 /* What a memory's value has to do with its key's triggers. */
 typedef struct memory_agreement {
@@ -34,7 +34,7 @@ typedef struct memory_agreement {
     int32_t matches; /* how many of the triggers it follows */
     int64_t rank;    /* of the first trigger's next token; -1: not triggered */
 } memory_agreement;
-memory_agreement agreement_of(const trigger *list, int64_t n, int32_t top);
+memory_agreement value_readings_agreement(const trigger *list, int64_t n, int32_t top);
 
 /* One prefix at one layer. */
 typedef struct prefix_reading {
@@ -47,15 +47,15 @@ typedef struct prefix_reading {
 } prefix_reading;
 
 /* Residuals, outputs and streams [n, width] of n prefixes: fills the three tops. */
-void prefixes_read_tops(prefix_reading *out, const readout *r, const real *residual,
-                        const real *output, const real *stream, int64_t n, arena *scratch);
+void value_readings_tops(prefix_reading *out, const readout *r, const real *residual,
+                         const real *output, const real *stream, int64_t n, arena *scratch);
 /* After the tops: counts matches of one prefix. active [n] are the memories that fire; tops
  * [memories] their values' top tokens, with [vocab] how many values have each token on top. */
-void prefix_match(prefix_reading *out, const int32_t *active, int64_t n, const int32_t *tops,
-                  const int32_t *with);
+void value_readings_match(prefix_reading *out, const int32_t *active, int64_t n,
+                          const int32_t *tops, const int32_t *with);
 /* Probability of token final[i] under softmax(residual_i E^T). */
-void prefixes_read_final(prefix_reading *out, const readout *r, const real *residual,
-                         const int32_t *final, int64_t n, arena *scratch);
+void value_readings_final(prefix_reading *out, const readout *r, const real *residual,
+                          const int32_t *final, int64_t n, arena *scratch);
 
 /* How the layer's prediction comes about (sec. 5.2). */
 typedef enum refinement_case {
@@ -66,6 +66,6 @@ typedef enum refinement_case {
     REFINE_CASES
 } refinement_case;
 extern const char *const REFINEMENT_CASES[REFINE_CASES];
-refinement_case refinement_of(const prefix_reading *p);
+refinement_case value_readings_refinement(const prefix_reading *p);
 
 #endif

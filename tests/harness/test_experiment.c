@@ -1,4 +1,4 @@
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -194,10 +194,10 @@ static void refuses(void)
     }
 }
 
-const test_suite test_plan = {"harness/plan",
-                              {{"order and seeds", order_and_seeds},
-                               {"identity", identity},
-                               {"resolved reads back", resolved_reads_back},
-                               {"repetitions", repetitions},
-                               {"refuses", refuses},
-                               {0}}};
+const test_suite test_experiment = {"harness/experiment",
+                                    {{"order and seeds", order_and_seeds},
+                                     {"identity", identity},
+                                     {"resolved reads back", resolved_reads_back},
+                                     {"repetitions", repetitions},
+                                     {"refuses", refuses},
+                                     {0}}};

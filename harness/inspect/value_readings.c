@@ -1,4 +1,4 @@
-#include "harness/inspect/memory_reading.h"
+#include "harness/inspect/value_readings.h"
 
 #include <math.h>
 
@@ -88,14 +88,14 @@ static void take_values(void *user, int64_t first, int64_t n, real *logits)
     }
 }
 
-void values_read(value_reading *out, real *probabilities, const readout *r, const real *values,
-                 int64_t n, arena *scratch)
+void value_readings(value_reading *out, real *probabilities, const readout *r, const real *values,
+                    int64_t n, arena *scratch)
 {
     value_take t = {out, probabilities, model_vocab(r->model)};
     read_pieces(r, values, n, scratch, take_values, &t);
 }
 
-int64_t token_rank(const real *x, int64_t vocab, int32_t token)
+int64_t value_readings_rank(const real *x, int64_t vocab, int32_t token)
 {
     int64_t rank = 0;
     for (int64_t i = 0; i < vocab; i++) {
@@ -104,7 +104,7 @@ int64_t token_rank(const real *x, int64_t vocab, int32_t token)
     return rank;
 }
 
-memory_agreement agreement_of(const trigger *list, int64_t n, int32_t top)
+memory_agreement value_readings_agreement(const trigger *list, int64_t n, int32_t top)
 {
     memory_agreement a = {.triggered = n > 0, .match = n > 0 && list[0].next == top, .rank = -1};
     for (int64_t i = 0; i < n; i++) {
@@ -130,8 +130,8 @@ static void take_tops(void *user, int64_t first, int64_t n, real *logits)
     }
 }
 
-void prefixes_read_tops(prefix_reading *out, const readout *r, const real *residual,
-                        const real *output, const real *stream, int64_t n, arena *scratch)
+void value_readings_tops(prefix_reading *out, const readout *r, const real *residual,
+                         const real *output, const real *stream, int64_t n, arena *scratch)
 {
     tops_take t = {out, offsetof(prefix_reading, top_residual), model_vocab(r->model)};
     read_pieces(r, residual, n, scratch, take_tops, &t);
@@ -141,8 +141,8 @@ void prefixes_read_tops(prefix_reading *out, const readout *r, const real *resid
     read_pieces(r, stream, n, scratch, take_tops, &t);
 }
 
-void prefix_match(prefix_reading *out, const int32_t *active, int64_t n, const int32_t *tops,
-                  const int32_t *with)
+void value_readings_match(prefix_reading *out, const int32_t *active, int64_t n,
+                          const int32_t *tops, const int32_t *with)
 {
     out->active = (int32_t)n;
     out->match_output_all = with[out->top_output];
@@ -169,14 +169,14 @@ static void take_final(void *user, int64_t first, int64_t n, real *logits)
     }
 }
 
-void prefixes_read_final(prefix_reading *out, const readout *r, const real *residual,
-                         const int32_t *final, int64_t n, arena *scratch)
+void value_readings_final(prefix_reading *out, const readout *r, const real *residual,
+                          const int32_t *final, int64_t n, arena *scratch)
 {
     final_take t = {out, final, model_vocab(r->model)};
     read_pieces(r, residual, n, scratch, take_final, &t);
 }
 
-refinement_case refinement_of(const prefix_reading *p)
+refinement_case value_readings_refinement(const prefix_reading *p)
 {
     bool residual = p->top_stream == p->top_residual, output = p->top_stream == p->top_output;
     if (residual) return output ? REFINE_AGREEMENT : REFINE_RESIDUAL;

@@ -7,17 +7,17 @@
 
 /* ---- changes ---- */
 
-static json_t *rises(record_out *r, const change_moment *m)
+static json_t *rises(record_lines *r, const change_moment *m)
 {
     json_t *list = json_array();
     for (int i = 0; i < MOMENT_TOKENS && m->tops[i] >= 0; i++) {
         json_array_append_new(
-            list, json_pack("[o, f]", record_token(r, m->tops[i]), (double)m->rises[i]));
+            list, json_pack("[o, f]", record_lines_token(r, m->tops[i]), (double)m->rises[i]));
     }
     return list;
 }
 
-static bool put_moments(record_out *r, const layer *l, const char *direction,
+static bool put_moments(record_lines *r, const layer *l, const char *direction,
                         const change_moment *list, int n, err *e)
 {
     const prefixes *p = &r->x->sample_text;
@@ -28,45 +28,46 @@ static bool put_moments(record_out *r, const layer *l, const char *direction,
                                  l->name, "moment", i, "direction", direction, "document",
                                  (json_int_t)d, "position", (json_int_t)(m->token - p->first[d]),
                                  "gain", m->gain, "before", (double)m->before, "after",
-                                 (double)m->after, "next", record_token(r, m->next), "rises",
-                                 rises(r, m), "text", record_prefix(r, p, m->token));
-        if (!record_put(r, line, e)) return false;
+                                 (double)m->after, "next", record_lines_token(r, m->next), "rises",
+                                 rises(r, m), "text", record_lines_prefix(r, p, m->token));
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
 /* The tokens of document `index` (-1: all) that rose most, or fell most. */
-static bool put_tokens(record_out *r, const inspected_changes *l, int64_t index, double sign,
+static bool put_tokens(record_lines *r, const inspected_changes *l, int64_t index, double sign,
                        err *e)
 {
     int64_t vocab = r->x->sample_text.vocab;
     const token_change *list = l->tokens + (1 + index) * vocab;
     int32_t order[CHANGED_TOKENS];
-    int n = changed_tokens(order, list, vocab, sign);
+    int n = inspect_changes_tokens(order, list, vocab, sign);
     for (int i = 0; i < n; i++) {
         const token_change *t = &list[order[i]];
         json_t *gain =
-            t->next ? json_finite(inspect_sum_of(t->gain) / (double)t->next) : json_null();
+            t->next ? json_finite(inspection_sum_of(t->gain) / (double)t->next) : json_null();
         json_t *line =
             json_pack("{s:s, s:I, s:s, s:i, s:o, s:f, s:I, s:o}", "layer", l->layer->name,
                       "changed", (json_int_t)index, "direction", sign > 0 ? "risen" : "fallen",
-                      "place", i, "token", record_token(r, order[i]), "rise",
-                      inspect_sum_of(t->rise), "next", (json_int_t)t->next, "gain", gain);
-        if (!record_put(r, line, e)) return false;
+                      "place", i, "token", record_lines_token(r, order[i]), "rise",
+                      inspection_sum_of(t->rise), "next", (json_int_t)t->next, "gain", gain);
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-int changed_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
-                   double sign)
+int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
+                           double sign)
 {
     int n = 0;
     for (int64_t v = 0; v < vocab; v++) {
-        double rise = sign * inspect_sum_of(list[v].rise);
+        double rise = sign * inspection_sum_of(list[v].rise);
         if (!(rise > 0)) continue;
-        if (n == CHANGED_TOKENS && rise <= sign * inspect_sum_of(list[order[n - 1]].rise)) continue;
+        if (n == CHANGED_TOKENS && rise <= sign * inspection_sum_of(list[order[n - 1]].rise))
+            continue;
         int at = n < CHANGED_TOKENS ? n++ : n - 1;
-        for (; at > 0 && rise > sign * inspect_sum_of(list[order[at - 1]].rise); at--) {
+        for (; at > 0 && rise > sign * inspection_sum_of(list[order[at - 1]].rise); at--) {
             order[at] = order[at - 1];
         }
         order[at] = (int32_t)v;
@@ -74,7 +75,7 @@ int changed_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int6
     return n;
 }
 
-bool record_changes(record_out *r, err *e)
+bool record_reading_changes(record_lines *r, err *e)
 {
     for (int i = 0; i < r->x->change_count; i++) {
         const inspected_changes *l = &r->x->changes[i];
@@ -92,8 +93,8 @@ bool record_changes(record_out *r, err *e)
 
 /* ---- states ---- */
 
-int exchange_tokens(int32_t *order, int most, const inspected_exchange *l, const int64_t *sums,
-                    int64_t vocab)
+int inspect_states_tokens(int32_t *order, int most, const inspected_exchange *l,
+                          const int64_t *sums, int64_t vocab)
 {
     int n = 0;
     for (int64_t v = 0; v < vocab; v++) {
@@ -114,50 +115,50 @@ int exchange_tokens(int32_t *order, int most, const inspected_exchange *l, const
     return n;
 }
 
-static bool put_uses(record_out *r, const inspected_exchange *l, err *e)
+static bool put_uses(record_lines *r, const inspected_exchange *l, err *e)
 {
     int32_t order[USE_TOKENS];
-    int n = exchange_tokens(order, USE_TOKENS, l, l->token_sum, r->x->sample_text.vocab);
+    int n = inspect_states_tokens(order, USE_TOKENS, l, l->token_sum, r->x->sample_text.vocab);
     for (int i = 0; i < n; i++) {
         int64_t count = l->token_count[order[i]];
         json_t *line = json_pack("{s:s, s:s, s:i, s:o, s:I, s:f}", "layer", l->layer->name, "uses",
-                                 l->exchange.name, "place", i, "token", record_token(r, order[i]),
-                                 "count", (json_int_t)count, "mean",
-                                 inspect_sum_of(l->token_sum[order[i]]) / (double)count);
-        if (!record_put(r, line, e)) return false;
+                                 l->exchange.name, "place", i, "token",
+                                 record_lines_token(r, order[i]), "count", (json_int_t)count,
+                                 "mean", inspection_sum_of(l->token_sum[order[i]]) / (double)count);
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
 /* A place: its share of all, and the tokens that it has most to do with: mean weight of their
  * positions, relative to that of all positions. */
-static bool put_places(record_out *r, const inspected_exchange *l, err *e)
+static bool put_places(record_lines *r, const inspected_exchange *l, err *e)
 {
     int64_t vocab = r->x->sample_text.vocab;
     double all = 0;
     for (int64_t p = 0; p < l->exchange.places; p++) {
-        all += inspect_sum_of(l->place_sum[p]);
+        all += inspection_sum_of(l->place_sum[p]);
     }
     for (int64_t p = 0; p < l->exchange.places && all > 0; p++) {
         int32_t order[PLACE_TOKENS];
         const int64_t *sums = l->place_token ? l->place_token + p * vocab : NULL;
-        int n = sums ? exchange_tokens(order, PLACE_TOKENS, l, sums, vocab) : 0;
-        double mean = inspect_sum_of(l->place_sum[p]) / (double)MAX(l->positions, 1);
+        int n = sums ? inspect_states_tokens(order, PLACE_TOKENS, l, sums, vocab) : 0;
+        double mean = inspection_sum_of(l->place_sum[p]) / (double)MAX(l->positions, 1);
         json_t *tokens = json_array();
         for (int i = 0; i < n && mean > 0; i++) {
-            double own = inspect_sum_of(sums[order[i]]) / (double)l->token_count[order[i]];
+            double own = inspection_sum_of(sums[order[i]]) / (double)l->token_count[order[i]];
             json_array_append_new(tokens,
-                                  json_pack("[o, f]", record_token(r, order[i]), own / mean));
+                                  json_pack("[o, f]", record_lines_token(r, order[i]), own / mean));
         }
         json_t *line = json_pack("{s:s, s:s, s:I, s:f, s:o}", "layer", l->layer->name, "exchange",
                                  l->exchange.name, "place", (json_int_t)p, "share",
-                                 inspect_sum_of(l->place_sum[p]) / all, "tokens", tokens);
-        if (!record_put(r, line, e)) return false;
+                                 inspection_sum_of(l->place_sum[p]) / all, "tokens", tokens);
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-static bool put_spots(record_out *r, const inspected_exchange *l, err *e)
+static bool put_spots(record_lines *r, const inspected_exchange *l, err *e)
 {
     const prefixes *p = &r->x->sample_text;
     for (int i = 0; i < l->spots.sizes[0]; i++) {
@@ -167,13 +168,13 @@ static bool put_spots(record_out *r, const inspected_exchange *l, err *e)
             json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:o, s:o}", "layer", l->layer->name, "spots",
                       l->exchange.name, "place", i, "document", (json_int_t)d, "position",
                       (json_int_t)(t->token - p->first[d]), "value", (double)t->coefficient, "next",
-                      record_token(r, t->next), "text", record_prefix(r, p, t->token));
-        if (!record_put(r, line, e)) return false;
+                      record_lines_token(r, t->next), "text", record_lines_prefix(r, p, t->token));
+        if (!record_lines_put(r, line, e)) return false;
     }
     return true;
 }
 
-bool record_states(record_out *r, err *e)
+bool record_reading_states(record_lines *r, err *e)
 {
     for (int i = 0; i < r->x->exchange_count; i++) {
         const inspected_exchange *l = &r->x->exchanges[i];

@@ -1,4 +1,4 @@
-#include "harness/supervise/extend.h"
+#include "harness/supervise/continue_longer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ static json_t *tree_of(const run_plan *p)
     return tree;
 }
 
-bool extend_possible(const run_plan *p)
+bool continue_longer_possible(const run_plan *p)
 {
     double amount;
     json_t *tree = tree_of(p);
@@ -107,7 +107,7 @@ static void add_beginning(json_t *all, const json_t *record, const char *id)
     free(key);
 }
 
-json_t *extend_beginnings(const char *out)
+json_t *continue_longer_beginnings(const char *out)
 {
     char runs[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
     const char *const *names;
@@ -137,12 +137,13 @@ static bool still_there(const char *out, const char *id)
     return record != NULL;
 }
 
-const char *extend_find(const json_t *all, const run_plan *p, const char *out, const char *folder)
+const char *continue_longer_find(const json_t *all, const run_plan *p, const char *out,
+                                 const char *folder)
 {
     char checkpoint[FILE_PATH_BYTES];
     double amount = 0, best = 0;
     if (!all || !file_join(checkpoint, folder, "checkpoint", NULL) ||
-        checkpoint_exists(checkpoint)) {
+        checkpoint_files_exist(checkpoint)) {
         return NULL;
     }
     json_t *tree = tree_of(p), *value;
@@ -188,7 +189,8 @@ static bool copy_eval(void *user, const json_t *line)
     const char *split = json_get_text(line, "split");
     if (!split || json_is_true(json_object_get(line, "final"))) return true;
     char id[EVAL_ID_CHARS];
-    eval_id(id, c->run, json_get_int(line, "step", -1), split, json_object_get(line, "protocol"));
+    eval_record_id(id, c->run, json_get_int(line, "step", -1), split,
+                   json_object_get(line, "protocol"));
     json_t *own = json_copy((json_t *)(uintptr_t)line);
     json_object_set_new(own, "eval", json_string(id));
     json_dumpf(own, c->out, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -252,8 +254,8 @@ static bool copy_beginning(const char *folder, const char *run, const char *sour
            err_set(e, "%s: cannot be put in place: %s", put, strerror(errno));
 }
 
-bool extend_begin(const char *folder, const run_plan *p, const char *out, const char *beginning,
-                  err *e)
+bool continue_longer_begin(const char *folder, const run_plan *p, const char *out,
+                           const char *beginning, err *e)
 {
     char source[FILE_PATH_BYTES], checkpoint[FILE_PATH_BYTES];
     err ignored;
@@ -261,7 +263,7 @@ bool extend_begin(const char *folder, const run_plan *p, const char *out, const 
         !run_folder_path(source, out, beginning, e)) {
         return false;
     }
-    if (checkpoint_exists(checkpoint)) return true;
+    if (checkpoint_files_exist(checkpoint)) return true;
     int lock = run_folder_lock(source, &ignored); /* from gc; whoever else has it only reads */
     bool ok = copy_beginning(folder, p->id, source, e);
     if (lock >= 0) close(lock);

@@ -1,15 +1,15 @@
 /* What a spec says otherwise than when its experiment was run last. */
-#ifndef LOCI_EXPERIMENTS_CHANGES_H
-#define LOCI_EXPERIMENTS_CHANGES_H
+#ifndef LOCI_HARNESS_CHANGES_H
+#define LOCI_HARNESS_CHANGES_H
 
 #include <stdio.h>
 
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 
 /* Prints which of the variants that OUT/experiments/NAME.json names are others now, or gone, and
  * the options in which they differ; nothing if none. x is resolved. Runs of what a variant was stay
  * in their folders and are never compared with those of what it is: they have other identities.
  * Returns how many variants that is. */
-int experiment_changes(FILE *print, const experiment *x, const char *out);
+int spec_changes(FILE *print, const experiment *x, const char *out);
 
 #endif

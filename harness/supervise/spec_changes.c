@@ -1,4 +1,4 @@
-#include "harness/supervise/changes.h"
+#include "harness/supervise/spec_changes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static char *differences(const char *out, const char *id, const run_plan *now)
     return text;
 }
 
-static void tell(teller *t)
+static void tell_changes(teller *t)
 {
     if (t->waiting == 0) return;
     fprintf(t->print, "changed since it was run last: %s\n%s", t->labels, t->differences);
@@ -68,9 +68,9 @@ static void tell(teller *t)
 }
 
 /* Takes the text. */
-static void add(teller *t, const char *label, char *text)
+static void add_difference(teller *t, const char *label, char *text)
 {
-    if (t->waiting > 0 && strcmp(text, t->differences) != 0) tell(t);
+    if (t->waiting > 0 && strcmp(text, t->differences) != 0) tell_changes(t);
     size_t used = t->waiting ? strlen(t->labels) : 0;
     snprintf(t->labels + used, sizeof t->labels - used, "%s%.80s", used ? ", " : "", label);
     free(t->differences);
@@ -79,7 +79,7 @@ static void add(teller *t, const char *label, char *text)
     t->told++;
 }
 
-int experiment_changes(FILE *print, const experiment *x, const char *out)
+int spec_changes(FILE *print, const experiment *x, const char *out)
 {
     char inner[300], path[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "experiments/%.200s.json", x->spec->name);
@@ -101,9 +101,9 @@ int experiment_changes(FILE *print, const experiment *x, const char *out)
         int64_t index = json_get_int(now, label, -1);
         gone += index < 0;
         if (index < 0 || strcmp(x->runs[index].variant, variant) == 0) continue;
-        if (count++ < SHOWN) add(&t, label, differences(out, id, &x->runs[index]));
+        if (count++ < SHOWN) add_difference(&t, label, differences(out, id, &x->runs[index]));
     }
-    tell(&t);
+    tell_changes(&t);
     if (count > SHOWN) fprintf(print, "and %d variants more\n", count - SHOWN);
     if (gone > 0) fprintf(print, "no longer part of %s: %d variants\n", x->spec->name, gone);
     if (count + gone > 0) {

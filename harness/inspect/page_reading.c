@@ -8,12 +8,12 @@ enum { PAGE_MOMENTS = 8, PAGE_PLACES = 8, PAGE_SPOTS = 8 };
 static void put_changed(FILE *out, const inspection *x, const inspected_changes *l, double sign)
 {
     int32_t order[CHANGED_TOKENS];
-    int n = changed_tokens(order, l->tokens, x->sample_text.vocab, sign);
+    int n = inspect_changes_tokens(order, l->tokens, x->sample_text.vocab, sign);
     fprintf(out, "<p>%s over the whole text:", sign > 0 ? "risen" : "fallen");
     for (int i = 0; i < n; i++) {
         fputc(' ', out);
-        page_token(out, &x->sample_text, order[i]);
-        fprintf(out, " %.3g", inspect_sum_of(l->tokens[order[i]].rise));
+        page_html_token(out, &x->sample_text, order[i]);
+        fprintf(out, " %.3g", inspection_sum_of(l->tokens[order[i]].rise));
     }
     fputs("</p>\n", out);
 }
@@ -26,20 +26,20 @@ static void put_moments(FILE *out, const inspection *x, const change_moment *lis
     for (int i = 0; i < MIN(n, PAGE_MOMENTS); i++) {
         const change_moment *m = &list[i];
         fprintf(out, "<tr><td>%.2f</td><td class=t>", m->gain);
-        page_prefix(out, &x->sample_text, m->token, a);
+        page_html_prefix(out, &x->sample_text, m->token, a);
         fputs("</td><td class=t>", out);
-        page_token(out, &x->sample_text, m->next);
+        page_html_token(out, &x->sample_text, m->next);
         fprintf(out, "</td><td>%.3g</td><td>%.3g</td><td class=t>", (double)m->before,
                 (double)m->after);
         for (int k = 0; k < MOMENT_TOKENS && m->tops[k] >= 0; k++) {
-            page_token(out, &x->sample_text, m->tops[k]);
+            page_html_token(out, &x->sample_text, m->tops[k]);
         }
         fputs("</td></tr>\n", out);
     }
     fputs("</table>\n", out);
 }
 
-void page_changes(FILE *out, const inspection *x, arena *a)
+void page_reading_changes(FILE *out, const inspection *x, arena *a)
 {
     for (int i = 0; (x->parts & INSPECT_CHANGES) && i < x->change_count; i++) {
         const inspected_changes *l = &x->changes[i];
@@ -59,7 +59,7 @@ static void put_tokens(FILE *out, const inspection *x, const int32_t *order, int
 {
     for (int i = 0; i < n; i++) {
         fputc(' ', out);
-        page_token(out, &x->sample_text, order[i]);
+        page_html_token(out, &x->sample_text, order[i]);
     }
 }
 
@@ -70,7 +70,7 @@ static void put_places(FILE *out, const inspection *x, const inspected_exchange 
             l->exchange.write ? "takes in" : "is read by");
     for (int64_t p = 0; p < MIN(l->exchange.places, (int64_t)PAGE_PLACES) && l->place_token; p++) {
         int32_t order[PLACE_TOKENS];
-        int n = exchange_tokens(order, PLACE_TOKENS, l, l->place_token + p * vocab, vocab);
+        int n = inspect_states_tokens(order, PLACE_TOKENS, l, l->place_token + p * vocab, vocab);
         fprintf(out, "<tr><td>%lld</td><td class=t>", (long long)p);
         put_tokens(out, x, order, n);
         fputs("</td></tr>\n", out);
@@ -85,18 +85,18 @@ static void put_spots(FILE *out, const inspection *x, const inspected_exchange *
     for (int i = 0; i < MIN(l->spots.sizes[0], (int32_t)PAGE_SPOTS); i++) {
         const trigger *t = triggers_of(&l->spots, 0) + i;
         fprintf(out, "<tr><td>%.3g</td><td class=t>", (double)t->coefficient);
-        page_prefix(out, &x->sample_text, t->token, a);
+        page_html_prefix(out, &x->sample_text, t->token, a);
         fputs("</td></tr>\n", out);
     }
     fputs("</table>\n", out);
 }
 
-void page_states(FILE *out, const inspection *x, arena *a)
+void page_reading_states(FILE *out, const inspection *x, arena *a)
 {
     for (int i = 0; (x->parts & INSPECT_STATES) && i < x->exchange_count; i++) {
         const inspected_exchange *l = &x->exchanges[i];
         int32_t order[USE_TOKENS];
-        int n = exchange_tokens(order, USE_TOKENS, l, l->token_sum, x->sample_text.vocab);
+        int n = inspect_states_tokens(order, USE_TOKENS, l, l->token_sum, x->sample_text.vocab);
         fprintf(out, "<h2>%s: %s, states of %s</h2>\n<p>tokens that %s most:", l->layer->name,
                 l->exchange.name, l->exchange.owner->name,
                 l->exchange.write ? "are written" : "read");

@@ -1,14 +1,14 @@
 /* One line of metrics.jsonl, written without taking memory. */
-#ifndef LOCI_EXPERIMENTS_METRICS_H
-#define LOCI_EXPERIMENTS_METRICS_H
+#ifndef LOCI_HARNESS_METRICS_H
+#define LOCI_HARNESS_METRICS_H
 
 #include "harness/train/trainer.h"
 
-enum { METRICS_LINE_BYTES = 1 << 18 };
+enum { LOG_LINE_BYTES = 1 << 18 };
 
 /* {"step", "tokens", "seconds", "loss", "lr", "grad_norm", "tokens_per_second", "layers": {layer:
  * {metric: value}}} and a newline. Loss and rate are over the steps since the last line, the
  * layers' metrics are the step's own. Returns the bytes. */
-size_t metrics_line(char line[METRICS_LINE_BYTES], const train_progress *p, const train_report *r);
+size_t log_line(char line[LOG_LINE_BYTES], const train_progress *p, const train_report *r);
 
 #endif

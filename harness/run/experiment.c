@@ -1,4 +1,4 @@
-#include "harness/run/plan.h"
+#include "harness/run/experiment.h"
 
 #include "harness/train/workload.h"
 
@@ -245,7 +245,7 @@ static bool check_source(resolver *r, const workload *w, int source, err *e)
     bool ok = model_vocab(from.model) == model_vocab(w->model) ||
               node_err(e, w->init.at, "the source has a vocabulary of %lld, this model of %lld",
                        (long long)model_vocab(from.model), (long long)model_vocab(w->model));
-    ok = ok && init_match(target, &w->init, list, p->count, model_params_const(w->model), e);
+    ok = ok && init_from_match(target, &w->init, list, p->count, model_params_const(w->model), e);
     workload_close(&from);
     return ok;
 }
@@ -311,7 +311,7 @@ static bool resolve_variant(resolver *r, int v, err *e)
 /* ---- all of them ---- */
 
 /* The message names the variant, unless there is only one: a value may be fine in another. */
-static bool blame(const experiment *x, int index, err *e)
+static bool blame_source(const experiment *x, int index, err *e)
 {
     if (!e || x->sweep->variant_count == 1) return false;
     size_t used = strlen(e->text);
@@ -400,7 +400,7 @@ static void mark_oracles(experiment *x)
 }
 
 /* Gives the runs of further seeds what the first seed's found, and drops repeated variants. */
-static void complete(experiment *x)
+static void complete_run(experiment *x)
 {
     int variants = x->sweep->variant_count, kept = 0;
     int *original = find_repetitions(x);
@@ -437,10 +437,10 @@ bool experiment_resolve(experiment *x, const corpus_places *places, err *e)
     r.marks = arena_push_zero(x->memory, variants, sizeof *r.marks);
     bool good = true;
     for (int v = 0; v < variants && good; v++) {
-        good = resolve_variant(&r, v, e) || blame(x, r.failed, e);
+        good = resolve_variant(&r, v, e) || blame_source(x, r.failed, e);
     }
     for (int i = 0; i < r.shelf.count; i++)
         corpus_close(r.shelf.items[i].corpus);
-    if (good) complete(x);
+    if (good) complete_run(x);
     return good;
 }

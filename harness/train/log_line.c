@@ -1,4 +1,4 @@
-#include "harness/train/metrics.h"
+#include "harness/train/log_line.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -10,16 +10,15 @@ typedef struct line_text {
     size_t bytes;
 } line_text;
 
-static void put(line_text *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(line_text *l, const char *format, ...)
+static void line_put(line_text *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void line_put(line_text *l, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    size_t room = METRICS_LINE_BYTES - l->bytes;
+    size_t room = LOG_LINE_BYTES - l->bytes;
     int n = vsnprintf(l->text + l->bytes, room, format, args);
     va_end(args);
-    CHECK(n >= 0 && (size_t)n < room, "a line of metrics of more than %d bytes",
-          METRICS_LINE_BYTES);
+    CHECK(n >= 0 && (size_t)n < room, "a line of metrics of more than %d bytes", LOG_LINE_BYTES);
     l->bytes += (size_t)n;
 }
 
@@ -27,9 +26,9 @@ static void put(line_text *l, const char *format, ...)
 static void put_number(line_text *l, const char *key, double x)
 {
     if (isfinite(x)) {
-        put(l, "\"%s\":%.17g", key, x);
+        line_put(l, "\"%s\":%.17g", key, x);
     } else {
-        put(l, "\"%s\":null", key);
+        line_put(l, "\"%s\":null", key);
     }
 }
 
@@ -44,37 +43,37 @@ static bool seen_before(const metric *m, int i)
 static void put_layers(line_text *l, const metric *m, int count)
 {
     bool first_layer = true;
-    put(l, ",\"layers\":{");
+    line_put(l, ",\"layers\":{");
     for (int i = 0; i < count; i++) {
         if (seen_before(m, i)) continue;
-        put(l, "%s\"%s\":{", first_layer ? "" : ",", m[i].layer);
+        line_put(l, "%s\"%s\":{", first_layer ? "" : ",", m[i].layer);
         first_layer = false;
         bool first = true;
         for (int k = i; k < count; k++) {
             if (strcmp(m[k].layer, m[i].layer) != 0) continue;
-            if (!first) put(l, ",");
+            if (!first) line_put(l, ",");
             put_number(l, m[k].name, m[k].weight > 0 ? m[k].sum / m[k].weight : (double)NAN);
             first = false;
         }
-        put(l, "}");
+        line_put(l, "}");
     }
-    put(l, "}");
+    line_put(l, "}");
 }
 
-size_t metrics_line(char line[METRICS_LINE_BYTES], const train_progress *p, const train_report *r)
+size_t log_line(char line[LOG_LINE_BYTES], const train_progress *p, const train_report *r)
 {
     line_text l = {line, 0};
-    put(&l, "{\"step\":%lld,\"tokens\":%lld,", (long long)p->step, (long long)p->tokens);
+    line_put(&l, "{\"step\":%lld,\"tokens\":%lld,", (long long)p->step, (long long)p->tokens);
     put_number(&l, "seconds", p->seconds);
-    put(&l, ",");
+    line_put(&l, ",");
     put_number(&l, "loss", p->window_nats / p->window_weight);
-    put(&l, ",");
+    line_put(&l, ",");
     put_number(&l, "lr", r->lr);
-    put(&l, ",");
+    line_put(&l, ",");
     put_number(&l, "grad_norm", r->grad_norm);
-    put(&l, ",");
+    line_put(&l, ",");
     put_number(&l, "tokens_per_second", p->window_weight / p->window_seconds);
     put_layers(&l, r->metrics, r->metric_count);
-    put(&l, "}\n");
+    line_put(&l, "}\n");
     return l.bytes;
 }

@@ -45,7 +45,7 @@ static void *begin_call(void *user, int thread, const eval_view *v)
     return t;
 }
 
-static void serve(thread_keys *t, int l, const memory_use *use, int64_t entry, int64_t cell)
+static void count_served(thread_keys *t, int l, const memory_use *use, int64_t entry, int64_t cell)
 {
     const layer_memories *m = &t->x->layers[l].memories;
     int64_t memory = use->ids ? use->ids[entry * use->width] : use->first ? use->first[entry] : 0;
@@ -66,7 +66,7 @@ static void on_fired(void *user, const layer *self, const memory_use *use)
         triggers_offer(&t->lists[l], use->coefficients + e * use->width, use->width,
                        use->first ? use->first[e] : 0, use->ids ? use->ids + e * use->width : NULL,
                        t->at[cell]);
-        if (t->served[l]) serve(t, l, use, e, cell);
+        if (t->served[l]) count_served(t, l, use, e, cell);
     }
 }
 
@@ -94,7 +94,7 @@ static void thread_open(thread_keys *t, inspection *x)
 }
 
 /* All threads' lists into the first's: those of the layers. */
-static void merge(inspection *x, thread_keys *threads, int n)
+static void merge_triggers(inspection *x, thread_keys *threads, int n)
 {
     for (int i = 0; i < x->layer_count; i++) {
         inspected_layer *l = &x->layers[i];
@@ -111,8 +111,8 @@ static void merge(inspection *x, thread_keys *threads, int n)
     }
 }
 
-bool inspect_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
-                      const eval_watch *watch, err *e)
+bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
+                         const eval_watch *watch, err *e)
 {
     const inspect_task *task = x->task;
     eval_options options = {.split = (int64_t)split, .rows = task->options->rows, .tokens = tokens};
@@ -140,12 +140,12 @@ static bool measure_plain(inspection *x, split_kind split, double pass_processor
 {
     evaluation r;
     clock_t began = clock();
-    if (!inspect_evaluate(&r, x, split, MIN((int64_t)PLAIN_TOKENS, x->text.tokens), NULL, e)) {
+    if (!inspection_evaluate(&r, x, split, MIN((int64_t)PLAIN_TOKENS, x->text.tokens), NULL, e)) {
         return false;
     }
     double plain = processor_seconds(began) / (double)MAX(r.tokens, 1) * (double)x->text.tokens;
     x->plain_seconds = pass_processor > 0 ? x->pass_seconds * plain / pass_processor : 0;
-    evaluation_deinit(&r);
+    evaluate_deinit(&r);
     return true;
 }
 
@@ -161,12 +161,12 @@ bool inspect_keys(inspection *x, err *e)
     evaluation r = {0};
     double began = host_monotonic_s(), processor = 0;
     clock_t clock_began = clock();
-    bool ok = inspect_evaluate(&r, x, split, x->text.tokens, &watch, e);
+    bool ok = inspection_evaluate(&r, x, split, x->text.tokens, &watch, e);
     if (ok) {
-        merge(x, threads, n);
+        merge_triggers(x, threads, n);
         x->seconds = x->pass_seconds = host_monotonic_s() - began;
         processor = processor_seconds(clock_began);
-        evaluation_deinit(&r);
+        evaluate_deinit(&r);
     }
     for (int i = 0; i < n; i++) {
         arena_free(threads[i].memory);
