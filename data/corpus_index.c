@@ -76,7 +76,7 @@ static bool read_document(line *l, const corpus *c, const entry *d, unsigned cha
     for (int64_t done = 0; done < length;) {
         int64_t n = MIN((int64_t)CHUNK_BYTES, length - done);
         if (!reader_bytes(c->reader, d->file, d->offset + done, n, chunk, e)) return false;
-        sha256_update(&hash, chunk, (size_t)n);
+        sha256_add(&hash, chunk, (size_t)n);
         if (c->cls->text) l->words += words_count(chunk, n, &inside);
         done += n;
     }
@@ -162,7 +162,7 @@ static void hash_source(corpus *c, char *const *hashes)
             int n = snprintf(text, sizeof text, "%s\t%s\t%" PRId64 "\t%s\n",
                              split_name((split_kind)kind), d->name, length_of(c, d),
                              hashes[kind] + i * SHA256_HEX);
-            sha256_update(&all, text, (size_t)MIN(n, (int)sizeof text - 1));
+            sha256_add(&all, text, (size_t)MIN(n, (int)sizeof text - 1));
         }
     }
     sha256_final_hex(&all, c->source);

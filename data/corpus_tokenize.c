@@ -18,9 +18,9 @@ bool corpus_hash_with(corpus *c, const char *tokenizer)
 {
     sha256 all;
     sha256_init(&all);
-    sha256_update(&all, c->source, strlen(c->source));
-    sha256_update(&all, "\n", 1);
-    sha256_update(&all, tokenizer, strlen(tokenizer));
+    sha256_add(&all, c->source, strlen(c->source));
+    sha256_add(&all, "\n", 1);
+    sha256_add(&all, tokenizer, strlen(tokenizer));
     sha256_final_hex(&all, c->hash);
     snprintf(c->tokenizer, sizeof c->tokenizer, "%s", tokenizer);
     return true;

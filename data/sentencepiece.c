@@ -164,8 +164,8 @@ static bool read_settings(settings *x, wire w)
 static void hash_text(sha256 *hash, wire w)
 {
     int64_t bytes = w.end - w.at;
-    sha256_update(hash, &bytes, sizeof bytes);
-    if (bytes) sha256_update(hash, w.at, (size_t)bytes);
+    sha256_add(hash, &bytes, sizeof bytes);
+    sha256_add(hash, w.at, (size_t)bytes);
 }
 
 static void hash_model(sentencepiece *s, const settings *x)
@@ -174,16 +174,16 @@ static void hash_model(sentencepiece *s, const settings *x)
     sha256_init(&hash);
     uint64_t numbers[6] = {x->type,   x->suffix,       x->byte_fallback,
                            x->prefix, x->remove_extra, x->escape};
-    sha256_update(&hash, numbers, sizeof numbers);
+    sha256_add(&hash, numbers, sizeof numbers);
     hash_text(&hash, x->charsmap);
     hash_text(&hash, x->decode_charsmap);
     hash_text(&hash, x->unknown);
     for (int64_t i = 0; i < s->vocab; i++) {
         const piece *p = &s->pieces[i];
         int32_t piece_numbers[2] = {p->bytes, (int32_t)p->type};
-        sha256_update(&hash, piece_numbers, sizeof piece_numbers);
-        sha256_update(&hash, &p->score, sizeof p->score);
-        sha256_update(&hash, p->text, (size_t)p->bytes);
+        sha256_add(&hash, piece_numbers, sizeof piece_numbers);
+        sha256_add(&hash, &p->score, sizeof p->score);
+        sha256_add(&hash, p->text, (size_t)p->bytes);
     }
     sha256_final_hex(&hash, s->hash);
 }

@@ -99,7 +99,7 @@ static bool close_file(shard_writer *w, err *e)
         return err_set(e, "%s/%s: the header cannot be written", w->folder, name);
     }
     if (!file_out_commit(&w->out, e) || !file_join(path, w->folder, name, e) ||
-        !sha256_file(hex, path, e)) {
+        !file_sha256(hex, path, e)) {
         return false;
     }
     json_array_append_new(w->files, json_pack("{s:s,s:I,s:s}", "file", name, "tokens",

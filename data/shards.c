@@ -178,7 +178,7 @@ static bool verify_split(const char *folder, const json_t *split, err *e)
         const char *expected = json_string_value(json_object_get(item, "sha256"));
         char path[FILE_PATH_BYTES], hex[SHA256_HEX];
         if (!name || !expected) continue;
-        if (!file_join(path, folder, name, e) || !sha256_file(hex, path, e)) return false;
+        if (!file_join(path, folder, name, e) || !file_sha256(hex, path, e)) return false;
         if (strcmp(hex, expected) == 0) continue;
         return err_set(
             e,

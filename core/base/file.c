@@ -130,6 +130,15 @@ void file_map_close(file_map *map)
     *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
 }
 
+bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
+{
+    file_map map;
+    if (!file_map_open(&map, path, e)) return false;
+    sha256_hex(hex, map.data, map.bytes);
+    file_map_close(&map);
+    return true;
+}
+
 /* ---- writing ---- */
 
 static void parent_of(char out[FILE_PATH_BYTES], const char *path)
@@ -178,7 +187,7 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
         if (n < 0) return failed(e, f->temporary, "cannot be written");
         done += (size_t)n;
     }
-    if (f->hash) sha256_update(f->hash, data, bytes);
+    if (f->hash) sha256_add(f->hash, data, bytes);
     f->bytes += (int64_t)bytes;
     return true;
 }

@@ -22,6 +22,9 @@ char *file_read(const char *path, size_t *bytes, err *e);
 /* The same into an arena. */
 char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e);
 
+/* Its checksum (sha256.h), in hexadecimal. */
+bool file_sha256(char hex[SHA256_HEX], const char *path, err *e);
+
 /* A file mapped for reading. An empty file gives bytes 0 and a valid pointer. */
 typedef struct file_map {
     const unsigned char *data;

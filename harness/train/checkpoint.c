@@ -288,7 +288,7 @@ static bool check_file(const char *path, const json_t *file, err *e)
         return err_set(e, "%s: corrupt: it has %lld bytes instead of %lld; %s", path,
                        (long long)bytes, (long long)expected, REMEDY);
     }
-    if (!sha256_file(hex, path, e)) return false;
+    if (!file_sha256(hex, path, e)) return false;
     if (hash && strcmp(hash, hex) == 0) return true;
     return err_set(e, "%s: corrupt: its checksum is not that of the manifest; %s", path, REMEDY);
 }

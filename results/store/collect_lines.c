@@ -162,7 +162,7 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
     snprintf(inner, sizeof inner, "runs/%s/%s", id, name);
     if (!file_join(path, c->out, inner, e)) return false;
     if (strchr(name, '/') || !file_exists(path)) return true;
-    return file_stat(path, &bytes, NULL, e) && sha256_file(hex, path, e) &&
+    return file_stat(path, &bytes, NULL, e) && file_sha256(hex, path, e) &&
            collect_rows_artefact(c, id, name, "losses", step, bytes, hex, e);
 }
 

@@ -29,7 +29,7 @@ static void save_then_open(void)
     err e = {""};
     char hex[SHA256_HEX], again[SHA256_HEX];
     EXPECT(safetensors_save(path_of_file(), entries, 5, about, 2, hex, &e), "%s", e.text);
-    EXPECT(sha256_file(again, path_of_file(), &e) && strcmp(hex, again) == 0, "%s %s", hex, again);
+    EXPECT(file_sha256(again, path_of_file(), &e) && strcmp(hex, again) == 0, "%s %s", hex, again);
     safetensors *s = safetensors_open(path_of_file(), &e);
     EXPECT(s && safetensors_count(s) == 5, "%s", e.text);
     if (!s) return;

@@ -34,7 +34,7 @@ static void hash_of(char hex[SHA256_HEX], const char *out)
     char path[FILE_PATH_BYTES];
     err e = {0};
     snprintf(path, sizeof path, "%s/loci.db", out);
-    EXPECT(sha256_file(hex, path, &e), "%s", e.text);
+    EXPECT(file_sha256(hex, path, &e), "%s", e.text);
 }
 
 /* A single number; NaN if there is none. */

@@ -22,14 +22,11 @@ void fake_run_id(char id[17], const char *experiment, const char *label, int see
 /* In [-1, 1], the same for the same name. */
 static double noise(const char *name, int seed, int step)
 {
-    char text[256];
-    unsigned char digest[SHA256_BYTES];
-    sha256 s;
+    char text[256], hex[SHA256_HEX];
     snprintf(text, sizeof text, "%s %d %d", name, seed, step);
-    sha256_init(&s);
-    sha256_update(&s, text, strlen(text));
-    sha256_final(&s, digest);
-    return (digest[0] * 256 + digest[1]) / 32767.5 - 1;
+    sha256_hex(hex, text, strlen(text));
+    hex[4] = 0;
+    return (double)strtoul(hex, NULL, 16) / 32767.5 - 1;
 }
 
 double fake_bits_per_byte(const fake_experiment *x, int variant, int seed)
