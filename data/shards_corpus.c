@@ -1,9 +1,11 @@
 /* Corpora of ready token ids: shards of nanoGPT, of llm.c, and those that loci writes. */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/file.h"
 #include "data/shards.h"
+#include "data/split_names.h"
 
 typedef struct shards_options {
     data_options data;
@@ -14,17 +16,6 @@ static bool ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
     return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-/* Which split a file belongs to, by its name: train.bin, fineweb_val_000000.bin, test.bin. False:
- * to none. */
-static bool split_of_name(const char *name, split_kind *kind)
-{
-    if (!ends_with(name, ".bin")) return false;
-    *kind = strstr(name, "train") ? SPLIT_TRAIN
-            : strstr(name, "val") ? SPLIT_VALIDATION
-                                  : SPLIT_TEST;
-    return *kind != SPLIT_TEST || strstr(name, "test");
 }
 
 static bool add_shard(corpus *c, split_kind kind, const char *name, err *e)
@@ -45,12 +36,59 @@ static bool add_shard(corpus *c, split_kind kind, const char *name, err *e)
     return true;
 }
 
+/* The shards of a folder that is called train, val ... */
+static bool add_folder(corpus *c, split_kind kind, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count;
+    if (!file_join(path, c->where, folder, e) || !file_list(path, c->memory, &names, &count, e)) {
+        return false;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        char name[FILE_PATH_BYTES];
+        if (!ends_with(names[i], ".bin")) continue;
+        if (!file_join(name, folder, names[i], e) || !add_shard(c, kind, name, e)) return false;
+    }
+    return true;
+}
+
+static void say_unread(const corpus *c, int64_t unread)
+{
+    char line[FILE_PATH_BYTES + 100];
+    if (!c->say || unread == 0) return;
+    snprintf(line, sizeof line, "%s: %lld .bin files are not read: they are named after no split",
+             c->where, (long long)unread);
+    c->say(line);
+}
+
+/* Adds what a name within the folder stands for: a shard, or a folder of them that is called like a
+ * split. *unread: files that look like shards but belong to no split. */
+static bool add_named(corpus *c, const char *name, int64_t *unread, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    split_kind kind;
+    if (!file_join(path, c->where, name, e)) return false;
+    if (file_is_folder(path))
+        return !split_names_plain(name, &kind) || add_folder(c, kind, name, e);
+    if (!ends_with(name, ".bin")) return true;
+    int told = split_names_told(name, &kind);
+    if (told > 1) {
+        return node_err(e, c->spec,
+                        "%s/%s: named after more than one split; rename it, so that its name tells "
+                        "one of " SPLIT_NAMES_EXPECTED,
+                        c->where, name);
+    }
+    *unread += told == 0;
+    return told == 0 || add_shard(c, kind, name, e);
+}
+
 /* Without a sidecar a shard is one document, and nothing is known of its text. */
 static bool open_bare(corpus *c, err *e)
 {
     const shards_options *o = c->options;
     const char *const *names;
-    int64_t count;
+    int64_t count, unread = 0;
     if (o->vocab < 0) {
         return node_err(e, c->spec,
                         "%s has no corpus.json, so `vocab` is needed: the number of "
@@ -60,13 +98,14 @@ static bool open_bare(corpus *c, err *e)
     c->vocab = o->vocab;
     if (!file_list(c->where, c->memory, &names, &count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
-        split_kind kind;
-        if (split_of_name(names[i], &kind) && !add_shard(c, kind, names[i], e)) return false;
+        if (!add_named(c, names[i], &unread, e)) return false;
     }
-    return c->reader || err_set(e,
-                                "%s: there are no shards; their names hold train, val or test and "
-                                "end in .bin",
-                                c->where);
+    say_unread(c, unread);
+    return c->reader ||
+           node_err(e, c->spec,
+                    "%s: there are no shards; their names end in .bin and hold a word that tells "
+                    "the split: " SPLIT_NAMES_EXPECTED,
+                    c->where);
 }
 
 static bool open_described(corpus *c, shard_origin *origin, err *e)

@@ -238,7 +238,7 @@ static const struct {
     {"{corpus: text, path: three, tokenizer: [a]}", "a list is no tokenizer"},
     {"{corpus: text, path: three, tokenizer: {train: bpe}}", "vocab"},
     {"{corpus: text, path: three, tokenizer: {train: word, vocab: 400}}", "unigram|bpe"},
-    {"{corpus: text, path: onlytrain}", "the validation split of corpus 'text' is empty"},
+    {"{corpus: text, path: onlytrain}", "nothing is named after validation"},
     {"{corpus: pg19, path: two}", "the folder is missing"},
     {"{corpus: pg19, path: badmeta}", "metadata.csv:2: not a row"},
     {"{corpus: enwik8, path: two}", "holds no file 'enwik8'"},

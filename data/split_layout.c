@@ -1,0 +1,138 @@
+#include "data/split_layout.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "data/split_names.h"
+
+typedef struct entry_names {
+    const char *const *names;
+    bool *folder;
+    int64_t count;
+} entry_names;
+
+static bool list_entries(entry_names *all, const corpus *c, err *e)
+{
+    if (!file_list(c->where, c->memory, &all->names, &all->count, e)) return false;
+    all->folder = arena_push_zero(c->memory, all->count, sizeof *all->folder);
+    for (int64_t i = 0; i < all->count; i++) {
+        char path[FILE_PATH_BYTES];
+        if (!file_join(path, c->where, all->names[i], e)) return false;
+        all->folder[i] = file_is_folder(path);
+    }
+    return true;
+}
+
+static bool hidden(const char *name)
+{
+    return name[0] == '.';
+}
+
+/* Whether another file has this one's name but for the split: "a.train.txt" beside "a.test.txt". */
+static bool has_sibling(const entry_names *all, int64_t index)
+{
+    split_kind kind, other;
+    if (split_names_told(all->names[index], &kind) != 1) return false;
+    for (int64_t i = 0; i < all->count; i++) {
+        if (all->folder[i] || split_names_told(all->names[i], &other) != 1 || other == kind)
+            continue;
+        if (split_names_siblings(all->names[index], all->names[i])) return true;
+    }
+    return false;
+}
+
+/* Whether anything says that the folder is split by names: a folder called train; files called
+ * train or validation, or files that differ in their splits. One "test.txt" says nothing. */
+static bool is_split(const entry_names *all)
+{
+    for (int64_t i = 0; i < all->count; i++) {
+        split_kind kind;
+        if (hidden(all->names[i])) continue;
+        bool plain = split_names_plain(all->names[i], &kind);
+        if (plain && (all->folder[i] || kind != SPLIT_TEST)) return true;
+        if (!all->folder[i] && has_sibling(all, i)) return true;
+    }
+    return false;
+}
+
+/* Folders must be called exactly so: beside them, a file must, too. */
+static bool is_member(const entry_names *all, int64_t index, bool folders, split_kind *kind)
+{
+    const char *name = all->names[index];
+    if (hidden(name)) return false;
+    if (folders || all->folder[index]) return split_names_plain(name, kind);
+    return split_names_told(name, kind) == 1;
+}
+
+static void say_unread(const corpus *c, const char *first, int64_t count)
+{
+    char line[2 * FILE_PATH_BYTES];
+    if (!c->say || count == 0) return;
+    snprintf(line, sizeof line,
+             count == 1 ? "%s: %s is not read: it is named after no split"
+                        : "%s: %s and %lld others are not read: they are named "
+                          "after no split",
+             c->where, first, (long long)count - 1);
+    c->say(line);
+}
+
+/* Parts of a split differ in their numbers alone; two files that are both "train" are none. */
+static bool check_parts(const split_layout *l, const corpus *c, err *e)
+{
+    const split_member *first[SPLITS] = {NULL};
+    for (int64_t i = 0; i < l->count; i++) {
+        const split_member *m = &l->members[i];
+        if (!first[m->kind]) first[m->kind] = m;
+        if (split_names_parts(first[m->kind]->name, m->name)) continue;
+        return node_err(
+            e, c->spec,
+            "%s: both %s and %s are named after the %s split; keep one of them, or give a "
+            "folder that holds one text for each split",
+            c->where, first[m->kind]->name, m->name, split_name(m->kind));
+    }
+    return true;
+}
+
+static bool check_complete(const split_layout *l, const corpus *c, err *e)
+{
+    const char *named[SPLITS] = {NULL}, *any = l->members[0].name;
+    for (int64_t i = 0; i < l->count; i++) {
+        named[l->members[i].kind] = l->members[i].name;
+    }
+    for (int kind = SPLIT_TRAIN; kind <= SPLIT_VALIDATION; kind++) {
+        if (named[kind]) continue;
+        return node_err(e, c->spec,
+                        "%s: %s is named after a split, but nothing is named after %s; the names "
+                        "to give are " SPLIT_NAMES_EXPECTED,
+                        c->where, any, split_name((split_kind)kind));
+    }
+    return true;
+}
+
+bool split_layout_find(split_layout *l, const corpus *c, err *e)
+{
+    entry_names all;
+    *l = (split_layout){0};
+    if (!list_entries(&all, c, e)) return false;
+    if (!is_split(&all)) return true;
+    bool folders = false;
+    for (int64_t i = 0; i < all.count; i++) {
+        split_kind kind;
+        folders |= all.folder[i] && is_member(&all, i, true, &kind);
+    }
+    l->members = ARENA_NEW(c->memory, split_member, all.count);
+    const char *unread = NULL;
+    int64_t left = 0;
+    for (int64_t i = 0; i < all.count; i++) {
+        split_kind kind;
+        if (is_member(&all, i, folders, &kind)) {
+            l->members[l->count++] = (split_member){all.names[i], all.folder[i], kind};
+        } else if (!hidden(all.names[i])) {
+            unread = unread ? unread : all.names[i];
+            left++;
+        }
+    }
+    say_unread(c, unread, left);
+    return check_parts(l, c, e) && check_complete(l, c, e);
+}

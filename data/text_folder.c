@@ -1,0 +1,185 @@
+/* A folder of text. What belongs to which split is said by names where there are such names: never
+ * is a text that somebody set aside for testing mixed with the text to train on. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "data/split_layout.h"
+#include "data/split_names.h"
+#include "data/text.h"
+
+enum { MAX_FOLDERS_DEEP = 16 };
+
+typedef struct found_file {
+    const char *name; /* below the corpus's folder */
+    int64_t bytes;
+    uint64_t order; /* hash of the name: what decides which files are held out */
+} found_file;
+
+typedef struct found_files {
+    found_file *files;
+    int64_t count, capacity;
+    int64_t bytes;
+} found_files;
+
+/* FNV-1a, 64 bits. */
+static uint64_t name_order(const char *name)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (; *name; name++) {
+        hash = (hash ^ (unsigned char)*name) * 1099511628211u;
+    }
+    return hash;
+}
+
+static void keep_file(found_files *all, const char *name, int64_t bytes, arena *a)
+{
+    if (all->count == all->capacity) {
+        all->capacity = MAX(64, 2 * all->capacity);
+        found_file *grown = ARENA_NEW(a, found_file, all->capacity);
+        if (all->count) memcpy(grown, all->files, (size_t)all->count * sizeof *grown);
+        all->files = grown;
+    }
+    all->files[all->count++] = (found_file){arena_strdup(a, name), bytes, name_order(name)};
+    all->bytes += bytes;
+}
+
+/* Every file below root/sub with something in it, in the order of names; names that begin with a
+ * dot are left out. */
+static bool find_files(found_files *all, const char *root, const char *sub, int depth, arena *a,
+                       err *e)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count;
+    if (!file_join(folder, root, sub, e) || !file_list(folder, a, &names, &count, e)) return false;
+    if (depth > MAX_FOLDERS_DEEP) return err_set(e, "%s: folders are nested too deeply", folder);
+    for (int64_t i = 0; i < count; i++) {
+        if (names[i][0] == '.') continue;
+        int64_t bytes;
+        if (!file_join(path, folder, names[i], e)) return false;
+        if (*sub && !file_join(name, sub, names[i], e)) return false;
+        if (!*sub) snprintf(name, sizeof name, "%s", names[i]);
+        if (file_is_folder(path)) {
+            if (!find_files(all, root, name, depth + 1, a, e)) return false;
+            continue;
+        }
+        if (!file_stat(path, &bytes, NULL, e)) return false;
+        if (bytes > 0) keep_file(all, name, bytes, a);
+    }
+    return true;
+}
+
+static bool add_file(corpus *c, split_kind kind, const found_file *f, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    return file_join(path, c->where, f->name, e) &&
+           corpus_add_text(c, kind, f->name, path, 0, -1, e);
+}
+
+static int by_order(const void *x, const void *y)
+{
+    const found_file *const *a = x, *const *b = y;
+    return (*a)->order < (*b)->order ? -1 : (*a)->order > (*b)->order;
+}
+
+/* Whole files are held out, chosen by the hash of their names: a file stays where it is when others
+ * are added, as far as the shares allow. At least one file goes to each split that has a share. */
+static bool split_by_hash(corpus *c, const found_files *all, double validation, double test, err *e)
+{
+    if (all->count < 3) {
+        return err_set(e,
+                       "%s: %lld files with text cannot be split by file; give one file, at least "
+                       "3 files, or folders train/, validation/ and test/",
+                       c->where, (long long)all->count);
+    }
+    const found_file **sorted = ARENA_NEW(c->memory, const found_file *, all->count);
+    char *kind = arena_push_zero(c->memory, all->count, 1); /* by index in all->files */
+    for (int64_t i = 0; i < all->count; i++) {
+        sorted[i] = &all->files[i];
+    }
+    qsort(sorted, (size_t)all->count, sizeof *sorted, by_order);
+    int64_t next = 0;
+    double share[SPLITS] = {0, validation, test};
+    for (int s = SPLIT_TEST; s >= SPLIT_VALIDATION; s--) {
+        int64_t wanted = llround(share[s] * (double)all->bytes), got = 0;
+        for (; got < wanted && next + s < all->count;
+             next++) { /* leaves one file per split ahead */
+            got += sorted[next]->bytes;
+            kind[sorted[next] - all->files] = (char)s;
+        }
+    }
+    for (int64_t i = 0; i < all->count; i++) {
+        if (!add_file(c, (split_kind)kind[i], &all->files[i], e)) return false;
+    }
+    return true;
+}
+
+/* ---- folders and files that are named after splits ---- */
+
+static bool add_member(corpus *c, const split_member *m, err *e)
+{
+    found_files files = {0};
+    if (!m->folder) {
+        found_file one = {.name = m->name};
+        return add_file(c, m->kind, &one, e);
+    }
+    if (!find_files(&files, c->where, m->name, 1, c->memory, e)) return false;
+    for (int64_t i = 0; i < files.count; i++) {
+        if (!add_file(c, m->kind, &files.files[i], e)) return false;
+    }
+    return true;
+}
+
+/* Deeper folders and files that are named after splits would be mixed: the caller has to say which
+ * of the folders is meant. */
+static bool check_nested(const corpus *c, const found_files *all, err *e)
+{
+    const char *named[SPLITS] = {NULL};
+    for (int64_t i = 0; i < all->count; i++) {
+        split_kind kind;
+        char part[FILE_PATH_BYTES];
+        for (const char *at = all->files[i].name; at; at = strchr(at, '/')) {
+            at += *at == '/';
+            snprintf(part, sizeof part, "%.*s", (int)strcspn(at, "/"), at);
+            if (split_names_plain(part, &kind)) named[kind] = all->files[i].name;
+        }
+    }
+    const char *held_out = named[SPLIT_VALIDATION] ? named[SPLIT_VALIDATION] : named[SPLIT_TEST];
+    if (!named[SPLIT_TRAIN] || !held_out) return true;
+    return node_err(e, c->spec,
+                    "%s: holds text that is split already (%s, %s), but not by folders or files "
+                    "right in it; give the folder that holds " SPLIT_NAMES_EXPECTED,
+                    c->where, named[SPLIT_TRAIN], held_out);
+}
+
+static void say_split(const corpus *c)
+{
+    char line[FILE_PATH_BYTES + 200];
+    if (!c->say) return;
+    snprintf(line, sizeof line,
+             "%s: no names of splits in it, so whole files are held out: %lld to train on, %lld "
+             "for validation, %lld for test",
+             c->where, (long long)c->splits[SPLIT_TRAIN].count,
+             (long long)c->splits[SPLIT_VALIDATION].count, (long long)c->splits[SPLIT_TEST].count);
+    c->say(line);
+}
+
+bool text_folder_open(corpus *c, double validation, double test, err *e)
+{
+    split_layout layout;
+    if (!split_layout_find(&layout, c, e)) return false;
+    for (int64_t i = 0; i < layout.count; i++) {
+        if (!add_member(c, &layout.members[i], e)) return false;
+    }
+    if (layout.count) return true;
+    found_files files = {0};
+    if (!find_files(&files, c->where, "", 0, c->memory, e) || !check_nested(c, &files, e) ||
+        !split_by_hash(c, &files, validation, test, e)) {
+        return false;
+    }
+    say_split(c);
+    return true;
+}
