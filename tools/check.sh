@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make check` runs beside the tests: format, warnings as errors under gcc and clang (float and
-# double), shell scripts, clang-tidy's analysis, and the suites under ASan and UBSan. Each gate
-# counts as one in the last line, which adds everything up.
+# double), shell scripts, the order of includes, clang-tidy's analysis, and the suites under ASan and
+# UBSan. Each gate counts as one in the last line, which adds everything up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,6 +42,7 @@ sanitized() {
 gate "suites under ASan and UBSan" sanitized &
 gate "format" format
 gate "shellcheck" scripts
+gate "includes" tools/includes.sh
 LOOK='-c -o /dev/null' gate "warnings, gcc, optimising" warnings release gcc
 gate "warnings, gcc, double" warnings f64 gcc
 gate "warnings, clang" warnings release clang
