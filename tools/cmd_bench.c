@@ -1,6 +1,7 @@
 /* loci bench: how fast a spec trains on this machine, its variants against each other. */
 #include <string.h>
 
+#include "harness/speed/bench_against.h"
 #include "harness/speed/bench_compare.h"
 #include "harness/speed/bench_record.h"
 #include "harness/speed/bench_stream.h"
@@ -10,7 +11,7 @@ typedef struct bench_call {
     int64_t threads, warm_up, format, stream;
     double seconds;
     bool json, record;
-    const char *variant, *data, *out;
+    const char *variant, *against, *data, *out;
     const node *set;
 } bench_call;
 
@@ -27,6 +28,8 @@ static const option OPTIONS[] = {
     CLI_SWITCH(
         bench_call, record, "record",
         "note the variants' speeds with their runs, for loci compare; one thread by default"),
+    CLI_TEXT(bench_call, against, "against",
+             "of one variant: ratios to a peer's figures in this file, a JSON object a line"),
     CLI_SWITCH(bench_call, json, "json", "machine-readable figures"),
     CLI_OUT(bench_call),
     CLI_DATA(bench_call),
@@ -57,11 +60,21 @@ static int bench_one(const cli_call *c, experiment *x, int run, const corpus_pla
 {
     const bench_call *o = c->options;
     bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
+    bench_against *peer = NULL;
+    if (o->against && !(peer = bench_against_read(o->against, e))) return EXIT_USAGE;
     const node *tree = experiment_spec(x, run, e);
-    if (!tree || !bench_run(r, tree, x->runs[run].seed, places, how, e)) return EXIT_USAGE;
-    if (o->json) return print_json(bench_report_json(r));
-    bench_report_print(stdout, r);
-    return EXIT_DONE;
+    bool ok = tree && bench_run(r, tree, x->runs[run].seed, places, how, e);
+    if (ok && o->json) {
+        json_t *figures = bench_report_json(r);
+        if (peer) json_object_set_new(figures, "against", bench_against_json(peer, r));
+        print_json(figures);
+    } else if (ok) {
+        bench_report_print(stdout, r);
+        if (peer) putchar('\n');
+        if (peer) bench_against_print(stdout, peer, r);
+    }
+    bench_against_free(peer);
+    return ok ? EXIT_DONE : EXIT_USAGE;
 }
 
 static int stream_one(const cli_call *c, experiment *x, const corpus_places *places, err *e)
@@ -126,8 +139,10 @@ static int bench_spec(const cli_call *c)
 {
     static const char *const of_stream[] = {"stream", "variant", "json", "out",
                                             "data",   "set",     NULL};
-    static const char *const of_one[] = {"variant", "threads", "seconds", "json",
+    static const char *const of_one[] = {"variant", "threads", "seconds", "against", "json",
                                          "out",     "data",    "set",     NULL};
+    static const char *const of_all[] = {"threads", "seconds", "warm-up", "format", "record",
+                                         "json",    "out",     "data",    "set",    NULL};
     const bench_call *o = c->options;
     err e = {0};
     if (o->record && (o->variant || o->stream)) {
@@ -148,7 +163,9 @@ static int bench_spec(const cli_call *c)
         if (run >= 0 && check_given(c, "one variant alone", of_one, &e)) {
             status = bench_one(c, x, run, &places, &how, &e);
         }
-        if (run < 0 && !e.text[0]) status = bench_all(c, x, &places, &how, &e);
+        if (run < 0 && !e.text[0] && check_given(c, "a comparison of variants", of_all, &e)) {
+            status = bench_all(c, x, &places, &how, &e);
+        }
     }
     experiment_free(x);
     return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
@@ -163,8 +180,12 @@ const verb VERB_BENCH = {
         "Measures how fast a spec trains here: its variants, or one against sgemm.\n\n"
         "Trains a few steps on the spec's corpus without keeping anything, and prints tokens\n"
         "per second (median over steps), GFLOP/s as 6 x matmul parameters per token plus\n"
-        "6 x layers x context x width, the rate of sgemm on 2048 x 2048 matrices in the same\n"
-        "process, their ratio, memory, and the time that each op takes.\n\n"
+        "6 x layers x context x width, the rate of sgemm on 2048 x 2048 matrices and of bare\n"
+        "multiply-adds in registers in the same process, their ratios, memory, and the time\n"
+        "that each op takes. --against FILE adds the ratio to what another program reached:\n"
+        "a line {\"peer\", \"width\", \"layers\", \"context\", \"batch\", \"threads\",\n"
+        "\"precision\", \"tokens_per_second\"} per measurement, of which those of this size\n"
+        "count (experiments/benchmarks/peers/torch_lm.py writes such lines).\n\n"
         "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
         "table has tokens per second in training and evaluation and memory, each relative to\n"
         "the baseline. All of them are in memory at once. --record keeps their speeds for\n"

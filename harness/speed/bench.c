@@ -7,6 +7,7 @@
 #include "core/base/host.h"
 #include "harness/speed/bench_gemm.h"
 #include "harness/speed/bench_parts.h"
+#include "harness/speed/bench_peak.h"
 
 /* ---- training ---- */
 
@@ -51,41 +52,73 @@ static bool warm_up(bench_result *r, trainer *t, err *e)
     return true;
 }
 
-/* Steps and rounds of sgemm take turns, so that a machine whose speed wanders is the same for both.
- */
+/* What is measured of training and of the machine, in turns, so that a machine whose speed wanders
+ * is the same for both. */
+typedef struct timing {
+    double step_seconds[MOST_STEPS], rates[MOST_STEPS];
+    double gemms[MOST_STEPS], peaks[PEAK_KINDS][MOST_STEPS]; /* GFLOP/s, by round */
+    int steps, rounds;
+    double data, updates, total; /* seconds */
+    train_report last;
+} timing;
+
+static void time_machine(timing *m, gemm_meter *meter, lanes *pool)
+{
+    m->gemms[m->rounds] = gemm_meter_round(meter);
+    for (int k = 0; k < PEAK_KINDS; k++) {
+        m->peaks[k][m->rounds] = bench_peak_round(pool, (peak_kind)k);
+    }
+    m->rounds++;
+}
+
+static bool time_turn(timing *m, trainer *t, err *e)
+{
+    double turn = 0;
+    while (turn < TURN_SECONDS && m->steps < MOST_STEPS) {
+        if (!bench_step(t, &m->last, e)) return false;
+        m->step_seconds[m->steps] = m->last.seconds;
+        m->rates[m->steps++] = m->last.weight / m->last.seconds;
+        m->data += m->last.data_seconds;
+        m->updates += m->last.optim_seconds;
+        turn += m->last.seconds;
+    }
+    m->total += turn;
+    return true;
+}
+
+static void sum_up(bench_result *r, timing *m)
+{
+    r->steps = m->steps;
+    r->sgemm_gflops = stats_median(m->gemms, m->rounds);
+    for (int k = 0; k < PEAK_KINDS; k++) { /* all rounds of a kind are NaN, or none */
+        r->peak_gflops[k] = stats_median(m->peaks[k], m->rounds);
+    }
+    r->tokens_per_second = stats_median(m->rates, m->steps);
+    r->step_ms = 1e3 * stats_median(m->step_seconds, m->steps);
+    r->data_share = m->data / m->total;
+    r->optimiser_share = m->updates / m->total;
+    r->loss = m->last.nats / m->last.weight;
+}
+
 static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
 {
-    static double times[MOST_STEPS], rates[MOST_STEPS], gemms[MOST_STEPS];
-    train_report report = {0};
-    double data = 0, updates = 0, total = 0, begin = host_monotonic_s();
-    int rounds = 0;
+    arena *a = arena_new(0);
+    timing *m = arena_push_zero(a, 1, sizeof *m);
+    double begin = host_monotonic_s();
     gemm_meter *meter = gemm_meter_new(trainer_pool(t));
     gemm_meter_round(meter);
     int64_t maps = bench_tape_maps(t);
     bool ok = true;
-    while (ok && r->steps < MOST_STEPS &&
-           (r->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
-        gemms[rounds++] = gemm_meter_round(meter);
-        double turn = 0;
-        while (turn < TURN_SECONDS && r->steps < MOST_STEPS && (ok = bench_step(t, &report, e))) {
-            times[r->steps] = report.seconds;
-            rates[r->steps++] = report.weight / report.seconds;
-            data += report.data_seconds;
-            updates += report.optim_seconds;
-            turn += report.seconds;
-        }
-        total += turn;
+    while (ok && m->steps < MOST_STEPS &&
+           (m->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
+        time_machine(m, meter, trainer_pool(t));
+        ok = time_turn(m, t, e);
     }
     gemm_meter_free(meter);
-    if (!ok) return false;
-    r->sgemm_gflops = stats_median(gemms, rounds);
-    r->tokens_per_second = stats_median(rates, r->steps);
-    r->step_ms = 1e3 * stats_median(times, r->steps);
-    r->data_share = data / total;
-    r->optimiser_share = updates / total;
-    r->loss = report.nats / report.weight;
+    if (ok) sum_up(r, m);
     r->arena_maps_after_warmup = bench_tape_maps(t) - maps;
-    return true;
+    arena_free(a);
+    return ok;
 }
 
 static bool add_times(bench_result *r, const op_time *times, int n, int steps)
@@ -207,6 +240,15 @@ static void bench_generation(bench_result *r, workload *w, trainer *t)
 
 /* ---- all of it ---- */
 
+/* Blocks of the stack: its last layer's name says which one that is. */
+static int64_t blocks_of(const model *m)
+{
+    const layer *const *layers;
+    int n = model_layers(m, &layers);
+    long long last = -1;
+    return n > 0 && sscanf(layers[n - 1]->name, "blocks.%lld.", &last) == 1 ? last + 1 : 0;
+}
+
 bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
                const bench_options *o, err *e)
 {
@@ -219,6 +261,10 @@ bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_pla
     r->params = cost.params;
     r->matmul_params = cost.matmul_params;
     r->flops_per_token = cost.bench_flops;
+    r->width = model_width(w.model);
+    r->layers = blocks_of(w.model);
+    r->context = model_context(w.model);
+    r->batch = w.train.batch;
     /* The budget says when a schedule ends, not how long a benchmark takes. */
     trainer *t = trainer_new(&w, threads, (train_length){.steps = INT64_MAX / 2}, e);
     r->start_seconds = host_monotonic_s() - begin;
@@ -230,5 +276,8 @@ bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_pla
     if (!ok) return false;
     r->gflops = 1e-9 * r->tokens_per_second * r->flops_per_token;
     r->utilisation = r->gflops / r->sgemm_gflops;
+    for (int k = 0; k < PEAK_KINDS; k++) {
+        r->peak_utilisation[k] = r->gflops / r->peak_gflops[k];
+    }
     return true;
 }

@@ -1,12 +1,12 @@
 /* The benchmark: how fast a spec trains, evaluates and generates, against what the machine's sgemm
- * reaches in the same process.
+ * reaches in the same process, and what its processor could do at all.
  *
  *   gflops = tokens/s x (6 x matmul parameters + 6 x layers x context x width)
- *   utilisation = gflops / sgemm_gflops
+ *   utilisation = gflops / sgemm_gflops, and by each of the processor's peaks (bench_peak.h)
  *
  * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once. Steps of training
- * and rounds of sgemm take turns and the median of each counts. The peak of anonymous memory is
- * read before the first round, so that sgemm's matrices are no part of it. */
+ * and rounds of sgemm and of the peaks take turns and the median of each counts. The peak of
+ * anonymous memory is read before the first round, so that sgemm's matrices are no part of it. */
 #ifndef LOCI_HARNESS_BENCH_H
 #define LOCI_HARNESS_BENCH_H
 
@@ -14,6 +14,7 @@
 
 #include "core/base/json.h"
 #include "data/corpus.h"
+#include "harness/speed/bench_peak.h"
 
 enum { BENCH_OPS = 64 };
 
@@ -34,7 +35,10 @@ typedef struct bench_result {
     double tokens_per_second; /* median over steps */
     double step_ms;           /* median */
     double gflops, sgemm_gflops, utilisation;
-    double peak_rss_mib;       /* anonymous memory */
+    /* Of the processor's multiply-adds, by kind; NaN: it has no such instruction. */
+    double peak_gflops[PEAK_KINDS], peak_utilisation[PEAK_KINDS];
+    int64_t width, layers, context, batch; /* what a peer must agree with: see bench_against.h */
+    double peak_rss_mib;                   /* anonymous memory */
     double start_seconds;      /* from the call to the first step's beginning: corpus, model */
     double first_step_seconds; /* of the first step */
     double data_share;         /* of a step */

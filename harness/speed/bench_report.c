@@ -1,4 +1,5 @@
 /* The benchmark's figures as text and as JSON. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "harness/speed/bench_compare.h"
@@ -28,6 +29,31 @@ static void print_ops(FILE *out, const bench_result *r)
     }
 }
 
+static const struct {
+    const char *label, *gflops, *utilisation; /* keys in JSON */
+} PEAKS[PEAK_KINDS] = {
+    {"float32", "peak_float32_gflops", "peak_float32_utilisation"},
+    {"bfloat16", "peak_bfloat16_gflops", "peak_bfloat16_utilisation"},
+    {"bfloat16 tiles", "peak_tiles_gflops", "peak_tiles_utilisation"},
+};
+
+/* Multiply-adds that the processor lacks are not spoken of. */
+static void print_peaks(FILE *out, const bench_result *r)
+{
+    fprintf(out, "multiply-add peak     ");
+    for (int k = 0; k < PEAK_KINDS; k++) {
+        if (isnan(r->peak_gflops[k])) continue;
+        fprintf(out, "%s %s %.1f", k ? "," : "", PEAKS[k].label, r->peak_gflops[k]);
+    }
+    fprintf(out, " GFLOP/s, all threads at once\n");
+    fprintf(out, "utilisation            %.3f of sgemm", r->utilisation);
+    for (int k = 0; k < PEAK_KINDS; k++) {
+        if (isnan(r->peak_gflops[k])) continue;
+        fprintf(out, ", %.3f of the %s peak", r->peak_utilisation[k], PEAKS[k].label);
+    }
+    fputc('\n', out);
+}
+
 void bench_report_print(FILE *out, const bench_result *r)
 {
     fprintf(out, "threads                %d\n", r->threads);
@@ -38,7 +64,7 @@ void bench_report_print(FILE *out, const bench_result *r)
     fprintf(out, "                       %.2f GFLOP/s at %.3f MFLOP per token\n", r->gflops,
             r->flops_per_token * 1e-6);
     fprintf(out, "sgemm 2048^3           %.2f GFLOP/s, all threads at once\n", r->sgemm_gflops);
-    fprintf(out, "utilisation            %.3f\n", r->utilisation);
+    print_peaks(out, r);
     fprintf(out, "peak anonymous memory  %.1f MiB; tapes %.1f MiB\n", r->peak_rss_mib,
             (double)r->tape_bytes / (1 << 20));
     fprintf(out, "maps after warm-up     %lld\n", (long long)r->arena_maps_after_warmup);
@@ -95,6 +121,10 @@ json_t *bench_report_json(const bench_result *r)
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         json_object_set_new(o, figures[i].key, json_finite(figures[i].value));
+    }
+    for (int k = 0; k < PEAK_KINDS; k++) {
+        json_object_set_new(o, PEAKS[k].gflops, json_finite(r->peak_gflops[k]));
+        json_object_set_new(o, PEAKS[k].utilisation, json_finite(r->peak_utilisation[k]));
     }
     json_object_set_new(o, "threads", json_integer(r->threads));
     json_object_set_new(o, "steps", json_integer(r->steps));

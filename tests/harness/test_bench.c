@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "harness/speed/bench.h"
+#include "harness/speed/bench_against.h"
 #include "harness/speed/bench_stream.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -30,6 +32,8 @@ static void figures_are_there(void)
                                        "gflops",
                                        "sgemm_gflops",
                                        "utilisation",
+                                       "peak_float32_gflops",
+                                       "peak_float32_utilisation",
                                        "peak_rss_mib",
                                        "eval_tokens_per_second",
                                        "generate_tokens_per_second",
@@ -78,6 +82,65 @@ static void stream_is_flat(void)
            points[9].anon_mib - points[1].anon_mib);
 }
 
-const test_suite test_bench = {
-    "harness/bench",
-    {{"figures_are_there", figures_are_there}, {"stream_is_flat", stream_is_flat}, {0}}};
+/* Writes the file and reads it as a peer's figures. */
+static bench_against *peers(const char *text, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/peer.jsonl", test_folder());
+    EXPECT(file_write(path, text, strlen(text), e), "%s", e->text);
+    return bench_against_read(path, e);
+}
+
+static void peers_of_the_same_size_count(void)
+{
+    bench_result r = {.width = 64,
+                      .layers = 4,
+                      .context = 256,
+                      .batch = 8,
+                      .threads = 2,
+                      .tokens_per_second = 3000};
+    err e = {0};
+    bench_against *a = peers("{\"peer\": \"x\", \"width\": 64, \"layers\": 4, \"context\": 256, "
+                             "\"batch\": 8, \"threads\": 2, \"tokens_per_second\": 2000}\n\n"
+                             "{\"peer\": \"wider\", \"width\": 65, \"tokens_per_second\": 1}\n"
+                             "{\"peer\": \"lonely\", \"threads\": 1, \"tokens_per_second\": 1}\n"
+                             "{\"peer\": \"silent\", \"tokens_per_second\": 6e3}",
+                             &e);
+    EXPECT(a, "%s", e.text);
+    if (!a) return;
+    json_t *ratios = bench_against_json(a, &r);
+    EXPECT(json_array_size(ratios) == 2, "%zu ratios", json_array_size(ratios));
+    EXPECT(json_get_double(json_array_get(ratios, 0), "ratio") == 1.5 &&
+               json_get_double(json_array_get(ratios, 1), "ratio") == 0.5,
+           "%g, %g", json_get_double(json_array_get(ratios, 0), "ratio"),
+           json_get_double(json_array_get(ratios, 1), "ratio"));
+    json_decref(ratios);
+    bench_against_free(a);
+}
+
+static void figures_of_peers_are_checked(void)
+{
+    static const struct {
+        const char *text, *wrong;
+    } cases[] = {
+        {"", "holds no figures"},
+        {"{\"peer\": \"x\", \"tokens_per_second\": 1}\n[1]\n", "peer.jsonl:2: not a JSON object"},
+        {"{\"tokens_per_second\": 1}", "peer.jsonl:1: \"peer\" is missing"},
+        {"{\"peer\": \"x\", \"tokens_per_second\": 0}", "not above 0"},
+        {"{\"peer\": \"x\", \"tokens_per_second\": \"fast\"}", "\"tokens_per_second\" is missing"},
+        {"\n{\"peer\": ", "peer.jsonl:2:"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        err e = {0};
+        bench_against *a = peers(cases[i].text, &e);
+        EXPECT(!a && strstr(e.text, cases[i].wrong), "%s: %s", cases[i].text, e.text);
+        bench_against_free(a);
+    }
+}
+
+const test_suite test_bench = {"harness/bench",
+                               {{"figures_are_there", figures_are_there},
+                                {"stream_is_flat", stream_is_flat},
+                                {"peers_of_the_same_size_count", peers_of_the_same_size_count},
+                                {"figures_of_peers_are_checked", figures_of_peers_are_checked},
+                                {0}}};

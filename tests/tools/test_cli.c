@@ -406,6 +406,7 @@ static void benchmark(void)
                 "does not look at --warm-up");
     expect_call(LOCI("bench", spec, "--variant", "keys", "--stream", "1k", "--seconds", "1"), 2,
                 NULL, "does not look at --seconds");
+    expect_call(LOCI("bench", spec, "--against", spec), 2, NULL, "does not look at --against");
     r = LOCI("bench", spec, "--seconds", "0.1", "--json");
     figures = json_loads(r.out, 0, NULL);
     const json_t *keys = json_array_get(figures, 1);
