@@ -1,6 +1,8 @@
 /* loci compare: which variant is better, by how much, how surely, at what cost. */
+#include "results/compare/compare_print.h"
 #include "results/compare/compare_recall.h"
 #include "results/compare/compare_slices.h"
+#include "results/compare/compare_slices_print.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

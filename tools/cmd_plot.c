@@ -1,5 +1,6 @@
 /* loci plot: an experiment's pictures, through gnuplot. */
 #include "results/plot/plot.h"
+#include "results/plot/plot_inspect.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 

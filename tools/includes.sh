@@ -43,9 +43,6 @@ harness/train/checkpoint harness/train/trainer
 harness/train/trainer harness/train/workload
 layers/compression layers/token_attention
 models/model models/model_parts
-results/plot/plot results/plot/gnuplot
-results/report/report results/report/report_parts
-results/table/table results/table/table_cell
 '
 
 # Every include of one product file by another: "from to", without their endings.

@@ -2,6 +2,8 @@
 #include "tools/reading.h"
 
 #include "harness/spec/spec.h"
+#include "results/compare/compare_at.h"
+#include "results/compare/compare_load.h"
 #include "results/store/collect.h"
 
 #include <string.h>

@@ -9,7 +9,6 @@
 
 #include "results/compare/stats.h"
 #include "results/store/store.h"
-#include "results/table/table.h"
 
 typedef enum compare_metric {
     COMPARE_AUTO, /* the first of the following that every finished run has */
@@ -129,20 +128,6 @@ typedef struct comparison {
     bool same_text; /* all scored runs scored the same number of bytes or words */
 } comparison;
 
-/* Lives as long as the arena. NULL and e on failure. */
-comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
-                         err *e);
-
-/* "tokens=2M", "flops=1e15", "seconds=600", "tokens" (the least that a finished run got), into o.
- */
-bool compare_at_read(compare_options *o, const char *text, err *e);
-
-/* A number for each of the steps that compare_load consists of; see the files of these names.
- * compare_read: rows of a split, without figures over seeds. */
-comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e);
-bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err *e);
-comparison *compare_tune(arena *a, store *s, const char *experiment, const compare_options *o,
-                         err *e);
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
 void compare_set_values(compared_run *r, double nats);
 /* The first run that counts, of a variant and of all; NULL: none. */
@@ -159,38 +144,9 @@ const char *compare_reason(const compared_run *r);
  * axes say; a name made of these has to say it, too. */
 const char *compare_oracle(const char *label);
 
-/* Fills the variants' `documents` (results/compare/compare_documents.c). */
-bool compare_documents(comparison *c, store *s, err *e);
-
-/* Fills `learning` and the variants' costs of evaluation (results/compare/compare_cost.c). */
-void compare_cost(comparison *c, arena *a);
-
-/* Fills `routing` of runs and variants (results/compare/compare_routing.c). */
-bool compare_routing(comparison *c, arena *a, store *s, err *e);
-
 /* True if every scored token was a byte, so that nats per token are bits per byte (but for ln 2).
  */
 bool compare_by_bytes(const comparison *c);
-
-/* Digits behind the point for the metric's figures. */
-int compare_table_decimals(const comparison *c, compare_metric m);
-
-/* The experiment's name, and what was chosen: "memory: test split, lr tuned on validation". */
-void compare_print_title(char text[512], const comparison *c);
-
-/* The rows, with columns for people and for programs. */
-table *compare_table(arena *a, const comparison *c);
-
-/* The table with protocol, verdicts in words and the reasons of failures below it (text, Markdown);
- * for CSV the rows alone; for JSON an object with everything. */
-bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e);
-
-/* What has to be said beside the figures, a sentence a line: how variants were chosen and cut,
- * noise floor, differences by document (each behind `item`), protocol, cautions. */
-void compare_print_notes(FILE *out, const comparison *c, const char *item);
-
-/* Of these, how the runs were evaluated (results/compare/compare_protocol.c). */
-void compare_protocol_print(FILE *out, const comparison *c);
 
 const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
 const char *compare_metric_title(compare_metric m); /* "bits per byte" */
@@ -198,8 +154,5 @@ const char *compare_metric_title(compare_metric m); /* "bits per byte" */
 /* Whether a variant's difference is called better or worse, not noise: its interval is beyond 0,
  * and its p stays below 0.05 after Holm's correction. */
 bool compare_sure(const compared_variant *v);
-
-/* One sentence: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
-void compare_print_verdict(char text[512], const comparison *c, int variant);
 
 #endif

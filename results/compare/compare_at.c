@@ -1,10 +1,11 @@
 /* Variants at equal amounts of training: their evaluations on the way there. */
+#include "results/compare/compare_at.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/options/option.h"
-#include "results/compare/compare.h"
 
 const char *const COMPARE_AT_BUDGETS[] = {"", "tokens", "flops", "seconds"};
 enum { BUDGETS = 4 };

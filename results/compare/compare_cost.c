@@ -1,10 +1,10 @@
 /* What evaluations cost: of models that go on learning while they are evaluated more than a forward
  * pass. */
+#include "results/compare/compare_cost.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "results/compare/compare.h"
 
 static int by_value(const void *a, const void *b)
 {

@@ -1,8 +1,8 @@
 /* Differences document by document: would other text say the same? */
+#include "results/compare/compare_documents.h"
+
 #include <math.h>
 #include <string.h>
-
-#include "results/compare/compare.h"
 
 /* What one evaluation says of its documents, in their order. */
 typedef struct scored_documents {

@@ -1,10 +1,13 @@
 /* A comparison as people and programs read it: the table and what is to be said about it. */
+#include "results/compare/compare_print.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/json.h"
-#include "results/compare/compare.h"
+#include "results/compare/compare_protocol.h"
+#include "results/compare/compare_table.h"
 
 /* ---- verdicts ---- */
 
@@ -13,11 +16,6 @@ static const char *unit_of(compare_metric m)
     static const char *const units[COMPARE_METRIC_COUNT] = {"", "bits per byte", "word perplexity",
                                                             "perplexity per token"};
     return units[m];
-}
-
-bool compare_sure(const compared_variant *v)
-{
-    return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
 }
 
 void compare_print_verdict(char text[512], const comparison *c, int variant)

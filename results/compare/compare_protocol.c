@@ -1,9 +1,10 @@
 /* How a comparison's runs were evaluated, and who otherwise than the first. */
+#include "results/compare/compare_protocol.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/compare/compare.h"
 #include "results/compare/protocol.h"
 
 /* In what a run's protocol differs from the first one's; "": in nothing. */

@@ -3,6 +3,7 @@
 #define LOCI_RESULTS_COMPARE_RECALL_H
 
 #include "results/compare/compare.h"
+#include "results/table/table.h"
 
 typedef struct recall_cell {
     estimate accuracy; /* over seeds; n 0: no run was asked so far */

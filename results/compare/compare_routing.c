@@ -1,7 +1,7 @@
 /* What routed layers did with the tokens: load of their experts, and how stable routing is. */
-#include <math.h>
+#include "results/compare/compare_routing.h"
 
-#include "results/compare/compare.h"
+#include <math.h>
 
 /* Over the last tenth of training: a single batch's loads are mostly that batch. */
 static const char QUERY[] =

@@ -1,6 +1,7 @@
 #include "results/compare/compare_slices.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Slices as they are recorded: buckets 0, 1, 2-3, 4-7, ... and parts of the text. */

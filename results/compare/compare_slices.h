@@ -42,9 +42,4 @@ interval compare_slices_interval(const compared_slice *x);
 /* "0", "1", "256-511". */
 void compare_slices_name(char text[48], const slice_comparison *x, int slice);
 
-/* For people a row per slice and a column per variant, and what it shows in words; for programs a
- * row per variant and slice. */
-bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison *x,
-                          table_format format, bool colour, err *e);
-
 #endif

@@ -1,9 +1,9 @@
-/* A comparison by slices as people and programs read it. */
+#include "results/compare/compare_slices_print.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #include "core/base/json.h"
-#include "results/compare/compare_slices.h"
 
 /* More variants than this stand below each other. */
 enum { SIDE_BY_SIDE = 6, DECIMALS = 4 };

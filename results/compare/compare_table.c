@@ -1,8 +1,8 @@
 /* A comparison as a table. */
+#include "results/compare/compare_table.h"
+
 #include <math.h>
 #include <string.h>
-
-#include "results/compare/compare.h"
 
 /* ---- numbers ---- */
 

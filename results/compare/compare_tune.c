@@ -1,11 +1,14 @@
 /* Variants at their best: of the values of a tuned axis, each gets the one that is best on
  * validation, and is reported on test. */
+#include "results/compare/compare_tune.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/options/option.h"
-#include "results/compare/compare.h"
+#include "results/compare/compare_at.h"
+#include "results/compare/compare_read.h"
 
 /* A variant as a choice within its group: what the other axes say. */
 typedef struct choice {
@@ -35,13 +38,6 @@ static void append_word(char *text, size_t size, const char *word, const char *m
 {
     size_t n = strlen(text);
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
-}
-
-const char *compare_oracle(const char *label)
-{
-    static const char mark[] = "(oracle)";
-    size_t n = strlen(label), own = sizeof mark - 1;
-    return n > own && strcmp(label + n - own, mark) == 0 ? mark : "";
 }
 
 /* What a label's axes say. */

@@ -21,27 +21,10 @@
 #define LOCI_RESULTS_PLOT_H
 
 #include "results/compare/compare.h"
-
-enum { PLOT_FILES = 384 };
-
-typedef struct plot_report {
-    char folder[4096]; /* where the files are */
-    bool svg_only;     /* neither PNG nor PDF was wanted */
-    int count;
-    char files[PLOT_FILES][64]; /* names of pictures in the folder */
-    char note[512];             /* "" or what is missing, and why */
-} plot_report;
+#include "results/plot/gnuplot.h"
 
 /* svg_only: the quick half, without PNG and PDF. */
 bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
                      err *e);
-
-/* The run that was inspected (loci inspect) last, of those whose id begins so; NULL: of all. Lives
- * as long as the arena. NULL and e if there is none. */
-const char *plot_inspect_find(store *s, const char *run, arena *a, err *e);
-
-/* Pictures of its inspection in OUT/plots/inspect: the figures of Geva et al. 2021 by layer. */
-bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
-                  err *e);
 
 #endif

@@ -1,9 +1,9 @@
 /* Final quality against the numbers of a swept axis: how sensitive it is to the learning rate. */
+#include "results/plot/plot_axis.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "results/plot/gnuplot.h"
 
 /* One variant's place: what the axis says, and the variant without it. */
 typedef struct setting {
@@ -98,7 +98,7 @@ static bool plot_sensitivity(gnuplot_script *p, arena *a, store *s, const compar
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
     gnuplot_begin(p, name, 760, MAX(440, 120 + 19 * all.series_count),
                   "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
-    plot_cost_axes(p, c, axis, logarithmic);
+    plot_series_axes(p, c, axis, logarithmic);
     put_tics(p->out, sorted, all.count);
     char *command = NULL;
     size_t bytes;
@@ -117,7 +117,7 @@ static bool plot_sensitivity(gnuplot_script *p, arena *a, store *s, const compar
         fprintf(f,
                 "%s$series%d using 1:2:3:4 with yerrorlines linecolor %d dashtype %d pointtype 7 "
                 "linewidth 1.5 title ",
-                k ? ", \\\n     " : "plot ", k, plot_colour(k), plot_dashes(k));
+                k ? ", \\\n     " : "plot ", k, plot_series_colour(k), plot_series_dashes(k));
         gnuplot_quote(f, all.series[k]);
     }
     fclose(f);

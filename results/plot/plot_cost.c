@@ -1,9 +1,9 @@
 /* Final quality against what it costs. */
+#include "results/plot/plot_cost.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "results/plot/gnuplot.h"
 
 static const struct {
     const char *name, *axis;
@@ -22,21 +22,6 @@ static double cost_of(const compared_variant *v, int cost)
                              v->tokens_per_second, (double)v->state_bytes};
     double x = values[cost];
     return x < 0 || (COSTS[cost].logarithmic && x <= 0) ? (double)NAN : x;
-}
-
-void plot_cost_axes(gnuplot_script *p, const comparison *c, const char *x_title, bool logarithmic)
-{
-    char text[256];
-    plot_put_title(p->out, c);
-    fputs("set xlabel ", p->out);
-    gnuplot_quote(p->out, x_title);
-    snprintf(text, sizeof text, "%s (lower is better)", compare_metric_title(c->metric));
-    fputs("\nset ylabel ", p->out);
-    gnuplot_quote(p->out, text);
-    fprintf(p->out,
-            "\n%sset offsets graph 0.08, graph 0.08, graph 0.08, graph "
-            "0.08\nset key outside right top Left reverse samplen 1.5 spacing 1.2\n",
-            logarithmic ? "set logscale x\n" : "");
 }
 
 typedef struct cost_axis {
@@ -88,7 +73,7 @@ static bool draw_cost(gnuplot_script *p, const comparison *c, int cost)
     gnuplot_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
                   "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
     cost_axis axis = axis_of(c, cost);
-    plot_cost_axes(p, c, axis.title, axis.logarithmic);
+    plot_series_axes(p, c, axis.title, axis.logarithmic);
     fprintf(p->out, "set format x '%s'\n", axis.logarithmic ? "%.0s%c" : "%g");
     if (!COSTS[cost].logarithmic) fputs("set xrange [0:*]\n", p->out);
     char *command = NULL;
@@ -107,7 +92,7 @@ static bool draw_cost(gnuplot_script *p, const comparison *c, int cost)
             f,
             "%s$variant%d using ($1/%g):2:3:4 with yerrorbars linecolor %d pointtype %d pointsize "
             "1 linewidth 1.5 title ",
-            comma, i, axis.unit, plot_colour(i), 4 + plot_dashes(i));
+            comma, i, axis.unit, plot_series_colour(i), 4 + plot_series_dashes(i));
         char title[320];
         snprintf(title, sizeof title, "%s (n = %d)", v->label, e.n);
         gnuplot_quote(f, title);

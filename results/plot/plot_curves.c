@@ -1,10 +1,12 @@
 /* Loss against tokens or time: mean over seeds, and a band from the lowest to the highest seed (an
  * interval of two or three noisy training losses would be mostly noise itself). */
+#include "results/plot/plot_curves.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/gnuplot.h"
+#include "results/compare/compare_print.h"
 
 /* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
 enum { POINTS = 200 };
@@ -160,15 +162,15 @@ static char *plot_command(const comparison *c, const curve *curves)
         fprintf(out,
                 "%s$curve%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
                 "0.18 noborder notitle",
-                comma, i, plot_colour(i));
+                comma, i, plot_series_colour(i));
         comma = ", \\\n     ";
     }
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count == 0) continue;
         /* A single point makes no line. */
         fprintf(out, "%s$curve%d using 1:2 with %s linecolor %d dashtype %d linewidth 1.6 title ",
-                comma, i, curves[i].count > 1 ? "lines" : "points pointtype 7", plot_colour(i),
-                plot_dashes(i));
+                comma, i, curves[i].count > 1 ? "lines" : "points pointtype 7",
+                plot_series_colour(i), plot_series_dashes(i));
         put_title(out, &c->variants[i], &curves[i]);
         comma = ", \\\n     ";
     }
@@ -272,7 +274,7 @@ static bool read_curves(curve *curves, plot_unit *unit, arena *a, store *s, cons
             if (bins[i][k].n > 0) most = fmax(most, bins[i][k].x / bins[i][k].n);
         }
     }
-    *unit = plot_training_unit(most, against_time);
+    *unit = plot_series_unit(most, against_time);
     for (int i = 0; i < c->count; i++) {
         fold_bins(&curves[i], bins[i], c->variants[i].run_count, unit->size, y_unit);
     }
@@ -286,10 +288,10 @@ static void draw_together(gnuplot_script *p, const comparison *c, const curve *c
                   c->count <= PLOT_TELLABLE
                       ? "Line: mean over n seeds. Band: from the lowest to the highest seed."
                       : "Line: mean over n seeds. The seeds' spread: in the panels.");
-    plot_put_title(p->out, c);
+    plot_series_title(p->out, c);
     /* Dashes need some length to be told apart. */
     fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
-            plot_dashes(c->count - 1) > 1 ? 4 : 2);
+            plot_series_dashes(c->count - 1) > 1 ? 4 : 2);
     for (int i = 0; i < c->count; i++) {
         if (curves[i].count > 0) put_data(p->out, &curves[i], i);
     }

@@ -1,9 +1,9 @@
 /* A forest plot: each variant's difference to the baseline, paired by seed, with its interval. */
+#include "results/plot/plot_differences.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "results/plot/gnuplot.h"
 
 static bool drawn(const comparison *c, int i)
 {
@@ -113,7 +113,7 @@ static double tick_step(const comparison *c)
 static void put_head(gnuplot_script *p, const comparison *c, int lines)
 {
     char text[512];
-    plot_put_title(p->out, c);
+    plot_series_title(p->out, c);
     snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)",
              c->variants[c->baseline].label, compare_metric_title(c->metric));
     fputs("set xlabel ", p->out);

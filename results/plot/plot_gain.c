@@ -1,8 +1,8 @@
 /* What models gain by learning while they read, against what their evaluation costs. */
+#include "results/plot/plot_gain.h"
+
 #include <math.h>
 #include <stdlib.h>
-
-#include "results/plot/gnuplot.h"
 
 static const struct {
     const char *name, *axis;
@@ -20,7 +20,7 @@ static void begin(gnuplot_script *p, const comparison *c, int cost)
     gnuplot_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
                   "Gain: baseline minus variant, paired over n seeds. Bar: 95 % t-interval "
                   "(none for n = 1).");
-    plot_put_title(p->out, c);
+    plot_series_title(p->out, c);
     fputs("set xlabel ", p->out);
     gnuplot_quote(p->out, COSTS[cost].axis);
     snprintf(text, sizeof text, "gain in %s (higher is better)", compare_metric_title(c->metric));
@@ -48,7 +48,7 @@ static void put_points(gnuplot_script *p, FILE *command, const comparison *c, in
         fprintf(command,
                 ", \\\n     $variant%d using 1:2:3:4 with yerrorbars linecolor %d pointtype %d "
                 "pointsize 1 linewidth 1.5 title ",
-                i, plot_colour(i), 4 + plot_dashes(i));
+                i, plot_series_colour(i), 4 + plot_series_dashes(i));
         snprintf(title, sizeof title, "%s (n = %d)", v->label, d.n);
         gnuplot_quote(command, title);
     }

@@ -1,10 +1,12 @@
 /* Pictures of an inspection: a figure per layer each, as in Geva et al. 2021. */
+#include "results/plot/plot_inspect.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "results/plot/gnuplot.h"
+#include "results/plot/plot_series.h"
 
 enum { MAX_SERIES = 4, MAX_LAYERS = 512 };
 
@@ -170,7 +172,7 @@ static void series_command(char *command, size_t size, const picture *x, int ser
                  "$data using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid 0.2 "
                  "noborder title '%s', $data using 1:2 with linespoints pointtype 7 linewidth 1.8 "
                  "linecolor %d title '%s'",
-                 plot_colour(0), x->titles[1], plot_colour(0), x->titles[0]);
+                 plot_series_colour(0), x->titles[1], plot_series_colour(0), x->titles[0]);
         return;
     }
     for (int i = 0; i < series; i++) {
@@ -178,7 +180,7 @@ static void series_command(char *command, size_t size, const picture *x, int ser
                               x->stacked ? "%s$data using %d:xtic(1) linecolor %d title '%s'"
                                          : "%s$data using 1:%d with linespoints pointtype 7 "
                                            "linewidth 1.8 linecolor %d title '%s'",
-                              i ? ", " : "", i + 2, plot_colour(i), x->titles[i]);
+                              i ? ", " : "", i + 2, plot_series_colour(i), x->titles[i]);
     }
 }
 
@@ -333,7 +335,7 @@ static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x
         used += (size_t)snprintf(command + used, sizeof command - used,
                                  "%s$data index %d using 1:2 with linespoints pointtype 7 "
                                  "linewidth 1.8 linecolor %d title '%s'",
-                                 i ? ", " : "", i, plot_colour(i), titles[i]);
+                                 i ? ", " : "", i, plot_series_colour(i), titles[i]);
     }
     gnuplot_draw(&p, command);
     if (n > 0) return gnuplot_run(r, &p, e);

@@ -1,13 +1,14 @@
 /* Accuracy on a probe against distance: at which distance each memory fails. */
+#include "results/plot/plot_recall.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #include "results/compare/compare_recall.h"
-#include "results/plot/gnuplot.h"
 
 static void put_head(gnuplot_script *p, const comparison *c, const recall_comparison *r)
 {
-    plot_put_title(p->out, c);
+    plot_series_title(p->out, c);
     fprintf(p->out,
             "set xlabel 'distance from question to answer (tokens)'\n"
             "set ylabel 'accuracy'\nset logscale x 2\nset xrange [%.6g:%.6g]\n"
@@ -58,7 +59,7 @@ static char *plot_command(const comparison *c, const recall_comparison *r)
         fprintf(f,
                 "%s$series%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent "
                 "solid 0.18 noborder notitle",
-                comma, i, plot_colour(i));
+                comma, i, plot_series_colour(i));
         comma = ", \\\n     ";
     }
     for (int i = 0; i < c->count; i++) {
@@ -68,7 +69,8 @@ static char *plot_command(const comparison *c, const recall_comparison *r)
         fprintf(f,
                 "%s$series%d using 1:2 with linespoints linecolor %d dashtype %d pointtype 7 "
                 "pointsize 0.5 linewidth %.1f title ",
-                comma, i, plot_colour(i), plot_dashes(i), 1.2 + 0.6 * (c->count - 1 - i));
+                comma, i, plot_series_colour(i), plot_series_dashes(i),
+                1.2 + 0.6 * (c->count - 1 - i));
         snprintf(title, sizeof title, "%s (n = %d)", c->variants[i].label, n);
         gnuplot_quote(f, title);
         comma = ", \\\n     ";

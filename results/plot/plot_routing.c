@@ -1,11 +1,13 @@
 /* What routed layers did with the tokens: expert load, and routing stability. One variant is a
  * line, of the same colour everywhere; where there are more variants than colours, the next ones go
  * to further pictures (expert-load-2, ...), so that no picture has dashes to tell apart. */
+#include "results/plot/plot_routing.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/plot/gnuplot.h"
+#include "results/compare/compare_print.h"
 
 enum { COLOURS = 7 };
 
@@ -154,12 +156,12 @@ static bool draw_variants(plot_report *r, const comparison *c, const routing_plo
         fprintf(f,
                 "%s$variant%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent "
                 "solid 0.15 noborder notitle",
-                i ? ", \\\n     " : "plot ", i, plot_colour(variant[i]));
+                i ? ", \\\n     " : "plot ", i, plot_series_colour(variant[i]));
     }
     for (int i = 0; i < count; i++) {
         fprintf(f, ", \\\n     $variant%d using 1:2 with %s linecolor %d linewidth 1.6 title ", i,
                 kind->points ? "linespoints pointtype 7 pointsize 0.6" : "lines",
-                plot_colour(variant[i]));
+                plot_series_colour(variant[i]));
         gnuplot_quote(f, c->variants[variant[i]].label);
     }
     fclose(f);
@@ -204,7 +206,7 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
     sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
     bool any = sqlite3_step(q) == SQLITE_ROW;
     int64_t last = any ? store_int(q, 0, 0) : 0;
-    plot_unit tokens = plot_training_unit(any ? store_real(q, 1) : 0, false);
+    plot_unit tokens = plot_series_unit(any ? store_real(q, 1) : 0, false);
     if (sqlite3_finalize(q) != SQLITE_OK) return store_err(s, "cannot be read", e);
     for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
         routing_plot kind = PLOTS[i];

@@ -1,12 +1,14 @@
 /* Where a gain lies: loss by position in the document, and the gain over the baseline against
  * position, the token's frequency and its repetition (as Clark et al. 2022, arXiv:2212.02475,
  * fig. 2). */
+#include "results/plot/plot_slices.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "results/compare/compare_slices.h"
-#include "results/plot/gnuplot.h"
+#include "results/table/table.h"
 
 /* Slices of fewer tokens are not drawn: a few tokens' luck would hide the others. */
 enum { LEAST_TOKENS = 100 };
@@ -116,7 +118,7 @@ static char *plot_command(const comparison *c, const slice_line *lines, bool gai
             out,
             "%s$slices%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
             "0.18 noborder notitle",
-            comma, i, plot_colour(i));
+            comma, i, plot_series_colour(i));
         comma = ", \\\n     ";
     }
     for (int i = 0; i < c->count; i++) {
@@ -126,7 +128,7 @@ static char *plot_command(const comparison *c, const slice_line *lines, bool gai
         fprintf(out,
                 "%s$slices%d using 1:2 with linespoints linecolor %d dashtype %d pointtype 7 "
                 "pointsize 0.45 linewidth 1.6 title ",
-                comma, i, plot_colour(i), plot_dashes(i));
+                comma, i, plot_series_colour(i), plot_series_dashes(i));
         gnuplot_quote(out, title);
         comma = ", \\\n     ";
     }
@@ -180,7 +182,7 @@ static bool plot_lines(gnuplot_script *p, arena *a, const comparison *c, const s
                   arena_strdup(a, text));
     double range[2];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
-    plot_put_title(p->out, c);
+    plot_series_title(p->out, c);
     snprintf(text, sizeof text, "%s (from; each slice up to twice that)",
              compare_slices_by_title(x->by));
     fputs("set xlabel ", p->out);
@@ -196,7 +198,7 @@ static bool plot_lines(gnuplot_script *p, arena *a, const comparison *c, const s
     choose_range(range, x, lines, gain, bands);
     fprintf(p->out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
     fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
-            plot_dashes(c->count - 1) > 1 ? 4 : 2);
+            plot_series_dashes(c->count - 1) > 1 ? 4 : 2);
     for (int i = 0; i < c->count; i++) {
         if (lines[i].any) put_data(p->out, x, &lines[i], i);
     }

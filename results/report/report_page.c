@@ -1,5 +1,4 @@
-/* What the page looks like and what its script does: sorts tables, copies them. */
-#include "results/report/report_parts.h"
+#include "results/report/report_page.h"
 
 const char REPORT_PAGE_STYLE[] =
     ":root{color-scheme:light dark;--ink:#1d2228;--soft:#5b6570;--line:#d7dce1;--page:#fff;"

@@ -1,9 +1,10 @@
-/* The pictures of the report: see report_parts.h. */
+#include "results/report/report_plots.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "results/report/report_parts.h"
+#include "results/report/html.h"
 
 static void put_base64(FILE *out, const unsigned char *x, size_t n)
 {

@@ -1,9 +1,11 @@
 /* inspect/<part>.jsonl: a line becomes a row of the table of its kind. */
+#include "results/store/collect_inspect.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "results/store/collect_run.h"
+#include "results/store/collect_lines.h"
 
 typedef enum value_type { INT, REAL, TEXT, TREE } value_type;
 

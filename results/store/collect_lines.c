@@ -1,9 +1,10 @@
 /* metrics.jsonl and evals.jsonl: a line becomes rows. */
+#include "results/store/collect_lines.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "results/store/collect_run.h"
 
 bool collect_lines_each(collector *c, const char *id, const char *path, collect_line put, err *e)
 {

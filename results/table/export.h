@@ -38,7 +38,4 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
  * logged anything; replaces what is there. */
 bool export_tensorboard(const char *folder, store *s, const char *experiment, int *files, err *e);
 
-/* A tabular for \usepackage{booktabs}, of the columns for people. */
-void table_latex(FILE *out, const table *t);
-
 #endif

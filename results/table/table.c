@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/base/json.h"
-#include "results/table/table_cell.h"
 
 enum { TEXT_BYTES = 1024 };
 

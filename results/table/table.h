@@ -27,7 +27,34 @@ enum {
     TABLE_PROGRAMS = 4 /* only in CSV and JSON */
 };
 
-typedef struct table table;
+enum { TABLE_COLUMNS = 64 };
+
+typedef enum cell_kind { CELL_EMPTY, CELL_TEXT, CELL_INT, CELL_REAL } cell_kind;
+
+typedef struct table_cell {
+    cell_kind kind;
+    const char *text; /* for people; of a mean, what stands before the sign */
+    const char *half; /* of a mean with an interval, what stands behind it */
+    int64_t integer;
+    double real;
+} table_cell;
+
+typedef struct table_head {
+    const char *key, *title, *unit;
+    int flags;
+} table_head;
+
+typedef struct table_line {
+    table_cell *cell; /* [columns] */
+} table_line;
+
+/* What a table holds, for the forms that print it; others fill it by the functions below. */
+typedef struct table {
+    arena *memory;
+    int columns, rows, capacity;
+    table_head column[TABLE_COLUMNS];
+    table_line *line; /* [rows] */
+} table;
 
 table *table_new(arena *a);
 /* Returns the column's index. unit: second line of the title, "" for none. */
@@ -64,6 +91,9 @@ int table_rows(const table *t);
 void table_print(FILE *out, const table *t, table_format format, bool colour);
 /* The columns for programs: an array with an object per row. Decref it. */
 json_t *table_json(const table *t);
+
+/* A tabular for \usepackage{booktabs}, of the columns for people. */
+void table_latex(FILE *out, const table *t);
 
 /* "1.23M", "842k", "17": three significant digits and k, M, G, T, P. */
 void table_si(char text[16], double value);

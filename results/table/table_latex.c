@@ -1,8 +1,7 @@
-/* A table for a paper: see export.h. */
+/* A table for a paper. */
 #include <string.h>
 
-#include "results/table/export.h"
-#include "results/table/table_cell.h"
+#include "results/table/table.h"
 
 static void put_text(FILE *out, const char *text)
 {

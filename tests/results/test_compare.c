@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "results/compare/compare.h"
+#include "results/compare/compare_load.h"
+#include "results/compare/compare_print.h"
 #include "results/report/status.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"

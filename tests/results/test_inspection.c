@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "harness/inspect/inspect.h"
 #include "results/plot/plot.h"
+#include "results/plot/plot_inspect.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
 #include "tests/support/planted.h"

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "results/compare/compare_load.h"
 #include "results/plot/plot.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"

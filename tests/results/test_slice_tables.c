@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/compare/compare_load.h"
 #include "results/compare/compare_slices.h"
+#include "results/compare/compare_slices_print.h"
 #include "results/plot/plot.h"
 #include "results/store/collect.h"
 #include "results/table/export.h"

@@ -4,6 +4,7 @@
 
 #include "core/base/rng.h"
 #include "results/compare/compare.h"
+#include "results/compare/compare_print.h"
 #include "tests/test.h"
 
 /* A variant that is the baseline but for its seeds' luck: 'within noise' in 95 % of sweeps. Of

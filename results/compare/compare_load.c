@@ -1,0 +1,142 @@
+#include "results/compare/compare_load.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/options/option.h"
+#include "results/compare/compare_at.h"
+#include "results/compare/compare_cost.h"
+#include "results/compare/compare_documents.h"
+#include "results/compare/compare_read.h"
+#include "results/compare/compare_routing.h"
+#include "results/compare/compare_tune.h"
+
+static void note_text(comparison *c)
+{
+    const compared_run *first = NULL;
+    c->same_text = true;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (!r->scored) continue;
+            c->lossy = c->lossy || r->bytes < 0;
+            if (!first) first = r;
+            bool by_bytes = first->bytes >= 0 && r->bytes >= 0;
+            bool same = by_bytes ? first->bytes == r->bytes : first->words == r->words;
+            c->same_text = c->same_text && same;
+        }
+    }
+}
+
+/* Speeds of one column are of one kind. */
+static void note_speed(comparison *c)
+{
+    int scored = 0, alone = 0;
+    for (int i = 0; i < c->count; i++) {
+        bool any_scored = false, any_alone = false;
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            any_scored = any_scored || c->variants[i].runs[k].scored;
+            any_alone = any_alone || isfinite(c->variants[i].runs[k].alone);
+        }
+        scored += any_scored;
+        alone += any_scored && any_alone;
+    }
+    c->alone = scored > 0 && alone == scored;
+}
+
+static double seed_value(const compared_variant *v, int64_t seed, compare_metric m)
+{
+    for (int i = 0; i < v->run_count; i++) {
+        if (v->runs[i].seed == seed && v->runs[i].scored) return v->runs[i].value[m];
+    }
+    return (double)NAN;
+}
+
+static void summarise(compared_variant *v, arena *a, const comparison *c)
+{
+    double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
+    for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
+        for (int i = 0; i < v->run_count; i++) {
+            x[i] = v->runs[i].value[m];
+        }
+        v->value[m] = stats_mean(x, v->run_count, STATS_CONFIDENCE);
+    }
+    for (int i = 0; i < v->run_count; i++) {
+        x[i] = v->runs[i].value[c->metric];
+        y[i] = c->baseline < 0 ? (double)NAN
+                               : seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
+    }
+    v->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
+    v->params = v->active_params = v->state_bytes = v->peak_bytes = -1;
+    v->flops = (double)NAN;
+    for (int i = 0; i < v->run_count; i++) {
+        const compared_run *r = &v->runs[i];
+        x[i] = !r->scored ? (double)NAN : c->alone ? r->alone : r->tokens_per_second;
+        v->params = MAX(v->params, r->params);
+        v->active_params = MAX(v->active_params, r->active_params);
+        v->state_bytes = MAX(v->state_bytes, r->state_bytes);
+        v->peak_bytes = MAX(v->peak_bytes, r->peak_bytes);
+        if (isfinite(r->flops)) v->flops = r->flops;
+    }
+    v->tokens_per_second = stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
+}
+
+/* All comparisons are one family of tests. */
+static void correct_comparisons(comparison *c, arena *a)
+{
+    double *p = ARENA_NEW(a, double, c->count), *adjusted = ARENA_NEW(a, double, c->count);
+    for (int i = 0; i < c->count; i++) {
+        p[i] = i == c->baseline ? (double)NAN : stats_p(c->variants[i].difference);
+        c->comparisons += isfinite(p[i]);
+    }
+    stats_holm(adjusted, p, c->count);
+    for (int i = 0; i < c->count; i++) {
+        c->variants[i].p = p[i];
+        c->variants[i].p_holm = adjusted[i];
+    }
+    c->noise_floor = (double)NAN;
+    if (c->baseline < 0) return;
+    estimate base = c->variants[c->baseline].value[c->metric];
+    if (base.n < 2) return;
+    c->noise_floor = stats_t_quantile(0.5 + STATS_CONFIDENCE / 2, base.n - 1) * base.sd * sqrt(2.0);
+}
+
+static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
+{
+    const char **labels = ARENA_NEW(a, const char *, c->count);
+    c->baseline = -1;
+    for (int i = 0; i < c->count; i++) {
+        compared_variant *v = &c->variants[i];
+        labels[i] = v->label;
+        if (label) v->is_baseline = strcmp(v->label, label) == 0;
+        if (v->is_baseline) c->baseline = i;
+    }
+    if (!label || c->baseline >= 0) return true;
+    const char *near = option_nearest(label, c->count, labels);
+    if (near) {
+        return err_set(e, "%s has no variant '%s' (did you mean '%s'?)", c->experiment, label,
+                       near);
+    }
+    return err_set(e, "%s has no variant '%s'; loci compare %s lists them", c->experiment, label,
+                   c->experiment);
+}
+
+comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
+                         err *e)
+{
+    comparison *c = o->tune ? compare_tune(a, s, experiment, o, e)
+                            : compare_read(a, s, experiment, o->split, e);
+    if (!c || (!o->tune && !compare_at(c, a, s, o, e)) ||
+        !choose_baseline(c, a, o->tune ? c->tuned_baseline : o->baseline, e)) {
+        return NULL;
+    }
+    c->metric = compare_choose_metric(c, o->metric);
+    note_text(c);
+    note_speed(c);
+    for (int i = 0; i < c->count; i++) {
+        summarise(&c->variants[i], a, c);
+    }
+    correct_comparisons(c, a);
+    compare_cost(c, a);
+    return compare_routing(c, a, s, e) && compare_documents(c, s, e) ? c : NULL;
+}

@@ -1,0 +1,13 @@
+/* A comparison by slices as people and programs read it. */
+#ifndef LOCI_RESULTS_COMPARE_SLICES_PRINT_H
+#define LOCI_RESULTS_COMPARE_SLICES_PRINT_H
+
+#include "results/compare/compare_slices.h"
+#include "results/table/table.h"
+
+/* For people a row per slice and a column per variant, and what it shows in words; for programs a
+ * row per variant and slice. */
+bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison *x,
+                          table_format format, bool colour, err *e);
+
+#endif

@@ -1,0 +1,207 @@
+#include "results/plot/gnuplot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+
+extern char **environ;
+
+/* ---- fonts ---- */
+
+static bool font_seen;
+
+static int look_at(const char *path, const struct stat *s, int type, struct FTW *where)
+{
+    (void)s;
+    (void)where;
+    const char *dot = type == FTW_F ? strrchr(path, '.') : NULL;
+    if (!dot) return 0;
+    font_seen = strcmp(dot, ".ttf") == 0 || strcmp(dot, ".otf") == 0 || strcmp(dot, ".pfb") == 0 ||
+                strcmp(dot, ".ttc") == 0;
+    return font_seen;
+}
+
+/* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
+static bool fonts_installed(void)
+{
+    const char *home = getenv("HOME");
+    char own[2][FILE_PATH_BYTES] = {"", ""};
+    if (home) {
+        snprintf(own[0], sizeof own[0], "%s/.fonts", home);
+        snprintf(own[1], sizeof own[1], "%s/.local/share/fonts", home);
+    }
+    const char *const folders[] = {"/usr/share/fonts", "/usr/local/share/fonts", own[0], own[1]};
+    font_seen = false;
+    for (int i = 0; i < 4 && !font_seen; i++) {
+        if (*folders[i]) nftw(folders[i], look_at, 16, FTW_PHYS);
+    }
+    return font_seen;
+}
+
+/* ---- scripts ---- */
+
+void gnuplot_quote(FILE *out, const char *text)
+{
+    fputc('\'', out);
+    for (; *text; text++) {
+        if (*text == '\'') fputc('\'', out);
+        fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
+    }
+    fputc('\'', out);
+}
+
+void gnuplot_caption(FILE *out, const char *caption)
+{
+    fputs("set label 1 ", out);
+    gnuplot_quote(out, caption);
+    fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", out);
+}
+
+void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption)
+{
+    *p = (gnuplot_script){.name = name, .width = width, .height = height, .caption = caption};
+    p->out = open_memstream(&p->text, &p->bytes);
+    CHECK(p->out, "no memory for a script");
+    fprintf(p->out,
+            "# Made by loci plot. To draw it again, in its folder: gnuplot %s.gp\n"
+            "set encoding utf8\n"
+            "set colorsequence podo\n"
+            "set border 3 linecolor rgb '#404040'\n"
+            "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
+            "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
+            "set bmargin 5.2\nset tmargin 2.4\n",
+            name);
+    gnuplot_caption(p->out, caption);
+}
+
+/* SVG first: it needs no fonts here and names others for where it is looked at. The cairo terminals
+ * take what fontconfig finds nearest. All are of the same proportions. */
+void gnuplot_draw(gnuplot_script *p, const char *command)
+{
+    static const char font[] = "font 'Liberation Sans,11'";
+    static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,11'";
+    fprintf(p->out,
+            "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
+            "set output '%s.svg'\n%s\n",
+            p->width, p->height, svg_font, p->name, command);
+    if (fonts_installed()) {
+        /* Panels are not drawn again by `replot`. */
+        const char *again = strstr(command, "set multiplot") ? command : "replot";
+        fprintf(p->out,
+                "if (exists('svg_only')) set output; exit\n"
+                "set terminal pngcairo size %d,%d noenhanced %s fontscale 2 linewidth 2 "
+                "pointscale 2 background 'white'\n"
+                "set output '%s.png'\n%s\n",
+                2 * p->width, 2 * p->height, font, p->name, again);
+        fprintf(p->out,
+                "set terminal pdfcairo size %.2fin,%.2fin noenhanced %s fontscale 0.82\n"
+                "set output '%s.pdf'\n%s\n",
+                p->width / 96.0, p->height / 96.0, font, p->name, again);
+    }
+    fputs("set output\n", p->out);
+    fclose(p->out);
+    p->out = NULL;
+}
+
+/* ---- gnuplot ---- */
+
+/* Runs gnuplot on NAME.gp in the folder; what it says goes to NAME.log. Returns its exit status, or
+ * -1 if it could not be started. */
+static int run_gnuplot(const char *folder, const char *script, const char *log, bool svg_only)
+{
+    char *const all[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char *)(uintptr_t)script, NULL};
+    char *const svg[] = {(char[]){"gnuplot"},
+                         (char[]){"-d"},
+                         (char[]){"-e"},
+                         (char[]){"svg_only = 1"},
+                         (char *)(uintptr_t)script,
+                         NULL};
+    char *const *argv = svg_only ? svg : all;
+    posix_spawn_file_actions_t files;
+    pid_t child;
+    int status = -1;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addchdir_np(&files, folder);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (posix_spawnp(&child, "gnuplot", &files, NULL, argv, environ) == 0) {
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+        status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    }
+    posix_spawn_file_actions_destroy(&files);
+    return status;
+}
+
+/* The last words of a log, on one line. */
+static void last_words(char words[200], const char *path)
+{
+    size_t bytes = 0;
+    char *text = file_read(path, &bytes, NULL);
+    const char *begin = text && bytes > 199 ? text + bytes - 199 : text;
+    snprintf(words, 200, "%s", begin ? begin : "no message");
+    free(text);
+    for (char *c = words; *c; c++) {
+        if ((unsigned char)*c < 0x20) *c = ' ';
+    }
+}
+
+static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
+{
+    static const char *const formats[] = {"png", "svg", "pdf"};
+    char script[80], log[80], path[FILE_PATH_BYTES], words[200];
+    snprintf(script, sizeof script, "%s.gp", p->name);
+    snprintf(log, sizeof log, "%s.log", p->name);
+    if (!file_join(path, r->folder, script, e) || !file_write(path, p->text, p->bytes, e)) {
+        return false;
+    }
+    int status = run_gnuplot(r->folder, script, log, r->svg_only);
+    if (status < 0 || status == 127) {
+        return err_set(e,
+                       "gnuplot: cannot be started; install it (Debian: gnuplot-nox), the script "
+                       "is %s",
+                       path);
+    }
+    char log_path[FILE_PATH_BYTES];
+    if (!file_join(log_path, r->folder, log, e)) return false;
+    if (status != 0) {
+        last_words(words, log_path);
+        return err_set(e, "%s: gnuplot failed: %s", path, words);
+    }
+    for (int i = 0; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.%s", p->name, formats[i]);
+        if (r->svg_only && i != 1) continue;
+        if (!strstr(p->text, name) || r->count == PLOT_FILES) continue;
+        memcpy(r->files[r->count++], name, sizeof name);
+    }
+    return file_remove(log_path, e);
+}
+
+bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
+{
+    bool ok = draw_script(r, p, e);
+    free(p->text);
+    p->text = NULL;
+    return ok;
+}
+
+void gnuplot_note(plot_report *r, const char *text)
+{
+    size_t n = strlen(r->note);
+    snprintf(r->note + n, sizeof r->note - n, "%s%s", n ? "; " : "", text);
+}
+
+void gnuplot_note_fonts(plot_report *r)
+{
+    if (r->count == 0 || fonts_installed()) return;
+    gnuplot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
+}

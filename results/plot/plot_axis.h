@@ -1,0 +1,9 @@
+/* Final quality against the numbers of each swept axis, a line for each choice of the others. */
+#ifndef LOCI_RESULTS_PLOT_AXIS_H
+#define LOCI_RESULTS_PLOT_AXIS_H
+
+#include "results/plot/plot_series.h"
+
+bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e);
+
+#endif

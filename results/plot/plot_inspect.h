@@ -1,0 +1,16 @@
+/* Pictures of what loci inspect found in a run. */
+#ifndef LOCI_RESULTS_PLOT_INSPECT_H
+#define LOCI_RESULTS_PLOT_INSPECT_H
+
+#include "results/plot/gnuplot.h"
+#include "results/store/store.h"
+
+/* The run that was inspected (loci inspect) last, of those whose id begins so; NULL: of all. Lives
+ * as long as the arena. NULL and e if there is none. */
+const char *plot_inspect_find(store *s, const char *run, arena *a, err *e);
+
+/* Pictures of its inspection in OUT/plots/inspect: the figures of Geva et al. 2021 by layer. */
+bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
+                  err *e);
+
+#endif

@@ -1,0 +1,9 @@
+/* Load and stability of routed layers, where any are. */
+#ifndef LOCI_RESULTS_PLOT_ROUTING_H
+#define LOCI_RESULTS_PLOT_ROUTING_H
+
+#include "results/plot/plot_series.h"
+
+bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e);
+
+#endif
