@@ -25,13 +25,15 @@ suite() { # name command...
     local name=$1 status=0
     shift
     "$@" >"$logs/out-$name" 2>&1 || status=$?
-    if ! tail -n 1 "$logs/out-$name" | grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'; then
+    # The tally need not be the last line: what a test left running may still say something.
+    if ! grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$logs/out-$name" \
+        >"$logs/all-$name" || [ "$status" -gt 1 ]; then
         echo "$name ended with status $status" >>"$logs/out-$name"
-        echo "0 passed, 1 failed, 0 skipped" >>"$logs/out-$name"
+        echo "0 passed, 1 failed, 0 skipped" >"$logs/all-$name"
     fi
-    tail -n 1 "$logs/out-$name" >"$logs/tally-$name"
+    tail -n 1 "$logs/all-$name" >"$logs/tally-$name"
     # In one piece: two of them run at a time.
-    printf '%s\n%s: %s\n' "$(sed '$d; /^[0-9.]* s$/d' "$logs/out-$name")" "$name" \
+    printf '%s\n%s: %s\n' "$(sed '/^[0-9]* passed, .* skipped$/d; /^[0-9.]* s$/d' "$logs/out-$name")" "$name" \
         "$(cat "$logs/tally-$name")"
 }
 
