@@ -9,7 +9,7 @@
 
 #include "core/options/option.h"
 #include "data/corpus.h"
-#include "harness/run/worker.h" /* the exit statuses */
+#include "harness/run/exit_status.h"
 
 /* One call of a verb: its options struct, filled, and the words beside the options. */
 typedef struct cli_call {

@@ -1,6 +1,6 @@
 /* loci generate: text from a trained model. */
 #include "core/base/host.h"
-#include "harness/train/checkpoint.h"
+#include "harness/train/trained_model.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 

@@ -2,6 +2,7 @@
 #include "core/base/host.h"
 #include "harness/inspect/inspect.h"
 #include "harness/run/run_folder.h"
+#include "harness/train/trained_model.h"
 #include "results/table/table.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"

@@ -1,7 +1,7 @@
 /* loci recall: at which distance trained models still know what they were told. */
 #include "core/base/host.h"
 #include "harness/evaluate/recall.h"
-#include "harness/train/checkpoint.h"
+#include "harness/train/trained_model.h"
 #include "results/table/table.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"

@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "harness/run/run_folder.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/checkpoint_files.h"
 #include "results/report/run_view.h"
 
 #include <stdio.h>

@@ -33,14 +33,9 @@ tools              core layers models data results harness
 KNOWN='
 data/corpus_class data/prepare
 data/corpus data/corpus_class
-harness/evaluate/dynamic_learner harness/train/trainer
-harness/evaluate/evaluate harness/train/trainer
 harness/inspect/inspect harness/inspect/inspect_parts
-harness/run/evaluate_again harness/run/worker
 harness/spec/sweep harness/spec/sweep_block
 harness/supervise/supervisor harness/supervise/supervisor_parts
-harness/train/checkpoint harness/train/trainer
-harness/train/trainer harness/train/workload
 layers/compression layers/token_attention
 models/model models/model_parts
 '

@@ -6,7 +6,6 @@
 #include "core/train/lanes.h"
 #include "data/stream.h"
 #include "harness/evaluate/dynamic.h"
-#include "harness/train/trainer.h"
 
 struct dynamic_learner {
     const dynamic_options *options;

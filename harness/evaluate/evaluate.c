@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "core/base/host.h"
+#include "data/stream.h"
 #include "harness/evaluate/losses_file.h"
-#include "harness/train/trainer.h"
 
 const option EVAL_OPTIONS[] = {
     {"split", OPTION_CHOICE, offsetof(eval_options, split), .initial = "validation",

@@ -16,7 +16,7 @@
 
 #include "harness/inspect/prefixes.h"
 #include "harness/inspect/value_readings.h"
-#include "harness/train/checkpoint.h"
+#include "harness/train/trained_model.h"
 
 enum {
     INSPECT_KEYS = 1,

@@ -5,6 +5,7 @@
 #include "core/base/host.h"
 #include "core/ops/softmax.h"
 #include "harness/inspect/inspect_parts.h"
+#include "harness/train/trained_model.h"
 
 enum { POSITION_BINS = 16, DISTANCE_BINS = 32, READ_POSITIONS = 32 };
 

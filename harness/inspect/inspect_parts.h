@@ -2,6 +2,7 @@
 #ifndef LOCI_HARNESS_INSPECT_PARTS_H
 #define LOCI_HARNESS_INSPECT_PARTS_H
 
+#include "harness/evaluate/evaluate.h"
 #include "harness/inspect/inspect.h"
 
 /* Triggers of all memories and what experts serve: one pass (inspect_pass.c). */

@@ -7,6 +7,7 @@
 #include "core/base/rng.h"
 #include "core/train/lanes.h"
 #include "harness/inspect/inspect_parts.h"
+#include "harness/train/trained_model.h"
 
 /* Few rows: a tape without a backward pass still holds a call's activations of all layers. */
 enum { PERTURB_TRIGGERS = 10, PERTURB_ROWS = 4, WHOLE = REMOVALS, READINGS = REMOVALS + 1 };

@@ -7,6 +7,7 @@
 #include "core/base/host.h"
 #include "core/base/json.h"
 #include "harness/inspect/inspect_lines.h"
+#include "harness/train/trained_model.h"
 
 enum { LINE_TRIGGERS = 10, TEXT_BYTES = 120, SERVED_TOKENS = 10 };
 

@@ -2,20 +2,12 @@
 
 #include <string.h>
 
+#include "core/base/file.h"
 #include "harness/evaluate/cleared.h"
-#include "harness/run/worker.h"
-#include "harness/train/checkpoint.h"
-
-bool run_record_final(const char *folder, const planned_run *p, err *e)
-{
-    char path[FILE_PATH_BYTES];
-    json_t *eval = json_object_get(json_object_get(p->record, "spec"), "eval");
-    json_t *o = json_object();
-    json_object_set(o, "eval", eval);
-    bool ok = file_join(path, folder, "final.json", e) && json_write(path, o, e);
-    json_decref(o);
-    return ok;
-}
+#include "harness/run/exit_status.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_record.h"
+#include "harness/train/checkpoint_files.h"
 
 /* What an `eval:` section says beside the defaults; NULL if it is none. */
 static const node *changed_options(arena *a, const node *eval)
@@ -75,7 +67,7 @@ static bool load_values(again *x, err *e)
     const params *p = model_params_const(x->work.model);
     x->values = ARENA_NEW(x->work.memory, real, p->total);
     if (!file_join(path, x->folder, "checkpoint", e) || !workload_start(&x->work, x->values, e) ||
-        !(s = checkpoint_files_open(path, e))) {
+        !(s = checkpoint_files_open(path, "model", e))) {
         return false;
     }
     x->step = checkpoint_files_number(s, "step");

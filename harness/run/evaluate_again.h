@@ -9,10 +9,7 @@
 
 #include <signal.h>
 
-#include "harness/run/run_folder.h"
-
-/* What the worker writes with the final evaluation: final.json. */
-bool run_record_final(const char *folder, const planned_run *p, err *e);
+#include "harness/run/experiment.h"
 
 /* Whether the final evaluation of the finished run in the folder had other options than `plan`. */
 bool evaluate_again_wanted(const char *folder, const run_plan *plan);

@@ -8,8 +8,8 @@
  * that differ from their defaults, the hash of the data included; what changes no result (paths,
  * threads, logging, evaluation) is no part of it. run id = the same over {variant, seed,
  * LOCI_NUMERICS}. */
-#ifndef LOCI_HARNESS_PLAN_H
-#define LOCI_HARNESS_PLAN_H
+#ifndef LOCI_HARNESS_EXPERIMENT_H
+#define LOCI_HARNESS_EXPERIMENT_H
 
 #include "harness/run/identity.h"
 #include "harness/spec/spec.h"

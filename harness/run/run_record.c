@@ -1,9 +1,10 @@
-/* What the supervisor writes for others to read: an experiment's record and its runs' plans. */
+#include "harness/run/run_record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "core/base/host.h"
-#include "harness/run/run_folder.h"
 
 static json_t *now_utc(void)
 {
@@ -137,4 +138,17 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
     free(text);
     p->spec = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
     return p->spec && read_places(p, a, path, e);
+}
+
+/* ---- the final evaluation ---- */
+
+bool run_record_final(const char *folder, const planned_run *p, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    json_t *eval = json_object_get(json_object_get(p->record, "spec"), "eval");
+    json_t *o = json_object();
+    json_object_set(o, "eval", eval);
+    bool ok = file_join(path, folder, "final.json", e) && json_write(path, o, e);
+    json_decref(o);
+    return ok;
 }

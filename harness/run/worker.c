@@ -10,7 +10,11 @@
 #include "harness/evaluate/cleared.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/checkpoint_files.h"
 #include "harness/train/log_line.h"
 #include "harness/train/provenance.h"
 

@@ -9,15 +9,7 @@
 #define LOCI_HARNESS_WORKER_H
 
 #include "core/base/base.h"
-
-enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_RUNS_FAILED = 3,
-    EXIT_INTERRUPTED = 75,
-    EXIT_BUSY = 76 /* a worker's alone: another one has the folder */
-};
+#include "harness/run/exit_status.h"
 
 /* Returns the exit status: EXIT_DONE, EXIT_FAILED (failed or diverged: status.json says why, and
  * e), EXIT_INTERRUPTED or EXIT_BUSY. Installs signal handlers. */

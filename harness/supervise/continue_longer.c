@@ -6,8 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
+#include "core/base/json.h"
 #include "harness/evaluate/evaluate.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_status.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/checkpoint_files.h"
 
 /* The only entry of train.budget: its kind, and how much. */
 static const char *budget_of(const json_t *tree, double *amount)

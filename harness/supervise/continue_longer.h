@@ -3,10 +3,11 @@
  * Under a schedule that does not look at the length (constant, inverse_sqrt) a run of a smaller
  * budget is the beginning of one of a larger: the same bits. Where such a run is finished and still
  * has its training state (gc has not been), the longer one goes on from it. */
-#ifndef LOCI_HARNESS_EXTEND_H
-#define LOCI_HARNESS_EXTEND_H
+#ifndef LOCI_HARNESS_CONTINUE_LONGER_H
+#define LOCI_HARNESS_CONTINUE_LONGER_H
 
-#include "harness/run/run_folder.h"
+#include "core/base/json.h"
+#include "harness/run/experiment.h"
 
 /* Whether the run may have a beginning among others. */
 bool continue_longer_possible(const run_plan *p);

@@ -3,8 +3,8 @@
  * What a run will need is estimated from its spec, until a run of the same variant has finished:
  * then its measured peak counts, with a tenth to spare. Room is what the machine (or its container)
  * has free less what the runs that are going on have yet to take, or a limit given by the user. */
-#ifndef LOCI_HARNESS_MEMORY_ROOM_H
-#define LOCI_HARNESS_MEMORY_ROOM_H
+#ifndef LOCI_HARNESS_JOB_MEMORY_H
+#define LOCI_HARNESS_JOB_MEMORY_H
 
 #include "harness/run/experiment.h"
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 #include "harness/spec/spec.h"
 #include "harness/supervise/manage_parts.h"
 #include "harness/train/checkpoint.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/manage.h"
 #include "harness/supervise/manage_parts.h"
 

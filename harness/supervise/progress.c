@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/host.h"
+#include "harness/run/run_status.h"
 
 enum { NAME_CELLS = 24, BAR_CELLS = 24, LINE_BYTES = 512 };
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 
 typedef struct progress progress;
 

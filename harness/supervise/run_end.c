@@ -3,14 +3,18 @@
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/host.h"
-#include "harness/run/worker.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 
 /* The number behind `key` in a file of lines "key number", 0 if there is none. */
 static int64_t kernel_counter(const char *path, const char *key)

@@ -2,7 +2,7 @@
 #ifndef LOCI_HARNESS_RUN_END_H
 #define LOCI_HARNESS_RUN_END_H
 
-#include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 
 /* The status to show for a worker that ended with `wait_status` (of waitpid); what the worker could
  * not record itself is written into its folder, unless another worker has that: RUN_RUNNING.

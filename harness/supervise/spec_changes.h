@@ -1,6 +1,6 @@
 /* What a spec says otherwise than when its experiment was run last. */
-#ifndef LOCI_HARNESS_CHANGES_H
-#define LOCI_HARNESS_CHANGES_H
+#ifndef LOCI_HARNESS_SPEC_CHANGES_H
+#define LOCI_HARNESS_SPEC_CHANGES_H
 
 #include <stdio.h>
 

@@ -1,3 +1,7 @@
+#include "harness/run/exit_status.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/supervisor_parts.h"
 
 #include <math.h>
@@ -8,7 +12,6 @@
 
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
-#include "harness/run/worker.h"
 #include "harness/supervise/continue_longer.h"
 #include "harness/supervise/run_end.h"
 #include "harness/supervise/worker_start.h"

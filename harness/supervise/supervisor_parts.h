@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "core/base/json.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/job_memory.h"
 #include "harness/supervise/progress.h"
 #include "harness/supervise/supervisor.h"

@@ -8,8 +8,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
-#include "harness/run/worker.h"
+#include "harness/run/run_record.h"
 #include "harness/supervise/continue_longer.h"
 
 /* Between fork and exec. */

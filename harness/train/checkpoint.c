@@ -6,12 +6,9 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
+#include "harness/train/checkpoint_files.h"
 
 enum { NAME_BYTES = 64, MAX_MOMENTS = 16 };
-
-static const char *const MANIFEST = "manifest.json";
-static const char *const REMEDY = "restore the file, or remove the folder to train from the start";
 
 /* ---- saving ---- */
 
@@ -108,14 +105,24 @@ static void progress_unpack(train_progress *p, const int64_t counts[COUNTS],
                           .window_seconds = sums[3]};
 }
 
-static bool save_model(const char *path, arena *a, trainer *t, const char *run, char *hex, err *e)
+/* What is saved. */
+typedef struct saving {
+    trainer *trainer;
+    const char *run;
+    arena *memory;
+} saving;
+
+static bool save_model(const char *path, void *user, char *hex, err *e)
 {
+    const saving *x = user;
+    arena *a = x->memory;
+    trainer *t = x->trainer;
     entry_list l = {.memory = a};
     list_params(&l, t);
     const train_progress *p = trainer_progress(t);
     const workload *w = trainer_workload(t);
     const st_text metadata[] = {
-        {"run", run},
+        {"run", x->run},
         {"seed", format_text(a, "%lld", (long long)w->seed)},
         {"step", format_text(a, "%lld", (long long)p->step)},
         {"tokens", format_text(a, "%lld", (long long)p->tokens)},
@@ -141,9 +148,11 @@ static void list_routing(entry_list *l, trainer *t)
     if (n > 0) add_entry(l, "progress.routing", ST_I64, 1, &one, tokens);
 }
 
-static bool save_train(const char *path, arena *a, trainer *t, const char *run, char *hex, err *e)
+static bool save_train(const char *path, void *user, char *hex, err *e)
 {
-    entry_list l = {.memory = a};
+    const saving *x = user;
+    trainer *t = x->trainer;
+    entry_list l = {.memory = x->memory};
     optim_view moments[MAX_MOMENTS];
     int n = optim_views(trainer_optim(t), moments, MAX_MOMENTS);
     CHECK(n <= MAX_MOMENTS, "%d arrays of moments", n);
@@ -157,187 +166,38 @@ static bool save_train(const char *path, arena *a, trainer *t, const char *run, 
     progress_pack(trainer_progress(t), counts, sums);
     add_entry(&l, "progress.counts", ST_I64, 1, &n_counts, counts);
     add_entry(&l, "progress.sums", ST_F64, 1, &n_sums, sums);
-    const st_text metadata[] = {{"run", run}, {"cursor", stream_cursor(trainer_stream(t), a)}};
+    const st_text metadata[] = {{"run", x->run},
+                                {"cursor", stream_cursor(trainer_stream(t), x->memory)}};
     return safetensors_save(path, l.list, l.count, metadata, 2, hex, e);
 }
 
-static bool in_manifest(const json_t *manifest, const char *name)
-{
-    return json_object_get(json_object_get(manifest, "files"), name) != NULL;
-}
-
-/* Never the name of a file that the present checkpoint consists of: that must stay as it is. */
-static void file_name(char name[NAME_BYTES], const char *kind, int64_t step, const json_t *manifest)
-{
-    snprintf(name, NAME_BYTES, "%s-%lld.safetensors", kind, (long long)step);
-    if (manifest && in_manifest(manifest, name)) {
-        snprintf(name, NAME_BYTES, "%s-%lld-again.safetensors", kind, (long long)step);
-    }
-}
-
-static bool add_file(json_t *files, const char *path, const char *name, const char *hex, err *e)
-{
-    int64_t bytes;
-    if (!file_stat(path, &bytes, NULL, e)) return false;
-    json_t *o = json_object();
-    json_object_set_new(o, "sha256", json_string(hex));
-    json_object_set_new(o, "bytes", json_integer(bytes));
-    json_object_set_new(files, name, o);
-    return true;
-}
-
-/* What else lies in a checkpoint's folder is somebody's: `loci inspect` of a kept model. */
-static bool is_checkpoint_file(const char *name)
-{
-    return strncmp(name, "model-", 6) == 0 || strncmp(name, "train-", 6) == 0 ||
-           strncmp(name, MANIFEST, strlen(MANIFEST)) == 0;
-}
-
-/* Removes what no manifest names any more: the previous checkpoint, temporary files of a killed
- * writer. */
-static bool remove_older(const char *folder, arena *a, const json_t *manifest, err *e)
-{
-    const char *const *names;
-    int64_t count;
-    if (!file_list(folder, a, &names, &count, e)) return false;
-    for (int64_t i = 0; i < count; i++) {
-        char path[FILE_PATH_BYTES];
-        if (!is_checkpoint_file(names[i]) || strcmp(names[i], MANIFEST) == 0 ||
-            in_manifest(manifest, names[i])) {
-            continue;
-        }
-        if (!file_join(path, folder, names[i], e) || !file_remove(path, e)) return false;
-    }
-    return true;
-}
-
-/* The first `kinds` of model, train. */
-static bool save_files(const char *folder, arena *a, trainer *t, const char *run, int kinds_saved,
-                       const json_t *old, json_t *files, err *e)
-{
-    static bool (*const save[])(const char *, arena *, trainer *, const char *, char *,
-                                err *) = {save_model, save_train};
-    static const char *const kinds[] = {"model", "train"};
-    for (int i = 0; i < kinds_saved; i++) {
-        char name[NAME_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
-        file_name(name, kinds[i], trainer_progress(t)->step, old);
-        if (!file_join(path, folder, name, e) || !save[i](path, a, t, run, hex, e) ||
-            !add_file(files, path, name, hex, e)) {
-            return false;
-        }
-        file_failpoint("checkpoint_file");
-    }
-    return true;
-}
-
-/* nats: noted in the manifest unless it is NaN. */
-static bool save_kinds(const char *folder, trainer *t, const char *run, int kinds, double nats,
+/* The model, and with `train` what training goes on from. */
+static bool save_files(const char *folder, trainer *t, const char *run, bool train, double nats,
                        err *e)
 {
-    char path[FILE_PATH_BYTES];
-    if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
-    arena *a = arena_new(1 << 16);
-    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
-    json_t *manifest = json_object(), *files = json_object();
-    json_object_set_new(manifest, "step", json_integer(trainer_progress(t)->step));
-    if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
-    json_object_set_new(manifest, "files", files);
-    bool ok = save_files(folder, a, t, run, kinds, old, files, e) && json_write(path, manifest, e);
-    if (ok) {
-        file_failpoint("checkpoint_manifest");
-        ok = remove_older(folder, a, manifest, e);
-    }
-    json_decref(old);
-    json_decref(manifest);
-    arena_free(a);
+    static const checkpoint_file files[] = {{"model", save_model}, {"train", save_train}};
+    saving x = {t, run, arena_new(1 << 16)};
+    bool ok =
+        checkpoint_files_save(folder, trainer_progress(t)->step, nats, files, train ? 2 : 1, &x, e);
+    arena_free(x.memory);
     return ok;
 }
 
 bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
 {
     file_failpoint("checkpoint_begin");
-    return save_kinds(folder, t, run, 2, (double)NAN, e);
+    return save_files(folder, t, run, true, (double)NAN, e);
 }
 
 bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e)
 {
-    char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, MANIFEST, e)) return false;
-    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
-    double before = json_get_double(old, "nats_per_token");
-    bool better = !old || (!isnan(nats) && !(before <= nats));
-    json_decref(old);
-    return !better || save_kinds(folder, t, run, 1, nats, e);
-}
-
-bool checkpoint_files_exist(const char *folder)
-{
-    char path[FILE_PATH_BYTES];
-    return file_join(path, folder, MANIFEST, NULL) && file_exists(path);
+    double before;
+    bool there = checkpoint_files_nats(folder, &before);
+    if (there && (isnan(nats) || before <= nats)) return true;
+    return save_files(folder, t, run, false, nats, e);
 }
 
 /* ---- loading ---- */
-
-static bool check_file(const char *path, const json_t *file, err *e)
-{
-    int64_t bytes, expected = json_get_int(file, "bytes", -1);
-    const char *hash = json_get_text(file, "sha256");
-    char hex[SHA256_HEX];
-    if (!file_stat(path, &bytes, NULL, e)) return false;
-    if (bytes != expected) {
-        return err_set(e, "%s: corrupt: it has %lld bytes instead of %lld; %s", path,
-                       (long long)bytes, (long long)expected, REMEDY);
-    }
-    if (!file_sha256(hex, path, e)) return false;
-    if (hash && strcmp(hash, hex) == 0) return true;
-    return err_set(e, "%s: corrupt: its checksum is not that of the manifest; %s", path, REMEDY);
-}
-
-/* Opens the checkpoint's file whose name begins with `kind`, checked. */
-static safetensors *open_file(const char *folder, const char *kind, err *e)
-{
-    char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, MANIFEST, e)) return NULL;
-    json_t *manifest = json_read(path, e);
-    if (!manifest) return NULL;
-    safetensors *s = NULL;
-    const char *name = NULL, *key;
-    json_t *file;
-    json_object_foreach(json_object_get(manifest, "files"), key, file)
-    {
-        if (strncmp(key, kind, strlen(kind)) == 0 && !strchr(key, '/')) name = key;
-    }
-    if (!name) {
-        err_set(e, "%s: corrupt: it names no %s file; %s", path, kind, REMEDY);
-    } else if (file_join(path, folder, name, e) &&
-               check_file(path, json_object_get(json_object_get(manifest, "files"), name), e)) {
-        s = safetensors_open(path, e);
-    }
-    json_decref(manifest);
-    return s;
-}
-
-safetensors *checkpoint_files_open(const char *folder, err *e)
-{
-    return open_file(folder, "model", e);
-}
-
-bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e)
-{
-    for (int i = 0; i < p->count; i++) {
-        const param *x = &p->list[i];
-        const st_tensor *st = safetensors_find(s, x->name);
-        if (!st) {
-            return err_set(e, "%s: the checkpoint lacks this parameter: it is of another model",
-                           x->name);
-        }
-        if (!safetensors_shape_is(st, x->rank, x->shape, e) ||
-            !safetensors_copy(values + x->offset, st, e)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool load_moments(const safetensors *s, optim *m, err *e)
 {
@@ -420,13 +280,13 @@ static void load_routing(const safetensors *s, trainer *t, arena *a)
 
 bool checkpoint_load(const char *folder, trainer *t, err *e)
 {
-    safetensors *s = open_file(folder, "model", e);
+    safetensors *s = checkpoint_files_open(folder, "model", e);
     if (!s) return false;
     bool ok = checkpoint_files_values(trainer_values(t),
                                       model_params_const(trainer_workload(t)->model), s, e);
     safetensors_close(s);
     if (!ok) return err_prefix(e, "%s", folder);
-    if (!(s = open_file(folder, "train", e))) return false;
+    if (!(s = checkpoint_files_open(folder, "train", e))) return false;
     arena *a = arena_new(0);
     ok = load_moments(s, trainer_optim(t), e) && load_progress(s, t, e);
     for (int64_t lane = 0; ok && lane < trainer_workload(t)->shape.lanes; lane++) {

@@ -1,40 +1,34 @@
 #include "harness/train/import.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
+#include "harness/train/checkpoint_files.h"
 
-/* model-0.safetensors and the manifest that makes it a checkpoint. */
-static bool save_checkpoint(const char *folder, arena *a, const model *m, const real *values,
-                            const node *spec, err *e)
+typedef struct imported {
+    arena *memory;
+    const model *model;
+    const real *values;
+    const node *spec;
+} imported;
+
+static bool save_model(const char *path, void *user, char *hex, err *e)
 {
-    static const char name[] = "model-0.safetensors";
-    const params *p = model_params_const(m);
-    st_entry *entries = ARENA_NEW(a, st_entry, p->count);
+    const imported *x = user;
+    const params *p = model_params_const(x->model);
+    st_entry *entries = ARENA_NEW(x->memory, st_entry, p->count);
     for (int i = 0; i < p->count; i++) {
-        const param *x = &p->list[i];
+        const param *q = &p->list[i];
         entries[i] = (st_entry){
-            .name = x->name, .dtype = ST_REAL, .rank = x->rank, .data = values + x->offset};
-        memcpy(entries[i].shape, x->shape, (size_t)x->rank * sizeof *x->shape);
+            .name = q->name, .dtype = ST_REAL, .rank = q->rank, .data = x->values + q->offset};
+        memcpy(entries[i].shape, q->shape, (size_t)q->rank * sizeof *q->shape);
     }
-    const st_text metadata[] = {{"run", "imported"},   {"seed", "0"},
-                                {"step", "0"},         {"tokens", "0"},
-                                {"tokenizer", "none"}, {"spec", node_json(a, spec, false)}};
-    char path[FILE_PATH_BYTES], hex[SHA256_HEX];
-    int64_t bytes;
-    if (!file_join(path, folder, name, e) ||
-        !safetensors_save(path, entries, p->count, metadata, sizeof metadata / sizeof metadata[0],
-                          hex, e) ||
-        !file_stat(path, &bytes, NULL, e) || !file_join(path, folder, "manifest.json", e)) {
-        return false;
-    }
-    json_t *manifest = json_pack("{s:i, s:{s:{s:s, s:I}}}", "step", 0, "files", name, "sha256", hex,
-                                 "bytes", (json_int_t)bytes);
-    bool done = manifest && json_write(path, manifest, e);
-    json_decref(manifest);
-    return done;
+    const st_text metadata[] = {
+        {"run", "imported"}, {"seed", "0"},         {"step", "0"},
+        {"tokens", "0"},     {"tokenizer", "none"}, {"spec", node_json(x->memory, x->spec, false)}};
+    return safetensors_save(path, entries, p->count, metadata, sizeof metadata / sizeof metadata[0],
+                            hex, e);
 }
 
 static bool save_spec(const char *folder, arena *a, const node *spec, err *e)
@@ -54,10 +48,12 @@ static bool write_all(const char *folder, arena *a, const brt_source *source, no
     model *m = model_build(section, &(model_inputs){.vocab = source->vocab}, e);
     if (!m) return false;
     real *values = ARENA_NEW(a, real, model_params_const(m)->total);
+    imported x = {a, m, values, spec};
+    const checkpoint_file files = {"model", save_model};
     bool done = import_brt_values(source, m, values, e) &&
                 file_join(checkpoint, folder, "checkpoint", e) &&
-                file_make_folders(checkpoint, e) &&
-                save_checkpoint(checkpoint, a, m, values, spec, e) && save_spec(folder, a, spec, e);
+                checkpoint_files_save(checkpoint, 0, (double)NAN, &files, 1, &x, e) &&
+                save_spec(folder, a, spec, e);
     model_free(m);
     return done;
 }

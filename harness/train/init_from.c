@@ -3,11 +3,6 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "core/base/file.h"
-#include "core/base/json.h"
-#include "core/train/safetensors.h"
-#include "harness/train/checkpoint.h"
-
 const option INIT_OPTIONS[] = {
     {"variant", OPTION_TEXT, offsetof(init_options, variant), .initial = "null", .nullable = true,
      .help = "label of a variant of this sweep, or {axis: value} for the one that else has this "
@@ -192,8 +187,7 @@ static void shape_text(char *out, size_t size, int rank, const int64_t *shape)
     }
 }
 
-/* How often the tensor fits into its place: 1, once per piece, or 0 for never. */
-static int64_t copies(const param *x, const init_tensor *t)
+int64_t init_from_copies(const param *x, const init_tensor *t)
 {
     size_t axes = (size_t)t->rank * sizeof *t->shape;
     if (x->rank == t->rank && memcmp(x->shape, t->shape, axes) == 0) return 1;
@@ -214,7 +208,7 @@ static bool find_place(const matcher *m, const init_tensor *t, int *target, err 
                         strcmp(name, t->name) == 0 ? "" : name);
     }
     const param *x = &m->p->list[*target];
-    if (copies(x, t) > 0) return true;
+    if (init_from_copies(x, t) > 0) return true;
     shape_text(has, sizeof has, t->rank, t->shape);
     shape_text(wants, sizeof wants, x->rank, x->shape);
     return node_err(e, m->o->at, "the source's %s is [%s], here [%s]; leave it out with skip",
@@ -242,150 +236,3 @@ bool init_from_match(int *target, const init_options *o, const init_tensor *sour
 }
 
 /* ---- the checkpoint ---- */
-
-bool checkpoint_files_folder(char *path, const char *folder, err *e)
-{
-    snprintf(path, FILE_PATH_BYTES, "%s", folder);
-    if (checkpoint_files_exist(path)) return true;
-    if (!file_join(path, folder, "checkpoint", e)) return false;
-    if (checkpoint_files_exist(path)) return true;
-    return err_set(e, "%s: holds no checkpoint; name a run's folder", folder);
-}
-
-const char *checkpoint_files_hash(arena *a, const char *folder, err *e)
-{
-    char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    if (!checkpoint_files_folder(inner, folder, e) || !file_join(path, inner, "manifest.json", e)) {
-        return NULL;
-    }
-    json_t *manifest = json_read(path, e), *file;
-    if (!manifest) return NULL;
-    const char *key, *hash = NULL;
-    json_object_foreach(json_object_get(manifest, "files"), key, file)
-    {
-        const char *hex = json_get_text(file, "sha256");
-        if (strncmp(key, "model", 5) == 0 && hex) hash = arena_strdup(a, hex);
-    }
-    json_decref(manifest);
-    if (!hash) err_set(e, "%s: names no model file with its checksum", path);
-    return hash;
-}
-
-struct trained_source {
-    arena *memory;
-    char folder[FILE_PATH_BYTES];
-    corpus_places places;
-    safetensors *file;
-    tensor_source tensors;
-    const node *at;
-    trained_model *guides[2]; /* of a model and of its evaluation's */
-    int guide_count;
-};
-
-static const real *get_tensor(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK])
-{
-    trained_source *s = user;
-    const st_tensor *t = safetensors_find(s->file, name);
-    if (!t || t->rank > TENSOR_RANK) return NULL;
-    real *values = ARENA_NEW(s->memory, real, t->count);
-    if (!safetensors_copy(values, t, NULL)) return NULL;
-    *rank = t->rank;
-    memcpy(shape, t->shape, (size_t)t->rank * sizeof *shape);
-    return values;
-}
-
-static bool find_folder(trained_source *s, const init_options *o, const char *runs, err *e)
-{
-    char folder[FILE_PATH_BYTES];
-    if (o->variant) {
-        return node_err(e, o->at,
-                        "variant '%s' is known to its sweep only; name a run or a "
-                        "checkpoint",
-                        o->variant);
-    }
-    if (o->checkpoint) {
-        snprintf(folder, sizeof folder, "%s", o->checkpoint);
-    } else if (!runs) {
-        return node_err(e, o->at,
-                        "run %s: there is no folder of results here to find it in; name "
-                        "a checkpoint",
-                        o->run);
-    } else if (!file_join(folder, runs, o->run, e)) {
-        return false;
-    }
-    if (checkpoint_files_folder(s->folder, folder, e)) return true;
-    if (!o->run) return err_prefix(e, "init_from");
-    return node_err(e, o->at, "no run %s has a checkpoint; loci ls lists runs", o->run);
-}
-
-trained_source *trained_model_source_open(const init_options *o, const char *runs,
-                                          const corpus_places *places, err *e)
-{
-    arena *a = arena_new(1 << 16);
-    trained_source *s = arena_push_zero(a, 1, sizeof *s);
-    *s = (trained_source){.memory = a, .places = *places, .at = o->at};
-    s->tensors = (tensor_source){s, get_tensor};
-    if (find_folder(s, o, runs, e) && (s->file = checkpoint_files_open(s->folder, e))) return s;
-    trained_model_source_close(s);
-    return NULL;
-}
-
-void trained_model_source_close(trained_source *s)
-{
-    if (!s) return;
-    for (int i = 0; i < s->guide_count; i++) {
-        trained_model_close(s->guides[i]);
-    }
-    if (s->file) safetensors_close(s->file);
-    arena_free(s->memory);
-}
-
-const tensor_source *trained_model_source_tensors(trained_source *s)
-{
-    return &s->tensors;
-}
-
-bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
-                                real *values, err *e)
-{
-    int count = safetensors_count(s->file);
-    init_tensor *list = arena_push_zero(s->memory, count, sizeof *list);
-    int *target = ARENA_NEW(s->memory, int, count);
-    for (int i = 0; i < count; i++) {
-        const st_tensor *t = safetensors_at(s->file, i);
-        if (t->rank > TENSOR_RANK) {
-            return node_err(e, o->at, "the source's %s has %d axes", t->name, t->rank);
-        }
-        list[i] = (init_tensor){.name = t->name, .rank = t->rank};
-        memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
-    }
-    if (!init_from_match(target, o, list, count, p, e)) return false;
-    for (int i = 0; i < count; i++) {
-        if (target[i] < 0) continue;
-        const param *x = &p->list[target[i]];
-        const st_tensor *t = safetensors_at(s->file, i);
-        real *out = values + x->offset;
-        if (!safetensors_copy(out, t, e)) return false;
-        for (int64_t k = 1; k < copies(x, &list[i]); k++) {
-            memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
-        }
-    }
-    return true;
-}
-
-bool trained_model_source_guide(trained_source *s, model *m, err *e)
-{
-    CHECK(s->guide_count < 2, "%d guides", s->guide_count);
-    trained_model *g = arena_push_zero(s->memory, 1, sizeof *g);
-    const model_sizes sizes = {.context = model_context(m)};
-    if (!trained_model_load(g, s->folder, NULL, &sizes, &s->places, e)) {
-        return err_prefix(e, "init_from: the model whose predictions are wanted");
-    }
-    s->guides[s->guide_count++] = g;
-    if (model_vocab(g->model) != model_vocab(m)) {
-        return node_err(e, s->at, "the source has a vocabulary of %lld, this model of %lld",
-                        (long long)model_vocab(g->model), (long long)model_vocab(m));
-    }
-    model_set_guide(m, g->model, g->values);
-    return true;
-}

@@ -46,24 +46,7 @@ typedef struct init_tensor {
 bool init_from_match(int *target, const init_options *o, const init_tensor *source, int count,
                      const params *p, err *e);
 
-/* The folder that a checkpoint's manifest stands in: `folder` itself or its checkpoint/. */
-bool checkpoint_files_folder(char *path, const char *folder, err *e);
-/* What stands for its content: the checksum of its model file. In the arena. NULL on failure. */
-const char *checkpoint_files_hash(arena *a, const char *folder, err *e);
-
-/* ---- the source, opened ---- */
-
-typedef struct trained_source trained_source;
-
-/* runs: where the folders of other runs lie, NULL: nowhere. Not for {variant: ...}. */
-trained_source *trained_model_source_open(const init_options *o, const char *runs,
-                                          const corpus_places *places, err *e);
-void trained_model_source_close(trained_source *s); /* NULL is fine */
-const tensor_source *trained_model_source_tensors(trained_source *s);
-/* Starts the parameters that the options take from it. */
-bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
-                                real *values, err *e);
-/* Makes the source the model's guide (model_set_guide), loaded for its context. */
-bool trained_model_source_guide(trained_source *s, model *m, err *e);
+/* How often the tensor fits into its place: 1, once per piece, or 0 for never. */
+int64_t init_from_copies(const param *x, const init_tensor *t);
 
 #endif

@@ -1,6 +1,6 @@
 /* One line of metrics.jsonl, written without taking memory. */
-#ifndef LOCI_HARNESS_METRICS_H
-#define LOCI_HARNESS_METRICS_H
+#ifndef LOCI_HARNESS_LOG_LINE_H
+#define LOCI_HARNESS_LOG_LINE_H
 
 #include "harness/train/trainer.h"
 

@@ -1,38 +1,9 @@
 #include "harness/train/workload.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* What a layer can only be built or run with. */
-static bool check_needs(unsigned needs, const node *model_spec, const node *init, err *e)
-{
-    if (!(needs & (NEEDS_SOURCE | NEEDS_PREDICTIONS)) || !node_is_null(init)) return true;
-    return node_err(e, model_spec, "a layer %s; name a trained model with `init_from:`",
-                    needs & NEEDS_SOURCE ? "is built from another model's parameters"
-                                         : "is told another model's predictions");
-}
-
-model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
-                  const tensor_source *source, err *e)
-{
-    const node *n = node_get(spec, "model");
-    if (!n) return err_set(e, "the spec has no section `model`; describe one"), NULL;
-    model *m = NULL;
-    if (!(n = model_resized(a, n, sizes, e))) return NULL;
-    int64_t *counts = NULL;
-    unsigned needs = model_needs(n);
-    const node *init = node_get(spec, "init_from");
-    if (!check_needs(needs, n, init, e)) return NULL;
-    if (!(needs & NEEDS_TOKEN_COUNTS) || (counts = corpus_token_counts(c, e))) {
-        model_inputs inputs = {.vocab = corpus_vocab(c),
-                               .seed = (uint64_t)seed,
-                               .token_counts = counts,
-                               .source = needs & NEEDS_SOURCE ? source : NULL};
-        m = model_build(n, &inputs, e);
-    }
-    free(counts);
-    return m;
-}
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/spec_model.h"
 
 /* The two models must agree in every parameter: only then do the same values serve both. */
 static bool same_params(const model *a, const model *b, const node *at, err *e)

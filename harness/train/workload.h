@@ -6,8 +6,8 @@
 #include "core/train/schedule.h"
 #include "data/corpus.h"
 #include "harness/evaluate/evaluate.h"
-#include "harness/train/init_from.h"
 #include "harness/train/train_options.h"
+#include "harness/train/trained_model.h"
 #include "models/model.h"
 
 typedef struct workload {
@@ -40,12 +40,6 @@ bool workload_open_beside(workload *w, const node *spec, int64_t seed, const cor
  * be there and is not opened: for shapes and costs, not for training. */
 bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e);
 void workload_close(workload *w);
-
-/* The model of a spec for a corpus that is open, with the spec's sizes (NULL) or others.
- * Borrows the spec; what it needs besides lives in the arena. source: the tensors of init_from,
- * with get NULL where they are not at hand; not looked at if the spec has no init_from. */
-model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
-                  const tensor_source *source, err *e);
 
 /* What the evaluations of a run have in common, on the way or afterwards: equal figures to the bit.
  */

@@ -1,6 +1,7 @@
 #include "core/train/optim.h"
 
 #include "core/base/rng.h"
+#include "harness/run/run_status.h"
 #include "tests/test.h"
 
 #include <math.h>

@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/trained_model.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 

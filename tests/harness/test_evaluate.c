@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "harness/train/spec_model.h"
 #include "harness/train/trainer.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"

@@ -5,9 +5,10 @@
 
 #include "core/base/file.h"
 #include "harness/run/run_folder.h"
-#include "harness/run/worker.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/supervisor.h"
-#include "harness/train/checkpoint.h"
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/trained_model.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -177,7 +178,8 @@ static void same_parameters(const char *folder_a, const char *folder_b)
     char a[FILE_PATH_BYTES], b[FILE_PATH_BYTES];
     checkpoint_files_folder(a, folder_a, &e);
     checkpoint_files_folder(b, folder_b, &e);
-    safetensors *s = checkpoint_files_open(a, &e), *t = checkpoint_files_open(b, &e);
+    safetensors *s = checkpoint_files_open(a, "model", &e),
+                *t = checkpoint_files_open(b, "model", &e);
     EXPECT(s && t, "%s", e.text);
     for (int i = 0; s && t && i < safetensors_count(s); i++) {
         const st_tensor *x = safetensors_at(s, i), *y = safetensors_find(t, x->name);
@@ -243,7 +245,7 @@ static safetensors *model_tensors(const experiment *x, const char *label)
     run_status s = status_of(find(x, label, 1), folder);
     EXPECT(s.state == RUN_DONE, "%s: %s", label, s.reason);
     checkpoint_files_folder(path, folder, &e);
-    safetensors *file = checkpoint_files_open(path, &e);
+    safetensors *file = checkpoint_files_open(path, "model", &e);
     EXPECT(file, "%s", e.text);
     return file;
 }

@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "harness/train/trained_model.h"
 #include "tests/support/corpora.h"
 #include "tests/support/planted.h"
 #include "tests/test.h"

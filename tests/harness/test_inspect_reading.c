@@ -1,4 +1,5 @@
 /* Inspection of what changes while a model reads: fast weights and states. */
+#include "harness/evaluate/evaluate.h"
 #include "harness/inspect/inspect.h"
 
 #include <math.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "harness/train/trained_model.h"
 #include "tests/support/corpora.h"
 #include "tests/support/planted.h"
 #include "tests/test.h"

@@ -7,7 +7,6 @@
 
 #include "core/base/file.h"
 #include "harness/evaluate/routing_trace.h"
-#include "harness/run/run_folder.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 

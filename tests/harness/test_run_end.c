@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "harness/run/worker.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/run_end.h"
 #include "tests/test.h"
 

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "harness/run/run_folder.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/progress.h"
 #include "tests/test.h"
 

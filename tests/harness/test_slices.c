@@ -6,8 +6,8 @@
 
 #include "core/base/file.h"
 #include "harness/evaluate/slices.h"
-#include "harness/run/run_folder.h"
-#include "harness/run/worker.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_lines.h"
 #include "harness/train/trainer.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"

@@ -9,7 +9,10 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
-#include "harness/run/worker.h"
+#include "core/base/json.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
 #include "harness/supervise/supervisor.h"
 #include "tests/support/trials.h"

@@ -14,7 +14,7 @@
 
 #include "core/base/file.h"
 #include "core/base/rng.h"
-#include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 #include "results/store/collect.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"

@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
-#include "harness/run/worker.h"
-#include "harness/train/checkpoint.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_status.h"
+#include "harness/train/checkpoint_files.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -103,7 +105,7 @@ static char *kept_model(const char *folder, const char *name)
     err e = {0};
     snprintf(inner, sizeof inner, "checkpoint-%s", name);
     EXPECT(file_join(path, folder, inner, &e), "%s", e.text);
-    safetensors *s = checkpoint_files_open(path, &e);
+    safetensors *s = checkpoint_files_open(path, "model", &e);
     EXPECT(s, "%s: %s", name, e.text);
     if (s) safetensors_close(s);
     snprintf(inner, sizeof inner, "checkpoint-%s/manifest.json", name);

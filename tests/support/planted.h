@@ -3,7 +3,7 @@
 #ifndef LOCI_TESTS_PLANTED_H
 #define LOCI_TESTS_PLANTED_H
 
-#include "harness/train/checkpoint.h"
+#include "harness/train/trained_model.h"
 
 enum { PLANTED_VOCAB = 256 };
 

@@ -12,7 +12,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
-#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
 #include "tests/test.h"
 
 const char TRIAL_SPEC[] =

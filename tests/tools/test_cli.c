@@ -1,6 +1,7 @@
 /* The command line as its users meet it: what is printed where, and the exit statuses. */
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "harness/train/trained_model.h"
 #include "tests/support/corpora.h"
 #include "tests/support/program.h"
 #include "tests/test.h"

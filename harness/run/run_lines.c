@@ -1,0 +1,62 @@
+#include "harness/run/run_lines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+
+bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    bool ok = fd >= 0;
+    size_t done = 0;
+    while (ok && done < bytes) {
+        ssize_t wrote = write(fd, line + done, bytes - done);
+        if (wrote < 0 && errno == EINTR) continue;
+        ok = wrote > 0;
+        if (ok) done += (size_t)wrote;
+    }
+    if (ok && sync) ok = fsync(fd) == 0;
+    int why = errno;
+    if (fd >= 0) ok = close(fd) == 0 && ok;
+    return ok || err_set(e, "%s: cannot be written: %s; make room", path, strerror(why));
+}
+
+bool run_lines_append_record(const char *path, const json_t *record, err *e)
+{
+    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    CHECK(text, "a record that is no JSON");
+    size_t bytes = strlen(text);
+    text[bytes] = '\n'; /* in place of the NUL: one write, so that no reader sees half a line end */
+    bool ok = run_lines_append(path, text, bytes + 1, true, e);
+    free(text);
+    return ok;
+}
+
+bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
+{
+    if (!file_exists(path)) return true;
+    size_t bytes;
+    char *text = file_read(path, &bytes, e);
+    if (!text) return false;
+    size_t kept = 0, at = 0;
+    while (at < bytes) {
+        const char *end = memchr(text + at, '\n', bytes - at);
+        if (!end) break; /* the writer was killed in the middle of a line */
+        size_t length = (size_t)(end - (text + at)) + 1;
+        json_t *line = json_loadb(text + at, length, 0, NULL);
+        bool keeps = line && keep(user, line);
+        if (line) json_decref(line);
+        if (keeps) {
+            memmove(text + kept, text + at, length);
+            kept += length;
+        }
+        at += length;
+    }
+    bool ok = kept == bytes || file_write(path, text, kept, e);
+    free(text);
+    return ok;
+}

@@ -1,0 +1,30 @@
+/* What is written beside a run for others to read: the experiment that plans it, its plan, the
+ * options of its final evaluation. */
+#ifndef LOCI_HARNESS_RUN_RECORD_H
+#define LOCI_HARNESS_RUN_RECORD_H
+
+#include "core/base/json.h"
+#include "harness/run/experiment.h"
+
+/* Writes OUT/experiments/<name>.json. */
+bool run_record_experiment(const char *out, const experiment *x, err *e);
+
+/* plan.json, read again. The record is the caller's to decref, and the rest borrows from it. */
+typedef struct planned_run {
+    json_t *record;
+    const char *run;
+    int64_t seed;
+    int threads;
+    const node *spec;
+    corpus_places places;
+} planned_run;
+bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e);
+
+/* plan.json. places: where the worker looks for corpora. */
+bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
+                           const char *command, int threads, err *e);
+
+/* What the worker writes with the final evaluation: final.json. */
+bool run_record_final(const char *folder, const planned_run *p, err *e);
+
+#endif

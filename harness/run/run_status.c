@@ -1,0 +1,173 @@
+#include "harness/run/run_status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/host.h"
+#include "core/base/json.h"
+#include "harness/run/run_folder.h"
+
+static const char *const STATES[RUN_STATES] = {"planned", "running",  "done",
+                                               "failed",  "diverged", "interrupted"};
+
+const char *run_status_state_name(run_state s)
+{
+    CHECK(s >= 0 && s < RUN_STATES, "state %d", (int)s);
+    return STATES[s];
+}
+
+static const char *const KINDS[RUN_KINDS] = {
+    "", "spec", "source", "diverged", "out of memory", "signal", "timeout", "other"};
+
+const char *run_status_kind_name(run_kind k)
+{
+    CHECK(k >= 0 && k < RUN_KINDS, "kind %d", (int)k);
+    return KINDS[k];
+}
+
+/* ---- status.json: formatted by hand, for it is written from inside the training loop ---- */
+
+/* Messages name files, and are cut: what is no UTF-8 becomes '?'. */
+static void json_quote(char *out, size_t size, const char *text)
+{
+    size_t n = 0;
+    out[n++] = '"';
+    for (int bytes; *text && n + 8 < size; text += MAX(bytes, 1)) {
+        unsigned char c = (unsigned char)*text;
+        bytes = json_utf8_bytes(text);
+        if (c == '"' || c == '\\') {
+            out[n++] = '\\';
+            out[n++] = (char)c;
+        } else if (c < 0x20) {
+            n += (size_t)snprintf(out + n, 7, "\\u%04x", c);
+        } else if (bytes == 0) {
+            out[n++] = '?';
+        } else {
+            memcpy(out + n, text, (size_t)bytes);
+            n += (size_t)bytes;
+        }
+    }
+    out[n++] = '"';
+    out[n] = 0;
+}
+
+static void json_figure(char out[32], double x)
+{
+    if (isfinite(x)) {
+        snprintf(out, 32, "%.10g", x);
+    } else {
+        snprintf(out, 32, "null");
+    }
+}
+
+static void json_moment(char out[40], double wall_s)
+{
+    char utc[32];
+    if (wall_s <= 0) {
+        snprintf(out, 40, "null");
+        return;
+    }
+    host_utc(utc, wall_s);
+    snprintf(out, 40, "\"%s\"", utc);
+}
+
+static int status_text(char *text, size_t size, const run_status *s)
+{
+    char reason[2 * sizeof s->reason + 16] = "null", started[40], ended[40];
+    char seconds[32], rate[32], loss[32];
+    if (s->reason[0]) json_quote(reason, sizeof reason, s->reason);
+    json_moment(started, s->started_at);
+    json_moment(ended, s->ended_at);
+    json_figure(seconds, s->train_seconds);
+    json_figure(rate, s->tokens_per_second);
+    json_figure(loss, s->loss);
+    return snprintf(
+        text, size,
+        "{\"status\": \"%s\", \"kind\": %s%s%s, \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
+        "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
+        "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
+        "\"peak_rss_bytes\": %lld, \"peak_anon_bytes\": %lld}\n",
+        run_status_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
+        s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
+        (long long)s->steps, (long long)s->tokens, seconds, rate, loss,
+        (long long)s->peak_rss_bytes, (long long)s->peak_anon_bytes);
+}
+
+bool run_status_write(const run_status *s, const char *folder, bool durable, err *e)
+{
+    char text[4096], path[FILE_PATH_BYTES], temporary[FILE_PATH_BYTES];
+    int bytes = status_text(text, sizeof text, s);
+    CHECK(bytes > 0 && bytes < (int)sizeof text, "a status of %d bytes", bytes);
+    if (!file_join(path, folder, "status.json", e)) return false;
+    if (durable) return file_write(path, text, (size_t)bytes, e);
+    if (!file_join(temporary, folder, "status.json.new", e)) return false;
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool ok = fd >= 0 && write(fd, text, (size_t)bytes) == bytes;
+    if (fd >= 0) ok = close(fd) == 0 && ok;
+    if (ok && rename(temporary, path) == 0) return true;
+    return err_set(e, "%s: cannot be written: %s; make room", path, strerror(errno));
+}
+
+static double moment_of(const json_t *o, const char *key)
+{
+    const char *text = json_get_text(o, key);
+    struct tm tm = {0};
+    if (!text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)) return 0;
+    return (double)timegm(&tm);
+}
+
+static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
+{
+    const char *name = json_get_text(o, "status");
+    int state = 0;
+    while (state < RUN_STATES && (!name || strcmp(STATES[state], name) != 0)) {
+        state++;
+    }
+    if (state == RUN_STATES) return err_set(e, "%s: no known status; remove the file", path);
+    const char *reason = json_get_text(o, "reason"), *kind = json_get_text(o, "kind");
+    int k = RUN_KINDS - 1;
+    while (k > 0 && (!kind || strcmp(KINDS[k], kind) != 0)) {
+        k--;
+    }
+    *s = (run_status){.state = (run_state)state,
+                      .kind = (run_kind)k,
+                      .pid = json_get_int(o, "pid", 0),
+                      .started_at = moment_of(o, "started_at"),
+                      .ended_at = moment_of(o, "ended_at"),
+                      .step = json_get_int(o, "step", 0),
+                      .steps = json_get_int(o, "steps", 0),
+                      .tokens = json_get_int(o, "tokens", 0),
+                      .train_seconds = json_get_double(o, "train_seconds"),
+                      .tokens_per_second = json_get_double(o, "tokens_per_second"),
+                      .loss = json_get_double(o, "loss"),
+                      .peak_rss_bytes = json_get_int(o, "peak_rss_bytes", 0),
+                      .peak_anon_bytes = json_get_int(o, "peak_anon_bytes", 0)};
+    snprintf(s->reason, sizeof s->reason, "%s", reason ? reason : "");
+    if (!isfinite(s->train_seconds)) s->train_seconds = 0;
+    return true;
+}
+
+bool run_status_read(run_status *s, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    *s = (run_status){.state = RUN_PLANNED, .loss = (double)NAN};
+    if (!file_join(path, folder, "status.json", e)) return false;
+    if (!file_exists(path)) return true;
+    /* Looked at before the file: a worker that ends in between has then written its end. */
+    bool locked = run_folder_locked(folder);
+    json_t *o = json_read(path, e);
+    if (!o) return false;
+    bool ok = status_of(s, o, path, e);
+    json_decref(o);
+    if (ok && s->state == RUN_RUNNING && !locked) {
+        s->state = RUN_INTERRUPTED;
+        s->kind = KIND_SIGNAL;
+        snprintf(s->reason, sizeof s->reason, "its process was killed");
+    }
+    return ok;
+}

@@ -1,0 +1,52 @@
+/* How a run stands: status.json. */
+#ifndef LOCI_HARNESS_RUN_STATUS_H
+#define LOCI_HARNESS_RUN_STATUS_H
+
+#include "core/base/base.h"
+
+typedef enum run_state {
+    RUN_PLANNED,
+    RUN_RUNNING,
+    RUN_DONE,
+    RUN_FAILED,
+    RUN_DIVERGED,
+    RUN_INTERRUPTED,
+    RUN_STATES
+} run_state;
+
+const char *run_status_state_name(run_state s); /* "planned", "running", ... */
+
+/* Why a run did not end well. */
+typedef enum run_kind {
+    KIND_NONE,
+    KIND_SPEC,     /* it could not be started: spec, data, a damaged checkpoint */
+    KIND_SOURCE,   /* the run that it starts from failed */
+    KIND_DIVERGED, /* a number was none any more */
+    KIND_MEMORY,   /* the machine had no more memory for it */
+    KIND_SIGNAL,   /* its process was killed, or crashed */
+    KIND_TIMEOUT,  /* it took longer than it may */
+    KIND_OTHER,    /* while it was trained: the disk, a file that went away */
+    RUN_KINDS
+} run_kind;
+
+const char *run_status_kind_name(run_kind k); /* "", "spec", ... "out of memory", ... */
+
+typedef struct run_status {
+    run_state state;
+    run_kind kind;
+    char reason[ERR_TEXT_BYTES]; /* "" if none */
+    int64_t pid;
+    double started_at, ended_at; /* wall clock, 0: not yet */
+    int64_t step, steps, tokens;
+    double train_seconds, tokens_per_second;
+    double loss; /* nats per token, of the last logged steps; NaN: none */
+    int64_t peak_rss_bytes, peak_anon_bytes;
+} run_status;
+
+/* A missing file is RUN_PLANNED. A run that says `running` while nobody holds its lock is
+ * RUN_INTERRUPTED (it was killed). */
+bool run_status_read(run_status *s, const char *folder, err *e);
+/* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
+bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);
+
+#endif

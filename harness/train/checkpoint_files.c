@@ -1,0 +1,208 @@
+#include "harness/train/checkpoint_files.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+
+enum { NAME_BYTES = 64 };
+
+static const char *const MANIFEST = "manifest.json";
+static const char *const REMEDY = "restore the file, or remove the folder to train from the start";
+
+/* ---- finding ---- */
+
+bool checkpoint_files_exist(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    return file_join(path, folder, MANIFEST, NULL) && file_exists(path);
+}
+
+bool checkpoint_files_folder(char *path, const char *folder, err *e)
+{
+    snprintf(path, FILE_PATH_BYTES, "%s", folder);
+    if (checkpoint_files_exist(path)) return true;
+    if (!file_join(path, folder, "checkpoint", e)) return false;
+    if (checkpoint_files_exist(path)) return true;
+    return err_set(e, "%s: holds no checkpoint; name a run's folder", folder);
+}
+
+const char *checkpoint_files_hash(arena *a, const char *folder, err *e)
+{
+    char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!checkpoint_files_folder(inner, folder, e) || !file_join(path, inner, "manifest.json", e)) {
+        return NULL;
+    }
+    json_t *manifest = json_read(path, e), *file;
+    if (!manifest) return NULL;
+    const char *key, *hash = NULL;
+    json_object_foreach(json_object_get(manifest, "files"), key, file)
+    {
+        const char *hex = json_get_text(file, "sha256");
+        if (strncmp(key, "model", 5) == 0 && hex) hash = arena_strdup(a, hex);
+    }
+    json_decref(manifest);
+    if (!hash) err_set(e, "%s: names no model file with its checksum", path);
+    return hash;
+}
+
+/* ---- saving ---- */
+
+static bool in_manifest(const json_t *manifest, const char *name)
+{
+    return json_object_get(json_object_get(manifest, "files"), name) != NULL;
+}
+
+/* Never the name of a file that the present checkpoint consists of: that must stay as it is. */
+static void file_name(char name[NAME_BYTES], const char *kind, int64_t step, const json_t *manifest)
+{
+    snprintf(name, NAME_BYTES, "%s-%lld.safetensors", kind, (long long)step);
+    if (manifest && in_manifest(manifest, name)) {
+        snprintf(name, NAME_BYTES, "%s-%lld-again.safetensors", kind, (long long)step);
+    }
+}
+
+/* What else lies in a checkpoint's folder is somebody's: `loci inspect` of a kept model. */
+static bool is_checkpoint_file(const char *name)
+{
+    return strncmp(name, "model-", 6) == 0 || strncmp(name, "train-", 6) == 0 ||
+           strncmp(name, MANIFEST, strlen(MANIFEST)) == 0;
+}
+
+/* Removes what no manifest names any more: the previous checkpoint, temporary files of a killed
+ * writer. */
+static bool remove_older(const char *folder, const json_t *manifest, err *e)
+{
+    const char *const *names;
+    int64_t count = 0;
+    char path[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 14);
+    bool ok = file_list(folder, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (!is_checkpoint_file(names[i]) || strcmp(names[i], MANIFEST) == 0 ||
+            in_manifest(manifest, names[i])) {
+            continue;
+        }
+        ok = file_join(path, folder, names[i], e) && file_remove(path, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+/* Writes one file and enters it in `files`. */
+static bool save_file(const char *folder, int64_t step, const checkpoint_file *f, void *user,
+                      const json_t *old, json_t *files, err *e)
+{
+    char name[NAME_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
+    int64_t bytes;
+    file_name(name, f->kind, step, old);
+    if (!file_join(path, folder, name, e) || !f->save(path, user, hex, e) ||
+        !file_stat(path, &bytes, NULL, e)) {
+        return false;
+    }
+    json_object_set_new(files, name,
+                        json_pack("{s:s, s:I}", "sha256", hex, "bytes", (json_int_t)bytes));
+    file_failpoint("checkpoint_file");
+    return true;
+}
+
+/* Killed anywhere, the folder holds a whole checkpoint: until the manifest's rename the former one
+ * (its files have other names and stay), from then on this one. What a killed writer leaves over is
+ * removed by the next. */
+bool checkpoint_files_save(const char *folder, int64_t step, double nats,
+                           const checkpoint_file *list, int count, void *user, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
+    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL, *files = json_object();
+    json_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
+    if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
+    json_object_set_new(manifest, "files", files);
+    bool ok = true;
+    for (int i = 0; ok && i < count; i++) {
+        ok = save_file(folder, step, &list[i], user, old, files, e);
+    }
+    ok = ok && json_write(path, manifest, e);
+    if (ok) {
+        file_failpoint("checkpoint_manifest");
+        ok = remove_older(folder, manifest, e);
+    }
+    json_decref(old);
+    json_decref(manifest);
+    return ok;
+}
+
+bool checkpoint_files_nats(const char *folder, double *nats)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, MANIFEST, NULL) || !file_exists(path)) return false;
+    json_t *manifest = json_read(path, NULL);
+    *nats = json_get_double(manifest, "nats_per_token");
+    json_decref(manifest);
+    return manifest != NULL;
+}
+
+/* ---- opening ---- */
+
+static bool check_file(const char *path, const json_t *file, err *e)
+{
+    int64_t bytes, expected = json_get_int(file, "bytes", -1);
+    const char *hash = json_get_text(file, "sha256");
+    char hex[SHA256_HEX];
+    if (!file_stat(path, &bytes, NULL, e)) return false;
+    if (bytes != expected) {
+        return err_set(e, "%s: corrupt: it has %lld bytes instead of %lld; %s", path,
+                       (long long)bytes, (long long)expected, REMEDY);
+    }
+    if (!file_sha256(hex, path, e)) return false;
+    if (hash && strcmp(hash, hex) == 0) return true;
+    return err_set(e, "%s: corrupt: its checksum is not that of the manifest; %s", path, REMEDY);
+}
+
+safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, MANIFEST, e)) return NULL;
+    json_t *manifest = json_read(path, e);
+    if (!manifest) return NULL;
+    safetensors *s = NULL;
+    const char *name = NULL, *key;
+    json_t *file;
+    json_object_foreach(json_object_get(manifest, "files"), key, file)
+    {
+        if (strncmp(key, kind, strlen(kind)) == 0 && !strchr(key, '/')) name = key;
+    }
+    if (!name) {
+        err_set(e, "%s: corrupt: it names no %s file; %s", path, kind, REMEDY);
+    } else if (file_join(path, folder, name, e) &&
+               check_file(path, json_object_get(json_object_get(manifest, "files"), name), e)) {
+        s = safetensors_open(path, e);
+    }
+    json_decref(manifest);
+    return s;
+}
+
+int64_t checkpoint_files_number(const safetensors *s, const char *key)
+{
+    const char *text = safetensors_metadata(s, key);
+    return text ? strtoll(text, NULL, 10) : 0;
+}
+
+bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e)
+{
+    for (int i = 0; i < p->count; i++) {
+        const param *x = &p->list[i];
+        const st_tensor *st = safetensors_find(s, x->name);
+        if (!st) {
+            return err_set(e, "%s: the checkpoint lacks this parameter: it is of another model",
+                           x->name);
+        }
+        if (!safetensors_shape_is(st, x->rank, x->shape, e) ||
+            !safetensors_copy(values + x->offset, st, e)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,48 @@
+/* A checkpoint's files, whatever they hold: how they are replaced as one, found, checked and
+ * opened.
+ *
+ *   FOLDER/<kind>-<step>.safetensors
+ *   FOLDER/manifest.json   {"step", "nats_per_token", "files": {name: {"sha256", "bytes"}}}
+ *
+ * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
+ * only then the files of the previous checkpoint go. Opening checks sizes and checksums first. */
+#ifndef LOCI_HARNESS_CHECKPOINT_FILES_H
+#define LOCI_HARNESS_CHECKPOINT_FILES_H
+
+#include "core/train/params.h"
+#include "core/train/safetensors.h"
+
+/* One file of a checkpoint; save writes it atomically and puts its SHA-256 into hex [SHA256_HEX].
+ */
+typedef struct checkpoint_file {
+    const char *kind; /* "model", "train" */
+    bool (*save)(const char *path, void *user, char *hex, err *e);
+} checkpoint_file;
+
+/* Replaces what the folder holds, which is made if missing. nats: per token, of the model's
+ * evaluation; noted in the manifest unless it is NaN. */
+bool checkpoint_files_save(const char *folder, int64_t step, double nats,
+                           const checkpoint_file *list, int count, void *user, err *e);
+
+/* True if the folder holds a manifest. */
+bool checkpoint_files_exist(const char *folder);
+/* What the manifest says of the model's evaluation, NaN: nothing. False: there is no manifest that
+ * can be read. */
+bool checkpoint_files_nats(const char *folder, double *nats);
+
+/* The folder that a manifest stands in, into path [FILE_PATH_BYTES]: `folder` itself or its
+ * checkpoint/. */
+bool checkpoint_files_folder(char *path, const char *folder, err *e);
+/* What stands for its content: the checksum of its model file. In the arena. NULL on failure. */
+const char *checkpoint_files_hash(arena *a, const char *folder, err *e);
+
+/* The file of that kind, its size and checksum looked at first; the caller closes it. */
+safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e);
+
+/* A number of its metadata ("step", "tokens", "seed"); 0: it has none. */
+int64_t checkpoint_files_number(const safetensors *s, const char *key);
+
+/* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
+bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e);
+
+#endif

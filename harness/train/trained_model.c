@@ -1,0 +1,218 @@
+#include "harness/train/trained_model.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/spec_model.h"
+
+/* ---- the source ---- */
+
+struct trained_source {
+    arena *memory;
+    char folder[FILE_PATH_BYTES];
+    corpus_places places;
+    safetensors *file;
+    tensor_source tensors;
+    const node *at;
+    trained_model *guides[2]; /* of a model and of its evaluation's */
+    int guide_count;
+};
+
+static const real *get_tensor(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK])
+{
+    trained_source *s = user;
+    const st_tensor *t = safetensors_find(s->file, name);
+    if (!t || t->rank > TENSOR_RANK) return NULL;
+    real *values = ARENA_NEW(s->memory, real, t->count);
+    if (!safetensors_copy(values, t, NULL)) return NULL;
+    *rank = t->rank;
+    memcpy(shape, t->shape, (size_t)t->rank * sizeof *shape);
+    return values;
+}
+
+static bool find_folder(trained_source *s, const init_options *o, const char *runs, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    if (o->variant) {
+        return node_err(e, o->at,
+                        "variant '%s' is known to its sweep only; name a run or a "
+                        "checkpoint",
+                        o->variant);
+    }
+    if (o->checkpoint) {
+        snprintf(folder, sizeof folder, "%s", o->checkpoint);
+    } else if (!runs) {
+        return node_err(e, o->at,
+                        "run %s: there is no folder of results here to find it in; name "
+                        "a checkpoint",
+                        o->run);
+    } else if (!file_join(folder, runs, o->run, e)) {
+        return false;
+    }
+    if (checkpoint_files_folder(s->folder, folder, e)) return true;
+    if (!o->run) return err_prefix(e, "init_from");
+    return node_err(e, o->at, "no run %s has a checkpoint; loci ls lists runs", o->run);
+}
+
+trained_source *trained_model_source_open(const init_options *o, const char *runs,
+                                          const corpus_places *places, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    trained_source *s = arena_push_zero(a, 1, sizeof *s);
+    *s = (trained_source){.memory = a, .places = *places, .at = o->at};
+    s->tensors = (tensor_source){s, get_tensor};
+    if (find_folder(s, o, runs, e) && (s->file = checkpoint_files_open(s->folder, "model", e)))
+        return s;
+    trained_model_source_close(s);
+    return NULL;
+}
+
+void trained_model_source_close(trained_source *s)
+{
+    if (!s) return;
+    for (int i = 0; i < s->guide_count; i++) {
+        trained_model_close(s->guides[i]);
+    }
+    if (s->file) safetensors_close(s->file);
+    arena_free(s->memory);
+}
+
+const tensor_source *trained_model_source_tensors(trained_source *s)
+{
+    return &s->tensors;
+}
+
+bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
+                                real *values, err *e)
+{
+    int count = safetensors_count(s->file);
+    init_tensor *list = arena_push_zero(s->memory, count, sizeof *list);
+    int *target = ARENA_NEW(s->memory, int, count);
+    for (int i = 0; i < count; i++) {
+        const st_tensor *t = safetensors_at(s->file, i);
+        if (t->rank > TENSOR_RANK) {
+            return node_err(e, o->at, "the source's %s has %d axes", t->name, t->rank);
+        }
+        list[i] = (init_tensor){.name = t->name, .rank = t->rank};
+        memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+    }
+    if (!init_from_match(target, o, list, count, p, e)) return false;
+    for (int i = 0; i < count; i++) {
+        if (target[i] < 0) continue;
+        const param *x = &p->list[target[i]];
+        const st_tensor *t = safetensors_at(s->file, i);
+        real *out = values + x->offset;
+        if (!safetensors_copy(out, t, e)) return false;
+        for (int64_t k = 1; k < init_from_copies(x, &list[i]); k++) {
+            memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
+        }
+    }
+    return true;
+}
+
+bool trained_model_source_guide(trained_source *s, model *m, err *e)
+{
+    CHECK(s->guide_count < 2, "%d guides", s->guide_count);
+    trained_model *g = arena_push_zero(s->memory, 1, sizeof *g);
+    const model_sizes sizes = {.context = model_context(m)};
+    if (!trained_model_load(g, s->folder, NULL, &sizes, &s->places, e)) {
+        return err_prefix(e, "init_from: the model whose predictions are wanted");
+    }
+    s->guides[s->guide_count++] = g;
+    if (model_vocab(g->model) != model_vocab(m)) {
+        return node_err(e, s->at, "the source has a vocabulary of %lld, this model of %lld",
+                        (long long)model_vocab(g->model), (long long)model_vocab(m));
+    }
+    model_set_guide(m, g->model, g->values);
+    return true;
+}
+
+/* ---- the model ---- */
+
+/* The folder that holds the runs' folders, given a run's checkpoint folder. */
+static const char *runs_of(arena *a, const char *checkpoint)
+{
+    char path[PATH_MAX];
+    if (!realpath(checkpoint, path)) return NULL;
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path) return NULL;
+        *slash = 0;
+    }
+    return arena_strdup(a, path);
+}
+
+/* All values come from the checkpoint; what the model is told while it runs does not. */
+static bool open_guide(trained_model *m, const char *folder, const corpus_places *places, err *e)
+{
+    if (!(model_needs(node_get(m->spec, "model")) & NEEDS_PREDICTIONS)) return true;
+    init_options o;
+    if (!init_from_read(&o, node_get(m->spec, "init_from"), m->memory, e)) return false;
+    if (!o.at) return true;
+    m->source = trained_model_source_open(&o, runs_of(m->memory, folder), places, e);
+    return m->source && trained_model_source_guide(m->source, m->model, e);
+}
+
+/* Ids of another tokenizer would be taken for the trained one's without an error. */
+static bool same_tokenizer(const safetensors *s, const char *folder, const corpus *c, err *e)
+{
+    const char *trained = safetensors_metadata(s, "tokenizer"), *own = corpus_tokenizer(c);
+    if (!trained || strcmp(trained, "none") == 0 || strcmp(own, "none") == 0) return true;
+    return strcmp(trained, own) == 0 ||
+           err_set(e,
+                   "%s: was trained on tokens of another vocabulary (tokenizer %.12s) than this "
+                   "text's (%.12s, %lld tokens); give the text the run's `tokenizer`",
+                   folder, trained, own, (long long)corpus_vocab(c));
+}
+
+static bool open_loaded(trained_model *m, const safetensors *s, const char *folder,
+                        const node *data, const model_sizes *sizes, const corpus_places *places,
+                        err *e)
+{
+    const char *spec = safetensors_metadata(s, "spec"), *run = safetensors_metadata(s, "run");
+    if (!spec) return err_set(e, "%s: the model file holds no spec; it is not from loci", folder);
+    char *text = arena_strdup(m->memory, spec);
+    m->spec = node_parse(m->memory, text, strlen(text), folder, e);
+    if (!m->spec) return false;
+    m->step = checkpoint_files_number(s, "step");
+    m->tokens = checkpoint_files_number(s, "tokens");
+    m->seed = checkpoint_files_number(s, "seed");
+    snprintf(m->run, sizeof m->run, "%s", run ? run : "");
+    m->corpus = corpus_open(data ? data : node_get(m->spec, "data"), places, e);
+    if (!m->corpus || !same_tokenizer(s, folder, m->corpus, e)) return false;
+    const tensor_source promised = {0};
+    m->model = spec_model(m->memory, m->spec, sizes, m->corpus, m->seed, &promised, e);
+    if (!m->model || !open_guide(m, folder, places, e)) return false;
+    const params *p = model_params_const(m->model);
+    m->values = arena_push_zero(m->memory, p->total, sizeof(real));
+    return checkpoint_files_values(m->values, p, s, e) ||
+           err_prefix(e, "%s: does not fit the spec, the data's vocabulary of %lld or the context",
+                      folder, (long long)corpus_vocab(m->corpus));
+}
+
+bool trained_model_load(trained_model *m, const char *folder, const node *data,
+                        const model_sizes *sizes, const corpus_places *places, err *e)
+{
+    char inner[FILE_PATH_BYTES];
+    *m = (trained_model){0};
+    if (!checkpoint_files_folder(inner, folder, e)) return false;
+    safetensors *s = checkpoint_files_open(inner, "model", e);
+    if (!s) return false;
+    m->memory = arena_new(0);
+    bool ok = open_loaded(m, s, inner, data, sizes, places, e);
+    safetensors_close(s);
+    if (!ok) trained_model_close(m);
+    return ok;
+}
+
+void trained_model_close(trained_model *m)
+{
+    if (m->model) model_free(m->model);
+    trained_model_source_close(m->source);
+    if (m->corpus) corpus_close(m->corpus);
+    if (m->memory) arena_free(m->memory);
+    *m = (trained_model){0};
+}
