@@ -50,6 +50,10 @@ static const option OPTIONS[] = {
      .help = "orientation and start of the gate as in the paper or as in the PyTorch port"},
     {"state_norm", OPTION_CHOICE, STATE_AT(norm), .initial = "layernorm",
      .choices = "layernorm|rmsnorm", .help = "normalisation of the states, without bias"},
+    {"state_scale", OPTION_REAL, STATE_AT(scale), .initial = "none", .min = 1e-3, .max = 1e3,
+     .nullable = true,
+     .help = "what scores of and with states (unit vectors) start multiplied with; none: "
+             "1/sqrt(head_dim)"},
     {"state_hidden", OPTION_INT, STATE_AT(hidden), .initial = "none", .min = 1, .max = 1e6,
      .nullable = true, .help = "single, dual: hidden units of the states' layer; none: 4 x width"},
     {"clear_state", OPTION_CHOICE, STATE_AT(clear), .initial = "document",
@@ -128,6 +132,7 @@ static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
 {
     const recurrent_options *o = self->options;
     int64_t blocks[MAX_READS], q_width = plan->tokens.q_width, d = plan->tokens.head_dim;
+    double gain = heads_gain(o->state.scale, d, QK_NORM_L2);
     plan->reads = read_blocks(o, blocks, self->at, NULL);
     plan->read = ARENA_NEW(b->memory, state_read, plan->reads);
     for (int i = 0; i < plan->reads; i++) {
@@ -142,9 +147,9 @@ static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
         snprintf(name, sizeof name, "read.%d.q.weight", i);
         r->q = layer_matrix(b, self, name, q_width, self->dims.width, false);
         snprintf(name, sizeof name, "read.%d.q_norm.gain", i);
-        r->q_gain = layer_vector(b, self, name, ROLE_GAIN, d, 1);
+        r->q_gain = layer_vector(b, self, name, ROLE_GAIN, d, gain);
         snprintf(name, sizeof name, "read.%d.k_norm.gain", i);
-        r->k_gain = layer_vector(b, self, name, ROLE_GAIN, d, 1);
+        r->k_gain = layer_vector(b, self, name, ROLE_GAIN, d, gain);
     }
 }
 

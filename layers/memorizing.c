@@ -7,7 +7,7 @@
 typedef struct memorizing_options {
     token_options tokens;
     int64_t length, top;
-    double gate;
+    double gate, lookup_scale;
 } memorizing_options;
 
 static const option OPTIONS[] = {
@@ -17,6 +17,10 @@ static const option OPTIONS[] = {
      .max = 1e7, .help = "stored positions behind the memory"},
     {"top", OPTION_INT, offsetof(memorizing_options, top), .initial = "32", .min = 2, .max = 4096,
      .help = "stored keys that a query looks up"},
+    {"lookup_scale", OPTION_REAL, offsetof(memorizing_options, lookup_scale), .initial = "none",
+     .min = 1e-3, .max = 1e3, .nullable = true,
+     .help = "what scores of stored keys (unit vectors) start multiplied with; none: "
+             "sqrt(head_dim)"},
     {"gate", OPTION_REAL, offsetof(memorizing_options, gate), .initial = "0", .min = -4, .max = 4,
      .help = "initial b: which share, sigma(b), stored values have"},
     {0}};
@@ -32,7 +36,7 @@ static void memorizing_build(layer_build *b, layer *self)
     const memorizing_options *o = self->options;
     stored_keys *plan = ARENA_NEW(b->memory, stored_keys, 1);
     self->plan = plan;
-    *plan = stored_keys_build(b, self, &o->tokens, o->length, o->gate);
+    *plan = stored_keys_build(b, self, &o->tokens, o->length, o->gate, o->lookup_scale);
 }
 
 /* Queries [begin, end) of the call, which lie in one block: [rows, end - begin, q_width]. */

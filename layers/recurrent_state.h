@@ -40,7 +40,7 @@ enum { CLEAR_DOCUMENT, CLEAR_SEGMENT, CLEAR_NEVER };
 typedef struct state_options {
     int64_t states, gate, configuration, form, norm, hidden;
     int64_t clear, segment_blocks;
-    double dropout;
+    double dropout, scale;
 } state_options;
 
 /* One gate's parameters, -1: not there. */

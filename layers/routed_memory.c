@@ -29,7 +29,7 @@ typedef struct routed_memory_options {
     token_options tokens;
     int64_t length, picks, live, routing, iterations, scores;
     bool ask;
-    double slack, epsilon, epsilon_start, epsilon_decay, explore, gate;
+    double slack, epsilon, epsilon_start, epsilon_decay, explore, gate, lookup_scale;
 } routed_memory_options;
 
 enum { ROUTING_LEARNED, ROUTING_RANDOM };
@@ -66,6 +66,10 @@ static const option OPTIONS[] = {
      .max = 1, .help = "factor of the softness from one iteration to the next"},
     {"explore", OPTION_REAL, OPTION_AT(explore), .initial = "1", .min = 0, .max = 100,
      .help = "while training: Gumbel noise on the scores, as a multiple of epsilon"},
+    {"lookup_scale", OPTION_REAL, OPTION_AT(lookup_scale), .initial = "none", .min = 1e-3,
+     .max = 1e3, .nullable = true,
+     .help = "what scores of stored keys (unit vectors) start multiplied with; none: "
+             "sqrt(head_dim)"},
     {"gate", OPTION_REAL, OPTION_AT(gate), .initial = "0", .min = -4, .max = 4,
      .help = "initial b: which share, sigma(b), stored values have"},
     {0}};
@@ -103,7 +107,7 @@ static void routed_memory_build(layer_build *b, layer *self)
     self->plan = plan;
     *plan =
         (routed_memory_plan){.router = -1, .router_bias = -1, .live_slot = -1, .asked_slot = -1};
-    plan->keys = stored_keys_build(b, self, &o->tokens, o->length, o->gate);
+    plan->keys = stored_keys_build(b, self, &o->tokens, o->length, o->gate, o->lookup_scale);
     snprintf(place, sizeof place, "%s:picks", self->name);
     plan->random = (rng_key){.seed = b->seed, .place = rng_place(place)};
     if (o->routing == ROUTING_LEARNED) add_router(b, self, plan);

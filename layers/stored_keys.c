@@ -12,13 +12,15 @@ bool stored_keys_check(const token_options *o, const layer_dims *dims, const nod
 }
 
 stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *o, int64_t length,
-                              double gate)
+                              double gate, double scale)
 {
     stored_keys plan = {.tokens = token_attention_build(b, self, o, self->dims.block, true),
                         .length = length};
     plan.tokens.keep_queries = true;
     int64_t width = self->dims.width, heads = plan.tokens.heads;
-    plan.gain = layer_vector(b, self, "lookup.gain", ROLE_GAIN, plan.tokens.head_dim, 1);
+    /* Stored keys have no gain of their own: that of the queries is all of the scale. */
+    double start = scale < 0 ? 1 : scale / sqrt((double)plan.tokens.head_dim);
+    plan.gain = layer_vector(b, self, "lookup.gain", ROLE_GAIN, plan.tokens.head_dim, start);
     plan.gate = layer_vector(b, self, "lookup.gate", ROLE_BIAS, heads, gate);
     plan.out = layer_matrix(b, self, "out.weight", width, plan.tokens.q_width, true);
     plan.out_bias = o->bias ? layer_vector(b, self, "out.bias", ROLE_BIAS, width, 0) : -1;

@@ -28,9 +28,10 @@ typedef struct stored_keys {
 } stored_keys;
 
 bool stored_keys_check(const token_options *o, const layer_dims *dims, const node *at, err *e);
-/* gate: where b starts. Marks the layer as detached. */
+/* gate: where b starts; scale: what the products of unit vectors start multiplied with, below 0:
+ * sqrt(head_dim). Marks the layer as detached. */
 stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *o, int64_t length,
-                              double gate);
+                              double gate, double scale);
 
 /* Positions [begin, end) of the call go into the ring. */
 void stored_keys_write(layer_ctx *c, const layer *self, const stored_keys *plan,

@@ -45,6 +45,13 @@ bool token_attention_check(const token_options *o, const layer_dims *dims, const
     return true;
 }
 
+double heads_gain(double scale, int64_t head_dim, int64_t kind)
+{
+    /* The lengths that normalisation gives: 1 (l2), sqrt(head_dim) (rms). */
+    double root = sqrt((double)head_dim), start = kind == QK_NORM_L2 ? 1 / root : root;
+    return scale < 0 ? 1 : sqrt(scale / start);
+}
+
 static void add_params(layer_build *b, layer *self, const token_options *o, token_plan *plan)
 {
     int64_t width = self->dims.width, packed = plan->q_width + 2 * plan->kv_width;
@@ -56,8 +63,9 @@ static void add_params(layer_build *b, layer *self, const token_options *o, toke
             layer_param(b, self, "t5.bias", ROLE_BIAS, 2, shape, (param_init){INIT_NORMAL, b->std});
     }
     if (o->qk_norm != QK_NORM_NONE) {
-        plan->q_gain = layer_vector(b, self, "q_norm.gain", ROLE_GAIN, plan->head_dim, 1);
-        plan->k_gain = layer_vector(b, self, "k_norm.gain", ROLE_GAIN, plan->head_dim, 1);
+        double gain = heads_gain(o->qk_scale, plan->head_dim, o->qk_norm);
+        plan->q_gain = layer_vector(b, self, "q_norm.gain", ROLE_GAIN, plan->head_dim, gain);
+        plan->k_gain = layer_vector(b, self, "k_norm.gain", ROLE_GAIN, plan->head_dim, gain);
     }
 }
 

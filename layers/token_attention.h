@@ -25,7 +25,7 @@ typedef struct token_options {
     int64_t heads, kv_heads, head_dim;
     int64_t window, memory;
     int64_t positions, qk_norm;
-    double theta;
+    double theta, qk_scale;
     int64_t t5_buckets, t5_max_distance;
     bool bias;
     double dropout, memory_dropout;
@@ -65,6 +65,10 @@ enum { COMPRESS_CONVOLUTION, COMPRESS_MEAN, COMPRESS_MAX, COMPRESS_MOST_USED };
     {"qk_norm", OPTION_CHOICE, TOKEN_AT(S, F, qk_norm), .initial = QK_NORM,                        \
      .choices = "none|rms|l2",                                                                     \
      .help = "normalise queries and keys per head, with learned scales"},                          \
+    {"qk_scale", OPTION_REAL, TOKEN_AT(S, F, qk_scale), .initial = "none", .min = 1e-3,            \
+     .max = 1e3, .nullable = true,                                                                 \
+     .help = "qk_norm: what scores of unit vectors start multiplied with; none: l2 "               \
+             "1/sqrt(head_dim), rms sqrt(head_dim)"},                                              \
     {"bias", OPTION_BOOL, TOKEN_AT(S, F, bias), .initial = "false",                                \
      .help = "learned biases of the projections"},                                                 \
     {"dropout", OPTION_REAL, TOKEN_AT(S, F, dropout), .initial = "0", .min = 0, .max = 0.95,       \
@@ -126,5 +130,10 @@ double token_attention_flops(const layer *self, const token_options *o, const to
  * their own. kind: QK_NORM_RMS or QK_NORM_L2. */
 attention_operand token_attention_normalised(tape *t, attention_operand a, int64_t heads,
                                              int64_t head_dim, int64_t kind, tensor *gain);
+
+/* Where the gains of queries and of keys start, so that the score of two heads of unit length,
+ * which attention divides by sqrt(head_dim), starts as `scale` times their product. A scale below 0
+ * leaves both gains at 1: 1 / sqrt(head_dim) for QK_NORM_L2, sqrt(head_dim) for QK_NORM_RMS. */
+double heads_gain(double scale, int64_t head_dim, int64_t kind);
 
 #endif
