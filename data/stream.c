@@ -85,6 +85,25 @@ void stream_free(stream *s)
     if (s) arena_free(s->memory);
 }
 
+/* Positions of a span of n tokens with its padding. */
+static double padded(int64_t n, int64_t time)
+{
+    return (double)((n + time - 1) / time * time);
+}
+
+double stream_share(const corpus_split *split, const stream_options *options)
+{
+    double targets = 0, positions = 0;
+    for (int64_t i = 0, n = split_documents(split); i < n; i++) {
+        document d = split_document(split, i);
+        int64_t span = options->span ? options->span : MAX(d.tokens, 1);
+        targets += (double)(d.answers_only ? d.answers : d.tokens);
+        positions += (double)(d.tokens / span) * padded(span, options->time) +
+                     padded(d.tokens % span, options->time);
+    }
+    return positions > 0 ? targets / positions : 1;
+}
+
 /* The document that holds a span. */
 static int64_t document_of(const stream *s, int64_t span)
 {

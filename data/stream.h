@@ -47,6 +47,10 @@ bool stream_next(stream *s, batch *b, err *e);
 
 int64_t stream_epoch(const stream *s);
 
+/* Of the positions that rows are given over an epoch, padding included, the share whose target
+ * counts: what a batch of so many positions weighs on average. */
+double stream_share(const corpus_split *split, const stream_options *options);
+
 /* The reading position as text (JSON), for checkpoints; restored exactly. */
 char *stream_cursor(const stream *s, arena *a);
 bool stream_seek(stream *s, const char *cursor, err *e);

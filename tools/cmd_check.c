@@ -31,7 +31,9 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     experiment *x = experiment_load(path, cli_texts(c->memory, o->set), &e);
     if (!x) return refuse_spec(c, path, &e);
     int status = EXIT_DONE;
-    if (!experiment_resolve(x, places, &e)) {
+    bool good = experiment_resolve(x, places, &e);
+    if (good) experiment_doubts(stderr, x);
+    if (!good) {
         status = refuse_spec(c, path, &e);
     } else if (o->resolved) {
         fputs(node_yaml(c->memory, x->runs[0].resolved), stdout);
@@ -61,7 +63,8 @@ const verb VERB_CHECK = {
     .min_words = 1,
     .max_words = 1 << 20,
     .help = "Checks experiment files: every option of every variant, corpora included.\n\n"
-            "Trains nothing. Errors begin with file:line:column.",
+            "Trains nothing. Errors begin with file:line:column. What can be run and is hardly\n"
+            "meant (a warm-up longer than the run) is a warning.",
     .examples = {"check experiments/quickstart.yaml",
                  "check experiments/quickstart.yaml --resolved --set model.width=256"},
     .options = OPTIONS,

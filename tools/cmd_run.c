@@ -110,12 +110,14 @@ static int run_experiment(const cli_call *c)
     if (!experiment_resolve(x, &places, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
     } else if (!o->dry_run) {
+        experiment_doubts(stderr, x);
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
         status = train_runs(c, x, &places, &e);
     } else if (!print_plan(c, x, cli_out(o->out), &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
     } else {
         fflush(stdout);
+        experiment_doubts(stderr, x);
         spec_changes(stderr, x, cli_out(o->out));
     }
     experiment_free(x);

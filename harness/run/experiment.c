@@ -1,5 +1,6 @@
 #include "harness/run/experiment.h"
 
+#include "harness/run/doubt.h"
 #include "harness/train/workload.h"
 
 #include <stdlib.h>
@@ -267,6 +268,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
         model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
     }
     run->memory_bytes = estimate_memory(&w, &run->cost);
+    run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
     identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);
@@ -443,4 +445,16 @@ bool experiment_resolve(experiment *x, const corpus_places *places, err *e)
         corpus_close(r.shelf.items[i].corpus);
     if (good) complete_run(x);
     return good;
+}
+
+void experiment_doubts(FILE *out, const experiment *x)
+{
+    bool one = x->sweep->variant_count == 1;
+    for (int i = 0; i < x->run_count && x->runs[i].seed == x->runs[0].seed; i++) {
+        const run_plan *run = &x->runs[i];
+        if (!run->doubt) continue;
+        fprintf(out, "loci: warning: %s", run->doubt);
+        if (!one) fprintf(out, " (in variant '%s')", run->label);
+        fputc('\n', out);
+    }
 }

@@ -30,6 +30,7 @@ typedef struct run_plan {
     bool oracle; /* looks at what it predicts: its label says so, here and in every table */
     model_cost cost;
     double memory_bytes; /* estimate of anonymous memory with one thread */
+    const char *doubt;   /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
     const char *corpus_hash;
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
@@ -62,5 +63,8 @@ const node *experiment_spec(experiment *x, int index, err *e);
  * earlier one is dropped. Corpora that runs share are opened once, and closed again.
  */
 bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
+
+/* Prints what is in doubt, a line per variant. */
+void experiment_doubts(FILE *out, const experiment *x);
 
 #endif

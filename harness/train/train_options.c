@@ -118,12 +118,13 @@ bool train_options_shape(train_shape *s, const train_options *o, const node *at,
                        .calls = segment / context,
                        .segment = segment,
                        .tokens_per_step = o->batch * segment * o->accumulate};
+    s->targets_per_step = (double)s->tokens_per_step;
     return true;
 }
 
 static int64_t whole_steps(double tokens, const train_shape *s)
 {
-    double steps = ceil(tokens / (double)s->tokens_per_step);
+    double steps = ceil(tokens / s->targets_per_step);
     return steps < 1 ? 1 : (int64_t)fmin(steps, 4e15);
 }
 

@@ -38,17 +38,20 @@ typedef struct train_shape {
     int64_t context;         /* positions of one call */
     int64_t calls;           /* calls of a segment, on one tape */
     int64_t segment;         /* calls x context */
-    int64_t tokens_per_step; /* at most: padding does not count as trained */
+    int64_t tokens_per_step; /* positions; padding and what is not to be learnt among them */
+    double targets_per_step; /* those that count, on average over an epoch */
 } train_shape;
 
 /* Fails with the place of an option that does not fit: a segment that is no multiple of the
- * context, a batch that the lanes do not divide. */
+ * context, a batch that the lanes do not divide. Every position counts until the corpus is known.
+ */
 bool train_options_shape(train_shape *s, const train_options *o, const node *at, int64_t context,
                          err *e);
 
 /* The budget in tokens (targets of weight 1) and steps; train_flops is what a trained token costs.
- * Given in tokens or FLOPs, training ends with the step that reaches the tokens: steps is then what
- * is needed if nothing is padded. Given in steps: tokens is 0. Not for seconds. */
+ * Given in tokens or FLOPs, training ends with the step that reaches the tokens: steps is then how
+ * many it takes on average, and what the rate's schedule goes by. Given in steps: tokens is 0. Not
+ * for seconds. */
 typedef struct train_length {
     int64_t tokens; /* 0: the steps alone decide */
     int64_t steps;

@@ -59,12 +59,7 @@ static bool open_stream(trainer *t, err *e)
     workload *w = t->w;
     corpus_split *split = corpus_get(w->corpus, SPLIT_TRAIN);
     if (!split) return err_set(e, "data: the corpus has no training split; choose another");
-    stream_options o = {.rows = w->train.batch,
-                        .time = w->shape.context,
-                        .block = w->shape.context,
-                        .span = corpus_span(w->corpus),
-                        .seed = (uint64_t)w->seed,
-                        .shuffle = true};
+    stream_options o = workload_stream(w);
     t->stream = stream_new(split, &o, e);
     return t->stream != NULL;
 }
@@ -251,10 +246,7 @@ static const grads *run_lanes(trainer *t)
 
 static double learning_rate(const trainer *t)
 {
-    /* Padding makes a step of fewer tokens: a budget in tokens is followed by tokens. */
-    int64_t step =
-        t->length.tokens ? t->progress.tokens / t->w->shape.tokens_per_step : t->progress.step;
-    return t->w->optim.lr * schedule_factor(&t->w->schedule, step, t->length.steps);
+    return t->w->optim.lr * schedule_factor(&t->w->schedule, t->progress.step, t->length.steps);
 }
 
 /* ---- where a number stopped being one ---- */

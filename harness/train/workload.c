@@ -64,13 +64,31 @@ static bool find_source_id(workload *w, err *e)
     return w->source_id || node_err(e, o->at, "%s", why.text);
 }
 
+stream_options workload_stream(const workload *w)
+{
+    return (stream_options){.rows = w->train.batch,
+                            .time = w->shape.context,
+                            .block = w->shape.context,
+                            .span = corpus_span(w->corpus),
+                            .seed = (uint64_t)w->seed,
+                            .shuffle = true};
+}
+
+static bool find_shape(workload *w, err *e)
+{
+    const node *at = node_get(w->spec, "train");
+    if (!train_options_shape(&w->shape, &w->train, at, model_context(w->model), e)) return false;
+    const corpus_split *split = corpus_get(w->corpus, SPLIT_TRAIN);
+    stream_options how = workload_stream(w);
+    if (split) w->shape.targets_per_step *= stream_share(split, &how);
+    return true;
+}
+
 /* Completes a workload whose corpus is open. */
 static bool open_rest(workload *w, err *e)
 {
     return find_source_id(w, e) && open_models(w, e) &&
-           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
-           train_options_shape(&w->shape, &w->train, node_get(w->spec, "train"),
-                               model_context(w->model), e);
+           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) && find_shape(w, e);
 }
 
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)

@@ -4,7 +4,7 @@
 
 #include "core/train/optim.h"
 #include "core/train/schedule.h"
-#include "data/corpus.h"
+#include "data/stream.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/train/train_options.h"
 #include "harness/train/trained_model.h"
@@ -45,6 +45,9 @@ void workload_close(workload *w);
  */
 eval_task workload_evaluation(const workload *w, const real *values, int threads,
                               const volatile sig_atomic_t *stop);
+
+/* How training reads the corpus. */
+stream_options workload_stream(const workload *w);
 
 /* Starting values [params.total] of the model: from the seed, then what init_from takes. */
 bool workload_start(const workload *w, real *values, err *e);

@@ -264,6 +264,31 @@ static void permutations(void)
     }
 }
 
+/* What a batch weighs on average is known without reading: an epoch by one row tells the same. */
+static void share_of_an_epoch(void)
+{
+    corpus *c[] = {small_corpus(), corpora_need("{corpus: probe, learn: answers, tokens: 3k}")};
+    for (int i = 0; i < 8; i++) {
+        static const int64_t SPAN[] = {0, 31, 100, 100000};
+        const corpus_split *split = c[i / 4] ? corpus_get(c[i / 4], SPLIT_TRAIN) : NULL;
+        if (!split) continue;
+        stream_options o = {.rows = 1, .time = 32, .block = 32, .span = SPAN[i % 4], .once = true};
+        stream *s = stream_new(split, &o, NULL);
+        batch b;
+        double targets = 0, positions = 0;
+        while (stream_next(s, &b, NULL)) {
+            targets += b.weight;
+            positions += 32;
+        }
+        double share = stream_share(split, &o);
+        EXPECT(share == targets / positions, "span %lld: %g is not %g", (long long)o.span, share,
+               targets / positions);
+        stream_free(s);
+    }
+    corpus_close(c[0]);
+    corpus_close(c[1]);
+}
+
 const test_suite test_stream = {"data/stream",
                                 {{"every token once", every_token_once},
                                  {"rows run dry", rows_run_dry},
@@ -271,5 +296,6 @@ const test_suite test_stream = {"data/stream",
                                  {"continued spans keep state", continued_spans_keep_state},
                                  {"order by seed alone", order_by_seed_alone},
                                  {"cursor restores", cursor_restores},
+                                 {"share of an epoch", share_of_an_epoch},
                                  {"permutations", permutations},
                                  {0}}};

@@ -1,4 +1,6 @@
+#include "harness/run/doubt.h"
 #include "harness/run/experiment.h"
+#include "tests/support/trials.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -144,6 +146,38 @@ static void resolved_reads_back(void)
     }
 }
 
+/* A warm-up that takes most of the run can be run, and is warned of; so many targets of a step
+ * count as the corpus has, however few. */
+static void long_warmups_are_doubted(void)
+{
+    static const struct {
+        const char *more, *part;
+    } cases[] = {
+        {"schedule: {warmup: 500}\ntrain: {budget: {steps: 60}}\n", "ends before the warm-up"},
+        {"schedule: {warmup: 31}\ntrain: {budget: {steps: 60}}\n", "most of which are warm-up"},
+        {"schedule: {warmup: 500}\ntrain: {budget: {tokens: 2k}}\n", "ends before the warm-up"},
+        {"schedule: {kind: constant, warmup: 500}\ntrain: {budget: {steps: 60}}\n", "ends before"},
+        {"schedule: {warmup: 30}\ntrain: {budget: {steps: 60}}\n", NULL},
+        {"schedule: {warmup: 500}\ntrain: {budget: {steps: 0}}\n", NULL},
+        {"schedule: {warmup: 500}\ntrain: {budget: {seconds: 60}}\n", NULL},
+        {"data: {corpus: probe, learn: answers, distances: [64], tokens: 10k}\n"
+         "schedule: {warmup: 20}\ntrain: {budget: {tokens: 1k}}\n",
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        workload w;
+        arena *a = arena_new(0);
+        if (!trial_open(&w, TRIAL_SPEC, cases[i].more, 1)) return;
+        const char *doubt = doubt_of(a, &w);
+        bool right = cases[i].part ? doubt && strstr(doubt, "schedule.warmup: ") &&
+                                         strstr(doubt, cases[i].part)
+                                   : !doubt;
+        EXPECT(right, "%s: %s", cases[i].more, doubt ? doubt : "no doubt");
+        workload_close(&w);
+        arena_free(a);
+    }
+}
+
 static void repetitions(void)
 {
     err e;
@@ -198,6 +232,7 @@ const test_suite test_experiment = {"harness/experiment",
                                     {{"order and seeds", order_and_seeds},
                                      {"identity", identity},
                                      {"resolved reads back", resolved_reads_back},
+                                     {"long warm-ups are doubted", long_warmups_are_doubted},
                                      {"repetitions", repetitions},
                                      {"refuses", refuses},
                                      {0}}};

@@ -91,7 +91,7 @@ static void options_are_checked(void)
 
 static void lengths(void)
 {
-    train_shape s = {.tokens_per_step = 100};
+    train_shape s = {.targets_per_step = 100};
     budget b = {BUDGET_TOKENS, 1001};
     train_length l = train_options_length(&b, &s, 10);
     EXPECT(l.tokens == 1001 && l.steps == 11, "%lld", (long long)l.steps);
@@ -205,10 +205,49 @@ static void tokens_are_targets(void)
     const train_progress *p = trainer_progress(t);
     EXPECT(p->tokens == targets && targets >= 3000 && targets < 3000 + w.shape.tokens_per_step,
            "%lld of %lld", (long long)p->tokens, (long long)targets);
-    EXPECT(p->step > l.steps, "%lld steps are no more than the %lld that full batches need",
+    int64_t full = targets / w.shape.tokens_per_step;
+    EXPECT(p->step > full, "%lld steps are no more than the %lld that full batches need",
+           (long long)p->step, (long long)full);
+    EXPECT(llabs((long long)(p->step - l.steps)) <= 1, "%lld steps, expected %lld",
            (long long)p->step, (long long)l.steps);
     trainer_free(t);
     workload_close(&w);
+}
+
+/* Warm-up and decay are counted in steps whatever the budget is given in and however few of a
+ * step's positions count: at the last step of warm-up the rate is whole, at the end it is least. */
+static void schedule_is_in_steps(void)
+{
+    static const char *const budgets[] = {"tokens: 2000", "steps: 60", "flops: 1e9"};
+    static const char *const data[] = {
+        "data: {corpus: markov, tokens: 4000}",
+        "data: {corpus: probe, learn: answers, distances: [40], tokens: 4k, held_out: 200}"};
+    for (int i = 0; i < 6; i++) {
+        char more[512];
+        snprintf(more, sizeof more,
+                 "%s\nschedule: {kind: linear, warmup: 5, min: 0}\noptimizer: {lr: 1e-3}\n"
+                 "train: {budget: {%s}, batch: 4, segment: 16}\n",
+                 data[i / 3], budgets[i % 3]);
+        workload w;
+        err e = {0};
+        if (!trial_open(&w, TRIAL_SPEC, more, 5)) return;
+        train_length l = train_options_length(&w.train.budget, &w.shape, 2e5);
+        trainer *t = trainer_new(&w, 1, l, &e);
+        EXPECT(t, "%s", e.text);
+        double rate = 0, last = 1;
+        int64_t step = 0;
+        for (; t && !trainer_finished(t); step++) {
+            last = run_steps(t, 1).lr;
+            if (step == 4) rate = last;
+        }
+        EXPECT(step >= 20, "%s: %lld steps", more, (long long)step);
+        EXPECT(rate >= 1e-3 * (1 - 1e-12), "%s: %g after the warm-up", more, rate);
+        /* Random padding may end a budget in tokens a few steps before or after the average. */
+        EXPECT(last <= 1e-3 * 4 / (double)(step - 5), "%s: %g in step %lld of %lld", more, last,
+               (long long)step, (long long)l.steps);
+        trainer_free(t);
+        workload_close(&w);
+    }
 }
 
 static void bad_numbers_are_named(void)
@@ -254,6 +293,7 @@ const test_suite test_trainer = {"harness/trainer",
                                   {"threads_give_equal_bits", threads_give_equal_bits},
                                   {"no_memory_in_the_loop", no_memory_in_the_loop},
                                   {"tokens_are_targets", tokens_are_targets},
+                                  {"schedule_is_in_steps", schedule_is_in_steps},
                                   {"bad_numbers_are_named", bad_numbers_are_named},
                                   {"learns", learns},
                                   {0}}};
