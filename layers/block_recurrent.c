@@ -50,7 +50,7 @@ static const option OPTIONS[] = {
      .help = "orientation and start of the gate as in the paper or as in the PyTorch port"},
     {"state_norm", OPTION_CHOICE, STATE_AT(norm), .initial = "layernorm",
      .choices = "layernorm|rmsnorm", .help = "normalisation of the states, without bias"},
-    {"state_scale", OPTION_REAL, STATE_AT(scale), .initial = "none", .min = 1e-2, .max = 64,
+    {"state_scale", OPTION_REAL, STATE_AT(scale), .initial = "8", .min = 1e-2, .max = 16,
      .nullable = true,
      .help = "what scores of and with states (unit vectors) start multiplied with; none: "
              "1/sqrt(head_dim)"},

@@ -18,7 +18,7 @@ static const option OPTIONS[] = {
     {"top", OPTION_INT, offsetof(memorizing_options, top), .initial = "32", .min = 2, .max = 4096,
      .help = "stored keys that a query looks up"},
     {"lookup_scale", OPTION_REAL, offsetof(memorizing_options, lookup_scale), .initial = "none",
-     .min = 1e-2, .max = 64, .nullable = true,
+     .min = 1e-2, .max = 16, .nullable = true,
      .help = "what scores of stored keys (unit vectors) start multiplied with; none: "
              "sqrt(head_dim)"},
     {"gate", OPTION_REAL, offsetof(memorizing_options, gate), .initial = "0", .min = -4, .max = 4,

@@ -67,7 +67,7 @@ static const option OPTIONS[] = {
     {"explore", OPTION_REAL, OPTION_AT(explore), .initial = "1", .min = 0, .max = 100,
      .help = "while training: Gumbel noise on the scores, as a multiple of epsilon"},
     {"lookup_scale", OPTION_REAL, OPTION_AT(lookup_scale), .initial = "none", .min = 1e-2,
-     .max = 64, .nullable = true,
+     .max = 16, .nullable = true,
      .help = "what scores of stored keys (unit vectors) start multiplied with; none: "
              "sqrt(head_dim)"},
     {"gate", OPTION_REAL, OPTION_AT(gate), .initial = "0", .min = -4, .max = 4,

@@ -66,7 +66,7 @@ enum { COMPRESS_CONVOLUTION, COMPRESS_MEAN, COMPRESS_MAX, COMPRESS_MOST_USED };
      .choices = "none|rms|l2",                                                                     \
      .help = "normalise queries and keys per head, with learned scales"},                          \
     {"qk_scale", OPTION_REAL, TOKEN_AT(S, F, qk_scale), .initial = "none", .min = 1e-2,            \
-     .max = 64, .nullable = true,                                                                 \
+     .max = 16, .nullable = true,                                                                 \
      .help = "qk_norm: what scores of unit vectors start multiplied with; none: l2 "               \
              "1/sqrt(head_dim), rms sqrt(head_dim)"},                                              \
     {"bias", OPTION_BOOL, TOKEN_AT(S, F, bias), .initial = "false",                                \

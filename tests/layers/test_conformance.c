@@ -129,8 +129,11 @@ static void check_state_matters(const char *what, model_run *r)
         int64_t n = s.view[i].shape[0] * s.view[i].shape[1] * s.view[i].shape[2];
         size_t name = strlen(s.view[i].name);
         bool store = name > 6 && strcmp(s.view[i].name + name - 6, ".store") == 0;
-        if (store) continue;                /* what it holds may be seen much later */
-        s.view[i].data[n - 1] += (real)0.5; /* the newest entry of the last row */
+        if (store) continue; /* what it holds may be seen much later */
+        /* All of the last row: scores that start large may leave a single entry a weight of 0. */
+        for (int64_t j = n - n / s.view[i].shape[0]; j < n; j++) {
+            s.view[i].data[j] += (real)0.5;
+        }
         segment_restore(&s, r->state);
         model_run_read(r, s.tokens, LENGTH, PREFIX, 1, after);
         int64_t at = (LENGTH + PREFIX) * VOCAB;
