@@ -2,6 +2,7 @@
 #include "core/base/file.h"
 #include "harness/supervise/manage.h"
 #include "results/store/collect.h"
+#include "results/store/experiment.h"
 #include "results/table/table.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
@@ -41,7 +42,7 @@ static int check_known(const cli_call *c)
     err e = {0};
     store *s = reading_open(cli_out(o->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    bool known = store_has_experiment(s, c->words[0], &e);
+    bool known = experiment_check(s, c->words[0], &e);
     store_close(s);
     return known ? EXIT_DONE : cli_fail(EXIT_USAGE, "%s", e.text);
 }

@@ -5,6 +5,7 @@
 #include "results/compare/compare_at.h"
 #include "results/compare/compare_load.h"
 #include "results/store/collect.h"
+#include "results/store/experiment.h"
 
 #include <string.h>
 
@@ -32,7 +33,7 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
     if (!word) {
         const char *const *names;
         int n = 0;
-        if (!store_experiments(s, a, &names, &n, e)) return NULL;
+        if (!experiment_names(s, a, &names, &n, e)) return NULL;
         if (n == 0) {
             err_set(e, "there are no results yet; train something: loci run SPEC");
             return NULL;
@@ -40,7 +41,7 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
         return names[0];
     }
     if (cli_is_yaml(word) && !(name = name_in_file(a, word, e))) return NULL;
-    return store_has_experiment(s, name, e) ? name : NULL;
+    return experiment_check(s, name, e) ? name : NULL;
 }
 
 int reading_run(const cli_call *c, const char *out, reading_use use)

@@ -1,4 +1,3 @@
-/* Variants at equal amounts of training: their evaluations on the way there. */
 #include "results/compare/compare_at.h"
 
 #include <math.h>
@@ -6,6 +5,7 @@
 #include <string.h>
 
 #include "core/options/option.h"
+#include "results/store/query.h"
 
 const char *const COMPARE_AT_BUDGETS[] = {"", "tokens", "flops", "seconds"};
 enum { BUDGETS = 4 };
@@ -41,26 +41,23 @@ typedef struct passage {
 } passage;
 
 /* Training seconds at a step: those of the logged step that is nearest, in proportion. */
-static double seconds_at(store *s, const compared_run *r, int64_t step, err *e)
+static bool seconds_at(double *seconds, store *s, const compared_run *r, int64_t step, err *e)
 {
-    sqlite3_stmt *q =
-        store_prepare(s,
-                      "SELECT seconds * ?2 / step FROM step WHERE run = ?1 AND step > "
-                      "0 AND seconds IS NOT NULL ORDER BY abs(step - ?2), step LIMIT 1",
-                      e);
-    if (!q) return (double)NAN;
-    sqlite3_bind_text(q, 1, r->run, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 2, step);
-    double seconds = sqlite3_step(q) == SQLITE_ROW ? store_real(q, 0) : (double)NAN;
-    sqlite3_finalize(q);
-    return seconds;
+    query q = QUERY(s, e,
+                    "SELECT seconds * ?2 / step AS seconds FROM step WHERE run = ?1 AND step > 0 "
+                    "AND seconds IS NOT NULL ORDER BY abs(step - ?2), step LIMIT 1",
+                    r->run, NULL);
+    query_number(&q, 2, step);
+    *seconds = query_next(&q) ? query_real(&q, "seconds") : (double)NAN;
+    return query_close(&q);
 }
 
-static double cost_at(store *s, const compared_run *r, compare_budget at, int64_t step,
-                      double tokens, err *e)
+/* What training had cost at an evaluation. */
+static bool cost_at(double *cost, store *s, const compared_run *r, compare_budget at, int64_t step,
+                    double tokens, err *e)
 {
-    if (at == AT_SECONDS) return seconds_at(s, r, step, e);
-    return at == AT_FLOPS ? tokens * r->train_flops : tokens;
+    *cost = at == AT_FLOPS ? tokens * r->train_flops : tokens;
+    return at != AT_SECONDS || seconds_at(cost, s, r, step, e);
 }
 
 /* What a finished run got in all. */
@@ -71,25 +68,24 @@ static double cost_in_all(const compared_run *r, compare_budget at)
 }
 
 /* The two evaluations around the amount, with the split and protocol of the one that counts; or one
- * that is near enough, in both. False if there are none. */
+ * that is near enough, in both. found[].step -1: there is none. */
 static bool around(passage found[2], arena *a, store *s, const compared_run *r, const comparison *c,
                    err *e)
 {
-    static const char query[] =
-        "SELECT e.step, e.tokens_seen, e.nats, e.evaluation FROM evaluation e JOIN evaluation f ON "
-        "f.evaluation = ?1 WHERE e.run = f.run AND e.split = f.split AND e.protocol = f.protocol "
-        "AND "
-        "e.tokens = f.tokens AND e.nats IS NOT NULL ORDER BY e.step, e.final";
-    sqlite3_stmt *q = store_prepare(s, query, e);
-    if (!q) return false;
+    query q = QUERY(s, e,
+                    "SELECT e.step, e.tokens_seen, e.nats, e.evaluation FROM evaluation e "
+                    "JOIN evaluation f ON f.evaluation = ?1 WHERE e.run = f.run AND "
+                    "e.split = f.split AND e.protocol = f.protocol AND e.tokens = f.tokens AND "
+                    "e.nats IS NOT NULL ORDER BY e.step, e.final",
+                    r->evaluation);
     double nearest = NEAR;
-    bool close = false;
+    bool close = false, ok = true;
     found[0] = found[1] = (passage){.step = -1};
-    sqlite3_bind_text(q, 1, r->evaluation, -1, SQLITE_STATIC);
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        passage p = {.step = store_int(q, 0, 0), .nats = store_real(q, 2)};
-        p.cost = cost_at(s, r, c->at, p.step, store_real(q, 1), e);
-        p.evaluation = store_text(q, 3, a);
+    while (ok && query_next(&q)) {
+        passage p = {.step = query_int(&q, "step", 0)};
+        ok = cost_at(&p.cost, s, r, c->at, p.step, query_real(&q, "tokens_seen"), e);
+        p.nats = query_real(&q, "nats");
+        p.evaluation = query_text(&q, "evaluation", a);
         double off = fabs(log(p.cost / c->at_amount));
         if (!(p.cost > 0)) continue;
         if (off <= nearest) {
@@ -102,8 +98,7 @@ static bool around(passage found[2], arena *a, store *s, const compared_run *r, 
             found[1] = p;
         }
     }
-    sqlite3_finalize(q);
-    return found[0].step >= 0 && found[1].step >= 0;
+    return query_close(&q) && ok;
 }
 
 /* ---- all runs ---- */
@@ -141,19 +136,19 @@ bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err
     if (o->at == AT_END) return true;
     c->at = o->at;
     c->at_amount = isfinite(o->at_amount) ? o->at_amount : least_cost(c, o->at);
-    err why = {{0}};
     for (int i = 0; isfinite(c->at_amount) && i < c->count; i++) {
         for (int k = 0; k < c->variants[i].run_count; k++) {
             compared_run *r = &c->variants[i].runs[k];
-            passage found[2] = {{0}};
+            passage found[2];
             if (!r->scored) continue;
-            if (around(found, a, s, r, c, &why)) {
+            if (!around(found, a, s, r, c, e)) return false;
+            if (found[0].step >= 0 && found[1].step >= 0) {
                 place(r, found, c->at_amount);
-                continue;
+            } else {
+                compare_unscore(
+                    r, "has no evaluations around that amount; train.eval_every makes some");
             }
-            compare_unscore(r,
-                            "has no evaluations around that amount; train.eval_every makes some");
         }
     }
-    return !why.text[0] || err_set(e, "%s", why.text);
+    return true;
 }

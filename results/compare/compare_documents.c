@@ -1,37 +1,35 @@
-/* Differences document by document: would other text say the same? */
 #include "results/compare/compare_documents.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "results/store/query.h"
+
 /* What one evaluation says of its documents, in their order. */
 typedef struct scored_documents {
-    int count, capacity;
+    int count;
     int64_t *index;
     double *nats, *bytes, *tokens; /* bytes NaN: unknown */
 } scored_documents;
 
 static bool read_documents(scored_documents *d, arena *a, store *s, const compared_run *r, err *e)
 {
-    static const char query[] = "SELECT document, nats, bytes, tokens FROM document "
-                                "WHERE evaluation = ? ORDER BY document";
-    *d = (scored_documents){.capacity = r->documents};
-    d->index = ARENA_NEW(a, int64_t, d->capacity);
-    d->nats = ARENA_NEW(a, double, d->capacity);
-    d->bytes = ARENA_NEW(a, double, d->capacity);
-    d->tokens = ARENA_NEW(a, double, d->capacity);
-    sqlite3_stmt *q = store_prepare(s, query, e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, r->evaluation, -1, SQLITE_STATIC);
-    while (d->count < d->capacity && sqlite3_step(q) == SQLITE_ROW) {
+    query q = QUERY(s, e,
+                    "SELECT document, nats, bytes, tokens FROM document WHERE evaluation = ?1 "
+                    "ORDER BY document",
+                    r->evaluation);
+    *d = (scored_documents){.index = ARENA_NEW(a, int64_t, r->documents),
+                            .nats = ARENA_NEW(a, double, r->documents),
+                            .bytes = ARENA_NEW(a, double, r->documents),
+                            .tokens = ARENA_NEW(a, double, r->documents)};
+    while (d->count < r->documents && query_next(&q)) {
         int i = d->count++;
-        d->index[i] = store_int(q, 0, 0);
-        d->nats[i] = store_real(q, 1);
-        d->bytes[i] = store_real(q, 2);
-        d->tokens[i] = store_real(q, 3);
+        d->index[i] = query_int(&q, "document", 0);
+        d->nats[i] = query_real(&q, "nats");
+        d->bytes[i] = query_real(&q, "bytes");
+        d->tokens[i] = query_real(&q, "tokens");
     }
-    sqlite3_finalize(q);
-    return true;
+    return query_close(&q);
 }
 
 static bool same_documents(const scored_documents *x, const scored_documents *y)

@@ -1,14 +1,15 @@
 #include "results/compare/compare_load.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/options/option.h"
 #include "results/compare/compare_at.h"
-#include "results/compare/compare_cost.h"
 #include "results/compare/compare_documents.h"
 #include "results/compare/compare_read.h"
-#include "results/compare/compare_routing.h"
 #include "results/compare/compare_tune.h"
 
 static void note_text(comparison *c)
@@ -52,7 +53,82 @@ static double seed_value(const compared_variant *v, int64_t seed, compare_metric
     return (double)NAN;
 }
 
-static void summarise(compared_variant *v, arena *a, const comparison *c)
+/* The different ones of n values, in order; NaN is none. */
+static const char *choices(arena *a, double *x, int n)
+{
+    char *text = NULL;
+    size_t bytes;
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (isfinite(x[i])) x[kept++] = x[i];
+    }
+    qsort(x, (size_t)kept, sizeof *x, stats_by_value);
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    for (int i = 0; i < kept; i++) {
+        if (i == 0 || x[i] > x[i - 1]) fprintf(f, "%s%g", i ? ", " : "", x[i]);
+    }
+    fclose(f);
+    const char *copy = arena_strdup(a, text);
+    free(text);
+    return copy;
+}
+
+/* Figures of runs whose means over seeds are the variant's. */
+#define MEAN_OF(field)                                                                             \
+    {                                                                                              \
+        offsetof(compared_run, field), offsetof(compared_variant, field)                           \
+    }
+static const struct {
+    size_t of_run, of_variant;
+} MEANS[] = {MEAN_OF(eval.flops),
+             MEAN_OF(eval.seconds),
+             MEAN_OF(eval.rate),
+             MEAN_OF(eval.decay),
+             MEAN_OF(routing[ROUTING_ENTROPY]),
+             MEAN_OF(routing[ROUTING_DROPPED]),
+             MEAN_OF(routing[ROUTING_CHANGED])};
+
+/* x [runs]: the figure at `offset` of every run that counts, NaN of others. */
+static void gather(double *x, const compared_variant *v, size_t offset)
+{
+    for (int i = 0; i < v->run_count; i++) {
+        const char *run = (const char *)&v->runs[i];
+        x[i] = v->runs[i].scored ? *(const double *)(const void *)(run + offset) : (double)NAN;
+    }
+}
+
+/* What the variant costs: sizes are those of any run, of memory the most. */
+static void sum_up_cost(compared_variant *v, arena *a, const comparison *c)
+{
+    double *x = ARENA_NEW(a, double, v->run_count);
+    v->params = v->active_params = v->state_bytes = v->peak_bytes = -1;
+    v->flops = v->eval.anon_bytes = (double)NAN;
+    for (int i = 0; i < v->run_count; i++) {
+        const compared_run *r = &v->runs[i];
+        v->params = MAX(v->params, r->params);
+        v->active_params = MAX(v->active_params, r->active_params);
+        v->state_bytes = MAX(v->state_bytes, r->state_bytes);
+        v->peak_bytes = MAX(v->peak_bytes, r->peak_bytes);
+        if (isfinite(r->flops)) v->flops = r->flops;
+        if (r->scored) v->eval.anon_bytes = fmax(v->eval.anon_bytes, r->eval.anon_bytes);
+    }
+    for (size_t k = 0; k < sizeof MEANS / sizeof *MEANS; k++) {
+        gather(x, v, MEANS[k].of_run);
+        *(double *)(void *)((char *)v + MEANS[k].of_variant) =
+            stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
+    }
+    gather(x, v,
+           c->alone ? offsetof(compared_run, alone) : offsetof(compared_run, tokens_per_second));
+    v->tokens_per_second = stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
+    gather(x, v, offsetof(compared_run, eval.rate));
+    v->rates = choices(a, x, v->run_count);
+    gather(x, v, offsetof(compared_run, eval.decay));
+    v->decays = choices(a, x, v->run_count);
+}
+
+/* What the variant reaches, and its difference to the baseline, paired by seed. */
+static void sum_up(compared_variant *v, arena *a, const comparison *c)
 {
     double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
@@ -67,18 +143,6 @@ static void summarise(compared_variant *v, arena *a, const comparison *c)
                                : seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
     }
     v->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
-    v->params = v->active_params = v->state_bytes = v->peak_bytes = -1;
-    v->flops = (double)NAN;
-    for (int i = 0; i < v->run_count; i++) {
-        const compared_run *r = &v->runs[i];
-        x[i] = !r->scored ? (double)NAN : c->alone ? r->alone : r->tokens_per_second;
-        v->params = MAX(v->params, r->params);
-        v->active_params = MAX(v->active_params, r->active_params);
-        v->state_bytes = MAX(v->state_bytes, r->state_bytes);
-        v->peak_bytes = MAX(v->peak_bytes, r->peak_bytes);
-        if (isfinite(r->flops)) v->flops = r->flops;
-    }
-    v->tokens_per_second = stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
 }
 
 /* All comparisons are one family of tests. */
@@ -134,9 +198,10 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     note_text(c);
     note_speed(c);
     for (int i = 0; i < c->count; i++) {
-        summarise(&c->variants[i], a, c);
+        sum_up(&c->variants[i], a, c);
+        sum_up_cost(&c->variants[i], a, c);
+        c->learning = c->learning || c->variants[i].rates[0];
     }
     correct_comparisons(c, a);
-    compare_cost(c, a);
-    return compare_routing(c, a, s, e) && compare_documents(c, s, e) ? c : NULL;
+    return compare_documents(c, s, e) ? c : NULL;
 }

@@ -3,52 +3,78 @@
 #include <math.h>
 #include <string.h>
 
-static const char QUERY[] =
-    "SELECT p.label, p.variant, p.baseline, p.run, p.seed, coalesce(r.status, 'planned'), "
-    "r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, s.words, "
-    "r.tokens, " STORE_RUN_SPEED ", r.peak_anon_bytes, s.protocol, s.split, "
-    "r.params, r.active_params, r.state_bytes, r.forward_flops_per_token, "
-    "(SELECT count(*) FROM document d WHERE d.evaluation = s.evaluation), s.evaluation, "
-    "r.alone_tokens_per_second, s.step, r.train_flops_per_token, r.train_seconds, "
-    "s.flops_per_token, s.seconds / nullif(s.tokens, 0), s.anon_bytes, s.dynamic_rate, "
-    "s.dynamic_decay "
-    "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
-    "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
-    " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
-    /* Of several that one which was done as the final one was, then that of the most text. */
-    " ORDER BY e.step DESC, e.final DESC, e.protocol IS (SELECT f.protocol FROM evaluation f WHERE "
-    "  f.run = e.run AND f.final LIMIT 1) DESC, e.tokens DESC, e.evaluation LIMIT 1) "
-    "WHERE p.experiment = ?1 ORDER BY p.position";
+#include "results/store/experiment.h"
+#include "results/store/query.h"
 
-static compared_run read_run(sqlite3_stmt *q, arena *a)
+/* What routed layers did, over the last tenth of training: a single batch's loads are mostly that
+ * batch. */
+#define LATE(name)                                                                                 \
+    "(SELECT avg(m.value) FROM metric m WHERE m.run = p.run AND m.name = '" name "' AND "          \
+    "m.layer <> '' AND m.step > 0.9 * (SELECT max(t.step) FROM step t WHERE t.run = p.run)) "      \
+    "AS " name ", "
+
+/* A row for each planned run, with its evaluation that counts: ?2 NULL: the final one. */
+static const char RUNS[] =
+    "SELECT p.label, p.variant, p.baseline, p.run, p.seed, coalesce(r.status, 'planned') AS "
+    "status, r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, "
+    "s.words, r.tokens AS trained_tokens, " STORE_RUN_SPEED " AS tokens_per_second, "
+    "r.peak_anon_bytes, s.protocol, s.split, r.params, r.active_params, r.state_bytes, "
+    "r.forward_flops_per_token, (SELECT count(*) FROM document d WHERE d.evaluation = "
+    "s.evaluation) AS documents, s.evaluation, r.alone_tokens_per_second, s.step, "
+    "r.train_flops_per_token, r.train_seconds, s.flops_per_token, "
+    "s.seconds / nullif(s.tokens, 0) AS seconds_per_token, s.anon_bytes, s.dynamic_rate, "
+    "s.dynamic_decay, " LATE("load_entropy") LATE(
+        "dropped") "(SELECT avg(m.value) FROM evaluation e JOIN evaluation_metric m USING "
+                   "(evaluation) "
+                   " WHERE e.run = p.run AND m.name = 'changed' GROUP BY e.evaluation "
+                   " HAVING count(m.value) > 0 ORDER BY e.step DESC, e.evaluation LIMIT 1) AS "
+                   "changed "
+                   "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
+                   "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
+                   " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
+                   /* Of several that one which was done as the final one was, then that of the most
+                      text. */
+                   " ORDER BY e.step DESC, e.final DESC, e.protocol IS (SELECT f.protocol FROM "
+                   "evaluation f WHERE "
+                   "  f.run = e.run AND f.final LIMIT 1) DESC, e.tokens DESC, e.evaluation LIMIT "
+                   "1) "
+                   "WHERE p.experiment = ?1 ORDER BY p.position";
+
+static compared_run read_run(query *q, arena *a)
 {
-    compared_run r = {.run = store_text(q, 3, a),
-                      .seed = store_int(q, 4, 0),
-                      .status = store_text(q, 5, a),
-                      .reason = store_text(q, 6, a),
-                      .tokens = store_int(q, 10, -1),
-                      .bytes = store_int(q, 11, -1),
-                      .words = store_int(q, 12, -1),
-                      .trained_tokens = store_int(q, 13, -1),
-                      .tokens_per_second = store_real(q, 14),
-                      .peak_bytes = store_int(q, 15, -1),
-                      .protocol = store_text(q, 16, a),
-                      .params = store_int(q, 18, -1),
-                      .active_params = store_int(q, 19, -1),
-                      .state_bytes = store_int(q, 20, -1),
-                      .flops = store_real(q, 21),
-                      .documents = (int)store_int(q, 22, 0),
-                      .evaluation = store_text(q, 23, a),
-                      .alone = store_real(q, 24),
-                      .step = store_int(q, 25, -1),
-                      .train_flops = store_real(q, 26),
-                      .train_seconds = store_real(q, 27),
-                      .eval = {store_real(q, 28), store_real(q, 29), store_real(q, 30),
-                               store_real(q, 31), store_real(q, 32)}};
+    compared_run r = {.run = query_text(q, "run", a),
+                      .seed = query_int(q, "seed", 0),
+                      .status = query_text(q, "status", a),
+                      .reason = query_text(q, "reason", a),
+                      .tokens = query_int(q, "tokens", -1),
+                      .bytes = query_int(q, "bytes", -1),
+                      .words = query_int(q, "words", -1),
+                      .trained_tokens = query_int(q, "trained_tokens", -1),
+                      .tokens_per_second = query_real(q, "tokens_per_second"),
+                      .peak_bytes = query_int(q, "peak_anon_bytes", -1),
+                      .protocol = query_text(q, "protocol", a),
+                      .params = query_int(q, "params", -1),
+                      .active_params = query_int(q, "active_params", -1),
+                      .state_bytes = query_int(q, "state_bytes", -1),
+                      .flops = query_real(q, "forward_flops_per_token"),
+                      .documents = (int)query_int(q, "documents", 0),
+                      .evaluation = query_text(q, "evaluation", a),
+                      .alone = query_real(q, "alone_tokens_per_second"),
+                      .step = query_int(q, "step", -1),
+                      .train_flops = query_real(q, "train_flops_per_token"),
+                      .train_seconds = query_real(q, "train_seconds"),
+                      .eval = {.flops = query_real(q, "flops_per_token"),
+                               .seconds = query_real(q, "seconds_per_token"),
+                               .anon_bytes = query_real(q, "anon_bytes"),
+                               .rate = query_real(q, "dynamic_rate"),
+                               .decay = query_real(q, "dynamic_decay")},
+                      .routing = {[ROUTING_ENTROPY] = query_real(q, "load_entropy"),
+                                  [ROUTING_DROPPED] = query_real(q, "dropped"),
+                                  [ROUTING_CHANGED] = query_real(q, "changed")}};
     /* A run that is going on has no result yet, whatever it evaluated on its way. */
     r.scored = strcmp(r.status, "done") == 0 && r.protocol;
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
-        r.value[m] = r.scored ? store_real(q, 6 + m) : (double)NAN;
+        r.value[m] = r.scored ? query_real(q, compare_metric_name((compare_metric)m)) : (double)NAN;
     }
     return r;
 }
@@ -70,16 +96,16 @@ static void *grown(arena *a, void *list, int count, size_t size)
     return longer;
 }
 
-static void add_row(comparison *c, arena *a, sqlite3_stmt *q)
+static void add_row(comparison *c, arena *a, query *q)
 {
-    const char *label = store_text(q, 0, a), *split = store_text(q, 17, a);
+    const char *label = query_text(q, "label", a), *split = query_text(q, "split", a);
     compared_variant *v = find_variant(c, label);
     if (!v) {
         c->variants = grown(a, c->variants, c->count, sizeof *v);
         v = &c->variants[c->count++];
         v->label = v->plan_label = label;
-        v->variant = store_text(q, 1, a);
-        v->is_baseline = store_int(q, 2, 0) != 0;
+        v->variant = query_text(q, "variant", a);
+        v->is_baseline = query_int(q, "baseline", 0) != 0;
     }
     v->runs = grown(a, v->runs, v->run_count, sizeof *v->runs);
     compared_run *r = &v->runs[v->run_count++];
@@ -93,38 +119,22 @@ static void add_row(comparison *c, arena *a, sqlite3_stmt *q)
     if (r->scored && !c->split[0]) c->split = split;
 }
 
-static bool read_rows(comparison *c, arena *a, store *s, const char *split, err *e)
-{
-    sqlite3_stmt *q = store_prepare(s, QUERY, e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    if (split) sqlite3_bind_text(q, 2, split, -1, SQLITE_STATIC);
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        add_row(c, a, q);
-    }
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
-}
-
-static bool read_head(comparison *c, arena *a, store *s, err *e)
-{
-    sqlite3_stmt *q =
-        store_prepare(s, "SELECT description FROM experiment WHERE experiment = ?", e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    if (sqlite3_step(q) == SQLITE_ROW) c->description = store_text(q, 0, a);
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
-}
-
 comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e)
 {
     comparison *c = arena_push_zero(a, 1, sizeof *c);
     c->experiment = arena_strdup(a, experiment);
     c->description = c->split = "";
-    if (!store_has_experiment(s, experiment, e) || !read_head(c, a, s, e) ||
-        !read_rows(c, a, s, split, e)) {
-        return NULL;
-    }
     c->split_asked = split != NULL;
+    if (!experiment_check(s, experiment, e)) return NULL;
+    query head =
+        QUERY(s, e, "SELECT description FROM experiment WHERE experiment = ?1", experiment);
+    if (query_next(&head)) c->description = query_text(&head, "description", a);
+    if (!query_close(&head)) return NULL;
+    query runs = QUERY(s, e, RUNS, experiment, split);
+    while (query_next(&runs)) {
+        add_row(c, a, &runs);
+    }
+    if (!query_close(&runs)) return NULL;
     if (split && !c->split[0]) c->split = arena_strdup(a, split);
     return c;
 }

@@ -2,46 +2,42 @@
 
 #include <math.h>
 
-enum { MAX_DISTANCES = 256, MAX_SEEDS = 1024 };
+#include "results/store/query.h"
 
-static const char DISTANCES[] =
-    "SELECT DISTINCT r.distance FROM plan p JOIN evaluation v USING (run) JOIN recall r USING "
-    "(evaluation) WHERE p.experiment = ? AND v.final ORDER BY r.distance";
+enum { MAX_DISTANCES = 256, MAX_SEEDS = 1024 };
 
 static bool read_distances(recall_comparison *out, arena *a, const comparison *c, store *s, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s, DISTANCES, e);
-    if (!q) return false;
+    query q = QUERY(s, e,
+                    "SELECT DISTINCT r.distance FROM plan p JOIN evaluation v USING (run) JOIN "
+                    "recall r USING (evaluation) WHERE p.experiment = ?1 AND v.final "
+                    "ORDER BY r.distance",
+                    c->experiment);
     out->distances = ARENA_NEW(a, int64_t, MAX_DISTANCES);
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    while (out->count < MAX_DISTANCES && sqlite3_step(q) == SQLITE_ROW) {
-        out->distances[out->count++] = store_int(q, 0, 0);
+    while (out->count < MAX_DISTANCES && query_next(&q)) {
+        out->distances[out->count++] = query_int(&q, "distance", 0);
     }
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    return query_close(&q);
 }
 
-/* Accuracies [runs, distances] of a variant; NaN where nothing was asked. */
-static bool read_runs(double *accuracy, const recall_comparison *r, const compared_variant *v,
-                      store *s, err *e)
+/* Accuracies [distances] of a run; NaN where nothing was asked. */
+static bool read_run(double *accuracy, const recall_comparison *r, const compared_run *run,
+                     store *s, err *e)
 {
-    sqlite3_stmt *q =
-        store_prepare(s, "SELECT distance, correct, answers FROM recall WHERE evaluation = ?", e);
-    if (!q) return false;
-    for (int i = 0; i < v->run_count * r->count; i++) {
-        accuracy[i] = (double)NAN;
+    for (int k = 0; k < r->count; k++) {
+        accuracy[k] = (double)NAN;
     }
-    for (int i = 0; i < v->run_count; i++) {
-        if (!v->runs[i].scored) continue;
-        sqlite3_bind_text(q, 1, v->runs[i].evaluation, -1, SQLITE_STATIC);
-        while (sqlite3_step(q) == SQLITE_ROW) {
-            for (int k = 0; k < r->count; k++) {
-                if (store_int(q, 0, 0) != r->distances[k]) continue;
-                accuracy[i * r->count + k] = store_real(q, 1) / store_real(q, 2);
-            }
+    if (!run->scored) return true;
+    query q = QUERY(s, e, "SELECT distance, correct, answers FROM recall WHERE evaluation = ?1",
+                    run->evaluation);
+    while (query_next(&q)) {
+        int64_t distance = query_int(&q, "distance", 0);
+        double correct = query_real(&q, "correct"), answers = query_real(&q, "answers");
+        for (int k = 0; k < r->count; k++) {
+            if (distance == r->distances[k]) accuracy[k] = correct / answers;
         }
-        sqlite3_reset(q);
     }
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    return query_close(&q);
 }
 
 static recall_cell cell_of(const double *accuracy, const recall_comparison *r, int runs, int k)
@@ -66,7 +62,9 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         double *accuracy = ARENA_NEW(a, double, (int64_t)v->run_count * r->count + 1);
-        if (!read_runs(accuracy, r, v, s, e)) return false;
+        for (int k = 0; k < v->run_count; k++) {
+            if (!read_run(accuracy + k * r->count, r, &v->runs[k], s, e)) return false;
+        }
         for (int k = 0; k < r->count; k++) {
             r->cells[i * r->count + k] = cell_of(accuracy, r, v->run_count, k);
         }
@@ -77,15 +75,12 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
 /* Answers are symbols; what is asked for is one of so many. */
 static bool read_chance(recall_comparison *r, const comparison *c, store *s, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT json_extract(r.spec, '$.data.symbols') FROM plan p "
-                                    "JOIN run r USING (run) WHERE p.experiment = ? "
-                                    "ORDER BY p.position LIMIT 1",
-                                    e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    if (sqlite3_step(q) == SQLITE_ROW) r->chance = 1 / store_real(q, 0);
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    query q = QUERY(s, e,
+                    "SELECT json_extract(r.spec, '$.data.symbols') AS symbols FROM plan p JOIN run "
+                    "r USING (run) WHERE p.experiment = ?1 ORDER BY p.position LIMIT 1",
+                    c->experiment);
+    if (query_next(&q)) r->chance = 1 / query_real(&q, "symbols");
+    return query_close(&q);
 }
 
 recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *e)

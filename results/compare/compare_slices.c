@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "results/store/query.h"
+
 /* Slices as they are recorded: buckets 0, 1, 2-3, 4-7, ... and parts of the text. */
 enum { BUCKETS = 64, PARTS = 64 };
 
@@ -54,21 +56,19 @@ static int bucket_of(int64_t low)
 
 static bool read_slices(run_slices *r, store *s, const char *evaluation, slice_by by, err *e)
 {
+    query q =
+        QUERY(s, e, "SELECT low, part, tokens, nats FROM slice WHERE evaluation = ?1 AND kind = ?2",
+              evaluation, compare_slices_by_name(by));
     *r = (run_slices){0};
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT low, part, tokens, nats FROM slice WHERE evaluation = ?1 AND kind = ?2", e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, evaluation, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, compare_slices_by_name(by), -1, SQLITE_STATIC);
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        int bucket = bucket_of(store_int(q, 0, 0));
-        int64_t part = store_int(q, 1, -1);
+    while (query_next(&q)) {
+        int bucket = bucket_of(query_int(&q, "low", 0));
+        int64_t part = query_int(&q, "part", -1);
         if (bucket >= BUCKETS || part < 0 || part >= PARTS) continue;
-        r->tokens[bucket][part] = store_real(q, 2);
-        r->nats[bucket][part] = store_real(q, 3);
+        r->tokens[bucket][part] = query_real(&q, "tokens");
+        r->nats[bucket][part] = query_real(&q, "nats");
         r->any = true;
     }
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    return query_close(&q);
 }
 
 /* [runs] of a variant; what has no evaluation that counts has no slices. */

@@ -1,5 +1,3 @@
-/* Variants at their best: of the values of a tuned axis, each gets the one that is best on
- * validation, and is reported on test. */
 #include "results/compare/compare_tune.h"
 
 #include <math.h>
@@ -9,6 +7,7 @@
 #include "core/options/option.h"
 #include "results/compare/compare_at.h"
 #include "results/compare/compare_read.h"
+#include "results/store/query.h"
 
 /* A variant as a choice within its group: what the other axes say. */
 typedef struct choice {
@@ -46,15 +45,12 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
 {
     char group[512] = "", tuned[512] = "";
     int axes = 0;
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",
-        e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, label, -1, SQLITE_STATIC);
+    query q = QUERY(
+        s, e, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",
+        experiment, label);
     x->number = (double)NAN;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        const char *axis = store_text(q, 0, a), *value = store_text(q, 1, a);
+    while (query_next(&q)) {
+        const char *axis = query_text(&q, "axis", a), *value = query_text(&q, "value", a);
         const char *dot = strrchr(axis, '.');
         char name[256], *end;
         if (!is_tuned(tune, axis)) {
@@ -70,7 +66,7 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
     if (*compare_oracle(label)) append_word(group, sizeof group, compare_oracle(label), "");
     x->group = arena_strdup(a, group);
     x->tuned = arena_strdup(a, tuned);
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    return query_close(&q);
 }
 
 /* Every word must be the name of an axis. */
@@ -79,15 +75,13 @@ static bool check_axes(store *s, arena *a, const char *experiment, const char *w
     char list[512] = "";
     const char *names[64];
     int n = 0;
-    sqlite3_stmt *q =
-        store_prepare(s, "SELECT DISTINCT axis FROM axis WHERE experiment = ? ORDER BY axis", e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    while (sqlite3_step(q) == SQLITE_ROW && n < 64) {
-        names[n] = store_text(q, 0, a);
+    query q = QUERY(s, e, "SELECT DISTINCT axis FROM axis WHERE experiment = ?1 ORDER BY axis",
+                    experiment);
+    while (n < 64 && query_next(&q)) {
+        names[n] = query_text(&q, "axis", a);
         append_word(list, sizeof list, names[n++], "");
     }
-    sqlite3_finalize(q);
+    if (!query_close(&q)) return false;
     for (const char *w = words; *w;) {
         size_t length = strcspn(w, ",");
         int hits = 0;

@@ -145,7 +145,7 @@ void stats_holm(double *adjusted, const double *p, int n)
     }
 }
 
-static int by_value(const void *a, const void *b)
+int stats_by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -167,7 +167,7 @@ interval stats_bootstrap(const double *top, const double *bottom, int n, double 
         }
         ratio[k] = above / below;
     }
-    qsort(ratio, SAMPLES, sizeof *ratio, by_value);
+    qsort(ratio, SAMPLES, sizeof *ratio, stats_by_value);
     double tail = (1 - confidence) / 2;
     int low = (int)floor(tail * (SAMPLES - 1)), high = (int)ceil((1 - tail) * (SAMPLES - 1));
     return (interval){ratio[low], ratio[high]};

@@ -18,6 +18,9 @@ typedef struct estimate {
     double half; /* half width of the interval; NaN below two figures: no interval is claimed */
 } estimate;
 
+/* For qsort: the least of doubles first. */
+int stats_by_value(const void *a, const void *b);
+
 /* NaNs among x are left out. */
 estimate stats_mean(const double *x, int n, double confidence);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/store/query.h"
+
 /* One variant's place: what the axis says, and the variant without it. */
 typedef struct setting {
     double x;
@@ -18,39 +20,43 @@ typedef struct settings {
     const char **series; /* names, in order of appearance */
 } settings;
 
-/* Values of `axis` by label; the other axes make up the series' name. */
+/* What the axis says of a variant, NaN for no number; the other axes make up the series' name. */
+static bool read_setting(setting *x, store *s, const comparison *c, const char *axis, err *e)
+{
+    const char *label = x->variant->label, *oracle = compare_oracle(label);
+    size_t n = 0;
+    query q = QUERY(
+        s, e, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",
+        c->experiment, label);
+    while (query_next(&q)) {
+        const char *value;
+        bool own = strcmp(query_peek(&q, "axis"), axis) == 0;
+        value = query_peek(&q, "value");
+        if (own) {
+            char *end;
+            x->x = strtod(value, &end);
+            if (*end) x->x = (double)NAN;
+        } else {
+            n += (size_t)snprintf(x->series + n, sizeof x->series - n, "%s%s", n ? " " : "", value);
+            n = MIN(n, sizeof x->series - 1);
+        }
+    }
+    snprintf(x->series + n, sizeof x->series - n, "%s%s%s", n ? "" : "all", *oracle ? " " : "",
+             oracle);
+    return query_close(&q);
+}
+
+/* Those variants that have a number and a result. */
 static bool read_settings(settings *out, arena *a, store *s, const comparison *c, const char *axis,
                           err *e)
 {
-    static const char query[] = "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 "
-                                "ORDER BY position";
     *out = (settings){.list = arena_push_zero(a, c->count, sizeof(setting)),
                       .series = ARENA_NEW(a, const char *, c->count)};
     for (int i = 0; i < c->count; i++) {
-        sqlite3_stmt *q = store_prepare(s, query, e);
-        if (!q) return false;
         setting *x = &out->list[out->count];
         *x = (setting){.x = (double)NAN, .variant = &c->variants[i]};
-        sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-        sqlite3_bind_text(q, 2, c->variants[i].label, -1, SQLITE_STATIC);
-        while (sqlite3_step(q) == SQLITE_ROW) {
-            const char *name = (const char *)sqlite3_column_text(q, 0);
-            const char *value = (const char *)sqlite3_column_text(q, 1);
-            size_t n = strlen(x->series);
-            char *end;
-            if (strcmp(name, axis) == 0) {
-                x->x = strtod(value, &end);
-                if (*end) x->x = (double)NAN;
-            } else {
-                snprintf(x->series + n, sizeof x->series - n, "%s%s", n ? " " : "", value);
-            }
-        }
-        sqlite3_finalize(q);
-        if (!isfinite(x->x) || c->variants[i].value[c->metric].n == 0) continue;
-        const char *oracle = compare_oracle(c->variants[i].label);
-        size_t used = strlen(x->series);
-        snprintf(x->series + used, sizeof x->series - used, "%s%s%s", used ? "" : "all",
-                 *oracle ? " " : "", oracle);
+        if (!read_setting(x, s, c, axis, e)) return false;
+        if (!isfinite(x->x) || x->variant->value[c->metric].n == 0) continue;
         int k = 0;
         while (k < out->series_count && strcmp(out->series[k], x->series) != 0) {
             k++;
@@ -129,14 +135,13 @@ static bool plot_sensitivity(gnuplot_script *p, arena *a, store *s, const compar
 bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT axis FROM axis WHERE experiment = ? GROUP BY axis ORDER BY min(position), axis",
-        e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
+    query q = QUERY(
+        s, e,
+        "SELECT axis FROM axis WHERE experiment = ?1 GROUP BY axis ORDER BY min(position), axis",
+        c->experiment);
     bool ok = true;
-    while (ok && sqlite3_step(q) == SQLITE_ROW) {
-        const char *axis = store_text(q, 0, a), *dot = strrchr(axis, '.');
+    while (ok && query_next(&q)) {
+        const char *axis = query_text(&q, "axis", a), *dot = strrchr(axis, '.');
         char name[48];
         snprintf(name, sizeof name, "axis-%.40s", dot ? dot + 1 : axis);
         for (char *x = name + strlen("axis-"); *x; x++) {
@@ -150,6 +155,5 @@ bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
             ok = err_set(e, "%s", why.text);
         }
     }
-    sqlite3_finalize(q);
-    return ok;
+    return query_close(&q) && ok;
 }

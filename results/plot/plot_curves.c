@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "results/compare/compare_print.h"
+#include "results/store/query.h"
 
 /* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
 enum { POINTS = 200 };
@@ -28,20 +29,20 @@ typedef struct bin {
     int n;
 } bin;
 
-static const char QUERY[] = "SELECT p.seed, s.step, s.tokens, s.seconds, m.value FROM plan p "
-                            "JOIN metric m ON m.run = p.run AND m.name = 'loss' AND m.layer = '' "
-                            "JOIN step s ON s.run = m.run AND s.step = m.step "
-                            "WHERE p.experiment = ?1 AND p.label = ?2 ORDER BY p.position, s.step";
+static const char LOSSES[] = "SELECT p.seed, s.step, s.tokens, s.seconds, m.value FROM plan p "
+                             "JOIN metric m ON m.run = p.run AND m.name = 'loss' AND m.layer = '' "
+                             "JOIN step s ON s.run = m.run AND s.step = m.step "
+                             "WHERE p.experiment = ?1 AND p.label = ?2 ORDER BY p.position, s.step";
 
-/* The largest step that any run of the experiment has logged. */
+/* The largest step that any run of the experiment has logged; 0: none. */
 static bool last_step(int64_t *last, store *s, const char *experiment, err *e)
 {
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT max(s.step) FROM plan p JOIN step s USING (run) WHERE p.experiment = ?", e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    *last = sqlite3_step(q) == SQLITE_ROW ? store_int(q, 0, 0) : 0;
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    query q = QUERY(s, e,
+                    "SELECT max(s.step) AS last FROM plan p JOIN step s USING (run) "
+                    "WHERE p.experiment = ?1",
+                    experiment);
+    *last = query_next(&q) ? query_int(&q, "last", 0) : 0;
+    return query_close(&q);
 }
 
 static int seed_index(const compared_variant *v, int64_t seed)
@@ -56,21 +57,19 @@ static int seed_index(const compared_variant *v, int64_t seed)
 static bool read_bins(bin *bins, store *s, const comparison *c, const compared_variant *v,
                       int64_t width, bool against_time, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s, QUERY, e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, v->plan_label, -1, SQLITE_STATIC);
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        int run = seed_index(v, store_int(q, 0, 0));
-        int64_t at = (store_int(q, 1, 1) - 1) / width;
-        double x = store_real(q, against_time ? 3 : 2), loss = store_real(q, 4);
+    query q = QUERY(s, e, LOSSES, c->experiment, v->plan_label);
+    while (query_next(&q)) {
+        int run = seed_index(v, query_int(&q, "seed", 0));
+        int64_t at = (query_int(&q, "step", 1) - 1) / width;
+        double x = query_real(&q, against_time ? "seconds" : "tokens");
+        double loss = query_real(&q, "value");
         if (run < 0 || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
         bin *b = &bins[(int64_t)run * POINTS + at];
         b->x += x;
         b->loss += loss;
         b->n++;
     }
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    return query_close(&q);
 }
 
 /* Seeds meet in a bin of steps; against time, x is their mean time there. */

@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "results/plot/plot_series.h"
+#include "results/store/query.h"
 
 enum { MAX_SERIES = 4, MAX_LAYERS = 512 };
 
@@ -82,36 +83,28 @@ enum { PICTURE_COUNT = sizeof PICTURES / sizeof *PICTURES };
 
 /* ---- reading ---- */
 
-/* One figure by layer, in the order of the stack; returns how many layers. */
-static int read_figure(store *s, const char *run, const char *part, const char *figure,
-                       double *values, err *e)
+/* One figure by layer, in the order of the stack; *layers: how many there are. */
+static bool read_figure(double values[MAX_LAYERS], int *layers, store *s, const char *run,
+                        const char *part, const char *figure, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT value FROM inspect_figure WHERE run = ? AND part = ? "
-                                    "AND figure = ? AND depth >= 0 ORDER BY depth",
-                                    e);
-    if (!q) return -1;
-    sqlite3_bind_text(q, 1, run, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(q, 2, part, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(q, 3, figure, -1, SQLITE_TRANSIENT);
-    int n = 0;
-    while (n < MAX_LAYERS && sqlite3_step(q) == SQLITE_ROW) {
-        values[n++] = store_real(q, 0);
+    query q = QUERY(s, e,
+                    "SELECT value FROM inspect_figure WHERE run = ?1 AND part = ?2 AND figure = ?3 "
+                    "AND depth >= 0 ORDER BY depth",
+                    run, part, figure);
+    for (*layers = 0; *layers < MAX_LAYERS && query_next(&q);) {
+        values[(*layers)++] = query_real(&q, "value");
     }
-    sqlite3_finalize(q);
-    return n;
+    return query_close(&q);
 }
 
 const char *plot_inspect_find(store *s, const char *run, arena *a, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT run FROM inspection WHERE substr(run, 1, length(?1)) = "
-                                    "?1 ORDER BY at DESC LIMIT 1",
-                                    e);
-    if (!q) return NULL;
-    sqlite3_bind_text(q, 1, run ? run : "", -1, SQLITE_TRANSIENT);
-    const char *found = sqlite3_step(q) == SQLITE_ROW ? store_text(q, 0, a) : NULL;
-    sqlite3_finalize(q);
+    query q = QUERY(s, e,
+                    "SELECT run FROM inspection WHERE substr(run, 1, length(?1)) = ?1 "
+                    "ORDER BY at DESC LIMIT 1",
+                    run ? run : "");
+    const char *found = query_next(&q) ? query_text(&q, "run", a) : NULL;
+    if (!query_close(&q)) return NULL;
     if (!found && run) err_set(e, "%s: no such run was inspected; loci inspect RUN does it", run);
     if (!found && !run) err_set(e, "nothing was inspected yet; loci inspect RUN does it");
     return found;
@@ -186,11 +179,12 @@ static void series_command(char *command, size_t size, const picture *x, int ser
 
 static bool draw_picture(plot_report *r, store *s, const char *run, const picture *x, err *e)
 {
-    static double values[MAX_SERIES][MAX_LAYERS];
+    double values[MAX_SERIES][MAX_LAYERS];
     int series = 0, layers = 0;
     for (; series < MAX_SERIES && x->figures[series]; series++) {
-        layers = read_figure(s, run, x->part, x->figures[series], values[series], e);
-        if (layers < 0) return false;
+        if (!read_figure(values[series], &layers, s, run, x->part, x->figures[series], e)) {
+            return false;
+        }
         if (layers == 0) return true;
     }
     gnuplot_script p;
@@ -206,32 +200,30 @@ static bool draw_picture(plot_report *r, store *s, const char *run, const pictur
 /* Agreement against the value's confidence: bins of equally many values. */
 static bool draw_confidence(plot_report *r, store *s, const char *run, err *e)
 {
-    sqlite3_stmt *q = store_prepare(
-        s,
-        "SELECT a.value, b.value FROM inspect_figure a JOIN inspect_figure b USING (run, part, "
-        "depth, bin) WHERE run = ? AND a.figure = 'confidence' AND b.figure = "
-        "'confidence_agreement' ORDER BY bin",
-        e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, run, -1, SQLITE_TRANSIENT);
+    query q = QUERY(s, e,
+                    "SELECT a.value AS x, b.value AS y FROM inspect_figure a JOIN inspect_figure b "
+                    "USING (run, part, depth, bin) WHERE run = ?1 AND a.figure = 'confidence' AND "
+                    "b.figure = 'confidence_agreement' ORDER BY bin",
+                    run);
     gnuplot_script p;
     gnuplot_begin(&p, "confidence", 620, 360,
                   "Tenths of all values by the probability of their top token.");
     fputs("$data << EOD\n", p.out);
     int n = 0;
-    for (; sqlite3_step(q) == SQLITE_ROW; n++) {
-        fprintf(p.out, "%.9g %.9g\n", store_real(q, 0), store_real(q, 1));
+    for (; query_next(&q); n++) {
+        double x = query_real(&q, "x");
+        fprintf(p.out, "%.9g %.9g\n", x, query_real(&q, "y"));
     }
-    sqlite3_finalize(q);
+    bool ok = query_close(&q);
     fprintf(p.out,
             "EOD\nset title 'confidence, run %.8s'\nset xlabel 'probability of the value''s top "
             "token'\nset ylabel 'agreement rate'\nset yrange [0:*]\nunset key\n",
             run);
     gnuplot_draw(&p, "plot $data using 1:2 with linespoints pointtype 7 linewidth 1.8 "
                      "linecolor 2");
-    if (n > 0) return gnuplot_run(r, &p, e);
+    if (ok && n > 0) return gnuplot_run(r, &p, e);
     free(p.text);
-    return true;
+    return ok;
 }
 
 /* A figure of several bins: a line per layer that has it. */
@@ -285,13 +277,13 @@ static const curve CURVES[] = {
 enum { CURVE_COUNT = sizeof CURVES / sizeof *CURVES, CURVE_BINS = 16, MAX_CURVES = 12 };
 
 /* The curve's points, a data set per layer and figure; what they are called goes to titles. */
-static int put_curve(FILE *out, sqlite3_stmt *q, const curve *x, char titles[MAX_CURVES][96])
+static int put_curve(FILE *out, query *q, const curve *x, char titles[MAX_CURVES][96])
 {
     int n = 0;
-    while (sqlite3_step(q) == SQLITE_ROW) {
+    while (query_next(q)) {
         char title[96];
-        const char *figure = (const char *)sqlite3_column_text(q, 1);
-        snprintf(title, sizeof title, "%s%s%.*s", (const char *)sqlite3_column_text(q, 0),
+        const char *figure = query_peek(q, "figure");
+        snprintf(title, sizeof title, "%s%s%.*s", query_peek(q, "layer"),
                  strcmp(x->part, "states") == 0 ? " " : "",
                  strcmp(x->part, "states") == 0 ? (int)strcspn(figure, "_") : 0, figure);
         if (n == 0 || strcmp(titles[n - 1], title) != 0) {
@@ -299,9 +291,9 @@ static int put_curve(FILE *out, sqlite3_stmt *q, const curve *x, char titles[MAX
             if (n > 0) fputs("\n\n", out);
             strcpy(titles[n++], title);
         }
-        int bin = sqlite3_column_int(q, 2);
+        int bin = (int)query_int(q, "bin", 0);
         double at = x->doubling ? ldexp(1, bin) : (bin + 0.5) / CURVE_BINS;
-        fprintf(out, "%.9g %.9g\n", at, store_real(q, 3));
+        fprintf(out, "%.9g %.9g\n", at, query_real(q, "value"));
     }
     return n;
 }
@@ -309,20 +301,15 @@ static int put_curve(FILE *out, sqlite3_stmt *q, const curve *x, char titles[MAX
 static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x, err *e)
 {
     char titles[MAX_CURVES][96], command[4096], head[128];
-    sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT layer, figure, bin, value FROM inspect_figure WHERE "
-                                    "run = ? AND part = ? AND figure LIKE ? AND value NOT NULL "
-                                    "ORDER BY depth, figure, bin",
-                                    e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, run, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(q, 2, x->part, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(q, 3, x->like, -1, SQLITE_TRANSIENT);
+    query q = QUERY(s, e,
+                    "SELECT layer, figure, bin, value FROM inspect_figure WHERE run = ?1 AND "
+                    "part = ?2 AND figure LIKE ?3 AND value NOT NULL ORDER BY depth, figure, bin",
+                    run, x->part, x->like);
     gnuplot_script p;
     gnuplot_begin(&p, x->name, 620, 360, x->caption);
     fputs("$data << EOD\n", p.out);
-    int n = put_curve(p.out, q, x, titles);
-    sqlite3_finalize(q);
+    int n = put_curve(p.out, &q, x, titles);
+    bool ok = query_close(&q);
     snprintf(head, sizeof head, "%s, run %.8s", x->name, run);
     fputs("EOD\nset title ", p.out);
     gnuplot_quote(p.out, head);
@@ -338,9 +325,9 @@ static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x
                                  i ? ", " : "", i, plot_series_colour(i), titles[i]);
     }
     gnuplot_draw(&p, command);
-    if (n > 0) return gnuplot_run(r, &p, e);
+    if (ok && n > 0) return gnuplot_run(r, &p, e);
     free(p.text);
-    return true;
+    return ok;
 }
 
 bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only, err *e)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "results/compare/compare_print.h"
+#include "results/store/query.h"
 
 enum { COLOURS = 7 };
 
@@ -24,8 +25,9 @@ static const char LOAD[] =
     "  GROUP BY m.run, m.layer, m.name), "
     "sorted AS (SELECT share, count(*) OVER (PARTITION BY run, layer) AS experts, "
     "  row_number() OVER (PARTITION BY run, layer ORDER BY share DESC) AS place FROM late) "
-    "SELECT (place - 0.5) / experts, avg(share) * experts, min(share) * experts, "
-    "  max(share) * experts FROM sorted GROUP BY experts, place ORDER BY experts, place";
+    "SELECT (place - 0.5) / experts AS x, avg(share) * experts AS mean, min(share) * experts AS "
+    "  low, max(share) * experts AS high FROM sorted GROUP BY experts, place ORDER BY experts, "
+    "place";
 
 static const char STEPS[] =
     "WITH layered AS (SELECT (m.step - 1) * 200 / ?4 AS bin, avg(s.tokens) AS x, "
@@ -33,14 +35,16 @@ static const char STEPS[] =
     "  JOIN metric m ON m.run = p.run AND m.name = ?3 AND m.layer <> '' "
     "  JOIN step s ON s.run = m.run AND s.step = m.step "
     "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.value IS NOT NULL GROUP BY m.layer, bin) "
-    "SELECT avg(x), avg(value), min(value), max(value) FROM layered GROUP BY bin ORDER BY bin";
+    "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
+    "GROUP BY bin ORDER BY bin";
 
 static const char EVALUATIONS[] =
     "WITH layered AS (SELECT e.step, avg(e.tokens_seen) AS x, avg(m.value) AS value FROM plan p "
     "  JOIN evaluation e ON e.run = p.run JOIN evaluation_metric m USING (evaluation) "
     "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.name = ?3 AND ?4 > 0 "
     "  AND m.value IS NOT NULL GROUP BY m.layer, e.step) "
-    "SELECT avg(x), avg(value), min(value), max(value) FROM layered GROUP BY step ORDER BY step";
+    "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
+    "GROUP BY step ORDER BY step";
 
 typedef struct routing_plot {
     const char *name, *figure, *query, *title, *y_title, *settings, *caption;
@@ -93,43 +97,30 @@ static const routing_plot PLOTS[] = {
      .points = true},
 };
 
-/* The rows of a query as lines of a data block; returns how many. */
-static int put_rows(FILE *out, sqlite3_stmt *q, const routing_plot *kind)
+/* A variant's data as text, NULL if it has none. False and e if it cannot be read. */
+static bool data_of(char **data, arena *a, store *s, const comparison *c, const routing_plot *kind,
+                    const char *label, int64_t last, err *e)
 {
-    int rows = 0;
-    double x = -(double)INFINITY;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        double next = store_real(q, 0) / kind->of_x.size;
-        /* Layers of another number of experts begin again. */
-        if (next <= x) fputc('\n', out);
-        x = next;
-        fprintf(out, "%.9g %.9g %.9g %.9g\n", x, kind->unit * store_real(q, 1),
-                kind->unit * store_real(q, 2), kind->unit * store_real(q, 3));
-        rows++;
-    }
-    return rows;
-}
-
-/* A variant's data as text, NULL if it has none (and e says if that is a failure). */
-static char *data_of(arena *a, store *s, const comparison *c, const routing_plot *kind,
-                     const char *label, int64_t last, err *e)
-{
-    sqlite3_stmt *q = store_prepare(s, kind->query, e);
-    if (!q) return NULL;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, label, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 3, kind->figure, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 4, last);
+    query q = QUERY(s, e, kind->query, c->experiment, label, kind->figure, NULL);
+    query_number(&q, 4, last);
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     CHECK(out, "no memory for data");
-    int rows = put_rows(out, q, kind);
+    double x = -(double)INFINITY;
+    while (query_next(&q)) {
+        double next = query_real(&q, "x") / kind->of_x.size;
+        double mean = query_real(&q, "mean"), low = query_real(&q, "low");
+        /* Layers of another number of experts begin again. */
+        if (next <= x) fputc('\n', out);
+        x = next;
+        fprintf(out, "%.9g %.9g %.9g %.9g\n", x, kind->unit * mean, kind->unit * low,
+                kind->unit * query_real(&q, "high"));
+    }
     fclose(out);
-    bool ok = sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
-    char *kept = ok && rows > 0 ? arena_strdup(a, text) : NULL;
+    *data = *text ? arena_strdup(a, text) : NULL;
     free(text);
-    return kept;
+    return query_close(&q);
 }
 
 /* One picture of some of the variants that have data. */
@@ -176,9 +167,7 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
     int *variant = ARENA_NEW(a, int, c->count), count = 0;
     char **data = ARENA_NEW(a, char *, c->count);
     for (int i = 0; i < c->count; i++) {
-        err why = {{0}};
-        data[count] = data_of(a, s, c, kind, c->variants[i].plan_label, last, &why);
-        if (why.text[0]) return err_set(e, "%s", why.text);
+        if (!data_of(&data[count], a, s, c, kind, c->variants[i].plan_label, last, e)) return false;
         if (data[count]) variant[count++] = i;
     }
     for (int first = 0, next, page = 1; first < count; first = next, page++) {
@@ -197,17 +186,17 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
 
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    sqlite3_stmt *q =
-        store_prepare(s,
-                      "SELECT max(s.step), max(s.tokens) FROM plan p JOIN step s USING (run) "
-                      "WHERE p.experiment = ?",
-                      e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, c->experiment, -1, SQLITE_STATIC);
-    bool any = sqlite3_step(q) == SQLITE_ROW;
-    int64_t last = any ? store_int(q, 0, 0) : 0;
-    plot_unit tokens = plot_series_unit(any ? store_real(q, 1) : 0, false);
-    if (sqlite3_finalize(q) != SQLITE_OK) return store_err(s, "cannot be read", e);
+    query q = QUERY(s, e,
+                    "SELECT max(s.step) AS last, max(s.tokens) AS tokens FROM plan p JOIN step s "
+                    "USING (run) WHERE p.experiment = ?1",
+                    c->experiment);
+    int64_t last = 0;
+    plot_unit tokens = {1, ""};
+    if (query_next(&q)) {
+        last = query_int(&q, "last", 0);
+        tokens = plot_series_unit(query_real(&q, "tokens"), false);
+    }
+    if (!query_close(&q)) return false;
     for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
         routing_plot kind = PLOTS[i];
         if (kind.of_x.size == 0) kind.of_x = tokens;

@@ -12,6 +12,7 @@
 #include "results/report/report_page.h"
 #include "results/report/report_plots.h"
 #include "results/report/run_view.h"
+#include "results/table/table_query.h"
 
 /* ---- the table ---- */
 
@@ -199,69 +200,64 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
     return true;
 }
 
-static bool put_query(FILE *out, arena *a, store *s, const char *experiment, const char *title,
-                      const char *sql, err *e)
+/* The query's answer as a table of texts. columns: NULL-terminated. */
+static bool put_query(FILE *out, arena *a, query *q, const char *title, const char *const *columns)
 {
-    sqlite3_stmt *q = store_prepare(s, sql, e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    html_element(out, "h2", "", title);
+    table_field fields[TABLE_COLUMNS];
+    int count = 0;
+    for (; columns[count]; count++) {
+        fields[count] = (table_field){.key = columns[count], .title = columns[count]};
+    }
     table *t = table_new(a);
-    for (int i = 0; i < sqlite3_column_count(q); i++) {
-        table_column(t, "", arena_strdup(a, sqlite3_column_name(q, i)), "", TABLE_LEFT);
-    }
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        table_row(t);
-        for (int i = 0; i < sqlite3_column_count(q); i++) {
-            const char *text = store_text(q, i, a);
-            if (text) table_text(t, i, "%s", text);
-        }
-    }
-    sqlite3_finalize(q);
+    if (!table_query(t, q, fields, count)) return false;
+    html_element(out, "h2", "", title);
     html_table(out, t, NULL);
-    return true;
-}
-
-static bool put_source(FILE *out, arena *a, store *s, const char *experiment, err *e)
-{
-    sqlite3_stmt *q = store_prepare(
-        s,
-        "SELECT x.spec_file, x.spec_text, (SELECT r.command FROM plan p JOIN run r USING (run) "
-        "WHERE p.experiment = x.experiment AND r.command <> '' ORDER BY p.position LIMIT 1) "
-        "FROM experiment x WHERE x.experiment = ?",
-        e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    if (sqlite3_step(q) == SQLITE_ROW) {
-        const char *file = store_text(q, 0, a), *text = store_text(q, 1, a);
-        const char *command = store_text(q, 2, a);
-        html_element(out, "h2", "", "To make it again");
-        html_element(out, "pre", "", command ? command : file);
-        fputs("<details><summary>", out);
-        html_text(out, file);
-        fputs("</summary>", out);
-        html_element(out, "pre", "", text);
-        fputs("</details>\n", out);
-    }
-    sqlite3_finalize(q);
     return true;
 }
 
 static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment, err *e)
 {
-    return put_query(
-               out, a, s, experiment, "Provenance",
-               "SELECT count(*) AS runs, host, cpu, threads, substr(git_revision, 1, 12) || "
-               "CASE git_dirty WHEN 1 THEN ' with changes' ELSE '' END AS revision, compiler, "
-               "blas, numerics, substr(corpus_hash, 1, 12) AS corpus FROM plan p JOIN run r "
-               "USING (run) WHERE p.experiment = ?1 AND r.created_at IS NOT NULL "
-               "GROUP BY host, cpu, threads, git_revision, git_dirty, compiler, blas, "
-               "numerics, corpus_hash ORDER BY 1 DESC, 2, 5",
-               e) &&
-           put_query(out, a, s, experiment, "Libraries",
-                     "SELECT l.name, l.version, count(*) AS runs FROM plan p JOIN library l USING "
-                     "(run) WHERE p.experiment = ?1 GROUP BY l.name, l.version ORDER BY 1, 2",
-                     e);
+    static const char *const made[] = {"runs",     "host", "cpu",      "threads", "revision",
+                                       "compiler", "blas", "numerics", "corpus",  NULL};
+    static const char *const libraries[] = {"name", "version", "runs", NULL};
+    query how =
+        QUERY(s, e,
+              "SELECT count(*) AS runs, host, cpu, threads, substr(git_revision, 1, 12) || "
+              "CASE git_dirty WHEN 1 THEN ' with changes' ELSE '' END AS revision, compiler, "
+              "blas, numerics, substr(corpus_hash, 1, 12) AS corpus FROM plan p JOIN run r "
+              "USING (run) WHERE p.experiment = ?1 AND r.created_at IS NOT NULL "
+              "GROUP BY host, cpu, threads, git_revision, git_dirty, compiler, blas, "
+              "numerics, corpus_hash ORDER BY 1 DESC, 2, 5",
+              experiment);
+    if (!put_query(out, a, &how, "Provenance", made)) return false;
+    query with = QUERY(s, e,
+                       "SELECT l.name, l.version, count(*) AS runs FROM plan p JOIN library l "
+                       "USING (run) WHERE p.experiment = ?1 GROUP BY l.name, l.version "
+                       "ORDER BY 1, 2",
+                       experiment);
+    return put_query(out, a, &with, "Libraries", libraries);
+}
+
+static bool put_source(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    query q = QUERY(s, e,
+                    "SELECT x.spec_file, x.spec_text, (SELECT r.command FROM plan p JOIN run r "
+                    "USING (run) WHERE p.experiment = x.experiment AND r.command <> '' "
+                    "ORDER BY p.position LIMIT 1) AS command "
+                    "FROM experiment x WHERE x.experiment = ?1",
+                    experiment);
+    if (query_next(&q)) {
+        const char *file = query_text(&q, "spec_file", a);
+        const char *command = query_text(&q, "command", a);
+        html_element(out, "h2", "", "To make it again");
+        html_element(out, "pre", "", command ? command : file);
+        fputs("<details><summary>", out);
+        html_text(out, file);
+        fputs("</summary>", out);
+        html_element(out, "pre", "", query_text(&q, "spec_text", a));
+        fputs("</details>\n", out);
+    }
+    return query_close(&q);
 }
 
 bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, err *e)

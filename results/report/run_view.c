@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "results/store/experiment.h"
+#include "results/table/table_query.h"
 
 /* ---- finding ---- */
 
@@ -22,47 +24,43 @@ void run_view_name_read(run_name *r, const char *text)
     }
 }
 
-/* First column of the first row, and how many rows there are (at most 2 are looked at). */
-static int first_id(char id[RUN_ID_CHARS], sqlite3_stmt *q)
+/* The first row's run, and how many rows there are (at most 2 are looked at); -1 if they cannot be
+ * read. */
+static int first_run(char id[RUN_ID_CHARS], query *q)
 {
     int n = 0;
-    while (n < 2 && sqlite3_step(q) == SQLITE_ROW) {
-        if (n++ == 0) snprintf(id, RUN_ID_CHARS, "%s", (const char *)sqlite3_column_text(q, 0));
+    while (n < 2 && query_next(q)) {
+        if (n++ == 0) snprintf(id, RUN_ID_CHARS, "%s", query_peek(q, "run"));
     }
-    return n;
+    return query_close(q) ? n : -1;
 }
 
 static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     run_name w;
     run_view_name_read(&w, name);
-    sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT run FROM plan WHERE experiment = ?1 AND "
-                                    "(?2 = '' OR label = ?2) AND (?3 < 0 OR seed = ?3) "
-                                    "ORDER BY position",
-                                    e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, w.experiment, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 2, w.label, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 3, w.seed);
-    int n = first_id(id, q);
-    sqlite3_finalize(q);
-    if (n > 0) return true;
-    return err_set(e, "%s: no such run; give its id or EXPERIMENT/LABEL/SEED (loci ls lists them)",
-                   name);
+    char seed[24];
+    snprintf(seed, sizeof seed, "%lld", (long long)w.seed);
+    query q = QUERY(s, e,
+                    "SELECT run FROM plan WHERE experiment = ?1 AND (?2 = '' OR label = ?2) AND "
+                    "(?3 = '-1' OR seed = CAST(?3 AS INTEGER)) ORDER BY position",
+                    w.experiment, w.label, seed);
+    int n = first_run(id, &q);
+    return n > 0 ||
+           (n == 0 && err_set(e,
+                              "%s: no such run; give its id or EXPERIMENT/LABEL/SEED (loci ls "
+                              "lists them)",
+                              name));
 }
 
 bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT run FROM run WHERE length(?1) > 0 AND substr(run, 1, length(?1)) = ?1", e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-    int n = first_id(id, q);
-    sqlite3_finalize(q);
-    if (n == 1) return true;
-    if (n > 1) return err_set(e, "%s: several runs begin with it; give more of the id", name);
-    return find_planned(id, s, name, e);
+    query q = QUERY(
+        s, e, "SELECT run FROM run WHERE length(?1) > 0 AND substr(run, 1, length(?1)) = ?1", name);
+    int n = first_run(id, &q);
+    if (n == 0) return find_planned(id, s, name, e);
+    return n == 1 ||
+           (n == 2 && err_set(e, "%s: several runs begin with it; give more of the id", name));
 }
 
 /* ---- one run as an object ---- */
@@ -84,20 +82,18 @@ static json_t *column_value(sqlite3_stmt *q, int i)
 /* The rows of a query with one parameter, the id, as objects. */
 static json_t *rows_of(store *s, const char *sql, const char *id, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s, sql, e);
-    if (!q) return NULL;
+    query q = QUERY(s, e, sql, id);
     json_t *rows = json_array();
-    sqlite3_bind_text(q, 1, id, -1, SQLITE_STATIC);
-    while (sqlite3_step(q) == SQLITE_ROW) {
+    while (query_next(&q)) {
         json_t *row = json_object();
-        for (int i = 0; i < sqlite3_column_count(q); i++) {
-            json_object_set_new(row, sqlite3_column_name(q, i), column_value(q, i));
+        for (int i = 0; i < sqlite3_column_count(q.statement); i++) {
+            json_object_set_new(row, sqlite3_column_name(q.statement, i),
+                                column_value(q.statement, i));
         }
         json_array_append_new(rows, row);
     }
-    if (sqlite3_finalize(q) == SQLITE_OK) return rows;
+    if (query_close(&q)) return rows;
     json_decref(rows);
-    store_err(s, "cannot be read", e);
     return NULL;
 }
 
@@ -387,49 +383,29 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, err *e)
 
 bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e)
 {
-    if (experiment && !store_has_experiment(s, experiment, e)) return false;
-    sqlite3_stmt *q = store_prepare(
-        s,
-        "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned'), r.step, "
-        "r.tokens, v.bits_per_byte, v.word_perplexity, v.perplexity, r.params, r.ended_at, "
-        "coalesce(r.kind, '') FROM plan p LEFT JOIN run r USING (run) "
-        "LEFT JOIN result v ON v.experiment = p.experiment AND v.position = p.position "
-        "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
-        "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
-        "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
-        e);
-    if (!q) return false;
-    if (experiment) sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    if (status) sqlite3_bind_text(q, 2, status, -1, SQLITE_STATIC);
-    arena *a = arena_new(1 << 16);
-    static const char *const keys[] = {
-        "run",           "experiment",      "label",      "seed",   "status",   "step", "tokens",
-        "bits_per_byte", "word_perplexity", "perplexity", "params", "ended_at", "kind"};
-    static const char *const titles[] = {
-        "run",       "experiment", "variant",    "seed",   "status", "step", "tokens",
-        "bits/byte", "word ppl",   "perplexity", "params", "ended",  "why"};
-    int column[13];
-    for (int i = 0; i < 13; i++) {
-        bool left = i < 3 || i == 4 || i > 10;
-        column[i] =
-            table_column(t, keys[i], titles[i], i == 11 ? "UTC" : "", left ? TABLE_LEFT : 0);
-    }
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        table_row(t);
-        for (int i = 0; i < 13; i++) {
-            if (sqlite3_column_type(q, i) == SQLITE_NULL) continue;
-            const char *text = store_text(q, i, a);
-            if (i == 3 || i == 5) {
-                table_int(t, column[i], store_int(q, i, 0));
-            } else if (i == 6 || i == 10) {
-                table_scaled(t, column[i], store_real(q, i));
-            } else if (i >= 7 && i <= 9) {
-                table_real(t, column[i], store_real(q, i), i == 7 ? 4 : 2);
-            } else if (*text) {
-                table_text(t, column[i], "%s", text);
-            }
-        }
-    }
-    arena_free(a);
-    return sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
+    static const table_field fields[] = {{"run", "run", "", FORM_TEXT, 0},
+                                         {"experiment", "experiment", "", FORM_TEXT, 0},
+                                         {"label", "variant", "", FORM_TEXT, 0},
+                                         {"seed", "seed", "", FORM_INT, 0},
+                                         {"status", "status", "", FORM_TEXT, 0},
+                                         {"step", "step", "", FORM_INT, 0},
+                                         {"tokens", "tokens", "", FORM_SCALED, 0},
+                                         {"bits_per_byte", "bits/byte", "", FORM_REAL, 4},
+                                         {"word_perplexity", "word ppl", "", FORM_REAL, 2},
+                                         {"perplexity", "perplexity", "", FORM_REAL, 2},
+                                         {"params", "params", "", FORM_SCALED, 0},
+                                         {"ended_at", "ended", "UTC", FORM_TEXT, 0},
+                                         {"kind", "why", "", FORM_TEXT, 0}};
+    if (experiment && !experiment_check(s, experiment, e)) return false;
+    query q = QUERY(s, e,
+                    "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
+                    "AS status, r.step, r.tokens, v.bits_per_byte, v.word_perplexity, "
+                    "v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind "
+                    "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
+                    "p.experiment AND v.position = p.position "
+                    "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
+                    "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
+                    "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
+                    experiment, status);
+    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
 }

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,7 +11,6 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
-#include "core/options/option.h"
 #include "results/store/schema.h"
 
 enum { READER_WAIT_MS = 10000 };
@@ -27,6 +26,11 @@ struct store {
 sqlite3 *store_db(store *s)
 {
     return s->db;
+}
+
+const char *store_path(const store *s)
+{
+    return s->path;
 }
 
 bool store_err(store *s, const char *what, err *e)
@@ -237,83 +241,4 @@ bool store_close_writer(store *s, err *e)
     bool ok = store_exec(s, "COMMIT", e) && (!s->rebuild || finish_rebuild(s, e));
     store_close(s);
     return ok;
-}
-
-/* ---- reading ---- */
-
-double store_real(sqlite3_stmt *q, int column)
-{
-    if (sqlite3_column_type(q, column) == SQLITE_NULL) return (double)NAN;
-    return sqlite3_column_double(q, column);
-}
-
-int64_t store_int(sqlite3_stmt *q, int column, int64_t if_null)
-{
-    if (sqlite3_column_type(q, column) == SQLITE_NULL) return if_null;
-    return sqlite3_column_int64(q, column);
-}
-
-const char *store_text(sqlite3_stmt *q, int column, arena *a)
-{
-    const char *text = (const char *)sqlite3_column_text(q, column);
-    return text ? arena_strdup(a, text) : NULL;
-}
-
-bool store_experiments(store *s, arena *a, const char *const **names, int *count, err *e)
-{
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT experiment FROM experiment ORDER BY created_at DESC, experiment", e);
-    if (!q) return false;
-    int n = 0, capacity = 64;
-    const char **list = ARENA_NEW(a, const char *, capacity);
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        if (n == capacity) {
-            const char **longer = ARENA_NEW(a, const char *, 2 * (int64_t)capacity);
-            memcpy(longer, list, (size_t)n * sizeof *list);
-            list = longer;
-            capacity *= 2;
-        }
-        list[n++] = store_text(q, 0, a);
-    }
-    bool ok = sqlite3_finalize(q) == SQLITE_OK || store_err(s, "cannot be read", e);
-    *names = list;
-    *count = n;
-    return ok;
-}
-
-static void err_unknown(const store *s, const char *name, const char *const *known, int count,
-                        err *e)
-{
-    enum { LISTED = 8 };
-    char list[600] = "";
-    size_t n = 0;
-    for (int i = 0; i < MIN(count, LISTED); i++) {
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.64s", i ? ", " : "", known[i]);
-    }
-    if (count > LISTED) snprintf(list + n, sizeof list - n, " and %d more", count - LISTED);
-    const char *near = option_nearest(name, count, known);
-    if (count == 0) {
-        err_set(e, "no experiment '%.100s' in %s, which has none; loci run makes one", name,
-                s->path);
-    } else if (near) {
-        err_set(e, "no experiment '%.100s' (did you mean '%s'?); there are: %s", name, near, list);
-    } else {
-        err_set(e, "no experiment '%.100s'; there are: %s", name, list);
-    }
-}
-
-bool store_has_experiment(store *s, const char *name, err *e)
-{
-    arena *a = arena_new(1 << 16);
-    const char *const *names;
-    int count;
-    bool ok = store_experiments(s, a, &names, &count, e), found = false;
-    for (int i = 0; ok && i < count; i++) {
-        found = found || strcmp(names[i], name) == 0;
-    }
-    if (ok && !found) {
-        err_unknown(s, name, names, count, e);
-    }
-    arena_free(a);
-    return ok && found;
 }

@@ -31,6 +31,7 @@ bool store_close_writer(store *s, err *e);
 void store_close(store *s);
 
 sqlite3 *store_db(store *s);
+const char *store_path(const store *s); /* of the file */
 
 /* A statement to step through; sqlite3_finalize it. NULL: e holds SQLite's message. */
 sqlite3_stmt *store_prepare(store *s, const char *sql, err *e);
@@ -43,15 +44,5 @@ bool store_err(store *s, const char *what, err *e);
 #define STORE_RUN_SPEED                                                                            \
     "CASE WHEN r.status <> 'running' AND r.tokens > 0 AND r.train_seconds > 0 "                    \
     "THEN r.tokens / r.train_seconds ELSE r.tokens_per_second END"
-
-/* Column readers: NaN for NULL; text copied into the arena, NULL for NULL. */
-double store_real(sqlite3_stmt *q, int column);
-int64_t store_int(sqlite3_stmt *q, int column, int64_t if_null);
-const char *store_text(sqlite3_stmt *q, int column, arena *a);
-
-/* Names of the experiments, the one last recorded first; lives as long as the arena. */
-bool store_experiments(store *s, arena *a, const char *const **names, int *count, err *e);
-/* Fails, with the nearest name and those that there are, if there is no such experiment. */
-bool store_has_experiment(store *s, const char *name, err *e);
 
 #endif

@@ -1,6 +1,8 @@
 #include "results/table/export.h"
 
 #include "core/base/json.h"
+#include "results/store/experiment.h"
+#include "results/table/table_query.h"
 
 /* ?1: the experiment. The order is that of the plan, so that equal results give equal files. */
 static const char *const QUERIES[EXPORT_WHATS] = {
@@ -32,7 +34,7 @@ static const char *const QUERIES[EXPORT_WHATS] = {
     "JOIN slice_score x USING (evaluation) WHERE p.experiment = ?1 "
     "ORDER BY p.position, v.step, v.split, v.evaluation, x.kind, x.low"};
 
-/* ---- CSV and JSON lines, row by row ---- */
+/* ---- CSV and JSON lines, row by row: there may be millions ---- */
 
 static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
 {
@@ -73,50 +75,27 @@ static void json_row(FILE *out, sqlite3_stmt *q)
     fputs("}\n", out);
 }
 
-/* ---- for people ---- */
-
-static void fill_table(table *t, sqlite3_stmt *q, arena *a)
-{
-    int count = sqlite3_column_count(q), rows = 0;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        for (int i = 0; rows == 0 && i < count; i++) {
-            const char *name = arena_strdup(a, sqlite3_column_name(q, i));
-            bool left = sqlite3_column_type(q, i) == SQLITE_TEXT;
-            table_column(t, name, name, "", left ? TABLE_LEFT : 0);
-        }
-        rows++;
-        table_row(t);
-        for (int i = 0; i < count; i++) {
-            int type = sqlite3_column_type(q, i);
-            if (type == SQLITE_INTEGER) table_int(t, i, sqlite3_column_int64(q, i));
-            if (type == SQLITE_FLOAT) table_real(t, i, sqlite3_column_double(q, i), 4);
-            if (type == SQLITE_TEXT) table_text(t, i, "%s", store_text(q, i, a));
-        }
-    }
-}
-
 bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
                  export_format format, err *e)
 {
     CHECK(what >= 0 && what < EXPORT_WHATS && format != EXPORT_TENSORBOARD, "export %d", (int)what);
-    if (!store_has_experiment(s, experiment, e)) return false;
-    sqlite3_stmt *q = store_prepare(s, QUERIES[what], e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
-    if (format == EXPORT_CSV) csv_row(out, q, true);
+    if (!experiment_check(s, experiment, e)) return false;
+    query q = QUERY(s, e, QUERIES[what], experiment);
+    bool ok;
     if (format == EXPORT_CSV || format == EXPORT_JSONL) {
-        while (sqlite3_step(q) == SQLITE_ROW) {
-            if (format == EXPORT_CSV) csv_row(out, q, false);
-            if (format == EXPORT_JSONL) json_row(out, q);
+        if (format == EXPORT_CSV) csv_row(out, q.statement, true);
+        while (query_next(&q)) {
+            if (format == EXPORT_CSV) csv_row(out, q.statement, false);
+            if (format == EXPORT_JSONL) json_row(out, q.statement);
         }
+        ok = query_close(&q);
     } else {
         arena *a = arena_new(0);
         table *t = table_new(a);
-        fill_table(t, q, a);
-        if (format == EXPORT_MARKDOWN) table_print(out, t, TABLE_MARKDOWN, false);
-        if (format == EXPORT_LATEX) table_latex(out, t);
+        ok = table_query_all(t, &q);
+        if (ok && format == EXPORT_MARKDOWN) table_print(out, t, TABLE_MARKDOWN, false);
+        if (ok && format == EXPORT_LATEX) table_latex(out, t);
         arena_free(a);
     }
-    if (sqlite3_finalize(q) != SQLITE_OK) return store_err(s, "cannot be read", e);
-    return !ferror(out) || err_set(e, "the output cannot be written; make room");
+    return ok && (!ferror(out) || err_set(e, "the output cannot be written; make room"));
 }

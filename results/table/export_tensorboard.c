@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "results/store/experiment.h"
+#include "results/store/query.h"
 #include "results/table/export.h"
 
 typedef struct bytes {
@@ -113,13 +115,13 @@ static bool put_scalar(file_out *f, double time, int64_t step, const char *tag, 
 /* ---- runs ---- */
 
 static const char RUNS[] =
-    "SELECT p.run, p.label, p.seed, coalesce(unixepoch(r.started_at), 0) FROM plan p "
+    "SELECT p.run, p.label, p.seed, coalesce(unixepoch(r.started_at), 0) AS began FROM plan p "
     "JOIN run r USING (run) WHERE p.experiment = ?1 AND EXISTS (SELECT 1 FROM step s WHERE s.run = "
     "p.run) ORDER BY p.position";
 /* Training figures at their step, then evaluations at theirs. */
 static const char FIGURES[] =
     "SELECT s.seconds, s.step, CASE m.layer WHEN '' THEN 'train/' || m.name ELSE m.layer || '/' || "
-    "m.name END, m.value FROM step s JOIN metric m USING (run, step) WHERE s.run = ?1 "
+    "m.name END AS tag, m.value FROM step s JOIN metric m USING (run, step) WHERE s.run = ?1 "
     "AND m.value IS NOT NULL UNION ALL "
     "SELECT (SELECT max(s.seconds) FROM step s WHERE s.run = ?1 AND s.step <= v.step), v.step, "
     "v.split || '/' || f.name, CASE f.name WHEN 'bits_per_byte' THEN v.bits_per_byte ELSE "
@@ -137,35 +139,32 @@ static void folder_name(char out[256], const char *label)
     if (out[0] == '.') out[0] = '_';
 }
 
-static bool export_figures(file_out *f, store *s, const char *run, double began, err *e)
+static bool put_figures(file_out *f, store *s, const char *run, double began, err *e)
 {
-    sqlite3_stmt *q = store_prepare(s, FIGURES, e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, run, -1, SQLITE_STATIC);
     bool ok = put_version(f, began, e);
-    while (ok && sqlite3_step(q) == SQLITE_ROW) {
-        double seconds = store_real(q, 0), x = store_real(q, 3);
+    query q = QUERY(s, e, FIGURES, run);
+    while (ok && query_next(&q)) {
+        double seconds = query_real(&q, "seconds"), x = query_real(&q, "value");
         if (!isfinite(x)) continue;
-        ok = put_scalar(f, began + (isfinite(seconds) ? seconds : 0), store_int(q, 1, 0),
-                        (const char *)sqlite3_column_text(q, 2), x, e);
+        ok = put_scalar(f, began + (isfinite(seconds) ? seconds : 0), query_int(&q, "step", 0),
+                        query_peek(&q, "tag"), x, e);
     }
-    sqlite3_finalize(q);
-    return ok;
+    return query_close(&q) && ok;
 }
 
-static bool export_run(const char *folder, store *s, sqlite3_stmt *run, err *e)
+static bool put_run(const char *folder, store *s, query *run, err *e)
 {
-    char label[256], inner[512], path[FILE_PATH_BYTES], name[64];
+    char label[256], inner[512], path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], name[64];
     file_out f;
-    double began = store_real(run, 3);
-    folder_name(label, (const char *)sqlite3_column_text(run, 1));
-    snprintf(inner, sizeof inner, "%s/seed-%lld", label, (long long)store_int(run, 2, 0));
+    double began = query_real(run, "began");
+    folder_name(label, query_peek(run, "label"));
+    snprintf(inner, sizeof inner, "%s/seed-%lld", label, (long long)query_int(run, "seed", 0));
     snprintf(name, sizeof name, "events.out.tfevents.%.0f.loci", began);
-    if (!file_join(path, folder, inner, e) || !file_make_folders(path, e)) return false;
-    char file[FILE_PATH_BYTES];
-    if (!file_join(file, path, name, e) || !file_out_open(&f, file, e)) return false;
-    const char *id = (const char *)sqlite3_column_text(run, 0);
-    if (export_figures(&f, s, id, began, e) && file_out_commit(&f, e)) return true;
+    if (!file_join(path, folder, inner, e) || !file_make_folders(path, e) ||
+        !file_join(file, path, name, e) || !file_out_open(&f, file, e)) {
+        return false;
+    }
+    if (put_figures(&f, s, query_peek(run, "run"), began, e) && file_out_commit(&f, e)) return true;
     file_out_cancel(&f);
     return false;
 }
@@ -173,15 +172,12 @@ static bool export_run(const char *folder, store *s, sqlite3_stmt *run, err *e)
 bool export_tensorboard(const char *folder, store *s, const char *experiment, int *files, err *e)
 {
     *files = 0;
-    if (!store_has_experiment(s, experiment, e)) return false;
-    sqlite3_stmt *q = store_prepare(s, RUNS, e);
-    if (!q) return false;
-    sqlite3_bind_text(q, 1, experiment, -1, SQLITE_STATIC);
+    if (!experiment_check(s, experiment, e)) return false;
+    query q = QUERY(s, e, RUNS, experiment);
     bool ok = true;
-    while (ok && sqlite3_step(q) == SQLITE_ROW) {
-        ok = export_run(folder, s, q, e);
+    while (ok && query_next(&q)) {
+        ok = put_run(folder, s, &q, e);
         *files += ok;
     }
-    sqlite3_finalize(q);
-    return ok;
+    return query_close(&q) && ok;
 }

@@ -10,6 +10,7 @@
 
 #include "core/base/file.h"
 #include "results/store/collect.h"
+#include "results/store/experiment.h"
 #include "tests/support/fake_results.h"
 #include "tests/test.h"
 
@@ -37,20 +38,6 @@ static void hash_of(char hex[SHA256_HEX], const char *out)
     EXPECT(file_sha256(hex, path, &e), "%s", e.text);
 }
 
-/* A single number; NaN if there is none. */
-static double ask(const char *out, const char *sql)
-{
-    err e = {0};
-    store *s = store_open_reader(out, &e);
-    EXPECT(s, "%s", e.text);
-    sqlite3_stmt *q = s ? store_prepare(s, sql, &e) : NULL;
-    EXPECT(q, "%s", e.text);
-    double value = q && sqlite3_step(q) == SQLITE_ROW ? store_real(q, 0) : (double)NAN;
-    sqlite3_finalize(q);
-    store_close(s);
-    return value;
-}
-
 static void collect_now(const char *out, bool rebuild, int fresh)
 {
     collect_report r;
@@ -65,25 +52,28 @@ static void everything_once(void)
     fake_experiment x = fake(3);
     fake_write(&x);
     collect_now(x.out, false, 9);
-    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 9, "runs");
-    EXPECT(ask(x.out, "SELECT count(*) FROM plan") == 9, "plan");
-    EXPECT(ask(x.out, "SELECT count(*) FROM axis") == 3, "axes");
-    EXPECT(ask(x.out, "SELECT count(*) FROM evaluation") == 7, "evaluations");
-    EXPECT(ask(x.out, "SELECT count(*) FROM document") == 21, "documents");
-    EXPECT(ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'") == 7, "artefacts");
-    EXPECT(ask(x.out, "SELECT count(*) FROM library") == 18, "libraries");
-    EXPECT(ask(x.out, "SELECT count(*) FROM step") == 7 * 20 + 2 * 8, "steps");
-    EXPECT(ask(x.out, "SELECT count(*) FROM metric WHERE layer <> ''") == 7 * 20 + 2 * 8, "layers");
-    EXPECT(ask(x.out, "SELECT params FROM run WHERE variant = (SELECT variant FROM plan WHERE "
-                      "label = 'wide')") == 1600000,
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 9, "runs");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM plan") == 9, "plan");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM axis") == 3, "axes");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 7, "evaluations");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM document") == 21, "documents");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'") == 7,
+           "artefacts");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM library") == 18, "libraries");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == 7 * 20 + 2 * 8, "steps");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM metric WHERE layer <> ''") == 7 * 20 + 2 * 8,
+           "layers");
+    EXPECT(fake_ask(x.out, "SELECT params FROM run WHERE variant = (SELECT variant FROM plan WHERE "
+                           "label = 'wide')") == 1600000,
            "params");
-    EXPECT(ask(x.out, "SELECT count(*) FROM run WHERE status = 'diverged' AND reason LIKE "
-                      "'step 400%'") == 1,
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'diverged' AND reason LIKE "
+                           "'step 400%'") == 1,
            "the reason of a failure");
-    double bpb = ask(x.out, "SELECT bits_per_byte FROM result WHERE label = 'long' AND seed = 1");
+    double bpb =
+        fake_ask(x.out, "SELECT bits_per_byte FROM result WHERE label = 'long' AND seed = 1");
     EXPECT(fabs(bpb - fake_bits_per_byte(&x, 1, 1)) < 1e-12, "bits per byte %g", bpb);
-    EXPECT(ask(x.out, "SELECT n FROM seed_mean WHERE label = 'long'") == 2, "seed_mean");
-    EXPECT(ask(x.out, "PRAGMA user_version") == STORE_VERSION, "version");
+    EXPECT(fake_ask(x.out, "SELECT n FROM seed_mean WHERE label = 'long'") == 2, "seed_mean");
+    EXPECT(fake_ask(x.out, "PRAGMA user_version") == STORE_VERSION, "version");
 }
 
 /* A running run whose lock nobody holds was killed. */
@@ -97,10 +87,10 @@ static void killed_runs(void)
     int fd = open(path, O_RDWR | O_CREAT, 0666);
     EXPECT(fd >= 0 && flock(fd, LOCK_EX) == 0, "no lock");
     collect_now(x.out, false, 6);
-    EXPECT(ask(x.out, "SELECT count(*) FROM run WHERE status = 'running'") == 1, "running");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'running'") == 1, "running");
     close(fd);
     collect_now(x.out, false, 1);
-    EXPECT(ask(x.out, "SELECT count(*) FROM run WHERE status = 'interrupted'") == 1, "killed");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'interrupted'") == 1, "killed");
 }
 
 static void twice_changes_nothing(void)
@@ -113,9 +103,9 @@ static void twice_changes_nothing(void)
     collect_now(x.out, false, 0);
     hash_of(second, x.out);
     EXPECT(strcmp(first, second) == 0, "the file changed");
-    double metrics = ask(x.out, "SELECT sum(value) FROM metric");
+    double metrics = fake_ask(x.out, "SELECT sum(value) FROM metric");
     collect_now(x.out, true, 9);
-    EXPECT(ask(x.out, "SELECT sum(value) FROM metric") == metrics, "rebuilt otherwise");
+    EXPECT(fake_ask(x.out, "SELECT sum(value) FROM metric") == metrics, "rebuilt otherwise");
 }
 
 /* Only the run that grew is read again; half a line waits for its end. */
@@ -124,14 +114,14 @@ static void growing_run(void)
     fake_experiment x = fake(2);
     fake_write(&x);
     collect_now(x.out, false, 6);
-    double before = ask(x.out, "SELECT count(*) FROM step");
+    double before = fake_ask(x.out, "SELECT count(*) FROM step");
     fake_append(&x, 0, 1, "metrics.jsonl", "{\"step\":1000,\"tokens\":1,\"seconds\":1,\"lo");
     collect_now(x.out, false, 1);
-    EXPECT(ask(x.out, "SELECT count(*) FROM step") == before, "half a line counted");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == before, "half a line counted");
     fake_append(&x, 0, 1, "metrics.jsonl", "ss\":null}\n");
     collect_now(x.out, false, 1);
-    EXPECT(ask(x.out, "SELECT count(*) FROM step") == before + 1, "the line is missing");
-    EXPECT(ask(x.out, "SELECT count(*) FROM metric WHERE step = 1000 AND value IS NULL") == 1,
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == before + 1, "the line is missing");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM metric WHERE step = 1000 AND value IS NULL") == 1,
            "NaN is not NULL");
 }
 
@@ -148,8 +138,9 @@ static void unreadable_run(void)
     EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
     EXPECT(r.runs == 1 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
     EXPECT(strstr(r.why, "metrics.jsonl:21: is not JSON"), "%s", r.why);
-    EXPECT(ask(x.out, "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
-                      "AND p.seed = 1") == 20,
+    EXPECT(fake_ask(x.out,
+                    "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
+                    "AND p.seed = 1") == 20,
            "its earlier rows are gone");
 }
 
@@ -169,9 +160,9 @@ static void plan_replaced(void)
     collect_report r;
     EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
     EXPECT(r.experiments == 1, "%d experiments", r.experiments);
-    EXPECT(ask(x.out, "SELECT count(*) FROM plan") == 3, "plan");
-    EXPECT(ask(x.out, "SELECT count(*) FROM axis") == 1, "axes");
-    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 9, "rows of folders that are gone");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM plan") == 3, "plan");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM axis") == 1, "axes");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 9, "rows of folders that are gone");
 }
 
 static void nothing_there(void)
@@ -184,8 +175,7 @@ static void nothing_there(void)
     EXPECT(!file_exists(path), "reading made a folder");
     store *s = collect_and_open(test_folder(), &note, &e);
     EXPECT(s, "an empty folder: %s", e.text);
-    EXPECT(s && !store_has_experiment(s, "x", &e) && strstr(e.text, "no experiment 'x'"), "%s",
-           e.text);
+    EXPECT(s && !experiment_check(s, "x", &e) && strstr(e.text, "no experiment 'x'"), "%s", e.text);
     store_close(s);
 }
 
@@ -209,7 +199,7 @@ static void one_writer(void)
     char c = 0;
     err e = {0}, note = {0};
     EXPECT(read(ready[0], &c, 1) == 1 && c == 'y', "the other process has no lock");
-    double rows = ask(x.out, "SELECT count(*) FROM step");
+    double rows = fake_ask(x.out, "SELECT count(*) FROM step");
     EXPECT(rows > 0, "uncommitted changes are seen");
     store *s = collect_and_open(x.out, &note, &e);
     EXPECT(s && strstr(note.text, "another process"), "%s %s", e.text, note.text);
@@ -217,7 +207,8 @@ static void one_writer(void)
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     collect_now(x.out, false, 0);
-    EXPECT(ask(x.out, "SELECT count(*) FROM step") == rows, "a killed writer changed something");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == rows,
+           "a killed writer changed something");
     for (int i = 0; i < 2; i++) {
         close(ready[i]);
         close(go[i]);
@@ -242,7 +233,7 @@ static void other_versions(void)
            "%s", e.text);
     EXPECT(!store_open_reader(x.out, &e) && strstr(e.text, "--rebuild"), "%s", e.text);
     collect_now(x.out, true, 6);
-    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
     /* Its pages overwritten behind the head, a collection says the same. */
     static const char noise[4096];
     FILE *f = fopen(path, "r+b");
@@ -252,7 +243,7 @@ static void other_versions(void)
     e = (err){0};
     EXPECT(!collect(&r, x.out, false, &e) && strstr(e.text, "--rebuild"), "%s", e.text);
     collect_now(x.out, true, 6);
-    EXPECT(ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
 }
 
 const test_suite test_collect = {"results/collect",

@@ -62,18 +62,6 @@ static int inspect_into(const fake_experiment *x, int parts, int64_t top)
     return figures;
 }
 
-static double ask(const char *out, const char *sql)
-{
-    err e = {0};
-    store *s = store_open_reader(out, &e);
-    sqlite3_stmt *q = s ? store_prepare(s, sql, &e) : NULL;
-    EXPECT(q, "%s", e.text);
-    double value = q && sqlite3_step(q) == SQLITE_ROW ? store_real(q, 0) : (double)NAN;
-    sqlite3_finalize(q);
-    store_close(s);
-    return value;
-}
-
 static collect_report collect_now(const fake_experiment *x, int fresh)
 {
     collect_report r;
@@ -106,8 +94,9 @@ static void collected(void)
     fake_write(&x);
     int figures = inspect_into(&x, 0, 5);
     collect_now(&x, 1);
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspection") == 6, "parts");
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspect_figure") == figures, "%d figures", figures);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspection") == 6, "parts");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspect_figure") == figures, "%d figures",
+           figures);
     static const struct {
         const char *part, *with, *table;
     } list[] = {{"keys", "\"examples\":", "inspect_key"},
@@ -125,11 +114,11 @@ static void collected(void)
         char sql[128];
         snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", list[i].table);
         int lines = lines_with(&x, list[i].part, list[i].with);
-        EXPECT(lines > 0 && ask(x.out, sql) == lines, "%s: %g rows of %d lines", list[i].table,
-               ask(x.out, sql), lines);
+        EXPECT(lines > 0 && fake_ask(x.out, sql) == lines, "%s: %g rows of %d lines", list[i].table,
+               fake_ask(x.out, sql), lines);
     }
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspect_trigger") > 0, "triggers");
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspect_moment WHERE text = ''") == 0, "texts");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspect_trigger") > 0, "triggers");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspect_moment WHERE text = ''") == 0, "texts");
     collect_now(&x, 0);
 }
 
@@ -140,19 +129,19 @@ static void replaced(void)
     fake_write(&x);
     inspect_into(&x, 0, 5);
     collect_now(&x, 1);
-    double samples = ask(x.out, "SELECT count(*) FROM inspect_prefix");
-    EXPECT(ask(x.out, "SELECT max(place) FROM inspect_trigger") == 4, "five triggers");
+    double samples = fake_ask(x.out, "SELECT count(*) FROM inspect_prefix");
+    EXPECT(fake_ask(x.out, "SELECT max(place) FROM inspect_trigger") == 4, "five triggers");
     inspect_into(&x, INSPECT_KEYS, 2);
     collect_now(&x, 1);
-    EXPECT(ask(x.out, "SELECT max(place) FROM inspect_trigger") == 1, "two triggers");
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspect_prefix") == samples, "another part");
+    EXPECT(fake_ask(x.out, "SELECT max(place) FROM inspect_trigger") == 1, "two triggers");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspect_prefix") == samples, "another part");
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     err e = {0};
     folder_of(folder, &x);
     EXPECT(file_join(path, folder, "inspect/keys.jsonl", &e) && unlink(path) == 0, "%s", path);
     collect_now(&x, 1);
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspect_trigger") == 0, "of a file that is gone");
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspection") == 5, "parts");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspect_trigger") == 0, "of a file that is gone");
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspection") == 5, "parts");
 }
 
 /* A file that cannot be read leaves the tables as they were, and is named. */
@@ -162,11 +151,12 @@ static void unreadable(void)
     fake_write(&x);
     inspect_into(&x, INSPECT_KEYS, 5);
     collect_now(&x, 1);
-    double keys = ask(x.out, "SELECT count(*) FROM inspect_key");
+    double keys = fake_ask(x.out, "SELECT count(*) FROM inspect_key");
     fake_append(&x, 0, 1, "inspect/keys.jsonl", "{\"unheard\": 1}\n");
     collect_report r = collect_now(&x, 0);
     EXPECT(r.unreadable == 1 && strstr(r.why, "keys.jsonl"), "%s", r.why);
-    EXPECT(ask(x.out, "SELECT count(*) FROM inspect_key") == keys && keys > 0, "%g keys", keys);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM inspect_key") == keys && keys > 0, "%g keys",
+           keys);
 }
 
 static bool is_there(const plot_report *r, const char *name, const char *format)

@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "core/base/sha256.h"
+#include "results/store/store.h"
 #include "tests/test.h"
 
 enum { DOCUMENTS = 3, BYTES = 90000, WORDS = 16000 };
@@ -259,4 +260,17 @@ void fake_axes(const fake_experiment *x)
     }
     EXPECT(json_write(path, o, &e), "%s", e.text);
     json_decref(o);
+}
+
+double fake_ask(const char *out, const char *sql)
+{
+    err e = {0};
+    store *s = store_open_reader(out, &e);
+    sqlite3_stmt *q = s ? store_prepare(s, sql, &e) : NULL;
+    EXPECT(q, "%s", e.text);
+    bool any = q && sqlite3_step(q) == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL;
+    double value = any ? sqlite3_column_double(q, 0) : (double)NAN;
+    sqlite3_finalize(q);
+    store_close(s);
+    return value;
 }

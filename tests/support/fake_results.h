@@ -38,6 +38,9 @@ void fake_run_id(char id[17], const char *experiment, const char *label, int see
 /* The bits per byte of a finished run. */
 double fake_bits_per_byte(const fake_experiment *x, int variant, int seed);
 
+/* The single number that a query of the database below `out` gives; NaN if there is none. */
+double fake_ask(const char *out, const char *sql);
+
 /* Appends a line to a file of a run's folder. */
 void fake_append(const fake_experiment *x, int variant, int seed, const char *file,
                  const char *line);

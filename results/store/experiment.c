@@ -1,0 +1,59 @@
+#include "results/store/experiment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/options/option.h"
+#include "results/store/query.h"
+
+bool experiment_names(store *s, arena *a, const char *const **names, int *count, err *e)
+{
+    query q = QUERY(s, e,
+                    "SELECT experiment, count(*) OVER () AS n FROM experiment "
+                    "ORDER BY created_at DESC, experiment",
+                    NULL);
+    const char **list = NULL;
+    int n = 0;
+    while (query_next(&q)) {
+        if (n == 0) list = ARENA_NEW(a, const char *, query_int(&q, "n", 0));
+        list[n++] = query_text(&q, "experiment", a);
+    }
+    *names = list;
+    *count = n;
+    return query_close(&q);
+}
+
+static void set_unknown(const store *s, const char *name, const char *const *known, int count,
+                        err *e)
+{
+    enum { LISTED = 8 };
+    char list[600] = "";
+    size_t n = 0;
+    for (int i = 0; i < MIN(count, LISTED); i++) {
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.64s", i ? ", " : "", known[i]);
+    }
+    if (count > LISTED) snprintf(list + n, sizeof list - n, " and %d more", count - LISTED);
+    const char *near = option_nearest(name, count, known);
+    if (count == 0) {
+        err_set(e, "no experiment '%.100s' in %s, which has none; loci run makes one", name,
+                store_path(s));
+    } else if (near) {
+        err_set(e, "no experiment '%.100s' (did you mean '%s'?); there are: %s", name, near, list);
+    } else {
+        err_set(e, "no experiment '%.100s'; there are: %s", name, list);
+    }
+}
+
+bool experiment_check(store *s, const char *name, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    const char *const *names;
+    int count;
+    bool ok = experiment_names(s, a, &names, &count, e), found = false;
+    for (int i = 0; ok && i < count; i++) {
+        found = found || strcmp(names[i], name) == 0;
+    }
+    if (ok && !found) set_unknown(s, name, names, count, e);
+    arena_free(a);
+    return ok && found;
+}

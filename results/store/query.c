@@ -1,0 +1,71 @@
+#include "results/store/query.h"
+
+#include <math.h>
+#include <string.h>
+
+query query_open(store *s, err *e, const char *sql, const char *const *texts, int count)
+{
+    query q = {.db = s, .statement = store_prepare(s, sql, e), .why = e, .at = -1};
+    int wanted = sqlite3_bind_parameter_count(q.statement);
+    CHECK(!q.statement || wanted <= count, "%d parameters, %d texts: %s", wanted, count, sql);
+    for (int i = 0; i < wanted; i++) {
+        sqlite3_bind_text(q.statement, i + 1, texts[i], -1, SQLITE_STATIC);
+    }
+    return q;
+}
+
+void query_number(query *q, int parameter, int64_t value)
+{
+    sqlite3_bind_int64(q->statement, parameter, value);
+}
+
+bool query_next(query *q)
+{
+    return q->statement && sqlite3_step(q->statement) == SQLITE_ROW;
+}
+
+bool query_close(query *q)
+{
+    sqlite3_stmt *statement = q->statement;
+    q->statement = NULL;
+    /* Finalizing gives the last step's error again. */
+    return statement &&
+           (sqlite3_finalize(statement) == SQLITE_OK || store_err(q->db, "cannot be read", q->why));
+}
+
+/* Columns are mostly read in their order: then the first look finds them. */
+static int column_of(query *q, const char *name)
+{
+    int count = sqlite3_column_count(q->statement);
+    for (int i = 1; i <= count; i++) {
+        int column = (q->at + i) % count;
+        if (strcmp(sqlite3_column_name(q->statement, column), name) == 0) return q->at = column;
+    }
+    CHECK(false, "no column %s: %s", name, sqlite3_sql(q->statement));
+    return -1;
+}
+
+double query_real(query *q, const char *column)
+{
+    int i = column_of(q, column);
+    if (sqlite3_column_type(q->statement, i) == SQLITE_NULL) return (double)NAN;
+    return sqlite3_column_double(q->statement, i);
+}
+
+int64_t query_int(query *q, const char *column, int64_t if_null)
+{
+    int i = column_of(q, column);
+    if (sqlite3_column_type(q->statement, i) == SQLITE_NULL) return if_null;
+    return sqlite3_column_int64(q->statement, i);
+}
+
+const char *query_peek(query *q, const char *column)
+{
+    return (const char *)sqlite3_column_text(q->statement, column_of(q, column));
+}
+
+const char *query_text(query *q, const char *column, arena *a)
+{
+    const char *text = query_peek(q, column);
+    return text ? arena_strdup(a, text) : NULL;
+}

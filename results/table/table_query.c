@@ -1,0 +1,56 @@
+#include "results/table/table_query.h"
+
+static void put_field(table *t, int column, query *q, const table_field *f)
+{
+    const char *text = query_peek(q, f->key);
+    if (!text) return;
+    if (f->form == FORM_TEXT) table_text(t, column, "%s", text);
+    if (f->form == FORM_INT) table_int(t, column, query_int(q, f->key, 0));
+    if (f->form == FORM_REAL) table_real(t, column, query_real(q, f->key), f->decimals);
+    if (f->form == FORM_SCALED) table_scaled(t, column, query_real(q, f->key));
+}
+
+bool table_query(table *t, query *q, const table_field *fields, int count)
+{
+    int first = 0;
+    for (int i = 0; i < count; i++) {
+        const table_field *f = &fields[i];
+        int column = table_column(t, f->key, f->title, f->unit ? f->unit : "",
+                                  f->form == FORM_TEXT ? TABLE_LEFT : 0);
+        if (i == 0) first = column;
+    }
+    while (query_next(q)) {
+        table_row(t);
+        for (int i = 0; i < count; i++) {
+            put_field(t, first + i, q, &fields[i]);
+        }
+    }
+    return query_close(q);
+}
+
+/* What SQLite has in a column of the row. */
+static table_form form_of(sqlite3_stmt *row, int column)
+{
+    int type = sqlite3_column_type(row, column);
+    return type == SQLITE_INTEGER ? FORM_INT : type == SQLITE_FLOAT ? FORM_REAL : FORM_TEXT;
+}
+
+bool table_query_all(table *t, query *q)
+{
+    int count = sqlite3_column_count(q->statement);
+    while (query_next(q)) {
+        for (int i = 0; table_rows(t) == 0 && i < count; i++) {
+            const char *name = sqlite3_column_name(q->statement, i);
+            bool left = sqlite3_column_type(q->statement, i) == SQLITE_TEXT;
+            table_column(t, name, name, "", left ? TABLE_LEFT : 0);
+        }
+        table_row(t);
+        for (int i = 0; i < count; i++) {
+            table_field f = {.key = sqlite3_column_name(q->statement, i),
+                             .form = form_of(q->statement, i),
+                             .decimals = 4};
+            put_field(t, i, q, &f);
+        }
+    }
+    return query_close(q);
+}
