@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "data/corpus_class.h"
+#include "data/file_stamp.h"
 
 const char *split_name(split_kind kind)
 {
@@ -34,8 +35,8 @@ entry *corpus_add(corpus *c, split_kind kind, const char *name)
 bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *path, int64_t offset,
                      int64_t bytes, err *e)
 {
-    int64_t size, changed_ns;
-    if (!file_stat(path, &size, &changed_ns, e)) return false;
+    int64_t size, stamp;
+    if (!file_stamp(path, &size, &stamp, e)) return false;
     if (bytes < 0) bytes = size - offset;
     CHECK(offset >= 0 && offset + bytes <= size, "bytes %lld + %lld of %lld", (long long)offset,
           (long long)bytes, (long long)size);
@@ -44,7 +45,7 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
     added->file = reader_add(c->reader, path);
     added->offset = offset;
     added->tokens = added->bytes = bytes;
-    added->changed_ns = changed_ns;
+    added->stamp = stamp;
     return true;
 }
 

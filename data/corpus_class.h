@@ -56,9 +56,10 @@ typedef struct entry {
     const char *name, *title;
     int32_t file;
     int64_t offset, tokens, bytes, words, unknown, unknown_bytes;
-    int64_t changed_ns;                /* of the file, for the cache of checksums */
+    int64_t stamp;                     /* of the file (file_stamp.h), for the cache of checksums */
     int64_t distance, answers, stride; /* probes: see struct document */
     bool answers_only;
+    int64_t count; /* corpus_index: words, or the largest id */
 } entry;
 
 struct corpus_split {

@@ -1,9 +1,10 @@
-/* Checksums of a corpus's documents, and word counts if they are text, kept in the cache.
+/* Checksums of a corpus's documents, with word counts of text or the largest of ids, kept in the
+ * cache.
  *
  * <cache>/index-<hash of kind and path>.tsv has a line per document, in the corpus's order:
- *     sha256 <tab> words <tab> length <tab> changed_ns <tab> offset <tab> file <newline>
- * A document whose file has the same size and time of change is not read again. A line that does
- * not fit is passed over, so a damaged cache costs time only. */
+ *     sha256 <tab> words or largest id <tab> length <tab> stamp <tab> offset <tab> file <newline>
+ * A document whose file has the same size and stamp (file_stamp.h) is not read again. A line that
+ * does not fit is passed over, so a damaged cache costs time only. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ enum { CHUNK_BYTES = 1 << 18, LOOK_AHEAD = 64 };
 
 typedef struct line {
     char sha256[SHA256_HEX];
-    int64_t words, length, changed_ns, offset;
+    int64_t count; /* of words; or the largest id */
+    int64_t length, stamp, offset;
     const char *file;
 } line;
 
@@ -36,7 +38,7 @@ static char *read_line(line *l, char *text)
     *end = 0;
     int file_at = 0;
     if (sscanf(text, "%64[0-9a-f]\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%n",
-               l->sha256, &l->words, &l->length, &l->changed_ns, &l->offset, &file_at) == 5 &&
+               l->sha256, &l->count, &l->length, &l->stamp, &l->offset, &file_at) == 5 &&
         file_at > 0 && strlen(l->sha256) == SHA256_HEX - 1) {
         l->file = text + file_at;
     }
@@ -48,7 +50,7 @@ static bool line_fits(const line *l, const corpus *c, const entry *d)
 {
     const char *path = reader_path(c->reader, d->file);
     size_t length = strlen(path);
-    return l->file && l->length == length_of(c, d) && l->changed_ns == d->changed_ns &&
+    return l->file && l->length == length_of(c, d) && l->stamp == d->stamp &&
            l->offset == d->offset && strncmp(l->file, path, length) == 0 && l->file[length] == '\n';
 }
 
@@ -71,23 +73,39 @@ static bool read_document(line *l, const corpus *c, const entry *d, unsigned cha
     sha256 hash;
     sha256_init(&hash);
     bool inside = false;
-    l->words = 0;
+    l->count = 0;
     int64_t length = length_of(c, d);
     for (int64_t done = 0; done < length;) {
         int64_t n = MIN((int64_t)CHUNK_BYTES, length - done);
         if (!reader_bytes(c->reader, d->file, d->offset + done, n, chunk, e)) return false;
         sha256_add(&hash, chunk, (size_t)n);
-        if (c->cls->text) l->words += words_count(chunk, n, &inside);
+        if (c->cls->text) {
+            l->count += words_count(chunk, n, &inside);
+        } else {
+            uint64_t largest = reader_largest(c->reader, chunk, n / reader_width(c->reader));
+            l->count = MAX(l->count, (int64_t)MIN(largest, (uint64_t)INT64_MAX));
+        }
         done += n;
     }
     sha256_final_hex(&hash, l->sha256);
     return true;
 }
 
+/* An id that is above the vocabulary is found before a run begins, not in the middle of it. */
+static bool check_ids(const corpus *c, const entry *d, int64_t largest, err *e)
+{
+    if (largest < c->vocab) return true;
+    return node_err(e, c->spec,
+                    "%s: holds the id %lld%s; with a vocabulary of %lld ids must be below it: give "
+                    "the right vocab, or the right dtype if ids are raw",
+                    reader_path(c->reader, d->file), (long long)largest,
+                    largest == INT64_MAX ? " or a negative one" : "", (long long)c->vocab);
+}
+
 static bool index_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
 {
     char key[FILE_PATH_BYTES + 32], hex[SHA256_HEX], name[32];
-    snprintf(key, sizeof key, "%s\n%s", c->cls->name, c->where);
+    snprintf(key, sizeof key, "%s\n%s\n2", c->cls->name, c->where);
     sha256_hex(hex, key, strlen(key));
     snprintf(name, sizeof name, "index-%.16s.tsv", hex);
     return file_join(path, c->cache, name, e);
@@ -114,8 +132,8 @@ static bool save_cache(const corpus *c, char *const *hashes, err *e)
             char text[FILE_PATH_BYTES + 256];
             int n = snprintf(text, sizeof text,
                              "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n",
-                             hashes[kind] + i * SHA256_HEX, d->words, length_of(c, d),
-                             d->changed_ns, d->offset, reader_path(c->reader, d->file));
+                             hashes[kind] + i * SHA256_HEX, d->count, length_of(c, d), d->stamp,
+                             d->offset, reader_path(c->reader, d->file));
             if (!file_out_write(&out, text, (size_t)n, e)) {
                 file_out_cancel(&out);
                 return false;
@@ -141,7 +159,12 @@ static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
                 ok = read_document(&l, c, &s->entries[i], chunk, e);
                 *read_any = true;
             }
-            if (c->cls->text) s->entries[i].words = l.words;
+            if (c->cls->text) {
+                s->entries[i].words = l.count;
+            } else {
+                ok = ok && check_ids(c, &s->entries[i], l.count, e);
+            }
+            s->entries[i].count = l.count;
             memcpy(hashes[kind] + i * SHA256_HEX, l.sha256, SHA256_HEX);
         }
     }

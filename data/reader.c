@@ -27,7 +27,7 @@ struct reader {
 
 reader *reader_new(arena *a, int width, int64_t vocab)
 {
-    CHECK(width == 1 || width == 2 || width == 4, "width %d", width);
+    CHECK(width == 1 || width == 2 || width == 4 || width == 8, "width %d", width);
     reader *r = arena_push_zero(a, 1, sizeof *r);
     r->memory = a;
     r->width = width;
@@ -117,33 +117,56 @@ bool reader_bytes(reader *r, int file, int64_t offset, int64_t bytes, void *out,
     return ok;
 }
 
-/* Widens n ids and returns the largest seen, as unsigned: what has 4 bytes may exceed int32. */
-static uint32_t widen(int32_t *restrict ids, const unsigned char *restrict bytes, int64_t n,
-                      int width)
+/* A little-endian number of `width` bytes. */
+static uint64_t number_at(const unsigned char *bytes, int width)
 {
-    uint32_t largest = 0;
+    uint64_t number = 0;
+    memcpy(&number, bytes, (size_t)width);
+    return number;
+}
+
+/* Loops of one width each, which the compiler makes quick. */
+#define LARGEST(type)                                                                              \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+        type id;                                                                                   \
+        memcpy(&id, bytes + (int64_t)sizeof id * i, sizeof id);                                    \
+        largest = MAX(largest, id);                                                                \
+    }
+
+uint64_t reader_largest(const reader *r, const unsigned char *bytes, int64_t n)
+{
+    uint64_t largest = 0;
+    if (r->width == 1) {
+        LARGEST(uint8_t)
+    } else if (r->width == 2) {
+        LARGEST(uint16_t)
+    } else if (r->width == 4) {
+        LARGEST(uint32_t)
+    } else {
+        LARGEST(uint64_t)
+    }
+    return largest;
+}
+
+/* n ids that are known to be below the vocabulary. */
+static void widen(int32_t *restrict ids, const unsigned char *restrict bytes, int64_t n, int width)
+{
     if (width == 1) {
         for (int64_t i = 0; i < n; i++) {
             /* The caller's pread filled them, unseen by the analyser. NOLINTNEXTLINE */
             ids[i] = bytes[i];
-            largest = MAX(largest, bytes[i]);
         }
     } else if (width == 2) {
         for (int64_t i = 0; i < n; i++) {
             uint16_t id;
             memcpy(&id, bytes + 2 * i, sizeof id);
             ids[i] = id;
-            largest = MAX(largest, id);
         }
     } else {
         for (int64_t i = 0; i < n; i++) {
-            uint32_t id;
-            memcpy(&id, bytes + 4 * i, sizeof id);
-            ids[i] = (int32_t)(id & INT32_MAX);
-            largest = MAX(largest, id);
+            ids[i] = (int32_t)number_at(bytes + i * width, width);
         }
     }
-    return largest;
 }
 
 bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, err *e)
@@ -153,14 +176,16 @@ bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, er
     for (int64_t done = 0; done < n;) {
         int64_t now = MIN(n - done, per_chunk), at = offset + done * r->width;
         if (!reader_bytes(r, file, at, now * r->width, chunk, e)) return false;
-        uint32_t largest = widen(ids + done, chunk, now, r->width);
-        if (largest >= r->vocab) {
+        uint64_t largest = reader_largest(r, chunk, now);
+        if (largest >= (uint64_t)r->vocab) {
             long long end = at + now * r->width;
             return err_set(e,
-                           "%s: token %u between bytes %lld and %lld; with a vocabulary of %lld "
+                           "%s: token %llu between bytes %lld and %lld; with a vocabulary of %lld "
                            "ids must be below it, give the right data.vocab or other shards",
-                           r->paths[file], largest, (long long)at, end, (long long)r->vocab);
+                           r->paths[file], (unsigned long long)largest, (long long)at, end,
+                           (long long)r->vocab);
         }
+        widen(ids + done, chunk, now, r->width);
         done += now;
     }
     return true;

@@ -1,10 +1,12 @@
+#include "data/shard_header.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "data/shards.h"
+#include "data/npy.h"
 
 enum { MAGIC_UINT16 = 20240520, MAGIC_UINT32 = 20240801 };
 
@@ -22,12 +24,12 @@ static bool parse_llmc(shard_header *h, const int32_t *start, int64_t file_bytes
                        err *e)
 {
     bool wide = start[0] == MAGIC_UINT32;
-    *h = (shard_header){wide ? 4 : 2, SHARD_HEADER_BYTES, start[2]};
+    *h = (shard_header){wide ? TOKEN_UINT32 : TOKEN_UINT16, SHARD_HEADER_BYTES, start[2]};
     if (start[1] != (wide ? 7 : 1)) {
         return err_set(e, "%s: version %d of llm.c's shards is unknown; %d would be right", name,
                        start[1], wide ? 7 : 1);
     }
-    int64_t expected = SHARD_HEADER_BYTES + h->tokens * h->width;
+    int64_t expected = SHARD_HEADER_BYTES + h->tokens * token_type_width(h->type);
     if (h->tokens < 0 || expected != file_bytes) {
         return err_set(e,
                        "%s: holds %lld bytes, but its header tells %d tokens (%lld bytes); it was "
@@ -37,7 +39,97 @@ static bool parse_llmc(shard_header *h, const int32_t *start, int64_t file_bytes
     return true;
 }
 
-bool shard_header_parse(shard_header *h, const unsigned char *start, size_t known,
+/* ---- raw ids: nothing in the file says what it is ---- */
+
+static const struct {
+    const char *magic;
+    size_t bytes;
+    const char *what;
+} KNOWN[] = {
+    {"\x1f\x8b\x08", 3, "a gzip file; unpack it with gunzip"},
+    {"PK\x03\x04", 4, "a zip file (.npz and PyTorch's .pt are such); write its ids alone"},
+    {"\x28\xb5\x2f\xfd", 4, "a zstd file; unpack it with zstd -d"},
+    {"\xfd"
+     "7zXZ\0",
+     6, "an xz file; unpack it with xz -d"},
+    {"BZh", 3, "a bzip2 file; unpack it with bzip2 -d"},
+    {"PAR1", 4, "a Parquet file"},
+    {"ARROW1", 6, "an Arrow file"},
+    {"MMIDIDX", 7, "an index of Megatron's data sets; the ids are in the .bin file beside it"},
+    {"TNTIDX", 6, "an index of Megatron's data sets; the ids are in the .bin file beside it"},
+    {"\x89HDF\r\n", 6, "an HDF5 file"},
+};
+
+static bool is_text(const unsigned char *start, size_t known)
+{
+    for (size_t i = 0; i < known; i++) {
+        bool printed = start[i] >= ' ' && start[i] < 0x7f;
+        if (!printed && start[i] != '\n' && start[i] != '\r' && start[i] != '\t') return false;
+    }
+    return known >= 64;
+}
+
+static bool refuse_known(const unsigned char *start, size_t known, const char *name, err *e)
+{
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
+        if (known < KNOWN[i].bytes || memcmp(start, KNOWN[i].magic, KNOWN[i].bytes) != 0) continue;
+        err_set(e, "%s: this is %s, not token ids (if it is, say how wide: dtype)", name,
+                KNOWN[i].what);
+        return true;
+    }
+    if (!is_text(start, known)) return false;
+    err_set(e, "%s: this is text, not token ids; read it with {corpus: text, path: ...}", name);
+    return true;
+}
+
+/* Ids of 4 or 8 bytes, seen as pairs of 2: the second of every pair is the upper half, next to
+ * nothing, while the first takes many values. No text of 2-byte ids alternates like that. */
+static bool looks_wide(const unsigned char *start, size_t known)
+{
+    enum { PAIRS = 16, SMALL = 32, LARGE = 64 };
+    uint16_t upper = 0, lower = 0;
+    size_t pairs = known / 4;
+    for (size_t i = 0; i < pairs; i++) {
+        uint16_t pair[2];
+        memcpy(pair, start + 4 * i, sizeof pair);
+        lower = MAX(lower, pair[0]);
+        upper = MAX(upper, pair[1]);
+    }
+    return pairs >= PAIRS && lower >= LARGE && upper < SMALL;
+}
+
+static bool parse_raw(shard_header *h, token_type type, const unsigned char *start, size_t known,
+                      int64_t file_bytes, const char *name, err *e)
+{
+    bool guessed = type == TOKEN_AUTO;
+    *h = (shard_header){.type = guessed ? TOKEN_UINT16 : type};
+    int64_t width = token_type_width(h->type);
+    if (guessed && refuse_known(start, known, name, e)) return false;
+    if (file_bytes % width != 0) {
+        return err_set(e,
+                       "%s: %lld bytes are no whole number of %lld-byte ids (%s); say what they "
+                       "are with dtype (" TOKEN_TYPES ")",
+                       name, (long long)file_bytes, (long long)width, token_type_name(h->type));
+    }
+    if (guessed && looks_wide(start, known)) {
+        return err_set(e,
+                       "%s: every second 2-byte id is next to nothing, as if ids had 4 or 8 bytes; "
+                       "say what they are with dtype: uint32, int64 or, if so, uint16",
+                       name);
+    }
+    h->tokens = file_bytes / width;
+    return true;
+}
+
+/* What the file says of itself and what the user says must agree. */
+static bool check_type(const shard_header *h, token_type type, const char *name, err *e)
+{
+    if (type == TOKEN_AUTO || type == h->type) return true;
+    return err_set(e, "%s: its header says that ids are %s, not %s; leave dtype out", name,
+                   token_type_name(h->type), token_type_name(type));
+}
+
+bool shard_header_parse(shard_header *h, token_type type, const unsigned char *start, size_t known,
                         int64_t file_bytes, const char *name, err *e)
 {
     int32_t first[3] = {0};
@@ -48,27 +140,43 @@ bool shard_header_parse(shard_header *h, const unsigned char *start, size_t know
                        OTHERS[i].what);
     }
     if (first[0] == MAGIC_UINT16 || first[0] == MAGIC_UINT32) {
-        return parse_llmc(h, first, file_bytes, name, e);
+        return parse_llmc(h, first, file_bytes, name, e) && check_type(h, type, name, e);
     }
-    if (file_bytes % 2 != 0) {
-        return err_set(e,
-                       "%s: %lld bytes are no whole number of 2-byte ids; give raw uint16 or an "
-                       "llm.c .bin file",
-                       name, (long long)file_bytes);
+    if (npy_is(start, known)) {
+        return npy_parse(h, start, known, file_bytes, name, e) && check_type(h, type, name, e);
     }
-    *h = (shard_header){2, 0, file_bytes / 2};
-    return true;
+    return parse_raw(h, type, start, known, file_bytes, name, e);
 }
 
-bool shard_header_read(shard_header *h, const char *path, err *e)
+/* The beginning of a file. -1 and e on failure. */
+static ssize_t read_start(unsigned char start[SHARD_START_BYTES], int64_t *file_bytes,
+                          const char *path, err *e)
 {
-    unsigned char start[12];
-    int64_t bytes;
-    if (!file_stat(path, &bytes, NULL, e)) return false;
+    if (!file_stat(path, file_bytes, NULL, e)) return -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : pread(fd, start, sizeof start, 0);
+    ssize_t got = fd < 0 ? -1 : pread(fd, start, SHARD_START_BYTES, 0);
     int problem = errno;
     if (fd >= 0) close(fd);
-    if (got < 0) return err_set(e, "%s: cannot be read: %s", path, strerror(problem));
-    return shard_header_parse(h, start, (size_t)got, bytes, path, e);
+    if (got < 0) err_set(e, "%s: cannot be read: %s", path, strerror(problem));
+    return got;
+}
+
+bool shard_header_read(shard_header *h, token_type type, const char *path, err *e)
+{
+    unsigned char start[SHARD_START_BYTES];
+    int64_t bytes;
+    ssize_t got = read_start(start, &bytes, path, e);
+    return got >= 0 && shard_header_parse(h, type, start, (size_t)got, bytes, path, e);
+}
+
+bool shard_header_read_described(shard_header *h, const char *path, err *e)
+{
+    unsigned char start[SHARD_START_BYTES];
+    int64_t bytes;
+    ssize_t got = read_start(start, &bytes, path, e);
+    if (got < 0) return false;
+    int32_t magic = 0;
+    if (got >= (ssize_t)sizeof magic) memcpy(&magic, start, sizeof magic);
+    token_type type = magic == MAGIC_UINT32 ? TOKEN_UINT32 : TOKEN_UINT16;
+    return shard_header_parse(h, type, start, (size_t)got, bytes, path, e);
 }

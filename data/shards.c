@@ -9,6 +9,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "data/file_stamp.h"
 
 enum { MAX_COUNT = 1 << 30 };
 static const int64_t MAX_TOKENS = (int64_t)1 << 50;
@@ -43,7 +44,7 @@ static const char *get_file(const json_t *object, const char *key)
 
 typedef struct shard_file {
     int number; /* in the reader */
-    int64_t offset, tokens;
+    int64_t offset, tokens, stamp;
 } shard_file;
 
 static bool load_file(const loading *l, const json_t *item, shard_file *f)
@@ -61,9 +62,13 @@ static bool load_file(const loading *l, const json_t *item, shard_file *f)
                        "; restore the file or prepare the corpus again",
                        path, h.tokens, l->path, tokens);
     }
-    if (!l->c->reader) l->c->reader = reader_new(l->c->memory, h.width, l->c->vocab);
-    if (reader_width(l->c->reader) != h.width) return damaged(l, "shards of different widths");
-    *f = (shard_file){reader_add(l->c->reader, path), h.offset, h.tokens};
+    if (!l->c->reader)
+        l->c->reader = reader_new(l->c->memory, token_type_width(h.type), l->c->vocab);
+    if (reader_width(l->c->reader) != token_type_width(h.type))
+        return damaged(l, "shards of different widths");
+    *f = (shard_file){reader_add(l->c->reader, path), h.offset, h.tokens, 0};
+    int64_t bytes;
+    file_stamp(path, &bytes, &f->stamp, NULL); /* a stand-in for it in tests has none */
     return true;
 }
 
@@ -86,6 +91,7 @@ static bool load_document(const loading *l, const json_t *item, split_kind kind,
     d->file = files[file].number;
     d->offset = files[file].offset + begin * reader_width(l->c->reader);
     d->tokens = tokens;
+    d->stamp = files[file].stamp;
     d->bytes = bytes;
     d->words = words;
     /* Absent where nothing is unknown. */
@@ -163,8 +169,8 @@ bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e)
     char path[FILE_PATH_BYTES];
     file_map map;
     if (!file_join(path, folder, "corpus.json", e) || !file_map_open(&map, path, e)) return false;
-    bool ok =
-        shards_parse(c, (const char *)map.data, map.bytes, folder, shard_header_read, origin, e);
+    bool ok = shards_parse(c, (const char *)map.data, map.bytes, folder,
+                           shard_header_read_described, origin, e);
     file_map_close(&map);
     return ok;
 }

@@ -1,28 +1,12 @@
 /* Token shards: files of ids that other programs read and write, and the sidecar corpus.json beside
  * them that says what they lack: documents, sizes of the original text, tokenizer.
  *
- *   llm.c .bin   int32 header[256]: 20240520, 1, tokens, 0...; then uint16 ids
- *                                   20240801, 7, tokens, 0...; then uint32 ids
- *   nanoGPT      uint16 ids from the first byte on
- * All little-endian. The layout of corpus.json is in data/README.md. */
+ * How files begin: shard_header.h. The layout of corpus.json is in data/README.md. */
 #ifndef LOCI_DATA_SHARDS_H
 #define LOCI_DATA_SHARDS_H
 
 #include "data/corpus_class.h"
-
-enum { SHARD_HEADER_BYTES = 1024 };
-
-typedef struct shard_header {
-    int width;      /* bytes per id: 2 or 4 */
-    int64_t offset; /* of the first id */
-    int64_t tokens;
-} shard_header;
-
-/* From the first bytes of a file (`known` of them, at most SHARD_HEADER_BYTES are looked at) and
- * its size. */
-bool shard_header_parse(shard_header *h, const unsigned char *start, size_t known,
-                        int64_t file_bytes, const char *name, err *e);
-bool shard_header_read(shard_header *h, const char *path, err *e);
+#include "data/shard_header.h"
 
 /* ---- reading: shards.c ---- */
 
@@ -33,6 +17,29 @@ typedef struct shard_origin {
     const char *tokenizer, *model;
 } shard_origin;
 bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e);
+
+/* Fills the documents from a folder without one: every file of ids that is named after a split
+ * (split_names.h), also in folders that are. c->vocab is given. */
+typedef struct shards_told {
+    token_type type;   /* of raw files */
+    int64_t separator; /* id between documents; -1: none is known */
+} shards_told;
+bool shards_open_bare(corpus *c, const shards_told *told, err *e); /* shards_bare.c */
+
+/* ---- documents of a file that nothing describes: shard_documents.c ---- */
+
+/* Where its ids lie, from the index (NAME.idx) beside the file or from its first bytes. */
+bool shard_documents_header(shard_header *h, token_type type, const char *path, err *e);
+
+/* Where documents are separated by an id. */
+typedef struct shard_separator {
+    int64_t id;  /* -1: nothing separates documents */
+    bool begins; /* the id is the first of its document; else the last */
+} shard_separator;
+
+/* Adds the documents of a shard: those of its index, else those between separators, else one. */
+bool shard_documents_add(corpus *c, split_kind kind, const char *name, const char *path,
+                         const shard_header *h, shard_separator separator, err *e);
 
 /* The part that fuzzing reaches: corpus.json as text; the shards need not be there (headers then
  * come from `header`). */

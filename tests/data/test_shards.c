@@ -142,7 +142,7 @@ static void header_refuses(const char *what, const unsigned char *start, int64_t
 {
     shard_header h;
     err e = {""};
-    EXPECT(!shard_header_parse(&h, start, (size_t)MIN(bytes, 12), bytes, "x.bin", &e) &&
+    EXPECT(!shard_header_parse(&h, TOKEN_AUTO, start, (size_t)MIN(bytes, 12), bytes, "x.bin", &e) &&
                strstr(e.text, says),
            "%s: %s", what, e.text);
 }
@@ -239,15 +239,24 @@ static void ids_beyond_the_vocabulary(void)
     static const uint16_t IDS[3] = {1, 2, 300};
     write_shard("s/train.bin", 0, 0, 0, 3, IDS);
     write_shard("s/val.bin", 0, 0, 0, 2, IDS);
-    corpus *c = corpora_need("{corpus: shards, path: s, vocab: 300}");
-    if (!c) return;
-    int32_t got[3];
     err e = {""};
+    EXPECT(!corpora_open("{corpus: shards, path: s, vocab: 300}", &e) &&
+               strstr(e.text, "train.bin: holds the id 300;"),
+           "%s", e.text);
+    EXPECT(!corpora_open("{corpus: shards, path: s, vocab: 300}", &e), "from the cache");
+    corpus *c = corpora_need("{corpus: shards, path: s, vocab: 301}");
+    if (!c) return;
+    static const uint16_t OVER = 301; /* written into the file while it is open */
+    FILE *f = fopen(corpora_path("s/train.bin"), "r+b");
+    EXPECT(f && fseek(f, 4, SEEK_SET) == 0 && fwrite(&OVER, 2, 1, f) == 1 && fclose(f) == 0, "written over");
+    int32_t got[3];
     EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, 2, got, &e), "%s", e.text);
-    EXPECT(!split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, 3, got, &e) && strstr(e.text, "token 300"),
+    EXPECT(!split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, 3, got, &e) && strstr(e.text, "token 301"),
            "%s", e.text);
     EXPECT(!corpus_token_counts(c, &e), "counted");
     corpus_close(c);
+    EXPECT(!corpora_open("{corpus: shards, path: s, vocab: 301}", &e) && strstr(e.text, "301"),
+           "a change of equal size: %s", e.text);
 }
 
 const test_suite test_shards = {"data/shards",

@@ -1,8 +1,10 @@
-/* Headers of shards, the sidecar corpus.json and SentencePiece models: the first byte says which.
+/* Headers of shards, the sidecar corpus.json, SentencePiece models and indices of Megatron's data
+ * sets: the first byte says which.
  * Any bytes are refused with a message or give a corpus whose documents lie inside its shards. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/megatron.h"
 #include "data/shards.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -13,7 +15,7 @@ enum { TOKENS = 1000 };
 static bool some_header(shard_header *h, const char *path, err *e)
 {
     if (strstr(path, "absent")) return err_set(e, "%s: is not there", path);
-    *h = (shard_header){2, SHARD_HEADER_BYTES, TOKENS};
+    *h = (shard_header){TOKEN_UINT16, SHARD_HEADER_BYTES, TOKENS};
     return true;
 }
 
@@ -49,12 +51,34 @@ static void fuzz_header(const uint8_t *bytes, size_t size)
     if (file_bytes < 0) return;
     err e = {""};
     shard_header h;
-    if (!shard_header_parse(&h, bytes, size, file_bytes, "fuzz", &e)) {
+    if (!shard_header_parse(&h, TOKEN_AUTO, bytes, size, file_bytes, "fuzz", &e)) {
         CHECK(e.text[0], "refused without a message");
         return;
     }
-    CHECK(h.tokens >= 0 && h.offset + h.tokens * h.width <= file_bytes, "%lld tokens in %lld bytes",
-          (long long)h.tokens, (long long)file_bytes);
+    CHECK(h.tokens >= 0 && h.offset + h.tokens * token_type_width(h.type) <= file_bytes,
+          "%lld tokens in %lld bytes", (long long)h.tokens, (long long)file_bytes);
+}
+
+/* Documents of an index lie in its order, and end where the file does. */
+static void fuzz_index(const uint8_t *bytes, size_t size)
+{
+    int64_t data_bytes;
+    if (size < sizeof data_bytes) return;
+    memcpy(&data_bytes, bytes, sizeof data_bytes);
+    arena *a = arena_new(1 << 16);
+    err e = {""};
+    megatron_index x;
+    if (megatron_parse(&x, bytes + 8, size - 8, data_bytes, "fuzz", a, &e)) {
+        int64_t last = 0;
+        for (int64_t i = 0; i < x.documents; i++) {
+            CHECK(x.ends[i] >= last && x.ends[i] <= x.tokens, "document %lld", (long long)i);
+            last = x.ends[i];
+        }
+        CHECK(x.tokens * token_type_width(x.type) == data_bytes, "%lld", (long long)x.tokens);
+    } else {
+        CHECK(e.text[0], "refused without a message");
+    }
+    arena_free(a);
 }
 
 static void fuzz_model(const uint8_t *bytes, size_t size)
@@ -78,15 +102,18 @@ static void fuzz_model(const uint8_t *bytes, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size == 0) return 0;
-    switch (bytes[0] % 3) {
+    switch (bytes[0] % 4) {
     case 0:
         fuzz_sidecar(bytes + 1, size - 1);
         break;
     case 1:
         fuzz_header(bytes + 1, size - 1);
         break;
-    default:
+    case 2:
         fuzz_model(bytes + 1, size - 1);
+        break;
+    default:
+        fuzz_index(bytes + 1, size - 1);
     }
     return 0;
 }

@@ -1,0 +1,17 @@
+/* The header of NumPy's .npy files (numpy.lib.format, versions 1 to 3):
+ *
+ *   "\x93NUMPY", major, minor, length (uint16; from version 2 on uint32), then `length` bytes:
+ *   {'descr': '<u2', 'fortran_order': False, 'shape': (1000,), }
+ *
+ * Ids are one row of little-endian integers; anything else is refused with the reason. */
+#ifndef LOCI_DATA_NPY_H
+#define LOCI_DATA_NPY_H
+
+#include "data/shard_header.h"
+
+bool npy_is(const unsigned char *start, size_t known);
+
+bool npy_parse(shard_header *h, const unsigned char *start, size_t known, int64_t file_bytes,
+               const char *name, err *e);
+
+#endif

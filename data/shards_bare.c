@@ -1,0 +1,176 @@
+/* Files of ids that nothing describes but their names, headers and indices. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "data/shards.h"
+#include "data/split_names.h"
+
+typedef struct bare_shard {
+    const char *name, *path;
+    split_kind kind;
+    shard_header header;
+} bare_shard;
+
+typedef struct bare_shards {
+    corpus *c;
+    const shards_told *told;
+    bare_shard *list;
+    int64_t count, capacity;
+    const char *unread; /* a file that is named after no split */
+    int64_t unread_count;
+} bare_shards;
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static bool has_ids(const char *name)
+{
+    return name[0] != '.' && (ends_with(name, ".bin") || ends_with(name, ".npy"));
+}
+
+static void keep_shard(bare_shards *all, const bare_shard *s)
+{
+    if (all->count == all->capacity) {
+        all->capacity = MAX(64, 2 * all->capacity);
+        bare_shard *grown = ARENA_NEW(all->c->memory, bare_shard, all->capacity);
+        if (all->count) memcpy(grown, all->list, (size_t)all->count * sizeof *grown);
+        all->list = grown;
+    }
+    all->list[all->count++] = *s;
+}
+
+static bool find_shard(bare_shards *all, split_kind kind, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    arena *a = all->c->memory;
+    bare_shard s = {.name = arena_strdup(a, name), .kind = kind};
+    if (!file_join(path, all->c->where, name, e)) return false;
+    s.path = arena_strdup(a, path);
+    if (!shard_documents_header(&s.header, all->told->type, path, e)) return false;
+    keep_shard(all, &s);
+    return true;
+}
+
+/* The shards of a folder that is called train, val ... */
+static bool find_in_folder(bare_shards *all, split_kind kind, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count;
+    if (!file_join(path, all->c->where, folder, e) ||
+        !file_list(path, all->c->memory, &names, &count, e)) {
+        return false;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (!has_ids(names[i])) continue;
+        if (!file_join(name, folder, names[i], e) || !find_shard(all, kind, name, e)) return false;
+    }
+    return true;
+}
+
+/* What a name right in the corpus's folder stands for. */
+static bool find_named(bare_shards *all, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    split_kind kind;
+    if (!file_join(path, all->c->where, name, e)) return false;
+    if (file_is_folder(path)) {
+        return !split_names_plain(name, &kind) || find_in_folder(all, kind, name, e);
+    }
+    int told = split_names_told(name, &kind);
+    if (has_ids(name) && told == 1) return find_shard(all, kind, name, e);
+    if (has_ids(name) && told > 1) {
+        return node_err(e, all->c->spec,
+                        "%s: named after more than one split; rename it, so that its name tells "
+                        "one of " SPLIT_NAMES_EXPECTED,
+                        path);
+    }
+    /* A train.bin.gz or train.parquet is worth a word, too. */
+    if (has_ids(name) || (told && !ends_with(name, ".idx"))) {
+        all->unread = all->unread ? all->unread : name;
+        all->unread_count++;
+    }
+    return true;
+}
+
+static void say_unread(const bare_shards *all)
+{
+    char line[2 * FILE_PATH_BYTES + 100];
+    if (!all->c->say || !all->unread) return;
+    snprintf(line, sizeof line,
+             "%s: %lld files such as %s are not read: shards end in .bin or .npy and are named "
+             "after a split",
+             all->c->where, (long long)all->unread_count, all->unread);
+    all->c->say(line);
+}
+
+/* One width for all, wide enough for the vocabulary. */
+static bool check_types(const bare_shards *all, err *e)
+{
+    const corpus *c = all->c;
+    for (int64_t i = 0; i < all->count; i++) {
+        const bare_shard *s = &all->list[i], *first = &all->list[0];
+        if (token_type_width(s->header.type) != token_type_width(first->header.type)) {
+            return node_err(e, c->spec,
+                            "%s has ids of type %s, %s of type %s; keep one kind per folder",
+                            s->path, token_type_name(s->header.type), first->path,
+                            token_type_name(first->header.type));
+        }
+        if (c->vocab > token_type_ids(s->header.type)) {
+            return node_err(e, c->spec,
+                            "%s: ids of type %s cannot tell a vocabulary of %lld apart; give the "
+                            "right vocab or, if the file is raw, dtype: uint32",
+                            s->path, token_type_name(s->header.type), (long long)c->vocab);
+        }
+    }
+    return true;
+}
+
+/* Whether documents begin with the separator (llm.c) or end with it (nanoGPT): a file of the former
+ * kind does begin so, unless it was cut inside a document; so one that does tells. */
+static bool separator_begins(const bare_shards *all, bool *begins, err *e)
+{
+    *begins = false;
+    for (int64_t i = 0; i < all->count && all->told->separator >= 0; i++) {
+        int32_t first;
+        const bare_shard *s = &all->list[i];
+        reader *r = all->c->reader;
+        if (s->header.tokens == 0) continue;
+        if (!reader_ids(r, reader_add(r, s->path), s->header.offset, 1, &first, e)) return false;
+        *begins |= first == all->told->separator;
+    }
+    return true;
+}
+
+bool shards_open_bare(corpus *c, const shards_told *told, err *e)
+{
+    bare_shards all = {.c = c, .told = told};
+    const char *const *names;
+    int64_t count;
+    shard_separator separator = {.id = told->separator};
+    if (!file_list(c->where, c->memory, &names, &count, e)) return false;
+    for (int64_t i = 0; i < count; i++) {
+        if (!find_named(&all, names[i], e)) return false;
+    }
+    say_unread(&all);
+    if (all.count == 0) {
+        return node_err(e, c->spec,
+                        "%s: there are no shards; their names end in .bin or .npy and hold a word "
+                        "that tells the split: " SPLIT_NAMES_EXPECTED,
+                        c->where);
+    }
+    if (!check_types(&all, e)) return false;
+    c->reader = reader_new(c->memory, token_type_width(all.list[0].header.type), c->vocab);
+    if (!separator_begins(&all, &separator.begins, e)) return false;
+    for (int64_t i = 0; i < all.count; i++) {
+        const bare_shard *s = &all.list[i];
+        if (!shard_documents_add(c, s->kind, s->name, s->path, &s->header, separator, e)) {
+            return false;
+        }
+    }
+    return true;
+}
