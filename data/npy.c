@@ -71,7 +71,7 @@ static bool read_description(char text[DESCRIPTION_BYTES], size_t *end, const un
     return strlen(text) == length;
 }
 
-bool npy_parse(shard_header *h, const unsigned char *start, size_t known, int64_t file_bytes,
+bool npy_parse(npy_header *h, const unsigned char *start, size_t known, int64_t file_bytes,
                const char *name, err *e)
 {
     char text[DESCRIPTION_BYTES];
@@ -84,24 +84,23 @@ bool npy_parse(shard_header *h, const unsigned char *start, size_t known, int64_
         return err_set(e, "%s: this .npy file holds records, not ids; save one row of integers",
                        name);
     }
-    *h = (shard_header){.offset = (int64_t)end};
+    *h = (npy_header){.offset = (int64_t)end};
     if (!read_type(&h->type, descr)) {
         return err_set(e,
                        "%s: holds numbers of type %.*s; ids are little-endian integers, such as "
                        "'<u2' or '<i4': save ids.astype('<u4')",
                        name, (int)strcspn(descr + 1, "'") + 2, descr);
     }
-    if (!read_length(&h->tokens, shape)) {
+    if (!read_length(&h->count, shape)) {
         return err_set(e, "%s: has the shape %.*s; ids are one row: save ids.ravel()", name,
                        (int)strcspn(shape, ")") + 1, shape);
     }
     int64_t width = token_type_width(h->type);
-    if (h->tokens <= (INT64_MAX - h->offset) / width &&
-        h->offset + h->tokens * width == file_bytes) {
+    if (h->count <= (INT64_MAX - h->offset) / width && h->offset + h->count * width == file_bytes) {
         return true;
     }
     return err_set(e,
                    "%s: holds %lld bytes, but its header tells %lld numbers of %lld bytes; it was "
                    "cut off or is still being written",
-                   name, (long long)file_bytes, (long long)h->tokens, (long long)width);
+                   name, (long long)file_bytes, (long long)h->count, (long long)width);
 }

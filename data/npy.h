@@ -7,11 +7,17 @@
 #ifndef LOCI_DATA_NPY_H
 #define LOCI_DATA_NPY_H
 
-#include "data/shard_header.h"
+#include "data/token_type.h"
 
 bool npy_is(const unsigned char *start, size_t known);
 
-bool npy_parse(shard_header *h, const unsigned char *start, size_t known, int64_t file_bytes,
+typedef struct npy_header {
+    token_type type;
+    int64_t offset; /* of the first number */
+    int64_t count;
+} npy_header;
+
+bool npy_parse(npy_header *h, const unsigned char *start, size_t known, int64_t file_bytes,
                const char *name, err *e);
 
 #endif

@@ -143,7 +143,10 @@ bool shard_header_parse(shard_header *h, token_type type, const unsigned char *s
         return parse_llmc(h, first, file_bytes, name, e) && check_type(h, type, name, e);
     }
     if (npy_is(start, known)) {
-        return npy_parse(h, start, known, file_bytes, name, e) && check_type(h, type, name, e);
+        npy_header npy;
+        if (!npy_parse(&npy, start, known, file_bytes, name, e)) return false;
+        *h = (shard_header){npy.type, npy.offset, npy.count};
+        return check_type(h, type, name, e);
     }
     return parse_raw(h, type, start, known, file_bytes, name, e);
 }
