@@ -48,11 +48,35 @@ static tensor *run_unit(layer_ctx *c, const model *m, const model_unit *u, tenso
     return x;
 }
 
-static tensor *run_units(layer_ctx *c, const model *m, tensor *x)
+/* A layer's slots: laid on the tape all at the beginning of a segment, or where calls take turns,
+ * one layer's as the call comes to it. */
+static void come_to(model_state *s, const layer *self)
 {
+    if (!s->turn || self->slots == 0) return;
+    s->turn->wait(s->turn->user, self);
+    model_state_lay(s, self->first_slot, self->slots);
+    memcpy(s->ctx.next_state + self->first_slot, s->ctx.state + self->first_slot,
+           (size_t)self->slots * sizeof *s->ctx.state);
+}
+
+static void leave(model_state *s, const layer *self)
+{
+    if (!s->turn || self->slots == 0) return;
+    memcpy(s->ctx.state + self->first_slot, s->ctx.next_state + self->first_slot,
+           (size_t)self->slots * sizeof *s->ctx.state);
+    model_state_collect(s, self->first_slot, self->slots);
+    s->turn->leave(s->turn->user, self);
+}
+
+static tensor *run_units(model_state *s, tensor *x)
+{
+    layer_ctx *c = &s->ctx;
+    const model *m = s->model;
     memcpy(c->next_state, c->state, (size_t)m->slot_count * sizeof *c->state);
     for (int i = 0; i < m->unit_count; i++) {
+        come_to(s, &m->units[i].layer);
         x = run_unit(c, m, &m->units[i], x);
+        leave(s, &m->units[i].layer);
     }
     memcpy(c->state, c->next_state, (size_t)m->slot_count * sizeof *c->state);
     return x;
@@ -147,28 +171,29 @@ static void cut_call(layer_ctx *c, const call_arrays *whole, int64_t begin, int6
     c->share = share_of(c);
 }
 
-static tensor *run_blockwise(layer_ctx *c, const model *m, tensor *x)
+static tensor *run_blockwise(model_state *s, tensor *x)
 {
+    layer_ctx *c = &s->ctx;
     call_arrays whole = arrays_of(c);
-    int64_t block = m->options.context, phase = c->position[0] % block;
+    int64_t block = s->model->options.context, phase = c->position[0] % block;
     int capacity = (int)((phase + whole.time + block - 1) / block), count = 0;
     tensor **parts = tape_keep(c->tape, capacity, sizeof(tensor *));
     for (int64_t begin = 0; begin < whole.time; begin += c->time) {
         cut_call(c, &whole, begin, MIN(whole.time - begin, block - (phase + begin) % block));
         tensor *part = op_slice(c->tape, x, 1, begin, begin + c->time);
         c->part = count;
-        parts[count++] = run_units(c, m, part);
+        parts[count++] = run_units(s, part);
     }
     c->part = 0;
     set_arrays(c, &whole);
     return op_concat(c->tape, count, parts, 1);
 }
 
-static tensor *run_stack(layer_ctx *c, const model *m, tensor *x)
+static tensor *run_stack(model_state *s, tensor *x)
 {
-    int64_t block = m->options.context;
-    bool one_block = c->position[0] % block + c->time <= block;
-    return m->blockwise && !one_block ? run_blockwise(c, m, x) : run_units(c, m, x);
+    int64_t block = s->model->options.context;
+    bool one_block = s->ctx.position[0] % block + s->ctx.time <= block;
+    return s->model->blockwise && !one_block ? run_blockwise(s, x) : run_units(s, x);
 }
 
 /* ---- embedding ---- */
@@ -218,12 +243,16 @@ static tensor *embed(layer_ctx *c, const model *m)
 
 /* ---- head and loss ---- */
 
-static tensor *run_head(layer_ctx *c, const model *m, tensor *x)
+static tensor *run_head(model_state *s, tensor *x)
 {
+    layer_ctx *c = &s->ctx;
+    const model *m = s->model;
     x = normalise(c, m, m->final_norm, x);
     layer_tap(c, &m->head, "input", x);
     memcpy(c->next_state, c->state, (size_t)m->slot_count * sizeof *c->state);
+    come_to(s, &m->head);
     tensor *logits = m->head.cls->forward(c, &m->head, x);
+    leave(s, &m->head);
     memcpy(c->state, c->next_state, (size_t)m->slot_count * sizeof *c->state);
     CHECK(tensor_width(logits) == m->vocab && tensor_rows(logits) == c->rows * c->time,
           "%s gives %lld logits", m->head.cls->name, (long long)tensor_width(logits));
@@ -288,6 +317,8 @@ static void begin_call(model_state *s, const model_call *call)
     c->fired = call->fired;
     c->exchanged = call->exchanged;
     c->tap_user = call->tap_user;
+    CHECK(s->is_hand == (call->turn != NULL), "turns are taken by hands");
+    s->turn = call->turn;
 }
 
 /* Where the next call begins: with `partial: flush`, at the beginning of a block. */
@@ -298,6 +329,14 @@ static int64_t next_position(const model *m, int64_t position)
     return (position + block - 1) / block * block;
 }
 
+void model_state_skip(model_state *s, int64_t time)
+{
+    for (int64_t r = 0; r < s->rows; r++) {
+        s->position[r] = next_position(s->model, s->position[r] + time);
+        s->document[r] += time;
+    }
+}
+
 model_result model_forward(model_state *s, const model_call *call)
 {
     CHECK(s->in_segment, "model_begin comes first");
@@ -305,13 +344,10 @@ model_result model_forward(model_state *s, const model_call *call)
     const model *m = s->model;
     layer_ctx *c = &s->ctx;
     begin_call(s, call);
-    tensor *logits = run_head(c, m, run_stack(c, m, embed(c, m)));
+    tensor *logits = run_head(s, run_stack(s, embed(c, m)));
     model_result result = {.metric_count = c->metric_count, .metrics = c->metrics};
     if (c->targets) compute_loss(c, call, logits, &result);
     if (!c->targets || call->keep_logits) result.logits = logits;
-    for (int64_t r = 0; r < s->rows; r++) {
-        s->position[r] = next_position(m, s->position[r] + call->time);
-        s->document[r] += call->time;
-    }
+    model_state_skip(s, call->time);
     return result;
 }

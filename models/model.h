@@ -122,11 +122,34 @@ int64_t *model_state_documents(model_state *s); /* [rows], in the document */
 int64_t model_state_rows(const model_state *s);
 const model *model_of_state(const model_state *s);
 
+/* ---- one text in several threads: call t + 1 is in a layer while call t is in a later one ---- */
+
+/* False where a layer looks at what another carries, or a guide reads along: one call at a time. */
+bool model_takes_turns(const model *m);
+/* A hand works on what another state carries: a thread's own context and positions, but no slots. A
+ * call of it (model_begin, one model_forward with a turn, model_end; no gradients) finds what a
+ * layer carries when it comes to that layer, and has put back what it carries on when it leaves.
+ * Losses are those, to the bit, of the calls one after the other on the state itself. */
+model_state *model_state_hand_new(const model *m, int64_t rows);
+/* The hand's next call is on `of`, which stands at these positions by then. Both [rows]. */
+void model_state_hand_take(model_state *hand, model_state *of, const int64_t *positions,
+                           const int64_t *documents);
+/* Positions move on as by a call of `time`: it is a hand that runs it. */
+void model_state_skip(model_state *s, int64_t time);
+
 /* ---- a segment: model_begin, one or more model_forward, backward, model_end ---- */
 
 /* Resets the tape and lays the parameters on it as leaves. grads NULL: nothing is recorded, there
  * is no backward pass. values [params.total] and grads outlive the segment. */
 void model_begin(model_state *s, tape *t, const real *values, grads *grads);
+
+/* How calls of one text take turns in the layers, where several threads run them at once: see
+ * model_state_hand_new. Only layers that carry something are waited for; each is left once. */
+typedef struct model_turn {
+    void *user;
+    void (*wait)(void *user, const layer *self); /* until the call before has left the layer */
+    void (*leave)(void *user, const layer *self);
+} model_turn;
 
 typedef struct model_call {
     int64_t time;
@@ -146,6 +169,7 @@ typedef struct model_call {
     exchanged_fn exchanged; /* NULL unless inspecting */
     void *tap_user;         /* of all three */
     bool keep_logits;       /* result.logits is wanted even though targets are given */
+    const model_turn *turn; /* of a hand's calls, and of these only */
 } model_call;
 
 typedef struct model_result {

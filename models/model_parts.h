@@ -82,15 +82,20 @@ struct model_state {
     int64_t *position, *document; /* [rows] */
     real **slots;                 /* by slot: [rows, max_length, width], filled densely */
     int64_t *lengths;             /* by slot: what is carried; stores: max_length */
-    bool in_segment;
+    bool in_segment, is_hand; /* a hand's slots, lengths and stores are those of another state */
     grads *grads;
-    int64_t calls; /* since model_begin */
-    layer_ctx ctx; /* its arrays by slot and piece live in `memory` */
+    int64_t calls;          /* since model_begin */
+    const model_turn *turn; /* of the call; NULL: none */
+    layer_ctx ctx;          /* its arrays by slot and piece live in `memory` */
     /* Of the model's guide, for the same rows; NULL: there is none. */
     model_state *guide;
     tape *guide_tape;
     const char **guide_names; /* [slots of the guide]: "guide.<slot>" */
 };
+
+/* Lays what slots [first, first + count) carry on the tape; takes off it what they carry on. */
+void model_state_lay(model_state *s, int first, int count);
+void model_state_collect(model_state *s, int first, int count);
 
 /* What the state's guide expects behind each position of the call: [rows, time], tape memory. Moves
  * the guide's state on. */

@@ -27,7 +27,8 @@ static void add_guide(model_state *s)
     }
 }
 
-model_state *model_state_new(const model *m, int64_t rows)
+/* Everything but slots. */
+static model_state *new_context(const model *m, int64_t rows)
 {
     CHECK(rows > 0, "%lld rows", (long long)rows);
     model_state *s = calloc(1, sizeof *s);
@@ -37,14 +38,21 @@ model_state *model_state_new(const model *m, int64_t rows)
     s->memory = arena_new((size_t)1 << 16);
     s->position = arena_push_zero(s->memory, rows, sizeof *s->position);
     s->document = arena_push_zero(s->memory, rows, sizeof *s->document);
+    layer_ctx *c = &s->ctx;
+    c->state = arena_push_zero(s->memory, m->slot_count, sizeof *c->state);
+    c->next_state = arena_push_zero(s->memory, m->slot_count, sizeof *c->next_state);
+    c->leaves = arena_push_zero(s->memory, m->params.pieces, sizeof *c->leaves);
+    return s;
+}
+
+model_state *model_state_new(const model *m, int64_t rows)
+{
+    model_state *s = new_context(m, rows);
     int slots = m->slot_count;
     s->slots = ARENA_NEW(s->memory, real *, slots);
     s->lengths = arena_push_zero(s->memory, slots, sizeof *s->lengths);
     layer_ctx *c = &s->ctx;
     c->stores = arena_push_zero(s->memory, slots, sizeof *c->stores);
-    c->state = arena_push_zero(s->memory, slots, sizeof *c->state);
-    c->next_state = arena_push_zero(s->memory, slots, sizeof *c->next_state);
-    c->leaves = arena_push_zero(s->memory, m->params.pieces, sizeof *c->leaves);
     for (int i = 0; i < slots; i++) {
         /* Not touched before it is used: a slot that never fills costs no memory. */
         s->slots[i] = ARENA_NEW(s->memory, real, slot_elements(s, i));
@@ -64,6 +72,35 @@ void model_state_free(model_state *s)
     arena_free(s->memory);
     free(s);
 }
+
+/* ---- hands ---- */
+
+bool model_takes_turns(const model *m)
+{
+    return !m->blockwise && !m->guide;
+}
+
+model_state *model_state_hand_new(const model *m, int64_t rows)
+{
+    CHECK(model_takes_turns(m), "this model runs one call at a time");
+    model_state *s = new_context(m, rows);
+    s->is_hand = true;
+    return s;
+}
+
+void model_state_hand_take(model_state *hand, model_state *of, const int64_t *positions,
+                           const int64_t *documents)
+{
+    CHECK(hand->is_hand && !of->is_hand && hand->model == of->model && hand->rows == of->rows,
+          "a hand of %lld rows for %lld", (long long)hand->rows, (long long)of->rows);
+    hand->slots = of->slots;
+    hand->lengths = of->lengths;
+    hand->ctx.stores = of->ctx.stores;
+    memcpy(hand->position, positions, (size_t)hand->rows * sizeof *positions);
+    memcpy(hand->document, documents, (size_t)hand->rows * sizeof *documents);
+}
+
+/* ---- rows ---- */
 
 void model_state_reset_row(model_state *s, int64_t row, int64_t document_position)
 {
@@ -203,6 +240,17 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
 
 /* ---- a segment ---- */
 
+void model_state_lay(model_state *s, int first, int count)
+{
+    layer_ctx *c = &s->ctx;
+    for (int i = first; i < first + count; i++) {
+        const state_slot *slot = &s->model->slots[i];
+        int64_t shape[] = {s->rows, s->lengths[i], slot->width};
+        bool empty = slot->store || s->lengths[i] == 0;
+        c->state[i] = empty ? NULL : tape_leaf(c->tape, s->slots[i], 3, shape, false);
+    }
+}
+
 void model_begin(model_state *s, tape *t, const real *values, grads *g)
 {
     CHECK(!s->in_segment, "the segment before is not ended");
@@ -218,11 +266,8 @@ void model_begin(model_state *s, tape *t, const real *values, grads *g)
     c->values = values;
     c->grads = g;
     memset(c->leaves, 0, (size_t)m->params.pieces * sizeof *c->leaves);
-    for (int i = 0; i < m->slot_count; i++) {
-        int64_t shape[] = {s->rows, s->lengths[i], m->slots[i].width};
-        bool empty = m->slots[i].store || s->lengths[i] == 0;
-        c->state[i] = empty ? NULL : tape_leaf(t, s->slots[i], 3, shape, false);
-    }
+    CHECK(!s->is_hand || !g, "a hand's calls are not recorded");
+    if (!s->is_hand) model_state_lay(s, 0, m->slot_count);
 }
 
 static void collect_grads(model_state *s)
@@ -248,12 +293,17 @@ static void collect_slot(model_state *s, int i)
     }
 }
 
+void model_state_collect(model_state *s, int first, int count)
+{
+    for (int i = first; i < first + count; i++) {
+        collect_slot(s, i);
+    }
+}
+
 void model_end(model_state *s)
 {
     CHECK(s->in_segment, "no segment was begun");
     if (s->grads) collect_grads(s);
-    for (int i = 0; i < s->model->slot_count; i++) {
-        collect_slot(s, i);
-    }
+    if (!s->is_hand) model_state_collect(s, 0, s->model->slot_count);
     s->in_segment = false;
 }

@@ -8,109 +8,19 @@
  * batch. A document's first token is predicted from the learned start vector. State is reset where
  * a document begins, and every `span` tokens if one is given. A model without carried state gives
  * the same losses wherever its documents are cut between blocks, so its blocks are spread over the
- * rows. Sums are kept per document, in double, in the order of the text: they do not depend on the
- * number of threads. Memory does not grow with the documents' length. */
+ * rows. Where state is carried, a call may come to a layer once the call before has left it, so
+ * that one document is work for several threads. Sums are kept per document, in double, in the
+ * order of the text: they do not depend on the number of threads. Memory does not grow with the
+ * documents' length. */
 #ifndef LOCI_HARNESS_EVALUATE_H
 #define LOCI_HARNESS_EVALUATE_H
 
-#include <signal.h>
-
-#include "core/base/json.h"
-#include "core/train/lanes.h"
-#include "data/corpus.h"
-#include "harness/evaluate/dynamic.h"
-#include "harness/evaluate/slices.h"
-#include "models/model.h"
-
-typedef struct eval_options {
-    int64_t split;   /* split_kind, in the order of the table's choices */
-    int64_t rows;    /* parallel rows */
-    int64_t tokens;  /* only the first so many tokens of the split; 0: all */
-    int64_t context; /* 0: the model's */
-    int64_t stored;  /* past positions in the stores of layers that have one; 0: the model's */
-    int64_t span;    /* state is reset every so many tokens of a document; 0: never */
-    bool losses;     /* write the loss of every token (final evaluation only) */
-    int64_t cleared; /* tokens of the sample for cleared.h; 0: none */
-    const node *dynamic_node;
-    dynamic_options dynamic; /* whether the model learns while it reads, and how */
-} eval_options;
+#include "harness/evaluate/eval_task.h"
 
 extern const option EVAL_OPTIONS[];
 
 bool eval_options_read(eval_options *o, const node *n, arena *a, err *e);
 split_kind eval_options_split(const eval_options *o);
-
-typedef struct eval_document {
-    int64_t index;
-    const char *name;
-    double nats;
-    int64_t tokens;       /* scored */
-    int64_t bytes, words; /* of what was scored; -1: unknown */
-} eval_document;
-
-typedef struct evaluation {
-    arena *memory;
-    double nats;
-    int64_t tokens;
-    int64_t bytes; /* -1: the tokenizer is lossy */
-    int64_t words; /* -1: no words, or a document was scored in part */
-    double seconds, tokens_per_second;
-    double flops_per_token;
-    int64_t anon_bytes; /* anonymous memory of the process at the end of the pass */
-    /* Of a model that learns while it reads: what was chosen, and the seconds that choosing and the
-     * gradient statistics took beside `seconds`. */
-    bool dynamic;
-    double rate, decay, statistics_seconds, grid_seconds;
-    int count;
-    eval_document *documents; /* those scored, in order */
-    slices *slices;           /* if the task wanted them, else NULL */
-    bool stopped;             /* *stop was raised: the figures are not complete */
-    bool answers_only; /* of a probe: nothing else counts, and no losses per token are kept */
-} evaluation;
-
-/* What a lane reads in one call. */
-typedef struct eval_view {
-    int64_t rows, time;
-    const int32_t *tokens, *targets; /* [rows, time] */
-    const real *weights;             /* [rows, time]: 0 where nothing is scored */
-    const int64_t *document;         /* [rows]: -1: the row has run dry */
-    const int64_t *begin;            /* [rows]: index in the document of the first target */
-    const int64_t *first;            /* [rows]: tokens of the split before the first target */
-} eval_view;
-
-/* Looks at a model while it is evaluated: inspection. Called by the lanes' threads, each with its
- * number. */
-typedef struct eval_watch {
-    void *user;
-    /* The `user` of the call's taps; NULL: nothing of it is looked at. */
-    void *(*begin)(void *user, int thread, const eval_view *view);
-    tap_fn tap;             /* may be NULL */
-    fired_fn fired;         /* may be NULL */
-    exchanged_fn exchanged; /* may be NULL */
-    void (*end)(void *call);
-} eval_watch;
-
-/* Something carried that every block begins without: see cleared.h. */
-typedef struct eval_forget {
-    const layer *self; /* NULL: all layers */
-    slot_kind kind;
-} eval_forget;
-
-typedef struct eval_task {
-    const model *model;
-    const real *values; /* [params.total] */
-    corpus *corpus;
-    const eval_options *options;
-    int threads;
-    int64_t lanes; /* at most so many lanes (those of training); 0: one per row */
-    uint64_t seed;
-    bool slices;                       /* sum up the losses by slices, too */
-    const char *losses_path;           /* f32 file to replace atomically, or NULL */
-    const volatile sig_atomic_t *stop; /* may be NULL */
-    const eval_watch *watch;           /* may be NULL; not with a model that learns */
-    const eval_forget *forget;         /* may be NULL; not with a model that learns */
-    const dynamic_learner *learner;    /* evaluate() makes it where the options want one; NULL */
-} eval_task;
 
 /* Fills r (evaluate_deinit frees it). A model that learns reads with one row per lane; a grid is
  * tried on the validation split first, and the best of it applied to the split. Fails if the corpus

@@ -76,6 +76,25 @@ static void rows_and_threads(void)
     workload_close(&w);
 }
 
+/* One document that a state is carried through: threads follow each other through the layers. */
+static void threads_on_one_document(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 130};
+    evaluation one = evaluate_with(t, &o, 1, 0, NULL);
+    for (int threads = 2; threads <= 5; threads++) {
+        evaluation r = evaluate_with(t, &o, threads, 0, NULL);
+        EXPECT(r.count == 1 && r.tokens == 130 && !memcmp(&r.nats, &one.nats, sizeof r.nats),
+               "%d threads: %.17g instead of %.17g", threads, r.nats, one.nats);
+        evaluate_deinit(&r);
+    }
+    evaluate_deinit(&one);
+    trainer_free(t);
+    workload_close(&w);
+}
+
 static void losses_of_every_token(void)
 {
     workload w;
@@ -294,6 +313,7 @@ static void identity_and_record(void)
 
 const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
+                                   {"threads_on_one_document", threads_on_one_document},
                                    {"losses_of_every_token", losses_of_every_token},
                                    {"only_some_tokens", only_some_tokens},
                                    {"state_and_spans", state_and_spans},

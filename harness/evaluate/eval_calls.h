@@ -1,0 +1,35 @@
+/* The text of an evaluation, a few calls at a time: what `rows` parallel rows read next, with the
+ * weight taken of what lies behind the limit. */
+#ifndef LOCI_HARNESS_EVAL_CALLS_H
+#define LOCI_HARNESS_EVAL_CALLS_H
+
+#include "data/stream.h"
+
+/* One call. All arrays are this call's own, so that several calls can be at work at once. */
+typedef struct eval_call {
+    batch batch;
+    bool *reads;    /* [rows]: text before the limit, in this call */
+    double *losses; /* [rows, time]: room for them */
+} eval_call;
+
+typedef struct eval_calls {
+    const corpus_split *split;
+    int64_t limit;     /* tokens of the split that count */
+    int64_t documents; /* that hold them */
+    int64_t *first;    /* [documents]: tokens of the split before each */
+    stream *stream;
+    int capacity, count; /* calls that there is room for; that were read last */
+    eval_call *calls;
+    bool ended; /* nothing is left before the limit */
+} eval_calls;
+
+/* The first `tokens` of the split (0: all), `capacity` calls of options->time at a time. Arrays
+ * live in the arena. */
+bool eval_calls_open(eval_calls *c, const corpus_split *split, int64_t tokens, int capacity,
+                     const stream_options *options, arena *a, err *e);
+void eval_calls_close(eval_calls *c);
+
+/* Reads the next calls; count is 0 behind the last. False and e if a file cannot be read. */
+bool eval_calls_next(eval_calls *c, err *e);
+
+#endif

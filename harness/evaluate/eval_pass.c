@@ -1,0 +1,311 @@
+#include "harness/evaluate/eval_pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t lanes_for(int64_t rows, int64_t at_most)
+{
+    int64_t n = at_most > 0 ? MIN(rows, at_most) : rows;
+    while (rows % n != 0) {
+        n--;
+    }
+    return n;
+}
+
+/* True if the model carries nothing from one whole block to the next. Then its documents may be cut
+ * between blocks without changing a loss. */
+static bool stateless(const eval_pass *p)
+{
+    model_state *s = model_state_new(p->task->model, 1);
+    tape *t = tape_new();
+    int slots = model_state_slots(s);
+    int32_t *tokens = calloc((size_t)p->context, sizeof *tokens);
+    state_view *views = calloc((size_t)slots + 1, sizeof *views);
+    CHECK(tokens && views, "out of memory for %lld tokens", (long long)p->context);
+    model_begin(s, t, p->task->values, NULL);
+    model_call call = {.time = p->context, .tokens = tokens, .targets = tokens, .mode = MODE_EVAL};
+    model_forward(s, &call);
+    model_end(s);
+    bool nothing = model_state_views(s, views, slots) == 0;
+    free(views);
+    free(tokens);
+    tape_free(t);
+    model_state_free(s);
+    return nothing;
+}
+
+/* Calls read together: several where threads can follow each other through the layers, so that one
+ * document is work for all of them; a few per thread, for at the end of a round all wait for the
+ * last. One where something looks at a lane from call to call. */
+static int calls_of(const eval_pass *p)
+{
+    enum { CALLS_PER_THREAD = 4 };
+    const eval_task *task = p->task;
+    bool watched = task->watch || task->forget || p->learning;
+    bool one = task->threads <= 1 || watched || !model_takes_turns(task->model);
+    return one ? 1 : CALLS_PER_THREAD * task->threads;
+}
+
+static void open_turns(eval_pass *p, int calls, arena *a)
+{
+    const layer *const *layers;
+    p->turns = turns_new(p->lane_count, model_layers(p->task->model, &layers));
+    p->hands = ARENA_NEW(a, model_state *, p->tape_count);
+    for (int i = 0; i < p->tape_count; i++) {
+        p->hands[i] = model_state_hand_new(p->task->model, p->lane_rows);
+    }
+    int64_t count = calls * p->lane_count;
+    p->lane_calls = ARENA_NEW(a, lane_call, count);
+    for (int64_t i = 0; i < count; i++) {
+        p->lane_calls[i].positions = ARENA_NEW(a, int64_t, p->lane_rows);
+        p->lane_calls[i].documents = ARENA_NEW(a, int64_t, p->lane_rows);
+    }
+}
+
+static void open_lanes(eval_pass *p, arena *a)
+{
+    p->states = arena_push_zero(a, p->lane_count, sizeof *p->states);
+    for (int64_t i = 0; i < p->lane_count; i++) {
+        p->states[i] = model_state_new(p->task->model, p->lane_rows);
+    }
+    if (!p->task->learner) return;
+    p->learning = ARENA_NEW(a, dynamic_row *, p->lane_count);
+    for (int64_t i = 0; i < p->lane_count; i++) {
+        p->learning[i] = dynamic_learner_row_new(p->task->learner);
+    }
+}
+
+bool eval_pass_open(eval_pass *p, arena *a, err *e)
+{
+    const eval_task *task = p->task;
+    const eval_options *o = task->options;
+    p->context = model_context(task->model);
+    bool learns = task->learner;
+    p->time =
+        learns ? MAX(p->context, dynamic_learner_segment(&o->dynamic, task->model)) : p->context;
+    p->lane_count = learns ? o->rows : lanes_for(o->rows, task->lanes);
+    p->lane_rows = o->rows / p->lane_count;
+    open_lanes(p, a);
+    /* What a model has learned it carries through the document. */
+    int64_t span = o->span ? o->span : !learns && stateless(p) ? p->context : 0;
+    stream_options so = {
+        .rows = o->rows, .time = p->time, .block = p->context, .span = span, .once = true};
+    int calls = calls_of(p);
+    if (!eval_calls_open(&p->text, p->split, o->tokens, calls, &so, a, e)) return false;
+    p->result->count = (int)p->text.documents;
+    p->result->documents = arena_push_zero(a, p->text.documents, sizeof(eval_document));
+    for (int64_t i = 0; i < p->text.documents; i++) {
+        p->result->documents[i].index = i;
+    }
+    p->tape_count = (int)MIN((int64_t)MAX(task->threads, 1), calls * p->lane_count);
+    if (!(p->pool = lanes_new(p->lane_count, p->tape_count, NULL, e))) return false;
+    p->tapes = arena_push_zero(a, p->tape_count, sizeof *p->tapes);
+    for (int i = 0; i < p->tape_count; i++) {
+        p->tapes[i] = tape_new();
+    }
+    if (calls > 1) open_turns(p, calls, a);
+    p->line = ARENA_NEW(a, float, p->time);
+    return true;
+}
+
+void eval_pass_close(eval_pass *p)
+{
+    for (int64_t i = 0; p->states && i < p->lane_count; i++) {
+        model_state_free(p->states[i]);
+    }
+    for (int64_t i = 0; p->learning && i < p->lane_count; i++) {
+        dynamic_learner_row_free(p->learning[i]);
+    }
+    for (int i = 0; p->tapes && i < p->tape_count; i++) {
+        tape_free(p->tapes[i]);
+    }
+    for (int i = 0; p->hands && i < p->tape_count; i++) {
+        model_state_free(p->hands[i]);
+    }
+    turns_free(p->turns);
+    eval_calls_close(&p->text);
+    if (p->pool) lanes_free(p->pool);
+}
+
+static bool any_reads(const bool *reads, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (reads[i]) return true;
+    }
+    return false;
+}
+
+static bool any_weight(const real *weights, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (weights[i] > 0) return true;
+    }
+    return false;
+}
+
+/* The call of a lane under inspection. */
+static void watched_forward(eval_pass *p, model_state *s, const batch *b, model_call *call,
+                            int64_t row, int thread)
+{
+    const eval_watch *w = p->task->watch;
+    int64_t *first = tape_keep(p->tapes[thread], p->lane_rows, sizeof *first);
+    for (int64_t r = 0; r < p->lane_rows; r++) {
+        int64_t d = b->document[row + r];
+        first[r] = d < 0 || d >= p->text.documents ? -1 : p->text.first[d] + b->begin[row + r];
+    }
+    eval_view view = {.rows = p->lane_rows,
+                      .time = call->time,
+                      .tokens = call->tokens,
+                      .targets = call->targets,
+                      .weights = call->weights,
+                      .document = b->document + row,
+                      .begin = b->begin + row,
+                      .first = first};
+    call->tap_user = w->begin(w->user, thread, &view);
+    if (call->tap_user) {
+        call->tap = w->tap;
+        call->fired = w->fired;
+        call->exchanged = w->exchanged;
+    }
+    model_forward(s, call);
+    if (call->tap_user) w->end(call->tap_user);
+}
+
+static void reset_rows(model_state *s, const batch *b, int64_t row)
+{
+    for (int64_t r = 0; r < model_state_rows(s); r++) {
+        if (b->reset[row + r]) model_state_reset_row(s, r, b->position[row + r]);
+    }
+}
+
+/* The rows of a lane in a call of the text. */
+static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row)
+{
+    const batch *b = &text->batch;
+    int64_t cell = row * b->time;
+    return (model_call){.time = b->time,
+                        .tokens = b->tokens + cell,
+                        .targets = b->targets + cell,
+                        .weights = b->weights + cell,
+                        .lengths = b->length + row,
+                        .mode = MODE_EVAL,
+                        .seed = p->task->seed,
+                        .row0 = row,
+                        .losses = text->losses + cell};
+}
+
+static void run_lane(void *arg, int64_t lane, int thread)
+{
+    eval_pass *p = arg;
+    const eval_call *text = &p->text.calls[0];
+    const batch *b = &text->batch;
+    model_state *s = p->states[lane];
+    int64_t row = lane * p->lane_rows;
+    if (!any_reads(text->reads + row, p->lane_rows)) return;
+    reset_rows(s, b, row);
+    model_call call = call_of(p, text, row);
+    if (p->learning) {
+        dynamic_learner_row_read(p->learning[lane], s, p->tapes[thread], &call, b->begin[row] == 0);
+        return;
+    }
+    const eval_forget *forget = p->task->forget;
+    if (forget) model_state_forget(s, forget->self, forget->kind);
+    model_begin(s, p->tapes[thread], p->task->values, NULL);
+    if (p->task->watch) {
+        watched_forward(p, s, b, &call, row, thread);
+    } else {
+        model_forward(s, &call);
+    }
+    model_end(s);
+}
+
+/* ---- calls that follow each other through the layers ---- */
+
+/* Moves a lane's state over the calls, noting where each of them begins. */
+static void place_calls(eval_pass *p, int64_t lane)
+{
+    model_state *s = p->states[lane];
+    size_t bytes = (size_t)p->lane_rows * sizeof(int64_t);
+    int64_t row = lane * p->lane_rows, index = 0;
+    for (int i = 0; i < p->text.count; i++) {
+        const eval_call *text = &p->text.calls[i];
+        lane_call *call = &p->lane_calls[i * p->lane_count + lane];
+        call->index = any_reads(text->reads + row, p->lane_rows) ? index++ : -1;
+        if (call->index < 0) continue;
+        reset_rows(s, &text->batch, row);
+        memcpy(call->positions, model_state_positions(s), bytes);
+        memcpy(call->documents, model_state_documents(s), bytes);
+        model_state_skip(s, text->batch.time);
+    }
+}
+
+static void run_lane_call(void *arg, int64_t item, int thread)
+{
+    eval_pass *p = arg;
+    int64_t lane = item % p->lane_count;
+    const lane_call *which = &p->lane_calls[item];
+    if (which->index < 0) return;
+    turn mine = {.all = p->turns, .lane = lane, .call = which->index};
+    model_turn in_turn = turns_of(&mine);
+    model_state *hand = p->hands[thread];
+    model_state_hand_take(hand, p->states[lane], which->positions, which->documents);
+    model_call call = call_of(p, &p->text.calls[item / p->lane_count], lane * p->lane_rows);
+    call.turn = &in_turn;
+    model_begin(hand, p->tapes[thread], p->task->values, NULL);
+    model_forward(hand, &call);
+    model_end(hand);
+}
+
+/* All calls that were read. */
+static void run_calls(eval_pass *p)
+{
+    if (!p->turns) {
+        lanes_parallel(p->pool, run_lane, p, p->lane_count);
+        return;
+    }
+    turns_restart(p->turns);
+    for (int64_t lane = 0; lane < p->lane_count; lane++) {
+        place_calls(p, lane);
+    }
+    lanes_parallel(p->pool, run_lane_call, p, p->text.count * p->lane_count);
+}
+
+/* Row by row, in the order of the text: sums do not depend on lanes or threads. */
+static bool collect_losses(eval_pass *p, const eval_call *text, err *e)
+{
+    const batch *b = &text->batch;
+    for (int64_t r = 0; r < b->rows; r++) {
+        const real *weights = b->weights + r * b->time;
+        if (!any_weight(weights, b->time)) continue;
+        eval_document *d = &p->result->documents[b->document[r]];
+        int64_t n = 0;
+        for (int64_t i = 0; i < b->time; i++) {
+            if (!(weights[i] > 0)) continue;
+            double loss = text->losses[r * b->time + i];
+            d->nats += loss;
+            p->line[n++] = (float)loss;
+        }
+        d->tokens += n;
+        int64_t token = p->text.first[b->document[r]] + b->begin[r];
+        if (p->losses_out.fd >= 0 && !losses_file_put(&p->losses_out, p->line, n, token, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool eval_pass_run(eval_pass *p, err *e)
+{
+    for (;;) {
+        if (!eval_calls_next(&p->text, e)) return false;
+        if (p->text.count == 0) return true;
+        if (p->task->stop && *p->task->stop) {
+            p->result->stopped = true;
+            return true;
+        }
+        run_calls(p);
+        for (int i = 0; i < p->text.count; i++) {
+            if (!collect_losses(p, &p->text.calls[i], e)) return false;
+        }
+    }
+}
