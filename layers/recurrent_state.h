@@ -25,11 +25,11 @@
  * does.
  *
  * Queries and keys of all that involves states have unit length, so their products lie within -1 to
- * 1. What these start multiplied with is an option (`state_scale`), put into where the learned gains
- * start. meliad has 1/sqrt(head_dim) for unnormalised ones only, and for normalised ones a learned
- * scale that starts at 1; the PyTorch port declares 8 and multiplies by 1/sqrt(head_dim). DIFFERS:
- * ours start at 8, measured: below 4 the states' attention stays nearly uniform and the model hardly
- * uses them (experiments/studies/scales).
+ * 1. What these start multiplied with is an option (`state_scale`), put into where the learned
+ * gains start. meliad has 1/sqrt(head_dim) for unnormalised ones only, and for normalised ones a
+ * learned scale that starts at 1; the PyTorch port declares 8 and multiplies by 1/sqrt(head_dim).
+ * DIFFERS: ours start at 8, measured: below 4 the states' attention stays nearly uniform and the
+ * model hardly uses them (experiments/studies/scales).
  *
  * DIFFERS from the paper: learned scales are per component of a head, as in the port, not per head
  * (one factor can be had from many, not the reverse), and are used with their sign. */
