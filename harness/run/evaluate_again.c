@@ -7,6 +7,8 @@
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
+#include "harness/train/blowup.h"
 #include "harness/train/checkpoint_files.h"
 
 /* What an `eval:` section says beside the defaults; NULL if it is none. */
@@ -77,6 +79,21 @@ static bool load_values(again *x, err *e)
     return ok;
 }
 
+/* An evaluation no better than a guess marks the run, as one at the end of training does. */
+static int mark_blowup(const again *x, double loss, err *e)
+{
+    char text[BLOWUP_TEXT_BYTES];
+    const blowup_facts facts = {.vocab = model_vocab(x->work.model), .evaluated = loss};
+    if (x->tokens == 0 || !blowup_find(text, &facts)) return EXIT_DONE;
+    run_status status;
+    if (!run_status_read(&status, x->folder, e)) return EXIT_FAILED;
+    status.state = RUN_DIVERGED;
+    status.kind = KIND_DIVERGED;
+    snprintf(status.reason, sizeof status.reason, "%s", text);
+    if (run_status_write(&status, x->folder, true, e)) err_set(e, "%s", text);
+    return EXIT_FAILED;
+}
+
 static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e)
 {
     char name[64], path[FILE_PATH_BYTES];
@@ -92,6 +109,7 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
         json_object_update_recursive(record, more);
         status = run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
         json_decref(record);
+        if (status == EXIT_DONE) status = mark_blowup(x, r.nats / (double)r.tokens, e);
     }
     json_decref(more);
     evaluate_deinit(&r);

@@ -21,7 +21,7 @@ typedef enum run_kind {
     KIND_NONE,
     KIND_SPEC,     /* it could not be started: spec, data, a damaged checkpoint */
     KIND_SOURCE,   /* the run that it starts from failed */
-    KIND_DIVERGED, /* a number was none any more */
+    KIND_DIVERGED, /* a number was none any more, or the end is no better than a guess */
     KIND_MEMORY,   /* the machine had no more memory for it */
     KIND_SIGNAL,   /* its process was killed, or crashed */
     KIND_TIMEOUT,  /* it took longer than it may */

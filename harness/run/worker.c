@@ -13,6 +13,7 @@
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/train/blowup.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/log_line.h"
@@ -47,6 +48,7 @@ typedef struct worker {
     run_status status;
     double saved_at, told_at;       /* monotonic: last checkpoint, last status */
     int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
+    double evaluated;               /* nats per token of the final evaluation */
     char line[LOG_LINE_BYTES];
 } worker;
 
@@ -297,6 +299,7 @@ static outcome run_eval(worker *w, bool final, err *e)
         if (final && o == WENT_WELL && !run_record_final(w->folder, &w->plan, e)) o = WENT_WRONG;
         json_decref(record);
         p->eval_at = p->step;
+        w->evaluated = r.nats / (double)r.tokens;
         if (o == WENT_WELL && work->train.keep_best &&
             !keep_model(w, "best", r.nats / (double)r.tokens, e)) {
             o = WENT_WRONG;
@@ -366,10 +369,27 @@ static outcome train_to_the_end(worker *w, err *e)
     return run_eval(w, true, e);
 }
 
+/* Every number may be finite, and the run worthless all the same. Nothing is asked of a model that
+ * was not trained. */
+static bool has_blown_up(const worker *w, err *e)
+{
+    const train_progress *p = trainer_progress(w->trainer);
+    char text[BLOWUP_TEXT_BYTES];
+    const blowup_facts facts = {.vocab = model_vocab(w->work.model),
+                                .first = p->first_loss,
+                                .last = p->last_loss,
+                                .evaluated = w->evaluated,
+                                .step_targets = w->work.shape.targets_per_step};
+    if (p->tokens == 0 || !blowup_find(text, &facts)) return false;
+    err_set(e, "step %lld: %s", (long long)p->step, text);
+    return true;
+}
+
 /* begun: it could be started, so what went wrong came later. */
 static int end_run(worker *w, outcome o, bool begun, err *e)
 {
     err also;
+    if (o == WENT_WELL && has_blown_up(w, e)) o = DIVERGED;
     switch (o) {
     case WENT_WELL:
         return end_status(w, RUN_DONE, KIND_NONE, "", e) ? EXIT_DONE : EXIT_FAILED;

@@ -143,6 +143,7 @@ run_status run_end_evaluation(const char *folder, int wait_status, bool timed_ou
     bool no_memory = memory_ran_out(oom_kills);
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
+    if (code == EXIT_FAILED && status.state == RUN_DIVERGED) return status;
     status.state = code == EXIT_DONE ? RUN_DONE : RUN_RUNNING;
     if (code == EXIT_DONE || code == EXIT_BUSY) return status;
     describe_death(&status, folder, wait_status, no_memory);

@@ -11,7 +11,7 @@
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills);
 
 /* The same for one that only evaluated a finished run: RUN_DONE, or why it did not; the folder's
- * status stays as it is. */
+ * status stays as it is, unless the evaluation showed a blow-up and the worker said so there. */
 run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out,
                               int64_t *oom_kills);
 

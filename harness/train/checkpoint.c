@@ -80,7 +80,7 @@ static void list_state(entry_list *l, trainer *t)
 }
 
 /* Where the run stands, as the two arrays `counts` and `sums`. */
-enum { COUNTS = 3, SUMS = 4 };
+enum { COUNTS = 3, SUMS = 6 };
 
 static void progress_pack(const train_progress *p, int64_t counts[COUNTS], double sums[SUMS])
 {
@@ -91,6 +91,8 @@ static void progress_pack(const train_progress *p, int64_t counts[COUNTS], doubl
     sums[1] = p->window_nats;
     sums[2] = p->window_weight;
     sums[3] = p->window_seconds;
+    sums[4] = p->first_loss;
+    sums[5] = p->last_loss;
 }
 
 static void progress_unpack(train_progress *p, const int64_t counts[COUNTS],
@@ -102,7 +104,9 @@ static void progress_unpack(train_progress *p, const int64_t counts[COUNTS],
                           .seconds = sums[0],
                           .window_nats = sums[1],
                           .window_weight = sums[2],
-                          .window_seconds = sums[3]};
+                          .window_seconds = sums[3],
+                          .first_loss = sums[4],
+                          .last_loss = sums[5]};
 }
 
 /* What is saved. */

@@ -304,6 +304,12 @@ static void count_step(trainer *t, train_report *r)
     p->step++;
     p->tokens += (int64_t)llround(r->weight);
     p->seconds += r->seconds;
+    if (r->weight > 0) {
+        double loss = r->nats / r->weight;
+        bool first = p->tokens == (int64_t)llround(r->weight);
+        if (first) p->first_loss = p->last_loss = loss;
+        p->last_loss += 0.1 * (loss - p->last_loss);
+    }
     p->window_nats += r->nats;
     p->window_weight += r->weight;
     p->window_seconds += r->seconds;

@@ -22,6 +22,8 @@ typedef struct train_progress {
     int64_t eval_at; /* step of the last evaluation, -1: none */
     /* Since the last logged step: what its record will average. */
     double window_nats, window_weight, window_seconds;
+    /* Nats per token: of the first step with targets, and a running mean over some ten steps. */
+    double first_loss, last_loss;
 } train_progress;
 
 /* One step's figures. */

@@ -254,6 +254,9 @@ static void failures_have_reasons(void)
     if (!test_program()) return;
     reason_is("optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
               RUN_DIVERGED, "step 2: the gradient is not finite; first tensor: gradient of ");
+    /* Finite to the end, and worse than guessing one of 8 symbols: ln 8 = 2.079. */
+    reason_is("optimizer: {lr: 30}\nschedule: {kind: constant}\n", RUN_DIVERGED,
+              "nats per token; a uniform guess costs 2.079");
     reason_is("data: {corpus: text, path: /nowhere/at/all}\n", RUN_FAILED, "/nowhere/at/all");
     reason_is("model: {width: 15, context: 8, blocks: [{attention: {heads: 2}}]}\n", RUN_FAILED,
               "heads");

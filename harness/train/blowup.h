@@ -1,0 +1,27 @@
+/* Runs that went through to the end and are worth nothing: every number is finite, and the model
+ * predicts worse than a guess, or than what it started from. */
+#ifndef LOCI_HARNESS_BLOWUP_H
+#define LOCI_HARNESS_BLOWUP_H
+
+#include <stddef.h>
+
+#include "core/base/base.h"
+
+/* What is known of a run at its end; losses in nats per token. */
+typedef struct blowup_facts {
+    int64_t vocab;       /* a uniform guess costs ln(vocab) */
+    double first;        /* training loss of the first step */
+    double last;         /* and of the last ones, a running mean */
+    double evaluated;    /* loss of the final evaluation */
+    double step_targets; /* what the loss of one step is a mean over */
+} blowup_facts;
+
+enum { BLOWUP_TEXT_BYTES = 200 };
+
+/* True, and one sentence, if the evaluation or the end of training is 5 % or more above a uniform
+ * guess (what an initialisation may cost), is no number, or if training ended above where it
+ * began: by more than a tenth, and by more than 8 standard errors of the first step's loss, whose
+ * tokens are taken to vary as much as they cost. */
+bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f);
+
+#endif
