@@ -1,5 +1,6 @@
 #include "core/ops/assign.h"
 #include "layers/experts.h"
+#include "layers/layer_inspect.h"
 
 #include <math.h>
 

@@ -1,3 +1,4 @@
+#include "layers/layer_inspect.h"
 #include "layers/recurrent_state.h"
 
 #include <math.h>
@@ -296,7 +297,7 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
                                    shape.head_dim, QK_NORM_L2, layer_tensor(c, self, r->k_gain));
     attention_operand queries = {part_of(c, q, w), 0};
     if (w->begin == 0 && c->time > 1) watch_entropy(c, self, &plan->tokens, queries, k);
-    if (c->exchanged)
+    if (c->watch->exchanged)
         keep_weights(c, w, index, recurrent_state_weights(c, &shape, queries, k, NULL),
                      k.x->shape[1]);
     rng_key key = layer_key(c, self, "read");
@@ -418,13 +419,13 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     if (o->write) w.state = layer_state(c, self, plan->state.slot);
     tensor **seen = tape_keep(c->tape, 1 + plan->reads, sizeof(tensor *));
     seen[0] = w.tokens.y;
-    if (c->exchanged) w.weights = tape_keep(c->tape, plan->reads, sizeof *w.weights);
+    if (c->watch->exchanged) w.weights = tape_keep(c->tape, plan->reads, sizeof *w.weights);
     run_blocks(c, self, &w, x, seen + 1);
     if (o->write) layer_state_set(c, self, plan->state.slot, w.state);
     tensor *y = plan->reads ? op_concat(c->tape, 1 + plan->reads, seen, 2) : seen[0];
     tensor *bias = plan->out_bias >= 0 ? layer_tensor(c, self, plan->out_bias) : NULL;
     y = op_linear(c->tape, y, layer_tensor(c, self, plan->out), bias);
-    if (c->exchanged) tell_read(c, self, &w, seen + 1, y);
+    if (c->watch->exchanged) tell_read(c, self, &w, seen + 1, y);
     return y;
 }
 

@@ -1,4 +1,5 @@
 #include "layers/experts.h"
+#include "layers/layer_inspect.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -160,7 +161,7 @@ bool experts_memories(const layer *self, const experts_plan *p, layer_memories *
 static void offer(layer_ctx *c, const layer *self, const experts_plan *p, tensor *h, activation f,
                   const routing *r, const tensor *gate)
 {
-    if (!c->fired || r->count == 0) return;
+    if (!c->watch->fired || r->count == 0) return;
     tensor *m = op_activation(c->tape, h, f);
     int32_t *first = tape_keep(c->tape, r->count, sizeof *first);
     for (int64_t e = 0; e < r->experts; e++) {
@@ -262,7 +263,7 @@ void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const 
 void experts_tap(layer_ctx *c, const layer *self, const char *name, const int32_t *values,
                  int64_t n)
 {
-    if (!c->tap) return;
+    if (!c->watch->tap) return;
     tensor *x = tape_tensor(c->tape, 3, (int64_t[]){n / (c->rows * c->time), c->rows, c->time});
     for (int64_t i = 0; i < n; i++) {
         x->data[i] = (real)values[i];

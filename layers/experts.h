@@ -11,7 +11,7 @@
 #define LOCI_LAYERS_EXPERTS_H
 
 #include "layers/ffn_form.h"
-#include "layers/layer.h"
+#include "layers/layer_inspect.h"
 
 typedef struct experts_options {
     int64_t experts, hidden, activation;

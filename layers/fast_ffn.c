@@ -13,6 +13,7 @@
  * values of the moment; the outer gradient flows through all of it. */
 #include "core/ops/ops_fast.h"
 #include "layers/fast_state.h"
+#include "layers/layer_inspect.h"
 
 enum { LOSS_RECONSTRUCTION, LOSS_NEXT_TOKEN };
 
@@ -137,9 +138,9 @@ static tensor *fast_ffn_part(layer_ctx *c, const layer *self, tensor *x, const f
     const fast_ffn_plan *p = self->plan;
     tape *t = c->tape;
     tensor *part = s->n == c->time ? x : op_slice(t, x, 1, s->at, s->at + s->n);
-    tensor *sum = s->begins ? NULL : fast_state_get(c, self, p->slot_sum);
+    tensor *sum = s->begins ? NULL : layer_carried(c, self, p->slot_sum);
     tensor *pending =
-        s->begins || p->slot_pending < 0 ? NULL : fast_state_get(c, self, p->slot_pending);
+        s->begins || p->slot_pending < 0 ? NULL : layer_carried(c, self, p->slot_pending);
     tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
     int64_t before = pending ? 1 : 0, count = s->n + before;
     int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
@@ -148,7 +149,7 @@ static tensor *fast_ffn_part(layer_ctx *c, const layer *self, tensor *x, const f
     tensor *y = fast_values(c, self, all, targets, weights, &sum, !s->ends, slow);
     if (s->ends || s->at + s->n == c->time) carry_on(c, self, sum, part, s->ends);
     if (!pending) return y;
-    if (c->tap) *slow = op_slice(t, *slow, 1, 1, count);
+    if (c->watch->tap) *slow = op_slice(t, *slow, 1, 1, count);
     return op_slice(t, y, 1, 1, count);
 }
 

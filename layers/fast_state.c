@@ -1,19 +1,5 @@
 #include "layers/fast_state.h"
-
-tensor *fast_state_get(layer_ctx *c, const layer *self, int slot)
-{
-    tensor *s = layer_state(c, self, slot);
-    if (!s) return NULL;
-    bool *begins = tape_keep(c->tape, c->rows, sizeof *begins);
-    int64_t count = 0;
-    for (int64_t r = 0; r < c->rows; r++) {
-        begins[r] = c->position[r] == 0;
-        count += begins[r];
-    }
-    if (count == 0) return s;
-    if (count == c->rows) return NULL;
-    return op_select_rows(c->tape, begins, tape_constant(c->tape, NULL, s->rank, s->shape), s);
-}
+#include "layers/layer_inspect.h"
 
 void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, double undo)
 {
@@ -68,7 +54,7 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
         s.ends = !carry && phase + s.n == block;
         y[parts] = part(c, self, x, &s, &slow[parts]);
     }
-    if (c->tap) layer_tap(c, self, LAYER_TAP_UNLEARNED, joined(c, slow, parts));
+    if (c->watch->tap) layer_tap(c, self, LAYER_TAP_UNLEARNED, joined(c, slow, parts));
     return joined(c, y, parts);
 }
 

@@ -5,9 +5,6 @@
 
 #include "layers/layer.h"
 
-/* Slot i as it comes into the call, with zeros for rows that begin a document; NULL: nothing. */
-tensor *fast_state_get(layer_ctx *c, const layer *self, int slot);
-
 /* Carries on a sum over positions, [rows, ...] of the slot's length and width. NULL: what came in
  * stays. undo: 1, or the decay of a last position that taught nothing yet and comes again in the
  * next call. */

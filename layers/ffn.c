@@ -1,5 +1,5 @@
 #include "layers/ffn_form.h"
-#include "layers/layer.h"
+#include "layers/layer_inspect.h"
 
 /* Feed-forward layer as key-value memory (Geva et al. 2021, arXiv:2012.14913, eq. 1):
  *
@@ -80,7 +80,7 @@ static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
         offer(c, self, memories);
         return op_linear(c->tape, memories, values, values_bias);
     }
-    if (c->fired) offer(c, self, op_activation(c->tape, h, f));
+    if (c->watch->fired) offer(c, self, op_activation(c->tape, h, f));
     return op_activation_linear(c->tape, h, f, values, values_bias);
 }
 

@@ -17,6 +17,7 @@
  * depend on its size and on padding (normalise: batch); the default divides by a constant. */
 #include "core/ops/ops_fast.h"
 #include "layers/fast_state.h"
+#include "layers/layer_inspect.h"
 
 enum { STEPS_LAYER, STEPS_PARAMETER };
 enum { NORMALISE_CONSTANT, NORMALISE_BATCH };
@@ -268,12 +269,12 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
 static fwl_sums sums_carried(layer_ctx *c, const layer *self, bool last)
 {
     const fwl_plan *p = self->plan;
-    return (fwl_sums){.w0 = fast_state_get(c, self, p->slot_w0),
-                      .b0 = fast_state_get(c, self, p->slot_b0),
-                      .w1 = fast_state_get(c, self, p->slot_w1),
-                      .b1 = fast_state_get(c, self, p->slot_b1),
-                      .gain = fast_state_get(c, self, p->slot_gain),
-                      .bias = fast_state_get(c, self, p->slot_bias),
+    return (fwl_sums){.w0 = layer_carried(c, self, p->slot_w0),
+                      .b0 = layer_carried(c, self, p->slot_b0),
+                      .w1 = layer_carried(c, self, p->slot_w1),
+                      .b1 = layer_carried(c, self, p->slot_b1),
+                      .gain = layer_carried(c, self, p->slot_gain),
+                      .bias = layer_carried(c, self, p->slot_bias),
                       .last = last};
 }
 
@@ -311,7 +312,7 @@ static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, const fast_s
     tensor *pending = NULL;
     if (!s->begins) {
         sums = sums_carried(c, self, sums.last);
-        pending = fast_state_get(c, self, p->slot_pending);
+        pending = layer_carried(c, self, p->slot_pending);
     }
     tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
     int64_t before = pending ? 1 : 0, count = s->n + before;
@@ -325,7 +326,7 @@ static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, const fast_s
         carry_on(c, self, &sums, part);
     }
     if (!pending) return logits;
-    if (c->tap) *slow = op_slice(t, *slow, 1, 1, count);
+    if (c->watch->tap) *slow = op_slice(t, *slow, 1, 1, count);
     return op_slice(t, logits, 1, 1, count);
 }
 

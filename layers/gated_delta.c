@@ -181,7 +181,7 @@ static tensor *stream_of(layer_ctx *c, const layer *self, tensor *x, int stream)
     tensor *h = op_linear(c->tape, x, layer_tensor(c, self, p->weight[stream]), NULL);
     if (p->conv[stream] < 0) return op_activation(c->tape, h, ACT_SILU);
     int slot = p->slot_conv[stream];
-    tensor *before = slot >= 0 ? fast_state_get(c, self, slot) : NULL, *last;
+    tensor *before = slot >= 0 ? layer_carried(c, self, slot) : NULL, *last;
     h = op_conv(c->tape, h, layer_tensor(c, self, p->conv[stream]), before, 1, ACT_SILU, &last);
     if (slot >= 0) layer_state_set(c, self, slot, last);
     return h;
@@ -233,7 +233,7 @@ static tensor *gated_delta_forward(layer_ctx *c, const layer *self, tensor *x)
     in.scale = (real)(1 / dim); /* of unit length, then / sqrt(head_dim) */
     in.beta = write_strength(c, self, x);
     in.g = decay_of(c, self, x);
-    in.start = fast_state_get(c, self, p->slot_state);
+    in.start = layer_carried(c, self, p->slot_state);
     tensor *last, *y = op_delta(t, &in, &last);
     layer_state_set(c, self, p->slot_state, last);
     int64_t shape[] = {c->rows, c->time, p->value_heads, p->value_dim};

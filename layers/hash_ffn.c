@@ -2,6 +2,7 @@
 #include "core/base/sha256.h"
 #include "layers/hash_ids.h"
 #include "layers/hash_table.h"
+#include "layers/layer_inspect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -326,7 +327,7 @@ static tensor *hidden_part(layer_ctx *c, const layer *self, tensor *x, const rou
 static void offer_parts(layer_ctx *c, const layer *self, tensor *const *h, bool sorted,
                         const routing *r)
 {
-    if (!c->fired) return;
+    if (!c->watch->fired) return;
     const hash_ffn_plan *p = self->plan;
     int64_t part = p->experts.hidden / p->hashes, n = 0, all = p->hashes * r->rows;
     activation f = p->experts.form.gated ? ACT_IDENTITY : p->experts.form.f;

@@ -1,4 +1,5 @@
 #include "layers/layer.h"
+#include "layers/layer_books.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -122,11 +123,12 @@ static real *unconst(const real *values)
 
 tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
 {
-    CHECK(index >= 0 && index < c->params->count, "parameter %d of %d", index, c->params->count);
-    const param *p = &c->params->list[index];
+    CHECK(index >= 0 && index < c->books->params->count, "parameter %d of %d", index,
+          c->books->params->count);
+    const param *p = &c->books->params->list[index];
     CHECK(piece >= 0 && piece < p->pieces, "%s: piece %lld of %lld", p->name, (long long)piece,
           (long long)p->pieces);
-    tensor **leaf = &c->leaves[p->first_piece + piece];
+    tensor **leaf = &c->books->leaves[p->first_piece + piece];
     if (*leaf) return *leaf;
     int64_t shape[TENSOR_RANK] = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]};
     int first_axis = 0;
@@ -138,9 +140,10 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
     }
     int64_t at = p->offset + piece * (p->count / p->pieces);
     int rank = p->rank - first_axis;
-    real *grad = c->grads && !p->frozen ? c->grads->values + at : NULL;
-    *leaf = grad ? tape_param(c->tape, unconst(c->values) + at, grad, rank, shape + first_axis)
-                 : tape_leaf(c->tape, unconst(c->values) + at, rank, shape + first_axis, false);
+    real *grad = c->books->grads && !p->frozen ? c->books->grads->values + at : NULL;
+    *leaf =
+        grad ? tape_param(c->tape, unconst(c->books->values) + at, grad, rank, shape + first_axis)
+             : tape_leaf(c->tape, unconst(c->books->values) + at, rank, shape + first_axis, false);
     return *leaf;
 }
 
@@ -153,8 +156,8 @@ tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece)
 tensor *layer_tensor(layer_ctx *c, const layer *self, int i)
 {
     tensor *x = layer_piece(c, self, i, 0);
-    CHECK(c->params->list[self->first_param + i].pieces == 1, "%s: parameter %d is in pieces",
-          self->name, i);
+    CHECK(c->books->params->list[self->first_param + i].pieces == 1,
+          "%s: parameter %d is in pieces", self->name, i);
     return x;
 }
 
@@ -166,51 +169,56 @@ static int slot_of(const layer *self, int i)
 
 tensor *layer_state_at(const layer_ctx *c, int slot)
 {
-    return c->state[slot];
+    return c->books->state[slot];
 }
 
 tensor *layer_state(const layer_ctx *c, const layer *self, int i)
 {
-    return c->state[slot_of(self, i)];
+    return c->books->state[slot_of(self, i)];
+}
+
+tensor *layer_carried(layer_ctx *c, const layer *self, int i)
+{
+    tensor *s = layer_state(c, self, i);
+    if (!s) return NULL;
+    bool *reset = tape_keep(c->tape, c->rows, sizeof *reset);
+    int64_t count = 0;
+    for (int64_t r = 0; r < c->rows; r++) {
+        reset[r] = c->position[r] == 0;
+        count += reset[r];
+    }
+    if (count == 0) return s;
+    if (count == c->rows) return NULL;
+    return op_select_rows(c->tape, reset, tape_constant(c->tape, NULL, s->rank, s->shape), s);
 }
 
 void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value)
 {
-    c->next_state[slot_of(self, i)] = value;
+    c->books->next_state[slot_of(self, i)] = value;
+}
+
+tensor *layer_state_next(const layer_ctx *c, const layer *self, int i)
+{
+    return c->books->next_state[slot_of(self, i)];
 }
 
 real *layer_store(const layer_ctx *c, const layer *self, int i)
 {
-    real *memory = c->stores[slot_of(self, i)];
+    real *memory = c->books->stores[slot_of(self, i)];
     CHECK(memory, "%s: slot %d is no store", self->name, i);
     return memory;
 }
 
 void layer_aux(layer_ctx *c, tensor *loss)
 {
-    CHECK(c->aux_count < MAX_AUX, "%d auxiliary losses", c->aux_count);
-    c->aux[c->aux_count++] = loss;
+    CHECK(c->books->aux_count < MAX_AUX, "%d auxiliary losses", c->books->aux_count);
+    c->books->aux[c->books->aux_count++] = loss;
 }
 
 void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum, double weight)
 {
-    CHECK(c->metric_count < MAX_METRICS, "%d metrics", c->metric_count);
-    c->metrics[c->metric_count++] = (metric){self->name, name, sum, weight};
-}
-
-void layer_tap(const layer_ctx *c, const layer *self, const char *name, const tensor *x)
-{
-    if (c->tap) c->tap(c->tap_user, self, name, x);
-}
-
-void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use)
-{
-    if (c->fired) c->fired(c->tap_user, self, use);
-}
-
-void layer_exchanged(const layer_ctx *c, const layer *self, int exchange, const exchange_use *use)
-{
-    if (c->exchanged) c->exchanged(c->tap_user, self, exchange, use);
+    CHECK(c->books->metric_count < MAX_METRICS, "%d metrics", c->books->metric_count);
+    c->books->metrics[c->books->metric_count++] = (metric){self->name, name, sum, weight};
 }
 
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use)

@@ -22,6 +22,9 @@ typedef struct layer_class layer_class;
 typedef struct layer layer;
 typedef struct layer_ctx layer_ctx;
 typedef struct layer_build layer_build;
+struct layer_memories; /* these three: layer_inspect.h */
+struct layer_exchange;
+struct layer_watch;
 
 /* What a layer knows of the model it stands in. */
 typedef struct layer_dims {
@@ -47,27 +50,6 @@ enum {
     NEEDS_SOURCE = 2,       /* layer_build.source */
     NEEDS_PREDICTIONS = 4   /* layer_ctx.predictions */
 };
-
-/* The key-value memories of a layer (Geva et al. 2021, arXiv:2012.14913): memory i fires with a
- * coefficient m_i, and the layer adds sum_i m_i value_i to its output. Component k of value i is
- * element (i / n) group_stride + (i mod n) stride + k component_stride of the parameter, n = count
- * / groups. */
-typedef struct layer_memories {
-    int64_t count;  /* memories in all */
-    int64_t groups; /* equal groups of consecutive memories (experts); 1: none */
-    int values;     /* parameter, by index in params; -1: no memory has a value of its own */
-    int64_t group_stride, stride, component_stride; /* in elements */
-} layer_memories;
-
-enum { MAX_EXCHANGES = 65 };
-
-/* How the positions of a text use the places (state vectors) of what a layer carries. */
-typedef struct layer_exchange {
-    const char *name;   /* "read...", "write..."; distinct in a layer */
-    const layer *owner; /* of what is carried: may be another layer */
-    bool write;
-    int64_t places;
-} layer_exchange;
 
 struct layer_class {
     const char *name; /* as specs write it */
@@ -99,10 +81,10 @@ struct layer_class {
     const char *(*content)(const layer *self, arena *a);
     /* Offers itself as memories: what layer_fired will speak of. False: with these options it is
      * none. NULL: never is. */
-    bool (*memories)(const layer *self, layer_memories *m);
-    /* What layer_exchanged will speak of: exchange i, returns how many there are (at most
-     * MAX_EXCHANGES). NULL: nothing. */
-    int (*exchanges)(const layer *self, layer_exchange list[MAX_EXCHANGES]);
+    bool (*memories)(const layer *self, struct layer_memories *m);
+    /* What layer_exchanged will speak of: list [MAX_EXCHANGES], returns how many there are. NULL:
+     * nothing. */
+    int (*exchanges)(const layer *self, struct layer_exchange *list);
     /* Its weights learn while it reads, in evaluation, too: it offers LAYER_TAP_UNLEARNED. */
     bool learns;
     /* Heads: the parameter [vocab, width] that the stream is multiplied with, and that of a bias
@@ -216,55 +198,6 @@ int layer_find_slot(const layer_build *b, const char *name);
 
 typedef enum run_mode { MODE_TRAIN, MODE_EVAL } run_mode;
 
-/* A figure for the metrics log: added up over calls and lanes as sum and weight; the logged value
- * is sum / weight. */
-typedef struct metric {
-    const char *layer, *name;
-    double sum, weight;
-} metric;
-
-/* A named tensor offered to inspection. x is valid during the call only. The model offers every
- * layer's "residual", "output" and "stream" [rows, time, width], the head's "input" and "logits".
- */
-typedef void (*tap_fn)(void *user, const layer *self, const char *name, const tensor *x);
-
-/* The tap of a layer whose weights learn while it reads: what its output (a head's logits) would
- * have been, had they learned nothing. Of the output's shape. */
-#define LAYER_TAP_UNLEARNED "unlearned"
-
-/* The tap of a layer that sends a token to one or more of several sets of weights: which, as
- * numbers [choices, rows, time] (-1: none), as the layer itself chose, whatever a full expert then
- * drops. Routing is traced by it. */
-#define LAYER_TAP_EXPERT "expert"
-
-/* Memories that fired: entry e is about position[e] (row-major in the call; NULL: e) and memories
- * ids[e, :], or first[e], first[e] + 1, ... (NULLs: 0, 1, ...). Valid during the call only. */
-typedef struct memory_use {
-    int64_t entries, width;
-    const int32_t *position;  /* [entries] or NULL */
-    const int32_t *first;     /* [entries] or NULL */
-    const int32_t *ids;       /* [entries, width] or NULL */
-    const real *coefficients; /* [entries, width] */
-} memory_use;
-typedef void (*fired_fn)(void *user, const layer *self, const memory_use *use);
-
-/* One exchange of the call's positions [begin, begin + time). Weights are means over heads.
- *   read:  weights [rows, time, places], what of its attention a position gives each place (1 in
- *          all, 0 where there is nothing to read); strength [rows, time], the norm of what the
- *          position got, relative to that of the layer's output
- *   write: weights [rows, time, places], how much each place takes in of the position (in all,
- *          over the places' positions, 1 or less); keys, how many positions a place chose among;
- *          strength [rows, places], how far a place moved, relative to its norm before
- * Valid during the call only. */
-typedef struct exchange_use {
-    int64_t begin, time;
-    double keys;
-    const real *weights, *strength;
-} exchange_use;
-typedef void (*exchanged_fn)(void *user, const layer *self, int exchange, const exchange_use *use);
-
-enum { MAX_METRICS = 4096, MAX_AUX = 256 };
-
 struct layer_ctx {
     tape *tape;
     int64_t rows, time;
@@ -284,23 +217,8 @@ struct layer_ctx {
     int64_t row0;  /* index of row 0 in the whole batch; keys random numbers */
     int64_t call;  /* index of this call in the segment; keys random numbers */
     int64_t part;  /* index in the call, where the stack runs it block by block; likewise */
-
-    /* For the functions below. */
-    const params *params;
-    const real *values;  /* [params.total] */
-    const grads *grads;  /* NULL: nothing is recorded */
-    tensor **leaves;     /* by piece; NULL until used in this segment */
-    tensor **state;      /* by slot: [rows, length, width] or NULL while nothing is carried */
-    tensor **next_state; /* by slot: what layer_state_set stored */
-    real **stores;       /* by slot: memory of the stores, else NULL */
-    tensor *aux[MAX_AUX];
-    int aux_count;
-    metric metrics[MAX_METRICS];
-    int metric_count;
-    tap_fn tap;             /* NULL unless inspecting */
-    fired_fn fired;         /* NULL unless inspecting */
-    exchanged_fn exchanged; /* NULL unless inspecting */
-    void *tap_user;         /* of all three */
+    const struct layer_watch *watch; /* who looks at the call; its functions are mostly NULL */
+    struct layer_books *books;       /* of the functions below: layer_books.h */
 };
 
 /* Parameter i of this layer, as a tensor of its declared shape. Parameters cut in pieces are used
@@ -318,27 +236,19 @@ tensor *layer_leaf(layer_ctx *c, int param, int64_t piece);
 tensor *layer_state(const layer_ctx *c, const layer *self, int i);
 /* The same by index over all layers: another layer's state at the beginning of the call. */
 tensor *layer_state_at(const layer_ctx *c, int slot);
+/* The same with zeros for rows just reset; NULL: nothing is carried, or all rows were reset. */
+tensor *layer_carried(layer_ctx *c, const layer *self, int i);
 /* What is carried on: [rows, length, width], or NULL for nothing. Not set: what came in stays. */
 void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value);
+/* What goes on to the next call as it stands: what was set in this one, or what came in. */
+tensor *layer_state_next(const layer_ctx *c, const layer *self, int i);
 /* The memory of a store: [rows, max_length, width]. */
 real *layer_store(const layer_ctx *c, const layer *self, int i);
 
 /* Adds a scalar to the loss, already scaled (see `share`). */
 void layer_aux(layer_ctx *c, tensor *loss);
 void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum, double weight);
-void layer_tap(const layer_ctx *c, const layer *self, const char *name, const tensor *x);
-/* The same for coefficients. Where they cost extra, ask c->fired first. */
-void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use);
-/* The same for exchanges: ask c->exchanged first. */
-void layer_exchanged(const layer_ctx *c, const layer *self, int exchange, const exchange_use *use);
 /* Key for random numbers of this layer at this call; row r of the call draws with key.row + r. */
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use);
-
-/* ---- layers/registry.c ---- */
-
-const layer_class *const *registry_layers(int *count);
-const layer_class *registry_layer(const char *name); /* NULL if unknown */
-const layer_class *const *registry_heads(int *count);
-const layer_class *registry_head(const char *name);
 
 #endif

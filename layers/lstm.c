@@ -55,21 +55,11 @@ static void lstm_build(layer_build *b, layer *self)
     layer_slot(b, self, "c", 1, hidden);
 }
 
-/* What slot i carries as [rows, hidden], zero for rows just reset; NULL if that is all of them. */
+/* What slot i carries as [rows, hidden]. */
 static tensor *carried(layer_ctx *c, const layer *self, int i)
 {
-    tensor *state = layer_state(c, self, i);
-    int64_t resets = 0;
-    bool *reset = tape_keep(c->tape, c->rows, sizeof *reset);
-    for (int64_t r = 0; r < c->rows; r++) {
-        reset[r] = c->position[r] == 0;
-        resets += reset[r];
-    }
-    if (!state || resets == c->rows) return NULL;
-    int64_t shape[] = {c->rows, hidden_of(self)};
-    state = tape_reshape(c->tape, state, 2, shape);
-    if (resets == 0) return state;
-    return op_select_rows(c->tape, reset, tape_constant(c->tape, NULL, 2, shape), state);
+    tensor *state = layer_carried(c, self, i);
+    return state ? tape_reshape(c->tape, state, 2, (int64_t[]){c->rows, hidden_of(self)}) : NULL;
 }
 
 static void carry(layer_ctx *c, const layer *self, int i, tensor *last)

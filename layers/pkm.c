@@ -1,4 +1,4 @@
-#include "layers/layer.h"
+#include "layers/layer_inspect.h"
 
 #include <math.h>
 #include <string.h>
@@ -227,7 +227,7 @@ static tensor *pick(layer_ctx *c, tensor *all, const int32_t *ids, int64_t top)
 /* A memory that several heads read is one memory with one coefficient. */
 static void offer(layer_ctx *c, const layer *self, const int32_t *ids, const tensor *weights)
 {
-    if (!c->fired) return;
+    if (!c->watch->fired) return;
     int64_t n = weights->shape[0], per = weights->shape[1];
     real *coefficients = tape_keep(c->tape, n * per, sizeof *coefficients);
     memcpy(coefficients, weights->data, (size_t)(n * per) * sizeof *coefficients);

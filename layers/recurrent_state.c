@@ -1,6 +1,7 @@
 #include "layers/recurrent_state.h"
 #include "core/ops/blas.h"
 #include "core/ops/softmax.h"
+#include "layers/layer_inspect.h"
 
 #include <math.h>
 #include <string.h>
@@ -328,7 +329,7 @@ static void tell_written(layer_ctx *c, const layer *owner, const state_plan *pla
                          const state_block *b, attention_operand q, attention_operand k,
                          const tensor *before, const tensor *after)
 {
-    if (!c->exchanged) return;
+    if (!c->watch->exchanged) return;
     const real *all = recurrent_state_weights(c, plan, q, k, b->valid);
     int64_t states = before->shape[1], width = before->shape[2], keys = k.x->shape[1];
     int64_t time = b->end - b->begin, first = keys - time;

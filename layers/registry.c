@@ -1,4 +1,4 @@
-#include "layers/layer.h"
+#include "layers/registry.h"
 
 #include <string.h>
 

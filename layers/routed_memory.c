@@ -1,3 +1,4 @@
+#include "layers/layer_inspect.h"
 #include "layers/stored_keys.h"
 
 #include <stdio.h>
@@ -206,7 +207,7 @@ static void tell(layer_ctx *c, const layer *self, const route_picks *p, const lo
 {
     const int64_t count = p->weights->shape[1];
     double age = 0, used = 0;
-    tensor *told = c->tap ? tape_tensor(c->tape, 2, p->weights->shape) : NULL;
+    tensor *told = c->watch->tap ? tape_tensor(c->tape, 2, p->weights->shape) : NULL;
     for (int64_t i = 0; i < c->rows * count; i++) {
         int64_t position = p->positions[i];
         if (told) told->data[i] = (real)position;

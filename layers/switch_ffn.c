@@ -1,4 +1,5 @@
 #include "layers/experts.h"
+#include "layers/layer_inspect.h"
 
 #include <math.h>
 #include <string.h>

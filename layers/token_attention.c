@@ -137,7 +137,7 @@ static bool drops(const layer_ctx *c, const layer *self, const token_options *o,
 static int64_t first_of(const layer_ctx *c, const layer *self, const token_plan *plan, int64_t row)
 {
     const tensor *first =
-        plan->first_slot >= 0 ? c->next_state[self->first_slot + plan->first_slot] : NULL;
+        plan->first_slot >= 0 ? layer_state_next(c, self, plan->first_slot) : NULL;
     if (!first || c->position[row] == 0) return 0;
     return (int64_t)floor((double)first->data[row] + 0.5);
 }

@@ -55,15 +55,15 @@ static void come_to(model_state *s, const layer *self)
     if (!s->turn || self->slots == 0) return;
     s->turn->wait(s->turn->user, self);
     model_state_lay(s, self->first_slot, self->slots);
-    memcpy(s->ctx.next_state + self->first_slot, s->ctx.state + self->first_slot,
-           (size_t)self->slots * sizeof *s->ctx.state);
+    memcpy(s->books.next_state + self->first_slot, s->books.state + self->first_slot,
+           (size_t)self->slots * sizeof *s->books.state);
 }
 
 static void leave(model_state *s, const layer *self)
 {
     if (!s->turn || self->slots == 0) return;
-    memcpy(s->ctx.state + self->first_slot, s->ctx.next_state + self->first_slot,
-           (size_t)self->slots * sizeof *s->ctx.state);
+    memcpy(s->books.state + self->first_slot, s->books.next_state + self->first_slot,
+           (size_t)self->slots * sizeof *s->books.state);
     model_state_collect(s, self->first_slot, self->slots);
     s->turn->leave(s->turn->user, self);
 }
@@ -72,13 +72,13 @@ static tensor *run_units(model_state *s, tensor *x)
 {
     layer_ctx *c = &s->ctx;
     const model *m = s->model;
-    memcpy(c->next_state, c->state, (size_t)m->slot_count * sizeof *c->state);
+    memcpy(c->books->next_state, c->books->state, (size_t)m->slot_count * sizeof *c->books->state);
     for (int i = 0; i < m->unit_count; i++) {
         come_to(s, &m->units[i].layer);
         x = run_unit(c, m, &m->units[i], x);
         leave(s, &m->units[i].layer);
     }
-    memcpy(c->state, c->next_state, (size_t)m->slot_count * sizeof *c->state);
+    memcpy(c->books->state, c->books->next_state, (size_t)m->slot_count * sizeof *c->books->state);
     return x;
 }
 
@@ -249,11 +249,11 @@ static tensor *run_head(model_state *s, tensor *x)
     const model *m = s->model;
     x = normalise(c, m, m->final_norm, x);
     layer_tap(c, &m->head, "input", x);
-    memcpy(c->next_state, c->state, (size_t)m->slot_count * sizeof *c->state);
+    memcpy(c->books->next_state, c->books->state, (size_t)m->slot_count * sizeof *c->books->state);
     come_to(s, &m->head);
     tensor *logits = m->head.cls->forward(c, &m->head, x);
     leave(s, &m->head);
-    memcpy(c->state, c->next_state, (size_t)m->slot_count * sizeof *c->state);
+    memcpy(c->books->state, c->books->next_state, (size_t)m->slot_count * sizeof *c->books->state);
     CHECK(tensor_width(logits) == m->vocab && tensor_rows(logits) == c->rows * c->time,
           "%s gives %lld logits", m->head.cls->name, (long long)tensor_width(logits));
     layer_tap(c, &m->head, "logits", logits);
@@ -262,8 +262,8 @@ static tensor *run_head(model_state *s, tensor *x)
 
 static tensor *add_aux(layer_ctx *c, tensor *loss)
 {
-    for (int i = 0; i < c->aux_count; i++) {
-        tensor *aux = tape_reshape(c->tape, c->aux[i], 0, NULL);
+    for (int i = 0; i < c->books->aux_count; i++) {
+        tensor *aux = tape_reshape(c->tape, c->books->aux[i], 0, NULL);
         loss = op_add(c->tape, loss, aux);
     }
     return loss;
@@ -311,12 +311,9 @@ static void begin_call(model_state *s, const model_call *call)
     c->step = call->step;
     c->row0 = call->row0;
     c->call = s->calls++;
-    c->aux_count = 0;
-    c->metric_count = 0;
-    c->tap = call->tap;
-    c->fired = call->fired;
-    c->exchanged = call->exchanged;
-    c->tap_user = call->tap_user;
+    c->books->aux_count = 0;
+    c->books->metric_count = 0;
+    c->watch = &call->watch;
     CHECK(s->is_hand == (call->turn != NULL), "turns are taken by hands");
     s->turn = call->turn;
 }
@@ -345,7 +342,7 @@ model_result model_forward(model_state *s, const model_call *call)
     layer_ctx *c = &s->ctx;
     begin_call(s, call);
     tensor *logits = run_head(s, run_stack(s, embed(c, m)));
-    model_result result = {.metric_count = c->metric_count, .metrics = c->metrics};
+    model_result result = {.metric_count = c->books->metric_count, .metrics = c->books->metrics};
     if (c->targets) compute_loss(c, call, logits, &result);
     if (!c->targets || call->keep_logits) result.logits = logits;
     model_state_skip(s, call->time);

@@ -25,7 +25,8 @@
 #ifndef LOCI_MODELS_MODEL_H
 #define LOCI_MODELS_MODEL_H
 
-#include "layers/layer.h"
+#include "layers/layer_books.h"
+#include "layers/layer_inspect.h"
 
 typedef struct model model;
 
@@ -164,10 +165,7 @@ typedef struct model_call {
     int64_t step; /* seed, step and row key the random numbers */
     int64_t row0; /* index of the state's row 0 in the step's whole batch, accumulation included */
     double *losses;         /* [rows, time] in nats, or NULL */
-    tap_fn tap;             /* NULL unless inspecting */
-    fired_fn fired;         /* NULL unless inspecting */
-    exchanged_fn exchanged; /* NULL unless inspecting */
-    void *tap_user;         /* of all three */
+    layer_watch watch;      /* who looks on: inspection */
     bool keep_logits;       /* result.logits is wanted even though targets are given */
     const model_turn *turn; /* of a hand's calls, and of these only */
 } model_call;

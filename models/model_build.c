@@ -1,3 +1,4 @@
+#include "layers/registry.h"
 #include "models/model_parts.h"
 
 #include <stdio.h>

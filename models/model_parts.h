@@ -86,7 +86,8 @@ struct model_state {
     grads *grads;
     int64_t calls;          /* since model_begin */
     const model_turn *turn; /* of the call; NULL: none */
-    layer_ctx ctx;          /* its arrays by slot and piece live in `memory` */
+    layer_ctx ctx;
+    layer_books books; /* its arrays by slot and piece live in `memory` */
     /* Of the model's guide, for the same rows; NULL: there is none. */
     model_state *guide;
     tape *guide_tape;

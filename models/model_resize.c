@@ -1,3 +1,4 @@
+#include "layers/registry.h"
 #include "models/model.h"
 
 #include <stdio.h>

@@ -38,10 +38,10 @@ static model_state *new_context(const model *m, int64_t rows)
     s->memory = arena_new((size_t)1 << 16);
     s->position = arena_push_zero(s->memory, rows, sizeof *s->position);
     s->document = arena_push_zero(s->memory, rows, sizeof *s->document);
-    layer_ctx *c = &s->ctx;
-    c->state = arena_push_zero(s->memory, m->slot_count, sizeof *c->state);
-    c->next_state = arena_push_zero(s->memory, m->slot_count, sizeof *c->next_state);
-    c->leaves = arena_push_zero(s->memory, m->params.pieces, sizeof *c->leaves);
+    layer_books *b = s->ctx.books = &s->books;
+    b->state = arena_push_zero(s->memory, m->slot_count, sizeof *b->state);
+    b->next_state = arena_push_zero(s->memory, m->slot_count, sizeof *b->next_state);
+    b->leaves = arena_push_zero(s->memory, m->params.pieces, sizeof *b->leaves);
     return s;
 }
 
@@ -51,14 +51,14 @@ model_state *model_state_new(const model *m, int64_t rows)
     int slots = m->slot_count;
     s->slots = ARENA_NEW(s->memory, real *, slots);
     s->lengths = arena_push_zero(s->memory, slots, sizeof *s->lengths);
-    layer_ctx *c = &s->ctx;
-    c->stores = arena_push_zero(s->memory, slots, sizeof *c->stores);
+    layer_books *b = &s->books;
+    b->stores = arena_push_zero(s->memory, slots, sizeof *b->stores);
     for (int i = 0; i < slots; i++) {
         /* Not touched before it is used: a slot that never fills costs no memory. */
         s->slots[i] = ARENA_NEW(s->memory, real, slot_elements(s, i));
         if (!m->slots[i].store) continue;
         s->lengths[i] = m->slots[i].max_length;
-        c->stores[i] = s->slots[i];
+        b->stores[i] = s->slots[i];
     }
     add_guide(s);
     return s;
@@ -95,7 +95,7 @@ void model_state_hand_take(model_state *hand, model_state *of, const int64_t *po
           "a hand of %lld rows for %lld", (long long)hand->rows, (long long)of->rows);
     hand->slots = of->slots;
     hand->lengths = of->lengths;
-    hand->ctx.stores = of->ctx.stores;
+    hand->books.stores = of->books.stores;
     memcpy(hand->position, positions, (size_t)hand->rows * sizeof *positions);
     memcpy(hand->document, documents, (size_t)hand->rows * sizeof *documents);
 }
@@ -247,7 +247,7 @@ void model_state_lay(model_state *s, int first, int count)
         const state_slot *slot = &s->model->slots[i];
         int64_t shape[] = {s->rows, s->lengths[i], slot->width};
         bool empty = slot->store || s->lengths[i] == 0;
-        c->state[i] = empty ? NULL : tape_leaf(c->tape, s->slots[i], 3, shape, false);
+        c->books->state[i] = empty ? NULL : tape_leaf(c->tape, s->slots[i], 3, shape, false);
     }
 }
 
@@ -262,10 +262,10 @@ void model_begin(model_state *s, tape *t, const real *values, grads *g)
     s->calls = 0;
     c->tape = t;
     c->rows = s->rows;
-    c->params = &m->params;
-    c->values = values;
-    c->grads = g;
-    memset(c->leaves, 0, (size_t)m->params.pieces * sizeof *c->leaves);
+    c->books->params = &m->params;
+    c->books->values = values;
+    c->books->grads = g;
+    memset(c->books->leaves, 0, (size_t)m->params.pieces * sizeof *c->books->leaves);
     CHECK(!s->is_hand || !g, "a hand's calls are not recorded");
     if (!s->is_hand) model_state_lay(s, 0, m->slot_count);
 }
@@ -274,7 +274,7 @@ static void collect_grads(model_state *s)
 {
     const params *p = &s->model->params;
     for (int64_t i = 0; i < p->pieces; i++) {
-        const tensor *leaf = s->ctx.leaves[i];
+        const tensor *leaf = s->books.leaves[i];
         s->grads->has[i] = leaf && leaf->fixed_grad && leaf->has_grad;
     }
 }
@@ -284,7 +284,7 @@ static void collect_slot(model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
     if (slot->store || slot->segment) return;
-    const tensor *x = s->ctx.state[i];
+    const tensor *x = s->books.state[i];
     CHECK(!x || x->shape[1] <= slot->max_length, "%s holds %lld, not %lld", slot->name,
           (long long)slot->max_length, (long long)x->shape[1]);
     s->lengths[i] = x ? x->shape[1] : 0;

@@ -1,5 +1,6 @@
 /* loci layers: the parts that a model can be composed of, from the registry. */
 #include "layers/layer.h"
+#include "layers/registry.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>

@@ -161,14 +161,10 @@ static void watched_forward(eval_pass *p, model_state *s, const batch *b, model_
                       .document = b->document + row,
                       .begin = b->begin + row,
                       .first = first};
-    call->tap_user = w->begin(w->user, thread, &view);
-    if (call->tap_user) {
-        call->tap = w->tap;
-        call->fired = w->fired;
-        call->exchanged = w->exchanged;
-    }
+    void *user = w->begin(w->user, thread, &view);
+    if (user) call->watch = (layer_watch){w->tap, w->fired, w->exchanged, user};
     model_forward(s, call);
-    if (call->tap_user) w->end(call->tap_user);
+    if (user) w->end(user);
 }
 
 static void reset_rows(model_state *s, const batch *b, int64_t row)

@@ -139,8 +139,7 @@ static void read_batch(void *arg, int64_t item, int thread)
                        .tokens = tokens,
                        .lengths = lengths,
                        .mode = MODE_EVAL,
-                       .fired = on_fired,
-                       .tap_user = &b};
+                       .watch = {.fired = on_fired, .user = &b}};
     model_forward(s, &call);
     if (thread == 0) host_memory_now(); /* keeps the peak */
     model_end(s);

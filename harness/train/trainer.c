@@ -288,8 +288,7 @@ static void find_bad(trainer *t, char *bad)
     for (int64_t i = (t->w->train.accumulate - 1) * s->calls, n = i + s->calls; i < n; i++) {
         reset_rows(state, &t->inputs[i], lane * s->lane_rows, s->lane_rows);
         model_call call = lane_call(t, i, lane);
-        call.tap = watch_tap;
-        call.tap_user = bad;
+        call.watch = (layer_watch){.tap = watch_tap, .user = bad};
         model_forward(state, &call);
     }
     model_end(state);

@@ -43,8 +43,7 @@ static layer_apply_call run(layer_apply *a, const real *x, const real *dy, const
                              .lengths = lengths,
                              .mode = mode,
                              .cotangent = dy,
-                             .tap = see,
-                             .tap_user = s};
+                             .watch = {.tap = see, .user = s}};
     layer_apply_reset(a);
     layer_apply_run(a, &call);
     return call;
@@ -52,8 +51,8 @@ static layer_apply_call run(layer_apply *a, const real *x, const real *dy, const
 
 static double metric_of(const layer_apply *a, const char *name)
 {
-    for (int i = 0; i < a->ctx.metric_count; i++) {
-        const metric *m = &a->ctx.metrics[i];
+    for (int i = 0; i < a->books.metric_count; i++) {
+        const metric *m = &a->books.metrics[i];
         if (strcmp(m->name, name) == 0) return m->sum / m->weight;
     }
     return -1;

@@ -220,8 +220,7 @@ static seen experts_of(layer_apply *a, const int32_t *tokens, const int64_t *len
                              .tokens = tokens,
                              .lengths = lengths,
                              .mode = MODE_EVAL,
-                             .tap = see,
-                             .tap_user = &s};
+                             .watch = {.tap = see, .user = &s}};
     layer_apply_reset(a);
     layer_apply_run(a, &call);
     return s;

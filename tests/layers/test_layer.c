@@ -105,8 +105,11 @@ static void pieces(void)
     fill_uniform(x, ROWS * TIME * WIDTH, 1);
     fill_uniform(dy, ROWS * TIME * WIDTH, 2);
     int64_t seen = 0;
-    layer_apply_call call = {
-        .time = TIME, .x = x, .tokens = tokens, .cotangent = dy, .tap = see, .tap_user = &seen};
+    layer_apply_call call = {.time = TIME,
+                             .x = x,
+                             .tokens = tokens,
+                             .cotangent = dy,
+                             .watch = {.tap = see, .user = &seen}};
     layer_apply_run(a, &call);
     const bool has[] = {false, false, true, false, true, false};
     EXPECT(a->params.pieces == 6 && !memcmp(a->grads.has, has, sizeof has), "has %d%d%d%d %d %d",
@@ -120,8 +123,8 @@ static void pieces(void)
     EXPECT(seen == WIDTH, "%lld elements tapped", (long long)seen);
     /* share: the call's weight while the total is unknown; the gain starts at 1. */
     EXPECT(call.aux == WIDTH * ROWS * TIME, "aux %g", call.aux);
-    EXPECT(a->ctx.metric_count == 1 && a->ctx.metrics[0].weight == 4, "%d metrics",
-           a->ctx.metric_count);
+    EXPECT(a->books.metric_count == 1 && a->books.metrics[0].weight == 4, "%d metrics",
+           a->books.metric_count);
     EXPECT(a->slots[0][1] == 4 && a->slots[0][8] == 7, "store %g, %g", (double)a->slots[0][1],
            (double)a->slots[0][8]);
     layer_apply_free(a);

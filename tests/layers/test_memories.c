@@ -83,9 +83,7 @@ static void check(const char *spec, bool own)
     model_call call = {.time = TIME,
                        .tokens = tokens,
                        .mode = MODE_EVAL,
-                       .tap = on_tap,
-                       .fired = on_fired,
-                       .tap_user = s};
+                       .watch = {.tap = on_tap, .fired = on_fired, .user = s}};
     model_begin(s->run->state, s->run->tape, s->run->values, NULL);
     model_forward(s->run->state, &call);
     model_end(s->run->state);

@@ -95,7 +95,7 @@ static void needle(void)
         }
         seen_picks s = {0};
         layer_apply_call call = {
-            .time = BLOCK, .x = x, .mode = MODE_EVAL, .tap = see, .tap_user = &s};
+            .time = BLOCK, .x = x, .mode = MODE_EVAL, .watch = {.tap = see, .user = &s}};
         layer_apply_run(a, &call);
         bool there = false;
         for (int64_t i = 0; i < s.count; i++) {

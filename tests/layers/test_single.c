@@ -1,5 +1,6 @@
 /* What a layer or head of the registry must keep by itself, at every option. */
 #include "core/ops/blas.h"
+#include "layers/registry.h"
 #include "tests/support/gradcheck.h"
 #include "tests/support/layer_apply.h"
 #include "tests/support/layer_variants.h"

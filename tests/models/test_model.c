@@ -1,4 +1,5 @@
 /* A spec becomes a model: names, identities, refusals; what stands around the layers. */
+#include "layers/registry.h"
 #include "tests/support/model_check.h"
 #include "tests/test.h"
 
@@ -267,8 +268,7 @@ static void losses(void)
                        .weights = weights,
                        .total_weight = 30,
                        .losses = each,
-                       .tap = count_taps,
-                       .tap_user = taps,
+                       .watch = {.tap = count_taps, .user = taps},
                        .keep_logits = true};
     model_result result = model_forward(r->state, &call);
     model_end(r->state);

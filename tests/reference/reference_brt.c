@@ -152,8 +152,7 @@ static double run_call(brt_run *r, const char *prefix, int64_t at, int64_t time,
                        .total_weight = (double)(r->rows * time),
                        .mode = train ? MODE_TRAIN : MODE_EVAL,
                        .keep_logits = true,
-                       .tap = r->tap_prefix[0] ? on_tap : NULL,
-                       .tap_user = r};
+                       .watch = {.tap = r->tap_prefix[0] ? on_tap : NULL, .user = r}};
     model_begin(r->state, r->tape, r->values, train ? &r->grads : NULL);
     model_result result = model_forward(r->state, &call);
     snprintf(name, sizeof name, "%s.logits", prefix);

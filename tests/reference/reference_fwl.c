@@ -167,8 +167,7 @@ static void check_run(reference_case *c, fwl_run *r, layer_apply *a, const fwl_p
                              .weights = r->weights,
                              .total_weight = r->total,
                              .mode = MODE_TRAIN,
-                             .tap = on_tap,
-                             .tap_user = r};
+                             .watch = {.tap = on_tap, .user = r}};
     layer_apply_run(a, &call);
     real *cotangent = ARENA_NEW(c->memory, real, n * r->vocab);
     real loss = (real)loss_of(r, call.y->data, cotangent);
@@ -176,7 +175,7 @@ static void check_run(reference_case *c, fwl_run *r, layer_apply *a, const fwl_p
     real inner = (real)loss_of(r, reference_real(c, "slow_logits"), NULL);
     reference_expect(c, "inner_loss", &inner, "loss");
     layer_apply_reset(a);
-    call.tap = NULL;
+    call.watch.tap = NULL;
     call.cotangent = cotangent;
     layer_apply_run(a, &call);
     reference_expect(c, "grads:x", call.dx, "grads");

@@ -232,8 +232,7 @@ static void check_switch(reference_case *c)
                              .total_weight = (double)r.tokens,
                              .mode = MODE_TRAIN,
                              .cotangent = reference_real(c, "cotangent"),
-                             .tap = see_switch,
-                             .tap_user = &r};
+                             .watch = {.tap = see_switch, .user = &r}};
     layer_apply_run(a, &call);
     real aux = (real)call.aux;
     reference_expect(c, "y", call.y->data, "outputs");
@@ -311,8 +310,7 @@ static void check_base(reference_case *c)
                              .x = reference_real(c, "io:x"),
                              .mode = MODE_TRAIN,
                              .cotangent = cotangent,
-                             .tap = see_base,
-                             .tap_user = &r};
+                             .watch = {.tap = see_base, .user = &r}};
     layer_apply_run(a, &call);
     compare_output(c, "y", &call, n);
     compare_assignment(c, &r);

@@ -159,9 +159,7 @@ static void run_model(kvmem *k)
     model_call call = {.time = k->time,
                        .tokens = tokens,
                        .mode = MODE_EVAL,
-                       .tap = on_tap,
-                       .fired = on_fired,
-                       .tap_user = k};
+                       .watch = {.tap = on_tap, .fired = on_fired, .user = k}};
     model_result r = model_forward(s, &call);
     reference_expect_tensor(k->c, "output_probs", op_softmax(t, r.logits), "outputs");
     model_end(s);

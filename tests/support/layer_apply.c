@@ -1,4 +1,5 @@
 #include "tests/support/layer_apply.h"
+#include "layers/registry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +33,15 @@ static void make_buffers(layer_apply *a)
     a->slots = ARENA_NEW(m, real *, slots);
     a->lengths = arena_push_zero(m, slots, sizeof *a->lengths);
     layer_ctx *c = &a->ctx;
-    c->leaves = arena_push_zero(m, a->params.pieces, sizeof *c->leaves);
-    c->state = arena_push_zero(m, slots, sizeof *c->state);
-    c->next_state = arena_push_zero(m, slots, sizeof *c->next_state);
-    c->stores = arena_push_zero(m, slots, sizeof *c->stores);
+    c->books = &a->books;
+    c->books->leaves = arena_push_zero(m, a->params.pieces, sizeof *c->books->leaves);
+    c->books->state = arena_push_zero(m, slots, sizeof *c->books->state);
+    c->books->next_state = arena_push_zero(m, slots, sizeof *c->books->next_state);
+    c->books->stores = arena_push_zero(m, slots, sizeof *c->books->stores);
     for (int i = 0; i < slots; i++) {
         const state_slot *s = &a->build.slots[i];
         a->slots[i] = ARENA_NEW(m, real, a->rows * s->max_length * s->width);
-        if (s->store) c->stores[i] = a->slots[i];
+        if (s->store) c->books->stores[i] = a->slots[i];
     }
     params_start(&a->params, a->values, 1);
 }
@@ -126,16 +128,16 @@ static void begin(layer_apply *a, bool recording)
     c->tape = a->tape;
     c->rows = a->rows;
     c->position = c->document = a->position;
-    c->params = &a->params;
-    c->values = a->values;
-    c->grads = recording ? &a->grads : NULL;
-    c->aux_count = c->metric_count = 0;
-    memset(c->leaves, 0, (size_t)a->params.pieces * sizeof *c->leaves);
+    c->books->params = &a->params;
+    c->books->values = a->values;
+    c->books->grads = recording ? &a->grads : NULL;
+    c->books->aux_count = c->books->metric_count = 0;
+    memset(c->books->leaves, 0, (size_t)a->params.pieces * sizeof *c->books->leaves);
     for (int i = 0; i < a->build.slot_count; i++) {
         int64_t shape[] = {a->rows, a->lengths[i], a->build.slots[i].width};
         const state_slot *s = &a->build.slots[i];
         bool none = s->store || s->segment || a->lengths[i] == 0;
-        c->next_state[i] = none ? NULL : tape_leaf(a->tape, a->slots[i], 3, shape, false);
+        c->books->next_state[i] = none ? NULL : tape_leaf(a->tape, a->slots[i], 3, shape, false);
     }
 }
 
@@ -157,21 +159,20 @@ static void set_call(layer_apply *a, const layer_apply_call *call)
     }
     c->share = call->total_weight > 0 ? weight / call->total_weight : weight;
     c->mode = call->mode;
-    c->tap = call->tap;
-    c->tap_user = call->tap_user;
-    memcpy(c->state, c->next_state, (size_t)a->build.slot_count * sizeof(tensor *));
+    c->watch = &call->watch;
+    memcpy(c->books->state, c->books->next_state, (size_t)a->build.slot_count * sizeof(tensor *));
 }
 
 static void run_backward(layer_apply *a, layer_apply_call *calls, int n, tensor *const *x)
 {
     memset(a->grads.values, 0, (size_t)a->params.total * sizeof(real));
     const real one = 1;
-    for (int i = 0; i < a->ctx.aux_count; i++) {
-        tape_seed(a->tape, a->ctx.aux[i], &one);
+    for (int i = 0; i < a->books.aux_count; i++) {
+        tape_seed(a->tape, a->books.aux[i], &one);
     }
     tape_run_backward(a->tape);
     for (int64_t i = 0; i < a->params.pieces; i++) {
-        a->grads.has[i] = a->ctx.leaves[i] && a->ctx.leaves[i]->has_grad;
+        a->grads.has[i] = a->books.leaves[i] && a->books.leaves[i]->has_grad;
     }
     for (int i = 0; i < n; i++) {
         calls[i].dx = x[i]->has_grad ? x[i]->grad
@@ -182,7 +183,7 @@ static void run_backward(layer_apply *a, layer_apply_call *calls, int n, tensor 
 static void carry(layer_apply *a)
 {
     for (int i = 0; i < a->build.slot_count; i++) {
-        const tensor *s = a->ctx.next_state[i];
+        const tensor *s = a->books.next_state[i];
         if (a->build.slots[i].store) continue;
         a->lengths[i] = s ? s->shape[1] : 0;
         if (s) memmove(a->slots[i], s->data, (size_t)tensor_count(s) * sizeof(real));
@@ -197,13 +198,13 @@ static tensor *forward(layer_apply *a, layer_apply_call *call)
     int64_t shape[] = {a->rows, call->time, a->layer.dims.width};
     tensor *x = tape_constant(a->tape, call->x, 3, shape);
     x->needs_grad = call->cotangent != NULL;
-    int aux = c->aux_count;
+    int aux = c->books->aux_count;
     tensor *y = a->layer.cls->forward(c, &a->layer, x);
     call->y = y;
     call->dx = NULL;
     call->aux = 0;
-    for (int i = aux; i < c->aux_count; i++) {
-        call->aux += (double)*c->aux[i]->data;
+    for (int i = aux; i < c->books->aux_count; i++) {
+        call->aux += (double)*c->books->aux[i]->data;
     }
     if (call->cotangent) tape_seed(a->tape, y, call->cotangent);
     for (int64_t r = 0; r < a->rows; r++) {

@@ -11,7 +11,8 @@
 #ifndef LOCI_TESTS_LAYER_APPLY_H
 #define LOCI_TESTS_LAYER_APPLY_H
 
-#include "layers/layer.h"
+#include "layers/layer_books.h"
+#include "layers/layer_inspect.h"
 
 typedef struct layer_apply {
     arena *memory;
@@ -26,6 +27,7 @@ typedef struct layer_apply {
     real **slots;      /* by slot: [rows, max_length, width] */
     int64_t *lengths;  /* by slot */
     layer_ctx ctx;
+    layer_books books;
 } layer_apply;
 
 /* `options`: YAML text of the layer's options, or NULL. Looks among layers, then heads. NULL and e
@@ -55,8 +57,7 @@ typedef struct layer_apply_call {
     double total_weight;
     run_mode mode;
     const real *cotangent; /* like y: gradients of sum(y * cotangent) + aux; NULL: no backward */
-    tap_fn tap;
-    void *tap_user;
+    layer_watch watch;
     /* Results, valid until the next run. */
     const tensor *y;
     const real *dx; /* [rows, time, width]; NULL without backward */

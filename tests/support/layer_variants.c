@@ -1,4 +1,5 @@
 #include "tests/support/layer_variants.h"
+#include "layers/registry.h"
 
 #include "tests/support/model_check.h"
 #include "tests/test.h"

@@ -65,8 +65,7 @@ static model_result one_call(const segment *s, model_state *state, int64_t time,
                        .total_weight = 7,
                        .mode = MODE_TRAIN,
                        .seed = 5,
-                       .tap = see_routing,
-                       .tap_user = routing};
+                       .watch = {.tap = see_routing, .user = routing}};
     return model_forward(state, &call);
 }
 
