@@ -26,7 +26,7 @@ typedef struct attention_plan {
 static bool attention_check(const void *options, const layer_dims *dims, const node *at, err *e)
 {
     const attention_options *o = options;
-    return token_attention_check(&o->tokens, dims, at, e);
+    return token_options_check(&o->tokens, dims, at, e);
 }
 
 static void build_with(layer_build *b, layer *self, int64_t memory)

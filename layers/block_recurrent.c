@@ -118,7 +118,7 @@ static bool recurrent_check(const void *options, const layer_dims *dims, const n
 {
     const recurrent_options *o = options;
     int64_t blocks[MAX_READS];
-    return token_attention_check(&o->tokens, dims, at, e) && read_blocks(o, blocks, at, e) >= 0;
+    return token_options_check(&o->tokens, dims, at, e) && read_blocks(o, blocks, at, e) >= 0;
 }
 
 /* ---- building ---- */
@@ -133,7 +133,7 @@ static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
 {
     const recurrent_options *o = self->options;
     int64_t blocks[MAX_READS], q_width = plan->tokens.q_width, d = plan->tokens.head_dim;
-    double gain = heads_gain(o->state.scale, d, QK_NORM_L2);
+    double gain = token_attention_gain(o->state.scale, d, QK_NORM_L2);
     plan->reads = read_blocks(o, blocks, self->at, NULL);
     plan->read = ARENA_NEW(b->memory, state_read, plan->reads);
     for (int i = 0; i < plan->reads; i++) {

@@ -9,7 +9,7 @@
 #ifndef LOCI_LAYERS_COMPRESSION_H
 #define LOCI_LAYERS_COMPRESSION_H
 
-#include "layers/token_attention.h"
+#include "layers/token_options.h"
 
 /* Declares the convolution's parameters in plan. */
 void compression_build(layer_build *b, layer *self, const token_options *o, token_plan *plan);

@@ -83,7 +83,7 @@ state_plan recurrent_state_build(layer_build *b, layer *self, const state_option
     plan.gain = layer_vector(b, self, "state.norm.gain", ROLE_GAIN, width, 1);
     plan.kv = layer_matrix(b, self, "state.kv.weight", 2 * plan.kv_width, width, false);
     plan.q = layer_matrix(b, self, "state.q.weight", 2 * plan.q_width, width, false);
-    double gain = heads_gain(o->scale, plan.head_dim, QK_NORM_L2);
+    double gain = token_attention_gain(o->scale, plan.head_dim, QK_NORM_L2);
     plan.self_q_gain = layer_vector(b, self, "state.self_q.gain", ROLE_GAIN, plan.head_dim, gain);
     plan.self_k_gain = layer_vector(b, self, "state.self_k.gain", ROLE_GAIN, plan.head_dim, gain);
     plan.tokens_q_gain =

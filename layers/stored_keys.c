@@ -8,7 +8,7 @@ bool stored_keys_check(const token_options *o, const layer_dims *dims, const nod
     if (dims->flush) {
         return node_err(e, at, "positions are stored as they stand; give the model partial: keep");
     }
-    return token_attention_check(o, dims, at, e);
+    return token_options_check(o, dims, at, e);
 }
 
 stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *o, int64_t length,

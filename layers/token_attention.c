@@ -5,47 +5,7 @@
 
 /* ---- building ---- */
 
-static int64_t head_dim_of(const token_options *o, int64_t width)
-{
-    return o->head_dim > 0 ? o->head_dim : width / o->heads;
-}
-
-bool token_attention_check(const token_options *o, const layer_dims *dims, const node *at, err *e)
-{
-    if (o->head_dim < 0 && dims->width % o->heads != 0) {
-        return node_err(e, at,
-                        "heads %lld does not divide the model's width %lld; give a divisor or "
-                        "head_dim",
-                        (long long)o->heads, (long long)dims->width);
-    }
-    if (o->kv_heads > 0 && o->heads % o->kv_heads != 0) {
-        return node_err(e, at, "kv_heads %lld does not divide heads %lld", (long long)o->kv_heads,
-                        (long long)o->heads);
-    }
-    bool rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
-    if (rotary && head_dim_of(o, dims->width) % 2 != 0) {
-        return node_err(e, at, "rotary positions pair the numbers of a head: head_dim %lld is odd",
-                        (long long)head_dim_of(o, dims->width));
-    }
-    if (o->positions == POSITIONS_T5 && o->t5_max_distance <= o->t5_buckets / 2) {
-        return node_err(e, at, "t5_max_distance %lld must exceed half of t5_buckets, %lld",
-                        (long long)o->t5_max_distance, (long long)(o->t5_buckets / 2));
-    }
-    if (o->compressed > 0 && o->window > 0) {
-        return node_err(e, at,
-                        "a window would hide the compressed entries; leave it out, or give "
-                        "compressed: 0");
-    }
-    if (o->compressed > 0 && o->factor > dims->block) {
-        return node_err(e, at,
-                        "factor %lld exceeds the block's %lld positions: nothing would ever "
-                        "be compressed",
-                        (long long)o->factor, (long long)dims->block);
-    }
-    return true;
-}
-
-double heads_gain(double scale, int64_t head_dim, int64_t kind)
+double token_attention_gain(double scale, int64_t head_dim, int64_t kind)
 {
     /* The lengths that normalisation gives: 1 (l2), sqrt(head_dim) (rms). */
     double root = sqrt((double)head_dim), start = kind == QK_NORM_L2 ? 1 / root : root;
@@ -63,7 +23,7 @@ static void add_params(layer_build *b, layer *self, const token_options *o, toke
             layer_param(b, self, "t5.bias", ROLE_BIAS, 2, shape, (param_init){INIT_NORMAL, b->std});
     }
     if (o->qk_norm != QK_NORM_NONE) {
-        double gain = heads_gain(o->qk_scale, plan->head_dim, o->qk_norm);
+        double gain = token_attention_gain(o->qk_scale, plan->head_dim, o->qk_norm);
         plan->q_gain = layer_vector(b, self, "q_norm.gain", ROLE_GAIN, plan->head_dim, gain);
         plan->k_gain = layer_vector(b, self, "k_norm.gain", ROLE_GAIN, plan->head_dim, gain);
     }
@@ -81,7 +41,7 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
 {
     token_plan plan = {.heads = o->heads,
                        .kv_heads = o->kv_heads > 0 ? o->kv_heads : o->heads,
-                       .head_dim = head_dim_of(o, self->dims.width),
+                       .head_dim = token_options_head_dim(o, self->dims.width),
                        .memory = o->memory >= 0 ? o->memory : memory,
                        .whole_block = whole_block,
                        .qkv_bias = -1,

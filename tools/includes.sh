@@ -36,7 +36,6 @@ data/corpus data/corpus_class
 harness/inspect/inspect harness/inspect/inspect_parts
 harness/spec/sweep harness/spec/sweep_block
 harness/supervise/supervisor harness/supervise/supervisor_parts
-layers/compression layers/token_attention
 models/model models/model_parts
 '
 
