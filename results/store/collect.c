@@ -8,105 +8,55 @@
 
 static const double WAIT_SECONDS = 30, READER_WAIT_SECONDS = 2;
 
-/* INSERT OR REPLACE with as many places as there are columns named. */
-static sqlite3_stmt *prepare_put(collector *c, const char *table, const char *columns, err *e)
-{
-    char places[256] = "?", sql[1024];
-    size_t n = 1;
-    for (const char *comma = strchr(columns, ','); comma; comma = strchr(comma + 1, ',')) {
-        n += (size_t)snprintf(places + n, sizeof places - n, ", ?");
-    }
-    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO %s (%s) VALUES (%s)", table, columns, places);
-    return store_prepare(c->db, sql, e);
-}
+/* ---- experiment records ---- */
 
-/* The order of the columns is that of the binding in collect_run.c and collect_lines.c. */
-static bool prepare_all(collector *c, err *e)
+static bool put_axes(collector *c, const char *name, const char *label, const json_t *axes, err *e)
 {
-    c->stamp_get = store_prepare(c->db, "SELECT stamp FROM collected WHERE path = ?", e);
-    c->run = store_prepare(c->db, collect_run_sql(c->scratch), e);
-    if (!c->stamp_get || !c->run) return false;
-    const struct {
-        sqlite3_stmt **statement;
-        const char *table, *columns;
-    } list[] = {
-        {&c->stamp_set, "collected", "path, stamp"},
-        {&c->library, "library", "run, name, version"},
-        {&c->step, "step", "run, step, tokens, seconds"},
-        {&c->metric, "metric", "run, step, layer, name, value"},
-        {&c->evaluation, "evaluation",
-         "evaluation, run, step, tokens_seen, split, final, nats, tokens, bytes, words, seconds, "
-         "tokens_per_second, protocol, losses, flops_per_token, anon_bytes, dynamic_rate, "
-         "dynamic_decay"},
-        {&c->evaluation_metric, "evaluation_metric", "evaluation, layer, name, value"},
-        {&c->document, "document", "evaluation, document, name, nats, tokens, bytes, words"},
-        {&c->slice, "slice", "evaluation, kind, low, high, part, tokens, nats"},
-        {&c->recall, "recall", "evaluation, distance, answers, correct, nats"},
-        {&c->artefact, "artefact", "run, path, kind, step, bytes, sha256"},
-        {&c->experiment, "experiment",
-         "experiment, description, spec_file, spec_text, baseline, created_at"},
-        {&c->plan, "plan", "experiment, position, run, variant, label, seed, baseline"},
-        {&c->axis, "axis", "experiment, label, position, axis, value"}};
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-        *list[i].statement = prepare_put(c, list[i].table, list[i].columns, e);
-        if (!*list[i].statement) return false;
+    const char *axis;
+    json_t *value;
+    int position = 0;
+    collect_table *t = collect_rows_table(c, "axis", e);
+    collect_rows_text(t, "experiment", name);
+    collect_rows_text(t, "label", label);
+    json_object_foreach((json_t *)(uintptr_t)axes, axis, value)
+    {
+        collect_rows_int(t, "position", position++);
+        collect_rows_text(t, "axis", axis);
+        collect_rows_text(t, "value", json_is_string(value) ? json_string_value(value) : "");
+        if (!collect_rows_put(c, t, e)) return false;
     }
     return true;
 }
-
-static void finalize_all(collector *c)
-{
-    sqlite3_stmt *const all[] = {
-        c->stamp_get, c->stamp_set, c->run,        c->library,           c->step,
-        c->metric,    c->document,  c->evaluation, c->artefact,          c->experiment,
-        c->plan,      c->axis,      c->slice,      c->evaluation_metric, c->recall};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        sqlite3_finalize(all[i]);
-    }
-}
-
-/* ---- experiment records ---- */
 
 static bool put_planned(collector *c, const char *name, int position, const json_t *run, err *e)
 {
-    const char *id = json_get_text(run, "run"), *variant = json_get_text(run, "variant");
-    const char *label = json_get_text(run, "label"), *axis;
-    if (!id || !variant || !label)
+    const char *label = json_get_text(run, "label");
+    if (!json_get_text(run, "run") || !json_get_text(run, "variant") || !label) {
         return err_set(e, "run %d has no id, variant or label", position);
-    collect_rows_bind_text(c->plan, 1, name);
-    sqlite3_bind_int(c->plan, 2, position);
-    collect_rows_bind_text(c->plan, 3, id);
-    collect_rows_bind_text(c->plan, 4, variant);
-    collect_rows_bind_text(c->plan, 5, label);
-    sqlite3_bind_int64(c->plan, 6, json_get_int(run, "seed", 0));
-    sqlite3_bind_int(c->plan, 7, json_is_true(json_object_get(run, "baseline")));
-    if (!collect_rows_put(c, c->plan, e)) return false;
-    int axes = 0;
-    json_t *value;
-    json_object_foreach(json_object_get(run, "axes"), axis, value)
-    {
-        collect_rows_bind_text(c->axis, 1, name);
-        collect_rows_bind_text(c->axis, 2, label);
-        sqlite3_bind_int(c->axis, 3, axes++);
-        collect_rows_bind_text(c->axis, 4, axis);
-        collect_rows_bind_text(c->axis, 5, json_is_string(value) ? json_string_value(value) : "");
-        if (!collect_rows_put(c, c->axis, e)) return false;
     }
-    return true;
+    collect_table *t = collect_rows_table(c, "plan", e);
+    collect_rows_object(t, run);
+    collect_rows_text(t, "experiment", name);
+    collect_rows_int(t, "position", position);
+    collect_rows_int(t, "seed", json_get_int(run, "seed", 0));
+    collect_rows_int(t, "baseline", json_is_true(json_object_get(run, "baseline")));
+    return collect_rows_put(c, t, e) && put_axes(c, name, label, json_object_get(run, "axes"), e);
 }
 
 static bool put_experiment(collector *c, const json_t *x, err *e)
 {
-    static const char *const keys[] = {"name",      "description", "spec_file",
-                                       "spec_text", "baseline",    "created_at"};
+    static const char *const texts[] = {"description", "spec_file", "spec_text", "created_at"};
     const char *name = json_get_text(x, "name");
     if (!name) return err_set(e, "has no name; run the experiment again");
     /* Replacing the row deletes its plan and axes, which follow. */
-    for (int i = 0; i < 6; i++) {
-        const char *text = json_get_text(x, keys[i]);
-        collect_rows_bind_text(c->experiment, i + 1, text || i == 4 ? text : "");
+    collect_table *t = collect_rows_table(c, "experiment", e);
+    collect_rows_text(t, "experiment", name);
+    collect_rows_text(t, "baseline", json_get_text(x, "baseline"));
+    for (int i = 0; i < 4; i++) {
+        const char *text = json_get_text(x, texts[i]);
+        collect_rows_text(t, texts[i], text ? text : "");
     }
-    if (!collect_rows_put(c, c->experiment, e)) return false;
+    if (!collect_rows_put(c, t, e)) return false;
     size_t i;
     json_t *run;
     json_array_foreach(json_object_get(x, "runs"), i, run)
@@ -197,13 +147,14 @@ static bool collect_waiting(collect_report *r, const char *out, bool rebuild, do
     if (!check_out(out, e)) return false;
     store *db = store_open_writer(out, rebuild, seconds, busy, e);
     if (!db) return false;
-    collector c = {.db = db, .out = out, .scratch = arena_new(1 << 20)};
-    bool ok = prepare_all(&c, e) &&
-              collect_folder(&c, "experiments", ".json", collect_experiment, &r->experiments_seen,
+    collector c = {
+        .db = db, .out = out, .memory = arena_new(1 << 16), .scratch = arena_new(1 << 20)};
+    bool ok = collect_folder(&c, "experiments", ".json", collect_experiment, &r->experiments_seen,
                              &r->experiments, r, e) &&
               collect_folder(&c, "runs", "", collect_run, &r->runs_seen, &r->runs, r, e);
-    finalize_all(&c);
+    collect_rows_end(&c);
     arena_free(c.scratch);
+    arena_free(c.memory);
     if (ok) return store_close_writer(db, e);
     store_close(db);
     return false;

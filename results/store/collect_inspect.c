@@ -1,232 +1,63 @@
 /* inspect/<part>.jsonl: a line becomes a row of the table of its kind. */
 #include "results/store/collect_inspect.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
 #include "results/store/collect_lines.h"
 
-typedef enum value_type { INT, REAL, TEXT, TREE } value_type;
-
-enum { MAX_COLUMNS = 14 };
-
-/* A kind of line: known by a key that no other has. Columns are named like the line's keys; `run`
- * (and `part`) come first. */
-typedef struct line_kind {
-    const char *key, *table;
-    bool part;
-    const struct {
-        const char *column, *key;
-        value_type type;
-    } columns[MAX_COLUMNS];
-} line_kind;
-
-static const line_kind KINDS[] = {
-    {"inspect",
-     "inspection",
-     true,
-     {{"step", "step", INT},
-      {"at", "at", TEXT},
-      {"split", "split", TEXT},
-      {"tokens", "tokens", INT},
-      {"protocol", NULL, TREE}}},
-    {"figure",
-     "inspect_figure",
-     true,
-     {{"layer", "layer", TEXT},
-      {"depth", "depth", INT},
-      {"figure", "figure", TEXT},
-      {"bin", "bin", INT},
-      {"value", "value", REAL}}},
-    {"examples",
-     "inspect_key",
-     false,
-     {{"layer", "layer", TEXT},
-      {"memory", "memory", INT},
-      {"triggers", "triggers", INT},
-      {"shared_last_token", "shared_last_token", REAL},
-      {"shared_last_2_tokens", "shared_last_2_tokens", REAL},
-      {"shared_last_3_tokens", "shared_last_3_tokens", REAL},
-      {"shared_last_word", "shared_last_word", REAL},
-      {"topics", "topics", TREE}}},
-    {"top",
-     "inspect_value",
-     false,
-     {{"layer", "layer", TEXT},
-      {"memory", "memory", INT},
-      {"top", "top", TREE},
-      {"top_token", "top_token", TEXT},
-      {"top_probability", "top_probability", REAL},
-      {"triggers", "triggers", INT},
-      {"match", "match", INT},
-      {"matches", "matches", INT},
-      {"rank", "rank", INT}}},
-    {"perturbed",
-     "inspect_removal",
-     false,
-     {{"layer", "layer", TEXT},
-      {"memory", "perturbed", INT},
-      {"triggers", "triggers", INT},
-      {"silent", "silent", INT},
-      {"without_first", "without_first", REAL},
-      {"without_last", "without_last", REAL},
-      {"without_random", "without_random", REAL}}},
-    {"expert",
-     "inspect_expert",
-     false,
-     {{"layer", "layer", TEXT},
-      {"expert", "expert", INT},
-      {"served", "served", INT},
-      {"tokens", "tokens", TREE}}},
-    {"changed",
-     "inspect_change",
-     false,
-     {{"layer", "layer", TEXT},
-      {"document", "changed", INT},
-      {"direction", "direction", TEXT},
-      {"place", "place", INT},
-      {"token", "token", TEXT},
-      {"rise", "rise", REAL},
-      {"next", "next", INT},
-      {"gain", "gain", REAL}}},
-    {"moment",
-     "inspect_moment",
-     false,
-     {{"layer", "layer", TEXT},
-      {"direction", "direction", TEXT},
-      {"place", "moment", INT},
-      {"document", "document", INT},
-      {"position", "position", INT},
-      {"gain", "gain", REAL},
-      {"before", "before", REAL},
-      {"after", "after", REAL},
-      {"next", "next", TEXT},
-      {"rises", "rises", TREE},
-      {"text", "text", TEXT}}},
-    {"exchange",
-     "inspect_place",
-     false,
-     {{"layer", "layer", TEXT},
-      {"exchange", "exchange", TEXT},
-      {"place", "place", INT},
-      {"share", "share", REAL},
-      {"tokens", "tokens", TREE}}},
-    {"uses",
-     "inspect_use",
-     false,
-     {{"layer", "layer", TEXT},
-      {"exchange", "uses", TEXT},
-      {"place", "place", INT},
-      {"token", "token", TEXT},
-      {"count", "count", INT},
-      {"mean", "mean", REAL}}},
-    {"spots",
-     "inspect_spot",
-     false,
-     {{"layer", "layer", TEXT},
-      {"exchange", "spots", TEXT},
-      {"place", "place", INT},
-      {"document", "document", INT},
-      {"position", "position", INT},
-      {"value", "value", REAL},
-      {"next", "next", TEXT},
-      {"text", "text", TEXT}}},
-    {"position",
-     "inspect_prefix",
-     true,
-     {{"layer", "layer", TEXT},
-      {"document", "document", INT},
-      {"position", "position", INT},
-      {"active", "active", INT},
-      {"match_all", "match_all", INT},
-      {"match_active", "match_active", INT},
-      {"match_stream", "match_stream", INT},
-      {"residual", "residual", TEXT},
-      {"output", "output", TEXT},
-      {"stream", "stream", TEXT},
-      {"final", "final", TEXT},
-      {"final_probability", "final_probability", REAL},
-      {"\"case\"", "case", TEXT}}},
-};
+/* A kind of line, known by a key that no kind before it has. Its keys are called like the table's
+ * columns, but for the one that gives the kind away: that is `is`. */
+static const struct line_kind {
+    const char *key, *table, *is;
+} KINDS[] = {{"inspect", "inspection", NULL},
+             {"figure", "inspect_figure", "figure"},
+             {"examples", "inspect_key", NULL},
+             {"top", "inspect_value", "top"},
+             {"perturbed", "inspect_removal", "memory"},
+             {"expert", "inspect_expert", "expert"},
+             {"changed", "inspect_change", "document"},
+             {"moment", "inspect_moment", "place"},
+             {"exchange", "inspect_place", "exchange"},
+             {"uses", "inspect_use", "exchange"},
+             {"spots", "inspect_spot", "exchange"},
+             {"position", "inspect_prefix", "position"}};
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 
-static void bind_value(sqlite3_stmt *q, int at, value_type type, const json_t *value)
+/* Tables that several parts have lines for: they say which. */
+static const char *const OF_ALL[] = {"inspection", "inspect_figure", "inspect_prefix"};
+
+static bool has_part(const char *name)
 {
-    if (type == INT) collect_rows_bind_int(q, at, value);
-    if (type == REAL) collect_rows_bind_real(q, at, value);
-    if (type == TEXT) collect_rows_bind_text(q, at, json_string_value(value));
-    if (type == TREE) {
-        char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
-        collect_rows_bind_text(q, at, text);
-        free(text);
-    }
+    return strcmp(name, OF_ALL[0]) == 0 || strcmp(name, OF_ALL[1]) == 0 ||
+           strcmp(name, OF_ALL[2]) == 0;
 }
 
-/* Statements are few and prepared by SQLite in microseconds, but lines are many: they are kept in
- * the connection's own list between lines, by their text. */
-static sqlite3_stmt *statement(collector *c, const char *sql, err *e)
+static bool put_kind(collector *c, const char *id, const struct line_kind *k, const json_t *line,
+                     err *e)
 {
-    for (sqlite3_stmt *q = sqlite3_next_stmt(store_db(c->db), NULL); q;
-         q = sqlite3_next_stmt(store_db(c->db), q)) {
-        if (strcmp(sqlite3_sql(q), sql) == 0) return q;
-    }
-    return store_prepare(c->db, sql, e);
-}
-
-static sqlite3_stmt *statement_of(collector *c, const line_kind *k, err *e)
-{
-    char columns[512] = "run", places[128] = "?", sql[1024];
-    size_t n = 3, m = 1;
-    if (k->part) {
-        n += (size_t)snprintf(columns + n, sizeof columns - n, ", part");
-        m += (size_t)snprintf(places + m, sizeof places - m, ", ?");
-    }
-    for (int i = 0; i < MAX_COLUMNS && k->columns[i].column; i++) {
-        n += (size_t)snprintf(columns + n, sizeof columns - n, ", %s", k->columns[i].column);
-        m += (size_t)snprintf(places + m, sizeof places - m, ", ?");
-    }
-    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO %s (%s) VALUES (%s)", k->table, columns,
-             places);
-    return statement(c, sql, e);
-}
-
-static bool put_kind(collector *c, const char *id, const line_kind *k, const json_t *line, err *e)
-{
-    sqlite3_stmt *q = statement_of(c, k, e);
-    if (!q) return false;
-    int at = 1;
-    collect_rows_bind_text(q, at++, id);
-    if (k->part) collect_rows_bind_text(q, at++, c->part);
-    for (int i = 0; i < MAX_COLUMNS && k->columns[i].column; i++) {
-        const char *key = k->columns[i].key;
-        bind_value(q, at++, k->columns[i].type, key ? json_object_get(line, key) : line);
-    }
-    return collect_rows_put(c, q, e);
+    collect_table *t = collect_rows_table(c, k->table, e);
+    collect_rows_object(t, line);
+    collect_rows_text(t, "run", id);
+    if (has_part(k->table)) collect_rows_text(t, "part", c->part);
+    if (strcmp(k->key, "inspect") == 0) collect_rows_value(t, "protocol", line);
+    if (k->is) collect_rows_value(t, k->is, json_object_get(line, k->key));
+    return collect_rows_put(c, t, e);
 }
 
 static bool put_triggers(collector *c, const char *id, const json_t *line, err *e)
 {
-    sqlite3_stmt *q = statement(c,
-                                "INSERT OR REPLACE INTO inspect_trigger (run, layer, memory, "
-                                "place, coefficient, document, position, next, text) VALUES (?, "
-                                "?, ?, ?, ?, ?, ?, ?, ?)",
-                                e);
-    if (!q) return false;
     size_t i;
-    json_t *x;
-    json_array_foreach(json_object_get(line, "examples"), i, x)
+    json_t *example;
+    json_array_foreach(json_object_get(line, "examples"), i, example)
     {
-        collect_rows_bind_text(q, 1, id);
-        collect_rows_bind_text(q, 2, json_get_text(line, "layer"));
-        collect_rows_bind_int(q, 3, json_object_get(line, "memory"));
-        sqlite3_bind_int(q, 4, (int)i);
-        collect_rows_bind_real(q, 5, json_object_get(x, "coefficient"));
-        collect_rows_bind_int(q, 6, json_object_get(x, "document"));
-        collect_rows_bind_int(q, 7, json_object_get(x, "position"));
-        collect_rows_bind_text(q, 8, json_get_text(x, "next"));
-        collect_rows_bind_text(q, 9, json_get_text(x, "text"));
-        if (!collect_rows_put(c, q, e)) return false;
+        collect_table *t = collect_rows_table(c, "inspect_trigger", e);
+        collect_rows_object(t, example);
+        collect_rows_text(t, "run", id);
+        collect_rows_value(t, "layer", json_object_get(line, "layer"));
+        collect_rows_value(t, "memory", json_object_get(line, "memory"));
+        collect_rows_int(t, "place", (int64_t)i);
+        if (!collect_rows_put(c, t, e)) return false;
     }
     return true;
 }
@@ -241,8 +72,7 @@ static bool put_line(collector *c, const char *id, const json_t *line, err *e)
     return err_set(e, "is no line of this program's");
 }
 
-/* Tables that only one part has lines for, beside those that all have. */
-static const char *const OF_ALL[] = {"inspection", "inspect_figure", "inspect_prefix"};
+/* Tables that only one part has lines for, beside those that say which. */
 static const struct {
     const char *part, *table;
 } OF_PART[] = {{"keys", "inspect_key"},       {"keys", "inspect_trigger"},
@@ -278,19 +108,6 @@ static bool collect_part(collector *c, const char *id, const char *folder, bool 
     return !file_exists(path) || collect_lines_each(c, id, path, put_line, e);
 }
 
-/* The statements of this file are those that write to tables inspect*. */
-static void finalize_inspect(collector *c)
-{
-    sqlite3_stmt *q = sqlite3_next_stmt(store_db(c->db), NULL);
-    while (q) {
-        sqlite3_stmt *next = sqlite3_next_stmt(store_db(c->db), q);
-        if (strncmp(sqlite3_sql(q), "INSERT OR REPLACE INTO inspect", 30) == 0) {
-            sqlite3_finalize(q);
-        }
-        q = next;
-    }
-}
-
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
     static const char *const parts[] = {"keys",       "values",  "composition",
@@ -300,6 +117,5 @@ bool collect_inspect(collector *c, const char *id, const char *folder, bool *fre
         c->part = parts[i];
         ok = collect_part(c, id, folder, fresh, e);
     }
-    finalize_inspect(c);
     return ok;
 }

@@ -26,99 +26,99 @@ bool collect_lines_each(collector *c, const char *id, const char *path, collect_
     return ok;
 }
 
-static bool put_metric(collector *c, const char *layer, const char *name, const json_t *value,
-                       err *e)
-{
-    collect_rows_bind_text(c->metric, 3, layer);
-    collect_rows_bind_text(c->metric, 4, name);
-    collect_rows_bind_real(c->metric, 5, value);
-    return collect_rows_put(c, c->metric, e);
-}
-
 static bool is_value(const json_t *value)
 {
     return json_is_number(value) || json_is_null(value);
 }
 
+/* A row for each value of the object: the table's columns `name` and `value`. but: names that are
+ * none, NULL-terminated. */
+static bool put_values(collector *c, collect_table *t, const json_t *values, const char *const *but,
+                       err *e)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    {
+        const char *const *other = but;
+        while (*other && strcmp(*other, name) != 0) {
+            other++;
+        }
+        if (*other || !is_value(value)) continue;
+        collect_rows_text(t, "name", name);
+        collect_rows_value(t, "value", value);
+        if (!collect_rows_put(c, t, e)) return false;
+    }
+    return true;
+}
+
+/* What layers told, {LAYER: {NAME: value}}; of `layer` the table has a column. */
+static bool put_layers(collector *c, collect_table *t, const json_t *layers, err *e)
+{
+    static const char *const none[] = {NULL};
+    const char *layer;
+    json_t *values;
+    json_object_foreach((json_t *)(uintptr_t)layers, layer, values)
+    {
+        collect_rows_text(t, "layer", layer);
+        if (!put_values(c, t, values, none, e)) return false;
+    }
+    return true;
+}
+
 static bool put_step(collector *c, const char *id, const json_t *line, err *e)
 {
+    static const char *const position[] = {"step", "tokens", "seconds", NULL};
     const json_t *step = json_object_get(line, "step");
     if (!json_is_integer(step)) return err_set(e, "has no step; it is no line of this program's");
-    collect_rows_bind_text(c->step, 1, id);
-    collect_rows_bind_int(c->step, 2, step);
-    collect_rows_bind_int(c->step, 3, json_object_get(line, "tokens"));
-    collect_rows_bind_real(c->step, 4, json_object_get(line, "seconds"));
-    if (!collect_rows_put(c, c->step, e)) return false;
-    collect_rows_bind_text(c->metric, 1, id);
-    collect_rows_bind_int(c->metric, 2, step);
-    const char *name, *layer;
-    json_t *value, *metrics;
-    json_object_foreach((json_t *)(uintptr_t)line, name, value)
+    collect_table *t = collect_rows_table(c, "step", e);
+    collect_rows_object(t, line);
+    collect_rows_text(t, "run", id);
+    if (!collect_rows_put(c, t, e)) return false;
+    collect_table *m = collect_rows_table(c, "metric", e);
+    collect_rows_text(m, "run", id);
+    collect_rows_value(m, "step", step);
+    collect_rows_text(m, "layer", ""); /* the trainer's */
+    return put_values(c, m, line, position, e) &&
+           put_layers(c, m, json_object_get(line, "layers"), e);
+}
+
+static bool put_documents(collector *c, const char *evaluation, const json_t *list, err *e)
+{
+    size_t i;
+    json_t *document;
+    json_array_foreach(list, i, document)
     {
-        bool position = strcmp(name, "step") == 0 || strcmp(name, "tokens") == 0 ||
-                        strcmp(name, "seconds") == 0;
-        if (!position && is_value(value) && !put_metric(c, "", name, value, e)) return false;
-    }
-    json_object_foreach(json_object_get(line, "layers"), layer, metrics)
-    {
-        json_object_foreach(metrics, name, value)
-        {
-            if (is_value(value) && !put_metric(c, layer, name, value, e)) return false;
-        }
+        const char *name = json_get_text(document, "name");
+        collect_table *t = collect_rows_table(c, "document", e);
+        collect_rows_object(t, document);
+        collect_rows_text(t, "evaluation", evaluation);
+        collect_rows_int(t, "document", json_get_int(document, "index", 0));
+        collect_rows_text(t, "name", name ? name : "");
+        collect_rows_int(t, "tokens", json_get_int(document, "tokens", 0));
+        if (!collect_rows_put(c, t, e)) return false;
     }
     return true;
 }
 
-static bool put_document(collector *c, const char *evaluation, const json_t *d, err *e)
-{
-    const char *name = json_get_text(d, "name");
-    collect_rows_bind_text(c->document, 1, evaluation);
-    sqlite3_bind_int64(c->document, 2, json_get_int(d, "index", 0));
-    collect_rows_bind_text(c->document, 3, name ? name : "");
-    collect_rows_bind_real(c->document, 4, json_object_get(d, "nats"));
-    sqlite3_bind_int64(c->document, 5, json_get_int(d, "tokens", 0));
-    collect_rows_bind_int(c->document, 6, json_object_get(d, "bytes"));
-    collect_rows_bind_int(c->document, 7, json_object_get(d, "words"));
-    return collect_rows_put(c, c->document, e);
-}
-
-/* What layers told at an evaluation. */
-static bool put_layers(collector *c, const char *evaluation, const json_t *layers, err *e)
-{
-    const char *layer, *name;
-    json_t *figures, *value;
-    collect_rows_bind_text(c->evaluation_metric, 1, evaluation);
-    json_object_foreach((json_t *)(uintptr_t)layers, layer, figures)
-    {
-        collect_rows_bind_text(c->evaluation_metric, 2, layer);
-        json_object_foreach(figures, name, value)
-        {
-            if (!is_value(value)) continue;
-            collect_rows_bind_text(c->evaluation_metric, 3, name);
-            collect_rows_bind_real(c->evaluation_metric, 4, value);
-            if (!collect_rows_put(c, c->evaluation_metric, e)) return false;
-        }
-    }
-    return true;
-}
-
-/* A bucket begins where it says and ends below twice that; 0 and 1 stand alone. */
-static bool put_bucket(collector *c, const json_t *bucket, err *e)
+/* A bucket begins where it says and ends below twice that; 0 and 1 stand alone. A row for each part
+ * of the text that has tokens in it. */
+static bool put_bucket(collector *c, collect_table *t, const json_t *bucket, err *e)
 {
     int64_t low = json_get_int(bucket, "from", -1);
     const json_t *tokens = json_object_get(bucket, "tokens"), *n;
     const json_t *nats = json_object_get(bucket, "nats");
     if (low < 0 || low > (int64_t)1 << 60) return err_set(e, "a slice begins nowhere");
-    sqlite3_bind_int64(c->slice, 3, low);
-    sqlite3_bind_int64(c->slice, 4, MAX(2 * low - 1, low));
-    size_t i;
-    json_array_foreach(tokens, i, n)
+    collect_rows_int(t, "low", low);
+    collect_rows_int(t, "high", MAX(2 * low - 1, low));
+    size_t part;
+    json_array_foreach(tokens, part, n)
     {
         if (json_integer_value(n) <= 0) continue;
-        sqlite3_bind_int64(c->slice, 5, (int64_t)i);
-        collect_rows_bind_int(c->slice, 6, n);
-        collect_rows_bind_real(c->slice, 7, json_array_get(nats, i));
-        if (!collect_rows_put(c, c->slice, e)) return false;
+        collect_rows_int(t, "part", (int64_t)part);
+        collect_rows_value(t, "tokens", n);
+        collect_rows_value(t, "nats", json_array_get(nats, part));
+        if (!collect_rows_put(c, t, e)) return false;
     }
     return true;
 }
@@ -126,14 +126,15 @@ static bool put_bucket(collector *c, const json_t *bucket, err *e)
 static bool put_slices(collector *c, const char *evaluation, const json_t *slices, err *e)
 {
     static const char *const kinds[] = {"position", "frequency", "repetition"};
-    collect_rows_bind_text(c->slice, 1, evaluation);
+    collect_table *t = collect_rows_table(c, "slice", e);
+    collect_rows_text(t, "evaluation", evaluation);
     for (int k = 0; k < 3; k++) {
         size_t i;
         json_t *bucket;
-        collect_rows_bind_text(c->slice, 2, kinds[k]);
+        collect_rows_text(t, "kind", kinds[k]);
         json_array_foreach(json_object_get(slices, kinds[k]), i, bucket)
         {
-            if (!put_bucket(c, bucket, e)) return false;
+            if (!put_bucket(c, t, bucket, e)) return false;
         }
     }
     return true;
@@ -141,16 +142,18 @@ static bool put_slices(collector *c, const char *evaluation, const json_t *slice
 
 static bool put_recall(collector *c, const char *evaluation, const json_t *list, err *e)
 {
+    static const char *const counts[] = {"distance", "answers", "correct"};
     size_t i;
     json_t *score;
     json_array_foreach(list, i, score)
     {
-        collect_rows_bind_text(c->recall, 1, evaluation);
-        sqlite3_bind_int64(c->recall, 2, json_get_int(score, "distance", 0));
-        sqlite3_bind_int64(c->recall, 3, json_get_int(score, "answers", 0));
-        sqlite3_bind_int64(c->recall, 4, json_get_int(score, "correct", 0));
-        collect_rows_bind_real(c->recall, 5, json_object_get(score, "nats"));
-        if (!collect_rows_put(c, c->recall, e)) return false;
+        collect_table *t = collect_rows_table(c, "recall", e);
+        collect_rows_text(t, "evaluation", evaluation);
+        for (int k = 0; k < 3; k++) {
+            collect_rows_int(t, counts[k], json_get_int(score, counts[k], 0));
+        }
+        collect_rows_value(t, "nats", json_object_get(score, "nats"));
+        if (!collect_rows_put(c, t, e)) return false;
     }
     return true;
 }
@@ -187,36 +190,22 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     /* The last line that says `final` is the run's final evaluation. */
     bool final = json_is_true(json_object_get(line, "final"));
     if (final && !demote_finals(c, id, e)) return false;
-    char *protocol = json_dumps(json_object_get(line, "protocol"), JSON_COMPACT);
-    sqlite3_stmt *q = c->evaluation;
-    collect_rows_bind_text(q, 1, evaluation);
-    collect_rows_bind_text(q, 2, id);
-    collect_rows_bind_int(q, 3, step);
-    collect_rows_bind_int(q, 4, json_object_get(line, "tokens_seen"));
-    collect_rows_bind_text(q, 5, split);
-    sqlite3_bind_int(q, 6, final);
-    collect_rows_bind_real(q, 7, json_object_get(line, "nats"));
-    sqlite3_bind_int64(q, 8, json_get_int(line, "tokens", 0));
-    collect_rows_bind_int(q, 9, json_object_get(line, "bytes"));
-    collect_rows_bind_int(q, 10, json_object_get(line, "words"));
-    collect_rows_bind_real(q, 11, json_object_get(line, "seconds"));
-    collect_rows_bind_real(q, 12, json_object_get(line, "tokens_per_second"));
-    collect_rows_bind_text(q, 13, protocol ? protocol : "{}");
-    collect_rows_bind_text(q, 14, losses);
-    collect_rows_bind_real(q, 15, json_object_get(line, "flops_per_token"));
-    collect_rows_bind_int(q, 16, json_object_get(line, "anon_bytes"));
     const json_t *dynamic = json_object_get(line, "dynamic");
-    collect_rows_bind_real(q, 17, json_object_get(dynamic, "rate"));
-    collect_rows_bind_real(q, 18, json_object_get(dynamic, "decay"));
-    free(protocol);
-    if (!collect_rows_put(c, q, e) || (losses && !put_losses(c, id, losses, step, e))) return false;
-    size_t i;
-    json_t *document;
-    json_array_foreach(json_object_get(line, "documents"), i, document)
-    {
-        if (!put_document(c, evaluation, document, e)) return false;
-    }
-    return put_layers(c, evaluation, json_object_get(line, "layers"), e) &&
+    collect_table *t = collect_rows_table(c, "evaluation", e);
+    collect_rows_text(t, "protocol", "{}");
+    collect_rows_object(t, line);
+    collect_rows_text(t, "evaluation", evaluation);
+    collect_rows_text(t, "run", id);
+    collect_rows_int(t, "final", final);
+    collect_rows_int(t, "tokens", json_get_int(line, "tokens", 0));
+    collect_rows_value(t, "dynamic_rate", json_object_get(dynamic, "rate"));
+    collect_rows_value(t, "dynamic_decay", json_object_get(dynamic, "decay"));
+    if (!collect_rows_put(c, t, e)) return false;
+    if (losses && !put_losses(c, id, losses, step, e)) return false;
+    collect_table *m = collect_rows_table(c, "evaluation_metric", e);
+    collect_rows_text(m, "evaluation", evaluation);
+    return put_documents(c, evaluation, json_object_get(line, "documents"), e) &&
+           put_layers(c, m, json_object_get(line, "layers"), e) &&
            put_slices(c, evaluation, json_object_get(line, "slices"), e) &&
            put_recall(c, evaluation, json_object_get(line, "recall"), e);
 }

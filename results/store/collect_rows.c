@@ -1,42 +1,155 @@
 #include "results/store/collect_rows.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "core/base/file.h"
+#include "results/store/query.h"
 
-void collect_rows_bind_int(sqlite3_stmt *q, int at, const json_t *value)
+/* ---- tables ---- */
+
+/* What puts a row in the place of the one with its key. Rows that refer to it go with a row that is
+ * replaced; those of a run (its steps, evaluations ...) stay as long as their own files do, so its
+ * row is changed in place. */
+static const char *put_sql(arena *a, const collect_table *t)
 {
+    enum { BYTES = 8192 };
+    char columns[BYTES / 4] = "", places[BYTES / 8] = "", changes[BYTES / 2] = "";
+    size_t n = 0, m = 0, k = 0;
+    for (int i = 0; i < t->count; i++) {
+        const char *name = t->column[i].name, *comma = i ? ", " : "";
+        n += (size_t)snprintf(columns + n, sizeof columns - n, "%s\"%s\"", comma, name);
+        m += (size_t)snprintf(places + m, sizeof places - m, "%s?", comma);
+        k += (size_t)snprintf(changes + k, sizeof changes - k, "%s\"%s\" = excluded.\"%s\"", comma,
+                              name, name);
+        CHECK(n < sizeof columns && m < sizeof places && k < sizeof changes, "%s", t->name);
+    }
+    bool in_place = strcmp(t->name, "run") == 0;
+    char *sql = arena_push(a, BYTES, 1);
+    snprintf(sql, BYTES, "INSERT %sINTO %s (%s) VALUES (%s)%s%s", in_place ? "" : "OR REPLACE ",
+             t->name, columns, places, in_place ? " ON CONFLICT (run) DO UPDATE SET " : "",
+             in_place ? changes : "");
+    return sql;
+}
+
+static collect_table *open_table(collector *c, const char *name, err *e)
+{
+    CHECK(c->tables < COLLECT_TABLES, "%d tables", c->tables);
+    collect_table *t = arena_push_zero(c->memory, 1, sizeof *t);
+    t->name = arena_strdup(c->memory, name);
+    query q = QUERY(c->db, e, "SELECT name, type FROM pragma_table_info(?1) ORDER BY cid", name);
+    while (query_next(&q)) {
+        CHECK(t->count < COLLECT_COLUMNS, "%s: %d columns", name, t->count);
+        t->column[t->count].name = query_text(&q, "name", c->memory);
+        t->column[t->count++].type = query_text(&q, "type", c->memory);
+    }
+    if (!query_close(&q) || !(t->put = store_prepare(c->db, put_sql(c->scratch, t), e)))
+        return NULL;
+    return c->table[c->tables++] = t;
+}
+
+collect_table *collect_rows_table(collector *c, const char *name, err *e)
+{
+    for (int i = 0; i < c->tables; i++) {
+        if (strcmp(c->table[i]->name, name) != 0) continue;
+        sqlite3_clear_bindings(c->table[i]->put);
+        return c->table[i];
+    }
+    return open_table(c, name, e);
+}
+
+void collect_rows_end(collector *c)
+{
+    for (int i = 0; i < c->tables; i++) {
+        sqlite3_finalize(c->table[i]->put);
+    }
+    sqlite3_finalize(c->stamp);
+}
+
+/* ---- values ---- */
+
+/* Columns are mostly set in their order: then the first look finds them. */
+static int column_of(collect_table *t, const char *name)
+{
+    for (int i = 1; i <= t->count; i++) {
+        int column = (t->at + i) % t->count;
+        if (strcmp(t->column[column].name, name) == 0) return t->at = column;
+    }
+    CHECK(false, "table %s has no column %s", t->name, name);
+    return 0;
+}
+
+void collect_rows_text(collect_table *t, const char *column, const char *text)
+{
+    if (t) sqlite3_bind_text(t->put, column_of(t, column) + 1, text, -1, SQLITE_TRANSIENT);
+}
+
+void collect_rows_int(collect_table *t, const char *column, int64_t value)
+{
+    if (t) sqlite3_bind_int64(t->put, column_of(t, column) + 1, value);
+}
+
+static void bind_int(sqlite3_stmt *q, int at, const json_t *value)
+{
+    double x = json_is_real(value) ? json_real_value(value) : 0;
     if (json_is_boolean(value)) {
         sqlite3_bind_int(q, at, json_is_true(value));
     } else if (json_is_integer(value)) {
         sqlite3_bind_int64(q, at, json_integer_value(value));
-    } else if (json_is_real(value) && fabs(json_real_value(value)) < 9e15) { /* 1e3 is 1000 */
-        sqlite3_bind_int64(q, at, llround(json_real_value(value)));
+    } else if (json_is_real(value) && fabs(x) < 9e15) { /* 1e3 is 1000 */
+        sqlite3_bind_int64(q, at, llround(x));
     } else {
         sqlite3_bind_null(q, at);
     }
 }
 
-void collect_rows_bind_real(sqlite3_stmt *q, int at, const json_t *value)
+static void bind_text(sqlite3_stmt *q, int at, const json_t *value)
 {
-    if (json_is_number(value)) {
-        sqlite3_bind_double(q, at, json_number_value(value));
-    } else {
-        sqlite3_bind_null(q, at);
+    bool whole = json_is_object(value) || json_is_array(value);
+    char *text = whole ? json_dumps(value, JSON_COMPACT) : NULL;
+    sqlite3_bind_text(q, at, whole ? text : json_string_value(value), -1, SQLITE_TRANSIENT);
+    free(text);
+}
+
+static void bind_value(collect_table *t, int column, const json_t *value)
+{
+    switch (t->column[column].type[0]) {
+    case 'I': /* INTEGER */
+        bind_int(t->put, column + 1, value);
+        break;
+    case 'R': /* REAL */
+        if (json_is_number(value)) {
+            sqlite3_bind_double(t->put, column + 1, json_number_value(value));
+        } else {
+            sqlite3_bind_null(t->put, column + 1);
+        }
+        break;
+    default:
+        bind_text(t->put, column + 1, value);
     }
 }
 
-void collect_rows_bind_text(sqlite3_stmt *q, int at, const char *text)
+void collect_rows_value(collect_table *t, const char *column, const json_t *value)
 {
-    sqlite3_bind_text(q, at, text, -1, SQLITE_TRANSIENT); /* NULL binds NULL */
+    if (t) bind_value(t, column_of(t, column), value);
 }
 
-bool collect_rows_put(collector *c, sqlite3_stmt *q, err *e)
+void collect_rows_object(collect_table *t, const json_t *object)
 {
-    bool ok = sqlite3_step(q) == SQLITE_DONE || store_err(c->db, "cannot be written", e);
-    sqlite3_reset(q);
+    for (int i = 0; t && i < t->count; i++) {
+        const json_t *value = json_object_get(object, t->column[i].name);
+        if (value) bind_value(t, i, value);
+    }
+}
+
+bool collect_rows_put(collector *c, collect_table *t, err *e)
+{
+    if (!t) return false;
+    bool ok = sqlite3_step(t->put) == SQLITE_DONE || store_err(c->db, "cannot be written", e);
+    sqlite3_reset(t->put);
     return ok;
 }
 
@@ -53,13 +166,14 @@ bool collect_rows_delete(collector *c, const char *table, const char *run, const
 bool collect_rows_artefact(collector *c, const char *id, const char *path, const char *kind,
                            const json_t *step, int64_t bytes, const char *hash, err *e)
 {
-    collect_rows_bind_text(c->artefact, 1, id);
-    collect_rows_bind_text(c->artefact, 2, path);
-    collect_rows_bind_text(c->artefact, 3, kind);
-    collect_rows_bind_int(c->artefact, 4, step);
-    sqlite3_bind_int64(c->artefact, 5, bytes);
-    collect_rows_bind_text(c->artefact, 6, hash);
-    return collect_rows_put(c, c->artefact, e);
+    collect_table *t = collect_rows_table(c, "artefact", e);
+    collect_rows_text(t, "run", id);
+    collect_rows_text(t, "path", path);
+    collect_rows_text(t, "kind", kind);
+    collect_rows_value(t, "step", step);
+    collect_rows_int(t, "bytes", bytes);
+    collect_rows_text(t, "sha256", hash);
+    return collect_rows_put(c, t, e);
 }
 
 /* ---- stamps ---- */
@@ -80,14 +194,19 @@ bool collect_rows_changed(collector *c, const char *path, const char *more, bool
     char full[FILE_PATH_BYTES], stamp[128];
     if (!file_join(full, c->out, path, e)) return false;
     stamp_of(stamp, full, more);
-    sqlite3_stmt *q = c->stamp_get;
-    collect_rows_bind_text(q, 1, path);
-    const char *known =
-        sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
+    /* Asked for every file of every run whenever results are read: prepared once. */
+    if (!c->stamp) {
+        c->stamp = store_prepare(c->db, "SELECT stamp FROM collected WHERE path = ?", e);
+        if (!c->stamp) return false;
+    }
+    sqlite3_bind_text(c->stamp, 1, path, -1, SQLITE_TRANSIENT);
+    bool any = sqlite3_step(c->stamp) == SQLITE_ROW;
+    const char *known = any ? (const char *)sqlite3_column_text(c->stamp, 0) : NULL;
     *changed = known ? strcmp(known, stamp) != 0 : strncmp(stamp, "absent", 6) != 0;
-    sqlite3_reset(q);
+    if (sqlite3_reset(c->stamp) != SQLITE_OK) return store_err(c->db, "cannot be read", e);
     if (!*changed) return true;
-    collect_rows_bind_text(c->stamp_set, 1, path);
-    collect_rows_bind_text(c->stamp_set, 2, stamp);
-    return collect_rows_put(c, c->stamp_set, e);
+    collect_table *t = collect_rows_table(c, "collected", e);
+    collect_rows_text(t, "path", path);
+    collect_rows_text(t, "stamp", stamp);
+    return collect_rows_put(c, t, e);
 }

@@ -1,19 +1,55 @@
-/* Rows of a collection: what collect_run.c, collect_lines.c and collect_inspect.c write with. */
+/* Rows of a collection: what collect.c, collect_run.c, collect_lines.c and collect_inspect.c write
+ * with.
+ *
+ * A table's columns and their types are asked of the database: the schema says them once. A row is
+ * made of values by the column's name and of a JSON object whose keys are called like columns:
+ *
+ *   collect_table *t = collect_rows_table(c, "step", e);
+ *   collect_rows_object(t, line);
+ *   collect_rows_text(t, "run", id);
+ *   return collect_rows_put(c, t, e);
+ *
+ * Values stay for the next row until they are set again. */
 #ifndef LOCI_RESULTS_COLLECT_ROWS_H
 #define LOCI_RESULTS_COLLECT_ROWS_H
 
 #include "core/base/json.h"
 #include "results/store/store.h"
 
-/* A collection under way: the database and its statements, prepared once. */
+enum { COLLECT_TABLES = 32, COLLECT_COLUMNS = 64 };
+
+typedef struct collect_table {
+    const char *name;
+    sqlite3_stmt *put;
+    int count, at; /* columns; the one set last: the next is looked for behind it */
+    struct {
+        const char *name, *type;
+    } column[COLLECT_COLUMNS];
+} collect_table;
+
+/* A collection under way: the database, and the tables written so far with their statements. */
 typedef struct collector {
     store *db;
     const char *out;
-    arena *scratch; /* reset for each folder */
-    sqlite3_stmt *stamp_get, *stamp_set, *run, *library, *step, *metric, *evaluation, *document,
-        *slice, *recall, *evaluation_metric, *artefact, *experiment, *plan, *axis;
-    const char *part; /* of an inspection that is being read */
+    arena *memory;    /* of the collection */
+    arena *scratch;   /* reset for each folder */
+    const char *part; /* of the inspection that is being read */
+    sqlite3_stmt *stamp;
+    int tables;
+    collect_table *table[COLLECT_TABLES];
 } collector;
+
+/* A row of the table, all its columns NULL. NULL and e if there is no such table: then the
+ * functions below do nothing, and collect_rows_put is false. */
+collect_table *collect_rows_table(collector *c, const char *name, err *e);
+void collect_rows_text(collect_table *t, const char *column, const char *text); /* NULL: NULL */
+void collect_rows_int(collect_table *t, const char *column, int64_t value);
+/* By the column's type: NULL for null, missing or a value of another type. An object or list is
+ * kept as its text. */
+void collect_rows_value(collect_table *t, const char *column, const json_t *value);
+/* Every column that the object has a key of. */
+void collect_rows_object(collect_table *t, const json_t *object);
+bool collect_rows_put(collector *c, collect_table *t, err *e);
 
 /* Deletes the run's rows of a table for which the condition holds ("1": all). */
 bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
@@ -24,11 +60,7 @@ bool collect_rows_artefact(collector *c, const char *id, const char *path, const
 /* Has the file below OUT another stamp than recorded? Then records it. `more` is added to it. */
 bool collect_rows_changed(collector *c, const char *path, const char *more, bool *changed, err *e);
 
-/* Binding by JSON value: NULL for null, missing or a value of another type. */
-void collect_rows_bind_int(sqlite3_stmt *q, int at, const json_t *value);
-void collect_rows_bind_real(sqlite3_stmt *q, int at, const json_t *value);
-void collect_rows_bind_text(sqlite3_stmt *q, int at, const char *text);
-/* Runs a statement without rows and makes it ready for the next values. */
-bool collect_rows_put(collector *c, sqlite3_stmt *q, err *e);
+/* Gives all statements back. */
+void collect_rows_end(collector *c);
 
 #endif

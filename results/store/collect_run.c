@@ -15,75 +15,15 @@
 /* ---- plan.json, run.json, status.json ---- */
 
 typedef enum source { PLAN, RUN, STATUS, SPEED, SOURCES } source;
-typedef enum value_type { INT, REAL, TEXT } value_type;
 
-/* The columns of the table `run` behind run, variant, seed, status, reason, spec and log.
- */
-static const struct {
-    const char *key;
-    source from;
-    value_type type;
-} RUN_VALUES[] = {
-    {"kind", STATUS, TEXT},
-    {"started_at", STATUS, TEXT},
-    {"ended_at", STATUS, TEXT},
-    {"step", STATUS, INT},
-    {"steps", STATUS, INT},
-    {"tokens", STATUS, INT},
-    {"train_seconds", STATUS, REAL},
-    {"tokens_per_second", STATUS, REAL},
-    {"peak_rss_bytes", STATUS, INT},
-    {"peak_anon_bytes", STATUS, INT},
-    {"command", PLAN, TEXT},
-    {"threads", RUN, INT},
-    {"created_at", RUN, TEXT},
-    {"host", RUN, TEXT},
-    {"system", RUN, TEXT},
-    {"cpu", RUN, TEXT},
-    {"cores", RUN, INT},
-    {"memory_bytes", RUN, INT},
-    {"blas", RUN, TEXT},
-    {"blas_core", RUN, TEXT},
-    {"numerics", RUN, INT},
-    {"real", RUN, TEXT},
-    {"compiler", RUN, TEXT},
-    {"flags", RUN, TEXT},
-    {"git_revision", RUN, TEXT},
-    {"git_dirty", RUN, INT},
-    {"params", RUN, INT},
-    {"active_params", RUN, INT},
-    {"forward_flops_per_token", RUN, REAL},
-    {"train_flops_per_token", RUN, REAL},
-    {"state_bytes", RUN, INT},
-    {"corpus_hash", RUN, TEXT},
-    {"tokens_budget", RUN, INT},
-    {"steps_budget", RUN, INT},
-    {"alone_tokens_per_second", SPEED, REAL},
-    {"alone_threads", SPEED, INT},
-    {"alone_at", SPEED, TEXT},
-};
-
-enum { RUN_VALUE_COUNT = sizeof RUN_VALUES / sizeof *RUN_VALUES, FIRST_VALUE = 8 };
-
-/* A row is changed in place: replacing it would delete the rows that refer to it. */
-const char *collect_run_sql(arena *a)
-{
-    static const char *const first[] = {"run",    "variant", "seed", "status",
-                                        "reason", "spec",    "log"};
-    char columns[2048] = "run", places[256] = "?", changes[4096] = "run = run";
-    size_t n = strlen(columns), m = strlen(places), k = strlen(changes);
-    for (int i = 1; i < FIRST_VALUE - 1 + RUN_VALUE_COUNT; i++) {
-        const char *name = i < FIRST_VALUE - 1 ? first[i] : RUN_VALUES[i - FIRST_VALUE + 1].key;
-        n += (size_t)snprintf(columns + n, sizeof columns - n, ", %s", name);
-        m += (size_t)snprintf(places + m, sizeof places - m, ", ?");
-        k += (size_t)snprintf(changes + k, sizeof changes - k, ", %s = excluded.%s", name, name);
-    }
-    CHECK(k < sizeof changes && n < sizeof columns && m < sizeof places, "%zu bytes", k);
-    char *sql = arena_push(a, 8192, 1);
-    snprintf(sql, 8192, "INSERT INTO run (%s) VALUES (%s) ON CONFLICT (run) DO UPDATE SET %s",
-             columns, places, changes);
-    return sql;
-}
+/* Which file the columns of the table `run` are from, but for those that put_run sets: run.json
+ * has all others. NULL ends each list. */
+static const char *const COLUMNS[SOURCES][12] = {
+    [PLAN] = {"command", NULL},
+    [RUN] = {NULL},
+    [STATUS] = {"kind", "started_at", "ended_at", "step", "steps", "tokens", "train_seconds",
+                "tokens_per_second", "peak_rss_bytes", "peak_anon_bytes", NULL},
+    [SPEED] = {"alone_tokens_per_second", "alone_threads", "alone_at", NULL}};
 
 /* Held by a worker? A shared lock, so that two readers do not see each other. */
 static bool folder_locked(const char *folder)
@@ -100,15 +40,16 @@ static bool folder_locked(const char *folder)
 static bool put_libraries(collector *c, const char *id, const json_t *run, err *e)
 {
     if (!collect_rows_delete(c, "library", id, "1", e)) return false;
+    collect_table *t = collect_rows_table(c, "library", e);
     const char *name;
     json_t *version;
     json_object_foreach(json_object_get(run, "versions"), name, version)
     {
         if (!json_is_string(version)) continue;
-        collect_rows_bind_text(c->library, 1, id);
-        collect_rows_bind_text(c->library, 2, name);
-        collect_rows_bind_text(c->library, 3, json_string_value(version));
-        if (!collect_rows_put(c, c->library, e)) return false;
+        collect_rows_text(t, "run", id);
+        collect_rows_text(t, "name", name);
+        collect_rows_value(t, "version", version);
+        if (!collect_rows_put(c, t, e)) return false;
     }
     return true;
 }
@@ -139,24 +80,21 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
         status = "interrupted";
         reason = "its process was killed";
     }
-    sqlite3_stmt *q = c->run;
-    char *spec = json_dumps(json_object_get(from[PLAN], "spec"), JSON_COMPACT);
-    collect_rows_bind_text(q, 1, id);
-    collect_rows_bind_text(q, 2, variant);
-    sqlite3_bind_int64(q, 3, json_get_int(from[PLAN], "seed", 0));
-    collect_rows_bind_text(q, 4, status ? status : "planned");
-    collect_rows_bind_text(q, 5, reason);
-    collect_rows_bind_text(q, 6, spec);
-    collect_rows_bind_text(q, 7, log_tail(c, folder, status));
-    free(spec);
-    for (int i = 0; i < RUN_VALUE_COUNT; i++) {
-        const json_t *value = json_object_get(from[RUN_VALUES[i].from], RUN_VALUES[i].key);
-        if (RUN_VALUES[i].type == INT) collect_rows_bind_int(q, FIRST_VALUE + i, value);
-        if (RUN_VALUES[i].type == REAL) collect_rows_bind_real(q, FIRST_VALUE + i, value);
-        if (RUN_VALUES[i].type == TEXT)
-            collect_rows_bind_text(q, FIRST_VALUE + i, json_string_value(value));
+    collect_table *t = collect_rows_table(c, "run", e);
+    collect_rows_object(t, from[RUN]);
+    collect_rows_text(t, "run", id);
+    collect_rows_text(t, "variant", variant);
+    collect_rows_int(t, "seed", json_get_int(from[PLAN], "seed", 0));
+    collect_rows_text(t, "status", status ? status : "planned");
+    collect_rows_text(t, "reason", reason);
+    collect_rows_value(t, "spec", json_object_get(from[PLAN], "spec"));
+    collect_rows_text(t, "log", log_tail(c, folder, status));
+    for (int i = 0; i < SOURCES; i++) {
+        for (const char *const *column = COLUMNS[i]; *column; column++) {
+            collect_rows_value(t, *column, json_object_get(from[i], *column));
+        }
     }
-    return collect_rows_put(c, q, e) && put_libraries(c, id, from[RUN], e);
+    return collect_rows_put(c, t, e) && put_libraries(c, id, from[RUN], e);
 }
 
 static bool collect_head(collector *c, const char *id, const char *folder, bool *fresh, err *e)

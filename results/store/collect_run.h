@@ -8,7 +8,4 @@
  * unreadable; the caller then rolls back what was done for this folder. */
 bool collect_run(collector *c, const char *id, bool *fresh, err *e);
 
-/* The statement that puts or changes a row of the table `run`. */
-const char *collect_run_sql(arena *a);
-
 #endif
