@@ -49,7 +49,7 @@ const node *experiment_spec(experiment *x, int index, err *e)
     run_plan *first = &x->runs[run->variant_index];
     if (!first->spec) {
         const variant_plan *v = &x->sweep->variants[run->variant_index];
-        first->spec = sweep_apply(x->memory, x->spec->root, v, e);
+        first->spec = variant_apply(x->memory, x->spec->root, v, e);
     }
     run->spec = first->spec;
     return run->spec;

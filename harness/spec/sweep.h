@@ -16,29 +16,7 @@
 #ifndef LOCI_HARNESS_SWEEP_H
 #define LOCI_HARNESS_SWEEP_H
 
-#include "core/options/node.h"
-
-enum { SWEEP_MAX_VARIANTS = 1000000 };
-
-typedef struct axis_value {
-    const char *axis;  /* "memory", "optimizer.lr" */
-    const char *value; /* "long", "1e-3" */
-} axis_value;
-
-/* One value for one path; `value` stands where the sweep wrote it. */
-typedef struct assignment {
-    const char *path;
-    node *value;
-    bool in_place; /* path is a layer of a block, value the layers that stand in its place */
-} assignment;
-
-typedef struct variant_plan {
-    const char *label; /* unique in the sweep; only what varies: "long", "lr=1e-3 memory=long" */
-    bool is_baseline;  /* exactly one is: the named one, else the first */
-    int axis_count, assignment_count;
-    const axis_value *axes;
-    const assignment *assignments; /* in the order in which they are applied */
-} variant_plan;
+#include "harness/spec/variant.h"
 
 typedef struct sweep {
     int variant_count, seed_count;
@@ -52,8 +30,5 @@ typedef struct sweep {
 /* n: the sweep node, or NULL for a single variant called `name` with seed 1. Everything lives in
  * the arena. On failure NULL and the place of what is wrong. */
 sweep *sweep_expand(arena *a, const node *n, const char *name, err *e);
-
-/* A copy of `spec` (without its sweep) with the variant's assignments made. */
-node *sweep_apply(arena *a, const node *spec, const variant_plan *v, err *e);
 
 #endif

@@ -1,6 +1,4 @@
-/* Multiplies the blocks of a sweep out: combinations in order, without the excluded and the equal.
- */
-#include "harness/spec/sweep_block.h"
+#include "harness/spec/sweep_combine.h"
 
 #include <stdlib.h>
 #include <string.h>

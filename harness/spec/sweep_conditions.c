@@ -1,14 +1,8 @@
-/* What a sweep leaves out: `exclude`, and `when`. */
+#include "harness/spec/sweep_conditions.h"
+
 #include "core/options/option.h"
-#include "harness/spec/sweep_block.h"
 
 #include <string.h>
-
-bool sweep_axis_matches(const alternative *x, const node *value)
-{
-    if (x->value && node_equal(x->value, value)) return true;
-    return value->kind == NODE_SCALAR && strcmp(x->text, value->text) == 0;
-}
 
 static bool any_matches(const alternative *x, const node *wanted)
 {

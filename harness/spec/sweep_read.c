@@ -1,6 +1,7 @@
-/* Reads the blocks of a sweep: grid, zip, list, exclude, seeds, baseline. */
+#include "harness/spec/sweep_read.h"
+
 #include "core/options/option.h"
-#include "harness/spec/sweep_block.h"
+#include "harness/spec/sweep_conditions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,26 +21,6 @@ static const char WHOLE_SECTION[] = "init_from"; /* may be a path by itself */
 enum { SECTION_COUNT = sizeof SECTIONS / sizeof *SECTIONS };
 
 /* ---- axes ---- */
-
-/* The last k parts of a path: "attention.memory" for k = 2. */
-static bool ends_with_part(const char *path, const char *tail)
-{
-    size_t n = strlen(path), m = strlen(tail);
-    return m > 0 && n > m && path[n - m - 1] == '.' && strcmp(path + n - m, tail) == 0;
-}
-
-int sweep_axis_find(const sweep_source *s, const char *name)
-{
-    int found = -1, matches = 0;
-    for (int i = 0; i < s->axis_count; i++) {
-        if (strcmp(s->axes[i].name, name) == 0) return i;
-        if (s->axes[i].is_path && ends_with_part(s->axes[i].name, name)) {
-            found = i;
-            matches++;
-        }
-    }
-    return matches == 1 ? found : -1;
-}
 
 static int axis_index(reader *r, const char *name, bool is_path, const node *at)
 {

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     sweep *all =
         bytes < 512 ? sweep_expand(s->memory, node_get(s->root, "sweep"), s->name, &e) : NULL;
     if (all) {
-        node *own = sweep_apply(s->memory, s->root, &all->variants[0], &e);
+        node *own = variant_apply(s->memory, s->root, &all->variants[0], &e);
         if (own) round_trip(own);
     }
     spec_free(s);

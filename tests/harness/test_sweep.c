@@ -403,7 +403,7 @@ static void applies(void)
     node *root = node_parse(a, text, strlen(text), "s.yaml", &e);
     sweep *s = sweep_expand(a, node_get(root, "sweep"), "x", &e);
     EXPECT(s, "%s", e.text);
-    node *own = sweep_apply(a, root, &s->variants[1], &e);
+    node *own = variant_apply(a, root, &s->variants[1], &e);
     EXPECT(own, "%s", e.text);
     const char *json = node_json(a, own, true);
     EXPECT(strcmp(json, "{\"model\":{\"blocks\":[{\"attention\":{\"heads\":4}}],\"width\":8}}") ==
@@ -440,18 +440,18 @@ static void replaces_layers(void)
     sweep *s = root ? sweep_expand(a, node_get(root, "sweep"), "x", &e) : NULL;
     EXPECT(s && s->variant_count == 4, "%s", e.text);
     for (int i = 0; s && i < 3; i++) {
-        node *own = sweep_apply(a, root, &s->variants[i], &e);
+        node *own = variant_apply(a, root, &s->variants[i], &e);
         EXPECT(own, "%s", e.text);
         const char *json = own ? node_json(a, node_at(own, "model.blocks"), false) : "";
         EXPECT(strcmp(json, want[i]) == 0, "%s: %s", s->variants[i].label, json);
     }
     EXPECT(s && strcmp(s->variants[2].label, "ffn=hash16 hash=balanced") == 0, "%s",
            s ? s->variants[2].label : "");
-    EXPECT(s && !sweep_apply(a, root, &s->variants[3], &e) && strstr(e.text, "already"), "%s",
+    EXPECT(s && !variant_apply(a, root, &s->variants[3], &e) && strstr(e.text, "already"), "%s",
            e.text);
     node_remove(node_at(root, "model.blocks[0]"), "ffn");
-    EXPECT(s && !sweep_apply(a, root, &s->variants[0], &e) && strstr(e.text, "no such layer"), "%s",
-           e.text);
+    EXPECT(s && !variant_apply(a, root, &s->variants[0], &e) && strstr(e.text, "no such layer"),
+           "%s", e.text);
     arena_free(a);
 }
 

@@ -1,14 +1,14 @@
-/* Blocks of a sweep as written, before they are multiplied out (harness/spec/sweep.c).
+/* Axes of a sweep and its blocks as written, before they are multiplied out.
  *
  * A block is a product of dimensions. A dimension is a list of picks, of which a variant takes one;
  * a pick is one alternative on each of one or more axes: grid gives a dimension per axis, zip one
  * dimension for all of its axes, list one dimension whose picks are its items. */
-#ifndef LOCI_HARNESS_SWEEP_BLOCK_H
-#define LOCI_HARNESS_SWEEP_BLOCK_H
+#ifndef LOCI_HARNESS_SWEEP_AXIS_H
+#define LOCI_HARNESS_SWEEP_AXIS_H
 
-#include "harness/spec/sweep.h"
+#include "harness/spec/variant.h"
 
-enum { SWEEP_MAX_AXES = 4096, SWEEP_MAX_DIMENSIONS = 64 };
+enum { SWEEP_MAX_AXES = 4096, SWEEP_MAX_DIMENSIONS = 64, SWEEP_MAX_VARIANTS = 1000000 };
 
 typedef struct sweep_axis {
     const char *name;
@@ -63,34 +63,11 @@ typedef struct sweep_source {
     int64_t *seeds;
 } sweep_source;
 
-/* Reads the sweep node. Everything lives in the arena. NULL and the place of what is wrong. */
-sweep_source *sweep_read(arena *a, const node *n, err *e);
-
 /* The axis that `name` means: its whole name, or the end of a path if that is clear ("lr" for
  * "optimizer.lr"); -1 if none. */
 int sweep_axis_find(const sweep_source *s, const char *name);
 
 /* Whether a value as written in `exclude` or `baseline` means this alternative. */
 bool sweep_axis_matches(const alternative *x, const node *value);
-
-/* `exclude` and `when` of a block whose axes are read (harness/spec/sweep_conditions.c); n may be
- * NULL. */
-bool sweep_conditions_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n,
-                              err *e);
-bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
-
-/* One combination: the alternatives that a variant takes, in the order of the axes. */
-typedef struct combo {
-    int count;
-    const alternative **alternatives;
-} combo;
-
-typedef struct sweep_combos {
-    combo *items;
-    int count, duplicates;
-} sweep_combos;
-
-/* Multiplies the blocks out (harness/spec/sweep_combine.c). */
-bool sweep_combine(arena *a, sweep_source *source, sweep_combos *out, err *e);
 
 #endif

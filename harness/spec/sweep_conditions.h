@@ -1,0 +1,13 @@
+/* What a block leaves out: `exclude`, and `when`. */
+#ifndef LOCI_HARNESS_SWEEP_CONDITIONS_H
+#define LOCI_HARNESS_SWEEP_CONDITIONS_H
+
+#include "harness/spec/sweep_axis.h"
+
+/* `exclude` and `when` of a block whose axes are read; n may be
+ * NULL. */
+bool sweep_conditions_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n,
+                              err *e);
+bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
+
+#endif

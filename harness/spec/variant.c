@@ -1,0 +1,43 @@
+#include "harness/spec/variant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The block with the layers of `value` where `path` has one; {}: none. */
+static bool replace_layer(arena *a, node *own, const assignment *s, node *value, err *e)
+{
+    char parent[256];
+    const char *name = strrchr(s->path, '.') + 1;
+    snprintf(parent, sizeof parent, "%.*s", (int)(name - 1 - s->path), s->path);
+    const node *block = node_at(own, parent);
+    if (!block || !node_get(block, name)) {
+        return node_err(e, s->value, "'%.200s': there is no such layer to replace", s->path);
+    }
+    node *fresh = node_map(a);
+    for (int i = 0; i < block->count; i++) {
+        bool here = strcmp(block->keys[i], name) == 0;
+        if (!here) node_set(a, fresh, block->keys[i], block->items[i]);
+        for (int k = 0; here && k < value->count; k++) {
+            const char *key = value->keys[k];
+            if (strcmp(key, name) != 0 && node_get(block, key)) {
+                return node_err(e, value->items[k], "the block has a layer '%s' already", key);
+            }
+            node_set(a, fresh, key, value->items[k]);
+        }
+    }
+    return node_put(a, own, parent, fresh, e);
+}
+
+node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
+{
+    node *own = node_copy(a, spec);
+    node_remove(own, "sweep");
+    for (int i = 0; i < v->assignment_count; i++) {
+        const assignment *s = &v->assignments[i];
+        node *value = node_copy(a, s->value);
+        bool put =
+            s->in_place ? replace_layer(a, own, s, value, e) : node_put(a, own, s->path, value, e);
+        if (!put) return NULL;
+    }
+    return own;
+}
