@@ -1,6 +1,6 @@
 /* loci rm, mv, gc, merge: what is kept of results. The database is made again from what is left. */
 #include "core/base/file.h"
-#include "harness/supervise/manage.h"
+#include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "results/store/experiment.h"
 #include "results/table/table.h"

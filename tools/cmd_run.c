@@ -96,7 +96,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.failed) fprintf(stderr, " (why: loci status %s)", x->spec->name);
         fprintf(stderr, "; see loci compare %s\n", x->spec->name);
     }
-    return supervisor_exit(&r);
+    return supervision_exit(&r);
 }
 
 static int run_experiment(const cli_call *c)

@@ -34,7 +34,6 @@ KNOWN='
 data/corpus_class data/prepare
 data/corpus data/corpus_class
 harness/inspect/inspect harness/inspect/inspect_parts
-harness/supervise/supervisor harness/supervise/supervisor_parts
 models/model models/model_parts
 '
 

@@ -1,4 +1,6 @@
 /* A page for people: the figures, and a sample of keys with their triggers and values. */
+#include "harness/inspect/inspect_page.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +8,6 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/rng.h"
-#include "harness/inspect/inspect_page.h"
 
 enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PREFIX_BYTES = 100 };
 

@@ -1,10 +1,10 @@
 #include "harness/run/experiment.h"
 
-#include "harness/run/doubt.h"
-#include "harness/train/workload.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/run/doubt.h"
+#include "harness/train/workload.h"
 
 experiment *experiment_load(const char *path, const char *const *sets, err *e)
 {

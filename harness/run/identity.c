@@ -1,10 +1,10 @@
 #include "harness/run/identity.h"
 
-#include "core/base/sha256.h"
-
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/base/sha256.h"
 
 /* Numbers as only specs write them (2M) become plain numbers, so that equal ones look equal. */
 static void spell_numbers(arena *a, node *n)

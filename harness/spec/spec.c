@@ -1,12 +1,12 @@
 #include "harness/spec/spec.h"
 
-#include "core/base/file.h"
-#include "core/options/option.h"
-
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/base/file.h"
+#include "core/options/option.h"
 
 enum { MAX_EXTENDS = 16 };
 

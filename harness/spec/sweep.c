@@ -1,12 +1,12 @@
 #include "harness/spec/sweep.h"
 
-#include "core/options/option.h"
-#include "harness/spec/sweep_combine.h"
-#include "harness/spec/sweep_read.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/options/option.h"
+#include "harness/spec/sweep_combine.h"
+#include "harness/spec/sweep_read.h"
 
 typedef struct labeller {
     arena *a;

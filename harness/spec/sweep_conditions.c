@@ -1,8 +1,8 @@
 #include "harness/spec/sweep_conditions.h"
 
-#include "core/options/option.h"
-
 #include <string.h>
+
+#include "core/options/option.h"
 
 static bool any_matches(const alternative *x, const node *wanted)
 {

@@ -1,11 +1,11 @@
 #include "harness/spec/sweep_read.h"
 
-#include "core/options/option.h"
-#include "harness/spec/sweep_conditions.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/options/option.h"
+#include "harness/spec/sweep_conditions.h"
 
 enum { TEXT_BYTES = 40 };
 

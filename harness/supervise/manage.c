@@ -7,24 +7,10 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/spec/spec.h"
-#include "harness/supervise/manage_parts.h"
+#include "harness/supervise/manage_names.h"
 #include "harness/train/checkpoint.h"
 
 /* ---- who needs a run ---- */
-
-bool manage_planned_runs(json_t *ids, const char *record, err *e)
-{
-    json_t *x = json_read(record, e), *run;
-    size_t i;
-    if (!x) return false;
-    json_array_foreach(json_object_get(x, "runs"), i, run)
-    {
-        const char *id = json_get_text(run, "run");
-        if (id) json_object_set_new(ids, id, json_true());
-    }
-    json_decref(x);
-    return true;
-}
 
 /* The run that this one starts from, from its plan; NULL: none, or not known. */
 static const char *source_of(arena *a, const char *out, const char *id)
@@ -62,29 +48,20 @@ static void add_sources(json_t *ids, arena *a, const char *out)
     }
 }
 
-bool manage_list(const char *out, const char *folder, arena *a, const char *const **names,
-                 int64_t *count, err *e)
-{
-    char path[FILE_PATH_BYTES];
-    *count = 0;
-    if (!file_join(path, out, folder, e)) return false;
-    return !file_is_folder(path) || file_list(path, a, names, count, e);
-}
-
 /* Everything that the experiments but `except` need. */
 static json_t *needed_runs(arena *a, const char *out, const char *except, err *e)
 {
     const char *const *names;
     int64_t count;
     json_t *ids = json_object();
-    bool ok = manage_list(out, "experiments", a, &names, &count, e);
+    bool ok = manage_names_list(out, "experiments", a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         size_t n = strlen(names[i]);
         char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
         if (n < 6 || strcmp(names[i] + n - 5, ".json") != 0) continue;
         if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
         snprintf(inner, sizeof inner, "experiments/%s", names[i]);
-        ok = file_join(path, out, inner, e) && manage_planned_runs(ids, path, e);
+        ok = file_join(path, out, inner, e) && manage_names_planned(ids, path, e);
     }
     if (ok) {
         add_sources(ids, a, out);
@@ -152,7 +129,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     arena *a = arena_new(1 << 16);
     json_t *own = json_object(), *value;
     json_t *needed = needed_runs(a, out, name, e);
-    bool ok = needed && manage_planned_runs(own, path, e);
+    bool ok = needed && manage_names_planned(own, path, e);
     const char *id;
     json_object_foreach(own, id, value)
     {
@@ -266,7 +243,7 @@ bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept,
     const char *const *names;
     int64_t count = 0;
     json_t *needed = needed_runs(a, out, NULL, e);
-    bool ok = needed && manage_list(out, "runs", a, &names, &count, e);
+    bool ok = needed && manage_names_list(out, "runs", a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
         if (json_object_get(needed, names[i])) {

@@ -33,9 +33,4 @@ typedef enum keep_models { KEEP_ALL, KEEP_BEST, KEEP_LAST } keep_models;
  */
 bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e);
 
-/* Copies experiments and runs of another results folder that are missing here, or are further
- * there: a finished run replaces an unfinished one. Doing it twice changes nothing. Experiments of
- * the same name must plan the same runs, or the union is kept. */
-bool manage_merge(manage_report *r, const char *out, const char *from, err *e);
-
 #endif

@@ -1,11 +1,11 @@
-/* Bringing the results of two folders together. */
+#include "harness/supervise/manage_merge.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
-#include "harness/supervise/manage.h"
-#include "harness/supervise/manage_parts.h"
+#include "harness/supervise/manage_names.h"
 
 static bool copy_tree(arena *a, const char *from, const char *to, err *e)
 {
@@ -57,7 +57,7 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
 {
     json_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL, *run;
     json_t *known = json_object();
-    bool ok = y && manage_planned_runs(known, ours, e), any = false;
+    bool ok = y && manage_names_planned(known, ours, e), any = false;
     size_t i;
     json_array_foreach(json_object_get(y, "runs"), i, run)
     {
@@ -85,11 +85,11 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
     if (!file_join(folder, from, "runs", e)) return false;
     if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
     arena *a = arena_new(1 << 16);
-    bool ok = manage_list(from, "runs", a, &names, &count, e);
+    bool ok = manage_names_list(from, "runs", a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = bring_run(r, a, out, from, names[i], e);
     }
-    ok = ok && manage_list(from, "experiments", a, &names, &count, e) &&
+    ok = ok && manage_names_list(from, "experiments", a, &names, &count, e) &&
          file_join(folder, out, "experiments", e) && file_make_folders(folder, e);
     for (int64_t i = 0; ok && i < count; i++) {
         snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);

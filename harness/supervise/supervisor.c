@@ -1,8 +1,4 @@
-#include "harness/run/exit_status.h"
-#include "harness/run/run_folder.h"
-#include "harness/run/run_record.h"
-#include "harness/run/run_status.h"
-#include "harness/supervise/supervisor_parts.h"
+#include "harness/supervise/supervisor.h"
 
 #include <math.h>
 #include <signal.h>
@@ -12,44 +8,17 @@
 
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
 #include "harness/supervise/run_end.h"
+#include "harness/supervise/supervisor_jobs.h"
+#include "harness/supervise/supervisor_next.h"
 #include "harness/supervise/worker_start.h"
 
-void supervisor_jobs_say(supervisor *s, const char *format, ...)
-{
-    if (!s->progress) return;
-    char text[2 * ERR_TEXT_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    progress_say(s->progress, "%s", text);
-}
-
-/* What went wrong is said even if quiet. */
-static void say_bad(supervisor *s, int number, const job *j, const run_status *status)
-{
-    char text[2 * ERR_TEXT_BYTES];
-    const char *kind = run_status_kind_name(status->kind),
-               *state = run_status_state_name(status->state);
-    bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
-    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->queued,
-             j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
-             told ? "" : ")", status->reason);
-    if (s->progress) {
-        progress_say(s->progress, "%s", text);
-    } else {
-        fprintf(stderr, "%s\n", text);
-    }
-}
-
 /* ---- what is to be done ---- */
-
-static bool is_retried(retry_kind kind, run_state state)
-{
-    return kind == RETRY_ALL || kind == (state == RUN_FAILED ? RETRY_FAILED : RETRY_DIVERGED);
-}
 
 static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 {
@@ -67,7 +36,7 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         return true;
     case RUN_FAILED:
     case RUN_DIVERGED:
-        if (is_retried(s->o->retry, status.state)) break;
+        if (supervision_retries(s->o, status.state)) break;
         s->result->failed++;
         return true;
     case RUN_RUNNING: /* by another process: whatever becomes of it is looked at later */
@@ -84,87 +53,6 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 }
 
 /* ---- the end of a worker ---- */
-
-/* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
-static void stop_jobs(supervisor *s)
-{
-    s->stops++;
-    for (int i = 0; i < s->slots; i++) {
-        if (s->running[i]) kill(s->running[i]->pid, s->stops == 1 ? SIGTERM : SIGKILL);
-    }
-}
-
-static void give_up(supervisor *s)
-{
-    supervisor_jobs_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
-    s->result->gave_up = true;
-    stop_jobs(s);
-}
-
-void supervisor_jobs_holder(char text[HOLDER_BYTES], int64_t pid)
-{
-    if (pid > 0) {
-        snprintf(text, HOLDER_BYTES, "process %lld", (long long)pid);
-    } else {
-        snprintf(text, HOLDER_BYTES, "another process");
-    }
-}
-
-static void count_end(supervisor *s, const job *j, const run_status *status)
-{
-    char took[16], amount[16], holder[HOLDER_BYTES];
-    const char *label = j->plan->label;
-    long long seed = j->plan->seed;
-    int number = ++s->ended;
-    progress_time(took, status->train_seconds);
-    progress_amount(amount, (double)status->tokens);
-    switch (status->state) {
-    case RUN_DONE:
-        if (j->evaluates) {
-            s->result->evaluated++;
-            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->queued, label,
-                                seed);
-            return;
-        }
-        s->result->done++;
-        if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
-            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
-                                label, seed);
-            return;
-        }
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
-                            number, s->queued, label, seed, amount, took, status->loss);
-        return;
-    case RUN_INTERRUPTED:
-        s->result->interrupted++;
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number,
-                            s->queued, label, seed, (long long)status->step, status->reason);
-        return;
-    case RUN_RUNNING:
-        s->result->busy++;
-        supervisor_jobs_holder(holder, status->pid);
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
-                            holder);
-        return;
-    case RUN_FAILED:
-    case RUN_DIVERGED:
-    case RUN_PLANNED:
-    default:
-        s->result->failed++;
-        s->bad++;
-        say_bad(s, number, j, status);
-        if (s->bad == s->o->max_failures) give_up(s);
-    }
-}
-
-void supervisor_jobs_end(supervisor *s, job *j, const run_status *status)
-{
-    j->state = JOB_ENDED;
-    if (status->state == RUN_DONE) {
-        job_memory_learn(&s->room, j->plan->variant_index, status->peak_anon_bytes);
-    }
-    count_end(s, j, status);
-}
 
 static void reap_workers(supervisor *s)
 {
@@ -186,19 +74,6 @@ static void reap_workers(supervisor *s)
 }
 
 /* ---- the loop ---- */
-
-/* A finished run whose evaluation cannot begin stays finished. */
-void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
-{
-    run_status status = {
-        .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
-    err ignored;
-    snprintf(status.reason, sizeof status.reason, "%s", why->text);
-    if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
-        run_status_write(&status, j->folder, true, &ignored);
-    }
-    supervisor_jobs_end(s, j, &status);
-}
 
 /* False if another process has just begun it: it stays in the queue. */
 static bool start_job(supervisor *s, int slot, job *j)
@@ -285,7 +160,7 @@ static void run_queue(supervisor *s)
         if (number == SIGINT || number == SIGTERM) {
             if (s->stops == 0)
                 supervisor_jobs_say(s, "stopping: running jobs save their state (again: at once)");
-            stop_jobs(s);
+            supervisor_jobs_stop(s);
         }
         stop_slow_jobs(s);
         reap_workers(s);
@@ -348,10 +223,4 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
     progress_free(s.progress);
     arena_free(s.memory);
     return ok;
-}
-
-int supervisor_exit(const supervisor_result *r)
-{
-    if ((r->interrupted || r->busy) && !r->gave_up) return EXIT_INTERRUPTED;
-    return r->failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }

@@ -1,9 +1,9 @@
-/* Which run is next: whether another process works on it, what it starts from, memory. */
+#include "harness/supervise/supervisor_next.h"
+
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
-#include "harness/supervise/supervisor_parts.h"
 
 typedef enum readiness {
     READY,

@@ -248,7 +248,8 @@ static void ids_beyond_the_vocabulary(void)
     if (!c) return;
     static const uint16_t OVER = 301; /* written into the file while it is open */
     FILE *f = fopen(corpora_path("s/train.bin"), "r+b");
-    EXPECT(f && fseek(f, 4, SEEK_SET) == 0 && fwrite(&OVER, 2, 1, f) == 1 && fclose(f) == 0, "written over");
+    EXPECT(f && fseek(f, 4, SEEK_SET) == 0 && fwrite(&OVER, 2, 1, f) == 1 && fclose(f) == 0,
+           "written over");
     int32_t got[3];
     EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, 2, got, &e), "%s", e.text);
     EXPECT(!split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, 3, got, &e) && strstr(e.text, "token 301"),

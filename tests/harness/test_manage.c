@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "harness/supervise/manage.h"
+#include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
 #include "tests/test.h"

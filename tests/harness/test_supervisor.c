@@ -88,7 +88,7 @@ static void one_failure_stops_nothing(void)
     supervisor_result r = supervise(x, 2, false);
     EXPECT(r.done == 4 && r.failed == 2 && r.skipped == 0, "%d done, %d failed, %d skipped", r.done,
            r.failed, r.skipped);
-    EXPECT(supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d", supervisor_exit(&r));
+    EXPECT(supervision_exit(&r) == EXIT_RUNS_FAILED, "%d", supervision_exit(&r));
     for (int i = 0; i < x->run_count; i++) {
         run_status s = status_of(&x->runs[i]);
         bool wild = strcmp(x->runs[i].label, "wild") == 0;
@@ -125,7 +125,7 @@ static void failures_can_stop_it(void)
     experiment *x = experiment_of(WITH_A_BAD_ONE);
     if (!x) return;
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 1, .max_failures = 1});
-    EXPECT(r.gave_up && supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d", supervisor_exit(&r));
+    EXPECT(r.gave_up && supervision_exit(&r) == EXIT_RUNS_FAILED, "%d", supervision_exit(&r));
     expect_states(x, "fail fast", 1, 1, 0);
     r = supervise_as(x, (supervisor_options){.jobs = 1, .max_failures = 2});
     EXPECT(!r.gave_up && r.done == 3 && r.failed == 2, "%d done, %d failed", r.done, r.failed);
@@ -315,7 +315,7 @@ static void busy_runs_can_be_left(void)
     if (!x) return;
     int lock = hold(&x->runs[1]);
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
-    EXPECT(r.done == 1 && r.busy == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED,
+    EXPECT(r.done == 1 && r.busy == 1 && supervision_exit(&r) == EXIT_INTERRUPTED,
            "%d done, %d busy", r.done, r.busy);
     close(lock); /* it died: the next one takes the run over */
     r = supervise_as(x, (supervisor_options){.jobs = 2});
@@ -332,7 +332,7 @@ static void sources_can_be_left(void)
     if (!x) return;
     int lock = hold(&x->runs[0]);
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
-    EXPECT(r.busy == 1 && r.interrupted == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED,
+    EXPECT(r.busy == 1 && r.interrupted == 1 && supervision_exit(&r) == EXIT_INTERRUPTED,
            "%d busy, %d interrupted", r.busy, r.interrupted);
     close(lock);
     experiment_free(x);
@@ -356,14 +356,14 @@ static void finished_runs_stay_finished(void)
     node_set(x->memory, node_get(x->runs[0].resolved, "eval"), "tokens",
              node_scalar(x->memory, "64", true));
     r = supervise_as(x, (supervisor_options){.jobs = 1, .leave_busy = true});
-    EXPECT(r.busy == 1 && supervisor_exit(&r) == EXIT_INTERRUPTED, "%d left to who has the folder",
+    EXPECT(r.busy == 1 && supervision_exit(&r) == EXIT_INTERRUPTED, "%d left to who has the folder",
            r.busy);
     close(lock);
     EXPECT(file_join(log, folder, "log.txt", &e) && file_remove(log, &e) &&
                file_make_folders(log, &e),
            "%s", e.text);
     r = supervise(x, 1, false);
-    EXPECT(r.failed == 1 && supervisor_exit(&r) == EXIT_RUNS_FAILED, "%d failed", r.failed);
+    EXPECT(r.failed == 1 && supervision_exit(&r) == EXIT_RUNS_FAILED, "%d failed", r.failed);
     EXPECT(status_of(&x->runs[0]).state == RUN_DONE, "%s",
            run_status_state_name(status_of(&x->runs[0]).state));
     experiment_free(x);

@@ -1,16 +1,15 @@
-/* What the supervisor's loop (supervisor.c) and its choice of the next run (supervisor_next.c)
- * share.
- */
-#ifndef LOCI_HARNESS_SUPERVISOR_PARTS_H
-#define LOCI_HARNESS_SUPERVISOR_PARTS_H
+/* A supervisor at work: its jobs, and how the end of one is counted and told. */
+#ifndef LOCI_HARNESS_SUPERVISOR_JOBS_H
+#define LOCI_HARNESS_SUPERVISOR_JOBS_H
 
 #include <signal.h>
 
+#include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/job_memory.h"
 #include "harness/supervise/progress.h"
-#include "harness/supervise/supervisor.h"
+#include "harness/supervise/supervision.h"
 
 typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED } job_state;
 
@@ -63,7 +62,7 @@ void supervisor_jobs_end(supervisor *s, job *j, const run_status *status);
 /* The job has failed before it began, and its run's status says so. */
 void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why);
 
-/* The next run that can be started, or NULL. Those that never can are ended on the way. */
-job *supervisor_next(supervisor *s);
+/* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
+void supervisor_jobs_stop(supervisor *s);
 
 #endif

@@ -1,0 +1,15 @@
+#include "harness/supervise/supervision.h"
+
+#include "harness/run/exit_status.h"
+
+bool supervision_retries(const supervisor_options *o, run_state state)
+{
+    retry_kind own = state == RUN_FAILED ? RETRY_FAILED : RETRY_DIVERGED;
+    return o->retry == RETRY_ALL || o->retry == own;
+}
+
+int supervision_exit(const supervisor_result *r)
+{
+    if ((r->interrupted || r->busy) && !r->gave_up) return EXIT_INTERRUPTED;
+    return r->failed ? EXIT_RUNS_FAILED : EXIT_DONE;
+}

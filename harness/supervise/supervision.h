@@ -1,0 +1,45 @@
+/* What a supervisor is asked for, and what it answers. */
+#ifndef LOCI_HARNESS_SUPERVISION_H
+#define LOCI_HARNESS_SUPERVISION_H
+
+#include "harness/run/experiment.h"
+#include "harness/run/run_status.h"
+
+/* Which runs that ended badly are started again. */
+typedef enum retry_kind { RETRY_NONE, RETRY_FAILED, RETRY_DIVERGED, RETRY_ALL } retry_kind;
+#define RETRY_KINDS "none|failed|diverged|all"
+
+typedef struct supervisor_options {
+    const char *out;             /* root of results: runs/, experiments/ */
+    const corpus_places *places; /* where workers look for corpora */
+    const char *command;         /* the command line, for the record */
+    const char *program;         /* NULL: this program (/proc/self/exe) */
+    int jobs;                    /* 0: cores / threads, as far as memory allows */
+    int threads;                 /* of each run, at least 1 */
+    int64_t memory;              /* bytes for all runs together; 0: what is free */
+    retry_kind retry;
+    int max_failures; /* after so many failed or diverged runs no more are started, and those
+                         that are going on save and stop; 0: never */
+    double timeout;   /* seconds a run may take here, then it is stopped and has failed; 0: any */
+    bool leave_busy;  /* what another process works on is left to it, not waited for */
+    bool quiet;       /* no progress */
+} supervisor_options;
+
+typedef struct supervisor_result {
+    int done;      /* trained to the end here */
+    int skipped;   /* were finished before */
+    int evaluated; /* the same, but given the final evaluation that the spec asks for now */
+    int failed;    /* failed or diverged, here or before */
+    int interrupted;
+    int busy;     /* left to another process */
+    int most;     /* runs that went on at a time */
+    bool gave_up; /* max_failures was reached */
+} supervisor_result;
+
+/* Whether a run that ended so is started again. */
+bool supervision_retries(const supervisor_options *o, run_state state);
+
+/* The exit status that the result stands for. */
+int supervision_exit(const supervisor_result *r);
+
+#endif

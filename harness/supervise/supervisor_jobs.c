@@ -1,0 +1,130 @@
+#include "harness/supervise/supervisor_jobs.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/host.h"
+
+void supervisor_jobs_say(supervisor *s, const char *format, ...)
+{
+    if (!s->progress) return;
+    char text[2 * ERR_TEXT_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    progress_say(s->progress, "%s", text);
+}
+
+/* What went wrong is said even if quiet. */
+static void say_bad(supervisor *s, int number, const job *j, const run_status *status)
+{
+    char text[2 * ERR_TEXT_BYTES];
+    const char *kind = run_status_kind_name(status->kind),
+               *state = run_status_state_name(status->state);
+    bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
+    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->queued,
+             j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
+             told ? "" : ")", status->reason);
+    if (s->progress) {
+        progress_say(s->progress, "%s", text);
+    } else {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+void supervisor_jobs_stop(supervisor *s)
+{
+    s->stops++;
+    for (int i = 0; i < s->slots; i++) {
+        if (s->running[i]) kill(s->running[i]->pid, s->stops == 1 ? SIGTERM : SIGKILL);
+    }
+}
+
+static void give_up(supervisor *s)
+{
+    supervisor_jobs_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
+    s->result->gave_up = true;
+    supervisor_jobs_stop(s);
+}
+
+void supervisor_jobs_holder(char text[HOLDER_BYTES], int64_t pid)
+{
+    if (pid > 0) {
+        snprintf(text, HOLDER_BYTES, "process %lld", (long long)pid);
+    } else {
+        snprintf(text, HOLDER_BYTES, "another process");
+    }
+}
+
+static void count_end(supervisor *s, const job *j, const run_status *status)
+{
+    char took[16], amount[16], holder[HOLDER_BYTES];
+    const char *label = j->plan->label;
+    long long seed = j->plan->seed;
+    int number = ++s->ended;
+    progress_time(took, status->train_seconds);
+    progress_amount(amount, (double)status->tokens);
+    switch (status->state) {
+    case RUN_DONE:
+        if (j->evaluates) {
+            s->result->evaluated++;
+            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->queued, label,
+                                seed);
+            return;
+        }
+        s->result->done++;
+        if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
+            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
+                                label, seed);
+            return;
+        }
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
+                            number, s->queued, label, seed, amount, took, status->loss);
+        return;
+    case RUN_INTERRUPTED:
+        s->result->interrupted++;
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number,
+                            s->queued, label, seed, (long long)status->step, status->reason);
+        return;
+    case RUN_RUNNING:
+        s->result->busy++;
+        supervisor_jobs_holder(holder, status->pid);
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
+                            holder);
+        return;
+    case RUN_FAILED:
+    case RUN_DIVERGED:
+    case RUN_PLANNED:
+    default:
+        s->result->failed++;
+        s->bad++;
+        say_bad(s, number, j, status);
+        if (s->bad == s->o->max_failures) give_up(s);
+    }
+}
+
+void supervisor_jobs_end(supervisor *s, job *j, const run_status *status)
+{
+    j->state = JOB_ENDED;
+    if (status->state == RUN_DONE) {
+        job_memory_learn(&s->room, j->plan->variant_index, status->peak_anon_bytes);
+    }
+    count_end(s, j, status);
+}
+
+/* A finished run whose evaluation cannot begin stays finished. */
+void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
+{
+    run_status status = {
+        .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
+    err ignored;
+    snprintf(status.reason, sizeof status.reason, "%s", why->text);
+    if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
+        run_status_write(&status, j->folder, true, &ignored);
+    }
+    supervisor_jobs_end(s, j, &status);
+}
