@@ -36,12 +36,20 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
                      int64_t bytes, err *e)
 {
     int64_t size, stamp;
+    char plain_name[FILE_PATH_BYTES];
+    path = corpus_unpacked(c, path, e);
+    if (!path) return false;
+    if (file_is_folder(path)) {
+        return err_set(e, "%s: holds several files; unpack it", name);
+    }
+    snprintf(plain_name, sizeof plain_name, "%s", name);
+    corpus_unpacked_name(plain_name);
     if (!file_stamp(path, &size, &stamp, e)) return false;
     if (bytes < 0) bytes = size - offset;
     CHECK(offset >= 0 && offset + bytes <= size, "bytes %lld + %lld of %lld", (long long)offset,
           (long long)bytes, (long long)size);
     if (bytes == 0) return true;
-    entry *added = corpus_add(c, kind, name);
+    entry *added = corpus_add(c, kind, plain_name);
     added->file = reader_add(c->reader, path);
     added->offset = offset;
     added->tokens = added->bytes = bytes;
@@ -165,7 +173,7 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
     c->memory = memory;
     c->cls = cls;
     c->spec = node_copy(memory, spec);
-    c->where = "";
+    c->where = c->root = "";
     c->roots = places && places->roots ? places->roots : NO_ROOTS;
     c->cache = places ? places->cache : NULL;
     c->say = places ? places->say : NULL;

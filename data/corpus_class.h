@@ -43,6 +43,8 @@ typedef struct corpus_class {
     /* Where to look below a data folder when `path` is null, NULL-terminated; NULL: needs none. */
     const char *const *candidates;
     bool path_required;
+    const char *alphabet; /* the only bytes that its text has; NULL: any */
+    bool pages;           /* a page of HTML may be meant: it is said, not refused */
     bool text; /* documents are byte ranges of text; the corpus indexes and tokenizes them */
     /* Fills the documents. Text kinds find c->where filled. */
     bool (*open)(corpus *c, err *e);
@@ -76,6 +78,7 @@ struct corpus {
     void *options; /* the class's; begins with data_options */
     const node *spec;
     const char *where; /* absolute path */
+    const char *root;  /* what is read: where, or what that holds packed (corpus_locate) */
     const char *const *roots;
     const char *cache;             /* NULL: none */
     void (*say)(const char *line); /* NULL: nobody listens */
@@ -118,6 +121,17 @@ const char *corpus_find_file(const char *path, const node *at, const char *const
 /* An open, locked file in the cache folder: one process prepares at a time. -1 and e on failure. */
 int corpus_cache_lock(const char *cache, err *e);
 void corpus_cache_unlock(int lock);
+
+/* ---- corpus_unpack.c ---- */
+
+/* Fills c->where and c->root from the options' path or the class's candidates. */
+bool corpus_locate(corpus *c, err *e);
+/* Where the text of a file lies: the file itself, or what it holds unpacked, which is a folder
+ * where a zip file holds several. What is no text is refused by name: NULL and e. In the corpus's
+ * arena. */
+const char *corpus_unpacked(const corpus *c, const char *path, err *e);
+/* Takes .gz or .zip off a name. */
+void corpus_unpacked_name(char *name);
 
 /* ---- corpus_index.c ---- */
 

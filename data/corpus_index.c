@@ -68,6 +68,26 @@ static bool look_up(line *found, char **at, const corpus *c, const entry *d)
     return false;
 }
 
+/* The first byte of a chunk that is none of the class's. */
+static bool check_alphabet(const corpus *c, const entry *d, int64_t at, const unsigned char *chunk,
+                           int64_t n, err *e)
+{
+    bool known[256] = {false};
+    if (!c->cls->alphabet) return true;
+    for (const char *letter = c->cls->alphabet; *letter; letter++) {
+        known[(unsigned char)*letter] = true;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (known[chunk[i]]) continue;
+        return node_err(e, c->spec,
+                        "%s: byte %lld is 0x%02x, but %s has a-z and spaces only; get it with %s, "
+                        "or read the file with {corpus: text}",
+                        c->where, (long long)(d->offset + at + i), chunk[i], c->cls->name,
+                        c->cls->get);
+    }
+    return true;
+}
+
 static bool read_document(line *l, const corpus *c, const entry *d, unsigned char *chunk, err *e)
 {
     sha256 hash;
@@ -78,6 +98,7 @@ static bool read_document(line *l, const corpus *c, const entry *d, unsigned cha
     for (int64_t done = 0; done < length;) {
         int64_t n = MIN((int64_t)CHUNK_BYTES, length - done);
         if (!reader_bytes(c->reader, d->file, d->offset + done, n, chunk, e)) return false;
+        if (!check_alphabet(c, d, done, chunk, n, e)) return false;
         sha256_add(&hash, chunk, (size_t)n);
         if (c->cls->text) {
             l->count += words_count(chunk, n, &inside);

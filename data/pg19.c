@@ -71,11 +71,12 @@ static const char *title_of(const titles *all, const char *file_name)
     return found ? found->text : NULL;
 }
 
-/* "84.txt": digits and the ending. */
+/* "84.txt": digits and the ending, perhaps packed. */
 static bool is_book(const char *name)
 {
     size_t digits = strspn(name, "0123456789");
-    return digits > 0 && strcmp(name + digits, ".txt") == 0;
+    name += digits;
+    return digits > 0 && (strcmp(name, ".txt") == 0 || strcmp(name, ".txt.gz") == 0);
 }
 
 static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
@@ -83,7 +84,7 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count;
-    if (!file_join(folder, c->where, split_name(kind), e)) return false;
+    if (!file_join(folder, c->root, split_name(kind), e)) return false;
     if (!file_is_folder(folder)) {
         return err_set(e,
                        "%s: the folder is missing; PG-19 has train/, validation/ and test/, get it "
@@ -107,13 +108,10 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
 
 static bool open_pg19(corpus *c, err *e)
 {
-    const char *found =
-        corpus_find(c->cls, corpus_data_options(c)->path, c->spec, c->roots, c->memory, e);
-    if (!found) return false;
-    c->where = found;
+    if (!corpus_locate(c, e)) return false;
     titles all = {0};
     char metadata[FILE_PATH_BYTES];
-    if (!file_join(metadata, found, "metadata.csv", e)) return false;
+    if (!file_join(metadata, c->root, "metadata.csv", e)) return false;
     if (file_exists(metadata) && !read_metadata(&all, metadata, c->memory, e)) return false;
     for (int kind = 0; kind < SPLITS; kind++) {
         if (!open_split(c, (split_kind)kind, &all, e)) return false;

@@ -31,19 +31,15 @@ bool text_split_by_position(corpus *c, const char *path, double validation, doub
 static bool open_text(corpus *c, err *e)
 {
     const text_options *o = c->options;
-    c->where = corpus_find(c->cls, o->data.path, c->spec, c->roots, c->memory, e);
-    if (!c->where) {
-        c->where = "";
-        return false;
-    }
+    if (!corpus_locate(c, e)) return false;
     if (o->validation + o->test >= 1) {
         return node_err(e, c->spec,
                         "validation %g and test %g leave nothing to train on; their sum "
                         "must be below 1",
                         o->validation, o->test);
     }
-    if (file_is_folder(c->where)) return text_folder_open(c, o->validation, o->test, e);
-    return text_split_by_position(c, c->where, o->validation, o->test, e);
+    if (file_is_folder(c->root)) return text_folder_open(c, o->validation, o->test, e);
+    return text_split_by_position(c, c->root, o->validation, o->test, e);
 }
 
 static const option TEXT_OPTIONS[] = {
@@ -63,5 +59,6 @@ const corpus_class CORPUS_TEXT = {
     .options_bytes = sizeof(text_options),
     .path_required = true,
     .text = true,
+    .pages = true,
     .open = open_text,
 };

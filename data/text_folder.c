@@ -13,7 +13,8 @@
 enum { MAX_FOLDERS_DEEP = 16 };
 
 typedef struct found_file {
-    const char *name; /* below the corpus's folder */
+    const char *name; /* below the corpus's folder, of what it holds if it is packed */
+    const char *path; /* of the text */
     int64_t bytes;
     uint64_t order; /* hash of the name: what decides which files are held out */
 } found_file;
@@ -34,7 +35,7 @@ static uint64_t name_order(const char *name)
     return hash;
 }
 
-static void keep_file(found_files *all, const char *name, int64_t bytes, arena *a)
+static void keep_file(found_files *all, const found_file *f, arena *a)
 {
     if (all->count == all->capacity) {
         all->capacity = MAX(64, 2 * all->capacity);
@@ -42,41 +43,53 @@ static void keep_file(found_files *all, const char *name, int64_t bytes, arena *
         if (all->count) memcpy(grown, all->files, (size_t)all->count * sizeof *grown);
         all->files = grown;
     }
-    all->files[all->count++] = (found_file){arena_strdup(a, name), bytes, name_order(name)};
-    all->bytes += bytes;
+    all->files[all->count++] = *f;
+    all->bytes += f->bytes;
 }
 
-/* Every file below root/sub with something in it, in the order of names; names that begin with a
+static bool find_file(found_files *all, const corpus *c, const char *name, const char *path, err *e)
+{
+    found_file f = {.path = corpus_unpacked(c, path, e)};
+    if (!f.path) return false;
+    if (file_is_folder(f.path)) {
+        return err_set(e, "%s: holds several files; unpack it into the folder", path);
+    }
+    char *kept = arena_strdup(c->memory, name);
+    corpus_unpacked_name(kept);
+    f.name = kept;
+    f.order = name_order(kept);
+    if (f.path == path) f.path = arena_strdup(c->memory, path);
+    if (!file_stat(f.path, &f.bytes, NULL, e)) return false;
+    if (f.bytes > 0) keep_file(all, &f, c->memory);
+    return true;
+}
+
+/* Every file below c->root/sub with something in it, in the order of names; names that begin with a
  * dot are left out. */
-static bool find_files(found_files *all, const char *root, const char *sub, int depth, arena *a,
-                       err *e)
+static bool find_files(found_files *all, const corpus *c, const char *sub, int depth, err *e)
 {
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count;
-    if (!file_join(folder, root, sub, e) || !file_list(folder, a, &names, &count, e)) return false;
+    if (!file_join(folder, c->root, sub, e) || !file_list(folder, c->memory, &names, &count, e)) {
+        return false;
+    }
     if (depth > MAX_FOLDERS_DEEP) return err_set(e, "%s: folders are nested too deeply", folder);
     for (int64_t i = 0; i < count; i++) {
         if (names[i][0] == '.') continue;
-        int64_t bytes;
         if (!file_join(path, folder, names[i], e)) return false;
         if (*sub && !file_join(name, sub, names[i], e)) return false;
         if (!*sub) snprintf(name, sizeof name, "%s", names[i]);
-        if (file_is_folder(path)) {
-            if (!find_files(all, root, name, depth + 1, a, e)) return false;
-            continue;
-        }
-        if (!file_stat(path, &bytes, NULL, e)) return false;
-        if (bytes > 0) keep_file(all, name, bytes, a);
+        bool ok = file_is_folder(path) ? find_files(all, c, name, depth + 1, e)
+                                       : find_file(all, c, name, path, e);
+        if (!ok) return false;
     }
     return true;
 }
 
 static bool add_file(corpus *c, split_kind kind, const found_file *f, err *e)
 {
-    char path[FILE_PATH_BYTES];
-    return file_join(path, c->where, f->name, e) &&
-           corpus_add_text(c, kind, f->name, path, 0, -1, e);
+    return corpus_add_text(c, kind, f->name, f->path, 0, -1, e);
 }
 
 static int by_order(const void *x, const void *y)
@@ -122,11 +135,12 @@ static bool split_by_hash(corpus *c, const found_files *all, double validation, 
 static bool add_member(corpus *c, const split_member *m, err *e)
 {
     found_files files = {0};
-    if (!m->folder) {
-        found_file one = {.name = m->name};
-        return add_file(c, m->kind, &one, e);
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, c->root, m->name, e)) return false;
+    if (!(m->folder ? find_files(&files, c, m->name, 1, e)
+                    : find_file(&files, c, m->name, path, e))) {
+        return false;
     }
-    if (!find_files(&files, c->where, m->name, 1, c->memory, e)) return false;
     for (int64_t i = 0; i < files.count; i++) {
         if (!add_file(c, m->kind, &files.files[i], e)) return false;
     }
@@ -176,7 +190,7 @@ bool text_folder_open(corpus *c, double validation, double test, err *e)
     }
     if (layout.count) return true;
     found_files files = {0};
-    if (!find_files(&files, c->where, "", 0, c->memory, e) || !check_nested(c, &files, e) ||
+    if (!find_files(&files, c, "", 0, e) || !check_nested(c, &files, e) ||
         !split_by_hash(c, &files, validation, test, e)) {
         return false;
     }

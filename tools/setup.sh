@@ -14,6 +14,7 @@ build library openblas libopenblas-openmp-dev
 build library yaml-0.1 libyaml-dev
 build library sqlite3 libsqlite3-dev
 build library jansson libjansson-dev
+build library zlib zlib1g-dev
 build library nettle nettle-dev
 build program g++ g++
 build file /usr/include/sentencepiece_processor.h libsentencepiece-dev

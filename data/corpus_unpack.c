@@ -1,0 +1,202 @@
+/* Packed text, unpacked into the cache:
+ *
+ *   <cache>/unpacked-<hash of path, size and stamp>/NAME     what a gzip file or a zip file holds
+ *
+ * Like all of the cache it may be removed at any time. What was unpacked from an older file stays
+ * until then. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/file.h"
+#include "data/corpus_class.h"
+#include "data/file_stamp.h"
+#include "data/packed.h"
+
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+void corpus_unpacked_name(char *name)
+{
+    size_t n = strlen(name);
+    if (n > 3 && strcasecmp(name + n - 3, ".gz") == 0) name[n - 3] = 0;
+    if (n > 4 && strcasecmp(name + n - 4, ".zip") == 0) name[n - 4] = 0;
+}
+
+static bool unpacked_folder(char folder[FILE_PATH_BYTES], const corpus *c, const char *path, err *e)
+{
+    char key[FILE_PATH_BYTES + 64], hex[SHA256_HEX], name[64];
+    int64_t bytes, stamp;
+    if (!c->cache)
+        return err_set(e, "%s: is packed, and there is no cache folder to unpack it in", path);
+    if (!file_stamp(path, &bytes, &stamp, e)) return false;
+    snprintf(key, sizeof key, "%lld %lld %s", (long long)bytes, (long long)stamp, path);
+    sha256_hex(hex, key, strlen(key));
+    snprintf(name, sizeof name, "unpacked-%.16s", hex);
+    return file_join(folder, c->cache, name, e);
+}
+
+static void say_unpacking(const corpus *c, const char *path)
+{
+    char line[FILE_PATH_BYTES + 32];
+    if (!c->say) return;
+    snprintf(line, sizeof line, "%s: unpacking", path);
+    c->say(line);
+}
+
+/* ---- gzip ---- */
+
+static bool unpack_gzip(const corpus *c, const char *path, const char *out, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    packed_kind kind;
+    const char *what;
+    int64_t bytes;
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(out, '/') - out), out);
+    if (!file_stat(path, &bytes, NULL, e)) return false;
+    if (bytes > 1 << 20) say_unpacking(c, path);
+    if (!file_make_folders(folder, e) || !gzip_unpack(path, out, e)) return false;
+    if (!packed_find_file(&kind, &what, out, e)) return false;
+    if (kind == PACKED_NOT || kind == PACKED_HTML) return true;
+    file_remove(out, NULL);
+    return err_set(e, "%s: holds %s", path, what ? what : "another packed file; unpack it");
+}
+
+/* ---- zip ---- */
+
+/* Documents of office programs and e-books are zip files, too. */
+static bool check_members(const zip_member *list, int64_t count, const char *path, err *e)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (strcmp(list[i].name, "[Content_Types].xml") != 0 &&
+            strcmp(list[i].name, "mimetype") != 0) {
+            continue;
+        }
+        return err_set(e, "%s: is a document of an office program or an e-book; save it as text",
+                       path);
+    }
+    return count > 0 || err_set(e, "%s: there is nothing in this zip file", path);
+}
+
+static bool extract_member(const zip_member *m, const file_map *map, const char *path,
+                           const char *folder, err *e)
+{
+    char out[FILE_PATH_BYTES], parent[FILE_PATH_BYTES];
+    if (!file_join(out, folder, m->name, e)) return false;
+    snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(out, '/') - out), out);
+    return file_make_folders(parent, e) && zip_extract(m, map->data, map->bytes, path, out, e);
+}
+
+/* The folder takes its name when it is complete. */
+static bool unpack_zip(const corpus *c, const char *path, const char *folder, err *e)
+{
+    char part[FILE_PATH_BYTES];
+    zip_member *list;
+    int64_t count = 0;
+    file_map map;
+    if (snprintf(part, sizeof part, "%s.part", folder) >= (int)sizeof part) {
+        return err_set(e, "%s: the path is too long", folder);
+    }
+    if (!file_remove_tree(part, e) || !file_map_open(&map, path, e)) return false;
+    bool ok = zip_list(&list, &count, map.data, map.bytes, path, c->memory, e) &&
+              check_members(list, count, path, e);
+    if (ok) say_unpacking(c, path);
+    for (int64_t i = 0; i < count && ok; i++) {
+        ok = extract_member(&list[i], &map, path, part, e);
+    }
+    file_map_close(&map);
+    if (ok && rename(part, folder) != 0) ok = err_set(e, "%s: cannot be renamed", part);
+    if (!ok) file_remove_tree(part, NULL);
+    return ok;
+}
+
+/* The only file below a folder, through folders that hold nothing else; NULL: there are several. */
+static const char *only_file(const char *folder, arena *a)
+{
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    if (!file_list(folder, a, &names, &count, NULL) || count != 1) return NULL;
+    if (!file_join(path, folder, names[0], NULL)) return NULL;
+    return file_is_folder(path) ? only_file(path, a) : arena_strdup(a, path);
+}
+
+/* The folder that has the files: archives often hold one folder with everything. */
+static const char *inner_folder(const char *folder, arena *a)
+{
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    if (file_list(folder, a, &names, &count, NULL) && count == 1 &&
+        file_join(path, folder, names[0], NULL) && file_is_folder(path)) {
+        return inner_folder(path, a);
+    }
+    return arena_strdup(a, folder);
+}
+
+/* ---- either ---- */
+
+static const char *unpacked(const corpus *c, packed_kind kind, const char *path, err *e)
+{
+    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES], out[FILE_PATH_BYTES];
+    snprintf(name, sizeof name, "%s", last_name(path));
+    corpus_unpacked_name(name);
+    if (!unpacked_folder(folder, c, path, e) || !file_join(out, folder, name, e)) return NULL;
+    const char *done = kind == PACKED_GZIP ? out : folder;
+    if (!file_exists(done)) {
+        int lock = corpus_cache_lock(c->cache, e);
+        if (lock < 0) return NULL;
+        bool ok = file_exists(done) || (kind == PACKED_GZIP ? unpack_gzip(c, path, out, e)
+                                                            : unpack_zip(c, path, folder, e));
+        corpus_cache_unlock(lock);
+        if (!ok) return NULL;
+    }
+    if (kind == PACKED_GZIP) return arena_strdup(c->memory, out);
+    const char *only = only_file(folder, c->memory);
+    return only ? only : inner_folder(folder, c->memory);
+}
+
+static void say_page(const corpus *c, const char *path, const char *what)
+{
+    char line[FILE_PATH_BYTES + 200];
+    if (!c->say) return;
+    snprintf(line, sizeof line, "%s: is %s; read as text all the same", path, what);
+    c->say(line);
+}
+
+const char *corpus_unpacked(const corpus *c, const char *path, err *e)
+{
+    packed_kind kind;
+    const char *what;
+    if (file_is_folder(path)) return path;
+    if (!packed_find_file(&kind, &what, path, e)) return NULL;
+    if (kind == PACKED_GZIP || kind == PACKED_ZIP) {
+        const char *plain = unpacked(c, kind, path, e);
+        if (!plain || file_is_folder(plain)) return plain;
+        path = plain;
+        if (!packed_find_file(&kind, &what, path, e)) return NULL;
+    }
+    if (kind == PACKED_HTML && c->cls->pages) {
+        say_page(c, path, what);
+        return path;
+    }
+    if (kind == PACKED_NOT) return path;
+    err_set(e, "%s: this is %s", path, what ? what : "packed twice; unpack it");
+    return NULL;
+}
+
+bool corpus_locate(corpus *c, err *e)
+{
+    const char *path = corpus_data_options(c)->path;
+    const char *found = corpus_find(c->cls, path, c->spec, c->roots, c->memory, e);
+    if (!found) return false;
+    c->where = found;
+    c->root = corpus_unpacked(c, found, e);
+    if (c->root) return true;
+    err inner = e ? *e : (err){""};
+    const node *at = node_get(c->spec, "path");
+    return node_err(e, at ? at : c->spec, "%s", inner.text);
+}

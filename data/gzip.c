@@ -1,0 +1,38 @@
+#include <zlib.h>
+
+#include "core/base/file.h"
+#include "data/packed.h"
+
+enum { CHUNK_BYTES = 1 << 18 };
+
+static bool copy_out(gzFile in, file_out *out, const char *path, err *e)
+{
+    unsigned char chunk[CHUNK_BYTES];
+    int got;
+    while ((got = gzread(in, chunk, CHUNK_BYTES)) > 0) {
+        if (!file_out_write(out, chunk, (size_t)got, e)) return false;
+    }
+    int problem;
+    const char *text = gzerror(in, &problem);
+    if (problem == Z_OK) return true;
+    return err_set(e, "%s: this gzip file is damaged or cut off (%s); get it again", path, text);
+}
+
+bool gzip_unpack(const char *path, const char *out, err *e)
+{
+    gzFile in = gzopen(path, "rbe");
+    if (!in) return err_set(e, "%s: cannot be opened", path);
+    file_out file;
+    bool ok = file_out_open(&file, out, e);
+    if (ok) {
+        ok = copy_out(in, &file, path, e);
+        /* Closing tells of an end that is missing. */
+        bool whole = gzclose_r(in) == Z_OK;
+        if (ok && !whole) ok = err_set(e, "%s: this gzip file is cut off; get it again", path);
+        ok = ok && file_out_commit(&file, e);
+        file_out_cancel(&file);
+        return ok;
+    }
+    gzclose_r(in);
+    return false;
+}

@@ -1,0 +1,70 @@
+/* What files begin with, gzip files and zip archives: the first byte says which. Any bytes are
+ * refused with a message or unpacked into a file of the size that was told. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "data/packed.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* One per process, in memory where that is. */
+static const char *path_of(const char *name)
+{
+    static char path[2][128];
+    static int next;
+    next = (next + 1) % 2;
+    snprintf(path[next], sizeof path[next], "%s/loci-fuzz-%d-%s",
+             file_is_folder("/dev/shm") ? "/dev/shm" : "/tmp", (int)getpid(), name);
+    return path[next];
+}
+
+static void fuzz_gzip(const uint8_t *bytes, size_t size)
+{
+    err e = {""};
+    const char *in = path_of("in"), *out = path_of("out");
+    if (!file_write(in, bytes, size, &e)) return;
+    CHECK(gzip_unpack(in, out, &e) || e.text[0], "refused without a message");
+    file_remove(in, NULL);
+    file_remove(out, NULL);
+}
+
+static void fuzz_zip(const uint8_t *bytes, size_t size)
+{
+    arena *a = arena_new(1 << 16);
+    err e = {""};
+    zip_member *list;
+    int64_t count, told;
+    bool ok = zip_list(&list, &count, bytes, size, "fuzz", a, &e);
+    CHECK(ok || e.text[0], "refused without a message");
+    for (int64_t i = 0; i < count && ok && i < 4; i++) {
+        const char *out = path_of("out");
+        CHECK(list[i].name[0] != '/' && strncmp(list[i].name, "../", 3) != 0 &&
+                  !strstr(list[i].name, "/../"),
+              "%s", list[i].name);
+        e.text[0] = 0;
+        if (zip_extract(&list[i], bytes, size, "fuzz", out, &e)) {
+            CHECK(file_stat(out, &told, NULL, &e) && told == list[i].bytes, "%s", e.text);
+        } else {
+            CHECK(e.text[0], "refused without a message");
+        }
+        file_remove(out, NULL);
+    }
+    arena_free(a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    const char *what;
+    if (size == 0) return 0;
+    if (bytes[0] % 3 == 0) {
+        packed_find(bytes + 1, size - 1, &what);
+    } else if (bytes[0] % 3 == 1) {
+        fuzz_gzip(bytes + 1, size - 1);
+    } else {
+        fuzz_zip(bytes + 1, size - 1);
+    }
+    return 0;
+}
