@@ -38,6 +38,7 @@ static tensor *run_unit(layer_ctx *c, const model *m, const model_unit *u, tenso
 {
     const layer *self = &u->layer;
     bool pre = m->options.norm.place == PLACE_PRE;
+    tape_place(c->tape, self->name);
     layer_tap(c, self, "residual", x);
     tensor *y = self->cls->forward(c, self, pre ? normalise(c, m, u->norm, x) : x);
     CHECK(tensor_same_shape(x, y), "%s changed the shape of the stream", self->name);
@@ -228,6 +229,7 @@ static tensor *embed(layer_ctx *c, const model *m)
         any |= is_start[i];
         ids[i] = is_start[i] ? 0 : id;
     }
+    tape_place(c->tape, "embedding");
     tensor *x = op_gather(c->tape, leaf(c, m->embedding), ids, n);
     if (any) x = put_starts(c, m, x, is_start);
     if (m->options.embedding.scale != 1) {
@@ -247,7 +249,9 @@ static tensor *run_head(model_state *s, tensor *x)
 {
     layer_ctx *c = &s->ctx;
     const model *m = s->model;
+    tape_place(c->tape, "final_norm");
     x = normalise(c, m, m->final_norm, x);
+    tape_place(c->tape, m->head.name);
     layer_tap(c, &m->head, "input", x);
     memcpy(c->books->next_state, c->books->state, (size_t)m->slot_count * sizeof *c->books->state);
     come_to(s, &m->head);
@@ -274,6 +278,7 @@ static void compute_loss(layer_ctx *c, const model_call *call, tensor *logits, m
     int64_t n = c->rows * c->time;
     double *losses = call->losses ? call->losses : tape_keep(c->tape, n, sizeof *losses);
     double scale = call->total_weight > 0 ? 1 / call->total_weight : 1;
+    tape_place(c->tape, "loss");
     tensor *loss = op_cross_entropy(c->tape, logits, c->targets, c->weights, (real)scale, losses);
     for (int64_t i = 0; i < n; i++) {
         double weight = c->weights ? (double)c->weights[i] : 1;

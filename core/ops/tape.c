@@ -8,6 +8,7 @@ enum { MAX_OUTS = 4, RECORDS_PER_CHUNK = 512, POOL_CLASSES = 64, MAX_OPS = 128 }
 
 typedef struct record {
     const op_class *op;
+    const char *place;
     void *keep;
     int outs;
     tensor *out[MAX_OUTS];
@@ -39,7 +40,12 @@ struct tape {
     arena *memory;
     arena *scratch;
     bool recording;
+    const char *place;
     record_chunk *last;
+    tape_watch_fn watch;
+    void *watch_user;
+    tensor **touched; /* by the op whose backward function runs; only while there is a watch */
+    int touched_count, touched_capacity;
     pool_class pool[POOL_CLASSES];
     int pools;
     bool profiling;
@@ -61,6 +67,7 @@ void tape_free(tape *t)
     if (!t) return;
     arena_free(t->memory);
     arena_free(t->scratch);
+    free(t->touched);
     free(t);
 }
 
@@ -70,6 +77,7 @@ void tape_reset(tape *t, bool recording)
     arena_reset(t->scratch);
     t->last = NULL;
     t->pools = 0;
+    t->place = NULL;
     t->recording = recording;
 }
 
@@ -196,6 +204,7 @@ void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *cons
     }
     record *r = &t->last->records[t->last->count++];
     r->op = op;
+    r->place = t->place;
     r->keep = keep;
     r->outs = outs;
     for (int i = 0; i < outs; i++) {
@@ -242,10 +251,44 @@ static void grad_release(tape *t, tensor *x)
     x->has_grad = false;
 }
 
+/* ---- watching ---- */
+
+void tape_place(tape *t, const char *place)
+{
+    t->place = place;
+}
+
+void tape_watch(tape *t, tape_watch_fn watch, void *user)
+{
+    t->watch = watch;
+    t->watch_user = user;
+    t->touched_count = 0;
+}
+
+static void touch(tape *t, tensor *x)
+{
+    if (!t->watch) return;
+    if (t->touched_count == t->touched_capacity) {
+        t->touched_capacity = MAX(64, 2 * t->touched_capacity);
+        t->touched = realloc(t->touched, (size_t)t->touched_capacity * sizeof(tensor *));
+        CHECK(t->touched, "out of memory for %d tensors", t->touched_capacity);
+    }
+    t->touched[t->touched_count++] = x;
+}
+
+static void tell_watch(tape *t, const record *r)
+{
+    for (int i = 0; i < t->touched_count; i++) {
+        t->watch(t->watch_user, r->op, r->place, t->touched[i]);
+    }
+    t->touched_count = 0;
+}
+
 /* The buffer for x's gradient; *fresh says that nothing has been written to it yet. */
 static real *grad_buffer(tape *t, tensor *x, bool *fresh)
 {
     *fresh = !x->has_grad;
+    touch(t, x);
     if (!x->grad) x->grad = buffer_take(t, tensor_count(x));
     x->has_grad = true;
     return x->grad;
@@ -277,6 +320,7 @@ void tape_grad_pass(tape *t, tensor *x, tensor *from)
     CHECK(count == tensor_count(from), "gradients of %lld and %lld elements", (long long)count,
           (long long)tensor_count(from));
     if (!x->has_grad && !x->fixed_grad && !from->fixed_grad) {
+        touch(t, x);
         x->grad = from->grad;
         x->has_grad = true;
         from->grad = NULL;
@@ -325,12 +369,14 @@ static void record_backward(tape *t, const record *r)
     for (int i = 0; i < r->outs; i++) {
         if (!r->out[i]->has_grad) tape_grad(t, r->out[i]);
     }
+    t->touched_count = 0;
     double since = tape_clock(t);
     r->op->backward(t, r->keep);
     if (t->profiling) {
         op_total *total = total_of(t, r->op);
         if (total) total->backward_s += tape_clock(t) - since;
     }
+    if (t->watch) tell_watch(t, r);
     for (int i = 0; i < r->outs; i++) {
         grad_release(t, r->out[i]);
     }

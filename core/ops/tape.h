@@ -94,6 +94,14 @@ real *tape_grad_beta(tape *t, tensor *x, real *beta);
  * without a copy. Only as the last use of from->grad in a backward function. */
 void tape_grad_pass(tape *t, tensor *x, tensor *from);
 
+/* Says where in the model the ops recorded from here on belong ("blocks.0.attention"; borrowed). */
+void tape_place(tape *t, const char *place);
+
+/* While a watch is set, it is told after every op's backward function of each tensor whose gradient
+ * the op has added to, complete or not: what finds the op that breaks a gradient. NULL: none. */
+typedef void (*tape_watch_fn)(void *user, const op_class *op, const char *place, const tensor *x);
+void tape_watch(tape *t, tape_watch_fn watch, void *user);
+
 /* Bytes in use at most and number of mappings so far (both stop growing after the first step). */
 size_t tape_bytes(const tape *t);
 int64_t tape_maps(const tape *t);

@@ -170,7 +170,9 @@ double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad)
     if (bad) *bad = NULL;
     for (int64_t i = 0; i < m->range_count; i++) {
         sum += m->sums[i];
-        if (bad && !*bad && !isfinite(m->sums[i])) *bad = m->ranges[i].p->name;
+        /* Of several the last, which a backward pass comes to first: what lies before it is broken
+         * by what flows on. */
+        if (bad && !isfinite(m->sums[i])) *bad = m->ranges[i].p->name;
     }
     return sqrt(sum);
 }

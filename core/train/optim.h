@@ -79,7 +79,8 @@ int64_t optim_bytes(const optim_options *o, const params *p);
 typedef struct optim_report {
     double norm;     /* of the gradient, before clipping */
     double scale;    /* that clipping multiplied it by */
-    const char *bad; /* a parameter whose gradient is not finite: nothing was changed; else NULL */
+    const char *bad; /* the last parameter whose gradient is not finite: nothing was changed; or
+                        NULL */
 } optim_report;
 
 /* One step at rate lr on values [total]; runs on the pool's threads (NULL: on the caller's). */

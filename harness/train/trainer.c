@@ -6,6 +6,7 @@
 
 #include "core/base/host.h"
 #include "core/ops/ops.h"
+#include "harness/train/bad_number.h"
 
 /* One call's input, copied: a stream's batch is valid only until the next is read, and a step's
  * batches are all read before its first lane runs. */
@@ -251,48 +252,65 @@ static double learning_rate(const trainer *t)
 
 /* ---- where a number stopped being one ---- */
 
-static bool finite_all(const real *x, int64_t n)
+static bad_number nothing_bad(const trainer *t)
 {
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite((double)x[i])) return false;
-    }
-    return true;
+    return (bad_number){.params = model_params(t->w->model), .values = t->values};
 }
 
-static void watch_tap(void *user, const layer *self, const char *name, const tensor *x)
+/* A lane's segment again, with the states that it left behind: they have moved on by a step, which
+ * is seldom what breaks a number. g NULL: forwards only. */
+static void run_again(trainer *t, int64_t lane, grads *g, bad_number *b)
 {
-    char *bad = user;
-    if (bad[0] || finite_all(x->data, tensor_count(x))) return;
-    snprintf(bad, sizeof((train_report *)0)->bad, "output %s%s%s", self ? self->name : "",
-             self && name ? "." : "", name ? name : "");
-}
-
-/* Names the first tensor that is not finite: a parameter, or the first output on running again the
- * last batch of the first lane that failed. */
-static void find_bad(trainer *t, char *bad)
-{
-    const params *p = model_params(t->w->model);
-    size_t size = sizeof((train_report *)0)->bad;
-    for (int i = 0; i < p->count; i++) {
-        if (finite_all(t->values + p->list[i].offset, p->list[i].count)) continue;
-        snprintf(bad, size, "parameter %s", p->list[i].name);
-        return;
-    }
     const train_shape *s = &t->w->shape;
-    int64_t lane = 0;
-    while (lane + 1 < s->lanes && isfinite(t->sums[lane].nats)) {
-        lane++;
-    }
     model_state *state = t->states[lane];
-    model_begin(state, t->tapes[0], t->values, NULL);
-    for (int64_t i = (t->w->train.accumulate - 1) * s->calls, n = i + s->calls; i < n; i++) {
+    tape *tp = t->tapes[0];
+    tensor *loss = NULL;
+    model_begin(state, tp, t->values, g);
+    for (int64_t i = t->micro * s->calls, n = i + s->calls; i < n; i++) {
         reset_rows(state, &t->inputs[i], lane * s->lane_rows, s->lane_rows);
         model_call call = lane_call(t, i, lane);
-        call.watch = (layer_watch){.tap = watch_tap, .user = bad};
-        model_forward(state, &call);
+        call.watch = (layer_watch){.tap = bad_number_tap, .user = b};
+        model_result r = model_forward(state, &call);
+        if (g) loss = loss ? op_add(tp, loss, r.loss) : r.loss;
+    }
+    if (g) {
+        tape_watch(tp, bad_number_watch, b);
+        tape_backward(tp, loss, 1);
+        tape_watch(tp, NULL, NULL);
     }
     model_end(state);
-    if (!bad[0]) snprintf(bad, size, "loss");
+}
+
+/* The first tensor that is not finite, of a loss that is none: a parameter, or the first output on
+ * running again the last batch of the first lane that failed. */
+static void find_bad_loss(trainer *t, char *text)
+{
+    bad_number b = nothing_bad(t);
+    int64_t lane = 0;
+    while (lane + 1 < t->w->shape.lanes && isfinite(t->sums[lane].nats)) {
+        lane++;
+    }
+    t->micro = t->w->train.accumulate - 1;
+    bad_number_in_parameters(&b);
+    if (!b.text[0]) run_again(t, lane, NULL, &b);
+    snprintf(text, BAD_NUMBER_BYTES, "%s", b.text[0] ? b.text : "loss");
+}
+
+/* The op that broke a gradient first, in the order of the backward pass: all lanes are run again
+ * until one breaks. If none does, the sum did: the parameter that the optimiser tells. */
+static void find_bad_gradient(trainer *t, const char *parameter, char *text)
+{
+    bad_number b = nothing_bad(t);
+    grads g = {.values = ARENA_NEW(t->memory, real, b.params->total),
+               .has = arena_push_zero(t->memory, b.params->pieces, sizeof *g.has)};
+    for (int64_t lane = 0; lane < t->w->shape.lanes; lane++) {
+        for (t->micro = 0; t->micro < t->w->train.accumulate && !b.text[0]; t->micro++) {
+            memset(g.has, 0, (size_t)b.params->pieces * sizeof *g.has);
+            run_again(t, lane, &g, &b);
+        }
+    }
+    if (!b.text[0]) snprintf(b.text, sizeof b.text, "gradient of %.140s", parameter);
+    snprintf(text, BAD_NUMBER_BYTES, "%s", b.text);
 }
 
 /* ---- the whole ---- */
@@ -329,9 +347,9 @@ bool trainer_step(trainer *t, train_report *report, err *e)
     if (isfinite(report->nats)) {
         optim_report o = optim_step(t->optim, t->values, g, report->lr, t->pool);
         report->grad_norm = o.norm;
-        if (o.bad) snprintf(report->bad, sizeof report->bad, "gradient of %s", o.bad);
+        if (o.bad) find_bad_gradient(t, o.bad, report->bad);
     } else {
-        find_bad(t, report->bad);
+        find_bad_loss(t, report->bad);
     }
     double end = host_monotonic_s();
     report->data_seconds = read - begin;

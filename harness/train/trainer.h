@@ -33,8 +33,8 @@ typedef struct train_report {
     double grad_norm; /* before clipping */
     double seconds;   /* of the whole step; of it reading the corpus, and in the optimiser: */
     double data_seconds, optim_seconds;
-    /* "" or the first tensor that is not finite, as "gradient of NAME", "parameter NAME", "output
-     * NAME" or "loss"; the values are then unchanged. */
+    /* "" or the first tensor that is not finite, as "parameter NAME", "output NAME", "loss",
+     * "gradient of NAME (op OP)" or "gradient in LAYER (op OP)"; the values are then unchanged. */
     char bad[160];
     int metric_count;
     const metric *metrics; /* added up over lanes; valid until the next step */

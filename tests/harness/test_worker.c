@@ -252,8 +252,10 @@ static void reason_is(const char *more, run_state state, const char *part)
 static void failures_have_reasons(void)
 {
     if (!test_program()) return;
-    reason_is("optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
-              RUN_DIVERGED, "step 2: the gradient is not finite; first tensor: gradient of ");
+    reason_is(
+        "optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
+        RUN_DIVERGED,
+        "step 2: the gradient is not finite; first tensor: gradient in final_norm (op layernorm)");
     /* Finite to the end, and worse than guessing one of 8 symbols: ln 8 = 2.079. */
     reason_is("optimizer: {lr: 30}\nschedule: {kind: constant}\n", RUN_DIVERGED,
               "nats per token; a uniform guess costs 2.079");
