@@ -78,7 +78,20 @@ $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE_CXX)
 
-$(BUILD)/core/base/host.o: CPPFLAGS += $(DEFINES)
+$(BUILD)/core/base/host.o: CPPFLAGS += $(DEFINES) -include $(BUILD)/revision.h
+$(BUILD)/core/base/host.o: $(BUILD)/revision.h
+
+# The commit that is built, and whether the tree differs from it: of this checkout alone, never of a
+# repository that a copy without its own happens to lie in.
+$(BUILD)/revision.h: FORCE
+	@mkdir -p $(@D)
+	@revision= dirty=false; \
+	if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ]; then \
+	    revision=$$(git rev-parse HEAD 2>/dev/null); \
+	    [ -z "$$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || dirty=true; \
+	fi; \
+	printf '#define LOCI_REVISION "%s"\n#define LOCI_REVISION_DIRTY %s\n' "$$revision" $$dirty >$@.new; \
+	cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
 
 # One suite per test file, collected here, so that adding a test is adding a file. A single suite for
 # quick work: make BUILD=/tmp/x unit TEST=tests/core/test_ops.c

@@ -15,6 +15,10 @@ static int print_version(const cli_call *c)
     printf("%-10s %d\n", "numerics", LOCI_NUMERICS);
     printf("%-10s %s\n", "compiler", host_compiler());
     printf("%-10s %s\n", "flags", host_flags());
+    bool dirty;
+    const char *revision = host_revision(&dirty);
+    printf("%-10s %s%s\n", "revision", revision ? revision : "unknown",
+           revision && dirty ? ", with changes" : "");
     for (int i = 0; i < n; i++)
         printf("%-10s %s\n", libraries[i].library, libraries[i].version);
     printf("%-10s %s (%s)\n", "blas", host.blas, host.blas_core);

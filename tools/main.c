@@ -1,10 +1,16 @@
 /* The program `loci`: chooses the verb. */
+#include "tools/start.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Before the constructors of libraries, where the C library can; main calls it again where not. */
+__attribute__((section(".preinit_array"),
+               used)) static void (*const FIRST)(int, char **,
+                                                 char **) = start_with_one_blas_thread;
 
 static const verb *const VERBS[] = {
     &VERB_RUN,     &VERB_CHECK,  &VERB_STATUS, &VERB_COMPARE,  &VERB_LS,     &VERB_SHOW,
@@ -73,22 +79,9 @@ const verb VERB_HELP = {
     .run = print_help,
 };
 
-/* BLAS runs on one thread, that of the lane that calls it. OpenMP reads its environment before main
- * begins, and openblas_set_num_threads is forgotten in a new thread; hence a second start. */
-static void want_single_threaded_blas(char **argv)
-{
-    const char *threads = getenv("OMP_NUM_THREADS");
-    if (threads && strcmp(threads, "1") == 0) return;
-    setenv("OMP_NUM_THREADS", "1", 1);
-    setenv("OPENBLAS_NUM_THREADS", "1", 1); /* for OpenBLAS built with threads of its own */
-    execv("/proc/self/exe", argv);
-    perror("loci: cannot start itself with OMP_NUM_THREADS=1; set it and try again");
-    exit(EXIT_FAILED);
-}
-
 int main(int argc, char **argv)
 {
-    want_single_threaded_blas(argv);
+    start_with_one_blas_thread(argc, argv, environ);
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_verbs();

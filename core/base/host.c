@@ -21,6 +21,10 @@
 #ifndef LOCI_FLAGS
 #define LOCI_FLAGS "unknown"
 #endif
+#ifndef LOCI_REVISION
+#define LOCI_REVISION       ""
+#define LOCI_REVISION_DIRTY false
+#endif
 
 /* The value of "key : value" in a file of such lines; false if there is none. */
 static bool read_field(char *out, size_t bytes, const char *path, const char *key)
@@ -112,6 +116,13 @@ const char *host_compiler(void)
 const char *host_flags(void)
 {
     return LOCI_FLAGS;
+}
+
+const char *host_revision(bool *dirty)
+{
+    static const char revision[] = LOCI_REVISION;
+    *dirty = LOCI_REVISION_DIRTY;
+    return revision[0] ? revision : NULL;
 }
 
 /* "Name:   123 kB" in /proc/self/status as bytes; 0 if absent. */

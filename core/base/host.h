@@ -29,6 +29,11 @@ int host_versions(host_version *versions, int capacity);
 const char *host_compiler(void);
 const char *host_flags(void);
 
+/* The git commit that this program was built from, and whether the tree differed from it; NULL
+ * where it was not built in a checkout. Fixed by the build: where the program lies tells nothing.
+ */
+const char *host_revision(bool *dirty);
+
 typedef struct host_memory {
     int64_t rss_bytes, peak_rss_bytes;   /* resident, mapped files included */
     int64_t anon_bytes, peak_anon_bytes; /* anonymous; the peak is over the calls made so far */

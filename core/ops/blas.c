@@ -3,6 +3,8 @@
 #include <cblas.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 static int narrow(int64_t size)
 {
@@ -20,6 +22,23 @@ static _Thread_local double flops;
 double blas_flops(void)
 {
     return flops;
+}
+
+/* OpenBLAS maps a buffer of this size for each calling thread, and asks for it for ever where it is
+ * refused; so it is asked for here first, where `ulimit -v` could refuse it. */
+static void expect_room_for_buffer(void)
+{
+    static const size_t BUFFER = (size_t)160
+                                 << 20; /* 128 MiB and what its thread needs beside it */
+    static _Thread_local bool known;
+    struct rlimit space;
+    if (known) return;
+    known = true;
+    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
+    void *room = mmap(NULL, BUFFER, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(room != MAP_FAILED, "out of address space: OpenBLAS needs a buffer of 128 MiB for each "
+                              "thread, which the limit on it (ulimit -v) does not leave");
+    munmap(room, BUFFER);
 }
 
 #if REAL_IS_DOUBLE
@@ -61,6 +80,7 @@ void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
           "strides %lld, %lld, %lld for %lld x %lld x %lld", (long long)stride_a,
           (long long)stride_b, (long long)stride_c, (long long)m, (long long)k, (long long)n);
     if (m == 0 || n == 0) return;
+    expect_room_for_buffer();
     flops += 2 * (double)m * (double)n * (double)k;
     if (k == 0) {
         scale_rows(c, m, n, stride_c, beta);

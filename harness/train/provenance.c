@@ -1,68 +1,6 @@
 #include "harness/train/provenance.h"
 
-#include <limits.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "core/base/host.h"
-#include "data/process.h"
-
-/* ---- git ---- */
-
-typedef struct capture {
-    char text[64];
-    int64_t bytes; /* of the whole output */
-} capture;
-
-static bool take_line(void *user, const char *data, int64_t bytes, err *e)
-{
-    (void)e;
-    capture *c = user;
-    for (int64_t i = 0; i < bytes; i++, c->bytes++) {
-        if (c->bytes < (int64_t)sizeof c->text - 1) c->text[c->bytes] = data[i];
-    }
-    return true;
-}
-
-static bool run_git(capture *c, const char *const *argv)
-{
-    *c = (capture){0};
-    process p = {.argv = argv, .package = "git", .take = take_line, .user = c};
-    err ignored;
-    return process_run(&p, &ignored);
-}
-
-bool provenance_git(char revision[64], bool *dirty)
-{
-    char folder[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    if (n <= 0) return false;
-    folder[n] = 0;
-    char *slash = strrchr(folder, '/');
-    if (!slash) return false;
-    *slash = 0;
-    const char *const head[] = {"git", "-C", folder, "rev-parse", "HEAD", NULL};
-    const char *const status[] = {
-        "git", "-C", folder, "status", "--porcelain", "--untracked-files=no", NULL};
-    capture c;
-    if (!run_git(&c, head)) return false;
-    c.text[strcspn(c.text, "\n")] = 0;
-    memcpy(revision, c.text, sizeof c.text);
-    if (!run_git(&c, status)) return false;
-    *dirty = c.bytes > 0;
-    return true;
-}
-
-static void add_git(json_t *o)
-{
-    char revision[64];
-    bool dirty;
-    bool known = provenance_git(revision, &dirty);
-    json_object_set_new(o, "git_revision", known ? json_string(revision) : json_null());
-    json_object_set_new(o, "git_dirty", known ? json_boolean(dirty) : json_null());
-}
-
-/* ---- machine, program, model ---- */
 
 static void add_host(json_t *o)
 {
@@ -86,6 +24,10 @@ static void add_host(json_t *o)
         json_object_set_new(versions, v[i].library, json_string(v[i].version));
     }
     json_object_set_new(o, "versions", versions);
+    bool dirty;
+    const char *revision = host_revision(&dirty);
+    json_object_set_new(o, "git_revision", revision ? json_string(revision) : json_null());
+    json_object_set_new(o, "git_dirty", revision ? json_boolean(dirty) : json_null());
     json_object_set_new(o, "compiler", json_string(host_compiler()));
     json_object_set_new(o, "flags", json_string(host_flags()));
     json_object_set_new(o, "numerics", json_integer(LOCI_NUMERICS));
@@ -99,7 +41,6 @@ json_t *provenance_record(const json_t *plan, trainer *t)
     train_length length = trainer_length(t);
     json_t *o = json_copy((json_t *)(uintptr_t)plan);
     add_host(o);
-    add_git(o);
     json_object_set_new(o, "threads", json_integer(trainer_threads(t)));
     json_object_set_new(o, "params", json_integer(cost.params));
     json_object_set_new(o, "active_params", json_integer(cost.active_params));

@@ -8,8 +8,4 @@
 /* plan: the object in plan.json; the record holds all of it. Decref it. */
 json_t *provenance_record(const json_t *plan, trainer *t);
 
-/* Revision of the git repository that the program lies in, and whether files differ from it. False
- * if there is none, or no git. */
-bool provenance_git(char revision[64], bool *dirty);
-
 #endif

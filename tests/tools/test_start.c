@@ -1,0 +1,74 @@
+/* How the program starts: with little address space, and what it says that it was built from. */
+#include "core/base/file.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+/* Exit status of a shell's command in the test's folder, `$loci` being the program; caller frees
+ * what both its streams said. */
+static int in_shell(const char *command, char **said)
+{
+    static const char FORM[] = "cd '%s' && loci='%s' && { %s; } >said 2>&1";
+    const char *program = getenv("LOCI_PROGRAM");
+    char path[FILE_PATH_BYTES], here[FILE_PATH_BYTES] = "", all[3 * FILE_PATH_BYTES];
+    if (!program) program = "./loci";
+    if (!realpath(program, here)) test_skip("there is no %s", program);
+    file_join(path, test_folder(), "said", NULL);
+    snprintf(all, sizeof all, FORM, test_folder(), here, command);
+    int status = system(all);
+    *said = file_read(path, NULL, NULL);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void expect_said(const char *command, int status, const char *text)
+{
+    char *said;
+    int ended = in_shell(command, &said);
+    EXPECT(ended == status && said && strstr(said, text), "%s: %d: %s", command, ended,
+           said ? said : "-");
+    free(said);
+}
+
+/* OpenBLAS asks for ever for address space that it is not given. */
+static void little_address_space(void)
+{
+    if (SANITIZED) {
+        test_skip("sanitizers need all of the address space");
+        return;
+    }
+    expect_said("ulimit -v 100000; timeout -k 1 60 $loci version", 1, "(ulimit -v)");
+    expect_said("unset OMP_NUM_THREADS; ulimit -v 300000; timeout -k 1 60 $loci version", 0,
+                "compiler");
+    /* Enough to start, not for a thread's products. */
+    expect_said("printf 'data: {corpus: markov}\\nmodel: {width: 16, context: 16, blocks: "
+                "[{ffn: {hidden: 32}}]}\\ntrain: {budget: {steps: 3}, batch: 2}\\n' >s.yaml; "
+                "ulimit -v 262144; timeout -k 1 60 $loci run s.yaml --out out --jobs 1",
+                3, "ulimit -v");
+}
+
+/* Whatever repository the program lies in, it says what it was built from. */
+static void revision_is_of_the_build(void)
+{
+    char *here = NULL;
+    int status = in_shell("$loci version", &here);
+    EXPECT(status == 0 && here, "%d", status);
+    if (!here) return;
+    expect_said("git init -q . && git -c user.name=x -c user.email=x@x.example commit -q "
+                "--allow-empty -m x && cp $loci copy && ./copy version",
+                0, here);
+    free(here);
+}
+
+const test_suite test_start = {"tools/start",
+                               {{"little address space", little_address_space},
+                                {"revision is of the build", revision_is_of_the_build},
+                                {0}}};

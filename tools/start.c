@@ -1,0 +1,60 @@
+#include "tools/start.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* One thread's buffers with the program and its libraries took 185 MiB of address space (OpenBLAS
+ * 0.3.21, its kernels for AVX-512). */
+#define LEAST_ADDRESS_SPACE ((rlim_t)256 << 20)
+
+/* What OpenMP reads, and OpenBLAS built with threads of its own. */
+static char ONE_OMP_THREAD[] = "OMP_NUM_THREADS=1", ONE_BLAS_THREAD[] = "OPENBLAS_NUM_THREADS=1";
+
+/* Sanitizers have not begun yet when this runs. */
+#define BEFORE_SANITIZERS __attribute__((no_sanitize("address", "undefined", "thread")))
+
+BEFORE_SANITIZERS static void leave(const char *line)
+{
+    ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
+    (void)ignored;
+    _exit(1);
+}
+
+BEFORE_SANITIZERS static void check_address_space(void)
+{
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
+    if (space.rlim_cur >= LEAST_ADDRESS_SPACE) return;
+    leave("loci: the limit on address space (ulimit -v) is below 256 MiB, less than OpenBLAS needs "
+          "to start; raise it: ulimit -v 262144, or more for large models\n");
+}
+
+/* Does the entry set one of the two variables? */
+BEFORE_SANITIZERS static int is_thread_count(const char *entry)
+{
+    return strncmp(entry, ONE_OMP_THREAD, sizeof ONE_OMP_THREAD - 2) == 0 ||
+           strncmp(entry, ONE_BLAS_THREAD, sizeof ONE_BLAS_THREAD - 2) == 0;
+}
+
+BEFORE_SANITIZERS void start_with_one_blas_thread(int argc, char **argv, char **env)
+{
+    (void)argc;
+    size_t count = 0;
+    check_address_space();
+    for (; env[count]; count++) {
+        if (strcmp(env[count], ONE_OMP_THREAD) == 0) return;
+    }
+    char **one = __builtin_alloca((count + 3) * sizeof *one);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_thread_count(env[i])) one[kept++] = env[i];
+    }
+    one[kept++] = ONE_OMP_THREAD;
+    one[kept++] = ONE_BLAS_THREAD;
+    one[kept] = NULL;
+    execve("/proc/self/exe", argv, one);
+    leave("loci: cannot start itself with OMP_NUM_THREADS=1; set it and try again\n");
+}
