@@ -34,7 +34,6 @@ KNOWN='
 data/corpus_class data/prepare
 data/corpus data/corpus_class
 harness/inspect/inspect harness/inspect/inspect_parts
-models/model models/model_parts
 '
 
 # Every include of one product file by another: "from to", without their endings.
