@@ -305,7 +305,7 @@ static void begin_call(model_state *s, const model_call *call)
     c->weights = call->weights;
     c->lengths = call->lengths;
     c->predictions =
-        call->predictions || !s->guide ? call->predictions : guide_predictions(s, call);
+        call->predictions || !s->guide ? call->predictions : model_guide_predictions(s, call);
     c->total_weight = call->total_weight;
     c->share = share_of(c);
     /* Positions move on at the end of the call: backward functions may read what they were. */

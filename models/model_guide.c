@@ -22,7 +22,7 @@ static int32_t most_probable(const real *logits, int64_t vocab)
     return (int32_t)best;
 }
 
-const int32_t *guide_predictions(model_state *s, const model_call *call)
+const int32_t *model_guide_predictions(model_state *s, const model_call *call)
 {
     model_state *g = s->guide;
     int64_t n = s->rows * call->time, vocab = s->model->vocab;

@@ -100,6 +100,6 @@ void model_state_collect(model_state *s, int first, int count);
 
 /* What the state's guide expects behind each position of the call: [rows, time], tape memory. Moves
  * the guide's state on. */
-const int32_t *guide_predictions(model_state *s, const model_call *call);
+const int32_t *model_guide_predictions(model_state *s, const model_call *call);
 
 #endif

@@ -1,4 +1,5 @@
-/* Vectors of the residual stream, read as distributions over the vocabulary: see model.h. */
+#include "models/readout.h"
+
 #include "core/ops/blas.h"
 #include "models/model_parts.h"
 

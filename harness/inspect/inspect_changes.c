@@ -6,6 +6,7 @@
 #include "core/ops/softmax.h"
 #include "harness/inspect/inspect_parts.h"
 #include "harness/train/trained_model.h"
+#include "models/readout.h"
 
 enum { POSITION_BINS = 16, DISTANCE_BINS = 32, READ_POSITIONS = 32 };
 

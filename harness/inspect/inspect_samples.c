@@ -5,6 +5,7 @@
 #include "core/base/host.h"
 #include "core/base/rng.h"
 #include "harness/inspect/inspect_parts.h"
+#include "models/readout.h"
 
 /* A memory that fired, at the sampled prefix `prefix` of the call. */
 typedef struct fired_memory {

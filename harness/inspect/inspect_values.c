@@ -2,6 +2,7 @@
  */
 #include "harness/inspect/inspect_parts.h"
 #include "harness/train/trained_model.h"
+#include "models/readout.h"
 
 enum { VALUE_ROWS = 256 };
 

@@ -1,4 +1,5 @@
 #include "harness/inspect/value_readings.h"
+#include "models/readout.h"
 
 #include <math.h>
 

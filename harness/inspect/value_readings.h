@@ -10,7 +10,7 @@
 #define LOCI_HARNESS_VALUE_READINGS_H
 
 #include "harness/inspect/triggers.h"
-#include "models/model.h"
+#include "models/readout.h"
 
 enum { VALUE_TOP_TOKENS = 10 };
 

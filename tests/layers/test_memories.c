@@ -1,6 +1,7 @@
 /* Layers that offer themselves as memories of keys and values: what fires, times the values, is
  * what they add to the stream. */
 #include "tests/support/model_run.h"
+#include "models/readout.h"
 #include "tests/test.h"
 
 #include <stdlib.h>

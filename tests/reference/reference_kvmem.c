@@ -3,6 +3,7 @@
 #include "tests/reference/reference.h"
 
 #include "harness/inspect/value_readings.h"
+#include "models/readout.h"
 
 #include <math.h>
 #include <stdio.h>
