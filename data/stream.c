@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/rng.h"
-#include "data/permute.h"
-
 /* What a row reads. document -1: dry, or nothing yet. */
 typedef struct row_place {
     int64_t document;
@@ -29,23 +26,7 @@ struct stream {
     int64_t spans;   /* per epoch */
     int64_t taken;   /* spans handed to rows so far, over all epochs */
     row_place *rows; /* [rows] */
-    batch out;
 };
-
-static void alloc_batch(stream *s)
-{
-    int64_t rows = s->options.rows, n = rows * s->options.time;
-    arena *a = s->memory;
-    s->out = (batch){.rows = rows, .time = s->options.time};
-    s->out.tokens = arena_push_zero(a, n, sizeof *s->out.tokens);
-    s->out.targets = arena_push_zero(a, n, sizeof *s->out.targets);
-    s->out.weights = arena_push_zero(a, n, sizeof *s->out.weights);
-    s->out.reset = arena_push_zero(a, rows, sizeof *s->out.reset);
-    s->out.position = arena_push_zero(a, rows, sizeof *s->out.position);
-    s->out.document = arena_push_zero(a, rows, sizeof *s->out.document);
-    s->out.begin = arena_push_zero(a, rows, sizeof *s->out.begin);
-    s->out.length = arena_push_zero(a, rows, sizeof *s->out.length);
-}
 
 stream *stream_new(const corpus_split *split, const stream_options *options, err *e)
 {
@@ -76,7 +57,6 @@ stream *stream_new(const corpus_split *split, const stream_options *options, err
     for (int64_t r = 0; r < options->rows; r++) {
         s->rows[r] = (row_place){.document = -1};
     }
-    alloc_batch(s);
     return s;
 }
 
@@ -104,6 +84,56 @@ double stream_share(const corpus_split *split, const stream_options *options)
     return positions > 0 ? targets / positions : 1;
 }
 
+batch stream_batch(const stream *s)
+{
+    int64_t rows = s->options.rows, n = rows * s->options.time;
+    arena *a = s->memory;
+    return (batch){.rows = rows,
+                   .time = s->options.time,
+                   .tokens = ARENA_NEW(a, int32_t, n),
+                   .targets = ARENA_NEW(a, int32_t, n),
+                   .weights = ARENA_NEW(a, real, n),
+                   .reset = ARENA_NEW(a, bool, rows),
+                   .position = ARENA_NEW(a, int64_t, rows),
+                   .document = ARENA_NEW(a, int64_t, rows),
+                   .begin = ARENA_NEW(a, int64_t, rows),
+                   .length = ARENA_NEW(a, int64_t, rows)};
+}
+
+/* ---- the order of spans ---- */
+
+/* Four rounds of random functions are enough in theory for large halves; small halves need more. */
+enum { ROUNDS = 8 };
+
+static uint64_t feistel(uint64_t x, int half_bits, rng_key key)
+{
+    uint64_t mask = ((uint64_t)1 << half_bits) - 1;
+    uint64_t left = x >> half_bits, right = x & mask;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        /* Halves have at most 31 bits, so round and half share one counter. */
+        uint64_t mixed = left ^ (rng_u32(key, round << 32 | right) & mask);
+        left = right;
+        right = mixed;
+    }
+    return left << half_bits | right;
+}
+
+int64_t stream_permute(int64_t i, int64_t n, rng_key key)
+{
+    CHECK(i >= 0 && i < n && n < (int64_t)1 << 60, "%lld of %lld", (long long)i, (long long)n);
+    int half_bits = 1;
+    while ((int64_t)1 << (2 * half_bits) < n) {
+        half_bits++;
+    }
+    uint64_t x = (uint64_t)i;
+    do {
+        x = feistel(x, half_bits, key); /* 4 steps on average at most: the domain is below 4 n */
+    } while (x >= (uint64_t)n);
+    return (int64_t)x;
+}
+
+/* ---- rows ---- */
+
 /* The document that holds a span. */
 static int64_t document_of(const stream *s, int64_t span)
 {
@@ -127,7 +157,7 @@ static bool take_span(stream *s, row_place *r)
     if (s->options.shuffle) {
         rng_key key = {
             .seed = s->options.seed, .step = (uint32_t)epoch, .place = rng_place("stream.order")};
-        number = permute(number, s->spans, key);
+        number = stream_permute(number, s->spans, key);
     }
     s->taken++;
     int64_t doc = document_of(s, number);
@@ -161,10 +191,9 @@ static void pad(int32_t *tokens, int32_t *targets, real *weights, int64_t n)
     memset(weights, 0, (size_t)n * sizeof *weights);
 }
 
-static bool fill_row(stream *s, int64_t row, err *e)
+static bool fill_row(stream *s, batch *b, int64_t row, err *e)
 {
     row_place *r = &s->rows[row];
-    batch *b = &s->out;
     int64_t time = b->time, at = row * time;
     if (r->next == r->end && !take_span(s, r)) *r = (row_place){.document = -1};
     int64_t n = MIN(time, r->end - r->next);
@@ -191,13 +220,14 @@ static bool fill_row(stream *s, int64_t row, err *e)
 bool stream_next(stream *s, batch *b, err *e)
 {
     if (e) e->text[0] = 0;
-    s->out.weight = 0;
+    CHECK(b->rows == s->options.rows && b->time == s->options.time, "a batch of %lld x %lld",
+          (long long)b->rows, (long long)b->time);
+    b->weight = 0;
     bool any = false; /* what a probe tells may fill a whole batch, and counts for nothing */
     for (int64_t row = 0; row < s->options.rows; row++) {
-        if (!fill_row(s, row, e)) return false;
-        any |= s->out.document[row] >= 0;
+        if (!fill_row(s, b, row, e)) return false;
+        any |= b->document[row] >= 0;
     }
-    *b = s->out;
     return any;
 }
 

@@ -10,6 +10,7 @@
 #ifndef LOCI_DATA_STREAM_H
 #define LOCI_DATA_STREAM_H
 
+#include "core/base/rng.h"
 #include "data/corpus.h"
 
 typedef struct stream stream;
@@ -41,8 +42,11 @@ typedef struct batch {
     double weight;     /* sum of weights */
 } batch;
 
-/* The next call for all rows; pointers are valid until the next call. False once all rows are dry,
- * or when a file can no longer be read (e then says so; otherwise e->text is empty). */
+/* Room for the stream's batches; lives as long as the stream. */
+batch stream_batch(const stream *s);
+
+/* Fills the caller's batch with the next call for all rows. False once all rows are dry, or when a
+ * file can no longer be read (e then says so; otherwise e->text is empty). */
 bool stream_next(stream *s, batch *b, err *e);
 
 int64_t stream_epoch(const stream *s);
@@ -50,6 +54,12 @@ int64_t stream_epoch(const stream *s);
 /* Of the positions that rows are given over an epoch, padding included, the share whose target
  * counts: what a batch of so many positions weighs on average. */
 double stream_share(const corpus_split *split, const stream_options *options);
+
+/* The order of an epoch: where i in [0, n) goes in a random permutation that is computed point by
+ * point and stores nothing, a Feistel network (Luby & Rackoff 1988, doi 10.1137/0217022) over the
+ * next power of 4, walked until the result is below n again (Black & Rogaway 2002, doi
+ * 10.1007/3-540-45760-7_9). Different keys give different permutations. Below a microsecond. */
+int64_t stream_permute(int64_t i, int64_t n, rng_key key);
 
 /* The reading position as text (JSON), for checkpoints; restored exactly. */
 char *stream_cursor(const stream *s, arena *a);

@@ -131,6 +131,7 @@ static bool gathering_open(gathering *w, arena *a, stream **text, corpus *c, int
                          .once = true};
     threads = (int)MIN((int64_t)MAX(threads, 1), w->rows);
     if (!(*text = stream_new(split, &so, e))) return false;
+    w->batch = stream_batch(*text);
     w->pool = lanes_new(w->rows, threads, model_params_const(l->model), e);
     if (!w->pool) return false;
     w->states = ARENA_NEW(a, model_state *, w->rows);

@@ -5,7 +5,7 @@
 
 #include "data/stream.h"
 
-/* One call. All arrays are this call's own, so that several calls can be at work at once. */
+/* One call. Its batch is its own, so that several calls can be at work at once. */
 typedef struct eval_call {
     batch batch;
     bool *reads;    /* [rows]: text before the limit, in this call */

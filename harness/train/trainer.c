@@ -8,16 +8,6 @@
 #include "core/ops/ops.h"
 #include "harness/train/bad_number.h"
 
-/* One call's input, copied: a stream's batch is valid only until the next is read, and a step's
- * batches are all read before its first lane runs. */
-typedef struct call_input {
-    int32_t *tokens, *targets; /* [batch, context] */
-    real *weights;             /* [batch, context] */
-    bool *reset;               /* [batch] */
-    int64_t *position;         /* [batch] */
-    int64_t *length;           /* [batch]: positions before the padding */
-} call_input;
-
 /* What a lane adds up over a step. */
 typedef struct lane_sums {
     double nats, weight;
@@ -38,22 +28,12 @@ struct trainer {
     real *values;         /* [params.total] */
     model_state **states; /* [lanes] */
     tape **tapes;         /* [threads] */
-    call_input *inputs;   /* [accumulate * calls] */
+    batch *inputs;        /* [accumulate * calls]: read before the step's first lane runs */
     lane_sums *sums;      /* [lanes] */
     lane_sums total;
     double step_weight; /* of all targets of the step */
     int64_t micro;      /* batch of the step that the lanes work on */
 };
-
-static call_input input_new(arena *a, int64_t rows, int64_t time)
-{
-    return (call_input){.tokens = ARENA_NEW(a, int32_t, rows * time),
-                        .targets = ARENA_NEW(a, int32_t, rows * time),
-                        .weights = ARENA_NEW(a, real, rows * time),
-                        .reset = ARENA_NEW(a, bool, rows),
-                        .position = ARENA_NEW(a, int64_t, rows),
-                        .length = ARENA_NEW(a, int64_t, rows)};
-}
 
 static bool open_stream(trainer *t, err *e)
 {
@@ -80,9 +60,9 @@ static bool make_buffers(trainer *t, err *e)
         t->tapes[i] = tape_new();
     }
     int64_t inputs = t->w->train.accumulate * s->calls;
-    t->inputs = ARENA_NEW(a, call_input, inputs);
+    t->inputs = ARENA_NEW(a, batch, inputs);
     for (int64_t i = 0; i < inputs; i++) {
-        t->inputs[i] = input_new(a, t->w->train.batch, s->context);
+        t->inputs[i] = stream_batch(t->stream);
     }
     t->sums = arena_push_zero(a, s->lanes, sizeof(lane_sums));
     return workload_start(t->w, t->values, e);
@@ -131,17 +111,9 @@ static bool read_inputs(trainer *t, err *e)
     int64_t inputs = t->w->train.accumulate * t->w->shape.calls;
     t->step_weight = 0;
     for (int64_t i = 0; i < inputs; i++) {
-        batch b;
-        if (!stream_next(t->stream, &b, e)) return err_prefix(e, "reading the training split");
-        size_t rows = (size_t)b.rows, cells = (size_t)(b.rows * b.time);
-        const call_input *in = &t->inputs[i];
-        memcpy(in->tokens, b.tokens, cells * sizeof *in->tokens);
-        memcpy(in->targets, b.targets, cells * sizeof *in->targets);
-        memcpy(in->weights, b.weights, cells * sizeof *in->weights);
-        memcpy(in->reset, b.reset, rows * sizeof *in->reset);
-        memcpy(in->position, b.position, rows * sizeof *in->position);
-        memcpy(in->length, b.length, rows * sizeof *in->length);
-        t->step_weight += b.weight;
+        if (!stream_next(t->stream, &t->inputs[i], e))
+            return err_prefix(e, "reading the training split");
+        t->step_weight += t->inputs[i].weight;
     }
     return true;
 }
@@ -172,7 +144,7 @@ static void add_metric(lane_sums *sums, const metric *m, int guess)
 static model_call lane_call(const trainer *t, int64_t index, int64_t lane)
 {
     const train_shape *s = &t->w->shape;
-    const call_input *in = &t->inputs[index];
+    const batch *in = &t->inputs[index];
     int64_t row = lane * s->lane_rows, cell = row * s->context;
     return (model_call){.time = s->context,
                         .tokens = in->tokens + cell,
@@ -186,7 +158,7 @@ static model_call lane_call(const trainer *t, int64_t index, int64_t lane)
                         .row0 = index * t->w->train.batch + row};
 }
 
-static void reset_rows(model_state *state, const call_input *in, int64_t row0, int64_t rows)
+static void reset_rows(model_state *state, const batch *in, int64_t row0, int64_t rows)
 {
     for (int64_t r = 0; r < rows; r++) {
         if (in->reset[row0 + r]) model_state_reset_row(state, r, in->position[row0 + r]);

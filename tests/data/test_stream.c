@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "data/permute.h"
 #include "tests/support/corpora.h"
 #include "tests/test.h"
 
@@ -58,7 +57,7 @@ static void check_epochs(const corpus_split *s, const stream_options *o, int tim
         seen[i] = calloc((size_t)split_document(s, i).tokens, 1);
     }
     stream *x = stream_new(s, o, &e);
-    batch b;
+    batch b = x ? stream_batch(x) : (batch){0};
     while (x && total < times * split_tokens(s) && stream_next(x, &b, &e)) {
         check_batch(s, &b, seen);
         total += (int64_t)b.weight;
@@ -102,7 +101,7 @@ static void rows_run_dry(void)
     stream_options o = USUAL;
     o.rows = 5;
     stream *s = stream_new(corpus_get(c, SPLIT_VALIDATION), &o, NULL);
-    batch b;
+    batch b = stream_batch(s);
     err e = {""};
     EXPECT(stream_next(s, &b, &e) && b.weight == 8, "weight %g", b.weight);
     EXPECT(b.document[0] == 0 && b.document[1] == -1 && b.reset[0], "documents %lld, %lld",
@@ -118,7 +117,7 @@ static void evaluation_keeps_order(void)
     if (!c) return;
     stream_options o = {.rows = 1, .time = 64, .block = 64, .once = true};
     stream *s = stream_new(corpus_get(c, SPLIT_TRAIN), &o, NULL);
-    batch b;
+    batch b = stream_batch(s);
     int64_t doc = 0, next = 0;
     while (stream_next(s, &b, NULL)) {
         if (b.document[0] != doc) {
@@ -143,13 +142,14 @@ static void continued_spans_keep_state(void)
     if (!c) return;
     stream_options o = {.rows = 1, .time = 32, .block = 32, .span = 64, .once = true};
     stream *s = stream_new(corpus_get(c, SPLIT_TRAIN), &o, NULL);
-    batch b;
+    batch b = stream_batch(s);
     while (stream_next(s, &b, NULL)) {
         EXPECT(b.reset[0] == (b.begin[0] == 0), "reset at %lld", (long long)b.begin[0]);
     }
     stream_free(s);
     o.span = 40; /* padded at its end: the state holds padding, so the next span begins afresh */
     s = stream_new(corpus_get(c, SPLIT_TRAIN), &o, NULL);
+    b = stream_batch(s);
     while (stream_next(s, &b, NULL)) {
         EXPECT(b.reset[0] == (b.begin[0] % 40 == 0), "reset at %lld", (long long)b.begin[0]);
     }
@@ -163,7 +163,7 @@ static uint64_t order_of(const corpus_split *split, uint64_t seed, int calls, in
     o.seed = seed;
     o.once = false;
     stream *s = stream_new(split, &o, NULL);
-    batch b;
+    batch b = stream_batch(s);
     uint64_t hash = 1;
     for (int i = 0; i < calls && stream_next(s, &b, NULL); i++) {
         for (int64_t r = 0; r < b.rows; r++) {
@@ -210,7 +210,7 @@ static void cursor_restores(void)
     arena *a = arena_new(0);
     for (int stop = 0; stop < 200; stop += 13) {
         stream *x = stream_new(split, &o, NULL), *y = stream_new(split, &o, NULL);
-        batch b, d;
+        batch b = stream_batch(x), d = stream_batch(y);
         for (int i = 0; i < stop; i++) {
             stream_next(x, &b, NULL);
         }
@@ -241,7 +241,7 @@ static void permutations(void)
         int64_t n = SIZE[i], missing = 0, moved = 0;
         char *seen = calloc((size_t)n, 1);
         for (int64_t k = 0; k < n; k++) {
-            int64_t to = permute(k, n, (rng_key){.seed = 5, .place = 1});
+            int64_t to = stream_permute(k, n, (rng_key){.seed = 5, .place = 1});
             EXPECT(to >= 0 && to < n, "%lld of %lld", (long long)to, (long long)n);
             seen[to]++;
             moved += to != k;
@@ -257,7 +257,7 @@ static void permutations(void)
     /* Where 0 goes is uniform over seeds: 4000 draws over 8 places, 500 each, deviation 21. */
     int count[8] = {0};
     for (uint64_t seed = 0; seed < 4000; seed++) {
-        count[permute(0, 8, (rng_key){.seed = seed, .place = 2})]++;
+        count[stream_permute(0, 8, (rng_key){.seed = seed, .place = 2})]++;
     }
     for (int i = 0; i < 8; i++) {
         EXPECT(abs(count[i] - 500) < 6 * 21, "0 goes to %d %d times of 4000", i, count[i]);
@@ -274,7 +274,7 @@ static void share_of_an_epoch(void)
         if (!split) continue;
         stream_options o = {.rows = 1, .time = 32, .block = 32, .span = SPAN[i % 4], .once = true};
         stream *s = stream_new(split, &o, NULL);
-        batch b;
+        batch b = stream_batch(s);
         double targets = 0, positions = 0;
         while (stream_next(s, &b, NULL)) {
             targets += b.weight;
