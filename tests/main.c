@@ -21,6 +21,8 @@ static struct {
     const char *program;
     int filters;
     char **filter;
+    bool *matched; /* [filters] */
+    bool with_subs;
     double started;
 } run;
 
@@ -33,10 +35,12 @@ static double clock_s(void)
 
 static bool selected(const char *name)
 {
+    bool any = run.filters == 0;
     for (int i = 0; i < run.filters; i++) {
-        if (strstr(name, run.filter[i])) return true;
+        if (!strstr(name, run.filter[i])) continue;
+        any = run.matched[i] = true;
     }
-    return run.filters == 0;
+    return any;
 }
 
 static void begin_case(const char *name)
@@ -72,6 +76,7 @@ static void end_case(void)
 
 void test_fail(const char *file, int line, const char *expression, const char *format, ...)
 {
+    if (!run.in_case) begin_case(run.suite);
     printf("%s:%d: %s: expected %s: ", file, line, run.name, expression);
     va_list args;
     va_start(args, format);
@@ -83,7 +88,7 @@ void test_fail(const char *file, int line, const char *expression, const char *f
 
 void test_skip(const char *format, ...)
 {
-    if (run.case_skipped) return;
+    if (run.case_skipped || !run.in_case) return;
     printf("skip %s: ", run.name);
     va_list args;
     va_start(args, format);
@@ -95,6 +100,7 @@ void test_skip(const char *format, ...)
 
 bool test_sub(const char *format, ...)
 {
+    CHECK(run.with_subs, "%s has sub-cases, and does not say so", run.suite);
     if (run.has_subs || run.case_failed || run.case_skipped) end_case();
     run.has_subs = true;
     run.in_case = false;
@@ -151,14 +157,13 @@ void expect_close(const char *what, const real *got, const real *expected, int64
 static void run_case(const test_suite *suite, const test_case *c)
 {
     snprintf(run.suite, sizeof run.suite, "%s/%s", suite->name, c->name);
+    char *end = run.suite + strlen(run.suite) - 1;
+    run.with_subs = *end == '/';
+    if (run.with_subs) *end = 0;
     bool wanted = selected(run.suite);
-    /* A filter may name a sub-case: run the case and let test_sub choose. */
-    for (int i = 0; i < run.filters && !wanted; i++) {
-        wanted = strncmp(run.filter[i], run.suite, strlen(run.suite)) == 0;
-    }
-    if (!wanted) return;
+    if (!wanted && !run.with_subs) return;
     run.has_subs = false;
-    begin_case(run.suite);
+    if (wanted) begin_case(run.suite);
     c->run();
     end_case();
 }
@@ -173,6 +178,8 @@ int main(int argc, char **argv)
     }
     run.filters = argc - 1;
     run.filter = argv + 1;
+    run.matched = calloc((size_t)argc, sizeof *run.matched);
+    CHECK(run.matched, "out of memory for %d filters", argc);
     double started = clock_s();
     for (int i = 0; ALL_SUITES[i]; i++) {
         for (const test_case *c = ALL_SUITES[i]->cases; c->name; c++) {
@@ -180,6 +187,12 @@ int main(int argc, char **argv)
         }
     }
     fprintf(stderr, "%.1f s\n", clock_s() - started);
+    for (int i = 0; i < run.filters; i++) {
+        if (run.matched[i]) continue;
+        printf("FAIL %s: no case has a name with it\n", run.filter[i]);
+        run.failed++;
+    }
+    free(run.matched);
     printf("%d passed, %d failed, %d skipped\n", run.passed, run.failed, run.skipped);
     return run.failed ? 1 : 0;
 }

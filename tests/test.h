@@ -4,7 +4,10 @@
  *     const test_suite test_<name> = {"core/<name>", {{"adds", adds}, {0}}};
  *
  * The Makefile collects the suites. `build/<kind>/test [FILTER...]` runs the cases whose
- * "suite/case" contains a filter; the last line is `N passed, N failed, N skipped`. */
+ * "suite/case" or "suite/case/sub" contains a filter, so that a layer's name runs everything about
+ * it; a filter that no case's name contains fails. The last line is `N passed, N failed, N
+ * skipped`.
+ */
 #ifndef LOCI_TESTS_TEST_H
 #define LOCI_TESTS_TEST_H
 
@@ -12,6 +15,8 @@
 
 enum { MAX_CASES = 128 };
 
+/* A name that ends in '/': all that the case does is in sub-cases (test_sub), and it is cheap where
+ * none of them is chosen. */
 typedef struct test_case {
     const char *name;
     void (*run)(void);
@@ -32,9 +37,9 @@ void test_fail(const char *file, int line, const char *expression, const char *f
 /* Marks the running case as skipped, with the reason. */
 void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens a sub-case inside a case that loops over a table ("conformance/attention/causality"): it is
- * counted as a case of its own, ends the previous sub-case, and obeys the filters: false means skip
- * its body. */
+/* Opens a sub-case inside a case named ".../" that loops over a table
+ * ("conformance/attention/causality"): it is counted as a case of its own, ends the previous
+ * sub-case, and obeys the filters: false means skip its body. */
 bool test_sub(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A fresh empty folder for the running case, removed when it ends without failure. */

@@ -118,4 +118,4 @@ static void like_double(void)
     if (v.file) fclose(v.file);
 }
 
-const test_suite test_op_float = {"core/op_float", {{"like_double", like_double}, {0}}};
+const test_suite test_op_float = {"core/op_float", {{"like_double/", like_double}, {0}}};

@@ -22,4 +22,4 @@ static void every_op(void)
     }
 }
 
-const test_suite test_op_gradients = {"core/op_gradients", {{"every_op", every_op}, {0}}};
+const test_suite test_op_gradients = {"core/op_gradients", {{"every_op/", every_op}, {0}}};

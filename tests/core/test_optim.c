@@ -422,7 +422,7 @@ static void wrong_options(void)
 }
 
 const test_suite test_optim = {"core/optim",
-                               {{"follows_the_formulas", follows_the_formulas},
+                               {{"follows_the_formulas/", follows_the_formulas},
                                 {"threads_give_equal_bits", threads_give_equal_bits},
                                 {"missing_gradients_are_zeros", missing_gradients_are_zeros},
                                 {"lazy_leaves_pieces_alone", lazy_leaves_pieces_alone},

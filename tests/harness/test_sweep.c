@@ -456,7 +456,7 @@ static void replaces_layers(void)
 }
 
 const test_suite test_sweep = {"harness/sweep",
-                               {{"expansions", expansions},
+                               {{"expansions/", expansions},
                                 {"seeds", seeds},
                                 {"refuses", refuses},
                                 {"product property", product_property},

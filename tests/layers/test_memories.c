@@ -1,7 +1,7 @@
 /* Layers that offer themselves as memories of keys and values: what fires, times the values, is
  * what they add to the stream. */
-#include "tests/support/model_run.h"
 #include "models/readout.h"
+#include "tests/support/model_run.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -108,4 +108,4 @@ static void add_up(void)
     }
 }
 
-const test_suite test_memories = {"layers/memories", {{"add_up", add_up}, {0}}};
+const test_suite test_memories = {"layers/memories", {{"add_up/", add_up}, {0}}};

@@ -85,6 +85,26 @@ static void check_flops(const layer_class *cls, const char *options)
     layer_apply_free(a);
 }
 
+/* Options that change what is computed, beside the defaults. */
+static const char *const COUNTED[][2] = {
+    {"attention", "{memory: 512}"},
+    {"attention", "{window: 1000, kv_heads: 2}"},
+    {"block_recurrent", "{configuration: single, gate: lstm}"},
+    {"block_recurrent", "{configuration: dual, gate_form: port}"},
+    {"block_recurrent", "{write_keys: memory, window: 1000}"},
+    {"compressed_memory", "{compression: mean, memory: 100}"},
+    {"fast_ffn", "{chunk: 700}"},
+    {"fast_ffn", "{chunk: 1, loss: next_token, carry: true}"},
+    {"fwl", "{chunk: 700, update_dense0: false}"},
+    {"fwl", "{chunk: 700, carry: true}"},
+    {"ffn", "{activation: swiglu}"},
+    {"lstm", "{hidden: 9}"},
+    {"hash_ffn", "{hashes: 4, activation: geglu, hidden: 32}"},
+    {"hash_ffn", "{hashes: 4, form: slices}"},
+    {"pkm", "{gate: true}"},
+    {"switch_ffn", "{top_k: 2, experts: 3}"},
+};
+
 static void declared_flops(void)
 {
     for (int head = 0; head < 2; head++) {
@@ -94,23 +114,11 @@ static void declared_flops(void)
             if (test_sub("%s", classes[i]->name)) check_flops(classes[i], "{}");
         }
     }
-    if (!test_sub("options")) return;
-    check_flops(registry_layer("attention"), "{memory: 512}");
-    check_flops(registry_layer("attention"), "{window: 1000, kv_heads: 2}");
-    check_flops(registry_layer("block_recurrent"), "{configuration: single, gate: lstm}");
-    check_flops(registry_layer("block_recurrent"), "{configuration: dual, gate_form: port}");
-    check_flops(registry_layer("block_recurrent"), "{write_keys: memory, window: 1000}");
-    check_flops(registry_layer("compressed_memory"), "{compression: mean, memory: 100}");
-    check_flops(registry_layer("fast_ffn"), "{chunk: 700}");
-    check_flops(registry_layer("fast_ffn"), "{chunk: 1, loss: next_token, carry: true}");
-    check_flops(registry_head("fwl"), "{chunk: 700, update_dense0: false}");
-    check_flops(registry_head("fwl"), "{chunk: 700, carry: true}");
-    check_flops(registry_layer("ffn"), "{activation: swiglu}");
-    check_flops(registry_layer("lstm"), "{hidden: 9}");
-    check_flops(registry_layer("hash_ffn"), "{hashes: 4, activation: geglu, hidden: 32}");
-    check_flops(registry_layer("hash_ffn"), "{hashes: 4, form: slices}");
-    check_flops(registry_layer("pkm"), "{gate: true}");
-    check_flops(registry_layer("switch_ffn"), "{top_k: 2, experts: 3}");
+    for (size_t i = 0; i < sizeof COUNTED / sizeof *COUNTED; i++) {
+        if (!test_sub("%s %s", COUNTED[i][0], COUNTED[i][1])) continue;
+        const layer_class *cls = registry_layer(COUNTED[i][0]);
+        check_flops(cls ? cls : registry_head(COUNTED[i][0]), COUNTED[i][1]);
+    }
 }
 
 /* Every bound can be written, and nothing beyond it. */
@@ -147,7 +155,7 @@ static void option_bounds(void)
 
 extern const test_suite test_single;
 const test_suite test_single = {"layers/single",
-                                {{"finite_output", finite_output},
-                                 {"declared_flops", declared_flops},
-                                 {"option_bounds", option_bounds},
+                                {{"finite_output/", finite_output},
+                                 {"declared_flops/", declared_flops},
+                                 {"option_bounds/", option_bounds},
                                  {0}}};

@@ -23,4 +23,4 @@ static void vectors(void)
     EXPECT(ran, "%s", e.text);
 }
 
-const test_suite test_reference = {"tools/reference", {{"vectors", vectors}, {0}}};
+const test_suite test_reference = {"tools/reference", {{"vectors/", vectors}, {0}}};
