@@ -67,7 +67,8 @@ void model_set_guide(model *m, const model *guide, const real *values);
 /* The stack's layers in order; returns how many. */
 int model_layers(const model *m, const layer *const **layers);
 const layer *model_head(const model *m);
-bool model_oracle(const model *m); /* some layer looks at the future */
+bool model_oracle(const model *m);     /* some layer looks at the future */
+bool model_whole_call(const model *m); /* some layer's outputs depend on the whole call */
 /* The resolved spec: every option spelt out. And only what differs from the defaults. */
 node *model_resolved(const model *m, arena *a);
 node *model_changed(const model *m, arena *a);
@@ -203,13 +204,21 @@ typedef struct sampling {
  * how, index) only. Ties go to the smaller id. Allocates unless temperature is 0. */
 int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index);
 
-/* Told each sampled token in turn; false stops. */
-typedef bool (*emit_fn)(void *user, int32_t token);
+/* Told each sampled token of a row in turn; false: no more of that row. */
+typedef bool (*emit_fn)(void *user, int64_t row, int32_t token);
 
-/* Continues the one row of `s`: reads tokens [0, n) (n >= 1; a document begins with the start
- * token, which the caller puts first), then samples up to `count` tokens one at a time, each fed
- * back through model_forward. The cost of a token does not depend on its position. */
-void model_generate(model_state *s, tape *t, const real *values, const int32_t *tokens, int64_t n,
+/* What a row reads before it is continued, at least one token; a document begins with the start
+ * token, which the caller puts first. */
+typedef struct model_prompt {
+    const int32_t *tokens;
+    int64_t count;
+} model_prompt;
+
+/* Continues the rows of `s`, which step together: each reads its prompt, then up to `count` tokens
+ * are sampled one at a time, each fed back through model_forward. A row is what it would be alone,
+ * but for layers that look at a whole call (layer.whole_call). Weights are read once for all rows;
+ * the cost of a token does not depend on its position. */
+void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user);
 
 #endif

@@ -164,6 +164,14 @@ bool model_oracle(const model *m)
     return m->oracle;
 }
 
+bool model_whole_call(const model *m)
+{
+    for (int i = 0; i < m->unit_count; i++) {
+        if (m->units[i].layer.whole_call) return true;
+    }
+    return m->head.whole_call;
+}
+
 static void add_cost(model_cost *sum, const layer *l)
 {
     layer_cost c = l->cls->cost(l);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- one draw ---- */
 
@@ -78,35 +79,87 @@ int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *ho
     return id;
 }
 
-/* ---- a continuation ---- */
+/* ---- continuations ---- */
 
-/* Runs the model over n tokens; returns the last position's logits, valid until the next call. */
-static const real *read_tokens(model_state *s, tape *t, const real *values, int64_t vocab,
-                               const int32_t *tokens, int64_t n)
+typedef struct continuation {
+    model_state *state;
+    tape *tape;
+    const real *values;
+    const model_prompt *prompts;
+    int64_t rows, vocab, read; /* positions that every row has read */
+    int32_t *last;             /* [rows]: drawn last */
+    int64_t *drawn;            /* [rows]: tokens; -1: the row is at its end */
+    const real *logits; /* [rows, vocab] behind the last position; valid until the next call */
+} continuation;
+
+/* What a row reads at the next position: of its prompt, then what was drawn. A row at its end goes
+ * on with anything, for the others' sake. */
+static int32_t next_token(const continuation *c, int64_t row, int64_t position)
 {
-    model_begin(s, t, values, NULL);
-    model_call call = {.time = n, .tokens = tokens, .mode = MODE_EVAL};
-    model_result result = model_forward(s, &call);
-    model_end(s);
-    return result.logits->data + (n - 1) * vocab;
+    const model_prompt *p = &c->prompts[row];
+    return position < p->count ? p->tokens[position] : c->last[row];
 }
 
-void model_generate(model_state *s, tape *t, const real *values, const int32_t *tokens, int64_t n,
+static void read_tokens(continuation *c, int64_t time)
+{
+    model_begin(c->state, c->tape, c->values, NULL);
+    int32_t *tokens = tape_keep(c->tape, c->rows * time, sizeof *tokens);
+    for (int64_t r = 0; r < c->rows; r++) {
+        for (int64_t i = 0; i < time; i++) {
+            tokens[r * time + i] = next_token(c, r, c->read + i);
+        }
+    }
+    model_call call = {.time = time, .tokens = tokens, .mode = MODE_EVAL};
+    const real *all = model_forward(c->state, &call).logits->data;
+    model_end(c->state);
+    real *last = tape_keep(c->tape, c->rows * c->vocab, sizeof *last);
+    for (int64_t r = 0; r < c->rows; r++) {
+        memcpy(last + r * c->vocab, all + ((r + 1) * time - 1) * c->vocab,
+               (size_t)c->vocab * sizeof *last);
+    }
+    c->logits = last;
+    c->read += time;
+}
+
+/* Draws for the rows whose prompts are read; returns whether any row goes on. */
+static bool draw_tokens(continuation *c, int64_t count, const sampling *how, emit_fn emit,
+                        void *user)
+{
+    bool any = false;
+    for (int64_t r = 0; r < c->rows; r++) {
+        if (c->read >= c->prompts[r].count && c->drawn[r] >= 0) {
+            c->last[r] = model_sample_token(c->logits + r * c->vocab, c->vocab, how, c->drawn[r]);
+            bool more = emit(user, r, c->last[r]);
+            c->drawn[r] = more && c->drawn[r] + 1 < count ? c->drawn[r] + 1 : -1;
+        }
+        any |= c->drawn[r] >= 0;
+    }
+    return any;
+}
+
+void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user)
 {
-    CHECK(model_state_rows(s) == 1 && n >= 1, "%lld rows, %lld tokens",
-          (long long)model_state_rows(s), (long long)n);
     const model *m = model_of_state(s);
-    int64_t vocab = model_vocab(m), block = model_context(m);
-    const real *logits = NULL;
-    /* Up to the end of a block at a time: a long prompt needs no more memory than a block. */
-    for (int64_t begin = 0, time; begin < n; begin += time) {
-        time = MIN(n - begin, block - model_state_positions(s)[0] % block);
-        logits = read_tokens(s, t, values, vocab, tokens + begin, time);
+    int64_t rows = model_state_rows(s), block = model_context(m), shortest = INT64_MAX;
+    for (int64_t r = 0; r < rows; r++) {
+        CHECK(prompts[r].count >= 1, "row %lld has no prompt", (long long)r);
+        shortest = MIN(shortest, prompts[r].count);
     }
-    for (int64_t i = 0; i < count; i++) {
-        int32_t token = model_sample_token(logits, vocab, how, i);
-        if (!emit(user, token)) return;
-        if (i + 1 < count) logits = read_tokens(s, t, values, vocab, &token, 1);
-    }
+    arena *a = arena_new(0);
+    continuation c = {.state = s,
+                      .tape = t,
+                      .values = values,
+                      .prompts = prompts,
+                      .rows = rows,
+                      .vocab = model_vocab(m),
+                      .last = arena_push_zero(a, rows, sizeof *c.last),
+                      .drawn = arena_push_zero(a, rows, sizeof *c.drawn)};
+    do {
+        /* What all prompts hold, up to the end of a block at a time: long prompts need no more
+         * memory than a block. Then token by token: some rows draw, others still read. */
+        int64_t left = block - model_state_positions(s)[0] % block;
+        read_tokens(&c, MAX(1, MIN(shortest - c.read, left)));
+    } while (draw_tokens(&c, count, how, emit, user));
+    arena_free(a);
 }

@@ -1,5 +1,6 @@
 /* loci generate: text from a trained model. */
 #include "core/base/host.h"
+#include "core/train/lanes.h"
 #include "harness/train/trained_model.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
@@ -8,15 +9,17 @@
 #include <string.h>
 
 typedef struct generate_call {
-    const char *prompt, *out, *data;
+    const node *prompt;
+    const char *prompts, *out, *data;
     int64_t tokens, top_k, seed;
     double temperature, top_p;
 } generate_call;
 
 static const option OPTIONS[] = {
-    CLI_TEXT(generate_call, prompt, "prompt",
-             "text to continue; default: the beginning of a document"),
-    CLI_INT(generate_call, tokens, "tokens", "400", 1, 1e9, "how many to generate"),
+    CLI_LIST(generate_call, prompt, "prompt",
+             "text to continue; default: the beginning of a document; may be repeated"),
+    CLI_TEXT(generate_call, prompts, "prompts", "a file with a text to continue in every line"),
+    CLI_INT(generate_call, tokens, "tokens", "400", 1, 1e9, "how many to generate, of each text"),
     CLI_REAL(generate_call, temperature, "temperature", "0.8", 0, 100, "0: always the likeliest"),
     CLI_INT(generate_call, top_k, "top-k", "0", 0, 1e9, "only the k likeliest tokens; 0: all"),
     CLI_REAL(generate_call, top_p, "top-p", "1", 0, 1, "only the likeliest that make up p"),
@@ -25,53 +28,163 @@ static const option OPTIONS[] = {
     CLI_DATA(generate_call),
     {0}};
 
-typedef struct drawn {
-    int32_t *ids;
+/* A text to continue, and what was drawn. */
+typedef struct continued {
+    const char *prompt; /* "": the beginning of a document */
+    model_prompt read;
+    int32_t *drawn;
     int64_t count;
-} drawn;
+} continued;
 
-static bool collect_text(void *user, int32_t token)
-{
-    drawn *d = user;
-    d->ids[d->count++] = token;
-    return true;
-}
+/* Texts that step together, a thread's share of all. */
+typedef struct share {
+    continued *texts;
+    int64_t rows;
+} share;
 
-/* Prompt and continuation to stdout, the speed to stderr. */
-static bool write_text(const trained_model *m, const generate_call *o, const drawn *d, err *e)
+typedef struct work {
+    const trained_model *model;
+    const generate_call *options;
+    share *shares;
+} work;
+
+/* ---- prompts ---- */
+
+/* Every line of the file, the last also without its end. */
+static bool read_prompts(arena *a, const char *path, const char ***prompts, int64_t *count, err *e)
 {
-    char *text = corpus_decode(m->corpus, d->ids, d->count, e);
+    size_t bytes;
+    char *text = file_read_arena(a, path, &bytes, e);
     if (!text) return false;
-    printf("%s%s\n", o->prompt ? o->prompt : "", text);
-    free(text);
+    if (strlen(text) != bytes) return err_set(e, "%s: is no text: it holds a zero byte", path);
+    int64_t lines = 0, capacity = 1;
+    for (size_t i = 0; i < bytes; i++) {
+        capacity += text[i] == '\n';
+    }
+    const char **list = ARENA_NEW(a, const char *, capacity);
+    for (char *line = text; *line;) {
+        char *end = line + strcspn(line, "\n");
+        bool last = !*end;
+        *end = 0;
+        list[lines++] = line;
+        line = last ? end : end + 1;
+    }
+    if (lines == 0) return err_set(e, "%s: holds no line to continue", path);
+    *prompts = list;
+    *count = lines;
     return true;
 }
 
-static bool continue_prompt(const cli_call *c, const trained_model *m, err *e)
+static bool find_prompts(const cli_call *c, const char *const **prompts, int64_t *count, err *e)
 {
+    static const char *const beginning[] = {"", NULL};
     const generate_call *o = c->options;
-    int32_t *prompt = NULL;
-    int64_t n = 0;
-    if (o->prompt && *o->prompt && !corpus_encode(m->corpus, o->prompt, &prompt, &n, e))
-        return false;
-    int32_t *tokens = ARENA_NEW(c->memory, int32_t, n + 1);
-    tokens[0] = (int32_t)model_vocab(m->model); /* a document begins */
-    for (int64_t i = 0; i < n; i++)
-        tokens[i + 1] = prompt[i];
-    free(prompt);
+    const char **lines = NULL;
+    if (o->prompts && o->prompt) return err_set(e, "give --prompt or --prompts, not both");
+    if (o->prompts && !read_prompts(c->memory, o->prompts, &lines, count, e)) return false;
+    *prompts = lines ? lines : o->prompt ? cli_texts(c->memory, o->prompt) : beginning;
+    if (lines) return true;
+    *count = 0;
+    while ((*prompts)[*count]) {
+        ++*count;
+    }
+    return true;
+}
 
-    drawn d = {ARENA_NEW(c->memory, int32_t, o->tokens), 0};
+static bool prepare(continued *x, const char *prompt, const trained_model *m, int64_t tokens,
+                    arena *a, err *e)
+{
+    int32_t *ids = NULL;
+    int64_t n = 0;
+    if (*prompt && !corpus_encode(m->corpus, prompt, &ids, &n, e)) return false;
+    int32_t *read = ARENA_NEW(a, int32_t, n + 1);
+    read[0] = (int32_t)model_vocab(m->model); /* a document begins */
+    for (int64_t i = 0; i < n; i++) {
+        read[i + 1] = ids[i];
+    }
+    free(ids);
+    *x = (continued){prompt, {read, n + 1}, ARENA_NEW(a, int32_t, tokens), 0};
+    return true;
+}
+
+/* ---- texts ---- */
+
+static bool collect_text(void *user, int64_t row, int32_t token)
+{
+    continued *x = (continued *)user + row;
+    x->drawn[x->count++] = token;
+    return true;
+}
+
+static void continue_share(void *arg, int64_t item, int thread)
+{
+    (void)thread;
+    const work *w = arg;
+    const generate_call *o = w->options;
+    const share *s = &w->shares[item];
+    arena *a = arena_new(0);
+    model_prompt *prompts = ARENA_NEW(a, model_prompt, s->rows);
+    for (int64_t i = 0; i < s->rows; i++) {
+        prompts[i] = s->texts[i].read;
+    }
     sampling how = {o->temperature, o->top_k, o->top_p, (uint64_t)o->seed};
-    model_state *state = model_state_new(m->model, 1);
+    model_state *state = model_state_new(w->model->model, s->rows);
     tape *t = tape_new();
-    double started = host_monotonic_s();
-    model_generate(state, t, m->values, tokens, n + 1, o->tokens, &how, collect_text, &d);
-    double seconds = host_monotonic_s() - started;
+    model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text, s->texts);
     tape_free(t);
     model_state_free(state);
-    if (!write_text(m, o, &d, e)) return false;
-    fprintf(stderr, "%lld tokens in %.2f s, %.0f tokens/s\n", (long long)d.count, seconds,
-            (double)d.count / seconds);
+    arena_free(a);
+}
+
+/* All texts at once, a share for every thread; one by one where a layer looks at whole calls, for
+ * then a text depends on its neighbours. */
+static bool continue_all(const cli_call *c, const trained_model *m, continued *texts, int64_t count,
+                         err *e)
+{
+    int64_t threads = MIN(count, (int64_t)host_cores());
+    int64_t shares = model_whole_call(m->model) ? count : threads;
+    work w = {m, c->options, ARENA_NEW(c->memory, share, shares)};
+    for (int64_t i = 0; i < shares; i++) {
+        int64_t first = count * i / shares;
+        w.shares[i] = (share){texts + first, count * (i + 1) / shares - first};
+    }
+    lanes *pool = lanes_new(shares, (int)threads, NULL, e);
+    if (!pool) return false;
+    lanes_parallel(pool, continue_share, &w, shares);
+    lanes_free(pool);
+    return true;
+}
+
+/* Prompts and continuations to stdout, an empty line between two. */
+static bool write_texts(const trained_model *m, const continued *texts, int64_t count, err *e)
+{
+    for (int64_t i = 0; i < count; i++) {
+        char *text = corpus_decode(m->corpus, texts[i].drawn, texts[i].count, e);
+        if (!text) return false;
+        printf("%s%s%s\n", i ? "\n" : "", texts[i].prompt, text);
+        free(text);
+    }
+    return true;
+}
+
+static bool continue_prompts(const cli_call *c, const trained_model *m, const char *const *prompts,
+                             int64_t count, err *e)
+{
+    const generate_call *o = c->options;
+    int64_t drawn = 0;
+    continued *texts = ARENA_NEW(c->memory, continued, count);
+    for (int64_t i = 0; i < count; i++) {
+        if (!prepare(&texts[i], prompts[i], m, o->tokens, c->memory, e)) return false;
+    }
+    double started = host_monotonic_s();
+    if (!continue_all(c, m, texts, count, e)) return false;
+    double seconds = host_monotonic_s() - started;
+    if (!write_texts(m, texts, count, e)) return false;
+    for (int64_t i = 0; i < count; i++) {
+        drawn += texts[i].count;
+    }
+    fprintf(stderr, "%lld tokens in %.2f s, %.0f tokens/s\n", (long long)drawn, seconds,
+            (double)drawn / seconds);
     return true;
 }
 
@@ -87,9 +200,14 @@ static int generate_text(const cli_call *c)
     if (!trained_model_load(&m, folder, NULL, NULL, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
-    bool done = continue_prompt(c, &m, &e);
+    const char *const *prompts = NULL;
+    int64_t count = 0;
+    int status = EXIT_USAGE;
+    if (find_prompts(c, &prompts, &count, &e)) {
+        status = continue_prompts(c, &m, prompts, count, &e) ? EXIT_DONE : EXIT_FAILED;
+    }
     trained_model_close(&m);
-    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
 }
 
 const verb VERB_GENERATE = {
@@ -99,7 +217,9 @@ const verb VERB_GENERATE = {
     .max_words = 1,
     .help = "Writes text with a trained model, one token at a time.\n\n"
             "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED;\n"
-            "RUN@best and RUN@STEP are models that training kept.",
+            "RUN@best and RUN@STEP are models that training kept.\n\n"
+            "Several texts step together, so that the model is read once for all of them: each\n"
+            "is what it would be alone.",
     .examples = {"generate quickstart --prompt 'In the beginning'",
                  "generate quickstart/keys --tokens 1000 --temperature 0.7 --top-k 40 --seed 2"},
     .options = OPTIONS,

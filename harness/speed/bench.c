@@ -198,8 +198,9 @@ typedef struct token_clock {
     int count;
 } token_clock;
 
-static bool note_time(void *user, int32_t token)
+static bool note_time(void *user, int64_t row, int32_t token)
 {
+    (void)row;
     (void)token;
     token_clock *c = user;
     c->times[c->count++] = host_monotonic_s();
@@ -217,24 +218,36 @@ static double token_ms(const token_clock *c, int begin, int end)
     return n ? stats_median(gaps, n) : (double)NAN;
 }
 
-/* Generates from a bare start: the first quarter of a context against the tokens after four of
- * them. */
+/* Tokens per second of all rows together, each from a bare start. */
+static double generate(workload *w, trainer *t, int rows, int count, token_clock *clock)
+{
+    model_state *state = model_state_new(w->model, rows);
+    tape *tp = tape_new();
+    const int32_t start = (int32_t)model_vocab(w->model);
+    model_prompt prompts[BENCH_GENERATE_ROWS];
+    for (int i = 0; i < rows; i++) {
+        prompts[i] = (model_prompt){&start, 1};
+    }
+    const sampling greedy = {.temperature = 0, .top_p = 1};
+    double begin = host_monotonic_s();
+    model_generate(state, tp, trainer_values(t), prompts, count, &greedy, note_time, clock);
+    double seconds = host_monotonic_s() - begin;
+    tape_free(tp);
+    model_state_free(state);
+    return clock->count / seconds;
+}
+
+/* One row: the first quarter of a context against the tokens after four of them; then several. */
 static void bench_generation(bench_result *r, workload *w, trainer *t)
 {
     int context = (int)MIN(model_context(w->model), (int64_t)1024), count = 4 * context + 128;
     arena *a = arena_new(0);
-    token_clock clock = {.times = ARENA_NEW(a, double, count)};
-    model_state *state = model_state_new(w->model, 1);
-    tape *tp = tape_new();
-    const int32_t start = (int32_t)model_vocab(w->model);
-    const sampling greedy = {.temperature = 0, .top_p = 1};
-    double begin = host_monotonic_s();
-    model_generate(state, tp, trainer_values(t), &start, 1, count, &greedy, note_time, &clock);
-    r->generate_tokens_per_second = clock.count / (host_monotonic_s() - begin);
-    r->generate_early_ms = token_ms(&clock, 0, MIN(context, 128));
-    r->generate_late_ms = token_ms(&clock, 4 * context, clock.count);
-    tape_free(tp);
-    model_state_free(state);
+    token_clock one = {.times = ARENA_NEW(a, double, count)};
+    r->generate_tokens_per_second = generate(w, t, 1, count, &one);
+    r->generate_early_ms = token_ms(&one, 0, MIN(context, 128));
+    r->generate_late_ms = token_ms(&one, 4 * context, one.count);
+    token_clock all = {.times = ARENA_NEW(a, double, BENCH_GENERATE_ROWS *context)};
+    r->generate_rows_tokens_per_second = generate(w, t, BENCH_GENERATE_ROWS, context, &all);
     arena_free(a);
 }
 

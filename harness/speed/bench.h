@@ -16,7 +16,7 @@
 #include "data/corpus.h"
 #include "harness/speed/bench_peak.h"
 
-enum { BENCH_OPS = 64 };
+enum { BENCH_OPS = 64, BENCH_GENERATE_ROWS = 8 };
 
 typedef struct bench_options {
     int threads;    /* 0: all cores */
@@ -46,6 +46,7 @@ typedef struct bench_result {
     double loss;               /* after the timed steps, nats per token: it did train */
     double eval_tokens_per_second;
     double generate_tokens_per_second;          /* one row */
+    double generate_rows_tokens_per_second;     /* BENCH_GENERATE_ROWS rows, all together */
     double generate_early_ms, generate_late_ms; /* per token, at the start and after 4 contexts */
     int64_t params, matmul_params;
     double flops_per_token;

@@ -78,6 +78,8 @@ void bench_report_print(FILE *out, const bench_result *r)
             "generation             %.0f tokens/s; %.3f ms per token at first, %.3f ms after "
             "4 contexts\n",
             r->generate_tokens_per_second, r->generate_early_ms, r->generate_late_ms);
+    fprintf(out, "                       %.0f tokens/s, %d rows together\n",
+            r->generate_rows_tokens_per_second, BENCH_GENERATE_ROWS);
     print_ops(out, r);
 }
 
@@ -114,6 +116,7 @@ json_t *bench_report_json(const bench_result *r)
         {"loss", r->loss},
         {"eval_tokens_per_second", r->eval_tokens_per_second},
         {"generate_tokens_per_second", r->generate_tokens_per_second},
+        {"generate_rows_tokens_per_second", r->generate_rows_tokens_per_second},
         {"generate_early_ms", r->generate_early_ms},
         {"generate_late_ms", r->generate_late_ms},
         {"flops_per_token", r->flops_per_token},

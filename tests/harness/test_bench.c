@@ -46,6 +46,7 @@ static void figures_are_there(void)
                                        "peak_rss_mib",
                                        "eval_tokens_per_second",
                                        "generate_tokens_per_second",
+                                       "generate_rows_tokens_per_second",
                                        "start_seconds",
                                        "generate_early_ms",
                                        "generate_late_ms"};

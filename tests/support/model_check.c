@@ -228,20 +228,9 @@ void read_in_cuts(model_run *r, const int32_t *tokens, int64_t cut, real *logits
     }
 }
 
-/* Some layer's outputs depend on the whole call, as it declares. */
-static bool on_whole_call(const model *m)
-{
-    const layer *const *layers;
-    int count = model_layers(m, &layers);
-    for (int i = 0; i < count; i++) {
-        if (layers[i]->whole_call) return true;
-    }
-    return model_head(m)->whole_call;
-}
-
 void check_cuts(const char *what, model_run *r)
 {
-    if (on_whole_call(r->model)) return;
+    if (model_whole_call(r->model)) return;
     static real whole[ROWS * LENGTH * VOCAB], cut[ROWS * LENGTH * VOCAB];
     int32_t tokens[ROWS * LENGTH];
     fill_tokens(tokens, ROWS * LENGTH, 8);

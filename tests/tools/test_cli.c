@@ -123,6 +123,26 @@ static void unknown_names(void)
 }
 
 /* Everything that a user does with a small experiment, in order. */
+/* Prompts together give the texts that each gives alone; `first` is that of "green". */
+static void several_texts(const char *first)
+{
+    char path[FILE_PATH_BYTES], both[4200], second[2000];
+    err e = {0};
+    program_result r = LOCI("generate", "tiny/keys", "--prompt", "a", "--tokens", "40");
+    snprintf(second, sizeof second, "%s", r.out);
+    snprintf(both, sizeof both, "%s\n%s", first, second);
+    r = LOCI("generate", "tiny/keys", "--prompt", "green", "--prompt", "a", "--tokens", "40");
+    EXPECT(strcmp(r.out, both) == 0, "'%s' instead of '%s'", r.out, both);
+    snprintf(path, sizeof path, "%s/prompts.txt", test_folder());
+    EXPECT(file_write(path, "green\na", 7, &e), "%s", e.text);
+    r = LOCI("generate", "tiny/keys", "--prompts", path, "--tokens", "40");
+    EXPECT(strcmp(r.out, both) == 0, "'%s' instead of '%s'", r.out, both);
+    expect_call(LOCI("generate", "tiny/keys", "--prompts", path, "--prompt", "a"), 2, NULL,
+                "not both");
+    EXPECT(file_write(path, "", 0, &e), "%s", e.text);
+    expect_call(LOCI("generate", "tiny/keys", "--prompts", path), 2, NULL, "holds no line");
+}
+
 static void experiment(void)
 {
     char spec[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
@@ -301,6 +321,7 @@ static void trained_models(void)
     EXPECT(strcmp(first, r.out) == 0, "equal seeds gave '%s' and '%s'", first, r.out);
     r = LOCI("generate", "tiny/keys", "--prompt", "green", "--tokens", "40", "--seed", "2");
     EXPECT(r.status < 0 || strcmp(first, r.out) != 0, "another seed gave the same: %s", first);
+    several_texts(first);
 }
 
 /* Copying after a delay: accuracy by distance in every table, at others than those asked for. */
