@@ -1,6 +1,8 @@
 /* loci inspect: what the memories of a trained model have stored. */
 #include "core/base/host.h"
 #include "harness/inspect/inspect.h"
+#include "harness/inspect/inspect_page.h"
+#include "harness/inspect/inspect_record.h"
 #include "harness/run/run_folder.h"
 #include "harness/train/trained_model.h"
 #include "results/table/table.h"

@@ -33,7 +33,6 @@ tools              core layers models data results harness
 KNOWN='
 data/corpus_class data/prepare
 data/corpus data/corpus_class
-harness/inspect/inspect harness/inspect/inspect_parts
 '
 
 # Every include of one product file by another: "from to", without their endings.

@@ -6,110 +6,14 @@
 #include <string.h>
 
 #include "core/base/host.h"
-#include "harness/inspect/inspect_parts.h"
-
-const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
-
-const char *inspection_part_name(int part)
-{
-    switch (part) {
-    case INSPECT_KEYS:
-        return "keys";
-    case INSPECT_VALUES:
-        return "values";
-    case INSPECT_COMPOSITION:
-        return "composition";
-    case INSPECT_REFINEMENT:
-        return "refinement";
-    case INSPECT_CHANGES:
-        return "changes";
-    default:
-        return "states";
-    }
-}
-
-enum { LARGEST = 1 << 20 };
-static const double UNITS = 4294967296.0;
-
-void inspection_sum(int64_t *sum, double x)
-{
-    if (!(fabs(x) < LARGEST)) return;
-    __atomic_fetch_add(sum, llrint(x * UNITS), __ATOMIC_RELAXED);
-}
-
-double inspection_sum_of(int64_t sum)
-{
-    return (double)sum / UNITS;
-}
-
-int inspection_layer(const inspection *x, const layer *l)
-{
-    for (int i = 0; i < x->layer_count; i++) {
-        if (x->layers[i].layer == l) return i;
-    }
-    return -1;
-}
-
-void inspection_add(inspection *x, int part, const layer *l, const char *name, int bin,
-                    double value)
-{
-    if (x->figure_count == x->figure_capacity) {
-        x->figure_capacity = x->figure_capacity ? 2 * x->figure_capacity : 256;
-        inspect_figure *grown = ARENA_NEW(x->memory, inspect_figure, x->figure_capacity);
-        if (x->figure_count) {
-            memcpy(grown, x->figures, (size_t)x->figure_count * sizeof *grown);
-        }
-        x->figures = grown;
-    }
-    x->figures[x->figure_count++] = (inspect_figure){part, l, name, bin, value};
-}
-
-double inspection_figure(const inspection *x, int part, const layer *l, const char *name, int bin)
-{
-    for (int i = 0; i < x->figure_count; i++) {
-        const inspect_figure *f = &x->figures[i];
-        if (f->part == part && f->layer == l && f->bin == bin && strcmp(f->name, name) == 0) {
-            return f->value;
-        }
-    }
-    return (double)NAN;
-}
-
-int inspection_part_layers(const inspection *x, int part, const layer *list[INSPECT_LAYERS])
-{
-    int n = 0;
-    for (int i = 0; i < x->figure_count && n < INSPECT_LAYERS; i++) {
-        const inspect_figure *f = &x->figures[i];
-        bool fresh = f->part == part && f->layer;
-        for (int k = 0; k < n && fresh; k++) {
-            fresh = list[k] != f->layer;
-        }
-        if (fresh) list[n++] = f->layer;
-    }
-    return n;
-}
-
-const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_bytes, arena *a)
-{
-    int32_t ids[2 * SENTENCE_TOKENS];
-    int64_t begin = prefixes_sentence(text, token);
-    begin = MAX(begin, token + 1 - 2 * SENTENCE_TOKENS);
-    int64_t n = token + 1 - begin, from = n;
-    if (!prefixes_read(text, begin, n, ids, NULL)) return "";
-    size_t bytes = 0;
-    while (from > 0 && bytes + strlen(prefixes_piece(text, ids[from - 1])) <= most_bytes) {
-        bytes += strlen(prefixes_piece(text, ids[--from]));
-    }
-    char *prefix = arena_push(a, (int64_t)bytes + 1, 1), *end = prefix;
-    for (; from < n; from++) {
-        const char *piece = prefixes_piece(text, ids[from]);
-        size_t length = strlen(piece);
-        memcpy(end, piece, length);
-        end += length;
-    }
-    *end = 0;
-    return prefix;
-}
+#include "harness/inspect/inspect_changes.h"
+#include "harness/inspect/inspect_figures.h"
+#include "harness/inspect/inspect_keys.h"
+#include "harness/inspect/inspect_patterns.h"
+#include "harness/inspect/inspect_perturb.h"
+#include "harness/inspect/inspect_samples.h"
+#include "harness/inspect/inspect_states.h"
+#include "harness/inspect/inspect_values.h"
 
 /* ---- which layers ---- */
 
@@ -227,10 +131,4 @@ bool inspect(inspection *x, const inspect_task *task, err *e)
     if (run_parts(x, e)) return true;
     inspection_deinit(x);
     return false;
-}
-
-void inspection_deinit(inspection *x)
-{
-    arena_free(x->memory);
-    x->memory = NULL;
 }

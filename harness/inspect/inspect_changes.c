@@ -1,10 +1,11 @@
 /* The pass that compares predictions with and without what weights have learned while they read. */
+#include "harness/inspect/inspect_changes.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "core/base/host.h"
 #include "core/ops/softmax.h"
-#include "harness/inspect/inspect_parts.h"
 #include "harness/train/trained_model.h"
 #include "models/readout.h"
 
@@ -301,6 +302,26 @@ static void change_figures(inspection *x, const inspected_changes *l)
     }
     bins(x, l, "gain_by_position", s->position, s->position_count, POSITION_BINS);
     bins(x, l, "gain_by_distance", s->distance, s->distance_count, DISTANCE_BINS);
+}
+
+/* ---- tokens ---- */
+
+int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
+                           double sign)
+{
+    int n = 0;
+    for (int64_t v = 0; v < vocab; v++) {
+        double rise = sign * inspection_sum_of(list[v].rise);
+        if (!(rise > 0)) continue;
+        if (n == CHANGED_TOKENS && rise <= sign * inspection_sum_of(list[order[n - 1]].rise))
+            continue;
+        int at = n < CHANGED_TOKENS ? n++ : n - 1;
+        for (; at > 0 && rise > sign * inspection_sum_of(list[order[at - 1]].rise); at--) {
+            order[at] = order[at - 1];
+        }
+        order[at] = (int32_t)v;
+    }
+    return n;
 }
 
 /* ---- the pass ---- */

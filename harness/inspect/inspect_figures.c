@@ -1,9 +1,9 @@
 /* The figures of an inspection, layer by layer. */
+#include "harness/inspect/inspect_figures.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "harness/inspect/inspect_parts.h"
 
 enum { CONFIDENCE_BINS = 10, MOST_CONFIDENT = 100, SHORT_PREFIX = 5 };
 

@@ -1,9 +1,10 @@
 /* The pass that collects triggers: evaluation, with bounded lists fed from the memories' taps. */
+#include "harness/inspect/inspect_keys.h"
+
 #include <string.h>
 #include <time.h>
 
 #include "core/base/host.h"
-#include "harness/inspect/inspect_parts.h"
 
 enum { PLAIN_TOKENS = 100000 }; /* what plain evaluation's speed is measured on */
 
@@ -109,24 +110,6 @@ static void merge_triggers(inspection *x, thread_keys *threads, int n)
         l->triggers = threads[0].lists[i];
         l->served = threads[0].served[i];
     }
-}
-
-bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
-                         const eval_watch *watch, err *e)
-{
-    const inspect_task *task = x->task;
-    eval_options options = {.split = (int64_t)split, .rows = task->options->rows, .tokens = tokens};
-    eval_task eval = {.model = task->loaded->model,
-                      .values = task->loaded->values,
-                      .corpus = task->loaded->corpus,
-                      .options = &options,
-                      .threads = task->threads,
-                      .seed = (uint64_t)task->loaded->seed,
-                      .stop = task->stop,
-                      .watch = watch};
-    if (!evaluate(r, &eval, e)) return false;
-    x->stopped = x->stopped || r->stopped;
-    return true;
 }
 
 static double processor_seconds(clock_t since)

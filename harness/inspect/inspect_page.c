@@ -1,4 +1,5 @@
 /* A page for people: the figures, and a sample of keys with their triggers and values. */
+
 #include "harness/inspect/inspect_page.h"
 
 #include <math.h>
@@ -8,8 +9,10 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/rng.h"
+#include "harness/inspect/page_html.h"
+#include "harness/inspect/page_reading.h"
 
-enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PREFIX_BYTES = 100 };
+enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5 };
 
 static const char STYLE[] =
     "body{font:15px/1.45 sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}"
@@ -18,30 +21,6 @@ static const char STYLE[] =
     ".t{text-align:left}h3{margin:1.6em 0 .2em;font-size:1em}.note{color:#666}"
     "mark{background:#ffe08a;padding:0 .1em}.hit{color:#0a6b2d;font-weight:bold}"
     "code{background:#f3f3f3;padding:0 .2em}";
-
-/* A text that may be cut inside a character: what is no UTF-8 is left out. */
-void page_html_text(FILE *out, const char *text)
-{
-    for (int n; *text; text += MAX(n, 1)) {
-        n = json_utf8_bytes(text);
-        if (*text == '<') {
-            fputs("&lt;", out);
-        } else if (*text == '&') {
-            fputs("&amp;", out);
-        } else if (*text == '\n') {
-            fputs("↵", out);
-        } else {
-            fwrite(text, 1, (size_t)n, out);
-        }
-    }
-}
-
-void page_html_token(FILE *out, const prefixes *p, int32_t id)
-{
-    fputs("<code>", out);
-    page_html_text(out, prefixes_piece(p, id));
-    fputs("</code>", out);
-}
 
 /* ---- figures ---- */
 
@@ -128,21 +107,6 @@ static void put_part(FILE *out, const inspection *x, int part)
 }
 
 /* ---- keys ---- */
-
-void page_html_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
-{
-    int32_t last = -1;
-    const char *prefix = inspection_prefix(text, token, PREFIX_BYTES, a);
-    prefixes_read(text, token, 1, &last, NULL);
-    size_t piece = strlen(prefixes_piece(text, last)), all = strlen(prefix);
-    size_t before = all >= piece ? all - piece : 0;
-    char *head = arena_strdup(a, prefix);
-    head[before] = 0;
-    page_html_text(out, head);
-    fputs("<mark>", out);
-    page_html_text(out, prefix + before);
-    fputs("</mark>", out);
-}
 
 static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
 {

@@ -1,9 +1,9 @@
 /* What a key's triggers have in common: shares of them, in the place of human labels. */
+#include "harness/inspect/inspect_patterns.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "harness/inspect/inspect_parts.h"
 
 enum { TOPIC_LETTERS = 4, PREFIX_BYTES = 512, MAX_WORDS = 128 };
 

@@ -1,12 +1,13 @@
 /* How a coefficient changes when a prefix loses its first, its last or a random token (Geva et al.
  * 2021, sec. 3.2.3). Sentences are read by themselves, behind the start token. */
+#include "harness/inspect/inspect_perturb.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/host.h"
 #include "core/base/rng.h"
 #include "core/train/lanes.h"
-#include "harness/inspect/inspect_parts.h"
 #include "harness/train/trained_model.h"
 
 /* Few rows: a tape without a backward pass still holds a call's activations of all layers. */

@@ -1,10 +1,11 @@
 /* The pass that reads the stream at sampled prefixes: composition and refinement. */
+#include "harness/inspect/inspect_samples.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/host.h"
 #include "core/base/rng.h"
-#include "harness/inspect/inspect_parts.h"
 #include "models/readout.h"
 
 /* A memory that fired, at the sampled prefix `prefix` of the call. */

@@ -1,9 +1,10 @@
 /* The pass that follows what positions write into what layers carry, and read from it. */
+#include "harness/inspect/inspect_states.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "core/base/host.h"
-#include "harness/inspect/inspect_parts.h"
 
 enum { POSITION_BINS = 16, BLOCK_BINS = 24, MOST_CELLS = 1 << 22 };
 
@@ -188,6 +189,30 @@ static void exchange_figures(inspection *x, const inspected_exchange *l)
     for (int i = 0; i < BLOCK_BINS; i++) {
         add_exchange(x, l, by_block, i, inspection_sum_of(s->block[i]), s->block_count[i]);
     }
+}
+
+/* ---- tokens ---- */
+
+int inspect_states_tokens(int32_t *order, int most, const inspected_exchange *l,
+                          const int64_t *sums, int64_t vocab)
+{
+    int n = 0;
+    for (int64_t v = 0; v < vocab; v++) {
+        if (l->token_count[v] < USE_COUNT) continue;
+        double mean = (double)sums[v] / (double)l->token_count[v];
+        int at = n;
+        while (at > 0 &&
+               mean > (double)sums[order[at - 1]] / (double)l->token_count[order[at - 1]]) {
+            at--;
+        }
+        if (at == most) continue;
+        if (n < most) n++;
+        for (int i = n - 1; i > at; i--) {
+            order[i] = order[i - 1];
+        }
+        order[at] = (int32_t)v;
+    }
+    return n;
 }
 
 /* ---- the pass ---- */

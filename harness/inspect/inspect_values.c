@@ -1,6 +1,7 @@
 /* Values as distributions over the vocabulary, and their agreement with what triggers their keys.
  */
-#include "harness/inspect/inspect_parts.h"
+#include "harness/inspect/inspect_values.h"
+
 #include "harness/train/trained_model.h"
 #include "models/readout.h"
 

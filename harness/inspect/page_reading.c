@@ -1,5 +1,9 @@
 /* The page's sections about what changes while a model reads. */
-#include "harness/inspect/inspect_page.h"
+#include "harness/inspect/page_reading.h"
+
+#include "harness/inspect/inspect_changes.h"
+#include "harness/inspect/inspect_states.h"
+#include "harness/inspect/page_html.h"
 
 enum { PAGE_MOMENTS = 8, PAGE_PLACES = 8, PAGE_SPOTS = 8 };
 

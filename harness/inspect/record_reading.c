@@ -1,9 +1,12 @@
 /* JSON lines about what changes while a model reads: fast weights and states. */
+#include "harness/inspect/record_reading.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #include "core/base/json.h"
-#include "harness/inspect/inspect_lines.h"
+#include "harness/inspect/inspect_changes.h"
+#include "harness/inspect/inspect_states.h"
 
 /* ---- changes ---- */
 
@@ -57,24 +60,6 @@ static bool put_tokens(record_lines *r, const inspected_changes *l, int64_t inde
     return true;
 }
 
-int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
-                           double sign)
-{
-    int n = 0;
-    for (int64_t v = 0; v < vocab; v++) {
-        double rise = sign * inspection_sum_of(list[v].rise);
-        if (!(rise > 0)) continue;
-        if (n == CHANGED_TOKENS && rise <= sign * inspection_sum_of(list[order[n - 1]].rise))
-            continue;
-        int at = n < CHANGED_TOKENS ? n++ : n - 1;
-        for (; at > 0 && rise > sign * inspection_sum_of(list[order[at - 1]].rise); at--) {
-            order[at] = order[at - 1];
-        }
-        order[at] = (int32_t)v;
-    }
-    return n;
-}
-
 bool record_reading_changes(record_lines *r, err *e)
 {
     for (int i = 0; i < r->x->change_count; i++) {
@@ -92,28 +77,6 @@ bool record_reading_changes(record_lines *r, err *e)
 }
 
 /* ---- states ---- */
-
-int inspect_states_tokens(int32_t *order, int most, const inspected_exchange *l,
-                          const int64_t *sums, int64_t vocab)
-{
-    int n = 0;
-    for (int64_t v = 0; v < vocab; v++) {
-        if (l->token_count[v] < USE_COUNT) continue;
-        double mean = (double)sums[v] / (double)l->token_count[v];
-        int at = n;
-        while (at > 0 &&
-               mean > (double)sums[order[at - 1]] / (double)l->token_count[order[at - 1]]) {
-            at--;
-        }
-        if (at == most) continue;
-        if (n < most) n++;
-        for (int i = n - 1; i > at; i--) {
-            order[i] = order[i - 1];
-        }
-        order[at] = (int32_t)v;
-    }
-    return n;
-}
 
 static bool put_uses(record_lines *r, const inspected_exchange *l, err *e)
 {

@@ -1,5 +1,7 @@
 /* Inspection of a model with planted memories: keys and values set by hand, recovered exactly. */
 #include "harness/inspect/inspect.h"
+#include "harness/inspect/inspect_page.h"
+#include "harness/inspect/inspect_record.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* Inspection of what changes while a model reads: fast weights and states. */
 #include "harness/evaluate/evaluate.h"
 #include "harness/inspect/inspect.h"
+#include "harness/inspect/inspect_page.h"
+#include "harness/inspect/inspect_record.h"
 
 #include <math.h>
 #include <stdlib.h>

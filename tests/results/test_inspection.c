@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "harness/inspect/inspect.h"
+#include "harness/inspect/inspect_record.h"
 #include "harness/train/trained_model.h"
 #include "results/plot/plot.h"
 #include "results/plot/plot_inspect.h"

@@ -1,9 +1,10 @@
-/* Lines of an inspection's files: shared by experiments/inspect_record*.c only. */
-#ifndef LOCI_HARNESS_INSPECT_LINES_H
-#define LOCI_HARNESS_INSPECT_LINES_H
+/* Lines of an inspection's files. */
+#ifndef LOCI_HARNESS_RECORD_LINES_H
+#define LOCI_HARNESS_RECORD_LINES_H
 
 #include "core/base/file.h"
-#include "harness/inspect/inspect_parts.h"
+#include "core/base/json.h"
+#include "harness/inspect/inspection.h"
 
 typedef struct record_lines {
     const inspection *x;
@@ -13,12 +14,10 @@ typedef struct record_lines {
 
 /* Writes and decrefs. */
 bool record_lines_put(record_lines *r, json_t *line, err *e);
+
 json_t *record_lines_token(record_lines *r, int32_t id);
+
 /* The text of a prefix, from its end. */
 json_t *record_lines_prefix(record_lines *r, const prefixes *text, int64_t token);
-
-/* The lines of these parts (inspect_record_reading.c). */
-bool record_reading_changes(record_lines *r, err *e);
-bool record_reading_states(record_lines *r, err *e);
 
 #endif

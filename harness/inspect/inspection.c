@@ -1,0 +1,135 @@
+#include "harness/inspect/inspection.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
+
+const char *inspection_part_name(int part)
+{
+    switch (part) {
+    case INSPECT_KEYS:
+        return "keys";
+    case INSPECT_VALUES:
+        return "values";
+    case INSPECT_COMPOSITION:
+        return "composition";
+    case INSPECT_REFINEMENT:
+        return "refinement";
+    case INSPECT_CHANGES:
+        return "changes";
+    default:
+        return "states";
+    }
+}
+
+bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
+                         const eval_watch *watch, err *e)
+{
+    const inspect_task *task = x->task;
+    eval_options options = {.split = (int64_t)split, .rows = task->options->rows, .tokens = tokens};
+    eval_task eval = {.model = task->loaded->model,
+                      .values = task->loaded->values,
+                      .corpus = task->loaded->corpus,
+                      .options = &options,
+                      .threads = task->threads,
+                      .seed = (uint64_t)task->loaded->seed,
+                      .stop = task->stop,
+                      .watch = watch};
+    if (!evaluate(r, &eval, e)) return false;
+    x->stopped = x->stopped || r->stopped;
+    return true;
+}
+
+/* ---- sums ---- */
+
+enum { LARGEST = 1 << 20 };
+static const double UNITS = 4294967296.0;
+
+void inspection_sum(int64_t *sum, double x)
+{
+    if (!(fabs(x) < LARGEST)) return;
+    __atomic_fetch_add(sum, llrint(x * UNITS), __ATOMIC_RELAXED);
+}
+
+double inspection_sum_of(int64_t sum)
+{
+    return (double)sum / UNITS;
+}
+
+/* ---- figures ---- */
+
+int inspection_layer(const inspection *x, const layer *l)
+{
+    for (int i = 0; i < x->layer_count; i++) {
+        if (x->layers[i].layer == l) return i;
+    }
+    return -1;
+}
+
+void inspection_add(inspection *x, int part, const layer *l, const char *name, int bin,
+                    double value)
+{
+    if (x->figure_count == x->figure_capacity) {
+        x->figure_capacity = x->figure_capacity ? 2 * x->figure_capacity : 256;
+        inspect_figure *grown = ARENA_NEW(x->memory, inspect_figure, x->figure_capacity);
+        if (x->figure_count) {
+            memcpy(grown, x->figures, (size_t)x->figure_count * sizeof *grown);
+        }
+        x->figures = grown;
+    }
+    x->figures[x->figure_count++] = (inspect_figure){part, l, name, bin, value};
+}
+
+double inspection_figure(const inspection *x, int part, const layer *l, const char *name, int bin)
+{
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part == part && f->layer == l && f->bin == bin && strcmp(f->name, name) == 0) {
+            return f->value;
+        }
+    }
+    return (double)NAN;
+}
+
+int inspection_part_layers(const inspection *x, int part, const layer *list[INSPECT_LAYERS])
+{
+    int n = 0;
+    for (int i = 0; i < x->figure_count && n < INSPECT_LAYERS; i++) {
+        const inspect_figure *f = &x->figures[i];
+        bool fresh = f->part == part && f->layer;
+        for (int k = 0; k < n && fresh; k++) {
+            fresh = list[k] != f->layer;
+        }
+        if (fresh) list[n++] = f->layer;
+    }
+    return n;
+}
+
+const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_bytes, arena *a)
+{
+    int32_t ids[2 * SENTENCE_TOKENS];
+    int64_t begin = prefixes_sentence(text, token);
+    begin = MAX(begin, token + 1 - 2 * SENTENCE_TOKENS);
+    int64_t n = token + 1 - begin, from = n;
+    if (!prefixes_read(text, begin, n, ids, NULL)) return "";
+    size_t bytes = 0;
+    while (from > 0 && bytes + strlen(prefixes_piece(text, ids[from - 1])) <= most_bytes) {
+        bytes += strlen(prefixes_piece(text, ids[--from]));
+    }
+    char *prefix = arena_push(a, (int64_t)bytes + 1, 1), *end = prefix;
+    for (; from < n; from++) {
+        const char *piece = prefixes_piece(text, ids[from]);
+        size_t length = strlen(piece);
+        memcpy(end, piece, length);
+        end += length;
+    }
+    *end = 0;
+    return prefix;
+}
+
+void inspection_deinit(inspection *x)
+{
+    arena_free(x->memory);
+    x->memory = NULL;
+}

@@ -1,0 +1,45 @@
+#include "harness/inspect/record_lines.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_BYTES = 120 };
+
+bool record_lines_put(record_lines *r, json_t *line, err *e)
+{
+    char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
+    json_decref(line);
+    CHECK(text, "a line that is no JSON");
+    bool ok =
+        file_out_write(&r->file, text, strlen(text), e) && file_out_write(&r->file, "\n", 1, e);
+    free(text);
+    arena_reset(r->scratch);
+    return ok;
+}
+
+/* Pieces of byte tokenizers can be parts of characters: what is no UTF-8 becomes '?'. */
+static json_t *text_value(arena *a, const char *text)
+{
+    json_t *value = json_string(text);
+    if (value) return value;
+    char *plain = arena_strdup(a, text);
+    for (char *c = plain; *c; c++) {
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    }
+    return json_string(plain);
+}
+
+static const prefixes *text_of(const inspection *x)
+{
+    return x->text.tokens ? &x->text : &x->sample_text;
+}
+
+json_t *record_lines_token(record_lines *r, int32_t id)
+{
+    return text_value(r->scratch, prefixes_piece(text_of(r->x), id));
+}
+
+json_t *record_lines_prefix(record_lines *r, const prefixes *text, int64_t token)
+{
+    return text_value(r->scratch, inspection_prefix(text, token, TEXT_BYTES, r->scratch));
+}
