@@ -260,7 +260,7 @@ static void killed_at_random(void)
     }
 }
 
-/* ---- the guide of experiments/README.md, as printed but for names and the moment ---- */
+/* ---- the guide of harness/README.md, as printed but for names and the moment ---- */
 
 static void put_replaced(FILE *f, const char *text, const char *const (*pairs)[2])
 {
@@ -285,11 +285,11 @@ static void guide(void)
     char file[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], wild[FILE_PATH_BYTES];
     err e = {0};
     if (!test_program()) return;
-    char *readme = file_read("experiments/README.md", NULL, NULL), *spec_all = NULL, *script = NULL;
+    char *readme = file_read("harness/README.md", NULL, NULL), *spec_all = NULL, *script = NULL;
     char *begin = readme ? strstr(readme, "```sh\nloci run experiments/quickstart.yaml") : NULL;
     char *end = begin ? strstr(begin + 6, "```") : NULL;
     if (!readme) {
-        test_skip("no experiments/README.md here");
+        test_skip("no harness/README.md here");
         return;
     }
     EXPECT(end, "the guide is gone");
