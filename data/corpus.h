@@ -22,7 +22,8 @@ typedef struct document {
     const char *title; /* of the book, where metadata tell it; else NULL */
     int64_t tokens;
     int64_t bytes; /* of the original text; 0 if unknown */
-    int64_t words; /* whitespace-separated, of the original text; 0 if unknown */
+    int64_t
+        words; /* whitespace-separated, of the original text; meaningless unless corpus_has_words */
     /* Tokens that stand for what the tokenizer lacks, and bytes of text that they stand for. */
     int64_t unknown, unknown_bytes;
     /* Probes: the last token and every stride-th before it, `answers` in all, is told `distance`
@@ -49,6 +50,9 @@ int64_t split_unknown_bytes(const corpus_split *s);
 int64_t split_vocab(const corpus_split *s); /* of its corpus */
 /* Copies tokens [begin, begin + n) of a document into ids. */
 bool split_read(const corpus_split *s, int64_t doc, int64_t begin, int64_t n, int32_t *ids, err *e);
+/* Of the first n tokens of a document, those that stand for what the tokenizer lacks; -1: they
+ * cannot be read. */
+int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n);
 
 typedef struct corpus corpus;
 

@@ -76,6 +76,28 @@ int64_t *corpus_token_counts(corpus *c, err *e)
     return NULL;
 }
 
+/* ---- what the tokenizer lacks ---- */
+
+int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n)
+{
+    const entry *d = &s->entries[doc];
+    const sentencepiece *pieces = s->of->pieces;
+    if (d->unknown == 0 || n == d->tokens || !pieces) return d->unknown;
+    int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
+    CHECK(ids, "out of memory");
+    int64_t unknown = 0;
+    for (int64_t at = 0; at < n && unknown >= 0; at += IDS_AT_ONCE) {
+        int64_t now = MIN(n - at, IDS_AT_ONCE);
+        bool ok = split_read(s, doc, at, now, ids, NULL);
+        for (int64_t i = 0; i < now && ok; i++) {
+            unknown += pieces->pieces[ids[i]].type == PIECE_UNKNOWN;
+        }
+        if (!ok) unknown = -1;
+    }
+    free(ids);
+    return unknown;
+}
+
 /* ---- decoding ---- */
 
 /* A NUL byte is shown as U+FFFD, since the text is a C string. */

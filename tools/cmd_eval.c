@@ -78,8 +78,17 @@ static bool keep_record(const char *folder, const json_t *record, err *e)
 
 static void print_figure(const char *name, double value, const char *unit)
 {
-    if (isnan(value)) return;
+    if (!isfinite(value)) return;
     printf("%-22s %.4f%s\n", name, value, unit);
+}
+
+static void print_unknown(const evaluation *r)
+{
+    if (r->unknown <= 0) return;
+    printf("%-22s %lld tokens (%.2f %%) that the tokenizer does not know", "unknown",
+           (long long)r->unknown, 100.0 * (double)r->unknown / (double)r->tokens);
+    if (r->unknown_bytes >= 0) printf(", %lld bytes of the text", (long long)r->unknown_bytes);
+    puts("; figures leave out what they say");
 }
 
 static void print_evaluation(const evaluation *r, const json_t *record, const corpus *text,
@@ -87,6 +96,7 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
 {
     printf("%-22s %s, %lld tokens\n", "split", json_get_text(record, "split"),
            (long long)r->tokens);
+    if (!isfinite(r->nats)) printf("%-22s not a finite number\n", "loss");
     print_figure("loss", r->nats / (double)r->tokens, " nats per token");
     print_figure("bits per byte", eval_record_bits_per_byte(r->nats, r->bytes), "");
     if (r->bytes < 0) {
@@ -95,6 +105,7 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
     }
     print_figure("perplexity", eval_record_perplexity(r->nats, r->tokens), " per token");
     print_figure("word perplexity", eval_record_perplexity(r->nats, r->words), "");
+    print_unknown(r);
     if (r->dynamic) {
         printf("%-22s rate %g, decay %g; %.2f s of statistics, %.2f s of choosing\n", "learned",
                r->rate, r->decay, r->statistics_seconds, r->grid_seconds);
@@ -109,6 +120,23 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
         printf("%-22s %.4f nats per token, %lld tokens\n", d->name, d->nats / (double)d->tokens,
                (long long)d->tokens);
     }
+}
+
+/* A model whose loss is no number answers nothing: that is a failure, however it came to be. */
+static bool check_finite(const evaluation *r, const char *folder, err *e)
+{
+    if (isfinite(r->nats)) return true;
+    int lost = 0;
+    const char *first = NULL;
+    for (int i = 0; i < r->count; i++) {
+        if (isfinite(r->documents[i].nats)) continue;
+        if (!first) first = r->documents[i].name;
+        lost++;
+    }
+    return err_set(e,
+                   "%s: the loss of %d of %d documents is not a finite number (the first: %s); its "
+                   "weights are damaged or too large",
+                   folder, lost, r->count, first ? first : "none");
 }
 
 /* `eval.dynamic` from the command line: a kind, or the whole section. */
@@ -161,6 +189,7 @@ static bool eval_model(const cli_call *c, const char *folder, const trained_mode
     /* The figures of another text say nothing about the run in tables. */
     bool done = o->corpus || keep_record(folder, record, e);
     json_decref(record);
+    done = done && check_finite(&r, folder, e);
     evaluate_deinit(&r);
     return done;
 }

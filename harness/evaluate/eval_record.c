@@ -120,6 +120,8 @@ json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, 
     json_object_set_new(o, "tokens", json_integer(r->tokens));
     json_object_set_new(o, "bytes", count_or_null(r->bytes));
     json_object_set_new(o, "words", count_or_null(r->words));
+    json_object_set_new(o, "unknown_tokens", count_or_null(r->unknown));
+    json_object_set_new(o, "unknown_bytes", count_or_null(r->unknown_bytes));
     json_object_set_new(o, "seconds", json_finite(r->seconds));
     json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
     json_object_set_new(o, "flops_per_token", json_finite(r->flops_per_token));

@@ -37,8 +37,10 @@ typedef struct evaluation {
     arena *memory;
     double nats;
     int64_t tokens;
-    int64_t bytes; /* -1: the tokenizer is lossy */
-    int64_t words; /* -1: no words, or a document was scored in part */
+    int64_t bytes;         /* -1: the tokenizer is lossy */
+    int64_t words;         /* -1: no words, or a document was scored in part */
+    int64_t unknown;       /* tokens that stand for what the tokenizer lacks; -1: not known */
+    int64_t unknown_bytes; /* of text that they stand for; -1: a document was scored in part */
     double seconds, tokens_per_second;
     double flops_per_token;
     int64_t anon_bytes; /* anonymous memory of the process at the end of the pass */

@@ -71,6 +71,15 @@ static int64_t scored_bytes(const eval_pass *p, const eval_document *d, const do
     return decoded_bytes(p, d->index, d->tokens);
 }
 
+static void count_unknown(eval_pass *p, const eval_document *d, const document *whole)
+{
+    evaluation *r = p->result;
+    int64_t unknown = split_unknown_of(p->split, d->index, d->tokens);
+    int64_t bytes = unknown == 0 ? 0 : d->tokens == whole->tokens ? whole->unknown_bytes : -1;
+    r->unknown = r->unknown < 0 || unknown < 0 ? -1 : r->unknown + unknown;
+    r->unknown_bytes = r->unknown_bytes < 0 || bytes < 0 ? -1 : r->unknown_bytes + bytes;
+}
+
 static void count_units(eval_pass *p)
 {
     corpus *c = p->task->corpus;
@@ -82,13 +91,14 @@ static void count_units(eval_pass *p)
         document whole = split_document(p->split, d->index);
         bool complete = d->tokens == whole.tokens;
         d->name = arena_strdup(r->memory, whole.name);
-        /* 0 bytes or words of a document with tokens: nobody counted them. */
-        d->words = r->words >= 0 && complete && (whole.words || !whole.tokens) ? whole.words : -1;
+        /* No words is no words: of a blank document every part has none. */
+        d->words = r->words >= 0 && (complete || whole.words == 0) ? whole.words : -1;
         d->bytes = corpus_lossless(c) ? scored_bytes(p, d, &whole) : -1;
         r->nats += d->nats;
         r->tokens += d->tokens;
         r->bytes = r->bytes < 0 || d->bytes < 0 ? -1 : r->bytes + d->bytes;
         r->words = r->words < 0 || d->words < 0 ? -1 : r->words + d->words;
+        count_unknown(p, d, &whole);
     }
 }
 

@@ -49,12 +49,18 @@ typedef enum routing_figure {
     ROUTING_FIGURES
 } routing_figure;
 
+/* A tokenizer that lacks more than this share of a text's tokens drops what they say: the less it
+ * knows, the better its figures look. Such a variant is ranked only against one of the same tokens.
+ */
+#define COMPARE_UNKNOWN_SHARE 1e-3
+
 typedef struct compared_run {
     const char *run, *status, *reason; /* reason NULL: none */
     int64_t seed;
-    bool scored;                                /* has the evaluation that counts */
-    double value[COMPARE_METRIC_COUNT];         /* by metric, NaN: not defined */
-    int64_t tokens, bytes, words;               /* scored; -1: unknown */
+    bool scored;                        /* has the evaluation that counts */
+    double value[COMPARE_METRIC_COUNT]; /* by metric, NaN: not defined */
+    int64_t tokens, bytes, words;       /* scored; -1: unknown */
+    int64_t unknown; /* scored tokens that stand for what the tokenizer lacks; -1: not known */
     double tokens_per_second;                   /* of training, beside whatever else ran */
     double alone;                               /* the same, measured alone; NaN: it was not */
     int64_t peak_bytes;                         /* anonymous memory */
@@ -72,12 +78,21 @@ typedef struct compared_run {
     int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
 } compared_run;
 
+/* What documents' differences are divided by: bytes where both have them; tokens only where both
+ * variants have the same ones; else words. */
+typedef enum document_unit {
+    DOCUMENT_BYTES,  /* bits per byte */
+    DOCUMENT_TOKENS, /* nats per token */
+    DOCUMENT_WORDS,  /* nats per word */
+    DOCUMENT_NONE    /* nothing that both have: no difference */
+} document_unit;
+
 /* The same difference document by document: the mean over paired seeds for each, then over
  * documents. */
 typedef struct document_difference {
-    int n;               /* documents; 0: not known */
-    int better;          /* in how many the variant is */
-    bool by_bytes;       /* bits per byte, else nats per token */
+    int n;      /* documents; 0: not known */
+    int better; /* in how many the variant is */
+    document_unit unit;
     double mean;         /* over all their text */
     interval confidence; /* bootstrap over documents */
 } document_difference;
@@ -96,6 +111,8 @@ typedef struct compared_variant {
     estimate difference; /* of the chosen metric, to the baseline */
     double p, p_holm;    /* of that difference; corrected for all comparisons; NaN: none */
     document_difference documents;
+    double unknown; /* share of the scored tokens that the tokenizer lacks; NaN: not known */
+    bool unranked;  /* no difference is taken, see COMPARE_UNKNOWN_SHARE */
     double tokens_per_second; /* mean; measured alone if the comparison says so */
     int64_t peak_bytes;       /* the most */
     int64_t params, active_params, state_bytes;

@@ -9,25 +9,29 @@
 typedef struct scored_documents {
     int count;
     int64_t *index;
-    double *nats, *bytes, *tokens; /* bytes NaN: unknown */
+    double *nats;
+    double *size[DOCUMENT_NONE]; /* by unit; NaN: unknown */
 } scored_documents;
 
 static bool read_documents(scored_documents *d, arena *a, store *s, const compared_run *r, err *e)
 {
-    query q = QUERY(s, e,
-                    "SELECT document, nats, bytes, tokens FROM document WHERE evaluation = ?1 "
-                    "ORDER BY document",
-                    r->evaluation);
+    query q =
+        QUERY(s, e,
+              "SELECT document, nats, bytes, tokens, words FROM document WHERE evaluation = ?1 "
+              "ORDER BY document",
+              r->evaluation);
     *d = (scored_documents){.index = ARENA_NEW(a, int64_t, r->documents),
-                            .nats = ARENA_NEW(a, double, r->documents),
-                            .bytes = ARENA_NEW(a, double, r->documents),
-                            .tokens = ARENA_NEW(a, double, r->documents)};
+                            .nats = ARENA_NEW(a, double, r->documents)};
+    for (int u = 0; u < DOCUMENT_NONE; u++) {
+        d->size[u] = ARENA_NEW(a, double, r->documents);
+    }
     while (d->count < r->documents && query_next(&q)) {
         int i = d->count++;
         d->index[i] = query_int(&q, "document", 0);
         d->nats[i] = query_real(&q, "nats");
-        d->bytes[i] = query_real(&q, "bytes");
-        d->tokens[i] = query_real(&q, "tokens");
+        d->size[DOCUMENT_BYTES][i] = query_real(&q, "bytes");
+        d->size[DOCUMENT_TOKENS][i] = query_real(&q, "tokens");
+        d->size[DOCUMENT_WORDS][i] = query_real(&q, "words");
     }
     return query_close(&q);
 }
@@ -50,23 +54,42 @@ static bool add_seed(double *sums, const scored_documents *x, const scored_docum
     return true;
 }
 
-static void summarise(document_difference *out, const scored_documents *d, double *sums, int seeds)
+/* Both scored the same sizes, and not all of them are 0. */
+static bool same_sizes(const scored_documents *x, const scored_documents *y, document_unit unit)
+{
+    double sum = 0;
+    for (int i = 0; i < x->count; i++) {
+        if (x->size[unit][i] != y->size[unit][i]) return false; /* NaN differs, too */
+        sum += x->size[unit][i];
+    }
+    return sum > 0;
+}
+
+/* Each variant's own tokens divide nothing where they differ: a tokenizer with longer tokens would
+ * look worse by as much. */
+static document_unit common_unit(const scored_documents *x, const scored_documents *y)
+{
+    for (int unit = 0; unit < DOCUMENT_NONE; unit++) {
+        if (same_sizes(x, y, (document_unit)unit)) return (document_unit)unit;
+    }
+    return DOCUMENT_NONE;
+}
+
+static void summarise(document_difference *out, const scored_documents *d, document_unit unit,
+                      double *sums, int seeds)
 {
     double top = 0, bottom = 0;
-    out->by_bytes = true;
-    for (int i = 0; i < d->count; i++) {
-        out->by_bytes = out->by_bytes && d->bytes[i] > 0;
-    }
-    const double *units = out->by_bytes ? d->bytes : d->tokens;
+    const double *sizes = d->size[unit];
+    out->unit = unit;
     out->n = d->count;
     for (int i = 0; i < d->count; i++) {
-        sums[i] /= seeds * (out->by_bytes ? log(2.0) : 1);
+        sums[i] /= seeds * (unit == DOCUMENT_BYTES ? log(2.0) : 1);
         top += sums[i];
-        bottom += units[i];
+        bottom += sizes[i];
         out->better += sums[i] < 0;
     }
     out->mean = top / bottom;
-    out->confidence = stats_bootstrap(sums, units, d->count, STATS_CONFIDENCE);
+    out->confidence = stats_bootstrap(sums, sizes, d->count, STATS_CONFIDENCE);
 }
 
 static bool compare_variant(compared_variant *v, const compared_variant *base, arena *a, store *s,
@@ -74,6 +97,7 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
 {
     scored_documents first = {0};
     double *sums = NULL;
+    document_unit unit = DOCUMENT_NONE;
     int seeds = 0;
     for (int i = 0; i < v->run_count; i++) {
         const compared_run *r = &v->runs[i], *b = NULL;
@@ -86,11 +110,12 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
         if (!same_documents(&x, &y)) continue;
         if (seeds == 0) {
             first = x;
+            unit = common_unit(&x, &y);
             sums = arena_push_zero(a, MAX(x.count, 1), sizeof *sums);
         }
         if (same_documents(&x, &first)) seeds += add_seed(sums, &x, &y);
     }
-    if (seeds > 0) summarise(&v->documents, &first, sums, seeds);
+    if (seeds > 0 && unit != DOCUMENT_NONE) summarise(&v->documents, &first, unit, sums, seeds);
     return true;
 }
 
@@ -100,7 +125,7 @@ bool compare_documents(comparison *c, store *s, err *e)
     bool ok = true;
     for (int i = 0; ok && c->baseline >= 0 && c->same_text && i < c->count; i++) {
         arena_reset(scratch);
-        if (i != c->baseline) {
+        if (i != c->baseline && !c->variants[i].unranked) {
             ok = compare_variant(&c->variants[i], &c->variants[c->baseline], scratch, s, e);
         }
     }

@@ -45,6 +45,38 @@ static void note_speed(comparison *c)
     c->alone = scored > 0 && alone == scored;
 }
 
+/* The share of unknown tokens, the most of any run that counts. */
+static double unknown_share(const compared_variant *v)
+{
+    double share = (double)NAN;
+    for (int i = 0; i < v->run_count; i++) {
+        const compared_run *r = &v->runs[i];
+        if (!r->scored || r->unknown < 0 || r->tokens <= 0) continue;
+        share = fmax(share, (double)r->unknown / (double)r->tokens);
+    }
+    return share;
+}
+
+/* Tokens that neither of two models could tell apart are the same for both, if all tokens are. */
+static bool same_tokens(const compared_variant *x, const compared_variant *y)
+{
+    const compared_run *a = compare_scored(x), *b = compare_scored(y);
+    return a && b && a->tokens == b->tokens && a->unknown == b->unknown;
+}
+
+static void note_unknown(comparison *c)
+{
+    const compared_variant *base = c->baseline < 0 ? NULL : &c->variants[c->baseline];
+    for (int i = 0; i < c->count; i++) {
+        c->variants[i].unknown = unknown_share(&c->variants[i]);
+    }
+    for (int i = 0; i < c->count && base; i++) {
+        compared_variant *v = &c->variants[i];
+        bool lacking = v->unknown > COMPARE_UNKNOWN_SHARE || base->unknown > COMPARE_UNKNOWN_SHARE;
+        v->unranked = v != base && lacking && !same_tokens(v, base);
+    }
+}
+
 static double seed_value(const compared_variant *v, int64_t seed, compare_metric m)
 {
     for (int i = 0; i < v->run_count; i++) {
@@ -139,8 +171,9 @@ static void sum_up(compared_variant *v, arena *a, const comparison *c)
     }
     for (int i = 0; i < v->run_count; i++) {
         x[i] = v->runs[i].value[c->metric];
-        y[i] = c->baseline < 0 ? (double)NAN
-                               : seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
+        y[i] = c->baseline < 0 || v->unranked
+                   ? (double)NAN
+                   : seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
     }
     v->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
 }
@@ -197,6 +230,7 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     c->metric = compare_choose_metric(c, o->metric);
     note_text(c);
     note_speed(c);
+    note_unknown(c);
     for (int i = 0; i < c->count; i++) {
         sum_up(&c->variants[i], a, c);
         sum_up_cost(&c->variants[i], a, c);

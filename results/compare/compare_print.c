@@ -30,7 +30,15 @@ void compare_print_verdict(char text[512], const comparison *c, int variant)
     table_number(plain, fabs(d.mean), digits, false);
     table_number(with_sign, d.mean, digits, true);
     table_number(half, d.half, digits, false);
-    if (d.n == 0) {
+    if (v->unranked) {
+        const compared_variant *b = &c->variants[c->baseline];
+        const compared_variant *lacking = v->unknown > COMPARE_UNKNOWN_SHARE ? v : b;
+        snprintf(
+            text, 512,
+            "'%s' is not ranked against '%s': %.2f %% of the tokens of '%s' are unknown to its "
+            "tokenizer, so its figures leave out part of the text.",
+            v->label, base, 100 * lacking->unknown, lacking->label);
+    } else if (d.n == 0) {
         snprintf(text, 512, "'%s' cannot be compared yet: no seed finished both it and '%s'.",
                  v->label, base);
     } else if (d.n == 1) {
@@ -73,17 +81,20 @@ static void print_noise_floor(FILE *out, const comparison *c)
 /* Seeds say whether another training would give the same; documents, whether other text would. */
 static void print_documents(FILE *out, const comparison *c, const char *item)
 {
+    static const char *const UNITS[] = {"bits per byte", "nats per token", "nats per word"};
     bool any = false;
+    document_unit unit = DOCUMENT_NONE;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         const document_difference *d = &v->documents;
         char mean[32], low[32], high[32];
         if (d->n < 2) continue;
-        if (!any) {
-            fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n%s",
-                    d->by_bytes ? "bits per byte" : "nats per token", *item == '-' ? "\n" : "");
+        if (d->unit != unit) {
+            fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n%s", UNITS[d->unit],
+                    *item == '-' ? "\n" : "");
         }
         any = true;
+        unit = d->unit;
         table_number(mean, d->mean, 4, true);
         table_number(low, d->confidence.low, 4, true);
         table_number(high, d->confidence.high, 4, true);
@@ -193,8 +204,22 @@ void compare_print_title(char text[512], const comparison *c)
 
 /* ---- what is not in the figures ---- */
 
+/* Which variants' figures leave out part of the text. */
+static void print_unknown(FILE *out, const comparison *c)
+{
+    const char *comma = "Unknown to the tokenizer: ";
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        if (!(v->unknown > 0)) continue;
+        fprintf(out, "%s%.3g %% of the tokens of '%s'", comma, 100 * v->unknown, v->label);
+        comma = ", ";
+    }
+    if (*comma == ',') fputs(".\n", out);
+}
+
 static void print_cautions(FILE *out, const comparison *c)
 {
+    print_unknown(out, c);
     if (c->lossy) {
         fputs("Bits per byte are not defined: a lossy tokenizer drops part of the text, or the "
               "tokens have no text.\n",
@@ -290,6 +315,8 @@ static json_t *run_view_json(const compared_run *r)
         json_object_set_new(o, compare_metric_name((compare_metric)m), json_finite(r->value[m]));
     }
     json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
+    json_object_set_new(o, "unknown_tokens",
+                        r->unknown < 0 ? json_null() : json_integer(r->unknown));
     return o;
 }
 

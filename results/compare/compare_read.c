@@ -17,7 +17,8 @@
 static const char RUNS[] =
     "SELECT p.label, p.variant, p.baseline, p.run, p.seed, coalesce(r.status, 'planned') AS "
     "status, r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, "
-    "s.words, r.tokens AS trained_tokens, " STORE_RUN_SPEED " AS tokens_per_second, "
+    "s.words, s.unknown_tokens, r.tokens AS trained_tokens, " STORE_RUN_SPEED
+    " AS tokens_per_second, "
     "r.peak_anon_bytes, s.protocol, s.split, r.params, r.active_params, r.state_bytes, "
     "r.forward_flops_per_token, (SELECT count(*) FROM document d WHERE d.evaluation = "
     "s.evaluation) AS documents, s.evaluation, r.alone_tokens_per_second, s.step, "
@@ -49,6 +50,7 @@ static compared_run read_run(query *q, arena *a)
                       .tokens = query_int(q, "tokens", -1),
                       .bytes = query_int(q, "bytes", -1),
                       .words = query_int(q, "words", -1),
+                      .unknown = query_int(q, "unknown_tokens", -1),
                       .trained_tokens = query_int(q, "trained_tokens", -1),
                       .tokens_per_second = query_real(q, "tokens_per_second"),
                       .peak_bytes = query_int(q, "peak_anon_bytes", -1),

@@ -91,6 +91,7 @@ const char *const SCHEMA[] = {
     "  tokens INTEGER NOT NULL,\n"
     "  bytes INTEGER,\n"
     "  words INTEGER,\n"
+    "  unknown_tokens INTEGER, unknown_bytes INTEGER,\n"
     "  seconds REAL, tokens_per_second REAL, flops_per_token REAL, anon_bytes INTEGER,\n"
     "  dynamic_rate REAL, dynamic_decay REAL,\n"
     "  protocol TEXT NOT NULL,\n"

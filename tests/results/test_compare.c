@@ -263,6 +263,100 @@ static void other_documents(void)
     arena_free(a);
 }
 
+/* An evaluation by a tokenizer that makes `tokens` of each of three documents of 40 words. */
+static void tokenized(const fake_experiment *x, int variant, int seed, int tokens, int unknown)
+{
+    char line[2048];
+    int used = snprintf(line, sizeof line,
+                        "{\"eval\": \"t%d-%d\", \"step\": 300, \"split\": \"validation\", "
+                        "\"final\": true, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
+                        "\"words\": 120, \"unknown_tokens\": %d, \"protocol\": {\"rows\": 3}, "
+                        "\"documents\": [",
+                        variant, seed, 600 - 60 * variant + seed, 3 * tokens, unknown);
+    for (int i = 0; i < 3; i++) {
+        used += snprintf(line + used, sizeof line - (size_t)used,
+                         "%s{\"index\": %d, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
+                         "\"words\": 40}",
+                         i ? ", " : "", i, 200 - 20 * variant, tokens);
+    }
+    snprintf(line + used, sizeof line - (size_t)used, "]}\n");
+    fake_append(x, variant, seed, "evals.jsonl", line);
+}
+
+/* By document, tokens divide only where they are the same; else words do. */
+static void documents_of_two_tokenizers(void)
+{
+    fake_experiment x = fake(2, 3);
+    fake_write(&x);
+    for (int seed = 1; seed <= 3; seed++) {
+        tokenized(&x, 0, seed, 100, 0);
+        tokenized(&x, 1, seed, 50, 0);
+    }
+    arena *a = arena_new(0);
+    comparison *c = load(a, &x, &(compare_options){0});
+    if (!c) return;
+    const document_difference *d = &c->variants[1].documents;
+    EXPECT(d->unit == DOCUMENT_WORDS && d->n == 3 && fabs(d->mean + 0.5) < 1e-9, "unit %d: %g",
+           (int)d->unit, d->mean);
+    char *text = print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "By document (nats per word"), "%s", text);
+    free(text);
+    for (int seed = 1; seed <= 3; seed++) {
+        tokenized(&x, 1, seed, 100, 0);
+    }
+    c = load(a, &x, &(compare_options){0});
+    EXPECT(c && c->variants[1].documents.unit == DOCUMENT_TOKENS &&
+               fabs(c->variants[1].documents.mean + 0.2) < 1e-9,
+           "equal tokenizers");
+    arena_free(a);
+}
+
+/* What a tokenizer does not know costs it nothing: no rank where it is more than 0.1 %. */
+static void unknown_tokens(void)
+{
+    static const struct {
+        int tokens[2], unknown[2];
+        const char *says;
+        bool ranked;
+    } CASES[] = {
+        {{1000, 900},
+         {0, 1500},
+         "not ranked against 'short': 55.56 % of the tokens of 'long'",
+         false},
+        {{900, 1000},
+         {1500, 0},
+         "not ranked against 'short': 55.56 % of the tokens of 'short'",
+         false},
+        {{1000, 900}, {0, 2}, "0.0741 % of the tokens of 'long'", true},
+        {{1000, 1000},
+         {1500, 1500},
+         "50 % of the tokens of 'short', 50 % of the tokens of 'long'",
+         true},
+        {{1000, 900}, {0, 0}, "better", true},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "unknown%zu", i);
+        fake_experiment x = fake(2, 3);
+        x.name = name;
+        fake_write(&x);
+        for (int seed = 1; seed <= 3; seed++) {
+            for (int v = 0; v < 2; v++) {
+                tokenized(&x, v, seed, CASES[i].tokens[v], CASES[i].unknown[v]);
+            }
+        }
+        arena *a = arena_new(0);
+        comparison *c = load(a, &x, &(compare_options){0});
+        char *text = c ? print(c, TABLE_TEXT) : strdup("");
+        EXPECT(strstr(text, CASES[i].says), "%s is not in %s", CASES[i].says, text);
+        EXPECT(c && (c->variants[1].difference.n > 0) == CASES[i].ranked &&
+                   (c->variants[1].documents.n > 0) == CASES[i].ranked,
+               "%zu: ranked", i);
+        free(text);
+        arena_free(a);
+    }
+}
+
 static void one_seed_claims_nothing(void)
 {
     fake_experiment x = fake(2, 1);
@@ -466,6 +560,8 @@ const test_suite test_compare = {"results/compare",
                                   {"routed", routed},
                                   {"in_words", in_words},
                                   {"other_documents", other_documents},
+                                  {"documents_of_two_tokenizers", documents_of_two_tokenizers},
+                                  {"unknown_tokens", unknown_tokens},
                                   {"other_protocols", other_protocols},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
