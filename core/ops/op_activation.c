@@ -30,13 +30,8 @@ tensor *op_activation(tape *t, tensor *x, activation kind)
     double since = tape_clock(t);
     tensor *y = tape_like(t, x);
     activation_value(y->data, x->data, tensor_count(x), kind);
-    if (tape_wants(t, 1, &x)) {
-        activation_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (activation_keep){x, y, kind};
-        tape_record(t, &ACTIVATION, k, 1, &y);
-    }
-    tape_charge(t, &ACTIVATION, since);
-    return y;
+    return tape_done(t, &ACTIVATION, since, 1, &x, &(activation_keep){x, y, kind},
+                     sizeof(activation_keep), y);
 }
 
 /* ---- gated linear units: y = a f(b), x = [a, b] ---- */
@@ -85,11 +80,6 @@ tensor *op_glu(tape *t, tensor *x, activation kind)
         activation_value(y->data + n * r, x->data + 2 * n * r + n, n, kind);
         vec_mul(y->data + n * r, x->data + 2 * n * r, n);
     }
-    if (tape_wants(t, 1, &x)) {
-        activation_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (activation_keep){x, y, kind};
-        tape_record(t, &GLU, k, 1, &y);
-    }
-    tape_charge(t, &GLU, since);
-    return y;
+    return tape_done(t, &GLU, since, 1, &x, &(activation_keep){x, y, kind}, sizeof(activation_keep),
+                     y);
 }

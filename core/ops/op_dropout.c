@@ -3,22 +3,6 @@
 #include "core/ops/ops.h"
 #include "core/ops/vec.h"
 
-#include <math.h>
-
-void dropout_mask(real *mask, int64_t n, double rate, rng_key key, uint64_t index)
-{
-    /* Kept iff word >= rate * 2^32, rounded: the probability is exact to 2^-32. */
-    uint64_t bound = (uint64_t)llround(rate * 4294967296.0);
-    real kept = (real)(1 / (1 - rate));
-    for (int64_t i = 0; i < n;) {
-        uint32_t words[4];
-        rng_words(words, key, (index + (uint64_t)i) / 4);
-        for (uint64_t w = (index + (uint64_t)i) % 4; w < 4 && i < n; w++, i++) {
-            mask[i] = words[w] < bound ? 0 : kept;
-        }
-    }
-}
-
 typedef struct dropout_keep {
     tensor *x, *y;
     double rate;
@@ -62,11 +46,5 @@ tensor *op_dropout(tape *t, tensor *x, double rate, rng_key key)
     tensor *y = tape_like(t, x);
     dropout_keep k = {x, y, rate, key};
     dropout_apply(y->data, x->data, &k, false);
-    if (tape_wants(t, 1, &x)) {
-        dropout_keep *kept = tape_keep(t, 1, sizeof *kept);
-        *kept = k;
-        tape_record(t, &DROPOUT, kept, 1, &y);
-    }
-    tape_charge(t, &DROPOUT, since);
-    return y;
+    return tape_done(t, &DROPOUT, since, 1, &x, &k, sizeof(dropout_keep), y);
 }

@@ -63,13 +63,8 @@ tensor *op_cross_entropy_gradient(tape *t, tensor *logits, const int32_t *target
             row[j] *= factor[i];
         }
     }
-    if (tape_wants(t, 1, &logits)) {
-        ce_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (ce_keep){logits, y, factor};
-        tape_record(t, &CROSS_ENTROPY_GRADIENT, k, 1, &y);
-    }
-    tape_charge(t, &CROSS_ENTROPY_GRADIENT, since);
-    return y;
+    return tape_done(t, &CROSS_ENTROPY_GRADIENT, since, 1, &logits, &(ce_keep){logits, y, factor},
+                     sizeof(ce_keep), y);
 }
 
 /* ---- layer norm ----
@@ -165,13 +160,8 @@ tensor *op_layernorm_gradient(tape *t, tensor *x, tensor *du, real eps)
         add_jacobian(y->data + i * n, du->data + i * n, u, r, n);
     }
     arena_rewind(scratch, mark);
-    if (tape_wants(t, 2, (tensor *[]){x, du})) {
-        ln_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (ln_keep){x, du, y, eps};
-        tape_record(t, &LAYERNORM_GRADIENT, k, 1, &y);
-    }
-    tape_charge(t, &LAYERNORM_GRADIENT, since);
-    return y;
+    return tape_done(t, &LAYERNORM_GRADIENT, since, 2, (tensor *[]){x, du},
+                     &(ln_keep){x, du, y, eps}, sizeof(ln_keep), y);
 }
 
 /* ---- squared ReLU ---- */
@@ -207,11 +197,6 @@ tensor *op_relu2_gradient(tape *t, tensor *x, tensor *dy)
     for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
         out[i] = in[i] > 0 ? 2 * in[i] * slope[i] : 0;
     }
-    if (tape_wants(t, 2, (tensor *[]){x, dy})) {
-        relu2_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (relu2_keep){x, dy, y};
-        tape_record(t, &RELU2_GRADIENT, k, 1, &y);
-    }
-    tape_charge(t, &RELU2_GRADIENT, since);
-    return y;
+    return tape_done(t, &RELU2_GRADIENT, since, 2, (tensor *[]){x, dy}, &(relu2_keep){x, dy, y},
+                     sizeof(relu2_keep), y);
 }

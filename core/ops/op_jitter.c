@@ -48,11 +48,5 @@ tensor *op_jitter(tape *t, tensor *x, double size, rng_key key)
     double since = tape_clock(t);
     jitter_keep k = {x, tape_like(t, x), (real)size, key};
     jitter_apply(k.y->data, x->data, &k, false);
-    if (tape_wants(t, 1, &x)) {
-        jitter_keep *kept = tape_keep(t, 1, sizeof *kept);
-        *kept = k;
-        tape_record(t, &JITTER, kept, 1, &k.y);
-    }
-    tape_charge(t, &JITTER, since);
-    return k.y;
+    return tape_done(t, &JITTER, since, 1, &x, &k, sizeof(jitter_keep), k.y);
 }

@@ -218,11 +218,7 @@ tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpos
                   pc.columns);
     }
     tensor *inputs[] = {a, b};
-    if (tape_wants(t, 2, inputs)) {
-        matmul_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (matmul_keep){a, b, c, transpose_a, transpose_b, alpha};
-        tape_record(t, &MATMUL, k, 1, &c);
-    }
-    tape_charge(t, &MATMUL, since);
-    return c;
+    return tape_done(t, &MATMUL, since, 2, inputs,
+                     &(matmul_keep){a, b, c, transpose_a, transpose_b, alpha}, sizeof(matmul_keep),
+                     c);
 }

@@ -3,24 +3,9 @@
 
 /* ---- sums over all, over rows, over the last axis ---- */
 
-typedef struct sum_keep {
-    tensor *x, *y;
-} sum_keep;
-
-static tensor *finish(tape *t, const op_class *op, tensor *x, tensor *y, double since)
-{
-    if (tape_wants(t, 1, &x)) {
-        sum_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (sum_keep){x, y};
-        tape_record(t, op, k, 1, &y);
-    }
-    tape_charge(t, op, since);
-    return y;
-}
-
 static void sum_backward(tape *t, void *keep)
 {
-    sum_keep *k = keep;
+    tape_pair *k = keep;
     real *dx = tape_grad(t, k->x), dy = *k->y->grad;
     for (int64_t i = 0, n = tensor_count(k->x); dx && i < n; i++) {
         dx[i] += dy;
@@ -34,12 +19,12 @@ tensor *op_sum(tape *t, tensor *x)
     double since = tape_clock(t);
     tensor *y = tape_tensor(t, 0, NULL);
     *y->data = vec_sum_long(x->data, tensor_count(x));
-    return finish(t, &SUM, x, y, since);
+    return tape_done_pair(t, &SUM, since, x, y);
 }
 
 static void sum_rows_backward(tape *t, void *keep)
 {
-    sum_keep *k = keep;
+    tape_pair *k = keep;
     real *dx = tape_grad(t, k->x);
     int64_t rows = tensor_rows(k->x), width = tensor_width(k->x);
     for (int64_t r = 0; dx && r < rows; r++) {
@@ -56,12 +41,12 @@ tensor *op_sum_rows(tape *t, tensor *x)
     tensor *y = tape_tensor(t, 1, &width);
     vec_zero(y->data, width);
     vec_add_columns(y->data, x->data, tensor_rows(x), width);
-    return finish(t, &SUM_ROWS, x, y, since);
+    return tape_done_pair(t, &SUM_ROWS, since, x, y);
 }
 
 static void sum_last_backward(tape *t, void *keep)
 {
-    sum_keep *k = keep;
+    tape_pair *k = keep;
     real *dx = tape_grad(t, k->x);
     int64_t rows = tensor_rows(k->x), width = tensor_width(k->x);
     for (int64_t r = 0; dx && r < rows; r++) {
@@ -82,7 +67,7 @@ tensor *op_sum_last(tape *t, tensor *x)
     for (int64_t r = 0; r < rows; r++) {
         y->data[r] = vec_sum(x->data + r * width, width);
     }
-    return finish(t, &SUM_LAST, x, y, since);
+    return tape_done_pair(t, &SUM_LAST, since, x, y);
 }
 
 /* ---- a choice between two by row ---- */

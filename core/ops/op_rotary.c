@@ -142,11 +142,6 @@ tensor *op_rotary_inplace(tape *t, tensor *x, const rotary_shape *shape)
     double since = tape_clock(t);
     rotate(t, x->data, x, shape, 1);
     tensor *y = tape_detach(t, x);
-    if (tape_wants(t, 1, &x)) {
-        rotary_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (rotary_keep){x, y, *shape};
-        tape_record(t, &ROTARY, k, 1, &y);
-    }
-    tape_charge(t, &ROTARY, since);
-    return y;
+    return tape_done(t, &ROTARY, since, 1, &x, &(rotary_keep){x, y, *shape}, sizeof(rotary_keep),
+                     y);
 }

@@ -55,13 +55,7 @@ tensor *op_slice(tape *t, tensor *x, int axis, int64_t begin, int64_t end)
     for (int64_t n = 0; n < s.outer; n++) {
         vec_copy(y->data + n * s.run, x->data + n * s.step + s.offset, s.run);
     }
-    if (tape_wants(t, 1, &x)) {
-        slice_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = s;
-        tape_record(t, &SLICE, k, 1, &y);
-    }
-    tape_charge(t, &SLICE, since);
-    return y;
+    return tape_done(t, &SLICE, since, 1, &x, &s, sizeof(slice_keep), y);
 }
 
 tensor *op_columns(tape *t, tensor *x, int64_t begin, int64_t end)
@@ -183,24 +177,15 @@ tensor *op_transpose(tape *t, tensor *x, int axis_a, int axis_b)
     shape[b] = x->shape[a];
     tensor *y = tape_tensor(t, x->rank, shape);
     transpose_copy(y->data, x->data, x, a, b, false);
-    if (tape_wants(t, 1, &x)) {
-        transpose_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (transpose_keep){x, y, a, b};
-        tape_record(t, &TRANSPOSE, k, 1, &y);
-    }
-    tape_charge(t, &TRANSPOSE, since);
-    return y;
+    return tape_done(t, &TRANSPOSE, since, 1, &x, &(transpose_keep){x, y, a, b},
+                     sizeof(transpose_keep), y);
 }
 
 /* ---- repeat ---- */
 
-typedef struct repeat_keep {
-    tensor *x, *y;
-} repeat_keep;
-
 static void repeat_backward(tape *t, void *keep)
 {
-    repeat_keep *k = keep;
+    tape_pair *k = keep;
     real *dx = tape_grad(t, k->x);
     int64_t n = tensor_count(k->x);
     for (int64_t i = 0; dx && i < k->y->shape[0]; i++) {
@@ -222,11 +207,5 @@ tensor *op_repeat(tape *t, tensor *x, int64_t times)
     for (int64_t i = 0; i < times; i++) {
         vec_copy(y->data + i * n, x->data, n);
     }
-    if (tape_wants(t, 1, &x)) {
-        repeat_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (repeat_keep){x, y};
-        tape_record(t, &REPEAT, k, 1, &y);
-    }
-    tape_charge(t, &REPEAT, since);
-    return y;
+    return tape_done_pair(t, &REPEAT, since, x, y);
 }

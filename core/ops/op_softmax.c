@@ -6,49 +6,12 @@
 
 #include <math.h>
 
-real softmax_row(real *restrict p, const real *restrict x, int64_t n)
-{
-    real most = vec_max(x, n), sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        p[i] = vm_exp(x[i] - most);
-        sum += p[i];
-    }
-    vec_scale(p, 1 / sum, n);
-    return most + (real)log((double)sum);
-}
-
-real softmax_logsumexp(const real *restrict x, int64_t n)
-{
-    real most = vec_max(x, n), sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        sum += vm_exp(x[i] - most);
-    }
-    return most + (real)log((double)sum);
-}
-
 /* ---- softmax ---- */
-
-typedef struct softmax_keep {
-    tensor *x, *y;
-} softmax_keep;
-
-static tensor *finish(tape *t, const op_class *op, tensor *x, tensor *y, double since)
-{
-    if (tape_wants(t, 1, &x)) {
-        softmax_keep *k = tape_keep(t, 1, sizeof *k);
-        *k = (softmax_keep){x, y};
-        tape_record(t, op, k, 1, &y);
-    }
-    tape_charge(t, op, since);
-    return y;
-}
 
 /* dx += y (dy - y . dy) */
 static void softmax_backward(tape *t, void *keep)
 {
-    softmax_keep *k = keep;
+    tape_pair *k = keep;
     int64_t rows = tensor_rows(k->y), n = tensor_width(k->y);
     real *grad = tape_grad(t, k->x);
     for (int64_t r = 0; grad && r < rows; r++) {
@@ -73,13 +36,13 @@ tensor *op_softmax(tape *t, tensor *x)
     for (int64_t r = 0; r < rows; r++) {
         softmax_row(y->data + r * n, x->data + r * n, n);
     }
-    return finish(t, &SOFTMAX, x, y, since);
+    return tape_done_pair(t, &SOFTMAX, since, x, y);
 }
 
 /* dx += dy - exp(y) sum(dy) */
 static void log_softmax_backward(tape *t, void *keep)
 {
-    softmax_keep *k = keep;
+    tape_pair *k = keep;
     int64_t rows = tensor_rows(k->y), n = tensor_width(k->y);
     real *grad = tape_grad(t, k->x);
     for (int64_t r = 0; grad && r < rows; r++) {
@@ -107,7 +70,7 @@ tensor *op_log_softmax(tape *t, tensor *x)
             y->data[r * n + i] = x->data[r * n + i] - whole;
         }
     }
-    return finish(t, &LOG_SOFTMAX, x, y, since);
+    return tape_done_pair(t, &LOG_SOFTMAX, since, x, y);
 }
 
 /* ---- cross-entropy ---- */
@@ -167,11 +130,5 @@ tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *targets, const 
         total += (double)weight * loss;
     }
     *y->data = (real)((double)scale * total);
-    if (tape_wants(t, 1, &logits)) {
-        cross_entropy_keep *kept = tape_keep(t, 1, sizeof *kept);
-        *kept = k;
-        tape_record(t, &CROSS_ENTROPY, kept, 1, &y);
-    }
-    tape_charge(t, &CROSS_ENTROPY, since);
-    return y;
+    return tape_done(t, &CROSS_ENTROPY, since, 1, &logits, &k, sizeof(cross_entropy_keep), y);
 }

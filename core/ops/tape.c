@@ -88,34 +88,6 @@ bool tape_recording(const tape *t)
 
 /* ---- tensors ---- */
 
-int64_t tensor_count(const tensor *x)
-{
-    int64_t count = 1;
-    for (int i = 0; i < x->rank; i++) {
-        count *= x->shape[i];
-    }
-    return count;
-}
-
-int64_t tensor_width(const tensor *x)
-{
-    return x->rank ? x->shape[x->rank - 1] : 1;
-}
-
-int64_t tensor_rows(const tensor *x)
-{
-    int64_t rows = 1;
-    for (int i = 0; i + 1 < x->rank; i++) {
-        rows *= x->shape[i];
-    }
-    return rows;
-}
-
-bool tensor_same_shape(const tensor *a, const tensor *b)
-{
-    return a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
-}
-
 static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
 {
     CHECK(rank >= 0 && rank <= TENSOR_RANK, "rank %d", rank);
@@ -402,13 +374,9 @@ void tape_backward(tape *t, tensor *loss, real seed)
 
 /* ---- reshape ---- */
 
-typedef struct reshape_keep {
-    tensor *x, *y;
-} reshape_keep;
-
 static void reshape_backward(tape *t, void *keep)
 {
-    reshape_keep *k = keep;
+    tape_pair *k = keep;
     tape_grad_pass(t, k->x, k->y);
 }
 
@@ -420,8 +388,8 @@ tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape)
     CHECK(tensor_count(y) == tensor_count(x), "%lld elements as %lld", (long long)tensor_count(x),
           (long long)tensor_count(y));
     if (tape_wants(t, 1, &x)) {
-        reshape_keep *k = ARENA_NEW(t->memory, reshape_keep, 1);
-        *k = (reshape_keep){x, y};
+        tape_pair *k = ARENA_NEW(t->memory, tape_pair, 1);
+        *k = (tape_pair){x, y};
         tape_record(t, &RESHAPE, k, 1, &y);
     }
     return y;
@@ -459,6 +427,21 @@ void tape_charge(tape *t, const op_class *op, double since)
     if (!total) return;
     total->forward_s += tape_clock(t) - since;
     total->calls++;
+}
+
+tensor *tape_done(tape *t, const op_class *op, double since, int n, tensor *const *inputs,
+                  const void *keep, size_t bytes, tensor *y)
+{
+    if (tape_wants(t, n, inputs)) {
+        tape_record(t, op, memcpy(tape_keep(t, 1, bytes), keep, bytes), 1, &y);
+    }
+    tape_charge(t, op, since);
+    return y;
+}
+
+tensor *tape_done_pair(tape *t, const op_class *op, double since, tensor *x, tensor *y)
+{
+    return tape_done(t, op, since, 1, &x, &(tape_pair){x, y}, sizeof(tape_pair), y);
 }
 
 int tape_times(const tape *t, op_time *times, int capacity)

@@ -13,19 +13,7 @@
 #define LOCI_CORE_TAPE_H
 
 #include "core/base/arena.h"
-#include "core/base/base.h"
-
-enum { TENSOR_RANK = 4 };
-
-typedef struct tensor {
-    real *data;                 /* row-major, dense */
-    real *grad;                 /* same shape; meaningful only if has_grad */
-    int64_t shape[TENSOR_RANK]; /* unused axes are 1 and come last */
-    int rank;
-    bool needs_grad; /* the backward pass reaches it */
-    bool has_grad;   /* something has flowed into grad */
-    bool fixed_grad; /* grad is the caller's (a parameter's): never pooled, never handed over */
-} tensor;
+#include "core/ops/tensor.h"
 
 typedef struct tape tape;
 
@@ -42,11 +30,6 @@ void tape_free(tape *t);
  * backwards; without it ops keep nothing. */
 void tape_reset(tape *t, bool recording);
 bool tape_recording(const tape *t);
-
-int64_t tensor_count(const tensor *x); /* number of elements */
-int64_t tensor_width(const tensor *x); /* size of the last axis */
-int64_t tensor_rows(const tensor *x);  /* product of all axes but the last */
-bool tensor_same_shape(const tensor *a, const tensor *b);
 
 /* A tensor over the caller's memory, which must outlive the step: an input, a carried state. Its
  * gradient, if wanted, is read from x->grad after tape_backward if x->has_grad. */
@@ -77,6 +60,16 @@ arena *tape_scratch(tape *t);
 void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *const *out);
 /* True if the tape records and any of the n inputs (NULLs are skipped) needs a gradient. */
 bool tape_wants(const tape *t, int n, tensor *const *inputs);
+
+/* What most ops end with: charges the time since their beginning, and, if tape_wants(inputs),
+ * records the op with a copy of *keep. Returns y, the one output. */
+tensor *tape_done(tape *t, const op_class *op, double since, int n, tensor *const *inputs,
+                  const void *keep, size_t bytes, tensor *y);
+/* All that the simplest backward functions keep. */
+typedef struct tape_pair {
+    tensor *x, *y;
+} tape_pair;
+tensor *tape_done_pair(tape *t, const op_class *op, double since, tensor *x, tensor *y);
 
 /* Runs the records backwards from the scalar `loss`, whose gradient is `seed`. */
 void tape_backward(tape *t, tensor *loss, real seed);
