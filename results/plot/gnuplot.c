@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <fts.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,34 +17,26 @@ extern char **environ;
 
 /* ---- fonts ---- */
 
-static bool font_seen;
-
-static int look_at(const char *path, const struct stat *s, int type, struct FTW *where)
-{
-    (void)s;
-    (void)where;
-    const char *dot = type == FTW_F ? strrchr(path, '.') : NULL;
-    if (!dot) return 0;
-    font_seen = strcmp(dot, ".ttf") == 0 || strcmp(dot, ".otf") == 0 || strcmp(dot, ".pfb") == 0 ||
-                strcmp(dot, ".ttc") == 0;
-    return font_seen;
-}
-
 /* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
 static bool fonts_installed(void)
 {
+    static const char *const endings[] = {".ttf", ".otf", ".pfb", ".ttc"};
     const char *home = getenv("HOME");
-    char own[2][FILE_PATH_BYTES] = {"", ""};
-    if (home) {
-        snprintf(own[0], sizeof own[0], "%s/.fonts", home);
-        snprintf(own[1], sizeof own[1], "%s/.local/share/fonts", home);
+    char system[] = "/usr/share/fonts", local[] = "/usr/local/share/fonts";
+    char own[FILE_PATH_BYTES], older[FILE_PATH_BYTES];
+    snprintf(own, sizeof own, "%s/.local/share/fonts", home ? home : "");
+    snprintf(older, sizeof older, "%s/.fonts", home ? home : "");
+    char *const folders[] = {system, local, home ? own : NULL, older, NULL};
+    FTS *walk = fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    bool found = false;
+    for (FTSENT *f; walk && !found && (f = fts_read(walk));) {
+        const char *dot = f->fts_info == FTS_F ? strrchr(f->fts_name, '.') : NULL;
+        for (int i = 0; dot && i < 4; i++) {
+            found = found || strcmp(dot, endings[i]) == 0;
+        }
     }
-    const char *const folders[] = {"/usr/share/fonts", "/usr/local/share/fonts", own[0], own[1]};
-    font_seen = false;
-    for (int i = 0; i < 4 && !font_seen; i++) {
-        if (*folders[i]) nftw(folders[i], look_at, 16, FTW_PHYS);
-    }
-    return font_seen;
+    if (walk) fts_close(walk);
+    return found;
 }
 
 /* ---- scripts ---- */
@@ -57,6 +51,13 @@ void gnuplot_quote(FILE *out, const char *text)
     fputc('\'', out);
 }
 
+void gnuplot_set(FILE *out, const char *what, const char *text)
+{
+    fprintf(out, "set %s ", what);
+    gnuplot_quote(out, text);
+    fputc('\n', out);
+}
+
 void gnuplot_caption(FILE *out, const char *caption)
 {
     fputs("set label 1 ", out);
@@ -68,7 +69,8 @@ void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, c
 {
     *p = (gnuplot_script){.name = name, .width = width, .height = height, .caption = caption};
     p->out = open_memstream(&p->text, &p->bytes);
-    CHECK(p->out, "no memory for a script");
+    p->plot = open_memstream(&p->command, &p->command_bytes);
+    CHECK(p->out && p->plot, "no memory for a script");
     fprintf(p->out,
             "# Made by loci plot. To draw it again, in its folder: gnuplot %s.gp\n"
             "set encoding utf8\n"
@@ -81,19 +83,26 @@ void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, c
     gnuplot_caption(p->out, caption);
 }
 
+FILE *gnuplot_item(gnuplot_script *p)
+{
+    fputs(p->items++ ? ", \\\n     " : "plot ", p->plot);
+    return p->plot;
+}
+
 /* SVG first: it needs no fonts here and names others for where it is looked at. The cairo terminals
  * take what fontconfig finds nearest. All are of the same proportions. */
-void gnuplot_draw(gnuplot_script *p, const char *command)
+static void put_formats(gnuplot_script *p)
 {
     static const char font[] = "font 'Liberation Sans,11'";
     static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,11'";
+    fclose(p->plot);
     fprintf(p->out,
             "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
             "set output '%s.svg'\n%s\n",
-            p->width, p->height, svg_font, p->name, command);
+            p->width, p->height, svg_font, p->name, p->command);
     if (fonts_installed()) {
         /* Panels are not drawn again by `replot`. */
-        const char *again = strstr(command, "set multiplot") ? command : "replot";
+        const char *again = strstr(p->command, "set multiplot") ? p->command : "replot";
         fprintf(p->out,
                 "if (exists('svg_only')) set output; exit\n"
                 "set terminal pngcairo size %d,%d noenhanced %s fontscale 2 linewidth 2 "
@@ -107,7 +116,6 @@ void gnuplot_draw(gnuplot_script *p, const char *command)
     }
     fputs("set output\n", p->out);
     fclose(p->out);
-    p->out = NULL;
 }
 
 /* ---- gnuplot ---- */
@@ -188,10 +196,19 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
 
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
 {
+    put_formats(p);
     bool ok = draw_script(r, p, e);
+    free(p->command);
     free(p->text);
-    p->text = NULL;
     return ok;
+}
+
+void gnuplot_drop(gnuplot_script *p)
+{
+    fclose(p->plot);
+    fclose(p->out);
+    free(p->command);
+    free(p->text);
 }
 
 void gnuplot_note(plot_report *r, const char *text)

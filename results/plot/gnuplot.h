@@ -17,25 +17,32 @@ typedef struct plot_report {
     char note[512];             /* "" or what is missing, and why */
 } plot_report;
 
-/* A script being written. */
+/* A script being written: settings and data, and the command that plots them, which is repeated for
+ * each format. */
 typedef struct gnuplot_script {
-    FILE *out;
-    char *text; /* what was written, after gnuplot_draw */
-    size_t bytes;
+    FILE *out, *plot;
+    int items;         /* of the command so far */
     const char *name;  /* of the files, without ending */
     int width, height; /* of the picture, in SVG's pixels */
     const char *caption;
+    char *text, *command; /* behind the streams */
+    size_t bytes, command_bytes;
 } gnuplot_script;
 
 /* Opens the script with what all plots share: colours, borders, grid, caption below the plot. */
 void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption);
 /* The caption below the plot, as gnuplot_begin puts it. */
 void gnuplot_caption(FILE *out, const char *caption);
-/* Draws `command` (a plot command) to each format and closes the script. */
-void gnuplot_draw(gnuplot_script *p, const char *command);
+/* "set what 'text'": a title, a label. */
+void gnuplot_set(FILE *out, const char *what, const char *text);
+/* Begins the next item of the plot command; it is written to what is returned. */
+FILE *gnuplot_item(gnuplot_script *p);
 
-/* Writes the script to the report's folder, runs gnuplot on it and frees its text. */
+/* Draws the command to each format, writes the script to the report's folder, runs gnuplot on it
+ * and frees it. */
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e);
+/* Frees a script that has nothing to draw. */
+void gnuplot_drop(gnuplot_script *p);
 /* Adds to the report's note; notes what fonts that are not installed cost. */
 void gnuplot_note(plot_report *r, const char *text);
 void gnuplot_note_fonts(plot_report *r);

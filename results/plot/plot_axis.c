@@ -1,10 +1,10 @@
-/* Final quality against the numbers of a swept axis: how sensitive it is to the learning rate. */
 #include "results/plot/plot_axis.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/compare/compare_load.h"
 #include "results/store/query.h"
 
 /* One variant's place: what the axis says, and the variant without it. */
@@ -91,8 +91,23 @@ static void put_tics(FILE *out, const setting *sorted, int count)
     if (n <= TICS) fputs(")\n", out);
 }
 
-static bool plot_sensitivity(gnuplot_script *p, arena *a, store *s, const comparison *c,
-                             const char *axis, const char *name, err *e)
+static plot_series series_of(arena *a, const settings *all, const setting *sorted, int k,
+                             compare_metric m)
+{
+    plot_series x = {
+        .label = all->series[k], .look = k, .point = ARENA_NEW(a, plot_point, all->count)};
+    for (int i = 0; i < all->count; i++) {
+        if (strcmp(sorted[i].series, all->series[k]) != 0) continue;
+        estimate v = sorted[i].variant->value[m];
+        double half = isfinite(v.half) ? v.half : 0;
+        x.point[x.count++] =
+            (plot_point){sorted[i].x, v.mean, v.mean - half, v.mean + half, v.n, NULL};
+    }
+    return x;
+}
+
+static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, const char *axis,
+                      const char *name, err *e)
 {
     settings all;
     if (!read_settings(&all, a, s, c, axis, e)) return false;
@@ -100,41 +115,44 @@ static bool plot_sensitivity(gnuplot_script *p, arena *a, store *s, const compar
     setting *sorted = ARENA_NEW(a, setting, all.count);
     if (all.count) memcpy(sorted, all.list, (size_t)all.count * sizeof *sorted);
     qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
-    if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return false;
+    if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return true;
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
-    gnuplot_begin(p, name, 760, MAX(440, 120 + 19 * all.series_count),
-                  "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
-    plot_series_axes(p, c, axis, logarithmic);
-    put_tics(p->out, sorted, all.count);
-    char *command = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&command, &bytes);
-    CHECK(f, "no memory for a command");
+    char y[128];
+    gnuplot_script p;
+    snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = name,
+                                    .caption = "Point: mean over n seeds. Bar: 95 % t-interval "
+                                               "(none for n = 1).",
+                                    .x = axis,
+                                    .y = y,
+                                    .lines = all.series_count});
+    fprintf(p.out, "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n",
+            logarithmic ? "set logscale x\n" : "");
+    put_tics(p.out, sorted, all.count);
+    plot_series *list = ARENA_NEW(a, plot_series, all.series_count);
     for (int k = 0; k < all.series_count; k++) {
-        fprintf(p->out, "$series%d << EOD\n", k);
-        for (int i = 0; i < all.count; i++) {
-            if (strcmp(sorted[i].series, all.series[k]) != 0) continue;
-            estimate v = sorted[i].variant->value[c->metric];
-            double half = isfinite(v.half) ? v.half : 0;
-            fprintf(p->out, "%.9g %.9g %.9g %.9g %d\n", sorted[i].x, v.mean, v.mean - half,
-                    v.mean + half, v.n);
-        }
-        fputs("EOD\n", p->out);
-        fprintf(f,
-                "%s$series%d using 1:2:3:4 with yerrorlines linecolor %d dashtype %d pointtype 7 "
-                "linewidth 1.5 title ",
-                k ? ", \\\n     " : "plot ", k, plot_series_colour(k), plot_series_dashes(k));
-        gnuplot_quote(f, all.series[k]);
+        list[k] = series_of(a, &all, sorted, k, c->metric);
     }
-    fclose(f);
-    gnuplot_draw(p, command);
-    free(command);
-    return true;
+    plot_series_draw(&p, list, all.series_count, PLOT_BAR_LINES, false);
+    return gnuplot_run(r, &p, e);
+}
+
+/* Settings that were tried and not chosen show how sensitive a variant is, on what they were chosen
+ * by. */
+static const comparison *all_tried(arena *a, store *s, const comparison *c, err *e)
+{
+    if (!c->tune) return c;
+    const compare_options how = {
+        .split = "validation", .metric = c->metric, .at = c->at, .at_amount = c->at_amount};
+    return compare_load(a, s, c->experiment, &how, e);
 }
 
 bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const comparison *tried = all_tried(a, s, c, e);
+    if (!tried) return false;
     query q = QUERY(
         s, e,
         "SELECT axis FROM axis WHERE experiment = ?1 GROUP BY axis ORDER BY min(position), axis",
@@ -147,13 +165,7 @@ bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
         for (char *x = name + strlen("axis-"); *x; x++) {
             if (!strchr(letters, *x)) *x = '_';
         }
-        gnuplot_script p = {0};
-        err why = {{0}};
-        if (plot_sensitivity(&p, a, s, c, axis, arena_strdup(a, name), &why)) {
-            ok = gnuplot_run(r, &p, e);
-        } else if (why.text[0]) {
-            ok = err_set(e, "%s", why.text);
-        }
+        ok = draw_axis(r, a, s, tried, axis, name, e);
     }
     return query_close(&q) && ok;
 }

@@ -1,4 +1,5 @@
-/* Final quality against the numbers of each swept axis, a line for each choice of the others. */
+/* Final quality against the numbers of each swept axis, a line for each choice of the others: how
+ * sensitive it is to the learning rate. */
 #ifndef LOCI_RESULTS_PLOT_AXIS_H
 #define LOCI_RESULTS_PLOT_AXIS_H
 

@@ -1,114 +1,132 @@
-/* Final quality against what it costs. */
 #include "results/plot/plot_cost.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
-static const struct {
+static const struct cost {
     const char *name, *axis;
-    bool logarithmic;
-} COSTS[] = {{"cost-params", "parameters", true},
-             {"cost-active", "active parameters", true},
-             {"cost-flops", "forward FLOPs per token", true},
-             {"cost-speed", "training speed (tokens/s)", true},
-             {"cost-state", "carried state (bytes)", false}};
+    bool logarithmic; /* where it spans decades */
+    bool gain;        /* over the baseline, whose cost is 1; else final quality */
+} COSTS[] = {{"cost-params", "parameters", true, false},
+             {"cost-active", "active parameters", true, false},
+             {"cost-flops", "forward FLOPs per token", true, false},
+             {"cost-speed", "training speed (tokens/s)", true, false},
+             {"cost-state", "carried state (bytes)", false, false},
+             {"gain-flops", "evaluation FLOPs per token, relative to the baseline", false, true},
+             {"gain-time", "evaluation time per token, relative to the baseline", false, true}};
 
 enum { COST_COUNT = sizeof COSTS / sizeof *COSTS };
 
+/* NaN: unknown, or nothing to draw it at. */
 static double cost_of(const compared_variant *v, int cost)
 {
-    const double values[] = {(double)v->params, (double)v->active_params, v->flops,
-                             v->tokens_per_second, (double)v->state_bytes};
+    const double values[COST_COUNT] = {
+        (double)v->params,    (double)v->active_params, v->flops,
+        v->tokens_per_second, (double)v->state_bytes,   v->eval.flops,
+        v->eval.seconds,
+    };
     double x = values[cost];
     return x < 0 || (COSTS[cost].logarithmic && x <= 0) ? (double)NAN : x;
 }
 
-typedef struct cost_axis {
-    bool logarithmic;
-    double unit; /* of a linear one */
-    char title[64];
-} cost_axis;
-
-/* Decades are worth a logarithmic axis; below, it would have hardly a labelled tic. */
-static cost_axis axis_of(const comparison *c, int cost)
+/* A point for each variant that has a figure and a cost. */
+static plot_series *points_of(arena *a, const comparison *c, int cost, double unit)
 {
-    static const struct {
-        double size;
-        const char *name;
-    } units[] = {{1e9, ", in billions"}, {1e6, ", in millions"}, {1e3, ", in thousands"}, {1, ""}};
-    double least = (double)INFINITY, most = 0;
-    for (int i = 0; i < c->count; i++) {
-        double x = cost_of(&c->variants[i], cost);
-        if (c->variants[i].value[c->metric].n == 0 || !isfinite(x)) continue;
-        least = fmin(least, x);
-        most = fmax(most, x);
-    }
-    cost_axis a = {.logarithmic = COSTS[cost].logarithmic && most >= 10 * least};
-    int u = 0;
-    while (u < 3 && (a.logarithmic || most < 2 * units[u].size)) {
-        u++;
-    }
-    a.unit = units[u].size;
-    snprintf(a.title, sizeof a.title, "%s%s", COSTS[cost].axis, units[u].name);
-    return a;
-}
-
-/* True if the costs are not all the same: else there is nothing to see. */
-static bool varies(const comparison *c, int cost)
-{
-    double first = (double)NAN;
-    for (int i = 0; i < c->count; i++) {
-        double x = cost_of(&c->variants[i], cost);
-        if (c->variants[i].value[c->metric].n == 0 || !isfinite(x)) continue;
-        if (isfinite(first) && fabs(x - first) > 1e-3 * fabs(first)) return true;
-        if (!isfinite(first)) first = x;
-    }
-    return false;
-}
-
-static bool draw_cost(gnuplot_script *p, const comparison *c, int cost)
-{
-    if (!varies(c, cost)) return false;
-    gnuplot_begin(p, COSTS[cost].name, 760, MAX(440, 120 + 19 * c->count),
-                  "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).");
-    cost_axis axis = axis_of(c, cost);
-    plot_series_axes(p, c, axis.title, axis.logarithmic);
-    fprintf(p->out, "set format x '%s'\n", axis.logarithmic ? "%.0s%c" : "%g");
-    if (!COSTS[cost].logarithmic) fputs("set xrange [0:*]\n", p->out);
-    char *command = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&command, &bytes);
-    CHECK(f, "no memory for a command");
-    const char *comma = "plot ";
+    plot_series *list = arena_push_zero(a, c->count, sizeof *list);
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
-        estimate e = v->value[c->metric];
-        double x = cost_of(v, cost), half = isfinite(e.half) ? e.half : 0;
-        if (e.n == 0 || !isfinite(x)) continue;
-        fprintf(p->out, "$variant%d << EOD\n%.9g %.9g %.9g %.9g %d\nEOD\n", i, x, e.mean,
-                e.mean - half, e.mean + half, e.n);
-        fprintf(
-            f,
-            "%s$variant%d using ($1/%g):2:3:4 with yerrorbars linecolor %d pointtype %d pointsize "
-            "1 linewidth 1.5 title ",
-            comma, i, axis.unit, plot_series_colour(i), 4 + plot_series_dashes(i));
-        char title[320];
-        snprintf(title, sizeof title, "%s (n = %d)", v->label, e.n);
-        gnuplot_quote(f, title);
-        comma = ", \\\n     ";
+        bool gain = COSTS[cost].gain;
+        estimate e = gain ? v->difference : v->value[c->metric];
+        double x = cost_of(v, cost) / unit, mean = gain ? -e.mean : e.mean;
+        double half = isfinite(e.half) ? e.half : 0;
+        if ((gain && i == c->baseline) || e.n == 0 || !isfinite(x)) continue;
+        list[i] = (plot_series){v->label, i, 0, 1, ARENA_NEW(a, plot_point, 1)};
+        *list[i].point = (plot_point){x, mean, mean - half, mean + half, e.n, NULL};
     }
-    fclose(f);
-    gnuplot_draw(p, command);
-    free(command);
-    return true;
+    return list;
 }
 
-bool plot_cost(plot_report *r, const comparison *c, err *e)
+static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, err *e)
 {
+    const compared_variant *base = &c->variants[c->baseline];
+    char y[128], name[320];
+    gnuplot_script p;
+    snprintf(y, sizeof y, "gain in %s (higher is better)", compare_metric_title(c->metric));
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = COSTS[cost].name,
+                                    .caption = "Gain: baseline minus variant, paired over n seeds. "
+                                               "Bar: 95 % t-interval (none for n = 1).",
+                                    .x = COSTS[cost].axis,
+                                    .y = y,
+                                    .lines = c->count});
+    fputs("set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n"
+          "set xzeroaxis linewidth 1 linecolor 'grey40'\n"
+          "$baseline << EOD\n1 0\nEOD\n",
+          p.out);
+    snprintf(name, sizeof name, "%s (baseline)", base->label);
+    fputs("$baseline using 1:2 with points linecolor 'black' pointtype 2 pointsize 1 linewidth 1.5 "
+          "title ",
+          gnuplot_item(&p));
+    gnuplot_quote(p.plot, name);
+    plot_series_draw(&p, points_of(a, c, cost, cost_of(base, cost)), c->count, PLOT_BARS, false);
+    return gnuplot_run(r, &p, e);
+}
+
+/* The least and the largest cost of variants with a result; false if none has one. */
+static bool range_of(double range[2], const comparison *c, int cost)
+{
+    range[0] = (double)INFINITY;
+    range[1] = -(double)INFINITY;
+    for (int i = 0; i < c->count; i++) {
+        double x = cost_of(&c->variants[i], cost);
+        if (c->variants[i].value[c->metric].n == 0 || !isfinite(x)) continue;
+        range[0] = fmin(range[0], x);
+        range[1] = fmax(range[1], x);
+    }
+    return range[0] <= range[1];
+}
+
+static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost,
+                         const double range[2], err *e)
+{
+    static const plot_unit units[] = {
+        {1e9, ", in billions"}, {1e6, ", in millions"}, {1e3, ", in thousands"}, {1, ""}};
+    /* Decades are worth a logarithmic axis; below, it would have hardly a labelled tic. */
+    bool logarithmic = COSTS[cost].logarithmic && range[1] >= 10 * range[0];
+    int u = 0;
+    while (u < 3 && (logarithmic || range[1] < 2 * units[u].size)) {
+        u++;
+    }
+    char x[128], y[128];
+    gnuplot_script p;
+    snprintf(x, sizeof x, "%s%s", COSTS[cost].axis, units[u].name);
+    snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = COSTS[cost].name,
+                                    .caption = "Point: mean over n seeds. Bar: 95 % t-interval "
+                                               "(none for n = 1).",
+                                    .x = x,
+                                    .y = y,
+                                    .lines = c->count});
+    fprintf(p.out,
+            "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\nset format x '%s'\n%s",
+            logarithmic ? "set logscale x\n" : "", logarithmic ? "%.0s%c" : "%g",
+            COSTS[cost].logarithmic ? "" : "set xrange [0:*]\n");
+    plot_series_draw(&p, points_of(a, c, cost, units[u].size), c->count, PLOT_BARS, false);
+    return gnuplot_run(r, &p, e);
+}
+
+bool plot_cost(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    (void)s;
     for (int i = 0; i < COST_COUNT; i++) {
-        gnuplot_script p = {0};
-        if (draw_cost(&p, c, i) && !gnuplot_run(r, &p, e)) return false;
+        double range[2];
+        if (COSTS[i].gain) {
+            bool any = c->learning && c->baseline >= 0 && cost_of(&c->variants[c->baseline], i) > 0;
+            if (any && !draw_gain(r, a, c, i, e)) return false;
+        } else if (range_of(range, c, i) && range[1] - range[0] > 1e-3 * range[0]) {
+            if (!draw_quality(r, a, c, i, range, e)) return false;
+        }
     }
     return true;
 }

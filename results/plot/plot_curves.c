@@ -1,27 +1,12 @@
-/* Loss against tokens or time: mean over seeds, and a band from the lowest to the highest seed (an
- * interval of two or three noisy training losses would be mostly noise itself). */
 #include "results/plot/plot_curves.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "results/compare/compare_print.h"
 #include "results/store/query.h"
 
 /* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
 enum { POINTS = 200 };
-
-/* One bin of a variant's curve. */
-typedef struct curve_point {
-    double x, mean, low, high; /* over seeds */
-    int n;
-} curve_point;
-
-typedef struct curve {
-    int count, least, most; /* points; seeds behind a point */
-    curve_point point[POINTS];
-} curve;
 
 /* Sums of one run in one bin. */
 typedef struct bin {
@@ -73,11 +58,10 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
 }
 
 /* Seeds meet in a bin of steps; against time, x is their mean time there. */
-static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double y_unit)
+static void fold_bins(plot_series *k, const bin *bins, int runs, double x_unit, double y_unit)
 {
-    *k = (curve){.least = runs};
     for (int i = 0; i < POINTS; i++) {
-        curve_point p = {.low = (double)INFINITY, .high = -(double)INFINITY};
+        plot_point p = {.low = (double)INFINITY, .high = -(double)INFINITY};
         for (int r = 0; r < runs; r++) {
             const bin *b = &bins[(int64_t)r * POINTS + i];
             if (b->n == 0) continue;
@@ -92,8 +76,6 @@ static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double
         p.x /= p.n;
         p.mean /= p.n;
         k->point[k->count++] = p;
-        k->least = MIN(k->least, p.n);
-        k->most = MAX(k->most, p.n);
     }
 }
 
@@ -102,12 +84,12 @@ static void fold_bins(curve *k, const bin *bins, int runs, double x_unit, double
 /* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
  * not beyond twice the lowest (a run that diverges would hide the rest), unless that is the best of
  * some curve: every curve shows. */
-static void choose_range(double range[2], double *x_end, const curve *curves, int count)
+static void choose_range(double range[2], double *x_end, const plot_series *curves, int count)
 {
     double low = (double)INFINITY, high = -(double)INFINITY, worst = -(double)INFINITY;
     *x_end = 0;
     for (int i = 0; i < count; i++) {
-        const curve *k = &curves[i];
+        const plot_series *k = &curves[i];
         if (k->count == 0) continue;
         double best = (double)INFINITY;
         for (int j = 0; j < k->count; j++) {
@@ -125,58 +107,6 @@ static void choose_range(double range[2], double *x_end, const curve *curves, in
     range[1] = high + margin;
 }
 
-/* ---- the script ---- */
-
-static void put_data(FILE *out, const curve *k, int series)
-{
-    fprintf(out, "$curve%d << EOD\n# x mean low high n\n", series);
-    for (int i = 0; i < k->count; i++) {
-        const curve_point *p = &k->point[i];
-        fprintf(out, "%.9g %.9g %.9g %.9g %d\n", p->x, p->mean, p->low, p->high, p->n);
-    }
-    fputs("EOD\n", out);
-}
-
-static void put_title(FILE *out, const compared_variant *v, const curve *k)
-{
-    char title[320];
-    if (k->least == k->most) {
-        snprintf(title, sizeof title, "%s (n = %d)", v->label, k->most);
-    } else {
-        snprintf(title, sizeof title, "%s (n = %d to %d)", v->label, k->least, k->most);
-    }
-    gnuplot_quote(out, title);
-}
-
-/* All bands, if they can be told apart, then all lines. The caller frees the text. */
-static char *plot_command(const comparison *c, const curve *curves)
-{
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    CHECK(out, "no memory for a command");
-    const char *comma = "plot ";
-    for (int i = 0; c->count <= PLOT_TELLABLE && i < c->count; i++) {
-        if (curves[i].most < 2) continue;
-        fprintf(out,
-                "%s$curve%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
-                "0.18 noborder notitle",
-                comma, i, plot_series_colour(i));
-        comma = ", \\\n     ";
-    }
-    for (int i = 0; i < c->count; i++) {
-        if (curves[i].count == 0) continue;
-        /* A single point makes no line. */
-        fprintf(out, "%s$curve%d using 1:2 with %s linecolor %d dashtype %d linewidth 1.6 title ",
-                comma, i, curves[i].count > 1 ? "lines" : "points pointtype 7",
-                plot_series_colour(i), plot_series_dashes(i));
-        put_title(out, &c->variants[i], &curves[i]);
-        comma = ", \\\n     ";
-    }
-    fclose(out);
-    return text;
-}
-
 /* ---- panels ---- */
 
 enum { PANEL_WIDTH = 250, PANEL_HEIGHT = 190 };
@@ -185,7 +115,7 @@ typedef struct panels {
     int count, columns, rows;
 } panels;
 
-static panels panels_for(const curve *curves, int variants)
+static panels panels_for(const plot_series *curves, int variants)
 {
     panels g = {0};
     for (int i = 0; i < variants; i++) {
@@ -197,40 +127,31 @@ static panels panels_for(const curve *curves, int variants)
 }
 
 /* One panel: the variant in colour, the baseline dashed, all others in grey behind. */
-static void put_panel(FILE *out, const comparison *c, const curve *curves, int own)
+static void put_panel(gnuplot_script *p, const comparison *c, const plot_series *curves, int own)
 {
-    const char *comma = "plot ";
+    p->items = 0;
     for (int i = 0; i < c->count; i++) {
         if (i == own || i == c->baseline || curves[i].count < 2) continue;
-        fprintf(out, "%s$curve%d using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle",
-                comma, i);
-        comma = ", \\\n     ";
+        fprintf(gnuplot_item(p),
+                "$series%d using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle", i);
     }
     if (c->baseline >= 0 && curves[c->baseline].count > 1) {
-        fprintf(out,
-                "%s$curve%d using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 "
+        fprintf(gnuplot_item(p),
+                "$series%d using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 "
                 "notitle",
-                comma, c->baseline);
-        comma = ", \\\n     ";
+                c->baseline);
     }
-    if (curves[own].most > 1) {
-        fprintf(out,
-                "%s$curve%d using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid "
-                "0.25 noborder notitle",
-                comma, own);
-        comma = ", \\\n     ";
-    }
-    fprintf(out, "%s$curve%d using 1:2 with lines linecolor 3 linewidth 1.8 notitle\n", comma, own);
+    plot_series_band(gnuplot_item(p), own, 3, 0.25);
+    fprintf(gnuplot_item(p), "$series%d using 1:2 with lines linecolor 3 linewidth 1.8 notitle\n",
+            own);
 }
 
 /* Labels stand at the outer panels only; the panels' places leave room for them. */
-static char *panels_command(const gnuplot_script *p, const comparison *c, const curve *curves,
-                            panels g, const char *x_title, const char *y_title)
+static void put_panels(gnuplot_script *p, const comparison *c, const plot_series *curves, panels g,
+                       const plot_frame *f)
 {
-    char *text = NULL, title[512];
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    CHECK(out, "no memory for a command");
+    FILE *out = p->plot;
+    char title[512];
     gnuplot_caption(out, p->caption);
     fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
             g.rows, g.columns, 72.0 / p->width, 78.0 / p->height, 1 - 62.0 / p->height,
@@ -238,27 +159,27 @@ static char *panels_command(const gnuplot_script *p, const comparison *c, const 
     compare_print_title(title, c);
     gnuplot_quote(out, title);
     fputs("\nunset key\n", out);
-    int panel = 0;
-    for (int i = 0; i < c->count; i++) {
+    for (int i = 0, panel = 0; i < c->count; i++) {
         if (curves[i].count < 2) continue;
         bool left = panel % g.columns == 0, low = panel + g.columns >= g.count;
+        plot_series_name(title, &curves[i]);
         fputs("set title ", out);
-        put_title(out, &c->variants[i], &curves[i]);
-        fputs(" offset 0,-0.6\nset ylabel ", out);
-        gnuplot_quote(out, left ? y_title : "");
-        fputs("\nset xlabel ", out);
-        gnuplot_quote(out, low ? x_title : "");
-        fprintf(out, "\nset format y '%s'\nset format x '%s'\n", left ? "%g" : "", low ? "%g" : "");
-        put_panel(out, c, curves, i);
+        gnuplot_quote(out, title);
+        fputs(" offset 0,-0.6\n", out);
+        gnuplot_set(out, "ylabel", left ? f->y : "");
+        gnuplot_set(out, "xlabel", low ? f->x : "");
+        gnuplot_set(out, "format y", left ? "%g" : "");
+        gnuplot_set(out, "format x", low ? "%g" : "");
+        put_panel(p, c, curves, i);
         if (panel++ == 0) fputs("unset label 1\n", out);
     }
     fputs("unset multiplot", out);
-    fclose(out);
-    return text;
 }
 
-static bool read_curves(curve *curves, plot_unit *unit, arena *a, store *s, const comparison *c,
-                        bool against_time, double y_unit, err *e)
+/* ---- pictures ---- */
+
+static bool read_curves(plot_series *curves, plot_unit *unit, arena *a, store *s,
+                        const comparison *c, bool against_time, double y_unit, err *e)
 {
     int64_t last;
     if (!last_step(&last, s, c->experiment, e)) return false;
@@ -275,75 +196,72 @@ static bool read_curves(curve *curves, plot_unit *unit, arena *a, store *s, cons
     }
     *unit = plot_series_unit(most, against_time);
     for (int i = 0; i < c->count; i++) {
+        curves[i] = (plot_series){
+            .label = c->variants[i].label, .look = i, .point = ARENA_NEW(a, plot_point, POINTS)};
         fold_bins(&curves[i], bins[i], c->variants[i].run_count, unit->size, y_unit);
     }
     return true;
 }
 
-static void draw_together(gnuplot_script *p, const comparison *c, const curve *curves,
-                          const char *name)
+static bool draw_curves(plot_report *r, const comparison *c, const plot_series *curves,
+                        const plot_frame *f, bool facets, err *e)
 {
-    gnuplot_begin(p, name, 760, MAX(440, 120 + 19 * c->count),
-                  c->count <= PLOT_TELLABLE
-                      ? "Line: mean over n seeds. Band: from the lowest to the highest seed."
-                      : "Line: mean over n seeds. The seeds' spread: in the panels.");
-    plot_series_title(p->out, c);
-    /* Dashes need some length to be told apart. */
-    fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
-            plot_series_dashes(c->count - 1) > 1 ? 4 : 2);
-    for (int i = 0; i < c->count; i++) {
-        if (curves[i].count > 0) put_data(p->out, &curves[i], i);
-    }
-}
-
-static void draw_panels(gnuplot_script *p, const comparison *c, const curve *curves, panels g,
-                        const char *name)
-{
-    gnuplot_begin(p, name, 60 + PANEL_WIDTH * g.columns, 120 + PANEL_HEIGHT * g.rows,
-                  "Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
-                  "baseline. Grey: the other variants.");
-    for (int i = 0; i < c->count; i++) {
-        if (curves[i].count > 1) put_data(p->out, &curves[i], i);
-    }
-}
-
-bool plot_curves(gnuplot_script *p, arena *a, store *s, const comparison *c, bool against_time,
-                 bool facets, err *e)
-{
-    bool bits = compare_by_bytes(c);
-    curve *curves = arena_push_zero(a, c->count, sizeof *curves);
-    plot_unit unit;
-    if (facets && c->count <= PLOT_TELLABLE) return false;
-    if (!read_curves(curves, &unit, a, s, c, against_time, bits ? 1 / log(2.0) : 1, e)) {
-        return false;
-    }
     panels g = panels_for(curves, c->count);
-    int points = 0;
-    for (int i = 0; i < c->count; i++) {
-        points += curves[i].count;
-    }
-    if (points == 0 || (facets && g.count <= PLOT_TELLABLE)) return false;
-    static const char *const names[] = {"loss-tokens", "loss-time", "loss-tokens-facets",
-                                        "loss-time-facets"};
-    const char *name = names[against_time + 2 * facets];
-    const char *y_title = bits ? "training loss (bits per byte)" : "training loss (nats per token)";
     double range[2], x_end;
-    choose_range(range, &x_end, curves, c->count);
+    gnuplot_script p;
+    if (facets && g.count <= PLOT_TELLABLE) return true;
     if (facets) {
-        draw_panels(p, c, curves, g, name);
+        gnuplot_begin(&p, f->name, 60 + PANEL_WIDTH * g.columns, 120 + PANEL_HEIGHT * g.rows,
+                      f->caption);
     } else {
-        draw_together(p, c, curves, name);
+        plot_series_begin(&p, c, f);
     }
-    fputs("set xlabel ", p->out);
-    gnuplot_quote(p->out, unit.name);
-    fputs("\nset ylabel ", p->out);
-    gnuplot_quote(p->out, y_title);
-    fputc('\n', p->out);
-    fprintf(p->out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
+    choose_range(range, &x_end, curves, c->count);
+    fprintf(p.out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
             x_end > 0 ? x_end : 1);
-    char *command =
-        facets ? panels_command(p, c, curves, g, unit.name, y_title) : plot_command(c, curves);
-    gnuplot_draw(p, command);
-    free(command);
+    for (int i = 0; facets && i < c->count; i++) {
+        if (curves[i].count > 1) plot_series_data(p.out, &curves[i], i);
+    }
+    if (facets) {
+        put_panels(&p, c, curves, g, f);
+    } else {
+        plot_series_draw(&p, curves, c->count, PLOT_LINES, c->count <= PLOT_TELLABLE);
+    }
+    return gnuplot_run(r, &p, e);
+}
+
+bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    static const char *const names[2][2] = {{"loss-tokens", "loss-tokens-facets"},
+                                            {"loss-time", "loss-time-facets"}};
+    static const char *const captions[] = {
+        "Line: mean over n seeds. Band: from the lowest to the highest seed.",
+        "Line: mean over n seeds. The seeds' spread: in the panels.",
+        "Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
+        "baseline. Grey: the other variants."};
+    bool bits = compare_by_bytes(c), many = c->count > PLOT_TELLABLE;
+    plot_series *curves[2] = {ARENA_NEW(a, plot_series, c->count),
+                              ARENA_NEW(a, plot_series, c->count)};
+    plot_unit unit[2];
+    int points = 0;
+    for (int time = 0; time < 2; time++) {
+        if (!read_curves(curves[time], &unit[time], a, s, c, time, bits ? 1 / log(2.0) : 1, e)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < c->count; i++) {
+        points += curves[0][i].count;
+    }
+    if (points == 0) gnuplot_note(r, "no run has logged a step yet: no loss curves");
+    for (int i = 0; points > 0 && i < (many ? 4 : 2); i++) {
+        int time = i % 2, facets = i / 2;
+        plot_frame f = {.name = names[time][facets],
+                        .caption = captions[facets ? 2 : many],
+                        .x = unit[time].name,
+                        .y = bits ? "training loss (bits per byte)"
+                                  : "training loss (nats per token)",
+                        .lines = c->count};
+        if (!draw_curves(r, c, curves[time], &f, facets, e)) return false;
+    }
     return true;
 }

@@ -1,12 +1,11 @@
-/* Loss against tokens or time. */
+/* Loss against tokens and time: mean over seeds, and a band from the lowest to the highest seed (an
+ * interval of two or three noisy training losses would be mostly noise itself). With more than
+ * seven variants also a panel for each. */
 #ifndef LOCI_RESULTS_PLOT_CURVES_H
 #define LOCI_RESULTS_PLOT_CURVES_H
 
 #include "results/plot/plot_series.h"
 
-/* facets: a panel for each variant, if there are more than seven of them, else nothing. False, and
- * nothing begun, if there is nothing to draw; false with e if the database cannot be read. */
-bool plot_curves(gnuplot_script *p, arena *a, store *s, const comparison *c, bool against_time,
-                 bool facets, err *e);
+bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 
 #endif

@@ -1,9 +1,8 @@
-/* A forest plot: each variant's difference to the baseline, paired by seed, with its interval. */
 #include "results/plot/plot_differences.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "results/compare/compare_print.h"
 
 static bool drawn(const comparison *c, int i)
 {
@@ -110,16 +109,19 @@ static double tick_step(const comparison *c)
     return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-static void put_head(gnuplot_script *p, const comparison *c, int lines)
+static void begin(gnuplot_script *p, const comparison *c, int lines)
 {
-    char text[512];
-    plot_series_title(p->out, c);
+    char title[512], text[512];
+    gnuplot_begin(p, "differences", 760, 170 + 42 * lines,
+                  "Bar: mean and 95 % t-interval of the difference, paired by seed (none "
+                  "for n = 1). Dots: single seeds. Colours: after Holm's correction.");
+    compare_print_title(title, c);
+    gnuplot_set(p->out, "title", title);
     snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)",
              c->variants[c->baseline].label, compare_metric_title(c->metric));
-    fputs("set xlabel ", p->out);
-    gnuplot_quote(p->out, text);
+    gnuplot_set(p->out, "xlabel", text);
     fprintf(p->out,
-            "\nset border 1\nset grid xtics noytics\nset xtics %g\n"
+            "set border 1\nset grid xtics noytics\nset xtics %g\n"
             "set yrange [%d.5:0.5]\nset offsets graph 0.04, graph 0.04, 0, 0\n"
             "set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' "
             "dashtype 2\n"
@@ -128,32 +130,32 @@ static void put_head(gnuplot_script *p, const comparison *c, int lines)
     put_names(p->out, c);
 }
 
-bool plot_differences(gnuplot_script *p, const comparison *c)
+bool plot_differences(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     int lines = 0;
+    (void)a;
+    (void)s;
     for (int i = 0; c->baseline >= 0 && i < c->count; i++) {
         lines += drawn(c, i);
     }
-    if (lines == 0) return false;
-    gnuplot_begin(p, "differences", 760, 170 + 42 * lines,
-                  "Bar: mean and 95 % t-interval of the difference, paired by seed (none "
-                  "for n = 1). Dots: single seeds. Colours: after Holm's correction.");
-    put_head(p, c, lines);
-    put_seeds(p->out, c);
-    char command[1024];
-    int n = snprintf(command, sizeof command,
-                     "plot $seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb "
-                     "'#a0a0a0' title 'single seeds'");
-    for (int kind = 0; kind < KINDS; kind++) {
-        if (put_means(p->out, c, kind) == 0) continue;
-        n += snprintf(command + n, sizeof command - (size_t)n,
-                      ", \\\n     $%s using %s pointsize 0.9 linewidth 1.8 linecolor rgb '%s' "
-                      "title '%s'",
-                      KIND[kind].name,
-                      kind == ONE_SEED ? "1:2 with points pointtype 4"
-                                       : "1:2:3:4 with xerrorbars pointtype 5",
-                      KIND[kind].colour, KIND[kind].title);
+    if (lines == 0) {
+        gnuplot_note(r, "no seed has finished in two variants yet: no differences");
+        return true;
     }
-    gnuplot_draw(p, command);
-    return true;
+    gnuplot_script p;
+    begin(&p, c, lines);
+    put_seeds(p.out, c);
+    fputs("$seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb '#a0a0a0' title "
+          "'single seeds'",
+          gnuplot_item(&p));
+    for (int kind = 0; kind < KINDS; kind++) {
+        if (put_means(p.out, c, kind) == 0) continue;
+        fprintf(gnuplot_item(&p),
+                "$%s using %s pointsize 0.9 linewidth 1.8 linecolor rgb '%s' title '%s'",
+                KIND[kind].name,
+                kind == ONE_SEED ? "1:2 with points pointtype 4"
+                                 : "1:2:3:4 with xerrorbars pointtype 5",
+                KIND[kind].colour, KIND[kind].title);
+    }
+    return gnuplot_run(r, &p, e);
 }

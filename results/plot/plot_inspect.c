@@ -1,8 +1,6 @@
-/* Pictures of an inspection: a figure per layer each, as in Geva et al. 2021. */
 #include "results/plot/plot_inspect.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -17,6 +15,7 @@ typedef struct picture {
     const char *titles[MAX_SERIES];
     bool stacked; /* shares that add up to 1 */
     bool band;    /* the first figure between the two others */
+    bool below;   /* may be below 0 */
 } picture;
 
 static const picture PICTURES[] = {
@@ -34,7 +33,7 @@ static const picture PICTURES[] = {
                 "quartiles.",
      .y = "rank of the next token",
      .figures = {"rank_median", "rank_low", "rank_high"},
-     .titles = {"median", "quartiles"},
+     .titles = {"median and quartiles"},
      .band = true},
     {.name = "active",
      .part = "composition",
@@ -77,7 +76,8 @@ static const picture PICTURES[] = {
      .caption = "Change of the coefficient when the sentence's prefix loses a token.",
      .y = "relative change",
      .figures = {"without_first", "without_last", "without_random"},
-     .titles = {"without first", "without last", "without random"}},
+     .titles = {"without first", "without last", "without random"},
+     .below = true},
 };
 enum { PICTURE_COUNT = sizeof PICTURES / sizeof *PICTURES };
 
@@ -112,118 +112,96 @@ const char *plot_inspect_find(store *s, const char *run, arena *a, err *e)
 
 /* ---- drawing ---- */
 
-static void put_value(FILE *out, double value)
-{
-    if (isfinite(value)) {
-        fprintf(out, " %.9g", value);
-    } else {
-        fputs(" NaN", out);
-    }
-}
-
-/* Columns: layer, then a column per series. */
-static void put_data(FILE *out, double values[MAX_SERIES][MAX_LAYERS], int series, int layers)
-{
-    fputs("$data << EOD\n", out);
-    for (int l = 0; l < layers; l++) {
-        fprintf(out, "%d", l + 1);
-        for (int i = 0; i < series; i++) {
-            put_value(out, values[i][l]);
-        }
-        fputc('\n', out);
-    }
-    fputs("EOD\n", out);
-}
-
-static void put_axes(FILE *out, const picture *x, const char *run, int layers)
+static void begin(gnuplot_script *p, const char *name, const char *run, const char *caption,
+                  const char *x, const char *y)
 {
     char title[128];
-    snprintf(title, sizeof title, "%s, run %.8s", x->name, run);
-    fputs("set title ", out);
-    gnuplot_quote(out, title);
-    fputs("\nset ylabel ", out);
-    gnuplot_quote(out, x->y);
-    fprintf(out,
-            "\nset xlabel 'memory layer'\nset xtics 1\nset xrange [0.5:%d.5]\n"
-            "set key outside right top Left reverse samplen 2 spacing 1.2\n",
-            layers);
-    if (layers > 24) fprintf(out, "set xtics %d\n", (layers + 11) / 12);
-    if (strcmp(x->name, "removal") != 0) fputs("set yrange [0:*]\n", out);
-    if (x->stacked) {
-        fputs("set yrange [0:1]\nset style data histogram\nset style histogram rowstacked\n"
-              "set style fill solid 0.85 border rgb 'white'\nset boxwidth 0.8 relative\n"
-              "set xrange [-0.6:*]\n",
-              out);
-    }
+    snprintf(title, sizeof title, "%s, run %.8s", name, run);
+    gnuplot_begin(p, name, 620, 360, caption);
+    gnuplot_set(p->out, "title", title);
+    gnuplot_set(p->out, "xlabel", x);
+    gnuplot_set(p->out, "ylabel", y);
+    fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);
 }
 
-static void series_command(char *command, size_t size, const picture *x, int series)
+static void put_axes(FILE *out, const picture *x, int layers)
 {
-    size_t n = (size_t)snprintf(command, size, "plot ");
-    if (x->band) {
-        snprintf(command + n, size - n,
-                 "$data using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid 0.2 "
-                 "noborder title '%s', $data using 1:2 with linespoints pointtype 7 linewidth 1.8 "
-                 "linecolor %d title '%s'",
-                 plot_series_colour(0), x->titles[1], plot_series_colour(0), x->titles[0]);
-        return;
-    }
-    for (int i = 0; i < series; i++) {
-        n += (size_t)snprintf(command + n, size - n,
-                              x->stacked ? "%s$data using %d:xtic(1) linecolor %d title '%s'"
-                                         : "%s$data using 1:%d with linespoints pointtype 7 "
-                                           "linewidth 1.8 linecolor %d title '%s'",
-                              i ? ", " : "", i + 2, plot_series_colour(i), x->titles[i]);
-    }
+    fprintf(out, "set xtics %d\nset xrange [0.5:%d.5]\n", layers > 24 ? (layers + 11) / 12 : 1,
+            layers);
+    if (!x->below) fputs("set yrange [0:*]\n", out);
+    if (!x->stacked) return;
+    fputs("set yrange [0:1]\nset style data histogram\nset style histogram rowstacked\n"
+          "set style fill solid 0.85 border rgb 'white'\nset boxwidth 0.8 relative\n"
+          "set xrange [-0.6:*]\n",
+          out);
 }
 
-static bool draw_picture(plot_report *r, store *s, const char *run, const picture *x, err *e)
+/* A figure by layer as a line, or between two others as a band. */
+static plot_series layers_of(arena *a, const picture *x, int figure,
+                             double values[MAX_SERIES][MAX_LAYERS], int layers)
+{
+    plot_series line = {
+        .label = x->titles[figure], .look = figure, .point = ARENA_NEW(a, plot_point, layers)};
+    for (int l = 0; l < layers; l++) {
+        double y = values[figure][l];
+        line.point[line.count++] =
+            (plot_point){l + 1, y, x->band ? values[1][l] : y, x->band ? values[2][l] : y, 0, NULL};
+    }
+    return line;
+}
+
+static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, const picture *x,
+                         err *e)
 {
     double values[MAX_SERIES][MAX_LAYERS];
-    int series = 0, layers = 0;
-    for (; series < MAX_SERIES && x->figures[series]; series++) {
-        if (!read_figure(values[series], &layers, s, run, x->part, x->figures[series], e)) {
+    plot_series lines[MAX_SERIES];
+    int count = 0, layers = 0;
+    for (; count < MAX_SERIES && x->figures[count]; count++) {
+        if (!read_figure(values[count], &layers, s, run, x->part, x->figures[count], e)) {
             return false;
         }
         if (layers == 0) return true;
     }
+    if (x->band) count = 1;
+    for (int i = 0; i < count; i++) {
+        lines[i] = layers_of(a, x, i, values, layers);
+    }
     gnuplot_script p;
-    char command[2048];
-    gnuplot_begin(&p, x->name, 620, 360, x->caption);
-    put_data(p.out, values, series, layers);
-    put_axes(p.out, x, run, layers);
-    series_command(command, sizeof command, x, series);
-    gnuplot_draw(&p, command);
+    begin(&p, x->name, run, x->caption, "memory layer", x->y);
+    put_axes(p.out, x, layers);
+    if (!x->stacked) {
+        plot_series_draw(&p, lines, count, PLOT_MARKED, true);
+        return gnuplot_run(r, &p, e);
+    }
+    for (int i = 0; i < count; i++) {
+        plot_series_data(p.out, &lines[i], i);
+        fprintf(gnuplot_item(&p), "$series%d using 2:xtic(1) linecolor %d title '%s'", i,
+                plot_series_colour(i), x->titles[i]);
+    }
     return gnuplot_run(r, &p, e);
 }
 
 /* Agreement against the value's confidence: bins of equally many values. */
-static bool draw_confidence(plot_report *r, store *s, const char *run, err *e)
+static bool draw_confidence(plot_report *r, arena *a, store *s, const char *run, err *e)
 {
     query q = QUERY(s, e,
                     "SELECT a.value AS x, b.value AS y FROM inspect_figure a JOIN inspect_figure b "
                     "USING (run, part, depth, bin) WHERE run = ?1 AND a.figure = 'confidence' AND "
-                    "b.figure = 'confidence_agreement' ORDER BY bin",
+                    "b.figure = 'confidence_agreement' ORDER BY bin LIMIT 512",
                     run);
-    gnuplot_script p;
-    gnuplot_begin(&p, "confidence", 620, 360,
-                  "Tenths of all values by the probability of their top token.");
-    fputs("$data << EOD\n", p.out);
-    int n = 0;
-    for (; query_next(&q); n++) {
-        double x = query_real(&q, "x");
-        fprintf(p.out, "%.9g %.9g\n", x, query_real(&q, "y"));
+    plot_series line = {.label = "", .look = 1, .point = ARENA_NEW(a, plot_point, MAX_LAYERS)};
+    while (query_next(&q)) {
+        double x = query_real(&q, "x"), y = query_real(&q, "y");
+        line.point[line.count++] = (plot_point){x, y, y, y, 0, NULL};
     }
     bool ok = query_close(&q);
-    fprintf(p.out,
-            "EOD\nset title 'confidence, run %.8s'\nset xlabel 'probability of the value''s top "
-            "token'\nset ylabel 'agreement rate'\nset yrange [0:*]\nunset key\n",
-            run);
-    gnuplot_draw(&p, "plot $data using 1:2 with linespoints pointtype 7 linewidth 1.8 "
-                     "linecolor 2");
-    if (ok && n > 0) return gnuplot_run(r, &p, e);
-    free(p.text);
-    return ok;
+    if (!ok || line.count == 0) return ok;
+    gnuplot_script p;
+    begin(&p, "confidence", run, "Tenths of all values by the probability of their top token.",
+          "probability of the value's top token", "agreement rate");
+    fputs("set yrange [0:*]\nunset key\n", p.out);
+    plot_series_draw(&p, &line, 1, PLOT_MARKED, false);
+    return gnuplot_run(r, &p, e);
 }
 
 /* A figure of several bins: a line per layer that has it. */
@@ -276,71 +254,63 @@ static const curve CURVES[] = {
 };
 enum { CURVE_COUNT = sizeof CURVES / sizeof *CURVES, CURVE_BINS = 16, MAX_CURVES = 12 };
 
-/* The curve's points, a data set per layer and figure; what they are called goes to titles. */
-static int put_curve(FILE *out, query *q, const curve *x, char titles[MAX_CURVES][96])
+/* A line per layer and figure; rows come in their order. */
+static int lines_of(plot_series lines[MAX_CURVES], arena *a, query *q, const curve *x)
 {
+    bool states = strcmp(x->part, "states") == 0;
     int n = 0;
     while (query_next(q)) {
         char title[96];
-        const char *figure = query_peek(q, "figure");
-        snprintf(title, sizeof title, "%s%s%.*s", query_peek(q, "layer"),
-                 strcmp(x->part, "states") == 0 ? " " : "",
-                 strcmp(x->part, "states") == 0 ? (int)strcspn(figure, "_") : 0, figure);
-        if (n == 0 || strcmp(titles[n - 1], title) != 0) {
+        const char *layer = query_text(q, "layer", a), *figure = query_peek(q, "figure");
+        snprintf(title, sizeof title, "%s%s%.*s", layer, states ? " " : "",
+                 states ? (int)strcspn(figure, "_") : 0, figure);
+        if (n == 0 || strcmp(lines[n - 1].label, title) != 0) {
             if (n == MAX_CURVES) break;
-            if (n > 0) fputs("\n\n", out);
-            strcpy(titles[n++], title);
+            lines[n] = (plot_series){.label = arena_strdup(a, title),
+                                     .look = n,
+                                     .point = ARENA_NEW(a, plot_point, MAX_LAYERS)};
+            n++;
         }
+        plot_series *line = &lines[n - 1];
         int bin = (int)query_int(q, "bin", 0);
-        double at = x->doubling ? ldexp(1, bin) : (bin + 0.5) / CURVE_BINS;
-        fprintf(out, "%.9g %.9g\n", at, query_real(q, "value"));
+        double y = query_real(q, "value");
+        if (line->count == MAX_LAYERS) continue;
+        line->point[line->count++] =
+            (plot_point){x->doubling ? ldexp(1, bin) : (bin + 0.5) / CURVE_BINS, y, y, y, 0, NULL};
     }
     return n;
 }
 
-static bool draw_curve(plot_report *r, store *s, const char *run, const curve *x, err *e)
+static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, const curve *x, err *e)
 {
-    char titles[MAX_CURVES][96], command[4096], head[128];
+    plot_series lines[MAX_CURVES];
     query q = QUERY(s, e,
                     "SELECT layer, figure, bin, value FROM inspect_figure WHERE run = ?1 AND "
                     "part = ?2 AND figure LIKE ?3 AND value NOT NULL ORDER BY depth, figure, bin",
                     run, x->part, x->like);
-    gnuplot_script p;
-    gnuplot_begin(&p, x->name, 620, 360, x->caption);
-    fputs("$data << EOD\n", p.out);
-    int n = put_curve(p.out, &q, x, titles);
+    int n = lines_of(lines, a, &q, x);
     bool ok = query_close(&q);
-    snprintf(head, sizeof head, "%s, run %.8s", x->name, run);
-    fputs("EOD\nset title ", p.out);
-    gnuplot_quote(p.out, head);
-    fprintf(p.out,
-            "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left "
-            "reverse samplen 2 spacing 1.2\n",
-            x->x, x->y, x->doubling ? "set logscale x 2\n" : "");
-    size_t used = (size_t)snprintf(command, sizeof command, "plot ");
-    for (int i = 0; i < n; i++) {
-        used += (size_t)snprintf(command + used, sizeof command - used,
-                                 "%s$data index %d using 1:2 with linespoints pointtype 7 "
-                                 "linewidth 1.8 linecolor %d title '%s'",
-                                 i ? ", " : "", i, plot_series_colour(i), titles[i]);
-    }
-    gnuplot_draw(&p, command);
-    if (ok && n > 0) return gnuplot_run(r, &p, e);
-    free(p.text);
-    return ok;
+    if (!ok || n == 0) return ok;
+    gnuplot_script p;
+    begin(&p, x->name, run, x->caption, x->x, x->y);
+    if (x->doubling) fputs("set logscale x 2\n", p.out);
+    plot_series_draw(&p, lines, n, PLOT_MARKED, false);
+    return gnuplot_run(r, &p, e);
 }
 
 bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only, err *e)
 {
     *r = (plot_report){.svg_only = svg_only};
+    arena *a = arena_new(1 << 18);
     bool ok = file_join(r->folder, out, "plots/inspect", e) && file_make_folders(r->folder, e);
     for (int i = 0; ok && i < PICTURE_COUNT; i++) {
-        ok = draw_picture(r, s, run, &PICTURES[i], e);
+        ok = draw_picture(r, a, s, run, &PICTURES[i], e);
     }
-    ok = ok && draw_confidence(r, s, run, e);
+    ok = ok && draw_confidence(r, a, s, run, e);
     for (int i = 0; ok && i < CURVE_COUNT; i++) {
-        ok = draw_curve(r, s, run, &CURVES[i], e);
+        ok = draw_curve(r, a, s, run, &CURVES[i], e);
     }
     if (ok) gnuplot_note_fonts(r);
+    arena_free(a);
     return ok;
 }

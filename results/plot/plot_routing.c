@@ -1,16 +1,9 @@
-/* What routed layers did with the tokens: expert load, and routing stability. One variant is a
- * line, of the same colour everywhere; where there are more variants than colours, the next ones go
- * to further pictures (expert-load-2, ...), so that no picture has dashes to tell apart. */
 #include "results/plot/plot_routing.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "results/compare/compare_print.h"
 #include "results/store/query.h"
-
-enum { COLOURS = 7 };
 
 /* Each query gives x, mean, low, high of one variant: ?1 experiment, ?2 label, ?3 a figure's name,
  * ?4 the largest logged step (of it 200 bins at most). A figure is averaged over seeds, then taken
@@ -97,106 +90,91 @@ static const routing_plot PLOTS[] = {
      .points = true},
 };
 
-/* A variant's data as text, NULL if it has none. False and e if it cannot be read. */
-static bool data_of(char **data, arena *a, store *s, const comparison *c, const routing_plot *kind,
-                    const char *label, int64_t last, err *e)
+/* A variant's line; without points if nothing is known of it. */
+static bool series_of(plot_series *out, arena *a, store *s, const comparison *c,
+                      const routing_plot *kind, int variant, int64_t last, err *e)
 {
-    query q = QUERY(s, e, kind->query, c->experiment, label, kind->figure, NULL);
+    const compared_variant *v = &c->variants[variant];
+    int capacity = 256;
+    *out = (plot_series){
+        .label = v->label, .look = variant, .point = ARENA_NEW(a, plot_point, capacity)};
+    query q = QUERY(s, e, kind->query, c->experiment, v->plan_label, kind->figure, NULL);
     query_number(&q, 4, last);
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    CHECK(out, "no memory for data");
-    double x = -(double)INFINITY;
     while (query_next(&q)) {
-        double next = query_real(&q, "x") / kind->of_x.size;
-        double mean = query_real(&q, "mean"), low = query_real(&q, "low");
-        /* Layers of another number of experts begin again. */
-        if (next <= x) fputc('\n', out);
-        x = next;
-        fprintf(out, "%.9g %.9g %.9g %.9g\n", x, kind->unit * mean, kind->unit * low,
-                kind->unit * query_real(&q, "high"));
+        if (out->count == capacity) {
+            plot_point *longer = ARENA_NEW(a, plot_point, 2 * (int64_t)capacity);
+            memcpy(longer, out->point, (size_t)capacity * sizeof *longer);
+            out->point = longer;
+            capacity *= 2;
+        }
+        out->point[out->count++] = (plot_point){.x = query_real(&q, "x") / kind->of_x.size,
+                                                .mean = kind->unit * query_real(&q, "mean"),
+                                                .low = kind->unit * query_real(&q, "low"),
+                                                .high = kind->unit * query_real(&q, "high")};
     }
-    fclose(out);
-    *data = *text ? arena_strdup(a, text) : NULL;
-    free(text);
     return query_close(&q);
 }
 
-/* One picture of some of the variants that have data. */
+/* One picture of variants that have data. */
 static bool draw_variants(plot_report *r, const comparison *c, const routing_plot *kind,
-                          const char *name, const int *variant, char *const *data, int count,
-                          err *e)
+                          const char *name, const plot_series *list, int count, err *e)
 {
     gnuplot_script p;
-    gnuplot_begin(&p, name, 760, 440, kind->caption);
-    char choice[512], title[640], *command = NULL;
-    size_t bytes;
-    compare_print_title(choice, c);
-    snprintf(title, sizeof title, "%s: %s", choice, kind->title);
-    fputs("set title ", p.out);
-    gnuplot_quote(p.out, title);
-    fprintf(p.out,
-            "\nset xlabel '%s'\nset ylabel '%s'\n%sset key outside right top Left reverse "
-            "samplen 2 spacing 1.2\n",
-            kind->of_x.name, kind->y_title, kind->settings);
-    FILE *f = open_memstream(&command, &bytes);
-    CHECK(f, "no memory for a command");
-    for (int i = 0; i < count; i++) {
-        fprintf(p.out, "$variant%d << EOD\n# x mean low high\n%sEOD\n", i, data[i]);
-        fprintf(f,
-                "%s$variant%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent "
-                "solid 0.15 noborder notitle",
-                i ? ", \\\n     " : "plot ", i, plot_series_colour(variant[i]));
-    }
-    for (int i = 0; i < count; i++) {
-        fprintf(f, ", \\\n     $variant%d using 1:2 with %s linecolor %d linewidth 1.6 title ", i,
-                kind->points ? "linespoints pointtype 7 pointsize 0.6" : "lines",
-                plot_series_colour(variant[i]));
-        gnuplot_quote(f, c->variants[variant[i]].label);
-    }
-    fclose(f);
-    gnuplot_draw(&p, command);
-    free(command);
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = name,
+                                    .caption = kind->caption,
+                                    .title = kind->title,
+                                    .x = kind->of_x.name,
+                                    .y = kind->y_title,
+                                    .lines = count});
+    fputs(kind->settings, p.out);
+    plot_series_draw(&p, list, count, kind->points ? PLOT_MARKED : PLOT_LINES, true);
     return gnuplot_run(r, &p, e);
 }
 
+/* One variant is a line, of the same colour everywhere; where there are more variants than colours,
+ * the next ones go to further pictures (expert-load-2, ...): no picture has dashes to tell apart.
+ */
 static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
                       const routing_plot *kind, int64_t last, err *e)
 {
-    int *variant = ARENA_NEW(a, int, c->count), count = 0;
-    char **data = ARENA_NEW(a, char *, c->count);
+    plot_series *list = ARENA_NEW(a, plot_series, c->count);
+    int count = 0;
     for (int i = 0; i < c->count; i++) {
-        if (!data_of(&data[count], a, s, c, kind, c->variants[i].plan_label, last, e)) return false;
-        if (data[count]) variant[count++] = i;
+        if (!series_of(&list[count], a, s, c, kind, i, last, e)) return false;
+        count += list[count].count > 0;
     }
     for (int first = 0, next, page = 1; first < count; first = next, page++) {
-        for (next = first; next < count && variant[next] - variant[first] < COLOURS;) {
+        for (next = first; next < count && list[next].look - list[first].look < PLOT_TELLABLE;) {
             next++;
         }
-        char name[48];
-        snprintf(name, sizeof name, page > 1 ? "%s-%d" : "%s", kind->name, page);
-        if (!draw_variants(r, c, kind, arena_strdup(a, name), variant + first, data + first,
-                           next - first, e)) {
-            return false;
-        }
+        char name[80];
+        snprintf(name, sizeof name, page > 1 ? "%.60s-%d" : "%.60s", kind->name, page);
+        if (!draw_variants(r, c, kind, name, list + first, next - first, e)) return false;
     }
     return true;
 }
 
-bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+/* The last logged step of any run, 0 for none, and the unit of its tokens. */
+static bool read_end(int64_t *last, plot_unit *tokens, store *s, const comparison *c, err *e)
 {
     query q = QUERY(s, e,
                     "SELECT max(s.step) AS last, max(s.tokens) AS tokens FROM plan p JOIN step s "
                     "USING (run) WHERE p.experiment = ?1",
                     c->experiment);
-    int64_t last = 0;
-    plot_unit tokens = {1, ""};
+    *last = 0;
     if (query_next(&q)) {
-        last = query_int(&q, "last", 0);
-        tokens = plot_series_unit(query_real(&q, "tokens"), false);
+        *last = query_int(&q, "last", 0);
+        *tokens = plot_series_unit(query_real(&q, "tokens"), false);
     }
-    if (!query_close(&q)) return false;
+    return query_close(&q);
+}
+
+bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    int64_t last;
+    plot_unit tokens;
+    if (!read_end(&last, &tokens, s, c, e)) return false;
     for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
         routing_plot kind = PLOTS[i];
         if (kind.of_x.size == 0) kind.of_x = tokens;

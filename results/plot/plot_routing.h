@@ -1,4 +1,4 @@
-/* Load and stability of routed layers, where any are. */
+/* What routed layers did with the tokens: expert load, and routing stability. */
 #ifndef LOCI_RESULTS_PLOT_ROUTING_H
 #define LOCI_RESULTS_PLOT_ROUTING_H
 

@@ -19,37 +19,103 @@ plot_unit plot_series_unit(double most, bool against_time)
     return list[3];
 }
 
-int plot_series_colour(int series)
+int plot_series_colour(int look)
 {
     static const int colours[] = {1, 2, 3, 4, 6, 7, 8}; /* 5 is the yellow */
-    return colours[series % 7];
+    return colours[look % PLOT_TELLABLE];
 }
 
-int plot_series_dashes(int series)
+int plot_series_dashes(int look)
 {
-    return 1 + series / 7 % 5;
+    return 1 + look / PLOT_TELLABLE % 5;
 }
 
-void plot_series_title(FILE *out, const comparison *c)
+void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame *f)
 {
-    char text[512];
-    compare_print_title(text, c);
-    fputs("set title ", out);
-    gnuplot_quote(out, text);
-    fputc('\n', out);
+    char choice[512], title[640];
+    gnuplot_begin(p, f->name, f->width ? f->width : 760, MAX(440, 120 + 19 * f->lines), f->caption);
+    compare_print_title(choice, c);
+    snprintf(title, sizeof title, "%s%s%s", choice, f->title ? ": " : "", f->title ? f->title : "");
+    gnuplot_set(p->out, "title", title);
+    gnuplot_set(p->out, "xlabel", f->x);
+    gnuplot_set(p->out, "ylabel", f->y);
+    /* Dashes need some length to be told apart. */
+    fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
+            plot_series_dashes(f->lines - 1) > 1 ? 4 : 2);
 }
 
-void plot_series_axes(gnuplot_script *p, const comparison *c, const char *x_title, bool logarithmic)
+void plot_series_name(char text[320], const plot_series *x)
 {
-    char text[256];
-    plot_series_title(p->out, c);
-    fputs("set xlabel ", p->out);
-    gnuplot_quote(p->out, x_title);
-    snprintf(text, sizeof text, "%s (lower is better)", compare_metric_title(c->metric));
-    fputs("\nset ylabel ", p->out);
-    gnuplot_quote(p->out, text);
-    fprintf(p->out,
-            "\n%sset offsets graph 0.08, graph 0.08, graph 0.08, graph "
-            "0.08\nset key outside right top Left reverse samplen 1.5 spacing 1.2\n",
-            logarithmic ? "set logscale x\n" : "");
+    int least = x->point[0].n, most = least;
+    for (int i = 1; i < x->count; i++) {
+        least = MIN(least, x->point[i].n);
+        most = MAX(most, x->point[i].n);
+    }
+    int n = snprintf(text, 320, "%.256s", x->label);
+    if (most == 0) return;
+    n += snprintf(text + n, (size_t)(320 - n), " (n = %d", least);
+    if (most > least) n += snprintf(text + n, (size_t)(320 - n), " to %d", most);
+    snprintf(text + n, (size_t)(320 - n), ")");
+}
+
+void plot_series_data(FILE *out, const plot_series *x, int index)
+{
+    fprintf(out, "$series%d << EOD\n# x mean low high n\n", index);
+    for (int i = 0; i < x->count; i++) {
+        const plot_point *p = &x->point[i];
+        if (i > 0 && p->x < x->point[i - 1].x) fputc('\n', out);
+        fprintf(out, "%.9g %.9g %.9g %.9g", p->x, p->mean, p->low, p->high);
+        if (p->n > 0) fprintf(out, " %d", p->n);
+        fprintf(out, "%s%s\n", p->more ? " " : "", p->more ? p->more : "");
+    }
+    fputs("EOD\n", out);
+}
+
+void plot_series_band(FILE *out, int index, int colour, double opacity)
+{
+    fprintf(out,
+            "$series%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
+            "%.2f noborder notitle",
+            index, colour, opacity);
+}
+
+static bool has_band(const plot_series *x)
+{
+    for (int i = 0; i < x->count; i++) {
+        if (x->point[i].high > x->point[i].low) return true;
+    }
+    return false;
+}
+
+static void put_line(FILE *out, const plot_series *x, int index, plot_style style)
+{
+    static const char *const with[] = {[PLOT_LINES] = "1:2 with lines",
+                                       [PLOT_MARKED] =
+                                           "1:2 with linespoints pointtype 7 pointsize 0.5",
+                                       [PLOT_BARS] = "1:2:3:4 with yerrorbars pointsize 1",
+                                       [PLOT_BAR_LINES] = "1:2:3:4 with yerrorlines pointtype 7"};
+    bool alone = style == PLOT_LINES && x->count == 1; /* a single point makes no line */
+    char name[320];
+    fprintf(out, "$series%d using %s linecolor %d ", index,
+            alone ? "1:2 with points pointtype 7" : with[style], plot_series_colour(x->look));
+    fprintf(out, style == PLOT_BARS ? "pointtype %d " : "dashtype %d ",
+            plot_series_dashes(x->look) + (style == PLOT_BARS ? 4 : 0));
+    fprintf(out, "linewidth %.1f title ", x->width > 0 ? x->width : 1.6);
+    plot_series_name(name, x);
+    gnuplot_quote(out, name);
+}
+
+void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plot_style style,
+                      bool bands)
+{
+    for (int i = 0; i < count; i++) {
+        if (list[i].count > 0) plot_series_data(p->out, &list[i], i);
+    }
+    for (int i = 0; bands && i < count; i++) {
+        if (!has_band(&list[i])) continue;
+        plot_series_band(gnuplot_item(p), i, plot_series_colour(list[i].look), 0.18);
+    }
+    for (int i = 0; i < count; i++) {
+        if (list[i].count > 0) put_line(gnuplot_item(p), &list[i], i, style);
+    }
 }

@@ -1,4 +1,5 @@
-/* What the pictures of a comparison share: a line or points for each variant. */
+/* What the pictures of a comparison share: series of points, each with its band or bar, and how
+ * they are drawn. A picture fills a list of them and has it drawn; what it adds are its axes. */
 #ifndef LOCI_RESULTS_PLOT_SERIES_H
 #define LOCI_RESULTS_PLOT_SERIES_H
 
@@ -9,9 +10,40 @@
  * without bands, which would hide each other. */
 enum { PLOT_TELLABLE = 7 };
 
-/* Colour (podo without its yellow, which is weak on white) and dashes of the i-th series. */
-int plot_series_colour(int series);
-int plot_series_dashes(int series);
+typedef struct plot_point {
+    double x, mean, low, high;
+    int n;            /* seeds behind it; 0: it does not say */
+    const char *more; /* further columns of the script's data; NULL: none */
+} plot_point;
+
+/* From an x to a smaller one its line is broken. */
+typedef struct plot_series {
+    const char *label;
+    int look;     /* which colour, dashes and marks: the variant's index, the same everywhere */
+    double width; /* of its line; 0: as all */
+    int count;    /* 0: nothing to draw */
+    plot_point *point;
+} plot_series;
+
+typedef enum plot_style {
+    PLOT_LINES,
+    PLOT_MARKED,   /* lines with a dot at each point */
+    PLOT_BARS,     /* single points with their bars, a mark for each look */
+    PLOT_BAR_LINES /* the same with a line between them */
+} plot_style;
+
+/* The series' data, all bands if they are wanted, then all lines. The key says the label and over
+ * how many seeds. Data blocks are called $series0 and so on, as the list has them. */
+void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plot_style style,
+                      bool bands);
+/* Parts of that, for pictures that draw otherwise. */
+void plot_series_data(FILE *out, const plot_series *x, int index);
+void plot_series_band(FILE *out, int index, int colour, double opacity);
+void plot_series_name(char text[320], const plot_series *x); /* "long (n = 2 to 3)" */
+
+/* Colour (podo without its yellow, which is weak on white) and dashes of a look. */
+int plot_series_colour(int look);
+int plot_series_dashes(int look);
 
 /* The unit of an axis of training tokens, or time in seconds, up to `most`: the largest of which it
  * holds at least two, or a million. */
@@ -21,10 +53,12 @@ typedef struct plot_unit {
 } plot_unit;
 plot_unit plot_series_unit(double most, bool against_time);
 
-/* The title: the experiment, and how its variants were chosen. */
-void plot_series_title(FILE *out, const comparison *c);
-/* Of final quality against x: titles, room around the points, the key. */
-void plot_series_axes(gnuplot_script *p, const comparison *c, const char *x_title,
-                      bool logarithmic);
+/* Begins a picture: the experiment and how its variants were chosen as its title (and `title`
+ * behind that, if it is not NULL), labels, and a key with room for so many lines. width 0: 760. */
+typedef struct plot_frame {
+    const char *name, *caption, *title, *x, *y;
+    int width, lines;
+} plot_frame;
+void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame *f);
 
 #endif

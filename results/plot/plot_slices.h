@@ -1,4 +1,6 @@
-/* Loss and gain by slices of the text, where they are recorded. */
+/* Where a gain lies: loss by position in the document, and the gain over the baseline against
+ * position, the token's frequency and its repetition (as Clark et al. 2022, arXiv:2212.02475,
+ * fig. 2). Where slices are recorded. */
 #ifndef LOCI_RESULTS_PLOT_SLICES_H
 #define LOCI_RESULTS_PLOT_SLICES_H
 

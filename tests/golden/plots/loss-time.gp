@@ -8,8 +8,12 @@ set bmargin 5.2
 set tmargin 2.4
 set label 1 'Line: mean over n seeds. The seeds'' spread: in the panels.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set title 'memory'
+set xlabel 'training time (seconds)'
+set ylabel 'training loss (bits per byte)'
 set key outside right top Left reverse samplen 4 spacing 1.2
-$curve0 << EOD
+set yrange [2.2038:3.31989]
+set xrange [0:4.07927]
+$series0 << EOD
 # x mean low high n
 0.399734551 3.69071085 3.66792557 3.71779543 3
 0.799469103 3.05540027 3.03019549 3.06884273 3
@@ -18,7 +22,7 @@ $curve0 << EOD
 1.99867276 2.39930849 2.38660259 2.41752436 3
 2.39840731 2.29650265 2.2689676 2.34061558 3
 EOD
-$curve1 << EOD
+$series1 << EOD
 # x mean low high n
 0.399734551 3.71272401 3.70210686 3.73011797 3
 0.799469103 3.09928489 3.0531528 3.14883619 3
@@ -27,7 +31,7 @@ $curve1 << EOD
 1.99867276 2.49193457 2.48490307 2.49879301 3
 2.39840731 2.3756147 2.35021982 2.39032676 3
 EOD
-$curve2 << EOD
+$series2 << EOD
 # x mean low high n
 0.399734551 3.88523236 3.86752308 3.91285694 3
 0.799469103 3.26009978 3.24376682 3.27232064 3
@@ -36,7 +40,7 @@ $curve2 << EOD
 1.99867276 2.63810127 2.62164107 2.65148659 3
 2.39840731 2.47542143 2.46700229 2.48831936 3
 EOD
-$curve3 << EOD
+$series3 << EOD
 # x mean low high n
 0.507923911 3.69889288 3.69037593 3.70884605 3
 1.01584782 3.08506543 3.06710839 3.11684321 3
@@ -45,7 +49,7 @@ $curve3 << EOD
 2.53961955 2.43711051 2.4204413 2.46428885 3
 3.04754346 2.31245873 2.29605413 2.33630659 3
 EOD
-$curve4 << EOD
+$series4 << EOD
 # x mean low high n
 0.507923911 3.66464062 3.65449168 3.67025702 3
 1.01584782 2.98156161 2.9731264 2.99399899 3
@@ -54,7 +58,7 @@ $curve4 << EOD
 2.53961955 2.35933063 2.34034726 2.39559008 3
 3.04754346 2.26584908 2.22817868 2.3029706 3
 EOD
-$curve5 << EOD
+$series5 << EOD
 # x mean low high n
 0.507923911 3.79209451 3.75630006 3.82729864 3
 1.01584782 3.14466779 3.10894729 3.18983026 3
@@ -63,7 +67,7 @@ $curve5 << EOD
 2.53961955 2.49128416 2.4900262 2.49254212 2
 3.04754346 2.42089388 2.39759296 2.44419479 2
 EOD
-$curve6 << EOD
+$series6 << EOD
 # x mean low high n
 0.679879162 3.6397418 3.62646379 3.65497518 3
 1.35975832 3.00134968 2.98571575 3.02214379 3
@@ -72,7 +76,7 @@ $curve6 << EOD
 3.39939581 2.39280223 2.35116553 2.42805789 3
 4.07927497 2.26358825 2.23590904 2.30303672 3
 EOD
-$curve7 << EOD
+$series7 << EOD
 # x mean low high n
 0.679879162 3.69426198 3.67388189 3.72150964 3
 1.35975832 3.03994309 3.01149284 3.07512292 3
@@ -81,7 +85,7 @@ $curve7 << EOD
 3.39939581 2.40271697 2.36931926 2.42343239 3
 4.07927497 2.28745553 2.25969349 2.32611202 3
 EOD
-$curve8 << EOD
+$series8 << EOD
 # x mean low high n
 0.679879162 3.84242596 3.81284932 3.86286617 3
 1.35975832 3.20325806 3.17952123 3.24531396 3
@@ -90,18 +94,14 @@ $curve8 << EOD
 3.39939581 2.55691404 2.54346978 2.57035829 2
 4.07927497 2.44760236 2.41608693 2.47911778 2
 EOD
-set xlabel 'training time (seconds)'
-set ylabel 'training loss (bits per byte)'
-set yrange [2.2038:3.31989]
-set xrange [0:4.07927]
 set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
 set output 'loss-time.svg'
-plot $curve0 using 1:2 with lines linecolor 1 dashtype 1 linewidth 1.6 title 'short 1e-3 (n = 3)', \
-     $curve1 using 1:2 with lines linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3 (n = 3)', \
-     $curve2 using 1:2 with lines linecolor 3 dashtype 1 linewidth 1.6 title 'short 1e-2 (n = 3)', \
-     $curve3 using 1:2 with lines linecolor 4 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
-     $curve4 using 1:2 with lines linecolor 6 dashtype 1 linewidth 1.6 title 'long 3e-3 (n = 3)', \
-     $curve5 using 1:2 with lines linecolor 7 dashtype 1 linewidth 1.6 title 'long 1e-2 (n = 2 to 3)', \
-     $curve6 using 1:2 with lines linecolor 8 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
-     $curve7 using 1:2 with lines linecolor 1 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
-     $curve8 using 1:2 with lines linecolor 2 dashtype 2 linewidth 1.6 title 'wide 1e-2 (n = 2 to 3)'
+plot $series0 using 1:2 with lines linecolor 1 dashtype 1 linewidth 1.6 title 'short 1e-3 (n = 3)', \
+     $series1 using 1:2 with lines linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3 (n = 3)', \
+     $series2 using 1:2 with lines linecolor 3 dashtype 1 linewidth 1.6 title 'short 1e-2 (n = 3)', \
+     $series3 using 1:2 with lines linecolor 4 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
+     $series4 using 1:2 with lines linecolor 6 dashtype 1 linewidth 1.6 title 'long 3e-3 (n = 3)', \
+     $series5 using 1:2 with lines linecolor 7 dashtype 1 linewidth 1.6 title 'long 1e-2 (n = 2 to 3)', \
+     $series6 using 1:2 with lines linecolor 8 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
+     $series7 using 1:2 with lines linecolor 1 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
+     $series8 using 1:2 with lines linecolor 2 dashtype 2 linewidth 1.6 title 'wide 1e-2 (n = 2 to 3)'
