@@ -116,6 +116,8 @@ routing experts_route(layer_ctx *c, const int32_t *expert, int64_t choices, int6
     for (int64_t e = 0; e < experts; e++) {
         next[e] = r.begin[e];
     }
+    /* A counting sort, which keeps the order: an expert's rows stand as in the text, so that equal
+     * choices give equal shapes and equal bits. Choices of one row lie `rows` apart. */
     for (int64_t i = 0; i < choices; i++) {
         if (expert[i] < 0) continue;
         int64_t at = next[expert[i]]++;
@@ -138,6 +140,8 @@ tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing
                        int weight, int bias, int64_t first, int64_t out)
 {
     tensor **w = tape_keep(c->tape, 2 * r->experts, sizeof *w), **b = w + r->experts;
+    /* Experts without tokens are not even laid on the tape: no product, no gradient, and the lanes'
+     * sums pass over them. */
     for (int64_t e = 0; e < r->experts; e++) {
         bool used = r->begin[e + 1] > r->begin[e];
         w[e] = used ? matrix_of(c, self, weight, first + e) : NULL;
@@ -181,6 +185,8 @@ static void offer(layer_ctx *c, const layer *self, const experts_plan *p, tensor
                               .coefficients = m->data});
 }
 
+/* y_row = sum over its choices of g V_e f(K_e x): gathered by expert, computed, scattered back. A
+ * row that nobody serves gets 0, and the residual passes it on. */
 tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, tensor *x,
                         const routing *r, tensor *gate)
 {
@@ -195,7 +201,7 @@ tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, 
     }
     offer(c, self, p, h, f, r, gate);
     tensor *y = experts_linear(c, self, h, r, f, p->values, p->values_bias, 0, self->dims.width);
-    if (gate) {
+    if (gate) { /* behind the values: as published, the whole expert's output is weighted */
         gate = tape_reshape(t, gate, 2, (int64_t[]){tensor_count(gate), 1});
         y = op_mul_col(t, y, op_gather(t, gate, r->choice, r->count));
     }
@@ -219,6 +225,7 @@ static load_figures figures_of(const int64_t *count, int64_t experts)
         f.empty += count[e] == 0;
     }
     for (int64_t e = 0; e < experts; e++) {
+        /* x log x goes to 0 with x: an expert without tokens adds nothing, as a share of 1 does. */
         double share = count[e] > 0 ? (double)count[e] / (double)f.total : 1;
         f.entropy -= share * log(share);
     }
@@ -241,6 +248,7 @@ void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const 
             if (e >= 0) count[e]++;
         }
         load_figures f = figures_of(count, p->experts);
+        /* Means over tokens, not over calls: a short last call counts by what it holds. */
         total += (double)f.total;
         most += (double)f.most;
         empty += (double)f.total * (double)f.empty / n;

@@ -110,14 +110,6 @@ static double drawn(const layer_build *b, const layer *self, const char *use, in
     return 1 - rng_uniform((rng_key){.seed = b->seed, .place = rng_place(place)}, (uint64_t)i);
 }
 
-static int add_given(layer_build *b, layer *self, const char *name, param_role role,
-                     const real *given, int64_t n)
-{
-    int index = layer_param(b, self, name, role, 1, &n, (param_init){INIT_GIVEN, 0});
-    layer_last_param(b)->given = given;
-    return index;
-}
-
 /* As published (and in Mamba-2): exp(a_log) uniform in (0, 16], softplus(dt_bias) uniform on a log
  * scale from 0.001 to 0.1. */
 static void add_decay(layer_build *b, layer *self, gated_delta_plan *p)
@@ -130,8 +122,8 @@ static void add_decay(layer_build *b, layer *self, gated_delta_plan *p)
         dt_bias[i] = (real)(dt + log(-expm1(-dt)));
     }
     p->decay = layer_matrix(b, self, "decay.weight", n, self->dims.width, false);
-    p->a_log = add_given(b, self, "a_log", ROLE_GAIN, a_log, n);
-    p->dt_bias = add_given(b, self, "dt_bias", ROLE_BIAS, dt_bias, n);
+    p->a_log = layer_given(b, self, "a_log", ROLE_GAIN, 1, &n, a_log);
+    p->dt_bias = layer_given(b, self, "dt_bias", ROLE_BIAS, 1, &n, dt_bias);
 }
 
 static void add_stream(layer_build *b, layer *self, gated_delta_plan *p, int stream)

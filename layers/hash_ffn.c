@@ -209,9 +209,7 @@ static void fill_table(layer_build *b, const layer *self, hash_ffn_plan *p, int3
 static int add_given(layer_build *b, layer *self, const char *name, int64_t rows, int64_t columns,
                      const real *values)
 {
-    int index = layer_param(b, self, name, ROLE_TABLE, 2, (int64_t[]){rows, columns},
-                            (param_init){INIT_GIVEN, 0});
-    layer_last_param(b)->given = values;
+    int index = layer_given(b, self, name, ROLE_TABLE, 2, (int64_t[]){rows, columns}, values);
     layer_last_param(b)->active = 0;
     return index;
 }

@@ -51,6 +51,14 @@ int layer_vector(layer_build *b, layer *self, const char *name, param_role role,
     return layer_param(b, self, name, role, 1, &n, (param_init){INIT_CONSTANT, value});
 }
 
+int layer_given(layer_build *b, layer *self, const char *name, param_role role, int rank,
+                const int64_t *shape, const real *values)
+{
+    int index = layer_param(b, self, name, role, rank, shape, (param_init){INIT_GIVEN, 0});
+    layer_last_param(b)->given = values;
+    return index;
+}
+
 static int add_slot(layer_build *b, layer *self, state_slot slot)
 {
     if (b->slot_count == b->slot_capacity) {

@@ -172,6 +172,9 @@ int layer_matrix(layer_build *b, layer *self, const char *name, int64_t out, int
 /* A vector [n] that starts at `value` (gain 1, bias 0, ...). */
 int layer_vector(layer_build *b, layer *self, const char *name, param_role role, int64_t n,
                  double value);
+/* A parameter that starts with values of its own, which live as long as the model. */
+int layer_given(layer_build *b, layer *self, const char *name, param_role role, int rank,
+                const int64_t *shape, const real *values);
 /* How a matrix with so many inputs starts under the model's scheme. */
 param_init layer_init(const layer_build *b, const layer *self, int64_t inputs, bool to_residual);
 /* The most recent parameter, to set pieces, matmul, active. */

@@ -37,8 +37,7 @@ static void add_bias(layer_build *b, layer *self, int64_t hidden)
     for (int64_t i = 0; i < n; i++) {
         given[i] = i >= hidden && i < 2 * hidden ? (real)o->forget_bias : 0;
     }
-    layer_param(b, self, "bias", ROLE_BIAS, 1, &n, (param_init){INIT_GIVEN, 0});
-    layer_last_param(b)->given = given;
+    layer_given(b, self, "bias", ROLE_BIAS, 1, &n, given);
 }
 
 static void lstm_build(layer_build *b, layer *self)
@@ -62,6 +61,7 @@ static tensor *carried(layer_ctx *c, const layer *self, int i)
     return state ? tape_reshape(c->tape, state, 2, (int64_t[]){c->rows, hidden_of(self)}) : NULL;
 }
 
+/* A slot is [rows, length, width], here of length 1: a state is a position that sums up all. */
 static void carry(layer_ctx *c, const layer *self, int i, tensor *last)
 {
     int64_t shape[] = {c->rows, 1, hidden_of(self)};

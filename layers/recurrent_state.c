@@ -120,6 +120,8 @@ static bool cleared(const layer_ctx *c, const layer *owner, const state_options 
 tensor *recurrent_state_begin(layer_ctx *c, const layer *owner, const state_options *o,
                               const state_plan *plan, int64_t offset, tensor *carried)
 {
+    /* Only where a block begins: inside one, the state is what the block began with. All rows stand
+     * at the same phase, so row 0 tells. */
     if ((c->position[0] + offset) % owner->dims.block != 0 && carried) return carried;
     bool *clear = tape_keep(c->tape, c->rows, sizeof *clear), any = false, all = true;
     for (int64_t r = 0; r < c->rows; r++) {
@@ -140,6 +142,9 @@ static tensor *normalise(layer_ctx *c, const layer *owner, const state_options *
     return op_layernorm(c->tape, s, g, NULL, (real)1e-5);
 }
 
+/* Keys and values of the states as both directions want them; computed once per block, however many
+ * layers read. The ids come behind the norm, which would otherwise make them part of what is gated.
+ */
 prepared_state recurrent_state_prepare(layer_ctx *c, const layer *owner, const state_options *o,
                                        const state_plan *plan, tensor *state)
 {
@@ -235,6 +240,9 @@ static void watch_gate(layer_ctx *c, const layer *owner, const tensor *gate)
     layer_metric(c, owner, "gate_saturation", (double)shut, (double)n);
 }
 
+/* g = sigma(b), learned and the same for every block:
+ *   paper: s' = g s + (1 - g) z      port: s' = g z + (1 - g) s
+ * Both are other + g (kept - other): one product fewer, and g alone is broadcast over states. */
 static tensor *fixed_gate(layer_ctx *c, const layer *owner, const state_options *o,
                           const gate_params *p, tensor *s, tensor *z)
 {
@@ -245,6 +253,8 @@ static tensor *fixed_gate(layer_ctx *c, const layer *owner, const state_options 
     return op_add(c->tape, op_mul_row(c->tape, off, g), other);
 }
 
+/* s' = s sigma(f + 1) + tanh(z) sigma(i - 1): the shifts make a fresh gate keep about 3/4 of the
+ * state and let in 1/4, so that gradients reach back over blocks before anything is learned. */
 static tensor *lstm_gate(layer_ctx *c, const layer *owner, tensor *s, tensor *zif)
 {
     int64_t width = owner->dims.width;
@@ -271,6 +281,11 @@ static tensor *ffn(layer_ctx *c, const layer *owner, const state_plan *plan, ten
     return op_activation(c->tape, x, ACT_RELU);
 }
 
+/* u: what the states saw, [rows, states, 2 q_width], of themselves and of the tokens.
+ *   skip:   s' = gate(s, u)
+ *   single: s' = gate(s, relu(W u))
+ *   dual:   h = gate(s, u);   s' = gate(h, relu(W norm(h)))
+ * The port first projects u to the stream's width. There is no residual: the gate stands for it. */
 static tensor *cell(layer_ctx *c, const layer *owner, const state_options *o,
                     const state_plan *plan, tensor *s, tensor *u)
 {

@@ -164,8 +164,9 @@ static tensor *update_memory(layer_ctx *c, const layer *self, const token_option
     int64_t extra = past ? past->shape[1] : 0, end = extra + c->time;
     int64_t done = (c->position[0] + c->time) % self->dims.block;
     bool flushed = self->dims.flush && done > 0;
-    if (flushed) end -= done, done = 0;
+    if (flushed) end -= done, done = 0; /* the cut block's own keys are not worth carrying */
     int64_t keep = MIN(carried_after(o, plan, done), MAX(end, 0));
+    /* Set to nothing, rather than left: what is not set stays, and would be seen a block late. */
     if (keep == 0 && plan->slot >= 0) layer_state_set(c, self, plan->slot, NULL);
     if (keep == 0 && !past && !plan->whole_block) return NULL;
     tensor *kv = op_columns(c->tape, qkv, plan->q_width, plan->q_width + 2 * plan->kv_width);
@@ -203,6 +204,8 @@ static void rotate(layer_ctx *c, const token_options *o, const token_plan *plan,
     a->x = op_rotary_inplace(c->tape, a->x, &shape);
 }
 
+/* A window is a distance, a memory ends where a block begins: together they hide whichever is
+ * farther, which op_attention does in one test per tile of keys. */
 static attention_shape shape_of(layer_ctx *c, const layer *self, const token_options *o,
                                 const token_plan *plan)
 {
@@ -254,6 +257,12 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
     return op_attention(c->tape, q, k, v, shape);
 }
 
+/* All blocks of the call by one op_attention, which cuts its scores by the grid itself. What is
+ * copied depends on what came in:
+ *   nothing carried that a row may see   q, k and v stay columns of the one product
+ *   something carried                    k and v stand behind it in a tensor of their own
+ * As long as one row may look at what is carried, a row that has lost its memory (`first`) has its
+ * keys hidden, no fewer keys: one call has one shape. */
 static token_result attend_whole(layer_ctx *c, const layer *self, const token_options *o,
                                  const token_plan *plan, tensor *qkv, tensor *past)
 {
@@ -356,6 +365,9 @@ static void carry_queries(layer_ctx *c, const layer *self, const token_plan *pla
     layer_state_set(c, self, plan->query_slot, done > 0 ? cut(c, asked, end, done) : NULL);
 }
 
+/* With compression a block's keys depend on what the blocks before it, of this very call, pushed
+ * out of the memory: so block after block, each with a tensor of exactly the keys that it may see,
+ * [compressed, memory, own]. Queries are cut from the call; q, k and v are projected once. */
 static token_result attend_blocks(layer_ctx *c, const layer *self, const token_options *o,
                                   const token_plan *plan, tensor *qkv, tensor *past)
 {

@@ -73,6 +73,8 @@ static tensor *run_units(model_state *s, tensor *x)
 {
     layer_ctx *c = &s->ctx;
     const model *m = s->model;
+    /* Layers read what came in and write beside it: one that looks at another's state (feedback)
+     * sees it as it stood when the call began, whichever of the two stands first. */
     memcpy(c->books->next_state, c->books->state, (size_t)m->slot_count * sizeof *c->books->state);
     for (int i = 0; i < m->unit_count; i++) {
         come_to(s, &m->units[i].layer);
@@ -227,7 +229,7 @@ static tensor *embed(layer_ctx *c, const model *m)
         CHECK(id >= 0 && id <= m->vocab, "token %d of %lld", id, (long long)m->vocab);
         is_start[i] = id == m->vocab;
         any |= is_start[i];
-        ids[i] = is_start[i] ? 0 : id;
+        ids[i] = is_start[i] ? 0 : id; /* any row: put_starts replaces it, and its gradient */
     }
     tape_place(c->tape, "embedding");
     tensor *x = op_gather(c->tape, leaf(c, m->embedding), ids, n);
@@ -282,6 +284,7 @@ static void compute_loss(layer_ctx *c, const model_call *call, tensor *logits, m
     tensor *loss = op_cross_entropy(c->tape, logits, c->targets, c->weights, (real)scale, losses);
     for (int64_t i = 0; i < n; i++) {
         double weight = c->weights ? (double)c->weights[i] : 1;
+        /* 0 times what is no number is none: padding must not reach the sum. */
         if (weight != 0) result->nats += weight * losses[i];
         result->weight += weight;
     }

@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include "core/ops/vec.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +18,6 @@ static int by_probability(const void *x, const void *y)
     const candidate *a = x, *b = y;
     if (a->p != b->p) return a->p > b->p ? -1 : 1;
     return a->id < b->id ? -1 : 1;
-}
-
-static int32_t most_probable(const real *logits, int64_t vocab)
-{
-    int32_t best = 0;
-    for (int64_t i = 1; i < vocab; i++) {
-        if (logits[i] > logits[best]) best = (int32_t)i;
-    }
-    return best;
 }
 
 /* How many of the n sorted candidates stay: the first top_k, of these the fewest that hold top_p of
@@ -60,7 +53,7 @@ static int32_t draw(const candidate *list, int64_t n, double uniform)
 
 int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index)
 {
-    int32_t best = most_probable(logits, vocab);
+    int32_t best = (int32_t)vec_most(logits, vocab);
     if (how->temperature <= 0) return best;
     candidate *list = calloc((size_t)vocab, sizeof *list);
     CHECK(list, "out of memory for %lld candidates", (long long)vocab);

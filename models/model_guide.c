@@ -1,4 +1,5 @@
 /* A guide: another, trained model whose greedy guess of each target some layers are told. */
+#include "core/ops/vec.h"
 #include "models/model_parts.h"
 
 #include <string.h>
@@ -11,15 +12,6 @@ void model_set_guide(model *m, const model *guide, const real *values)
     m->guide = guide;
     m->guide_values = values;
     m->oracle |= guide->oracle;
-}
-
-static int32_t most_probable(const real *logits, int64_t vocab)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < vocab; i++) {
-        if (logits[i] > logits[best]) best = i;
-    }
-    return (int32_t)best;
 }
 
 const int32_t *model_guide_predictions(model_state *s, const model_call *call)
@@ -42,7 +34,7 @@ const int32_t *model_guide_predictions(model_state *s, const model_call *call)
     model_result result = model_forward(g, &own);
     model_end(g);
     for (int64_t i = 0; i < n; i++) {
-        guesses[i] = most_probable(result.logits->data + i * vocab, vocab);
+        guesses[i] = (int32_t)vec_most(result.logits->data + i * vocab, vocab);
     }
     return guesses;
 }

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <time.h>
 
+/* Records stand in the order in which ops ran, so every user of a tensor is recorded behind the op
+ * that made it: walking the list backwards needs no sorting, and when the walk comes to an op, all
+ * that will ever flow into its outputs' gradients has. */
+
 enum { MAX_OUTS = 4, RECORDS_PER_CHUNK = 512, POOL_CLASSES = 64, MAX_OPS = 128 };
 
 typedef struct record {
@@ -20,7 +24,8 @@ typedef struct record_chunk {
     record records[RECORDS_PER_CHUNK];
 } record_chunk;
 
-/* A gradient buffer that is free for the next tensor of the same element count. */
+/* A gradient buffer that is free for the next tensor of the same element count. A step has few
+ * different sizes, many times each, so that exact counts fit without a search and waste nothing. */
 typedef struct free_buffer {
     struct free_buffer *next;
 } free_buffer;
@@ -165,6 +170,8 @@ bool tape_wants(const tape *t, int n, tensor *const *inputs)
     return false;
 }
 
+/* That outputs of a recorded op need a gradient is how the need spreads from parameters to the
+ * loss: what depends on constants alone is never recorded. */
 void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *const *out)
 {
     CHECK(t->recording && outs >= 1 && outs <= MAX_OUTS, "%s: %d outputs", op->name, outs);
@@ -200,6 +207,7 @@ static pool_class *pool_of(tape *t, int64_t count)
 static real *buffer_take(tape *t, int64_t count)
 {
     pool_class *p = pool_of(t, count);
+    /* Never smaller than the link that stands in it while it is free. */
     if (!p || !p->first) return ARENA_NEW(t->memory, real, MAX(count, 64));
     free_buffer *b = p->first;
     p->first = b->next;
@@ -209,12 +217,14 @@ static real *buffer_take(tape *t, int64_t count)
 static void buffer_give(tape *t, real *buffer, int64_t count)
 {
     pool_class *p = pool_of(t, count);
-    if (!p) return;
+    if (!p) return; /* too many sizes: the arena has it back at the reset */
     free_buffer *b = (free_buffer *)(void *)buffer;
     b->next = p->first;
     p->first = b;
 }
 
+/* Its producer has used it, its users stand behind its producer: nobody reads it any more. Inputs
+ * and parameters have no producer, so theirs stay. */
 static void grad_release(tape *t, tensor *x)
 {
     if (x->fixed_grad || !x->grad) return;
@@ -266,6 +276,8 @@ static real *grad_buffer(tape *t, tensor *x, bool *fresh)
     return x->grad;
 }
 
+/* Zeroed on the first use, not when made: most gradients have one user, which could as well
+ * overwrite (tape_grad_beta), and a pass over memory is what small ops cost. */
 real *tape_grad(tape *t, tensor *x)
 {
     if (!x || !x->needs_grad) return NULL;
@@ -291,6 +303,8 @@ void tape_grad_pass(tape *t, tensor *x, tensor *from)
     int64_t count = tensor_count(x);
     CHECK(count == tensor_count(from), "gradients of %lld and %lld elements", (long long)count,
           (long long)tensor_count(from));
+    /* `from` is at its end: x can have its buffer. Not with a parameter's, which is the place where
+     * the caller looks for the sum. */
     if (!x->has_grad && !x->fixed_grad && !from->fixed_grad) {
         touch(t, x);
         x->grad = from->grad;
@@ -336,7 +350,7 @@ static void record_backward(tape *t, const record *r)
     for (int i = 0; i < r->outs; i++) {
         reached |= r->out[i]->has_grad;
     }
-    if (!reached) return;
+    if (!reached) return; /* the loss does not depend on it: a metric's op, an unused state */
     /* An op with several outputs may read all their gradients: those never reached are zero. */
     for (int i = 0; i < r->outs; i++) {
         if (!r->out[i]->has_grad) tape_grad(t, r->out[i]);
@@ -361,7 +375,7 @@ void tape_run_backward(tape *t)
             record_backward(t, &c->records[i]);
         }
     }
-    t->last = NULL;
+    t->last = NULL; /* run once: what they kept has been given away */
 }
 
 void tape_backward(tape *t, tensor *loss, real seed)
@@ -372,7 +386,7 @@ void tape_backward(tape *t, tensor *loss, real seed)
     tape_run_backward(t);
 }
 
-/* ---- reshape ---- */
+/* ---- reshape: data is shared, the gradient handed over, or added where x has other users ---- */
 
 static void reshape_backward(tape *t, void *keep)
 {

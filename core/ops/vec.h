@@ -117,6 +117,16 @@ static inline real vec_sum_long(const real *restrict x, int64_t n)
     return (real)sum;
 }
 
+/* The index of the largest of n >= 1; ties: the first. */
+static inline int64_t vec_most(const real *x, int64_t n)
+{
+    int64_t most = 0;
+    for (int64_t i = 1; i < n; i++) {
+        if (x[i] > x[most]) most = i;
+    }
+    return most;
+}
+
 /* The largest element; a NaN may or may not be seen (callers' sums see it). n >= 1. */
 static inline real vec_max(const real *restrict x, int64_t n)
 {

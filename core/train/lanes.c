@@ -6,6 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Equal bits for any number of threads rest on three things: a lane's work sees only the lane;
+ * which two sums are added, and which of them stands left, follows from lane numbers; and what is
+ * read in order afterwards (the root) is read by one thread. Who adds, and when, is free. */
+
 enum { MAX_LEVELS = 62 };
 
 /* A gradient vector; lies in the stack of free ones, with a lane at work, or in a node of the tree.
@@ -57,7 +61,7 @@ static void *thread_main(void *arg)
 {
     const lanes_thread *self = arg;
     lanes *l = self->pool;
-    int64_t seen = 0;
+    int64_t seen = 0; /* rounds, not a flag: a thread that wakes late must not do a job twice */
     pthread_mutex_lock(&l->mutex);
     for (;;) {
         while (l->round == seen && !l->leave) {
@@ -85,7 +89,7 @@ static void run_job(lanes *l, void (*job)(lanes *, int), int64_t items)
     l->round++;
     if (l->started > 0) pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->mutex);
-    job(l, 0);
+    job(l, 0); /* the caller's thread works, too: n threads are n cores busy, none waiting */
     pthread_mutex_lock(&l->mutex);
     while (l->busy > 0) {
         pthread_cond_wait(&l->idle, &l->mutex);
@@ -93,6 +97,8 @@ static void run_job(lanes *l, void (*job)(lanes *, int), int64_t items)
     pthread_mutex_unlock(&l->mutex);
 }
 
+/* In order: how many nodes can wait for a sibling (vectors_needed) rests on that. A lane takes
+ * milliseconds, so a lock per lane is nothing. */
 static int64_t take(lanes *l)
 {
     pthread_mutex_lock(&l->mutex);
@@ -140,6 +146,7 @@ static void add_piece(grads a, grads b, int64_t piece, int64_t begin, int64_t co
     }
 }
 
+/* Piece by piece: an expert without tokens in both halves costs nothing to add. */
 static void add_grads(const params *p, grads a, grads b)
 {
     for (int i = 0; i < p->count; i++) {
@@ -166,6 +173,7 @@ static vector *fresh_vector(lanes *l)
     pthread_mutex_lock(&l->mutex);
     vector *v = take_vector(l);
     pthread_mutex_unlock(&l->mutex);
+    /* Only the marks are cleared: the first to write a piece overwrites it. */
     memset(v->g.has, 0, (size_t)l->params->pieces * sizeof *v->g.has);
     return v;
 }
@@ -220,7 +228,7 @@ const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
     run_job(l, lane_job, l->count);
     if (!l->params) return NULL;
     vector **root = &l->nodes[l->first_node[l->levels]];
-    if (l->sum) {
+    if (l->sum) { /* the micro-step before stands left, as it would in one longer sum */
         add_grads(l->params, l->sum->g, (*root)->g);
         l->spare[l->spares++] = *root;
     } else {
@@ -275,6 +283,7 @@ static bool reserve_vectors(lanes *l, err *e)
     l->nodes = calloc((size_t)nodes, sizeof(vector *));
     l->has = calloc(n * (size_t)MAX(p->pieces, 1), sizeof *l->has);
     l->memory_bytes = MAX(each * n, 1);
+    /* Reserved for the worst order of finishing, touched as far as needed: pages cost when used. */
     l->memory = mmap(NULL, l->memory_bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (l->memory == MAP_FAILED) l->memory = NULL;

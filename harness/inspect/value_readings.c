@@ -1,4 +1,5 @@
 #include "harness/inspect/value_readings.h"
+#include "core/ops/vec.h"
 #include "models/readout.h"
 
 #include <math.h>
@@ -8,18 +9,9 @@ enum { READ_ROWS = 64 }; /* vectors read at a time: their logits stay in the cac
 const char *const REFINEMENT_CASES[REFINE_CASES] = {"residual", "agreement", "output",
                                                     "composition"};
 
-static int32_t argmax(const real *x, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++) {
-        if (x[i] > x[best]) best = i;
-    }
-    return (int32_t)best;
-}
-
 static void softmax(real *x, int64_t n)
 {
-    double sum = 0, most = (double)x[argmax(x, n)];
+    double sum = 0, most = (double)x[vec_most(x, n)];
     for (int64_t i = 0; i < n; i++) {
         double p = exp((double)x[i] - most);
         sum += p;
@@ -127,7 +119,8 @@ static void take_tops(void *user, int64_t first, int64_t n, real *logits)
     tops_take *t = user;
     for (int64_t i = 0; i < n; i++) {
         char *reading = (char *)&t->out[first + i];
-        *(int32_t *)(void *)(reading + t->field) = argmax(logits + i * t->vocab, t->vocab);
+        *(int32_t *)(void *)(reading + t->field) =
+            (int32_t)vec_most(logits + i * t->vocab, t->vocab);
     }
 }
 
