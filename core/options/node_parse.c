@@ -1,6 +1,7 @@
 /* YAML into nodes, over libyaml's events. libyaml alone accepts duplicate keys, cyclic aliases and
  * any depth, and takes `<<` for an ordinary key: those are ours. */
 #include "core/base/file.h"
+#include "core/options/invisible.h"
 #include "core/options/node.h"
 
 #include <stdio.h>
@@ -38,6 +39,20 @@ static bool fail_at(loader *l, yaml_mark_t mark, const char *what)
     return err_set(l->e, "%s:%zu:%zu: %s", l->file, mark.line + 1, mark.column + 1, what);
 }
 
+/* Names a character nobody sees between the beginning of the line before `at` and `at`: libyaml
+ * takes it for a part of a word, and complains about what follows. */
+static void mention_invisible(const loader *l, size_t at, char *what, size_t room)
+{
+    size_t begin = MIN(at, l->bytes), found;
+    for (int lines = 0; begin > 0; begin--) {
+        if (l->text[begin - 1] == '\n' && ++lines == 2) break;
+    }
+    const char *name = invisible_find(l->text + begin, MIN(at, l->bytes) - begin, &found);
+    size_t used = strlen(what);
+    if (name)
+        snprintf(what + used, room - used, "; before it stands %s: write a plain space", name);
+}
+
 static bool fail_parser(loader *l)
 {
     const yaml_parser_t *p = &l->parser;
@@ -55,6 +70,7 @@ static bool fail_parser(loader *l)
         snprintf(what + used, sizeof what - used, " that begins in line %zu",
                  p->context_mark.line + 1);
     }
+    mention_invisible(l, at, what, sizeof what);
     if (tab) strncat(what, "; indent with spaces, not tabs", sizeof what - strlen(what) - 1);
     return fail_at(l, p->problem_mark, what);
 }

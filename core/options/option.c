@@ -1,4 +1,5 @@
 #include "core/options/option.h"
+#include "core/options/invisible.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -109,6 +110,11 @@ static bool wrong_type(const option *o, const node *n, err *e)
                                              : n->text;
     const char *quotes = n->kind == NODE_SCALAR && !node_is_null(n) ? "'" : "";
     const char *hint = "";
+    size_t at;
+    const char *unseen =
+        n->kind == NODE_SCALAR ? invisible_find(n->text, strlen(n->text), &at) : NULL;
+    if (unseen)
+        return node_err(e, n, "expected %s, got '%.80s' with %s", TYPE_NAMES[o->type], got, unseen);
     if (n->kind == NODE_SCALAR && o->type == OPTION_BOOL && n->plain &&
         choice_index("yes|no|on|off|y|n|Yes|No|On|Off", n->text) >= 0) {
         hint = " (in YAML 1.2, yes, no, on and off are texts)";
@@ -350,8 +356,10 @@ node *options_node(arena *a, const void *options, const option *table)
 /* Whether the field holds what the default would put there. Required options never do. */
 static bool is_default(arena *a, const void *options, const option *o)
 {
-    if (o->type == OPTION_NODE && !o->initial)
-        return !*(const node *const *)const_field(options, o);
+    if (o->type == OPTION_NODE && !o->initial) { /* an empty list says what none says */
+        const node *own = *(const node *const *)const_field(options, o);
+        return !own || (own->kind != NODE_SCALAR && own->count == 0);
+    }
     if (!o->initial) return false;
     union {
         int64_t whole;

@@ -1,4 +1,5 @@
 /* What options read from and say about texts: numbers, and the name that was probably meant. */
+#include "core/options/invisible.h"
 #include "core/options/option.h"
 
 #include <ctype.h>
@@ -119,7 +120,13 @@ bool option_unknown(err *e, const node *map, int i, int n, const char *const *kn
         return node_err(e, &place, "unknown key '%s'; write '%s: %s', with a space", key, known[k],
                         colon + 1);
     }
+    size_t at;
+    const char *unseen = invisible_find(key, strlen(key), &at);
     const char *near = option_nearest(key, n, known);
+    if (near && unseen) {
+        return node_err(e, &place, "unknown key '%s' (did you mean '%s'? it holds %s)", key, near,
+                        unseen);
+    }
     if (near) return node_err(e, &place, "unknown key '%s' (did you mean '%s'?)", key, near);
     char list[512] = "";
     for (int k = 0; k < n; k++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/run/doubt.h"
+#include "harness/spec/unheard_set.h"
 #include "harness/train/workload.h"
 
 experiment *experiment_load(const char *path, const char *const *sets, err *e)
@@ -12,7 +13,7 @@ experiment *experiment_load(const char *path, const char *const *sets, err *e)
     if (!s) return NULL;
     arena *a = s->memory;
     sweep *all = sweep_expand(a, node_get(s->root, "sweep"), s->name, e);
-    if (!all) {
+    if (!all || !unheard_set_check(all, sets, e)) {
         spec_free(s);
         return NULL;
     }
@@ -29,6 +30,7 @@ experiment *experiment_load(const char *path, const char *const *sets, err *e)
                                 .axis_count = plan->axis_count,
                                 .axes = plan->axes,
                                 .variant_index = v,
+                                .doubt = unheard_set_of(a, plan, sets),
                                 .source_run = -1,
                                 .source_variant = -1};
         if (plan->is_baseline) x->baseline = plan->label;
@@ -268,7 +270,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
         model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
     }
     run->memory_bytes = estimate_memory(&w, &run->cost);
-    run->doubt = doubt_of(x->memory, &w);
+    if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
     identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);

@@ -42,6 +42,7 @@ static void find_varying(labeller *x)
     }
     for (int k = 0; k < axes; k++) {
         if (present[k] > 0 && present[k] < x->combos.count) x->varies[k] = true;
+        if (present[k] > 0 && x->source->axes[k].bare) x->varies[k] = true; /* a given label */
     }
 }
 
@@ -138,12 +139,11 @@ static bool combo_meets(const labeller *x, const combo *c, const node *baseline)
 }
 
 /* Its label, or the value that it alone has on some axis. */
-static bool is_called(const labeller *x, const combo *c, const char *label, const char *name)
+static bool is_called(const combo *c, const char *label, const char *name)
 {
-    if (strcmp(label, name) == 0) return true;
+    if (sweep_axis_same_text(label, name)) return true;
     for (int i = 0; i < c->count; i++) {
-        const alternative *v = c->alternatives[i];
-        if (x->varies[v->axis] && strcmp(v->text, name) == 0) return true;
+        if (sweep_axis_same_text(c->alternatives[i]->text, name)) return true;
     }
     return false;
 }
@@ -176,12 +176,12 @@ static bool choose_baseline(labeller *x, sweep *s)
     for (int i = 0; at && i < s->variant_count; i++) {
         const combo *c = &x->combos.items[i];
         bool scalar = at->kind == NODE_SCALAR;
-        if (scalar && strcmp(s->variants[i].label, at->text) == 0) {
+        if (scalar && sweep_axis_same_text(s->variants[i].label, at->text)) {
             found = i;
             matches = 1;
             break;
         }
-        if (scalar ? is_called(x, c, s->variants[i].label, at->text) : combo_meets(x, c, at)) {
+        if (scalar ? is_called(c, s->variants[i].label, at->text) : combo_meets(x, c, at)) {
             matches++;
             if (found < 0) found = i;
         }
@@ -207,8 +207,10 @@ static void fill_variant(labeller *x, variant_plan *v, const combo *c)
     for (int i = 0; i < c->count; i++) {
         const alternative *p = c->alternatives[i];
         axes[i] = (axis_value){x->source->axes[p->axis].name, p->text};
-        for (int k = 0; k < p->count; k++)
-            sets[n++] = p->sets[k];
+        for (int k = 0; k < p->count; k++) {
+            sets[n] = p->sets[k];
+            sets[n++].axis = i;
+        }
     }
     v->axis_count = c->count;
     v->axes = axes;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/options/option.h"
+
 /* The last k parts of a path: "attention.memory" for k = 2. */
 static bool ends_with_part(const char *path, const char *tail)
 {
@@ -22,8 +24,41 @@ int sweep_axis_find(const sweep_source *s, const char *name)
     return matches == 1 ? found : -1;
 }
 
+/* The next word of a label: up to a space or '='. */
+static size_t word_bytes(const char *text)
+{
+    return strcspn(text, " =");
+}
+
+static bool same_number(const char *x, size_t nx, const char *y, size_t ny)
+{
+    enum { LONGEST = 40 };
+    char a[LONGEST], b[LONGEST];
+    double va, vb;
+    if (nx >= sizeof a || ny >= sizeof b) return false;
+    memcpy(a, x, nx);
+    memcpy(b, y, ny);
+    a[nx] = b[ny] = 0;
+    return option_text_to_real(a, &va) && option_text_to_real(b, &vb) && va == vb;
+}
+
+bool sweep_axis_same_text(const char *x, const char *y)
+{
+    for (;;) {
+        size_t nx = word_bytes(x), ny = word_bytes(y);
+        bool equal = nx == ny && strncmp(x, y, nx) == 0;
+        if (!equal && !same_number(x, nx, y, ny)) return false;
+        x += nx;
+        y += ny;
+        if (*x != *y) return false;
+        if (!*x) return true;
+        x++;
+        y++;
+    }
+}
+
 bool sweep_axis_matches(const alternative *x, const node *value)
 {
     if (x->value && node_equal(x->value, value)) return true;
-    return value->kind == NODE_SCALAR && strcmp(x->text, value->text) == 0;
+    return value->kind == NODE_SCALAR && sweep_axis_same_text(x->text, value->text);
 }

@@ -70,4 +70,7 @@ int sweep_axis_find(const sweep_source *s, const char *name);
 /* Whether a value as written in `exclude` or `baseline` means this alternative. */
 bool sweep_axis_matches(const alternative *x, const node *value);
 
+/* Whether two labels say the same: word by word, numbers by their value ("lr=0.002", "lr=2e-3"). */
+bool sweep_axis_same_text(const char *x, const char *y);
+
 #endif

@@ -14,6 +14,7 @@ typedef struct assignment {
     const char *path;
     node *value;
     bool in_place; /* path is a layer of a block, value the layers that stand in its place */
+    int axis;      /* in the variant's `axes`: whose value this is */
 } assignment;
 
 typedef struct variant_plan {

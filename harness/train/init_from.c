@@ -81,8 +81,9 @@ node *init_from_changed(arena *a, const init_options *o, const char *source)
     node *n = node_map(a);
     node_set(a, n, "source", node_scalar(a, source, false));
     if (o->only) node_set(a, n, "only", node_copy(a, o->only));
-    if (o->skip) node_set(a, n, "skip", node_copy(a, o->skip));
-    if (o->map) node_set(a, n, "map", node_copy(a, o->map));
+    /* Empty, these say what none says; `only: []` takes nothing. */
+    if (o->skip && o->skip->count) node_set(a, n, "skip", node_copy(a, o->skip));
+    if (o->map && o->map->count) node_set(a, n, "map", node_copy(a, o->map));
     return n;
 }
 

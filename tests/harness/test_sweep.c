@@ -57,6 +57,15 @@ static const struct {
     {"only as far as they vary",
      "grid: {model.a.hidden: [1], model.b.hidden: [3, 4]}\nbaseline: {b.hidden: 4}",
      "hidden=3: model.a.hidden=1 model.b.hidden=3; hidden=4*: model.a.hidden=1 model.b.hidden=4"},
+    {"numbers by their value", "baseline: lr=0.003\ngrid: {optimizer.lr: [1e-3, 3e-3]}",
+     "lr=1e-3: optimizer.lr=0.001; lr=3e-3*: optimizer.lr=0.003"},
+    {"an axis by a number's value",
+     "baseline: {lr: 0.003}\ngrid: {optimizer.lr: [1e-3, 2e-3, 3e-3]}\nexclude: {lr: 1.0e-3}",
+     "lr=2e-3: optimizer.lr=0.002; lr=3e-3*: optimizer.lr=0.003"},
+    {"one entry keeps its label", "baseline: mine\nlist: [{label: mine, optimizer.lr: 2}]",
+     "mine*: optimizer.lr=2"},
+    {"one alternative can be named", "baseline: a\ngrid: {size: {a: {model.width: 8}}}",
+     "probe*: model.width=8"},
     {"zip", "zip: {model.width: [8, 16], optimizer.lr: [2, 1]}\ngrid: {train.batch: [1, 2]}",
      "width=8 lr=2 batch=1*: model.width=8 optimizer.lr=2 train.batch=1; "
      "width=8 lr=2 batch=2: model.width=8 optimizer.lr=2 train.batch=2; "
