@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "data/corpus_class.h"
 #include "data/file_stamp.h"
 
@@ -18,6 +19,25 @@ const char *split_name(split_kind kind)
 
 /* ---- documents ---- */
 
+/* A name in UTF-8: bytes that are none are written as \xNN, since databases and JSON take no
+ * others. */
+static const char *name_in_utf8(arena *a, const char *name)
+{
+    char *kept = arena_push(a, 4 * (int64_t)strlen(name) + 1, 1), *out = kept;
+    while (*name) {
+        int bytes = json_utf8_bytes(name);
+        if (bytes > 0) {
+            memcpy(out, name, (size_t)bytes);
+            out += bytes;
+        } else {
+            out += sprintf(out, "\\x%02x", (unsigned char)*name);
+        }
+        name += MAX(bytes, 1);
+    }
+    *out = 0;
+    return kept;
+}
+
 entry *corpus_add(corpus *c, split_kind kind, const char *name)
 {
     corpus_split *s = &c->splits[kind];
@@ -28,7 +48,7 @@ entry *corpus_add(corpus *c, split_kind kind, const char *name)
         s->entries = grown;
     }
     entry *added = &s->entries[s->count++];
-    *added = (entry){.name = arena_strdup(c->memory, name)};
+    *added = (entry){.name = name_in_utf8(c->memory, name)};
     return added;
 }
 

@@ -98,7 +98,8 @@ struct corpus {
 
 const data_options *corpus_data_options(const corpus *c);
 
-/* Appends an empty document and returns it; the name is copied. */
+/* Appends an empty document and returns it; the name is copied, what is not UTF-8 in it as \\xNN.
+ */
 entry *corpus_add(corpus *c, split_kind kind, const char *name);
 /* Appends a document of text: a range of bytes in a file (bytes -1: the whole file). Empty
  * documents are left out. */

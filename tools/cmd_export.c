@@ -17,7 +17,8 @@ static const option OPTIONS[] = {
     CLI_CHOICE(export_call, format, "format", "csv", EXPORT_FORMAT_NAMES,
                "tensorboard: a folder of event files with all figures"),
     CLI_TEXT(export_call, to, "to",
-             "file to write; default: stdout. tensorboard: folder; default: OUT/tensorboard/NAME"),
+             "file to write; default: stdout. tensorboard: a folder, which gets one called NAME; "
+             "default: OUT/tensorboard"),
     CLI_OUT(export_call),
     {0}};
 
@@ -32,14 +33,15 @@ static bool write_rows(const export_call *o, store *s, const char *name, err *e)
 
 static bool write_events(const export_call *o, store *s, const char *name, err *e)
 {
-    char folder[FILE_PATH_BYTES], inner[512];
+    char root[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
     int files;
-    snprintf(inner, sizeof inner, "tensorboard/%s", name);
     if (o->to) {
-        snprintf(folder, sizeof folder, "%s", o->to);
-    } else if (!file_join(folder, cli_out(o->out), inner, e)) {
+        snprintf(root, sizeof root, "%s", o->to);
+    } else if (!file_join(root, cli_out(o->out), "tensorboard", e)) {
         return false;
     }
+    /* Experiments do not share a folder: two with equal labels would become one curve. */
+    if (!file_join(folder, root, name, e)) return false;
     if (!export_tensorboard(folder, s, name, &files, e)) return false;
     printf("%s\n", folder);
     fprintf(stderr, "%d runs; tensorboard --logdir %s shows them\n", files, folder);

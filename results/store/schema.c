@@ -286,7 +286,8 @@ const char *const SCHEMA[] = {
 
     "CREATE VIEW result AS SELECT p.experiment, p.position, p.label, p.seed, p.baseline, p.run,\n"
     "  coalesce(r.status, 'planned') AS status, r.kind, r.reason, r.step, r.steps, r.tokens,\n"
-    "  s.split, s.bits_per_byte, s.perplexity, s.word_perplexity, r.params, r.active_params,\n"
+    "  s.split, s.bits_per_byte, s.perplexity, s.word_perplexity, s.unknown_tokens, r.params, "
+    "r.active_params,\n"
     "  r.forward_flops_per_token, r.state_bytes, r.train_seconds, r.peak_anon_bytes\n"
     "  FROM plan p LEFT JOIN run r USING (run)\n"
     "  LEFT JOIN score s ON s.evaluation = (SELECT f.evaluation FROM evaluation f\n"

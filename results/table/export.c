@@ -1,5 +1,7 @@
 #include "results/table/export.h"
 
+#include <math.h>
+
 #include "core/base/json.h"
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
@@ -8,8 +10,9 @@
 static const char *const QUERIES[EXPORT_WHATS] = {
     "SELECT p.experiment, p.label AS variant, p.seed, p.baseline, p.run, p.variant AS variant_id, "
     "coalesce(r.status, 'planned') AS status, r.kind, r.reason, v.split, v.bits_per_byte, "
-    "v.word_perplexity, v.perplexity, r.step, r.steps, r.tokens, r.train_seconds, " STORE_RUN_SPEED
-    " AS tokens_per_second, r.params, r.active_params, r.forward_flops_per_token, "
+    "v.word_perplexity, v.perplexity, v.unknown_tokens, r.step, r.steps, r.tokens, "
+    "r.train_seconds, " STORE_RUN_SPEED " AS tokens_per_second, r.alone_tokens_per_second, "
+                                        "r.params, r.active_params, r.forward_flops_per_token, "
     "r.train_flops_per_token, r.state_bytes, r.peak_anon_bytes, r.peak_rss_bytes, r.started_at, "
     "r.ended_at, r.threads, r.host, r.cpu, r.git_revision, r.git_dirty, r.compiler, r.blas, "
     "r.numerics, r.corpus_hash FROM plan p LEFT JOIN run r USING (run) "
@@ -59,8 +62,12 @@ static void json_row(FILE *out, sqlite3_stmt *q)
         case SQLITE_INTEGER:
             fprintf(out, "%lld", (long long)sqlite3_column_int64(q, i));
             break;
-        case SQLITE_FLOAT:
-            table_print_number(out, sqlite3_column_double(q, i));
+        case SQLITE_FLOAT: /* JSON has no word for infinity */
+            if (isfinite(sqlite3_column_double(q, i))) {
+                table_print_number(out, sqlite3_column_double(q, i));
+            } else {
+                fputs("null", out);
+            }
             break;
         case SQLITE_TEXT: {
             json_t *x = json_string((const char *)sqlite3_column_text(q, i));

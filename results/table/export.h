@@ -35,7 +35,8 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
                  export_format format, err *e);
 
 /* FOLDER/<label>/seed-<n>/events.out.tfevents.<began>.loci for every run of the experiment that has
- * logged anything; replaces what is there. */
+ * logged anything. The folder is the experiment's own: event files of earlier exports are removed.
+ */
 bool export_tensorboard(const char *folder, store *s, const char *experiment, int *files, err *e);
 
 #endif

@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 #include "results/table/export.h"
@@ -124,19 +127,87 @@ static const char FIGURES[] =
     "m.name END AS tag, m.value FROM step s JOIN metric m USING (run, step) WHERE s.run = ?1 "
     "AND m.value IS NOT NULL UNION ALL "
     "SELECT (SELECT max(s.seconds) FROM step s WHERE s.run = ?1 AND s.step <= v.step), v.step, "
-    "v.split || '/' || f.name, CASE f.name WHEN 'bits_per_byte' THEN v.bits_per_byte ELSE "
-    "v.perplexity END FROM score v, (SELECT 'bits_per_byte' AS name UNION SELECT 'perplexity') f "
+    "v.split || '/' || f.name, CASE f.name WHEN 'bits_per_byte' THEN v.bits_per_byte WHEN "
+    "'word_perplexity' THEN v.word_perplexity ELSE v.perplexity END FROM score v, (SELECT "
+    "'bits_per_byte' AS name UNION SELECT 'word_perplexity' UNION SELECT 'perplexity') f "
     "WHERE v.run = ?1 ORDER BY 2, 3";
 
-/* A label as the name of a folder: TensorBoard shows the path as the run's name. */
-static void folder_name(char out[256], const char *label)
+enum { NAME_BYTES = 200 }; /* of a folder, with room for a mark below the usual 255 */
+
+/* A label as the name of a folder: TensorBoard shows the path as the run's name. True: cut off. */
+static bool folder_name(char out[NAME_BYTES], const char *label)
 {
     size_t n = 0;
-    for (; *label && n < 255; label++) {
-        out[n++] = *label == '/' || (unsigned char)*label < 0x20 ? '_' : *label;
+    while (*label) {
+        size_t length = (size_t)MAX(json_utf8_bytes(label), 1);
+        if (n + length >= NAME_BYTES) break;
+        bool kept = length > 1 || (*label >= 0x20 && *label < 0x7f && *label != '/');
+        memcpy(out + n, kept ? label : "_", length);
+        n += length;
+        label += length;
     }
     out[n] = 0;
     if (out[0] == '.') out[0] = '_';
+    return *label;
+}
+
+typedef struct label_list {
+    const char **labels; /* in the order of the plan */
+    int64_t count;
+} label_list;
+
+static bool list_labels(label_list *l, store *s, const char *experiment, arena *a, err *e)
+{
+    query n = QUERY(s, e, "SELECT count(DISTINCT label) AS n FROM plan WHERE experiment = ?1",
+                    experiment);
+    int64_t room = query_next(&n) ? query_int(&n, "n", 0) : 0;
+    if (!query_close(&n)) return false;
+    *l = (label_list){.labels = ARENA_NEW(a, const char *, room + 1)};
+    query q = QUERY(s, e,
+                    "SELECT label FROM plan WHERE experiment = ?1 GROUP BY label ORDER BY "
+                    "min(position)",
+                    experiment);
+    while (l->count < room && query_next(&q)) {
+        l->labels[l->count++] = query_text(&q, "label", a);
+    }
+    return query_close(&q);
+}
+
+/* The folder of a label's runs, which no other label has: "a/b", "a_b" and, for file systems that
+ * see no difference, "A_b" want the same name. All but the first get a mark of their own. */
+static void unique_name(char out[NAME_BYTES + 16], const label_list *l, const char *label)
+{
+    char name[NAME_BYTES], other[NAME_BYTES], hex[SHA256_HEX];
+    bool taken = folder_name(name, label);
+    for (int64_t i = 0; i < l->count && strcmp(l->labels[i], label) != 0; i++) {
+        folder_name(other, l->labels[i]);
+        taken = taken || strcasecmp(name, other) == 0;
+    }
+    sha256_hex(hex, label, strlen(label));
+    snprintf(out, NAME_BYTES + 16, taken ? "%s-%.8s" : "%s", name, hex);
+}
+
+/* Removes event files of earlier exports: TensorBoard joins all files of a folder into one curve,
+ * and shows runs that are no more. Only what this program names so. */
+static bool remove_older(const char *folder, int depth, arena *a, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    if (!file_is_folder(folder)) return true;
+    if (!file_list(folder, a, &names, &count, e)) return false;
+    for (int64_t i = 0; i < count; i++) {
+        size_t n = strlen(names[i]);
+        bool events = strncmp(names[i], "events.out.tfevents.", 20) == 0 && n > 5 &&
+                      strcmp(names[i] + n - 5, ".loci") == 0;
+        if (!file_join(path, folder, names[i], e)) return false;
+        if (events && !file_remove(path, e)) return false;
+        if (depth < 2 && file_is_folder(path)) {
+            if (!remove_older(path, depth + 1, a, e)) return false;
+            rmdir(path); /* fails where something is left */
+        }
+    }
+    return true;
 }
 
 static bool put_figures(file_out *f, store *s, const char *run, double began, err *e)
@@ -152,12 +223,12 @@ static bool put_figures(file_out *f, store *s, const char *run, double began, er
     return query_close(&q) && ok;
 }
 
-static bool put_run(const char *folder, store *s, query *run, err *e)
+static bool put_run(const char *folder, store *s, query *run, const label_list *labels, err *e)
 {
-    char label[256], inner[512], path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], name[64];
+    char label[NAME_BYTES + 16], inner[512], path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], name[64];
     file_out f;
     double began = query_real(run, "began");
-    folder_name(label, query_peek(run, "label"));
+    unique_name(label, labels, query_peek(run, "label"));
     snprintf(inner, sizeof inner, "%s/seed-%lld", label, (long long)query_int(run, "seed", 0));
     snprintf(name, sizeof name, "events.out.tfevents.%.0f.loci", began);
     if (!file_join(path, folder, inner, e) || !file_make_folders(path, e) ||
@@ -173,11 +244,15 @@ bool export_tensorboard(const char *folder, store *s, const char *experiment, in
 {
     *files = 0;
     if (!experiment_check(s, experiment, e)) return false;
+    arena *a = arena_new(0);
+    label_list labels;
+    bool ok = list_labels(&labels, s, experiment, a, e) && remove_older(folder, 0, a, e);
     query q = QUERY(s, e, RUNS, experiment);
-    bool ok = true;
     while (ok && query_next(&q)) {
-        ok = put_run(folder, s, &q, e);
+        ok = put_run(folder, s, &q, &labels, e);
         *files += ok;
     }
-    return query_close(&q) && ok;
+    ok = query_close(&q) && ok;
+    arena_free(a);
+    return ok;
 }

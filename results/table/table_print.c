@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/json.h"
 #include "results/table/table.h"
@@ -193,18 +194,31 @@ void table_print_number(FILE *out, double x)
     fputs(text, out);
 }
 
+/* What readers of CSV take for a missing value, quoted or not: pandas's list, in any case. */
+static bool reads_as_missing(const char *text)
+{
+    static const char *const WORDS[] = {"na",       "n/a",    "#n/a",    "#na",     "<na>",
+                                        "#n/a n/a", "null",   "nan",     "-nan",    "none",
+                                        "nil",      "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        if (strcasecmp(text, WORDS[i]) == 0) return true;
+    }
+    return false;
+}
+
 void table_print_csv(FILE *out, const char *text)
 {
-    if (!strpbrk(text, ",\"\r\n")) {
+    bool marked = reads_as_missing(text);
+    if (!marked && !strpbrk(text, ",\"\r\n")) {
         fputs(text, out);
         return;
     }
-    fputc('"', out);
+    fputs(marked ? "\"\"\"" : "\"", out);
     for (; *text; text++) {
         if (*text == '"') fputc('"', out);
         fputc(*text, out);
     }
-    fputc('"', out);
+    fputs(marked ? "\"\"\"" : "\"", out);
 }
 
 static void print_csv(FILE *out, const table *t)

@@ -111,6 +111,20 @@ static void pg19_layout(void)
     corpus_close(c);
 }
 
+/* Databases and JSON take no other text than UTF-8: a name is kept, not lost. */
+static void names_that_are_not_utf8(void)
+{
+    corpora_write("t/train/a.txt", "some text", -1);
+    corpora_write("t/validation/caf\xe9 \xc3\xa9.txt", "some text", -1);
+    corpus *c = corpora_need("{corpus: text, path: t}");
+    if (!c) return;
+    document d = split_document(corpus_get(c, SPLIT_VALIDATION), 0);
+    EXPECT(strcmp(d.name, "validation/caf\\xe9 \xc3\xa9.txt") == 0, "%s", d.name);
+    err e = {""};
+    EXPECT(prepare_export(c, corpora_path("out"), SHARDS_LLMC, &e), "%s", e.text);
+    corpus_close(c);
+}
+
 static void kjv_books(void)
 {
     if (!corpora_program("bible")) return;
@@ -330,6 +344,7 @@ const test_suite test_corpus = {"data/corpus",
                                 {{"enwik8 is cut by position", enwik8_is_cut_by_position},
                                  {"folder is split by file", folder_is_split_by_file},
                                  {"pg19 layout", pg19_layout},
+                                 {"names that are not UTF-8", names_that_are_not_utf8},
                                  {"kjv books", kjv_books},
                                  {"identity is content", identity_is_content},
                                  {"cache follows the file", cache_follows_the_file},
