@@ -423,7 +423,7 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     run_blocks(c, self, &w, x, seen + 1);
     if (o->write) layer_state_set(c, self, plan->state.slot, w.state);
     tensor *y = plan->reads ? op_concat(c->tape, 1 + plan->reads, seen, 2) : seen[0];
-    tensor *bias = plan->out_bias >= 0 ? layer_tensor(c, self, plan->out_bias) : NULL;
+    tensor *bias = layer_tensor(c, self, plan->out_bias);
     y = op_linear(c->tape, y, layer_tensor(c, self, plan->out), bias);
     if (c->watch->exchanged) tell_read(c, self, &w, seen + 1, y);
     return y;

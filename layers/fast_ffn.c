@@ -76,11 +76,6 @@ static void fast_ffn_build(layer_build *b, layer *self)
     self->plan = p;
 }
 
-static tensor *maybe(layer_ctx *c, const layer *self, int i)
-{
-    return i < 0 ? NULL : layer_tensor(c, self, i);
-}
-
 /* The gradient of the inner loss with respect to y, as a value. */
 static tensor *inner_gradient(layer_ctx *c, const layer *self, tensor *x, tensor *y,
                               const int32_t *targets, const real *weights)
@@ -105,58 +100,37 @@ static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int
     const fast_ffn_options *o = self->options;
     const fast_ffn_plan *p = self->plan;
     tape *t = c->tape;
-    tensor *h = op_linear(t, x, layer_tensor(c, self, p->keys), maybe(c, self, p->keys_bias));
+    tensor *h =
+        op_linear(t, x, layer_tensor(c, self, p->keys), layer_tensor(c, self, p->keys_bias));
     tensor *m = op_activation(t, h, ACTIVATIONS[o->activation]);
     layer_tap(c, self, "memories", m);
-    tensor *y = op_linear(t, m, layer_tensor(c, self, p->values), maybe(c, self, p->values_bias));
+    tensor *y =
+        op_linear(t, m, layer_tensor(c, self, p->values), layer_tensor(c, self, p->values_bias));
     tensor *g = inner_gradient(c, self, x, y, targets, weights);
     causal_sums in = {m, m, g, *sum, (real)o->decay, o->chunk};
     *slow = y;
     return op_attention_step(t, y, layer_tensor(c, self, p->step), &in, last ? sum : NULL);
 }
 
-static void carry_on(layer_ctx *c, const layer *self, tensor *sum, tensor *x, bool ends)
+static tensor *fast_ffn_part(layer_ctx *c, const layer *self, const fast_span *s, tensor **slow)
 {
     const fast_ffn_options *o = self->options;
     const fast_ffn_plan *p = self->plan;
-    bool waits = p->slot_pending >= 0;
-    if (ends) {
-        layer_state_set(c, self, p->slot_sum, NULL);
-        if (waits) layer_state_set(c, self, p->slot_pending, NULL);
-        return;
-    }
-    fast_state_set(c, self, p->slot_sum, sum, waits ? o->decay : 1);
-    int64_t time = x->shape[1];
-    if (waits) {
-        layer_state_set(c, self, p->slot_pending, op_slice(c->tape, x, 1, time - 1, time));
-    }
-}
-
-static tensor *fast_ffn_part(layer_ctx *c, const layer *self, tensor *x, const fast_span *s,
-                             tensor **slow)
-{
-    const fast_ffn_plan *p = self->plan;
-    tape *t = c->tape;
-    tensor *part = s->n == c->time ? x : op_slice(t, x, 1, s->at, s->at + s->n);
     tensor *sum = s->begins ? NULL : layer_carried(c, self, p->slot_sum);
-    tensor *pending =
-        s->begins || p->slot_pending < 0 ? NULL : layer_carried(c, self, p->slot_pending);
-    tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
-    int64_t before = pending ? 1 : 0, count = s->n + before;
-    int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
-    real *weights = tape_keep(t, c->rows * count, sizeof *weights);
-    fast_state_targets(c, self->dims.vocab, s->at - before, count, targets, weights);
-    tensor *y = fast_values(c, self, all, targets, weights, &sum, !s->ends, slow);
-    if (s->ends || s->at + s->n == c->time) carry_on(c, self, sum, part, s->ends);
-    if (!pending) return y;
-    if (c->watch->tap) *slow = op_slice(t, *slow, 1, 1, count);
-    return op_slice(t, y, 1, 1, count);
+    tensor *y = fast_values(c, self, s->x, s->targets, s->weights, &sum, !s->ends, slow);
+    if (s->ends) {
+        layer_state_set(c, self, p->slot_sum, NULL);
+    } else if (s->last) {
+        fast_state_set(c, self, p->slot_sum, sum, p->slot_pending >= 0 ? o->decay : 1);
+    }
+    return y;
 }
 
 static tensor *fast_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const fast_ffn_options *o = self->options;
-    return fast_state_read(c, self, x, o->carry, fast_ffn_part);
+    const fast_ffn_plan *p = self->plan;
+    return fast_state_read(c, self, x, o->carry, p->slot_pending, fast_ffn_part);
 }
 
 static layer_cost fast_ffn_cost(const layer *self)

@@ -19,8 +19,9 @@ static real text_at(const layer_ctx *c, int64_t row, int64_t at)
     return c->weights ? c->weights[row * c->time + at] : 1;
 }
 
-void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
-                        int32_t *targets, real *weights)
+/* Of positions [first, first + n) of the call; first is -1 where a pending one stands in front. */
+static void find_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
+                         int32_t *targets, real *weights)
 {
     for (int64_t r = 0; r < c->rows; r++) {
         for (int64_t i = 0; i < n; i++, targets++, weights++) {
@@ -41,18 +42,41 @@ static tensor *joined(layer_ctx *c, tensor *const *parts, int64_t n)
     return n == 1 ? parts[0] : op_concat(c->tape, (int)n, parts, 1);
 }
 
-tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, fast_part part)
+/* Positions [at, at + n) of the call; *slow only if somebody looks. */
+static tensor *read_span(layer_ctx *c, const layer *self, tensor *x, fast_span *s, int64_t at,
+                         int64_t n, int pending, fast_part part, tensor **slow)
+{
+    tape *t = c->tape;
+    tensor *own = n == c->time ? x : op_slice(t, x, 1, at, at + n);
+    tensor *before = s->begins ? NULL : layer_carried(c, self, pending);
+    int64_t count = n + (before ? 1 : 0);
+    int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
+    real *weights = tape_keep(t, c->rows * count, sizeof *weights);
+    find_targets(c, self->dims.vocab, at + n - count, count, targets, weights);
+    s->x = before ? op_concat(t, 2, (tensor *[]){before, own}, 1) : own;
+    s->targets = targets;
+    s->weights = weights;
+    s->last = at + n == c->time;
+    tensor *y = part(c, self, s, slow);
+    if (pending >= 0 && (s->ends || s->last)) {
+        layer_state_set(c, self, pending, s->ends ? NULL : op_slice(t, own, 1, n - 1, n));
+    }
+    if (!before) return y;
+    if (c->watch->tap) *slow = op_slice(t, *slow, 1, 1, count);
+    return op_slice(t, y, 1, 1, count);
+}
+
+tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, int pending,
+                        fast_part part)
 {
     int64_t block = self->dims.block, parts = 0, most = c->time / block + 2;
     tensor **y = tape_keep(c->tape, most, sizeof *y);
     tensor **slow = tape_keep(c->tape, most, sizeof *slow);
-    fast_span s = {.at = 0};
-    for (; s.at < c->time; s.at += s.n, parts++) {
-        int64_t phase = (c->position[0] + s.at) % block;
-        s.n = carry ? c->time : MIN(c->time - s.at, block - phase);
-        s.begins = !carry && phase == 0;
-        s.ends = !carry && phase + s.n == block;
-        y[parts] = part(c, self, x, &s, &slow[parts]);
+    for (int64_t at = 0, n; at < c->time; at += n, parts++) {
+        int64_t phase = (c->position[0] + at) % block;
+        n = carry ? c->time : MIN(c->time - at, block - phase);
+        fast_span s = {.begins = !carry && phase == 0, .ends = !carry && phase + n == block};
+        y[parts] = read_span(c, self, x, &s, at, n, pending, part, &slow[parts]);
     }
     if (c->watch->tap) layer_tap(c, self, LAYER_TAP_UNLEARNED, joined(c, slow, parts));
     return joined(c, y, parts);

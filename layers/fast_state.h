@@ -10,27 +10,24 @@
  * next call. */
 void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, double undo);
 
-/* What positions [first, first + n) of the call learn from: position i from token i + 1. Weights
- * are 0 where that is unknown (the last position) or no text, by the call's lengths (NULL: by its
- * weights). first is -1 where a pending position of the call before stands in front. targets,
- * weights [rows, n]. */
-void fast_state_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
-                        int32_t *targets, real *weights);
-
-/* Positions [at, at + n) of the call, in which fast weights neither begin nor end but where said.
- */
+/* Consecutive positions of the call in which fast weights neither begin nor end but where said,
+ * with what they learn from: position i from token i + 1. Weights are 0 where that is unknown (the
+ * last position) or no text, by the call's lengths (NULL: by its weights). */
 typedef struct fast_span {
-    int64_t at, n;
-    bool begins, ends;
+    tensor *x;               /* [rows, n, width]; the pending position in front, if there is one */
+    const int32_t *targets;  /* [rows, n] */
+    const real *weights;     /* [rows, n] */
+    bool begins, ends, last; /* last: of the call */
 } fast_span;
 
-/* y of the span's positions of x; *slow: the same with slow weights only. */
-typedef tensor *(*fast_part)(layer_ctx *c, const layer *self, tensor *x, const fast_span *span,
-                             tensor **slow);
+/* y of the span's positions; *slow: the same with slow weights only. */
+typedef tensor *(*fast_part)(layer_ctx *c, const layer *self, const fast_span *s, tensor **slow);
 
 /* Reads x part by part: one if fast weights are carried to the end of the document, else one per
- * block. Offers inspection what slow weights alone would have made of it. */
-tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, fast_part part);
+ * block. `pending` is the slot of a last position that is to learn from the next call's first token
+ * (-1: it learns at once). Offers inspection what slow weights alone would have made of it. */
+tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, int pending,
+                        fast_part part);
 
 /* Multiply-adds per position of op_attention_step over a block with keys and values of so many
  * numbers. */

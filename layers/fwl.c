@@ -162,11 +162,6 @@ static tensor *output_weight(layer_ctx *c, const layer *self)
     return p->tied ? layer_leaf(c, p->output, 0) : layer_tensor(c, self, p->output);
 }
 
-static tensor *maybe(layer_ctx *c, const layer *self, int i)
-{
-    return i < 0 ? NULL : layer_tensor(c, self, i);
-}
-
 /* y minus step size times what earlier positions' gradients add up to; step -1: y itself. *sum is
  * one of sums. */
 static tensor *fast_product(layer_ctx *c, const layer *self, tensor *y, int step, causal_sums in,
@@ -195,7 +190,7 @@ static tensor *logits_of(layer_ctx *c, const layer *self, tensor *y, tensor *x)
     const fwl_options *o = self->options;
     const fwl_plan *p = self->plan;
     if (o->residual) y = op_add(c->tape, y, x);
-    return op_linear(c->tape, y, output_weight(c, self), maybe(c, self, p->output_bias));
+    return op_linear(c->tape, y, output_weight(c, self), layer_tensor(c, self, p->output_bias));
 }
 
 static real inner_scale(const layer_ctx *c, const fwl_options *o)
@@ -266,7 +261,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     return logits;
 }
 
-static fwl_sums sums_carried(layer_ctx *c, const layer *self, bool last)
+static fwl_sums sums_carried(layer_ctx *c, const layer *self)
 {
     const fwl_plan *p = self->plan;
     return (fwl_sums){.w0 = layer_carried(c, self, p->slot_w0),
@@ -274,11 +269,10 @@ static fwl_sums sums_carried(layer_ctx *c, const layer *self, bool last)
                       .w1 = layer_carried(c, self, p->slot_w1),
                       .b1 = layer_carried(c, self, p->slot_b1),
                       .gain = layer_carried(c, self, p->slot_gain),
-                      .bias = layer_carried(c, self, p->slot_bias),
-                      .last = last};
+                      .bias = layer_carried(c, self, p->slot_bias)};
 }
 
-static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums, tensor *x)
+static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums)
 {
     const fwl_options *o = self->options;
     const fwl_plan *p = self->plan;
@@ -289,51 +283,34 @@ static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums, tens
     fast_state_set(c, self, p->slot_b1, sums->b1, decay);
     fast_state_set(c, self, p->slot_gain, sums->gain, decay);
     fast_state_set(c, self, p->slot_bias, sums->bias, decay);
-    int64_t time = x->shape[1];
-    layer_state_set(c, self, p->slot_pending, op_slice(c->tape, x, 1, time - 1, time));
 }
 
 static void carry_nothing(layer_ctx *c, const layer *self)
 {
     const fwl_plan *p = self->plan;
-    for (int slot = p->slot_w0; slot <= p->slot_pending; slot++) {
+    for (int slot = p->slot_w0; slot <= p->slot_bias; slot++) {
         layer_state_set(c, self, slot, NULL);
     }
 }
 
-/* Positions of the call that lie in one life of the fast weights. */
-static tensor *fwl_part(layer_ctx *c, const layer *self, tensor *x, const fast_span *s,
-                        tensor **slow)
+static tensor *fwl_part(layer_ctx *c, const layer *self, const fast_span *s, tensor **slow)
 {
-    const fwl_plan *p = self->plan;
-    tape *t = c->tape;
-    tensor *part = s->n == c->time ? x : op_slice(t, x, 1, s->at, s->at + s->n);
-    fwl_sums sums = {.last = !s->ends};
-    tensor *pending = NULL;
-    if (!s->begins) {
-        sums = sums_carried(c, self, sums.last);
-        pending = layer_carried(c, self, p->slot_pending);
-    }
-    tensor *all = pending ? op_concat(t, 2, (tensor *[]){pending, part}, 1) : part;
-    int64_t before = pending ? 1 : 0, count = s->n + before;
-    int32_t *targets = tape_keep(t, c->rows * count, sizeof *targets);
-    real *weights = tape_keep(t, c->rows * count, sizeof *weights);
-    fast_state_targets(c, self->dims.vocab, s->at - before, count, targets, weights);
-    tensor *logits = fwl_passes(c, self, all, targets, weights, &sums, slow);
+    fwl_sums sums = s->begins ? (fwl_sums){0} : sums_carried(c, self);
+    sums.last = !s->ends;
+    tensor *logits = fwl_passes(c, self, s->x, s->targets, s->weights, &sums, slow);
     if (s->ends) {
         carry_nothing(c, self);
-    } else if (s->at + s->n == c->time) {
-        carry_on(c, self, &sums, part);
+    } else if (s->last) {
+        carry_on(c, self, &sums);
     }
-    if (!pending) return logits;
-    if (c->watch->tap) *slow = op_slice(t, *slow, 1, 1, count);
-    return op_slice(t, logits, 1, 1, count);
+    return logits;
 }
 
 static tensor *fwl_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const fwl_options *o = self->options;
-    return fast_state_read(c, self, x, o->carry, fwl_part);
+    const fwl_plan *p = self->plan;
+    return fast_state_read(c, self, x, o->carry, p->slot_pending, fwl_part);
 }
 
 static layer_cost fwl_cost(const layer *self)

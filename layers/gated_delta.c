@@ -173,7 +173,7 @@ static tensor *stream_of(layer_ctx *c, const layer *self, tensor *x, int stream)
     tensor *h = op_linear(c->tape, x, layer_tensor(c, self, p->weight[stream]), NULL);
     if (p->conv[stream] < 0) return op_activation(c->tape, h, ACT_SILU);
     int slot = p->slot_conv[stream];
-    tensor *before = slot >= 0 ? layer_carried(c, self, slot) : NULL, *last;
+    tensor *before = layer_carried(c, self, slot), *last;
     h = op_conv(c->tape, h, layer_tensor(c, self, p->conv[stream]), before, 1, ACT_SILU, &last);
     if (slot >= 0) layer_state_set(c, self, slot, last);
     return h;

@@ -163,6 +163,7 @@ tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece)
 
 tensor *layer_tensor(layer_ctx *c, const layer *self, int i)
 {
+    if (i < 0) return NULL;
     tensor *x = layer_piece(c, self, i, 0);
     CHECK(c->books->params->list[self->first_param + i].pieces == 1,
           "%s: parameter %d is in pieces", self->name, i);
@@ -182,6 +183,7 @@ tensor *layer_state_at(const layer_ctx *c, int slot)
 
 tensor *layer_state(const layer_ctx *c, const layer *self, int i)
 {
+    if (i < 0) return NULL;
     return c->books->state[slot_of(self, i)];
 }
 
@@ -207,6 +209,7 @@ void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value)
 
 tensor *layer_state_next(const layer_ctx *c, const layer *self, int i)
 {
+    if (i < 0) return NULL;
     return c->books->next_state[slot_of(self, i)];
 }
 

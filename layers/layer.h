@@ -224,6 +224,9 @@ struct layer_ctx {
     struct layer_books *books;       /* of the functions below: layer_books.h */
 };
 
+/* Where options leave a parameter or a slot out, its index is -1, and what is asked of it is NULL.
+ */
+
 /* Parameter i of this layer, as a tensor of its declared shape. Parameters cut in pieces are used
  * piece by piece: a leaf whose axis 0 is a pieces-th of the whole, and is left out where that is 1
  * ([experts, hidden, width] in `experts` pieces gives [hidden, width]). Only pieces that were asked

@@ -32,7 +32,7 @@ static void linear_head_build(layer_build *b, layer *self)
 static tensor *linear_head_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const linear_head_plan *plan = self->plan;
-    tensor *bias = plan->bias >= 0 ? layer_tensor(c, self, plan->bias) : NULL;
+    tensor *bias = layer_tensor(c, self, plan->bias);
     return op_linear(c->tape, x, layer_leaf(c, plan->weight, 0), bias);
 }
 

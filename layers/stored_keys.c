@@ -105,7 +105,7 @@ static tensor *mix(layer_ctx *c, const layer *self, const stored_keys *plan, ten
 tensor *stored_keys_output(layer_ctx *c, const layer *self, const stored_keys *plan, tensor *o,
                            tensor *m)
 {
-    tensor *bias = plan->out_bias >= 0 ? layer_tensor(c, self, plan->out_bias) : NULL;
+    tensor *bias = layer_tensor(c, self, plan->out_bias);
     return op_linear(c->tape, mix(c, self, plan, o, m), layer_tensor(c, self, plan->out), bias);
 }
 

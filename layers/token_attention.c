@@ -96,8 +96,7 @@ static bool drops(const layer_ctx *c, const layer *self, const token_options *o,
  * carried is a real. */
 static int64_t first_of(const layer_ctx *c, const layer *self, const token_plan *plan, int64_t row)
 {
-    const tensor *first =
-        plan->first_slot >= 0 ? layer_state_next(c, self, plan->first_slot) : NULL;
+    const tensor *first = layer_state_next(c, self, plan->first_slot);
     if (!first || c->position[row] == 0) return 0;
     return (int64_t)floor((double)first->data[row] + 0.5);
 }
@@ -220,8 +219,7 @@ static attention_shape shape_of(layer_ctx *c, const layer *self, const token_opt
                              .block = grid ? self->dims.block : 0,
                              .phase = c->position[0] % self->dims.block,
                              .memory = plan->memory,
-                             .t5_table =
-                                 plan->t5_table >= 0 ? layer_tensor(c, self, plan->t5_table) : NULL,
+                             .t5_table = layer_tensor(c, self, plan->t5_table),
                              .t5_max_distance = o->t5_max_distance,
                              .alibi = o->positions == POSITIONS_ALIBI,
                              .dropout = c->mode == MODE_TRAIN ? o->dropout : 0,
@@ -403,9 +401,9 @@ static token_result attend_blocks(layer_ctx *c, const layer *self, const token_o
 token_result token_attention_forward(layer_ctx *c, const layer *self, const token_options *o,
                                      const token_plan *plan, tensor *x)
 {
-    tensor *bias = plan->qkv_bias >= 0 ? layer_tensor(c, self, plan->qkv_bias) : NULL;
+    tensor *bias = layer_tensor(c, self, plan->qkv_bias);
     tensor *qkv = op_linear(c->tape, x, layer_tensor(c, self, plan->qkv), bias);
-    tensor *past = plan->slot >= 0 ? layer_state(c, self, plan->slot) : NULL;
+    tensor *past = layer_state(c, self, plan->slot);
     begin_memory(c, self, o, plan);
     token_result r = o->compressed > 0 ? attend_blocks(c, self, o, plan, qkv, past)
                                        : attend_whole(c, self, o, plan, qkv, past);
