@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct plot_call {
-    const char *out, *run;
+    const char *out, *run, *figure;
     bool svg;
     reading_choice choice;
 } plot_call;
@@ -15,6 +15,8 @@ typedef struct plot_call {
 static const option OPTIONS[] = {
     CLI_SWITCH(plot_call, svg, "svg", "neither PNG nor PDF: quicker"),
     CLI_CHOICES(plot_call),
+    CLI_TEXT(plot_call, figure, "figure",
+             "only this one over training, of those that layers or the trainer log"),
     CLI_TEXT(plot_call, run, "run", "with 'inspect': a run's id; default: the last inspected"),
     CLI_OUT(plot_call),
     {0}};
@@ -32,7 +34,9 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
-    if (!plot_experiment(r, s, cli_out(o->out), x, o->svg, e)) return EXIT_FAILED;
+    bool done = o->figure ? plot_figure(r, s, cli_out(o->out), x, o->figure, o->svg, e)
+                          : plot_experiment(r, s, cli_out(o->out), x, o->svg, e);
+    if (!done) return EXIT_FAILED;
     print_files(r);
     return EXIT_DONE;
 }
@@ -73,7 +77,7 @@ const verb VERB_PLOT = {
             "scripts with their data stay beside them. Variants are chosen as by loci compare: "
             "--tune,\n"
             "--at. `inspect` draws what loci inspect found.",
-    .examples = {"plot quickstart", "plot inspect --run 543e"},
+    .examples = {"plot quickstart --figure grad_norm", "plot inspect --run 543e"},
     .options = OPTIONS,
     .options_bytes = sizeof(plot_call),
     .run = plot_results,

@@ -231,14 +231,9 @@ static void print_markdown(FILE *out, const comparison *c, const slice_compariso
 
 static json_t *slices_json(const comparison *c, const slice_comparison *x, const table *t)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "experiment", json_string(c->experiment));
-    json_object_set_new(o, "by", json_string(compare_slices_by_name(x->by)));
-    json_object_set_new(o, "baseline", json_string(c->variants[c->baseline].label));
-    json_object_set_new(o, "split", json_string(c->split));
-    json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
-    json_object_set_new(o, "slices", table_json(t));
-    return o;
+    return json_pack("{s:s, s:s, s:s, s:s, s:f, s:o}", "experiment", c->experiment, "by",
+                     compare_slices_by_name(x->by), "baseline", c->variants[c->baseline].label,
+                     "split", c->split, "confidence", STATS_CONFIDENCE, "slices", table_json(t));
 }
 
 bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison *x,

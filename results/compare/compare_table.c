@@ -1,8 +1,7 @@
-/* A comparison as a table. */
 #include "results/compare/compare_table.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 /* ---- numbers ---- */
 
@@ -35,43 +34,70 @@ static int scored_runs(const compared_variant *v)
 
 /* ---- the table ---- */
 
-/* Indexes of the columns. */
-typedef struct compare_columns {
-    int label, key, tuned, runs, mean[COMPARE_METRIC_COUNT], difference;
-    int params, active, flops, speed, alone, memory, bytes, state;
-    int routing[ROUTING_FIGURES];
-    int eval_flops, eval_time, eval_seconds, eval_memory, eval_bytes, rate, decay;
-    int variant, baseline, planned, done, failed, diverged, running, interrupted;
-    int n, low[COMPARE_METRIC_COUNT], high[COMPARE_METRIC_COUNT];
-    int difference_n, difference_low, difference_high, p, p_holm;
-    int documents, documents_better, documents_mean, documents_low, documents_high;
-} compare_columns;
+/* The table is written row by row, its heads first: each column is named and filled in one place.
+ * While the heads are written, the variant is an empty one. */
+typedef struct sheet {
+    table *t;
+    const comparison *c;
+    const compared_variant *v;
+    bool heads;
+    int column; /* the next one, of a row */
+} sheet;
 
-static void add_metric(table *t, compare_columns *k, compare_metric m, const char *title,
-                       const char *unit, bool shown)
+/* What a column is called, and for whom. */
+typedef struct head {
+    const char *key, *title, *unit;
+    int flags;
+} head;
+#define PROGRAMS(key) ((head){key, "", "", TABLE_PROGRAMS})
+
+/* Its column; -1: nothing to fill, its head was written. */
+static int cell(sheet *s, head h)
 {
-    char key[64];
-    const char *name = compare_metric_name(m);
-    k->mean[m] = table_column(t, name, title, unit, shown ? 0 : TABLE_PROGRAMS);
-    snprintf(key, sizeof key, "%s_low", name);
-    k->low[m] = table_column(t, key, "", "", TABLE_PROGRAMS);
-    snprintf(key, sizeof key, "%s_high", name);
-    k->high[m] = table_column(t, key, "", "", TABLE_PROGRAMS);
+    if (!s->heads) return s->column++;
+    table_column(s->t, h.key, h.title, h.unit, h.flags);
+    return -1;
 }
 
-static void add_difference(table *t, compare_columns *k, const char *unit)
+static void put_text(sheet *s, head h, const char *behind, const char *text)
 {
-    k->difference = table_column(t, "difference", "difference", unit, 0);
-    k->difference_low = table_column(t, "difference_low", "", "", TABLE_PROGRAMS);
-    k->difference_high = table_column(t, "difference_high", "", "", TABLE_PROGRAMS);
-    k->difference_n = table_column(t, "difference_n", "", "", TABLE_PROGRAMS);
-    k->p = table_column(t, "p", "", "", TABLE_PROGRAMS);
-    k->p_holm = table_column(t, "p_holm", "p", "Holm", 0);
-    k->documents = table_column(t, "documents", "", "", TABLE_PROGRAMS);
-    k->documents_better = table_column(t, "documents_better", "", "", TABLE_PROGRAMS);
-    k->documents_mean = table_column(t, "documents_difference", "", "", TABLE_PROGRAMS);
-    k->documents_low = table_column(t, "documents_low", "", "", TABLE_PROGRAMS);
-    k->documents_high = table_column(t, "documents_high", "", "", TABLE_PROGRAMS);
+    int column = cell(s, h);
+    if (column < 0 || !text) return;
+    char whole[512];
+    snprintf(whole, sizeof whole, "%s%s", text, behind);
+    table_text(s->t, column, "%s", whole);
+}
+
+static void put_count(sheet *s, const char *key, bool is_known, int64_t n)
+{
+    int column = cell(s, PROGRAMS(key));
+    if (column >= 0 && is_known) table_int(s->t, column, n);
+}
+
+static void put_real(sheet *s, head h, double x, int decimals)
+{
+    int column = cell(s, h);
+    if (column >= 0) table_real(s->t, column, x, decimals);
+}
+
+static void put_scaled(sheet *s, head h, double x)
+{
+    int column = cell(s, h);
+    if (column >= 0) table_scaled(s->t, column, x);
+}
+
+/* A mean with its interval for people, and its bounds for programs. */
+static void put_mean(sheet *s, head h, estimate e, compare_metric m, bool difference)
+{
+    char low[64], high[64];
+    int column = cell(s, h);
+    if (column >= 0) {
+        table_mean(s->t, column, e.mean, e.half, compare_table_decimals(s->c, m), difference);
+    }
+    snprintf(low, sizeof low, "%s_low", h.key);
+    snprintf(high, sizeof high, "%s_high", h.key);
+    put_real(s, PROGRAMS(low), e.mean - e.half, 6);
+    put_real(s, PROGRAMS(high), e.mean + e.half, 6);
 }
 
 /* A column of dashes tells people nothing; bits per byte stand until there is any figure. */
@@ -83,77 +109,99 @@ static bool any_mean(const comparison *c, compare_metric m)
     return m == COMPARE_BITS_PER_BYTE && !compare_first_scored(c);
 }
 
-static void add_figures(table *t, compare_columns *k, const comparison *c)
+static void put_metric(sheet *s, compare_metric m, const char *title, const char *unit, bool shown)
 {
-    bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
+    head h = {compare_metric_name(m), title, unit, shown ? 0 : TABLE_PROGRAMS};
+    put_mean(s, h, s->v->value[m], m, false);
+}
+
+/* The baseline's difference to itself says nothing. */
+static void put_difference(sheet *s)
+{
     static const char *const units[COMPARE_METRIC_COUNT] = {
         "", "bits/byte, paired", "per word, paired", "per token, paired"};
-    add_metric(t, k, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %",
+    const estimate none = {.mean = (double)NAN, .half = (double)NAN};
+    const compared_variant *v = s->v;
+    const document_difference *x = &v->documents;
+    bool paired = !v->is_baseline, read = paired && x->n > 0;
+    estimate d = paired ? v->difference : none;
+    put_mean(s, (head){"difference", "difference", units[s->c->metric], 0}, d, s->c->metric, true);
+    put_count(s, "difference_n", true, d.n);
+    put_real(s, PROGRAMS("p"), paired ? v->p : (double)NAN, 6);
+    int column = cell(s, (head){"p_holm", "p", "Holm", 0});
+    if (column >= 0 && paired) table_probability(s->t, column, v->p_holm);
+    put_count(s, "documents", paired, x->n);
+    put_count(s, "documents_better", read, x->better);
+    put_real(s, PROGRAMS("documents_difference"), read ? x->mean : (double)NAN, 6);
+    put_real(s, PROGRAMS("documents_low"), read ? x->confidence.low : (double)NAN, 6);
+    put_real(s, PROGRAMS("documents_high"), read ? x->confidence.high : (double)NAN, 6);
+}
+
+static void put_figures(sheet *s)
+{
+    const comparison *c = s->c;
+    bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
+    put_metric(s, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %",
                any_mean(c, COMPARE_BITS_PER_BYTE));
-    if (!words) add_difference(t, k, units[c->metric]);
-    add_metric(t, k, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %",
+    if (!words) put_difference(s);
+    put_metric(s, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %",
                words && any_mean(c, COMPARE_WORD_PERPLEXITY));
-    if (words) add_difference(t, k, units[c->metric]);
-    add_metric(t, k, COMPARE_PERPLEXITY, "perplexity", "per token", true);
+    if (words) put_difference(s);
+    put_metric(s, COMPARE_PERPLEXITY, "perplexity", "per token", true);
+}
+
+/* -1 is unknown: an empty cell. */
+static double known(int64_t n)
+{
+    return n < 0 ? (double)NAN : (double)n;
+}
+
+static void put_cost(sheet *s)
+{
+    const compared_variant *v = s->v;
+    double peak = known(v->peak_bytes), mebibytes = peak / 1048576;
+    put_scaled(s, (head){"params", "params", "", 0}, known(v->params));
+    put_scaled(s, (head){"active_params", "active", "", 0}, known(v->active_params));
+    put_scaled(s, (head){"forward_flops_per_token", "FLOPs/token", "forward", 0}, v->flops);
+    put_scaled(
+        s, (head){"tokens_per_second", "tokens/s", s->c->alone ? "training, alone" : "training", 0},
+        v->tokens_per_second);
+    put_count(s, "speed_alone", true, s->c->alone);
+    put_real(s, (head){"", "memory", "peak MiB", TABLE_PEOPLE}, mebibytes, mebibytes < 9.95);
+    put_real(s, PROGRAMS("peak_bytes"), peak, 0);
+    put_scaled(s, (head){"state_bytes", "state", "bytes", 0}, known(v->state_bytes));
 }
 
 /* People see what layers did with the tokens where a variant routes. */
-static void add_routing(table *t, compare_columns *k, const comparison *c)
+static void put_routing(sheet *s)
 {
-    static const char *const heads[ROUTING_FIGURES][3] = {
-        {"load_entropy", "load", "of experts, entropy"},
-        {"dropped", "dropped", "share of tokens"},
-        {"routing_changed", "rerouted", "share of tokens"}};
+    static const head heads[ROUTING_FIGURES] = {
+        {"load_entropy", "load", "of experts, entropy", 0},
+        {"dropped", "dropped", "share of tokens", 0},
+        {"routing_changed", "rerouted", "share of tokens", 0}};
     for (int m = 0; m < ROUTING_FIGURES; m++) {
-        int shown = TABLE_PROGRAMS;
-        for (int i = 0; i < c->count; i++) {
-            if (isfinite(c->variants[i].routing[m])) shown = 0;
+        head h = heads[m];
+        h.flags = TABLE_PROGRAMS;
+        for (int i = 0; i < s->c->count; i++) {
+            if (isfinite(s->c->variants[i].routing[m])) h.flags = 0;
         }
-        k->routing[m] = table_column(t, heads[m][0], heads[m][1], heads[m][2], shown);
+        put_real(s, h, s->v->routing[m], 3);
     }
 }
 
 /* People see what evaluation cost where a model learned in it: else it is one forward pass. */
-static void add_evaluation(table *t, compare_columns *k, const comparison *c)
+static void put_evaluation(sheet *s)
 {
-    int shown = c->learning ? 0 : TABLE_PROGRAMS, people = TABLE_PEOPLE | shown;
-    k->eval_flops = table_column(t, "eval_flops_per_token", "FLOPs/token", "evaluation", shown);
-    k->eval_time = table_column(t, "", "\u00b5s/token", "evaluation", people);
-    k->eval_seconds = table_column(t, "eval_seconds_per_token", "", "", TABLE_PROGRAMS);
-    k->eval_memory = table_column(t, "", "memory", "evaluation MiB", people);
-    k->eval_bytes = table_column(t, "eval_bytes", "", "", TABLE_PROGRAMS);
-    k->rate = table_column(t, "dynamic_rate", "rate", "chosen", shown);
-    k->decay = table_column(t, "dynamic_decay", "decay", "chosen", shown);
-}
-
-static void add_columns(table *t, compare_columns *k, const comparison *c)
-{
-    k->label = table_column(t, "", "variant", "", TABLE_LEFT | TABLE_PEOPLE);
-    k->key = table_column(t, "variant", "", "", TABLE_PROGRAMS);
-    if (c->tune) k->tuned = table_column(t, "tuned", "tuned", "on validation", TABLE_LEFT);
-    k->runs = table_column(t, "", "runs", "", TABLE_LEFT | TABLE_PEOPLE);
-    add_figures(t, k, c);
-    k->params = table_column(t, "params", "params", "", 0);
-    k->active = table_column(t, "active_params", "active", "", 0);
-    k->flops = table_column(t, "forward_flops_per_token", "FLOPs/token", "forward", 0);
-    k->speed = table_column(t, "tokens_per_second", "tokens/s",
-                            c->alone ? "training, alone" : "training", 0);
-    k->alone = table_column(t, "speed_alone", "", "", TABLE_PROGRAMS);
-    k->memory = table_column(t, "", "memory", "peak MiB", TABLE_PEOPLE);
-    k->bytes = table_column(t, "peak_bytes", "", "", TABLE_PROGRAMS);
-    k->state = table_column(t, "state_bytes", "state", "bytes", 0);
-    add_routing(t, k, c);
-    add_evaluation(t, k, c);
-    static const char *const counts[] = {"planned",  "done",    "failed",
-                                         "diverged", "running", "interrupted"};
-    int *const at[] = {&k->planned,  &k->done,    &k->failed,
-                       &k->diverged, &k->running, &k->interrupted};
-    for (int i = 0; i < 6; i++) {
-        *at[i] = table_column(t, counts[i], "", "", TABLE_PROGRAMS);
-    }
-    k->n = table_column(t, "n", "", "", TABLE_PROGRAMS);
-    k->baseline = table_column(t, "baseline", "", "", TABLE_PROGRAMS);
-    k->variant = table_column(t, "variant_id", "", "", TABLE_PROGRAMS);
+    int shown = s->c->learning ? 0 : TABLE_PROGRAMS, people = TABLE_PEOPLE | shown;
+    const compared_variant *v = s->v;
+    const eval_cost *e = &v->eval;
+    put_scaled(s, (head){"eval_flops_per_token", "FLOPs/token", "evaluation", shown}, e->flops);
+    put_real(s, (head){"", "\u00b5s/token", "evaluation", people}, 1e6 * e->seconds, 1);
+    put_real(s, PROGRAMS("eval_seconds_per_token"), e->seconds, 9);
+    put_real(s, (head){"", "memory", "evaluation MiB", people}, e->anon_bytes / 1048576, 0);
+    put_real(s, PROGRAMS("eval_bytes"), e->anon_bytes, 0);
+    put_text(s, (head){"dynamic_rate", "rate", "chosen", shown}, "", v->rates);
+    put_text(s, (head){"dynamic_decay", "decay", "chosen", shown}, "", v->decays);
 }
 
 /* "3/3", "1/3: 1 failed, 1 running" */
@@ -176,93 +224,45 @@ static void runs_text(char text[160], const compared_variant *v)
     }
 }
 
-static void put_figures(table *t, const compare_columns *k, const comparison *c,
-                        const compared_variant *v)
+static void put_row(sheet *s)
 {
-    for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
-        estimate e = v->value[m];
-        table_mean(t, k->mean[m], e.mean, e.half, compare_table_decimals(c, (compare_metric)m),
-                   false);
-        table_real(t, k->low[m], e.mean - e.half, 6);
-        table_real(t, k->high[m], e.mean + e.half, 6);
-    }
-    table_int(t, k->n, scored_runs(v));
-    table_int(t, k->difference_n, v->is_baseline ? 0 : v->difference.n);
-    if (v->is_baseline) return; /* its difference to itself says nothing */
-    estimate d = v->difference;
-    table_mean(t, k->difference, d.mean, d.half, compare_table_decimals(c, c->metric), true);
-    table_real(t, k->difference_low, d.mean - d.half, 6);
-    table_real(t, k->difference_high, d.mean + d.half, 6);
-    table_real(t, k->p, v->p, 6);
-    table_probability(t, k->p_holm, v->p_holm);
-    const document_difference *x = &v->documents;
-    table_int(t, k->documents, x->n);
-    if (x->n == 0) return;
-    table_int(t, k->documents_better, x->better);
-    table_real(t, k->documents_mean, x->mean, 6);
-    table_real(t, k->documents_low, x->confidence.low, 6);
-    table_real(t, k->documents_high, x->confidence.high, 6);
-}
-
-/* -1 is unknown: an empty cell. */
-static double known(int64_t n)
-{
-    return n < 0 ? (double)NAN : (double)n;
-}
-
-static void put_cost(table *t, const compare_columns *k, const compared_variant *v)
-{
-    table_scaled(t, k->params, known(v->params));
-    table_scaled(t, k->active, known(v->active_params));
-    table_scaled(t, k->flops, v->flops);
-    table_scaled(t, k->speed, v->tokens_per_second);
-    double mebibytes = known(v->peak_bytes) / 1048576;
-    table_real(t, k->memory, mebibytes, mebibytes < 9.95 ? 1 : 0);
-    table_real(t, k->bytes, known(v->peak_bytes), 0);
-    table_scaled(t, k->state, known(v->state_bytes));
-    for (int m = 0; m < ROUTING_FIGURES; m++) {
-        table_real(t, k->routing[m], v->routing[m], 3);
-    }
-    table_scaled(t, k->eval_flops, v->eval.flops);
-    table_real(t, k->eval_time, 1e6 * v->eval.seconds, 1);
-    table_real(t, k->eval_seconds, v->eval.seconds, 9);
-    table_real(t, k->eval_memory, v->eval.anon_bytes / 1048576, 0);
-    table_real(t, k->eval_bytes, v->eval.anon_bytes, 0);
-    table_text(t, k->rate, "%s", v->rates);
-    table_text(t, k->decay, "%s", v->decays);
-}
-
-static void put_row(table *t, const compare_columns *k, const comparison *c,
-                    const compared_variant *v)
-{
+    const compared_variant *v = s->v;
     char runs[160];
-    table_row(t);
     runs_text(runs, v);
-    table_text(t, k->label, v->is_baseline ? "%s (baseline)" : "%s", v->label);
-    table_text(t, k->key, "%s", v->label);
-    if (c->tune && v->tuned) {
-        table_text(t, k->tuned, v->edge ? "%s (edge)" : "%s", v->tuned);
+    put_text(s, (head){"", "variant", "", TABLE_LEFT | TABLE_PEOPLE},
+             v->is_baseline ? " (baseline)" : "", v->label);
+    put_text(s, PROGRAMS("variant"), "", v->label);
+    if (s->c->tune) {
+        put_text(s, (head){"tuned", "tuned", "on validation", TABLE_LEFT}, v->edge ? " (edge)" : "",
+                 v->tuned);
     }
-    table_text(t, k->runs, "%s", runs);
-    put_figures(t, k, c, v);
-    put_cost(t, k, v);
-    table_int(t, k->alone, c->alone);
-    const int counts[] = {v->planned, v->done, v->failed, v->diverged, v->running, v->interrupted};
-    const int at[] = {k->planned, k->done, k->failed, k->diverged, k->running, k->interrupted};
-    for (int i = 0; i < 6; i++) {
-        table_int(t, at[i], counts[i]);
-    }
-    table_int(t, k->baseline, v->is_baseline);
-    table_text(t, k->variant, "%s", v->variant);
+    put_text(s, (head){"", "runs", "", TABLE_LEFT | TABLE_PEOPLE}, "", runs);
+    put_figures(s);
+    put_cost(s);
+    put_routing(s);
+    put_evaluation(s);
+    put_count(s, "planned", true, v->planned);
+    put_count(s, "done", true, v->done);
+    put_count(s, "failed", true, v->failed);
+    put_count(s, "diverged", true, v->diverged);
+    put_count(s, "running", true, v->running);
+    put_count(s, "interrupted", true, v->interrupted);
+    put_count(s, "n", true, scored_runs(v));
+    put_count(s, "baseline", true, v->is_baseline);
+    put_text(s, PROGRAMS("variant_id"), "", v->variant);
 }
 
 table *compare_table(arena *a, const comparison *c)
 {
-    table *t = table_new(a);
-    compare_columns k;
-    add_columns(t, &k, c);
+    const compared_variant none = {.label = ""};
+    sheet s = {.t = table_new(a), .c = c, .v = &none, .heads = true};
+    put_row(&s);
+    s.heads = false;
     for (int i = 0; i < c->count; i++) {
-        put_row(t, &k, c, &c->variants[i]);
+        table_row(s.t);
+        s.v = &c->variants[i];
+        s.column = 0;
+        put_row(&s);
     }
-    return t;
+    return s.t;
 }

@@ -27,4 +27,9 @@
 bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
                      err *e);
 
+/* Only a figure that layers or the trainer log, by its name, over training. False and e if no run
+ * has logged it. */
+bool plot_figure(plot_report *r, store *s, const char *out, const comparison *c, const char *figure,
+                 bool svg_only, err *e);
+
 #endif

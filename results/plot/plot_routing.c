@@ -25,7 +25,7 @@ static const char LOAD[] =
 static const char STEPS[] =
     "WITH layered AS (SELECT (m.step - 1) * 200 / ?4 AS bin, avg(s.tokens) AS x, "
     "  avg(m.value) AS value FROM plan p "
-    "  JOIN metric m ON m.run = p.run AND m.name = ?3 AND m.layer <> '' "
+    "  JOIN metric m ON m.run = p.run AND m.name = ?3 "
     "  JOIN step s ON s.run = m.run AND s.step = m.step "
     "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.value IS NOT NULL GROUP BY m.layer, bin) "
     "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
@@ -181,4 +181,31 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
         if (!draw_kind(r, a, s, c, &kind, last, e)) return false;
     }
     return true;
+}
+
+bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c,
+                         const char *figure, err *e)
+{
+    char name[64];
+    size_t n = 0;
+    for (; figure[n] && n + 1 < sizeof name; n++) {
+        name[n] = figure[n] == '/' || (unsigned char)figure[n] <= ' ' ? '_' : figure[n];
+    }
+    name[n] = 0;
+    routing_plot kind = {.name = name,
+                         .figure = figure,
+                         .query = STEPS,
+                         .title = figure,
+                         .y_title = figure,
+                         .settings = OVER_TOKENS,
+                         .caption = OVER_SEEDS,
+                         .unit = 1};
+    int64_t last;
+    int before = r->count;
+    if (!read_end(&last, &kind.of_x, s, c, e)) return false;
+    if (last > 0 && !draw_kind(r, a, s, c, &kind, last, e)) return false;
+    return r->count > before ||
+           err_set(e,
+                   "no run of %s has logged a figure '%s'; loci export %s --what metrics has all",
+                   c->experiment, figure, c->experiment);
 }

@@ -6,4 +6,9 @@
 
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 
+/* Over training, any figure that layers or the trainer log, by its name: mean over layers and
+ * seeds. False and e if no run has logged it. */
+bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c,
+                         const char *figure, err *e);
+
 #endif

@@ -2,6 +2,12 @@
 
 #include <stddef.h>
 
+/* A table whose rows lie in the order of their key; what its rows belong to. */
+#define TABLE(name, key, columns)                                                                  \
+    "CREATE TABLE " name " (\n" columns "  PRIMARY KEY (" key ")\n) STRICT, WITHOUT ROWID;"
+#define OF_RUN        "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
+#define OF_EVALUATION "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
+
 /* Text ids, so that rows mean something on their own and can be merged across databases. Numbers
  * that are not finite are NULL. */
 const char *const SCHEMA[] = {
@@ -35,50 +41,37 @@ const char *const SCHEMA[] = {
     "  alone_tokens_per_second REAL, alone_threads INTEGER, alone_at TEXT\n"
     ") STRICT;",
 
-    "CREATE TABLE library (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  name TEXT NOT NULL,\n"
-    "  version TEXT NOT NULL,\n"
-    "  PRIMARY KEY (run, name)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("library", "run, name",
+          OF_RUN "  name TEXT NOT NULL,\n"
+                 "  version TEXT NOT NULL,\n"),
 
-    "CREATE TABLE plan (\n"
-    "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
-    "  position INTEGER NOT NULL,\n"
-    "  run TEXT NOT NULL,\n"
-    "  variant TEXT NOT NULL,\n"
-    "  label TEXT NOT NULL,\n"
-    "  seed INTEGER NOT NULL,\n"
-    "  baseline INTEGER NOT NULL,\n"
-    "  PRIMARY KEY (experiment, position)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("plan", "experiment, position",
+          "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
+          "  position INTEGER NOT NULL,\n"
+          "  run TEXT NOT NULL,\n"
+          "  variant TEXT NOT NULL,\n"
+          "  label TEXT NOT NULL,\n"
+          "  seed INTEGER NOT NULL,\n"
+          "  baseline INTEGER NOT NULL,\n"),
     "CREATE INDEX plan_run ON plan (run);",
 
-    "CREATE TABLE axis (\n"
-    "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
-    "  label TEXT NOT NULL,\n"
-    "  position INTEGER NOT NULL,\n"
-    "  axis TEXT NOT NULL,\n"
-    "  value TEXT NOT NULL,\n"
-    "  PRIMARY KEY (experiment, label, axis)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("axis", "experiment, label, axis",
+          "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
+          "  label TEXT NOT NULL,\n"
+          "  position INTEGER NOT NULL,\n"
+          "  axis TEXT NOT NULL,\n"
+          "  value TEXT NOT NULL,\n"),
 
-    "CREATE TABLE step (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  step INTEGER NOT NULL,\n"
-    "  tokens INTEGER,\n"
-    "  seconds REAL,\n"
-    "  PRIMARY KEY (run, step)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("step", "run, step",
+          OF_RUN "  step INTEGER NOT NULL,\n"
+                 "  tokens INTEGER,\n"
+                 "  seconds REAL,\n"),
 
-    "CREATE TABLE metric (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  step INTEGER NOT NULL,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  name TEXT NOT NULL,\n"
-    "  value REAL,\n"
-    "  PRIMARY KEY (run, name, layer, step)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("metric", "run, name, layer, step",
+          OF_RUN "  step INTEGER NOT NULL,\n"
+                 "  layer TEXT NOT NULL,\n"
+                 "  name TEXT NOT NULL,\n"
+                 "  value REAL,\n"),
 
     "CREATE TABLE evaluation (\n"
     "  evaluation TEXT PRIMARY KEY,\n"
@@ -99,177 +92,125 @@ const char *const SCHEMA[] = {
     ") STRICT;",
     "CREATE INDEX evaluation_run ON evaluation (run, split, step);",
 
-    "CREATE TABLE evaluation_metric (\n"
-    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  name TEXT NOT NULL,\n"
-    "  value REAL,\n"
-    "  PRIMARY KEY (evaluation, layer, name)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("evaluation_metric", "evaluation, layer, name",
+          OF_EVALUATION "  layer TEXT NOT NULL,\n"
+                        "  name TEXT NOT NULL,\n"
+                        "  value REAL,\n"),
 
-    "CREATE TABLE document (\n"
-    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
-    "  document INTEGER NOT NULL,\n"
-    "  name TEXT NOT NULL,\n"
-    "  nats REAL,\n"
-    "  tokens INTEGER NOT NULL,\n"
-    "  bytes INTEGER,\n"
-    "  words INTEGER,\n"
-    "  PRIMARY KEY (evaluation, document)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("document", "evaluation, document",
+          OF_EVALUATION "  document INTEGER NOT NULL,\n"
+                        "  name TEXT NOT NULL,\n"
+                        "  nats REAL,\n"
+                        "  tokens INTEGER NOT NULL,\n"
+                        "  bytes INTEGER,\n"
+                        "  words INTEGER,\n"),
 
-    "CREATE TABLE slice (\n"
-    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
-    "  kind TEXT NOT NULL CHECK (kind IN ('position', 'frequency', 'repetition')),\n"
-    "  low INTEGER NOT NULL,\n"
-    "  high INTEGER NOT NULL,\n"
-    "  part INTEGER NOT NULL,\n"
-    "  tokens INTEGER NOT NULL,\n"
-    "  nats REAL,\n"
-    "  PRIMARY KEY (evaluation, kind, low, part)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("slice", "evaluation, kind, low, part",
+          OF_EVALUATION
+          "  kind TEXT NOT NULL CHECK (kind IN ('position', 'frequency', 'repetition')),\n"
+          "  low INTEGER NOT NULL,\n"
+          "  high INTEGER NOT NULL,\n"
+          "  part INTEGER NOT NULL,\n"
+          "  tokens INTEGER NOT NULL,\n"
+          "  nats REAL,\n"),
 
-    "CREATE TABLE recall (\n"
-    "  evaluation TEXT NOT NULL REFERENCES evaluation ON DELETE CASCADE,\n"
-    "  distance INTEGER NOT NULL,\n"
-    "  answers INTEGER NOT NULL,\n"
-    "  correct INTEGER NOT NULL,\n"
-    "  nats REAL,\n"
-    "  PRIMARY KEY (evaluation, distance)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("recall", "evaluation, distance",
+          OF_EVALUATION "  distance INTEGER NOT NULL,\n"
+                        "  answers INTEGER NOT NULL,\n"
+                        "  correct INTEGER NOT NULL,\n"
+                        "  nats REAL,\n"),
 
-    "CREATE TABLE artefact (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  path TEXT NOT NULL,\n"
-    "  kind TEXT NOT NULL,\n"
-    "  step INTEGER,\n"
-    "  bytes INTEGER NOT NULL,\n"
-    "  sha256 TEXT NOT NULL,\n"
-    "  PRIMARY KEY (run, path)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("artefact", "run, path",
+          OF_RUN "  path TEXT NOT NULL,\n"
+                 "  kind TEXT NOT NULL,\n"
+                 "  step INTEGER,\n"
+                 "  bytes INTEGER NOT NULL,\n"
+                 "  sha256 TEXT NOT NULL,\n"),
 
-    "CREATE TABLE inspection (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  part TEXT NOT NULL,\n"
-    "  step INTEGER, at TEXT, split TEXT, tokens INTEGER,\n"
-    "  protocol TEXT NOT NULL,\n"
-    "  PRIMARY KEY (run, part)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspection", "run, part",
+          OF_RUN "  part TEXT NOT NULL,\n"
+                 "  step INTEGER, at TEXT, split TEXT, tokens INTEGER,\n"
+                 "  protocol TEXT NOT NULL,\n"),
 
-    "CREATE TABLE inspect_figure (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  part TEXT NOT NULL,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  depth INTEGER NOT NULL,\n"
-    "  figure TEXT NOT NULL,\n"
-    "  bin INTEGER NOT NULL,\n"
-    "  value REAL,\n"
-    "  PRIMARY KEY (run, part, figure, depth, bin)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_figure", "run, part, figure, depth, bin",
+          OF_RUN "  part TEXT NOT NULL,\n"
+                 "  layer TEXT NOT NULL,\n"
+                 "  depth INTEGER NOT NULL,\n"
+                 "  figure TEXT NOT NULL,\n"
+                 "  bin INTEGER NOT NULL,\n"
+                 "  value REAL,\n"),
 
-    "CREATE TABLE inspect_key (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  memory INTEGER NOT NULL,\n"
-    "  triggers INTEGER NOT NULL,\n"
-    "  shared_last_token REAL, shared_last_2_tokens REAL, shared_last_3_tokens REAL,\n"
-    "  shared_last_word REAL, topics TEXT,\n"
-    "  PRIMARY KEY (run, layer, memory)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_key", "run, layer, memory",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  memory INTEGER NOT NULL,\n"
+                 "  triggers INTEGER NOT NULL,\n"
+                 "  shared_last_token REAL, shared_last_2_tokens REAL, shared_last_3_tokens REAL,\n"
+                 "  shared_last_word REAL, topics TEXT,\n"),
 
-    "CREATE TABLE inspect_trigger (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  memory INTEGER NOT NULL,\n"
-    "  place INTEGER NOT NULL,\n"
-    "  coefficient REAL, document INTEGER, position INTEGER, next TEXT, text TEXT,\n"
-    "  PRIMARY KEY (run, layer, memory, place)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_trigger", "run, layer, memory, place",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  memory INTEGER NOT NULL,\n"
+                 "  place INTEGER NOT NULL,\n"
+                 "  coefficient REAL, document INTEGER, position INTEGER, next TEXT, text TEXT,\n"),
 
-    "CREATE TABLE inspect_value (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  memory INTEGER NOT NULL,\n"
-    "  top_token TEXT, top_probability REAL, top TEXT,\n"
-    "  triggers INTEGER, match INTEGER, matches INTEGER, rank INTEGER,\n"
-    "  PRIMARY KEY (run, layer, memory)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_value", "run, layer, memory",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  memory INTEGER NOT NULL,\n"
+                 "  top_token TEXT, top_probability REAL, top TEXT,\n"
+                 "  triggers INTEGER, match INTEGER, matches INTEGER, rank INTEGER,\n"),
 
-    "CREATE TABLE inspect_removal (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  memory INTEGER NOT NULL,\n"
-    "  triggers INTEGER, silent INTEGER,\n"
-    "  without_first REAL, without_last REAL, without_random REAL,\n"
-    "  PRIMARY KEY (run, layer, memory)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_removal", "run, layer, memory",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  memory INTEGER NOT NULL,\n"
+                 "  triggers INTEGER, silent INTEGER,\n"
+                 "  without_first REAL, without_last REAL, without_random REAL,\n"),
 
-    "CREATE TABLE inspect_expert (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  expert INTEGER NOT NULL,\n"
-    "  served INTEGER, tokens TEXT,\n"
-    "  PRIMARY KEY (run, layer, expert)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_expert", "run, layer, expert",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  expert INTEGER NOT NULL,\n"
+                 "  served INTEGER, tokens TEXT,\n"),
 
-    "CREATE TABLE inspect_change (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  document INTEGER NOT NULL,\n"
-    "  direction TEXT NOT NULL,\n"
-    "  place INTEGER NOT NULL,\n"
-    "  token TEXT, rise REAL, next INTEGER, gain REAL,\n"
-    "  PRIMARY KEY (run, layer, document, direction, place)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_change", "run, layer, document, direction, place",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  document INTEGER NOT NULL,\n"
+                 "  direction TEXT NOT NULL,\n"
+                 "  place INTEGER NOT NULL,\n"
+                 "  token TEXT, rise REAL, next INTEGER, gain REAL,\n"),
 
-    "CREATE TABLE inspect_moment (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  direction TEXT NOT NULL,\n"
-    "  place INTEGER NOT NULL,\n"
-    "  document INTEGER, position INTEGER, gain REAL, before REAL, after REAL,\n"
-    "  next TEXT, rises TEXT, text TEXT,\n"
-    "  PRIMARY KEY (run, layer, direction, place)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_moment", "run, layer, direction, place",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  direction TEXT NOT NULL,\n"
+                 "  place INTEGER NOT NULL,\n"
+                 "  document INTEGER, position INTEGER, gain REAL, before REAL, after REAL,\n"
+                 "  next TEXT, rises TEXT, text TEXT,\n"),
 
-    "CREATE TABLE inspect_place (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  exchange TEXT NOT NULL,\n"
-    "  place INTEGER NOT NULL,\n"
-    "  share REAL, tokens TEXT,\n"
-    "  PRIMARY KEY (run, layer, exchange, place)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_place", "run, layer, exchange, place",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  exchange TEXT NOT NULL,\n"
+                 "  place INTEGER NOT NULL,\n"
+                 "  share REAL, tokens TEXT,\n"),
 
-    "CREATE TABLE inspect_use (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  exchange TEXT NOT NULL,\n"
-    "  place INTEGER NOT NULL,\n"
-    "  token TEXT, count INTEGER, mean REAL,\n"
-    "  PRIMARY KEY (run, layer, exchange, place)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_use", "run, layer, exchange, place",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  exchange TEXT NOT NULL,\n"
+                 "  place INTEGER NOT NULL,\n"
+                 "  token TEXT, count INTEGER, mean REAL,\n"),
 
-    "CREATE TABLE inspect_spot (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  exchange TEXT NOT NULL,\n"
-    "  place INTEGER NOT NULL,\n"
-    "  document INTEGER, position INTEGER, value REAL, next TEXT, text TEXT,\n"
-    "  PRIMARY KEY (run, layer, exchange, place)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_spot", "run, layer, exchange, place",
+          OF_RUN "  layer TEXT NOT NULL,\n"
+                 "  exchange TEXT NOT NULL,\n"
+                 "  place INTEGER NOT NULL,\n"
+                 "  document INTEGER, position INTEGER, value REAL, next TEXT, text TEXT,\n"),
 
-    "CREATE TABLE inspect_prefix (\n"
-    "  run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,\n"
-    "  part TEXT NOT NULL,\n"
-    "  layer TEXT NOT NULL,\n"
-    "  document INTEGER NOT NULL,\n"
-    "  position INTEGER NOT NULL,\n"
-    "  active INTEGER, match_all INTEGER, match_active INTEGER, match_stream INTEGER,\n"
-    "  residual TEXT, output TEXT, stream TEXT, final TEXT, final_probability REAL,\n"
-    "  \"case\" TEXT,\n"
-    "  PRIMARY KEY (run, part, layer, document, position)\n"
-    ") STRICT, WITHOUT ROWID;",
+    TABLE("inspect_prefix", "run, part, layer, document, position",
+          OF_RUN
+          "  part TEXT NOT NULL,\n"
+          "  layer TEXT NOT NULL,\n"
+          "  document INTEGER NOT NULL,\n"
+          "  position INTEGER NOT NULL,\n"
+          "  active INTEGER, match_all INTEGER, match_active INTEGER, match_stream INTEGER,\n"
+          "  residual TEXT, output TEXT, stream TEXT, final TEXT, final_probability REAL,\n"
+          "  \"case\" TEXT,\n"),
 
     /* What the collector has read: the stamp of a folder's files. Not part of the interface. */
     "CREATE TABLE collected (path TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT;",

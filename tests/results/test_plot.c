@@ -188,6 +188,29 @@ static void oracle(void)
     free(all);
 }
 
+/* Any figure of layers or of the trainer by its name; one that nobody logged is said to be none. */
+static void figure(void)
+{
+    if (!have_gnuplot()) return;
+    fake_experiment x = {test_folder(), "memory", 2, 2, 4, VARIANTS};
+    plot_report r;
+    err e = {0}, note = {0};
+    fake_write(&x);
+    store *s = collect_and_open(x.out, &note, &e);
+    arena *a = arena_new(0);
+    const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
+    EXPECT(c && plot_figure(&r, s, x.out, c, "grad_norm", true, &e) && r.count == 1, "%s", e.text);
+    char *trainer = content(&r, "grad_norm.gp");
+    EXPECT(trainer && strstr(trainer, "\n20.48 0.5 0.5 0.5\n") && strstr(trainer, "'short'"), "%s",
+           trainer);
+    EXPECT(c && plot_figure(&r, s, x.out, c, "sparsity", true, &e), "%s", e.text);
+    EXPECT(c && !plot_figure(&r, s, x.out, c, "nix", true, &e) && strstr(e.text, "'nix'"), "%s",
+           e.text);
+    free(trainer);
+    arena_free(a);
+    store_close(s);
+}
+
 static void no_gnuplot(void)
 {
     fake_experiment x = {test_folder(), "memory", 2, 2, 5, VARIANTS};
@@ -298,5 +321,6 @@ const test_suite test_plot = {"results/plot",
                                {"routing", routing},
                                {"oracle", oracle},
                                {"golden", golden},
+                               {"figure", figure},
                                {"no_gnuplot", no_gnuplot},
                                {0}}};
