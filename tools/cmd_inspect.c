@@ -1,5 +1,6 @@
 /* loci inspect: what the memories of a trained model have stored. */
 #include "core/base/host.h"
+#include "core/base/stop_signals.h"
 #include "harness/inspect/inspect.h"
 #include "harness/inspect/inspect_page.h"
 #include "harness/inspect/inspect_record.h"
@@ -270,9 +271,7 @@ static int inspect_run(const cli_call *c)
                          .parts = parts,
                          .threads = host_cores(),
                          .stop = &stop_asked};
-    struct sigaction action = {.sa_handler = ask_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_signals_catch(ask_stop);
     inspection x;
     int status = EXIT_FAILED;
     if (inspect(&x, &task, &e)) {

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <sched.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -193,9 +194,29 @@ static double seconds(clockid_t clock)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* The clock of this process; global as the signal that moves it is. */
+static _Atomic double last_reading, stopped_s;
+
+/* Only the end of a stop is told (SIGSTOP cannot be caught): what has passed since the clock was
+ * last read counts as stopped. */
+static void after_stop(int number)
+{
+    (void)number;
+    if (last_reading > 0) stopped_s = seconds(CLOCK_MONOTONIC) - last_reading;
+}
+
+void host_watch_stops(void)
+{
+    struct sigaction action = {.sa_handler = after_stop, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGCONT, &action, NULL);
+}
+
 double host_monotonic_s(void)
 {
-    return seconds(CLOCK_MONOTONIC);
+    double now = seconds(CLOCK_MONOTONIC) - stopped_s;
+    last_reading = now;
+    return now;
 }
 
 double host_wall_s(void)

@@ -45,7 +45,10 @@ host_memory host_memory_now(void);
 int64_t host_memory_available(void);
 
 double host_monotonic_s(void); /* for differences only */
-double host_wall_s(void);      /* seconds since 1970 */
+/* From here on that clock stands while the process is stopped (Ctrl-Z, SIGSTOP): no such time
+ * counts as training. It loses what passed between its last reading and the stop. */
+void host_watch_stops(void);
+double host_wall_s(void); /* seconds since 1970 */
 /* "2026-11-22T05:26:00Z" */
 void host_utc(char text[32], double wall_s);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/host.h"
+#include "core/base/stop_signals.h"
 #include "harness/evaluate/cleared.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
@@ -29,11 +30,9 @@ static void request_stop(int signal_number)
 
 static void install_signals(void)
 {
-    struct sigaction action = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
     stop_requested = 0;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_signals_catch(request_stop);
+    host_watch_stops();
     signal(SIGPIPE, SIG_IGN);
 }
 

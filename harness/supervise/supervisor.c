@@ -1,4 +1,5 @@
 #include "harness/supervise/supervisor.h"
+#include "core/base/stop_signals.h"
 
 #include <math.h>
 #include <signal.h>
@@ -150,6 +151,18 @@ static void stop_slow_jobs(supervisor *s)
     }
 }
 
+static void hear_stop(supervisor *s)
+{
+    double now = host_monotonic_s();
+    if (s->stops == 0) {
+        supervisor_jobs_say(s, "stopping: running jobs save their state (again: at once)");
+        s->stop_heard = now;
+    } else if (now - s->stop_heard < STOP_SIGNALS_REPEAT_S) {
+        return;
+    }
+    supervisor_jobs_stop(s);
+}
+
 static void run_queue(supervisor *s)
 {
     const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
@@ -157,11 +170,7 @@ static void run_queue(supervisor *s)
     /* Nothing active, but something left: it waits for another process. */
     while (s->active > 0 || (s->next < s->queued && !s->stops)) {
         int number = sigtimedwait(&s->signals, NULL, &pause);
-        if (number == SIGINT || number == SIGTERM) {
-            if (s->stops == 0)
-                supervisor_jobs_say(s, "stopping: running jobs save their state (again: at once)");
-            supervisor_jobs_stop(s);
-        }
+        if (stop_signals_has(number)) hear_stop(s);
         stop_slow_jobs(s);
         reap_workers(s);
         start_jobs(s);
@@ -178,8 +187,8 @@ static void block_signals(supervisor *s, sigset_t *before)
     signal(SIGCHLD, SIG_DFL);
     sigemptyset(&s->signals);
     sigaddset(&s->signals, SIGCHLD);
-    sigaddset(&s->signals, SIGINT);
-    sigaddset(&s->signals, SIGTERM);
+    stop_signals_add(&s->signals);
+    host_watch_stops();
     sigprocmask(SIG_BLOCK, &s->signals, before);
 }
 

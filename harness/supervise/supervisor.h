@@ -3,8 +3,9 @@
  * Finished runs are skipped, interrupted ones continued, failed ones left alone unless a retry is
  * asked for; one failure never stops the rest. A run that starts from another one waits for it, and
  * fails with it. Several supervisors of one sweep share its work: a run that another process works
- * on is waited for, and taken over if that process is killed. SIGINT or SIGTERM (or a second time:
- * at once) stops the workers, which save first. Never calls BLAS. */
+ * on is waited for, and taken over if that process is killed. SIGINT, SIGTERM or SIGHUP stops the
+ * workers, which save first; a second one at once, unless it follows within two seconds. Never
+ * calls BLAS. */
 #ifndef LOCI_HARNESS_SUPERVISOR_H
 #define LOCI_HARNESS_SUPERVISOR_H
 

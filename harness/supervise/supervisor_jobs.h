@@ -40,6 +40,7 @@ typedef struct supervisor {
     int ended, bad;      /* of the queue */
     int64_t oom_kills;   /* of the machine, when this began */
     int stops;           /* signals to stop */
+    double stop_heard;   /* monotonic: the first of them */
     job_memory room;
     bool limited; /* room is looked at: the number of jobs was not given */
     bool said_full, said_waiting;

@@ -2,9 +2,13 @@
 
 #include "tests/test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 static void description(void)
 {
@@ -22,6 +26,41 @@ static void description(void)
         EXPECT(v[i].version[0] >= '0' && v[i].version[0] <= '9', "%s %s", v[i].library,
                v[i].version);
     }
+}
+
+/* Seconds that the clock of a process counted while it was stopped for half a second. */
+static double counted_while_stopped(void)
+{
+    int ends[2];
+    double counted = -1;
+    if (pipe(ends) != 0) return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        host_watch_stops();
+        double begin = host_monotonic_s();
+        if (write(ends[1], "b", 1) != 1) _exit(1);
+        for (double x = 0; x < 0.05;)
+            x = host_monotonic_s() - begin;
+        counted = host_monotonic_s() - begin;
+        _exit(write(ends[1], &counted, sizeof counted) == sizeof counted ? 0 : 1);
+    }
+    char byte;
+    struct timespec pause = {.tv_nsec = 500 * 1000 * 1000};
+    bool begun = pid > 0 && read(ends[0], &byte, 1) == 1;
+    kill(pid, SIGSTOP);
+    nanosleep(&pause, NULL);
+    kill(pid, SIGCONT);
+    if (!begun || read(ends[0], &counted, sizeof counted) != sizeof counted) counted = -1;
+    waitpid(pid, NULL, 0);
+    close(ends[0]);
+    close(ends[1]);
+    return counted;
+}
+
+static void stops_are_no_time(void)
+{
+    double counted = counted_while_stopped();
+    EXPECT(counted >= 0.05 && counted < 0.5, "%g s", counted);
 }
 
 static void memory_peak_stays(void)
@@ -55,6 +94,7 @@ static void clocks(void)
 
 const test_suite test_host = {"core/host",
                               {{"description", description},
+                               {"stops are no time", stops_are_no_time},
                                {"memory_peak_stays", memory_peak_stays},
                                {"clocks", clocks},
                                {0}}};

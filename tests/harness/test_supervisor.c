@@ -457,13 +457,15 @@ static void worker_survives_its_supervisor_only_briefly(void)
 /* Asked to stop, runs save their state first, and the status says that the same command goes on. */
 static void signals_save_first(void)
 {
-    static const int asked[] = {SIGINT, SIGTERM};
-    for (int i = 0; i < 2; i++) {
+    static const int asked[] = {SIGINT, SIGTERM, SIGHUP};
+    for (int i = 0; i < 3; i++) {
         char folder[FILE_PATH_BYTES] = "";
         int status = 0;
         pid_t pid = start_long_run(folder);
         if (pid <= 0) return;
         kill(pid, asked[i]);
+        sleep_ms(20);
+        kill(pid, asked[i]); /* as timeout, make and schedulers do */
         waitpid(pid, &status, 0);
         EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_INTERRUPTED, "signal %d: status %d",
                asked[i], status);
