@@ -12,7 +12,7 @@
  * 2024, arXiv:2405.21060); without `decay`, it is DeltaNet (Yang et al. 2024, arXiv:2406.06484). S
  * and the convolution's last inputs are carried to the end of the document. */
 #include "core/ops/ops_recurrent.h"
-#include "layers/fast_state.h"
+#include "layers/layer.h"
 
 #include <math.h>
 #include <stdio.h>

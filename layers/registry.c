@@ -16,12 +16,13 @@ extern const layer_class pkm_layer;
 extern const layer_class memorizing_layer;
 extern const layer_class routed_memory_layer;
 extern const layer_class switch_ffn_layer;
+extern const layer_class ttt_layer;
 
 static const layer_class *const LAYERS[] = {
-    &attention_layer, &base_ffn_layer, &block_recurrent_layer, &compressed_memory_layer,
-    &fast_ffn_layer,  &ffn_layer,      &gated_delta_layer,     &hash_ffn_layer,
-    &lstm_layer,      &pkm_layer,      &memorizing_layer,      &routed_memory_layer,
-    &switch_ffn_layer};
+    &attention_layer,  &base_ffn_layer, &block_recurrent_layer, &compressed_memory_layer,
+    &fast_ffn_layer,   &ffn_layer,      &gated_delta_layer,     &hash_ffn_layer,
+    &lstm_layer,       &pkm_layer,      &memorizing_layer,      &routed_memory_layer,
+    &switch_ffn_layer, &ttt_layer};
 
 /* The list of heads. */
 extern const layer_class fwl_head;

@@ -36,9 +36,14 @@ typedef struct rotary_step {
     double *step_re, *step_im; /* [head_dim / 2] */
 } rotary_step;
 
+static int64_t position_of(const rotary_shape *s, int64_t i)
+{
+    return s->period > 0 ? (s->first + i) % s->block % s->period : s->first + i;
+}
+
 static void anchor(rotary_step *at, const rotary_shape *s, int64_t i)
 {
-    double position = (double)(s->first + i);
+    double position = (double)position_of(s, i);
     for (int64_t c = 0; c < s->head_dim / 2; c++) {
         double f = frequency(s, c), scale = s->xpos ? xpos_step(s, c) : 1;
         double size = s->xpos ? pow(scale, position) : 1;
@@ -72,7 +77,8 @@ static rotary_table rotary_table_new(arena *m, const rotary_shape *s, int64_t ti
     rotary_step at = {ARENA_NEW(m, double, half), ARENA_NEW(m, double, half),
                       ARENA_NEW(m, double, half), ARENA_NEW(m, double, half)};
     for (int64_t i = 0; i < time; i++) {
-        if (i % ANCHOR == 0) anchor(&at, s, i);
+        bool jumps = i > 0 && position_of(s, i) != position_of(s, i - 1) + 1;
+        if (i % ANCHOR == 0 || jumps) anchor(&at, s, i);
         advance(&at, table.cosines + i * half, table.sines + i * half, half);
     }
     return table;

@@ -178,11 +178,13 @@ int64_t attention_bias_t5_bucket(int64_t distance, int64_t buckets, int64_t max_
 /* core/ops/op_rotary.c: rotary position embedding on columns [column, column + heads * head_dim) of
  * x [rows, time, width], in place (x's old values are gone; legal where no other op keeps x's data,
  * as after op_linear). Position of time i is first + i; angle = position * theta^(-2 c / head_dim).
- * xpos: multiplies (sign +1: queries, -1: divides, keys) by ((2c + 0.4 e) / (1.4
- * e))^(position/512). */
+ * With a period, positions count from 0 again every `period` and where a block begins: (first + i)
+ * mod block mod period. xpos: multiplies (sign +1: queries, -1: divides, keys) by ((2c + 0.4 e) /
+ * (1.4 e))^(position/512). */
 typedef struct rotary_shape {
     int64_t column, heads, head_dim;
-    int64_t first; /* may be negative (memory) */
+    int64_t first;         /* may be negative (memory), not with a period */
+    int64_t block, period; /* period 0: none */
     double theta;
     bool interleaved; /* pairs (2i, 2i+1) instead of (i, i + head_dim/2) */
     int xpos;         /* 0 none, +1 query, -1 key */

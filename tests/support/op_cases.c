@@ -168,6 +168,13 @@ BUILD(rotary)
     return op_rotary_inplace(t, op_scale(t, in[0], 1), &s);
 }
 
+BUILD(rotary_periodic)
+{
+    rotary_shape s = {
+        .heads = 2, .head_dim = 4, .first = c->arg, .block = 5, .period = 3, .theta = 100};
+    return op_rotary_inplace(t, op_scale(t, in[0], 1), &s);
+}
+
 /* ---- LSTM: output and both last states in one tensor ---- */
 
 BUILD(lstm)
@@ -248,6 +255,55 @@ BUILD(delta)
     tensor *last;
     tensor *y = op_delta(t, &rule, &last);
     return with_carried(t, y, last);
+}
+
+/* Rows of the table: by c->arg. */
+static const struct {
+    int64_t chunk, block, phase;
+    bool starts, carries;
+} TTT[] = {{3, 100, 0, false, true},
+           {3, 100, 2, true, true},
+           {3, 5, 1, true, true},
+           {1, 4, 0, true, true},
+           {8, 100, 3, true, false}};
+
+/* in: [q, k, v] [3, rows, time, heads dim], lr, [gain, bias, b, w] [3 + dim, heads dim], pos,
+ * [start, sum] [2, rows, heads (dim + 1), dim] */
+BUILD(ttt)
+{
+    enum { GAIN, BIAS, B, W, FEATURES };
+    tensor *stream[3], *feature[FEATURES], *carried[2] = {NULL, NULL};
+    for (int i = 0; i < 3; i++) {
+        stream[i] = tape_reshape(t, op_slice(t, in[0], 0, i, i + 1), 3, in[0]->shape + 1);
+    }
+    int64_t width = in[2]->shape[1], dim = in[2]->shape[0] - W;
+    for (int i = 0; i < FEATURES; i++) {
+        feature[i] = op_slice(t, in[2], 0, i, i == W ? W + dim : i + 1);
+        feature[i] = tape_reshape(t, feature[i], 2, (int64_t[]){width, i == W ? dim : 1});
+    }
+    for (int i = 0; i < 2 && TTT[c->arg].starts; i++) {
+        carried[i] = tape_reshape(t, op_slice(t, in[4], 0, i, i + 1), 3, in[4]->shape + 1);
+    }
+    ttt_rule rule = {stream[0],
+                     stream[1],
+                     stream[2],
+                     in[1],
+                     in[3],
+                     feature[0],
+                     feature[1],
+                     feature[W],
+                     feature[B],
+                     carried[0],
+                     carried[1],
+                     width / dim,
+                     TTT[c->arg].chunk,
+                     TTT[c->arg].block,
+                     TTT[c->arg].phase,
+                     (real)0.05};
+    tensor *last, *sum;
+    bool carries = TTT[c->arg].carries;
+    tensor *y = op_ttt(t, &rule, carries ? &last : NULL, carries ? &sum : NULL);
+    return carries ? with_carried(t, with_carried(t, y, last), sum) : y;
 }
 
 /* clang-format off */
@@ -342,6 +398,7 @@ const op_case OP_CASES[] = {
     {"rotary_pairs", rotary, 1, {S3(2, 4, 12)}, 0, 0, 0},
     {"rotary_xpos", rotary, 2, {S3(2, 70, 12)}, 0, 0, 0},
     {"rotary_xpos_key", rotary, 4, {S3(2, 4, 12)}, 0, 0, 0},
+    {"rotary_periodic", rotary_periodic, 1, {S3(2, 8, 8)}, 0, 0, 0},
     {"lstm", lstm, 1, {S3(3, 5, 16), S2(16, 4), S2(3, 4), S2(3, 4)}, 0, 0, 0},
     {"lstm_from_zero", lstm, 0, {S3(2, 4, 12), S2(12, 3)}, 0, 0, 0},
     {"conv", conv, 1, {S3(2, 5, 3), S2(3, 4), S3(2, 3, 3)}, 0, 0, 0},
@@ -355,6 +412,11 @@ const op_case OP_CASES[] = {
     {"delta_uncorrected", delta, 4, {S4(2, 2, 5, 3), S3(2, 5, 6), S4(2, 2, 5, 2), S3(2, 6, 3)}, 0, 0, 0},
     /* two strips of the triangular system; values small, for corrections beyond 2 grow */
     {"delta_strips", delta, 5, {S4(2, 1, 37, 3), S3(1, 37, 2), S4(2, 1, 37, 1), S3(1, 3, 2)}, -0.6, 0.6, 0},
+    {"ttt", ttt, 0, {S4(3, 2, 7, 8), S3(2, 7, 2), S2(7, 8), S1(3)}, 0, 0, 0},
+    {"ttt_inside_a_chunk", ttt, 1, {S4(3, 1, 6, 3), S3(1, 6, 1), S2(6, 3), S1(3), S4(2, 1, 4, 3)}, 0, 0, 0},
+    {"ttt_short_chunks", ttt, 2, {S4(3, 2, 7, 6), S3(2, 7, 2), S2(6, 6), S1(3), S4(2, 2, 8, 3)}, 0, 0, 0},
+    {"ttt_one_by_one", ttt, 3, {S4(3, 1, 5, 3), S3(1, 5, 1), S2(6, 3), S1(1), S4(2, 1, 4, 3)}, 0, 0, 0},
+    {"ttt_without_end", ttt, 4, {S4(3, 1, 3, 3), S3(1, 3, 1), S2(6, 3), S1(8), S4(2, 1, 4, 3)}, 0, 0, 0},
 };
 /* clang-format on */
 

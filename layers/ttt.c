@@ -1,0 +1,272 @@
+/* Test-time training (Sun et al. 2024, arXiv:2407.04620): a linear model per head whose weights
+ * take a gradient step on every chunk of positions that they have read.
+ *
+ *   q, k = conv(x W_query), each with a convolution of its own, or x W_query and x W_key without
+ *   v = x W_value;  q, k <- rotated by their position in the chunk
+ *   z = k W + b;  inner loss |n(z) + k - v|^2 / 2, n a layer norm with gain and bias
+ *   lr_j = rate sigmoid(x_j w_lr + b_lr) / head_dim;  pos_i = max(1 / (i + 1) + learned_i, 0)
+ *   W_i = W - pos_i sum_j lr_j (gradient in W at j);  b_i likewise;  j <= i of i's chunk
+ *   o = q + n(q W_i + b_i);  y = (gelu(x W_gate) * norm(o)) W_out        a layer norm over all
+ * heads
+ *
+ * W and b start, where a document does, at values that training learned, and go on from chunk to
+ * chunk; the outer gradient flows through the inner one (second order). Chunks are counted from
+ * where a block (the context) begins, whose last chunk may be short. Carried are what W and b have
+ * learned and, inside a chunk, the sums of its gradients: text may be cut into calls anywhere, and
+ * generation is the same function.
+ *
+ * DIFFERS: convolutions have no bias. */
+#include "core/ops/ops_recurrent.h"
+#include "layers/layer.h"
+#include "layers/layer_inspect.h"
+
+#include <math.h>
+
+typedef struct ttt_options {
+    int64_t heads, chunk, conv;
+    double rate;
+    bool rotary, gate;
+} ttt_options;
+
+#define OPTION_AT(field) offsetof(ttt_options, field)
+static const option OPTIONS[] = {
+    {"heads", OPTION_INT, OPTION_AT(heads), .initial = "2", .min = 1, .max = 1024,
+     .help = "linear models, of width / heads inputs and outputs; published ones of 64"},
+    {"chunk", OPTION_INT, OPTION_AT(chunk), .initial = "16", .min = 1, .max = 1 << 16,
+     .help = "positions whose inner gradients are taken at the same weights"},
+    {"conv", OPTION_INT, OPTION_AT(conv), .initial = "4", .min = 0, .max = 64,
+     .help = "positions that q and k see of a projection they share; 0: one each, unconvolved"},
+    {"rate", OPTION_REAL, OPTION_AT(rate), .initial = "1", .min = 1e-6, .max = 1000,
+     .help = "largest inner learning rate, times the size of a head"},
+    {"rotary", OPTION_BOOL, OPTION_AT(rotary), .initial = "true",
+     .help = "rotate q and k by their position in the chunk"},
+    {"gate", OPTION_BOOL, OPTION_AT(gate), .initial = "true",
+     .help = "the input gates what is read"},
+    {0}};
+
+/* Indexes for layer_tensor and layer_state; -1: none. */
+typedef struct ttt_plan {
+    int64_t dim;
+    int query, key, value, query_conv, key_conv, slot_conv;
+    int lr, lr_bias, pos, inner_gain, inner_bias, w, b;
+    int gate, norm_gain, norm_bias, out, slot_weights, slot_sums;
+    const real *harmonic; /* [chunk]: 1 / (i + 1) */
+} ttt_plan;
+
+static bool ttt_check(const void *options, const layer_dims *dims, const node *at, err *e)
+{
+    const ttt_options *o = options;
+    if (dims->width % o->heads != 0) {
+        return node_err(e, at, "heads %lld does not divide the model's width %lld; give a divisor",
+                        (long long)o->heads, (long long)dims->width);
+    }
+    int64_t dim = dims->width / o->heads;
+    if (dim < 3) {
+        return node_err(e, at,
+                        "%lld heads of %lld numbers: normalised, they are nothing but signs; give "
+                        "fewer heads",
+                        (long long)o->heads, (long long)dim);
+    }
+    if (o->rotary && dim % 2 != 0) {
+        return node_err(e, at,
+                        "heads of %lld numbers cannot be rotated; give other heads or rotary: "
+                        "false",
+                        (long long)dim);
+    }
+    return true;
+}
+
+/* ---- parameters ---- */
+
+static int add_conv(layer_build *b, layer *self, const char *name, int64_t size)
+{
+    param_init start = {INIT_UNIFORM, 1 / sqrt((double)size)};
+    return layer_param(b, self, name, ROLE_GAIN, 2, (int64_t[]){self->dims.width, size}, start);
+}
+
+static void add_inputs(layer_build *b, layer *self, ttt_plan *p)
+{
+    const ttt_options *o = self->options;
+    int64_t width = self->dims.width;
+    p->key = p->query_conv = p->key_conv = p->slot_conv = -1;
+    p->query = layer_matrix(b, self, "query.weight", width, width, false);
+    if (o->conv == 0) p->key = layer_matrix(b, self, "key.weight", width, width, false);
+    p->value = layer_matrix(b, self, "value.weight", width, width, false);
+    if (o->conv > 0) {
+        p->query_conv = add_conv(b, self, "query.conv", o->conv);
+        p->key_conv = add_conv(b, self, "key.conv", o->conv);
+    }
+    /* What both convolutions see is the same. */
+    if (o->conv > 1) p->slot_conv = layer_slot_cache(b, self, "conv", o->conv - 1, width);
+}
+
+static void add_learner(layer_build *b, layer *self, ttt_plan *p)
+{
+    const ttt_options *o = self->options;
+    int64_t width = self->dims.width, chunk = MIN(o->chunk, self->dims.block);
+    p->lr = layer_matrix(b, self, "lr.weight", o->heads, width, false);
+    p->lr_bias = layer_vector(b, self, "lr.bias", ROLE_BIAS, o->heads, 0);
+    p->pos = layer_vector(b, self, "position", ROLE_STEP_SIZE, chunk, 0);
+    p->inner_gain = layer_vector(b, self, "inner_norm.gain", ROLE_GAIN, width, 1);
+    p->inner_bias = layer_vector(b, self, "inner_norm.bias", ROLE_BIAS, width, 0);
+    p->w = layer_param(b, self, "w", ROLE_STATE, 2, (int64_t[]){width, p->dim},
+                       layer_init(b, self, p->dim, false));
+    p->b = layer_vector(b, self, "b", ROLE_STATE, width, 0);
+    real *harmonic = ARENA_NEW(b->memory, real, chunk);
+    for (int64_t i = 0; i < chunk; i++) {
+        harmonic[i] = (real)(1 / (double)(i + 1));
+    }
+    p->harmonic = harmonic;
+}
+
+static void ttt_build(layer_build *b, layer *self)
+{
+    const ttt_options *o = self->options;
+    int64_t width = self->dims.width;
+    ttt_plan *p = ARENA_NEW(b->memory, ttt_plan, 1);
+    p->dim = width / o->heads;
+    add_inputs(b, self, p);
+    add_learner(b, self, p);
+    p->gate = o->gate ? layer_matrix(b, self, "gate.weight", width, width, false) : -1;
+    p->norm_gain = layer_vector(b, self, "norm_out.gain", ROLE_GAIN, width, 1);
+    p->norm_bias = layer_vector(b, self, "norm_out.bias", ROLE_BIAS, width, 0);
+    p->out = layer_matrix(b, self, "out.weight", width, width, true);
+    p->slot_weights = layer_slot(b, self, "weights", o->heads * (p->dim + 1), p->dim);
+    p->slot_sums = layer_slot(b, self, "sums", o->heads * (p->dim + 1), p->dim);
+    self->unfinished += width * (p->dim + 1);
+    self->plan = p;
+}
+
+/* ---- forward ---- */
+
+static tensor *rotated(layer_ctx *c, const layer *self, tensor *x)
+{
+    const ttt_options *o = self->options;
+    const ttt_plan *p = self->plan;
+    if (!o->rotary) return x;
+    rotary_shape s = {.heads = o->heads,
+                      .head_dim = p->dim,
+                      .first = c->position[0] % self->dims.block,
+                      .block = self->dims.block,
+                      .period = o->chunk,
+                      .theta = 10000};
+    return op_rotary_inplace(c->tape, x, &s);
+}
+
+static void queries_and_keys(layer_ctx *c, const layer *self, tensor *x, ttt_rule *in)
+{
+    const ttt_options *o = self->options;
+    const ttt_plan *p = self->plan;
+    tape *t = c->tape;
+    tensor *shared = op_linear(t, x, layer_tensor(c, self, p->query), NULL), *last;
+    if (o->conv == 0) {
+        in->q = rotated(c, self, shared);
+        in->k = rotated(c, self, op_linear(t, x, layer_tensor(c, self, p->key), NULL));
+        return;
+    }
+    tensor *before = o->conv > 1 ? layer_carried(c, self, p->slot_conv) : NULL;
+    tensor *q = layer_tensor(c, self, p->query_conv), *k = layer_tensor(c, self, p->key_conv);
+    in->q = rotated(c, self, op_conv(t, shared, q, before, 1, ACT_IDENTITY, &last));
+    in->k = rotated(c, self, op_conv(t, shared, k, before, 1, ACT_IDENTITY, NULL));
+    if (o->conv > 1) layer_state_set(c, self, p->slot_conv, last);
+}
+
+/* rate sigmoid(x w + b) / head_dim [rows, time, heads] */
+static tensor *rates(layer_ctx *c, const layer *self, tensor *x)
+{
+    const ttt_options *o = self->options;
+    const ttt_plan *p = self->plan;
+    tensor *lr =
+        op_linear(c->tape, x, layer_tensor(c, self, p->lr), layer_tensor(c, self, p->lr_bias));
+    lr = op_activation(c->tape, lr, ACT_SIGMOID);
+    return op_scale(c->tape, lr, (real)(o->rate / (double)p->dim));
+}
+
+/* max(1 / (i + 1) + learned, 0) [chunk] */
+static tensor *position_rates(layer_ctx *c, const layer *self)
+{
+    const ttt_plan *p = self->plan;
+    tensor *learned = layer_tensor(c, self, p->pos);
+    tensor *start = tape_constant(c->tape, p->harmonic, 1, learned->shape);
+    return op_activation(c->tape, op_add(c->tape, start, learned), ACT_RELU);
+}
+
+static tensor *gated_out(layer_ctx *c, const layer *self, tensor *y, tensor *gate)
+{
+    const ttt_plan *p = self->plan;
+    y = op_layernorm(c->tape, y, layer_tensor(c, self, p->norm_gain),
+                     layer_tensor(c, self, p->norm_bias), (real)1e-6);
+    if (gate) y = op_mul(c->tape, y, gate);
+    return op_linear(c->tape, y, layer_tensor(c, self, p->out), NULL);
+}
+
+/* What the weights of the start alone would answer. */
+static void tap_unlearned(layer_ctx *c, const layer *self, const ttt_rule *in, tensor *gate)
+{
+    ttt_rule still = *in;
+    still.lr = tape_constant(c->tape, NULL, 3, in->lr->shape);
+    still.start = still.sum = NULL;
+    tensor *y = op_ttt(c->tape, &still, NULL, NULL);
+    layer_tap(c, self, LAYER_TAP_UNLEARNED, gated_out(c, self, y, gate));
+}
+
+static tensor *ttt_forward(layer_ctx *c, const layer *self, tensor *x)
+{
+    const ttt_options *o = self->options;
+    const ttt_plan *p = self->plan;
+    tape *t = c->tape;
+    ttt_rule in = {.heads = o->heads,
+                   .chunk = o->chunk,
+                   .block = self->dims.block,
+                   .phase = c->position[0] % self->dims.block,
+                   .eps = (real)1e-6};
+    queries_and_keys(c, self, x, &in);
+    in.v = op_linear(t, x, layer_tensor(c, self, p->value), NULL);
+    in.lr = rates(c, self, x);
+    in.pos = position_rates(c, self);
+    in.gain = layer_tensor(c, self, p->inner_gain);
+    in.bias = layer_tensor(c, self, p->inner_bias);
+    in.w = layer_tensor(c, self, p->w);
+    in.b = layer_tensor(c, self, p->b);
+    in.start = layer_carried(c, self, p->slot_weights);
+    in.sum = layer_carried(c, self, p->slot_sums);
+    tensor *gate = NULL, *weights, *sums;
+    if (p->gate >= 0) {
+        gate = op_linear(t, x, layer_tensor(c, self, p->gate), NULL);
+        gate = op_activation(t, gate, ACT_GELU_TANH);
+    }
+    tensor *y = op_ttt(t, &in, &weights, &sums);
+    layer_state_set(c, self, p->slot_weights, weights);
+    layer_state_set(c, self, p->slot_sums, sums);
+    layer_tap(c, self, "rates", in.lr);
+    if (c->watch->tap) tap_unlearned(c, self, &in, gate);
+    return gated_out(c, self, y, gate);
+}
+
+static layer_cost ttt_cost(const layer *self)
+{
+    const ttt_options *o = self->options;
+    const ttt_plan *p = self->plan;
+    int64_t width = self->dims.width, chunk = MIN(o->chunk, self->dims.block);
+    /* q, k (of a convolution: no products), v, gate and out. */
+    double outs = (double)((3 + (o->conv == 0) + o->gate) * width + o->heads);
+    double projections = 2 * outs * (double)width;
+    double inner = 2 * (double)width * op_ttt_products(p->dim, chunk, self->dims.block);
+    /* Backwards what is inside a chunk is computed again: 3 times as much. */
+    return (layer_cost){.forward_flops = projections + inner,
+                        .train_flops = 3 * projections + 4 * inner};
+}
+
+extern const layer_class ttt_layer;
+const layer_class ttt_layer = {
+    .name = "ttt",
+    .cite = "Sun et al. 2024, arXiv:2407.04620",
+    .help = "a linear model per head that takes gradient steps on what it reads (TTT-Linear)",
+    .options = OPTIONS,
+    .options_bytes = sizeof(ttt_options),
+    .check = ttt_check,
+    .build = ttt_build,
+    .forward = ttt_forward,
+    .output_is_free = true,
+    .learns = true,
+    .cost = ttt_cost};
