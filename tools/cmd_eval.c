@@ -17,7 +17,7 @@
 typedef struct eval_call {
     const char *out, *data, *corpus, *dynamic;
     int64_t split, rows, tokens, context, stored, span, cleared;
-    bool json, documents, slices;
+    bool json, documents;
 } eval_call;
 
 static const option OPTIONS[] = {
@@ -37,9 +37,6 @@ static const option OPTIONS[] = {
     CLI_TEXT(eval_call, dynamic, "dynamic",
              "learn while reading: sgd, rms, or all of `eval.dynamic`, '{kind: rms, rate: 1e-4}'"),
     CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
-    CLI_SWITCH(
-        eval_call, slices, "slices",
-        "add slices to what was evaluated without, from its losses; RUN may be an experiment"),
     CLI_SWITCH(eval_call, json, "json", "the record, machine-readable"),
     CLI_OUT(eval_call),
     CLI_DATA(eval_call),
@@ -194,75 +191,11 @@ static bool eval_model(const cli_call *c, const char *folder, const trained_mode
     return done;
 }
 
-/* ---- slices of what was evaluated before ---- */
-
-/* Folders of the runs that a word names: an experiment's, or one. */
-static bool named_folders(const char *const **folders, int64_t *n, const cli_call *c, err *e)
-{
-    const char *out = cli_out(((const eval_call *)c->options)->out);
-    char path[FILE_PATH_BYTES], file[300];
-    snprintf(file, sizeof file, "experiments/%s.json", c->words[0]);
-    if (!file_join(path, out, file, e)) return false;
-    json_t *x = strchr(c->words[0], '/') || !file_exists(path) ? NULL : json_read(path, e), *run;
-    json_t *runs = json_object_get(x, "runs");
-    const char **list = ARENA_NEW(c->memory, const char *, (int64_t)json_array_size(runs) + 1);
-    size_t i;
-    *n = 0;
-    *folders = list;
-    json_array_foreach(runs, i, run)
-    {
-        const char *id = json_get_text(run, "run");
-        if (id && run_folder_path(path, out, id, NULL)) {
-            list[(*n)++] = arena_strdup(c->memory, path);
-        }
-    }
-    json_decref(x);
-    if (*n > 0) return true;
-    if (!find_run(path, c->words[0], out, e)) return false;
-    list[(*n)++] = arena_strdup(c->memory, path);
-    return true;
-}
-
-/* One run that cannot be read does not keep the others from theirs. */
-static int add_slices(const cli_call *c)
-{
-    static const char *const read[] = {"slices", "out", "data", NULL};
-    const eval_call *o = c->options;
-    const char *const *folders, *other = cli_given_beside(c, read);
-    int64_t n;
-    err e = {0};
-    if (other) {
-        return cli_fail(EXIT_USAGE,
-                        "eval: --slices sums up evaluations as they are; leave out --%s", other);
-    }
-    if (!named_folders(&folders, &n, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
-    corpus_places places = cli_places(c->memory, o->data);
-    int all = 0, missing = 0, status = EXIT_DONE;
-    for (int64_t i = 0; i < n; i++) {
-        int added, without;
-        if (!slices_add(folders[i], &places, &added, &without, &e)) {
-            status = cli_fail(EXIT_FAILED, "%s", e.text);
-        }
-        all += added;
-        missing += without;
-    }
-    printf("slices added to %d evaluation%s of %lld run%s\n", all, all == 1 ? "" : "s",
-           (long long)n, n == 1 ? "" : "s");
-    if (missing) {
-        fprintf(stderr,
-                "%d final evaluations have neither slices nor losses to make them from; loci eval "
-                "RUN evaluates again\n",
-                missing);
-    }
-    return status;
-}
-
 static int eval(const cli_call *c)
 {
     const eval_call *o = c->options;
     err e = {0};
     char folder[FILE_PATH_BYTES];
-    if (o->slices) return add_slices(c);
     if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
@@ -300,8 +233,7 @@ const verb VERB_EVAL = {
         "RUN@best and RUN@STEP are models that training kept; their figures are only printed.\n"
         "Figures on the corpus that the run was trained on are added to its record.\n"
         "Dynamic evaluation: `loci help spec` lists what can be said of eval.dynamic; lists of\n"
-        "rates and decays are tried on the validation split, the best is applied.\n"
-        "--slices evaluates nothing: it sums up kept losses for `compare --by` and `plot`.",
+        "rates and decays are tried on the validation split, the best is applied.",
     .examples = {"eval quickstart/keys/1 --split test",
                  "eval quickstart/keys --corpus '{corpus: text, path: README.md}' --split train"},
     .options = OPTIONS,

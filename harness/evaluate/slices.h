@@ -56,9 +56,4 @@ bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document
  * buckets without a token are left out. Decref it. */
 json_t *slices_record(const slices *s);
 
-/* For a run that was evaluated without: adds slices to the records of its evals.jsonl whose file of
- * losses is there. Nothing is evaluated again. *added counts these, *without the final records that
- * have neither slices nor losses. Takes the folder's lock. */
-bool slices_add(const char *folder, const corpus_places *places, int *added, int *without, err *e);
-
 #endif

@@ -247,9 +247,9 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
     }
     if (x->count == 0) {
         return err_set(e,
-                       "%s: no slices are recorded; loci eval %s --slices makes them from the "
-                       "losses that runs kept",
-                       c->experiment, c->experiment);
+                       "%s: its runs were evaluated without slices; loci run evaluates them anew "
+                       "under another `eval:` section",
+                       c->experiment);
     }
     if (format == TABLE_MD) format = TABLE_MARKDOWN;
     bool people = format == TABLE_TEXT || format == TABLE_MARKDOWN;

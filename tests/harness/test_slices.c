@@ -154,89 +154,8 @@ static void many_documents(void)
     workload_close(&w);
 }
 
-/* The lines of a file, keys sorted, without slices unless they are kept. The caller frees. */
-static char *sorted_lines(const char *path, bool keep)
-{
-    char *text = file_read(path, NULL, NULL), *out = NULL;
-    size_t size;
-    EXPECT(text, "%s cannot be read", path);
-    FILE *f = open_memstream(&out, &size);
-    for (char *at = text, *end; at && (end = strchr(at, '\n')) != NULL; at = end + 1) {
-        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
-        if (!keep) json_object_del(line, "slices");
-        json_dumpf(line, f, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-        fputc('\n', f);
-        json_decref(line);
-    }
-    fclose(f);
-    free(text);
-    return out;
-}
-
-static void forget(const char *path)
-{
-    err e = {0};
-    char *text = sorted_lines(path, false);
-    EXPECT(file_write(path, text, strlen(text), &e), "%s", e.text);
-    free(text);
-}
-
-static void added_later(void)
-{
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    err e = {0};
-    int added, without;
-    corpus_places places = {.cache = test_folder()};
-    if (!test_program()) return;
-    trial_folder(folder, "run", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
-    file_join(path, folder, "evals.jsonl", &e);
-    char *before = sorted_lines(path, true);
-    EXPECT(before && strstr(before, "\"slices\":{"), "%s", e.text);
-    EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 0 && without == 0, "%s",
-           e.text);
-    forget(path);
-    EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 1 && without == 0,
-           "%d added, %d without: %s", added, without, e.text);
-    char *after = sorted_lines(path, true);
-    EXPECT(before && after && strcmp(before, after) == 0, "other slices:\n%s\n%s", before, after);
-    free(before);
-    free(after);
-}
-
-/* Without its losses, or on another text, nothing is made up. */
-static void cannot_be_added(void)
-{
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    err e = {0};
-    int added, without;
-    corpus_places places = {.cache = test_folder()};
-    if (!test_program()) return;
-    trial_folder(folder, "run", TRIAL_SPEC, "eval: {rows: 3, losses: false}", 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
-    file_join(path, folder, "evals.jsonl", &e);
-    forget(path);
-    EXPECT(slices_add(folder, &places, &added, &without, &e) && added == 0 && without == 1,
-           "%d added, %d without: %s", added, without, e.text);
-    trial_folder(folder, "other", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "the run failed");
-    file_join(path, folder, "evals.jsonl", &e);
-    forget(path);
-    static const char OTHER[] = "data: {corpus: markov, symbols: 9, tokens: 4000, held_out: 600}\n";
-    trial_folder(folder, "other", TRIAL_SPEC, OTHER, 3);
-    EXPECT(!slices_add(folder, &places, &added, &without, &e) && strstr(e.text, "another text"),
-           "%s", e.text);
-    /* All of a run's or none: what was counted before one failed is not written. */
-    trial_folder(folder, "other", TRIAL_SPEC, NULL, 3);
-    EXPECT(run_lines_append(path, "{no record}\n", 12, true, &e), "%s", e.text);
-    EXPECT(!slices_add(folder, &places, &added, &without, &e) && added == 0, "%d added: %s", added,
-           e.text);
-}
-
 const test_suite test_slices = {"harness/slices",
                                 {{"buckets", buckets},
                                  {"against_a_plain_count", against_a_plain_count},
                                  {"many_documents", many_documents},
-                                 {"added_later", added_later},
-                                 {"cannot_be_added", cannot_be_added},
                                  {0}}};

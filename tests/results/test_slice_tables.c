@@ -117,7 +117,7 @@ static void none_recorded(void)
     err e = {0};
     EXPECT(s && s->count == 0, "slices of nothing");
     EXPECT(s && !compare_slices_print(stderr, c, s, TABLE_TEXT, false, &e) &&
-               strstr(e.text, "loci eval memory --slices"),
+               strstr(e.text, "another `eval:` section"),
            "%s", e.text);
     arena_free(a);
 }

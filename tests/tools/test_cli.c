@@ -187,10 +187,6 @@ static void experiment(void)
     expect_call(LOCI("compare", "tiny", "--at", "tokens"), 0, "At equal tokens", NULL);
     expect_call(LOCI("compare", "tiny", "--at", "steps=3"), 2, NULL, "--at steps=3: say tokens=2M");
     expect_call(LOCI("compare", "tiny", "--tune", "warmup"), 2, NULL, "no such axis; tiny sweeps");
-    expect_call(LOCI("eval", "tiny", "--slices"), 0, "slices added to 0 evaluations of 6", NULL);
-    expect_call(LOCI("eval", "tine", "--slices"), 2, NULL, "no such run");
-    expect_call(LOCI("eval", "tiny", "--slices", "--split", "test"), 2, NULL, "leave out --split");
-    expect_call(LOCI("eval", "tiny", "--json", "--slices"), 2, NULL, "leave out --json");
     expect_call(LOCI("eval", "tiny/keys/1", "--cleared", "9", "--dynamic", "sgd"), 2, NULL,
                 "leave out --dynamic");
     program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
