@@ -3,7 +3,7 @@
 
 #include "harness/speed/bench_against.h"
 #include "harness/speed/bench_compare.h"
-#include "harness/speed/bench_record.h"
+#include "harness/speed/bench_report.h"
 #include "harness/speed/bench_stream.h"
 #include "tools/verbs.h"
 

@@ -1,8 +1,10 @@
 #include "harness/inspect/value_readings.h"
-#include "core/ops/vec.h"
-#include "models/readout.h"
 
 #include <math.h>
+
+#include "core/ops/vec.h"
+
+#include "models/readout.h"
 
 enum { READ_ROWS = 64 }; /* vectors read at a time: their logits stay in the cache */
 

@@ -13,8 +13,8 @@
 #include <stdio.h>
 
 #include "core/base/json.h"
-#include "data/corpus.h"
 #include "harness/speed/bench_peak.h"
+#include "harness/train/trainer.h"
 
 enum { BENCH_OPS = 64, BENCH_GENERATE_ROWS = 8 };
 
@@ -59,7 +59,17 @@ typedef struct bench_result {
 bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
                const bench_options *o, err *e);
 
-void bench_report_print(FILE *out, const bench_result *r);
-json_t *bench_report_json(const bench_result *r);
+/* ---- for the benchmark of several variants, too ---- */
+
+/* A training step; diverging is an error here. */
+bool bench_step(trainer *t, train_report *r, err *e);
+
+/* Tokens per second of evaluating the first four contexts per row with the trainer's values; left
+ * as it is where the corpus has no such split. */
+bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e);
+
+/* Of all threads' tapes: bytes and number of mappings. */
+int64_t bench_tape_bytes(trainer *t);
+int64_t bench_tape_maps(trainer *t);
 
 #endif

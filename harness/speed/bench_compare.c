@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/base/host.h"
-#include "harness/speed/bench_parts.h"
+#include "results/compare/stats.h"
 
 enum { LEAST_ROUNDS = 5, MOST_ROUNDS = 1000, MOST_STEPS = 1000 };
 
@@ -169,14 +169,6 @@ static bool run_rounds(contest *c, double seconds, err *e)
 
 /* ---- figures ---- */
 
-/* Sorted x at a share of its way, between neighbours. */
-static double quantile(const double *x, int n, double share)
-{
-    double at = share * (n - 1);
-    int i = (int)at;
-    return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[n - 1];
-}
-
 static bench_speed speed_of(const double *own, const double *baseline, int rounds)
 {
     double rates[MOST_ROUNDS], ratios[MOST_ROUNDS];
@@ -188,8 +180,8 @@ static bench_speed speed_of(const double *own, const double *baseline, int round
         ratios[i] = own[i] / baseline[i];
     }
     bench_speed s = {.rate = stats_median(rates, rounds), .ratio = stats_median(ratios, rounds)};
-    s.low = quantile(ratios, rounds, 0.25); /* median has sorted them */
-    s.high = quantile(ratios, rounds, 0.75);
+    s.low = stats_quantile(ratios, rounds, 0.25); /* median has sorted them */
+    s.high = stats_quantile(ratios, rounds, 0.75);
     return s;
 }
 

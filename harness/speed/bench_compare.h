@@ -13,7 +13,6 @@
 
 #include "harness/run/experiment.h"
 #include "harness/speed/bench.h"
-#include "results/table/table.h"
 
 /* Tokens per second over rounds, and relative to the baseline. NaN: not measured. */
 typedef struct bench_speed {
@@ -43,9 +42,5 @@ typedef struct bench_comparison {
  * least five rounds. NULL and e on failure. Lives in the arena. */
 bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
                                 const bench_options *o, err *e);
-
-table *bench_report_table(arena *a, const bench_comparison *c);
-/* What the layers have logged, a line per variant. */
-void bench_report_figures(FILE *out, const bench_comparison *c);
 
 #endif

@@ -7,6 +7,7 @@
 #include "core/base/host.h"
 #include "core/ops/ops.h"
 #include "harness/train/bad_number.h"
+#include "results/compare/stats.h"
 
 /* What a lane adds up over a step. */
 typedef struct lane_sums {
@@ -384,19 +385,6 @@ tape *trainer_tape(trainer *t, int thread)
 {
     CHECK(thread >= 0 && thread < t->threads, "thread %d", thread);
     return t->tapes[thread];
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double stats_median(double *x, int n)
-{
-    CHECK(n > 0, "median of nothing");
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
 bool trainer_calibrate(workload *w, int threads, double seconds, double *step_seconds, err *e)

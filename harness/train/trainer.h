@@ -63,9 +63,6 @@ int trainer_threads(const trainer *t); /* no more than lanes */
 /* Tape of a thread, for measurements. */
 tape *trainer_tape(trainer *t, int thread);
 
-/* Sorts x. */
-double stats_median(double *x, int n);
-
 /* Median seconds of a step, over at most `seconds` of throw-away training: what turns a budget in
  * seconds into steps. */
 bool trainer_calibrate(workload *w, int threads, double seconds, double *step_seconds, err *e);

@@ -151,6 +151,20 @@ int stats_by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double stats_median(double *x, int n)
+{
+    CHECK(n > 0, "median of nothing");
+    qsort(x, (size_t)n, sizeof *x, stats_by_value);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+double stats_quantile(const double *x, int n, double share)
+{
+    double at = share * (n - 1);
+    int i = (int)at;
+    return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[n - 1];
+}
+
 interval stats_bootstrap(const double *top, const double *bottom, int n, double confidence)
 {
     enum { SAMPLES = 2000 };

@@ -21,6 +21,11 @@ typedef struct estimate {
 /* For qsort: the least of doubles first. */
 int stats_by_value(const void *a, const void *b);
 
+/* Sorts x. */
+double stats_median(double *x, int n);
+/* Of sorted x, at a share of its way, between neighbours. */
+double stats_quantile(const double *x, int n, double share);
+
 /* NaNs among x are left out. */
 estimate stats_mean(const double *x, int n, double confidence);
 

@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "harness/speed/bench.h"
 #include "harness/speed/bench_against.h"
+#include "harness/speed/bench_report.h"
 #include "harness/speed/bench_stream.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"

@@ -1,0 +1,27 @@
+/* The benchmark's figures: as text, as JSON, as a table of variants, and beside runs. */
+#ifndef LOCI_HARNESS_BENCH_REPORT_H
+#define LOCI_HARNESS_BENCH_REPORT_H
+
+#include "core/base/json.h"
+#include "harness/speed/bench_compare.h"
+#include "results/table/table.h"
+
+void bench_report_print(FILE *out, const bench_result *r);
+json_t *bench_report_json(const bench_result *r);
+
+table *bench_report_table(arena *a, const bench_comparison *c);
+/* What the layers have logged, a line per variant. */
+void bench_report_figures(FILE *out, const bench_comparison *c);
+
+/* Speeds that were measured alone, beside the runs that they are of: what `compare` shows instead
+ * of speeds that runs had while they shared the machine. Writes OUT/runs/ID/speed.json for every
+ * run of x (resolved) that has a folder:
+ *
+ *   {"alone_tokens_per_second", "alone_threads", "alone_at", "eval_tokens_per_second", "rounds",
+ *    "host", "cpu"}
+ *
+ * speeds [variants of the sweep]: in training, in evaluation. *runs: how many. */
+bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
+                         const char *out, int *runs, err *e);
+
+#endif
