@@ -25,19 +25,17 @@ static json_t *count_or_null(int64_t n)
 /* What the model learns by; of a grid what it was chosen from. */
 static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
 {
-    json_t *p = json_object(), *rates = json_array(), *decays = json_array();
+    json_t *rates = json_array(), *decays = json_array();
     for (int i = 0; i < d->rate_count; i++) {
         json_array_append_new(rates, json_real(d->rate_values[i]));
     }
     for (int i = 0; i < d->decay_count; i++) {
         json_array_append_new(decays, json_real(d->decay_values[i]));
     }
-    json_object_set_new(p, "kind", json_string(d->kind == DYNAMIC_RMS ? "rms" : "sgd"));
-    json_object_set_new(p, "rates", rates);
-    json_object_set_new(p, "decays", decays);
-    json_object_set_new(p, "segment", json_integer(dynamic_learner_segment(d, m)));
-    json_object_set_new(p, "match", json_string(d->match));
-    json_object_set_new(p, "carry", json_boolean(d->carry));
+    json_t *p = json_pack("{s:s, s:o, s:o, s:I, s:o*, s:b}", "kind",
+                          d->kind == DYNAMIC_RMS ? "rms" : "sgd", "rates", rates, "decays", decays,
+                          "segment", (json_int_t)dynamic_learner_segment(d, m), "match",
+                          json_string(d->match), "carry", d->carry);
     if (d->rate_count * d->decay_count > 1) {
         json_object_set_new(p, "grid_tokens", json_integer(d->grid_tokens));
     }
@@ -72,11 +70,9 @@ json_t *eval_record_protocol(const eval_task *task)
 void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
                     const json_t *protocol)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "run", json_string(run));
-    json_object_set_new(o, "step", json_integer(step));
-    json_object_set_new(o, "split", json_string(split));
-    json_object_set_new(o, "protocol", json_deep_copy(protocol));
+    json_t *o =
+        json_pack("{s:o*, s:I, s:o*, s:o}", "run", json_string(run), "step", (json_int_t)step,
+                  "split", json_string(split), "protocol", json_deep_copy(protocol));
     char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
     CHECK(text, "out of memory for an identity");
     char hex[SHA256_HEX];
@@ -97,41 +93,30 @@ void eval_record_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const ch
 
 static json_t *document_record(const eval_document *d)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "index", json_integer(d->index));
-    json_object_set_new(o, "name", json_string(d->name));
-    json_object_set_new(o, "nats", json_finite(d->nats));
-    json_object_set_new(o, "tokens", json_integer(d->tokens));
-    json_object_set_new(o, "bytes", count_or_null(d->bytes));
-    json_object_set_new(o, "words", count_or_null(d->words));
+    json_t *o = json_pack("{s:I, s:o*, s:o, s:I, s:o, s:o}", "index", (json_int_t)d->index, "name",
+                          json_string(d->name), "nats", json_finite(d->nats), "tokens",
+                          (json_int_t)d->tokens, "bytes", count_or_null(d->bytes), "words",
+                          count_or_null(d->words));
     return o;
 }
 
 json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
                     int64_t tokens_seen, bool final)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "eval", json_string(id));
-    json_object_set_new(o, "step", json_integer(step));
-    json_object_set_new(o, "tokens_seen", json_integer(tokens_seen));
-    json_object_set_new(o, "final", json_boolean(final));
-    json_object_set_new(o, "split", json_string(split_name(eval_options_split(task->options))));
-    json_object_set_new(o, "nats", json_finite(r->nats));
-    json_object_set_new(o, "tokens", json_integer(r->tokens));
-    json_object_set_new(o, "bytes", count_or_null(r->bytes));
-    json_object_set_new(o, "words", count_or_null(r->words));
-    json_object_set_new(o, "unknown_tokens", count_or_null(r->unknown));
-    json_object_set_new(o, "unknown_bytes", count_or_null(r->unknown_bytes));
-    json_object_set_new(o, "seconds", json_finite(r->seconds));
-    json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
-    json_object_set_new(o, "flops_per_token", json_finite(r->flops_per_token));
-    json_object_set_new(o, "anon_bytes", json_integer(r->anon_bytes));
+    json_t *o = json_pack(
+        "{s:s, s:I, s:I, s:b, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "eval", id,
+        "step", (json_int_t)step, "tokens_seen", (json_int_t)tokens_seen, "final", final, "split",
+        split_name(eval_options_split(task->options)), "nats", json_finite(r->nats), "tokens",
+        (json_int_t)r->tokens, "bytes", count_or_null(r->bytes), "words", count_or_null(r->words),
+        "unknown_tokens", count_or_null(r->unknown), "unknown_bytes",
+        count_or_null(r->unknown_bytes), "seconds", json_finite(r->seconds), "tokens_per_second",
+        json_finite(r->tokens_per_second), "flops_per_token", json_finite(r->flops_per_token),
+        "anon_bytes", (json_int_t)r->anon_bytes);
     if (r->dynamic) {
-        json_t *d = json_object();
-        json_object_set_new(d, "rate", json_real(r->rate));
-        json_object_set_new(d, "decay", json_real(r->decay));
-        json_object_set_new(d, "statistics_seconds", json_finite(r->statistics_seconds));
-        json_object_set_new(d, "grid_seconds", json_finite(r->grid_seconds));
+        json_t *d =
+            json_pack("{s:o, s:o, s:o, s:o}", "rate", json_real(r->rate), "decay",
+                      json_real(r->decay), "statistics_seconds", json_finite(r->statistics_seconds),
+                      "grid_seconds", json_finite(r->grid_seconds));
         json_object_set_new(o, "dynamic", d);
     }
     json_object_set_new(o, "protocol", eval_record_protocol(task));

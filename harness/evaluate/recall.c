@@ -145,11 +145,9 @@ json_t *recall_record(const recall *r)
     json_t *list = json_array();
     for (int i = 0; i < r->count; i++) {
         const recall_score *s = &r->scores[i];
-        json_t *o = json_object();
-        json_object_set_new(o, "distance", json_integer(s->distance));
-        json_object_set_new(o, "answers", json_integer(s->answers));
-        json_object_set_new(o, "correct", json_integer(s->correct));
-        json_object_set_new(o, "nats", json_finite(s->nats));
+        json_t *o = json_pack("{s:I, s:I, s:I, s:o}", "distance", (json_int_t)s->distance,
+                              "answers", (json_int_t)s->answers, "correct", (json_int_t)s->correct,
+                              "nats", json_finite(s->nats));
         json_array_append_new(list, o);
     }
     return list;

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "core/ops/vec.h"
-
 #include "models/readout.h"
 
 enum { READ_ROWS = 64 }; /* vectors read at a time: their logits stay in the cache */

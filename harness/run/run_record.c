@@ -15,16 +15,13 @@ static json_t *now_utc(void)
 
 static json_t *run_record(const run_plan *p)
 {
-    json_t *o = json_object(), *axes = json_object();
+    json_t *axes = json_object();
     for (int i = 0; i < p->axis_count; i++) {
         json_object_set_new(axes, p->axes[i].axis, json_string(p->axes[i].value));
     }
-    json_object_set_new(o, "run", json_string(p->id));
-    json_object_set_new(o, "variant", json_string(p->variant));
-    json_object_set_new(o, "label", json_string(p->label));
-    json_object_set_new(o, "axes", axes);
-    json_object_set_new(o, "seed", json_integer(p->seed));
-    json_object_set_new(o, "baseline", json_boolean(p->is_baseline));
+    json_t *o = json_pack("{s:o*, s:o*, s:o*, s:o, s:I, s:b}", "run", json_string(p->id), "variant",
+                          json_string(p->variant), "label", json_string(p->label), "axes", axes,
+                          "seed", (json_int_t)p->seed, "baseline", p->is_baseline);
     return o;
 }
 
@@ -46,13 +43,11 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
         !file_join(path, folder, name, e)) {
         return false;
     }
-    json_t *o = json_object(), *runs = json_array();
-    json_object_set_new(o, "name", json_string(x->spec->name));
-    json_object_set_new(o, "description", json_string(x->spec->description));
-    json_object_set_new(o, "spec_file", json_string(x->spec->file));
-    json_object_set_new(o, "spec_text", json_string(x->spec->text));
-    json_object_set_new(o, "baseline", json_string(x->baseline));
-    json_object_set_new(o, "created_at", created_at(path));
+    json_t *runs = json_array();
+    json_t *o = json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),
+                          "description", json_string(x->spec->description), "spec_file",
+                          json_string(x->spec->file), "spec_text", json_string(x->spec->text),
+                          "baseline", json_string(x->baseline), "created_at", created_at(path));
     for (int i = 0; i < x->run_count; i++) {
         json_array_append_new(runs, run_record(&x->runs[i]));
     }
@@ -82,15 +77,11 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
     json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
     arena_free(a);
     CHECK(tree, "the resolved spec of %s is no JSON", p->label);
-    json_t *o = json_object();
-    json_object_set_new(o, "run", json_string(p->id));
-    json_object_set_new(o, "variant", json_string(p->variant));
-    json_object_set_new(o, "label", json_string(p->label));
-    json_object_set_new(o, "seed", json_integer(p->seed));
-    json_object_set_new(o, "spec", tree);
-    json_object_set_new(o, "command", json_string(command ? command : ""));
-    json_object_set_new(o, "threads", json_integer(threads));
-    json_object_set_new(o, "places", places_record(places));
+    json_t *o =
+        json_pack("{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o}", "run", json_string(p->id),
+                  "variant", json_string(p->variant), "label", json_string(p->label), "seed",
+                  (json_int_t)p->seed, "spec", tree, "command", json_string(command ? command : ""),
+                  "threads", (json_int_t)threads, "places", places_record(places));
     bool ok = json_write(path, o, e);
     json_decref(o);
     return ok;

@@ -142,10 +142,8 @@ static bool calibrated_steps(worker *w, int64_t *steps, err *e)
         return false;
     }
     *steps = (int64_t)fmin(fmax(1, round(seconds / step_seconds)), 4e15);
-    json_t *o = json_object();
-    json_object_set_new(o, "seconds", json_finite(seconds));
-    json_object_set_new(o, "step_seconds", json_finite(step_seconds));
-    json_object_set_new(o, "steps", json_integer(*steps));
+    json_t *o = json_pack("{s:o, s:o, s:I}", "seconds", json_finite(seconds), "step_seconds",
+                          json_finite(step_seconds), "steps", (json_int_t)(*steps));
     bool ok = json_write(path, o, e);
     json_decref(o);
     return ok;

@@ -90,11 +90,10 @@ static json_t *ops_json(const bench_result *r)
 {
     json_t *ops = json_array();
     for (int i = 0; i < r->op_count; i++) {
-        json_t *o = json_object();
-        json_object_set_new(o, "op", json_string(r->ops[i].name));
-        json_object_set_new(o, "forward_ms", json_finite(r->ops[i].forward_ms));
-        json_object_set_new(o, "backward_ms", json_finite(r->ops[i].backward_ms));
-        json_object_set_new(o, "calls", json_integer(r->ops[i].calls));
+        json_t *o =
+            json_pack("{s:o*, s:o, s:o, s:I}", "op", json_string(r->ops[i].name), "forward_ms",
+                      json_finite(r->ops[i].forward_ms), "backward_ms",
+                      json_finite(r->ops[i].backward_ms), "calls", (json_int_t)r->ops[i].calls);
         json_array_append_new(ops, o);
     }
     return ops;
@@ -207,14 +206,11 @@ static json_t *record_of(const bench_variant *v, int threads, int rounds, const 
 {
     char utc[32];
     host_utc(utc, host_wall_s());
-    json_t *o = json_object();
-    json_object_set_new(o, "alone_tokens_per_second", json_finite(v->train.rate));
-    json_object_set_new(o, "alone_threads", json_integer(threads));
-    json_object_set_new(o, "alone_at", json_string(utc));
-    json_object_set_new(o, "eval_tokens_per_second", json_finite(v->eval.rate));
-    json_object_set_new(o, "rounds", json_integer(rounds));
-    json_object_set_new(o, "host", json_string(h->name));
-    json_object_set_new(o, "cpu", json_string(h->cpu));
+    json_t *o =
+        json_pack("{s:o, s:I, s:s, s:o, s:I, s:o*, s:o*}", "alone_tokens_per_second",
+                  json_finite(v->train.rate), "alone_threads", (json_int_t)threads, "alone_at", utc,
+                  "eval_tokens_per_second", json_finite(v->eval.rate), "rounds", (json_int_t)rounds,
+                  "host", json_string(h->name), "cpu", json_string(h->cpu));
     return o;
 }
 

@@ -116,12 +116,11 @@ json_t *bench_stream_json(const stream_point points[STREAM_POINTS])
     json_t *list = json_array();
     for (int i = 0; i < STREAM_POINTS; i++) {
         const stream_point *p = &points[i];
-        json_t *o = json_object();
-        json_object_set_new(o, "tokens", json_integer(p->tokens));
-        json_object_set_new(o, "anon_mib", json_finite(p->anon_mib));
-        json_object_set_new(o, "us_per_token", json_finite(p->us_per_token));
-        json_object_set_new(o, "cpu_us_per_token", json_finite(p->cpu_us_per_token));
-        json_object_set_new(o, "nats_per_token", json_finite(p->nats));
+        json_t *o =
+            json_pack("{s:I, s:o, s:o, s:o, s:o}", "tokens", (json_int_t)p->tokens, "anon_mib",
+                      json_finite(p->anon_mib), "us_per_token", json_finite(p->us_per_token),
+                      "cpu_us_per_token", json_finite(p->cpu_us_per_token), "nats_per_token",
+                      json_finite(p->nats));
         json_array_append_new(list, o);
     }
     return list;
