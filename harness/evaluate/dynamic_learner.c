@@ -100,6 +100,8 @@ static void gather_lane(void *arg, int64_t lane, int thread, grads *g)
     }
 }
 
+/* The statistics are of minibatches as the evaluation will see them: segment by segment, state
+ * carried from one to the next, the gradient that of the mean loss over all rows. */
 static void gather_batch(gathering *w)
 {
     for (w->at = 0; w->at < w->batch.time; w->at += w->n) {

@@ -75,6 +75,12 @@ static void open_lanes(eval_pass *p, arena *a)
     }
 }
 
+/* Rows, lanes, spans. A row reads documents one behind the other; rows are cut into lanes, which
+ * are what threads take, so that figures do not depend on how many threads there are.
+ *
+ * A span is where state is forgotten inside a document: the user's, or, for a model that carries
+ * nothing anyway, a context. Then one long document is cut among all rows; without it, seven of
+ * eight rows would run dry while the eighth reads a book. */
 bool eval_pass_open(eval_pass *p, arena *a, err *e)
 {
     const eval_task *task = p->task;

@@ -67,6 +67,9 @@ json_t *eval_record_protocol(const eval_task *task)
     return p;
 }
 
+/* Evaluations of the same run, step, split and protocol have the same id, so that collecting twice,
+ * or evaluating again after a kill, replaces a row and adds none. What only says how it was
+ * computed (threads, seconds) is no part of the protocol. */
 void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
                     const json_t *protocol)
 {

@@ -46,6 +46,8 @@ bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t
 enum { LARGEST = 1 << 20 };
 static const double UNITS = 4294967296.0;
 
+/* In whole numbers, for additions of doubles depend on their order, and threads come in any. A sum
+ * of 2^30 terms of 1 still fits. */
 void inspection_sum(int64_t *sum, double x)
 {
     if (!(fabs(x) < LARGEST)) return;

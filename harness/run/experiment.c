@@ -69,6 +69,7 @@ typedef struct shelf {
     int count;
 } shelf;
 
+/* A sweep of a thousand variants mostly has one corpus: opening it may mean hashing gigabytes. */
 static corpus *shared_corpus(shelf *s, const node *data, const corpus_places *places, err *e)
 {
     for (int i = 0; i < s->count; i++) {
@@ -83,6 +84,7 @@ static corpus *shared_corpus(shelf *s, const node *data, const corpus_places *pl
 
 /* ---- one variant ---- */
 
+/* Gradients are added in a tree over the lanes: a vector per level. */
 static int levels(int64_t count)
 {
     int n = 1;
@@ -290,6 +292,8 @@ static bool has_sections(const node *own, err *e)
     return true;
 }
 
+/* A variant's id contains that of the one it starts from, so the source is resolved first, by
+ * recursion; a mark that is still BEGUN when it is met again is a circle. */
 static bool resolve_variant(resolver *r, int v, err *e)
 {
     if (r->marks[v] == RESOLVED) return true;

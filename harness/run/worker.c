@@ -340,6 +340,12 @@ static bool eval_due(const worker *w)
     return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
 }
 
+/* The order inside a turn is what makes a killed run end with the bits of one that was not:
+ *
+ *   evaluate what is due   before anything may stop the run, so that no evaluation is left out
+ *   stop or save           the checkpoint holds step, position and the sums of the unwritten line
+ *   step, log, keep        lines younger than the checkpoint are cut off when the run goes on
+ */
 static outcome train_to_the_end(worker *w, err *e)
 {
     while (!trainer_finished(w->trainer)) {

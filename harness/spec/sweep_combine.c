@@ -251,6 +251,8 @@ static bool expand_block(expander *x, const sweep_block *b)
     return true;
 }
 
+/* Counted before anything is multiplied out: three lists of a thousand values are a slip of the pen
+ * that should say so, not use up the memory. */
 static bool reserve_combos(expander *x)
 {
     int64_t total = 0;

@@ -120,6 +120,8 @@ static const char *figures_of(arena *a, const train_report *r)
 
 /* ---- rounds ---- */
 
+/* A round's figure is the median of its steps: one step that another process interrupts does not
+ * count, a machine that is slower for the whole round does, for all variants alike. */
 static bool train_turn(contest *c, contender *k, err *e)
 {
     double rates[MOST_STEPS], total = 0;

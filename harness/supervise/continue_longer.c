@@ -239,6 +239,9 @@ static bool copy_kept(const char *from, const char *to, err *e)
     return ok;
 }
 
+/* Lines first, the checkpoint last: a run is where its checkpoint says, and lines beyond it are cut
+ * off. The other way round, a kill in between would leave a run with a past that was never logged.
+ */
 static bool copy_beginning(const char *folder, const char *run, const char *source, err *e)
 {
     static const char *const lines[] = {"metrics.jsonl", "evals.jsonl"};

@@ -112,6 +112,9 @@ static bool memory_ran_out(int64_t *kills)
     return *kills > before;
 }
 
+/* Who tells the truth: a status that fits the exit status was written by this worker, and stands.
+ * Otherwise the process died without a word, and its death is described, unless another process has
+ * the folder by now: then the status is that one's, and nothing is written into it. */
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills)
 {
     run_status status;

@@ -21,6 +21,14 @@
 
 /* ---- what is to be done ---- */
 
+/* What is done about a run depends on how it stands, never on what this process remembers: that is
+ * why the same command goes on after a kill, and why several supervisors can share a sweep.
+ *
+ *   done                  skipped, unless the spec asks for another final evaluation
+ *   failed, diverged      counted as such, queued again only where --retry asks for its kind
+ *   planned, interrupted  queued: the worker goes on from the checkpoint, if there is one
+ *   running               queued, too: somebody else has it, who may be killed meanwhile
+ */
 static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 {
     job *j = &s->queue[s->queued];
@@ -55,6 +63,8 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 
 /* ---- the end of a worker ---- */
 
+/* Looks at each of its own workers by number: waiting for any child would take away the ends of
+ * processes that somebody else in this program has started. */
 static void reap_workers(supervisor *s)
 {
     for (int i = 0; i < s->slots; i++) {

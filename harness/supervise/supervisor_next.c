@@ -118,6 +118,9 @@ static void say_waiting(supervisor *s, const job *j)
                         j->plan->label, (long long)j->plan->seed, holder);
 }
 
+/* The first in the queue that can start. Others are passed over, not waited for: a run whose source
+ * is being trained must not hold up those that need nothing. Only lack of memory stops the search,
+ * or small runs would starve a large one for ever. */
 job *supervisor_next(supervisor *s)
 {
     const job *busy = NULL;

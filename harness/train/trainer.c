@@ -107,6 +107,8 @@ void trainer_free(trainer *t)
 
 /* ---- a step ---- */
 
+/* All of a step's batches before its first lane runs: a target's share of the gradient is 1 / the
+ * weight of all of them, which is known only then (padding, and answers that alone count). */
 static bool read_inputs(trainer *t, err *e)
 {
     int64_t inputs = t->w->train.accumulate * t->w->shape.calls;

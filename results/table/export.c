@@ -12,7 +12,7 @@ static const char *const QUERIES[EXPORT_WHATS] = {
     "coalesce(r.status, 'planned') AS status, r.kind, r.reason, v.split, v.bits_per_byte, "
     "v.word_perplexity, v.perplexity, v.unknown_tokens, r.step, r.steps, r.tokens, "
     "r.train_seconds, " STORE_RUN_SPEED " AS tokens_per_second, r.alone_tokens_per_second, "
-                                        "r.params, r.active_params, r.forward_flops_per_token, "
+    "r.params, r.active_params, r.forward_flops_per_token, "
     "r.train_flops_per_token, r.state_bytes, r.peak_anon_bytes, r.peak_rss_bytes, r.started_at, "
     "r.ended_at, r.threads, r.host, r.cpu, r.git_revision, r.git_dirty, r.compiler, r.blas, "
     "r.numerics, r.corpus_hash FROM plan p LEFT JOIN run r USING (run) "
