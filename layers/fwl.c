@@ -51,7 +51,8 @@ static const option FWL_OPTIONS[] = {
     {"normalise", OPTION_CHOICE, offsetof(fwl_options, normalise), .initial = "constant",
      .choices = "constant|batch",
      .help =
-         "what the inner loss is divided by: `normaliser`, or the step's total weight (published)"},
+         "what the inner loss is divided by: `normaliser`, or the total weight (published) of the "
+         "step, in evaluation of the rows read together"},
     {"normaliser", OPTION_REAL, offsetof(fwl_options, normaliser), .initial = "256", .min = 1,
      .max = 1e9, .help = "tokens that the inner loss is divided by"},
     {"decay", OPTION_REAL, offsetof(fwl_options, decay), .initial = "1", .min = 1e-3, .max = 1,
@@ -196,10 +197,7 @@ static tensor *logits_of(layer_ctx *c, const layer *self, tensor *y, tensor *x)
 static real inner_scale(const layer_ctx *c, const fwl_options *o)
 {
     if (o->normalise == NORMALISE_CONSTANT) return (real)(1 / o->normaliser);
-    double total = c->total_weight;
-    for (int64_t i = 0; c->total_weight <= 0 && i < c->rows * c->time; i++) {
-        total += c->weights ? (double)c->weights[i] : 1;
-    }
+    double total = c->total_weight > 0 ? c->total_weight : c->read_weight;
     return (real)(1 / MAX(total, 1)); /* a step may hold no answer of a probe */
 }
 

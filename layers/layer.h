@@ -209,7 +209,8 @@ struct layer_ctx {
     const real *weights;    /* [rows, time]: loss weights; NULL: all 1 */
     const int64_t *lengths; /* [rows]: positions that are text, the rest is padding; NULL: all */
     const int32_t *predictions; /* [rows, time]: another model's guess of the targets, or NULL */
-    double total_weight; /* of the whole step: all lanes, ranks, accumulation; 0 if unknown */
+    double total_weight; /* of the whole step: all lanes, ranks, accumulation; 0: there is none */
+    double read_weight;  /* then: of the rows that are read together, in whatever lanes */
     double share; /* what a mean over this call counts for in the loss: its weight / total_weight
                      (total unknown: its weight). Auxiliary losses are scaled by it. */
     const int64_t *position; /* [rows]: positions since the row's reset at the call's first token */

@@ -423,6 +423,22 @@ static bool all_filled(const params *p, const bool *filled, err *e)
     return true;
 }
 
+/* The port begins a text without a start token. A vector of zeros would stay zero through every
+ * norm of a model without biases, and never train: ours begins as the mean embedding. */
+static void fill_start(const params *p, real *values)
+{
+    const param *start = &p->list[params_find(p, "embedding.start")];
+    const param *table = &p->list[params_find(p, "embedding.weight")];
+    int64_t width = start->count, rows = table->count / width;
+    for (int64_t c = 0; c < width; c++) {
+        double sum = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            sum += (double)values[table->offset + r * width + c];
+        }
+        values[start->offset + c] = (real)(sum / (double)rows);
+    }
+}
+
 bool import_brt_values(const brt_source *s, const model *m, real *values, err *e)
 {
     const params *p = model_params_const(m);
@@ -436,6 +452,7 @@ bool import_brt_values(const brt_source *s, const model *m, real *values, err *e
         done = copy_tensor(s, m, t, values, filled, e);
     }
     done = done && all_filled(p, filled, e);
+    if (done) fill_start(p, values);
     free(filled);
     return done;
 }

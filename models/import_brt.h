@@ -41,7 +41,7 @@ bool import_brt_places(const brt_source *s, const model *m, const st_tensor *t, 
                        err *e);
 
 /* Fills values [params.total] with the file's parameters; every parameter must be there. The start
- * token's vector, which the port does not know, is zero. */
+ * token's vector, which the port does not know, is the mean embedding. */
 bool import_brt_values(const brt_source *s, const model *m, real *values, err *e);
 
 #endif

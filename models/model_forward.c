@@ -310,6 +310,8 @@ static void begin_call(model_state *s, const model_call *call)
     c->predictions =
         call->predictions || !s->guide ? call->predictions : model_guide_predictions(s, call);
     c->total_weight = call->total_weight;
+    c->read_weight = call->read_weight > 0 ? call->read_weight
+                                           : sum_weights(call->weights, s->rows * call->time);
     c->share = share_of(c);
     /* Positions move on at the end of the call: backward functions may read what they were. */
     c->position = shifted(c, s->position, 0);

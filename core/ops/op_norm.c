@@ -104,6 +104,19 @@ static void norm_backward_row(real *restrict dx, const real *restrict dy, const 
     }
 }
 
+/* Nothing but zeros, or where the mean is subtracted, nothing but one number: a row without a
+ * direction, whose norm's derivative is eps^-1/2, a factor of a thousand at every norm that it
+ * passes. A frozen or pruned row of an embedding, in a model without biases, is such a row in every
+ * layer, and its gradient would drown all others. It has none here. */
+static bool is_flat(const real *x, bool centred, int64_t width)
+{
+    real same = centred ? x[0] : 0;
+    for (int64_t c = 0; c < width; c++) {
+        if (x[c] != same) return false;
+    }
+    return true;
+}
+
 static void norm_backward(tape *t, void *keep)
 {
     norm_keep *k = keep;
@@ -111,6 +124,7 @@ static void norm_backward(tape *t, void *keep)
     int64_t rows = tensor_rows(k->x), width = tensor_width(k->x);
     real *dx = tape_grad(t, k->x);
     for (int64_t n = 0; dx && n < rows; n++) {
+        if (is_flat(k->x->data + n * width, k->mean != NULL, width)) continue;
         norm_backward_row(dx + n * width, k->y->grad + n * width, k->x->data + n * width,
                           k->gain ? k->gain->data : NULL, k->mean ? k->mean[n] : 0, k->r[n],
                           k->mean != NULL, width);
@@ -168,7 +182,7 @@ tensor *op_rmsnorm(tape *t, tensor *x, tensor *gain, real eps)
 
 /* ---- l2 norm: y = x r, r = 1 / max(|x|, eps) ---- */
 
-/* dx += r (dy - y (y . dy)), or r dy where eps holds r. */
+/* dx += r (dy - y (y . dy)), or r dy where eps holds r; nothing into a row of zeros. */
 static void l2norm_backward(tape *t, void *keep)
 {
     norm_keep *k = keep;
@@ -177,6 +191,7 @@ static void l2norm_backward(tape *t, void *keep)
     for (int64_t n = 0; dx && n < rows; n++) {
         const real *dy = k->y->grad + n * width, *y = k->y->data + n * width;
         bool held = k->r[n] * k->eps >= 1;
+        if (held && is_flat(k->x->data + n * width, false, width)) continue;
         vec_axpy(dx + n * width, k->r[n], dy, width);
         if (!held) vec_axpy(dx + n * width, -k->r[n] * vec_dot(dy, y, width), y, width);
     }

@@ -103,7 +103,8 @@ tensor *op_bag(tape *t, tensor *table, const int32_t *ids, tensor *weights);
 /* y [n] = x[i, columns[i]] of x [n, width]. */
 tensor *op_pick(tape *t, tensor *x, const int32_t *columns);
 
-/* ---- core/ops/op_norm.c: over the last axis; gain, bias [width] or NULL ---- */
+/* ---- core/ops/op_norm.c: over the last axis; gain, bias [width] or NULL. No gradient flows into a
+ * row of nothing but zeros (layernorm: of one number) ---- */
 
 tensor *op_layernorm(tape *t, tensor *x, tensor *gain, tensor *bias, real eps);
 tensor *op_rmsnorm(tape *t, tensor *x, tensor *gain,

@@ -10,7 +10,7 @@ const option OPTIM_OPTIONS[] = {
     {"kind", OPTION_CHOICE, AT(kind), .initial = "adamw", .choices = "adamw|adam|adafactor|sgd",
      .help = "update rule"},
     {"lr", OPTION_REAL, AT(lr), .initial = "1e-3", .min = 0, .max = 1e6,
-     .help = "learning rate, before the schedule"},
+     .help = "learning rate, before the schedule; unless given, adafactor: 0.1, sgd: 0.3"},
     {"beta1", OPTION_REAL, AT(beta1), .initial = "0.9", .min = 0, .max = 0.999999,
      .help = "adamw, adam: decay of the mean gradient"},
     {"beta2", OPTION_REAL, AT(beta2), .initial = "0.99", .min = 0, .max = 0.999999,
@@ -35,7 +35,7 @@ const option OPTIM_OPTIONS[] = {
     {"weight_decay", OPTION_REAL, AT(weight_decay), .initial = "0", .min = 0, .max = 1e3,
      .help = "of matrices only; adamw, adafactor: decoupled; adam, sgd: added to the gradient"},
     {"clip", OPTION_REAL, AT(clip), .initial = "1", .min = 0, .max = 1e9,
-     .help = "largest norm of the whole gradient; 0: no clipping"},
+     .help = "largest norm of the whole gradient; 0: no clipping, adafactor's unless given"},
     {"lazy", OPTION_BOOL, AT(lazy), .initial = "false",
      .help = "leave pieces (experts) alone in steps that give them no gradient"},
     {"groups", OPTION_NODE, AT(groups),
@@ -92,9 +92,24 @@ static bool read_group(optim_group *g, const node *n, arena *a, err *e)
     return node_err(e, n, "changes nothing; give lr, decay or freeze");
 }
 
+/* A rate for one kind is none for another. After 300 steps of a model of width 48 on the King James
+ * Bible (batch 8 x 64, constant batches, cosine), bits per byte at rates of
+ *   adafactor  1e-3 7.28   1e-2 (the paper's) 3.50   0.1 2.91   0.3 3.01   1 3.79
+ *   sgd        1e-3 5.27   0.03 3.45   0.1 3.38   0.3 3.20   1 3.29
+ * and AdamW has 3.31 at its 1e-3. Adafactor's updates have a length of their own, so that clipping
+ * gradients before is no part of it (2.94 at 0.1 without). */
+static void kind_defaults(optim_options *o, const node *n)
+{
+    bool rate = node_get(n, "lr"), clip = node_get(n, "clip");
+    if (o->kind == OPTIM_ADAFACTOR && !rate) o->lr = 0.1;
+    if (o->kind == OPTIM_ADAFACTOR && !clip) o->clip = 0;
+    if (o->kind == OPTIM_SGD && !rate) o->lr = 0.3;
+}
+
 bool optim_read(optim_options *o, const node *n, arena *a, err *e)
 {
     if (!options_read(o, OPTIM_OPTIONS, n, NULL, a, e)) return false;
+    if (n) kind_defaults(o, n);
     if (n && !check_owners(o, n, e)) return false;
     if (!o->groups) return true;
     if (o->groups->kind != NODE_LIST) return node_err(e, o->groups, "is not a list of groups");

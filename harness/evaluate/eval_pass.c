@@ -190,6 +190,7 @@ static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row
                         .targets = b->targets + cell,
                         .weights = b->weights + cell,
                         .lengths = b->length + row,
+                        .read_weight = b->weight,
                         .mode = MODE_EVAL,
                         .seed = p->task->seed,
                         .row0 = row,

@@ -234,7 +234,7 @@ static int resolve_source(resolver *r, int v, const node *own, err *e)
 }
 
 /* Whether the source's parameters have their places, before anything is trained. */
-static bool check_source(resolver *r, const workload *w, int source, err *e)
+static bool check_source(resolver *r, const workload *w, int source, const char **taken, err *e)
 {
     const node *theirs = experiment_spec(r->x, source, e);
     corpus *c = theirs ? shared_corpus(&r->shelf, node_get(theirs, "data"), r->places, e) : NULL;
@@ -250,9 +250,22 @@ static bool check_source(resolver *r, const workload *w, int source, err *e)
     bool ok = model_vocab(from.model) == model_vocab(w->model) ||
               node_err(e, w->init.at, "the source has a vocabulary of %lld, this model of %lld",
                        (long long)model_vocab(from.model), (long long)model_vocab(w->model));
-    ok = ok && init_from_match(target, &w->init, list, p->count, model_params_const(w->model), e);
+    const params *own = model_params_const(w->model);
+    ok = ok && init_from_match(target, &w->init, list, p->count, own, e);
+    if (ok) *taken = init_from_summary(r->x->memory, target, p->count, own);
     workload_close(&from);
     return ok;
+}
+
+/* The same of a checkpoint. */
+static bool check_checkpoint(resolver *r, const workload *w, const char **taken, err *e)
+{
+    trained_source *s = trained_model_source_open(&w->init, NULL, r->places, e);
+    const char *text =
+        s ? trained_model_source_summary(s, &w->init, model_params_const(w->model), e) : NULL;
+    if (text) *taken = arena_strdup(r->x->memory, text);
+    trained_model_source_close(s);
+    return text != NULL;
 }
 
 static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *e)
@@ -262,7 +275,10 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     workload w;
     if (!workload_open_on(&w, own, run->seed, c, e)) return false;
     int source = run->source_variant;
-    if (source >= 0 && !check_source(r, &w, source, e)) {
+    bool good = source >= 0         ? check_source(r, &w, source, &run->taken, e)
+                : w.init.checkpoint ? check_checkpoint(r, &w, &run->taken, e)
+                                    : true;
+    if (!good) {
         workload_close(&w);
         return false;
     }
@@ -458,9 +474,12 @@ void experiment_doubts(FILE *out, const experiment *x)
     bool one = x->sweep->variant_count == 1;
     for (int i = 0; i < x->run_count && x->runs[i].seed == x->runs[0].seed; i++) {
         const run_plan *run = &x->runs[i];
-        if (!run->doubt) continue;
-        fprintf(out, "loci: warning: %s", run->doubt);
-        if (!one) fprintf(out, " (in variant '%s')", run->label);
-        fputc('\n', out);
+        const char *lines[] = {run->doubt, run->taken};
+        for (int k = 0; k < 2; k++) {
+            if (!lines[k]) continue;
+            fprintf(out, "loci: %s%s", k == 0 ? "warning: " : "", lines[k]);
+            if (!one) fprintf(out, " (in variant '%s')", run->label);
+            fputc('\n', out);
+        }
     }
 }

@@ -31,6 +31,7 @@ typedef struct run_plan {
     model_cost cost;
     double memory_bytes; /* estimate of anonymous memory with one thread */
     const char *doubt;   /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
+    const char *taken;   /* of init_from: how much of the model it starts; NULL: not known yet */
     const char *corpus_hash;
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
@@ -64,7 +65,7 @@ const node *experiment_spec(experiment *x, int index, err *e);
  */
 bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
 
-/* Prints what is in doubt, a line per variant. */
+/* Prints what is in doubt, and what is taken from where init_from says, a line per variant each. */
 void experiment_doubts(FILE *out, const experiment *x);
 
 #endif

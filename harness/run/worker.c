@@ -203,6 +203,17 @@ static const char *runs_folder(const worker *w)
     return file_join(path, w->folder, "..", &ignored) ? arena_strdup(w->memory, path) : NULL;
 }
 
+/* Into the run's log: what it starts with, and what init_from did not find. */
+static bool log_source(worker *w, err *e)
+{
+    const workload *work = &w->work;
+    if (!work->source) return true;
+    const char *text =
+        trained_model_source_summary(work->source, &work->init, model_params_const(work->model), e);
+    if (text) fprintf(stderr, "%s\n", text);
+    return text != NULL;
+}
+
 static bool start_training(worker *w, err *e)
 {
     train_length length;
@@ -212,7 +223,7 @@ static bool start_training(worker *w, err *e)
     }
     if (!find_length(w, &length, e)) return false;
     w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
-    if (!w->trainer) return false;
+    if (!w->trainer || !log_source(w, e)) return false;
     w->saved_step = -1;
     if (checkpoint_files_exist(w->checkpoint)) {
         if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;

@@ -236,4 +236,24 @@ bool init_from_match(int *target, const init_options *o, const init_tensor *sour
     return true;
 }
 
-/* ---- the checkpoint ---- */
+const char *init_from_summary(arena *a, const int *target, int count, const params *p)
+{
+    enum { NAMED = 6, BYTES = 1024 };
+    char *text = arena_push_zero(a, BYTES, 1);
+    int taken = 0, fresh = 0;
+    for (int i = 0; i < count; i++) {
+        taken += target[i] >= 0;
+    }
+    int n = snprintf(text, BYTES, "init_from: %d of %d parameters are taken", taken, p->count);
+    for (int k = 0; k < p->count; k++) {
+        int i = 0;
+        while (i < count && target[i] != k) {
+            i++;
+        }
+        if (i < count || fresh++ >= NAMED) continue;
+        n += snprintf(text + n, (size_t)(BYTES - n), "%s%.100s",
+                      fresh == 1 ? "; these start fresh: " : ", ", p->list[k].name);
+    }
+    if (fresh > NAMED) snprintf(text + n, (size_t)(BYTES - n), " and %d more", fresh - NAMED);
+    return text;
+}

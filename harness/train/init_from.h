@@ -46,6 +46,9 @@ typedef struct init_tensor {
 bool init_from_match(int *target, const init_options *o, const init_tensor *source, int count,
                      const params *p, err *e);
 
+/* One line: how many of p's parameters are taken, and by name which start fresh. */
+const char *init_from_summary(arena *a, const int *target, int count, const params *p);
+
 /* How often the tensor fits into its place: 1, once per piece, or 0 for never. */
 int64_t init_from_copies(const param *x, const init_tensor *t);
 

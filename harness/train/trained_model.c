@@ -85,28 +85,50 @@ const tensor_source *trained_model_source_tensors(trained_source *s)
     return &s->tensors;
 }
 
-bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
-                                real *values, err *e)
+/* The source's tensors and the parameters that they start. */
+typedef struct matched {
+    int count;
+    init_tensor *list;
+    int *target;
+} matched;
+
+static bool match_tensors(matched *m, trained_source *s, const init_options *o, const params *p,
+                          err *e)
 {
-    int count = safetensors_count(s->file);
-    init_tensor *list = arena_push_zero(s->memory, count, sizeof *list);
-    int *target = ARENA_NEW(s->memory, int, count);
-    for (int i = 0; i < count; i++) {
+    m->count = safetensors_count(s->file);
+    m->list = arena_push_zero(s->memory, m->count, sizeof *m->list);
+    m->target = ARENA_NEW(s->memory, int, m->count);
+    for (int i = 0; i < m->count; i++) {
         const st_tensor *t = safetensors_at(s->file, i);
         if (t->rank > TENSOR_RANK) {
             return node_err(e, o->at, "the source's %s has %d axes", t->name, t->rank);
         }
-        list[i] = (init_tensor){.name = t->name, .rank = t->rank};
-        memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+        m->list[i] = (init_tensor){.name = t->name, .rank = t->rank};
+        memcpy(m->list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
     }
-    if (!init_from_match(target, o, list, count, p, e)) return false;
-    for (int i = 0; i < count; i++) {
-        if (target[i] < 0) continue;
-        const param *x = &p->list[target[i]];
+    return init_from_match(m->target, o, m->list, m->count, p, e);
+}
+
+const char *trained_model_source_summary(trained_source *s, const init_options *o, const params *p,
+                                         err *e)
+{
+    matched m;
+    if (!match_tensors(&m, s, o, p, e)) return NULL;
+    return init_from_summary(s->memory, m.target, m.count, p);
+}
+
+bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
+                                real *values, err *e)
+{
+    matched m;
+    if (!match_tensors(&m, s, o, p, e)) return false;
+    for (int i = 0; i < m.count; i++) {
+        if (m.target[i] < 0) continue;
+        const param *x = &p->list[m.target[i]];
         const st_tensor *t = safetensors_at(s->file, i);
         real *out = values + x->offset;
         if (!safetensors_copy(out, t, e)) return false;
-        for (int64_t k = 1; k < init_from_copies(x, &list[i]); k++) {
+        for (int64_t k = 1; k < init_from_copies(x, &m.list[i]); k++) {
             memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
         }
     }

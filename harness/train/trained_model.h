@@ -17,6 +17,9 @@ const tensor_source *trained_model_source_tensors(trained_source *s);
 /* Starts the parameters that the options take from it. */
 bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
                                 real *values, err *e);
+/* What that takes and what it leaves fresh, in one line that lives as long as the source. */
+const char *trained_model_source_summary(trained_source *s, const init_options *o, const params *p,
+                                         err *e);
 /* Makes the source the model's guide (model_set_guide), loaded for its context. */
 bool trained_model_source_guide(trained_source *s, model *m, err *e);
 

@@ -95,6 +95,35 @@ static void norms(void)
     tape_free(t);
 }
 
+/* A row without a direction gets no gradient from a norm, instead of eps^-1/2 or eps^-1 times as
+ * much as any other; the rows beside it keep theirs. */
+static void norms_of_flat_rows(void)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        tape *t = tape_new();
+        tape_reset(t, true);
+        real values[16] = {0}, cotangent[16];
+        for (int i = 0; i < 16; i++) {
+            if (i >= 8) values[i] = (real)(i % 3) - (real)0.5;
+            cotangent[i] = (real)(1 + i % 5);
+        }
+        tensor *x = tape_leaf(t, values, 2, (int64_t[]){2, 8}, true);
+        tensor *y = kind == 0   ? op_layernorm(t, x, NULL, NULL, (real)1e-5)
+                    : kind == 1 ? op_rmsnorm(t, x, NULL, (real)1e-6)
+                                : op_l2norm(t, x, (real)1e-12);
+        tape_seed(t, y, cotangent);
+        tape_run_backward(t);
+        double flat = 0, other = 0;
+        for (int i = 0; i < 8; i++) {
+            flat += fabs((double)x->grad[i]);
+            other += fabs((double)x->grad[8 + i]);
+        }
+        EXPECT(flat == 0 && other > 0.1, "norm %d: %g into zeros, %g beside them", kind, flat,
+               other);
+        tape_free(t);
+    }
+}
+
 static void shapes(void)
 {
     tape *t = tape_new();
@@ -216,6 +245,7 @@ const test_suite test_op_properties = {"core/op_properties",
                                         {"softmax_shows_nan", softmax_shows_nan},
                                         {"cross_entropy", cross_entropy},
                                         {"norms", norms},
+                                        {"norms_of_flat_rows", norms_of_flat_rows},
                                         {"shapes", shapes},
                                         {"gather_and_scatter", gather_and_scatter},
                                         {"dropout", dropout},

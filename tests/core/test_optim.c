@@ -393,6 +393,30 @@ static void saved_and_loaded(void)
     }
 }
 
+/* A rate for one kind is none for another: each has its own unless the spec says one. */
+static void defaults_of_the_kind(void)
+{
+    static const struct {
+        const char *text;
+        double lr, clip;
+    } cases[] = {{"{}", 1e-3, 1},
+                 {"{kind: adam}", 1e-3, 1},
+                 {"{kind: adafactor}", 0.1, 0},
+                 {"{kind: adafactor, lr: 1e-3, clip: 1}", 1e-3, 1},
+                 {"{kind: sgd}", 0.3, 1},
+                 {"{kind: sgd, lr: 1e-3}", 1e-3, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        arena *a = arena_new(0);
+        err e = {""};
+        optim_options o;
+        const node *n = node_parse(a, cases[i].text, strlen(cases[i].text), "x.yaml", &e);
+        EXPECT(n && optim_read(&o, n, a, &e), "%s", e.text);
+        EXPECT(o.lr == cases[i].lr && o.clip == cases[i].clip, "%s: %g, %g", cases[i].text, o.lr,
+               o.clip);
+        arena_free(a);
+    }
+}
+
 static void wrong_options(void)
 {
     static const char *const cases[][2] = {
@@ -429,4 +453,5 @@ const test_suite test_optim = {"core/optim",
                                 {"not_finite", not_finite},
                                 {"saved_and_loaded", saved_and_loaded},
                                 {"wrong_options", wrong_options},
+                                {"defaults_of_the_kind", defaults_of_the_kind},
                                 {0}}};

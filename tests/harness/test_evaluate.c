@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "harness/train/spec_model.h"
 #include "harness/train/trainer.h"
+#include "tests/support/layer_variants.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -74,6 +75,44 @@ static void rows_and_threads(void)
     evaluate_deinit(&one);
     trainer_free(t);
     workload_close(&w);
+}
+
+/* How rows are cut into lanes is no part of an evaluation's name: no layer's and no head's figure
+ * may depend on it. */
+static void lanes_do_not_matter(void)
+{
+    int count;
+    const layer_variant *list = layer_variants(&count);
+    for (int i = 0; i < count; i++) {
+        const layer_variant *v = &list[i];
+        if (!test_sub("%s %s", v->cls->name, v->options)) continue;
+        char more[512];
+        int inside = (int)strlen(v->options) - 2; /* a head's options stand beside its kind */
+        if (v->head) {
+            snprintf(more, sizeof more,
+                     "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}}],\n"
+                     "  head: {kind: %s%s%.*s}}\noptimizer: {lr: 1e-2}\n",
+                     v->cls->name, inside > 0 ? ", " : "", inside, v->options + 1);
+        } else {
+            snprintf(more, sizeof more,
+                     "model: {width: 8, context: 8, blocks: [{%s: %s}]}\noptimizer: {lr: 1e-2}\n",
+                     v->cls->name, v->options);
+        }
+        err e = {0};
+        if (trial_refused(TRIAL_SPEC, more, &e)) continue;
+        workload w;
+        trainer *t = trained(&w, more);
+        if (!t) continue;
+        eval_options o = {.split = SPLIT_VALIDATION, .rows = 4};
+        evaluation one = evaluate_with(t, &o, 1, 1, NULL), four = evaluate_with(t, &o, 1, 4, NULL);
+        EXPECT(fabs(one.nats - four.nats) <= tolerance() * (double)one.tokens,
+               "%s %s: %.9g nats in one lane, %.9g in four", v->cls->name, v->options, one.nats,
+               four.nats);
+        evaluate_deinit(&one);
+        evaluate_deinit(&four);
+        trainer_free(t);
+        workload_close(&w);
+    }
 }
 
 /* One document that a state is carried through: threads follow each other through the layers. */
@@ -313,6 +352,7 @@ static void identity_and_record(void)
 
 const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
+                                   {"lanes_do_not_matter", lanes_do_not_matter},
                                    {"threads_on_one_document", threads_on_one_document},
                                    {"losses_of_every_token", losses_of_every_token},
                                    {"only_some_tokens", only_some_tokens},

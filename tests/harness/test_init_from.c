@@ -257,6 +257,11 @@ static void fine_tuned(void)
     experiment *x = experiment_of(TUNED, &e);
     EXPECT(x, "%s", e.text);
     if (!x) return;
+    const char *taken = find(x, "tuned", 1)->taken;
+    EXPECT(taken && strstr(taken, " parameters are taken; these start fresh: blocks.") &&
+               strstr(taken, "hash_ffn"),
+           "%s", taken ? taken : "nothing is said");
+    EXPECT(!find(x, "source", 1)->taken, "the source starts from nothing");
     supervise(x, 1);
     safetensors *source = model_tensors(x, "source"), *tuned = model_tensors(x, "tuned");
     safetensors *sparse = model_tensors(x, "sparse");

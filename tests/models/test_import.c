@@ -3,6 +3,7 @@
 #include "models/import_brt.h"
 #include "tests/test.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,55 @@ static void every_tensor_counts(void)
     free(bytes);
 }
 
+/* The start token, which the port lacks, must train: no vector of zeros, which stays zero through
+ * every norm and has a gradient of 1e14. */
+static void start_trains(void)
+{
+    enum { TIME = 8 };
+    size_t size;
+    char *bytes = dict(&size);
+    if (!bytes) return;
+    err e = {{0}};
+    brt_import how = {.block_width = 8, .reads = 2, .read = {2, 2}};
+    brt_source source;
+    arena *a = arena_new(0);
+    safetensors *file = safetensors_parse(bytes, size, "dict", &e);
+    bool ok = file && import_brt_open(&source, file, &how, &e);
+    model *m = ok ? model_build(import_brt_spec(a, &source, &e),
+                                &(model_inputs){.vocab = source.vocab}, &e)
+                  : NULL;
+    EXPECT(m, "%s", e.text);
+    if (m) {
+        const params *p = model_params_const(m);
+        real *values = ARENA_NEW(a, real, p->total);
+        EXPECT(import_brt_values(&source, m, values, &e), "%s", e.text);
+        grads g = {.values = ARENA_NEW(a, real, p->total),
+                   .has = arena_push_zero(a, p->pieces, sizeof(bool))};
+        int32_t tokens[TIME] = {(int32_t)source.vocab, 1, 2, 3, 1, 2, 3, 1};
+        tape *t = tape_new();
+        model_state *s = model_state_new(m, 1);
+        model_begin(s, t, values, &g);
+        model_call call = {.time = TIME, .tokens = tokens, .targets = tokens + 1};
+        call.time = TIME - 1;
+        model_result r = model_forward(s, &call);
+        tape_backward(t, r.loss, 1);
+        model_end(s);
+        double largest = 0;
+        for (int64_t i = 0; i < p->total; i++) {
+            largest = fmax(largest, fabs((double)g.values[i]));
+        }
+        const param *start = &p->list[params_find(p, "embedding.start")];
+        EXPECT(largest < 1e3, "a gradient of %g", largest);
+        EXPECT(g.values[start->offset] != 0 && values[start->offset] != 0, "the start is frozen");
+        model_state_free(s);
+        tape_free(t);
+        model_free(m);
+    }
+    if (file) safetensors_close(file);
+    arena_free(a);
+    free(bytes);
+}
+
 static void readers(void)
 {
     static const int64_t wrong[][2] = {{3, 4}, {2, 1}, {2, 5}, {1000, 2}, {1, 1}};
@@ -111,6 +161,7 @@ static void sizes_are_checked(void)
 extern const test_suite test_import;
 const test_suite test_import = {"models/import",
                                 {{"every_tensor_counts", every_tensor_counts},
+                                 {"start_trains", start_trains},
                                  {"readers", readers},
                                  {"sizes_are_checked", sizes_are_checked},
                                  {0}}};
