@@ -352,7 +352,7 @@ static void identity_and_record(void)
 
 const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
-                                   {"lanes_do_not_matter", lanes_do_not_matter},
+                                   {"lanes_do_not_matter/", lanes_do_not_matter},
                                    {"threads_on_one_document", threads_on_one_document},
                                    {"losses_of_every_token", losses_of_every_token},
                                    {"only_some_tokens", only_some_tokens},
