@@ -11,19 +11,12 @@
 
 /* ---- verdicts ---- */
 
-static const char *unit_of(compare_metric m)
-{
-    static const char *const units[COMPARE_METRIC_COUNT] = {"", "bits per byte", "word perplexity",
-                                                            "perplexity per token"};
-    return units[m];
-}
-
 void compare_print_verdict(char text[512], const comparison *c, int variant)
 {
     const compared_variant *v = &c->variants[variant];
     text[0] = 0;
     if (c->baseline < 0 || variant == c->baseline) return;
-    const char *base = c->variants[c->baseline].label, *unit = unit_of(c->metric);
+    const char *base = c->variants[c->baseline].label, *unit = compare_metric_title(c->metric);
     estimate d = v->difference;
     int digits = compare_table_decimals(c, c->metric);
     char plain[32], with_sign[32], half[32];
@@ -75,7 +68,7 @@ static void print_noise_floor(FILE *out, const comparison *c)
     fprintf(out,
             "Noise floor: two runs of '%s' that differ in their seed alone differ by up to %s %s "
             "(95 %%, from %d seeds).\n",
-            base->label, floor_text, unit_of(c->metric), base->value[c->metric].n);
+            base->label, floor_text, compare_metric_title(c->metric), base->value[c->metric].n);
 }
 
 /* Seeds say whether another training would give the same; documents, whether other text would. */
@@ -304,13 +297,10 @@ static void print_markdown(FILE *out, const comparison *c)
 
 /* ---- JSON ---- */
 
-static json_t *run_view_json(const compared_run *r)
+static json_t *run_json(const compared_run *r)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "run", json_string(r->run));
-    json_object_set_new(o, "seed", json_integer(r->seed));
-    json_object_set_new(o, "status", json_string(r->status));
-    json_object_set_new(o, "reason", r->reason ? json_string(r->reason) : json_null());
+    json_t *o = json_pack("{s:s, s:I, s:s, s:s?}", "run", r->run, "seed", (json_int_t)r->seed,
+                          "status", r->status, "reason", r->reason);
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
         json_object_set_new(o, compare_metric_name((compare_metric)m), json_finite(r->value[m]));
     }
@@ -320,19 +310,30 @@ static json_t *run_view_json(const compared_run *r)
     return o;
 }
 
+/* Adds to the table's rows what people read below it. */
+static void put_variants(json_t *variants, const comparison *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        char text[512];
+        json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
+        compare_print_verdict(text, c, i);
+        json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            json_array_append_new(runs, run_json(&c->variants[i].runs[k]));
+        }
+        json_object_set_new(v, "runs", runs);
+    }
+}
+
 static json_t *comparison_json(const comparison *c, const table *t)
 {
-    json_t *o = json_object(), *variants = table_json(t);
     const compared_run *r = compare_first_scored(c);
-    json_object_set_new(o, "experiment", json_string(c->experiment));
-    json_object_set_new(o, "description", json_string(c->description));
-    json_object_set_new(
-        o, "baseline", c->baseline < 0 ? json_null() : json_string(c->variants[c->baseline].label));
-    json_object_set_new(o, "split", json_string(c->split));
-    json_object_set_new(o, "metric", json_string(compare_metric_name(c->metric)));
-    json_object_set_new(o, "confidence", json_real(STATS_CONFIDENCE));
-    json_t *protocol = r ? json_loads(r->protocol, 0, NULL) : NULL;
-    json_object_set_new(o, "protocol", protocol ? protocol : json_null());
+    json_t *variants = table_json(t);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s?, s:s, s:s, s:f, s:o?}", "experiment", c->experiment, "description",
+        c->description, "baseline", c->baseline < 0 ? NULL : c->variants[c->baseline].label,
+        "split", c->split, "metric", compare_metric_name(c->metric), "confidence", STATS_CONFIDENCE,
+        "protocol", r ? json_loads(r->protocol, 0, NULL) : NULL);
     if (c->tune) {
         json_object_set_new(o, "tune", json_string(c->tune));
         json_object_set_new(o, "tuned_on", json_string("validation"));
@@ -344,16 +345,7 @@ static json_t *comparison_json(const comparison *c, const table *t)
     json_object_set_new(o, "comparisons", json_integer(c->comparisons));
     json_object_set_new(o, "noise_floor", json_finite(c->noise_floor));
     json_object_set_new(o, "same_text", json_boolean(c->same_text));
-    for (int i = 0; i < c->count; i++) {
-        char text[512];
-        json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
-        compare_print_verdict(text, c, i);
-        json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());
-        for (int k = 0; k < c->variants[i].run_count; k++) {
-            json_array_append_new(runs, run_view_json(&c->variants[i].runs[k]));
-        }
-        json_object_set_new(v, "runs", runs);
-    }
+    put_variants(variants, c);
     json_object_set_new(o, "variants", variants);
     return o;
 }
