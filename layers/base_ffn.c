@@ -102,6 +102,8 @@ static void choose_balanced(layer_ctx *c, const layer *self, const tensor *score
     arena_rewind(scratch, mark);
 }
 
+/* In evaluation every token goes where it scores best: its expert must not depend on others, least
+ * of all on later ones (Lewis et al., sec. 3.2). */
 static void choose_greedy(layer_ctx *c, const layer *self, const tensor *scores, int32_t *expert)
 {
     const base_ffn_options *o = self->options;

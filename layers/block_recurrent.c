@@ -227,6 +227,8 @@ static tensor *part_of(layer_ctx *c, tensor *x, const recurrent_walk *w)
 static prepared_state prepared_of(layer_ctx *c, const layer *self, const state_read *r,
                                   const recurrent_walk *w)
 {
+    /* Its own state moves on with the blocks of this call; another's is what came into the call,
+     * which for a blockwise stack is a block. */
     if (r->owner == self) return w->own;
     CHECK(w->end == c->time, "%s reads another's state in a call of several blocks", self->name);
     const state_options *o = &options_of(r->owner)->state;
@@ -347,7 +349,8 @@ static void run_block(layer_ctx *c, const layer *self, recurrent_walk *w, tensor
     if (o->write && (complete || self->dims.flush)) w->state = write_state(c, self, w);
 }
 
-/* Queries to the states, of the whole call at once. */
+/* Queries to the states, of the whole call at once: they depend on tokens only, and one product is
+ * faster than one per block. What they meet, the states, is there block by block. */
 static tensor *queries_of(layer_ctx *c, const layer *self, const state_read *r, tensor *x)
 {
     const recurrent_plan *plan = self->plan;

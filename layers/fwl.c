@@ -213,6 +213,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     tensor *gain = layer_tensor(c, self, p->gain), *bias = layer_tensor(c, self, p->bias);
     real eps = (real)o->eps;
 
+    /* slow: h0 = W_0 x + b_0;  r = relu(h0)^2;  h1 = W_1 r + b_1;  y = gain norm(h1) + bias */
     tensor *h0 = op_linear(t, x, layer_tensor(c, self, p->w0), layer_tensor(c, self, p->b0));
     tensor *r = op_activation(t, h0, ACT_RELU2);
     tensor *h1 = op_linear(t, r, w1, b1);
@@ -220,6 +221,8 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     tensor *y = op_add_row_inplace(t, op_mul_row(t, u, gain), bias);
     tensor *slow = logits_of(c, self, y, x);
 
+    /* The inner loss's gradients as values, so that the tape can differentiate them again: that is
+     * how slow weights learn to be good places to step from. */
     tensor *dlogits = op_cross_entropy_gradient(t, slow, targets, weights, inner_scale(c, o));
     tensor *dy = op_matmul(t, dlogits, false, output_weight(c, self), false, 1);
     tensor *dh1 = op_layernorm_gradient(t, h1, op_mul_row(t, dy, gain), eps);
@@ -231,6 +234,8 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
         fast0 = fast_vector(c, self, fast0, p->step_b0, NULL, dh0, sums, &sums->b0);
         layer_tap(c, self, "dense0.gradient", dh0);
     }
+    /* fast: the same again with W - step sum(dh k^T) for W. The product with a sum of outer
+     * products is attention without a softmax; no fast matrix exists but at the ends of chunks. */
     tensor *fast_r = op_activation(t, fast0, ACT_RELU2);
     tensor *fast1 = op_linear(t, fast_r, w1, b1);
     fast1 = fast_product(c, self, fast1, p->step_w1, (causal_sums){.q = fast_r, .k = r, .v = dh1},

@@ -44,6 +44,8 @@ static void choose_by_table(layer_ctx *c, const layer *self, int32_t *expert)
     }
 }
 
+/* A row's past stands in front of its tokens, so that the ids of position i are `past` + 1 in a
+ * row, whether they came with this call or before it. */
 static void choose_by_hash(layer_ctx *c, const layer *self, int32_t *expert)
 {
     const hash_ffn_options *o = self->options;

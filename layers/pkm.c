@@ -224,7 +224,7 @@ static tensor *pick(layer_ctx *c, tensor *all, const int32_t *ids, int64_t top)
     return tape_reshape(c->tape, picked, 2, (int64_t[]){count / top, top});
 }
 
-/* A memory that several heads read is one memory with one coefficient. */
+/* For inspection. A memory that several heads read is one memory with one coefficient. */
 static void offer(layer_ctx *c, const layer *self, const int32_t *ids, const tensor *weights)
 {
     if (!c->watch->fired) return;

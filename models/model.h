@@ -122,7 +122,6 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
 int64_t *model_state_positions(model_state *s); /* [rows], since reset */
 int64_t *model_state_documents(model_state *s); /* [rows], in the document */
 int64_t model_state_rows(const model_state *s);
-const model *model_of_state(const model_state *s);
 
 /* ---- one text in several threads: call t + 1 is in a layer while call t is in a later one ---- */
 

@@ -321,6 +321,7 @@ static bool build_head(model *m, layer_build *b, const node *n, err *e)
 
 /* ---- the whole ---- */
 
+/* Active: of the tokens' vectors a token uses one. A tied table is a product besides, all of it. */
 static void add_embedding(model *m)
 {
     int64_t width = m->options.width;
@@ -340,6 +341,8 @@ static void add_embedding(model *m)
     }
 }
 
+/* Layers name each other by block and class, and a reader may stand before what it reads: so only
+ * when all are built. */
 static bool link_layer(model *m, const layer_build *b, layer *self, err *e)
 {
     m->blockwise |= self->blockwise;
@@ -407,6 +410,8 @@ static unsigned layer_needs(const layer_spec *spec, const char *const *ignore, a
     return spec->cls->needs(options);
 }
 
+/* Read off the options alone: what a layer needs (counts, another run's tensors) costs a pass over
+ * the corpus or a dependency between runs, and must be known before anything is built. */
 unsigned model_needs(const node *spec)
 {
     static const char *const ignore[] = {"kind", NULL};

@@ -1,7 +1,5 @@
 #include "models/model_parts.h"
 
-#include <stdio.h>
-
 /* ---- the spec, spelt out ---- */
 
 typedef node *(*print_options)(arena *a, const void *options, const option *table);
@@ -35,13 +33,6 @@ static node *layer_list(const model *m, arena *a, int first, int count, print_la
     return list;
 }
 
-static node *int_node(arena *a, int64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return node_scalar(a, text, true);
-}
-
 /* As written: [{repeat: 4, layers: [...]}]. The long form, since it survives sorted keys. */
 static node *blocks_resolved(const model *m, arena *a)
 {
@@ -49,7 +40,7 @@ static node *blocks_resolved(const model *m, arena *a)
     for (int i = 0, unit = 0; i < m->block_count; i++) {
         const model_block *b = &m->blocks[i];
         node *n = node_map(a);
-        node_set(a, n, "repeat", int_node(a, b->repeat));
+        node_set(a, n, "repeat", node_int(a, b->repeat));
         node_set(a, n, "layers", layer_list(m, a, unit, b->layers, layer_options));
         node_append(a, list, n);
         unit += (int)b->repeat * b->layers;

@@ -1,4 +1,4 @@
-#include "models/model.h"
+#include "models/model_parts.h"
 
 #include "core/ops/vec.h"
 
@@ -133,8 +133,7 @@ static bool draw_tokens(continuation *c, int64_t count, const sampling *how, emi
 void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user)
 {
-    const model *m = model_of_state(s);
-    int64_t rows = model_state_rows(s), block = model_context(m), shortest = INT64_MAX;
+    int64_t rows = s->rows, block = s->model->options.context, shortest = INT64_MAX;
     for (int64_t r = 0; r < rows; r++) {
         CHECK(prompts[r].count >= 1, "row %lld has no prompt", (long long)r);
         shortest = MIN(shortest, prompts[r].count);
@@ -145,13 +144,13 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
                       .values = values,
                       .prompts = prompts,
                       .rows = rows,
-                      .vocab = model_vocab(m),
+                      .vocab = s->model->vocab,
                       .last = arena_push_zero(a, rows, sizeof *c.last),
                       .drawn = arena_push_zero(a, rows, sizeof *c.drawn)};
     do {
         /* What all prompts hold, up to the end of a block at a time: long prompts need no more
          * memory than a block. Then token by token: some rows draw, others still read. */
-        int64_t left = block - model_state_positions(s)[0] % block;
+        int64_t left = block - s->position[0] % block;
         read_tokens(&c, MAX(1, MIN(shortest - c.read, left)));
     } while (draw_tokens(&c, count, how, emit, user));
     arena_free(a);

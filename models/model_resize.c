@@ -1,15 +1,6 @@
 #include "layers/registry.h"
 #include "models/model.h"
 
-#include <stdio.h>
-
-static node *number_node(arena *a, int64_t value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return node_scalar(a, arena_strdup(a, text), true);
-}
-
 /* Resizes the stores of the layers that are keys of `map`; returns how many there are. */
 static int resize_layers(arena *a, node *map, int64_t stored)
 {
@@ -18,7 +9,7 @@ static int resize_layers(arena *a, node *map, int64_t stored)
         const layer_class *cls = registry_layer(map->keys[i]);
         if (!cls || !cls->store_length) continue;
         if (map->items[i]->kind != NODE_MAP) map->items[i] = node_map(a); /* null: defaults */
-        node_set(a, map->items[i], cls->store_length, number_node(a, stored));
+        node_set(a, map->items[i], cls->store_length, node_int(a, stored));
         resized++;
     }
     return resized;
@@ -42,7 +33,7 @@ const node *model_resized(arena *a, const node *spec, const model_sizes *sizes, 
 {
     if (!sizes || (sizes->context == 0 && sizes->stored == 0)) return spec;
     node *copy = node_copy(a, spec);
-    if (sizes->context > 0) node_set(a, copy, "context", number_node(a, sizes->context));
+    if (sizes->context > 0) node_set(a, copy, "context", node_int(a, sizes->context));
     if (sizes->stored > 0 && resize_stores(a, copy, sizes->stored) == 0) {
         node_err(e, spec, "no layer stores positions; leave `stored` out");
         return NULL;

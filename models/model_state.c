@@ -105,14 +105,11 @@ void model_state_hand_take(model_state *hand, model_state *of, const int64_t *po
 void model_state_reset_row(model_state *s, int64_t row, int64_t document_position)
 {
     CHECK(row >= 0 && row < s->rows, "row %lld of %lld", (long long)row, (long long)s->rows);
+    /* No slot is touched: layers hide what a row at position 0 carries, and other rows need theirs.
+     */
     s->position[row] = 0;
     s->document[row] = document_position;
     if (s->guide) model_state_reset_row(s->guide, row, document_position);
-}
-
-const model *model_of_state(const model_state *s)
-{
-    return s->model;
 }
 
 int64_t model_state_rows(const model_state *s)
@@ -253,6 +250,11 @@ void model_state_lay(model_state *s, int first, int count)
 
 void model_begin(model_state *s, tape *t, const real *values, grads *g)
 {
+    /* What is carried comes in as leaves without gradient: that is where a segment is cut off from
+     * the one before (truncated backpropagation through time). Between its calls state stays on the
+     * tape. Parameters become leaves when first asked for (layer_leaf): what is not used is not
+     * laid.
+     */
     CHECK(!s->in_segment, "the segment before is not ended");
     const model *m = s->model;
     layer_ctx *c = &s->ctx;
@@ -275,6 +277,7 @@ static void collect_grads(model_state *s)
     const params *p = &s->model->params;
     for (int64_t i = 0; i < p->pieces; i++) {
         const tensor *leaf = s->books.leaves[i];
+        /* Not "is it zero": a piece without has is never read, by the tree or the optimiser. */
         s->grads->has[i] = leaf && leaf->fixed_grad && leaf->has_grad;
     }
 }

@@ -4,19 +4,6 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-static const char *const NAMES[ACT_KINDS] = {
-    [ACT_IDENTITY] = "identity", [ACT_RELU] = "relu",           [ACT_RELU2] = "relu2",
-    [ACT_GELU] = "gelu",         [ACT_GELU_TANH] = "gelu_tanh", [ACT_SILU] = "silu",
-    [ACT_TANH] = "tanh",         [ACT_SIGMOID] = "sigmoid",     [ACT_SOFTPLUS] = "softplus",
-    [ACT_EXP] = "exp",           [ACT_SQRT] = "sqrt",           [ACT_LOG] = "log",
-};
-
-const char *activation_name(activation kind)
-{
-    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
-    return NAMES[kind];
-}
-
 /* gelu_tanh(x) = x/2 (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x^3)
  *             = x sigmoid(2 u), which needs no cancelling sum. */
 ALWAYS_INLINE real gelu_tanh_gate(real x)

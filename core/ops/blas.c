@@ -92,11 +92,6 @@ void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
     }
 }
 
-const char *blas_config(void)
-{
-    return openblas_get_config();
-}
-
 const char *blas_core(void)
 {
     return openblas_get_corename();

@@ -19,9 +19,8 @@ void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
 /* 2 m n k of all products of this thread so far: what declared costs are compared with. */
 double blas_flops(void);
 
-/* What a run records about its library: the build's configuration line, and the name of the
- * processor core whose kernels it chose. Both live as long as the process. */
-const char *blas_config(void);
+/* The processor core whose kernels the library chose: recorded with a run. Lives as long as the
+ * process. */
 const char *blas_core(void);
 
 #endif

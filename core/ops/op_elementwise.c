@@ -171,25 +171,6 @@ tensor *op_div(tape *t, tensor *a, tensor *b)
     return finish(t, &DIV, (binary_keep){a, b, y, 0}, since);
 }
 
-static void mul_scalar_backward(tape *t, void *keep)
-{
-    binary_keep *k = keep;
-    real *ds = tape_grad(t, k->b);
-    if (ds) *ds += vec_dot_long(k->y->grad, k->a->data, tensor_count(k->y));
-    grad_axpy(t, k->a, *k->b->data, k->y->grad);
-}
-
-static const op_class MUL_SCALAR = {"mul_scalar", mul_scalar_backward};
-
-tensor *op_mul_scalar(tape *t, tensor *x, tensor *s)
-{
-    CHECK(tensor_count(s) == 1, "a factor of %lld elements", (long long)tensor_count(s));
-    double since = tape_clock(t);
-    tensor *y = tape_like(t, x);
-    vec_scaled(y->data, *s->data, x->data, tensor_count(x));
-    return finish(t, &MUL_SCALAR, (binary_keep){x, s, y, 0}, since);
-}
-
 /* ---- rows and columns ---- */
 
 static void add_row_backward(tape *t, void *keep)

@@ -63,11 +63,10 @@ tensor *op_add_row_inplace(tape *t, tensor *x, tensor *v);
 tensor *op_mul_row(tape *t, tensor *x, tensor *v); /* x [..., width] * v [width] */
 /* row n of x [..., width] times s[n]; s [rows] */
 tensor *op_mul_col(tape *t, tensor *x, tensor *s);
-tensor *op_mul_scalar(tape *t, tensor *x, tensor *s); /* x times the one-element tensor s */
-tensor *op_div(tape *t, tensor *a, tensor *b);        /* equal shapes */
-tensor *op_sum(tape *t, tensor *x);                   /* scalar */
-tensor *op_sum_rows(tape *t, tensor *x);              /* [..., width] -> [width], added over rows */
-tensor *op_sum_last(tape *t, tensor *x); /* [..., width] -> [...], added over the last axis */
+tensor *op_div(tape *t, tensor *a, tensor *b); /* equal shapes */
+tensor *op_sum(tape *t, tensor *x);            /* scalar */
+tensor *op_sum_rows(tape *t, tensor *x);       /* [..., width] -> [width], added over rows */
+tensor *op_sum_last(tape *t, tensor *x);       /* [..., width] -> [...], added over the last axis */
 /* y[n] = choose[n] ? a row n : b row n; a, b [rows, ...], choose [rows] is copied. */
 tensor *op_select_rows(tape *t, const bool *choose, tensor *a, tensor *b);
 
@@ -75,7 +74,6 @@ tensor *op_select_rows(tape *t, const bool *choose, tensor *a, tensor *b);
 tensor *op_activation(tape *t, tensor *x, activation kind);
 /* Gated linear unit: x [..., 2 n] -> y [..., n] = first half * act(second half). */
 tensor *op_glu(tape *t, tensor *x, activation kind);
-const char *activation_name(activation kind);
 
 /* ---- core/ops/op_shape.c: cutting and joining (copies, except tape_reshape) ---- */
 

@@ -28,6 +28,13 @@ node *node_scalar(arena *a, const char *text, bool plain)
     return n;
 }
 
+node *node_int(arena *a, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return node_scalar(a, text, true);
+}
+
 node *node_map(arena *a)
 {
     return node_new(a, NODE_MAP);

@@ -40,6 +40,7 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e);
 void node_repath(arena *a, node *root, const char *path);
 
 node *node_scalar(arena *a, const char *text, bool plain);
+node *node_int(arena *a, int64_t value);
 node *node_map(arena *a);
 node *node_list(arena *a);
 void node_set(arena *a, node *map, const char *key, node *value); /* replaces or appends */

@@ -306,13 +306,6 @@ static node *real_node(arena *a, double value)
     return node_scalar(a, text, true);
 }
 
-static node *int_node(arena *a, int64_t value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return node_scalar(a, text, true);
-}
-
 /* NULL for an OPTION_NODE that is absent. */
 static node *value_node(arena *a, const void *options, const option *o)
 {
@@ -320,7 +313,7 @@ static node *value_node(arena *a, const void *options, const option *o)
     switch (o->type) {
     case OPTION_INT: {
         int64_t v = *(const int64_t *)value;
-        return o->nullable && v == -1 ? node_scalar(a, "null", true) : int_node(a, v);
+        return o->nullable && v == -1 ? node_scalar(a, "null", true) : node_int(a, v);
     }
     case OPTION_REAL: {
         double v = *(const double *)value;

@@ -364,11 +364,6 @@ void lanes_free(lanes *l)
     free(l);
 }
 
-int64_t lanes_count(const lanes *l)
-{
-    return l->count;
-}
-
 int lanes_threads(const lanes *l)
 {
     return l ? l->threads : 1;

@@ -36,7 +36,6 @@ const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add);
 /* Runs fn for items 0..n-1 on the same threads; l NULL: on the caller's. Not from inside fn. */
 void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n);
 
-int64_t lanes_count(const lanes *l);
 int lanes_threads(const lanes *l); /* 1 if l is NULL */
 /* Bytes of gradient vectors touched so far. */
 size_t lanes_bytes(const lanes *l);

@@ -60,7 +60,10 @@ int64_t optim_bytes(const optim_options *o, const params *p)
     return (m + v) * (int64_t)sizeof(real);
 }
 
-/* Lists pieces of parameters that are trained, cut after `most` elements; returns how many parts
+/* Ranges do not cross pieces, so that one either has a gradient or has none. Adafactor's means run
+ * over a piece's rows and columns: it gets wholes.
+ *
+ * Lists pieces of parameters that are trained, cut after `most` elements; returns how many parts
  * there are. list NULL: only counts. */
 static int64_t list_ranges(range *list, const params *p, int64_t most)
 {
@@ -177,6 +180,7 @@ double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad)
     return sqrt(sum);
 }
 
+/* As PyTorch's clip_grad_norm_: the small number keeps a norm of 0 from dividing. */
 double optim_clip(double norm, double clip)
 {
     return MIN(1, clip / (norm + 1e-6));
@@ -255,6 +259,8 @@ static void step_adam(const job *j, const range *r, const real *g)
     const optim_options *o = &m->o;
     real *p = j->values + r->begin;
     double lr = j->lr * r->p->lr_scale, wd = decay_of(m, r->p), t = (double)m->steps;
+    /* adam: decay is a part of the gradient and so of the moments; adamw: of the parameter alone
+     * (Loshchilov & Hutter 2019, arXiv:1711.05101). */
     bool decoupled = o->kind == OPTIM_ADAMW;
     real keep = (real)(decoupled ? 1 - lr * wd : 1);
     if (!m->touched[r->piece] && (decoupled || wd <= 0)) { /* moments are 0 and stay so */
@@ -333,7 +339,8 @@ optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes
 {
     optim_report report = {.scale = 1};
     report.norm = optim_norm(m, g, pool, &report.bad);
-    if (report.bad) return report;
+    if (report.bad)
+        return report; /* the parameters are as they were: what broke can be looked at */
     if (m->o.clip > 0) report.scale = optim_clip(report.norm, m->o.clip);
     for (int64_t i = 0; i < m->p->pieces; i++) {
         m->touched[i] |= g->has[i];

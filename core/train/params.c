@@ -6,15 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* All parameters lie in one vector, each at a cache line: an optimiser step, a sum of gradients and
+ * a checkpoint are then loops over one range of memory, cut where it suits threads. */
 enum { FLAT_ALIGN = 16 /* elements: a cache line of floats */ };
-
-const char *params_role_name(param_role role)
-{
-    static const char *const names[ROLE_KINDS] = {"matrix", "embedding", "bias", "gain",
-                                                  "state",  "step size", "table"};
-    CHECK((unsigned)role < ROLE_KINDS, "role %d", (int)role);
-    return names[role];
-}
 
 void params_init(params *p, arena *memory)
 {
@@ -177,6 +171,8 @@ static void start_orthogonal(real *x, int64_t rows, int64_t columns, double a, r
     arena_free(scratch);
 }
 
+/* Drawn by name, not one after the other: a layer that is added, or moved, changes no other's
+ * start. */
 static void start(const param *p, real *x, uint64_t seed)
 {
     char place[512];

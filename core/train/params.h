@@ -22,8 +22,6 @@ typedef enum param_role {
     ROLE_KINDS
 } param_role;
 
-const char *params_role_name(param_role role);
-
 typedef enum init_kind {
     INIT_ZERO,
     INIT_CONSTANT,   /* a */

@@ -143,13 +143,10 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
 void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
 {
     arena *a = arena_new(1 << 12);
-    char text[32];
     node *run = node_map(a);
     node_set(a, run, "variant", node_scalar(a, variant, false));
-    snprintf(text, sizeof text, "%lld", (long long)seed);
-    node_set(a, run, "seed", node_scalar(a, text, true));
-    snprintf(text, sizeof text, "%d", LOCI_NUMERICS);
-    node_set(a, run, "numerics", node_scalar(a, text, true));
+    node_set(a, run, "seed", node_int(a, seed));
+    node_set(a, run, "numerics", node_int(a, LOCI_NUMERICS));
     hash_node(id, a, run);
     arena_free(a);
 }

@@ -31,7 +31,6 @@ PLAIN(axpy, op_axpy(t, in[0], (real)0.375, in[1]))
 PLAIN(add_row, op_add_row(t, in[0], in[1]))
 PLAIN(mul_row, op_mul_row(t, in[0], in[1]))
 PLAIN(mul_col, op_mul_col(t, in[0], in[1]))
-PLAIN(mul_scalar, op_mul_scalar(t, in[0], in[1]))
 PLAIN(quotient, op_div(t, in[0], in[1]))
 PLAIN(sum, op_sum(t, in[0]))
 PLAIN(sum_rows, op_sum_rows(t, in[0]))
@@ -337,7 +336,6 @@ const op_case OP_CASES[] = {
     {"add_row", add_row, 0, {S3(2, 20, 4), S1(4)}, 0, 0, 0},
     {"mul_row", mul_row, 0, {S3(2, 20, 4), S1(4)}, 0, 0, 0},
     {"mul_col", mul_col, 0, {S3(2, 3, 4), S2(2, 3)}, 0, 0, 0},
-    {"mul_scalar", mul_scalar, 0, {S2(3, 4), S1(1)}, 0, 0, 0},
     {"div", quotient, 0, {S2(3, 4), S2(3, 4)}, 0.5, 2, 0},
     {"sum", sum, 0, {S3(2, 3, 4)}, 0, 0, 0},
     {"sum_rows", sum_rows, 0, {S3(2, 20, 67)}, 0, 0, 0},
