@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/run/experiment_lock.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/spec/spec.h"
@@ -54,11 +55,10 @@ static json_t *needed_runs(arena *a, const char *out, const char *except, err *e
     const char *const *names;
     int64_t count;
     json_t *ids = json_object();
-    bool ok = manage_names_list(out, "experiments", a, &names, &count, e);
+    bool ok = manage_names_experiments(out, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         size_t n = strlen(names[i]);
         char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-        if (n < 6 || strcmp(names[i] + n - 5, ".json") != 0) continue;
         if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
         snprintf(inner, sizeof inner, "experiments/%s", names[i]);
         ok = file_join(path, out, inner, e) && manage_names_planned(ids, path, e);
@@ -126,6 +126,8 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     *r = (manage_report){0};
     char path[FILE_PATH_BYTES];
     if (!record_path(path, out, name, e) || !check_exists(path, name, e)) return false;
+    int lock = experiment_lock_alone(out, name, e);
+    if (lock < 0) return false;
     arena *a = arena_new(1 << 16);
     json_t *own = json_object(), *value;
     json_t *needed = needed_runs(a, out, name, e);
@@ -142,6 +144,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     }
     r->experiments = ok;
     ok = ok && (dry || file_remove(path, e));
+    experiment_lock_remove(out, name, lock);
     json_decref(own);
     json_decref(needed);
     arena_free(a);
@@ -162,10 +165,11 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
         !check_exists(old, from, e) || !manage_name_is_free(out, to, e)) {
         return false;
     }
-    json_t *x = json_read(old, e);
-    if (!x) return false;
-    json_object_set_new(x, "name", json_string(to));
-    bool ok = json_write(new, x, e) && file_remove(old, e);
+    int lock = experiment_lock_alone(out, from, e);
+    json_t *x = lock < 0 ? NULL : json_read(old, e);
+    if (x) json_object_set_new(x, "name", json_string(to));
+    bool ok = x && json_write(new, x, e) && file_remove(old, e);
+    experiment_lock_remove(out, from, lock);
     json_decref(x);
     return ok;
 }
@@ -191,9 +195,11 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
         r->bytes += json_get_int(value, "bytes", 0);
         ok = file_join(file, folder, inner, e);
         if (!ok || dry) continue;
-        /* The manifest first: it must not name what is gone. */
+        /* The manifest first, as it must not name what is gone; but on a full disk there is room
+         * for it only behind the file. */
         json_object_del(files, name);
-        ok = json_write(path, manifest, e) && file_remove(file, e);
+        ok = json_write(path, manifest, NULL);
+        ok = file_remove(file, e) && (ok || json_write(path, manifest, e));
     }
     json_decref(manifest);
     return ok;
@@ -231,7 +237,7 @@ static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models
     }
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    bool ok = drop_training_state(r, folder, dry, e) && drop_models(r, a, folder, kept, dry, e);
+    bool ok = drop_models(r, a, folder, kept, dry, e) && drop_training_state(r, folder, dry, e);
     close(lock);
     return ok;
 }
@@ -243,14 +249,14 @@ bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept,
     const char *const *names;
     int64_t count = 0;
     json_t *needed = needed_runs(a, out, NULL, e);
-    bool ok = needed && manage_names_list(out, "runs", a, &names, &count, e);
+    bool ok = needed && manage_names_runs(out, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) { /* first what needs no room on a full disk */
+        if (!json_object_get(needed, names[i])) ok = remove_run(r, a, out, names[i], dry, e);
+    }
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
-        if (json_object_get(needed, names[i])) {
-            ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
-        } else {
-            ok = remove_run(r, a, out, names[i], dry, e);
-        }
+        if (!json_object_get(needed, names[i])) continue;
+        ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
     }
     json_decref(needed);
     arena_free(a);

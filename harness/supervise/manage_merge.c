@@ -85,11 +85,11 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
     if (!file_join(folder, from, "runs", e)) return false;
     if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
     arena *a = arena_new(1 << 16);
-    bool ok = manage_names_list(from, "runs", a, &names, &count, e);
+    bool ok = manage_names_runs(from, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = bring_run(r, a, out, from, names[i], e);
     }
-    ok = ok && manage_names_list(from, "experiments", a, &names, &count, e) &&
+    ok = ok && manage_names_experiments(from, a, &names, &count, e) &&
          file_join(folder, out, "experiments", e) && file_make_folders(folder, e);
     for (int64_t i = 0; ok && i < count; i++) {
         snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);

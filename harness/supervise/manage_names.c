@@ -1,6 +1,9 @@
 #include "harness/supervise/manage_names.h"
 
+#include <string.h>
+
 #include "core/base/file.h"
+#include "harness/run/run_folder.h"
 
 bool manage_names_planned(json_t *ids, const char *record, err *e)
 {
@@ -16,11 +19,53 @@ bool manage_names_planned(json_t *ids, const char *record, err *e)
     return true;
 }
 
-bool manage_names_list(const char *out, const char *folder, arena *a, const char *const **names,
-                       int64_t *count, err *e)
+static bool list_names(const char *out, const char *folder, const char *suffix, arena *a,
+                       const char *const **names, int64_t *count, err *e)
 {
     char path[FILE_PATH_BYTES];
+    const char *const *all;
+    int64_t found = 0;
     *count = 0;
     if (!file_join(path, out, folder, e)) return false;
-    return !file_is_folder(path) || file_list(path, a, names, count, e);
+    if (!file_is_folder(path)) return true;
+    if (!file_list(path, a, &all, &found, e)) return false;
+    const char **kept = ARENA_NEW(a, const char *, found);
+    for (int64_t i = 0; i < found; i++) {
+        size_t n = strlen(all[i]), m = strlen(suffix);
+        bool ours = all[i][0] != '.' && n > m && strcmp(all[i] + n - m, suffix) == 0;
+        if (ours) kept[(*count)++] = all[i];
+    }
+    *names = kept;
+    return true;
+}
+
+bool manage_names_experiments(const char *out, arena *a, const char *const **names, int64_t *count,
+                              err *e)
+{
+    return list_names(out, "experiments", ".json", a, names, count, e);
+}
+
+static bool is_run(const char *out, const char *name)
+{
+    static const char *const FILES[] = {"plan.json", "run.json", "status.json", "lock"};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, name, NULL)) return false;
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        if (file_join(path, folder, FILES[i], NULL) && file_exists(path)) return true;
+    }
+    return false;
+}
+
+bool manage_names_runs(const char *out, arena *a, const char *const **names, int64_t *count, err *e)
+{
+    const char *const *all;
+    int64_t found;
+    *count = 0;
+    if (!list_names(out, "runs", "", a, &all, &found, e)) return false;
+    const char **kept = ARENA_NEW(a, const char *, found);
+    for (int64_t i = 0; i < found; i++) {
+        if (is_run(out, all[i])) kept[(*count)++] = all[i];
+    }
+    *names = kept;
+    return true;
 }

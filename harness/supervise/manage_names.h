@@ -9,8 +9,11 @@
 /* Adds the ids of the runs that an experiment's record names, as keys of an object. */
 bool manage_names_planned(json_t *ids, const char *record, err *e);
 
-/* Names in OUT/<folder>, or none where it is missing. */
-bool manage_names_list(const char *out, const char *folder, arena *a, const char *const **names,
-                       int64_t *count, err *e);
+/* The experiments' files (NAME.json), and the runs' folders; none where OUT has none. What else
+ * lies there (.DS_Store, ._NAME.json, folders of somebody's) is neither. */
+bool manage_names_experiments(const char *out, arena *a, const char *const **names, int64_t *count,
+                              err *e);
+bool manage_names_runs(const char *out, arena *a, const char *const **names, int64_t *count,
+                       err *e);
 
 #endif

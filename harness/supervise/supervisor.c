@@ -1,11 +1,13 @@
 #include "harness/supervise/supervisor.h"
 #include "core/base/stop_signals.h"
+#include "harness/run/experiment_lock.h"
 
 #include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
@@ -231,13 +233,15 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
     *r = (supervisor_result){0};
     supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16)};
     s.oom_kills = run_end_oom_kills();
-    bool ok = prepare_queue(&s, e);
+    int lock = experiment_lock_share(o->out, x->spec->name, e);
+    bool ok = lock >= 0 && prepare_queue(&s, e);
     if (ok && s.queued > 0) {
         sigset_t before;
         block_signals(&s, &before);
         run_queue(&s);
         sigprocmask(SIG_SETMASK, &before, NULL);
     }
+    if (lock >= 0) close(lock);
     json_decref(s.beginnings);
     progress_free(s.progress);
     arena_free(s.memory);

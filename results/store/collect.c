@@ -121,6 +121,8 @@ static bool collect_folder(collector *c, const char *folder, const char *suffix,
     int64_t count;
     bool ok = file_list(path, names_memory, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
+        if (names[i][0] == '.')
+            continue; /* .DS_Store, ._NAME.json: of the system it was copied by */
         if (*suffix && !ends_with(names[i], suffix)) continue;
         ++*seen;
         ok = collect_entry(c, names[i], one, fresh, r, e);

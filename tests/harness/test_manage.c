@@ -1,8 +1,10 @@
 /* Keeping, renaming, removing and bringing results together. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
+#include "harness/run/experiment_lock.h"
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
@@ -79,6 +81,53 @@ static void renamed(void)
     expect_counts("renamed", test_folder(), 2, 8);
 }
 
+/* What other systems leave in folders is no run and no experiment, and nobody's folder is removed.
+ */
+static void strangers(void)
+{
+    static const char *const FILES[] = {"runs/.DS_Store", "runs/Thumbs.db",
+                                        "experiments/._one.json", "experiments/.DS_Store",
+                                        "runs/mine/notes.txt"};
+    manage_report r;
+    err e = {{0}};
+    fake(test_folder(), "one");
+    EXPECT(file_make_folders(inside("runs/mine"), &e), "%s", e.text);
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        EXPECT(file_write(inside(FILES[i]), "x", 1, &e), "%s", e.text);
+    }
+    EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, false, &e) && r.runs == 0, "%d: %s",
+           r.runs, e.text);
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        EXPECT(file_exists(inside(FILES[i])), "%s is gone", FILES[i]);
+    }
+    EXPECT(manage_merge(&r, inside("other"), test_folder(), &e) && r.runs == 4 &&
+               r.experiments == 1,
+           "%d runs: %s", r.runs, e.text);
+    EXPECT(!file_exists(inside("other/runs/mine")), "a folder of somebody's was taken along");
+}
+
+/* Removed or renamed under its supervisor, an experiment would lose its runs to gc. */
+static void running_stays(void)
+{
+    manage_report r;
+    err e = {{0}};
+    fake(test_folder(), "one");
+    int lock = experiment_lock_share(test_folder(), "one", &e);
+    int second = experiment_lock_share(test_folder(), "one", &e);
+    EXPECT(lock >= 0 && second >= 0, "%s", e.text);
+    EXPECT(!manage_remove(&r, test_folder(), "one", false, &e) && strstr(e.text, "is running"),
+           "%s", e.text);
+    EXPECT(!manage_rename(test_folder(), "one", "two", &e) && strstr(e.text, "is running"), "%s",
+           e.text);
+    close(lock);
+    close(second);
+    EXPECT(manage_rename(test_folder(), "one", "two", &e), "%s", e.text);
+    expect_counts("renamed", test_folder(), 1, 4);
+    EXPECT(manage_remove(&r, test_folder(), "two", false, &e) &&
+               !file_exists(inside("experiments/two.lock")),
+           "%s", e.text);
+}
+
 static void garbage(void)
 {
     manage_report r;
@@ -144,6 +193,8 @@ const test_suite test_manage = {"harness/manage",
                                  {"shared", shared},
                                  {"renamed", renamed},
                                  {"garbage", garbage},
+                                 {"strangers", strangers},
+                                 {"running stays", running_stays},
                                  {"kept_models", kept_models},
                                  {"merged", merged},
                                  {0}}};

@@ -1,0 +1,52 @@
+#include "harness/run/experiment_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+
+static bool lock_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
+{
+    char folder[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    snprintf(file, sizeof file, "%.200s.lock", name);
+    return file_join(folder, out, "experiments", e) && file_make_folders(folder, e) &&
+           file_join(path, folder, file, e);
+}
+
+static int take(const char *out, const char *name, int kind, const char *busy, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!lock_path(path, out, name, e)) return -1;
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock >= 0 && flock(lock, kind | LOCK_NB) == 0) return lock;
+    if (lock >= 0 && errno == EWOULDBLOCK) {
+        err_set(e, "experiment '%s' %s", name, busy);
+    } else {
+        err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+    }
+    if (lock >= 0) close(lock);
+    return -1;
+}
+
+int experiment_lock_share(const char *out, const char *name, err *e)
+{
+    return take(out, name, LOCK_SH, "is being removed or renamed; try again in a moment", e);
+}
+
+int experiment_lock_alone(const char *out, const char *name, err *e)
+{
+    return take(out, name, LOCK_EX,
+                "is running; stop its loci run first (Ctrl-C, or kill), or wait", e);
+}
+
+void experiment_lock_remove(const char *out, const char *name, int lock)
+{
+    char path[FILE_PATH_BYTES];
+    if (lock < 0) return;
+    if (lock_path(path, out, name, NULL)) unlink(path);
+    close(lock);
+}

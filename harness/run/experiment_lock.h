@@ -1,0 +1,18 @@
+/* Who works on an experiment: OUT/experiments/NAME.lock. Supervisors of one sweep share it, whoever
+ * removes or renames the experiment must have it alone. */
+#ifndef LOCI_HARNESS_EXPERIMENT_LOCK_H
+#define LOCI_HARNESS_EXPERIMENT_LOCK_H
+
+#include "core/base/base.h"
+
+/* A descriptor to close in the end (as the process's end does), or -1: somebody is removing the
+ * experiment, or its lock cannot be opened. Makes OUT/experiments where it is missing. */
+int experiment_lock_share(const char *out, const char *name, err *e);
+
+/* The same alone: -1 too where somebody works on the experiment. */
+int experiment_lock_alone(const char *out, const char *name, err *e);
+
+/* Closes what experiment_lock_alone gave; the lock's file goes. */
+void experiment_lock_remove(const char *out, const char *name, int lock);
+
+#endif
