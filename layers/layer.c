@@ -88,6 +88,17 @@ int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_
     return add_slot(b, self, (state_slot){name, max_length, width, .kind = SLOT_CACHE});
 }
 
+int layer_slot_growing(layer_build *b, layer *self, const char *name, int64_t max_length,
+                       int64_t width)
+{
+    return add_slot(b, self,
+                    (state_slot){.name = name,
+                                 .max_length = max_length,
+                                 .width = width,
+                                 .grows = true,
+                                 .kind = SLOT_CACHE});
+}
+
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width)
 {
@@ -176,15 +187,62 @@ static int slot_of(const layer *self, int i)
     return self->first_slot + i;
 }
 
+/* What has grown in place, as a tensor; NULL: nothing. */
+static tensor *of_ring(const layer_ctx *c, const slot_ring *r)
+{
+    if (r->length == 0) return NULL;
+    tensor *x = tape_tensor(c->tape, 3, (int64_t[]){r->rows, r->length, r->width});
+    slot_ring_copy(x->data, r, r->data + r->begin * r->width, r->length, 0, r->width);
+    return x;
+}
+
 tensor *layer_state_at(const layer_ctx *c, int slot)
 {
-    return c->books->state[slot];
+    const slot_ring *r = &c->books->rings[slot];
+    return r->spread ? of_ring(c, r) : c->books->state[slot];
 }
 
 tensor *layer_state(const layer_ctx *c, const layer *self, int i)
 {
     if (i < 0) return NULL;
-    return c->books->state[slot_of(self, i)];
+    return layer_state_at(c, slot_of(self, i));
+}
+
+int64_t layer_state_length(const layer_ctx *c, const layer *self, int i)
+{
+    int slot = slot_of(self, i);
+    const slot_ring *r = &c->books->rings[slot];
+    const tensor *x = c->books->state[slot];
+    return r->spread ? r->length : x ? x->shape[1] : 0;
+}
+
+bool layer_state_append(layer_ctx *c, const layer *self, int i, const tensor *x, int64_t column,
+                        int64_t end, int64_t keep, layer_entries *all)
+{
+    int slot = slot_of(self, i);
+    slot_ring *r = &c->books->rings[slot];
+    int64_t time = x->shape[1], length = layer_state_length(c, self, i) + time;
+    if (tape_recording(c->tape) || length > r->capacity) return false;
+    CHECK(keep >= 0 && keep <= end && end <= length && column + r->width <= tensor_width(x),
+          "%s: %lld entries before %lld of %lld", self->name, (long long)keep, (long long)end,
+          (long long)length);
+    const tensor *before = c->books->state[slot];
+    if (!r->spread) slot_ring_spread(r, before ? before->data : NULL, length - time);
+    real *data = slot_ring_append(r, x->data, time, column, tensor_width(x));
+    r->begin += end - keep;
+    r->length = keep;
+    c->books->state[slot] = c->books->next_state[slot] = NULL;
+    *all = (layer_entries){data, length, r->width, r->capacity * r->width};
+    return true;
+}
+
+tensor *layer_entries_columns(const layer_ctx *c, const layer_entries *e, int64_t column,
+                              int64_t columns)
+{
+    tensor *x = tape_tensor(c->tape, 3, (int64_t[]){c->rows, e->length, columns});
+    const slot_ring r = {.rows = c->rows, .width = e->width, .capacity = e->apart / e->width};
+    slot_ring_copy(x->data, &r, e->data, e->length, column, columns);
+    return x;
 }
 
 tensor *layer_carried(layer_ctx *c, const layer *self, int i)
@@ -204,13 +262,16 @@ tensor *layer_carried(layer_ctx *c, const layer *self, int i)
 
 void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value)
 {
-    c->books->next_state[slot_of(self, i)] = value;
+    int slot = slot_of(self, i);
+    c->books->next_state[slot] = value;
+    c->books->rings[slot].spread = false;
 }
 
 tensor *layer_state_next(const layer_ctx *c, const layer *self, int i)
 {
     if (i < 0) return NULL;
-    return c->books->next_state[slot_of(self, i)];
+    const slot_ring *r = &c->books->rings[slot_of(self, i)];
+    return r->spread ? of_ring(c, r) : c->books->next_state[slot_of(self, i)];
 }
 
 real *layer_store(const layer_ctx *c, const layer *self, int i)

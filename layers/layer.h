@@ -129,6 +129,7 @@ typedef struct state_slot {
     const char *name; /* "blocks.3.attention.kv" */
     int64_t max_length, width;
     bool store, segment;
+    bool grows; /* layer_state_append is for it */
     slot_kind kind;
 } state_slot;
 
@@ -185,6 +186,9 @@ int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length
 /* The same for what holds single positions. */
 int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
+/* The same for what layer_state_append is for. */
+int layer_slot_growing(layer_build *b, layer *self, const char *name, int64_t max_length,
+                       int64_t width);
 /* The same for a store of them. */
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
@@ -247,6 +251,25 @@ tensor *layer_state_at(const layer_ctx *c, int slot);
 tensor *layer_carried(layer_ctx *c, const layer *self, int i);
 /* What is carried on: [rows, length, width], or NULL for nothing. Not set: what came in stays. */
 void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value);
+/* Entries that a slot carries: layer_state's, without making a tensor of what has grown in place.
+ */
+int64_t layer_state_length(const layer_ctx *c, const layer *self, int i);
+
+/* Entries in a growing slot's own memory: entry i of row r at data + r * apart + i * width. */
+typedef struct layer_entries {
+    real *data;
+    int64_t length, width, apart;
+} layer_entries;
+/* Joins what slot i carries and columns [column, column + width) of x [rows, time, ...] along time,
+ * and carries on `keep` of these entries, the last of them at end - 1: in the slot's memory,
+ * without a copy of what is there. *all: the joined entries, valid during the call. False, and
+ * nothing is done, where the tape records or the slot has no room: then join tensors and
+ * layer_state_set. */
+bool layer_state_append(layer_ctx *c, const layer *self, int i, const tensor *x, int64_t column,
+                        int64_t end, int64_t keep, layer_entries *all);
+/* Columns [column, column + columns) of such entries as a tensor [rows, length, columns]. */
+tensor *layer_entries_columns(const layer_ctx *c, const layer_entries *e, int64_t column,
+                              int64_t columns);
 /* What goes on to the next call as it stands: what was set in this one, or what came in. */
 tensor *layer_state_next(const layer_ctx *c, const layer *self, int i);
 /* The memory of a store: [rows, max_length, width]. */

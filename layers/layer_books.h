@@ -5,6 +5,7 @@
 
 #include "core/ops/tape.h"
 #include "core/train/params.h"
+#include "layers/slot_ring.h"
 
 /* A figure for the metrics log: added up over calls and lanes as sum and weight; the logged value
  * is sum / weight. */
@@ -23,6 +24,7 @@ typedef struct layer_books {
     tensor **state;      /* by slot: [rows, length, width] or NULL while nothing is carried */
     tensor **next_state; /* by slot: what layer_state_set stored */
     real **stores;       /* by slot: memory of the stores, else NULL */
+    slot_ring *rings;    /* by slot: of those that layer_state_append is for */
     tensor *aux[MAX_AUX];
     int aux_count;
     metric metrics[MAX_METRICS];

@@ -61,7 +61,11 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
     plan.rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
     add_params(b, self, o, &plan);
     int64_t longest = carried_after(o, &plan, self->dims.block - 1);
-    if (longest > 0) plan.slot = layer_slot_cache(b, self, "kv", longest, 2 * plan.kv_width);
+    plan.grows = longest > 0 && !whole_block && o->compressed == 0;
+    if (longest > 0) {
+        plan.slot = (plan.grows ? layer_slot_growing : layer_slot_cache)(b, self, "kv", longest,
+                                                                         2 * plan.kv_width);
+    }
     self->unfinished = (longest - carried_after(o, &plan, 0)) * 2 * plan.kv_width;
     if (o->compressed > 0) {
         compression_build(b, self, o, &plan);
@@ -155,16 +159,23 @@ static tensor *cut(layer_ctx *c, tensor *kv, int64_t end, int64_t keep)
     return op_slice(c->tape, kv, 1, end - keep, end);
 }
 
+/* Of `extra` carried keys and the call's own, `keep` are carried on, the last at end - 1. */
+static int64_t kept_of(const layer_ctx *c, const layer *self, const token_options *o,
+                       const token_plan *plan, int64_t extra, int64_t *end)
+{
+    int64_t done = (c->position[0] + c->time) % self->dims.block;
+    *end = extra + c->time;
+    /* The cut block's own keys are not worth carrying. */
+    if (self->dims.flush && done > 0) *end -= done, done = 0;
+    return MIN(carried_after(o, plan, done), MAX(*end, 0));
+}
+
 /* Raw keys and values of the call, behind the carried ones if there are any; stores what the next
  * call may see. NULL: nothing came, nothing goes on, nobody else wants it. */
 static tensor *update_memory(layer_ctx *c, const layer *self, const token_options *o,
                              const token_plan *plan, tensor *qkv, tensor *past)
 {
-    int64_t extra = past ? past->shape[1] : 0, end = extra + c->time;
-    int64_t done = (c->position[0] + c->time) % self->dims.block;
-    bool flushed = self->dims.flush && done > 0;
-    if (flushed) end -= done, done = 0; /* the cut block's own keys are not worth carrying */
-    int64_t keep = MIN(carried_after(o, plan, done), MAX(end, 0));
+    int64_t end, keep = kept_of(c, self, o, plan, past ? past->shape[1] : 0, &end);
     /* Set to nothing, rather than left: what is not set stays, and would be seen a block late. */
     if (keep == 0 && plan->slot >= 0) layer_state_set(c, self, plan->slot, NULL);
     if (keep == 0 && !past && !plan->whole_block) return NULL;
@@ -226,15 +237,14 @@ static attention_shape shape_of(layer_ctx *c, const layer *self, const token_opt
                              .key = layer_key(c, self, "dropout")};
 }
 
-/* Normalises and rotates raw operands and attends; k and v stand in one tensor, which may be q's
- * own. There are `extra` more keys than queries. */
+/* Normalises and rotates raw operands and attends; v stands in k's tensor, which may be q's own, or
+ * in one that nobody changes. There are `extra` more keys than queries. */
 static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
                       const token_plan *plan, attention_operand q, attention_operand k,
-                      const attention_shape *shape)
+                      attention_operand v, const attention_shape *shape)
 {
-    attention_operand v = {k.x, k.column + plan->kv_width};
     int64_t extra = k.x->shape[1] - q.x->shape[1];
-    bool shared = q.x == k.x;
+    bool shared = q.x == k.x, packed = v.x == k.x && o->qk_norm == QK_NORM_NONE;
     if (o->qk_norm != QK_NORM_NONE) {
         q = token_attention_normalised(c->tape, q, plan->heads, plan->head_dim, o->qk_norm,
                                        layer_tensor(c, self, plan->q_gain));
@@ -251,8 +261,50 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
         /* Each rotation is a version of the packed tensor: all operands read the last one. */
         if (shared) q.x = k.x;
     }
-    if (o->qk_norm == QK_NORM_NONE) v.x = k.x;
+    if (packed) v.x = k.x;
     return op_attention(c->tape, q, k, v, shape);
+}
+
+/* The same with keys and values in the slot's own memory, which stay as they are: keys are copied
+ * only if they are normalised or rotated. */
+static tensor *attend_entries(layer_ctx *c, const layer *self, const token_options *o,
+                              const token_plan *plan, tensor *qkv, const layer_entries *kv,
+                              attention_shape *shape)
+{
+    int64_t all[] = {c->rows, kv->length, kv->width};
+    attention_operand v = {tape_leaf(c->tape, kv->data, 3, all, false), plan->kv_width}, k = v;
+    shape->v_apart = shape->k_apart = kv->apart;
+    if (plan->rotary || o->qk_norm != QK_NORM_NONE) {
+        k.x = layer_entries_columns(c, kv, 0, plan->kv_width);
+        shape->k_apart = 0;
+    }
+    k.column = 0;
+    return attend(c, self, o, plan, (attention_operand){qkv, 0}, k, v, shape);
+}
+
+/* Nothing is recorded: the call's keys and values are written behind the carried ones. False: they
+ * have to be joined as tensors. */
+static bool attend_grown(layer_ctx *c, const layer *self, const token_options *o,
+                         const token_plan *plan, tensor *qkv, token_result *r)
+{
+    if (!plan->grows || plan->keep_queries) return false;
+    layer_entries kv;
+    bool any;
+    int64_t extra = layer_state_length(c, self, plan->slot), end;
+    int64_t keep = kept_of(c, self, o, plan, extra, &end);
+    if (extra == 0 && keep == 0) return false;
+    const int64_t *valid = valid_keys(c, self, plan, extra, &any);
+    if (!layer_state_append(c, self, plan->slot, qkv, plan->q_width, end, keep, &kv)) return false;
+    attention_shape shape = shape_of(c, self, o, plan);
+    *r = (token_result){.extra = any ? extra : 0};
+    if (any) {
+        shape.valid = valid;
+        r->y = attend_entries(c, self, o, plan, qkv, &kv, &shape);
+    } else {
+        attention_operand own = {qkv, plan->q_width}, v = {qkv, plan->q_width + plan->kv_width};
+        r->y = attend(c, self, o, plan, (attention_operand){qkv, 0}, own, v, &shape);
+    }
+    return true;
 }
 
 /* All blocks of the call by one op_attention, which cuts its scores by the grid itself. What is
@@ -262,12 +314,15 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
  * As long as one row may look at what is carried, a row that has lost its memory (`first`) has its
  * keys hidden, no fewer keys: one call has one shape. */
 static token_result attend_whole(layer_ctx *c, const layer *self, const token_options *o,
-                                 const token_plan *plan, tensor *qkv, tensor *past)
+                                 const token_plan *plan, tensor *qkv)
 {
+    token_result r;
+    if (attend_grown(c, self, o, plan, qkv, &r)) return r;
+    tensor *past = layer_state(c, self, plan->slot);
     bool any = false;
     const int64_t *valid = past ? valid_keys(c, self, plan, past->shape[1], &any) : NULL;
     if (!any) past = NULL, valid = NULL;
-    token_result r = {.extra = past ? past->shape[1] : 0};
+    r = (token_result){.extra = past ? past->shape[1] : 0};
     if (plan->keep_queries) r.q = op_columns(c->tape, qkv, 0, plan->q_width);
     if (plan->slot >= 0 || plan->whole_block) r.kv = update_memory(c, self, o, plan, qkv, past);
     attention_operand q = {qkv, 0}, k = {qkv, plan->q_width};
@@ -280,7 +335,8 @@ static token_result attend_whole(layer_ctx *c, const layer *self, const token_op
     }
     attention_shape shape = shape_of(c, self, o, plan);
     shape.valid = valid;
-    r.y = attend(c, self, o, plan, q, k, &shape);
+    attention_operand v = {k.x, k.column + plan->kv_width};
+    r.y = attend(c, self, o, plan, q, k, v, &shape);
     return r;
 }
 
@@ -324,8 +380,8 @@ static tensor *attend_block(layer_ctx *c, const layer *self, const token_options
     shape.block = shape.phase = 0; /* the keys are exactly what the block may see */
     shape.valid = valid_entries(c, self, o, plan, w);
     shape.key.place += (uint32_t)w->tokens;
-    return attend(c, self, o, plan, (attention_operand){q, 0}, (attention_operand){keys, 0},
-                  &shape);
+    attention_operand k = {keys, 0}, v = {keys, plan->kv_width};
+    return attend(c, self, o, plan, (attention_operand){q, 0}, k, v, &shape);
 }
 
 /* The block is complete: what falls out of the memory is compressed. asked: raw queries, the
@@ -367,8 +423,9 @@ static void carry_queries(layer_ctx *c, const layer *self, const token_plan *pla
  * out of the memory: so block after block, each with a tensor of exactly the keys that it may see,
  * [compressed, memory, own]. Queries are cut from the call; q, k and v are projected once. */
 static token_result attend_blocks(layer_ctx *c, const layer *self, const token_options *o,
-                                  const token_plan *plan, tensor *qkv, tensor *past)
+                                  const token_plan *plan, tensor *qkv)
 {
+    tensor *past = layer_state(c, self, plan->slot);
     int64_t block = self->dims.block, phase = c->position[0] % block, count = 0;
     token_result r = {.extra = past ? past->shape[1] : 0};
     r.kv = op_columns(c->tape, qkv, plan->q_width, plan->q_width + 2 * plan->kv_width);
@@ -403,10 +460,9 @@ token_result token_attention_forward(layer_ctx *c, const layer *self, const toke
 {
     tensor *bias = layer_tensor(c, self, plan->qkv_bias);
     tensor *qkv = op_linear(c->tape, x, layer_tensor(c, self, plan->qkv), bias);
-    tensor *past = layer_state(c, self, plan->slot);
     begin_memory(c, self, o, plan);
-    token_result r = o->compressed > 0 ? attend_blocks(c, self, o, plan, qkv, past)
-                                       : attend_whole(c, self, o, plan, qkv, past);
+    token_result r = o->compressed > 0 ? attend_blocks(c, self, o, plan, qkv)
+                                       : attend_whole(c, self, o, plan, qkv);
     int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid);
     for (int64_t row = 0; row < c->rows; row++) {
         valid[row] = valid_of(c, self, plan, row, r.extra);

@@ -82,6 +82,7 @@ typedef struct token_plan {
     bool rotary;
     bool keep_queries; /* token_result.q is wanted: set after building */
     bool whole_block;  /* the block's own keys are carried whatever the window */
+    bool grows;        /* its keys and values are joined in the slot's own memory, if they can */
     int qkv, qkv_bias, t5_table, q_gain, k_gain;
     int compress_k, compress_v, compress_k_bias, compress_v_bias;
     int slot, first_slot, compressed_slot, query_slot; /* -1: there is none */

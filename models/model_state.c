@@ -45,6 +45,16 @@ static model_state *new_context(const model *m, int64_t rows)
     return s;
 }
 
+/* Room for twice the longest: rows move back to their beginnings once in so many tokens. */
+static slot_ring ring_of(const model_state *s, int i)
+{
+    const state_slot *slot = &s->model->slots[i];
+    return (slot_ring){.data = s->slots[i],
+                       .rows = s->rows,
+                       .width = slot->width,
+                       .capacity = 2 * slot->max_length};
+}
+
 model_state *model_state_new(const model *m, int64_t rows)
 {
     model_state *s = new_context(m, rows);
@@ -53,9 +63,12 @@ model_state *model_state_new(const model *m, int64_t rows)
     s->lengths = arena_push_zero(s->memory, slots, sizeof *s->lengths);
     layer_books *b = &s->books;
     b->stores = arena_push_zero(s->memory, slots, sizeof *b->stores);
+    b->rings = arena_push_zero(s->memory, slots, sizeof *b->rings);
     for (int i = 0; i < slots; i++) {
         /* Not touched before it is used: a slot that never fills costs no memory. */
-        s->slots[i] = ARENA_NEW(s->memory, real, slot_elements(s, i));
+        int64_t elements = slot_elements(s, i), room = m->slots[i].grows ? 2 : 1;
+        s->slots[i] = ARENA_NEW(s->memory, real, room * elements);
+        if (m->slots[i].grows) b->rings[i] = ring_of(s, i);
         if (!m->slots[i].store) continue;
         s->lengths[i] = m->slots[i].max_length;
         b->stores[i] = s->slots[i];
@@ -96,6 +109,7 @@ void model_state_hand_take(model_state *hand, model_state *of, const int64_t *po
     hand->slots = of->slots;
     hand->lengths = of->lengths;
     hand->books.stores = of->books.stores;
+    hand->books.rings = of->books.rings;
     memcpy(hand->position, positions, (size_t)hand->rows * sizeof *positions);
     memcpy(hand->document, documents, (size_t)hand->rows * sizeof *documents);
 }
@@ -163,6 +177,7 @@ int model_state_views(model_state *s, state_view *views, int capacity)
     int n = 0;
     for (int i = 0; i < s->model->slot_count; i++) {
         const state_slot *slot = &s->model->slots[i];
+        slot_ring_gather(&s->books.rings[i]);
         if (s->lengths[i] == 0) continue;
         CHECK(n < capacity, "room for %d of %d slots", capacity, s->model->slot_count);
         views[n++] = (state_view){slot->name, {s->rows, s->lengths[i], slot->width}, s->slots[i]};
@@ -170,11 +185,17 @@ int model_state_views(model_state *s, state_view *views, int capacity)
     return s->guide ? n + guide_views(s, views + n, capacity - n) : n;
 }
 
+static void empty_slot(model_state *s, int i)
+{
+    s->lengths[i] = 0;
+    s->books.rings[i].spread = false;
+}
+
 void model_state_clear(model_state *s)
 {
     CHECK(!s->in_segment, "a segment is not ended");
     for (int i = 0; i < s->model->slot_count; i++) {
-        if (!s->model->slots[i].store) s->lengths[i] = 0;
+        if (!s->model->slots[i].store) empty_slot(s, i);
     }
     for (int64_t r = 0; r < s->rows; r++) {
         s->position[r] = s->document[r] = 0;
@@ -204,7 +225,7 @@ void model_state_forget(model_state *s, const layer *self, slot_kind kind)
         if (s->model->slots[i].store) {
             memset(s->slots[i], 0, (size_t)slot_elements(s, i) * sizeof(real));
         } else {
-            s->lengths[i] = 0;
+            empty_slot(s, i);
         }
     }
 }
@@ -228,6 +249,7 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
                 (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)s->rows,
                 slot->store ? "" : "up to ", (long long)slot->max_length, (long long)slot->width);
         }
+        empty_slot(s, i);
         s->lengths[i] = shape[1];
         memcpy(s->slots[i], data, (size_t)(s->rows * shape[1] * shape[2]) * sizeof(real));
         return true;
@@ -242,8 +264,10 @@ void model_state_lay(model_state *s, int first, int count)
     layer_ctx *c = &s->ctx;
     for (int i = first; i < first + count; i++) {
         const state_slot *slot = &s->model->slots[i];
+        slot_ring *ring = &s->books.rings[i];
+        if (s->grads) slot_ring_gather(ring);
         int64_t shape[] = {s->rows, s->lengths[i], slot->width};
-        bool empty = slot->store || s->lengths[i] == 0;
+        bool empty = slot->store || ring->spread || s->lengths[i] == 0;
         c->books->state[i] = empty ? NULL : tape_leaf(c->tape, s->slots[i], 3, shape, false);
     }
 }
@@ -287,6 +311,10 @@ static void collect_slot(model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
     if (slot->store || slot->segment) return;
+    if (s->books.rings[i].spread) {
+        s->lengths[i] = s->books.rings[i].length;
+        return;
+    }
     const tensor *x = s->books.state[i];
     CHECK(!x || x->shape[1] <= slot->max_length, "%s holds %lld, not %lld", slot->name,
           (long long)slot->max_length, (long long)x->shape[1]);

@@ -19,8 +19,14 @@
  * kernels): 32 is up to 3 % faster than 64, 10 % faster than 128. */
 enum { QUERIES = 32 };
 
+/* attention_operand with the distance of its rows. */
+typedef struct operand {
+    tensor *x;
+    int64_t column, apart;
+} operand;
+
 typedef struct attention_keep {
-    attention_operand q, k, v;
+    operand q, k, v;
     tensor *y;
     attention_shape s;
     real *whole; /* logsumexp of the scores [rows, heads, queries] */
@@ -74,20 +80,19 @@ static tile tile_at(const attention_work *w, int64_t row, int64_t head, int64_t 
 /* ---- operands ---- */
 
 /* Where head `head` of position `position` of a row begins in x (or its gradient). */
-static int64_t offset_of(const attention_operand *o, int64_t row, int64_t position, int64_t head,
+static int64_t offset_of(const operand *o, int64_t row, int64_t position, int64_t head,
                          int64_t head_dim)
 {
-    const tensor *x = o->x;
-    return (row * x->shape[1] + position) * x->shape[2] + o->column + head * head_dim;
+    return row * o->apart + position * o->x->shape[2] + o->column + head * head_dim;
 }
 
-static const real *at(const attention_operand *o, int64_t row, int64_t position, int64_t head,
+static const real *at(const operand *o, int64_t row, int64_t position, int64_t head,
                       int64_t head_dim)
 {
     return o->x->data + offset_of(o, row, position, head, head_dim);
 }
 
-static int64_t stride(const attention_operand *o)
+static int64_t stride(const operand *o)
 {
     return o->x->shape[2];
 }
@@ -240,7 +245,7 @@ static void tile_slopes(const attention_work *w, const tile *n)
 }
 
 /* The gradient buffer of an operand where this tile's part begins; NULL if it needs none. */
-static real *gradient_at(const attention_operand *o, const tile *n, int64_t position, int64_t head,
+static real *gradient_at(const operand *o, const tile *n, int64_t position, int64_t head,
                          int64_t head_dim)
 {
     if (!o->x->needs_grad) return NULL;
@@ -308,13 +313,15 @@ static void attention_backward(tape *t, void *keep)
 
 static const op_class ATTENTION = {"attention", attention_backward};
 
-static void operand_check(const char *name, const attention_operand *o, int64_t heads,
-                          int64_t head_dim)
+static void operand_check(const char *name, const operand *o, int64_t heads, int64_t head_dim)
 {
     const tensor *x = o->x;
     CHECK(x->rank == 3 && o->column >= 0 && o->column + heads * head_dim <= x->shape[2],
           "%s: %lld heads of %lld from column %lld of %lld", name, (long long)heads,
           (long long)head_dim, (long long)o->column, (long long)x->shape[2]);
+    int64_t dense = x->shape[1] * x->shape[2];
+    CHECK(o->apart == dense || (o->apart > dense && !x->needs_grad), "%s: rows %lld apart", name,
+          (long long)o->apart);
 }
 
 static void attention_check(const attention_keep *a)
@@ -337,12 +344,20 @@ static void attention_check(const attention_keep *a)
           (long long)s->block, (long long)s->phase, (long long)s->memory);
 }
 
+static operand operand_of(attention_operand o, int64_t apart)
+{
+    return (operand){o.x, o.column, apart ? apart : o.x->shape[1] * o.x->shape[2]};
+}
+
 tensor *op_attention(tape *t, attention_operand q, attention_operand k, attention_operand v,
                      const attention_shape *shape)
 {
     double since = tape_clock(t);
     attention_keep *a = tape_keep(t, 1, sizeof *a);
-    *a = (attention_keep){.q = q, .k = k, .v = v, .s = *shape};
+    *a = (attention_keep){.q = operand_of(q, 0),
+                          .k = operand_of(k, shape->k_apart),
+                          .v = operand_of(v, shape->v_apart),
+                          .s = *shape};
     attention_check(a);
     int64_t rows = q.x->shape[0], queries = q.x->shape[1];
     if (shape->valid) {

@@ -156,6 +156,9 @@ typedef struct attention_shape {
     int64_t window;
     int64_t block, phase, memory;
     const int64_t *valid; /* [rows]: how many of the extra keys are real; NULL: all */
+    /* Numbers from row to row of k's and v's tensors, where a row has room for more positions than
+     * these (nothing is recorded then); 0: dense, as every tensor. */
+    int64_t k_apart, v_apart;
     /* Added to the scores, or NULL: learned bias by distance (T5), table [buckets, heads]. */
     tensor *t5_table;
     int64_t t5_max_distance;

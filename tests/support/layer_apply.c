@@ -38,6 +38,7 @@ static void make_buffers(layer_apply *a)
     c->books->state = arena_push_zero(m, slots, sizeof *c->books->state);
     c->books->next_state = arena_push_zero(m, slots, sizeof *c->books->next_state);
     c->books->stores = arena_push_zero(m, slots, sizeof *c->books->stores);
+    c->books->rings = arena_push_zero(m, slots, sizeof *c->books->rings);
     for (int i = 0; i < slots; i++) {
         const state_slot *s = &a->build.slots[i];
         a->slots[i] = ARENA_NEW(m, real, a->rows * s->max_length * s->width);

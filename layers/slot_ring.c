@@ -1,0 +1,64 @@
+#include "layers/slot_ring.h"
+
+#include <string.h>
+
+/* Rows of `count` numbers from `from`, `apart` of them from row to row, to rows `to_apart` apart.
+ * May overlap: rows that move towards the end go last row first. */
+static void move_rows(real *to, int64_t to_apart, const real *from, int64_t apart, int64_t rows,
+                      int64_t count)
+{
+    bool last_first = to_apart > apart;
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t r = last_first ? rows - 1 - i : i;
+        memmove(to + r * to_apart, from + r * apart, (size_t)count * sizeof *to);
+    }
+}
+
+void slot_ring_spread(slot_ring *r, const real *dense, int64_t length)
+{
+    CHECK(length <= r->capacity, "%lld of %lld entries", (long long)length, (long long)r->capacity);
+    int64_t count = length * r->width;
+    if (count > 0) move_rows(r->data, r->capacity * r->width, dense, count, r->rows, count);
+    r->begin = 0;
+    r->length = length;
+    r->spread = true;
+}
+
+real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column, int64_t x_width)
+{
+    if (r->length + time > r->capacity) return NULL;
+    int64_t apart = r->capacity * r->width;
+    if (r->begin + r->length + time > r->capacity) {
+        move_rows(r->data, apart, r->data + r->begin * r->width, apart, r->rows,
+                  r->length * r->width);
+        r->begin = 0;
+    }
+    for (int64_t n = 0; n < r->rows * time; n++) {
+        int64_t entry = r->begin + r->length + n % time;
+        memcpy(r->data + n / time * apart + entry * r->width, x + n * x_width + column,
+               (size_t)r->width * sizeof *x);
+    }
+    r->length += time;
+    return r->data + r->begin * r->width;
+}
+
+void slot_ring_copy(real *out, const slot_ring *r, const real *data, int64_t length, int64_t column,
+                    int64_t columns)
+{
+    for (int64_t row = 0; row < r->rows; row++) {
+        const real *from = data + row * r->capacity * r->width + column;
+        for (int64_t i = 0; i < length; i++, out += columns) {
+            memcpy(out, from + i * r->width, (size_t)columns * sizeof *out);
+        }
+    }
+}
+
+void slot_ring_gather(slot_ring *r)
+{
+    if (!r->spread) return;
+    int64_t count = r->length * r->width;
+    move_rows(r->data, count, r->data + r->begin * r->width, r->capacity * r->width, r->rows,
+              count);
+    r->begin = 0;
+    r->spread = false;
+}
