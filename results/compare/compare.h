@@ -98,8 +98,9 @@ typedef struct document_difference {
 } document_difference;
 
 typedef struct compared_variant {
-    const char *label, *variant;
-    const char *plan_label; /* the label that the database knows; another than `label` if tuned */
+    const char *label;      /* on one line */
+    const char *plan_label; /* as the database and the spec have it; of the chosen one if tuned */
+    const char *variant;    /* id */
     const char *tuned;      /* the values chosen, "lr=1e-3"; NULL: nothing was tuned */
     int tried;              /* out of how many */
     bool edge;              /* a number at the edge of those tried: better ones may lie beyond */

@@ -205,7 +205,8 @@ static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
     for (int i = 0; i < c->count; i++) {
         compared_variant *v = &c->variants[i];
         labels[i] = v->label;
-        if (label) v->is_baseline = strcmp(v->label, label) == 0;
+        const char *full = c->tune ? v->label : v->plan_label;
+        if (label) v->is_baseline = strcmp(full, label) == 0;
         if (v->is_baseline) c->baseline = i;
     }
     if (!label || c->baseline >= 0) return true;

@@ -84,7 +84,7 @@ static compared_run read_run(query *q, arena *a)
 static compared_variant *find_variant(comparison *c, const char *label)
 {
     for (int i = 0; i < c->count; i++) {
-        if (strcmp(c->variants[i].label, label) == 0) return &c->variants[i];
+        if (strcmp(c->variants[i].plan_label, label) == 0) return &c->variants[i];
     }
     return NULL;
 }
@@ -98,6 +98,16 @@ static void *grown(arena *a, void *list, int count, size_t size)
     return longer;
 }
 
+/* A label may hold line breaks and tabs, a table's row and a sentence may not. */
+static const char *on_one_line(arena *a, const char *label)
+{
+    char *text = arena_strdup(a, label);
+    for (char *x = text; *x; x++) {
+        if ((unsigned char)*x < 0x20) *x = ' ';
+    }
+    return text;
+}
+
 static void add_row(comparison *c, arena *a, query *q)
 {
     const char *label = query_text(q, "label", a), *split = query_text(q, "split", a);
@@ -105,7 +115,8 @@ static void add_row(comparison *c, arena *a, query *q)
     if (!v) {
         c->variants = grown(a, c->variants, c->count, sizeof *v);
         v = &c->variants[c->count++];
-        v->label = v->plan_label = label;
+        v->plan_label = label;
+        v->label = on_one_line(a, label);
         v->variant = query_text(q, "variant", a);
         v->is_baseline = query_int(q, "baseline", 0) != 0;
     }

@@ -231,7 +231,7 @@ static void put_row(sheet *s)
     runs_text(runs, v);
     put_text(s, (head){"", "variant", "", TABLE_LEFT | TABLE_PEOPLE},
              v->is_baseline ? " (baseline)" : "", v->label);
-    put_text(s, PROGRAMS("variant"), "", v->label);
+    put_text(s, PROGRAMS("variant"), "", s->c->tune ? v->label : v->plan_label);
     if (s->c->tune) {
         put_text(s, (head){"tuned", "tuned", "on validation", TABLE_LEFT}, v->edge ? " (edge)" : "",
                  v->tuned);

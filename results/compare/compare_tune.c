@@ -197,7 +197,7 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
 static const char *group_of(const char *label, const comparison *by, const choice *list)
 {
     for (int i = 0; label && i < by->count; i++) {
-        if (strcmp(label, by->variants[i].label) == 0) return list[i].group;
+        if (strcmp(label, by->variants[i].plan_label) == 0) return list[i].group;
     }
     return label;
 }
@@ -210,7 +210,7 @@ comparison *compare_tune(arena *a, store *s, const char *experiment, const compa
         return NULL;
     choice *list = ARENA_NEW(a, choice, by->count);
     for (int i = 0; i < by->count; i++) {
-        if (!read_choice(&list[i], a, s, experiment, by->variants[i].label, o->tune, e))
+        if (!read_choice(&list[i], a, s, experiment, by->variants[i].plan_label, o->tune, e))
             return NULL;
     }
     /* Reported at the amount that was chosen at. */

@@ -41,14 +41,31 @@ static bool fonts_installed(void)
 
 /* ---- scripts ---- */
 
-void gnuplot_quote(FILE *out, const char *text)
+/* Between single quotes gnuplot interprets nothing. A single quote stands between double ones: two
+ * of them, which it documents for one, end the string where others are near. */
+static void put_quoted(FILE *out, const char *text, bool as_format)
 {
     fputc('\'', out);
     for (; *text; text++) {
-        if (*text == '\'') fputc('\'', out);
+        if (*text == '\'') {
+            fputs("'.\"'\".'", out);
+            continue;
+        }
+        if (*text == '%' && as_format) fputc('%', out);
         fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
     }
     fputc('\'', out);
+}
+
+void gnuplot_quote(FILE *out, const char *text)
+{
+    put_quoted(out, text, false);
+}
+
+void gnuplot_tic(FILE *out, const char *text, double at)
+{
+    put_quoted(out, text, true);
+    fprintf(out, " %.9g", at);
 }
 
 void gnuplot_set(FILE *out, const char *what, const char *text)
@@ -120,6 +137,22 @@ static void put_formats(gnuplot_script *p)
 
 /* ---- gnuplot ---- */
 
+/* The environment but for GNUTERM: gnuplot stops if that names a terminal that it was built
+ * without. Free it. */
+static char **gnuplot_environment(void)
+{
+    int count = 0, kept = 0;
+    while (environ[count]) {
+        count++;
+    }
+    char **list = calloc((size_t)count + 1, sizeof *list);
+    CHECK(list, "no memory for an environment");
+    for (int i = 0; i < count; i++) {
+        if (strncmp(environ[i], "GNUTERM=", 8) != 0) list[kept++] = environ[i];
+    }
+    return list;
+}
+
 /* Runs gnuplot on NAME.gp in the folder; what it says goes to NAME.log. Returns its exit status, or
  * -1 if it could not be started. */
 static int run_gnuplot(const char *folder, const char *script, const char *log, bool svg_only)
@@ -132,6 +165,7 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
                          (char *)(uintptr_t)script,
                          NULL};
     char *const *argv = svg_only ? svg : all;
+    char **environment = gnuplot_environment();
     posix_spawn_file_actions_t files;
     pid_t child;
     int status = -1;
@@ -140,12 +174,13 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&files, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (posix_spawnp(&child, "gnuplot", &files, NULL, argv, environ) == 0) {
+    if (posix_spawnp(&child, "gnuplot", &files, NULL, argv, environment) == 0) {
         while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
         status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
     }
     posix_spawn_file_actions_destroy(&files);
+    free(environment);
     return status;
 }
 

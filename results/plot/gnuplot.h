@@ -47,7 +47,9 @@ void gnuplot_drop(gnuplot_script *p);
 void gnuplot_note(plot_report *r, const char *text);
 void gnuplot_note_fonts(plot_report *r);
 
-/* A text as gnuplot's single-quoted string. */
+/* A text as a string of gnuplot's. */
 void gnuplot_quote(FILE *out, const char *text);
+/* A named tic of "set xtics (", as it stands: gnuplot takes the text of a tic for a format. */
+void gnuplot_tic(FILE *out, const char *text, double at);
 
 #endif

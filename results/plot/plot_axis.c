@@ -23,7 +23,7 @@ typedef struct settings {
 /* What the axis says of a variant, NaN for no number; the other axes make up the series' name. */
 static bool read_setting(setting *x, store *s, const comparison *c, const char *axis, err *e)
 {
-    const char *label = x->variant->label, *oracle = compare_oracle(label);
+    const char *label = x->variant->plan_label, *oracle = compare_oracle(label);
     size_t n = 0;
     query q = QUERY(
         s, e, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",

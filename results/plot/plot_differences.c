@@ -86,8 +86,7 @@ static void put_names(FILE *out, const comparison *c)
         snprintf(name, sizeof name, "%s (n = %d)", c->variants[i].label,
                  c->variants[i].difference.n);
         if (line++) fputs(", ", out);
-        gnuplot_quote(out, name);
-        fprintf(out, " %d", line);
+        gnuplot_tic(out, name, line);
     }
     fputs(")\n", out);
 }

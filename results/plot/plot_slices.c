@@ -82,7 +82,8 @@ static void put_axis(gnuplot_script *p, const slice_comparison *x)
         } else {
             table_si(text, (double)x->low[k]);
         }
-        fprintf(p->out, "%s'%s' %d", k > first ? ", " : "", text, k);
+        fputs(k > first ? ", " : "", p->out);
+        gnuplot_tic(p->out, text, k);
     }
     fprintf(p->out, ")\nset xrange [%.1f:%.1f]\n", first - 0.4, last + 0.4);
 }

@@ -22,13 +22,17 @@ static void put_base64(FILE *out, const unsigned char *x, size_t n)
 /* The text that a script's line gives behind `what`: "set xlabel '...'"; "" if it has none. */
 static void script_text(char text[400], const char *script, const char *what)
 {
+    static const char quote[] = "'.\"'\".'"; /* as gnuplot_quote puts one */
     const char *at = strstr(script, what);
     text[0] = 0;
     if (!at) return;
     size_t used = 0;
     for (at += strlen(what); *at && used + 1 < 400; at++) {
-        if (*at == '\'' && *++at != '\'') break; /* gnuplot doubles quotes inside */
-        text[used++] = *at;
+        if (*at == '\'') {
+            if (strncmp(at, quote, sizeof quote - 1) != 0) break;
+            at += sizeof quote - 2;
+        }
+        text[used++] = *at; /* of the quote its last */
     }
     text[used] = 0;
 }

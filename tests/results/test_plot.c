@@ -82,6 +82,53 @@ static void pictures(void)
     free(svg);
 }
 
+/* What gnuplot could take for a format, markup, the end of a string, a command or an entity of SVG
+ * is drawn as it is, by every picture; so is all of it where GNUTERM names a terminal that is not
+ * there. */
+static void odd_labels(void)
+{
+    if (!have_gnuplot()) return;
+    static const fake_variant odd[] = {
+        {"100%", 0, 0.001, 842000, 51234, NULL, false},
+        {"%s%n %d", 0.1, 0.001, 8412000, 51234, NULL, false},
+        {"a\\b\\n{/Bold x}^2_{y} @z ~{a}&b", 0.1, 0.001, 8422000, 51234, NULL, false},
+        {"'", 0.1, 0.001, 8432000, 51234, NULL, false},
+        {"''a'''b''", 0.1, 0.001, 8442000, 51234, NULL, false},
+        {"end\\", 0.1, 0.001, 8452000, 51234, NULL, false},
+        {"x', 1 notitle #", 0.1, 0.001, 8462000, 51234, NULL, false},
+        {"line\nbreak", 0.1, 0.001, 8472000, 51234, NULL, false},
+        {"\u65e5\u672c \u221e", 0.1, 0.001, 8482000, 51234, NULL, false},
+    };
+    /* As XML has them. */
+    static const char *const shown[] = {">100%",
+                                        ">%s%n %d (",
+                                        ">a\\b\\n{/Bold x}^2_{y} @z ~{a}&amp;b (",
+                                        ">' (",
+                                        ">''a'''b'' (",
+                                        ">end\\ (",
+                                        ">x', 1 notitle # (",
+                                        ">line break (",
+                                        ">\u65e5\u672c \u221e ("};
+    static const char *const names[] = {"loss-tokens.svg", "differences.svg",
+                                        "loss-tokens-facets.svg", "cost-params.svg",
+                                        "slices-position.svg"};
+    fake_experiment x = {test_folder(), "memory", 9, 2, 4, odd};
+    plot_report r;
+    err e = {0};
+    fake_write_sliced(&x);
+    setenv("GNUTERM", "no-such-terminal", 1);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    unsetenv("GNUTERM");
+    for (int i = 0; i < 5; i++) {
+        char *picture = content(&r, names[i]);
+        /* The baseline has no difference to itself. */
+        for (int k = i == 1; picture && k < 9; k++) {
+            EXPECT(strstr(picture, shown[k]), "%s lacks %s", names[i], shown[k]);
+        }
+        free(picture);
+    }
+}
+
 /* Nothing drawn for what is not there yet, and said so. */
 static void unfinished(void)
 {
@@ -316,6 +363,7 @@ static void golden(void)
 
 const test_suite test_plot = {"results/plot",
                               {{"pictures", pictures},
+                               {"odd_labels", odd_labels},
                                {"unfinished", unfinished},
                                {"tuned", tuned},
                                {"routing", routing},

@@ -132,7 +132,7 @@ static void pictures(void)
     file_join(path, plots.folder, "a.svg", &e);
     EXPECT(file_write(path, "<svg/>", 6, &e), "%s", e.text);
     file_join(path, plots.folder, "a.gp", &e);
-    static const char script[] = "set xlabel 'tokens'\nset ylabel 'loss ''bpb'''\n"
+    static const char script[] = "set xlabel 'tokens'\nset ylabel 'loss '.\"'\".'bpb'.\"'\".''\n"
                                  "set label 1 'Line: mean over n seeds.' at 1\n";
     EXPECT(file_write(path, script, sizeof script - 1, &e), "%s", e.text);
     char *text = page(&plots);

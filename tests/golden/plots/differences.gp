@@ -6,9 +6,9 @@ set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set bmargin 5.2
 set tmargin 2.4
-set label 1 'Bar: mean and 95 % t-interval of the difference, paired by seed (none for n = 1). Dots: single seeds. Colours: after Holm''s correction.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
+set label 1 'Bar: mean and 95 % t-interval of the difference, paired by seed (none for n = 1). Dots: single seeds. Colours: after Holm'."'".'s correction.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set title 'memory'
-set xlabel 'difference to ''short 1e-3'' (bits per byte, lower is better)'
+set xlabel 'difference to '."'".'short 1e-3'."'".' (bits per byte, lower is better)'
 set border 1
 set grid xtics noytics
 set xtics 0.05

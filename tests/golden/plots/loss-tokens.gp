@@ -6,7 +6,7 @@ set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set bmargin 5.2
 set tmargin 2.4
-set label 1 'Line: mean over n seeds. The seeds'' spread: in the panels.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
+set label 1 'Line: mean over n seeds. The seeds'."'".' spread: in the panels.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set title 'memory'
 set xlabel 'training tokens (thousands)'
 set ylabel 'training loss (bits per byte)'
