@@ -7,6 +7,7 @@ extern const layer_class attention_layer;
 extern const layer_class base_ffn_layer;
 extern const layer_class block_recurrent_layer;
 extern const layer_class compressed_memory_layer;
+extern const layer_class engram_layer;
 extern const layer_class fast_ffn_layer;
 extern const layer_class ffn_layer;
 extern const layer_class gated_delta_layer;
@@ -18,11 +19,21 @@ extern const layer_class routed_memory_layer;
 extern const layer_class switch_ffn_layer;
 extern const layer_class ttt_layer;
 
-static const layer_class *const LAYERS[] = {
-    &attention_layer,  &base_ffn_layer, &block_recurrent_layer, &compressed_memory_layer,
-    &fast_ffn_layer,   &ffn_layer,      &gated_delta_layer,     &hash_ffn_layer,
-    &lstm_layer,       &pkm_layer,      &memorizing_layer,      &routed_memory_layer,
-    &switch_ffn_layer, &ttt_layer};
+static const layer_class *const LAYERS[] = {&attention_layer,
+                                            &base_ffn_layer,
+                                            &block_recurrent_layer,
+                                            &compressed_memory_layer,
+                                            &engram_layer,
+                                            &fast_ffn_layer,
+                                            &ffn_layer,
+                                            &gated_delta_layer,
+                                            &hash_ffn_layer,
+                                            &lstm_layer,
+                                            &pkm_layer,
+                                            &memorizing_layer,
+                                            &routed_memory_layer,
+                                            &switch_ffn_layer,
+                                            &ttt_layer};
 
 /* The list of heads. */
 extern const layer_class fwl_head;

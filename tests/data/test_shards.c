@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "data/prepare.h"
 #include "tests/support/corpora.h"
 #include "tests/test.h"
 

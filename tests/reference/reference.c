@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const reference_entry *const SYSTEMS[] = {REFERENCE_BASICS, REFERENCE_BRT,   REFERENCE_OPTIM,
-                                                 REFERENCE_FWL,    REFERENCE_HASH,  REFERENCE_DYN,
-                                                 REFERENCE_KVMEM,  REFERENCE_DELTA, REFERENCE_TTT};
+static const reference_entry *const SYSTEMS[] = {
+    REFERENCE_BASICS, REFERENCE_BRT,   REFERENCE_OPTIM, REFERENCE_FWL, REFERENCE_HASH,
+    REFERENCE_DYN,    REFERENCE_KVMEM, REFERENCE_DELTA, REFERENCE_TTT, REFERENCE_ENGRAM};
 enum { SYSTEM_COUNT = sizeof SYSTEMS / sizeof SYSTEMS[0], MAX_DEPTH = 4 };
 
 static reference_checker find_checker(const char *system, const char *name)

@@ -96,5 +96,6 @@ extern const reference_entry REFERENCE_HASH[];   /* reference_hash.c */
 extern const reference_entry REFERENCE_KVMEM[];  /* reference_kvmem.c */
 extern const reference_entry REFERENCE_DELTA[];  /* reference_delta.c */
 extern const reference_entry REFERENCE_TTT[];    /* reference_ttt.c */
+extern const reference_entry REFERENCE_ENGRAM[]; /* reference_engram.c */
 
 #endif
