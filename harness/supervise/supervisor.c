@@ -166,9 +166,11 @@ static void stop_slow_jobs(supervisor *s)
 static void hear_stop(supervisor *s)
 {
     double now = host_monotonic_s();
-    if (s->stops == 0) {
+    if (!s->stop_asked) {
         supervisor_jobs_say(s, "stopping: running jobs save their state (again: at once)");
+        s->stop_asked = true;
         s->stop_heard = now;
+        if (s->stops > 0) return; /* given up before: they are at it */
     } else if (now - s->stop_heard < STOP_SIGNALS_REPEAT_S) {
         return;
     }
@@ -239,7 +241,9 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
         sigset_t before;
         block_signals(&s, &before);
         run_queue(&s);
-        sigprocmask(SIG_SETMASK, &before, NULL);
+        /* Asked to stop, the process is about to end, and says how: a repeat may not end it first.
+         */
+        if (!s.stop_asked) sigprocmask(SIG_SETMASK, &before, NULL);
     }
     if (lock >= 0) close(lock);
     json_decref(s.beginnings);

@@ -12,7 +12,8 @@
 #include "harness/supervise/supervision.h"
 
 /* x is resolved. Writes the experiment's record and the plans, runs what is to be run, and prints
- * progress to stderr. False only if nothing could be started at all. */
+ * progress to stderr. False only if nothing could be started at all. Stopped by a signal, it leaves
+ * these signals blocked: the caller ends, and nothing but its exit status says how. */
 bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e);
 
 #endif

@@ -39,7 +39,8 @@ typedef struct supervisor {
     progress *progress;  /* NULL if quiet */
     int ended, bad;      /* of the queue */
     int64_t oom_kills;   /* of the machine, when this began */
-    int stops;           /* signals to stop */
+    int stops;           /* how often the workers were told to stop */
+    bool stop_asked;     /* by a signal */
     double stop_heard;   /* monotonic: the first of them */
     job_memory room;
     bool limited; /* room is looked at: the number of jobs was not given */

@@ -463,10 +463,12 @@ static void signals_save_first(void)
         int status = 0;
         pid_t pid = start_long_run(folder);
         if (pid <= 0) return;
-        kill(pid, asked[i]);
-        sleep_ms(20);
-        kill(pid, asked[i]); /* as timeout, make and schedulers do */
-        waitpid(pid, &status, 0);
+        /* Again and again, as timeout, make and schedulers do, up to the last moment of its life.
+         */
+        for (int n = 0; n < 200000 && waitpid(pid, &status, WNOHANG) == 0; n++) {
+            if (n < 12000) kill(pid, asked[i]); /* later it would be asked to stop at once */
+            usleep(100);
+        }
         EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_INTERRUPTED, "signal %d: status %d",
                asked[i], status);
         expect_saved(folder);
