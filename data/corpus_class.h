@@ -8,7 +8,7 @@
 #define LOCI_DATA_CORPUS_CLASS_H
 
 #include "core/base/sha256.h"
-#include "data/prepare.h"
+#include "data/corpus.h"
 #include "data/reader.h"
 #include "data/sentencepiece.h"
 
@@ -96,7 +96,7 @@ struct corpus {
     char tokenizer[SHA256_HEX]; /* corpus_tokenizer */
 };
 
-const data_options *corpus_data_options(const corpus *c);
+/* ---- corpus_documents.c ---- */
 
 /* Appends an empty document and returns it; the name is copied, what is not UTF-8 in it as \\xNN.
  */
@@ -109,6 +109,10 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
 void corpus_sum(corpus *c);
 /* Forgets all documents (they are listed again elsewhere). */
 void corpus_clear(corpus *c);
+
+/* ---- corpus_facts.c ---- */
+
+const data_options *corpus_data_options(const corpus *c);
 
 /* ---- corpus_places.c ---- */
 

@@ -10,33 +10,31 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
-#include "data/sentencepiece_encoder.h"
 #include "data/shards.h"
+#include "data/text_cut.h"
 
 enum {
     PIECE_BYTES = 1 << 20,
-    WINDOW_BYTES = 1 << 12, /* looked at around a cut */
     MAX_WORKERS = 64,
     MAX_PIECES = 256, /* of one round */
     SAY_SECONDS = 2
 };
 
-/* Bytes [at, end) of a document. */
-typedef struct text_piece {
+/* A piece in work. */
+typedef struct piece_job {
     const entry *d;
-    int64_t at, end;
-    text_edge before, behind;
+    text_piece text;
     sentencepiece_ids out;
     bool ok;
     err problem;
-} text_piece;
+} piece_job;
 
 typedef struct encoder {
     const corpus *c;
     sentencepiece_encoder *model;
     shard_writer *writer;
     int workers;
-    text_piece pieces[MAX_PIECES];
+    piece_job pieces[MAX_PIECES];
     int count;
     int64_t bytes; /* of the pieces */
     atomic_int next;
@@ -46,14 +44,15 @@ typedef struct encoder {
     time_t said;
 } encoder;
 
-static bool encode_piece(const encoder *x, text_piece *p)
+static bool encode_piece(const encoder *x, piece_job *p)
 {
-    int64_t bytes = p->end - p->at;
+    const text_piece *t = &p->text;
+    int64_t bytes = t->end - t->begin;
     char *text = malloc((size_t)bytes + 1);
     if (!text) return err_set(&p->problem, "out of memory");
     bool ok =
-        reader_bytes(x->c->reader, p->d->file, p->d->offset + p->at, bytes, text, &p->problem) &&
-        sentencepiece_encoder_ids(x->model, text, bytes, p->before, p->behind, &p->out,
+        reader_bytes(x->c->reader, p->d->file, p->d->offset + t->begin, bytes, text, &p->problem) &&
+        sentencepiece_encoder_ids(x->model, text, bytes, t->before, t->behind, &p->out,
                                   &p->problem);
     free(text);
     return ok;
@@ -82,29 +81,6 @@ static void run_pieces(encoder *x)
     }
 }
 
-/* ---- cutting ---- */
-
-/* Where the piece of d from `begin` on ends, what it is cut at, and where the next one begins. */
-static bool find_end(int64_t *end, text_edge *edge, const encoder *x, const entry *d, int64_t begin,
-                     err *e)
-{
-    char window[WINDOW_BYTES];
-    *end = d->bytes;
-    *edge = EDGE_WHOLE;
-    if (d->bytes - begin <= PIECE_BYTES + WINDOW_BYTES) return true;
-    int64_t at = begin + PIECE_BYTES, cut, first = 0;
-    if (!reader_bytes(x->c->reader, d->file, d->offset + at, WINDOW_BYTES, window, e)) return false;
-    while (first < 4 && ((unsigned char)window[first] & 0xc0) == 0x80) {
-        first++; /* the window begins inside a character */
-    }
-    if (!sentencepiece_encoder_cut(x->model, window + first, WINDOW_BYTES - first, WINDOW_BYTES / 2,
-                                   &cut, edge, e)) {
-        return false;
-    }
-    *end = at + first + cut;
-    return true;
-}
-
 /* ---- a split ---- */
 
 static void say_progress(encoder *x)
@@ -129,19 +105,19 @@ static bool is_unknown(const encoder *x, int32_t id)
     return id >= 0 && id < x->c->pieces->vocab && x->c->pieces->pieces[id].type == PIECE_UNKNOWN;
 }
 
-static bool write_piece(encoder *x, const corpus_split *s, text_piece *p, err *e)
+static bool write_piece(encoder *x, const corpus_split *s, piece_job *p, err *e)
 {
     if (!p->ok) return err_set(e, "%s: %s", p->d->name, p->problem.text);
     sentencepiece_ids *out = &p->out;
     /* The library makes one id of a run of unknown characters; a cut inside it would make two. */
-    int64_t skip = p->before == EDGE_JOIN && out->count && is_unknown(x, x->last) &&
+    int64_t skip = p->text.before == EDGE_JOIN && out->count && is_unknown(x, x->last) &&
                    is_unknown(x, out->ids[0]);
     if (!shard_writer_ids(x->writer, out->ids + skip, out->count - skip, e)) return false;
     if (out->count) x->last = out->ids[out->count - 1];
     x->unknown += p->out.unknown - skip;
     x->unknown_bytes += p->out.unknown_bytes;
-    x->done_bytes += p->end - p->at;
-    if (p->behind != EDGE_WHOLE) return true;
+    x->done_bytes += p->text.end - p->text.begin;
+    if (p->text.behind != EDGE_WHOLE) return true;
     document done = split_document(s, p->d - s->entries);
     done.unknown = x->unknown;
     done.unknown_bytes = x->unknown_bytes;
@@ -167,19 +143,16 @@ static bool end_round(encoder *x, const corpus_split *s, err *e)
 
 static bool encode_document(encoder *x, const corpus_split *s, const entry *d, err *e)
 {
-    text_edge before = EDGE_WHOLE;
-    for (int64_t begin = 0; begin < d->bytes;) {
-        text_piece *p = &x->pieces[x->count];
-        *p = (text_piece){.d = d, .at = begin, .before = before};
-        if (!find_end(&p->end, &p->behind, x, d, begin, e)) return false;
-        before = p->behind;
-        begin = p->end + (before == EDGE_SPACE);
-        x->bytes += p->end - p->at;
-        x->count++;
+    const text_range range = {x->c->reader, d->file, d->offset, d->bytes, PIECE_BYTES};
+    text_piece text = {0};
+    err problem = {""};
+    while (text_cut_next(&text, &range, x->model, &problem)) {
+        x->pieces[x->count++] = (piece_job){.d = d, .text = text};
+        x->bytes += text.end - text.begin;
         bool full = x->count == MAX_PIECES || x->bytes >= (int64_t)x->workers * PIECE_BYTES;
         if (full && !end_round(x, s, e)) return false;
     }
-    return true;
+    return !problem.text[0] || err_set(e, "%s", problem.text);
 }
 
 static bool encode_split(encoder *x, const corpus_split *s, err *e)

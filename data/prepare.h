@@ -8,6 +8,7 @@
 #define LOCI_DATA_PREPARE_H
 
 #include "data/corpus.h"
+#include "data/shard_header.h"
 
 /* One kind of corpus: `data: {corpus: NAME, ...}`. */
 typedef struct corpus_info {
@@ -21,10 +22,6 @@ typedef struct corpus_info {
 /* Every kind in the table's order; *list and its texts live as long as the arena. */
 int prepare_list(const corpus_info **list, const corpus_places *places, arena *a);
 
-typedef enum shard_format {
-    SHARDS_LLMC,   /* llm.c .bin: 1024-byte header, uint16, or uint32 for vocab > 65536 */
-    SHARDS_NANOGPT /* raw uint16, no header; vocab <= 65536 */
-} shard_format;
 bool prepare_format_find(const char *name, shard_format *format); /* "llmc", "nanogpt" */
 
 typedef struct prepare_options {

@@ -10,6 +10,12 @@
 
 #include "data/token_type.h"
 
+/* The kinds that are written. */
+typedef enum shard_format {
+    SHARDS_LLMC,   /* uint16, or uint32 for vocab > 65536 */
+    SHARDS_NANOGPT /* raw uint16; vocab <= 65536 */
+} shard_format;
+
 /* As much of the beginning as is looked at. */
 enum { SHARD_HEADER_BYTES = 1024, SHARD_START_BYTES = 4096 };
 

@@ -31,8 +31,6 @@ harness/speed      core layers models data results harness/spec harness/evaluate
 tools              core layers models data results harness
 '
 KNOWN='
-data/corpus_class data/prepare
-data/corpus data/corpus_class
 '
 
 # Every include of one product file by another: "from to", without their endings.

@@ -6,7 +6,7 @@
 
 #include "core/base/file.h"
 #include "data/prepare.h"
-#include "data/sentencepiece_encoder.h"
+#include "data/text_cut.h"
 #include "data/words.h"
 #include "tests/support/corpora.h"
 #include "tests/test.h"
@@ -170,38 +170,65 @@ static const char *const SETTINGS[] = {
     "--model_type=bpe --treat_whitespace_as_suffix=true",
 };
 
-/* The ids of a long document are those of its text encoded as one whole, however it was cut. */
+typedef struct cut_test {
+    arena *a;
+    sentencepiece_encoder *x;
+    text_range range;
+    sentencepiece_ids whole, pieces;
+    int64_t cuts;
+} cut_test;
+
+/* Encodes piece by piece. */
+static bool encode_cut(cut_test *t, const char *text, err *e)
+{
+    text_piece p = {0};
+    t->pieces.ids = calloc((size_t)t->whole.count + 1, sizeof(int32_t));
+    while (text_cut_next(&p, &t->range, t->x, e)) {
+        sentencepiece_ids some = {0};
+        if (!sentencepiece_encoder_ids(t->x, text + p.begin, p.end - p.begin, p.before, p.behind,
+                                       &some, e)) {
+            return false;
+        }
+        int64_t room = t->whole.count - t->pieces.count;
+        memcpy(t->pieces.ids + t->pieces.count, some.ids,
+               (size_t)MIN(some.count, room) * sizeof(int32_t));
+        t->pieces.count += some.count;
+        t->cuts += p.behind != EDGE_WHOLE;
+        free(some.ids);
+        if (t->pieces.count > t->whole.count) return true;
+    }
+    return !e->text[0];
+}
+
+/* The ids of a document that is cut are those of its text encoded as one whole. */
 static void expect_whole(const char *model, const char *settings, const char *text)
 {
     err e = {""};
-    arena *a = arena_new(0);
-    corpora_write("t/train/x", text, -1);
-    corpora_write("t/validation/v", "what the model holds", -1);
-    char yaml[FILE_PATH_BYTES + 64];
-    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
-    corpus *c = corpora_need(yaml);
-    sentencepiece *s = sentencepiece_load(a, model, &e);
-    sentencepiece_encoder *x = s ? sentencepiece_encoder_open(s, model, &e) : NULL;
-    sentencepiece_ids whole = {0};
-    bool ok = c && x &&
-              sentencepiece_encoder_ids(x, text, (int64_t)strlen(text), EDGE_WHOLE, EDGE_WHOLE,
-                                        &whole, &e);
+    cut_test t = {.a = arena_new(0)};
+    int64_t bytes = (int64_t)strlen(text);
+    corpora_write("x", text, bytes);
+    t.range = (text_range){reader_new(t.a, 1, 256), 0, 0, bytes, 10000};
+    reader_add(t.range.reader, corpora_path("x"));
+    sentencepiece *s = sentencepiece_load(t.a, model, &e);
+    t.x = s ? sentencepiece_encoder_open(s, model, &e) : NULL;
+    bool ok = t.x &&
+              sentencepiece_encoder_ids(t.x, text, bytes, EDGE_WHOLE, EDGE_WHOLE, &t.whole, &e) &&
+              encode_cut(&t, text, &e);
     EXPECT(ok, "%s", e.text);
-    int64_t n = ok ? split_tokens(corpus_get(c, SPLIT_TRAIN)) : 0;
-    int32_t *ids = calloc((size_t)n + 1, sizeof *ids);
-    EXPECT(!ok || (n == whole.count && split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, n, ids, &e) &&
-                   memcmp(ids, whole.ids, (size_t)n * sizeof *ids) == 0),
-           "%s: %lld ids, %lld as one whole", settings, (long long)n, (long long)whole.count);
-    free(ids);
-    free(whole.ids);
-    sentencepiece_encoder_close(x);
-    corpus_close(c);
-    arena_free(a);
+    EXPECT(!ok || (t.cuts == 4 && t.pieces.count == t.whole.count &&
+                   memcmp(t.pieces.ids, t.whole.ids, (size_t)t.whole.count * sizeof(int32_t)) == 0),
+           "%s: %lld ids, %lld as one whole; %lld cuts", settings, (long long)t.pieces.count,
+           (long long)t.whole.count, (long long)t.cuts);
+    free(t.whole.ids);
+    free(t.pieces.ids);
+    sentencepiece_encoder_close(t.x);
+    reader_free(t.range.reader);
+    arena_free(t.a);
 }
 
-static void long_documents(void)
+static void cuts_change_nothing(void)
 {
-    char *text = corpora_text(7, 1200000);
+    char *text = corpora_text(7, 60000);
     for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; i++) {
         const char *model = trained("m", SETTINGS[i]);
         if (!model) break;
@@ -213,21 +240,48 @@ static void long_documents(void)
 }
 
 /* No space to cut at: neither ids nor characters are lost. */
-static void long_lines_without_spaces(void)
+static void cuts_without_spaces(void)
 {
     const char *model = trained("m", "--model_type=bpe");
     if (!model) return;
-    char path[FILE_PATH_BYTES], *text = corpora_text(7, 1200000);
+    char path[FILE_PATH_BYTES], *text = corpora_text(7, 60000);
     snprintf(path, sizeof path, "%s", model);
     for (char *at = text; *at; at++) {
         if (*at == ' ' || *at == '\n') *at = 'o';
     }
     expect_whole(path, "no spaces", text);
-    for (int64_t i = 0; i + 2 < 1200000; i += 3) { /* bytes that the model spells */
+    for (int64_t i = 0; i + 2 < 60000; i += 3) { /* bytes that the model spells */
         memcpy(text + i, "\xe4\xb8\xad", 3);
     }
     expect_whole(path, "no spaces, characters of three bytes", text);
     free(text);
+}
+
+/* A corpus cuts its documents by the mebibyte; a model of single characters keeps this quick. */
+static void long_documents(void)
+{
+    const char *model = trained("m", "--model_type=char --normalization_rule_name=identity "
+                                     "--add_dummy_prefix=false --remove_extra_whitespaces=false");
+    if (!model) return;
+    char yaml[FILE_PATH_BYTES + 64], *text = corpora_text(7, 1100000);
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+    for (char *at = text; *at; at++) {
+        if (*at == '\n') *at = ' ';
+    }
+    corpora_write("t/train/x", text, -1);
+    corpora_write("t/validation/v", "what the model holds", -1);
+    corpus *c = corpora_need(yaml);
+    int64_t n = c ? split_tokens(corpus_get(c, SPLIT_TRAIN)) : 0;
+    int32_t *ids = calloc((size_t)n + 1, sizeof *ids);
+    EXPECT(!c || (n == (int64_t)strlen(text) &&
+                  split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, n, ids, NULL)),
+           "%lld ids", (long long)n);
+    char *back = c ? corpus_decode(c, ids, n, NULL) : NULL;
+    EXPECT(!back || strcmp(back, text) == 0, "another text");
+    free(back);
+    free(ids);
+    free(text);
+    corpus_close(c);
 }
 
 /* Two models with the same pieces are two tokenizers where their settings change the ids. */
@@ -337,8 +391,9 @@ const test_suite test_sentencepiece = {
      {"encodes as published", encodes_as_published},
      {"trains its own", trains_its_own},
      {"long lines", long_lines},
+     {"cuts change nothing", cuts_change_nothing},
+     {"cuts without spaces", cuts_without_spaces},
      {"long documents", long_documents},
-     {"long lines without spaces", long_lines_without_spaces},
      {"identity is the whole model", identity_is_the_whole_model},
      {"counts unknown", counts_unknown},
      {"failing programs", failing_programs},

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "data/prepare.h"
 #include "tests/support/corpora.h"
 #include "tests/test.h"
 

@@ -1,0 +1,84 @@
+/* What an open corpus says of itself. */
+#include <string.h>
+
+#include "data/corpus_class.h"
+
+corpus_split *corpus_get(corpus *c, split_kind kind)
+{
+    CHECK(kind >= 0 && kind < SPLITS, "split %d", (int)kind);
+    return c->splits[kind].count ? &c->splits[kind] : NULL;
+}
+
+const data_options *corpus_data_options(const corpus *c)
+{
+    return c->options;
+}
+
+int64_t corpus_vocab(const corpus *c)
+{
+    return c->vocab;
+}
+
+bool corpus_lossless(const corpus *c)
+{
+    return c->lossless;
+}
+
+bool corpus_has_words(const corpus *c)
+{
+    return c->has_words;
+}
+
+double corpus_entropy(const corpus *c)
+{
+    return c->entropy;
+}
+
+int64_t corpus_span(const corpus *c)
+{
+    return corpus_data_options(c)->span;
+}
+
+const char *corpus_where(const corpus *c)
+{
+    return c->where;
+}
+
+const char *corpus_hash(const corpus *c)
+{
+    return c->hash;
+}
+
+const char *corpus_tokenizer(const corpus *c)
+{
+    return c->tokenizer[0] ? c->tokenizer : "none";
+}
+
+/* Paths are spelt out in full, so that the resolved form opens the same files from anywhere. */
+node *corpus_resolved(const corpus *c, arena *a)
+{
+    node *resolved = node_map(a);
+    node_set(a, resolved, "corpus", node_scalar(a, c->cls->name, true));
+    const node *options = options_node(a, c->options, c->cls->options);
+    for (int i = 0; i < options->count; i++) {
+        node_set(a, resolved, options->keys[i], options->items[i]);
+    }
+    if (*c->where) node_set(a, resolved, "path", node_scalar(a, c->where, false));
+    const node *tokenizer = corpus_data_options(c)->tokenizer;
+    if (c->model_path && tokenizer && tokenizer->kind == NODE_SCALAR) {
+        node_set(a, resolved, "tokenizer", node_scalar(a, c->model_path, false));
+    }
+    return resolved;
+}
+
+node *corpus_changed(const corpus *c, arena *a)
+{
+    node *changed = node_map(a);
+    node_set(a, changed, "corpus", node_scalar(a, c->cls->name, true));
+    const node *options = options_changed(a, c->options, c->cls->options);
+    for (int i = 0; i < options->count; i++) {
+        node_set(a, changed, options->keys[i], options->items[i]);
+    }
+    node_set(a, changed, "content", node_scalar(a, c->hash, false));
+    return changed;
+}

@@ -1,0 +1,113 @@
+/* From a `data:` node to an open corpus. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data/corpus_class.h"
+
+static const char *const CORPUS_KEY[] = {"corpus", NULL};
+
+static const corpus_class *class_of(const node *spec, err *e)
+{
+    const node *name = node_get(spec, "corpus");
+    int count;
+    const corpus_class *const *all = corpus_classes(&count);
+    if (!name) {
+        node_err(e, spec,
+                 "`corpus` is missing; give one of those that `loci data list` shows, for "
+                 "example {corpus: kjv}");
+        return NULL;
+    }
+    const corpus_class *cls = name->kind == NODE_SCALAR ? corpus_class_find(name->text) : NULL;
+    if (cls) return cls;
+    const char *known[64];
+    char list[512] = "";
+    CHECK(count <= 64, "%d corpora", count);
+    for (int i = 0; i < count; i++) {
+        known[i] = all[i]->name;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
+    }
+    const char *text = name->kind == NODE_SCALAR ? name->text : "(not a name)";
+    const char *near = option_nearest(text, count, known);
+    node_err(e, name, "unknown corpus '%s'%s%s%s; there are %s", text,
+             near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", list);
+    return NULL;
+}
+
+static bool read_options(void **options, const corpus_class *cls, const node *spec, arena *a,
+                         err *e)
+{
+    *options = arena_push_zero(a, 1, cls->options_bytes);
+    if (!options_read(*options, cls->options, spec, CORPUS_KEY, a, e)) return false;
+    if (!cls->path_required || ((const data_options *)*options)->path) return true;
+    return node_err(e, spec, "corpus '%s' needs `path`: a file or folder", cls->name);
+}
+
+bool corpus_check(const node *spec, err *e)
+{
+    const corpus_class *cls = class_of(spec, e);
+    arena *a = arena_new((size_t)1 << 16);
+    void *options;
+    bool ok = cls && read_options(&options, cls, spec, a, e);
+    arena_free(a);
+    return ok;
+}
+
+/* Training and validation are needed by every run; some published sets have no test part. */
+static bool check_splits(const corpus *c, err *e)
+{
+    for (int kind = SPLIT_TRAIN; kind <= SPLIT_VALIDATION; kind++) {
+        if (c->splits[kind].tokens > 0) continue;
+        return node_err(e, c->spec,
+                        "%s: the %s split of corpus '%s' is empty; give a path with "
+                        "text for it",
+                        c->where, split_name((split_kind)kind), c->cls->name);
+    }
+    return true;
+}
+
+static bool open_class(corpus *c, err *e)
+{
+    if (!read_options(&c->options, c->cls, c->spec, c->memory, e)) return false;
+    if (c->cls->text) {
+        c->reader = reader_new(c->memory, 1, 256);
+        c->has_words = true;
+    }
+    if (!c->cls->open(c, e)) return false;
+    corpus_sum(c);
+    if (!check_splits(c, e)) return false;
+    if (!c->cls->text) return true;
+    return corpus_index(c, e) && corpus_tokenize(c, e);
+}
+
+corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
+{
+    static const char *const NO_ROOTS[] = {NULL};
+    const corpus_class *cls = class_of(spec, e);
+    if (!cls) return NULL;
+    arena *memory = arena_new(1 << 20);
+    corpus *c = arena_push_zero(memory, 1, sizeof *c);
+    c->memory = memory;
+    c->cls = cls;
+    c->spec = node_copy(memory, spec);
+    c->where = c->root = "";
+    c->roots = places && places->roots ? places->roots : NO_ROOTS;
+    c->cache = places ? places->cache : NULL;
+    c->say = places ? places->say : NULL;
+    c->entropy = (double)NAN;
+    for (int kind = 0; kind < SPLITS; kind++) {
+        c->splits[kind].kind = (split_kind)kind;
+        c->splits[kind].of = c;
+    }
+    if (open_class(c, e)) return c;
+    corpus_close(c);
+    return NULL;
+}
+
+void corpus_close(corpus *c)
+{
+    if (!c) return;
+    reader_free(c->reader);
+    arena_free(c->memory);
+}
