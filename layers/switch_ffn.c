@@ -15,6 +15,11 @@
  *
  *   aux = balance experts sum_i f_i P_i,
  *
+ * and a z-loss keeps the router's logits small (Zoph et al. 2022, arXiv:2202.08906, eq. 5; Switch
+ * has none, hence the default),
+ *
+ *   aux = z_loss mean over tokens of log(sum_j exp (R x)_j)^2;
+ *
  * f_i the share of tokens whose choice is i (dropped ones included, a constant for the gradient),
  * P_i the mean of p_i. The group of tokens over which capacity and means are taken is one lane's
  * call; padding takes no part. Evaluation has no capacity, so that no token depends on others.
@@ -27,7 +32,7 @@
 typedef struct switch_ffn_options {
     experts_options experts;
     int64_t top_k;
-    double capacity, balance, jitter, router_init;
+    double capacity, balance, z_loss, jitter, router_init;
 } switch_ffn_options;
 
 #define OPTION_AT(field) offsetof(switch_ffn_options, field)
@@ -41,6 +46,8 @@ static const option OPTIONS[] = {
              "all that come"},
     {"balance", OPTION_REAL, OPTION_AT(balance), .initial = "0.01", .min = 0, .max = 1e3,
      .help = "factor of the load-balancing loss"},
+    {"z_loss", OPTION_REAL, OPTION_AT(z_loss), .initial = "0", .min = 0, .max = 1e3,
+     .help = "factor of the router's z-loss, which keeps its logits small (ST-MoE: 0.001)"},
     {"jitter", OPTION_REAL, OPTION_AT(jitter), .initial = "0.01", .min = 0, .max = 0.99,
      .help = "while training: the router's input is multiplied by numbers in 1 +- jitter"},
     {"router_init", OPTION_REAL, OPTION_AT(router_init), .initial = "0.1", .min = 0, .max = 100,
@@ -157,6 +164,21 @@ static tensor *balance_loss(layer_ctx *c, const layer *self, tensor *p, const in
     return op_scale(t, op_sum(t, op_mul(t, op_sum_rows(t, p), f)), (real)scale);
 }
 
+/* z_loss mean(log(sum exp logits)^2) over text. Of each row log softmax subtracts just that sum. */
+static tensor *z_loss(layer_ctx *c, const layer *self, tensor *logits, int64_t text)
+{
+    const switch_ffn_options *o = self->options;
+    tape *t = c->tape;
+    int64_t n = c->rows * c->time;
+    int32_t *rows = tape_keep(t, n, sizeof *rows), *first = tape_keep(t, n, sizeof *first);
+    memset(first, 0, (size_t)n * sizeof *first);
+    if (text < n) logits = op_gather(t, logits, rows, experts_text_rows(c, rows));
+    tensor *sum =
+        op_sub(t, op_pick(t, logits, first), op_pick(t, op_log_softmax(t, logits), first));
+    return op_scale(t, op_sum(t, op_mul(t, sum, sum)),
+                    (real)(o->z_loss * c->share / (double)MAX(text, 1)));
+}
+
 static void tell(layer_ctx *c, const layer *self, const tensor *p, const int32_t *expert)
 {
     const switch_ffn_options *o = self->options;
@@ -177,11 +199,12 @@ static tensor *switch_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     }
     bool training = c->mode == MODE_TRAIN;
     tensor *seen = training ? op_jitter(t, x, o->jitter, layer_key(c, self, "jitter")) : x;
-    tensor *p = op_softmax(
-        t, op_linear(t, experts_flat(c, seen), layer_tensor(c, self, plan->router), NULL));
+    tensor *logits = op_linear(t, experts_flat(c, seen), layer_tensor(c, self, plan->router), NULL);
+    tensor *p = op_softmax(t, logits);
     int32_t *expert = choose(c, self, p);
     tell(c, self, p, expert);
     if (training && o->balance > 0) layer_aux(c, balance_loss(c, self, p, expert, text));
+    if (training && o->z_loss > 0 && text > 0) layer_aux(c, z_loss(c, self, logits, text));
     tensor *gate = gates(c, self, p, expert);
     int64_t dropped = drop_overflow(c, self, expert, text);
     if (training && text > 0) {

@@ -17,6 +17,16 @@ static int64_t distance_at(const attention_bias *b, int64_t offset)
     return b->keys - 1 - offset;
 }
 
+double attention_bias_slope(int64_t head, int64_t heads)
+{
+    int64_t power = 1;
+    while (2 * power <= heads) {
+        power *= 2;
+    }
+    if (head < power) return exp2(-8.0 * (double)(head + 1) / (double)power);
+    return exp2(-8.0 * (double)(2 * (head - power) + 1) / (double)(2 * power));
+}
+
 static real bias_at(const attention_shape *s, int64_t head, int64_t distance)
 {
     real bias = 0;
@@ -26,8 +36,7 @@ static real bias_at(const attention_shape *s, int64_t head, int64_t distance)
         bias += s->t5_table->data[bucket * s->heads + head];
     }
     if (s->alibi) {
-        double slope = exp2(-8.0 * (double)(head + 1) / (double)s->heads);
-        bias -= (real)(slope * (double)llabs(distance));
+        bias -= (real)(attention_bias_slope(head, s->heads) * (double)llabs(distance));
     }
     return bias;
 }

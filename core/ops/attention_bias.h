@@ -22,6 +22,11 @@ static inline real *attention_bias_row(const attention_bias *b, int64_t head, in
     return b->by_offset + head * b->span + (b->queries - 1 - i);
 }
 
+/* ALiBi's slope of a head (Press et al. 2022, arXiv:2108.12409): 2^(-8 (head + 1) / heads) where
+ * heads are a power of two. Else, as in the authors' code, those of the next lower power first, and
+ * then every other one of the next higher power's. */
+double attention_bias_slope(int64_t head, int64_t heads);
+
 /* dtable [buckets, heads] += a gradient by offset, laid out as above. */
 void attention_bias_backward(real *dtable, const attention_bias *gradient,
                              const attention_shape *s);

@@ -162,7 +162,7 @@ typedef struct attention_shape {
     /* Added to the scores, or NULL: learned bias by distance (T5), table [buckets, heads]. */
     tensor *t5_table;
     int64_t t5_max_distance;
-    bool alibi; /* - slope_h * distance, slope_h = 2^(-8 (h+1) / heads) */
+    bool alibi; /* - slope_h * distance (attention_bias_slope) */
     /* Dropout on the attention matrix. */
     double dropout;
     rng_key key;

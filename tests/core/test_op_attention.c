@@ -1,4 +1,5 @@
 /* Attention against its definition, over drawn shapes and masks; rotary positions by property. */
+#include "core/ops/attention_bias.h"
 #include "core/ops/ops.h"
 #include "tests/support/gradcheck.h"
 #include "tests/test.h"
@@ -75,7 +76,7 @@ static void define(const problem *p, const tensor *q, const tensor *k, const ten
             score += (double)s->scale * (double)query[e] * (double)key[e];
         }
         double distance = fabs((double)(p->extra + i - j));
-        if (s->alibi) score -= exp2(-8.0 * (double)(head + 1) / (double)s->heads) * distance;
+        if (s->alibi) score -= attention_bias_slope(head, s->heads) * distance;
         total += exp(score);
         for (int64_t e = 0; e < d; e++) {
             y[e] += exp(score) * (double)value[e];
@@ -229,6 +230,20 @@ static void rotary_cut(void)
     tape_free(t);
 }
 
+/* The authors' values (Press et al.'s get_slopes): of 12 heads those of 8, then the odd ones of 16.
+ */
+static void alibi_slopes(void)
+{
+    static const double of12[] = {-1, -2, -3, -4, -5, -6, -7, -8, -0.5, -1.5, -2.5, -3.5};
+    static const double of3[] = {-4, -8, -2}, of4[] = {-2, -4, -6, -8};
+    for (int64_t h = 0; h < 12; h++) {
+        EXPECT(fabs(log2(attention_bias_slope(h, 12)) - of12[h]) < 1e-12, "head %lld of 12: 2^%g",
+               (long long)h, log2(attention_bias_slope(h, 12)));
+        if (h < 4) EXPECT(fabs(log2(attention_bias_slope(h, 4)) - of4[h]) < 1e-12, "of 4");
+        if (h < 3) EXPECT(fabs(log2(attention_bias_slope(h, 3)) - of3[h]) < 1e-12, "of 3");
+    }
+}
+
 const test_suite test_op_attention = {"core/op_attention",
                                       {{"like_the_definition", like_the_definition},
                                        {"stays_finite", stays_finite},
@@ -236,4 +251,5 @@ const test_suite test_op_attention = {"core/op_attention",
                                        {"t5_buckets", t5_buckets},
                                        {"rotary_is_relative", rotary_is_relative},
                                        {"rotary_cut", rotary_cut},
+                                       {"alibi_slopes", alibi_slopes},
                                        {0}}};

@@ -242,6 +242,40 @@ static void refusals(void)
     }
 }
 
+/* Of equal tokens, and text only: the loss is factor * log(sum exp R x)^2, and none in evaluation.
+ */
+static void z_loss(void)
+{
+    enum { EXPERTS = 3 };
+    real x[N * WIDTH], dy[N * WIDTH];
+    const int64_t lengths[ROWS] = {4, TIME};
+    seen s;
+    fill_uniform(x, WIDTH, 1);
+    for (int i = WIDTH; i < N * WIDTH; i++) {
+        x[i] = i / WIDTH < 4 || i / WIDTH >= TIME ? x[i % WIDTH] : 9; /* padding differs */
+    }
+    fill_uniform(dy, N * WIDTH, 2);
+    layer_apply *a = open_layer("switch_ffn",
+                                "{experts: 3, balance: 0, jitter: 0, z_loss: 0.5, capacity: none}");
+    real *router = layer_apply_param(a, "router.weight", NULL);
+    fill_uniform(router, EXPERTS * WIDTH, 3);
+    double sum = 0;
+    for (int e = 0; e < EXPERTS; e++) {
+        double score = 0;
+        for (int j = 0; j < WIDTH; j++) {
+            score += (double)router[e * WIDTH + j] * (double)x[j];
+        }
+        sum += exp(score);
+    }
+    /* A call counts for as much as its weight, here 1 a position. */
+    double aux = run(a, x, dy, lengths, MODE_TRAIN, &s).aux / N;
+    double expected = 0.5 * log(sum) * log(sum);
+    EXPECT(fabs(aux - expected) < 1e-6, "%.9g, not %.9g", aux, expected);
+    aux = run(a, x, NULL, lengths, MODE_EVAL, &s).aux;
+    EXPECT(aux == 0, "evaluation adds %g", aux);
+    layer_apply_free(a);
+}
+
 extern const test_suite test_experts;
 const test_suite test_experts = {"layers/experts",
                                  {{"overflow", overflow},
@@ -250,5 +284,6 @@ const test_suite test_experts = {"layers/experts",
                                   {"base_groups", base_groups},
                                   {"auction_like_exact", auction_like_exact},
                                   {"second_choices", second_choices},
+                                  {"z_loss", z_loss},
                                   {"refusals", refusals},
                                   {0}}};
