@@ -4,10 +4,12 @@
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
+#include "core/base/file.h"
+
 #include <string.h>
 
 typedef struct plot_call {
-    const char *out, *run, *figure;
+    const char *out, *run, *figure, *to;
     bool svg;
     reading_choice choice;
 } plot_call;
@@ -18,8 +20,20 @@ static const option OPTIONS[] = {
     CLI_TEXT(plot_call, figure, "figure",
              "only this one over training, of those that layers or the trainer log"),
     CLI_TEXT(plot_call, run, "run", "with 'inspect': a run's id; default: the last inspected"),
+    CLI_TEXT(plot_call, to, "to", "folder for the pictures; default: OUT/plots/EXPERIMENT"),
     CLI_OUT(plot_call),
     {0}};
+
+/* Where the pictures go; in the usual place they replace all those of before. */
+static const char *folder_for(const cli_call *c, const char *name, err *e)
+{
+    const plot_call *o = c->options;
+    char plots[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (o->to) return o->to;
+    bool ok = file_join(plots, cli_out(o->out), "plots", e) && file_join(path, plots, name, e) &&
+              (o->figure || plot_clear(path, e));
+    return ok ? arena_strdup(c->memory, path) : NULL;
+}
 
 static void print_files(const plot_report *r)
 {
@@ -34,8 +48,9 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
-    bool done = o->figure ? plot_figure(r, s, cli_out(o->out), x, o->figure, o->svg, e)
-                          : plot_experiment(r, s, cli_out(o->out), x, o->svg, e);
+    const char *folder = folder_for(c, name, e);
+    bool done = folder && (o->figure ? plot_figure(r, s, folder, x, o->figure, o->svg, e)
+                                     : plot_experiment(r, s, folder, x, o->svg, e));
     if (!done) return EXIT_FAILED;
     print_files(r);
     return EXIT_DONE;
@@ -43,7 +58,7 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
 
 static int draw_inspection(const cli_call *c)
 {
-    static const char *const read[] = {"run", "svg", "out", NULL};
+    static const char *const read[] = {"run", "svg", "to", "out", NULL};
     const plot_call *o = c->options;
     const char *other = cli_given_beside(c, read);
     err e = {0};
@@ -52,7 +67,8 @@ static int draw_inspection(const cli_call *c)
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const char *run = plot_inspect_find(s, o->run, c->memory, &e);
-    bool done = run && plot_inspect(r, s, cli_out(o->out), run, o->svg, &e);
+    const char *folder = run ? folder_for(c, "inspect", &e) : NULL;
+    bool done = folder && plot_inspect(r, s, folder, run, o->svg, &e);
     store_close(s);
     if (!done) return cli_fail(o->run && !run ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
     print_files(r);
@@ -73,10 +89,9 @@ const verb VERB_PLOT = {
     .words = "[EXPERIMENT | inspect]",
     .max_words = 1,
     .help = "Draws loss against tokens and time, differences, costs, and where gains lie.\n\n"
-            "Writes PNG, SVG and PDF to OUT/plots/EXPERIMENT and prints their paths; the gnuplot\n"
-            "scripts with their data stay beside them. Variants are chosen as by loci compare: "
-            "--tune,\n"
-            "--at. `inspect` draws what loci inspect found.",
+            "Writes PNG, SVG and PDF to OUT/plots/EXPERIMENT, instead of those of before, and\n"
+            "prints their paths; the gnuplot scripts with their data stay beside them. Variants\n"
+            "are chosen as by loci compare: --tune, --at. `inspect` draws what loci inspect found.",
     .examples = {"plot quickstart --figure grad_norm", "plot inspect --run 543e"},
     .options = OPTIONS,
     .options_bytes = sizeof(plot_call),

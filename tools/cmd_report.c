@@ -1,5 +1,6 @@
 /* loci report: one HTML page about an experiment. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -28,24 +29,39 @@ static bool path_of(char path[FILE_PATH_BYTES], const report_call *o, const char
         return true;
     }
     snprintf(file, sizeof file, "%s.html", name);
-    return file_join(folder, cli_out(o->out), "reports", e) && file_make_folders(folder, e) &&
-           file_join(path, folder, file, e);
+    if (!file_join(folder, cli_out(o->out), "reports", e)) return false;
+    if (!file_make_folders(folder, e)) return err_prefix(e, "--to names another place");
+    return file_join(path, folder, file, e);
 }
 
-static bool write_page(const cli_call *c, store *s, const comparison *x, err *e)
+static bool write_page(const cli_call *c, store *s, const comparison *x, const plot_report *plots,
+                       err *e)
 {
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
-    plot_report *plots = ARENA_NEW(c->memory, plot_report, 1);
     if (!path_of(path, o, x->experiment, e)) return false;
-    if (!o->no_plots && !plot_experiment(plots, s, cli_out(o->out), x, false, e)) {
-        return err_prefix(e, "--no-plots makes the report without pictures");
-    }
     FILE *f = fopen(path, "w");
     if (!f) return err_set(e, "%s: cannot be written: %s", path, strerror(errno));
-    bool ok = report_write(f, s, x, o->no_plots ? NULL : plots, e);
+    bool ok = report_write(f, s, x, plots, e);
     if (fclose(f) != 0) ok = err_set(e, "%s: cannot be written; make room", path);
     if (ok) printf("%s\n", path);
+    return ok;
+}
+
+/* The page holds its pictures: they are drawn where nobody looks, whoever may write in OUT. */
+static bool draw_and_write(const cli_call *c, store *s, const comparison *x, err *e)
+{
+    const char *base = getenv("TMPDIR");
+    char folder[FILE_PATH_BYTES];
+    int n = snprintf(folder, sizeof folder, "%s/loci-report-XXXXXX", base && *base ? base : "/tmp");
+    if (n >= (int)sizeof folder || !mkdtemp(folder)) {
+        return err_set(e, "%s: cannot be made; TMPDIR names a folder for temporary files", folder);
+    }
+    plot_report *plots = ARENA_NEW(c->memory, plot_report, 1);
+    bool ok = plot_experiment(plots, s, folder, x, true, e) ||
+              err_prefix(e, "--no-plots makes the report without pictures");
+    ok = ok && write_page(c, s, x, plots, e);
+    file_remove_tree(folder, NULL);
     return ok;
 }
 
@@ -54,7 +70,8 @@ static int report_experiment(const cli_call *c, store *s, const char *name, err 
     const report_call *o = c->options;
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
-    return write_page(c, s, x, e) ? EXIT_DONE : EXIT_FAILED;
+    bool done = o->no_plots ? write_page(c, s, x, NULL, e) : draw_and_write(c, s, x, e);
+    return done ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int report_results(const cli_call *c)

@@ -15,6 +15,9 @@
 
 extern char **environ;
 
+/* How every script begins. */
+static const char MADE[] = "# Made by loci plot.";
+
 /* ---- fonts ---- */
 
 /* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
@@ -89,14 +92,14 @@ void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, c
     p->plot = open_memstream(&p->command, &p->command_bytes);
     CHECK(p->out && p->plot, "no memory for a script");
     fprintf(p->out,
-            "# Made by loci plot. To draw it again, in its folder: gnuplot %s.gp\n"
+            "%s To draw it again, in its folder: gnuplot %s.gp\n"
             "set encoding utf8\n"
             "set colorsequence podo\n"
             "set border 3 linecolor rgb '#404040'\n"
             "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
             "set bmargin 5.2\nset tmargin 2.4\n",
-            name);
+            MADE, name);
     gnuplot_caption(p->out, caption);
 }
 
@@ -227,6 +230,28 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
         memcpy(r->files[r->count++], name, sizeof name);
     }
     return file_remove(log_path, e);
+}
+
+bool gnuplot_begin_report(plot_report *r, const char *folder, bool svg_only, err *e)
+{
+    *r = (plot_report){.svg_only = svg_only};
+    snprintf(r->folder, sizeof r->folder, "%s", folder);
+    return file_make_folders(folder, e);
+}
+
+bool gnuplot_remove(const char *folder, const char *script, err *e)
+{
+    static const char *const endings[] = {"svg", "png", "pdf", "log", "gp"};
+    char path[FILE_PATH_BYTES], file[300];
+    if (!file_join(path, folder, script, e)) return false;
+    char *text = file_read(path, NULL, NULL);
+    bool ours = text && strncmp(text, MADE, strlen(MADE)) == 0;
+    free(text);
+    for (int i = 0; ours && i < 5; i++) {
+        snprintf(file, sizeof file, "%.*s.%s", (int)strlen(script) - 3, script, endings[i]);
+        if (!file_join(path, folder, file, e) || !file_remove(path, e)) return false;
+    }
+    return true;
 }
 
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)

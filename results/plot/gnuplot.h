@@ -38,6 +38,11 @@ void gnuplot_set(FILE *out, const char *what, const char *text);
 /* Begins the next item of the plot command; it is written to what is returned. */
 FILE *gnuplot_item(gnuplot_script *p);
 
+/* An empty report of the folder, which is made where it is missing. */
+bool gnuplot_begin_report(plot_report *r, const char *folder, bool svg_only, err *e);
+/* Removes a script that gnuplot_run wrote, with its pictures; another's script stays. */
+bool gnuplot_remove(const char *folder, const char *script, err *e);
+
 /* Draws the command to each format, writes the script to the report's folder, runs gnuplot on it
  * and frees it. */
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e);

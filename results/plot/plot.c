@@ -1,5 +1,7 @@
 #include "results/plot/plot.h"
 
+#include <string.h>
+
 #include "core/base/file.h"
 #include "results/plot/plot_axis.h"
 #include "results/plot/plot_cost.h"
@@ -13,19 +15,28 @@
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
     plot_curves, plot_differences, plot_recall, plot_cost, plot_axis, plot_slices, plot_routing};
 
-static bool begin(plot_report *r, const char *out, const comparison *c, bool svg_only, err *e)
+bool plot_clear(const char *folder, err *e)
 {
-    char plots[FILE_PATH_BYTES];
-    *r = (plot_report){.svg_only = svg_only};
-    return file_join(plots, out, "plots", e) && file_join(r->folder, plots, c->experiment, e) &&
-           file_make_folders(r->folder, e);
+    if (!file_is_folder(folder)) return true;
+    arena *a = arena_new(1 << 16);
+    const char *const *names;
+    int64_t count;
+    bool ok = file_list(folder, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        size_t n = strlen(names[i]);
+        if (n < 4 || strcmp(names[i] + n - 3, ".gp") != 0) continue;
+        if (strncmp(names[i], PLOT_FIGURE, strlen(PLOT_FIGURE)) == 0) continue;
+        ok = gnuplot_remove(folder, names[i], e);
+    }
+    arena_free(a);
+    return ok;
 }
 
-bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
-                     err *e)
+bool plot_experiment(plot_report *r, store *s, const char *folder, const comparison *c,
+                     bool svg_only, err *e)
 {
     arena *a = arena_new(1 << 20);
-    bool ok = begin(r, out, c, svg_only, e);
+    bool ok = gnuplot_begin_report(r, folder, svg_only, e);
     for (size_t i = 0; ok && i < sizeof PARTS / sizeof *PARTS; i++) {
         ok = PARTS[i](r, a, s, c, e);
     }
@@ -34,11 +45,12 @@ bool plot_experiment(plot_report *r, store *s, const char *out, const comparison
     return ok;
 }
 
-bool plot_figure(plot_report *r, store *s, const char *out, const comparison *c, const char *figure,
-                 bool svg_only, err *e)
+bool plot_figure(plot_report *r, store *s, const char *folder, const comparison *c,
+                 const char *figure, bool svg_only, err *e)
 {
     arena *a = arena_new(1 << 20);
-    bool ok = begin(r, out, c, svg_only, e) && plot_routing_figure(r, a, s, c, figure, e);
+    bool ok =
+        gnuplot_begin_report(r, folder, svg_only, e) && plot_routing_figure(r, a, s, c, figure, e);
     if (ok) gnuplot_note_fonts(r);
     arena_free(a);
     return ok;

@@ -1,4 +1,4 @@
-/* Plots of an experiment, through gnuplot: OUT/plots/<experiment>/
+/* Plots of an experiment, through gnuplot, in a folder (OUT/plots/<experiment>):
  *
  *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
  *   loss-time     the same against training time
@@ -23,13 +23,16 @@
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
 
-/* svg_only: the quick half, without PNG and PDF. */
-bool plot_experiment(plot_report *r, store *s, const char *out, const comparison *c, bool svg_only,
-                     err *e);
+/* Makes the folder where it is missing. svg_only: the quick half, without PNG and PDF. */
+bool plot_experiment(plot_report *r, store *s, const char *folder, const comparison *c,
+                     bool svg_only, err *e);
 
-/* Only a figure that layers or the trainer log, by its name, over training. False and e if no run
- * has logged it. */
-bool plot_figure(plot_report *r, store *s, const char *out, const comparison *c, const char *figure,
-                 bool svg_only, err *e);
+/* Only a figure that layers or the trainer log, by its name, over training: figure-<NAME>. False
+ * and e if no run has logged it. */
+bool plot_figure(plot_report *r, store *s, const char *folder, const comparison *c,
+                 const char *figure, bool svg_only, err *e);
+
+/* Removes what plot_experiment drew there before: it may have drawn other variants or more. */
+bool plot_clear(const char *folder, err *e);
 
 #endif

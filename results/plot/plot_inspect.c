@@ -298,11 +298,11 @@ static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, cons
     return gnuplot_run(r, &p, e);
 }
 
-bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only, err *e)
+bool plot_inspect(plot_report *r, store *s, const char *folder, const char *run, bool svg_only,
+                  err *e)
 {
-    *r = (plot_report){.svg_only = svg_only};
     arena *a = arena_new(1 << 18);
-    bool ok = file_join(r->folder, out, "plots/inspect", e) && file_make_folders(r->folder, e);
+    bool ok = gnuplot_begin_report(r, folder, svg_only, e);
     for (int i = 0; ok && i < PICTURE_COUNT; i++) {
         ok = draw_picture(r, a, s, run, &PICTURES[i], e);
     }

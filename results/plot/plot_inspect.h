@@ -9,8 +9,8 @@
  * as long as the arena. NULL and e if there is none. */
 const char *plot_inspect_find(store *s, const char *run, arena *a, err *e);
 
-/* Pictures of its inspection in OUT/plots/inspect: the figures of Geva et al. 2021 by layer. */
-bool plot_inspect(plot_report *r, store *s, const char *out, const char *run, bool svg_only,
+/* Pictures of its inspection in the folder: the figures of Geva et al. 2021 by layer. */
+bool plot_inspect(plot_report *r, store *s, const char *folder, const char *run, bool svg_only,
                   err *e);
 
 #endif

@@ -186,12 +186,11 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
 bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c,
                          const char *figure, err *e)
 {
-    char name[64];
-    size_t n = 0;
-    for (; figure[n] && n + 1 < sizeof name; n++) {
-        name[n] = figure[n] == '/' || (unsigned char)figure[n] <= ' ' ? '_' : figure[n];
+    char name[56];
+    snprintf(name, sizeof name, PLOT_FIGURE "%s", figure);
+    for (char *x = name; *x; x++) {
+        if (*x == '/' || (unsigned char)*x <= ' ') *x = '_';
     }
-    name[n] = 0;
     routing_plot kind = {.name = name,
                          .figure = figure,
                          .query = STEPS,

@@ -6,6 +6,9 @@
 
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 
+/* How the names of a figure's pictures begin. */
+#define PLOT_FIGURE "figure-"
+
 /* Over training, any figure that layers or the trainer log, by its name: mean over layers and
  * seeds. False and e if no run has logged it. */
 bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c,

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "results/store/collect_run.h"
@@ -141,14 +142,8 @@ static bool check_out(const char *out, err *e)
                    out);
 }
 
-static bool collect_waiting(collect_report *r, const char *out, bool rebuild, double seconds,
-                            bool *busy, err *e)
+static bool collect_into(store *db, collect_report *r, const char *out, err *e)
 {
-    *r = (collect_report){0};
-    if (busy) *busy = false;
-    if (!check_out(out, e)) return false;
-    store *db = store_open_writer(out, rebuild, seconds, busy, e);
-    if (!db) return false;
     collector c = {
         .db = db, .out = out, .memory = arena_new(1 << 16), .scratch = arena_new(1 << 20)};
     bool ok = collect_folder(&c, "experiments", ".json", collect_experiment, &r->experiments_seen,
@@ -157,7 +152,18 @@ static bool collect_waiting(collect_report *r, const char *out, bool rebuild, do
     collect_rows_end(&c);
     arena_free(c.scratch);
     arena_free(c.memory);
-    if (ok) return store_close_writer(db, e);
+    return ok;
+}
+
+static bool collect_waiting(collect_report *r, const char *out, bool rebuild, double seconds,
+                            bool *busy, err *e)
+{
+    *r = (collect_report){0};
+    if (busy) *busy = false;
+    if (!check_out(out, e)) return false;
+    store *db = store_open_writer(out, rebuild, seconds, busy, e);
+    if (!db) return false;
+    if (collect_into(db, r, out, e)) return store_close_writer(db, e);
     store_close(db);
     return false;
 }
@@ -167,27 +173,58 @@ bool collect(collect_report *r, const char *out, bool rebuild, err *e)
     return collect_waiting(r, out, rebuild, WAIT_SECONDS, NULL, e);
 }
 
+/* May this process bring the database up to date at all? */
+static bool may_write(const char *out)
+{
+    static const char *const files[] = {"loci.db", "loci.db.lock"};
+    char path[FILE_PATH_BYTES];
+    if (access(out, W_OK) != 0) return false;
+    for (int i = 0; i < 2; i++) {
+        if (!file_join(path, out, files[i], NULL)) return false;
+        if (file_exists(path) && access(path, W_OK) != 0) return false;
+    }
+    return true;
+}
+
+/* Without a database that can be written. why: what was in the way. */
+static store *collect_privately(collect_report *r, const char *out, const err *why, err *note)
+{
+    *r = (collect_report){0};
+    store *s = store_open_private(out, NULL);
+    if (s && collect_into(s, r, out, NULL) && store_keep(s, NULL)) {
+        if (may_write(out)) {
+            err_set(note, "the database is not brought up to date: %s", why->text);
+        }
+        return s;
+    }
+    store_close(s);
+    s = store_open_reader(out, NULL);
+    if (s) err_set(note, "the figures may be older than the runs: %s", why->text);
+    return s;
+}
+
 store *collect_and_open(const char *out, err *note, err *e)
 {
     collect_report r;
     err why = {0};
     bool busy;
+    store *s;
     if (note) note->text[0] = 0;
     if (!check_out(out, e)) return NULL;
-    if (!collect_waiting(&r, out, false, READER_WAIT_SECONDS, &busy, &why)) {
-        store *s = store_open_reader(out, NULL);
-        /* Without a database, why there is none says more than that there is none. */
-        if (!s) {
-            err_set(e, "%s", why.text);
-        } else if (busy) {
+    if (collect_waiting(&r, out, false, READER_WAIT_SECONDS, &busy, &why)) {
+        s = store_open_reader(out, e);
+    } else if (busy) {
+        s = store_open_reader(out, NULL);
+        if (s) {
             err_set(note, "another process is collecting: the figures may be older than the runs");
-        } else {
-            err_set(note, "the figures may be older than the runs: %s", why.text);
         }
-        return s;
+    } else {
+        s = collect_privately(&r, out, &why, note);
     }
-    if (r.unreadable > 0) {
+    /* Without a database, why there is none says more than that there is none. */
+    if (!s && why.text[0]) err_set(e, "%s", why.text);
+    if (s && r.unreadable > 0 && !(note && note->text[0])) {
         err_set(note, "%d folders were left out; the first: %s", r.unreadable, r.why);
     }
-    return store_open_reader(out, e);
+    return s;
 }

@@ -19,9 +19,9 @@ typedef struct collect_report {
  * (see the report). Fails if the database cannot be written or another process keeps its lock. */
 bool collect(collect_report *r, const char *out, bool rebuild, err *e);
 
-/* What every command that reads does first: collects (not waiting long for another collector, and
- * quietly doing without where OUT cannot be written), then opens read-only. *note (may be NULL) is
- * "" or one line about what could not be collected. */
+/* What every command that reads does first: collects (not waiting long for another collector), then
+ * opens read-only. Where OUT cannot be written it collects for itself and keeps nothing. *note (may
+ * be NULL) is "" or one line about what could not be collected. */
 store *collect_and_open(const char *out, err *note, err *e);
 
 #endif

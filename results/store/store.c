@@ -37,8 +37,8 @@ bool store_err(store *s, const char *what, err *e)
 {
     int code = sqlite3_errcode(s->db);
     bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-    return err_set(e, "%s: %s: %s%s", s->opened, what, sqlite3_errmsg(s->db),
-                   broken ? " (loci collect --rebuild makes it again)" : "");
+    return err_set(e, "%s: %s: %s%s", s->opened[0] ? s->opened : s->path, what,
+                   sqlite3_errmsg(s->db), broken ? " (loci collect --rebuild makes it again)" : "");
 }
 
 bool store_exec(store *s, const char *sql, err *e)
@@ -92,6 +92,16 @@ static bool open_file(store *s, int flags, err *e)
                      : err_set(e, "%s: no memory to open it", s->opened);
     }
     sqlite3_busy_timeout(s->db, READER_WAIT_MS);
+    return true;
+}
+
+/* SQLite gives a new file 0644 whatever the umask allows, and a journal its database's mode: in a
+ * folder that a group shares, the others of it could not write. */
+static bool make_file(const store *s, err *e)
+{
+    int file = open(s->opened, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0) return err_set(e, "%s: cannot be opened: %s", s->opened, strerror(errno));
+    close(file);
     return true;
 }
 
@@ -195,12 +205,10 @@ static bool is_older(store *s)
     return version > 0 && version < STORE_VERSION;
 }
 
-static bool open_writing(store *s, err *e)
+/* An empty file gets its tables. */
+static bool begin_writing(store *s, err *e)
 {
-    if (!open_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e)) return false;
-    /* A rollback journal: Debian 12's SQLite is in the range of the WAL-reset bug, and WAL does not
-     * work on network file systems. */
-    if (!store_exec(s, "PRAGMA journal_mode = DELETE; PRAGMA foreign_keys = ON;", e)) return false;
+    if (!store_exec(s, "PRAGMA foreign_keys = ON", e)) return false;
     int version = version_of(s, e);
     if (version != 0) return check_version(s, version, e) && store_exec(s, "BEGIN IMMEDIATE", e);
     char stamp[64];
@@ -210,6 +218,14 @@ static bool open_writing(store *s, err *e)
         ok = store_exec(s, SCHEMA[i], e);
     }
     return ok && store_exec(s, stamp, e);
+}
+
+static bool open_writing(store *s, err *e)
+{
+    /* A rollback journal: Debian 12's SQLite is in the range of the WAL-reset bug, and WAL does not
+     * work on network file systems. */
+    return make_file(s, e) && open_file(s, SQLITE_OPEN_READWRITE, e) &&
+           store_exec(s, "PRAGMA journal_mode = DELETE", e) && begin_writing(s, e);
 }
 
 store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e)
@@ -222,6 +238,39 @@ store *store_open_writer(const char *out, bool rebuild, double seconds, bool *bu
     s->rebuild = rebuild || is_older(s);
     if ((s->rebuild && !start_rebuild(s, e)) || !open_writing(s, e)) return close_failed(s);
     return s;
+}
+
+/* What is in the database, into the private one that s has open. */
+static bool copy_into(store *s, const char *out)
+{
+    store *from = store_open_reader(out, NULL);
+    sqlite3_backup *b = from ? sqlite3_backup_init(s->db, "main", from->db, "main") : NULL;
+    if (b) sqlite3_backup_step(b, -1);
+    bool ok = b && sqlite3_backup_finish(b) == SQLITE_OK;
+    store_close(from);
+    return ok;
+}
+
+/* SQLite keeps a database without a name in memory, and what is too large in a temporary file. */
+static bool open_nameless(store *s, err *e)
+{
+    sqlite3_close(s->db);
+    s->db = NULL;
+    s->opened[0] = 0;
+    return open_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
+}
+
+store *store_open_private(const char *out, err *e)
+{
+    store *s = store_new(out, e);
+    if (!s || !open_nameless(s, e)) return close_failed(s);
+    if (!copy_into(s, out) && !open_nameless(s, e)) return close_failed(s);
+    return begin_writing(s, e) ? s : close_failed(s);
+}
+
+bool store_keep(store *s, err *e)
+{
+    return store_exec(s, "COMMIT", e);
 }
 
 /* The old database's journal must not be rolled back into the new one. */

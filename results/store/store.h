@@ -25,6 +25,13 @@ store *store_open_reader(const char *out, err *e);
  * so does an older schema. */
 store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e);
 
+/* The same for who may not write OUT: a copy of what is there, in no folder, to be brought up to
+ * date by this process and gone when it is closed. A database that cannot be read counts as none.
+ */
+store *store_open_private(const char *out, err *e);
+/* Commits a private one: from then on it is a reader. */
+bool store_keep(store *s, err *e);
+
 /* Commits (of a rebuild: replaces the old database), gives the lock back. */
 bool store_close_writer(store *s, err *e);
 /* Closes a reader; a writer's uncommitted changes are dropped. NULL is fine. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -215,6 +216,60 @@ static void one_writer(void)
     }
 }
 
+/* Who may not write asks nevertheless: as of another user, whether a database is there or not, and
+ * sees what is newer than it. Root may write everywhere: it asks as nobody. */
+static void ask_as_nobody(const char *out, double expected)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        err e = {0}, note = {0};
+        if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(2);
+        store *s = collect_and_open(out, &note, &e);
+        sqlite3_stmt *q = s ? store_prepare(s, "SELECT count(*) FROM run", &e) : NULL;
+        bool ok = q && sqlite3_step(q) == SQLITE_ROW && sqlite3_column_double(q, 0) == expected;
+        if (!ok || note.text[0]) fprintf(stderr, "%s; %s\n", e.text, note.text);
+        _exit(ok && !note.text[0] ? 0 : 1);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    EXPECT(status == 0, "status %d", status);
+}
+
+static void read_only(void)
+{
+    fake_experiment x = fake(2);
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    fake_write(&x);
+    EXPECT(chmod(x.out, 0555) == 0, "%s", x.out);
+    ask_as_nobody(x.out, 6);
+    EXPECT(file_join(path, x.out, "loci.db", &e) && !file_exists(path), "a reader made %s", path);
+    EXPECT(chmod(x.out, 0755) == 0, "%s", x.out);
+    collect_now(x.out, false, 6);
+    x.seeds = 3;
+    fake_write(&x);
+    EXPECT(chmod(x.out, 0555) == 0, "%s", x.out);
+    ask_as_nobody(x.out, 9);
+    EXPECT(chmod(x.out, 0755) == 0, "%s", x.out);
+    collect_now(x.out, false, 9);
+}
+
+/* In a folder that a group shares the group may write what the umask allows. */
+static void shared_folder(void)
+{
+    fake_experiment x = fake(1);
+    char path[FILE_PATH_BYTES];
+    struct stat s;
+    fake_write(&x);
+    mode_t before = umask(002);
+    collect_now(x.out, false, 3);
+    snprintf(path, sizeof path, "%s/loci.db", x.out);
+    EXPECT(stat(path, &s) == 0 && (s.st_mode & 0777) == 0664, "mode %o", s.st_mode & 0777);
+    collect_now(x.out, true, 3);
+    EXPECT(stat(path, &s) == 0 && (s.st_mode & 0777) == 0664, "rebuilt: mode %o", s.st_mode & 0777);
+    umask(before);
+}
+
 static void other_versions(void)
 {
     fake_experiment x = fake(2);
@@ -255,5 +310,7 @@ const test_suite test_collect = {"results/collect",
                                   {"plan_replaced", plan_replaced},
                                   {"nothing_there", nothing_there},
                                   {"one_writer", one_writer},
+                                  {"read_only", read_only},
+                                  {"shared_folder", shared_folder},
                                   {"other_versions", other_versions},
                                   {0}}};

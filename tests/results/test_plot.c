@@ -30,7 +30,9 @@ static bool plot_chosen(plot_report *r, const fake_experiment *x, const compare_
     store *s = collect_and_open(x->out, &note, e);
     arena *a = arena_new(0);
     const comparison *c = s ? compare_load(a, s, x->name, how, e) : NULL;
-    bool ok = c && plot_experiment(r, s, x->out, c, svg_only, e);
+    char folder[FILE_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s/plots", x->out);
+    bool ok = c && plot_experiment(r, s, folder, c, svg_only, e);
     arena_free(a);
     store_close(s);
     return ok;
@@ -247,7 +249,7 @@ static void figure(void)
     arena *a = arena_new(0);
     const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
     EXPECT(c && plot_figure(&r, s, x.out, c, "grad_norm", true, &e) && r.count == 1, "%s", e.text);
-    char *trainer = content(&r, "grad_norm.gp");
+    char *trainer = content(&r, "figure-grad_norm.gp");
     EXPECT(trainer && strstr(trainer, "\n20.48 0.5 0.5 0.5\n") && strstr(trainer, "'short'"), "%s",
            trainer);
     EXPECT(c && plot_figure(&r, s, x.out, c, "sparsity", true, &e), "%s", e.text);
@@ -256,6 +258,32 @@ static void figure(void)
     free(trainer);
     arena_free(a);
     store_close(s);
+}
+
+/* Drawn again, a folder has no pictures of another choice of variants; other files stay. */
+static void cleared(void)
+{
+    static const char ours[] = "# Made by loci plot. To draw", other[] = "plot sin(x)";
+    static const struct {
+        const char *name, *text;
+        bool stays;
+    } files[] = {{"loss.gp", ours, false}, {"loss.svg", "", false},
+                 {"loss.png", "", false},  {"figure-grad_norm.gp", ours, true},
+                 {"mine.gp", other, true}, {"mine.svg", "", true}};
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    for (int i = 0; i < 6; i++) {
+        EXPECT(file_join(path, test_folder(), files[i].name, &e) &&
+                   file_write(path, files[i].text, strlen(files[i].text), &e),
+               "%s", e.text);
+    }
+    EXPECT(plot_clear(test_folder(), &e), "%s", e.text);
+    for (int i = 0; i < 6; i++) {
+        EXPECT(file_join(path, test_folder(), files[i].name, &e) &&
+                   file_exists(path) == files[i].stays,
+               "%s", files[i].name);
+    }
+    EXPECT(file_join(path, test_folder(), "nowhere", &e) && plot_clear(path, &e), "%s", e.text);
 }
 
 static void no_gnuplot(void)
@@ -370,5 +398,6 @@ const test_suite test_plot = {"results/plot",
                                {"oracle", oracle},
                                {"golden", golden},
                                {"figure", figure},
+                               {"cleared", cleared},
                                {"no_gnuplot", no_gnuplot},
                                {0}}};
