@@ -165,14 +165,20 @@ bool file_sync_folder(const char *path, err *e)
     return ok;
 }
 
+bool file_temporary(char name[FILE_PATH_BYTES], const char *path, err *e)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    gethostname(host, sizeof host - 1);
+    int n = snprintf(name, FILE_PATH_BYTES, "%s.tmp.%.64s.%ld", path, host, (long)getpid());
+    if (n < FILE_PATH_BYTES) return true;
+    return err_set(e, "%.200s...: path is too long; use a shorter folder", path);
+}
+
 bool file_out_open(file_out *f, const char *path, err *e)
 {
     *f = (file_out){.fd = -1};
-    int n = snprintf(f->path, sizeof f->path, "%s", path);
-    int m = snprintf(f->temporary, sizeof f->temporary, "%s.tmp.%ld", path, (long)getpid());
-    if (n >= (int)sizeof f->path || m >= (int)sizeof f->temporary) {
-        return err_set(e, "%.200s...: path is too long; use a shorter folder", path);
-    }
+    if (!file_temporary(f->temporary, path, e)) return false;
+    snprintf(f->path, sizeof f->path, "%s", path);
     f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     return f->fd >= 0 || failed(e, f->temporary, "cannot be created");
 }

@@ -33,6 +33,10 @@ typedef struct file_map {
 bool file_map_open(file_map *map, const char *path, err *e);
 void file_map_close(file_map *map);
 
+/* What a file is called while it is written, beside `path`: PATH.tmp.HOST.PID, for processes of
+ * several machines may share a folder. */
+bool file_temporary(char name[FILE_PATH_BYTES], const char *path, err *e);
+
 /* Replaces `path` atomically: a temporary file beside it is written, synced and renamed, then the
  * folder is synced. A reader sees the old or the new content, never a part. */
 bool file_write(const char *path, const void *data, size_t bytes, err *e);

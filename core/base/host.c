@@ -3,7 +3,6 @@
 #include <cblas.h>
 #include <gnu/libc-version.h>
 #include <jansson.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -15,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <yaml.h>
+
+#include "core/base/cgroup.h"
 
 #ifndef LOCI_COMPILER
 #define LOCI_COMPILER "unknown"
@@ -46,24 +47,13 @@ static bool read_field(char *out, size_t bytes, const char *path, const char *ke
     return found;
 }
 
-/* Cores that the control group's quota allows, rounded up; 0: no quota. */
-static int quota_cores(void)
+/* Cores that a batch job was given; a node whose jobs are not bound to them shows all its own. 0:
+ * no such job. */
+static int batch_cores(void)
 {
-    static const char *const paths[] = {"/sys/fs/cgroup/cpu.max",
-                                        "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"};
-    char text[128] = "";
-    for (int i = 0; i < 2; i++) {
-        FILE *f = fopen(paths[i], "re");
-        if (!f) continue;
-        bool read = fgets(text, sizeof text, f) != NULL;
-        fclose(f);
-        double quota,
-            period = 100000; /* version 1 keeps the period, nearly always this, elsewhere */
-        if (read && sscanf(text, "%lf %lf", &quota, &period) >= 1 && quota > 0 && period > 0) {
-            return (int)ceil(quota / period);
-        }
-    }
-    return 0;
+    const char *text = getenv("SLURM_CPUS_PER_TASK");
+    if (!text) text = getenv("SLURM_CPUS_ON_NODE");
+    return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
 int host_cores(void)
@@ -71,8 +61,9 @@ int host_cores(void)
     cpu_set_t set;
     int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
                                                             : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int quota = quota_cores();
+    int quota = cgroup_cores(), batch = batch_cores();
     if (quota > 0) cores = MIN(cores, quota);
+    if (batch > 0) cores = MIN(cores, batch);
     return MAX(cores, 1);
 }
 
@@ -153,37 +144,21 @@ host_memory host_memory_now(void)
     return m;
 }
 
-/* The number behind `key` in a file of lines "key number"; of a file that is a number alone, for
- * the empty key. -1 if there is none ("max" is none). */
-static int64_t file_number(const char *path, const char *key)
+/* Slurm counts in MiB. */
+int64_t host_memory_allotted(void)
 {
-    char line[256];
-    int64_t found = -1;
-    size_t n = strlen(key);
-    FILE *f = fopen(path, "re");
-    while (f && found < 0 && fgets(line, sizeof line, f)) {
-        char *end, *at = line + n;
-        if (strncmp(line, key, n) != 0) continue;
-        int64_t value = strtoll(at, &end, 10);
-        if (end != at) found = value;
-    }
-    if (f) fclose(f);
-    return found;
+    const char *node = getenv("SLURM_MEM_PER_NODE"), *core = getenv("SLURM_MEM_PER_CPU");
+    int64_t mib = node ? strtoll(node, NULL, 10) : 0;
+    if (!node && core) mib = strtoll(core, NULL, 10) * host_cores();
+    return mib << 20;
 }
 
 int64_t host_memory_available(void)
 {
-    int64_t kib = file_number("/proc/meminfo", "MemAvailable:");
-    int64_t room = kib > 0 ? kib * 1024 : 0;
-    /* A container's limit counts cached files, too, which make way: anonymous memory is what stays.
-     */
-    int64_t limit = file_number("/sys/fs/cgroup/memory.max", "");
-    int64_t used = file_number("/sys/fs/cgroup/memory.stat", "anon ");
-    if (limit < 0 || used < 0) {
-        limit = file_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", "");
-        used = file_number("/sys/fs/cgroup/memory/memory.stat", "total_rss ");
-    }
-    if (limit >= 0 && used >= 0) room = MIN(room, MAX(limit - used, (int64_t)1));
+    char text[64];
+    bool known = read_field(text, sizeof text, "/proc/meminfo", "MemAvailable");
+    int64_t room = known ? strtoll(text, NULL, 10) * 1024 : 0, limit = cgroup_memory_room();
+    if (limit >= 0) room = MIN(room, limit);
     return room;
 }
 

@@ -8,7 +8,7 @@ typedef struct host_info {
     char name[128];   /* of the machine */
     char system[256]; /* kernel, release, machine */
     char cpu[128];    /* model name */
-    int cores;        /* granted: affinity and cgroup quota, at least 1 */
+    int cores;        /* granted: affinity, cgroup quota and batch job, at least 1 */
     int64_t memory_bytes;
     char blas[256];     /* openblas_get_config() */
     char blas_core[64]; /* which kernels it chose */
@@ -43,6 +43,9 @@ host_memory host_memory_now(void);
 /* What processes may still take before the machine, or the container's limit, is full; 0: unknown.
  */
 int64_t host_memory_available(void);
+/* Bytes that a batch job (Slurm) was given on this node, whether or not anything holds it to them;
+ * 0: no such job, or it was given all. */
+int64_t host_memory_allotted(void);
 
 double host_monotonic_s(void); /* for differences only */
 /* From here on that clock stands while the process is stopped (Ctrl-Z, SIGSTOP): no such time

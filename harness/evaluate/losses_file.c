@@ -21,7 +21,8 @@ bool losses_file_open(losses_file *f, const char *path, err *e)
 {
     f->path = path;
     if (path) {
-        snprintf(f->temporary, sizeof f->temporary, "%s.tmp", path);
+        f->fd = -1;
+        if (!file_temporary(f->temporary, path, e)) return false;
         f->fd = open(f->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     } else {
         f->fd = open_nameless(f);

@@ -54,6 +54,7 @@ static bool find_final(void *user, const json_t *line)
 }
 
 typedef struct again {
+    run_lease *lease;
     const char *folder;
     char evals[FILE_PATH_BYTES];
     planned_run plan;
@@ -104,7 +105,9 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     json_t *more;
     if (!diagnose_evaluation(&r, &more, task, true, e)) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
-    if (!r.stopped) {
+    if (!r.stopped && !run_lease_holds(x->lease, e)) {
+        status = EXIT_BUSY;
+    } else if (!r.stopped) {
         json_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
         status = run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
@@ -135,11 +138,12 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     return status;
 }
 
-int evaluate_again(const char *folder, const volatile sig_atomic_t *stop, err *e)
+int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop, err *e)
 {
     arena *a = arena_new(1 << 16);
     again *x = arena_push_zero(a, 1, sizeof *x);
     x->folder = folder;
+    x->lease = lease;
     char runs[FILE_PATH_BYTES];
     bool ready =
         file_join(runs, folder, "..", e) && file_join(x->evals, folder, "evals.jsonl", e) &&

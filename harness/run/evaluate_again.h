@@ -10,12 +10,14 @@
 #include <signal.h>
 
 #include "harness/run/experiment.h"
+#include "harness/run/run_lease.h"
 
 /* Whether the final evaluation of the finished run in the folder had other options than `plan`. */
 bool evaluate_again_wanted(const char *folder, const run_plan *plan);
 
 /* Makes the final evaluation that the folder's plan asks for, unless it is there; the folder is
- * locked by the caller. The exit status: EXIT_DONE, EXIT_FAILED with e, or EXIT_INTERRUPTED. */
-int evaluate_again(const char *folder, const volatile sig_atomic_t *stop, err *e);
+ * the caller's (`lease`). The exit status: EXIT_DONE, EXIT_FAILED with e, EXIT_INTERRUPTED, or
+ * EXIT_BUSY with e where the lease was lost. */
+int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop, err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /* The folder of a run: who writes what, and how it is read while a run is going on.
  *
- *   lock            held (flock) by the worker as long as it lives
+ *   lock            held (flock) by the worker as long as it lives; names it (run_lease.h)
  *   plan.json       what to train: written by the supervisor, read by the worker
  *   run.json        the plan and where it was trained: written by the worker at its start
  *   status.json     replaced atomically about once a second

@@ -105,7 +105,7 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     CHECK(bytes > 0 && bytes < (int)sizeof text, "a status of %d bytes", bytes);
     if (!file_join(path, folder, "status.json", e)) return false;
     if (durable) return file_write(path, text, (size_t)bytes, e);
-    if (!file_join(temporary, folder, "status.json.new", e)) return false;
+    if (!file_temporary(temporary, path, e)) return false;
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     bool ok = fd >= 0 && write(fd, text, (size_t)bytes) == bytes;
     if (fd >= 0) ok = close(fd) == 0 && ok;

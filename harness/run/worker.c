@@ -11,6 +11,7 @@
 #include "harness/evaluate/cleared.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_lease.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
@@ -44,6 +45,7 @@ typedef struct worker {
     arena *memory;
     workload work;
     trainer *trainer;
+    run_lease *lease;
     run_status status;
     double saved_at, told_at;       /* monotonic: last checkpoint, last status */
     int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
@@ -95,7 +97,8 @@ static void tell_status(worker *w, double now)
     w->told_at = now;
     fill_status(w);
     err ignored;
-    run_status_write(&w->status, w->folder, false, &ignored);
+    if (run_lease_holds(w->lease, &ignored))
+        run_status_write(&w->status, w->folder, false, &ignored);
 }
 
 static bool begin_status(worker *w, err *e)
@@ -195,6 +198,20 @@ static void note_saved(worker *w)
     w->saved_eval = p->eval_at;
 }
 
+/* What killed processes were writing. Whoever writes into the folder has its lock: nobody now. */
+static bool remove_temporaries(const worker *w, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    bool ok = file_list(w->folder, w->memory, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (!strstr(names[i], ".tmp.")) continue;
+        ok = file_join(path, w->folder, names[i], e) && file_remove(path, e);
+    }
+    return ok;
+}
+
 /* The folder of all runs' folders: other runs lie beside this one. */
 static const char *runs_folder(const worker *w)
 {
@@ -242,6 +259,7 @@ static bool save_checkpoint(worker *w, err *e)
 {
     const train_progress *p = trainer_progress(w->trainer);
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
+    if (!run_lease_holds(w->lease, e)) return false;
     /* What the checkpoint says was logged must be on the disk before it. */
     if (!run_lines_append(w->metrics, "", 0, true, e)) return false;
     if (!checkpoint_save(w->checkpoint, w->trainer, w->plan.run, e)) return false;
@@ -255,7 +273,7 @@ static bool keep_model(worker *w, const char *name, double nats, err *e)
     char path[FILE_PATH_BYTES], folder[64];
     snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
     file_failpoint("keep");
-    return file_join(path, w->folder, folder, e) &&
+    return run_lease_holds(w->lease, e) && file_join(path, w->folder, folder, e) &&
            checkpoint_keep(path, w->trainer, w->plan.run, nats, e);
 }
 
@@ -298,7 +316,9 @@ static outcome run_eval(worker *w, bool final, err *e)
     if (!diagnose_evaluation(&r, &more, &task, final, e)) return WENT_WRONG;
     outcome o = STOPPED;
     file_failpoint("evaluated");
-    if (!r.stopped) {
+    if (!r.stopped && !run_lease_holds(w->lease, e)) {
+        o = WENT_WRONG;
+    } else if (!r.stopped) {
         json_t *record = eval_record(&r, &task, id, p->step, p->tokens, final);
         json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
         if (layers) json_object_set_new(record, "layers", layers);
@@ -329,7 +349,7 @@ static bool log_step(worker *w, const train_report *r, err *e)
     w->status.tokens_per_second = p->window_weight / p->window_seconds;
     p->window_nats = p->window_weight = p->window_seconds = 0;
     fill_status(w);
-    return run_lines_append(w->metrics, w->line, bytes, false, e);
+    return run_lease_holds(w->lease, e) && run_lines_append(w->metrics, w->line, bytes, false, e);
 }
 
 static outcome tell_divergence(worker *w, const train_report *r, err *e)
@@ -403,7 +423,12 @@ static bool has_blown_up(const worker *w, err *e)
 static int end_run(worker *w, outcome o, bool begun, err *e)
 {
     err also;
+    err lost;
     if (o == WENT_WELL && has_blown_up(w, e)) o = DIVERGED;
+    if (!run_lease_holds(w->lease, &lost)) { /* the folder is another's: not a word into it */
+        *e = lost;
+        return EXIT_BUSY;
+    }
     switch (o) {
     case WENT_WELL:
         return end_status(w, RUN_DONE, KIND_NONE, "", e) ? EXIT_DONE : EXIT_FAILED;
@@ -425,10 +450,10 @@ static int run_locked(worker *w, err *e)
 {
     run_status before;
     if (run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE) {
-        return evaluate_again(w->folder, &stop_requested, e);
+        return evaluate_again(w->folder, w->lease, &stop_requested, e);
     }
     if (!begin_status(w, e)) return EXIT_FAILED;
-    bool ready = read_plan(w, e) && start_training(w, e);
+    bool ready = remove_temporaries(w, e) && read_plan(w, e) && start_training(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
     trainer_free(w->trainer);
     if (w->work.memory) workload_close(&w->work);
@@ -450,7 +475,9 @@ int worker_run(const char *folder, err *e)
     worker *w = arena_push_zero(memory, 1, sizeof *w);
     w->folder = folder;
     w->memory = memory;
-    int status = run_locked(w, e);
+    w->lease = run_lease_begin(lock, folder, e);
+    int status = w->lease ? run_locked(w, e) : EXIT_FAILED;
+    run_lease_end(w->lease);
     arena_free(memory);
     close(lock);
     return status;

@@ -10,6 +10,7 @@ bool supervision_retries(const supervisor_options *o, run_state state)
 
 int supervision_exit(const supervisor_result *r)
 {
-    if ((r->interrupted || r->busy) && !r->gave_up) return EXIT_INTERRUPTED;
+    bool left = r->interrupted || (r->busy && !r->shared);
+    if (left && !r->gave_up) return EXIT_INTERRUPTED;
     return r->failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }

@@ -22,6 +22,8 @@ typedef struct supervisor_options {
                          that are going on save and stop; 0: never */
     double timeout;   /* seconds a run may take here, then it is stopped and has failed; 0: any */
     bool leave_busy;  /* what another process works on is left to it, not waited for */
+    bool shares;      /* one of several tasks of a sweep: it ends once nothing can be begun and
+                         others, who live, have the rest */
     bool quiet;       /* no progress */
 } supervisor_options;
 
@@ -34,6 +36,8 @@ typedef struct supervisor_result {
     int busy;     /* left to another process */
     int most;     /* runs that went on at a time */
     bool gave_up; /* max_failures was reached */
+    bool shared;  /* ended as a task that leaves the rest to others: `busy` is no interruption */
+    err broken;   /* why the sweep cannot go on here at all; empty text: it can */
 } supervisor_result;
 
 /* Whether a run that ended so is started again. */

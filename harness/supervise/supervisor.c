@@ -17,6 +17,7 @@
 #include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
 #include "harness/supervise/run_end.h"
+#include "harness/supervise/sharing.h"
 #include "harness/supervise/supervisor_jobs.h"
 #include "harness/supervise/supervisor_next.h"
 #include "harness/supervise/worker_start.h"
@@ -189,9 +190,12 @@ static void run_queue(supervisor *s)
         reap_workers(s);
         start_jobs(s);
         show_progress(s);
+        if (sharing_may_leave(s)) break;
     }
+    s->result->shared = s->o->shares && !s->stops;
+    int *left = s->result->shared ? &s->result->busy : &s->result->interrupted;
     for (int i = 0; i < s->queued; i++) { /* never begun: the same command begins them */
-        s->result->interrupted += s->queue[i].state == JOB_QUEUED;
+        *left += s->queue[i].state == JOB_QUEUED;
     }
 }
 
@@ -209,7 +213,8 @@ static void block_signals(supervisor *s, sigset_t *before)
 static bool prepare_queue(supervisor *s, err *e)
 {
     const supervisor_options *o = s->o;
-    job_memory_init(&s->room, s->memory, s->x->sweep->variant_count, (double)o->memory);
+    int64_t memory = o->memory > 0 ? o->memory : host_memory_allotted();
+    job_memory_init(&s->room, s->memory, s->x->sweep->variant_count, (double)memory);
     s->limited = o->jobs <= 0 || o->memory > 0;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
     s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
@@ -233,7 +238,7 @@ static bool prepare_queue(supervisor *s, err *e)
 bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e)
 {
     *r = (supervisor_result){0};
-    supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16)};
+    supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16), .waiter = -1};
     s.oom_kills = run_end_oom_kills();
     int lock = experiment_lock_share(o->out, x->spec->name, e);
     bool ok = lock >= 0 && prepare_queue(&s, e);
@@ -246,6 +251,11 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
         if (!s.stop_asked) sigprocmask(SIG_SETMASK, &before, NULL);
     }
     if (lock >= 0) close(lock);
+    if (s.waiter >= 0) close(s.waiter);
+    if (ok && r->broken.text[0]) {
+        *e = r->broken;
+        ok = false;
+    }
     json_decref(s.beginnings);
     progress_free(s.progress);
     arena_free(s.memory);

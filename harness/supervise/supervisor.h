@@ -12,8 +12,9 @@
 #include "harness/supervise/supervision.h"
 
 /* x is resolved. Writes the experiment's record and the plans, runs what is to be run, and prints
- * progress to stderr. False only if nothing could be started at all. Stopped by a signal, it leaves
- * these signals blocked: the caller ends, and nothing but its exit status says how. */
+ * progress to stderr. False if nothing could be started at all, or if it may not go on: the mount
+ * does not lock across machines. Stopped by a signal, it leaves these signals blocked: the caller
+ * ends, and nothing but its exit status says how. */
 bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e);
 
 #endif

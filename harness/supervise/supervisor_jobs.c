@@ -51,18 +51,30 @@ static void give_up(supervisor *s)
     supervisor_jobs_stop(s);
 }
 
-void supervisor_jobs_holder(char text[HOLDER_BYTES], int64_t pid)
+void supervisor_jobs_holder(char text[RUN_HOLDER_BYTES], const job *j)
 {
-    if (pid > 0) {
-        snprintf(text, HOLDER_BYTES, "process %lld", (long long)pid);
+    run_holder h;
+    if (run_lease_holder(&h, j->folder)) {
+        run_lease_text(text, &h);
     } else {
-        snprintf(text, HOLDER_BYTES, "another process");
+        snprintf(text, RUN_HOLDER_BYTES, "another process");
     }
+}
+
+void supervisor_jobs_unlocked(supervisor *s, const job *j)
+{
+    char holder[RUN_HOLDER_BYTES];
+    supervisor_jobs_holder(holder, j);
+    err_set(&s->result->broken,
+            "%s: %s works on it, though its lock can be had here: this mount does not lock across "
+            "machines, and both would write; run on one machine, or mount it with locks",
+            j->folder, holder);
+    if (s->stops == 0) supervisor_jobs_stop(s);
 }
 
 static void count_end(supervisor *s, const job *j, const run_status *status)
 {
-    char took[16], amount[16], holder[HOLDER_BYTES];
+    char took[16], amount[16], holder[RUN_HOLDER_BYTES];
     const char *label = j->plan->label;
     long long seed = j->plan->seed;
     int number = ++s->ended;
@@ -92,7 +104,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         return;
     case RUN_RUNNING:
         s->result->busy++;
-        supervisor_jobs_holder(holder, status->pid);
+        supervisor_jobs_holder(holder, j);
         supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
                             holder);
         return;

@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/run_status.h"
+#include "harness/supervise/holder_watch.h"
 #include "harness/supervise/job_memory.h"
 #include "harness/supervise/progress.h"
 #include "harness/supervise/supervision.h"
@@ -22,8 +23,17 @@ typedef struct job {
     double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
     bool timed_out;
     bool evaluates; /* it is done but for another final evaluation */
+    holder_watch holder;
+    double busy_until; /* monotonic: before that, a busy run is not looked at again */
     job_state state;
 } job;
+
+/* Runs that could not be begun when the queue was last looked through. */
+struct queue_left {
+    int held;    /* others work on them, and live */
+    int doubted; /* whether their holder lives is not known yet */
+    int waiting; /* for the run that they start from */
+};
 
 typedef struct supervisor {
     const experiment *x;
@@ -44,6 +54,8 @@ typedef struct supervisor {
     double stop_heard;   /* monotonic: the first of them */
     job_memory room;
     bool limited; /* room is looked at: the number of jobs was not given */
+    struct queue_left left;
+    int waiter; /* descriptor of the lock of who waits for sources; -1: none */
     bool said_full, said_waiting;
     json_t *beginnings; /* finished runs that longer ones go on from; NULL: none */
     sigset_t signals;
@@ -53,16 +65,18 @@ typedef struct supervisor {
 void supervisor_jobs_say(supervisor *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Who works on a run that is not worked on here: "process 17", or "another process" (pid 0: one
- * that evaluates what is trained does not say its number). */
-enum { HOLDER_BYTES = 40 };
-void supervisor_jobs_holder(char text[HOLDER_BYTES], int64_t pid);
+/* Who works on a run that is not worked on here: "process 17 on n2", or "another process" where the
+ * folder does not say (a moment after its lock was taken). */
+void supervisor_jobs_holder(char text[RUN_HOLDER_BYTES], const job *j);
 
 /* The job has ended so: it is counted and told. */
 void supervisor_jobs_end(supervisor *s, job *j, const run_status *status);
 
 /* The job has failed before it began, and its run's status says so. */
 void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why);
+
+/* The results lie where locks do not reach across machines: says so and stops everything. */
+void supervisor_jobs_unlocked(supervisor *s, const job *j);
 
 /* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
 void supervisor_jobs_stop(supervisor *s);

@@ -9,18 +9,44 @@ typedef enum readiness {
     READY,
     WAITING,    /* for the run that it starts from */
     BUSY,       /* another process works on it */
+    DOUBTED,    /* a process of another machine worked on it; whether it lives is not known yet */
     IMPOSSIBLE, /* the run that it starts from has failed */
     PUT_OFF,    /* that run is not done, and not waited for: the same command begins both */
     GONE        /* it has ended: another process was quicker */
 } readiness;
 
-/* Another process works on it; pid 0: evaluates what is trained. */
-static readiness held(supervisor *s, job *j, int64_t pid)
+/* Between two looks at a run that another process of this machine works on. */
+static const double BUSY_PAUSE_S = 0.5;
+
+/* Another process works on it. */
+static readiness held(supervisor *s, job *j)
 {
-    const run_status theirs = {.state = RUN_RUNNING, .pid = pid};
-    if (!s->o->leave_busy) return BUSY;
-    supervisor_jobs_end(s, j, &theirs);
-    return GONE;
+    const run_status theirs = {.state = RUN_RUNNING};
+    if (s->o->leave_busy) {
+        supervisor_jobs_end(s, j, &theirs);
+        return GONE;
+    }
+    j->busy_until = host_monotonic_s() + BUSY_PAUSE_S;
+    return BUSY;
+}
+
+/* Whether somebody on another machine works on it; READY: nobody does. */
+static readiness look_elsewhere(supervisor *s, job *j)
+{
+    switch (holder_watch_look(&j->holder, j->folder, host_monotonic_s())) {
+    case HOLDER_LOCKED:
+    case HOLDER_BEATING:
+        return held(s, j);
+    case HOLDER_DOUBTED:
+        return DOUBTED;
+    case HOLDER_UNLOCKED:
+        supervisor_jobs_unlocked(s, j);
+        return BUSY;
+    case HOLDER_NONE:
+    case HOLDER_DEAD:
+    default:
+        return READY;
+    }
 }
 
 /* What became of a queued run since the queue was made: another supervisor may share the sweep. */
@@ -28,13 +54,16 @@ static readiness look_at(supervisor *s, job *j)
 {
     run_status now;
     err ignored;
+    if (host_monotonic_s() < j->busy_until) return BUSY;
+    readiness elsewhere = look_elsewhere(s, j);
+    if (elsewhere != READY) return elsewhere;
     if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker writes it anew */
     switch (now.state) {
     case RUN_RUNNING:
-        return held(s, j, now.pid);
+        return held(s, j);
     case RUN_DONE:
         j->evaluates = evaluate_again_wanted(j->folder, j->plan);
-        if (j->evaluates) return run_folder_locked(j->folder) ? held(s, j, 0) : READY;
+        if (j->evaluates) return run_folder_locked(j->folder) ? held(s, j) : READY;
         j->state = JOB_ENDED;
         s->ended++;
         s->result->skipped++;
@@ -107,13 +136,10 @@ static bool has_room(supervisor *s, const run_plan *plan)
 
 static void say_waiting(supervisor *s, const job *j)
 {
-    run_status now;
-    err ignored;
-    char holder[HOLDER_BYTES];
+    char holder[RUN_HOLDER_BYTES];
     if (s->said_waiting || s->active > 0) return;
     s->said_waiting = true;
-    if (!run_status_read(&now, j->folder, &ignored)) return;
-    supervisor_jobs_holder(holder, now.state == RUN_RUNNING ? now.pid : 0);
+    supervisor_jobs_holder(holder, j);
     supervisor_jobs_say(s, "%s, seed %lld: %s works on it; waiting for what others have begun",
                         j->plan->label, (long long)j->plan->seed, holder);
 }
@@ -124,15 +150,19 @@ static void say_waiting(supervisor *s, const job *j)
 job *supervisor_next(supervisor *s)
 {
     const job *busy = NULL;
+    s->left = (struct queue_left){0};
     for (int i = s->next; i < s->queued; i++) {
         job *j = &s->queue[i];
         err why = {{0}};
         if (j->state != JOB_QUEUED) continue;
         readiness r = look_at(s, j);
         if (r == BUSY) busy = j;
+        s->left.held += r == BUSY;
+        s->left.doubted += r == DOUBTED;
         if (r == READY) r = job_readiness(s, j, &why);
         if (r == READY && !has_room(s, j->plan)) return NULL;
         if (r == READY) return j;
+        s->left.waiting += r == WAITING;
         if (r == IMPOSSIBLE) supervisor_jobs_fail(s, j, KIND_SOURCE, &why);
         if (r != PUT_OFF) continue;
         const run_status status = {

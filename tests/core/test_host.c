@@ -28,6 +28,24 @@ static void description(void)
     }
 }
 
+/* A node whose jobs are not bound to what they were given shows all its cores and memory. */
+static void batch_jobs(void)
+{
+    int cores = host_cores();
+    setenv("SLURM_CPUS_PER_TASK", "1", 1);
+    EXPECT(host_cores() == 1 && host_memory_allotted() == 0, "%d", host_cores());
+    setenv("SLURM_CPUS_PER_TASK", "100000", 1);
+    EXPECT(host_cores() == cores, "%d", host_cores());
+    setenv("SLURM_MEM_PER_NODE", "512", 1);
+    EXPECT(host_memory_allotted() == (int64_t)512 << 20, "%lld", (long long)host_memory_allotted());
+    unsetenv("SLURM_MEM_PER_NODE");
+    setenv("SLURM_MEM_PER_CPU", "256", 1);
+    EXPECT(host_memory_allotted() == cores * ((int64_t)256 << 20), "%lld",
+           (long long)host_memory_allotted());
+    unsetenv("SLURM_MEM_PER_CPU");
+    unsetenv("SLURM_CPUS_PER_TASK");
+}
+
 /* Seconds that the clock of a process counted while it was stopped for half a second. */
 static double counted_while_stopped(void)
 {
@@ -94,6 +112,7 @@ static void clocks(void)
 
 const test_suite test_host = {"core/host",
                               {{"description", description},
+                               {"batch jobs", batch_jobs},
                                {"stops are no time", stops_are_no_time},
                                {"memory_peak_stays", memory_peak_stays},
                                {"clocks", clocks},

@@ -323,6 +323,22 @@ static void busy_runs_can_be_left(void)
     experiment_free(x);
 }
 
+/* A task that shares a sweep ends well once what is left is in living hands. */
+static void tasks_leave_what_others_have(void)
+{
+    if (!test_program()) return;
+    experiment *x = experiment_of("sweep: {seeds: 2}\n");
+    if (!x) return;
+    int lock = hold(&x->runs[1]);
+    supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .shares = true});
+    EXPECT(r.done == 1 && r.busy == 1 && supervision_exit(&r) == EXIT_DONE, "%d done, %d busy",
+           r.done, r.busy);
+    close(lock); /* it died: the next task takes the run over */
+    r = supervise_as(x, (supervisor_options){.jobs = 2, .shares = true});
+    EXPECT(r.done == 1 && r.skipped == 1 && r.busy == 0, "%d done, %d busy", r.done, r.busy);
+    experiment_free(x);
+}
+
 /* Then nothing that starts from it is waited for, either. */
 static void sources_can_be_left(void)
 {
@@ -483,6 +499,7 @@ const test_suite test_supervisor = {
      {"budget_is_added", budget_is_added},
      {"beginnings", beginnings},
      {"memory_limits_jobs", memory_limits_jobs},
+     {"tasks_leave_what_others_have", tasks_leave_what_others_have},
      {"busy_runs_can_be_left", busy_runs_can_be_left},
      {"sources_can_be_left", sources_can_be_left},
      {"finished_runs_stay_finished", finished_runs_stay_finished},

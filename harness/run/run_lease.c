@@ -1,0 +1,237 @@
+#include "harness/run/run_lease.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+
+enum { LINE_BYTES = 160 };
+
+struct run_lease {
+    int lock;
+    char folder[FILE_PATH_BYTES];
+    run_holder own;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* of everything below, and of the file's content */
+    pthread_cond_t changed;
+    double renewed; /* monotonic: when the disk had the last beat */
+    bool ending;
+    err lost; /* text is empty as long as the lease can be renewed */
+};
+
+/* Goes on while the process is stopped or the machine sleeps: others count that time, too. */
+static double clock_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the line ---- */
+
+static void own_holder(run_holder *h)
+{
+    const char *job = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+    *h = (run_holder){.pid = getpid()};
+    if (gethostname(h->host, sizeof h->host - 1) != 0) strcpy(h->host, "unknown");
+    if (job && task) {
+        snprintf(h->job, sizeof h->job, "%.20s_%.10s", job, task);
+    } else if ((job = getenv("SLURM_JOB_ID")) || (job = getenv("PBS_JOBID"))) {
+        snprintf(h->job, sizeof h->job, "%.31s", job);
+    }
+}
+
+static bool parse_line(run_holder *h, const char *line)
+{
+    long long pid, beat;
+    *h = (run_holder){0};
+    if (sscanf(line, "%63s %lld %31s %lld", h->host, &pid, h->job, &beat) != 4) {
+        *h = (run_holder){0};
+        return false;
+    }
+    h->pid = pid;
+    h->beat = beat;
+    if (strcmp(h->job, "-") == 0) h->job[0] = 0;
+    return true;
+}
+
+static bool read_line(run_holder *h, int fd)
+{
+    char line[LINE_BYTES];
+    ssize_t n = pread(fd, line, sizeof line - 1, 0);
+    line[MAX(n, (ssize_t)0)] = 0;
+    return parse_line(h, line);
+}
+
+bool run_lease_holder(run_holder *h, const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    *h = (run_holder){0};
+    if (!file_join(path, folder, "lock", NULL)) return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool named = read_line(h, fd);
+    close(fd);
+    return named;
+}
+
+bool run_lease_same(const run_holder *a, const run_holder *b)
+{
+    return strcmp(a->host, b->host) == 0 && strcmp(a->job, b->job) == 0 && a->pid == b->pid;
+}
+
+bool run_lease_here(const run_holder *h)
+{
+    run_holder own;
+    own_holder(&own);
+    return strcmp(h->host, own.host) == 0;
+}
+
+void run_lease_text(char text[RUN_HOLDER_BYTES], const run_holder *h)
+{
+    int n = snprintf(text, RUN_HOLDER_BYTES, "process %lld", (long long)h->pid);
+    if (h->host[0] && !run_lease_here(h))
+        n += snprintf(text + n, (size_t)(RUN_HOLDER_BYTES - n), " on %s", h->host);
+    if (h->job[0]) snprintf(text + n, (size_t)(RUN_HOLDER_BYTES - n), ", job %s", h->job);
+}
+
+/* ---- renewing; the mutex is held ---- */
+
+static bool write_line(run_lease *l)
+{
+    char line[LINE_BYTES];
+    const run_holder *h = &l->own;
+    /* One length for ever, so that no end of an older line stays behind a shorter one. */
+    int n = snprintf(line, sizeof line, "%s %lld %s %012lld\n", h->host, (long long)h->pid,
+                     h->job[0] ? h->job : "-", (long long)h->beat);
+    return pwrite(l->lock, line, (size_t)n, 0) == n && fdatasync(l->lock) == 0;
+}
+
+static bool lose(run_lease *l, const char *why)
+{
+    err_set(&l->lost,
+            "%s: %s; nothing more is written here, the same command goes on from the checkpoint",
+            l->folder, why);
+    return false;
+}
+
+/* Whether the file is still the folder's, and the line in it this process's. */
+static bool check_own(run_lease *l)
+{
+    run_holder now;
+    struct stat file;
+    char who[RUN_HOLDER_BYTES], why[RUN_HOLDER_BYTES + 128];
+    if (fstat(l->lock, &file) == 0 && file.st_nlink == 0) return lose(l, "it was taken over");
+    if (read_line(&now, l->lock) && run_lease_same(&now, &l->own)) return true;
+    run_lease_text(who, &now);
+    snprintf(why, sizeof why,
+             "%s works on it, though it is locked: this mount does not lock across machines",
+             now.host[0] ? who : "another process");
+    return lose(l, why);
+}
+
+static bool renew(run_lease *l)
+{
+    char why[160];
+    if (l->lost.text[0] || (l->own.beat > 0 && !check_own(l))) return false;
+    double begun = clock_s();
+    l->own.beat++;
+    if (!write_line(l)) {
+        snprintf(why, sizeof why, "the lock file cannot be written: %s", strerror(errno));
+        return lose(l, why);
+    }
+    l->renewed = begun;
+    return true;
+}
+
+static void *renew_for_ever(void *user)
+{
+    run_lease *l = user;
+    pthread_mutex_lock(&l->mutex);
+    while (!l->ending && !l->lost.text[0]) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += (time_t)RUN_LEASE_BEAT_S;
+        int woken = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
+        if (woken == ETIMEDOUT && !l->ending) renew(l);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+/* ---- a lease ---- */
+
+static bool start_thread(run_lease *l)
+{
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return pthread_create(&l->thread, NULL, renew_for_ever, l) == 0;
+}
+
+run_lease *run_lease_begin(int lock, const char *folder, err *e)
+{
+    run_lease *l = calloc(1, sizeof *l);
+    CHECK(l, "out of memory for a lease");
+    l->lock = lock;
+    snprintf(l->folder, sizeof l->folder, "%s", folder);
+    own_holder(&l->own);
+    bool written = ftruncate(lock, 0) == 0 && renew(l);
+    if (written && start_thread(l)) return l;
+    if (written) {
+        err_set(e, "%s: no thread for the lease", folder);
+    } else {
+        err_set(e, "%s: the lock file cannot be written: %s; make room", folder, strerror(errno));
+    }
+    free(l);
+    return NULL;
+}
+
+/* Renews a lease older than `age`. */
+static bool hold(run_lease *l, double age, err *e)
+{
+    pthread_mutex_lock(&l->mutex);
+    bool old = clock_s() - l->renewed > age;
+    bool holds = !l->lost.text[0] && (!old || renew(l));
+    if (!holds) err_set(e, "%s", l->lost.text);
+    pthread_mutex_unlock(&l->mutex);
+    return holds;
+}
+
+bool run_lease_holds(run_lease *l, err *e)
+{
+    return hold(l, RUN_LEASE_S / 2, e);
+}
+
+bool run_lease_renew(run_lease *l, err *e)
+{
+    return hold(l, -1, e);
+}
+
+void run_lease_end(run_lease *l)
+{
+    if (!l) return;
+    pthread_mutex_lock(&l->mutex);
+    l->ending = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+    pthread_join(l->thread, NULL);
+    run_holder now;
+    bool own = !l->lost.text[0] && read_line(&now, l->lock) && run_lease_same(&now, &l->own);
+    /* The line is gone before the lock is: whoever takes it next sees a folder that is nobody's. */
+    bool gone = own && ftruncate(l->lock, 0) == 0;
+    (void)gone; /* a line that stays is looked at for a while, and then taken over */
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->mutex);
+    free(l);
+}
