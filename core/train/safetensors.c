@@ -43,6 +43,7 @@ struct safetensors {
     json_t *header;  /* owns the names and the metadata */
     st_tensor *list; /* by offset */
     st_tensor **by_name;
+    int64_t *shapes; /* of all tensors, one behind the other */
     int count;
 };
 
@@ -77,22 +78,24 @@ static bool parse_dtype(st_tensor *t, const json_t *entry, const char *where, er
     return bad_tensor(e, where, t->name, "dtype is missing or unknown");
 }
 
-static bool parse_shape(st_tensor *t, const json_t *entry, const char *where, err *e)
+/* The sizes go to *free, which moves behind them. */
+static bool parse_shape(st_tensor *t, const json_t *entry, int64_t **free, const char *where,
+                        err *e)
 {
     const json_t *shape = json_object_get(entry, "shape");
     if (!json_is_array(shape)) return bad_tensor(e, where, t->name, "shape is not a list");
-    if (json_array_size(shape) > SAFETENSORS_RANK) {
-        return bad_tensor(e, where, t->name, "shape has more than 8 axes");
-    }
+    int64_t *sizes = *free;
     t->rank = (int)json_array_size(shape);
     t->count = 1;
+    t->shape = sizes;
+    *free += t->rank;
     for (int i = 0; i < t->rank; i++) {
         const json_t *size = json_array_get(shape, (size_t)i);
         if (!json_is_integer(size) || json_integer_value(size) < 0) {
             return bad_tensor(e, where, t->name, "shape holds something other than sizes");
         }
-        t->shape[i] = json_integer_value(size);
-        if (__builtin_mul_overflow(t->count, t->shape[i], &t->count)) {
+        sizes[i] = json_integer_value(size);
+        if (__builtin_mul_overflow(t->count, sizes[i], &t->count)) {
             return bad_tensor(e, where, t->name, "shape is impossibly large");
         }
     }
@@ -157,6 +160,7 @@ static bool check_metadata(const json_t *metadata, const char *where, err *e)
 {
     const char *key;
     json_t *value;
+    if (json_is_null(metadata)) return true;
     if (!json_is_object(metadata)) return err_set(e, "%s: __metadata__ is not an object", where);
     json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
     {
@@ -167,12 +171,28 @@ static bool check_metadata(const json_t *metadata, const char *where, err *e)
     return true;
 }
 
-static bool parse_entries(safetensors *s, const char *data, size_t size, const char *where, err *e)
+/* Room for the tensors and their shapes. */
+static bool make_room(safetensors *s, const char *where, err *e)
 {
-    size_t n = json_object_size(s->header);
+    size_t n = json_object_size(s->header), axes = 0;
+    const char *name;
+    json_t *entry;
+    json_object_foreach(s->header, name, entry)
+    {
+        axes += json_array_size(json_object_get(entry, "shape"));
+    }
     s->list = calloc(n + 1, sizeof *s->list);
     s->by_name = calloc(n + 1, sizeof(st_tensor *));
-    if (!s->list || !s->by_name) return err_set(e, "%s: no memory for %zu tensors", where, n);
+    s->shapes = calloc(axes + 1, sizeof *s->shapes);
+    return (s->list && s->by_name && s->shapes) ||
+           err_set(e, "%s: no memory for %zu tensors", where, n);
+}
+
+/* Keys of an entry that are not known are for other programs and passed over. */
+static bool parse_entries(safetensors *s, const char *data, size_t size, const char *where, err *e)
+{
+    if (!make_room(s, where, e)) return false;
+    int64_t *free_shapes = s->shapes;
     const char *name;
     json_t *entry;
     json_object_foreach(s->header, name, entry)
@@ -184,8 +204,7 @@ static bool parse_entries(safetensors *s, const char *data, size_t size, const c
         st_tensor *t = &s->list[s->count];
         t->name = name;
         if (!json_is_object(entry)) return bad_tensor(e, where, name, "is not an object");
-        if (json_object_size(entry) != 3) return bad_tensor(e, where, name, "has unknown keys");
-        if (!parse_dtype(t, entry, where, e) || !parse_shape(t, entry, where, e) ||
+        if (!parse_dtype(t, entry, where, e) || !parse_shape(t, entry, &free_shapes, where, e) ||
             !parse_offsets(t, entry, data, size, where, e)) {
             return false;
         }
@@ -199,6 +218,9 @@ static bool parse_entries(safetensors *s, const char *data, size_t size, const c
     return check_layout(s, data, size, where, e);
 }
 
+/* Of JSON: the header may have some at both ends. */
+static const char WHITE_SPACE[4] = {' ', '\t', '\n', '\r'};
+
 static bool parse(safetensors *s, const char *bytes, size_t size, const char *where, err *e)
 {
     if (size < 8) return err_set(e, "%s: only %zu bytes; this is no safetensors file", where, size);
@@ -211,20 +233,17 @@ static bool parse(safetensors *s, const char *bytes, size_t size, const char *wh
             e, "%s: header of %llu bytes in a file of %zu; the file is cut off or not safetensors",
             where, (unsigned long long)header, size);
     }
-    size_t text = (size_t)header;
-    if (text == 0 || bytes[8] != '{') {
+    json_error_t at;
+    const char *text = bytes + 8;
+    size_t first = 0;
+    while (first < header && memchr(WHITE_SPACE, text[first], sizeof WHITE_SPACE)) {
+        first++;
+    }
+    if (first == header || text[first] != '{') {
         return err_set(e, "%s: the header does not begin with '{'; this is no safetensors file",
                        where);
     }
-    while (text > 0 && bytes[8 + text - 1] == ' ') { /* padding: spaces only */
-        text--;
-    }
-    if (bytes[8 + text - 1] != '}') {
-        return err_set(e, "%s: the header does not end with '}' and spaces; the file is damaged",
-                       where);
-    }
-    json_error_t at;
-    s->header = json_loadb(bytes + 8, text, JSON_REJECT_DUPLICATES, &at);
+    s->header = json_loadb(text, (size_t)header, JSON_REJECT_DUPLICATES, &at);
     if (!s->header) return err_set(e, "%s: header, column %d: %s", where, at.position, at.text);
     return parse_entries(s, bytes + 8 + header, size - 8 - (size_t)header, where, e);
 }
@@ -261,6 +280,7 @@ void safetensors_close(safetensors *s)
     json_decref(s->header);
     free(s->list);
     free(s->by_name);
+    free(s->shapes);
     free(s);
 }
 

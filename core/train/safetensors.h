@@ -2,22 +2,21 @@
  *
  *   bytes 0..7   N, unsigned, little-endian: length of the header, at most 100,000,000
  *   N bytes      JSON: {"__metadata__": {text: text}, "name": {"dtype": "F32", "shape": [2, 3],
- *                "data_offsets": [begin, end]}, ...}, begins with '{', may end with spaces
+ *                "data_offsets": [begin, end]}, ...}
  *   the rest     the arrays, row-major, little-endian; offsets count from here
  *
- * The reader is as strict as the reference: offsets start at 0, leave no hole, do not overlap, end
- * at the end of the file and agree with shape and dtype; names are unique. It trusts nothing in the
- * file. Arrays may be unaligned: use safetensors_copy. The writer puts "format": "pt" into the
- * metadata, pads the header so that the data starts at a multiple of 64 bytes, and orders arrays by
- * the size of their elements (largest first), then by name, so that each is aligned to its own
- * element. */
+ * The reader opens what the reference opens: any rank, other keys in an entry, no metadata or null,
+ * white space around the header. As there, offsets start at 0, leave no hole, do not overlap, end
+ * at the end of the file and agree with shape and dtype. Names are unique: the reference keeps the
+ * last of equal ones, here they are an error. It trusts nothing in the file. Arrays may be
+ * unaligned: use safetensors_copy. The writer puts "format": "pt" into the metadata, pads the
+ * header so that the data starts at a multiple of 64 bytes, and orders arrays by the size of their
+ * elements (largest first), then by name, so that each is aligned to its own element. */
 #ifndef LOCI_CORE_SAFETENSORS_H
 #define LOCI_CORE_SAFETENSORS_H
 
 #include "core/base/base.h"
 #include "core/base/sha256.h"
-
-enum { SAFETENSORS_RANK = 8 };
 
 typedef enum st_dtype {
     ST_BOOL,
@@ -54,10 +53,10 @@ int safetensors_dtype_bits(st_dtype dtype);
 typedef struct st_tensor {
     const char *name;
     st_dtype dtype;
-    int rank; /* 0: a scalar */
-    int64_t shape[SAFETENSORS_RANK];
-    int64_t count;    /* elements */
-    const void *data; /* maybe unaligned */
+    int rank;             /* 0: a scalar */
+    const int64_t *shape; /* [rank], valid like the name */
+    int64_t count;        /* elements */
+    const void *data;     /* maybe unaligned */
     size_t bytes;
 } st_tensor;
 
@@ -80,6 +79,8 @@ bool safetensors_copy(real *out, const st_tensor *t, err *e);
 bool safetensors_copy_int(int64_t *out, const st_tensor *t, err *e);
 /* True if the array has that rank and shape, else an error that names both. */
 bool safetensors_shape_is(const st_tensor *t, int rank, const int64_t *shape, err *e);
+
+enum { SAFETENSORS_RANK = 8 }; /* of what is written */
 
 /* What to write; all borrowed during the call. */
 typedef struct st_entry {

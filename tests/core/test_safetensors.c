@@ -85,6 +85,17 @@ static void accepts(void)
         int count;
     } cases[] = {{"{}", 0, 0},
                  {"{}      ", 0, 0},
+                 {" \t\r\n{} \t\r\n", 0, 0},
+                 {"{\"__metadata__\":null}", 0, 0},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],"
+                  "\"x\":{\"y\":[1,null]}}}",
+                  4, 1},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1,1,1,1],"
+                  "\"data_offsets\":[0,4]}}",
+                  4, 1},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807],"
+                  "\"data_offsets\":[0,0]}}",
+                  0, 1},
                  {"{\"__metadata__\":{}}", 0, 0},
                  {"{\"b\":" B ",\"a\":" A "}", 8, 2},
                  {"{\"a\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}}", 8, 1},
@@ -111,9 +122,15 @@ static void rejects(void)
         const char *message;
     } cases[] = {
         {"", 0, "does not begin"},
-        {" {}", 0, "does not begin"},
+        {" ", 0, "does not begin"},
         {"[]", 0, "does not begin"},
-        {"{}\n", 0, "does not end"},
+        {"{} x", 0, "header, column"},
+        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],"
+         "\"data_offsets\":[0,4]}}",
+         4, "duplicate"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,4,0],"
+         "\"data_offsets\":[0,0]}}",
+         0, "impossibly large"},
         {"{\"a\":1,}", 0, "header, column"},
         {"{}", 1, "1 bytes follow"},
         {"{\"a\":" A ",\"a\":" A "}", 4, "duplicate"},
@@ -122,16 +139,12 @@ static void rejects(void)
         {"{\"a\":" B "}", 8, "hole or overlaps"},
         {"{\"a\":" A ",\"b\":" A "}", 4, "hole or overlaps"},
         {"{\"a\":7}", 0, "not an object"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":0}}", 4,
-         "unknown keys"},
         {"{\"a\":{\"dtype\":\"F31\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":1,\"data_offsets\":[0,4]}}", 4, "not a list"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4,
          "other than sizes"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", 4,
          "other than sizes"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4,
-         "8 axes"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4,
          "impossibly large"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0,
@@ -191,7 +204,12 @@ static void halves(void)
     static const real brain_values[] = {1, -3, (real)0x1p-126};
     real got[7];
     err e = {""};
-    st_tensor t = {.name = "h", .dtype = ST_F16, .rank = 1, .shape = {7}, .count = 7, .data = bits};
+    st_tensor t = {.name = "h",
+                   .dtype = ST_F16,
+                   .rank = 1,
+                   .shape = (const int64_t[]){7},
+                   .count = 7,
+                   .data = bits};
     EXPECT(safetensors_copy(got, &t, &e) && memcmp(got, values, sizeof got) == 0, "%g %g %g %g %g",
            (double)got[0], (double)got[1], (double)got[2], (double)got[3], (double)got[4]);
     static const uint16_t special[] = {0x7C00, 0x7E00};
@@ -199,8 +217,12 @@ static void halves(void)
     t.count = 2;
     EXPECT(safetensors_copy(got, &t, &e) && got[0] > (real)1e38 && got[1] != got[1], "%g %g",
            (double)got[0], (double)got[1]);
-    t = (st_tensor){
-        .name = "b", .dtype = ST_BF16, .rank = 1, .shape = {3}, .count = 3, .data = brain};
+    t = (st_tensor){.name = "b",
+                    .dtype = ST_BF16,
+                    .rank = 1,
+                    .shape = (const int64_t[]){3},
+                    .count = 3,
+                    .data = brain};
     EXPECT(safetensors_copy(got, &t, &e) && memcmp(got, brain_values, sizeof brain_values) == 0,
            "%g", (double)got[0]);
 }
