@@ -63,7 +63,8 @@ typedef struct corpus_places {
     const char *cache; /* where prepared shards go */
     /* Told what is worth knowing while a corpus is opened: progress, doubtful input. May be NULL.
      */
-    void (*say)(const char *line);
+    void (*say)(void *user, const char *line);
+    void *user;
 } corpus_places;
 
 /* Whether a `data:` node is right by itself: a corpus that there is, and its options. */

@@ -80,8 +80,9 @@ struct corpus {
     const char *where; /* absolute path */
     const char *root;  /* what is read: where, or what that holds packed (corpus_locate) */
     const char *const *roots;
-    const char *cache;             /* NULL: none */
-    void (*say)(const char *line); /* NULL: nobody listens */
+    const char *cache;                         /* NULL: none */
+    void (*say)(void *user, const char *line); /* NULL: nobody listens */
+    void *user;
     corpus_split splits[SPLITS];
     reader *reader;     /* NULL: ids are in memory */
     const uint8_t *ids; /* entry.offset counts into it */
@@ -109,6 +110,9 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
 void corpus_sum(corpus *c);
 /* Forgets all documents (they are listed again elsewhere). */
 void corpus_clear(corpus *c);
+
+/* Tells who listens. */
+void corpus_say(const corpus *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- corpus_facts.c ---- */
 

@@ -1,4 +1,5 @@
 /* The list of a corpus's documents, while a kind fills it. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,4 +87,15 @@ void corpus_sum(corpus *c)
             s->unknown_bytes += s->entries[i].unknown_bytes;
         }
     }
+}
+
+void corpus_say(const corpus *c, const char *format, ...)
+{
+    char line[2 * FILE_PATH_BYTES + 512];
+    if (!c->say) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    c->say(c->user, line);
 }

@@ -93,11 +93,9 @@ static void say_progress(encoder *x)
         bytes += x->c->splits[kind].bytes;
         documents += x->c->splits[kind].count;
     }
-    char line[160];
-    snprintf(line, sizeof line, "encoding: %.1f of %.1f MB, %lld of %lld documents",
-             1e-6 * (double)x->done_bytes, 1e-6 * (double)bytes, (long long)x->done_documents,
-             (long long)documents);
-    x->c->say(line);
+    corpus_say(x->c, "encoding: %.1f of %.1f MB, %lld of %lld documents",
+               1e-6 * (double)x->done_bytes, 1e-6 * (double)bytes, (long long)x->done_documents,
+               (long long)documents);
 }
 
 static bool is_unknown(const encoder *x, int32_t id)

@@ -95,6 +95,7 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
     c->roots = places && places->roots ? places->roots : NO_ROOTS;
     c->cache = places ? places->cache : NULL;
     c->say = places ? places->say : NULL;
+    c->user = places ? places->user : NULL;
     c->entropy = (double)NAN;
     for (int kind = 0; kind < SPLITS; kind++) {
         c->splits[kind].kind = (split_kind)kind;

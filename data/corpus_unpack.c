@@ -39,14 +39,6 @@ static bool unpacked_folder(char folder[FILE_PATH_BYTES], const corpus *c, const
     return file_join(folder, c->cache, name, e);
 }
 
-static void say_unpacking(const corpus *c, const char *path)
-{
-    char line[FILE_PATH_BYTES + 32];
-    if (!c->say) return;
-    snprintf(line, sizeof line, "%s: unpacking", path);
-    c->say(line);
-}
-
 /* ---- gzip ---- */
 
 static bool unpack_gzip(const corpus *c, const char *path, const char *out, err *e)
@@ -57,7 +49,7 @@ static bool unpack_gzip(const corpus *c, const char *path, const char *out, err 
     int64_t bytes;
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(out, '/') - out), out);
     if (!file_stat(path, &bytes, NULL, e)) return false;
-    if (bytes > 1 << 20) say_unpacking(c, path);
+    if (bytes > 1 << 20) corpus_say(c, "%s: unpacking", path);
     if (!file_make_folders(folder, e) || !gzip_unpack(path, out, e)) return false;
     if (!packed_find_file(&kind, &what, out, e)) return false;
     if (kind == PACKED_NOT || kind == PACKED_HTML) return true;
@@ -103,7 +95,7 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
     if (!file_remove_tree(part, e) || !file_map_open(&map, path, e)) return false;
     bool ok = zip_list(&list, &count, map.data, map.bytes, path, c->memory, e) &&
               check_members(list, count, path, e);
-    if (ok) say_unpacking(c, path);
+    if (ok) corpus_say(c, "%s: unpacking", path);
     for (int64_t i = 0; i < count && ok; i++) {
         ok = extract_member(&list[i], &map, path, part, e);
     }
@@ -159,14 +151,6 @@ static const char *unpacked(const corpus *c, packed_kind kind, const char *path,
     return only ? only : inner_folder(folder, c->memory);
 }
 
-static void say_page(const corpus *c, const char *path, const char *what)
-{
-    char line[FILE_PATH_BYTES + 200];
-    if (!c->say) return;
-    snprintf(line, sizeof line, "%s: is %s; read as text all the same", path, what);
-    c->say(line);
-}
-
 const char *corpus_unpacked(const corpus *c, const char *path, err *e)
 {
     packed_kind kind;
@@ -180,7 +164,7 @@ const char *corpus_unpacked(const corpus *c, const char *path, err *e)
         if (!packed_find_file(&kind, &what, path, e)) return NULL;
     }
     if (kind == PACKED_HTML && c->cls->pages) {
-        say_page(c, path, what);
+        corpus_say(c, "%s: is %s; read as text all the same", path, what);
         return path;
     }
     if (kind == PACKED_NOT) return path;

@@ -99,13 +99,11 @@ static bool find_named(bare_shards *all, const char *name, err *e)
 
 static void say_unread(const bare_shards *all)
 {
-    char line[2 * FILE_PATH_BYTES + 100];
-    if (!all->c->say || !all->unread) return;
-    snprintf(line, sizeof line,
-             "%s: %lld files such as %s are not read: shards end in .bin or .npy and are named "
-             "after a split",
-             all->c->where, (long long)all->unread_count, all->unread);
-    all->c->say(line);
+    if (!all->unread) return;
+    corpus_say(all->c,
+               "%s: %lld files such as %s are not read: shards end in .bin or .npy and are named "
+               "after a split",
+               all->c->where, (long long)all->unread_count, all->unread);
 }
 
 /* One width for all, wide enough for the vocabulary. */

@@ -67,14 +67,12 @@ static bool is_member(const entry_names *all, int64_t index, bool folders, split
 
 static void say_unread(const corpus *c, const char *first, int64_t count)
 {
-    char line[2 * FILE_PATH_BYTES];
-    if (!c->say || count == 0) return;
-    snprintf(line, sizeof line,
-             count == 1 ? "%s: %s is not read: it is named after no split"
-                        : "%s: %s and %lld others are not read: they are named "
-                          "after no split",
-             c->where, first, (long long)count - 1);
-    c->say(line);
+    if (count == 1) {
+        corpus_say(c, "%s: %s is not read: it is named after no split", c->where, first);
+    } else if (count > 1) {
+        corpus_say(c, "%s: %s and %lld others are not read: they are named after no split",
+                   c->where, first, (long long)count - 1);
+    }
 }
 
 /* Parts of a split differ in their numbers alone; two files that are both "train" are none. */

@@ -171,14 +171,12 @@ static bool check_nested(const corpus *c, const found_files *all, err *e)
 
 static void say_split(const corpus *c)
 {
-    char line[FILE_PATH_BYTES + 200];
-    if (!c->say) return;
-    snprintf(line, sizeof line,
-             "%s: no names of splits in it, so whole files are held out: %lld to train on, %lld "
-             "for validation, %lld for test",
-             c->where, (long long)c->splits[SPLIT_TRAIN].count,
-             (long long)c->splits[SPLIT_VALIDATION].count, (long long)c->splits[SPLIT_TEST].count);
-    c->say(line);
+    corpus_say(c,
+               "%s: no names of splits in it, so whole files are held out: %lld to train on, %lld "
+               "for validation, %lld for test",
+               c->where, (long long)c->splits[SPLIT_TRAIN].count,
+               (long long)c->splits[SPLIT_VALIDATION].count,
+               (long long)c->splits[SPLIT_TEST].count);
 }
 
 bool text_folder_open(corpus *c, double validation, double test, err *e)

@@ -13,11 +13,33 @@ static const st_tensor *find(const brt_source *s, const char *format, ...)
 static const st_tensor *find(const brt_source *s, const char *format, ...)
 {
     char name[256];
+    int used = snprintf(name, sizeof name, "%s", s->prefix);
     va_list args;
     va_start(args, format);
-    vsnprintf(name, sizeof name, format, args);
+    vsnprintf(name + used, sizeof name - (size_t)used, format, args);
     va_end(args);
     return safetensors_find(s->file, name);
+}
+
+/* Whatever stands before the embedding's name stands before all. */
+static void find_prefix(brt_source *s)
+{
+    static const char known[] = "token_emb.weight";
+    for (int i = 0; i < safetensors_count(s->file); i++) {
+        const char *name = safetensors_at(s->file, i)->name;
+        size_t n = strlen(name), prefix = n - MIN(n, sizeof known - 1);
+        if (strcmp(name + prefix, known) != 0 || prefix >= sizeof s->prefix) continue;
+        if (prefix > 0 && name[prefix - 1] != '.') continue;
+        snprintf(s->prefix, sizeof s->prefix, "%.*s", (int)prefix, name);
+        return;
+    }
+}
+
+/* The name without it; NULL: it has another one. */
+static const char *plain_name(const brt_source *s, const st_tensor *t)
+{
+    size_t n = strlen(s->prefix);
+    return strncmp(t->name, s->prefix, n) == 0 ? t->name + n : NULL;
 }
 
 /* Axis `axis` of a tensor of that rank; 0 if it is missing, empty or of another rank. */
@@ -33,7 +55,7 @@ static bool check_matrix(const brt_source *s, const char *part, int64_t l, int64
 {
     char name[128];
     snprintf(name, sizeof name, "layers.%lld.%s", (long long)l, part);
-    const st_tensor *t = safetensors_find(s->file, name);
+    const st_tensor *t = find(s, "%s", name);
     if (axis_of(t, 2, 0) == rows && axis_of(t, 2, 1) == columns) return true;
     return err_set(e, "%s: missing, or not [%lld, %lld] as other tensors want it", name,
                    (long long)rows, (long long)columns);
@@ -152,6 +174,7 @@ bool import_brt_open(brt_source *s, const safetensors *file, const brt_import *h
 {
     CHECK(how->reads <= BRT_LAYERS && how->block_width > 0, "%d reads", how->reads);
     *s = (brt_source){.file = file, .block_width = how->block_width};
+    find_prefix(s);
     return read_shape(s, e) && read_readers(s, how, e);
 }
 
@@ -365,21 +388,24 @@ bool import_brt_places(const brt_source *s, const model *m, const st_tensor *t, 
     for (int64_t i = 0; i < t->count; i++) {
         places[i] = -1;
     }
-    if (is_constant(t->name)) return true;
-    if (strcmp(t->name, "token_emb.weight") == 0) {
+    const char *full = plain_name(s, t);
+    if (!full) return err_set(e, "%s: its name does not begin with %s", t->name, s->prefix);
+    if (is_constant(full)) return true;
+    if (strcmp(full, "token_emb.weight") == 0) {
         return place(m, t, "embedding.weight", 0, 0, t->count, places, e);
     }
-    if (strcmp(t->name, "to_logits.0.gamma") == 0) {
+    if (strcmp(full, "to_logits.0.gamma") == 0) {
         return place(m, t, "final_norm.gain", 0, 0, t->count, places, e);
     }
-    if (strcmp(t->name, "to_logits.1.weight") == 0) {
+    if (strcmp(full, "to_logits.1.weight") == 0) {
         return place(m, t, "head.weight", 0, 0, t->count, places, e);
     }
-    bool of_memory = strncmp(t->name, memory, sizeof memory - 1) == 0;
+    bool of_memory = strncmp(full, memory, sizeof memory - 1) == 0;
     long long l = -1;
     int used = 0;
-    sscanf(t->name + (of_memory ? sizeof memory - 1 : 0), "layers.%lld.%n", &l, &used);
-    const char *rest = t->name + (of_memory ? sizeof memory - 1 : 0) + used;
+    const char *rest = full + (of_memory ? sizeof memory - 1 : 0);
+    sscanf(rest, "layers.%lld.%n", &l, &used);
+    rest += used;
     const brt_name *names = of_memory ? NAMES + NAME_COUNT - MEMORY_NAMES : NAMES;
     int count = of_memory ? MEMORY_NAMES : NAME_COUNT - MEMORY_NAMES;
     for (int i = 0; i < count && used > 0 && l >= 0 && l < s->depth; i++) {
@@ -448,7 +474,8 @@ bool import_brt_values(const brt_source *s, const model *m, real *values, err *e
     bool done = true;
     for (int i = 0; done && i < safetensors_count(s->file); i++) {
         const st_tensor *t = safetensors_at(s->file, i);
-        if (is_constant(t->name)) continue; /* masks may be of any type */
+        const char *name = plain_name(s, t);
+        if (name && is_constant(name)) continue; /* masks may be of any type */
         done = copy_tensor(s, m, t, values, filled, e);
     }
     done = done && all_filled(p, filled, e);

@@ -21,6 +21,7 @@ typedef struct brt_import {
 /* A state dict and what its shapes say. */
 typedef struct brt_source {
     const safetensors *file; /* borrowed */
+    char prefix[64];         /* of all names: "module.", as wrappers of PyTorch have it */
     int64_t block_width;
     int64_t vocab, width, depth, heads, head_dim, states, hidden;
     int64_t factor; /* of compressed memory; 0: none */

@@ -255,6 +255,35 @@ corpus_places cli_places(arena *a, const char *data)
     return (corpus_places){.roots = roots, .cache = cache && *cache ? cache : "data/cache"};
 }
 
+/* What was said: variants of a sweep open the same corpus. */
+typedef struct cli_said {
+    arena *memory;
+    const char *line;
+    struct cli_said *next;
+} cli_said;
+
+static void say_once(void *user, const char *line)
+{
+    cli_said *first = user;
+    for (const cli_said *x = first->next; x; x = x->next) {
+        if (strcmp(x->line, line) == 0) return;
+    }
+    cli_said *said = ARENA_NEW(first->memory, cli_said, 1);
+    *said = (cli_said){.line = arena_strdup(first->memory, line), .next = first->next};
+    first->next = said;
+    fprintf(stderr, "loci: %s\n", line);
+}
+
+corpus_places cli_places_heard(arena *a, const char *data)
+{
+    corpus_places places = cli_places(a, data);
+    cli_said *first = ARENA_NEW(a, cli_said, 1);
+    *first = (cli_said){.memory = a};
+    places.say = say_once;
+    places.user = first;
+    return places;
+}
+
 bool cli_colour(FILE *out)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");

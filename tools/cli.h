@@ -54,6 +54,8 @@ node *cli_data_section(arena *a, const char *text, err *e);
 
 /* Where corpora are looked for: --data DIR (may be NULL), LOCI_DATA, data/corpora. */
 corpus_places cli_places(arena *a, const char *data);
+/* The same; what is worth knowing of a corpus goes to stderr, each line once. */
+corpus_places cli_places_heard(arena *a, const char *data);
 
 /* Whether to colour what goes to that stream: a terminal, and neither NO_COLOR nor TERM=dumb. */
 bool cli_colour(FILE *out);

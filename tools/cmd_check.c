@@ -48,7 +48,7 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
 static int check_specs(const cli_call *c)
 {
     const check_call *o = c->options;
-    corpus_places places = cli_places(c->memory, o->data);
+    corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
     for (int i = 0; i < c->count; i++) {
         int one = check_file(c->words[i], c, &places);

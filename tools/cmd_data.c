@@ -58,12 +58,6 @@ static void print_splits(const corpus *c, corpus_split *const *splits)
            corpus_lossless(c) ? "lossless" : "lossy: no bits per byte", corpus_hash(c));
 }
 
-/* Progress and doubts go to where people look, not into the output. */
-static void say(const char *line)
-{
-    fprintf(stderr, "loci data: %s\n", line);
-}
-
 /* Prepares one `data:` node. */
 static bool prepare_node(const node *section, const cli_call *c, const corpus_places *places,
                          err *e)
@@ -138,8 +132,7 @@ static int prepare_corpora(const cli_call *c, const char *word, const corpus_pla
 static int data_action(const cli_call *c)
 {
     const data_call *o = c->options;
-    corpus_places places = cli_places(c->memory, o->data);
-    places.say = say;
+    corpus_places places = cli_places_heard(c->memory, o->data);
     const char *what = c->words[0];
     if (strcmp(what, "list") == 0 && c->count == 1) return list_corpora(c, &places);
     if (strcmp(what, "prepare") == 0 && c->count == 2)

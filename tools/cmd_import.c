@@ -1,23 +1,30 @@
-/* loci import: other programs' models. */
+/* loci import: other programs' models, and loci's own after other programs changed them. */
 #include "harness/train/import.h"
+#include "harness/train/import_checkpoint.h"
+#include "tools/find_run.h"
 #include "tools/verbs.h"
 
 #include <string.h>
 
 typedef struct import_call {
-    const char *corpus, *to;
+    const char *corpus, *to, *like, *out, *data;
     const node *read;
     int64_t block;
 } import_call;
 
 static const option OPTIONS[] = {
-    CLI_INT(import_call, block, "block", "512", 1, 1e8, "the port's block_width"),
+    CLI_INT(import_call, block, "block", "512", 1, 1e8, "brt-pytorch: the port's block_width"),
     CLI_LIST(import_call, read, "read",
-             "layer that reads a recurrent layer's state, from 1, once for each recurrent layer in "
-             "order; default: each reads its own"),
+             "brt-pytorch: layer that reads a recurrent layer's state, from 1, once for each "
+             "recurrent layer in order; default: each reads its own"),
     CLI_TEXT(import_call, corpus, "corpus",
-             "text that it was trained on: a corpus, or a data section; default enwik8"),
+             "text that it was trained on: a corpus, or a data section; default enwik8, of a "
+             "checkpoint its own"),
+    CLI_TEXT(import_call, like, "like",
+             "checkpoint: run whose spec it is, where FILE has lost its metadata"),
     CLI_TEXT(import_call, to, "to", "folder to make; default: the file's name without ending"),
+    CLI_OUT(import_call),
+    CLI_DATA(import_call),
     {0}};
 
 static bool read_layers(brt_import *how, const cli_call *c, err *e)
@@ -44,18 +51,49 @@ static const char *stem_of(arena *a, const char *path)
     return name;
 }
 
+/* A file is taken as it is; anything else is what people call a run. */
+static bool find_source(char path[FILE_PATH_BYTES], const char *name, const cli_call *c, err *e)
+{
+    const import_call *o = c->options;
+    if (!file_exists(name) || file_is_folder(name)) return find_run(path, name, cli_out(o->out), e);
+    snprintf(path, FILE_PATH_BYTES, "%s", name);
+    return true;
+}
+
+static bool import_edited(const cli_call *c, const char *to, const node *data, err *e)
+{
+    const import_call *o = c->options;
+    char from[FILE_PATH_BYTES], like[FILE_PATH_BYTES];
+    const corpus_places places = cli_places_heard(c->memory, o->data);
+    const checkpoint_import how = {from, o->like ? like : NULL, data};
+    return find_source(from, c->words[1], c, e) &&
+           (!o->like || find_run(like, o->like, cli_out(o->out), e)) &&
+           import_checkpoint(to, &how, &places, e);
+}
+
 static int import_model(const cli_call *c)
 {
     const import_call *o = c->options;
     err e = {0};
-    if (strcmp(c->words[0], "brt-pytorch") != 0) {
-        return cli_fail(EXIT_USAGE, "unknown format '%s'; brt-pytorch is known", c->words[0]);
+    bool port = strcmp(c->words[0], "brt-pytorch") == 0;
+    if (!port && strcmp(c->words[0], "checkpoint") != 0) {
+        return cli_fail(EXIT_USAGE, "unknown format '%s'; brt-pytorch and checkpoint are known",
+                        c->words[0]);
+    }
+    static const char *const of_port[] = {"block", "read", "corpus", "to", NULL};
+    static const char *const of_own[] = {"corpus", "to", "like", "out", "data", NULL};
+    const char *other = cli_given_beside(c, port ? of_port : of_own);
+    if (other) {
+        return cli_fail(EXIT_USAGE, "import: %s does not look at --%s", c->words[0], other);
     }
     brt_import how = {.block_width = o->block};
-    node *data = cli_data_section(c->memory, o->corpus ? o->corpus : "enwik8", &e);
-    if (!data || !read_layers(&how, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
+    const char *text = o->corpus || !port ? o->corpus : "enwik8";
+    node *data = text ? cli_data_section(c->memory, text, &e) : NULL;
+    if ((text && !data) || !read_layers(&how, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
     const char *to = o->to ? o->to : stem_of(c->memory, c->words[1]);
-    if (!import_brt(to, c->words[1], &how, data, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!(port ? import_brt(to, c->words[1], &how, data, &e) : import_edited(c, to, data, &e))) {
+        return cli_fail(EXIT_FAILED, "%s", e.text);
+    }
     printf("%s/spec.yaml\n%s/checkpoint\n", to, to);
     return EXIT_DONE;
 }
@@ -65,12 +103,16 @@ const verb VERB_IMPORT = {
     .words = "FORMAT FILE",
     .min_words = 2,
     .max_words = 2,
-    .help = "Makes a spec and a checkpoint from another program's model.\n\n"
+    .help = "Makes a spec and a checkpoint from weights that come from elsewhere.\n\n"
             "FORMAT brt-pytorch: FILE is a state dict, as safetensors, of\n"
-            "lucidrains/block-recurrent-transformer-pytorch. The folder that is made can be\n"
-            "evaluated and generated from like a run's.",
-    .examples = {"import brt-pytorch state.safetensors --block 512",
-                 "import brt-pytorch two.safetensors --block 8 --read 1 --read 4 --to two"},
+            "lucidrains/block-recurrent-transformer-pytorch.\n"
+            "FORMAT checkpoint: FILE is a model file of loci that another program has changed, or\n"
+            "the folder of a run in whose checkpoint it was changed. A run's own figures stay\n"
+            "those of its own weights.\n\n"
+            "The folder that is made can be evaluated, generated from and started from like a\n"
+            "run's.",
+    .examples = {"import brt-pytorch two.safetensors --block 8 --read 1 --read 4 --to two",
+                 "import checkpoint edited.safetensors"},
     .options = OPTIONS,
     .options_bytes = sizeof(import_call),
     .run = import_model,

@@ -1,4 +1,5 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
+#include "harness/run/changed_weights.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/spec_changes.h"
@@ -105,12 +106,13 @@ static int run_experiment(const cli_call *c)
     err e = {0};
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
-    corpus_places places = cli_places(c->memory, o->data);
+    corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
     if (!experiment_resolve(x, &places, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
     } else if (!o->dry_run) {
         experiment_doubts(stderr, x);
+        changed_weights_say(stderr, x, cli_out(o->out));
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
         status = train_runs(c, x, &places, &e);
     } else if (!print_plan(c, x, cli_out(o->out), &e)) {
@@ -118,6 +120,7 @@ static int run_experiment(const cli_call *c)
     } else {
         fflush(stdout);
         experiment_doubts(stderr, x);
+        changed_weights_say(stderr, x, cli_out(o->out));
         spec_changes(stderr, x, cli_out(o->out));
     }
     experiment_free(x);

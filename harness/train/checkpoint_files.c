@@ -10,7 +10,9 @@
 enum { NAME_BYTES = 64 };
 
 static const char *const MANIFEST = "manifest.json";
-static const char *const REMEDY = "restore the file, or remove the folder to train from the start";
+static const char *const REMEDY =
+    "restore the file, or remove the folder to train from the start; what was changed on purpose "
+    "is taken in by `loci import checkpoint`";
 
 /* ---- finding ---- */
 
@@ -162,33 +164,88 @@ static bool check_file(const char *path, const json_t *file, err *e)
     return err_set(e, "%s: corrupt: its checksum is not that of the manifest; %s", path, REMEDY);
 }
 
-safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e)
+/* The manifest's entry of that kind; *name is borrowed from the manifest. */
+static const json_t *find_kind(const json_t *manifest, const char *kind, const char **name)
 {
-    char path[FILE_PATH_BYTES];
+    const char *key;
+    json_t *file, *found = NULL;
+    json_object_foreach(json_object_get(manifest, "files"), key, file)
+    {
+        if (strncmp(key, kind, strlen(kind)) != 0 || strchr(key, '/')) continue;
+        *name = key;
+        found = file;
+    }
+    return found;
+}
+
+/* Opens the manifest and finds the file of that kind; the caller decrefs the manifest. */
+static json_t *find_file(char path[FILE_PATH_BYTES], const json_t **entry, const char *folder,
+                         const char *kind, err *e)
+{
+    const char *name;
     if (!file_join(path, folder, MANIFEST, e)) return NULL;
     json_t *manifest = json_read(path, e);
     if (!manifest) return NULL;
-    safetensors *s = NULL;
-    const char *name = NULL, *key;
-    json_t *file;
-    json_object_foreach(json_object_get(manifest, "files"), key, file)
-    {
-        if (strncmp(key, kind, strlen(kind)) == 0 && !strchr(key, '/')) name = key;
-    }
-    if (!name) {
+    *entry = find_kind(manifest, kind, &name);
+    if (!*entry) {
         err_set(e, "%s: corrupt: it names no %s file; %s", path, kind, REMEDY);
-    } else if (file_join(path, folder, name, e) &&
-               check_file(path, json_object_get(json_object_get(manifest, "files"), name), e)) {
-        s = safetensors_open(path, e);
+    } else if (file_join(path, folder, name, e)) {
+        return manifest;
     }
     json_decref(manifest);
+    return NULL;
+}
+
+safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    const json_t *entry;
+    json_t *manifest = find_file(path, &entry, folder, kind, e);
+    safetensors *s = manifest && check_file(path, entry, e) ? safetensors_open(path, e) : NULL;
+    json_decref(manifest);
     return s;
+}
+
+bool checkpoint_files_path(char *path, const char *folder, const char *kind, err *e)
+{
+    const json_t *entry;
+    json_t *manifest = find_file(path, &entry, folder, kind, e);
+    json_decref(manifest);
+    return manifest != NULL;
+}
+
+/* A copied folder may have its files in any order of time, so the checksum decides. */
+bool checkpoint_files_changed(char *path, const char *folder, const char *kind)
+{
+    char of_manifest[FILE_PATH_BYTES];
+    const json_t *entry;
+    int64_t bytes, time, written;
+    if (!checkpoint_files_exist(folder)) return false;
+    json_t *manifest = find_file(path, &entry, folder, kind, NULL);
+    bool changed = manifest && file_join(of_manifest, folder, MANIFEST, NULL) &&
+                   file_stat(path, &bytes, &time, NULL) &&
+                   file_stat(of_manifest, NULL, &written, NULL) &&
+                   (bytes != json_get_int(entry, "bytes", -1) || time > written) &&
+                   !check_file(path, entry, NULL);
+    json_decref(manifest);
+    return changed;
 }
 
 int64_t checkpoint_files_number(const safetensors *s, const char *key)
 {
     const char *text = safetensors_metadata(s, key);
     return text ? strtoll(text, NULL, 10) : 0;
+}
+
+bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e)
+{
+    const char *trained = safetensors_metadata(s, "tokenizer");
+    if (!trained || strcmp(trained, "none") == 0 || strcmp(own, "none") == 0) return true;
+    return strcmp(trained, own) == 0 ||
+           err_set(e,
+                   "was trained on tokens of another vocabulary (tokenizer %.12s) than this text's "
+                   "(%.12s); give the text the run's `tokenizer`",
+                   trained, own);
 }
 
 bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e)

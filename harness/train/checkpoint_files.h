@@ -39,8 +39,18 @@ const char *checkpoint_files_hash(arena *a, const char *folder, err *e);
 /* The file of that kind, its size and checksum looked at first; the caller closes it. */
 safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e);
 
+/* Where that file lies, into path [FILE_PATH_BYTES]; nothing of it is looked at. */
+bool checkpoint_files_path(char *path, const char *folder, const char *kind, err *e);
+/* Whether it is there, but not what was written: another size, or written later than the manifest
+ * and of another checksum. path as above. */
+bool checkpoint_files_changed(char *path, const char *folder, const char *kind);
+
 /* A number of its metadata ("step", "tokens", "seed"); 0: it has none. */
 int64_t checkpoint_files_number(const safetensors *s, const char *key);
+
+/* Whether the text's tokenizer (corpus_tokenizer) is the one that it was trained with, where both
+ * are known: ids of another would be taken for the trained one's without an error. */
+bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e);
 
 /* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
 bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e);

@@ -4,10 +4,8 @@
 
 #include "models/import_brt.h"
 
-/* From a state dict of the block-recurrent transformer's PyTorch port: makes
- *   folder/spec.yaml     `data:` as given and `model:`
- *   folder/checkpoint/   as harness/train/checkpoint.h describes, without optimiser and carried
- * state so that the folder can be evaluated, continued and generated from like a run's. */
+/* From a state dict of the block-recurrent transformer's PyTorch port to a folder as imported.h
+ * has it, with `data:` as given and `model:`. */
 bool import_brt(const char *folder, const char *state_dict, const brt_import *how, node *data,
                 err *e);
 

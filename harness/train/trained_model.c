@@ -178,18 +178,6 @@ static bool open_guide(trained_model *m, const char *folder, const corpus_places
     return m->source && trained_model_source_guide(m->source, m->model, e);
 }
 
-/* Ids of another tokenizer would be taken for the trained one's without an error. */
-static bool same_tokenizer(const safetensors *s, const char *folder, const corpus *c, err *e)
-{
-    const char *trained = safetensors_metadata(s, "tokenizer"), *own = corpus_tokenizer(c);
-    if (!trained || strcmp(trained, "none") == 0 || strcmp(own, "none") == 0) return true;
-    return strcmp(trained, own) == 0 ||
-           err_set(e,
-                   "%s: was trained on tokens of another vocabulary (tokenizer %.12s) than this "
-                   "text's (%.12s, %lld tokens); give the text the run's `tokenizer`",
-                   folder, trained, own, (long long)corpus_vocab(c));
-}
-
 static bool open_loaded(trained_model *m, const safetensors *s, const char *folder,
                         const node *data, const model_sizes *sizes, const corpus_places *places,
                         err *e)
@@ -204,7 +192,9 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     m->seed = checkpoint_files_number(s, "seed");
     snprintf(m->run, sizeof m->run, "%s", run ? run : "");
     m->corpus = corpus_open(data ? data : node_get(m->spec, "data"), places, e);
-    if (!m->corpus || !same_tokenizer(s, folder, m->corpus, e)) return false;
+    if (!m->corpus || !checkpoint_files_tokenizer_is(s, corpus_tokenizer(m->corpus), e)) {
+        return m->corpus ? err_prefix(e, "%s", folder) : false;
+    }
     const tensor_source promised = {0};
     m->model = spec_model(m->memory, m->spec, sizes, m->corpus, m->seed, &promised, e);
     if (!m->model || !open_guide(m, folder, places, e)) return false;

@@ -61,6 +61,41 @@ static void every_tensor_counts(void)
     free(bytes);
 }
 
+/* Wrappers of PyTorch put their name before all others: the same parameters. */
+static void prefixes(void)
+{
+    size_t size;
+    err e = {{0}};
+    char path[FILE_PATH_BYTES], *bytes = dict(&size);
+    if (!bytes) return;
+    safetensors *plain = safetensors_parse(bytes, size, "dict", &e);
+    int n = safetensors_count(plain);
+    st_entry *list = calloc((size_t)n, sizeof *list);
+    char(*names)[160] = calloc((size_t)n, sizeof *names);
+    for (int odd = 0; odd < 2; odd++) { /* one tensor without the prefix is of another model */
+        for (int i = 0; i < n; i++) {
+            const st_tensor *t = safetensors_at(plain, i);
+            bool without = odd && strcmp(t->name, "to_logits.1.weight") == 0;
+            snprintf(names[i], sizeof names[i], "%s%s", without ? "" : "_orig_mod.module.",
+                     t->name);
+            list[i] = (st_entry){names[i], t->dtype, t->rank, {0}, t->data};
+            memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+        }
+        snprintf(path, sizeof path, "%s/with.safetensors", test_folder());
+        EXPECT(safetensors_save(path, list, n, NULL, 0, NULL, &e), "%s", e.text);
+        size_t with_size;
+        char *with = file_read(path, &with_size, &e);
+        bool ok = imports(with, with_size, SECOND, &e);
+        EXPECT(ok == !odd && (ok || strstr(e.text, "does not begin with _orig_mod.module.")), "%s",
+               e.text);
+        free(with);
+    }
+    free(names);
+    free(list);
+    safetensors_close(plain);
+    free(bytes);
+}
+
 /* The start token, which the port lacks, must train: no vector of zeros, which stays zero through
  * every norm and has a gradient of 1e14. */
 static void start_trains(void)
@@ -161,6 +196,7 @@ static void sizes_are_checked(void)
 extern const test_suite test_import;
 const test_suite test_import = {"models/import",
                                 {{"every_tensor_counts", every_tensor_counts},
+                                 {"prefixes", prefixes},
                                  {"start_trains", start_trains},
                                  {"readers", readers},
                                  {"sizes_are_checked", sizes_are_checked},

@@ -373,7 +373,7 @@ static void imports(void)
                 "read_recurrent_layers");
     expect_call(LOCI("import", "brt-pytorch", dict, "--read", "0"), 2, NULL, "from 1");
     expect_call(LOCI("import", "brt-pytorch", "/no/such.safetensors"), 1, NULL, "/no/such");
-    expect_call(LOCI("import", "torch", dict), 2, NULL, "brt-pytorch is known");
+    expect_call(LOCI("import", "torch", dict), 2, NULL, "are known");
 }
 
 static void spec_errors(void)

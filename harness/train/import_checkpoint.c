@@ -1,0 +1,210 @@
+#include "harness/train/import_checkpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/imported.h"
+#include "harness/train/spec_model.h"
+
+typedef struct importing {
+    arena *memory;
+    const checkpoint_import *how;
+    const corpus_places *places;
+    char path[FILE_PATH_BYTES];
+    safetensors *file;
+    const node *spec;
+    int64_t seed;
+    corpus *corpus;
+    model *model;
+    real *values;
+} importing;
+
+/* ---- what the file is a model of ---- */
+
+static bool find_path(importing *x, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!file_is_folder(x->how->from)) {
+        snprintf(x->path, sizeof x->path, "%s", x->how->from);
+        return true;
+    }
+    return checkpoint_files_folder(folder, x->how->from, e) &&
+           checkpoint_files_path(x->path, folder, "model", e);
+}
+
+/* What a run's folder says of itself: run.json in it or above. */
+static bool read_record(importing *x, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    bool there = file_join(path, folder, "run.json", NULL) && file_exists(path);
+    there = there || (file_join(path, folder, "../run.json", NULL) && file_exists(path));
+    if (!there) return false;
+    json_t *record = json_read(path, e);
+    json_t *spec = json_object_get(record, "spec");
+    char *text = spec ? json_dumps(spec, JSON_ENCODE_ANY) : NULL;
+    if (text) x->spec = node_parse(x->memory, text, strlen(text), path, e);
+    x->seed = json_get_int(record, "seed", 0);
+    free(text);
+    json_decref(record);
+    return x->spec != NULL;
+}
+
+/* From the file's metadata; else from --like; else from the run that the file lies in. */
+static bool find_spec(importing *x, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    const char *spec = safetensors_metadata(x->file, "spec");
+    x->seed = checkpoint_files_number(x->file, "seed");
+    if (spec) {
+        char *text = arena_strdup(x->memory, spec);
+        x->spec = node_parse(x->memory, text, strlen(text), x->path, e);
+        return x->spec != NULL;
+    }
+    snprintf(folder, sizeof folder, "%s", x->how->like ? x->how->like : x->path);
+    char *slash = strrchr(folder, '/');
+    if (!x->how->like) *(slash ? slash : strcpy(folder, ".") + 1) = 0;
+    if (e) e->text[0] = 0;
+    if (read_record(x, folder, e)) return true;
+    if (e && e->text[0]) return false;
+    if (x->how->like) return err_set(e, "%s: no run's folder: it has no run.json", x->how->like);
+    return err_set(e,
+                   "%s: tells no spec, since it was saved without its metadata; name the run that "
+                   "it comes from: --like RUN",
+                   x->path);
+}
+
+static bool build(importing *x, err *e)
+{
+    const tensor_source none = {0};
+    const node *data = x->how->data ? x->how->data : node_get(x->spec, "data");
+    if (!data) return err_set(e, "%s: its spec has no section `data`", x->path);
+    if (x->how->data) {
+        node *spec = node_copy(x->memory, x->spec);
+        node_set(x->memory, spec, "data", node_copy(x->memory, x->how->data));
+        x->spec = spec;
+    }
+    if (!(x->corpus = corpus_open(data, x->places, e))) return false;
+    if (!checkpoint_files_tokenizer_is(x->file, corpus_tokenizer(x->corpus), e)) {
+        return err_prefix(e, "%s", x->path);
+    }
+    x->model = spec_model(x->memory, x->spec, NULL, x->corpus, x->seed, &none, e);
+    return x->model != NULL;
+}
+
+/* ---- its parameters ---- */
+
+/* What stands before every name: what stands before the first parameter's in a file that has all of
+ * them behind it. */
+static bool has_all(const importing *x, const char *prefix)
+{
+    const params *p = model_params_const(x->model);
+    for (int i = 0; i < p->count; i++) {
+        char name[512];
+        snprintf(name, sizeof name, "%s%s", prefix, p->list[i].name);
+        if (!safetensors_find(x->file, name)) return false;
+    }
+    return true;
+}
+
+static const char *find_prefix(const importing *x)
+{
+    const char *first = model_params_const(x->model)->list[0].name;
+    size_t n = strlen(first);
+    for (int i = 0; i < safetensors_count(x->file); i++) {
+        const char *name = safetensors_at(x->file, i)->name;
+        size_t before = strlen(name) - MIN(strlen(name), n);
+        if (strcmp(name + before, first) != 0) continue;
+        char *prefix = arena_strdup(x->memory, name);
+        prefix[before] = 0;
+        if (has_all(x, prefix)) return prefix;
+    }
+    return ""; /* whatever is missing is then told by its plain name */
+}
+
+static void say_infinite(const importing *x, const param *q)
+{
+    const real *values = x->values + q->offset;
+    int64_t bad = 0;
+    char line[512];
+    for (int64_t i = 0; i < q->count; i++) {
+        bad += !isfinite((double)values[i]);
+    }
+    if (bad == 0 || !x->places->say) return;
+    snprintf(line, sizeof line, "%s: %lld of %lld numbers are not finite", q->name, (long long)bad,
+             (long long)q->count);
+    x->places->say(x->places->user, line);
+}
+
+static bool take(importing *x, const st_tensor *t, const char *prefix, err *e)
+{
+    const params *p = model_params_const(x->model);
+    size_t n = strlen(prefix);
+    int index = strncmp(t->name, prefix, n) == 0 ? params_find(p, t->name + n) : -1;
+    if (index < 0) {
+        return err_set(e, "%s: '%s' is no parameter of the spec's model; leave it out", x->path,
+                       t->name);
+    }
+    const param *q = &p->list[index];
+    if (!safetensors_shape_is(t, q->rank, q->shape, e) ||
+        !safetensors_copy(x->values + q->offset, t, e)) {
+        return err_prefix(e, "%s", x->path);
+    }
+    say_infinite(x, q);
+    return true;
+}
+
+static bool take_all(importing *x, err *e)
+{
+    const params *p = model_params_const(x->model);
+    const char *prefix = find_prefix(x);
+    x->values = arena_push_zero(x->memory, p->total, sizeof(real));
+    for (int i = 0; i < safetensors_count(x->file); i++) {
+        if (!take(x, safetensors_at(x->file, i), prefix, e)) return false;
+    }
+    for (int i = 0; i < p->count; i++) {
+        char name[512];
+        snprintf(name, sizeof name, "%s%s", prefix, p->list[i].name);
+        if (safetensors_find(x->file, name)) continue;
+        return err_set(e, "%s: lacks the parameter '%s'", x->path, p->list[i].name);
+    }
+    return true;
+}
+
+static bool save(const importing *x, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "run.json", e)) return false;
+    if (file_exists(path)) {
+        return err_set(e,
+                       "%s: is a run's folder, whose figures are those of its own weights; give "
+                       "another with --to",
+                       folder);
+    }
+    const imported made = {.model = x->model,
+                           .values = x->values,
+                           .spec = x->spec,
+                           .seed = x->seed,
+                           .step = checkpoint_files_number(x->file, "step"),
+                           .tokens = checkpoint_files_number(x->file, "tokens"),
+                           .data = corpus_hash(x->corpus),
+                           .tokenizer = corpus_tokenizer(x->corpus)};
+    return imported_save(folder, &made, e);
+}
+
+bool import_checkpoint(const char *folder, const checkpoint_import *how,
+                       const corpus_places *places, err *e)
+{
+    importing x = {.memory = arena_new(1 << 16), .how = how, .places = places};
+    bool ok = find_path(&x, e) && (x.file = safetensors_open(x.path, e)) != NULL &&
+              find_spec(&x, e) && build(&x, e) && take_all(&x, e) && save(&x, folder, e);
+    if (x.model) model_free(x.model);
+    corpus_close(x.corpus);
+    safetensors_close(x.file);
+    arena_free(x.memory);
+    return ok;
+}

@@ -1,0 +1,74 @@
+#include "harness/train/imported.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/train/checkpoint_files.h"
+
+typedef struct saving {
+    const imported *x;
+    arena *memory;
+} saving;
+
+/* The parameters in the order of the model, gaps left out. */
+static const char *name_of(arena *a, const imported *x)
+{
+    char hex[SHA256_HEX];
+    const params *p = model_params_const(x->model);
+    sha256 all;
+    sha256_init(&all);
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        sha256_add(&all, q->name, strlen(q->name) + 1);
+        sha256_add(&all, x->values + q->offset, (size_t)q->count * sizeof(real));
+    }
+    sha256_final_hex(&all, hex);
+    hex[16] = 0;
+    return arena_strdup(a, hex);
+}
+
+static const char *number(arena *a, int64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return arena_strdup(a, text);
+}
+
+static bool save_model(const char *path, void *user, char *hex, err *e)
+{
+    const saving *s = user;
+    const imported *x = s->x;
+    arena *a = s->memory;
+    const params *p = model_params_const(x->model);
+    st_entry *entries = ARENA_NEW(a, st_entry, p->count);
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        entries[i] = (st_entry){
+            .name = q->name, .dtype = ST_REAL, .rank = q->rank, .data = x->values + q->offset};
+        memcpy(entries[i].shape, q->shape, (size_t)q->rank * sizeof *q->shape);
+    }
+    const st_text metadata[] = {{"run", name_of(a, x)},
+                                {"seed", number(a, x->seed)},
+                                {"step", number(a, x->step)},
+                                {"tokens", number(a, x->tokens)},
+                                {"tokenizer", x->tokenizer ? x->tokenizer : "none"},
+                                {"spec", node_json(a, x->spec, false)},
+                                {"data", x->data}};
+    int count = sizeof metadata / sizeof metadata[0] - (x->data == NULL);
+    return safetensors_save(path, entries, p->count, metadata, count, hex, e);
+}
+
+bool imported_save(const char *folder, const imported *x, err *e)
+{
+    char checkpoint[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    const checkpoint_file file = {"model", save_model};
+    arena *a = arena_new(1 << 16);
+    saving s = {x, a};
+    char *text = node_yaml(a, x->spec);
+    bool ok = file_join(checkpoint, folder, "checkpoint", e) &&
+              checkpoint_files_save(checkpoint, x->step, (double)NAN, &file, 1, &s, e) &&
+              file_join(path, folder, "spec.yaml", e) && file_write(path, text, strlen(text), e);
+    arena_free(a);
+    return ok;
+}

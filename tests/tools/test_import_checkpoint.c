@@ -1,0 +1,196 @@
+/* Weights that another program changed: refused where they were changed, taken in as another model.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/train/safetensors.h"
+#include "tests/support/corpora.h"
+#include "tests/support/program.h"
+#include "tests/test.h"
+
+static const char SPEC[] = "name: edit\ndata: {corpus: markov, symbols: 20, tokens: 4k}\n"
+                           "model:\n  width: 8\n  context: 16\n  blocks:\n    - ffn: {hidden: 8}\n"
+                           "train: {budget: {steps: 3}, batch: 4}\n";
+
+static program_result run(void)
+{
+    corpora_write("edit.yaml", SPEC, -1);
+    return LOCI("run", corpora_path("edit.yaml"));
+}
+
+/* The trained model's file, below test_folder(). */
+static const char *model_file(void)
+{
+    static char name[256];
+    const char *const *names;
+    int64_t count;
+    arena *a = arena_new(0);
+    err e = {""};
+    bool ok = file_list(corpora_path("out/runs"), a, &names, &count, &e) && count == 1;
+    EXPECT(ok, "%s", e.text);
+    if (ok) snprintf(name, sizeof name, "out/runs/%s/checkpoint/model-3.safetensors", names[0]);
+    arena_free(a);
+    return corpora_path(name);
+}
+
+typedef struct edit {
+    const char *prefix; /* of all names */
+    const char *more;   /* name of an additional tensor */
+    bool metadata;      /* kept */
+    bool half;          /* head.weight as F16 */
+    real factor;        /* of head.weight */
+} edit;
+
+/* What five lines of Python do. */
+static void change(const char *from, const char *to, const edit *how)
+{
+    static const char *const KEYS[] = {"spec", "run", "seed", "step", "tokens", "tokenizer"};
+    enum { COUNT = sizeof KEYS / sizeof *KEYS, MAX = 32 };
+    err e = {""};
+    safetensors *s = safetensors_open(from, &e);
+    EXPECT(s, "%s", e.text);
+    if (!s) return;
+    arena *a = arena_new(0);
+    st_text texts[COUNT];
+    st_entry list[MAX];
+    int n = safetensors_count(s);
+    for (int i = 0; i < COUNT; i++) {
+        texts[i] = (st_text){KEYS[i], safetensors_metadata(s, KEYS[i])};
+    }
+    for (int i = 0; i < n && i + 1 < MAX; i++) {
+        const st_tensor *t = safetensors_at(s, i);
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", how->prefix ? how->prefix : "", t->name);
+        real *values = ARENA_NEW(a, real, t->count);
+        EXPECT(safetensors_copy(values, t, &e), "%s", e.text);
+        list[i] = (st_entry){arena_strdup(a, name), ST_REAL, t->rank, {0}, values};
+        memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+        if (strcmp(t->name, "head.weight") != 0) continue;
+        for (int64_t k = 0; k < t->count; k++) {
+            values[k] *= how->factor;
+        }
+        if (how->half) { /* all ones */
+            uint16_t *ones = ARENA_NEW(a, uint16_t, t->count);
+            for (int64_t k = 0; k < t->count; k++) {
+                ones[k] = 0x3C00;
+            }
+            list[i].dtype = ST_F16;
+            list[i].data = ones;
+        }
+    }
+    if (how->more) {
+        static const float one = 1;
+        list[n++] = (st_entry){how->more, ST_F32, 0, {0}, &one};
+    }
+    safetensors_close(s); /* it may be what is replaced; all of it was copied but the texts */
+    s = safetensors_open(from, &e);
+    for (int i = 0; i < COUNT; i++) {
+        texts[i].value = safetensors_metadata(s, KEYS[i]);
+    }
+    EXPECT(safetensors_save(to, list, n, texts, how->metadata ? COUNT : 0, NULL, &e), "%s", e.text);
+    safetensors_close(s);
+    arena_free(a);
+}
+
+/* What `loci eval` prints, without the cost. */
+static char *evaluated(const char *folder)
+{
+    program_result r = LOCI("eval", folder);
+    EXPECT(r.status == 0, "%s", r.err);
+    char *text = strdup(r.out), *cost = strstr(text, "\ncost");
+    if (cost) *cost = 0;
+    return text;
+}
+
+static void expect_refused(program_result r, const char *words)
+{
+    EXPECT(r.status == 1 && strstr(r.err, words), "%d, '%s' instead of '%s'", r.status, r.err,
+           words);
+}
+
+static void taken_in(void)
+{
+    program_result r = run();
+    if (r.status < 0) return;
+    const edit same = {.factor = 1, .metadata = true};
+    const edit wrapped = {.prefix = "module.", .factor = 1};
+    const edit other = {.factor = 3, .metadata = true};
+    char from[FILE_PATH_BYTES], to[3][FILE_PATH_BYTES], *text[3];
+    const edit *edits[3] = {&same, &wrapped, &other};
+    snprintf(from, sizeof from, "%s", model_file());
+    char *own = evaluated("edit");
+    for (int i = 0; i < 3; i++) {
+        snprintf(to[i], sizeof to[i], "%s/to-%d", test_folder(), i);
+        change(from, corpora_path("edited.safetensors"), edits[i]);
+        r = i == 1
+                ? LOCI("import", "checkpoint", corpora_path("edited.safetensors"), "--like", "edit",
+                       "--to", to[i])
+                : LOCI("import", "checkpoint", corpora_path("edited.safetensors"), "--to", to[i]);
+        EXPECT(r.status == 0 && strstr(r.out, "spec.yaml"), "%s", r.err);
+        text[i] = evaluated(to[i]);
+    }
+    EXPECT(strcmp(own, text[0]) == 0 && strcmp(own, text[1]) == 0, "%s\n%s\n%s", own, text[0],
+           text[1]);
+    EXPECT(strcmp(own, text[2]) != 0, "other weights have the same figures");
+    free(own);
+    for (int i = 0; i < 3; i++) {
+        free(text[i]);
+    }
+}
+
+static void refused(void)
+{
+    program_result r = run();
+    if (r.status < 0) return;
+    char from[FILE_PATH_BYTES], file[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    snprintf(from, sizeof from, "%s", model_file());
+    snprintf(file, sizeof file, "%s/edited.safetensors", test_folder());
+    snprintf(to, sizeof to, "%s/to", test_folder());
+    change(from, file, &(edit){.factor = 1});
+    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "--like RUN");
+    change(from, file, &(edit){.factor = 1, .metadata = true, .more = "other"});
+    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "'other' is no parameter");
+    change(from, file, &(edit){.factor = 1, .metadata = true, .half = true});
+    r = LOCI("import", "checkpoint", file, "--to", to);
+    EXPECT(r.status == 0, "%s", r.err);
+    change(from, file, &(edit){.factor = (real)NAN, .metadata = true});
+    r = LOCI("import", "checkpoint", file, "--to", to);
+    EXPECT(r.status == 0 && strstr(r.err, "head.weight: 160 of 160 numbers are not finite"), "%s",
+           r.err);
+    expect_refused(LOCI("eval", to), "not a finite number");
+    expect_refused(LOCI("import", "checkpoint", file, "--corpus",
+                        "{corpus: markov, symbols: 21, tokens: 4k}", "--to", to),
+                   "it should be");
+    r = LOCI("import", "checkpoint", file, "--block", "8");
+    EXPECT(r.status == 2, "%d: %s", r.status, r.err);
+}
+
+/* Changed where it lies: nothing answers from it, and the way out is named. */
+static void changed_in_place(void)
+{
+    program_result r = run();
+    if (r.status < 0) return;
+    char from[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    snprintf(from, sizeof from, "%s", model_file());
+    snprintf(folder, sizeof folder, "%.*s", (int)(strstr(from, "/checkpoint/") - from), from);
+    snprintf(to, sizeof to, "%s/to", test_folder());
+    r = run();
+    EXPECT(!strstr(r.err, "is not what the run wrote"), "%s", r.err);
+    change(from, from, &(edit){.factor = 3});
+    r = run();
+    EXPECT(r.status == 0 && strstr(r.err, "model-3.safetensors: is not what the run wrote") &&
+               strstr(r.err, "loci import checkpoint"),
+           "%s", r.err);
+    expect_refused(LOCI("eval", "edit"), "loci import checkpoint");
+    expect_refused(LOCI("import", "checkpoint", "edit", "--to", folder), "is a run's folder");
+    r = LOCI("import", "checkpoint", "edit", "--to", to);
+    EXPECT(r.status == 0, "%s", r.err);
+    free(evaluated(to));
+}
+
+const test_suite test_import_checkpoint = {
+    "tools/import checkpoint",
+    {{"taken in", taken_in}, {"refused", refused}, {"changed in place", changed_in_place}, {0}}};
