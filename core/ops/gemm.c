@@ -1,0 +1,130 @@
+#include "core/ops/gemm.h"
+
+#include "core/base/base.h"
+#include "core/ops/gemm_kernels.h"
+
+#include <stdalign.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* Of each chain the fastest first. */
+static const gemm_kernel *const KERNELS[] = {
+#if defined(__x86_64__)
+    &GEMM_AVX512_FLOAT32, &GEMM_AVX512_BFLOAT16, &GEMM_AVX512_ROUNDED, &GEMM_AMX_TILES,
+#endif
+    &GEMM_PLAIN_FLOAT32,  &GEMM_PLAIN_BFLOAT16,  &GEMM_PLAIN_TILES,    NULL};
+
+const gemm_kernel *gemm_at(int index)
+{
+    return KERNELS[index];
+}
+
+bool gemm_supported(const gemm_kernel *g)
+{
+    return !g->supported || g->supported();
+}
+
+const gemm_kernel *gemm_best(gemm_chain chain)
+{
+    for (int i = 0; KERNELS[i]; i++) {
+        const gemm_kernel *g = KERNELS[i];
+        if (g->chain == chain && gemm_supported(g) && !(g->slow && g->slow())) return g;
+    }
+    CHECK(false, "no kernel for chain %d", (int)chain);
+}
+
+/* Without x86's registers the kernels flush by themselves. */
+unsigned gemm_begin(const gemm_kernel *g)
+{
+    if (g->begin) g->begin();
+#if defined(__x86_64__)
+    unsigned before = _mm_getcsr();
+    const unsigned flush_to_zero = 0x8000, denormals_are_zeros = 0x0040;
+    if (g->flushes) _mm_setcsr(before | flush_to_zero | denormals_are_zeros);
+    return before;
+#else
+    return 0;
+#endif
+}
+
+void gemm_end(const gemm_kernel *g, unsigned before)
+{
+    if (g->end) g->end();
+#if defined(__x86_64__)
+    if (g->flushes) _mm_setcsr(before);
+#else
+    (void)before;
+#endif
+}
+
+/* Packed parts of one product, small enough for a second-level cache (b) and a first (a). */
+typedef struct workspace {
+    alignas(64) float b[GEMM_COLUMNS * GEMM_UNITS];
+    alignas(64) float a[GEMM_PANEL];
+} workspace;
+
+/* Equal blocks of k rather than full ones and a sliver. */
+static int64_t block_of(const gemm_kernel *g, int64_t k)
+{
+    int64_t most = (int64_t)GEMM_UNITS * g->depth, blocks = (k + most - 1) / most;
+    int64_t each = (k + blocks - 1) / blocks;
+    return (each + 31) / 32 * 32;
+}
+
+/* Rows of the next panel of the m that are left: two even ones rather than a full one and a sliver.
+ */
+static int64_t rows_of(const gemm_kernel *g, int64_t m)
+{
+    if (m > g->rows && m < g->rows + g->rows / 2) return (m + 1) / 2;
+    return MIN(m, g->rows);
+}
+
+/* b is read once, and nothing but the row is packed. */
+static void run_row(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t n, int64_t k,
+                    float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
+                    float beta, float *c)
+{
+    alignas(64) float panel[GEMM_STRIDE], line[GEMM_UNITS];
+    for (int64_t p = 0; p < k; p += GEMM_UNITS) {
+        int64_t part = MIN(k - p, (int64_t)GEMM_UNITS);
+        for (int64_t i = 0; i < part; i++) {
+            line[i] = a[(p + i) * (transpose_a ? stride_a : 1)];
+        }
+        g->pack_a(panel, false, 1, part, alpha, line, part);
+        g->row(transpose_b, n, part, panel, b + p * (transpose_b ? 1 : stride_b), stride_b,
+               p > 0 ? 1 : beta, c);
+    }
+}
+
+void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+              int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
+              int64_t stride_b, float beta, float *c, int64_t stride_c)
+{
+    unsigned before = gemm_begin(g);
+    if (m == 1 && g->row) {
+        run_row(g, transpose_a, transpose_b, n, k, alpha, a, stride_a, b, stride_b, beta, c);
+        gemm_end(g, before);
+        return;
+    }
+    workspace w;
+    int64_t depth = block_of(g, k);
+    for (int64_t j = 0; j < n; j += GEMM_COLUMNS) {
+        int64_t width = MIN(n - j, (int64_t)GEMM_COLUMNS);
+        for (int64_t p = 0; p < k; p += depth) {
+            int64_t part = MIN(k - p, depth), units = gemm_units(g, part);
+            g->pack_b(w.b, transpose_b, part, width,
+                      b + (transpose_b ? j * stride_b + p : p * stride_b + j), stride_b);
+            for (int64_t i = 0, rows; i < m; i += rows) {
+                rows = rows_of(g, m - i);
+                g->pack_a(w.a, transpose_a, rows, part, alpha,
+                          a + (transpose_a ? p * stride_a + i : i * stride_a + p), stride_a);
+                for (int64_t q = 0; q < width; q += g->columns) {
+                    g->tile(transpose_a, rows, MIN(width - q, (int64_t)g->columns), units, w.a,
+                            w.b + q * units, p > 0 ? 1 : beta, c + i * stride_c + j + q, stride_c);
+                }
+            }
+        }
+    }
+    gemm_end(g, before);
+}

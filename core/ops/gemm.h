@@ -1,0 +1,35 @@
+/* Matrix products of our own in float, whose bits are the same on every processor and for any
+ * number of rows: an element is ONE chain of fused multiply-adds over k, in the order of k,
+ * whatever the blocks, the threads and the vectors that compute it.
+ *
+ *   float32            s = fma(a[i, p], b[p, j], s)                            p = 0, 1, ...
+ *   bfloat16           both rounded; for p = 0, 2, ...: s = fma(a[i, p + 1], b[p + 1, j], s), then
+ *                      s = fma(a[i, p], b[p, j], s): what vdpbf16ps computes
+ *   bfloat16, tiles    both rounded; for 32 values of k at a time: x, y = 0; 16 times x = fma(even
+ *                      ones), y = fma(odd ones); s = s + (x + y): what AMX's tdpbf16ps computes
+ *
+ * s begins as beta c, or as 0 where beta is 0; a is multiplied by alpha before all else. k is
+ * filled up with zeros to whole pairs, or 32s; results and operands of the two bfloat16 chains that
+ * are below 2^-126 count as zero, as they do for those instructions. */
+#ifndef LOCI_CORE_GEMM_H
+#define LOCI_CORE_GEMM_H
+
+#include "core/ops/gemm_kernel.h"
+
+/* The fastest kernel of a chain that this processor has. */
+const gemm_kernel *gemm_best(gemm_chain chain);
+/* All kernels, for tests: NULL after the last. */
+const gemm_kernel *gemm_at(int index);
+bool gemm_supported(const gemm_kernel *g);
+
+/* c [m, n] = alpha op(a) op(b) + beta c: blas_gemm's contract, for sizes of at least 1. */
+void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+              int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
+              int64_t stride_b, float beta, float *c, int64_t stride_c);
+
+/* Around calls of a kernel's functions by others than gemm_run: sets up registers and what becomes
+ * of denormals, and puts it back. */
+unsigned gemm_begin(const gemm_kernel *g);
+void gemm_end(const gemm_kernel *g, unsigned before);
+
+#endif

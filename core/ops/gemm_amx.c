@@ -1,0 +1,146 @@
+/* The kernel for AMX: four tiles of 16 x 16 sums make 32 rows by 32 columns; a tile of a is 16 rows
+ * of 32 values, one of b 16 pairs of 16 columns. Panels of a are [rows][GEMM_STRIDE] units, those
+ * of b as in gemm_avx512.c, filled up to whole tiles with zeros. */
+#include "core/ops/gemm_kernels.h"
+
+#if defined(__x86_64__)
+#include "core/base/base.h"
+#include "core/ops/gemm_avx512_pack.h"
+
+#include <cpuid.h>
+#include <immintrin.h>
+#include <stdalign.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define AMX                                                                                        \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
+
+enum { ROWS = 32, COLUMNS = GEMM_AVX512_COLUMNS, TILE = 16 };
+
+/* The instructions, and the system's leave to use their registers, which a process asks for. */
+static bool has_amx(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+    unsigned a, b, c, d;
+    if (!GEMM_AVX512_BFLOAT16.supported() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        return false;
+    }
+    bool bfloat16 = d >> 22 & 1, tiles = d >> 24 & 1;
+    return bfloat16 && tiles && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+
+static int64_t units_of(int64_t k)
+{
+    return (k + 31) / 32 * TILE;
+}
+
+static void pack_b(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
+                   int64_t stride)
+{
+    gemm_avx512_pack_b(GEMM_PAIRS, panels, transposed, units_of(k), k, n, b, stride);
+}
+
+static void pack_a(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
+                   const float *a, int64_t stride)
+{
+    gemm_avx512_pack_rows(panel, transposed, units_of(k), rows, k, alpha, a, stride);
+}
+
+/* Compilers know too little of what the tiles' instructions read: all stores come before them. */
+static inline void written(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+/* Tile registers: 0 to 3 sums (top left, top right, bottom left, bottom right), 4 and 5 rows of a,
+ * 6 and 7 columns of b; all of 16 rows of 64 bytes. */
+AMX static void begin(void)
+{
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } tiles = {.palette = 1}; /* 64 bytes, all of which are read */
+    for (int i = 0; i < 8; i++) {
+        tiles.row_bytes[i] = 64;
+        tiles.rows[i] = TILE;
+    }
+    written();
+    _tile_loadconfig(&tiles);
+}
+
+AMX static void end(void)
+{
+    _tile_release();
+}
+
+/* sums [32, 32] += a b; `low`: rows beyond the 16th count, too. */
+AMX static void multiply(float *sums, bool low, int64_t units, const float *a, const float *b)
+{
+    const int64_t row = COLUMNS * (int64_t)sizeof(float), line = GEMM_STRIDE * (int64_t)sizeof *a;
+    written();
+    _tile_loadd(0, sums, row);
+    _tile_loadd(1, sums + TILE, row);
+    if (low) {
+        _tile_loadd(2, sums + TILE * COLUMNS, row);
+        _tile_loadd(3, sums + TILE * COLUMNS + TILE, row);
+    }
+    for (int64_t p = 0; p < units; p += TILE) {
+        _tile_loadd(4, a + p, line);
+        _tile_loadd(6, b + p * COLUMNS, row);
+        _tile_loadd(7, b + p * COLUMNS + TILE, row);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        if (!low) continue;
+        _tile_loadd(5, a + TILE * GEMM_STRIDE + p, line);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, sums, row);
+    _tile_stored(1, sums + TILE, row);
+    if (low) {
+        _tile_stored(2, sums + TILE * COLUMNS, row);
+        _tile_stored(3, sums + TILE * COLUMNS + TILE, row);
+    }
+}
+
+AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
+                     const float *b, float beta, float *c, int64_t stride_c)
+{
+    (void)transposed;
+    alignas(64) float sums[ROWS * COLUMNS];
+    const __mmask32 used = columns >= 32 ? 0xffffffffu : (1u << columns) - 1;
+    const __mmask16 left = (__mmask16)used, right = (__mmask16)(used >> 16);
+    const __m512 factor = _mm512_set1_ps(beta);
+    for (int64_t i = 0; i < rows; i++) {
+        __m512 x = _mm512_setzero_ps(), y = x;
+        if (beta != 0) {
+            x = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(left, c + i * stride_c));
+            y = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(right, c + i * stride_c + TILE));
+        }
+        _mm512_store_ps(sums + i * COLUMNS, x);
+        _mm512_store_ps(sums + i * COLUMNS + TILE, y);
+    }
+    multiply(sums, rows > TILE, units, a, b);
+    for (int64_t i = 0; i < rows; i++) {
+        _mm512_mask_storeu_ps(c + i * stride_c, left, _mm512_load_ps(sums + i * COLUMNS));
+        _mm512_mask_storeu_ps(c + i * stride_c + TILE, right,
+                              _mm512_load_ps(sums + i * COLUMNS + TILE));
+    }
+}
+
+const gemm_kernel GEMM_AMX_TILES = {.name = "amx",
+                                    .chain = GEMM_TILES,
+                                    .supported = has_amx,
+                                    .rows = ROWS,
+                                    .columns = COLUMNS,
+                                    .depth = 2,
+                                    .whole = 32,
+                                    .flushes = true,
+                                    .begin = begin,
+                                    .end = end,
+                                    .pack_b = pack_b,
+                                    .pack_a = pack_a,
+                                    .tile = tile};
+#endif

@@ -1,0 +1,216 @@
+/* Kernels for AVX-512: a tile of 14 rows by 32 columns fills 28 of the 32 registers, so that every
+ * load of b serves 14 multiply-adds and every value of a two. A panel of a keeps the order it has
+ * in memory, since the kernel broadcasts its values one by one: [rows][GEMM_STRIDE] units, or
+ * [units][LINE] if it is stored transposed. */
+#include "core/ops/gemm_kernels.h"
+
+#if defined(__x86_64__)
+#include "core/base/base.h"
+#include "core/ops/gemm_avx512_pack.h"
+#include "core/ops/gemm_avx512_row.h"
+#include "core/ops/gemm_avx512_vector.h"
+
+enum { ROWS = 14, COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
+
+/* ---- tiles ---- */
+
+/* For constant rows, form and steps the loops over rows are unrolled and sums live in registers.
+ */
+INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_step,
+                      int64_t columns, int64_t units, const float *a, const float *b, float beta,
+                      float *c, int64_t stride_c)
+{
+    __m512 x[ROWS], y[ROWS];
+    const __mmask16 left = first(columns), right = first(columns - 16);
+    const __m512 factor = _mm512_set1_ps(beta);
+    for (int i = 0; i < rows; i++) {
+        x[i] = y[i] = _mm512_setzero_ps();
+        if (beta == 0) {
+            __builtin_prefetch(c + i * stride_c, 1);
+            continue;
+        }
+        x[i] = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(left, c + i * stride_c));
+        y[i] = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(right, c + i * stride_c + 16));
+    }
+    for (int64_t p = 0; p < units; p++) {
+        __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++) {
+            x[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b0, x[i]);
+            y[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b1, y[i]);
+        }
+        a += unit_step;
+        b += COLUMNS;
+    }
+    for (int i = 0; i < rows; i++) {
+        _mm512_mask_storeu_ps(c + i * stride_c, left, x[i]);
+        _mm512_mask_storeu_ps(c + i * stride_c + 16, right, y[i]);
+    }
+}
+
+INLINE void turned_tile(gemm_form form, bool transposed, int rows, int64_t columns, int64_t units,
+                        const float *a, const float *b, float beta, float *c, int64_t stride_c)
+{
+    if (transposed) {
+        rows_tile(form, rows, 1, LINE, columns, units, a, b, beta, c, stride_c);
+    } else {
+        rows_tile(form, rows, GEMM_STRIDE, 1, columns, units, a, b, beta, c, stride_c);
+    }
+}
+
+#define CASE(n)                                                                                    \
+    case n:                                                                                        \
+        turned_tile(form, transposed, n, columns, units, a, b, beta, c, stride_c);                 \
+        break;
+
+INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t columns, int64_t units,
+                 const float *a, const float *b, float beta, float *c, int64_t stride_c)
+{
+    switch (rows) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+        CASE(7)
+        CASE(8)
+        CASE(9)
+        CASE(10)
+        CASE(11)
+        CASE(12)
+        CASE(13)
+        CASE(14)
+    default:
+        CHECK(false, "a tile of %lld rows", (long long)rows);
+    }
+}
+
+/* ---- the three kernels ---- */
+
+static void pack_b_floats(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
+                          int64_t stride)
+{
+    gemm_avx512_pack_b(GEMM_FLOATS, panels, transposed, k, k, n, b, stride);
+}
+
+static void pack_a_floats(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
+                          const float *a, int64_t stride)
+{
+    gemm_avx512_pack_a(GEMM_FLOATS, panel, transposed, k, rows, k, alpha, a, stride);
+}
+
+static void row_floats(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
+                       int64_t stride, float beta, float *c)
+{
+    gemm_avx512_row(GEMM_FLOATS, transposed, n, k, panel, b, stride, beta, c);
+}
+
+AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, int64_t units,
+                               const float *a, const float *b, float beta, float *c,
+                               int64_t stride_c)
+{
+    tile(GEMM_FLOATS, transposed, rows, columns, units, a, b, beta, c, stride_c);
+}
+
+static void pack_b_pairs(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
+                         int64_t stride)
+{
+    gemm_avx512_pack_b(GEMM_PAIRS, panels, transposed, (k + 1) / 2, k, n, b, stride);
+}
+
+static void pack_a_pairs(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
+                         const float *a, int64_t stride)
+{
+    gemm_avx512_pack_a(GEMM_PAIRS, panel, transposed, (k + 1) / 2, rows, k, alpha, a, stride);
+}
+
+static void row_pairs(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
+                      int64_t stride, float beta, float *c)
+{
+    gemm_avx512_row(GEMM_PAIRS, transposed, n, k, panel, b, stride, beta, c);
+}
+
+AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t units,
+                              const float *a, const float *b, float beta, float *c,
+                              int64_t stride_c)
+{
+    tile(GEMM_PAIRS, transposed, rows, columns, units, a, b, beta, c, stride_c);
+}
+
+static void pack_b_swapped(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
+                           int64_t stride)
+{
+    gemm_avx512_pack_b(GEMM_SWAPPED, panels, transposed, (k + 1) / 2 * 2, k, n, b, stride);
+}
+
+static void pack_a_swapped(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
+                           const float *a, int64_t stride)
+{
+    gemm_avx512_pack_a(GEMM_SWAPPED, panel, transposed, (k + 1) / 2 * 2, rows, k, alpha, a, stride);
+}
+
+static void row_swapped(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
+                        int64_t stride, float beta, float *c)
+{
+    gemm_avx512_row(GEMM_SWAPPED, transposed, n, k, panel, b, stride, beta, c);
+}
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+static bool has_bfloat16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+
+/* Measured: Intel's vdpbf16ps (Sapphire Rapids) takes as long as four multiply-adds that do as much
+ * as two; AMD's (Zen 4) as long as one. */
+static bool pairs_are_slow(void)
+{
+    return __builtin_cpu_is("intel");
+}
+
+const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
+                                         .chain = GEMM_FLOAT32,
+                                         .supported = has_avx512,
+                                         .rows = ROWS,
+                                         .columns = COLUMNS,
+                                         .depth = 1,
+                                         .whole = 1,
+
+                                         .pack_b = pack_b_floats,
+                                         .pack_a = pack_a_floats,
+                                         .tile = tile_floats,
+                                         .row = row_floats};
+
+const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
+                                          .chain = GEMM_BFLOAT16,
+                                          .supported = has_bfloat16,
+                                          .slow = pairs_are_slow,
+                                          .rows = ROWS,
+                                          .columns = COLUMNS,
+                                          .depth = 2,
+                                          .whole = 2,
+                                          .flushes = true,
+                                          .pack_b = pack_b_pairs,
+                                          .pack_a = pack_a_pairs,
+                                          .tile = tile_pairs,
+                                          .row = row_pairs};
+
+const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
+                                         .chain = GEMM_BFLOAT16,
+                                         .supported = has_avx512,
+                                         .rows = ROWS,
+                                         .columns = COLUMNS,
+                                         .depth = 1,
+                                         .whole = 2,
+                                         .flushes = true,
+                                         .pack_b = pack_b_swapped,
+                                         .pack_a = pack_a_swapped,
+                                         .tile = tile_floats,
+                                         .row = row_swapped};
+#endif

@@ -1,0 +1,123 @@
+#include "core/ops/gemm_kernels.h"
+
+#if defined(__x86_64__)
+#include "core/ops/gemm_avx512_pack.h"
+
+#include "core/ops/gemm_avx512_vector.h"
+
+enum { COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
+
+/* `lines` lines that run along k, transposed into 16 columns of a panel of COLUMNS. */
+INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int64_t lines,
+                        const float *b, int64_t stride)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1;
+    const __m512 one = _mm512_set1_ps(1);
+    for (int64_t p = 0; p < units; p += 16) {
+        __m512 r[16];
+        for (int i = 0; i < 16; i++) {
+            r[i] = i < lines ? along(form, b + i * stride + p * depth, k - p * depth, one)
+                             : _mm512_setzero_ps();
+        }
+        transpose16(r);
+        for (int i = 0; i < 16 && p + i < units; i++) {
+            _mm512_storeu_ps(to + (p + i) * COLUMNS, r[i]);
+        }
+    }
+}
+
+INLINE void pack_b(gemm_form form, float *to, bool transposed, int64_t units, int64_t k, int64_t n,
+                   const float *b, int64_t stride)
+{
+    const __m512 one = _mm512_set1_ps(1);
+    for (int64_t j = 0; j < n; j += 16) {
+        float *half = to + j / COLUMNS * COLUMNS * units + j % COLUMNS;
+        if (transposed) {
+            pack_turned(form, half, units, k, n - j, b + j * stride, stride);
+            continue;
+        }
+        for (int64_t p = 0; p < units; p++) {
+            _mm512_storeu_ps(half + p * COLUMNS,
+                             across(form, b + j, p, k, stride, first(n - j), one));
+        }
+    }
+    if ((n + 15) / 16 % 2 == 0) return;
+    float *half = to + n / COLUMNS * COLUMNS * units + 16; /* of the last panel, empty */
+    for (int64_t p = 0; p < units; p++) {
+        _mm512_storeu_ps(half + p * COLUMNS, _mm512_setzero_ps());
+    }
+}
+
+INLINE void pack_a(gemm_form form, float *to, bool transposed, int64_t units, int64_t rows,
+                   int64_t k, float alpha, const float *a, int64_t stride)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1;
+    const __m512 factor = _mm512_set1_ps(alpha);
+    if (transposed) {
+        for (int64_t p = 0; p < units; p++) {
+            _mm512_storeu_ps(to + p * LINE, across(form, a, p, k, stride, first(rows), factor));
+        }
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t p = 0; p < units; p += 16) {
+            const float *x = a + i * stride + p * depth;
+            _mm512_storeu_ps(to + i * GEMM_STRIDE + p, along(form, x, k - p * depth, factor));
+        }
+    }
+}
+
+/* The transposed panel of a, turned into rows. */
+INLINE void turn_a(float *to, int64_t units, int64_t rows, int64_t k, float alpha, const float *a,
+                   int64_t stride)
+{
+    const __m512 factor = _mm512_set1_ps(alpha);
+    for (int64_t i = 0; i < rows; i += 16) {
+        for (int64_t p = 0; p < units; p += 16) {
+            __m512 r[16];
+            for (int u = 0; u < 16; u++) {
+                r[u] = across(GEMM_PAIRS, a + i, p + u, k, stride, first(rows - i), factor);
+            }
+            transpose16(r);
+            for (int e = 0; e < 16; e++) {
+                _mm512_storeu_ps(to + (i + e) * GEMM_STRIDE + p, r[e]);
+            }
+        }
+    }
+}
+
+/* The form is made a constant of each copy of the loops. */
+AVX512 void gemm_avx512_pack_b(gemm_form form, float *panels, bool transposed, int64_t units,
+                               int64_t k, int64_t n, const float *b, int64_t stride)
+{
+    if (form == GEMM_FLOATS) {
+        pack_b(GEMM_FLOATS, panels, transposed, units, k, n, b, stride);
+    } else if (form == GEMM_PAIRS) {
+        pack_b(GEMM_PAIRS, panels, transposed, units, k, n, b, stride);
+    } else {
+        pack_b(GEMM_SWAPPED, panels, transposed, units, k, n, b, stride);
+    }
+}
+
+AVX512 void gemm_avx512_pack_a(gemm_form form, float *panel, bool transposed, int64_t units,
+                               int64_t rows, int64_t k, float alpha, const float *a, int64_t stride)
+{
+    if (form == GEMM_FLOATS) {
+        pack_a(GEMM_FLOATS, panel, transposed, units, rows, k, alpha, a, stride);
+    } else if (form == GEMM_PAIRS) {
+        pack_a(GEMM_PAIRS, panel, transposed, units, rows, k, alpha, a, stride);
+    } else {
+        pack_a(GEMM_SWAPPED, panel, transposed, units, rows, k, alpha, a, stride);
+    }
+}
+
+AVX512 void gemm_avx512_pack_rows(float *panel, bool transposed, int64_t units, int64_t rows,
+                                  int64_t k, float alpha, const float *a, int64_t stride)
+{
+    if (transposed) {
+        turn_a(panel, units, rows, k, alpha, a, stride);
+    } else {
+        pack_a(GEMM_PAIRS, panel, false, units, rows, k, alpha, a, stride);
+    }
+}
+#endif

@@ -1,0 +1,19 @@
+/* Packing for the kernels of AVX-512 and AMX. */
+#ifndef LOCI_CORE_GEMM_AVX512_PACK_H
+#define LOCI_CORE_GEMM_AVX512_PACK_H
+
+#include "core/ops/gemm_form.h"
+
+/* Panels [n / 32][units][32]; units beyond k's are zeros. */
+void gemm_avx512_pack_b(gemm_form form, float *panels, bool transposed, int64_t units, int64_t k,
+                        int64_t n, const float *b, int64_t stride);
+
+/* In the order of memory: [rows][GEMM_STRIDE], if transposed [units][16] for at most 16 rows. */
+void gemm_avx512_pack_a(gemm_form form, float *panel, bool transposed, int64_t units, int64_t rows,
+                        int64_t k, float alpha, const float *a, int64_t stride);
+
+/* [rows][GEMM_STRIDE] always, of pairs, filled up to `units`, a multiple of 16, with zeros. */
+void gemm_avx512_pack_rows(float *panel, bool transposed, int64_t units, int64_t rows, int64_t k,
+                           float alpha, const float *a, int64_t stride);
+
+#endif

@@ -1,0 +1,86 @@
+#include "core/ops/gemm_kernels.h"
+
+#if defined(__x86_64__)
+#include "core/ops/gemm_avx512_row.h"
+
+#include "core/ops/gemm_avx512_vector.h"
+
+/* c [GROUPS * 16] columns that lie side by side in b [k, n]. */
+enum { GROUPS = 4 };
+
+INLINE __m512 begin_sum(float beta, __mmask16 wanted, const float *c)
+{
+    if (beta == 0) return _mm512_setzero_ps();
+    return _mm512_mul_ps(_mm512_set1_ps(beta), _mm512_maskz_loadu_ps(wanted, c));
+}
+
+INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
+                         int64_t stride, float beta, float *c)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
+    const int64_t units = (k + fill - 1) / fill * fill / depth;
+    const __m512 one = _mm512_set1_ps(1);
+    __m512 sums[GROUPS];
+    for (int g = 0; g < GROUPS; g++) {
+        sums[g] = begin_sum(beta, first(n - g * 16), c + g * 16);
+    }
+    for (int64_t p = 0; p < units; p++) {
+        __m512 x = _mm512_set1_ps(a[p]);
+        for (int g = 0; g < GROUPS; g++) {
+            __m512 y = across(form, b + g * 16, p, k, stride, first(n - g * 16), one);
+            sums[g] = multiply_add(form, x, y, sums[g]);
+        }
+    }
+    for (int g = 0; g < GROUPS; g++) {
+        _mm512_mask_storeu_ps(c + g * 16, first(n - g * 16), sums[g]);
+    }
+}
+
+/* 16 columns that run along k in b [n, k]: 16 units of each are transposed at a time. */
+INLINE void along_k(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
+                    int64_t stride, float beta, float *c)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
+    const int64_t units = (k + fill - 1) / fill * fill / depth;
+    const __m512 one = _mm512_set1_ps(1);
+    __m512 sum = begin_sum(beta, first(n), c);
+    for (int64_t p = 0; p < units; p += 16) {
+        __m512 r[16];
+        for (int i = 0; i < 16; i++) {
+            const float *x = b + i * stride + p * depth;
+            r[i] = i < n ? along(form, x, k - p * depth, one) : _mm512_setzero_ps();
+        }
+        transpose16(r);
+        for (int i = 0; i < 16 && p + i < units; i++) {
+            sum = multiply_add(form, _mm512_set1_ps(a[p + i]), r[i], sum);
+        }
+    }
+    _mm512_mask_storeu_ps(c, first(n), sum);
+}
+
+INLINE void row(gemm_form form, bool transposed, int64_t n, int64_t k, const float *a,
+                const float *b, int64_t stride, float beta, float *c)
+{
+    const int64_t step = transposed ? 16 : GROUPS * 16;
+    for (int64_t j = 0; j < n; j += step) {
+        if (transposed) {
+            along_k(form, n - j, k, a, b + j * stride, stride, beta, c + j);
+        } else {
+            side_by_side(form, n - j, k, a, b + j, stride, beta, c + j);
+        }
+    }
+}
+
+AVX512 void gemm_avx512_row(gemm_form form, bool transposed, int64_t n, int64_t k,
+                            const float *panel, const float *b, int64_t stride, float beta,
+                            float *c)
+{
+    if (form == GEMM_FLOATS) {
+        row(GEMM_FLOATS, transposed, n, k, panel, b, stride, beta, c);
+    } else if (form == GEMM_PAIRS) {
+        row(GEMM_PAIRS, transposed, n, k, panel, b, stride, beta, c);
+    } else {
+        row(GEMM_SWAPPED, transposed, n, k, panel, b, stride, beta, c);
+    }
+}
+#endif

@@ -1,0 +1,58 @@
+/* One kernel: see gemm.h for what it computes.
+ *
+ * A kernel serves one chain with one instruction set. b is packed into panels of `columns` columns
+ * (zeros beyond the last), a into one panel of at most `rows` rows; `tile` multiplies one by one. A
+ * unit is 32 bits of a packed panel: a float, or two bfloat16. */
+#ifndef LOCI_CORE_GEMM_KERNEL_H
+#define LOCI_CORE_GEMM_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum gemm_chain { GEMM_FLOAT32, GEMM_BFLOAT16, GEMM_TILES, GEMM_CHAINS } gemm_chain;
+
+enum {
+    GEMM_UNITS = 384,   /* of k in a panel of a at most */
+    GEMM_COLUMNS = 512, /* of b packed at a time */
+    GEMM_MAX_ROWS = 32,
+    GEMM_STRIDE = GEMM_UNITS + 16, /* of a panel's rows: not a multiple of 4096 bytes */
+    GEMM_PANEL = GEMM_MAX_ROWS * GEMM_STRIDE,
+};
+
+typedef struct gemm_kernel {
+    const char *name;
+    gemm_chain chain;
+    bool (*supported)(void); /* by this processor; NULL: always */
+    bool (*slow)(void);      /* others serve the chain faster on this processor; NULL: never */
+    int rows, columns;       /* of a tile */
+    int depth;               /* values of k per unit */
+    int whole;               /* k is filled up to a multiple of this many values */
+    bool flushes;            /* runs with denormals as zeros in the floating-point environment */
+    void (*begin)(void), (*end)(void); /* around its other functions' calls, or NULL */
+    /* b [k, n] (stored [n, k] if transposed) -> panels [n / columns][units][columns] */
+    void (*pack_b)(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
+                   int64_t stride);
+    /* alpha a [rows, k] (stored [k, rows] if transposed) -> a panel of GEMM_PANEL floats at most */
+    void (*pack_a)(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
+                   const float *a, int64_t stride);
+    /* c [rows, columns] = a b + beta c for packed panels; `transposed` as a was packed. */
+    void (*tile)(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
+                 const float *b, float beta, float *c, int64_t stride_c);
+    /* c [n] = a b + beta c for a packed row (not transposed) and b as it lies; NULL: as any. */
+    void (*row)(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
+                int64_t stride, float beta, float *c);
+} gemm_kernel;
+
+/* Units of k values in a panel. */
+static inline int64_t gemm_units(const gemm_kernel *g, int64_t k)
+{
+    return (k + g->whole - 1) / g->whole * g->whole / g->depth;
+}
+
+/* Floats that n columns of k values take, packed. */
+static inline int64_t gemm_packed(const gemm_kernel *g, int64_t k, int64_t n)
+{
+    return (n + g->columns - 1) / g->columns * g->columns * gemm_units(g, k);
+}
+
+#endif

@@ -1,0 +1,307 @@
+#include "core/ops/bfloat16.h"
+#include "core/ops/gemm.h"
+#include "tests/support/gradcheck.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One product: sizes, where operands lie, and what is done to them. */
+typedef struct product {
+    bool ta, tb;
+    int64_t m, n, k, gap; /* gap: what rows are longer than what is used of them */
+    float alpha, beta;
+} product;
+
+/* ---- the chains, element by element ---- */
+
+/* What the bfloat16 instructions make of results below 2^-126. */
+static float flushed(float x)
+{
+    return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x;
+}
+
+static float chain_float32(const float *a, const float *b, int64_t k, float s)
+{
+    for (int64_t p = 0; p < k; p++) {
+        s = fmaf(a[p], b[p], s);
+    }
+    return s;
+}
+
+static float chain_bfloat16(const float *a, const float *b, int64_t k, float s)
+{
+    for (int64_t p = 0; p < k; p += 2) {
+        s = flushed(fmaf(a[p + 1], b[p + 1], s));
+        s = flushed(fmaf(a[p], b[p], s));
+    }
+    return s;
+}
+
+static float chain_tiles(const float *a, const float *b, int64_t k, float s)
+{
+    for (int64_t p = 0; p < k; p += 32) {
+        float even = 0, odd = 0;
+        for (int64_t q = p; q < p + 32; q += 2) {
+            even = flushed(fmaf(a[q], b[q], even));
+            odd = flushed(fmaf(a[q + 1], b[q + 1], odd));
+        }
+        s = flushed(s + flushed(even + odd));
+    }
+    return s;
+}
+
+enum { MOST_K = 1600 };
+
+static float element(gemm_chain chain, const product *x, int64_t i, int64_t j, const float *a,
+                     int64_t sa, const float *b, int64_t sb, float old)
+{
+    static const int64_t whole[GEMM_CHAINS] = {1, 2, 32};
+    float row[MOST_K + 32] = {0}, column[MOST_K + 32] = {0};
+    for (int64_t p = 0; p < x->k; p++) {
+        row[p] = a[x->ta ? p * sa + i : i * sa + p];
+        column[p] = b[x->tb ? j * sb + p : p * sb + j];
+        if (chain != GEMM_FLOAT32) row[p] = flushed(row[p]);
+        row[p] *= x->alpha;
+        if (chain == GEMM_FLOAT32) continue;
+        row[p] = bfloat16_value(bfloat16_of(row[p]));
+        column[p] = bfloat16_value(bfloat16_of(column[p]));
+    }
+    int64_t k = (x->k + whole[chain] - 1) / whole[chain] * whole[chain];
+    float s = 0;
+    if (x->beta != 0) s = x->beta * (chain == GEMM_FLOAT32 ? old : flushed(old));
+    if (chain == GEMM_FLOAT32) return chain_float32(row, column, k, s);
+    if (chain == GEMM_BFLOAT16) return chain_bfloat16(row, column, k, flushed(s));
+    return chain_tiles(row, column, k, flushed(s));
+}
+
+/* ---- comparisons ---- */
+
+static bool same_bits(float x, float y)
+{
+    return memcmp(&x, &y, sizeof x) == 0 || (isnan(x) && isnan(y));
+}
+
+static void fill(float *x, int64_t n, uint32_t seed, void (*spoil)(float *, int64_t))
+{
+    real *values = malloc((size_t)n * sizeof *values);
+    fill_uniform(values, n, seed);
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = (float)values[i];
+    }
+    free(values);
+    if (spoil) spoil(x, n);
+}
+
+typedef struct buffers {
+    int64_t sa, sb, sc, cells;
+    float *a, *b, *c, *expected;
+} buffers;
+
+static buffers buffers_new(const product *x, void (*spoil)(float *, int64_t))
+{
+    buffers f = {.sa = (x->ta ? x->m : x->k) + x->gap,
+                 .sb = (x->tb ? x->k : x->n) + x->gap,
+                 .sc = x->n + x->gap};
+    int64_t na = (x->ta ? x->k : x->m) * f.sa, nb = (x->tb ? x->n : x->k) * f.sb;
+    f.cells = x->m * f.sc;
+    /* To the byte: a sanitizer sees what is read beyond. */
+    f.a = malloc((size_t)(na - x->gap) * sizeof(float));
+    f.b = malloc((size_t)(nb - x->gap) * sizeof(float));
+    f.c = malloc((size_t)f.cells * sizeof(float));
+    f.expected = malloc((size_t)f.cells * sizeof(float));
+    fill(f.a, na - x->gap, 1, spoil);
+    fill(f.b, nb - x->gap, 2, spoil);
+    fill(f.c, f.cells, 3, NULL);
+    return f;
+}
+
+static void buffers_free(buffers *f)
+{
+    free(f->a);
+    free(f->b);
+    free(f->c);
+    free(f->expected);
+}
+
+static void check(const gemm_kernel *g, const product *x, void (*spoil)(float *, int64_t))
+{
+    buffers f = buffers_new(x, spoil);
+    memcpy(f.expected, f.c, (size_t)f.cells * sizeof(float));
+    for (int64_t i = 0; i < x->m; i++) {
+        for (int64_t j = 0; j < x->n; j++) {
+            float *old = f.expected + i * f.sc + j;
+            *old = element(g->chain, x, i, j, f.a, f.sa, f.b, f.sb, *old);
+            if (x->beta == 0) f.c[i * f.sc + j] = NAN; /* may hold anything */
+        }
+    }
+    gemm_run(g, x->ta, x->tb, x->m, x->n, x->k, x->alpha, f.a, f.sa, f.b, f.sb, x->beta, f.c, f.sc);
+    for (int64_t i = 0; i < f.cells; i++) {
+        EXPECT(same_bits(f.c[i], f.expected[i]),
+               "%s: %d%d %lld x %lld x %lld, alpha %g, beta %g: [%lld, %lld] is %a, not %a",
+               g->name, x->ta, x->tb, (long long)x->m, (long long)x->n, (long long)x->k,
+               (double)x->alpha, (double)x->beta, (long long)(i / f.sc), (long long)(i % f.sc),
+               (double)f.c[i], (double)f.expected[i]);
+        if (!same_bits(f.c[i], f.expected[i])) break;
+    }
+    buffers_free(&f);
+}
+
+static void for_each_kernel(void (*run)(const gemm_kernel *g))
+{
+    for (int i = 0; gemm_at(i); i++) {
+        if (gemm_supported(gemm_at(i))) run(gemm_at(i));
+    }
+}
+
+/* Around the sizes of tiles (6 x 16, 14 x 32, 32 x 32), of vectors and of blocks of k and columns.
+ */
+static const int64_t SIZES[][3] = {
+    {1, 1, 1},    {1, 7, 30},    {7, 1, 31},     {5, 9, 2},   {13, 17, 33},  {14, 32, 64},
+    {15, 33, 65}, {32, 32, 32},  {33, 47, 63},   {2, 48, 16}, {21, 16, 384}, {6, 65, 385},
+    {3, 20, 770}, {29, 31, 100}, {17, 513, 40},  {1, 64, 96}, {40, 5, 3},    {64, 64, 17},
+    {9, 15, 769}, {12, 49, 15},  {31, 16, 1537}, {8, 33, 24}};
+
+static void every_shape(const gemm_kernel *g)
+{
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
+        for (int bits = 0; bits < 4; bits++) {
+            for (int gap = 0; gap < 4; gap += 3) {
+                product x = {.ta = bits & 1,
+                             .tb = bits & 2,
+                             .m = SIZES[i][0],
+                             .n = SIZES[i][1],
+                             .k = SIZES[i][2],
+                             .gap = gap,
+                             .alpha = 1,
+                             .beta = 0};
+                check(g, &x, NULL);
+                x.beta = 1;
+                check(g, &x, NULL);
+                x.alpha = 0.3f;
+                x.beta = -0.7f;
+                check(g, &x, NULL);
+            }
+        }
+    }
+}
+
+static void one_chain_per_element(void)
+{
+    for_each_kernel(every_shape);
+}
+
+/* Infinities, NaNs, and numbers so small that products and sums fall below 2^-126. */
+static void with_infinities(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 37) {
+        x[i] = i % 2 ? INFINITY : i % 3 ? NAN : -INFINITY;
+    }
+}
+
+static void tiny(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = i % 11 ? ldexpf(x[i], -62 - (int)(i % 4)) : i % 2 ? 0x1p-130f : -0x1.8p-149f;
+    }
+}
+
+static void huge(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = ldexpf(x[i], i % 5 ? 60 : 127);
+    }
+}
+
+static void signed_zeros(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = i % 3 ? x[i] : x[i] < 0 ? -0.0f : 0.0f;
+    }
+}
+
+static void odd_numbers(const gemm_kernel *g)
+{
+    static void (*const spoils[])(float *, int64_t) = {with_infinities, tiny, huge, signed_zeros};
+    for (int s = 0; s < 4; s++) {
+        for (int bits = 0; bits < 8; bits++) {
+            product x = {.ta = bits & 1,
+                         .tb = bits & 2,
+                         .m = 19,
+                         .n = 37,
+                         .k = 71,
+                         .gap = 1,
+                         .alpha = bits & 4 ? 0.5f : 1,
+                         .beta = (float)(bits >> 2)};
+            check(g, &x, spoils[s]);
+        }
+    }
+}
+
+static void numbers_of_every_kind(void)
+{
+    for_each_kernel(odd_numbers);
+}
+
+/* ---- a row is the same however many there are ---- */
+
+static void rows_alone(const gemm_kernel *g)
+{
+    const product x = {.tb = true, .m = 45, .n = 70, .k = 403, .alpha = 1};
+    buffers f = buffers_new(&x, NULL);
+    gemm_run(g, false, true, x.m, x.n, x.k, 1, f.a, f.sa, f.b, f.sb, 0, f.c, f.sc);
+    for (int64_t i = 0, rows; i < x.m; i += rows) {
+        rows = MIN(1 + i % 5, x.m - i);
+        gemm_run(g, false, true, rows, x.n, x.k, 1, f.a + i * f.sa, f.sa, f.b, f.sb, 0,
+                 f.expected + i * f.sc, f.sc);
+    }
+    EXPECT(memcmp(f.c, f.expected, (size_t)f.cells * sizeof(float)) == 0, "%s", g->name);
+    buffers_free(&f);
+}
+
+static void rows_do_not_depend_on_their_number(void)
+{
+    for_each_kernel(rows_alone);
+}
+
+/* ---- rounding ---- */
+
+static void rounds_to_nearest_even(void)
+{
+    static const struct {
+        float x, rounded;
+    } cases[] = {{1, 1},
+                 {0x1.01p0f, 0x1.00p0f}, /* a tie: to the even one below */
+                 {0x1.03p0f, 0x1.04p0f}, /* a tie: to the even one above */
+                 {0x1.010002p0f, 0x1.02p0f},
+                 {-0x1.03p0f, -0x1.04p0f},
+                 {0x1.fffffep127f, INFINITY},
+                 {0x1.fcp-127f, 0},
+                 {-0x1p-149f, -0.0f},
+                 {INFINITY, INFINITY}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float y = bfloat16_value(bfloat16_of(cases[i].x));
+        EXPECT(same_bits(y, cases[i].rounded), "%a became %a, not %a", (double)cases[i].x,
+               (double)y, (double)cases[i].rounded);
+    }
+    EXPECT(isnan(bfloat16_value(bfloat16_of(NAN))), "a NaN is lost");
+}
+
+static void a_kernel_for_every_chain(void)
+{
+    for (int c = 0; c < GEMM_CHAINS; c++) {
+        const gemm_kernel *g = gemm_best((gemm_chain)c);
+        EXPECT(g && g->chain == (gemm_chain)c && g->name[0], "chain %d", c);
+    }
+}
+
+const test_suite test_gemm = {
+    "core/gemm",
+    {{"one_chain_per_element", one_chain_per_element},
+     {"numbers_of_every_kind", numbers_of_every_kind},
+     {"rows_do_not_depend_on_their_number", rows_do_not_depend_on_their_number},
+     {"rounds_to_nearest_even", rounds_to_nearest_even},
+     {"a_kernel_for_every_chain", a_kernel_for_every_chain},
+     {0}}};
