@@ -133,7 +133,7 @@ static tensor *base_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     tape *t = c->tape;
     int64_t n = c->rows * c->time;
     tensor *flat = experts_flat(c, x);
-    tensor *scores = op_linear(t, flat, layer_tensor(c, self, p->centroids), NULL);
+    tensor *scores = experts_scores(c, self, flat, p->centroids);
     int32_t *expert = tape_keep(t, n, sizeof *expert);
     if (c->mode == MODE_TRAIN && all_finite(scores)) {
         choose_balanced(c, self, scores, expert);

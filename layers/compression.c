@@ -99,8 +99,8 @@ static void key_usage(layer_ctx *c, const token_plan *plan, attention_operand q,
     for (int64_t h = 0; h < plan->heads; h++) {
         const real *qh = q.x->data + row * queries * q.x->shape[2] + q.column + h * d;
         const real *kh = kv->data + row * n * kv->shape[2] + h * plan->kv_heads / plan->heads * d;
-        blas_gemm(false, true, queries, n, d, (real)(1 / sqrt((double)d)), qh, q.x->shape[2], kh,
-                  kv->shape[2], 0, scores, n);
+        blas_gemm(tape_exact(c->tape), false, true, queries, n, d, (real)(1 / sqrt((double)d)), qh,
+                  q.x->shape[2], kh, kv->shape[2], 0, scores, n);
         for (int64_t i = 0; i < queries; i++) {
             double sum = 0, most = (double)scores[i * n];
             for (int64_t j = 1; j < n; j++) {

@@ -79,6 +79,14 @@ tensor *experts_flat(layer_ctx *c, tensor *x)
     return tape_reshape(c->tape, x, 2, (int64_t[]){tensor_rows(x), tensor_width(x)});
 }
 
+tensor *experts_scores(layer_ctx *c, const layer *self, tensor *x, int weight)
+{
+    bool before = tape_be_exact(c->tape, true);
+    tensor *scores = op_linear(c->tape, x, layer_tensor(c, self, weight), NULL);
+    tape_be_exact(c->tape, before);
+    return scores;
+}
+
 bool experts_is_text(const layer_ctx *c, int64_t i)
 {
     return !c->lengths || i % c->time < c->lengths[i / c->time];

@@ -97,6 +97,9 @@ double experts_flops(const layer *self, const experts_plan *p, int64_t per_token
 
 /* x [rows, time, width] as [rows * time, width]. */
 tensor *experts_flat(layer_ctx *c, tensor *x);
+/* scores [rows, experts] = x W^T, in float32 at any precision: rounded ones would send tokens that
+ * are nearly as good at two experts elsewhere than the gradient of the choice says. */
+tensor *experts_scores(layer_ctx *c, const layer *self, tensor *x, int weight);
 /* Whether position i (row-major in the call) is text; padding is routed nowhere. */
 bool experts_is_text(const layer_ctx *c, int64_t i);
 /* Rows of the call that are text, in order; how many. ids has room for rows * time. */

@@ -187,7 +187,7 @@ static void add_weights(real *mean, layer_ctx *c, const state_plan *plan, const 
     arena_mark mark = arena_now(scratch);
     real *scores = ARENA_NEW(scratch, real, size[0] * size[1]);
     real *shares = ARENA_NEW(scratch, real, size[1]);
-    blas_gemm(false, true, size[0], size[1], plan->head_dim,
+    blas_gemm(tape_exact(c->tape), false, true, size[0], size[1], plan->head_dim,
               (real)(1 / sqrt((double)plan->head_dim)), q, q_stride, k, k_stride, 0, scores,
               size[1]);
     for (int64_t i = 0; i < size[0]; i++) {

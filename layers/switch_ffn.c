@@ -199,7 +199,7 @@ static tensor *switch_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     }
     bool training = c->mode == MODE_TRAIN;
     tensor *seen = training ? op_jitter(t, x, o->jitter, layer_key(c, self, "jitter")) : x;
-    tensor *logits = op_linear(t, experts_flat(c, seen), layer_tensor(c, self, plan->router), NULL);
+    tensor *logits = experts_scores(c, self, experts_flat(c, seen), plan->router);
     tensor *p = op_softmax(t, logits);
     int32_t *expert = choose(c, self, p);
     tell(c, self, p, expert);

@@ -387,6 +387,7 @@ model *model_build(const node *spec, const model_inputs *inputs, err *e)
     m->vocab = inputs->vocab;
     m->embedding = m->start = m->positions = -1;
     m->final_norm = (norm_params){-1, -1};
+    m->kernels.products = m->kernels.exact = gemm_best(GEMM_FLOAT32);
     params_init(&m->params, m->memory);
     if (build(m, spec, inputs, e)) return m;
     model_free(m);

@@ -129,6 +129,11 @@ int64_t model_width(const model *m)
     return m->options.width;
 }
 
+void model_set_kernels(model *m, tape_kernels kernels)
+{
+    m->kernels = kernels;
+}
+
 int64_t model_context(const model *m)
 {
     return m->options.context;

@@ -71,6 +71,7 @@ struct model {
     state_slot *slots;
     int slot_count;
     bool blockwise, oracle;
+    tape_kernels kernels;
     const model *guide; /* borrowed; NULL: none */
     const real *guide_values;
 };

@@ -283,6 +283,7 @@ void model_begin(model_state *s, tape *t, const real *values, grads *g)
     const model *m = s->model;
     layer_ctx *c = &s->ctx;
     tape_reset(t, g != NULL);
+    tape_set_kernels(t, m->kernels);
     s->in_segment = true;
     s->grads = g;
     s->calls = 0;

@@ -56,8 +56,8 @@ void readout_logits(const readout *r, real *logits, const real *x, int64_t n, re
     for (int64_t i = 0; r->bias && i < n; i++) {
         memcpy(logits + i * vocab, r->bias, (size_t)vocab * sizeof *logits);
     }
-    blas_gemm(false, true, n, vocab, width, 1, x, width, r->weight, width, r->bias ? 1 : 0, logits,
-              vocab);
+    blas_gemm(r->model->kernels.exact, false, true, n, vocab, width, 1, x, width, r->weight, width,
+              r->bias ? 1 : 0, logits, vocab);
 }
 
 void readout_memory(const layer *self, const layer_memories *m, const params *p, const real *values,

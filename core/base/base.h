@@ -24,7 +24,7 @@ typedef float real;
 #define LOCI_VERSION "0.1.0"
 
 /* Raised whenever a change alters the bits that a run computes; part of a run's identity. */
-#define LOCI_NUMERICS 2
+#define LOCI_NUMERICS 3
 
 enum { ERR_TEXT_BYTES = 1024 };
 

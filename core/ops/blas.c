@@ -70,9 +70,43 @@ static void one_row(bool transpose_a, bool transpose_b, int64_t n, int64_t k, re
          narrow(stride_b), a, transpose_a ? narrow(stride_a) : 1, beta == 0 ? 1 : beta, c, 1);
 }
 
-void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
-               const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta, real *c,
-               int64_t stride_c)
+static void by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                       real alpha, const real *a, int64_t stride_a, const real *b, int64_t stride_b,
+                       real beta, real *c, int64_t stride_c)
+{
+    expect_room_for_buffer();
+    if (m == 1) {
+        one_row(transpose_a, transpose_b, n, k, alpha, a, stride_a, b, stride_b, beta, c);
+        return;
+    }
+    GEMM(CblasRowMajor, transposed(transpose_a), transposed(transpose_b), narrow(m), narrow(n),
+         narrow(k), alpha, a, narrow(stride_a), b, narrow(stride_b), beta, c, narrow(stride_c));
+}
+
+#if REAL_IS_DOUBLE
+static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
+                      int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      const real *b, int64_t stride_b, real beta, real *c, int64_t stride_c)
+{
+    (void)g, (void)transpose_a, (void)transpose_b, (void)m, (void)n, (void)k, (void)alpha;
+    (void)a, (void)stride_a, (void)b, (void)stride_b, (void)beta, (void)c, (void)stride_c;
+    return false;
+}
+#else
+static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
+                      int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      const real *b, int64_t stride_b, real beta, real *c, int64_t stride_c)
+{
+    if (!g) return false;
+    gemm_run(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+             stride_c);
+    return true;
+}
+#endif
+
+void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+               int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
+               int64_t stride_b, real beta, real *c, int64_t stride_c)
 {
     CHECK(m >= 0 && n >= 0 && k >= 0, "a product of %lld x %lld x %lld", (long long)m, (long long)k,
           (long long)n);
@@ -80,15 +114,13 @@ void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
           "strides %lld, %lld, %lld for %lld x %lld x %lld", (long long)stride_a,
           (long long)stride_b, (long long)stride_c, (long long)m, (long long)k, (long long)n);
     if (m == 0 || n == 0) return;
-    expect_room_for_buffer();
     flops += 2 * (double)m * (double)n * (double)k;
     if (k == 0) {
         scale_rows(c, m, n, stride_c, beta);
-    } else if (m == 1) {
-        one_row(transpose_a, transpose_b, n, k, alpha, a, stride_a, b, stride_b, beta, c);
-    } else {
-        GEMM(CblasRowMajor, transposed(transpose_a), transposed(transpose_b), narrow(m), narrow(n),
-             narrow(k), alpha, a, narrow(stride_a), b, narrow(stride_b), beta, c, narrow(stride_c));
+    } else if (!by_kernel(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b,
+                          beta, c, stride_c)) {
+        by_library(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+                   stride_c);
     }
 }
 

@@ -1,5 +1,5 @@
-/* The only door to BLAS: matrix products on one thread, with sizes checked before they are
- * narrowed.
+/* The only door to matrix products, on one thread: kernels of our own (gemm.h), or BLAS with sizes
+ * checked before they are narrowed.
  *
  * Matrices are row-major; the stride of a matrix is the distance between its rows in elements, so
  * that a part of a wider matrix is an operand like any other. The process runs with
@@ -8,13 +8,15 @@
 #define LOCI_CORE_BLAS_H
 
 #include "core/base/base.h"
+#include "core/ops/gemm.h"
 
-/* c [m, n] = alpha op(a) op(b) + beta c, with op(a) [m, k] and op(b) [k, n]; op transposes where
+/* By kernel g, or BLAS if g is NULL (or real is double, for which there are no kernels):
+ * c [m, n] = alpha op(a) op(b) + beta c, with op(a) [m, k] and op(b) [k, n]; op transposes where
  * asked, so that a is stored [k, m] if transpose_a, b [n, k] if transpose_b. beta 0 overwrites c
  * whatever it held (NaN included). c overlaps neither a nor b. */
-void blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
-               const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta, real *c,
-               int64_t stride_c);
+void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+               int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
+               int64_t stride_b, real beta, real *c, int64_t stride_c);
 
 /* 2 m n k of all products of this thread so far: what declared costs are compared with. */
 double blas_flops(void);

@@ -30,6 +30,7 @@ typedef struct attention_keep {
     tensor *y;
     attention_shape s;
     real *whole; /* logsumexp of the scores [rows, heads, queries] */
+    const gemm_kernel *g;
 } attention_keep;
 
 /* Buffers of one call, in scratch memory. */
@@ -104,7 +105,7 @@ static void tile_scores(const attention_work *w, const tile *n)
 {
     const attention_keep *a = w->a;
     int64_t d = a->s.head_dim, keys = n->hi - n->lo;
-    blas_gemm(false, true, n->end - n->begin, keys, d, a->s.scale,
+    blas_gemm(a->g, false, true, n->end - n->begin, keys, d, a->s.scale,
               at(&a->q, n->row, n->begin, n->head, d), stride(&a->q),
               at(&a->k, n->row, n->lo, n->kv_head, d), stride(&a->k), 0, w->scores, keys);
 }
@@ -185,7 +186,7 @@ static void tile_forward(const attention_work *w, const tile *n)
     real inverse[QUERIES] = {0};
     tile_scores(w, n);
     tile_softmax(w, n, inverse);
-    blas_gemm(false, false, queries, d, n->hi - n->lo, 1, w->scores, n->hi - n->lo,
+    blas_gemm(a->g, false, false, queries, d, n->hi - n->lo, 1, w->scores, n->hi - n->lo,
               at(&a->v, n->row, n->lo, n->kv_head, d), stride(&a->v), 0, y, width);
     for (int64_t i = 0; i < queries; i++) {
         vec_scale(y + i * width, inverse[i], d);
@@ -259,22 +260,22 @@ static void tile_backward(const attention_work *w, const tile *n)
     int64_t queries = n->end - n->begin, keys = n->hi - n->lo;
     const real *dy = a->y->grad + (n->row * w->queries + n->begin) * width + n->head * d;
     tile_scores(w, n);
-    blas_gemm(false, true, queries, keys, d, 1, dy, width, at(&a->v, n->row, n->lo, n->kv_head, d),
-              stride(&a->v), 0, w->slopes, keys);
+    blas_gemm(a->g, false, true, queries, keys, d, 1, dy, width,
+              at(&a->v, n->row, n->lo, n->kv_head, d), stride(&a->v), 0, w->slopes, keys);
     tile_slopes(w, n);
     real *dv = gradient_at(&a->v, n, n->lo, n->kv_head, d);
     if (dv) {
-        blas_gemm(true, false, keys, d, queries, 1, w->scores, keys, dy, width, 1, dv,
+        blas_gemm(a->g, true, false, keys, d, queries, 1, w->scores, keys, dy, width, 1, dv,
                   stride(&a->v));
     }
     real *dk = gradient_at(&a->k, n, n->lo, n->kv_head, d);
     if (dk) {
-        blas_gemm(true, false, keys, d, queries, a->s.scale, w->slopes, keys,
+        blas_gemm(a->g, true, false, keys, d, queries, a->s.scale, w->slopes, keys,
                   at(&a->q, n->row, n->begin, n->head, d), stride(&a->q), 1, dk, stride(&a->k));
     }
     real *dq = gradient_at(&a->q, n, n->begin, n->head, d);
     if (dq) {
-        blas_gemm(false, false, queries, d, keys, a->s.scale, w->slopes, keys,
+        blas_gemm(a->g, false, false, queries, d, keys, a->s.scale, w->slopes, keys,
                   at(&a->k, n->row, n->lo, n->kv_head, d), stride(&a->k), 1, dq, stride(&a->q));
     }
 }
@@ -357,7 +358,8 @@ tensor *op_attention(tape *t, attention_operand q, attention_operand k, attentio
     *a = (attention_keep){.q = operand_of(q, 0),
                           .k = operand_of(k, shape->k_apart),
                           .v = operand_of(v, shape->v_apart),
-                          .s = *shape};
+                          .s = *shape,
+                          .g = tape_products(t)};
     attention_check(a);
     int64_t rows = q.x->shape[0], queries = q.x->shape[1];
     if (shape->valid) {

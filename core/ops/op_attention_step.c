@@ -34,6 +34,7 @@ typedef struct la_sizes {
 /* Of one row; memory within an op. */
 typedef struct la_work {
     real decay;
+    const gemm_kernel *g;
     real *powers; /* [chunk + 1]: decay^i */
     real *scores; /* [chunk, chunk] */
     real *scaled; /* [chunk, max(key, value)] */
@@ -50,9 +51,10 @@ static la_sizes sizes_of(const causal_sums *in)
     return n;
 }
 
-static la_work work_of(arena *a, const la_sizes *n, real decay)
+static la_work work_of(tape *t, const la_sizes *n, real decay)
 {
-    la_work w = {.decay = decay};
+    arena *a = tape_scratch(t);
+    la_work w = {.decay = decay, .g = tape_exact(t)};
     w.powers = ARENA_NEW(a, real, n->chunk + 1);
     w.powers[0] = 1;
     for (int64_t i = 1; i <= n->chunk; i++) {
@@ -67,7 +69,7 @@ static la_work work_of(arena *a, const la_sizes *n, real decay)
 /* w->scores [c, c] = p q^T times d^(a-1-b) below the diagonal, 0 on and above it. */
 static void masked_scores(const la_work *w, const real *p, const real *q, int64_t c, int64_t width)
 {
-    blas_gemm(false, true, c, c, width, 1, p, width, q, width, 0, w->scores, c);
+    blas_gemm(w->g, false, true, c, c, width, 1, p, width, q, width, 0, w->scores, c);
     for (int64_t a = 0; a < c; a++) {
         real *row = w->scores + a * c;
         for (int64_t b = 0; w->decay != 1 && b < a; b++) {
@@ -94,8 +96,8 @@ static void advance(const la_sizes *n, const la_work *w, real *sum, bool nothing
                     const real *p, const real *q, int64_t c)
 {
     if (!nothing && w->decay != 1) vec_scale(sum, w->powers[c], n->state);
-    blas_gemm(true, false, n->key, n->value, c, s, p, n->key, q, n->value, nothing ? 0 : 1, sum,
-              n->value);
+    blas_gemm(w->g, true, false, n->key, n->value, c, s, p, n->key, q, n->value, nothing ? 0 : 1,
+              sum, n->value);
 }
 
 /* One row; sum holds S, in the end that behind the row if `ends`. nothing: S is zero yet. */
@@ -107,10 +109,10 @@ static void la_forward_row(const la_sizes *n, const la_work *w, real *y, const r
         int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
         const real *qc = q + at * n->key, *kc = k + at * n->key, *vc = v + at * n->value;
         masked_scores(w, qc, kc, c, n->key);
-        blas_gemm(false, false, c, n->value, c, 1, w->scores, c, vc, n->value, 0, w->change,
+        blas_gemm(w->g, false, false, c, n->value, c, 1, w->scores, c, vc, n->value, 0, w->change,
                   n->value);
         if (!nothing) {
-            blas_gemm(false, false, c, n->value, n->key, 1, decayed(w, qc, c, n->key, false),
+            blas_gemm(w->g, false, false, c, n->value, n->key, 1, decayed(w, qc, c, n->key, false),
                       n->key, sum, n->value, 1, w->change, n->value);
         }
         vec_copy(y + at * n->value, a + at * n->value, c * n->value);
@@ -148,10 +150,12 @@ static void query_backward(const la_sizes *n, const la_work *w, const la_row *r,
 {
     int64_t at = i * n->chunk, key = n->key, value = n->value;
     const real *sum = i > 0 ? r->sums + i * n->state : r->start;
-    blas_gemm(false, false, c, key, c, 1, w->scores, c, r->k + at * key, key, 0, w->change, key);
+    blas_gemm(w->g, false, false, c, key, c, 1, w->scores, c, r->k + at * key, key, 0, w->change,
+              key);
     if (sum) {
-        blas_gemm(false, true, c, key, value, 1, decayed(w, r->dy + at * value, c, value, false),
-                  value, sum, value, 1, w->change, key);
+        blas_gemm(w->g, false, true, c, key, value, 1,
+                  decayed(w, r->dy + at * value, c, value, false), value, sum, value, 1, w->change,
+                  key);
     }
     if (r->ds) *r->ds -= (double)vec_dot_long(r->q + at * key, w->change, c * key);
     if (r->dq) vec_axpy(r->dq + at * key, -step, w->change, c * key);
@@ -171,19 +175,20 @@ static void la_backward_row(const la_sizes *n, const la_work *w, const la_row *r
         if (r->dq || r->ds) query_backward(n, w, r, i, c, step);
         if (r->dk) {
             real *out = r->dk + at * key;
-            blas_gemm(true, false, c, key, c, -step, w->scores, c, qc, key, 1, out, key);
+            blas_gemm(w->g, true, false, c, key, c, -step, w->scores, c, qc, key, 1, out, key);
             if (!nothing) {
-                blas_gemm(false, true, c, key, value, 1, decayed(w, vc, c, value, true), value,
-                          dsum, value, 1, out, key);
+                blas_gemm(w->g, false, true, c, key, value, 1, decayed(w, vc, c, value, true),
+                          value, dsum, value, 1, out, key);
             }
         }
         if (r->dv) {
             real *out = r->dv + at * value;
             masked_scores(w, qc, kc, c, key);
-            blas_gemm(true, false, c, value, c, -step, w->scores, c, dyc, value, 1, out, value);
+            blas_gemm(w->g, true, false, c, value, c, -step, w->scores, c, dyc, value, 1, out,
+                      value);
             if (!nothing) {
-                blas_gemm(false, false, c, value, key, 1, decayed(w, kc, c, key, true), key, dsum,
-                          value, 1, out, value);
+                blas_gemm(w->g, false, false, c, value, key, 1, decayed(w, kc, c, key, true), key,
+                          dsum, value, 1, out, value);
             }
         }
         if (i == 0 && !starts) continue;
@@ -201,7 +206,7 @@ static void la_backward(tape *t, void *keep)
     real *dstart = tape_grad(t, in->start), *ds = tape_grad(t, k->s);
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    la_work w = work_of(scratch, &n, in->decay);
+    la_work w = work_of(t, &n, in->decay);
     real *sums = ARENA_NEW(scratch, real, n.chunks * n.state);
     real *dsum = ARENA_NEW(scratch, real, n.state);
     double step_gradient = 0;
@@ -251,7 +256,7 @@ tensor *op_attention_step(tape *t, tensor *a, tensor *s, const causal_sums *in, 
     tensor *y = tape_like(t, a);
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    la_work w = work_of(scratch, &n, in->decay);
+    la_work w = work_of(t, &n, in->decay);
     tensor *out = last ? tape_tensor(t, 3, (int64_t[]){n.rows, n.key, n.value}) : NULL;
     real *shared = last ? NULL : ARENA_NEW(scratch, real, n.state);
     for (int64_t r = 0; r < n.rows; r++) {

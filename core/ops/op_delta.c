@@ -53,6 +53,7 @@ typedef struct delta_part {
 } delta_part;
 
 typedef struct delta_work {
+    const gemm_kernel *g;
     real *from_start, *to_end, whole; /* c, d [chunk]; exp of all of G */
     double *sums;                     /* G [chunk] */
     real *fade, *near, *pick;         /* F, N, P [chunk, chunk] */
@@ -80,10 +81,12 @@ static delta_sizes sizes_of(const delta_rule *in)
     return n;
 }
 
-static delta_work work_of(arena *a, const delta_sizes *n, bool back)
+static delta_work work_of(tape *t, const delta_sizes *n, bool back)
 {
     int64_t c = n->chunk, square = c * c;
-    delta_work w = {.from_start = ARENA_NEW(a, real, c),
+    arena *a = tape_scratch(t);
+    delta_work w = {.g = tape_exact(t),
+                    .from_start = ARENA_NEW(a, real, c),
                     .to_end = ARENA_NEW(a, real, c),
                     .sums = ARENA_NEW(a, double, c),
                     .fade = ARENA_NEW(a, real, square),
@@ -160,7 +163,7 @@ static void decays(const delta_work *w, real *whole, const delta_sizes *n, const
 static void faded_scores(real *m, const delta_work *w, const delta_sizes *n, const real *a,
                          const real *b, int64_t count, real s, int64_t diagonal)
 {
-    blas_gemm(false, true, count, count, n->key, s, a, n->key_stride, b, n->key_stride, 0, m,
+    blas_gemm(w->g, false, true, count, count, n->key, s, a, n->key_stride, b, n->key_stride, 0, m,
               count);
     for (int64_t i = 0; i < count; i++) {
         vec_mul(m + i * count, w->fade + i * count, i + diagonal);
@@ -175,8 +178,8 @@ static void solve(const delta_work *w, const delta_sizes *n, const delta_part *p
     for (int64_t first = 0; first < count; first += STRIP) {
         int64_t end = MIN(first + STRIP, count);
         if (correct && first > 0) {
-            blas_gemm(false, false, end - first, value, first, -1, w->near + first * count, count,
-                      w->u, value, 1, w->e + first * value, value);
+            blas_gemm(w->g, false, false, end - first, value, first, -1, w->near + first * count,
+                      count, w->u, value, 1, w->e + first * value, value);
         }
         for (int64_t i = first; i < end; i++) {
             real *e = w->e + i * value;
@@ -201,8 +204,8 @@ static void chunk_values(delta_work *w, const delta_sizes *n, const delta_part *
         faded_scores(w->near, w, n, p->k, p->k, p->n, 1, 0);
         if (s) {
             scaled_rows(w->rows, w->from_start, p->k, n->key_stride, p->n, n->key);
-            blas_gemm(false, false, p->n, value, n->key, -1, w->rows, n->key, s, value, 1, w->e,
-                      value);
+            blas_gemm(w->g, false, false, p->n, value, n->key, -1, w->rows, n->key, s, value, 1,
+                      w->e, value);
         }
     }
     solve(w, n, p, correct);
@@ -213,7 +216,7 @@ static void advance(const delta_work *w, const delta_sizes *n, const delta_part 
 {
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, p->n, n->key);
     vec_scale(s, w->whole, n->state);
-    blas_gemm(true, false, n->key, n->value, p->n, 1, w->rows, n->key, w->u, n->value, 1, s,
+    blas_gemm(w->g, true, false, n->key, n->value, p->n, 1, w->rows, n->key, w->u, n->value, 1, s,
               n->value);
 }
 
@@ -223,12 +226,12 @@ static void chunk_forward(delta_work *w, const delta_sizes *n, const delta_part 
     int64_t value = n->value;
     chunk_values(w, n, p, nothing ? NULL : s, in->correct);
     faded_scores(w->pick, w, n, p->q, p->k, p->n, in->scale, 1);
-    blas_gemm(false, false, p->n, value, p->n, 1, w->pick, p->n, w->u, value, 0, p->y,
+    blas_gemm(w->g, false, false, p->n, value, p->n, 1, w->pick, p->n, w->u, value, 0, p->y,
               n->value_stride);
     if (!nothing) {
         scaled_rows(w->rows, w->from_start, p->q, n->key_stride, p->n, n->key);
-        blas_gemm(false, false, p->n, value, n->key, in->scale, w->rows, n->key, s, value, 1, p->y,
-                  n->value_stride);
+        blas_gemm(w->g, false, false, p->n, value, n->key, in->scale, w->rows, n->key, s, value, 1,
+                  p->y, n->value_stride);
     }
     advance(w, n, p, s);
 }
@@ -243,7 +246,7 @@ static void solve_backward(const delta_work *w, const delta_sizes *n, const delt
     for (int64_t end = count; end > 0;) {
         int64_t first = (end - 1) / STRIP * STRIP;
         if (correct && end < count) {
-            blas_gemm(true, false, end - first, value, count - end, -1,
+            blas_gemm(w->g, true, false, end - first, value, count - end, -1,
                       w->near + end * count + first, count, w->r + end * value, value, 1,
                       w->t + first * value, value);
         }
@@ -263,15 +266,16 @@ static void inner_gradients(const delta_work *w, const delta_sizes *n, const del
                             const real *ds, bool correct)
 {
     int64_t value = n->value, count = p->n;
-    blas_gemm(true, false, count, value, count, 1, w->pick, count, p->dy, n->value_stride, 0, w->t,
-              value);
+    blas_gemm(w->g, true, false, count, value, count, 1, w->pick, count, p->dy, n->value_stride, 0,
+              w->t, value);
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, count, n->key);
-    blas_gemm(false, false, count, value, n->key, 1, w->rows, n->key, ds, value, 1, w->t, value);
+    blas_gemm(w->g, false, false, count, value, n->key, 1, w->rows, n->key, ds, value, 1, w->t,
+              value);
     solve_backward(w, n, p, correct);
-    blas_gemm(false, true, count, count, value, 1, p->dy, n->value_stride, w->u, value, 0, w->dpick,
-              count);
+    blas_gemm(w->g, false, true, count, count, value, 1, p->dy, n->value_stride, w->u, value, 0,
+              w->dpick, count);
     if (correct) {
-        blas_gemm(false, true, count, count, value, -1, w->r, value, w->u, value, 0, w->dnear,
+        blas_gemm(w->g, false, true, count, count, value, -1, w->r, value, w->u, value, 0, w->dnear,
                   count);
     }
 }
@@ -307,7 +311,7 @@ static void spread(const delta_work *w, const delta_sizes *n, int64_t count, rea
 static void through_state(const delta_work *w, const delta_sizes *n, int64_t count, const real *a,
                           int64_t stride, const real *m, real scale, const real *s)
 {
-    blas_gemm(false, true, count, n->key, n->value, scale, a, stride, m, n->value, 0, w->part,
+    blas_gemm(w->g, false, true, count, n->key, n->value, scale, a, stride, m, n->value, 0, w->part,
               n->key);
     for (int64_t i = 0; i < count; i++) {
         vec_scale(w->part + i * n->key, s[i], n->key);
@@ -346,15 +350,17 @@ static void score_gradients(const delta_work *w, const delta_sizes *n, const del
         vec_zero(w->dnear + i * count + i, count - i);
     }
     if (p->dq) {
-        blas_gemm(false, false, count, key, count, in->scale, w->dpick, count, p->k, stride, 1,
-                  p->dq, stride);
+        blas_gemm(w->g, false, false, count, key, count, in->scale, w->dpick, count, p->k, stride,
+                  1, p->dq, stride);
     }
     if (!p->dk) return;
-    blas_gemm(true, false, count, key, count, in->scale, w->dpick, count, p->q, stride, 1, p->dk,
-              stride);
+    blas_gemm(w->g, true, false, count, key, count, in->scale, w->dpick, count, p->q, stride, 1,
+              p->dk, stride);
     if (!in->correct) return;
-    blas_gemm(false, false, count, key, count, 1, w->dnear, count, p->k, stride, 1, p->dk, stride);
-    blas_gemm(true, false, count, key, count, 1, w->dnear, count, p->k, stride, 1, p->dk, stride);
+    blas_gemm(w->g, false, false, count, key, count, 1, w->dnear, count, p->k, stride, 1, p->dk,
+              stride);
+    blas_gemm(w->g, true, false, count, key, count, 1, w->dnear, count, p->k, stride, 1, p->dk,
+              stride);
 }
 
 /* ds becomes D. */
@@ -364,11 +370,12 @@ static void retreat(const delta_work *w, const delta_sizes *n, const delta_part 
     int64_t value = n->value;
     vec_scale(ds, w->whole, n->state);
     scaled_rows(w->rows, w->from_start, p->q, n->key_stride, p->n, n->key);
-    blas_gemm(true, false, n->key, value, p->n, in->scale, w->rows, n->key, p->dy, n->value_stride,
-              1, ds, value);
+    blas_gemm(w->g, true, false, n->key, value, p->n, in->scale, w->rows, n->key, p->dy,
+              n->value_stride, 1, ds, value);
     if (!in->correct) return;
     scaled_rows(w->rows, w->from_start, p->k, n->key_stride, p->n, n->key);
-    blas_gemm(true, false, n->key, value, p->n, -1, w->rows, n->key, w->r, value, 1, ds, value);
+    blas_gemm(w->g, true, false, n->key, value, p->n, -1, w->rows, n->key, w->r, value, 1, ds,
+              value);
 }
 
 /* s: S where the chunk begins, NULL: zero; ds holds D' and in the end D. */
@@ -406,7 +413,7 @@ static void delta_backward(tape *t, void *keep)
     real *dstart = tape_grad(t, in->start);
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    delta_work w = work_of(scratch, &n, true);
+    delta_work w = work_of(t, &n, true);
     real *ds = ARENA_NEW(scratch, real, n.state);
     for (int64_t i = 0; i < n.rows * n.value_heads; i++) {
         vec_zero(ds, n.state);
@@ -477,7 +484,7 @@ tensor *op_delta(tape *t, const delta_rule *in, tensor **last)
     if (wanted) k->starts = tape_keep(t, states, sizeof(real));
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    delta_work w = work_of(scratch, &n, false);
+    delta_work w = work_of(t, &n, false);
     real *shared = last ? NULL : ARENA_NEW(scratch, real, n.state);
     for (int64_t i = 0; i < n.rows * n.value_heads; i++) {
         head_forward(k, &n, &w, i, last ? k->last->data + i * n.state : shared);

@@ -8,6 +8,7 @@ typedef struct grouped_keep {
     tensor *x, *y;
     activation kind;
     int64_t groups;
+    const gemm_kernel *g;
     const int64_t *begin; /* [groups + 1] */
     tensor **w, **b;      /* [groups]; w NULL where a group is empty, b NULL for no biases */
 } grouped_keep;
@@ -36,7 +37,7 @@ static void group_forward(const grouped_keep *k, int64_t g, real *value)
     for (int64_t n = 0; b && n < rows; n++) {
         vec_copy(y + n * out, b->data, out);
     }
-    blas_gemm(false, true, rows, out, in, 1, x, in, k->w[g]->data, in, b ? 1 : 0, y, out);
+    blas_gemm(k->g, false, true, rows, out, in, 1, x, in, k->w[g]->data, in, b ? 1 : 0, y, out);
 }
 
 /* Adds to the group's weights and, if wanted, to its rows of dx (overwriting them where fresh). */
@@ -53,17 +54,17 @@ static void group_backward(tape *t, const grouped_keep *k, int64_t g, real *dx, 
     }
     real beta;
     real *dw = tape_grad_beta(t, k->w[g], &beta);
-    if (dw) blas_gemm(true, false, out, in, rows, 1, dy, out, x, in, beta, dw, in);
+    if (dw) blas_gemm(k->g, true, false, out, in, rows, 1, dy, out, x, in, beta, dw, in);
     real *db = k->b ? tape_grad(t, k->b[g]) : NULL;
     if (db) vec_add_columns(db, dy, rows, out);
     if (!dx) return;
     real *to = dx + k->begin[g] * in;
     if (k->kind == ACT_IDENTITY) {
-        blas_gemm(false, false, rows, in, out, 1, dy, out, k->w[g]->data, in, beta_x, to, in);
+        blas_gemm(k->g, false, false, rows, in, out, 1, dy, out, k->w[g]->data, in, beta_x, to, in);
         return;
     }
     real *through = beta_x == 0 ? to : da;
-    blas_gemm(false, false, rows, in, out, 1, dy, out, k->w[g]->data, in, 0, through, in);
+    blas_gemm(k->g, false, false, rows, in, out, 1, dy, out, k->w[g]->data, in, 0, through, in);
     if (beta_x == 0) {
         vec_mul(to, slope, rows * in);
     } else {
@@ -131,7 +132,8 @@ tensor *op_grouped_linear(tape *t, tensor *x, const int64_t *begin, int64_t grou
     }
     inputs[2 * groups] = x;
     tensor *y = tape_tensor(t, 2, (int64_t[]){x->shape[0], out});
-    *k = (grouped_keep){x, y, kind, groups, copy, inputs, b ? inputs + groups : NULL};
+    *k = (grouped_keep){
+        x, y, kind, groups, tape_products(t), copy, inputs, b ? inputs + groups : NULL};
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
     int64_t most = kind == ACT_IDENTITY ? 0 : largest_group(begin, groups) * tensor_width(x);

@@ -8,6 +8,7 @@
 typedef struct linear_keep {
     tensor *x, *w, *b, *y;
     activation kind; /* of x before the product; ACT_IDENTITY for op_linear */
+    const gemm_kernel *g;
 } linear_keep;
 
 /* The shape of x with its last axis replaced by `width`. */
@@ -29,13 +30,14 @@ static void linear_check(const tensor *x, const tensor *w, const tensor *b)
 }
 
 /* y = x W^T + b; writing the bias first costs less than a second pass over y. */
-static void linear_product(tensor *y, const real *x, const tensor *w, const tensor *b)
+static void linear_product(const gemm_kernel *g, tensor *y, const real *x, const tensor *w,
+                           const tensor *b)
 {
     int64_t rows = tensor_rows(y), out = w->shape[0], in = w->shape[1];
     for (int64_t n = 0; b && n < rows; n++) {
         vec_copy(y->data + n * out, b->data, out);
     }
-    blas_gemm(false, true, rows, out, in, 1, x, in, w->data, in, b ? 1 : 0, y->data, out);
+    blas_gemm(g, false, true, rows, out, in, 1, x, in, w->data, in, b ? 1 : 0, y->data, out);
 }
 
 /* dW += dy^T x, db += column sums of dy. */
@@ -44,7 +46,7 @@ static void linear_backward_weights(tape *t, const linear_keep *k, const real *x
     int64_t rows = tensor_rows(k->y), out = k->w->shape[0], in = k->w->shape[1];
     real beta;
     real *dw = tape_grad_beta(t, k->w, &beta);
-    if (dw) blas_gemm(true, false, out, in, rows, 1, k->y->grad, out, x, in, beta, dw, in);
+    if (dw) blas_gemm(k->g, true, false, out, in, rows, 1, k->y->grad, out, x, in, beta, dw, in);
     real *db = tape_grad(t, k->b);
     if (db) vec_add_columns(db, k->y->grad, rows, out);
 }
@@ -57,7 +59,8 @@ static void linear_backward(tape *t, void *keep)
     real beta;
     real *dx = tape_grad_beta(t, k->x, &beta);
     if (dx) {
-        blas_gemm(false, false, rows, in, out, 1, k->y->grad, out, k->w->data, in, beta, dx, in);
+        blas_gemm(k->g, false, false, rows, in, out, 1, k->y->grad, out, k->w->data, in, beta, dx,
+                  in);
     }
 }
 
@@ -77,8 +80,8 @@ tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *b)
     linear_check(x, w, b);
     double since = tape_clock(t);
     tensor *y = with_width(t, x, w->shape[0]);
-    linear_product(y, x->data, w, b);
-    linear_record(t, &LINEAR, (linear_keep){x, w, b, y, ACT_IDENTITY});
+    linear_product(tape_products(t), y, x->data, w, b);
+    linear_record(t, &LINEAR, (linear_keep){x, w, b, y, ACT_IDENTITY, tape_products(t)});
     tape_charge(t, &LINEAR, since);
     return y;
 }
@@ -98,7 +101,7 @@ static void activation_linear_backward(tape *t, void *keep)
         real *slope = ARENA_NEW(scratch, real, rows * in);
         activation_value_slope(value, slope, k->x->data, rows * in, k->kind);
         real *da = beta == 0 ? dx : ARENA_NEW(scratch, real, rows * in);
-        blas_gemm(false, false, rows, in, out, 1, k->y->grad, out, k->w->data, in, 0, da, in);
+        blas_gemm(k->g, false, false, rows, in, out, 1, k->y->grad, out, k->w->data, in, 0, da, in);
         if (beta == 0) {
             vec_mul(dx, slope, rows * in);
         } else {
@@ -123,9 +126,9 @@ tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, ten
     int64_t count = tensor_count(x);
     real *value = ARENA_NEW(scratch, real, count);
     activation_value(value, x->data, count, kind);
-    linear_product(y, value, w, b);
+    linear_product(tape_products(t), y, value, w, b);
     arena_rewind(scratch, mark);
-    linear_record(t, &ACTIVATION_LINEAR, (linear_keep){x, w, b, y, kind});
+    linear_record(t, &ACTIVATION_LINEAR, (linear_keep){x, w, b, y, kind, tape_products(t)});
     tape_charge(t, &ACTIVATION_LINEAR, since);
     return y;
 }
@@ -136,6 +139,7 @@ typedef struct matmul_keep {
     tensor *a, *b, *c;
     bool ta, tb;
     real alpha;
+    const gemm_kernel *g;
 } matmul_keep;
 
 /* One operand or gradient seen per batch entry: entries are `step` apart (0 if shared). */
@@ -151,8 +155,8 @@ static batched batch_of(const tensor *x, const real *data)
 }
 
 /* dx += alpha op(p) op(q) for every batch entry. A shared operand gathers over all entries. */
-static void matmul_gradient(tape *t, tensor *x, batched p, bool tp, batched q, bool tq,
-                            int64_t inner, int64_t batch, real alpha)
+static void matmul_gradient(tape *t, const gemm_kernel *kernel, tensor *x, batched p, bool tp,
+                            batched q, bool tq, int64_t inner, int64_t batch, real alpha)
 {
     real beta;
     real *dx = tape_grad_beta(t, x, &beta);
@@ -161,7 +165,7 @@ static void matmul_gradient(tape *t, tensor *x, batched p, bool tp, batched q, b
     int64_t m = x->shape[x->rank - 2];
     for (int64_t n = 0; n < batch; n++) {
         real add = g.step == 0 && n > 0 ? 1 : beta;
-        blas_gemm(tp, tq, m, g.columns, inner, alpha, p.data + n * p.step, p.columns,
+        blas_gemm(kernel, tp, tq, m, g.columns, inner, alpha, p.data + n * p.step, p.columns,
                   q.data + n * q.step, q.columns, add, dx + n * g.step, g.columns);
     }
 }
@@ -175,14 +179,14 @@ static void matmul_backward(tape *t, void *keep)
     int64_t batch = k->c->rank == 3 ? k->c->shape[0] : 1;
     int64_t m = k->c->shape[k->c->rank - 2], n = dc.columns;
     if (k->ta) {
-        matmul_gradient(t, k->a, b, k->tb, dc, true, n, batch, k->alpha);
+        matmul_gradient(t, k->g, k->a, b, k->tb, dc, true, n, batch, k->alpha);
     } else {
-        matmul_gradient(t, k->a, dc, false, b, !k->tb, n, batch, k->alpha);
+        matmul_gradient(t, k->g, k->a, dc, false, b, !k->tb, n, batch, k->alpha);
     }
     if (k->tb) {
-        matmul_gradient(t, k->b, dc, true, a, k->ta, m, batch, k->alpha);
+        matmul_gradient(t, k->g, k->b, dc, true, a, k->ta, m, batch, k->alpha);
     } else {
-        matmul_gradient(t, k->b, a, !k->ta, dc, false, m, batch, k->alpha);
+        matmul_gradient(t, k->g, k->b, a, !k->ta, dc, false, m, batch, k->alpha);
     }
 }
 
@@ -211,14 +215,15 @@ tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpos
     tensor *c = matmul_output(t, a, transpose_a, b, transpose_b);
     batched pa = batch_of(a, a->data), pb = batch_of(b, b->data), pc = batch_of(c, c->data);
     int64_t batch = c->rank == 3 ? c->shape[0] : 1, m = c->shape[c->rank - 2];
+    const gemm_kernel *kernel = tape_products(t);
     int64_t inner = a->shape[a->rank - (transpose_a ? 2 : 1)];
     for (int64_t n = 0; n < batch; n++) {
-        blas_gemm(transpose_a, transpose_b, m, pc.columns, inner, alpha, pa.data + n * pa.step,
-                  pa.columns, pb.data + n * pb.step, pb.columns, 0, c->data + n * pc.step,
-                  pc.columns);
+        blas_gemm(kernel, transpose_a, transpose_b, m, pc.columns, inner, alpha,
+                  pa.data + n * pa.step, pa.columns, pb.data + n * pb.step, pb.columns, 0,
+                  c->data + n * pc.step, pc.columns);
     }
     tensor *inputs[] = {a, b};
     return tape_done(t, &MATMUL, since, 2, inputs,
-                     &(matmul_keep){a, b, c, transpose_a, transpose_b, alpha}, sizeof(matmul_keep),
-                     c);
+                     &(matmul_keep){a, b, c, transpose_a, transpose_b, alpha, kernel},
+                     sizeof(matmul_keep), c);
 }

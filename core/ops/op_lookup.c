@@ -28,6 +28,7 @@ static int64_t cell_of(const lookup_keep *a, int64_t row, int64_t head, int64_t 
 typedef struct lookup_work {
     lookup_keep *a;
     const lookup_store *s;
+    const gemm_kernel *g;
     int64_t kv_heads;
     real *scores;     /* [QUERIES, KEYS] */
     candidate *heaps; /* [QUERIES, count] */
@@ -42,7 +43,7 @@ static void scan(const lookup_work *w, int64_t row, int64_t head, int64_t first,
     const real *q = a->q->data + (row * a->queries + first) * width + head * d;
     const real *k = w->s->entries + (row * w->s->size + from % w->s->size) * w->s->entry_width +
                     head * w->kv_heads / a->heads * d;
-    blas_gemm(false, true, n, keys, d, a->scale, q, width, k, w->s->entry_width, 0, w->scores,
+    blas_gemm(w->g, false, true, n, keys, d, a->scale, q, width, k, w->s->entry_width, 0, w->scores,
               keys);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < keys; j++) {
@@ -152,7 +153,11 @@ tensor *op_lookup(tape *t, tensor *q, const lookup_store *store, int64_t heads, 
     a->chosen = tape_keep(t, cells * count * 2 * a->head_dim, sizeof *a->chosen);
     arena *m = tape_scratch(t);
     arena_mark mark = arena_now(m);
-    lookup_work w = {a, store, kv_heads, ARENA_NEW(m, real, QUERIES * KEYS),
+    lookup_work w = {a,
+                     store,
+                     tape_exact(t),
+                     kv_heads,
+                     ARENA_NEW(m, real, QUERIES * KEYS),
                      ARENA_NEW(m, candidate, QUERIES * count)};
     for (int64_t row = 0; row < a->rows; row++) {
         int64_t seen = store->end[row] - store->begin[row];

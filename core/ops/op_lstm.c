@@ -8,6 +8,7 @@ typedef struct lstm_keep {
     tensor *out[3]; /* y [rows, time, h], h_last, c_last [rows, h] */
     real *gates;    /* [time, rows, 4h]: after their sigmoids and tanh */
     real *cells;    /* [time, rows, h]: c */
+    const gemm_kernel *g;
 } lstm_keep;
 
 /* One row, one step: z [4h] holds sums and becomes gates i, f, g, o. */
@@ -69,7 +70,7 @@ static void lstm_forward(const lstm_keep *k, real *hidden, const real *zeros)
             vec_copy(z + r * 4 * h, k->gates_x->data + (r * time + s) * 4 * h, 4 * h);
         }
         hidden_before(hidden, k, s);
-        blas_gemm(false, true, rows, 4 * h, h, 1, hidden, h, k->w_hh->data, h, 1, z, 4 * h);
+        blas_gemm(k->g, false, true, rows, 4 * h, h, 1, hidden, h, k->w_hh->data, h, 1, z, 4 * h);
         for (int64_t r = 0; r < rows; r++) {
             lstm_cell(z + r * 4 * h, c + r * h, k->out[0]->data + (r * time + s) * h,
                       before + r * h, h);
@@ -91,7 +92,7 @@ static void lstm_backward_steps(const lstm_keep *k, real *dz, real *dh, real *dc
             lstm_cell_backward(dz_now + r * 4 * h, dc + r * h, dh + r * h, z + r * 4 * h, c + r * h,
                                before + r * h, h);
         }
-        blas_gemm(false, false, rows, h, 4 * h, 1, dz_now, 4 * h, k->w_hh->data, h, 0, dh, h);
+        blas_gemm(k->g, false, false, rows, h, 4 * h, 1, dz_now, 4 * h, k->w_hh->data, h, 0, dh, h);
     }
 }
 
@@ -121,7 +122,7 @@ static void lstm_backward(tape *t, void *keep)
         for (int64_t s = 0; s < time; s++) {
             hidden_before(before + s * rows * h, k, s);
         }
-        blas_gemm(true, false, 4 * h, h, time * rows, 1, dz, 4 * h, before, h, beta, dw, h);
+        blas_gemm(k->g, true, false, 4 * h, h, time * rows, 1, dz, 4 * h, before, h, beta, dw, h);
     }
     arena_rewind(scratch, mark);
 }
@@ -153,6 +154,7 @@ tensor *op_lstm(tape *t, tensor *gates_x, tensor *w_hh, tensor *h0, tensor *c0, 
                      w_hh,
                      h0,
                      c0,
+                     .g = tape_products(t),
                      .gates = tape_keep(t, time * rows * 4 * h, sizeof(real)),
                      .cells = tape_keep(t, time * rows * h, sizeof(real))};
     k->out[0] = tape_tensor(t, 3, y_shape);

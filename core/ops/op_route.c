@@ -20,6 +20,7 @@ enum { TILE = 2048 };
 typedef struct route_keep {
     tensor *router, *weights, *entries;
     route_shape shape;
+    const gemm_kernel *g;
     int64_t rows, count, width;
     real *slopes; /* [rows, count]: of a pick's weight by its score; 0: all that there is is picked,
                      or the score is beyond the threshold */
@@ -48,12 +49,13 @@ static int64_t run_end(const lookup_store *s, int64_t from, int64_t end, int64_t
     return MIN(end, from + MIN(most, s->size - from % s->size));
 }
 
-static void score_all(real *scores, const real *router, const lookup_store *s, int64_t row)
+static void score_all(const gemm_kernel *g, real *scores, const real *router, const lookup_store *s,
+                      int64_t row)
 {
     int64_t begin = s->begin[row], end = s->end[row];
     for (int64_t from = begin, to; from < end; from = to) {
         to = run_end(s, from, end, end - from);
-        blas_gemm(false, true, 1, to - from, s->entry_width, 1, router, s->entry_width,
+        blas_gemm(g, false, true, 1, to - from, s->entry_width, 1, router, s->entry_width,
                   entry_at(s, row, from), s->entry_width, 0, scores + from - begin, to - from);
     }
 }
@@ -139,7 +141,7 @@ static void keep_slopes(const route_keep *a, const lookup_store *s, int64_t row,
     for (int64_t from = begin, to; from < s->end[row]; from = to) {
         to = run_end(s, from, s->end[row], TILE);
         tile_shares(d, p, held, from - begin, to - begin);
-        blas_gemm(false, false, iterations - 1, width, to - from, 1, p, TILE,
+        blas_gemm(a->g, false, false, iterations - 1, width, to - from, 1, p, TILE,
                   entry_at(s, row, from), width, 1, below + width, width);
     }
     for (int64_t i = 0; i < iterations; i++) {
@@ -175,7 +177,7 @@ static void choose_best(const route_keep *a, const lookup_store *s, int64_t row,
     int64_t n = s->end[row] - s->begin[row], filled = 0, picks = shape->picks;
     real *scores = ARENA_NEW(m, real, n);
     candidate *best = ARENA_NEW(m, candidate, picks);
-    score_all(scores, a->router->data + row * a->width, s, row);
+    score_all(a->g, scores, a->router->data + row * a->width, s, row);
     add_noise(scores, n, shape, row, m);
     for (int64_t j = 0; j < n; j++) {
         best_offer(best, &filled, picks, (candidate){scores[j], s->begin[row] + j});
@@ -291,6 +293,7 @@ route_picks op_route(tape *t, tensor *router, const lookup_store *store, const r
     *a = (route_keep){.router = router,
                       .weights = p.weights,
                       .shape = *shape,
+                      .g = tape_exact(t),
                       .rows = rows,
                       .count = count,
                       .width = width,

@@ -50,6 +50,7 @@ typedef struct ttt_part {
 } ttt_part;
 
 typedef struct ttt_work {
+    const gemm_kernel *g;
     real *w, *sum;           /* W and b (backwards: M and m before), M and m: [dim + 1, dim] */
     real *hat, *s, *e, *dz;  /* n(Z), deviations [n], e, dZ: [n, dim] */
     real *dots, *a;          /* q . k + 1 and A: [n, n] */
@@ -103,10 +104,12 @@ static ttt_part part_of(const ttt_keep *k, const ttt_sizes *n, int64_t row, int6
     return p;
 }
 
-static ttt_work work_of(arena *a, const ttt_sizes *n, bool back)
+static ttt_work work_of(tape *t, const ttt_sizes *n, bool back)
 {
     int64_t c = n->longest, wide = c * n->dim;
-    ttt_work w = {.w = ARENA_NEW(a, real, n->state),
+    arena *a = tape_scratch(t);
+    ttt_work w = {.g = tape_exact(t),
+                  .w = ARENA_NEW(a, real, n->state),
                   .sum = ARENA_NEW(a, real, n->state),
                   .hat = ARENA_NEW(a, real, wide),
                   .s = ARENA_NEW(a, real, c),
@@ -133,12 +136,13 @@ static ttt_work work_of(arena *a, const ttt_sizes *n, bool back)
 /* ---- a part forwards ---- */
 
 /* to [n, dim] = x m + b, m [dim, dim] with b as its row `dim`. */
-static void affine(real *to, const real *x, int64_t stride, const real *m, int64_t n, int64_t dim)
+static void affine(const gemm_kernel *g, real *to, const real *x, int64_t stride, const real *m,
+                   int64_t n, int64_t dim)
 {
     for (int64_t i = 0; i < n; i++) {
         vec_copy(to + i * dim, m + dim * dim, dim);
     }
-    blas_gemm(false, false, n, dim, dim, 1, x, stride, m, dim, 1, to, dim);
+    blas_gemm(g, false, false, n, dim, dim, 1, x, stride, m, dim, 1, to, dim);
 }
 
 /* hat = (x - mean) / s, row by row. */
@@ -172,7 +176,7 @@ static void inner_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part
                            const real *start, real eps)
 {
     int64_t dim = n->dim;
-    affine(w->u, p->k, n->width, start, p->n, dim);
+    affine(w->g, w->u, p->k, n->width, start, p->n, dim);
     normalise(w->hat, w->s, w->u, p->n, dim, eps);
     for (int64_t i = 0; i < p->n; i++) {
         const real *k = p->k + i * n->width, *v = p->v + i * n->width, *hat = w->hat + i * dim;
@@ -189,8 +193,8 @@ static void inner_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part
 static void scores(const ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 {
     int64_t count = p->n;
-    blas_gemm(false, true, count, count, n->dim, 1, p->q, n->width, p->k, n->width, 0, w->dots,
-              count);
+    blas_gemm(w->g, false, true, count, count, n->dim, 1, p->q, n->width, p->k, n->width, 0,
+              w->dots, count);
     for (int64_t i = 0; i < count; i++) {
         real *dots = w->dots + i * count, *a = w->a + i * count;
         for (int64_t j = 0; j <= i; j++) {
@@ -208,10 +212,11 @@ static void answers(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, co
 {
     int64_t dim = n->dim;
     if (sum) {
-        affine(w->c, p->q, n->width, sum, p->n, dim);
+        affine(w->g, w->c, p->q, n->width, sum, p->n, dim);
     }
-    blas_gemm(false, false, p->n, dim, p->n, 1, w->a, p->n, w->dz, dim, sum ? 1 : 0, w->c, dim);
-    affine(w->u, p->q, n->width, start, p->n, dim);
+    blas_gemm(w->g, false, false, p->n, dim, p->n, 1, w->a, p->n, w->dz, dim, sum ? 1 : 0, w->c,
+              dim);
+    affine(w->g, w->u, p->q, n->width, start, p->n, dim);
     for (int64_t i = 0; i < p->n; i++) {
         vec_axpy(w->u + i * dim, -p->pos[i], w->c + i * dim, dim);
     }
@@ -226,7 +231,7 @@ static void learn(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real
         vec_scaled(w->c + i * dim, p->lr[i * n->heads], w->dz + i * dim, dim);
         vec_add(sum + dim * dim, w->c + i * dim, dim);
     }
-    blas_gemm(true, false, dim, dim, p->n, 1, p->k, n->width, w->c, dim, 1, sum, dim);
+    blas_gemm(w->g, true, false, dim, dim, p->n, 1, p->k, n->width, w->c, dim, 1, sum, dim);
 }
 
 /* start and sum become those behind the part. */
@@ -274,8 +279,8 @@ static void answer_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_pa
 static void step_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 {
     int64_t dim = n->dim, count = p->n;
-    blas_gemm(false, true, count, count, dim, -1, w->r, dim, w->dz, dim, 0, w->da, count);
-    affine(w->d, p->k, n->width, w->dsum, count, dim); /* K M^ + m^ */
+    blas_gemm(w->g, false, true, count, count, dim, -1, w->r, dim, w->dz, dim, 0, w->da, count);
+    affine(w->g, w->d, p->k, n->width, w->dsum, count, dim); /* K M^ + m^ */
     for (int64_t j = 0; j < count; j++) {
         real lr = p->lr[j * n->heads];
         if (p->dlr) p->dlr[j * n->heads] += vec_dot(w->d + j * dim, w->dz + j * dim, dim);
@@ -289,8 +294,8 @@ static void step_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part
     for (int64_t i = 0; i < count; i++) {
         vec_zero(w->da + i * count + i + 1, count - i - 1);
     }
-    blas_gemm(true, false, count, dim, count, -1, w->a, count, w->r, dim, 1, w->d, dim);
-    blas_gemm(false, true, count, dim, dim, 1, w->dz, dim, w->dsum, dim, 0, w->dk, dim);
+    blas_gemm(w->g, true, false, count, dim, count, -1, w->a, count, w->r, dim, 1, w->d, dim);
+    blas_gemm(w->g, false, true, count, dim, dim, 1, w->dz, dim, w->dsum, dim, 0, w->dk, dim);
     for (int64_t j = 0; j < count; j++) {
         vec_scale(w->dk + j * dim, p->lr[j * n->heads], dim);
     }
@@ -325,10 +330,10 @@ static void second_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *
 }
 
 /* m [dim + 1, dim] += x^T a and the sum of a's rows, times scale. */
-static void add_outer(real *m, real scale, const real *x, int64_t stride, const real *a, int64_t n,
-                      int64_t dim)
+static void add_outer(const gemm_kernel *g, real *m, real scale, const real *x, int64_t stride,
+                      const real *a, int64_t n, int64_t dim)
 {
-    blas_gemm(true, false, dim, dim, n, scale, x, stride, a, dim, 1, m, dim);
+    blas_gemm(g, true, false, dim, dim, n, scale, x, stride, a, dim, 1, m, dim);
     for (int64_t i = 0; i < n; i++) {
         vec_axpy(m + dim * dim, scale, a + i * dim, dim);
     }
@@ -340,13 +345,15 @@ static void input_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_par
 {
     int64_t dim = n->dim, wide = n->width, count = p->n;
     if (p->dq) {
-        blas_gemm(false, true, count, dim, dim, 1, w->du, dim, start, dim, 1, p->dq, wide);
-        if (sum) blas_gemm(false, true, count, dim, dim, -1, w->r, dim, sum, dim, 1, p->dq, wide);
-        blas_gemm(false, false, count, dim, count, 1, w->da, count, p->k, wide, 1, p->dq, wide);
+        blas_gemm(w->g, false, true, count, dim, dim, 1, w->du, dim, start, dim, 1, p->dq, wide);
+        if (sum)
+            blas_gemm(w->g, false, true, count, dim, dim, -1, w->r, dim, sum, dim, 1, p->dq, wide);
+        blas_gemm(w->g, false, false, count, dim, count, 1, w->da, count, p->k, wide, 1, p->dq,
+                  wide);
     }
     if (!p->dk) return;
-    blas_gemm(true, false, count, dim, count, 1, w->da, count, p->q, wide, 1, w->dk, dim);
-    blas_gemm(false, true, count, dim, dim, 1, w->d, dim, start, dim, 1, w->dk, dim);
+    blas_gemm(w->g, true, false, count, dim, count, 1, w->da, count, p->q, wide, 1, w->dk, dim);
+    blas_gemm(w->g, false, true, count, dim, dim, 1, w->d, dim, start, dim, 1, w->dk, dim);
     for (int64_t i = 0; i < count; i++) {
         vec_add(p->dk + i * wide, w->dk + i * dim, dim);
     }
@@ -376,9 +383,9 @@ static void part_backward(const ttt_work *w, const ttt_sizes *n, const ttt_part 
         second_order(w, n, p, i);
     }
     input_gradients(w, n, p, start, before);
-    add_outer(w->dw, 1, p->q, n->width, w->du, p->n, n->dim);
-    add_outer(w->dw, 1, p->k, n->width, w->d, p->n, n->dim);
-    if (before) add_outer(w->dsum, -1, p->q, n->width, w->r, p->n, n->dim);
+    add_outer(w->g, w->dw, 1, p->q, n->width, w->du, p->n, n->dim);
+    add_outer(w->g, w->dw, 1, p->k, n->width, w->d, p->n, n->dim);
+    if (before) add_outer(w->g, w->dsum, -1, p->q, n->width, w->r, p->n, n->dim);
 }
 
 /* ---- the op ---- */
@@ -489,7 +496,7 @@ static void ttt_backward(tape *t, void *keep)
                    tape_grad(t, in->start), tape_grad(t, in->sum)};
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    ttt_work w = work_of(scratch, &n, true);
+    ttt_work w = work_of(t, &n, true);
     for (int64_t i = 0; i < n.rows * n.heads; i++) {
         head_backward(k, &n, &w, &g, i);
     }
@@ -560,7 +567,7 @@ tensor *op_ttt(tape *t, const ttt_rule *in, tensor **last, tensor **last_sum)
     if (wanted) k->starts = tape_keep(t, states, sizeof(real));
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    ttt_work w = work_of(scratch, &n, false);
+    ttt_work w = work_of(t, &n, false);
     for (int64_t i = 0; i < n.rows * n.heads; i++) {
         head_forward(k, &n, &w, i);
     }

@@ -46,6 +46,8 @@ struct tape {
     arena *scratch;
     bool recording;
     const char *place;
+    tape_kernels kernels;
+    bool exact; /* the exact kernel for all */
     record_chunk *last;
     tape_watch_fn watch;
     void *watch_user;
@@ -64,6 +66,8 @@ tape *tape_new(void)
     CHECK(t, "out of memory for a tape (%zu bytes)", sizeof *t);
     t->memory = arena_new(0);
     t->scratch = arena_new((size_t)1 << 20);
+    const gemm_kernel *g = gemm_best(GEMM_FLOAT32);
+    t->kernels = (tape_kernels){g, g};
     return t;
 }
 
@@ -84,11 +88,36 @@ void tape_reset(tape *t, bool recording)
     t->pools = 0;
     t->place = NULL;
     t->recording = recording;
+    t->exact = false;
 }
 
 bool tape_recording(const tape *t)
 {
     return t->recording;
+}
+
+/* ---- products ---- */
+
+void tape_set_kernels(tape *t, tape_kernels kernels)
+{
+    t->kernels = kernels;
+}
+
+const gemm_kernel *tape_products(const tape *t)
+{
+    return t->exact ? t->kernels.exact : t->kernels.products;
+}
+
+const gemm_kernel *tape_exact(const tape *t)
+{
+    return t->kernels.exact;
+}
+
+bool tape_be_exact(tape *t, bool on)
+{
+    bool before = t->exact;
+    t->exact = on;
+    return before;
 }
 
 /* ---- tensors ---- */

@@ -13,6 +13,7 @@
 #define LOCI_CORE_TAPE_H
 
 #include "core/base/arena.h"
+#include "core/ops/gemm.h"
 #include "core/ops/tensor.h"
 
 typedef struct tape tape;
@@ -30,6 +31,20 @@ void tape_free(tape *t);
  * backwards; without it ops keep nothing. */
 void tape_reset(tape *t, bool recording);
 bool tape_recording(const tape *t);
+
+/* The kernels of the products of a tape's ops: for all that a model's precision covers, and for
+ * what is computed in float32 at any precision (README.md has the table). NULL: BLAS. */
+typedef struct tape_kernels {
+    const gemm_kernel *products, *exact;
+} tape_kernels;
+
+/* From the next op on, which also keeps its kernel for its backward pass. A new tape has the
+ * fastest kernel of float32 for both. */
+void tape_set_kernels(tape *t, tape_kernels kernels);
+const gemm_kernel *tape_products(const tape *t);
+const gemm_kernel *tape_exact(const tape *t);
+/* With `on`, ops that follow take the exact kernel for all products; returns what was before. */
+bool tape_be_exact(tape *t, bool on);
 
 /* A tensor over the caller's memory, which must outlive the step: an input, a carried state. Its
  * gradient, if wanted, is read from x->grad after tape_backward if x->has_grad. */

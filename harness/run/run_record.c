@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
+#include "harness/train/train_kernels.h"
 
 static json_t *now_utc(void)
 {
@@ -127,8 +128,10 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
     if (!text) return plan_error(path, "spec", e);
     char *kept = arena_strdup(a, text); /* nodes may point into it */
     free(text);
-    p->spec = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
-    return p->spec && read_places(p, a, path, e);
+    node *said = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
+    if (said) train_kernels_complete(said, a);
+    p->spec = said;
+    return said && read_places(p, a, path, e);
 }
 
 /* ---- the final evaluation ---- */

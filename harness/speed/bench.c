@@ -50,8 +50,8 @@ static void gemm_item(void *arg, int64_t item, int thread)
 {
     (void)thread;
     const gemm_meter *m = arg;
-    blas_gemm(false, false, GEMM_SIZE, GEMM_SIZE, GEMM_SIZE, 1, m->a, GEMM_SIZE, m->b, GEMM_SIZE, 0,
-              m->c[item], GEMM_SIZE);
+    blas_gemm(NULL, false, false, GEMM_SIZE, GEMM_SIZE, GEMM_SIZE, 1, m->a, GEMM_SIZE, m->b,
+              GEMM_SIZE, 0, m->c[item], GEMM_SIZE);
 }
 
 /* One product per thread, all threads at once: GFLOP/s of all together. */

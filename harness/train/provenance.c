@@ -1,6 +1,7 @@
 #include "harness/train/provenance.h"
 
 #include "core/base/host.h"
+#include "harness/train/train_kernels.h"
 
 static void add_host(json_t *o)
 {
@@ -41,6 +42,7 @@ json_t *provenance_record(const json_t *plan, trainer *t)
     train_length length = trainer_length(t);
     json_t *o = json_copy((json_t *)(uintptr_t)plan);
     add_host(o);
+    json_object_set_new(o, "kernels", json_string(train_kernels_name(&w->train)));
     json_object_set_new(o, "threads", json_integer(trainer_threads(t)));
     json_object_set_new(o, "params", json_integer(cost.params));
     json_object_set_new(o, "active_params", json_integer(cost.active_params));

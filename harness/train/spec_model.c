@@ -1,5 +1,7 @@
 #include "harness/train/spec_model.h"
 
+#include "harness/train/train_kernels.h"
+
 #include <stdlib.h>
 
 /* What a layer can only be built or run with. */
@@ -14,10 +16,13 @@ static bool check_needs(unsigned needs, const node *model_spec, const node *init
 model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                   const tensor_source *source, err *e)
 {
-    const node *n = node_get(spec, "model");
+    const node *n = node_get(spec, "model"), *train = node_get(spec, "train");
     if (!n) return err_set(e, "the spec has no section `model`; describe one"), NULL;
     model *m = NULL;
-    if (!(n = model_resized(a, n, sizes, e))) return NULL;
+    tape_kernels kernels;
+    if (!train_kernels_read(&kernels, train, a, e) || !(n = model_resized(a, n, sizes, e))) {
+        return NULL;
+    }
     int64_t *counts = NULL;
     unsigned needs = model_needs(n);
     const node *init = node_get(spec, "init_from");
@@ -30,5 +35,6 @@ model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *
         m = model_build(n, &inputs, e);
     }
     free(counts);
+    if (m) model_set_kernels(m, kernels);
     return m;
 }

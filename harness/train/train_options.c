@@ -14,6 +14,13 @@ const option TRAIN_OPTIONS[] = {
      .help = "tokens of a row per step, through which gradients flow; 0: the model's context"},
     {"accumulate", OPTION_INT, offsetof(train_options, accumulate), .initial = "1", .min = 1,
      .max = 65536, .help = "batches whose gradients are added up for one step"},
+    {"precision", OPTION_CHOICE, offsetof(train_options, precision), .initial = "float32",
+     .choices = "float32|bfloat16",
+     .help = "of products' operands, in evaluation too; sums and all else are float32"},
+    {"gemm", OPTION_CHOICE, offsetof(train_options, gemm), .initial = "own",
+     .choices = "own|openblas|tiles",
+     .help = "what multiplies: kernels whose bits are the same everywhere, OpenBLAS, or for "
+             "bfloat16 the order of AMX's tiles"},
     {"log_every", OPTION_INT, offsetof(train_options, log_every), .initial = "10", .min = 1,
      .max = 1e9, .help = "steps per line of metrics", .incidental = true},
     {"eval_every", OPTION_INT, offsetof(train_options, eval_every), .initial = "0", .min = 0,

@@ -17,9 +17,13 @@ typedef struct budget {
     double amount; /* > 0; whole for tokens and steps */
 } budget;
 
+typedef enum train_gemm { GEMM_OWN, GEMM_OPENBLAS, GEMM_IN_TILES } train_gemm;
+typedef enum train_precision { PRECISION_FLOAT32, PRECISION_BFLOAT16 } train_precision;
+
 typedef struct train_options {
     const node *budget_node;
     int64_t batch, lanes, segment, accumulate;
+    int64_t gemm, precision;       /* see train_kernels.h */
     int64_t log_every, eval_every; /* steps; 0: only at the end */
     double checkpoint_seconds;
     int64_t keep_every; /* steps; 0: no model but the last is kept for good */

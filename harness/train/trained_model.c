@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_model.h"
+#include "harness/train/train_kernels.h"
 
 /* ---- the source ---- */
 
@@ -185,8 +186,10 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     const char *spec = safetensors_metadata(s, "spec"), *run = safetensors_metadata(s, "run");
     if (!spec) return err_set(e, "%s: the model file holds no spec; it is not from loci", folder);
     char *text = arena_strdup(m->memory, spec);
-    m->spec = node_parse(m->memory, text, strlen(text), folder, e);
-    if (!m->spec) return false;
+    node *said = node_parse(m->memory, text, strlen(text), folder, e);
+    if (!said) return false;
+    train_kernels_complete(said, m->memory);
+    m->spec = said;
     m->step = checkpoint_files_number(s, "step");
     m->tokens = checkpoint_files_number(s, "tokens");
     m->seed = checkpoint_files_number(s, "seed");

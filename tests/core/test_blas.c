@@ -25,7 +25,8 @@ static void naive(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real alpha,
     }
 }
 
-static void check(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real beta)
+static void check(const gemm_kernel *g, bool ta, bool tb, int64_t m, int64_t n, int64_t k,
+                  real beta)
 {
     real a[MOST], b[MOST], c[MOST], expected[MOST];
     const int64_t gap = 3; /* rows are longer than what is used of them */
@@ -42,7 +43,7 @@ static void check(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real beta)
             }
         }
     }
-    blas_gemm(ta, tb, m, n, k, (real)0.75, a, sa, b, sb, beta, c, sc);
+    blas_gemm(g, ta, tb, m, n, k, (real)0.75, a, sa, b, sb, beta, c, sc);
     naive(ta, tb, m, n, k, (real)0.75, a, sa, b, sb, beta, expected, sc);
     char what[96];
     snprintf(what, sizeof what, "%d%d %lld x %lld x %lld, beta %g", ta, tb, (long long)m,
@@ -60,7 +61,9 @@ static void like_the_definition(void)
         for (int bits = 0; bits < 12; bits++) {
             static const real betas[] = {0, (real)0.5, 1};
             real beta = betas[bits / 4];
-            check(bits & 1, bits & 2, sizes[i][0], sizes[i][1], sizes[i][2], beta);
+            check(NULL, bits & 1, bits & 2, sizes[i][0], sizes[i][1], sizes[i][2], beta);
+            check(gemm_best(GEMM_FLOAT32), bits & 1, bits & 2, sizes[i][0], sizes[i][1],
+                  sizes[i][2], beta);
         }
     }
 }

@@ -1,0 +1,64 @@
+#include "harness/train/train_kernels.h"
+
+static bool misfit(err *e, const node *train, const char *key, const char *text)
+{
+    const node *n = train ? node_get(train, key) : NULL;
+    if (n || train) return node_err(e, n ? n : train, "%s", text);
+    return err_set(e, "train.%s: %s", key, text);
+}
+
+static bool fit(const train_options *o, const node *train, err *e)
+{
+    bool rounds = o->precision == PRECISION_BFLOAT16;
+    if (rounds && REAL_IS_DOUBLE) {
+        return misfit(e, train, "precision",
+                      "this program computes in double, for checks of gradients; bfloat16 needs "
+                      "one in float");
+    }
+    if (rounds && o->gemm == GEMM_OPENBLAS) {
+        return misfit(e, train, "gemm", "OpenBLAS serves float32 only; choose own or tiles");
+    }
+    if (!rounds && o->gemm == GEMM_IN_TILES) {
+        return misfit(e, train, "gemm", "tiles serve `precision: bfloat16` only; choose own");
+    }
+    return true;
+}
+
+static tape_kernels kernels_of(const train_options *o)
+{
+    tape_kernels k = {0};
+    if (o->gemm == GEMM_OPENBLAS) return k;
+    k.products = k.exact = gemm_best(GEMM_FLOAT32);
+    if (o->precision == PRECISION_BFLOAT16) {
+        k.products = gemm_best(o->gemm == GEMM_IN_TILES ? GEMM_TILES : GEMM_BFLOAT16);
+    }
+    return k;
+}
+
+/* Only these two: a model is used long after other options have gone. */
+bool train_kernels_read(tape_kernels *k, const node *train, arena *a, err *e)
+{
+    static const char *const keys[] = {"precision", "gemm"};
+    train_options o = {0};
+    node *said = node_map(a);
+    for (int i = 0; i < 2; i++) {
+        node *n = train ? node_get(train, keys[i]) : NULL;
+        if (n) node_set(a, said, keys[i], n);
+    }
+    if (!options_read(&o, TRAIN_OPTIONS, said, NULL, a, e) || !fit(&o, train, e)) return false;
+    *k = kernels_of(&o);
+    return true;
+}
+
+void train_kernels_complete(node *spec, arena *a)
+{
+    node *train = node_get(spec, "train");
+    if (!train || node_get(train, "gemm")) return;
+    node_set(a, train, "gemm", node_scalar(a, TRAIN_KERNELS_UNSAID, true));
+}
+
+const char *train_kernels_name(const train_options *o)
+{
+    tape_kernels k = kernels_of(o);
+    return k.products && !REAL_IS_DOUBLE ? k.products->name : "openblas";
+}
