@@ -6,6 +6,7 @@
 #include "results/compare/compare_load.h"
 #include "results/store/collect.h"
 #include "results/store/experiment.h"
+#include "tools/changed_file.h"
 
 #include <string.h>
 
@@ -18,10 +19,11 @@ store *reading_open(const char *out, err *e)
 }
 
 /* A spec file says its experiment's name. */
-static const char *name_in_file(arena *a, const char *path, err *e)
+static const char *name_in_file(arena *a, store *s, const char *path, err *e)
 {
     spec *x = spec_load(path, NULL, e);
     if (!x) return NULL;
+    changed_file_say(s, x);
     const char *name = arena_strdup(a, x->name);
     spec_free(x);
     return name;
@@ -40,7 +42,7 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
         }
         return names[0];
     }
-    if (cli_is_yaml(word) && !(name = name_in_file(a, word, e))) return NULL;
+    if (cli_is_yaml(word) && !(name = name_in_file(a, s, word, e))) return NULL;
     return experiment_check(s, name, e) ? name : NULL;
 }
 

@@ -10,8 +10,9 @@
  * goes to stderr. NULL and e on failure; store_close it. */
 store *reading_open(const char *out, err *e);
 
-/* The experiment that a word names: its name, or its file; NULL: the one recorded last. Lives as
- * long as the arena. NULL and e if there is none. */
+/* The experiment that a word names: its name, or its file, which may have changed since: stderr
+ * then says in what; NULL: the one recorded last. Lives as long as the arena. NULL and e if there
+ * is none. */
 const char *reading_experiment(arena *a, store *s, const char *word, err *e);
 
 /* What a verb does with an experiment's results: EXIT_DONE, or another status and e. */

@@ -49,6 +49,9 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
                           "description", json_string(x->spec->description), "spec_file",
                           json_string(x->spec->file), "spec_text", json_string(x->spec->text),
                           "baseline", json_string(x->baseline), "created_at", created_at(path));
+    /* What was said in all, by the file, what it extends, and --set: later the file may say another
+     * thing. */
+    json_object_set_new(o, "spec", json_loads(node_json(x->memory, x->spec->root, false), 0, NULL));
     for (int i = 0; i < x->run_count; i++) {
         json_array_append_new(runs, run_record(&x->runs[i]));
     }

@@ -57,6 +57,7 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
         const char *text = json_get_text(x, texts[i]);
         collect_rows_text(t, texts[i], text ? text : "");
     }
+    collect_rows_value(t, "spec", json_object_get(x, "spec"));
     if (!collect_rows_put(c, t, e)) return false;
     size_t i;
     json_t *run;

@@ -16,6 +16,7 @@ const char *const SCHEMA[] = {
     "  description TEXT NOT NULL,\n"
     "  spec_file TEXT NOT NULL,\n"
     "  spec_text TEXT NOT NULL,\n"
+    "  spec TEXT,\n"
     "  baseline TEXT,\n"
     "  created_at TEXT NOT NULL\n"
     ") STRICT;",

@@ -1,0 +1,82 @@
+#include "tools/changed_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "results/store/query.h"
+
+enum { SHOWN = 12, VALUE = 60 };
+
+typedef struct teller {
+    FILE *out;
+    int count;
+} teller;
+
+/* A value on one line, short enough to be read. */
+static void put_value(FILE *out, const char *text)
+{
+    int n = 0;
+    for (; text && text[n] && (n < VALUE || ((unsigned char)text[n] & 0xC0) == 0x80); n++) {
+        fputc((unsigned char)text[n] < 0x20 ? ' ' : text[n], out);
+    }
+    fputs(!text ? "nothing" : text[n] ? " ..." : "", out);
+}
+
+static void put_difference(void *user, const char *path, const char *ran, const char *says)
+{
+    teller *t = user;
+    if (t->count++ >= SHOWN) return;
+    fprintf(t->out, "  %s: ", path);
+    put_value(t->out, ran);
+    fputs(" then, ", t->out);
+    put_value(t->out, says);
+    fputs(" in the file\n", t->out);
+}
+
+static void say_differences(const spec *file, const char *ran_file, const json_t *ran,
+                            const json_t *says)
+{
+    char *text = NULL;
+    size_t bytes;
+    teller t = {.out = open_memstream(&text, &bytes)};
+    CHECK(t.out, "no memory for a text");
+    json_differences(ran, says, "", put_difference, &t);
+    fclose(t.out);
+    if (t.count > 0) {
+        fprintf(stderr,
+                "loci: %s is not what '%s' was run with; these are the results of that (%s as it "
+                "was then, with what it extended and --set):\n%s",
+                file->file, file->name, ran_file, text);
+        if (t.count > SHOWN) fprintf(stderr, "  and %d more\n", t.count - SHOWN);
+    }
+    free(text);
+}
+
+/* The spec that the experiment was run with. An older record has but the file's text. */
+static json_t *spec_then(query *q, arena *a, const spec *file)
+{
+    const char *tree = query_text(q, "spec", a), *text = query_text(q, "spec_text", a);
+    if (tree) return json_loads(tree, 0, NULL);
+    spec *then = spec_parse(text, strlen(text), file->file, NULL, NULL);
+    json_t *x = then ? json_loads(node_json(a, then->root, false), 0, NULL) : NULL;
+    spec_free(then);
+    return x;
+}
+
+void changed_file_say(store *s, const spec *file)
+{
+    arena *a = arena_new(1 << 16);
+    query q =
+        QUERY(s, NULL, "SELECT spec_file, spec_text, spec FROM experiment WHERE experiment = ?1",
+              file->name);
+    if (query_next(&q)) {
+        json_t *ran = spec_then(&q, a, file);
+        json_t *says = json_loads(node_json(a, file->root, false), 0, NULL);
+        if (ran && says) say_differences(file, query_text(&q, "spec_file", a), ran, says);
+        json_decref(ran);
+        json_decref(says);
+    }
+    query_close(&q);
+    arena_free(a);
+}
