@@ -62,6 +62,7 @@ int64_t model_context(const model *m);
 int64_t model_vocab(const model *m);
 /* What its products are computed with; as built: the fastest kernel of float32. Before use. */
 void model_set_kernels(model *m, tape_kernels kernels);
+tape_kernels model_kernels(const model *m);
 /* Gives a model that NEEDS_PREDICTIONS the trained model whose greedy guess of every target its
  * layers are told; same vocabulary and context. States made afterwards carry the guide's beside
  * their own: it reads what the model reads. Both are borrowed as long as the model lives. */

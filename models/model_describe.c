@@ -134,6 +134,11 @@ void model_set_kernels(model *m, tape_kernels kernels)
     m->kernels = kernels;
 }
 
+tape_kernels model_kernels(const model *m)
+{
+    return m->kernels;
+}
+
 int64_t model_context(const model *m)
 {
     return m->options.context;

@@ -4,6 +4,7 @@
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
+#include "harness/train/train_kernels.h"
 #include "harness/train/trained_model.h"
 #include "results/compare/protocol.h"
 #include "tools/find_run.h"
@@ -16,7 +17,7 @@
 
 typedef struct eval_call {
     const char *out, *data, *corpus, *dynamic;
-    int64_t split, rows, tokens, context, stored, span, cleared;
+    int64_t precision, split, rows, tokens, context, stored, span, cleared;
     bool json, documents;
 } eval_call;
 
@@ -34,6 +35,8 @@ static const option OPTIONS[] = {
             "reset the state every so many tokens; 0: never"),
     CLI_INT(eval_call, cleared, "cleared", "0", 0, 1e15,
             "also measure, on so many tokens, the loss without what is carried"),
+    CLI_CHOICE(eval_call, precision, "precision", "trained", "trained|float32|bfloat16",
+               "of products' operands (train.precision)"),
     CLI_TEXT(eval_call, dynamic, "dynamic",
              "learn while reading: sgd, rms, or all of `eval.dynamic`, '{kind: rms, rate: 1e-4}'"),
     CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
@@ -150,6 +153,18 @@ static bool read_dynamic(dynamic_options *d, const char *text, arena *a, err *e)
     return dynamic_options_read(d, section, a, e);
 }
 
+static bool set_precision(const cli_call *c, trained_model *m, err *e)
+{
+    static const char *const NAMES[] = {NULL, "float32", "bfloat16"};
+    const eval_call *o = c->options;
+    tape_kernels kernels;
+    if (!NAMES[o->precision]) return true;
+    if (!train_kernels_at(&kernels, node_get(m->spec, "train"), NAMES[o->precision], c->memory, e))
+        return false;
+    model_set_kernels(m->model, kernels);
+    return true;
+}
+
 static bool eval_model(const cli_call *c, const char *folder, const trained_model *m,
                        const dynamic_options *dynamic, err *e)
 {
@@ -217,7 +232,7 @@ static int eval(const cli_call *c)
     if (!trained_model_load(&m, folder, data, &sizes, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
-    bool done = eval_model(c, folder, &m, &dynamic, &e);
+    bool done = set_precision(c, &m, &e) && eval_model(c, folder, &m, &dynamic, &e);
     trained_model_close(&m);
     return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }

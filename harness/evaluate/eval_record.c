@@ -47,6 +47,14 @@ static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
     return p;
 }
 
+/* Of products' operands, NULL: float32. */
+static const char *precision_of(const model *m)
+{
+    const gemm_kernel *g = model_kernels(m).products;
+    if (!g || g->chain == GEMM_FLOAT32) return NULL;
+    return g->chain == GEMM_TILES ? "bfloat16 in tiles" : "bfloat16";
+}
+
 json_t *eval_record_protocol(const eval_task *task)
 {
     const eval_options *o = task->options;
@@ -61,6 +69,8 @@ json_t *eval_record_protocol(const eval_task *task)
     json_object_set_new(p, "tokens", json_integer(o->tokens));
     json_object_set_new(p, "start", json_string("learned vector, first token counted"));
     json_object_set_new(p, "data", json_string(corpus_hash(task->corpus)));
+    const char *precision = precision_of(task->model);
+    if (precision) json_object_set_new(p, "precision", json_string(precision));
     if (o->dynamic.kind != DYNAMIC_NONE) {
         json_object_set_new(p, "dynamic", dynamic_protocol(&o->dynamic, task->model));
     }

@@ -1,5 +1,7 @@
 #include "harness/train/train_kernels.h"
 
+#include <string.h>
+
 static bool misfit(err *e, const node *train, const char *key, const char *text)
 {
     const node *n = train ? node_get(train, key) : NULL;
@@ -48,6 +50,19 @@ bool train_kernels_read(tape_kernels *k, const node *train, arena *a, err *e)
     if (!options_read(&o, TRAIN_OPTIONS, said, NULL, a, e) || !fit(&o, train, e)) return false;
     *k = kernels_of(&o);
     return true;
+}
+
+bool train_kernels_at(tape_kernels *k, const node *train, const char *precision, arena *a, err *e)
+{
+    const node *gemm = train ? node_get(train, "gemm") : NULL;
+    const char *other = strcmp(precision, "float32") == 0 ? "tiles" : "openblas";
+    node *changed = node_map(a);
+    node_set(a, changed, "precision", node_scalar(a, precision, true));
+    if (gemm && strcmp(gemm->text, other) != 0) {
+        node_set(a, changed, "gemm", node_scalar(a, gemm->text, true));
+    }
+    node_repath(a, changed, "train");
+    return train_kernels_read(k, changed, a, e);
 }
 
 void train_kernels_complete(node *spec, arena *a)

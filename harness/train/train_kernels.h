@@ -17,6 +17,10 @@
 /* Of the spec's `train`, which may be NULL and whose other options are not looked at. */
 bool train_kernels_read(tape_kernels *k, const node *train, arena *a, err *e);
 
+/* The same for a trained model that is used at another precision: where its `gemm` does not serve
+ * that, kernels of our own do. */
+bool train_kernels_at(tape_kernels *k, const node *train, const char *precision, arena *a, err *e);
+
 /* What multiplied in runs whose record does not say so: they are older than the choice. */
 #define TRAIN_KERNELS_UNSAID "openblas"
 
