@@ -148,6 +148,12 @@ void corpus_unpacked_name(char *name);
  * not changed; fills the entries' words (text kinds) and c->source. */
 bool corpus_index(corpus *c, err *e);
 
+/* ---- corpus_duplicates.c ---- */
+
+/* Says which held-out documents have the text of others; hashes [documents][SHA256_HEX] by split.
+ */
+void corpus_duplicates_say(const corpus *c, char *const *hashes);
+
 /* ---- corpus_tokenize.c ---- */
 
 /* Reads options.tokenizer and makes the documents of text ids: in place for bytes, else through

@@ -171,6 +171,7 @@ static bool encode_splits(encoder *x, const char *folder, err *e)
                        .tokenizer = c->pieces->hash,
                        .model = "tokenizer.model",
                        .vocab = c->vocab,
+                       .separator = -1,
                        .words = c->has_words};
     x->writer = shard_writer_begin(folder, SHARDS_LLMC, &meta, e);
     bool ok = x->writer != NULL;

@@ -219,6 +219,7 @@ bool corpus_index(corpus *c, err *e)
     if (!index_splits(c, hashes, &read_any, e)) return false;
     if (read_any && c->cache && !save_cache(c, hashes, e)) return false;
     hash_source(c, hashes);
+    corpus_duplicates_say(c, hashes);
     corpus_sum(c);
     return true;
 }

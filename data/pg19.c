@@ -1,6 +1,7 @@
 /* PG-19 (Rae et al. 2020, arXiv:1911.05507): books of Project Gutenberg from before 1919.
  *
- *   metadata.csv                        book_id, title, publication date, link; no header row
+ *   metadata.csv                        book_id, title, publication date, link; a row of names of
+ *                                       columns may come first, as may a byte order mark
  *   train/ID.txt  validation/ID.txt  test/ID.txt
  *
  * Books may be missing from the folders (a subset) and from the metadata (then they have no title).
@@ -39,6 +40,13 @@ static int by_book(const void *x, const void *y)
     return (a->book > b->book) - (a->book < b->book);
 }
 
+/* Names of columns have no number, a book does. */
+static bool is_heading(const csv *rows)
+{
+    const char *first = rows->field[0];
+    return rows->line == 1 && rows->count == 4 && !strpbrk(first, "0123456789");
+}
+
 static bool read_metadata(titles *all, const char *path, arena *a, err *e)
 {
     size_t bytes;
@@ -46,8 +54,10 @@ static bool read_metadata(titles *all, const char *path, arena *a, err *e)
     if (!text) return false;
     csv rows;
     err problem;
-    csv_init(&rows, text, (int64_t)bytes, path);
+    size_t mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    csv_init(&rows, text + mark, (int64_t)(bytes - mark), path);
     while (csv_next(&rows, &problem)) {
+        if (is_heading(&rows)) continue;
         char *end = rows.field[0];
         long long book = strtoll(rows.field[0], &end, 10);
         if (rows.count != 4 || end == rows.field[0] || *end || book < 0) {

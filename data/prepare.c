@@ -56,8 +56,6 @@ int prepare_list(const corpus_info **list, const corpus_places *places, arena *a
     return count;
 }
 
-/* ---- export ---- */
-
 bool prepare_format_find(const char *name, shard_format *format)
 {
     static const char *const NAMES[] = {"llmc", "nanogpt"};
@@ -67,57 +65,6 @@ bool prepare_format_find(const char *name, shard_format *format)
         return true;
     }
     return false;
-}
-
-enum { IDS_AT_ONCE = 1 << 15 };
-
-static bool export_document(shard_writer *w, const corpus_split *s, int64_t doc, int32_t *ids,
-                            err *e)
-{
-    document d = split_document(s, doc);
-    for (int64_t at = 0; at < d.tokens; at += IDS_AT_ONCE) {
-        int64_t n = MIN(d.tokens - at, IDS_AT_ONCE);
-        if (!split_read(s, doc, at, n, ids, e) || !shard_writer_ids(w, ids, n, e)) return false;
-    }
-    return shard_writer_document(w, &d, e);
-}
-
-static bool export_splits(shard_writer *w, const corpus *c, err *e)
-{
-    int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
-    bool ok = ids != NULL || err_set(e, "out of memory");
-    for (int kind = 0; kind < SPLITS && ok; kind++) {
-        const corpus_split *s = &c->splits[kind];
-        if (s->count == 0) continue;
-        ok = shard_writer_split(w, s->kind, e);
-        for (int64_t i = 0; i < s->count && ok; i++) {
-            ok = export_document(w, s, i, ids, e);
-        }
-    }
-    free(ids);
-    return ok;
-}
-
-bool prepare_export(const corpus *c, const char *folder, shard_format format, err *e)
-{
-    char model[FILE_PATH_BYTES];
-    shard_meta meta = {.corpus = c->cls->name,
-                       .source = c->source,
-                       .tokenizer = c->bytes    ? "bytes"
-                                    : c->pieces ? c->pieces->hash
-                                                : "none",
-                       .model = c->pieces ? "tokenizer.model" : NULL,
-                       .vocab = c->vocab,
-                       .lossless = c->lossless,
-                       .words = c->has_words};
-    shard_writer *w = shard_writer_begin(folder, format, &meta, e);
-    bool ok = w && export_splits(w, c, e);
-    if (ok && c->pieces) {
-        ok = file_join(model, folder, "tokenizer.model", e) && file_copy(c->model_path, model, e);
-    }
-    ok = ok && shard_writer_finish(w, e);
-    shard_writer_free(w);
-    return ok;
 }
 
 /* ---- prepare ---- */
@@ -144,7 +91,7 @@ corpus *prepare_corpus(const node *spec, const corpus_places *places,
     int64_t *counts = verify(c, e) ? corpus_token_counts(c, e) : NULL;
     bool ok = counts != NULL;
     free(counts);
-    if (ok && options->export) ok = prepare_export(c, options->out, options->format, e);
+    if (ok && options->export) ok = prepare_export(c, options, e);
     if (ok) return c;
     corpus_close(c);
     return NULL;

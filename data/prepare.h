@@ -27,7 +27,9 @@ bool prepare_format_find(const char *name, shard_format *format); /* "llmc", "na
 typedef struct prepare_options {
     bool export; /* write shards to `out`, too */
     shard_format format;
-    const char *out; /* folder; made if missing */
+    int64_t separator; /* id that is written between documents, where the format's users look for
+                          it: before each in llm.c's, behind each in nanoGPT's; -1: none */
+    const char *out;   /* folder; made if missing */
 } prepare_options;
 
 /* Opens the corpus of a `data:` node and prepares everything that a run on it would need, token
@@ -36,7 +38,9 @@ corpus *prepare_corpus(const node *spec, const corpus_places *places,
                        const prepare_options *options, err *e);
 
 /* Writes every split of c to the folder as token shards (train*.bin, val*.bin, test*.bin) with the
- * sidecar corpus.json (data/README.md); `corpus: shards` reads it back. */
-bool prepare_export(const corpus *c, const char *folder, shard_format format, err *e);
+ * sidecar corpus.json (data/README.md); `corpus: shards` reads it back, separators left out. Shards
+ * of an older export there go; shards that no corpus.json there tells of are an error, since other
+ * programs would read them together with the new ones. */
+bool prepare_export(const corpus *c, const prepare_options *o, err *e);
 
 #endif

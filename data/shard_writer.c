@@ -29,9 +29,9 @@ struct shard_writer {
 shard_writer *shard_writer_begin(const char *folder, shard_format format, const shard_meta *meta,
                                  err *e)
 {
-    if (format == SHARDS_NANOGPT && meta->vocab > 1 << 16) {
-        err_set(e, "%lld ids do not fit nanoGPT's uint16; choose the format llmc",
-                (long long)meta->vocab);
+    int64_t ids = MAX(meta->vocab, meta->separator + 1);
+    if (format == SHARDS_NANOGPT && ids > 1 << 16) {
+        err_set(e, "%lld ids do not fit nanoGPT's uint16; choose the format llmc", (long long)ids);
         return NULL;
     }
     if (!file_make_folders(folder, e)) return NULL;
@@ -40,7 +40,7 @@ shard_writer *shard_writer_begin(const char *folder, shard_format format, const 
     snprintf(w->folder, sizeof w->folder, "%s", folder);
     w->format = format;
     w->meta = *meta;
-    w->width = meta->vocab > 1 << 16 ? 4 : 2;
+    w->width = ids > 1 << 16 ? 4 : 2;
     w->out.fd = -1;
     w->splits = json_object();
     return w;
@@ -132,10 +132,23 @@ static bool write_some(shard_writer *w, const int32_t *ids, int64_t n, err *e)
             return err_set(e, "%s: token %d is not below the vocabulary of %lld", w->folder, ids[i],
                            (long long)w->meta.vocab);
         }
+        if (ids[i] == w->meta.separator) {
+            return err_set(e, "%s: the id %d is one of the text's own and separates nothing",
+                           w->folder, ids[i]);
+        }
         narrow[i] = (uint16_t)(ids[i] & 0xffff);
     }
     const void *data = w->width == 4 ? (const void *)ids : narrow;
     return file_out_write(&w->out, data, (size_t)(n * w->width), e);
+}
+
+static bool write_separator(shard_writer *w, err *e)
+{
+    int32_t id = (int32_t)w->meta.separator;
+    uint16_t narrow = (uint16_t)(id & 0xffff);
+    w->tokens++;
+    return file_out_write(&w->out, w->width == 4 ? (const void *)&id : &narrow, (size_t)w->width,
+                          e);
 }
 
 bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
@@ -145,6 +158,10 @@ bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
                        "%s: a document of more than 2^31 tokens does not fit llm.c's shards; cut "
                        "it into several files",
                        w->folder);
+    }
+    if (w->meta.separator >= 0 && w->format == SHARDS_LLMC && w->tokens == w->begin && n > 0) {
+        if (!write_separator(w, e)) return false;
+        w->begin = w->tokens;
     }
     for (int64_t done = 0; done < n; done += IDS_AT_ONCE) {
         if (!write_some(w, ids + done, MIN(n - done, IDS_AT_ONCE), e)) return false;
@@ -169,6 +186,8 @@ bool shard_writer_document(shard_writer *w, const document *d, err *e)
         json_object_set_new(item, "unknown_bytes", json_integer(d->unknown_bytes));
     }
     json_array_append_new(w->documents, item);
+    bool separated = w->meta.separator >= 0 && w->format == SHARDS_NANOGPT;
+    if (separated && !write_separator(w, e)) return false;
     w->begin = w->tokens;
     if (w->format != SHARDS_LLMC || w->tokens < ROLL_OVER) return true;
     return close_file(w, e) && open_file(w, e);
@@ -185,6 +204,7 @@ bool shard_writer_finish(shard_writer *w, err *e)
                             (json_int_t)m->vocab, "lossless", m->lossless, "words", m->words,
                             "tokenizer", tokenizer, "splits", w->splits);
     CHECK(all, "out of memory");
+    if (m->separator >= 0) json_object_set_new(all, "separator", json_integer(m->separator));
     bool ok = json_write(path, all, e);
     json_decref(all);
     return ok;

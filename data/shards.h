@@ -58,6 +58,7 @@ typedef struct shard_meta {
     const char *corpus, *source; /* name and hash of what was encoded */
     const char *tokenizer, *model;
     int64_t vocab;
+    int64_t separator; /* id between documents, which no document holds; -1: none */
     bool lossless, words;
 } shard_meta;
 

@@ -7,13 +7,17 @@
 
 typedef struct data_call {
     const char *data, *export;
-    int64_t format;
+    int64_t format, separator;
     const node *set;
 } data_call;
 
 static const option OPTIONS[] = {
     CLI_TEXT(data_call, export, "export", "also write the splits as token shards to this folder"),
     CLI_CHOICE(data_call, format, "format", "llmc", "llmc|nanogpt", "of the exported shards"),
+    {"separator", OPTION_INT, offsetof(data_call, separator), .initial = "null", .nullable = true,
+     .min = 0, .max = 1 << 30,
+     .help = "id that is written with every exported document: before it (llmc), behind it "
+             "(nanogpt); default: none"},
     CLI_DATA(data_call),
     CLI_SET(data_call),
     {0}};
@@ -65,6 +69,7 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
     const data_call *o = c->options;
     prepare_options how = {.export = o->export != NULL,
                            .format = o->format == 0 ? SHARDS_LLMC : SHARDS_NANOGPT,
+                           .separator = o->separator,
                            .out = o->export};
     corpus *text = prepare_corpus(section, places, &how, e);
     if (!text) return false;
@@ -105,6 +110,14 @@ static int prepare_spec(experiment *x, const cli_call *c, const corpus_places *p
     err e = {0};
     int n = sections_of(sections, x, &e);
     if (n < 0) return cli_fail(EXIT_USAGE, "%s", e.text);
+    const data_call *o = c->options;
+    if (o->export && n > 1) {
+        return cli_fail(
+            EXIT_USAGE,
+            "%s: its runs have %d data sections, and shards of one fit a folder; choose "
+            "one with --set, or give a corpus instead of the spec",
+            x->spec->file, n);
+    }
     for (int i = 0; i < n; i++) {
         if (!prepare_node(sections[i], c, places, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     }
@@ -135,6 +148,9 @@ static int data_action(const cli_call *c)
     corpus_places places = cli_places_heard(c->memory, o->data);
     const char *what = c->words[0];
     if (strcmp(what, "list") == 0 && c->count == 1) return list_corpora(c, &places);
+    static const char *const without_export[] = {"data", "set", NULL};
+    const char *other = o->export ? NULL : cli_given_beside(c, without_export);
+    if (other) return cli_fail(EXIT_USAGE, "data: --%s is of --export DIR", other);
     if (strcmp(what, "prepare") == 0 && c->count == 2)
         return prepare_corpora(c, c->words[1], &places);
     return cli_fail(EXIT_USAGE,

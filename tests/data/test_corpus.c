@@ -111,6 +111,22 @@ static void pg19_layout(void)
     corpus_close(c);
 }
 
+/* As spreadsheets save it: a byte order mark, a row of names. */
+static void pg19_with_heading(void)
+{
+    corpora_write("pg19/metadata.csv",
+                  "\xef\xbb\xbf"
+                  "_id,short_book_title,publication_date,url\r\n7,Title,1850,http://x\r\n",
+                  -1);
+    corpora_write("pg19/train/7.txt", "one two", -1);
+    corpora_write("pg19/validation/99.txt", "seven", -1);
+    corpora_write("pg19/test/100.txt", "eight nine", -1);
+    corpus *c = corpora_need("{corpus: pg19}");
+    const char *title = c ? split_document(corpus_get(c, SPLIT_TRAIN), 0).title : NULL;
+    EXPECT(title && strcmp(title, "Title") == 0, "%s", title ? title : "none");
+    corpus_close(c);
+}
+
 /* Databases and JSON take no other text than UTF-8: a name is kept, not lost. */
 static void names_that_are_not_utf8(void)
 {
@@ -121,7 +137,8 @@ static void names_that_are_not_utf8(void)
     document d = split_document(corpus_get(c, SPLIT_VALIDATION), 0);
     EXPECT(strcmp(d.name, "validation/caf\\xe9 \xc3\xa9.txt") == 0, "%s", d.name);
     err e = {""};
-    EXPECT(prepare_export(c, corpora_path("out"), SHARDS_LLMC, &e), "%s", e.text);
+    const prepare_options how = {.out = corpora_path("out"), .separator = -1};
+    EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus_close(c);
 }
 
@@ -344,6 +361,7 @@ const test_suite test_corpus = {"data/corpus",
                                 {{"enwik8 is cut by position", enwik8_is_cut_by_position},
                                  {"folder is split by file", folder_is_split_by_file},
                                  {"pg19 layout", pg19_layout},
+                                 {"pg19 with a heading", pg19_with_heading},
                                  {"names that are not UTF-8", names_that_are_not_utf8},
                                  {"kjv books", kjv_books},
                                  {"identity is content", identity_is_content},

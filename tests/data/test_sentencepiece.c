@@ -100,7 +100,8 @@ static void trains_its_own(void)
     EXPECT(strcmp(back, "the memory holds what it forgets") == 0, "'%s'", back);
     free(back);
     free(ids);
-    EXPECT(prepare_export(c, corpora_path("out"), SHARDS_LLMC, &e), "%s", e.text);
+    const prepare_options how = {.out = corpora_path("out"), .separator = -1};
+    EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus *d = corpora_need("{corpus: shards, path: out}");
     EXPECT(d && split_words(corpus_get(d, SPLIT_TEST)) == split_words(corpus_get(c, SPLIT_TEST)) &&
                !corpus_lossless(d) && corpus_has_words(d),

@@ -65,7 +65,8 @@ static void wide_shards(void)
 {
     arena *a = arena_new(0);
     err e = {""};
-    shard_meta meta = {.corpus = "test", .source = "none", .tokenizer = "none", .vocab = 128256};
+    shard_meta meta = {
+        .corpus = "test", .source = "none", .tokenizer = "none", .vocab = 128256, .separator = -1};
     static const int32_t IDS[5] = {128255, 0, 65536, 65535, 1};
     const char *folder = corpora_path("wide");
     shard_writer *w = shard_writer_begin(folder, SHARDS_LLMC, &meta, &e);
@@ -108,7 +109,9 @@ static void export_then_open(void)
         err e = {""};
         char yaml[64];
         const char *name = format ? "nano" : "llmc";
-        EXPECT(prepare_export(c, corpora_path(name), (shard_format)format, &e), "%s", e.text);
+        const prepare_options how = {
+            .format = (shard_format)format, .out = corpora_path(name), .separator = -1};
+        EXPECT(prepare_export(c, &how, &e), "%s", e.text);
         EXPECT(file_exists(corpora_path(format ? "nano/val.bin" : "llmc/val_000000.bin")), "names");
         snprintf(yaml, sizeof yaml, "{corpus: shards, path: %s}", name);
         corpus *d = corpora_need(yaml);
@@ -219,7 +222,9 @@ static void damaged_shards(void)
     corpus *c = corpora_need("{corpus: text, path: t}");
     free(text);
     if (!c) return;
-    EXPECT(prepare_export(c, corpora_path("out"), SHARDS_NANOGPT, &e), "%s", e.text);
+    const prepare_options how = {
+        .format = SHARDS_NANOGPT, .out = corpora_path("out"), .separator = -1};
+    EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus_close(c);
     EXPECT(shards_verify(corpora_path("out"), &e), "%s", e.text);
     FILE *f = fopen(corpora_path("out/train.bin"), "r+b");
@@ -233,6 +238,74 @@ static void damaged_shards(void)
     EXPECT(spec && !prepare_corpus(spec, corpora_places(), &only, &e) && strstr(e.text, "damaged"),
            "%s", e.text);
     arena_free(a);
+}
+
+static bool export_text(const char *path, shard_format format, int64_t separator, err *e)
+{
+    char yaml[128];
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: %s}", path);
+    corpus *c = corpora_need(yaml);
+    const prepare_options how = {
+        .format = format, .out = corpora_path("out"), .separator = separator};
+    bool ok = c && prepare_export(c, &how, e);
+    corpus_close(c);
+    return ok;
+}
+
+static void write_layout(const char *name, bool test)
+{
+    static const char *const FILES[] = {"train/a", "train/b", "valid/c", "test/d"};
+    static const char *const TEXTS[] = {"first text", "second", "third one", "fourth"};
+    char path[128];
+    for (int i = 0; i < 3 + test; i++) {
+        snprintf(path, sizeof path, "%s/%s.txt", name, FILES[i]);
+        corpora_write(path, TEXTS[i], -1);
+    }
+}
+
+/* A folder holds the shards of the last export and no others. */
+static void export_over_older(void)
+{
+    err e = {""};
+    write_layout("with", true);
+    write_layout("without", false);
+    EXPECT(export_text("with", SHARDS_LLMC, -1, &e), "%s", e.text);
+    EXPECT(file_exists(corpora_path("out/test_000000.bin")), "a test split");
+    EXPECT(export_text("without", SHARDS_LLMC, -1, &e), "%s", e.text);
+    EXPECT(!file_exists(corpora_path("out/test_000000.bin")), "a stale shard");
+    EXPECT(export_text("with", SHARDS_NANOGPT, -1, &e), "%s", e.text);
+    EXPECT(!file_exists(corpora_path("out/train_000000.bin")) &&
+               file_exists(corpora_path("out/train.bin")),
+           "shards of another format");
+    corpora_write("out/somebodys.bin", "xx", 2);
+    EXPECT(!export_text("with", SHARDS_NANOGPT, -1, &e) && strstr(e.text, "somebodys.bin"), "%s",
+           e.text);
+    EXPECT(file_exists(corpora_path("out/somebodys.bin")), "somebody's file");
+}
+
+/* Written where the format's users look for it; read back it is no part of the text. */
+static void separators_are_written(void)
+{
+    for (int format = 0; format < 2; format++) {
+        err e = {""};
+        write_layout("t", true);
+        EXPECT(export_text("t", (shard_format)format, 256, &e), "%s", e.text);
+        corpus *c = corpora_need("{corpus: shards, path: out}");
+        EXPECT(c && split_documents(corpus_get(c, SPLIT_TRAIN)) == 2 && corpus_vocab(c) == 256 &&
+                   split_tokens(corpus_get(c, SPLIT_TRAIN)) == 16,
+               "format %d", format);
+        corpus_close(c);
+        EXPECT(file_remove(corpora_path("out/corpus.json"), &e), "%s", e.text);
+        c = corpora_need("{corpus: shards, path: out, vocab: 257, separator: 256}");
+        int32_t ids[11] = {0};
+        const corpus_split *s = c ? corpus_get(c, SPLIT_TRAIN) : NULL;
+        EXPECT(s && split_documents(s) == 2 && split_document(s, 0).tokens == 11 &&
+                   split_read(s, 0, 0, 11, ids, &e) && ids[format == SHARDS_LLMC ? 0 : 10] == 256,
+               "format %d", format);
+        corpus_close(c);
+        EXPECT(!export_text("t", (shard_format)format, 'e', &e), "one of the text's own");
+        EXPECT(file_remove_tree(corpora_path("out"), &e), "%s", e.text);
+    }
 }
 
 static void ids_beyond_the_vocabulary(void)
@@ -265,6 +338,8 @@ const test_suite test_shards = {"data/shards",
                                 {{"nanogpt and llm.c are read", nanogpt_and_llmc_are_read},
                                  {"wide shards", wide_shards},
                                  {"export then open", export_then_open},
+                                 {"export over older", export_over_older},
+                                 {"separators are written", separators_are_written},
                                  {"bad headers", bad_headers},
                                  {"damaged sidecars", damaged_sidecars},
                                  {"damaged shards", damaged_shards},

@@ -1,6 +1,7 @@
 /* Which text belongs to which split, as folders and files of people's own are named. */
 #include "data/split_names.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,48 @@ static void names_of_shards(void)
     }
 }
 
+static void hear(void *user, const char *line)
+{
+    snprintf(user, 1024, "%s", line);
+}
+
+/* What is heard last while the corpus is opened. */
+static void expect_heard(const char *yaml, const char *words)
+{
+    char heard[1024] = "";
+    err e = {""};
+    arena *a = arena_new(1 << 16);
+    corpus_places places = *corpora_places();
+    places.say = hear;
+    places.user = heard;
+    node *spec = node_parse(a, yaml, strlen(yaml), "test.yaml", &e);
+    corpus *c = spec ? corpus_open(spec, &places, &e) : NULL;
+    EXPECT(c, "%s", e.text);
+    EXPECT(words ? strstr(heard, words) != NULL : !*heard, "'%s'", heard);
+    corpus_close(c);
+    arena_free(a);
+}
+
+/* The same text on both sides is said, however it came there. */
+static void equal_texts(void)
+{
+    char *text = corpora_text(1, 2000);
+    corpora_write("t/train/a.txt", text, 1000);
+    corpora_write("t/train/b.txt", text + 1000, -1);
+    corpora_write("t/validation/c.txt", text + 500, 1000);
+    expect_heard("{corpus: text, path: t}", NULL);
+    corpora_write("t/test/copy.txt", text + 1000, -1);
+    expect_heard("{corpus: text, path: t}",
+                 "1 of 1 documents of test (100.0 % of it) have the same text as documents of "
+                 "train: test/copy.txt is train/b.txt");
+    corpora_write("u/train/1", "\n", -1); /* blank ones are equal by chance */
+    corpora_write("u/train/2", text, -1);
+    corpora_write("u/validation/1", "\n", -1);
+    corpora_write("u/validation/2", text, 1000);
+    expect_heard("{corpus: text, path: u}", NULL);
+    free(text);
+}
+
 const test_suite test_splits = {"data/splits",
                                 {{"words of names", words_of_names},
                                  {"files named after splits", files_named_after_splits},
@@ -196,4 +239,5 @@ const test_suite test_splits = {"data/splits",
                                  {"names that mean nothing", names_that_mean_nothing},
                                  {"contradictions", contradictions},
                                  {"names of shards", names_of_shards},
+                                 {"equal texts", equal_texts},
                                  {0}}};
