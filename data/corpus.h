@@ -80,7 +80,7 @@ double corpus_entropy(const corpus *c); /* nats per token where known (synthetic
 int64_t corpus_span(const corpus *c); /* tokens per training span (data.span), 0: whole documents */
 const char *corpus_where(const corpus *c); /* path that was opened; "" for synthetic ones */
 const char *corpus_hash(const corpus *c);  /* of content, splits and tokenizer; hex */
-/* What its ids mean: "bytes", the hash of a SentencePiece model's pieces, or "none" where nothing
+/* What its ids mean: "bytes", the hash of a SentencePiece model, or "none" where nothing
  * tells. */
 const char *corpus_tokenizer(const corpus *c);
 node *corpus_resolved(const corpus *c, arena *a);
