@@ -130,6 +130,7 @@ typedef struct comparison {
     compare_metric metric; /* chosen; never AUTO */
     int baseline;          /* index; -1: the experiment's baseline has no variant here */
     int count;
+    int best_of; /* these are the best of so many, and the baseline (compare_best.h); 0: all */
     compared_variant *variants; /* in planned order */
     bool lossy;                 /* a scored run has no bits per byte */
     int comparisons;            /* differences with an interval */

@@ -190,9 +190,15 @@ void compare_print_title(char text[512], const comparison *c)
         n += snprintf(text + n, (size_t)(512 - n), "%s%.100s tuned on validation", comma, c->tune);
         comma = ", ";
     }
-    if (c->at == AT_END || !isfinite(c->at_amount)) return;
-    table_si(amount, c->at_amount);
-    snprintf(text + n, (size_t)(512 - n), "%sat %s %s", comma, amount, budget_name(c));
+    if (c->at != AT_END && isfinite(c->at_amount)) {
+        table_si(amount, c->at_amount);
+        n += snprintf(text + n, (size_t)(512 - n), "%sat %s %s", comma, amount, budget_name(c));
+        comma = ", ";
+    }
+    if (c->best_of) {
+        snprintf(text + n, (size_t)(512 - n), "%sbest %d of %d variants", comma, c->count,
+                 c->best_of);
+    }
 }
 
 /* ---- what is not in the figures ---- */

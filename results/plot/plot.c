@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "results/compare/compare_best.h"
 #include "results/plot/plot_axis.h"
 #include "results/plot/plot_cost.h"
 #include "results/plot/plot_curves.h"
@@ -13,7 +14,7 @@
 
 /* Each draws what there is for it to draw. */
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
-    plot_curves, plot_differences, plot_recall, plot_cost, plot_axis, plot_slices, plot_routing};
+    plot_curves, plot_differences, plot_recall, plot_cost, plot_slices, plot_routing};
 
 bool plot_clear(const char *folder, err *e)
 {
@@ -37,9 +38,12 @@ bool plot_experiment(plot_report *r, store *s, const char *folder, const compari
 {
     arena *a = arena_new(1 << 20);
     bool ok = gnuplot_begin_report(r, folder, svg_only, e);
+    /* Lines of hundreds of variants cannot be told apart. How they depend on a number can. */
+    const comparison *best = compare_best(a, c);
     for (size_t i = 0; ok && i < sizeof PARTS / sizeof *PARTS; i++) {
-        ok = PARTS[i](r, a, s, c, e);
+        ok = PARTS[i](r, a, s, best, e);
     }
+    ok = ok && plot_axis(r, a, s, c, e);
     if (ok) gnuplot_note_fonts(r);
     arena_free(a);
     return ok;
@@ -49,8 +53,8 @@ bool plot_figure(plot_report *r, store *s, const char *folder, const comparison 
                  const char *figure, bool svg_only, err *e)
 {
     arena *a = arena_new(1 << 20);
-    bool ok =
-        gnuplot_begin_report(r, folder, svg_only, e) && plot_routing_figure(r, a, s, c, figure, e);
+    bool ok = gnuplot_begin_report(r, folder, svg_only, e) &&
+              plot_routing_figure(r, a, s, compare_best(a, c), figure, e);
     if (ok) gnuplot_note_fonts(r);
     arena_free(a);
     return ok;

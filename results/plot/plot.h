@@ -2,7 +2,7 @@
  *
  *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
  *   loss-time     the same against training time
- *   loss-tokens-facets, loss-time-facets   with more than seven variants: each in a panel
+ *   loss-tokens-facets   with more than seven variants: each in a panel
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
  *   gain-flops, gain-time   where a model learned while it was evaluated: gain over the baseline
@@ -15,8 +15,9 @@
  *   slices-position                            final loss by position in the document
  *   gain-position, gain-frequency, gain-repetition   gain over the baseline by slices of the text
  *
- * each as .gp with its data inside (edit it and run gnuplot on it again), .svg, .png and .pdf. The
- * SVG depends on the data alone. What cannot be drawn yet is left out and noted. */
+ * of more than COMPARE_BEST variants the best ones, each as .gp with its data inside (edit it and
+ * run gnuplot on it again), .svg, .png and .pdf. The SVG depends on the data alone. What cannot be
+ * drawn yet is left out and noted. */
 #ifndef LOCI_RESULTS_PLOT_H
 #define LOCI_RESULTS_PLOT_H
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/compare/compare_best.h"
 #include "results/compare/compare_load.h"
 #include "results/store/query.h"
 
@@ -67,6 +68,28 @@ static bool read_settings(settings *out, arena *a, store *s, const comparison *c
     return true;
 }
 
+/* More lines than can be told apart: those with the best points stay. */
+static void keep_best(settings *all, arena *a, compare_metric m)
+{
+    double *least = ARENA_NEW(a, double, all->series_count);
+    for (int k = 0; k < all->series_count; k++) {
+        least[k] = (double)INFINITY;
+        for (int i = 0; i < all->count; i++) {
+            if (strcmp(all->list[i].series, all->series[k]) != 0) continue;
+            least[k] = fmin(least[k], all->list[i].variant->value[m].mean);
+        }
+    }
+    int kept = 0;
+    for (int k = 0; k < all->series_count; k++) {
+        int better = 0;
+        for (int i = 0; i < all->series_count; i++) {
+            better += least[i] < least[k] || (least[i] <= least[k] && i < k);
+        }
+        if (better < COMPARE_BEST) all->series[kept++] = all->series[k];
+    }
+    all->series_count = kept;
+}
+
 static int by_x(const void *a, const void *b)
 {
     double x = ((const setting *)a)->x, y = ((const setting *)b)->x;
@@ -116,17 +139,21 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     if (all.count) memcpy(sorted, all.list, (size_t)all.count * sizeof *sorted);
     qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
     if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return true;
+    char caption[160] = "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).";
+    if (all.series_count > COMPARE_BEST) {
+        size_t n = strlen(caption);
+        snprintf(caption + n, sizeof caption - n, " The best %d of %d lines.", COMPARE_BEST,
+                 all.series_count);
+        keep_best(&all, a, c->metric);
+    }
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
     char y[128];
     gnuplot_script p;
     snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
-    plot_series_begin(&p, c,
-                      &(plot_frame){.name = name,
-                                    .caption = "Point: mean over n seeds. Bar: 95 % t-interval "
-                                               "(none for n = 1).",
-                                    .x = axis,
-                                    .y = y,
-                                    .lines = all.series_count});
+    plot_series_begin(
+        &p, c,
+        &(plot_frame){
+            .name = name, .caption = caption, .x = axis, .y = y, .lines = all.series_count});
     fprintf(p.out, "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n",
             logarithmic ? "set logscale x\n" : "");
     put_tics(p.out, sorted, all.count);

@@ -109,7 +109,9 @@ static void choose_range(double range[2], double *x_end, const plot_series *curv
 
 /* ---- panels ---- */
 
-enum { PANEL_WIDTH = 250, PANEL_HEIGHT = 190 };
+/* Points of a line in a panel, and of one behind it, which is in all other panels, too: so the
+ * picture does not grow with the square of its lines. */
+enum { PANEL_WIDTH = 250, PANEL_HEIGHT = 190, IN_FRONT = 100, BEHIND = 16 };
 
 typedef struct panels {
     int count, columns, rows;
@@ -126,6 +128,12 @@ static panels panels_for(const plot_series *curves, int variants)
     return g;
 }
 
+/* Every which point of the curve leaves `points` of it. */
+static int every(const plot_series *curve, int points)
+{
+    return MAX((curve->count + points - 1) / points, 1);
+}
+
 /* One panel: the variant in colour, the baseline dashed, all others in grey behind. */
 static void put_panel(gnuplot_script *p, const comparison *c, const plot_series *curves, int own)
 {
@@ -133,17 +141,25 @@ static void put_panel(gnuplot_script *p, const comparison *c, const plot_series 
     for (int i = 0; i < c->count; i++) {
         if (i == own || i == c->baseline || curves[i].count < 2) continue;
         fprintf(gnuplot_item(p),
-                "$series%d using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle", i);
+                "$series%d every %d using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 "
+                "notitle",
+                i, every(&curves[i], BEHIND));
     }
     if (c->baseline >= 0 && curves[c->baseline].count > 1) {
-        fprintf(gnuplot_item(p),
-                "$series%d using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 "
-                "notitle",
-                c->baseline);
+        fprintf(
+            gnuplot_item(p),
+            "$series%d every %d using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth "
+            "1 notitle",
+            c->baseline, every(&curves[c->baseline], IN_FRONT));
     }
-    plot_series_band(gnuplot_item(p), own, 3, 0.25);
-    fprintf(gnuplot_item(p), "$series%d using 1:2 with lines linecolor 3 linewidth 1.8 notitle\n",
-            own);
+    int thin = every(&curves[own], IN_FRONT);
+    fprintf(gnuplot_item(p),
+            "$series%d every %d using 1:3:4 with filledcurves linecolor 3 fillstyle transparent "
+            "solid 0.25 noborder notitle",
+            own, thin);
+    fprintf(gnuplot_item(p),
+            "$series%d every %d using 1:2 with lines linecolor 3 linewidth 1.8 notitle\n", own,
+            thin);
 }
 
 /* Labels stand at the outer panels only; the panels' places leave room for them. */
@@ -232,8 +248,7 @@ static bool draw_curves(plot_report *r, const comparison *c, const plot_series *
 
 bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    static const char *const names[2][2] = {{"loss-tokens", "loss-tokens-facets"},
-                                            {"loss-time", "loss-time-facets"}};
+    static const char *const names[] = {"loss-tokens", "loss-time", "loss-tokens-facets"};
     static const char *const captions[] = {
         "Line: mean over n seeds. Band: from the lowest to the highest seed.",
         "Line: mean over n seeds. The seeds' spread: in the panels.",
@@ -253,9 +268,9 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
         points += curves[0][i].count;
     }
     if (points == 0) gnuplot_note(r, "no run has logged a step yet: no loss curves");
-    for (int i = 0; points > 0 && i < (many ? 4 : 2); i++) {
+    for (int i = 0; points > 0 && i < (many ? 3 : 2); i++) {
         int time = i % 2, facets = i / 2;
-        plot_frame f = {.name = names[time][facets],
+        plot_frame f = {.name = names[i],
                         .caption = captions[facets ? 2 : many],
                         .x = unit[time].name,
                         .y = bits ? "training loss (bits per byte)"

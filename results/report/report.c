@@ -5,6 +5,7 @@
 
 #include "core/base/json.h"
 #include "core/options/node.h"
+#include "results/compare/compare_best.h"
 #include "results/compare/compare_print.h"
 #include "results/compare/compare_read.h"
 #include "results/compare/compare_table.h"
@@ -151,10 +152,21 @@ static bool put_health(FILE *out, arena *a, store *s, const char *experiment, er
 
 /* ---- specs and provenance ---- */
 
+/* Of hundreds of variants the best ones are told option by option. */
+static void put_best(FILE *out, const comparison *c, const char *others)
+{
+    char text[256];
+    if (!c->best_of) return;
+    snprintf(text, sizeof text, "Of the %d variants the best %d, the baseline among them; %s.",
+             c->best_of, c->count, others);
+    html_element(out, "p", "note", text);
+}
+
 static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
     html_element(out, "h2", "", "What the variants change");
+    put_best(out, c, "loci diff RUN RUN tells it of others");
     for (int i = 0; base && base->run_count > 0 && i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         if (v == base || v->run_count == 0) continue;
@@ -182,6 +194,7 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
 static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     html_element(out, "h2", "", "Resolved specs");
+    put_best(out, c, "loci show RUN has those of others");
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         json_t *run = v->run_count ? run_view_json(s, v->runs[0].run, e) : NULL;
@@ -277,8 +290,9 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
     put_verdicts(out, c);
     bool ok = put_health(out, a, s, c->experiment, e);
     if (ok) put_results(out, a, c);
-    ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, c, e) &&
-         put_specs(out, a, s, c, e) && put_provenance(out, a, s, c->experiment, e) &&
+    const comparison *best = compare_best(a, c);
+    ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, best, e) &&
+         put_specs(out, a, s, best, e) && put_provenance(out, a, s, c->experiment, e) &&
          put_source(out, a, s, c->experiment, e);
     fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_PAGE_SCRIPT);
     arena_free(a);

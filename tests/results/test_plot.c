@@ -260,6 +260,37 @@ static void figure(void)
     store_close(s);
 }
 
+/* Of many variants pictures show the best ones and the baseline, however bad that is: they stay
+ * small and can be read. */
+static void best_of_many(void)
+{
+    if (!have_gnuplot()) return;
+    enum { MANY_VARIANTS = 60 };
+    static fake_variant many[MANY_VARIANTS];
+    static char labels[MANY_VARIANTS][16];
+    for (int i = 0; i < MANY_VARIANTS; i++) {
+        snprintf(labels[i], sizeof labels[i], "v%d", i);
+        many[i] =
+            (fake_variant){labels[i], i ? 0.01 * i : -1, 0, 842000 + 1000 * i, 51234, NULL, false};
+    }
+    fake_experiment x = {test_folder(), "memory", MANY_VARIANTS, 2, 120, many};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    static const char *const names[] = {"loss-tokens.svg", "loss-tokens-facets.svg",
+                                        "differences.svg", "cost-params.svg"};
+    for (int i = 0; i < 4; i++) {
+        char *picture = content(&r, names[i]);
+        EXPECT(picture && strstr(picture, "memory: best 24 of 60 variants"), "%s: title", names[i]);
+        EXPECT(picture && strlen(picture) < 800000, "%s: %zu bytes", names[i], strlen(picture));
+        EXPECT(picture && strstr(picture, ">v59 (n") && strstr(picture, ">v37 (n") &&
+                   !strstr(picture, ">v36 (n") && (i == 2 || strstr(picture, ">v0 (n")),
+               "%s: which variants", names[i]);
+        free(picture);
+    }
+}
+
 /* Drawn again, a folder has no pictures of another choice of variants; other files stay. */
 static void cleared(void)
 {
@@ -361,7 +392,7 @@ static void golden(void)
     err e = {0};
     fake_write_sliced(&x);
     fake_axes(&x);
-    EXPECT(plot(&r, &x, true, &e) && r.count == 14, "%d files: %s", r.count, e.text);
+    EXPECT(plot(&r, &x, true, &e) && r.count == 13, "%d files: %s", r.count, e.text);
     char *hashes = NULL, version[64], hex[SHA256_HEX];
     size_t bytes;
     FILE *list = open_memstream(&hashes, &bytes);
@@ -399,5 +430,6 @@ const test_suite test_plot = {"results/plot",
                                {"golden", golden},
                                {"figure", figure},
                                {"cleared", cleared},
+                               {"best_of_many", best_of_many},
                                {"no_gnuplot", no_gnuplot},
                                {0}}};

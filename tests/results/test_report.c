@@ -14,27 +14,33 @@ static const fake_variant VARIANTS[] = {
     {"short", 0, 0.001, 842000, 51234, NULL, false},
     {"<b>long</b>", 0.039, 0.002, 942000, 40321, "failed", false}};
 
-/* The caller frees it. */
-static char *page(const plot_report *plots)
+/* Of what was written. The caller frees it. */
+static char *page_of(const fake_experiment *x, const compare_options *how, const plot_report *plots)
 {
-    const fake_experiment x = {test_folder(), "paged", 2, 3, 20, VARIANTS};
     err e = {{0}};
     char *text = NULL;
     size_t bytes;
-    fake_write(&x);
-    char log[FILE_PATH_BYTES], id[17];
-    fake_run_id(id, "paged", VARIANTS[1].label, 2);
-    snprintf(log, sizeof log, "%s/runs/%s/log.txt", test_folder(), id);
-    EXPECT(file_write(log, "last <words>\n", 13, &e), "%s", e.text);
-    store *s = collect_and_open(test_folder(), NULL, &e);
+    store *s = collect_and_open(x->out, NULL, &e);
     arena *a = arena_new(0);
-    comparison *c = s ? compare_load(a, s, "paged", &(compare_options){0}, &e) : NULL;
+    comparison *c = s ? compare_load(a, s, x->name, how, &e) : NULL;
     FILE *f = open_memstream(&text, &bytes);
     EXPECT(c && report_write(f, s, c, plots, &e), "%s", e.text);
     fclose(f);
     arena_free(a);
     store_close(s);
     return text;
+}
+
+static char *page(const plot_report *plots)
+{
+    const fake_experiment x = {test_folder(), "paged", 2, 3, 20, VARIANTS};
+    err e = {{0}};
+    fake_write(&x);
+    char log[FILE_PATH_BYTES], id[17];
+    fake_run_id(id, "paged", VARIANTS[1].label, 2);
+    snprintf(log, sizeof log, "%s/runs/%s/log.txt", test_folder(), id);
+    EXPECT(file_write(log, "last <words>\n", 13, &e), "%s", e.text);
+    return page_of(&x, &(compare_options){0}, plots);
 }
 
 static int count(const char *text, const char *part)
@@ -83,17 +89,9 @@ static void chosen(void)
         {"short 1e-2", -0.2, 0.001, 842000, 51234, "diverged", false},
         {"long 1e-3", 0.1, 0.001, 842000, 51234, NULL, false}};
     const fake_experiment x = {test_folder(), "tuned", 3, 3, 20, own};
-    err e = {{0}};
-    char *text = NULL;
-    size_t bytes;
     fake_write(&x);
     fake_axes(&x);
-    store *s = collect_and_open(x.out, NULL, &e);
-    arena *a = arena_new(0);
-    comparison *c = s ? compare_load(a, s, x.name, &(compare_options){.tune = "lr"}, &e) : NULL;
-    FILE *f = open_memstream(&text, &bytes);
-    EXPECT(c && report_write(f, s, c, NULL, &e), "%s", e.text);
-    fclose(f);
+    char *text = page_of(&x, &(compare_options){.tune = "lr"}, NULL);
     static const char *const parts[] = {"<h1>tuned: validation split, lr tuned on validation</h1>",
                                         "for each variant the best of up to 2",
                                         "9 runs planned: 8 done, 0 failed, 1 diverged",
@@ -101,8 +99,6 @@ static void chosen(void)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         EXPECT(strstr(text, parts[i]), "no '%s' in %s", parts[i], text);
     }
-    arena_free(a);
-    store_close(s);
     free(text);
 }
 
@@ -120,6 +116,26 @@ static void well_formed(void)
         EXPECT(opened == closed && opened > 0, "%s: %d opened, %d closed", names[i], opened,
                closed);
     }
+    free(text);
+}
+
+/* The table has all of many variants; specs, the longest part, are those of the best ones. */
+static void many_variants(void)
+{
+    enum { MANY_VARIANTS = 60 };
+    static fake_variant many[MANY_VARIANTS];
+    static char labels[MANY_VARIANTS][16];
+    for (int i = 0; i < MANY_VARIANTS; i++) {
+        snprintf(labels[i], sizeof labels[i], "v%d", i);
+        many[i] = (fake_variant){labels[i], 0.01 * i, 0, 842000, 51234, NULL, false};
+    }
+    fake_experiment x = {test_folder(), "memory", MANY_VARIANTS, 1, 4, many};
+    fake_write(&x);
+    char *text = page_of(&x, &(compare_options){0}, NULL);
+    EXPECT(text && count(text, "<td class=\"left\" data-v=\"v") == MANY_VARIANTS, "the table");
+    EXPECT(count(text, "<details><summary>v") == 24 && strstr(text, "<summary>v59<"), "specs");
+    EXPECT(strstr(text, "Of the 60 variants the best 24, the baseline among them; loci show"),
+           "not said");
     free(text);
 }
 
@@ -220,6 +236,7 @@ const test_suite test_report = {"results/report",
                                 {{"complete", complete},
                                  {"chosen", chosen},
                                  {"well_formed", well_formed},
+                                 {"many_variants", many_variants},
                                  {"pictures", pictures},
                                  {"in_a_browser", in_a_browser},
                                  {0}}};

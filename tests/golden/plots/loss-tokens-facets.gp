@@ -100,136 +100,136 @@ set ylabel 'training loss (bits per byte)'
 set xlabel ''
 set format y '%g'
 set format x ''
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series0 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series0 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series0 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series0 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 unset label 1
 set title 'short 3e-3 (n = 3)' offset 0,-0.6
 set ylabel ''
 set xlabel ''
 set format y ''
 set format x ''
-plot $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series1 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series1 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'short 1e-2 (n = 3)' offset 0,-0.6
 set ylabel ''
 set xlabel ''
 set format y ''
 set format x ''
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series2 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series2 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series2 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series2 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'long 1e-3 (n = 3)' offset 0,-0.6
 set ylabel 'training loss (bits per byte)'
 set xlabel ''
 set format y '%g'
 set format x ''
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series3 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series3 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series3 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series3 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'long 3e-3 (n = 3)' offset 0,-0.6
 set ylabel ''
 set xlabel ''
 set format y ''
 set format x ''
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series4 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series4 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series4 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series4 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'long 1e-2 (n = 2 to 3)' offset 0,-0.6
 set ylabel ''
 set xlabel ''
 set format y ''
 set format x ''
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series5 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series5 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series5 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series5 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'wide 1e-3 (n = 3)' offset 0,-0.6
 set ylabel 'training loss (bits per byte)'
 set xlabel 'training tokens (thousands)'
 set format y '%g'
 set format x '%g'
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series6 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series6 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series6 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series6 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'wide 3e-3 (n = 3)' offset 0,-0.6
 set ylabel ''
 set xlabel 'training tokens (thousands)'
 set format y ''
 set format x '%g'
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series8 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series7 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series7 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series8 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series7 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series7 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 set title 'wide 1e-2 (n = 2 to 3)' offset 0,-0.6
 set ylabel ''
 set xlabel 'training tokens (thousands)'
 set format y ''
 set format x '%g'
-plot $series1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series2 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series3 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series4 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series5 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series6 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series7 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
-     $series0 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
-     $series8 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
-     $series8 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
+plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series3 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series4 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series5 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series6 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series7 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
+     $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
+     $series8 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
+     $series8 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 unset multiplot
