@@ -27,14 +27,20 @@ typedef struct document {
     /* Tokens that stand for what the tokenizer lacks, and bytes of text that they stand for. */
     int64_t unknown, unknown_bytes;
     /* Probes: the last token and every stride-th before it, `answers` in all, is told `distance`
-     * tokens earlier. Else 0. */
+     * tokens earlier. Else 0. `places` [answers], where it is not NULL, says instead which tokens
+     * are answers, in ascending order. */
     int64_t distance, answers, stride;
+    const int32_t *places;
     bool answers_only; /* nothing else counts in the loss */
 } document;
+
+/* Is `index` one of its places? */
+bool document_has_place(const document *d, int64_t index);
 
 /* Is the token at `index` of the document an answer? */
 static inline bool document_answer(const document *d, int64_t index)
 {
+    if (d->places) return document_has_place(d, index);
     int64_t behind = d->tokens - 1 - index;
     return behind >= 0 && behind < d->answers * d->stride && behind % d->stride == 0;
 }

@@ -60,6 +60,7 @@ typedef struct entry {
     int64_t offset, tokens, bytes, words, unknown, unknown_bytes;
     int64_t stamp;                     /* of the file (file_stamp.h), for the cache of checksums */
     int64_t distance, answers, stride; /* probes: see struct document */
+    const int32_t *places;             /* likewise */
     bool answers_only;
     int64_t count; /* corpus_index: words, or the largest id */
 } entry;

@@ -33,7 +33,24 @@ document split_document(const corpus_split *s, int64_t index)
                       .distance = d->distance,
                       .answers = d->answers,
                       .stride = d->stride,
+                      .places = d->places,
                       .answers_only = d->answers_only};
+}
+
+bool document_has_place(const document *d, int64_t index)
+{
+    int64_t low = 0,
+            high = d->answers; /* if it is one, it is the low-th or one before the high-th */
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (d->places[middle] == index) return true;
+        if (d->places[middle] < index) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
 }
 
 int64_t split_tokens(const corpus_split *s)

@@ -3,26 +3,35 @@
  *   copy     s1 .. sn  filler*  ASK  s1 .. sn            the n last tokens are asked for
  *   recall   k1 v1 .. kn vn  filler*  ASK  ki vi ..      every vi behind ASK, keys in another order
  *            (multi-query associative recall: Arora et al. 2023, arXiv:2312.04927)
+ *   mqar     k1 v1 .. kn vn  filler* ki vi filler* ..    every vi of the second part, wherever it
+ *            stands (the same paper's own form, app. E: place 2 g, g drawn by a power law)
  *   needle   filler*  KEY k v  filler*  ASK  k v         the last token; k and v are any symbols
  *
  * A document's `distance` is how many tokens lie between what is asked for and where it was told
- * (recall: on average). Distances take turns. Filler is a random symbol of its own alphabet
+ * (recall: on average; mqar: how many tokens the document has). Distances take turns. Keys of mqar
+ * are of the first half of the symbols, values of the second. DIFFERS there: the published
+ * vocabulary has 8,192 ids, and filler is drawn from all of it; answers stand in the text. Filler
+ * is a random symbol of its own alphabet
  * (`noise`) or one token over and over, which a model learns to predict at once, so that all it can
  * still gain is the answers. Everything is a function of `seed` alone. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/rng.h"
 #include "data/corpus_class.h"
+#include "data/power_gaps.h"
 
-enum { TASK_COPY, TASK_RECALL, TASK_NEEDLE };
+enum { TASK_COPY, TASK_RECALL, TASK_MQAR, TASK_NEEDLE };
 enum { LEARN_ALL, LEARN_ANSWERS };
 enum { FILLER, ASK, KEY, SYMBOLS }; /* ids; symbols from SYMBOLS on, noise behind them */
+static const double POWER = 0.1;    /* as published */
 enum { MAX_DISTANCES = 64, MAX_TOKENS = 1 << 28 };
 
 typedef struct probe_options {
     data_options data;
     int64_t task, learn, symbols, length, noise, tokens, held_out, seed;
+    double power;
     const node *distances, *held_out_distances;
 } probe_options;
 
@@ -40,14 +49,15 @@ static const distance_list *distances_of(const probe_plan *p, int kind)
     return kind == SPLIT_TRAIN ? &p->trained : &p->held_out;
 }
 
-/* What is told takes n symbols (copy), n pairs (recall), one (needle). */
+/* What is told takes n symbols (copy), n pairs (recall, mqar), one (needle). */
 static int64_t told_tokens(const probe_options *o)
 {
-    return o->task == TASK_COPY ? o->length : o->task == TASK_RECALL ? 2 * o->length : 3;
+    return o->task == TASK_COPY ? o->length : o->task == TASK_NEEDLE ? 3 : 2 * o->length;
 }
 
 static int64_t asked_tokens(const probe_options *o)
 {
+    if (o->task == TASK_MQAR) return told_tokens(o); /* nothing announces the question */
     return 1 + (o->task == TASK_NEEDLE ? 2 : told_tokens(o));
 }
 
@@ -59,6 +69,8 @@ static int64_t gap_of(const probe_options *o, int64_t distance)
         return distance - o->length - 1;
     case TASK_RECALL: /* pairs in another order: 2 length + gap + 1 on average */
         return distance - 2 * o->length - 1;
+    case TASK_MQAR: /* from the first told to the last place: 4 length + gap */
+        return distance - 4 * o->length;
     default: /* from v to v: gap + 3 */
         return distance - 3;
     }
@@ -141,6 +153,39 @@ static void put_recall(writer *w, int64_t gap)
     }
 }
 
+static int by_place(const void *x, const void *y)
+{
+    const int32_t *a = x, *b = y;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Fills places [length] with the documents' tokens that are answers. */
+static void put_mqar(writer *w, int64_t gap, int32_t *places, arena *scratch)
+{
+    uint8_t keys[256], values[256];
+    const probe_options *o = w->o;
+    int64_t n = o->length, half = o->symbols / 2, space = n + gap / 2, begin = w->at;
+    arena_mark mark = arena_now(scratch);
+    int64_t *gaps = ARENA_NEW(scratch, int64_t, n);
+    shuffle(w, keys, half);
+    shuffle(w, values, o->symbols - half);
+    for (int64_t i = 0; i < n; i++) {
+        put(w, SYMBOLS + keys[i]);
+        put(w, SYMBOLS + half + values[i]);
+    }
+    put_filler(w, 2 * n + gap);
+    rng_key key = w->key;
+    key.place = rng_place("probe.gaps");
+    power_gaps(gaps, n, space, o->power, key, scratch);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = 2 * n + 2 * gaps[i];
+        memcpy(w->ids + begin + at, w->ids + begin + 2 * i, 2);
+        places[i] = (int32_t)(at + 1);
+    }
+    qsort(places, (size_t)n, sizeof *places, by_place);
+    arena_rewind(scratch, mark);
+}
+
 static void put_needle(writer *w, int64_t before, int64_t gap)
 {
     int64_t key = SYMBOLS + draw(w, w->o->symbols), value = SYMBOLS + draw(w, w->o->symbols);
@@ -154,7 +199,8 @@ static void put_needle(writer *w, int64_t before, int64_t gap)
     put(w, value);
 }
 
-static void put_document(writer *w, int64_t distance, int64_t number)
+/* places: of answers, where they are not regular. */
+static void put_document(writer *w, int64_t distance, int64_t number, int32_t *places, arena *a)
 {
     const probe_options *o = w->o;
     w->key = (rng_key){
@@ -162,6 +208,7 @@ static void put_document(writer *w, int64_t distance, int64_t number)
     w->drawn = 0;
     if (o->task == TASK_COPY) put_copy(w, gap_of(o, distance));
     if (o->task == TASK_RECALL) put_recall(w, gap_of(o, distance));
+    if (o->task == TASK_MQAR) put_mqar(w, gap_of(o, distance), places, a);
     if (o->task == TASK_NEEDLE) put_needle(w, before_of(o, distance), gap_of(o, distance));
 }
 
@@ -184,6 +231,7 @@ static void write_documents(corpus *c, const probe_plan *p)
         all += tokens;
     }
     writer w = {.o = p->o, .ids = arena_push(c->memory, all, 1)};
+    arena *scratch = arena_new(0);
     for (int kind = 0; kind < SPLITS; kind++) {
         const distance_list *list = distances_of(p, kind);
         for (int64_t i = 0; i < documents[kind]; i++) {
@@ -197,9 +245,13 @@ static void write_documents(corpus *c, const probe_plan *p)
             d->answers = p->o->task == TASK_NEEDLE ? 1 : p->o->length;
             d->stride = p->o->task == TASK_RECALL ? 2 : 1;
             d->answers_only = p->o->learn == LEARN_ANSWERS;
-            put_document(&w, distance, number++);
+            int32_t *places = NULL;
+            if (p->o->task == TASK_MQAR) places = ARENA_NEW(c->memory, int32_t, d->answers);
+            d->places = places;
+            put_document(&w, distance, number++, places, scratch);
         }
     }
+    arena_free(scratch);
     c->ids = w.ids;
     sha256_hex(c->source, c->ids, (size_t)all);
     memcpy(c->hash, c->source, sizeof c->hash);
@@ -257,6 +309,16 @@ static bool open_probe(corpus *c, err *e)
                         "are %lld symbols",
                         (long long)o->length, (long long)o->symbols);
     }
+    if (o->task == TASK_MQAR && o->length > o->symbols / 2) {
+        return node_err(e, c->spec,
+                        "length %lld: mqar needs as many different keys and as many different "
+                        "values, and there are %lld symbols",
+                        (long long)o->length, (long long)o->symbols);
+    }
+    /* A run's own spec names every option: only another value was meant. */
+    if (o->task != TASK_MQAR && !(o->power >= POWER && o->power <= POWER)) {
+        return node_err(e, node_get(c->spec, "power"), "is read by task: mqar only; remove it");
+    }
     if (SYMBOLS + o->symbols + o->noise > 256) {
         return node_err(e, c->spec, "symbols and noise: at most %d together", 256 - SYMBOLS);
     }
@@ -270,17 +332,21 @@ static bool open_probe(corpus *c, err *e)
 static const option OPTIONS[] = {
     DATA_OPTIONS("0"),
     {"task", OPTION_CHOICE, offsetof(probe_options, task), .initial = "copy",
-     .choices = "copy|recall|needle", .help = "what is asked for after a distance"},
+     .choices = "copy|recall|mqar|needle", .help = "what is asked for after a distance"},
     {"learn", OPTION_CHOICE, offsetof(probe_options, learn), .initial = "all",
      .choices = "all|answers", .help = "what counts in the loss, and as a token of the budget"},
     {"distances", OPTION_NODE, offsetof(probe_options, distances),
-     .help = "tokens between telling and asking: [32, 64, 128, 256]; documents take turns"},
+     .help =
+         "tokens between telling and asking (mqar: of a document): [32, 64, 128, 256]; documents "
+         "take turns"},
     {"held_out_distances", OPTION_NODE, offsetof(probe_options, held_out_distances),
      .help = "those of validation and test text; default: the same"},
     {"symbols", OPTION_INT, offsetof(probe_options, symbols), .initial = "16", .min = 2, .max = 250,
      .help = "different things that can be told"},
     {"length", OPTION_INT, offsetof(probe_options, length), .initial = "8", .min = 1, .max = 250,
-     .help = "copy: symbols, recall: pairs that are told"},
+     .help = "copy: symbols, recall, mqar: pairs that are told"},
+    {"power", OPTION_REAL, offsetof(probe_options, power), .initial = "0.1", .min = 0.001, .max = 1,
+     .help = "mqar: place i is asked at with chances like i^(power - 1); 1: anywhere alike"},
     {"noise", OPTION_INT, offsetof(probe_options, noise), .initial = "0", .min = 0, .max = 250,
      .help = "symbols that filler is drawn from; 0: one token over and over"},
     {"tokens", OPTION_INT, offsetof(probe_options, tokens), .initial = "1M", .min = 1,
@@ -294,7 +360,8 @@ static const option OPTIONS[] = {
 
 const corpus_class CORPUS_PROBE = {
     .name = "probe",
-    .help = "copy, associative recall and needle at chosen distances, to see what is remembered",
+    .help = "copy, associative recall (also MQAR) and needle at chosen distances, to see what is "
+            "remembered",
     .get = "",
     .options = OPTIONS,
     .options_bytes = sizeof(probe_options),

@@ -20,11 +20,11 @@ static bool read_distances(recall_comparison *out, arena *a, const comparison *c
     return query_close(&q);
 }
 
-/* Accuracies [distances] of a run; NaN where nothing was asked. */
+/* Accuracies of a run [distances, then their mean]; NaN where nothing was asked. */
 static bool read_run(double *accuracy, const recall_comparison *r, const compared_run *run,
                      store *s, err *e)
 {
-    for (int k = 0; k < r->count; k++) {
+    for (int k = 0; k <= r->count; k++) {
         accuracy[k] = (double)NAN;
     }
     if (!run->scored) return true;
@@ -37,6 +37,14 @@ static bool read_run(double *accuracy, const recall_comparison *r, const compare
             if (distance == r->distances[k]) accuracy[k] = correct / answers;
         }
     }
+    double sum = 0;
+    int asked = 0;
+    for (int k = 0; k < r->count; k++) {
+        if (!isfinite(accuracy[k])) continue;
+        sum += accuracy[k];
+        asked++;
+    }
+    if (asked > 0) accuracy[r->count] = sum / asked;
     return query_close(&q);
 }
 
@@ -46,7 +54,7 @@ static recall_cell cell_of(const double *accuracy, const recall_comparison *r, i
     int n = 0;
     recall_cell cell = {.low = (double)INFINITY, .high = -(double)INFINITY};
     for (int i = 0; i < runs && n < MAX_SEEDS; i++) {
-        double value = accuracy[i * r->count + k];
+        double value = accuracy[i * (r->count + 1) + k];
         if (!isfinite(value)) continue;
         x[n++] = value;
         cell.low = fmin(cell.low, value);
@@ -59,27 +67,35 @@ static recall_cell cell_of(const double *accuracy, const recall_comparison *r, i
 static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, err *e)
 {
     r->cells = arena_push_zero(a, (int64_t)c->count * r->count, sizeof *r->cells);
+    r->means = arena_push_zero(a, c->count, sizeof *r->means);
+    int columns = r->count + 1;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
-        double *accuracy = ARENA_NEW(a, double, (int64_t)v->run_count * r->count + 1);
+        double *accuracy = ARENA_NEW(a, double, (int64_t)v->run_count *columns + 1);
         for (int k = 0; k < v->run_count; k++) {
-            if (!read_run(accuracy + k * r->count, r, &v->runs[k], s, e)) return false;
+            if (!read_run(accuracy + k * columns, r, &v->runs[k], s, e)) return false;
         }
         for (int k = 0; k < r->count; k++) {
             r->cells[i * r->count + k] = cell_of(accuracy, r, v->run_count, k);
         }
+        r->means[i] = cell_of(accuracy, r, v->run_count, r->count);
     }
     return true;
 }
 
-/* Answers are symbols; what is asked for is one of so many. */
+/* Answers are symbols; what is asked for is one of so many: of mqar's, the second half. */
 static bool read_chance(recall_comparison *r, const comparison *c, store *s, err *e)
 {
-    query q = QUERY(s, e,
-                    "SELECT json_extract(r.spec, '$.data.symbols') AS symbols FROM plan p JOIN run "
-                    "r USING (run) WHERE p.experiment = ?1 ORDER BY p.position LIMIT 1",
-                    c->experiment);
-    if (query_next(&q)) r->chance = 1 / query_real(&q, "symbols");
+    query q = QUERY(
+        s, e,
+        "SELECT json_extract(r.spec, '$.data.symbols') AS symbols, "
+        "json_extract(r.spec, '$.data.task') = 'mqar' AS halves "
+        "FROM plan p JOIN run r USING (run) WHERE p.experiment = ?1 ORDER BY p.position LIMIT 1",
+        c->experiment);
+    if (query_next(&q)) {
+        double symbols = query_real(&q, "symbols");
+        r->chance = 1 / (query_int(&q, "halves", 0) ? symbols - floor(symbols / 2) : symbols);
+    }
     return query_close(&q);
 }
 

@@ -15,6 +15,7 @@ typedef struct recall_comparison {
     int64_t *distances;
     double chance;      /* 1 / symbols of the first variant; NaN: unknown */
     recall_cell *cells; /* [variants, count] */
+    recall_cell *means; /* [variants]: of a run's mean over the distances */
 } recall_comparison;
 
 /* Of the evaluations that count in c. Lives as long as the arena; NULL and e on failure. */

@@ -4,12 +4,10 @@
 
 #include "results/compare/compare_recall.h"
 
-static void put_axes(FILE *out, const recall_comparison *r)
+/* Accuracies, and what guessing gives. */
+static void put_accuracy(FILE *out, const recall_comparison *r)
 {
-    fprintf(out,
-            "set logscale x 2\nset xrange [%.6g:%.6g]\n"
-            "set yrange [-0.03:1.03]\nset format x '%%.0f'\nset xtics rotate by -35\n",
-            (double)r->distances[0] / 1.15, (double)r->distances[r->count - 1] * 1.15);
+    fputs("set logscale x 2\nset yrange [-0.03:1.03]\n", out);
     if (!isfinite(r->chance)) return;
     fprintf(out,
             "set arrow 1 from graph 0, first %.6g to graph 1, first %.6g nohead back linecolor "
@@ -38,13 +36,12 @@ static plot_series series_of(arena *a, const comparison *c, const recall_compari
     return x;
 }
 
-bool plot_recall(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+static bool draw_distances(plot_report *r, arena *a, const comparison *c,
+                           const recall_comparison *x, err *e)
 {
-    const recall_comparison *x = compare_recall(a, c, s, e);
-    if (!x) return false;
     plot_series *list = ARENA_NEW(a, plot_series, c->count);
     int points = 0;
-    for (int i = 0; x->count > 0 && i < c->count; i++) {
+    for (int i = 0; i < c->count; i++) {
         list[i] = series_of(a, c, x, i);
         points += list[i].count;
     }
@@ -58,7 +55,52 @@ bool plot_recall(plot_report *r, arena *a, store *s, const comparison *c, err *e
                       .x = "distance from question to answer (tokens)",
                       .y = "accuracy",
                       .lines = c->count});
-    put_axes(p.out, x);
+    put_accuracy(p.out, x);
+    fprintf(p.out, "set xrange [%.6g:%.6g]\nset format x '%%.0f'\nset xtics rotate by -35\n",
+            (double)x->distances[0] / 1.15, (double)x->distances[x->count - 1] * 1.15);
     plot_series_draw(&p, list, c->count, PLOT_MARKED, true);
     return gnuplot_run(r, &p, e);
+}
+
+/* What a memory remembers against what it carries: a point for each variant that carries anything.
+ */
+static bool draw_state(plot_report *r, arena *a, const comparison *c, const recall_comparison *x,
+                       err *e)
+{
+    plot_series *list = arena_push_zero(a, c->count, sizeof *list);
+    int points = 0;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        const recall_cell *cell = &x->means[i];
+        if (cell->accuracy.n == 0 || v->state_bytes <= 0) continue;
+        list[i] = (plot_series){v->label, i, 0, 1, ARENA_NEW(a, plot_point, 1)};
+        *list[i].point = (plot_point){.x = (double)v->state_bytes,
+                                      .mean = cell->accuracy.mean,
+                                      .low = cell->low,
+                                      .high = cell->high,
+                                      .n = cell->accuracy.n};
+        points++;
+    }
+    if (points < 2) return true;
+    gnuplot_script p;
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = "recall-state",
+                                    .caption = "Point: mean over distances and n seeds. Bar: from "
+                                               "the lowest to the highest seed.",
+                                    .x = "carried state of a stream (bytes)",
+                                    .y = "accuracy, mean over distances",
+                                    .lines = c->count});
+    put_accuracy(p.out, x);
+    fputs("set offsets graph 0.08, graph 0.08, 0, 0\nset format x '%.0f'\n"
+          "set xtics rotate by -35\n",
+          p.out);
+    plot_series_draw(&p, list, c->count, PLOT_BARS, false);
+    return gnuplot_run(r, &p, e);
+}
+
+bool plot_recall(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    const recall_comparison *x = compare_recall(a, c, s, e);
+    if (!x) return false;
+    return x->count == 0 || (draw_distances(r, a, c, x, e) && draw_state(r, a, c, x, e));
 }

@@ -82,6 +82,69 @@ static void tasks(void)
                false, true);
 }
 
+/* Keys of the first half and values of the second are told once; a key stands again before each
+ * place, and what it is followed by is its value. */
+static void check_mqar_document(const corpus_split *s, int64_t index, int64_t pairs, int64_t *asked)
+{
+    int32_t ids[MOST], seen[256] = {0};
+    err e = {{0}};
+    document d = split_document(s, index);
+    CHECK(d.tokens <= MOST && split_read(s, index, 0, d.tokens, ids, &e), "%s", e.text);
+    EXPECT(d.answers == pairs && d.distance == d.tokens, "%lld answers", (long long)d.answers);
+    for (int64_t i = 0; i < 2 * pairs; i++) {
+        EXPECT((ids[i] < 3 + 8) == (i % 2 == 0), "token %lld is no %s", (long long)i,
+               i % 2 ? "value" : "key");
+        EXPECT(seen[ids[i]]++ == 0, "%d is told twice", ids[i]);
+    }
+    int64_t found = 0;
+    for (int64_t at = 0; at < d.tokens; at++) {
+        if (!document_answer(&d, at)) continue;
+        found++;
+        asked[(at - 2 * pairs) / 2]++;
+        int64_t told = told_at(ids, 2 * pairs, at, true, pairs);
+        EXPECT(at > 2 * pairs && at % 2 == 1 && told >= 0 && ids[told] == ids[at],
+               "document %lld, answer at %lld", (long long)index, (long long)at);
+    }
+    EXPECT(found == pairs, "%lld places", (long long)found);
+}
+
+/* Chances of the first place are those of the law: 1 draw of 8 places, powers 0.5 and 1. */
+static void mqar(void)
+{
+    static const struct {
+        const char *yaml;
+        int64_t pairs;
+        double first; /* share of the first place; 0: not looked at */
+    } cases[] = {
+        {"{corpus: probe, task: mqar, length: 8, distances: [32, 33, 200], tokens: 9k, held_out: "
+         "9k}",
+         8, 0},
+        {"{corpus: probe, task: mqar, length: 1, power: 1, distances: [18], tokens: 60k}", 1,
+         0.125},
+        /* 1 / (1 + 2^-1/2 + ... + 8^-1/2) */
+        {"{corpus: probe, task: mqar, length: 1, power: 0.5, distances: [18], tokens: 60k}", 1,
+         0.2289},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arena *a = arena_new(0);
+        err e = {{0}};
+        corpus *c = open_probe(a, cases[i].yaml, &e);
+        CHECK(c, "%s", e.text);
+        const corpus_split *s = corpus_get(c, SPLIT_TRAIN);
+        int64_t asked[MOST] = {0}, n = split_documents(s);
+        for (int64_t k = 0; k < n; k++) {
+            check_mqar_document(s, k, cases[i].pairs, asked);
+        }
+        double share = (double)asked[0] / (double)n;
+        /* 3,334 documents: a standard deviation of 0.007. */
+        EXPECT(cases[i].first == 0 ||
+                   (share > cases[i].first - 0.03 && share < cases[i].first + 0.03),
+               "the first of 8 places was drawn at a rate of %g", share);
+        corpus_close(c);
+        arena_free(a);
+    }
+}
+
 /* Held-out text may ask farther than anything that is trained. */
 static void held_out(void)
 {
@@ -112,6 +175,9 @@ static void refused(void)
         {"{corpus: probe, distances: [-9223372036854775807]}", "07: between 9 and"},
         {"{corpus: probe, distances: far}", "expected a list of 1 to 64 distances"},
         {"{corpus: probe, task: recall, length: 17}", "as many different keys"},
+        {"{corpus: probe, task: mqar, length: 9}", "as many different values"},
+        {"{corpus: probe, task: mqar, length: 8, distances: [31]}", "distance 31: between 32 and"},
+        {"{corpus: probe, power: 0.5}", "task: mqar only"},
         {"{corpus: probe, length: 40}", "distances: the default begins at 32"},
         {"{corpus: probe, held_out_distances: [x]}", "expected a distance in tokens"},
         {"{corpus: probe, symbols: 200, noise: 100}", "at most 253 together"},
@@ -128,4 +194,5 @@ static void refused(void)
 
 extern const test_suite test_probe;
 const test_suite test_probe = {
-    "data/probe", {{"tasks", tasks}, {"held_out", held_out}, {"refused", refused}, {0}}};
+    "data/probe",
+    {{"tasks", tasks}, {"mqar", mqar}, {"held_out", held_out}, {"refused", refused}, {0}}};

@@ -330,23 +330,25 @@ static void trained_models(void)
     "  blocks: [{block_recurrent: {heads: 1, states: 2, memory: 4}}]\n"                            \
     "train: {budget: {steps: 3}, batch: 2, segment: 8}\n"                                          \
     "eval: {rows: 2, cleared: 100}\n"                                                              \
-    "sweep: {seeds: 2}\n"
+    "sweep: {seeds: 2, grid: {states: {two: {}, five: "                                            \
+    "{\"model.blocks[0].block_recurrent.states\": 5}}}}\n"
 
 static void probes(void)
 {
     char spec[FILE_PATH_BYTES];
-    expect_call(LOCI("run", write_text(spec, "probe.yaml", PROBE)), 0, NULL, "2 trained");
-    program_result r = LOCI("show", "probe/probe/1");
+    expect_call(LOCI("run", write_text(spec, "probe.yaml", PROBE)), 0, NULL, "4 trained");
+    program_result r = LOCI("show", "probe/two/1");
     expect_call(r, 0, "accuracy by distance\n  3 ", NULL);
     expect_call(r, 0, "blocks.0.block_recurrent", NULL);
     expect_call(r, 0, "all keys and values", NULL);
     expect_call(LOCI("show", "probe", "--json"), 0, "\"name\": \"without_state\"", NULL);
     expect_call(LOCI("compare", "probe"), 0, "accuracy at distance", NULL);
     expect_call(LOCI("plot", "probe"), 0, "recall.svg", NULL);
-    expect_call(LOCI("recall", "probe/probe/1", "probe/probe/2"), 0, "probe/probe/2", NULL);
-    r = LOCI("recall", "probe", "--corpus", "{corpus: probe, task: needle, distances: [300]}",
+    expect_call(LOCI("plot", "probe"), 0, "recall-state.svg", NULL);
+    expect_call(LOCI("recall", "probe/two/1", "probe/two/2"), 0, "probe/two/2", NULL);
+    r = LOCI("recall", "probe/two", "--corpus", "{corpus: probe, task: needle, distances: [300]}",
              "--format", "csv");
-    expect_call(r, 0, "probe,300,", NULL);
+    expect_call(r, 0, "probe/two,300,", NULL);
     expect_call(LOCI("recall", "probe", "--corpus", "{corpus: markov, symbols: 19}"), 1, NULL,
                 "asks for nothing");
     expect_call(LOCI("recall", "nobody"), 2, NULL, "nobody");
