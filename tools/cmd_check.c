@@ -1,5 +1,5 @@
 /* loci check: everything that is wrong with experiment files, before anything is trained. */
-#include "harness/run/experiment.h"
+#include "harness/run/experiment_claims.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>
@@ -40,6 +40,7 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     } else {
         printf("%s: %d variants x %d seeds, %d runs\n", path, x->sweep->variant_count,
                x->sweep->seed_count, x->run_count);
+        experiment_claims_print(stdout, x);
     }
     experiment_free(x);
     return status;
@@ -64,7 +65,7 @@ const verb VERB_CHECK = {
     .max_words = 1 << 20,
     .help = "Checks experiment files: every option of every variant, corpora included.\n\n"
             "Trains nothing. Errors begin with file:line:column. What can be run and is hardly\n"
-            "meant (a warm-up longer than the run) is a warning.",
+            "meant (a warm-up longer than the run) is a warning. Claims are printed in words.",
     .examples = {"check experiments/quickstart.yaml",
                  "check experiments/quickstart.yaml --resolved --set model.width=256"},
     .options = OPTIONS,

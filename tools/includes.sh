@@ -19,8 +19,9 @@ data               core
 results/store      core
 results/table      core results/store
 results/compare    core results/store results/table
-results/plot       core results/store results/table results/compare
-results/report     core results/store results/table results/compare results/plot
+results/claims     core results/store results/table results/compare
+results/plot       core results/store results/table results/compare results/claims
+results/report     core results/store results/table results/compare results/claims results/plot
 harness/spec       core layers models data results
 harness/evaluate   core layers models data results
 harness/train      core layers models data results harness/spec harness/evaluate

@@ -2,6 +2,7 @@
 #include "data/prepare.h"
 #include "harness/spec/spec.h"
 #include "harness/train/workload.h"
+#include "results/claims/claim_figure.h"
 
 #include <string.h>
 
@@ -23,6 +24,35 @@ static const char SWEEP[] =
     "  list      one by one: [{label: NAME, PATH: value}, ...]\n"
     "  when      {AXIS: {axis: value or [values]}}: AXIS takes part only where axes have these\n"
     "  exclude   [{axis: value or [values]}, ...]: combinations that are left out\n";
+
+static const char CLAIMS[] =
+    "\nclaims: what the experiment expects, judged by loci claims; a list of maps\n"
+    "  name        letters, digits, '.', '_', '-'\n"
+    "  says        one sentence\n"
+    "  source      paper, table\n"
+    "  page        where it is written up\n"
+    "  all         several statements, all of which are needed: [{...}, ...]; or one of these:\n"
+    "  better, than, by         A is better than B, by more than a margin with its unit\n"
+    "  variant, within, of      A is within a margin of B, either way\n"
+    "  variant, at most, of, on A has at most a factor times the figure of B\n"
+    "  rises with, falls with   a trend along an axis (where: {AXIS: VALUE} or variants: [...] say "
+    "of\n"
+    "                           what) or, of one `variant`, along position, frequency or\n"
+    "                           repetition; over: B takes the gain over B; by: a margin a step\n"
+    "  on          the figure; default: that of loci compare\n"
+    "  split       train, validation or test; default: that of the final evaluations\n"
+    "  slice       {position: 512-}, {frequency: 0}, {repetition: 1-3}\n"
+    "  distance    of a probe's questions\n"
+    "  A margin is 0.02 bits/byte, or 2 % of B's. Figures and their units:\n";
+
+static void print_claims(FILE *out)
+{
+    fputs(CLAIMS, out);
+    for (const claim_figure *f = CLAIM_FIGURES; f->name; f++) {
+        fprintf(out, "    %-20s%-18s%s%s\n", f->name, *f->unit ? f->unit : "%", f->title,
+                f->higher ? " (more is better)" : "");
+    }
+}
 
 static bool has_option(const option *table, const option *o)
 {
@@ -92,4 +122,5 @@ void spec_help(FILE *out)
     print_section(out, "eval: after training, and every train.eval_every steps", EVAL_OPTIONS);
     print_section(out, "eval.dynamic: how the model learns while it is evaluated", DYNAMIC_OPTIONS);
     fputs(SWEEP, out);
+    print_claims(out);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/run/doubt.h"
+#include "harness/run/experiment_claims.h"
 #include "harness/spec/unheard_set.h"
 #include "harness/train/workload.h"
 
@@ -290,6 +291,8 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     run->memory_bytes = estimate_memory(&w, &run->cost);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
+    run->has_bytes = corpus_lossless(c);
+    run->has_words = corpus_has_words(c);
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
     identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);
     workload_close(&w);
@@ -437,6 +440,10 @@ static void complete_run(experiment *x)
             x->runs[i].is_baseline = true;
         x->baseline = x->runs[original[v]].label;
     }
+    x->labels = ARENA_NEW(x->memory, const char *, variants);
+    for (int v = 0; v < variants; v++) {
+        x->labels[v] = x->runs[original[v]].label;
+    }
     run_plan *runs = arena_push_zero(x->memory, x->run_count, sizeof *runs);
     for (int i = 0; i < x->run_count; i++) {
         int v = i % variants;
@@ -466,7 +473,7 @@ bool experiment_resolve(experiment *x, const corpus_places *places, err *e)
     for (int i = 0; i < r.shelf.count; i++)
         corpus_close(r.shelf.items[i].corpus);
     if (good) complete_run(x);
-    return good;
+    return good && experiment_claims(x, e);
 }
 
 void experiment_doubts(FILE *out, const experiment *x)

@@ -14,6 +14,7 @@
 #include "harness/run/identity.h"
 #include "harness/spec/spec.h"
 #include "harness/spec/sweep.h"
+#include "results/claims/claim_read.h"
 
 typedef struct run_plan {
     const char *label; /* of its variant */
@@ -33,6 +34,7 @@ typedef struct run_plan {
     const char *doubt;   /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
     const char *taken;   /* of init_from: how much of the model it starts; NULL: not known yet */
     const char *corpus_hash;
+    bool has_bytes, has_words; /* whether its evaluations count them */
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
     int source_run;
@@ -46,7 +48,10 @@ typedef struct experiment {
     const char *baseline; /* the baseline variant's label */
     int duplicates;       /* variants dropped because an earlier one says the same */
     int run_count;
-    run_plan *runs; /* seed by seed, so that an interrupted sweep can already be compared */
+    run_plan *runs;      /* seed by seed, so that an interrupted sweep can already be compared */
+    const char **labels; /* [sweep->variant_count]: what each is called among the runs; resolved */
+    const claim_list
+        *claims; /* resolved: what it claims, checked against what its runs will have */
 } experiment;
 
 /* Reads and expands; nothing is opened. NULL and e on failure. The caller frees. */

@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
+#include "harness/run/claims_record.h"
 #include "harness/train/train_kernels.h"
 
 static json_t *now_utc(void)
@@ -27,13 +28,10 @@ static json_t *run_record(const run_plan *p)
 }
 
 /* The moment of the first record, so that writing it again changes nothing but what changed. */
-static json_t *created_at(const char *path)
+static json_t *created_at(const json_t *old)
 {
-    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
-    const char *text = old ? json_get_text(old, "created_at") : NULL;
-    json_t *moment = text ? json_string(text) : now_utc();
-    json_decref(old);
-    return moment;
+    const char *text = json_get_text(old, "created_at");
+    return text ? json_string(text) : now_utc();
 }
 
 bool run_record_experiment(const char *out, const experiment *x, err *e)
@@ -44,11 +42,12 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
         !file_join(path, folder, name, e)) {
         return false;
     }
+    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
     json_t *runs = json_array();
     json_t *o = json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),
                           "description", json_string(x->spec->description), "spec_file",
                           json_string(x->spec->file), "spec_text", json_string(x->spec->text),
-                          "baseline", json_string(x->baseline), "created_at", created_at(path));
+                          "baseline", json_string(x->baseline), "created_at", created_at(old));
     /* What was said in all, by the file, what it extends, and --set: later the file may say another
      * thing. */
     json_object_set_new(o, "spec", json_loads(node_json(x->memory, x->spec->root, false), 0, NULL));
@@ -56,7 +55,9 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
         json_array_append_new(runs, run_record(&x->runs[i]));
     }
     json_object_set_new(o, "runs", runs);
+    json_object_set_new(o, "claims", claims_record(out, x, old));
     bool ok = json_write(path, o, e);
+    json_decref(old);
     json_decref(o);
     return ok;
 }

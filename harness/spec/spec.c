@@ -12,7 +12,7 @@ enum { MAX_EXTENDS = 16 };
 
 static const char *const TOP_KEYS[] = {"name",  "description", "extends",   "data",
                                        "model", "init_from",   "optimizer", "schedule",
-                                       "train", "eval",        "sweep"};
+                                       "train", "eval",        "sweep",     "claims"};
 enum { TOP_COUNT = sizeof TOP_KEYS / sizeof *TOP_KEYS, FIRST_SECTION = 3 };
 
 /* The files being read, innermost last, to find circles. */
@@ -170,13 +170,19 @@ static bool check_sections(node *root, err *e)
             k++;
         if (k == TOP_COUNT) return option_unknown(e, root, i, TOP_COUNT, TOP_KEYS);
         bool section = k >= FIRST_SECTION;
-        bool may_be_list = strcmp(root->keys[i], "sweep") == 0;
-        if (!section || node_is_null(value) || value->kind == NODE_MAP) continue;
+        bool is_claims = strcmp(root->keys[i], "claims") == 0;
+        bool may_be_list = is_claims || strcmp(root->keys[i], "sweep") == 0;
+        if (!section || node_is_null(value)) continue;
+        if (value->kind == NODE_MAP && !is_claims) continue;
         if (may_be_list && value->kind == NODE_LIST) continue;
         return node_err(e, value,
-                        may_be_list ? "expected a map or a list of maps"
-                                    : "expected a map of options");
+                        is_claims ? "expected a list of claims: [{name: ..., better: A, than: B}]"
+                        : may_be_list ? "expected a map or a list of maps"
+                                      : "expected a map of options");
     }
+    /* Claims are about variants: whoever takes the sweep away has none to claim anything of. */
+    const node *sweep = node_get(root, "sweep");
+    if (sweep && node_is_null(sweep)) node_remove(root, "claims");
     for (int k = FIRST_SECTION; k < TOP_COUNT; k++) { /* `sweep:` alone says nothing */
         if (node_is_null(node_get(root, TOP_KEYS[k]))) node_remove(root, TOP_KEYS[k]);
     }

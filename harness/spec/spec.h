@@ -1,6 +1,7 @@
 /* An experiment file as one tree: `extends` merged, `--set` applied, top-level keys checked.
  *
- *   name, description, extends, data, model, init_from, optimizer, schedule, train, eval, sweep
+ *   name, description, extends, data, model, init_from, optimizer, schedule, train, eval, sweep,
+ *   claims
  *
  * A file named by `extends` (relative to the file that names it, or a list of them) is read first;
  * maps merge key by key, lists and scalars replace. `name` and `description` are not inherited. */

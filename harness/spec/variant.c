@@ -32,6 +32,7 @@ node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
 {
     node *own = node_copy(a, spec);
     node_remove(own, "sweep");
+    node_remove(own, "claims");
     for (int i = 0; i < v->assignment_count; i++) {
         const assignment *s = &v->assignments[i];
         node *value = node_copy(a, s->value);

@@ -44,6 +44,17 @@ static bool put_planned(collector *c, const char *name, int position, const json
     return collect_rows_put(c, t, e) && put_axes(c, name, label, json_object_get(run, "axes"), e);
 }
 
+static bool put_claim(collector *c, const char *name, int position, const json_t *claim, err *e)
+{
+    collect_table *t = collect_rows_table(c, "claim", e);
+    collect_rows_object(t, claim);
+    collect_rows_text(t, "experiment", name);
+    collect_rows_int(t, "position", position);
+    collect_rows_int(t, "after_the_fact", json_is_true(json_object_get(claim, "after_the_fact")));
+    collect_rows_int(t, "withdrawn", json_is_true(json_object_get(claim, "withdrawn")));
+    return collect_rows_put(c, t, e);
+}
+
 static bool put_experiment(collector *c, const json_t *x, err *e)
 {
     static const char *const texts[] = {"description", "spec_file", "spec_text", "created_at"};
@@ -64,6 +75,11 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
     json_array_foreach(json_object_get(x, "runs"), i, run)
     {
         if (!put_planned(c, name, (int)i, run, e)) return false;
+    }
+    json_t *claim;
+    json_array_foreach(json_object_get(x, "claims"), i, claim)
+    {
+        if (!put_claim(c, name, (int)i, claim, e)) return false;
     }
     return true;
 }

@@ -63,6 +63,17 @@ const char *const SCHEMA[] = {
           "  axis TEXT NOT NULL,\n"
           "  value TEXT NOT NULL,\n"),
 
+    TABLE("claim", "experiment, position",
+          "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
+          "  position INTEGER NOT NULL,\n"
+          "  name TEXT NOT NULL,\n"
+          "  claim TEXT NOT NULL,\n"
+          "  hash TEXT NOT NULL,\n"
+          "  recorded_at TEXT NOT NULL,\n"
+          "  after_the_fact INTEGER NOT NULL,\n"
+          "  seeds INTEGER NOT NULL,\n"
+          "  withdrawn INTEGER NOT NULL,\n"),
+
     TABLE("step", "run, step",
           OF_RUN "  step INTEGER NOT NULL,\n"
                  "  tokens INTEGER,\n"

@@ -1,0 +1,105 @@
+#include "harness/run/claims_record.h"
+
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/host.h"
+#include "harness/run/run_folder.h"
+
+/* ---- results that were there ---- */
+
+static bool has_results(const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    return run_folder_path(folder, out, id, NULL) && file_join(path, folder, "evals.jsonl", NULL) &&
+           file_exists(path);
+}
+
+/* Of the runs that it has, or had when it was recorded last. */
+static bool any_results(const char *out, const experiment *x, const json_t *old)
+{
+    for (int i = 0; i < x->run_count; i++) {
+        if (has_results(out, x->runs[i].id)) return true;
+    }
+    size_t i;
+    json_t *run;
+    json_array_foreach(json_object_get(old, "runs"), i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (id && has_results(out, id)) return true;
+    }
+    return false;
+}
+
+/* ---- a claim ---- */
+
+static void hash_claim(char hex[SHA256_HEX], arena *a, const claim *c)
+{
+    node *n = claim_node(a, c);
+    node_remove(n, "page"); /* where it is written up says nothing about what is claimed */
+    const char *text = node_json(a, n, true);
+    sha256_hex(hex, text, strlen(text));
+}
+
+/* What was recorded of the claim with that hash, or (hash NULL) that name; NULL: nothing. */
+static json_t *recorded(const json_t *old, const char *hash, const char *name)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(old, "claims"), i, c)
+    {
+        const char *text = json_get_text(c, hash ? "hash" : "name");
+        if (text && strcmp(text, hash ? hash : name) == 0) return c;
+    }
+    return NULL;
+}
+
+static json_t *new_record(const claim *c, const char *hash, const experiment *x, bool results)
+{
+    char utc[32];
+    host_utc(utc, host_wall_s());
+    return json_pack("{s:s, s:s, s:s, s:b, s:i, s:b}", "name", c->name, "hash", hash, "recorded_at",
+                     utc, "after_the_fact", results, "seeds",
+                     c->at_least > 0 ? 0 : x->sweep->seed_count, "withdrawn", 0);
+}
+
+static json_t *claim_record(const claim *c, arena *a, const experiment *x, const json_t *old,
+                            bool results)
+{
+    char hash[SHA256_HEX];
+    hash_claim(hash, a, c);
+    json_t *before = recorded(old, hash, NULL);
+    json_t *o = before ? json_deep_copy(before) : new_record(c, hash, x, results);
+    json_object_set_new(o, "withdrawn", json_false());
+    json_object_set_new(o, "claim", json_loads(node_json(a, claim_node(a, c), false), 0, NULL));
+    return o;
+}
+
+static void keep_withdrawn(json_t *list, const json_t *old)
+{
+    const json_t *kept = json_pack("{s:O}", "claims", list);
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(old, "claims"), i, c)
+    {
+        const char *name = json_get_text(c, "name");
+        if (!name || recorded(kept, NULL, name)) continue;
+        json_t *gone = json_deep_copy(c);
+        json_object_set_new(gone, "withdrawn", json_true());
+        json_array_append_new(list, gone);
+    }
+    json_decref((json_t *)(uintptr_t)kept);
+}
+
+json_t *claims_record(const char *out, const experiment *x, const json_t *old)
+{
+    json_t *list = json_array();
+    bool results = any_results(out, x, old);
+    arena *a = arena_new(1 << 16);
+    for (int i = 0; x->claims && i < x->claims->count; i++) {
+        json_array_append_new(list, claim_record(&x->claims->claims[i], a, x, old, results));
+    }
+    if (results) keep_withdrawn(list, old);
+    arena_free(a);
+    return list;
+}

@@ -1,0 +1,289 @@
+#include "harness/run/experiment_claims.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/spec/sweep_axis.h"
+
+/* ---- names ---- */
+
+/* An axis by its name, or by the end of the path that it is. */
+static bool is_axis(const char *axis, const char *name)
+{
+    size_t n = strlen(axis), m = strlen(name);
+    return strcmp(axis, name) == 0 ||
+           (n > m && axis[n - m - 1] == '.' && strcmp(axis + n - m, name) == 0);
+}
+
+static const char *value_on(const variant_plan *v, const char *axis)
+{
+    for (int i = 0; i < v->axis_count; i++) {
+        if (is_axis(v->axes[i].axis, axis)) return v->axes[i].value;
+    }
+    return NULL;
+}
+
+/* Whether it has all values of {axis: value, ...}. */
+static bool has_values(const variant_plan *v, const node *where)
+{
+    for (int i = 0; where && i < where->count; i++) {
+        const char *value = value_on(v, where->keys[i]);
+        if (!value || !sweep_axis_same_text(value, where->items[i]->text)) return false;
+    }
+    return true;
+}
+
+static bool check_where(const experiment *x, const node *where, err *e)
+{
+    if (!where) return true;
+    if (where->kind != NODE_MAP) return node_err(e, where, "expected {AXIS: VALUE, ...}");
+    for (int i = 0; i < where->count; i++) {
+        bool known = false;
+        if (where->items[i]->kind != NODE_SCALAR) {
+            return node_err(e, where->items[i], "expected a value of the axis");
+        }
+        for (int v = 0; v < x->sweep->variant_count && !known; v++) {
+            known = value_on(&x->sweep->variants[v], where->keys[i]) != NULL;
+        }
+        if (known) continue;
+        return option_unknown(e, where, i, x->sweep->axis_count, x->sweep->axes);
+    }
+    return true;
+}
+
+/* Its label, or the value that it has on some axis. */
+static bool is_called(const experiment *x, int v, const char *name)
+{
+    const variant_plan *plan = &x->sweep->variants[v];
+    if (sweep_axis_same_text(plan->label, name) || strcmp(x->labels[v], name) == 0) return true;
+    for (int i = 0; i < plan->axis_count; i++) {
+        if (sweep_axis_same_text(plan->axes[i].value, name)) return true;
+    }
+    return false;
+}
+
+static const char *unknown_variant(const experiment *x, const node *n, err *e)
+{
+    if (n->kind == NODE_MAP) {
+        node_err(e, n, "no variant has these values");
+        return NULL;
+    }
+    const char *near = option_nearest(n->text, x->sweep->variant_count, x->labels);
+    if (!near) near = x->labels[0];
+    node_err(e, n, "no variant '%.100s' (did you mean '%.100s'?)", n->text, near);
+    return NULL;
+}
+
+static const char *label_of(void *user, const node *n, err *e)
+{
+    const experiment *x = user;
+    const char *found = NULL;
+    if (n->kind == NODE_LIST) {
+        node_err(e, n, "expected a variant's label, or {AXIS: VALUE, ...}");
+        return NULL;
+    }
+    if (n->kind == NODE_MAP && !check_where(x, n, e)) return NULL;
+    for (int v = 0; v < x->sweep->variant_count; v++) {
+        const variant_plan *plan = &x->sweep->variants[v];
+        if (n->kind == NODE_SCALAR && strcmp(plan->label, n->text) == 0) return x->labels[v];
+        if (!(n->kind == NODE_MAP ? has_values(plan, n) : is_called(x, v, n->text))) continue;
+        if (found && strcmp(found, x->labels[v]) != 0) {
+            node_err(e, n, "means '%.100s' and '%.100s'; name a value of every axis", found,
+                     x->labels[v]);
+            return NULL;
+        }
+        found = x->labels[v];
+    }
+    return found ? found : unknown_variant(x, n, e);
+}
+
+/* ---- trends ---- */
+
+typedef struct point {
+    const char *label, *value;
+    double number;
+} point;
+
+static int by_number(const void *x, const void *y)
+{
+    double a = ((const point *)x)->number, b = ((const point *)y)->number;
+    return (a > b) - (a < b);
+}
+
+static bool unknown_axis(const experiment *x, const node *n, err *e)
+{
+    const char *near = option_nearest(n->text, x->sweep->axis_count, x->sweep->axes);
+    return node_err(e, n,
+                    "no axis '%.60s' that varies%s%s%s; it is one of the sweep, or position, "
+                    "frequency, repetition",
+                    n->text, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+/* Adds a point unless the value has one already, which has to be the same variant. */
+static bool add_point(point *list, int *count, const char *label, const char *value, const node *at,
+                      err *e)
+{
+    for (int i = 0; i < *count; i++) {
+        if (strcmp(list[i].label, label) == 0) return true;
+        if (!sweep_axis_same_text(list[i].value, value)) continue;
+        return node_err(e, at,
+                        "'%.100s' and '%.100s' both have the value %.40s; `where: {AXIS: VALUE}` "
+                        "says which",
+                        list[i].label, label, value);
+    }
+    list[(*count)++] = (point){.label = label, .value = value};
+    return true;
+}
+
+static bool along_axis(void *user, arena *a, claim_statement *s, const node *where, err *e)
+{
+    const experiment *x = user;
+    const node *at = node_get(s->at, s->kind == STATEMENT_RISES ? "rises with" : "falls with");
+    point *list = ARENA_NEW(a, point, x->sweep->variant_count);
+    int count = 0;
+    bool numbers = true, any = false;
+    if (!check_where(x, where, e)) return false;
+    for (int v = 0; v < x->sweep->variant_count; v++) {
+        const variant_plan *plan = &x->sweep->variants[v];
+        const char *value = value_on(plan, s->along);
+        any = any || value;
+        if (!value || !has_values(plan, where)) continue;
+        if (!add_point(list, &count, x->labels[v], value, at, e)) return false;
+    }
+    if (!any) return unknown_axis(x, at, e);
+    if (count < 2) return node_err(e, at, "a trend takes two values of '%s' or more", s->along);
+    for (int i = 0; i < count; i++) {
+        numbers = option_text_to_real(list[i].value, &list[i].number) && numbers;
+    }
+    if (numbers) qsort(list, (size_t)count, sizeof *list, by_number);
+    s->count = count;
+    s->variants = ARENA_NEW(a, const char *, count);
+    for (int i = 0; i < count; i++) {
+        s->variants[i] = list[i].label;
+    }
+    return true;
+}
+
+/* ---- figures ---- */
+
+/* Where a statement names its figure, or what implies it. */
+static const node *figure_at(const claim_statement *s)
+{
+    static const char *const keys[] = {"on", "slice", "by", "rises with", "falls with", "distance"};
+    for (int i = 0; i < 6; i++) {
+        const node *n = node_get(s->at, keys[i]);
+        if (n) return n;
+    }
+    return s->at;
+}
+
+/* Is it one of the words, which are separated by spaces? */
+static bool is_word(const char *words, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *w = words; *w; w += strspn(w, " ")) {
+        size_t length = strcspn(w, " ");
+        if (length == n && strncmp(w, name, n) == 0) return true;
+        w += length;
+    }
+    return false;
+}
+
+/* Has the model a layer whose name is among the words? */
+static bool has_layer(const node *n, const char *words)
+{
+    for (int i = 0; i < n->count; i++) {
+        if (n->kind == NODE_MAP && is_word(words, n->keys[i])) return true;
+        if (has_layer(n->items[i], words)) return true;
+    }
+    return false;
+}
+
+/* Bytes and words are not known of every text. */
+static bool has_metric(const claim_statement *s, const run_plan *run)
+{
+    if (!s->on || s->on->kind != FIGURE_METRIC) return true;
+    return s->on->metric == COMPARE_BITS_PER_BYTE     ? run->has_bytes
+           : s->on->metric == COMPARE_WORD_PERPLEXITY ? run->has_words
+                                                      : true;
+}
+
+static bool check_run(const claim_statement *s, const run_plan *run, err *e)
+{
+    const node *split = node_at(run->resolved, "eval.split");
+    const node *source = node_at(run->resolved, "data.corpus");
+    bool probe = source && strcmp(source->text, "probe") == 0;
+    if (s->split && split && strcmp(split->text, s->split) != 0) {
+        return node_err(e, node_get(s->at, "split"),
+                        "the runs of '%.100s' are evaluated on the %s split (eval.split)",
+                        run->label, split->text);
+    }
+    if (s->on && s->on->kind == FIGURE_RECALL && !probe) {
+        return node_err(e, figure_at(s),
+                        "'%.100s' is asked nothing: recall is of data: {corpus: "
+                        "probe}",
+                        run->label);
+    }
+    if (s->by != BY_NOTHING && probe) {
+        return node_err(e, figure_at(s), "a probe's text has no slices (in variant '%.100s')",
+                        run->label);
+    }
+    if (!has_metric(s, run)) {
+        return node_err(e, figure_at(s),
+                        "the text of '%.100s' has no %s: its tokenizer or its "
+                        "source has none",
+                        run->label, s->on->title);
+    }
+    if (s->on && s->on->layers && !has_layer(node_get(run->resolved, "model"), s->on->layers)) {
+        return node_err(e, figure_at(s), "'%.100s' has no %s: no layer of it is one of %s",
+                        run->label, s->on->name, s->on->layers);
+    }
+    return true;
+}
+
+static const run_plan *run_called(const experiment *x, const char *label)
+{
+    for (int i = 0; i < x->run_count; i++) {
+        if (strcmp(x->runs[i].label, label) == 0) return &x->runs[i];
+    }
+    return NULL;
+}
+
+static bool check_figures(const experiment *x, const claim_statement *s, err *e)
+{
+    const char *const single[] = {s->variant, s->other};
+    for (int i = 0; i < s->count + 2; i++) {
+        const char *label = i < 2 ? single[i] : s->variants[i - 2];
+        const run_plan *run = label ? run_called(x, label) : NULL;
+        if (label && run && !check_run(s, run, e)) return false;
+    }
+    return true;
+}
+
+bool experiment_claims(experiment *x, err *e)
+{
+    const claim_scope scope = {.user = x, .label = label_of, .along = along_axis};
+    const claim_list *l = claim_read(x->memory, node_get(x->spec->root, "claims"), &scope, e);
+    if (!l) return false;
+    for (int i = 0; i < l->count; i++) {
+        for (int k = 0; k < l->claims[i].count; k++) {
+            if (!check_figures(x, &l->claims[i].statements[k], e)) return false;
+        }
+    }
+    x->claims = l;
+    return true;
+}
+
+void experiment_claims_print(FILE *out, const experiment *x)
+{
+    for (int i = 0; i < x->claims->count; i++) {
+        const claim *c = &x->claims->claims[i];
+        fprintf(out, "claim %s:%s%s\n", c->name, *c->says ? " " : "", c->says);
+        for (int k = 0; k < c->count; k++) {
+            fputs(k ? "    and " : "    ", out);
+            claim_words(out, &c->statements[k]);
+            if (k == 0 && *c->source) fprintf(out, " (%s)", c->source);
+            fputc('\n', out);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+#include "results/claims/claim_figure.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/base/base.h"
+
+#define REAL_OF(field)  .kind = FIGURE_RUN, .offset = offsetof(compared_run, field)
+#define WHOLE_OF(field) .kind = FIGURE_RUN, .offset = offsetof(compared_run, field), .whole = true
+
+/* Of the figures that share a unit the one that a margin alone means comes first. */
+const claim_figure CLAIM_FIGURES[] = {
+    {"bits_per_byte", "bits per byte", "bits/byte", .kind = FIGURE_METRIC,
+     .metric = COMPARE_BITS_PER_BYTE},
+    {"word_perplexity", "word perplexity", "perplexity/word", .kind = FIGURE_METRIC,
+     .metric = COMPARE_WORD_PERPLEXITY},
+    {"perplexity", "perplexity per token", "perplexity/token", .kind = FIGURE_METRIC,
+     .metric = COMPARE_PERPLEXITY},
+    {"bits_per_token", "bits per token", "bits/token", .kind = FIGURE_SLICE},
+    {"recall", "right answers", "points", .higher = true, .kind = FIGURE_RECALL},
+    {"evaluation_flops", "FLOPs per token of evaluation", "FLOPs/token", REAL_OF(eval.flops)},
+    {"evaluation_seconds", "seconds per token of evaluation", "s/token", REAL_OF(eval.seconds)},
+    {"evaluation_memory", "memory of evaluation", "bytes", REAL_OF(eval.anon_bytes)},
+    {"forward_flops", "FLOPs per token, forward", "FLOPs/token", REAL_OF(flops)},
+    {"train_flops", "FLOPs per token of training", "FLOPs/token", REAL_OF(train_flops)},
+    {"train_seconds", "seconds of training", "s", REAL_OF(train_seconds)},
+    {"tokens_per_second", "tokens per second of training", "tokens/s", .higher = true,
+     REAL_OF(tokens_per_second)},
+    {"memory", "peak memory of training", "bytes", WHOLE_OF(peak_bytes)},
+    {"state_bytes", "carried state", "bytes", WHOLE_OF(state_bytes)},
+    {"params", "parameters", "parameters", WHOLE_OF(params)},
+    {"active_params", "active parameters", "parameters", WHOLE_OF(active_params)},
+    {"trained_tokens", "tokens of training", "tokens", WHOLE_OF(trained_tokens)},
+    {"load_entropy", "evenness of the experts' load", "", .higher = true,
+     REAL_OF(routing[ROUTING_ENTROPY]), .layers = "hash_ffn switch_ffn base_ffn"},
+    {"dropped", "tokens that full experts dropped", "", REAL_OF(routing[ROUTING_DROPPED]),
+     .layers = "switch_ffn"},
+    {0}};
+
+const claim_figure *claim_figure_find(const char *name)
+{
+    for (const claim_figure *f = CLAIM_FIGURES; f->name; f++) {
+        if (strcmp(f->name, name) == 0) return f;
+    }
+    return NULL;
+}
+
+/* "per" is written "/" as well; spaces and capitals say nothing. */
+static bool same_unit(const char *x, const char *y)
+{
+    for (;;) {
+        while (*x == ' ')
+            x++;
+        while (*y == ' ')
+            y++;
+        if (strncmp(y, "per ", 4) == 0 && *x == '/') {
+            x++;
+            y += 4;
+            continue;
+        }
+        if (tolower((unsigned char)*x) != tolower((unsigned char)*y)) return false;
+        if (!*x) return true;
+        x++;
+        y++;
+    }
+}
+
+bool claim_figure_has_unit(const claim_figure *f, const char *unit)
+{
+    return *f->unit && same_unit(f->unit, unit);
+}
+
+const claim_figure *claim_figure_of_unit(const char *unit)
+{
+    for (const claim_figure *f = CLAIM_FIGURES; f->name; f++) {
+        if (claim_figure_has_unit(f, unit)) return f;
+    }
+    return NULL;
+}
+
+double claim_figure_of_run(const claim_figure *f, const compared_run *r)
+{
+    CHECK(f->kind == FIGURE_RUN, "%s is no field", f->name);
+    const char *field = (const char *)r + f->offset;
+    if (!f->whole) return *(const double *)(const void *)field;
+    int64_t value = *(const int64_t *)(const void *)field;
+    return value < 0 ? (double)NAN : (double)value;
+}

@@ -1,0 +1,146 @@
+#include "results/claims/claims.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "results/claims/claim_read.h"
+#include "results/claims/evidence.h"
+#include "results/compare/protocol.h"
+#include "results/compare/stats.h"
+#include "results/store/query.h"
+
+/* ---- as they were recorded ---- */
+
+static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
+{
+    query q = QUERY(s, e,
+                    "SELECT name, claim, recorded_at, after_the_fact, seeds, withdrawn, "
+                    "count(*) OVER () AS n FROM claim WHERE experiment = ?1 ORDER BY position",
+                    out->experiment);
+    char withdrawn[512] = "";
+    while (query_next(&q)) {
+        if (!out->list) {
+            out->list = arena_push_zero(a, query_int(&q, "n", 0), sizeof *out->list);
+        }
+        if (query_int(&q, "withdrawn", 0)) {
+            size_t used = strlen(withdrawn);
+            snprintf(withdrawn + used, sizeof withdrawn - used, "%s'%.64s'",
+                     out->withdrawn++ ? ", " : "", query_peek(&q, "name"));
+            continue;
+        }
+        const char *text = query_text(&q, "claim", a);
+        node *n = node_parse(a, text, strlen(text), "a recorded claim", e);
+        if (!n) break;
+        node_append(a, list, n);
+        out->list[out->count++] =
+            (stated_claim){.recorded_at = query_text(&q, "recorded_at", a),
+                           .after_the_fact = query_int(&q, "after_the_fact", 0) != 0,
+                           .seeds_then = (int)query_int(&q, "seeds", 0)};
+    }
+    out->withdrawn_names = arena_strdup(a, withdrawn);
+    return query_close(&q) && list->count == out->count;
+}
+
+static bool read_experiment(claims *out, arena *a, store *s, err *e)
+{
+    query q =
+        QUERY(s, e, "SELECT description FROM experiment WHERE experiment = ?1", out->experiment);
+    out->description = "";
+    if (query_next(&q)) out->description = query_text(&q, "description", a);
+    return query_close(&q);
+}
+
+/* ---- what is shown beside a verdict ---- */
+
+static claim_cost cost_of(const compared_variant *v)
+{
+    const compared_run *any = v ? compare_scored(v) : NULL;
+    claim_cost c = {(double)NAN, (double)NAN, (double)NAN};
+    if (!any) return c;
+    double seconds = 0;
+    int n = 0;
+    for (int i = 0; i < v->run_count; i++) {
+        if (!v->runs[i].scored || !isfinite(v->runs[i].train_seconds)) continue;
+        seconds += v->runs[i].train_seconds;
+        n++;
+    }
+    c.params = any->params < 0 ? (double)NAN : (double)any->params;
+    c.flops = isfinite(any->eval.flops) ? any->eval.flops : any->flops;
+    c.train_seconds = n ? seconds / n : (double)NAN;
+    return c;
+}
+
+/* The two sides of a statement; of a trend along an axis its ends. */
+static void sides_of(const char *side[2], const claim_statement *s)
+{
+    side[0] = s->variant ? s->variant : s->variants[0];
+    side[1] = s->other ? s->other : s->count ? s->variants[s->count - 1] : NULL;
+}
+
+static const char *protocol_words(arena *a, const compared_variant *const *v)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    const char *before = NULL;
+    for (int i = 0; i < 2; i++) {
+        const compared_run *r = v[i] ? compare_scored(v[i]) : NULL;
+        if (!r || !r->protocol || (before && strcmp(before, r->protocol) == 0)) continue;
+        json_t *protocol = json_loads(r->protocol, 0, NULL);
+        if (before) fputs("; the other: ", f);
+        protocol_print(f, protocol);
+        json_decref(protocol);
+        before = r->protocol;
+    }
+    fclose(f);
+    const char *kept = arena_strdup(a, text);
+    free(text);
+    return kept;
+}
+
+static bool describe(stated_claim *c, evidence_source *x, err *e)
+{
+    const claim_statement *s = &c->claim->statements[c->verdict->worst];
+    const comparison *runs = evidence_runs(x, s->split, e);
+    if (!runs) return false;
+    const char *side[2];
+    sides_of(side, s);
+    const compared_variant *v[2] = {evidence_variant(runs, side[0]),
+                                    side[1] ? evidence_variant(runs, side[1]) : NULL};
+    const claim_figure *figure = evidence_figure(runs, s);
+    c->cost = cost_of(v[0]);
+    c->other_cost = cost_of(v[1]);
+    c->protocol = protocol_words(x->memory, v);
+    c->figure = figure->title;
+    c->unit = s->kind == STATEMENT_AT_MOST ? "times" : s->relative ? "%" : figure->unit;
+    c->scale = s->relative && s->kind != STATEMENT_AT_MOST ? 100 : 1;
+    return true;
+}
+
+claims *claims_load(arena *a, store *s, const char *experiment, err *e)
+{
+    claims *out = arena_push_zero(a, 1, sizeof *out);
+    out->experiment = experiment;
+    node *list = node_list(a);
+    if (!read_experiment(out, a, s, e) || !read_recorded(out, a, s, list, e)) return NULL;
+    claim_list *read = claim_read(a, list, NULL, e);
+    if (!read) return NULL;
+    evidence_source x = {.memory = a, .db = s, .experiment = experiment};
+    claim_evidence *evidence = ARENA_NEW(a, claim_evidence, out->count);
+    claim_verdict *verdicts = ARENA_NEW(a, claim_verdict, out->count);
+    for (int i = 0; i < out->count; i++) {
+        if (!evidence_read(&evidence[i], &x, &read->claims[i], e)) return NULL;
+    }
+    verdict_judge(a, verdicts, evidence, out->count);
+    for (int i = 0; i < out->count; i++) {
+        stated_claim *c = &out->list[i];
+        c->claim = &read->claims[i];
+        c->verdict = &verdicts[i];
+        c->seeds_now = evidence[i].statements[0].seeds;
+        if (!describe(c, &x, e)) return NULL;
+    }
+    return out;
+}

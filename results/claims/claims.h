@@ -1,0 +1,37 @@
+/* An experiment's claims with their verdicts, from the database. */
+#ifndef LOCI_RESULTS_CLAIMS_H
+#define LOCI_RESULTS_CLAIMS_H
+
+#include "results/claims/verdict.h"
+
+/* What a side of a claim costs, of any of its runs; NaN: not known. */
+typedef struct claim_cost {
+    double params, flops, train_seconds; /* flops: per token, of evaluation */
+} claim_cost;
+
+typedef struct stated_claim {
+    const claim *claim;
+    const claim_verdict *verdict;
+    const char *recorded_at;
+    bool after_the_fact; /* it was added or changed when there were results */
+    int seeds_then;      /* that were planned when it was recorded; 0: it is judged by looks */
+    int seeds_now;
+    claim_cost cost, other_cost; /* of the statement that decides */
+    const char *protocol;        /* in words */
+    const char *figure;          /* what the deciding statement is about: "bits per byte" */
+    const char *unit;            /* of estimate and margin: "bits/byte", "%", "times" */
+    double scale;                /* of the estimate to that unit: 100 for % */
+} stated_claim;
+
+typedef struct claims {
+    const char *experiment, *description;
+    int count;
+    stated_claim *list;
+    int withdrawn; /* claims that were recorded and are no longer made */
+    const char *withdrawn_names;
+} claims;
+
+/* count 0: it claims nothing. Lives in the arena; NULL and e on failure. */
+claims *claims_load(arena *a, store *s, const char *experiment, err *e);
+
+#endif

@@ -1,0 +1,275 @@
+#include "results/claims/claims_print.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/compare/stats.h"
+
+static const judgement *judged(const stated_claim *c)
+{
+    return &c->verdict->statements[c->verdict->worst];
+}
+
+static const claim_statement *stated(const stated_claim *c)
+{
+    return &c->claim->statements[c->verdict->worst];
+}
+
+/* Three figures that count, of the unit that is shown. */
+static void put_number(char text[32], double x)
+{
+    snprintf(text, 32, fabs(x) >= 1e5 ? "%.3g" : fabs(x) >= 100 ? "%.0f" : "%.3g", x);
+}
+
+void claims_estimate(char text[128], const stated_claim *c)
+{
+    const judgement *j = judged(c);
+    char mean[32], low[32], high[32], range[80] = "";
+    put_number(mean, j->estimate * c->scale);
+    put_number(low, j->low * c->scale);
+    put_number(high, j->high * c->scale);
+    if (!isfinite(j->estimate)) {
+        snprintf(text, 128, "-");
+        return;
+    }
+    if (isfinite(j->low)) snprintf(range, sizeof range, " (%s to %s)", low, high);
+    snprintf(text, 128, "%s%s%s%s", mean, *c->unit ? " " : "", c->unit, range);
+}
+
+/* What it is held against: "> 0.02", "within 1", "at most 1.1". */
+static void put_edge(char text[64], const stated_claim *c)
+{
+    static const char *const signs[] = {"above ", "within ", "at most ", "above ", "below "};
+    char edge[32];
+    put_number(edge, judged(c)->edge * c->scale);
+    snprintf(text, 64, "%s%s", signs[stated(c)->kind], edge);
+}
+
+/* ---- the sentence ---- */
+
+static void put_why(FILE *out, const claim_verdict *v)
+{
+    if (v->verdict != VERDICT_UNDECIDED) return;
+    if (*v->why) fprintf(out, "; %s", v->why);
+    if (v->needed > v->n) {
+        fprintf(out, "; about %d seeds in all would decide (power 0.8), if it goes on so",
+                v->needed);
+    } else if (v->n > 1 && v->needed == 0) {
+        fputs("; at this estimate no number of seeds would decide", out);
+    }
+}
+
+static void put_marks(FILE *out, const stated_claim *c)
+{
+    if (c->after_the_fact) fputs("; AFTER THE FACT: stated when there were results", out);
+    if (c->seeds_then > 0 && c->seeds_now > c->seeds_then) {
+        fprintf(out, "; planned with %d seeds, %d were added later", c->seeds_then,
+                c->seeds_now - c->seeds_then);
+    }
+}
+
+void claims_sentence(FILE *out, const stated_claim *c)
+{
+    const claim_verdict *v = c->verdict;
+    char measured[128];
+    claims_estimate(measured, c);
+    fprintf(out, "%s: %s: ", c->claim->name, verdict_name(v->verdict));
+    claim_words(out, stated(c));
+    if (c->claim->count > 1) fprintf(out, " (of %d statements)", c->claim->count);
+    if (isfinite(judged(c)->estimate)) fprintf(out, ": %s", measured);
+    fprintf(out, "; %d seed%s", v->n, v->n == 1 ? "" : "s");
+    put_why(out, v);
+    put_marks(out, c);
+}
+
+/* ---- the table ---- */
+
+static void put_cost(char text[96], const stated_claim *c)
+{
+    char own[16] = "-", other[16] = "-";
+    if (isfinite(c->cost.flops)) table_si(own, c->cost.flops);
+    if (isfinite(c->other_cost.flops)) table_si(other, c->other_cost.flops);
+    int n = snprintf(text, 96, "%s : %s", own, other);
+    if (!isfinite(c->cost.train_seconds) || !isfinite(c->other_cost.train_seconds)) return;
+    snprintf(text + n, 96 - (size_t)n, ", %.0f : %.0f s", c->cost.train_seconds,
+             c->other_cost.train_seconds);
+}
+
+typedef struct columns {
+    int experiment, claim, says, source, verdict, statement, figure, unit, shown, estimate, low;
+    int high, edge, against, n, p, holm, needed, why, cost, params, other_params, flops;
+    int other_flops, seconds, other_seconds, protocol, recorded, after, fact, page;
+} columns;
+
+static void make_columns(columns *k, table *t)
+{
+    enum { LEFT = TABLE_LEFT, PEOPLE = TABLE_PEOPLE, PROGRAMS = TABLE_PROGRAMS };
+    const struct {
+        int *index;
+        const char *key, *title, *unit;
+        int flags;
+    } list[] = {{&k->experiment, "experiment", "experiment", "", LEFT},
+                {&k->claim, "claim", "claim", "", LEFT},
+                {&k->says, "says", "", "", PROGRAMS},
+                {&k->source, "source", "source", "", LEFT},
+                {&k->verdict, "verdict", "verdict", "", LEFT},
+                {&k->statement, "statement", "", "", PROGRAMS},
+                {&k->figure, "figure", "", "", PROGRAMS},
+                {&k->unit, "unit", "", "", PROGRAMS},
+                {&k->shown, "shown", "estimate", "95 % interval", LEFT | PEOPLE},
+                {&k->estimate, "estimate", "", "", PROGRAMS},
+                {&k->low, "low", "", "", PROGRAMS},
+                {&k->high, "high", "", "", PROGRAMS},
+                {&k->edge, "edge", "", "", PROGRAMS},
+                {&k->against, "against", "has to be", "", LEFT | PEOPLE},
+                {&k->n, "n", "n", "seeds", 0},
+                {&k->p, "p", "", "", PROGRAMS},
+                {&k->holm, "p_holm", "p", "Holm", 0},
+                {&k->needed, "seeds_needed", "seeds", "would decide", 0},
+                {&k->why, "why", "", "", PROGRAMS},
+                {&k->cost, "cost", "cost", "FLOPs/token, training", LEFT | PEOPLE},
+                {&k->params, "params", "", "", PROGRAMS},
+                {&k->other_params, "other_params", "", "", PROGRAMS},
+                {&k->flops, "evaluation_flops_per_token", "", "", PROGRAMS},
+                {&k->other_flops, "other_evaluation_flops_per_token", "", "", PROGRAMS},
+                {&k->seconds, "train_seconds", "", "", PROGRAMS},
+                {&k->other_seconds, "other_train_seconds", "", "", PROGRAMS},
+                {&k->protocol, "protocol", "", "", PROGRAMS},
+                {&k->recorded, "recorded_at", "", "", PROGRAMS},
+                {&k->after, "after_the_fact", "", "", PROGRAMS},
+                {&k->fact, "fact", "stated", "", LEFT | PEOPLE},
+                {&k->page, "page", "page", "", LEFT}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        *list[i].index = table_column(t, list[i].key, list[i].title, list[i].unit, list[i].flags);
+    }
+}
+
+static void put_statement(table *t, const columns *k, const stated_claim *c)
+{
+    char *words = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&words, &bytes);
+    CHECK(f, "no memory for a text");
+    claim_words(f, stated(c));
+    fclose(f);
+    table_text(t, k->statement, "%s", words);
+    free(words);
+}
+
+static void put_figures(table *t, const columns *k, const stated_claim *c)
+{
+    const judgement *j = judged(c);
+    char text[128], edge[64];
+    claims_estimate(text, c);
+    put_edge(edge, c);
+    table_text(t, k->figure, "%s", c->figure);
+    table_text(t, k->unit, "%s", c->unit);
+    if (isfinite(j->estimate)) table_text(t, k->shown, "%s", text);
+    table_real(t, k->estimate, j->estimate * c->scale, 4);
+    table_real(t, k->low, j->low * c->scale, 4);
+    table_real(t, k->high, j->high * c->scale, 4);
+    table_real(t, k->edge, j->edge * c->scale, 4);
+    table_text(t, k->against, "%s", edge);
+}
+
+static void put_costs(table *t, const columns *k, const stated_claim *c)
+{
+    char cost[96];
+    put_cost(cost, c);
+    table_text(t, k->cost, "%s", cost);
+    table_real(t, k->params, c->cost.params, 0);
+    table_real(t, k->other_params, c->other_cost.params, 0);
+    table_real(t, k->flops, c->cost.flops, 0);
+    table_real(t, k->other_flops, c->other_cost.flops, 0);
+    table_real(t, k->seconds, c->cost.train_seconds, 1);
+    table_real(t, k->other_seconds, c->other_cost.train_seconds, 1);
+}
+
+static void put_row(table *t, const columns *k, const char *experiment, const stated_claim *c)
+{
+    const claim_verdict *v = c->verdict;
+    table_row(t);
+    table_text(t, k->experiment, "%s", experiment);
+    table_text(t, k->claim, "%s", c->claim->name);
+    table_text(t, k->says, "%s", c->claim->says);
+    if (*c->claim->source) table_text(t, k->source, "%s", c->claim->source);
+    table_text(t, k->verdict, "%s", verdict_name(v->verdict));
+    put_statement(t, k, c);
+    put_figures(t, k, c);
+    table_int(t, k->n, v->n);
+    if (v->n > 1) {
+        table_real(t, k->p, v->p, 3);
+        table_probability(t, k->holm, v->p_holm);
+    }
+    if (v->verdict == VERDICT_UNDECIDED && v->needed > v->n) table_int(t, k->needed, v->needed);
+    if (*v->why) table_text(t, k->why, "%s", v->why);
+    put_costs(t, k, c);
+    table_text(t, k->protocol, "%s", c->protocol);
+    table_text(t, k->recorded, "%s", c->recorded_at);
+    table_int(t, k->after, c->after_the_fact);
+    table_text(t, k->fact, "%s", c->after_the_fact ? "after the fact" : "before");
+    if (*c->claim->page) table_text(t, k->page, "%s", c->claim->page);
+}
+
+table *claims_table(arena *a, const claims *const *list, int count)
+{
+    table *t = table_new(a);
+    columns k;
+    make_columns(&k, t);
+    for (int i = 0; i < count; i++) {
+        for (int c = 0; c < list[i]->count; c++) {
+            put_row(t, &k, list[i]->experiment, &list[i]->list[c]);
+        }
+    }
+    return t;
+}
+
+/* ---- for people ---- */
+
+static void put_looks(FILE *out, const stated_claim *c)
+{
+    const claim_verdict *v = c->verdict;
+    for (int i = 0; i < v->looks; i++) {
+        fprintf(out, "%s%d seeds p %.2g of %.2g", i ? ", " : "  looks: ", v->look[i].seeds,
+                v->look[i].p, v->look[i].level);
+    }
+    if (v->looks == 0) return;
+    fprintf(out, " (%s spending, up to %d seeds)\n",
+            spending_title(c->claim->pocock ? SPEND_POCOCK : SPEND_OBRIEN_FLEMING),
+            c->claim->at_most);
+}
+
+static void put_words(FILE *out, const claims *x)
+{
+    for (int i = 0; i < x->count; i++) {
+        const stated_claim *c = &x->list[i];
+        fputs("- ", out);
+        claims_sentence(out, c);
+        fputs(".\n", out);
+        put_looks(out, c);
+        if (i > 0 && strcmp(c->protocol, x->list[i - 1].protocol) == 0) continue;
+        if (*c->protocol) fprintf(out, "  protocol: %s\n", c->protocol);
+    }
+    if (x->withdrawn) {
+        fprintf(out, "Withdrawn from %s when there were results: %s.\n", x->experiment,
+                x->withdrawn_names);
+    }
+}
+
+void claims_print(FILE *out, arena *a, const claims *const *list, int count, table_format format,
+                  bool colour)
+{
+    table *t = claims_table(a, list, count);
+    table_print(out, t, format, colour);
+    if (format == TABLE_CSV || format == TABLE_JSON) return;
+    fputc('\n', out);
+    for (int i = 0; i < count; i++) {
+        put_words(out, list[i]);
+    }
+    if (table_rows(t) == 0) return;
+    fputs("\nA claim holds, or fails, where p is below 0.05 after Holm's correction for all claims "
+          "of its\nexperiment; intervals are not corrected. Paired by seed. Cost: FLOPs per token "
+          "of evaluation\nand seconds of training of the two sides.\n",
+          out);
+}

@@ -1,0 +1,21 @@
+/* Verdicts for people and for programs. */
+#ifndef LOCI_RESULTS_CLAIMS_PRINT_H
+#define LOCI_RESULTS_CLAIMS_PRINT_H
+
+#include "results/claims/claims.h"
+#include "results/table/table.h"
+
+/* One row per claim of all of them. */
+table *claims_table(arena *a, const claims *const *list, int count);
+
+/* "0.0507 bits/byte (0.0300 to 0.0714)": what the deciding statement measured. */
+void claims_estimate(char text[128], const stated_claim *c);
+
+/* One sentence: the verdict, and why. Without a full stop. */
+void claims_sentence(FILE *out, const stated_claim *c);
+
+/* The table; for people also a sentence, the protocol and the looks of each. */
+void claims_print(FILE *out, arena *a, const claims *const *list, int count, table_format format,
+                  bool colour);
+
+#endif

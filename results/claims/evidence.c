@@ -1,0 +1,290 @@
+#include "results/claims/evidence.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "results/compare/compare_read.h"
+#include "results/store/query.h"
+
+enum { BUCKETS = 64 }; /* 0, 1, 2-3, 4-7 ...: as slices are recorded */
+
+/* A statement's figure of one run: one number, or of a trend along slices one for each. */
+typedef struct figures {
+    int count;
+    double value[BUCKETS], tokens[BUCKETS];
+} figures;
+
+typedef struct gatherer {
+    evidence_source *x;
+    const comparison *runs;
+    const claim_statement *s;
+    const claim_figure *figure;
+    int sides; /* variants that the statement needs, `other` last if there is one */
+    const compared_variant **side;
+    statement_evidence *out;
+    seed_state *state;
+    double *a, *b;
+    err *e;
+} gatherer;
+
+comparison *evidence_runs(evidence_source *x, const char *split, err *e)
+{
+    static const char *const splits[] = {"train", "validation", "test"};
+    int k = 0;
+    while (split && k < 3 && strcmp(splits[k], split) != 0)
+        k++;
+    comparison **c = &x->of_split[split ? k : 3];
+    if (!*c) *c = compare_read(x->memory, x->db, x->experiment, split, e);
+    return *c;
+}
+
+const compared_variant *evidence_variant(const comparison *c, const char *label)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (strcmp(c->variants[i].label, label) == 0) return &c->variants[i];
+    }
+    return NULL;
+}
+
+const claim_figure *evidence_figure(const comparison *c, const claim_statement *s)
+{
+    if (s->on) return s->on;
+    return claim_figure_find(compare_metric_name(compare_choose_metric(c, COMPARE_AUTO)));
+}
+
+/* ---- one run ---- */
+
+static bool read_slices(gatherer *g, figures *f, const compared_run *r)
+{
+    const claim_statement *s = g->s;
+    double nats[BUCKETS] = {0};
+    query q = QUERY(g->x->db, g->e,
+                    "SELECT low, high, sum(tokens) AS tokens, sum(nats) AS nats FROM slice WHERE "
+                    "evaluation = ?1 AND kind = ?2 GROUP BY low ORDER BY low",
+                    r->evaluation, compare_slices_by_name(s->by));
+    while (query_next(&q)) {
+        int64_t low = query_int(&q, "low", 0), high = query_int(&q, "high", 0);
+        if (low < s->low || high > s->high || f->count == BUCKETS) continue;
+        int k = s->along ? f->count : 0; /* without a trend all are one */
+        f->count = k + 1;
+        f->tokens[k] += query_real(&q, "tokens");
+        nats[k] += query_real(&q, "nats");
+    }
+    for (int k = 0; k < f->count; k++) {
+        f->value[k] = nats[k] / log(2.0) / f->tokens[k];
+    }
+    return query_close(&q);
+}
+
+static bool read_recall(gatherer *g, figures *f, const compared_run *r)
+{
+    query q = QUERY(g->x->db, g->e,
+                    "SELECT 100.0 * sum(correct) / sum(answers) AS points, sum(answers) AS n FROM "
+                    "recall WHERE evaluation = ?1 AND (?2 < 0 OR distance = ?2)",
+                    r->evaluation, NULL);
+    query_number(&q, 2, g->s->distance);
+    while (query_next(&q)) {
+        f->value[f->count] = query_real(&q, "points");
+        f->tokens[f->count++] = query_real(&q, "n");
+    }
+    return query_close(&q);
+}
+
+static bool read_figures(gatherer *g, figures *f, const compared_run *r)
+{
+    memset(f, 0, sizeof *f);
+    switch (g->figure->kind) {
+    case FIGURE_SLICE:
+        return read_slices(g, f, r);
+    case FIGURE_RECALL:
+        return read_recall(g, f, r);
+    case FIGURE_METRIC:
+        f->value[f->count++] = r->value[g->figure->metric];
+        return true;
+    case FIGURE_RUN:
+    default:
+        f->value[f->count++] = claim_figure_of_run(g->figure, r);
+        return true;
+    }
+}
+
+/* ---- one seed ---- */
+
+static const compared_run *run_of(const compared_variant *v, int64_t seed)
+{
+    for (int i = 0; i < v->run_count; i++) {
+        if (v->runs[i].seed == seed) return &v->runs[i];
+    }
+    return NULL;
+}
+
+static seed_state state_of(const compared_run *r)
+{
+    if (strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0) return SEED_LOST;
+    if (strcmp(r->status, "done") != 0) return SEED_AWAITED;
+    return r->scored ? SEED_HERE : SEED_WITHOUT;
+}
+
+/* Keeps the first thing that is wrong. */
+static seed_state trouble(gatherer *g, seed_state state, const compared_variant *v,
+                          const compared_run *r, const char *what)
+{
+    char text[400];
+    snprintf(text, sizeof text, "'%.100s', seed %lld: %.200s", v->label, (long long)r->seed, what);
+    if (!g->out->trouble) g->out->trouble = arena_strdup(g->x->memory, text);
+    return state;
+}
+
+/* Can figures of the two be compared? Each unit needs a text of which both have the same. */
+static bool same_text(const claim_figure *f, const compared_run *x, const compared_run *y)
+{
+    if (f->kind != FIGURE_METRIC) return true;
+    bool same_tokens = x->tokens == y->tokens && x->unknown == y->unknown;
+    double unknown = fmax((double)x->unknown / (double)MAX(x->tokens, 1),
+                          (double)y->unknown / (double)MAX(y->tokens, 1));
+    if (unknown > COMPARE_UNKNOWN_SHARE && !same_tokens) return false;
+    return f->metric == COMPARE_BITS_PER_BYTE     ? x->bytes == y->bytes
+           : f->metric == COMPARE_WORD_PERPLEXITY ? x->words == y->words
+                                                  : same_tokens;
+}
+
+/* Of points at 0, 1, 2 ..., weighted; NaN below two points. */
+static double slope(const double *y, const double *weight, int n)
+{
+    double w = 0, wx = 0, wy = 0, xx = 0, xy = 0;
+    for (int i = 0; i < n; i++) {
+        w += weight[i];
+        wx += weight[i] * i;
+        wy += weight[i] * y[i];
+    }
+    for (int i = 0; i < n; i++) {
+        xx += weight[i] * (i - wx / w) * (i - wx / w);
+        xy += weight[i] * (i - wx / w) * (y[i] - wy / w);
+    }
+    return xx > 0 ? xy / xx : (double)NAN;
+}
+
+/* Of a trend along an axis: a point for each variant; the gain over `other` if there is one. */
+static double axis_slope(const gatherer *g, const figures *f)
+{
+    const claim_statement *s = g->s;
+    double *y = ARENA_NEW(g->x->memory, double, s->count);
+    double *one = ARENA_NEW(g->x->memory, double, s->count);
+    for (int i = 0; i < s->count; i++) {
+        double gain = f[i].value[0] - f[g->sides - 1].value[0];
+        one[i] = 1;
+        y[i] = !s->other ? f[i].value[0] : g->figure->higher ? gain : -gain;
+    }
+    return slope(y, one, s->count);
+}
+
+/* Along slices: weighted by their tokens, or a handful at the beginning would decide. */
+static double slice_slope(const gatherer *g, const figures *f)
+{
+    double y[BUCKETS];
+    for (int k = 0; k < f[0].count; k++) {
+        y[k] = g->s->other ? f[1].value[k] - f[0].value[k] : f[0].value[k];
+    }
+    return slope(y, f[0].tokens, f[0].count);
+}
+
+/* a and b of the seed at index k, whose runs are all done. */
+static bool take_values(gatherer *g, int k, const compared_run *const *runs)
+{
+    figures *f = ARENA_NEW(g->x->memory, figures, g->sides);
+    for (int i = 0; i < g->sides; i++) {
+        if (!read_figures(g, &f[i], runs[i])) return false;
+        bool same = same_text(g->figure, runs[0], runs[i]) && f[i].count == f[0].count &&
+                    memcmp(f[i].tokens, f[0].tokens, sizeof f[0].tokens) == 0;
+        char lacks[120];
+        snprintf(lacks, sizeof lacks, "has no %.80s", g->figure->title);
+        bool there = f[i].count > 0;
+        for (int n = 0; n < f[i].count; n++) {
+            there = there && isfinite(f[i].value[n]);
+        }
+        if (!there) g->state[k] = trouble(g, SEED_WITHOUT, g->side[i], runs[i], lacks);
+        if (there && !same)
+            g->state[k] = trouble(g, SEED_WITHOUT, g->side[i], runs[i],
+                                  "scored another text, or the same in other tokens");
+        if (g->state[k] != SEED_HERE) return true;
+    }
+    bool trend = g->s->along != NULL;
+    g->a[k] = !trend ? f[0].value[0] : g->s->count ? axis_slope(g, f) : slice_slope(g, f);
+    g->b[k] = trend ? 0 : f[1].value[0];
+    if (!isfinite(g->a[k])) {
+        g->state[k] = trouble(g, SEED_WITHOUT, g->side[0], runs[0], "has one slice, no trend");
+    }
+    return true;
+}
+
+static bool take_seed(gatherer *g, int64_t seed)
+{
+    arena *a = g->x->memory;
+    const compared_run **runs = ARENA_NEW(a, const compared_run *, g->sides);
+    seed_state state = SEED_HERE;
+    for (int i = 0; i < g->sides; i++) {
+        runs[i] = run_of(g->side[i], seed);
+        if (!runs[i]) return true; /* not planned for all: no pair */
+    }
+    for (int i = 0; i < g->sides; i++) {
+        seed_state own = state_of(runs[i]);
+        if (own == SEED_LOST || own == SEED_WITHOUT) {
+            char what[240];
+            snprintf(what, sizeof what, "%s: %.200s", runs[i]->status, compare_reason(runs[i]));
+            own = trouble(g, own, g->side[i], runs[i], what);
+        }
+        /* A lost run matters more than one that is still to come. */
+        if (state == SEED_HERE || own == SEED_LOST) state = own == SEED_HERE ? state : own;
+    }
+    int k = g->out->seeds++;
+    g->state[k] = state;
+    return state != SEED_HERE || take_values(g, k, runs);
+}
+
+/* ---- a statement ---- */
+
+static bool find_sides(gatherer *g)
+{
+    const claim_statement *s = g->s;
+    const char *label = NULL;
+    g->side = ARENA_NEW(g->x->memory, const compared_variant *, s->count + 2);
+    for (int i = 0; i < s->count; i++) {
+        g->side[g->sides] = evidence_variant(g->runs, s->variants[i]);
+        if (!g->side[g->sides++]) label = s->variants[i];
+    }
+    if (s->variant && !(g->side[g->sides++] = evidence_variant(g->runs, s->variant))) {
+        label = s->variant;
+    }
+    if (s->other && !(g->side[g->sides++] = evidence_variant(g->runs, s->other))) label = s->other;
+    if (!label) return true;
+    return err_set(g->e, "%s: a claim is about '%s', which has no runs; loci run plans them",
+                   g->x->experiment, label);
+}
+
+static bool gather(statement_evidence *out, evidence_source *x, const claim_statement *s, err *e)
+{
+    comparison *c = evidence_runs(x, s->split, e);
+    if (!c) return false;
+    gatherer g = {.x = x, .runs = c, .s = s, .figure = evidence_figure(c, s), .out = out, .e = e};
+    if (!find_sides(&g)) return false;
+    int most = g.side[0]->run_count;
+    *out = (statement_evidence){.higher = g.figure->higher};
+    out->state = g.state = ARENA_NEW(x->memory, seed_state, most);
+    out->a = g.a = ARENA_NEW(x->memory, double, most);
+    out->b = g.b = ARENA_NEW(x->memory, double, most);
+    for (int i = 0; i < most; i++) {
+        if (!take_seed(&g, g.side[0]->runs[i].seed)) return false;
+    }
+    return true;
+}
+
+bool evidence_read(claim_evidence *out, evidence_source *x, const claim *c, err *e)
+{
+    out->claim = c;
+    out->statements = ARENA_NEW(x->memory, statement_evidence, c->count);
+    for (int i = 0; i < c->count; i++) {
+        if (!gather(&out->statements[i], x, &c->statements[i], e)) return false;
+    }
+    return true;
+}

@@ -1,0 +1,27 @@
+/* What claims are judged on: figures by seed, from the database. */
+#ifndef LOCI_RESULTS_EVIDENCE_H
+#define LOCI_RESULTS_EVIDENCE_H
+
+#include "results/claims/verdict.h"
+#include "results/store/store.h"
+
+typedef struct evidence_source {
+    arena *memory;
+    store *db;
+    const char *experiment;
+    comparison *of_split[4]; /* read when first asked for */
+} evidence_source;
+
+/* The experiment's runs with their evaluations on a split; NULL: the final ones. NULL and e. */
+comparison *evidence_runs(evidence_source *x, const char *split, err *e);
+
+/* NULL: no variant is called so. */
+const compared_variant *evidence_variant(const comparison *c, const char *label);
+
+/* The figure that a statement is about, the comparison's own where it names none. */
+const claim_figure *evidence_figure(const comparison *c, const claim_statement *s);
+
+/* Fills out->statements. False and e if the database cannot be read. */
+bool evidence_read(claim_evidence *out, evidence_source *x, const claim *c, err *e);
+
+#endif

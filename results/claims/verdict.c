@@ -1,0 +1,244 @@
+#include "results/claims/verdict.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "results/compare/stats.h"
+
+static const double LEVEL = 1 - STATS_CONFIDENCE;
+
+const char *verdict_name(verdict v)
+{
+    static const char *const names[] = {"undecided", "holds", "fails"};
+    return names[v];
+}
+
+/* ---- one claim on some seeds ---- */
+
+/* The statements on the first `seeds` seeds, those that are there. */
+static void judge_statements(judgement *out, arena *a, const claim_evidence *x, int seeds,
+                             double confidence)
+{
+    for (int i = 0; i < x->claim->count; i++) {
+        const statement_evidence *s = &x->statements[i];
+        double *va = ARENA_NEW(a, double, s->seeds), *vb = ARENA_NEW(a, double, s->seeds);
+        judge_data d = {.a = va, .b = vb};
+        for (int k = 0; k < MIN(seeds, s->seeds); k++) {
+            if (s->state[k] != SEED_HERE) continue;
+            va[d.n] = s->a[k];
+            vb[d.n++] = s->b[k];
+        }
+        out[i] = judge_statement(&x->claim->statements[i], s->higher, &d, confidence);
+    }
+}
+
+typedef struct combined {
+    direction towards;
+    double p;
+    int worst;
+} combined;
+
+/* All are needed: one that speaks against the claim speaks for its failing, else the weakest one
+ * counts. */
+static combined combine(const judgement *j, int count)
+{
+    combined c = {.towards = TOWARDS_HOLDS, .p = 0};
+    for (int i = 0; i < count; i++) {
+        bool against = j[i].towards == TOWARDS_FAILS, first = c.towards != TOWARDS_FAILS;
+        if (against && (first || j[i].p < c.p)) c = (combined){TOWARDS_FAILS, j[i].p, i};
+        if (against || c.towards == TOWARDS_FAILS) continue;
+        double p = isfinite(j[i].p) ? j[i].p : 1;
+        if (j[i].towards == TOWARDS_NOTHING) c.towards = TOWARDS_NOTHING;
+        if (i == 0 || p > c.p) {
+            c.p = p;
+            c.worst = i;
+        }
+    }
+    if (c.towards == TOWARDS_FAILS) c.p = fmin(1, c.p * count);
+    if (c.towards == TOWARDS_NOTHING) c.p = 1;
+    return c;
+}
+
+/* How many of the first seeds are there in every statement, before one that is not; `stop`: the
+ * state of that one. */
+static int seeds_here(const claim_evidence *x, seed_state *stop, const char **trouble)
+{
+    int least = INT32_MAX;
+    *stop = SEED_HERE;
+    *trouble = NULL;
+    for (int i = 0; i < x->claim->count; i++) {
+        const statement_evidence *s = &x->statements[i];
+        int here = 0;
+        while (here < s->seeds && s->state[here] == SEED_HERE)
+            here++;
+        if (here >= least) continue;
+        least = here;
+        *stop = here < s->seeds ? s->state[here] : SEED_AWAITED;
+        *trouble = here < s->seeds ? s->trouble : NULL;
+    }
+    return least;
+}
+
+static int planned(const claim_evidence *x)
+{
+    int least = INT32_MAX;
+    for (int i = 0; i < x->claim->count; i++) {
+        least = MIN(least, x->statements[i].seeds);
+    }
+    return least;
+}
+
+/* ---- at once ---- */
+
+static int count_state(const claim_evidence *x, seed_state state, const char **trouble)
+{
+    int most = 0;
+    for (int i = 0; i < x->claim->count; i++) {
+        const statement_evidence *s = &x->statements[i];
+        int n = 0;
+        for (int k = 0; k < s->seeds; k++) {
+            n += s->state[k] == state;
+        }
+        if (n > 0 && !*trouble) *trouble = s->trouble;
+        most = MAX(most, n);
+    }
+    return most;
+}
+
+/* Why the planned seeds may not be judged; "": they may. */
+static const char *obstacle(arena *a, const claim_evidence *x)
+{
+    const char *trouble = NULL;
+    int all = planned(x);
+    if (count_state(x, SEED_LOST, &trouble) || count_state(x, SEED_WITHOUT, &trouble)) {
+        return trouble ? trouble : "a run has no figure";
+    }
+    int awaited = count_state(x, SEED_AWAITED, &trouble);
+    char text[64];
+    snprintf(text, sizeof text, "%d of %d seeds are done", all - awaited, all);
+    if (awaited) return arena_strdup(a, text);
+    return all < 2 ? "one seed decides nothing" : "";
+}
+
+static void judge_at_once(claim_verdict *v, arena *a, const claim_evidence *x)
+{
+    judge_statements(v->statements, a, x, INT32_MAX, STATS_CONFIDENCE);
+    combined c = combine(v->statements, x->claim->count);
+    v->why = obstacle(a, x);
+    v->towards = c.towards;
+    v->worst = c.worst;
+    v->n = v->statements[c.worst].n;
+    v->p = *v->why ? 1 : c.p;
+    v->done = true;
+}
+
+/* ---- look by look ---- */
+
+/* What the seeds up to a look say; at < 0: before the first one. */
+static void show_look(claim_verdict *v, arena *a, const claim_evidence *x, int at)
+{
+    double confidence = at < 0 ? STATS_CONFIDENCE : 1 - v->look[at].level;
+    if (at >= 0) v->n = v->look[at].seeds;
+    judge_statements(v->statements, a, x, v->n, confidence);
+    combined c = combine(v->statements, x->claim->count);
+    v->towards = c.towards;
+    v->worst = c.worst;
+}
+
+static const spending_plan *plan_of(arena *a, const claim *c)
+{
+    spending how = c->pocock ? SPEND_POCOCK : SPEND_OBRIEN_FLEMING;
+    return spending_plan_new(a, how, c->at_least, c->at_most);
+}
+
+static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x)
+{
+    const claim *c = x->claim;
+    const spending_plan *plan = plan_of(a, c);
+    seed_state stop;
+    const char *trouble;
+    double p[SPENDING_SEEDS], level[SPENDING_SEEDS];
+    int here = MIN(seeds_here(x, &stop, &trouble), c->at_most);
+    v->n = here;
+    v->looks = MAX(0, here - c->at_least + 1);
+    v->look = ARENA_NEW(a, claim_look, MAX(v->looks, 1));
+    spending_levels(level, plan, LEVEL, v->looks);
+    for (int k = 0; k < v->looks; k++) {
+        judge_statements(v->statements, a, x, c->at_least + k, STATS_CONFIDENCE);
+        p[k] = combine(v->statements, c->count).p;
+        v->look[k] = (claim_look){c->at_least + k, p[k], level[k]};
+    }
+    v->p = v->looks ? spending_p(plan, p, v->looks) : 1;
+    show_look(v, a, x, v->looks - 1);
+    bool lost = stop == SEED_LOST || stop == SEED_WITHOUT;
+    v->done = lost || here >= c->at_most;
+    char text[96];
+    snprintf(text, sizeof text,
+             here < c->at_least ? "%d of at least %d seeds are done"
+                                : "%d of at most %d seeds are done",
+             here, here < c->at_least ? c->at_least : c->at_most);
+    v->why = !lost ? arena_strdup(a, text) : trouble ? trouble : "a run has no figure";
+}
+
+/* Of a claim that is decided: what the look said that decided it. Seeds that were added for other
+ * claims come too late. */
+static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x)
+{
+    double p[SPENDING_SEEDS];
+    for (int k = 0; k < v->looks; k++) {
+        p[k] = v->look[k].p;
+    }
+    double level = LEVEL * fmin(1, v->p / v->p_holm); /* that Holm's method left to it */
+    int at = spending_decides(plan_of(a, x->claim), level, p, v->looks);
+    if (at >= 0) show_look(v, a, x, at);
+}
+
+/* ---- all of them ---- */
+
+/* Seeds that would decide it the way it leans, every statement that has to. */
+static int seeds_needed(const claim_verdict *v)
+{
+    double factor = v->p > 0 && v->p < 1 ? v->p_holm / v->p : 1;
+    double level = LEVEL / fmax(1, factor);
+    if (v->towards == TOWARDS_NOTHING) return 0;
+    if (v->towards == TOWARDS_FAILS) {
+        return judge_seeds_needed(v->statements[v->worst].lead, level / v->claim->count);
+    }
+    int most = 0;
+    for (int i = 0; i < v->claim->count; i++) {
+        int n = judge_seeds_needed(v->statements[i].lead, level);
+        if (n == 0) return 0;
+        most = MAX(most, n);
+    }
+    return most;
+}
+
+void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int count)
+{
+    double *p = ARENA_NEW(a, double, count), *holm = ARENA_NEW(a, double, count);
+    for (int i = 0; i < count; i++) {
+        out[i] = (claim_verdict){.claim = x[i].claim, .why = ""};
+        out[i].statements = arena_push_zero(a, x[i].claim->count, sizeof(judgement));
+        if (x[i].claim->at_least > 0) {
+            judge_looks(&out[i], a, &x[i]);
+        } else {
+            judge_at_once(&out[i], a, &x[i]);
+        }
+        p[i] = out[i].p; /* of one that may not be judged 1: it counts among the claims */
+    }
+    stats_holm(holm, p, count);
+    for (int i = 0; i < count; i++) {
+        claim_verdict *v = &out[i];
+        v->p_holm = holm[i];
+        bool decided = v->p_holm < LEVEL && v->n > 1 && v->towards != TOWARDS_NOTHING;
+        if (decided && v->looks) settle_look(v, a, &x[i]);
+        if (decided) v->verdict = v->towards == TOWARDS_HOLDS ? VERDICT_HOLDS : VERDICT_FAILS;
+        if (decided) {
+            v->done = true;
+            v->why = "";
+        } else {
+            v->needed = seeds_needed(v);
+        }
+    }
+}

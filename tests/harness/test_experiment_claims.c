@@ -1,0 +1,210 @@
+/* Claims in a spec: names, errors with their places, and the record of what was claimed when. */
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "harness/run/claims_record.h"
+#include "harness/run/experiment_claims.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char BASE[] =
+    "name: claimed\n"
+    "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500, length: 100}\n"
+    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 16}}]}\n"
+    "train: {budget: {steps: 4}, batch: 2}\n"
+    "sweep:\n"
+    "  grid: {model.width: [8, 32, 16], optimizer.lr: [1e-3, 1e-2]}\n"
+    "claims:\n";
+
+static experiment *resolved(const char *text, err *e)
+{
+    char whole[4096];
+    snprintf(whole, sizeof whole, "%s%s", BASE, text);
+    char path[512];
+    snprintf(path, sizeof path, "%s/c.yaml", test_folder());
+    FILE *f = fopen(path, "w");
+    EXPECT(f && fputs(whole, f) >= 0, "%s", path);
+    if (f) fclose(f);
+    e->text[0] = 0;
+    corpus_places places = {.cache = test_folder()};
+    experiment *x = experiment_load(path, NULL, e);
+    if (x && experiment_resolve(x, &places, e)) return x;
+    experiment_free(x);
+    return NULL;
+}
+
+static void names(void)
+{
+    err e;
+    experiment *x =
+        resolved("  - {name: a, better: width=8 lr=0.001, than: {width: 16, lr: 1e-2}}\n"
+                 "  - {name: b, falls with: width, where: {lr: 1e-3}, on: perplexity}\n",
+                 &e);
+    EXPECT(x, "%s", e.text);
+    if (!x) return;
+    const claim_statement *s = x->claims->claims[0].statements;
+    EXPECT(strcmp(s->variant, "width=8 lr=1e-3") == 0, "%s", s->variant);
+    EXPECT(strcmp(s->other, "width=16 lr=1e-2") == 0, "%s", s->other);
+    s = x->claims->claims[1].statements;
+    EXPECT(s->count == 3 && strcmp(s->variants[0], "width=8 lr=1e-3") == 0 &&
+               strcmp(s->variants[1], "width=16 lr=1e-3") == 0 &&
+               strcmp(s->variants[2], "width=32 lr=1e-3") == 0,
+           "%d values, the last is %s", s->count, s->variants[s->count - 1]);
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    experiment_claims_print(f, x);
+    fclose(f);
+    EXPECT(strstr(text, "claim a:\n    'width=8 lr=1e-3' is better than 'width=16 lr=1e-2'\n"),
+           "%s", text);
+    free(text);
+    experiment_free(x);
+}
+
+static void refuses(void)
+{
+    static const struct {
+        const char *text, *place, *says;
+    } cases[] = {
+        {"  - {name: a, better: {width: 9}, than: {width: 8, lr: 1e-3}}\n",
+         ":8:23: ", "no variant has these values"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: width=16 lr=3}\n",
+         ":8:51: ", "no variant 'width=16 lr=3' (did you mean 'width=16 lr=1e-"},
+        {"  - {name: a, better: 8, than: 16}\n", ":8:23: ", "name a value of every axis"},
+        {"  - {name: a, better: {widht: 8}, than: {width: 16, lr: 1e-3}}\n", ":8:24: ", "widht"},
+        {"  - {name: a, rises with: width}\n", ":8:27: ", "`where: {AXIS: VALUE}`"},
+        {"  - {name: a, rises with: depth}\n", ":8:27: ", "no axis 'depth'"},
+        {"  - {name: a, falls with: lr, where: {widt: 8}}\n", ":8:39: ", "widt"},
+        {"  - {name: a}\n", ":8:5: ", "states nothing"},
+        {"  - {better: 8, than: 16}\n", ":8:5: ", "missing key 'name'"},
+        {"  - {name: a b, better: 8, than: 16}\n", ":8:12: ", "letters, digits"},
+        {"  - {name: a, bettr: 8, than: 16}\n", ":8:15: ", "did you mean 'better'?"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}}\n", ":8:23: ", "add `than:`"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 0.1}\n",
+         ":8:78: ", "a margin has a unit"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 1 kg}\n",
+         ":8:78: ", "no figure has the unit 'kg'"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: -1 %}\n",
+         ":8:78: ", "is no margin"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, on: params, by: "
+         "1 bits/byte}\n",
+         ":8:90: ", "is no unit of params"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 8, lr: 0.001}}\n",
+         ":8:5: ", "with itself"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, on: perplex}\n",
+         ":8:78: ", "did you mean 'perplexity'?"},
+        {"  - {name: a, variant: {width: 8, lr: 1e-3}, within: 0, of: {width: 16, lr: 1e-3}}\n",
+         ":8:54: ", "above it"},
+        {"  - {name: a, variant: {width: 8, lr: 1e-3}, at most: 2, of: {width: 16, lr: 1e-3}}\n",
+         ":8:55: ", "at most of what?"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{position: 3-9}}\n",
+         ":8:92: ", "a power of two"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, within: 1 %, than: {width: 16, lr: 1e-3}}\n",
+         ":8:53: ", "one statement at a time"},
+        {"  - {name: a, all: [{better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}], by: "
+         "1 %}\n",
+         ":8:83: ", "unknown key 'by'"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n"
+         "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 32, lr: 1e-3}}\n",
+         ":9:12: ", "a second claim called 'a'"},
+        /* Figures that these runs will not have. */
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, split: test}\n",
+         ":8:81: ", "evaluated on the validation split"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, on: recall}\n",
+         ":8:78: ", "is asked nothing"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, on: dropped}\n",
+         ":8:78: ", "has no dropped"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 0.1 "
+         "bits/byte}\n",
+         ":8:78: ", "has no bits per byte"},
+        {"  {name: a}\n", ":8:3: ", "expected a list of claims"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err e;
+        experiment *x = resolved(cases[i].text, &e);
+        EXPECT(!x && strstr(e.text, cases[i].place) && strstr(e.text, cases[i].says),
+               "%s gives %s, not %s ... %s", cases[i].text, x ? "no error" : e.text, cases[i].place,
+               cases[i].says);
+        experiment_free(x);
+    }
+}
+
+/* ---- the record ---- */
+
+static json_t *record(const char *text)
+{
+    err e;
+    char path[512];
+    experiment *x = resolved(text, &e);
+    EXPECT(x && run_record_experiment(test_folder(), x, &e), "%s", e.text);
+    experiment_free(x);
+    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
+    json_t *o = json_read(path, &e), *list = json_incref(json_object_get(o, "claims"));
+    json_decref(o);
+    return list;
+}
+
+static bool after(const json_t *list, size_t i)
+{
+    return json_is_true(json_object_get(json_array_get(list, i), "after_the_fact"));
+}
+
+static bool withdrawn(const json_t *list, size_t i)
+{
+    return json_is_true(json_object_get(json_array_get(list, i), "withdrawn"));
+}
+
+/* One run of the experiment gets an evaluation. */
+static void make_results(void)
+{
+    err e;
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    experiment *x = resolved("  []\n", &e);
+    EXPECT(x && run_folder_path(folder, test_folder(), x->runs[0].id, &e) &&
+               file_make_folders(folder, &e) && file_join(path, folder, "evals.jsonl", &e),
+           "%s", e.text);
+    FILE *f = x ? fopen(path, "w") : NULL;
+    if (f) fclose(f);
+    experiment_free(x);
+}
+
+static void recorded(void)
+{
+    static const char one[] =
+        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
+    static const char page[] =
+        "  - {name: a, better: {lr: 0.001, width: 8}, than: {width: 16, lr: 1e-3}, page: x.md}\n";
+    static const char two[] =
+        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n"
+        "  - {name: b, better: {width: 8, lr: 1e-3}, than: {width: 32, lr: 1e-3}}\n";
+    static const char changed[] =
+        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 1 %}\n";
+    json_t *first = record(one);
+    EXPECT(json_array_size(first) == 1 && !after(first, 0), "before any result");
+    make_results();
+    json_t *again = record(page);
+    EXPECT(!after(again, 0) && json_equal(json_object_get(json_array_get(first, 0), "hash"),
+                                          json_object_get(json_array_get(again, 0), "hash")),
+           "the page and how names are written change nothing");
+    json_t *more = record(two);
+    EXPECT(json_array_size(more) == 2 && !after(more, 0) && after(more, 1), "the second is late");
+    json_t *other = record(changed);
+    EXPECT(json_array_size(other) == 2 && after(other, 0), "a changed claim is late");
+    EXPECT(!withdrawn(other, 0) && withdrawn(other, 1), "one that is gone is withdrawn");
+    json_t *back = record(one);
+    EXPECT(after(back, 0), "what was changed and changed back has been seen");
+    json_decref(first);
+    json_decref(again);
+    json_decref(more);
+    json_decref(other);
+    json_decref(back);
+}
+
+const test_suite test_experiment_claims = {
+    "harness/experiment_claims",
+    {{"names", names}, {"refuses", refuses}, {"recorded", recorded}, {0}}};

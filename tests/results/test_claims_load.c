@@ -1,0 +1,187 @@
+/* Claims over made-up results in a database: what is paired, what is missing, what is shown. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/claims/claims_print.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {
+    {"base", 0, 0.001, 842000, 51234, NULL, false},
+    {"good", 0.039, 0.002, 842000, 40321, NULL, false},
+    {"same", 0.0, 0.001, 842000, 40321, NULL, false},
+    {"broken", 0.05, 0.001, 842000, 30123, "diverged", false},
+    {"late", 0.05, 0.001, 842000, 30123, "running", false},
+};
+enum { COUNT = 5 };
+
+static fake_experiment made(int seeds)
+{
+    return (fake_experiment){.out = test_folder(),
+                             .name = "memory",
+                             .variants = COUNT,
+                             .seeds = seeds,
+                             .steps = 20,
+                             .variant = VARIANTS};
+}
+
+/* Puts claims, as JSON, into the experiment's record, and takes a run out of its plan. */
+static void claim_it(const fake_experiment *x, const char *text, const char *label, int seed)
+{
+    char path[512];
+    err e = {0};
+    snprintf(path, sizeof path, "%s/experiments/%s.json", x->out, x->name);
+    json_t *o = json_read(path, &e), *list = json_loads(text, 0, NULL), *c, *run;
+    json_t *records = json_array(), *runs = json_object_get(o, "runs");
+    size_t i;
+    EXPECT(o && list, "%s", e.text);
+    json_array_foreach(list, i, c)
+    {
+        json_array_append_new(records,
+                              json_pack("{s:O, s:O, s:s, s:s, s:b, s:i, s:b}", "name",
+                                        json_object_get(c, "name"), "claim", c, "hash", "0",
+                                        "recorded_at", "2026-11-22T05:26:00Z", "after_the_fact",
+                                        i == 1, "seeds", 2, "withdrawn", 0));
+    }
+    json_object_set_new(o, "claims", records);
+    for (i = json_array_size(runs); label && i-- > 0;) {
+        run = json_array_get(runs, i);
+        if (strcmp(json_get_text(run, "label"), label) == 0 &&
+            json_get_int(run, "seed", 0) == seed) {
+            json_array_remove(runs, i);
+        }
+    }
+    EXPECT(json_write(path, o, &e), "%s", e.text);
+    json_decref(list);
+    json_decref(o);
+}
+
+static const claims *load(arena *a, const fake_experiment *x)
+{
+    err e = {0}, note = {0};
+    store *s = collect_and_open(x->out, &note, &e);
+    const claims *c = s ? claims_load(a, s, x->name, &e) : NULL;
+    EXPECT(c && !note.text[0], "%s %s", e.text, note.text);
+    store_close(s);
+    return c;
+}
+
+static const char CLAIMS[] =
+    "[{\"name\": \"gains\", \"source\": \"a paper\", \"better\": \"good\", \"than\": \"base\","
+    "  \"by\": \"0.01 bits/byte\"},"
+    " {\"name\": \"equal\", \"variant\": \"same\", \"within\": \"0.02 bits/byte\", \"of\": "
+    "\"base\"},"
+    " {\"name\": \"broken\", \"better\": \"broken\", \"than\": \"base\"},"
+    " {\"name\": \"late\", \"better\": \"late\", \"than\": \"base\"},"
+    " {\"name\": \"size\", \"variant\": \"good\", \"at most\": 1, \"of\": \"base\", \"on\": "
+    "\"params\"}]";
+
+static char *printed(arena *a, const claims *c, table_format format)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    claims_print(f, a, &c, 1, format, false);
+    fclose(f);
+    return text;
+}
+
+static void verdicts(void)
+{
+    static const verdict expected[] = {VERDICT_HOLDS, VERDICT_HOLDS, VERDICT_UNDECIDED,
+                                       VERDICT_UNDECIDED, VERDICT_HOLDS};
+    fake_experiment x = made(4);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    claim_it(&x, CLAIMS, NULL, 0);
+    const claims *c = load(a, &x);
+    if (!c) return;
+    EXPECT(c->count == 5, "%d", c->count);
+    for (int i = 0; i < c->count; i++) {
+        EXPECT(c->list[i].verdict->verdict == expected[i], "%s: %s", c->list[i].claim->name,
+               verdict_name(c->list[i].verdict->verdict));
+    }
+    double gain = 0;
+    for (int seed = 1; seed <= 4; seed++) {
+        gain += (fake_bits_per_byte(&x, 0, seed) - fake_bits_per_byte(&x, 1, seed)) / 4;
+    }
+    EXPECT(fabs(c->list[0].verdict->statements[0].estimate - gain) < 1e-9, "gain %g", gain);
+    EXPECT(c->list[0].verdict->n == 4 && c->list[0].cost.params == 842000, "cost and n");
+    EXPECT(strstr(c->list[2].verdict->why, "'broken', seed 2: diverged"), "%s",
+           c->list[2].verdict->why);
+    EXPECT(strstr(c->list[3].verdict->why, "3 of 4 seeds"), "%s", c->list[3].verdict->why);
+    char *text = printed(a, c, TABLE_TEXT);
+    EXPECT(strstr(text, "AFTER THE FACT") && strstr(text, "2 were added later") &&
+               strstr(text, "gains: holds: 'good' is better than 'base' by more than 0.01"),
+           "%s", text);
+    free(text);
+    for (table_format f = TABLE_MARKDOWN; f <= TABLE_JSON; f++) {
+        text = printed(a, c, f);
+        EXPECT(strstr(text, "a paper") && strstr(text, "undecided"), "%s", text);
+        free(text);
+    }
+    arena_free(a);
+}
+
+/* Seeds that only one side was planned with are no pairs. */
+static void unequal_seeds(void)
+{
+    fake_experiment x = made(4);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    claim_it(&x, CLAIMS, "good", 3);
+    const claims *c = load(a, &x);
+    if (!c) return;
+    EXPECT(c->list[0].verdict->n == 3 && c->list[0].verdict->verdict == VERDICT_HOLDS, "n %d",
+           c->list[0].verdict->n);
+    EXPECT(c->list[1].verdict->n == 4, "n %d", c->list[1].verdict->n);
+    arena_free(a);
+}
+
+/* The gain of slices 0, 64-127 and 128-255 is nothing, once and twice the variant's. */
+static void slices(void)
+{
+    static const char text[] =
+        "[{\"name\": \"rises\", \"variant\": \"good\", \"rises with\": \"position\", \"over\": "
+        "\"base\"},"
+        " {\"name\": \"first\", \"better\": \"good\", \"than\": \"base\", \"slice\": {\"position\":"
+        " \"0\"}, \"by\": \"0.01 bits/token\"},"
+        " {\"name\": \"far\", \"better\": \"good\", \"than\": \"base\", \"slice\": {\"position\": "
+        "\"64-\"}, \"by\": \"0.04 bits/token\"},"
+        " {\"name\": \"axis\", \"falls with\": \"kind\", \"variants\": [\"base\", \"good\"]}]";
+    fake_experiment x = made(4);
+    arena *a = arena_new(0);
+    fake_write_sliced(&x);
+    claim_it(&x, text, NULL, 0);
+    const claims *c = load(a, &x);
+    if (!c) return;
+    const judgement *j = c->list[0].verdict->statements;
+    EXPECT(c->list[0].verdict->verdict == VERDICT_HOLDS && fabs(j->estimate - 0.039) < 0.004,
+           "slope %g", j->estimate);
+    EXPECT(c->list[1].verdict->verdict == VERDICT_FAILS, "no gain at the beginning: p %g",
+           c->list[1].verdict->p);
+    j = c->list[2].verdict->statements;
+    EXPECT(c->list[2].verdict->verdict == VERDICT_HOLDS && fabs(j->estimate - 1.5 * 0.039) < 0.004,
+           "%g", j->estimate);
+    EXPECT(c->list[3].verdict->verdict == VERDICT_HOLDS, "%g", c->list[3].verdict->p);
+    arena_free(a);
+}
+
+static void nothing_claimed(void)
+{
+    fake_experiment x = made(2);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    const claims *c = load(a, &x);
+    EXPECT(c && c->count == 0 && c->withdrawn == 0, "claims");
+    arena_free(a);
+}
+
+const test_suite test_claims_load = {"results/claims_load",
+                                     {{"verdicts", verdicts},
+                                      {"unequal_seeds", unequal_seeds},
+                                      {"slices", slices},
+                                      {"nothing_claimed", nothing_claimed},
+                                      {0}}};
