@@ -31,7 +31,7 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     experiment *x = experiment_load(path, cli_texts(c->memory, o->set), &e);
     if (!x) return refuse_spec(c, path, &e);
     int status = EXIT_DONE;
-    bool good = experiment_resolve(x, places, &e);
+    bool good = experiment_resolve(x, places, &e) && experiment_claims(x, &e);
     if (good) experiment_doubts(stderr, x);
     if (!good) {
         status = refuse_spec(c, path, &e);

@@ -1,5 +1,6 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
 #include "harness/run/changed_weights.h"
+#include "harness/run/experiment_claims.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/spec_changes.h"
@@ -108,7 +109,7 @@ static int run_experiment(const cli_call *c)
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
-    if (!experiment_resolve(x, &places, &e)) {
+    if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
     } else if (!o->dry_run) {
         experiment_doubts(stderr, x);

@@ -50,8 +50,7 @@ typedef struct experiment {
     int run_count;
     run_plan *runs;      /* seed by seed, so that an interrupted sweep can already be compared */
     const char **labels; /* [sweep->variant_count]: what each is called among the runs; resolved */
-    const claim_list
-        *claims; /* resolved: what it claims, checked against what its runs will have */
+    const claim_list *claims; /* NULL before experiment_claims (experiment_claims.h) */
 } experiment;
 
 /* Reads and expands; nothing is opened. NULL and e on failure. The caller frees. */

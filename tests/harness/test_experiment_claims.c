@@ -32,7 +32,7 @@ static experiment *resolved(const char *text, err *e)
     e->text[0] = 0;
     corpus_places places = {.cache = test_folder()};
     experiment *x = experiment_load(path, NULL, e);
-    if (x && experiment_resolve(x, &places, e)) return x;
+    if (x && experiment_resolve(x, &places, e) && experiment_claims(x, e)) return x;
     experiment_free(x);
     return NULL;
 }
