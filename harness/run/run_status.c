@@ -11,6 +11,7 @@
 #include "core/base/host.h"
 #include "core/base/json.h"
 #include "harness/run/run_folder.h"
+#include "results/store/run_damage.h"
 
 static const char *const STATES[RUN_STATES] = {"planned", "running",  "done",
                                                "failed",  "diverged", "interrupted"};
@@ -22,7 +23,7 @@ const char *run_status_state_name(run_state s)
 }
 
 static const char *const KINDS[RUN_KINDS] = {
-    "", "spec", "source", "diverged", "out of memory", "signal", "timeout", "other"};
+    "", "spec", "source", "diverged", "out of memory", "signal", "timeout", "damaged", "other"};
 
 const char *run_status_kind_name(run_kind k)
 {
@@ -152,6 +153,16 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
     return true;
 }
 
+/* What nobody works on, but cannot be used as it is, is to be taken up again. */
+static void look_for_damage(run_status *s, const char *folder)
+{
+    char why[ERR_TEXT_BYTES];
+    if (run_damage_find(why, folder) == DAMAGE_NONE) return;
+    s->state = RUN_INTERRUPTED;
+    s->kind = KIND_DAMAGED;
+    snprintf(s->reason, sizeof s->reason, "damaged: %.1000s", why);
+}
+
 bool run_status_read(run_status *s, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -161,13 +172,15 @@ bool run_status_read(run_status *s, const char *folder, err *e)
     /* Looked at before the file: a worker that ends in between has then written its end. */
     bool locked = run_folder_locked(folder);
     json_t *o = json_read(path, e);
-    if (!o) return false;
-    bool ok = status_of(s, o, path, e);
+    bool ok = o && status_of(s, o, path, e);
     json_decref(o);
-    if (ok && s->state == RUN_RUNNING && !locked) {
+    if (!ok) *s = (run_status){.loss = (double)NAN};
+    if (locked) return ok;
+    if (s->state == RUN_RUNNING) {
         s->state = RUN_INTERRUPTED;
         s->kind = KIND_SIGNAL;
         snprintf(s->reason, sizeof s->reason, "its process was killed");
     }
-    return ok;
+    look_for_damage(s, folder);
+    return true;
 }

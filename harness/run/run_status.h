@@ -25,6 +25,7 @@ typedef enum run_kind {
     KIND_MEMORY,   /* the machine had no more memory for it */
     KIND_SIGNAL,   /* its process was killed, or crashed */
     KIND_TIMEOUT,  /* it took longer than it may */
+    KIND_DAMAGED,  /* its files are (run_damage.h): the next worker mends them */
     KIND_OTHER,    /* while it was trained: the disk, a file that went away */
     RUN_KINDS
 } run_kind;
@@ -44,7 +45,7 @@ typedef struct run_status {
 } run_status;
 
 /* A missing file is RUN_PLANNED. A run that says `running` while nobody holds its lock is
- * RUN_INTERRUPTED (it was killed). */
+ * RUN_INTERRUPTED (it was killed), and so is one whose files are damaged. */
 bool run_status_read(run_status *s, const char *folder, err *e);
 /* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);

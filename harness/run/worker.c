@@ -20,6 +20,7 @@
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/log_line.h"
 #include "harness/train/provenance.h"
+#include "results/store/run_damage.h"
 
 static volatile sig_atomic_t stop_requested;
 
@@ -229,6 +230,28 @@ static bool log_source(worker *w, err *e)
         trained_model_source_summary(work->source, &work->init, model_params_const(work->model), e);
     if (text) fprintf(stderr, "%s\n", text);
     return text != NULL;
+}
+
+/* What training left, so that it begins again; the plan and the status stay. */
+static bool forget_training(const worker *w, err *e)
+{
+    return file_remove_tree(w->checkpoint, e) && file_remove(w->metrics, e) &&
+           file_remove(w->evals, e);
+}
+
+/* A run that is damaged is taken up where its checkpoint stands, a finished one at the end, or at
+ * the beginning. What is removed goes before the status says anything else: killed on
+ * the way, the run is still damaged. */
+static bool mend(worker *w, run_damage damage, const char *why, err *e)
+{
+    char speed[FILE_PATH_BYTES];
+    if (!file_join(speed, w->folder, "speed.json", e)) return false;
+    fprintf(stderr, "%s: %s\n", why,
+            damage == DAMAGE_TRAINING ? "it is trained again" : "it is written anew");
+    json_t *o = file_exists(speed) ? json_read(speed, NULL) : NULL;
+    bool ok = o || file_remove(speed, e); /* measured beside, and not to be made again here */
+    json_decref(o);
+    return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));
 }
 
 static bool start_training(worker *w, err *e)
@@ -449,11 +472,15 @@ static int end_run(worker *w, outcome o, bool begun, err *e)
 static int run_locked(worker *w, err *e)
 {
     run_status before;
-    if (run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE) {
+    char why[ERR_TEXT_BYTES];
+    bool done = run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE;
+    run_damage damage = run_damage_find(why, w->folder);
+    if (done && damage == DAMAGE_NONE)
         return evaluate_again(w->folder, w->lease, &stop_requested, e);
-    }
+    bool ready = read_plan(w, e);
+    if (ready && damage != DAMAGE_NONE && !mend(w, damage, why, e)) return EXIT_FAILED;
     if (!begin_status(w, e)) return EXIT_FAILED;
-    bool ready = remove_temporaries(w, e) && read_plan(w, e) && start_training(w, e);
+    ready = ready && remove_temporaries(w, e) && start_training(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
     trainer_free(w->trainer);
     if (w->work.memory) workload_close(&w->work);

@@ -57,6 +57,7 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
     default:
         break;
     }
+    if (status.kind == KIND_DAMAGED) j->damage = arena_strdup(s->memory, status.reason);
     j->plan = plan;
     j->ended_before = status.ended_at;
     s->jobs[plan - s->x->runs] = j;
@@ -105,6 +106,10 @@ static bool start_job(supervisor *s, int slot, job *j)
     if (call.beginning && pid > 0) {
         supervisor_jobs_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
                             j->plan->label, (long long)j->plan->seed, call.beginning);
+    }
+    if (j->damage && pid > 0) {
+        supervisor_jobs_say(s, "%s, seed %lld: %s; mended as far as needed", j->plan->label,
+                            (long long)j->plan->seed, j->damage);
     }
     if (pid == 0) {
         supervisor_jobs_fail(s, j, KIND_OTHER, &e);

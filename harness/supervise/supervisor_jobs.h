@@ -22,7 +22,8 @@ typedef struct job {
     double begun;        /* monotonic */
     double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
     bool timed_out;
-    bool evaluates; /* it is done but for another final evaluation */
+    const char *damage; /* of its files, which the worker mends; NULL: none */
+    bool evaluates;     /* it is done but for another final evaluation */
     holder_watch holder;
     double busy_until; /* monotonic: before that, a busy run is not looked at again */
     job_state state;

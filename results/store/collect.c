@@ -109,8 +109,10 @@ static bool collect_entry(collector *c, const char *name, collect_one one, int *
     bool fresh = false;
     err why = {0};
     if (!store_exec(c->db, "SAVEPOINT entry", e)) return false;
+    c->damage[0] = 0;
     if (one(c, name, &fresh, &why)) {
         *fresh_count += fresh;
+        if (c->damage[0] && r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", c->damage);
         return store_exec(c->db, "RELEASE entry", e);
     }
     if (r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", why.text);
@@ -241,7 +243,8 @@ store *collect_and_open(const char *out, err *note, err *e)
     /* Without a database, why there is none says more than that there is none. */
     if (!s && why.text[0]) err_set(e, "%s", why.text);
     if (s && r.unreadable > 0 && !(note && note->text[0])) {
-        err_set(note, "%d folders were left out; the first: %s", r.unreadable, r.why);
+        err_set(note, "%d folders were left out or are damaged; the first: %s", r.unreadable,
+                r.why);
     }
     return s;
 }

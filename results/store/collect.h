@@ -11,7 +11,7 @@
 typedef struct collect_report {
     int experiments, runs; /* read again; of those that are there: */
     int experiments_seen, runs_seen;
-    int unreadable;           /* folders left out, */
+    int unreadable;           /* folders left out or damaged, */
     char why[ERR_TEXT_BYTES]; /* and what was wrong with the first */
 } collect_report;
 

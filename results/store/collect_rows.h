@@ -31,9 +31,10 @@ typedef struct collect_table {
 typedef struct collector {
     store *db;
     const char *out;
-    arena *memory;    /* of the collection */
-    arena *scratch;   /* reset for each folder */
-    const char *part; /* of the inspection that is being read */
+    arena *memory;               /* of the collection */
+    arena *scratch;              /* reset for each folder */
+    const char *part;            /* of the inspection that is being read */
+    char damage[ERR_TEXT_BYTES]; /* of the entry that was read last; "": none */
     sqlite3_stmt *stamp;
     int tables;
     collect_table *table[COLLECT_TABLES];

@@ -11,10 +11,12 @@
 #include "core/base/file.h"
 #include "results/store/collect_inspect.h"
 #include "results/store/collect_lines.h"
+#include "results/store/query.h"
+#include "results/store/run_damage.h"
 
 /* ---- plan.json, run.json, status.json ---- */
 
-typedef enum source { PLAN, RUN, STATUS, SPEED, SOURCES } source;
+typedef enum source { PLAN, RUN, STATUS, SPEED, FINAL, SOURCES } source;
 
 /* Which file the columns of the table `run` are from, but for those that put_run sets: run.json
  * has all others. NULL ends each list. */
@@ -23,7 +25,8 @@ static const char *const COLUMNS[SOURCES][12] = {
     [RUN] = {NULL},
     [STATUS] = {"kind", "started_at", "ended_at", "step", "steps", "tokens", "train_seconds",
                 "tokens_per_second", "peak_rss_bytes", "peak_anon_bytes", NULL},
-    [SPEED] = {"alone_tokens_per_second", "alone_threads", "alone_at", NULL}};
+    [SPEED] = {"alone_tokens_per_second", "alone_threads", "alone_at", NULL},
+    [FINAL] = {NULL}};
 
 /* Held by a worker? A shared lock, so that two readers do not see each other. */
 static bool folder_locked(const char *folder)
@@ -69,8 +72,9 @@ static const char *log_tail(collector *c, const char *folder, const char *status
     return line ? line + 1 : text + bytes - TAIL;
 }
 
+/* damage: what is wrong with its files; NULL: nothing. */
 static bool put_run(collector *c, const char *id, const char *folder, json_t *const from[SOURCES],
-                    bool locked, err *e)
+                    bool locked, const char *damage, err *e)
 {
     const char *variant = json_get_text(from[PLAN], "variant");
     if (!variant) return err_set(e, "plan.json: has no variant; plan the run again");
@@ -79,6 +83,10 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     if (status && strcmp(status, "running") == 0 && !locked) {
         status = "interrupted";
         reason = "its process was killed";
+    }
+    if (damage) {
+        status = "interrupted";
+        reason = damage;
     }
     collect_table *t = collect_rows_table(c, "run", e);
     collect_rows_object(t, from[RUN]);
@@ -97,16 +105,17 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     return collect_rows_put(c, t, e) && put_libraries(c, id, from[RUN], e);
 }
 
-static bool collect_head(collector *c, const char *id, const char *folder, bool *fresh, err *e)
+static const char *const NAMES[SOURCES] = {"plan.json", "run.json", "status.json", "speed.json",
+                                           "final.json"};
+
+static bool collect_head(collector *c, const char *id, const char *folder, bool locked, bool *fresh,
+                         err *e)
 {
-    static const char *const names[SOURCES] = {"plan.json", "run.json", "status.json",
-                                               "speed.json"};
-    /* Looked at before the status: a worker that ends in between has written its end by then. */
-    bool locked = folder_locked(folder), any = false;
+    bool any = false;
     char path[FILE_PATH_BYTES];
     for (int i = 0; i < SOURCES; i++) {
         bool changed;
-        snprintf(path, sizeof path, "runs/%s/%s", id, names[i]);
+        snprintf(path, sizeof path, "runs/%s/%s", id, NAMES[i]);
         if (!collect_rows_changed(c, path, i == STATUS && locked ? "locked" : "", &changed, e)) {
             return false;
         }
@@ -117,10 +126,10 @@ static bool collect_head(collector *c, const char *id, const char *folder, bool 
     json_t *from[SOURCES] = {NULL};
     bool ok = true;
     for (int i = 0; ok && i < SOURCES; i++) {
-        ok = file_join(path, folder, names[i], e);
+        ok = file_join(path, folder, NAMES[i], e);
         if (ok && file_exists(path)) ok = (from[i] = json_read(path, e)) != NULL;
     }
-    ok = ok && put_run(c, id, folder, from, locked, e);
+    ok = ok && put_run(c, id, folder, from, locked, NULL, e);
     for (int i = 0; i < SOURCES; i++) {
         json_decref(from[i]);
     }
@@ -180,6 +189,66 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
     return ok;
 }
 
+/* ---- damage ---- */
+
+/* A plan in the place of one that cannot be read: what the experiments know of the run. */
+static json_t *planned_elsewhere(collector *c, const char *id, err *e)
+{
+    json_t *plan = NULL;
+    query q = QUERY(c->db, e, "SELECT variant, seed FROM plan WHERE run = ?1 LIMIT 1", id);
+    while (query_next(&q)) {
+        plan = json_pack("{s:s, s:I}", "variant", query_peek(&q, "variant"), "seed",
+                         (json_int_t)query_int(&q, "seed", 0));
+    }
+    return query_close(&q) ? plan : NULL;
+}
+
+/* Nothing of what was read before counts, and nothing is known of its files: once they are mended
+ * all are read. */
+static bool forget_run(collector *c, const char *id, err *e)
+{
+    static const char *const tables[] = {"step", "metric", "evaluation"};
+    bool ok = true;
+    for (int i = 0; i < 3; i++) {
+        ok = ok && collect_rows_delete(c, tables[i], id, "1", e);
+    }
+    char *sql = sqlite3_mprintf("DELETE FROM collected WHERE path LIKE 'runs/%q/%%'", id);
+    CHECK(sql, "no memory for a statement");
+    ok = ok && store_exec(c->db, sql, e);
+    sqlite3_free(sql);
+    return ok;
+}
+
+static bool put_damaged(collector *c, const char *id, const char *folder, const char *why, err *e)
+{
+    json_t *from[SOURCES] = {NULL};
+    char reason[2 * ERR_TEXT_BYTES], path[FILE_PATH_BYTES];
+    snprintf(reason, sizeof reason, "damaged: %s; loci run mends it", why);
+    for (int i = 0; i < SOURCES; i++) {
+        if (!file_join(path, folder, NAMES[i], NULL) || !file_exists(path)) continue;
+        from[i] = json_read(path, NULL);
+    }
+    if (!json_get_text(from[PLAN], "variant")) {
+        json_decref(from[PLAN]);
+        from[PLAN] = planned_elsewhere(c, id, e);
+    }
+    bool ok = from[PLAN] ? forget_run(c, id, e) && put_run(c, id, folder, from, false, reason, e)
+                         : err_set(e, "%s", why);
+    for (int i = 0; i < SOURCES; i++) {
+        json_decref(from[i]);
+    }
+    return ok;
+}
+
+static bool collect_files(collector *c, const char *id, const char *folder, bool locked,
+                          bool *fresh, err *e)
+{
+    return collect_head(c, id, folder, locked, fresh, e) &&
+           collect_checkpoints(c, id, folder, fresh, e) &&
+           collect_lines_metrics(c, id, folder, fresh, e) &&
+           collect_lines_evals(c, id, folder, fresh, e) && collect_inspect(c, id, folder, fresh, e);
+}
+
 bool collect_run(collector *c, const char *id, bool *fresh, err *e)
 {
     char inner[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], plan[FILE_PATH_BYTES];
@@ -190,7 +259,13 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     *fresh = false;
     if (!file_exists(plan)) return true; /* a folder that was only just made */
     arena_reset(c->scratch);
-    return collect_head(c, id, folder, fresh, e) && collect_checkpoints(c, id, folder, fresh, e) &&
-           collect_lines_metrics(c, id, folder, fresh, e) &&
-           collect_lines_evals(c, id, folder, fresh, e) && collect_inspect(c, id, folder, fresh, e);
+    /* Looked at before the status: a worker that ends in between has written its end by then. */
+    bool locked = folder_locked(folder);
+    bool ok = collect_files(c, id, folder, locked, fresh, e);
+    if (locked || (ok && !*fresh)) return ok;
+    char why[ERR_TEXT_BYTES];
+    if (run_damage_find(why, folder) == DAMAGE_NONE) return ok;
+    *fresh = true;
+    snprintf(c->damage, sizeof c->damage, "%s", why);
+    return put_damaged(c, id, folder, why, e);
 }

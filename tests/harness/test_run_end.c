@@ -39,7 +39,16 @@ static void ends(void)
     EXPECT(s.state == RUN_FAILED && s.kind == KIND_MEMORY, "%s", s.reason);
 }
 
-/* The same of one that only evaluated: what is finished stays so. */
+static void put(const char *name, const char *text)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(file_join(path, test_folder(), name, &e) && file_write(path, text, strlen(text), &e),
+           "%s", e.text);
+}
+
+/* The same of one that only
+ evaluated: what is finished stays so. */
 static void ends_of_evaluations(void)
 {
     err e = {0};
@@ -64,6 +73,10 @@ static void ends_of_evaluations(void)
     EXPECT(file_write(log, words, strlen(words), &e) &&
                run_status_write(&done, test_folder(), true, &e),
            "%s", e.text);
+    put("plan.json", "{\"spec\": {}}");
+    put("run.json", "{\"run\": \"0\"}");
+    put("metrics.jsonl", "{\"step\": 7}\n");
+    put("evals.jsonl", "{\"step\": 7, \"final\": true}\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         run_status s =
             run_end_evaluation(test_folder(), cases[i].wait_status, cases[i].timed_out, &kills);

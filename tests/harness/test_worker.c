@@ -281,6 +281,77 @@ static void corrupt_checkpoint_is_said(void)
     EXPECT(file_exists(path), "the file was removed: %s", path);
 }
 
+/* Cut to `bytes`; -1: removed. */
+static void cut(const char *folder, const char *name, long bytes)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(file_join(path, folder, name, &e), "%s", e.text);
+    EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
+}
+
+/* The bytes of a run's model: two runs that are the same have the same. */
+static void model_hash(char hex[SHA256_HEX], const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(file_join(path, folder, "checkpoint", &e), "%s", e.text);
+    arena *a = arena_new(0);
+    const char *hash = checkpoint_files_hash(a, path, &e);
+    snprintf(hex, SHA256_HEX, "%.64s", hash ? hash : "none");
+    arena_free(a);
+}
+
+/* What is damaged of a finished run is no end: it is interrupted, the worker goes on from what is
+ * whole, and its end is the same. */
+static void damage_is_mended(void)
+{
+    static const struct {
+        const char *file;
+        long bytes;
+    } cases[] = {{"run.json", 50},      {"run.json", -1},      {"evals.jsonl", 40},
+                 {"evals.jsonl", -1},   {"metrics.jsonl", 90}, {"checkpoint/manifest.json", 9},
+                 {"metrics.jsonl", -1}, {"final.json", 3},     {"status.json", 12}};
+    char folder[FILE_PATH_BYTES], before[SHA256_HEX], after[SHA256_HEX];
+    if (!test_program()) return;
+    trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    model_hash(before, folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cut(folder, cases[i].file, cases[i].bytes);
+        run_status s = status_of(folder);
+        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED &&
+                   strstr(s.reason, cases[i].file),
+               "%s: %s: %s", cases[i].file, run_status_state_name(s.state), s.reason);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", cases[i].file,
+               status_of(folder).reason);
+        s = status_of(folder);
+        model_hash(after, folder);
+        EXPECT(s.state == RUN_DONE && strcmp(before, after) == 0, "%s: %s: %s", cases[i].file,
+               run_status_state_name(s.state), s.reason);
+    }
+}
+
+/* A checkpoint on the way that was cut short is worth nothing. */
+static void cut_checkpoint_begins_again(void)
+{
+    static const char *const files[] = {"manifest.json", "model-4.safetensors",
+                                        "train-4.safetensors"};
+    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    for (int i = 0; i < 6; i++) {
+        snprintf(name, sizeof name, "cut%d", i);
+        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
+        trial_worker(folder, "step:5", -1, 0);
+        snprintf(name, sizeof name, "checkpoint/%s", files[i % 3]);
+        cut(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
+        run_status s = status_of(folder);
+        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED, "%s: %s", name, s.reason);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", name,
+               status_of(folder).reason);
+    }
+}
+
 /* A budget in seconds is measured once; what continues the run reads it. */
 static void seconds_become_steps(void)
 {
@@ -309,5 +380,7 @@ const test_suite test_worker = {"harness/worker",
                                  {"one_worker_per_folder", one_worker_per_folder},
                                  {"failures_have_reasons", failures_have_reasons},
                                  {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
+                                 {"damage_is_mended", damage_is_mended},
+                                 {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},
                                  {"seconds_become_steps", seconds_become_steps},
                                  {0}}};

@@ -116,33 +116,91 @@ static void growing_run(void)
     fake_write(&x);
     collect_now(x.out, false, 6);
     double before = fake_ask(x.out, "SELECT count(*) FROM step");
-    fake_append(&x, 0, 1, "metrics.jsonl", "{\"step\":1000,\"tokens\":1,\"seconds\":1,\"lo");
+    fake_append(&x, 2, 2, "metrics.jsonl", "{\"step\":1000,\"tokens\":1,\"seconds\":1,\"lo");
     collect_now(x.out, false, 1);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == before, "half a line counted");
-    fake_append(&x, 0, 1, "metrics.jsonl", "ss\":null}\n");
+    fake_append(&x, 2, 2, "metrics.jsonl", "ss\":null}\n");
     collect_now(x.out, false, 1);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == before + 1, "the line is missing");
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM metric WHERE step = 1000 AND value IS NULL") == 1,
            "NaN is not NULL");
 }
 
-/* An unreadable folder is named and left as it was; the rest goes on. */
+/* What is damaged of a finished run is named, and the run counts as one without a result, whichever
+ * file it is and whatever was collected before; put right, it counts again. */
+static void damaged_files(void)
+{
+    static const struct {
+        const char *file;
+        int keep; /* bytes of it; -1: it is removed */
+    } cases[] = {{"plan.json", 20},
+                 {"run.json", 100},
+                 {"status.json", 30},
+                 {"run.json", 0},
+                 {"run.json", -1},
+                 {"evals.jsonl", 300},
+                 {"evals.jsonl", 0},
+                 {"evals.jsonl", -1},
+                 {"metrics.jsonl", 700},
+                 {"metrics.jsonl", -1},
+                 {"speed.json", 1},
+                 {"final.json", 1},
+                 {"checkpoint/manifest.json", 5}};
+    fake_experiment x = fake(2);
+    char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(folder, sizeof folder, "%s/runs/%s/checkpoint", x.out, id);
+    err e = {0};
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    static const char *const more[][2] = {
+        {"speed.json", "{\"alone_tokens_per_second\": 1}"},
+        {"final.json", "{\"eval\": {}}"},
+        {"checkpoint/manifest.json", "{\"step\": 200, \"files\": {}}"}};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, more[i][0]);
+        EXPECT(file_write(path, more[i][1], strlen(more[i][1]), &e), "%s", e.text);
+    }
+    collect_now(x.out, false, 6);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t bytes;
+        collect_report r;
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, cases[i].file);
+        char *whole = file_read(path, &bytes, &e);
+        EXPECT(whole && (cases[i].keep < 0 ? file_remove(path, &e)
+                                           : file_write(path, whole, (size_t)cases[i].keep, &e)),
+               "%s", e.text);
+        EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 1 && strstr(r.why, cases[i].file),
+               "%s to %d: %d unreadable: %s", cases[i].file, cases[i].keep, r.unreadable, r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 3, "%s to %d counts",
+               cases[i].file, cases[i].keep);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 3 &&
+                   fake_ask(x.out, "SELECT count(*) FROM run WHERE reason LIKE 'damaged:%'") == 1,
+               "%s to %d: not named", cases[i].file, cases[i].keep);
+        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
+        free(whole);
+        collect_now(x.out, false, 1);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "%s mended", cases[i].file);
+    }
+}
+
+/* An unreadable folder is named; the rest goes on. */
 static void unreadable_run(void)
 {
     fake_experiment x = fake(2);
     fake_write(&x);
     collect_now(x.out, false, 6);
     fake_append(&x, 0, 1, "metrics.jsonl", "garbage\n");
-    fake_append(&x, 1, 1, "metrics.jsonl", "{\"step\":1000}\n");
+    fake_append(&x, 1, 2, "metrics.jsonl", "{\"step\":1000}\n");
     collect_report r;
     err e = {0};
     EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
-    EXPECT(r.runs == 1 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
-    EXPECT(strstr(r.why, "metrics.jsonl:21: is not JSON"), "%s", r.why);
+    EXPECT(r.runs == 2 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
+    EXPECT(strstr(r.why, "metrics.jsonl:21: is cut off or no JSON"), "%s", r.why);
     EXPECT(fake_ask(x.out,
                     "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
-                    "AND p.seed = 1") == 20,
-           "its earlier rows are gone");
+                    "AND p.seed = 1") == 0,
+           "its earlier rows count");
 }
 
 /* A smaller experiment under the same name takes the place of the old plan. */
@@ -306,6 +364,7 @@ const test_suite test_collect = {"results/collect",
                                   {"killed_runs", killed_runs},
                                   {"twice_changes_nothing", twice_changes_nothing},
                                   {"growing_run", growing_run},
+                                  {"damaged_files", damaged_files},
                                   {"unreadable_run", unreadable_run},
                                   {"plan_replaced", plan_replaced},
                                   {"nothing_there", nothing_there},

@@ -1,0 +1,196 @@
+#include "results/store/run_damage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+
+/* What is known of the run while its files are looked at. */
+typedef struct search {
+    const char *folder;
+    char path[FILE_PATH_BYTES]; /* of the file looked at */
+    err why;
+    int64_t step;       /* from status.json: of the last one trained */
+    int64_t eval_every; /* from plan.json */
+    bool done;
+    bool trains; /* the checkpoint holds what training goes on from */
+} search;
+
+/* False if the file is damaged, or missing though it must be there. *o is NULL or the caller's. */
+static bool read_object(search *s, const char *name, bool needed, json_t **o)
+{
+    *o = NULL;
+    if (!file_join(s->path, s->folder, name, &s->why)) return false;
+    if (!file_exists(s->path)) return !needed || err_set(&s->why, "%s: is missing", s->path);
+    *o = json_read(s->path, &s->why);
+    if (json_is_object(*o)) return true;
+    if (*o) err_set(&s->why, "%s: is no JSON object", s->path);
+    json_decref(*o);
+    *o = NULL;
+    return false;
+}
+
+/* A file that has the key, of whatever kind. */
+static bool record_is_whole(search *s, const char *name, bool needed, const char *key)
+{
+    json_t *o;
+    bool ok = read_object(s, name, needed, &o);
+    if (ok && o && !json_object_get(o, key)) {
+        ok = err_set(&s->why, "%s: does not say its %s", s->path, key);
+    }
+    const json_t *train = json_object_get(json_object_get(o, "spec"), "train");
+    if (strcmp(name, "plan.json") == 0) s->eval_every = json_get_int(train, "eval_every", 0);
+    json_decref(o);
+    return ok;
+}
+
+/* ---- lines ---- */
+
+typedef struct lines {
+    int64_t count, last_step, on_the_way, last_on_the_way;
+    bool final;
+} lines;
+
+static void count_line(lines *l, const json_t *line, int64_t end)
+{
+    int64_t step = json_get_int(line, "step", -1);
+    l->count++;
+    l->last_step = step;
+    if (json_is_true(json_object_get(line, "final"))) {
+        l->final = true;
+    } else if (step > l->last_on_the_way && step < end) {
+        l->on_the_way++;
+        l->last_on_the_way = step;
+    }
+}
+
+/* Every line whole, with what is counted of them. A missing file has none. */
+static bool read_lines(search *s, const char *name, lines *l)
+{
+    size_t bytes;
+    *l = (lines){.last_step = -1, .last_on_the_way = -1};
+    if (!file_join(s->path, s->folder, name, &s->why)) return false;
+    if (!file_exists(s->path)) return true;
+    char *text = file_read(s->path, &bytes, &s->why);
+    const char *at = text, *end;
+    bool ok = text != NULL;
+    while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
+        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        ok = json_is_object(line);
+        if (ok) count_line(l, line, s->step);
+        json_decref(line);
+        if (ok) at = end + 1;
+    }
+    if (text && at != text + bytes) {
+        ok = err_set(&s->why, "%s:%lld: is cut off or no JSON", s->path, (long long)l->count + 1);
+    }
+    free(text);
+    return ok;
+}
+
+static bool metrics_are_whole(search *s)
+{
+    lines l;
+    if (!read_lines(s, "metrics.jsonl", &l)) return false;
+    return s->step == 0 || l.last_step == s->step ||
+           err_set(&s->why, "%s: ends before step %lld", s->path, (long long)s->step);
+}
+
+/* Evaluations on the way cannot be made again from the end: then *lost. */
+static bool evals_are_whole(search *s, bool *lost)
+{
+    lines l;
+    bool ok = read_lines(s, "evals.jsonl", &l);
+    int64_t due = s->eval_every > 0 ? (s->step - 1) / s->eval_every : 0;
+    *lost = l.on_the_way < due && s->step > 0;
+    if (ok && !l.final) ok = err_set(&s->why, "%s: has no final evaluation", s->path);
+    if (ok && *lost) {
+        ok = err_set(&s->why, "%s: has %lld of %lld evaluations on the way", s->path,
+                     (long long)l.on_the_way, (long long)due);
+    }
+    return ok;
+}
+
+/* ---- the checkpoint ---- */
+
+/* Of a finished run somebody may have changed or removed the model, which is no damage to what was
+ * measured and is told where the model is used; nobody's work may be lost by training again. */
+static bool file_is_whole(search *s, const char *name, const json_t *file)
+{
+    char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    int64_t bytes, should = json_get_int(file, "bytes", -1);
+    snprintf(inner, sizeof inner, "checkpoint/%s", name);
+    if (!file_join(path, s->folder, inner, &s->why)) return false;
+    if (!file_exists(path)) return s->done || err_set(&s->why, "%s: is missing", path);
+    if (!file_stat(path, &bytes, NULL, &s->why)) return false;
+    if (strncmp(name, "train-", 6) == 0 && bytes == should) s->trains = true;
+    return s->done || bytes >= should ||
+           err_set(&s->why, "%s: has %lld bytes instead of %lld", path, (long long)bytes,
+                   (long long)should);
+}
+
+static bool checkpoint_is_whole(search *s)
+{
+    json_t *manifest, *file;
+    const char *name;
+    bool ok = read_object(s, "checkpoint/manifest.json", false, &manifest);
+    json_t *files = json_object_get(manifest, "files");
+    if (ok && manifest && !json_is_object(files)) {
+        ok = err_set(&s->why, "%s: names no files", s->path);
+    }
+    json_object_foreach(files, name, file)
+    {
+        ok = ok && file_is_whole(s, name, file);
+    }
+    json_decref(manifest);
+    return ok;
+}
+
+/* ---- the folder ---- */
+
+static bool status_is_whole(search *s)
+{
+    json_t *o;
+    bool ok = read_object(s, "status.json", false, &o);
+    const char *status = json_get_text(o, "status");
+    s->done = status && strcmp(status, "done") == 0;
+    s->step = json_get_int(o, "step", 0);
+    if (ok && o && !status) ok = err_set(&s->why, "%s: does not say its status", s->path);
+    json_decref(o);
+    return ok;
+}
+
+/* Of a run that is done. */
+static run_damage find_in_results(search *s)
+{
+    bool lost = false;
+    bool records = record_is_whole(s, "plan.json", true, "spec") &&
+                   record_is_whole(s, "run.json", true, "run") &&
+                   record_is_whole(s, "final.json", false, "eval") &&
+                   record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
+    err why = s->why;
+    if (!checkpoint_is_whole(s) || !metrics_are_whole(s)) return DAMAGE_TRAINING;
+    bool evals = evals_are_whole(s, &lost);
+    if (records && evals) return DAMAGE_NONE;
+    if (!records) s->why = why;
+    return lost || !s->trains ? DAMAGE_TRAINING : DAMAGE_RECORD;
+}
+
+run_damage run_damage_find(char *why, const char *folder)
+{
+    search s = {.folder = folder};
+    run_damage found = DAMAGE_NONE;
+    if (!status_is_whole(&s)) {
+        found = DAMAGE_RECORD;
+    } else if (s.done) {
+        found = find_in_results(&s);
+    } else if (!record_is_whole(&s, "plan.json", false, "spec") ||
+               !record_is_whole(&s, "run.json", false, "run")) {
+        found = DAMAGE_RECORD;
+    } else if (!checkpoint_is_whole(&s)) {
+        found = DAMAGE_TRAINING;
+    }
+    snprintf(why, ERR_TEXT_BYTES, "%s", found == DAMAGE_NONE ? "" : s.why.text);
+    return found;
+}
