@@ -423,6 +423,8 @@ static pid_t start_long_run(char folder[FILE_PATH_BYTES])
     if (pid == 0) {
         if (!freopen("/dev/null", "w", stderr)) _exit(99);
         setenv("OMP_NUM_THREADS", "1", 1);
+        signal(SIGINT, SIG_DFL); /* ignored where the tests run in the background (nohup) */
+        signal(SIGHUP, SIG_DFL);
         execl(program, "loci", "run", spec_path, "--out", test_folder(), "--set",
               "train.budget.steps=200000", "--set", "train.checkpoint_seconds=1000", (char *)NULL);
         _exit(99);
