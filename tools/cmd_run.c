@@ -6,6 +6,7 @@
 #include "harness/supervise/spec_changes.h"
 #include "harness/supervise/supervisor.h"
 #include "results/table/table.h"
+#include "tools/launching.h"
 #include "tools/verbs.h"
 
 typedef struct run_call {
@@ -15,6 +16,7 @@ typedef struct run_call {
     int64_t retry, max_failures, memory;
     double timeout;
     bool dry_run, fail_fast, no_wait, quiet;
+    launching_options launching;
 } run_call;
 
 static const option OPTIONS[] = {
@@ -35,6 +37,7 @@ static const option OPTIONS[] = {
                "leave what another process works on to it; then the exit status is 75"),
     CLI_SWITCH(run_call, quiet, "quiet", "no progress, only what went wrong"),
     CLI_CHOICE(run_call, format, "format", "text", TABLE_FORMATS, "of the table of --dry-run"),
+    LAUNCHING_OPTIONS(run_call),
     CLI_SET(run_call),
     CLI_OUT(run_call),
     CLI_DATA(run_call),
@@ -83,6 +86,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
                               .threads = (int)o->threads,
                               .memory = o->memory,
                               .leave_busy = o->no_wait,
+                              .shares = o->launching.task != NULL,
                               .retry = (retry_kind)o->retry,
                               .max_failures = o->fail_fast ? 1 : (int)o->max_failures,
                               .timeout = o->timeout,
@@ -98,24 +102,44 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.failed) fprintf(stderr, " (why: loci status %s)", x->spec->name);
         fprintf(stderr, "; see loci compare %s\n", x->spec->name);
     }
-    return supervision_exit(&r);
+    return launching_task_end(&o->launching, &r, supervision_exit(&r));
+}
+
+static int run_or_launch(const cli_call *c, const experiment *x, const corpus_places *places,
+                         err *e)
+{
+    const run_call *o = c->options;
+    const launching_call l = {.call = c,
+                              .options = &o->launching,
+                              .x = x,
+                              .out = cli_out(o->out),
+                              .data = o->data,
+                              .threads = (int)o->threads,
+                              .dry_run = o->dry_run,
+                              .quiet = o->quiet,
+                              .table = OPTIONS};
+    if (o->launching.on) return launching_submit(&l, e);
+    if (!launching_take_over(&l, e)) return cli_fail(EXIT_USAGE, "%s", e->text);
+    return train_runs(c, x, places, e);
 }
 
 static int run_experiment(const cli_call *c)
 {
     const run_call *o = c->options;
     err e = {0};
+    int wrong = launching_check(c, &o->launching);
+    if (wrong) return wrong;
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
     if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
-    } else if (!o->dry_run) {
+    } else if (!o->dry_run || o->launching.on) {
         experiment_doubts(stderr, x);
         changed_weights_say(stderr, x, cli_out(o->out));
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
-        status = train_runs(c, x, &places, &e);
+        status = run_or_launch(c, x, &places, &e);
     } else if (!print_plan(c, x, cli_out(o->out), &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
     } else {

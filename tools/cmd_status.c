@@ -3,6 +3,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/launch/launch_list.h"
+#include "harness/launch/slurm.h"
 #include "results/report/status.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
@@ -28,6 +30,24 @@ typedef struct look {
     bool active; /* a run is going on */
 } look;
 
+/* A line about the jobs that were handed to Slurm and have not ended. */
+static void print_jobs(const cli_call *c, const char *name, arena *a)
+{
+    launch_list l;
+    slurm_queue q;
+    err e = {0};
+    const char *out = cli_out(((const status_call *)c->options)->out);
+    if (!launch_list_read(&l, out, name, a, &e) || l.count == 0) return;
+    if (!slurm_queue_read(&q, l.jobs, &e)) {
+        printf("job %s: %s\n", l.jobs, e.text);
+        return;
+    }
+    if (q.running + q.pending == 0) return;
+    printf("job %s: %d tasks running, %d pending", l.jobs, q.running, q.pending);
+    if (q.reason[0]) printf(" (%s)", q.reason);
+    putchar('\n');
+}
+
 /* Each of these returns EXIT_DONE, or another status and e. */
 static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, err *e)
 {
@@ -51,6 +71,7 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
         char text[256];
         status_sentence(text, &all);
         printf("\n%s\n", text);
+        if (all.running + all.waiting > 0) print_jobs(c, name, a);
     }
     return EXIT_DONE;
 }

@@ -29,6 +29,7 @@ harness/inspect    core layers models data results harness/spec harness/evaluate
 harness/run        core layers models data results harness/spec harness/evaluate harness/train
 harness/supervise  core layers models data results harness/spec harness/evaluate harness/train harness/run
 harness/speed      core layers models data results harness/spec harness/evaluate harness/train harness/run
+harness/launch     core layers models data results harness/spec harness/evaluate harness/train harness/run harness/supervise
 tools              core layers models data results harness
 '
 KNOWN='

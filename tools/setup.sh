@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on this machine: tools/setup.sh [build] [demo] [test] [check] [fetch]
+# Installs what is missing on this machine: tools/setup.sh [build] [demo] [test] [check] [fetch] [cluster]
 #
 # Silent and quick when nothing is missing. Whatever is there already counts, however it came there;
 # only what is absent is installed, from Debian's packages.
@@ -30,6 +30,10 @@ test program sqlite3 sqlite3
 test program curl curl
 test program unzip unzip
 test shared libgsl.so.27 libgsl27
+cluster program slurmctld slurmctld
+cluster program slurmd slurmd
+cluster program sbatch slurm-client
+cluster program munged munge
 check program clang-format clang-format
 check program clang-tidy clang-tidy
 check program shellcheck shellcheck

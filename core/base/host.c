@@ -67,9 +67,22 @@ int host_cores(void)
     return MAX(cores, 1);
 }
 
+static void batch_job(char text[32])
+{
+    const char *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+    const char *job = getenv("SLURM_JOB_ID");
+    if (!job) job = getenv("PBS_JOBID");
+    if (array && task) {
+        snprintf(text, 32, "%.20s_%.10s", array, task);
+    } else {
+        snprintf(text, 32, "%.31s", job ? job : "");
+    }
+}
+
 void host_describe(host_info *h)
 {
     *h = (host_info){.cores = host_cores()};
+    batch_job(h->job);
     struct utsname u;
     if (uname(&u) == 0) {
         snprintf(h->name, sizeof h->name, "%.100s", u.nodename);

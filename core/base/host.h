@@ -6,6 +6,7 @@
 
 typedef struct host_info {
     char name[128];   /* of the machine */
+    char job[32];     /* the batch job's number, "40_3" for a task of an array; "" : none */
     char system[256]; /* kernel, release, machine */
     char cpu[128];    /* model name */
     int cores;        /* granted: affinity, cgroup quota and batch job, at least 1 */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/host.h"
 
 enum { LINE_BYTES = 160 };
 
@@ -38,14 +39,11 @@ static double clock_s(void)
 
 static void own_holder(run_holder *h)
 {
-    const char *job = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+    host_info here;
+    host_describe(&here);
     *h = (run_holder){.pid = getpid()};
-    if (gethostname(h->host, sizeof h->host - 1) != 0) strcpy(h->host, "unknown");
-    if (job && task) {
-        snprintf(h->job, sizeof h->job, "%.20s_%.10s", job, task);
-    } else if ((job = getenv("SLURM_JOB_ID")) || (job = getenv("PBS_JOBID"))) {
-        snprintf(h->job, sizeof h->job, "%.31s", job);
-    }
+    snprintf(h->host, sizeof h->host, "%.63s", here.name);
+    snprintf(h->job, sizeof h->job, "%s", here.job);
 }
 
 static bool parse_line(run_holder *h, const char *line)
@@ -89,9 +87,8 @@ bool run_lease_same(const run_holder *a, const run_holder *b)
 
 bool run_lease_here(const run_holder *h)
 {
-    run_holder own;
-    own_holder(&own);
-    return strcmp(h->host, own.host) == 0;
+    char own[64] = "";
+    return gethostname(own, sizeof own - 1) == 0 && strcmp(h->host, own) == 0;
 }
 
 void run_lease_text(char text[RUN_HOLDER_BYTES], const run_holder *h)

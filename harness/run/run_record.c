@@ -34,14 +34,24 @@ static json_t *created_at(const json_t *old)
     return text ? json_string(text) : now_utc();
 }
 
+static bool record_path(char path[FILE_PATH_BYTES], const char *out, const experiment *x, err *e)
+{
+    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
+    snprintf(name, sizeof name, "%s.json", x->spec->name);
+    return file_join(folder, out, "experiments", e) && file_make_folders(folder, e) &&
+           file_join(path, folder, name, e);
+}
+
+bool run_record_exists(const char *out, const experiment *x)
+{
+    char path[FILE_PATH_BYTES];
+    return record_path(path, out, x, NULL) && file_exists(path);
+}
+
 bool run_record_experiment(const char *out, const experiment *x, err *e)
 {
-    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    snprintf(name, sizeof name, "%s.json", x->spec->name);
-    if (!file_join(folder, out, "experiments", e) || !file_make_folders(folder, e) ||
-        !file_join(path, folder, name, e)) {
-        return false;
-    }
+    char path[FILE_PATH_BYTES];
+    if (!record_path(path, out, x, e)) return false;
     json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
     json_t *runs = json_array();
     json_t *o = json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),

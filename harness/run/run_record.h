@@ -8,6 +8,7 @@
 
 /* Writes OUT/experiments/<name>.json. */
 bool run_record_experiment(const char *out, const experiment *x, err *e);
+bool run_record_exists(const char *out, const experiment *x);
 
 /* plan.json, read again. The record is the caller's to decref, and the rest borrows from it. */
 typedef struct planned_run {

@@ -36,6 +36,7 @@ typedef struct supervisor_result {
     int busy;     /* left to another process */
     int most;     /* runs that went on at a time */
     bool gave_up; /* max_failures was reached */
+    bool moved;   /* something was trained or evaluated here, and is kept */
     bool shared;  /* ended as a task that leaves the rest to others: `busy` is no interruption */
     err broken;   /* why the sweep cannot go on here at all; empty text: it can */
 } supervisor_result;

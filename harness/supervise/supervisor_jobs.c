@@ -80,6 +80,8 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     int number = ++s->ended;
     progress_time(took, status->train_seconds);
     progress_amount(amount, (double)status->tokens);
+    s->result->moved = s->result->moved || status->state == RUN_DONE ||
+                       (status->state == RUN_INTERRUPTED && status->step > j->step_before);
     switch (status->state) {
     case RUN_DONE:
         if (j->evaluates) {

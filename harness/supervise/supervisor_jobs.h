@@ -20,6 +20,7 @@ typedef struct job {
     char folder[FILE_PATH_BYTES];
     pid_t pid;           /* while it runs */
     double begun;        /* monotonic */
+    int64_t step_before; /* where it stood when it was last looked at before it began here */
     double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
     bool timed_out;
     const char *damage; /* of its files, which the worker mends; NULL: none */

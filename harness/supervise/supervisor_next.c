@@ -58,6 +58,7 @@ static readiness look_at(supervisor *s, job *j)
     readiness elsewhere = look_elsewhere(s, j);
     if (elsewhere != READY) return elsewhere;
     if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker writes it anew */
+    j->step_before = now.step;
     switch (now.state) {
     case RUN_RUNNING:
         return held(s, j);

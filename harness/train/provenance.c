@@ -13,6 +13,7 @@ static void add_host(json_t *o)
     host_utc(utc, host_wall_s());
     json_object_set_new(o, "created_at", json_string(utc));
     json_object_set_new(o, "host", json_string(h.name));
+    if (h.job[0]) json_object_set_new(o, "job", json_string(h.job));
     json_object_set_new(o, "system", json_string(h.system));
     json_object_set_new(o, "cpu", json_string(h.cpu));
     json_object_set_new(o, "cores", json_integer(h.cores));

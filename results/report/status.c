@@ -33,6 +33,23 @@ bool status_experiments(table *t, store *s, err *e)
     return table_query(t, &q, fields, sizeof fields / sizeof *fields);
 }
 
+/* Whether runs were trained by batch jobs, or on several machines. */
+static bool trained_elsewhere(store *s, const char *experiment, err *e)
+{
+    query q = QUERY(s, e,
+                    "SELECT count(DISTINCT host) > 1 OR count(job) > 0 AS elsewhere FROM run "
+                    "WHERE run IN (SELECT run FROM plan WHERE experiment = ?1)",
+                    experiment);
+    bool elsewhere = query_next(&q) && query_int(&q, "elsewhere", 0) != 0;
+    return query_close(&q) && elsewhere;
+}
+
+/* Where a run is says nothing where all are in one place. */
+static bool says_where(const table_field *f)
+{
+    return strcmp(f->key, "host") == 0 || strcmp(f->key, "job") == 0;
+}
+
 bool status_runs(table *t, store *s, const char *experiment, err *e)
 {
     static const table_field fields[] = {{"variant", "variant", "", FORM_TEXT, 0},
@@ -45,17 +62,27 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
                                          {"loss", "loss", "nats/token", FORM_REAL, 4},
                                          {"tokens_per_second", "tokens/s", "", FORM_SCALED, 0},
                                          {"train_seconds", "time", "s", FORM_REAL, 1},
+                                         {"host", "host", "", FORM_TEXT, 0},
+                                         {"job", "job", "", FORM_TEXT, 0},
                                          {"reason", "reason", "", FORM_TEXT, 0}};
+    enum { FIELDS = sizeof fields / sizeof *fields };
+    table_field shown[FIELDS];
+    int count = 0;
     if (!experiment_check(s, experiment, e)) return false;
+    bool elsewhere = trained_elsewhere(s, experiment, e);
+    for (int i = 0; i < FIELDS; i++) {
+        if (elsewhere || !says_where(&fields[i])) shown[count++] = fields[i];
+    }
     query q = QUERY(s, e,
                     "SELECT p.label AS variant, p.seed, p.run, coalesce(r.status, 'planned') AS "
                     "status, r.step, r.steps, r.tokens, (SELECT m.value FROM metric m WHERE m.run "
                     "= p.run AND m.name = 'loss' AND m.layer = '' ORDER BY m.step DESC LIMIT 1) "
-                    "AS loss, " STORE_RUN_SPEED " AS tokens_per_second, r.train_seconds, r.reason "
+                    "AS loss, " STORE_RUN_SPEED " AS tokens_per_second, r.train_seconds, "
+                    "r.host, r.job, r.reason "
                     "FROM plan p LEFT JOIN run r USING (run) WHERE p.experiment = ?1 "
                     "ORDER BY p.position",
                     experiment);
-    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
+    return table_query(t, &q, shown, count);
 }
 
 bool status_total(status_totals *t, store *s, const char *experiment, err *e)

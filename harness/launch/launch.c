@@ -1,0 +1,120 @@
+#include "harness/launch/launch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/host.h"
+#include "core/base/json.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
+
+/* ---- how many ---- */
+
+static bool count_open(launch *l, const experiment *x, const char *out, err *e)
+{
+    l->open = 0;
+    for (int i = 0; i < x->run_count; i++) {
+        char folder[FILE_PATH_BYTES];
+        run_status now;
+        err damaged;
+        if (!run_folder_path(folder, out, x->runs[i].id, e)) return false;
+        bool known = run_status_read(&now, folder, &damaged);
+        l->open += !known || now.state != RUN_DONE;
+    }
+    return true;
+}
+
+/* As many whole nodes as the open runs fill, of those that are asked for and allowed. */
+static void count_tasks(launch *l, const launch_options *o)
+{
+    l->cores = slurm_cores(&o->place);
+    if (l->cores == 0) l->cores = host_cores();
+    int at_a_time = MAX(l->cores / MAX(o->threads, 1), 1);
+    int64_t most = o->place.nodes > 0 ? o->place.nodes : INT32_MAX;
+    l->tasks = (int)MIN((l->open + at_a_time - 1) / at_a_time, most);
+    l->tasks = MIN(l->tasks, slurm_most_tasks());
+}
+
+/* ---- the folder ---- */
+
+/* OUT/launch/UTC-NAME, with a number behind it if there is one of this second. */
+static bool make_folder(launch *l, const experiment *x, const char *out, err *e)
+{
+    char root[FILE_PATH_BYTES], whole[FILE_PATH_BYTES], id[160], moment[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    if (!file_join(root, out, "launch", e) || !file_make_folders(root, e)) return false;
+    if (!realpath(root, whole)) return err_set(e, "%s: %s", root, strerror(errno));
+    strftime(moment, sizeof moment, "%Y%m%dT%H%M%S", gmtime_r(&now, &utc));
+    for (int i = 1; i < 1000; i++) {
+        snprintf(id, sizeof id, "%s-%s", moment, x->spec->name);
+        if (i > 1) snprintf(id, sizeof id, "%s-%s-%d", moment, x->spec->name, i);
+        if (!file_join(l->folder, whole, id, e)) return false;
+        if (mkdir(l->folder, 0777) == 0) {
+            return file_join(whole, l->folder, "log", e) && file_make_folders(whole, e);
+        }
+        if (errno != EEXIST) break;
+    }
+    return err_set(e, "%s: cannot be made: %s", l->folder, strerror(errno));
+}
+
+static bool write_text(const launch *l, const char *name, const char *text, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    return file_join(path, l->folder, name, e) && file_write(path, text, strlen(text), e);
+}
+
+static bool copy_program(const launch *l, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, l->folder, "loci", e) || !file_copy("/proc/self/exe", path, e))
+        return false;
+    return chmod(path, 0755) == 0 || err_set(e, "%s: %s", path, strerror(errno));
+}
+
+/* The tree as it is now: a file that it extends may change before a task begins. */
+static bool write_spec(const launch *l, const experiment *x, arena *a, err *e)
+{
+    node *tree = node_copy(a, x->spec->root);
+    node_set(a, tree, "name", node_scalar(a, x->spec->name, false));
+    node_set(a, tree, "description", node_scalar(a, x->spec->description, false));
+    return write_text(l, "spec.yaml", node_yaml(a, tree), e);
+}
+
+static bool write_record(const launch *l, const experiment *x, const launch_options *o, err *e)
+{
+    char path[FILE_PATH_BYTES], utc[32];
+    host_utc(utc, host_wall_s());
+    json_t *r =
+        json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s}", "experiment", x->spec->name,
+                  "spec_file", x->spec->file, "command", o->command, "system", "slurm", "tasks",
+                  l->tasks, "open_runs", l->open, "job", l->job, "submitted_at", utc);
+    bool ok = file_join(path, l->folder, "launch.json", e) && json_write(path, r, e);
+    json_decref(r);
+    return ok;
+}
+
+/* ---- submitting ---- */
+
+bool launch_submit(launch *l, const experiment *x, const launch_options *o, arena *a, err *e)
+{
+    *l = (launch){0};
+    if (!count_open(l, x, o->out, e)) return false;
+    if (l->open == 0) return true;
+    count_tasks(l, o);
+    if (!run_record_experiment(o->out, x, e) || !make_folder(l, x, o->out, e)) return false;
+    const char *script = launch_script(l, x, o, a, e);
+    bool ready = script && file_join(l->script, l->folder, "job.sh", e) && copy_program(l, e) &&
+                 write_spec(l, x, a, e) && write_text(l, "job.sh", script, e);
+    l->job = ready ? slurm_submit(a, l->script, e) : NULL;
+    if (l->job) return write_record(l, x, o, e);
+    err ignored;
+    file_remove_tree(l->folder, &ignored); /* nothing runs from it */
+    return false;
+}

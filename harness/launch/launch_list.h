@@ -1,0 +1,19 @@
+/* What was launched of an experiment, from OUT/launch. */
+#ifndef LOCI_HARNESS_LAUNCH_LIST_H
+#define LOCI_HARNESS_LAUNCH_LIST_H
+
+#include "core/base/arena.h"
+
+typedef struct launch_list {
+    int count;
+    const char *const *folders;
+    const char *jobs; /* all their jobs, "40,41"; "" for none */
+} launch_list;
+
+/* Those that were not stopped, oldest first. */
+bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e);
+
+/* Cancels their jobs; *cancelled counts them. Running tasks save their runs. */
+bool launch_list_stop(int *cancelled, const launch_list *l, err *e);
+
+#endif

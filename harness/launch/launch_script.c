@@ -1,0 +1,201 @@
+/* The script of a launch: a template with places in @...@, filled. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/launch/launch.h"
+
+/* Slurm signals the script (B:) before the time is up and when another job needs the node; the
+ * program is told to save, and the task comes back to the queue. The program itself counts stops
+ * without progress, and ends with another status than 75 after too many. */
+static const char TEMPLATE[] = "#!/bin/bash\n"
+                               "#SBATCH --job-name=@name@\n"
+                               "#SBATCH --array=1-@tasks@\n"
+                               "#SBATCH --nodes=1 --ntasks=1 --exclusive --mem=0\n"
+                               "#SBATCH --requeue --open-mode=append --signal=B:USR1@@lead@\n"
+                               "#SBATCH --output=@folder@/log/%a.txt\n"
+                               "@options@"
+                               "cd @cwd@ || exit 1\n"
+                               "@setup@"
+                               "@command@ --task @folder@/log/$SLURM_ARRAY_TASK_ID.stalls &\n"
+                               "loci=$!\n"
+                               "trap 'kill -TERM $loci' USR1 TERM\n"
+                               "wait $loci\n"
+                               "status=$?\n"
+                               "while kill -0 $loci 2>/dev/null; do\n"
+                               "    wait $loci\n"
+                               "    status=$?\n"
+                               "done\n"
+                               "wait $loci\n"
+                               "status=$?\n"
+                               "if [ $status = 75 ] && [ ! -e @folder@/stopped ]; then\n"
+                               "    scontrol requeue ${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\n"
+                               "    sleep 60\n"
+                               "fi\n"
+                               "exit $status\n";
+
+/* ---- text that grows ---- */
+
+typedef struct sink {
+    FILE *f;
+    char *text;
+    size_t bytes;
+} sink;
+
+static void sink_open(sink *s)
+{
+    s->f = open_memstream(&s->text, &s->bytes);
+    CHECK(s->f, "out of memory for a script");
+}
+
+static const char *sink_close(sink *s, arena *a)
+{
+    CHECK(fclose(s->f) == 0, "out of memory for a script");
+    const char *kept = arena_strdup(a, s->text);
+    free(s->text);
+    return kept;
+}
+
+/* A word for the shell: in single quotes unless it is plain. */
+static void put_word(FILE *f, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+-%@";
+    if (*word && word[strspn(word, plain)] == 0) {
+        fputs(word, f);
+        return;
+    }
+    fputc('\'', f);
+    for (const char *p = word; *p; p++) {
+        if (*p == '\'') {
+            fputs("'\\''", f);
+        } else {
+            fputc(*p, f);
+        }
+    }
+    fputc('\'', f);
+}
+
+/* ---- what stands in its places ---- */
+
+static void put_options(FILE *f, const launch_options *o)
+{
+    const slurm_place *p = &o->place;
+    if (p->time) fprintf(f, "#SBATCH --time=%s\n", p->time);
+    if (p->partition) fprintf(f, "#SBATCH --partition=%s\n", p->partition);
+    if (p->constraint) fprintf(f, "#SBATCH --constraint=%s\n", p->constraint);
+    for (int i = 0; o->sbatch && o->sbatch[i]; i++)
+        fprintf(f, "#SBATCH %s\n", o->sbatch[i]);
+}
+
+static void put_setup(FILE *f, const launch_options *o)
+{
+    const char *data = getenv("LOCI_DATA");
+    if (data && *data) {
+        fputs("export LOCI_DATA=", f);
+        put_word(f, data);
+        fputc('\n', f);
+    }
+    if (o->cache) {
+        fputs("export LOCI_CACHE=", f);
+        put_word(f, o->cache);
+        fputc('\n', f);
+    }
+    for (int i = 0; o->setup && o->setup[i]; i++)
+        fprintf(f, "%s\n", o->setup[i]);
+}
+
+static void put_command(FILE *f, const launch *l, const launch_options *o)
+{
+    char path[FILE_PATH_BYTES + 16];
+    snprintf(path, sizeof path, "%s/loci", l->folder);
+    put_word(f, path);
+    fputs(" run ", f);
+    snprintf(path, sizeof path, "%s/spec.yaml", l->folder);
+    put_word(f, path);
+    fputs(" --out ", f);
+    put_word(f, o->out);
+    if (o->data) {
+        fputs(" --data ", f);
+        put_word(f, o->data);
+    }
+    for (int i = 0; o->task_words && o->task_words[i]; i++) {
+        fputc(' ', f);
+        put_word(f, o->task_words[i]);
+    }
+}
+
+/* Seconds before the end at which a task is told: two minutes, of a short one a quarter. */
+static int64_t lead_of(const slurm_place *p)
+{
+    return p->minutes > 0 ? MIN((int64_t)120, p->minutes * 15) : 120;
+}
+
+typedef struct filling {
+    const launch *l;
+    const experiment *x;
+    const launch_options *o;
+    const char *cwd;
+} filling;
+
+/* False if there is no such place. */
+static bool put_place(FILE *f, const char *name, const filling *w)
+{
+    if (strcmp(name, "name") == 0) {
+        fprintf(f, "loci-%s", w->x->spec->name);
+    } else if (strcmp(name, "tasks") == 0) {
+        fprintf(f, "%d", w->l->tasks);
+    } else if (strcmp(name, "lead") == 0) {
+        fprintf(f, "%lld", (long long)lead_of(&w->o->place));
+    } else if (strcmp(name, "folder") == 0) {
+        put_word(f, w->l->folder);
+    } else if (strcmp(name, "cwd") == 0) {
+        put_word(f, w->cwd);
+    } else if (strcmp(name, "options") == 0) {
+        put_options(f, w->o);
+    } else if (strcmp(name, "setup") == 0) {
+        put_setup(f, w->o);
+    } else if (strcmp(name, "command") == 0) {
+        put_command(f, w->l, w->o);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* A place is @word@; any other @ stays. */
+static bool fill(FILE *f, const char *template, const filling *w)
+{
+    bool has_command = false;
+    for (const char *p = template; *p;) {
+        char name[16] = "";
+        size_t n = *p == '@' ? strspn(p + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
+        if (n > 0 && n < sizeof name && p[1 + n] == '@') memcpy(name, p + 1, n);
+        if (*name && put_place(f, name, w)) {
+            has_command = has_command || strcmp(name, "command") == 0;
+            p += n + 2;
+        } else {
+            fputc(*p++, f);
+        }
+    }
+    return has_command;
+}
+
+const char *launch_script(const launch *l, const experiment *x, const launch_options *o, arena *a,
+                          err *e)
+{
+    char cwd[FILE_PATH_BYTES];
+    const char *template = o->template ? file_read_arena(a, o->template, NULL, e) : TEMPLATE;
+    if (!template) return NULL;
+    if (!getcwd(cwd, sizeof cwd)) {
+        err_set(e, "the current folder's name is too long");
+        return NULL;
+    }
+    sink s = {0};
+    sink_open(&s);
+    bool whole = fill(s.f, template, &(filling){l, x, o, cwd});
+    const char *script = sink_close(&s, a);
+    if (whole) return script;
+    err_set(e, "%s: has no @command@; see loci run --help", o->template);
+    return NULL;
+}

@@ -1,0 +1,75 @@
+#include "harness/launch/launch_wait.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/host.h"
+#include "core/base/stop_signals.h"
+#include "harness/run/run_folder.h"
+
+static const double QUEUE_PAUSE_S = 60;
+/* A task that came back to the queue, or has just ended, is not seen for a moment. */
+enum { MISSES = 3 };
+
+static bool count_runs(supervisor_result *r, const experiment *x, const char *out, err *e)
+{
+    *r = (supervisor_result){0};
+    for (int i = 0; i < x->run_count; i++) {
+        char folder[FILE_PATH_BYTES];
+        run_status now;
+        err damaged;
+        if (!run_folder_path(folder, out, x->runs[i].id, e)) return false;
+        if (!run_status_read(&now, folder, &damaged)) now = (run_status){.state = RUN_PLANNED};
+        r->done += now.state == RUN_DONE;
+        r->failed += now.state == RUN_FAILED || now.state == RUN_DIVERGED;
+        r->most += now.state == RUN_RUNNING;
+    }
+    r->busy = x->run_count - r->done - r->failed;
+    return true;
+}
+
+/* True until no task has been seen some times in a row; Slurm that does not answer counts as seen.
+ */
+static bool tasks_left(const launch *l, double now, double *asked, int *misses)
+{
+    slurm_queue q;
+    err ignored;
+    if (now - *asked < QUEUE_PAUSE_S / MISSES) return true;
+    *asked = now;
+    bool seen = !slurm_queue_read(&q, l->job, &ignored) || q.running + q.pending > 0;
+    *misses = seen ? 0 : *misses + 1;
+    return *misses < MISSES;
+}
+
+static void tell(const supervisor_result *r, const supervisor_result *before, int all)
+{
+    if (r->done == before->done && r->failed == before->failed && r->most == before->most) return;
+    fprintf(stderr, "%d of %d runs done, %d running, %d failed\n", r->done, all, r->most,
+            r->failed);
+}
+
+bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, const char *out,
+                 bool quiet, err *e)
+{
+    sigset_t stops, before;
+    double asked = host_monotonic_s();
+    int misses = 0;
+    bool ok, stopped = false;
+    sigemptyset(&stops);
+    stop_signals_add(&stops);
+    sigprocmask(SIG_BLOCK, &stops, &before);
+    supervisor_result last = {.done = -1};
+    while ((ok = count_runs(r, x, out, e)) && !stopped) {
+        /* Many runs in one folder of a network's file system: the more, the seldomer. */
+        const struct timespec pause = {.tv_sec = 1 + MIN(x->run_count / 20, 29)};
+        if (!quiet) tell(r, &last, x->run_count);
+        last = *r;
+        if (r->busy == 0 || !tasks_left(l, host_monotonic_s(), &asked, &misses)) break;
+        stopped = stop_signals_has(sigtimedwait(&stops, NULL, &pause));
+    }
+    if (stopped && !quiet) fprintf(stderr, "no longer waiting; job %s goes on\n", l->job);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}

@@ -1,0 +1,14 @@
+/* Waiting for a launched sweep: `loci run --on ... --wait`. */
+#ifndef LOCI_HARNESS_LAUNCH_WAIT_H
+#define LOCI_HARNESS_LAUNCH_WAIT_H
+
+#include "harness/launch/launch.h"
+#include "harness/supervise/supervision.h"
+
+/* Watches the runs' folders, and the queue once a minute, until every run has ended or no task is
+ * left; prints a line where something changed. Stopped by a signal it leaves the jobs alone: the
+ * runs that are open count as left to others. */
+bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, const char *out,
+                 bool quiet, err *e);
+
+#endif

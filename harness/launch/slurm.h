@@ -1,0 +1,37 @@
+/* Slurm's own programs, called as a user would call them; nothing is linked.
+ *
+ * A place is what `loci run --on` says: "slurm", or "slurm:nodes=8,time=4h,partition=gpu". */
+#ifndef LOCI_HARNESS_SLURM_H
+#define LOCI_HARNESS_SLURM_H
+
+#include "core/base/arena.h"
+
+typedef struct slurm_place {
+    int64_t nodes;         /* at most so many; 0: as many as the open runs fill */
+    const char *time;      /* as Slurm writes it; NULL: the partition's default */
+    int64_t minutes;       /* the same; 0: not known */
+    const char *partition; /* NULL: the default one */
+    const char *constraint;
+} slurm_place;
+
+/* False and e where the text is no place: another system, an unknown key, a time that is none. */
+bool slurm_place_read(slurm_place *p, const char *text, arena *a, err *e);
+
+/* Cores of the smallest node that fits the place; 0: Slurm does not say. */
+int slurm_cores(const slurm_place *p);
+/* The most tasks that one array may have; Slurm's default where it does not say. */
+int slurm_most_tasks(void);
+
+/* Submits a script; the job's number, NULL and e. The text is in the arena. */
+const char *slurm_submit(arena *a, const char *script, err *e);
+
+/* Tasks of some jobs ("40,41") that have not ended, by one call. */
+typedef struct slurm_queue {
+    int running, pending;
+    char reason[64]; /* why the first pending one waits; "" */
+} slurm_queue;
+bool slurm_queue_read(slurm_queue *q, const char *jobs, err *e);
+
+bool slurm_cancel(const char *job, err *e);
+
+#endif

@@ -1,0 +1,230 @@
+/* loci run --on slurm, --task, --take-over and loci stop, with a Slurm made of four little scripts:
+ * what is submitted, what a task does, what is cancelled. A real Slurm: test_slurm.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "harness/launch/slurm.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_folder.h"
+#include "tests/support/program.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* ---- places ---- */
+
+static void places(void)
+{
+    arena *a = arena_new(1 << 12);
+    slurm_place p;
+    err e = {0};
+    EXPECT(slurm_place_read(&p, "slurm", a, &e) && p.nodes == 0 && !p.time && !p.partition, "%s",
+           e.text);
+    EXPECT(slurm_place_read(&p, "slurm:nodes=8,time=4h,partition=x,constraint=avx512", a, &e) &&
+               p.nodes == 8 && strcmp(p.time, "240") == 0 && strcmp(p.partition, "x") == 0 &&
+               strcmp(p.constraint, "avx512") == 0,
+           "%s", e.text);
+    EXPECT(slurm_place_read(&p, "slurm:time=1-12:00:00", a, &e) && p.minutes == 0 &&
+               strcmp(p.time, "1-12:00:00") == 0,
+           "%s", e.text);
+    static const char *const bad[][2] = {
+        {"pbs", "expected slurm"},         {"slurmx", "expected slurm"},
+        {"slurm:8", "expected KEY=VALUE"}, {"slurm:node=8", "did you mean 'nodes'"},
+        {"slurm:nodes=x", "nodes"},        {"slurm:time=soon", "90m"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        EXPECT(!slurm_place_read(&p, bad[i][0], a, &e) && strstr(e.text, bad[i][1]), "%s: %s",
+               bad[i][0], e.text);
+    }
+    arena_free(a);
+}
+
+/* ---- a Slurm of scripts ---- */
+
+static const char *in_folder(const char *name)
+{
+    static char path[FILE_PATH_BYTES];
+    file_join(path, test_folder(), name, NULL);
+    return path;
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+    FILE *f = fopen(in_folder(name), "w");
+    EXPECT(f && fputs(text, f) >= 0 && fclose(f) == 0 && chmod(in_folder(name), mode) == 0, "%s",
+           name);
+}
+
+static const char *read_text(const char *name)
+{
+    static char text[16384];
+    text[0] = 0;
+    FILE *f = fopen(in_folder(name), "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    text[n] = 0;
+    if (f) fclose(f);
+    return text;
+}
+
+/* sbatch remembers the script; scontrol and scancel what they were asked. */
+static void begin(const char *squeue)
+{
+    char path[3 * FILE_PATH_BYTES], text[FILE_PATH_BYTES + 200];
+    const char *folder = test_folder();
+    file_remove_tree(in_folder("out"), NULL);
+    file_make_folders(in_folder("bin"), NULL);
+    snprintf(text, sizeof text, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; echo 40\n", folder);
+    write_file("bin/sbatch", text, 0755);
+    write_file("bin/sinfo", "#!/bin/sh\necho 1; echo 2\n", 0755);
+    snprintf(text, sizeof text,
+             "#!/bin/sh\n[ $1 = show ] && echo 'MaxArraySize = 4' || echo $@ >>%s/asked\n", folder);
+    write_file("bin/scontrol", text, 0755);
+    snprintf(text, sizeof text, "#!/bin/sh\necho scancel $@ >>%s/asked\n", folder);
+    write_file("bin/scancel", text, 0755);
+    write_file("bin/squeue", squeue, 0755);
+    write_file("asked", "", 0644);
+    write_file("sweep.yaml", TRIAL_SPEC, 0644);
+    if (!strstr(getenv("PATH"), folder)) {
+        snprintf(path, sizeof path, "%s/bin:%s", folder, getenv("PATH"));
+        setenv("PATH", path, 1);
+    }
+}
+
+static const char QUIET_QUEUE[] = "#!/bin/sh\nexit 0\n";
+
+/* Runs the submitted script as task 1 of job 40; its exit status. */
+static int run_task(const char *before)
+{
+    char command[2 * FILE_PATH_BYTES];
+    snprintf(command, sizeof command,
+             "%s SLURM_ARRAY_JOB_ID=40 SLURM_ARRAY_TASK_ID=1 bash %s >%s/task.txt 2>&1", before,
+             in_folder("job.sh"), test_folder());
+    int status = system(command);
+    return status < 0 ? -1 : WEXITSTATUS(status);
+}
+
+static const char *sweep_file(void)
+{
+    static char path[FILE_PATH_BYTES];
+    snprintf(path, sizeof path, "%s", in_folder("sweep.yaml"));
+    return path;
+}
+
+static void submits_once_and_tasks_do_the_rest(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm:time=8m,partition=big", "--set",
+                            "sweep.seeds=5", "--sbatch", "--account=x", "--setup", "export TRIED=1",
+                            "--retry=failed", "--jobs", "1");
+    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
+    EXPECT(strstr(r.err, "5 runs in 3 tasks"), "no more than the largest array: %s", r.err);
+    static const char *const lines[] = {"#SBATCH --array=1-3\n",         "#SBATCH --time=8\n",
+                                        "#SBATCH --partition=big\n",     "#SBATCH --account=x\n",
+                                        "--signal=B:USR1@120\n",         "\nexport TRIED=1\n",
+                                        "--jobs=1 --retry=failed --task"};
+    const char *script = read_text("job.sh");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        EXPECT(strstr(script, lines[i]), "no '%s' in\n%s", lines[i], script);
+    EXPECT(unlink(in_folder("sweep.yaml")) == 0, "the launch has its own copy");
+    EXPECT(run_task("") == EXIT_DONE, "%s", read_text("task.txt"));
+    write_file("sweep.yaml", TRIAL_SPEC, 0644);
+    r = LOCI("status", "sweep");
+    EXPECT(strstr(r.out, "5 of 5 runs done") && strstr(r.out, "40_1"), "%s%s", r.out, r.err);
+    r = LOCI("run", sweep_file(), "--set", "sweep.seeds=5", "--on", "slurm");
+    EXPECT(r.status == EXIT_DONE && !*r.out && strstr(r.err, "nothing is submitted"), "%s", r.err);
+    r = LOCI("show", "sweep");
+    EXPECT(strstr(read_text("out/experiments/sweep.json"), "sweep.yaml") &&
+               !strstr(read_text("out/experiments/sweep.json"), "launch/"),
+           "the record is that of who submitted it");
+}
+
+/* A task that is told to save comes back to the queue; one that never gets anywhere does not. */
+static void comes_back_while_it_moves(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--set",
+                            "train.budget.steps=10000000", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    write_file("bin/sleep", "#!/bin/sh\n", 0755); /* the wait for Slurm to end the task */
+    int status = run_task("timeout --foreground -s USR1 2 env");
+    EXPECT(status == EXIT_INTERRUPTED || status == 124, "%d: %s", status, read_text("task.txt"));
+    EXPECT(strcmp(read_text("asked"), "requeue 40_1\n") == 0, "'%s'", read_text("asked"));
+    unlink(in_folder("bin/sleep"));
+    r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%s%s", r.out, r.err);
+    EXPECT(strstr(read_text("asked"), "scancel 40\n"), "%s", read_text("asked"));
+    write_file("asked", "", 0644);
+    run_task("timeout --foreground -s USR1 2 env");
+    EXPECT(!*read_text("asked"), "stopped, it does not come back: '%s'", read_text("asked"));
+    r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "no job"), "%s", r.err);
+}
+
+static void status_says_why_it_waits(void)
+{
+    if (!test_program()) return;
+    begin("#!/bin/sh\nprintf '40_[2-4,7%%2]|PENDING|Resources\\n40_1|RUNNING|None\\n'\n");
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    r = LOCI("status", "sweep");
+    EXPECT(strstr(r.out, "job 40: 1 tasks running, 4 pending (Resources)"), "%s%s", r.out, r.err);
+}
+
+static void misuse(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    program_result r = LOCI("run", sweep_file(), "--wait");
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "--wait goes with --on"), "%s", r.err);
+    r = LOCI("run", sweep_file(), "--on", "slurm", "--no-wait");
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "--no-wait does not go with --on"), "%s", r.err);
+    r = LOCI("run", sweep_file(), "--on", "torque");
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "expected slurm"), "%s", r.err);
+    r = LOCI("run", sweep_file(), "--take-over", "ffff");
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "is no run of sweep"), "%s", r.err);
+    r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run");
+    EXPECT(r.status == EXIT_DONE && strstr(r.out, "#SBATCH"), "%s", r.err);
+    EXPECT(!file_is_folder(in_folder("out/launch")), "nothing is made");
+    write_file("template", "#PBS -J 1-@tasks@\n@setup@@command@ a@b\n", 0644);
+    char template[FILE_PATH_BYTES];
+    snprintf(template, sizeof template, "%s", in_folder("template"));
+    r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run", "--template", template);
+    EXPECT(strncmp(r.out, "#PBS -J 1-1\n", 12) == 0 && strstr(r.out, "spec.yaml") &&
+               strstr(r.out, " a@b\n"),
+           "%s%s", r.out, r.err);
+    write_file("template", "nothing\n", 0644);
+    r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run", "--template", template);
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "@command@"), "%s", r.err);
+    write_file("bin/sbatch", "#!/bin/sh\necho no such partition >&2; exit 1\n", 0755);
+    r = LOCI("run", sweep_file(), "--on", "slurm");
+    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "no such partition"), "%s", r.err);
+}
+
+/* --wait watches the folders: here another process trains them meanwhile. */
+static void waits_for_the_end(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    char text[2 * FILE_PATH_BYTES];
+    snprintf(text, sizeof text,
+             "#!/bin/sh\nSLURM_ARRAY_JOB_ID=40 SLURM_ARRAY_TASK_ID=1 bash $2 >/dev/null 2>&1 & "
+             "echo 40\n");
+    write_file("bin/sbatch", text, 0755);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--wait");
+    EXPECT(r.status == EXIT_DONE && strstr(r.err, "1 of 1 runs done"), "%d %s", r.status, r.err);
+}
+
+const test_suite test_launch = {
+    "tools/launch",
+    {{"places", places},
+     {"submits once and tasks do the rest", submits_once_and_tasks_do_the_rest},
+     {"comes back while it moves", comes_back_while_it_moves},
+     {"status says why it waits", status_says_why_it_waits},
+     {"misuse", misuse},
+     {"waits for the end", waits_for_the_end},
+     {0}}};

@@ -1,0 +1,54 @@
+/* loci stop: cancels what was handed to Slurm of an experiment. */
+#include "harness/launch/launch_list.h"
+#include "results/store/store.h"
+#include "tools/reading.h"
+#include "tools/verbs.h"
+
+typedef struct stop_call {
+    const char *out;
+} stop_call;
+
+static const option OPTIONS[] = {CLI_OUT(stop_call), {0}};
+
+static int stop_launches(const cli_call *c, const char *name, err *e)
+{
+    const char *out = cli_out(((const stop_call *)c->options)->out);
+    launch_list l;
+    int stopped;
+    if (!launch_list_read(&l, out, name, c->memory, e)) return EXIT_FAILED;
+    if (l.count == 0) {
+        err_set(e, "%s: no job of it is known; a loci run on this machine is stopped by Ctrl-C",
+                name);
+        return EXIT_USAGE;
+    }
+    if (!launch_list_stop(&stopped, &l, e)) return EXIT_FAILED;
+    printf("%s\n", l.jobs);
+    fprintf(stderr, "%s: cancelled; running tasks save their runs, the same loci run goes on\n",
+            name);
+    return EXIT_DONE;
+}
+
+static int stop_experiment(const cli_call *c)
+{
+    err e = {0};
+    store *s = reading_open(cli_out(((const stop_call *)c->options)->out), &e);
+    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
+    int status = name ? stop_launches(c, name, &e) : EXIT_USAGE;
+    store_close(s);
+    return status == EXIT_DONE ? status : cli_fail(status, "%s", e.text);
+}
+
+const verb VERB_STOP = {
+    .name = "stop",
+    .words = "EXPERIMENT",
+    .min_words = 1,
+    .max_words = 1,
+    .help = "Cancels the jobs of an experiment that was handed to Slurm.\n\n"
+            "Running tasks save their runs and end; `loci run` goes on from there, on Slurm or\n"
+            "here. Prints the numbers of the jobs.",
+    .examples = {"stop quickstart", "stop experiments/quickstart.yaml --out /shared/out"},
+    .options = OPTIONS,
+    .options_bytes = sizeof(stop_call),
+    .run = stop_experiment,
+};
