@@ -125,7 +125,8 @@ $(BUILD)/reference: $(BUILD)/tests/reference/reference_main.o $(BUILD)/libtests.
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # make KIND=fuzz CC=clang fuzzers
-$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libloci.a
+FUZZ_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c)))
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 fuzzers: $(addprefix $(BUILD)/,$(FUZZERS))
 .SECONDARY: $(FUZZERS:%=$(BUILD)/tests/fuzz/%.o)

@@ -12,7 +12,7 @@
 #include "data/shards.h"
 
 /* Raised when the same text and tokenizer would give other shards. */
-#define SHARDS_VERSION "2"
+#define SHARDS_VERSION "3"
 
 bool corpus_hash_with(corpus *c, const char *tokenizer)
 {

@@ -1,0 +1,182 @@
+/* Folders and files of text and ids, opened as corpora: the first byte says what the other bytes
+ * are. Refused with words; or every id of every document can be read and lies in the vocabulary. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/options/node.h"
+#include "data/prepare.h"
+#include "tests/fuzz/scratch.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+enum { MAX_BYTES = 1 << 14, KINDS = 9, MAX_NAMES = 12 };
+
+static const char TEXT[] = "words of a text that is long enough to be split into its parts\n";
+
+static void hear(void *user, const char *line)
+{
+    (void)user;
+    CHECK(line[0], "%s", "nothing is said");
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    scratch_quiet();
+    return 0;
+}
+
+static void read_all(corpus *c)
+{
+    for (int kind = 0; kind < SPLITS; kind++) {
+        const corpus_split *s = corpus_get(c, (split_kind)kind);
+        for (int64_t i = 0; s && i < split_documents(s); i++) {
+            err e = {""};
+            document d = split_document(s, i);
+            int32_t *ids = calloc((size_t)d.tokens + 1, sizeof *ids);
+            CHECK(ids && split_read(s, i, 0, d.tokens, ids, &e), "%s", e.text);
+            for (int64_t k = 0; k < d.tokens; k++) {
+                CHECK(ids[k] >= 0 && ids[k] < corpus_vocab(c), "%d", ids[k]);
+            }
+            free(ids);
+        }
+    }
+}
+
+static void open_corpus(const char *yaml)
+{
+    static const char *const ROOTS[] = {NULL};
+    err e = {""};
+    arena *a = arena_new(1 << 16);
+    corpus_places places = {.roots = ROOTS, .cache = scratch_path("cache"), .say = hear};
+    node *spec = node_parse(a, yaml, strlen(yaml), scratch_path("data.yaml"), &e);
+    CHECK(spec, "%s", e.text);
+    corpus *c = corpus_open(spec, &places, &e);
+    CHECK(c || e.text[0], "%s", "refused without a word");
+    if (c) {
+        read_all(c);
+        int64_t *counts = corpus_token_counts(c, &e);
+        CHECK(counts, "%s", e.text);
+        free(counts);
+    }
+    corpus_close(c);
+    arena_free(a);
+}
+
+/* Files called by the lines of the input, each with some text; `in` is their folder. */
+static void write_names(const char *in, const uint8_t *data, size_t bytes, const char *end)
+{
+    for (int i = 0; i < MAX_NAMES && bytes > 0; i++) {
+        const uint8_t *line_end = memchr(data, '\n', bytes);
+        size_t n = line_end ? (size_t)(line_end - data) : bytes;
+        char name[300];
+        snprintf(name, sizeof name, "%s/%.*s%s", in, (int)MIN(n, (size_t)100), (const char *)data,
+                 end);
+        size_t length = strlen(name);
+        bool fine = length > strlen(in) + 1 && name[length - 1] != '/' && !strstr(name, "..") &&
+                    !strstr(name, "//") && !strstr(name, "/./") &&
+                    strcmp(name + length - 2, "/.") != 0 && !file_is_folder(scratch_path(name));
+        for (char *at = name; fine && (at = strchr(at + 1, '/')) != NULL;) {
+            *at = 0;
+            fine = !file_exists(scratch_path(name)) || file_is_folder(scratch_path(name));
+            *at = '/';
+        }
+        if (fine) scratch_write(name, TEXT, sizeof TEXT - 1);
+        n += line_end != NULL;
+        data += n;
+        bytes -= n;
+    }
+}
+
+static void write_ids(const uint8_t *data, size_t bytes, const char *end)
+{
+    char name[64];
+    snprintf(name, sizeof name, "s/train%s", end);
+    scratch_write(name, data, bytes);
+    snprintf(name, sizeof name, "s/val%s", end);
+    scratch_write(name, data, bytes);
+}
+
+static void open_text(const uint8_t *data, size_t bytes, bool names)
+{
+    if (names) {
+        write_names("t", data, bytes, "");
+    } else {
+        scratch_write("t/train.txt", data, bytes);
+        scratch_write("t/valid.txt", TEXT, sizeof TEXT - 1);
+    }
+    if (!file_is_folder(scratch_path("t"))) return;
+    open_corpus("{corpus: text, path: t}");
+}
+
+/* The caches are files, too. */
+static void open_with_cache(const uint8_t *data, size_t bytes, const char *begins)
+{
+    static const uint16_t IDS[] = {1, 2, 3, 0, 4, 5, 0, 6, 7, 8, 9, 0};
+    const char *const *names;
+    int64_t count = 0;
+    char name[300];
+    arena *a = arena_new(1 << 12);
+    write_ids((const uint8_t *)IDS, sizeof IDS, ".bin");
+    open_corpus("{corpus: shards, path: s, vocab: 10, separator: 0}");
+    if (!file_list(scratch_path("cache"), a, &names, &count, NULL)) count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (strncmp(names[i], begins, strlen(begins)) != 0) continue;
+        snprintf(name, sizeof name, "cache/%s", names[i]);
+        scratch_write(name, data, bytes);
+    }
+    open_corpus("{corpus: shards, path: s, vocab: 10, separator: 0}");
+    arena_free(a);
+}
+
+static void open_kind(int kind, const uint8_t *data, size_t bytes)
+{
+    switch (kind) {
+    case 0:
+        scratch_write("pg/metadata.csv", data, bytes);
+        scratch_write("pg/train/7.txt", TEXT, sizeof TEXT - 1);
+        scratch_write("pg/validation/8.txt", TEXT, sizeof TEXT - 1);
+        scratch_write("pg/test/9.txt", TEXT, sizeof TEXT - 1);
+        open_corpus("{corpus: pg19, path: pg}");
+        break;
+    case 1:
+        write_ids(data, bytes, ".bin");
+        open_corpus("{corpus: shards, path: s, vocab: 50257, separator: 11}");
+        break;
+    case 2:
+        write_ids(data, bytes, ".npy");
+        open_corpus("{corpus: shards, path: s, vocab: 50257}");
+        break;
+    case 3:
+        write_ids((const uint8_t *)TEXT, 64, ".bin");
+        write_ids(data, bytes, ".idx");
+        open_corpus("{corpus: shards, path: s, vocab: 50257}");
+        break;
+    case 4:
+        write_names("s", data, bytes, ".bin");
+        if (file_is_folder(scratch_path("s")))
+            open_corpus("{corpus: shards, path: s, vocab: 32768}");
+        break;
+    case 5:
+    case 6:
+        open_text(data, bytes, kind == 5);
+        break;
+    case 7:
+        open_with_cache(data, bytes, "index-");
+        break;
+    default:
+        open_with_cache(data, bytes, bytes % 2 ? "documents-" : "counts-");
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static const char *const FOLDERS[] = {"pg", "s", "t", "cache"};
+    if (bytes < 1 || bytes > MAX_BYTES) return 0;
+    open_kind(data[0] % KINDS, data + 1, bytes - 1);
+    for (int i = 0; i < 4; i++) {
+        file_remove_tree(scratch_path(FOLDERS[i]), NULL);
+    }
+    return 0;
+}

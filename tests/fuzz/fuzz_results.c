@@ -1,0 +1,144 @@
+/* The files of a run's folder and of an experiment's record: the first byte says which one holds
+ * the other bytes. They are read by what goes on with a run, collected into a database and merged
+ * into another folder: refused with words or read, and everything that prints results then does.
+ *
+ * JSON is mutated as a tree; an input of one byte becomes that file as the program wrote it. */
+#include <string.h>
+
+#include "harness/run/run_lines.h"
+#include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
+#include "harness/supervise/manage_merge.h"
+#include "harness/train/checkpoint_files.h"
+#include "results/store/collect.h"
+#include "tests/fuzz/reading.h"
+#include "tests/fuzz/scratch.h"
+#include "tests/fuzz/tiny_run.h"
+#include "tests/fuzz/yaml_mutator.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+
+static yaml_words words;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    tiny_run_make();
+    char all[1 << 16] = "";
+    for (unsigned i = 0; i < 9; i++) { /* keys and words that the files have */
+        const void *data;
+        size_t bytes, used = strlen(all);
+        tiny_run_file(i, &data, &bytes);
+        bytes = MIN(bytes, sizeof all - used - 1);
+        memcpy(all + used, data, bytes);
+        all[used + bytes] = 0;
+    }
+    words = yaml_words_of(all);
+    scratch_quiet();
+    return 0;
+}
+
+/* One line of a file of lines. */
+static size_t mutate_line(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    uint8_t *end = memchr(data, '\n', size);
+    size_t line = end ? (size_t)(end - data) : size, rest = size - line;
+    static uint8_t copy[1 << 16];
+    if (line > sizeof copy || max < rest) return 0;
+    memcpy(copy, data, line);
+    size_t got = yaml_mutate(copy, line, MIN(sizeof copy, max - rest), seed, true, &words);
+    if (!got) return 0;
+    memmove(data + got, data + line, rest);
+    memcpy(data, copy, got);
+    return got + rest;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    const void *own;
+    size_t bytes, got = 0;
+    if (size < 2 || seed % 32 == 0) {
+        data[0] = (uint8_t)(seed >> 8);
+        const char *name = tiny_run_file(data[0], &own, &bytes);
+        if (!name || bytes + 1 > max) return MAX(size, (size_t)1);
+        memcpy(data + 1, own, bytes);
+        return bytes + 1;
+    }
+    if (seed % 4) {
+        const char *name = tiny_run_file(data[0], &own, &bytes);
+        got = strstr(name, ".jsonl") ? mutate_line(data + 1, size - 1, max - 1, seed)
+                                     : yaml_mutate(data + 1, size - 1, max - 1, seed, true, &words);
+    }
+    return got ? got + 1 : 1 + LLVMFuzzerMutate(data + 1, size - 1, max - 1);
+}
+
+static bool keep_line(void *user, const json_t *line)
+{
+    (void)user;
+    return json_is_object(line);
+}
+
+/* What a worker that goes on reads. */
+static void read_folder(void)
+{
+    err e = {""};
+    char path[FILE_PATH_BYTES];
+    const char *folder = tiny_run_folder();
+    run_status status;
+    planned_run plan = {0};
+    arena *a = arena_new(1 << 16);
+    CHECK(run_status_read(&status, folder, &e) || e.text[0], "%s", "refused without a word");
+    e.text[0] = 0;
+    if (run_record_plan_read(&plan, a, folder, &e)) {
+        json_decref(plan.record);
+    } else {
+        CHECK(e.text[0], "%s", "refused without a word");
+    }
+    if (file_join(path, folder, "metrics.jsonl", &e)) run_lines_filter(path, keep_line, NULL, &e);
+    if (file_join(path, folder, "checkpoint", &e)) {
+        safetensors_close(checkpoint_files_open(path, "model", &e));
+    }
+    arena_free(a);
+}
+
+static void read_database(void)
+{
+    err e = {""};
+    collect_report report;
+    CHECK(collect(&report, tiny_run_out(), true, &e), "%s", e.text);
+    CHECK(!report.unreadable || report.why[0], "%s", "unreadable without a word");
+    store *s = store_open_reader(tiny_run_out(), &e);
+    CHECK(s, "%s", e.text);
+    reading_all(s, TINY_RUN_NAME);
+    store_close(s);
+}
+
+static void merge(void)
+{
+    err e = {""};
+    manage_report report;
+    char to[FILE_PATH_BYTES];
+    snprintf(to, sizeof to, "%s", scratch_path("merged"));
+    CHECK(manage_merge(&report, to, tiny_run_out(), &e) || e.text[0], "%s",
+          "refused without a word");
+    file_remove_tree(to, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    if (bytes < 2) return 0;
+    tiny_run_put(data[0], data + 1, bytes - 1);
+    read_database();
+    merge();
+    read_folder(); /* last: it drops lines that are not complete */
+    for (unsigned i = 0; i < 9; i++) {
+        const void *own;
+        size_t size;
+        tiny_run_file(i, &own, &size);
+        if (i == data[0] % 9u || size == 0) tiny_run_put(i, NULL, 0);
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+#include "tests/fuzz/scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[256];
+
+static void remove_folder(void)
+{
+    file_remove_tree(folder, NULL);
+}
+
+const char *scratch_path(const char *name)
+{
+    static char path[8][FILE_PATH_BYTES];
+    static int next;
+    if (!folder[0]) {
+        const char *base = getenv("TMPDIR");
+        if (!base) base = file_is_folder("/dev/shm") ? "/dev/shm" : "/tmp";
+        snprintf(folder, sizeof folder, "%s/loci-fuzz-%d", base, (int)getpid());
+        file_make_folders(folder, NULL);
+        atexit(remove_folder);
+    }
+    char *out = path[next++ % 8];
+    snprintf(out, FILE_PATH_BYTES, "%s/%s", folder, name);
+    return out;
+}
+
+void scratch_write(const char *name, const void *data, size_t bytes)
+{
+    char parent[FILE_PATH_BYTES];
+    const char *path = scratch_path(name);
+    snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path), path);
+    FILE *f = fopen(path, "w");
+    if (!f && file_make_folders(parent, NULL)) f = fopen(path, "w");
+    CHECK(f && fwrite(data, 1, bytes, f) == bytes, "%s cannot be written", path);
+    fclose(f);
+}
+
+void scratch_quiet(void)
+{
+    FILE *nowhere = fopen("/dev/null", "w");
+    if (nowhere) stdout = stderr = nowhere;
+}

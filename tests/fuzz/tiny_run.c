@@ -1,0 +1,96 @@
+#include "tests/fuzz/tiny_run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
+#include "harness/run/worker.h"
+#include "results/store/collect.h"
+#include "tests/fuzz/scratch.h"
+
+static const char SPEC[] =
+    "name: tiny\n"
+    "data: {corpus: markov, symbols: 5, tokens: 200, held_out: 80, length: 40}\n"
+    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2, memory: 8}, ffn: {hidden: "
+    "8}}]}\n"
+    "train: {budget: {steps: 3}, batch: 2, log_every: 1, eval_every: 2}\n"
+    "sweep: {grid: {optimizer.lr: [1e-3, 1e-2]}}\n";
+
+/* Of a run, and of its experiment. */
+static const char *const FILES[] = {
+    "run.json",      "plan.json",   "status.json", "final.json",
+    "metrics.jsonl", "evals.jsonl", "log.txt",     "checkpoint/manifest.json"};
+enum { OF_RUN = sizeof FILES / sizeof *FILES, COUNT = OF_RUN + 1 };
+
+static char folder[FILE_PATH_BYTES], out[FILE_PATH_BYTES];
+static struct {
+    char name[256];
+    char *data;
+    size_t bytes;
+} kept[COUNT];
+
+const char *tiny_run_out(void)
+{
+    return out;
+}
+
+const char *tiny_run_folder(void)
+{
+    return folder;
+}
+
+static void keep(int i, const char *name)
+{
+    err e = {""};
+    char path[FILE_PATH_BYTES];
+    snprintf(kept[i].name, sizeof kept[i].name, "%s", name);
+    CHECK(file_join(path, out, name, &e), "%s", e.text);
+    kept[i].data = file_exists(path) ? file_read(path, &kept[i].bytes, &e) : calloc(1, 1);
+    CHECK(kept[i].data, "%s", e.text);
+}
+
+void tiny_run_make(void)
+{
+    err e = {""};
+    static const char *const ROOTS[] = {NULL};
+    corpus_places places = {.roots = ROOTS, .cache = scratch_path("cache")};
+    snprintf(out, sizeof out, "%s", scratch_path("out"));
+    scratch_write("tiny.yaml", SPEC, strlen(SPEC));
+    experiment *x = experiment_load(scratch_path("tiny.yaml"), NULL, &e);
+    CHECK(x && experiment_resolve(x, &places, &e) && run_record_experiment(out, x, &e), "%s",
+          e.text);
+    const run_plan *run = &x->runs[0];
+    CHECK(run_folder_path(folder, out, run->id, &e) && file_make_folders(folder, &e) &&
+              run_record_plan_write(folder, run, &places, "loci", 1, &e),
+          "%s", e.text);
+    CHECK(worker_run(folder, &e) == EXIT_DONE, "%s", e.text);
+    signal(SIGINT, SIG_DFL); /* the worker's handlers would keep the fuzzer from ending */
+    signal(SIGTERM, SIG_DFL);
+    for (int i = 0; i < OF_RUN; i++) {
+        char name[256];
+        snprintf(name, sizeof name, "runs/%s/%s", run->id, FILES[i]);
+        keep(i, name);
+    }
+    keep(OF_RUN, "experiments/tiny.json");
+    collect_report report;
+    CHECK(collect(&report, out, true, &e) && report.unreadable == 0, "%s%s", e.text, report.why);
+    experiment_free(x);
+}
+
+const char *tiny_run_file(unsigned number, const void **data, size_t *bytes)
+{
+    *data = kept[number % COUNT].data;
+    *bytes = kept[number % COUNT].bytes;
+    return kept[number % COUNT].name;
+}
+
+void tiny_run_put(unsigned number, const void *data, size_t bytes)
+{
+    char name[300];
+    int i = (int)(number % COUNT);
+    snprintf(name, sizeof name, "out/%s", kept[i].name);
+    scratch_write(name, data ? data : kept[i].data, data ? bytes : kept[i].bytes);
+}

@@ -1,0 +1,22 @@
+/* A results folder with one finished run of a tiny model, made by this process, for fuzz targets to
+ * damage. */
+#ifndef LOCI_FUZZ_TINY_RUN_H
+#define LOCI_FUZZ_TINY_RUN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TINY_RUN_NAME "tiny"
+
+/* Makes OUT = scratch_path("out") with experiment, run and (collect) database. */
+void tiny_run_make(void);
+const char *tiny_run_out(void);
+const char *tiny_run_folder(void); /* OUT/runs/ID */
+
+/* Its files, by a number of any size: names below OUT, and what was in them. */
+const char *tiny_run_file(unsigned number, const void **data, size_t *bytes);
+
+/* Writes a file, or puts it back (data NULL). */
+void tiny_run_put(unsigned number, const void *data, size_t bytes);
+
+#endif
