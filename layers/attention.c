@@ -15,7 +15,7 @@ static const option OPTIONS[] = {
     TOKEN_OPTIONS(attention_options, tokens, 1,
                   "positions seen before the query's own block; none: window - 1, or 0 without "
                   "window",
-                  "none"),
+                  "none", "memory>0 or memory=none and window>1"),
     {0}};
 
 typedef struct attention_plan {
@@ -82,7 +82,8 @@ const layer_class attention_layer = {
 
 static const option COMPRESSED_OPTIONS[] = {
     TOKEN_OPTIONS(attention_options, tokens, 1,
-                  "positions seen before the query's own block; none: one block", "none"),
+                  "positions seen before the query's own block; none: one block", "none",
+                  "memory>0 or memory=none"),
     COMPRESSION_OPTIONS(attention_options, tokens, "64"),
     {0}};
 

@@ -54,7 +54,7 @@ static const option FWL_OPTIONS[] = {
          "what the inner loss is divided by: `normaliser`, or the total weight (published) of the "
          "step, in evaluation of the rows read together"},
     {"normaliser", OPTION_REAL, offsetof(fwl_options, normaliser), .initial = "256", .min = 1,
-     .max = 1e9, .help = "tokens that the inner loss is divided by"},
+     .max = 1e9, .needs = "normalise=constant", .help = "tokens that the inner loss is divided by"},
     {"decay", OPTION_REAL, offsetof(fwl_options, decay), .initial = "1", .min = 1e-3, .max = 1,
      .help = "factor per token on what the fast weights have learned"},
     {"carry", OPTION_BOOL, offsetof(fwl_options, carry), .initial = "false",

@@ -34,22 +34,26 @@ static const option OPTIONS[] = {
              "all tokens so far; the next token (oracle) or another model's guess of it; clusters "
              "of its embedding, or spread over them; a file"},
     {"n", OPTION_INT, OPTION_AT(n), .initial = "none", .min = 1, .max = 64, .nullable = true,
-     .help = "hash: ngram: tokens that are hashed, the current one included"},
+     .needs = "hash=ngram", .help = "tokens that are hashed, the current one included"},
     {"hashes", OPTION_INT, OPTION_AT(hashes), .initial = "1", .min = 1, .max = 64,
      .help = "hashes per token, each choosing a part of the weights (MultiHash)"},
     {"form", OPTION_CHOICE, OPTION_AT(form), .initial = "segments", .choices = "segments|slices",
+     .needs = "hashes>1 or bias",
      .help =
          "parts of the weights: of inputs and outputs (the paper's), or slices of memories with "
          "one output bias"},
     {"seed", OPTION_INT, OPTION_AT(seed), .initial = "none", .min = 0, .max = 9e15,
      .nullable = true,
+     .needs = "hash=random|bigram|previous|ngram|sequence|future|predicted_future|clustered|"
+              "dispersed or hash=balanced and hashes>1",
      .help = "of the drawn hash: layers of one seed agree; none: the run's, each layer its own"},
     {"clusters", OPTION_INT, OPTION_AT(clusters), .initial = "none", .min = 1, .max = 1e6,
-     .nullable = true, .help = "hash: dispersed: clusters to spread; none: experts"},
+     .nullable = true, .needs = "hash=dispersed", .help = "clusters to spread; none: experts"},
     {"table", OPTION_TEXT, OPTION_AT(table), .initial = "null", .nullable = true,
-     .incidental = true, .help = "hash: table: file with the expert(s) of one token id per line"},
-    {"oracle", OPTION_BOOL, OPTION_AT(oracle), .initial = "false",
-     .help = "hash: future: says that looking at the next token is meant"},
+     .incidental = true, .needs = "hash=table",
+     .help = "file with the expert(s) of one token id per line"},
+    {"oracle", OPTION_BOOL, OPTION_AT(oracle), .initial = "false", .needs = "hash=future",
+     .help = "says that looking at the next token is meant"},
     {0}};
 
 static bool needs_source(const hash_ffn_options *o)
@@ -71,29 +75,6 @@ static unsigned hash_ffn_needs(const void *options)
 static hash_table_shape shape_of(const hash_ffn_options *o, int64_t vocab, rng_key key)
 {
     return (hash_table_shape){o->experts.experts, o->hashes, vocab, key};
-}
-
-/* Options that the chosen hash would ignore. */
-static bool check_unused(const hash_ffn_options *o, const node *at, err *e)
-{
-    bool draws = o->hash != HASH_MODULO && o->hash != HASH_TABLE && o->hash != HASH_POSITION &&
-                 (o->hash != HASH_BALANCED || o->hashes > 1);
-    if (o->n > 0 && o->hash != HASH_NGRAM) {
-        return node_err(e, at, "n belongs to hash: ngram; leave it out");
-    }
-    if (o->clusters > 0 && o->hash != HASH_DISPERSED) {
-        return node_err(e, at, "clusters belongs to hash: dispersed; leave it out");
-    }
-    if (o->table && o->hash != HASH_TABLE) {
-        return node_err(e, at, "table belongs to hash: table; leave it out");
-    }
-    if (o->seed >= 0 && !draws) {
-        return node_err(e, at, "seed: this hash draws nothing; leave it out");
-    }
-    if (o->oracle && o->hash != HASH_FUTURE) {
-        return node_err(e, at, "oracle belongs to hash: future; leave it out");
-    }
-    return true;
 }
 
 static bool check_table(const hash_ffn_options *o, const layer_dims *dims, const node *at, err *e)
@@ -122,7 +103,6 @@ static bool hash_ffn_check(const void *options, const layer_dims *dims, const no
     if (o->hash == HASH_TABLE && !o->table) {
         return node_err(e, at, "hash: table needs table, a file with a line per token id");
     }
-    if (!check_unused(o, at, e)) return false;
     if (hidden % o->hashes != 0) {
         return node_err(e, at, "hashes %lld does not divide hidden %lld", (long long)o->hashes,
                         (long long)hidden);

@@ -12,7 +12,8 @@ typedef struct memorizing_options {
 
 static const option OPTIONS[] = {
     TOKEN_OPTIONS(memorizing_options, tokens, 2,
-                  "positions seen before the query's own block; none: one block", "none"),
+                  "positions seen before the query's own block; none: one block", "none",
+                  "memory>0 or memory=none"),
     {"length", OPTION_INT, offsetof(memorizing_options, length), .initial = "4096", .min = 2,
      .max = 1e7, .help = "stored positions behind the memory"},
     {"top", OPTION_INT, offsetof(memorizing_options, top), .initial = "32", .min = 2, .max = 4096,

@@ -217,9 +217,8 @@ static void put_layer(text *t, const brt_source *s, int64_t l)
     if (strcmp(cls, "block_recurrent") == 0) {
         int64_t owners[BRT_LAYERS];
         int reads = reads_of(s, l, owners);
-        if (s->recurrent[l]) put(t, ", states: %lld", (long long)s->states);
-        put(t, ", gate_form: port, state_scale: none, write: %s, reads: [",
-            s->recurrent[l] ? "true" : "false");
+        if (s->recurrent[l]) put(t, ", states: %lld, gate_form: port", (long long)s->states);
+        put(t, ", state_scale: none, write: %s, reads: [", s->recurrent[l] ? "true" : "false");
         for (int i = 0; i < reads; i++) {
             put(t, "%s%lld", i ? ", " : "", (long long)owners[i]);
         }

@@ -32,14 +32,14 @@ static const option EMBEDDING[] = {
 static const option NORM[] = {
     {"kind", OPTION_CHOICE, OPTION_AT(norm.kind), .initial = "layernorm",
      .choices = "layernorm|rmsnorm|none", .help = "normalisation, with learned gain (and bias)"},
-    {"bias", OPTION_BOOL, OPTION_AT(norm.bias), .initial = "true",
-     .help = "layernorm: a learned bias"},
+    {"bias", OPTION_BOOL, OPTION_AT(norm.bias), .initial = "true", .needs = "kind=layernorm",
+     .help = "a learned bias"},
     {"place", OPTION_CHOICE, OPTION_AT(norm.place), .initial = "pre", .choices = "pre|post",
-     .help = "of a layer's input, or of the sum after it"},
+     .needs = "kind=layernorm|rmsnorm", .help = "of a layer's input, or of the sum after it"},
     {"eps", OPTION_REAL, OPTION_AT(norm.eps), .initial = "1e-5", .min = 0, .max = 1,
-     .help = "added to the variance"},
+     .needs = "kind=layernorm|rmsnorm", .help = "added to the variance"},
     {"final", OPTION_BOOL, OPTION_AT(norm.final), .initial = "true",
-     .help = "one more before the head"},
+     .needs = "kind=layernorm|rmsnorm", .help = "one more before the head"},
     {0}};
 
 static const option RESIDUAL[] = {

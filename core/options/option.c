@@ -1,5 +1,7 @@
 #include "core/options/option.h"
 #include "core/options/invisible.h"
+#include "core/options/option_needs.h"
+#include "core/options/option_value.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -234,7 +236,7 @@ static void set_default(void *options, const option *o, arena *a)
     CHECK(option_read_text(options, o, o->initial, a, &e), "default of %s: %s", o->name, e.text);
 }
 
-static const option *find_option(const option *table, const char *name)
+const option *option_find(const option *table, const char *name)
 {
     for (const option *o = table; o->name; o++) {
         if (strcmp(o->name, name) == 0) return o;
@@ -263,10 +265,24 @@ static bool is_ignored(const char *const *ignore, const char *name)
 static bool check_keys(const option *table, const node *n, const char *const *ignore, err *e)
 {
     for (int i = 0; i < n->count; i++) {
-        if (find_option(table, n->keys[i]) || is_ignored(ignore, n->keys[i])) continue;
+        if (option_find(table, n->keys[i]) || is_ignored(ignore, n->keys[i])) continue;
         const char *known[MAX_KNOWN];
         int count = known_names(known, table, ignore);
         return option_unknown(e, n, i, count, known);
+    }
+    return true;
+}
+
+/* What would change nothing but a run's identity. */
+static bool check_needs(const void *options, const option *table, const node *n, arena *a, err *e)
+{
+    for (int i = 0; i < n->count; i++) {
+        const option *o = option_find(table, n->keys[i]);
+        const char *lacking;
+        if (!o || !o->needs || option_is_default(a, options, o)) continue;
+        if (option_needs_met(options, table, o, a, &lacking)) continue;
+        return node_err(e, n->items[i], "has no effect with `%s`; it needs %s", lacking,
+                        option_needs_text(a, o));
     }
     return true;
 }
@@ -291,7 +307,7 @@ bool options_read(void *options, const option *table, const node *n, const char 
                             o->choices ? o->choices : TYPE_NAMES[o->type], o->help);
         }
     }
-    return true;
+    return !n || check_needs(options, table, n, a, e);
 }
 
 /* ---- writing ---- */
@@ -306,8 +322,7 @@ static node *real_node(arena *a, double value)
     return node_scalar(a, text, true);
 }
 
-/* NULL for an OPTION_NODE that is absent. */
-static node *value_node(arena *a, const void *options, const option *o)
+node *option_value(arena *a, const void *options, const option *o)
 {
     const void *value = const_field(options, o);
     switch (o->type) {
@@ -340,14 +355,13 @@ node *options_node(arena *a, const void *options, const option *table)
 {
     node *map = node_map(a);
     for (const option *o = table; o->name; o++) {
-        node *value = value_node(a, options, o);
-        if (value) node_set(a, map, o->name, value);
+        node *value = option_value(a, options, o);
+        if (value && option_needs_met(options, table, o, a, NULL)) node_set(a, map, o->name, value);
     }
     return map;
 }
 
-/* Whether the field holds what the default would put there. Required options never do. */
-static bool is_default(arena *a, const void *options, const option *o)
+bool option_is_default(arena *a, const void *options, const option *o)
 {
     if (o->type == OPTION_NODE && !o->initial) { /* an empty list says what none says */
         const node *own = *(const node *const *)const_field(options, o);
@@ -363,8 +377,8 @@ static bool is_default(arena *a, const void *options, const option *o)
     option alone = *o;
     alone.offset = 0;
     set_default(&storage, &alone, a);
-    node *initial = value_node(a, &storage, &alone);
-    node *value = value_node(a, options, o);
+    node *initial = option_value(a, &storage, &alone);
+    node *value = option_value(a, options, o);
     return node_equal(initial, value);
 }
 
@@ -372,8 +386,8 @@ node *options_changed(arena *a, const void *options, const option *table)
 {
     node *map = node_map(a);
     for (const option *o = table; o->name; o++) {
-        if (o->incidental || is_default(a, options, o)) continue;
-        node *value = value_node(a, options, o);
+        if (o->incidental || option_is_default(a, options, o)) continue;
+        node *value = option_value(a, options, o);
         if (value) node_set(a, map, o->name, value);
     }
     return map;
@@ -395,6 +409,7 @@ void options_print(FILE *out, const option *table)
         initial_width = MAX(initial_width, MIN(16, (int)strlen(initial)));
     }
     initial_width = MAX(initial_width, (int)strlen("required"));
+    arena *a = arena_new(1 << 12);
     for (const option *o = table; o->name; o++) {
         char range[96];
         bool numeric = o->type == OPTION_INT || o->type == OPTION_REAL;
@@ -403,6 +418,8 @@ void options_print(FILE *out, const option *table)
         fprintf(out, "  %-*s  %-*s  %-*s  %s", name_width, o->name, type_width, type_text(o),
                 initial_width, *initial ? initial : "-", o->help ? o->help : "");
         if (numeric && bounded(o)) fprintf(out, " (%s)", range_text(o, range, sizeof range));
+        if (o->needs) fprintf(out, "; needs %s", option_needs_text(a, o));
         fputc('\n', out);
     }
+    arena_free(a);
 }

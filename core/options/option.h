@@ -35,14 +35,16 @@ typedef struct option {
     double min, max;     /* INT and REAL: inclusive; both 0: unbounded */
     const char *choices; /* CHOICE: "a|b|c" */
     const char *help;    /* one line, with the unit */
-    bool nullable;       /* INT, REAL: `null` or `none` allowed and stored as -1; TEXT: NULL */
-    bool incidental;     /* changes no result (paths, logging, threads): no part of identities */
+    const char *needs; /* what other options it takes to have an effect (option_needs.h), or NULL */
+    bool nullable;     /* INT, REAL: `null` or `none` allowed and stored as -1; TEXT: NULL */
+    bool incidental;   /* changes no result (paths, logging, threads): no part of identities */
 } option;
 
 /* Fills `options` (a struct of the table's fields) from the map `n` (NULL: all defaults). Unknown,
- * missing, mistyped and out-of-range keys fail with their place and the nearest known key. `ignore`
- * (may be NULL) lists further allowed keys, NULL-terminated, that the caller handles. Texts are
- * copied into the arena. */
+ * missing, mistyped and out-of-range keys fail with their place and the nearest known key, and so
+ * does what differs from its default where nothing would look at it (`needs`). `ignore` (may be
+ * NULL) lists further allowed keys, NULL-terminated, that the caller handles. Texts are copied into
+ * the arena. */
 bool options_read(void *options, const option *table, const node *n, const char *const *ignore,
                   arena *a, err *e);
 
@@ -56,7 +58,7 @@ const char *option_nearest(const char *name, int n, const char *const *known);
  * '...'?)" at key i of `map`. */
 bool option_unknown(err *e, const node *map, int i, int n, const char *const *known);
 
-/* A node with every option of the table spelt out: the resolved form. */
+/* A node with every option of the table spelt out that is looked at: the resolved form. */
 node *options_node(arena *a, const void *options, const option *table);
 /* The same with only those that differ from the defaults and are not incidental: what identities
  * are hashed from. */

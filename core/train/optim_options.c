@@ -12,26 +12,28 @@ const option OPTIM_OPTIONS[] = {
     {"lr", OPTION_REAL, AT(lr), .initial = "1e-3", .min = 0, .max = 1e6,
      .help = "learning rate, before the schedule; unless given, adafactor: 0.1, sgd: 0.3"},
     {"beta1", OPTION_REAL, AT(beta1), .initial = "0.9", .min = 0, .max = 0.999999,
-     .help = "adamw, adam: decay of the mean gradient"},
+     .needs = "kind=adamw|adam", .help = "decay of the mean gradient"},
     {"beta2", OPTION_REAL, AT(beta2), .initial = "0.99", .min = 0, .max = 0.999999,
-     .help = "adamw, adam: decay of the mean squared gradient"},
+     .needs = "kind=adamw|adam", .help = "decay of the mean squared gradient"},
     {"eps", OPTION_REAL, AT(eps), .initial = "1e-8", .min = 1e-30, .max = 1,
-     .help = "adamw, adam: added to the root of the mean squared gradient"},
+     .needs = "kind=adamw|adam", .help = "added to the root of the mean squared gradient"},
     {"momentum", OPTION_REAL, AT(momentum), .initial = "0.9", .min = 0, .max = 0.999999,
-     .help = "sgd: decay of the added-up gradients; 0: none"},
-    {"nesterov", OPTION_BOOL, AT(nesterov), .initial = "false", .help = "sgd: look-ahead momentum"},
+     .needs = "kind=sgd", .help = "decay of the added-up gradients; 0: none"},
+    {"nesterov", OPTION_BOOL, AT(nesterov), .initial = "false", .needs = "kind=sgd and momentum>0",
+     .help = "look-ahead momentum"},
     {"eps1", OPTION_REAL, AT(eps1), .initial = "1e-30", .min = 1e-36, .max = 1,
-     .help = "adafactor: added to squared gradients"},
+     .needs = "kind=adafactor", .help = "added to squared gradients"},
     {"eps2", OPTION_REAL, AT(eps2), .initial = "1e-3", .min = 0, .max = 1,
-     .help = "adafactor: lowest size of a parameter that the rate is scaled by"},
+     .needs = "kind=adafactor and scale_parameter",
+     .help = "lowest size of a parameter that the rate is scaled by"},
     {"decay_power", OPTION_REAL, AT(decay_power), .initial = "0.8", .min = 0, .max = 2,
-     .help = "adafactor: beta2 of step t is 1 - t^-decay_power"},
+     .needs = "kind=adafactor", .help = "beta2 of step t is 1 - t^-decay_power"},
     {"update_clip", OPTION_REAL, AT(update_clip), .initial = "1", .min = 1e-6, .max = 1e6,
-     .help = "adafactor: largest root mean square of an update"},
-    {"relative_step", OPTION_BOOL, AT(relative_step), .initial = "true",
-     .help = "adafactor: the rate is at most 1/sqrt(step)"},
+     .needs = "kind=adafactor", .help = "largest root mean square of an update"},
+    {"relative_step", OPTION_BOOL, AT(relative_step), .initial = "true", .needs = "kind=adafactor",
+     .help = "the rate is at most 1/sqrt(step)"},
     {"scale_parameter", OPTION_BOOL, AT(scale_parameter), .initial = "true",
-     .help = "adafactor: rate times the parameter's root mean square"},
+     .needs = "kind=adafactor", .help = "rate times the parameter's root mean square"},
     {"weight_decay", OPTION_REAL, AT(weight_decay), .initial = "0", .min = 0, .max = 1e3,
      .help = "of matrices only; adamw, adafactor: decoupled; adam, sgd: added to the gradient"},
     {"clip", OPTION_REAL, AT(clip), .initial = "1", .min = 0, .max = 1e9,
@@ -52,36 +54,6 @@ const option OPTIM_GROUP_OPTIONS[] = {{"match", OPTION_TEXT, offsetof(optim_grou
                                       {"freeze", OPTION_BOOL, offsetof(optim_group, freeze),
                                        .initial = "false", .help = "true: not trained"},
                                       {0}};
-
-#define ADAMS (1u << OPTIM_ADAMW | 1u << OPTIM_ADAM)
-
-/* Kinds that read an option; options not listed are read by all. */
-static const struct {
-    const char *name;
-    unsigned kinds;
-} OWNERS[] = {{"beta1", ADAMS},
-              {"beta2", ADAMS},
-              {"eps", ADAMS},
-              {"momentum", 1u << OPTIM_SGD},
-              {"nesterov", 1u << OPTIM_SGD},
-              {"eps1", 1u << OPTIM_ADAFACTOR},
-              {"eps2", 1u << OPTIM_ADAFACTOR},
-              {"decay_power", 1u << OPTIM_ADAFACTOR},
-              {"update_clip", 1u << OPTIM_ADAFACTOR},
-              {"relative_step", 1u << OPTIM_ADAFACTOR},
-              {"scale_parameter", 1u << OPTIM_ADAFACTOR}};
-
-static bool check_owners(const optim_options *o, const node *n, err *e)
-{
-    static const char *const kinds[] = {"adamw", "adam", "adafactor", "sgd"};
-    for (size_t i = 0; i < sizeof OWNERS / sizeof OWNERS[0]; i++) {
-        const node *given = node_get(n, OWNERS[i].name);
-        if (given && !(OWNERS[i].kinds >> o->kind & 1)) {
-            return node_err(e, given, "has no effect with `kind: %s`; remove it", kinds[o->kind]);
-        }
-    }
-    return true;
-}
 
 static bool read_group(optim_group *g, const node *n, arena *a, err *e)
 {
@@ -110,7 +82,6 @@ bool optim_read(optim_options *o, const node *n, arena *a, err *e)
 {
     if (!options_read(o, OPTIM_OPTIONS, n, NULL, a, e)) return false;
     if (n) kind_defaults(o, n);
-    if (n && !check_owners(o, n, e)) return false;
     if (!o->groups) return true;
     if (o->groups->kind != NODE_LIST) return node_err(e, o->groups, "is not a list of groups");
     for (int i = 0; i < o->groups->count; i++) {

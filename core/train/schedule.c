@@ -8,17 +8,12 @@ const option SCHEDULE_OPTIONS[] = {
     {"warmup", OPTION_INT, offsetof(schedule_options, warmup), .initial = "0", .min = 0, .max = 1e9,
      .help = "steps over which the rate rises linearly from 0"},
     {"min", OPTION_REAL, offsetof(schedule_options, min), .initial = "0.1", .min = 0, .max = 1,
-     .help = "lowest rate, as a fraction of lr (not for constant)"},
+     .needs = "kind=linear|cosine|inverse_sqrt", .help = "lowest rate, as a fraction of lr"},
     {0}};
 
 bool schedule_read(schedule_options *s, const node *n, arena *a, err *e)
 {
-    if (!options_read(s, SCHEDULE_OPTIONS, n, NULL, a, e)) return false;
-    const node *min = n ? node_get(n, "min") : NULL;
-    if (s->kind == SCHEDULE_CONSTANT && min) {
-        return node_err(e, min, "has no effect with `kind: constant`; remove it");
-    }
-    return true;
+    return options_read(s, SCHEDULE_OPTIONS, n, NULL, a, e);
 }
 
 double schedule_factor(const schedule_options *s, int64_t step, int64_t steps)

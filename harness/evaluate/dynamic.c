@@ -8,27 +8,30 @@ const option DYNAMIC_OPTIONS[] = {
     {"kind", OPTION_CHOICE, offsetof(dynamic_options, kind), .initial = "none",
      .choices = "none|sgd|rms", .help = "plain evaluation, or the rule by which it learns"},
     {"rate", OPTION_REAL, offsetof(dynamic_options, rate), .initial = "1e-4", .min = 0, .max = 1e6,
-     .help = "step size"},
+     .needs = "kind=sgd|rms", .help = "step size"},
     {"decay", OPTION_REAL, offsetof(dynamic_options, decay), .initial = "0", .min = 0, .max = 1,
-     .help = "pull towards the trained parameters, per update"},
+     .needs = "kind=sgd|rms", .help = "pull towards the trained parameters, per update"},
     {"eps", OPTION_REAL, offsetof(dynamic_options, eps), .initial = "1e-5", .min = 1e-12,
-     .max = 1e3, .help = "added to the root mean square gradient (rms)"},
+     .max = 1e3, .needs = "kind=rms", .help = "added to the root mean square gradient"},
     {"segment", OPTION_INT, offsetof(dynamic_options, segment), .initial = "0", .min = 0,
-     .max = 1e7, .help = "tokens between updates; 0: the context"},
+     .max = 1e7, .needs = "kind=sgd|rms", .help = "tokens between updates; 0: the context"},
     {"match", OPTION_TEXT, offsetof(dynamic_options, match), .initial = "*",
+     .needs = "kind=sgd|rms",
      .help = "names of the parameters that learn; * and ? match any characters"},
     {"carry", OPTION_BOOL, offsetof(dynamic_options, carry), .initial = "false",
-     .help = "keep what was learned when the next document begins"},
+     .needs = "kind=sgd|rms", .help = "keep what was learned when the next document begins"},
     {"statistics", OPTION_INT, offsetof(dynamic_options, statistics), .initial = "100k", .min = 1,
-     .max = 1e12, .help = "tokens of the training split that gradients are measured on (rms)"},
+     .max = 1e12, .needs = "kind=rms",
+     .help = "tokens of the training split that gradients are measured on"},
     {"batch", OPTION_INT, offsetof(dynamic_options, batch), .initial = "8", .min = 1, .max = 4096,
-     .help = "rows of a minibatch that gradients are measured on (rms)"},
-    {"rates", OPTION_NODE, offsetof(dynamic_options, rates),
+     .needs = "kind=rms", .help = "rows of a minibatch that gradients are measured on"},
+    {"rates", OPTION_NODE, offsetof(dynamic_options, rates), .needs = "kind=sgd|rms",
      .help = "list: step sizes to choose from on the validation split"},
-    {"decays", OPTION_NODE, offsetof(dynamic_options, decays),
+    {"decays", OPTION_NODE, offsetof(dynamic_options, decays), .needs = "kind=sgd|rms",
      .help = "list: pulls to choose from on the validation split"},
     {"grid_tokens", OPTION_INT, offsetof(dynamic_options, grid_tokens), .initial = "0", .min = 0,
-     .max = 1e15, .help = "tokens of the validation split to choose by; 0: all"},
+     .max = 1e15, .needs = "rates or decays",
+     .help = "tokens of the validation split to choose by; 0: all"},
     {0}};
 
 /* Reads a list of numbers of the same range as the option `like`. */
@@ -47,27 +50,12 @@ static bool read_grid(double *values, int *count, const node *list, const char *
         /* Read as that option, for its range and its messages. */
         dynamic_options o;
         node *map = node_map(a);
+        if (node_get(n, "kind")) node_set(a, map, "kind", node_get(n, "kind"));
         node_set(a, map, like, list->items[i]);
         if (!options_read(&o, DYNAMIC_OPTIONS, map, NULL, a, e)) return false;
         values[i] = strcmp(like, "rate") == 0 ? o.rate : o.decay;
     }
     *count = list->count;
-    return true;
-}
-
-/* What only the rule `rms` looks at. */
-static bool check_owners(const dynamic_options *o, const node *n, err *e)
-{
-    static const char *const rms_only[] = {"eps", "statistics", "batch"};
-    for (size_t i = 0; i < sizeof rms_only / sizeof *rms_only && o->kind == DYNAMIC_SGD; i++) {
-        const node *given = node_get(n, rms_only[i]);
-        if (given) return node_err(e, given, "has no effect with `kind: sgd`; remove it");
-    }
-    if (o->kind != DYNAMIC_NONE || !n) return true;
-    for (int i = 0; i < n->count; i++) {
-        if (strcmp(n->keys[i], "kind") == 0) continue;
-        return node_err(e, n->items[i], "has no effect with `kind: none`; say sgd or rms");
-    }
     return true;
 }
 
@@ -78,7 +66,7 @@ bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e)
     if (n && n->kind != NODE_MAP) {
         return node_err(e, n, "is not a map; write {kind: rms, rate: 1e-4}");
     }
-    return options_read(o, DYNAMIC_OPTIONS, n, NULL, a, e) && check_owners(o, n, e) &&
+    return options_read(o, DYNAMIC_OPTIONS, n, NULL, a, e) &&
            read_grid(o->rate_values, &o->rate_count, o->rates, "rate", o->rate, n, a, e) &&
            read_grid(o->decay_values, &o->decay_count, o->decays, "decay", o->decay, n, a, e);
 }

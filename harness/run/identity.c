@@ -42,34 +42,6 @@ static void spell_groups(arena *a, node *optimizer)
     }
 }
 
-typedef bool (*section_reader)(const node *n, arena *a);
-
-static bool read_optimizer(const node *n, arena *a)
-{
-    optim_options o;
-    return optim_read(&o, n, a, NULL);
-}
-
-static bool read_schedule(const node *n, arena *a)
-{
-    schedule_options o;
-    return schedule_read(&o, n, a, NULL);
-}
-
-/* Optimisers and schedules refuse options that their kind does not look at: those are left out of
- * the resolved form, which could not be read back otherwise. */
-static node *effective(arena *a, const node *all, section_reader reads)
-{
-    node *kept = node_map(a);
-    for (int i = 0; i < all->count; i++) {
-        node *alone = node_map(a);
-        node_set(a, alone, "kind", node_get(all, "kind"));
-        node_set(a, alone, all->keys[i], all->items[i]);
-        if (reads(alone, a)) node_set(a, kept, all->keys[i], all->items[i]);
-    }
-    return kept;
-}
-
 /* A checkpoint by its whole path: the spec may be read again from anywhere. */
 static node *resolved_init(arena *a, const init_options *o)
 {
@@ -92,8 +64,8 @@ node *identity_resolved(arena *a, const workload *w)
     node_set(a, spec, "data", corpus_resolved(w->corpus, a));
     node_set(a, spec, "model", model_resolved(w->model, a));
     if (w->init.at) node_set(a, spec, "init_from", resolved_init(a, &w->init));
-    node_set(a, spec, "optimizer", effective(a, optimizer, read_optimizer));
-    node_set(a, spec, "schedule", effective(a, schedule, read_schedule));
+    node_set(a, spec, "optimizer", optimizer);
+    node_set(a, spec, "schedule", schedule);
     node_set(a, spec, "train", train);
     node_set(a, spec, "eval", options_node(a, &w->eval, EVAL_OPTIONS));
     node_repath(a, spec, "");

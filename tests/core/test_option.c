@@ -220,6 +220,57 @@ static void single_values(void)
     arena_free(a);
 }
 
+/* ---- what needs others ---- */
+
+typedef struct needy {
+    int64_t kind, size;
+    double rate, bound;
+    bool fast;
+    const node *list;
+} needy;
+
+static const option NEEDY[] = {
+    {"kind", OPTION_CHOICE, offsetof(needy, kind), .initial = "a", .choices = "a|b|c"},
+    {"size", OPTION_INT, offsetof(needy, size), .initial = "none", .max = 9, .nullable = true,
+     .needs = "kind=b|c"},
+    {"rate", OPTION_REAL, offsetof(needy, rate), .initial = "1", .max = 9,
+     .needs = "size>2 or kind=a and fast"},
+    {"bound", OPTION_REAL, offsetof(needy, bound), .initial = "1", .max = 9, .needs = "rate>bound"},
+    {"fast", OPTION_BOOL, offsetof(needy, fast), .initial = "false", .needs = "list"},
+    {"list", OPTION_NODE, offsetof(needy, list), .initial = NULL},
+    {0}};
+
+/* What nothing would look at is refused at its place, unless it says what the default is. */
+static void needs(void)
+{
+    const char *const cases[][2] = {
+        {"{size: 3}", "t.yaml:1:8: size: has no effect with `kind: a`; it needs kind: b or c"},
+        {"{size: 3, kind: c}", ""},
+        {"{size: none}", ""},
+        {"{kind: b, size: 2, rate: 3}", "t.yaml:1:26: rate: has no effect with `size: 2`; it needs "
+                                        "size above 2 or kind: a and fast"},
+        {"{kind: b, size: 3, rate: 3}", ""},
+        {"{rate: 3}", "t.yaml:1:8: rate: has no effect with `size: none`"},
+        {"{rate: 3, fast: true, list: [1]}", ""},
+        {"{fast: true}", "t.yaml:1:8: fast: has no effect with `list: none`; it needs list"},
+        {"{bound: 0.5}", ""},
+        {"{bound: 2}",
+         "t.yaml:1:9: bound: has no effect with `rate: 1`; it needs rate above bound"}};
+    arena *a = arena_new(4096);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        needy n;
+        err e = {{0}};
+        bool read = options_read(&n, NEEDY, parse(a, cases[i][0]), NULL, a, &e);
+        EXPECT(read == !*cases[i][1], "%s: %s", cases[i][0], e.text);
+        EXPECT(strncmp(e.text, cases[i][1], strlen(cases[i][1])) == 0, "%s: %s", cases[i][0],
+               e.text);
+        if (!read) continue;
+        const char *all = node_json(a, options_node(a, &n, NEEDY), false);
+        EXPECT(options_read(&n, NEEDY, parse(a, all), NULL, a, &e), "%s: %s", all, e.text);
+    }
+    arena_free(a);
+}
+
 const test_suite test_option = {"core/option",
                                 {{"numbers", numbers},
                                  {"reads and defaults", reads_and_defaults},
@@ -228,4 +279,5 @@ const test_suite test_option = {"core/option",
                                  {"nearest", nearest},
                                  {"prints", prints},
                                  {"single values", single_values},
+                                 {"needs", needs},
                                  {0}}};

@@ -17,7 +17,6 @@ static const struct {
     {"ffn: {hidden: 10, bias: false}", true},
     {"ffn: {hidden: 10, bias: false, activation: swiglu}", true},
     {"hash_ffn: {experts: 3, hidden: 8, bias: false}", true},
-    {"hash_ffn: {experts: 3, hidden: 8, bias: false, form: slices}", true},
     {"hash_ffn: {experts: 3, hidden: 8, bias: false, hashes: 4, form: slices}", true},
     {"hash_ffn: {experts: 3, hidden: 8, bias: false, hashes: 2, form: slices, activation: geglu}",
      true},

@@ -156,24 +156,27 @@ const layer_variant *layer_variants(int *variants)
     return list;
 }
 
+model_run *layer_variant_try(const layer_variant *v, int64_t rows, err *e)
+{
+    *e = (err){{0}};
+    if (!v->head) {
+        return model_run_format(rows, e,
+                                "{width: %d, context: %d, init: {std: 0.3}, blocks: [{repeat: 2, "
+                                "%s: %s}]}",
+                                VARIANT_WIDTH, CHECK_BLOCK, v->cls->name, v->options);
+    }
+    const char *options = v->options + 1;
+    return model_run_format(rows, e,
+                            "{width: %d, context: %d, init: {std: 0.3}, blocks: [{attention: "
+                            "{heads: 2}, ffn: {hidden: 6}}], head: {kind: %s%s%s}",
+                            VARIANT_WIDTH, CHECK_BLOCK, v->cls->name, options[0] == '}' ? "" : ", ",
+                            options);
+}
+
 model_run *layer_variant_run(const layer_variant *v, int64_t rows)
 {
-    err e = {{0}};
-    model_run *r;
-    if (v->head) {
-        char options[160];
-        snprintf(options, sizeof options, "%s", v->options + 1);
-        r = model_run_format(rows, &e,
-                             "{width: %d, context: %d, init: {std: 0.3}, blocks: [{attention: "
-                             "{heads: 2}, ffn: {hidden: 6}}], head: {kind: %s%s%s}",
-                             VARIANT_WIDTH, CHECK_BLOCK, v->cls->name,
-                             options[0] == '}' ? "" : ", ", options);
-    } else {
-        r = model_run_format(rows, &e,
-                             "{width: %d, context: %d, init: {std: 0.3}, blocks: [{repeat: 2, "
-                             "%s: %s}]}",
-                             VARIANT_WIDTH, CHECK_BLOCK, v->cls->name, v->options);
-    }
+    err e;
+    model_run *r = layer_variant_try(v, rows, &e);
     if (!r) {
         EXPECT(strncmp(e.text, "test.yaml:1:", 12) == 0 && strstr(e.text, v->cls->name),
                "no place in: %s", e.text);

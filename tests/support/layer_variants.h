@@ -10,7 +10,7 @@ enum { VARIANT_WIDTH = 8 };
 typedef struct layer_variant {
     const layer_class *cls;
     bool head;
-    char options[160]; /* YAML */
+    char options[240]; /* YAML */
 } layer_variant;
 
 /* The list, which lives as long as the process. */
@@ -19,5 +19,7 @@ const layer_variant *layer_variants(int *count);
 /* Two layers of the variant (a head: on an attention and an ffn), for model_check.h. NULL: the
  * class refuses these options in these dims; EXPECTs that its message says where. */
 model_run *layer_variant_run(const layer_variant *v, int64_t rows);
+/* The same for options that may be refused: no EXPECT, but e. */
+model_run *layer_variant_try(const layer_variant *v, int64_t rows, err *e);
 
 #endif
