@@ -1,7 +1,6 @@
 #include "core/options/option.h"
 #include "core/options/invisible.h"
 #include "core/options/option_needs.h"
-#include "core/options/option_value.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,44 +15,8 @@ static void *field(void *options, const option *o)
     return (char *)options + o->offset;
 }
 
-static const void *const_field(const void *options, const option *o)
-{
-    return (const char *)options + o->offset;
-}
-
 static const char *const TYPE_NAMES[] = {"a whole number", "a number", "true or false",
                                          "a choice",       "a text",   "a value"};
-
-/* Length of the choice at p; *next is the following one or NULL. */
-static size_t choice_at(const char *p, const char **next)
-{
-    size_t n = strcspn(p, "|");
-    *next = p[n] ? p + n + 1 : NULL;
-    return n;
-}
-
-static int64_t choice_index(const char *choices, const char *text)
-{
-    int64_t index = 0;
-    for (const char *p = choices, *next; p; p = next, index++) {
-        size_t n = choice_at(p, &next);
-        if (strlen(text) == n && memcmp(p, text, n) == 0) return index;
-    }
-    return -1;
-}
-
-static const char *choice_text(arena *a, const char *choices, int64_t index)
-{
-    for (const char *p = choices, *next; p; p = next) {
-        size_t n = choice_at(p, &next);
-        if (index-- > 0) continue;
-        char *text = arena_push_zero(a, (int64_t)n + 1, 1);
-        memcpy(text, p, n);
-        return text;
-    }
-    CHECK(false, "no such choice in %s", choices);
-    return NULL;
-}
 
 static bool bounded(const option *o)
 {
@@ -118,7 +81,7 @@ static bool wrong_type(const option *o, const node *n, err *e)
     if (unseen)
         return node_err(e, n, "expected %s, got '%.80s' with %s", TYPE_NAMES[o->type], got, unseen);
     if (n->kind == NODE_SCALAR && o->type == OPTION_BOOL && n->plain &&
-        choice_index("yes|no|on|off|y|n|Yes|No|On|Off", n->text) >= 0) {
+        option_choice("yes|no|on|off|y|n|Yes|No|On|Off", n->text) >= 0) {
         hint = " (in YAML 1.2, yes, no, on and off are texts)";
     } else if (n->kind == NODE_SCALAR && !n->plain && o->type != OPTION_TEXT) {
         hint = " (what is in quotes is a text)";
@@ -169,7 +132,7 @@ static bool read_choice(void *options, const option *o, const node *n, err *e)
     }
     /* `positions: null` and an empty value say what `none` says, where that is a choice. */
     const char *text = node_is_null(n) ? "none" : n->text;
-    int64_t index = choice_index(o->choices, text);
+    int64_t index = option_choice(o->choices, text);
     if (index >= 0) {
         *(int64_t *)field(options, o) = index;
         return true;
@@ -236,14 +199,6 @@ static void set_default(void *options, const option *o, arena *a)
     CHECK(option_read_text(options, o, o->initial, a, &e), "default of %s: %s", o->name, e.text);
 }
 
-const option *option_find(const option *table, const char *name)
-{
-    for (const option *o = table; o->name; o++) {
-        if (strcmp(o->name, name) == 0) return o;
-    }
-    return NULL;
-}
-
 static int known_names(const char *known[MAX_KNOWN], const option *table, const char *const *more)
 {
     int count = 0;
@@ -273,13 +228,35 @@ static bool check_keys(const option *table, const node *n, const char *const *ig
     return true;
 }
 
+/* Whether the field holds what the default would put there. Required options never do. */
+static bool is_default(arena *a, const void *options, const option *o)
+{
+    if (o->type == OPTION_NODE && !o->initial) { /* an empty list says what none says */
+        const node *own = *(const node *const *)option_field(options, o);
+        return !own || (own->kind != NODE_SCALAR && own->count == 0);
+    }
+    if (!o->initial) return false;
+    union {
+        int64_t whole;
+        double number;
+        bool flag;
+        const void *pointer;
+    } storage = {0};
+    option alone = *o;
+    alone.offset = 0;
+    set_default(&storage, &alone, a);
+    node *initial = option_value(a, &storage, &alone);
+    node *value = option_value(a, options, o);
+    return node_equal(initial, value);
+}
+
 /* What would change nothing but a run's identity. */
 static bool check_needs(const void *options, const option *table, const node *n, arena *a, err *e)
 {
     for (int i = 0; i < n->count; i++) {
         const option *o = option_find(table, n->keys[i]);
         const char *lacking;
-        if (!o || !o->needs || option_is_default(a, options, o)) continue;
+        if (!o || !o->needs || is_default(a, options, o)) continue;
         if (option_needs_met(options, table, o, a, &lacking)) continue;
         return node_err(e, n->items[i], "has no effect with `%s`; it needs %s", lacking,
                         option_needs_text(a, o));
@@ -312,45 +289,6 @@ bool options_read(void *options, const option *table, const node *n, const char 
 
 /* ---- writing ---- */
 
-static node *real_node(arena *a, double value)
-{
-    char text[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
-    return node_scalar(a, text, true);
-}
-
-node *option_value(arena *a, const void *options, const option *o)
-{
-    const void *value = const_field(options, o);
-    switch (o->type) {
-    case OPTION_INT: {
-        int64_t v = *(const int64_t *)value;
-        return o->nullable && v == -1 ? node_scalar(a, "null", true) : node_int(a, v);
-    }
-    case OPTION_REAL: {
-        double v = *(const double *)value;
-        return o->nullable && v == -1 ? node_scalar(a, "null", true) : real_node(a, v);
-    }
-    case OPTION_BOOL:
-        return node_scalar(a, *(const bool *)value ? "true" : "false", true);
-    case OPTION_CHOICE:
-        return node_scalar(a, choice_text(a, o->choices, *(const int64_t *)value), false);
-    case OPTION_TEXT: {
-        const char *text = *(const char *const *)value;
-        return text ? node_scalar(a, text, false) : node_scalar(a, "null", true);
-    }
-    case OPTION_NODE: {
-        const node *n = *(const node *const *)value;
-        return n ? node_copy(a, n) : NULL;
-    }
-    }
-    CHECK(false, "type %d", o->type);
-    return NULL;
-}
-
 node *options_node(arena *a, const void *options, const option *table)
 {
     node *map = node_map(a);
@@ -361,32 +299,11 @@ node *options_node(arena *a, const void *options, const option *table)
     return map;
 }
 
-bool option_is_default(arena *a, const void *options, const option *o)
-{
-    if (o->type == OPTION_NODE && !o->initial) { /* an empty list says what none says */
-        const node *own = *(const node *const *)const_field(options, o);
-        return !own || (own->kind != NODE_SCALAR && own->count == 0);
-    }
-    if (!o->initial) return false;
-    union {
-        int64_t whole;
-        double number;
-        bool flag;
-        const void *pointer;
-    } storage = {0};
-    option alone = *o;
-    alone.offset = 0;
-    set_default(&storage, &alone, a);
-    node *initial = option_value(a, &storage, &alone);
-    node *value = option_value(a, options, o);
-    return node_equal(initial, value);
-}
-
 node *options_changed(arena *a, const void *options, const option *table)
 {
     node *map = node_map(a);
     for (const option *o = table; o->name; o++) {
-        if (o->incidental || option_is_default(a, options, o)) continue;
+        if (o->incidental || is_default(a, options, o)) continue;
         node *value = option_value(a, options, o);
         if (value) node_set(a, map, o->name, value);
     }

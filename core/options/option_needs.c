@@ -1,5 +1,5 @@
 #include "core/options/option_needs.h"
-#include "core/options/option_value.h"
+#include "core/options/option_text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #ifndef LOCI_CORE_OPTION_NEEDS_H
 #define LOCI_CORE_OPTION_NEEDS_H
 
-#include "core/options/option.h"
+#include "core/options/option_entry.h"
 
 /* Whether o has an effect among these options. If not, *lacking (may be NULL) says what is in the
  * way, as "positions: rotary". */

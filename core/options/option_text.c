@@ -1,10 +1,10 @@
-/* What options read from and say about texts: numbers, and the name that was probably meant. */
+#include "core/options/option_text.h"
 #include "core/options/invisible.h"
-#include "core/options/option.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,0 +1,92 @@
+#include "core/options/option_entry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const option *option_find(const option *table, const char *name)
+{
+    for (const option *o = table; o->name; o++) {
+        if (strcmp(o->name, name) == 0) return o;
+    }
+    return NULL;
+}
+
+const void *option_field(const void *options, const option *o)
+{
+    return (const char *)options + o->offset;
+}
+
+/* ---- choices ---- */
+
+/* Length of the choice at p; *next is the following one or NULL. */
+static size_t choice_at(const char *p, const char **next)
+{
+    size_t n = strcspn(p, "|");
+    *next = p[n] ? p + n + 1 : NULL;
+    return n;
+}
+
+int64_t option_choice(const char *choices, const char *text)
+{
+    int64_t index = 0;
+    for (const char *p = choices, *next; p; p = next, index++) {
+        size_t n = choice_at(p, &next);
+        if (strlen(text) == n && memcmp(p, text, n) == 0) return index;
+    }
+    return -1;
+}
+
+static const char *choice_text(arena *a, const char *choices, int64_t index)
+{
+    for (const char *p = choices, *next; p; p = next) {
+        size_t n = choice_at(p, &next);
+        if (index-- > 0) continue;
+        char *text = arena_push_zero(a, (int64_t)n + 1, 1);
+        memcpy(text, p, n);
+        return text;
+    }
+    CHECK(false, "no such choice in %s", choices);
+    return NULL;
+}
+
+/* ---- values ---- */
+
+static node *real_node(arena *a, double value)
+{
+    char text[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    return node_scalar(a, text, true);
+}
+
+node *option_value(arena *a, const void *options, const option *o)
+{
+    const void *value = option_field(options, o);
+    switch (o->type) {
+    case OPTION_INT: {
+        int64_t v = *(const int64_t *)value;
+        return o->nullable && v == -1 ? node_scalar(a, "null", true) : node_int(a, v);
+    }
+    case OPTION_REAL: {
+        double v = *(const double *)value;
+        return o->nullable && v == -1 ? node_scalar(a, "null", true) : real_node(a, v);
+    }
+    case OPTION_BOOL:
+        return node_scalar(a, *(const bool *)value ? "true" : "false", true);
+    case OPTION_CHOICE:
+        return node_scalar(a, choice_text(a, o->choices, *(const int64_t *)value), false);
+    case OPTION_TEXT: {
+        const char *text = *(const char *const *)value;
+        return text ? node_scalar(a, text, false) : node_scalar(a, "null", true);
+    }
+    case OPTION_NODE: {
+        const node *n = *(const node *const *)value;
+        return n ? node_copy(a, n) : NULL;
+    }
+    }
+    CHECK(false, "type %d", o->type);
+    return NULL;
+}

@@ -1,0 +1,18 @@
+/* What options read from and say about texts: numbers, and the name that was probably meant. */
+#ifndef LOCI_CORE_OPTION_TEXT_H
+#define LOCI_CORE_OPTION_TEXT_H
+
+#include "core/options/node.h"
+
+/* Numbers as specs write them: 1e6, 1_000, 0x1F, and k, M, G, T for powers of 1000. */
+bool option_text_to_int(const char *text, int64_t *value);
+bool option_text_to_real(const char *text, double *value);
+
+/* The known name nearest to `name` by edits, or NULL if none is near. */
+const char *option_nearest(const char *name, int n, const char *const *known);
+
+/* For owners of maps whose keys are not a table: fails with "unknown key '...' (did you mean
+ * '...'?)" at key i of `map`. */
+bool option_unknown(err *e, const node *map, int i, int n, const char *const *known);
+
+#endif
