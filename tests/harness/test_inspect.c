@@ -31,7 +31,7 @@ typedef struct planted {
 } planted;
 
 static const char SPEC[] =
-    "{width: 256, context: 32, embedding: {tied: true}, norm: {kind: none, final: false}, blocks: "
+    "{width: 256, context: 32, embedding: {tied: true}, norm: {kind: none}, blocks: "
     "[{ffn: {hidden: 4, activation: relu}}]}";
 
 /* The embedding is the identity, so the stream names tokens. */

@@ -156,7 +156,7 @@ static void changes(void)
 /* ---- states ---- */
 
 /* The embedding is the identity: a token is its byte. */
-static const char RECURRENT[] = "{width: 256, context: 16, norm: {kind: none, final: false}, "
+static const char RECURRENT[] = "{width: 256, context: 16, norm: {kind: none}, "
                                 "blocks: [{block_recurrent: {heads: "
                                 "1, head_dim: 2, states: 4}}]}";
 #define AT "blocks.0.block_recurrent."

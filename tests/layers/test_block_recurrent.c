@@ -15,7 +15,7 @@ enum { VOCAB = MODEL_RUN_VOCAB };
     "{block_recurrent: {heads: 2, write: false, reads: [1, 2]}},"                                  \
     "{block_recurrent: {heads: 2, states: 3}},"                                                    \
     "{block_recurrent: {heads: 2, states: 2, gate: lstm, reads: [1]}},"                            \
-    "{block_recurrent: {heads: 2, states: 3, write: false, reads: [2]}}]}"
+    "{block_recurrent: {heads: 2, write: false, reads: [2]}}]}"
 
 static void feedback(void)
 {
