@@ -250,7 +250,7 @@ static void scale_by(real *p, int64_t n, real keep)
 
 static double decay_of(const optim *m, const param *p)
 {
-    return p->role == ROLE_MATRIX ? m->o.weight_decay * p->decay_scale : 0;
+    return m->o.weight_decay * p->decay_scale;
 }
 
 static void step_adam(const job *j, const range *r, const real *g)

@@ -11,7 +11,7 @@
  *              alpha = rho (x max(eps2, rms(p)) if scale_parameter), rho = min(lr, 1/sqrt(t)) if
  *              relative_step, else lr (Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4)
  *   sgd        g += wd p; b = momentum b + g; p -= lr b (lr (g + momentum b) with nesterov)
- * wd is weight_decay x decay_scale for parameters of ROLE_MATRIX, 0 for all others.
+ * wd is weight_decay x decay_scale: of ROLE_MATRIX only, unless a group says otherwise.
  *
  * Clipping: g *= min(1, clip / (norm + 1e-6)), norm over all parameters that are not frozen. Sums
  * are added over fixed ranges in a fixed order: bits do not depend on the number of threads.
@@ -53,7 +53,7 @@ extern const option OPTIM_OPTIONS[];
 typedef struct optim_group {
     const char *match;
     double lr;   /* factor of the rate */
-    bool decay;  /* false: no weight decay */
+    bool decay;  /* whether weights decay, whatever they are */
     bool freeze; /* true: not trained */
 } optim_group;
 
@@ -64,7 +64,8 @@ extern const option OPTIM_GROUP_OPTIONS[];
 bool optim_read(optim_options *o, const node *n, arena *a, err *e);
 
 /* Sets frozen, lr_scale and decay_scale of the parameters by the groups. A group that matches no
- * parameter is an error. Call before lanes, optimiser and training see the params. */
+ * parameter is an error, and so is `decay` where all decays, or does not, as it would anyway. Call
+ * before lanes, optimiser and training see the params. */
 bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e);
 
 typedef struct optim optim;

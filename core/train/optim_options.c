@@ -35,7 +35,9 @@ const option OPTIM_OPTIONS[] = {
     {"scale_parameter", OPTION_BOOL, AT(scale_parameter), .initial = "true",
      .needs = "kind=adafactor", .help = "rate times the parameter's root mean square"},
     {"weight_decay", OPTION_REAL, AT(weight_decay), .initial = "0", .min = 0, .max = 1e3,
-     .help = "of matrices only; adamw, adafactor: decoupled; adam, sgd: added to the gradient"},
+     .help =
+         "of matrices, and of what `groups` say; adamw, adafactor: decoupled; adam, sgd: added to "
+         "the gradient"},
     {"clip", OPTION_REAL, AT(clip), .initial = "1", .min = 0, .max = 1e9,
      .help = "largest norm of the whole gradient; 0: no clipping, adafactor's unless given"},
     {"lazy", OPTION_BOOL, AT(lazy), .initial = "false",
@@ -45,15 +47,16 @@ const option OPTIM_OPTIONS[] = {
          "list of {match, lr, decay, freeze}: parameters by name, * and ? match any characters"},
     {0}};
 
-const option OPTIM_GROUP_OPTIONS[] = {{"match", OPTION_TEXT, offsetof(optim_group, match),
-                                       .help = "names of parameters; * and ? match any characters"},
-                                      {"lr", OPTION_REAL, offsetof(optim_group, lr), .initial = "1",
-                                       .min = 0, .max = 1e6, .help = "factor of the learning rate"},
-                                      {"decay", OPTION_BOOL, offsetof(optim_group, decay),
-                                       .initial = "true", .help = "false: no weight decay"},
-                                      {"freeze", OPTION_BOOL, offsetof(optim_group, freeze),
-                                       .initial = "false", .help = "true: not trained"},
-                                      {0}};
+const option OPTIM_GROUP_OPTIONS[] = {
+    {"match", OPTION_TEXT, offsetof(optim_group, match),
+     .help = "names of parameters; * and ? match any characters"},
+    {"lr", OPTION_REAL, offsetof(optim_group, lr), .initial = "1", .min = 0, .max = 1e6,
+     .help = "factor of the learning rate"},
+    {"decay", OPTION_BOOL, offsetof(optim_group, decay), .initial = "true",
+     .help = "true: decays, embeddings and biases too; false: does not"},
+    {"freeze", OPTION_BOOL, offsetof(optim_group, freeze), .initial = "false",
+     .help = "true: not trained"},
+    {0}};
 
 static bool read_group(optim_group *g, const node *n, arena *a, err *e)
 {
@@ -91,18 +94,32 @@ bool optim_read(optim_options *o, const node *n, arena *a, err *e)
     return true;
 }
 
-static bool apply_group(params *p, const optim_group *g, const node *n, err *e)
+/* A decay that was 0 and stays 0, or the like, would only rename the run. */
+static bool check_decay(const optim_options *o, const node *n, bool changes, err *e)
+{
+    const node *decay = node_get(n, "decay");
+    if (!decay || (changes && o->weight_decay > 0)) return true;
+    if (o->weight_decay <= 0) return node_err(e, decay, "has no effect with `weight_decay: 0`");
+    return node_err(e, decay, "has no effect: all that is matched decays as it says; remove it");
+}
+
+static bool apply_group(params *p, const optim_options *o, const optim_group *g, const node *n,
+                        err *e)
 {
     int matched = 0;
+    bool changes = false;
     for (int i = 0; i < p->count; i++) {
         param *q = &p->list[i];
         if (fnmatch(g->match, q->name, 0) != 0) continue;
         matched++;
         if (node_get(n, "lr")) q->lr_scale = g->lr;
-        if (node_get(n, "decay")) q->decay_scale = g->decay ? 1 : 0;
+        if (node_get(n, "decay")) {
+            changes |= !q->frozen && (q->decay_scale > 0) != g->decay;
+            q->decay_scale = g->decay ? 1 : 0;
+        }
         if (node_get(n, "freeze")) q->frozen = g->freeze;
     }
-    if (matched > 0) return true;
+    if (matched > 0) return check_decay(o, n, changes, e);
     return node_err(e, node_get(n, "match"), "'%s' matches no parameter; the first of %d is %s",
                     g->match, p->count, p->count > 0 ? p->list[0].name : "none");
 }
@@ -112,7 +129,7 @@ bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
     for (int i = 0; o->groups && i < o->groups->count; i++) {
         const node *n = o->groups->items[i];
         optim_group group = {0};
-        if (!read_group(&group, n, a, e) || !apply_group(p, &group, n, e)) return false;
+        if (!read_group(&group, n, a, e) || !apply_group(p, o, &group, n, e)) return false;
     }
     return true;
 }

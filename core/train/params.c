@@ -45,7 +45,7 @@ int params_add(params *p, const char *name, param_role role, int rank, const int
                  .active = 1,
                  .frozen = role == ROLE_TABLE,
                  .lr_scale = 1,
-                 .decay_scale = 1};
+                 .decay_scale = role == ROLE_MATRIX ? 1 : 0};
     for (int i = 0; i < rank; i++) {
         CHECK(shape[i] > 0 && q->count <= INT64_MAX / 64 / shape[i], "%s: axis %d is %lld", name, i,
               (long long)shape[i]);

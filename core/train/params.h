@@ -9,7 +9,7 @@
 #include "core/base/arena.h"
 #include "core/ops/tape.h"
 
-/* What a parameter is for; weight decay (matrices and embeddings of `decay` only), optimiser and
+/* What a parameter is for; weight decay (unless a group says otherwise), optimiser and
  * initialisation go by role. */
 typedef enum param_role {
     ROLE_MATRIX,    /* decayed */
@@ -53,7 +53,7 @@ typedef struct param {
     double active;     /* share that takes part in one token's computation (experts: k / experts) */
     bool frozen;       /* no gradient, no update */
     double lr_scale;   /* from the spec's parameter groups; 1 */
-    double decay_scale; /* 1, or 0 where a group says so */
+    double decay_scale; /* matrices 1, all others 0, unless a group says otherwise */
 } param;
 
 typedef struct params {

@@ -84,11 +84,22 @@ static bool find_shape(workload *w, err *e)
     return true;
 }
 
+static bool check_lazy(const workload *w, err *e)
+{
+    const params *p = model_params_const(w->model);
+    for (int i = 0; i < p->count; i++) {
+        if (p->list[i].pieces > 1) return true;
+    }
+    return !w->optim.lazy || node_err(e, node_at(w->spec, "optimizer.lazy"),
+                                      "has no effect: no layer has pieces, such as experts");
+}
+
 /* Completes a workload whose corpus is open. */
 static bool open_rest(workload *w, err *e)
 {
     return find_source_id(w, e) && open_models(w, e) &&
-           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) && find_shape(w, e);
+           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
+           check_lazy(w, e) && find_shape(w, e);
 }
 
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)

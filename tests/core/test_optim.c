@@ -46,14 +46,16 @@ static void declare(params *p)
 }
 
 static const char GROUPS[] =
-    "groups: [{match: \"frozen.*\", freeze: true}, {match: \"slow.weigh?\", lr: 0.25},"
-    " {match: undecayed.weight, decay: false}, {match: \"slow.*\", decay: true}]";
+    "groups: [{match: \"frozen.*\", freeze: true}, {match: \"slow.weigh?\", lr: 0.25}";
+static const char DECAYS[] =
+    ", {match: undecayed.weight, decay: false}, {match: table, decay: true}";
 
 static void setup(fixture *f, const char *options)
 {
     *f = (fixture){.memory = arena_new(0)};
     char text[512];
-    int n = snprintf(text, sizeof text, "{%s, %s}", options, GROUPS);
+    int n = snprintf(text, sizeof text, "{%s, %s%s]}", options, GROUPS,
+                     strstr(options, "weight_decay") ? DECAYS : "");
     err e = {""};
     params_init(&f->p, f->memory);
     declare(&f->p);
@@ -101,7 +103,7 @@ typedef struct reference {
 
 static double wd_of(const optim_options *o, const param *q)
 {
-    return q->role == ROLE_MATRIX ? o->weight_decay * q->decay_scale : 0;
+    return o->weight_decay * q->decay_scale;
 }
 
 static void reference_element(reference *x, int64_t i, const optim_options *o, double lr, double wd,
@@ -417,6 +419,45 @@ static void defaults_of_the_kind(void)
     }
 }
 
+/* Matrices decay, and what groups say: an embedding as nanoGPT's, which is the head's matrix. */
+static void decay_by_groups(void)
+{
+    arena *a = arena_new(0);
+    const int64_t shape[] = {2, 3};
+    const struct {
+        const char *name;
+        param_role role;
+        double scale;
+    } list[] = {{"embedding.weight", ROLE_EMBEDDING, 1},
+                {"w.weight", ROLE_MATRIX, 1},
+                {"w.bias", ROLE_BIAS, 0},
+                {"head.weight", ROLE_MATRIX, 0}};
+    const char text[] = "{weight_decay: 0.5, groups: [{match: \"embedding.*\", decay: true}, "
+                        "{match: \"head.*\", decay: false}]}";
+    params p;
+    optim_options o;
+    err e = {""};
+    params_init(&p, a);
+    for (int i = 0; i < 4; i++) {
+        params_add(&p, list[i].name, list[i].role, 2, shape, (param_init){INIT_CONSTANT, 1});
+    }
+    params_seal(&p);
+    const node *n = node_parse(a, text, sizeof text - 1, "x.yaml", &e);
+    EXPECT(n && optim_read(&o, n, a, &e) && optim_apply_groups(&p, &o, a, &e), "%s", e.text);
+    optim *m = optim_new(&o, &p, &e);
+    grads g = {.values = arena_push_zero(a, p.total, sizeof(real)),
+               .has = arena_push_zero(a, p.pieces, sizeof(bool))};
+    real *values = arena_push_zero(a, p.total, sizeof(real));
+    params_start(&p, values, 1);
+    optim_step(m, values, &g, 0.1, NULL);
+    for (int i = 0; i < 4; i++) {
+        double kept = (double)values[p.list[i].offset], expected = 1 - 0.1 * 0.5 * list[i].scale;
+        EXPECT(fabs(kept - expected) < 1e-6, "%s: %g, not %g", list[i].name, kept, expected);
+    }
+    optim_free(m);
+    arena_free(a);
+}
+
 static void wrong_options(void)
 {
     static const char *const cases[][2] = {
@@ -430,7 +471,10 @@ static void wrong_options(void)
         {"{groups: [{lr: 2}]}", "match"},
         {"{groups: [{match: a}]}", "changes nothing"},
         {"{groups: [{match: a, lrs: 1}]}", "lrs"},
-        {"{groups: [{match: \"x*\", lr: 1}]}", "matches no parameter"}};
+        {"{groups: [{match: \"x*\", lr: 1}]}", "matches no parameter"},
+        {"{groups: [{match: \"*\", decay: false}]}",
+         "x.yaml:1:31: groups[0].decay: has no effect with `weight_decay: 0`"},
+        {"{weight_decay: 1, groups: [{match: \"*.bias\", decay: false}]}", "decays as it says"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         arena *a = arena_new(0);
         params p;
@@ -452,6 +496,7 @@ const test_suite test_optim = {"core/optim",
                                 {"lazy_leaves_pieces_alone", lazy_leaves_pieces_alone},
                                 {"not_finite", not_finite},
                                 {"saved_and_loaded", saved_and_loaded},
+                                {"decay_by_groups", decay_by_groups},
                                 {"wrong_options", wrong_options},
                                 {"defaults_of_the_kind", defaults_of_the_kind},
                                 {0}}};
