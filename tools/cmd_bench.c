@@ -19,7 +19,7 @@ static const option OPTIONS[] = {
     CLI_TEXT(bench_call, variant, "variant", "a variant's label: that one alone, in detail"),
     CLI_INT(bench_call, threads, "threads", "0", 0, 1024, "threads; 0: one per core"),
     CLI_REAL(bench_call, seconds, "seconds", "5", 0.1, 3600,
-             "of timed steps, all variants together (at least 5 steps of each)"),
+             "of a comparison: for everything, but a first round; else of timed steps, 5 at least"),
     CLI_INT(bench_call, warm_up, "warm-up", "3", 1, 1e6,
             "of a comparison: steps of each variant before it begins"),
     CLI_INT(bench_call, stream, "stream", "0", 0, 1e12,
@@ -118,12 +118,15 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     if (!r) return EXIT_USAGE;
     if (o->record && record_speeds(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
     table *t = bench_report_table(c->memory, r);
+    bool programs = o->json || o->format == TABLE_CSV || o->format == TABLE_JSON;
+    if (programs) bench_report_cuts(stderr, r);
     if (o->json) return print_json(table_json(t));
     table_print(stdout, t, (table_format)o->format, o->format == TABLE_TEXT && cli_colour(stdout));
-    if (o->format == TABLE_CSV || o->format == TABLE_JSON) return EXIT_DONE;
+    if (programs) return EXIT_DONE;
     printf("\n%d thread(s), %d rounds in turns; relative: the median round by round, to the "
            "baseline.\n",
            r->threads, r->rounds);
+    bench_report_cuts(stdout, r);
     bench_report_figures(stdout, r);
     return EXIT_DONE;
 }
@@ -188,9 +191,10 @@ const verb VERB_BENCH = {
         "count (experiments/benchmarks/peers/torch_lm.py writes such lines).\n\n"
         "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
         "table has tokens per second in training and evaluation and memory, each relative to\n"
-        "the baseline. All of them are in memory at once. --record keeps their speeds for\n"
-        "loci compare, which shows them instead of those that runs had while they shared the\n"
-        "machine: let nothing else run meanwhile.\n\n"
+        "the baseline. All of them are in memory at once. --seconds are divided among them, and\n"
+        "what there was no time for is said. --record keeps their speeds for loci compare, which\n"
+        "shows them instead of those that runs had while they shared the machine: let nothing\n"
+        "else run meanwhile.\n\n"
         "--stream 1M lets one row read a million tokens in evaluation, and tells at ten points\n"
         "how much memory there is and how long a token took (experiments/benchmarks/stream.yaml).",
     .examples = {"bench experiments/benchmarks/small.yaml",

@@ -6,10 +6,9 @@
 #include "core/base/host.h"
 #include "results/compare/stats.h"
 
-enum { LEAST_ROUNDS = 5, MOST_ROUNDS = 1000, MOST_STEPS = 1000 };
-
+enum { MOST_ROUNDS = 1000, MOST_STEPS = 1000 };
 #define TURN_SECONDS 0.5
-
+#define WARM_SHARE   0.25 /* of the seconds asked for, at most */
 /* A variant at work. */
 typedef struct contender {
     workload work;
@@ -22,7 +21,8 @@ typedef struct contender {
 typedef struct contest {
     arena *memory;
     int count, baseline, rounds;
-    double turn; /* seconds of training in a round */
+    double turn;     /* seconds of training in a round */
+    double deadline; /* monotonic: from then on nothing begins that can be left out */
     contender *contenders;
 } contest;
 
@@ -37,8 +37,21 @@ static double state_bytes(trainer *t)
     return (double)bytes;
 }
 
+/* The first step always. */
+static bool warm_up(bench_variant *v, trainer *t, int steps, double seconds, err *e)
+{
+    train_report report;
+    double begin = host_monotonic_s();
+    while (v->warmed < steps && (v->warmed == 0 || host_monotonic_s() - begin < seconds)) {
+        if (!bench_step(t, &report, e)) return false;
+        v->warmed++;
+    }
+    return true;
+}
+
 static bool open_contender(contender *k, const node *tree, int64_t seed,
-                           const corpus_places *places, const bench_options *o, err *e)
+                           const corpus_places *places, const bench_options *o, double warm_seconds,
+                           err *e)
 {
     bench_variant *v = k->result;
     int64_t before = host_memory_now().anon_bytes;
@@ -48,11 +61,7 @@ static bool open_contender(contender *k, const node *tree, int64_t seed,
     v->params = cost.params;
     v->active_params = cost.active_params;
     k->trainer = trainer_new(&k->work, o->threads, (train_length){.steps = INT64_MAX / 2}, e);
-    if (!k->trainer) return false;
-    train_report report;
-    for (int i = 0; i < o->warm_up; i++) {
-        if (!bench_step(k->trainer, &report, e)) return false;
-    }
+    if (!k->trainer || !warm_up(v, k->trainer, o->warm_up, warm_seconds, e)) return false;
     v->memory_bytes = (double)(host_memory_now().anon_bytes - before);
     v->work_bytes = (double)bench_tape_bytes(k->trainer) + state_bytes(k->trainer);
     return true;
@@ -61,13 +70,14 @@ static bool open_contender(contender *k, const node *tree, int64_t seed,
 static bool open_all(contest *c, experiment *x, const corpus_places *places, const bench_options *o,
                      err *e)
 {
+    const double warm = WARM_SHARE * o->seconds / c->count;
     for (int i = 0; i < c->count; i++) {
         contender *k = &c->contenders[i];
         const node *tree = experiment_spec(x, i, e);
         *k->result = (bench_variant){.label = arena_strdup(c->memory, x->runs[i].label),
                                      .is_baseline = x->runs[i].is_baseline};
         if (k->result->is_baseline) c->baseline = i;
-        if (!tree || !open_contender(k, tree, x->runs[i].seed, places, o, e)) {
+        if (!tree || !open_contender(k, tree, x->runs[i].seed, places, o, warm, e)) {
             return err_prefix(e, "variant '%s'", k->result->label);
         }
     }
@@ -139,9 +149,14 @@ static bool train_turn(contest *c, contender *k, err *e)
     return true;
 }
 
+/* Left out once time is up: a round that was begun ends with what it began for, training. */
 static bool eval_turn(contest *c, contender *k, err *e)
 {
     k->eval[c->rounds] = (double)NAN;
+    if (host_monotonic_s() > c->deadline) {
+        if (c->rounds == 0) k->result->not_evaluated = true;
+        return true;
+    }
     return bench_evaluate(&k->eval[c->rounds], &k->work, k->trainer, e);
 }
 
@@ -158,14 +173,17 @@ static bool run_round(contest *c, err *e)
     return true;
 }
 
+/* As many rounds as fit, and one in any case; half of a turn's time is left for evaluation. */
 static bool run_rounds(contest *c, double seconds, err *e)
 {
-    double begin = host_monotonic_s();
-    c->turn = fmin(TURN_SECONDS, seconds / (LEAST_ROUNDS * c->count));
-    while (c->rounds < MOST_ROUNDS &&
-           (c->rounds < LEAST_ROUNDS || host_monotonic_s() - begin < seconds)) {
+    double begin = host_monotonic_s(), longest = 0;
+    c->deadline = begin + seconds;
+    c->turn = fmin(TURN_SECONDS, seconds / (2 * BENCH_LEAST_ROUNDS * c->count));
+    do {
+        double now = host_monotonic_s();
         if (!run_round(c, e)) return false;
-    }
+        longest = fmax(longest, host_monotonic_s() - now);
+    } while (c->rounds < MOST_ROUNDS && host_monotonic_s() + longest < c->deadline);
     return true;
 }
 
@@ -174,16 +192,16 @@ static bool run_rounds(contest *c, double seconds, err *e)
 static bench_speed speed_of(const double *own, const double *baseline, int rounds)
 {
     double rates[MOST_ROUNDS], ratios[MOST_ROUNDS];
+    int n = 0;
     for (int i = 0; i < rounds; i++) {
-        if (!isfinite(own[i]) || !isfinite(baseline[i])) {
-            return (bench_speed){(double)NAN, (double)NAN, (double)NAN, (double)NAN};
-        }
-        rates[i] = own[i];
-        ratios[i] = own[i] / baseline[i];
+        if (!isfinite(own[i]) || !isfinite(baseline[i])) continue; /* the last: no time was left */
+        rates[n] = own[i];
+        ratios[n++] = own[i] / baseline[i];
     }
-    bench_speed s = {.rate = stats_median(rates, rounds), .ratio = stats_median(ratios, rounds)};
-    s.low = stats_quantile(ratios, rounds, 0.25); /* median has sorted them */
-    s.high = stats_quantile(ratios, rounds, 0.75);
+    if (n == 0) return (bench_speed){(double)NAN, (double)NAN, (double)NAN, (double)NAN};
+    bench_speed s = {.rate = stats_median(rates, n), .ratio = stats_median(ratios, n)};
+    s.low = stats_quantile(ratios, n, 0.25); /* median has sorted them */
+    s.high = stats_quantile(ratios, n, 0.75);
     return s;
 }
 
@@ -209,6 +227,8 @@ bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *pl
                                .warm_up = o->warm_up > 0 ? o->warm_up : 3};
     bench_comparison *r = ARENA_NEW(a, bench_comparison, 1);
     *r = (bench_comparison){.threads = how.threads,
+                            .warm_up = how.warm_up,
+                            .seconds = how.seconds,
                             .count = count,
                             .variants = arena_push_zero(a, count, sizeof *r->variants)};
     contest c = {
@@ -218,7 +238,7 @@ bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *pl
         c.contenders[i].train = ARENA_NEW(a, double, MOST_ROUNDS);
         c.contenders[i].eval = ARENA_NEW(a, double, MOST_ROUNDS);
     }
-    bool ok = open_all(&c, x, places, &how, e) && run_rounds(&c, how.seconds, e);
+    bool ok = open_all(&c, x, places, &how, e) && run_rounds(&c, how.seconds * (1 - WARM_SHARE), e);
     if (ok) summarise(&c);
     r->rounds = c.rounds;
     close_all(&c);

@@ -25,7 +25,9 @@ typedef struct bench_variant {
     bool is_baseline;
     int64_t params, active_params;
     bench_speed train, eval;
-    int steps; /* timed */
+    int steps;          /* timed */
+    int warmed;         /* steps before */
+    bool not_evaluated; /* no time was left */
     double memory_bytes, memory_ratio;
     double work_bytes, work_ratio;
     double loss; /* of the last step, nats per token */
@@ -35,11 +37,18 @@ typedef struct bench_variant {
 
 typedef struct bench_comparison {
     int threads, rounds, count;
+    int warm_up;             /* steps that were asked for, */
+    double seconds;          /* and the time for all of it */
     bench_variant *variants; /* in the sweep's order */
 } bench_comparison;
 
-/* The sweep's variants with its first seed; o->seconds are those of all timed steps together, at
- * least five rounds. NULL and e on failure. Lives in the arena. */
+/* Rounds that are wanted for a ratio that can be trusted. */
+enum { BENCH_LEAST_ROUNDS = 5 };
+
+/* The sweep's variants with its first seed. o->seconds bound what is done once they are open, all
+ * variants together, a quarter for warming up: each variant takes one step to warm up and trains in
+ * one round whatever that costs; evaluations, further steps and rounds are left out when no time is
+ * left for them. NULL and e on failure. Lives in the arena. */
 bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
                                 const bench_options *o, err *e);
 

@@ -199,9 +199,28 @@ void bench_report_figures(FILE *out, const bench_comparison *c)
                 v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
     }
 }
+void bench_report_cuts(FILE *out, const bench_comparison *c)
+{
+    int cold = 0, unread = 0;
+    for (int i = 0; i < c->count; i++) {
+        cold += c->variants[i].warmed < c->warm_up;
+        unread += c->variants[i].not_evaluated;
+    }
+    if (c->rounds < BENCH_LEAST_ROUNDS) {
+        fprintf(out,
+                "--seconds %g were enough for %d round%s instead of %d: the ratios are rough.\n",
+                c->seconds, c->rounds, c->rounds == 1 ? "" : "s", BENCH_LEAST_ROUNDS);
+    }
+    if (cold) {
+        fprintf(out, "No time for all %d steps of warming up: %d of %d variants took fewer.\n",
+                c->warm_up, cold, c->count);
+    }
+    if (unread) {
+        fprintf(out, "No time to evaluate %d of %d variants.\n", unread, c->count);
+    }
+}
 
 /* ---- beside runs ---- */
-
 static json_t *record_of(const bench_variant *v, int threads, int rounds, const host_info *h)
 {
     char utc[32];

@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "harness/speed/bench.h"
 #include "harness/speed/bench_against.h"
+#include "harness/speed/bench_compare.h"
 #include "harness/speed/bench_report.h"
 #include "harness/speed/bench_stream.h"
 #include "tests/support/trials.h"
@@ -68,6 +69,41 @@ static void figures_are_there(void)
     bench_report_print(f, &r);
     EXPECT(ftell(f) > 500, "%ld characters", ftell(f));
     fclose(f);
+}
+
+/* Time that is up at once: each variant warms up with a step and trains in one round, and what was
+ * left out is said. */
+static void time_is_divided(void)
+{
+    char path[FILE_PATH_BYTES], said[1024] = "";
+    err e = {0};
+    static const char variants[] = "sweep: {list: [{label: a}, {label: b, optimizer.lr: 1e-4}]}\n";
+    snprintf(path, sizeof path, "%s/sweep.yaml", test_folder());
+    FILE *f = fopen(path, "w");
+    EXPECT(f && fprintf(f, "%s%s", TRIAL_SPEC, variants) > 0 && fclose(f) == 0, "%s", path);
+    experiment *x = experiment_load(path, NULL, &e);
+    EXPECT(x, "%s", e.text);
+    if (!x) return;
+    arena *a = arena_new(0);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    const bench_options o = {.threads = 1, .seconds = 1e-9, .warm_up = 7};
+    const bench_comparison *c = bench_compare(a, x, &places, &o, &e);
+    EXPECT(c && c->rounds == 1, "%s", e.text);
+    for (int i = 0; c && i < 2; i++) {
+        const bench_variant *v = &c->variants[i];
+        EXPECT(v->warmed == 1 && v->steps == 1 && v->train.rate > 0 && v->not_evaluated &&
+                   isnan(v->eval.rate),
+               "%s: %d warm, %d steps, %g", v->label, v->warmed, v->steps, v->train.rate);
+    }
+    f = c ? fmemopen(said, sizeof said, "w") : NULL;
+    if (f) bench_report_cuts(f, c);
+    if (f) fclose(f);
+    EXPECT(strstr(said, "1 round instead of 5") &&
+               strstr(said, "all 7 steps of warming up: 2 of") &&
+               strstr(said, "evaluate 2 of 2 variants"),
+           "%s", said);
+    arena_free(a);
+    experiment_free(x);
 }
 
 /* One row reads on and on; how fast is no test, how much memory is. */
@@ -152,6 +188,7 @@ static void figures_of_peers_are_checked(void)
 
 const test_suite test_bench = {"harness/bench",
                                {{"figures_are_there", figures_are_there},
+                                {"time_is_divided", time_is_divided},
                                 {"stream_is_flat", stream_is_flat},
                                 {"peers_of_the_same_size_count", peers_of_the_same_size_count},
                                 {"figures_of_peers_are_checked", figures_of_peers_are_checked},
