@@ -15,26 +15,7 @@
 #include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
-
-/* The number behind `key` in a file of lines "key number", 0 if there is none. */
-static int64_t kernel_counter(const char *path, const char *key)
-{
-    char line[256];
-    int64_t found = 0;
-    FILE *f = fopen(path, "re");
-    while (f && fgets(line, sizeof line, f)) {
-        size_t n = strlen(key);
-        if (strncmp(line, key, n) == 0 && line[n] == ' ') found = strtoll(line + n, NULL, 10);
-    }
-    if (f) fclose(f);
-    return found;
-}
-
-int64_t run_end_oom_kills(void)
-{
-    return kernel_counter("/proc/vmstat", "oom_kill") +
-           kernel_counter("/sys/fs/cgroup/memory.events", "oom_kill");
-}
+#include "harness/supervise/oom_kills.h"
 
 /* The last line of log.txt: a worker's last words. */
 static void last_words(char *text, size_t size, const char *folder)
@@ -87,9 +68,7 @@ static void describe_death(run_status *status, const char *folder, int wait_stat
     status->state = outside && !no_memory ? RUN_INTERRUPTED : RUN_FAILED;
     status->kind = no_memory ? KIND_MEMORY : number ? KIND_SIGNAL : KIND_OTHER;
     status->ended_at = host_wall_s();
-    const char *hint = no_memory && number == SIGKILL
-                           ? "; the machine has run out of memory, use fewer --jobs"
-                           : "";
+    const char *hint = no_memory && number == SIGKILL ? "; memory ran out, use fewer --jobs" : "";
     snprintf(status->reason, sizeof status->reason, "%s%s%s%s", how, hint, words[0] ? ": " : "",
              words);
 }
@@ -104,22 +83,23 @@ static void describe_timeout(run_status *status)
              (long long)status->step, (long long)status->steps);
 }
 
-/* Whether the kernel has killed a process since *kills was read; reads it again. */
+/* Whether the kernel is known to have killed one of our group since *kills was read; reads it
+ * again. */
 static bool memory_ran_out(int64_t *kills)
 {
     int64_t before = *kills;
-    *kills = run_end_oom_kills();
-    return *kills > before;
+    *kills = oom_kills("");
+    return *kills != OOM_KILLS_UNKNOWN && *kills > before;
 }
 
 /* Who tells the truth: a status that fits the exit status was written by this worker, and stands.
  * Otherwise the process died without a word, and its death is described, unless another process has
  * the folder by now: then the status is that one's, and nothing is written into it. */
-run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *oom_kills)
+run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
     err ignored;
-    bool no_memory = memory_ran_out(oom_kills);
+    bool no_memory = memory_ran_out(kills);
     if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     bool told =
@@ -137,13 +117,12 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
     return status;
 }
 
-run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out,
-                              int64_t *oom_kills)
+run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
     err ignored;
     char why[sizeof status.reason];
-    bool no_memory = memory_ran_out(oom_kills);
+    bool no_memory = memory_ran_out(kills);
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
     if (code == EXIT_FAILED && status.state == RUN_DIVERGED) return status;
