@@ -297,6 +297,17 @@ static bool collect_losses(eval_pass *p, const eval_call *text, err *e)
     return true;
 }
 
+/* Tokens that have their loss. */
+static void tell_reader(const eval_pass *p)
+{
+    const eval_reader *r = &p->task->reader;
+    int64_t tokens = 0;
+    for (int i = 0; r->heard && i < p->result->count; i++) {
+        tokens += p->result->documents[i].tokens;
+    }
+    if (r->heard) r->heard(r->user, tokens, p->text.limit);
+}
+
 bool eval_pass_run(eval_pass *p, err *e)
 {
     for (;;) {
@@ -310,5 +321,6 @@ bool eval_pass_run(eval_pass *p, err *e)
         for (int i = 0; i < p->text.count; i++) {
             if (!collect_losses(p, &p->text.calls[i], e)) return false;
         }
+        tell_reader(p);
     }
 }

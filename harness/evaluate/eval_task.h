@@ -82,6 +82,11 @@ typedef struct eval_forget {
     const layer *self; /* NULL: all layers */
     slot_kind kind;
 } eval_forget;
+/* Hears how far an evaluation has got, now and then, from the thread that evaluates. */
+typedef struct eval_reader {
+    void (*heard)(void *user, int64_t tokens, int64_t of); /* NULL: nobody listens */
+    void *user;
+} eval_reader;
 
 typedef struct eval_task {
     const model *model;
@@ -94,9 +99,10 @@ typedef struct eval_task {
     bool slices;                       /* sum up the losses by slices, too */
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
-    const eval_watch *watch;           /* may be NULL; not with a model that learns */
-    const eval_forget *forget;         /* may be NULL; not with a model that learns */
-    const dynamic_learner *learner;    /* evaluate() makes it where the options want one; NULL */
+    eval_reader reader;
+    const eval_watch *watch;        /* may be NULL; not with a model that learns */
+    const eval_forget *forget;      /* may be NULL; not with a model that learns */
+    const dynamic_learner *learner; /* evaluate() makes it where the options want one; NULL */
 } eval_task;
 
 #endif

@@ -172,6 +172,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
     trial.losses_path = NULL;
     trial.slices = false;
     trial.watch = NULL;
+    trial.reader.heard = NULL;
     trial.learner = l;
     double least = (double)INFINITY, rate = d->rate_values[0], decay = d->decay_values[0];
     for (int i = 0; i < d->rate_count * d->decay_count && !*stopped; i++) {

@@ -40,7 +40,8 @@ typedef struct run_status {
     double started_at, ended_at; /* wall clock, 0: not yet */
     int64_t step, steps, tokens;
     double train_seconds, tokens_per_second;
-    double loss; /* nats per token, of the last logged steps; NaN: none */
+    double loss;                     /* nats per token, of the last logged steps; NaN: none */
+    double eval_share, eval_seconds; /* of the evaluation that is going on; 0, 0: none is */
     int64_t peak_rss_bytes, peak_anon_bytes;
 } run_status;
 

@@ -51,6 +51,7 @@ typedef struct worker {
     double saved_at, told_at;       /* monotonic: last checkpoint, last status */
     int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
     double evaluated;               /* nats per token of the final evaluation */
+    double eval_began;              /* monotonic: of the evaluation that is going on */
     char line[LOG_LINE_BYTES];
 } worker;
 
@@ -317,6 +318,16 @@ static bool routing_is_traced(const worker *w, const train_progress *p)
            2 * (p->step - p->eval_at) >= w->work.train.eval_every;
 }
 
+/* While an evaluation goes on. */
+static void tell_share(void *user, int64_t tokens, int64_t of)
+{
+    worker *w = user;
+    double now = host_monotonic_s();
+    w->status.eval_share = of > 0 ? (double)tokens / (double)of : 0;
+    w->status.eval_seconds = now - w->eval_began;
+    tell_status(w, now);
+}
+
 static outcome run_eval(worker *w, bool final, err *e)
 {
     const workload *work = &w->work;
@@ -324,6 +335,8 @@ static outcome run_eval(worker *w, bool final, err *e)
     eval_task task =
         workload_evaluation(work, trainer_values(w->trainer), w->plan.threads, &stop_requested);
     task.slices = final;
+    task.reader = (eval_reader){tell_share, w};
+    w->eval_began = host_monotonic_s();
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];
     eval_record_task_id(id, &task, w->plan.run, p->step);
     snprintf(name, sizeof name, "losses-%s.f32", id);
@@ -336,7 +349,9 @@ static outcome run_eval(worker *w, bool final, err *e)
     }
     evaluation r;
     json_t *more;
-    if (!diagnose_evaluation(&r, &more, &task, final, e)) return WENT_WRONG;
+    bool ok = diagnose_evaluation(&r, &more, &task, final, e);
+    w->status.eval_share = w->status.eval_seconds = 0;
+    if (!ok) return WENT_WRONG;
     outcome o = STOPPED;
     file_failpoint("evaluated");
     if (!r.stopped && !run_lease_holds(w->lease, e)) {

@@ -9,17 +9,17 @@
 
 #include "core/base/host.h"
 #include "harness/run/run_status.h"
+#define MOST_OF_A_RUN 0.99 /* of one that has not ended */
 
 enum { NAME_CELLS = 24, BAR_CELLS = 24, LINE_BYTES = 512 };
 
 struct progress {
     FILE *out;
     bool terminal, colour;
-    int total, drawn; /* lines of bars on the screen */
+    int drawn; /* lines of bars on the screen */
     double began, shown_at;
 };
-
-progress *progress_new(FILE *out, int total, err *e)
+progress *progress_new(FILE *out, err *e)
 {
     progress *p = calloc(1, sizeof *p);
     if (!p) {
@@ -28,7 +28,6 @@ progress *progress_new(FILE *out, int total, err *e)
     }
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
     p->out = out;
-    p->total = total;
     p->terminal = isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
     p->colour = p->terminal && !(no_color && *no_color);
     p->began = host_monotonic_s();
@@ -90,13 +89,26 @@ void progress_say(progress *p, const char *format, ...)
     p->shown_at = 0; /* the bars come back with the next update */
 }
 
-static double fraction_of(const run_status *s)
+double progress_fraction(const run_status *s)
 {
-    return s->steps > 0 ? fmin(1, (double)s->step / (double)s->steps) : 0;
+    if (s->steps <= 0) return 0;
+    if (s->step >= s->steps && s->eval_share > 0) {
+        double whole = s->train_seconds + s->eval_seconds / s->eval_share;
+        return fmin(MOST_OF_A_RUN, (s->train_seconds + s->eval_seconds) / whole);
+    }
+    return fmin(MOST_OF_A_RUN, (double)s->step / (double)s->steps);
 }
 
+double progress_left(double elapsed, const progress_sweep *all)
+{
+    double done = all->work - all->before;
+    return done > 0 ? elapsed * (all->runs - all->work) / done : (double)NAN;
+}
+
+/* To the end of its training, or of the evaluation that goes on. */
 static double seconds_left(const run_status *s)
 {
+    if (s->eval_share > 0) return s->eval_seconds * (1 / s->eval_share - 1);
     if (s->step <= 0 || s->steps <= 0) return (double)NAN;
     return s->train_seconds / (double)s->step * (double)(s->steps - MIN(s->step, s->steps));
 }
@@ -108,7 +120,9 @@ static void job_figures(char *text, size_t size, const progress_job *job)
     progress_amount(rate, s->tokens_per_second);
     progress_time(left, seconds_left(s));
     if (isfinite(s->loss)) snprintf(loss, sizeof loss, "loss %.4f", s->loss);
-    if (s->steps > 0 && s->step >= s->steps) {
+    if (s->eval_share > 0) {
+        snprintf(text, size, "%s  evaluating: %.0f %%  %s left", loss, 100 * s->eval_share, left);
+    } else if (s->steps > 0 && s->step >= s->steps) {
         snprintf(text, size, "%s  evaluating", loss);
     } else {
         snprintf(text, size, "%s  %s tok/s  %s left", loss, rate, left);
@@ -160,7 +174,7 @@ static void draw_all(progress *p, const progress_job *jobs, int count, const cha
         char name[64], rest[128];
         snprintf(name, sizeof name, "%.19s #%lld", jobs[i].label, (long long)jobs[i].seed);
         job_figures(rest, sizeof rest, &jobs[i]);
-        draw_bars(p, width, name, fraction_of(&jobs[i].status), rest);
+        draw_bars(p, width, name, progress_fraction(&jobs[i].status), rest);
     }
     draw_bars(p, width, "all runs", fraction, total);
     fflush(p->out);
@@ -168,9 +182,9 @@ static void draw_all(progress *p, const progress_job *jobs, int count, const cha
 
 /* ---- both ---- */
 
-void progress_update(progress *p, const progress_job *jobs, int count, int finished, int failed)
+void progress_update(progress *p, const progress_job *jobs, int count, const progress_sweep *all)
 {
-    double now = host_monotonic_s(), rate = 0, work = finished;
+    double now = host_monotonic_s(), rate = 0;
     if (now - p->shown_at < (p->terminal ? 0.2 : 10)) return;
     if (!p->terminal && p->shown_at <= 0) { /* the first plain line waits, too */
         p->shown_at = now;
@@ -179,15 +193,14 @@ void progress_update(progress *p, const progress_job *jobs, int count, int finis
     p->shown_at = now;
     for (int i = 0; i < count; i++) {
         if (isfinite(jobs[i].status.tokens_per_second)) rate += jobs[i].status.tokens_per_second;
-        work += fraction_of(&jobs[i].status);
     }
     char total[160], speed[16], left[16], bad[32] = "";
-    double fraction = p->total ? fmin(1, work / p->total) : 1;
+    double fraction = all->runs ? fmin(1, all->work / all->runs) : 1;
     progress_amount(speed, rate);
-    progress_time(left, work > 0 ? (now - p->began) * (p->total - work) / work : -1);
-    if (failed) snprintf(bad, sizeof bad, ", %d failed", failed);
-    snprintf(total, sizeof total, "%d of %d done%s  %s tok/s  %s left", finished, p->total, bad,
-             speed, left);
+    progress_time(left, progress_left(now - p->began, all));
+    if (all->failed) snprintf(bad, sizeof bad, ", %d failed", all->failed);
+    snprintf(total, sizeof total, "%d of %d done%s  %s tok/s  %s left", all->finished, all->runs,
+             bad, speed, left);
     if (p->terminal) {
         draw_all(p, jobs, count, total, fraction);
         return;
@@ -196,7 +209,7 @@ void progress_update(progress *p, const progress_job *jobs, int count, int finis
         char rest[128];
         job_figures(rest, sizeof rest, &jobs[i]);
         fprintf(p->out, "  %s, seed %lld: %.0f%%  %s\n", jobs[i].label, (long long)jobs[i].seed,
-                100 * fraction_of(&jobs[i].status), rest);
+                100 * progress_fraction(&jobs[i].status), rest);
     }
     fprintf(p->out, "%s\n", total);
     fflush(p->out);

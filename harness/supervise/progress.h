@@ -9,8 +9,8 @@
 
 typedef struct progress progress;
 
-/* total: runs that are to be trained. out is borrowed. */
-progress *progress_new(FILE *out, int total, err *e);
+/* out is borrowed. */
+progress *progress_new(FILE *out, err *e);
 void progress_free(progress *p); /* leaves the terminal on a fresh line */
 
 /* A line that stays ("run 3 of 9: long, seed 2: done, ..."), above the bars. */
@@ -22,9 +22,20 @@ typedef struct progress_job {
     const char *label;
     int64_t seed;
     run_status status;
-} progress_job;
-void progress_update(progress *p, const progress_job *jobs, int count, int finished, int failed);
+} progress_job; /* The sweep as a whole, whoever did it and when. Work is counted in runs. */
+typedef struct progress_sweep {
+    int runs, finished, failed;
+    double work;   /* runs that have ended, and the parts of others that are done */
+    double before; /* as much of it as was there when this sitting began */
+} progress_sweep;
 
+void progress_update(progress *p, const progress_job *jobs, int count, const progress_sweep *all);
+
+/* The part of a run that is done: its training, or of the whole in seconds, once it is evaluated
+ * and one can know what that takes; below 1 as long as it goes on. */
+double progress_fraction(const run_status *s);
+/* What is left at the speed of this sitting, which has lasted `elapsed` seconds; NaN: not known. */
+double progress_left(double elapsed, const progress_sweep *all);
 /* "1:02:03", "4:05"; "2.1M", "850k". */
 void progress_time(char text[16], double seconds);
 void progress_amount(char text[16], double amount);

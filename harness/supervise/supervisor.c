@@ -16,6 +16,7 @@
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
+#include "harness/supervise/oom_kills.h"
 #include "harness/supervise/run_end.h"
 #include "harness/supervise/sharing.h"
 #include "harness/supervise/supervisor_jobs.h"
@@ -58,6 +59,8 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         break;
     }
     if (status.kind == KIND_DAMAGED) j->damage = arena_strdup(s->memory, status.reason);
+    /* A finished or a damaged one: how much of it is left is not known. */
+    if (!j->evaluates && !j->damage) j->part = progress_fraction(&status);
     j->plan = plan;
     j->ended_before = status.ended_at;
     s->jobs[plan - s->x->runs] = j;
@@ -75,8 +78,8 @@ static void reap_workers(supervisor *s)
         job *j = s->running[i];
         int wait_status;
         if (!j || waitpid(j->pid, &wait_status, WNOHANG) != j->pid) continue;
-        run_status status = (j->evaluates ? run_end_evaluation : run_end)(
-            j->folder, wait_status, j->timed_out, &s->oom_kills);
+        run_status status = (j->evaluates ? run_end_evaluation : run_end)(j->folder, wait_status,
+                                                                          j->timed_out, &s->kills);
         s->running[i] = NULL;
         s->active--;
         if (status.state == RUN_RUNNING) { /* another process was quicker: see look_at */
@@ -139,21 +142,35 @@ static void start_jobs(supervisor *s)
     }
 }
 
+/* Runs that have ended, and the parts of others. */
+static double work_of(const supervisor *s)
+{
+    double work = s->x->run_count - s->queued;
+    for (int i = 0; i < s->queued; i++) {
+        work += s->queue[i].state == JOB_ENDED ? 1 : s->queue[i].part;
+    }
+    return work;
+}
+
 static void show_progress(supervisor *s)
 {
     if (!s->progress) return;
     int count = 0;
     for (int i = 0; i < s->slots; i++) {
-        const job *j = s->running[i];
+        job *j = s->running[i];
         if (!j) continue;
         progress_job *shown = &s->shown[count];
         shown->label = j->plan->label;
         shown->seed = j->plan->seed;
         err ignored;
         if (!run_status_read(&shown->status, j->folder, &ignored)) continue;
+        if (!j->evaluates) j->part = progress_fraction(&shown->status);
         count++;
     }
-    progress_update(s->progress, s->shown, count, s->ended - s->bad, s->bad);
+    s->all.finished = s->result->skipped + s->ended - s->bad;
+    s->all.failed = s->result->failed;
+    s->all.work = work_of(s);
+    progress_update(s->progress, s->shown, count, &s->all);
 }
 
 /* A run whose time is up saves its state once; it is killed if it does not within a minute. */
@@ -238,7 +255,8 @@ static bool prepare_queue(supervisor *s, err *e)
     s->running = arena_push_zero(s->memory, s->slots, sizeof(job *));
     s->shown = arena_push_zero(s->memory, s->slots, sizeof(progress_job));
     if (o->quiet) return true;
-    s->progress = progress_new(stderr, s->queued, e);
+    s->all = (progress_sweep){.runs = s->x->run_count, .before = work_of(s)};
+    s->progress = progress_new(stderr, e);
     return s->progress != NULL;
 }
 
@@ -246,7 +264,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
 {
     *r = (supervisor_result){0};
     supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16), .waiter = -1};
-    s.oom_kills = run_end_oom_kills();
+    s.kills = oom_kills("");
     int lock = experiment_lock_share(o->out, x->spec->name, e);
     bool ok = lock >= 0 && prepare_queue(&s, e);
     if (ok && s.queued > 0) {

@@ -26,7 +26,7 @@ static void say_bad(supervisor *s, int number, const job *j, const run_status *s
     const char *kind = run_status_kind_name(status->kind),
                *state = run_status_state_name(status->state);
     bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
-    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->queued,
+    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->x->run_count,
              j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
              told ? "" : ")", status->reason);
     if (s->progress) {
@@ -77,7 +77,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     char took[16], amount[16], holder[RUN_HOLDER_BYTES];
     const char *label = j->plan->label;
     long long seed = j->plan->seed;
-    int number = ++s->ended;
+    int number = s->x->run_count - s->queued + ++s->ended; /* of all, with those before */
     progress_time(took, status->train_seconds);
     progress_amount(amount, (double)status->tokens);
     s->result->moved = s->result->moved || status->state == RUN_DONE ||
@@ -86,29 +86,29 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     case RUN_DONE:
         if (j->evaluates) {
             s->result->evaluated++;
-            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->queued, label,
-                                seed);
+            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->x->run_count,
+                                label, seed);
             return;
         }
         s->result->done++;
         if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
-            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number, s->queued,
-                                label, seed);
+            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number,
+                                s->x->run_count, label, seed);
             return;
         }
         supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
-                            number, s->queued, label, seed, amount, took, status->loss);
+                            number, s->x->run_count, label, seed, amount, took, status->loss);
         return;
     case RUN_INTERRUPTED:
         s->result->interrupted++;
         supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number,
-                            s->queued, label, seed, (long long)status->step, status->reason);
+                            s->x->run_count, label, seed, (long long)status->step, status->reason);
         return;
     case RUN_RUNNING:
         s->result->busy++;
         supervisor_jobs_holder(holder, j);
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->queued, label, seed,
-                            holder);
+        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->x->run_count, label,
+                            seed, holder);
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:

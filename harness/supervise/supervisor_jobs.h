@@ -24,6 +24,7 @@ typedef struct job {
     double ended_before; /* wall clock: when it had ended badly, before a retry; 0: never */
     bool timed_out;
     const char *damage; /* of its files, which the worker mends; NULL: none */
+    double part;        /* of it that is done, as far as known here (progress_fraction) */
     bool evaluates;     /* it is done but for another final evaluation */
     holder_watch holder;
     double busy_until; /* monotonic: before that, a busy run is not looked at again */
@@ -50,7 +51,8 @@ typedef struct supervisor {
     progress_job *shown; /* [slots] */
     progress *progress;  /* NULL if quiet */
     int ended, bad;      /* of the queue */
-    int64_t oom_kills;   /* of the machine, when this began */
+    progress_sweep all;  /* the whole sweep: what is queued, and what had ended before */
+    int64_t kills;       /* for want of memory (oom_kills.h), before this */
     int stops;           /* how often the workers were told to stop */
     bool stop_asked;     /* by a signal */
     double stop_heard;   /* monotonic: the first of them */

@@ -76,6 +76,46 @@ static void rows_and_threads(void)
     trainer_free(t);
     workload_close(&w);
 }
+/* What a listener has heard: never less than before. */
+typedef struct heard {
+    int64_t tokens, of;
+    int calls;
+    bool falls;
+} heard;
+
+static void hear(void *user, int64_t tokens, int64_t of)
+{
+    heard *h = user;
+    h->falls |= tokens < h->tokens;
+    h->tokens = tokens;
+    h->of = of;
+    h->calls++;
+}
+
+static void how_far_is_told(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    for (int threads = 1; threads <= 2; threads++) {
+        heard h = {0};
+        eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 500};
+        eval_task task = {.model = w.eval_model,
+                          .values = trainer_values(t),
+                          .corpus = w.corpus,
+                          .options = &o,
+                          .threads = threads,
+                          .reader = {hear, &h}};
+        evaluation r = {0};
+        err e = {0};
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        EXPECT(h.calls > 1 && !h.falls && h.tokens == 500 && h.of == 500, "%d calls, %lld of %lld",
+               h.calls, (long long)h.tokens, (long long)h.of);
+        evaluate_deinit(&r);
+    }
+    trainer_free(t);
+    workload_close(&w);
+}
 
 /* How rows are cut into lanes is no part of an evaluation's name: no layer's and no head's figure
  * may depend on it. */
@@ -352,6 +392,7 @@ static void identity_and_record(void)
 
 const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
+                                   {"how_far_is_told", how_far_is_told},
                                    {"lanes_do_not_matter/", lanes_do_not_matter},
                                    {"threads_on_one_document", threads_on_one_document},
                                    {"losses_of_every_token", losses_of_every_token},

@@ -254,6 +254,8 @@ static void changes_are_shown(void)
     EXPECT(r.status < 0 || lines_of(r.out) == 3, "%s", r.out);
     r = LOCI("run", file, "--set", "sweep.seeds=2", "--set", "optimizer.lr=2e-2");
     EXPECT(r.status < 0 || !strstr(r.err, "changed"), "further seeds are no change: %s", r.err);
+    expect_call(r, 0, NULL, "[3/4] "); /* of the sweep, with those of the first sitting */
+    expect_call(r, 0, NULL, "[4/4] ");
     r = LOCI("run", file, "--set", seed, "--set",
              "sweep.grid={memory: {block: {}, other: {schedule.warmup: 3}}}", "--set",
              "optimizer.lr=2e-2", "--dry-run");
@@ -427,7 +429,7 @@ static void benchmark(void)
     expect_call(LOCI("bench", spec, "--variant", "keys", "--stream", "1k", "--seconds", "1"), 2,
                 NULL, "does not look at --seconds");
     expect_call(LOCI("bench", spec, "--against", spec), 2, NULL, "does not look at --against");
-    r = LOCI("bench", spec, "--seconds", "0.1", "--json");
+    r = LOCI("bench", spec, "--seconds", "3", "--json");
     figures = json_loads(r.out, 0, NULL);
     const json_t *keys = json_array_get(figures, 1);
     EXPECT(json_array_size(figures) == 2 && json_get_double(keys, "train_ratio") > 0 &&
