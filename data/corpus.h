@@ -75,8 +75,12 @@ typedef struct corpus_places {
 
 /* Whether a `data:` node is right by itself: a corpus that there is, and its options. */
 bool corpus_check(const node *spec, err *e);
-/* Opens (and prepares, if needed) from the spec's `data:` node. */
-corpus *corpus_open(const node *spec, const corpus_places *places, err *e);
+/* Opens (and prepares, if needed) from the spec's `data:` node. */ corpus *
+corpus_open(const node *spec, const corpus_places *places, err *e);
+/* Without its text, which need not be there: no split, but text for ids and ids for text. Of the
+ * kinds that are text. tokenizer, hash: what corpus_tokenizer and corpus_hash said of it. */
+corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *hash,
+                         const corpus_places *places, err *e);
 void corpus_close(corpus *c);
 corpus_split *corpus_get(corpus *c, split_kind kind); /* NULL if the corpus lacks it */
 int64_t corpus_vocab(const corpus *c);

@@ -66,7 +66,9 @@ int64_t *corpus_token_counts(corpus *c, err *e)
     int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
     CHECK(counts && ids, "out of memory");
     bool ok = load_counts(c, counts);
-    if (!ok) {
+    if (!ok && c->splits[SPLIT_TRAIN].count == 0) {
+        err_set(e, "the counts of its tokens are not in the cache, and its text is not there");
+    } else if (!ok) {
         memset(counts, 0, (size_t)c->vocab * sizeof *counts);
         ok = count_split(&c->splits[SPLIT_TRAIN], counts, ids, e) && save_counts(c, counts, e);
     }

@@ -197,7 +197,7 @@ static int generate_text(const cli_call *c)
         return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
-    if (!trained_model_load(&m, folder, NULL, NULL, &places, &e)) {
+    if (!trained_model_load_bare(&m, folder, NULL, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     const char *const *prompts = NULL;
@@ -217,7 +217,9 @@ const verb VERB_GENERATE = {
     .max_words = 1,
     .help = "Writes text with a trained model, one token at a time.\n\n"
             "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED;\n"
-            "RUN@best and RUN@STEP are models that training kept.\n\n"
+            "RUN@best and RUN@STEP are models that training kept. The text that it was trained on "
+            "need\n"
+            "not be there.\n\n"
             "Several texts step together, so that the model is read once for all of them: each\n"
             "is what it would be alone.",
     .examples = {"generate quickstart --prompt 'In the beginning'",

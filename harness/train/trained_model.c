@@ -141,7 +141,7 @@ bool trained_model_source_guide(trained_source *s, model *m, err *e)
     CHECK(s->guide_count < 2, "%d guides", s->guide_count);
     trained_model *g = arena_push_zero(s->memory, 1, sizeof *g);
     const model_sizes sizes = {.context = model_context(m)};
-    if (!trained_model_load(g, s->folder, NULL, &sizes, &s->places, e)) {
+    if (!trained_model_load_bare(g, s->folder, &sizes, &s->places, e)) {
         return err_prefix(e, "init_from: the model whose predictions are wanted");
     }
     s->guides[s->guide_count++] = g;
@@ -167,6 +167,71 @@ static const char *runs_of(arena *a, const char *checkpoint)
     }
     return arena_strdup(a, path);
 }
+/* The `data:` section with that path; NULL: without one. */
+static const node *data_at(arena *a, const node *data, const char *path)
+{
+    node *at = node_map(a);
+    for (int i = 0; i < data->count; i++) {
+        bool is_path = strcmp(data->keys[i], "path") == 0;
+        if (!is_path) node_set(a, at, data->keys[i], node_copy(a, data->items[i]));
+    }
+    if (path) node_set(a, at, "path", node_scalar(a, path, false));
+    return at;
+}
+
+/* Opens it if it is the text that the model was trained on; else *other says where one lies. */
+static corpus *open_if_same(trained_model *m, const node *data, const char *hash,
+                            const corpus_places *places, const char **other)
+{
+    err ignored;
+    corpus *c = corpus_open(data, places, &ignored);
+    if (c && strcmp(corpus_hash(c), hash) == 0) return c;
+    if (c) *other = arena_strdup(m->memory, corpus_where(c));
+    if (c) corpus_close(c);
+    return NULL;
+}
+
+/* A text that is no longer where the spec says: /was/txt/big.txt is looked for as was/txt/big.txt,
+ * txt/big.txt and big.txt below the places, and where its kind of corpus lies by itself. */
+static corpus *open_moved(trained_model *m, const node *data, const char *hash,
+                          const corpus_places *places, const char **other)
+{
+    const node *path = node_get(data, "path");
+    if (!path || path->kind != NODE_SCALAR || !hash || !places) return NULL;
+    for (const char *end = path->text; end; end = strchr(end, '/')) {
+        end += *end == '/';
+        for (int i = 0; places->roots && places->roots[i]; i++) {
+            char there[FILE_PATH_BYTES];
+            if (!file_join(there, places->roots[i], end, NULL) || !file_exists(there)) continue;
+            corpus *c = open_if_same(m, data_at(m->memory, data, there), hash, places, other);
+            if (c) return c;
+        }
+    }
+    return open_if_same(m, data_at(m->memory, data, NULL), hash, places, other);
+}
+
+/* The corpus of the spec. bare: it will do without its text. */
+static bool open_own_corpus(trained_model *m, const safetensors *s, bool bare,
+                            const corpus_places *places, err *e)
+{
+    const node *data = node_get(m->spec, "data");
+    const char *hash = safetensors_metadata(s, "data");
+    const char *tokenizer = safetensors_metadata(s, "tokenizer");
+    const char *other = NULL;
+    m->corpus = corpus_open(data, places, e);
+    if (!m->corpus) m->corpus = open_moved(m, data, hash, places, &other);
+    if (!m->corpus && other) {
+        err_set(e, "%.500s; %.300s is another text than it was trained on", e->text, other);
+    } else if (!m->corpus && node_get(data, "path")) {
+        err_set(e, "%.800s; if it was moved, name the folder that it is in with --data", e->text);
+    }
+    if (!m->corpus && bare && hash && tokenizer) {
+        err also;
+        m->corpus = corpus_open_bare(data, tokenizer, hash, places, &also);
+        if (!m->corpus) err_set(e, "%.500s; without it: %.500s", e->text, also.text);
+    }
+    return m->corpus != NULL;
+}
 
 /* All values come from the checkpoint; what the model is told while it runs does not. */
 static bool open_guide(trained_model *m, const char *folder, const corpus_places *places, err *e)
@@ -180,8 +245,8 @@ static bool open_guide(trained_model *m, const char *folder, const corpus_places
 }
 
 static bool open_loaded(trained_model *m, const safetensors *s, const char *folder,
-                        const node *data, const model_sizes *sizes, const corpus_places *places,
-                        err *e)
+                        const node *data, bool bare, const model_sizes *sizes,
+                        const corpus_places *places, err *e)
 {
     const char *spec = safetensors_metadata(s, "spec"), *run = safetensors_metadata(s, "run");
     if (!spec) return err_set(e, "%s: the model file holds no spec; it is not from loci", folder);
@@ -194,7 +259,11 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     m->tokens = checkpoint_files_number(s, "tokens");
     m->seed = checkpoint_files_number(s, "seed");
     snprintf(m->run, sizeof m->run, "%s", run ? run : "");
-    m->corpus = corpus_open(data ? data : node_get(m->spec, "data"), places, e);
+    if (data) {
+        m->corpus = corpus_open(data, places, e);
+    } else if (!open_own_corpus(m, s, bare, places, e)) {
+        return false;
+    }
     if (!m->corpus || !checkpoint_files_tokenizer_is(s, corpus_tokenizer(m->corpus), e)) {
         return m->corpus ? err_prefix(e, "%s", folder) : false;
     }
@@ -208,8 +277,8 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
                       folder, (long long)corpus_vocab(m->corpus));
 }
 
-bool trained_model_load(trained_model *m, const char *folder, const node *data,
-                        const model_sizes *sizes, const corpus_places *places, err *e)
+static bool load(trained_model *m, const char *folder, const node *data, bool bare,
+                 const model_sizes *sizes, const corpus_places *places, err *e)
 {
     char inner[FILE_PATH_BYTES];
     *m = (trained_model){0};
@@ -217,10 +286,21 @@ bool trained_model_load(trained_model *m, const char *folder, const node *data,
     safetensors *s = checkpoint_files_open(inner, "model", e);
     if (!s) return false;
     m->memory = arena_new(0);
-    bool ok = open_loaded(m, s, inner, data, sizes, places, e);
+    bool ok = open_loaded(m, s, inner, data, bare, sizes, places, e);
     safetensors_close(s);
     if (!ok) trained_model_close(m);
     return ok;
+}
+bool trained_model_load(trained_model *m, const char *folder, const node *data,
+                        const model_sizes *sizes, const corpus_places *places, err *e)
+{
+    return load(m, folder, data, false, sizes, places, e);
+}
+
+bool trained_model_load_bare(trained_model *m, const char *folder, const model_sizes *sizes,
+                             const corpus_places *places, err *e)
+{
+    return load(m, folder, NULL, true, sizes, places, e);
 }
 
 void trained_model_close(trained_model *m)

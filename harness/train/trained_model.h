@@ -38,11 +38,16 @@ typedef struct trained_model {
 } trained_model;
 
 /* folder: a run's folder or its checkpoint folder. data: replaces the spec's `data:` section, NULL:
- * as trained (the vocabulary must be the same). sizes replaces the model's, NULL: as trained. A
- * model that is told another's predictions brings that one along: it must lie where init_from says,
- * a run of the same sweep beside its folder. */
+ * * as trained (the vocabulary must be the same), looked for below the places, too, if it is not
+ * where it was: then it must be the same to the bit. sizes replaces the model's, NULL: as trained.
+ * A * model that is told another's predictions brings that one along: it must lie where init_from
+ * says, a run of the same sweep beside its folder. */
 bool trained_model_load(trained_model *m, const char *folder, const node *data,
                         const model_sizes *sizes, const corpus_places *places, err *e);
+/* The same for who reads none of the corpus's text, which need not be there: then it has no splits
+ * (corpus_open_bare). */
+bool trained_model_load_bare(trained_model *m, const char *folder, const model_sizes *sizes,
+                             const corpus_places *places, err *e);
 void trained_model_close(trained_model *m);
 
 #endif

@@ -1,0 +1,65 @@
+/* A text that was moved or removed after a model was trained on it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "tests/support/program.h"
+#include "tests/test.h"
+
+static const char SPEC[] = "data: {corpus: text, path: texts/all.txt}\n"
+                           "model: {width: 16, context: 16, blocks: [{attention: {heads: 2}, ffn: "
+                           "{hidden: 32}}]}\n"
+                           "train: {budget: {steps: 2}, batch: 2}\n";
+
+static const char *in_folder(char path[FILE_PATH_BYTES], const char *name)
+{
+    file_join(path, test_folder(), name, NULL);
+    return path;
+}
+
+static void write_text(const char *path, int lines)
+{
+    FILE *f = fopen(path, "w");
+    EXPECT(f, "%s", path);
+    for (int i = 0; f && i < lines; i++) {
+        fprintf(f, "%d times %d is %d, and that is that.\n", i, i, i * i);
+    }
+    if (f) fclose(f);
+}
+
+static void expect(program_result r, int status, const char *out, const char *words)
+{
+    if (r.status < 0) return;
+    EXPECT(r.status == status && (!out || strstr(r.out, out)) && (!words || strstr(r.err, words)),
+           "%d instead of %d; %s; %s", r.status, status, r.out, r.err);
+}
+
+static void moved(void)
+{
+    char spec[FILE_PATH_BYTES], was[FILE_PATH_BYTES], is[FILE_PATH_BYTES], text[FILE_PATH_BYTES];
+    char data[FILE_PATH_BYTES + 64];
+    err e = {0};
+    EXPECT(file_make_folders(in_folder(was, "texts"), &e), "%s", e.text);
+    write_text(in_folder(text, "texts/all.txt"), 2000);
+    EXPECT(file_write(in_folder(spec, "moved.yaml"), SPEC, strlen(SPEC), &e), "%s", e.text);
+    program_result r = LOCI("run", spec, "--quiet");
+    if (r.status < 0) return;
+    expect(r, 0, NULL, NULL);
+    expect(LOCI("eval", "moved"), 0, "bits per byte", NULL);
+    EXPECT(rename(was, in_folder(is, "elsewhere")) == 0, "%s", is);
+    /* No text is read. */
+    expect(LOCI("generate", "moved", "--tokens", "5", "--prompt", "7 times"), 0, "7 times", NULL);
+    expect(LOCI("eval", "moved"), 1, NULL, "--data");
+    expect(LOCI("inspect", "moved"), 1, NULL, "--data");
+    expect(LOCI("eval", "moved", "--data", is), 0, "bits per byte", NULL);
+    expect(LOCI("inspect", "moved", "values", "--data", is), 0, NULL, NULL);
+    snprintf(data, sizeof data, "{corpus: text, path: %s/all.txt}", is);
+    expect(LOCI("eval", "moved", "--corpus", data), 0, "bits per byte", NULL);
+    /* A text of that name is not that text. */
+    write_text(in_folder(text, "elsewhere/all.txt"), 1999);
+    expect(LOCI("eval", "moved", "--data", is), 1, NULL, "is another text than");
+    expect(LOCI("generate", "moved", "--tokens", "5", "--data", is), 0, NULL, NULL);
+}
+
+extern const test_suite test_moved_corpus;
+const test_suite test_moved_corpus = {"tools/moved corpus", {{"moved", moved}, {0}}};
