@@ -6,6 +6,7 @@
 #include "harness/supervise/spec_changes.h"
 #include "harness/supervise/supervisor.h"
 #include "results/table/table.h"
+#include "tools/dry_run.h"
 #include "tools/launching.h"
 #include "tools/verbs.h"
 
@@ -15,13 +16,15 @@ typedef struct run_call {
     int64_t jobs, threads, format;
     int64_t retry, max_failures, memory;
     double timeout;
-    bool dry_run, fail_fast, no_wait, quiet;
+    bool dry_run, calibrate, fail_fast, no_wait, quiet;
     launching_options launching;
 } run_call;
 
 static const option OPTIONS[] = {
     CLI_SWITCH(run_call, dry_run, "dry-run",
-               "print the planned runs and their cost, train nothing"),
+               "print the planned runs, their cost and how long they take, train nothing"),
+    CLI_SWITCH(run_call, calibrate, "calibrate",
+               "of a dry run: train each variant for 2 seconds where its speed is not known"),
     CLI_INT(run_call, jobs, "jobs", "0", 0, 4096,
             "runs at a time; 0: cores / threads, as far as memory allows"),
     CLI_INT(run_call, memory, "memory", "0", 0, 1e15,
@@ -43,54 +46,27 @@ static const option OPTIONS[] = {
     CLI_DATA(run_call),
     {0}};
 
-static bool print_plan(const cli_call *c, const experiment *x, const char *out, err *e)
+static supervisor_options options_of(const cli_call *c, const corpus_places *places)
 {
     const run_call *o = c->options;
-    table *t = table_new(c->memory);
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
-    int seed = table_column(t, "seed", "seed", "", 0);
-    int size = table_column(t, "params", "params", "", 0);
-    int active = table_column(t, "active_params", "active", "params", 0);
-    int flops = table_column(t, "flops_per_token", "FLOPs", "/ token", 0);
-    int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
-    int status = table_column(t, "status", "status", "", TABLE_LEFT);
-    int run = table_column(t, "run", "run", "", TABLE_LEFT);
-    for (int i = 0; i < x->run_count; i++) {
-        const run_plan *p = &x->runs[i];
-        char folder[FILE_PATH_BYTES];
-        run_status now;
-        err damaged;
-        if (!run_folder_path(folder, out, p->id, e)) return false;
-        bool known = run_status_read(&now, folder, &damaged);
-        table_row(t);
-        table_text(t, label, "%s%s", p->label, p->is_baseline ? " (baseline)" : "");
-        table_int(t, seed, p->seed);
-        table_scaled(t, size, (double)p->cost.params);
-        table_scaled(t, active, (double)p->cost.active_params);
-        table_scaled(t, flops, p->cost.forward_flops);
-        table_scaled(t, memory, p->memory_bytes);
-        table_text(t, status, "%s", known ? run_status_state_name(now.state) : "damaged");
-        table_text(t, run, "%s", p->id);
-    }
-    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
-    return true;
+    return (supervisor_options){.out = cli_out(o->out),
+                                .places = places,
+                                .command = cli_command(c->memory),
+                                .jobs = (int)o->jobs,
+                                .threads = (int)o->threads,
+                                .memory = o->memory,
+                                .leave_busy = o->no_wait,
+                                .shares = o->launching.task != NULL,
+                                .retry = (retry_kind)o->retry,
+                                .max_failures = o->fail_fast ? 1 : (int)o->max_failures,
+                                .timeout = o->timeout,
+                                .quiet = o->quiet};
 }
 
 static int train_runs(const cli_call *c, const experiment *x, const corpus_places *places, err *e)
 {
     const run_call *o = c->options;
-    supervisor_options how = {.out = cli_out(o->out),
-                              .places = places,
-                              .command = cli_command(c->memory),
-                              .jobs = (int)o->jobs,
-                              .threads = (int)o->threads,
-                              .memory = o->memory,
-                              .leave_busy = o->no_wait,
-                              .shares = o->launching.task != NULL,
-                              .retry = (retry_kind)o->retry,
-                              .max_failures = o->fail_fast ? 1 : (int)o->max_failures,
-                              .timeout = o->timeout,
-                              .quiet = o->quiet};
+    const supervisor_options how = options_of(c, places);
     supervisor_result r;
     if (!supervisor_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
     if (!o->quiet) {
@@ -123,12 +99,22 @@ static int run_or_launch(const cli_call *c, const experiment *x, const corpus_pl
     return train_runs(c, x, places, e);
 }
 
+static bool dry_run(const cli_call *c, experiment *x, const corpus_places *places, err *e)
+{
+    const run_call *o = c->options;
+    const supervisor_options how = options_of(c, places);
+    return dry_run_print(x, &how, o->calibrate, (int)o->format, e);
+}
+
 static int run_experiment(const cli_call *c)
 {
     const run_call *o = c->options;
     err e = {0};
     int wrong = launching_check(c, &o->launching);
     if (wrong) return wrong;
+    if (o->calibrate && !o->dry_run) {
+        return cli_fail(EXIT_USAGE, "run: --calibrate belongs to --dry-run; leave it out");
+    }
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places_heard(c->memory, o->data);
@@ -140,7 +126,7 @@ static int run_experiment(const cli_call *c)
         changed_weights_say(stderr, x, cli_out(o->out));
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
         status = run_or_launch(c, x, &places, &e);
-    } else if (!print_plan(c, x, cli_out(o->out), &e)) {
+    } else if (!dry_run(c, x, &places, &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
     } else {
         fflush(stdout);

@@ -288,6 +288,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
         model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
     }
     run->memory_bytes = estimate_memory(&w, &run->cost);
+    run->amount = run_amount_of(&w, run->cost.train_flops);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
     run->has_bytes = corpus_lossless(c);

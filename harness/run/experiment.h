@@ -12,6 +12,7 @@
 #define LOCI_HARNESS_EXPERIMENT_H
 
 #include "harness/run/identity.h"
+#include "harness/run/run_amount.h"
 #include "harness/spec/spec.h"
 #include "harness/spec/sweep.h"
 #include "results/claims/claim_read.h"
@@ -31,8 +32,9 @@ typedef struct run_plan {
     bool oracle; /* looks at what it predicts: its label says so, here and in every table */
     model_cost cost;
     double memory_bytes; /* estimate of anonymous memory with one thread */
-    const char *doubt;   /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
-    const char *taken;   /* of init_from: how much of the model it starts; NULL: not known yet */
+    run_amount amount;
+    const char *doubt; /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
+    const char *taken; /* of init_from: how much of the model it starts; NULL: not known yet */
     const char *corpus_hash;
     bool has_bytes, has_words; /* whether its evaluations count them */
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */

@@ -261,6 +261,26 @@ static void changes_are_shown(void)
              "optimizer.lr=2e-2", "--dry-run");
     expect_call(r, 0, NULL, "no longer part of tiny: 1 variants");
 }
+/* How long a sweep takes is known from runs, or measured for a moment. */
+static void time_is_told(void)
+{
+    char file[FILE_PATH_BYTES];
+    write_spec(file);
+    expect_call(LOCI("run", file, "--calibrate"), 2, NULL, "--dry-run");
+    program_result r = LOCI("run", file, "--dry-run");
+    if (r.status < 0) return;
+    expect_call(r, 0, "How long 4 of 4 runs take is not known here; --calibrate", NULL);
+    EXPECT(!strstr(r.out, "About"), "%s", r.out);
+    r = LOCI("run", file, "--dry-run", "--calibrate", "--jobs", "1", "--set", "sweep.seeds=1");
+    expect_call(r, 0, "About 0:0", NULL);
+    EXPECT(!strstr(r.out, "not known"), "%s", r.out);
+    expect_call(LOCI("run", file, "--set", "sweep.seeds=1", "--quiet"), 0, NULL, NULL);
+    r = LOCI("run", file, "--dry-run", "--set", "sweep.seeds=1");
+    EXPECT(!strstr(r.out, "About"), "nothing is left: %s", r.out);
+    expect_call(LOCI("run", file, "--dry-run"), 0, "About 0:0", NULL);
+    r = LOCI("run", file, "--dry-run", "--set", "model.width=24", "--format", "csv");
+    expect_call(r, 0, "time_left", "by the FLOPs of other runs");
+}
 
 /* Speeds measured alone take the place of those of runs that shared the machine. */
 static void speeds_are_recorded(void)
@@ -447,6 +467,7 @@ const test_suite test_cli = {"tools/cli",
                               {"experiment", experiment},
                               {"evaluations_are_added", evaluations_are_added},
                               {"changes_are_shown", changes_are_shown},
+                              {"time_is_told", time_is_told},
                               {"speeds_are_recorded", speeds_are_recorded},
                               {"probes", probes},
                               {"imports", imports},

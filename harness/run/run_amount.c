@@ -1,0 +1,25 @@
+#include "harness/run/run_amount.h"
+
+#include <math.h>
+
+#include "harness/evaluate/evaluate.h"
+
+/* Of one evaluation; 0 where the corpus has no such split. */
+static double evaluated_once(const workload *w)
+{
+    const corpus_split *s = corpus_get(w->corpus, eval_options_split(&w->eval));
+    int64_t all = s ? split_tokens(s) : 0;
+    return (double)(w->eval.tokens > 0 ? MIN(w->eval.tokens, all) : all);
+}
+
+/* A budget in seconds has no steps yet: of it the last evaluation counts alone. */
+run_amount run_amount_of(const workload *w, double train_flops)
+{
+    const budget *b = &w->train.budget;
+    double once = evaluated_once(w);
+    if (b->kind == BUDGET_SECONDS) return (run_amount){b->amount, (double)NAN, once};
+    train_length l = train_options_length(b, &w->shape, train_flops);
+    double tokens = l.tokens ? (double)l.tokens : (double)l.steps * w->shape.targets_per_step;
+    int64_t every = w->train.eval_every, on_the_way = every > 0 ? MAX(l.steps - 1, 0) / every : 0;
+    return (run_amount){(double)NAN, tokens, once * (double)(1 + on_the_way)};
+}

@@ -1,0 +1,210 @@
+#include "harness/speed/sweep_time.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/host.h"
+#include "harness/run/run_folder.h"
+#include "harness/speed/bench.h"
+#include "results/compare/stats.h"
+#include "results/store/collect.h"
+#include "results/store/query.h"
+
+/* Tokens per second, and FLOPs per second of training and of evaluating. NaN: not known. */
+typedef struct speed {
+    const char *variant;
+    double train, eval, train_flops, eval_flops;
+} speed;
+
+typedef struct speeds {
+    arena *memory;
+    speed *list;
+    int count, capacity;
+} speeds;
+
+static void add_speed(speeds *s, const speed *one)
+{
+    if (s->count == s->capacity) {
+        int more = MAX(64, 2 * s->capacity);
+        speed *list = ARENA_NEW(s->memory, speed, more);
+        if (s->count) memcpy(list, s->list, (size_t)s->count * sizeof *list);
+        s->list = list;
+        s->capacity = more;
+    }
+    s->list[s->count++] = *one;
+}
+
+/* ---- what was recorded ---- */
+
+/* Measured alone counts for more than the mean of a run that shared the machine. */
+static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
+{
+    host_info h;
+    host_describe(&h);
+    if (!file_is_folder(o->out)) return true;
+    store *db = collect_and_open(o->out, NULL, e);
+    if (!db) return false;
+    query q = QUERY(db, e,
+                    "SELECT r.variant, r.train_flops_per_token, r.forward_flops_per_token, "
+                    "coalesce(r.alone_tokens_per_second, r.tokens / r.train_seconds) AS train, "
+                    "(SELECT v.tokens_per_second FROM evaluation v WHERE v.run = r.run AND "
+                    "v.final) AS eval FROM run r WHERE r.host = ?1 AND r.cpu = ?2 AND r.threads = "
+                    "?3",
+                    h.name, h.cpu, NULL);
+    query_number(&q, 3, o->threads);
+    while (query_next(&q)) {
+        speed one = {.variant = query_text(&q, "variant", s->memory),
+                     .train = query_real(&q, "train"),
+                     .eval = query_real(&q, "eval")};
+        one.train_flops = one.train * query_real(&q, "train_flops_per_token");
+        one.eval_flops = one.eval * query_real(&q, "forward_flops_per_token");
+        add_speed(s, &one);
+    }
+    bool ok = query_close(&q);
+    store_close(db);
+    return ok;
+}
+
+/* ---- what is measured ---- */
+
+/* Values do not matter for how long a step takes: nothing that the variant starts from is read. */
+static const node *fresh_spec(arena *a, const node *own)
+{
+    node *fresh = node_map(a);
+    for (int i = 0; i < own->count; i++) {
+        bool start = strcmp(own->keys[i], "init_from") == 0;
+        if (!start) node_set(a, fresh, own->keys[i], node_copy(a, own->items[i]));
+    }
+    return fresh;
+}
+
+static bool measure_eval(double *rate, workload *w, int threads, err *e)
+{
+    trainer *t = trainer_new(w, threads, (train_length){.steps = INT64_MAX / 2}, e);
+    bool ok = t && bench_evaluate(rate, w, t, e);
+    trainer_free(t);
+    return ok;
+}
+
+/* False where the variant cannot be opened by itself, as one that needs another's predictions. */
+static bool measure(speed *one, experiment *x, int run, const sweep_time_options *o)
+{
+    const run_plan *p = &x->runs[run];
+    workload w;
+    err ignored;
+    double step;
+    arena *a = arena_new(1 << 16);
+    const node *own = experiment_spec(x, run, &ignored);
+    *one = (speed){p->variant, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
+    bool ok = own && workload_open(&w, fresh_spec(a, own), p->seed, o->places, &ignored);
+    if (ok) {
+        ok = trainer_calibrate(&w, o->threads, o->calibrate, &step, &ignored) &&
+             measure_eval(&one->eval, &w, o->threads, &ignored);
+        if (ok) one->train = w.shape.targets_per_step / step;
+        workload_close(&w);
+    }
+    arena_free(a);
+    one->train_flops = one->train * p->cost.train_flops;
+    one->eval_flops = one->eval * p->cost.forward_flops;
+    return ok;
+}
+
+/* ---- the estimate ---- */
+
+/* The median of what `want` gives of the speeds that are known; NaN: none. */
+static double median_of(const speeds *s, const char *variant, double (*want)(const speed *))
+{
+    double *found = ARENA_NEW(s->memory, double, s->count + 1);
+    int n = 0;
+    for (int i = 0; i < s->count; i++) {
+        if (variant && strcmp(s->list[i].variant, variant) != 0) continue;
+        found[n] = want(&s->list[i]);
+        if (isfinite(found[n]) && found[n] > 0) n++;
+    }
+    return n ? stats_median(found, n) : (double)NAN;
+}
+
+static double train_of(const speed *s)
+{
+    return s->train;
+}
+
+static double eval_of(const speed *s)
+{
+    return s->eval;
+}
+
+static double train_flops_of(const speed *s)
+{
+    return s->train_flops;
+}
+
+static double eval_flops_of(const speed *s)
+{
+    return s->eval_flops;
+}
+
+static bool is_known(const speeds *s, const run_plan *p)
+{
+    return isfinite(median_of(s, p->variant, train_of)) || p->amount.tokens <= 0;
+}
+
+static run_time time_of(const speeds *s, const run_plan *p, double share)
+{
+    double train = median_of(s, p->variant, train_of), eval = median_of(s, p->variant, eval_of);
+    time_source source = TIME_RECORDED;
+    bool timed = isfinite(p->amount.seconds);
+    if (!isfinite(train) || !isfinite(eval)) source = TIME_SCALED;
+    if (!isfinite(train)) train = median_of(s, NULL, train_flops_of) / p->cost.train_flops;
+    if (!isfinite(eval)) eval = median_of(s, NULL, eval_flops_of) / p->cost.forward_flops;
+    run_time t = {source, share * (timed ? p->amount.seconds : p->amount.tokens / train),
+                  p->amount.eval_tokens / eval};
+    if (p->amount.tokens <= 0) t.train = 0;
+    if (p->amount.eval_tokens <= 0) t.eval = 0;
+    if (!isfinite(t.train + t.eval)) t.source = TIME_UNKNOWN;
+    return t;
+}
+
+/* The part of its training that an interrupted run has before it. */
+static double share_left(const run_plan *p, const char *out)
+{
+    char folder[FILE_PATH_BYTES];
+    run_status s;
+    err ignored;
+    if (!run_folder_path(folder, out, p->id, NULL) || !run_status_read(&s, folder, &ignored) ||
+        s.kind == KIND_DAMAGED || s.steps <= 0) {
+        return 1;
+    }
+    return fmax(0, 1 - (double)s.step / (double)s.steps);
+}
+
+bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
+                         const sweep_time_options *o, err *e)
+{
+    speeds s = {.memory = arena_new(1 << 16)};
+    bool ok = read_speeds(&s, o, e);
+    for (int i = 0; ok && i < x->run_count && o->calibrate > 0; i++) {
+        speed one;
+        if (left[i] && !is_known(&s, &x->runs[i]) && measure(&one, x, i, o)) add_speed(&s, &one);
+    }
+    for (int i = 0; ok && i < x->run_count; i++) {
+        times[i] = left[i] ? time_of(&s, &x->runs[i], share_left(&x->runs[i], o->out))
+                           : (run_time){.source = TIME_NONE};
+    }
+    arena_free(s.memory);
+    return ok;
+}
+
+double sweep_time_total(const run_time *times, int count, int jobs, int *known)
+{
+    double sum = 0, longest = 0;
+    *known = 0;
+    for (int i = 0; i < count; i++) {
+        if (times[i].source == TIME_UNKNOWN || times[i].source == TIME_NONE) continue;
+        double one = times[i].train + times[i].eval;
+        sum += one;
+        longest = fmax(longest, one);
+        ++*known;
+    }
+    return fmax(longest, sum / MAX(jobs, 1));
+}

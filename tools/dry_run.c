@@ -1,0 +1,121 @@
+#include "tools/dry_run.h"
+
+#include <math.h>
+
+#include "core/base/host.h"
+#include "harness/run/evaluate_again.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
+#include "harness/speed/sweep_time.h"
+#include "harness/supervise/progress.h"
+#include "results/table/table.h"
+#include "tools/cli.h"
+
+enum { CALIBRATE_SECONDS = 2 };
+
+/* How the runs stand, and which of them `loci run` would work on. */
+static bool look(const char **states, bool *left, const experiment *x,
+                 const supervisor_options *how, err *e)
+{
+    for (int i = 0; i < x->run_count; i++) {
+        char folder[FILE_PATH_BYTES];
+        run_status now;
+        err damaged;
+        if (!run_folder_path(folder, how->out, x->runs[i].id, e)) return false;
+        bool known = run_status_read(&now, folder, &damaged);
+        bool failed = known && (now.state == RUN_FAILED || now.state == RUN_DIVERGED);
+        states[i] = known ? run_status_state_name(now.state) : "damaged";
+        left[i] = !known ||
+                  (failed ? supervision_retries(how, now.state)
+                          : now.state != RUN_DONE || evaluate_again_wanted(folder, &x->runs[i]));
+    }
+    return true;
+}
+
+static void put_time(table *t, int column, const run_time *r)
+{
+    char text[16];
+    if (r->source == TIME_UNKNOWN || r->source == TIME_NONE) return;
+    progress_time(text, r->train + r->eval);
+    table_text(t, column, "%s", text);
+}
+
+static void print_table(arena *a, const experiment *x, const char *const *states,
+                        const run_time *times, int format)
+{
+    table *t = table_new(a);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int seed = table_column(t, "seed", "seed", "", 0);
+    int size = table_column(t, "params", "params", "", 0);
+    int active = table_column(t, "active_params", "active", "params", 0);
+    int flops = table_column(t, "flops_per_token", "FLOPs", "/ token", 0);
+    int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
+    int time = table_column(t, "time_left", "time", "left", 0);
+    int status = table_column(t, "status", "status", "", TABLE_LEFT);
+    int run = table_column(t, "run", "run", "", TABLE_LEFT);
+    for (int i = 0; i < x->run_count; i++) {
+        const run_plan *p = &x->runs[i];
+        table_row(t);
+        table_text(t, label, "%s%s", p->label, p->is_baseline ? " (baseline)" : "");
+        table_int(t, seed, p->seed);
+        table_scaled(t, size, (double)p->cost.params);
+        table_scaled(t, active, (double)p->cost.active_params);
+        table_scaled(t, flops, p->cost.forward_flops);
+        table_scaled(t, memory, p->memory_bytes);
+        put_time(t, time, &times[i]);
+        table_text(t, status, "%s", states[i]);
+        table_text(t, run, "%s", p->id);
+    }
+    table_print(stdout, t, (table_format)format, cli_colour(stdout));
+}
+
+static void print_total(FILE *out, const run_time *times, int count, int jobs)
+{
+    int known, left = 0, scaled = 0;
+    double eval = 0, train = 0, total = sweep_time_total(times, count, jobs, &known);
+    char text[16];
+    for (int i = 0; i < count; i++) {
+        left += times[i].source != TIME_NONE;
+        scaled += times[i].source == TIME_SCALED;
+        if (times[i].source == TIME_SCALED || times[i].source == TIME_RECORDED) {
+            train += times[i].train;
+            eval += times[i].eval;
+        }
+    }
+    if (left == 0) return;
+    if (known > 0) {
+        progress_time(text, total);
+        fprintf(out, "\nAbout %s with %d at a time, %.0f %% of it evaluation", text, jobs,
+                train + eval > 0 ? 100 * eval / (train + eval) : 0);
+        if (scaled) fprintf(out, "; %d of %d by the FLOPs of other runs", scaled, left);
+        fprintf(out, ".\n");
+    }
+    if (known < left) {
+        fprintf(out, "%sHow long %d of %d runs take is not known here; --calibrate measures it.\n",
+                known ? "" : "\n", left - known, left);
+    }
+}
+
+bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate, int format, err *e)
+{
+    arena *a = arena_new(1 << 16);
+    const char **states = ARENA_NEW(a, const char *, x->run_count);
+    bool *left = arena_push_zero(a, x->run_count, sizeof *left);
+    run_time *times = arena_push_zero(a, x->run_count, sizeof *times);
+    const sweep_time_options o = {.out = how->out,
+                                  .places = how->places,
+                                  .threads = how->threads,
+                                  .calibrate = calibrate ? CALIBRATE_SECONDS : 0};
+    bool ok = look(states, left, x, how, e) && sweep_time_estimate(times, left, x, &o, e);
+    if (ok) {
+        int at_most = 0, jobs = how->jobs > 0 ? how->jobs : host_cores() / MAX(how->threads, 1);
+        for (int i = 0; i < x->run_count; i++) {
+            at_most += left[i];
+        }
+        bool programs = format == TABLE_CSV || format == TABLE_JSON;
+        print_table(a, x, states, times, format);
+        print_total(programs ? stderr : stdout, times, x->run_count, MAX(1, MIN(jobs, at_most)));
+    }
+    arena_free(a);
+    return ok;
+}
