@@ -6,7 +6,9 @@
 #include "harness/run/run_lines.h"
 #include "harness/train/train_kernels.h"
 #include "harness/train/trained_model.h"
+#include "results/compare/compare_load.h"
 #include "results/compare/protocol.h"
+#include "results/store/collect.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -16,7 +18,7 @@
 #include <unistd.h>
 
 typedef struct eval_call {
-    const char *out, *data, *corpus, *dynamic;
+    const char *out, *data, *corpus, *dynamic, *tune;
     int64_t precision, split, rows, tokens, context, stored, span, cleared;
     bool json, documents;
 } eval_call;
@@ -39,6 +41,8 @@ static const option OPTIONS[] = {
                "of products' operands (train.precision)"),
     CLI_TEXT(eval_call, dynamic, "dynamic",
              "learn while reading: sgd, rms, or all of `eval.dynamic`, '{kind: rms, rate: 1e-4}'"),
+    CLI_TEXT(eval_call, tune, "tune",
+             "of an experiment: only the runs whose values of these axes are best on validation"),
     CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
     CLI_SWITCH(eval_call, json, "json", "the record, machine-readable"),
     CLI_OUT(eval_call),
@@ -57,6 +61,23 @@ static bool note_id(void *user, const json_t *line)
     const char *id = json_get_text(line, "eval");
     if (id && strcmp(id, s->id) == 0) s->found = true;
     return true;
+}
+/* Whether the run has this evaluation already. */
+static bool is_recorded(const char *folder, const char *id)
+{
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    search s = {id, false};
+    size_t bytes;
+    if (!file_join(path, folder, "evals.jsonl", NULL) || !file_exists(path)) return false;
+    char *text = file_read(path, &bytes, &ignored);
+    for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+        json_t *o = json_loadb(line, (size_t)(end - line), 0, NULL);
+        note_id(&s, o);
+        json_decref(o);
+    }
+    free(text);
+    return s.found;
 }
 
 /* Appends the record to the run's evals.jsonl, unless the same evaluation stands there already or
@@ -165,10 +186,46 @@ static bool set_precision(const cli_call *c, trained_model *m, err *e)
     return true;
 }
 
-static bool eval_model(const cli_call *c, const char *folder, const trained_model *m,
-                       const dynamic_options *dynamic, err *e)
+/* What all runs share, and what became of them. */
+typedef struct eval_work {
+    const cli_call *call;
+    const node *data;
+    dynamic_options dynamic;
+    corpus_places places;
+    bool several;
+    int made, there, failed;
+} eval_work;
+
+static void print_line(const found_run *x, const evaluation *r)
 {
-    const eval_call *o = c->options;
+    double bits = eval_record_bits_per_byte(r->nats, r->bytes);
+    printf("%s, seed %lld: ", x->label, (long long)x->seed);
+    if (isfinite(bits)) {
+        printf("%.4f bits per byte\n", bits);
+    } else {
+        printf("%.4f nats per token\n", r->nats / (double)r->tokens);
+    }
+    fflush(stdout);
+}
+
+static void show(const eval_work *w, const found_run *x, const trained_model *m,
+                 const evaluation *r, const json_t *record)
+{
+    const eval_call *o = w->call->options;
+    if (o->json) {
+        json_dumpf(record, stdout, w->several ? JSON_COMPACT : JSON_INDENT(2));
+        putchar('\n');
+    } else if (w->several && !o->documents) {
+        print_line(x, r);
+    } else {
+        if (w->several) printf("\n%s, seed %lld\n", x->label, (long long)x->seed);
+        print_evaluation(r, record, m->corpus, o->documents);
+    }
+}
+
+static bool eval_model(eval_work *w, const found_run *x, const trained_model *m, err *e)
+{
+    const eval_call *o = w->call->options;
     eval_options how = {.split = o->split,
                         .rows = o->rows,
                         .tokens = o->tokens,
@@ -176,7 +233,7 @@ static bool eval_model(const cli_call *c, const char *folder, const trained_mode
                         .stored = o->stored,
                         .span = o->span,
                         .cleared = o->cleared,
-                        .dynamic = *dynamic};
+                        .dynamic = w->dynamic};
     eval_task task = {.model = m->model,
                       .values = m->values,
                       .corpus = m->corpus,
@@ -186,70 +243,116 @@ static bool eval_model(const cli_call *c, const char *folder, const trained_mode
                       .seed = (uint64_t)m->seed};
     evaluation r;
     json_t *more;
-    if (!diagnose_evaluation(&r, &more, &task, true, e)) return false;
     char id[EVAL_ID_CHARS];
     eval_record_task_id(id, &task, m->run, m->step);
+    if (w->several && !o->corpus && !o->json && !o->documents && is_recorded(x->folder, id)) {
+        w->there++;
+        return true;
+    }
+    if (!diagnose_evaluation(&r, &more, &task, true, e)) return false;
     json_t *record = eval_record(&r, &task, id, m->step, m->tokens, false);
     json_object_update_recursive(record, more);
     json_decref(more);
-    if (o->json) {
-        json_dumpf(record, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else {
-        print_evaluation(&r, record, m->corpus, o->documents);
-    }
+    show(w, x, m, &r, record);
     /* The figures of another text say nothing about the run in tables. */
-    bool done = o->corpus || keep_record(folder, record, e);
+    bool done = o->corpus || keep_record(x->folder, record, e);
     json_decref(record);
-    done = done && check_finite(&r, folder, e);
+    done = done && check_finite(&r, x->folder, e);
     evaluate_deinit(&r);
+    w->made += done;
     return done;
+}
+
+static bool eval_run(eval_work *w, const found_run *x, err *e)
+{
+    const eval_call *o = w->call->options;
+    trained_model m;
+    const model_sizes sizes = {.context = o->context, .stored = o->stored};
+    if (!trained_model_load(&m, x->folder, w->data, &sizes, &w->places, e)) return false;
+    bool done = set_precision(w->call, &m, e) && eval_model(w, x, &m, e);
+    trained_model_close(&m);
+    return done;
+}
+
+/* Several: one that fails does not stop the rest. */
+static int eval_runs(eval_work *w, const found_run *list, int count)
+{
+    for (int i = 0; i < count; i++) {
+        err e = {0};
+        if (eval_run(w, &list[i], &e)) continue;
+        w->failed++;
+        if (!w->several) return cli_fail(EXIT_FAILED, "%s", e.text);
+        cli_fail(EXIT_FAILED, "%s, seed %lld: %s", list[i].label, (long long)list[i].seed, e.text);
+    }
+    if (w->several) {
+        fprintf(stderr, "%d evaluated, %d were before, %d failed\n", w->made, w->there, w->failed);
+    }
+    return w->failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Keeps the runs of the variants that tuning chooses. */
+static bool keep_chosen(found_run *list, int *count, const cli_call *c, err *e)
+{
+    const eval_call *o = c->options;
+    const compare_options how = {.tune = o->tune, .at_amount = (double)NAN, .split = "validation"};
+    store *s = collect_and_open(cli_out(o->out), NULL, e);
+    const comparison *t = s ? compare_load(c->memory, s, c->words[0], &how, e) : NULL;
+    if (s) store_close(s);
+    int kept = 0;
+    for (int i = 0; t && i < *count; i++) {
+        bool chosen = false;
+        for (int v = 0; v < t->count; v++) {
+            for (int j = 0; t->variants[v].tuned && j < t->variants[v].run_count; j++) {
+                chosen |= list[i].run && strcmp(t->variants[v].runs[j].run, list[i].run) == 0;
+            }
+        }
+        if (chosen) list[kept++] = list[i];
+    }
+    *count = kept;
+    return t && (kept > 0 || err_set(e,
+                                     "--tune %s: no run was evaluated on validation, which the "
+                                     "choice is made by",
+                                     o->tune));
 }
 
 static int eval(const cli_call *c)
 {
     const eval_call *o = c->options;
     err e = {0};
-    char folder[FILE_PATH_BYTES];
-    if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
+    eval_work w = {.call = c};
+    found_run *list;
+    int count;
+    if (!find_runs(&list, &count, c->memory, c->words[0], cli_out(o->out), &e) ||
+        (o->corpus && !(w.data = cli_data_section(c->memory, o->corpus, &e))) ||
+        !read_dynamic(&w.dynamic, o->dynamic, c->memory, &e) ||
+        (o->tune && !keep_chosen(list, &count, c, &e))) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
-    const node *data = NULL;
-    if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, &e))) {
-        return cli_fail(EXIT_USAGE, "%s", e.text);
-    }
-    dynamic_options dynamic;
-    if (!read_dynamic(&dynamic, o->dynamic, c->memory, &e)) {
-        return cli_fail(EXIT_USAGE, "%s", e.text);
-    }
-    if (o->cleared && dynamic.kind != DYNAMIC_NONE) {
+    if (o->cleared && w.dynamic.kind != DYNAMIC_NONE) {
         return cli_fail(EXIT_USAGE, "eval: --cleared is not measured of a model that learns while "
                                     "it reads; leave out --dynamic");
     }
-    corpus_places places = cli_places(c->memory, o->data);
-    trained_model m;
-    const model_sizes sizes = {.context = o->context, .stored = o->stored};
-    if (!trained_model_load(&m, folder, data, &sizes, &places, &e)) {
-        return cli_fail(EXIT_FAILED, "%s", e.text);
-    }
-    bool done = set_precision(c, &m, &e) && eval_model(c, folder, &m, &dynamic, &e);
-    trained_model_close(&m);
-    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    w.places = cli_places(c->memory, o->data);
+    w.several = count > 1;
+    return eval_runs(&w, list, count);
 }
 
 const verb VERB_EVAL = {
     .name = "eval",
-    .words = "RUN",
+    .words = "RUN|EXPERIMENT",
     .min_words = 1,
     .max_words = 1,
     .help =
         "Evaluates a trained model: every token of a split once, state carried along.\n\n"
-        "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED.\n"
+        "RUN is a run's folder, its id or the beginning of one, or EXPERIMENT/LABEL/SEED. Of\n"
+        "EXPERIMENT all runs are evaluated, of EXPERIMENT/LABEL all seeds; what is recorded "
+        "already\n"
+        "is skipped. --tune lr: only those with the rate that compare --tune chooses.\n"
         "RUN@best and RUN@STEP are models that training kept; their figures are only printed.\n"
         "Figures on the corpus that the run was trained on are added to its record.\n"
         "Dynamic evaluation: `loci help spec` lists what can be said of eval.dynamic; lists of\n"
         "rates and decays are tried on the validation split, the best is applied.",
-    .examples = {"eval quickstart/keys/1 --split test",
+    .examples = {"eval quickstart --split test",
                  "eval quickstart/keys --corpus '{corpus: text, path: README.md}' --split train"},
     .options = OPTIONS,
     .options_bytes = sizeof(eval_call),

@@ -92,6 +92,41 @@ static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char
     return find_id(path, name, out, e);
 }
 
+/* False if the name is no experiment's. */
+static bool list_runs(found_run **list, int *count, arena *a, const char *name, const char *out)
+{
+    run_name r;
+    char record[FILE_PATH_BYTES], file[300], path[FILE_PATH_BYTES];
+    run_view_name_read(&r, name);
+    snprintf(file, sizeof file, "experiments/%s.json", r.experiment);
+    if (!file_join(record, out, file, NULL) || !file_exists(record)) return false;
+    json_t *x = json_read(record, NULL), *run, *runs = json_object_get(x, "runs");
+    *list = ARENA_NEW(a, found_run, (int64_t)json_array_size(runs) + 1);
+    size_t i;
+    json_array_foreach(runs, i, run)
+    {
+        const char *id = json_get_text(run, "run"), *label = json_get_text(run, "label");
+        if (!id || !label || !matches(run, &r)) continue;
+        if (!run_folder_path(path, out, id, NULL) || !has_checkpoint(path)) continue;
+        (*list)[(*count)++] = (found_run){arena_strdup(a, path), arena_strdup(a, id),
+                                          arena_strdup(a, label), json_get_int(run, "seed", 0)};
+    }
+    json_decref(x);
+    return true;
+}
+
+bool find_runs(found_run **list, int *count, arena *a, const char *name, const char *out, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    *count = 0;
+    bool here = checkpoint_files_exist(name) || has_checkpoint(name); /* a folder is meant */
+    if (!here && list_runs(list, count, a, name, out) && *count > 0) return true;
+    if (!find_run(path, name, out, e)) return false; /* or says why there is none */
+    *list = arena_push_zero(a, 1, sizeof **list);
+    (*list)[(*count)++].folder = arena_strdup(a, path);
+    return true;
+}
+
 bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
 {
     const char *at = strrchr(name, '@');

@@ -10,4 +10,12 @@
  * (train.keep_best, train.keep_every). Puts the folder into path. */
 bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e);
 
+/* Every run that the name fits and that has a checkpoint: of EXPERIMENT all of them, of
+ * EXPERIMENT/LABEL all seeds; of any other name the one. In planned order, in the arena. */
+typedef struct found_run {
+    const char *folder, *run; /* run: its id, NULL where the name was not an experiment's */
+    const char *label;        /* likewise */
+    int64_t seed;
+} found_run;
+bool find_runs(found_run **list, int *count, arena *a, const char *name, const char *out, err *e);
 #endif

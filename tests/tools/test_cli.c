@@ -326,6 +326,15 @@ static void trained_models(void)
     expect_call(LOCI("eval", "tiny", "--split", "test"), 0, "bits per byte", NULL);
     expect_call(LOCI("eval", "tiny/keys/1", "--json"), 0, "\"protocol\"", NULL);
     expect_call(LOCI("compare", "--split", "test"), 0, "test", NULL);
+    program_result all = LOCI("eval", "tiny", "--split", "test");
+    expect_call(all, 0, NULL, "0 evaluated, 2 were before, 0 failed");
+    expect_call(LOCI("eval", "tiny", "--split", "train", "--tokens", "200"), 0,
+                "keys, seed 1: ", "2 evaluated, 0 were before");
+    expect_call(LOCI("eval", "tiny/keys", "--split", "train", "--tokens", "100"), 0,
+                "bits per byte  ", NULL); /* one run: all figures */
+    expect_call(LOCI("eval", "tiny", "--tune", "rate"), 2, NULL, "rate");
+    expect_call(LOCI("eval", "tiny", "--tune", "memory", "--tokens", "50"), 0, "bits per byte",
+                NULL);
     expect_call(LOCI("eval", "tiny/kays"), 2, NULL, "no run of variant 'kays'");
     expect_call(LOCI("eval", "tiny/keys/9"), 2, NULL, "no run of variant 'keys' with seed 9");
     expect_call(LOCI("eval", "0000"), 2, NULL, "no such run");
