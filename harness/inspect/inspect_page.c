@@ -9,10 +9,12 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/rng.h"
+#include "harness/inspect/figure_words.h"
 #include "harness/inspect/page_html.h"
 #include "harness/inspect/page_reading.h"
+#include "harness/inspect/served.h"
 
-enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5 };
+enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PAGE_SERVED = 12 };
 
 static const char STYLE[] =
     "body{font:15px/1.45 sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}"
@@ -64,7 +66,7 @@ static void put_rows(FILE *out, const inspection *x, int part, const layer *cons
         for (int l = 0; l < n; l++) {
             put_value(out, inspection_figure(x, part, list[l], f->name, 0));
         }
-        fputs("</tr>\n", out);
+        fprintf(out, "<td class='t note'>%s</td></tr>\n", figure_words(part, f->name));
     }
 }
 
@@ -75,11 +77,30 @@ static void put_curves(FILE *out, const inspection *x, int part, const layer *l)
         const inspect_figure *f = &x->figures[i];
         int n = f->part == part && f->layer == l && f->bin == 0 ? bins_of(x, f) : 1;
         if (n == 1) continue;
-        fprintf(out, "<table><tr><td>%s, %s</td>", l->name, f->name);
+        fprintf(out, "<p class=note>%s, %s: %s</p>\n<table><tr>", l->name, f->name,
+                figure_words(part, f->name));
         for (int bin = 0; bin < n; bin++) {
             put_value(out, inspection_figure(x, part, l, f->name, bin));
         }
         fputs("</tr></table>\n", out);
+    }
+}
+
+/* What is no layer's: a line each, bin after bin. */
+static void put_overall(FILE *out, const inspection *x, int part)
+{
+    for (int i = 0; i < x->figure_count; i++) {
+        const inspect_figure *f = &x->figures[i];
+        if (f->part != part || f->layer || !first_of_its_name(x, i)) continue;
+        fprintf(out, "<p><span class=note>%s: %s</span><br>", f->name, figure_words(part, f->name));
+        bool curve = bins_of(x, f) > 1;
+        for (int k = i; k < x->figure_count; k++) {
+            const inspect_figure *g = &x->figures[k];
+            if (g->part != part || g->layer || strcmp(g->name, f->name) != 0) continue;
+            if (curve) fprintf(out, "[%d] ", g->bin);
+            fprintf(out, "%.4g ", g->value);
+        }
+        fputs("</p>\n", out);
     }
 }
 
@@ -97,13 +118,30 @@ static void put_part(FILE *out, const inspection *x, int part)
     for (int l = 0; l < n; l++) {
         put_curves(out, x, part, list[l]);
     }
-    for (int i = 0; i < x->figure_count; i++) {
-        const inspect_figure *f = &x->figures[i];
-        if (f->part != part || f->layer) continue;
-        fprintf(out, "%s%s[%d] = %.4g", i && x->figures[i - 1].layer == NULL ? ", " : "", f->name,
-                f->bin, f->value);
+    put_overall(out, x, part);
+}
+
+/* ---- experts ---- */
+
+static void put_experts(FILE *out, const inspection *x, const inspected_layer *l)
+{
+    if (!l->served) return;
+    fputs("<h3>what each expert serves</h3>\n<table><tr><th>expert</th><th>tokens</th>"
+          "<th class=t>most often</th></tr>\n",
+          out);
+    for (int64_t g = 0; g < l->memories.groups; g++) {
+        const int64_t *served = l->served + g * x->text.vocab;
+        int32_t list[PAGE_SERVED];
+        int64_t total;
+        int n = served_tokens(list, PAGE_SERVED, served, x->text.vocab, &total);
+        fprintf(out, "<tr><td>%lld</td><td>%lld</td><td class=t>", (long long)g, (long long)total);
+        for (int i = 0; i < n; i++) {
+            page_html_token(out, &x->text, list[i]);
+            fprintf(out, " %lld ", (long long)served[list[i]]);
+        }
+        fputs("</td></tr>\n", out);
     }
-    fputs("\n", out);
+    fputs("</table>\n", out);
 }
 
 /* ---- keys ---- */
@@ -212,6 +250,7 @@ bool inspect_page(const inspection *x, const char *folder, const char *title, er
     for (int l = 0; l < x->layer_count && x->text.tokens; l++) {
         arena_reset(a);
         fprintf(out, "<h2>%s</h2>\n", x->layers[l].layer->name);
+        put_experts(out, x, &x->layers[l]);
         put_keys(out, x, &x->layers[l], a);
     }
     arena_free(a);

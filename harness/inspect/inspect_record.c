@@ -9,6 +9,7 @@
 #include "core/base/host.h"
 #include "core/base/json.h"
 #include "harness/inspect/record_reading.h"
+#include "harness/inspect/served.h"
 #include "harness/train/trained_model.h"
 
 enum { LINE_TRIGGERS = 10, SERVED_TOKENS = 10 };
@@ -107,22 +108,13 @@ static bool put_experts(record_lines *r, const inspected_layer *l, err *e)
     int64_t vocab = r->x->text.vocab;
     for (int64_t g = 0; l->served && g < l->memories.groups; g++) {
         const int64_t *served = l->served + g * vocab;
-        int64_t total = 0, last = INT64_MAX, last_id = -1;
+        int64_t total;
+        int32_t list[SERVED_TOKENS];
+        int n = served_tokens(list, SERVED_TOKENS, served, vocab, &total);
         json_t *tokens = json_array();
-        for (int64_t i = 0; i < vocab; i++) {
-            total += served[i];
-        }
-        for (int k = 0; k < SERVED_TOKENS; k++) {
-            int64_t best = -1;
-            for (int64_t i = 0; i < vocab; i++) {
-                bool later = served[i] < last || (served[i] == last && i > last_id);
-                if (later && served[i] > 0 && (best < 0 || served[i] > served[best])) best = i;
-            }
-            if (best < 0) break;
-            last = served[best];
-            last_id = best;
-            json_array_append_new(tokens, json_pack("[o, I]", record_lines_token(r, (int32_t)best),
-                                                    (json_int_t)last));
+        for (int k = 0; k < n; k++) {
+            json_array_append_new(tokens, json_pack("[o, I]", record_lines_token(r, list[k]),
+                                                    (json_int_t)served[list[k]]));
         }
         json_t *line = json_pack("{s:s, s:I, s:I, s:o}", "layer", l->layer->name, "expert",
                                  (json_int_t)g, "served", (json_int_t)total, "tokens", tokens);

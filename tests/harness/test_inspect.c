@@ -1,4 +1,5 @@
 /* Inspection of a model with planted memories: keys and values set by hand, recovered exactly. */
+#include "harness/inspect/figure_words.h"
 #include "harness/inspect/inspect.h"
 #include "harness/inspect/inspect_page.h"
 #include "harness/inspect/inspect_record.h"
@@ -217,6 +218,10 @@ static void writes(void)
         double figure = inspection_figure(&got, INSPECT_REFINEMENT, got.layers[0].layer,
                                           "residual_is_final", 0);
         EXPECT(figure > 0 && figure < 1, "%g", figure);
+        for (int i = 0; i < got.figure_count; i++) {
+            EXPECT(*figure_words(got.figures[i].part, got.figures[i].name), "%s: no words",
+                   got.figures[i].name);
+        }
         char *page = file_read(corpora_path("inspect/index.html"), NULL, &e);
         EXPECT(page && strstr(page, "planted &lt;&amp;>") && strstr(page, "<mark>q</mark>"),
                "no triggers on the page");

@@ -1,0 +1,23 @@
+#include "harness/inspect/served.h"
+
+int served_tokens(int32_t *list, int most, const int64_t *served, int64_t vocab, int64_t *total)
+{
+    int n = 0;
+    int64_t last = INT64_MAX, last_id = -1;
+    *total = 0;
+    for (int64_t i = 0; i < vocab; i++) {
+        *total += served[i];
+    }
+    while (n < most) {
+        int64_t best = -1;
+        for (int64_t i = 0; i < vocab; i++) {
+            bool later = served[i] < last || (served[i] == last && i > last_id);
+            if (later && served[i] > 0 && (best < 0 || served[i] > served[best])) best = i;
+        }
+        if (best < 0) return n;
+        last = served[best];
+        last_id = best;
+        list[n++] = (int32_t)best;
+    }
+    return n;
+}
