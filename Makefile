@@ -191,13 +191,24 @@ bench: loci
 	./loci bench experiments/benchmarks/medium.yaml
 	./loci bench experiments/benchmarks/large.yaml
 
+BASH_COMPLETIONS = $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS = $(PREFIX)/share/fish/vendor_completions.d
 install: loci
 	install -D -m 755 build/release/bin/loci $(DESTDIR)$(PREFIX)/bin/loci
+	$(Q)build/release/bin/loci completion bash >build/loci.bash
+	$(Q)build/release/bin/loci completion zsh >build/loci.zsh
+	$(Q)build/release/bin/loci completion fish >build/loci.fish
+	install -D -m 644 build/loci.bash $(DESTDIR)$(BASH_COMPLETIONS)/loci
+	install -D -m 644 build/loci.zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_loci
+	install -D -m 644 build/loci.fish $(DESTDIR)$(FISH_COMPLETIONS)/loci.fish
 	cd experiments && find . -name '*.yaml' -exec \
 	    install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/loci/experiments/{} \;
 
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/bin/loci $(DESTDIR)$(PREFIX)/share/loci
+	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/loci $(DESTDIR)$(ZSH_COMPLETIONS)/_loci \
+	    $(DESTDIR)$(FISH_COMPLETIONS)/loci.fish
 
 clean:
 	rm -rf build loci

@@ -1,4 +1,5 @@
 /* The program `loci`: chooses the verb. */
+#include "tools/complete.h"
 #include "tools/start.h"
 #include "tools/verbs.h"
 
@@ -13,11 +14,11 @@ __attribute__((section(".preinit_array"),
                                                  char **) = start_with_one_blas_thread;
 
 static const verb *const VERBS[] = {
-    &VERB_RUN,    &VERB_CHECK,   &VERB_STATUS,  &VERB_STOP,   &VERB_COMPARE, &VERB_CLAIMS,
-    &VERB_LS,     &VERB_SHOW,    &VERB_DIFF,    &VERB_EXPORT, &VERB_RM,      &VERB_MV,
-    &VERB_GC,     &VERB_MERGE,   &VERB_REPORT,  &VERB_PLOT,   &VERB_EVAL,    &VERB_GENERATE,
-    &VERB_IMPORT, &VERB_RECALL,  &VERB_INSPECT, &VERB_LAYERS, &VERB_DATA,    &VERB_COLLECT,
-    &VERB_BENCH,  &VERB_VERSION, &VERB_HELP,    &VERB_WORKER};
+    &VERB_RUN,    &VERB_CHECK,   &VERB_STATUS,     &VERB_STOP,   &VERB_COMPARE, &VERB_CLAIMS,
+    &VERB_LS,     &VERB_SHOW,    &VERB_DIFF,       &VERB_EXPORT, &VERB_RM,      &VERB_MV,
+    &VERB_GC,     &VERB_MERGE,   &VERB_REPORT,     &VERB_PLOT,   &VERB_EVAL,    &VERB_GENERATE,
+    &VERB_IMPORT, &VERB_RECALL,  &VERB_INSPECT,    &VERB_LAYERS, &VERB_DATA,    &VERB_COLLECT,
+    &VERB_BENCH,  &VERB_VERSION, &VERB_COMPLETION, &VERB_HELP,   &VERB_WORKER};
 enum { VERB_COUNT = sizeof VERBS / sizeof VERBS[0] };
 
 static const verb *find_verb(const char *name)
@@ -79,6 +80,28 @@ const verb VERB_HELP = {
     .run = print_help,
 };
 
+static int print_completion(const cli_call *c)
+{
+    const char *script = complete_script(c->words[0]);
+    if (!script) return cli_fail(EXIT_USAGE, "%s: there are bash, zsh and fish", c->words[0]);
+    fputs(script, stdout);
+    return EXIT_DONE;
+}
+
+const verb VERB_COMPLETION = {
+    .name = "completion",
+    .words = "bash|zsh|fish",
+    .min_words = 1,
+    .max_words = 1,
+    .help =
+        "Prints what a shell reads to complete loci's command lines.\n\n"
+        "Verbs, options, their choices, experiments and their variants' labels. `make install`\n"
+        "puts the scripts where the shells look for them.",
+    .examples = {"completion bash >~/.local/share/bash-completion/completions/loci",
+                 "completion fish >~/.config/fish/completions/loci.fish"},
+    .run = print_completion,
+};
+
 int main(int argc, char **argv)
 {
     start_with_one_blas_thread(argc, argv, environ);
@@ -86,6 +109,10 @@ int main(int argc, char **argv)
     if (!name) {
         print_verbs();
         return EXIT_USAGE;
+    }
+    if (strcmp(name, "complete") == 0) { /* asked by the shell; its words may be options */
+        complete_print(stdout, VERBS, VERB_COUNT, argc - 2, argv + 2);
+        return EXIT_DONE;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";

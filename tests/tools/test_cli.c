@@ -261,6 +261,27 @@ static void changes_are_shown(void)
              "optimizer.lr=2e-2", "--dry-run");
     expect_call(r, 0, NULL, "no longer part of tiny: 1 variants");
 }
+
+/* A line for each candidate, labels with spaces among them. */
+static void completions(void)
+{
+    char file[FILE_PATH_BYTES];
+    write_spec(file);
+    expect_call(LOCI("complete", "comp"), 0, "compare\ncompletion\n", NULL);
+    expect_call(LOCI("complete", "run", "--re"), 0, "--retry\n", NULL);
+    expect_call(LOCI("complete", "run", "x.yaml", "--retry", "d"), 0, "diverged\n", NULL);
+    program_result r = LOCI("complete", "run", "--jobs", "");
+    EXPECT(r.status < 0 || !*r.out, "%s", r.out);
+    expect_call(LOCI("run", file, "--set", "sweep.seeds=1", "--set",
+                     "sweep.grid={memory: {a b: {}, c: {schedule.warmup: 3}}}", "--set",
+                     "sweep.baseline=c", "--quiet"),
+                0, NULL, NULL);
+    expect_call(LOCI("complete", "compare", "ti"), 0, "tiny\n", NULL);
+    expect_call(LOCI("complete", "eval", "tiny/"), 0, "tiny/a b\ntiny/c\n", NULL);
+    expect_call(LOCI("completion", "bash"), 0, "complete -F _loci loci", NULL);
+    expect_call(LOCI("completion", "tcsh"), 2, NULL, "bash, zsh and fish");
+}
+
 /* How long a sweep takes is known from runs, or measured for a moment. */
 static void time_is_told(void)
 {
@@ -476,6 +497,7 @@ const test_suite test_cli = {"tools/cli",
                               {"experiment", experiment},
                               {"evaluations_are_added", evaluations_are_added},
                               {"changes_are_shown", changes_are_shown},
+                              {"completions", completions},
                               {"time_is_told", time_is_told},
                               {"speeds_are_recorded", speeds_are_recorded},
                               {"probes", probes},

@@ -1,0 +1,134 @@
+#include "tools/complete.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+
+/* A candidate is a line: labels hold spaces, which the shell quotes. */
+static const char BASH[] =
+    "_loci() {\n"
+    "    local IFS=$'\\n' found\n"
+    "    found=($(loci complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
+    "    COMPREPLY=()\n"
+    "    [ ${#found[@]} -eq 0 ] || COMPREPLY=($(printf '%q\\n' \"${found[@]}\"))\n"
+    "    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default\n"
+    "}\n"
+    "complete -F _loci loci\n";
+static const char ZSH[] =
+    "#compdef loci\n"
+    "_loci() {\n"
+    "    local -a found\n"
+    "    found=(${(f)\"$(loci complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\"})\n"
+    "    if (( ${#found} )); then compadd -a found; else _files; fi\n"
+    "}\n"
+    "compdef _loci loci\n";
+static const char FISH[] =
+    "function __loci\n"
+    "    loci complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null\n"
+    "end\n"
+    "complete -c loci -a '(__loci)'\n";
+
+const char *complete_script(const char *shell)
+{
+    if (strcmp(shell, "bash") == 0) return BASH;
+    if (strcmp(shell, "zsh") == 0) return ZSH;
+    return strcmp(shell, "fish") == 0 ? FISH : NULL;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void print_options(FILE *out, const verb *v, const char *begun)
+{
+    for (const option *o = v->options; o && o->name; o++) {
+        if (begins(o->name, begun + 2)) fprintf(out, "--%s\n", o->name);
+    }
+    if (begins("help", begun + 2)) fputs("--help\n", out);
+}
+
+/* The option whose value is being typed: the word before, unless it is a switch. */
+static const option *option_before(const verb *v, const char *word)
+{
+    for (const option *o = v->options; o && o->name && begins(word, "--"); o++) {
+        if (strcmp(o->name, word + 2) == 0 && o->type != OPTION_BOOL) return o;
+    }
+    return NULL;
+}
+
+static void print_choices(FILE *out, const char *choices, const char *begun)
+{
+    while (choices && *choices) {
+        size_t n = strcspn(choices, "|");
+        if (strncmp(choices, begun, strlen(begun)) == 0) fprintf(out, "%.*s\n", (int)n, choices);
+        choices += n + (choices[n] == '|');
+    }
+}
+
+/* EXPERIMENT/LABEL of the record's variants, once each: runs stand seed by seed. */
+static void print_labels(FILE *out, const char *record, const char *name, const char *begun)
+{
+    json_t *x = json_read(record, NULL), *run, *runs = json_object_get(x, "runs");
+    json_t *seen = json_object();
+    size_t i;
+    json_array_foreach(runs, i, run)
+    {
+        const char *label = json_get_text(run, "label");
+        char whole[1024];
+        if (!label || json_object_get(seen, label)) continue;
+        json_object_set_new(seen, label, json_true());
+        snprintf(whole, sizeof whole, "%s/%s", name, label);
+        if (begins(whole, begun)) fprintf(out, "%s\n", whole);
+    }
+    json_decref(seen);
+    json_decref(x);
+}
+
+/* Experiments, and of one whose name is written out its variants. */
+static void print_names(FILE *out, const char *begun)
+{
+    char folder[FILE_PATH_BYTES], record[FILE_PATH_BYTES];
+    arena *a = arena_new(1 << 14);
+    const char *const *files = NULL;
+    int64_t n = 0;
+    bool any = file_join(folder, cli_out(NULL), "experiments", NULL) && file_is_folder(folder) &&
+               file_list(folder, a, &files, &n, NULL);
+    for (int64_t i = 0; any && i < n; i++) {
+        size_t bytes = strlen(files[i]);
+        if (files[i][0] == '.' || bytes < 6 || strcmp(files[i] + bytes - 5, ".json") != 0) continue;
+        char name[300];
+        snprintf(name, sizeof name, "%.*s", (int)MIN(bytes - 5, (size_t)299), files[i]);
+        size_t own = strlen(name);
+        bool inside = begins(begun, name) && begun[own] == '/';
+        if (inside && file_join(record, folder, files[i], NULL)) {
+            print_labels(out, record, name, begun);
+        } else if (begins(name, begun)) {
+            fprintf(out, "%s\n", name);
+        }
+    }
+    arena_free(a);
+}
+
+void complete_print(FILE *out, const verb *const *verbs, int verb_count, int count,
+                    char *const *words)
+{
+    const char *begun = count > 0 ? words[count - 1] : "";
+    const verb *v = NULL;
+    for (int i = 0; i < verb_count; i++) {
+        bool shown = !verbs[i]->hidden && begins(verbs[i]->name, begun);
+        if (count <= 1 && shown) fprintf(out, "%s\n", verbs[i]->name);
+        if (count > 1 && strcmp(verbs[i]->name, words[0]) == 0) v = verbs[i];
+    }
+    if (!v) return;
+    const option *o = count > 2 ? option_before(v, words[count - 2]) : NULL;
+    if (o) {
+        print_choices(out, o->choices, begun);
+    } else if (begins(begun, "--")) {
+        print_options(out, v, begun);
+    } else if (v->words && (strstr(v->words, "RUN") || strstr(v->words, "EXPERIMENT"))) {
+        print_names(out, begun);
+    }
+}
