@@ -4,6 +4,7 @@
 #include "core/ops/gemm_kernels.h"
 
 #include <stdalign.h>
+#include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -34,8 +35,9 @@ const gemm_kernel *gemm_best(gemm_chain chain)
     CHECK(false, "no kernel for chain %d", (int)chain);
 }
 
-/* Without x86's registers the kernels flush by themselves. */
-unsigned gemm_begin(const gemm_kernel *g)
+/* Sets up registers and what becomes of denormals; `end` puts it back. Without x86's registers the
+ * kernels flush by themselves. */
+static unsigned begin(const gemm_kernel *g)
 {
     if (g->begin) g->begin();
 #if defined(__x86_64__)
@@ -48,7 +50,7 @@ unsigned gemm_begin(const gemm_kernel *g)
 #endif
 }
 
-void gemm_end(const gemm_kernel *g, unsigned before)
+static void end(const gemm_kernel *g, unsigned before)
 {
     if (g->end) g->end();
 #if defined(__x86_64__)
@@ -80,6 +82,24 @@ static int64_t rows_of(const gemm_kernel *g, int64_t m)
     return MIN(m, g->rows);
 }
 
+/* c [m, n] = alpha op(a) b + beta c, for the part of b in packed panels that are `apart` units long
+ * each; panel: room for one of a. */
+static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, int64_t m,
+                          int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
+                          const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
+{
+    int64_t units = gemm_units(g, k);
+    for (int64_t i = 0, rows; i < m; i += rows) {
+        rows = rows_of(g, m - i);
+        g->pack_a(panel, transpose_a, rows, k, alpha, a + (transpose_a ? i : i * stride_a),
+                  stride_a);
+        for (int64_t j = 0; j < n; j += g->columns) {
+            g->tile(transpose_a, rows, MIN(n - j, (int64_t)g->columns), units, panel, b + j * apart,
+                    beta, c + i * stride_c + j, stride_c);
+        }
+    }
+}
+
 /* b is read once, and nothing but the row is packed. */
 static void run_row(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t n, int64_t k,
                     float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
@@ -101,10 +121,10 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
               int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
               int64_t stride_b, float beta, float *c, int64_t stride_c)
 {
-    unsigned before = gemm_begin(g);
+    unsigned before = begin(g);
     if (m == 1 && g->row) {
         run_row(g, transpose_a, transpose_b, n, k, alpha, a, stride_a, b, stride_b, beta, c);
-        gemm_end(g, before);
+        end(g, before);
         return;
     }
     workspace w;
@@ -115,16 +135,58 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
             int64_t part = MIN(k - p, depth), units = gemm_units(g, part);
             g->pack_b(w.b, transpose_b, part, width,
                       b + (transpose_b ? j * stride_b + p : p * stride_b + j), stride_b);
-            for (int64_t i = 0, rows; i < m; i += rows) {
-                rows = rows_of(g, m - i);
-                g->pack_a(w.a, transpose_a, rows, part, alpha,
-                          a + (transpose_a ? p * stride_a + i : i * stride_a + p), stride_a);
-                for (int64_t q = 0; q < width; q += g->columns) {
-                    g->tile(transpose_a, rows, MIN(width - q, (int64_t)g->columns), units, w.a,
-                            w.b + q * units, p > 0 ? 1 : beta, c + i * stride_c + j + q, stride_c);
-                }
-            }
+            multiply_rows(g, w.a, transpose_a, m, width, part, alpha,
+                          a + (transpose_a ? p * stride_a : p), stride_a, w.b, units,
+                          p > 0 ? 1 : beta, c + j, stride_c);
         }
     }
-    gemm_end(g, before);
+    end(g, before);
+}
+
+/* ---- b packed once ---- */
+
+static int64_t whole_parts(int64_t n)
+{
+    return (n + GEMM_PART - 1) / GEMM_PART * GEMM_PART;
+}
+
+int64_t gemm_packed_floats(const gemm_kernel *g, int64_t k, int64_t n)
+{
+    return gemm_units(g, whole_parts(k)) * whole_parts(n);
+}
+
+void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t stride_b)
+{
+    const gemm_kernel *g = p->g;
+    unsigned before = begin(g);
+    int64_t all = gemm_units(g, whole_parts(p->k)), used = gemm_units(g, p->k);
+    for (int64_t j = 0; j < whole_parts(p->n); j += g->columns) {
+        float *panel = p->panels + j * all;
+        int64_t columns = MIN(p->n - j, (int64_t)g->columns), filled = 0;
+        if (columns > 0) {
+            g->pack_b(panel, transpose_b, p->k, columns, b + j * (transpose_b ? stride_b : 1),
+                      stride_b);
+            filled = used;
+        }
+        memset(panel + filled * g->columns, 0,
+               (size_t)((all - filled) * g->columns) * sizeof *panel);
+    }
+    end(g, before);
+}
+
+void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                     int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
+                     float beta, float *c, int64_t stride_c)
+{
+    const gemm_kernel *g = b->g;
+    alignas(64) float panel[GEMM_PANEL];
+    int64_t all = gemm_units(g, whole_parts(b->k)), most = (int64_t)GEMM_UNITS * g->depth;
+    unsigned before = begin(g);
+    for (int64_t p = 0; p < k; p += most) {
+        multiply_rows(g, panel, transpose_a, m, n, MIN(k - p, most), alpha,
+                      a + p * (transpose_a ? stride_a : 1), stride_a,
+                      b->panels + first_n * all + (first_k + p) / g->depth * g->columns, all,
+                      p > 0 ? 1 : beta, c, stride_c);
+    }
+    end(g, before);
 }

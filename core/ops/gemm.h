@@ -27,9 +27,23 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
               int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
               int64_t stride_b, float beta, float *c, int64_t stride_c);
 
-/* Around calls of a kernel's functions by others than gemm_run: sets up registers and what becomes
- * of denormals, and puts it back. */
-unsigned gemm_begin(const gemm_kernel *g);
-void gemm_end(const gemm_kernel *g, unsigned before);
+/* op(b) [k, n], packed once for many products. */
+typedef struct gemm_packed {
+    const gemm_kernel *g;
+    int64_t k, n;
+    float *panels; /* [gemm_packed_floats], the caller's */
+} gemm_packed;
+
+/* Parts of a packed b begin at multiples of this many columns or values of k. */
+enum { GEMM_PART = 32 };
+
+int64_t gemm_packed_floats(const gemm_kernel *g, int64_t k, int64_t n);
+void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t stride_b);
+
+/* gemm_run for the part of b from [first_k, first_n] on, whose k and n may reach beyond b to the
+ * next multiple of GEMM_PART: there b is zero. */
+void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                     int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
+                     float beta, float *c, int64_t stride_c);
 
 #endif

@@ -115,7 +115,10 @@ AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t uni
     const __m512 factor = _mm512_set1_ps(beta);
     for (int64_t i = 0; i < rows; i++) {
         __m512 x = _mm512_setzero_ps(), y = x;
-        if (beta != 0) {
+        if (beta == 0) {
+            __builtin_prefetch(c + i * stride_c, 1); /* its lines arrive while sums are made */
+            __builtin_prefetch(c + i * stride_c + TILE, 1);
+        } else {
             x = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(left, c + i * stride_c));
             y = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(right, c + i * stride_c + TILE));
         }

@@ -26,7 +26,8 @@ INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_s
     for (int i = 0; i < rows; i++) {
         x[i] = y[i] = _mm512_setzero_ps();
         if (beta == 0) {
-            __builtin_prefetch(c + i * stride_c, 1);
+            __builtin_prefetch(c + i * stride_c, 1); /* its lines arrive while sums are made */
+            __builtin_prefetch(c + i * stride_c + 16, 1);
             continue;
         }
         x[i] = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(left, c + i * stride_c));

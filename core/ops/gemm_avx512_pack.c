@@ -5,6 +5,8 @@
 
 #include "core/ops/gemm_avx512_vector.h"
 
+#include <stddef.h>
+
 enum { COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
 
 /* `lines` lines that run along k, transposed into 16 columns of a panel of COLUMNS. */
@@ -13,7 +15,18 @@ INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int
 {
     const int64_t depth = form == GEMM_PAIRS ? 2 : 1;
     const __m512 one = _mm512_set1_ps(1);
-    for (int64_t p = 0; p < units; p += 16) {
+    int64_t p = 0;
+    for (; lines >= 16 && (p + 16) * depth <= k; p += 16) {
+        __m512 r[16];
+        for (int i = 0; i < 16; i++) {
+            r[i] = along_whole(form, b + i * stride + p * depth);
+        }
+        transpose16(r);
+        for (int i = 0; i < 16; i++) {
+            _mm512_storeu_ps(to + (p + i) * COLUMNS, r[i]);
+        }
+    }
+    for (; p < units; p += 16) {
         __m512 r[16];
         for (int i = 0; i < 16; i++) {
             r[i] = i < lines ? along(form, b + i * stride + p * depth, k - p * depth, one)
@@ -26,25 +39,37 @@ INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int
     }
 }
 
+/* Columns side by side; a few units of all panels at a time, so that rows are read along. */
+INLINE void pack_beside(gemm_form form, float *to, int64_t units, int64_t k, int64_t n,
+                        const float *b, int64_t stride)
+{
+    enum { AT_ONCE = 16 };
+    for (int64_t from = 0; from < units; from += AT_ONCE) {
+        int64_t end = from + AT_ONCE < units ? from + AT_ONCE : units;
+        for (int64_t j = 0; j < n; j += COLUMNS) {
+            const __mmask16 left = first(n - j), right = first(n - j - 16);
+            float *panel = to + j * units;
+            for (int64_t p = from; p < end; p++) {
+                _mm512_storeu_ps(panel + p * COLUMNS,
+                                 across(form, b + j, p, k, stride, left, NULL));
+                _mm512_storeu_ps(panel + p * COLUMNS + 16,
+                                 across(form, b + j + 16, p, k, stride, right, NULL));
+            }
+        }
+    }
+}
+
 INLINE void pack_b(gemm_form form, float *to, bool transposed, int64_t units, int64_t k, int64_t n,
                    const float *b, int64_t stride)
 {
-    const __m512 one = _mm512_set1_ps(1);
-    for (int64_t j = 0; j < n; j += 16) {
-        float *half = to + j / COLUMNS * COLUMNS * units + j % COLUMNS;
-        if (transposed) {
-            pack_turned(form, half, units, k, n - j, b + j * stride, stride);
-            continue;
-        }
-        for (int64_t p = 0; p < units; p++) {
-            _mm512_storeu_ps(half + p * COLUMNS,
-                             across(form, b + j, p, k, stride, first(n - j), one));
-        }
+    if (!transposed) {
+        pack_beside(form, to, units, k, n, b, stride);
+        return;
     }
-    if ((n + 15) / 16 % 2 == 0) return;
-    float *half = to + n / COLUMNS * COLUMNS * units + 16; /* of the last panel, empty */
-    for (int64_t p = 0; p < units; p++) {
-        _mm512_storeu_ps(half + p * COLUMNS, _mm512_setzero_ps());
+    int64_t whole = (n + COLUMNS - 1) / COLUMNS * COLUMNS;
+    for (int64_t j = 0; j < whole; j += 16) {
+        float *half = to + j / COLUMNS * COLUMNS * units + j % COLUMNS;
+        pack_turned(form, half, units, k, n - j, b + j * stride, stride);
     }
 }
 
@@ -55,7 +80,7 @@ INLINE void pack_a(gemm_form form, float *to, bool transposed, int64_t units, in
     const __m512 factor = _mm512_set1_ps(alpha);
     if (transposed) {
         for (int64_t p = 0; p < units; p++) {
-            _mm512_storeu_ps(to + p * LINE, across(form, a, p, k, stride, first(rows), factor));
+            _mm512_storeu_ps(to + p * LINE, across(form, a, p, k, stride, first(rows), &factor));
         }
         return;
     }
@@ -76,7 +101,7 @@ INLINE void turn_a(float *to, int64_t units, int64_t rows, int64_t k, float alph
         for (int64_t p = 0; p < units; p += 16) {
             __m512 r[16];
             for (int u = 0; u < 16; u++) {
-                r[u] = across(GEMM_PAIRS, a + i, p + u, k, stride, first(rows - i), factor);
+                r[u] = across(GEMM_PAIRS, a + i, p + u, k, stride, first(rows - i), &factor);
             }
             transpose16(r);
             for (int e = 0; e < 16; e++) {

@@ -19,7 +19,6 @@ INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, c
 {
     const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
     const int64_t units = (k + fill - 1) / fill * fill / depth;
-    const __m512 one = _mm512_set1_ps(1);
     __m512 sums[GROUPS];
     for (int g = 0; g < GROUPS; g++) {
         sums[g] = begin_sum(beta, first(n - g * 16), c + g * 16);
@@ -27,7 +26,7 @@ INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, c
     for (int64_t p = 0; p < units; p++) {
         __m512 x = _mm512_set1_ps(a[p]);
         for (int g = 0; g < GROUPS; g++) {
-            __m512 y = across(form, b + g * 16, p, k, stride, first(n - g * 16), one);
+            __m512 y = across(form, b + g * 16, p, k, stride, first(n - g * 16), NULL);
             sums[g] = multiply_add(form, x, y, sums[g]);
         }
     }
@@ -44,7 +43,18 @@ INLINE void along_k(gemm_form form, int64_t n, int64_t k, const float *a, const 
     const int64_t units = (k + fill - 1) / fill * fill / depth;
     const __m512 one = _mm512_set1_ps(1);
     __m512 sum = begin_sum(beta, first(n), c);
-    for (int64_t p = 0; p < units; p += 16) {
+    int64_t p = 0;
+    for (; n >= 16 && (p + 16) * depth <= k; p += 16) {
+        __m512 r[16];
+        for (int i = 0; i < 16; i++) {
+            r[i] = along_whole(form, b + i * stride + p * depth);
+        }
+        transpose16(r);
+        for (int i = 0; i < 16; i++) {
+            sum = multiply_add(form, _mm512_set1_ps(a[p + i]), r[i], sum);
+        }
+    }
+    for (; p < units; p += 16) {
         __m512 r[16];
         for (int i = 0; i < 16; i++) {
             const float *x = b + i * stride + p * depth;

@@ -49,18 +49,29 @@ INLINE __m512 along(gemm_form form, const float *x, int64_t left, __m512 alpha)
     return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(_mm512_mul_ps(alpha, high), low));
 }
 
-/* Unit p of 16 lines that lie side by side, `stride` between their k values. */
+/* 16 units of which all are there, not multiplied by anything. */
+INLINE __m512 along_whole(gemm_form form, const float *x)
+{
+    __m512 low = _mm512_loadu_ps(x);
+    if (form == GEMM_FLOATS) return low;
+    if (form == GEMM_SWAPPED) return _mm512_permute_ps(rounded(low), 0xb1);
+    return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), low));
+}
+
+/* Unit p of 16 lines that lie side by side, `stride` between their k values, times alpha if that is
+ * not NULL. */
 INLINE __m512 across(gemm_form form, const float *lines, int64_t p, int64_t k, int64_t stride,
-                     __mmask16 wanted, __m512 alpha)
+                     __mmask16 wanted, const __m512 *alpha)
 {
     int64_t from = form == GEMM_PAIRS ? 2 * p : form == GEMM_SWAPPED ? p ^ 1 : p;
     if (from >= k) return _mm512_setzero_ps();
     const float *x = lines + from * stride;
-    __m512 low = _mm512_mul_ps(alpha, _mm512_maskz_loadu_ps(wanted, x));
+    __m512 low = _mm512_maskz_loadu_ps(wanted, x);
+    if (alpha) low = _mm512_mul_ps(*alpha, low);
     if (form == GEMM_FLOATS) return low;
     if (form == GEMM_SWAPPED) return rounded(low);
     __m512 high = from + 1 < k ? _mm512_maskz_loadu_ps(wanted, x + stride) : _mm512_setzero_ps();
-    return paired(low, _mm512_mul_ps(alpha, high));
+    return paired(low, alpha ? _mm512_mul_ps(*alpha, high) : high);
 }
 
 INLINE __m512 multiply_add(gemm_form form, __m512 a, __m512 b, __m512 sum)

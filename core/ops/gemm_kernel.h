@@ -49,10 +49,4 @@ static inline int64_t gemm_units(const gemm_kernel *g, int64_t k)
     return (k + g->whole - 1) / g->whole * g->whole / g->depth;
 }
 
-/* Floats that n columns of k values take, packed. */
-static inline int64_t gemm_packed(const gemm_kernel *g, int64_t k, int64_t n)
-{
-    return (n + g->columns - 1) / g->columns * g->columns * gemm_units(g, k);
-}
-
 #endif

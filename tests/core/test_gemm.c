@@ -266,6 +266,52 @@ static void rows_do_not_depend_on_their_number(void)
     for_each_kernel(rows_alone);
 }
 
+/* ---- b packed once ---- */
+
+/* Any part of b that begins at a whole one, up to the end of b or of its last part. */
+static void parts_of(const gemm_kernel *g, bool ta, bool tb)
+{
+    const product x = {.ta = ta, .tb = tb, .m = 45, .n = 70, .k = 803, .gap = 3, .alpha = 1};
+    const int64_t whole_k = 832;
+    buffers f = buffers_new(&x, NULL);
+    gemm_packed p = {g, x.k, x.n, malloc((size_t)gemm_packed_floats(g, x.k, x.n) * sizeof(float))};
+    gemm_pack(&p, tb, f.b, f.sb);
+    /* a goes on beyond k, where b is zero */
+    float *a = malloc((size_t)(x.m * whole_k) * sizeof(float));
+    fill(a, x.m * whole_k, 9, NULL);
+    const int64_t sa = ta ? x.m : whole_k;
+    for (int64_t first_k = 0; first_k < x.k; first_k += 384 + GEMM_PART) {
+        for (int64_t first_n = 0; first_n < x.n; first_n += GEMM_PART) {
+            int64_t k = x.k - first_k, n = x.n - first_n, more = whole_k - first_k;
+            const float *from = f.b + (tb ? first_n * f.sb + first_k : first_k * f.sb + first_n);
+            const float *left = a + (ta ? first_k * sa : first_k);
+            gemm_run(g, ta, tb, x.m, n, k, 0.5f, left, sa, from, f.sb, 0, f.expected, f.sc);
+            gemm_run_packed(&p, first_k, first_n, ta, x.m, n, more, 0.5f, left, sa, 0, f.c, f.sc);
+            for (int64_t i = 0; i < x.m; i++) {
+                EXPECT(memcmp(f.c + i * f.sc, f.expected + i * f.sc, (size_t)n * sizeof(float)) ==
+                           0,
+                       "%s %d%d: row %lld from %lld, %lld", g->name, ta, tb, (long long)i,
+                       (long long)first_k, (long long)first_n);
+            }
+        }
+    }
+    free(p.panels);
+    free(a);
+    buffers_free(&f);
+}
+
+static void parts(const gemm_kernel *g)
+{
+    for (int bits = 0; bits < 4; bits++) {
+        parts_of(g, bits & 1, bits & 2);
+    }
+}
+
+static void packed_once(void)
+{
+    for_each_kernel(parts);
+}
+
 /* ---- rounding ---- */
 
 static void rounds_to_nearest_even(void)
@@ -302,6 +348,7 @@ const test_suite test_gemm = {
     {{"one_chain_per_element", one_chain_per_element},
      {"numbers_of_every_kind", numbers_of_every_kind},
      {"rows_do_not_depend_on_their_number", rows_do_not_depend_on_their_number},
+     {"packed_once", packed_once},
      {"rounds_to_nearest_even", rounds_to_nearest_even},
      {"a_kernel_for_every_chain", a_kernel_for_every_chain},
      {0}}};
