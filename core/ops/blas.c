@@ -83,6 +83,7 @@ static void by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n,
          narrow(k), alpha, a, narrow(stride_a), b, narrow(stride_b), beta, c, narrow(stride_c));
 }
 
+/* What kernels do; there are none for double. */
 #if REAL_IS_DOUBLE
 static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
                       int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
@@ -91,6 +92,21 @@ static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, 
     (void)g, (void)transpose_a, (void)transpose_b, (void)m, (void)n, (void)k, (void)alpha;
     (void)a, (void)stride_a, (void)b, (void)stride_b, (void)beta, (void)c, (void)stride_c;
     return false;
+}
+
+void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t stride_b)
+{
+    (void)p, (void)transpose_b, (void)b, (void)stride_b;
+    CHECK(false, "nothing packs doubles");
+}
+
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, int64_t m, int64_t n,
+                      int64_t k, real alpha, const real *a, int64_t stride_a, real beta, real *c,
+                      int64_t stride_c)
+{
+    (void)b, (void)first_k, (void)first_n, (void)m, (void)n, (void)k, (void)alpha, (void)a;
+    (void)stride_a, (void)beta, (void)c, (void)stride_c;
+    CHECK(false, "nothing packs doubles");
 }
 #else
 static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
@@ -102,7 +118,35 @@ static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, 
              stride_c);
     return true;
 }
+
+void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t stride_b)
+{
+    gemm_pack(p, transpose_b, b, stride_b);
+}
+
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, int64_t m, int64_t n,
+                      int64_t k, real alpha, const real *a, int64_t stride_a, real beta, real *c,
+                      int64_t stride_c)
+{
+    CHECK(first_k % GEMM_PART == 0 && first_n % GEMM_PART == 0 && first_k + k < b->k + GEMM_PART &&
+              first_n + n < b->n + GEMM_PART && stride_a >= k && stride_c >= n,
+          "%lld x %lld from %lld, %lld of %lld x %lld", (long long)k, (long long)n,
+          (long long)first_k, (long long)first_n, (long long)b->k, (long long)b->n);
+    flops += 2 * (double)m * (double)MIN(n, b->n - first_n) * (double)MIN(k, b->k - first_k);
+    if (k == 0) {
+        scale_rows(c, m, n, stride_c, beta);
+        return;
+    }
+    gemm_run_packed(b, first_k, first_n, false, m, n, k, alpha, a, stride_a, beta, c, stride_c);
+}
 #endif
+
+gemm_packed blas_packed(arena *m, const gemm_kernel *g, int64_t k, int64_t n)
+{
+    gemm_packed p = {g, k, n, NULL};
+    if (g && !REAL_IS_DOUBLE) p.panels = ARENA_NEW(m, float, gemm_packed_floats(g, k, n));
+    return p;
+}
 
 void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,

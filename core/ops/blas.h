@@ -7,7 +7,7 @@
 #ifndef LOCI_CORE_BLAS_H
 #define LOCI_CORE_BLAS_H
 
-#include "core/base/base.h"
+#include "core/base/arena.h"
 #include "core/ops/gemm.h"
 
 /* By kernel g, or BLAS if g is NULL (or real is double, for which there are no kernels):
@@ -17,6 +17,14 @@
 void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
                int64_t stride_b, real beta, real *c, int64_t stride_c);
+
+/* The same for a b that is packed once for many products (gemm_run_packed). `blas_packed` makes
+ * room in the arena, for kernels only: where panels are NULL, products are blas_gemm's. */
+gemm_packed blas_packed(arena *m, const gemm_kernel *g, int64_t k, int64_t n);
+void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t stride_b);
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, int64_t m, int64_t n,
+                      int64_t k, real alpha, const real *a, int64_t stride_a, real beta, real *c,
+                      int64_t stride_c);
 
 /* 2 m n k of all products of this thread so far: what declared costs are compared with. */
 double blas_flops(void);

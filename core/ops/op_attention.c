@@ -4,7 +4,9 @@
  *
  * A tile's scores live in scratch memory only; the backward pass computes them again from the kept
  * logsumexp of each query. With D = sum_j p_j dp_j per query:
- *     dp = dy v^T,  ds = p (dp - D),  dq = scale ds k,  dk = scale ds^T q,  dv = p^T dy */
+ *     dp = dy v^T,  ds = p (dp - D),  dq = scale ds k,  dk = scale ds^T q,  dv = p^T dy
+ *
+ * Kernels of our own read keys and values that are packed once for all tiles of a head. */
 #include "core/ops/attention_bias.h"
 #include "core/ops/blas.h"
 #include "core/ops/dropout.h"
@@ -18,6 +20,12 @@
  * products. Measured, 256 to 512 keys and heads of 32 to 64 (OpenBLAS's Cooperlake and Haswell
  * kernels): 32 is up to 3 % faster than 64, 10 % faster than 128. */
 enum { QUERIES = 32 };
+
+/* From so many queries on it is worth packing keys and values. */
+enum { MANY = 16 };
+
+/* Keys [keys, head_dim] and values of one head as the right-hand side of products. */
+typedef enum pack { KEYS_TURNED, VALUES, VALUES_TURNED, KEYS, PACKS } pack;
 
 /* attention_operand with the distance of its rows. */
 typedef struct operand {
@@ -36,10 +44,11 @@ typedef struct attention_keep {
 /* Buffers of one call, in scratch memory. */
 typedef struct attention_work {
     const attention_keep *a;
-    int64_t rows, queries, keys, extra;
+    int64_t rows, queries, keys, extra, tile; /* tile: queries of one */
+    gemm_packed packs[PACKS];                 /* of the head at hand; without panels: not packed */
     attention_bias bias;
-    real *scores, *slopes; /* [QUERIES, keys]: scores then probabilities; gradients */
-    real *mask;            /* [keys] of one query, if there is dropout */
+    real *scores, *slopes; /* [QUERIES, seen keys]: scores then probabilities; gradients */
+    real *mask;            /* [seen keys] of one query, if there is dropout */
     attention_bias dbias;  /* gradient of bias, in the backward pass with a T5 table */
 } attention_work;
 
@@ -72,9 +81,12 @@ static tile tile_at(const attention_work *w, int64_t row, int64_t head, int64_t 
 {
     const attention_shape *s = &w->a->s;
     tile n = {.row = row, .head = head, .kv_head = head * s->kv_heads / s->heads, .begin = begin};
-    n.end = MIN(begin + QUERIES, w->queries);
+    n.end = MIN(begin + w->tile, w->queries);
     n.lo = first_key(w, row, begin); /* both limits grow with i */
     n.hi = MAX(end_key(w, n.end - 1), n.lo);
+    /* A kernel's sums begin at whole parts, packed or not; packed keys end with one, too. */
+    if (w->a->g) n.lo -= n.lo % GEMM_PART;
+    if (w->packs[KEYS_TURNED].panels) n.hi = (n.hi + GEMM_PART - 1) / GEMM_PART * GEMM_PART;
     return n;
 }
 
@@ -98,16 +110,52 @@ static int64_t stride(const operand *o)
     return o->x->shape[2];
 }
 
+static bool is_turned(pack p)
+{
+    return p == KEYS_TURNED || p == VALUES_TURNED;
+}
+
+static const operand *packed_operand(const attention_work *w, pack p)
+{
+    return p == KEYS_TURNED || p == KEYS ? &w->a->k : &w->a->v;
+}
+
+static void pack_head(const attention_work *w, int64_t row, int64_t kv_head)
+{
+    for (int i = 0; i < PACKS; i++) {
+        const operand *o = packed_operand(w, (pack)i);
+        if (!w->packs[i].panels) continue;
+        blas_pack(&w->packs[i], is_turned((pack)i), at(o, row, 0, kv_head, w->a->s.head_dim),
+                  stride(o));
+    }
+}
+
+/* c = alpha x op(b) + beta c for a row of x and c per query of the tile, where op(b) is
+ * [head_dim, keys of the tile] if turned, else [keys of the tile, head_dim]. */
+static void tile_product(const attention_work *w, const tile *n, pack p, real alpha, const real *x,
+                         int64_t x_stride, real beta, real *c, int64_t c_stride)
+{
+    const operand *o = packed_operand(w, p);
+    bool turned = is_turned(p);
+    int64_t d = w->a->s.head_dim, keys = n->hi - n->lo, queries = n->end - n->begin;
+    int64_t columns = turned ? keys : d, inner = turned ? d : keys;
+    if (w->packs[p].panels) {
+        blas_gemm_packed(&w->packs[p], turned ? 0 : n->lo, turned ? n->lo : 0, queries, columns,
+                         inner, alpha, x, x_stride, beta, c, c_stride);
+    } else {
+        blas_gemm(w->a->g, false, turned, queries, columns, inner, alpha, x, x_stride,
+                  at(o, n->row, n->lo, n->kv_head, d), stride(o), beta, c, c_stride);
+    }
+}
+
 /* ---- forward ---- */
 
 /* scores [queries of the tile, hi - lo] = scale q k^T */
 static void tile_scores(const attention_work *w, const tile *n)
 {
     const attention_keep *a = w->a;
-    int64_t d = a->s.head_dim, keys = n->hi - n->lo;
-    blas_gemm(a->g, false, true, n->end - n->begin, keys, d, a->s.scale,
-              at(&a->q, n->row, n->begin, n->head, d), stride(&a->q),
-              at(&a->k, n->row, n->lo, n->kv_head, d), stride(&a->k), 0, w->scores, keys);
+    tile_product(w, n, KEYS_TURNED, a->s.scale, at(&a->q, n->row, n->begin, n->head, a->s.head_dim),
+                 stride(&a->q), 0, w->scores, n->hi - n->lo);
 }
 
 /* What query i of the tile sees, as columns [*from, *to) of its row of scores; both the row's other
@@ -186,8 +234,7 @@ static void tile_forward(const attention_work *w, const tile *n)
     real inverse[QUERIES] = {0};
     tile_scores(w, n);
     tile_softmax(w, n, inverse);
-    blas_gemm(a->g, false, false, queries, d, n->hi - n->lo, 1, w->scores, n->hi - n->lo,
-              at(&a->v, n->row, n->lo, n->kv_head, d), stride(&a->v), 0, y, width);
+    tile_product(w, n, VALUES, 1, w->scores, n->hi - n->lo, 0, y, width);
     for (int64_t i = 0; i < queries; i++) {
         vec_scale(y + i * width, inverse[i], d);
     }
@@ -197,9 +244,11 @@ static void for_each_tile(const attention_work *w,
                           void (*run)(const attention_work *, const tile *))
 {
     for (int64_t row = 0; row < w->rows; row++) {
+        int64_t packed = -1;
         for (int64_t head = 0; head < w->a->s.heads; head++) {
-            for (int64_t begin = 0; begin < w->queries; begin += QUERIES) {
+            for (int64_t begin = 0; begin < w->queries; begin += w->tile) {
                 tile n = tile_at(w, row, head, begin);
+                if (packed != n.kv_head) pack_head(w, row, packed = n.kv_head);
                 run(w, &n);
             }
         }
@@ -257,37 +306,55 @@ static void tile_backward(const attention_work *w, const tile *n)
 {
     const attention_keep *a = w->a;
     int64_t d = a->s.head_dim, width = a->s.heads * d;
-    int64_t queries = n->end - n->begin, keys = n->hi - n->lo;
+    int64_t queries = n->end - n->begin, keys = n->hi - n->lo, all = MIN(n->hi, w->keys) - n->lo;
     const real *dy = a->y->grad + (n->row * w->queries + n->begin) * width + n->head * d;
     tile_scores(w, n);
-    blas_gemm(a->g, false, true, queries, keys, d, 1, dy, width,
-              at(&a->v, n->row, n->lo, n->kv_head, d), stride(&a->v), 0, w->slopes, keys);
+    tile_product(w, n, VALUES_TURNED, 1, dy, width, 0, w->slopes, keys);
     tile_slopes(w, n);
     real *dv = gradient_at(&a->v, n, n->lo, n->kv_head, d);
     if (dv) {
-        blas_gemm(a->g, true, false, keys, d, queries, 1, w->scores, keys, dy, width, 1, dv,
+        blas_gemm(a->g, true, false, all, d, queries, 1, w->scores, keys, dy, width, 1, dv,
                   stride(&a->v));
     }
     real *dk = gradient_at(&a->k, n, n->lo, n->kv_head, d);
     if (dk) {
-        blas_gemm(a->g, true, false, keys, d, queries, a->s.scale, w->slopes, keys,
+        blas_gemm(a->g, true, false, all, d, queries, a->s.scale, w->slopes, keys,
                   at(&a->q, n->row, n->begin, n->head, d), stride(&a->q), 1, dk, stride(&a->k));
     }
     real *dq = gradient_at(&a->q, n, n->begin, n->head, d);
-    if (dq) {
-        blas_gemm(a->g, false, false, queries, d, keys, a->s.scale, w->slopes, keys,
-                  at(&a->k, n->row, n->lo, n->kv_head, d), stride(&a->k), 1, dq, stride(&a->q));
+    if (dq) tile_product(w, n, KEYS, a->s.scale, w->slopes, keys, 1, dq, stride(&a->q));
+}
+
+/* As many as fill a kernel's rows; tiles of AMX add 32 queries to a gradient at a time, everywhere.
+ */
+static int64_t tile_queries(const gemm_kernel *g)
+{
+    return !g || g->chain == GEMM_TILES ? QUERIES : QUERIES / g->rows * g->rows;
+}
+
+static void make_packs(arena *m, attention_work *w, bool back)
+{
+    const attention_keep *a = w->a;
+    static const bool needed[2][PACKS] = {{true, true, false, false}, {true, false, true, true}};
+    for (int i = 0; i < PACKS; i++) {
+        int64_t d = a->s.head_dim;
+        bool turned = is_turned((pack)i), wanted = needed[back][i] && w->queries >= MANY;
+        w->packs[i] =
+            blas_packed(m, wanted ? a->g : NULL, turned ? d : w->keys, turned ? w->keys : d);
     }
 }
 
-static attention_work work_new(arena *m, const attention_keep *a)
+static attention_work work_new(arena *m, const attention_keep *a, bool back)
 {
     attention_work w = {.a = a, .rows = a->q.x->shape[0], .queries = a->q.x->shape[1]};
     w.keys = a->k.x->shape[1];
     w.extra = w.keys - w.queries;
     w.bias = attention_bias_new(m, &a->s, w.queries, w.keys);
-    w.scores = ARENA_NEW(m, real, QUERIES * w.keys);
-    if (a->s.dropout > 0) w.mask = ARENA_NEW(m, real, w.keys);
+    w.tile = tile_queries(a->g);
+    make_packs(m, &w, back);
+    w.scores = ARENA_NEW(m, real, QUERIES * (w.keys + GEMM_PART));
+    if (back) w.slopes = ARENA_NEW(m, real, QUERIES * (w.keys + GEMM_PART));
+    if (a->s.dropout > 0) w.mask = ARENA_NEW(m, real, w.keys + GEMM_PART);
     return w;
 }
 
@@ -296,8 +363,7 @@ static void attention_backward(tape *t, void *keep)
     attention_keep *a = keep;
     arena *m = tape_scratch(t);
     arena_mark mark = arena_now(m);
-    attention_work w = work_new(m, a);
-    w.slopes = ARENA_NEW(m, real, QUERIES * w.keys);
+    attention_work w = work_new(m, a, true);
     /* Makes the gradient buffers; several operands may share one. */
     tape_grad(t, a->q.x);
     tape_grad(t, a->k.x);
@@ -374,7 +440,7 @@ tensor *op_attention(tape *t, attention_operand q, attention_operand k, attentio
     if (record) a->whole = tape_keep(t, rows * shape->heads * queries, sizeof(real));
     arena *m = tape_scratch(t);
     arena_mark mark = arena_now(m);
-    attention_work w = work_new(m, a);
+    attention_work w = work_new(m, a, false);
     for_each_tile(&w, tile_forward);
     arena_rewind(m, mark);
     if (record) tape_record(t, &ATTENTION, a, 1, &a->y);
