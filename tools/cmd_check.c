@@ -38,8 +38,10 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     } else if (o->resolved) {
         fputs(node_yaml(c->memory, x->runs[0].resolved), stdout);
     } else {
-        printf("%s: %d variants x %d seeds, %d runs\n", path, x->sweep->variant_count,
-               x->sweep->seed_count, x->run_count);
+        char least[32] = "";
+        if (x->sweep->at_least > 0) snprintf(least, sizeof least, "%d to ", x->sweep->at_least);
+        printf("%s: %d variants x %s%d seeds, %s%d runs\n", path, x->sweep->variant_count, least,
+               x->sweep->seed_count, *least ? "at most " : "", x->run_count);
         experiment_claims_print(stdout, x);
     }
     experiment_free(x);

@@ -4,7 +4,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/spec_changes.h"
-#include "harness/supervise/supervisor.h"
+#include "harness/supervise/until_decided.h"
 #include "results/table/table.h"
 #include "tools/dry_run.h"
 #include "tools/launching.h"
@@ -68,7 +68,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
     const run_call *o = c->options;
     const supervisor_options how = options_of(c, places);
     supervisor_result r;
-    if (!supervisor_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!until_decided_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
     if (!o->quiet) {
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
                 r.skipped, r.failed);

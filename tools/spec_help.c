@@ -18,7 +18,8 @@ static const char TOP[] =
 static const char SWEEP[] =
     "\nsweep: the variants; a map, or a list of maps whose variants add up\n"
     "  baseline  a variant's label, or {axis: value}; default: the first variant\n"
-    "  seeds     a list, or how many (1, 2, ...); default: 1\n"
+    "  seeds     a list, or how many (1, 2, ...); default: 1; or {until: decided, at least: 3,\n"
+    "            at most: 12, spending: obrien-fleming|pocock}: added until claims are decided\n"
     "  grid      every combination of {PATH: [values], NAME: {alternative: {PATH: value}}}\n"
     "  zip       the same, values side by side; equal lengths\n"
     "  list      one by one: [{label: NAME, PATH: value}, ...]\n"

@@ -268,6 +268,17 @@ static bool check_checkpoint(resolver *r, const workload *w, const char **taken,
     return text != NULL;
 }
 
+/* What its final evaluation will tell. */
+static void note_figures(run_plan *run, const workload *w)
+{
+    const corpus_split *split = corpus_get(w->corpus, eval_options_split(&w->eval));
+    bool any = split && split_documents(split) > 0;
+    run->has_bytes = corpus_lossless(w->corpus);
+    run->has_words = corpus_has_words(w->corpus);
+    run->has_recall = any && split_document(split, 0).answers > 0;
+    run->has_slices = !any || !split_document(split, 0).answers_only;
+}
+
 static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *e)
 {
     experiment *x = r->x;
@@ -291,8 +302,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     run->amount = run_amount_of(&w, run->cost.train_flops);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
-    run->has_bytes = corpus_lossless(c);
-    run->has_words = corpus_has_words(c);
+    note_figures(run, &w);
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
     identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);
     workload_close(&w);
@@ -474,6 +484,28 @@ bool experiment_resolve(experiment *x, const corpus_places *places, err *e)
         corpus_close(r.shelf.items[i].corpus);
     if (good) complete_run(x);
     return good;
+}
+
+int experiment_variants(const experiment *x)
+{
+    return x->run_count / x->sweep->seed_count; /* those that say the same are dropped */
+}
+
+const experiment *experiment_part(const experiment *x, const int *seeds)
+{
+    int variants = experiment_variants(x);
+    experiment *part = arena_push_zero(x->memory, 1, sizeof *part);
+    *part = *x;
+    part->runs = ARENA_NEW(x->memory, run_plan, x->run_count);
+    part->run_count = 0;
+    for (int i = 0; i < x->run_count; i++) {
+        if (i / variants >= seeds[i % variants]) continue;
+        run_plan *run = &part->runs[part->run_count++];
+        *run = x->runs[i];
+        run->source_run = -1; /* it stands elsewhere here */
+    }
+    find_sources(part);
+    return part;
 }
 
 void experiment_doubts(FILE *out, const experiment *x)

@@ -36,7 +36,8 @@ typedef struct run_plan {
     const char *doubt; /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
     const char *taken; /* of init_from: how much of the model it starts; NULL: not known yet */
     const char *corpus_hash;
-    bool has_bytes, has_words; /* whether its evaluations count them */
+    bool has_bytes, has_words;   /* whether its evaluations count them, */
+    bool has_slices, has_recall; /* slice its text, and ask it something */
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
     int source_run;
@@ -70,6 +71,12 @@ const node *experiment_spec(experiment *x, int index, err *e);
  * earlier one is dropped. Corpora that runs share are opened once, and closed again.
  */
 bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
+
+/* Those of its runs that belong to the first seeds[k] seeds of the variant of its k-th run, for a
+ * resolved experiment; k counts to experiment_variants. Lives as long as x, from which it borrows.
+ */
+const experiment *experiment_part(const experiment *x, const int *seeds);
+int experiment_variants(const experiment *x);
 
 /* Prints what is in doubt, and what is taken from where init_from says, a line per variant each. */
 void experiment_doubts(FILE *out, const experiment *x);

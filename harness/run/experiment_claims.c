@@ -211,20 +211,18 @@ static bool has_metric(const claim_statement *s, const run_plan *run)
 static bool check_run(const claim_statement *s, const run_plan *run, err *e)
 {
     const node *split = node_at(run->resolved, "eval.split");
-    const node *source = node_at(run->resolved, "data.corpus");
-    bool probe = source && strcmp(source->text, "probe") == 0;
     if (s->split && split && strcmp(split->text, s->split) != 0) {
         return node_err(e, node_get(s->at, "split"),
                         "the runs of '%.100s' are evaluated on the %s split (eval.split)",
                         run->label, split->text);
     }
-    if (s->on && s->on->kind == FIGURE_RECALL && !probe) {
+    if (s->on && s->on->kind == FIGURE_RECALL && !run->has_recall) {
         return node_err(e, figure_at(s),
-                        "'%.100s' is asked nothing: recall is of data: {corpus: "
-                        "probe}",
+                        "'%.100s' is asked nothing: recall is of probes (data: {corpus: "
+                        "probe})",
                         run->label);
     }
-    if (s->by != BY_NOTHING && probe) {
+    if (s->by != BY_NOTHING && !run->has_slices) {
         return node_err(e, figure_at(s), "a probe's text has no slices (in variant '%.100s')",
                         run->label);
     }
@@ -263,9 +261,16 @@ static bool check_figures(const experiment *x, const claim_statement *s, err *e)
 bool experiment_claims(experiment *x, err *e)
 {
     const claim_scope scope = {.user = x, .label = label_of, .along = along_axis};
-    const claim_list *l = claim_read(x->memory, node_get(x->spec->root, "claims"), &scope, e);
+    claim_list *l = claim_read(x->memory, node_get(x->spec->root, "claims"), &scope, e);
     if (!l) return false;
+    if (x->sweep->at_least > 0 && l->count == 0) {
+        return node_err(e, node_at(x->spec->root, "sweep"),
+                        "seeds are added until claims are decided, but nothing is claimed");
+    }
     for (int i = 0; i < l->count; i++) {
+        l->claims[i].at_least = x->sweep->at_least;
+        l->claims[i].at_most = x->sweep->at_least > 0 ? x->sweep->seed_count : 0;
+        l->claims[i].pocock = x->sweep->pocock;
         for (int k = 0; k < l->claims[i].count; k++) {
             if (!check_figures(x, &l->claims[i].statements[k], e)) return false;
         }

@@ -230,6 +230,8 @@ static bool label_variants(labeller *x, sweep *s, const node *at, const char *na
     s->duplicates = x->combos.duplicates;
     s->seed_count = x->source->seed_count;
     s->seeds = x->source->seeds;
+    s->at_least = x->source->at_least;
+    s->pocock = x->source->pocock;
     s->variant_count = x->combos.count;
     s->variants = arena_push_zero(x->a, s->variant_count, sizeof *s->variants);
     for (int i = 0; i < s->variant_count; i++) {

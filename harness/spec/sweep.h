@@ -2,7 +2,8 @@
  *
  *   sweep:                                  or a list of such blocks, whose variants add up
  *     baseline: LABEL or {axis: value, ...}
- *     seeds: [1, 2, 3] or a count
+ *     seeds: [1, 2, 3] or a count, or
+ *       {until: decided, at least: 3, at most: 12, spending: obrien-fleming}
  *     grid: {PATH: [values], PATH: {name: value},                    every combination
  *            AXIS: {alternative: {PATH: value}}}
  *     zip:  {PATH: [values], ...}                                    side by side, equal lengths
@@ -22,6 +23,8 @@ typedef struct sweep {
     int variant_count, seed_count;
     variant_plan *variants;
     const int64_t *seeds;
+    int at_least; /* seeds are added until claims are decided: those that come first; 0: none are */
+    bool pocock;  /* how their level is spent; else as O'Brien and Fleming do */
     int axis_count;
     const char **axes; /* those that vary */
     int duplicates;    /* equal variants that were dropped */

@@ -61,6 +61,8 @@ typedef struct sweep_source {
     const node *baseline; /* NULL: the first variant */
     int seed_count;
     int64_t *seeds;
+    int at_least; /* see sweep.h */
+    bool pocock;
 } sweep_source;
 
 /* The axis that `name` means: its whole name, or the end of a path if that is clear ("lr" for

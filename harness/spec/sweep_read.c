@@ -6,6 +6,7 @@
 
 #include "core/options/option.h"
 #include "harness/spec/sweep_conditions.h"
+#include "results/claims/spending.h"
 
 enum { TEXT_BYTES = 40 };
 
@@ -305,24 +306,60 @@ static bool check_seeds(reader *r, const node *n)
     return true;
 }
 
+static bool count_seeds(reader *r, int64_t count)
+{
+    sweep_source *s = r->source;
+    s->seed_count = (int)count;
+    s->seeds = ARENA_NEW(r->a, int64_t, count);
+    for (int i = 0; i < s->seed_count; i++)
+        s->seeds[i] = i + 1;
+    return true;
+}
+
+/* {until: decided, at least: 3, at most: 12} */
+static bool read_until(reader *r, const node *n)
+{
+    typedef struct until {
+        int64_t until, least, most, spending;
+    } until;
+    static const option table[] = {
+        {"until", OPTION_CHOICE, offsetof(until, until), .choices = "decided",
+         .help = "every claim is decided"},
+        {"at least", OPTION_INT, offsetof(until, least), .initial = "3", .min = 2,
+         .max = SPENDING_SEEDS, .help = "seeds of every variant"},
+        {"at most", OPTION_INT, offsetof(until, most), .min = 2, .max = SPENDING_SEEDS,
+         .help = "seeds of any"},
+        {"spending", OPTION_CHOICE, offsetof(until, spending), .initial = "obrien-fleming",
+         .choices = SPENDING_NAMES, .help = "how the level is spent over the looks"},
+        {0}};
+    until u;
+    if (!options_read(&u, table, n, NULL, r->a, r->e)) return false;
+    if (u.most < u.least) {
+        return node_err(r->e, n, "at most %lld seeds are less than the least, %lld",
+                        (long long)u.most, (long long)u.least);
+    }
+    r->source->at_least = (int)u.least;
+    r->source->pocock = u.spending == SPEND_POCOCK;
+    return count_seeds(r, u.most);
+}
+
 static bool read_seeds(reader *r, const node *n)
 {
     sweep_source *s = r->source;
     int64_t count;
     if (s->seeds) return node_err(r->e, n, "seeds stand in one block and hold for all");
+    if (n->kind == NODE_MAP) return read_until(r, n);
     if (n->kind == NODE_SCALAR) {
         if (!option_text_to_int(n->text, &count) || count < 1 || count > SWEEP_MAX_VARIANTS) {
             return node_err(r->e, n, "expected a list of seeds or how many there are, got '%.40s'",
                             n->text);
         }
-        s->seed_count = (int)count;
-        s->seeds = ARENA_NEW(r->a, int64_t, count);
-        for (int i = 0; i < s->seed_count; i++)
-            s->seeds[i] = i + 1;
-        return true;
+        return count_seeds(r, count);
     }
     if (n->kind != NODE_LIST || n->count == 0) {
-        return node_err(r->e, n, "expected a list of seeds, such as [1, 2, 3], or a count");
+        return node_err(r->e, n,
+                        "expected a list of seeds, such as [1, 2, 3], a count, or {until: "
+                        "decided, at most: 12}");
     }
     s->seed_count = n->count;
     s->seeds = ARENA_NEW(r->a, int64_t, n->count);

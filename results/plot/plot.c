@@ -5,6 +5,7 @@
 #include "core/base/file.h"
 #include "results/compare/compare_best.h"
 #include "results/plot/plot_axis.h"
+#include "results/plot/plot_claims.h"
 #include "results/plot/plot_cost.h"
 #include "results/plot/plot_curves.h"
 #include "results/plot/plot_differences.h"
@@ -14,7 +15,7 @@
 
 /* Each draws what there is for it to draw. */
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
-    plot_curves, plot_differences, plot_recall, plot_cost, plot_slices, plot_routing};
+    plot_claims, plot_curves, plot_differences, plot_recall, plot_cost, plot_slices, plot_routing};
 
 bool plot_clear(const char *folder, err *e)
 {

@@ -3,6 +3,7 @@
  *   loss-tokens   training loss against tokens     mean over seeds, bands over seeds
  *   loss-time     the same against training time
  *   loss-tokens-facets   with more than seven variants: each in a panel
+ *   claims        verdicts: a row for each claim, its interval against its margin
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
  *   gain-flops, gain-time   where a model learned while it was evaluated: gain over the baseline

@@ -10,6 +10,7 @@
 #include "results/compare/compare_read.h"
 #include "results/compare/compare_table.h"
 #include "results/report/html.h"
+#include "results/report/report_claims.h"
 #include "results/report/report_page.h"
 #include "results/report/report_plots.h"
 #include "results/report/run_view.h"
@@ -287,8 +288,9 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
     fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_PAGE_STYLE);
     html_element(out, "h1", "", title);
     html_element(out, "p", "question", c->description);
+    bool ok = report_claims(out, a, s, c->experiment, e);
     put_verdicts(out, c);
-    bool ok = put_health(out, a, s, c->experiment, e);
+    ok = ok && put_health(out, a, s, c->experiment, e);
     if (ok) put_results(out, a, c);
     const comparison *best = compare_best(a, c);
     ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, best, e) &&

@@ -1,5 +1,5 @@
-/* One self-contained HTML page about an experiment: question, verdict, health, sortable table,
- * plots, specs and their differences, provenance, the command to make it again.
+/* One self-contained HTML page about an experiment: question, claims, verdict, health, sortable
+ * table, plots, specs and their differences, provenance, the command to make it again.
  *
  * No server and no external request: pictures are inside, a small script sorts the table, and
  * without it everything can be read. Made to be read on paper and in the dark, too. Equal results

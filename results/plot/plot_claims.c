@@ -1,0 +1,131 @@
+#include "results/plot/plot_claims.h"
+
+#include <math.h>
+
+#include "results/claims/claims_print.h"
+
+static const struct {
+    const char *name, *colour;
+} KIND[] = {[VERDICT_UNDECIDED] = {"undecided", "#707070"},
+            [VERDICT_HOLDS] = {"holds", "#0072b2"},
+            [VERDICT_FAILS] = {"fails", "#d55e00"}};
+
+/* How far inside of its margin the deciding statement lies: claims of different units have nothing
+ * else in common. Above 0 it holds. */
+typedef struct inside {
+    double mean, low, high;
+} inside;
+
+static inside inside_of(const stated_claim *c)
+{
+    const claim_verdict *v = c->verdict;
+    const judgement *j = &v->statements[v->worst];
+    switch (c->claim->statements[v->worst].kind) {
+    case STATEMENT_WITHIN: {
+        double far = fmax(fabs(j->low), fabs(j->high)), near = fmin(fabs(j->low), fabs(j->high));
+        bool zero = j->low < 0 && j->high > 0;
+        return (inside){j->edge - fabs(j->estimate), j->edge - far, j->edge - (zero ? 0 : near)};
+    }
+    case STATEMENT_AT_MOST:
+    case STATEMENT_FALLS:
+        return (inside){j->edge - j->estimate, j->edge - j->high, j->edge - j->low};
+    case STATEMENT_BETTER:
+    case STATEMENT_RISES:
+    default:
+        return (inside){j->estimate - j->edge, j->low - j->edge, j->high - j->edge};
+    }
+}
+
+/* Each row to a scale of its own: what lies farthest from the margin is 1. */
+static inside scaled(inside x)
+{
+    if (!isfinite(x.low)) x.low = x.high = x.mean;
+    double most = fmax(fabs(x.mean), fmax(fabs(x.low), fabs(x.high)));
+    if (!(most > 0)) return x;
+    return (inside){x.mean / most, x.low / most, x.high / most};
+}
+
+/* Returns how many rows. */
+static int put_rows(FILE *out, const claims *x, verdict kind)
+{
+    int count = 0;
+    fprintf(out, "$%s << EOD\n# inside line low high\n", KIND[kind].name);
+    for (int i = 0; i < x->count; i++) {
+        inside row = inside_of(&x->list[i]);
+        if (x->list[i].verdict->verdict != kind || !isfinite(row.mean)) continue;
+        row = scaled(row);
+        fprintf(out, "%.9g %d %.9g %.9g\n", row.mean, i + 1, row.low, row.high);
+        count++;
+    }
+    fputs("EOD\n", out);
+    return count;
+}
+
+static void put_names(FILE *out, const claims *x)
+{
+    fputs("set ytics noenhanced scale 0 (", out);
+    for (int i = 0; i < x->count; i++) {
+        const stated_claim *c = &x->list[i];
+        char name[320];
+        snprintf(name, sizeof name, "%s%s (n = %d)", c->claim->name,
+                 c->after_the_fact ? ", after the fact" : "", c->verdict->n);
+        if (i > 0) fputs(", ", out);
+        gnuplot_tic(out, name, i + 1);
+    }
+    fputs(")\n", out);
+}
+
+/* The figures themselves, below each row. */
+static void put_figures(FILE *out, const claims *x)
+{
+    for (int i = 0; i < x->count; i++) {
+        char text[128];
+        claims_estimate(text, &x->list[i]);
+        fprintf(out, "set label %d ", i + 2);
+        gnuplot_quote(out, text);
+        fprintf(out, " noenhanced at graph 0.02, first %g left font ',9' textcolor rgb '#404040'\n",
+                i + 1.32);
+    }
+}
+
+static void begin(gnuplot_script *p, const claims *x)
+{
+    char title[512];
+    gnuplot_begin(p, "claims", 760, 170 + 52 * x->count,
+                  "Bar: estimate and interval of the statement that decides. Colours: after Holm's "
+                  "correction over all claims.");
+    snprintf(title, sizeof title, "%.200s: claims", x->experiment);
+    gnuplot_set(p->out, "title", title);
+    gnuplot_set(p->out, "xlabel", "distance from the margin, each row to its own scale");
+    fprintf(p->out,
+            "set border 1\nset grid noxtics noytics\n"
+            "set xtics ('fails' -0.5, 'margin' 0, 'holds' 0.5)\nset xrange [-1.1:1.1]\n"
+            "set yrange [%d.6:0.5]\n"
+            "set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' "
+            "dashtype 2\n"
+            "set key outside right top Left reverse samplen 1.5 spacing 1.2\n",
+            x->count);
+    put_names(p->out, x);
+    put_figures(p->out, x);
+}
+
+bool plot_claims(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    const claims *x = claims_load(a, s, c->experiment, e);
+    if (!x) return false;
+    int rows = 0;
+    for (int i = 0; i < x->count; i++) {
+        rows += isfinite(inside_of(&x->list[i]).mean);
+    }
+    if (rows == 0) return true;
+    gnuplot_script p;
+    begin(&p, x);
+    for (int kind = VERDICT_UNDECIDED; kind <= VERDICT_FAILS; kind++) {
+        if (put_rows(p.out, x, (verdict)kind) == 0) continue;
+        fprintf(gnuplot_item(&p),
+                "$%s using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 "
+                "linecolor rgb '%s' title '%s'",
+                KIND[kind].name, KIND[kind].colour, KIND[kind].name);
+    }
+    return gnuplot_run(r, &p, e);
+}

@@ -1,0 +1,43 @@
+#include "results/report/report_claims.h"
+
+#include <stdlib.h>
+
+#include "results/claims/claims_print.h"
+#include "results/report/html.h"
+
+static void put_sentence(FILE *out, const stated_claim *c)
+{
+    static const char *const classes[] = {"", "better", "worse"};
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a text");
+    if (*c->claim->says) fprintf(f, "%s. ", c->claim->says);
+    claims_sentence(f, c);
+    fclose(f);
+    html_element(out, "li", classes[c->verdict->verdict], text);
+    free(text);
+}
+
+bool report_claims(FILE *out, arena *a, store *s, const char *experiment, err *e)
+{
+    const claims *x = claims_load(a, s, experiment, e);
+    if (!x) return false;
+    if (x->count + x->withdrawn == 0) return true;
+    html_element(out, "h2", "", "Claims");
+    fputs("<ul>\n", out);
+    for (int i = 0; i < x->count; i++) {
+        put_sentence(out, &x->list[i]);
+    }
+    fputs("</ul>\n", out);
+    if (x->count > 0) html_table(out, claims_table(a, &x, 1), NULL);
+    html_element(out, "p", "note",
+                 "Holds or fails: p below 0.05 after Holm's correction over the claims; intervals "
+                 "are not corrected. Paired by seed. Cost: of the two sides.");
+    if (x->withdrawn > 0) {
+        char text[640];
+        snprintf(text, sizeof text, "Withdrawn when there were results: %s.", x->withdrawn_names);
+        html_element(out, "p", "note", text);
+    }
+    return true;
+}
