@@ -66,6 +66,11 @@ void claim_words(FILE *out, const claim_statement *s)
     claim_margin(margin, s);
     switch (s->kind) {
     case STATEMENT_BETTER:
+        if (s->above) {
+            fprintf(out, "of '%s' %s is above %s", s->variant, s->on->title, s->above->title);
+            if (s->margin > 0) fprintf(out, " by more than %s", margin);
+            return;
+        }
         fprintf(out, "'%s' is better than '%s'", s->variant, s->other);
         if (s->margin > 0) fprintf(out, " by more than %s", margin);
         break;

@@ -16,6 +16,9 @@
  *     - name: scales
  *       {variants: [small, large], falls with: width}         # a figure, along an axis
  *
+ *     - name: agrees
+ *       {variant: large, on: inspect.values.agreement, above: inspect.values.chance}
+ *
  * `on` names the figure (claim_figure.h; default: the comparison's own), `split` the split,
  * `slice: {position: 512-}` a part of the text, `distance` that of a probe's questions. */
 #ifndef LOCI_RESULTS_CLAIM_H
@@ -28,8 +31,9 @@
 #include "results/compare/compare_slices.h"
 
 typedef enum statement_kind {
-    STATEMENT_BETTER,  /* `variant` is better than `other` by more than the margin */
-    STATEMENT_WITHIN,  /* the two differ by less than the margin, either way */
+    STATEMENT_BETTER, /* `variant` is better than `other` by more than the margin; with `above`: its
+                         figure is larger than that other one of the same model */
+    STATEMENT_WITHIN, /* the two differ by less than the margin, either way */
     STATEMENT_AT_MOST, /* `variant` has at most `margin` times what `other` has */
     STATEMENT_RISES,   /* the figure (over `other`: the gain over it) rises along `along` ... */
     STATEMENT_FALLS    /* ... or falls: by more than the margin, per value or slice */
@@ -37,19 +41,20 @@ typedef enum statement_kind {
 
 typedef struct claim_statement {
     statement_kind kind;
-    const node *at;         /* where it was written */
-    const char *variant;    /* NULL: a trend over `variants` */
-    const char *other;      /* NULL: a trend of the figure itself */
-    int count;              /* of a trend along an axis, in the order of its values */
-    const char **variants;  /* [count] labels */
-    const char *along;      /* of a trend: the axis, or "position" ...; NULL */
-    double margin;          /* in the figure's unit; relative: a share; AT_MOST: the factor */
-    bool relative;          /* to the figure of `other` */
-    const claim_figure *on; /* NULL: the comparison's own */
-    const char *split;      /* NULL: that of the final evaluations */
-    slice_by by;            /* BY_NOTHING: the whole text */
-    int64_t low, high;      /* the slice; of a trend along slices all from low to high */
-    int64_t distance;       /* of a probe; -1: all */
+    const node *at;            /* where it was written */
+    const char *variant;       /* NULL: a trend over `variants` */
+    const char *other;         /* NULL: a trend of the figure itself */
+    int count;                 /* of a trend along an axis, in the order of its values */
+    const char **variants;     /* [count] labels */
+    const char *along;         /* of a trend: the axis, or "position" ..., "depth"; NULL */
+    double margin;             /* in the figure's unit; relative: a share; AT_MOST: the factor */
+    bool relative;             /* to the figure of `other` */
+    const claim_figure *above; /* NULL: `on` of two variants is compared */
+    const claim_figure *on;    /* NULL: the comparison's own */
+    const char *split;         /* NULL: that of the final evaluations */
+    slice_by by;               /* BY_NOTHING: the whole text */
+    int64_t low, high;         /* the slice; of a trend along slices all from low to high */
+    int64_t distance;          /* of a probe; -1: all */
 } claim_statement;
 
 typedef struct claim {

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/base/base.h"
-
 #define REAL_OF(field)  .kind = FIGURE_RUN, .offset = offsetof(compared_run, field)
 #define WHOLE_OF(field) .kind = FIGURE_RUN, .offset = offsetof(compared_run, field), .whole = true
 
@@ -42,6 +40,31 @@ const claim_figure *claim_figure_find(const char *name)
 {
     for (const claim_figure *f = CLAIM_FIGURES; f->name; f++) {
         if (strcmp(f->name, name) == 0) return f;
+    }
+    return NULL;
+}
+
+const claim_figure *claim_figure_inspect(arena *a, const char *name)
+{
+    static const char *const parts[] = {"keys",       "values",  "composition",
+                                        "refinement", "changes", "states"};
+    static const char begin[] = "inspect.";
+    const char *part = name + sizeof begin - 1, *dot;
+    if (strncmp(name, begin, sizeof begin - 1) != 0 || !(dot = strchr(part, '.')) || !dot[1]) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t n = strlen(parts[i]);
+        if (strncmp(part, parts[i], n) != 0 || part + n != dot) continue;
+        claim_figure *f = arena_push_zero(a, 1, sizeof *f);
+        *f = (claim_figure){.name = arena_strdup(a, name),
+                            .unit = "",
+                            .higher = true,
+                            .kind = FIGURE_INSPECT,
+                            .part = parts[i],
+                            .found = arena_strdup(a, dot + 1)};
+        f->title = f->name;
+        return f;
     }
     return NULL;
 }

@@ -8,7 +8,8 @@ typedef enum figure_kind {
     FIGURE_METRIC, /* of the evaluation that counts, by compare_metric */
     FIGURE_SLICE,  /* bits per token of a slice of its text */
     FIGURE_RECALL, /* answers of a probe that are right */
-    FIGURE_RUN     /* of the run or of its evaluation: a field of compared_run */
+    FIGURE_RUN,    /* of the run or of its evaluation: a field of compared_run */
+    FIGURE_INSPECT /* that loci inspect found: inspect.PART.FIGURE, by the depth of layers */
 } figure_kind;
 
 typedef struct claim_figure {
@@ -17,16 +18,21 @@ typedef struct claim_figure {
     const char *unit;  /* of margins: "bits/byte" */
     bool higher;       /* is better; else lower */
     figure_kind kind;
-    compare_metric metric; /* FIGURE_METRIC */
-    size_t offset;         /* FIGURE_RUN: of the field */
-    bool whole;            /* the field is an int64_t, -1 for unknown; else a double */
-    const char *layers;    /* only models have it one of whose layers is called so; NULL: all */
+    compare_metric metric;    /* FIGURE_METRIC */
+    size_t offset;            /* FIGURE_RUN: of the field */
+    bool whole;               /* the field is an int64_t, -1 for unknown; else a double */
+    const char *part, *found; /* FIGURE_INSPECT: as inspect_figure has them */
+    const char *layers;       /* only models have it one of whose layers is called so; NULL: all */
 } claim_figure;
 
 /* NULL: unknown. */
 const claim_figure *claim_figure_find(const char *name);
 /* All of them, the last one's name NULL. */
 extern const claim_figure CLAIM_FIGURES[];
+
+/* "inspect.values.agreement", made in the arena; NULL: there is no such part of an inspection.
+ * Which figures a part has, only the inspection tells. */
+const claim_figure *claim_figure_inspect(arena *a, const char *name);
 
 /* The figure whose margins have this unit ("bits/byte", "bits per byte"), first of the list; NULL:
  * none has. */

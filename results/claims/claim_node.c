@@ -50,8 +50,9 @@ static node *statement_node(arena *a, const claim_statement *s)
     node *n = node_map(a);
     switch (s->kind) {
     case STATEMENT_BETTER:
-        put(a, n, "better", s->variant);
-        put(a, n, "than", s->other);
+        put(a, n, s->above ? "variant" : "better", s->variant);
+        if (s->above) put(a, n, "above", s->above->name);
+        if (!s->above) put(a, n, "than", s->other);
         put_margin(a, n, "by", s);
         break;
     case STATEMENT_WITHIN:

@@ -37,7 +37,7 @@ static const option CLAIM_KEYS[] = {
 /* A statement as it is written. */
 typedef struct statement_source {
     const node *better, *than, *by, *variant, *variants, *within, *at_most, *of;
-    const node *rises, *falls, *over, *where, *on, *slice;
+    const node *rises, *falls, *over, *where, *on, *slice, *above;
     int64_t split, distance;
 } statement_source;
 
@@ -55,6 +55,7 @@ static const option STATEMENT_KEYS[] = {
     WORD(falls, "falls with", "an axis, or position, frequency, repetition"),
     WORD(over, "over", "a trend's: the variant over which the gain is taken"),
     WORD(where, "where", "a trend's: values of the other axes"),
+    WORD(above, "above", "another figure of the same variant, that `on` is larger than"),
     WORD(on, "on", "the figure; default: the comparison's"),
     WORD(slice, "slice", "{position: 512-}: a part of the text"),
     {.name = "split",
@@ -152,16 +153,17 @@ static bool read_factor(reader *r, claim_statement *s, const node *n)
 
 /* ---- figures and slices ---- */
 
-static bool read_on(reader *r, claim_statement *s, const node *n)
+static bool read_figure(reader *r, const claim_figure **f, const node *n)
 {
     enum { MOST = 64 };
     const char *names[MOST];
     int count = 0;
     if (n->kind != NODE_SCALAR) return node_err(r->e, n, "expected a figure's name");
-    s->on = claim_figure_find(n->text);
-    if (s->on) return true;
-    for (const claim_figure *f = CLAIM_FIGURES; f->name && count < MOST; f++) {
-        names[count++] = f->name;
+    *f = claim_figure_find(n->text);
+    if (!*f) *f = claim_figure_inspect(r->a, n->text);
+    if (*f) return true;
+    for (const claim_figure *k = CLAIM_FIGURES; k->name && count < MOST; k++) {
+        names[count++] = k->name;
     }
     const char *near = option_nearest(n->text, count, names);
     return node_err(r->e, n, "no figure '%.60s'%s%s%s; loci help spec lists them", n->text,
@@ -247,6 +249,21 @@ static bool read_better(reader *r, claim_statement *s, const statement_source *x
            (!x->by || read_margin(r, s, x->by));
 }
 
+/* Two figures of one model; what they are measured in is theirs. */
+static bool read_above(reader *r, claim_statement *s, const statement_source *x)
+{
+    s->kind = STATEMENT_BETTER;
+    if (!needs(r, x->variant, x->above, "whose figures are they? add `variant:`") ||
+        !needs(r, x->on, x->above, "what is above it? add `on:`") ||
+        !read_label(r, &s->variant, x->variant) || !read_figure(r, &s->above, x->above) ||
+        (x->by && !read_margin(r, s, x->by))) {
+        return false;
+    }
+    s->other = s->variant;
+    if (s->on->kind == FIGURE_INSPECT && s->above->kind == FIGURE_INSPECT) return true;
+    return node_err(r->e, x->above, "above compares what loci inspect found: inspect.PART.FIGURE");
+}
+
 static bool read_within(reader *r, claim_statement *s, const statement_source *x)
 {
     s->kind = STATEMENT_WITHIN;
@@ -286,8 +303,9 @@ static bool read_trend(reader *r, claim_statement *s, const statement_source *x)
     s->along = along->text;
     if (x->over && !read_label(r, &s->other, x->over)) return false;
     slice_by by = claim_slices(s->along);
-    if (by != BY_NOTHING) { /* in one text, so of one variant */
-        if (x->variants || x->where || (x->slice && s->by != by)) {
+    bool depth = strcmp(s->along, "depth") == 0 && s->on && s->on->kind == FIGURE_INSPECT;
+    if (by != BY_NOTHING || depth) { /* in one text, so of one variant */
+        if (x->variants || x->where || (x->slice && (depth || s->by != by))) {
             return node_err(r->e, along,
                             "a trend along %s is one variant's: name it by `variant`, "
                             "and no other slice",
@@ -311,9 +329,9 @@ static bool read_trend(reader *r, claim_statement *s, const statement_source *x)
 /* Which keys belong to none of the kinds that stand there. */
 static bool check_beside(reader *r, const statement_source *x, const node *n)
 {
-    const node *kinds[] = {x->better, x->within, x->at_most, x->rises, x->falls};
+    const node *kinds[] = {x->better, x->within, x->at_most, x->rises, x->falls, x->above};
     const node *first = NULL;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         if (!kinds[i]) continue;
         if (first) {
             return node_err(r->e, kinds[i],
@@ -324,12 +342,12 @@ static bool check_beside(reader *r, const statement_source *x, const node *n)
     }
     if (!first) {
         return node_err(r->e, n,
-                        "states nothing; expected one of better, within, at most, rises "
+                        "states nothing; expected one of better, within, at most, above, rises "
                         "with, falls with");
     }
     bool trend = x->rises || x->falls;
     if (x->than && !x->better) return node_err(r->e, x->than, "`than` goes with `better`");
-    if (x->by && !x->better && !trend) {
+    if (x->by && !x->better && !x->above && !trend) {
         return node_err(r->e, x->by,
                         "`by` goes with `better` and trends; `within: MARGIN`, `at "
                         "most: FACTOR` have it themselves");
@@ -344,7 +362,7 @@ static bool check_beside(reader *r, const statement_source *x, const node *n)
 
 static bool same_twice(reader *r, const claim_statement *s)
 {
-    if (!s->variant || !s->other || strcmp(s->variant, s->other) != 0) return true;
+    if (!s->variant || !s->other || s->above || strcmp(s->variant, s->other) != 0) return true;
     return node_err(r->e, s->at, "compares '%s' with itself", s->variant);
 }
 
@@ -357,10 +375,11 @@ static bool read_statement(reader *r, claim_statement *s, const node *n, const c
     }
     *s = (claim_statement){
         .at = n, .split = splits[x.split], .high = INT64_MAX, .distance = x.distance};
-    if (x.on && !read_on(r, s, x.on)) return false;
+    if (x.on && !read_figure(r, &s->on, x.on)) return false;
     if (x.slice && !read_slice(r, s, x.slice)) return false;
     if (s->by != BY_NOTHING && !s->on) s->on = claim_figure_find("bits_per_token");
     bool good = x.better    ? read_better(r, s, &x)
+                : x.above   ? read_above(r, s, &x)
                 : x.within  ? read_within(r, s, &x)
                 : x.at_most ? read_at_most(r, s, &x)
                             : read_trend(r, s, &x);

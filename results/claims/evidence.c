@@ -91,20 +91,41 @@ static bool read_recall(gatherer *g, figures *f, const compared_run *r)
     return query_close(&q);
 }
 
-static bool read_figures(gatherer *g, figures *f, const compared_run *r)
+/* A number for each depth, or the mean over them. */
+static bool read_inspected(gatherer *g, figures *f, const claim_figure *what, const compared_run *r)
+{
+    double sum = 0;
+    int n = 0;
+    query q = QUERY(g->x->db, g->e,
+                    "SELECT value FROM inspect_figure WHERE run = ?1 AND part = ?2 AND figure = ?3 "
+                    "AND bin = 0 ORDER BY depth",
+                    r->run, what->part, what->found);
+    while (query_next(&q) && n < BUCKETS) {
+        f->value[n] = query_real(&q, "value");
+        f->tokens[n] = 1;
+        sum += f->value[n++];
+    }
+    f->count = g->s->along ? n : MIN(n, 1);
+    if (!g->s->along && n > 0) f->value[0] = sum / n;
+    return query_close(&q);
+}
+
+static bool read_figures(gatherer *g, figures *f, const claim_figure *what, const compared_run *r)
 {
     memset(f, 0, sizeof *f);
-    switch (g->figure->kind) {
+    switch (what->kind) {
     case FIGURE_SLICE:
         return read_slices(g, f, r);
     case FIGURE_RECALL:
         return read_recall(g, f, r);
     case FIGURE_METRIC:
-        f->value[f->count++] = r->value[g->figure->metric];
+        f->value[f->count++] = r->value[what->metric];
         return true;
+    case FIGURE_INSPECT:
+        return read_inspected(g, f, what, r);
     case FIGURE_RUN:
     default:
-        f->value[f->count++] = claim_figure_of_run(g->figure, r);
+        f->value[f->count++] = claim_figure_of_run(what, r);
         return true;
     }
 }
@@ -184,7 +205,8 @@ static double slice_slope(const gatherer *g, const figures *f)
 {
     double y[BUCKETS];
     for (int k = 0; k < f[0].count; k++) {
-        y[k] = g->s->other ? f[1].value[k] - f[0].value[k] : f[0].value[k];
+        double gain = g->s->other ? f[0].value[k] - f[1].value[k] : 0;
+        y[k] = !g->s->other ? f[0].value[k] : g->figure->higher ? gain : -gain;
     }
     return slope(y, f[0].tokens, f[0].count);
 }
@@ -194,11 +216,14 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
 {
     figures *f = ARENA_NEW(g->x->memory, figures, g->sides);
     for (int i = 0; i < g->sides; i++) {
-        if (!read_figures(g, &f[i], runs[i])) return false;
-        bool same = same_text(g->figure, runs[0], runs[i]) && f[i].count == f[0].count &&
-                    memcmp(f[i].tokens, f[0].tokens, sizeof f[0].tokens) == 0;
-        char lacks[120];
-        snprintf(lacks, sizeof lacks, "has no %.80s", g->figure->title);
+        const claim_figure *what = i == 1 && g->s->above ? g->s->above : g->figure;
+        if (!read_figures(g, &f[i], what, runs[i])) return false;
+        bool same = same_text(what, runs[0], runs[i]) && f[i].count == f[0].count &&
+                    (what->kind == FIGURE_INSPECT ||
+                     memcmp(f[i].tokens, f[0].tokens, sizeof f[0].tokens) == 0);
+        char lacks[160];
+        snprintf(lacks, sizeof lacks, "has no %.80s%s", what->title,
+                 what->kind == FIGURE_INSPECT ? "; loci inspect measures it" : "");
         bool there = f[i].count > 0;
         for (int n = 0; n < f[i].count; n++) {
             there = there && isfinite(f[i].value[n]);

@@ -326,6 +326,8 @@ static void written_again(void)
         "- {name: c, rises with: experts, variants: [A, B, C], over: D}\n"
         "- {name: d, variant: A, falls with: position, over: B, slice: {position: 16-1023}}\n"
         "- {name: e, better: A, than: B, slice: {repetition: 0}, by: 0.1 bits per token}\n"
+        "- {name: g, variant: A, rises with: depth, on: inspect.values.agreement}\n"
+        "- {name: h, variant: A, on: inspect.keys.x, above: inspect.keys.y, by: 2 %}\n"
         "- {name: f, better: A, than: B, on: recall, distance: 4096, by: 5 points}\n";
     arena *a = arena_new(0);
     claim_list *l = claims_of(a, yaml);

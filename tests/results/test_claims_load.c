@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "results/claims/claims_print.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
@@ -169,6 +170,56 @@ static void slices(void)
     arena_free(a);
 }
 
+/* What loci inspect found of each seed of `good`: agreement 0.2, 0.3 ... by depth, chance 0.1. */
+static void inspect_it(const fake_experiment *x, int seed)
+{
+    char id[17], folder[512], line[256];
+    err e = {0};
+    fake_run_id(id, x->name, "good", seed);
+    snprintf(folder, sizeof folder, "%s/runs/%s/inspect", x->out, id);
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    fake_append(x, 1, seed, "inspect/values.jsonl", "{\"inspect\": \"values\", \"step\": 1}\n");
+    for (int i = 0; i < 6; i++) {
+        bool chance = i >= 3;
+        snprintf(line, sizeof line,
+                 "{\"layer\": \"blocks.%d.ffn\", \"depth\": %d, \"figure\": \"%s\", \"bin\": 0, "
+                 "\"value\": %g}\n",
+                 i % 3, i % 3, chance ? "chance" : "agreement",
+                 chance ? 0.1 : 0.2 + 0.1 * i + 0.001 * (seed * (i + 1) % 4));
+        fake_append(x, 1, seed, "inspect/values.jsonl", line);
+    }
+}
+
+static void inspected(void)
+{
+    static const char text[] =
+        "[{\"name\": \"rises\", \"variant\": \"good\", \"rises with\": \"depth\", \"on\": "
+        "\"inspect.values.agreement\"},"
+        " {\"name\": \"chance\", \"variant\": \"good\", \"on\": \"inspect.values.agreement\", "
+        "\"above\": \"inspect.values.chance\", \"by\": \"100 %\"},"
+        " {\"name\": \"none\", \"variant\": \"same\", \"falls with\": \"depth\", \"on\": "
+        "\"inspect.values.agreement\"}]";
+    fake_experiment x = made(3);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    claim_it(&x, text, NULL, 0);
+    for (int seed = 1; seed <= 3; seed++) {
+        inspect_it(&x, seed);
+    }
+    const claims *c = load(a, &x);
+    if (!c) return;
+    const judgement *j = c->list[0].verdict->statements;
+    EXPECT(c->list[0].verdict->verdict == VERDICT_HOLDS && fabs(j->estimate - 0.1) < 0.002, "%g",
+           j->estimate);
+    j = c->list[1].verdict->statements;
+    EXPECT(c->list[1].verdict->verdict == VERDICT_HOLDS && fabs(j->estimate - 2) < 0.05, "%s, %g",
+           verdict_name(c->list[1].verdict->verdict), j->estimate);
+    EXPECT(c->list[2].verdict->verdict == VERDICT_UNDECIDED &&
+               strstr(c->list[2].verdict->why, "loci inspect measures it"),
+           "%s", c->list[2].verdict->why);
+    arena_free(a);
+}
+
 static void nothing_claimed(void)
 {
     fake_experiment x = made(2);
@@ -183,5 +234,6 @@ const test_suite test_claims_load = {"results/claims_load",
                                      {{"verdicts", verdicts},
                                       {"unequal_seeds", unequal_seeds},
                                       {"slices", slices},
+                                      {"inspected", inspected},
                                       {"nothing_claimed", nothing_claimed},
                                       {0}}};
