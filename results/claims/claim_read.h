@@ -2,17 +2,7 @@
 #ifndef LOCI_RESULTS_CLAIM_READ_H
 #define LOCI_RESULTS_CLAIM_READ_H
 
-#include "results/claims/claim.h"
-
-/* How names in a spec become labels of variants. */
-typedef struct claim_scope {
-    void *user;
-    /* The label of the variant that a text or {axis: value} means; NULL and its place. */
-    const char *(*label)(void *user, const node *n, err *e);
-    /* Fills s->variants: those that have a value on the axis s->along, in the values' order;
-     * `where` ({axis: value}, may be NULL) says which, where other axes vary, too. */
-    bool (*along)(void *user, arena *a, claim_statement *s, const node *where, err *e);
-} claim_scope;
+#include "results/claims/claim_scope.h"
 
 typedef struct claim_list {
     int count;

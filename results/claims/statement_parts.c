@@ -1,0 +1,113 @@
+#include "results/claims/statement_parts.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/options/option.h"
+
+/* ---- margins ---- */
+
+static bool unknown_unit(claim_reader *r, const claim_statement *s, const node *n, const char *unit)
+{
+    if (s->on && *s->on->unit) {
+        return node_err(r->e, n, "'%.40s' is no unit of %s; write '%s' or '%%'", unit, s->on->name,
+                        s->on->unit);
+    }
+    if (s->on) return node_err(r->e, n, "a margin of %s is given in %%", s->on->name);
+    return node_err(r->e, n, "no figure has the unit '%.40s'; write 0.02 bits/byte, or 2 %%", unit);
+}
+
+/* "0.02 bits/byte", "2 %", "0". Its unit says which figure is meant, if nothing else does. */
+bool statement_parts_margin(claim_reader *r, claim_statement *s, const node *n)
+{
+    if (n->kind != NODE_SCALAR) return node_err(r->e, n, "expected a margin, like 0.02 bits/byte");
+    char *number = arena_strdup(r->a, n->text);
+    char *unit = number + strspn(number, "+-.0123456789eE_kMG");
+    const char *given = arena_strdup(r->a, unit + strspn(unit, " "));
+    *unit = 0;
+    if (!option_text_to_real(number, &s->margin) || !(s->margin >= 0) || isinf(s->margin)) {
+        return node_err(r->e, n, "'%.40s' is no margin; one looks like 0.02 bits/byte, or 2 %%",
+                        n->text);
+    }
+    if (strcmp(given, "%") == 0) {
+        s->relative = true;
+        s->margin /= 100;
+        return true;
+    }
+    if (!*given) {
+        if (!(s->margin > 0)) return true;
+        return node_err(r->e, n, "a margin has a unit: %.40s %s, or a share of the other's in %%",
+                        n->text, s->on && *s->on->unit ? s->on->unit : "bits/byte");
+    }
+    if (!s->on) s->on = claim_figure_of_unit(given);
+    return (s->on && claim_figure_has_unit(s->on, given)) || unknown_unit(r, s, n, given);
+}
+
+bool statement_parts_factor(claim_reader *r, claim_statement *s, const node *n)
+{
+    if (n->kind == NODE_SCALAR && option_text_to_real(n->text, &s->margin) && s->margin > 0 &&
+        isfinite(s->margin)) {
+        return true;
+    }
+    return node_err(r->e, n, "expected a factor above 0, such as 1.1 or 0.33: times what `of` has");
+}
+
+/* ---- figures and slices ---- */
+
+bool statement_parts_figure(claim_reader *r, const claim_figure **f, const node *n)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    int count = 0;
+    if (n->kind != NODE_SCALAR) return node_err(r->e, n, "expected a figure's name");
+    *f = claim_figure_find(n->text);
+    if (!*f) *f = claim_figure_inspect(r->a, n->text);
+    if (*f) return true;
+    for (const claim_figure *k = CLAIM_FIGURES; k->name && count < MOST; k++) {
+        names[count++] = k->name;
+    }
+    const char *near = option_nearest(n->text, count, names);
+    return node_err(r->e, n, "no figure '%.60s'%s%s%s; loci help spec lists them", n->text,
+                    near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+/* Slices are recorded as 0, 1, 2-3, 4-7 ...: no others can be told apart. */
+static bool is_bound(int64_t x)
+{
+    return x == 0 || (x & (x - 1)) == 0;
+}
+
+bool statement_parts_slice(claim_reader *r, claim_statement *s, const node *n)
+{
+    long long low, high;
+    int used = 0;
+    if (n->kind != NODE_MAP || n->count != 1 || claim_slices(n->keys[0]) == BY_NOTHING ||
+        n->items[0]->kind != NODE_SCALAR) {
+        return node_err(r->e, n,
+                        "expected one of position, frequency and repetition with a range, "
+                        "such as {position: 512-}");
+    }
+    s->by = claim_slices(n->keys[0]);
+    const char *text = n->items[0]->text;
+    int read = sscanf(text, "%lld%n", &low, &used);
+    bool good = read == 1 && low >= 0;
+    high = low;
+    if (good && text[used] == '-') {
+        text += used + 1;
+        used = 0;
+        high = INT64_MAX;
+        if (*text) good = sscanf(text, "%lld%n", &high, &used) == 1 && high >= low;
+    }
+    if (!good || text[used]) {
+        return node_err(r->e, n->items[0], "expected a range: 0, 512-1023, or 512- for all above");
+    }
+    if (!is_bound(low) || (high != INT64_MAX && !is_bound(high + 1))) {
+        return node_err(r->e, n->items[0],
+                        "slices are 0, 1, 2-3, 4-7 and so on: a range begins at 0 or a power of "
+                        "two, and ends before one");
+    }
+    s->low = low;
+    s->high = high;
+    return true;
+}
