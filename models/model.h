@@ -163,6 +163,7 @@ typedef struct model_call {
     const int64_t *lengths;     /* [rows]: positions that are text, not padding; NULL: all */
     const int32_t *predictions; /* [rows, time]; NULL: the guide's, if the model has one */
     double total_weight;        /* the loss is sum(weights * ce) / total_weight; 0: plain sum */
+    double smoothing; /* of the targets, in the loss that is trained; losses and nats are without */
     double read_weight; /* without a step: of the rows that are read together, in whatever lanes;
                            0: of this call */
     run_mode mode;

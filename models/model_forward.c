@@ -281,7 +281,8 @@ static void compute_loss(layer_ctx *c, const model_call *call, tensor *logits, m
     double *losses = call->losses ? call->losses : tape_keep(c->tape, n, sizeof *losses);
     double scale = call->total_weight > 0 ? 1 / call->total_weight : 1;
     tape_place(c->tape, "loss");
-    tensor *loss = op_cross_entropy(c->tape, logits, c->targets, c->weights, (real)scale, losses);
+    tensor *loss = op_smooth_cross_entropy(c->tape, logits, c->targets, c->weights, (real)scale,
+                                           call->smoothing, losses);
     for (int64_t i = 0; i < n; i++) {
         double weight = c->weights ? (double)c->weights[i] : 1;
         /* 0 times what is no number is none: padding must not reach the sum. */

@@ -80,9 +80,10 @@ typedef struct cross_entropy_keep {
     int32_t *targets;
     real *weights; /* times scale; 0 where a row does not count */
     real *whole;   /* logsumexp of each row */
+    real smoothing;
 } cross_entropy_keep;
 
-/* dlogits += w (softmax(logits) - onehot(target)) */
+/* dlogits += w (softmax(logits) - (1 - s) onehot(target) - s / vocab) */
 static void cross_entropy_backward(tape *t, void *keep)
 {
     cross_entropy_keep *k = keep;
@@ -97,7 +98,11 @@ static void cross_entropy_backward(tape *t, void *keep)
         for (int64_t i = 0; i < vocab; i++) {
             dx[i] += w * vm_exp(x[i] - whole);
         }
-        dx[k->targets[r]] -= w;
+        dx[k->targets[r]] -= w * (1 - k->smoothing);
+        real even = w * k->smoothing / (real)vocab;
+        for (int64_t i = 0; even != 0 && i < vocab; i++) {
+            dx[i] -= even;
+        }
     }
 }
 
@@ -111,23 +116,47 @@ static double row_loss(const real *x, int64_t vocab, int32_t target, real *whole
     return (double)*whole - (double)x[target];
 }
 
+/* What smoothing s adds to a row's loss: s (x[target] - mean(x)). */
+static double added_by_smoothing(const real *x, int64_t vocab, int32_t target, double smoothing)
+{
+    double sum = 0;
+    for (int64_t i = 0; smoothing > 0 && i < vocab; i++) {
+        sum += (double)x[i];
+    }
+    return smoothing > 0 ? smoothing * ((double)x[target] - sum / (double)vocab) : 0;
+}
+
 tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *targets, const real *weights,
                          real scale, double *losses)
+{
+    return op_smooth_cross_entropy(t, logits, targets, weights, scale, 0, losses);
+}
+
+tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
+                                const real *weights, real scale, double smoothing, double *losses)
 {
     double since = tape_clock(t);
     int64_t rows = tensor_rows(logits), vocab = tensor_width(logits);
     tensor *y = tape_tensor(t, 0, NULL);
-    cross_entropy_keep k = {logits, y, tape_keep(t, rows, sizeof *k.targets),
-                            tape_keep(t, rows, sizeof(real)), tape_keep(t, rows, sizeof(real))};
+    cross_entropy_keep k = {logits,
+                            y,
+                            tape_keep(t, rows, sizeof *k.targets),
+                            tape_keep(t, rows, sizeof(real)),
+                            tape_keep(t, rows, sizeof(real)),
+                            (real)smoothing};
     double total = 0;
     for (int64_t r = 0; r < rows; r++) {
         real weight = weights ? weights[r] : 1;
         k.targets[r] = targets[r];
         k.weights[r] = weight * scale;
-        double loss = 0;
-        if (weight != 0) loss = row_loss(logits->data + r * vocab, vocab, targets[r], &k.whole[r]);
+        const real *x = logits->data + r * vocab;
+        double loss = 0, added = 0;
+        if (weight != 0) {
+            loss = row_loss(x, vocab, targets[r], &k.whole[r]);
+            added = added_by_smoothing(x, vocab, targets[r], smoothing);
+        }
         if (losses) losses[r] = loss;
-        total += (double)weight * loss;
+        total += (double)weight * (loss + added);
     }
     *y->data = (real)((double)scale * total);
     return tape_done(t, &CROSS_ENTROPY, since, 1, &logits, &k, sizeof(cross_entropy_keep), y);

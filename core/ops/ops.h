@@ -120,6 +120,11 @@ tensor *op_log_softmax(tape *t, tensor *x); /* over the last axis */
  * (their target may be anything). weights NULL: all 1. */
 tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *targets, const real *weights,
                          real scale, double *losses);
+/* The same against targets that are smoothed (Szegedy et al. 2016, arXiv:1512.00567, sec. 7): 1 -
+ * smoothing of the weight on the target, the rest on all of the vocabulary alike. `losses` are
+ * those of the target alone. */
+tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
+                                const real *weights, real scale, double smoothing, double *losses);
 
 /* ---- core/ops/op_dropout.c ---- */
 

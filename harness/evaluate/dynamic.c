@@ -126,6 +126,39 @@ void dynamic_statistics_close(dynamic_statistics *s, const bool *learns)
     s->squares = NULL;
 }
 
+static double mean_of(const dynamic_statistics *s, const param *q)
+{
+    double sum = 0;
+    for (int64_t j = q->offset; j < q->offset + q->count; j++) {
+        sum += (double)s->rms[j];
+    }
+    return sum / (double)q->count;
+}
+
+bool dynamic_statistics_check(const dynamic_statistics *s, const bool *learns, int *wild, err *e)
+{
+    int weak = 0, tensors = 0, largest = -1;
+    double most = 0;
+    *wild = -1;
+    for (int i = 0; i < s->params->count; i++) {
+        if (learns && !learns[i]) continue;
+        double mean = mean_of(s, &s->params->list[i]);
+        weak += mean < 1e-3 * s->mean;
+        tensors++;
+        if (mean > most) most = mean, largest = i;
+    }
+    if (isfinite(s->mean) && s->mean > 0) {
+        if (2 * weak >= tensors) *wild = largest;
+        return true;
+    }
+    return err_set(e,
+                   "eval.dynamic: the gradients on the training split are %s: `rms` has nothing to "
+                   "go by",
+                   s->mean > 0      ? "infinite"
+                   : isnan(s->mean) ? "no numbers"
+                                    : "all 0");
+}
+
 /* ---- one update ---- */
 
 /* s / m times x; nothing was measured: 0. */

@@ -59,6 +59,10 @@ void dynamic_statistics_deinit(dynamic_statistics *s);
 void dynamic_statistics_add(dynamic_statistics *s, const grads *g);
 /* learns [params.count]: the tensors that m is a mean over; NULL: all. */
 void dynamic_statistics_close(dynamic_statistics *s, const bool *learns);
+/* After it: whether s / m says anything. False and e where m is 0 or no number. *wild, if not NULL,
+ * is the tensor whose gradients are so large that half of those that learn are pulled by less than
+ * a thousandth of `decay`; -1: none. */
+bool dynamic_statistics_check(const dynamic_statistics *s, const bool *learns, int *wild, err *e);
 
 typedef struct dynamic_rule {
     const params *params;

@@ -1,5 +1,6 @@
 /* Rows that learn while they are evaluated, and the gradient statistics of the training split. */
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,21 @@ static void gathering_close(gathering *w)
     lanes_free(w->pool);
 }
 
+static bool check_statistics(const dynamic_learner *l, err *e)
+{
+    const dynamic_options *o = l->options;
+    int wild;
+    bool decays = o->decays || o->decay > 0;
+    if (!dynamic_statistics_check(&l->statistics, l->learns, &wild, e)) return false;
+    if (!decays || wild < 0) return true;
+    fprintf(
+        stderr,
+        "loci: warning: eval.dynamic: the gradients of %s are so large that decay pulls half of "
+        "the parameters by less than a thousandth of what it says; leave it out with `match`\n",
+        l->statistics.params->list[wild].name);
+    return true;
+}
+
 static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
                               const volatile sig_atomic_t *stop, err *e)
 {
@@ -179,8 +195,9 @@ static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
     gathering_close(&w);
     if (text) stream_free(text);
     arena_free(a);
-    if (ok) dynamic_statistics_close(&l->statistics, l->learns);
-    return ok && !(stop && *stop);
+    if (!ok || (stop && *stop)) return false;
+    dynamic_statistics_close(&l->statistics, l->learns);
+    return check_statistics(l, e);
 }
 
 /* ---- the learner ---- */

@@ -14,6 +14,10 @@ const option TRAIN_OPTIONS[] = {
      .help = "tokens of a row per step, through which gradients flow; 0: the model's context"},
     {"accumulate", OPTION_INT, offsetof(train_options, accumulate), .initial = "1", .min = 1,
      .max = 65536, .help = "batches whose gradients are added up for one step"},
+    {"label_smoothing", OPTION_REAL, offsetof(train_options, label_smoothing), .initial = "0",
+     .min = 0, .max = 0.99,
+     .help = "share of each target that is spread over the vocabulary, in what is trained; what is "
+             "logged and evaluated is without"},
     {"precision", OPTION_CHOICE, offsetof(train_options, precision), .initial = "float32",
      .choices = "float32|bfloat16",
      .help = "of products' operands, in evaluation too; sums and all else are float32"},

@@ -23,6 +23,7 @@ typedef enum train_precision { PRECISION_FLOAT32, PRECISION_BFLOAT16 } train_pre
 typedef struct train_options {
     const node *budget_node;
     int64_t batch, lanes, segment, accumulate;
+    double label_smoothing;
     int64_t gemm, precision;       /* see train_kernels.h */
     int64_t log_every, eval_every; /* steps; 0: only at the end */
     double checkpoint_seconds;

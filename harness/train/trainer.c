@@ -155,6 +155,7 @@ static model_call lane_call(const trainer *t, int64_t index, int64_t lane)
                         .weights = in->weights + cell,
                         .lengths = in->length + row,
                         .total_weight = t->step_weight,
+                        .smoothing = t->w->train.label_smoothing,
                         .mode = MODE_TRAIN,
                         .seed = (uint64_t)t->w->seed,
                         .step = t->progress.step,

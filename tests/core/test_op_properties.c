@@ -72,6 +72,30 @@ static void cross_entropy(void)
     tape_free(t);
 }
 
+/* Against targets that are spread by hand; what each row tells is the plain loss. */
+static void smooth_cross_entropy(void)
+{
+    enum { ROWS = 3, VOCAB = 5 };
+    const int32_t targets[] = {0, 4, 2};
+    const real weights[] = {1, 0, (real)0.5};
+    tape *t = tape_new();
+    tape_reset(t, false);
+    tensor *x = filled(t, ROWS, VOCAB, 3);
+    double losses[ROWS], plain[ROWS], expected = 0;
+    tensor *y = op_smooth_cross_entropy(t, x, targets, weights, (real)0.25, 0.3, losses);
+    op_cross_entropy(t, x, targets, weights, (real)0.25, plain);
+    const tensor *logs = op_log_softmax(t, x);
+    for (int i = 0; i < ROWS; i++) {
+        EXPECT(losses[i] == plain[i], "row %d: %g, not %g", i, losses[i], plain[i]);
+        for (int j = 0; j < VOCAB; j++) {
+            double q = 0.3 / VOCAB + (j == targets[i] ? 0.7 : 0);
+            expected -= 0.25 * (double)weights[i] * q * (double)logs->data[i * VOCAB + j];
+        }
+    }
+    EXPECT(fabs((double)*y->data - expected) < TINY, "%.9g, not %.9g", (double)*y->data, expected);
+    tape_free(t);
+}
+
 static void norms(void)
 {
     tape *t = tape_new();
@@ -244,6 +268,7 @@ const test_suite test_op_properties = {"core/op_properties",
                                        {{"softmax", softmax},
                                         {"softmax_shows_nan", softmax_shows_nan},
                                         {"cross_entropy", cross_entropy},
+                                        {"smooth_cross_entropy", smooth_cross_entropy},
                                         {"norms", norms},
                                         {"norms_of_flat_rows", norms_of_flat_rows},
                                         {"shapes", shapes},

@@ -264,6 +264,53 @@ static void refusals(void)
     fixture_close(&f);
 }
 
+/* Whether s / m says anything is looked at: decay would be passed over without a word. */
+static void statistics_are_checked(void)
+{
+    const struct {
+        double one, others;
+        int wild;
+        const char *error;
+    } cases[] = {{1, 2, -1, ""},
+                 {100, 1, -1, ""},
+                 {1e6, 1, 1, ""},
+                 {NAN, 1, -1, "no numbers"},
+                 {INFINITY, 1, -1, "infinite"},
+                 {0, 0, -1, "all 0"}};
+    arena *a = arena_new(0);
+    params p;
+    const int64_t size = 3;
+    params_init(&p, a);
+    for (int i = 0; i < 3; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p%d", i);
+        params_add(&p, name, ROLE_BIAS, 1, &size, (param_init){INIT_ZERO, 0});
+    }
+    params_seal(&p);
+    grads g = {.values = arena_push_zero(a, p.total, sizeof(real)),
+               .has = arena_push_zero(a, p.pieces, sizeof(bool))};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        dynamic_statistics s;
+        err e = {{0}};
+        int wild = -1;
+        dynamic_statistics_init(&s, &p);
+        for (int i = 0; i < 3; i++) {
+            g.has[i] = true;
+            for (int64_t k = 0; k < size; k++) {
+                g.values[p.list[i].offset + k] = (real)(i == 1 ? cases[c].one : cases[c].others);
+            }
+        }
+        dynamic_statistics_add(&s, &g);
+        dynamic_statistics_close(&s, NULL);
+        bool good = dynamic_statistics_check(&s, NULL, &wild, &e);
+        EXPECT(good == !*cases[c].error && strstr(e.text, cases[c].error), "%g: %s", cases[c].one,
+               e.text);
+        EXPECT(wild == cases[c].wild, "%g: tensor %d", cases[c].one, wild);
+        dynamic_statistics_deinit(&s);
+    }
+    arena_free(a);
+}
+
 extern const test_suite test_dynamic;
 const test_suite test_dynamic = {"harness/dynamic",
                                  {{"rate_zero", rate_zero},
@@ -272,4 +319,5 @@ const test_suite test_dynamic = {"harness/dynamic",
                                   {"learning", learning},
                                   {"grid", grid},
                                   {"refusals", refusals},
+                                  {"statistics_are_checked", statistics_are_checked},
                                   {0}}};

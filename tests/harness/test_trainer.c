@@ -138,6 +138,30 @@ static void threads_give_equal_bits(void)
     }
 }
 
+/* Targets are smoothed in what is trained, not in what is told. */
+static void smoothed_labels(void)
+{
+    static const char *const more[] = {
+        "train: {budget: {steps: 2}, batch: 4}\n",
+        "train: {budget: {steps: 2}, batch: 4, label_smoothing: 0.2}\n"};
+    double told[2][2], norm[2];
+    for (int i = 0; i < 2; i++) {
+        workload w;
+        if (!trial_open(&w, TRIAL_SPEC, more[i], 5)) return;
+        trainer *t = trainer_for(&w, 1, 2);
+        for (int step = 0; step < 2; step++) {
+            train_report r = run_steps(t, 1);
+            told[i][step] = r.nats / r.weight;
+            if (step == 0) norm[i] = r.grad_norm;
+        }
+        trainer_free(t);
+        workload_close(&w);
+    }
+    EXPECT(told[0][0] == told[1][0], "%g and %g before anything was learned", told[0][0],
+           told[1][0]);
+    EXPECT(norm[0] != norm[1] && told[0][1] != told[1][1], "the same gradient, %g", norm[0]);
+}
+
 static int64_t mapped(trainer *t)
 {
     int64_t maps = 0;
@@ -295,5 +319,6 @@ const test_suite test_trainer = {"harness/trainer",
                                   {"tokens_are_targets", tokens_are_targets},
                                   {"schedule_is_in_steps", schedule_is_in_steps},
                                   {"bad_numbers_are_named", bad_numbers_are_named},
+                                  {"smoothed_labels", smoothed_labels},
                                   {"learns", learns},
                                   {0}}};

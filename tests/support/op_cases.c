@@ -94,6 +94,13 @@ BUILD(cross_entropy)
     static const real weights[] = {1, (real)0.5, 0, 2};
     return op_cross_entropy(t, in[0], targets, weights, (real)0.3, NULL);
 }
+BUILD(smooth_cross_entropy)
+{
+    (void)c;
+    static const int32_t targets[] = {3, 0, -5, 6};
+    static const real weights[] = {1, (real)0.5, 0, 2};
+    return op_smooth_cross_entropy(t, in[0], targets, weights, (real)0.3, 0.2, NULL);
+}
 
 PLAIN(jitter, op_jitter(t, in[0], 0.3, (rng_key){.seed = 5, .place = 9}))
 PLAIN(dropout, op_dropout(t, in[0], 0.4, (rng_key){.seed = 5, .place = 9}))
@@ -378,6 +385,7 @@ const op_case OP_CASES[] = {
     {"softmax", softmax, 0, {S2(4, 9)}, -4, 4, 0},
     {"log_softmax", log_softmax, 0, {S2(4, 9)}, -4, 4, 0},
     {"cross_entropy", cross_entropy, 0, {S2(4, 7)}, -4, 4, 0},
+    {"smooth_cross_entropy", smooth_cross_entropy, 0, {S2(4, 7)}, -4, 4, 0},
     {"dropout", dropout, 0, {S3(2, 5, 9)}, 0, 0, 0},
     {"jitter", jitter, 0, {S3(2, 5, 9)}, 0, 0, 0},
     /* 70 queries and 79 keys: more than one tile, and nothing divides evenly */
