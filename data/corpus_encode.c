@@ -67,6 +67,7 @@ static void *work(void *user)
     return NULL;
 }
 
+/* This thread works, too. Where the system gives fewer threads than wanted, those do all of it. */
 static void run_pieces(encoder *x)
 {
     pthread_t threads[MAX_WORKERS];
@@ -139,6 +140,8 @@ static bool end_round(encoder *x, const corpus_split *s, err *e)
     return ok;
 }
 
+/* Short documents share a round, a long one fills several: rounds end by bytes, so that memory is
+ * bounded either way. */
 static bool encode_document(encoder *x, const corpus_split *s, const entry *d, err *e)
 {
     const text_range range = {x->c->reader, d->file, d->offset, d->bytes, PIECE_BYTES};

@@ -49,6 +49,7 @@ const char *corpus_hash(const corpus *c)
     return c->hash;
 }
 
+/* "none": ids without a text, which are compared with nothing. */
 const char *corpus_tokenizer(const corpus *c)
 {
     return c->tokenizer[0] ? c->tokenizer : "none";
@@ -71,6 +72,7 @@ node *corpus_resolved(const corpus *c, arena *a)
     return resolved;
 }
 
+/* Paths are left out: the content's hash says what was read, wherever it lay. */
 node *corpus_changed(const corpus *c, arena *a)
 {
     node *changed = node_map(a);

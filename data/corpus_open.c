@@ -67,6 +67,7 @@ static bool check_splits(const corpus *c, err *e)
     return true;
 }
 
+/* Text is indexed after its documents are known to be enough, since indexing may read gigabytes. */
 static bool open_class(corpus *c, err *e)
 {
     if (!read_options(&c->options, c->cls, c->spec, c->memory, e)) return false;
@@ -81,6 +82,9 @@ static bool open_class(corpus *c, err *e)
     return corpus_index(c, e) && corpus_tokenize(c, e);
 }
 
+/* The corpus lives in its own arena, and so do the spec's nodes that options point to: the caller's
+ * may go.
+ */
 corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
 {
     static const char *const NO_ROOTS[] = {NULL};

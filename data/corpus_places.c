@@ -11,6 +11,8 @@
 #include "core/base/file.h"
 #include "data/corpus_class.h"
 
+/* With links resolved: the same file by two ways is one corpus, and a run may be continued from
+ * another folder. */
 static const char *absolute(const char *path, arena *a)
 {
     char *full = realpath(path, NULL);
@@ -28,6 +30,7 @@ static const char *below(const char *folder, const char *name, arena *a)
     return absolute(path, a);
 }
 
+/* In the folder of the spec that names it, so that a spec and its text can be moved together. */
 static const char *beside(const char *file, const char *name, arena *a)
 {
     const char *slash = file ? strrchr(file, '/') : NULL;
@@ -94,6 +97,8 @@ const char *corpus_find(const corpus_class *cls, const char *path, const node *s
     return found;
 }
 
+/* Waits: what another process prepares is what this one needs. The lock goes with the process,
+ * however it ends. */
 int corpus_cache_lock(const char *cache, err *e)
 {
     char path[FILE_PATH_BYTES];

@@ -83,6 +83,8 @@ int64_t split_vocab(const corpus_split *s)
     return s->of->vocab;
 }
 
+/* The one way to a token. An entry's offset counts bytes of its file, or ids that are kept in
+ * memory (kinds that make their text up), a byte each. */
 bool split_read(const corpus_split *s, int64_t doc, int64_t begin, int64_t n, int32_t *ids, err *e)
 {
     const entry *d = entry_at(s, doc);

@@ -60,6 +60,7 @@ static bool save_counts(const corpus *c, const int64_t *counts, err *e)
            file_write(path, counts, (size_t)c->vocab * sizeof *counts, e);
 }
 
+/* Counts that do not add up to the split are of another corpus, or cut off: counted again. */
 int64_t *corpus_token_counts(corpus *c, err *e)
 {
     int64_t *counts = calloc((size_t)c->vocab, sizeof *counts);

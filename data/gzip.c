@@ -1,3 +1,5 @@
+/* gzip files as zlib reads them: several parts one behind the other are one text (bgzip, pigz and
+ * `cat a.gz b.gz` write such). */
 #include <zlib.h>
 
 #include "core/base/file.h"
@@ -5,6 +7,8 @@
 
 enum { CHUNK_BYTES = 1 << 18 };
 
+/* gzread gives what it has before it says that the rest is missing, so the length of the output
+ * proves nothing. */
 static bool copy_out(gzFile in, file_out *out, const char *path, err *e)
 {
     unsigned char chunk[CHUNK_BYTES];

@@ -13,6 +13,7 @@ typedef struct layout {
     int64_t sequences, bound_count;
 } layout;
 
+/* Through memcpy: the nine bytes of the magic leave everything unaligned. */
 static uint64_t get_uint64(const unsigned char *at)
 {
     uint64_t value;
@@ -90,6 +91,8 @@ static bool check_sequences(const megatron_index *x, const layout *l, int64_t da
         name, (long long)at, (long long)data_bytes);
 }
 
+/* Bounds count sequences; documents are wanted in tokens. Bounds that go back would make documents
+ * overlap, and text trained on twice would not be noticed. */
 bool megatron_parse(megatron_index *x, const unsigned char *data, size_t bytes, int64_t data_bytes,
                     const char *name, arena *a, err *e)
 {

@@ -83,6 +83,9 @@ static bool verify(const corpus *c, err *e)
     return !file_exists(sidecar) || shards_verify(folder, e);
 }
 
+/* Token counts are taken although few models need them: whoever prepares wants nothing left to wait
+ * for.
+ */
 corpus *prepare_corpus(const node *spec, const corpus_places *places,
                        const prepare_options *options, err *e)
 {

@@ -100,6 +100,7 @@ static bool remove_stale(const char *folder, const json_t *before, err *e)
 
 /* ---- export ---- */
 
+/* The tokenizer goes along, so that the folder can be decoded elsewhere. */
 static bool write_shards(const corpus *c, const prepare_options *o, err *e)
 {
     char model[FILE_PATH_BYTES];
@@ -123,6 +124,8 @@ static bool write_shards(const corpus *c, const prepare_options *o, err *e)
     return ok;
 }
 
+/* Stale shards go last: killed before, the folder has them beside a corpus.json that does not tell
+ * of them, and the next export says so. */
 bool prepare_export(const corpus *c, const prepare_options *o, err *e)
 {
     json_t *before = listed_shards(o->out, e);

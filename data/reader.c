@@ -89,6 +89,7 @@ static int descriptor(reader *r, int file, err *e)
     return fd;
 }
 
+/* One pread may give less than was asked for: at signals, on network file systems. */
 static bool read_all(const reader *r, int fd, int file, int64_t offset, int64_t bytes, void *out,
                      err *e)
 {
@@ -108,6 +109,8 @@ static bool read_all(const reader *r, int fd, int file, int64_t offset, int64_t 
     return true;
 }
 
+/* The lock is held while reading: another thread could close the descriptor for a file that shares
+ * its place. A read of cached pages takes a microsecond. */
 bool reader_bytes(reader *r, int file, int64_t offset, int64_t bytes, void *out, err *e)
 {
     pthread_mutex_lock(&r->lock);
@@ -169,6 +172,8 @@ static void widen(int32_t *restrict ids, const unsigned char *restrict bytes, in
     }
 }
 
+/* Ids index tables of the model's, so none that is too large may pass, even if the file was
+ * replaced after it was indexed. */
 bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, err *e)
 {
     unsigned char chunk[CHUNK_BYTES];

@@ -54,6 +54,7 @@ bool shard_documents_header(shard_header *h, token_type type, const char *path, 
 
 /* ---- a separator ---- */
 
+/* Two separators in a row, or one at an edge, make no empty document. */
 static void keep_end(document_ends *d, int64_t end)
 {
     if (end == (d->count ? d->ends[d->count - 1] : 0)) return;
@@ -96,6 +97,7 @@ static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *
     return file_join(path, c->cache, name, e);
 }
 
+/* Whatever does not fit the shard is no cache of it: ends must rise and the last be the shard's. */
 static bool load_ends(document_ends *d, const char *path, int64_t tokens)
 {
     file_map map;
@@ -111,6 +113,7 @@ static bool load_ends(document_ends *d, const char *path, int64_t tokens)
     return false;
 }
 
+/* Looking for separators reads all ids, so where documents end is kept in the cache. */
 static bool separate(document_ends *d, const corpus *c, int file, const shard_header *h,
                      shard_separator separator, err *e)
 {

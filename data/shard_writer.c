@@ -26,6 +26,7 @@ struct shard_writer {
     json_t *splits, *files, *documents; /* of the split in work: borrowed from splits */
 };
 
+/* The width goes by the vocabulary, as llm.c's readers expect, not by the ids that occur. */
 shard_writer *shard_writer_begin(const char *folder, shard_format format, const shard_meta *meta,
                                  err *e)
 {
@@ -142,6 +143,8 @@ static bool write_some(shard_writer *w, const int32_t *ids, int64_t n, err *e)
     return file_out_write(&w->out, data, (size_t)(n * w->width), e);
 }
 
+/* Not through write_some: a separator may lie above the vocabulary, which the text's ids may not.
+ */
 static bool write_separator(shard_writer *w, err *e)
 {
     int32_t id = (int32_t)w->meta.separator;
@@ -193,6 +196,8 @@ bool shard_writer_document(shard_writer *w, const document *d, err *e)
     return close_file(w, e) && open_file(w, e);
 }
 
+/* corpus.json comes last and is what makes the folder complete: a killed export leaves none, and is
+ * not taken for one. */
 bool shard_writer_finish(shard_writer *w, err *e)
 {
     char path[FILE_PATH_BYTES];

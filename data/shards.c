@@ -100,6 +100,7 @@ static bool load_document(const loading *l, const json_t *item, split_kind kind,
     return true;
 }
 
+/* Shards first: documents are checked against them. */
 static bool load_split(const loading *l, const json_t *split, split_kind kind)
 {
     const json_t *files = json_object_get(split, "files");
@@ -175,6 +176,7 @@ bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e)
     return ok;
 }
 
+/* Reads all of every shard: for `loci data prepare`, which may take its time. */
 static bool verify_split(const char *folder, const json_t *split, err *e)
 {
     const json_t *files = json_object_get(split, "files");

@@ -11,6 +11,9 @@ typedef struct shards_options {
     int64_t vocab, dtype, separator;
 } shards_options;
 
+/* Nothing in such files says how many ids there are, and the largest one that occurs is no answer:
+ * a vocabulary that differs between two sets of the same tokenizer makes their models incomparable.
+ */
 static bool open_bare(corpus *c, err *e)
 {
     const shards_options *o = c->options;
@@ -66,6 +69,7 @@ static bool find_model(corpus *c, const shard_origin *origin, err *e)
     return !c->model_path || (c->pieces = sentencepiece_load(c->memory, c->model_path, e)) != NULL;
 }
 
+/* A model of another vocabulary would print nonsense as text, one of the same size other words. */
 static bool check_model(const corpus *c, const shard_origin *origin, err *e)
 {
     if (c->bytes && c->vocab != 256) {
@@ -86,6 +90,7 @@ static bool check_model(const corpus *c, const shard_origin *origin, err *e)
     return true;
 }
 
+/* A description beside the shards comes first: what it says need not be guessed. */
 static bool open_shards(corpus *c, err *e)
 {
     char sidecar[FILE_PATH_BYTES];

@@ -24,6 +24,7 @@ static bool list_entries(entry_names *all, const corpus *c, err *e)
     return true;
 }
 
+/* .git, .DS_Store and the like are no text. */
 static bool hidden(const char *name)
 {
     return name[0] == '.';

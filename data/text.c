@@ -12,6 +12,8 @@ typedef struct text_options {
     double validation, test;
 } text_options;
 
+/* In the order train, validation, test, as enwik8 and text8 are split: what is held out comes later
+ * in the text than all that was learnt from. */
 bool text_split_by_position(corpus *c, const char *path, double validation, double test, err *e)
 {
     int64_t bytes;

@@ -1,3 +1,4 @@
+/* Ids are int32 inside: of types that hold more, 2^31 are told apart. */
 #include "data/token_type.h"
 
 static const struct {
