@@ -11,9 +11,9 @@
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/import_checkpoint.h"
 #include "harness/train/trained_model.h"
+#include "tests/fuzz/header_mutator.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/tiny_run.h"
-#include "tests/fuzz/yaml_mutator.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -47,31 +47,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* The length of the header, if the file has all of it. */
-static uint64_t header_of(const uint8_t *data, size_t size)
-{
-    uint64_t n = 0;
-    if (size < 8) return 0;
-    memcpy(&n, data, 8);
-    return n <= size - 8 ? n : 0;
-}
-
-static size_t mutate_header(uint8_t *data, size_t size, size_t max, unsigned seed)
-{
-    static uint8_t copy[1 << 16];
-    uint64_t n = header_of(data, size);
-    if (n == 0 || n > sizeof copy) return 0;
-    size_t rest = size - 8 - n;
-    memcpy(copy, data + 8, n);
-    if (max < 8 + rest) return 0;
-    uint64_t got = yaml_mutate(copy, n, MIN(sizeof copy, max - 8 - rest), seed, true, &words);
-    if (!got) return 0;
-    memmove(data + 8 + got, data + 8 + n, rest);
-    memcpy(data + 8, copy, got);
-    memcpy(data, &got, 8);
-    return 8 + got + rest;
-}
-
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
     if (size < 2 || seed % 32 == 0) {
@@ -81,7 +56,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
         memcpy(data + 1, file[i].data, file[i].bytes);
         return file[i].bytes + 1;
     }
-    size_t got = seed % 3 ? mutate_header(data + 1, size - 1, max - 1, seed) : 0;
+    size_t got = seed % 3 ? header_mutate(data + 1, size - 1, max - 1, seed, &words) : 0;
     return 1 + (got ? got : LLVMFuzzerMutate(data + 1, size - 1, max - 1));
 }
 
