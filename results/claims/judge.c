@@ -76,12 +76,14 @@ static void test(judgement *j, const claim_statement *s, const edge_of *edges, i
     /* "At most" and "within" hold of what is exactly at the edge; "better" and trends do not. */
     bool inclusive = s->kind == STATEMENT_WITHIN || s->kind == STATEMENT_AT_MOST;
     double holds = 0, fails = 1;
-    j->lead = INFINITY;
+    j->lead = (double)INFINITY;
     for (int k = 0; k < count; k++) {
         moments m = moments_of(d, &edges[k]);
         holds = fmax(holds, one_sided(m, d->n, 1, inclusive));
         fails = fmin(fails, one_sided(m, d->n, -1, false));
-        double lead = m.sd > 0 ? m.mean / m.sd : m.mean == 0 ? 0 : copysign(INFINITY, m.mean);
+        double lead = m.sd > 0      ? m.mean / m.sd
+                      : m.mean == 0 ? 0
+                                    : copysign((double)INFINITY, m.mean);
         j->lead = fmin(j->lead, lead);
     }
     j->p = fmin(1, 2 * fmin(holds, fails));

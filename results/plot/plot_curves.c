@@ -252,8 +252,8 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
     static const char *const captions[] = {
         "Line: mean over n seeds. Band: from the lowest to the highest seed.",
         "Line: mean over n seeds. The seeds' spread: in the panels.",
-        "Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
-        "baseline. Grey: the other variants."};
+        ("Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
+         "baseline. Grey: the other variants.")};
     bool bits = compare_by_bytes(c), many = c->count > PLOT_TELLABLE;
     plot_series *curves[2] = {ARENA_NEW(a, plot_series, c->count),
                               ARENA_NEW(a, plot_series, c->count)};

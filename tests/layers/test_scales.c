@@ -14,7 +14,7 @@ static double start_of(const model_run *r, const char *name)
         if (n > m && strcmp(p->list[i].name + n - m, name) == 0) return p->list[i].init.a;
     }
     EXPECT(false, "no parameter '%s'", name);
-    return NAN;
+    return (double)NAN;
 }
 
 /* Heads of 4: unit vectors' products are divided by 2; rms ones have length 2 each. */
