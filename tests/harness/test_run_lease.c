@@ -153,11 +153,11 @@ static void looks_are_rare(void)
     write_line("elsewhere 17 - 000000000005\n");
     err e = {0};
     int lock = run_folder_lock(test_folder(), &e);
-    for (double now = 0; now < 600; now += 0.1) {
+    for (int now = 0; now < 600; now++) {
         if (before != w.next_look) looks++;
         before = w.next_look;
         char line[64];
-        snprintf(line, sizeof line, "elsewhere 17 - %012d\n", 5 + (int)(now / 10));
+        snprintf(line, sizeof line, "elsewhere 17 - %012d\n", 5 + now / 10);
         write_line(line);
         look(&w, now);
     }
