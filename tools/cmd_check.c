@@ -33,6 +33,7 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     int status = EXIT_DONE;
     bool good = experiment_resolve(x, places, &e) && experiment_claims(x, &e);
     if (good) experiment_doubts(stderr, x);
+    if (good && !o->resolved) experiment_few_seeds(stderr, x);
     if (!good) {
         status = refuse_spec(c, path, &e);
     } else if (o->resolved) {
@@ -65,9 +66,11 @@ const verb VERB_CHECK = {
     .words = "SPEC...",
     .min_words = 1,
     .max_words = 1 << 20,
-    .help = "Checks experiment files: every option of every variant, corpora included.\n\n"
-            "Trains nothing. Errors begin with file:line:column. What can be run and is hardly\n"
-            "meant (a warm-up longer than the run) is a warning. Claims are printed in words.",
+    .help =
+        "Checks experiment files: every option of every variant, corpora included.\n\n"
+        "Trains nothing. Errors begin with file:line:column. What can be run and is hardly\n"
+        "meant (a warm-up longer than the run, fewer than three seeds) is a warning. Claims are\n"
+        "printed in words.",
     .examples = {"check experiments/quickstart.yaml",
                  "check experiments/quickstart.yaml --resolved --set model.width=256"},
     .options = OPTIONS,

@@ -131,6 +131,7 @@ static int run_experiment(const cli_call *c)
     } else {
         fflush(stdout);
         experiment_doubts(stderr, x);
+        experiment_few_seeds(stderr, x);
         changed_weights_say(stderr, x, cli_out(o->out));
         spec_changes(stderr, x, cli_out(o->out));
     }

@@ -508,6 +508,18 @@ const experiment *experiment_part(const experiment *x, const int *seeds)
     return part;
 }
 
+void experiment_few_seeds(FILE *out, const experiment *x)
+{
+    enum { ENOUGH = 3 };
+    int seeds = x->sweep->seed_count;
+    if (seeds >= ENOUGH || x->sweep->variant_count < 2) return;
+    fprintf(
+        out,
+        "loci: warning: %s: of %d seed%s a difference between variants is hardly ever told from "
+        "luck; sweep.seeds: %d or more\n",
+        x->spec->name, seeds, seeds == 1 ? "" : "s", ENOUGH);
+}
+
 void experiment_doubts(FILE *out, const experiment *x)
 {
     bool one = x->sweep->variant_count == 1;

@@ -78,6 +78,9 @@ bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
 const experiment *experiment_part(const experiment *x, const int *seeds);
 int experiment_variants(const experiment *x);
 
+/* Warns of fewer seeds than differences can be told with. */
+void experiment_few_seeds(FILE *out, const experiment *x);
+
 /* Prints what is in doubt, and what is taken from where init_from says, a line per variant each. */
 void experiment_doubts(FILE *out, const experiment *x);
 

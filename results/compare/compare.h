@@ -76,6 +76,8 @@ typedef struct compared_run {
     double train_flops; /* per token */
     double train_seconds;
     int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
+    int64_t last_step;          /* of the run */
+    bool falling;               /* its learning rate falls until its end */
 } compared_run;
 
 /* What documents' differences are divided by: bytes where both have them; tokens only where both
@@ -140,7 +142,10 @@ typedef struct comparison {
     const char *tune;   /* the tuned axes' names; NULL: none */
     const char *tuned_baseline; /* what options.baseline is called among the tuned variants */
     bool tuned_on_reported;     /* the split that is reported is the one that was chosen by */
-    int unchosen_lost;          /* runs without a result of the values that were not chosen */
+    int chosen, lacking; /* runs of chosen values with a result on validation; of them without one
+                            on test, which is why that is not reported: */
+    const char **lacking_runs;
+    int unchosen_lost; /* runs without a result of the values that were not chosen */
     compare_budget at;
     double at_amount;
     bool learning;  /* a scored run learned while it was evaluated: costs of evaluation count */

@@ -2,6 +2,8 @@
 #include "results/compare/compare_print.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,50 +13,132 @@
 
 /* ---- verdicts ---- */
 
-void compare_print_verdict(char text[512], const comparison *c, int variant)
+typedef struct sentence {
+    char *text;
+    size_t used;
+} sentence;
+
+__attribute__((format(printf, 2, 3))) static void say(sentence *s, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int n = vsnprintf(s->text + s->used, COMPARE_VERDICT - s->used, format, list);
+    va_end(list);
+    s->used = MIN(s->used + (size_t)MAX(n, 0), (size_t)COMPARE_VERDICT - 1);
+}
+
+static const char *better_or_worse(double difference)
+{
+    return difference < 0 ? "better" : "worse";
+}
+
+/* What makes up a verdict: a difference as it is said, and of what. */
+typedef struct verdict {
+    const char *label, *base, *unit;
+    estimate d;
+    char plain[32], with_sign[32], half[32];
+} verdict;
+
+static verdict verdict_of(const comparison *c, const compared_variant *v)
+{
+    verdict x = {v->label,
+                 c->variants[c->baseline].label,
+                 compare_metric_title(c->metric),
+                 v->difference,
+                 "",
+                 "",
+                 ""};
+    int digits = compare_table_decimals(c, c->metric);
+    table_number(x.plain, fabs(x.d.mean), digits, false);
+    table_number(x.with_sign, x.d.mean, digits, true);
+    table_number(x.half, x.d.half, digits, false);
+    return x;
+}
+
+/* Seeds that would decide at this spread: the error of each comparison is the first step's of
+ * Holm's correction. */
+static void say_enough(sentence *s, const comparison *c, estimate d)
+{
+    enum { MOST = 1000 };
+    int n = stats_enough(d, (1 - STATS_CONFIDENCE) / MAX(c->comparisons, 1), MOST);
+    if (n > d.n) {
+        say(s, " %d seeds cannot decide; at this spread about %d would.", d.n, n);
+    } else if (n == 0) {
+        say(s, " %d seeds cannot decide; at this spread more than %d would be needed.", d.n, MOST);
+    }
+}
+
+static void say_one_seed(sentence *s, const verdict *x)
+{
+    if (x->d.mean < 0 || x->d.mean > 0) {
+        say(s, "'%s' did %s than '%s' by %s %s, from one seed: no interval is claimed.", x->label,
+            better_or_worse(x->d.mean), x->base, x->plain, x->unit);
+    } else {
+        say(s, "'%s' did as well as '%s', from one seed: no interval is claimed.", x->label,
+            x->base);
+    }
+}
+
+static void say_difference(sentence *s, const comparison *c, const compared_variant *v)
+{
+    const verdict x = verdict_of(c, v);
+    if (x.d.n == 0) {
+        say(s, "'%s' cannot be compared yet: no seed finished both it and '%s'.", x.label, x.base);
+    } else if (x.d.n == 1) {
+        say_one_seed(s, &x);
+    } else if (stats_differs(x.d) && !compare_sure(v)) {
+        say(s,
+            "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
+            "%.3g becomes %.3g by Holm's correction for %d comparisons: within noise.",
+            x.label, better_or_worse(x.d.mean), x.base, x.plain, x.half, x.unit, x.d.n, v->p,
+            v->p_holm, c->comparisons);
+        say_enough(s, c, x.d);
+    } else if (!stats_differs(x.d)) {
+        say(s,
+            "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
+            "seeds; the interval contains 0).",
+            x.label, x.base, x.with_sign, x.half, x.unit, x.d.n);
+        say_enough(s, c, x.d);
+    } else {
+        say(s, "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", x.label,
+            better_or_worse(x.d.mean), x.base, x.plain, x.half, x.unit, x.d.n);
+    }
+}
+
+/* At equal cost a run of a falling learning rate that was cut in its middle does worse than one
+ * that ended there. */
+static void say_decay(sentence *s, const comparison *c, const compared_variant *v)
+{
+    const compared_variant *both[] = {v, &c->variants[c->baseline]};
+    const char *joint = " Not at the end of its learning rate's fall, where it would do better: ";
+    if (c->at == AT_END || v->difference.n == 0) return;
+    for (int i = 0; i < 2; i++) {
+        const compared_run *r = compare_scored(both[i]);
+        if (!r || !r->falling || r->from_step >= 0.99 * (double)r->last_step) continue;
+        say(s, "%s'%s' (step %lld of %lld)", joint, both[i]->label, (long long)r->from_step,
+            (long long)r->last_step);
+        joint = ", ";
+    }
+    if (*joint == ',') say(s, ".");
+}
+
+void compare_print_verdict(char text[COMPARE_VERDICT], const comparison *c, int variant)
 {
     const compared_variant *v = &c->variants[variant];
+    sentence s = {text, 0};
     text[0] = 0;
     if (c->baseline < 0 || variant == c->baseline) return;
-    const char *base = c->variants[c->baseline].label, *unit = compare_metric_title(c->metric);
-    estimate d = v->difference;
-    int digits = compare_table_decimals(c, c->metric);
-    char plain[32], with_sign[32], half[32];
-    table_number(plain, fabs(d.mean), digits, false);
-    table_number(with_sign, d.mean, digits, true);
-    table_number(half, d.half, digits, false);
     if (v->unranked) {
         const compared_variant *b = &c->variants[c->baseline];
         const compared_variant *lacking = v->unknown > COMPARE_UNKNOWN_SHARE ? v : b;
-        snprintf(
-            text, 512,
+        say(&s,
             "'%s' is not ranked against '%s': %.2f %% of the tokens of '%s' are unknown to its "
             "tokenizer, so its figures leave out part of the text.",
-            v->label, base, 100 * lacking->unknown, lacking->label);
-    } else if (d.n == 0) {
-        snprintf(text, 512, "'%s' cannot be compared yet: no seed finished both it and '%s'.",
-                 v->label, base);
-    } else if (d.n == 1) {
-        snprintf(text, 512,
-                 "'%s' differs from '%s' by %s %s, from one seed: no interval is claimed.",
-                 v->label, base, with_sign, unit);
-    } else if (stats_differs(d) && !compare_sure(v)) {
-        snprintf(
-            text, 512,
-            "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
-            "%.3g becomes %.3g by Holm's correction for %d comparisons: within noise.",
-            v->label, d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n, v->p,
-            v->p_holm, c->comparisons);
-    } else if (!stats_differs(d)) {
-        snprintf(text, 512,
-                 "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
-                 "seeds; the interval contains 0).",
-                 v->label, base, with_sign, half, unit, d.n);
-    } else {
-        snprintf(text, 512,
-                 "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", v->label,
-                 d.mean < 0 ? "better" : "worse", base, plain, half, unit, d.n);
+            v->label, b->label, 100 * lacking->unknown, lacking->label);
+        return;
     }
+    say_difference(&s, c, v);
+    say_decay(&s, c, v);
 }
 
 /* ---- between seeds, between documents ---- */
@@ -100,6 +184,20 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
 
 /* ---- how variants were chosen and cut ---- */
 
+static void print_lacking(FILE *out, const comparison *c)
+{
+    enum { SHOWN = 12 };
+    if (c->lacking == 0) return;
+    fprintf(out,
+            "Test is reported once all chosen runs are evaluated on it; %d of %d %s not. What is "
+            "missing:\n",
+            c->lacking, c->chosen, c->lacking == 1 ? "is" : "are");
+    for (int i = 0; i < MIN(c->lacking, SHOWN); i++) {
+        fprintf(out, "    loci eval %s --split test\n", c->lacking_runs[i]);
+    }
+    if (c->lacking > SHOWN) fprintf(out, "    and %d more\n", c->lacking - SHOWN);
+}
+
 static void print_tuning(FILE *out, const comparison *c)
 {
     int tried = 0;
@@ -113,8 +211,9 @@ static void print_tuning(FILE *out, const comparison *c)
             c->tune, tried);
     if (c->tuned_on_reported) {
         fputs(", and reported there, too: the figures are too good by as much as that choice found "
-              "by luck. `loci eval RUN --split test` makes others.\n",
+              "by luck.\n",
               out);
+        print_lacking(out, c);
     } else {
         fprintf(out, "; reported on %s.\n", c->split);
     }
@@ -168,10 +267,7 @@ static void print_budget(FILE *out, const comparison *c)
         print_passage(out, &c->variants[i], comma);
         if (compare_scored(&c->variants[i])) comma = "; ";
     }
-    fputs(".\nWhere the learning rate falls until the end of a run it is higher there than at the "
-          "end "
-          "of a run of that length.\n",
-          out);
+    fputs(".\n", out);
     if (c->at == AT_SECONDS) {
         fputs("Seconds were taken as the runs went, whatever shared the machine with them.\n", out);
     }
@@ -273,7 +369,7 @@ void compare_print_notes(FILE *out, const comparison *c, const char *item)
 
 static void print_words(FILE *out, const comparison *c, bool markdown)
 {
-    char text[512];
+    char text[COMPARE_VERDICT];
     const char *item = markdown ? "- " : "  ";
     fputc('\n', out);
     for (int i = 0; i < c->count; i++) {
@@ -320,7 +416,7 @@ static json_t *run_json(const compared_run *r)
 static void put_variants(json_t *variants, const comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
-        char text[512];
+        char text[COMPARE_VERDICT];
         json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
         compare_print_verdict(text, c, i);
         json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());

@@ -16,7 +16,8 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
  * noise floor, differences by document (each behind `item`), protocol, cautions. */
 void compare_print_notes(FILE *out, const comparison *c, const char *item);
 
-/* One sentence: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
-void compare_print_verdict(char text[512], const comparison *c, int variant);
+/* In one sentence or two: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
+enum { COMPARE_VERDICT = 1400 };
+void compare_print_verdict(char text[COMPARE_VERDICT], const comparison *c, int variant);
 
 #endif

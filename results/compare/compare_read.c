@@ -24,7 +24,9 @@ static const char RUNS[] =
     "s.evaluation) AS documents, s.evaluation, r.alone_tokens_per_second, s.step, "
     "r.train_flops_per_token, r.train_seconds, s.flops_per_token, "
     "s.seconds / nullif(s.tokens, 0) AS seconds_per_token, s.anon_bytes, s.dynamic_rate, "
-    "s.dynamic_decay, " LATE("load_entropy") LATE(
+    "s.dynamic_decay, r.step AS last_step, "
+    "coalesce(json_extract(r.spec, '$.schedule.kind'), '') IN ('linear', 'cosine') AS "
+    "falling, " LATE("load_entropy") LATE(
         "dropped") "(SELECT avg(m.value) FROM evaluation e JOIN evaluation_metric m USING "
                    "(evaluation) "
                    " WHERE e.run = p.run AND m.name = 'changed' GROUP BY e.evaluation "
@@ -63,6 +65,8 @@ static compared_run read_run(query *q, arena *a)
                       .evaluation = query_text(q, "evaluation", a),
                       .alone = query_real(q, "alone_tokens_per_second"),
                       .step = query_int(q, "step", -1),
+                      .last_step = query_int(q, "last_step", -1),
+                      .falling = query_int(q, "falling", 0) != 0,
                       .train_flops = query_real(q, "train_flops_per_token"),
                       .train_seconds = query_real(q, "train_seconds"),
                       .eval = {.flops = query_real(q, "flops_per_token"),

@@ -39,6 +39,17 @@ static void append_word(char *text, size_t size, const char *word, const char *m
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
 }
 
+/* Is "name=value" a word of the label? Values that have names of their own stand alone there. */
+static bool has_word(const char *label, const char *name, const char *value)
+{
+    size_t n = strlen(name), m = strlen(value);
+    for (const char *at = label; (at = strstr(at, name)); at += n) {
+        bool whole = at == label || at[-1] == ' ';
+        if (whole && strncmp(at + n, value, m) == 0 && strchr(" ", at[n + m])) return true;
+    }
+    return false;
+}
+
 /* What a label's axes say. */
 static bool read_choice(choice *x, arena *a, store *s, const char *experiment, const char *label,
                         const char *tune, err *e)
@@ -53,11 +64,12 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
         const char *axis = query_text(&q, "axis", a), *value = query_text(&q, "value", a);
         const char *dot = strrchr(axis, '.');
         char name[256], *end;
+        snprintf(name, sizeof name, "%s=", dot ? dot + 1 : axis);
         if (!is_tuned(tune, axis)) {
-            append_word(group, sizeof group, value, "");
+            bool named = has_word(label, name, value);
+            append_word(group, sizeof group, named ? name : value, named ? value : "");
             continue;
         }
-        snprintf(name, sizeof name, "%s=", dot ? dot + 1 : axis);
         append_word(tuned, sizeof tuned, name, value);
         x->number = strtod(value, &end);
         if (*end || axes++ > 0) x->number = (double)NAN;
@@ -202,6 +214,45 @@ static const char *group_of(const char *label, const comparison *by, const choic
     return label;
 }
 
+/* The chosen variants, with their results on that split, at the amount that was chosen at. */
+static comparison *on_split(arena *a, store *s, const comparison *by, const choice *list,
+                            const char *split, const compare_options *o, err *e)
+{
+    compare_options how = *o;
+    how.at_amount = by->at_amount;
+    comparison *c = compare_read(a, s, by->experiment, split, e);
+    if (!c || !compare_at(c, a, s, &how, e)) return NULL;
+    keep_best(c, by, list, compare_choose_metric(by, o->metric));
+    return c;
+}
+
+static const compared_variant *same_label(const comparison *c, const char *plan_label)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (strcmp(c->variants[i].plan_label, plan_label) == 0) return &c->variants[i];
+    }
+    return NULL;
+}
+
+/* Which of the chosen runs have a result by `by` and none in c: figures of some runs on one split
+ * and of others on none would be compared. */
+static void note_lacking(comparison *c, arena *a, const comparison *by)
+{
+    int runs = 0;
+    for (int i = 0; i < c->count; i++) {
+        runs += c->variants[i].run_count;
+    }
+    c->lacking_runs = ARENA_NEW(a, const char *, runs);
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i], *chosen = same_label(by, v->plan_label);
+        for (int k = 0; v->tuned && k < v->run_count; k++) {
+            if (!chosen->runs[k].scored) continue;
+            c->chosen++;
+            if (!v->runs[k].scored) c->lacking_runs[c->lacking++] = v->runs[k].run;
+        }
+    }
+}
+
 comparison *compare_tune(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e)
 {
@@ -213,16 +264,17 @@ comparison *compare_tune(arena *a, store *s, const char *experiment, const compa
         if (!read_choice(&list[i], a, s, experiment, by->variants[i].plan_label, o->tune, e))
             return NULL;
     }
-    /* Reported at the amount that was chosen at. */
-    compare_options how = *o;
-    how.at_amount = by->at_amount;
-    const char *const splits[] = {o->split ? o->split : "test", "validation"};
-    comparison *c = NULL;
-    for (int i = 0; i < (o->split ? 1 : 2) && (!c || !compare_first_scored(c)); i++) {
-        c = compare_read(a, s, experiment, splits[i], e);
-        if (!c || !compare_at(c, a, s, &how, e)) return NULL;
+    comparison *c = on_split(a, s, by, list, o->split ? o->split : "test", o, e);
+    if (c && !o->split) note_lacking(c, a, by);
+    if (c && c->lacking > 0) {
+        const comparison on_test = *c;
+        c = on_split(a, s, by, list, "validation", o, e);
+        if (!c) return NULL;
+        c->chosen = on_test.chosen;
+        c->lacking = on_test.lacking;
+        c->lacking_runs = on_test.lacking_runs;
     }
-    keep_best(c, by, list, compare_choose_metric(by, o->metric));
+    if (!c) return NULL;
     c->tune = arena_strdup(a, o->tune);
     c->tuned_on_reported = strcmp(c->split, "validation") == 0;
     c->tuned_baseline = group_of(o->baseline, by, list);

@@ -117,6 +117,22 @@ bool stats_differs(estimate e)
     return isfinite(e.half) && fabs(e.mean) > e.half;
 }
 
+int stats_enough(estimate e, double error, int most)
+{
+    if (e.n < 2 || !isfinite(e.sd)) return 0;
+    int low = 1, high = most + 1; /* more figures never widen the interval */
+    while (high - low > 1) {
+        int n = low + (high - low) / 2;
+        double half = stats_t_quantile(1 - error / 2, n - 1) * e.sd / sqrt(n);
+        if (fabs(e.mean) > half) {
+            high = n;
+        } else {
+            low = n;
+        }
+    }
+    return high <= most ? high : 0;
+}
+
 double stats_p(estimate e)
 {
     if (!isfinite(e.half)) return (double)NAN;

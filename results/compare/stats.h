@@ -35,6 +35,10 @@ estimate stats_paired(const double *x, const double *y, int n, double confidence
 /* True if there is an interval and 0 lies outside of it. */
 bool stats_differs(estimate e);
 
+/* How many figures of the same mean and spread would have 0 outside of their interval, at that
+ * error (0.05: the interval of 95 %); 0: more than `most`, or nothing is known. */
+int stats_enough(estimate e, double error, int most);
+
 /* Two-sided p of the mean being 0 (Student's t); NaN where there is no interval. */
 double stats_p(estimate e);
 

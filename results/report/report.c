@@ -82,7 +82,7 @@ static void put_verdicts(FILE *out, const comparison *c)
     html_element(out, "h2", "", "Verdict");
     fputs("<ul>\n", out);
     for (int i = 0; i < c->count; i++) {
-        char text[512];
+        char text[COMPARE_VERDICT];
         const compared_variant *v = &c->variants[i];
         compare_print_verdict(text, c, i);
         if (text[0])
@@ -116,10 +116,41 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
     return run != NULL;
 }
 
-/* Of all runs, those of settings that were not chosen, too. */
-static bool put_health(FILE *out, arena *a, store *s, const char *experiment, err *e)
+/* The runs without a result, of settings that were not chosen, too: those that the table's split
+ * lacks, and those that have none at all. */
+static bool put_lost(FILE *out, store *s, const comparison *shown, const comparison *all, err *e)
 {
-    const comparison *c = compare_read(a, s, experiment, NULL, e);
+    bool ok = true;
+    for (int i = 0; ok && i < all->count; i++) {
+        const compared_variant *v = &all->variants[i], *here = NULL;
+        for (int k = 0; k < shown->count; k++) {
+            if (strcmp(shown->variants[k].plan_label, v->plan_label) == 0) {
+                here = &shown->variants[k];
+            }
+        }
+        for (int k = 0; ok && k < v->run_count; k++) {
+            const compared_run *r = here ? &here->runs[k] : &v->runs[k];
+            if (compare_is_lost(r)) ok = run_sentence(out, s, v, r, e);
+        }
+    }
+    return ok;
+}
+
+static int count_lost(const comparison *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            n += compare_is_lost(&c->variants[i].runs[k]);
+        }
+    }
+    return n;
+}
+
+/* Of all runs, those of settings that were not chosen, too. */
+static bool put_health(FILE *out, arena *a, store *s, const comparison *shown, err *e)
+{
+    const comparison *c = compare_read(a, s, shown->experiment, NULL, e);
     if (!c) return false;
     int planned = 0, done = 0, failed = 0, diverged = 0, running = 0, interrupted = 0;
     for (int i = 0; i < c->count; i++) {
@@ -134,19 +165,21 @@ static bool put_health(FILE *out, arena *a, store *s, const char *experiment, er
     char text[256];
     snprintf(text, sizeof text,
              "%d runs planned: %d done, %d failed, %d diverged, %d interrupted, %d running, %d not "
-             "begun. Nothing is left out.",
+             "begun. ",
              planned, done, failed, diverged, interrupted, running,
              planned - done - failed - diverged - interrupted - running);
+    size_t used = strlen(text);
+    int lost = count_lost(shown);
+    if (lost > 0) {
+        snprintf(text + used, sizeof text - used, "In the table below %d run%s without a result.",
+                 lost, lost == 1 ? " is" : "s are");
+    } else {
+        snprintf(text + used, sizeof text - used, "Nothing is left out.");
+    }
     html_element(out, "h2", "", "Health");
     html_element(out, "p", "", text);
     fputs("<ul>\n", out);
-    bool ok = true;
-    for (int i = 0; ok && i < c->count; i++) {
-        for (int k = 0; ok && k < c->variants[i].run_count; k++) {
-            const compared_run *r = &c->variants[i].runs[k];
-            if (compare_is_lost(r)) ok = run_sentence(out, s, &c->variants[i], r, e);
-        }
-    }
+    bool ok = put_lost(out, s, shown, c, e);
     fputs("</ul>\n", out);
     return ok;
 }
@@ -290,7 +323,7 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
     html_element(out, "p", "question", c->description);
     bool ok = report_claims(out, a, s, c->experiment, e);
     put_verdicts(out, c);
-    ok = ok && put_health(out, a, s, c->experiment, e);
+    ok = ok && put_health(out, a, s, c, e);
     if (ok) put_results(out, a, c);
     const comparison *best = compare_best(a, c);
     ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, best, e) &&

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "results/compare/compare.h"
 #include "results/compare/compare_at.h"
 #include "results/compare/compare_load.h"
@@ -134,8 +135,21 @@ static void tuned_without(void)
     free(text);
     fake_experiment only = {test_folder(), "memory", 2, SEEDS, 20, own};
     evaluated(&only, "test", END, 0);
-    /* Nothing of 'long' on test: shown without a figure, not left out. */
+    /* Nothing of 'long' on test: so that counts of none, and what would make it count is said. */
     c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && strcmp(c->split, "validation") == 0 && c->variants[1].value[1].n == SEEDS, "%s",
+           e.text);
+    EXPECT(c && c->chosen == 2 * SEEDS && c->lacking == SEEDS, "%d of %d", c->lacking, c->chosen);
+    if (!c) return;
+    text = print(c);
+    char id[17], command[64];
+    fake_run_id(id, x.name, own[2].label, 2);
+    snprintf(command, sizeof command, "    loci eval %s --split test\n", id);
+    expect_text(text, "3 of 6 are not.");
+    expect_text(text, command);
+    free(text);
+    /* Asked for, it is shown without a figure, not left out. */
+    c = load(a, &x, &(compare_options){.tune = "lr", .split = "test"}, &e);
     EXPECT(c && strcmp(c->split, "test") == 0 && !c->variants[1].runs[0].scored, "%s", e.text);
     arena_free(a);
 }
@@ -152,6 +166,38 @@ static void final_on_test(const char *path)
         EXPECT(file_write(path, text, strlen(text), &e), "%s", e.text);
     }
     free(text);
+}
+
+/* What the other axes say is called as in the labels: with the axis's name where they have it. */
+static void tuned_names(void)
+{
+    static const fake_variant own[] = {
+        {"lr=1e-3 decay=0", 0, 0.001, 842000, 51234, NULL, false},
+        {"lr=1e-3 decay=0.1", 0.1, 0.001, 842000, 51234, NULL, false},
+        {"lr=3e-3 decay=0", 0, 0.001, 842000, 51234, NULL, false},
+        {"lr=3e-3 decay=0.1", 0, 0.001, 842000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 4, SEEDS, 20, own};
+    arena *a = arena_new(0);
+    err e = {0};
+    char path[4096];
+    fake_write(&x);
+    snprintf(path, sizeof path, "%s/experiments/memory.json", x.out);
+    json_t *o = json_read(path, &e), *run;
+    size_t i;
+    json_array_foreach(json_object_get(o, "runs"), i, run)
+    {
+        const char *label = json_get_text(run, "label");
+        json_object_set_new(run, "axes",
+                            json_pack("{s:s%, s:s}", "optimizer.lr", label + 3, (size_t)4,
+                                      "optimizer.decay", strrchr(label, '=') + 1));
+    }
+    EXPECT(json_write(path, o, &e), "%s", e.text);
+    json_decref(o);
+    comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && c->count == 2 && strcmp(c->variants[0].label, "decay=0") == 0 &&
+               strcmp(c->variants[1].label, "decay=0.1") == 0,
+           "%s", c ? c->variants[0].label : e.text);
+    arena_free(a);
 }
 
 /* All are evaluated on test alone: there is no best value. */
@@ -260,6 +306,7 @@ static void amounts(void)
 const test_suite test_choices = {"results/choices",
                                  {{"tuned", tuned},
                                   {"tuned_without", tuned_without},
+                                  {"tuned_names", tuned_names},
                                   {"tuned_on_nothing", tuned_on_nothing},
                                   {"tuned_oracle", tuned_oracle},
                                   {"at_equal_cost", at_equal_cost},

@@ -26,7 +26,7 @@ static void identical_variants(void)
         }
         list[1].difference = stats_paired(x, y, SEEDS, STATS_CONFIDENCE);
         list[1].p = list[1].p_holm = stats_p(list[1].difference);
-        char text[512];
+        char text[COMPARE_VERDICT];
         compare_print_verdict(text, &c, 1);
         noise += strstr(text, "within noise") != NULL;
     }
@@ -46,6 +46,56 @@ static void sure(void)
     EXPECT(!compare_sure(&v), "0 is inside");
 }
 
+/* 9 figures of this mean and spread are the first whose interval leaves 0 out: t(8) = 2.306,
+ * 2.306 / 3 = 0.769; of 8: t(7) = 2.365, 2.365 / sqrt(8) = 0.836. */
+static void too_few_seeds(void)
+{
+    estimate d = {.n = 2, .mean = -0.8, .sd = 1};
+    EXPECT(stats_enough(d, 0.05, 1000) == 9, "%d", stats_enough(d, 0.05, 1000));
+    EXPECT(stats_enough(d, 0.05, 8) == 0, "%d", stats_enough(d, 0.05, 8));
+    EXPECT(stats_enough((estimate){.n = 1, .mean = 1, .sd = (double)NAN}, 0.05, 9) == 0, "one");
+    d.half = 9;
+    compared_variant list[2] = {{.label = "a", .is_baseline = true},
+                                {.label = "b", .difference = d, .p = 0.5, .p_holm = 0.5}};
+    comparison c = {
+        .count = 2, .variants = list, .metric = COMPARE_BITS_PER_BYTE, .comparisons = 1};
+    char text[COMPARE_VERDICT];
+    compare_print_verdict(text, &c, 1);
+    EXPECT(strstr(text, "2 seeds cannot decide; at this spread about 9 would."), "%s", text);
+    list[1].difference.mean = 0.001;
+    compare_print_verdict(text, &c, 1);
+    EXPECT(strstr(text, "more than 1000 would be needed"), "%s", text);
+}
+
+/* At equal cost a run is cut where its rate had not fallen yet: the sentence itself says so. */
+static void before_the_fall(void)
+{
+    compared_run cut = {
+        .scored = true, .falling = true, .from_step = 100, .to_step = 200, .last_step = 200};
+    compared_run whole = {
+        .scored = true, .falling = true, .from_step = 50, .to_step = 50, .last_step = 50};
+    compared_variant list[2] = {
+        {.label = "a", .is_baseline = true, .runs = &whole, .run_count = 1},
+        {.label = "b", .runs = &cut, .run_count = 1, .difference = {.n = 1, .mean = 0.2}}};
+    comparison c = {.count = 2,
+                    .variants = list,
+                    .metric = COMPARE_BITS_PER_BYTE,
+                    .at = AT_FLOPS,
+                    .at_amount = 1};
+    static const char caveat[] = "Not at the end of its learning rate's fall, where it would do "
+                                 "better: 'b' (step 100 of 200).";
+    char text[COMPARE_VERDICT];
+    compare_print_verdict(text, &c, 1);
+    EXPECT(strstr(text, "'b' did worse than 'a'") && strstr(text, caveat), "%s", text);
+    cut.falling = false;
+    compare_print_verdict(text, &c, 1);
+    EXPECT(!strstr(text, "fall"), "%s", text);
+}
+
 extern const test_suite test_verdict;
 const test_suite test_verdict = {"results/verdict",
-                                 {{"identical_variants", identical_variants}, {"sure", sure}, {0}}};
+                                 {{"identical_variants", identical_variants},
+                                  {"sure", sure},
+                                  {"before_the_fall", before_the_fall},
+                                  {"too_few_seeds", too_few_seeds},
+                                  {0}}};

@@ -147,10 +147,10 @@ static void experiment(void)
 {
     char spec[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     write_spec(spec);
-    expect_call(LOCI("check", spec), 0, "4 runs", NULL);
+    expect_call(LOCI("check", spec), 0, "4 runs", "of 2 seeds a difference");
     expect_call(LOCI("check", spec, "--resolved"), 0, "weight_decay", NULL);
     expect_call(LOCI("check", spec, spec, "--set", "model.widht=1"), 2, NULL, "tiny.yaml)");
-    expect_call(LOCI("run", spec, "--dry-run"), 0, "block (baseline)", NULL);
+    expect_call(LOCI("run", spec, "--dry-run"), 0, "block (baseline)", "sweep.seeds: 3 or more");
     expect_call(LOCI("compare"), 1, NULL, "loci");
     expect_call(LOCI("run", spec), 0, NULL, "4 trained, 0 finished before");
     expect_call(LOCI("run", spec), 0, NULL, "0 trained, 4 finished before");
