@@ -10,15 +10,17 @@
 
 typedef struct plot_call {
     const char *out, *run, *figure, *to;
-    bool svg;
+    bool svg, all, figures;
     reading_choice choice;
 } plot_call;
 
 static const option OPTIONS[] = {
     CLI_SWITCH(plot_call, svg, "svg", "neither PNG nor PDF: quicker"),
+    CLI_SWITCH(plot_call, all, "all", "further pictures, too, than the first ten"),
     CLI_CHOICES(plot_call),
     CLI_TEXT(plot_call, figure, "figure",
              "only this one over training, of those that layers or the trainer log"),
+    CLI_SWITCH(plot_call, figures, "figures", "lists what --figure can draw, and draws nothing"),
     CLI_TEXT(plot_call, run, "run", "with 'inspect': a run's id; default: the last inspected"),
     CLI_TEXT(plot_call, to, "to", "folder for the pictures; default: OUT/plots/EXPERIMENT"),
     CLI_OUT(plot_call),
@@ -45,12 +47,18 @@ static void print_files(const plot_report *r)
 static int draw_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const plot_call *o = c->options;
+    if (o->figures) {
+        table *t = table_new(c->memory);
+        if (!plot_figures(t, s, name, e)) return EXIT_FAILED;
+        table_print(stdout, t, TABLE_TEXT, cli_colour(stdout));
+        return EXIT_DONE;
+    }
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
-    const char *folder = folder_for(c, name, e);
-    bool done = folder && (o->figure ? plot_figure(r, s, folder, x, o->figure, o->svg, e)
-                                     : plot_experiment(r, s, folder, x, o->svg, e));
+    const plot_how how = {folder_for(c, name, e), o->svg, o->all};
+    bool done = how.folder && (o->figure ? plot_figure(r, s, x, o->figure, &how, e)
+                                         : plot_experiment(r, s, x, &how, e));
     if (!done) return EXIT_FAILED;
     print_files(r);
     return EXIT_DONE;
@@ -67,8 +75,8 @@ static int draw_inspection(const cli_call *c)
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const char *run = plot_inspect_find(s, o->run, c->memory, &e);
-    const char *folder = run ? folder_for(c, "inspect", &e) : NULL;
-    bool done = folder && plot_inspect(r, s, folder, run, o->svg, &e);
+    const plot_how how = {run ? folder_for(c, "inspect", &e) : NULL, o->svg, true};
+    bool done = how.folder && plot_inspect(r, s, run, &how, &e);
     store_close(s);
     if (!done) return cli_fail(o->run && !run ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
     print_files(r);

@@ -58,7 +58,7 @@ static bool draw_and_write(const cli_call *c, store *s, const comparison *x, err
         return err_set(e, "%s: cannot be made; TMPDIR names a folder for temporary files", folder);
     }
     plot_report *plots = ARENA_NEW(c->memory, plot_report, 1);
-    bool ok = plot_experiment(plots, s, folder, x, true, e) ||
+    bool ok = plot_experiment(plots, s, x, &(plot_how){folder, true, false}, e) ||
               err_prefix(e, "--no-plots makes the report without pictures");
     ok = ok && write_page(c, s, x, plots, e);
     file_remove_tree(folder, NULL);

@@ -1,6 +1,7 @@
 #include "results/compare/compare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const NAMES[COMPARE_METRIC_COUNT] = {"auto", "bits_per_byte", "word_perplexity",
@@ -102,6 +103,18 @@ const char *compare_oracle(const char *label)
     static const char mark[] = "(oracle)";
     size_t n = strlen(label), own = sizeof mark - 1;
     return n > own && strcmp(label + n - own, mark) == 0 ? mark : "";
+}
+
+bool compare_label_names(const char *label, const char *axis, const char *value)
+{
+    const char *dot = strrchr(axis, '.');
+    char word[512];
+    int n = snprintf(word, sizeof word, "%s=%s", dot ? dot + 1 : axis, value);
+    for (const char *at = label; n < (int)sizeof word && (at = strstr(at, word)); at++) {
+        char before = at == label ? ' ' : at[-1], behind = at[n];
+        if (before == ' ' && (behind == ' ' || behind == 0)) return true;
+    }
+    return false;
 }
 
 bool compare_sure(const compared_variant *v)

@@ -107,6 +107,8 @@ typedef struct compared_variant {
     int tried;              /* out of how many */
     bool edge;              /* a number at the edge of those tried: better ones may lie beyond */
     bool is_baseline;
+    int look; /* in pictures: colour, and behind the last one dashes or marks; one for each variant
+               */
     int planned, done, failed, diverged, running, interrupted;
     int run_count;
     compared_run *runs; /* by seed */
@@ -167,6 +169,10 @@ const char *compare_reason(const compared_run *r);
 /* "(oracle)" for a model that looks at what it predicts, else "": its label ends so, whatever its
  * axes say; a name made of these has to say it, too. */
 const char *compare_oracle(const char *label);
+
+/* Does the label say "NAME=value", NAME being the end of the axis's? Values that have names of
+ * their own stand alone in labels. */
+bool compare_label_names(const char *label, const char *axis, const char *value);
 
 /* True if every scored token was a byte, so that nats per token are bits per byte (but for ln 2).
  */

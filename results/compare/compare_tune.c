@@ -39,17 +39,6 @@ static void append_word(char *text, size_t size, const char *word, const char *m
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
 }
 
-/* Is "name=value" a word of the label? Values that have names of their own stand alone there. */
-static bool has_word(const char *label, const char *name, const char *value)
-{
-    size_t n = strlen(name), m = strlen(value);
-    for (const char *at = label; (at = strstr(at, name)); at += n) {
-        bool whole = at == label || at[-1] == ' ';
-        if (whole && strncmp(at + n, value, m) == 0 && strchr(" ", at[n + m])) return true;
-    }
-    return false;
-}
-
 /* What a label's axes say. */
 static bool read_choice(choice *x, arena *a, store *s, const char *experiment, const char *label,
                         const char *tune, err *e)
@@ -66,7 +55,7 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
         char name[256], *end;
         snprintf(name, sizeof name, "%s=", dot ? dot + 1 : axis);
         if (!is_tuned(tune, axis)) {
-            bool named = has_word(label, name, value);
+            bool named = compare_label_names(label, axis, value);
             append_word(group, sizeof group, named ? name : value, named ? value : "");
             continue;
         }

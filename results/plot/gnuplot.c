@@ -2,56 +2,31 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "results/plot/plot_fonts.h"
+#include "results/plot/plot_text.h"
 
 extern char **environ;
 
 /* How every script begins. */
 static const char MADE[] = "# Made by loci plot.";
 
-/* ---- fonts ---- */
-
-/* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
-static bool fonts_installed(void)
-{
-    static const char *const endings[] = {".ttf", ".otf", ".pfb", ".ttc"};
-    const char *home = getenv("HOME");
-    char system[] = "/usr/share/fonts", local[] = "/usr/local/share/fonts";
-    char own[FILE_PATH_BYTES], older[FILE_PATH_BYTES];
-    snprintf(own, sizeof own, "%s/.local/share/fonts", home ? home : "");
-    snprintf(older, sizeof older, "%s/.fonts", home ? home : "");
-    char *const folders[] = {system, local, home ? own : NULL, older, NULL};
-    FTS *walk = fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    bool found = false;
-    for (FTSENT *f; walk && !found && (f = fts_read(walk));) {
-        const char *dot = f->fts_info == FTS_F ? strrchr(f->fts_name, '.') : NULL;
-        for (int i = 0; dot && i < 4; i++) {
-            found = found || strcmp(dot, endings[i]) == 0;
-        }
-    }
-    if (walk) fts_close(walk);
-    return found;
-}
-
 /* ---- scripts ---- */
 
 /* Between single quotes gnuplot interprets nothing. A single quote stands between double ones: two
  * of them, which it documents for one, end the string where others are near. */
-static void put_quoted(FILE *out, const char *text, bool as_format)
+static void put_quoted(FILE *out, const char *text, bool as_format, bool lines)
 {
     fputc('\'', out);
     for (; *text; text++) {
-        if (*text == '\'') {
-            fputs("'.\"'\".'", out);
+        if (*text == '\'' || (lines && *text == '\n')) {
+            fprintf(out, "'.\"%s\".'", *text == '\n' ? "\\n" : "'");
             continue;
         }
         if (*text == '%' && as_format) fputc('%', out);
@@ -62,12 +37,12 @@ static void put_quoted(FILE *out, const char *text, bool as_format)
 
 void gnuplot_quote(FILE *out, const char *text)
 {
-    put_quoted(out, text, false);
+    put_quoted(out, text, false, false);
 }
 
 void gnuplot_tic(FILE *out, const char *text, double at)
 {
-    put_quoted(out, text, true);
+    put_quoted(out, text, true, false);
     fprintf(out, " %.9g", at);
 }
 
@@ -78,11 +53,24 @@ void gnuplot_set(FILE *out, const char *what, const char *text)
     fputc('\n', out);
 }
 
-void gnuplot_caption(FILE *out, const char *caption)
+void gnuplot_title(gnuplot_script *p, const char *text)
 {
+    char wrapped[1024];
+    int lines = plot_text_wrap(wrapped, sizeof wrapped, text, p->width - 80, PLOT_LETTERS);
+    fputs("set title ", p->out);
+    put_quoted(p->out, wrapped, false, true);
+    fprintf(p->out, "\nset tmargin %.1f\n", 1.4 + 1.1 * lines);
+}
+
+int gnuplot_caption(FILE *out, const gnuplot_script *p)
+{
+    char wrapped[1024];
+    int lines = plot_text_wrap(wrapped, sizeof wrapped, p->caption, p->width - 30, PLOT_SMALL);
     fputs("set label 1 ", out);
-    gnuplot_quote(out, caption);
-    fputs(" at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'\n", out);
+    put_quoted(out, wrapped, false, true);
+    fprintf(out, " at screen 0.02, character %.1f left font ',%d' textcolor rgb '#606060'\n",
+            lines - 0.1, PLOT_SMALL);
+    return lines;
 }
 
 void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption)
@@ -98,9 +86,9 @@ void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, c
             "set border 3 linecolor rgb '#404040'\n"
             "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
-            "set bmargin 5.2\nset tmargin 2.4\n",
+            "set tmargin 2.5\n",
             MADE, name);
-    gnuplot_caption(p->out, caption);
+    fprintf(p->out, "set bmargin %.1f\n", 4.2 + gnuplot_caption(p->out, p));
 }
 
 FILE *gnuplot_item(gnuplot_script *p)
@@ -109,30 +97,47 @@ FILE *gnuplot_item(gnuplot_script *p)
     return p->plot;
 }
 
-/* SVG first: it needs no fonts here and names others for where it is looked at. The cairo terminals
- * take what fontconfig finds nearest. All are of the same proportions. */
-static void put_formats(gnuplot_script *p)
+/* For PNG and PDF, whose letters are drawn here: sizes are in points there, 4/3 pixels. */
+static void put_cairo(gnuplot_script *p, const char *font)
 {
-    static const char font[] = "font 'Liberation Sans,11'";
-    static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,11'";
+    /* Panels are not drawn again by `replot`. */
+    const char *again = strstr(p->command, "set multiplot") ? p->command : "replot";
+    fprintf(p->out,
+            "if (exists('svg_only')) set output; exit\n"
+            "set terminal pngcairo size %d,%d noenhanced font '%s,%d' fontscale 1.5 linewidth 2 "
+            "pointscale 2 background 'white'\n"
+            "set output '%s.png'\n%s\n",
+            2 * p->width, 2 * p->height, font, PLOT_LETTERS, p->name, again);
+    fprintf(p->out,
+            "set terminal pdfcairo size %.2fin,%.2fin noenhanced font '%s,%d' fontscale 0.75\n"
+            "set output '%s.pdf'\n%s\n",
+            p->width / 96.0, p->height / 96.0, font, PLOT_LETTERS, p->name, again);
+}
+
+/* SVG first: it needs no fonts here and names others for where it is looked at. All are of the same
+ * proportions. */
+static void put_formats(gnuplot_script *p, plot_report *r)
+{
+    static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,12'";
+    char font[64], missing[64];
     fclose(p->plot);
+    fflush(p->out); /* so that the text is there, until more is written */
+    bool fonts = plot_fonts_choose(font, p->text, p->command, missing);
     fprintf(p->out,
             "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
             "set output '%s.svg'\n%s\n",
             p->width, p->height, svg_font, p->name, p->command);
-    if (fonts_installed()) {
-        /* Panels are not drawn again by `replot`. */
-        const char *again = strstr(p->command, "set multiplot") ? p->command : "replot";
-        fprintf(p->out,
-                "if (exists('svg_only')) set output; exit\n"
-                "set terminal pngcairo size %d,%d noenhanced %s fontscale 2 linewidth 2 "
-                "pointscale 2 background 'white'\n"
-                "set output '%s.png'\n%s\n",
-                2 * p->width, 2 * p->height, font, p->name, again);
-        fprintf(p->out,
-                "set terminal pdfcairo size %.2fin,%.2fin noenhanced %s fontscale 0.82\n"
-                "set output '%s.pdf'\n%s\n",
-                p->width / 96.0, p->height / 96.0, font, p->name, again);
+    if (!fonts) {
+        gnuplot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
+    } else if (missing[0]) {
+        char note[256];
+        snprintf(note, sizeof note,
+                 "no installed font has %s: of pictures with it only SVG was made; install a font "
+                 "that has it (fonts-noto-cjk, fonts-unifont)",
+                 missing);
+        gnuplot_note(r, note);
+    } else {
+        put_cairo(p, font);
     }
     fputs("set output\n", p->out);
     fclose(p->out);
@@ -232,11 +237,11 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
     return file_remove(log_path, e);
 }
 
-bool gnuplot_begin_report(plot_report *r, const char *folder, bool svg_only, err *e)
+bool gnuplot_begin_report(plot_report *r, const plot_how *how, err *e)
 {
-    *r = (plot_report){.svg_only = svg_only};
-    snprintf(r->folder, sizeof r->folder, "%s", folder);
-    return file_make_folders(folder, e);
+    *r = (plot_report){.svg_only = how->svg_only, .all = how->all};
+    snprintf(r->folder, sizeof r->folder, "%s", how->folder);
+    return file_make_folders(how->folder, e);
 }
 
 bool gnuplot_remove(const char *folder, const char *script, err *e)
@@ -256,7 +261,14 @@ bool gnuplot_remove(const char *folder, const char *script, err *e)
 
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
 {
-    put_formats(p);
+    if (!r->all && r->pictures == PLOT_FIRST) {
+        size_t n = strlen(r->spared);
+        snprintf(r->spared + n, sizeof r->spared - n, "%s%s", n ? ", " : "", p->name);
+        gnuplot_drop(p);
+        return true;
+    }
+    r->pictures++;
+    put_formats(p, r);
     bool ok = draw_script(r, p, e);
     free(p->command);
     free(p->text);
@@ -274,11 +286,6 @@ void gnuplot_drop(gnuplot_script *p)
 void gnuplot_note(plot_report *r, const char *text)
 {
     size_t n = strlen(r->note);
+    if (strstr(r->note, text)) return;
     snprintf(r->note + n, sizeof r->note - n, "%s%s", n ? "; " : "", text);
-}
-
-void gnuplot_note_fonts(plot_report *r)
-{
-    if (r->count == 0 || fonts_installed()) return;
-    gnuplot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
 }

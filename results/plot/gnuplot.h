@@ -8,13 +8,23 @@
 
 enum { PLOT_FILES = 384 };
 
+/* What is wanted. */
+typedef struct plot_how {
+    const char *folder;
+    bool svg_only; /* the quick half, without PNG and PDF */
+    bool all;      /* not only the first PLOT_FIRST pictures */
+} plot_how;
+enum { PLOT_FIRST = 10 };
+
 /* What was drawn. */
 typedef struct plot_report {
     char folder[4096]; /* where the files are */
     bool svg_only;     /* neither PNG nor PDF was wanted */
-    int count;
+    bool all;
+    int pictures, count;
     char files[PLOT_FILES][64]; /* names of pictures in the folder */
-    char note[512];             /* "" or what is missing, and why */
+    char note[1024];            /* "" or what is missing, and why */
+    char spared[1024];          /* "" or names of pictures that were not drawn, being too many */
 } plot_report;
 
 /* A script being written: settings and data, and the command that plots them, which is repeated for
@@ -31,15 +41,16 @@ typedef struct gnuplot_script {
 
 /* Opens the script with what all plots share: colours, borders, grid, caption below the plot. */
 void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption);
-/* The caption below the plot, as gnuplot_begin puts it. */
-void gnuplot_caption(FILE *out, const char *caption);
-/* "set what 'text'": a title, a label. */
+/* The caption below the plot, as gnuplot_begin puts it, broken to fit; how many lines it has. */
+int gnuplot_caption(FILE *out, const gnuplot_script *p);
+/* "set what 'text'": a label; a title, broken to fit into the picture. */
 void gnuplot_set(FILE *out, const char *what, const char *text);
+void gnuplot_title(gnuplot_script *p, const char *text);
 /* Begins the next item of the plot command; it is written to what is returned. */
 FILE *gnuplot_item(gnuplot_script *p);
 
 /* An empty report of the folder, which is made where it is missing. */
-bool gnuplot_begin_report(plot_report *r, const char *folder, bool svg_only, err *e);
+bool gnuplot_begin_report(plot_report *r, const plot_how *how, err *e);
 /* Removes a script that gnuplot_run wrote, with its pictures; another's script stays. */
 bool gnuplot_remove(const char *folder, const char *script, err *e);
 
@@ -48,9 +59,8 @@ bool gnuplot_remove(const char *folder, const char *script, err *e);
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e);
 /* Frees a script that has nothing to draw. */
 void gnuplot_drop(gnuplot_script *p);
-/* Adds to the report's note; notes what fonts that are not installed cost. */
+/* Adds to the report's note, unless that says so already. */
 void gnuplot_note(plot_report *r, const char *text);
-void gnuplot_note_fonts(plot_report *r);
 
 /* A text as a string of gnuplot's. */
 void gnuplot_quote(FILE *out, const char *text);

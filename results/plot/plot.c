@@ -9,13 +9,16 @@
 #include "results/plot/plot_cost.h"
 #include "results/plot/plot_curves.h"
 #include "results/plot/plot_differences.h"
+#include "results/plot/plot_look.h"
 #include "results/plot/plot_recall.h"
 #include "results/plot/plot_routing.h"
 #include "results/plot/plot_slices.h"
+#include "results/plot/plot_validation.h"
 
-/* Each draws what there is for it to draw. */
+/* Each draws what there is for it to draw; where that is too much the last ones are spared. */
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
-    plot_claims, plot_curves, plot_differences, plot_recall, plot_cost, plot_slices, plot_routing};
+    plot_claims, plot_curves,  plot_validation, plot_differences, plot_recall,
+    plot_axis,   plot_routing, plot_slices,     plot_cost};
 
 bool plot_clear(const char *folder, err *e)
 {
@@ -34,29 +37,43 @@ bool plot_clear(const char *folder, err *e)
     return ok;
 }
 
-bool plot_experiment(plot_report *r, store *s, const char *folder, const comparison *c,
-                     bool svg_only, err *e)
+static bool draw_parts(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    /* Lines of hundreds of variants cannot be told apart. How they depend on a number can. */
+    const comparison *best = plot_look(a, s, compare_best(a, c), e);
+    bool ok = best != NULL;
+    for (size_t i = 0; ok && i < sizeof PARTS / sizeof *PARTS; i++) {
+        ok = PARTS[i](r, a, s, PARTS[i] == plot_axis ? c : best, e);
+    }
+    if (ok && r->spared[0]) {
+        char note[1200];
+        snprintf(note, sizeof note, "--all draws further pictures: %s", r->spared);
+        gnuplot_note(r, note);
+    }
+    return ok;
+}
+
+bool plot_experiment(plot_report *r, store *s, const comparison *c, const plot_how *how, err *e)
 {
     arena *a = arena_new(1 << 20);
-    bool ok = gnuplot_begin_report(r, folder, svg_only, e);
-    /* Lines of hundreds of variants cannot be told apart. How they depend on a number can. */
-    const comparison *best = compare_best(a, c);
-    for (size_t i = 0; ok && i < sizeof PARTS / sizeof *PARTS; i++) {
-        ok = PARTS[i](r, a, s, best, e);
-    }
-    ok = ok && plot_axis(r, a, s, c, e);
-    if (ok) gnuplot_note_fonts(r);
+    bool ok = gnuplot_begin_report(r, how, e) && draw_parts(r, a, s, c, e);
     arena_free(a);
     return ok;
 }
 
-bool plot_figure(plot_report *r, store *s, const char *folder, const comparison *c,
-                 const char *figure, bool svg_only, err *e)
+bool plot_figures(table *t, store *s, const char *experiment, err *e)
+{
+    return plot_routing_figures(t, s, experiment, e);
+}
+
+bool plot_figure(plot_report *r, store *s, const comparison *c, const char *figure,
+                 const plot_how *how, err *e)
 {
     arena *a = arena_new(1 << 20);
-    bool ok = gnuplot_begin_report(r, folder, svg_only, e) &&
-              plot_routing_figure(r, a, s, compare_best(a, c), figure, e);
-    if (ok) gnuplot_note_fonts(r);
+    bool ok = gnuplot_begin_report(r, how, e);
+    const comparison *best = ok ? plot_look(a, s, compare_best(a, c), e) : NULL;
+    r->all = true;
+    ok = best && plot_routing_figure(r, a, s, best, figure, e);
     arena_free(a);
     return ok;
 }

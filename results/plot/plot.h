@@ -4,6 +4,7 @@
  *   loss-time     the same against training time
  *   loss-tokens-facets   with more than seven variants: each in a panel
  *   claims        verdicts: a row for each claim, its interval against its margin
+ *   validation-tokens   loss of evaluations on the way against tokens (train.eval_every)
  *   differences   forest plot of the differences to the baseline, paired by seed
  *   cost-*        final quality against params, active (parameters), flops, speed, state
  *   gain-flops, gain-time   where a model learned while it was evaluated: gain over the baseline
@@ -24,15 +25,18 @@
 
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
+#include "results/table/table.h"
 
-/* Makes the folder where it is missing. svg_only: the quick half, without PNG and PDF. */
-bool plot_experiment(plot_report *r, store *s, const char *folder, const comparison *c,
-                     bool svg_only, err *e);
+/* Makes the folder where it is missing. */
+bool plot_experiment(plot_report *r, store *s, const comparison *c, const plot_how *how, err *e);
 
 /* Only a figure that layers or the trainer log, by its name, over training: figure-<NAME>. False
  * and e if no run has logged it. */
-bool plot_figure(plot_report *r, store *s, const char *folder, const comparison *c,
-                 const char *figure, bool svg_only, err *e);
+bool plot_figure(plot_report *r, store *s, const comparison *c, const char *figure,
+                 const plot_how *how, err *e);
+
+/* The figures that plot_figure draws of an experiment: a row each. */
+bool plot_figures(table *t, store *s, const char *experiment, err *e);
 
 /* Removes what plot_experiment drew there before: it may have drawn other variants or more. */
 bool plot_clear(const char *folder, err *e);

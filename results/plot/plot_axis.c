@@ -6,6 +6,7 @@
 
 #include "results/compare/compare_best.h"
 #include "results/compare/compare_load.h"
+#include "results/plot/plot_text.h"
 #include "results/store/query.h"
 
 /* One variant's place: what the axis says, and the variant without it. */
@@ -22,7 +23,8 @@ typedef struct settings {
 } settings;
 
 /* What the axis says of a variant, NaN for no number; the other axes make up the series' name. */
-static bool read_setting(setting *x, store *s, const comparison *c, const char *axis, err *e)
+static bool read_setting(setting *x, arena *a, store *s, const comparison *c, const char *axis,
+                         err *e)
 {
     const char *label = x->variant->plan_label, *oracle = compare_oracle(label);
     size_t n = 0;
@@ -32,13 +34,16 @@ static bool read_setting(setting *x, store *s, const comparison *c, const char *
     while (query_next(&q)) {
         const char *value;
         bool own = strcmp(query_peek(&q, "axis"), axis) == 0;
-        value = query_peek(&q, "value");
+        value = query_text(&q, "value", a);
         if (own) {
             char *end;
             x->x = strtod(value, &end);
             if (*end) x->x = (double)NAN;
         } else {
-            n += (size_t)snprintf(x->series + n, sizeof x->series - n, "%s%s", n ? " " : "", value);
+            const char *name = query_text(&q, "axis", a), *dot = strrchr(name, '.');
+            bool named = compare_label_names(label, name, value);
+            n += (size_t)snprintf(x->series + n, sizeof x->series - n, "%s%s%s%s", n ? " " : "",
+                                  named ? (dot ? dot + 1 : name) : "", named ? "=" : "", value);
             n = MIN(n, sizeof x->series - 1);
         }
     }
@@ -56,7 +61,7 @@ static bool read_settings(settings *out, arena *a, store *s, const comparison *c
     for (int i = 0; i < c->count; i++) {
         setting *x = &out->list[out->count];
         *x = (setting){.x = (double)NAN, .variant = &c->variants[i]};
-        if (!read_setting(x, s, c, axis, e)) return false;
+        if (!read_setting(x, a, s, c, axis, e)) return false;
         if (!isfinite(x->x) || x->variant->value[c->metric].n == 0) continue;
         int k = 0;
         while (k < out->series_count && strcmp(out->series[k], x->series) != 0) {
@@ -96,22 +101,22 @@ static int by_x(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Tics where the values are; of many values gnuplot chooses. */
-static void put_tics(FILE *out, const setting *sorted, int count)
+/* Tics where the values are, but for those that would stand in the way of the one before. */
+static void put_tics(FILE *out, const setting *sorted, int count, bool logarithmic)
 {
-    enum { TICS = 12 };
-    double x[TICS];
-    int n = 0;
-    for (int i = 0; i < count && n <= TICS; i++) {
-        if (i > 0 && sorted[i].x <= sorted[i - 1].x) continue;
-        if (n < TICS) x[n] = sorted[i].x;
-        n++;
+    double low = sorted[0].x, high = sorted[count - 1].x, end = -1;
+    fputs("set autoscale xfix\nset format x '%g'\nset xtics (", out);
+    for (int i = 0; i < count; i++) {
+        char text[32];
+        double x = sorted[i].x;
+        double share = logarithmic ? log(x / low) / log(high / low) : (x - low) / (high - low);
+        snprintf(text, sizeof text, "%g", x);
+        double half = plot_text_width(text, PLOT_LETTERS) / 2, at = 0.86 * PLOT_WIDTH * share;
+        if (end >= 0 && at - half < end + 8) continue;
+        fprintf(out, "%s'%s' %.9g", end < 0 ? "" : ", ", text, x);
+        end = at + half;
     }
-    fputs("set autoscale xfix\nset format x '%g'\n", out);
-    for (int i = 0; n <= TICS && i < n; i++) {
-        fprintf(out, "%s'%g' %.9g", i ? ", " : "set xtics (", x[i], x[i]);
-    }
-    if (n <= TICS) fputs(")\n", out);
+    fputs(")\n", out);
 }
 
 static plot_series series_of(arena *a, const settings *all, const setting *sorted, int k,
@@ -147,16 +152,25 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
         keep_best(&all, a, c->metric);
     }
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
-    char y[128];
+    char y[128], question[320];
+    double names = 0;
     gnuplot_script p;
     snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
-    plot_series_begin(
-        &p, c,
-        &(plot_frame){
-            .name = name, .caption = caption, .x = axis, .y = y, .lines = all.series_count});
+    snprintf(question, sizeof question, "which %.256s is best, and how much does it matter?", axis);
+    for (int k = 0; k < all.series_count; k++) {
+        names = fmax(names, plot_text_width(all.series[k], PLOT_LETTERS) + 70);
+    }
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = name,
+                                    .caption = caption,
+                                    .question = question,
+                                    .x = axis,
+                                    .y = y,
+                                    .names = names,
+                                    .lines = all.series_count});
     fprintf(p.out, "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n",
             logarithmic ? "set logscale x\n" : "");
-    put_tics(p.out, sorted, all.count);
+    put_tics(p.out, sorted, all.count, logarithmic);
     plot_series *list = ARENA_NEW(a, plot_series, all.series_count);
     for (int k = 0; k < all.series_count; k++) {
         list[k] = series_of(a, &all, sorted, k, c->metric);

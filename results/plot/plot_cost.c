@@ -4,16 +4,22 @@
 #include <stdio.h>
 
 static const struct cost {
-    const char *name, *axis;
+    const char *name, *axis, *question;
     bool logarithmic; /* where it spans decades */
     bool gain;        /* over the baseline, whose cost is 1; else final quality */
-} COSTS[] = {{"cost-params", "parameters", true, false},
-             {"cost-active", "active parameters", true, false},
-             {"cost-flops", "forward FLOPs per token", true, false},
-             {"cost-speed", "training speed (tokens/s)", true, false},
-             {"cost-state", "carried state (bytes)", false, false},
-             {"gain-flops", "evaluation FLOPs per token, relative to the baseline", false, true},
-             {"gain-time", "evaluation time per token, relative to the baseline", false, true}};
+} COSTS[] = {{"cost-params", "parameters", "what does quality take in parameters?", true, false},
+             {"cost-active", "active parameters", "what does quality take in active parameters?",
+              true, false},
+             {"cost-flops", "forward FLOPs per token", "what does quality take in computation?",
+              true, false},
+             {"cost-speed", "training speed (tokens/s)",
+              "what does quality take in training speed?", true, false},
+             {"cost-state", "carried state (bytes)", "what does quality take in carried state?",
+              false, false},
+             {"gain-flops", "evaluation FLOPs per token, relative to the baseline",
+              "what is gained by more computation in evaluation?", false, true},
+             {"gain-time", "evaluation time per token, relative to the baseline",
+              "what is gained by more time in evaluation?", false, true}};
 
 enum { COST_COUNT = sizeof COSTS / sizeof *COSTS };
 
@@ -40,7 +46,7 @@ static plot_series *points_of(arena *a, const comparison *c, int cost, double un
         double x = cost_of(v, cost) / unit, mean = gain ? -e.mean : e.mean;
         double half = isfinite(e.half) ? e.half : 0;
         if ((gain && i == c->baseline) || e.n == 0 || !isfinite(x)) continue;
-        list[i] = (plot_series){v->label, i, 0, 1, ARENA_NEW(a, plot_point, 1)};
+        list[i] = (plot_series){v->label, v->look, 0, 1, ARENA_NEW(a, plot_point, 1)};
         *list[i].point = (plot_point){x, mean, mean - half, mean + half, e.n, NULL};
     }
     return list;
@@ -56,6 +62,7 @@ static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, e
                       &(plot_frame){.name = COSTS[cost].name,
                                     .caption = "Gain: baseline minus variant, paired over n seeds. "
                                                "Bar: 95 % t-interval (none for n = 1).",
+                                    .question = COSTS[cost].question,
                                     .x = COSTS[cost].axis,
                                     .y = y,
                                     .lines = c->count});
@@ -105,6 +112,7 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
                       &(plot_frame){.name = COSTS[cost].name,
                                     .caption = "Point: mean over n seeds. Bar: 95 % t-interval "
                                                "(none for n = 1).",
+                                    .question = COSTS[cost].question,
                                     .x = x,
                                     .y = y,
                                     .lines = c->count});
@@ -119,8 +127,11 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
 bool plot_cost(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     (void)s;
-    for (int i = 0; i < COST_COUNT; i++) {
+    /* What says most of an experiment comes first: all may be too many. */
+    static const int order[COST_COUNT] = {5, 6, 2, 3, 0, 4, 1};
+    for (int k = 0; k < COST_COUNT; k++) {
         double range[2];
+        int i = order[k];
         if (COSTS[i].gain) {
             bool any = c->learning && c->baseline >= 0 && cost_of(&c->variants[c->baseline], i) > 0;
             if (any && !draw_gain(r, a, c, i, e)) return false;

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "results/compare/compare_print.h"
+#include "results/plot/plot_text.h"
 #include "results/store/query.h"
 
 /* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
@@ -167,27 +168,29 @@ static void put_panels(gnuplot_script *p, const comparison *c, const plot_series
                        const plot_frame *f)
 {
     FILE *out = p->plot;
-    char title[512];
-    gnuplot_caption(out, p->caption);
+    char title[768];
+    double left_px = 72.0 / p->width, low_px = 78.0 / p->height;
+    gnuplot_caption(out, p);
     fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
-            g.rows, g.columns, 72.0 / p->width, 78.0 / p->height, 1 - 62.0 / p->height,
-            42.0 / p->height);
-    compare_print_title(title, c);
+            g.rows, g.columns, left_px, low_px, 1 - 62.0 / p->height, 42.0 / p->height);
+    plot_series_title(title, c, f->question, f->training);
     gnuplot_quote(out, title);
-    fputs("\nunset key\n", out);
+    fprintf(out, "\nunset key\nset label 2 ");
+    gnuplot_quote(out, f->y);
+    fprintf(out, " at screen %.4f,0.5 center rotate\nset label 3 ", 14.0 / p->width);
+    gnuplot_quote(out, f->x);
+    fprintf(out, " at screen 0.5,%.4f center\n", 36.0 / p->height);
     for (int i = 0, panel = 0; i < c->count; i++) {
         if (curves[i].count < 2) continue;
         bool left = panel % g.columns == 0, low = panel + g.columns >= g.count;
-        plot_series_name(title, &curves[i]);
+        plot_text_cut(title, sizeof title, curves[i].label, PANEL_WIDTH - 30, PLOT_SMALL);
         fputs("set title ", out);
         gnuplot_quote(out, title);
-        fputs(" offset 0,-0.6\n", out);
-        gnuplot_set(out, "ylabel", left ? f->y : "");
-        gnuplot_set(out, "xlabel", low ? f->x : "");
+        fprintf(out, " offset 0,-0.6 font ',%d'\n", PLOT_SMALL);
         gnuplot_set(out, "format y", left ? "%g" : "");
         gnuplot_set(out, "format x", low ? "%g" : "");
         put_panel(p, c, curves, i);
-        if (panel++ == 0) fputs("unset label 1\n", out);
+        if (panel++ == 0) fputs("unset label 1\nunset label 2\nunset label 3\n", out);
     }
     fputs("unset multiplot", out);
 }
@@ -212,8 +215,9 @@ static bool read_curves(plot_series *curves, plot_unit *unit, arena *a, store *s
     }
     *unit = plot_series_unit(most, against_time);
     for (int i = 0; i < c->count; i++) {
-        curves[i] = (plot_series){
-            .label = c->variants[i].label, .look = i, .point = ARENA_NEW(a, plot_point, POINTS)};
+        curves[i] = (plot_series){.label = c->variants[i].label,
+                                  .look = c->variants[i].look,
+                                  .point = ARENA_NEW(a, plot_point, POINTS)};
         fold_bins(&curves[i], bins[i], c->variants[i].run_count, unit->size, y_unit);
     }
     return true;
@@ -235,6 +239,7 @@ static bool draw_curves(plot_report *r, const comparison *c, const plot_series *
     choose_range(range, &x_end, curves, c->count);
     fprintf(p.out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
             x_end > 0 ? x_end : 1);
+    if (facets) fprintf(p.out, "set xtics %g\n", plot_series_step(x_end, 4));
     for (int i = 0; facets && i < c->count; i++) {
         if (curves[i].count > 1) plot_series_data(p.out, &curves[i], i);
     }
@@ -249,9 +254,13 @@ static bool draw_curves(plot_report *r, const comparison *c, const plot_series *
 bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     static const char *const names[] = {"loss-tokens", "loss-time", "loss-tokens-facets"};
+    static const char *const questions[] = {
+        "training loss: what learns most from the same text?",
+        "training loss: what learns fastest by the clock?",
+        "training loss: how does each learn beside the others?"};
     static const char *const captions[] = {
         "Line: mean over n seeds. Band: from the lowest to the highest seed.",
-        "Line: mean over n seeds. The seeds' spread: in the panels.",
+        "Line: mean over n seeds. Their spread is in the panels.",
         ("Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
          "baseline. Grey: the other variants.")};
     bool bits = compare_by_bytes(c), many = c->count > PLOT_TELLABLE;
@@ -272,6 +281,8 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
         int time = i % 2, facets = i / 2;
         plot_frame f = {.name = names[i],
                         .caption = captions[facets ? 2 : many],
+                        .question = questions[i],
+                        .training = true,
                         .x = unit[time].name,
                         .y = bits ? "training loss (bits per byte)"
                                   : "training loss (nats per token)",

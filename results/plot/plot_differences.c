@@ -1,8 +1,10 @@
 #include "results/plot/plot_differences.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "results/compare/compare_print.h"
+#include "results/plot/plot_text.h"
 
 static bool drawn(const comparison *c, int i)
 {
@@ -83,16 +85,17 @@ static void put_names(FILE *out, const comparison *c)
     for (int i = 0; i < c->count; i++) {
         if (!drawn(c, i)) continue;
         char name[320];
-        snprintf(name, sizeof name, "%s (n = %d)", c->variants[i].label,
-                 c->variants[i].difference.n);
+        plot_text_cut(name, sizeof name - 32, c->variants[i].label, PLOT_NAME - 60, PLOT_LETTERS);
+        size_t n = strlen(name);
+        snprintf(name + n, sizeof name - n, " (n = %d)", c->variants[i].difference.n);
         if (line++) fputs(", ", out);
         gnuplot_tic(out, name, line);
     }
     fputs(")\n", out);
 }
 
-/* From tick to tick: 1, 2 or 5 times a power of ten, about five of them over all that is drawn. */
-static double tick_step(const comparison *c)
+/* Of all that is drawn. */
+static double range_of(const comparison *c)
 {
     double low = 0, high = 0;
     for (int i = 0; i < c->count; i++) {
@@ -102,30 +105,34 @@ static double tick_step(const comparison *c)
         low = fmin(low, d.mean - half);
         high = fmax(high, d.mean + half);
     }
-    double step = (high - low) / 5;
-    if (!(step > 0)) return 1;
-    double power = pow(10, floor(log10(step))), lead = step / power;
-    return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
+    return high - low;
 }
 
 static void begin(gnuplot_script *p, const comparison *c, int lines)
 {
-    char title[512], text[512];
-    gnuplot_begin(p, "differences", 760, 170 + 42 * lines,
+    char title[768], text[512], base[300], question[400];
+    double names = plot_series_names(c) + 20;
+    int width = (int)names + PLOT_WIDTH + 140;
+    gnuplot_begin(p, "differences", width, 170 + 42 * lines,
                   "Bar: mean and 95 % t-interval of the difference, paired by seed (none "
                   "for n = 1). Dots: single seeds. Colours: after Holm's correction.");
-    compare_print_title(title, c);
-    gnuplot_set(p->out, "title", title);
-    snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)",
-             c->variants[c->baseline].label, compare_metric_title(c->metric));
+    plot_text_cut(base, sizeof base, c->variants[c->baseline].label, PLOT_NAME, PLOT_LETTERS);
+    snprintf(question, sizeof question, "what is better or worse than '%s', and how surely?", base);
+    plot_series_title(title, c, question, false);
+    gnuplot_title(p, title);
+    snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)", base,
+             compare_metric_title(c->metric));
     gnuplot_set(p->out, "xlabel", text);
     fprintf(p->out,
             "set border 1\nset grid xtics noytics\nset xtics %g\n"
             "set yrange [%d.5:0.5]\nset offsets graph 0.04, graph 0.04, 0, 0\n"
             "set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' "
             "dashtype 2\n"
-            "set key outside right top Left reverse samplen 1.5 spacing 1.2\n",
-            tick_step(c), lines);
+            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
+            "set key at screen %.4f, graph 1 left top Left reverse samplen 1.5 spacing 1.2 maxcols "
+            "1 width -100\n",
+            plot_series_step(range_of(c), 5), lines, names / width, (names + PLOT_WIDTH) / width,
+            (names + PLOT_WIDTH + 10) / width);
     put_names(p->out, c);
 }
 

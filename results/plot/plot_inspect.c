@@ -118,7 +118,7 @@ static void begin(gnuplot_script *p, const char *name, const char *run, const ch
     char title[128];
     snprintf(title, sizeof title, "%s, run %.8s", name, run);
     gnuplot_begin(p, name, 620, 360, caption);
-    gnuplot_set(p->out, "title", title);
+    gnuplot_title(p, title);
     gnuplot_set(p->out, "xlabel", x);
     gnuplot_set(p->out, "ylabel", y);
     fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);
@@ -298,11 +298,11 @@ static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, cons
     return gnuplot_run(r, &p, e);
 }
 
-bool plot_inspect(plot_report *r, store *s, const char *folder, const char *run, bool svg_only,
-                  err *e)
+bool plot_inspect(plot_report *r, store *s, const char *run, const plot_how *how, err *e)
 {
     arena *a = arena_new(1 << 18);
-    bool ok = gnuplot_begin_report(r, folder, svg_only, e);
+    bool ok = gnuplot_begin_report(r, how, e);
+    r->all = true;
     for (int i = 0; ok && i < PICTURE_COUNT; i++) {
         ok = draw_picture(r, a, s, run, &PICTURES[i], e);
     }
@@ -310,7 +310,6 @@ bool plot_inspect(plot_report *r, store *s, const char *folder, const char *run,
     for (int i = 0; ok && i < CURVE_COUNT; i++) {
         ok = draw_curve(r, a, s, run, &CURVES[i], e);
     }
-    if (ok) gnuplot_note_fonts(r);
     arena_free(a);
     return ok;
 }

@@ -10,7 +10,6 @@
 const char *plot_inspect_find(store *s, const char *run, arena *a, err *e);
 
 /* Pictures of its inspection in the folder: the figures of Geva et al. 2021 by layer. */
-bool plot_inspect(plot_report *r, store *s, const char *folder, const char *run, bool svg_only,
-                  err *e);
+bool plot_inspect(plot_report *r, store *s, const char *run, const plot_how *how, err *e);
 
 #endif

@@ -21,7 +21,7 @@ static plot_series series_of(arena *a, const comparison *c, const recall_compari
 {
     /* Many are right everywhere up to their reach: those below stay visible as a rim. */
     plot_series x = {.label = c->variants[i].label,
-                     .look = i,
+                     .look = c->variants[i].look,
                      .width = 1.2 + 0.6 * (c->count - 1 - i),
                      .point = ARENA_NEW(a, plot_point, r->count)};
     for (int k = 0; k < r->count; k++) {
@@ -52,6 +52,7 @@ static bool draw_distances(plot_report *r, arena *a, const comparison *c,
         &(plot_frame){.name = "recall",
                       .caption =
                           "Line: mean over n seeds. Band: from the lowest to the highest seed.",
+                      .question = "how far back does each variant remember?",
                       .x = "distance from question to answer (tokens)",
                       .y = "accuracy",
                       .lines = c->count});

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "results/store/query.h"
+#include "results/table/table_query.h"
 
 /* Each query gives x, mean, low, high of one variant: ?1 experiment, ?2 label, ?3 a figure's name,
  * ?4 the largest logged step (of it 200 bins at most). A figure is averaged over seeds, then taken
@@ -40,9 +41,10 @@ static const char EVALUATIONS[] =
     "GROUP BY step ORDER BY step";
 
 typedef struct routing_plot {
-    const char *name, *figure, *query, *title, *y_title, *settings, *caption;
+    const char *name, *figure, *query, *question, *y_title, *settings, *caption;
     double unit;    /* of y */
     bool points;    /* drawn, too: there are few */
+    bool spare;     /* not drawn if it is all equal */
     plot_unit of_x; /* unset: that of training tokens */
 } routing_plot;
 
@@ -54,7 +56,7 @@ static const routing_plot PLOTS[] = {
     {.name = "expert-load",
      .figure = "load.",
      .query = LOAD,
-     .title = "expert load, last tenth of training",
+     .question = "do experts share the tokens equally, in the last tenth of training?",
      .of_x = {1, "experts, by load (share of them)"},
      .y_title = "share of the tokens, relative to equal shares",
      .settings =
@@ -66,7 +68,7 @@ static const routing_plot PLOTS[] = {
     {.name = "expert-entropy",
      .figure = "load_entropy",
      .query = STEPS,
-     .title = "evenness of expert load",
+     .question = "how evenly do experts share the tokens over training?",
      .y_title = "entropy of the load (1: equal shares)",
      .settings = "set yrange [*:1]\n" OVER_TOKENS,
      .caption = OVER_SEEDS,
@@ -74,7 +76,7 @@ static const routing_plot PLOTS[] = {
     {.name = "expert-dropped",
      .figure = "dropped",
      .query = STEPS,
-     .title = "tokens dropped by full experts",
+     .question = "how many tokens do full experts drop?",
      .y_title = "dropped (% of tokens)",
      .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
      .caption = OVER_SEEDS,
@@ -82,7 +84,7 @@ static const routing_plot PLOTS[] = {
     {.name = "routing-changed",
      .figure = "changed",
      .query = EVALUATIONS,
-     .title = "tokens whose expert changed",
+     .question = "how many tokens still change their expert?",
      .y_title = "sent elsewhere than an evaluation before (% of tokens)",
      .settings = "set yrange [0:1<*]\n" OVER_TOKENS,
      .caption = OVER_SEEDS,
@@ -97,7 +99,7 @@ static bool series_of(plot_series *out, arena *a, store *s, const comparison *c,
     const compared_variant *v = &c->variants[variant];
     int capacity = 256;
     *out = (plot_series){
-        .label = v->label, .look = variant, .point = ARENA_NEW(a, plot_point, capacity)};
+        .label = v->label, .look = v->look, .point = ARENA_NEW(a, plot_point, capacity)};
     query q = QUERY(s, e, kind->query, c->experiment, v->plan_label, kind->figure, NULL);
     query_number(&q, 4, last);
     while (query_next(&q)) {
@@ -123,7 +125,8 @@ static bool draw_variants(plot_report *r, const comparison *c, const routing_plo
     plot_series_begin(&p, c,
                       &(plot_frame){.name = name,
                                     .caption = kind->caption,
-                                    .title = kind->title,
+                                    .question = kind->question,
+                                    .training = true,
                                     .x = kind->of_x.name,
                                     .y = kind->y_title,
                                     .lines = count});
@@ -139,13 +142,16 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
                       const routing_plot *kind, int64_t last, err *e)
 {
     plot_series *list = ARENA_NEW(a, plot_series, c->count);
-    int count = 0;
+    int *own = ARENA_NEW(a, int, c->count), count = 0; /* own: which variant it is */
     for (int i = 0; i < c->count; i++) {
         if (!series_of(&list[count], a, s, c, kind, i, last, e)) return false;
+        own[count] = i;
         count += list[count].count > 0;
     }
+    /* All equal is worth a picture only to who asked for it. */
+    if (plot_series_flat(list, count) && kind->spare) return true;
     for (int first = 0, next, page = 1; first < count; first = next, page++) {
-        for (next = first; next < count && list[next].look - list[first].look < PLOT_TELLABLE;) {
+        for (next = first; next < count && own[next] - own[first] < PLOT_TELLABLE;) {
             next++;
         }
         char name[80];
@@ -177,16 +183,37 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
     if (!read_end(&last, &tokens, s, c, e)) return false;
     for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
         routing_plot kind = PLOTS[i];
+        kind.spare = true;
         if (kind.of_x.size == 0) kind.of_x = tokens;
         if (!draw_kind(r, a, s, c, &kind, last, e)) return false;
     }
     return true;
 }
 
+bool plot_routing_figures(table *t, store *s, const char *experiment, err *e)
+{
+    static const table_field fields[] = {{"figure", "figure", "", FORM_TEXT, 0},
+                                         {"of", "of", "", FORM_TEXT, 0},
+                                         {"layers", "layers", "", FORM_INT, 0},
+                                         {"runs", "runs", "", FORM_INT, 0}};
+    query q = QUERY(s, e,
+                    "WITH logged AS (SELECT m.name, m.layer, p.run, 'training' AS of FROM plan p "
+                    "  JOIN metric m USING (run) WHERE p.experiment = ?1 "
+                    "  GROUP BY m.name, m.layer, p.run "
+                    "UNION ALL SELECT m.name, m.layer, p.run, 'evaluations' FROM plan p JOIN "
+                    "  evaluation v USING (run) JOIN evaluation_metric m USING (evaluation) "
+                    "  WHERE p.experiment = ?1 GROUP BY m.name, m.layer, p.run) "
+                    "SELECT name AS figure, of, count(DISTINCT nullif(layer, '')) AS layers, "
+                    "count(DISTINCT run) AS runs FROM logged GROUP BY name, of ORDER BY 2 DESC, 1",
+                    experiment);
+    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
+}
+
 bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c,
                          const char *figure, err *e)
 {
-    char name[56];
+    char name[56], question[300];
+    snprintf(question, sizeof question, "how does %.200s go over training?", figure);
     snprintf(name, sizeof name, PLOT_FIGURE "%s", figure);
     for (char *x = name; *x; x++) {
         if (*x == '/' || (unsigned char)*x <= ' ') *x = '_';
@@ -194,7 +221,7 @@ bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c
     routing_plot kind = {.name = name,
                          .figure = figure,
                          .query = STEPS,
-                         .title = figure,
+                         .question = question,
                          .y_title = figure,
                          .settings = OVER_TOKENS,
                          .caption = OVER_SEEDS,
@@ -203,8 +230,11 @@ bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c
     int before = r->count;
     if (!read_end(&last, &kind.of_x, s, c, e)) return false;
     if (last > 0 && !draw_kind(r, a, s, c, &kind, last, e)) return false;
+    /* What no step has logged an evaluation may have found. */
+    kind.query = EVALUATIONS;
+    kind.points = true;
+    if (r->count == before && last > 0 && !draw_kind(r, a, s, c, &kind, last, e)) return false;
     return r->count > before ||
-           err_set(e,
-                   "no run of %s has logged a figure '%s'; loci export %s --what metrics has all",
+           err_set(e, "no run of %s has logged a figure '%s'; loci plot %s --figures lists them",
                    c->experiment, figure, c->experiment);
 }

@@ -3,6 +3,7 @@
 #define LOCI_RESULTS_PLOT_ROUTING_H
 
 #include "results/plot/plot_series.h"
+#include "results/table/table.h"
 
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 
@@ -13,5 +14,8 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
  * seeds. False and e if no run has logged it. */
 bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c,
                          const char *figure, err *e);
+
+/* Those figures: a row each. */
+bool plot_routing_figures(table *t, store *s, const char *experiment, err *e);
 
 #endif

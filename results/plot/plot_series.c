@@ -1,6 +1,10 @@
 #include "results/plot/plot_series.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "results/compare/compare_print.h"
+#include "results/plot/plot_text.h"
 
 plot_unit plot_series_unit(double most, bool against_time)
 {
@@ -30,18 +34,74 @@ int plot_series_dashes(int look)
     return 1 + look / PLOT_TELLABLE % 5;
 }
 
+void plot_series_title(char text[768], const comparison *c, const char *question, bool training)
+{
+    char choice[512];
+    comparison shown = *c;
+    shown.split_asked = c->split_asked && !training;
+    compare_print_title(choice, &shown);
+    snprintf(text, 768, "%s: %s", choice, question);
+}
+
+double plot_series_names(const comparison *c)
+{
+    double widest = 0;
+    for (int i = 0; i < c->count; i++) {
+        widest = fmax(widest, plot_text_width(c->variants[i].label, PLOT_LETTERS));
+    }
+    return fmin(widest + plot_text_width(" (n = 2 to 3)", PLOT_LETTERS), PLOT_NAME + 20);
+}
+
+void plot_series_key(gnuplot_script *p, double sample)
+{
+    double end = (double)(PLOT_BESIDE + PLOT_WIDTH) / p->width;
+    /* In one column, wherever letters are wider than gnuplot thinks. */
+    fprintf(
+        p->out,
+        "set rmargin at screen %.4f\n"
+        "set key at screen %.4f, graph 1 left top Left reverse samplen %g spacing 1.2 maxcols 1 "
+        "width -100\n",
+        end, end + 10.0 / p->width, sample);
+}
+
 void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame *f)
 {
-    char choice[512], title[640];
-    gnuplot_begin(p, f->name, f->width ? f->width : 760, MAX(440, 120 + 19 * f->lines), f->caption);
-    compare_print_title(choice, c);
-    snprintf(title, sizeof title, "%s%s%s", choice, f->title ? ": " : "", f->title ? f->title : "");
-    gnuplot_set(p->out, "title", title);
+    char title[768];
+    double names = f->names > 0 ? fmin(f->names, PLOT_NAME + 20) : plot_series_names(c);
+    bool dashed = false; /* dashes need some length to be told apart */
+    for (int i = 0; i < c->count; i++) {
+        dashed = dashed || plot_series_dashes(c->variants[i].look) > 1;
+    }
+    gnuplot_begin(p, f->name, PLOT_BESIDE + PLOT_WIDTH + 60 + (int)names,
+                  MAX(440, 120 + 19 * f->lines), f->caption);
+    plot_series_title(title, c, f->question, f->training);
+    gnuplot_title(p, title);
     gnuplot_set(p->out, "xlabel", f->x);
     gnuplot_set(p->out, "ylabel", f->y);
-    /* Dashes need some length to be told apart. */
-    fprintf(p->out, "set key outside right top Left reverse samplen %d spacing 1.2\n",
-            plot_series_dashes(f->lines - 1) > 1 ? 4 : 2);
+    plot_series_key(p, dashed ? 4 : 2);
+}
+
+bool plot_series_flat(const plot_series *list, int count)
+{
+    double low = (double)INFINITY, high = -(double)INFINITY;
+    int most = 0;
+    for (int i = 0; i < count; i++) {
+        most = MAX(most, list[i].count);
+        for (int k = 0; k < list[i].count; k++) {
+            low = fmin(low, list[i].point[k].low);
+            high = fmax(high, list[i].point[k].high);
+        }
+    }
+    bool zero = !(low < 0) && !(high > 0);
+    return !(high > low) && (most > 1 || zero);
+}
+
+double plot_series_step(double range, int about)
+{
+    double step = range / about;
+    if (!(step > 0)) return 1;
+    double power = pow(10, floor(log10(step))), lead = step / power;
+    return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
 void plot_series_name(char text[320], const plot_series *x)
@@ -51,7 +111,8 @@ void plot_series_name(char text[320], const plot_series *x)
         least = MIN(least, x->point[i].n);
         most = MAX(most, x->point[i].n);
     }
-    int n = snprintf(text, 320, "%.256s", x->label);
+    plot_text_cut(text, 288, x->label, PLOT_NAME - 60, PLOT_LETTERS);
+    int n = (int)strlen(text);
     if (most == 0) return;
     n += snprintf(text + n, (size_t)(320 - n), " (n = %d", least);
     if (most > least) n += snprintf(text + n, (size_t)(320 - n), " to %d", most);

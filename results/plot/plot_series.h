@@ -53,12 +53,29 @@ typedef struct plot_unit {
 } plot_unit;
 plot_unit plot_series_unit(double most, bool against_time);
 
-/* Begins a picture: the experiment and how its variants were chosen as its title (and `title`
- * behind that, if it is not NULL), labels, and a key with room for so many lines. width 0: 760. */
+/* Begins a picture: a title of the experiment, how its variants were chosen, and the question that
+ * the picture answers; labels of axes; a key beside the plot with room for so many lines and their
+ * names. */
 typedef struct plot_frame {
-    const char *name, *caption, *title, *x, *y;
-    int width, lines;
+    const char *name, *caption, *question, *x, *y;
+    bool training; /* it shows training: then no split of an evaluation is in its title */
+    double names;  /* width of the widest name in the key; 0: of the variants' labels */
+    int lines;
 } plot_frame;
 void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame *f);
+/* "memory, lr tuned on validation: which ...?" */
+void plot_series_title(char text[768], const comparison *c, const char *question, bool training);
+
+/* The plot itself is so wide; what is beside it comes on top. */
+enum { PLOT_WIDTH = 540, PLOT_BESIDE = 80, PLOT_NAME = 360 /* at most, of a name */ };
+double plot_series_names(const comparison *c); /* width of the widest label in a key */
+/* The plot ends and the key begins where PLOT_BESIDE + PLOT_WIDTH pixels are over. */
+void plot_series_key(gnuplot_script *p, double sample);
+
+/* Do all points of lines say the same, or all that there is 0? Such a picture answers nothing. */
+bool plot_series_flat(const plot_series *list, int count);
+
+/* From tic to tic over a range: 1, 2 or 5 times a power of ten, about so many of them. */
+double plot_series_step(double range, int about);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "results/compare/compare_slices.h"
+#include "results/plot/plot_text.h"
 #include "results/table/table.h"
 
 /* Slices of fewer tokens are not drawn: a few tokens' luck would hide the others. */
@@ -20,7 +21,7 @@ static plot_series series_of(arena *a, const comparison *c, const slice_comparis
                              bool gain)
 {
     plot_series l = {.label = c->variants[variant].label,
-                     .look = variant,
+                     .look = c->variants[variant].look,
                      .point = ARENA_NEW(a, plot_point, x->count)};
     for (int k = 0; k < x->count; k++) {
         const compared_slice *s = compare_slices_at(x, variant, k);
@@ -88,17 +89,6 @@ static void put_axis(gnuplot_script *p, const slice_comparison *x)
     fprintf(p->out, ")\nset xrange [%.1f:%.1f]\n", first - 0.4, last + 0.4);
 }
 
-/* Room for the names beside the picture, which is to stay as wide as the words below it. */
-static int width_for(const comparison *c, const plot_series *lines)
-{
-    enum { WIDTH = 760, LETTERS = 20, LETTER = 7 };
-    int most = LETTERS;
-    for (int i = 0; i < c->count; i++) {
-        if (lines[i].count > 0) most = MAX(most, (int)strlen(c->variants[i].label));
-    }
-    return WIDTH + (MIN(most, 80) - LETTERS) * LETTER;
-}
-
 /* Lines [variants] to draw; how many in *count. Next to what looks at the answer all others look
  * the same: *oracles is how many are left out for that. */
 static plot_series *lines_of(arena *a, const comparison *c, const slice_comparison *x, bool gain,
@@ -132,7 +122,7 @@ static const char *caption_for(const comparison *c, const plot_series *lines, bo
 }
 
 static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slice_comparison *x,
-                       const char *name, bool gain, err *e)
+                       const char *name, const char *question, bool gain, err *e)
 {
     int count, oracles;
     plot_series *lines = lines_of(a, c, x, gain, &count, &oracles);
@@ -141,24 +131,25 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
     double range[2];
     gnuplot_script p;
-    if (count == 0 || x->count < 2) return true;
+    if (count == 0 || x->count < 2 || plot_series_flat(lines, c->count)) return true;
     snprintf(caption, sizeof caption, "%s Slices of fewer than %d tokens: not drawn.%s",
              caption_for(c, lines, gain, bands), LEAST_TOKENS,
              oracles ? " Oracles: not drawn." : "");
     snprintf(x_title, sizeof x_title, "%s (from; each slice up to twice that)",
              compare_slices_by_title(x->by));
     if (gain) {
-        snprintf(y_title, sizeof y_title, "gain over %s (%s)", c->variants[c->baseline].label,
-                 bits);
+        char base[300];
+        plot_text_cut(base, sizeof base, c->variants[c->baseline].label, PLOT_NAME, PLOT_LETTERS);
+        snprintf(y_title, sizeof y_title, "gain over %s (%s)", base, bits);
     } else {
         snprintf(y_title, sizeof y_title, "%s loss (%s)", c->split, bits);
     }
     plot_series_begin(&p, c,
                       &(plot_frame){.name = name,
                                     .caption = caption,
+                                    .question = question,
                                     .x = x_title,
                                     .y = y_title,
-                                    .width = width_for(c, lines),
                                     .lines = c->count});
     put_axis(&p, x);
     choose_range(range, x, lines, gain, bands);
@@ -171,17 +162,21 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
 bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     static const struct {
-        const char *name;
+        const char *name, *question;
         slice_by by;
         bool gain;
-    } plots[] = {{"slices-position", BY_POSITION, false},
-                 {"gain-position", BY_POSITION, true},
-                 {"gain-frequency", BY_FREQUENCY, true},
-                 {"gain-repetition", BY_REPETITION, true}};
+    } plots[] = {
+        {"slices-position", "where in a document is text hard?", BY_POSITION, false},
+        {"gain-position", "where in a document are gains made?", BY_POSITION, true},
+        {"gain-frequency", "are gains made with rare or with frequent tokens?", BY_FREQUENCY, true},
+        {"gain-repetition", "are gains made with what the document had before?", BY_REPETITION,
+         true}};
     for (size_t i = 0; i < sizeof plots / sizeof *plots; i++) {
         slice_comparison *x = compare_slices(a, c, s, plots[i].by, e);
         if (!x) return false;
-        if (x->count > 0 && !draw_lines(r, a, c, x, plots[i].name, plots[i].gain, e)) return false;
+        if (x->count > 0 &&
+            !draw_lines(r, a, c, x, plots[i].name, plots[i].question, plots[i].gain, e))
+            return false;
     }
     return true;
 }

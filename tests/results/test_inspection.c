@@ -198,7 +198,7 @@ static void scripts(void)
     EXPECT(s && !plot_inspect_find(s, "zz", a, &e) && strstr(e.text, "no such run"), "%s", e.text);
     const char *run = plot_inspect_find(s, NULL, a, &e);
     no_drawing(before, sizeof before);
-    EXPECT(run && plot_inspect(&r, s, x.out, run, false, &e), "%s", e.text);
+    EXPECT(run && plot_inspect(&r, s, run, &(plot_how){x.out, false, true}, &e), "%s", e.text);
     setenv("PATH", before, 1);
     static const char *const names[] = {
         "agreement", "rank",          "active",        "zero-agreement", "refinement",
@@ -226,7 +226,7 @@ static void pictures(void)
     store *s = store_open_reader(x.out, &e);
     arena *a = arena_new(0);
     const char *run = s ? plot_inspect_find(s, NULL, a, &e) : NULL;
-    EXPECT(run && plot_inspect(&r, s, x.out, run, true, &e), "%s", e.text);
+    EXPECT(run && plot_inspect(&r, s, run, &(plot_how){x.out, true, true}, &e), "%s", e.text);
     EXPECT(is_there(&r, "gain-position", "svg") && is_there(&r, "gain-distance", "svg"), "%d files",
            r.count);
     EXPECT(!is_there(&r, "agreement", "gp"), "of a part that was not looked at");

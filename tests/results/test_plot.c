@@ -32,7 +32,7 @@ static bool plot_chosen(plot_report *r, const fake_experiment *x, const compare_
     const comparison *c = s ? compare_load(a, s, x->name, how, e) : NULL;
     char folder[FILE_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s/plots", x->out);
-    bool ok = c && plot_experiment(r, s, folder, c, svg_only, e);
+    bool ok = c && plot_experiment(r, s, c, &(plot_how){folder, svg_only, true}, e);
     arena_free(a);
     store_close(s);
     return ok;
@@ -103,14 +103,14 @@ static void odd_labels(void)
     };
     /* As XML has them. */
     static const char *const shown[] = {">100%",
-                                        ">%s%n %d (",
-                                        ">a\\b\\n{/Bold x}^2_{y} @z ~{a}&amp;b (",
-                                        ">' (",
-                                        ">''a'''b'' (",
-                                        ">end\\ (",
-                                        ">x', 1 notitle # (",
-                                        ">line break (",
-                                        ">\u65e5\u672c \u221e ("};
+                                        ">%s%n %d",
+                                        ">a\\b\\n{/Bold x}^2_{y} @z ~{a}&amp;b",
+                                        ">'",
+                                        ">''a'''b''",
+                                        ">end\\",
+                                        ">x', 1 notitle #",
+                                        ">line break",
+                                        ">\u65e5\u672c \u221e"};
     static const char *const names[] = {"loss-tokens.svg", "differences.svg",
                                         "loss-tokens-facets.svg", "cost-params.svg",
                                         "slices-position.svg"};
@@ -166,10 +166,13 @@ static void tuned(void)
     fake_axes(&x);
     EXPECT(plot_chosen(&r, &x, &(compare_options){.tune = "lr"}, true, &e), "%s", e.text);
     char *loss = content(&r, "loss-time.gp"), *axis = content(&r, "axis-lr.gp");
-    EXPECT(loss && strstr(loss, "title 'memory: validation split, lr tuned on validation'") &&
+    EXPECT(loss &&
+               strstr(loss, "title 'memory: lr tuned on validation: training loss: what learns "
+                            "fastest by the clock?'") &&
                strstr(loss, "title 'short (n = 2)'") && strstr(loss, "title 'long (n = 2)'"),
            "%s", loss);
-    EXPECT(axis && strstr(axis, "title 'memory: validation split'") && strstr(axis, "\n0.003 "),
+    EXPECT(axis && strstr(axis, "title 'memory: validation split: which optimizer.lr is best") &&
+               strstr(axis, "\n0.003 "),
            "%s", axis);
     free(loss);
     free(axis);
@@ -210,7 +213,7 @@ static void routing(void)
     free(second);
     char *dropped = content(&r, "expert-dropped.svg");
     char *changed = content(&r, "routing-changed.gp");
-    EXPECT(dropped && strstr(dropped, "tokens dropped by full experts"), "no title");
+    EXPECT(dropped && strstr(dropped, "how many tokens do full experts drop?"), "no title");
     EXPECT(changed && strstr(changed, "\n0.005 50 50 50\n"), "%s", changed);
     free(dropped);
     free(changed);
@@ -248,13 +251,13 @@ static void figure(void)
     store *s = collect_and_open(x.out, &note, &e);
     arena *a = arena_new(0);
     const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
-    EXPECT(c && plot_figure(&r, s, x.out, c, "grad_norm", true, &e) && r.count == 1, "%s", e.text);
+    const plot_how how = {x.out, true, false};
+    EXPECT(c && plot_figure(&r, s, c, "grad_norm", &how, &e) && r.count == 1, "%s", e.text);
     char *trainer = content(&r, "figure-grad_norm.gp");
     EXPECT(trainer && strstr(trainer, "\n20.48 0.5 0.5 0.5\n") && strstr(trainer, "'short'"), "%s",
            trainer);
-    EXPECT(c && plot_figure(&r, s, x.out, c, "sparsity", true, &e), "%s", e.text);
-    EXPECT(c && !plot_figure(&r, s, x.out, c, "nix", true, &e) && strstr(e.text, "'nix'"), "%s",
-           e.text);
+    EXPECT(c && plot_figure(&r, s, c, "sparsity", &how, &e), "%s", e.text);
+    EXPECT(c && !plot_figure(&r, s, c, "nix", &how, &e) && strstr(e.text, "'nix'"), "%s", e.text);
     free(trainer);
     arena_free(a);
     store_close(s);
@@ -284,11 +287,101 @@ static void best_of_many(void)
         char *picture = content(&r, names[i]);
         EXPECT(picture && strstr(picture, "memory: best 24 of 60 variants"), "%s: title", names[i]);
         EXPECT(picture && strlen(picture) < 800000, "%s: %zu bytes", names[i], strlen(picture));
-        EXPECT(picture && strstr(picture, ">v59 (n") && strstr(picture, ">v37 (n") &&
-                   !strstr(picture, ">v36 (n") && (i == 2 || strstr(picture, ">v0 (n")),
+        EXPECT(picture && strstr(picture, ">v59") && strstr(picture, ">v37") &&
+                   !strstr(picture, ">v36") && (i == 2 || strstr(picture, ">v0")),
                "%s: which variants", names[i]);
         free(picture);
     }
+}
+
+/* Nine variants: panels; two axes, one with numbers: sensitivity; slices of the text. */
+static const fake_variant MANY[] = {
+    {"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+    {"short 3e-3", -0.05, 0.001, 842000, 51234, NULL, false},
+    {"short 1e-2", -0.2, 0.001, 842000, 51234, NULL, false},
+    {"long 1e-3", -0.02, 0.001, 842000, 40321, NULL, false},
+    {"long 3e-3", 0.04, 0.002, 842000, 40321, NULL, false},
+    {"long 1e-2", -0.1, 0.001, 842000, 40321, "failed", false},
+    {"wide 1e-3", 0.03, 0.001, 1684000, 30123, NULL, false},
+    {"wide 3e-3", 0.01, 0.002, 1684000, 30123, NULL, false},
+    {"wide 1e-2", -0.15, 0.001, 1684000, 30123, "diverged", false},
+};
+
+/* A grid has a colour for each value of one axis and dashes for each of the other. */
+static void grid(void)
+{
+    if (!have_gnuplot()) return;
+    static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"short 3e-3", -0.1, 0.001, 842000, 51234, NULL, false},
+                                       {"short 1e-2", -0.1, 0.001, 842000, 51234, NULL, false},
+                                       {"long 1e-3", -0.05, 0.001, 842000, 25617, NULL, false},
+                                       {"long 3e-3", 0.04, 0.001, 842000, 25617, NULL, false},
+                                       {"long 1e-2", 0.04, 0.001, 842000, 25617, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 6, 2, 6, own};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    char *loss = content(&r, "loss-tokens.gp");
+    static const char *const lines[] = {"$series0 using 1:2 with lines linecolor 1 dashtype 1",
+                                        "linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3",
+                                        "linecolor 1 dashtype 2 linewidth 1.6 title 'long 1e-3",
+                                        "linecolor 3 dashtype 2 linewidth 1.6 title 'long 1e-2"};
+    for (int i = 0; i < 4; i++) {
+        EXPECT(loss && strstr(loss, lines[i]), "no %s", lines[i]);
+    }
+    free(loss);
+}
+
+/* Unless all are asked for there are ten pictures, and the others are named. */
+static void first_ten(void)
+{
+    if (!have_gnuplot()) return;
+    fake_experiment x = {test_folder(), "memory", 9, 3, 6, MANY};
+    plot_report r;
+    err e = {0}, note = {0};
+    fake_write_sliced(&x);
+    fake_axes(&x);
+    store *s = collect_and_open(x.out, &note, &e);
+    arena *a = arena_new(0);
+    const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
+    EXPECT(c && plot_experiment(&r, s, c, &(plot_how){x.out, true, false}, &e), "%s", e.text);
+    EXPECT(r.count == 10 &&
+               strstr(r.note, "--all draws further pictures: cost-speed, cost-params, "),
+           "%d: %s", r.count, r.note);
+    arena_free(a);
+    store_close(s);
+}
+
+/* Evaluations on the way make a course; one that was done otherwise is no part of it. */
+static void validation(void)
+{
+    if (!have_gnuplot()) return;
+    fake_experiment x = {test_folder(), "memory", 1, 1, 6, VARIANTS};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    char path[FILE_PATH_BYTES];
+    EXPECT(file_join(path, r.folder, "validation-tokens.gp", &e) && !file_exists(path),
+           "the end alone is drawn");
+    static const char way[] = "{\"eval\":\"%c\",\"step\":100,\"tokens_seen\":5000,\"split\":"
+                              "\"validation\",\"nats\":1386.29436111989,"
+                              "\"tokens\":1000,\"bytes\":1000,\"protocol\":{\"context\":%d,"
+                              "\"memory\":\"carried state, reset at "
+                              "documents\",\"start\":\"learned vector, first token "
+                              "counted\",\"data\":\"abcdef0123456789\"}}\n";
+    char line[600];
+    snprintf(line, sizeof line, way, 'a', 256);
+    fake_append(&x, 0, 1, "evals.jsonl", line);
+    snprintf(line, sizeof line, way, 'b', 8);
+    fake_append(&x, 0, 1, "evals.jsonl", line);
+    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    char *script = content(&r, "validation-tokens.gp");
+    EXPECT(script && strstr(script, "\n5 2 2 2 1\n"), "the evaluation on the way");
+    EXPECT(script && strstr(script, "validation loss: what learns most"), "title");
+    free(script);
 }
 
 /* Drawn again, a folder has no pictures of another choice of variants; other files stay. */
@@ -331,19 +424,6 @@ static void no_gnuplot(void)
 }
 
 /* ---- golden scripts and pictures ---- */
-
-/* Nine variants: panels; two axes, one with numbers: sensitivity; slices of the text. */
-static const fake_variant MANY[] = {
-    {"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
-    {"short 3e-3", -0.05, 0.001, 842000, 51234, NULL, false},
-    {"short 1e-2", -0.2, 0.001, 842000, 51234, NULL, false},
-    {"long 1e-3", -0.02, 0.001, 842000, 40321, NULL, false},
-    {"long 3e-3", 0.04, 0.002, 842000, 40321, NULL, false},
-    {"long 1e-2", -0.1, 0.001, 842000, 40321, "failed", false},
-    {"wide 1e-3", 0.03, 0.001, 1684000, 30123, NULL, false},
-    {"wide 3e-3", 0.01, 0.002, 1684000, 30123, NULL, false},
-    {"wide 1e-2", -0.15, 0.001, 1684000, 30123, "diverged", false},
-};
 
 static const char GOLDEN[] = "tests/golden/plots";
 
@@ -430,6 +510,9 @@ const test_suite test_plot = {"results/plot",
                                {"golden", golden},
                                {"figure", figure},
                                {"cleared", cleared},
+                               {"grid", grid},
+                               {"first_ten", first_ten},
+                               {"validation", validation},
                                {"best_of_many", best_of_many},
                                {"no_gnuplot", no_gnuplot},
                                {0}}};

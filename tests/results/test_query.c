@@ -99,7 +99,8 @@ static bool at_seconds(store *s, const char *out, arena *a, err *e)
 static bool plots(store *s, const char *out, arena *a, err *e)
 {
     const comparison *c = compare_load(a, s, "memory", &(compare_options){0}, e);
-    return c && plot_experiment(ARENA_NEW(a, plot_report, 1), s, out, c, true, e);
+    return c &&
+           plot_experiment(ARENA_NEW(a, plot_report, 1), s, c, &(plot_how){out, true, true}, e);
 }
 
 static bool reports(store *s, const char *out, arena *a, err *e)

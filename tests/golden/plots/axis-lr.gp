@@ -4,13 +4,15 @@ set colorsequence podo
 set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
+set tmargin 2.5
+set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set tmargin 2.4
-set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
-set title 'memory'
+set title 'memory: which optimizer.lr is best, and how much does it matter?'
+set tmargin 2.5
 set xlabel 'optimizer.lr'
 set ylabel 'bits per byte (lower is better)'
-set key outside right top Left reverse samplen 2 spacing 1.2
+set rmargin at screen 0.7928
+set key at screen 0.8056, graph 1 left top Left reverse samplen 2 spacing 1.2 maxcols 1 width -100
 set logscale x
 set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08
 set autoscale xfix
@@ -34,7 +36,7 @@ $series2 << EOD
 0.003 2.29868912 2.28557832 2.31179992 3
 0.01 2.45719765 2.40186405 2.51253125 2
 EOD
-set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
+set terminal svg size 782,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'axis-lr.svg'
 plot $series0 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 1 dashtype 1 linewidth 1.6 title 'short (n = 3)', \
      $series1 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 2 dashtype 1 linewidth 1.6 title 'long (n = 2 to 3)', \

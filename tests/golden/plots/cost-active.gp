@@ -4,13 +4,15 @@ set colorsequence podo
 set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
+set tmargin 2.5
+set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set tmargin 2.4
-set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
-set title 'memory'
+set title 'memory: what does quality take in active parameters?'
+set tmargin 2.5
 set xlabel 'active parameters, in thousands'
 set ylabel 'bits per byte (lower is better)'
-set key outside right top Left reverse samplen 4 spacing 1.2
+set rmargin at screen 0.7552
+set key at screen 0.7674, graph 1 left top Left reverse samplen 4 spacing 1.2 maxcols 1 width -100
 set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08
 set format x '%g'
 $series0 << EOD
@@ -49,14 +51,14 @@ $series8 << EOD
 # x mean low high n
 1684 2.45719765 2.40186405 2.51253125 2
 EOD
-set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
+set terminal svg size 821,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'cost-active.svg'
 plot $series0 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 5 linewidth 1.6 title 'short 1e-3 (n = 3)', \
-     $series1 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 5 linewidth 1.6 title 'short 3e-3 (n = 3)', \
-     $series2 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 5 linewidth 1.6 title 'short 1e-2 (n = 3)', \
-     $series3 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 4 pointtype 5 linewidth 1.6 title 'long 1e-3 (n = 3)', \
-     $series4 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 6 pointtype 5 linewidth 1.6 title 'long 3e-3 (n = 3)', \
-     $series5 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 7 pointtype 5 linewidth 1.6 title 'long 1e-2 (n = 2)', \
-     $series6 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 8 pointtype 5 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
-     $series7 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 6 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
-     $series8 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 6 linewidth 1.6 title 'wide 1e-2 (n = 2)'
+     $series1 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 6 linewidth 1.6 title 'short 3e-3 (n = 3)', \
+     $series2 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 7 linewidth 1.6 title 'short 1e-2 (n = 3)', \
+     $series3 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 5 linewidth 1.6 title 'long 1e-3 (n = 3)', \
+     $series4 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 6 linewidth 1.6 title 'long 3e-3 (n = 3)', \
+     $series5 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 7 linewidth 1.6 title 'long 1e-2 (n = 2)', \
+     $series6 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 5 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
+     $series7 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 6 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
+     $series8 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 7 linewidth 1.6 title 'wide 1e-2 (n = 2)'

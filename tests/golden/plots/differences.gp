@@ -4,10 +4,11 @@ set colorsequence podo
 set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
+set tmargin 2.5
+set label 1 'Bar: mean and 95 % t-interval of the difference, paired by seed (none for n = 1). Dots: single seeds. Colours: after Holm'."'".'s correction.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set tmargin 2.4
-set label 1 'Bar: mean and 95 % t-interval of the difference, paired by seed (none for n = 1). Dots: single seeds. Colours: after Holm'."'".'s correction.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
-set title 'memory'
+set title 'memory: what is better or worse than '."'".'short 1e-3'."'".', and how surely?'
+set tmargin 2.5
 set xlabel 'difference to '."'".'short 1e-3'."'".' (bits per byte, lower is better)'
 set border 1
 set grid xtics noytics
@@ -15,7 +16,9 @@ set xtics 0.05
 set yrange [8.5:0.5]
 set offsets graph 0.04, graph 0.04, 0, 0
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' dashtype 2
-set key outside right top Left reverse samplen 1.5 spacing 1.2
+set lmargin at screen 0.1923
+set rmargin at screen 0.8344
+set key at screen 0.8463, graph 1 left top Left reverse samplen 1.5 spacing 1.2 maxcols 1 width -100
 set ytics noenhanced scale 0 ('short 3e-3 (n = 3)' 1, 'short 1e-2 (n = 3)' 2, 'long 1e-3 (n = 3)' 3, 'long 3e-3 (n = 3)' 4, 'long 1e-2 (n = 2)' 5, 'wide 1e-3 (n = 3)' 6, 'wide 3e-3 (n = 3)' 7, 'wide 1e-2 (n = 2)' 8)
 $seeds << EOD
 # difference line seed
@@ -62,7 +65,7 @@ EOD
 $single << EOD
 # difference line low high n
 EOD
-set terminal svg size 760,506 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
+set terminal svg size 841,506 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'differences.svg'
 plot $seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb '#a0a0a0' title 'single seeds', \
      $better using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#0072b2' title 'better', \

@@ -4,13 +4,15 @@ set colorsequence podo
 set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
+set tmargin 2.5
+set label 1 'Point: mean over n seeds; 95 % intervals: loci compare --by. Slices of fewer than 100 tokens: not drawn.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set tmargin 2.4
-set label 1 'Point: mean over n seeds; 95 % intervals: loci compare --by. Slices of fewer than 100 tokens: not drawn.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
-set title 'memory'
+set title 'memory: are gains made with what the document had before?'
+set tmargin 2.5
 set xlabel 'occurrences of the token in the document before (from; each slice up to twice that)'
 set ylabel 'gain over short 1e-3 (bits per byte)'
-set key outside right top Left reverse samplen 4 spacing 1.2
+set rmargin at screen 0.7552
+set key at screen 0.7674, graph 1 left top Left reverse samplen 4 spacing 1.2 maxcols 1 width -100
 set xtics noenhanced ('0' 0, '64' 1, '128' 2)
 set xrange [-0.4:2.4]
 set yrange [-0.423474:0.105422]
@@ -62,14 +64,14 @@ $series8 << EOD
 1 -0.149704417 -0.167013047 -0.132395788 2 64 30000
 2 -0.29967628 -0.31933246 -0.2800201 2 128 30000
 EOD
-set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
+set terminal svg size 821,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'gain-repetition.svg'
 plot 0 linecolor rgb '#404040' dashtype 2 notitle, \
-     $series1 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3 (n = 3)', \
-     $series2 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 1 linewidth 1.6 title 'short 1e-2 (n = 3)', \
-     $series3 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 4 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
-     $series4 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 6 dashtype 1 linewidth 1.6 title 'long 3e-3 (n = 3)', \
-     $series5 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 7 dashtype 1 linewidth 1.6 title 'long 1e-2 (n = 2)', \
-     $series6 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 8 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
-     $series7 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 1 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
-     $series8 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 2 dashtype 2 linewidth 1.6 title 'wide 1e-2 (n = 2)'
+     $series1 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 1 dashtype 2 linewidth 1.6 title 'short 3e-3 (n = 3)', \
+     $series2 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 1 dashtype 3 linewidth 1.6 title 'short 1e-2 (n = 3)', \
+     $series3 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 2 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
+     $series4 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 2 dashtype 2 linewidth 1.6 title 'long 3e-3 (n = 3)', \
+     $series5 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 2 dashtype 3 linewidth 1.6 title 'long 1e-2 (n = 2)', \
+     $series6 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
+     $series7 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
+     $series8 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 3 linewidth 1.6 title 'wide 1e-2 (n = 2)'

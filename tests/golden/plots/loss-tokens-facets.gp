@@ -4,11 +4,12 @@ set colorsequence podo
 set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
+set tmargin 2.5
+set label 1 'Blue: mean over n seeds, band from the lowest to the highest. Dashed: the baseline. Grey: the other variants.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set tmargin 2.4
-set label 1 'Blue: mean over n seeds, band from the lowest to the highest. Dashed: the baseline. Grey: the other variants.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
 set yrange [2.2038:3.31989]
 set xrange [0:122.88]
+set xtics 50
 $series0 << EOD
 # x mean low high n
 20.48 3.69071085 3.66792557 3.71779543 3
@@ -90,14 +91,14 @@ $series8 << EOD
 102.4 2.55691404 2.54346978 2.57035829 2
 122.88 2.44760236 2.41608693 2.47911778 2
 EOD
-set terminal svg size 810,690 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
+set terminal svg size 810,690 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'loss-tokens-facets.svg'
-set label 1 'Blue: mean over n seeds, band from the lowest to the highest. Dashed: the baseline. Grey: the other variants.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
-set multiplot layout 3,3 margins 0.0889,0.985,0.1130,0.9101 spacing 0.03,0.0609 title 'memory'
+set label 1 'Blue: mean over n seeds, band from the lowest to the highest. Dashed: the baseline. Grey: the other variants.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
+set multiplot layout 3,3 margins 0.0889,0.985,0.1130,0.9101 spacing 0.03,0.0609 title 'memory: training loss: how does each learn beside the others?'
 unset key
-set title 'short 1e-3 (n = 3)' offset 0,-0.6
-set ylabel 'training loss (bits per byte)'
-set xlabel ''
+set label 2 'training loss (bits per byte)' at screen 0.0173,0.5 center rotate
+set label 3 'training tokens (thousands)' at screen 0.5,0.0522 center
+set title 'short 1e-3' offset 0,-0.6 font ',10'
 set format y '%g'
 set format x ''
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -112,9 +113,9 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series0 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
 unset label 1
-set title 'short 3e-3 (n = 3)' offset 0,-0.6
-set ylabel ''
-set xlabel ''
+unset label 2
+unset label 3
+set title 'short 3e-3' offset 0,-0.6 font ',10'
 set format y ''
 set format x ''
 plot $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -127,9 +128,7 @@ plot $series2 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series1 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series1 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'short 1e-2 (n = 3)' offset 0,-0.6
-set ylabel ''
-set xlabel ''
+set title 'short 1e-2' offset 0,-0.6 font ',10'
 set format y ''
 set format x ''
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -142,9 +141,7 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series2 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series2 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'long 1e-3 (n = 3)' offset 0,-0.6
-set ylabel 'training loss (bits per byte)'
-set xlabel ''
+set title 'long 1e-3' offset 0,-0.6 font ',10'
 set format y '%g'
 set format x ''
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -157,9 +154,7 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series3 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series3 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'long 3e-3 (n = 3)' offset 0,-0.6
-set ylabel ''
-set xlabel ''
+set title 'long 3e-3' offset 0,-0.6 font ',10'
 set format y ''
 set format x ''
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -172,9 +167,7 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series4 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series4 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'long 1e-2 (n = 2 to 3)' offset 0,-0.6
-set ylabel ''
-set xlabel ''
+set title 'long 1e-2' offset 0,-0.6 font ',10'
 set format y ''
 set format x ''
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -187,9 +180,7 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series5 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series5 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'wide 1e-3 (n = 3)' offset 0,-0.6
-set ylabel 'training loss (bits per byte)'
-set xlabel 'training tokens (thousands)'
+set title 'wide 1e-3' offset 0,-0.6 font ',10'
 set format y '%g'
 set format x '%g'
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -202,9 +193,7 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series6 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series6 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'wide 3e-3 (n = 3)' offset 0,-0.6
-set ylabel ''
-set xlabel 'training tokens (thousands)'
+set title 'wide 3e-3' offset 0,-0.6 font ',10'
 set format y ''
 set format x '%g'
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \
@@ -217,9 +206,7 @@ plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 n
      $series0 every 1 using 1:2 with lines linecolor rgb '#404040' dashtype 2 linewidth 1 notitle, \
      $series7 every 1 using 1:3:4 with filledcurves linecolor 3 fillstyle transparent solid 0.25 noborder notitle, \
      $series7 every 1 using 1:2 with lines linecolor 3 linewidth 1.8 notitle
-set title 'wide 1e-2 (n = 2 to 3)' offset 0,-0.6
-set ylabel ''
-set xlabel 'training tokens (thousands)'
+set title 'wide 1e-2' offset 0,-0.6 font ',10'
 set format y ''
 set format x '%g'
 plot $series1 every 1 using 1:2 with lines linecolor rgb '#d8d8d8' linewidth 1 notitle, \

@@ -4,13 +4,15 @@ set colorsequence podo
 set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
+set tmargin 2.5
+set label 1 'Line: mean over n seeds. Their spread is in the panels.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set tmargin 2.4
-set label 1 'Line: mean over n seeds. The seeds'."'".' spread: in the panels.' at screen 0.02, character 0.9 left font ',9' textcolor rgb '#606060'
-set title 'memory'
+set title 'memory: training loss: what learns most from the same text?'
+set tmargin 2.5
 set xlabel 'training tokens (thousands)'
 set ylabel 'training loss (bits per byte)'
-set key outside right top Left reverse samplen 4 spacing 1.2
+set rmargin at screen 0.7552
+set key at screen 0.7674, graph 1 left top Left reverse samplen 4 spacing 1.2 maxcols 1 width -100
 set yrange [2.2038:3.31989]
 set xrange [0:122.88]
 $series0 << EOD
@@ -94,14 +96,14 @@ $series8 << EOD
 102.4 2.55691404 2.54346978 2.57035829 2
 122.88 2.44760236 2.41608693 2.47911778 2
 EOD
-set terminal svg size 760,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,11' background 'white'
+set terminal svg size 821,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'loss-tokens.svg'
 plot $series0 using 1:2 with lines linecolor 1 dashtype 1 linewidth 1.6 title 'short 1e-3 (n = 3)', \
-     $series1 using 1:2 with lines linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3 (n = 3)', \
-     $series2 using 1:2 with lines linecolor 3 dashtype 1 linewidth 1.6 title 'short 1e-2 (n = 3)', \
-     $series3 using 1:2 with lines linecolor 4 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
-     $series4 using 1:2 with lines linecolor 6 dashtype 1 linewidth 1.6 title 'long 3e-3 (n = 3)', \
-     $series5 using 1:2 with lines linecolor 7 dashtype 1 linewidth 1.6 title 'long 1e-2 (n = 2 to 3)', \
-     $series6 using 1:2 with lines linecolor 8 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
-     $series7 using 1:2 with lines linecolor 1 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
-     $series8 using 1:2 with lines linecolor 2 dashtype 2 linewidth 1.6 title 'wide 1e-2 (n = 2 to 3)'
+     $series1 using 1:2 with lines linecolor 1 dashtype 2 linewidth 1.6 title 'short 3e-3 (n = 3)', \
+     $series2 using 1:2 with lines linecolor 1 dashtype 3 linewidth 1.6 title 'short 1e-2 (n = 3)', \
+     $series3 using 1:2 with lines linecolor 2 dashtype 1 linewidth 1.6 title 'long 1e-3 (n = 3)', \
+     $series4 using 1:2 with lines linecolor 2 dashtype 2 linewidth 1.6 title 'long 3e-3 (n = 3)', \
+     $series5 using 1:2 with lines linecolor 2 dashtype 3 linewidth 1.6 title 'long 1e-2 (n = 2 to 3)', \
+     $series6 using 1:2 with lines linecolor 3 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
+     $series7 using 1:2 with lines linecolor 3 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
+     $series8 using 1:2 with lines linecolor 3 dashtype 3 linewidth 1.6 title 'wide 1e-2 (n = 2 to 3)'

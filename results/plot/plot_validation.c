@@ -1,0 +1,78 @@
+#include "results/plot/plot_validation.h"
+
+#include <math.h>
+
+#include "results/store/query.h"
+
+/* A row per step of the seeds that were evaluated there as the final evaluation was done. ?3: per
+ * byte, else per token. */
+static const char LOSSES[] =
+    "WITH scored AS (SELECT e.step, e.tokens_seen, CASE ?3 WHEN 'bytes' THEN "
+    "  e.nats / ln(2) / nullif(e.bytes, 0) ELSE e.nats / nullif(e.tokens, 0) END AS loss "
+    "  FROM plan p JOIN evaluation e USING (run) WHERE p.experiment = ?1 AND p.label = ?2 "
+    "  AND e.split = 'validation' AND e.nats IS NOT NULL AND e.tokens_seen IS NOT NULL "
+    "  AND e.protocol = coalesce((SELECT f.protocol FROM evaluation f WHERE f.run = e.run AND "
+    "  f.final AND f.split = e.split ORDER BY f.step DESC LIMIT 1), e.protocol)) "
+    "SELECT avg(tokens_seen) AS x, avg(loss) AS mean, min(loss) AS low, max(loss) AS high, "
+    "count(loss) AS n FROM scored WHERE loss IS NOT NULL GROUP BY step ORDER BY step";
+
+enum { POINTS = 400 };
+
+static bool read_series(plot_series *x, arena *a, store *s, const comparison *c, int variant,
+                        bool bytes, double *most, err *e)
+{
+    const compared_variant *v = &c->variants[variant];
+    *x = (plot_series){
+        .label = v->label, .look = v->look, .point = ARENA_NEW(a, plot_point, POINTS)};
+    query q = QUERY(s, e, LOSSES, c->experiment, v->plan_label, bytes ? "bytes" : "tokens");
+    while (query_next(&q)) {
+        plot_point p = {.x = query_real(&q, "x"),
+                        .mean = query_real(&q, "mean"),
+                        .low = query_real(&q, "low"),
+                        .high = query_real(&q, "high"),
+                        .n = (int)query_int(&q, "n", 0)};
+        /* Of more evaluations than fit the last ones stay. */
+        if (x->count == POINTS) {
+            for (int i = 1; i < POINTS; i++) {
+                x->point[i - 1] = x->point[i];
+            }
+            x->count--;
+        }
+        x->point[x->count++] = p;
+        *most = fmax(*most, p.x);
+    }
+    return query_close(&q);
+}
+
+bool plot_validation(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    bool bytes = compare_by_bytes(c), way = false;
+    double most = 0;
+    plot_series *list = ARENA_NEW(a, plot_series, c->count);
+    for (int i = 0; i < c->count; i++) {
+        if (!read_series(&list[i], a, s, c, i, bytes, &most, e)) return false;
+        way = way || list[i].count > 1;
+    }
+    if (!way) return true; /* the end alone is no course */
+    plot_unit unit = plot_series_unit(most, false);
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < list[i].count; k++) {
+            list[i].point[k].x /= unit.size;
+        }
+    }
+    gnuplot_script p;
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = "validation-tokens",
+                                    .caption = "Point: mean over n seeds. Band: from the lowest to "
+                                               "the highest seed.",
+                                    .question = "validation loss: what learns most that holds "
+                                                "for other text?",
+                                    .training = true,
+                                    .x = unit.name,
+                                    .y = bytes ? "validation loss (bits per byte)"
+                                               : "validation loss (nats per token)",
+                                    .lines = c->count});
+    fputs("set xrange [0:*] noextend\n", p.out);
+    plot_series_draw(&p, list, c->count, PLOT_MARKED, c->count <= PLOT_TELLABLE);
+    return gnuplot_run(r, &p, e);
+}
