@@ -1,6 +1,10 @@
 /* The command line: see cli.h. */
 #include "tools/cli.h"
 
+#include "core/base/terminal.h"
+
+#include <stdio.h>
+
 /* getopt.h has a `struct option` of its own. */
 #define option getopt_option
 #include <getopt.h>
@@ -65,6 +69,27 @@ static const char *value_name(const option *o)
     return "";
 }
 
+/* Lines of help: as wide as the terminal is, not wider than can be read. */
+static int help_width(void)
+{
+    int columns = 80, rows;
+    terminal_size(stdout, &columns, &rows);
+    return MAX(MIN(columns, 100), 40);
+}
+
+/* The text's paragraphs: what its source breaks is broken anew, indented lines stay. */
+static void print_paragraphs(const char *text)
+{
+    char *flowing = strdup(text);
+    CHECK(flowing, "no memory for help");
+    for (char *x = flowing; *x; x++) {
+        bool joins = *x == '\n' && x > flowing && x[-1] != '\n' && x[1] && !strchr("\n ", x[1]);
+        if (joins) *x = ' ';
+    }
+    terminal_wrap(stdout, flowing, 0, 0, help_width());
+    free(flowing);
+}
+
 static void print_option(const option *o)
 {
     char left[128];
@@ -72,23 +97,30 @@ static void print_option(const option *o)
              value_name(o));
     printf("%-*s", HELP_COLUMN, left);
     if (strlen(left) >= HELP_COLUMN) printf("\n%*s", HELP_COLUMN, "");
-    fputs(o->help, stdout);
+    char text[1024];
     bool shown = o->initial && strcmp(o->initial, "null") != 0 && !is_switch(o);
-    if (shown) printf(" (default %s)", *o->initial ? o->initial : "empty");
+    int n = snprintf(text, sizeof text, "%s", o->help);
+    if (shown && n < (int)sizeof text) {
+        snprintf(text + n, sizeof text - (size_t)n, " (default %s)",
+                 *o->initial ? o->initial : "empty");
+    }
+    terminal_wrap(stdout, text, HELP_COLUMN, HELP_COLUMN, help_width());
     putchar('\n');
 }
 
 void cli_help(const verb *v)
 {
-    printf("Usage: loci %s%s%s%s\n\n%s\n\n", v->name, v->options ? " [OPTION...]" : "",
-           *v->words ? " " : "", v->words, v->help);
+    printf("Usage: loci %s%s%s%s\n\n", v->name, v->options ? " [OPTION...]" : "",
+           *v->words ? " " : "", v->words);
+    print_paragraphs(v->help);
+    fputs("\n\n", stdout);
     for (const option *o = options_of(v); o->name; o++)
         print_option(o);
     printf("%-*sthis text\n", HELP_COLUMN, "  --help");
     printf("\nExamples:\n  loci %s\n  loci %s\n", v->examples[0], v->examples[1]);
-    printf(
-        "\nExit status: 0 done, 1 failed, 2 usage or spec, 3 some runs failed, 75 interrupted and\n"
-        "resumable by the same command.\n");
+    print_paragraphs("\nExit status: 0 done, 1 failed, 2 usage or spec, 3 some runs failed, 75 "
+                     "interrupted and resumable by the same command.");
+    putchar('\n');
 }
 
 static int __attribute__((format(printf, 2, 3))) usage_error(const verb *v, const char *format, ...)

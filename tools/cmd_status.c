@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/terminal.h"
 #include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
 #include "results/report/status.h"
@@ -13,12 +14,13 @@ typedef struct status_call {
     const char *out;
     int64_t format;
     double every;
-    bool json, watch;
+    bool json, watch, all;
 } status_call;
 
 static const option OPTIONS[] = {
     CLI_SWITCH(status_call, watch, "watch", "again and again, until every run has ended"),
     CLI_REAL(status_call, every, "every", "2", 0.1, 3600, "seconds between two looks"),
+    CLI_SWITCH(status_call, all, "all", "runs, also those that a terminal has no rows for"),
     CLI_SWITCH(status_call, json, "json", "machine-readable, with what is left (EXPERIMENT)"),
     CLI_CHOICE(status_call, format, "format", "text", TABLE_FORMATS, "of the table"),
     CLI_OUT(status_call),
@@ -66,7 +68,14 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
         json_decref(x);
         return EXIT_DONE;
     }
+    /* Beside them: two lines of titles, one of columns left out, four below, the prompt. */
+    enum { OTHERS = 8 };
+    int columns, rows, folded = 0;
+    if (o->format == TABLE_TEXT && !o->all && terminal_size(stdout, &columns, &rows)) {
+        folded = status_fold(t, MAX(rows - OTHERS, 1));
+    }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    if (folded) printf("and %d runs more; --all lists them\n", folded);
     if (o->format == TABLE_TEXT) {
         char text[256];
         status_sentence(text, &all);

@@ -4,10 +4,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/base/host.h"
+#include "core/base/terminal.h"
 #include "harness/run/run_status.h"
 #define MOST_OF_A_RUN 0.99 /* of one that has not ended */
 
@@ -131,18 +131,11 @@ static void job_figures(char *text, size_t size, const progress_job *job)
 
 /* ---- on a terminal ---- */
 
-static int columns(const progress *p)
-{
-    struct winsize size;
-    if (ioctl(fileno(p->out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-    return 80;
-}
-
 /* Writes a line of at most the terminal's width: a longer one would wrap and break the counting of
  * lines. The bar's colour takes no room. */
 static void draw_bars(progress *p, int width, const char *name, double fraction, const char *rest)
 {
-    char line[LINE_BYTES], bar[BAR_CELLS + 1];
+    char line[LINE_BYTES], bar[BAR_CELLS + 1], own[128], cut[LINE_BYTES];
     /* What is written counts for more than the bar: a narrow terminal shortens that first. */
     int cells = MAX(0, MIN(BAR_CELLS, width - 1 - NAME_CELLS - 10 - (int)strlen(rest)));
     int full = (int)(fraction * cells + 0.5);
@@ -151,16 +144,16 @@ static void draw_bars(progress *p, int width, const char *name, double fraction,
     }
     bar[cells] = 0;
     const char *on = p->colour ? "\033[32m" : "", *off = p->colour ? "\033[0m" : "";
-    int head = snprintf(line, sizeof line, "%-*.*s [%s%s%s] %3.0f%%  ", NAME_CELLS, NAME_CELLS,
-                        name, on, bar, off, 100 * fraction);
-    int invisible = (int)(strlen(on) + strlen(off));
-    snprintf(line + head, sizeof line - (size_t)head, "%s", rest);
-    int room = MIN(width - 1 + invisible, (int)sizeof line - 1);
+    terminal_cut(own, sizeof own, name, NAME_CELLS);
+    int head = NAME_CELLS + cells + 10; /* columns before the rest */
     /* Where the bar itself does not fit, the name is what remains. */
-    if (room < head) {
-        fprintf(p->out, "%.*s\n", width - 1, name);
+    if (width - 1 < head) {
+        terminal_cut(line, sizeof line, name, width - 1);
+        fprintf(p->out, "%s\n", line);
     } else {
-        fprintf(p->out, "%.*s\n", room, line);
+        snprintf(cut, sizeof cut, "%.*s", width - 1 - head, rest);
+        fprintf(p->out, "%s%*s [%s%s%s] %3.0f%%  %s\n", own, NAME_CELLS - terminal_cells(own), "",
+                on, bar, off, 100 * fraction, cut);
     }
     p->drawn++;
 }
@@ -168,13 +161,23 @@ static void draw_bars(progress *p, int width, const char *name, double fraction,
 static void draw_all(progress *p, const progress_job *jobs, int count, const char *total,
                      double fraction)
 {
-    int width = columns(p);
+    int width = 80, rows = 24, shown;
+    terminal_size(p->out, &width, &rows);
+    /* What does not fit would scroll away and could not be drawn over. */
+    shown = count + 2 > rows ? MAX(rows - 3, 0) : count;
     erase_bars(p);
-    for (int i = 0; i < count; i++) {
-        char name[64], rest[128];
-        snprintf(name, sizeof name, "%.19s #%lld", jobs[i].label, (long long)jobs[i].seed);
+    for (int i = 0; i < shown; i++) {
+        char name[128], rest[128], seed[32];
+        snprintf(seed, sizeof seed, " #%lld", (long long)jobs[i].seed);
+        terminal_cut(name, sizeof name - sizeof seed, jobs[i].label,
+                     NAME_CELLS - (int)strlen(seed));
+        strcat(name, seed);
         job_figures(rest, sizeof rest, &jobs[i]);
         draw_bars(p, width, name, progress_fraction(&jobs[i].status), rest);
+    }
+    if (shown < count) {
+        fprintf(p->out, "and %d jobs more\n", count - shown);
+        p->drawn++;
     }
     draw_bars(p, width, "all runs", fraction, total);
     fflush(p->out);

@@ -111,7 +111,8 @@ static bool any_mean(const comparison *c, compare_metric m)
 
 static void put_metric(sheet *s, compare_metric m, const char *title, const char *unit, bool shown)
 {
-    head h = {compare_metric_name(m), title, unit, shown ? 0 : TABLE_PROGRAMS};
+    int spare = m == COMPARE_PERPLEXITY && s->c->metric != m ? TABLE_SPARE : 0;
+    head h = {compare_metric_name(m), title, unit, spare | (shown ? 0 : TABLE_PROGRAMS)};
     put_mean(s, h, s->v->value[m], m, false);
 }
 
@@ -160,16 +161,19 @@ static void put_cost(sheet *s)
 {
     const compared_variant *v = s->v;
     double peak = known(v->peak_bytes), mebibytes = peak / 1048576;
-    put_scaled(s, (head){"params", "params", "", 0}, known(v->params));
-    put_scaled(s, (head){"active_params", "active", "", 0}, known(v->active_params));
-    put_scaled(s, (head){"forward_flops_per_token", "FLOPs/token", "forward", 0}, v->flops);
-    put_scaled(
-        s, (head){"tokens_per_second", "tokens/s", s->c->alone ? "training, alone" : "training", 0},
-        v->tokens_per_second);
+    put_scaled(s, (head){"params", "params", "", TABLE_SPARE}, known(v->params));
+    put_scaled(s, (head){"active_params", "active", "", TABLE_SPARE}, known(v->active_params));
+    put_scaled(s, (head){"forward_flops_per_token", "FLOPs/token", "forward", TABLE_SPARE},
+               v->flops);
+    put_scaled(s,
+               (head){"tokens_per_second", "tokens/s", s->c->alone ? "training, alone" : "training",
+                      TABLE_SPARE},
+               v->tokens_per_second);
     put_count(s, "speed_alone", true, s->c->alone);
-    put_real(s, (head){"", "memory", "peak MiB", TABLE_PEOPLE}, mebibytes, mebibytes < 9.95);
+    put_real(s, (head){"", "memory", "peak MiB", TABLE_PEOPLE | TABLE_SPARE}, mebibytes,
+             mebibytes < 9.95);
     put_real(s, PROGRAMS("peak_bytes"), peak, 0);
-    put_scaled(s, (head){"state_bytes", "state", "bytes", 0}, known(v->state_bytes));
+    put_scaled(s, (head){"state_bytes", "state", "bytes", TABLE_SPARE}, known(v->state_bytes));
 }
 
 /* People see what layers did with the tokens where a variant routes. */
@@ -181,9 +185,9 @@ static void put_routing(sheet *s)
         {"routing_changed", "rerouted", "share of tokens", 0}};
     for (int m = 0; m < ROUTING_FIGURES; m++) {
         head h = heads[m];
-        h.flags = TABLE_PROGRAMS;
+        h.flags = TABLE_PROGRAMS | TABLE_SPARE;
         for (int i = 0; i < s->c->count; i++) {
-            if (isfinite(s->c->variants[i].routing[m])) h.flags = 0;
+            if (isfinite(s->c->variants[i].routing[m])) h.flags = TABLE_SPARE;
         }
         put_real(s, h, s->v->routing[m], 3);
     }
@@ -192,7 +196,7 @@ static void put_routing(sheet *s)
 /* People see what evaluation cost where a model learned in it: else it is one forward pass. */
 static void put_evaluation(sheet *s)
 {
-    int shown = s->c->learning ? 0 : TABLE_PROGRAMS, people = TABLE_PEOPLE | shown;
+    int shown = TABLE_SPARE | (s->c->learning ? 0 : TABLE_PROGRAMS), people = TABLE_PEOPLE | shown;
     const compared_variant *v = s->v;
     const eval_cost *e = &v->eval;
     put_scaled(s, (head){"eval_flops_per_token", "FLOPs/token", "evaluation", shown}, e->flops);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "results/plot/plot_text.h"
+#include "core/base/terminal.h"
 
 /* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
 static bool any_installed(void)
@@ -82,7 +82,7 @@ static void add_missing(char missing[64], const char *text, char **ranges)
 {
     enum { LATIN = 0x250 };
     unsigned letter;
-    for (int n; (n = plot_text_letter(text, &letter)) > 0; text += n) {
+    for (int n; (n = terminal_letter(text, &letter)) > 0; text += n) {
         char own[8];
         if (letter < LATIN) continue;
         if (!*ranges) *ranges = ask_fontconfig("fc-list : charset 2>/dev/null");

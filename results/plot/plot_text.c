@@ -3,21 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/base.h"
-
-int plot_text_letter(const char *text, unsigned *letter)
-{
-    const unsigned char *x = (const unsigned char *)text;
-    int bytes = x[0] < 0x80 ? 1 : x[0] < 0xE0 ? 2 : x[0] < 0xF0 ? 3 : 4;
-    *letter = x[0];
-    if (!x[0]) return 0;
-    if (bytes > 1) *letter = x[0] & (0xFFU >> (bytes + 1));
-    for (int i = 1; i < bytes; i++) {
-        if ((x[i] & 0xC0) != 0x80) return i; /* no UTF-8: nothing is read beyond the text */
-        *letter = *letter << 6 | (x[i] & 0x3F);
-    }
-    return bytes;
-}
+#include "core/base/terminal.h"
 
 /* Of a letter, in parts of the size. */
 static double share(unsigned letter)
@@ -33,7 +19,7 @@ double plot_text_width(const char *text, double size)
 {
     double width = 0;
     unsigned letter;
-    for (int n; (n = plot_text_letter(text, &letter)) > 0; text += n) {
+    for (int n; (n = terminal_letter(text, &letter)) > 0; text += n) {
         width += share(letter);
     }
     return width * size;
@@ -44,7 +30,7 @@ static size_t fitting(const char *text, double width, double size)
 {
     size_t used = 0;
     unsigned letter;
-    for (int n; (n = plot_text_letter(text + used, &letter)) > 0; used += (size_t)n) {
+    for (int n; (n = terminal_letter(text + used, &letter)) > 0; used += (size_t)n) {
         width -= share(letter) * size;
         if (width < 0) break;
     }

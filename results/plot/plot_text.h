@@ -19,7 +19,4 @@ void plot_text_cut(char *out, size_t bytes, const char *text, double width, doub
  * lines. */
 int plot_text_wrap(char *out, size_t bytes, const char *text, double width, double size);
 
-/* Bytes of the character that the text begins with, and its code point; 0 bytes at the end. */
-int plot_text_letter(const char *text, unsigned *letter);
-
 #endif

@@ -397,15 +397,22 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
                                          {"ended_at", "ended", "UTC", FORM_TEXT, 0},
                                          {"kind", "why", "", FORM_TEXT, 0}};
     if (experiment && !experiment_check(s, experiment, e)) return false;
-    query q = QUERY(s, e,
-                    "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
-                    "AS status, r.step, r.tokens, v.bits_per_byte, v.word_perplexity, "
-                    "v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind "
-                    "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
-                    "p.experiment AND v.position = p.position "
-                    "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
-                    "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
-                    "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
-                    experiment, status);
-    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
+    query q =
+        QUERY(s, e,
+              "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
+              "AS status, r.step, r.tokens, v.bits_per_byte, "
+              /* Of bytes it is a number without end that nobody compares. */
+              "CASE WHEN v.word_perplexity < 1e6 THEN v.word_perplexity END AS "
+              "word_perplexity, v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind "
+              "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
+              "p.experiment AND v.position = p.position "
+              "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
+              "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
+              "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
+              experiment, status);
+    static const char *const spare[] = {
+        "step", "tokens", "word_perplexity", "perplexity", "params", "ended_at", NULL};
+    bool ok = table_query(t, &q, fields, sizeof fields / sizeof *fields);
+    table_spare(t, spare);
+    return ok;
 }

@@ -30,7 +30,11 @@ bool status_experiments(table *t, store *s, err *e)
                     "FROM experiment x LEFT JOIN state s USING (experiment) "
                     "GROUP BY x.experiment ORDER BY x.created_at DESC, x.experiment",
                     NULL);
-    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
+    static const char *const spare[] = {"created_at", "interrupted", "diverged", "description",
+                                        NULL};
+    bool ok = table_query(t, &q, fields, sizeof fields / sizeof *fields);
+    table_spare(t, spare);
+    return ok;
 }
 
 /* Whether runs were trained by batch jobs, or on several machines. */
@@ -82,7 +86,35 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
                     "FROM plan p LEFT JOIN run r USING (run) WHERE p.experiment = ?1 "
                     "ORDER BY p.position",
                     experiment);
-    return table_query(t, &q, shown, count);
+    static const char *const spare[] = {"run",  "tokens", "train_seconds", "tokens_per_second",
+                                        "host", NULL};
+    bool ok = table_query(t, &q, shown, count);
+    table_spare(t, spare);
+    return ok;
+}
+
+static const char *state_of(const table *t, int row)
+{
+    for (int c = 0; c < t->columns; c++) {
+        if (strcmp(t->column[c].key, "status") == 0) return t->line[row].cell[c].text;
+    }
+    return "";
+}
+
+int status_fold(table *t, int rows)
+{
+    static const char *const states[] = {"planned", "done", "interrupted"};
+    int before = t->rows;
+    for (int i = 0; i < 3; i++) {
+        for (int r = t->rows - 1; r >= 0 && t->rows > rows; r--) {
+            if (strcmp(state_of(t, r), states[i]) != 0) continue;
+            t->rows--;
+            for (int k = r; k < t->rows; k++) {
+                t->line[k] = t->line[k + 1];
+            }
+        }
+    }
+    return before - t->rows;
 }
 
 bool status_total(status_totals *t, store *s, const char *experiment, err *e)

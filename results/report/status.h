@@ -9,6 +9,9 @@
 bool status_experiments(table *t, store *s, err *e);
 /* One row per run of an experiment, in planned order: state, step, loss, speed, reason. */
 bool status_runs(table *t, store *s, const char *experiment, err *e);
+/* Of more runs than rows leaves out those that say least: that are planned, then that are done,
+ * then interrupted. Returns how many. */
+int status_fold(table *t, int rows);
 /* Runs of an experiment by state, and what is left to do. */
 typedef struct status_totals {
     int planned;                        /* all of them */

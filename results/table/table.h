@@ -22,9 +22,10 @@ typedef enum table_format {
 #define TABLE_FORMATS "text|markdown|csv|json|md" /* for an option, in the order of the enum */
 
 enum {
-    TABLE_LEFT = 1,    /* align left (default: right) */
-    TABLE_PEOPLE = 2,  /* only in text and Markdown */
-    TABLE_PROGRAMS = 4 /* only in CSV and JSON */
+    TABLE_LEFT = 1,     /* align left (default: right) */
+    TABLE_PEOPLE = 2,   /* only in text and Markdown */
+    TABLE_PROGRAMS = 4, /* only in CSV and JSON */
+    TABLE_SPARE = 8     /* a terminal that is too narrow does without it */
 };
 
 enum { TABLE_COLUMNS = 64 };
@@ -59,6 +60,8 @@ typedef struct table {
 table *table_new(arena *a);
 /* Returns the column's index. unit: second line of the title, "" for none. */
 int table_column(table *t, const char *key, const char *title, const char *unit, int flags);
+/* Marks columns that are there as TABLE_SPARE; keys: NULL-terminated. */
+void table_spare(table *t, const char *const *keys);
 /* Opens a row; the cells set next belong to it. Returns its index. */
 int table_row(table *t);
 
@@ -87,7 +90,9 @@ void table_print_number(FILE *out, double x);
 
 int table_rows(const table *t);
 
-/* colour: bold titles by ANSI sequences, for text only (callers respect NO_COLOR). */
+/* colour: bold titles by ANSI sequences, for text only (callers respect NO_COLOR). Text fits into
+ * the terminal that it goes to: columns of least use are left out, and named; then the widest texts
+ * are cut. */
 void table_print(FILE *out, const table *t, table_format format, bool colour);
 /* The columns for programs: an array with an object per row. Decref it. */
 json_t *table_json(const table *t);

@@ -5,21 +5,12 @@
 #include <strings.h>
 
 #include "core/base/json.h"
+#include "core/base/terminal.h"
 #include "results/table/table.h"
 
 static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
 static const char SIGN[] = " \u00b1 ";
 enum { SIGN_WIDTH = 3, GAP = 2 };
-
-/* Columns on a terminal: code points; the texts here have no wide or combining characters. */
-static int width_of(const char *text)
-{
-    int n = 0;
-    for (; text && *text; text++) {
-        n += ((unsigned char)*text & 0xC0) != 0x80;
-    }
-    return n;
-}
 
 static const char *shown(const table_cell *x)
 {
@@ -29,6 +20,7 @@ static const char *shown(const table_cell *x)
 /* Widths of a column: of its means before the sign, behind it, and of the whole. */
 typedef struct column_width {
     int before, behind, whole;
+    bool out; /* there is no room for it */
 } column_width;
 
 static column_width measure(const table *t, int c)
@@ -39,13 +31,14 @@ static column_width measure(const table *t, int c)
         const table_cell *x = &t->line[r].cell[c];
         if (!x->half) continue;
         signs = true;
-        w.behind = MAX(w.behind, width_of(x->half));
+        w.behind = MAX(w.behind, terminal_cells(x->half));
     }
     for (int r = 0; r < t->rows; r++) {
-        w.before = MAX(w.before, width_of(shown(&t->line[r].cell[c])));
+        w.before = MAX(w.before, terminal_cells(shown(&t->line[r].cell[c])));
     }
-    w.whole = MAX(w.before + (signs ? SIGN_WIDTH + w.behind : 0), width_of(t->column[c].title));
-    w.whole = MAX(w.whole, width_of(t->column[c].unit));
+    w.whole =
+        MAX(w.before + (signs ? SIGN_WIDTH + w.behind : 0), terminal_cells(t->column[c].title));
+    w.whole = MAX(w.whole, terminal_cells(t->column[c].unit));
     return w;
 }
 
@@ -54,9 +47,11 @@ static void spaces(FILE *out, int n)
     fprintf(out, "%*s", MAX(n, 0), "");
 }
 
-static void print_aligned(FILE *out, const char *text, int width, int flags)
+static void print_aligned(FILE *out, const char *whole, int width, int flags)
 {
-    int pad = width - width_of(text);
+    char text[1100];
+    terminal_cut(text, sizeof text, whole, width);
+    int pad = width - terminal_cells(text);
     if (!(flags & TABLE_LEFT)) spaces(out, pad);
     fputs(text, out);
     if (flags & TABLE_LEFT) spaces(out, pad);
@@ -69,14 +64,14 @@ static void print_cell(FILE *out, const table_cell *x, column_width w, int flags
         print_aligned(out, shown(x), w.whole, flags);
         return;
     }
-    spaces(out, w.whole - SIGN_WIDTH - w.behind - width_of(shown(x)));
+    spaces(out, w.whole - SIGN_WIDTH - w.behind - terminal_cells(shown(x)));
     fputs(shown(x), out);
     if (!x->half) {
         spaces(out, SIGN_WIDTH + w.behind);
         return;
     }
     fputs(SIGN, out);
-    spaces(out, w.behind - width_of(x->half));
+    spaces(out, w.behind - terminal_cells(x->half));
     fputs(x->half, out);
 }
 
@@ -100,7 +95,7 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
     bool first = true;
     for (int c = 0; c < t->columns; c++) {
         const table_head *h = &t->column[c];
-        if (h->flags & TABLE_PROGRAMS) continue;
+        if (h->flags & TABLE_PROGRAMS || w[c].out) continue;
         if (!first) spaces(f, GAP);
         first = false;
         if (which < 0) {
@@ -114,19 +109,78 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
     free(line);
 }
 
+static int width_in_all(const table *t, const column_width *w)
+{
+    int width = -GAP;
+    for (int c = 0; c < t->columns; c++) {
+        if (!(t->column[c].flags & TABLE_PROGRAMS) && !w[c].out) width += w[c].whole + GAP;
+    }
+    return width;
+}
+
+/* The widest of the texts that stand to the left loses what is too much, but stays readable. */
+static void cut_widest(const table *t, column_width *w, int too_much)
+{
+    enum { LEAST = 12 };
+    int widest = -1;
+    for (int c = 0; c < t->columns; c++) {
+        bool text = t->column[c].flags & TABLE_LEFT && !(t->column[c].flags & TABLE_PROGRAMS);
+        if (text && !w[c].out && (widest < 0 || w[c].whole > w[widest].whole)) widest = c;
+    }
+    if (widest >= 0) w[widest].whole = MAX(w[widest].whole - too_much, MIN(w[widest].whole, LEAST));
+}
+
+/* Spare columns go first, the last of them before the others; then texts are cut; then any column
+ * goes but the first. */
+static void fit(const table *t, column_width *w, int columns)
+{
+    for (int c = t->columns - 1; c > 0 && width_in_all(t, w) > columns; c--) {
+        bool spare = t->column[c].flags & TABLE_SPARE && !(t->column[c].flags & TABLE_PROGRAMS);
+        w[c].out = w[c].out || spare;
+    }
+    for (int i = 0; i < t->columns && width_in_all(t, w) > columns; i++) {
+        cut_widest(t, w, width_in_all(t, w) - columns);
+    }
+    for (int c = t->columns - 1; c > 0 && width_in_all(t, w) > columns; c--) {
+        w[c].out = w[c].out || !(t->column[c].flags & TABLE_PROGRAMS);
+    }
+}
+
+/* The columns for which there was no room. */
+static void print_left_out(FILE *out, const table *t, const column_width *w, int columns)
+{
+    char list[2048] = "";
+    size_t n = 0;
+    for (int c = 0; c < t->columns; c++) {
+        if (!w[c].out || n + 200 > sizeof list) continue;
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.150s",
+                              n ? ", " : "not shown here: ", t->column[c].title);
+    }
+    if (n == 0) return;
+    terminal_wrap(out, list, 0, 2, columns);
+    fputc('\n', out);
+}
+
 static void print_text(FILE *out, const table *t, bool colour)
 {
+    int columns = 0, rows;
     column_width w[TABLE_COLUMNS] = {{0}};
     bool units = false;
     for (int c = 0; c < t->columns; c++) {
         w[c] = measure(t, c);
-        units = units || (t->column[c].unit[0] && !(t->column[c].flags & TABLE_PROGRAMS));
+    }
+    bool narrow = terminal_size(out, &columns, &rows);
+    if (narrow) fit(t, w, columns);
+    for (int c = 0; c < t->columns; c++) {
+        bool there = !(t->column[c].flags & TABLE_PROGRAMS) && !w[c].out;
+        units = units || (there && t->column[c].unit[0]);
     }
     print_line(out, t, w, -2, colour);
     if (units) print_line(out, t, w, -1, colour);
     for (int r = 0; r < t->rows; r++) {
         print_line(out, t, w, r, colour);
     }
+    if (narrow) print_left_out(out, t, w, columns);
 }
 
 /* ---- Markdown ---- */

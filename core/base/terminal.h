@@ -1,0 +1,27 @@
+/* Text on a terminal: how much room there is, and what a text takes of it. */
+#ifndef LOCI_CORE_TERMINAL_H
+#define LOCI_CORE_TERMINAL_H
+
+#include <stdio.h>
+
+#include "core/base/base.h"
+
+/* Columns and rows of the terminal that the stream goes to; false if it goes to none. */
+bool terminal_size(FILE *out, int *columns, int *rows);
+
+/* Bytes of the character that UTF-8 text begins with, and its code point; 0 at the end. */
+int terminal_letter(const char *text, unsigned *letter);
+
+/* Columns that a text takes: letters of East Asia two, accents on the letter before none. */
+int terminal_cells(const char *text);
+
+/* Copies the text on one line (control characters as blanks) in at most so many columns, with an
+ * ellipsis in its middle if it is wider: labels differ at both ends. bytes: of `out`, 16 and
+ * more. */
+void terminal_cut(char *out, size_t bytes, const char *text, int cells);
+
+/* Prints words on lines of at most so many columns, lines but the first indented; `at`: columns of
+ * the first line that are written already. Line breaks of the text stay. */
+void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns);
+
+#endif
