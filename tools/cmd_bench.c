@@ -1,6 +1,7 @@
 /* loci bench: how fast a spec trains on this machine, its variants against each other. */
 #include <string.h>
 
+#include "core/base/json.h"
 #include "harness/speed/bench_against.h"
 #include "harness/speed/bench_compare.h"
 #include "harness/speed/bench_report.h"
@@ -38,7 +39,7 @@ static const option OPTIONS[] = {
 
 static int print_json(json_t *figures)
 {
-    json_dumpf(figures, stdout, JSON_INDENT(2));
+    json_print(stdout, figures, JSON_INDENT(2));
     putchar('\n');
     json_decref(figures);
     return EXIT_DONE;

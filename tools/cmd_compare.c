@@ -13,7 +13,7 @@ typedef struct compare_call {
 } compare_call;
 
 static const option OPTIONS[] = {
-    CLI_CHOICE(compare_call, format, "format", "text", TABLE_FORMATS, "of the table"),
+    CLI_CHOICE(compare_call, format, "format", "text", TABLE_FORMATS "|latex", "of the table"),
     CLI_CHOICE(compare_call, by, "by", "none", SLICE_BY_NAMES,
                "where differences come from: slices of the text"),
     CLI_CHOICES(compare_call),
@@ -24,7 +24,7 @@ static const option OPTIONS[] = {
 static bool print_recall(const cli_call *c, const comparison *x, store *s, err *e)
 {
     table_format format = (table_format)((const compare_call *)c->options)->format;
-    if (format == TABLE_CSV || format == TABLE_JSON) return true;
+    if (format == TABLE_CSV || format == TABLE_JSON || format == TABLE_LATEX) return true;
     const recall_comparison *r = compare_recall(c->memory, x, s, e);
     if (!r || r->count == 0) return r != NULL;
     putchar('\n');

@@ -22,7 +22,8 @@ static int diff_variants(const cli_call *c)
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     table *t = table_new(c->memory);
     bool found = run_view_find(a, s, c->words[0], &e) && run_view_find(b, s, c->words[1], &e);
-    bool done = found && run_view_diff(t, s, a, b, &e);
+    bool done =
+        found && run_view_diff(t, s, a, b, (const char *const[]){c->words[0], c->words[1]}, &e);
     store_close(s);
     if (!done) return cli_fail(found ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
     if (table_rows(t) == 0 && o->format == TABLE_TEXT) {

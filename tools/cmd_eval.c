@@ -1,5 +1,6 @@
 /* loci eval: a trained model on a split of a corpus. */
 #include "core/base/host.h"
+#include "core/base/json.h"
 #include "harness/evaluate/cleared.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
@@ -213,7 +214,7 @@ static void show(const eval_work *w, const found_run *x, const trained_model *m,
 {
     const eval_call *o = w->call->options;
     if (o->json) {
-        json_dumpf(record, stdout, w->several ? JSON_COMPACT : JSON_INDENT(2));
+        json_print(stdout, record, w->several ? JSON_COMPACT : JSON_INDENT(2));
         putchar('\n');
     } else if (w->several && !o->documents) {
         print_line(x, r);

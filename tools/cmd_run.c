@@ -76,7 +76,11 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
         if (r.failed) fprintf(stderr, " (why: loci status %s)", x->spec->name);
-        fprintf(stderr, "; see loci compare %s\n", x->spec->name);
+        if (r.interrupted) {
+            fprintf(stderr, "; loci run %s goes on\n", c->words[0]);
+        } else {
+            fprintf(stderr, "; see loci compare %s\n", x->spec->name);
+        }
     }
     return launching_task_end(&o->launching, &r, supervision_exit(&r));
 }

@@ -16,7 +16,7 @@ static bool print_json(store *s, const char *id, err *e)
 {
     json_t *run = run_view_json(s, id, e);
     if (!run) return false;
-    json_dumpf(run, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    json_print(stdout, run, JSON_INDENT(1));
     putchar('\n');
     json_decref(run);
     return true;

@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/json.h"
 #include "core/base/terminal.h"
 #include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
@@ -63,7 +64,7 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
     if (o->json) {
         json_t *x = status_json(&all, name), *runs = table_json(t);
         json_object_set_new(x, "runs", runs);
-        json_dumpf(x, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        json_print(stdout, x, JSON_INDENT(1));
         putchar('\n');
         json_decref(x);
         return EXIT_DONE;

@@ -3,6 +3,7 @@
 #include "core/base/file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,9 +59,61 @@ json_t *json_read(const char *path, err *e)
     return value;
 }
 
+/* Prints the number that the text begins with; returns what follows it. */
+static const char *put_shortest(FILE *out, const char *text)
+{
+    char *end, digits[40];
+    double x = strtod(text, &end);
+    for (int n = 15; n <= 17; n++) {
+        snprintf(digits, sizeof digits, "%.*g", n, x);
+        if (fabs(strtod(digits, NULL) - x) <= 0) break;
+    }
+    char *power = strchr(digits, 'e'); /* "e-08", "e+300" */
+    if (power) *power++ = 0;
+    fputs(digits, out);
+    if (power) fprintf(out, "e%d", atoi(power));
+    if (!power && !strchr(digits, '.')) fputs(".0", out); /* a real stays one */
+    return end;
+}
+
+char *json_text(const json_t *x, size_t flags)
+{
+    char *exact = json_dumps(x, flags | JSON_REAL_PRECISION(17)), *text = NULL;
+    size_t bytes;
+    FILE *out = exact ? open_memstream(&text, &bytes) : NULL;
+    if (!out) return exact;
+    bool quoted = false;
+    for (const char *at = exact; *at;) {
+        if (quoted && *at == '\\') { /* and what it escapes */
+            fputc(*at++, out);
+            fputc(*at++, out);
+            continue;
+        }
+        if (!quoted && strchr("-0123456789", *at)) {
+            size_t n = strspn(at, "-+.0123456789eE");
+            bool whole = strcspn(at, ".eE") >= n;
+            if (whole) fwrite(at, 1, n, out);
+            at = whole ? at + n : put_shortest(out, at);
+            continue;
+        }
+        quoted = quoted != (*at == '"');
+        fputc(*at++, out);
+    }
+    fclose(out);
+    free(exact);
+    return text;
+}
+
+void json_print(FILE *out, const json_t *x, size_t flags)
+{
+    char *text = json_text(x, flags);
+    if (text) fputs(text, out);
+    free(text);
+}
+
 bool json_write(const char *path, const json_t *value, err *e)
 {
-    char *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    char *text = json_text(value, JSON_INDENT(1));
     if (!text)
         return err_set(e, "%s: a value cannot be written as JSON (text that is not UTF-8?)", path);
     size_t bytes = strlen(text);

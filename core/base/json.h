@@ -3,6 +3,7 @@
 #define LOCI_CORE_JSON_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "core/base/base.h"
 
@@ -16,6 +17,12 @@ const char *json_get_text(const json_t *object, const char *key); /* NULL if not
 /* Bytes of the character that UTF-8 text begins with; 0: it begins with none, and JSON would refuse
  * it. */
 int json_utf8_bytes(const char *text);
+
+/* Its text with numbers in the shortest form that reads back as the same: 0.003, where jansson's own
+ * 17 digits are 0.0030000000000000001. flags: of json_dumps. The caller frees; NULL: it is none. */
+char *json_text(const json_t *x, size_t flags);
+/* Prints that text. */
+void json_print(FILE *out, const json_t *x, size_t flags);
 
 /* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
 json_t *json_read(const char *path, err *e);

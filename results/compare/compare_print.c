@@ -459,7 +459,7 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
     if (format == TABLE_MD) format = TABLE_MARKDOWN;
     if (format == TABLE_JSON) {
         json_t *o = comparison_json(c, t);
-        json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        json_print(out, o, JSON_INDENT(1));
         fputc('\n', out);
         json_decref(o);
     } else {

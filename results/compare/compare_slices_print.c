@@ -258,7 +258,7 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
         people && count_compared(c, x) <= SIDE_BY_SIDE ? wide_table(a, c, x) : long_table(a, c, x);
     if (format == TABLE_JSON) {
         json_t *o = slices_json(c, x, t);
-        json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        json_print(out, o, JSON_INDENT(1));
         fputc('\n', out);
         json_decref(o);
     } else {

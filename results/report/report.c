@@ -206,7 +206,9 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
         if (v == base || v->run_count == 0) continue;
         table *t = table_new(a);
         table *shown = table_new(a);
-        if (!run_view_diff(t, s, base->runs[0].run, v->runs[0].run, e)) return false;
+        if (!run_view_diff(t, s, base->runs[0].run, v->runs[0].run,
+                           (const char *const[]){base->label, v->label}, e))
+            return false;
         int option = table_column(shown, "option", "option", "", TABLE_LEFT);
         int was = table_column(shown, "a", base->label, "", TABLE_LEFT);
         int is = table_column(shown, "b", v->label, "", TABLE_LEFT);
@@ -233,7 +235,7 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
         const compared_variant *v = &c->variants[i];
         json_t *run = v->run_count ? run_view_json(s, v->runs[0].run, e) : NULL;
         if (v->run_count && !run) return false;
-        char *text = json_dumps(json_object_get(run, "spec"), JSON_COMPACT);
+        char *text = json_text(json_object_get(run, "spec"), JSON_COMPACT);
         node *n = text ? node_parse(a, arena_strdup(a, text), strlen(text), "spec", NULL) : NULL;
         free(text);
         json_decref(run);

@@ -225,7 +225,8 @@ static void show_evaluations(FILE *out, const json_t *run)
         double words = json_get_double(x, "word_perplexity");
         fprintf(out, "  %-20s ", name);
         if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
-        if (isfinite(words)) fprintf(out, "word perplexity %.2f, ", words);
+        /* Of a poor model of bytes it is a number without end that says nothing. */
+        if (words < 1e6) fprintf(out, "word perplexity %.2f, ", words);
         fprintf(out, "perplexity %.3f", ppl);
         double changed = json_get_double(x, "routing_changed");
         if (isfinite(changed))
@@ -356,7 +357,8 @@ static void put_difference(void *user, const char *path, const char *a, const ch
     if (b) table_text(d->t, d->b, "%s", b);
 }
 
-bool run_view_diff(table *t, store *s, const char *a, const char *b, err *e)
+bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
+                   err *e)
 {
     static const char *const made[] = {"seed",     "numerics", "real",  "git_revision", "git_dirty",
                                        "compiler", "flags",    "blas",  "blas_core",    "cpu",
@@ -367,7 +369,8 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, err *e)
         return false;
     }
     diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
-              table_column(t, "a", a, "", TABLE_LEFT), table_column(t, "b", b, "", TABLE_LEFT)};
+              table_column(t, "a", heads[0], "", TABLE_LEFT),
+              table_column(t, "b", heads[1], "", TABLE_LEFT)};
     json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference,
                      &d);
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {

@@ -28,8 +28,9 @@ bool run_view_show(FILE *out, store *s, const char *id, err *e);
 json_t *run_view_json(store *s, const char *id, err *e);
 
 /* The options in which two runs differ, and what of their making does (revision, processor,
- * compiler ...): a row each. */
-bool run_view_diff(table *t, store *s, const char *a, const char *b, err *e);
+ * compiler ...): a row each. heads: what the two columns are called. */
+bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
+                   err *e);
 
 /* All runs, those begun last first; experiment, status: NULL for any. */
 bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e);

@@ -247,6 +247,9 @@ const char *const SCHEMA[] = {
     "  LEFT JOIN score s ON s.evaluation = (SELECT f.evaluation FROM evaluation f\n"
     "    WHERE f.run = p.run AND f.final ORDER BY f.step DESC, f.evaluation LIMIT 1);",
 
+    "CREATE VIEW run_axes AS SELECT p.experiment, p.run, p.label, p.seed, a.position, a.axis,\n"
+    "  a.value FROM plan p JOIN axis a USING (experiment, label);",
+
     "CREATE VIEW seed_mean AS SELECT experiment, label, count(bits_per_byte) AS n,\n"
     "  avg(bits_per_byte) AS bits_per_byte, avg(perplexity) AS perplexity,\n"
     "  avg(word_perplexity) AS word_perplexity\n"

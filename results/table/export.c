@@ -1,6 +1,8 @@
 #include "results/table/export.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/base/json.h"
 #include "results/store/experiment.h"
@@ -57,7 +59,11 @@ static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
 static void json_row(FILE *out, sqlite3_stmt *q)
 {
     for (int i = 0; i < sqlite3_column_count(q); i++) {
-        fprintf(out, "%s\"%s\":", i ? "," : "{", sqlite3_column_name(q, i));
+        fputs(i ? "," : "{", out);
+        json_t *key = json_string(sqlite3_column_name(q, i));
+        json_dumpf(key, out, JSON_ENCODE_ANY);
+        json_decref(key);
+        fputc(':', out);
         switch (sqlite3_column_type(q, i)) {
         case SQLITE_INTEGER:
             fprintf(out, "%lld", (long long)sqlite3_column_int64(q, i));
@@ -82,12 +88,50 @@ static void json_row(FILE *out, sqlite3_stmt *q)
     fputs("}\n", out);
 }
 
+/* The query with a column "axis.NAME" behind the seed for each axis of the experiment; NULL and e
+ * if they cannot be read. */
+static const char *with_axes(arena *a, store *s, const char *experiment, const char *sql, err *e)
+{
+    static const char seed[] = "p.seed, ";
+    const char *behind = strstr(sql, seed);
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    CHECK(behind && out, "a query without a seed");
+    behind += strlen(seed);
+    fwrite(sql, 1, (size_t)(behind - sql), out);
+    query q = QUERY(s, e,
+                    "SELECT axis FROM axis WHERE experiment = ?1 GROUP BY axis "
+                    "ORDER BY min(position), axis LIMIT 40",
+                    experiment);
+    while (query_next(&q)) {
+        const char *axis = query_peek(&q, "axis");
+        char *column = sqlite3_mprintf("(SELECT x.value FROM axis x WHERE x.experiment = "
+                                       "p.experiment AND x.label = p.label AND x.axis = '%q') AS "
+                                       "\"axis.%w\", ",
+                                       axis, axis);
+        fputs(column ? column : "", out);
+        sqlite3_free(column);
+    }
+    fputs(behind, out);
+    fclose(out);
+    const char *whole = query_close(&q) ? arena_strdup(a, text) : NULL;
+    free(text);
+    return whole;
+}
+
 bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
                  export_format format, err *e)
 {
     CHECK(what >= 0 && what < EXPORT_WHATS && format != EXPORT_TENSORBOARD, "export %d", (int)what);
     if (!experiment_check(s, experiment, e)) return false;
-    query q = QUERY(s, e, QUERIES[what], experiment);
+    arena *a = arena_new(0);
+    const char *sql = with_axes(a, s, experiment, QUERIES[what], e);
+    if (!sql) {
+        arena_free(a);
+        return false;
+    }
+    query q = QUERY(s, e, sql, experiment);
     bool ok;
     if (format == EXPORT_CSV || format == EXPORT_JSONL) {
         if (format == EXPORT_CSV) csv_row(out, q.statement, true);
@@ -97,12 +141,11 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
         }
         ok = query_close(&q);
     } else {
-        arena *a = arena_new(0);
         table *t = table_new(a);
         ok = table_query_all(t, &q);
         if (ok && format == EXPORT_MARKDOWN) table_print(out, t, TABLE_MARKDOWN, false);
         if (ok && format == EXPORT_LATEX) table_latex(out, t);
-        arena_free(a);
     }
+    arena_free(a);
     return ok && (!ferror(out) || err_set(e, "the output cannot be written; make room"));
 }

@@ -6,6 +6,7 @@
  * summary (5): Summary.value (1): tag (1, text), simple_value (2, float). */
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 #include "results/table/export.h"
 
 typedef struct bytes {
-    unsigned char data[1024];
+    unsigned char data[4096];
     size_t count;
 } bytes;
 
@@ -115,6 +116,65 @@ static bool put_scalar(file_out *f, double time, int64_t step, const char *tag, 
     return put_record(f, &event, e);
 }
 
+/* ---- hyperparameters ---- */
+
+/* An entry of the map SessionStartInfo.hparams (1) of text to google.protobuf.Value: number_value
+ * (2) or string_value (3). */
+static void put_hparam(bytes *info, const char *axis, const char *text)
+{
+    enum { NAME = 120 };
+    bytes entry = {.count = 0}, value = {.count = 0};
+    char *end;
+    double number = strtod(text, &end);
+    if (*text && !*end) {
+        put_double(&value, 2, number);
+    } else {
+        put_counted(&value, 3, text, MIN(strlen(text), (size_t)NAME));
+    }
+    put_counted(&entry, 1, axis, MIN(strlen(axis), (size_t)NAME));
+    put_counted(&entry, 2, value.data, value.count);
+    put_counted(info, 1, entry.data, entry.count);
+}
+
+/* What TensorBoard's tab HPARAMS reads: a summary whose metadata (9) have plugin_data (1) of the
+ * plugin "hparams": HParamsPluginData (tensorboard/plugins/hparams/plugin_data.proto) with
+ * session_start_info (3); its tensor (8) is a single 0 that nobody reads. */
+static bool put_session(file_out *f, double time, const bytes *info, err *e)
+{
+    static const char tag[] = "_hparams_/session_start_info", plugin[] = "hparams";
+    static const unsigned char tensor[] = {0x08, 1, 0x12, 4, 0x12, 2, 0x08, 1, 0x2a, 4, 0, 0, 0, 0};
+    bytes event = {.count = 0}, summary = {.count = 0}, value = {.count = 0};
+    bytes metadata = {.count = 0}, data = {.count = 0}, content = {.count = 0};
+    put_counted(&content, 3, info->data, info->count);
+    put_counted(&data, 1, plugin, sizeof plugin - 1);
+    put_counted(&data, 2, content.data, content.count);
+    put_counted(&metadata, 1, data.data, data.count);
+    put_counted(&value, 1, tag, sizeof tag - 1);
+    put_counted(&value, 8, tensor, sizeof tensor);
+    put_counted(&value, 9, metadata.data, metadata.count);
+    put_counted(&summary, 1, value.data, value.count);
+    put_double(&event, 1, time);
+    put_counted(&event, 5, summary.data, summary.count);
+    return put_record(f, &event, e);
+}
+
+static bool put_hparams(file_out *f, store *s, const char *experiment, const char *run,
+                        double began, err *e)
+{
+    enum { MOST = 12 }; /* of 250 bytes at most, so that an event holds them */
+    bytes info = {.count = 0};
+    int count = 0;
+    query q = QUERY(s, e,
+                    "SELECT axis, value FROM run_axes WHERE experiment = ?1 AND run = ?2 "
+                    "ORDER BY position",
+                    experiment, run);
+    while (count < MOST && query_next(&q)) {
+        put_hparam(&info, query_peek(&q, "axis"), query_peek(&q, "value"));
+        count++;
+    }
+    return query_close(&q) && (count == 0 || put_session(f, began, &info, e));
+}
+
 /* ---- runs ---- */
 
 static const char RUNS[] =
@@ -152,6 +212,7 @@ static bool folder_name(char out[NAME_BYTES], const char *label)
 }
 
 typedef struct label_list {
+    const char *experiment;
     const char **labels; /* in the order of the plan */
     int64_t count;
 } label_list;
@@ -162,7 +223,7 @@ static bool list_labels(label_list *l, store *s, const char *experiment, arena *
                     experiment);
     int64_t room = query_next(&n) ? query_int(&n, "n", 0) : 0;
     if (!query_close(&n)) return false;
-    *l = (label_list){.labels = ARENA_NEW(a, const char *, room + 1)};
+    *l = (label_list){.experiment = experiment, .labels = ARENA_NEW(a, const char *, room + 1)};
     query q = QUERY(s, e,
                     "SELECT label FROM plan WHERE experiment = ?1 GROUP BY label ORDER BY "
                     "min(position)",
@@ -210,9 +271,10 @@ static bool remove_older(const char *folder, int depth, arena *a, err *e)
     return true;
 }
 
-static bool put_figures(file_out *f, store *s, const char *run, double began, err *e)
+static bool put_figures(file_out *f, store *s, const char *experiment, const char *run,
+                        double began, err *e)
 {
-    bool ok = put_version(f, began, e);
+    bool ok = put_version(f, began, e) && put_hparams(f, s, experiment, run, began, e);
     query q = QUERY(s, e, FIGURES, run);
     while (ok && query_next(&q)) {
         double seconds = query_real(&q, "seconds"), x = query_real(&q, "value");
@@ -235,7 +297,9 @@ static bool put_run(const char *folder, store *s, query *run, const label_list *
         !file_join(file, path, name, e) || !file_out_open(&f, file, e)) {
         return false;
     }
-    if (put_figures(&f, s, query_peek(run, "run"), began, e) && file_out_commit(&f, e)) return true;
+    if (put_figures(&f, s, labels->experiment, query_peek(run, "run"), began, e) &&
+        file_out_commit(&f, e))
+        return true;
     file_out_cancel(&f);
     return false;
 }

@@ -17,7 +17,8 @@ typedef enum table_format {
     TABLE_MARKDOWN,
     TABLE_CSV,
     TABLE_JSON,
-    TABLE_MD /* short for Markdown */
+    TABLE_MD, /* short for Markdown */
+    TABLE_LATEX
 } table_format;
 #define TABLE_FORMATS "text|markdown|csv|json|md" /* for an option, in the order of the enum */
 

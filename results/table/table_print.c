@@ -300,9 +300,10 @@ void table_print(FILE *out, const table *t, table_format format, bool colour)
     if (format == TABLE_TEXT) print_text(out, t, colour);
     if (format == TABLE_MARKDOWN || format == TABLE_MD) print_markdown(out, t);
     if (format == TABLE_CSV) print_csv(out, t);
+    if (format == TABLE_LATEX) table_latex(out, t);
     if (format != TABLE_JSON) return;
     json_t *rows = table_json(t);
-    json_dumpf(rows, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    json_print(out, rows, JSON_INDENT(1));
     fputc('\n', out);
     json_decref(rows);
 }

@@ -167,9 +167,9 @@ static void experiment(void)
     expect_call(LOCI("show", "tiny/keys/2"), 0, "bits per byte", NULL);
     expect_call(LOCI("show", "tiny/keys/2", "--json"), 0, "\"evaluations\"", NULL);
     expect_call(LOCI("show", "tiny/kees"), 2, NULL, "loci ls");
-    expect_call(LOCI("diff", "tiny/block", "tiny/keys"), 0, "attention.memory", NULL);
+    expect_call(LOCI("diff", "tiny/block", "tiny/keys"), 0, "tiny/block  tiny/keys", NULL);
     expect_call(LOCI("diff", "tiny/block", "tiny/block"), 0, NULL, "do not differ");
-    expect_call(LOCI("export", "tiny", "--what", "metrics"), 0, "variant,seed,run,step", NULL);
+    expect_call(LOCI("export", "tiny", "--what", "metrics"), 0, "variant,seed,axis.memory,run,step", NULL);
     expect_call(LOCI("export", "tiny", "--format", "tensorboard"), 0, "tensorboard/tiny", "runs; ");
     expect_call(LOCI("export", "tiny", "--format", "tensorboard", "--what", "runs"), 2, NULL,
                 "leave out --what");
