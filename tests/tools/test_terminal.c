@@ -113,7 +113,9 @@ static void help(void)
             int n = (int)strcspn(at, "\n");
             bool choices = strncmp(at, "  --", 4) == 0 || strncmp(at, "  loci", 6) == 0 ||
                            strncmp(at, "Usage", 5) == 0;
-            EXPECT(n <= 60 || choices, "%s: %.*s", verbs[i], n, at);
+            const char *word = at + strspn(at, " ");
+            bool one_word = (int)strcspn(word, " \n") == n - (int)(word - at);
+            EXPECT(n <= 60 || choices || one_word, "%s: %.*s", verbs[i], n, at);
         }
         free(text);
     }
