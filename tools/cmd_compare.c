@@ -3,12 +3,15 @@
 #include "results/compare/compare_recall.h"
 #include "results/compare/compare_slices.h"
 #include "results/compare/compare_slices_print.h"
+#include "results/compare/compare_view.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
+#include <string.h>
+
 typedef struct compare_call {
-    const char *out;
-    int64_t format, by;
+    const char *out, *pivot;
+    int64_t format, by, sort;
     reading_choice choice;
 } compare_call;
 
@@ -17,6 +20,9 @@ static const option OPTIONS[] = {
     CLI_CHOICE(compare_call, by, "by", "none", SLICE_BY_NAMES,
                "where differences come from: slices of the text"),
     CLI_CHOICES(compare_call),
+    CLI_CHOICE(compare_call, sort, "sort", "plan", COMPARE_SORTS, "the least first"),
+    CLI_TEXT(compare_call, pivot, "pivot",
+             "ROWS,COLUMNS: two axes as a table of means, the best marked"),
     CLI_OUT(compare_call),
     {0}};
 
@@ -44,11 +50,50 @@ static bool print_table(const comparison *x, store *s, const cli_call *c, err *e
     return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
 }
 
+/* --pivot ROWS,COLUMNS, or ROWS with COLUMNS as the last word. */
+static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
+{
+    const compare_call *o = c->options;
+    char *rows = arena_strdup(c->memory, o->pivot), *comma = strchr(rows, ',');
+    const char *columns = comma ? comma + 1 : c->count == 2 ? c->words[1] : "";
+    if (comma) *comma = 0;
+    table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
+    if (!t) return EXIT_USAGE;
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    if (o->format == TABLE_TEXT) {
+        puts("*: the best. Where other axes leave several variants to a cell, it is the best of "
+             "them.");
+    }
+    return EXIT_DONE;
+}
+
+static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
+{
+    const compare_call *o = c->options;
+    reading_choice how = o->choice;
+    const char *name = reading_experiment(c->memory, s, c->words[1], e);
+    how.metric = (int64_t)x->metric;
+    const comparison *y = name ? reading_compare(c->memory, s, name, &how, e) : NULL;
+    if (!y) return EXIT_USAGE;
+    table_print(stdout, compare_view_side(c->memory, x, y), (table_format)o->format,
+                cli_colour(stdout));
+    const compared_run *one = compare_first_scored(x), *other = compare_first_scored(y);
+    if (o->format == TABLE_TEXT && one && other && strcmp(one->protocol, other->protocol) != 0) {
+        puts(
+            "\nThe two were not scored alike (text, context, state): a difference is not only that "
+            "of models.");
+    }
+    return EXIT_DONE;
+}
+
 static int compare_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const compare_call *o = c->options;
-    const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
+    comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
+    compare_view_sort(x, c->memory, (int)o->sort);
+    if (o->pivot) return print_pivot(c, x, s, e);
+    if (c->count == 2) return print_both(c, x, s, e);
     return print_table(x, s, c, e) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -59,18 +104,20 @@ static int compare_results(const cli_call *c)
 
 const verb VERB_COMPARE = {
     .name = "compare",
-    .words = "[EXPERIMENT]",
-    .max_words = 1,
-    .help = "Compares the variants of an experiment over their seeds.\n\n"
-            "One row per variant: mean and 95 % t-interval over seeds, the difference to the\n"
-            "baseline paired by seed with its interval, and what the variant costs. EXPERIMENT is\n"
-            "a name or a spec file; default: the one run last. Works while runs go on.\n"
-            "--by shows differences by position in the document, by how often the token occurs in\n"
-            "the training split, or by how often it occurred in the document before.\n"
-            "--tune chooses the value of a swept axis (the learning rate) for each variant; --at\n"
-            "compares at equal tokens, FLOPs or seconds, by evaluations on the way (eval_every).\n"
-            "The table shows what routed layers did (load, dropped and rerouted tokens) and what\n"
-            "learning in evaluation cost where there is any; CSV and JSON always have all columns.",
+    .words = "[EXPERIMENT [EXPERIMENT]]",
+    .max_words = 2,
+    .help =
+        "Compares the variants of an experiment over their seeds.\n\n"
+        "One row per variant: mean and 95 % t-interval over seeds, the difference to the\n"
+        "baseline paired by seed with its interval, and what the variant costs. EXPERIMENT is\n"
+        "a name or a spec file; default: the one run last. Works while runs go on. Two of them\n"
+        "are put side by side: variants that are called alike, or all.\n"
+        "--by shows differences by position in the document, by how often the token occurs in\n"
+        "the training split, or by how often it occurred in the document before.\n"
+        "--tune chooses the value of a swept axis (the learning rate) for each variant; --at\n"
+        "compares at equal tokens, FLOPs or seconds, by evaluations on the way (eval_every).\n"
+        "The table shows what routed layers did (load, dropped and rerouted tokens) and what\n"
+        "learning in evaluation cost where there is any; CSV and JSON always have all columns.",
     .examples = {"compare quickstart --format markdown --baseline keys",
                  "compare quickstart --by position"},
     .options = OPTIONS,

@@ -64,6 +64,7 @@ comparison *reading_compare(arena *a, store *s, const char *experiment, const re
     compare_options o = {.baseline = how->baseline,
                          .split = splits[how->split],
                          .tune = how->tune,
+                         .where = how->where,
                          .metric = (compare_metric)how->metric};
     if (how->at && !compare_at_read(&o, how->at, e)) return NULL;
     return compare_load(a, s, experiment, &o, e);

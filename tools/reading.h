@@ -25,7 +25,7 @@ int reading_run(const cli_call *c, const char *out, reading_use use);
 
 /* How variants are compared: what compare, plot and report are asked alike. */
 typedef struct reading_choice {
-    const char *baseline, *tune, *at;
+    const char *baseline, *tune, *at, *where;
     int64_t split, metric;
 } reading_choice;
 
@@ -39,6 +39,8 @@ typedef struct reading_choice {
                    "that is scored; final: that of the runs' final evaluations"),                  \
         CLI_TEXT(S, choice.tune, "tune",                                                           \
                  "AXIS[,AXIS]: each variant with its best value on validation, reported on test"), \
+        CLI_TEXT(S, choice.where, "where",                                                         \
+                 "AXIS=VALUE: only variants that have it, and the baseline"),                      \
         CLI_TEXT(S, choice.at, "at",                                                               \
                  "tokens, flops or seconds, each with =AMOUNT or the least a finished run got: "   \
                  "equal training")

@@ -31,6 +31,7 @@ typedef struct compare_options {
     compare_budget at;
     double at_amount;      /* of training; NaN: the least that a finished run got */
     const char *split;     /* NULL: that of the runs' final evaluations */
+    const char *where;     /* AXIS=VALUE: only these variants and the baseline; NULL: all */
     compare_metric metric; /* what differences are taken of */
 } compare_options;
 

@@ -11,6 +11,7 @@
 #include "results/compare/compare_documents.h"
 #include "results/compare/compare_read.h"
 #include "results/compare/compare_tune.h"
+#include "results/compare/compare_view.h"
 
 static void note_text(comparison *c)
 {
@@ -228,6 +229,7 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
         !choose_baseline(c, a, o->tune ? c->tuned_baseline : o->baseline, e)) {
         return NULL;
     }
+    if (o->where && !compare_view_where(c, a, s, o->where, e)) return NULL;
     c->metric = compare_choose_metric(c, o->metric);
     note_text(c);
     note_speed(c);

@@ -127,6 +127,15 @@ void table_mean(table *t, int column, double mean, double half, int decimals, bo
     set_real(t, column, text, isfinite(half) ? interval : NULL, mean);
 }
 
+void table_mark(table *t, int column, const char *mark)
+{
+    table_cell *x = cell_at(t, column);
+    char text[64];
+    if (x->kind == CELL_EMPTY) return;
+    snprintf(text, sizeof text, "%s%s", mark, x->text);
+    x->text = arena_strdup(t->memory, text);
+}
+
 int table_rows(const table *t)
 {
     return t->rows;

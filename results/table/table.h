@@ -80,6 +80,9 @@ void table_scaled(table *t, int column, double value);
  * signs of a column stand below each other. plus: with a sign before positive means. */
 void table_mean(table *t, int column, double mean, double half, int decimals, bool plus);
 
+/* Puts a mark before what the row's cell shows to people. */
+void table_mark(table *t, int column, const char *mark);
+
 /* A number as tables show it; decimals <= 9. plus: with a sign before positive ones. */
 void table_number(char text[32], double value, int decimals, bool plus);
 

@@ -1,0 +1,274 @@
+#include "results/compare/compare_view.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/options/option.h"
+#include "results/compare/compare_table.h"
+#include "results/store/query.h"
+
+/* ---- axes ---- */
+
+/* The axis of that name, or that ends so; NULL and e if it is none or several. */
+static const char *find_axis(arena *a, store *s, const char *experiment, const char *word,
+                             size_t length, err *e)
+{
+    const char *found = NULL;
+    char list[512] = "";
+    int hits = 0;
+    query q = QUERY(s, e, "SELECT DISTINCT axis FROM axis WHERE experiment = ?1 ORDER BY axis",
+                    experiment);
+    while (query_next(&q)) {
+        const char *axis = query_text(&q, "axis", a), *dot = strrchr(axis, '.');
+        bool whole = strlen(axis) == length && strncmp(axis, word, length) == 0;
+        bool end = dot && strlen(dot + 1) == length && strncmp(dot + 1, word, length) == 0;
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", axis);
+        if (whole || end) found = axis;
+        hits += whole || end;
+    }
+    if (!query_close(&q)) return NULL;
+    if (hits == 1) return found;
+    err_set(e, "'%.*s': %s; %s sweeps: %s", (int)length, word,
+            hits ? "several axes end so" : "no such axis", experiment, *list ? list : "nothing");
+    return NULL;
+}
+
+/* What the axis says of a variant; "": nothing. NULL and e if the database cannot be read. */
+static const char *value_of(arena *a, store *s, const comparison *c, int variant, const char *axis,
+                            err *e)
+{
+    query q =
+        QUERY(s, e, "SELECT value FROM axis WHERE experiment = ?1 AND label = ?2 AND axis = ?3",
+              c->experiment, c->variants[variant].plan_label, axis);
+    const char *value = query_next(&q) ? query_text(&q, "value", a) : "";
+    return query_close(&q) ? value : NULL;
+}
+
+/* 1e-3 is 0.001. */
+static bool same_value(const char *x, const char *y)
+{
+    double p, q;
+    if (strcmp(x, y) == 0) return true;
+    return option_text_to_real(x, &p) && option_text_to_real(y, &q) && fabs(p - q) <= 0;
+}
+
+bool compare_view_where(comparison *c, arena *a, store *s, const char *where, err *e)
+{
+    const char *equals = strchr(where, '=');
+    if (!equals) return err_set(e, "--where %s: say AXIS=VALUE", where);
+    const char *axis = find_axis(a, s, c->experiment, where, (size_t)(equals - where), e);
+    int kept = 0, hits = 0;
+    if (!axis) return err_prefix(e, "--where");
+    for (int i = 0; i < c->count; i++) {
+        const char *value = value_of(a, s, c, i, axis, e);
+        if (!value) return false;
+        bool hit = same_value(value, equals + 1);
+        hits += hit;
+        if (!hit && !c->variants[i].is_baseline) continue;
+        if (c->variants[i].is_baseline) c->baseline = kept;
+        c->variants[kept++] = c->variants[i];
+    }
+    c->count = kept;
+    return hits > 0 || err_set(e, "--where %s: no variant has that value", where);
+}
+
+/* ---- order ---- */
+
+enum {
+    BY_PLAN,
+    BY_LABEL,
+    BY_BITS,
+    BY_WORDS,
+    BY_PERPLEXITY,
+    BY_DIFFERENCE,
+    BY_PARAMS,
+    BY_ACTIVE,
+    BY_FLOPS,
+    BY_SPEED,
+    BY_MEMORY,
+    BY_STATE
+};
+
+typedef struct place {
+    int variant;
+    const char *label; /* NULL: by number */
+    double x;          /* infinite: unknown, which comes last */
+} place;
+
+static double figure_of(const compared_variant *v, int by)
+{
+    double x = (double)NAN;
+    if (by == BY_BITS) x = v->value[COMPARE_BITS_PER_BYTE].mean;
+    if (by == BY_WORDS) x = v->value[COMPARE_WORD_PERPLEXITY].mean;
+    if (by == BY_PERPLEXITY) x = v->value[COMPARE_PERPLEXITY].mean;
+    if (by == BY_DIFFERENCE) x = v->is_baseline ? 0 : v->difference.mean;
+    if (by == BY_PARAMS) x = (double)v->params;
+    if (by == BY_ACTIVE) x = (double)v->active_params;
+    if (by == BY_FLOPS) x = v->flops;
+    if (by == BY_SPEED) x = v->tokens_per_second;
+    if (by == BY_MEMORY) x = (double)v->peak_bytes;
+    if (by == BY_STATE) x = (double)v->state_bytes;
+    return isfinite(x) ? x : (double)INFINITY;
+}
+
+static int by_place(const void *p, const void *q)
+{
+    const place *x = p, *y = q;
+    int order = x->label ? strcmp(x->label, y->label) : (x->x > y->x) - (x->x < y->x);
+    return order ? order : x->variant - y->variant;
+}
+
+void compare_view_sort(comparison *c, arena *a, int by)
+{
+    if (by == BY_PLAN || c->count == 0) return;
+    place *list = ARENA_NEW(a, place, c->count);
+    compared_variant *sorted = ARENA_NEW(a, compared_variant, c->count);
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        list[i] = (place){i, by == BY_LABEL ? v->label : NULL, figure_of(v, by)};
+    }
+    qsort(list, (size_t)c->count, sizeof *list, by_place);
+    for (int i = 0; i < c->count; i++) {
+        sorted[i] = c->variants[list[i].variant];
+        if (sorted[i].is_baseline) c->baseline = i;
+    }
+    c->variants = sorted;
+}
+
+/* ---- two axes ---- */
+
+static int place_of(const char **list, int *count, const char *text)
+{
+    for (int i = 0; i < *count; i++) {
+        if (strcmp(list[i], text) == 0) return i;
+    }
+    list[*count] = text;
+    return (*count)++;
+}
+
+typedef struct pivot {
+    int rows, columns;
+    const char **row, **column; /* their values */
+    int *best;                  /* [variants, variants]: which variant is in the cell; -1: none */
+} pivot;
+
+static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *const axes[2],
+                 err *e)
+{
+    *p = (pivot){.row = ARENA_NEW(a, const char *, c->count),
+                 .column = ARENA_NEW(a, const char *, c->count),
+                 .best = ARENA_NEW(a, int, (int64_t)c->count * c->count)};
+    for (int i = 0; i < c->count * c->count; i++) {
+        p->best[i] = -1;
+    }
+    for (int i = 0; i < c->count; i++) {
+        const char *r = value_of(a, s, c, i, axes[0], e), *k = value_of(a, s, c, i, axes[1], e);
+        if (!r || !k) return false;
+        int row = place_of(p->row, &p->rows, r), column = place_of(p->column, &p->columns, k);
+        int *cell = &p->best[row * c->count + column];
+        estimate own = c->variants[i].value[c->metric];
+        if (own.n == 0) continue;
+        if (*cell < 0 || own.mean < c->variants[*cell].value[c->metric].mean) *cell = i;
+    }
+    return p->columns < TABLE_COLUMNS ||
+           err_set(e, "%s has %d values, more than a table has columns", axes[1], p->columns);
+}
+
+table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *rows,
+                          const char *columns, err *e)
+{
+    const char *axes[2] = {find_axis(a, s, c->experiment, rows, strlen(rows), e), NULL};
+    if (axes[0]) axes[1] = find_axis(a, s, c->experiment, columns, strlen(columns), e);
+    pivot p;
+    if (!axes[0] || !axes[1]) {
+        err_prefix(e, "--pivot");
+        return NULL;
+    }
+    if (!fill(&p, a, s, c, axes, e)) return NULL;
+    table *t = table_new(a);
+    int digits = compare_table_decimals(c, c->metric), head, best = -1;
+    head = table_column(t, axes[0], axes[0], compare_metric_title(c->metric), TABLE_LEFT);
+    for (int k = 0; k < p.columns; k++) {
+        const char *dot = strrchr(axes[1], '.');
+        table_column(t, p.column[k], p.column[k], dot ? dot + 1 : axes[1], 0);
+    }
+    for (int i = 0; i < c->count * c->count; i++) {
+        int v = p.best[i];
+        bool better = v >= 0 && (best < 0 || c->variants[v].value[c->metric].mean <
+                                                 c->variants[best].value[c->metric].mean);
+        if (better) best = v;
+    }
+    for (int r = 0; r < p.rows; r++) {
+        table_row(t);
+        table_text(t, head, "%s", p.row[r]);
+        for (int k = 0; k < p.columns; k++) {
+            int v = p.best[r * c->count + k];
+            if (v < 0) continue;
+            estimate x = c->variants[v].value[c->metric];
+            table_mean(t, k + 1, x.mean, x.half, digits, false);
+            if (v == best) table_mark(t, k + 1, "*");
+        }
+    }
+    return t;
+}
+
+/* ---- two experiments ---- */
+
+static const compared_variant *called(const comparison *c, const char *label)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (strcmp(c->variants[i].label, label) == 0) return &c->variants[i];
+    }
+    return NULL;
+}
+
+/* y minus x, seed by seed. */
+static estimate paired(arena *a, const compared_variant *x, const compared_variant *y,
+                       compare_metric m)
+{
+    double *p = ARENA_NEW(a, double, y->run_count), *q = ARENA_NEW(a, double, y->run_count);
+    for (int i = 0; i < y->run_count; i++) {
+        p[i] = y->runs[i].value[m];
+        q[i] = (double)NAN;
+        for (int k = 0; k < x->run_count; k++) {
+            if (x->runs[k].seed == y->runs[i].seed) q[i] = x->runs[k].value[m];
+        }
+    }
+    return stats_paired(p, q, y->run_count, STATS_CONFIDENCE);
+}
+
+table *compare_view_side(arena *a, const comparison *x, const comparison *y)
+{
+    table *t = table_new(a);
+    int digits = compare_table_decimals(x, x->metric), common = 0;
+    const char *unit = compare_metric_title(x->metric);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int first = table_column(t, x->experiment, x->experiment, unit, 0);
+    int second = table_column(t, y->experiment, y->experiment, unit, 0);
+    int difference = table_column(t, "difference", "difference", "paired by seed", 0);
+    for (int i = 0; i < x->count; i++) {
+        common += called(y, x->variants[i].label) != NULL;
+    }
+    for (int i = 0; i < x->count + y->count; i++) {
+        const compared_variant *v = i < x->count ? &x->variants[i] : &y->variants[i - x->count];
+        const compared_variant *own = i < x->count ? v : NULL;
+        const compared_variant *other = i < x->count ? called(y, v->label) : v;
+        if (common > 0 && (!own || !other)) continue;
+        table_row(t);
+        table_text(t, label, "%s", v->label);
+        if (own) {
+            estimate m = own->value[x->metric];
+            table_mean(t, first, m.mean, m.half, digits, false);
+        }
+        if (other) {
+            estimate m = other->value[x->metric];
+            table_mean(t, second, m.mean, m.half, digits, false);
+        }
+        if (!own || !other) continue;
+        estimate d = paired(a, own, other, x->metric);
+        if (d.n > 0) table_mean(t, difference, d.mean, d.half, digits, true);
+    }
+    return t;
+}

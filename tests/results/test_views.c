@@ -1,0 +1,114 @@
+/* Parts of a comparison, in another order, as a table of two axes, two side by side. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/compare/compare_load.h"
+#include "results/compare/compare_view.h"
+#include "results/store/collect.h"
+#include "tests/support/fake_results.h"
+#include "tests/test.h"
+
+static const fake_variant VARIANTS[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+                                        {"short 3e-3", -0.1, 0.001, 842000, 51234, NULL, false},
+                                        {"long 1e-3", 0.2, 0.001, 900000, 25617, NULL, false},
+                                        {"long 3e-3", 0.04, 0.001, 900000, 25617, "failed", false}};
+
+static comparison *load(arena *a, store *s, const compare_options *o, err *e)
+{
+    comparison *c = s ? compare_load(a, s, "memory", o, e) : NULL;
+    return c;
+}
+
+static store *open_fake(const char *name, int variants)
+{
+    fake_experiment x = {test_folder(), name, variants, 3, 4, VARIANTS};
+    err e = {0}, note = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    store *s = collect_and_open(x.out, &note, &e);
+    EXPECT(s, "%s", e.text);
+    return s;
+}
+
+static void where(void)
+{
+    store *s = open_fake("memory", 4);
+    arena *a = arena_new(0);
+    err e = {0};
+    comparison *c = load(a, s, &(compare_options){.where = "lr=0.003"}, &e);
+    EXPECT(c && c->count == 3 && c->baseline == 0 && c->comparisons == 2, "%s", e.text);
+    c = load(a, s, &(compare_options){.where = "reach=long", .baseline = "long 1e-3"}, &e);
+    EXPECT(c && c->count == 2 && c->baseline == 0, "%s", e.text);
+    static const char *const bad[][2] = {{"lr=7", "no variant has that value"},
+                                         {"width=7", "no such axis; memory sweeps: optimizer.lr"},
+                                         {"lr", "AXIS=VALUE"}};
+    for (int i = 0; i < 3; i++) {
+        e = (err){0};
+        EXPECT(!load(a, s, &(compare_options){.where = bad[i][0]}, &e) && strstr(e.text, bad[i][1]),
+               "%s: %s", bad[i][0], e.text);
+    }
+    arena_free(a);
+    store_close(s);
+}
+
+static void sorted(void)
+{
+    store *s = open_fake("memory", 4);
+    arena *a = arena_new(0);
+    err e = {0};
+    comparison *c = load(a, s, &(compare_options){0}, &e);
+    if (!c) return;
+    compare_view_sort(c, a, 2); /* bits per byte */
+    EXPECT(strcmp(c->variants[0].label, "long 1e-3") == 0 && c->baseline == 2, "%s, %d",
+           c->variants[0].label, c->baseline);
+    compare_view_sort(c, a, 1);
+    EXPECT(strcmp(c->variants[3].label, "short 3e-3") == 0 && c->baseline == 2, "%s",
+           c->variants[3].label);
+    arena_free(a);
+    store_close(s);
+}
+
+static void pivot(void)
+{
+    store *s = open_fake("memory", 4);
+    arena *a = arena_new(0);
+    err e = {0};
+    comparison *c = load(a, s, &(compare_options){0}, &e);
+    table *t = c ? compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e) : NULL;
+    EXPECT(t && t->rows == 2 && t->columns == 3, "%s", e.text);
+    if (!t) return;
+    EXPECT(strcmp(t->column[2].title, "3e-3") == 0 && strcmp(t->line[1].cell[0].text, "long") == 0,
+           "%s", t->column[2].title);
+    EXPECT(t->line[1].cell[1].text[0] == '*' && t->line[0].cell[1].text[0] != '*' &&
+               t->line[1].cell[1].half,
+           "%s", t->line[1].cell[1].text);
+    EXPECT(!compare_view_pivot(a, s, c, "reach", "width", &e) && strstr(e.text, "no such axis"),
+           "%s", e.text);
+    arena_free(a);
+    store_close(s);
+}
+
+static void side_by_side(void)
+{
+    store_close(open_fake("memory", 4));
+    store *s = open_fake("other", 2);
+    arena *a = arena_new(0);
+    err e = {0};
+    comparison *x = load(a, s, &(compare_options){0}, &e);
+    comparison *y = x ? compare_load(a, s, "other", &(compare_options){0}, &e) : NULL;
+    EXPECT(y, "%s", e.text);
+    if (!y) return;
+    table *t = compare_view_side(a, x, y);
+    EXPECT(t->rows == 2 && t->columns == 4 && t->line[0].cell[3].kind == CELL_REAL, "%d rows",
+           t->rows);
+    y->variants[0].label = "one";
+    y->variants[1].label = "two";
+    t = compare_view_side(a, x, y);
+    EXPECT(t->rows == 6 && t->line[0].cell[2].kind == CELL_EMPTY, "%d rows", t->rows);
+    arena_free(a);
+    store_close(s);
+}
+
+const test_suite test_views = {
+    "results/views",
+    {{"where", where}, {"sorted", sorted}, {"pivot", pivot}, {"side_by_side", side_by_side}, {0}}};
