@@ -1,22 +1,26 @@
 /* loci report: one HTML page about an experiment. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/file.h"
 #include "results/report/report.h"
+#include "results/report/status.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
 typedef struct report_call {
     const char *out, *to;
-    bool no_plots;
+    bool no_plots, watch;
+    double every;
     reading_choice choice;
 } report_call;
 
 static const option OPTIONS[] = {
     CLI_TEXT(report_call, to, "to", "file to write; default: OUT/reports/EXPERIMENT.html"),
     CLI_SWITCH(report_call, no_plots, "no-plots", "without pictures: gnuplot is not needed"),
+    CLI_SWITCH(report_call, watch, "watch", "writes it again and again until no run goes on"),
+    CLI_REAL(report_call, every, "every", "30", 1, 86400, "seconds between two pages"),
     CLI_CHOICES(report_call),
     CLI_OUT(report_call),
     {0}};
@@ -34,22 +38,27 @@ static bool path_of(char path[FILE_PATH_BYTES], const report_call *o, const char
     return file_join(path, folder, file, e);
 }
 
+/* again: as report_write takes it. Whoever looks at the page sees a whole one. */
 static bool write_page(const cli_call *c, store *s, const comparison *x, const plot_report *plots,
-                       err *e)
+                       int again, err *e)
 {
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     if (!path_of(path, o, x->experiment, e)) return false;
-    FILE *f = fopen(path, "w");
-    if (!f) return err_set(e, "%s: cannot be written: %s", path, strerror(errno));
-    bool ok = report_write(f, s, x, plots, e);
-    if (fclose(f) != 0) ok = err_set(e, "%s: cannot be written; make room", path);
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "no memory for a page");
+    bool ok = report_write(f, s, x, plots, again, e);
+    fclose(f);
+    ok = ok && file_write(path, text, bytes, e);
+    free(text);
     if (ok) printf("%s\n", path);
     return ok;
 }
 
 /* The page holds its pictures: they are drawn where nobody looks, whoever may write in OUT. */
-static bool draw_and_write(const cli_call *c, store *s, const comparison *x, err *e)
+static bool draw_and_write(const cli_call *c, store *s, const comparison *x, int again, err *e)
 {
     const char *base = getenv("TMPDIR");
     char folder[FILE_PATH_BYTES];
@@ -60,33 +69,71 @@ static bool draw_and_write(const cli_call *c, store *s, const comparison *x, err
     plot_report *plots = ARENA_NEW(c->memory, plot_report, 1);
     bool ok = plot_experiment(plots, s, x, &(plot_how){folder, true, false}, e) ||
               err_prefix(e, "--no-plots makes the report without pictures");
-    ok = ok && write_page(c, s, x, plots, e);
+    ok = ok && write_page(c, s, x, plots, again, e);
     file_remove_tree(folder, NULL);
     return ok;
 }
 
-static int report_experiment(const cli_call *c, store *s, const char *name, err *e)
+/* *running: do runs go on? */
+static int report_once(const cli_call *c, store *s, const char *name, bool *running, err *e)
 {
     const report_call *o = c->options;
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
+    status_totals all;
     if (!x) return EXIT_USAGE;
-    bool done = o->no_plots ? write_page(c, s, x, NULL, e) : draw_and_write(c, s, x, e);
+    if (!status_total(&all, s, name, e)) return EXIT_FAILED;
+    *running = all.running > 0;
+    int again = o->watch && *running ? (int)(o->every + 0.5) : 0;
+    bool done =
+        o->no_plots ? write_page(c, s, x, NULL, again, e) : draw_and_write(c, s, x, again, e);
     return done ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int report_experiment(const cli_call *c, store *s, const char *name, err *e)
+{
+    bool running;
+    return report_once(c, s, name, &running, e);
+}
+
+/* Once more when nothing goes on any more: between two runs of a sweep that is so for a moment, and
+ * the last page has to be that of the end. */
+static int report_on(const cli_call *c)
+{
+    const report_call *o = c->options;
+    bool running = true, before;
+    do {
+        err e = {0};
+        before = running;
+        store *s = reading_open(cli_out(o->out), &e);
+        if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+        const char *name = reading_experiment(c->memory, s, c->words[0], &e);
+        int status = name ? report_once(c, s, name, &running, &e) : EXIT_USAGE;
+        store_close(s);
+        if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);
+        fflush(stdout);
+        struct timespec pause = {(time_t)o->every,
+                                 (long)((o->every - (double)(time_t)o->every) * 1e9)};
+        if (running || before) nanosleep(&pause, NULL);
+    } while (running || before);
+    return EXIT_DONE;
 }
 
 static int report_results(const cli_call *c)
 {
-    return reading_run(c, cli_out(((const report_call *)c->options)->out), report_experiment);
+    const report_call *o = c->options;
+    return o->watch ? report_on(c) : reading_run(c, cli_out(o->out), report_experiment);
 }
 
 const verb VERB_REPORT = {
     .name = "report",
     .words = "[EXPERIMENT]",
     .max_words = 1,
-    .help = "Writes one self-contained HTML page about an experiment.\n\n"
-            "Question, verdict, health, sortable results, plots, what the variants change,\n"
-            "provenance, and the command to make it again. It needs no server and no network.\n"
-            "Variants are chosen as by loci compare: --tune, --at.",
+    .help =
+        "Writes one self-contained HTML page about an experiment.\n\n"
+        "Question, verdict, health, sortable results, plots, what the variants change,\n"
+        "provenance, and the command to make it again. It needs no server and no network.\n"
+        "Variants are chosen as by loci compare: --tune, --at. With --watch the page is written\n"
+        "while the runs go on, says how far they are, and asks for itself again.",
     .examples = {"report quickstart", "report quickstart --to quickstart.html --no-plots"},
     .options = OPTIONS,
     .options_bytes = sizeof(report_call),

@@ -18,8 +18,9 @@ const char *json_get_text(const json_t *object, const char *key); /* NULL if not
  * it. */
 int json_utf8_bytes(const char *text);
 
-/* Its text with numbers in the shortest form that reads back as the same: 0.003, where jansson's own
- * 17 digits are 0.0030000000000000001. flags: of json_dumps. The caller frees; NULL: it is none. */
+/* Its text with numbers in the shortest form that reads back as the same: 0.003, where jansson's
+ * own 17 digits are 0.0030000000000000001. flags: of json_dumps. The caller frees; NULL: it is
+ * none. */
 char *json_text(const json_t *x, size_t flags);
 /* Prints that text. */
 void json_print(FILE *out, const json_t *x, size_t flags);

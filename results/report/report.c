@@ -14,6 +14,7 @@
 #include "results/report/report_page.h"
 #include "results/report/report_plots.h"
 #include "results/report/run_view.h"
+#include "results/report/status.h"
 #include "results/table/table_query.h"
 
 /* ---- the table ---- */
@@ -240,7 +241,7 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
         free(text);
         json_decref(run);
         if (!n) continue;
-        fputs("<details><summary>", out);
+        fputs("<details data-long><summary>", out);
         html_text(out, v->label);
         fputs("</summary>", out);
         html_element(out, "pre", "", node_yaml(a, n));
@@ -266,14 +267,17 @@ static bool put_query(FILE *out, arena *a, query *q, const char *title, const ch
 
 static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment, err *e)
 {
-    static const char *const made[] = {"runs",     "host", "cpu",      "threads", "revision",
-                                       "compiler", "blas", "numerics", "corpus",  NULL};
+    static const char *const made[] = {"runs",     "host",     "cpu",  "threads",
+                                       "revision", "compiler", "blas", "numerics",
+                                       "corpus",   "text",     NULL};
     static const char *const libraries[] = {"name", "version", "runs", NULL};
     query how =
         QUERY(s, e,
               "SELECT count(*) AS runs, host, cpu, threads, substr(git_revision, 1, 12) || "
               "CASE git_dirty WHEN 1 THEN ' with changes' ELSE '' END AS revision, compiler, "
-              "blas, numerics, substr(corpus_hash, 1, 12) AS corpus FROM plan p JOIN run r "
+              "blas, numerics, coalesce(json_extract(r.spec, '$.data.corpus'), '?') AS corpus, "
+              "substr(corpus_hash, 1, 12) AS "
+              "text FROM plan p JOIN run r "
               "USING (run) WHERE p.experiment = ?1 AND r.created_at IS NOT NULL "
               "GROUP BY host, cpu, threads, git_revision, git_dirty, compiler, blas, "
               "numerics, corpus_hash ORDER BY 1 DESC, 2, 5",
@@ -300,7 +304,7 @@ static bool put_source(FILE *out, arena *a, store *s, const char *experiment, er
         const char *command = query_text(&q, "command", a);
         html_element(out, "h2", "", "To make it again");
         html_element(out, "pre", "", command ? command : file);
-        fputs("<details><summary>", out);
+        fputs("<details data-long><summary>", out);
         html_text(out, file);
         fputs("</summary>", out);
         html_element(out, "pre", "", query_text(&q, "spec_text", a));
@@ -309,7 +313,19 @@ static bool put_source(FILE *out, arena *a, store *s, const char *experiment, er
     return query_close(&q);
 }
 
-bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, err *e)
+/* How far the runs are, while they go on. */
+static bool put_progress(FILE *out, store *s, const char *experiment, err *e)
+{
+    status_totals all;
+    char text[256];
+    if (!status_total(&all, s, experiment, e)) return false;
+    status_sentence(text, &all);
+    html_element(out, "p", "note", text);
+    return true;
+}
+
+bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, int again,
+                  err *e)
 {
     arena *a = arena_new(1 << 20);
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -317,13 +333,17 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
           "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
           out);
+    if (again > 0) fprintf(out, "<meta http-equiv=\"refresh\" content=\"%d\">\n", again);
     char title[512];
     compare_print_title(title, c);
     html_element(out, "title", "", title);
     fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_PAGE_STYLE);
     html_element(out, "h1", "", title);
     html_element(out, "p", "question", c->description);
-    bool ok = report_claims(out, a, s, c->experiment, e);
+    /* The script lists what the page contains. */
+    fputs("<nav></nav>\n", out);
+    bool ok = again == 0 || put_progress(out, s, c->experiment, e);
+    ok = ok && report_claims(out, a, s, c->experiment, e);
     put_verdicts(out, c);
     ok = ok && put_health(out, a, s, c, e);
     if (ok) put_results(out, a, c);

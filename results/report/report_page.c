@@ -17,6 +17,10 @@ const char REPORT_PAGE_STYLE[] =
     "th[data-sort]{cursor:pointer}th[aria-sort=ascending]::after{content:' \\2191'}"
     "th[aria-sort=descending]::after{content:' \\2193'}\n"
     "tr.baseline{font-weight:600}.better{color:var(--good)}.worse{color:var(--bad)}\n"
+    /* Pictures are white: turned over they keep their hues. */
+    "@media screen and (prefers-color-scheme:dark){figure img{filter:invert(.91) "
+    "hue-rotate(180deg)}}\n"
+    "nav a{margin-right:1rem;color:var(--soft);font-size:.85rem}\n"
     "figure{margin:1rem 0}figure img{max-width:min(100%,58rem);background:#fff;border-radius:4px}\n"
     "figcaption{margin-bottom:.3rem}.note,figcaption a{color:var(--soft);font-size:.85rem}"
     "figcaption a{margin-left:.8rem}button{font:inherit;font-size:.8rem;margin:.3rem .5rem 0 "
@@ -29,7 +33,7 @@ const char REPORT_PAGE_STYLE[] =
     "--good:#0072b2;--bad:#b3470a}html{font-size:11px}body{margin:0;max-width:none;font-size:1rem}"
     "h2,h3{break-after:avoid}figure,tr{break-inside:avoid}.scroll{overflow:visible}"
     "table{font-size:7.5px}th,td{padding:.2rem .25rem}th{white-space:normal}"
-    "pre{white-space:pre-wrap;font-size:8px}button,figcaption a{display:none}}\n";
+    "pre{white-space:pre-wrap;font-size:8px}button,nav,figcaption a{display:none}}\n";
 
 const char REPORT_PAGE_SCRIPT[] =
     "document.querySelectorAll('table.sortable').forEach(function(t){\n"
@@ -65,7 +69,13 @@ const char REPORT_PAGE_SCRIPT[] =
     "    place.appendChild(b);\n"
     "  });\n"
     "});\n"
-    /* On paper nothing is folded away. */
+    /* What the page contains. */
+    "document.querySelectorAll('h2').forEach(function(h,i){\n"
+    "  var a=document.createElement('a');\n"
+    "  h.id='part'+i;a.href='#part'+i;a.textContent=h.textContent;\n"
+    "  document.querySelector('nav').appendChild(a);\n"
+    "});\n"
+    /* On paper nothing is folded away but whole specs. */
     "window.addEventListener('beforeprint',function(){\n"
-    "  document.querySelectorAll('details').forEach(function(x){x.open=true});\n"
+    "  document.querySelectorAll('details:not([data-long])').forEach(function(x){x.open=true});\n"
     "});\n";

@@ -22,6 +22,7 @@ static void put_base64(FILE *out, const unsigned char *x, size_t n)
 /* The text that a script's line gives behind `what`: "set xlabel '...'"; "" if it has none. */
 static void script_text(char text[400], const char *script, const char *what)
 {
+    static const char line[] = "'.\"\\n\".'";
     static const char quote[] = "'.\"'\".'"; /* as gnuplot_quote puts one */
     const char *at = strstr(script, what);
     text[0] = 0;
@@ -29,6 +30,11 @@ static void script_text(char text[400], const char *script, const char *what)
     size_t used = 0;
     for (at += strlen(what); *at && used + 1 < 400; at++) {
         if (*at == '\'') {
+            if (strncmp(at, line, sizeof line - 1) == 0) {
+                text[used++] = ' ';
+                at += sizeof line - 2;
+                continue;
+            }
             if (strncmp(at, quote, sizeof quote - 1) != 0) break;
             at += sizeof quote - 2;
         }
@@ -40,12 +46,15 @@ static void script_text(char text[400], const char *script, const char *what)
 /* What the picture shows, and the script to draw it again, which holds the figures. */
 static void put_caption(FILE *out, const char *name, const char *script, size_t bytes)
 {
-    char x[400], y[400];
+    char x[400], y[400], title[400];
     script_text(x, script, "set xlabel '");
     script_text(y, script, "set ylabel '");
+    script_text(title, script, "set title '");
+    /* A title asks what the picture answers; those of panels are their variants'. */
+    bool asks = title[0] && title[strlen(title) - 1] == '?';
     fputs("<figcaption>", out);
-    html_text(out, y[0] ? y : x[0] ? x : name);
-    if (x[0] && y[0]) {
+    html_text(out, asks ? title : y[0] ? y : x[0] ? x : name);
+    if (!asks && x[0] && y[0]) {
         fputs(" by ", out);
         html_text(out, x);
     }

@@ -109,7 +109,7 @@ static bool reports(store *s, const char *out, arena *a, err *e)
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     const comparison *c = compare_load(a, s, "memory", &(compare_options){0}, e);
-    bool ok = c && report_write(f, s, c, NULL, e);
+    bool ok = c && report_write(f, s, c, NULL, 0, e);
     (void)out;
     fclose(f);
     free(text);

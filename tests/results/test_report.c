@@ -14,6 +14,9 @@ static const fake_variant VARIANTS[] = {
     {"short", 0, 0.001, 842000, 51234, NULL, false},
     {"<b>long</b>", 0.039, 0.002, 942000, 40321, "failed", false}};
 
+/* Pages without pictures ask for themselves again after so many seconds. */
+enum { AGAIN = 7 };
+
 /* Of what was written. The caller frees it. */
 static char *page_of(const fake_experiment *x, const compare_options *how, const plot_report *plots)
 {
@@ -24,7 +27,7 @@ static char *page_of(const fake_experiment *x, const compare_options *how, const
     arena *a = arena_new(0);
     comparison *c = s ? compare_load(a, s, x->name, how, &e) : NULL;
     FILE *f = open_memstream(&text, &bytes);
-    EXPECT(c && report_write(f, s, c, plots, &e), "%s", e.text);
+    EXPECT(c && report_write(f, s, c, plots, plots ? 0 : AGAIN, &e), "%s", e.text);
     fclose(f);
     arena_free(a);
     store_close(s);
@@ -68,7 +71,10 @@ static void complete(void)
                                         "last &lt;words&gt;",
                                         "&lt;b&gt;long&lt;/b&gt;",
                                         "is better than",
-                                        "In the table below 1 run is without a result"};
+                                        "In the table below 1 run is without a result",
+                                        "<meta http-equiv=\"refresh\" content=\"7\">",
+                                        "5 of 6 runs done, 1 failed",
+                                        "<nav></nav>"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         EXPECT(strstr(text, parts[i]), "no '%s'", parts[i]);
     }
@@ -133,7 +139,7 @@ static void many_variants(void)
     fake_write(&x);
     char *text = page_of(&x, &(compare_options){0}, NULL);
     EXPECT(text && count(text, "<td class=\"left\" data-v=\"v") == MANY_VARIANTS, "the table");
-    EXPECT(count(text, "<details><summary>v") == 24 && strstr(text, "<summary>v59<"), "specs");
+    EXPECT(count(text, "<details data-long><summary>v") == 24 && strstr(text, "<summary>v59<"), "specs");
     EXPECT(strstr(text, "Of the 60 variants the best 24, the baseline among them; loci show"),
            "not said");
     free(text);
@@ -157,6 +163,7 @@ static void pictures(void)
            "no caption");
     EXPECT(strstr(text, "loss 'bpb' by tokens"), "no title");
     EXPECT(strstr(text, "download=\"a.gp\""), "no script to take along");
+    EXPECT(!strstr(text, "http-equiv=\"refresh\""), "asks for itself for ever");
     free(text);
 }
 
