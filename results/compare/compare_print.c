@@ -196,6 +196,9 @@ static void print_lacking(FILE *out, const comparison *c)
         fprintf(out, "    loci eval %s --split test\n", c->lacking_runs[i]);
     }
     if (c->lacking > SHOWN) fprintf(out, "    and %d more\n", c->lacking - SHOWN);
+    if (c->lacking > 1) {
+        fprintf(out, "All at once: loci eval %s --tune %s --split test\n", c->experiment, c->tune);
+    }
 }
 
 static void print_tuning(FILE *out, const comparison *c)

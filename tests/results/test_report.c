@@ -139,7 +139,8 @@ static void many_variants(void)
     fake_write(&x);
     char *text = page_of(&x, &(compare_options){0}, NULL);
     EXPECT(text && count(text, "<td class=\"left\" data-v=\"v") == MANY_VARIANTS, "the table");
-    EXPECT(count(text, "<details data-long><summary>v") == 24 && strstr(text, "<summary>v59<"), "specs");
+    EXPECT(count(text, "<details data-long><summary>v") == 24 && strstr(text, "<summary>v59<"),
+           "specs");
     EXPECT(strstr(text, "Of the 60 variants the best 24, the baseline among them; loci show"),
            "not said");
     free(text);

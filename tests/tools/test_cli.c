@@ -169,7 +169,8 @@ static void experiment(void)
     expect_call(LOCI("show", "tiny/kees"), 2, NULL, "loci ls");
     expect_call(LOCI("diff", "tiny/block", "tiny/keys"), 0, "tiny/block  tiny/keys", NULL);
     expect_call(LOCI("diff", "tiny/block", "tiny/block"), 0, NULL, "do not differ");
-    expect_call(LOCI("export", "tiny", "--what", "metrics"), 0, "variant,seed,axis.memory,run,step", NULL);
+    expect_call(LOCI("export", "tiny", "--what", "metrics"), 0, "variant,seed,axis.memory,run,step",
+                NULL);
     expect_call(LOCI("export", "tiny", "--format", "tensorboard"), 0, "tensorboard/tiny", "runs; ");
     expect_call(LOCI("export", "tiny", "--format", "tensorboard", "--what", "runs"), 2, NULL,
                 "leave out --what");
