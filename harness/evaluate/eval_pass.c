@@ -12,6 +12,40 @@ static int64_t lanes_for(int64_t rows, int64_t at_most)
     return n;
 }
 
+/* Something looks at a lane from call to call, or changes it. */
+static bool watched(const eval_pass *p)
+{
+    const eval_task *task = p->task;
+    return task->watch || task->forget || task->learner;
+}
+
+static bool has_experts(const model *m)
+{
+    const params *all = model_params_const(m);
+    for (int i = 0; i < all->count; i++) {
+        if (all->list[i].pieces > 1) return true;
+    }
+    return false;
+}
+
+/* Rows that a lane of experts reads together: each expert's weights are packed once for all its
+ * tokens, and 2,048 tokens are enough to make that cheap. Only where kernels are our own: with them
+ * an element's bits do not depend on how many rows there are, so that lanes may be what is fast; a
+ * dense model is fastest with a row per lane, whose activations stay in a core's cache. Threads
+ * must be able to follow each other through the layers, or there would be fewer lanes for them. */
+static int64_t rows_of_experts(const eval_pass *p)
+{
+    enum { TOKENS = 2048 };
+    const model *m = p->task->model;
+    if (!has_experts(m) || !model_kernels(m).products || !model_takes_turns(m) || watched(p))
+        return 1;
+    int64_t all = p->task->options->rows, rows = 1;
+    while (rows < all && (all % rows != 0 || rows * p->context < TOKENS)) {
+        rows++;
+    }
+    return rows;
+}
+
 /* True if the model carries nothing from one whole block to the next. Then its documents may be cut
  * between blocks without changing a loss. */
 static bool stateless(const eval_pass *p)
@@ -41,8 +75,7 @@ static int calls_of(const eval_pass *p)
 {
     enum { CALLS_PER_THREAD = 4 };
     const eval_task *task = p->task;
-    bool watched = task->watch || task->forget || p->learning;
-    bool one = task->threads <= 1 || watched || !model_takes_turns(task->model);
+    bool one = task->threads <= 1 || watched(p) || !model_takes_turns(task->model);
     return one ? 1 : CALLS_PER_THREAD * task->threads;
 }
 
@@ -89,7 +122,7 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
     bool learns = task->learner;
     p->time =
         learns ? MAX(p->context, dynamic_learner_segment(&o->dynamic, task->model)) : p->context;
-    p->lane_count = learns ? o->rows : lanes_for(o->rows, task->lanes);
+    p->lane_count = learns ? o->rows : lanes_for(o->rows / rows_of_experts(p), task->lanes);
     p->lane_rows = o->rows / p->lane_count;
     open_lanes(p, a);
     /* What a model has learned it carries through the document. */

@@ -94,7 +94,7 @@ typedef struct eval_task {
     corpus *corpus;
     const eval_options *options;
     int threads;
-    int64_t lanes; /* at most so many lanes (those of training); 0: one per row */
+    int64_t lanes; /* at most so many (those of training); 0: one per row; experts: fewer */
     uint64_t seed;
     bool slices;                       /* sum up the losses by slices, too */
     const char *losses_path;           /* f32 file to replace atomically, or NULL */

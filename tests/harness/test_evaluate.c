@@ -117,6 +117,12 @@ static void how_far_is_told(void)
     workload_close(&w);
 }
 
+/* With the library's products lanes are cut as asked for; with kernels of our own experts choose.
+ */
+#define CUT_AS_ASKED                                                                               \
+    "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, log_every: 2, gemm: "           \
+    "openblas}\n"
+
 /* How rows are cut into lanes is no part of an evaluation's name: no layer's and no head's figure
  * may depend on it. */
 static void lanes_do_not_matter(void)
@@ -131,11 +137,12 @@ static void lanes_do_not_matter(void)
         if (v->head) {
             snprintf(more, sizeof more,
                      "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}}],\n"
-                     "  head: {kind: %s%s%.*s}}\noptimizer: {lr: 1e-2}\n",
+                     "  head: {kind: %s%s%.*s}}\noptimizer: {lr: 1e-2}\n" CUT_AS_ASKED,
                      v->cls->name, inside > 0 ? ", " : "", inside, v->options + 1);
         } else {
             snprintf(more, sizeof more,
-                     "model: {width: 8, context: 8, blocks: [{%s: %s}]}\noptimizer: {lr: 1e-2}\n",
+                     "model: {width: 8, context: 8, blocks: [{%s: %s}]}\n"
+                     "optimizer: {lr: 1e-2}\n" CUT_AS_ASKED,
                      v->cls->name, v->options);
         }
         err e = {0};
@@ -153,6 +160,35 @@ static void lanes_do_not_matter(void)
         trainer_free(t);
         workload_close(&w);
     }
+}
+
+/* Experts read several rows in a lane: as many threads as one likes, the bits of one row at a time.
+ */
+static void rows_of_experts(void)
+{
+    static const char *const EXPERTS =
+        "model: {width: 16, context: 8, blocks: [{attention: {heads: 2, memory: 8},\n"
+        "  hash_ffn: {experts: 4, hidden: 32}}]}\n";
+    workload w;
+    trainer *t = trained(&w, EXPERTS);
+    if (!t) return;
+    eval_options alone = {.split = SPLIT_VALIDATION, .rows = 1};
+    evaluation one = evaluate_with(t, &alone, 1, 0, NULL);
+    for (int threads = 1; threads <= 4; threads++) {
+        eval_options together = {.split = SPLIT_VALIDATION, .rows = 4};
+        evaluation r = evaluate_with(t, &together, threads, 4, NULL);
+        EXPECT(r.count == one.count && r.tokens == one.tokens, "%lld tokens of %lld",
+               (long long)r.tokens, (long long)one.tokens);
+        for (int i = 0; i < MIN(r.count, one.count); i++) {
+            double off = fabs(r.documents[i].nats - one.documents[i].nats);
+            EXPECT(REAL_IS_DOUBLE ? off < 1e-9 : off == 0, "document %d, %d threads: off by %g", i,
+                   threads, off);
+        }
+        evaluate_deinit(&r);
+    }
+    evaluate_deinit(&one);
+    trainer_free(t);
+    workload_close(&w);
 }
 
 /* One document that a state is carried through: threads follow each other through the layers. */
@@ -394,6 +430,7 @@ const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
                                    {"how_far_is_told", how_far_is_told},
                                    {"lanes_do_not_matter/", lanes_do_not_matter},
+                                   {"rows_of_experts", rows_of_experts},
                                    {"threads_on_one_document", threads_on_one_document},
                                    {"losses_of_every_token", losses_of_every_token},
                                    {"only_some_tokens", only_some_tokens},
