@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make check` runs beside the tests: format, warnings as errors under gcc and clang (float and
-# double), shell scripts, the order of includes, clang-tidy's analysis, and the suites under ASan and
-# UBSan. Each gate counts as one in the last line, which adds everything up.
+# double), shell scripts, the order of includes, clang-tidy's analysis, the suites under ASan and
+# UBSan, and those of threads under TSan. Each gate counts as one in the last line, which adds everything up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,6 +27,14 @@ warnings() { make --no-print-directory KIND="$1" CC="$2" WERROR=-Werror warnings
 scripts() { sources '*.sh' .ci/run | xargs shellcheck; }
 tidy() { make --no-print-directory tidy; }
 
+# The same draw as `make test`: see there.
+if [ -n "${FULL:-}" ]; then
+    unset LOCI_TEST_SAMPLE
+else
+    export LOCI_TEST_SAMPLE=${LOCI_TEST_SAMPLE:-$(date -u +%F)}
+    echo "LOCI_TEST_SAMPLE=$LOCI_TEST_SAMPLE"
+fi
+
 # Leaks of libraries are not ours; ours are found. Two halves of the rooms at a time.
 rooms() { build/asan/test "$@"; }
 sanitized() {
@@ -39,10 +47,19 @@ sanitized() {
     return $status
 }
 
+# What threads do with each other: lanes, their sums, calls that follow each other through layers.
+raced() {
+    make --no-print-directory KIND=tsan test-binary \
+        TEST="tests/core/test_lanes.c tests/core/test_optim.c tests/harness/test_turns.c tests/harness/test_evaluate.c" ||
+        return
+    build/tsan/test core/lanes core/optim harness/turns threads rows_of_experts
+}
+
 gate "suites under ASan and UBSan" sanitized &
 gate "format" format
 gate "shellcheck" scripts
 gate "includes" tools/includes.sh
+gate "threads under TSan" raced
 LOOK='-c -o /dev/null' gate "warnings, gcc, optimising" warnings release gcc
 gate "warnings, gcc, double" warnings f64 gcc
 gate "warnings, clang" warnings release clang

@@ -2,43 +2,45 @@
 # Installs what is missing on this machine: tools/setup.sh [build] [demo] [test] [check] [fetch] [cluster]
 #
 # Silent and quick when nothing is missing. Whatever is there already counts, however it came there;
-# only what is absent is installed, from Debian's packages.
+# only what is absent is installed, from Debian's packages. Elsewhere it says what to install, by the
+# names of Fedora, Arch and Homebrew: those are from their package lists and were not tried.
 set -euo pipefail
 
-# use | how its presence is seen | its name for that | Debian's package
+# use | how its presence is seen | its name for that | its packages: Debian Fedora Arch Homebrew,
+# where - is nothing to install (part of the system or of another package) and ? is not packaged
 NEEDS='
-build program gcc gcc
-build program pkg-config pkg-config
-build file /usr/include/string.h libc6-dev
-build library openblas libopenblas-openmp-dev
-build library yaml-0.1 libyaml-dev
-build library sqlite3 libsqlite3-dev
-build library jansson libjansson-dev
-build library zlib zlib1g-dev
-build library nettle nettle-dev
-build program g++ g++
-build file /usr/include/sentencepiece_processor.h libsentencepiece-dev
-demo program bible bible-kjv
-demo file /usr/lib/bible.data bible-kjv-text
-demo program gnuplot gnuplot-nox
-demo program fc-list fontconfig
-demo font Liberation|DejaVu fonts-liberation
-test program clang clang
-test compiler-rt fuzzer libclang-rt-14-dev
-test program spm_train sentencepiece
-test program sqlite3 sqlite3
-test program curl curl
-test program unzip unzip
-test shared libgsl.so.27 libgsl27
-cluster program slurmctld slurmctld
-cluster program slurmd slurmd
-cluster program sbatch slurm-client
-cluster program munged munge
-check program clang-format clang-format
-check program clang-tidy clang-tidy
-check program shellcheck shellcheck
-fetch program curl curl
-fetch program unzip unzip
+build program gcc gcc gcc gcc gcc
+build program pkg-config pkg-config pkgconf-pkg-config pkgconf pkgconf
+build file /usr/include/string.h libc6-dev glibc-devel glibc -
+build library openblas libopenblas-openmp-dev openblas-devel openblas openblas
+build library yaml-0.1 libyaml-dev libyaml-devel libyaml libyaml
+build library sqlite3 libsqlite3-dev sqlite-devel sqlite sqlite
+build library jansson libjansson-dev jansson-devel jansson jansson
+build library zlib zlib1g-dev zlib-devel zlib zlib
+build library nettle nettle-dev nettle-devel nettle nettle
+build program g++ g++ gcc-c++ gcc gcc
+build header sentencepiece_processor.h libsentencepiece-dev sentencepiece-devel sentencepiece sentencepiece
+demo program bible bible-kjv ? ? ?
+demo file /usr/lib/bible.data bible-kjv-text ? ? ?
+demo program gnuplot gnuplot-nox gnuplot gnuplot gnuplot
+demo program fc-list fontconfig fontconfig fontconfig fontconfig
+demo font Liberation|DejaVu fonts-liberation liberation-fonts ttf-liberation font-liberation
+test program clang clang clang clang llvm
+test compiler-rt fuzzer libclang-rt-14-dev compiler-rt compiler-rt llvm
+test program spm_train sentencepiece sentencepiece-tools sentencepiece sentencepiece
+test program sqlite3 sqlite3 sqlite sqlite sqlite
+test program curl curl curl curl curl
+test program unzip unzip unzip unzip unzip
+test shared libgsl.so libgsl27 gsl gsl gsl
+cluster program slurmctld slurmctld slurm-slurmctld ? ?
+cluster program slurmd slurmd slurm-slurmd ? ?
+cluster program sbatch slurm-client slurm ? ?
+cluster program munged munge munge munge munge
+check program clang-format clang-format clang-tools-extra clang clang-format
+check program clang-tidy clang-tidy clang-tools-extra clang llvm
+check program shellcheck shellcheck ShellCheck shellcheck shellcheck
+fetch program curl curl curl curl curl
+fetch program unzip unzip unzip unzip unzip
 '
 
 present() { # kind name
@@ -46,6 +48,7 @@ present() { # kind name
     program) command -v "$2" >/dev/null ;;
     library) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
     file) [ -e "$2" ] ;;
+    header) echo "#include <$2>" | g++ -E -x c++ - >/dev/null 2>&1 ;;
     shared) PATH=$PATH:/sbin ldconfig -p | grep -F "$2" >/dev/null ;;
     font) command -v fc-list >/dev/null && fc-list | grep -E "$2" >/dev/null ;;
     compiler-rt)
@@ -55,17 +58,43 @@ present() { # kind name
     esac
 }
 
+# Whose names count here, and how one installs there: in the order of NEEDS' columns.
+if command -v apt-get >/dev/null; then
+    system=0
+elif command -v dnf >/dev/null; then
+    system=1 install="sudo dnf install"
+elif command -v pacman >/dev/null; then
+    system=2 install="sudo pacman -S --needed"
+elif command -v brew >/dev/null; then
+    system=3 install="brew install"
+else
+    system=0 install=
+fi
+
 uses=" ${*:-build demo} "
-missing=()
-while read -r use kind name package; do
+missing=() unpackaged=()
+while read -r use kind name debian fedora arch brew; do
     [[ -n $use && $uses == *" $use "* ]] || continue
-    present "$kind" "$name" || missing+=("$package")
+    present "$kind" "$name" && continue
+    packages=("$debian" "$fedora" "$arch" "$brew")
+    case ${packages[system]} in
+    -) ;;
+    '?') unpackaged+=("$name") ;;
+    *) missing+=("${packages[system]}") ;;
+    esac
 done <<<"$NEEDS"
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || [ ${#unpackaged[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "setup: missing, under the names of Debian's packages: ${missing[*]}" >&2
-    echo "setup: there is no apt-get here; install them with this system's own tools" >&2
+    [ ${#unpackaged[@]} -eq 0 ] ||
+        echo "setup: no package here for ${unpackaged[*]}" >&2
+    [ ${#missing[@]} -gt 0 ] || exit 0
+    if [ -n "$install" ]; then
+        echo "setup: missing: $install $(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')" >&2
+    else
+        echo "setup: missing, under the names of Debian's packages: ${missing[*]}" >&2
+        echo "setup: there is no package manager here that this script knows" >&2
+    fi
     exit 1
 fi
 as_root=()

@@ -17,11 +17,12 @@ enum { PREFIX = CHECK_PREFIX };
 
 typedef void (*property)(const char *what, model_run *r);
 
-static void for_each(property check)
+static void for_each(const char *name, property check)
 {
     int count;
     const layer_variant *list = layer_variants(&count);
     for (int i = 0; i < count; i++) {
+        if (!layer_variant_drawn(&list[i], name)) continue;
         if (!test_sub("%s %s", list[i].cls->name, list[i].options)) continue;
         model_run *r = layer_variant_run(&list[i], ROWS);
         if (r) check(list[i].options, r);
@@ -35,12 +36,12 @@ static void gradients(void)
         test_skip("differences need the double build");
         return;
     }
-    for_each(check_gradients);
+    for_each("gradients", check_gradients);
 }
 
 static void every_parameter(void)
 {
-    for_each(check_reached);
+    for_each("reached", check_reached);
 }
 
 /* ---- causality, cuts, state ---- */
@@ -89,12 +90,12 @@ static void check_causality(const char *what, model_run *r)
 
 static void causality(void)
 {
-    for_each(check_causality);
+    for_each("causality", check_causality);
 }
 
 static void cut_invariance(void)
 {
-    for_each(check_cuts);
+    for_each("cuts", check_cuts);
 }
 
 static void check_saving(const char *what, model_run *r)
@@ -118,7 +119,7 @@ static void check_saving(const char *what, model_run *r)
 
 static void saving(void)
 {
-    for_each(check_saving);
+    for_each("saving", check_saving);
 }
 
 static void check_state_matters(const char *what, model_run *r)
@@ -146,7 +147,7 @@ static void check_state_matters(const char *what, model_run *r)
 
 static void state_matters(void)
 {
-    for_each(check_state_matters);
+    for_each("state_matters", check_state_matters);
 }
 
 /* A row that was reset gives the bits of a fresh one: it sees nothing of what it left behind. */
@@ -169,7 +170,7 @@ static void check_reset(const char *what, model_run *r)
 
 static void reset_rows(void)
 {
-    for_each(check_reset);
+    for_each("reset", check_reset);
 }
 
 /* What is forgotten on purpose, where a block begins, leaves numbers. */
@@ -195,7 +196,7 @@ static void check_forgetting(const char *what, model_run *r)
 
 static void forgetting(void)
 {
-    for_each(check_forgetting);
+    for_each("forgetting", check_forgetting);
 }
 
 /* ---- threads and memory ---- */
@@ -242,7 +243,7 @@ static void check_threads(const char *what, model_run *r)
 
 static void threads_agree(void)
 {
-    for_each(check_threads);
+    for_each("threads", check_threads);
 }
 
 static void check_memory(const char *what, model_run *r)
@@ -259,7 +260,7 @@ static void check_memory(const char *what, model_run *r)
 
 static void memory_is_kept(void)
 {
-    for_each(check_memory);
+    for_each("memory", check_memory);
 }
 
 /* ---- options ---- */
@@ -283,7 +284,7 @@ static void check_resolved(const char *what, model_run *r)
 
 static void resolved_spec(void)
 {
-    for_each(check_resolved);
+    for_each("resolved", check_resolved);
 }
 
 /* ---- float against double: the float build writes its figures for the double build ---- */
@@ -337,6 +338,7 @@ static void write_all(FILE *f)
     int count;
     const layer_variant *list = layer_variants(&count);
     for (int i = 0; i < count; i++) {
+        if (!layer_variant_drawn(&list[i], "float_and_double")) continue;
         model_run *r = layer_variant_run(&list[i], ROWS);
         int64_t n = 0;
         if (r) logits_and_gradients(r, figures, &n);
@@ -404,6 +406,7 @@ static void compare_all(FILE *f)
     int count;
     const layer_variant *list = layer_variants(&count);
     for (int i = 0; i < count; i++) {
+        if (!layer_variant_drawn(&list[i], "float_and_double")) continue;
         model_run *r = layer_variant_run(&list[i], ROWS);
         int64_t n = 0, m = -1;
         if (r) logits_and_gradients(r, mine, &n);

@@ -51,6 +51,7 @@ static void finite_output(void)
     int count;
     const layer_variant *list = layer_variants(&count);
     for (int i = 0; i < count; i++) {
+        if (!layer_variant_drawn(&list[i], "finite_output")) continue;
         if (!test_sub("%s %s", list[i].cls->name, list[i].options)) continue;
         check_finite(&list[i]);
     }

@@ -5,6 +5,7 @@
 #include "tests/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_VARIANTS = 1024 };
@@ -171,6 +172,25 @@ model_run *layer_variant_try(const layer_variant *v, int64_t rows, err *e)
                             "{heads: 2}, ffn: {hidden: 6}}], head: {kind: %s%s%s}",
                             VARIANT_WIDTH, CHECK_BLOCK, v->cls->name, options[0] == '}' ? "" : ", ",
                             options);
+}
+
+/* FNV-1a: the draws of a day are no stream of random numbers, only as good as any other third. */
+static uint64_t add_text(uint64_t sum, const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        sum = (sum ^ (unsigned char)*p) * 0x100000001b3;
+    }
+    return (sum ^ '/') * 0x100000001b3;
+}
+
+bool layer_variant_drawn(const layer_variant *v, const char *check)
+{
+    enum { ONE_OF = 3 };
+    const char *draw = getenv("LOCI_TEST_SAMPLE");
+    if (!draw || !*draw || strcmp(v->options, "{}") == 0) return true;
+    uint64_t sum = add_text(add_text(0xcbf29ce484222325, draw), check);
+    sum = add_text(add_text(sum, v->cls->name), v->options);
+    return (sum >> 32) % ONE_OF == 0;
 }
 
 model_run *layer_variant_run(const layer_variant *v, int64_t rows)

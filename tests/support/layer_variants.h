@@ -16,6 +16,11 @@ typedef struct layer_variant {
 /* The list, which lives as long as the process. */
 const layer_variant *layer_variants(int *count);
 
+/* Whether this check is to be done for the variant: always, unless LOCI_TEST_SAMPLE names a draw
+ * (any text; `make test` takes the date). Then a third of the variants are drawn for each check,
+ * and the defaults of every class. */
+bool layer_variant_drawn(const layer_variant *v, const char *check);
+
 /* Two layers of the variant (a head: on an attention and an ffn), for model_check.h. NULL: the
  * class refuses these options in these dims; EXPECTs that its message says where. */
 model_run *layer_variant_run(const layer_variant *v, int64_t rows);
