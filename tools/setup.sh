@@ -3,7 +3,7 @@
 #
 # Silent and quick when nothing is missing. Whatever is there already counts, however it came there;
 # only what is absent is installed, from Debian's packages. Elsewhere it says what to install, by the
-# names of Fedora, Arch and Homebrew: those are from their package lists and were not tried.
+# names of Fedora, Arch and Homebrew, which were not tried.
 set -euo pipefail
 
 # use | how its presence is seen | its name for that | its packages: Debian Fedora Arch Homebrew,

@@ -112,21 +112,36 @@ static void store_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, fl
     }
 }
 
-static void tile(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
-                 const float *b, float beta, float *c, int64_t stride_c)
+/* Of the two chains only bfloat16's flushes. */
+static inline void one_chain(bool flushes, int64_t rows, int64_t columns, int64_t units,
+                             const float *a, const float *b, float beta, float *c, int64_t stride_c)
 {
-    (void)transposed;
     float s[ROWS][COLUMNS];
     begin_sums(s, rows, columns, beta, c, stride_c);
     for (int64_t p = 0; p < units; p++) {
         for (int i = 0; i < ROWS; i++) {
 #pragma omp simd
             for (int j = 0; j < COLUMNS; j++) {
-                s[i][j] = flushed(fmaf(a[p * ROWS + i], b[p * COLUMNS + j], s[i][j]));
+                float sum = fmaf(a[p * ROWS + i], b[p * COLUMNS + j], s[i][j]);
+                s[i][j] = flushes ? flushed(sum) : sum;
             }
         }
     }
     store_sums(s, rows, columns, c, stride_c);
+}
+
+static void tile_float32(bool transposed, int64_t rows, int64_t columns, int64_t units,
+                         const float *a, const float *b, float beta, float *c, int64_t stride_c)
+{
+    (void)transposed;
+    one_chain(false, rows, columns, units, a, b, beta, c, stride_c);
+}
+
+static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t units,
+                       const float *a, const float *b, float beta, float *c, int64_t stride_c)
+{
+    (void)transposed;
+    one_chain(true, rows, columns, units, a, b, beta, c, stride_c);
 }
 
 /* Two sums of 16 values each from zero, then their sum added to the one in s. */
@@ -164,7 +179,7 @@ const gemm_kernel GEMM_PLAIN_FLOAT32 = {.name = "plain",
                                         .whole = 1,
                                         .pack_b = pack_b_float32,
                                         .pack_a = pack_a_float32,
-                                        .tile = tile};
+                                        .tile = tile_float32};
 
 const gemm_kernel GEMM_PLAIN_BFLOAT16 = {.name = "plain bfloat16",
                                          .chain = GEMM_BFLOAT16,
@@ -175,7 +190,7 @@ const gemm_kernel GEMM_PLAIN_BFLOAT16 = {.name = "plain bfloat16",
                                          .flushes = true,
                                          .pack_b = pack_b_pairs,
                                          .pack_a = pack_a_pairs,
-                                         .tile = tile};
+                                         .tile = tile_pairs};
 
 const gemm_kernel GEMM_PLAIN_TILES = {.name = "plain tiles",
                                       .chain = GEMM_TILES,

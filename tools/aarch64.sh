@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds for 64-bit ARM on a Debian machine of another kind, and runs suites there by emulation:
+#
+#   tools/aarch64.sh [FILTER...]     the filters of build/KIND/test; core/ layers/ models/ data/ if none
+#   KIND=f64 tools/aarch64.sh core/op_gradients
+#
+# Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user. The libraries come from Debian's
+# packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine
+# changes. Suites that start ./loci are skipped: the emulator does not start what it emulates.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for program in aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64 dpkg-deb; do
+    command -v "$program" >/dev/null && continue
+    echo "aarch64: no $program: install gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user" >&2
+    exit 1
+done
+
+suite=${DEBIAN_SUITE:-bookworm}
+root=$PWD/build/aarch64/root
+libraries=$root/usr/lib/aarch64-linux-gnu
+packages="libc6-dev libgomp1 libopenblas-openmp-dev libyaml-dev libsqlite3-dev libjansson-dev zlib1g-dev
+    nettle-dev libsentencepiece-dev libstdc++-12-dev"
+
+# apt with folders of its own, in which no package counts as installed.
+unpack() {
+    local own=$PWD/build/aarch64/apt
+    rm -rf "$own" "$root"
+    mkdir -p "$own/state/lists/partial" "$own/cache/archives/partial" "$root"
+    : >"$own/status"
+    echo "deb http://deb.debian.org/debian $suite main" >"$own/sources.list"
+    local get=(apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures::=arm64
+        -o Dir::State="$own/state" -o Dir::State::status="$own/status" -o Dir::Cache="$own/cache"
+        -o Dir::Etc::sourcelist="$own/sources.list" -o Dir::Etc::sourceparts=/dev/null)
+    "${get[@]}" update
+    # shellcheck disable=SC2086 # a list
+    "${get[@]}" install --download-only -y --no-install-recommends $packages
+    local package link
+    for package in "$own"/cache/archives/*.deb; do
+        dpkg-deb -x "$package" "$root"
+    done
+    # Absolute links would lead to this machine's own files.
+    find "$root" -type l -lname '/*' | while read -r link; do
+        ln -sfn "$root$(readlink "$link")" "$link"
+    done
+    rm -rf "$own"
+    : >"$root/complete"
+}
+[ -e "$root/complete" ] || unpack
+
+export PKG_CONFIG_SYSROOT_DIR=$root
+export PKG_CONFIG_LIBDIR=$libraries/pkgconfig:$libraries/openblas-openmp/pkgconfig
+kind=${KIND:-release} build=build/aarch64/${KIND:-release}
+make --no-print-directory KIND="$kind" BUILD="$build" MARCH=armv8-a \
+    CC="aarch64-linux-gnu-gcc --sysroot=$root" \
+    LDFLAGS="-Wl,-rpath-link,$libraries -Wl,-rpath-link,$libraries/openblas-openmp" \
+    "$build/bin/loci" test-binary
+
+[ $# -gt 0 ] || set -- core/ layers/ models/ data/
+# The variable keeps the runner from starting itself anew, which emulation cannot.
+exec qemu-aarch64 -L "$root" -E OMP_NUM_THREADS=1 -E LOCI_PROGRAM=/nowhere \
+    -E LD_LIBRARY_PATH="$libraries/openblas-openmp:$libraries" "$build/test" "$@"
