@@ -10,8 +10,10 @@
  * What is looked up depends on the text alone; carried are the last order - 1 tokens and what the
  * convolution sees of the past.
  *
+ * With `fold`, tokens that differ in case and spaces alone are looked up as one.
+ *
  * DIFFERS: convolutions start near zero instead of at it; tables of other layers may have the same
- * sizes (multipliers differ); tokens are looked up as they are, without folding case and spaces. */
+ * sizes (multipliers differ); folding knows the letters of ASCII, and leaves accents. */
 #include "layers/engram_ids.h"
 
 #include "core/ops/ops_recurrent.h"
@@ -23,6 +25,7 @@
 
 typedef struct engram_options {
     int64_t order, heads, rows, head_dim, conv, gate;
+    bool fold;
 } engram_options;
 
 enum { GATE_ROOT, GATE_PLAIN };
@@ -39,6 +42,8 @@ static const option OPTIONS[] = {
      .help = "size of a row"},
     {"conv", OPTION_INT, OPTION_AT(conv), .initial = "4", .min = 0, .max = 64,
      .help = "positions of the short convolution, `order` apart; 0: none"},
+    {"fold", OPTION_BOOL, OPTION_AT(fold), .initial = "false",
+     .help = "look tokens up without case and outer spaces (published), where they have text"},
     {"gate", OPTION_CHOICE, OPTION_AT(gate), .initial = "root", .choices = "root|plain",
      .help = "how the stream decides: sigmoid of the score's signed root, or of the score"},
     {0}};
@@ -47,7 +52,7 @@ static const option OPTIONS[] = {
  * layer_tensor and layer_state; -1: none. */
 typedef struct engram_plan {
     engram_ids ids;
-    int table, key, key_bias, key_gain, query_gain, value, value_bias, conv, conv_gain;
+    int fold, table, key, key_bias, key_gain, query_gain, value, value_bias, conv, conv_gain;
     int slot_tokens, slot_conv;
 } engram_plan;
 
@@ -70,6 +75,29 @@ static int64_t looked_up(const engram_options *o)
     return (o->order - 1) * o->heads;
 }
 
+static unsigned engram_needs(const void *options)
+{
+    const engram_options *o = options;
+    return o->fold ? NEEDS_TOKEN_TEXT : 0;
+}
+
+/* What every token is looked up as; kept in checkpoints, where the text may be another one's. */
+static int add_fold(layer_build *b, layer *self)
+{
+    const engram_options *o = self->options;
+    int64_t vocab = self->dims.vocab;
+    if (!o->fold || !b->token_text) return -1;
+    real *values = ARENA_NEW(b->memory, real, vocab);
+    int32_t *ids = ARENA_NEW(b->memory, int32_t, vocab);
+    engram_ids_fold(ids, b->token_text, vocab);
+    for (int64_t i = 0; i < vocab; i++) {
+        values[i] = (real)ids[i];
+    }
+    int index = layer_given(b, self, "fold", ROLE_TABLE, 1, &vocab, values);
+    layer_last_param(b)->active = 0;
+    return index;
+}
+
 static void add_gate(layer_build *b, layer *self, engram_plan *p, int64_t found)
 {
     int64_t width = self->dims.width;
@@ -88,9 +116,11 @@ static void engram_build(layer_build *b, layer *self)
     snprintf(place, sizeof place, "init:%s.multipliers", self->name);
     rng_key key = {.seed = b->seed, .place = rng_place(place)};
     p->ids = engram_ids_new(o->order, o->heads, o->rows, self->dims.vocab, key);
+    p->fold = add_fold(b, self);
     p->table =
         layer_param(b, self, "table", ROLE_EMBEDDING, 2, (int64_t[]){p->ids.rows, o->head_dim},
                     layer_init(b, self, found, false));
+    layer_last_param(b)->by_rows = true;
     layer_last_param(b)->active = (double)looked_up(o) / (double)p->ids.rows;
     add_gate(b, self, p, found);
     p->value = layer_matrix(b, self, "value.weight", width, found, true);
@@ -110,6 +140,14 @@ static void engram_build(layer_build *b, layer *self)
 
 /* ---- forward ---- */
 
+/* What is no token, the start and what lies before it, stays. */
+static void fold_tokens(int32_t *tokens, int64_t n, const tensor *fold)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (tokens[i] < fold->shape[0]) tokens[i] = (int32_t)fold->data[tokens[i]];
+    }
+}
+
 /* Rows of every position's n-grams [rows, time, looked up]. */
 static int32_t *find_rows(layer_ctx *c, const layer *self)
 {
@@ -118,6 +156,8 @@ static int32_t *find_rows(layer_ctx *c, const layer *self)
     int32_t *tokens = tape_keep(c->tape, c->rows * (past + c->time), sizeof *tokens);
     int32_t *found = tape_keep(c->tape, c->rows * c->time * per, sizeof *found);
     hash_ids_past(c, self, p->slot_tokens, past, tokens);
+    if (p->fold >= 0)
+        fold_tokens(tokens, c->rows * (past + c->time), layer_tensor(c, self, p->fold));
     for (int64_t i = 0; i < c->rows * c->time; i++) {
         const int32_t *last = tokens + i / c->time * (past + c->time) + past + i % c->time;
         engram_ids_rows(&p->ids, last, self->dims.vocab, found + i * per);
@@ -175,7 +215,7 @@ static tensor *engram_forward(layer_ctx *c, const layer *self, tensor *x)
     tape *t = c->tape;
     int64_t per = looked_up(o), n = c->rows * c->time;
     int32_t *found = find_rows(c, self);
-    tensor *e = op_gather(t, layer_tensor(c, self, p->table), found, n * per);
+    tensor *e = layer_rows(c, self, p->table, found, n * per);
     e = tape_reshape(t, e, 3, (int64_t[]){c->rows, c->time, per * o->head_dim});
     tensor *u =
         op_linear(t, e, layer_tensor(c, self, p->value), layer_tensor(c, self, p->value_bias));
@@ -199,11 +239,35 @@ static layer_cost engram_cost(const layer *self)
     return (layer_cost){.forward_flops = 2 * 2 * found * (double)self->dims.width};
 }
 
-/* Rows pass a projection before they are added to the stream: none has a value there itself. */
+/* What row i adds to the output where the gate is open: its table's columns of W_value, times it.
+ */
+static void row_value(const layer *self, const params *all, const real *values, int64_t i,
+                      real *out)
+{
+    const engram_options *o = self->options;
+    const engram_plan *p = self->plan;
+    const param *table = &all->list[self->first_param + p->table];
+    const param *weight = &all->list[self->first_param + p->value];
+    int64_t k = 0, columns = weight->shape[1];
+    while (k + 1 < looked_up(o) && p->ids.offset[(k + 1) / o->heads][(k + 1) % o->heads] <= i) {
+        k++;
+    }
+    const real *row = values + table->offset + i * o->head_dim;
+    const real *w = values + weight->offset + k * o->head_dim;
+    const real *bias = values + all->list[self->first_param + p->value_bias].offset;
+    for (int64_t c = 0; c < self->dims.width; c++) {
+        double sum = (double)bias[c] / (double)looked_up(o);
+        for (int64_t d = 0; d < o->head_dim; d++) {
+            sum += (double)w[c * columns + d] * (double)row[d];
+        }
+        out[c] = (real)sum;
+    }
+}
+
 static bool engram_memories(const layer *self, layer_memories *m)
 {
     const engram_plan *p = self->plan;
-    *m = (layer_memories){.count = p->ids.rows, .groups = 1, .values = -1};
+    *m = (layer_memories){.count = p->ids.rows, .groups = 1, .values = -1, .value = row_value};
     return true;
 }
 
@@ -214,6 +278,7 @@ const layer_class engram_layer = {
     .help = "hashed tables of n-grams, of which the stream takes what it asks for",
     .options = OPTIONS,
     .options_bytes = sizeof(engram_options),
+    .needs = engram_needs,
     .check = engram_check,
     .build = engram_build,
     .forward = engram_forward,

@@ -1,5 +1,8 @@
 #include "layers/engram_ids.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static bool is_prime(int64_t n)
 {
     for (int64_t d = 2; d * d <= n; d++) {
@@ -38,4 +41,59 @@ void engram_ids_rows(const engram_ids *h, const int32_t *tokens, int64_t vocab, 
             *out++ = (int32_t)(h->offset[n - 1][k] + row);
         }
     }
+}
+
+/* ---- folding ---- */
+
+typedef struct folded_text {
+    const char *text;
+    int32_t id;
+} folded_text;
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Small letters, one space for several, none at the ends; where that leaves nothing, a space. */
+static const char *plain(arena *a, const char *text)
+{
+    char *out = arena_push(a, (int64_t)strlen(text) + 2, 1);
+    int64_t n = 0;
+    for (const char *p = text; *p; p++) {
+        if (!is_space(*p)) {
+            out[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+        } else if (n > 0 && out[n - 1] != ' ') {
+            out[n++] = ' ';
+        }
+    }
+    n -= n > 0 && out[n - 1] == ' ';
+    if (n == 0) out[n++] = ' ';
+    out[n] = 0;
+    return out;
+}
+
+static int by_text(const void *x, const void *y)
+{
+    const folded_text *a = x, *b = y;
+    int order = strcmp(a->text, b->text);
+    return order ? order : a->id < b->id ? -1 : a->id > b->id;
+}
+
+void engram_ids_fold(int32_t *folded, const char *const *text, int64_t vocab)
+{
+    arena *a = arena_new((size_t)1 << 20);
+    folded_text *list = ARENA_NEW(a, folded_text, vocab);
+    int64_t n = 0;
+    for (int32_t id = 0; id < vocab; id++) {
+        folded[id] = id;
+        if (!text[id][0] || strstr(text[id], "\xEF\xBF\xBD")) continue;
+        list[n++] = (folded_text){plain(a, text[id]), id};
+    }
+    qsort(list, (size_t)n, sizeof *list, by_text);
+    for (int64_t i = 1, first = 0; i < n; i++) {
+        if (strcmp(list[i].text, list[first].text) != 0) first = i;
+        folded[list[i].id] = list[first].id;
+    }
+    arena_free(a);
 }

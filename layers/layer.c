@@ -159,7 +159,8 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
     }
     int64_t at = p->offset + piece * (p->count / p->pieces);
     int rank = p->rank - first_axis;
-    real *grad = c->books->grads && !p->frozen ? c->books->grads->values + at : NULL;
+    bool by_rows = c->books->grads && c->books->grads->rows && p->row_grads >= 0;
+    real *grad = c->books->grads && !p->frozen && !by_rows ? c->books->grads->values + at : NULL;
     *leaf =
         grad ? tape_param(c->tape, unconst(c->books->values) + at, grad, rank, shape + first_axis)
              : tape_leaf(c->tape, unconst(c->books->values) + at, rank, shape + first_axis, false);
@@ -179,6 +180,17 @@ tensor *layer_tensor(layer_ctx *c, const layer *self, int i)
     CHECK(c->books->params->list[self->first_param + i].pieces == 1,
           "%s: parameter %d is in pieces", self->name, i);
     return x;
+}
+
+tensor *layer_rows(layer_ctx *c, const layer *self, int i, const int32_t *ids, int64_t n)
+{
+    tensor *table = layer_tensor(c, self, i);
+    const param *p = &c->books->params->list[self->first_param + i];
+    const grads *g = c->books->grads;
+    CHECK(p->by_rows, "%s: parameter %d is no table that goes by rows", self->name, i);
+    bool by_rows = g && g->rows && p->row_grads >= 0;
+    return by_rows ? op_gather_rows(c->tape, table, ids, n, &g->rows[p->row_grads])
+                   : op_gather(c->tape, table, ids, n);
 }
 
 static int slot_of(const layer *self, int i)

@@ -48,7 +48,8 @@ typedef struct layer_cost {
 enum {
     NEEDS_TOKEN_COUNTS = 1, /* layer_build.token_counts */
     NEEDS_SOURCE = 2,       /* layer_build.source */
-    NEEDS_PREDICTIONS = 4   /* layer_ctx.predictions */
+    NEEDS_PREDICTIONS = 4,  /* layer_ctx.predictions */
+    NEEDS_TOKEN_TEXT = 8    /* layer_build.token_text */
 };
 
 struct layer_class {
@@ -150,9 +151,10 @@ typedef enum init_scheme {
 
 struct layer_build {
     params *params;
-    arena *memory;               /* lives as long as the model */
-    const int64_t *token_counts; /* [vocab] of the training split if needed, else NULL */
-    const tensor_source *source; /* if needed, else NULL */
+    arena *memory;                 /* lives as long as the model */
+    const int64_t *token_counts;   /* [vocab] of the training split if needed, else NULL */
+    const tensor_source *source;   /* if needed, else NULL */
+    const char *const *token_text; /* [vocab] if needed and tokens have text, else NULL */
     state_slot *slots;
     int slot_count, slot_capacity;
     uint64_t seed; /* of the run, for tables drawn at build time */
@@ -178,7 +180,7 @@ int layer_given(layer_build *b, layer *self, const char *name, param_role role, 
                 const int64_t *shape, const real *values);
 /* How a matrix with so many inputs starts under the model's scheme. */
 param_init layer_init(const layer_build *b, const layer *self, int64_t inputs, bool to_residual);
-/* The most recent parameter, to set pieces, matmul, active. */
+/* The most recent parameter, to set pieces, matmul, active, by_rows. */
 param *layer_last_param(layer_build *b);
 
 /* Declares a state slot "<layer name>.<name>" and returns its index for layer_state: 0, 1, ... */
@@ -237,6 +239,8 @@ struct layer_ctx {
  * ([experts, hidden, width] in `experts` pieces gives [hidden, width]). Only pieces that were asked
  * for can receive gradient; the others cost nothing. */
 tensor *layer_tensor(layer_ctx *c, const layer *self, int i);
+/* Rows ids [n] of parameter i, a table declared `by_rows`: [n, width]. ids is copied. */
+tensor *layer_rows(layer_ctx *c, const layer *self, int i, const int32_t *ids, int64_t n);
 tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece);
 /* The same by index in params: another layer's parameter, found in link. */
 tensor *layer_leaf(layer_ctx *c, int param, int64_t piece);

@@ -8,12 +8,14 @@
 /* The key-value memories of a layer (Geva et al. 2021, arXiv:2012.14913): memory i fires with a
  * coefficient m_i, and the layer adds sum_i m_i value_i to its output. Component k of value i is
  * element (i / n) group_stride + (i mod n) stride + k component_stride of the parameter, n = count
- * / groups. */
+ * / groups. Where a value is no part of a parameter, `value` computes it: out [width]. */
 typedef struct layer_memories {
     int64_t count;  /* memories in all */
     int64_t groups; /* equal groups of consecutive memories (experts); 1: none */
-    int values;     /* parameter, by index in params; -1: no memory has a value of its own */
+    int values;     /* parameter, by index in params; -1: no memory has a value there */
     int64_t group_stride, stride, component_stride; /* in elements */
+    void (*value)(const layer *self, const params *p, const real *values, int64_t memory,
+                  real *out); /* NULL: see values */
 } layer_memories;
 
 enum { MAX_EXCHANGES = 65 };

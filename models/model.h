@@ -32,9 +32,10 @@ typedef struct model model;
 
 typedef struct model_inputs {
     int64_t vocab;
-    uint64_t seed;               /* for tables drawn at build time */
-    const int64_t *token_counts; /* [vocab] or NULL; see model_needs */
-    const tensor_source *source; /* another run's tensors or NULL; see model_needs */
+    uint64_t seed;                 /* for tables drawn at build time */
+    const int64_t *token_counts;   /* [vocab] or NULL; see model_needs */
+    const tensor_source *source;   /* another run's tensors or NULL; see model_needs */
+    const char *const *token_text; /* [vocab] or NULL; see model_needs */
 } model_inputs;
 
 /* What the layers of the spec need beside it (NEEDS_* bits); whatever is wrong with the spec is

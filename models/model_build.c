@@ -359,6 +359,7 @@ static bool build(model *m, const node *spec, const model_inputs *inputs, err *e
                      .memory = m->memory,
                      .token_counts = inputs->token_counts,
                      .source = inputs->source,
+                     .token_text = inputs->token_text,
                      .seed = inputs->seed,
                      .scheme = (init_scheme)m->options.init.scheme,
                      .std = m->options.init.std,

@@ -63,10 +63,14 @@ void readout_logits(const readout *r, real *logits, const real *x, int64_t n, re
 void readout_memory(const layer *self, const layer_memories *m, const params *p, const real *values,
                     int64_t first, int64_t n, real *out)
 {
-    CHECK(m->values >= 0 && first >= 0 && first + n <= m->count, "%s: memories %lld to %lld",
-          self->name, (long long)first, (long long)(first + n));
-    const real *from = values + p->list[m->values].offset;
     int64_t per_group = m->count / m->groups, width = self->dims.width;
+    CHECK((m->values >= 0 || m->value) && first >= 0 && first + n <= m->count,
+          "%s: memories %lld to %lld", self->name, (long long)first, (long long)(first + n));
+    for (int64_t i = 0; m->value && i < n; i++) {
+        m->value(self, p, values, first + i, out + i * width);
+    }
+    if (m->value) return;
+    const real *from = values + p->list[m->values].offset;
     for (int64_t i = 0; i < n; i++) {
         const real *value =
             from + (first + i) / per_group * m->group_stride + (first + i) % per_group * m->stride;

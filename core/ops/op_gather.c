@@ -32,17 +32,54 @@ static void gather_backward(tape *t, void *keep)
 
 static const op_class GATHER = {"gather", gather_backward};
 
-tensor *op_gather(tape *t, tensor *table, const int32_t *ids, int64_t n)
+static tensor *gathered(tape *t, const tensor *table, const int32_t *ids, int64_t n)
 {
     CHECK(table->rank == 2, "a table of rank %d", table->rank);
-    double since = tape_clock(t);
     int64_t entries = table->shape[0], width = table->shape[1];
     tensor *y = tape_tensor(t, 2, (int64_t[]){n, width});
     for (int64_t i = 0; i < n; i++) {
         CHECK(ids[i] >= 0 && ids[i] < entries, "id %d of %lld", ids[i], (long long)entries);
         vec_copy(y->data + i * width, table->data + ids[i] * width, width);
     }
+    return y;
+}
+
+tensor *op_gather(tape *t, tensor *table, const int32_t *ids, int64_t n)
+{
+    double since = tape_clock(t);
+    tensor *y = gathered(t, table, ids, n);
     finish(t, &GATHER, table, y, ids, n, since);
+    return y;
+}
+
+typedef struct rows_keep {
+    tensor *y;
+    row_grads *into;
+    int32_t *ids;
+    int64_t n;
+} rows_keep;
+
+static void gather_rows_backward(tape *t, void *keep)
+{
+    (void)t;
+    const rows_keep *k = keep;
+    row_grads_push(k->into, k->ids, k->y->grad, k->n);
+}
+
+static const op_class GATHER_ROWS = {"gather_rows", gather_rows_backward};
+
+tensor *op_gather_rows(tape *t, tensor *table, const int32_t *ids, int64_t n, row_grads *into)
+{
+    double since = tape_clock(t);
+    CHECK(!table->needs_grad, "gradients of the table go to rows");
+    tensor *y = gathered(t, table, ids, n);
+    if (tape_recording(t)) {
+        rows_keep *k = tape_keep(t, 1, sizeof *k);
+        *k = (rows_keep){y, into, tape_keep(t, n, sizeof *ids), n};
+        memcpy(k->ids, ids, (size_t)n * sizeof *ids);
+        tape_record(t, &GATHER_ROWS, k, 1, &y);
+    }
+    tape_charge(t, &GATHER_ROWS, since);
     return y;
 }
 

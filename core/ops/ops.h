@@ -8,6 +8,7 @@
 #define LOCI_CORE_OPS_H
 
 #include "core/base/rng.h"
+#include "core/ops/row_grads.h"
 #include "core/ops/tape.h"
 
 typedef enum activation {
@@ -92,6 +93,9 @@ tensor *op_repeat(tape *t, tensor *x, int64_t times);
 
 /* y [n, width] = table row ids[i]; table [entries, width]; 0 <= ids[i] < entries; ids is copied. */
 tensor *op_gather(tape *t, tensor *table, const int32_t *ids, int64_t n);
+/* The same; the gradient goes to `into`, row by row, and the table needs none: the cost follows the
+ * rows, not the table. */
+tensor *op_gather_rows(tape *t, tensor *table, const int32_t *ids, int64_t n, row_grads *into);
 /* y [out_rows, width]: y[ids[i]] += x[i]; rows never named are zero; a negative id drops the row.
  */
 tensor *op_scatter(tape *t, tensor *x, const int32_t *ids, int64_t out_rows);

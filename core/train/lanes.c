@@ -49,6 +49,7 @@ struct lanes {
     void *memory;
     size_t memory_bytes;
     bool *has;
+    row_grads *rows;
     vector *vectors, **spare, **nodes;
     int vector_count, spares, levels;
     int64_t first_node[MAX_LEVELS + 1], level_nodes[MAX_LEVELS + 1];
@@ -149,6 +150,9 @@ static void add_piece(grads a, grads b, int64_t piece, int64_t begin, int64_t co
 /* Piece by piece: an expert without tokens in both halves costs nothing to add. */
 static void add_grads(const params *p, grads a, grads b)
 {
+    for (int i = 0; a.rows && i < p->row_tables; i++) {
+        row_grads_append(&a.rows[i], &b.rows[i]);
+    }
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
         int64_t size = q->count / q->pieces;
@@ -175,6 +179,9 @@ static vector *fresh_vector(lanes *l)
     pthread_mutex_unlock(&l->mutex);
     /* Only the marks are cleared: the first to write a piece overwrites it. */
     memset(v->g.has, 0, (size_t)l->params->pieces * sizeof *v->g.has);
+    for (int i = 0; v->g.rows && i < l->params->row_tables; i++) {
+        v->g.rows[i].count = 0;
+    }
     return v;
 }
 
@@ -342,6 +349,23 @@ lanes *lanes_new(int64_t count, int threads, const params *p, err *e)
     return l;
 }
 
+void lanes_take_rows(lanes *l)
+{
+    const params *p = l->params;
+    if (p->row_tables == 0) return;
+    l->rows = calloc((size_t)l->vector_count * (size_t)p->row_tables, sizeof *l->rows);
+    CHECK(l->rows, "out of memory for %d tables' gradients", p->row_tables);
+    for (int i = 0; i < l->vector_count; i++) {
+        l->vectors[i].g.rows = l->rows + (int64_t)i * p->row_tables;
+    }
+    for (int k = 0; k < p->count; k++) {
+        const param *q = &p->list[k];
+        for (int i = 0; q->row_grads >= 0 && i < l->vector_count; i++) {
+            l->vectors[i].g.rows[q->row_grads].width = q->shape[1];
+        }
+    }
+}
+
 void lanes_free(lanes *l)
 {
     if (!l) return;
@@ -356,6 +380,10 @@ void lanes_free(lanes *l)
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->mutex);
     if (l->memory) munmap(l->memory, l->memory_bytes);
+    for (int64_t i = 0; l->rows && i < (int64_t)l->vector_count * l->params->row_tables; i++) {
+        row_grads_deinit(&l->rows[i]);
+    }
+    free(l->rows);
     free(l->has);
     free(l->vectors);
     free(l->spare);
@@ -369,11 +397,25 @@ int lanes_threads(const lanes *l)
     return l ? l->threads : 1;
 }
 
+/* Tables whose gradients come as rows leave their part of the vector alone. */
+static size_t touched_bytes(const lanes *l, const vector *v)
+{
+    size_t bytes = vector_bytes(l->params);
+    for (int i = 0; v->g.rows && i < l->params->count; i++) {
+        const param *q = &l->params->list[i];
+        if (q->row_grads < 0) continue;
+        const row_grads *g = &v->g.rows[q->row_grads];
+        bytes -= (size_t)q->count * sizeof(real);
+        bytes += (size_t)g->capacity * ((size_t)g->width * sizeof(real) + sizeof *g->rows);
+    }
+    return bytes;
+}
+
 size_t lanes_bytes(const lanes *l)
 {
     size_t touched = 0;
     for (int i = 0; i < l->vector_count; i++) {
-        touched += l->vectors[i].touched ? vector_bytes(l->params) : 0;
+        touched += l->vectors[i].touched ? touched_bytes(l, &l->vectors[i]) : 0;
     }
     return touched;
 }

@@ -8,6 +8,9 @@
  * (log2(lanes / threads) + 1), rounded up, and one for accumulation vectors are needed; they are
  * reserved at the start and memory is only touched when used.
  *
+ * Gradients by rows (params.h) are put one behind the other, left before right: the same order in
+ * any case, too.
+ *
  * Piece i of `has` (see params.h) says whether a lane gave that piece any gradient; a sum has it if
  * either part does, and a piece that neither has is never read. */
 #ifndef LOCI_CORE_LANES_H
@@ -27,6 +30,8 @@ typedef void (*lanes_item_fn)(void *arg, int64_t item, int thread);
  * complete and outlive the pool. Fails if threads or memory cannot be had. */
 lanes *lanes_new(int64_t count, int threads, const params *p, err *e);
 void lanes_free(lanes *l);
+/* From now on gradients of parameters with row_grads come as rows: every grads has `rows`. */
+void lanes_take_rows(lanes *l);
 
 /* Runs fn for every lane and returns the sum of their gradients, valid until the next call. With
  * `add` the sum of the call before is added first (gradient accumulation: result = before + this,

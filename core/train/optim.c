@@ -31,7 +31,8 @@ struct optim {
     int64_t steps;
     range *ranges, *wholes; /* pieces cut into ranges; adafactor: whole pieces */
     int64_t range_count, whole_count;
-    double *sums; /* [range_count] */
+    double *sums;   /* [range_count] */
+    row_sums *rows; /* [row_tables]: of the step's gradients, each row once */
 };
 
 /* ---- making ---- */
@@ -73,7 +74,7 @@ static int64_t list_ranges(range *list, const params *p, int64_t most)
         int64_t size = q->count / q->pieces;
         int64_t state_size = adafactor_state_count(adafactor_shape_of(q));
         for (int64_t k = 0; k < q->pieces; k++, state += state_size) {
-            for (int64_t at = 0; at < size && !q->frozen; at += most, n++) {
+            for (int64_t at = 0; at < size && !q->frozen && q->row_grads < 0; at += most, n++) {
                 if (!list) continue;
                 list[n] = (range){.p = q,
                                   .piece = q->first_piece + k,
@@ -97,11 +98,12 @@ static bool reserve(optim *m, err *e)
     m->wholes = calloc((size_t)m->whole_count + 1, sizeof *m->wholes);
     m->sums = calloc((size_t)m->range_count + 1, sizeof *m->sums);
     m->touched = calloc((size_t)p->pieces + 1, sizeof *m->touched);
+    m->rows = calloc((size_t)p->row_tables + 1, sizeof *m->rows);
     m->memory_bytes = (size_t)(first + second + 1) * sizeof(real);
     m->memory =
         mmap(NULL, m->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m->memory == MAP_FAILED) m->memory = NULL;
-    if (!m->memory || !m->ranges || !m->wholes || !m->sums || !m->touched) {
+    if (!m->memory || !m->ranges || !m->wholes || !m->sums || !m->touched || !m->rows) {
         return err_set(e, "no memory for %zu bytes of the optimiser's moments; use a smaller model",
                        m->memory_bytes);
     }
@@ -135,6 +137,10 @@ void optim_free(optim *m)
     free(m->ranges);
     free(m->wholes);
     free(m->sums);
+    for (int i = 0; m->rows && i < m->p->row_tables; i++) {
+        row_sums_deinit(&m->rows[i]);
+    }
+    free(m->rows);
     free(m->touched);
     free(m);
 }
@@ -165,12 +171,32 @@ static void sum_squares(void *arg, int64_t item, int thread)
     j->m->sums[item] = sum;
 }
 
+/* Adds up each row's gradients, and the squares of the sums. */
+static double sum_rows(optim *m, const grads *g, const char **bad)
+{
+    double all = 0;
+    for (int i = 0; i < m->p->count; i++) {
+        const param *q = &m->p->list[i];
+        if (q->row_grads < 0) continue;
+        CHECK(g->rows, "gradients of %s are not there by rows", q->name);
+        row_sums *s = &m->rows[q->row_grads];
+        row_sums_of(s, &g->rows[q->row_grads]);
+        double sum = 0;
+        for (int64_t k = 0; k < s->sums.count * s->sums.width; k++) {
+            sum += (double)s->sums.values[k] * (double)s->sums.values[k];
+        }
+        if (bad && !isfinite(sum)) *bad = q->name;
+        all += sum;
+    }
+    return all;
+}
+
 double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad)
 {
     job j = {.m = m, .g = g};
     lanes_parallel(pool, sum_squares, &j, m->range_count);
-    double sum = 0;
     if (bad) *bad = NULL;
+    double sum = m->p->row_tables > 0 ? sum_rows(m, g, bad) : 0;
     for (int64_t i = 0; i < m->range_count; i++) {
         sum += m->sums[i];
         /* Of several the last, which a backward pass comes to first: what lies before it is broken
@@ -253,30 +279,35 @@ static double decay_of(const optim *m, const param *p)
     return m->o.weight_decay * p->decay_scale;
 }
 
+/* adam: decay is a part of the gradient and so of the moments; adamw: of the parameter alone
+ * (Loshchilov & Hutter 2019, arXiv:1711.05101). */
+static adam_scalars adam_scalars_of(const job *j, const param *p)
+{
+    const optim_options *o = &j->m->o;
+    double lr = j->lr * p->lr_scale, wd = decay_of(j->m, p), t = (double)j->m->steps;
+    bool decoupled = o->kind == OPTIM_ADAMW;
+    return (adam_scalars){.scale = (real)j->scale,
+                          .l2 = (real)(decoupled ? 0 : wd),
+                          .keep = (real)(decoupled ? 1 - lr * wd : 1),
+                          .beta1 = (real)o->beta1,
+                          .beta2 = (real)o->beta2,
+                          .rate = (real)(lr / (1 - pow(o->beta1, t))),
+                          .root_scale = (real)(1 / sqrt(1 - pow(o->beta2, t))),
+                          .eps = (real)o->eps,
+                          .rest1 = (real)(1 - o->beta1),
+                          .rest2 = (real)(1 - o->beta2)};
+}
+
 static void step_adam(const job *j, const range *r, const real *g)
 {
     const optim *m = j->m;
-    const optim_options *o = &m->o;
     real *p = j->values + r->begin;
-    double lr = j->lr * r->p->lr_scale, wd = decay_of(m, r->p), t = (double)m->steps;
-    /* adam: decay is a part of the gradient and so of the moments; adamw: of the parameter alone
-     * (Loshchilov & Hutter 2019, arXiv:1711.05101). */
-    bool decoupled = o->kind == OPTIM_ADAMW;
-    real keep = (real)(decoupled ? 1 - lr * wd : 1);
-    if (!m->touched[r->piece] && (decoupled || wd <= 0)) { /* moments are 0 and stay so */
-        if (decoupled && wd > 0) scale_by(p, r->count, keep);
+    bool decoupled = m->o.kind == OPTIM_ADAMW, decays = decay_of(m, r->p) > 0;
+    adam_scalars s = adam_scalars_of(j, r->p);
+    if (!m->touched[r->piece] && (decoupled || !decays)) { /* moments are 0 and stay so */
+        if (decoupled && decays) scale_by(p, r->count, s.keep);
         return;
     }
-    adam_scalars s = {.scale = (real)j->scale,
-                      .l2 = (real)(decoupled ? 0 : wd),
-                      .keep = keep,
-                      .beta1 = (real)o->beta1,
-                      .beta2 = (real)o->beta2,
-                      .rate = (real)(lr / (1 - pow(o->beta1, t))),
-                      .root_scale = (real)(1 / sqrt(1 - pow(o->beta2, t))),
-                      .eps = (real)o->eps,
-                      .rest1 = (real)(1 - o->beta1),
-                      .rest2 = (real)(1 - o->beta2)};
     adam(p, m->m + r->begin, m->v + r->begin, g, r->count, s);
 }
 
@@ -309,6 +340,44 @@ static void step_range(void *arg, int64_t item, int thread)
         step_sgd(j, r, g);
     } else {
         step_adam(j, r, g);
+    }
+}
+
+/* Rows of one table, so many at a time. */
+typedef struct row_job {
+    job j;
+    const param *p;
+    const row_grads *sums;
+} row_job;
+
+enum { ROWS = 512 };
+
+static void step_rows(void *arg, int64_t item, int thread)
+{
+    (void)thread;
+    const row_job *r = arg;
+    const optim *m = r->j.m;
+    int64_t width = r->sums->width, end = MIN((item + 1) * ROWS, r->sums->count);
+    adam_scalars s = adam_scalars_of(&r->j, r->p); /* sgd: the scale and the rate alone are used */
+    for (int64_t i = item * ROWS; i < end; i++) {
+        int64_t at = r->p->offset + r->sums->rows[i] * width;
+        const real *g = r->sums->values + i * width;
+        if (m->o.kind == OPTIM_SGD) {
+            sgd_plain(r->j.values + at, g, width, s.scale, 0, (real)(r->j.lr * r->p->lr_scale));
+        } else {
+            adam(r->j.values + at, m->m + at, m->v + at, g, width, s);
+        }
+    }
+}
+
+static void step_tables(const job *j, lanes *pool)
+{
+    for (int i = 0; i < j->m->p->count; i++) {
+        const param *q = &j->m->p->list[i];
+        if (q->row_grads < 0) continue;
+        row_job r = {.j = *j, .p = q, .sums = &j->m->rows[q->row_grads].sums};
+        j->m->touched[q->first_piece] |= r.sums->count > 0;
+        lanes_parallel(pool, step_rows, &r, (r.sums->count + ROWS - 1) / ROWS);
     }
 }
 
@@ -352,6 +421,7 @@ optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes
     } else {
         lanes_parallel(pool, step_range, &j, m->range_count);
     }
+    if (m->p->row_tables > 0) step_tables(&j, pool);
     return report;
 }
 

@@ -19,9 +19,14 @@
  * A piece without gradient in a step (grads.has) counts as gradient 0, exactly as if the zeros had
  * been written: its moments decay and it goes on moving. Only a piece that has never had any
  * gradient is passed over (its moments are 0 and stay so; weight decay still applies).
- * `lazy: true` leaves pieces without gradient entirely alone in that step: parameters, moments and
- * decay. DIFFERS: adafactor treats each piece (expert) as a parameter of its own, so rms(p),
- * rms(u), R and C are a piece's; of three or more axes the last two are factored. */
+ * Rows of tables that go by rows (params.h), with adam or adamw and `lazy: true`, or sgd without
+ * momentum and decay of it: a row without gradient is left alone, and the cost of a step follows
+ * the rows that have one. With sgd that is what zeros would have done, exactly; lazy adam is
+ * another rule, for moments decay and move a row only in steps that touch it. In all other cases a
+ * table is one piece. `lazy: true` leaves pieces without gradient entirely alone in that step:
+ * parameters, moments and decay. DIFFERS: adafactor treats each piece (expert) as a parameter of
+ * its own, so rms(p), rms(u), R and C are a piece's; of three or more axes the last two are
+ * factored. */
 #ifndef LOCI_CORE_OPTIM_H
 #define LOCI_CORE_OPTIM_H
 
@@ -64,8 +69,9 @@ extern const option OPTIM_GROUP_OPTIONS[];
 bool optim_read(optim_options *o, const node *n, arena *a, err *e);
 
 /* Sets frozen, lr_scale and decay_scale of the parameters by the groups. A group that matches no
- * parameter is an error, and so is `decay` where all decays, or does not, as it would anyway. Call
- * before lanes, optimiser and training see the params. */
+ * parameter is an error, and so is `decay` where all decays, or does not, as it would anyway. Also
+ * sets row_grads of tables that go by rows. Call before lanes, optimiser and training see the
+ * params. */
 bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e);
 
 typedef struct optim optim;

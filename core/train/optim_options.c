@@ -41,7 +41,7 @@ const option OPTIM_OPTIONS[] = {
     {"clip", OPTION_REAL, AT(clip), .initial = "1", .min = 0, .max = 1e9,
      .help = "largest norm of the whole gradient; 0: no clipping, adafactor's unless given"},
     {"lazy", OPTION_BOOL, AT(lazy), .initial = "false",
-     .help = "leave pieces (experts) alone in steps that give them no gradient"},
+     .help = "leave pieces (experts, rows of tables) alone in steps that give them no gradient"},
     {"groups", OPTION_NODE, AT(groups),
      .help =
          "list of {match, lr, decay, freeze}: parameters by name, * and ? match any characters"},
@@ -124,6 +124,23 @@ static bool apply_group(params *p, const optim_options *o, const optim_group *g,
                     g->match, p->count, p->count > 0 ? p->list[0].name : "none");
 }
 
+/* Where a row without gradient is left alone: see optim.h. */
+static bool leaves_rows(const optim_options *o, const param *q)
+{
+    if (o->kind == OPTIM_ADAMW || o->kind == OPTIM_ADAM) return o->lazy;
+    return o->kind == OPTIM_SGD && !(o->momentum > 0) && !(o->weight_decay * q->decay_scale > 0);
+}
+
+static void choose_rows(params *p, const optim_options *o)
+{
+    p->row_tables = 0;
+    for (int i = 0; i < p->count; i++) {
+        param *q = &p->list[i];
+        bool by_rows = q->by_rows && !q->frozen && leaves_rows(o, q);
+        q->row_grads = by_rows ? p->row_tables++ : -1;
+    }
+}
+
 bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
 {
     for (int i = 0; o->groups && i < o->groups->count; i++) {
@@ -131,5 +148,6 @@ bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
         optim_group group = {0};
         if (!read_group(&group, n, a, e) || !apply_group(p, o, &group, n, e)) return false;
     }
+    choose_rows(p, o);
     return true;
 }

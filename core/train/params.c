@@ -44,6 +44,7 @@ int params_add(params *p, const char *name, param_role role, int rank, const int
                  .matmul = role == ROLE_MATRIX,
                  .active = 1,
                  .frozen = role == ROLE_TABLE,
+                 .row_grads = -1,
                  .lr_scale = 1,
                  .decay_scale = role == ROLE_MATRIX ? 1 : 0};
     for (int i = 0; i < rank; i++) {

@@ -7,6 +7,7 @@
 #define LOCI_CORE_PARAMS_H
 
 #include "core/base/arena.h"
+#include "core/ops/row_grads.h"
 #include "core/ops/tape.h"
 
 /* What a parameter is for; weight decay (unless a group says otherwise), optimiser and
@@ -52,7 +53,12 @@ typedef struct param {
     bool matmul;       /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
     double active;     /* share that takes part in one token's computation (experts: k / experts) */
     bool frozen;       /* no gradient, no update */
-    double lr_scale;   /* from the spec's parameter groups; 1 */
+    /* A table [rows, width] of which a step touches few rows: its gradients may come row by row,
+     * and where the optimiser wants them so (optim_apply_groups), row_grads is its index in
+     * grads.rows; else -1. */
+    bool by_rows;
+    int row_grads;
+    double lr_scale;    /* from the spec's parameter groups; 1 */
     double decay_scale; /* matrices 1, all others 0, unless a group says otherwise */
 } param;
 
@@ -62,6 +68,7 @@ typedef struct params {
     int count, capacity;
     int64_t total;  /* elements of a flat vector, padding included */
     int64_t pieces; /* over all parameters */
+    int row_tables; /* parameters with row_grads >= 0 */
 } params;
 
 void params_init(params *p, arena *memory);
@@ -83,6 +90,9 @@ int64_t params_active(const params *p);
 typedef struct grads {
     real *values; /* [total]; defined only where `has` is set */
     bool *has;    /* [pieces] */
+    /* [row_tables]: all there is of those parameters' gradients. NULL: theirs are in `values` like
+     * any other. */
+    row_grads *rows;
 } grads;
 
 #endif

@@ -43,7 +43,7 @@ void inspect_values(inspection *x)
     readout read = readout_new(m->model, m->values, x->task->options->as_head);
     for (int i = 0; i < x->layer_count; i++) {
         inspected_layer *l = &x->layers[i];
-        if (l->memories.values < 0) continue;
+        if (l->memories.values < 0 && !l->memories.value) continue;
         l->values = ARENA_NEW(x->memory, value_reading, l->memories.count);
         l->tops = ARENA_NEW(x->memory, int32_t, l->memories.count);
         l->with = arena_push_zero(x->memory, model_vocab(m->model), sizeof *l->with);

@@ -113,12 +113,15 @@ static double tape_bytes_per_token(const params *p)
 static double estimate_memory(const workload *w, const model_cost *cost)
 {
     const params *p = model_params_const(w->model);
-    double vector = (double)p->total * (double)sizeof(real);
+    double vector = (double)p->total * (double)sizeof(real), gradients = vector;
+    for (int i = 0; i < p->count; i++) { /* by rows, a table's take little */
+        if (p->list[i].row_grads >= 0) gradients -= (double)p->list[i].count * (double)sizeof(real);
+    }
     double lane_tokens = (double)(w->shape.lane_rows * w->shape.segment), stores = 0;
     if (w->eval.stored > 0) { /* more is carried than in training, beside it */
         stores = model_costs(w->eval_model).state_bytes * (double)w->eval.rows;
     }
-    return vector * (1 + levels(w->shape.lanes)) + (double)optim_bytes(&w->optim, p) +
+    return vector + gradients * levels(w->shape.lanes) + (double)optim_bytes(&w->optim, p) +
            lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch +
            stores;
 }

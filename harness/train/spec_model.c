@@ -3,6 +3,7 @@
 #include "harness/train/train_kernels.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* What a layer can only be built or run with. */
 static bool check_needs(unsigned needs, const node *model_spec, const node *init, err *e)
@@ -11,6 +12,20 @@ static bool check_needs(unsigned needs, const node *model_spec, const node *init
     return node_err(e, model_spec, "a layer %s; name a trained model with `init_from:`",
                     needs & NEEDS_SOURCE ? "is built from another model's parameters"
                                          : "is told another model's predictions");
+}
+
+/* [vocab] in the arena; NULL: the corpus's ids are numbers. */
+static const char *const *token_texts(arena *a, const corpus *c)
+{
+    int64_t vocab = corpus_vocab(c);
+    if (strcmp(corpus_tokenizer(c), "none") == 0) return NULL;
+    const char **texts = ARENA_NEW(a, const char *, vocab);
+    for (int32_t id = 0; id < vocab; id++) {
+        char *text = corpus_decode(c, &id, 1, NULL);
+        texts[id] = arena_strdup(a, text ? text : "");
+        free(text);
+    }
+    return texts;
 }
 
 model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
@@ -31,6 +46,7 @@ model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *
         model_inputs inputs = {.vocab = corpus_vocab(c),
                                .seed = (uint64_t)seed,
                                .token_counts = counts,
+                               .token_text = needs & NEEDS_TOKEN_TEXT ? token_texts(a, c) : NULL,
                                .source = needs & NEEDS_SOURCE ? source : NULL};
         m = model_build(n, &inputs, e);
     }

@@ -84,6 +84,7 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
         trainer_free(t);
         return NULL;
     }
+    lanes_take_rows(t->pool);
     return t;
 }
 

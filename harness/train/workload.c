@@ -88,10 +88,11 @@ static bool check_lazy(const workload *w, err *e)
 {
     const params *p = model_params_const(w->model);
     for (int i = 0; i < p->count; i++) {
-        if (p->list[i].pieces > 1) return true;
+        if (p->list[i].pieces > 1 || p->list[i].by_rows) return true;
     }
-    return !w->optim.lazy || node_err(e, node_at(w->spec, "optimizer.lazy"),
-                                      "has no effect: no layer has pieces, such as experts");
+    return !w->optim.lazy ||
+           node_err(e, node_at(w->spec, "optimizer.lazy"),
+                    "has no effect: no layer has pieces, such as experts, or tables");
 }
 
 /* Completes a workload whose corpus is open. */

@@ -458,6 +458,82 @@ static void decay_by_groups(void)
     arena_free(a);
 }
 
+/* ---- a table by rows ---- */
+
+enum { ENTRIES = 700, WIDTH = 3 };
+
+static void setup_table(fixture *f, const char *options, bool by_rows)
+{
+    err e = {""};
+    *f = (fixture){.memory = arena_new(0)};
+    params_init(&f->p, f->memory);
+    params_add(&f->p, "table", ROLE_EMBEDDING, 2, (int64_t[]){ENTRIES, WIDTH},
+               (param_init){INIT_NORMAL, 0.5});
+    f->p.list[0].by_rows = by_rows;
+    f->p.list[0].pieces = by_rows ? 1 : ENTRIES;
+    params_seal(&f->p);
+    node *n = node_parse(f->memory, options, strlen(options), "x.yaml", &e);
+    CHECK(n && optim_read(&f->o, n, f->memory, &e), "%s", e.text);
+    CHECK(optim_apply_groups(&f->p, &f->o, f->memory, &e), "%s", e.text);
+    EXPECT(f->p.row_tables == by_rows, "%s: %d tables", options, f->p.row_tables);
+    f->m = optim_new(&f->o, &f->p, &e);
+    CHECK(f->m, "%s", e.text);
+    f->values = ARENA_NEW(f->memory, real, f->p.total);
+    f->g.values = arena_push_zero(f->memory, f->p.total, sizeof(real));
+    f->g.has = arena_push_zero(f->memory, f->p.pieces, sizeof(bool));
+    params_start(&f->p, f->values, 1);
+}
+
+/* Gradients of a step for both, some rows several times. */
+static void draw_rows(row_grads *rows, grads *pieces, int step)
+{
+    rows->count = 0;
+    memset(pieces->has, 0, ENTRIES);
+    memset(pieces->values, 0, ENTRIES * WIDTH * sizeof(real));
+    for (uint32_t i = 0; i < 900; i++) {
+        rng_key key = {.seed = 4, .step = (uint32_t)step, .row = i};
+        int32_t row = (int32_t)rng_below(key, 0, ENTRIES);
+        real g[WIDTH];
+        for (int c = 0; c < WIDTH; c++) {
+            g[c] = (real)rng_normal(key, (uint64_t)(1 + c));
+            pieces->values[row * WIDTH + c] += g[c];
+        }
+        pieces->has[row] = true;
+        row_grads_push(rows, &row, g, 1);
+    }
+}
+
+/* By rows, and in as many pieces as there are rows: what has no gradient is left alone in both, so
+ * that they are one rule, to the bit. */
+static void rows_are_lazy_pieces(void)
+{
+    static const char *const kinds[] = {"{kind: adamw, lazy: true, clip: 0}",
+                                        "{kind: adam, lazy: true, clip: 0}",
+                                        "{kind: sgd, momentum: 0, clip: 0}"};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        fixture by_rows, pieces;
+        row_grads rows = {.width = WIDTH};
+        setup_table(&by_rows, kinds[k], true);
+        setup_table(&pieces, kinds[k], false);
+        by_rows.g.rows = &rows;
+        for (int step = 0; step < 6; step++) {
+            draw_rows(&rows, &pieces.g, step);
+            optim_report a = optim_step(by_rows.m, by_rows.values, &by_rows.g, 0.1, NULL);
+            optim_report b = optim_step(pieces.m, pieces.values, &pieces.g, 0.1, NULL);
+            EXPECT(fabs(a.norm - b.norm) <= 1e-6 * b.norm, "%s: norms %g and %g", kinds[k], a.norm,
+                   b.norm);
+        }
+        EXPECT(memcmp(by_rows.values, pieces.values, ENTRIES * WIDTH * sizeof(real)) == 0,
+               "%s: by rows is another rule", kinds[k]);
+        row_grads_push(&rows, (int32_t[]){ENTRIES - 1}, (real[]){1, (real)NAN, 1}, 1);
+        optim_report bad = optim_step(by_rows.m, by_rows.values, &by_rows.g, 0.1, NULL);
+        EXPECT(bad.bad && strcmp(bad.bad, "table") == 0, "%s: a NaN passes", kinds[k]);
+        row_grads_deinit(&rows);
+        teardown(&by_rows);
+        teardown(&pieces);
+    }
+}
+
 static void wrong_options(void)
 {
     static const char *const cases[][2] = {
@@ -494,6 +570,7 @@ const test_suite test_optim = {"core/optim",
                                 {"threads_give_equal_bits", threads_give_equal_bits},
                                 {"missing_gradients_are_zeros", missing_gradients_are_zeros},
                                 {"lazy_leaves_pieces_alone", lazy_leaves_pieces_alone},
+                                {"rows_are_lazy_pieces", rows_are_lazy_pieces},
                                 {"not_finite", not_finite},
                                 {"saved_and_loaded", saved_and_loaded},
                                 {"decay_by_groups", decay_by_groups},

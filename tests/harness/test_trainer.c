@@ -162,6 +162,76 @@ static void smoothed_labels(void)
     EXPECT(norm[0] != norm[1] && told[0][1] != told[1][1], "the same gradient, %g", norm[0]);
 }
 
+/* ---- tables whose gradients come by rows ---- */
+
+static const char TABLES[] =
+    "model:\n"
+    "  width: 16\n"
+    "  context: 8\n"
+    "  blocks: [{engram: {order: 3, heads: 2, rows: 40, head_dim: 4}, ffn: {hidden: 32}}]\n";
+
+static trainer *tables_for(workload *w, const char *optimizer, int threads, int64_t steps)
+{
+    char more[512];
+    snprintf(more, sizeof more, "%soptimizer: %s\n", TABLES, optimizer);
+    if (!trial_open(w, TRIAL_SPEC, more, 5)) return NULL;
+    trainer *t = trainer_for(w, threads, steps);
+    if (t) run_steps(t, (int)steps);
+    return t;
+}
+
+/* Momentum so small that nothing is left of it keeps a table in one piece. */
+static void rows_equal_zeros_with_sgd(void)
+{
+    workload w[2];
+    trainer *rows = tables_for(&w[0], "{kind: sgd, lr: 0.3, momentum: 0}", 1, 8);
+    trainer *whole = tables_for(&w[1], "{kind: sgd, lr: 0.3, momentum: 1e-30}", 1, 8);
+    if (!rows || !whole) return;
+    EXPECT(model_params(w[0].model)->row_tables == 1, "no rows with sgd");
+    EXPECT(model_params(w[1].model)->row_tables == 0, "rows with momentum");
+    /* The norm that clips is summed in another order; a few roundings a step. */
+    expect_close("parameters", trainer_values(rows), trainer_values(whole),
+                 model_params(w[0].model)->total, REAL_IS_DOUBLE ? 1e-12 : 1e-5, 0);
+    trainer_free(rows);
+    trainer_free(whole);
+    workload_close(&w[0]);
+    workload_close(&w[1]);
+}
+
+/* Over threads, two batches a step and four lanes; what is never looked up stays as it began. */
+static void rows_give_equal_bits(void)
+{
+    workload w[4];
+    trainer *t[4];
+    static const int threads[] = {1, 2, 4, 1};
+    static const int64_t steps[] = {8, 8, 8, 0};
+    for (int i = 0; i < 4; i++) {
+        t[i] = tables_for(&w[i], "{kind: adamw, lr: 3e-3, lazy: true}", threads[i], steps[i]);
+        if (!t[i]) return;
+    }
+    const params *p = model_params(w[0].model);
+    EXPECT(p->row_tables == 1, "no rows with lazy adamw");
+    for (int i = 1; i < 3; i++) {
+        EXPECT(memcmp(trainer_values(t[0]), trainer_values(t[i]),
+                      (size_t)p->total * sizeof(real)) == 0,
+               "%d threads: other parameters", threads[i]);
+    }
+    const param *table = &p->list[params_find(p, "blocks.0.engram.table")];
+    int64_t moved = 0;
+    for (int64_t r = 0; r < table->shape[0]; r++) {
+        int64_t at = table->offset + r * table->shape[1];
+        moved += memcmp(trainer_values(t[0]) + at, trainer_values(t[3]) + at,
+                        (size_t)table->shape[1] * sizeof(real)) != 0;
+    }
+    /* 8 symbols and the start make at most 81 2-grams for the first two tables. */
+    EXPECT(moved > 20 && moved < table->shape[0], "%lld of %lld rows moved", (long long)moved,
+           (long long)table->shape[0]);
+    for (int i = 0; i < 4; i++) {
+        trainer_free(t[i]);
+        workload_close(&w[i]);
+    }
+}
+
 static int64_t mapped(trainer *t)
 {
     int64_t maps = 0;
@@ -315,6 +385,8 @@ const test_suite test_trainer = {"harness/trainer",
                                   {"lengths", lengths},
                                   {"lanes_of_their_own", lanes_of_their_own},
                                   {"threads_give_equal_bits", threads_give_equal_bits},
+                                  {"rows_equal_zeros_with_sgd", rows_equal_zeros_with_sgd},
+                                  {"rows_give_equal_bits", rows_give_equal_bits},
                                   {"no_memory_in_the_loop", no_memory_in_the_loop},
                                   {"tokens_are_targets", tokens_are_targets},
                                   {"schedule_is_in_steps", schedule_is_in_steps},

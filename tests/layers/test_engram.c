@@ -115,6 +115,45 @@ static void longer_than_the_document(void)
     layer_apply_free(a);
 }
 
+static void folding(void)
+{
+    static const char *const text[] = {"the",          " The",     "THE ", "then", " ",
+                                       "\n\t",         "",         "a  b", "A b",  "\xEF\xBF\xBD",
+                                       "\xEF\xBF\xBD", "\xC3\x89", ""};
+    static const int32_t expected[] = {0, 0, 0, 3, 4, 4, 6, 7, 7, 9, 10, 11, 12};
+    enum { N = sizeof expected / sizeof *expected };
+    int32_t folded[N];
+    engram_ids_fold(folded, text, N);
+    for (int i = 0; i < N; i++) {
+        EXPECT(folded[i] == expected[i], "'%s' is %d, not %d", text[i], folded[i], expected[i]);
+    }
+}
+
+/* With it, "Ab" is looked up as "ab"; without text, ids are as they are. */
+static void folded_layer(void)
+{
+    static const char *const text[VOCAB] = {"a", "A", "b", "B", "c", "d", "e", "f", "g"};
+    const layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = 4, .depths = 1};
+    const int32_t lower[] = {VOCAB, 0, 2}, upper[] = {VOCAB, 1, 3};
+    const real x[3 * WIDTH] = {1, -2, 3, 1, 2, 1, -1, 4, 1, 3, -3, 1};
+    for (int known = 0; known < 2; known++) {
+        layer_build inputs = {.token_text = known ? text : NULL};
+        real y[3 * WIDTH];
+        err e;
+        layer_apply *a = layer_apply_new("engram", "{fold: true}", &dims, 1, &inputs, &e);
+        CHECK(a, "%s", e.text);
+        layer_apply_call call = {.time = 3, .x = x, .tokens = lower};
+        layer_apply_run(a, &call);
+        memcpy(y, call.y->data, sizeof y);
+        layer_apply_reset(a);
+        call.tokens = upper;
+        layer_apply_run(a, &call);
+        EXPECT((memcmp(y, call.y->data, sizeof y) == 0) == known, "text %d: 'AB' is 'ab': %d",
+               known, !known);
+        layer_apply_free(a);
+    }
+}
+
 static void too_many_rows(void)
 {
     const layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = 4, .depths = 1};
@@ -132,5 +171,7 @@ const test_suite test_engram = {"layers/engram",
                                  {"all_rows_are_reached", all_rows_are_reached},
                                  {"rows_depend_on_the_n_gram", rows_depend_on_the_n_gram},
                                  {"longer_than_the_document", longer_than_the_document},
+                                 {"folding", folding},
+                                 {"folded_layer", folded_layer},
                                  {"too_many_rows", too_many_rows},
                                  {0}}};

@@ -27,6 +27,8 @@ static const struct {
     {"pkm: {half_keys: 5, top: 3, heads: 2}", true},
     {"pkm: {half_keys: 5, top: 3, heads: 2, memory_values: shared}", true},
     {"pkm: {half_keys: 5, top: 3, heads: 2, gate: true}", false},
+    {"engram: {rows: 20, conv: 0}", true},
+    {"engram: {rows: 5, order: 4, heads: 3, head_dim: 5, conv: 0, gate: plain}", true},
 };
 enum { LAYER_COUNT = sizeof LAYERS / sizeof *LAYERS };
 
@@ -58,7 +60,7 @@ static void on_fired(void *user, const layer *self, const memory_use *use)
         CHECK(cell >= 0 && cell < ROWS * TIME && memory >= 0 && memory < m->count,
               "memory %lld at position %lld", (long long)memory, (long long)cell);
         s->fired[cell] = true;
-        if (m->values < 0) continue;
+        if (m->values < 0 && !m->value) continue;
         real value[WIDTH];
         readout_memory(self, m, p, s->run->values, memory, 1, value);
         for (int64_t k = 0; k < WIDTH; k++) {
@@ -77,7 +79,7 @@ static void check(const char *spec, bool own)
     const layer *const *layers;
     model_layers(s->run->model, &layers);
     EXPECT(layers[0]->cls->memories && layers[0]->cls->memories(layers[0], &s->memories), "none");
-    EXPECT((s->memories.values >= 0) == own, "values %d", s->memories.values);
+    EXPECT((s->memories.values >= 0 || s->memories.value) == own, "values %d", s->memories.values);
     int32_t tokens[ROWS * TIME];
     fill_tokens(tokens, ROWS * TIME, 3);
     model_call call = {.time = TIME,

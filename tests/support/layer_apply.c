@@ -73,6 +73,7 @@ layer_apply *layer_apply_new_class(const layer_class *cls, const char *options,
     a->build = (layer_build){.params = &a->params, .memory = a->memory, .seed = 1, .std = 0.3};
     if (inputs) {
         a->build.token_counts = inputs->token_counts;
+        a->build.token_text = inputs->token_text;
         a->build.source = inputs->source;
     }
     if (!build(a, cls, options, e)) {

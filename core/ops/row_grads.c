@@ -1,0 +1,109 @@
+#include "core/ops/row_grads.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ops/vec.h"
+
+static void *grown(void *memory, int64_t count, size_t size)
+{
+    memory = realloc(memory, (size_t)count * size);
+    CHECK(memory, "out of memory for %lld gradients of rows", (long long)count);
+    return memory;
+}
+
+static void reserve(row_grads *g, int64_t count)
+{
+    if (count <= g->capacity) return;
+    g->capacity = MAX(count, 2 * g->capacity);
+    g->rows = grown(g->rows, g->capacity, sizeof *g->rows);
+    g->values = grown(g->values, g->capacity * g->width, sizeof *g->values);
+}
+
+void row_grads_deinit(row_grads *g)
+{
+    free(g->rows);
+    free(g->values);
+}
+
+void row_grads_push(row_grads *g, const int32_t *rows, const real *values, int64_t n)
+{
+    if (n == 0) return;
+    reserve(g, g->count + n);
+    memcpy(g->rows + g->count, rows, (size_t)n * sizeof *rows);
+    vec_copy(g->values + g->count * g->width, values, n * g->width);
+    g->count += n;
+}
+
+void row_grads_append(row_grads *a, const row_grads *b)
+{
+    row_grads_push(a, b->rows, b->values, b->count);
+}
+
+/* ---- sums ---- */
+
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
+
+/* One round of a radix sort: stable by the digit of `shift`. */
+static void sort_by_digit(int32_t *to, const int32_t *from, const int32_t *rows, int64_t n,
+                          int shift)
+{
+    int64_t begin[DIGITS + 1] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        begin[(rows[i] >> shift & (DIGITS - 1)) + 1]++;
+    }
+    for (int d = 0; d < DIGITS; d++) {
+        begin[d + 1] += begin[d];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        to[begin[rows[from[i]] >> shift & (DIGITS - 1)]++] = from[i];
+    }
+}
+
+/* Entries by row; of one row in the order in which they came. */
+static const int32_t *sorted(row_sums *s, const row_grads *g)
+{
+    if (g->count > s->capacity) {
+        s->capacity = MAX(g->count, 2 * s->capacity);
+        s->order = grown(s->order, s->capacity, sizeof *s->order);
+        s->next = grown(s->next, s->capacity, sizeof *s->next);
+    }
+    int32_t most = 0;
+    for (int64_t i = 0; i < g->count; i++) {
+        most = MAX(most, g->rows[i]);
+        s->order[i] = (int32_t)i;
+    }
+    for (int shift = 0; shift < 31 && most >> shift > 0; shift += DIGIT_BITS) {
+        sort_by_digit(s->next, s->order, g->rows, g->count, shift);
+        int32_t *swap = s->order;
+        s->order = s->next;
+        s->next = swap;
+    }
+    return s->order;
+}
+
+void row_sums_of(row_sums *s, const row_grads *g)
+{
+    CHECK(g->count <= INT32_MAX, "%lld gradients of rows", (long long)g->count);
+    row_grads *sum = &s->sums;
+    const int32_t *order = sorted(s, g);
+    sum->width = g->width;
+    sum->count = 0;
+    reserve(sum, g->count);
+    for (int64_t i = 0; i < g->count; i++) {
+        const real *x = g->values + order[i] * g->width;
+        int32_t row = g->rows[order[i]];
+        if (sum->count > 0 && sum->rows[sum->count - 1] == row) {
+            vec_add(sum->values + (sum->count - 1) * g->width, x, g->width);
+        } else {
+            row_grads_push(sum, &row, x, 1);
+        }
+    }
+}
+
+void row_sums_deinit(row_sums *s)
+{
+    row_grads_deinit(&s->sums);
+    free(s->order);
+    free(s->next);
+}
