@@ -3,7 +3,7 @@
  *
  *   e = the rows of the n-grams that end here, n = 2..order, `heads` tables each   (engram_ids.h)
  *   s = rmsnorm(x) . rmsnorm(e W_key + b_key) / sqrt(width)
- *   g = sigmoid(sign(s) sqrt(max(|s|, 1e-6))), or, with gate: plain (the paper's text), sigmoid(s)
+ *   g = sigmoid(s), or, with gate: root (the published code), sigmoid(sign(s) sqrt(max(|s|, 1e-6)))
  *   u = g (e W_value + b_value)
  *   y = u + silu(conv(rmsnorm(u)))                 causal, one channel each, dilated by `order`
  *
@@ -28,7 +28,7 @@ typedef struct engram_options {
     bool fold;
 } engram_options;
 
-enum { GATE_ROOT, GATE_PLAIN };
+enum { GATE_PLAIN, GATE_ROOT };
 
 #define OPTION_AT(field) offsetof(engram_options, field)
 static const option OPTIONS[] = {
@@ -44,8 +44,8 @@ static const option OPTIONS[] = {
      .help = "positions of the short convolution, `order` apart; 0: none"},
     {"fold", OPTION_BOOL, OPTION_AT(fold), .initial = "false",
      .help = "look tokens up without case and outer spaces (published), where they have text"},
-    {"gate", OPTION_CHOICE, OPTION_AT(gate), .initial = "root", .choices = "root|plain",
-     .help = "how the stream decides: sigmoid of the score's signed root, or of the score"},
+    {"gate", OPTION_CHOICE, OPTION_AT(gate), .initial = "plain", .choices = "plain|root",
+     .help = "how the stream decides: sigmoid of the score, or of its signed root"},
     {0}};
 
 /* Begins with where n-grams are looked up, so that others can look them up, too. Indexes for

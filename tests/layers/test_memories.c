@@ -28,7 +28,7 @@ static const struct {
     {"pkm: {half_keys: 5, top: 3, heads: 2, memory_values: shared}", true},
     {"pkm: {half_keys: 5, top: 3, heads: 2, gate: true}", false},
     {"engram: {rows: 20, conv: 0}", true},
-    {"engram: {rows: 5, order: 4, heads: 3, head_dim: 5, conv: 0, gate: plain}", true},
+    {"engram: {rows: 5, order: 4, heads: 3, head_dim: 5, conv: 0, gate: root}", true},
 };
 enum { LAYER_COUNT = sizeof LAYERS / sizeof *LAYERS };
 
