@@ -274,8 +274,8 @@ static void statistics_are_checked(void)
     } cases[] = {{1, 2, -1, ""},
                  {100, 1, -1, ""},
                  {1e6, 1, 1, ""},
-                 {NAN, 1, -1, "no numbers"},
-                 {INFINITY, 1, -1, "infinite"},
+                 {(double)NAN, 1, -1, "no numbers"},
+                 {(double)INFINITY, 1, -1, "infinite"},
                  {0, 0, -1, "all 0"}};
     arena *a = arena_new(0);
     params p;
