@@ -6,19 +6,25 @@
 #include <string.h>
 
 /* What a layer can only be built or run with. */
-static bool check_needs(unsigned needs, const node *model_spec, const node *init, err *e)
+static bool check_needs(unsigned needs, const node *model_spec, const node *init, const corpus *c,
+                        err *e)
 {
+    if ((needs & NEEDS_TOKEN_TEXT) && strcmp(corpus_tokenizer(c), "none") == 0) {
+        return node_err(
+            e, model_spec,
+            "a layer looks at the texts of tokens, and this corpus's are numbers alone; "
+            "leave its option out, or name the tokens' `tokenizer` in `data`");
+    }
     if (!(needs & (NEEDS_SOURCE | NEEDS_PREDICTIONS)) || !node_is_null(init)) return true;
     return node_err(e, model_spec, "a layer %s; name a trained model with `init_from:`",
                     needs & NEEDS_SOURCE ? "is built from another model's parameters"
                                          : "is told another model's predictions");
 }
 
-/* [vocab] in the arena; NULL: the corpus's ids are numbers. */
+/* [vocab] in the arena. */
 static const char *const *token_texts(arena *a, const corpus *c)
 {
     int64_t vocab = corpus_vocab(c);
-    if (strcmp(corpus_tokenizer(c), "none") == 0) return NULL;
     const char **texts = ARENA_NEW(a, const char *, vocab);
     for (int32_t id = 0; id < vocab; id++) {
         char *text = corpus_decode(c, &id, 1, NULL);
@@ -41,7 +47,7 @@ model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *
     int64_t *counts = NULL;
     unsigned needs = model_needs(n);
     const node *init = node_get(spec, "init_from");
-    if (!check_needs(needs, n, init, e)) return NULL;
+    if (!check_needs(needs, n, init, c, e)) return NULL;
     if (!(needs & NEEDS_TOKEN_COUNTS) || (counts = corpus_token_counts(c, e))) {
         model_inputs inputs = {.vocab = corpus_vocab(c),
                                .seed = (uint64_t)seed,

@@ -42,8 +42,8 @@ static layer_apply *open_layer(reference_case *c)
     int64_t order = reference_size(c, "max_ngram"), heads = reference_size(c, "heads_per_ngram");
     int64_t rows = reference_get(c, "params:table")->shape[0];
     snprintf(options, sizeof options,
-             "{order: %lld, heads: %lld, head_dim: %lld, rows: %lld, conv: %lld, gate: root}", (long long)order,
-             (long long)heads, (long long)reference_size(c, "head_dim"),
+             "{order: %lld, heads: %lld, head_dim: %lld, rows: %lld, conv: %lld, gate: root}",
+             (long long)order, (long long)heads, (long long)reference_size(c, "head_dim"),
              (long long)(rows / ((order - 1) * heads) + 1),
              (long long)reference_size(c, "conv_size"));
     layer_dims dims = {.width = reference_size(c, "width"),
