@@ -271,13 +271,26 @@ static bool check_checkpoint(resolver *r, const workload *w, const char **taken,
     return text != NULL;
 }
 
+/* Do the first `tokens` (0: all) end within a document? */
+static bool cuts_documents(const corpus_split *split, int64_t tokens)
+{
+    for (int64_t i = 0; tokens > 0 && i < split_documents(split); i++) {
+        int64_t whole = split_document(split, i).tokens;
+        if (tokens < whole) return true;
+        tokens -= whole;
+    }
+    return false;
+}
+
 /* What its final evaluation will tell. */
 static void note_figures(run_plan *run, const workload *w)
 {
     const corpus_split *split = corpus_get(w->corpus, eval_options_split(&w->eval));
     bool any = split && split_documents(split) > 0;
     run->has_bytes = corpus_lossless(w->corpus);
-    run->has_words = corpus_has_words(w->corpus);
+    /* Of a document that is cut nobody counts the words. */
+    run->has_words =
+        corpus_has_words(w->corpus) && (!any || !cuts_documents(split, w->eval.tokens));
     run->has_recall = any && split_document(split, 0).answers > 0;
     run->has_slices = !any || !split_document(split, 0).answers_only;
 }

@@ -228,8 +228,8 @@ static bool check_run(const claim_statement *s, const run_plan *run, err *e)
     }
     if (!has_metric(s, run)) {
         return node_err(e, figure_at(s),
-                        "the text of '%.100s' has no %s: its tokenizer or its "
-                        "source has none",
+                        "the evaluation of '%.100s' has no %s: the tokenizer or the source has "
+                        "none, or eval.tokens cuts a document",
                         run->label, s->on->title);
     }
     if (s->on && s->on->layers && !has_layer(node_get(run->resolved, "model"), s->on->layers)) {

@@ -134,6 +134,39 @@ static void refuses(void)
     }
 }
 
+/* Nobody counts the words of a document that an evaluation cuts. */
+static void words_of_cut_documents(void)
+{
+    char text[512], whole[1024], path[512];
+    err e = {{0}};
+    snprintf(text, sizeof text, "%s/text.txt", test_folder());
+    FILE *f = fopen(text, "w");
+    for (int i = 0; f && i < 400; i++) {
+        fputs("a few words of text\n", f);
+    }
+    if (f) fclose(f);
+    for (int cut = 0; cut < 2; cut++) {
+        snprintf(whole, sizeof whole,
+                 "data: {corpus: text, path: %s}\n"
+                 "model: {width: 8, context: 8, blocks: [{ffn: {hidden: 16}}]}\n"
+                 "train: {budget: {steps: 4}, batch: 2}\n"
+                 "eval: {tokens: %d}\n"
+                 "sweep: {grid: {model.width: [8, 16]}}\n"
+                 "claims: [{name: a, better: 8, than: 16, on: word_perplexity}]\n",
+                 text, cut ? 50 : 0);
+        snprintf(path, sizeof path, "%s/words.yaml", test_folder());
+        f = fopen(path, "w");
+        if (f) fputs(whole, f);
+        if (f) fclose(f);
+        corpus_places places = {.cache = test_folder()};
+        experiment *x = experiment_load(path, NULL, &e);
+        EXPECT(x && experiment_resolve(x, &places, &e), "%s", e.text);
+        bool good = x && experiment_claims(x, &e);
+        EXPECT(good == !cut && (!cut || strstr(e.text, ":6:45: ")), "cut %d: %s", cut, e.text);
+        experiment_free(x);
+    }
+}
+
 /* ---- the record ---- */
 
 static json_t *record(const char *text)
@@ -205,6 +238,9 @@ static void recorded(void)
     json_decref(back);
 }
 
-const test_suite test_experiment_claims = {
-    "harness/experiment_claims",
-    {{"names", names}, {"refuses", refuses}, {"recorded", recorded}, {0}}};
+const test_suite test_experiment_claims = {"harness/experiment_claims",
+                                           {{"names", names},
+                                            {"refuses", refuses},
+                                            {"words of cut documents", words_of_cut_documents},
+                                            {"recorded", recorded},
+                                            {0}}};
