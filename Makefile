@@ -145,7 +145,9 @@ demo: setup
 	@$(MAKE) --no-print-directory KIND=release loci
 	./loci run experiments/quickstart.yaml
 	./loci compare quickstart
+	./loci claims quickstart
 	@tools/plot.sh quickstart
+	@echo "To look further: ./loci report quickstart"
 
 # The suites in float and double, the reference vectors, the fuzz targets for FUZZ_SECONDS each.
 # FULL=1: every layer at every option, of which a third are drawn otherwise.

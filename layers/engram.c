@@ -43,7 +43,7 @@ static const option OPTIONS[] = {
     {"conv", OPTION_INT, OPTION_AT(conv), .initial = "4", .min = 0, .max = 64,
      .help = "positions of the short convolution, `order` apart; 0: none"},
     {"fold", OPTION_BOOL, OPTION_AT(fold), .initial = "false",
-     .help = "look tokens up without case and outer spaces (published), where they have text"},
+     .help = "look tokens up without case and outer spaces (published); tokens need texts"},
     {"gate", OPTION_CHOICE, OPTION_AT(gate), .initial = "plain", .choices = "plain|root",
      .help = "how the stream decides: sigmoid of the score, or of its signed root"},
     {0}};

@@ -114,7 +114,7 @@ static void say_decay(sentence *s, const comparison *c, const compared_variant *
     if (c->at == AT_END || v->difference.n == 0) return;
     for (int i = 0; i < 2; i++) {
         const compared_run *r = compare_scored(both[i]);
-        if (!r || !r->falling || r->from_step >= 0.99 * (double)r->last_step) continue;
+        if (!r || !r->falling || (double)r->from_step >= 0.99 * (double)r->last_step) continue;
         say(s, "%s'%s' (step %lld of %lld)", joint, both[i]->label, (long long)r->from_step,
             (long long)r->last_step);
         joint = ", ";

@@ -87,6 +87,8 @@ static void options_are_checked(void)
     refused("train: {budget: {steps: 5}, bacth: 6}\n", "batch");
     refused("eval: {split: tets}\n", "eval.split");
     refused("data: {corpus: kjw}\n", "data.corpus");
+    refused("model: {width: 16, context: 8, blocks: [{engram: {fold: true}}]}\n",
+            "looks at the texts of tokens");
 }
 
 static void lengths(void)
