@@ -60,7 +60,7 @@ static bool start_cluster(void)
         return test_skip("there is no Slurm here (tools/setup.sh cluster)"), false;
     cluster("stop", "");
     char how[120]; /* ports of its own: several builds may be tested at a time */
-    snprintf(how, sizeof how, "--nodes 3 --cpus 1 --requeue-wait 2 --kill-wait 5 --port %d",
+    snprintf(how, sizeof how, "--nodes 3 --cpus 1 --kill-wait 5 --port %d",
              20000 + (int)(getpid() % 2500) * 4);
     if (cluster("start", how) != 0)
         return test_skip("Slurm does not start in this container"), false;
