@@ -76,10 +76,8 @@ int launching_submit(const launching_call *c, err *e)
 {
     const launching_options *o = c->options;
     arena *a = c->call->memory;
-    const char *cache = getenv("LOCI_CACHE");
     launch_options how = {.out = c->out,
                           .data = c->data,
-                          .cache = cache && *cache ? cache : NULL,
                           .command = cli_command(a),
                           .template = o->template,
                           .setup = cli_texts(a, o->setup),

@@ -19,7 +19,6 @@
 
 typedef struct launch_options {
     const char *out, *data;        /* as given; data may be NULL */
-    const char *cache;             /* LOCI_CACHE, NULL: none */
     const char *command;           /* the command line, for the record */
     const char *template;          /* file of the script's template; NULL: the built-in one */
     const char *const *setup;      /* lines of shell before the program, NULL-terminated */

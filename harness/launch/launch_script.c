@@ -88,19 +88,20 @@ static void put_options(FILE *f, const launch_options *o)
         fprintf(f, "#SBATCH %s\n", o->sbatch[i]);
 }
 
+static void put_variable(FILE *f, const char *name)
+{
+    const char *value = getenv(name);
+    if (!value || !*value) return;
+    fprintf(f, "export %s=", name);
+    put_word(f, value);
+    fputc('\n', f);
+}
+
+/* Not every system hands the environment on. */
 static void put_setup(FILE *f, const launch_options *o)
 {
-    const char *data = getenv("LOCI_DATA");
-    if (data && *data) {
-        fputs("export LOCI_DATA=", f);
-        put_word(f, data);
-        fputc('\n', f);
-    }
-    if (o->cache) {
-        fputs("export LOCI_CACHE=", f);
-        put_word(f, o->cache);
-        fputc('\n', f);
-    }
+    put_variable(f, "LOCI_DATA");
+    put_variable(f, "LOCI_CACHE");
     for (int i = 0; o->setup && o->setup[i]; i++)
         fprintf(f, "%s\n", o->setup[i]);
 }

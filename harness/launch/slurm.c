@@ -72,33 +72,29 @@ bool slurm_place_read(slurm_place *p, const char *text, arena *a, err *e)
 
 /* ---- calls ---- */
 
-/* Output, cut where it does not fit. */
-typedef struct answer {
-    char text[8192];
-    size_t used;
-} answer;
-
 static bool take(void *user, const char *data, int64_t bytes, err *e)
 {
-    (void)e;
-    answer *x = user;
-    size_t n = MIN((size_t)bytes, sizeof x->text - 1 - x->used);
-    memcpy(x->text + x->used, data, n);
-    x->used += n;
-    x->text[x->used] = 0;
-    return true;
+    return fwrite(data, 1, (size_t)bytes, user) == (size_t)bytes || err_set(e, "out of memory");
 }
 
-static bool ask(answer *x, const char *const *argv, err *e)
+/* What a program says, whole: a queue or a configuration may be long. The caller frees; NULL and e
+ * if it fails. */
+static char *ask(const char *const *argv, err *e)
 {
-    *x = (answer){.used = 0};
-    const process p = {.argv = argv, .package = "slurm-client", .take = take, .user = x};
-    return process_run(&p, e);
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    CHECK(f, "out of memory for what %s says", argv[0]);
+    const process p = {.argv = argv, .package = "slurm-client", .take = take, .user = f};
+    bool ok = process_run(&p, e);
+    CHECK(fclose(f) == 0, "out of memory for what %s says", argv[0]);
+    if (ok) return text;
+    free(text);
+    return NULL;
 }
 
 int slurm_cores(const slurm_place *p)
 {
-    answer x;
     err ignored;
     const char *argv[8] = {"sinfo", "--noheader", "--format=%c"};
     int n = 3, least = 0;
@@ -106,36 +102,37 @@ int slurm_cores(const slurm_place *p)
         argv[n++] = "--partition";
         argv[n++] = p->partition;
     }
-    if (!ask(&x, argv, &ignored)) return 0;
-    for (char *save, *line = strtok_r(x.text, "\n", &save); line;
+    char *text = ask(argv, &ignored), *save = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
          line = strtok_r(NULL, "\n", &save)) {
         int cores = (int)strtol(line, NULL, 10); /* "16+": sixteen or more */
         if (cores > 0 && (least == 0 || cores < least)) least = cores;
     }
+    free(text);
     return least;
 }
 
 int slurm_most_tasks(void)
 {
-    answer x;
-    err ignored;
     static const char KEY[] = "MaxArraySize";
-    const char *found = NULL;
-    if (ask(&x, (const char *const[]){"scontrol", "show", "config", NULL}, &ignored))
-        found = strstr(x.text, KEY);
-    long most =
-        found ? strtol(found + strlen(KEY) + strspn(found + strlen(KEY), " ="), NULL, 10) : 0;
+    err ignored;
+    char *text = ask((const char *const[]){"scontrol", "show", "config", NULL}, &ignored);
+    const char *found = text ? strstr(text, KEY) : NULL;
+    const char *value = found ? found + strlen(KEY) : "";
+    long most = strtol(value + strspn(value, " ="), NULL, 10);
+    free(text);
     return most > 1 ? (int)MIN(most, 1000000) - 1 : 1000;
 }
 
 const char *slurm_submit(arena *a, const char *script, err *e)
 {
-    answer x;
-    if (!ask(&x, (const char *const[]){"sbatch", "--parsable", script, NULL}, e)) return NULL;
-    x.text[strcspn(x.text, ";\n")] = 0; /* JOB or JOB;CLUSTER */
-    if (x.text[0]) return arena_strdup(a, x.text);
-    err_set(e, "sbatch has not said the number of the job of %s", script);
-    return NULL;
+    char *text = ask((const char *const[]){"sbatch", "--parsable", script, NULL}, e);
+    if (!text) return NULL;
+    text[strcspn(text, ";\n")] = 0; /* JOB or JOB;CLUSTER */
+    const char *job = text[0] ? arena_strdup(a, text) : NULL;
+    free(text);
+    if (!job) err_set(e, "sbatch has not said the number of the job of %s", script);
+    return job;
 }
 
 /* Pending tasks of an array are one line: 40_[3-7,9%2]. */
@@ -167,23 +164,29 @@ static void count_line(slurm_queue *q, char *line)
     q->pending += tasks_of(id);
 }
 
+/* Asked for jobs that ended long ago alone, Slurm fails. */
+static bool is_gone(const err *e)
+{
+    return strstr(e->text, "Invalid job id") != NULL;
+}
+
 bool slurm_queue_read(slurm_queue *q, const char *jobs, err *e)
 {
-    answer x;
     *q = (slurm_queue){0};
-    /* By states: asked for jobs that ended long ago, squeue fails. */
     const char *const argv[] = {"squeue", "--noheader", "--format=%i|%T|%r", "--jobs", jobs, NULL};
-    if (!ask(&x, argv, e)) return strstr(e->text, "Invalid job id") != NULL;
-    for (char *save, *line = strtok_r(x.text, "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save)) {
+    char *text = ask(argv, e), *save = NULL;
+    if (!text) return is_gone(e);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         count_line(q, line);
     }
+    free(text);
     return true;
 }
 
 bool slurm_cancel(const char *job, err *e)
 {
-    answer x;
-    return ask(&x, (const char *const[]){"scancel", job, NULL}, e) ||
-           strstr(e->text, "Invalid job id") != NULL;
+    char *text = ask((const char *const[]){"scancel", job, NULL}, e);
+    bool done = text || is_gone(e);
+    free(text);
+    return done;
 }

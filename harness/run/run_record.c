@@ -42,10 +42,19 @@ static bool record_path(char path[FILE_PATH_BYTES], const char *out, const exper
            file_join(path, folder, name, e);
 }
 
-bool run_record_exists(const char *out, const experiment *x)
+bool run_record_plans(const char *out, const experiment *x)
 {
     char path[FILE_PATH_BYTES];
-    return record_path(path, out, x, NULL) && file_exists(path);
+    if (!record_path(path, out, x, NULL) || !file_exists(path)) return false;
+    json_t *record = json_read(path, NULL);
+    const json_t *runs = json_object_get(record, "runs");
+    bool same = json_array_size(runs) == (size_t)x->run_count;
+    for (int i = 0; same && i < x->run_count; i++) {
+        const char *id = json_get_text(json_array_get(runs, (size_t)i), "run");
+        same = id && strcmp(id, x->runs[i].id) == 0;
+    }
+    json_decref(record);
+    return same;
 }
 
 bool run_record_experiment(const char *out, const experiment *x, err *e)

@@ -8,7 +8,8 @@
 
 /* Writes OUT/experiments/<name>.json. */
 bool run_record_experiment(const char *out, const experiment *x, err *e);
-bool run_record_exists(const char *out, const experiment *x);
+/* Whether that file is there and plans these very runs. */
+bool run_record_plans(const char *out, const experiment *x);
 
 /* plan.json, read again. The record is the caller's to decref, and the rest borrows from it. */
 typedef struct planned_run {

@@ -240,8 +240,8 @@ static bool prepare_queue(supervisor *s, err *e)
     s->limited = o->jobs <= 0 || o->memory > 0;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
     s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
-    /* A task's spec is a copy; the record is that of who submitted it. */
-    bool recorded = o->shares && run_record_exists(o->out, s->x);
+    /* A launched task's spec is a copy; the record is that of who submitted it. */
+    bool recorded = o->shares && run_record_plans(o->out, s->x);
     if (!recorded && !run_record_experiment(o->out, s->x, e)) return false;
     for (int i = 0; i < s->x->run_count; i++) {
         if (!sort_run(s, &s->x->runs[i], e)) return false;

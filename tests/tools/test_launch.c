@@ -175,6 +175,58 @@ static void status_says_why_it_waits(void)
     EXPECT(strstr(r.out, "job 40: 1 tasks running, 4 pending (Resources)"), "%s%s", r.out, r.err);
 }
 
+/* Slurm says much on a large machine, and all of it counts. */
+static void long_answers(void)
+{
+    if (!test_program()) return;
+    begin("#!/bin/sh\nfor i in $(seq 3000); do echo \"40_$i|RUNNING|None\"; done\n");
+    write_file("bin/scontrol",
+               "#!/bin/sh\nfor i in $(seq 2000); do echo \"Setting$i = x\"; done\n"
+               "echo 'MaxArraySize = 3'\n",
+               0755);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--set", "sweep.seeds=9");
+    EXPECT(r.status == EXIT_DONE && strstr(r.err, "9 runs in 2 tasks"), "%s", r.err);
+    r = LOCI("status", "sweep");
+    EXPECT(strstr(r.out, "job 40: 3000 tasks running"), "%s%s", r.out, r.err);
+}
+
+/* What a task trains is planned, though nobody submitted it; a second task changes nothing. */
+static void tasks_of_other_systems_are_recorded(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    char stalls[FILE_PATH_BYTES];
+    snprintf(stalls, sizeof stalls, "%s", in_folder("stalls"));
+    program_result r = LOCI("run", sweep_file(), "--task", stalls, "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    r = LOCI("run", sweep_file(), "--task", stalls, "--quiet", "--set", "sweep.seeds=2");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    r = LOCI("status", "sweep");
+    EXPECT(strstr(r.out, "2 of 2 runs done"), "%s%s", r.out, r.err);
+}
+
+/* A machine that died has the lock still: whoever takes it over trains the run to its end. */
+static void taken_over(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    char run[64] = "", folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    program_result r = LOCI("run", sweep_file(), "--dry-run", "--format", "csv");
+    const char *last = strrchr(r.out, ',');
+    EXPECT(last && sscanf(last + 1, "%16[0-9a-f]", run) == 1 && strlen(run) == 16, "%s", r.out);
+    file_join(path, test_folder(), "out", &e);
+    EXPECT(run_folder_path(folder, path, run, &e) && file_make_folders(folder, &e), "%s", e.text);
+    int lock = run_folder_lock(folder, &e);
+    static const char line[] = "elsewhere 17 40_3 000000000005\n";
+    EXPECT(lock >= 0 && pwrite(lock, line, strlen(line), 0) == (ssize_t)strlen(line), "%s", e.text);
+    r = LOCI("run", sweep_file(), "--no-wait", "--quiet");
+    EXPECT(r.status == EXIT_INTERRUPTED, "left to its holder: %d %s", r.status, r.err);
+    r = LOCI("run", sweep_file(), "--take-over", run, "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%d %s", r.status, r.err);
+    close(lock);
+}
+
 static void misuse(void)
 {
     if (!test_program()) return;
@@ -225,6 +277,9 @@ const test_suite test_launch = {
      {"submits once and tasks do the rest", submits_once_and_tasks_do_the_rest},
      {"comes back while it moves", comes_back_while_it_moves},
      {"status says why it waits", status_says_why_it_waits},
+     {"long answers", long_answers},
+     {"tasks of other systems are recorded", tasks_of_other_systems_are_recorded},
+     {"taken over", taken_over},
      {"misuse", misuse},
      {"waits for the end", waits_for_the_end},
      {0}}};
