@@ -53,6 +53,7 @@ static void begin_case(const char *name)
 
 static void end_case(void)
 {
+    test_path(NULL);
     if (!run.in_case) return;
     run.in_case = false;
     double spent = clock_s() - run.started;
@@ -154,6 +155,15 @@ void expect_close(const char *what, const real *got, const real *expected, int64
            what, (long long)at, (long long)n, (double)got[at], (double)expected[at], worst, bound);
 }
 
+void test_path(const char *folder)
+{
+    static char *whole;
+    if (!whole) whole = strdup(getenv("PATH") ? getenv("PATH") : "");
+    char path[2 * PATH_MAX];
+    snprintf(path, sizeof path, "%s:%s", folder ? folder : "", whole ? whole : "");
+    setenv("PATH", folder ? path : whole, 1);
+}
+
 static void run_case(const test_suite *suite, const test_case *c)
 {
     snprintf(run.suite, sizeof run.suite, "%s/%s", suite->name, c->name);
@@ -171,6 +181,7 @@ static void run_case(const test_suite *suite, const test_case *c)
 int main(int argc, char **argv)
 {
     run.program = argv[0];
+    test_path(NULL); /* remembers it */
     if (!getenv("OMP_NUM_THREADS")) {
         /* BLAS runs on one thread per lane; OpenMP reads this before main. */
         setenv("OMP_NUM_THREADS", "1", 1);

@@ -45,6 +45,10 @@ bool test_sub(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A fresh empty folder for the running case, removed when it ends without failure. */
 const char *test_folder(void);
 
+/* Programs are looked for in `folder` first, until the case ends or it is called with NULL: a case
+ * leaves the PATH as it was, or those behind it would miss programs. */
+void test_path(const char *folder);
+
 /* Absolute path of the program under test: LOCI_PROGRAM of the environment (the Makefile sets it),
  * else ./loci. NULL, and the case is skipped, if there is none. */
 const char *test_program(void);

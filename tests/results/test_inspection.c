@@ -169,20 +169,17 @@ static bool is_there(const plot_report *r, const char *name, const char *format)
 }
 
 /* In the place of gnuplot, which takes half a second a picture: a program that draws nothing. */
-static void no_drawing(char *path_before, size_t bytes)
+static void no_drawing(void)
 {
-    char path[2 * FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    char file[FILE_PATH_BYTES];
     err e = {0};
-    snprintf(path_before, bytes, "%s", getenv("PATH"));
     snprintf(file, sizeof file, "%s/gnuplot", test_folder());
     EXPECT(file_write(file, "#!/bin/sh\n", 10, &e) && chmod(file, 0755) == 0, "%s", e.text);
-    snprintf(path, sizeof path, "%s:%s", test_folder(), path_before);
-    setenv("PATH", path, 1);
+    test_path(test_folder());
 }
 
 static void scripts(void)
 {
-    char before[FILE_PATH_BYTES];
     fake_experiment x = fake();
     fake_write(&x);
     plot_report r;
@@ -197,9 +194,8 @@ static void scripts(void)
     s = store_open_reader(x.out, &e);
     EXPECT(s && !plot_inspect_find(s, "zz", a, &e) && strstr(e.text, "no such run"), "%s", e.text);
     const char *run = plot_inspect_find(s, NULL, a, &e);
-    no_drawing(before, sizeof before);
+    no_drawing();
     EXPECT(run && plot_inspect(&r, s, run, &(plot_how){x.out, false, true}, &e), "%s", e.text);
-    setenv("PATH", before, 1);
     static const char *const names[] = {
         "agreement", "rank",          "active",        "zero-agreement", "refinement",
         "cases",     "patterns",      "removal",       "reads",          "reads-blocks",

@@ -72,7 +72,7 @@ static const char *read_text(const char *name)
 /* sbatch remembers the script; scontrol and scancel what they were asked. */
 static void begin(const char *squeue)
 {
-    char path[3 * FILE_PATH_BYTES], text[FILE_PATH_BYTES + 200];
+    char text[FILE_PATH_BYTES + 200];
     const char *folder = test_folder();
     file_remove_tree(in_folder("out"), NULL);
     file_make_folders(in_folder("bin"), NULL);
@@ -87,10 +87,7 @@ static void begin(const char *squeue)
     write_file("bin/squeue", squeue, 0755);
     write_file("asked", "", 0644);
     write_file("sweep.yaml", TRIAL_SPEC, 0644);
-    if (!strstr(getenv("PATH"), folder)) {
-        snprintf(path, sizeof path, "%s/bin:%s", folder, getenv("PATH"));
-        setenv("PATH", path, 1);
-    }
+    test_path(in_folder("bin"));
 }
 
 static const char QUIET_QUEUE[] = "#!/bin/sh\nexit 0\n";
