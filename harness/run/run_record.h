@@ -11,7 +11,8 @@ bool run_record_experiment(const char *out, const experiment *x, err *e);
 /* Whether that file is there and plans these very runs. */
 bool run_record_plans(const char *out, const experiment *x);
 
-/* plan.json, read again. The record is the caller's to decref, and the rest borrows from it. */
+/* plan.json, read again. The record is the caller's to decref, after a failure, too, and the rest
+ * borrows from it. */
 typedef struct planned_run {
     json_t *record;
     const char *run;

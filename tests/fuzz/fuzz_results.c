@@ -92,11 +92,8 @@ static void read_folder(void)
     arena *a = arena_new(1 << 16);
     CHECK(run_status_read(&status, folder, &e) || e.text[0], "%s", "refused without a word");
     e.text[0] = 0;
-    if (run_record_plan_read(&plan, a, folder, &e)) {
-        json_decref(plan.record);
-    } else {
-        CHECK(e.text[0], "%s", "refused without a word");
-    }
+    CHECK(run_record_plan_read(&plan, a, folder, &e) || e.text[0], "%s", "refused without a word");
+    json_decref(plan.record);
     if (file_join(path, folder, "metrics.jsonl", &e)) run_lines_filter(path, keep_line, NULL, &e);
     if (file_join(path, folder, "checkpoint", &e)) {
         safetensors_close(checkpoint_files_open(path, "model", &e));
