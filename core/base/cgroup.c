@@ -5,16 +5,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP_BYTES = 1024, PATH_BYTES = 1200 };
+enum { NAME_BYTES = 1024, PATH_BYTES = 3 * NAME_BYTES };
+
+/* The group of a controller ("": version 2, which has them all), and where it is mounted. */
+typedef struct group {
+    const char *root, *mount;
+    char name[NAME_BYTES]; /* "/a/b"; "" at the mount itself */
+} group;
+
+/* Whether the list "cpu,cpuacct" has that name: cpuset is not cpu. */
+static bool lists_name(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *p = list;; p++) {
+        size_t n = strcspn(p, ",");
+        if (n == length && strncmp(p, name, n) == 0) return true;
+        p += n;
+        if (!*p) return false;
+    }
+}
+
+/* From the line "N:controllers:/path" of /proc/self/cgroup; false if the process is in none. */
+static bool find_group(group *g, const char *root, const char *mount, const char *controller)
+{
+    char path[PATH_BYTES], line[NAME_BYTES];
+    bool found = false;
+    *g = (group){.root = root, .mount = mount};
+    snprintf(path, sizeof path, "%.1000s/proc/self/cgroup", root);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        char *list = strchr(line, ':'), *name = list ? strchr(list + 1, ':') : NULL;
+        if (!name) continue;
+        *name++ = 0;
+        name[strcspn(name, "\n")] = 0;
+        if (!lists_name(list + 1, controller)) continue;
+        snprintf(g->name, sizeof g->name, "%s", strcmp(name, "/") == 0 ? "" : name);
+        found = true;
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+/* Cuts the name's last part off; false at the mount. */
+static bool step_up(group *g)
+{
+    char *end = strrchr(g->name, '/');
+    if (end) *end = 0;
+    return end != NULL;
+}
+
+static FILE *open_in(const group *g, const char *file)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%.1000s%s%s/%s", g->root, g->mount, g->name, file);
+    return fopen(path, "re");
+}
 
 /* The number behind `key` in a file of lines "key number"; of a file that is a number alone, for
  * the empty key. -1 if there is none ("max" is none). */
-static int64_t file_number(const char *path, const char *key)
+static int64_t read_number(const group *g, const char *file, const char *key)
 {
     char line[256];
     int64_t found = -1;
     size_t n = strlen(key);
-    FILE *f = fopen(path, "re");
+    FILE *f = open_in(g, file);
     while (f && found < 0 && fgets(line, sizeof line, f)) {
         char *end, *at = line + n;
         if (strncmp(line, key, n) != 0) continue;
@@ -25,107 +79,89 @@ static int64_t file_number(const char *path, const char *key)
     return found;
 }
 
-/* This process's group, as "" or "/path", from a line "N:controllers:/path" of /proc/self/cgroup;
- * version 2 has the empty list of controllers. */
-static void own_group(char group[GROUP_BYTES], const char *controller)
-{
-    char line[GROUP_BYTES];
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    group[0] = 0;
-    while (f && fgets(line, sizeof line, f)) {
-        char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
-        if (!path) continue;
-        *path++ = 0;
-        path[strcspn(path, "\n")] = 0;
-        bool ours = *controller ? strstr(list + 1, controller) != NULL : !list[1];
-        if (ours && strcmp(path, "/") != 0) snprintf(group, GROUP_BYTES, "%s", path);
-    }
-    if (f) fclose(f);
-}
-
-/* Walks from the own group to the root: `path` becomes MOUNT/GROUP/name for one group after the
- * other. */
-typedef struct walk {
-    const char *mount;
-    char group[GROUP_BYTES];
-    bool ended;
-} walk;
-
-static bool step_up(walk *w)
-{
-    char *end = strrchr(w->group, '/');
-    if (w->ended) return false;
-    if (!end) return !(w->ended = true);
-    *end = 0;
-    return true;
-}
-
-static const char *name_in(char path[PATH_BYTES], const walk *w, const char *name)
-{
-    snprintf(path, PATH_BYTES, "%s%s/%s", w->mount, w->group, name);
-    return path;
-}
-
 /* ---- cores ---- */
 
 /* Version 2: "quota period" in one file; version 1: a file each. Microseconds. */
-static int quota_cores(const walk *w)
+static int quota_cores(const group *g)
 {
-    char path[PATH_BYTES], text[128] = "";
+    char text[128] = "";
     double quota = 0, period = 0;
-    FILE *f = fopen(name_in(path, w, "cpu.max"), "re");
+    FILE *f = open_in(g, "cpu.max");
     if (f) {
         bool read = fgets(text, sizeof text, f) != NULL;
         fclose(f);
         if (!read || sscanf(text, "%lf %lf", &quota, &period) != 2) return 0;
     } else {
-        quota = (double)file_number(name_in(path, w, "cpu.cfs_quota_us"), "");
-        period = (double)file_number(name_in(path, w, "cpu.cfs_period_us"), "");
+        quota = (double)read_number(g, "cpu.cfs_quota_us", "");
+        period = (double)read_number(g, "cpu.cfs_period_us", "");
     }
     return quota > 0 && period > 0 ? (int)ceil(quota / period) : 0;
 }
 
-static int least_cores(const char *mount, const char *controller)
+static int least_cores(const char *root, const char *mount, const char *controller)
 {
-    walk w = {.mount = mount};
+    group g;
     int least = 0;
-    own_group(w.group, controller);
+    find_group(&g, root, mount, controller);
     do {
-        int cores = quota_cores(&w);
+        int cores = quota_cores(&g);
         if (cores > 0 && (least == 0 || cores < least)) least = cores;
-    } while (step_up(&w));
+    } while (step_up(&g));
     return least;
 }
 
-int cgroup_cores(void)
+int cgroup_cores(const char *root)
 {
-    int cores = least_cores("/sys/fs/cgroup", "");
-    return cores ? cores : least_cores("/sys/fs/cgroup/cpu", "cpu");
+    int cores = least_cores(root, "/sys/fs/cgroup", "");
+    return cores ? cores : least_cores(root, "/sys/fs/cgroup/cpu", "cpu");
 }
 
 /* ---- memory ---- */
 
 /* Limits count cached files, too, which make way: anonymous memory is what stays. */
-static int64_t least_room(const char *mount, const char *controller, const char *limit_name,
-                          const char *used_key)
+static int64_t least_room(const char *root, const char *mount, const char *controller,
+                          const char *limit_file, const char *used_key)
 {
-    char path[PATH_BYTES];
-    walk w = {.mount = mount};
+    group g;
     int64_t least = -1;
-    own_group(w.group, controller);
+    find_group(&g, root, mount, controller);
     do {
-        int64_t limit = file_number(name_in(path, &w, limit_name), "");
-        int64_t used = file_number(name_in(path, &w, "memory.stat"), used_key);
+        int64_t limit = read_number(&g, limit_file, "");
+        int64_t used = read_number(&g, "memory.stat", used_key);
         if (limit < 0 || used < 0) continue;
         int64_t room = MAX(limit - used, (int64_t)1);
         if (least < 0 || room < least) least = room;
-    } while (step_up(&w));
+    } while (step_up(&g));
     return least;
 }
 
-int64_t cgroup_memory_room(void)
+int64_t cgroup_memory_room(const char *root)
 {
-    int64_t room = least_room("/sys/fs/cgroup", "", "memory.max", "anon ");
+    int64_t room = least_room(root, "/sys/fs/cgroup", "", "memory.max", "anon ");
     if (room >= 0) return room;
-    return least_room("/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes", "total_rss ");
+    return least_room(root, "/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes",
+                      "total_rss ");
+}
+
+/* Where a container shows only its own part of the tree, the mount itself is the group. */
+static int64_t count_kills(group *g, const char *file)
+{
+    group top = *g;
+    top.name[0] = 0;
+    int64_t kills = read_number(g, file, "oom_kill ");
+    return kills >= 0 ? kills : read_number(&top, file, "oom_kill ");
+}
+
+/* memory.events.local counts this group alone, without those below it. */
+int64_t cgroup_oom_kills(const char *root)
+{
+    group g;
+    int64_t kills = -1;
+    if (find_group(&g, root, "/sys/fs/cgroup/memory", "memory"))
+        kills = count_kills(&g, "memory.oom_control");
+    if (kills < 0 && find_group(&g, root, "/sys/fs/cgroup", "")) {
+        kills = count_kills(&g, "memory.events.local");
+        if (kills < 0) kills = count_kills(&g, "memory.events");
+    }
+    return kills < 0 ? CGROUP_KILLS_UNKNOWN : kills;
 }

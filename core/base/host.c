@@ -61,7 +61,7 @@ int host_cores(void)
     cpu_set_t set;
     int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
                                                             : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int quota = cgroup_cores(), batch = batch_cores();
+    int quota = cgroup_cores(""), batch = batch_cores();
     if (quota > 0) cores = MIN(cores, quota);
     if (batch > 0) cores = MIN(cores, batch);
     return MAX(cores, 1);
@@ -170,7 +170,7 @@ int64_t host_memory_available(void)
 {
     char text[64];
     bool known = read_field(text, sizeof text, "/proc/meminfo", "MemAvailable");
-    int64_t room = known ? strtoll(text, NULL, 10) * 1024 : 0, limit = cgroup_memory_room();
+    int64_t room = known ? strtoll(text, NULL, 10) * 1024 : 0, limit = cgroup_memory_room("");
     if (limit >= 0) room = MIN(room, limit);
     return room;
 }

@@ -10,12 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/cgroup.h"
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
-#include "harness/supervise/oom_kills.h"
 
 /* The last line of log.txt: a worker's last words. */
 static void last_words(char *text, size_t size, const char *folder)
@@ -88,8 +88,8 @@ static void describe_timeout(run_status *status)
 static bool memory_ran_out(int64_t *kills)
 {
     int64_t before = *kills;
-    *kills = oom_kills("");
-    return *kills != OOM_KILLS_UNKNOWN && *kills > before;
+    *kills = cgroup_oom_kills("");
+    return *kills != CGROUP_KILLS_UNKNOWN && *kills > before;
 }
 
 /* Who tells the truth: a status that fits the exit status was written by this worker, and stands.

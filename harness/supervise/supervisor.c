@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/cgroup.h"
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/exit_status.h"
@@ -16,7 +17,6 @@
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
-#include "harness/supervise/oom_kills.h"
 #include "harness/supervise/run_end.h"
 #include "harness/supervise/sharing.h"
 #include "harness/supervise/supervisor_jobs.h"
@@ -264,7 +264,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
 {
     *r = (supervisor_result){0};
     supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16), .waiter = -1};
-    s.kills = oom_kills("");
+    s.kills = cgroup_oom_kills("");
     int lock = experiment_lock_share(o->out, x->spec->name, e);
     bool ok = lock >= 0 && prepare_queue(&s, e);
     if (ok && s.queued > 0) {

@@ -52,7 +52,7 @@ typedef struct supervisor {
     progress *progress;  /* NULL if quiet */
     int ended, bad;      /* of the queue */
     progress_sweep all;  /* the whole sweep: what is queued, and what had ended before */
-    int64_t kills;       /* for want of memory (oom_kills.h), before this */
+    int64_t kills;       /* for want of memory (cgroup_oom_kills), before this */
     int stops;           /* how often the workers were told to stop */
     bool stop_asked;     /* by a signal */
     double stop_heard;   /* monotonic: the first of them */

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/cgroup.h"
 #include "core/base/file.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_status.h"
-#include "harness/supervise/oom_kills.h"
 #include "harness/supervise/run_end.h"
 #include "tests/test.h"
 
@@ -14,7 +14,7 @@
 static void ends(void)
 {
     err e = {0};
-    int64_t kills = oom_kills("");
+    int64_t kills = cgroup_oom_kills("");
     static const struct {
         int wait_status;
         run_state state;
@@ -36,45 +36,14 @@ static void ends(void)
                "%d: %s, %s: %s", i, run_status_state_name(s.state), run_status_kind_name(s.kind),
                s.reason);
     }
-    bool known = kills != OOM_KILLS_UNKNOWN;
+    bool known = kills != CGROUP_KILLS_UNKNOWN;
     kills--; /* one of the group was killed since */
     run_status s = run_end(test_folder(), SIGKILL, false, &kills);
     EXPECT(!known || (s.state == RUN_FAILED && s.kind == KIND_MEMORY), "%s", s.reason);
-    kills = OOM_KILLS_UNKNOWN; /* not known: nothing is said of memory */
+    kills = CGROUP_KILLS_UNKNOWN; /* not known: nothing is said of memory */
     s = run_end(test_folder(), SIGKILL, false, &kills);
     EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_SIGNAL && !strstr(s.reason, "memory"), "%s",
            s.reason);
-}
-
-static void place(const char *path, const char *text)
-{
-    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
-    err e = {0};
-    EXPECT(file_join(whole, test_folder(), path, &e), "%s", e.text);
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(whole, '/') - whole), whole);
-    EXPECT(file_make_folders(folder, &e) && file_write(whole, text, strlen(text), &e), "%s",
-           e.text);
-}
-
-/* Only the process's own group says anything about it. */
-static void kills_of_the_own_group(void)
-{
-    const char *root = test_folder();
-    place("proc/vmstat", "oom_kill 17\n");
-    place("proc/self/cgroup", "4:cpu:/other\n0::/user/job\n");
-    place("sys/fs/cgroup/cgroup.procs", "1\n");
-    EXPECT(oom_kills(root) == OOM_KILLS_UNKNOWN, "%lld", (long long)oom_kills(root));
-    place("sys/fs/cgroup/user/other/memory.events", "oom 9\noom_kill 9\n");
-    EXPECT(oom_kills(root) == OOM_KILLS_UNKNOWN, "%lld", (long long)oom_kills(root));
-    place("sys/fs/cgroup/user/job/memory.events", "low 0\noom 3\noom_kill 3\noom_group_kill 5\n");
-    EXPECT(oom_kills(root) == 3, "%lld", (long long)oom_kills(root));
-    place("sys/fs/cgroup/user/job/memory.events.local", "oom 3\noom_kill 2\n");
-    EXPECT(oom_kills(root) == 2, "%lld", (long long)oom_kills(root));
-    place("proc/self/cgroup", "9:name=systemd:/\n4:memory:/box\n0::/\n");
-    place("sys/fs/cgroup/memory/memory.oom_control", "under_oom 0\noom_kill 4\n");
-    EXPECT(oom_kills(root) == 4, "%lld", (long long)oom_kills(root));
-    place("sys/fs/cgroup/memory/box/memory.oom_control", "oom_kill_disable 0\noom_kill 5\n");
-    EXPECT(oom_kills(root) == 5, "%lld", (long long)oom_kills(root));
 }
 
 static void put(const char *name, const char *text)
@@ -90,7 +59,7 @@ static void put(const char *name, const char *text)
 static void ends_of_evaluations(void)
 {
     err e = {0};
-    int64_t kills = oom_kills("");
+    int64_t kills = cgroup_oom_kills("");
     static const struct {
         int wait_status;
         bool timed_out;
@@ -128,8 +97,5 @@ static void ends_of_evaluations(void)
 }
 
 extern const test_suite test_run_end;
-const test_suite test_run_end = {"harness/run_end",
-                                 {{"ends", ends},
-                                  {"ends_of_evaluations", ends_of_evaluations},
-                                  {"kills_of_the_own_group", kills_of_the_own_group},
-                                  {0}}};
+const test_suite test_run_end = {
+    "harness/run_end", {{"ends", ends}, {"ends_of_evaluations", ends_of_evaluations}, {0}}};
