@@ -6,6 +6,7 @@
 #if defined(__x86_64__)
 #include "core/base/base.h"
 #include "core/ops/gemm_avx512_pack.h"
+#include "core/ops/gemm_avx512_vector.h"
 
 #include <cpuid.h>
 #include <immintrin.h>
@@ -30,21 +31,18 @@ static bool has_amx(void)
     return bfloat16 && tiles && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
 }
 
-static int64_t units_of(int64_t k)
-{
-    return (k + 31) / 32 * TILE;
-}
-
 static void pack_b(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                    int64_t stride)
 {
-    gemm_avx512_pack_b(GEMM_PAIRS, panels, transposed, units_of(k), k, n, b, stride);
+    gemm_avx512_pack_b(GEMM_PAIRS, panels, transposed, gemm_units(&GEMM_AMX_TILES, k), k, n, b,
+                       stride);
 }
 
 static void pack_a(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
                    const float *a, int64_t stride)
 {
-    gemm_avx512_pack_rows(panel, transposed, units_of(k), rows, k, alpha, a, stride);
+    gemm_avx512_pack_rows(panel, transposed, gemm_units(&GEMM_AMX_TILES, k), rows, k, alpha, a,
+                          stride);
 }
 
 /* Compilers know too little of what the tiles' instructions read: all stores come before them. */
@@ -110,20 +108,11 @@ AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t uni
 {
     (void)transposed;
     alignas(64) float sums[ROWS * COLUMNS];
-    const __mmask32 used = columns >= 32 ? 0xffffffffu : (1u << columns) - 1;
-    const __mmask16 left = (__mmask16)used, right = (__mmask16)(used >> 16);
-    const __m512 factor = _mm512_set1_ps(beta);
+    const __mmask16 left = first(columns), right = first(columns - TILE);
     for (int64_t i = 0; i < rows; i++) {
-        __m512 x = _mm512_setzero_ps(), y = x;
-        if (beta == 0) {
-            __builtin_prefetch(c + i * stride_c, 1); /* its lines arrive while sums are made */
-            __builtin_prefetch(c + i * stride_c + TILE, 1);
-        } else {
-            x = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(left, c + i * stride_c));
-            y = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(right, c + i * stride_c + TILE));
-        }
-        _mm512_store_ps(sums + i * COLUMNS, x);
-        _mm512_store_ps(sums + i * COLUMNS + TILE, y);
+        const float *line = c + i * stride_c;
+        _mm512_store_ps(sums + i * COLUMNS, begin_sums(beta, left, line));
+        _mm512_store_ps(sums + i * COLUMNS + TILE, begin_sums(beta, right, line + TILE));
     }
     multiply(sums, rows > TILE, units, a, b);
     for (int64_t i = 0; i < rows; i++) {

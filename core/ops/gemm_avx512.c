@@ -22,16 +22,9 @@ INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_s
 {
     __m512 x[ROWS], y[ROWS];
     const __mmask16 left = first(columns), right = first(columns - 16);
-    const __m512 factor = _mm512_set1_ps(beta);
     for (int i = 0; i < rows; i++) {
-        x[i] = y[i] = _mm512_setzero_ps();
-        if (beta == 0) {
-            __builtin_prefetch(c + i * stride_c, 1); /* its lines arrive while sums are made */
-            __builtin_prefetch(c + i * stride_c + 16, 1);
-            continue;
-        }
-        x[i] = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(left, c + i * stride_c));
-        y[i] = _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(right, c + i * stride_c + 16));
+        x[i] = begin_sums(beta, left, c + i * stride_c);
+        y[i] = begin_sums(beta, right, c + i * stride_c + 16);
     }
     for (int64_t p = 0; p < units; p++) {
         __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
@@ -182,7 +175,6 @@ const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .columns = COLUMNS,
                                          .depth = 1,
                                          .whole = 1,
-
                                          .pack_b = pack_b_floats,
                                          .pack_a = pack_a_floats,
                                          .tile = tile_floats,

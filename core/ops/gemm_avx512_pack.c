@@ -14,25 +14,17 @@ INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int
                         const float *b, int64_t stride)
 {
     const int64_t depth = form == GEMM_PAIRS ? 2 : 1;
-    const __m512 one = _mm512_set1_ps(1);
     int64_t p = 0;
     for (; lines >= 16 && (p + 16) * depth <= k; p += 16) {
         __m512 r[16];
-        for (int i = 0; i < 16; i++) {
-            r[i] = along_whole(form, b + i * stride + p * depth);
-        }
-        transpose16(r);
+        turned_whole(form, r, b + p * depth, stride);
         for (int i = 0; i < 16; i++) {
             _mm512_storeu_ps(to + (p + i) * COLUMNS, r[i]);
         }
     }
     for (; p < units; p += 16) {
         __m512 r[16];
-        for (int i = 0; i < 16; i++) {
-            r[i] = i < lines ? along(form, b + i * stride + p * depth, k - p * depth, one)
-                             : _mm512_setzero_ps();
-        }
-        transpose16(r);
+        turned(form, r, lines, k - p * depth, b + p * depth, stride);
         for (int i = 0; i < 16 && p + i < units; i++) {
             _mm512_storeu_ps(to + (p + i) * COLUMNS, r[i]);
         }

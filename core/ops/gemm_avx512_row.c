@@ -8,20 +8,19 @@
 /* c [GROUPS * 16] columns that lie side by side in b [k, n]. */
 enum { GROUPS = 4 };
 
-INLINE __m512 begin_sum(float beta, __mmask16 wanted, const float *c)
+INLINE int64_t units_of(gemm_form form, int64_t k)
 {
-    if (beta == 0) return _mm512_setzero_ps();
-    return _mm512_mul_ps(_mm512_set1_ps(beta), _mm512_maskz_loadu_ps(wanted, c));
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
+    return (k + fill - 1) / fill * fill / depth;
 }
 
 INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
                          int64_t stride, float beta, float *c)
 {
-    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
-    const int64_t units = (k + fill - 1) / fill * fill / depth;
+    const int64_t units = units_of(form, k);
     __m512 sums[GROUPS];
     for (int g = 0; g < GROUPS; g++) {
-        sums[g] = begin_sum(beta, first(n - g * 16), c + g * 16);
+        sums[g] = begin_sums(beta, first(n - g * 16), c + g * 16);
     }
     for (int64_t p = 0; p < units; p++) {
         __m512 x = _mm512_set1_ps(a[p]);
@@ -39,28 +38,19 @@ INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, c
 INLINE void along_k(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
                     int64_t stride, float beta, float *c)
 {
-    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
-    const int64_t units = (k + fill - 1) / fill * fill / depth;
-    const __m512 one = _mm512_set1_ps(1);
-    __m512 sum = begin_sum(beta, first(n), c);
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, units = units_of(form, k);
+    __m512 sum = begin_sums(beta, first(n), c);
     int64_t p = 0;
     for (; n >= 16 && (p + 16) * depth <= k; p += 16) {
         __m512 r[16];
-        for (int i = 0; i < 16; i++) {
-            r[i] = along_whole(form, b + i * stride + p * depth);
-        }
-        transpose16(r);
+        turned_whole(form, r, b + p * depth, stride);
         for (int i = 0; i < 16; i++) {
             sum = multiply_add(form, _mm512_set1_ps(a[p + i]), r[i], sum);
         }
     }
     for (; p < units; p += 16) {
         __m512 r[16];
-        for (int i = 0; i < 16; i++) {
-            const float *x = b + i * stride + p * depth;
-            r[i] = i < n ? along(form, x, k - p * depth, one) : _mm512_setzero_ps();
-        }
-        transpose16(r);
+        turned(form, r, n, k - p * depth, b + p * depth, stride);
         for (int i = 0; i < 16 && p + i < units; i++) {
             sum = multiply_add(form, _mm512_set1_ps(a[p + i]), r[i], sum);
         }

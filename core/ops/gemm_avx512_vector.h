@@ -81,6 +81,14 @@ INLINE __m512 multiply_add(gemm_form form, __m512 a, __m512 b, __m512 sum)
                             (__m512bh)_mm512_castps_si512(b));
 }
 
+/* 16 sums before they begin: beta c for the lanes wanted. */
+INLINE __m512 begin_sums(float beta, __mmask16 wanted, const float *c)
+{
+    if (beta != 0) return _mm512_mul_ps(_mm512_set1_ps(beta), _mm512_maskz_loadu_ps(wanted, c));
+    __builtin_prefetch(c, 1); /* its line arrives while sums are made */
+    return _mm512_setzero_ps();
+}
+
 INLINE __m512 interleaved(bool high, __m512 x, __m512 y)
 {
     __m512d a = _mm512_castps_pd(x), b = _mm512_castps_pd(y);
@@ -113,6 +121,27 @@ INLINE void transpose16(__m512 r[16])
         r[4 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0x88);
         r[12 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0xdd);
     }
+}
+
+/* 16 units of each of 16 lines that run along k and lie `stride` apart, as 16 units of all lines
+ * side by side; of lines all of whose units are there. */
+INLINE void turned_whole(gemm_form form, __m512 r[16], const float *lines, int64_t stride)
+{
+    for (int i = 0; i < 16; i++) {
+        r[i] = along_whole(form, lines + i * stride);
+    }
+    transpose16(r);
+}
+
+/* The same for the first `count` lines, of which `left` values are left; the others are zeros. */
+INLINE void turned(gemm_form form, __m512 r[16], int64_t count, int64_t left, const float *lines,
+                   int64_t stride)
+{
+    const __m512 one = _mm512_set1_ps(1);
+    for (int i = 0; i < 16; i++) {
+        r[i] = i < count ? along(form, lines + i * stride, left, one) : _mm512_setzero_ps();
+    }
+    transpose16(r);
 }
 
 #endif

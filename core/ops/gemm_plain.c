@@ -9,7 +9,7 @@
 
 enum { ROWS = 6, COLUMNS = 16 };
 
-/* x86 has a mode for it, which gemm_begin sets. */
+/* Denormals to zero: x86 has a mode for it, which gemm.c sets around the kernel. */
 static inline float flushed(float x)
 {
 #if defined(__x86_64__)
