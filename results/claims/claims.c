@@ -108,8 +108,8 @@ static bool describe(stated_claim *c, evidence_source *x, err *e)
     if (!runs) return false;
     const char *side[2];
     sides_of(side, s);
-    const compared_variant *v[2] = {evidence_variant(runs, side[0]),
-                                    side[1] ? evidence_variant(runs, side[1]) : NULL};
+    const compared_variant *v[2] = {compare_find(runs, side[0]),
+                                    side[1] ? compare_find(runs, side[1]) : NULL};
     const claim_figure *figure = evidence_figure(runs, s);
     c->cost = cost_of(v[0]);
     c->other_cost = cost_of(v[1]);

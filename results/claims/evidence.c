@@ -39,14 +39,6 @@ comparison *evidence_runs(evidence_source *x, const char *split, err *e)
     return *c;
 }
 
-const compared_variant *evidence_variant(const comparison *c, const char *label)
-{
-    for (int i = 0; i < c->count; i++) {
-        if (strcmp(c->variants[i].label, label) == 0) return &c->variants[i];
-    }
-    return NULL;
-}
-
 const claim_figure *evidence_figure(const comparison *c, const claim_statement *s)
 {
     if (s->on) return s->on;
@@ -131,14 +123,6 @@ static bool read_figures(gatherer *g, figures *f, const claim_figure *what, cons
 }
 
 /* ---- one seed ---- */
-
-static const compared_run *run_of(const compared_variant *v, int64_t seed)
-{
-    for (int i = 0; i < v->run_count; i++) {
-        if (v->runs[i].seed == seed) return &v->runs[i];
-    }
-    return NULL;
-}
 
 static seed_state state_of(const compared_run *r)
 {
@@ -249,7 +233,7 @@ static bool take_seed(gatherer *g, int64_t seed)
     const compared_run **runs = ARENA_NEW(a, const compared_run *, g->sides);
     seed_state state = SEED_HERE;
     for (int i = 0; i < g->sides; i++) {
-        runs[i] = run_of(g->side[i], seed);
+        runs[i] = compare_run(g->side[i], seed);
         if (!runs[i]) return true; /* not planned for all: no pair */
     }
     for (int i = 0; i < g->sides; i++) {
@@ -275,13 +259,13 @@ static bool find_sides(gatherer *g)
     const char *label = NULL;
     g->side = ARENA_NEW(g->x->memory, const compared_variant *, s->count + 2);
     for (int i = 0; i < s->count; i++) {
-        g->side[g->sides] = evidence_variant(g->runs, s->variants[i]);
+        g->side[g->sides] = compare_find(g->runs, s->variants[i]);
         if (!g->side[g->sides++]) label = s->variants[i];
     }
-    if (s->variant && !(g->side[g->sides++] = evidence_variant(g->runs, s->variant))) {
+    if (s->variant && !(g->side[g->sides++] = compare_find(g->runs, s->variant))) {
         label = s->variant;
     }
-    if (s->other && !(g->side[g->sides++] = evidence_variant(g->runs, s->other))) label = s->other;
+    if (s->other && !(g->side[g->sides++] = compare_find(g->runs, s->other))) label = s->other;
     if (!label) return true;
     return err_set(g->e, "%s: a claim is about '%s', which has no runs; loci run plans them",
                    g->x->experiment, label);

@@ -15,9 +15,6 @@ typedef struct evidence_source {
 /* The experiment's runs with their evaluations on a split; NULL: the final ones. NULL and e. */
 comparison *evidence_runs(evidence_source *x, const char *split, err *e);
 
-/* NULL: no variant is called so. */
-const compared_variant *evidence_variant(const comparison *c, const char *label);
-
 /* The figure that a statement is about, the comparison's own where it names none. */
 const claim_figure *evidence_figure(const comparison *c, const claim_statement *s);
 

@@ -46,6 +46,28 @@ const compared_run *compare_first_scored(const comparison *c)
     return NULL;
 }
 
+const compared_variant *compare_find(const comparison *c, const char *label)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (strcmp(c->variants[i].label, label) == 0) return &c->variants[i];
+    }
+    return NULL;
+}
+
+const compared_run *compare_run(const compared_variant *v, int64_t seed)
+{
+    for (int i = 0; i < v->run_count; i++) {
+        if (v->runs[i].seed == seed) return &v->runs[i];
+    }
+    return NULL;
+}
+
+double compare_seed_value(const compared_variant *v, int64_t seed, compare_metric m)
+{
+    const compared_run *r = compare_run(v, seed);
+    return r ? r->value[m] : (double)NAN;
+}
+
 void compare_unscore(compared_run *r, const char *reason)
 {
     r->scored = false;

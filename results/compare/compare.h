@@ -160,6 +160,10 @@ void compare_set_values(compared_run *r, double nats);
 /* The first run that counts, of a variant and of all; NULL: none. */
 const compared_run *compare_scored(const compared_variant *v);
 const compared_run *compare_first_scored(const comparison *c);
+/* The variant that is called so, its run of a seed, and that run's figure; NULL and NaN: none. */
+const compared_variant *compare_find(const comparison *c, const char *label);
+const compared_run *compare_run(const compared_variant *v, int64_t seed);
+double compare_seed_value(const compared_variant *v, int64_t seed, compare_metric m);
 /* Takes a run's result away, and says why. */
 void compare_unscore(compared_run *r, const char *reason);
 /* Failed, diverged, interrupted, or done without the evaluation that counts. */

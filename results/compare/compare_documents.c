@@ -100,11 +100,9 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
     document_unit unit = DOCUMENT_NONE;
     int seeds = 0;
     for (int i = 0; i < v->run_count; i++) {
-        const compared_run *r = &v->runs[i], *b = NULL;
-        for (int k = 0; k < base->run_count; k++) {
-            if (base->runs[k].seed == r->seed && base->runs[k].scored) b = &base->runs[k];
-        }
-        if (!b || !r->scored || r->documents == 0 || b->documents != r->documents) continue;
+        const compared_run *r = &v->runs[i], *b = compare_run(base, r->seed);
+        if (!b || !b->scored || !r->scored || r->documents == 0 || b->documents != r->documents)
+            continue;
         scored_documents x, y;
         if (!read_documents(&x, a, s, r, e) || !read_documents(&y, a, s, b, e)) return false;
         if (!same_documents(&x, &y)) continue;

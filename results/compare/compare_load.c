@@ -78,14 +78,6 @@ static void note_unknown(comparison *c)
     }
 }
 
-static double seed_value(const compared_variant *v, int64_t seed, compare_metric m)
-{
-    for (int i = 0; i < v->run_count; i++) {
-        if (v->runs[i].seed == seed && v->runs[i].scored) return v->runs[i].value[m];
-    }
-    return (double)NAN;
-}
-
 /* The different ones of n values, in order; NaN is none. */
 static const char *choices(arena *a, double *x, int n)
 {
@@ -174,7 +166,7 @@ static void sum_up(compared_variant *v, arena *a, const comparison *c)
         x[i] = v->runs[i].value[c->metric];
         y[i] = c->baseline < 0 || v->unranked
                    ? (double)NAN
-                   : seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
+                   : compare_seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
     }
     v->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
 }

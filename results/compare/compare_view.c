@@ -216,14 +216,6 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
 
 /* ---- two experiments ---- */
 
-static const compared_variant *called(const comparison *c, const char *label)
-{
-    for (int i = 0; i < c->count; i++) {
-        if (strcmp(c->variants[i].label, label) == 0) return &c->variants[i];
-    }
-    return NULL;
-}
-
 /* y minus x, seed by seed. */
 static estimate paired(arena *a, const compared_variant *x, const compared_variant *y,
                        compare_metric m)
@@ -231,10 +223,7 @@ static estimate paired(arena *a, const compared_variant *x, const compared_varia
     double *p = ARENA_NEW(a, double, y->run_count), *q = ARENA_NEW(a, double, y->run_count);
     for (int i = 0; i < y->run_count; i++) {
         p[i] = y->runs[i].value[m];
-        q[i] = (double)NAN;
-        for (int k = 0; k < x->run_count; k++) {
-            if (x->runs[k].seed == y->runs[i].seed) q[i] = x->runs[k].value[m];
-        }
+        q[i] = compare_seed_value(x, y->runs[i].seed, m);
     }
     return stats_paired(p, q, y->run_count, STATS_CONFIDENCE);
 }
@@ -249,12 +238,12 @@ table *compare_view_side(arena *a, const comparison *x, const comparison *y)
     int second = table_column(t, y->experiment, y->experiment, unit, 0);
     int difference = table_column(t, "difference", "difference", "paired by seed", 0);
     for (int i = 0; i < x->count; i++) {
-        common += called(y, x->variants[i].label) != NULL;
+        common += compare_find(y, x->variants[i].label) != NULL;
     }
     for (int i = 0; i < x->count + y->count; i++) {
         const compared_variant *v = i < x->count ? &x->variants[i] : &y->variants[i - x->count];
         const compared_variant *own = i < x->count ? v : NULL;
-        const compared_variant *other = i < x->count ? called(y, v->label) : v;
+        const compared_variant *other = i < x->count ? compare_find(y, v->label) : v;
         if (common > 0 && (!own || !other)) continue;
         table_row(t);
         table_text(t, label, "%s", v->label);

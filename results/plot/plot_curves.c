@@ -31,26 +31,18 @@ static bool last_step(int64_t *last, store *s, const char *experiment, err *e)
     return query_close(&q);
 }
 
-static int seed_index(const compared_variant *v, int64_t seed)
-{
-    for (int i = 0; i < v->run_count; i++) {
-        if (v->runs[i].seed == seed) return i;
-    }
-    return -1;
-}
-
 /* Fills bins [runs, POINTS]. */
 static bool read_bins(bin *bins, store *s, const comparison *c, const compared_variant *v,
                       int64_t width, bool against_time, err *e)
 {
     query q = QUERY(s, e, LOSSES, c->experiment, v->plan_label);
     while (query_next(&q)) {
-        int run = seed_index(v, query_int(&q, "seed", 0));
+        const compared_run *run = compare_run(v, query_int(&q, "seed", 0));
         int64_t at = (query_int(&q, "step", 1) - 1) / width;
         double x = query_real(&q, against_time ? "seconds" : "tokens");
         double loss = query_real(&q, "value");
-        if (run < 0 || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
-        bin *b = &bins[(int64_t)run * POINTS + at];
+        if (!run || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
+        bin *b = &bins[(run - v->runs) * POINTS + at];
         b->x += x;
         b->loss += loss;
         b->n++;

@@ -11,15 +11,6 @@ static bool drawn(const comparison *c, int i)
     return i != c->baseline && c->variants[i].difference.n > 0;
 }
 
-static double baseline_value(const comparison *c, int64_t seed)
-{
-    const compared_variant *v = &c->variants[c->baseline];
-    for (int i = 0; i < v->run_count; i++) {
-        if (v->runs[i].seed == seed) return v->runs[i].value[c->metric];
-    }
-    return (double)NAN;
-}
-
 /* Seeds stand below the bar, a little apart so that equal figures do not hide each other. */
 static double jitter(int seed, int seeds)
 {
@@ -32,10 +23,12 @@ static void put_seeds(FILE *out, const comparison *c)
     int line = 0;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
-        if (!drawn(c, i)) continue;
+        if (!drawn(c, i)) continue; /* without a baseline none is */
+        const compared_variant *base = &c->variants[c->baseline];
         line++;
         for (int k = 0; k < v->run_count; k++) {
-            double d = v->runs[k].value[c->metric] - baseline_value(c, v->runs[k].seed);
+            double d =
+                v->runs[k].value[c->metric] - compare_seed_value(base, v->runs[k].seed, c->metric);
             if (!isfinite(d)) continue;
             fprintf(out, "%.9g %.4f %lld\n", d, line + jitter(k, v->run_count),
                     (long long)v->runs[k].seed);
