@@ -44,22 +44,17 @@ typedef struct sheet {
     int column; /* the next one, of a row */
 } sheet;
 
-/* What a column is called, and for whom. */
-typedef struct head {
-    const char *key, *title, *unit;
-    int flags;
-} head;
-#define PROGRAMS(key) ((head){key, "", "", TABLE_PROGRAMS})
+#define PROGRAMS(key) ((table_head){key, "", "", TABLE_PROGRAMS})
 
 /* Its column; -1: nothing to fill, its head was written. */
-static int cell(sheet *s, head h)
+static int cell(sheet *s, table_head h)
 {
     if (!s->heads) return s->column++;
     table_column(s->t, h.key, h.title, h.unit, h.flags);
     return -1;
 }
 
-static void put_text(sheet *s, head h, const char *behind, const char *text)
+static void put_text(sheet *s, table_head h, const char *behind, const char *text)
 {
     int column = cell(s, h);
     if (column < 0 || !text) return;
@@ -74,20 +69,20 @@ static void put_count(sheet *s, const char *key, bool is_known, int64_t n)
     if (column >= 0 && is_known) table_int(s->t, column, n);
 }
 
-static void put_real(sheet *s, head h, double x, int decimals)
+static void put_real(sheet *s, table_head h, double x, int decimals)
 {
     int column = cell(s, h);
     if (column >= 0) table_real(s->t, column, x, decimals);
 }
 
-static void put_scaled(sheet *s, head h, double x)
+static void put_scaled(sheet *s, table_head h, double x)
 {
     int column = cell(s, h);
     if (column >= 0) table_scaled(s->t, column, x);
 }
 
 /* A mean with its interval for people, and its bounds for programs. */
-static void put_mean(sheet *s, head h, estimate e, compare_metric m, bool difference)
+static void put_mean(sheet *s, table_head h, estimate e, compare_metric m, bool difference)
 {
     char low[64], high[64];
     int column = cell(s, h);
@@ -112,7 +107,7 @@ static bool any_mean(const comparison *c, compare_metric m)
 static void put_metric(sheet *s, compare_metric m, const char *title, const char *unit, bool shown)
 {
     int spare = m == COMPARE_PERPLEXITY && s->c->metric != m ? TABLE_SPARE : 0;
-    head h = {compare_metric_name(m), title, unit, spare | (shown ? 0 : TABLE_PROGRAMS)};
+    table_head h = {compare_metric_name(m), title, unit, spare | (shown ? 0 : TABLE_PROGRAMS)};
     put_mean(s, h, s->v->value[m], m, false);
 }
 
@@ -126,10 +121,11 @@ static void put_difference(sheet *s)
     const document_difference *x = &v->documents;
     bool paired = !v->is_baseline, read = paired && x->n > 0;
     estimate d = paired ? v->difference : none;
-    put_mean(s, (head){"difference", "difference", units[s->c->metric], 0}, d, s->c->metric, true);
+    put_mean(s, (table_head){"difference", "difference", units[s->c->metric], 0}, d, s->c->metric,
+             true);
     put_count(s, "difference_n", true, d.n);
     put_real(s, PROGRAMS("p"), paired ? v->p : (double)NAN, 6);
-    int column = cell(s, (head){"p_holm", "p", "Holm", 0});
+    int column = cell(s, (table_head){"p_holm", "p", "Holm", 0});
     if (column >= 0 && paired) table_probability(s->t, column, v->p_holm);
     put_count(s, "documents", paired, x->n);
     put_count(s, "documents_better", read, x->better);
@@ -161,30 +157,32 @@ static void put_cost(sheet *s)
 {
     const compared_variant *v = s->v;
     double peak = known(v->peak_bytes), mebibytes = peak / 1048576;
-    put_scaled(s, (head){"params", "params", "", TABLE_SPARE}, known(v->params));
-    put_scaled(s, (head){"active_params", "active", "", TABLE_SPARE}, known(v->active_params));
-    put_scaled(s, (head){"forward_flops_per_token", "FLOPs/token", "forward", TABLE_SPARE},
+    put_scaled(s, (table_head){"params", "params", "", TABLE_SPARE}, known(v->params));
+    put_scaled(s, (table_head){"active_params", "active", "", TABLE_SPARE},
+               known(v->active_params));
+    put_scaled(s, (table_head){"forward_flops_per_token", "FLOPs/token", "forward", TABLE_SPARE},
                v->flops);
     put_scaled(s,
-               (head){"tokens_per_second", "tokens/s", s->c->alone ? "training, alone" : "training",
-                      TABLE_SPARE},
+               (table_head){"tokens_per_second", "tokens/s",
+                            s->c->alone ? "training, alone" : "training", TABLE_SPARE},
                v->tokens_per_second);
     put_count(s, "speed_alone", true, s->c->alone);
-    put_real(s, (head){"", "memory", "peak MiB", TABLE_PEOPLE | TABLE_SPARE}, mebibytes,
+    put_real(s, (table_head){"", "memory", "peak MiB", TABLE_PEOPLE | TABLE_SPARE}, mebibytes,
              mebibytes < 9.95);
     put_real(s, PROGRAMS("peak_bytes"), peak, 0);
-    put_scaled(s, (head){"state_bytes", "state", "bytes", TABLE_SPARE}, known(v->state_bytes));
+    put_scaled(s, (table_head){"state_bytes", "state", "bytes", TABLE_SPARE},
+               known(v->state_bytes));
 }
 
 /* People see what layers did with the tokens where a variant routes. */
 static void put_routing(sheet *s)
 {
-    static const head heads[ROUTING_FIGURES] = {
+    static const table_head heads[ROUTING_FIGURES] = {
         {"load_entropy", "load", "of experts, entropy", 0},
         {"dropped", "dropped", "share of tokens", 0},
         {"routing_changed", "rerouted", "share of tokens", 0}};
     for (int m = 0; m < ROUTING_FIGURES; m++) {
-        head h = heads[m];
+        table_head h = heads[m];
         h.flags = TABLE_PROGRAMS | TABLE_SPARE;
         for (int i = 0; i < s->c->count; i++) {
             if (isfinite(s->c->variants[i].routing[m])) h.flags = TABLE_SPARE;
@@ -199,13 +197,14 @@ static void put_evaluation(sheet *s)
     int shown = TABLE_SPARE | (s->c->learning ? 0 : TABLE_PROGRAMS), people = TABLE_PEOPLE | shown;
     const compared_variant *v = s->v;
     const eval_cost *e = &v->eval;
-    put_scaled(s, (head){"eval_flops_per_token", "FLOPs/token", "evaluation", shown}, e->flops);
-    put_real(s, (head){"", "\u00b5s/token", "evaluation", people}, 1e6 * e->seconds, 1);
+    put_scaled(s, (table_head){"eval_flops_per_token", "FLOPs/token", "evaluation", shown},
+               e->flops);
+    put_real(s, (table_head){"", "\u00b5s/token", "evaluation", people}, 1e6 * e->seconds, 1);
     put_real(s, PROGRAMS("eval_seconds_per_token"), e->seconds, 9);
-    put_real(s, (head){"", "memory", "evaluation MiB", people}, e->anon_bytes / 1048576, 0);
+    put_real(s, (table_head){"", "memory", "evaluation MiB", people}, e->anon_bytes / 1048576, 0);
     put_real(s, PROGRAMS("eval_bytes"), e->anon_bytes, 0);
-    put_text(s, (head){"dynamic_rate", "rate", "chosen", shown}, "", v->rates);
-    put_text(s, (head){"dynamic_decay", "decay", "chosen", shown}, "", v->decays);
+    put_text(s, (table_head){"dynamic_rate", "rate", "chosen", shown}, "", v->rates);
+    put_text(s, (table_head){"dynamic_decay", "decay", "chosen", shown}, "", v->decays);
 }
 
 /* "3/3", "1/3: 1 failed, 1 running" */
@@ -233,14 +232,14 @@ static void put_row(sheet *s)
     const compared_variant *v = s->v;
     char runs[160];
     runs_text(runs, v);
-    put_text(s, (head){"", "variant", "", TABLE_LEFT | TABLE_PEOPLE},
+    put_text(s, (table_head){"", "variant", "", TABLE_LEFT | TABLE_PEOPLE},
              v->is_baseline ? " (baseline)" : "", v->label);
     put_text(s, PROGRAMS("variant"), "", s->c->tune ? v->label : v->plan_label);
     if (s->c->tune) {
-        put_text(s, (head){"tuned", "tuned", "on validation", TABLE_LEFT}, v->edge ? " (edge)" : "",
-                 v->tuned);
+        put_text(s, (table_head){"tuned", "tuned", "on validation", TABLE_LEFT},
+                 v->edge ? " (edge)" : "", v->tuned);
     }
-    put_text(s, (head){"", "runs", "", TABLE_LEFT | TABLE_PEOPLE}, "", runs);
+    put_text(s, (table_head){"", "runs", "", TABLE_LEFT | TABLE_PEOPLE}, "", runs);
     put_figures(s);
     put_cost(s);
     put_routing(s);
