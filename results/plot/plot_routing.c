@@ -192,10 +192,10 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
 
 bool plot_routing_figures(table *t, store *s, const char *experiment, err *e)
 {
-    static const table_field fields[] = {{"figure", "figure", "", FORM_TEXT, 0},
-                                         {"of", "of", "", FORM_TEXT, 0},
-                                         {"layers", "layers", "", FORM_INT, 0},
-                                         {"runs", "runs", "", FORM_INT, 0}};
+    static const table_field fields[] = {{"figure", "figure", "", FORM_TEXT, 0, 0},
+                                         {"of", "of", "", FORM_TEXT, 0, 0},
+                                         {"layers", "layers", "", FORM_INT, 0, 0},
+                                         {"runs", "runs", "", FORM_INT, 0, 0}};
     query q = QUERY(s, e,
                     "WITH logged AS (SELECT m.name, m.layer, p.run, 'training' AS of FROM plan p "
                     "  JOIN metric m USING (run) WHERE p.experiment = ?1 "

@@ -386,19 +386,20 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
 
 bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e)
 {
-    static const table_field fields[] = {{"run", "run", "", FORM_TEXT, 0},
-                                         {"experiment", "experiment", "", FORM_TEXT, 0},
-                                         {"label", "variant", "", FORM_TEXT, 0},
-                                         {"seed", "seed", "", FORM_INT, 0},
-                                         {"status", "status", "", FORM_TEXT, 0},
-                                         {"step", "step", "", FORM_INT, 0},
-                                         {"tokens", "tokens", "", FORM_SCALED, 0},
-                                         {"bits_per_byte", "bits/byte", "", FORM_REAL, 4},
-                                         {"word_perplexity", "word ppl", "", FORM_REAL, 2},
-                                         {"perplexity", "perplexity", "", FORM_REAL, 2},
-                                         {"params", "params", "", FORM_SCALED, 0},
-                                         {"ended_at", "ended", "UTC", FORM_TEXT, 0},
-                                         {"kind", "why", "", FORM_TEXT, 0}};
+    static const table_field fields[] = {
+        {"run", "run", "", FORM_TEXT, 0, 0},
+        {"experiment", "experiment", "", FORM_TEXT, 0, 0},
+        {"label", "variant", "", FORM_TEXT, 0, 0},
+        {"seed", "seed", "", FORM_INT, 0, 0},
+        {"status", "status", "", FORM_TEXT, 0, 0},
+        {"step", "step", "", FORM_INT, 0, TABLE_SPARE},
+        {"tokens", "tokens", "", FORM_SCALED, 0, TABLE_SPARE},
+        {"bits_per_byte", "bits/byte", "", FORM_REAL, 4, 0},
+        {"word_perplexity", "word ppl", "", FORM_REAL, 2, TABLE_SPARE},
+        {"perplexity", "perplexity", "", FORM_REAL, 2, TABLE_SPARE},
+        {"params", "params", "", FORM_SCALED, 0, TABLE_SPARE},
+        {"ended_at", "ended", "UTC", FORM_TEXT, 0, TABLE_SPARE},
+        {"kind", "why", "", FORM_TEXT, 0, 0}};
     if (experiment && !experiment_check(s, experiment, e)) return false;
     query q =
         QUERY(s, e,
@@ -413,9 +414,5 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
               "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
               "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
               experiment, status);
-    static const char *const spare[] = {
-        "step", "tokens", "word_perplexity", "perplexity", "params", "ended_at", NULL};
-    bool ok = table_query(t, &q, fields, sizeof fields / sizeof *fields);
-    table_spare(t, spare);
-    return ok;
+    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
 }

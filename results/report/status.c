@@ -9,16 +9,17 @@
 
 bool status_experiments(table *t, store *s, err *e)
 {
-    static const table_field fields[] = {{"experiment", "experiment", "", FORM_TEXT, 0},
-                                         {"runs", "runs", "", FORM_INT, 0},
-                                         {"done", "done", "", FORM_INT, 0},
-                                         {"running", "running", "", FORM_INT, 0},
-                                         {"planned", "planned", "", FORM_INT, 0},
-                                         {"failed", "failed", "", FORM_INT, 0},
-                                         {"interrupted", "interrupted", "", FORM_INT, 0},
-                                         {"diverged", "diverged", "", FORM_INT, 0},
-                                         {"created_at", "first run", "UTC", FORM_TEXT, 0},
-                                         {"description", "description", "", FORM_TEXT, 0}};
+    static const table_field fields[] = {
+        {"experiment", "experiment", "", FORM_TEXT, 0, 0},
+        {"runs", "runs", "", FORM_INT, 0, 0},
+        {"done", "done", "", FORM_INT, 0, 0},
+        {"running", "running", "", FORM_INT, 0, 0},
+        {"planned", "planned", "", FORM_INT, 0, 0},
+        {"failed", "failed", "", FORM_INT, 0, 0},
+        {"interrupted", "interrupted", "", FORM_INT, 0, TABLE_SPARE},
+        {"diverged", "diverged", "", FORM_INT, 0, TABLE_SPARE},
+        {"created_at", "first run", "UTC", FORM_TEXT, 0, TABLE_SPARE},
+        {"description", "description", "", FORM_TEXT, 0, TABLE_SPARE}};
     query q = QUERY(s, e,
                     "WITH state AS (SELECT p.experiment, coalesce(r.status, 'planned') AS status "
                     "  FROM plan p LEFT JOIN run r USING (run)) "
@@ -30,11 +31,7 @@ bool status_experiments(table *t, store *s, err *e)
                     "FROM experiment x LEFT JOIN state s USING (experiment) "
                     "GROUP BY x.experiment ORDER BY x.created_at DESC, x.experiment",
                     NULL);
-    static const char *const spare[] = {"created_at", "interrupted", "diverged", "description",
-                                        NULL};
-    bool ok = table_query(t, &q, fields, sizeof fields / sizeof *fields);
-    table_spare(t, spare);
-    return ok;
+    return table_query(t, &q, fields, sizeof fields / sizeof *fields);
 }
 
 /* Whether runs were trained by batch jobs, or on several machines. */
@@ -56,19 +53,20 @@ static bool says_where(const table_field *f)
 
 bool status_runs(table *t, store *s, const char *experiment, err *e)
 {
-    static const table_field fields[] = {{"variant", "variant", "", FORM_TEXT, 0},
-                                         {"seed", "seed", "", FORM_INT, 0},
-                                         {"run", "run", "", FORM_TEXT, 0},
-                                         {"status", "status", "", FORM_TEXT, 0},
-                                         {"step", "step", "", FORM_INT, 0},
-                                         {"steps", "of", "", FORM_INT, 0},
-                                         {"tokens", "tokens", "", FORM_SCALED, 0},
-                                         {"loss", "loss", "nats/token", FORM_REAL, 4},
-                                         {"tokens_per_second", "tokens/s", "", FORM_SCALED, 0},
-                                         {"train_seconds", "time", "s", FORM_REAL, 1},
-                                         {"host", "host", "", FORM_TEXT, 0},
-                                         {"job", "job", "", FORM_TEXT, 0},
-                                         {"reason", "reason", "", FORM_TEXT, 0}};
+    static const table_field fields[] = {
+        {"variant", "variant", "", FORM_TEXT, 0, 0},
+        {"seed", "seed", "", FORM_INT, 0, 0},
+        {"run", "run", "", FORM_TEXT, 0, TABLE_SPARE},
+        {"status", "status", "", FORM_TEXT, 0, 0},
+        {"step", "step", "", FORM_INT, 0, 0},
+        {"steps", "of", "", FORM_INT, 0, 0},
+        {"tokens", "tokens", "", FORM_SCALED, 0, TABLE_SPARE},
+        {"loss", "loss", "nats/token", FORM_REAL, 4, 0},
+        {"tokens_per_second", "tokens/s", "", FORM_SCALED, 0, TABLE_SPARE},
+        {"train_seconds", "time", "s", FORM_REAL, 1, TABLE_SPARE},
+        {"host", "host", "", FORM_TEXT, 0, TABLE_SPARE},
+        {"job", "job", "", FORM_TEXT, 0, 0},
+        {"reason", "reason", "", FORM_TEXT, 0, 0}};
     enum { FIELDS = sizeof fields / sizeof *fields };
     table_field shown[FIELDS];
     int count = 0;
@@ -86,11 +84,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
                     "FROM plan p LEFT JOIN run r USING (run) WHERE p.experiment = ?1 "
                     "ORDER BY p.position",
                     experiment);
-    static const char *const spare[] = {"run",  "tokens", "train_seconds", "tokens_per_second",
-                                        "host", NULL};
-    bool ok = table_query(t, &q, shown, count);
-    table_spare(t, spare);
-    return ok;
+    return table_query(t, &q, shown, count);
 }
 
 static const char *state_of(const table *t, int row)

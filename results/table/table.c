@@ -26,15 +26,6 @@ int table_column(table *t, const char *key, const char *title, const char *unit,
     return t->columns++;
 }
 
-void table_spare(table *t, const char *const *keys)
-{
-    for (; *keys; keys++) {
-        for (int c = 0; c < t->columns; c++) {
-            if (strcmp(t->column[c].key, *keys) == 0) t->column[c].flags |= TABLE_SPARE;
-        }
-    }
-}
-
 int table_row(table *t)
 {
     if (t->rows == t->capacity) {

@@ -61,8 +61,6 @@ typedef struct table {
 table *table_new(arena *a);
 /* Returns the column's index. unit: second line of the title, "" for none. */
 int table_column(table *t, const char *key, const char *title, const char *unit, int flags);
-/* Marks columns that are there as TABLE_SPARE; keys: NULL-terminated. */
-void table_spare(table *t, const char *const *keys);
 /* Opens a row; the cells set next belong to it. Returns its index. */
 int table_row(table *t);
 

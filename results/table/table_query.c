@@ -16,7 +16,7 @@ bool table_query(table *t, query *q, const table_field *fields, int count)
     for (int i = 0; i < count; i++) {
         const table_field *f = &fields[i];
         int column = table_column(t, f->key, f->title, f->unit ? f->unit : "",
-                                  f->form == FORM_TEXT ? TABLE_LEFT : 0);
+                                  f->flags | (f->form == FORM_TEXT ? TABLE_LEFT : 0));
         if (i == 0) first = column;
     }
     while (query_next(q)) {

@@ -14,6 +14,7 @@ typedef struct table_field {
     const char *title, *unit;
     table_form form;
     int decimals; /* FORM_REAL */
+    int flags;    /* TABLE_SPARE, or 0 */
 } table_field;
 
 /* Adds columns and rows; closes the query, and fails as that does. */
