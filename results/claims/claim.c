@@ -10,7 +10,8 @@ slice_by claim_slices(const char *along)
     return BY_NOTHING;
 }
 
-void claim_margin(char text[64], const claim_statement *s)
+/* A margin with its unit: "0.02 bits/byte", "2 %", "1.1 times". */
+static void put_margin(char text[64], const claim_statement *s)
 {
     const char *unit = s->on ? s->on->unit : "";
     if (s->kind == STATEMENT_AT_MOST) {
@@ -38,7 +39,7 @@ static void put_slice(FILE *out, const claim_statement *s)
 static void put_trend(FILE *out, const claim_statement *s)
 {
     char margin[64];
-    claim_margin(margin, s);
+    put_margin(margin, s);
     fprintf(out, "the %s of ", s->other ? "gain" : "figure");
     for (int i = 0; i < s->count; i++) {
         fprintf(out, "%s'%s'", i ? ", " : "", s->variants[i]);
@@ -63,7 +64,7 @@ static void put_figure(FILE *out, const claim_statement *s)
 void claim_words(FILE *out, const claim_statement *s)
 {
     char margin[64];
-    claim_margin(margin, s);
+    put_margin(margin, s);
     switch (s->kind) {
     case STATEMENT_BETTER:
         if (s->above) {

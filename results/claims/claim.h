@@ -73,7 +73,4 @@ slice_by claim_slices(const char *along);
 /* "'state' is better than 'keys' by more than 0.02 bits/byte", without a full stop. */
 void claim_words(FILE *out, const claim_statement *s);
 
-/* A margin with its unit: "0.02 bits/byte", "2 %", "1.1 times". */
-void claim_margin(char text[64], const claim_statement *s);
-
 #endif

@@ -12,26 +12,25 @@ typedef struct claim_source {
     const node *all, *looks;
 } claim_source;
 
-#define KEY(S, field, spelling, what)                                                              \
+#define KEY(field, what)                                                                           \
     {                                                                                              \
-        .name = spelling, .type = OPTION_NODE, .offset = offsetof(S, field), .help = what          \
+        .name = #field, .type = OPTION_NODE, .offset = offsetof(claim_source, field), .help = what \
     }
 #define TEXT(field, what)                                                                          \
     {                                                                                              \
         .name = #field, .type = OPTION_TEXT, .offset = offsetof(claim_source, field),              \
         .initial = "null", .nullable = true, .help = what                                          \
     }
-static const option CLAIM_KEYS[] = {
-    {.name = "name",
-     .type = OPTION_TEXT,
-     .offset = offsetof(claim_source, name),
-     .help = "what it is called"},
-    TEXT(says, "one sentence"),
-    TEXT(source, "paper, table"),
-    TEXT(page, "where it is written up"),
-    KEY(claim_source, all, "all", "statements that are all needed"),
-    KEY(claim_source, looks, "looks", "of a record: when it is judged"),
-    {0}};
+static const option CLAIM_KEYS[] = {{.name = "name",
+                                     .type = OPTION_TEXT,
+                                     .offset = offsetof(claim_source, name),
+                                     .help = "what it is called"},
+                                    TEXT(says, "one sentence"),
+                                    TEXT(source, "paper, table"),
+                                    TEXT(page, "where it is written up"),
+                                    KEY(all, "statements that are all needed"),
+                                    KEY(looks, "of a record: when it is judged"),
+                                    {0}};
 
 static bool check_name(claim_reader *r, const claim_list *l, const claim *c, const node *n)
 {

@@ -43,32 +43,20 @@ static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
     return query_close(&q) && list->count == out->count;
 }
 
-static bool read_experiment(claims *out, arena *a, store *s, err *e)
-{
-    query q =
-        QUERY(s, e, "SELECT description FROM experiment WHERE experiment = ?1", out->experiment);
-    out->description = "";
-    if (query_next(&q)) out->description = query_text(&q, "description", a);
-    return query_close(&q);
-}
-
 /* ---- what is shown beside a verdict ---- */
 
-static claim_cost cost_of(const compared_variant *v)
+static claim_cost cost_of(arena *a, const compared_variant *v)
 {
     const compared_run *any = v ? compare_scored(v) : NULL;
     claim_cost c = {(double)NAN, (double)NAN, (double)NAN};
     if (!any) return c;
-    double seconds = 0;
-    int n = 0;
+    double *seconds = ARENA_NEW(a, double, v->run_count);
     for (int i = 0; i < v->run_count; i++) {
-        if (!v->runs[i].scored || !isfinite(v->runs[i].train_seconds)) continue;
-        seconds += v->runs[i].train_seconds;
-        n++;
+        seconds[i] = v->runs[i].scored ? v->runs[i].train_seconds : (double)NAN;
     }
     c.params = any->params < 0 ? (double)NAN : (double)any->params;
     c.flops = isfinite(any->eval.flops) ? any->eval.flops : any->flops;
-    c.train_seconds = n ? seconds / n : (double)NAN;
+    c.train_seconds = stats_mean(seconds, v->run_count, STATS_CONFIDENCE).mean;
     return c;
 }
 
@@ -111,8 +99,8 @@ static bool describe(stated_claim *c, evidence_source *x, err *e)
     const compared_variant *v[2] = {compare_find(runs, side[0]),
                                     side[1] ? compare_find(runs, side[1]) : NULL};
     const claim_figure *figure = evidence_figure(runs, s);
-    c->cost = cost_of(v[0]);
-    c->other_cost = cost_of(v[1]);
+    c->cost = cost_of(x->memory, v[0]);
+    c->other_cost = cost_of(x->memory, v[1]);
     c->protocol = protocol_words(x->memory, v);
     c->figure = figure->title;
     c->unit = s->kind == STATEMENT_AT_MOST ? "times" : s->relative ? "%" : figure->unit;
@@ -125,7 +113,7 @@ claims *claims_load(arena *a, store *s, const char *experiment, err *e)
     claims *out = arena_push_zero(a, 1, sizeof *out);
     out->experiment = experiment;
     node *list = node_list(a);
-    if (!read_experiment(out, a, s, e) || !read_recorded(out, a, s, list, e)) return NULL;
+    if (!read_recorded(out, a, s, list, e)) return NULL;
     claim_list *read = claim_read(a, list, NULL, e);
     if (!read) return NULL;
     evidence_source x = {.memory = a, .db = s, .experiment = experiment};

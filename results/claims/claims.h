@@ -24,7 +24,7 @@ typedef struct stated_claim {
 } stated_claim;
 
 typedef struct claims {
-    const char *experiment, *description;
+    const char *experiment;
     int count;
     stated_claim *list;
     int withdrawn; /* claims that were recorded and are no longer made */

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/compare/stats.h"
-
 static const judgement *judged(const stated_claim *c)
 {
     return &c->verdict->statements[c->verdict->worst];

@@ -44,7 +44,6 @@ static double at(const judge_data *d, const edge_of *g, int i)
     return g->sign * (d->a[i] - (g->factor > 0 ? g->factor * d->b[i] : 0)) + g->margin;
 }
 
-/* In sorted order, so that the order of the seeds does not show in the last bit. */
 static moments moments_of(const judge_data *d, const edge_of *g)
 {
     moments m = {0};

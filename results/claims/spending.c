@@ -47,8 +47,9 @@ double spending_spent(spending s, double alpha, double t)
  * next one depends on u alone: x_{n+1} / sqrt(sum x^2) = tan psi has sqrt(n) tan psi ~ t_n, and
  *
  *   sin phi' = (sqrt(n) sin phi cos psi + sin psi) / sqrt(n + 1)
- *            = A sin(psi + delta) / sqrt(n + 1),     A^2 = n sin^2 phi + 1, tan delta = sqrt(n) sin
- * phi
+ *            = A sin(psi + delta) / sqrt(n + 1)
+ *
+ * with A^2 = n sin^2 phi + 1 and tan delta = sqrt(n) sin phi.
  *
  * |t| is cut into cells that are equally wide on the scale of normal quantiles of its p; what is in
  * a cell moves on from its middle. */
