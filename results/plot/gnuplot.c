@@ -261,26 +261,20 @@ bool gnuplot_remove(const char *folder, const char *script, err *e)
 
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
 {
+    bool ok = true;
     if (!r->all && r->pictures == PLOT_FIRST) {
         size_t n = strlen(r->spared);
         snprintf(r->spared + n, sizeof r->spared - n, "%s%s", n ? ", " : "", p->name);
-        gnuplot_drop(p);
-        return true;
+        fclose(p->plot);
+        fclose(p->out);
+    } else {
+        r->pictures++;
+        put_formats(p, r);
+        ok = draw_script(r, p, e);
     }
-    r->pictures++;
-    put_formats(p, r);
-    bool ok = draw_script(r, p, e);
     free(p->command);
     free(p->text);
     return ok;
-}
-
-void gnuplot_drop(gnuplot_script *p)
-{
-    fclose(p->plot);
-    fclose(p->out);
-    free(p->command);
-    free(p->text);
 }
 
 void gnuplot_note(plot_report *r, const char *text)

@@ -57,8 +57,6 @@ bool gnuplot_remove(const char *folder, const char *script, err *e);
 /* Draws the command to each format, writes the script to the report's folder, runs gnuplot on it
  * and frees it. */
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e);
-/* Frees a script that has nothing to draw. */
-void gnuplot_drop(gnuplot_script *p);
 /* Adds to the report's note, unless that says so already. */
 void gnuplot_note(plot_report *r, const char *text);
 

@@ -3,33 +3,39 @@
 #include <math.h>
 #include <stdio.h>
 
+/* What says most of an experiment comes first: all may be too many. */
 static const struct cost {
     const char *name, *axis, *question;
     bool logarithmic; /* where it spans decades */
     bool gain;        /* over the baseline, whose cost is 1; else final quality */
-} COSTS[] = {{"cost-params", "parameters", "what does quality take in parameters?", true, false},
-             {"cost-active", "active parameters", "what does quality take in active parameters?",
-              true, false},
+} COSTS[] = {{"gain-flops", "evaluation FLOPs per token, relative to the baseline",
+              "what is gained by more computation in evaluation?", false, true},
+             {"gain-time", "evaluation time per token, relative to the baseline",
+              "what is gained by more time in evaluation?", false, true},
              {"cost-flops", "forward FLOPs per token", "what does quality take in computation?",
               true, false},
              {"cost-speed", "training speed (tokens/s)",
               "what does quality take in training speed?", true, false},
+             {"cost-params", "parameters", "what does quality take in parameters?", true, false},
              {"cost-state", "carried state (bytes)", "what does quality take in carried state?",
               false, false},
-             {"gain-flops", "evaluation FLOPs per token, relative to the baseline",
-              "what is gained by more computation in evaluation?", false, true},
-             {"gain-time", "evaluation time per token, relative to the baseline",
-              "what is gained by more time in evaluation?", false, true}};
+             {"cost-active", "active parameters", "what does quality take in active parameters?",
+              true, false}};
 
 enum { COST_COUNT = sizeof COSTS / sizeof *COSTS };
 
 /* NaN: unknown, or nothing to draw it at. */
 static double cost_of(const compared_variant *v, int cost)
 {
+    /* In the order of COSTS. */
     const double values[COST_COUNT] = {
-        (double)v->params,    (double)v->active_params, v->flops,
-        v->tokens_per_second, (double)v->state_bytes,   v->eval.flops,
+        v->eval.flops,
         v->eval.seconds,
+        v->flops,
+        v->tokens_per_second,
+        (double)v->params,
+        (double)v->state_bytes,
+        (double)v->active_params,
     };
     double x = values[cost];
     return x < 0 || (COSTS[cost].logarithmic && x <= 0) ? (double)NAN : x;
@@ -127,11 +133,8 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
 bool plot_cost(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     (void)s;
-    /* What says most of an experiment comes first: all may be too many. */
-    static const int order[COST_COUNT] = {5, 6, 2, 3, 0, 4, 1};
-    for (int k = 0; k < COST_COUNT; k++) {
+    for (int i = 0; i < COST_COUNT; i++) {
         double range[2];
-        int i = order[k];
         if (COSTS[i].gain) {
             bool any = c->learning && c->baseline >= 0 && cost_of(&c->variants[c->baseline], i) > 0;
             if (any && !draw_gain(r, a, c, i, e)) return false;

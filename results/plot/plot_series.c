@@ -29,7 +29,7 @@ int plot_series_colour(int look)
     return colours[look % PLOT_TELLABLE];
 }
 
-int plot_series_dashes(int look)
+static int dashes_of(int look)
 {
     return 1 + look / PLOT_TELLABLE % 5;
 }
@@ -52,7 +52,8 @@ double plot_series_names(const comparison *c)
     return fmin(widest + plot_text_width(" (n = 2 to 3)", PLOT_LETTERS), PLOT_NAME + 20);
 }
 
-void plot_series_key(gnuplot_script *p, double sample)
+/* The plot ends and the key begins where PLOT_BESIDE + PLOT_WIDTH pixels are over. */
+static void put_key(gnuplot_script *p, double sample)
 {
     double end = (double)(PLOT_BESIDE + PLOT_WIDTH) / p->width;
     /* In one column, wherever letters are wider than gnuplot thinks. */
@@ -70,7 +71,7 @@ void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame 
     double names = f->names > 0 ? fmin(f->names, PLOT_NAME + 20) : plot_series_names(c);
     bool dashed = false; /* dashes need some length to be told apart */
     for (int i = 0; i < c->count; i++) {
-        dashed = dashed || plot_series_dashes(c->variants[i].look) > 1;
+        dashed = dashed || dashes_of(c->variants[i].look) > 1;
     }
     gnuplot_begin(p, f->name, PLOT_BESIDE + PLOT_WIDTH + 60 + (int)names,
                   MAX(440, 120 + 19 * f->lines), f->caption);
@@ -78,7 +79,7 @@ void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame 
     gnuplot_title(p, title);
     gnuplot_set(p->out, "xlabel", f->x);
     gnuplot_set(p->out, "ylabel", f->y);
-    plot_series_key(p, dashed ? 4 : 2);
+    put_key(p, dashed ? 4 : 2);
 }
 
 bool plot_series_flat(const plot_series *list, int count)
@@ -104,7 +105,8 @@ double plot_series_step(double range, int about)
     return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-void plot_series_name(char text[320], const plot_series *x)
+/* "long (n = 2 to 3)" */
+static void name_of(char text[320], const plot_series *x)
 {
     int least = x->point[0].n, most = least;
     for (int i = 1; i < x->count; i++) {
@@ -132,12 +134,12 @@ void plot_series_data(FILE *out, const plot_series *x, int index)
     fputs("EOD\n", out);
 }
 
-void plot_series_band(FILE *out, int index, int colour, double opacity)
+static void put_band(FILE *out, const plot_series *x, int index)
 {
     fprintf(out,
             "$series%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
-            "%.2f noborder notitle",
-            index, colour, opacity);
+            "0.18 noborder notitle",
+            index, plot_series_colour(x->look));
 }
 
 static bool has_band(const plot_series *x)
@@ -160,9 +162,9 @@ static void put_line(FILE *out, const plot_series *x, int index, plot_style styl
     fprintf(out, "$series%d using %s linecolor %d ", index,
             alone ? "1:2 with points pointtype 7" : with[style], plot_series_colour(x->look));
     fprintf(out, style == PLOT_BARS ? "pointtype %d " : "dashtype %d ",
-            plot_series_dashes(x->look) + (style == PLOT_BARS ? 4 : 0));
+            dashes_of(x->look) + (style == PLOT_BARS ? 4 : 0));
     fprintf(out, "linewidth %.1f title ", x->width > 0 ? x->width : 1.6);
-    plot_series_name(name, x);
+    name_of(name, x);
     gnuplot_quote(out, name);
 }
 
@@ -173,8 +175,7 @@ void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plo
         if (list[i].count > 0) plot_series_data(p->out, &list[i], i);
     }
     for (int i = 0; bands && i < count; i++) {
-        if (!has_band(&list[i])) continue;
-        plot_series_band(gnuplot_item(p), i, plot_series_colour(list[i].look), 0.18);
+        if (has_band(&list[i])) put_band(gnuplot_item(p), &list[i], i);
     }
     for (int i = 0; i < count; i++) {
         if (list[i].count > 0) put_line(gnuplot_item(p), &list[i], i, style);

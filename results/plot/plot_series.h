@@ -36,14 +36,11 @@ typedef enum plot_style {
  * how many seeds. Data blocks are called $series0 and so on, as the list has them. */
 void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plot_style style,
                       bool bands);
-/* Parts of that, for pictures that draw otherwise. */
+/* The data alone, for pictures that draw otherwise. */
 void plot_series_data(FILE *out, const plot_series *x, int index);
-void plot_series_band(FILE *out, int index, int colour, double opacity);
-void plot_series_name(char text[320], const plot_series *x); /* "long (n = 2 to 3)" */
 
-/* Colour (podo without its yellow, which is weak on white) and dashes of a look. */
+/* Colour of a look: podo without its yellow, which is weak on white. */
 int plot_series_colour(int look);
-int plot_series_dashes(int look);
 
 /* The unit of an axis of training tokens, or time in seconds, up to `most`: the largest of which it
  * holds at least two, or a million. */
@@ -69,8 +66,6 @@ void plot_series_title(char text[768], const comparison *c, const char *question
 /* The plot itself is so wide; what is beside it comes on top. */
 enum { PLOT_WIDTH = 540, PLOT_BESIDE = 80, PLOT_NAME = 360 /* at most, of a name */ };
 double plot_series_names(const comparison *c); /* width of the widest label in a key */
-/* The plot ends and the key begins where PLOT_BESIDE + PLOT_WIDTH pixels are over. */
-void plot_series_key(gnuplot_script *p, double sample);
 
 /* Do all points of lines say the same, or all that there is 0? Such a picture answers nothing. */
 bool plot_series_flat(const plot_series *list, int count);
