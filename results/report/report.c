@@ -105,16 +105,15 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
              r->status, compare_reason(r), r->run);
     fputs("<li>", out);
     html_text(out, text);
-    json_t *run = run_view_json(s, r->run, e);
-    const char *log = run ? json_get_text(run, "log") : NULL;
+    query q = QUERY(s, e, "SELECT log FROM run WHERE run = ?1", r->run);
+    const char *log = query_next(&q) ? query_peek(&q, "log") : NULL;
     if (log && *log) {
         fputs("<details><summary>end of its log</summary>", out);
         html_element(out, "pre", "", log);
         fputs("</details>", out);
     }
     fputs("</li>\n", out);
-    json_decref(run);
-    return run != NULL;
+    return query_close(&q);
 }
 
 /* The runs without a result, of settings that were not chosen, too: those that the table's split

@@ -35,14 +35,14 @@ bool status_experiments(table *t, store *s, err *e)
 }
 
 /* Whether runs were trained by batch jobs, or on several machines. */
-static bool trained_elsewhere(store *s, const char *experiment, err *e)
+static bool trained_elsewhere(bool *elsewhere, store *s, const char *experiment, err *e)
 {
     query q = QUERY(s, e,
                     "SELECT count(DISTINCT host) > 1 OR count(job) > 0 AS elsewhere FROM run "
                     "WHERE run IN (SELECT run FROM plan WHERE experiment = ?1)",
                     experiment);
-    bool elsewhere = query_next(&q) && query_int(&q, "elsewhere", 0) != 0;
-    return query_close(&q) && elsewhere;
+    *elsewhere = query_next(&q) && query_int(&q, "elsewhere", 0) != 0;
+    return query_close(&q);
 }
 
 /* Where a run is says nothing where all are in one place. */
@@ -69,9 +69,11 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
         {"reason", "reason", "", FORM_TEXT, 0, 0}};
     enum { FIELDS = sizeof fields / sizeof *fields };
     table_field shown[FIELDS];
+    bool elsewhere;
     int count = 0;
-    if (!experiment_check(s, experiment, e)) return false;
-    bool elsewhere = trained_elsewhere(s, experiment, e);
+    if (!experiment_check(s, experiment, e) || !trained_elsewhere(&elsewhere, s, experiment, e)) {
+        return false;
+    }
     for (int i = 0; i < FIELDS; i++) {
         if (elsewhere || !says_where(&fields[i])) shown[count++] = fields[i];
     }
