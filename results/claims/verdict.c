@@ -146,16 +146,27 @@ static void show_look(claim_verdict *v, arena *a, const claim_evidence *x, int a
     v->worst = c.worst;
 }
 
-static const spending_plan *plan_of(arena *a, const claim *c)
+/* The plan of x[i]'s looks, that of a claim before it if it is looked at alike, as claims of one
+ * sweep are: it takes long to make. NULL: there are no looks. plans [i]. */
+static const spending_plan *plan_of(arena *a, const spending_plan *const *plans,
+                                    const claim_evidence *x, int i)
 {
+    const claim *c = x[i].claim;
+    if (c->at_least == 0) return NULL;
+    for (int k = 0; k < i; k++) {
+        const claim *d = x[k].claim;
+        if (d->at_least == c->at_least && d->at_most == c->at_most && d->pocock == c->pocock) {
+            return plans[k];
+        }
+    }
     spending how = c->pocock ? SPEND_POCOCK : SPEND_OBRIEN_FLEMING;
     return spending_plan_new(a, how, c->at_least, c->at_most);
 }
 
-static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x)
+static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x,
+                        const spending_plan *plan)
 {
     const claim *c = x->claim;
-    const spending_plan *plan = plan_of(a, c);
     seed_state stop;
     const char *trouble;
     double p[SPENDING_SEEDS], level[SPENDING_SEEDS];
@@ -183,14 +194,15 @@ static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x)
 
 /* Of a claim that is decided: what the look said that decided it. Seeds that were added for other
  * claims come too late. */
-static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x)
+static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
+                        const spending_plan *plan)
 {
     double p[SPENDING_SEEDS];
     for (int k = 0; k < v->looks; k++) {
         p[k] = v->look[k].p;
     }
     double level = LEVEL * fmin(1, v->p / v->p_holm); /* that Holm's method left to it */
-    int at = spending_decides(plan_of(a, x->claim), level, p, v->looks);
+    int at = spending_decides(plan, level, p, v->looks);
     if (at >= 0) show_look(v, a, x, at);
 }
 
@@ -217,11 +229,13 @@ static int seeds_needed(const claim_verdict *v)
 void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int count)
 {
     double *p = ARENA_NEW(a, double, count), *holm = ARENA_NEW(a, double, count);
+    const spending_plan **plans = ARENA_NEW(a, const spending_plan *, count);
     for (int i = 0; i < count; i++) {
         out[i] = (claim_verdict){.claim = x[i].claim, .why = ""};
         out[i].statements = arena_push_zero(a, x[i].claim->count, sizeof(judgement));
-        if (x[i].claim->at_least > 0) {
-            judge_looks(&out[i], a, &x[i]);
+        plans[i] = plan_of(a, plans, x, i);
+        if (plans[i]) {
+            judge_looks(&out[i], a, &x[i], plans[i]);
         } else {
             judge_at_once(&out[i], a, &x[i]);
         }
@@ -232,7 +246,7 @@ void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int co
         claim_verdict *v = &out[i];
         v->p_holm = holm[i];
         bool decided = v->p_holm < LEVEL && v->n > 1 && v->towards != TOWARDS_NOTHING;
-        if (decided && v->looks) settle_look(v, a, &x[i]);
+        if (decided && v->looks) settle_look(v, a, &x[i], plans[i]);
         if (decided) v->verdict = v->towards == TOWARDS_HOLDS ? VERDICT_HOLDS : VERDICT_FAILS;
         if (decided) {
             v->done = true;
