@@ -127,6 +127,13 @@ const char *compare_oracle(const char *label)
     return n > own && strcmp(label + n - own, mark) == 0 ? mark : "";
 }
 
+bool compare_axis_named(const char *axis, const char *word, size_t length)
+{
+    const char *dot = strrchr(axis, '.');
+    return (strlen(axis) == length && strncmp(axis, word, length) == 0) ||
+           (dot && strlen(dot + 1) == length && strncmp(dot + 1, word, length) == 0);
+}
+
 bool compare_label_names(const char *label, const char *axis, const char *value)
 {
     const char *dot = strrchr(axis, '.');

@@ -175,6 +175,8 @@ const char *compare_reason(const compared_run *r);
  * axes say; a name made of these has to say it, too. */
 const char *compare_oracle(const char *label);
 
+/* Is the axis called so, or does its name end so behind a dot? */
+bool compare_axis_named(const char *axis, const char *word, size_t length);
 /* Does the label say "NAME=value", NAME being the end of the axis's? Values that have names of
  * their own stand alone in labels. */
 bool compare_label_names(const char *label, const char *axis, const char *value);

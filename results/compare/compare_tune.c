@@ -15,19 +15,12 @@ typedef struct choice {
     double number; /* of the tuned axis, if it is the only one and a number; else NaN */
 } choice;
 
-static bool names_axis(const char *word, size_t n, const char *axis)
-{
-    const char *dot = strrchr(axis, '.');
-    return (strlen(axis) == n && strncmp(axis, word, n) == 0) ||
-           (dot && strlen(dot + 1) == n && strncmp(dot + 1, word, n) == 0);
-}
-
 /* Is the axis among the words that commas separate? */
 static bool is_tuned(const char *words, const char *axis)
 {
     for (const char *w = words; *w;) {
         size_t n = strcspn(w, ",");
-        if (names_axis(w, n, axis)) return true;
+        if (compare_axis_named(axis, w, n)) return true;
         w += n + (w[n] == ',');
     }
     return false;
@@ -87,7 +80,7 @@ static bool check_axes(store *s, arena *a, const char *experiment, const char *w
         size_t length = strcspn(w, ",");
         int hits = 0;
         for (int i = 0; i < n; i++) {
-            hits += names_axis(w, length, names[i]);
+            hits += compare_axis_named(names[i], w, length);
         }
         if (hits != 1) {
             return err_set(e, "--tune %.*s: %s; %s sweeps: %s", (int)length, w,

@@ -20,13 +20,12 @@ static const char *find_axis(arena *a, store *s, const char *experiment, const c
     query q = QUERY(s, e, "SELECT DISTINCT axis FROM axis WHERE experiment = ?1 ORDER BY axis",
                     experiment);
     while (query_next(&q)) {
-        const char *axis = query_text(&q, "axis", a), *dot = strrchr(axis, '.');
-        bool whole = strlen(axis) == length && strncmp(axis, word, length) == 0;
-        bool end = dot && strlen(dot + 1) == length && strncmp(dot + 1, word, length) == 0;
+        const char *axis = query_text(&q, "axis", a);
+        bool hit = compare_axis_named(axis, word, length);
         size_t n = strlen(list);
         snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", axis);
-        if (whole || end) found = axis;
-        hits += whole || end;
+        if (hit) found = axis;
+        hits += hit;
     }
     if (!query_close(&q)) return NULL;
     if (hits == 1) return found;
