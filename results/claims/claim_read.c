@@ -66,16 +66,24 @@ static bool read_looks(claim_reader *r, claim *c, const node *n)
            node_err(r->e, n, "no such looks");
 }
 
+enum { MOST_KEYS = 32 };
+
+/* The table's keys, NULL behind them. */
+static void names_of(const char *names[MOST_KEYS + 1], const option *keys)
+{
+    int n = 0;
+    for (; keys->name && n < MOST_KEYS; keys++) {
+        names[n++] = keys->name;
+    }
+    names[n] = NULL;
+}
+
+/* A single statement may stand beside the claim's own keys. */
 static bool read_claim(claim_reader *r, claim_list *l, const node *n)
 {
-    static const char *const of_claim[] = {"name", "says", "source", "page", "all", "looks", NULL};
-    enum { MOST = 32 };
-    const char *of_statement[MOST + 1];
-    int keys = 0;
-    for (const option *o = STATEMENT_READ_KEYS; o->name && keys < MOST; o++) {
-        of_statement[keys++] = o->name;
-    }
-    of_statement[keys] = NULL;
+    const char *of_claim[MOST_KEYS + 1], *of_statement[MOST_KEYS + 1];
+    names_of(of_claim, CLAIM_KEYS);
+    names_of(of_statement, STATEMENT_READ_KEYS);
     claim_source x;
     claim *c = &l->claims[l->count];
     if (n->kind != NODE_MAP) return node_err(r->e, n, "expected a claim: {name: ..., better: ...}");
