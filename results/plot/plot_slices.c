@@ -171,8 +171,9 @@ bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e
         {"gain-frequency", "are gains made with rare or with frequent tokens?", BY_FREQUENCY, true},
         {"gain-repetition", "are gains made with what the document had before?", BY_REPETITION,
          true}};
+    const slice_comparison *x = NULL;
     for (size_t i = 0; i < sizeof plots / sizeof *plots; i++) {
-        slice_comparison *x = compare_slices(a, c, s, plots[i].by, e);
+        if (!x || x->by != plots[i].by) x = compare_slices(a, c, s, plots[i].by, e);
         if (!x) return false;
         if (x->count > 0 &&
             !draw_lines(r, a, c, x, plots[i].name, plots[i].question, plots[i].gain, e))
