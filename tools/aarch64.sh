@@ -22,13 +22,27 @@ libraries=$root/usr/lib/aarch64-linux-gnu
 packages="libc6-dev libgomp1 libopenblas-openmp-dev libyaml-dev libsqlite3-dev libjansson-dev zlib1g-dev
     nettle-dev libsentencepiece-dev libstdc++-12-dev"
 
+# Where this machine's apt takes Debian from; apt itself reads its sources, whatever their form.
+mirror() {
+    local own
+    own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    apt-get --print-uris update |
+        sed -nE "s#^'(.*)/dists/($suite|${own:-stable}|stable)/InRelease'.*#\\1#p" | sed -n 1p
+}
+
 # apt with folders of its own, in which no package counts as installed.
 unpack() {
+    local from
+    from=$(mirror)
+    if [ -z "$from" ]; then
+        echo "aarch64: no source of apt here has $suite: add one to /etc/apt/sources.list" >&2
+        exit 1
+    fi
     local own=$PWD/build/aarch64/apt
     rm -rf "$own" "$root"
     mkdir -p "$own/state/lists/partial" "$own/cache/archives/partial" "$root"
     : >"$own/status"
-    echo "deb http://deb.debian.org/debian $suite main" >"$own/sources.list"
+    echo "deb $from $suite main" >"$own/sources.list"
     local get=(apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures::=arm64
         -o Dir::State="$own/state" -o Dir::State::status="$own/status" -o Dir::Cache="$own/cache"
         -o Dir::Etc::sourcelist="$own/sources.list" -o Dir::Etc::sourceparts=/dev/null)
