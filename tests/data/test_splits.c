@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/corpora.h"
 #include "tests/test.h"
@@ -229,6 +230,13 @@ static void equal_texts(void)
     corpora_write("u/validation/1", "\n", -1);
     corpora_write("u/validation/2", text, 1000);
     expect_heard("{corpus: text, path: u}", NULL);
+    corpora_write("v/train/a.txt", text, 1000); /* a linked folder */
+    corpora_write("elsewhere/a.txt", text, 1000);
+    EXPECT(symlink("../elsewhere", corpora_path("v/validation")) == 0, "symlink");
+    expect_sizes("{corpus: text, path: v}", 1000, 1000, -1);
+    expect_heard("{corpus: text, path: v}",
+                 "1 of 1 documents of validation (100.0 % of it) have the same text as documents "
+                 "of train: validation/a.txt is train/a.txt");
     free(text);
 }
 
