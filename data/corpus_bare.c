@@ -1,5 +1,4 @@
 /* A corpus without its text: what turns ids into text and back is enough to generate. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,7 +55,6 @@ static bool open_tokenizer(corpus *c, const char *hash, err *e)
 corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *hash,
                          const corpus_places *places, err *e)
 {
-    static const char *const NO_ROOTS[] = {NULL};
     const node *name = node_get(spec, "corpus");
     const corpus_class *cls =
         name && name->kind == NODE_SCALAR ? corpus_class_find(name->text) : NULL;
@@ -64,24 +62,11 @@ corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *ha
         err_set(e, "nothing but the corpus itself tells what its ids mean");
         return NULL;
     }
-    arena *memory = arena_new(1 << 16);
-    corpus *c = arena_push_zero(memory, 1, sizeof *c);
-    *c = (corpus){.memory = memory,
-                  .cls = cls,
-                  .options = arena_push_zero(memory, 1, cls->options_bytes),
-                  .spec = node_copy(memory, spec),
-                  .where = "",
-                  .root = "",
-                  .roots = places && places->roots ? places->roots : NO_ROOTS,
-                  .cache = places ? places->cache : NULL,
-                  .has_words = true,
-                  .entropy = (double)NAN};
+    corpus *c = corpus_new(cls, spec, places);
+    c->options = arena_push_zero(c->memory, 1, cls->options_bytes);
+    c->has_words = true;
     snprintf(c->hash, sizeof c->hash, "%s", hash);
     snprintf(c->tokenizer, sizeof c->tokenizer, "%s", tokenizer);
-    for (int kind = 0; kind < SPLITS; kind++) {
-        c->splits[kind].kind = (split_kind)kind;
-        c->splits[kind].of = c;
-    }
     if (open_tokenizer(c, tokenizer, e)) return c;
     corpus_close(c);
     return NULL;

@@ -98,6 +98,11 @@ struct corpus {
     char tokenizer[SHA256_HEX]; /* corpus_tokenizer */
 };
 
+/* ---- corpus_open.c ---- */
+
+/* A corpus without documents, options or tokenizer; corpus_close frees it. */
+corpus *corpus_new(const corpus_class *cls, const node *spec, const corpus_places *places);
+
 /* ---- corpus_documents.c ---- */
 
 /* Appends an empty document and returns it; the name is copied, what is not UTF-8 in it as \\xNN.

@@ -85,11 +85,9 @@ static bool open_class(corpus *c, err *e)
 /* The corpus lives in its own arena, and so do the spec's nodes that options point to: the caller's
  * may go.
  */
-corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
+corpus *corpus_new(const corpus_class *cls, const node *spec, const corpus_places *places)
 {
     static const char *const NO_ROOTS[] = {NULL};
-    const corpus_class *cls = class_of(spec, e);
-    if (!cls) return NULL;
     arena *memory = arena_new(1 << 20);
     corpus *c = arena_push_zero(memory, 1, sizeof *c);
     c->memory = memory;
@@ -105,6 +103,14 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
         c->splits[kind].kind = (split_kind)kind;
         c->splits[kind].of = c;
     }
+    return c;
+}
+
+corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
+{
+    const corpus_class *cls = class_of(spec, e);
+    if (!cls) return NULL;
+    corpus *c = corpus_new(cls, spec, places);
     if (open_class(c, e)) return c;
     corpus_close(c);
     return NULL;
