@@ -108,10 +108,12 @@ corpus *corpus_new(const corpus_class *cls, const node *spec, const corpus_place
 /* Appends an empty document and returns it; the name is copied, what is not UTF-8 in it as \\xNN.
  */
 entry *corpus_add(corpus *c, split_kind kind, const char *name);
-/* Appends a document of text: a range of bytes in a file (bytes -1: the whole file). Empty
- * documents are left out. */
-bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *path, int64_t offset,
-                     int64_t bytes, err *e);
+/* Appends a document of text: a range of bytes in a file that is no packed one (bytes -1: to its
+ * end). Empty documents are left out. */
+bool corpus_add_plain(corpus *c, split_kind kind, const char *name, const char *path,
+                      int64_t offset, int64_t bytes, err *e);
+/* The same of a whole file that may be packed (corpus_unpacked). */
+bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *path, err *e);
 /* Recomputes the sums of every split. */
 void corpus_sum(corpus *c);
 /* Forgets all documents (they are listed again elsewhere). */

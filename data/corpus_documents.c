@@ -41,16 +41,11 @@ entry *corpus_add(corpus *c, split_kind kind, const char *name)
     return added;
 }
 
-bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *path, int64_t offset,
-                     int64_t bytes, err *e)
+bool corpus_add_plain(corpus *c, split_kind kind, const char *name, const char *path,
+                      int64_t offset, int64_t bytes, err *e)
 {
     int64_t size, stamp;
     char plain_name[FILE_PATH_BYTES];
-    path = corpus_unpacked(c, path, e);
-    if (!path) return false;
-    if (file_is_folder(path)) {
-        return err_set(e, "%s: holds several files; unpack it", name);
-    }
     snprintf(plain_name, sizeof plain_name, "%s", name);
     corpus_unpacked_name(plain_name);
     if (!file_stamp(path, &size, &stamp, e)) return false;
@@ -64,6 +59,16 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
     added->tokens = added->bytes = bytes;
     added->stamp = stamp;
     return true;
+}
+
+bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *path, err *e)
+{
+    path = corpus_unpacked(c, path, e);
+    if (!path) return false;
+    if (file_is_folder(path)) {
+        return err_set(e, "%s: holds several files; unpack it", name);
+    }
+    return corpus_add_plain(c, kind, name, path, 0, -1, e);
 }
 
 void corpus_clear(corpus *c)

@@ -214,7 +214,7 @@ static bool open_kjv(corpus *c, err *e)
     for (int book = 0; book < BOOKS; book++) {
         char file[FILE_PATH_BYTES];
         if (!book_path(file, c->where, book, e) ||
-            !corpus_add_text(c, BOOK[book].split, BOOK[book].name, file, 0, -1, e)) {
+            !corpus_add_text(c, BOOK[book].split, BOOK[book].name, file, e)) {
             return false;
         }
     }

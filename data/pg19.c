@@ -107,7 +107,7 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
         int64_t before = c->splits[kind].count;
         if (!file_join(path, folder, names[i], e) ||
             !file_join(name, split_name(kind), names[i], e) ||
-            !corpus_add_text(c, kind, name, path, 0, -1, e)) {
+            !corpus_add_text(c, kind, name, path, e)) {
             return false;
         }
         corpus_split *s = &c->splits[kind];

@@ -25,9 +25,9 @@ bool text_split_by_position(corpus *c, const char *path, double validation, doub
                        (long long)bytes);
     }
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    return corpus_add_text(c, SPLIT_TRAIN, name, path, 0, trained, e) &&
-           corpus_add_text(c, SPLIT_VALIDATION, name, path, trained, held, e) &&
-           corpus_add_text(c, SPLIT_TEST, name, path, trained + held, tested, e);
+    return corpus_add_plain(c, SPLIT_TRAIN, name, path, 0, trained, e) &&
+           corpus_add_plain(c, SPLIT_VALIDATION, name, path, trained, held, e) &&
+           corpus_add_plain(c, SPLIT_TEST, name, path, trained + held, tested, e);
 }
 
 static bool open_text(corpus *c, err *e)

@@ -5,8 +5,8 @@
 
 #include "data/corpus_class.h"
 
-/* Adds one file as a document per split: train first, validation and test (shares of the bytes)
- * behind it. */
+/* Adds one file, not a packed one, as a document per split: train first, validation and test
+ * (shares of the bytes) behind it. */
 bool text_split_by_position(corpus *c, const char *path, double validation, double test, err *e);
 
 /* Adds the files of the folder c->where, each a document (text_folder.c). Its folders or files that

@@ -89,7 +89,7 @@ static bool find_files(found_files *all, const corpus *c, const char *sub, int d
 
 static bool add_file(corpus *c, split_kind kind, const found_file *f, err *e)
 {
-    return corpus_add_text(c, kind, f->name, f->path, 0, -1, e);
+    return corpus_add_plain(c, kind, f->name, f->path, 0, -1, e);
 }
 
 static int by_order(const void *x, const void *y)
