@@ -285,6 +285,38 @@ static void long_documents(void)
     corpus_close(c);
 }
 
+/* Many short documents, several encoded at once: each has its own ids. */
+static void small_documents(void)
+{
+    const char *model = trained("m", "--model_type=bpe");
+    if (!model) return;
+    char yaml[FILE_PATH_BYTES + 64];
+    snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+    enum { MANY = 300 };
+    char name[32], *text[MANY];
+    for (int i = 0; i < MANY; i++) {
+        text[i] = corpora_text((uint64_t)i, 40 + i % 50);
+        snprintf(name, sizeof name, "t/train/%03d", i);
+        corpora_write(name, text[i], -1);
+    }
+    corpora_write("t/validation/v", "what the model holds", -1);
+    corpus *c = corpora_need(yaml);
+    const corpus_split *s = c ? corpus_get(c, SPLIT_TRAIN) : NULL;
+    EXPECT(!s || split_documents(s) == MANY, "%lld documents", (long long)split_documents(s));
+    for (int i = 0; i < MANY; i++) {
+        int32_t *ids = NULL, got[256];
+        int64_t n = 0;
+        err e = {""};
+        bool ok = s && corpus_encode(c, text[i], &ids, &n, &e) && n <= 256 &&
+                  split_document(s, i).tokens == n && split_read(s, i, 0, n, got, &e) &&
+                  memcmp(got, ids, (size_t)n * sizeof *ids) == 0;
+        EXPECT(!s || ok, "document %d: %lld ids; %s", i, (long long)n, e.text);
+        free(ids);
+        free(text[i]);
+    }
+    corpus_close(c);
+}
+
 /* Two models with the same pieces are two tokenizers where their settings change the ids. */
 static void identity_is_the_whole_model(void)
 {
@@ -395,6 +427,7 @@ const test_suite test_sentencepiece = {
      {"cuts change nothing", cuts_change_nothing},
      {"cuts without spaces", cuts_without_spaces},
      {"long documents", long_documents},
+     {"small documents", small_documents},
      {"identity is the whole model", identity_is_the_whole_model},
      {"counts unknown", counts_unknown},
      {"failing programs", failing_programs},
