@@ -1,9 +1,11 @@
 /* Texts that people really have, from the spec to the table: what is scored, counted and said. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
+#include "data/words.h"
 #include "tests/support/corpora.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
@@ -24,17 +26,34 @@ static bool run_spec(const char *name, const char *data, const char *sweep)
     return r.status == 0;
 }
 
+/* What was printed is all nats, those of the blank document too, over all words. */
+static void expect_word_perplexity(const char *out, int64_t words)
+{
+    const char *loss = strstr(out, "\nloss "), *word = strstr(out, "\nword perplexity ");
+    double per_token, perplexity, tokens;
+    bool read = loss && word && sscanf(out, "split validation, %lf tokens", &tokens) == 1 &&
+                sscanf(loss, " loss %lf", &per_token) == 1 &&
+                sscanf(word, " word perplexity %lf", &perplexity) == 1;
+    /* The loss is printed with four digits. */
+    EXPECT(read && fabs(log(perplexity) * (double)words - per_token * tokens) < 5.1e-5 * tokens,
+           "%lld words: %s", (long long)words, out);
+}
+
 /* No words is no words: the rest of the split keeps its word perplexity. */
 static void blank_document(void)
 {
     char *text = corpora_text(1, 6000);
+    bool inside = false;
+    int64_t words =
+        words_count((const unsigned char *)text + 4000, (int64_t)strlen(text + 4000), &inside);
     corpora_write("text/train/a.txt", text, -1);
     corpora_write("text/validation/a.txt", text + 4000, -1);
     corpora_write("text/validation/z.txt", "\n", -1);
     free(text);
     if (!run_spec("blank", "{corpus: text, path: text}", "")) return;
     program_result r = LOCI("eval", "blank", "--documents");
-    EXPECT(r.status == 0 && strstr(r.out, "word perplexity"), "%s%s", r.out, r.err);
+    EXPECT(r.status == 0, "%s%s", r.out, r.err);
+    expect_word_perplexity(r.out, words);
     r = LOCI("compare", "blank", "--metric", "word_perplexity");
     EXPECT(r.status == 0 && !strstr(r.out, "nan"), "%s%s", r.out, r.err);
     r = LOCI("eval", "blank", "--tokens", "2001"); /* into the blank one, whole */
