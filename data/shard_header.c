@@ -41,6 +41,8 @@ static bool parse_llmc(shard_header *h, const int32_t *start, int64_t file_bytes
 
 /* ---- raw ids: nothing in the file says what it is ---- */
 
+/* Fewer than packed.c knows of text: ids may begin with marks as short as some there (a UTF-16 mark
+ * is an id, and so is that of compress). */
 static const struct {
     const char *magic;
     size_t bytes;
