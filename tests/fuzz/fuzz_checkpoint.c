@@ -13,12 +13,8 @@
 #include "harness/train/trained_model.h"
 #include "tests/fuzz/header_mutator.h"
 #include "tests/fuzz/scratch.h"
+#include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny_run.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 static const char *const KINDS[] = {"model", "train"};
 static char checkpoint[FILE_PATH_BYTES];

@@ -4,12 +4,10 @@
 
 #include "results/report/run_view.h"
 #include "tests/fuzz/scratch.h"
+#include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny_run.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { MAX_WORDS = 16, MAX_BYTES = 2048 };
 

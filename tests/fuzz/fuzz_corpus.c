@@ -6,9 +6,7 @@
 #include "core/options/node.h"
 #include "data/prepare.h"
 #include "tests/fuzz/scratch.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+#include "tests/fuzz/target.h"
 
 enum { MAX_BYTES = 1 << 14, KINDS = 9, MAX_NAMES = 12 };
 

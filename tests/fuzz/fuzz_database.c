@@ -7,10 +7,8 @@
 #include "results/store/query.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
+#include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny_run.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { MAX_COLUMNS = 1024, CHANGES = 8 };
 

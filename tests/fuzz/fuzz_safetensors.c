@@ -5,11 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/header_mutator.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+#include "tests/fuzz/target.h"
 
 static yaml_words words;
 

@@ -6,8 +6,7 @@
 
 #include "data/megatron.h"
 #include "data/shards.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+#include "tests/fuzz/target.h"
 
 enum { TOKENS = 1000 };
 

@@ -14,12 +14,8 @@
 #include "harness/spec/sweep.h"
 #include "layers/registry.h"
 #include "tests/fuzz/scratch.h"
+#include "tests/fuzz/target.h"
 #include "tests/fuzz/yaml_mutator.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 enum { MAX_BYTES = 4096, MAX_SETS = 4 };
 
