@@ -1,33 +1,17 @@
 /* What files begin with, gzip files and zip archives: the first byte says which. Any bytes are
  * refused with a message or unpacked into a file of the size that was told. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/base/file.h"
 #include "data/packed.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* One per process, in memory where that is. */
-static const char *path_of(const char *name)
-{
-    static char path[2][128];
-    static int next;
-    next = (next + 1) % 2;
-    snprintf(path[next], sizeof path[next], "%s/loci-fuzz-%d-%s",
-             file_is_folder("/dev/shm") ? "/dev/shm" : "/tmp", (int)getpid(), name);
-    return path[next];
-}
+#include "tests/fuzz/scratch.h"
+#include "tests/fuzz/target.h"
 
 static void fuzz_gzip(const uint8_t *bytes, size_t size)
 {
     err e = {""};
-    const char *in = path_of("in"), *out = path_of("out");
-    if (!file_write(in, bytes, size, &e)) return;
+    const char *in = scratch_path("in"), *out = scratch_path("out");
+    scratch_write("in", bytes, size);
     CHECK(gzip_unpack(in, out, &e) || e.text[0], "refused without a message");
-    file_remove(in, NULL);
     file_remove(out, NULL);
 }
 
@@ -40,7 +24,7 @@ static void fuzz_zip(const uint8_t *bytes, size_t size)
     bool ok = zip_list(&list, &count, bytes, size, "fuzz", a, &e);
     CHECK(ok || e.text[0], "refused without a message");
     for (int64_t i = 0; i < count && ok && i < 4; i++) {
-        const char *out = path_of("out");
+        const char *out = scratch_path("out");
         CHECK(list[i].name[0] != '/' && strncmp(list[i].name, "../", 3) != 0 &&
                   !strstr(list[i].name, "/../"),
               "%s", list[i].name);

@@ -13,13 +13,9 @@
 #include "results/store/collect.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
+#include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny_run.h"
 #include "tests/fuzz/yaml_mutator.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 static yaml_words words;
 
@@ -28,7 +24,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc, (void)argv;
     tiny_run_make();
     char all[1 << 16] = "";
-    for (unsigned i = 0; i < 9; i++) { /* keys and words that the files have */
+    for (unsigned i = 0; i < TINY_RUN_FILES; i++) { /* keys and words that the files have */
         const void *data;
         size_t bytes, used = strlen(all);
         tiny_run_file(i, &data, &bytes);
@@ -131,11 +127,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     read_database();
     merge();
     read_folder(); /* last: it drops lines that are not complete */
-    for (unsigned i = 0; i < 9; i++) {
+    for (unsigned i = 0; i < TINY_RUN_FILES; i++) {
         const void *own;
         size_t size;
         tiny_run_file(i, &own, &size);
-        if (i == data[0] % 9u || size == 0) tiny_run_put(i, NULL, 0);
+        if (i == data[0] % (unsigned)TINY_RUN_FILES || size == 0) tiny_run_put(i, NULL, 0);
     }
     return 0;
 }

@@ -23,14 +23,15 @@ static const char SPEC[] =
 static const char *const FILES[] = {
     "run.json",      "plan.json",   "status.json", "final.json",
     "metrics.jsonl", "evals.jsonl", "log.txt",     "checkpoint/manifest.json"};
-enum { OF_RUN = sizeof FILES / sizeof *FILES, COUNT = OF_RUN + 1 };
+enum { OF_RUN = sizeof FILES / sizeof *FILES };
+_Static_assert(OF_RUN + 1 == TINY_RUN_FILES, "the experiment's record is the last");
 
 static char folder[FILE_PATH_BYTES], out[FILE_PATH_BYTES];
 static struct {
     char name[256];
     char *data;
     size_t bytes;
-} kept[COUNT];
+} kept[TINY_RUN_FILES];
 
 const char *tiny_run_out(void)
 {
@@ -82,15 +83,15 @@ void tiny_run_make(void)
 
 const char *tiny_run_file(unsigned number, const void **data, size_t *bytes)
 {
-    *data = kept[number % COUNT].data;
-    *bytes = kept[number % COUNT].bytes;
-    return kept[number % COUNT].name;
+    *data = kept[number % TINY_RUN_FILES].data;
+    *bytes = kept[number % TINY_RUN_FILES].bytes;
+    return kept[number % TINY_RUN_FILES].name;
 }
 
 void tiny_run_put(unsigned number, const void *data, size_t bytes)
 {
     char name[300];
-    int i = (int)(number % COUNT);
+    int i = (int)(number % TINY_RUN_FILES);
     snprintf(name, sizeof name, "out/%s", kept[i].name);
     scratch_write(name, data ? data : kept[i].data, data ? bytes : kept[i].bytes);
 }

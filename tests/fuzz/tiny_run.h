@@ -13,7 +13,10 @@ void tiny_run_make(void);
 const char *tiny_run_out(void);
 const char *tiny_run_folder(void); /* OUT/runs/ID */
 
-/* Its files, by a number of any size: names below OUT, and what was in them. */
+enum { TINY_RUN_FILES = 9 };
+
+/* Its files, by a number of any size (modulo their count): names below OUT, and what was in them.
+ */
 const char *tiny_run_file(unsigned number, const void **data, size_t *bytes);
 
 /* Writes a file, or puts it back (data NULL). */
