@@ -85,9 +85,7 @@ static bool read_piece(piece *p, wire w, arena *a)
         if (!read_field(&w, &f)) return false;
         if (f.number == 1 && f.kind == WIRE_BYTES) {
             p->bytes = (int)MIN(f.bytes.end - f.bytes.at, MAX_PIECE_BYTES);
-            char *text = arena_push_zero(a, p->bytes + 1, 1);
-            memcpy(text, f.bytes.at, (size_t)p->bytes);
-            p->text = text;
+            p->text = arena_strndup(a, (const char *)f.bytes.at, (size_t)p->bytes);
         } else if (f.number == 2 && f.kind == WIRE_32) {
             uint32_t bits = (uint32_t)f.value;
             memcpy(&p->score, &bits, sizeof p->score);

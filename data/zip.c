@@ -117,8 +117,7 @@ static bool read_entry(const archive *z, const unsigned char *at, size_t room, s
     size_t name = number(at + 28, 2), extra = number(at + 30, 2), comment = number(at + 32, 2);
     *length = ENTRY_BYTES + name + extra + comment;
     if (*length > room) return damaged(z, "an entry is cut off");
-    char *text = arena_push_zero(a, (int64_t)name + 1, 1);
-    memcpy(text, at + ENTRY_BYTES, name);
+    char *text = arena_strndup(a, (const char *)at + ENTRY_BYTES, name);
     int method = (int)number(at + 10, 2);
     *m = (zip_member){.bytes = (int64_t)number(at + 24, 4),
                       .packed_bytes = (int64_t)number(at + 20, 4),

@@ -138,8 +138,15 @@ void *arena_push_zero(arena *a, int64_t count, size_t size)
 
 char *arena_strdup(arena *a, const char *text)
 {
-    size_t bytes = strlen(text) + 1;
-    return memcpy(arena_push(a, (int64_t)bytes, 1), text, bytes);
+    return arena_strndup(a, text, strlen(text));
+}
+
+char *arena_strndup(arena *a, const char *text, size_t n)
+{
+    char *copy = arena_push(a, (int64_t)n + 1, 1);
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    return copy;
 }
 
 void arena_reset(arena *a)

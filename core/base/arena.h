@@ -25,6 +25,8 @@ void arena_free(arena *a);
 void *arena_push(arena *a, int64_t count, size_t size);
 void *arena_push_zero(arena *a, int64_t count, size_t size);
 char *arena_strdup(arena *a, const char *text);
+/* n bytes that need not end with a 0, and a 0. */
+char *arena_strndup(arena *a, const char *text, size_t n);
 
 void arena_reset(arena *a);
 arena_mark arena_now(const arena *a);

@@ -42,9 +42,7 @@ static const char *choice_text(arena *a, const char *choices, int64_t index)
     for (const char *p = choices, *next; p; p = next) {
         size_t n = choice_at(p, &next);
         if (index-- > 0) continue;
-        char *text = arena_push_zero(a, (int64_t)n + 1, 1);
-        memcpy(text, p, n);
-        return text;
+        return arena_strndup(a, p, n);
     }
     CHECK(false, "no such choice in %s", choices);
     return NULL;

@@ -4,29 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static char *copy_text(arena *a, const char *text, size_t n)
-{
-    char *copy = arena_push_zero(a, (int64_t)n + 1, 1);
-    memcpy(copy, text, n);
-    return copy;
-}
-
 /* Cuts the text before `by`; *rest is what follows it, NULL at the end. */
 static char *part_before(arena *a, const char *text, const char *by, const char **rest)
 {
     const char *end = strstr(text, by);
     *rest = end ? end + strlen(by) : NULL;
-    return copy_text(a, text, end ? (size_t)(end - text) : strlen(text));
-}
-
-static bool one_of(const char *values, const char *text)
-{
-    for (const char *p = values; p; p = *p ? p + 1 : NULL) {
-        size_t n = strcspn(p, "|");
-        if (strlen(text) == n && memcmp(p, text, n) == 0) return true;
-        p += n;
-    }
-    return false;
+    return arena_strndup(a, text, end ? (size_t)(end - text) : strlen(text));
 }
 
 /* A value as a spec would write it. */
@@ -59,12 +42,12 @@ static bool clause_met(const void *options, const option *table, const char *cla
                        const char **lacking)
 {
     size_t n = strcspn(clause, "=>");
-    const char *name = copy_text(a, clause, n), *text = text_of(options, table, name, a);
+    const char *name = arena_strndup(a, clause, n), *text = text_of(options, table, name, a);
     bool met;
     if (clause[n] == '>') {
         met = above(options, table, text, clause + n + 1, a);
     } else if (clause[n] == '=') {
-        met = one_of(clause + n + 1, text);
+        met = option_choice(clause + n + 1, text) >= 0;
     } else {
         met = strcmp(text, "false") != 0 && strcmp(text, "none") != 0;
     }

@@ -256,9 +256,7 @@ spec *spec_parse(const char *text, size_t bytes, const char *file, const char *c
 {
     arena *a = arena_new(1 << 20);
     spec *s = arena_push_zero(a, 1, sizeof *s);
-    char *copy = arena_push_zero(a, (int64_t)bytes + 1, 1);
-    memcpy(copy, text, bytes);
-    *s = (spec){.memory = a, .file = arena_strdup(a, file), .text = copy};
+    *s = (spec){.memory = a, .file = arena_strdup(a, file), .text = arena_strndup(a, text, bytes)};
     if (build_spec(s, bytes, sets, e)) return s;
     arena_free(a);
     return NULL;
