@@ -185,29 +185,30 @@ static double sum_rows(optim *m, const grads *g, const char **bad)
         for (int64_t k = 0; k < s->sums.count * s->sums.width; k++) {
             sum += (double)s->sums.values[k] * (double)s->sums.values[k];
         }
-        if (bad && !isfinite(sum)) *bad = q->name;
+        if (!isfinite(sum)) *bad = q->name;
         all += sum;
     }
     return all;
 }
 
-double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad)
+static double norm_of(optim *m, const grads *g, lanes *pool, const char **bad)
 {
     job j = {.m = m, .g = g};
     lanes_parallel(pool, sum_squares, &j, m->range_count);
-    if (bad) *bad = NULL;
+    *bad = NULL;
     double sum = m->p->row_tables > 0 ? sum_rows(m, g, bad) : 0;
     for (int64_t i = 0; i < m->range_count; i++) {
         sum += m->sums[i];
         /* Of several the last, which a backward pass comes to first: what lies before it is broken
          * by what flows on. */
-        if (bad && !isfinite(m->sums[i])) *bad = m->ranges[i].p->name;
+        if (!isfinite(m->sums[i])) *bad = m->ranges[i].p->name;
     }
     return sqrt(sum);
 }
 
-/* As PyTorch's clip_grad_norm_: the small number keeps a norm of 0 from dividing. */
-double optim_clip(double norm, double clip)
+/* What a gradient is multiplied by, as PyTorch's clip_grad_norm_: the small number keeps a norm of
+ * 0 from dividing. */
+static double clip_scale(double norm, double clip)
 {
     return MIN(1, clip / (norm + 1e-6));
 }
@@ -407,10 +408,10 @@ static void step_whole(void *arg, int64_t item, int thread)
 optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes *pool)
 {
     optim_report report = {.scale = 1};
-    report.norm = optim_norm(m, g, pool, &report.bad);
+    report.norm = norm_of(m, g, pool, &report.bad);
     if (report.bad)
         return report; /* the parameters are as they were: what broke can be looked at */
-    if (m->o.clip > 0) report.scale = optim_clip(report.norm, m->o.clip);
+    if (m->o.clip > 0) report.scale = clip_scale(report.norm, m->o.clip);
     for (int64_t i = 0; i < m->p->pieces; i++) {
         m->touched[i] |= g->has[i];
     }

@@ -93,12 +93,6 @@ typedef struct optim_report {
 /* One step at rate lr on values [total]; runs on the pool's threads (NULL: on the caller's). */
 optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes *pool);
 
-/* What clipping to `clip` multiplies a gradient of that norm by. */
-double optim_clip(double norm, double clip);
-
-/* The norm alone, by the same sums. bad may be NULL. */
-double optim_norm(optim *m, const grads *g, lanes *pool, const char **bad);
-
 int64_t optim_steps(const optim *m); /* done so far: t of the last step */
 
 /* The whole state as named arrays to save, and to overwrite on load (after which optim_loaded must
