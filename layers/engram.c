@@ -224,7 +224,7 @@ static tensor *engram_forward(layer_ctx *c, const layer *self, tensor *x)
     u = op_mul_col(t, u, gate);
     offer(c, self, found, gate);
     if (o->conv == 0) return u;
-    tensor *before = o->conv > 1 ? layer_carried(c, self, p->slot_conv) : NULL, *last;
+    tensor *before = layer_carried(c, self, p->slot_conv), *last;
     tensor *h = op_rmsnorm(t, u, layer_tensor(c, self, p->conv_gain), (real)1e-5);
     h = op_conv(t, h, layer_tensor(c, self, p->conv), before, o->order, ACT_SILU, &last);
     if (o->conv > 1) layer_state_set(c, self, p->slot_conv, last);

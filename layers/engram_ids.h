@@ -8,8 +8,7 @@ enum { ENGRAM_ORDERS = 8, ENGRAM_HEADS = 32 };
 
 /* The n-gram that ends with token t, n = 2..order, is looked up by `heads` heads. Head h's row is
  *
- *   offset[n - 2][h] + ((id_t m_0) xor (id_(t-1) m_1) ... xor (id_(t-n+1) m_(n-1)) mod
- * size[n-2][h])
+ *   offset[n-2][h] + (id_t m_0 xor id_(t-1) m_1 ... xor id_(t-n+1) m_(n-1)) mod size[n-2][h]
  *
  * with odd multipliers so small that no product overflows; before the document stands `pad`. */
 typedef struct engram_ids {

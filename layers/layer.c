@@ -140,6 +140,13 @@ static real *unconst(const real *values)
     return (real *)(uintptr_t)values;
 }
 
+/* Where its gradients are to go row by row; NULL: to the vector, or nowhere. */
+static row_grads *rows_of(const layer_ctx *c, const param *p)
+{
+    const grads *g = c->books->grads;
+    return g && g->rows && p->row_grads >= 0 ? &g->rows[p->row_grads] : NULL;
+}
+
 tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
 {
     CHECK(index >= 0 && index < c->books->params->count, "parameter %d of %d", index,
@@ -159,8 +166,8 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
     }
     int64_t at = p->offset + piece * (p->count / p->pieces);
     int rank = p->rank - first_axis;
-    bool by_rows = c->books->grads && c->books->grads->rows && p->row_grads >= 0;
-    real *grad = c->books->grads && !p->frozen && !by_rows ? c->books->grads->values + at : NULL;
+    const grads *g = c->books->grads;
+    real *grad = g && !p->frozen && !rows_of(c, p) ? g->values + at : NULL;
     *leaf =
         grad ? tape_param(c->tape, unconst(c->books->values) + at, grad, rank, shape + first_axis)
              : tape_leaf(c->tape, unconst(c->books->values) + at, rank, shape + first_axis, false);
@@ -186,11 +193,9 @@ tensor *layer_rows(layer_ctx *c, const layer *self, int i, const int32_t *ids, i
 {
     tensor *table = layer_tensor(c, self, i);
     const param *p = &c->books->params->list[self->first_param + i];
-    const grads *g = c->books->grads;
     CHECK(p->by_rows, "%s: parameter %d is no table that goes by rows", self->name, i);
-    bool by_rows = g && g->rows && p->row_grads >= 0;
-    return by_rows ? op_gather_rows(c->tape, table, ids, n, &g->rows[p->row_grads])
-                   : op_gather(c->tape, table, ids, n);
+    row_grads *rows = rows_of(c, p);
+    return rows ? op_gather_rows(c->tape, table, ids, n, rows) : op_gather(c->tape, table, ids, n);
 }
 
 static int slot_of(const layer *self, int i)

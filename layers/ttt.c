@@ -164,7 +164,7 @@ static void queries_and_keys(layer_ctx *c, const layer *self, tensor *x, ttt_rul
         in->k = rotated(c, self, op_linear(t, x, layer_tensor(c, self, p->key), NULL));
         return;
     }
-    tensor *before = o->conv > 1 ? layer_carried(c, self, p->slot_conv) : NULL;
+    tensor *before = layer_carried(c, self, p->slot_conv);
     tensor *q = layer_tensor(c, self, p->query_conv), *k = layer_tensor(c, self, p->key_conv);
     in->q = rotated(c, self, op_conv(t, shared, q, before, 1, ACT_IDENTITY, &last));
     in->k = rotated(c, self, op_conv(t, shared, k, before, 1, ACT_IDENTITY, NULL));
