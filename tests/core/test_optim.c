@@ -1,7 +1,6 @@
 #include "core/train/optim.h"
 
 #include "core/base/rng.h"
-#include "harness/run/run_status.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -50,16 +49,11 @@ static const char GROUPS[] =
 static const char DECAYS[] =
     ", {match: undecayed.weight, decay: false}, {match: table, decay: true}";
 
-static void setup(fixture *f, const char *options)
+/* All behind the parameters, which are declared. */
+static void open_optim(fixture *f, const char *text)
 {
-    *f = (fixture){.memory = arena_new(0)};
-    char text[512];
-    int n = snprintf(text, sizeof text, "{%s, %s%s]}", options, GROUPS,
-                     strstr(options, "weight_decay") ? DECAYS : "");
     err e = {""};
-    params_init(&f->p, f->memory);
-    declare(&f->p);
-    const node *spec = node_parse(f->memory, text, (size_t)n, "x.yaml", &e);
+    const node *spec = node_parse(f->memory, text, strlen(text), "x.yaml", &e);
     CHECK(spec && optim_read(&f->o, spec, f->memory, &e), "%s", e.text);
     CHECK(optim_apply_groups(&f->p, &f->o, f->memory, &e), "%s", e.text);
     f->m = optim_new(&f->o, &f->p, &e);
@@ -68,6 +62,17 @@ static void setup(fixture *f, const char *options)
     f->g.values = arena_push_zero(f->memory, f->p.total, sizeof(real));
     f->g.has = arena_push_zero(f->memory, f->p.pieces, sizeof(bool));
     params_start(&f->p, f->values, 1);
+}
+
+static void setup(fixture *f, const char *options)
+{
+    *f = (fixture){.memory = arena_new(0)};
+    char text[512];
+    snprintf(text, sizeof text, "{%s, %s%s]}", options, GROUPS,
+             strstr(options, "weight_decay") ? DECAYS : "");
+    params_init(&f->p, f->memory);
+    declare(&f->p);
+    open_optim(f, text);
 }
 
 static void teardown(fixture *f)
@@ -464,7 +469,6 @@ enum { ENTRIES = 700, WIDTH = 3 };
 
 static void setup_table(fixture *f, const char *options, bool by_rows)
 {
-    err e = {""};
     *f = (fixture){.memory = arena_new(0)};
     params_init(&f->p, f->memory);
     params_add(&f->p, "table", ROLE_EMBEDDING, 2, (int64_t[]){ENTRIES, WIDTH},
@@ -472,16 +476,8 @@ static void setup_table(fixture *f, const char *options, bool by_rows)
     f->p.list[0].by_rows = by_rows;
     f->p.list[0].pieces = by_rows ? 1 : ENTRIES;
     params_seal(&f->p);
-    node *n = node_parse(f->memory, options, strlen(options), "x.yaml", &e);
-    CHECK(n && optim_read(&f->o, n, f->memory, &e), "%s", e.text);
-    CHECK(optim_apply_groups(&f->p, &f->o, f->memory, &e), "%s", e.text);
+    open_optim(f, options);
     EXPECT(f->p.row_tables == by_rows, "%s: %d tables", options, f->p.row_tables);
-    f->m = optim_new(&f->o, &f->p, &e);
-    CHECK(f->m, "%s", e.text);
-    f->values = ARENA_NEW(f->memory, real, f->p.total);
-    f->g.values = arena_push_zero(f->memory, f->p.total, sizeof(real));
-    f->g.has = arena_push_zero(f->memory, f->p.pieces, sizeof(bool));
-    params_start(&f->p, f->values, 1);
 }
 
 /* Gradients of a step for both, some rows several times. */

@@ -119,9 +119,8 @@ static bool is_context(const layer_variant *v)
     if (strchr(v->options, ',') || sscanf(v->options, "{%63[^:]: %63[^}]}", name, value) != 2) {
         return true;
     }
-    for (const option *o = v->cls->options; o->name; o++) {
-        if (strcmp(o->name, name) == 0 && is_initial(o, value)) return false;
-    }
+    const option *o = option_find(v->cls->options, name);
+    if (o && is_initial(o, value)) return false;
     double number;
     return !option_text_to_real(value, &number) || number == 0;
 }
@@ -144,15 +143,6 @@ static const char *const SMALL[][3] = {
     {"length", "", "6"},
     {"t5_buckets", "positions: t5", "4"}};
 
-static const option *option_of(const layer_variant *v, const char *name)
-{
-    const option *o = v->cls->options;
-    while (o->name && strcmp(o->name, name) != 0) {
-        o++;
-    }
-    return o->name ? o : NULL;
-}
-
 static layer_variant with_option(const layer_variant *v, const char *name, const char *value)
 {
     layer_variant with = *v;
@@ -167,7 +157,7 @@ static layer_variant made_small(const layer_variant *v, const option *tried)
 {
     layer_variant small = *v;
     for (size_t i = 0; i < sizeof SMALL / sizeof *SMALL; i++) {
-        const option *o = option_of(v, SMALL[i][0]);
+        const option *o = option_find(v->cls->options, SMALL[i][0]);
         if (!o || o == tried || names(v, o) || !strstr(v->options, SMALL[i][1])) continue;
         small = with_option(&small, o->name, SMALL[i][2]);
     }

@@ -118,14 +118,13 @@ static void start_trains(void)
         const params *p = model_params_const(m);
         real *values = ARENA_NEW(a, real, p->total);
         EXPECT(import_brt_values(&source, m, values, &e), "%s", e.text);
-        grads g = {.values = ARENA_NEW(a, real, p->total),
+        grads g = {.values = arena_push_zero(a, p->total, sizeof(real)),
                    .has = arena_push_zero(a, p->pieces, sizeof(bool))};
         int32_t tokens[TIME] = {(int32_t)source.vocab, 1, 2, 3, 1, 2, 3, 1};
         tape *t = tape_new();
         model_state *s = model_state_new(m, 1);
         model_begin(s, t, values, &g);
-        model_call call = {.time = TIME, .tokens = tokens, .targets = tokens + 1};
-        call.time = TIME - 1;
+        model_call call = {.time = TIME - 1, .tokens = tokens, .targets = tokens + 1};
         model_result r = model_forward(s, &call);
         tape_backward(t, r.loss, 1);
         model_end(s);
