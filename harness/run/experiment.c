@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "harness/run/doubt.h"
+#include "harness/run/run_memory.h"
+#include "harness/spec/sweep_sibling.h"
 #include "harness/spec/unheard_set.h"
 #include "harness/train/workload.h"
 
@@ -82,50 +84,6 @@ static corpus *shared_corpus(shelf *s, const node *data, const corpus_places *pl
     return c;
 }
 
-/* ---- one variant ---- */
-
-/* Gradients are added in a tree over the lanes: a vector per level. */
-static int levels(int64_t count)
-{
-    int n = 1;
-    while (count > 1) {
-        count /= 2;
-        n++;
-    }
-    return n;
-}
-
-/* What one token keeps on the tape: inputs and outputs of the matrices with their gradients. Some
- * of them share memory, norms and gates come on top; 1.25 is measured on the benchmark's models,
- * which hold 60 % of what 2 would give. */
-static double tape_bytes_per_token(const params *p)
-{
-    double numbers = 0;
-    for (int i = 0; i < p->count; i++) {
-        const param *q = &p->list[i];
-        if (!q->matmul || q->rank < 2) continue;
-        int64_t inputs = q->shape[q->rank - 1], outputs = q->count / inputs;
-        numbers += q->active * (double)(inputs + outputs);
-    }
-    return 1.25 * numbers * (double)sizeof(real);
-}
-
-static double estimate_memory(const workload *w, const model_cost *cost)
-{
-    const params *p = model_params_const(w->model);
-    double vector = (double)p->total * (double)sizeof(real), gradients = vector;
-    for (int i = 0; i < p->count; i++) { /* by rows, a table's take little */
-        if (p->list[i].row_grads >= 0) gradients -= (double)p->list[i].count * (double)sizeof(real);
-    }
-    double lane_tokens = (double)(w->shape.lane_rows * w->shape.segment), stores = 0;
-    if (w->eval.stored > 0) { /* more is carried than in training, beside it */
-        stores = model_costs(w->eval_model).state_bytes * (double)w->eval.rows;
-    }
-    return vector + gradients * levels(w->shape.lanes) + (double)optim_bytes(&w->optim, p) +
-           lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch +
-           stores;
-}
-
 /* ---- what variants start from ---- */
 
 typedef enum progress_mark { UNTOUCHED, BEGUN, RESOLVED } progress_mark;
@@ -139,72 +97,6 @@ typedef struct resolver {
 } resolver;
 
 static bool resolve_variant(resolver *r, int v, err *e);
-
-/* An axis by its name, or by the end of the path that it is. */
-static bool is_axis(const char *axis, const char *name)
-{
-    size_t n = strlen(axis), m = strlen(name);
-    return strcmp(axis, name) == 0 ||
-           (n > m && axis[n - m - 1] == '.' && strcmp(axis + n - m, name) == 0);
-}
-
-/* What {axis: value, ...} says of an axis; NULL: nothing. */
-static const char *wanted_value(const node *wanted, const char *axis)
-{
-    for (int i = 0; i < wanted->count; i++) {
-        if (is_axis(axis, wanted->keys[i])) return wanted->items[i]->text;
-    }
-    return NULL;
-}
-
-static const char *value_on(const run_plan *run, const char *axis)
-{
-    for (int i = 0; i < run->axis_count; i++) {
-        if (strcmp(run->axes[i].axis, axis) == 0) return run->axes[i].value;
-    }
-    return NULL;
-}
-
-/* Whether a variant has the wanted values, and on its other axes those of `own`. */
-static bool is_sibling(const run_plan *run, const node *wanted, const run_plan *own)
-{
-    int met = 0;
-    for (int i = 0; i < run->axis_count; i++) {
-        const char *want = wanted_value(wanted, run->axes[i].axis);
-        met += want != NULL;
-        if (!want) want = value_on(own, run->axes[i].axis);
-        if (!want || strcmp(want, run->axes[i].value) != 0) return false;
-    }
-    return met == wanted->count;
-}
-
-/* Puts the label of the variant that {axis: value, ...} means in its place. */
-static bool name_sibling(experiment *x, int v, const node *own, err *e)
-{
-    const node *wanted = node_at(own, "init_from.variant");
-    if (!wanted || wanted->kind != NODE_MAP) return true;
-    const char *label = NULL;
-    for (int i = 0; i < wanted->count; i++) {
-        if (wanted->items[i]->kind == NODE_SCALAR) continue;
-        return node_err(e, wanted->items[i], "expected a value of the axis '%s'", wanted->keys[i]);
-    }
-    for (int i = 0; i < x->sweep->variant_count; i++) {
-        if (!is_sibling(&x->runs[i], wanted, &x->runs[v])) continue;
-        if (label) {
-            return node_err(e, wanted, "means '%s' and '%s'; name a value of every axis", label,
-                            x->runs[i].label);
-        }
-        label = x->runs[i].label;
-    }
-    if (!label) {
-        return node_err(e, wanted, "no variant has these values, and this one's on its other axes");
-    }
-    node *named = node_copy(x->memory, own);
-    node_set(x->memory, node_get(named, "init_from"), "variant",
-             node_scalar(x->memory, label, false));
-    x->runs[v].spec = named;
-    return true;
-}
 
 /* Index of the variant that init_from names, resolved; -2 on failure, -1 if it names none. */
 static int resolve_source(resolver *r, int v, const node *own, err *e)
@@ -314,7 +206,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     if (source >= 0 && (model_needs(node_get(own, "model")) & NEEDS_PREDICTIONS)) {
         model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
     }
-    run->memory_bytes = estimate_memory(&w, &run->cost);
+    run->memory_bytes = run_memory_estimate(&w, &run->cost);
     run->amount = run_amount_of(&w, run->cost.train_flops);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
@@ -344,8 +236,9 @@ static bool resolve_variant(resolver *r, int v, err *e)
     if (r->marks[v] == RESOLVED) return true;
     r->marks[v] = BEGUN;
     const node *own = experiment_spec(r->x, v, e);
-    bool good = own && has_sections(own, e) && name_sibling(r->x, v, own, e);
-    own = r->x->runs[v].spec;
+    bool good = own && has_sections(own, e) &&
+                (own = sweep_sibling_name(r->x->memory, r->x->sweep, v, own, e));
+    if (good) r->x->runs[v].spec = own;
     int source = good ? resolve_source(r, v, own, e) : -2;
     if (source == -2) {
         if (r->failed < 0) r->failed = v;

@@ -7,18 +7,10 @@
 
 /* ---- names ---- */
 
-/* An axis by its name, or by the end of the path that it is. */
-static bool is_axis(const char *axis, const char *name)
-{
-    size_t n = strlen(axis), m = strlen(name);
-    return strcmp(axis, name) == 0 ||
-           (n > m && axis[n - m - 1] == '.' && strcmp(axis + n - m, name) == 0);
-}
-
 static const char *value_on(const variant_plan *v, const char *axis)
 {
     for (int i = 0; i < v->axis_count; i++) {
-        if (is_axis(v->axes[i].axis, axis)) return v->axes[i].value;
+        if (sweep_axis_is(v->axes[i].axis, axis)) return v->axes[i].value;
     }
     return NULL;
 }

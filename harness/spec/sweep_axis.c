@@ -11,6 +11,11 @@ static bool ends_with_part(const char *path, const char *tail)
     return m > 0 && n > m && path[n - m - 1] == '.' && strcmp(path + n - m, tail) == 0;
 }
 
+bool sweep_axis_is(const char *axis, const char *name)
+{
+    return strcmp(axis, name) == 0 || ends_with_part(axis, name);
+}
+
 int sweep_axis_find(const sweep_source *s, const char *name)
 {
     int found = -1, matches = 0;

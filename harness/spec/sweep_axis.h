@@ -69,6 +69,9 @@ typedef struct sweep_source {
  * "optimizer.lr"); -1 if none. */
 int sweep_axis_find(const sweep_source *s, const char *name);
 
+/* Whether an axis is called so: by its name, or by the end of the path that it is. */
+bool sweep_axis_is(const char *axis, const char *name);
+
 /* Whether a value as written in `exclude` or `baseline` means this alternative. */
 bool sweep_axis_matches(const alternative *x, const node *value);
 
