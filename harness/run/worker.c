@@ -12,6 +12,7 @@
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lease.h"
+#include "harness/run/run_length.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
@@ -130,42 +131,6 @@ static bool end_status(worker *w, run_state state, run_kind kind, const char *re
 
 /* ---- starting and continuing ---- */
 
-/* A budget in seconds becomes steps once; continued runs read what was found. */
-static bool calibrated_steps(worker *w, int64_t *steps, err *e)
-{
-    char path[FILE_PATH_BYTES];
-    if (!file_join(path, w->folder, "length.json", e)) return false;
-    double seconds = w->work.train.budget.amount, step_seconds;
-    if (file_exists(path)) {
-        json_t *o = json_read(path, e);
-        if (!o) return false;
-        *steps = json_get_int(o, "steps", 0);
-        json_decref(o);
-        return *steps >= 1 || err_set(e, "%s: no steps; remove the file", path);
-    }
-    if (!trainer_calibrate(&w->work, w->plan.threads, fmin(seconds / 10, 10), &step_seconds, e)) {
-        return false;
-    }
-    *steps = (int64_t)fmin(fmax(1, round(seconds / step_seconds)), 4e15);
-    json_t *o = json_pack("{s:o, s:o, s:I}", "seconds", json_finite(seconds), "step_seconds",
-                          json_finite(step_seconds), "steps", (json_int_t)(*steps));
-    bool ok = json_write(path, o, e);
-    json_decref(o);
-    return ok;
-}
-
-static bool find_length(worker *w, train_length *length, err *e)
-{
-    const workload *work = &w->work;
-    if (work->train.budget.kind == BUDGET_SECONDS) {
-        *length = (train_length){0};
-        return calibrated_steps(w, &length->steps, e);
-    }
-    *length = train_options_length(&work->train.budget, &work->shape,
-                                   model_costs(work->model).train_flops);
-    return true;
-}
-
 /* Records younger than the checkpoint are cut off: they will be made again, equal. */
 static bool keep_metric(void *user, const json_t *line)
 {
@@ -262,7 +227,7 @@ static bool start_training(worker *w, err *e)
                               e)) {
         return false;
     }
-    if (!find_length(w, &length, e)) return false;
+    if (!run_length_find(&length, &w->work, w->folder, w->plan.threads, e)) return false;
     w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
     if (!w->trainer || !log_source(w, e)) return false;
     w->saved_step = -1;
