@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-#include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
@@ -108,13 +107,13 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
                                   .calibrate = calibrate ? CALIBRATE_SECONDS : 0};
     bool ok = look(states, left, x, how, e) && sweep_time_estimate(times, left, x, &o, e);
     if (ok) {
-        int at_most = 0, jobs = how->jobs > 0 ? how->jobs : host_cores() / MAX(how->threads, 1);
+        int count = 0;
         for (int i = 0; i < x->run_count; i++) {
-            at_most += left[i];
+            count += left[i];
         }
         bool programs = format == TABLE_CSV || format == TABLE_JSON;
         print_table(a, x, states, times, format);
-        print_total(programs ? stderr : stdout, times, x->run_count, MAX(1, MIN(jobs, at_most)));
+        print_total(programs ? stderr : stdout, times, x->run_count, supervision_jobs(how, count));
     }
     arena_free(a);
     return ok;

@@ -1,11 +1,18 @@
 #include "harness/supervise/supervision.h"
 
+#include "core/base/host.h"
 #include "harness/run/exit_status.h"
 
 bool supervision_retries(const supervisor_options *o, run_state state)
 {
     retry_kind own = state == RUN_FAILED ? RETRY_FAILED : RETRY_DIVERGED;
     return o->retry == RETRY_ALL || o->retry == own;
+}
+
+int supervision_jobs(const supervisor_options *o, int count)
+{
+    int jobs = o->jobs > 0 ? o->jobs : host_cores() / MAX(o->threads, 1);
+    return MAX(1, MIN(jobs, count));
 }
 
 int supervision_exit(const supervisor_result *r)

@@ -44,6 +44,9 @@ typedef struct supervisor_result {
 /* Whether a run that ended so is started again. */
 bool supervision_retries(const supervisor_options *o, run_state state);
 
+/* How many of `count` runs go on at a time, if memory allows it; at least one. */
+int supervision_jobs(const supervisor_options *o, int count);
+
 /* The exit status that the result stands for. */
 int supervision_exit(const supervisor_result *r);
 

@@ -250,8 +250,7 @@ static bool prepare_queue(supervisor *s, err *e)
         if (continue_longer_possible(s->queue[i].plan))
             s->beginnings = continue_longer_beginnings(o->out);
     }
-    int jobs = o->jobs > 0 ? o->jobs : host_cores() / MAX(o->threads, 1);
-    s->slots = MAX(1, MIN(jobs, s->queued));
+    s->slots = supervision_jobs(o, s->queued);
     s->running = arena_push_zero(s->memory, s->slots, sizeof(job *));
     s->shown = arena_push_zero(s->memory, s->slots, sizeof(progress_job));
     if (o->quiet) return true;
