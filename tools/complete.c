@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "harness/supervise/manage_names.h"
 
 /* A candidate is a line: labels hold spaces, which the shell quotes. */
 static const char BASH[] =
@@ -91,14 +92,14 @@ static void print_labels(FILE *out, const char *record, const char *name, const 
 static void print_names(FILE *out, const char *begun)
 {
     char folder[FILE_PATH_BYTES], record[FILE_PATH_BYTES];
+    const char *results = cli_out(NULL);
     arena *a = arena_new(1 << 14);
     const char *const *files = NULL;
     int64_t n = 0;
-    bool any = file_join(folder, cli_out(NULL), "experiments", NULL) && file_is_folder(folder) &&
-               file_list(folder, a, &files, &n, NULL);
+    bool any = file_join(folder, results, "experiments", NULL) &&
+               manage_names_experiments(results, a, &files, &n, NULL);
     for (int64_t i = 0; any && i < n; i++) {
         size_t bytes = strlen(files[i]);
-        if (files[i][0] == '.' || bytes < 6 || strcmp(files[i] + bytes - 5, ".json") != 0) continue;
         char name[300];
         snprintf(name, sizeof name, "%.*s", (int)MIN(bytes - 5, (size_t)299), files[i]);
         size_t own = strlen(name);

@@ -48,7 +48,7 @@ static void print_verbs(void)
            "Trains the variants of one experiment file on the same text and compares them.\n\n");
     for (int i = 0; i < VERB_COUNT; i++) {
         if (VERBS[i]->hidden) continue;
-        printf("  %-10s%.*s\n", VERBS[i]->name, (int)strcspn(VERBS[i]->help, "\n"), VERBS[i]->help);
+        printf("  %-12s%.*s\n", VERBS[i]->name, (int)strcspn(VERBS[i]->help, "\n"), VERBS[i]->help);
     }
     printf(
         "\n`loci VERB --help` shows a verb's options and two examples, `loci help spec` what an\n"
