@@ -1,7 +1,7 @@
 /* loci eval: a trained model on a split of a corpus. */
 #include "core/base/host.h"
 #include "core/base/json.h"
-#include "harness/evaluate/cleared.h"
+#include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
@@ -63,6 +63,7 @@ static bool note_id(void *user, const json_t *line)
     if (id && strcmp(id, s->id) == 0) s->found = true;
     return true;
 }
+
 /* Whether the run has this evaluation already. */
 static bool is_recorded(const char *folder, const char *id)
 {

@@ -12,11 +12,6 @@
 
 #include "harness/evaluate/evaluate.h"
 
-/* evaluate(), and what else is told of a model: *more is merged into the record of the evaluation
- * (json_object_update_recursive) and then decref'd. Of a probe `recall` (recall.h), and `layers` as
- * below if states are to be cleared. r->stopped also where it was stopped while clearing. */
-bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e);
-
 /* *out: {"blocks.1.block_recurrent": {"without_state": 0.01}, "": {...}}, empty where nothing is
  * carried; NULL where the model learns while it reads, nothing was asked for, or the task was
  * stopped. Decref it. */

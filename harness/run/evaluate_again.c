@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "harness/evaluate/cleared.h"
+#include "harness/evaluate/diagnose.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"

@@ -8,7 +8,7 @@
 
 #include "core/base/host.h"
 #include "core/base/stop_signals.h"
-#include "harness/evaluate/cleared.h"
+#include "harness/evaluate/diagnose.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lease.h"

@@ -1,0 +1,12 @@
+/* An evaluation with all that is told of a model beside its losses. */
+#ifndef LOCI_HARNESS_DIAGNOSE_H
+#define LOCI_HARNESS_DIAGNOSE_H
+
+#include "harness/evaluate/evaluate.h"
+
+/* evaluate(), and what else is told of a model: *more is merged into the record of the evaluation
+ * (json_object_update_recursive) and then decref'd. Of a probe `recall` (recall.h), and `layers`
+ * (cleared.h) if states are to be cleared. r->stopped also where it was stopped while clearing. */
+bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e);
+
+#endif
