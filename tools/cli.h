@@ -60,6 +60,9 @@ corpus_places cli_places_heard(arena *a, const char *data);
 /* Whether to colour what goes to that stream: a terminal, and neither NO_COLOR nor TERM=dumb. */
 bool cli_colour(FILE *out);
 
+/* Between two looks of --watch; a signal ends it earlier. */
+void cli_pause(double seconds);
+
 /* True if the word is the name of a YAML file. */
 bool cli_is_yaml(const char *word);
 

@@ -193,21 +193,20 @@ static int generate_text(const cli_call *c)
     const generate_call *o = c->options;
     err e = {0};
     char folder[FILE_PATH_BYTES];
-    if (!find_run(folder, c->words[0], cli_out(o->out), &e))
+    const char *const *prompts = NULL;
+    int64_t count = 0;
+    if (!find_run(folder, c->words[0], cli_out(o->out), &e) ||
+        !find_prompts(c, &prompts, &count, &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
+    }
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
     if (!trained_model_load_bare(&m, folder, NULL, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
-    const char *const *prompts = NULL;
-    int64_t count = 0;
-    int status = EXIT_USAGE;
-    if (find_prompts(c, &prompts, &count, &e)) {
-        status = continue_prompts(c, &m, prompts, count, &e) ? EXIT_DONE : EXIT_FAILED;
-    }
+    bool done = continue_prompts(c, &m, prompts, count, &e);
     trained_model_close(&m);
-    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
 }
 
 const verb VERB_GENERATE = {

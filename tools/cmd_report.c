@@ -1,7 +1,6 @@
 /* loci report: one HTML page about an experiment. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/file.h"
 #include "results/report/report.h"
@@ -111,9 +110,7 @@ static int report_on(const cli_call *c)
         store_close(s);
         if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);
         fflush(stdout);
-        struct timespec pause = {(time_t)o->every,
-                                 (long)((o->every - (double)(time_t)o->every) * 1e9)};
-        if (running || before) nanosleep(&pause, NULL);
+        if (running || before) cli_pause(o->every);
     } while (running || before);
     return EXIT_DONE;
 }

@@ -1,6 +1,5 @@
 /* loci status: how far experiments and their runs are. */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/json.h"
@@ -108,12 +107,6 @@ static int look_once(look *seen, const cli_call *c, err *e)
     return status;
 }
 
-static void pause_s(double seconds)
-{
-    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&t, NULL);
-}
-
 static int status_of_runs(const cli_call *c)
 {
     const status_call *o = c->options;
@@ -132,7 +125,7 @@ static int status_of_runs(const cli_call *c)
         fflush(stdout);
         if (!o->watch || (!seen.active && !before)) break;
         before = seen.active;
-        pause_s(o->every);
+        cli_pause(o->every);
     }
     return seen.failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }

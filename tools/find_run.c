@@ -24,6 +24,16 @@ static bool matches(const json_t *run, const run_name *r)
     return r->seed < 0 || json_get_int(run, "seed", -1) == r->seed;
 }
 
+/* What the name says, and where the record of its experiment would lie. */
+static bool read_name(run_name *r, char record[FILE_PATH_BYTES], const char *name, const char *out,
+                      err *e)
+{
+    char file[300];
+    run_view_name_read(r, name);
+    snprintf(file, sizeof file, "experiments/%s.json", r->experiment);
+    return file_join(record, out, file, e);
+}
+
 /* The first run of the experiment's record that fits and can be used. */
 static bool find_in_experiment(char *path, const char *record, const run_name *r, const char *out,
                                err *e)
@@ -84,10 +94,8 @@ static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char
         return true;
     }
     run_name r;
-    run_view_name_read(&r, name);
-    char record[FILE_PATH_BYTES], file[300];
-    snprintf(file, sizeof file, "experiments/%s.json", r.experiment);
-    if (!file_join(record, out, file, e)) return false;
+    char record[FILE_PATH_BYTES];
+    if (!read_name(&r, record, name, out, e)) return false;
     if (file_exists(record)) return find_in_experiment(path, record, &r, out, e);
     return find_id(path, name, out, e);
 }
@@ -96,10 +104,8 @@ static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char
 static bool list_runs(found_run **list, int *count, arena *a, const char *name, const char *out)
 {
     run_name r;
-    char record[FILE_PATH_BYTES], file[300], path[FILE_PATH_BYTES];
-    run_view_name_read(&r, name);
-    snprintf(file, sizeof file, "experiments/%s.json", r.experiment);
-    if (!file_join(record, out, file, NULL) || !file_exists(record)) return false;
+    char record[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!read_name(&r, record, name, out, NULL) || !file_exists(record)) return false;
     json_t *x = json_read(record, NULL), *run, *runs = json_object_get(x, "runs");
     *list = ARENA_NEW(a, found_run, (int64_t)json_array_size(runs) + 1);
     size_t i;
