@@ -98,8 +98,6 @@ static bool build(importing *x, err *e)
 
 /* ---- its parameters ---- */
 
-/* What stands before every name: what stands before the first parameter's in a file that has all of
- * them behind it. */
 static bool has_all(const importing *x, const char *prefix)
 {
     const params *p = model_params_const(x->model);
@@ -111,6 +109,8 @@ static bool has_all(const importing *x, const char *prefix)
     return true;
 }
 
+/* What stands before every name: what stands before the first parameter's in a file that has all of
+ * them behind it. */
 static const char *find_prefix(const importing *x)
 {
     const char *first = model_params_const(x->model)->list[0].name;
