@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "results/store/collect_inspect.h"
+
 #define REAL_OF(field)  .kind = FIGURE_RUN, .offset = offsetof(compared_run, field)
 #define WHOLE_OF(field) .kind = FIGURE_RUN, .offset = offsetof(compared_run, field), .whole = true
 
@@ -46,22 +48,20 @@ const claim_figure *claim_figure_find(const char *name)
 
 const claim_figure *claim_figure_inspect(arena *a, const char *name)
 {
-    static const char *const parts[] = {"keys",       "values",  "composition",
-                                        "refinement", "changes", "states"};
     static const char begin[] = "inspect.";
     const char *part = name + sizeof begin - 1, *dot;
     if (strncmp(name, begin, sizeof begin - 1) != 0 || !(dot = strchr(part, '.')) || !dot[1]) {
         return NULL;
     }
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        size_t n = strlen(parts[i]);
-        if (strncmp(part, parts[i], n) != 0 || part + n != dot) continue;
+    for (int i = 0; COLLECT_INSPECT_PARTS[i]; i++) {
+        size_t n = strlen(COLLECT_INSPECT_PARTS[i]);
+        if (strncmp(part, COLLECT_INSPECT_PARTS[i], n) != 0 || part + n != dot) continue;
         claim_figure *f = arena_push_zero(a, 1, sizeof *f);
         *f = (claim_figure){.name = arena_strdup(a, name),
                             .unit = "",
                             .higher = true,
                             .kind = FIGURE_INSPECT,
-                            .part = parts[i],
+                            .part = COLLECT_INSPECT_PARTS[i],
                             .found = arena_strdup(a, dot + 1)};
         f->title = f->name;
         return f;

@@ -6,6 +6,9 @@
 #include "core/base/file.h"
 #include "results/store/collect_lines.h"
 
+const char *const COLLECT_INSPECT_PARTS[] = {"keys",    "values", "composition", "refinement",
+                                             "changes", "states", NULL};
+
 /* A kind of line, known by a key that no kind before it has. Its keys are called like the table's
  * columns, but for the one that gives the kind away: that is `is`. */
 static const struct line_kind {
@@ -110,11 +113,9 @@ static bool collect_part(collector *c, const char *id, const char *folder, bool 
 
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const parts[] = {"keys",       "values",  "composition",
-                                        "refinement", "changes", "states"};
     bool ok = true;
-    for (size_t i = 0; ok && i < sizeof parts / sizeof *parts; i++) {
-        c->part = parts[i];
+    for (int i = 0; ok && COLLECT_INSPECT_PARTS[i]; i++) {
+        c->part = COLLECT_INSPECT_PARTS[i];
         ok = collect_part(c, id, folder, fresh, e);
     }
     return ok;

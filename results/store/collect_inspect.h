@@ -4,6 +4,9 @@
 
 #include "results/store/collect_rows.h"
 
+/* What a run folder may have found: "keys", "values" ...; NULL-terminated. */
+extern const char *const COLLECT_INSPECT_PARTS[];
+
 /* *fresh becomes true if a part was read again. */
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e);
 
