@@ -57,6 +57,7 @@ static void sorted(void)
     arena *a = arena_new(0);
     err e = {0};
     comparison *c = load(a, s, &(compare_options){0}, &e);
+    EXPECT(c, "%s", e.text);
     if (!c) return;
     compare_view_sort(c, a, 2); /* bits per byte */
     EXPECT(strcmp(c->variants[0].label, "long 1e-3") == 0 && c->baseline == 2, "%s, %d",
