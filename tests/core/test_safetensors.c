@@ -60,8 +60,10 @@ static void save_then_open(void)
     safetensors_close(s);
 }
 
-/* Header text and `size` zero bytes of data behind it, parsed from the heap so that ASan sees its
- * end. */
+static const float DATUM = 1.5f;
+
+/* Header text and `size` bytes of data behind it, DATUM over and over, parsed from the heap so that
+ * ASan sees its end. */
 static safetensors *parse(const char *header, size_t size, err *e)
 {
     static char *bytes; /* outlives what is returned */
@@ -71,6 +73,9 @@ static safetensors *parse(const char *header, size_t size, err *e)
     bytes[0] = (char)(n & 255);
     bytes[1] = (char)(n >> 8);
     memcpy(bytes + 8, header, n);
+    for (size_t i = 0; i + sizeof DATUM <= size; i += sizeof DATUM) {
+        memcpy(bytes + 8 + n + i, &DATUM, sizeof DATUM);
+    }
     return safetensors_parse(bytes, 8 + n + size, "test", e);
 }
 
@@ -110,6 +115,13 @@ static void accepts(void)
         err e = {""};
         safetensors *s = parse(cases[i].header, cases[i].size, &e);
         EXPECT(s && safetensors_count(s) == cases[i].count, "%s: %s", cases[i].header, e.text);
+        for (int k = 0; s && k < safetensors_count(s); k++) {
+            const st_tensor *t = safetensors_at(s, k);
+            real x = 0;
+            if (t->dtype != ST_F32 || t->count != 1) continue;
+            EXPECT(safetensors_copy(&x, t, &e) && x >= (real)DATUM && x <= (real)DATUM, "%s: %g",
+                   cases[i].header, (double)x);
+        }
         safetensors_close(s);
     }
 }
