@@ -141,10 +141,9 @@ static bool check_given(const cli_call *c, const char *what, const char *const *
 
 static int bench_spec(const cli_call *c)
 {
-    static const char *const of_stream[] = {"stream", "variant", "json", "out",
-                                            "data",   "set",     NULL};
-    static const char *const of_one[] = {"variant", "threads", "seconds", "against", "json",
-                                         "out",     "data",    "set",     NULL};
+    static const char *const of_stream[] = {"stream", "variant", "json", "data", "set", NULL};
+    static const char *const of_one[] = {"variant", "threads", "seconds", "against",
+                                         "json",    "data",    "set",     NULL};
     static const char *const of_all[] = {"threads", "seconds", "warm-up", "format", "record",
                                          "json",    "out",     "data",    "set",    NULL};
     const bench_call *o = c->options;
@@ -152,6 +151,9 @@ static int bench_spec(const cli_call *c)
     if (o->record && (o->variant || o->stream)) {
         return cli_fail(EXIT_USAGE,
                         "--record notes all variants; leave out --variant and --stream");
+    }
+    if (o->out && !o->record) {
+        return cli_fail(EXIT_USAGE, "bench: --out is where --record notes speeds; leave it out");
     }
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);

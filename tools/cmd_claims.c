@@ -35,11 +35,11 @@ static int print_claims(const cli_call *c, store *s, err *e)
 {
     const table_format format = (table_format)((const claims_call *)c->options)->format;
     const claims **list = NULL;
-    int count = 0, claimed = 0;
+    int count = 0, claimed = 0; /* those that are withdrawn are told, too */
     int status = load_all(c, s, &list, &count, e);
     if (status != EXIT_DONE) return status;
     for (int i = 0; i < count; i++) {
-        claimed += list[i]->count;
+        claimed += list[i]->count + list[i]->withdrawn;
     }
     if (claimed == 0) cli_fail(EXIT_DONE, "nothing is claimed; loci help spec says how");
     if (claimed > 0 || format == TABLE_CSV || format == TABLE_JSON) {

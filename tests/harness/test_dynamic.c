@@ -282,7 +282,7 @@ static void statistics_are_checked(void)
     const int64_t size = 3;
     params_init(&p, a);
     for (int i = 0; i < 3; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "p%d", i);
         params_add(&p, name, ROLE_BIAS, 1, &size, (param_init){INIT_ZERO, 0});
     }

@@ -459,6 +459,20 @@ static void divergence(void)
     expect_call(LOCI("compare", "tiny"), 0, "diverged", NULL);
 }
 
+/* A claim that is taken back when there are results is told, though none is left. */
+static void withdrawn_claims(void)
+{
+    char spec[FILE_PATH_BYTES];
+    program_result r =
+        LOCI("run", write_spec(spec), "--quiet", "--set", "train.budget.steps=2", "--set",
+             "claims=[{name: gone, says: keys help, better: keys, than: block}]");
+    if (r.status < 0) return;
+    expect_call(r, 0, NULL, NULL);
+    expect_call(LOCI("claims"), 0, "gone", NULL);
+    expect_call(LOCI("run", spec, "--quiet", "--set", "train.budget.steps=2"), 0, NULL, NULL);
+    expect_call(LOCI("claims"), 0, "Withdrawn from tiny when there were results: 'gone'", NULL);
+}
+
 static void benchmark(void)
 {
     char spec[FILE_PATH_BYTES];
@@ -475,6 +489,7 @@ static void benchmark(void)
     json_decref(figures);
     expect_call(LOCI("bench", spec, "--variant", "kees"), 2, NULL, "no such variant");
     expect_call(LOCI("bench", spec, "--variant", "keys", "--record"), 2, NULL, "leave out");
+    expect_call(LOCI("bench", spec, "--out", "elsewhere"), 2, NULL, "leave it out");
     expect_call(LOCI("bench", spec, "--variant", "keys", "--warm-up", "9"), 2, NULL,
                 "does not look at --warm-up");
     expect_call(LOCI("bench", spec, "--variant", "keys", "--stream", "1k", "--seconds", "1"), 2,
@@ -507,5 +522,6 @@ const test_suite test_cli = {"tools/cli",
                               {"trained_models", trained_models},
                               {"spec_errors", spec_errors},
                               {"divergence", divergence},
+                              {"withdrawn_claims", withdrawn_claims},
                               {"benchmark", benchmark},
                               {0}}};
