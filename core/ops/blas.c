@@ -24,12 +24,12 @@ double blas_flops(void)
     return flops;
 }
 
-/* OpenBLAS maps a buffer of this size for each calling thread, and asks for it for ever where it is
- * refused; so it is asked for here first, where `ulimit -v` could refuse it. */
+/* OpenBLAS maps 128 MiB for each calling thread, and asks for them for ever where they are refused;
+ * so they are asked for here first, where `ulimit -v` could refuse them, with what the thread needs
+ * beside them. */
 static void expect_room_for_buffer(void)
 {
-    static const size_t BUFFER = (size_t)160
-                                 << 20; /* 128 MiB and what its thread needs beside it */
+    static const size_t BUFFER = (size_t)160 << 20;
     static _Thread_local bool known;
     struct rlimit space;
     if (known) return;
