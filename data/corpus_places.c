@@ -103,12 +103,8 @@ int corpus_cache_lock(const char *cache, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(cache, e) || !file_join(path, cache, "lock", e)) return -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        err_set(e, "%s: cannot be made: %s; give a cache folder that can be written", path,
-                strerror(errno));
-        return -1;
-    }
+    int fd = file_open_own(path, O_RDWR, e);
+    if (fd < 0) return -1;
     while (flock(fd, LOCK_EX) != 0) {
         if (errno == EINTR) continue;
         err_set(e, "%s: cannot be locked: %s", path, strerror(errno));

@@ -1,5 +1,6 @@
 /* gzip files as zlib reads them: several parts one behind the other are one text (bgzip, pigz and
  * `cat a.gz b.gz` write such). */
+#include <unistd.h>
 #include <zlib.h>
 
 #include "core/base/file.h"
@@ -24,8 +25,13 @@ static bool copy_out(gzFile in, file_out *out, const char *path, err *e)
 
 bool gzip_unpack(const char *path, const char *out, err *e)
 {
-    gzFile in = gzopen(path, "rbe");
-    if (!in) return err_set(e, "%s: cannot be opened", path);
+    int fd = file_open(path, NULL, e);
+    gzFile in = fd < 0 ? NULL : gzdopen(fd, "rb");
+    if (!in && fd >= 0) {
+        close(fd);
+        err_set(e, "%s: no memory to unpack it", path);
+    }
+    if (!in) return false;
     file_out file;
     bool ok = file_out_open(&file, out, e);
     if (ok) {

@@ -1,10 +1,11 @@
 #include "data/packed.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+#include "core/base/file.h"
 
 static const struct {
     const char *magic;
@@ -92,11 +93,12 @@ packed_kind packed_find(const unsigned char *start, size_t bytes, const char **w
 bool packed_find_file(packed_kind *kind, const char **what, const char *path, err *e)
 {
     unsigned char start[PACKED_START_BYTES];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : pread(fd, start, sizeof start, 0);
-    int problem = errno;
-    if (fd >= 0) close(fd);
-    if (got < 0) return err_set(e, "%s: cannot be read: %s", path, strerror(problem));
+    int fd = file_open(path, NULL, e);
+    if (fd < 0) return false;
+    ssize_t got = pread(fd, start, sizeof start, 0);
+    if (got < 0) err_set(e, "%s: cannot be read: %s", path, strerror(errno));
+    close(fd);
+    if (got < 0) return false;
     *kind = packed_find(start, (size_t)got, what);
     return true;
 }

@@ -1,11 +1,12 @@
 #include "data/reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "core/base/file.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ids in files are little-endian");
 
@@ -77,12 +78,8 @@ static int descriptor(reader *r, int file, err *e)
 {
     int place = file % KEPT;
     if (r->open[place].fd >= 0 && r->open[place].file == file) return r->open[place].fd;
-    int fd = open(reader_path(r, file), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        err_set(e, "%s: cannot be read: %s; put the file back or give another path", r->paths[file],
-                strerror(errno));
-        return -1;
-    }
+    int fd = file_open(reader_path(r, file), NULL, e);
+    if (fd < 0) return -1;
     if (r->open[place].fd >= 0) close(r->open[place].fd);
     r->open[place].fd = fd;
     r->open[place].file = file;

@@ -1,7 +1,6 @@
 #include "data/shard_header.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -157,12 +156,11 @@ bool shard_header_parse(shard_header *h, token_type type, const unsigned char *s
 static ssize_t read_start(unsigned char start[SHARD_START_BYTES], int64_t *file_bytes,
                           const char *path, err *e)
 {
-    if (!file_stat(path, file_bytes, NULL, e)) return -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : pread(fd, start, SHARD_START_BYTES, 0);
-    int problem = errno;
-    if (fd >= 0) close(fd);
-    if (got < 0) err_set(e, "%s: cannot be read: %s", path, strerror(problem));
+    int fd = file_open(path, file_bytes, e);
+    if (fd < 0) return -1;
+    ssize_t got = pread(fd, start, SHARD_START_BYTES, 0);
+    if (got < 0) err_set(e, "%s: cannot be read: %s", path, strerror(errno));
+    close(fd);
     return got;
 }
 

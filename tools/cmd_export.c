@@ -37,11 +37,11 @@ static bool write_events(const export_call *o, store *s, const char *name, err *
     int files;
     if (o->to) {
         snprintf(root, sizeof root, "%s", o->to);
-    } else if (!file_join(root, cli_out(o->out), "tensorboard", e)) {
+    } else if (!file_own_folder(root, cli_out(o->out), "tensorboard", e)) {
         return false;
     }
     /* Experiments do not share a folder: two with equal labels would become one curve. */
-    if (!file_join(folder, root, name, e)) return false;
+    if (!file_own_folder(folder, root, name, e)) return false;
     if (!export_tensorboard(folder, s, name, &files, e)) return false;
     printf("%s\n", folder);
     fprintf(stderr, "%d runs; tensorboard --logdir %s shows them\n", files, folder);

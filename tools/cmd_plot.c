@@ -32,7 +32,8 @@ static const char *folder_for(const cli_call *c, const char *name, err *e)
     const plot_call *o = c->options;
     char plots[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     if (o->to) return o->to;
-    bool ok = file_join(plots, cli_out(o->out), "plots", e) && file_join(path, plots, name, e) &&
+    bool ok = file_own_folder(plots, cli_out(o->out), "plots", e) &&
+              file_own_folder(path, plots, name, e) && file_refuse_links(path, e) &&
               (o->figure || plot_clear(path, e));
     return ok ? arena_strdup(c->memory, path) : NULL;
 }

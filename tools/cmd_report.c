@@ -32,8 +32,9 @@ static bool path_of(char path[FILE_PATH_BYTES], const report_call *o, const char
         return true;
     }
     snprintf(file, sizeof file, "%s.html", name);
-    if (!file_join(folder, cli_out(o->out), "reports", e)) return false;
-    if (!file_make_folders(folder, e)) return err_prefix(e, "--to names another place");
+    if (!file_own_folder(folder, cli_out(o->out), "reports", e)) {
+        return err_prefix(e, "--to names another place");
+    }
     return file_join(path, folder, file, e);
 }
 

@@ -68,15 +68,16 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
     if (!file_join(runs, out, "runs", e)) return false;
     arena *a = arena_new(0);
     const char *const *names = NULL;
-    int64_t n = 0, hits = 0;
+    int64_t n = 0, hits = 0, hit = 0;
     if (file_is_folder(runs) && !file_list(runs, a, &names, &n, e)) n = 0;
     for (int64_t i = 0; i < n; i++) {
         if (strncmp(names[i], name, strlen(name)) != 0) continue;
         hits++;
-        if (!file_join(path, runs, names[i], e)) hits = -1;
+        hit = i;
     }
+    bool found = hits == 1 && run_folder_path(path, out, names[hit], e);
     arena_free(a);
-    if (hits == 1) return true;
+    if (hits == 1) return found;
     if (hits > 1)
         return err_set(e, "%s: %lld runs begin with it; give more of its id", name,
                        (long long)hits);

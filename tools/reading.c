@@ -40,7 +40,8 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
             err_set(e, "there are no results yet; train something: loci run SPEC");
             return NULL;
         }
-        return names[0];
+        word = names[0];
+        return experiment_name_is_good(word, e) ? word : NULL;
     }
     if (cli_is_yaml(word) && !(name = name_in_file(a, s, word, e))) return NULL;
     return experiment_check(s, name, e) ? name : NULL;

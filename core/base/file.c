@@ -37,6 +37,12 @@ bool file_is_folder(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+bool file_is_link(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 && S_ISLNK(s.st_mode);
+}
+
 bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e)
 {
     struct stat s;
@@ -48,22 +54,35 @@ bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e)
 
 /* ---- reading ---- */
 
-/* Opens a regular file and gives its size. */
-static int open_regular(const char *path, size_t *bytes, err *e)
+/* A pipe without a writer would be waited for, a terminal would become the process's own. */
+static int open_regular(const char *path, int flags, struct stat *s, err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     if (fd < 0) {
         failed(e, path, "cannot be opened");
         return -1;
     }
-    struct stat s;
-    if (fstat(fd, &s) != 0 || !S_ISREG(s.st_mode)) {
+    if (fstat(fd, s) != 0 || !S_ISREG(s->st_mode)) {
         err_set(e, "%s: is not a file; give the path of a regular file", path);
         close(fd);
         return -1;
     }
-    *bytes = (size_t)s.st_size;
     return fd;
+}
+
+int file_open(const char *path, int64_t *bytes, err *e)
+{
+    struct stat s;
+    int fd = open_regular(path, O_RDONLY, &s, e);
+    if (fd >= 0 && bytes) *bytes = s.st_size;
+    return fd;
+}
+
+int file_open_own(const char *path, int flags, err *e)
+{
+    struct stat s;
+    if (!file_refuse_link(path, e)) return -1;
+    return open_regular(path, flags | O_CREAT | O_NOFOLLOW, &s, e);
 }
 
 static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
@@ -82,9 +101,15 @@ static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
 /* a NULL: from the heap. */
 static char *read_whole(arena *a, const char *path, size_t *bytes, err *e)
 {
-    size_t size;
-    int fd = open_regular(path, &size, e);
+    int64_t length;
+    int fd = file_open(path, &length, e);
     if (fd < 0) return NULL;
+    size_t size = (size_t)length;
+    if (length > FILE_READ_BYTES) {
+        close(fd);
+        err_set(e, "%s: of %zu bytes; no file that is read whole has more than 1 GiB", path, size);
+        return NULL;
+    }
     char *text = a ? arena_push(a, (int64_t)size + 1, 1) : malloc(size + 1);
     bool ok = text ? read_all(fd, text, size, path, e)
                    : err_set(e, "%s: no memory for its %zu bytes", path, size);
@@ -110,14 +135,14 @@ char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e)
 bool file_map_open(file_map *map, const char *path, err *e)
 {
     *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
-    size_t bytes;
-    int fd = open_regular(path, &bytes, e);
+    int64_t bytes;
+    int fd = file_open(path, &bytes, e);
     if (fd < 0) return false;
     bool ok = true;
     if (bytes > 0) { /* mmap refuses empty files */
-        void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        void *data = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         ok = data != MAP_FAILED;
-        if (ok) *map = (file_map){.data = data, .bytes = bytes};
+        if (ok) *map = (file_map){.data = data, .bytes = (size_t)bytes};
         if (!ok) failed(e, path, "cannot be mapped");
     }
     close(fd);
@@ -179,8 +204,8 @@ bool file_out_open(file_out *f, const char *path, err *e)
     *f = (file_out){.fd = -1};
     if (!file_temporary(f->temporary, path, e)) return false;
     snprintf(f->path, sizeof f->path, "%s", path);
-    f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    return f->fd >= 0 || failed(e, f->temporary, "cannot be created");
+    f->fd = file_open_own(f->temporary, O_WRONLY | O_TRUNC, e);
+    return f->fd >= 0;
 }
 
 bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
@@ -258,6 +283,35 @@ bool file_make_folders(const char *path, err *e)
         if (was == 0) break;
     }
     return file_is_folder(path) || err_set(e, "%s: is not a folder; remove or rename it", path);
+}
+
+/* ---- links ---- */
+
+bool file_refuse_link(const char *path, err *e)
+{
+    return !file_is_link(path) ||
+           err_set(e, "%s: is a link; what a folder of results holds lies in it: remove the link",
+                   path);
+}
+
+bool file_refuse_links(const char *folder, err *e)
+{
+    arena *a = arena_new(1 << 12);
+    const char *const *names;
+    int64_t count = 0;
+    char path[FILE_PATH_BYTES];
+    bool ok = file_list(folder, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = file_join(path, folder, names[i], e) && file_refuse_link(path, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char *name, err *e)
+{
+    return file_join(path, folder, name, e) && file_refuse_link(path, e) &&
+           file_make_folders(path, e);
 }
 
 bool file_remove(const char *path, err *e)

@@ -13,10 +13,20 @@ enum { FILE_PATH_BYTES = 4096 };
 bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
 
 bool file_exists(const char *path);
-bool file_is_folder(const char *path);
+bool file_is_folder(const char *path); /* or a link to one */
+bool file_is_link(const char *path);
 /* Size and time of the last change in nanoseconds; either pointer may be NULL. */
 bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e);
 
+/* Opens a regular file for reading, its size in *bytes (may be NULL); the descriptor, or -1. No
+ * pipe is waited for, no device read: a path may be a stranger's. */
+int file_open(const char *path, int64_t *bytes, err *e);
+/* Opens a file of a folder of results for writing, with flags as open's, made where it is not
+ * there; the descriptor, or -1. Never through a link: the folder may be a stranger's. */
+int file_open_own(const char *path, int flags, err *e);
+
+/* What is read whole has at most so many bytes: a file that claims terabytes is no spec or log. */
+#define FILE_READ_BYTES ((int64_t)1 << 30)
 /* The whole file with a NUL behind it; caller frees. *bytes may be NULL. */
 char *file_read(const char *path, size_t *bytes, err *e);
 /* The same into an arena. */
@@ -54,7 +64,14 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e);
 bool file_out_commit(file_out *f, err *e);
 void file_out_cancel(file_out *f);
 
-bool file_make_folders(const char *path, err *e);         /* like mkdir -p */
+bool file_make_folders(const char *path, err *e); /* like mkdir -p */
+/* A folder of results may be a stranger's; a link in it would lead what is written there elsewhere.
+ * The first two are false with words where the path, or an entry of the folder, is a link; the
+ * third makes FOLDER/NAME, its path in `path`, and does not follow a link in its place. */
+bool file_refuse_link(const char *path, err *e);
+bool file_refuse_links(const char *folder, err *e);
+bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
+
 bool file_copy(const char *from, const char *to, err *e); /* atomic at the target */
 bool file_sync_folder(const char *path, err *e);
 /* Removes a file if it is there. */

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A value takes up to twenty times its text. */
+enum { JSON_FILE_BYTES = 256 << 20 };
+
 json_t *json_finite(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
@@ -50,6 +53,11 @@ json_t *json_read(const char *path, err *e)
 {
     file_map map;
     if (!file_map_open(&map, path, e)) return NULL;
+    if (map.bytes > JSON_FILE_BYTES) {
+        err_set(e, "%s: of %zu bytes; no file of JSON here has more than 256 MiB", path, map.bytes);
+        file_map_close(&map);
+        return NULL;
+    }
     json_error_t where;
     json_t *value = json_loadb((const char *)map.data, map.bytes, JSON_REJECT_DUPLICATES, &where);
     file_map_close(&map);

@@ -23,10 +23,10 @@ bool losses_file_open(losses_file *f, const char *path, err *e)
     if (path) {
         f->fd = -1;
         if (!file_temporary(f->temporary, path, e)) return false;
-        f->fd = open(f->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    } else {
-        f->fd = open_nameless(f);
+        f->fd = file_open_own(f->temporary, O_RDWR | O_TRUNC, e);
+        return f->fd >= 0;
     }
+    f->fd = open_nameless(f);
     if (f->fd >= 0) return true;
     return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
 }

@@ -49,7 +49,7 @@ static bool make_folder(launch *l, const experiment *x, const char *out, err *e)
     char root[FILE_PATH_BYTES], whole[FILE_PATH_BYTES], id[160], moment[32];
     time_t now = time(NULL);
     struct tm utc;
-    if (!file_join(root, out, "launch", e) || !file_make_folders(root, e)) return false;
+    if (!file_own_folder(root, out, "launch", e)) return false;
     if (!realpath(root, whole)) return err_set(e, "%s: %s", root, strerror(errno));
     strftime(moment, sizeof moment, "%Y%m%dT%H%M%S", gmtime_r(&now, &utc));
     for (int i = 1; i < 1000; i++) {

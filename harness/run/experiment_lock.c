@@ -13,22 +13,21 @@ static bool lock_path(char path[FILE_PATH_BYTES], const char *out, const char *n
 {
     char folder[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
     snprintf(file, sizeof file, "%.200s.lock", name);
-    return file_join(folder, out, "experiments", e) && file_make_folders(folder, e) &&
-           file_join(path, folder, file, e);
+    return file_own_folder(folder, out, "experiments", e) && file_join(path, folder, file, e);
 }
 
 static int take(const char *out, const char *name, int kind, const char *busy, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!lock_path(path, out, name, e)) return -1;
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (lock >= 0 && flock(lock, kind | LOCK_NB) == 0) return lock;
-    if (lock >= 0 && errno == EWOULDBLOCK) {
+    int lock = file_open_own(path, O_RDWR, e);
+    if (lock < 0 || flock(lock, kind | LOCK_NB) == 0) return lock;
+    if (errno == EWOULDBLOCK) {
         err_set(e, "experiment '%s' %s", name, busy);
     } else {
         err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
     }
-    if (lock >= 0) close(lock);
+    close(lock);
     return -1;
 }
 

@@ -7,10 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Ids and folders may be a stranger's: neither may lead out of OUT. */
 bool run_folder_path(char *path, const char *out, const char *id, err *e)
 {
     char runs[FILE_PATH_BYTES];
-    return file_join(runs, out, "runs", e) && file_join(path, runs, id, e);
+    if (!*id || *id == '.' || strchr(id, '/')) return err_set(e, "'%.100s' is no run's id", id);
+    return file_join(runs, out, "runs", e) && file_join(path, runs, id, e) &&
+           file_refuse_link(runs, e) && file_refuse_link(path, e);
 }
 
 /* ---- lock ---- */
@@ -18,12 +21,9 @@ bool run_folder_path(char *path, const char *out, const char *id, err *e)
 int run_folder_lock(const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, "lock", e)) return -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        err_set(e, "%s: cannot be opened: %s", path, strerror(errno));
-        return -1;
-    }
+    if (!file_join(path, folder, "lock", e) || !file_refuse_links(folder, e)) return -1;
+    int fd = file_open_own(path, O_RDWR, e);
+    if (fd < 0) return -1;
     /* Whoever looks whether it is locked holds it for a moment: see run_folder_locked. */
     const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
     for (int i = 0; i < 20; i++) {
@@ -45,7 +45,7 @@ bool run_folder_locked(const char *folder)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "lock", NULL)) return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, NULL, NULL);
     if (fd < 0) return false;
     /* A shared lock: two readers who look at the same moment do not see each other. */
     bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;

@@ -19,10 +19,12 @@
 
 #include "core/base/file.h"
 
-/* OUT/runs/<id> into path [FILE_PATH_BYTES]. */
+/* OUT/runs/<id> into path [FILE_PATH_BYTES]. An id that is a path, and links in the place of these
+ * folders, are refused. */
 bool run_folder_path(char *path, const char *out, const char *id, err *e);
 
-/* Takes the folder's lock; the descriptor, RUN_FOLDER_BUSY if another process has it, or -1. */
+/* Takes the folder's lock; the descriptor, RUN_FOLDER_BUSY if another process has it, or -1. A
+ * folder with links in it is refused: whoever has the lock writes there. */
 enum { RUN_FOLDER_BUSY = -2 };
 int run_folder_lock(const char *folder, err *e);
 bool run_folder_locked(const char *folder);

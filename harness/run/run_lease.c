@@ -73,7 +73,7 @@ bool run_lease_holder(run_holder *h, const char *folder)
     char path[FILE_PATH_BYTES];
     *h = (run_holder){0};
     if (!file_join(path, folder, "lock", NULL)) return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, NULL, NULL);
     if (fd < 0) return false;
     bool named = read_line(h, fd);
     close(fd);

@@ -10,8 +10,9 @@
 
 bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    bool ok = fd >= 0;
+    int fd = file_open_own(path, O_WRONLY | O_APPEND, e);
+    if (fd < 0) return false;
+    bool ok = true;
     size_t done = 0;
     while (ok && done < bytes) {
         ssize_t wrote = write(fd, line + done, bytes - done);
@@ -21,7 +22,7 @@ bool run_lines_append(const char *path, const char *line, size_t bytes, bool syn
     }
     if (ok && sync) ok = fsync(fd) == 0;
     int why = errno;
-    if (fd >= 0) ok = close(fd) == 0 && ok;
+    ok = close(fd) == 0 && ok;
     return ok || err_set(e, "%s: cannot be written: %s; make room", path, strerror(why));
 }
 

@@ -38,8 +38,7 @@ static bool record_path(char path[FILE_PATH_BYTES], const char *out, const exper
 {
     char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
     snprintf(name, sizeof name, "%s.json", x->spec->name);
-    return file_join(folder, out, "experiments", e) && file_make_folders(folder, e) &&
-           file_join(path, folder, name, e);
+    return file_own_folder(folder, out, "experiments", e) && file_join(path, folder, name, e);
 }
 
 bool run_record_plans(const char *out, const experiment *x)

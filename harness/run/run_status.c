@@ -110,9 +110,10 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     if (!file_join(path, folder, "status.json", e)) return false;
     if (durable) return file_write(path, text, (size_t)bytes, e);
     if (!file_temporary(temporary, path, e)) return false;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool ok = fd >= 0 && write(fd, text, (size_t)bytes) == bytes;
-    if (fd >= 0) ok = close(fd) == 0 && ok;
+    int fd = file_open_own(temporary, O_WRONLY | O_TRUNC, e);
+    if (fd < 0) return false;
+    bool ok = write(fd, text, (size_t)bytes) == bytes;
+    ok = close(fd) == 0 && ok;
     if (ok && rename(temporary, path) == 0) return true;
     return err_set(e, "%s: cannot be written: %s; make room", path, strerror(errno));
 }

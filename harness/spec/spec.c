@@ -1,12 +1,12 @@
 #include "harness/spec/spec.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
 #include "core/options/option.h"
+#include "results/store/experiment.h"
 
 enum { MAX_EXTENDS = 16 };
 
@@ -189,22 +189,10 @@ static bool check_sections(node *root, err *e)
     return true;
 }
 
-bool spec_name_is_good(const char *name, err *e)
-{
-    bool good = isalnum((unsigned char)name[0]) && strlen(name) <= 100;
-    for (const char *p = name; *p; p++) {
-        good = good && (isalnum((unsigned char)*p) || strchr("._-", *p));
-    }
-    return good || err_set(e,
-                           "'%.100s': a name is made of letters, digits, '.', '_' and '-' (at most "
-                           "100), a letter or digit first",
-                           name);
-}
-
 static bool check_name(const char *name, const node *at, const char *file, err *e)
 {
     err why = {0};
-    if (spec_name_is_good(name, &why)) return true;
+    if (experiment_name_is_good(name, &why)) return true;
     if (at) return node_err(e, at, "%s", why.text);
     return err_set(e, "%s: %s; rename the file or add `name:`", file, why.text);
 }

@@ -21,9 +21,6 @@ typedef struct spec {
     node *root;              /* without name, description, extends */
 } spec;
 
-/* Can an experiment be called so? */
-bool spec_name_is_good(const char *name, err *e);
-
 /* sets: "path=value" texts, NULL-terminated, or NULL. On failure NULL and the place of what is
  * wrong. The caller frees. */
 spec *spec_load(const char *path, const char *const *sets, err *e);

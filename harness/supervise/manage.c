@@ -7,9 +7,9 @@
 #include "harness/run/experiment_lock.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
-#include "harness/spec/spec.h"
 #include "harness/supervise/manage_names.h"
 #include "harness/train/checkpoint.h"
+#include "results/store/experiment.h"
 
 /* ---- who needs a run ---- */
 
@@ -78,7 +78,7 @@ static int64_t folder_bytes(arena *a, const char *folder)
     char path[FILE_PATH_BYTES];
     if (!file_list(folder, a, &names, &count, NULL)) return 0;
     for (int64_t i = 0; i < count; i++) {
-        if (!file_join(path, folder, names[i], NULL)) continue;
+        if (!file_join(path, folder, names[i], NULL) || file_is_link(path)) continue;
         if (file_is_folder(path)) {
             sum += folder_bytes(a, path);
         } else if (file_stat(path, &bytes, NULL, NULL)) {
@@ -154,7 +154,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
 bool manage_name_is_free(const char *out, const char *name, err *e)
 {
     char path[FILE_PATH_BYTES];
-    return spec_name_is_good(name, e) && record_path(path, out, name, e) &&
+    return experiment_name_is_good(name, e) && record_path(path, out, name, e) &&
            (!file_exists(path) || err_set(e, "there is an experiment '%s' already", name));
 }
 

@@ -16,6 +16,8 @@ static bool copy_tree(arena *a, const char *from, const char *to, err *e)
     for (int64_t i = 0; ok && i < count; i++) {
         ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e);
         if (!ok || strcmp(names[i], "lock") == 0) continue;
+        ok = file_refuse_link(source, e);
+        if (!ok) break;
         ok =
             file_is_folder(source) ? copy_tree(a, source, target, e) : file_copy(source, target, e);
     }
@@ -46,7 +48,7 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
         return false;
     }
     char runs[FILE_PATH_BYTES];
-    if (!file_join(runs, out, "runs", e) || !file_make_folders(runs, e)) return false;
+    if (!file_own_folder(runs, out, "runs", e)) return false;
     if (rename(fresh, target) != 0) return err_set(e, "%s: cannot be put in place", target);
     r->runs++;
     return true;
@@ -90,10 +92,11 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
         ok = bring_run(r, a, out, from, names[i], e);
     }
     ok = ok && manage_names_experiments(from, a, &names, &count, e) &&
-         file_join(folder, out, "experiments", e) && file_make_folders(folder, e);
+         file_own_folder(folder, out, "experiments", e);
     for (int64_t i = 0; ok && i < count; i++) {
         snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
         ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
+        ok = ok && file_refuse_link(theirs, e);
         if (!ok) break;
         if (file_exists(ours)) {
             ok = unite_records(r, ours, theirs, e);

@@ -23,7 +23,7 @@ static void last_words(char *text, size_t size, const char *folder)
     char path[FILE_PATH_BYTES], tail[512];
     text[0] = 0;
     if (!file_join(path, folder, "log.txt", NULL)) return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, NULL, NULL);
     if (fd < 0) return;
     off_t end = lseek(fd, 0, SEEK_END);
     off_t begin = MAX(end - (off_t)sizeof tail + 1, (off_t)0);

@@ -5,6 +5,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
+
 /* The k-th place among those who wait; -1 if somebody has it, or it cannot be asked for. */
 static int take_place(const supervisor *s, int k)
 {
@@ -12,7 +14,7 @@ static int take_place(const supervisor *s, int k)
     snprintf(name, sizeof name, "%.200s.waiter-%d", s->x->spec->name, k);
     if (!file_join(folder, s->o->out, "experiments", NULL) || !file_join(path, folder, name, NULL))
         return -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = file_open_own(path, O_RDWR, NULL);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
     close(fd);
     return -1;

@@ -46,11 +46,8 @@ pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *
         planned = continue_longer_begin(folder, plan, c->out, c->beginning, e);
     close(lock);
     if (!planned) return 0;
-    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (log < 0) {
-        err_set(e, "%s: cannot be written: %s", path, strerror(errno));
-        return 0;
-    }
+    int log = file_open_own(path, O_WRONLY | O_APPEND, e);
+    if (log < 0) return 0;
     pid_t parent = getpid();
     fflush(NULL);
     pid_t child = fork();

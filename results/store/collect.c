@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "results/store/collect_run.h"
+#include "results/store/experiment.h"
 
 static const double WAIT_SECONDS = 30, READER_WAIT_SECONDS = 2;
 
@@ -60,6 +61,7 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
     static const char *const texts[] = {"description", "spec_file", "spec_text", "created_at"};
     const char *name = json_get_text(x, "name");
     if (!name) return err_set(e, "has no name; run the experiment again");
+    if (!experiment_name_is_good(name, e)) return false;
     /* Replacing the row deletes its plan and axes, which follow. */
     collect_table *t = collect_rows_table(c, "experiment", e);
     collect_rows_text(t, "experiment", name);

@@ -33,7 +33,7 @@ static bool folder_locked(const char *folder)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "lock", NULL)) return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, NULL, NULL);
     if (fd < 0) return false;
     bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
     close(fd);

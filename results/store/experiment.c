@@ -1,10 +1,23 @@
 #include "results/store/experiment.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/options/option.h"
 #include "results/store/query.h"
+
+bool experiment_name_is_good(const char *name, err *e)
+{
+    bool good = isalnum((unsigned char)name[0]) && strlen(name) <= 100;
+    for (const char *p = name; *p; p++) {
+        good = good && (isalnum((unsigned char)*p) || strchr("._-", *p));
+    }
+    return good || err_set(e,
+                           "'%.100s': a name is made of letters, digits, '.', '_' and '-' (at most "
+                           "100), a letter or digit first",
+                           name);
+}
 
 bool experiment_names(store *s, arena *a, const char *const **names, int *count, err *e)
 {
@@ -46,6 +59,7 @@ static void set_unknown(const store *s, const char *name, const char *const *kno
 
 bool experiment_check(store *s, const char *name, err *e)
 {
+    if (!experiment_name_is_good(name, e)) return false;
     arena *a = arena_new(1 << 16);
     const char *const *names;
     int count;

@@ -99,10 +99,9 @@ static bool open_file(store *s, int flags, err *e)
  * folder that a group shares, the others of it could not write. */
 static bool make_file(const store *s, err *e)
 {
-    int file = open(s->opened, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0) return err_set(e, "%s: cannot be opened: %s", s->opened, strerror(errno));
-    close(file);
-    return true;
+    int file = file_open_own(s->opened, O_RDWR, e);
+    if (file >= 0) close(file);
+    return file >= 0;
 }
 
 /* user_version; -1 and e if the file cannot be read as a database. */
@@ -161,8 +160,8 @@ static bool take_lock(store *s, double seconds, bool *busy, err *e)
 {
     char path[FILE_PATH_BYTES + 8];
     snprintf(path, sizeof path, "%s.lock", s->path);
-    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (s->lock < 0) return err_set(e, "%s: cannot be opened: %s", path, strerror(errno));
+    s->lock = file_open_own(path, O_RDWR, e);
+    if (s->lock < 0) return false;
     double until = host_monotonic_s() + seconds;
     while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
