@@ -2,6 +2,7 @@
 #include "tools/cli.h"
 
 #include "core/base/terminal.h"
+#include "core/base/terminal_guard.h"
 
 #include <stdio.h>
 
@@ -320,7 +321,8 @@ corpus_places cli_places_heard(arena *a, const char *data)
 bool cli_colour(FILE *out)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(fileno(out)) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+    return isatty(terminal_file(out)) && !(no_color && *no_color) &&
+           !(term && strcmp(term, "dumb") == 0);
 }
 
 void cli_pause(double seconds)

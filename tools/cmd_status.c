@@ -4,6 +4,7 @@
 
 #include "core/base/json.h"
 #include "core/base/terminal.h"
+#include "core/base/terminal_guard.h"
 #include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
 #include "results/report/status.h"
@@ -119,7 +120,7 @@ static int status_of_runs(const cli_call *c)
         return cli_fail(EXIT_USAGE, "status: --json is a form of its own; leave out --%s", other);
     if (o->watch && !c->count) return cli_fail(EXIT_USAGE, "--watch needs an EXPERIMENT");
     for (;;) {
-        if (o->watch && isatty(STDOUT_FILENO)) fputs("\033[H\033[2J", stdout);
+        if (o->watch && isatty(STDOUT_FILENO)) terminal_control(stdout, "\033[H\033[2J");
         int failed = look_once(&seen, c, &e);
         if (failed) return cli_fail(failed, "%s", e.text);
         fflush(stdout);

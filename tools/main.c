@@ -1,4 +1,5 @@
 /* The program `loci`: chooses the verb. */
+#include "core/base/terminal_guard.h"
 #include "tools/complete.h"
 #include "tools/start.h"
 #include "tools/verbs.h"
@@ -105,6 +106,7 @@ const verb VERB_COMPLETION = {
 int main(int argc, char **argv)
 {
     start_with_one_blas_thread(argc, argv, environ);
+    terminal_guard();
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_verbs();

@@ -4,10 +4,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/base/terminal_guard.h"
+
 bool terminal_size(FILE *out, int *columns, int *rows)
 {
     struct winsize size;
-    int file = fileno(out);
+    int file = terminal_file(out);
     if (file < 0 || !isatty(file)) return false;
     bool known = ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
     *columns = known ? size.ws_col : 80;

@@ -160,8 +160,9 @@ static void put_pattern(FILE *out, const key_pattern *p)
     fprintf(out, "last token shared by %.0f %%, last word by %.0f %%", 100 * p->gram[0],
             100 * p->word);
     for (int i = 0; i < PATTERN_WORDS && p->topics[i]; i++) {
-        fprintf(out, "%s <i>%s</i> (%.0f %%)", i ? "," : "; words:", p->topics[i],
-                100 * p->topic[i]);
+        fputs(i ? ", <i>" : "; words: <i>", out);
+        page_html_text(out, p->topics[i]);
+        fprintf(out, "</i> (%.0f %%)", 100 * p->topic[i]);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/base/host.h"
 #include "core/base/terminal.h"
+#include "core/base/terminal_guard.h"
 #include "harness/run/run_status.h"
 #define MOST_OF_A_RUN 0.99 /* of one that has not ended */
 
@@ -28,7 +29,7 @@ progress *progress_new(FILE *out, err *e)
     }
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
     p->out = out;
-    p->terminal = isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
+    p->terminal = isatty(terminal_file(out)) && term && strcmp(term, "dumb") != 0;
     p->colour = p->terminal && !(no_color && *no_color);
     p->began = host_monotonic_s();
     return p;
@@ -65,7 +66,9 @@ void progress_amount(char text[16], double amount)
 /* Removes the bars, so that a line can be written where they stood. */
 static void erase_bars(progress *p)
 {
-    if (p->drawn) fprintf(p->out, "\033[%dA\r\033[J", p->drawn);
+    char up[32];
+    snprintf(up, sizeof up, "\033[%dA\r\033[J", p->drawn);
+    if (p->drawn) terminal_control(p->out, up);
     p->drawn = 0;
 }
 
@@ -143,7 +146,6 @@ static void draw_bars(progress *p, int width, const char *name, double fraction,
         bar[i] = i < full ? '#' : '.';
     }
     bar[cells] = 0;
-    const char *on = p->colour ? "\033[32m" : "", *off = p->colour ? "\033[0m" : "";
     terminal_cut(own, sizeof own, name, NAME_CELLS);
     int head = NAME_CELLS + cells + 10; /* columns before the rest */
     /* Where the bar itself does not fit, the name is what remains. */
@@ -152,8 +154,11 @@ static void draw_bars(progress *p, int width, const char *name, double fraction,
         fprintf(p->out, "%s\n", line);
     } else {
         snprintf(cut, sizeof cut, "%.*s", width - 1 - head, rest);
-        fprintf(p->out, "%s%*s [%s%s%s] %3.0f%%  %s\n", own, NAME_CELLS - terminal_cells(own), "",
-                on, bar, off, 100 * fraction, cut);
+        fprintf(p->out, "%s%*s [", own, NAME_CELLS - terminal_cells(own), "");
+        if (p->colour) terminal_control(p->out, "\033[32m");
+        fputs(bar, p->out);
+        if (p->colour) terminal_control(p->out, "\033[0m");
+        fprintf(p->out, "] %3.0f%%  %s\n", 100 * fraction, cut);
     }
     p->drawn++;
 }

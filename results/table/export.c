@@ -49,6 +49,8 @@ static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
             table_print_csv(out, sqlite3_column_name(q, i));
         } else if (sqlite3_column_type(q, i) == SQLITE_FLOAT) {
             table_print_number(out, sqlite3_column_double(q, i));
+        } else if (sqlite3_column_type(q, i) == SQLITE_INTEGER) {
+            fprintf(out, "%lld", (long long)sqlite3_column_int64(q, i));
         } else if (sqlite3_column_type(q, i) != SQLITE_NULL) {
             table_print_csv(out, (const char *)sqlite3_column_text(q, i));
         }

@@ -263,7 +263,7 @@ static bool remove_older(const char *folder, int depth, arena *a, err *e)
                       strcmp(names[i] + n - 5, ".loci") == 0;
         if (!file_join(path, folder, names[i], e)) return false;
         if (events && !file_remove(path, e)) return false;
-        if (depth < 2 && file_is_folder(path)) {
+        if (depth < 2 && file_is_folder(path) && !file_is_link(path)) {
             if (!remove_older(path, depth + 1, a, e)) return false;
             rmdir(path); /* fails where something is left */
         }
@@ -287,14 +287,16 @@ static bool put_figures(file_out *f, store *s, const char *experiment, const cha
 
 static bool put_run(const char *folder, store *s, query *run, const label_list *labels, err *e)
 {
-    char label[NAME_BYTES + 16], inner[512], path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], name[64];
+    char label[NAME_BYTES + 16], inner[64], name[64];
+    char of_label[FILE_PATH_BYTES], path[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
     file_out f;
     double began = query_real(run, "began");
     unique_name(label, labels, query_peek(run, "label"));
-    snprintf(inner, sizeof inner, "%s/seed-%lld", label, (long long)query_int(run, "seed", 0));
+    snprintf(inner, sizeof inner, "seed-%lld", (long long)query_int(run, "seed", 0));
     snprintf(name, sizeof name, "events.out.tfevents.%.0f.loci", began);
-    if (!file_join(path, folder, inner, e) || !file_make_folders(path, e) ||
-        !file_join(file, path, name, e) || !file_out_open(&f, file, e)) {
+    if (!file_own_folder(of_label, folder, label, e) ||
+        !file_own_folder(path, of_label, inner, e) || !file_join(file, path, name, e) ||
+        !file_out_open(&f, file, e)) {
         return false;
     }
     if (put_figures(&f, s, labels->experiment, query_peek(run, "run"), began, e) &&

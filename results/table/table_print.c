@@ -6,6 +6,7 @@
 
 #include "core/base/json.h"
 #include "core/base/terminal.h"
+#include "core/base/terminal_guard.h"
 #include "results/table/table.h"
 
 static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
@@ -82,7 +83,10 @@ static void end_line(FILE *out, char *line, const char *colour)
     while (n > 0 && line[n - 1] == ' ') {
         n--;
     }
-    fprintf(out, "%s%.*s%s\n", colour, (int)n, line, *colour ? PLAIN : "");
+    if (*colour) terminal_control(out, colour);
+    fwrite(line, 1, n, out);
+    if (*colour) terminal_control(out, PLAIN);
+    fputc('\n', out);
 }
 
 /* which: -2 titles, -1 units, else a row. */
@@ -260,10 +264,27 @@ static bool reads_as_missing(const char *text)
     return false;
 }
 
+/* What a spreadsheet computes instead of showing it: a stranger's label would run there. Numbers
+ * stay numbers. */
+static bool reads_as_formula(const char *text)
+{
+    static const char *const SIGNS[] = {"=",  "+",  "-",  "@",  "\t", "\r",
+                                        "\n", "＝", "＋", "－", "＠"};
+    if (*text && text[strspn(text, "+-.0123456789eE")] == 0) {
+        char *end;
+        strtod(text, &end);
+        if (!*end) return false;
+    }
+    for (size_t i = 0; i < sizeof SIGNS / sizeof *SIGNS; i++) {
+        if (strncmp(text, SIGNS[i], strlen(SIGNS[i])) == 0) return true;
+    }
+    return false;
+}
+
 void table_print_csv(FILE *out, const char *text)
 {
-    bool marked = reads_as_missing(text);
-    if (!marked && !strpbrk(text, ",\"\r\n")) {
+    bool marked = reads_as_missing(text) || reads_as_formula(text);
+    if (!marked && !strpbrk(text, ",;\t\"\r\n")) {
         fputs(text, out);
         return;
     }
@@ -289,7 +310,8 @@ static void print_csv(FILE *out, const table *t)
             }
             const table_cell *x = &t->line[r].cell[c];
             if (x->kind == CELL_REAL) table_print_number(out, x->real);
-            if (x->kind == CELL_TEXT || x->kind == CELL_INT) table_print_csv(out, x->text);
+            if (x->kind == CELL_INT) fprintf(out, "%lld", (long long)x->integer);
+            if (x->kind == CELL_TEXT) table_print_csv(out, x->text);
         }
         fputc('\n', out);
     }
