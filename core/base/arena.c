@@ -1,5 +1,7 @@
 #include "core/base/arena.h"
 
+#include "core/base/pages.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -51,12 +53,13 @@ static char *chunk_data(chunk *c)
 
 static chunk *chunk_map(arena *a, size_t bytes)
 {
-    size_t total = header_bytes() + bytes;
+    size_t total = pages_round(header_bytes() + bytes);
     void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return NULL;
+    pages_ask(memory, total);
     chunk *c = memory;
     c->next = NULL;
-    c->capacity = bytes;
+    c->capacity = total - header_bytes();
     c->used = 0;
     a->mapped_bytes += total;
     a->maps++;

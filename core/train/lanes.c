@@ -1,5 +1,7 @@
 #include "core/train/lanes.h"
 
+#include "core/base/pages.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,11 +291,12 @@ static bool reserve_vectors(lanes *l, err *e)
     l->spare = calloc(n, sizeof(vector *));
     l->nodes = calloc((size_t)nodes, sizeof(vector *));
     l->has = calloc(n * (size_t)MAX(p->pieces, 1), sizeof *l->has);
-    l->memory_bytes = MAX(each * n, 1);
+    l->memory_bytes = pages_round(MAX(each * n, 1));
     /* Reserved for the worst order of finishing, touched as far as needed: pages cost when used. */
     l->memory = mmap(NULL, l->memory_bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (l->memory == MAP_FAILED) l->memory = NULL;
+    if (l->memory) pages_ask(l->memory, l->memory_bytes);
     if (!l->vectors || !l->spare || !l->nodes || !l->has || !l->memory) {
         return err_set(
             e, "no memory for %zu gradient vectors of %zu bytes; use fewer lanes or threads", n,

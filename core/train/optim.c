@@ -1,5 +1,6 @@
 #include "core/train/optim.h"
 
+#include "core/base/pages.h"
 #include "core/train/adafactor.h"
 
 #include <math.h>
@@ -99,10 +100,11 @@ static bool reserve(optim *m, err *e)
     m->sums = calloc((size_t)m->range_count + 1, sizeof *m->sums);
     m->touched = calloc((size_t)p->pieces + 1, sizeof *m->touched);
     m->rows = calloc((size_t)p->row_tables + 1, sizeof *m->rows);
-    m->memory_bytes = (size_t)(first + second + 1) * sizeof(real);
+    m->memory_bytes = pages_round((size_t)(first + second + 1) * sizeof(real));
     m->memory =
         mmap(NULL, m->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m->memory == MAP_FAILED) m->memory = NULL;
+    if (m->memory) pages_ask(m->memory, m->memory_bytes);
     if (!m->memory || !m->ranges || !m->wholes || !m->sums || !m->touched || !m->rows) {
         return err_set(e, "no memory for %zu bytes of the optimiser's moments; use a smaller model",
                        m->memory_bytes);
