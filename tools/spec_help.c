@@ -36,7 +36,7 @@ static const char CLAIMS[] =
     "  better, than, by         A is better than B, by more than a margin with its unit\n"
     "  variant, within, of      A is within a margin of B, either way\n"
     "  variant, at most, of, on A has at most a factor times the figure of B\n"
-    "  variant, on, above       a figure of loci inspect is above another one of the same model\n"
+    "  variant, on, above       a figure of loci inspect is above another one of it, or a number\n"
     "  rises with, falls with   a trend along an axis (where: {AXIS: VALUE} or variants: [...] say "
     "of\n"
     "                           what) or, of one `variant`, along position, frequency or\n"

@@ -17,7 +17,7 @@
  *       {variants: [small, large], falls with: width}         # a figure, along an axis
  *
  *     - name: agrees
- *       {variant: large, on: inspect.values.agreement, above: inspect.values.chance}
+ *       {variant: large, on: inspect.values.agreement, above: inspect.values.chance}  # or 0.5
  *
  * `on` names the figure (claim_figure.h; default: the comparison's own), `split` the split,
  * `slice: {position: 512-}` a part of the text, `distance` that of a probe's questions. */
@@ -32,7 +32,7 @@
 
 typedef enum statement_kind {
     STATEMENT_BETTER, /* `variant` is better than `other` by more than the margin; with `above`: its
-                         figure is larger than that other one of the same model */
+                         figure is larger than that other one of the same model, or number */
     STATEMENT_WITHIN, /* the two differ by less than the margin, either way */
     STATEMENT_AT_MOST, /* `variant` has at most `margin` times what `other` has */
     STATEMENT_RISES,   /* the figure (over `other`: the gain over it) rises along `along` ... */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/options/option.h"
 #include "results/store/collect_inspect.h"
 
 #define REAL_OF(field)  .kind = FIGURE_RUN, .offset = offsetof(compared_run, field)
@@ -67,6 +68,17 @@ const claim_figure *claim_figure_inspect(arena *a, const char *name)
         return f;
     }
     return NULL;
+}
+
+const claim_figure *claim_figure_given(arena *a, const char *text)
+{
+    double value;
+    if (!option_text_to_real(text, &value) || !isfinite(value)) return NULL;
+    claim_figure *f = arena_push_zero(a, 1, sizeof *f);
+    *f = (claim_figure){
+        .name = arena_strdup(a, text), .unit = "", .kind = FIGURE_GIVEN, .given = value};
+    f->title = f->name;
+    return f;
 }
 
 /* "per" is written "/" as well; spaces and capitals say nothing. */

@@ -5,11 +5,12 @@
 #include "results/compare/compare.h"
 
 typedef enum figure_kind {
-    FIGURE_METRIC, /* of the evaluation that counts, by compare_metric */
-    FIGURE_SLICE,  /* bits per token of a slice of its text */
-    FIGURE_RECALL, /* answers of a probe that are right */
-    FIGURE_RUN,    /* of the run or of its evaluation: a field of compared_run */
-    FIGURE_INSPECT /* that loci inspect found: inspect.PART.FIGURE, by the depth of layers */
+    FIGURE_METRIC,  /* of the evaluation that counts, by compare_metric */
+    FIGURE_SLICE,   /* bits per token of a slice of its text */
+    FIGURE_RECALL,  /* answers of a probe that are right */
+    FIGURE_RUN,     /* of the run or of its evaluation: a field of compared_run */
+    FIGURE_INSPECT, /* that loci inspect found: inspect.PART.FIGURE, by the depth of layers */
+    FIGURE_GIVEN    /* no figure of a run: the number that another one is to be above */
 } figure_kind;
 
 typedef struct claim_figure {
@@ -22,6 +23,7 @@ typedef struct claim_figure {
     size_t offset;            /* FIGURE_RUN: of the field */
     bool whole;               /* the field is an int64_t, -1 for unknown; else a double */
     const char *part, *found; /* FIGURE_INSPECT: as inspect_figure has them */
+    double given;             /* FIGURE_GIVEN */
     const char *layers;       /* only models have it one of whose layers is called so; NULL: all */
 } claim_figure;
 
@@ -33,6 +35,9 @@ extern const claim_figure CLAIM_FIGURES[];
 /* "inspect.values.agreement", made in the arena; NULL: there is no such part of an inspection.
  * Which figures a part has, only the inspection tells. */
 const claim_figure *claim_figure_inspect(arena *a, const char *name);
+
+/* "0.5", made in the arena; NULL: that is no number. */
+const claim_figure *claim_figure_given(arena *a, const char *text);
 
 /* The figure whose margins have this unit ("bits/byte", "bits per byte"), first of the list; NULL:
  * none has. */

@@ -115,6 +115,9 @@ static bool read_figures(gatherer *g, figures *f, const claim_figure *what, cons
         return true;
     case FIGURE_INSPECT:
         return read_inspected(g, f, what, r);
+    case FIGURE_GIVEN:
+        f->value[f->count++] = what->given;
+        return true;
     case FIGURE_RUN:
     default:
         f->value[f->count++] = claim_figure_of_run(what, r);
@@ -203,7 +206,7 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
         const claim_figure *what = i == 1 && g->s->above ? g->s->above : g->figure;
         if (!read_figures(g, &f[i], what, runs[i])) return false;
         bool same = same_text(what, runs[0], runs[i]) && f[i].count == f[0].count &&
-                    (what->kind == FIGURE_INSPECT ||
+                    (what->kind == FIGURE_INSPECT || what->kind == FIGURE_GIVEN ||
                      memcmp(f[i].tokens, f[0].tokens, sizeof f[0].tokens) == 0);
         char lacks[160];
         snprintf(lacks, sizeof lacks, "has no %.80s%s", what->title,

@@ -28,7 +28,8 @@ const option STATEMENT_READ_KEYS[] = {
     WORD(falls, "falls with", "an axis, or position, frequency, repetition"),
     WORD(over, "over", "a trend's: the variant over which the gain is taken"),
     WORD(where, "where", "a trend's: values of the other axes"),
-    WORD(above, "above", "another figure of the same variant, that `on` is larger than"),
+    WORD(above, "above",
+         "another figure of the same variant, or a number, that `on` is larger than"),
     WORD(on, "on", "the figure; default: the comparison's"),
     WORD(slice, "slice", "{position: 512-}: a part of the text"),
     {.name = "split",
@@ -110,20 +111,26 @@ static bool read_better(claim_reader *r, claim_statement *s, const statement_sou
            (!x->by || statement_parts_margin(r, s, x->by));
 }
 
-/* Two figures of one model; what they are measured in is theirs. */
+/* A figure of one model against another one of it, or a number; what they are measured in is
+ * theirs. */
 static bool read_above(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     s->kind = STATEMENT_BETTER;
     if (!needs(r, x->variant, x->above, "whose figures are they? add `variant:`") ||
         !needs(r, x->on, x->above, "what is above it? add `on:`") ||
-        !read_label(r, &s->variant, x->variant) ||
-        !statement_parts_figure(r, &s->above, x->above) ||
+        !read_label(r, &s->variant, x->variant)) {
+        return false;
+    }
+    if (x->above->kind == NODE_SCALAR) s->above = claim_figure_given(r->a, x->above->text);
+    if ((!s->above && !statement_parts_figure(r, &s->above, x->above)) ||
         (x->by && !statement_parts_margin(r, s, x->by))) {
         return false;
     }
     s->other = s->variant;
-    if (s->on->kind == FIGURE_INSPECT && s->above->kind == FIGURE_INSPECT) return true;
-    return node_err(r->e, x->above, "above compares what loci inspect found: inspect.PART.FIGURE");
+    bool known = s->above->kind == FIGURE_INSPECT || s->above->kind == FIGURE_GIVEN;
+    if (s->on->kind == FIGURE_INSPECT && known) return true;
+    return node_err(r->e, x->above,
+                    "above compares what loci inspect found: inspect.PART.FIGURE, or a number");
 }
 
 static bool read_within(claim_reader *r, claim_statement *s, const statement_source *x)

@@ -94,8 +94,8 @@ static void begin(gnuplot_script *p, const claims *x)
     gnuplot_begin(p, "claims", 760, 170 + 52 * x->count,
                   "Bar: estimate and interval of the statement that decides. Colours: after Holm's "
                   "correction over all claims.");
-    snprintf(title, sizeof title, "%.200s: claims", x->experiment);
-    gnuplot_set(p->out, "title", title);
+    snprintf(title, sizeof title, "%.200s: which claims hold, and by how much?", x->experiment);
+    gnuplot_title(p, title);
     gnuplot_set(p->out, "xlabel", "distance from the margin, each row to its own scale");
     fprintf(p->out,
             "set border 1\nset grid noxtics noytics\n"

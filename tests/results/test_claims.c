@@ -328,6 +328,7 @@ static void written_again(void)
         "- {name: e, better: A, than: B, slice: {repetition: 0}, by: 0.1 bits per token}\n"
         "- {name: g, variant: A, rises with: depth, on: inspect.values.agreement}\n"
         "- {name: h, variant: A, on: inspect.keys.x, above: inspect.keys.y, by: 2 %}\n"
+        "- {name: i, variant: A, on: inspect.keys.x, above: 0.5}\n"
         "- {name: f, better: A, than: B, on: recall, distance: 4096, by: 5 points}\n";
     arena *a = arena_new(0);
     claim_list *l = claims_of(a, yaml);

@@ -198,7 +198,9 @@ static void inspected(void)
         " {\"name\": \"chance\", \"variant\": \"good\", \"on\": \"inspect.values.agreement\", "
         "\"above\": \"inspect.values.chance\", \"by\": \"100 %\"},"
         " {\"name\": \"none\", \"variant\": \"same\", \"falls with\": \"depth\", \"on\": "
-        "\"inspect.values.agreement\"}]";
+        "\"inspect.values.agreement\"},"
+        " {\"name\": \"number\", \"variant\": \"good\", \"on\": \"inspect.values.agreement\", "
+        "\"above\": \"0.35\"}]";
     fake_experiment x = made(3);
     arena *a = arena_new(0);
     fake_write(&x);
@@ -217,6 +219,9 @@ static void inspected(void)
     EXPECT(c->list[2].verdict->verdict == VERDICT_UNDECIDED &&
                strstr(c->list[2].verdict->why, "loci inspect measures it"),
            "%s", c->list[2].verdict->why);
+    j = c->list[3].verdict->statements;
+    EXPECT(c->list[3].verdict->verdict == VERDICT_FAILS && fabs(j->estimate + 0.05) < 0.005,
+           "%s, %g", verdict_name(c->list[3].verdict->verdict), j->estimate);
     arena_free(a);
 }
 
