@@ -88,6 +88,7 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
                       &(plot_frame){.name = "recall-state",
                                     .caption = "Point: mean over distances and n seeds. Bar: from "
                                                "the lowest to the highest seed.",
+                                    .question = "what is remembered, for what is carried?",
                                     .x = "carried state of a stream (bytes)",
                                     .y = "accuracy, mean over distances",
                                     .lines = c->count});

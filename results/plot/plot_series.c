@@ -37,6 +37,7 @@ static int dashes_of(int look)
 void plot_series_title(char text[768], const comparison *c, const char *question, bool training)
 {
     char choice[512];
+    CHECK(question, "a picture answers a question");
     comparison shown = *c;
     shown.split_asked = c->split_asked && !training;
     compare_print_title(choice, &shown);
