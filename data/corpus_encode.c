@@ -48,13 +48,12 @@ static bool encode_piece(const encoder *x, piece_job *p)
 {
     const text_piece *t = &p->text;
     int64_t bytes = t->end - t->begin;
-    char *text = malloc((size_t)bytes + 1);
+    text_auto *text = malloc((size_t)bytes + 1);
     if (!text) return err_set(&p->problem, "out of memory");
     bool ok =
         reader_bytes(x->c->reader, p->d->file, p->d->offset + t->begin, bytes, text, &p->problem) &&
         sentencepiece_encoder_ids(x->model, text, bytes, t->before, t->behind, &p->out,
                                   &p->problem);
-    free(text);
     return ok;
 }
 

@@ -47,11 +47,9 @@ static bool read_options(void **options, const corpus_class *cls, const node *sp
 bool corpus_check(const node *spec, err *e)
 {
     const corpus_class *cls = class_of(spec, e);
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     void *options;
-    bool ok = cls && read_options(&options, cls, spec, a, e);
-    arena_free(a);
-    return ok;
+    return cls && read_options(&options, cls, spec, a, e);
 }
 
 /* Training and validation are needed by every run; some published sets have no test part. */

@@ -15,11 +15,9 @@
  * another folder. */
 static const char *absolute(const char *path, arena *a)
 {
-    char *full = realpath(path, NULL);
+    text_auto *full = realpath(path, NULL);
     if (!full) return NULL;
-    const char *kept = arena_strdup(a, full);
-    free(full);
-    return kept;
+    return arena_strdup(a, full);
 }
 
 /* folder/name if that exists. */

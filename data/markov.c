@@ -170,7 +170,7 @@ static bool open_markov(corpus *c, err *e)
     for (int64_t i = 0; i < o->order; i++) {
         m.contexts *= o->symbols;
     }
-    arena *scratch = arena_new(0);
+    arena_auto *scratch = arena_new(0);
     m.next = ARENA_NEW(scratch, double, m.contexts *m.symbols);
     m.stationary = ARENA_NEW(scratch, double, m.contexts);
     draw_chain(&m, o->sharpness, (uint64_t)o->seed);
@@ -178,7 +178,6 @@ static bool open_markov(corpus *c, err *e)
     write_documents(c, &m, o);
     c->vocab = o->symbols;
     c->entropy = entropy_per_token(&m, o->order, o->length);
-    arena_free(scratch);
     return true;
 }
 

@@ -48,7 +48,7 @@ static json_t *listed_shards(const char *folder, err *e)
     size_t i;
     if (!file_join(path, folder, "corpus.json", e)) return json_decref(found), NULL;
     if (!file_exists(path)) return found;
-    json_t *all = json_read(path, e);
+    json_auto_t *all = json_read(path, e);
     if (!all) return json_decref(found), NULL;
     json_object_foreach(json_object_get(all, "splits"), split, parts)
     {
@@ -58,7 +58,6 @@ static json_t *listed_shards(const char *folder, err *e)
             if (name && !strchr(name, '/')) json_object_set_new(found, name, json_true());
         }
     }
-    json_decref(all);
     return found;
 }
 
@@ -67,7 +66,7 @@ static bool check_folder(const char *folder, const json_t *listed, err *e)
 {
     const char *const *names;
     int64_t count = 0;
-    arena *a = arena_new(1 << 14);
+    arena_auto *a = arena_new(1 << 14);
     bool ok = !file_exists(folder) || file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; i < count && ok; i++) {
         size_t n = strlen(names[i]);
@@ -78,7 +77,6 @@ static bool check_folder(const char *folder, const json_t *listed, err *e)
                      "the new ones; export into another folder, or remove it",
                      folder, names[i]);
     }
-    arena_free(a);
     return ok;
 }
 
@@ -128,9 +126,7 @@ static bool write_shards(const corpus *c, const prepare_options *o, err *e)
  * of them, and the next export says so. */
 bool prepare_export(const corpus *c, const prepare_options *o, err *e)
 {
-    json_t *before = listed_shards(o->out, e);
-    bool ok = before && check_folder(o->out, before, e) && write_shards(c, o, e) &&
-              remove_stale(o->out, before, e);
-    json_decref(before);
-    return ok;
+    json_auto_t *before = listed_shards(o->out, e);
+    return before && check_folder(o->out, before, e) && write_shards(c, o, e) &&
+           remove_stale(o->out, before, e);
 }

@@ -204,13 +204,11 @@ bool shard_writer_finish(shard_writer *w, err *e)
     if (!close_file(w, e) || !file_join(path, w->folder, "corpus.json", e)) return false;
     const shard_meta *m = &w->meta;
     json_t *tokenizer = json_pack("{s:s,s:s?}", "sha256", m->tokenizer, "model", m->model);
-    json_t *all = json_pack("{s:s,s:i,s:s,s:s,s:I,s:b,s:b,s:o,s:O}", "format", "loci shards",
-                            "version", 1, "corpus", m->corpus, "source", m->source, "vocab",
-                            (json_int_t)m->vocab, "lossless", m->lossless, "words", m->words,
-                            "tokenizer", tokenizer, "splits", w->splits);
+    json_auto_t *all = json_pack("{s:s,s:i,s:s,s:s,s:I,s:b,s:b,s:o,s:O}", "format", "loci shards",
+                                 "version", 1, "corpus", m->corpus, "source", m->source, "vocab",
+                                 (json_int_t)m->vocab, "lossless", m->lossless, "words", m->words,
+                                 "tokenizer", tokenizer, "splits", w->splits);
     CHECK(all, "out of memory");
     if (m->separator >= 0) json_object_set_new(all, "separator", json_integer(m->separator));
-    bool ok = json_write(path, all, e);
-    json_decref(all);
-    return ok;
+    return json_write(path, all, e);
 }

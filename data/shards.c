@@ -157,12 +157,10 @@ bool shards_parse(corpus *c, const char *json, size_t bytes, const char *folder,
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "corpus.json", e)) return false;
     json_error_t problem;
-    json_t *all = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &problem);
+    json_auto_t *all = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &problem);
     if (!all) return err_set(e, "%s:%d:%d: %s", path, problem.line, problem.column, problem.text);
     loading l = {c, folder, path, header, e};
-    bool ok = load_all(&l, all, origin);
-    json_decref(all);
-    return ok;
+    return load_all(&l, all, origin);
 }
 
 bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e)
@@ -201,13 +199,12 @@ bool shards_verify(const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "corpus.json", e)) return false;
-    json_t *all = json_read(path, e);
+    json_auto_t *all = json_read(path, e);
     if (!all) return false;
     bool ok = true;
     for (int kind = 0; kind < SPLITS && ok; kind++) {
         const json_t *splits = json_object_get(all, "splits");
         ok = verify_split(folder, json_object_get(splits, split_name((split_kind)kind)), e);
     }
-    json_decref(all);
     return ok;
 }

@@ -246,14 +246,11 @@ char *stream_cursor(const stream *s, arena *a)
         json_array_append_new(rows, json_pack("[I,I,I,b]", (json_int_t)r->document,
                                               (json_int_t)r->next, (json_int_t)r->end, r->padded));
     }
-    json_t *all = json_pack("{s:I,s:I,s:o}", "spans", (json_int_t)s->spans, "taken",
-                            (json_int_t)s->taken, "rows", rows);
-    char *text = json_dumps(all, JSON_COMPACT);
+    json_auto_t *all = json_pack("{s:I,s:I,s:o}", "spans", (json_int_t)s->spans, "taken",
+                                 (json_int_t)s->taken, "rows", rows);
+    text_auto *text = json_dumps(all, JSON_COMPACT);
     CHECK(text, "out of memory");
-    char *kept = arena_strdup(a, text);
-    free(text);
-    json_decref(all);
-    return kept;
+    return arena_strdup(a, text);
 }
 
 static bool read_place(const stream *s, row_place *r, json_t *text)

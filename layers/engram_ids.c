@@ -82,7 +82,7 @@ static int by_text(const void *x, const void *y)
 
 void engram_ids_fold(int32_t *folded, const char *const *text, int64_t vocab)
 {
-    arena *a = arena_new((size_t)1 << 20);
+    arena_auto *a = arena_new((size_t)1 << 20);
     folded_text *list = ARENA_NEW(a, folded_text, vocab);
     int64_t n = 0;
     for (int32_t id = 0; id < vocab; id++) {
@@ -95,5 +95,4 @@ void engram_ids_fold(int32_t *folded, const char *const *text, int64_t vocab)
         if (strcmp(list[i].text, list[first].text) != 0) first = i;
         folded[list[i].id] = list[first].id;
     }
-    arena_free(a);
 }

@@ -79,12 +79,10 @@ static hash_table_shape shape_of(const hash_ffn_options *o, int64_t vocab, rng_k
 
 static bool check_table(const hash_ffn_options *o, const layer_dims *dims, const node *at, err *e)
 {
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     int32_t *table = ARENA_NEW(a, int32_t, o->hashes * (dims->vocab + 1));
     hash_table_shape s = shape_of(o, dims->vocab, (rng_key){0});
-    bool ok = hash_table_read(table, o->table, &s, at, e);
-    arena_free(a);
-    return ok;
+    return hash_table_read(table, o->table, &s, at, e);
 }
 
 static bool hash_ffn_check(const void *options, const layer_dims *dims, const node *at, err *e)
@@ -144,14 +142,13 @@ static void fill_by_similarity(layer_build *b, const layer *self, hash_ffn_plan 
                                const hash_table_shape *s)
 {
     const hash_ffn_options *o = self->options;
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     int64_t width;
     const double *points = source_points(b, self, p, a, &width);
     if (points && o->hash == HASH_CLUSTERED) hash_table_clustered(table, points, width, s);
     if (points && o->hash == HASH_DISPERSED) {
         hash_table_dispersed(table, points, width, o->clusters > 0 ? o->clusters : s->experts, s);
     }
-    arena_free(a);
 }
 
 /* load [hashes, experts] only for balanced ones. */
@@ -198,7 +195,7 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
 {
     const hash_ffn_options *o = self->options;
     int64_t entries = p->hashes * (self->dims.vocab + 1), loads = p->hashes * o->experts.experts;
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     int32_t *table = arena_push_zero(o->hash == HASH_TABLE ? b->memory : a, entries, sizeof *table);
     double *load = arena_push_zero(a, loads, sizeof *load);
     hash_table_shape s = shape_of(o, self->dims.vocab, key);
@@ -215,7 +212,6 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
     if (o->hash == HASH_BALANCED) {
         add_given(b, self, "load", p->hashes, o->experts.experts, sums);
     }
-    arena_free(a);
 }
 
 /* ---- building ---- */

@@ -75,7 +75,7 @@ static int64_t least(const double *load, int64_t n)
 void hash_table_balanced(int32_t *table, double *load, const int64_t *counts,
                          const hash_table_shape *s)
 {
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     int64_t ids = s->vocab + 1;
     counted *order = ARENA_NEW(a, counted, ids);
     for (int64_t m = 0; m < s->hashes; m++, table += ids, load += s->experts) {
@@ -95,7 +95,6 @@ void hash_table_balanced(int32_t *table, double *load, const int64_t *counts,
             load[e] += (double)order[i].count;
         }
     }
-    arena_free(a);
 }
 
 /* ---- by similarity ---- */
@@ -124,7 +123,7 @@ static void deal(int32_t *table, const counted *members, int64_t n, int64_t expe
 void hash_table_dispersed(int32_t *table, const double *points, int64_t width, int64_t clusters,
                           const hash_table_shape *s)
 {
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     int64_t ids = s->vocab + 1;
     int32_t *cluster = ARENA_NEW(a, int32_t, ids);
     counted *members = ARENA_NEW(a, counted, ids);
@@ -142,7 +141,6 @@ void hash_table_dispersed(int32_t *table, const double *points, int64_t width, i
             deal(table, members, n, s->experts, key);
         }
     }
-    arena_free(a);
 }
 
 /* ---- from a file ---- */
@@ -210,9 +208,7 @@ bool hash_table_read(int32_t *table, const char *path, const hash_table_shape *s
     err why = {{0}};
     memset(table, 0, (size_t)(s->hashes * (s->vocab + 1)) * sizeof *table);
     size_t bytes;
-    char *text = file_read(path, &bytes, &why);
+    text_auto *text = file_read(path, &bytes, &why);
     if (!text) return node_err(e, at, "%s", why.text);
-    bool ok = read_lines(table, text, bytes, path, s, at, e);
-    free(text);
-    return ok;
+    return read_lines(table, text, bytes, path, s, at, e);
 }

@@ -119,7 +119,7 @@ static void move_means(clustering *x)
 void kmeans(int32_t *cluster, const double *points, int64_t n, int64_t width, int64_t clusters,
             rng_key key)
 {
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     clustering x = {.points = points,
                     .n = n,
                     .width = width,
@@ -133,5 +133,4 @@ void kmeans(int32_t *cluster, const double *points, int64_t n, int64_t width, in
     for (int round = 0; round < MOST_ROUNDS && assign(&x); round++) {
         move_means(&x);
     }
-    arena_free(a);
 }

@@ -419,7 +419,7 @@ unsigned model_needs(const node *spec)
     static const char *const ignore[] = {"kind", NULL};
     const node *blocks = spec ? node_get(spec, "blocks") : NULL;
     if (!blocks || blocks->kind != NODE_LIST) return 0;
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     unsigned needs = 0;
     block_spec block;
     for (int i = 0; i < blocks->count; i++) {
@@ -430,6 +430,5 @@ unsigned model_needs(const node *spec)
     }
     layer_spec head;
     if (head_spec(&head, node_get(spec, "head"), NULL)) needs |= layer_needs(&head, ignore, a);
-    arena_free(a);
     return needs;
 }

@@ -138,7 +138,7 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
         CHECK(prompts[r].count >= 1, "row %lld has no prompt", (long long)r);
         shortest = MIN(shortest, prompts[r].count);
     }
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     continuation c = {.state = s,
                       .tape = t,
                       .values = values,
@@ -153,5 +153,4 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
         int64_t left = block - s->position[0] % block;
         read_tokens(&c, MAX(1, MIN(shortest - c.read, left)));
     } while (draw_tokens(&c, count, how, emit, user));
-    arena_free(a);
 }

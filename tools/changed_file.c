@@ -37,7 +37,7 @@ static void put_difference(void *user, const char *path, const char *ran, const 
 static void say_differences(const spec *file, const char *ran_file, const json_t *ran,
                             const json_t *says)
 {
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     teller t = {.out = open_memstream(&text, &bytes)};
     CHECK(t.out, "no memory for a text");
@@ -50,7 +50,6 @@ static void say_differences(const spec *file, const char *ran_file, const json_t
                 file->file, file->name, ran_file, text);
         if (t.count > SHOWN) fprintf(stderr, "  and %d more\n", t.count - SHOWN);
     }
-    free(text);
 }
 
 /* The spec that the experiment was run with. An older record has but the file's text. */
@@ -66,17 +65,14 @@ static json_t *spec_then(query *q, arena *a, const spec *file)
 
 void changed_file_say(store *s, const spec *file)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     query q =
         QUERY(s, NULL, "SELECT spec_file, spec_text, spec FROM experiment WHERE experiment = ?1",
               file->name);
     if (query_next(&q)) {
-        json_t *ran = spec_then(&q, a, file);
-        json_t *says = json_loads(node_json(a, file->root, false), 0, NULL);
+        json_auto_t *ran = spec_then(&q, a, file);
+        json_auto_t *says = json_loads(node_json(a, file->root, false), 0, NULL);
         if (ran && says) say_differences(file, query_text(&q, "spec_file", a), ran, says);
-        json_decref(ran);
-        json_decref(says);
     }
     query_close(&q);
-    arena_free(a);
 }

@@ -82,14 +82,13 @@ static int help_width(void)
 /* The text's paragraphs: what its source breaks is broken anew, indented lines stay. */
 static void print_paragraphs(const char *text)
 {
-    char *flowing = strdup(text);
+    text_auto *flowing = strdup(text);
     CHECK(flowing, "no memory for help");
     for (char *x = flowing; *x; x++) {
         bool joins = *x == '\n' && x > flowing && x[-1] != '\n' && x[1] && !strchr("\n ", x[1]);
         if (joins) *x = ' ';
     }
     terminal_wrap(stdout, flowing, 0, 0, help_width());
-    free(flowing);
 }
 
 static void print_option(const option *o)

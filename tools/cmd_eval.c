@@ -72,13 +72,11 @@ static bool is_recorded(const char *folder, const char *id)
     search s = {id, false};
     size_t bytes;
     if (!file_join(path, folder, "evals.jsonl", NULL) || !file_exists(path)) return false;
-    char *text = file_read(path, &bytes, &ignored);
+    text_auto *text = file_read(path, &bytes, &ignored);
     for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1) {
-        json_t *o = json_loadb(line, (size_t)(end - line), 0, NULL);
+        json_auto_t *o = json_loadb(line, (size_t)(end - line), 0, NULL);
         note_id(&s, o);
-        json_decref(o);
     }
-    free(text);
     return s.found;
 }
 

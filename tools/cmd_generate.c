@@ -122,7 +122,7 @@ static void continue_share(void *arg, int64_t item, int thread)
     const work *w = arg;
     const generate_call *o = w->options;
     const share *s = &w->shares[item];
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     model_prompt *prompts = ARENA_NEW(a, model_prompt, s->rows);
     for (int64_t i = 0; i < s->rows; i++) {
         prompts[i] = s->texts[i].read;
@@ -133,7 +133,6 @@ static void continue_share(void *arg, int64_t item, int thread)
     model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text, s->texts);
     tape_free(t);
     model_state_free(state);
-    arena_free(a);
 }
 
 /* All texts at once, a share for every thread; one by one where a layer looks at whole calls, for
@@ -159,10 +158,9 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
 static bool write_texts(const trained_model *m, const continued *texts, int64_t count, err *e)
 {
     for (int64_t i = 0; i < count; i++) {
-        char *text = corpus_decode(m->corpus, texts[i].drawn, texts[i].count, e);
+        text_auto *text = corpus_decode(m->corpus, texts[i].drawn, texts[i].count, e);
         if (!text) return false;
         printf("%s%s%s\n", i ? "\n" : "", texts[i].prompt, text);
-        free(text);
     }
     return true;
 }

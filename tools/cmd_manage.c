@@ -40,10 +40,9 @@ static int check_known(const cli_call *c)
 {
     const manage_call *o = c->options;
     err e = {0};
-    store *s = reading_open(cli_out(o->out), &e);
+    store_auto *s = reading_open(cli_out(o->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     bool known = experiment_check(s, c->words[0], &e);
-    store_close(s);
     return known ? EXIT_DONE : cli_fail(EXIT_USAGE, "%s", e.text);
 }
 

@@ -14,11 +14,10 @@ static const option OPTIONS[] = {
 
 static bool print_json(store *s, const char *id, err *e)
 {
-    json_t *run = run_view_json(s, id, e);
+    json_auto_t *run = run_view_json(s, id, e);
     if (!run) return false;
     json_print(stdout, run, JSON_INDENT(1));
     putchar('\n');
-    json_decref(run);
     return true;
 }
 

@@ -99,13 +99,10 @@ static int print_all(look *seen, const cli_call *c, store *s, arena *a, err *e)
 static int look_once(look *seen, const cli_call *c, err *e)
 {
     const status_call *o = c->options;
-    store *s = reading_open(cli_out(o->out), e);
+    store_auto *s = reading_open(cli_out(o->out), e);
     if (!s) return EXIT_FAILED;
-    arena *a = arena_new(1 << 18);
-    int status = c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
-    arena_free(a);
-    store_close(s);
-    return status;
+    arena_auto *a = arena_new(1 << 18);
+    return c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
 }
 
 static int status_of_runs(const cli_call *c)

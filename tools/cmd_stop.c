@@ -31,11 +31,10 @@ static int stop_launches(const cli_call *c, const char *name, err *e)
 static int stop_experiment(const cli_call *c)
 {
     err e = {0};
-    store *s = reading_open(cli_out(((const stop_call *)c->options)->out), &e);
+    store_auto *s = reading_open(cli_out(((const stop_call *)c->options)->out), &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     const char *name = reading_experiment(c->memory, s, c->words[0], &e);
     int status = name ? stop_launches(c, name, &e) : EXIT_USAGE;
-    store_close(s);
     return status == EXIT_DONE ? status : cli_fail(status, "%s", e.text);
 }
 

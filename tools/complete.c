@@ -73,7 +73,7 @@ static void print_choices(FILE *out, const char *choices, const char *begun)
 static void print_labels(FILE *out, const char *record, const char *name, const char *begun)
 {
     json_t *x = json_read(record, NULL), *run, *runs = json_object_get(x, "runs");
-    json_t *seen = json_object();
+    json_auto_t *seen = json_object();
     size_t i;
     json_array_foreach(runs, i, run)
     {
@@ -84,7 +84,6 @@ static void print_labels(FILE *out, const char *record, const char *name, const 
         snprintf(whole, sizeof whole, "%s/%s", name, label);
         if (begins(whole, begun)) fprintf(out, "%s\n", whole);
     }
-    json_decref(seen);
     json_decref(x);
 }
 
@@ -93,7 +92,7 @@ static void print_names(FILE *out, const char *begun)
 {
     char folder[FILE_PATH_BYTES], record[FILE_PATH_BYTES];
     const char *results = cli_out(NULL);
-    arena *a = arena_new(1 << 14);
+    arena_auto *a = arena_new(1 << 14);
     const char *const *files = NULL;
     int64_t n = 0;
     bool any = file_join(folder, results, "experiments", NULL) &&
@@ -110,7 +109,6 @@ static void print_names(FILE *out, const char *begun)
             fprintf(out, "%s\n", name);
         }
     }
-    arena_free(a);
 }
 
 void complete_print(FILE *out, const verb *const *verbs, int verb_count, int count,

@@ -97,7 +97,7 @@ static void print_total(FILE *out, const run_time *times, int count, int jobs)
 
 bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate, int format, err *e)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     const char **states = ARENA_NEW(a, const char *, x->run_count);
     bool *left = arena_push_zero(a, x->run_count, sizeof *left);
     run_time *times = arena_push_zero(a, x->run_count, sizeof *times);
@@ -115,6 +115,5 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
         print_table(a, x, states, times, format);
         print_total(programs ? stderr : stdout, times, x->run_count, supervision_jobs(how, count));
     }
-    arena_free(a);
     return ok;
 }

@@ -50,11 +50,10 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
 int reading_run(const cli_call *c, const char *out, reading_use use)
 {
     err e = {0};
-    store *s = reading_open(out, &e);
+    store_auto *s = reading_open(out, &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     const char *word = c->words[0], *name = reading_experiment(c->memory, s, word, &e);
     int status = name ? use(c, s, name, &e) : word ? EXIT_USAGE : EXIT_FAILED;
-    store_close(s);
     return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
 }
 

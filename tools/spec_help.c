@@ -68,7 +68,7 @@ static bool has_option(const option *table, const option *o)
 /* What all kinds of corpus understand stands once, in front. */
 static void print_data(FILE *out)
 {
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     const corpus_places nowhere = {0};
     const corpus_info *list;
     int count = prepare_list(&list, &nowhere, a);
@@ -83,7 +83,6 @@ static void print_data(FILE *out)
         fprintf(out, "\ndata: {corpus: %s}: %s\n", list[i].name, list[i].help);
         if (n > 0) options_print(out, own);
     }
-    arena_free(a);
 }
 
 static const char MODEL[] =

@@ -97,6 +97,11 @@ void arena_free(arena *a)
     free(a);
 }
 
+void arena_end(arena **a)
+{
+    arena_free(*a);
+}
+
 /* The chunk that holds `bytes` more: the current one, one kept from before the last reset, or a
  * freshly mapped one behind the current. */
 static chunk *chunk_with_room(arena *a, size_t bytes)

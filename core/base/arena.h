@@ -20,6 +20,8 @@ typedef struct arena_mark {
 /* chunk_bytes: what is mapped at first; 0: 8 MiB. Later chunks are as large as all before them. */
 arena *arena_new(size_t chunk_bytes);
 void arena_free(arena *a);
+#define arena_auto arena ENDS_BY(arena_end) /* freed where its block ends */
+void arena_end(arena **a);
 
 /* count * size bytes, overflow checked, not zeroed. A count of 0 gives a valid pointer. */
 void *arena_push(arena *a, int64_t count, size_t size);

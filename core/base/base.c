@@ -40,3 +40,8 @@ void check_failed(const char *file, int line, const char *expression, const char
     fputc('\n', stderr);
     abort();
 }
+
+void base_free_text(char **text)
+{
+    free(*text);
+}

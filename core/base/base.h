@@ -56,6 +56,13 @@ _Noreturn void check_failed(const char *file, int line, const char *expression, 
 #define DCHECK(condition, ...) ((void)0)
 #endif
 
+/* A local variable of such a type ends with the block it stands in, on whatever way that is left;
+ * NULL is fine. As json_auto_t, which is jansson's, and arena_auto, store_auto; this one is of
+ * text from the heap. What a function hands on is none. */
+#define ENDS_BY(end) __attribute__((cleanup(end)))
+#define text_auto    char ENDS_BY(base_free_text)
+void base_free_text(char **text);
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -114,9 +114,8 @@ char *json_text(const json_t *x, size_t flags)
 
 void json_print(FILE *out, const json_t *x, size_t flags)
 {
-    char *text = json_text(x, flags);
+    text_auto *text = json_text(x, flags);
     if (text) fputs(text, out);
-    free(text);
 }
 
 bool json_write(const char *path, const json_t *value, err *e)

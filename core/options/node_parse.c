@@ -347,7 +347,7 @@ node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err
 node *node_load(arena *a, const char *path, err *e)
 {
     size_t bytes;
-    char *text = file_read(path, &bytes, e);
+    text_auto *text = file_read(path, &bytes, e);
     if (!text) return NULL;
     node *root = NULL;
     if (bytes > MAX_FILE_BYTES) {
@@ -355,6 +355,5 @@ node *node_load(arena *a, const char *path, err *e)
     } else {
         root = node_parse(a, text, bytes, path, e);
     }
-    free(text);
     return root;
 }

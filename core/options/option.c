@@ -127,9 +127,7 @@ static bool read_number(void *options, const option *o, const node *n, err *e)
 
 static bool read_choice(void *options, const option *o, const node *n, err *e)
 {
-    if (n->kind != NODE_SCALAR) {
-        return node_err(e, n, "expected one of %s", o->choices);
-    }
+    if (n->kind != NODE_SCALAR) return node_err(e, n, "expected one of %s", o->choices);
     /* `positions: null` and an empty value say what `none` says, where that is a choice. */
     const char *text = node_is_null(n) ? "none" : n->text;
     int64_t index = option_choice(o->choices, text);
@@ -326,7 +324,7 @@ void options_print(FILE *out, const option *table)
         initial_width = MAX(initial_width, MIN(16, (int)strlen(initial)));
     }
     initial_width = MAX(initial_width, (int)strlen("required"));
-    arena *a = arena_new(1 << 12);
+    arena_auto *a = arena_new(1 << 12);
     for (const option *o = table; o->name; o++) {
         char range[96];
         bool numeric = o->type == OPTION_INT || o->type == OPTION_REAL;
@@ -338,5 +336,4 @@ void options_print(FILE *out, const option *table)
         if (o->needs) fprintf(out, "; needs %s", option_needs_text(a, o));
         fputc('\n', out);
     }
-    arena_free(a);
 }

@@ -157,7 +157,7 @@ static void orthonormalise(double *vectors, int64_t n, int64_t length)
 static void start_orthogonal(real *x, int64_t rows, int64_t columns, double a, rng_key key)
 {
     int64_t vectors = MIN(rows, columns), length = MAX(rows, columns);
-    arena *scratch = arena_new(0);
+    arena_auto *scratch = arena_new(0);
     double *q = ARENA_NEW(scratch, double, vectors *length);
     rng_fill_normal(q, vectors * length, key);
     for (int64_t n = 0; n < vectors; n++) {
@@ -169,7 +169,6 @@ static void start_orthogonal(real *x, int64_t rows, int64_t columns, double a, r
             x[r * columns + c] = (real)(a * value);
         }
     }
-    arena_free(scratch);
 }
 
 /* Drawn by name, not one after the other: a layer that is added, or moved, changes no other's

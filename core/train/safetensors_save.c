@@ -105,11 +105,10 @@ bool safetensors_save(const char *path, const st_entry *entries, int count, cons
         order[i] = &entries[i];
     }
     if (count > 1) qsort(order, (size_t)count, sizeof *order, writing_order);
-    char *header = header_text(order, count, metadata, texts);
+    text_auto *header = header_text(order, count, metadata, texts);
     bool ok = header
                   ? write_all(path, header, order, count, hex, e)
                   : err_set(e, "%s: a name or metadata text is not UTF-8, or memory is out", path);
-    free(header);
     free(order);
     return ok;
 }

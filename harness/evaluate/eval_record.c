@@ -86,31 +86,28 @@ void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const
     json_t *o =
         json_pack("{s:o*, s:I, s:o*, s:o}", "run", json_string(run), "step", (json_int_t)step,
                   "split", json_string(split), "protocol", json_deep_copy(protocol));
-    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+    text_auto *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
     CHECK(text, "out of memory for an identity");
     char hex[SHA256_HEX];
     sha256_hex(hex, text, strlen(text));
     memcpy(id, hex, EVAL_ID_CHARS - 1);
     id[EVAL_ID_CHARS - 1] = 0;
-    free(text);
     json_decref(o);
 }
 
 void eval_record_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run,
                          int64_t step)
 {
-    json_t *protocol = eval_record_protocol(task);
+    json_auto_t *protocol = eval_record_protocol(task);
     eval_record_id(id, run, step, split_name(eval_options_split(task->options)), protocol);
-    json_decref(protocol);
 }
 
 static json_t *document_record(const eval_document *d)
 {
-    json_t *o = json_pack("{s:I, s:o*, s:o, s:I, s:o, s:o}", "index", (json_int_t)d->index, "name",
-                          json_string(d->name), "nats", json_finite(d->nats), "tokens",
-                          (json_int_t)d->tokens, "bytes", count_or_null(d->bytes), "words",
-                          count_or_null(d->words));
-    return o;
+    return json_pack("{s:I, s:o*, s:o, s:I, s:o, s:o}", "index", (json_int_t)d->index, "name",
+                     json_string(d->name), "nats", json_finite(d->nats), "tokens",
+                     (json_int_t)d->tokens, "bytes", count_or_null(d->bytes), "words",
+                     count_or_null(d->words));
 }
 
 json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,

@@ -118,7 +118,7 @@ bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document
     for (int64_t i = 0; i < n; i++) {
         total += documents[i].tokens;
     }
-    arena *a = arena_new(1 << 18);
+    arena_auto *a = arena_new(1 << 18);
     slice_pass p = {.out = s, .split = corpus_get(c, split), .fd = fd};
     p.frequency = ARENA_NEW(a, int, vocab);
     p.seen = ARENA_NEW(a, token_seen, vocab);
@@ -137,7 +137,6 @@ bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document
         before += documents[i].tokens;
     }
     free(p.counts);
-    arena_free(a);
     return ok;
 }
 

@@ -163,7 +163,7 @@ static bool read_key(const inspection *x, const inspected_layer *l, int64_t memo
 
 bool inspect_patterns(inspection *x, err *e)
 {
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     bool ok = true;
     for (int i = 0; ok && i < x->layer_count; i++) {
         inspected_layer *l = &x->layers[i];
@@ -173,6 +173,5 @@ bool inspect_patterns(inspection *x, err *e)
             ok = read_key(x, l, m, a, e);
         }
     }
-    arena_free(a);
     return ok;
 }

@@ -50,8 +50,7 @@ void inspect_values(inspection *x)
         if (l->triggers.list) {
             l->agreements = ARENA_NEW(x->memory, memory_agreement, l->memories.count);
         }
-        arena *a = arena_new(0);
+        arena_auto *a = arena_new(0);
         read_values(x, l, &read, a);
-        arena_free(a);
     }
 }

@@ -27,10 +27,9 @@ static void read_pieces(prefixes *p, const corpus *c)
     int32_t anchor = find_anchor(c, p->vocab, &length);
     p->pieces = ARENA_NEW(p->memory, const char *, p->vocab);
     for (int64_t id = 0; id < p->vocab; id++) {
-        char *text = corpus_decode(c, (int32_t[]){anchor, (int32_t)id}, 2, NULL);
+        text_auto *text = corpus_decode(c, (int32_t[]){anchor, (int32_t)id}, 2, NULL);
         p->pieces[id] =
             text && strlen(text) >= length ? arena_strdup(p->memory, text + length) : "";
-        free(text);
     }
 }
 

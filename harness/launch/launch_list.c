@@ -13,12 +13,10 @@ static const char *job_of(arena *a, const char *folder, const char *experiment)
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "stopped", NULL) || file_exists(path)) return NULL;
     if (!file_join(path, folder, "launch.json", NULL) || !file_exists(path)) return NULL;
-    json_t *record = json_read(path, NULL);
+    json_auto_t *record = json_read(path, NULL);
     const char *name = json_get_text(record, "experiment"), *job = json_get_text(record, "job");
     bool ours = name && job && strcmp(name, experiment) == 0;
-    const char *kept = ours ? arena_strdup(a, job) : NULL;
-    json_decref(record);
-    return kept;
+    return ours ? arena_strdup(a, job) : NULL;
 }
 
 bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e)

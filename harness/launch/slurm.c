@@ -116,11 +116,10 @@ int slurm_most_tasks(void)
 {
     static const char KEY[] = "MaxArraySize";
     err ignored;
-    char *text = ask((const char *const[]){"scontrol", "show", "config", NULL}, &ignored);
+    text_auto *text = ask((const char *const[]){"scontrol", "show", "config", NULL}, &ignored);
     const char *found = text ? strstr(text, KEY) : NULL;
     const char *value = found ? found + strlen(KEY) : "";
     long most = strtol(value + strspn(value, " ="), NULL, 10);
-    free(text);
     return most > 1 ? (int)MIN(most, 1000000) - 1 : 1000;
 }
 
@@ -185,8 +184,6 @@ bool slurm_queue_read(slurm_queue *q, const char *jobs, err *e)
 
 bool slurm_cancel(const char *job, err *e)
 {
-    char *text = ask((const char *const[]){"scancel", job, NULL}, e);
-    bool done = text || is_gone(e);
-    free(text);
-    return done;
+    text_auto *text = ask((const char *const[]){"scancel", job, NULL}, e);
+    return text || is_gone(e);
 }

@@ -95,11 +95,10 @@ json_t *claims_record(const char *out, const experiment *x, const json_t *old)
 {
     json_t *list = json_array();
     bool results = any_results(out, x, old);
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     for (int i = 0; x->claims && i < x->claims->count; i++) {
         json_array_append_new(list, claim_record(&x->claims->claims[i], a, x, old, results));
     }
     if (results) keep_withdrawn(list, old);
-    arena_free(a);
     return list;
 }

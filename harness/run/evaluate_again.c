@@ -24,12 +24,10 @@ bool evaluate_again_wanted(const char *folder, const run_plan *plan)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
-    arena *a = arena_new(1 << 14);
+    arena_auto *a = arena_new(1 << 14);
     const node *before = changed_options(a, node_get(node_load(a, path, NULL), "eval"));
     const node *now = changed_options(a, node_get(plan->resolved, "eval"));
-    bool other = before && now && !node_equal(before, now);
-    arena_free(a);
-    return other;
+    return before && now && !node_equal(before, now);
 }
 
 /* What evals.jsonl knows of a final evaluation. */
@@ -140,7 +138,7 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
 
 int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop, err *e)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     again *x = arena_push_zero(a, 1, sizeof *x);
     x->folder = folder;
     x->lease = lease;
@@ -152,6 +150,5 @@ int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atom
     int status = ready && load_values(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
     if (x->work.memory) workload_close(&x->work);
     json_decref(x->plan.record);
-    arena_free(a);
     return status;
 }

@@ -88,7 +88,7 @@ static void hash_node(char id[IDENTITY_CHARS], arena *a, const node *n)
  * changes is a change of LOCI_NUMERICS. */
 void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *source)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     node *spec = node_map(a);
     node *optimizer = options_changed(a, &w->optim, OPTIM_OPTIONS);
     node *train = options_changed(a, &w->train, TRAIN_OPTIONS);
@@ -109,16 +109,14 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     node_set(a, spec, "schedule", options_changed(a, &w->schedule, SCHEDULE_OPTIONS));
     node_set(a, spec, "train", train);
     hash_node(id, a, spec);
-    arena_free(a);
 }
 
 void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
 {
-    arena *a = arena_new(1 << 12);
+    arena_auto *a = arena_new(1 << 12);
     node *run = node_map(a);
     node_set(a, run, "variant", node_scalar(a, variant, false));
     node_set(a, run, "seed", node_int(a, seed));
     node_set(a, run, "numerics", node_int(a, LOCI_NUMERICS));
     hash_node(id, a, run);
-    arena_free(a);
 }

@@ -28,20 +28,18 @@ bool run_lines_append(const char *path, const char *line, size_t bytes, bool syn
 
 bool run_lines_append_record(const char *path, const json_t *record, err *e)
 {
-    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    text_auto *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
     CHECK(text, "a record that is no JSON");
     size_t bytes = strlen(text);
     text[bytes] = '\n'; /* in place of the NUL: one write, so that no reader sees half a line end */
-    bool ok = run_lines_append(path, text, bytes + 1, true, e);
-    free(text);
-    return ok;
+    return run_lines_append(path, text, bytes + 1, true, e);
 }
 
 bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
 {
     if (!file_exists(path)) return true;
     size_t bytes;
-    char *text = file_read(path, &bytes, e);
+    text_auto *text = file_read(path, &bytes, e);
     if (!text) return false;
     size_t kept = 0, at = 0;
     while (at < bytes) {
@@ -57,7 +55,5 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
         }
         at += length;
     }
-    bool ok = kept == bytes || file_write(path, text, kept, e);
-    free(text);
-    return ok;
+    return kept == bytes || file_write(path, text, kept, e);
 }

@@ -21,10 +21,9 @@ static json_t *run_record(const run_plan *p)
     for (int i = 0; i < p->axis_count; i++) {
         json_object_set_new(axes, p->axes[i].axis, json_string(p->axes[i].value));
     }
-    json_t *o = json_pack("{s:o*, s:o*, s:o*, s:o, s:I, s:b}", "run", json_string(p->id), "variant",
-                          json_string(p->variant), "label", json_string(p->label), "axes", axes,
-                          "seed", (json_int_t)p->seed, "baseline", p->is_baseline);
-    return o;
+    return json_pack("{s:o*, s:o*, s:o*, s:o, s:I, s:b}", "run", json_string(p->id), "variant",
+                     json_string(p->variant), "label", json_string(p->label), "axes", axes, "seed",
+                     (json_int_t)p->seed, "baseline", p->is_baseline);
 }
 
 /* The moment of the first record, so that writing it again changes nothing but what changed. */
@@ -45,14 +44,13 @@ bool run_record_plans(const char *out, const experiment *x)
 {
     char path[FILE_PATH_BYTES];
     if (!record_path(path, out, x, NULL) || !file_exists(path)) return false;
-    json_t *record = json_read(path, NULL);
+    json_auto_t *record = json_read(path, NULL);
     const json_t *runs = json_object_get(record, "runs");
     bool same = json_array_size(runs) == (size_t)x->run_count;
     for (int i = 0; same && i < x->run_count; i++) {
         const char *id = json_get_text(json_array_get(runs, (size_t)i), "run");
         same = id && strcmp(id, x->runs[i].id) == 0;
     }
-    json_decref(record);
     return same;
 }
 
@@ -60,12 +58,13 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!record_path(path, out, x, e)) return false;
-    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
+    json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
     json_t *runs = json_array();
-    json_t *o = json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),
-                          "description", json_string(x->spec->description), "spec_file",
-                          json_string(x->spec->file), "spec_text", json_string(x->spec->text),
-                          "baseline", json_string(x->baseline), "created_at", created_at(old));
+    json_auto_t *o =
+        json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),
+                  "description", json_string(x->spec->description), "spec_file",
+                  json_string(x->spec->file), "spec_text", json_string(x->spec->text), "baseline",
+                  json_string(x->baseline), "created_at", created_at(old));
     /* What was said in all, by the file, what it extends, and --set: later the file may say another
      * thing. */
     json_object_set_new(o, "spec", json_loads(node_json(x->memory, x->spec->root, false), 0, NULL));
@@ -74,10 +73,7 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
     }
     json_object_set_new(o, "runs", runs);
     json_object_set_new(o, "claims", claims_record(out, x, old));
-    bool ok = json_write(path, o, e);
-    json_decref(old);
-    json_decref(o);
-    return ok;
+    return json_write(path, o, e);
 }
 
 static json_t *places_record(const corpus_places *places)
@@ -162,9 +158,7 @@ bool run_record_final(const char *folder, const planned_run *p, err *e)
 {
     char path[FILE_PATH_BYTES];
     json_t *eval = json_object_get(json_object_get(p->record, "spec"), "eval");
-    json_t *o = json_object();
+    json_auto_t *o = json_object();
     json_object_set(o, "eval", eval);
-    bool ok = file_join(path, folder, "final.json", e) && json_write(path, o, e);
-    json_decref(o);
-    return ok;
+    return file_join(path, folder, "final.json", e) && json_write(path, o, e);
 }

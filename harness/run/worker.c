@@ -151,10 +151,8 @@ static bool write_provenance(worker *w, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, w->folder, "run.json", e)) return false;
-    json_t *o = provenance_record(w->plan.record, w->trainer);
-    bool ok = json_write(path, o, e);
-    json_decref(o);
-    return ok;
+    json_auto_t *o = provenance_record(w->plan.record, w->trainer);
+    return json_write(path, o, e);
 }
 
 static void note_saved(worker *w)
@@ -214,9 +212,8 @@ static bool mend(worker *w, run_damage damage, const char *why, err *e)
     if (!file_join(speed, w->folder, "speed.json", e)) return false;
     fprintf(stderr, "%s: %s\n", why,
             damage == DAMAGE_TRAINING ? "it is trained again" : "it is written anew");
-    json_t *o = file_exists(speed) ? json_read(speed, NULL) : NULL;
+    json_auto_t *o = file_exists(speed) ? json_read(speed, NULL) : NULL;
     bool ok = o || file_remove(speed, e); /* measured beside, and not to be made again here */
-    json_decref(o);
     return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));
 }
 
@@ -478,14 +475,13 @@ int worker_run(const char *folder, err *e)
     }
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY ? EXIT_BUSY : EXIT_FAILED;
-    arena *memory = arena_new(1 << 16);
+    arena_auto *memory = arena_new(1 << 16);
     worker *w = arena_push_zero(memory, 1, sizeof *w);
     w->folder = folder;
     w->memory = memory;
     w->lease = run_lease_begin(lock, folder, e);
     int status = w->lease ? run_locked(w, e) : EXIT_FAILED;
     run_lease_end(w->lease);
-    arena_free(memory);
     close(lock);
     return status;
 }

@@ -253,10 +253,9 @@ spec *spec_parse(const char *text, size_t bytes, const char *file, const char *c
 spec *spec_load(const char *path, const char *const *sets, err *e)
 {
     size_t bytes;
-    char *text = file_read(path, &bytes, e);
+    text_auto *text = file_read(path, &bytes, e);
     if (!text) return NULL;
     spec *s = spec_parse(text, bytes, path, sets, e);
-    free(text);
     return s;
 }
 

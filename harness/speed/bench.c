@@ -157,7 +157,7 @@ static void sum_up(bench_result *r, timing *m)
 
 static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
 {
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     timing *m = arena_push_zero(a, 1, sizeof *m);
     double begin = host_monotonic_s();
     gemm_meter *meter = gemm_meter_new(trainer_pool(t));
@@ -172,7 +172,6 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     gemm_meter_free(meter);
     if (ok) sum_up(r, m);
     r->arena_maps_after_warmup = bench_tape_maps(t) - maps;
-    arena_free(a);
     return ok;
 }
 
@@ -296,14 +295,13 @@ static double generate(workload *w, trainer *t, int rows, int count, token_clock
 static void bench_generation(bench_result *r, workload *w, trainer *t)
 {
     int context = (int)MIN(model_context(w->model), (int64_t)1024), count = 4 * context + 128;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     token_clock one = {.times = ARENA_NEW(a, double, count)};
     r->generate_tokens_per_second = generate(w, t, 1, count, &one);
     r->generate_early_ms = token_ms(&one, 0, MIN(context, 128));
     r->generate_late_ms = token_ms(&one, 4 * context, one.count);
     token_clock all = {.times = ARENA_NEW(a, double, BENCH_GENERATE_ROWS *context)};
     r->generate_rows_tokens_per_second = generate(w, t, BENCH_GENERATE_ROWS, context, &all);
-    arena_free(a);
 }
 
 /* ---- all of it ---- */

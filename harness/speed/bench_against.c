@@ -27,11 +27,10 @@ static bool add_line(json_t *lines, const char *text, const char *path, int numb
 {
     if (text[strspn(text, " \t\r")] == 0) return true;
     json_error_t wrong;
-    json_t *line = json_loads(text, JSON_REJECT_DUPLICATES, &wrong);
+    json_auto_t *line = json_loads(text, JSON_REJECT_DUPLICATES, &wrong);
     if (!line) return err_set(e, "%s:%d:%d: %s", path, number, wrong.column, wrong.text);
     bool ok = check_line(line, path, number, e);
     if (ok) json_array_append(lines, line);
-    json_decref(line);
     return ok;
 }
 

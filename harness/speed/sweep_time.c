@@ -42,7 +42,7 @@ static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
     host_info h;
     host_describe(&h);
     if (!file_is_folder(o->out)) return true;
-    store *db = collect_and_open(o->out, NULL, e);
+    store_auto *db = collect_and_open(o->out, NULL, e);
     if (!db) return false;
     query q = QUERY(db, e,
                     "SELECT r.variant, r.train_flops_per_token, r.forward_flops_per_token, "
@@ -60,9 +60,7 @@ static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
         one.eval_flops = one.eval * query_real(&q, "forward_flops_per_token");
         add_speed(s, &one);
     }
-    bool ok = query_close(&q);
-    store_close(db);
-    return ok;
+    return query_close(&q);
 }
 
 /* ---- what is measured ---- */

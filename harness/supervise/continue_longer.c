@@ -70,10 +70,8 @@ static json_t *tree_of(const run_plan *p)
 bool continue_longer_possible(const run_plan *p)
 {
     double amount;
-    json_t *tree = tree_of(p);
-    bool possible = any_length(tree) && budget_of(tree, &amount);
-    json_decref(tree);
-    return possible;
+    json_auto_t *tree = tree_of(p);
+    return any_length(tree) && budget_of(tree, &amount);
 }
 
 /* The record of a finished run, with its training state; else NULL. */
@@ -106,11 +104,10 @@ static void add_beginning(json_t *all, const json_t *record, const char *id)
     const char *hash = json_get_text(record, "corpus_hash");
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL;
     if (!kind || !hash) return;
-    char *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash);
+    text_auto *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash);
     json_t *list = json_object_get(all, key);
     if (!list) json_object_set_new(all, key, list = json_object());
     json_object_set_new(list, id, json_real(amount));
-    free(key);
 }
 
 json_t *continue_longer_beginnings(const char *out)
@@ -118,7 +115,7 @@ json_t *continue_longer_beginnings(const char *out)
     char runs[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count = 0;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     json_t *all = json_object();
     if (!file_join(runs, out, "runs", NULL) || !file_is_folder(runs) ||
         !file_list(runs, a, &names, &count, NULL)) {
@@ -126,11 +123,9 @@ json_t *continue_longer_beginnings(const char *out)
     }
     for (int64_t i = 0; i < count; i++) {
         if (!file_join(folder, runs, names[i], NULL)) continue;
-        json_t *record = finished_record(folder);
+        json_auto_t *record = finished_record(folder);
         if (record) add_beginning(all, record, names[i]);
-        json_decref(record);
     }
-    arena_free(a);
     return all;
 }
 
@@ -138,8 +133,7 @@ json_t *continue_longer_beginnings(const char *out)
 static bool still_there(const char *out, const char *id)
 {
     char folder[FILE_PATH_BYTES];
-    json_t *record = run_folder_path(folder, out, id, NULL) ? finished_record(folder) : NULL;
-    json_decref(record);
+    json_auto_t *record = run_folder_path(folder, out, id, NULL) ? finished_record(folder) : NULL;
     return record != NULL;
 }
 
@@ -154,7 +148,7 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
     }
     json_t *tree = tree_of(p), *value;
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
-    char *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
+    text_auto *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
     json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
     {
         double length = json_number_value(value);
@@ -162,7 +156,6 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
         best = length;
         found = id;
     }
-    free(key);
     json_decref(tree);
     return found;
 }
@@ -172,13 +165,12 @@ static bool copy_files(const char *from, const char *to, err *e)
     const char *const *names;
     int64_t count;
     char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
-    arena *a = arena_new(1 << 14);
+    arena_auto *a = arena_new(1 << 14);
     bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
              file_copy(source, target, e);
     }
-    arena_free(a);
     return ok;
 }
 
@@ -197,26 +189,23 @@ static bool copy_eval(void *user, const json_t *line)
     char id[EVAL_ID_CHARS];
     eval_record_id(id, c->run, json_get_int(line, "step", -1), split,
                    json_object_get(line, "protocol"));
-    json_t *own = json_copy((json_t *)(uintptr_t)line);
+    json_auto_t *own = json_copy((json_t *)(uintptr_t)line);
     json_object_set_new(own, "eval", json_string(id));
     json_dumpf(own, c->out, JSON_COMPACT | JSON_REAL_PRECISION(17));
     fputc('\n', c->out);
-    json_decref(own);
     return true;
 }
 
 /* Read from a copy: the other run's file stays as it is. */
 static bool rename_evals(const char *path, const char *run, err *e)
 {
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     evals_copy c = {run, open_memstream(&text, &bytes)};
     CHECK(c.out, "no memory for records");
     bool ok = run_lines_filter(path, copy_eval, &c, e);
     fclose(c.out);
-    ok = ok && (!file_exists(path) || file_write(path, text, bytes, e));
-    free(text);
-    return ok;
+    return ok && (!file_exists(path) || file_write(path, text, bytes, e));
 }
 
 /* The models that the shorter run has kept on the way are those of the longer. */
@@ -225,7 +214,7 @@ static bool copy_kept(const char *from, const char *to, err *e)
     const char *const *names;
     int64_t count;
     char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
-    arena *a = arena_new(1 << 14);
+    arena_auto *a = arena_new(1 << 14);
     bool ok = file_list(from, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0 ||
@@ -235,7 +224,6 @@ static bool copy_kept(const char *from, const char *to, err *e)
         ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
              copy_files(source, target, e);
     }
-    arena_free(a);
     return ok;
 }
 

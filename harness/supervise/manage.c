@@ -21,12 +21,10 @@ static const char *source_of(arena *a, const char *out, const char *id)
         !file_exists(path)) {
         return NULL;
     }
-    json_t *plan = json_read(path, NULL);
+    json_auto_t *plan = json_read(path, NULL);
     const json_t *init = json_object_get(json_object_get(plan, "spec"), "init_from");
     const char *run = json_get_text(init, "run");
-    const char *kept = run ? arena_strdup(a, run) : NULL;
-    json_decref(plan);
-    return kept;
+    return run ? arena_strdup(a, run) : NULL;
 }
 
 /* Adds what the runs of `ids` start from, and so on. */
@@ -128,9 +126,9 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     if (!record_path(path, out, name, e) || !check_exists(path, name, e)) return false;
     int lock = experiment_lock_alone(out, name, e);
     if (lock < 0) return false;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     json_t *own = json_object(), *value;
-    json_t *needed = needed_runs(a, out, name, e);
+    json_auto_t *needed = needed_runs(a, out, name, e);
     bool ok = needed && manage_names_planned(own, path, e);
     const char *id;
     json_object_foreach(own, id, value)
@@ -146,8 +144,6 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     ok = ok && (dry || file_remove(path, e));
     experiment_lock_remove(out, name, lock);
     json_decref(own);
-    json_decref(needed);
-    arena_free(a);
     return ok;
 }
 
@@ -166,11 +162,10 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
         return false;
     }
     int lock = experiment_lock_alone(out, from, e);
-    json_t *x = lock < 0 ? NULL : json_read(old, e);
+    json_auto_t *x = lock < 0 ? NULL : json_read(old, e);
     if (x) json_object_set_new(x, "name", json_string(to));
     bool ok = x && json_write(new, x, e) && file_remove(old, e);
     experiment_lock_remove(out, from, lock);
-    json_decref(x);
     return ok;
 }
 
@@ -245,10 +240,10 @@ static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models
 bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e)
 {
     *r = (manage_report){0};
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     const char *const *names;
     int64_t count = 0;
-    json_t *needed = needed_runs(a, out, NULL, e);
+    json_auto_t *needed = needed_runs(a, out, NULL, e);
     bool ok = needed && manage_names_runs(out, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) { /* first what needs no room on a full disk */
         if (!json_object_get(needed, names[i])) ok = remove_run(r, a, out, names[i], dry, e);
@@ -258,7 +253,5 @@ bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept,
         if (!json_object_get(needed, names[i])) continue;
         ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
     }
-    json_decref(needed);
-    arena_free(a);
     return ok;
 }

@@ -58,7 +58,7 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
 static bool unite_records(manage_report *r, const char *ours, const char *theirs, err *e)
 {
     json_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL, *run;
-    json_t *known = json_object();
+    json_auto_t *known = json_object();
     bool ok = y && manage_names_planned(known, ours, e), any = false;
     size_t i;
     json_array_foreach(json_object_get(y, "runs"), i, run)
@@ -72,7 +72,6 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
         ok = json_write(ours, x, e);
         r->experiments++;
     }
-    json_decref(known);
     json_decref(x);
     json_decref(y);
     return ok;
@@ -86,7 +85,7 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
     int64_t count;
     if (!file_join(folder, from, "runs", e)) return false;
     if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     bool ok = manage_names_runs(from, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = bring_run(r, a, out, from, names[i], e);
@@ -105,6 +104,5 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
             r->experiments++;
         }
     }
-    arena_free(a);
     return ok;
 }

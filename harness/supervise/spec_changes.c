@@ -45,17 +45,14 @@ static char *differences(const char *out, const char *id, const run_plan *now)
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     CHECK(f, "no memory for a text");
-    json_t *before = spec_of(out, id);
-    arena *a = arena_new(1 << 16);
-    json_t *after = json_loads(node_json(a, now->resolved, false), 0, NULL);
+    json_auto_t *before = spec_of(out, id);
+    arena_auto *a = arena_new(1 << 16);
+    json_auto_t *after = json_loads(node_json(a, now->resolved, false), 0, NULL);
     if (before) {
         json_differences(before, after, "", put_difference, f);
     } else {
         fputs("  its runs are gone, so nobody knows in what\n", f);
     }
-    json_decref(before);
-    json_decref(after);
-    arena_free(a);
     fclose(f);
     return text;
 }
@@ -91,7 +88,7 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
         json_object_set_new(now, x->runs[i].label, json_integer(i));
     }
     teller t = {.print = print};
-    json_t *seen = json_object();
+    json_auto_t *seen = json_object();
     size_t i;
     int count = 0, gone = 0;
     json_array_foreach(json_object_get(record, "runs"), i, run)
@@ -114,7 +111,6 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
                 "another `name:` keeps both\n",
                 out, x->spec->name);
     }
-    json_decref(seen);
     json_decref(now);
     json_decref(record);
     return count + gone;

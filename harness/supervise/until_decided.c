@@ -117,7 +117,7 @@ bool until_decided_run(supervisor_result *r, const experiment *x, const supervis
                        err *e)
 {
     if (x->sweep->at_least == 0) return supervisor_run(r, x, o, e);
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     sequence s = {.x = x, .o = o, .variants = experiment_variants(x), .memory = arena_new(1 << 20)};
     s.seeds = ARENA_NEW(a, int, s.variants);
     s.more = ARENA_NEW(a, bool, s.variants);
@@ -127,6 +127,5 @@ bool until_decided_run(supervisor_result *r, const experiment *x, const supervis
     *r = (supervisor_result){0};
     bool ok = run_looks(&s, r, e);
     arena_free(s.memory);
-    arena_free(a);
     return ok;
 }

@@ -291,13 +291,12 @@ bool checkpoint_load(const char *folder, trainer *t, err *e)
     safetensors_close(s);
     if (!ok) return err_prefix(e, "%s", folder);
     if (!(s = checkpoint_files_open(folder, "train", e))) return false;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     ok = load_moments(s, trainer_optim(t), e) && load_progress(s, t, e);
     for (int64_t lane = 0; ok && lane < trainer_workload(t)->shape.lanes; lane++) {
         ok = load_state(s, t, lane, a, e);
     }
     if (ok) load_routing(s, t, a);
-    arena_free(a);
     safetensors_close(s);
     return ok || err_prefix(e, "%s", folder);
 }

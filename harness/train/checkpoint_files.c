@@ -80,7 +80,7 @@ static bool remove_older(const char *folder, const json_t *manifest, err *e)
     const char *const *names;
     int64_t count = 0;
     char path[FILE_PATH_BYTES];
-    arena *a = arena_new(1 << 14);
+    arena_auto *a = arena_new(1 << 14);
     bool ok = file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         if (!is_checkpoint_file(names[i]) || strcmp(names[i], MANIFEST) == 0 ||
@@ -89,7 +89,6 @@ static bool remove_older(const char *folder, const json_t *manifest, err *e)
         }
         ok = file_join(path, folder, names[i], e) && file_remove(path, e);
     }
-    arena_free(a);
     return ok;
 }
 
@@ -119,7 +118,7 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
     json_t *old = file_exists(path) ? json_read(path, NULL) : NULL, *files = json_object();
-    json_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
+    json_auto_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
     if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
     json_object_set_new(manifest, "files", files);
     bool ok = true;
@@ -132,7 +131,6 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
         ok = remove_older(folder, manifest, e);
     }
     json_decref(old);
-    json_decref(manifest);
     return ok;
 }
 
@@ -140,9 +138,8 @@ bool checkpoint_files_nats(const char *folder, double *nats)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, MANIFEST, NULL) || !file_exists(path)) return false;
-    json_t *manifest = json_read(path, NULL);
+    json_auto_t *manifest = json_read(path, NULL);
     *nats = json_get_double(manifest, "nats_per_token");
-    json_decref(manifest);
     return manifest != NULL;
 }
 
@@ -200,17 +197,15 @@ safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e)
 {
     char path[FILE_PATH_BYTES];
     const json_t *entry;
-    json_t *manifest = find_file(path, &entry, folder, kind, e);
+    json_auto_t *manifest = find_file(path, &entry, folder, kind, e);
     safetensors *s = manifest && check_file(path, entry, e) ? safetensors_open(path, e) : NULL;
-    json_decref(manifest);
     return s;
 }
 
 bool checkpoint_files_path(char *path, const char *folder, const char *kind, err *e)
 {
     const json_t *entry;
-    json_t *manifest = find_file(path, &entry, folder, kind, e);
-    json_decref(manifest);
+    json_auto_t *manifest = find_file(path, &entry, folder, kind, e);
     return manifest != NULL;
 }
 
@@ -221,14 +216,11 @@ bool checkpoint_files_changed(char *path, const char *folder, const char *kind)
     const json_t *entry;
     int64_t bytes, time, written;
     if (!checkpoint_files_exist(folder)) return false;
-    json_t *manifest = find_file(path, &entry, folder, kind, NULL);
-    bool changed = manifest && file_join(of_manifest, folder, MANIFEST, NULL) &&
-                   file_stat(path, &bytes, &time, NULL) &&
-                   file_stat(of_manifest, NULL, &written, NULL) &&
-                   (bytes != json_get_int(entry, "bytes", -1) || time > written) &&
-                   !check_file(path, entry, NULL);
-    json_decref(manifest);
-    return changed;
+    json_auto_t *manifest = find_file(path, &entry, folder, kind, NULL);
+    return manifest && file_join(of_manifest, folder, MANIFEST, NULL) &&
+           file_stat(path, &bytes, &time, NULL) && file_stat(of_manifest, NULL, &written, NULL) &&
+           (bytes != json_get_int(entry, "bytes", -1) || time > written) &&
+           !check_file(path, entry, NULL);
 }
 
 int64_t checkpoint_files_number(const safetensors *s, const char *key)

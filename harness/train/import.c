@@ -22,11 +22,10 @@ bool import_brt(const char *folder, const char *state_dict, const brt_import *ho
 {
     safetensors *file = safetensors_open(state_dict, e);
     if (!file) return false;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     brt_source source;
     bool done = import_brt_open(&source, file, how, e) && write_all(folder, a, &source, data, e);
     if (!done) err_prefix(e, "%s", state_dict);
-    arena_free(a);
     safetensors_close(file);
     return done;
 }

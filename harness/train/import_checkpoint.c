@@ -44,13 +44,11 @@ static bool read_record(importing *x, const char *folder, err *e)
     bool there = file_join(path, folder, "run.json", NULL) && file_exists(path);
     there = there || (file_join(path, folder, "../run.json", NULL) && file_exists(path));
     if (!there) return false;
-    json_t *record = json_read(path, e);
+    json_auto_t *record = json_read(path, e);
     json_t *spec = json_object_get(record, "spec");
-    char *text = spec ? json_dumps(spec, JSON_ENCODE_ANY) : NULL;
+    text_auto *text = spec ? json_dumps(spec, JSON_ENCODE_ANY) : NULL;
     if (text) x->spec = node_parse(x->memory, text, strlen(text), path, e);
     x->seed = json_get_int(record, "seed", 0);
-    free(text);
-    json_decref(record);
     return x->spec != NULL;
 }
 

@@ -63,12 +63,10 @@ bool imported_save(const char *folder, const imported *x, err *e)
 {
     char checkpoint[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     const checkpoint_file file = {"model", save_model};
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     saving s = {x, a};
     char *text = node_yaml(a, x->spec);
-    bool ok = file_join(checkpoint, folder, "checkpoint", e) &&
-              checkpoint_files_save(checkpoint, x->step, (double)NAN, &file, 1, &s, e) &&
-              file_join(path, folder, "spec.yaml", e) && file_write(path, text, strlen(text), e);
-    arena_free(a);
-    return ok;
+    return file_join(checkpoint, folder, "checkpoint", e) &&
+           checkpoint_files_save(checkpoint, x->step, (double)NAN, &file, 1, &s, e) &&
+           file_join(path, folder, "spec.yaml", e) && file_write(path, text, strlen(text), e);
 }

@@ -69,7 +69,7 @@ static void sides_of(const char *side[2], const claim_statement *s)
 
 static const char *protocol_words(arena *a, const compared_variant *const *v)
 {
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     CHECK(f, "no memory for a text");
@@ -84,9 +84,7 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
         before = r->protocol;
     }
     fclose(f);
-    const char *kept = arena_strdup(a, text);
-    free(text);
-    return kept;
+    return arena_strdup(a, text);
 }
 
 static bool describe(stated_claim *c, evidence_source *x, err *e)

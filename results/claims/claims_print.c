@@ -145,14 +145,13 @@ static void make_columns(columns *k, table *t)
 
 static void put_statement(table *t, const columns *k, const stated_claim *c)
 {
-    char *words = NULL;
+    text_auto *words = NULL;
     size_t bytes;
     FILE *f = open_memstream(&words, &bytes);
     CHECK(f, "no memory for a text");
     claim_words(f, stated(c));
     fclose(f);
     table_text(t, k->statement, "%s", words);
-    free(words);
 }
 
 static void put_figures(table *t, const columns *k, const stated_claim *c)

@@ -119,7 +119,7 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
 
 bool compare_documents(comparison *c, store *s, err *e)
 {
-    arena *scratch = arena_new(1 << 18);
+    arena_auto *scratch = arena_new(1 << 18);
     bool ok = true;
     for (int i = 0; ok && c->baseline >= 0 && c->same_text && i < c->count; i++) {
         arena_reset(scratch);
@@ -127,6 +127,5 @@ bool compare_documents(comparison *c, store *s, err *e)
             ok = compare_variant(&c->variants[i], &c->variants[c->baseline], scratch, s, e);
         }
     }
-    arena_free(scratch);
     return ok;
 }

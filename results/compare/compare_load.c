@@ -81,7 +81,7 @@ static void note_unknown(comparison *c)
 /* The different ones of n values, in order; NaN is none. */
 static const char *choices(arena *a, double *x, int n)
 {
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     int kept = 0;
     for (int i = 0; i < n; i++) {
@@ -94,9 +94,7 @@ static const char *choices(arena *a, double *x, int n)
         if (i == 0 || x[i] > x[i - 1]) fprintf(f, "%s%g", i ? ", " : "", x[i]);
     }
     fclose(f);
-    const char *copy = arena_strdup(a, text);
-    free(text);
-    return copy;
+    return arena_strdup(a, text);
 }
 
 /* Figures of runs whose means over seeds are the variant's. */

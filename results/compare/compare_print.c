@@ -390,14 +390,13 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
 
 static void print_markdown(FILE *out, const comparison *c)
 {
-    char *words = NULL;
+    text_auto *words = NULL;
     size_t bytes;
     FILE *f = open_memstream(&words, &bytes);
     CHECK(f, "no memory for a text");
     print_words(f, c, true);
     fclose(f);
     table_print_markdown(out, words);
-    free(words);
 }
 
 /* ---- JSON ---- */
@@ -457,20 +456,18 @@ static json_t *comparison_json(const comparison *c, const table *t)
 
 bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     table *t = compare_table(a, c);
     if (format == TABLE_MD) format = TABLE_MARKDOWN;
     if (format == TABLE_JSON) {
-        json_t *o = comparison_json(c, t);
+        json_auto_t *o = comparison_json(c, t);
         json_print(out, o, JSON_INDENT(1));
         fputc('\n', out);
-        json_decref(o);
     } else {
         if (format == TABLE_TEXT && c->description[0]) fprintf(out, "%s\n\n", c->description);
         table_print(out, t, format, colour);
         if (format == TABLE_TEXT) print_words(out, c, false);
         if (format == TABLE_MARKDOWN) print_markdown(out, c);
     }
-    arena_free(a);
     return !ferror(out) || err_set(e, "the comparison cannot be written");
 }

@@ -12,7 +12,7 @@ static const char *protocol_difference(arena *a, const compared_run *r, const js
 {
     json_t *own = json_loads(r->protocol, 0, NULL), *value;
     const char *key, *comma = "";
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     CHECK(f, "no memory for a text");
@@ -31,7 +31,6 @@ static const char *protocol_difference(arena *a, const compared_run *r, const js
     }
     fclose(f);
     const char *kept = arena_strdup(a, text);
-    free(text);
     json_decref(own);
     return kept;
 }
@@ -82,7 +81,7 @@ static void print_exceptions(FILE *out, const exception *list, int n)
 
 static void print_protocol_differences(FILE *out, const comparison *c, const json_t *first)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     int n = 0, runs = 0;
     for (int i = 0; i < c->count; i++) {
         runs += c->variants[i].run_count;
@@ -92,7 +91,6 @@ static void print_protocol_differences(FILE *out, const comparison *c, const jso
         n += find_exceptions(list + n, a, &c->variants[i], first);
     }
     print_exceptions(out, list, n);
-    arena_free(a);
 }
 
 /* Why there are no figures at all. */
@@ -126,9 +124,8 @@ void compare_protocol_print(FILE *out, const comparison *c)
         fprintf(out, ", %d document%s", r->documents, r->documents == 1 ? "" : "s");
     }
     fputs(". Protocol: ", out);
-    json_t *protocol = json_loads(r->protocol, 0, NULL);
+    json_auto_t *protocol = json_loads(r->protocol, 0, NULL);
     protocol_print(out, protocol);
     fputs(".\n", out);
     print_protocol_differences(out, c, protocol);
-    json_decref(protocol);
 }

@@ -217,8 +217,7 @@ slice_comparison *compare_slices(arena *a, const comparison *c, store *s, slice_
     x->variants = c->count;
     x->known = arena_push_zero(a, MAX(c->count, 1), sizeof *x->known);
     if (c->baseline < 0) return x;
-    arena *scratch = arena_new(1 << 20);
+    arena_auto *scratch = arena_new(1 << 20);
     bool ok = fill(x, a, scratch, c, s, e);
-    arena_free(scratch);
     return ok ? x : NULL;
 }

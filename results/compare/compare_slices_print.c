@@ -219,14 +219,13 @@ static void print_words(FILE *out, const comparison *c, const slice_comparison *
 
 static void print_markdown(FILE *out, const comparison *c, const slice_comparison *x)
 {
-    char *words = NULL;
+    text_auto *words = NULL;
     size_t bytes;
     FILE *f = open_memstream(&words, &bytes);
     CHECK(f, "no memory for a text");
     print_words(f, c, x, true);
     fclose(f);
     table_print_markdown(out, words);
-    free(words);
 }
 
 static json_t *slices_json(const comparison *c, const slice_comparison *x, const table *t)
@@ -253,19 +252,17 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
     }
     if (format == TABLE_MD) format = TABLE_MARKDOWN;
     bool people = format == TABLE_TEXT || format == TABLE_MARKDOWN;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     table *t =
         people && count_compared(c, x) <= SIDE_BY_SIDE ? wide_table(a, c, x) : long_table(a, c, x);
     if (format == TABLE_JSON) {
-        json_t *o = slices_json(c, x, t);
+        json_auto_t *o = slices_json(c, x, t);
         json_print(out, o, JSON_INDENT(1));
         fputc('\n', out);
-        json_decref(o);
     } else {
         table_print(out, t, format, colour);
         if (format == TABLE_TEXT) print_words(out, c, x, false);
         if (format == TABLE_MARKDOWN) print_markdown(out, c, x);
     }
-    arena_free(a);
     return !ferror(out) || err_set(e, "the comparison cannot be written");
 }

@@ -23,7 +23,7 @@ static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const compariso
 bool plot_clear(const char *folder, err *e)
 {
     if (!file_is_folder(folder)) return true;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     const char *const *names;
     int64_t count;
     bool ok = file_list(folder, a, &names, &count, e);
@@ -33,7 +33,6 @@ bool plot_clear(const char *folder, err *e)
         if (strncmp(names[i], PLOT_FIGURE, strlen(PLOT_FIGURE)) == 0) continue;
         ok = gnuplot_remove(folder, names[i], e);
     }
-    arena_free(a);
     return ok;
 }
 
@@ -55,10 +54,8 @@ static bool draw_parts(plot_report *r, arena *a, store *s, const comparison *c, 
 
 bool plot_experiment(plot_report *r, store *s, const comparison *c, const plot_how *how, err *e)
 {
-    arena *a = arena_new(1 << 20);
-    bool ok = gnuplot_begin_report(r, how, e) && draw_parts(r, a, s, c, e);
-    arena_free(a);
-    return ok;
+    arena_auto *a = arena_new(1 << 20);
+    return gnuplot_begin_report(r, how, e) && draw_parts(r, a, s, c, e);
 }
 
 bool plot_figures(table *t, store *s, const char *experiment, err *e)
@@ -69,11 +66,9 @@ bool plot_figures(table *t, store *s, const char *experiment, err *e)
 bool plot_figure(plot_report *r, store *s, const comparison *c, const char *figure,
                  const plot_how *how, err *e)
 {
-    arena *a = arena_new(1 << 20);
+    arena_auto *a = arena_new(1 << 20);
     bool ok = gnuplot_begin_report(r, how, e);
     const comparison *best = ok ? plot_look(a, s, compare_best(a, c), e) : NULL;
     r->all = true;
-    ok = best && plot_routing_figure(r, a, s, best, figure, e);
-    arena_free(a);
-    return ok;
+    return best && plot_routing_figure(r, a, s, best, figure, e);
 }

@@ -50,14 +50,13 @@ static void choose(char font[64])
     static const char *const names[] = {
         "Liberation Sans",      "Arimo", "Arial", "Helvetica", "Nimbus Sans", "FreeSans",
         "DejaVu Sans Condensed"};
-    char *families = ask_fontconfig("fc-list : family 2>/dev/null");
+    text_auto *families = ask_fontconfig("fc-list : family 2>/dev/null");
     snprintf(font, 64, "%s", names[0]);
     for (size_t i = 0; families && i < sizeof names / sizeof *names; i++) {
         if (!strstr(families, names[i])) continue;
         snprintf(font, 64, "%s", names[i]);
         break;
     }
-    free(families);
 }
 
 /* Is it in one of the ranges "20-7e a0 ..." of hexadecimal numbers, those of all fonts? */

@@ -300,7 +300,7 @@ static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, cons
 
 bool plot_inspect(plot_report *r, store *s, const char *run, const plot_how *how, err *e)
 {
-    arena *a = arena_new(1 << 18);
+    arena_auto *a = arena_new(1 << 18);
     bool ok = gnuplot_begin_report(r, how, e);
     r->all = true;
     for (int i = 0; ok && i < PICTURE_COUNT; i++) {
@@ -310,6 +310,5 @@ bool plot_inspect(plot_report *r, store *s, const char *run, const plot_how *how
     for (int i = 0; ok && i < CURVE_COUNT; i++) {
         ok = draw_curve(r, a, s, run, &CURVES[i], e);
     }
-    arena_free(a);
     return ok;
 }

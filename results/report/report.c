@@ -25,7 +25,7 @@ static void put_copies(FILE *out, const table *t)
     static const char *const names[] = {"CSV", "Markdown", "LaTeX"};
     fputs("<div data-copies>", out);
     for (int i = 0; i < 3; i++) {
-        char *text = NULL;
+        text_auto *text = NULL;
         size_t bytes;
         FILE *f = open_memstream(&text, &bytes);
         CHECK(f, "no memory for a table");
@@ -38,7 +38,6 @@ static void put_copies(FILE *out, const table *t)
         fprintf(out, "<template data-name=\"%s\">", names[i]);
         html_text(out, text);
         fputs("</template>", out);
-        free(text);
     }
     fputs("</div>\n", out);
 }
@@ -46,7 +45,7 @@ static void put_copies(FILE *out, const table *t)
 /* What has to be said beside the figures: a paragraph for each line. */
 static void put_notes(FILE *out, const comparison *c)
 {
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     CHECK(f, "no memory for a text");
@@ -56,7 +55,6 @@ static void put_notes(FILE *out, const comparison *c)
     for (char *line; (line = strsep(&rest, "\n"));) {
         if (*line) html_element(out, "p", "note", line);
     }
-    free(text);
 }
 
 static void put_results(FILE *out, arena *a, const comparison *c)
@@ -326,7 +324,7 @@ static bool put_progress(FILE *out, store *s, const char *experiment, err *e)
 bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, int again,
                   err *e)
 {
-    arena *a = arena_new(1 << 20);
+    arena_auto *a = arena_new(1 << 20);
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
@@ -351,6 +349,5 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
          put_specs(out, a, s, best, e) && put_provenance(out, a, s, c->experiment, e) &&
          put_source(out, a, s, c->experiment, e);
     fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_PAGE_SCRIPT);
-    arena_free(a);
     return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
 }

@@ -8,7 +8,7 @@
 static void put_sentence(FILE *out, const stated_claim *c)
 {
     static const char *const classes[] = {"", "better", "worse"};
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     CHECK(f, "no memory for a text");
@@ -16,7 +16,6 @@ static void put_sentence(FILE *out, const stated_claim *c)
     claims_sentence(f, c);
     fclose(f);
     html_element(out, "li", classes[c->verdict->verdict], text);
-    free(text);
 }
 
 bool report_claims(FILE *out, arena *a, store *s, const char *experiment, err *e)

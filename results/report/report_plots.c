@@ -68,7 +68,7 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, err *e
     char name[64], path[FILE_PATH_BYTES], note[400];
     size_t bytes, script_bytes = 0;
     if (!file_join(path, folder, svg_name, e)) return false;
-    char *svg = file_read(path, &bytes, e);
+    text_auto *svg = file_read(path, &bytes, e);
     if (!svg) return false;
     snprintf(name, sizeof name, "%.*s.gp", (int)(strlen(svg_name) - 4), svg_name);
     char *script =
@@ -82,7 +82,6 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, err *e
     put_base64(out, (const unsigned char *)svg, bytes);
     fputs("\"></figure>\n", out);
     free(script);
-    free(svg);
     return true;
 }
 

@@ -308,15 +308,14 @@ static void show_values(FILE *out, const char *path, const json_t *x)
             show_values(out, inner, value);
         }
     } else {
-        char *text = json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+        text_auto *text = json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
         fprintf(out, "  %s = %s\n", path, text ? text : "null");
-        free(text);
     }
 }
 
 bool run_view_show(FILE *out, store *s, const char *id, err *e)
 {
-    json_t *run = run_view_json(s, id, e);
+    json_auto_t *run = run_view_json(s, id, e);
     if (!run) return false;
     size_t i;
     const json_t *plan;
@@ -337,7 +336,6 @@ bool run_view_show(FILE *out, store *s, const char *id, err *e)
     fputs("\nspec\n", out);
     show_values(out, "", json_object_get(run, "spec"));
     show_provenance(out, run);
-    json_decref(run);
     return true;
 }
 

@@ -93,10 +93,8 @@ static bool collect_experiment(collector *c, const char *file, bool *fresh, err 
     if (!collect_rows_changed(c, inner, "", fresh, e)) return false;
     if (!*fresh) return true;
     if (!file_join(path, c->out, inner, e)) return false;
-    json_t *x = json_read(path, e);
-    bool ok = x && (put_experiment(c, x, e) || err_prefix(e, "%s", path));
-    json_decref(x);
-    return ok;
+    json_auto_t *x = json_read(path, e);
+    return x && (put_experiment(c, x, e) || err_prefix(e, "%s", path));
 }
 
 /* ---- folders ---- */
@@ -138,7 +136,7 @@ static bool collect_folder(collector *c, const char *folder, const char *suffix,
     char path[FILE_PATH_BYTES];
     if (!file_join(path, c->out, folder, e)) return false;
     if (!file_is_folder(path)) return true;
-    arena *names_memory = arena_new(1 << 16);
+    arena_auto *names_memory = arena_new(1 << 16);
     const char *const *names;
     int64_t count;
     bool ok = file_list(path, names_memory, &names, &count, e);
@@ -149,7 +147,6 @@ static bool collect_folder(collector *c, const char *folder, const char *suffix,
         ++*seen;
         ok = collect_entry(c, names[i], one, fresh, r, e);
     }
-    arena_free(names_memory);
     return ok;
 }
 

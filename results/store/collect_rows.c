@@ -109,9 +109,8 @@ static void bind_int(sqlite3_stmt *q, int at, const json_t *value)
 static void bind_text(sqlite3_stmt *q, int at, const json_t *value)
 {
     bool whole = json_is_object(value) || json_is_array(value);
-    char *text = whole ? json_dumps(value, JSON_COMPACT) : NULL;
+    text_auto *text = whole ? json_dumps(value, JSON_COMPACT) : NULL;
     sqlite3_bind_text(q, at, whole ? text : json_string_value(value), -1, SQLITE_TRANSIENT);
-    free(text);
 }
 
 static void bind_value(collect_table *t, int column, const json_t *value)

@@ -60,7 +60,7 @@ static void set_unknown(const store *s, const char *name, const char *const *kno
 bool experiment_check(store *s, const char *name, err *e)
 {
     if (!experiment_name_is_good(name, e)) return false;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     const char *const *names;
     int count;
     bool ok = experiment_names(s, a, &names, &count, e), found = false;
@@ -68,6 +68,5 @@ bool experiment_check(store *s, const char *name, err *e)
         found = found || strcmp(names[i], name) == 0;
     }
     if (ok && !found) set_unknown(s, name, names, count, e);
-    arena_free(a);
     return ok && found;
 }

@@ -72,7 +72,7 @@ static bool read_lines(search *s, const char *name, lines *l)
     *l = (lines){.last_step = -1, .last_on_the_way = -1};
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (!file_exists(s->path)) return true;
-    char *text = file_read(s->path, &bytes, &s->why);
+    text_auto *text = file_read(s->path, &bytes, &s->why);
     const char *at = text, *end;
     bool ok = text != NULL;
     while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
@@ -85,7 +85,6 @@ static bool read_lines(search *s, const char *name, lines *l)
     if (text && at != text + bytes) {
         ok = err_set(&s->why, "%s:%lld: is cut off or no JSON", s->path, (long long)l->count + 1);
     }
-    free(text);
     return ok;
 }
 

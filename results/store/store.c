@@ -79,6 +79,11 @@ void store_close(store *s)
     free(s);
 }
 
+void store_end(store **s)
+{
+    store_close(*s);
+}
+
 static store *close_failed(store *s)
 {
     store_close(s);
@@ -242,12 +247,10 @@ store *store_open_writer(const char *out, bool rebuild, double seconds, bool *bu
 /* What is in the database, into the private one that s has open. */
 static bool copy_into(store *s, const char *out)
 {
-    store *from = store_open_reader(out, NULL);
+    store_auto *from = store_open_reader(out, NULL);
     sqlite3_backup *b = from ? sqlite3_backup_init(s->db, "main", from->db, "main") : NULL;
     if (b) sqlite3_backup_step(b, -1);
-    bool ok = b && sqlite3_backup_finish(b) == SQLITE_OK;
-    store_close(from);
-    return ok;
+    return b && sqlite3_backup_finish(b) == SQLITE_OK;
 }
 
 /* SQLite keeps a database without a name in memory, and what is too large in a temporary file. */

@@ -36,6 +36,8 @@ bool store_keep(store *s, err *e);
 bool store_close_writer(store *s, err *e);
 /* Closes a reader; a writer's uncommitted changes are dropped. NULL is fine. */
 void store_close(store *s);
+#define store_auto store ENDS_BY(store_end) /* closed where its block ends */
+void store_end(store **s);
 
 sqlite3 *store_db(store *s);
 const char *store_path(const store *s); /* of the file */

@@ -96,7 +96,7 @@ static const char *with_axes(arena *a, store *s, const char *experiment, const c
 {
     static const char seed[] = "p.seed, ";
     const char *behind = strstr(sql, seed);
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     CHECK(behind && out, "a query without a seed");
@@ -117,9 +117,7 @@ static const char *with_axes(arena *a, store *s, const char *experiment, const c
     }
     fputs(behind, out);
     fclose(out);
-    const char *whole = query_close(&q) ? arena_strdup(a, text) : NULL;
-    free(text);
-    return whole;
+    return query_close(&q) ? arena_strdup(a, text) : NULL;
 }
 
 bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
@@ -127,12 +125,9 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
 {
     CHECK(what >= 0 && what < EXPORT_WHATS && format != EXPORT_TENSORBOARD, "export %d", (int)what);
     if (!experiment_check(s, experiment, e)) return false;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     const char *sql = with_axes(a, s, experiment, QUERIES[what], e);
-    if (!sql) {
-        arena_free(a);
-        return false;
-    }
+    if (!sql) return false;
     query q = QUERY(s, e, sql, experiment);
     bool ok;
     if (format == EXPORT_CSV || format == EXPORT_JSONL) {
@@ -148,6 +143,5 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
         if (ok && format == EXPORT_MARKDOWN) table_print(out, t, TABLE_MARKDOWN, false);
         if (ok && format == EXPORT_LATEX) table_latex(out, t);
     }
-    arena_free(a);
     return ok && (!ferror(out) || err_set(e, "the output cannot be written; make room"));
 }

@@ -310,7 +310,7 @@ bool export_tensorboard(const char *folder, store *s, const char *experiment, in
 {
     *files = 0;
     if (!experiment_check(s, experiment, e)) return false;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     label_list labels;
     bool ok = list_labels(&labels, s, experiment, a, e) && remove_older(folder, 0, a, e);
     query q = QUERY(s, e, RUNS, experiment);
@@ -318,7 +318,5 @@ bool export_tensorboard(const char *folder, store *s, const char *experiment, in
         ok = put_run(folder, s, &q, &labels, e);
         *files += ok;
     }
-    ok = query_close(&q) && ok;
-    arena_free(a);
-    return ok;
+    return query_close(&q) && ok;
 }

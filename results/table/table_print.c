@@ -92,7 +92,7 @@ static void end_line(FILE *out, char *line, const char *colour)
 /* which: -2 titles, -1 units, else a row. */
 static void print_line(FILE *out, const table *t, const column_width *w, int which, bool colour)
 {
-    char *line = NULL;
+    text_auto *line = NULL;
     size_t bytes = 0;
     FILE *f = open_memstream(&line, &bytes);
     CHECK(f, "no memory for a line of a table");
@@ -110,7 +110,6 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
     }
     fclose(f);
     end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
-    free(line);
 }
 
 static int width_in_all(const table *t, const column_width *w)
@@ -324,8 +323,7 @@ void table_print(FILE *out, const table *t, table_format format, bool colour)
     if (format == TABLE_CSV) print_csv(out, t);
     if (format == TABLE_LATEX) table_latex(out, t);
     if (format != TABLE_JSON) return;
-    json_t *rows = table_json(t);
+    json_auto_t *rows = table_json(t);
     json_print(out, rows, JSON_INDENT(1));
     fputc('\n', out);
-    json_decref(rows);
 }
