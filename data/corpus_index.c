@@ -168,7 +168,8 @@ static bool save_cache(const corpus *c, char *const *hashes, err *e)
  */
 static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
 {
-    char *cache = load_cache(c), *at = cache;
+    text_auto *cache = load_cache(c);
+    char *at = cache;
     unsigned char *chunk = malloc(CHUNK_BYTES);
     bool ok = chunk != NULL || err_set(e, "out of memory");
     for (int kind = 0; kind < SPLITS && ok; kind++) {
@@ -190,7 +191,6 @@ static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
         }
     }
     free(chunk);
-    free(cache);
     return ok;
 }
 

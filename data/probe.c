@@ -231,7 +231,7 @@ static void write_documents(corpus *c, const probe_plan *p)
         all += tokens;
     }
     writer w = {.o = p->o, .ids = arena_push(c->memory, all, 1)};
-    arena *scratch = arena_new(0);
+    arena_auto *scratch = arena_new(0);
     for (int kind = 0; kind < SPLITS; kind++) {
         const distance_list *list = distances_of(p, kind);
         for (int64_t i = 0; i < documents[kind]; i++) {
@@ -251,7 +251,6 @@ static void write_documents(corpus *c, const probe_plan *p)
             put_document(&w, distance, number++, places, scratch);
         }
     }
-    arena_free(scratch);
     c->ids = w.ids;
     sha256_hex(c->source, c->ids, (size_t)all);
     memcpy(c->hash, c->source, sizeof c->hash);

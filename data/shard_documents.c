@@ -42,9 +42,8 @@ bool shard_documents_header(shard_header *h, token_type type, const char *path, 
     char index[FILE_PATH_BYTES];
     if (!index_path(index, path)) return shard_header_read(h, type, path, e);
     megatron_index x;
-    arena *a = arena_new((size_t)1 << 16);
+    arena_auto *a = arena_new((size_t)1 << 16);
     bool ok = read_index(&x, index, path, a, e);
-    arena_free(a);
     if (!ok) return false;
     *h = (shard_header){.type = x.type, .tokens = x.tokens};
     if (type == TOKEN_AUTO || type == x.type) return true;

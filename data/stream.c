@@ -266,7 +266,8 @@ static bool read_place(const stream *s, row_place *r, json_t *text)
 
 bool stream_seek(stream *s, const char *cursor, err *e)
 {
-    json_t *all = json_loads(cursor, 0, NULL), *rows = NULL;
+    json_auto_t *all = json_loads(cursor, 0, NULL);
+    json_t *rows = NULL;
     json_int_t spans = -1, taken = -1;
     bool ok = all && json_unpack(all, "{s:I,s:I,s:o!}", "spans", &spans, "taken", &taken, "rows",
                                  &rows) == 0;
@@ -282,7 +283,6 @@ bool stream_seek(stream *s, const char *cursor, err *e)
         s->taken = taken;
     }
     free(places);
-    json_decref(all);
     return ok || err_set(e,
                          "the reading position does not fit this corpus, batch or span (%.80s); "
                          "resume with the data that the run began with",

@@ -250,13 +250,12 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
         return true;
     }
     if (!diagnose_evaluation(&r, &more, &task, true, e)) return false;
-    json_t *record = eval_record(&r, &task, id, m->step, m->tokens, false);
+    json_auto_t *record = eval_record(&r, &task, id, m->step, m->tokens, false);
     json_object_update_recursive(record, more);
     json_decref(more);
     show(w, x, m, &r, record);
     /* The figures of another text say nothing about the run in tables. */
     bool done = o->corpus || keep_record(x->folder, record, e);
-    json_decref(record);
     done = done && check_finite(&r, x->folder, e);
     evaluate_deinit(&r);
     w->made += done;

@@ -45,14 +45,13 @@ static bool write_page(const cli_call *c, store *s, const comparison *x, const p
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     if (!path_of(path, o, x->experiment, e)) return false;
-    char *text = NULL;
+    text_auto *text = NULL;
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     CHECK(f, "no memory for a page");
     bool ok = report_write(f, s, x, plots, again, e);
     fclose(f);
     ok = ok && file_write(path, text, bytes, e);
-    free(text);
     if (ok) printf("%s\n", path);
     return ok;
 }

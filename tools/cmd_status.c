@@ -62,11 +62,11 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
     if (!status_runs(t, s, name, e) || !status_total(&all, s, name, e)) return EXIT_FAILED;
     *seen = (look){all.failed, all.running > 0};
     if (o->json) {
-        json_t *x = status_json(&all, name), *runs = table_json(t);
+        json_auto_t *x = status_json(&all, name);
+        json_t *runs = table_json(t);
         json_object_set_new(x, "runs", runs);
         json_print(stdout, x, JSON_INDENT(1));
         putchar('\n');
-        json_decref(x);
         return EXIT_DONE;
     }
     /* Beside them: two lines of titles, one of columns left out, four below, the prompt. */

@@ -38,7 +38,7 @@ static bool read_name(run_name *r, char record[FILE_PATH_BYTES], const char *nam
 static bool find_in_experiment(char *path, const char *record, const run_name *r, const char *out,
                                err *e)
 {
-    json_t *x = json_read(record, e);
+    json_auto_t *x = json_read(record, e);
     if (!x) return false;
     int fitting = 0;
     size_t i;
@@ -52,7 +52,6 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
         found = run_folder_path(path, out, id, e) && has_checkpoint(path);
         if (found) break;
     }
-    json_decref(x);
     if (found) return true;
     if (fitting) return err_set(e, "%s: none of its %d runs has a checkpoint yet", record, fitting);
     char seed[40] = "";
@@ -66,7 +65,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
 {
     char runs[FILE_PATH_BYTES];
     if (!file_join(runs, out, "runs", e)) return false;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     const char *const *names = NULL;
     int64_t n = 0, hits = 0, hit = 0;
     if (file_is_folder(runs) && !file_list(runs, a, &names, &n, e)) n = 0;
@@ -75,9 +74,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
         hits++;
         hit = i;
     }
-    bool found = hits == 1 && run_folder_path(path, out, names[hit], e);
-    arena_free(a);
-    if (hits == 1) return found;
+    if (hits == 1) return run_folder_path(path, out, names[hit], e);
     if (hits > 1)
         return err_set(e, "%s: %lld runs begin with it; give more of its id", name,
                        (long long)hits);

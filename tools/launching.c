@@ -157,9 +157,8 @@ int launching_task_end(const launching_options *o, const supervisor_result *r, i
     char text[32];
     err e = {0};
     if (!o->task || status != EXIT_INTERRUPTED) return status;
-    char *before = file_exists(o->task) ? file_read(o->task, NULL, &e) : NULL;
+    text_auto *before = file_exists(o->task) ? file_read(o->task, NULL, &e) : NULL;
     long stalls = r->moved ? 0 : (before ? strtol(before, NULL, 10) : 0) + 1;
-    free(before);
     int n = snprintf(text, sizeof text, "%ld\n", stalls);
     if (!file_write(o->task, text, (size_t)n, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     if (stalls <= MOST_STALLS) return status;

@@ -355,7 +355,7 @@ static bool remove_any(const char *path, int depth, err *e)
     if (lstat(path, &s) != 0) return errno == ENOENT || failed(e, path, "cannot be looked at");
     if (!S_ISDIR(s.st_mode)) return file_remove(path, e);
     if (depth > 64) return err_set(e, "%s: folders are nested too deeply to remove", path);
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     const char *const *names;
     int64_t count = 0;
     bool ok = file_list(path, a, &names, &count, e);
@@ -363,7 +363,6 @@ static bool remove_any(const char *path, int depth, err *e)
         char *inner = arena_push(a, FILE_PATH_BYTES, 1);
         ok = file_join(inner, path, names[i], e) && remove_any(inner, depth + 1, e);
     }
-    arena_free(a);
     if (!ok) return false;
     return rmdir(path) == 0 || errno == ENOENT || failed(e, path, "folder cannot be removed");
 }

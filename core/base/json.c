@@ -140,10 +140,8 @@ static char *value_text(const json_t *x)
 static void tell_difference(const json_t *x, const json_t *y, const char *path, json_difference f,
                             void *user)
 {
-    char *a = value_text(x), *b = value_text(y);
+    text_auto *a = value_text(x), *b = value_text(y);
     if (!a || !b || strcmp(a, b) != 0) f(user, path, a, b);
-    free(a);
-    free(b);
 }
 
 void json_differences(const json_t *x, const json_t *y, const char *path, json_difference f,

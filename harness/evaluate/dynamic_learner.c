@@ -180,7 +180,7 @@ static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
 {
     gathering w = {.learner = l};
     stream *text = NULL;
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     double read = 0, wanted = (double)l->options->statistics;
     bool ok = gathering_open(&w, a, &text, c, threads, e);
     while (ok && read < wanted && !(stop && *stop)) {
@@ -194,7 +194,6 @@ static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
     }
     gathering_close(&w);
     if (text) stream_free(text);
-    arena_free(a);
     if (!ok || (stop && *stop)) return false;
     dynamic_statistics_close(&l->statistics, l->learns);
     return check_statistics(l, e);

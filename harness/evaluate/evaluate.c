@@ -132,7 +132,7 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
                      split_name(eval_options_split(task->options)));
     }
     double begin = host_monotonic_s();
-    arena *scratch = arena_new(0);
+    arena_auto *scratch = arena_new(0);
     ok = ok && eval_pass_open(&p, scratch, e);
     r->answers_only = ok && answers_only(p.split);
     if (ok && !r->answers_only && (task->losses_path || task->slices)) {
@@ -153,7 +153,6 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
         r->tokens_per_second = r->seconds > 0 ? (double)r->tokens / r->seconds : (double)NAN;
     }
     eval_pass_close(&p);
-    arena_free(scratch);
     if (!ok) evaluate_deinit(r);
     return ok;
 }

@@ -245,7 +245,7 @@ bool inspect_page(const inspection *x, const char *folder, const char *title, er
     for (int part = 1; part < INSPECT_ALL; part *= 2) {
         if (x->parts & part) put_part(out, x, part);
     }
-    arena *a = arena_new(0);
+    arena_auto *a = arena_new(0);
     page_reading_changes(out, x, a);
     page_reading_states(out, x, a);
     for (int l = 0; l < x->layer_count && x->text.tokens; l++) {
@@ -254,7 +254,6 @@ bool inspect_page(const inspection *x, const char *folder, const char *title, er
         put_experts(out, x, &x->layers[l]);
         put_keys(out, x, &x->layers[l], a);
     }
-    arena_free(a);
     fputs("</html>\n", out);
     fclose(out);
     bool ok = file_write(path, text, bytes, e);

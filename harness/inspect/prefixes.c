@@ -13,9 +13,8 @@ enum { READ_TOKENS = 65536 };
 static int32_t find_anchor(const corpus *c, int64_t vocab, size_t *length)
 {
     for (int32_t id = 0; id < vocab; id++) {
-        char *text = corpus_decode(c, &id, 1, NULL);
+        text_auto *text = corpus_decode(c, &id, 1, NULL);
         *length = text ? strlen(text) : 0;
-        free(text);
         if (*length > 0) return id;
     }
     return 0;

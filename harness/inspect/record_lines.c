@@ -7,12 +7,11 @@ enum { TEXT_BYTES = 120 };
 
 bool record_lines_put(record_lines *r, json_t *line, err *e)
 {
-    char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
+    text_auto *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(line);
     CHECK(text, "a line that is no JSON");
     bool ok =
         file_out_write(&r->file, text, strlen(text), e) && file_out_write(&r->file, "\n", 1, e);
-    free(text);
     arena_reset(r->scratch);
     return ok;
 }

@@ -52,10 +52,9 @@ bool launch_list_stop(int *cancelled, const launch_list *l, err *e)
         if (!file_join(path, l->folders[i], "stopped", e) || !file_write(path, "", 0, e))
             return false;
         if (!file_join(path, l->folders[i], "launch.json", e)) return false;
-        json_t *record = json_read(path, e);
+        json_auto_t *record = json_read(path, e);
         const char *job = record ? json_get_text(record, "job") : NULL;
         bool gone = job && slurm_cancel(job, e);
-        json_decref(record);
         if (!gone) return false;
         (*cancelled)++;
     }

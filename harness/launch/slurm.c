@@ -102,13 +102,13 @@ int slurm_cores(const slurm_place *p)
         argv[n++] = "--partition";
         argv[n++] = p->partition;
     }
-    char *text = ask(argv, &ignored), *save = NULL;
+    text_auto *text = ask(argv, &ignored);
+    char *save = NULL;
     for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
          line = strtok_r(NULL, "\n", &save)) {
         int cores = (int)strtol(line, NULL, 10); /* "16+": sixteen or more */
         if (cores > 0 && (least == 0 || cores < least)) least = cores;
     }
-    free(text);
     return least;
 }
 
@@ -125,11 +125,10 @@ int slurm_most_tasks(void)
 
 const char *slurm_submit(arena *a, const char *script, err *e)
 {
-    char *text = ask((const char *const[]){"sbatch", "--parsable", script, NULL}, e);
+    text_auto *text = ask((const char *const[]){"sbatch", "--parsable", script, NULL}, e);
     if (!text) return NULL;
     text[strcspn(text, ";\n")] = 0; /* JOB or JOB;CLUSTER */
     const char *job = text[0] ? arena_strdup(a, text) : NULL;
-    free(text);
     if (!job) err_set(e, "sbatch has not said the number of the job of %s", script);
     return job;
 }
@@ -173,12 +172,12 @@ bool slurm_queue_read(slurm_queue *q, const char *jobs, err *e)
 {
     *q = (slurm_queue){0};
     const char *const argv[] = {"squeue", "--noheader", "--format=%i|%T|%r", "--jobs", jobs, NULL};
-    char *text = ask(argv, e), *save = NULL;
+    text_auto *text = ask(argv, e);
+    char *save = NULL;
     if (!text) return is_gone(e);
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         count_line(q, line);
     }
-    free(text);
     return true;
 }
 

@@ -106,10 +106,9 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     if (!r.stopped && !run_lease_holds(x->lease, e)) {
         status = EXIT_BUSY;
     } else if (!r.stopped) {
-        json_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
+        json_auto_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
         status = run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
-        json_decref(record);
         if (status == EXIT_DONE) status = mark_blowup(x, r.nats / (double)r.tokens, e);
     }
     json_decref(more);

@@ -46,9 +46,8 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
         const char *end = memchr(text + at, '\n', bytes - at);
         if (!end) break; /* the writer was killed in the middle of a line */
         size_t length = (size_t)(end - (text + at)) + 1;
-        json_t *line = json_loadb(text + at, length, 0, NULL);
+        json_auto_t *line = json_loadb(text + at, length, 0, NULL);
         bool keeps = line && keep(user, line);
-        if (line) json_decref(line);
         if (keeps) {
             memmove(text + kept, text + at, length);
             kept += length;

@@ -142,10 +142,9 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
     p->seed = json_get_int(p->record, "seed", 0);
     p->threads = (int)json_get_int(p->record, "threads", 1);
     const json_t *tree = json_object_get(p->record, "spec");
-    char *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    text_auto *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     if (!text) return plan_error(path, "spec", e);
     char *kept = arena_strdup(a, text); /* nodes may point into it */
-    free(text);
     node *said = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
     if (said) train_kernels_complete(said, a);
     p->spec = said;

@@ -319,13 +319,12 @@ static outcome run_eval(worker *w, bool final, err *e)
     if (!r.stopped && !run_lease_holds(w->lease, e)) {
         o = WENT_WRONG;
     } else if (!r.stopped) {
-        json_t *record = eval_record(&r, &task, id, p->step, p->tokens, final);
+        json_auto_t *record = eval_record(&r, &task, id, p->step, p->tokens, final);
         json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
         if (layers) json_object_set_new(record, "layers", layers);
         json_object_update_recursive(record, more);
         o = run_lines_append_record(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
         if (final && o == WENT_WELL && !run_record_final(w->folder, &w->plan, e)) o = WENT_WRONG;
-        json_decref(record);
         p->eval_at = p->step;
         w->evaluated = r.nats / (double)r.tokens;
         if (o == WENT_WELL && work->train.keep_best &&

@@ -102,7 +102,8 @@ json_t *bench_against_json(const bench_against *a, const bench_result *r)
 
 void bench_against_print(FILE *out, const bench_against *a, const bench_result *r)
 {
-    json_t *ratios = bench_against_json(a, r), *o;
+    json_auto_t *ratios = bench_against_json(a, r);
+    json_t *o;
     size_t i, all = json_array_size(a->lines);
     if (json_array_size(ratios) == 0) {
         fprintf(out,
@@ -119,5 +120,4 @@ void bench_against_print(FILE *out, const bench_against *a, const bench_result *
                 json_is_true(json_object_get(o, "compiled")) ? ", compiled" : "",
                 json_get_double(o, "ratio"), json_get_double(o, "tokens_per_second"));
     }
-    json_decref(ratios);
 }

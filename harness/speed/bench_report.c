@@ -245,9 +245,8 @@ bool bench_report_record(const bench_variant *speeds, int threads, int rounds, c
         const run_plan *p = &x->runs[i];
         ok = run_folder_path(folder, out, p->id, e);
         if (!ok || !file_is_folder(folder)) continue;
-        json_t *o = record_of(&speeds[p->variant_index], threads, rounds, &host);
+        json_auto_t *o = record_of(&speeds[p->variant_index], threads, rounds, &host);
         ok = file_join(path, folder, "speed.json", e) && json_write(path, o, e);
-        json_decref(o);
         *runs += ok;
     }
     return ok;

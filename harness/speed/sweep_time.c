@@ -91,7 +91,7 @@ static bool measure(speed *one, experiment *x, int run, const sweep_time_options
     workload w;
     err ignored;
     double step;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     const node *own = experiment_spec(x, run, &ignored);
     *one = (speed){p->variant, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
     bool ok = own && workload_open(&w, fresh_spec(a, own), p->seed, o->places, &ignored);
@@ -101,7 +101,6 @@ static bool measure(speed *one, experiment *x, int run, const sweep_time_options
         if (ok) one->train = w.shape.targets_per_step / step;
         workload_close(&w);
     }
-    arena_free(a);
     one->train_flops = one->train * p->cost.train_flops;
     one->eval_flops = one->eval * p->cost.forward_flops;
     return ok;

@@ -60,9 +60,8 @@ static char *key_of(const json_t *tree, int64_t seed, const char *kind, const ch
 
 static json_t *tree_of(const run_plan *p)
 {
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
-    arena_free(a);
     CHECK(tree, "the resolved spec of %s is no JSON", p->label);
     return tree;
 }
@@ -82,14 +81,14 @@ static json_t *finished_record(const char *folder)
     if (!run_status_read(&status, folder, NULL) || status.state != RUN_DONE) return NULL;
     if (!file_join(path, folder, "checkpoint/manifest.json", NULL) || !file_exists(path))
         return NULL;
-    json_t *manifest = json_read(path, NULL), *file;
+    json_auto_t *manifest = json_read(path, NULL);
+    json_t *file;
     const char *name;
     bool whole = false;
     json_object_foreach(json_object_get(manifest, "files"), name, file)
     {
         whole = whole || strncmp(name, "train-", 6) == 0;
     }
-    json_decref(manifest);
     if (!whole || !file_join(path, folder, "run.json", NULL) || !file_exists(path)) return NULL;
     json_t *record = json_read(path, NULL);
     if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS) return record;
@@ -146,7 +145,8 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
         checkpoint_files_exist(checkpoint)) {
         return NULL;
     }
-    json_t *tree = tree_of(p), *value;
+    json_auto_t *tree = tree_of(p);
+    json_t *value;
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
     text_auto *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
     json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
@@ -156,7 +156,6 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
         best = length;
         found = id;
     }
-    json_decref(tree);
     return found;
 }
 

@@ -32,7 +32,8 @@ static void add_sources(json_t *ids, arena *a, const char *out)
 {
     for (bool grew = true; grew;) {
         grew = false;
-        json_t *more = json_object(), *value;
+        json_auto_t *more = json_object();
+        json_t *value;
         const char *id;
         json_object_foreach(ids, id, value)
         {
@@ -43,7 +44,6 @@ static void add_sources(json_t *ids, arena *a, const char *out)
             }
         }
         json_object_update(ids, more);
-        json_decref(more);
     }
 }
 
@@ -127,7 +127,8 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     int lock = experiment_lock_alone(out, name, e);
     if (lock < 0) return false;
     arena_auto *a = arena_new(1 << 16);
-    json_t *own = json_object(), *value;
+    json_auto_t *own = json_object();
+    json_t *value;
     json_auto_t *needed = needed_runs(a, out, name, e);
     bool ok = needed && manage_names_planned(own, path, e);
     const char *id;
@@ -143,7 +144,6 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     r->experiments = ok;
     ok = ok && (dry || file_remove(path, e));
     experiment_lock_remove(out, name, lock);
-    json_decref(own);
     return ok;
 }
 
@@ -177,7 +177,8 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
     char path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], inner[512];
     if (!file_join(path, folder, "checkpoint/manifest.json", e)) return false;
     if (!file_exists(path)) return true;
-    json_t *manifest = json_read(path, e), *value;
+    json_auto_t *manifest = json_read(path, e);
+    json_t *value;
     if (!manifest) return false;
     void *next;
     const char *name;
@@ -196,7 +197,6 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
         ok = json_write(path, manifest, NULL);
         ok = file_remove(file, e) && (ok || json_write(path, manifest, e));
     }
-    json_decref(manifest);
     return ok;
 }
 

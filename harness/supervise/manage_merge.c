@@ -57,7 +57,8 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
 /* Runs of their record that ours lacks are added to ours. */
 static bool unite_records(manage_report *r, const char *ours, const char *theirs, err *e)
 {
-    json_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL, *run;
+    json_auto_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL;
+    json_t *run;
     json_auto_t *known = json_object();
     bool ok = y && manage_names_planned(known, ours, e), any = false;
     size_t i;
@@ -72,8 +73,6 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
         ok = json_write(ours, x, e);
         r->experiments++;
     }
-    json_decref(x);
-    json_decref(y);
     return ok;
 }
 

@@ -7,7 +7,8 @@
 
 bool manage_names_planned(json_t *ids, const char *record, err *e)
 {
-    json_t *x = json_read(record, e), *run;
+    json_auto_t *x = json_read(record, e);
+    json_t *run;
     size_t i;
     if (!x) return false;
     json_array_foreach(json_object_get(x, "runs"), i, run)
@@ -15,7 +16,6 @@ bool manage_names_planned(json_t *ids, const char *record, err *e)
         const char *id = json_get_text(run, "run");
         if (id) json_object_set_new(ids, id, json_true());
     }
-    json_decref(x);
     return true;
 }
 

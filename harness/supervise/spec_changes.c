@@ -83,7 +83,8 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
     char inner[300], path[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "experiments/%.200s.json", x->spec->name);
     if (!file_join(path, out, inner, NULL) || !file_exists(path)) return 0;
-    json_t *record = json_read(path, NULL), *now = json_object(), *run;
+    json_auto_t *record = json_read(path, NULL), *now = json_object();
+    json_t *run;
     for (int i = x->run_count - 1; i >= 0; i--) {
         json_object_set_new(now, x->runs[i].label, json_integer(i));
     }
@@ -111,7 +112,5 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
                 "another `name:` keeps both\n",
                 out, x->spec->name);
     }
-    json_decref(now);
-    json_decref(record);
     return count + gone;
 }

@@ -37,7 +37,8 @@ const char *checkpoint_files_hash(arena *a, const char *folder, err *e)
     if (!checkpoint_files_folder(inner, folder, e) || !file_join(path, inner, "manifest.json", e)) {
         return NULL;
     }
-    json_t *manifest = json_read(path, e), *file;
+    json_auto_t *manifest = json_read(path, e);
+    json_t *file;
     if (!manifest) return NULL;
     const char *key, *hash = NULL;
     json_object_foreach(json_object_get(manifest, "files"), key, file)
@@ -45,7 +46,6 @@ const char *checkpoint_files_hash(arena *a, const char *folder, err *e)
         const char *hex = json_get_text(file, "sha256");
         if (strncmp(key, "model", 5) == 0 && hex) hash = arena_strdup(a, hex);
     }
-    json_decref(manifest);
     if (!hash) err_set(e, "%s: names no model file with its checksum", path);
     return hash;
 }
@@ -117,7 +117,8 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
-    json_t *old = file_exists(path) ? json_read(path, NULL) : NULL, *files = json_object();
+    json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
+    json_t *files = json_object();
     json_auto_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
     if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
     json_object_set_new(manifest, "files", files);
@@ -130,7 +131,6 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
         file_failpoint("checkpoint_manifest");
         ok = remove_older(folder, manifest, e);
     }
-    json_decref(old);
     return ok;
 }
 

@@ -77,10 +77,9 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
     for (int i = 0; i < 2; i++) {
         const compared_run *r = v[i] ? compare_scored(v[i]) : NULL;
         if (!r || !r->protocol || (before && strcmp(before, r->protocol) == 0)) continue;
-        json_t *protocol = json_loads(r->protocol, 0, NULL);
+        json_auto_t *protocol = json_loads(r->protocol, 0, NULL);
         if (before) fputs("; the other: ", f);
         protocol_print(f, protocol);
-        json_decref(protocol);
         before = r->protocol;
     }
     fclose(f);

@@ -10,7 +10,8 @@
 /* In what a run's protocol differs from the first one's; "": in nothing. */
 static const char *protocol_difference(arena *a, const compared_run *r, const json_t *first)
 {
-    json_t *own = json_loads(r->protocol, 0, NULL), *value;
+    json_auto_t *own = json_loads(r->protocol, 0, NULL);
+    json_t *value;
     const char *key, *comma = "";
     text_auto *text = NULL;
     size_t bytes;
@@ -30,9 +31,7 @@ static const char *protocol_difference(arena *a, const compared_run *r, const js
         comma = "; ";
     }
     fclose(f);
-    const char *kept = arena_strdup(a, text);
-    json_decref(own);
-    return kept;
+    return arena_strdup(a, text);
 }
 
 /* Who was evaluated otherwise than the first run, and how. */

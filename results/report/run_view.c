@@ -361,11 +361,8 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
     static const char *const made[] = {"seed",     "numerics", "real",  "git_revision", "git_dirty",
                                        "compiler", "flags",    "blas",  "blas_core",    "cpu",
                                        "host",     "threads",  "status"};
-    json_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
-    if (!y) {
-        json_decref(x);
-        return false;
-    }
+    json_auto_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
+    if (!y) return false;
     diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
               table_column(t, "a", heads[0], "", TABLE_LEFT),
               table_column(t, "b", heads[1], "", TABLE_LEFT)};
@@ -375,8 +372,6 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
         json_differences(json_object_get(x, made[i]), json_object_get(y, made[i]), made[i],
                          put_difference, &d);
     }
-    json_decref(x);
-    json_decref(y);
     return true;
 }
 

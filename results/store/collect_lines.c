@@ -17,10 +17,9 @@ bool collect_lines_each(collector *c, const char *id, const char *path, collect_
         number++;
         size_t length = (size_t)(end - text);
         json_error_t where;
-        json_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+        json_auto_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
         ok = line ? put(c, id, line, e) : err_set(e, "is not JSON: %s", where.text);
         if (!ok) err_prefix(e, "%s:%d", path, number);
-        json_decref(line);
         bytes -= length + 1;
     }
     return ok;

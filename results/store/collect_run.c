@@ -146,7 +146,8 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
     snprintf(name_of, sizeof name_of, "%s/manifest.json", checkpoint);
     if (!file_join(path, folder, name_of, e)) return false;
     if (!file_exists(path)) return true;
-    json_t *manifest = json_read(path, e), *file;
+    json_auto_t *manifest = json_read(path, e);
+    json_t *file;
     bool ok = manifest != NULL;
     const char *name;
     json_object_foreach(json_object_get(manifest, "files"), name, file)
@@ -158,7 +159,6 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
         ok = ok && collect_rows_artefact(c, id, inner, kind, json_object_get(manifest, "step"),
                                          json_get_int(file, "bytes", 0), hash ? hash : "", e);
     }
-    json_decref(manifest);
     return ok;
 }
 

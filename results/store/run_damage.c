@@ -76,10 +76,9 @@ static bool read_lines(search *s, const char *name, lines *l)
     const char *at = text, *end;
     bool ok = text != NULL;
     while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
-        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
         ok = json_is_object(line);
         if (ok) count_line(l, line, s->step);
-        json_decref(line);
         if (ok) at = end + 1;
     }
     if (text && at != text + bytes) {
