@@ -3,9 +3,7 @@
  * pieces, a megabyte for each core. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "core/base/file.h"

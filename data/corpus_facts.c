@@ -1,5 +1,4 @@
 /* What an open corpus says of itself. */
-#include <string.h>
 
 #include "data/corpus_class.h"
 

@@ -1,7 +1,6 @@
 /* Finding corpora and locking the cache. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,5 @@
 #include "data/csv.h"
 
-#include <string.h>
-
 void csv_init(csv *c, char *text, int64_t bytes, const char *file)
 {
     *c = (csv){.at = text, .end = text + bytes, .file = file, .next_line = 1};

@@ -9,7 +9,6 @@
  * Everything is a function of `seed` alone; the run's seed has no part in it. */
 #include <math.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/rng.h"

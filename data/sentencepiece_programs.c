@@ -1,7 +1,5 @@
 /* Training with SentencePiece's program. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/base/file.h"
 #include "data/process.h"

@@ -1,5 +1,4 @@
 /* Files of ids that nothing describes but their names, headers and indices. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/file.h"

@@ -1,8 +1,5 @@
 #include "data/split_layout.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "core/base/file.h"
 #include "data/split_names.h"
 

@@ -3,9 +3,7 @@
  * of spans holds only one cumulative count per document. */
 #include "data/stream.h"
 
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,8 +2,6 @@
  * local header before its bytes, which are stored as they are or deflated. Sizes above 4 GiB are in
  * extra fields (zip64). Everything little-endian, nothing believed before it is compared with the
  * size of the archive. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 

@@ -10,7 +10,6 @@
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
-#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>

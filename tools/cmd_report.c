@@ -1,6 +1,5 @@
 /* loci report: one HTML page about an experiment. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/file.h"
 #include "results/report/report.h"

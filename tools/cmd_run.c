@@ -1,8 +1,6 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
-#include "harness/run/run_folder.h"
-#include "harness/run/run_status.h"
 #include "harness/supervise/spec_changes.h"
 #include "harness/supervise/until_decided.h"
 #include "results/table/table.h"

@@ -1,5 +1,4 @@
 /* loci status: how far experiments and their runs are. */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/json.h"

@@ -1,6 +1,5 @@
 #include "tools/complete.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"

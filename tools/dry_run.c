@@ -1,7 +1,5 @@
 #include "tools/dry_run.h"
 
-#include <math.h>
-
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"

@@ -8,7 +8,6 @@
 #include "results/report/run_view.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool has_checkpoint(const char *folder)

@@ -5,7 +5,6 @@
 #include "tools/verbs.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

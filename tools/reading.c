@@ -8,8 +8,6 @@
 #include "results/store/experiment.h"
 #include "tools/changed_file.h"
 
-#include <string.h>
-
 store *reading_open(const char *out, err *e)
 {
     err note = {0};

@@ -1,6 +1,5 @@
 #include "tools/start.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>

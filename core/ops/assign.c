@@ -2,7 +2,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 double assign_total(const int32_t *expert, const real *scores, int64_t tokens, int64_t experts)
 {

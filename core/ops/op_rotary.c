@@ -1,5 +1,4 @@
 #include "core/ops/ops.h"
-#include "core/ops/vec.h"
 
 #include <math.h>
 

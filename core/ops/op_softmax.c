@@ -4,8 +4,6 @@
 #include "core/ops/vec.h"
 #include "core/ops/vmath.h"
 
-#include <math.h>
-
 /* ---- softmax ---- */
 
 /* dx += y (dy - y . dy) */

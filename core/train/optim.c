@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 /* Elements of a range: what one thread takes at a time, and what one partial sum of the norm

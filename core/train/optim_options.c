@@ -2,7 +2,6 @@
 #include "core/train/optim.h"
 
 #include <fnmatch.h>
-#include <string.h>
 
 #define AT(field) offsetof(optim_options, field)
 

@@ -4,7 +4,6 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 

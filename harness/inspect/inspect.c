@@ -1,8 +1,6 @@
 /* An inspection from beginning to end. */
 #include "harness/inspect/inspect.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/host.h"

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { CONFIDENCE_BINS = 10, MOST_CONFIDENT = 100, SHORT_PREFIX = 5 };
 

@@ -1,7 +1,6 @@
 /* The pass that collects triggers: evaluation, with bounded lists fed from the memories' taps. */
 #include "harness/inspect/inspect_keys.h"
 
-#include <string.h>
 #include <time.h>
 
 #include "core/base/host.h"

@@ -1,10 +1,6 @@
 /* An inspection as JSON lines in the run's folder. */
 #include "harness/inspect/inspect_record.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "core/base/json.h"

@@ -2,7 +2,6 @@
 #include "harness/inspect/inspect_states.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "core/base/host.h"
 

@@ -1,9 +1,6 @@
 /* JSON lines about what changes while a model reads: fast weights and states. */
 #include "harness/inspect/record_reading.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "core/base/json.h"
 #include "harness/inspect/inspect_changes.h"
 #include "harness/inspect/inspect_states.h"

@@ -1,7 +1,5 @@
 #include "harness/spec/sweep_conditions.h"
 
-#include <string.h>
-
 #include "core/options/option.h"
 
 static bool any_matches(const alternative *x, const node *wanted)

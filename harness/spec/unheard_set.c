@@ -1,7 +1,6 @@
 #include "harness/spec/unheard_set.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* The next character of a path without its quotes and spaces, which may be written or not. */
 static char next_of(const char **p)

@@ -10,8 +10,6 @@
 #ifndef LOCI_HARNESS_BENCH_H
 #define LOCI_HARNESS_BENCH_H
 
-#include <stdio.h>
-
 #include "core/base/json.h"
 #include "harness/speed/bench_peak.h"
 #include "harness/train/trainer.h"

@@ -2,9 +2,7 @@
 #include "core/base/stop_signals.h"
 #include "harness/run/experiment_lock.h"
 
-#include <math.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,7 +10,6 @@
 #include "core/base/cgroup.h"
 #include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
-#include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"

@@ -3,8 +3,6 @@
 #ifndef LOCI_HARNESS_BLOWUP_H
 #define LOCI_HARNESS_BLOWUP_H
 
-#include <stddef.h>
-
 #include "core/base/base.h"
 
 /* What is known of a run at its end; losses in nats per token. */

@@ -1,7 +1,6 @@
 #include "harness/train/trainer.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/host.h"

@@ -1,7 +1,6 @@
 #include "results/compare/compare_at.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/options/option.h"

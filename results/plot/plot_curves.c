@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-#include "results/compare/compare_print.h"
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
 

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "results/compare/compare_print.h"
 #include "results/plot/plot_text.h"
 
 static bool drawn(const comparison *c, int i)

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/base/file.h"
 #include "results/plot/plot_series.h"
 #include "results/store/query.h"
 

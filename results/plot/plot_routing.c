@@ -1,6 +1,5 @@
 #include "results/plot/plot_routing.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "results/store/query.h"

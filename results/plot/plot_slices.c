@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "results/compare/compare_slices.h"
 #include "results/plot/plot_text.h"

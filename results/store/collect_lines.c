@@ -1,7 +1,6 @@
 /* metrics.jsonl and evals.jsonl: a line becomes rows. */
 #include "results/store/collect_lines.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"

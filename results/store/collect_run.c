@@ -3,7 +3,6 @@
 #include "results/store/collect_run.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>

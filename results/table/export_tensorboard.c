@@ -4,7 +4,6 @@
  * CRC-32C of the data, little-endian (TensorFlow, core/lib/io/record_writer.h). The data is a
  * protocol buffer `Event`: wall_time (1, double), step (2, int64), file_version (3, text) or
  * summary (5): Summary.value (1): tag (1, text), simple_value (2, float). */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

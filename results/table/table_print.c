@@ -1,5 +1,4 @@
 /* The forms of a table. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
