@@ -51,8 +51,7 @@ static tensor *attention_forward(layer_ctx *c, const layer *self, tensor *x)
     const attention_options *o = self->options;
     const attention_plan *plan = self->plan;
     token_result r = token_attention_forward(c, self, &o->tokens, &plan->tokens, x);
-    tensor *bias = layer_tensor(c, self, plan->out_bias);
-    return op_linear(c->tape, r.y, layer_tensor(c, self, plan->out), bias);
+    return layer_linear(c, self, r.y, plan->out, plan->out_bias);
 }
 
 static layer_cost attention_cost(const layer *self)

@@ -361,7 +361,7 @@ static void run_block(layer_ctx *c, const layer *self, recurrent_walk *w, tensor
 static tensor *queries_of(layer_ctx *c, const layer *self, const state_read *r, tensor *x)
 {
     const recurrent_plan *plan = self->plan;
-    tensor *q = op_linear(c->tape, x, layer_tensor(c, self, r->q), NULL);
+    tensor *q = layer_linear(c, self, x, r->q, -1);
     return token_attention_normalised(c->tape, (attention_operand){q, 0}, plan->tokens.heads,
                                       plan->tokens.head_dim, QK_NORM_L2,
                                       layer_tensor(c, self, r->q_gain))
@@ -433,8 +433,7 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     run_blocks(c, self, &w, x, seen + 1);
     if (o->write) layer_state_set(c, self, plan->state.slot, w.state);
     tensor *y = plan->reads ? op_concat(c->tape, 1 + plan->reads, seen, 2) : seen[0];
-    tensor *bias = layer_tensor(c, self, plan->out_bias);
-    y = op_linear(c->tape, y, layer_tensor(c, self, plan->out), bias);
+    y = layer_linear(c, self, y, plan->out, plan->out_bias);
     if (c->watch->exchanged) tell_read(c, self, &w, seen + 1, y);
     return y;
 }

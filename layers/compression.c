@@ -61,7 +61,7 @@ static tensor *convolve(layer_ctx *c, const layer *self, tensor *x, int64_t fact
 {
     int64_t groups = x->shape[1] / factor;
     x = tape_reshape(c->tape, x, 3, (int64_t[]){c->rows, groups, factor * x->shape[2]});
-    return op_linear(c->tape, x, layer_tensor(c, self, weight), layer_tensor(c, self, bias));
+    return layer_linear(c, self, x, weight, bias);
 }
 
 static tensor *convolution_of(layer_ctx *c, const layer *self, const token_options *o,

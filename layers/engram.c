@@ -185,7 +185,7 @@ static tensor *gate_of(layer_ctx *c, const layer *self, tensor *x, tensor *e)
     const engram_plan *p = self->plan;
     tape *t = c->tape;
     const real eps = (real)1.1920929e-7; /* what PyTorch's RMSNorm adds in float */
-    tensor *k = op_linear(t, e, layer_tensor(c, self, p->key), layer_tensor(c, self, p->key_bias));
+    tensor *k = layer_linear(c, self, e, p->key, p->key_bias);
     k = op_rmsnorm(t, k, layer_tensor(c, self, p->key_gain), eps);
     tensor *q = op_rmsnorm(t, x, layer_tensor(c, self, p->query_gain), eps);
     tensor *s = op_sum_last(t, op_mul(t, q, k));
@@ -217,8 +217,7 @@ static tensor *engram_forward(layer_ctx *c, const layer *self, tensor *x)
     int32_t *found = find_rows(c, self);
     tensor *e = layer_rows(c, self, p->table, found, n * per);
     e = tape_reshape(t, e, 3, (int64_t[]){c->rows, c->time, per * o->head_dim});
-    tensor *u =
-        op_linear(t, e, layer_tensor(c, self, p->value), layer_tensor(c, self, p->value_bias));
+    tensor *u = layer_linear(c, self, e, p->value, p->value_bias);
     tensor *gate = gate_of(c, self, x, e);
     layer_tap(c, self, "gate", gate);
     u = op_mul_col(t, u, gate);

@@ -82,7 +82,7 @@ tensor *experts_flat(layer_ctx *c, tensor *x)
 tensor *experts_scores(layer_ctx *c, const layer *self, tensor *x, int weight)
 {
     bool before = tape_be_exact(c->tape, true);
-    tensor *scores = op_linear(c->tape, x, layer_tensor(c, self, weight), NULL);
+    tensor *scores = layer_linear(c, self, x, weight, -1);
     tape_be_exact(c->tape, before);
     return scores;
 }

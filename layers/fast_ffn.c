@@ -100,12 +100,10 @@ static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int
     const fast_ffn_options *o = self->options;
     const fast_ffn_plan *p = self->plan;
     tape *t = c->tape;
-    tensor *h =
-        op_linear(t, x, layer_tensor(c, self, p->keys), layer_tensor(c, self, p->keys_bias));
+    tensor *h = layer_linear(c, self, x, p->keys, p->keys_bias);
     tensor *m = op_activation(t, h, ACTIVATIONS[o->activation]);
     layer_tap(c, self, "memories", m);
-    tensor *y =
-        op_linear(t, m, layer_tensor(c, self, p->values), layer_tensor(c, self, p->values_bias));
+    tensor *y = layer_linear(c, self, m, p->values, p->values_bias);
     tensor *g = inner_gradient(c, self, x, y, targets, weights);
     causal_sums in = {m, m, g, *sum, (real)o->decay, o->chunk};
     *slow = y;

@@ -71,10 +71,9 @@ static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const ffn_options *o = self->options;
     activation f = FFN_FORMS[o->activation].f;
-    tensor *keys_bias = o->bias ? layer_tensor(c, self, KEYS_BIAS) : NULL;
     tensor *values_bias = o->bias ? layer_tensor(c, self, VALUES_BIAS) : NULL;
     tensor *values = layer_tensor(c, self, VALUES);
-    tensor *h = op_linear(c->tape, x, layer_tensor(c, self, KEYS), keys_bias);
+    tensor *h = layer_linear(c, self, x, KEYS, o->bias ? KEYS_BIAS : -1);
     if (FFN_FORMS[o->activation].gated) {
         tensor *memories = op_glu(c->tape, h, f);
         offer(c, self, memories);

@@ -214,7 +214,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     real eps = (real)o->eps;
 
     /* slow: h0 = W_0 x + b_0;  r = relu(h0)^2;  h1 = W_1 r + b_1;  y = gain norm(h1) + bias */
-    tensor *h0 = op_linear(t, x, layer_tensor(c, self, p->w0), layer_tensor(c, self, p->b0));
+    tensor *h0 = layer_linear(c, self, x, p->w0, p->b0);
     tensor *r = op_activation(t, h0, ACT_RELU2);
     tensor *h1 = op_linear(t, r, w1, b1);
     tensor *u = op_layernorm(t, h1, NULL, NULL, eps);

@@ -170,7 +170,7 @@ static void gated_delta_build(layer_build *b, layer *self)
 static tensor *stream_of(layer_ctx *c, const layer *self, tensor *x, int stream)
 {
     const gated_delta_plan *p = self->plan;
-    tensor *h = op_linear(c->tape, x, layer_tensor(c, self, p->weight[stream]), NULL);
+    tensor *h = layer_linear(c, self, x, p->weight[stream], -1);
     if (p->conv[stream] < 0) return op_activation(c->tape, h, ACT_SILU);
     int slot = p->slot_conv[stream];
     tensor *before = layer_carried(c, self, slot), *last;
@@ -193,7 +193,7 @@ static tensor *write_strength(layer_ctx *c, const layer *self, tensor *x)
 {
     const gated_delta_options *o = self->options;
     const gated_delta_plan *p = self->plan;
-    tensor *beta = op_linear(c->tape, x, layer_tensor(c, self, p->beta), NULL);
+    tensor *beta = layer_linear(c, self, x, p->beta, -1);
     beta = op_activation(c->tape, beta, ACT_SIGMOID);
     return o->negative ? op_scale(c->tape, beta, 2) : beta;
 }
@@ -204,8 +204,7 @@ static tensor *decay_of(layer_ctx *c, const layer *self, tensor *x)
     const gated_delta_plan *p = self->plan;
     tape *t = c->tape;
     if (p->decay < 0) return NULL;
-    tensor *dt =
-        op_linear(t, x, layer_tensor(c, self, p->decay), layer_tensor(c, self, p->dt_bias));
+    tensor *dt = layer_linear(c, self, x, p->decay, p->dt_bias);
     tensor *a = op_activation(t, layer_tensor(c, self, p->a_log), ACT_EXP);
     return op_mul_row(t, op_activation(t, dt, ACT_SOFTPLUS), op_scale(t, a, -1));
 }
@@ -232,10 +231,10 @@ static tensor *gated_delta_forward(layer_ctx *c, const layer *self, tensor *x)
     y = op_rmsnorm(t, tape_reshape(t, y, 4, shape), layer_tensor(c, self, p->gain), (real)1e-5);
     y = tape_reshape(t, y, 3, (int64_t[]){c->rows, c->time, channels_of(p, VALUE)});
     if (p->gate >= 0) {
-        tensor *gate = op_linear(t, x, layer_tensor(c, self, p->gate), NULL);
+        tensor *gate = layer_linear(c, self, x, p->gate, -1);
         y = op_mul(t, y, op_activation(t, gate, ACT_SILU));
     }
-    return op_linear(t, y, layer_tensor(c, self, p->out), NULL);
+    return layer_linear(c, self, y, p->out, -1);
 }
 
 static layer_cost gated_delta_cost(const layer *self)

@@ -189,6 +189,11 @@ tensor *layer_tensor(layer_ctx *c, const layer *self, int i)
     return x;
 }
 
+tensor *layer_linear(layer_ctx *c, const layer *self, tensor *x, int weight, int bias)
+{
+    return op_linear(c->tape, x, layer_tensor(c, self, weight), layer_tensor(c, self, bias));
+}
+
 tensor *layer_rows(layer_ctx *c, const layer *self, int i, const int32_t *ids, int64_t n)
 {
     tensor *table = layer_tensor(c, self, i);

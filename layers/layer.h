@@ -239,6 +239,8 @@ struct layer_ctx {
  * ([experts, hidden, width] in `experts` pieces gives [hidden, width]). Only pieces that were asked
  * for can receive gradient; the others cost nothing. */
 tensor *layer_tensor(layer_ctx *c, const layer *self, int i);
+/* x W^T + b by parameters `weight` and `bias` of this layer; bias -1: none. */
+tensor *layer_linear(layer_ctx *c, const layer *self, tensor *x, int weight, int bias);
 /* Rows ids [n] of parameter i, a table declared `by_rows`: [n, width]. ids is copied. */
 tensor *layer_rows(layer_ctx *c, const layer *self, int i, const int32_t *ids, int64_t n);
 tensor *layer_piece(layer_ctx *c, const layer *self, int i, int64_t piece);

@@ -70,15 +70,14 @@ static void carry(layer_ctx *c, const layer *self, int i, tensor *last)
 
 static tensor *lstm_forward(layer_ctx *c, const layer *self, tensor *x)
 {
-    tensor *gates =
-        op_linear(c->tape, x, layer_tensor(c, self, INPUT), layer_tensor(c, self, BIAS));
+    tensor *gates = layer_linear(c, self, x, INPUT, BIAS);
     tensor *h_last, *c_last;
     tensor *y = op_lstm(c->tape, gates, layer_tensor(c, self, RECURRENT), carried(c, self, SLOT_H),
                         carried(c, self, SLOT_C), &h_last, &c_last);
     carry(c, self, SLOT_H, h_last);
     carry(c, self, SLOT_C, c_last);
     if (hidden_of(self) == self->dims.width) return y;
-    return op_linear(c->tape, y, layer_tensor(c, self, PROJECTION), NULL);
+    return layer_linear(c, self, y, PROJECTION, -1);
 }
 
 static layer_cost lstm_cost(const layer *self)

@@ -249,9 +249,9 @@ static void offer(layer_ctx *c, const layer *self, const int32_t *ids, const ten
 static tensor *gated(layer_ctx *c, const layer *self, tensor *x, tensor *y)
 {
     const pkm_plan *plan = self->plan;
-    tensor *g = op_linear(c->tape, x, layer_tensor(c, self, plan->gate), NULL);
+    tensor *g = layer_linear(c, self, x, plan->gate, -1);
     y = op_mul(c->tape, y, op_activation(c->tape, g, ACT_SILU));
-    return op_linear(c->tape, y, layer_tensor(c, self, plan->out), NULL);
+    return layer_linear(c, self, y, plan->out, -1);
 }
 
 static tensor *pkm_forward(layer_ctx *c, const layer *self, tensor *x)
@@ -260,7 +260,7 @@ static tensor *pkm_forward(layer_ctx *c, const layer *self, tensor *x)
     const pkm_plan *plan = self->plan;
     tape *t = c->tape;
     int64_t n = tensor_rows(x), heads = o->heads, k = o->top;
-    tensor *q = op_linear(t, x, layer_tensor(c, self, QUERY), NULL);
+    tensor *q = layer_linear(c, self, x, QUERY, -1);
     q = tape_reshape(t, q, 2, (int64_t[]){n * heads, 2 * plan->half});
     if (o->query_norm) q = op_layernorm(t, q, NULL, NULL, (real)1e-5);
     tensor *a = scores(c, self, q, 0), *b = scores(c, self, q, 1);

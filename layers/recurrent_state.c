@@ -152,7 +152,7 @@ prepared_state recurrent_state_prepare(layer_ctx *c, const layer *owner, const s
     p.normed = normalise(c, owner, o, state, plan->gain);
     tensor *ids = op_repeat(c->tape, layer_tensor(c, owner, plan->ids), c->rows);
     p.normed = op_add(c->tape, p.normed, ids);
-    p.kv = op_linear(c->tape, p.normed, layer_tensor(c, owner, plan->kv), NULL);
+    p.kv = layer_linear(c, owner, p.normed, plan->kv, -1);
     return p;
 }
 
@@ -270,14 +270,13 @@ static tensor *lstm_gate(layer_ctx *c, const layer *owner, tensor *s, tensor *zi
 static tensor *gate(layer_ctx *c, const layer *owner, const state_options *o, const gate_params *p,
                     tensor *s, tensor *h)
 {
-    tensor *z =
-        op_linear(c->tape, h, layer_tensor(c, owner, p->weight), layer_tensor(c, owner, p->bias));
+    tensor *z = layer_linear(c, owner, h, p->weight, p->bias);
     return o->gate == GATE_LSTM ? lstm_gate(c, owner, s, z) : fixed_gate(c, owner, o, p, s, z);
 }
 
 static tensor *ffn(layer_ctx *c, const layer *owner, const state_plan *plan, tensor *x)
 {
-    x = op_linear(c->tape, x, layer_tensor(c, owner, plan->ffn), NULL);
+    x = layer_linear(c, owner, x, plan->ffn, -1);
     return op_activation(c->tape, x, ACT_RELU);
 }
 
@@ -289,7 +288,7 @@ static tensor *ffn(layer_ctx *c, const layer *owner, const state_plan *plan, ten
 static tensor *cell(layer_ctx *c, const layer *owner, const state_options *o,
                     const state_plan *plan, tensor *s, tensor *u)
 {
-    if (plan->out >= 0) u = op_linear(c->tape, u, layer_tensor(c, owner, plan->out), NULL);
+    if (plan->out >= 0) u = layer_linear(c, owner, u, plan->out, -1);
     if (o->configuration == CONFIGURATION_SINGLE) u = ffn(c, owner, plan, u);
     s = gate(c, owner, o, &plan->gate, s, u);
     if (o->configuration != CONFIGURATION_DUAL) return s;
@@ -365,8 +364,7 @@ tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_opti
                               const state_plan *plan, const prepared_state *s,
                               const state_block *block)
 {
-    tensor *q = op_linear(c->tape, s->normed, layer_tensor(c, owner, plan->q), NULL),
-           *kv = block->kv;
+    tensor *q = layer_linear(c, owner, s->normed, plan->q, -1), *kv = block->kv;
     rng_key none = {0};
     tensor *of_states =
         recurrent_state_attend(c, plan, unit(c, owner, plan, q, 0, plan->heads, plan->self_q_gain),

@@ -199,10 +199,9 @@ typedef struct block_picks {
 static tensor *router_query(layer_ctx *c, const layer *self, tensor *asked)
 {
     const routed_memory_plan *plan = self->plan;
-    tensor *bias = layer_tensor(c, self, plan->router_bias);
-    if (!asked) return op_repeat(c->tape, bias, c->rows);
+    if (!asked) return op_repeat(c->tape, layer_tensor(c, self, plan->router_bias), c->rows);
     tensor *mean = op_scale(c->tape, asked, 1 / (real)self->dims.block);
-    tensor *u = op_linear(c->tape, mean, layer_tensor(c, self, plan->router), bias);
+    tensor *u = layer_linear(c, self, mean, plan->router, plan->router_bias);
     return tape_reshape(c->tape, u, 2, (int64_t[]){c->rows, plan->keys.width});
 }
 

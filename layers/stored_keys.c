@@ -105,8 +105,7 @@ static tensor *mix(layer_ctx *c, const layer *self, const stored_keys *plan, ten
 tensor *stored_keys_output(layer_ctx *c, const layer *self, const stored_keys *plan, tensor *o,
                            tensor *m)
 {
-    tensor *bias = layer_tensor(c, self, plan->out_bias);
-    return op_linear(c->tape, mix(c, self, plan, o, m), layer_tensor(c, self, plan->out), bias);
+    return layer_linear(c, self, mix(c, self, plan, o, m), plan->out, plan->out_bias);
 }
 
 double stored_keys_flops(const layer *self, const token_options *o, const stored_keys *plan)

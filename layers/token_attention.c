@@ -458,8 +458,7 @@ static token_result attend_blocks(layer_ctx *c, const layer *self, const token_o
 token_result token_attention_forward(layer_ctx *c, const layer *self, const token_options *o,
                                      const token_plan *plan, tensor *x)
 {
-    tensor *bias = layer_tensor(c, self, plan->qkv_bias);
-    tensor *qkv = op_linear(c->tape, x, layer_tensor(c, self, plan->qkv), bias);
+    tensor *qkv = layer_linear(c, self, x, plan->qkv, plan->qkv_bias);
     begin_memory(c, self, o, plan);
     token_result r = o->compressed > 0 ? attend_blocks(c, self, o, plan, qkv)
                                        : attend_whole(c, self, o, plan, qkv);

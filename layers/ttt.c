@@ -158,10 +158,10 @@ static void queries_and_keys(layer_ctx *c, const layer *self, tensor *x, ttt_rul
     const ttt_options *o = self->options;
     const ttt_plan *p = self->plan;
     tape *t = c->tape;
-    tensor *shared = op_linear(t, x, layer_tensor(c, self, p->query), NULL), *last;
+    tensor *shared = layer_linear(c, self, x, p->query, -1), *last;
     if (o->conv == 0) {
         in->q = rotated(c, self, shared);
-        in->k = rotated(c, self, op_linear(t, x, layer_tensor(c, self, p->key), NULL));
+        in->k = rotated(c, self, layer_linear(c, self, x, p->key, -1));
         return;
     }
     tensor *before = layer_carried(c, self, p->slot_conv);
@@ -176,8 +176,7 @@ static tensor *rates(layer_ctx *c, const layer *self, tensor *x)
 {
     const ttt_options *o = self->options;
     const ttt_plan *p = self->plan;
-    tensor *lr =
-        op_linear(c->tape, x, layer_tensor(c, self, p->lr), layer_tensor(c, self, p->lr_bias));
+    tensor *lr = layer_linear(c, self, x, p->lr, p->lr_bias);
     lr = op_activation(c->tape, lr, ACT_SIGMOID);
     return op_scale(c->tape, lr, (real)(o->rate / (double)p->dim));
 }
@@ -197,7 +196,7 @@ static tensor *gated_out(layer_ctx *c, const layer *self, tensor *y, tensor *gat
     y = op_layernorm(c->tape, y, layer_tensor(c, self, p->norm_gain),
                      layer_tensor(c, self, p->norm_bias), (real)1e-6);
     if (gate) y = op_mul(c->tape, y, gate);
-    return op_linear(c->tape, y, layer_tensor(c, self, p->out), NULL);
+    return layer_linear(c, self, y, p->out, -1);
 }
 
 /* What the weights of the start alone would answer. */
@@ -221,7 +220,7 @@ static tensor *ttt_forward(layer_ctx *c, const layer *self, tensor *x)
                    .phase = c->position[0] % self->dims.block,
                    .eps = (real)1e-6};
     queries_and_keys(c, self, x, &in);
-    in.v = op_linear(t, x, layer_tensor(c, self, p->value), NULL);
+    in.v = layer_linear(c, self, x, p->value, -1);
     in.lr = rates(c, self, x);
     in.pos = position_rates(c, self);
     in.gain = layer_tensor(c, self, p->inner_gain);
@@ -232,7 +231,7 @@ static tensor *ttt_forward(layer_ctx *c, const layer *self, tensor *x)
     in.sum = layer_carried(c, self, p->slot_sums);
     tensor *gate = NULL, *weights, *sums;
     if (p->gate >= 0) {
-        gate = op_linear(t, x, layer_tensor(c, self, p->gate), NULL);
+        gate = layer_linear(c, self, x, p->gate, -1);
         gate = op_activation(t, gate, ACT_GELU_TANH);
     }
     tensor *y = op_ttt(t, &in, &weights, &sums);
