@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "data/prepare.h"
 #include "data/shards.h"
 
@@ -69,8 +70,7 @@ static bool check_folder(const char *folder, const json_t *listed, err *e)
     arena_auto *a = arena_new(1 << 14);
     bool ok = !file_exists(folder) || file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; i < count && ok; i++) {
-        size_t n = strlen(names[i]);
-        if (n < 4 || strcmp(names[i] + n - 4, ".bin") != 0) continue;
+        if (!text_ends(names[i], ".bin")) continue;
         if (json_object_get(listed, names[i])) continue;
         ok = err_set(e,
                      "%s/%s: is no shard that loci wrote, and programs would read it together with "

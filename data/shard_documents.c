@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "data/file_stamp.h"
 #include "data/megatron.h"
 #include "data/shards.h"
@@ -21,9 +22,8 @@ typedef struct document_ends {
 /* NAME.idx beside NAME.bin; false: there is none. */
 static bool index_path(char index[FILE_PATH_BYTES], const char *path)
 {
-    size_t n = strlen(path);
-    if (n < 4 || strcmp(path + n - 4, ".bin") != 0) return false;
-    snprintf(index, FILE_PATH_BYTES, "%.*s.idx", (int)(n - 4), path);
+    if (!text_ends(path, ".bin")) return false;
+    snprintf(index, FILE_PATH_BYTES, "%.*s.idx", (int)strlen(path) - 4, path);
     return file_exists(index);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "data/shards.h"
 #include "data/split_names.h"
 
@@ -20,15 +21,9 @@ typedef struct bare_shards {
     int64_t unread_count;
 } bare_shards;
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static bool has_ids(const char *name)
 {
-    return name[0] != '.' && (ends_with(name, ".bin") || ends_with(name, ".npy"));
+    return name[0] != '.' && (text_ends(name, ".bin") || text_ends(name, ".npy"));
 }
 
 static void keep_shard(bare_shards *all, const bare_shard *s)
@@ -89,7 +84,7 @@ static bool find_named(bare_shards *all, const char *name, err *e)
                         path);
     }
     /* A train.bin.gz or train.parquet is worth a word, too. */
-    if (has_ids(name) || (told && !ends_with(name, ".idx"))) {
+    if (has_ids(name) || (told && !text_ends(name, ".idx"))) {
         all->unread = all->unread ? all->unread : name;
         all->unread_count++;
     }

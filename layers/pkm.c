@@ -1,3 +1,4 @@
+#include "core/base/text.h"
 #include "layers/layer_inspect.h"
 
 #include <math.h>
@@ -81,10 +82,7 @@ static const char SHARED[] = ".shared_values";
 static int find_shared(const params *p)
 {
     for (int i = 0; i < p->count; i++) {
-        size_t n = strlen(p->list[i].name);
-        if (n > sizeof SHARED && strcmp(p->list[i].name + n - (sizeof SHARED - 1), SHARED) == 0) {
-            return i;
-        }
+        if (text_ends(p->list[i].name, SHARED)) return i;
     }
     return -1;
 }

@@ -1,5 +1,7 @@
 #include "models/import_brt.h"
 
+#include "core/base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -367,17 +369,11 @@ static bool place_named(const brt_source *s, const model *m, const brt_name *n, 
     return n->order != HEAD_PAIRS || order_pairs(s, t, places, e);
 }
 
-static bool ends_in(const char *name, const char *end)
-{
-    size_t n = strlen(name), k = strlen(end);
-    return n >= k && strcmp(name + n - k, end) == 0;
-}
-
 /* Buffers of the port: zero biases of norms, tables of its rotary positions, masks. */
 static bool is_constant(const char *name)
 {
-    return ends_in(name, ".beta") || strncmp(name, "rotary_pos_emb.", 15) == 0 ||
-           ends_in(name, "cached_causal_attn_mask") || ends_in(name, ".inv_freq");
+    return text_ends(name, ".beta") || strncmp(name, "rotary_pos_emb.", 15) == 0 ||
+           text_ends(name, "cached_causal_attn_mask") || text_ends(name, ".inv_freq");
 }
 
 bool import_brt_places(const brt_source *s, const model *m, const st_tensor *t, int64_t *places,

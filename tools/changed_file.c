@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "results/store/query.h"
 
 enum { SHOWN = 12, VALUE = 60 };
@@ -37,12 +38,10 @@ static void put_difference(void *user, const char *path, const char *ran, const 
 static void say_differences(const spec *file, const char *ran_file, const json_t *ran,
                             const json_t *says)
 {
-    text_auto *text = NULL;
-    size_t bytes;
-    teller t = {.out = open_memstream(&text, &bytes)};
-    CHECK(t.out, "no memory for a text");
+    text_memory m;
+    teller t = {.out = text_begin(&m)};
     json_differences(ran, says, "", put_difference, &t);
-    fclose(t.out);
+    text_auto *text = text_end(&m);
     if (t.count > 0) {
         fprintf(stderr,
                 "loci: %s is not what '%s' was run with; these are the results of that (%s as it "

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "results/report/report.h"
 #include "results/report/status.h"
 #include "tools/reading.h"
@@ -44,13 +45,10 @@ static bool write_page(const cli_call *c, store *s, const comparison *x, const p
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     if (!path_of(path, o, x->experiment, e)) return false;
-    text_auto *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a page");
-    bool ok = report_write(f, s, x, plots, again, e);
-    fclose(f);
-    ok = ok && file_write(path, text, bytes, e);
+    text_memory m;
+    bool ok = report_write(text_begin(&m), s, x, plots, again, e);
+    text_auto *text = text_end(&m);
+    ok = ok && file_write(path, text, m.bytes, e);
     if (ok) printf("%s\n", path);
     return ok;
 }

@@ -1,6 +1,7 @@
 /* `loci help spec`: every section of a spec with the tables that it is read by. */
 #include "data/prepare.h"
 #include "harness/spec/spec.h"
+#include "harness/train/workload.h"
 #include "results/claims/claim_figure.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "core/base/json.h"
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -70,12 +71,8 @@ json_t *json_read(const char *path, err *e)
 /* Prints the number that the text begins with; returns what follows it. */
 static const char *put_shortest(FILE *out, const char *text)
 {
-    char *end, digits[40];
-    double x = strtod(text, &end);
-    for (int n = 15; n <= 17; n++) {
-        snprintf(digits, sizeof digits, "%.*g", n, x);
-        if (fabs(strtod(digits, NULL) - x) <= 0) break;
-    }
+    char *end, digits[TEXT_NUMBER_BYTES];
+    text_number(digits, strtod(text, &end), 15);
     char *power = strchr(digits, 'e'); /* "e-08", "e+300" */
     if (power) *power++ = 0;
     fputs(digits, out);
@@ -86,10 +83,10 @@ static const char *put_shortest(FILE *out, const char *text)
 
 char *json_text(const json_t *x, size_t flags)
 {
-    char *exact = json_dumps(x, flags | JSON_REAL_PRECISION(17)), *text = NULL;
-    size_t bytes;
-    FILE *out = exact ? open_memstream(&text, &bytes) : NULL;
-    if (!out) return exact;
+    text_auto *exact = json_dumps(x, flags | JSON_REAL_PRECISION(17));
+    if (!exact) return NULL;
+    text_memory m;
+    FILE *out = text_begin(&m);
     bool quoted = false;
     for (const char *at = exact; *at;) {
         if (quoted && *at == '\\') { /* and what it escapes */
@@ -107,9 +104,7 @@ char *json_text(const json_t *x, size_t flags)
         quoted = quoted != (*at == '"');
         fputc(*at++, out);
     }
-    fclose(out);
-    free(exact);
-    return text;
+    return text_end(&m);
 }
 
 void json_print(FILE *out, const json_t *x, size_t flags)

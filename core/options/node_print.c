@@ -1,4 +1,5 @@
 /* Nodes as text: canonical YAML and compact JSON. Both read back through node_parse. */
+#include "core/base/text.h"
 #include "core/options/node.h"
 
 #include <ctype.h>
@@ -175,7 +176,7 @@ char *node_yaml(arena *a, const node *n)
 /* The shortest digits that read back as the same number. */
 static void put_number(sink *s, double value)
 {
-    char text[40];
+    char text[TEXT_NUMBER_BYTES];
     if (!isfinite(value)) {
         put_text(s, "null");
         return;
@@ -185,11 +186,7 @@ static void put_number(sink *s, double value)
         put_text(s, text);
         return;
     }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
-    put_text(s, text);
+    put_text(s, text_number(text, value, 1));
 }
 
 static bool whole_digits(const char *text)

@@ -1,5 +1,7 @@
 #include "core/options/option_entry.h"
 
+#include "core/base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,12 +54,8 @@ static const char *choice_text(arena *a, const char *choices, int64_t index)
 
 static node *real_node(arena *a, double value)
 {
-    char text[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
-    return node_scalar(a, text, true);
+    char text[TEXT_NUMBER_BYTES];
+    return node_scalar(a, text_number(text, value, 1), true);
 }
 
 node *option_value(arena *a, const void *options, const option *o)

@@ -1,5 +1,7 @@
 #include "harness/inspect/figure_words.h"
 
+#include "core/base/text.h"
+
 #include <string.h>
 
 static const struct {
@@ -71,12 +73,6 @@ static const struct {
     {"_strength", "how strong it was"},
 };
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
 const char *figure_words(int part, const char *name)
 {
     /* One name for two figures. */
@@ -87,7 +83,7 @@ const char *figure_words(int part, const char *name)
         if (strcmp(WORDS[i].name, name) == 0) return WORDS[i].words;
     }
     for (size_t i = 0; i < sizeof EXCHANGED / sizeof *EXCHANGED; i++) {
-        if (ends_with(name, EXCHANGED[i].end)) return EXCHANGED[i].words;
+        if (text_ends(name, EXCHANGED[i].end)) return EXCHANGED[i].words;
     }
     return "";
 }

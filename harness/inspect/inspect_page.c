@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/rng.h"
+#include "core/base/text.h"
 #include "harness/inspect/figure_words.h"
 #include "harness/inspect/page_html.h"
 #include "harness/inspect/page_reading.h"
@@ -231,11 +232,10 @@ static void put_protocol(FILE *out, const inspection *x)
 
 bool inspect_page(const inspection *x, const char *folder, const char *title, err *e)
 {
-    char path[FILE_PATH_BYTES], *text = NULL;
-    size_t bytes = 0;
+    char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "inspect/index.html", e)) return false;
-    FILE *out = open_memstream(&text, &bytes);
-    CHECK(out, "no memory for a page");
+    text_memory m;
+    FILE *out = text_begin(&m);
     fputs("<!doctype html><html lang=en><meta charset=utf-8><title>", out);
     page_html_text(out, title);
     fprintf(out, "</title><style>%s</style>\n<h1>", STYLE);
@@ -255,8 +255,6 @@ bool inspect_page(const inspection *x, const char *folder, const char *title, er
         put_keys(out, x, &x->layers[l], a);
     }
     fputs("</html>\n", out);
-    fclose(out);
-    bool ok = file_write(path, text, bytes, e);
-    free(text);
-    return ok;
+    text_auto *text = text_end(&m);
+    return file_write(path, text, m.bytes, e);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/text.h"
 #include "harness/launch/launch.h"
 
 /* Slurm signals the script (B:) before the time is up and when another job needs the node; the
@@ -33,28 +34,6 @@ static const char TEMPLATE[] = "#!/bin/bash\n"
                                "    sleep 60\n"
                                "fi\n"
                                "exit $status\n";
-
-/* ---- text that grows ---- */
-
-typedef struct sink {
-    FILE *f;
-    char *text;
-    size_t bytes;
-} sink;
-
-static void sink_open(sink *s)
-{
-    s->f = open_memstream(&s->text, &s->bytes);
-    CHECK(s->f, "out of memory for a script");
-}
-
-static const char *sink_close(sink *s, arena *a)
-{
-    CHECK(fclose(s->f) == 0, "out of memory for a script");
-    const char *kept = arena_strdup(a, s->text);
-    free(s->text);
-    return kept;
-}
 
 /* A word for the shell: in single quotes unless it is plain. */
 static void put_word(FILE *f, const char *word)
@@ -192,10 +171,9 @@ const char *launch_script(const launch *l, const experiment *x, const launch_opt
         err_set(e, "the current folder's name is too long");
         return NULL;
     }
-    sink s = {0};
-    sink_open(&s);
-    bool whole = fill(s.f, template, &(filling){l, x, o, cwd});
-    const char *script = sink_close(&s, a);
+    text_memory m;
+    bool whole = fill(text_begin(&m), template, &(filling){l, x, o, cwd});
+    const char *script = text_end_in(&m, a);
     if (whole) return script;
     err_set(e, "%s: has no @command@; see loci run --help", o->template);
     return NULL;

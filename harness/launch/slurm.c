@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "core/options/option.h"
 #include "data/process.h"
 
@@ -81,13 +82,11 @@ static bool take(void *user, const char *data, int64_t bytes, err *e)
  * if it fails. */
 static char *ask(const char *const *argv, err *e)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "out of memory for what %s says", argv[0]);
-    const process p = {.argv = argv, .package = "slurm-client", .take = take, .user = f};
+    text_memory m;
+    const process p = {
+        .argv = argv, .package = "slurm-client", .take = take, .user = text_begin(&m)};
     bool ok = process_run(&p, e);
-    CHECK(fclose(f) == 0, "out of memory for what %s says", argv[0]);
+    char *text = text_end(&m);
     if (ok) return text;
     free(text);
     return NULL;

@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
@@ -198,13 +199,11 @@ static bool copy_eval(void *user, const json_t *line)
 /* Read from a copy: the other run's file stays as it is. */
 static bool rename_evals(const char *path, const char *run, err *e)
 {
-    text_auto *text = NULL;
-    size_t bytes;
-    evals_copy c = {run, open_memstream(&text, &bytes)};
-    CHECK(c.out, "no memory for records");
+    text_memory m;
+    evals_copy c = {run, text_begin(&m)};
     bool ok = run_lines_filter(path, copy_eval, &c, e);
-    fclose(c.out);
-    return ok && (!file_exists(path) || file_write(path, text, bytes, e));
+    text_auto *text = text_end(&m);
+    return ok && (!file_exists(path) || file_write(path, text, m.bytes, e));
 }
 
 /* The models that the shorter run has kept on the way are those of the longer. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "harness/run/run_folder.h"
 
 bool manage_names_planned(json_t *ids, const char *record, err *e)
@@ -31,9 +32,7 @@ static bool list_names(const char *out, const char *folder, const char *suffix, 
     if (!file_list(path, a, &all, &found, e)) return false;
     const char **kept = ARENA_NEW(a, const char *, found);
     for (int64_t i = 0; i < found; i++) {
-        size_t n = strlen(all[i]), m = strlen(suffix);
-        bool ours = all[i][0] != '.' && n > m && strcmp(all[i] + n - m, suffix) == 0;
-        if (ours) kept[(*count)++] = all[i];
+        if (all[i][0] != '.' && text_ends(all[i], suffix)) kept[(*count)++] = all[i];
     }
     *names = kept;
     return true;

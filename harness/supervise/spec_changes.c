@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "harness/run/run_folder.h"
 #include "harness/train/train_kernels.h"
 
@@ -41,10 +42,8 @@ static json_t *spec_of(const char *out, const char *id)
 
 static char *differences(const char *out, const char *id, const run_plan *now)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a text");
+    text_memory text;
+    FILE *f = text_begin(&text);
     json_auto_t *before = spec_of(out, id);
     arena_auto *a = arena_new(1 << 16);
     json_auto_t *after = json_loads(node_json(a, now->resolved, false), 0, NULL);
@@ -53,8 +52,7 @@ static char *differences(const char *out, const char *id, const run_plan *now)
     } else {
         fputs("  its runs are gone, so nobody knows in what\n", f);
     }
-    fclose(f);
-    return text;
+    return text_end(&text);
 }
 
 static void tell_changes(teller *t)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "results/claims/claim_read.h"
 #include "results/claims/evidence.h"
 #include "results/compare/protocol.h"
@@ -69,10 +70,8 @@ static void sides_of(const char *side[2], const claim_statement *s)
 
 static const char *protocol_words(arena *a, const compared_variant *const *v)
 {
-    text_auto *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a text");
+    text_memory text;
+    FILE *f = text_begin(&text);
     const char *before = NULL;
     for (int i = 0; i < 2; i++) {
         const compared_run *r = v[i] ? compare_scored(v[i]) : NULL;
@@ -82,8 +81,7 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
         protocol_print(f, protocol);
         before = r->protocol;
     }
-    fclose(f);
-    return arena_strdup(a, text);
+    return text_end_in(&text, a);
 }
 
 static bool describe(stated_claim *c, evidence_source *x, err *e)

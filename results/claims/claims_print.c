@@ -1,5 +1,7 @@
 #include "results/claims/claims_print.h"
 
+#include "core/base/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,12 +147,9 @@ static void make_columns(columns *k, table *t)
 
 static void put_statement(table *t, const columns *k, const stated_claim *c)
 {
-    text_auto *words = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&words, &bytes);
-    CHECK(f, "no memory for a text");
-    claim_words(f, stated(c));
-    fclose(f);
+    text_memory m;
+    claim_words(text_begin(&m), stated(c));
+    text_auto *words = text_end(&m);
     table_text(t, k->statement, "%s", words);
 }
 

@@ -1,5 +1,7 @@
 #include "results/compare/compare.h"
 
+#include "core/base/text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,8 +125,7 @@ bool compare_by_bytes(const comparison *c)
 const char *compare_oracle(const char *label)
 {
     static const char mark[] = "(oracle)";
-    size_t n = strlen(label), own = sizeof mark - 1;
-    return n > own && strcmp(label + n - own, mark) == 0 ? mark : "";
+    return text_ends(label, mark) ? mark : "";
 }
 
 bool compare_axis_named(const char *axis, const char *word, size_t length)

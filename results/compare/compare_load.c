@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "core/options/option.h"
 #include "results/compare/compare_at.h"
 #include "results/compare/compare_documents.h"
@@ -81,20 +82,17 @@ static void note_unknown(comparison *c)
 /* The different ones of n values, in order; NaN is none. */
 static const char *choices(arena *a, double *x, int n)
 {
-    text_auto *text = NULL;
-    size_t bytes;
+    text_memory text;
     int kept = 0;
     for (int i = 0; i < n; i++) {
         if (isfinite(x[i])) x[kept++] = x[i];
     }
     qsort(x, (size_t)kept, sizeof *x, stats_by_value);
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a text");
+    FILE *f = text_begin(&text);
     for (int i = 0; i < kept; i++) {
         if (i == 0 || x[i] > x[i - 1]) fprintf(f, "%s%g", i ? ", " : "", x[i]);
     }
-    fclose(f);
-    return arena_strdup(a, text);
+    return text_end_in(&text, a);
 }
 
 /* Figures of runs whose means over seeds are the variant's. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "results/compare/compare_protocol.h"
 #include "results/compare/compare_table.h"
 
@@ -389,12 +390,9 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
 
 static void print_markdown(FILE *out, const comparison *c)
 {
-    text_auto *words = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&words, &bytes);
-    CHECK(f, "no memory for a text");
-    print_words(f, c, true);
-    fclose(f);
+    text_memory m;
+    print_words(text_begin(&m), c, true);
+    text_auto *words = text_end(&m);
     table_print_markdown(out, words);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "results/compare/protocol.h"
 
 /* In what a run's protocol differs from the first one's; "": in nothing. */
@@ -13,10 +14,8 @@ static const char *protocol_difference(arena *a, const compared_run *r, const js
     json_auto_t *own = json_loads(r->protocol, 0, NULL);
     json_t *value;
     const char *key, *comma = "";
-    text_auto *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a text");
+    text_memory text;
+    FILE *f = text_begin(&text);
     json_object_foreach(own, key, value)
     {
         if (json_equal(value, json_object_get(first, key))) continue;
@@ -30,8 +29,7 @@ static const char *protocol_difference(arena *a, const compared_run *r, const js
         fprintf(f, "%sno %s", comma, key);
         comma = "; ";
     }
-    fclose(f);
-    return arena_strdup(a, text);
+    return text_end_in(&text, a);
 }
 
 /* Who was evaluated otherwise than the first run, and how. */

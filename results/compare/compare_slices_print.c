@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 
 /* More variants than this stand below each other. */
 enum { SIDE_BY_SIDE = 6, DECIMALS = 4 };
@@ -219,12 +220,9 @@ static void print_words(FILE *out, const comparison *c, const slice_comparison *
 
 static void print_markdown(FILE *out, const comparison *c, const slice_comparison *x)
 {
-    text_auto *words = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&words, &bytes);
-    CHECK(f, "no memory for a text");
-    print_words(f, c, x, true);
-    fclose(f);
+    text_memory m;
+    print_words(text_begin(&m), c, x, true);
+    text_auto *words = text_end(&m);
     table_print_markdown(out, words);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "results/compare/compare_best.h"
 #include "results/plot/plot_axis.h"
 #include "results/plot/plot_claims.h"
@@ -28,8 +29,7 @@ bool plot_clear(const char *folder, err *e)
     int64_t count;
     bool ok = file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
-        size_t n = strlen(names[i]);
-        if (n < 4 || strcmp(names[i] + n - 3, ".gp") != 0) continue;
+        if (!text_ends(names[i], ".gp")) continue;
         if (strncmp(names[i], PLOT_FIGURE, strlen(PLOT_FIGURE)) == 0) continue;
         ok = gnuplot_remove(folder, names[i], e);
     }

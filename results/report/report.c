@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "core/options/node.h"
 #include "results/compare/compare_best.h"
 #include "results/compare/compare_print.h"
@@ -25,16 +26,14 @@ static void put_copies(FILE *out, const table *t)
     static const char *const names[] = {"CSV", "Markdown", "LaTeX"};
     fputs("<div data-copies>", out);
     for (int i = 0; i < 3; i++) {
-        text_auto *text = NULL;
-        size_t bytes;
-        FILE *f = open_memstream(&text, &bytes);
-        CHECK(f, "no memory for a table");
+        text_memory m;
+        FILE *f = text_begin(&m);
         if (i == 2) {
             table_latex(f, t);
         } else {
             table_print(f, t, i == 0 ? TABLE_CSV : TABLE_MARKDOWN, false);
         }
-        fclose(f);
+        text_auto *text = text_end(&m);
         fprintf(out, "<template data-name=\"%s\">", names[i]);
         html_text(out, text);
         fputs("</template>", out);
@@ -45,12 +44,9 @@ static void put_copies(FILE *out, const table *t)
 /* What has to be said beside the figures: a paragraph for each line. */
 static void put_notes(FILE *out, const comparison *c)
 {
-    text_auto *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a text");
-    compare_print_notes(f, c, "");
-    fclose(f);
+    text_memory m;
+    compare_print_notes(text_begin(&m), c, "");
+    text_auto *text = text_end(&m);
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n"));) {
         if (*line) html_element(out, "p", "note", line);

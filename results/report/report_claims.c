@@ -2,19 +2,18 @@
 
 #include <stdlib.h>
 
+#include "core/base/text.h"
 #include "results/claims/claims_print.h"
 #include "results/report/html.h"
 
 static void put_sentence(FILE *out, const stated_claim *c)
 {
     static const char *const classes[] = {"", "better", "worse"};
-    text_auto *text = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    CHECK(f, "no memory for a text");
+    text_memory m;
+    FILE *f = text_begin(&m);
     if (*c->claim->says) fprintf(f, "%s. ", c->claim->says);
     claims_sentence(f, c);
-    fclose(f);
+    text_auto *text = text_end(&m);
     html_element(out, "li", classes[c->verdict->verdict], text);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "results/report/html.h"
 
 static void put_base64(FILE *out, const unsigned char *x, size_t n)
@@ -89,8 +90,7 @@ bool report_plots(FILE *out, const plot_report *plots, err *e)
 {
     bool any = false;
     for (int i = 0; i < plots->count; i++) {
-        size_t n = strlen(plots->files[i]);
-        if (n < 5 || strcmp(plots->files[i] + n - 4, ".svg") != 0) continue;
+        if (!text_ends(plots->files[i], ".svg")) continue;
         if (!any) html_element(out, "h2", "", "Plots");
         any = true;
         if (!put_plot(out, plots->folder, plots->files[i], e)) return false;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "results/store/collect_run.h"
 #include "results/store/experiment.h"
 
@@ -123,12 +124,6 @@ static bool collect_entry(collector *c, const char *name, collect_one one, int *
     return store_exec(c->db, "ROLLBACK TO entry; RELEASE entry", e);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
 /* Every entry whose name ends with `suffix`. A missing folder has none. */
 static bool collect_folder(collector *c, const char *folder, const char *suffix, collect_one one,
                            int *seen, int *fresh, collect_report *r, err *e)
@@ -143,7 +138,7 @@ static bool collect_folder(collector *c, const char *folder, const char *suffix,
     for (int64_t i = 0; ok && i < count; i++) {
         if (names[i][0] == '.')
             continue; /* .DS_Store, ._NAME.json: of the system it was copied by */
-        if (*suffix && !ends_with(names[i], suffix)) continue;
+        if (*suffix && !text_ends(names[i], suffix)) continue;
         ++*seen;
         ok = collect_entry(c, names[i], one, fresh, r, e);
     }

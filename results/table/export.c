@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
@@ -95,10 +96,9 @@ static const char *with_axes(arena *a, store *s, const char *experiment, const c
 {
     static const char seed[] = "p.seed, ";
     const char *behind = strstr(sql, seed);
-    text_auto *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    CHECK(behind && out, "a query without a seed");
+    text_memory text;
+    FILE *out = text_begin(&text);
+    CHECK(behind, "a query without a seed");
     behind += strlen(seed);
     fwrite(sql, 1, (size_t)(behind - sql), out);
     query q = QUERY(s, e,
@@ -115,8 +115,8 @@ static const char *with_axes(arena *a, store *s, const char *experiment, const c
         sqlite3_free(column);
     }
     fputs(behind, out);
-    fclose(out);
-    return query_close(&q) ? arena_strdup(a, text) : NULL;
+    const char *whole = text_end_in(&text, a);
+    return query_close(&q) ? whole : NULL;
 }
 
 bool export_rows(FILE *out, store *s, const char *experiment, export_what what,

@@ -12,6 +12,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 #include "results/table/export.h"
@@ -257,9 +258,8 @@ static bool remove_older(const char *folder, int depth, arena *a, err *e)
     if (!file_is_folder(folder)) return true;
     if (!file_list(folder, a, &names, &count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
-        size_t n = strlen(names[i]);
-        bool events = strncmp(names[i], "events.out.tfevents.", 20) == 0 && n > 5 &&
-                      strcmp(names[i] + n - 5, ".loci") == 0;
+        bool events =
+            strncmp(names[i], "events.out.tfevents.", 20) == 0 && text_ends(names[i], ".loci");
         if (!file_join(path, folder, names[i], e)) return false;
         if (events && !file_remove(path, e)) return false;
         if (depth < 2 && file_is_folder(path) && !file_is_link(path)) {

@@ -6,6 +6,7 @@
 #include "core/base/json.h"
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
+#include "core/base/text.h"
 #include "results/table/table.h"
 
 static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
@@ -91,10 +92,8 @@ static void end_line(FILE *out, char *line, const char *colour)
 /* which: -2 titles, -1 units, else a row. */
 static void print_line(FILE *out, const table *t, const column_width *w, int which, bool colour)
 {
-    text_auto *line = NULL;
-    size_t bytes = 0;
-    FILE *f = open_memstream(&line, &bytes);
-    CHECK(f, "no memory for a line of a table");
+    text_memory m;
+    FILE *f = text_begin(&m);
     bool first = true;
     for (int c = 0; c < t->columns; c++) {
         const table_head *h = &t->column[c];
@@ -107,7 +106,7 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
             print_cell(f, &t->line[which].cell[c], w[c], h->flags);
         }
     }
-    fclose(f);
+    text_auto *line = text_end(&m);
     end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
 }
 
@@ -242,12 +241,8 @@ static void print_markdown(FILE *out, const table *t)
 
 void table_print_number(FILE *out, double x)
 {
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x) break;
-    }
-    fputs(text, out);
+    char text[TEXT_NUMBER_BYTES];
+    fputs(text_number(text, x, 15), out);
 }
 
 /* What readers of CSV take for a missing value, quoted or not: pandas's list, in any case. */

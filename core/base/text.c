@@ -1,0 +1,38 @@
+#include "core/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool text_ends(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits)
+{
+    do {
+        snprintf(text, TEXT_NUMBER_BYTES, "%.*g", digits, x);
+    } while (++digits <= 17 && strtod(text, NULL) != x);
+    return text;
+}
+
+FILE *text_begin(text_memory *m)
+{
+    m->text = NULL;
+    m->out = open_memstream(&m->text, &m->bytes);
+    CHECK(m->out, "no memory for a text");
+    return m->out;
+}
+
+char *text_end(text_memory *m)
+{
+    CHECK(fclose(m->out) == 0, "no memory for a text");
+    return m->text;
+}
+
+const char *text_end_in(text_memory *m, arena *a)
+{
+    text_auto *text = text_end(m);
+    return arena_strdup(a, text);
+}

@@ -1,0 +1,26 @@
+/* Text: how it ends, numbers as text, text that is printed into memory. */
+#ifndef LOCI_CORE_BASE_TEXT_H
+#define LOCI_CORE_BASE_TEXT_H
+
+#include <stdio.h>
+
+#include "core/base/arena.h"
+
+bool text_ends(const char *text, const char *end);
+
+enum { TEXT_NUMBER_BYTES = 40 };
+/* The shortest digits that read back as the same number, of so many and more; returns text. */
+const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits);
+
+/* What is printed to the stream that text_begin gives is kept, until text_end closes it and returns
+ * the text: the caller frees, or it lives as long as the arena. */
+typedef struct text_memory {
+    FILE *out;
+    char *text;
+    size_t bytes; /* of it, after its end */
+} text_memory;
+FILE *text_begin(text_memory *m);
+char *text_end(text_memory *m);
+const char *text_end_in(text_memory *m, arena *a);
+
+#endif
