@@ -27,10 +27,8 @@ static bool matches(const json_t *run, const run_name *r)
 static bool read_name(run_name *r, char record[FILE_PATH_BYTES], const char *name, const char *out,
                       err *e)
 {
-    char file[300];
     run_view_name_read(r, name);
-    snprintf(file, sizeof file, "experiments/%s.json", r->experiment);
-    return file_join(record, out, file, e);
+    return run_folder_record(record, out, r->experiment, e);
 }
 
 /* The first run of the experiment's record that fits and can be used. */

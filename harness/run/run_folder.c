@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -14,6 +15,13 @@ bool run_folder_path(char *path, const char *out, const char *id, err *e)
     if (!*id || *id == '.' || strchr(id, '/')) return err_set(e, "'%.100s' is no run's id", id);
     return file_join(runs, out, "runs", e) && file_join(path, runs, id, e) &&
            file_refuse_link(runs, e) && file_refuse_link(path, e);
+}
+
+bool run_folder_record(char *path, const char *out, const char *name, err *e)
+{
+    char file[FILE_PATH_BYTES];
+    snprintf(file, sizeof file, "experiments/%s.json", name);
+    return file_join(path, out, file, e);
 }
 
 /* ---- lock ---- */

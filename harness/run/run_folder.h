@@ -22,6 +22,8 @@
 /* OUT/runs/<id> into path [FILE_PATH_BYTES]. An id that is a path, and links in the place of these
  * folders, are refused. */
 bool run_folder_path(char *path, const char *out, const char *id, err *e);
+/* OUT/experiments/<name>.json, likewise. */
+bool run_folder_record(char *path, const char *out, const char *name, err *e);
 
 /* Takes the folder's lock; the descriptor, RUN_FOLDER_BUSY if another process has it, or -1. A
  * folder with links in it is refused: whoever has the lock writes there. */

@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "harness/run/claims_record.h"
+#include "harness/run/run_folder.h"
 #include "harness/train/train_kernels.h"
 
 static json_t *now_utc(void)
@@ -107,6 +108,16 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
 }
 
 /* ---- reading the plan ---- */
+
+json_t *run_record_spec(const char *out, const char *id)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL)) {
+        return NULL;
+    }
+    json_auto_t *plan = json_read(path, NULL);
+    return json_incref(json_object_get(plan, "spec"));
+}
 
 static bool plan_error(const char *path, const char *key, err *e)
 {

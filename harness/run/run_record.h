@@ -23,6 +23,9 @@ typedef struct planned_run {
 } planned_run;
 bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e);
 
+/* The resolved spec that a run was planned with; NULL: not known. */
+json_t *run_record_spec(const char *out, const char *id);
+
 /* plan.json. places: where the worker looks for corpora. */
 bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
                            const char *command, int threads, err *e);

@@ -6,6 +6,7 @@
 
 #include "harness/run/experiment_lock.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/manage_names.h"
 #include "harness/train/checkpoint.h"
@@ -16,14 +17,8 @@
 /* The run that this one starts from, from its plan; NULL: none, or not known. */
 static const char *source_of(arena *a, const char *out, const char *id)
 {
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL) ||
-        !file_exists(path)) {
-        return NULL;
-    }
-    json_auto_t *plan = json_read(path, NULL);
-    const json_t *init = json_object_get(json_object_get(plan, "spec"), "init_from");
-    const char *run = json_get_text(init, "run");
+    json_auto_t *own = run_record_spec(out, id);
+    const char *run = json_get_text(json_object_get(own, "init_from"), "run");
     return run ? arena_strdup(a, run) : NULL;
 }
 
@@ -103,12 +98,10 @@ static bool remove_run(manage_report *r, arena *a, const char *out, const char *
 
 static bool record_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
 {
-    char inner[512];
     if (!*name || strchr(name, '/') || strlen(name) > 200) {
         return err_set(e, "'%.100s' is no name of an experiment", name);
     }
-    snprintf(inner, sizeof inner, "experiments/%s.json", name);
-    return file_join(path, out, inner, e);
+    return run_folder_record(path, out, name, e);
 }
 
 static bool check_exists(const char *path, const char *name, err *e)

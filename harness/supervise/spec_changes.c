@@ -5,6 +5,7 @@
 
 #include "core/base/text.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
 #include "harness/train/train_kernels.h"
 
 enum { SHOWN = 12 };
@@ -26,25 +27,11 @@ static void put_difference(void *user, const char *path, const char *x, const ch
     if (!younger) fprintf(f, "  %s: %s -> %s\n", path, x ? x : "nothing", y ? y : "nothing");
 }
 
-/* The resolved spec that the run was trained with. */
-static json_t *spec_of(const char *out, const char *id)
-{
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL) ||
-        !file_exists(path)) {
-        return NULL;
-    }
-    json_t *plan = json_read(path, NULL), *tree = json_object_get(plan, "spec");
-    json_incref(tree);
-    json_decref(plan);
-    return tree;
-}
-
 static char *differences(const char *out, const char *id, const run_plan *now)
 {
     text_memory text;
     FILE *f = text_begin(&text);
-    json_auto_t *before = spec_of(out, id);
+    json_auto_t *before = run_record_spec(out, id);
     arena_auto *a = arena_new(1 << 16);
     json_auto_t *after = json_loads(node_json(a, now->resolved, false), 0, NULL);
     if (before) {
@@ -78,9 +65,8 @@ static void add_difference(teller *t, const char *label, char *text)
 
 int spec_changes(FILE *print, const experiment *x, const char *out)
 {
-    char inner[300], path[FILE_PATH_BYTES];
-    snprintf(inner, sizeof inner, "experiments/%.200s.json", x->spec->name);
-    if (!file_join(path, out, inner, NULL) || !file_exists(path)) return 0;
+    char path[FILE_PATH_BYTES];
+    if (!run_folder_record(path, out, x->spec->name, NULL) || !file_exists(path)) return 0;
     json_auto_t *record = json_read(path, NULL), *now = json_object();
     json_t *run;
     for (int i = x->run_count - 1; i >= 0; i--) {
