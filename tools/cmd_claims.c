@@ -50,11 +50,7 @@ static int print_claims(const cli_call *c, store *s, err *e)
 
 static int show_claims(const cli_call *c)
 {
-    err e = {0};
-    store_auto *s = reading_open(cli_out(((const claims_call *)c->options)->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    int status = print_claims(c, s, &e);
-    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+    return reading_with(c, cli_out(((const claims_call *)c->options)->out), print_claims);
 }
 
 const verb VERB_CLAIMS = {

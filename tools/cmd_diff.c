@@ -13,25 +13,25 @@ static const option OPTIONS[] = {
     CLI_OUT(diff_call),
     {0}};
 
-static int diff_variants(const cli_call *c)
+static int diff_runs(const cli_call *c, store *s, err *e)
 {
-    const diff_call *o = c->options;
-    err e = {0};
+    const int64_t format = ((const diff_call *)c->options)->format;
     char a[RUN_ID_CHARS], b[RUN_ID_CHARS];
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    const char *const heads[] = {c->words[0], c->words[1]};
     table *t = table_new(c->memory);
-    bool found = run_view_find(a, s, c->words[0], &e) && run_view_find(b, s, c->words[1], &e);
-    bool done =
-        found && run_view_diff(t, s, a, b, (const char *const[]){c->words[0], c->words[1]}, &e);
-    store_close(s);
-    if (!done) return cli_fail(found ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
-    if (table_rows(t) == 0 && o->format == TABLE_TEXT) {
+    if (!run_view_find(a, s, heads[0], e) || !run_view_find(b, s, heads[1], e)) return EXIT_USAGE;
+    if (!run_view_diff(t, s, a, b, heads, e)) return EXIT_FAILED;
+    if (table_rows(t) == 0 && format == TABLE_TEXT) {
         fprintf(stderr, "%s and %s do not differ\n", a, b);
     } else {
-        table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+        table_print(stdout, t, (table_format)format, cli_colour(stdout));
     }
     return EXIT_DONE;
+}
+
+static int diff_variants(const cli_call *c)
+{
+    return reading_with(c, cli_out(((const diff_call *)c->options)->out), diff_runs);
 }
 
 const verb VERB_DIFF = {

@@ -18,19 +18,20 @@ static const option OPTIONS[] = {
     CLI_OUT(ls_call),
     {0}};
 
-static int list_experiments(const cli_call *c)
+static int list_runs(const cli_call *c, store *s, err *e)
 {
     const ls_call *o = c->options;
-    err e = {0};
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     table *t = table_new(c->memory);
-    const char *name = c->count ? reading_experiment(c->memory, s, c->words[0], &e) : NULL;
-    bool known = name || !c->count, done = known && run_view_list(t, s, name, STATE[o->status], &e);
-    store_close(s);
-    if (!done) return cli_fail(known ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
+    const char *name = c->count ? reading_experiment(c->memory, s, c->words[0], e) : NULL;
+    if (c->count && !name) return EXIT_USAGE;
+    if (!run_view_list(t, s, name, STATE[o->status], e)) return EXIT_FAILED;
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
     return EXIT_DONE;
+}
+
+static int list_experiments(const cli_call *c)
+{
+    return reading_with(c, cli_out(((const ls_call *)c->options)->out), list_runs);
 }
 
 const verb VERB_LS = {

@@ -34,16 +34,10 @@ static int refresh(const char *out, bool done, err *e)
     return cli_fail(EXIT_FAILED, "%s", e->text);
 }
 
-/* EXIT_DONE if the call's first word is an experiment; else the status, and what was wrong is said.
- */
-static int check_known(const cli_call *c)
+/* Is the call's first word an experiment? */
+static int check_known(const cli_call *c, store *s, err *e)
 {
-    const manage_call *o = c->options;
-    err e = {0};
-    store_auto *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    bool known = experiment_check(s, c->words[0], &e);
-    return known ? EXIT_DONE : cli_fail(EXIT_USAGE, "%s", e.text);
+    return experiment_check(s, c->words[0], e) ? EXIT_DONE : EXIT_USAGE;
 }
 
 static void say_report(const manage_report *r, const char *done)
@@ -60,7 +54,7 @@ static int remove_experiment(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
-    int status = check_known(c);
+    int status = reading_with(c, cli_out(o->out), check_known);
     if (status != EXIT_DONE) return status;
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
     if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
@@ -72,7 +66,7 @@ static int rename_experiment(const cli_call *c)
 {
     const manage_call *o = c->options;
     err e = {0};
-    int status = check_known(c);
+    int status = reading_with(c, cli_out(o->out), check_known);
     if (status != EXIT_DONE) return status;
     if (!manage_name_is_free(cli_out(o->out), c->words[1], &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);

@@ -65,21 +65,14 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
     return EXIT_DONE;
 }
 
-static int draw_inspection(const cli_call *c)
+static int draw_inspection(const cli_call *c, store *s, err *e)
 {
-    static const char *const read[] = {"run", "svg", "to", "out", NULL};
     const plot_call *o = c->options;
-    const char *other = cli_given_beside(c, read);
-    err e = {0};
-    if (other) return cli_fail(EXIT_USAGE, "plot: inspect does not look at --%s", other);
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
-    const char *run = plot_inspect_find(s, o->run, c->memory, &e);
-    const plot_how how = {run ? folder_for(c, "inspect", &e) : NULL, o->svg, true};
-    bool done = how.folder && plot_inspect(r, s, run, &how, &e);
-    store_close(s);
-    if (!done) return cli_fail(o->run && !run ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
+    const char *run = plot_inspect_find(s, o->run, c->memory, e);
+    if (!run) return o->run ? EXIT_USAGE : EXIT_FAILED;
+    const plot_how how = {folder_for(c, "inspect", e), o->svg, true};
+    if (!how.folder || !plot_inspect(r, s, run, &how, e)) return EXIT_FAILED;
     print_files(r);
     return EXIT_DONE;
 }
@@ -88,7 +81,12 @@ static int draw_inspection(const cli_call *c)
 static int plot_results(const cli_call *c)
 {
     const plot_call *o = c->options;
-    if (c->words[0] && strcmp(c->words[0], "inspect") == 0) return draw_inspection(c);
+    if (c->words[0] && strcmp(c->words[0], "inspect") == 0) {
+        static const char *const read[] = {"run", "svg", "to", "out", NULL};
+        const char *other = cli_given_beside(c, read);
+        if (other) return cli_fail(EXIT_USAGE, "plot: inspect does not look at --%s", other);
+        return reading_with(c, cli_out(o->out), draw_inspection);
+    }
     if (o->run) return cli_fail(EXIT_USAGE, "plot: --run says which run of 'inspect' is drawn");
     return reading_run(c, cli_out(o->out), draw_experiment);
 }

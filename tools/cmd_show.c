@@ -21,18 +21,18 @@ static bool print_json(store *s, const char *id, err *e)
     return true;
 }
 
+static int show_one(const cli_call *c, store *s, err *e)
+{
+    char id[RUN_ID_CHARS];
+    if (!run_view_find(id, s, c->words[0], e)) return EXIT_USAGE;
+    bool json = ((const show_call *)c->options)->json;
+    return (json ? print_json(s, id, e) : run_view_show(stdout, s, id, e)) ? EXIT_DONE
+                                                                           : EXIT_FAILED;
+}
+
 static int show_run(const cli_call *c)
 {
-    const show_call *o = c->options;
-    err e = {0};
-    char id[RUN_ID_CHARS];
-    store *s = reading_open(cli_out(o->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    bool found = run_view_find(id, s, c->words[0], &e);
-    bool done = found && (o->json ? print_json(s, id, &e) : run_view_show(stdout, s, id, &e));
-    store_close(s);
-    if (done) return EXIT_DONE;
-    return cli_fail(found ? EXIT_FAILED : EXIT_USAGE, "%s", e.text);
+    return reading_with(c, cli_out(((const show_call *)c->options)->out), show_one);
 }
 
 const verb VERB_SHOW = {

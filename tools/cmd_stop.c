@@ -10,8 +10,9 @@ typedef struct stop_call {
 
 static const option OPTIONS[] = {CLI_OUT(stop_call), {0}};
 
-static int stop_launches(const cli_call *c, const char *name, err *e)
+static int stop_launches(const cli_call *c, store *s, const char *name, err *e)
 {
+    (void)s;
     const char *out = cli_out(((const stop_call *)c->options)->out);
     launch_list l;
     int stopped;
@@ -30,12 +31,7 @@ static int stop_launches(const cli_call *c, const char *name, err *e)
 
 static int stop_experiment(const cli_call *c)
 {
-    err e = {0};
-    store_auto *s = reading_open(cli_out(((const stop_call *)c->options)->out), &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
-    const char *name = reading_experiment(c->memory, s, c->words[0], &e);
-    int status = name ? stop_launches(c, name, &e) : EXIT_USAGE;
-    return status == EXIT_DONE ? status : cli_fail(status, "%s", e.text);
+    return reading_run(c, cli_out(((const stop_call *)c->options)->out), stop_launches);
 }
 
 const verb VERB_STOP = {

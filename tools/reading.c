@@ -45,6 +45,14 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
     return experiment_check(s, name, e) ? name : NULL;
 }
 
+int reading_with(const cli_call *c, const char *out, reading_all use)
+{
+    err e = {0};
+    store_auto *s = reading_open(out, &e);
+    int status = s ? use(c, s, &e) : EXIT_FAILED;
+    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+}
+
 int reading_run(const cli_call *c, const char *out, reading_use use)
 {
     err e = {0};

@@ -15,12 +15,15 @@ store *reading_open(const char *out, err *e);
  * is none. */
 const char *reading_experiment(arena *a, store *s, const char *word, err *e);
 
-/* What a verb does with an experiment's results: EXIT_DONE, or another status and e. */
+/* What a verb does with results, or with those of an experiment: EXIT_DONE, or another status and
+ * e. */
+typedef int (*reading_all)(const cli_call *c, store *s, err *e);
 typedef int (*reading_use)(const cli_call *c, store *s, const char *experiment, err *e);
 
-/* Does it with the experiment that the call's first word names; without a word with the one
- * recorded last. Says what went wrong; the exit status: an experiment that is not there is one of
- * usage. */
+/* Does it, and says what went wrong; the exit status. */
+int reading_with(const cli_call *c, const char *out, reading_all use);
+/* The same with the experiment that the call's first word names; without a word with the one
+ * recorded last. An experiment that is not there is a matter of usage. */
 int reading_run(const cli_call *c, const char *out, reading_use use);
 
 /* How variants are compared: what compare, plot and report are asked alike. */
