@@ -22,7 +22,7 @@ static bool counts_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
 static bool load_counts(const corpus *c, int64_t *counts)
 {
     char path[FILE_PATH_BYTES];
-    file_map map;
+    file_map_auto map = {0};
     if (!c->cache || !counts_path(path, c, NULL) || !file_exists(path)) return false;
     if (!file_map_open(&map, path, NULL)) return false;
     size_t bytes = (size_t)c->vocab * sizeof *counts;
@@ -33,7 +33,6 @@ static bool load_counts(const corpus *c, int64_t *counts)
         ok = counts[i] >= 0 && counts[i] <= c->splits[SPLIT_TRAIN].tokens;
         sum += ok ? counts[i] : 0;
     }
-    file_map_close(&map);
     return ok && sum == c->splits[SPLIT_TRAIN].tokens;
 }
 

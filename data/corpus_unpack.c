@@ -88,7 +88,7 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
     char part[FILE_PATH_BYTES];
     zip_member *list;
     int64_t count = 0;
-    file_map map;
+    file_map_auto map = {0};
     if (snprintf(part, sizeof part, "%s.part", folder) >= (int)sizeof part) {
         return err_set(e, "%s: the path is too long", folder);
     }
@@ -99,7 +99,6 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
     for (int64_t i = 0; i < count && ok; i++) {
         ok = extract_member(&list[i], &map, path, part, e);
     }
-    file_map_close(&map);
     if (ok && rename(part, folder) != 0) ok = err_set(e, "%s: cannot be renamed", part);
     if (!ok) file_remove_tree(part, NULL);
     return ok;

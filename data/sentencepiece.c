@@ -221,11 +221,9 @@ sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t b
 
 sentencepiece *sentencepiece_load(arena *a, const char *path, err *e)
 {
-    file_map map;
+    file_map_auto map = {0};
     if (!file_map_open(&map, path, e)) return NULL;
-    sentencepiece *s = sentencepiece_parse(a, map.data, map.bytes, path, e);
-    file_map_close(&map);
-    return s;
+    return sentencepiece_parse(a, map.data, map.bytes, path, e);
 }
 
 /* ---- decoding ---- */

@@ -29,7 +29,7 @@ static sentencepiece_library *open_with(const file_map *map, bool prefix, const 
 
 sentencepiece_encoder *sentencepiece_encoder_open(const sentencepiece *s, const char *path, err *e)
 {
-    file_map map;
+    file_map_auto map = {0};
     if (!file_map_open(&map, path, e)) return NULL;
     sentencepiece_encoder *x = calloc(1, sizeof *x);
     CHECK(x, "out of memory");
@@ -37,7 +37,6 @@ sentencepiece_encoder *sentencepiece_encoder_open(const sentencepiece *s, const 
     x->path = path;
     x->with = open_with(&map, true, path, e);
     x->without = x->with ? open_with(&map, false, path, e) : NULL;
-    file_map_close(&map);
     if (x->without) return x;
     sentencepiece_encoder_close(x);
     return NULL;

@@ -29,12 +29,10 @@ static bool index_path(char index[FILE_PATH_BYTES], const char *path)
 
 static bool read_index(megatron_index *x, const char *index, const char *path, arena *a, err *e)
 {
-    file_map map;
+    file_map_auto map = {0};
     int64_t bytes;
     if (!file_stat(path, &bytes, NULL, e) || !file_map_open(&map, index, e)) return false;
-    bool ok = megatron_parse(x, map.data, map.bytes, bytes, index, a, e);
-    file_map_close(&map);
-    return ok;
+    return megatron_parse(x, map.data, map.bytes, bytes, index, a, e);
 }
 
 bool shard_documents_header(shard_header *h, token_type type, const char *path, err *e)
@@ -99,14 +97,13 @@ static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *
 /* Whatever does not fit the shard is no cache of it: ends must rise and the last be the shard's. */
 static bool load_ends(document_ends *d, const char *path, int64_t tokens)
 {
-    file_map map;
+    file_map_auto map = {0};
     if (!file_exists(path) || !file_map_open(&map, path, NULL)) return false;
     const int64_t *ends = (const void *)map.data;
     int64_t count = (int64_t)(map.bytes / sizeof *ends), last = 0;
     for (int64_t i = 0; i < count && ends[i] > last && ends[i] <= tokens; i++) {
         keep_end(d, last = ends[i]);
     }
-    file_map_close(&map);
     if (count == d->count && last == tokens) return true;
     d->count = 0;
     return false;

@@ -165,12 +165,10 @@ bool shards_parse(corpus *c, const char *json, size_t bytes, const char *folder,
 bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e)
 {
     char path[FILE_PATH_BYTES];
-    file_map map;
+    file_map_auto map = {0};
     if (!file_join(path, folder, "corpus.json", e) || !file_map_open(&map, path, e)) return false;
-    bool ok = shards_parse(c, (const char *)map.data, map.bytes, folder,
-                           shard_header_read_described, origin, e);
-    file_map_close(&map);
-    return ok;
+    return shards_parse(c, (const char *)map.data, map.bytes, folder, shard_header_read_described,
+                        origin, e);
 }
 
 /* Reads all of every shard: for `loci data prepare`, which may take its time. */

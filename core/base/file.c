@@ -157,10 +157,9 @@ void file_map_close(file_map *map)
 
 bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
 {
-    file_map map;
+    file_map_auto map = {0};
     if (!file_map_open(&map, path, e)) return false;
     sha256_hex(hex, map.data, map.bytes);
-    file_map_close(&map);
     return true;
 }
 
@@ -258,11 +257,8 @@ bool file_write(const char *path, const void *data, size_t bytes, err *e)
 
 bool file_copy(const char *from, const char *to, err *e)
 {
-    file_map map;
-    if (!file_map_open(&map, from, e)) return false;
-    bool ok = file_write(to, map.data, map.bytes, e);
-    file_map_close(&map);
-    return ok;
+    file_map_auto map = {0};
+    return file_map_open(&map, from, e) && file_write(to, map.data, map.bytes, e);
 }
 
 /* ---- folders ---- */

@@ -41,7 +41,8 @@ typedef struct file_map {
     size_t bytes;
 } file_map;
 bool file_map_open(file_map *map, const char *path, err *e);
-void file_map_close(file_map *map);
+void file_map_close(file_map *map); /* one that is zero, or could not be opened, is fine */
+#define file_map_auto file_map ENDS_BY(file_map_close) /* closed where its block ends */
 
 /* What a file is called while it is written, beside `path`: PATH.tmp.HOST.PID, for processes of
  * several machines may share a folder. */

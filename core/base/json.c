@@ -52,7 +52,7 @@ int json_utf8_bytes(const char *text)
 
 json_t *json_read(const char *path, err *e)
 {
-    file_map map;
+    file_map_auto map = {0};
     if (!file_map_open(&map, path, e)) return NULL;
     if (map.bytes > JSON_FILE_BYTES) {
         err_set(e, "%s: of %zu bytes; no file of JSON here has more than 256 MiB", path, map.bytes);
@@ -61,7 +61,6 @@ json_t *json_read(const char *path, err *e)
     }
     json_error_t where;
     json_t *value = json_loadb((const char *)map.data, map.bytes, JSON_REJECT_DUPLICATES, &where);
-    file_map_close(&map);
     if (!value) {
         err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
     }
