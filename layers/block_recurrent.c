@@ -149,6 +149,7 @@ static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
         *r = (state_read){.block = blocks[i]};
         if (o->write && blocks[i] == own_block(self)) r->block = NO_BLOCK;
         if (r->block == NO_BLOCK) r->owner = self;
+        /* An owner above has to write block t - 1 before this layer reads for block t. */
         if (r->block != NO_BLOCK) self->blockwise = true;
         snprintf(name, sizeof name, "read.%d", i);
         r->name = plan->reads == 1 ? "read" : arena_strdup(b->memory, name);
@@ -258,6 +259,8 @@ static void watch_entropy(layer_ctx *c, const layer *self, const token_plan *pla
         const real *qi = q.x->data + (time - 1) * i / SAMPLES * q.x->shape[2];
         for (int64_t h = 0; h < plan->heads; h++, count++) {
             const real *kh = k.x->data + h * plan->kv_heads / plan->heads * d;
+            /* H = log(sum_j exp s_j) - sum_j p_j s_j, of scores less the largest so that no exp
+             * overflows. */
             double top = -(double)INFINITY, total = 0, mean = 0;
             for (int64_t j = 0; j < states; j++) {
                 p[j] = 0;
@@ -321,11 +324,15 @@ static tensor *write_state(layer_ctx *c, const layer *self, const recurrent_walk
     const recurrent_plan *plan = self->plan;
     const recurrent_options *o = self->options;
     int64_t phase = (c->position[0] + w->begin) % self->dims.block;
+    /* In kv position i of the call stands at extra + i, and the block began `phase` positions
+     * before this part of it. */
     int64_t end = w->tokens.extra + w->end, begin = w->tokens.extra + w->begin - phase;
     const int64_t *counts = NULL;
     if (o->write_keys == KEYS_MEMORY && begin > 0) {
         int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid), own = end - begin;
         begin = MAX(0, begin - plan->tokens.memory);
+        /* Of the memory in front a row may have seen less than others, for it was reset or lost
+         * it; of the block itself all rows have the same. */
         for (int64_t r = 0; r < c->rows; r++) {
             int64_t behind = w->begin - phase + w->tokens.valid[r];
             valid[r] = own + MIN(plan->tokens.memory, MAX(0, behind));
@@ -349,6 +356,7 @@ static void run_block(layer_ctx *c, const layer *self, recurrent_walk *w, tensor
         w->state = recurrent_state_begin(c, self, &o->state, &plan->state, w->begin, w->state);
         w->own = recurrent_state_prepare(c, self, &o->state, &plan->state, w->state);
     }
+    /* Read first: the block's own tokens are not in what they look at. */
     for (int i = 0; i < plan->reads; i++) {
         seen[i] = read_state(c, self, i, queries[i], w);
     }
@@ -426,6 +434,8 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     const recurrent_plan *plan = self->plan;
     const recurrent_options *o = self->options;
     recurrent_walk w = {.tokens = token_attention_forward(c, self, &o->tokens, &plan->tokens, x)};
+    /* Not layer_carried, which gives zeros to a row that was reset: it begins with the learned
+     * start, and inside a block nothing is cleared. */
     if (o->write) w.state = layer_state(c, self, plan->state.slot);
     tensor **seen = tape_keep(c->tape, 1 + plan->reads, sizeof(tensor *));
     seen[0] = w.tokens.y;

@@ -81,6 +81,8 @@ tensor *experts_flat(layer_ctx *c, tensor *x)
 
 tensor *experts_scores(layer_ctx *c, const layer *self, tensor *x, int weight)
 {
+    /* In float32 at any precision: the largest of close scores decides who computes, and rounded
+     * products would decide otherwise. */
     bool before = tape_be_exact(c->tape, true);
     tensor *scores = layer_linear(c, self, x, weight, -1);
     tape_be_exact(c->tape, before);

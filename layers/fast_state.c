@@ -74,6 +74,8 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
     tensor **slow = tape_keep(c->tape, most, sizeof *slow);
     for (int64_t at = 0, n; at < c->time; at += n, parts++) {
         int64_t phase = (c->position[0] + at) % block;
+        /* A life of fast weights is a document, or a block of it: then a call is cut where
+         * blocks begin. */
         n = carry ? c->time : MIN(c->time - at, block - phase);
         fast_span s = {.begins = !carry && phase == 0, .ends = !carry && phase + n == block};
         y[parts] = read_span(c, self, x, &s, at, n, pending, part, &slow[parts]);
@@ -84,6 +86,8 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
 
 double fast_state_products(const layer *self, int64_t chunk, bool carry, double key, double value)
 {
+    /* Inside a chunk all positions meet: chunk^2 (key + value) for scores and sums. Across, each
+     * chunk reads the sum of those before it and adds to it: 2 key value a position. */
     int64_t block = self->dims.block, first = MIN(chunk, block), whole = block / first * first;
     int64_t rest = block - whole, last = rest > 0 ? rest : first;
     double within = (double)(whole * first + rest * rest);

@@ -223,12 +223,16 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
 
     /* The inner loss's gradients as values, so that the tape can differentiate them again: that is
      * how slow weights learn to be good places to step from. */
+    /*   dlogits = scale weight (softmax(slow) - target);  dy = dlogits U
+     *   dh1 = the norm's gradient at h1 of gain dy;  dh0 = 2 relu(h0) (dh1 W_1) */
     tensor *dlogits = op_cross_entropy_gradient(t, slow, targets, weights, inner_scale(c, o));
     tensor *dy = op_matmul(t, dlogits, false, output_weight(c, self), false, 1);
     tensor *dh1 = op_layernorm_gradient(t, h1, op_mul_row(t, dy, gain), eps);
     tensor *fast0 = h0;
     if (o->update_dense0) {
         tensor *dh0 = op_relu2_gradient(t, h0, op_matmul(t, dh1, false, w1, false, 1));
+        /* fast0_i = h0_i - step sum_{m<i} (x_i . x_m) dh0_m, and for the bias, where it learns,
+         * - step sum_{m<i} dh0_m */
         fast0 = fast_product(c, self, h0, p->step_w0, (causal_sums){.q = x, .k = x, .v = dh0}, sums,
                              &sums->w0);
         fast0 = fast_vector(c, self, fast0, p->step_b0, NULL, dh0, sums, &sums->b0);
@@ -238,12 +242,16 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
      * products is attention without a softmax; no fast matrix exists but at the ends of chunks. */
     tensor *fast_r = op_activation(t, fast0, ACT_RELU2);
     tensor *fast1 = op_linear(t, fast_r, w1, b1);
+    /* fast1_i -= step sum_{m<i} (fast_r_i . r_m) dh1_m: keys are what the slow pass saw, to
+     * which its gradients belong */
     fast1 = fast_product(c, self, fast1, p->step_w1, (causal_sums){.q = fast_r, .k = r, .v = dh1},
                          sums, &sums->w1);
     fast1 = fast_vector(c, self, fast1, p->step_b1, NULL, dh1, sums, &sums->b1);
     tensor *fast_u = op_layernorm(t, fast1, NULL, NULL, eps);
     tensor *fast_y = op_add_row_inplace(t, op_mul_row(t, fast_u, gain), bias);
     if (o->update_norm) {
+        /* y = gain u + bias: the gain's gradient is dy u, component by component, the bias's dy
+         * itself */
         tensor *dgain = op_mul(t, dy, u);
         layer_tap(c, self, "norm.gain_gradient", dgain);
         fast_y = fast_vector(c, self, fast_y, p->step_gain, fast_u, dgain, sums, &sums->gain);
@@ -291,6 +299,7 @@ static void carry_on(layer_ctx *c, const layer *self, const fwl_sums *sums)
 static void carry_nothing(layer_ctx *c, const layer *self)
 {
     const fwl_plan *p = self->plan;
+    /* Slots stand in the order in which fwl_build declares them. */
     for (int slot = p->slot_w0; slot <= p->slot_bias; slot++) {
         layer_state_set(c, self, slot, NULL);
     }
@@ -323,6 +332,7 @@ static layer_cost fwl_cost(const layer *self)
            vocab = (double)self->dims.vocab;
     double hidden = n * (double)o->expansion;
     double slow = width * hidden + hidden * n + n * vocab;
+    /* The products of the inner gradients: dy, and dh0 where the first layer learns. */
     double gradient = n * vocab + (o->update_dense0 ? n * hidden : 0);
     double fast = hidden * n + n * vocab;
     double sums = 0;

@@ -22,6 +22,8 @@ static int vector(layer_build *b, layer *self, const char *name, int64_t n, para
     return layer_param(b, self, name, ROLE_BIAS, 1, &n, init);
 }
 
+/* The kernels of z, and for the lstm gate those of i and f behind it, are rows of one matrix:
+ * one product for all of them. */
 static gate_params build_gate(layer_build *b, layer *self, const state_options *o,
                               const char *prefix, int64_t inputs)
 {
@@ -45,6 +47,8 @@ static gate_params build_gate(layer_build *b, layer *self, const state_options *
     return g;
 }
 
+/* `inputs` is the width of what the next link of the cell reads: the two attentions side by
+ * side, or what the port's projection and the feed-forward layer make of them. */
 static void build_cell(layer_build *b, layer *self, const state_options *o, state_plan *plan)
 {
     int64_t width = self->dims.width, inputs = 2 * plan->q_width;
@@ -209,6 +213,7 @@ real *recurrent_state_weights(layer_ctx *c, const state_plan *plan, attention_op
         int64_t counted = valid ? MIN(valid[r], keys) : keys, skipped = keys - counted;
         real *of_row = tape_keep(c->tape, queries * counted, sizeof *of_row);
         memset(of_row, 0, (size_t)(queries * counted) * sizeof *of_row);
+        /* Keys that are not the row's own keep the weight 0; the others are the newest ones. */
         for (int64_t h = 0; h < plan->heads && counted > 0; h++) {
             const real *qh = q.x->data + r * queries * q.x->shape[2] + q.column + h * d;
             const real *kh = k.x->data + (r * keys + skipped) * k.x->shape[2] + k.column +
@@ -322,6 +327,8 @@ static void watch_similarity(layer_ctx *c, const layer *owner, const tensor *s)
         for (int64_t j = 0; j < width; j++) {
             square += (double)sum[j] * (double)sum[j];
         }
+        /* Of a sum of unit vectors the squared length is their number and, twice, the cosine of
+         * each pair. */
         mean += (square - (double)states) / (double)(states * (states - 1));
     }
     layer_metric(c, owner, "state_similarity", mean, (double)c->rows);
@@ -349,6 +356,7 @@ static void tell_written(layer_ctx *c, const layer *owner, const state_plan *pla
     int64_t time = b->end - b->begin, first = keys - time;
     real *weights = tape_keep(c->tape, c->rows * time * states, sizeof *weights);
     real *strength = tape_keep(c->tape, c->rows * states, sizeof *strength);
+    /* Attention has its weights by the state that asks; who inspects asks by position. */
     for (int64_t i = 0; i < c->rows * states; i++) {
         int64_t row = i / states, state = i % states;
         strength[i] = moved(after->data + i * width, before->data + i * width, width);
@@ -364,6 +372,10 @@ tensor *recurrent_state_write(layer_ctx *c, const layer *owner, const state_opti
                               const state_plan *plan, const prepared_state *s,
                               const state_block *block)
 {
+    /*   a1 = Att(unit(n W_s^T) g_1, unit(sk) g_2, sv): the states look at themselves
+     *   a2 = Att(unit(n W_t^T) g_3, unit(k) g_4, v): and at the block's tokens
+     *
+     * W_s and W_t are halves of one matrix. No weight is dropped here, as in the paper. */
     tensor *q = layer_linear(c, owner, s->normed, plan->q, -1), *kv = block->kv;
     rng_key none = {0};
     tensor *of_states =
@@ -398,6 +410,8 @@ double recurrent_state_write_flops(const layer *owner, const state_options *o,
     double width = (double)owner->dims.width, states = (double)o->states;
     double q = (double)plan->q_width, hidden = (double)plan->hidden, inputs = 2 * q;
     double gates = o->gate == GATE_LSTM ? 3 : 1;
+    /* A state asks both attentions (2 width 2 q) and sums up itself and the tokens (2 q for a
+     * score, 2 q for a sum, each key); then the cell, link by link as build_cell makes it. */
     double per_state = 2 * width * 2 * q + 4 * q * (states + (double)keys);
     if (o->form == FORM_PORT) {
         per_state += 2 * inputs * width;

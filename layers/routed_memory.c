@@ -307,6 +307,8 @@ static tensor *look(layer_ctx *c, const layer *self, const block_picks *p, tenso
         int64_t count = tensor_count(p->weights);
         tensor *weights = tape_reshape(c->tape, p->weights, 1, &count);
         tensor *values = op_columns(c->tape, p->entries, half, 2 * half);
+        /* A pick's weight multiplies its value: it is 1 for a hard choice, whose gradient still
+         * tells the router what the entry was worth. */
         v = (attention_operand){op_mul_col(c->tape, values, weights), 0};
     }
     int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid);
@@ -351,6 +353,7 @@ static tensor *routed_memory_forward(layer_ctx *c, const layer *self, tensor *x)
     for (int64_t begin = 0, end; begin < c->time; begin = end) {
         bool begins = (phase + begin) % block == 0;
         end = MIN(c->time, begin + block - (phase + begin) % block);
+        /* Before the block is stored: in the ring its entries take the place of the oldest ones. */
         if (begins) picks = route(c, self, asked, live, begin);
         stored_keys_write(c, self, &plan->keys, &r, begin, end);
         parts[count++] = look(c, self, &picks, q, begin, end);

@@ -115,6 +115,8 @@ static int64_t drop_overflow(layer_ctx *c, const layer *self, int32_t *expert, i
     const switch_ffn_options *o = self->options;
     int64_t experts = o->experts.experts, choices = o->top_k * c->rows * c->time, dropped = 0;
     if (c->mode != MODE_TRAIN || o->capacity < 0) return 0;
+    /* As many places as there would be choices if all experts had the same load, times
+     * `capacity`. */
     double share = (double)(o->top_k * text) * o->capacity / (double)experts;
     int64_t capacity = MAX(1, (int64_t)floor(share));
     int64_t *taken = tape_keep(c->tape, experts, sizeof *taken);
@@ -135,6 +137,7 @@ static tensor *gates(layer_ctx *c, const layer *self, tensor *p, const int32_t *
     int64_t choices = o->top_k * c->rows * c->time, n = c->rows * c->time;
     int32_t *columns = tape_keep(t, choices, sizeof *columns);
     for (int64_t i = 0; i < choices; i++) {
+        /* Padding has no expert, and nobody reads what is picked for it. */
         columns[i] = MAX(expert[i], 0);
     }
     tensor *first = op_pick(t, p, columns);
@@ -159,6 +162,7 @@ static tensor *balance_loss(layer_ctx *c, const layer *self, tensor *p, const in
         int32_t *rows = tape_keep(t, n, sizeof *rows);
         p = op_gather(t, p, rows, experts_text_rows(c, rows));
     }
+    /* f and P are sums so far: each is divided by the number of tokens once. */
     double count = (double)MAX(text, 1);
     double scale = o->balance * (double)experts * c->share / (count * count);
     return op_scale(t, op_sum(t, op_mul(t, op_sum_rows(t, p), f)), (real)scale);
@@ -205,6 +209,8 @@ static tensor *switch_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     tell(c, self, p, expert);
     if (training && o->balance > 0) layer_aux(c, balance_loss(c, self, p, expert, text));
     if (training && o->z_loss > 0 && text > 0) layer_aux(c, z_loss(c, self, logits, text));
+    /* Weighed before the queues are cut: the second of two experts counts no more because the
+     * first was full. */
     tensor *gate = gates(c, self, p, expert);
     int64_t dropped = drop_overflow(c, self, expert, text);
     if (training && text > 0) {

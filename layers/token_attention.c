@@ -9,6 +9,7 @@ double token_attention_gain(double scale, int64_t head_dim, int64_t kind)
 {
     /* The lengths that normalisation gives: 1 (l2), sqrt(head_dim) (rms). */
     double root = sqrt((double)head_dim), start = kind == QK_NORM_L2 ? 1 / root : root;
+    /* Both gains start alike, and a score with gain^2 start. */
     return scale < 0 ? 1 : sqrt(scale / start);
 }
 
@@ -61,6 +62,8 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
     plan.rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
     add_params(b, self, o, &plan);
     int64_t longest = carried_after(o, &plan, self->dims.block - 1);
+    /* Written in place where nothing is recorded; who needs the block's keys as one tensor, or
+     * cuts them block by block, has no use for that. */
     plan.grows = longest > 0 && !whole_block && o->compressed == 0;
     if (longest > 0) {
         plan.slot = (plan.grows ? layer_slot_growing : layer_slot_cache)(b, self, "kv", longest,
@@ -477,12 +480,14 @@ token_result token_attention_forward(layer_ctx *c, const layer *self, const toke
 double token_attention_flops(const layer *self, const token_options *o, const token_plan *plan)
 {
     int64_t block = self->dims.block;
+    /* Keys are counted as positions of a block see them on average, behind a full memory. */
     double width = (double)self->dims.width, keys = 0;
     for (int64_t i = 0; i < block; i++) {
         int64_t seen = plan->memory + i + 1;
         keys += (double)(o->window > 0 ? MIN(seen, o->window) : seen);
     }
     keys = keys / (double)block + (double)o->compressed;
+    /* A score takes 2 q_width, its share of the sum of values as much again. */
     double flops =
         2 * width * (double)(plan->q_width + 2 * plan->kv_width) + 4 * (double)plan->q_width * keys;
     if (o->compressed > 0 && o->compression == COMPRESS_CONVOLUTION) {

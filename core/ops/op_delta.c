@@ -177,6 +177,8 @@ static void solve(const delta_work *w, const delta_sizes *n, const delta_part *p
     int64_t value = n->value, count = p->n;
     for (int64_t first = 0; first < count; first += STRIP) {
         int64_t end = MIN(first + STRIP, count);
+        /* E_i = V_i - c_i (k_i S) - sum_{j<i} N_ij U_j; what the strips before U_first add is
+         * one product, the rest goes row by row, as U_i needs all U before it. */
         if (correct && first > 0) {
             blas_gemm(w->g, false, false, end - first, value, first, -1, w->near + first * count,
                       count, w->u, value, 1, w->e + first * value, value);
@@ -214,6 +216,7 @@ static void chunk_values(delta_work *w, const delta_sizes *n, const delta_part *
 /* s becomes that behind the chunk. */
 static void advance(const delta_work *w, const delta_sizes *n, const delta_part *p, real *s)
 {
+    /* S' = exp(G_(n-1)) S + (d K)^T U */
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, p->n, n->key);
     vec_scale(s, w->whole, n->state);
     blas_gemm(w->g, true, false, n->key, n->value, p->n, 1, w->rows, n->key, w->u, n->value, 1, s,
@@ -226,6 +229,7 @@ static void chunk_forward(delta_work *w, const delta_sizes *n, const delta_part 
     int64_t value = n->value;
     chunk_values(w, n, p, nothing ? NULL : s, in->correct);
     faded_scores(w->pick, w, n, p->q, p->k, p->n, in->scale, 1);
+    /* Y = P U + scale c (Q S) */
     blas_gemm(w->g, false, false, p->n, value, p->n, 1, w->pick, p->n, w->u, value, 0, p->y,
               n->value_stride);
     if (!nothing) {
@@ -245,6 +249,8 @@ static void solve_backward(const delta_work *w, const delta_sizes *n, const delt
     int64_t value = n->value, count = p->n;
     for (int64_t end = count; end > 0;) {
         int64_t first = (end - 1) / STRIP * STRIP;
+        /* T_i = dU_i - sum_{j>i} N_ji R_j: rows behind it come first, the strips behind this one
+         * as one product. */
         if (correct && end < count) {
             blas_gemm(w->g, true, false, end - first, value, count - end, -1,
                       w->near + end * count + first, count, w->r + end * value, value, 1,
@@ -266,12 +272,14 @@ static void inner_gradients(const delta_work *w, const delta_sizes *n, const del
                             const real *ds, bool correct)
 {
     int64_t value = n->value, count = p->n;
+    /* dU = P^T dY + (d K) D' */
     blas_gemm(w->g, true, false, count, value, count, 1, w->pick, count, p->dy, n->value_stride, 0,
               w->t, value);
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, count, n->key);
     blas_gemm(w->g, false, false, count, value, n->key, 1, w->rows, n->key, ds, value, 1, w->t,
               value);
     solve_backward(w, n, p, correct);
+    /* dP = dY U^T;  dN = - R U^T */
     blas_gemm(w->g, false, true, count, count, value, 1, p->dy, n->value_stride, w->u, value, 0,
               w->dpick, count);
     if (correct) {
@@ -285,6 +293,7 @@ static void decay_gradient(const delta_work *w, const delta_sizes *n, const delt
                            real across, bool correct)
 {
     int64_t count = p->n;
+    /* run[j] holds the pairs (i, j) of P and N with i >= t: those of j < t decay over t. */
     real later = 0; /* reads of positions t and later */
     vec_zero(w->run, count);
     for (int64_t t = count - 1; t >= 0; t--) {
@@ -325,6 +334,7 @@ static void outer_gradients(const delta_work *w, const delta_sizes *n, const del
     vec_zero(w->reads, p->n);
     vec_zero(w->writes, p->n);
     if (s) {
+        /* dQ += scale c (dY S^T);  dK -= c (R S^T) */
         through_state(w, n, p->n, p->dy, n->value_stride, s, in->scale, w->from_start);
         spread(w, n, p->n, p->dq, p->q, w->reads);
         if (in->correct) {
@@ -332,6 +342,7 @@ static void outer_gradients(const delta_work *w, const delta_sizes *n, const del
             spread(w, n, p->n, p->dk, p->k, w->reads);
         }
     }
+    /* dK += d (U D'^T) */
     through_state(w, n, p->n, w->u, n->value, ds, 1, w->to_end);
     spread(w, n, p->n, p->dk, p->k, w->writes);
 }
@@ -349,6 +360,8 @@ static void score_gradients(const delta_work *w, const delta_sizes *n, const del
         vec_mul(w->dnear + i * count, w->fade + i * count, i);
         vec_zero(w->dnear + i * count + i, count - i);
     }
+    /* dQ += scale (F dP) K;  dK += scale (F dP)^T Q, and from N, where keys stand on both sides,
+     * (F dN) K + (F dN)^T K */
     if (p->dq) {
         blas_gemm(w->g, false, false, count, key, count, in->scale, w->dpick, count, p->k, stride,
                   1, p->dq, stride);
@@ -368,6 +381,7 @@ static void retreat(const delta_work *w, const delta_sizes *n, const delta_part 
                     const delta_rule *in)
 {
     int64_t value = n->value;
+    /* D = exp(G_(n-1)) D' + scale (c Q)^T dY - (c K)^T R */
     vec_scale(ds, w->whole, n->state);
     scaled_rows(w->rows, w->from_start, p->q, n->key_stride, p->n, n->key);
     blas_gemm(w->g, true, false, n->key, value, p->n, in->scale, w->rows, n->key, p->dy,

@@ -112,6 +112,7 @@ static void answers(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, co
                     const real *sum, real eps)
 {
     int64_t dim = n->dim;
+    /* C = A dZ + Q M + m;  U = Q W + b - pos C */
     if (sum) {
         affine(w->g, w->c, p->q, n->width, sum, p->n, dim);
     }
@@ -143,6 +144,7 @@ void ttt_part_forward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, 
     scores(w, n, p);
     answers(w, n, p, start, p->first > 0 ? sum : NULL, eps);
     for (int64_t i = 0; i < p->n; i++) {
+        /* Y = Q + gain n(U) + bias */
         real *y = p->y + i * n->width;
         const real *q = p->q + i * n->width, *hat = w->uhat + i * dim;
         for (int64_t j = 0; j < dim; j++) {
@@ -151,6 +153,7 @@ void ttt_part_forward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, 
     }
     learn(w, n, p, sum);
     if (!p->ends) return;
+    /* W' = W - pos_last M', and the next chunk's sums begin with nothing */
     vec_axpy(start, -p->pos[p->n - 1], sum, n->state);
     vec_zero(sum, n->state);
 }
@@ -167,6 +170,7 @@ static void answer_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_pa
         if (p->dgain) vec_mul_add(p->dgain, dy, hat, dim);
         if (p->dbias) vec_add(p->dbias, dy, dim);
         if (p->dq) vec_add(p->dq + i * n->width, dy, dim);
+        /* dU = the norm's gradient of gain dY;  dpos_i = - dU_i . C_i;  R = pos dU */
         vec_copy(w->row, dy, dim);
         vec_mul(w->row, p->gain, dim);
         norm_gradient(du, w->row, hat, w->us[i], dim);
@@ -179,6 +183,7 @@ static void answer_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_pa
 static void step_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 {
     int64_t dim = n->dim, count = p->n;
+    /* dA = - R dZ^T; of A_ij = (q_i . k_j + 1) lr_j and M' = ... + lr_j k_j^T dz_j comes dlr_j */
     blas_gemm(w->g, false, true, count, count, dim, -1, w->r, dim, w->dz, dim, 0, w->da, count);
     affine(w->g, w->d, p->k, n->width, w->dsum, count, dim); /* K M^ + m^ */
     for (int64_t j = 0; j < count; j++) {
@@ -194,6 +199,7 @@ static void step_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part
     for (int64_t i = 0; i < count; i++) {
         vec_zero(w->da + i * count + i + 1, count - i - 1);
     }
+    /* D = lr (K M^ + m^) - A^T R;  dK = lr (dZ M^^T), for now */
     blas_gemm(w->g, true, false, count, dim, count, -1, w->a, count, w->r, dim, 1, w->d, dim);
     blas_gemm(w->g, false, true, count, dim, dim, 1, w->dz, dim, w->dsum, dim, 0, w->dk, dim);
     for (int64_t j = 0; j < count; j++) {
@@ -244,6 +250,7 @@ static void input_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_par
                             const real *start, const real *sum)
 {
     int64_t dim = n->dim, wide = n->width, count = p->n;
+    /* dQ += dU W^T - R M^T + T K */
     if (p->dq) {
         blas_gemm(w->g, false, true, count, dim, dim, 1, w->du, dim, start, dim, 1, p->dq, wide);
         if (sum)
@@ -252,6 +259,7 @@ static void input_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_par
                   wide);
     }
     if (!p->dk) return;
+    /* dK += T^T Q + (Z's gradient) W^T, as Z = K W + b */
     blas_gemm(w->g, true, false, count, dim, count, 1, w->da, count, p->q, wide, 1, w->dk, dim);
     blas_gemm(w->g, false, true, count, dim, dim, 1, w->d, dim, start, dim, 1, w->dk, dim);
     for (int64_t i = 0; i < count; i++) {
