@@ -256,6 +256,7 @@ static tensor *run_head(model_state *s, tensor *x)
     tape_place(c->tape, m->head.name);
     layer_tap(c, &m->head, "input", x);
     memcpy(c->books->next_state, c->books->state, (size_t)m->slot_count * sizeof *c->books->state);
+    /* The head, too, writes beside what came in. */
     come_to(s, &m->head);
     tensor *logits = m->head.cls->forward(c, &m->head, x);
     leave(s, &m->head);

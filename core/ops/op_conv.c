@@ -81,6 +81,8 @@ static void position_backward(const conv_keep *k, const conv_grads *g, int64_t r
     real *before = k->before ? k->before->data + row * past * channels : NULL;
     real *dx = g->dx ? g->dx + row * time * channels : NULL;
     real *dbefore = g->dbefore ? g->dbefore + row * past * channels : NULL;
+    /* z = sum_j w_j x_(at - j), computed again rather than kept; dz = dy act'(z);  dx_(at - j)
+     * += w_j dz,  dw_j += x_(at - j) dz */
     sum_of(g->z, k, g->taps, row, at);
     activation_value_slope(g->value, g->slope, g->z, channels, k->kind);
     vec_mul(g->slope, k->y->grad + (row * time + at) * channels, channels);

@@ -53,6 +53,7 @@ static void group_backward(tape *t, const grouped_keep *k, int64_t g, real *dx, 
         x = value;
     }
     real beta;
+    /* dW += dy^T f(x);  db += sum of dy;  dx = f'(x) (dy W) */
     real *dw = tape_grad_beta(t, k->w[g], &beta);
     if (dw) blas_gemm(k->g, true, false, out, in, rows, 1, dy, out, x, in, beta, dw, in);
     real *db = k->b ? tape_grad(t, k->b[g]) : NULL;

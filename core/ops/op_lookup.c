@@ -109,6 +109,7 @@ static void lookup_backward(tape *t, void *keep)
         const real *p = a->p + n * a->count, *chosen = a->chosen + n * a->count * 2 * d;
         const real *dy = a->y->grad + at;
         real dot = 0;
+        /* First D = sum_j p_j dp_j, then the slopes, which need all of it. */
         for (int pass = 0; pass < 2; pass++) {
             for (int64_t j = 0; j < a->used[row]; j++) {
                 const real *k = chosen + j * 2 * d, *v = k + d;

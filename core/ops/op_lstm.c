@@ -15,6 +15,7 @@ typedef struct lstm_keep {
 static void lstm_cell(real *restrict z, real *restrict c, real *restrict y,
                       const real *restrict c_before, int64_t h)
 {
+    /* c = sigma(f) c_before + sigma(i) tanh(g);  y = sigma(o) tanh(c) */
     real *restrict f = z + h, *restrict g = z + 2 * h, *restrict o = z + 3 * h;
 #pragma omp simd
     for (int64_t j = 0; j < h; j++) {
@@ -35,6 +36,8 @@ static void lstm_cell_backward(real *restrict dz, real *restrict dc, const real 
     const real *restrict f = z + h, *restrict g = z + 2 * h, *restrict o = z + 3 * h;
 #pragma omp simd
     for (int64_t j = 0; j < h; j++) {
+        /* d: all that flows into c, from behind and through y. Of the gates their values are
+         * kept, and sigma' = s (1 - s), tanh' = 1 - t^2. */
         real tanh_c = vm_tanh(c[j]);
         real d = dc[j] + dh[j] * o[j] * (1 - tanh_c * tanh_c);
         dz[j] = d * g[j] * z[j] * (1 - z[j]);
@@ -69,6 +72,8 @@ static void lstm_forward(const lstm_keep *k, real *hidden, const real *zeros)
         for (int64_t r = 0; r < rows; r++) {
             vec_copy(z + r * 4 * h, k->gates_x->data + (r * time + s) * 4 * h, 4 * h);
         }
+        /* z += W_hh h: the one product that has to wait for the step before; that with x came in
+         * for all steps at once. */
         hidden_before(hidden, k, s);
         blas_gemm(k->g, false, true, rows, 4 * h, h, 1, hidden, h, k->w_hh->data, h, 1, z, 4 * h);
         for (int64_t r = 0; r < rows; r++) {
@@ -92,6 +97,7 @@ static void lstm_backward_steps(const lstm_keep *k, real *dz, real *dh, real *dc
             lstm_cell_backward(dz_now + r * 4 * h, dc + r * h, dh + r * h, z + r * 4 * h, c + r * h,
                                before + r * h, h);
         }
+        /* dh of the step before: dz W_hh */
         blas_gemm(k->g, false, false, rows, h, 4 * h, 1, dz_now, 4 * h, k->w_hh->data, h, 0, dh, h);
     }
 }
@@ -118,6 +124,7 @@ static void lstm_backward(tape *t, void *keep)
     real beta;
     real *dw = tape_grad_beta(t, k->w_hh, &beta);
     if (dw) {
+        /* dW_hh = sum over steps of dz_s^T h_(s-1), as one product */
         real *before = ARENA_NEW(scratch, real, time * rows * h);
         for (int64_t s = 0; s < time; s++) {
             hidden_before(before + s * rows * h, k, s);

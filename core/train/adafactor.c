@@ -100,6 +100,7 @@ static const real *row_moments(double *factor, const real *state, adafactor_shap
                                int64_t row, double sum_r)
 {
     if (s.rows == 1) return state;
+    /* V_ij = R_i C_j / sum(R), so 1 / sqrt(V_ij) = sqrt(sum(R) / R_i) / sqrt(C_j) */
     const real *r = state + slab * (s.rows + s.columns);
     *factor *= sqrt(sum_r / (double)r[row]);
     return r + s.rows;
@@ -147,6 +148,8 @@ void adafactor_update(real *x, real *state, const real *g, adafactor_shape s, do
             squares += row_squares(g + k * matrix + i * s.columns, v, s.columns, factor);
         }
     }
+    /* x -= alpha u, alpha = rho max(eps2, RMS(x)) / max(1, RMS(u) / update_clip): u, which is
+     * near 1 in the mean, is held down where moments lag behind the gradient */
     double alpha = how->rho / MAX(1, rms(squares, count) / how->update_clip);
     if (how->scale_parameter) alpha *= MAX(how->eps2, rms(sum_q(x, count, 1, 0), count));
     for (int64_t k = 0; k < s.slabs; k++) {

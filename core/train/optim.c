@@ -198,6 +198,7 @@ static double norm_of(optim *m, const grads *g, lanes *pool, const char **bad)
     lanes_parallel(pool, sum_squares, &j, m->range_count);
     *bad = NULL;
     double sum = m->p->row_tables > 0 ? sum_rows(m, g, bad) : 0;
+    /* In order and by one thread, whoever made the parts: equal bits for any number of threads. */
     for (int64_t i = 0; i < m->range_count; i++) {
         sum += m->sums[i];
         /* Of several the last, which a backward pass comes to first: what lies before it is broken
@@ -288,6 +289,8 @@ static adam_scalars adam_scalars_of(const job *j, const param *p)
     const optim_options *o = &j->m->o;
     double lr = j->lr * p->lr_scale, wd = decay_of(j->m, p), t = (double)j->m->steps;
     bool decoupled = o->kind == OPTIM_ADAMW;
+    /* The moments' corrections by 1 - beta^t are the same for all numbers of a step: they stand
+     * in rate and root_scale. */
     return (adam_scalars){.scale = (real)j->scale,
                           .l2 = (real)(decoupled ? 0 : wd),
                           .keep = (real)(decoupled ? 1 - lr * wd : 1),

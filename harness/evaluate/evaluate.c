@@ -146,6 +146,7 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     r->flops_per_token = task->learner ? dynamic_learner_flops(task->learner)
                                        : model_costs(task->model).forward_flops;
     if (ok) {
+        /* They lie in the scratch memory, which ends here. */
         eval_document *kept = ARENA_NEW(r->memory, eval_document, r->count);
         memcpy(kept, r->documents, (size_t)r->count * sizeof *kept);
         r->documents = kept;
@@ -168,6 +169,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
     o.tokens = d->grid_tokens;
     eval_task trial = *task;
     trial.options = &o;
+    /* A trial leaves nothing but its loss: no files, and nobody looks on. */
     trial.losses_path = NULL;
     trial.slices = false;
     trial.watch = NULL;

@@ -117,6 +117,7 @@ void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
     node *run = node_map(a);
     node_set(a, run, "variant", node_scalar(a, variant, false));
     node_set(a, run, "seed", node_int(a, seed));
+    /* Other bits are another run of the same variant. */
     node_set(a, run, "numerics", node_int(a, LOCI_NUMERICS));
     hash_node(id, a, run);
 }

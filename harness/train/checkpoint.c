@@ -61,6 +61,7 @@ static int list_views(arena *a, model_state *s, state_view **views)
 static void list_state(entry_list *l, trainer *t)
 {
     const train_shape *shape = &trainer_workload(t)->shape;
+    /* By lane, which the spec decides, not by thread: a run goes on with any number of these. */
     for (int64_t lane = 0; lane < shape->lanes; lane++) {
         model_state *s = trainer_state(t, lane);
         state_view *views;

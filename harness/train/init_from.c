@@ -104,6 +104,7 @@ static bool match_parts(const char *pattern, const char *text, part *parts, int 
     }
     if (!*pattern) return !*text;
     if (used == MAX_STARS) return false;
+    /* The longest first, and shorter ones where what stands behind the star does not fit. */
     for (size_t n = strlen(text) + 1; n-- > 0;) {
         parts[used] = (part){text, n};
         if (match_parts(pattern + 1, text + n, parts, used + 1)) return true;
@@ -192,6 +193,7 @@ int64_t init_from_copies(const param *x, const init_tensor *t)
 {
     size_t axes = (size_t)t->rank * sizeof *t->shape;
     if (x->rank == t->rank && memcmp(x->shape, t->shape, axes) == 0) return 1;
+    /* One matrix for every piece: experts that all start as the dense layer that was trained. */
     bool piece = x->pieces > 1 && x->pieces == x->shape[0] && x->rank == t->rank + 1;
     return piece && memcmp(x->shape + 1, t->shape, axes) == 0 ? x->pieces : 0;
 }

@@ -72,6 +72,7 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
 {
     arena *memory = arena_new(0);
     trainer *t = arena_push_zero(memory, 1, sizeof *t);
+    /* A lane is done by one thread: more of them than lanes would only wait. */
     threads = (int)MIN((int64_t)MAX(threads, 1), w->shape.lanes);
     *t = (trainer){.memory = memory, .w = w, .threads = threads, .length = length};
     t->progress.eval_at = -1;
@@ -191,6 +192,7 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
             add_metric(sums, &r.metrics[i], i);
         }
     }
+    /* One pass over all calls of the segment: gradients flow through what one hands to the next. */
     tape_backward(tp, loss, 1);
     model_end(state);
 }
@@ -299,6 +301,7 @@ static void count_step(trainer *t, train_report *r)
     p->seconds += r->seconds;
     if (r->weight > 0) {
         double loss = r->nats / r->weight;
+        /* A mean over some ten steps: a single batch tells little of whether training goes well. */
         bool first = p->tokens == (int64_t)llround(r->weight);
         if (first) p->first_loss = p->last_loss = loss;
         p->last_loss += 0.1 * (loss - p->last_loss);
@@ -320,6 +323,7 @@ bool trainer_step(trainer *t, train_report *report, err *e)
     report->weight = t->total.weight;
     report->metrics = t->total.metrics;
     report->metric_count = t->total.metric_count;
+    /* A loss that is no number takes no step: what broke it can still be looked at. */
     if (isfinite(report->nats)) {
         optim_report o = optim_step(t->optim, t->values, g, report->lr, t->pool);
         report->grad_norm = o.norm;

@@ -23,6 +23,8 @@ static bool same_params(const model *a, const model *b, const node *at, err *e)
 
 static model *open_model(workload *w, const model_sizes *sizes, err *e)
 {
+    /* While a sweep is planned its source is not trained yet: the shapes of what it will give
+     * are known, the values promised. */
     const tensor_source promised = {0};
     const tensor_source *tensors = w->source ? trained_model_source_tensors(w->source) : &promised;
     model *m = spec_model(w->memory, w->spec, sizes, w->corpus, w->seed, tensors, e);
@@ -38,6 +40,8 @@ static bool open_models(workload *w, err *e)
     w->eval_model = w->model;
     bool same_context = w->eval.context == 0 || w->eval.context == model_context(w->model);
     if (same_context && w->eval.stored == 0) return true;
+    /* Another context, or more stored positions, in evaluation alone: another model over the
+     * same parameters. */
     const model_sizes sizes = {.context = w->eval.context, .stored = w->eval.stored};
     w->eval_model = open_model(w, &sizes, e);
     return w->eval_model &&
@@ -59,6 +63,7 @@ static bool find_source_id(workload *w, err *e)
     const init_options *o = &w->init;
     w->source_id = o->run;
     if (!o->checkpoint) return true;
+    /* A checkpoint is no variant of anything here: its content says which one it is. */
     err why = {0};
     w->source_id = checkpoint_files_hash(w->memory, o->checkpoint, &why);
     return w->source_id || node_err(e, o->at, "%s", why.text);

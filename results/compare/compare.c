@@ -140,6 +140,7 @@ bool compare_label_names(const char *label, const char *axis, const char *value)
     const char *dot = strrchr(axis, '.');
     char word[512];
     int n = snprintf(word, sizeof word, "%s=%s", dot ? dot + 1 : axis, value);
+    /* As a word of its own: lr=1 is not in lr=10. */
     for (const char *at = label; n < (int)sizeof word && (at = strstr(at, word)); at++) {
         char before = at == label ? ' ' : at[-1], behind = at[n];
         if (before == ' ' && (behind == ' ' || behind == 0)) return true;
