@@ -43,14 +43,14 @@ Q := $(if $(V),,@)
 
 # A room is a folder of files, or of wings that hold them.
 ROOMS   := $(wildcard core/*/) layers/ models/ data/ $(wildcard results/*/) $(wildcard harness/*/)
-SOURCES := $(filter-out tools/main.c,$(wildcard $(addsuffix *.c,$(ROOMS) tools/)))
+SOURCES := $(filter-out tools/main.c core/train/ranks_mpi.c,$(wildcard $(addsuffix *.c,$(ROOMS) tools/)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard data/*.cc))
 TESTS   := $(wildcard tests/*/test_*.c)
 # Mains of their own: the suites' runner and the reference runner.
 MAINS   := tests/main.c tests/reference/reference_main.c
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/support/*.c tests/reference/*.c)))
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
-ALL_C   := $(SOURCES) $(wildcard tools/main.c tests/*.c tests/*/*.c)
+ALL_C   := $(SOURCES) $(if $(MPI),core/train/ranks_mpi.c) $(wildcard tools/main.c tests/*.c tests/*/*.c)
 ALL_H   := $(wildcard $(addsuffix *.h,$(ROOMS) tools/ tests/ tests/*/))
 
 # Everything is built on all granted cores unless -j says otherwise; a make within this one shares
@@ -63,9 +63,22 @@ endif
         distclean install uninstall warnings loci torture
 all: loci
 
+# make MPI=1: a program that knows the ranks of mpirun, by Open MPI or MPICH. Only one file differs.
+MPI_PACKAGE := $(if $(MPI),$(firstword $(foreach p,mpi ompi mpich,$(shell pkg-config --exists $p && echo $p))))
+ifeq ($(MPI)$(MPI_PACKAGE),1)
+$(error MPI=1: pkg-config knows neither Open MPI nor MPICH; tools/setup.sh cluster installs one)
+endif
+PROGRAM := $(BUILD)/bin/loci$(if $(MPI),-mpi)
+
 # ./loci is always the release build, whatever else KIND asks for.
-loci: $(BUILD)/bin/loci
+loci: $(PROGRAM)
 	$(Q)test $(BUILD) != build/release || ln -sf $< $@
+
+# Ranks come first: the archive's own, of one process, are then not looked at.
+$(BUILD)/bin/loci-mpi: $(BUILD)/tools/main.o $(BUILD)/core/train/ranks_mpi.o $(BUILD)/libloci.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(MPI_PACKAGE))
+$(BUILD)/core/train/ranks_mpi.o: CPPFLAGS += $(shell pkg-config --cflags $(MPI_PACKAGE))
 
 $(BUILD)/bin/loci: $(BUILD)/tools/main.o $(BUILD)/libloci.a
 	@mkdir -p $(@D)

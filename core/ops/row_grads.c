@@ -12,7 +12,7 @@ static void *grown(void *memory, int64_t count, size_t size)
     return memory;
 }
 
-static void reserve(row_grads *g, int64_t count)
+void row_grads_reserve(row_grads *g, int64_t count)
 {
     if (count <= g->capacity) return;
     g->capacity = MAX(count, 2 * g->capacity);
@@ -29,7 +29,7 @@ void row_grads_deinit(row_grads *g)
 void row_grads_push(row_grads *g, const int32_t *rows, const real *values, int64_t n)
 {
     if (n == 0) return;
-    reserve(g, g->count + n);
+    row_grads_reserve(g, g->count + n);
     memcpy(g->rows + g->count, rows, (size_t)n * sizeof *rows);
     vec_copy(g->values + g->count * g->width, values, n * g->width);
     g->count += n;
@@ -89,7 +89,7 @@ void row_sums_of(row_sums *s, const row_grads *g)
     const int32_t *order = sorted(s, g);
     sum->width = g->width;
     sum->count = 0;
-    reserve(sum, g->count);
+    row_grads_reserve(sum, g->count);
     for (int64_t i = 0; i < g->count; i++) {
         const real *x = g->values + order[i] * g->width;
         int32_t row = g->rows[order[i]];

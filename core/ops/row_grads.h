@@ -14,6 +14,8 @@ typedef struct row_grads {
 } row_grads;
 
 void row_grads_deinit(row_grads *g);
+/* Room for `count` rows of its width. */
+void row_grads_reserve(row_grads *g, int64_t count);
 void row_grads_push(row_grads *g, const int32_t *rows, const real *values, int64_t n);
 /* All of b behind what a has. */
 void row_grads_append(row_grads *a, const row_grads *b);

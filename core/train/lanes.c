@@ -8,6 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/train/grads.h"
+#include "core/train/rank_sum.h"
+
 /* Equal bits for any number of threads rest on three things: a lane's work sees only the lane;
  * which two sums are added, and which of them stands left, follows from lane numbers; and what is
  * read in order afterwards (the root) is read by one thread. Who adds, and when, is free. */
@@ -28,9 +31,11 @@ typedef struct lanes_thread {
 } lanes_thread;
 
 struct lanes {
-    int64_t count;
+    int64_t first, count; /* this process's lanes */
     int threads, started;
     const params *params;
+    int summands;   /* ranks that have lanes */
+    rank_sum *over; /* NULL: this process has them all */
 
     pthread_mutex_t mutex; /* guards all that follows */
     pthread_cond_t work, idle;
@@ -132,36 +137,13 @@ void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n)
 
 /* ---- the tree ---- */
 
-/* a += b over one piece; what neither has is never touched, what only b has is copied. */
-static void add_piece(grads a, grads b, int64_t piece, int64_t begin, int64_t count)
-{
-    real *restrict x = a.values + begin;
-    const real *restrict y = b.values + begin;
-    if (!b.has[piece]) return;
-    if (!a.has[piece]) {
-        memcpy(x, y, (size_t)count * sizeof *x);
-        a.has[piece] = true;
-        return;
-    }
-#pragma omp simd
-    for (int64_t i = 0; i < count; i++) {
-        x[i] += y[i];
-    }
-}
-
-/* Piece by piece: an expert without tokens in both halves costs nothing to add. */
 static void add_grads(const params *p, grads a, grads b)
 {
     for (int i = 0; a.rows && i < p->row_tables; i++) {
         row_grads_append(&a.rows[i], &b.rows[i]);
     }
-    for (int i = 0; i < p->count; i++) {
-        const param *q = &p->list[i];
-        int64_t size = q->count / q->pieces;
-        for (int64_t k = 0; k < q->pieces; k++) {
-            add_piece(a, b, q->first_piece + k, q->offset + k * size, size);
-        }
-    }
+    grads_add(p, a.values, a.has, b.values, b.has, 0, p->total);
+    grads_mark(p, a.has, b.has);
 }
 
 /* Under the mutex. The most recently freed comes first: its memory is touched already, maybe
@@ -220,7 +202,7 @@ static void lane_job(lanes *l, int thread)
 {
     for (int64_t lane; (lane = take(l)) >= 0;) {
         vector *v = l->params ? fresh_vector(l) : NULL;
-        l->lane(l->arg, lane, thread, v ? &v->g : NULL);
+        l->lane(l->arg, l->first + lane, thread, v ? &v->g : NULL);
         if (v) finish_leaf(l, lane, v);
     }
 }
@@ -237,6 +219,9 @@ const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
     run_job(l, lane_job, l->count);
     if (!l->params) return NULL;
     vector **root = &l->nodes[l->first_node[l->levels]];
+    if (l->count == 0) *root = fresh_vector(l);
+    err lost; /* and ranks_whole tells */
+    if (l->over) rank_sum_add(l->over, &(*root)->g, l->summands, &lost);
     if (l->sum) { /* the micro-step before stands left, as it would in one longer sum */
         add_grads(l->params, l->sum->g, (*root)->g);
         l->spare[l->spares++] = *root;
@@ -260,12 +245,12 @@ static int vectors_needed(const lanes *l)
     for (int level = 0; level < l->levels; level++) {
         n += MIN(l->threads, (l->level_nodes[level] + 1) / 2);
     }
-    return (int)MIN(n, l->count + 1);
+    return (int)MIN(n, MAX(l->count, 1) + 1);
 }
 
 static void plan_tree(lanes *l)
 {
-    int64_t nodes = l->count, first = 0;
+    int64_t nodes = MAX(l->count, 1), first = 0;
     for (l->levels = 0;; l->levels++) {
         l->first_node[l->levels] = first;
         l->level_nodes[l->levels] = nodes;
@@ -329,7 +314,22 @@ static bool start_threads(lanes *l, err *e)
     return true;
 }
 
+/* Who has lanes stands before who has none. */
+static int ranks_with_lanes(const rank_group *r, int64_t count)
+{
+    int n = ranks_count(r);
+    while (ranks_lanes(r, n - 1, count).count == 0) {
+        n--;
+    }
+    return n;
+}
+
 lanes *lanes_new(int64_t count, int threads, const params *p, err *e)
+{
+    return lanes_new_over(NULL, count, threads, p, e);
+}
+
+lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p, err *e)
 {
     CHECK(count >= 1 && count < (int64_t)1 << 31 && threads >= 1, "%lld lanes, %d threads",
           (long long)count, threads);
@@ -338,9 +338,13 @@ lanes *lanes_new(int64_t count, int threads, const params *p, err *e)
         err_set(e, "no memory for a thread pool");
         return NULL;
     }
-    l->count = count;
+    rank_lanes own = ranks_lanes(r, ranks_me(r), count);
+    l->first = own.first;
+    l->count = own.count;
     l->threads = threads;
     l->params = p;
+    l->summands = ranks_with_lanes(r, count);
+    if (p && ranks_count(r) > 1) l->over = rank_sum_new(r, p);
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->idle, NULL);
@@ -386,6 +390,7 @@ void lanes_free(lanes *l)
     for (int64_t i = 0; l->rows && i < (int64_t)l->vector_count * l->params->row_tables; i++) {
         row_grads_deinit(&l->rows[i]);
     }
+    rank_sum_free(l->over);
     free(l->rows);
     free(l->has);
     free(l->vectors);
@@ -420,5 +425,5 @@ size_t lanes_bytes(const lanes *l)
     for (int i = 0; i < l->vector_count; i++) {
         touched += l->vectors[i].touched ? touched_bytes(l, &l->vectors[i]) : 0;
     }
-    return touched;
+    return touched + rank_sum_bytes(l->over);
 }

@@ -8,6 +8,8 @@
  * (log2(lanes / threads) + 1), rounded up, and one for accumulation vectors are needed; they are
  * reserved at the start and memory is only touched when used.
  *
+ * Over ranks (rank_sum.h) it is the same tree: a rank has the lanes of one of its nodes.
+ *
  * Gradients by rows (params.h) are put one behind the other, left before right: the same order in
  * any case, too.
  *
@@ -17,6 +19,7 @@
 #define LOCI_CORE_LANES_H
 
 #include "core/train/params.h"
+#include "core/train/ranks.h"
 
 typedef struct lanes lanes;
 
@@ -29,6 +32,9 @@ typedef void (*lanes_item_fn)(void *arg, int64_t item, int thread);
 /* Starts threads - 1 threads; the caller's is thread 0. params (may be NULL: no gradients) must be
  * complete and outlive the pool. Fails if threads or memory cannot be had. */
 lanes *lanes_new(int64_t count, int threads, const params *p, err *e);
+/* The same over ranks (NULL: this process alone), of which each runs its own lanes (ranks_lanes)
+ * and has the whole sum; all make the same calls. ranks_whole tells whether a sum is one. */
+lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p, err *e);
 void lanes_free(lanes *l);
 /* From now on gradients of parameters with row_grads come as rows: every grads has `rows`. */
 void lanes_take_rows(lanes *l);

@@ -1,0 +1,67 @@
+#include "core/train/ranks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *list(size_t count, size_t size)
+{
+    void *p = calloc(count, size);
+    CHECK(p, "out of memory for %zu messages", count);
+    return p;
+}
+
+bool ranks_tell(rank_group *r, void *data, size_t bytes, err *e)
+{
+    int count = ranks_count(r), me = ranks_me(r);
+    if (count == 1) return ranks_whole(r, e);
+    if (me > 0) return ranks_exchange(r, NULL, 0, &(rank_part){0, data, bytes}, 1, e);
+    rank_part *out = list((size_t)count, sizeof *out);
+    for (int i = 1; i < count; i++) {
+        out[i - 1] = (rank_part){i, data, bytes};
+    }
+    bool ok = ranks_exchange(r, out, count - 1, NULL, 0, e);
+    free(out);
+    return ok;
+}
+
+bool ranks_gather(rank_group *r, const void *mine, size_t bytes, void *all, err *e)
+{
+    int count = ranks_count(r), me = ranks_me(r);
+    char *at = all;
+    if (bytes > 0) memcpy(at + (size_t)me * bytes, mine, bytes);
+    rank_part *out = list(2 * (size_t)count, sizeof *out), *in = out + count;
+    for (int i = 1; i < count; i++) { /* in turn: nobody is asked by all at once */
+        int to = (me + i) % count, from = (me + count - i) % count;
+        out[i - 1] = (rank_part){to, (void *)(uintptr_t)mine, bytes};
+        in[i - 1] = (rank_part){from, at + (size_t)from * bytes, bytes};
+    }
+    bool ok = ranks_exchange(r, out, count - 1, in, count - 1, e);
+    free(out);
+    return ok;
+}
+
+bool ranks_agree(rank_group *r, bool ok, err *e)
+{
+    size_t count = (size_t)ranks_count(r);
+    err none = {{0}}, *all;
+    if (count == 1) return ok;
+    all = list(count, sizeof *all);
+    bool heard = ranks_gather(r, ok ? &none : e, sizeof *all, all, e);
+    for (size_t i = 0; heard && i < count; i++) {
+        if (!all[i].text[0]) continue;
+        *e = all[i];
+        heard = false;
+    }
+    free(all);
+    return heard;
+}
+
+rank_lanes ranks_lanes(const rank_group *r, int rank, int64_t lanes)
+{
+    int64_t node = 1;
+    while (node * ranks_count(r) < lanes) {
+        node *= 2;
+    }
+    int64_t first = MIN(node * rank, lanes);
+    return (rank_lanes){first, MIN(node, lanes - first)};
+}

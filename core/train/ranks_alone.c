@@ -1,0 +1,51 @@
+/* A program without MPI: one process alone. The other half of ranks.h, as in ranks_mpi.c. */
+#include "core/train/ranks.h"
+
+#include <stdlib.h>
+
+rank_group *ranks_open(err *e)
+{
+    err_set(e, "this program knows no ranks; build it with `make MPI=1` (tools/setup.sh cluster "
+               "installs MPI)");
+    return NULL;
+}
+
+void ranks_close(rank_group *r)
+{
+    CHECK(!r, "there is one process");
+}
+
+void ranks_abort(rank_group *r, int status)
+{
+    (void)r;
+    exit(status);
+}
+
+int ranks_count(const rank_group *r)
+{
+    CHECK(!r, "there is one process");
+    return 1;
+}
+
+int ranks_me(const rank_group *r)
+{
+    CHECK(!r, "there is one process");
+    return 0;
+}
+
+bool ranks_whole(const rank_group *r, err *e)
+{
+    (void)e;
+    CHECK(!r, "there is one process");
+    return true;
+}
+
+bool ranks_exchange(rank_group *r, const rank_part *out, int outs, const rank_part *in, int ins,
+                    err *e)
+{
+    (void)out;
+    (void)in;
+    (void)e;
+    CHECK(!r && outs == 0 && ins == 0, "there is one process");
+    return true;
+}
