@@ -8,6 +8,7 @@
 #include "core/base/host.h"
 #include "core/base/stop_signals.h"
 #include "harness/evaluate/diagnose.h"
+#include "harness/evaluate/rank_calls.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lease.h"
@@ -22,6 +23,8 @@
 #include "harness/train/provenance.h"
 #include "results/store/run_damage.h"
 
+#define STOPPED_TEXT "stopped by a signal"
+
 static volatile sig_atomic_t stop_requested;
 
 static void request_stop(int signal_number)
@@ -30,10 +33,11 @@ static void request_stop(int signal_number)
     stop_requested = 1;
 }
 
-static void install_signals(void)
+static void install_signals(const rank_group *r)
 {
     stop_requested = 0;
     stop_signals_catch(request_stop);
+    if (r) signal(SIGUSR1, request_stop); /* what mpirun passes on without ending the ranks */
     host_watch_stops();
     signal(SIGPIPE, SIG_IGN);
 }
@@ -53,9 +57,15 @@ typedef struct worker {
     double evaluated;               /* nats per token of the final evaluation */
     double eval_began;              /* monotonic: of the evaluation that is going on */
     char line[LOG_LINE_BYTES];
+    const worker_company *company; /* NULL: none */
 } worker;
 
 typedef enum outcome { WENT_WELL, WENT_WRONG, DIVERGED, STOPPED } outcome;
+
+static rank_group *ranks_of(const worker *w)
+{
+    return w->company ? w->company->ranks : NULL;
+}
 
 static bool read_plan(worker *w, err *e)
 {
@@ -101,6 +111,7 @@ static void tell_status(worker *w, double now)
     err ignored;
     if (run_lease_holds(w->lease, &ignored))
         run_status_write(&w->status, w->folder, false, &ignored);
+    if (w->company && !w->company->told(w->company->user)) stop_requested = 1;
 }
 
 static bool begin_status(worker *w, err *e)
@@ -216,13 +227,24 @@ static bool mend(worker *w, run_damage damage, const char *why, err *e)
     return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));
 }
 
+/* On all ranks at once. */
+static bool open_workload(worker *w, err *e)
+{
+    rank_group *r = ranks_of(w);
+    char folder[FILE_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", w->folder);
+    if (!rank_calls_ask(r, RANK_OPEN, e) || !rank_calls_path(r, folder, e)) return false;
+    bool ok = workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places,
+                                   runs_folder(w), e);
+    if (!ranks_agree(r, ok, e)) return false;
+    w->work.ranks = r;
+    return true;
+}
+
 static bool start_training(worker *w, err *e)
 {
     train_length length;
-    if (!workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places, runs_folder(w),
-                              e)) {
-        return false;
-    }
+    if (!open_workload(w, e)) return false;
     if (!run_length_find(&length, &w->work, w->folder, w->plan.threads, e)) return false;
     w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
     if (!w->trainer || !log_source(w, e)) return false;
@@ -423,6 +445,7 @@ static int end_run(worker *w, outcome o, bool begun, err *e)
     err also;
     err lost;
     if (o == WENT_WELL && has_blown_up(w, e)) o = DIVERGED;
+    if (!ranks_whole(ranks_of(w), e)) o = STOPPED;
     if (!run_lease_holds(w->lease, &lost)) { /* the folder is another's: not a word into it */
         *e = lost;
         return EXIT_BUSY;
@@ -431,7 +454,7 @@ static int end_run(worker *w, outcome o, bool begun, err *e)
     case WENT_WELL:
         return end_status(w, RUN_DONE, KIND_NONE, "", e) ? EXIT_DONE : EXIT_FAILED;
     case STOPPED:
-        return end_status(w, RUN_INTERRUPTED, KIND_SIGNAL, "stopped by a signal", e)
+        return end_status(w, RUN_INTERRUPTED, KIND_SIGNAL, e->text[0] ? e->text : STOPPED_TEXT, e)
                    ? EXIT_INTERRUPTED
                    : EXIT_FAILED;
     case DIVERGED:
@@ -458,6 +481,8 @@ static int run_locked(worker *w, err *e)
     ready = ready && remove_temporaries(w, e) && start_training(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
     trainer_free(w->trainer);
+    err lost;
+    if (w->work.ranks) rank_calls_ask(w->work.ranks, RANK_CLOSE, &lost);
     if (w->work.memory) workload_close(&w->work);
     json_decref(w->plan.record);
     return status;
@@ -465,7 +490,12 @@ static int run_locked(worker *w, err *e)
 
 int worker_run(const char *folder, err *e)
 {
-    install_signals();
+    return worker_run_with(folder, NULL, e);
+}
+
+int worker_run_with(const char *folder, const worker_company *company, err *e)
+{
+    install_signals(company ? company->ranks : NULL);
     e->text[0] = 0;
     if (!file_is_folder(folder)) {
         err_set(e, "%s: no such folder; `loci run` makes and fills it", folder);
@@ -477,6 +507,7 @@ int worker_run(const char *folder, err *e)
     worker *w = arena_push_zero(memory, 1, sizeof *w);
     w->folder = folder;
     w->memory = memory;
+    w->company = company;
     w->lease = run_lease_begin(lock, folder, e);
     int status = w->lease ? run_locked(w, e) : EXIT_FAILED;
     run_lease_end(w->lease);

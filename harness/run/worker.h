@@ -8,11 +8,19 @@
 #ifndef LOCI_HARNESS_WORKER_H
 #define LOCI_HARNESS_WORKER_H
 
-#include "core/base/base.h"
+#include "core/train/ranks.h"
 #include "harness/run/exit_status.h"
+
+/* Who is about when a run is trained in the supervisor's own process. */
+typedef struct worker_company {
+    rank_group *ranks;        /* this is rank 0: the others are in worker_help */
+    bool (*told)(void *user); /* after a status was written, twice a second; false: save and stop */
+    void *user;
+} worker_company;
 
 /* Returns the exit status: EXIT_DONE, EXIT_FAILED (failed or diverged: status.json says why, and
  * e), EXIT_INTERRUPTED or EXIT_BUSY. Installs signal handlers. */
 int worker_run(const char *folder, err *e);
+int worker_run_with(const char *folder, const worker_company *company, err *e);
 
 #endif

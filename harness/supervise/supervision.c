@@ -11,6 +11,7 @@ bool supervision_retries(const supervisor_options *o, run_state state)
 
 int supervision_jobs(const supervisor_options *o, int count)
 {
+    if (o->ranks) return 1;
     int jobs = o->jobs > 0 ? o->jobs : host_cores() / MAX(o->threads, 1);
     return MAX(1, MIN(jobs, count));
 }

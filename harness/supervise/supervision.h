@@ -18,13 +18,14 @@ typedef struct supervisor_options {
     int threads;                 /* of each run, at least 1 */
     int64_t memory;              /* bytes for all runs together; 0: what is free */
     retry_kind retry;
-    int max_failures; /* after so many failed or diverged runs no more are started, and those
-                         that are going on save and stop; 0: never */
-    double timeout;   /* seconds a run may take here, then it is stopped and has failed; 0: any */
-    bool leave_busy;  /* what another process works on is left to it, not waited for */
-    bool shares;      /* one of several tasks of a sweep: it ends once nothing can be begun and
-                         others, who live, have the rest */
-    bool quiet;       /* no progress */
+    int max_failures;  /* after so many failed or diverged runs no more are started, and those
+                          that are going on save and stop; 0: never */
+    double timeout;    /* seconds a run may take here, then it is stopped and has failed; 0: any */
+    bool leave_busy;   /* what another process works on is left to it, not waited for */
+    bool shares;       /* one of several tasks of a sweep: it ends once nothing can be begun and
+                          others, who live, have the rest */
+    bool quiet;        /* no progress */
+    rank_group *ranks; /* train each run together, in this process; NULL: in one of its own */
 } supervisor_options;
 
 typedef struct supervisor_result {

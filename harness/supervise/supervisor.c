@@ -13,6 +13,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/run/worker.h"
 #include "harness/supervise/continue_longer.h"
 #include "harness/supervise/run_end.h"
 #include "harness/supervise/sharing.h"
@@ -67,77 +68,34 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 
 /* ---- the end of a worker ---- */
 
+/* The job of a slot, whose worker has ended so. */
+static void end_job(supervisor *s, int slot, int wait_status)
+{
+    job *j = s->running[slot];
+    run_status status = (j->evaluates ? run_end_evaluation : run_end)(j->folder, wait_status,
+                                                                      j->timed_out, &s->kills);
+    s->running[slot] = NULL;
+    s->active--;
+    if (status.state == RUN_RUNNING) { /* another process was quicker: see look_at */
+        j->state = JOB_QUEUED;
+        s->next = MIN(s->next, (int)(j - s->queue));
+        return;
+    }
+    supervisor_jobs_end(s, j, &status);
+}
+
 /* Looks at each of its own workers by number: waiting for any child would take away the ends of
  * processes that somebody else in this program has started. */
 static void reap_workers(supervisor *s)
 {
     for (int i = 0; i < s->slots; i++) {
-        job *j = s->running[i];
         int wait_status;
-        if (!j || waitpid(j->pid, &wait_status, WNOHANG) != j->pid) continue;
-        run_status status = (j->evaluates ? run_end_evaluation : run_end)(j->folder, wait_status,
-                                                                          j->timed_out, &s->kills);
-        s->running[i] = NULL;
-        s->active--;
-        if (status.state == RUN_RUNNING) { /* another process was quicker: see look_at */
-            j->state = JOB_QUEUED;
-            s->next = MIN(s->next, (int)(j - s->queue));
-            continue;
-        }
-        supervisor_jobs_end(s, j, &status);
+        job *j = s->running[i];
+        if (j && waitpid(j->pid, &wait_status, WNOHANG) == j->pid) end_job(s, i, wait_status);
     }
 }
 
 /* ---- the loop ---- */
-
-/* False if another process has just begun it: it stays in the queue. */
-static bool start_job(supervisor *s, int slot, job *j)
-{
-    err e = {0};
-    const worker_call call = {
-        .places = s->o->places,
-        .command = s->o->command,
-        .program = s->o->program,
-        .threads = s->o->threads,
-        .out = s->o->out,
-        .beginning = continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
-    pid_t pid = worker_start(j->folder, j->plan, &call, &e);
-    if (pid == WORKER_BUSY) return false;
-    if (call.beginning && pid > 0) {
-        supervisor_jobs_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
-                            j->plan->label, (long long)j->plan->seed, call.beginning);
-    }
-    if (j->damage && pid > 0) {
-        supervisor_jobs_say(s, "%s, seed %lld: %s; mended as far as needed", j->plan->label,
-                            (long long)j->plan->seed, j->damage);
-    }
-    if (pid == 0) {
-        supervisor_jobs_fail(s, j, KIND_OTHER, &e);
-        return true;
-    }
-    j->pid = pid;
-    j->begun = host_monotonic_s();
-    j->timed_out = false;
-    j->state = JOB_RUNNING;
-    s->running[slot] = j;
-    s->active++;
-    s->result->most = MAX(s->result->most, s->active);
-    return true;
-}
-
-static void start_jobs(supervisor *s)
-{
-    bool going = true;
-    for (int i = 0; i < s->slots && going && !s->stops; i++) {
-        while (!s->running[i] && going) {
-            job *j = supervisor_next(s);
-            going = j && start_job(s, i, j);
-        }
-    }
-    while (s->next < s->queued && s->queue[s->next].state != JOB_QUEUED) {
-        s->next++;
-    }
-}
 
 /* Runs that have ended, and the parts of others. */
 static double work_of(const supervisor *s)
@@ -168,6 +126,101 @@ static void show_progress(supervisor *s)
     s->all.failed = s->result->failed;
     s->all.work = work_of(s);
     progress_update(s->progress, s->shown, count, &s->all);
+}
+
+/* ---- runs that this process trains itself, with other ranks ---- */
+
+/* Twice a second; false: the run's time is up. */
+static bool hear_worker(void *user)
+{
+    supervisor *s = user;
+    job *j = s->running[0];
+    show_progress(s);
+    j->timed_out = s->o->timeout > 0 && host_monotonic_s() - j->begun >= s->o->timeout;
+    return !j->timed_out;
+}
+
+/* The worker hears the signals meanwhile, and its words go to the run's log. */
+static void train_here(supervisor *s, int slot, int log)
+{
+    job *j = s->running[slot];
+    const worker_company company = {s->o->ranks, hear_worker, s};
+    err e = {{0}};
+    sigset_t waited;
+    int words = dup(STDERR_FILENO);
+    fflush(NULL);
+    dup2(log, STDERR_FILENO);
+    close(log);
+    sigprocmask(SIG_UNBLOCK, &s->signals, &waited);
+    int status = worker_run_with(j->folder, &company, &e);
+    sigprocmask(SIG_SETMASK, &waited, NULL);
+    if (e.text[0]) fprintf(stderr, "loci: %s\n", e.text);
+    dup2(words, STDERR_FILENO);
+    close(words);
+    bool stopped = status == EXIT_INTERRUPTED && !j->timed_out;
+    end_job(s, slot, W_EXITCODE(status, 0));
+    if (!stopped) return;
+    s->stop_asked = true;
+    supervisor_jobs_stop(s);
+}
+
+/* ---- the queue ---- */
+
+/* False if another process has just begun it: it stays in the queue. */
+static bool start_job(supervisor *s, int slot, job *j)
+{
+    err e = {0};
+    const worker_call call = {
+        .places = s->o->places,
+        .command = s->o->command,
+        .program = s->o->program,
+        .threads = s->o->threads,
+        .out = s->o->out,
+        .beginning = continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
+    int log = -1;
+    pid_t pid;
+    if (!s->o->ranks) {
+        pid = worker_start(j->folder, j->plan, &call, &e);
+    } else {
+        log = worker_start_plan(j->folder, j->plan, &call, &e);
+        pid = log >= 0 ? getpid() : log == WORKER_BUSY ? WORKER_BUSY : 0;
+    }
+    if (pid == WORKER_BUSY) return false;
+    if (call.beginning && pid > 0) {
+        supervisor_jobs_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
+                            j->plan->label, (long long)j->plan->seed, call.beginning);
+    }
+    if (j->damage && pid > 0) {
+        supervisor_jobs_say(s, "%s, seed %lld: %s; mended as far as needed", j->plan->label,
+                            (long long)j->plan->seed, j->damage);
+    }
+    if (pid == 0) {
+        supervisor_jobs_fail(s, j, KIND_OTHER, &e);
+        return true;
+    }
+    j->pid = pid;
+    j->begun = host_monotonic_s();
+    j->timed_out = false;
+    j->state = JOB_RUNNING;
+    s->running[slot] = j;
+    s->active++;
+    s->result->most = MAX(s->result->most, s->active);
+    if (log >= 0) train_here(s, slot, log);
+    return true;
+}
+
+static void start_jobs(supervisor *s)
+{
+    bool going = true;
+    for (int i = 0; i < s->slots && going && !s->stops; i++) {
+        while (!s->running[i] && going) {
+            job *j = supervisor_next(s);
+            going = j && start_job(s, i, j);
+        }
+    }
+    while (s->next < s->queued && s->queue[s->next].state != JOB_QUEUED) {
+        s->next++;
+    }
 }
 
 /* A run whose time is up saves its state once; it is killed if it does not within a minute. */
@@ -252,7 +305,9 @@ static bool prepare_queue(supervisor *s, err *e)
     s->shown = arena_push_zero(s->memory, s->slots, sizeof(progress_job));
     if (o->quiet) return true;
     s->all = (progress_sweep){.runs = s->x->run_count, .before = work_of(s)};
-    s->progress = progress_new(stderr, e);
+    /* Of its own, for a run that is trained here has stderr for its log. */
+    s->talk = fdopen(dup(STDERR_FILENO), "w");
+    s->progress = progress_new(s->talk ? s->talk : stderr, e);
     return s->progress != NULL;
 }
 
@@ -279,6 +334,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
     }
     json_decref(s.beginnings);
     progress_free(s.progress);
+    if (s.talk) fclose(s.talk);
     arena_free(s.memory);
     return ok;
 }

@@ -49,6 +49,7 @@ typedef struct supervisor {
     job **running;
     int slots, active;
     progress_job *shown; /* [slots] */
+    FILE *talk;          /* stderr as it was, for the progress; NULL if quiet */
     progress *progress;  /* NULL if quiet */
     int ended, bad;      /* of the queue */
     progress_sweep all;  /* the whole sweep: what is queued, and what had ended before */

@@ -34,20 +34,27 @@ static _Noreturn void become_worker(const char *folder, const worker_call *c, in
     _exit(EXIT_FAILED);
 }
 
-pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *c, err *e)
+int worker_start_plan(const char *folder, const run_plan *plan, const worker_call *c, err *e)
 {
     char path[FILE_PATH_BYTES];
-    if (!file_make_folders(folder, e) || !file_join(path, folder, "log.txt", e)) return 0;
+    if (!file_make_folders(folder, e) || !file_join(path, folder, "log.txt", e))
+        return WORKER_UNPLANNED;
     /* Held while the plan is written, so that no two supervisors write it at once. */
     int lock = run_folder_lock(folder, e);
-    if (lock < 0) return lock == RUN_FOLDER_BUSY ? WORKER_BUSY : 0;
+    if (lock < 0) return lock == RUN_FOLDER_BUSY ? WORKER_BUSY : WORKER_UNPLANNED;
     bool planned = run_record_plan_write(folder, plan, c->places, c->command, c->threads, e);
     if (planned && c->beginning)
         planned = continue_longer_begin(folder, plan, c->out, c->beginning, e);
     close(lock);
-    if (!planned) return 0;
+    if (!planned) return WORKER_UNPLANNED;
     int log = file_open_own(path, O_WRONLY | O_APPEND, e);
-    if (log < 0) return 0;
+    return log >= 0 ? log : WORKER_UNPLANNED;
+}
+
+pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *c, err *e)
+{
+    int log = worker_start_plan(folder, plan, c, e);
+    if (log < 0) return log == WORKER_BUSY ? WORKER_BUSY : 0;
     pid_t parent = getpid();
     fflush(NULL);
     pid_t child = fork();

@@ -18,7 +18,10 @@ typedef struct worker_call {
 /* Writes the plan into the run's folder (made if missing) and runs `loci worker FOLDER`, its words
  * going to log.txt. It is sent SIGTERM when this process dies. The process's id; WORKER_BUSY if
  * another process holds the folder; 0 and e on failure. */
-enum { WORKER_BUSY = -1 };
+enum { WORKER_BUSY = -1, WORKER_UNPLANNED = -2 };
 pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *c, err *e);
+/* Only the plan; the descriptor of log.txt, which the caller closes, WORKER_BUSY, or
+ * WORKER_UNPLANNED and e. */
+int worker_start_plan(const char *folder, const run_plan *plan, const worker_call *c, err *e);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "harness/evaluate/rank_calls.h"
 #include "harness/train/checkpoint_files.h"
 
 enum { NAME_BYTES = 64, MAX_MOMENTS = 16 };
@@ -190,7 +191,7 @@ static bool save_files(const char *folder, trainer *t, const char *run, bool tra
 bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
 {
     file_failpoint("checkpoint_begin");
-    return save_files(folder, t, run, true, (double)NAN, e);
+    return trainer_gather_states(t, e) && save_files(folder, t, run, true, (double)NAN, e);
 }
 
 bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e)
@@ -282,7 +283,7 @@ static void load_routing(const safetensors *s, trainer *t, arena *a)
     }
 }
 
-bool checkpoint_load(const char *folder, trainer *t, err *e)
+static bool load_files(const char *folder, trainer *t, err *e)
 {
     safetensors *s = checkpoint_files_open(folder, "model", e);
     if (!s) return false;
@@ -294,9 +295,18 @@ bool checkpoint_load(const char *folder, trainer *t, err *e)
     arena_auto *a = arena_new(0);
     ok = load_moments(s, trainer_optim(t), e) && load_progress(s, t, e);
     for (int64_t lane = 0; ok && lane < trainer_workload(t)->shape.lanes; lane++) {
-        ok = load_state(s, t, lane, a, e);
+        ok = !trainer_has_lane(t, lane) || load_state(s, t, lane, a, e);
     }
     if (ok) load_routing(s, t, a);
     safetensors_close(s);
     return ok || err_prefix(e, "%s", folder);
+}
+
+bool checkpoint_load(const char *folder, trainer *t, err *e)
+{
+    rank_group *r = trainer_workload(t)->ranks;
+    char path[FILE_PATH_BYTES];
+    snprintf(path, sizeof path, "%s", folder);
+    return rank_calls_ask(r, RANK_LOAD, e) && rank_calls_path(r, path, e) &&
+           ranks_agree(r, load_files(path, t, e), e);
 }

@@ -21,7 +21,8 @@ bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nat
 #define CHECKPOINT_KEPT "checkpoint-"
 #define CHECKPOINT_BEST "checkpoint-best"
 
-/* Puts a fresh trainer of the same spec where the checkpoint stands. */
+/* Puts a fresh trainer of the same spec where the checkpoint stands. Rank 0 asks the others to do
+ * the same, from the same file: any number of ranks takes up what any other saved. */
 bool checkpoint_load(const char *folder, trainer *t, err *e);
 
 #endif

@@ -5,15 +5,11 @@
 
 #include "core/base/host.h"
 #include "core/ops/ops.h"
+#include "harness/evaluate/rank_calls.h"
 #include "harness/train/bad_number.h"
+#include "harness/train/lane_states.h"
+#include "harness/train/lane_sums.h"
 #include "results/compare/stats.h"
-
-/* What a lane adds up over a step. */
-typedef struct lane_sums {
-    double nats, weight;
-    int metric_count;
-    metric metrics[MAX_METRICS];
-} lane_sums;
 
 struct trainer {
     arena *memory;
@@ -26,11 +22,15 @@ struct trainer {
     stream *stream;
     routing_trace *routing;
     real *values;         /* [params.total] */
-    model_state **states; /* [lanes] */
+    rank_group *ranks;    /* the workload's: NULL: this process alone */
+    rank_lanes own;       /* lanes that are run here */
+    bool asked;           /* the other ranks have one, too */
+    model_state **states; /* [lanes]; NULL: another rank's */
     tape **tapes;         /* [threads] */
     batch *inputs;        /* [accumulate * calls]: read before the step's first lane runs */
     lane_sums *sums;      /* [lanes] */
     lane_sums total;
+    metric_names names; /* of other ranks' metrics */
     double step_weight; /* of all targets of the step */
     int64_t micro;      /* batch of the step that the lanes work on */
 };
@@ -51,8 +51,8 @@ static bool make_buffers(trainer *t, err *e)
     arena *a = t->memory;
     const params *p = model_params(t->w->model);
     t->values = arena_push_zero(a, p->total, sizeof(real));
-    t->states = ARENA_NEW(a, model_state *, s->lanes);
-    for (int64_t i = 0; i < s->lanes; i++) {
+    t->states = arena_push_zero(a, s->lanes, sizeof *t->states);
+    for (int64_t i = t->own.first; i < t->own.first + t->own.count; i++) {
         t->states[i] = model_state_new(t->w->model, s->lane_rows);
     }
     t->tapes = ARENA_NEW(a, tape *, t->threads);
@@ -72,18 +72,25 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
 {
     arena *memory = arena_new(0);
     trainer *t = arena_push_zero(memory, 1, sizeof *t);
+    rank_group *r = w->ranks;
+    rank_lanes own = ranks_lanes(r, ranks_me(r), w->shape.lanes);
+    threads = MAX(threads, 1);
+    bool ok = rank_calls_ask_with(r, RANK_TRAINER, length.tokens, length.steps, threads, e);
     /* A lane is done by one thread: more of them than lanes would only wait. */
-    threads = (int)MIN((int64_t)MAX(threads, 1), w->shape.lanes);
-    *t = (trainer){.memory = memory, .w = w, .threads = threads, .length = length};
+    threads = (int)MIN((int64_t)threads, MAX(own.count, 1));
+    *t = (trainer){.memory = memory, .w = w, .threads = threads, .length = length, .ranks = r};
+    t->own = own;
+    t->names.memory = memory;
     t->progress.eval_at = -1;
     t->routing = routing_trace_new();
     const params *p = model_params(w->model);
-    t->pool = lanes_new(w->shape.lanes, threads, p, e);
-    if (!t->pool || !(t->optim = optim_new(&w->optim, p, e)) || !open_stream(t, e) ||
-        !make_buffers(t, e)) {
+    ok = ok && (t->pool = lanes_new_over(r, w->shape.lanes, threads, p, e)) != NULL &&
+         (t->optim = optim_new(&w->optim, p, e)) != NULL && open_stream(t, e) && make_buffers(t, e);
+    if (!ranks_agree(r, ok, e)) {
         trainer_free(t);
         return NULL;
     }
+    t->asked = ranks_count(r) > 1;
     lanes_take_rows(t->pool);
     return t;
 }
@@ -91,9 +98,11 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
 void trainer_free(trainer *t)
 {
     if (!t) return;
+    err lost;
+    if (t->asked) rank_calls_ask(t->ranks, RANK_DROP, &lost);
     if (t->states) {
         for (int64_t i = 0; i < t->w->shape.lanes; i++) {
-            model_state_free(t->states[i]);
+            if (t->states[i]) model_state_free(t->states[i]);
         }
         for (int i = 0; i < t->threads; i++) {
             tape_free(t->tapes[i]);
@@ -120,27 +129,6 @@ static bool read_inputs(trainer *t, err *e)
         t->step_weight += t->inputs[i].weight;
     }
     return true;
-}
-
-static bool same_metric(const metric *a, const metric *b)
-{
-    return strcmp(a->name, b->name) == 0 && strcmp(a->layer, b->layer) == 0;
-}
-
-/* Calls tell much the same figures in the same order: `guess` is where m likely stands. */
-static void add_metric(lane_sums *sums, const metric *m, int guess)
-{
-    int i = guess < sums->metric_count && same_metric(&sums->metrics[guess], m) ? guess : 0;
-    while (i < sums->metric_count && !same_metric(&sums->metrics[i], m)) {
-        i++;
-    }
-    if (i < sums->metric_count) {
-        sums->metrics[i].sum += m->sum;
-        sums->metrics[i].weight += m->weight;
-        return;
-    }
-    CHECK(sums->metric_count < MAX_METRICS, "more than %d metrics", MAX_METRICS);
-    sums->metrics[sums->metric_count++] = *m;
 }
 
 /* Input `index` of the step for the rows of a lane. Random numbers are keyed by row: each call of a
@@ -189,7 +177,7 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
         sums->nats += r.nats;
         sums->weight += r.weight;
         for (int i = 0; i < r.metric_count; i++) {
-            add_metric(sums, &r.metrics[i], i);
+            lane_sums_add(sums, &r.metrics[i], i);
         }
     }
     /* One pass over all calls of the segment: gradients flow through what one hands to the next. */
@@ -197,27 +185,24 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
     model_end(state);
 }
 
-static void clear_sums(lane_sums *s)
+/* All lanes' gradients of all the step's batches, on every rank. NULL and e if one was lost. */
+static const grads *run_lanes(trainer *t, err *e)
 {
-    s->nats = s->weight = s->metric_count = 0;
-}
-
-/* All lanes' gradients of all the step's batches. */
-static const grads *run_lanes(trainer *t)
-{
-    for (int64_t i = 0; i < t->w->shape.lanes; i++) {
-        clear_sums(&t->sums[i]);
+    int64_t count = t->w->shape.lanes;
+    for (int64_t i = 0; i < count; i++) {
+        lane_sums_clear(&t->sums[i]);
     }
     const grads *g = NULL;
     for (t->micro = 0; t->micro < t->w->train.accumulate; t->micro++) {
         g = lanes_run(t->pool, run_lane, t, t->micro > 0);
     }
-    clear_sums(&t->total);
-    for (int64_t i = 0; i < t->w->shape.lanes; i++) { /* in lane order: equal bits */
+    lane_sums_clear(&t->total);
+    if (!lane_sums_gather(t->sums, count, t->ranks, &t->names, e)) return NULL;
+    for (int64_t i = 0; i < count; i++) { /* in lane order: equal bits */
         t->total.nats += t->sums[i].nats;
         t->total.weight += t->sums[i].weight;
         for (int m = 0; m < t->sums[i].metric_count; m++) {
-            add_metric(&t->total, &t->sums[i].metrics[m], m);
+            lane_sums_add(&t->total, &t->sums[i].metrics[m], m);
         }
     }
     return g;
@@ -259,6 +244,25 @@ static void run_again(trainer *t, int64_t lane, grads *g, bad_number *b)
     model_end(state);
 }
 
+static bool is_own(const trainer *t, int64_t lane)
+{
+    return lane >= t->own.first && lane < t->own.first + t->own.count;
+}
+
+/* What the first rank found that found something. A lost one is noticed by what comes next. */
+static void agree_on_bad(trainer *t, bad_number *b)
+{
+    int count = ranks_count(t->ranks), i = 0;
+    err lost;
+    if (count == 1) return;
+    char *all = arena_push_zero(t->memory, count, BAD_NUMBER_BYTES);
+    if (!ranks_gather(t->ranks, b->text, BAD_NUMBER_BYTES, all, &lost)) return;
+    while (i < count - 1 && !all[(int64_t)i * BAD_NUMBER_BYTES]) {
+        i++;
+    }
+    memcpy(b->text, all + (int64_t)i * BAD_NUMBER_BYTES, BAD_NUMBER_BYTES);
+}
+
 /* The first tensor that is not finite, of a loss that is none: a parameter, or the first output on
  * running again the last batch of the first lane that failed. */
 static void find_bad_loss(trainer *t, char *text)
@@ -270,7 +274,8 @@ static void find_bad_loss(trainer *t, char *text)
     }
     t->micro = t->w->train.accumulate - 1;
     bad_number_in_parameters(&b);
-    if (!b.text[0]) run_again(t, lane, NULL, &b);
+    if (!b.text[0] && is_own(t, lane)) run_again(t, lane, NULL, &b);
+    agree_on_bad(t, &b);
     snprintf(text, BAD_NUMBER_BYTES, "%s", b.text[0] ? b.text : "loss");
 }
 
@@ -281,12 +286,13 @@ static void find_bad_gradient(trainer *t, const char *parameter, char *text)
     bad_number b = nothing_bad(t);
     grads g = {.values = ARENA_NEW(t->memory, real, b.params->total),
                .has = arena_push_zero(t->memory, b.params->pieces, sizeof *g.has)};
-    for (int64_t lane = 0; lane < t->w->shape.lanes; lane++) {
+    for (int64_t lane = t->own.first; lane < t->own.first + t->own.count; lane++) {
         for (t->micro = 0; t->micro < t->w->train.accumulate && !b.text[0]; t->micro++) {
             memset(g.has, 0, (size_t)b.params->pieces * sizeof *g.has);
             run_again(t, lane, &g, &b);
         }
     }
+    agree_on_bad(t, &b);
     if (!b.text[0]) snprintf(b.text, sizeof b.text, "gradient of %.140s", parameter);
     snprintf(text, BAD_NUMBER_BYTES, "%s", b.text);
 }
@@ -315,9 +321,10 @@ bool trainer_step(trainer *t, train_report *report, err *e)
 {
     double begin = host_monotonic_s();
     *report = (train_report){.lr = learning_rate(t)};
-    if (!read_inputs(t, e)) return false;
+    if (!rank_calls_ask(t->ranks, RANK_STEP, e) || !read_inputs(t, e)) return false;
     double read = host_monotonic_s();
-    const grads *g = run_lanes(t);
+    const grads *g = run_lanes(t, e);
+    if (!g) return false;
     double ran = host_monotonic_s();
     report->nats = t->total.nats;
     report->weight = t->total.weight;
@@ -386,6 +393,18 @@ model_state *trainer_state(trainer *t, int64_t lane)
 {
     CHECK(lane >= 0 && lane < t->w->shape.lanes, "lane %lld", (long long)lane);
     return t->states[lane];
+}
+
+bool trainer_gather_states(trainer *t, err *e)
+{
+    const train_shape *s = &t->w->shape;
+    return rank_calls_ask(t->ranks, RANK_STATES, e) &&
+           lane_states_gather(t->states, s->lanes, s->lane_rows, t->w->model, t->ranks, e);
+}
+
+bool trainer_has_lane(const trainer *t, int64_t lane)
+{
+    return is_own(t, lane);
 }
 
 tape *trainer_tape(trainer *t, int thread)

@@ -4,7 +4,10 @@
  * runs its rows' segment forwards and backwards on the tape of the thread that took it; the lanes'
  * gradients are added in a fixed tree, their losses in lane order; the optimiser changes the
  * values. Nothing depends on the number of threads. No memory is taken from the system after the
- * first steps. */
+ * first steps.
+ *
+ * Over ranks (workload.ranks) each runs its own lanes and has all else: values, moments, text.
+ * Rank 0's calls below ask the others to do the same (rank_help.h). */
 #ifndef LOCI_HARNESS_TRAINER_H
 #define LOCI_HARNESS_TRAINER_H
 
@@ -46,7 +49,7 @@ typedef struct trainer trainer;
 trainer *trainer_new(workload *w, int threads, train_length length, err *e);
 void trainer_free(trainer *t);
 
-/* One step. False only if the corpus can no longer be read. */
+/* One step. False only if the corpus can no longer be read, or a rank was lost. */
 bool trainer_step(trainer *t, train_report *report, err *e);
 bool trainer_finished(const trainer *t);
 
@@ -56,7 +59,11 @@ real *trainer_values(trainer *t); /* [params.total] */
 optim *trainer_optim(trainer *t);
 stream *trainer_stream(trainer *t);
 routing_trace *trainer_routing(trainer *t); /* of the run's evaluations */
+/* NULL if it is another rank's, unless rank 0 has gathered them. */
 model_state *trainer_state(trainer *t, int64_t lane);
+bool trainer_has_lane(const trainer *t, int64_t lane);
+/* What all ranks' lanes carry by now comes to rank 0. */
+bool trainer_gather_states(trainer *t, err *e);
 workload *trainer_workload(trainer *t);
 lanes *trainer_pool(trainer *t);
 int trainer_threads(const trainer *t); /* no more than lanes */

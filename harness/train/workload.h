@@ -14,6 +14,7 @@ typedef struct workload {
     arena *memory;
     const node *spec; /* borrowed */
     int64_t seed;
+    rank_group *ranks; /* that train it together; NULL: this process alone */
     corpus *corpus;
     bool owns_corpus;
     model *model;

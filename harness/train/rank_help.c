@@ -1,0 +1,49 @@
+#include "harness/train/rank_help.h"
+
+#include "harness/evaluate/rank_calls.h"
+#include "harness/train/checkpoint.h"
+
+/* What fails on all ranks alike, and was told to all, is rank 0's to report: this one waits on. */
+static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    train_report ignored;
+    err told;
+    switch ((rank_call)q->call) {
+    case RANK_TRAINER:
+        *t =
+            trainer_new(w, (int)q->numbers[2], (train_length){q->numbers[0], q->numbers[1]}, &told);
+        return ranks_whole(w->ranks, e);
+    case RANK_LOAD: /* the path comes with it, and the call asks for it */
+        path[0] = 0;
+        checkpoint_load(path, *t, &told);
+        return ranks_whole(w->ranks, e);
+    case RANK_STEP:
+        file_failpoint("helped_step");
+        return trainer_step(*t, &ignored, e);
+    case RANK_STATES:
+        return trainer_gather_states(*t, e);
+    case RANK_DROP:
+        trainer_free(*t);
+        *t = NULL;
+        return true;
+    case RANK_OPEN:
+    case RANK_CLOSE:
+    case RANK_LEAVE:
+    default:
+        return err_set(e, "rank %d: a request %lld while a run is open", ranks_me(w->ranks),
+                       (long long)q->call);
+    }
+}
+
+bool rank_help_run(workload *w, err *e)
+{
+    trainer *t = NULL;
+    rank_request q;
+    bool ok;
+    while ((ok = rank_calls_hear(w->ranks, &q, e)) && q.call != RANK_CLOSE) {
+        if (!(ok = answer(w, &t, &q, e))) break;
+    }
+    trainer_free(t);
+    return ok;
+}
