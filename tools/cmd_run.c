@@ -1,6 +1,7 @@
 /* loci run: trains what an experiment file asks for and is not done yet. */
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
+#include "harness/run/worker_help.h"
 #include "harness/supervise/spec_changes.h"
 #include "harness/supervise/until_decided.h"
 #include "results/table/table.h"
@@ -14,7 +15,7 @@ typedef struct run_call {
     int64_t jobs, threads, format;
     int64_t retry, max_failures, memory;
     double timeout;
-    bool dry_run, calibrate, fail_fast, no_wait, quiet;
+    bool dry_run, calibrate, fail_fast, no_wait, quiet, ranks;
     launching_options launching;
 } run_call;
 
@@ -38,13 +39,16 @@ static const option OPTIONS[] = {
                "leave what another process works on to it; then the exit status is 75"),
     CLI_SWITCH(run_call, quiet, "quiet", "no progress, only what went wrong"),
     CLI_CHOICE(run_call, format, "format", "text", TABLE_FORMATS, "of the table of --dry-run"),
+    CLI_SWITCH(run_call, ranks, "ranks",
+               "train each run with all processes of mpirun or srun; the results do not change"),
     LAUNCHING_OPTIONS(run_call),
     CLI_SET(run_call),
     CLI_OUT(run_call),
     CLI_DATA(run_call),
     {0}};
 
-static supervisor_options options_of(const cli_call *c, const corpus_places *places)
+static supervisor_options options_of(const cli_call *c, const corpus_places *places,
+                                     rank_group *ranks)
 {
     const run_call *o = c->options;
     return (supervisor_options){.out = cli_out(o->out),
@@ -58,13 +62,15 @@ static supervisor_options options_of(const cli_call *c, const corpus_places *pla
                                 .retry = (retry_kind)o->retry,
                                 .max_failures = o->fail_fast ? 1 : (int)o->max_failures,
                                 .timeout = o->timeout,
-                                .quiet = o->quiet};
+                                .quiet = o->quiet,
+                                .ranks = ranks};
 }
 
-static int train_runs(const cli_call *c, const experiment *x, const corpus_places *places, err *e)
+static int train_runs(const cli_call *c, const experiment *x, const corpus_places *places,
+                      rank_group *ranks, err *e)
 {
     const run_call *o = c->options;
-    const supervisor_options how = options_of(c, places);
+    const supervisor_options how = options_of(c, places, ranks);
     supervisor_result r;
     if (!until_decided_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
     if (!o->quiet) {
@@ -84,7 +90,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
 }
 
 static int run_or_launch(const cli_call *c, const experiment *x, const corpus_places *places,
-                         err *e)
+                         rank_group *ranks, err *e)
 {
     const run_call *o = c->options;
     const launching_call l = {.call = c,
@@ -98,25 +104,22 @@ static int run_or_launch(const cli_call *c, const experiment *x, const corpus_pl
                               .table = OPTIONS};
     if (o->launching.on) return launching_submit(&l, e);
     if (!launching_take_over(&l, e)) return cli_fail(EXIT_USAGE, "%s", e->text);
-    return train_runs(c, x, places, e);
+    return train_runs(c, x, places, ranks, e);
 }
 
-static bool dry_run(const cli_call *c, experiment *x, const corpus_places *places, err *e)
+static bool dry_run(const cli_call *c, experiment *x, const corpus_places *places,
+                    rank_group *ranks, err *e)
 {
     const run_call *o = c->options;
-    const supervisor_options how = options_of(c, places);
+    const supervisor_options how = options_of(c, places, ranks);
     return dry_run_print(x, &how, o->calibrate, (int)o->format, e);
 }
 
-static int run_experiment(const cli_call *c)
+/* ranks NULL: this process alone. */
+static int run_experiment(const cli_call *c, rank_group *ranks)
 {
     const run_call *o = c->options;
     err e = {0};
-    int wrong = launching_check(c, &o->launching);
-    if (wrong) return wrong;
-    if (o->calibrate && !o->dry_run) {
-        return cli_fail(EXIT_USAGE, "run: --calibrate belongs to --dry-run; leave it out");
-    }
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places_heard(c->memory, o->data);
@@ -127,8 +130,8 @@ static int run_experiment(const cli_call *c)
         experiment_doubts(stderr, x);
         changed_weights_say(stderr, x, cli_out(o->out));
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
-        status = run_or_launch(c, x, &places, &e);
-    } else if (!dry_run(c, x, &places, &e)) {
+        status = run_or_launch(c, x, &places, ranks, &e);
+    } else if (!dry_run(c, x, &places, ranks, &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
     } else {
         fflush(stdout);
@@ -139,6 +142,38 @@ static int run_experiment(const cli_call *c)
     }
     experiment_free(x);
     return status;
+}
+
+/* Rank 0 does what is asked for, the others what it asks of them. */
+static int run_over_ranks(const cli_call *c)
+{
+    err e = {0}, lost;
+    rank_group *r = ranks_open(&e);
+    if (!r) return cli_fail(EXIT_USAGE, "run --ranks: %s", e.text);
+    int status = EXIT_DONE;
+    if (ranks_me(r) == 0) {
+        status = run_experiment(c, r);
+        worker_help_end(r);
+    } else if (!worker_help(r, &e)) {
+        ranks_abort(r, cli_fail(EXIT_INTERRUPTED, "%s", e.text));
+    }
+    if (!ranks_whole(r, &lost)) ranks_abort(r, status);
+    ranks_close(r);
+    return status;
+}
+
+static int run_verb(const cli_call *c)
+{
+    const run_call *o = c->options;
+    int wrong = launching_check(c, &o->launching);
+    if (wrong) return wrong;
+    if (o->calibrate && !o->dry_run) {
+        return cli_fail(EXIT_USAGE, "run: --calibrate belongs to --dry-run; leave it out");
+    }
+    if (o->ranks && o->jobs > 1) {
+        return cli_fail(EXIT_USAGE, "run: --jobs does not go with --ranks, which train one run");
+    }
+    return o->ranks ? run_over_ranks(c) : run_experiment(c, NULL);
 }
 
 const verb VERB_RUN = {
@@ -153,5 +188,5 @@ const verb VERB_RUN = {
                  "run experiments/quickstart.yaml --dry-run --set sweep.seeds=5"},
     .options = OPTIONS,
     .options_bytes = sizeof(run_call),
-    .run = run_experiment,
+    .run = run_verb,
 };

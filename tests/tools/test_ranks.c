@@ -1,0 +1,146 @@
+/* One run over ranks of MPI: the program that `make MPI=1` builds beside the one under test, under
+ * mpirun; skipped where there is neither. Whatever their number, and wherever a run was stopped,
+ * weights and what was logged are those of one process, to the bit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "core/base/file.h"
+#include "harness/run/exit_status.h"
+#include "tests/support/program.h"
+#include "tests/test.h"
+
+/* 12 rows in 6 lanes: some ranks have more lanes than others, of eight some none. */
+static const char SPEC[] =
+    "name: ranks\n"
+    "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: 600, length: 150}\n"
+    "model: {width: 16, context: 32, blocks: [{attention: {heads: 2}, ffn: {}}]}\n"
+    "train: {budget: {steps: %d}, batch: 12, lanes: 6, accumulate: 2, log_every: 1,\n"
+    "        eval_every: 5, checkpoint_seconds: %d}\n"
+    "eval: {tokens: 300}\n"
+    "sweep: {list: [%s]}\n";
+
+static const char VARIANTS[] =
+    "{label: dense},"
+    "{label: stateful, model.blocks: [{block_recurrent: {heads: 2}, ffn: {}}]},"
+    "{label: experts, model.blocks: [{attention: {heads: 2}, switch_ffn: {experts: 4}}]},"
+    "{label: tables, model.blocks: [{attention: {heads: 2}, engram: {}}], optimizer.lazy: true}";
+
+static void shell(char *command, size_t size, const char *text)
+{
+    snprintf(command, size,
+             "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+             "OMPI_MCA_rmaps_base_oversubscribe=1; P='%s-mpi'; cd '%s' && { %s; }",
+             test_program(), test_folder(), text);
+}
+
+/* The exit status of a line of shell in the case's folder; $P is the program. */
+static int run(const char *text)
+{
+    char command[3 * FILE_PATH_BYTES];
+    shell(command, sizeof command, text);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* With that many ranks, into OUT. */
+static int train(int ranks, const char *before, const char *out)
+{
+    char text[FILE_PATH_BYTES];
+    snprintf(text, sizeof text,
+             "%s mpirun -n %d \"$P\" run ranks.yaml --ranks --quiet --out %s >log 2>&1", before,
+             ranks, out);
+    return run(text);
+}
+
+/* Skips the case and returns false where there is nothing to try. */
+static bool begin(int steps, int checkpoint_seconds, const char *variants)
+{
+    if (!test_program()) return false;
+    if (run("test -x \"$P\"") != 0)
+        return test_skip("the program knows no ranks (make MPI=1 loci)"), false;
+    if (run("command -v mpirun >log && mpirun -n 2 true >log 2>&1") != 0)
+        return test_skip("mpirun does not start here (tools/setup.sh cluster)"), false;
+    char path[FILE_PATH_BYTES];
+    file_join(path, test_folder(), "ranks.yaml", NULL);
+    FILE *f = fopen(path, "w");
+    EXPECT(f && fprintf(f, SPEC, steps, checkpoint_seconds, variants) > 0 && fclose(f) == 0, "%s",
+           path);
+    int status = run("$P run ranks.yaml --quiet --out one >log 2>&1");
+    EXPECT(status == EXIT_DONE, "one process: status %d", status);
+    return true;
+}
+
+/* Models, and all that was logged but for times and speeds. */
+static void expect_equal(const char *out, const char *what)
+{
+    char text[FILE_PATH_BYTES];
+    snprintf(text, sizeof text,
+             "list() { cd $1/runs && sha256sum */checkpoint/model-* &&"
+             " sed -E 's/\"(seconds|tokens_per_second|anon_bytes)\": *[^,}]*//g'"
+             " */metrics.jsonl */evals.jsonl; }; "
+             "(list one) >a && (list %s) >b && cmp -s a b",
+             out);
+    EXPECT(run(text) == 0, "%s: other bits than one process", what);
+}
+
+static void any_number_gives_the_same_bits(void)
+{
+    static const int counts[] = {1, 2, 3, 4, 8};
+    if (!begin(7, 60, VARIANTS)) return;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        char out[16];
+        snprintf(out, sizeof out, "out%d", counts[i]);
+        int status = train(counts[i], "", out);
+        EXPECT(status == EXIT_DONE, "%d ranks: status %d", counts[i], status);
+        expect_equal(out, out);
+    }
+}
+
+/* Rank 0 dies, then another, then a process alone takes it up; each with another number. */
+static void goes_on_with_any_number(void)
+{
+    if (!begin(12, 0, "{label: s, model.blocks: [{block_recurrent: {heads: 2}, ffn: {}}]}")) return;
+    int status = train(3, "LOCI_FAILPOINT=step:4", "out");
+    EXPECT(status != EXIT_DONE, "rank 0 was killed");
+    status = train(2, "LOCI_FAILPOINT=helped_step:3", "out");
+    EXPECT(status != EXIT_DONE, "rank 1 was killed");
+    EXPECT(run("$P status ranks --out out 2>&1 | grep -q interrupted") == 0, "it can go on");
+    status = train(4, "LOCI_FAILPOINT=step:3", "out");
+    EXPECT(status != EXIT_DONE, "rank 0 was killed");
+    status = run("$P run ranks.yaml --quiet --out out >log 2>&1");
+    EXPECT(status == EXIT_DONE, "alone: status %d", status);
+    expect_equal("out", "killed and gone on");
+}
+
+/* mpirun passes SIGUSR1 on: the run is saved, the sweep ends with 75, and a process goes on. */
+static void stops_by_a_signal(void)
+{
+    if (!begin(400, 60, "{label: s, model.blocks: [{block_recurrent: {heads: 2}, ffn: {}}]}"))
+        return;
+    int status =
+        run("mpirun -n 2 \"$P\" run ranks.yaml --ranks --quiet --out out >log 2>&1 & p=$!; "
+            "until grep -qs '\"step\": [1-9]' out/runs/*/status.json; do sleep 0.02; done; "
+            "kill -USR1 $p; wait $p");
+    EXPECT(status == EXIT_INTERRUPTED, "status %d", status);
+    EXPECT(run("ls out/runs/*/checkpoint/train-* >log 2>&1") == 0, "it was saved");
+    status = train(3, "", "out");
+    EXPECT(status == EXIT_DONE, "three ranks: status %d", status);
+    expect_equal("out", "stopped and gone on");
+}
+
+static void without_mpi_says_so(void)
+{
+    if (!test_program()) return;
+    program_result r = LOCI("run", "none.yaml", "--ranks");
+    EXPECT(r.status == EXIT_USAGE, "status %d", r.status);
+    EXPECT(strstr(r.err, "make MPI=1"), "%s", r.err);
+}
+
+const test_suite test_ranks = {"tools/ranks",
+                               {{"any_number_gives_the_same_bits", any_number_gives_the_same_bits},
+                                {"goes_on_with_any_number", goes_on_with_any_number},
+                                {"stops_by_a_signal", stops_by_a_signal},
+                                {"without_mpi_says_so", without_mpi_says_so},
+                                {0}}};
