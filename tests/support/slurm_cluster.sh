@@ -31,6 +31,7 @@ options of start:
   --kill-wait S    seconds between SIGTERM and SIGKILL (default 10; Slurm's own: 30)
   --requeue-wait S seconds a requeued job waits at least (default 5; Slurm's own: 120)
   --auth none      no munge (default: munge, with a key of its own)
+  --while PID      stops by itself once that process is gone, however it ended
   --packages       print the Debian packages that it needs, and end
 
 partitions (all nodes are in each):
@@ -52,7 +53,7 @@ HELP
 fail() { echo "slurm-test-cluster: $*" >&2; exit 1; }
 
 dir=/tmp/slurm-test-cluster nodes=2 cpus=$(nproc) memory=4096 port=17800 array=1001 task=task/none
-kill_wait=10 requeue_wait=5 auth=munge
+kill_wait=10 requeue_wait=5 auth=munge owner=
 verb=${1:-} word=
 [ $# -gt 0 ] && shift
 case $verb in
@@ -71,6 +72,7 @@ while [ $# -gt 0 ]; do
     --kill-wait) kill_wait=$2; shift ;;
     --requeue-wait) requeue_wait=$2; shift ;;
     --auth) auth=$2; shift ;;
+    --while) owner=$2; shift ;;
     --bind) task=task/affinity ;;
     --packages) echo slurmctld slurmd slurm-client munge; exit ;;
     -h | --help) help; exit ;;
@@ -80,6 +82,12 @@ while [ $# -gt 0 ]; do
     shift
 done
 dir=$(realpath -m "$dir")
+
+# What outlives this script may not hold what its caller has open: locks that others wait for.
+for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    if [ "$fd" -gt 2 ] && [ "$fd" -ne 255 ]; then eval "exec $fd>&-"; fi
+done
 
 # ---- processes: a pid file holds pid and start time, so that a pid used again is left alone ----
 
@@ -239,7 +247,14 @@ start() {
         "$program" stop --dir "$dir"
         fail "the nodes did not come up within 20 s; see $dir/log"
     fi
+    [ -z "$owner" ] || watch_owner </dev/null >/dev/null 2>&1 &
     environment
+}
+
+watch_owner() {
+    trap '' TERM INT HUP
+    while [ -n "$(begun "$owner")" ] && [ -e "$dir/pid" ]; do sleep 1; done
+    [ ! -e "$dir/pid" ] || "$program" stop --dir "$dir"
 }
 
 end_process() { # NAME: asked, then killed

@@ -59,9 +59,9 @@ static bool start_cluster(void)
     if (system("command -v slurmctld slurmd munged >/dev/null 2>&1") != 0)
         return test_skip("there is no Slurm here (tools/setup.sh cluster)"), false;
     cluster("stop", "");
-    char how[120]; /* ports of its own: several builds may be tested at a time */
-    snprintf(how, sizeof how, "--nodes 3 --cpus 1 --kill-wait 5 --port %d",
-             20000 + (int)(getpid() % 2500) * 4);
+    char how[160]; /* ports of its own: several builds may be tested at a time */
+    snprintf(how, sizeof how, "--nodes 3 --cpus 1 --kill-wait 5 --port %d --while %d",
+             20000 + (int)(getpid() % 2500) * 4, (int)getpid());
     if (cluster("start", how) != 0)
         return test_skip("Slurm does not start in this container"), false;
     setenv("SLURM_CONF", in_folder("slurm/slurm.conf"), 1);
