@@ -1,9 +1,11 @@
 #include "tools/dry_run.h"
 
+#include "core/base/host.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/speed/sweep_time.h"
+#include "harness/supervise/idle_cores.h"
 #include "harness/supervise/progress.h"
 #include "results/table/table.h"
 #include "tools/cli.h"
@@ -111,7 +113,9 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
         }
         bool programs = format == TABLE_CSV || format == TABLE_JSON;
         print_table(a, x, states, times, format);
-        print_total(programs ? stderr : stdout, times, x->run_count, supervision_jobs(how, count));
+        FILE *out = programs ? stderr : stdout;
+        print_total(out, times, x->run_count, supervision_jobs(how, count));
+        idle_cores_say(out, x, left, how, host_cores());
     }
     return ok;
 }

@@ -56,12 +56,18 @@ bool ranks_agree(rank_group *r, bool ok, err *e)
     return heard;
 }
 
-rank_lanes ranks_lanes(const rank_group *r, int rank, int64_t lanes)
+int64_t ranks_node(int ranks, int64_t lanes)
 {
     int64_t node = 1;
-    while (node * ranks_count(r) < lanes) {
+    while (node * ranks < lanes) {
         node *= 2;
     }
+    return node;
+}
+
+rank_lanes ranks_lanes(const rank_group *r, int rank, int64_t lanes)
+{
+    int64_t node = ranks_node(ranks_count(r), lanes);
     int64_t first = MIN(node * rank, lanes);
     return (rank_lanes){first, MIN(node, lanes - first)};
 }

@@ -51,5 +51,7 @@ typedef struct rank_lanes {
     int64_t first, count;
 } rank_lanes;
 rank_lanes ranks_lanes(const rank_group *r, int rank, int64_t lanes);
+/* How many that is at most, of so many ranks: a power of two. */
+int64_t ranks_node(int ranks, int64_t lanes);
 
 #endif

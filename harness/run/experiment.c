@@ -207,6 +207,8 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
         model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
     }
     run->memory_bytes = run_memory_estimate(&w, &run->cost);
+    run->lanes = w.shape.lanes;
+    run->lane_rows = w.shape.lane_rows;
     run->amount = run_amount_of(&w, run->cost.train_flops);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
