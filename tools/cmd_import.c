@@ -63,10 +63,10 @@ static bool find_source(char path[FILE_PATH_BYTES], const char *name, const cli_
 static bool import_edited(const cli_call *c, const char *to, const node *data, err *e)
 {
     const import_call *o = c->options;
-    char from[FILE_PATH_BYTES], like[FILE_PATH_BYTES];
+    char from[FILE_PATH_BYTES], like[FILE_PATH_BYTES], runs[FILE_PATH_BYTES];
     const corpus_places places = cli_places_heard(c->memory, o->data);
-    const checkpoint_import how = {from, o->like ? like : NULL, data};
-    return find_source(from, c->words[1], c, e) &&
+    const checkpoint_import how = {from, o->like ? like : NULL, runs, data};
+    return file_join(runs, cli_out(o->out), "runs", e) && find_source(from, c->words[1], c, e) &&
            (!o->like || find_run(like, o->like, cli_out(o->out), e)) &&
            import_checkpoint(to, &how, &places, e);
 }

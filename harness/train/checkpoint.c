@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "harness/evaluate/rank_calls.h"
 #include "harness/train/checkpoint_files.h"
+#include "harness/train/spec_paths.h"
 
 enum { NAME_BYTES = 64, MAX_MOMENTS = 16 };
 
@@ -133,7 +134,7 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
         {"tokens", format_text(a, "%lld", (long long)p->tokens)},
         {"data", corpus_hash(w->corpus)},
         {"tokenizer", corpus_tokenizer(w->corpus)},
-        {"spec", node_json(a, w->spec, false)},
+        {"spec", node_json(a, spec_paths_cut(a, w->spec), false)},
     };
     return safetensors_save(path, l.list, l.count, metadata, sizeof metadata / sizeof metadata[0],
                             hex, e);

@@ -1,6 +1,7 @@
 /* Checkpoints: two safetensors files and the manifest that makes them one.
  *
- *   checkpoint/model-<step>.safetensors   parameters; metadata: spec, seed, run, step
+ *   checkpoint/model-<step>.safetensors   parameters; metadata: spec (spec_paths.h), seed,
+ *                                         run, step
  *   checkpoint/train-<step>.safetensors   moments, carried state by lane, reading position,
  *                                         counters, where the last evaluation's tokens were sent
  *   checkpoint/manifest.json              see checkpoint_files.h

@@ -10,6 +10,7 @@
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/imported.h"
 #include "harness/train/spec_model.h"
+#include "harness/train/spec_paths.h"
 
 typedef struct importing {
     arena *memory;
@@ -52,6 +53,21 @@ static bool read_record(importing *x, const char *folder, err *e)
     return x->spec != NULL;
 }
 
+/* Where the spec's paths lead: as --like says, or the run that it was, or that it lies in. */
+static void find_paths(importing *x)
+{
+    const char *run = safetensors_metadata(x->file, "run"), *like = x->how->like;
+    char folders[3][FILE_PATH_BYTES] = {"", "", ""};
+    if (like) snprintf(folders[0], FILE_PATH_BYTES, "%s", like);
+    if (run && x->how->runs && !file_join(folders[1], x->how->runs, run, NULL)) folders[1][0] = 0;
+    snprintf(folders[2], FILE_PATH_BYTES, "%s", x->path);
+    char *slash = strrchr(folders[2], '/');
+    *(slash ? slash : strcpy(folders[2], ".") + 1) = 0;
+    for (int i = 0; i < 3; i++) {
+        if (folders[i][0]) x->spec = spec_paths_whole(x->memory, x->spec, folders[i]);
+    }
+}
+
 /* From the file's metadata; else from --like; else from the run that the file lies in. */
 static bool find_spec(importing *x, err *e)
 {
@@ -61,6 +77,7 @@ static bool find_spec(importing *x, err *e)
     if (spec) {
         char *text = arena_strdup(x->memory, spec);
         x->spec = node_parse(x->memory, text, strlen(text), x->path, e);
+        if (x->spec) find_paths(x);
         return x->spec != NULL;
     }
     snprintf(folder, sizeof folder, "%s", x->how->like ? x->how->like : x->path);

@@ -13,6 +13,7 @@ typedef struct checkpoint_import {
     /* Folder of a run: whose spec it is, where the file has lost its metadata. NULL: a run's folder
      * that it lies in. */
     const char *like;
+    const char *runs; /* folder of runs' folders, where the run may lie that it was; may be NULL */
     const node *data; /* replaces the spec's section; NULL: as trained */
 } checkpoint_import;
 

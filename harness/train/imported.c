@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "harness/train/checkpoint_files.h"
+#include "harness/train/spec_paths.h"
 
 typedef struct saving {
     const imported *x;
@@ -53,7 +54,7 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
                                 {"step", number(a, x->step)},
                                 {"tokens", number(a, x->tokens)},
                                 {"tokenizer", x->tokenizer ? x->tokenizer : "none"},
-                                {"spec", node_json(a, x->spec, false)},
+                                {"spec", node_json(a, spec_paths_cut(a, x->spec), false)},
                                 {"data", x->data}};
     int count = sizeof metadata / sizeof metadata[0] - (x->data == NULL);
     return safetensors_save(path, entries, p->count, metadata, count, hex, e);

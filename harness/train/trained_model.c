@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_model.h"
+#include "harness/train/spec_paths.h"
 #include "harness/train/train_kernels.h"
 
 /* ---- the source ---- */
@@ -218,7 +219,9 @@ static bool open_own_corpus(trained_model *m, const safetensors *s, bool bare,
     const char *hash = safetensors_metadata(s, "data");
     const char *tokenizer = safetensors_metadata(s, "tokenizer");
     const char *other = NULL;
-    m->corpus = corpus_open(data, places, e);
+    bool known = spec_paths_known(m->spec);
+    m->corpus = known ? corpus_open(data, places, e) : open_if_same(m, data, hash, places, &other);
+    if (!m->corpus && !known) err_set(e, "%s: where its text lies is not known here", m->run);
     if (!m->corpus) m->corpus = open_moved(m, data, hash, places, &other);
     if (!m->corpus && other) {
         err_set(e, "%.500s; %.300s is another text than it was trained on", e->text, other);
@@ -253,6 +256,7 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     char *text = arena_strdup(m->memory, spec);
     node *said = node_parse(m->memory, text, strlen(text), folder, e);
     if (!said) return false;
+    said = spec_paths_whole(m->memory, said, folder);
     train_kernels_complete(said, m->memory);
     m->spec = said;
     m->step = checkpoint_files_number(s, "step");

@@ -1,5 +1,6 @@
 /* A text that was moved or removed after a model was trained on it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -61,5 +62,44 @@ static void moved(void)
     expect(LOCI("generate", "moved", "--tokens", "5", "--data", is), 0, NULL, NULL);
 }
 
+/* A command of the shell in the case's folder; $LOCI is the program. */
+static int shell(const char *text)
+{
+    char command[3 * FILE_PATH_BYTES];
+    snprintf(command, sizeof command,
+             "cd '%s' && export LOCI='%s' LOCI_OUT=out LOCI_CACHE=cache && { %s; } >log 2>&1",
+             test_folder(), test_program(), text);
+    return system(command);
+}
+
+/* A model file tells nobody where it was trained; what it was trained on is known by the run's
+ * record, and where that is missing by name and content. */
+static void model_file_holds_no_paths(void)
+{
+    char spec[FILE_PATH_BYTES], text[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    EXPECT(file_make_folders(in_folder(text, "texts"), &e), "%s", e.text);
+    write_text(in_folder(text, "texts/all.txt"), 2000);
+    EXPECT(file_write(in_folder(spec, "paths.yaml"), SPEC, strlen(SPEC), &e), "%s", e.text);
+    expect(LOCI("run", spec, "--quiet"), 0, NULL, NULL);
+    EXPECT(shell("! grep -aqF \"$PWD\" out/runs/*/checkpoint/*.safetensors") == 0, "a path");
+    EXPECT(shell("$LOCI import checkpoint out/runs/*/checkpoint/model-*.safetensors --to taken && "
+                 "$LOCI eval taken") == 0,
+           "taken in again");
+    EXPECT(shell("! grep -aqF \"$PWD\" taken/checkpoint/*.safetensors") == 0, "a path, imported");
+    EXPECT(shell("cp out/runs/*/checkpoint/model-*.safetensors f.safetensors && "
+                 "$LOCI import checkpoint f.safetensors && $LOCI eval f") == 0,
+           "the run is known by its id");
+    /* Alone, beside another text of that name. */
+    EXPECT(shell("cp -r out/runs/*/checkpoint alone && mkdir other && cd other && "
+                 "echo other >all.txt && $LOCI eval ../alone 2>../said") != 0,
+           "its text was another");
+    EXPECT(shell("grep -q -e --data said") == 0, "what to do");
+    EXPECT(shell("cd other && $LOCI eval ../alone --data ../texts") == 0, "found by its content");
+}
+
 extern const test_suite test_moved_corpus;
-const test_suite test_moved_corpus = {"tools/moved corpus", {{"moved", moved}, {0}}};
+const test_suite test_moved_corpus = {
+    "tools/moved corpus",
+    {{"moved", moved}, {"model_file_holds_no_paths", model_file_holds_no_paths}, {0}}};
