@@ -23,7 +23,13 @@ gate() { # name command...
 
 sources() { git ls-files -- "$@"; }
 format() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
-warnings() { make --no-print-directory KIND="$1" CC="$2" WERROR=-Werror warnings; }
+# shellcheck disable=SC2016 # make's variables
+TESTS='$(filter-out $(SOURCES),$(ALL_C))'
+# Of what is built anyway, what the compiler said then; of the rest, what it says now.
+said() { make --no-print-directory KIND="$1" CC="$2" said WARNED="$3"; }
+warnings() { make --no-print-directory KIND="$1" CC=clang WERROR=-Werror warnings WARNED="$2"; }
+# shellcheck disable=SC2016
+clang_float() { said fuzz clang '$(SOURCES)' && warnings release "$TESTS"; }
 scripts() { sources '*.sh' .ci/run | xargs shellcheck; }
 tidy() { make --no-print-directory tidy; }
 
@@ -60,10 +66,13 @@ gate "format" format
 gate "shellcheck" scripts
 gate "includes" tools/includes.sh
 gate "threads under TSan" raced
-LOOK='-c -o /dev/null' gate "warnings, gcc, optimising" warnings release gcc
-gate "warnings, gcc, double" warnings f64 gcc
-gate "warnings, clang" warnings release clang
-gate "warnings, clang, double" warnings f64 clang
+# shellcheck disable=SC2016
+gate "warnings, gcc, optimising" said release "${CC:-gcc}" '$(ALL_C)'
+# shellcheck disable=SC2016
+gate "warnings, gcc, double" said f64 "${CC:-gcc}" '$(ALL_C)'
+gate "warnings, clang" clang_float
+# shellcheck disable=SC2016
+gate "warnings, clang, double" warnings f64 '$(ALL_C)'
 if [ -n "${TIDY:-}" ]; then gate "clang-tidy" tidy; fi
 wait
 tools/tally.sh "$logs/tally"
