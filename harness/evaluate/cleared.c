@@ -14,6 +14,7 @@ static bool loss_without(double *loss, const eval_task *task, const eval_forget 
     sample.slices = false;
     sample.watch = NULL;
     sample.reader.heard = NULL;
+    sample.keep = NULL;
     sample.forget = what;
     evaluation r;
     if (!evaluate(&r, &sample, e)) return false;

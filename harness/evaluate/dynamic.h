@@ -99,6 +99,8 @@ double dynamic_learner_flops(const dynamic_learner *l);
 typedef struct dynamic_row dynamic_row;
 dynamic_row *dynamic_learner_row_new(const dynamic_learner *l);
 void dynamic_learner_row_free(dynamic_row *r);
+/* What it has learned [params.total], to be kept and put back. */
+real *dynamic_learner_row_values(dynamic_row *r);
 /* Scores a call of one row (losses are written) segment by segment, each followed by an update.
  * begins: a document begins with it. s must be of one row; model_begin and model_end are done
  * here. */

@@ -308,6 +308,11 @@ void dynamic_learner_row_free(dynamic_row *r)
     free(r);
 }
 
+real *dynamic_learner_row_values(dynamic_row *r)
+{
+    return r->values;
+}
+
 void dynamic_learner_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call,
                               bool begins)
 {

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/host.h"
+#include "harness/evaluate/eval_keep.h"
+
 static int64_t lanes_for(int64_t rows, int64_t at_most)
 {
     int64_t n = at_most > 0 ? MIN(rows, at_most) : rows;
@@ -338,15 +341,48 @@ static void tell_reader(const eval_pass *p)
     for (int i = 0; r->heard && i < p->result->count; i++) {
         tokens += p->result->documents[i].tokens;
     }
-    if (r->heard) r->heard(r->user, tokens, p->text.limit);
+    double seconds = p->before + host_monotonic_s() - p->began;
+    if (r->heard) r->heard(r->user, tokens, p->text.limit, seconds);
 }
 
+/* What an inspection gathers is not kept. */
+static bool is_kept(const eval_pass *p)
+{
+    return p->task->keep && (!p->task->watch || p->task->watch->keep);
+}
+
+bool eval_pass_resume(eval_pass *p, err *e)
+{
+    bool lost = p->losses_out.fd >= 0 && !p->losses_out.continued;
+    p->kept_at = host_monotonic_s();
+    if (!lost && is_kept(p) && eval_keep_load(p, &p->complete)) {
+        tell_reader(p);
+        return true;
+    }
+    return losses_file_empty(&p->losses_out, e);
+}
+
+/* A saving is synced to the disk, which may take that long. */
+#define LEAST_EVERY_S 0.1
+
+/* Where it is stopped, every so many seconds, and at the end of more than a second's work: what
+ * comes after it (see cleared.h) takes time, too. */
+static bool keep_part(eval_pass *p, bool stop, bool end, err *e)
+{
+    if (!is_kept(p)) return true;
+    double now = host_monotonic_s(), every = MAX(p->task->keep->every, LEAST_EVERY_S);
+    bool due = now - p->kept_at >= (end ? MIN(every, 1) : every);
+    return !(stop || due) || eval_keep_save(p, end, e);
+}
+
+/* What is kept is between two calls, before the text of the next is read. */
 bool eval_pass_run(eval_pass *p, err *e)
 {
-    for (;;) {
-        if (!eval_calls_next(&p->text, e)) return false;
-        if (p->text.count == 0) return true;
-        if (p->task->stop && *p->task->stop) {
+    while (!p->complete) {
+        bool stop = p->task->stop && *p->task->stop;
+        if (!keep_part(p, stop, false, e) || !eval_calls_next(&p->text, e)) return false;
+        if (p->text.count == 0) break;
+        if (stop) {
             p->result->stopped = true;
             return true;
         }
@@ -356,4 +392,5 @@ bool eval_pass_run(eval_pass *p, err *e)
         }
         tell_reader(p);
     }
+    return p->complete || keep_part(p, false, true, e);
 }

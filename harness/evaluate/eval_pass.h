@@ -3,40 +3,13 @@
 #ifndef LOCI_HARNESS_EVAL_PASS_H
 #define LOCI_HARNESS_EVAL_PASS_H
 
-#include "harness/evaluate/eval_calls.h"
-#include "harness/evaluate/eval_task.h"
-#include "harness/evaluate/losses_file.h"
-#include "harness/evaluate/turns.h"
-
-/* Where a lane's call is among those that are read together, and stands at its beginning. */
-typedef struct lane_call {
-    int64_t index; /* among the lane's own; -1: the lane reads nothing in this call */
-    int64_t *positions, *documents; /* [lane_rows] */
-} lane_call;
-
-typedef struct eval_pass {
-    const eval_task *task;
-    corpus_split *split;
-    eval_calls text;
-    int64_t lane_count, lane_rows, context;
-    int64_t time; /* positions per call: a context, or a longer segment to learn from */
-    lanes *pool;
-    model_state **states;   /* [lane_count] */
-    dynamic_row **learning; /* [lane_count], if the model learns; else NULL */
-    tape **tapes;           /* [threads] */
-    int tape_count;
-    /* Where several calls of a lane are at work at once, layer behind layer; else NULL. */
-    turns *turns;
-    model_state **hands;   /* [threads] */
-    lane_call *lane_calls; /* [calls, lane_count] */
-    float *line;           /* [time]: one row's losses on their way to the file */
-    evaluation *result;
-    losses_file losses_out;
-} eval_pass;
+#include "harness/evaluate/eval_pass_parts.h"
 
 /* p: zero but for task, result, split and losses_out. Fills result->documents (arena). */
 bool eval_pass_open(eval_pass *p, arena *a, err *e);
 void eval_pass_close(eval_pass *p);
+/* Goes on from where an earlier sitting was, if anything of it is there. */
+bool eval_pass_resume(eval_pass *p, err *e);
 /* Reads it all, or until the task is stopped. */
 bool eval_pass_run(eval_pass *p, err *e);
 

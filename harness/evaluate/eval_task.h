@@ -65,6 +65,13 @@ typedef struct eval_view {
     const int64_t *first;            /* [rows]: tokens of the split before the first target */
 } eval_view;
 
+/* What somebody who looks on has counted so far. */
+typedef struct eval_array {
+    const char *name;
+    const void *data;
+    size_t bytes;
+} eval_array;
+
 /* Looks at a model while it is evaluated: inspection. Called by the lanes' threads, each with its
  * number. */
 typedef struct eval_watch {
@@ -75,6 +82,9 @@ typedef struct eval_watch {
     fired_fn fired;         /* may be NULL */
     exchanged_fn exchanged; /* may be NULL */
     void (*end)(void *call);
+    /* Of evaluations that are kept on the way (eval_keep); NULL: what it counts cannot be. */
+    int (*keep)(void *user, eval_array *list, int capacity); /* how many of them */
+    bool (*restore)(void *user, const char *name, const void *data, size_t bytes);
 } eval_watch;
 
 /* Something carried that every block begins without: see cleared.h. */
@@ -82,11 +92,21 @@ typedef struct eval_forget {
     const layer *self; /* NULL: all layers */
     slot_kind kind;
 } eval_forget;
-/* Hears how far an evaluation has got, now and then, from the thread that evaluates. */
+
+/* Hears how far an evaluation has got, and in how many seconds (of all its sittings), now and then,
+ * from the thread that evaluates. */
 typedef struct eval_reader {
-    void (*heard)(void *user, int64_t tokens, int64_t of); /* NULL: nobody listens */
+    void (*heard)(void *user, int64_t tokens, int64_t of, double seconds); /* NULL: nobody does */
     void *user;
 } eval_reader;
+
+/* Where an evaluation is kept on the way: see eval_keep.h. */
+typedef struct eval_keep {
+    const char *path;
+    double every;                    /* seconds from one saving to the next */
+    bool (*may)(void *user, err *e); /* whether anything may be written there */
+    void *user;
+} eval_keep;
 
 typedef struct eval_task {
     const model *model;
@@ -100,6 +120,7 @@ typedef struct eval_task {
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
     eval_reader reader;
+    const eval_keep *keep;          /* NULL: what is stopped begins again */
     const eval_watch *watch;        /* may be NULL; not with a model that learns */
     const eval_forget *forget;      /* may be NULL; not with a model that learns */
     const dynamic_learner *learner; /* evaluate() makes it where the options want one; NULL */

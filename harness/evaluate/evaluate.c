@@ -131,15 +131,16 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
         ok = err_set(e, "eval.split: the corpus has no %s split; choose another",
                      split_name(eval_options_split(task->options)));
     }
-    double begin = host_monotonic_s();
+    p.began = host_monotonic_s();
     arena_auto *scratch = arena_new(0);
     ok = ok && eval_pass_open(&p, scratch, e);
     r->answers_only = ok && answers_only(p.split);
     if (ok && !r->answers_only && (task->losses_path || task->slices)) {
-        ok = losses_file_open(&p.losses_out, task->losses_path, e);
+        const char *part = task->keep ? task->keep->path : NULL;
+        ok = losses_file_open(&p.losses_out, task->losses_path, part, e);
     }
-    ok = ok && eval_pass_run(&p, e);
-    r->seconds = host_monotonic_s() - begin;
+    ok = ok && eval_pass_resume(&p, e) && eval_pass_run(&p, e);
+    r->seconds = p.complete ? p.before : p.before + host_monotonic_s() - p.began;
     ok = ok && measure_slices(&p, e);
     ok = losses_file_close(&p.losses_out, ok && !r->stopped, ok ? e : NULL) && ok;
     r->anon_bytes = host_memory_now().anon_bytes;
@@ -175,9 +176,14 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
     trial.watch = NULL;
     trial.reader.heard = NULL;
     trial.learner = l;
+    eval_keep keep = task->keep ? *task->keep : (eval_keep){0};
+    char part[FILE_PATH_BYTES];
+    if (keep.path) trial.keep = &keep;
     double least = (double)INFINITY, rate = d->rate_values[0], decay = d->decay_values[0];
     for (int i = 0; i < d->rate_count * d->decay_count && !*stopped; i++) {
         evaluation r;
+        if (keep.path) snprintf(part, sizeof part, "%s-%d", task->keep->path, i);
+        keep.path = keep.path ? part : NULL;
         dynamic_learner_set(l, d->rate_values[i / d->decay_count],
                             d->decay_values[i % d->decay_count]);
         if (!run_task(&r, &trial, e)) return false;

@@ -17,17 +17,39 @@ static int open_nameless(losses_file *f)
     return fd;
 }
 
-bool losses_file_open(losses_file *f, const char *path, err *e)
+/* A sitting before may have come to the end: then the file has its name. */
+static int open_part(losses_file *f, const char *part, err *e)
 {
-    f->path = path;
+    int n = snprintf(f->temporary, sizeof f->temporary, "%s.f32", part);
+    if (n >= FILE_PATH_BYTES) {
+        err_set(e, "%s: the path is too long", part);
+        return -1;
+    }
+    f->stays = true;
+    f->continued = file_exists(f->temporary) || (f->path && rename(f->path, f->temporary) == 0);
+    return file_open_own(f->temporary, O_RDWR, e);
+}
+
+bool losses_file_open(losses_file *f, const char *path, const char *part, err *e)
+{
+    *f = (losses_file){.path = path, .fd = -1};
+    if (part) {
+        f->fd = open_part(f, part, e);
+        return f->fd >= 0;
+    }
     if (path) {
-        f->fd = -1;
         if (!file_temporary(f->temporary, path, e)) return false;
         f->fd = file_open_own(f->temporary, O_RDWR | O_TRUNC, e);
         return f->fd >= 0;
     }
     f->fd = open_nameless(f);
     if (f->fd >= 0) return true;
+    return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
+}
+
+bool losses_file_empty(losses_file *f, err *e)
+{
+    if (f->fd < 0 || !f->continued || ftruncate(f->fd, 0) == 0) return true;
     return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
 }
 
@@ -58,7 +80,7 @@ bool losses_file_close(losses_file *f, bool keep, err *e)
     ok = close(f->fd) == 0 && ok;
     f->fd = -1;
     if (!keep) {
-        if (f->path) unlink(f->temporary);
+        if (f->path && !f->stays) unlink(f->temporary);
         return true;
     }
     if (ok && rename(f->temporary, f->path) == 0) return true;

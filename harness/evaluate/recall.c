@@ -90,6 +90,27 @@ static void end_call(void *call)
     free(c);
 }
 
+/* Its own counts, and what the other watch has. */
+static int keep_counts(void *user, eval_array *list, int capacity)
+{
+    recall *s = user;
+    list[0] = (eval_array){"recall.scores", s->scores, sizeof s->scores};
+    list[1] = (eval_array){"recall.losses", s->losses, sizeof s->losses};
+    return 2 + (s->other ? s->other->keep(s->other->user, list + 2, capacity - 2) : 0);
+}
+
+static bool restore_counts(void *user, const char *name, const void *data, size_t bytes)
+{
+    recall *s = user;
+    bool scores = strcmp(name, "recall.scores") == 0;
+    if (!scores && strcmp(name, "recall.losses") != 0) {
+        return s->other && s->other->restore(s->other->user, name, data, bytes);
+    }
+    if (bytes != (scores ? sizeof s->scores : sizeof s->losses)) return false;
+    memcpy(scores ? (void *)s->scores : (void *)s->losses, data, bytes);
+    return true;
+}
+
 static int by_distance(const void *x, const void *y)
 {
     const recall_score *a = x, *b = y;
@@ -119,6 +140,10 @@ bool recall_open(recall **r, const eval_task *task, err *e)
     s->other = task->watch;
     CHECK(!s->other || (!s->other->fired && !s->other->exchanged), "only taps are passed on");
     s->watch = (eval_watch){.user = s, .begin = begin_call, .tap = on_tap, .end = end_call};
+    if (!s->other || s->other->keep) {
+        s->watch.keep = keep_counts;
+        s->watch.restore = restore_counts;
+    }
     pthread_mutex_init(&s->lock, NULL);
     bool ok = list_distances(s, e);
     if (ok && s->count > 0) {

@@ -147,6 +147,25 @@ static void call_end(void *call)
     (void)call;
 }
 
+static int keep_sample(void *user, eval_array *list, int capacity)
+{
+    const trace *t = &((routing_trace *)user)->now;
+    int n = MIN(t->layers, capacity);
+    for (int l = 0; l < n; l++) {
+        list[l] = (eval_array){t->layer[l], t->experts[l], (size_t)t->count * sizeof(int32_t)};
+    }
+    return n;
+}
+
+static bool restore_sample(void *user, const char *name, const void *data, size_t bytes)
+{
+    trace *t = &((routing_trace *)user)->now;
+    int l = layer_index(t, name);
+    if (l < 0 || bytes != (size_t)t->count * sizeof(int32_t)) return false;
+    memcpy(t->experts[l], data, bytes);
+    return true;
+}
+
 eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
 {
     const corpus_split *split = corpus_get(task->corpus, eval_options_split(task->options));
@@ -157,7 +176,12 @@ eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
     for (int i = 0; i < threads; i++) {
         r->calls[i].owner = r;
     }
-    return (eval_watch){.user = r, .begin = call_begin, .tap = note_choices, .end = call_end};
+    return (eval_watch){.user = r,
+                        .begin = call_begin,
+                        .tap = note_choices,
+                        .end = call_end,
+                        .keep = keep_sample,
+                        .restore = restore_sample};
 }
 
 /* ---- afterwards ---- */

@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "harness/evaluate/diagnose.h"
+#include "harness/evaluate/eval_keep.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
@@ -93,12 +94,20 @@ static int mark_blowup(const again *x, double loss, err *e)
     return EXIT_FAILED;
 }
 
+static bool may_write(void *user, err *e)
+{
+    return run_lease_holds(((again *)user)->lease, e);
+}
+
 static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e)
 {
-    char name[64], path[FILE_PATH_BYTES];
+    char name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     evaluation r;
     snprintf(name, sizeof name, "losses-%s.f32", id);
-    if (!file_join(path, x->folder, name, e)) return EXIT_FAILED;
+    if (!file_join(path, x->folder, name, e) || !eval_keep_path(part, x->folder, id, e))
+        return EXIT_FAILED;
+    const eval_keep keep = {part, x->work.train.checkpoint_seconds, may_write, x};
+    task->keep = &keep;
     if (x->work.eval.losses) task->losses_path = path;
     json_t *more;
     if (!diagnose_evaluation(&r, &more, task, true, e)) return EXIT_FAILED;
@@ -108,7 +117,9 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     } else if (!r.stopped) {
         json_auto_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
-        status = run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
+        status = run_lines_append_record(x->evals, record, e) && eval_keep_clear(x->folder, e)
+                     ? EXIT_DONE
+                     : EXIT_FAILED;
         if (status == EXIT_DONE) status = mark_blowup(x, r.nats / (double)r.tokens, e);
     }
     json_decref(more);

@@ -7,6 +7,7 @@
  *   metrics.jsonl   a line per logged step     evals.jsonl   a line per evaluation
  *   final.json      the options of the final evaluation, once it is made
  *   losses-ID.f32   the loss of every token of a final evaluation (losses_file.h)
+ *   part-ID.*       an evaluation that was interrupted (eval_keep.h), until its line stands
  *   length.json     how many steps a budget in seconds became
  *   checkpoint/     see checkpoint.h; checkpoint-STEP/, checkpoint-best/: models that are kept
  *   log.txt         the worker's stderr

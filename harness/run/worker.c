@@ -8,6 +8,7 @@
 #include "core/base/host.h"
 #include "core/base/stop_signals.h"
 #include "harness/evaluate/diagnose.h"
+#include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/rank_calls.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
@@ -55,7 +56,6 @@ typedef struct worker {
     double saved_at, told_at;       /* monotonic: last checkpoint, last status */
     int64_t saved_step, saved_eval; /* what the checkpoint holds; -1: none */
     double evaluated;               /* nats per token of the final evaluation */
-    double eval_began;              /* monotonic: of the evaluation that is going on */
     char line[LOG_LINE_BYTES];
     const worker_company *company; /* NULL: none */
 } worker;
@@ -210,7 +210,7 @@ static bool log_source(worker *w, err *e)
 static bool forget_training(const worker *w, err *e)
 {
     return file_remove_tree(w->checkpoint, e) && file_remove(w->metrics, e) &&
-           file_remove(w->evals, e);
+           file_remove(w->evals, e) && eval_keep_clear(w->folder, e);
 }
 
 /* A run that is damaged is taken up where its checkpoint stands, a finished one at the end, or at
@@ -302,13 +302,17 @@ static bool routing_is_traced(const worker *w, const train_progress *p)
 }
 
 /* While an evaluation goes on. */
-static void tell_share(void *user, int64_t tokens, int64_t of)
+static void tell_share(void *user, int64_t tokens, int64_t of, double seconds)
 {
     worker *w = user;
-    double now = host_monotonic_s();
     w->status.eval_share = of > 0 ? (double)tokens / (double)of : 0;
-    w->status.eval_seconds = now - w->eval_began;
-    tell_status(w, now);
+    w->status.eval_seconds = seconds;
+    tell_status(w, host_monotonic_s());
+}
+
+static bool may_write(void *user, err *e)
+{
+    return run_lease_holds(((worker *)user)->lease, e);
 }
 
 static outcome run_eval(worker *w, bool final, err *e)
@@ -319,11 +323,13 @@ static outcome run_eval(worker *w, bool final, err *e)
         workload_evaluation(work, trainer_values(w->trainer), w->plan.threads, &stop_requested);
     task.slices = final;
     task.reader = (eval_reader){tell_share, w};
-    w->eval_began = host_monotonic_s();
-    char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES];
+    char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     eval_record_task_id(id, &task, w->plan.run, p->step);
     snprintf(name, sizeof name, "losses-%s.f32", id);
-    if (!file_join(path, w->folder, name, e)) return WENT_WRONG;
+    if (!file_join(path, w->folder, name, e) || !eval_keep_path(part, w->folder, id, e))
+        return WENT_WRONG;
+    const eval_keep keep = {part, work->train.checkpoint_seconds, may_write, w};
+    task.keep = &keep;
     if (final && work->eval.losses) task.losses_path = path;
     eval_watch watch;
     if (routing_is_traced(w, p)) {
@@ -333,8 +339,8 @@ static outcome run_eval(worker *w, bool final, err *e)
     evaluation r;
     json_t *more;
     bool ok = diagnose_evaluation(&r, &more, &task, final, e);
-    w->status.eval_share = w->status.eval_seconds = 0;
     if (!ok) return WENT_WRONG;
+    if (!r.stopped) w->status.eval_share = w->status.eval_seconds = 0;
     outcome o = STOPPED;
     file_failpoint("evaluated");
     if (!r.stopped && !run_lease_holds(w->lease, e)) {
@@ -353,6 +359,7 @@ static outcome run_eval(worker *w, bool final, err *e)
             o = WENT_WRONG;
         }
         file_failpoint("eval_line");
+        if (o == WENT_WELL && !eval_keep_clear(w->folder, e)) o = WENT_WRONG;
     }
     json_decref(more);
     evaluate_deinit(&r);

@@ -1,83 +1,32 @@
 #include "harness/train/checkpoint.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "core/base/file.h"
 #include "harness/evaluate/rank_calls.h"
+#include "harness/evaluate/state_entries.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_paths.h"
 
-enum { NAME_BYTES = 64, MAX_MOMENTS = 16 };
+enum { MAX_MOMENTS = 16 };
 
 /* ---- saving ---- */
 
-typedef struct entry_list {
-    arena *memory;
-    st_entry *list;
-    int count, capacity;
-} entry_list;
-
-static void add_entry(entry_list *l, const char *name, st_dtype dtype, int rank,
-                      const int64_t *shape, const void *data)
-{
-    if (l->count == l->capacity) {
-        l->capacity = l->capacity ? 2 * l->capacity : 64;
-        st_entry *grown = ARENA_NEW(l->memory, st_entry, l->capacity);
-        if (l->count) memcpy(grown, l->list, (size_t)l->count * sizeof *grown);
-        l->list = grown;
-    }
-    st_entry *x = &l->list[l->count++];
-    *x = (st_entry){.name = name, .dtype = dtype, .rank = rank, .data = data};
-    memcpy(x->shape, shape, (size_t)rank * sizeof *shape);
-}
-
-static char *format_text(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static char *format_text(arena *a, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return arena_strdup(a, text);
-}
-
-static void list_params(entry_list *l, trainer *t)
+static void list_params(state_entries *l, trainer *t)
 {
     const params *p = model_params_const(trainer_workload(t)->model);
     for (int i = 0; i < p->count; i++) {
         const param *x = &p->list[i];
-        add_entry(l, x->name, ST_REAL, x->rank, x->shape, trainer_values(t) + x->offset);
+        state_entries_add(l, x->name, ST_REAL, x->rank, x->shape, trainer_values(t) + x->offset);
     }
 }
 
-static int list_views(arena *a, model_state *s, state_view **views)
+static void list_state(state_entries *l, trainer *t)
 {
-    int count = model_state_slots(s);
-    *views = ARENA_NEW(a, state_view, count);
-    return model_state_views(s, *views, count);
-}
-
-static void list_state(entry_list *l, trainer *t)
-{
-    const train_shape *shape = &trainer_workload(t)->shape;
     /* By lane, which the spec decides, not by thread: a run goes on with any number of these. */
-    for (int64_t lane = 0; lane < shape->lanes; lane++) {
-        model_state *s = trainer_state(t, lane);
-        state_view *views;
-        int n = list_views(l->memory, s, &views);
-        long long i = lane;
-        for (int v = 0; v < n; v++) {
-            add_entry(l, format_text(l->memory, "state.%lld.%s", i, views[v].name), ST_REAL, 3,
-                      views[v].shape, views[v].data);
-        }
-        const int64_t rows[] = {shape->lane_rows};
-        add_entry(l, format_text(l->memory, "position.%lld", i), ST_I64, 1, rows,
-                  model_state_positions(s));
-        add_entry(l, format_text(l->memory, "document.%lld", i), ST_I64, 1, rows,
-                  model_state_documents(s));
+    for (int64_t lane = 0; lane < trainer_workload(t)->shape.lanes; lane++) {
+        state_entries_add_lane(l, trainer_state(t, lane), lane);
     }
 }
 
@@ -123,15 +72,15 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
     const saving *x = user;
     arena *a = x->memory;
     trainer *t = x->trainer;
-    entry_list l = {.memory = a};
+    state_entries l = {.memory = a};
     list_params(&l, t);
     const train_progress *p = trainer_progress(t);
     const workload *w = trainer_workload(t);
     const st_text metadata[] = {
         {"run", x->run},
-        {"seed", format_text(a, "%lld", (long long)w->seed)},
-        {"step", format_text(a, "%lld", (long long)p->step)},
-        {"tokens", format_text(a, "%lld", (long long)p->tokens)},
+        {"seed", state_entries_text(a, "%lld", (long long)w->seed)},
+        {"step", state_entries_text(a, "%lld", (long long)p->step)},
+        {"tokens", state_entries_text(a, "%lld", (long long)p->tokens)},
         {"data", corpus_hash(w->corpus)},
         {"tokenizer", corpus_tokenizer(w->corpus)},
         {"spec", node_json(a, spec_paths_cut(a, w->spec), false)},
@@ -141,37 +90,38 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
 }
 
 /* Where the last evaluation sent its sample. */
-static void list_routing(entry_list *l, trainer *t)
+static void list_routing(state_entries *l, trainer *t)
 {
     static const int64_t one = 1;
     routing_view *views = ARENA_NEW(l->memory, routing_view, ROUTING_LAYERS);
     int64_t *tokens = ARENA_NEW(l->memory, int64_t, 1);
     int n = routing_trace_views(trainer_routing(t), tokens, views);
     for (int i = 0; i < n; i++) {
-        add_entry(l, format_text(l->memory, "routing.%s", views[i].layer), ST_I32, 1,
-                  &views[i].count, views[i].experts);
+        state_entries_add(l, state_entries_text(l->memory, "routing.%s", views[i].layer), ST_I32, 1,
+                          &views[i].count, views[i].experts);
     }
-    if (n > 0) add_entry(l, "progress.routing", ST_I64, 1, &one, tokens);
+    if (n > 0) state_entries_add(l, "progress.routing", ST_I64, 1, &one, tokens);
 }
 
 static bool save_train(const char *path, void *user, char *hex, err *e)
 {
     const saving *x = user;
     trainer *t = x->trainer;
-    entry_list l = {.memory = x->memory};
+    state_entries l = {.memory = x->memory};
     optim_view moments[MAX_MOMENTS];
     int n = optim_views(trainer_optim(t), moments, MAX_MOMENTS);
     CHECK(n <= MAX_MOMENTS, "%d arrays of moments", n);
     for (int i = 0; i < n; i++) {
-        add_entry(&l, moments[i].name, moments[i].dtype, 1, &moments[i].count, moments[i].data);
+        state_entries_add(&l, moments[i].name, moments[i].dtype, 1, &moments[i].count,
+                          moments[i].data);
     }
     list_state(&l, t);
     list_routing(&l, t);
     int64_t counts[COUNTS], n_counts = COUNTS, n_sums = SUMS;
     double sums[SUMS];
     progress_pack(trainer_progress(t), counts, sums);
-    add_entry(&l, "progress.counts", ST_I64, 1, &n_counts, counts);
-    add_entry(&l, "progress.sums", ST_F64, 1, &n_sums, sums);
+    state_entries_add(&l, "progress.counts", ST_I64, 1, &n_counts, counts);
+    state_entries_add(&l, "progress.sums", ST_F64, 1, &n_sums, sums);
     const st_text metadata[] = {{"run", x->run},
                                 {"cursor", stream_cursor(trainer_stream(t), x->memory)}};
     return safetensors_save(path, l.list, l.count, metadata, 2, hex, e);
@@ -220,36 +170,6 @@ static bool load_moments(const safetensors *s, optim *m, err *e)
     return optim_loaded(m, e);
 }
 
-static bool load_rows(const safetensors *s, const char *kind, int64_t lane, int64_t rows,
-                      int64_t *out, err *e)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%s.%lld", kind, (long long)lane);
-    const st_tensor *st = safetensors_find(s, name);
-    if (!st) return err_set(e, "%s: missing: the checkpoint has fewer lanes", name);
-    return safetensors_shape_is(st, 1, &rows, e) && safetensors_copy_int(out, st, e);
-}
-
-static bool load_state(const safetensors *s, trainer *t, int64_t lane, arena *a, err *e)
-{
-    char prefix[NAME_BYTES];
-    int64_t rows = trainer_workload(t)->shape.lane_rows;
-    model_state *state = trainer_state(t, lane);
-    size_t length = (size_t)snprintf(prefix, sizeof prefix, "state.%lld.", (long long)lane);
-    for (int i = 0; i < safetensors_count(s); i++) {
-        const st_tensor *st = safetensors_at(s, i);
-        if (strncmp(st->name, prefix, length) != 0) continue;
-        if (st->rank != 3) return err_set(e, "%s: a state of rank %d", st->name, st->rank);
-        real *data = ARENA_NEW(a, real, st->count);
-        if (!safetensors_copy(data, st, e) ||
-            !model_state_restore(state, st->name + length, st->shape, data, e)) {
-            return false;
-        }
-    }
-    return load_rows(s, "position", lane, rows, model_state_positions(state), e) &&
-           load_rows(s, "document", lane, rows, model_state_documents(state), e);
-}
-
 static bool load_progress(const safetensors *s, trainer *t, err *e)
 {
     const st_tensor *counts = safetensors_find(s, "progress.counts");
@@ -296,7 +216,8 @@ static bool load_files(const char *folder, trainer *t, err *e)
     arena_auto *a = arena_new(0);
     ok = load_moments(s, trainer_optim(t), e) && load_progress(s, t, e);
     for (int64_t lane = 0; ok && lane < trainer_workload(t)->shape.lanes; lane++) {
-        ok = !trainer_has_lane(t, lane) || load_state(s, t, lane, a, e);
+        ok = !trainer_has_lane(t, lane) ||
+             state_entries_load_lane(s, trainer_state(t, lane), lane, e);
     }
     if (ok) load_routing(s, t, a);
     safetensors_close(s);

@@ -97,6 +97,77 @@ static void killed_many_times(void)
     trial_same("killed often", whole, folder);
 }
 
+/* Files of the folder whose names begin so. */
+static int files_named(const char *folder, const char *prefix)
+{
+    arena *a = arena_new(1 << 12);
+    const char *const *names;
+    int64_t count;
+    int found = 0;
+    err e = {0};
+    EXPECT(file_list(folder, a, &names, &count, &e), "%s", e.text);
+    for (int64_t i = 0; i < count; i++) {
+        found += strncmp(names[i], prefix, strlen(prefix)) == 0;
+    }
+    arena_free(a);
+    return found;
+}
+
+#define LONG_EVALUATION                                                                            \
+    "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: 100k, length: 5k}\n"     \
+    "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: 2, "  \
+    "eval_every: 9, checkpoint_seconds: 0}\n"
+
+/* Killed where it has saved a part, sitting after sitting, the run ends as if left in peace. (That
+ * each goes on from the one before: harness/evaluate/several_sittings.) */
+static void killed_while_evaluating(void)
+{
+    static const char *const KINDS[] = {
+        LONG_EVALUATION "eval: {rows: 3}",
+        LONG_EVALUATION "eval: {rows: 2, tokens: 20k, dynamic: {kind: rms, rates: [1e-4, 1e-3], "
+                        "decay: 1e-3, carry: true, grid_tokens: 20k, statistics: 500}}",
+        LONG_EVALUATION "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}, "
+                        "switch_ffn: {experts: 4, hidden: 16}}]}"};
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[64];
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
+        snprintf(name, sizeof name, "calm-%zu", i);
+        trial_folder(whole, name, TRIAL_SPEC, KINDS[i], 3);
+        EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", status_of(whole).reason);
+        snprintf(name, sizeof name, "wild-%zu", i);
+        trial_folder(folder, name, TRIAL_SPEC, KINDS[i], 3);
+        int kills = 0, code = 0;
+        while (kills < 3 && (code = trial_worker(folder, "eval_kept:1", -1, 0)) == 128 + SIGKILL) {
+            kills++;
+        }
+        if (code != EXIT_DONE) code = trial_worker(folder, NULL, -1, 0);
+        EXPECT(code == EXIT_DONE, "%d after %d kills: %s", code, kills, status_of(folder).reason);
+        trial_same(KINDS[i], whole, folder);
+        EXPECT(files_named(folder, "part-") == 0, "%d parts", files_named(folder, "part-"));
+    }
+}
+
+/* Stopped in its final evaluation, a run says how far that is, and goes on from there. */
+static void stopped_while_evaluating(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "evaluating", TRIAL_SPEC,
+                 "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: 1M, length: "
+                 "150}\ntrain: {budget: {steps: 1}, batch: 4, lanes: 4, segment: 16}\n",
+                 3);
+    double share = 0;
+    for (int i = 0; i < 2; i++) {
+        int code = trial_worker_evaluating(folder, share, SIGTERM);
+        run_status s = status_of(folder);
+        EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
+               run_status_state_name(s.state));
+        EXPECT(s.eval_share > share && s.eval_share < 1, "%g after %g", s.eval_share, share);
+        EXPECT(files_named(folder, "part-") == 2, "%d parts", files_named(folder, "part-"));
+        share = s.eval_share;
+    }
+}
+
 /* What a kept model's manifest says; its files must be there, with these checksums. The caller
  * frees it. */
 static char *kept_model(const char *folder, const char *name)
@@ -374,6 +445,8 @@ static void seconds_become_steps(void)
 const test_suite test_worker = {"harness/worker",
                                 {{"killed_at_a_point", killed_at_a_point},
                                  {"killed_many_times", killed_many_times},
+                                 {"killed_while_evaluating", killed_while_evaluating},
+                                 {"stopped_while_evaluating", stopped_while_evaluating},
                                  {"kept_models", kept_models},
                                  {"stopped_politely", stopped_politely},
                                  {"evaluated_again", evaluated_again},

@@ -13,6 +13,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
 #include "tests/test.h"
 
 const char TRIAL_SPEC[] =
@@ -136,18 +137,42 @@ static int64_t bytes_of(const char *path)
     return file_exists(path) && file_stat(path, &bytes, NULL, NULL) ? bytes : 0;
 }
 
-int trial_worker_at_work(const char *folder, int signal_number)
+/* What a worker has to have done before a signal is sent. */
+typedef struct moment {
+    char metrics[FILE_PATH_BYTES]; /* "": look at the status */
+    int64_t bytes;                 /* of metrics, before */
+    double share;
+} moment;
+
+static bool has_come(const moment *m, const char *folder)
 {
-    char metrics[FILE_PATH_BYTES];
+    run_status s;
+    if (m->metrics[0]) return bytes_of(m->metrics) > m->bytes;
+    return run_status_read(&s, folder, NULL) && s.state == RUN_RUNNING && s.eval_share > m->share;
+}
+
+static int signal_at(const moment *m, const char *folder, int signal_number)
+{
     int status;
-    if (!file_join(metrics, folder, "metrics.jsonl", NULL)) return -1;
-    int64_t before = bytes_of(metrics);
     pid_t pid = start_worker(folder, NULL), ended = 0;
     for (bool sent = false; pid > 0 && (ended = waitpid(pid, &status, WNOHANG)) == 0;) {
-        if (!sent && bytes_of(metrics) > before) sent = kill(pid, signal_number) == 0;
-        sleep_ms(1);
+        if (!sent && has_come(m, folder)) sent = kill(pid, signal_number) == 0;
+        sleep_ms(m->metrics[0] ? 1 : 20);
     }
     return pid > 0 && ended == pid ? exit_status(status) : -1;
+}
+
+int trial_worker_at_work(const char *folder, int signal_number)
+{
+    moment m = {.bytes = 0};
+    if (!file_join(m.metrics, folder, "metrics.jsonl", NULL)) return -1;
+    m.bytes = bytes_of(m.metrics);
+    return signal_at(&m, folder, signal_number);
+}
+
+int trial_worker_evaluating(const char *folder, double share, int signal_number)
+{
+    return signal_at(&(moment){.share = share}, folder, signal_number);
 }
 
 bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e)
@@ -164,13 +189,15 @@ bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor
 
 /* ---- comparing ---- */
 
-/* Removes what is time or depends on it, at every depth. */
+/* Removes what is time or depends on it. */
 static void drop_times(json_t *o)
 {
-    static const char *const keys[] = {"seconds", "tokens_per_second", "anon_bytes"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const keys[] = {"seconds", "tokens_per_second", "anon_bytes",
+                                       "statistics_seconds", "grid_seconds"};
+    for (int i = 0; o && i < 5; i++) {
         json_object_del(o, keys[i]);
     }
+    if (o) drop_times(json_object_get(o, "dynamic"));
 }
 
 static void same_lines(const char *what, const char *a, const char *b, const char *name)

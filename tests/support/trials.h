@@ -27,6 +27,9 @@ int trial_worker(const char *folder, const char *failpoint, int kill_after_ms, i
 /* The same; the signal is sent once the worker has logged a step of its own. */
 int trial_worker_at_work(const char *folder, int signal);
 
+/* The same; once its status says that more than `share` of an evaluation is done. */
+int trial_worker_evaluating(const char *folder, double share, int signal);
+
 /* supervisor_run, whose words about failed runs are expected and no part of the tests' output. */
 bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o,
                      err *e);

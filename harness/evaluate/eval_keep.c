@@ -1,0 +1,191 @@
+#include "harness/evaluate/eval_keep.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/host.h"
+#include "harness/evaluate/state_entries.h"
+
+#define PREFIX "part-"
+
+bool eval_keep_path(char *path, const char *folder, const char *id, err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, PREFIX "%s", id);
+    return file_join(path, folder, name, e);
+}
+
+bool eval_keep_clear(const char *folder, err *e)
+{
+    arena *a = arena_new(1 << 12);
+    const char *const *names;
+    int64_t count;
+    char path[FILE_PATH_BYTES];
+    bool ok = file_list(folder, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (strncmp(names[i], PREFIX, strlen(PREFIX)) != 0) continue;
+        ok = file_join(path, folder, names[i], e) && file_remove(path, e);
+    }
+    arena_free(a);
+    return ok;
+}
+
+static bool file_of(char path[FILE_PATH_BYTES], const eval_pass *p, err *e)
+{
+    int n = snprintf(path, FILE_PATH_BYTES, "%s.safetensors", p->task->keep->path);
+    return n < FILE_PATH_BYTES || err_set(e, "%s: the path is too long", p->task->keep->path);
+}
+
+/* ---- saving ---- */
+
+static void add_documents(state_entries *l, const eval_pass *p)
+{
+    int64_t n = p->result->count;
+    double *nats = ARENA_NEW(l->memory, double, n);
+    int64_t *tokens = ARENA_NEW(l->memory, int64_t, n);
+    for (int64_t i = 0; i < n; i++) {
+        nats[i] = p->result->documents[i].nats;
+        tokens[i] = p->result->documents[i].tokens;
+    }
+    state_entries_add(l, "documents.nats", ST_F64, 1, &n, nats);
+    state_entries_add(l, "documents.tokens", ST_I64, 1, &n, tokens);
+}
+
+static void add_lanes(state_entries *l, eval_pass *p)
+{
+    const int64_t total = model_params_const(p->task->model)->total;
+    for (int64_t i = 0; i < p->lane_count; i++) {
+        state_entries_add_lane(l, p->states[i], i);
+        if (!p->learning) continue;
+        state_entries_add(l, state_entries_text(l->memory, "learned.%lld", (long long)i), ST_REAL,
+                          1, &total, dynamic_learner_row_values(p->learning[i]));
+    }
+}
+
+static void add_watch(state_entries *l, const eval_watch *w)
+{
+    enum { MOST = 512 };
+    eval_array *list = ARENA_NEW(l->memory, eval_array, MOST);
+    int n = w->keep(w->user, list, MOST);
+    for (int i = 0; i < n; i++) {
+        int64_t bytes = (int64_t)list[i].bytes;
+        state_entries_add(l, state_entries_text(l->memory, "watch.%s", list[i].name), ST_U8, 1,
+                          &bytes, list[i].data);
+    }
+}
+
+bool eval_keep_save(eval_pass *p, bool complete, err *e)
+{
+    const eval_keep *keep = p->task->keep;
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    if (!keep->may(keep->user, e)) return false;
+    p->kept_at = host_monotonic_s();
+    const double seconds = p->before + p->kept_at - p->began;
+    const int64_t one = 1;
+    state_entries l = {.memory = arena_new(1 << 16)};
+    state_entries_add(&l, "seconds", ST_F64, 1, &one, &seconds);
+    add_documents(&l, p);
+    if (!complete) add_lanes(&l, p);
+    if (p->task->watch) add_watch(&l, p->task->watch);
+    st_text place = {"cursor", complete ? "" : stream_cursor(p->text.stream, l.memory)};
+    /* The losses that the record counts must be on the disk before it. */
+    if (file_of(path, p, &ignored) && (p->losses_out.fd < 0 || fsync(p->losses_out.fd) == 0)) {
+        safetensors_save(path, l.list, l.count, &place, 1, NULL, &ignored);
+    }
+    arena_free(l.memory);
+    file_failpoint("eval_kept");
+    return true;
+}
+
+/* ---- going on ---- */
+
+static const void *array_of(const safetensors *s, const char *name, st_dtype dtype, int64_t count)
+{
+    const st_tensor *st = safetensors_find(s, name);
+    return st && st->dtype == dtype && st->count == count ? st->data : NULL;
+}
+
+static bool load_documents(eval_pass *p, const safetensors *s)
+{
+    int64_t n = p->result->count, scored = 0;
+    const char *nats = array_of(s, "documents.nats", ST_F64, n);
+    const char *tokens = array_of(s, "documents.tokens", ST_I64, n);
+    for (int64_t i = 0; nats && tokens && i < n; i++) {
+        eval_document *d = &p->result->documents[i];
+        memcpy(&d->nats, nats + (size_t)i * sizeof d->nats, sizeof d->nats);
+        memcpy(&d->tokens, tokens + (size_t)i * sizeof d->tokens, sizeof d->tokens);
+        scored += d->tokens;
+    }
+    return nats && tokens && scored <= p->text.limit;
+}
+
+static bool load_lanes(eval_pass *p, const safetensors *s)
+{
+    int64_t total = model_params_const(p->task->model)->total;
+    char name[64];
+    err ignored;
+    for (int64_t i = 0; i < p->lane_count; i++) {
+        if (!state_entries_load_lane(s, p->states[i], i, &ignored)) return false;
+        if (!p->learning) continue;
+        snprintf(name, sizeof name, "learned.%lld", (long long)i);
+        const void *values = array_of(s, name, ST_REAL, total);
+        if (!values) return false;
+        memcpy(dynamic_learner_row_values(p->learning[i]), values, (size_t)total * sizeof(real));
+    }
+    snprintf(name, sizeof name, "position.%lld", (long long)p->lane_count);
+    return !safetensors_find(s, name); /* of more lanes than there are now */
+}
+
+static bool load_watch(const eval_watch *w, const safetensors *s)
+{
+    for (int i = 0; i < safetensors_count(s); i++) {
+        const st_tensor *st = safetensors_at(s, i);
+        if (strncmp(st->name, "watch.", 6) != 0) continue;
+        if (!w || !w->restore(w->user, st->name + 6, st->data, st->bytes)) return false;
+    }
+    return true;
+}
+
+/* As it was opened. What looks on forgets at its own beginning. */
+static void start_over(eval_pass *p, const char *cursor)
+{
+    err ignored;
+    for (int i = 0; i < p->result->count; i++) {
+        p->result->documents[i].nats = 0;
+        p->result->documents[i].tokens = 0;
+    }
+    for (int64_t i = 0; i < p->lane_count; i++) {
+        model_state_clear(p->states[i]);
+        if (!p->learning) continue;
+        memcpy(dynamic_learner_row_values(p->learning[i]), p->task->values,
+               (size_t)model_params_const(p->task->model)->total * sizeof(real));
+    }
+    CHECK(stream_seek(p->text.stream, cursor, &ignored), "the beginning is no place");
+}
+
+bool eval_keep_load(eval_pass *p, bool *complete)
+{
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    if (!file_of(path, p, &ignored) || !file_exists(path)) return false;
+    safetensors *s = safetensors_open(path, &ignored);
+    if (!s) return false;
+    arena *a = arena_new(1 << 12);
+    const char *beginning = stream_cursor(p->text.stream, a);
+    const char *cursor = safetensors_metadata(s, "cursor");
+    const double *seconds = array_of(s, "seconds", ST_F64, 1);
+    *complete = cursor && !*cursor;
+    bool ok = cursor && seconds && load_documents(p, s) &&
+              (*complete || (load_lanes(p, s) && stream_seek(p->text.stream, cursor, &ignored))) &&
+              load_watch(p->task->watch, s);
+    if (ok) {
+        memcpy(&p->before, seconds, sizeof p->before);
+    } else {
+        start_over(p, beginning);
+    }
+    arena_free(a);
+    safetensors_close(s);
+    return ok;
+}
