@@ -22,12 +22,15 @@ enum { MAX_OPTIONS = 48, HELP_COLUMN = 24 };
 int cli_fail(int status, const char *format, ...)
 {
     fflush(stdout);
-    fputs("loci: ", stderr);
+    terminal_prose prose;
+    FILE *out = terminal_prose_begin(&prose, stderr);
+    fputs("loci: ", out);
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vfprintf(out, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    fputc('\n', out);
+    terminal_prose_end(&prose);
     return status;
 }
 

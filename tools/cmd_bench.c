@@ -118,8 +118,8 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     bench_comparison *r = bench_compare(c->memory, x, places, how, e);
     if (!r) return EXIT_USAGE;
     if (o->record && record_speeds(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
-    table *t = bench_report_table(c->memory, r);
     bool programs = o->json || o->format == TABLE_CSV || o->format == TABLE_JSON;
+    table *t = bench_report_table(c->memory, r, programs);
     if (programs) bench_report_cuts(stderr, r);
     if (o->json) return print_json(table_json(t));
     table_print(stdout, t, (table_format)o->format, o->format == TABLE_TEXT && cli_colour(stdout));
@@ -127,6 +127,7 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     printf("\n%d thread(s), %d rounds in turns; relative: the median round by round, to the "
            "baseline.\n",
            r->threads, r->rounds);
+    bench_report_models(stdout, r);
     bench_report_cuts(stdout, r);
     bench_report_figures(stdout, r);
     return EXIT_DONE;
@@ -194,7 +195,8 @@ const verb VERB_BENCH = {
         "count (experiments/benchmarks/peers/torch_lm.py writes such lines).\n\n"
         "Variants of a sweep are compared to its baseline instead: they take turns, and the\n"
         "table has tokens per second in training and evaluation and memory, each relative to\n"
-        "the baseline. All of them are in memory at once. --seconds are divided among them, and\n"
+        "the baseline; those that differ in the learning rate and the like only are one model,\n"
+        "measured once. All of them are in memory at once. --seconds are divided among them, and\n"
         "what there was no time for is said. --record keeps their speeds for loci compare, which\n"
         "shows them instead of those that runs had while they shared the machine: let nothing\n"
         "else run meanwhile.\n\n"

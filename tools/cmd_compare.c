@@ -1,4 +1,5 @@
 /* loci compare: which variant is better, by how much, how surely, at what cost. */
+#include "core/base/terminal.h"
 #include "results/compare/compare_print.h"
 #include "results/compare/compare_recall.h"
 #include "results/compare/compare_slices.h"
@@ -60,10 +61,14 @@ static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
     table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
     if (!t) return EXIT_USAGE;
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    terminal_prose prose;
+    FILE *words = terminal_prose_begin(&prose, stdout);
     if (o->format == TABLE_TEXT) {
-        puts("*: the best. Where other axes leave several variants to a cell, it is the best of "
-             "them.");
+        fputs("*: the best. Where other axes leave several variants to a cell, it is the best of "
+              "them.\n",
+              words);
     }
+    terminal_prose_end(&prose);
     return EXIT_DONE;
 }
 
@@ -77,12 +82,20 @@ static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
     if (!y) return EXIT_USAGE;
     table_print(stdout, compare_view_side(c->memory, x, y), (table_format)o->format,
                 cli_colour(stdout));
+    terminal_prose prose;
+    FILE *words = terminal_prose_begin(&prose, stdout);
+    if (o->format == TABLE_TEXT) {
+        fputs("*: the better of the two by its mean; a difference whose interval holds 0 is "
+              "noise.\n",
+              words);
+    }
     const compared_run *one = compare_first_scored(x), *other = compare_first_scored(y);
     if (o->format == TABLE_TEXT && one && other && strcmp(one->protocol, other->protocol) != 0) {
-        puts(
-            "\nThe two were not scored alike (text, context, state): a difference is not only that "
-            "of models.");
+        fputs("\nThe two were not scored alike (text, context, state): a difference is not only "
+              "that of models.\n",
+              words);
     }
+    terminal_prose_end(&prose);
     return EXIT_DONE;
 }
 

@@ -10,6 +10,7 @@
 #include "results/compare/compare_load.h"
 #include "results/compare/protocol.h"
 #include "results/store/collect.h"
+#include "results/table/table.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -125,7 +126,10 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
                corpus_has_words(text) ? "the tokenizer is lossy" : "the tokens have no text");
     }
     print_figure("perplexity", eval_record_perplexity(r->nats, r->tokens), " per token");
-    print_figure("word perplexity", eval_record_perplexity(r->nats, r->words), "");
+    char words[16];
+    double perplexity = eval_record_perplexity(r->nats, r->words);
+    table_perplexity(words, perplexity);
+    if (isfinite(perplexity)) printf("%-22s %s\n", "word perplexity", words);
     print_unknown(r);
     if (r->dynamic) {
         printf("%-22s rate %g, decay %g; %.2f s of statistics, %.2f s of choosing\n", "learned",

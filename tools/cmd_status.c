@@ -78,8 +78,10 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
     if (folded) printf("and %d runs more; --all lists them\n", folded);
     if (o->format == TABLE_TEXT) {
         char text[256];
+        terminal_prose prose;
         status_sentence(text, &all);
-        printf("\n%s\n", text);
+        fprintf(terminal_prose_begin(&prose, stdout), "\n%s\n", text);
+        terminal_prose_end(&prose);
         if (all.running + all.waiting > 0) print_jobs(c, name, a);
     }
     return EXIT_DONE;

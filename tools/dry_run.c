@@ -1,6 +1,7 @@
 #include "tools/dry_run.h"
 
 #include "core/base/host.h"
+#include "core/base/terminal.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
@@ -82,6 +83,8 @@ static void print_total(FILE *out, const run_time *times, int count, int jobs)
         }
     }
     if (left == 0) return;
+    terminal_prose prose;
+    out = terminal_prose_begin(&prose, out);
     if (known > 0) {
         progress_time(text, total);
         fprintf(out, "\nAbout %s with %d at a time, %.0f %% of it evaluation", text, jobs,
@@ -93,6 +96,7 @@ static void print_total(FILE *out, const run_time *times, int count, int jobs)
         fprintf(out, "%sHow long %d of %d runs take is not known here; --calibrate measures it.\n",
                 known ? "" : "\n", left - known, left);
     }
+    terminal_prose_end(&prose);
 }
 
 bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate, int format, err *e)

@@ -1,5 +1,6 @@
 #include "core/base/terminal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -127,4 +128,32 @@ void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
         }
         if (*text) text++;
     }
+}
+
+FILE *terminal_prose_begin(terminal_prose *p, FILE *out)
+{
+    int rows;
+    *p = (terminal_prose){.out = out};
+    if (!terminal_size(out, &p->columns, &rows)) return out;
+    return text_begin(&p->memory);
+}
+
+/* A line that is broken goes on where its text begins: behind blanks, and a dash. */
+static int text_column(const char *line)
+{
+    int at = (int)strspn(line, " ");
+    return strncmp(line + at, "- ", 2) == 0 ? at + 2 : at;
+}
+
+void terminal_prose_end(terminal_prose *p)
+{
+    char *text = p->memory.out ? text_end(&p->memory) : NULL;
+    for (char *line = text, *next; line && *line; line = next) {
+        char *end = strchrnul(line, '\n');
+        next = *end ? end + 1 : end;
+        *end = 0;
+        terminal_wrap(p->out, line, 0, text_column(line), p->columns);
+        if (next > end) fputc('\n', p->out);
+    }
+    free(text);
 }

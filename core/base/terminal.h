@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "core/base/base.h"
+#include "core/base/text.h"
 
 /* Columns and rows of the terminal that the stream goes to; false if it goes to none. */
 bool terminal_size(FILE *out, int *columns, int *rows);
@@ -23,5 +23,15 @@ void terminal_cut(char *out, size_t bytes, const char *text, int cells);
 /* Prints words on lines of at most so many columns, lines but the first indented; `at`: columns of
  * the first line that are written already. Line breaks of the text stay. */
 void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns);
+
+/* Sentences on their way to `out`: on a terminal their lines break at words within its width,
+ * elsewhere they stay as they are. Print to what begin returns; end hands it on. */
+typedef struct terminal_prose {
+    FILE *out;
+    text_memory memory; /* out NULL: it goes to no terminal */
+    int columns;
+} terminal_prose;
+FILE *terminal_prose_begin(terminal_prose *p, FILE *out);
+void terminal_prose_end(terminal_prose *p);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/terminal.h"
 #include "harness/spec/sweep_axis.h"
 
 /* ---- names ---- */
@@ -273,6 +274,8 @@ bool experiment_claims(experiment *x, err *e)
 
 void experiment_claims_print(FILE *out, const experiment *x)
 {
+    terminal_prose prose;
+    out = terminal_prose_begin(&prose, out);
     for (int i = 0; i < x->claims->count; i++) {
         const claim *c = &x->claims->claims[i];
         fprintf(out, "claim %s:%s%s\n", c->name, *c->says ? " " : "", c->says);
@@ -283,4 +286,5 @@ void experiment_claims_print(FILE *out, const experiment *x)
             fputc('\n', out);
         }
     }
+    terminal_prose_end(&prose);
 }

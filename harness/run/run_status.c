@@ -80,13 +80,14 @@ static void json_moment(char out[40], double wall_s)
 static int status_text(char *text, size_t size, const run_status *s)
 {
     char reason[2 * sizeof s->reason + 16] = "null", started[40], ended[40];
-    char seconds[32], rate[32], loss[32], share[32], eval[32];
+    char seconds[32], rate[32], loss[32], share[32], eval[32], bytes[32];
     if (s->reason[0]) json_quote(reason, sizeof reason, s->reason);
     json_moment(started, s->started_at);
     json_moment(ended, s->ended_at);
     json_figure(seconds, s->train_seconds);
     json_figure(rate, s->tokens_per_second);
     json_figure(loss, s->loss);
+    json_figure(bytes, s->bytes_per_token);
     json_figure(share, s->eval_share);
     json_figure(eval, s->eval_seconds);
     return snprintf(
@@ -94,11 +95,11 @@ static int status_text(char *text, size_t size, const run_status *s)
         "{\"status\": \"%s\", \"kind\": %s%s%s, \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
         "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
         "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
-        "\"eval_share\": %s, \"eval_seconds\": %s, "
+        "\"bytes_per_token\": %s, \"eval_share\": %s, \"eval_seconds\": %s, "
         "\"peak_rss_bytes\": %lld, \"peak_anon_bytes\": %lld}\n",
         run_status_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
         s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
-        (long long)s->steps, (long long)s->tokens, seconds, rate, loss, share, eval,
+        (long long)s->steps, (long long)s->tokens, seconds, rate, loss, bytes, share, eval,
         (long long)s->peak_rss_bytes, (long long)s->peak_anon_bytes);
 }
 
@@ -150,12 +151,14 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
                       .train_seconds = json_get_double(o, "train_seconds"),
                       .tokens_per_second = json_get_double(o, "tokens_per_second"),
                       .loss = json_get_double(o, "loss"),
+                      .bytes_per_token = json_get_double(o, "bytes_per_token"),
                       .eval_share = json_get_double(o, "eval_share"),
                       .eval_seconds = json_get_double(o, "eval_seconds"),
                       .peak_rss_bytes = json_get_int(o, "peak_rss_bytes", 0),
                       .peak_anon_bytes = json_get_int(o, "peak_anon_bytes", 0)};
     snprintf(s->reason, sizeof s->reason, "%s", reason ? reason : "");
     if (!isfinite(s->train_seconds)) s->train_seconds = 0;
+    if (!(s->bytes_per_token > 0)) s->bytes_per_token = 0;
     if (!isfinite(s->eval_share) || !isfinite(s->eval_seconds)) s->eval_share = s->eval_seconds = 0;
     return true;
 }

@@ -41,6 +41,7 @@ typedef struct run_status {
     int64_t step, steps, tokens;
     double train_seconds, tokens_per_second;
     double loss;                     /* nats per token, of the last logged steps; NaN: none */
+    double bytes_per_token;          /* of the text that is trained on; 0: not known */
     double eval_share, eval_seconds; /* of the evaluation that is going on; 0, 0: none is */
     int64_t peak_rss_bytes, peak_anon_bytes;
 } run_status;

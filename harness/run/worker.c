@@ -241,6 +241,14 @@ static bool open_workload(worker *w, err *e)
     return true;
 }
 
+/* 0: tokens have no text that they stand for exactly. */
+static double bytes_per_token(const workload *w)
+{
+    const corpus_split *text = corpus_get(w->corpus, SPLIT_TRAIN);
+    if (!text || !corpus_lossless(w->corpus) || split_tokens(text) == 0) return 0;
+    return (double)split_bytes(text) / (double)split_tokens(text);
+}
+
 static bool start_training(worker *w, err *e)
 {
     train_length length;
@@ -248,6 +256,7 @@ static bool start_training(worker *w, err *e)
     if (!run_length_find(&length, &w->work, w->folder, w->plan.threads, e)) return false;
     w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
     if (!w->trainer || !log_source(w, e)) return false;
+    w->status.bytes_per_token = bytes_per_token(&w->work);
     w->saved_step = -1;
     if (checkpoint_files_exist(w->checkpoint)) {
         if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;

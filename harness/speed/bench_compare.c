@@ -1,6 +1,7 @@
 #include "harness/speed/bench_compare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/host.h"
@@ -16,6 +17,7 @@ typedef struct contender {
     bool open;
     double *train, *eval; /* [MOST_ROUNDS]: tokens per second */
     bench_variant *result;
+    int index; /* among the variants */
 } contender;
 
 typedef struct contest {
@@ -25,6 +27,66 @@ typedef struct contest {
     double deadline; /* monotonic: from then on nothing begins that can be left out */
     contender *contenders;
 } contest;
+
+/* ---- models ---- */
+
+/* What of a spec costs time; what is left out is no part of a step. */
+static const node *costly_part(arena *a, const node *tree)
+{
+    static const char *const FREE[] = {"schedule",           "init_from",
+                                       "optimizer.lr",       "optimizer.beta1",
+                                       "optimizer.beta2",    "optimizer.eps",
+                                       "optimizer.momentum", "optimizer.eps1",
+                                       "optimizer.eps2",     "optimizer.weight_decay",
+                                       "train.budget",       "train.log_every",
+                                       "train.eval_every",   "train.checkpoint_seconds",
+                                       "train.keep_every",   "train.keep_best"};
+    node *part = node_copy(a, tree);
+    for (size_t i = 0; i < sizeof FREE / sizeof FREE[0]; i++) {
+        const char *dot = strchr(FREE[i], '.');
+        char section[32];
+        snprintf(section, sizeof section, "%.*s", dot ? (int)(dot - FREE[i]) : 0, FREE[i]);
+        node *map = dot ? node_get(part, section) : part;
+        if (map) node_remove(map, dot ? dot + 1 : FREE[i]);
+        if (dot && map && map->kind == NODE_MAP && map->count == 0) node_remove(part, section);
+    }
+    return part;
+}
+
+/* Sets which variant each is measured as. The baseline goes before all others. */
+static bool find_models(bench_comparison *r, arena *a, experiment *x, err *e)
+{
+    const node **parts = ARENA_NEW(a, const node *, r->count);
+    int baseline = 0;
+    for (int i = 0; i < r->count; i++) {
+        const node *tree = experiment_spec(x, i, e);
+        if (!tree) return err_prefix(e, "variant '%s'", x->runs[i].label);
+        parts[i] = costly_part(a, tree);
+        r->variants[i] = (bench_variant){.label = arena_strdup(a, x->runs[i].label),
+                                         .is_baseline = x->runs[i].is_baseline};
+        if (x->runs[i].is_baseline) baseline = i;
+    }
+    for (int i = 0; i < r->count; i++) {
+        int first = baseline;
+        for (int k = 0; !node_equal(parts[i], parts[first]); k++) {
+            first = k; /* i itself at last */
+        }
+        r->variants[i].model = first;
+        r->models += first == i;
+    }
+    return true;
+}
+
+/* The figures of the model's variant. */
+static void share_figures(bench_comparison *r)
+{
+    for (int i = 0; i < r->count; i++) {
+        bench_variant *v = &r->variants[i], own = *v;
+        *v = r->variants[own.model];
+        v->label = own.label;
+        v->is_baseline = own.is_baseline;
+    }
+}
 
 /* ---- opening ---- */
 
@@ -73,11 +135,9 @@ static bool open_all(contest *c, experiment *x, const corpus_places *places, con
     const double warm = WARM_SHARE * o->seconds / c->count;
     for (int i = 0; i < c->count; i++) {
         contender *k = &c->contenders[i];
-        const node *tree = experiment_spec(x, i, e);
-        *k->result = (bench_variant){.label = arena_strdup(c->memory, x->runs[i].label),
-                                     .is_baseline = x->runs[i].is_baseline};
+        const node *tree = experiment_spec(x, k->index, e);
         if (k->result->is_baseline) c->baseline = i;
-        if (!tree || !open_contender(k, tree, x->runs[i].seed, places, o, warm, e)) {
+        if (!tree || !open_contender(k, tree, x->runs[k->index].seed, places, o, warm, e)) {
             return err_prefix(e, "variant '%s'", k->result->label);
         }
     }
@@ -218,28 +278,37 @@ static void summarise(contest *c)
     }
 }
 
+static contest contest_of(arena *a, bench_comparison *r)
+{
+    contest c = {.memory = a, .contenders = arena_push_zero(a, r->models, sizeof(contender))};
+    for (int i = 0; i < r->count; i++) {
+        if (r->variants[i].model != i) continue;
+        c.contenders[c.count++] = (contender){.result = &r->variants[i],
+                                              .index = i,
+                                              .train = ARENA_NEW(a, double, MOST_ROUNDS),
+                                              .eval = ARENA_NEW(a, double, MOST_ROUNDS)};
+    }
+    return c;
+}
+
 bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
                                 const bench_options *o, err *e)
 {
-    int count = x->sweep->variant_count;
     const bench_options how = {.threads = o->threads > 0 ? o->threads : host_cores(),
                                .seconds = o->seconds > 0 ? o->seconds : 5,
                                .warm_up = o->warm_up > 0 ? o->warm_up : 3};
     bench_comparison *r = ARENA_NEW(a, bench_comparison, 1);
+    int count = x->sweep->variant_count;
     *r = (bench_comparison){.threads = how.threads,
                             .warm_up = how.warm_up,
                             .seconds = how.seconds,
                             .count = count,
                             .variants = arena_push_zero(a, count, sizeof *r->variants)};
-    contest c = {
-        .memory = a, .count = count, .contenders = arena_push_zero(a, count, sizeof(contender))};
-    for (int i = 0; i < count; i++) {
-        c.contenders[i].result = &r->variants[i];
-        c.contenders[i].train = ARENA_NEW(a, double, MOST_ROUNDS);
-        c.contenders[i].eval = ARENA_NEW(a, double, MOST_ROUNDS);
-    }
+    if (!find_models(r, a, x, e)) return NULL;
+    contest c = contest_of(a, r);
     bool ok = open_all(&c, x, places, &how, e) && run_rounds(&c, how.seconds * (1 - WARM_SHARE), e);
     if (ok) summarise(&c);
+    if (ok) share_figures(r);
     r->rounds = c.rounds;
     close_all(&c);
     return ok ? r : NULL;

@@ -5,6 +5,10 @@
  * tokens per second by the baseline's of the same round, so that a machine whose speed wanders is
  * the same for both; the median over rounds counts, and the range of the middle half is told.
  *
+ * Variants that differ only in what costs no time (learning rates and other numbers of the
+ * optimiser, the schedule, the budget, where they start from) are one model: the first of them, or
+ * the baseline, is measured, and the others have its figures.
+ *
  * Memory is counted before the rounds: what the process's anonymous memory has grown by since the
  * variant was opened. `work` is the part of it that is not the parameters' own (values, moments,
  * gradients): the tapes with all that is kept for the backward pass, and carried state. */
@@ -23,6 +27,7 @@ typedef struct bench_speed {
 typedef struct bench_variant {
     const char *label;
     bool is_baseline;
+    int model; /* index of the variant that was measured: itself, or one of the same model */
     int64_t params, active_params;
     bench_speed train, eval;
     int steps;          /* timed */
@@ -37,6 +42,7 @@ typedef struct bench_variant {
 
 typedef struct bench_comparison {
     int threads, rounds, count;
+    int models;              /* variants that were measured */
     int warm_up;             /* steps that were asked for, */
     double seconds;          /* and the time for all of it */
     bench_variant *variants; /* in the sweep's order */

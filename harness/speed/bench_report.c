@@ -151,7 +151,7 @@ static void put_speed(table *t, const int column[4], const bench_speed *s)
     table_real(t, column[3], s->high, 3);
 }
 
-table *bench_report_table(arena *a, const bench_comparison *c)
+table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants)
 {
     table *t = table_new(a);
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
@@ -174,6 +174,7 @@ table *bench_report_table(arena *a, const bench_comparison *c)
     int figures = table_column(t, "layers", "layers", "", TABLE_PROGRAMS | TABLE_LEFT);
     for (int i = 0; i < c->count; i++) {
         const bench_variant *v = &c->variants[i];
+        if (!all_variants && v->model != i) continue;
         table_row(t);
         table_text(t, label, "%s%s", v->label, v->is_baseline ? " (baseline)" : "");
         put_speed(t, train, &v->train);
@@ -191,10 +192,30 @@ table *bench_report_table(arena *a, const bench_comparison *c)
     return t;
 }
 
+void bench_report_models(FILE *out, const bench_comparison *c)
+{
+    if (c->models == c->count) return;
+    fprintf(out,
+            "%d models of %d variants: those that differ in the learning rate and the like "
+            "only are one.\n",
+            c->models, c->count);
+    for (int i = 0; i < c->count; i++) {
+        const char *before = "";
+        for (int k = 0; k < c->count; k++) {
+            if (k == i || c->variants[k].model != i) continue;
+            if (!*before) fprintf(out, "%s stands for ", c->variants[i].label);
+            fprintf(out, "%s%s", before, c->variants[k].label);
+            before = ", ";
+        }
+        if (*before) fputc('\n', out);
+    }
+}
+
 void bench_report_figures(FILE *out, const bench_comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
         const bench_variant *v = &c->variants[i];
+        if (v->model != i) continue;
         fprintf(out, "%s: loss %.4f nats per token after %d steps%s%s\n", v->label, v->loss,
                 v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
     }
@@ -203,6 +224,7 @@ void bench_report_cuts(FILE *out, const bench_comparison *c)
 {
     int cold = 0, unread = 0;
     for (int i = 0; i < c->count; i++) {
+        if (c->variants[i].model != i) continue;
         cold += c->variants[i].warmed < c->warm_up;
         unread += c->variants[i].not_evaluated;
     }
@@ -212,11 +234,11 @@ void bench_report_cuts(FILE *out, const bench_comparison *c)
                 c->seconds, c->rounds, c->rounds == 1 ? "" : "s", BENCH_LEAST_ROUNDS);
     }
     if (cold) {
-        fprintf(out, "No time for all %d steps of warming up: %d of %d variants took fewer.\n",
-                c->warm_up, cold, c->count);
+        fprintf(out, "No time for all %d steps of warming up: %d of %d models took fewer.\n",
+                c->warm_up, cold, c->models);
     }
     if (unread) {
-        fprintf(out, "No time to evaluate %d of %d variants.\n", unread, c->count);
+        fprintf(out, "No time to evaluate %d of %d models.\n", unread, c->models);
     }
 }
 

@@ -9,9 +9,12 @@
 void bench_report_print(FILE *out, const bench_result *r);
 json_t *bench_report_json(const bench_result *r);
 
-table *bench_report_table(arena *a, const bench_comparison *c);
-/* What the layers have logged, a line per variant. */ void
-bench_report_figures(FILE *out, const bench_comparison *c);
+/* A row per model; all: per variant. */
+table *bench_report_table(arena *a, const bench_comparison *c, bool all);
+/* Which variants a row stands for, where it is several. */
+void bench_report_models(FILE *out, const bench_comparison *c);
+/* What the layers have logged, a line per model. */
+void bench_report_figures(FILE *out, const bench_comparison *c);
 /* What the time that was given did not suffice for; nothing if it did. */
 void bench_report_cuts(FILE *out, const bench_comparison *c);
 /* Speeds that were measured alone, beside the runs that they are of: what `compare` shows instead

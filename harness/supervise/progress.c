@@ -83,11 +83,14 @@ void progress_free(progress *p)
 void progress_say(progress *p, const char *format, ...)
 {
     va_list args;
+    terminal_prose prose;
     erase_bars(p);
+    FILE *out = terminal_prose_begin(&prose, p->out);
     va_start(args, format);
-    vfprintf(p->out, format, args);
+    vfprintf(out, format, args);
     va_end(args);
-    fputc('\n', p->out);
+    fputc('\n', out);
+    terminal_prose_end(&prose);
     fflush(p->out);
     p->shown_at = 0; /* the bars come back with the next update */
 }
@@ -116,13 +119,25 @@ static double seconds_left(const run_status *s)
     return s->train_seconds / (double)s->step * (double)(s->steps - MIN(s->step, s->steps));
 }
 
+/* As in tables: bits per byte where the text has bytes. */
+static void loss_text(char text[32], const run_status *s)
+{
+    if (!isfinite(s->loss)) {
+        snprintf(text, 32, "loss -");
+    } else if (s->bytes_per_token > 0) {
+        snprintf(text, 32, "%.4f bits/byte", s->loss / log(2) / s->bytes_per_token);
+    } else {
+        snprintf(text, 32, "%.4f nats/token", s->loss);
+    }
+}
+
 static void job_figures(char *text, size_t size, const progress_job *job)
 {
-    char rate[16], left[16], loss[32] = "loss -";
+    char rate[16], left[16], loss[32];
     const run_status *s = &job->status;
     progress_amount(rate, s->tokens_per_second);
     progress_time(left, seconds_left(s));
-    if (isfinite(s->loss)) snprintf(loss, sizeof loss, "loss %.4f", s->loss);
+    loss_text(loss, s);
     if (s->eval_share > 0) {
         snprintf(text, size, "%s  evaluating: %.0f %%  %s left", loss, 100 * s->eval_share, left);
     } else if (s->steps > 0 && s->step >= s->steps) {

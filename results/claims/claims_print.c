@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/terminal.h"
+
 static const judgement *judged(const stated_claim *c)
 {
     return &c->verdict->statements[c->verdict->worst];
@@ -259,10 +261,13 @@ void claims_print(FILE *out, arena *a, const claims *const *list, int count, tab
     table *t = claims_table(a, list, count);
     table_print(out, t, format, colour);
     if (format == TABLE_CSV || format == TABLE_JSON) return;
-    fputc('\n', out);
+    terminal_prose prose;
+    FILE *words = terminal_prose_begin(&prose, out);
+    fputc('\n', words);
     for (int i = 0; i < count; i++) {
-        put_words(out, list[i]);
+        put_words(words, list[i]);
     }
+    terminal_prose_end(&prose);
     if (table_rows(t) == 0) return;
     fputs("\nA claim holds, or fails, where p is below 0.05 after Holm's correction for all claims "
           "of its\nexperiment; intervals are not corrected. Paired by seed. Cost: FLOPs per token "

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/base/json.h"
+#include "core/base/terminal.h"
 #include "core/base/text.h"
 #include "results/compare/compare_protocol.h"
 #include "results/compare/compare_table.h"
@@ -461,9 +462,14 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
         json_print(out, o, JSON_INDENT(1));
         fputc('\n', out);
     } else {
-        if (format == TABLE_TEXT && c->description[0]) fprintf(out, "%s\n\n", c->description);
+        terminal_prose prose;
+        FILE *words = terminal_prose_begin(&prose, out);
+        if (format == TABLE_TEXT && c->description[0]) fprintf(words, "%s\n\n", c->description);
+        terminal_prose_end(&prose);
         table_print(out, t, format, colour);
-        if (format == TABLE_TEXT) print_words(out, c, false);
+        words = terminal_prose_begin(&prose, out);
+        if (format == TABLE_TEXT) print_words(words, c, false);
+        terminal_prose_end(&prose);
         if (format == TABLE_MARKDOWN) print_markdown(out, c);
     }
     return !ferror(out) || err_set(e, "the comparison cannot be written");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/json.h"
+#include "core/base/terminal.h"
 #include "core/base/text.h"
 
 /* More variants than this stand below each other. */
@@ -259,7 +260,10 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
         fputc('\n', out);
     } else {
         table_print(out, t, format, colour);
-        if (format == TABLE_TEXT) print_words(out, c, x, false);
+        terminal_prose prose;
+        FILE *words = terminal_prose_begin(&prose, out);
+        if (format == TABLE_TEXT) print_words(words, c, x, false);
+        terminal_prose_end(&prose);
         if (format == TABLE_MARKDOWN) print_markdown(out, c, x);
     }
     return !ferror(out) || err_set(e, "the comparison cannot be written");

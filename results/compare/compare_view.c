@@ -255,6 +255,9 @@ table *compare_view_side(arena *a, const comparison *x, const comparison *y)
             table_mean(t, second, m.mean, m.half, digits, false);
         }
         if (!own || !other) continue;
+        double a_mean = own->value[x->metric].mean, b_mean = other->value[x->metric].mean;
+        if (a_mean < b_mean) table_mark(t, first, "*");
+        if (b_mean < a_mean) table_mark(t, second, "*");
         estimate d = paired(a, own, other, x->metric);
         if (d.n > 0) table_mean(t, difference, d.mean, d.half, digits, true);
     }

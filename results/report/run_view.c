@@ -218,15 +218,15 @@ static void show_evaluations(FILE *out, const json_t *run)
     if (json_array_size(list) > 0) fputs("\nevaluations\n", out);
     json_array_foreach(list, i, x)
     {
-        char name[64];
+        char name[64], text[16];
         snprintf(name, sizeof name, "%s, step %lld", text_or(x, "split", "?"),
                  (long long)json_get_int(x, "step", 0));
         double bits = json_get_double(x, "bits_per_byte"), ppl = json_get_double(x, "perplexity");
         double words = json_get_double(x, "word_perplexity");
         fprintf(out, "  %-20s ", name);
         if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
-        /* Of a poor model of bytes it is a number without end that says nothing. */
-        if (words < 1e6) fprintf(out, "word perplexity %.2f, ", words);
+        table_perplexity(text, words);
+        if (isfinite(words)) fprintf(out, "word perplexity %s, ", text);
         fprintf(out, "perplexity %.3f", ppl);
         double changed = json_get_double(x, "routing_changed");
         if (isfinite(changed))
@@ -388,7 +388,7 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
         {"step", "step", "", FORM_INT, 0, TABLE_SPARE},
         {"tokens", "tokens", "", FORM_SCALED, 0, TABLE_SPARE},
         {"bits_per_byte", "bits/byte", "", FORM_REAL, 4, 0},
-        {"word_perplexity", "word ppl", "", FORM_REAL, 2, TABLE_SPARE},
+        {"word_perplexity", "word ppl", "", FORM_SCALED, 0, TABLE_SPARE},
         {"perplexity", "perplexity", "", FORM_REAL, 2, TABLE_SPARE},
         {"params", "params", "", FORM_SCALED, 0, TABLE_SPARE},
         {"ended_at", "ended", "UTC", FORM_TEXT, 0, TABLE_SPARE},
@@ -398,9 +398,7 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
         QUERY(s, e,
               "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
               "AS status, r.step, r.tokens, v.bits_per_byte, "
-              /* Of bytes it is a number without end that nobody compares. */
-              "CASE WHEN v.word_perplexity < 1e6 THEN v.word_perplexity END AS "
-              "word_perplexity, v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind "
+              "v.word_perplexity, v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind "
               "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
               "p.experiment AND v.position = p.position "
               "WHERE (?1 IS NULL OR p.experiment = ?1) AND "

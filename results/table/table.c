@@ -148,6 +148,15 @@ void table_si(char text[16], double value)
     snprintf(text, 16, "%.*f%s", decimals, value, units[unit]);
 }
 
+void table_perplexity(char text[16], double value)
+{
+    if (value < 1e6) {
+        snprintf(text, 16, "%.*f", value < 1000 ? 4 : 2, value);
+    } else {
+        snprintf(text, 16, "%.6g", value);
+    }
+}
+
 json_t *table_json(const table *t)
 {
     json_t *rows = json_array();

@@ -104,5 +104,7 @@ void table_latex(FILE *out, const table *t);
 
 /* "1.23M", "842k", "17": three significant digits and k, M, G, T, P. */
 void table_si(char text[16], double value);
+/* A perplexity in a sentence: "12.3456", "1034.57", "2.64772e+08" where a model is far off. */
+void table_perplexity(char text[16], double value);
 
 #endif

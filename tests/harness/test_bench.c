@@ -77,7 +77,7 @@ static void time_is_divided(void)
 {
     char path[FILE_PATH_BYTES], said[1024] = "";
     err e = {0};
-    static const char variants[] = "sweep: {list: [{label: a}, {label: b, optimizer.lr: 1e-4}]}\n";
+    static const char variants[] = "sweep: {list: [{label: a}, {label: b, model.width: 8}]}\n";
     snprintf(path, sizeof path, "%s/sweep.yaml", test_folder());
     FILE *f = fopen(path, "w");
     EXPECT(f && fprintf(f, "%s%s", TRIAL_SPEC, variants) > 0 && fclose(f) == 0, "%s", path);
@@ -100,8 +100,46 @@ static void time_is_divided(void)
     if (f) fclose(f);
     EXPECT(strstr(said, "1 round instead of 5") &&
                strstr(said, "all 7 steps of warming up: 2 of") &&
-               strstr(said, "evaluate 2 of 2 variants"),
+               strstr(said, "evaluate 2 of 2 models"),
            "%s", said);
+    arena_free(a);
+    experiment_free(x);
+}
+
+/* A model is as fast at every learning rate: it is measured once, the baseline before others. */
+static void rates_are_one_model(void)
+{
+    static const char axes[] =
+        "sweep:\n  grid: {optimizer.lr: [1e-4, 1e-3], model.width: [8, 16]}\n"
+        "  baseline: lr=1e-3 width=8\n";
+    char path[FILE_PATH_BYTES], said[1024] = "";
+    err e = {0};
+    snprintf(path, sizeof path, "%s/rates.yaml", test_folder());
+    FILE *f = fopen(path, "w");
+    EXPECT(f && fprintf(f, "%s%s", TRIAL_SPEC, axes) > 0 && fclose(f) == 0, "%s", path);
+    experiment *x = experiment_load(path, NULL, &e);
+    EXPECT(x, "%s", e.text);
+    if (!x) return;
+    arena *a = arena_new(0);
+    corpus_places places = {.roots = NULL, .cache = test_folder()};
+    const bench_options o = {.threads = 1, .seconds = 1e-9, .warm_up = 1};
+    const bench_comparison *c = bench_compare(a, x, &places, &o, &e);
+    EXPECT(c && c->count == 4 && c->models == 2, "%d of %d: %s", c ? c->models : 0,
+           c ? c->count : 0, e.text);
+    static const int models[] = {2, 1, 2, 1}; /* lr 1e-4: widths 8, 16; lr 1e-3: 8 (baseline), 16 */
+    for (int i = 0; c && i < 4; i++) {
+        const bench_variant *v = &c->variants[i], *m = &c->variants[models[i]];
+        EXPECT(v->model == models[i] && v->train.rate == m->train.rate && v->params == m->params,
+               "%s: %d, %g", v->label, v->model, v->train.rate);
+        EXPECT(v->is_baseline == (i == 2), "%s", v->label);
+    }
+    f = c ? fmemopen(said, sizeof said, "w") : NULL;
+    if (f) bench_report_models(f, c);
+    if (f) fclose(f);
+    EXPECT(strstr(said, "2 models of 4 variants") && strstr(said, " stands for "), "%s", said);
+    EXPECT(!c || (bench_report_table(a, c, false)->rows == 2 &&
+                  bench_report_table(a, c, true)->rows == 4),
+           "rows");
     arena_free(a);
     experiment_free(x);
 }
@@ -189,6 +227,7 @@ static void figures_of_peers_are_checked(void)
 const test_suite test_bench = {"harness/bench",
                                {{"figures_are_there", figures_are_there},
                                 {"time_is_divided", time_is_divided},
+                                {"rates_are_one_model", rates_are_one_model},
                                 {"stream_is_flat", stream_is_flat},
                                 {"peers_of_the_same_size_count", peers_of_the_same_size_count},
                                 {"figures_of_peers_are_checked", figures_of_peers_are_checked},

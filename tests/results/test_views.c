@@ -102,6 +102,14 @@ static void side_by_side(void)
     table *t = compare_view_side(a, x, y);
     EXPECT(t->rows == 2 && t->columns == 4 && t->line[0].cell[3].kind == CELL_REAL, "%d rows",
            t->rows);
+    double mean[2] = {x->variants[0].value[x->metric].mean, y->variants[0].value[y->metric].mean};
+    EXPECT((t->line[0].cell[1].text[0] == '*') == (mean[0] < mean[1]) &&
+               (t->line[0].cell[2].text[0] == '*') == (mean[1] < mean[0]),
+           "%g %s, %g %s", mean[0], t->line[0].cell[1].text, mean[1], t->line[0].cell[2].text);
+    y->variants[0].value[y->metric].mean = mean[0] - 0.1;
+    t = compare_view_side(a, x, y);
+    EXPECT(t->line[0].cell[2].text[0] == '*' && t->line[0].cell[1].text[0] != '*', "%s",
+           t->line[0].cell[2].text);
     y->variants[0].label = "one";
     y->variants[1].label = "two";
     t = compare_view_side(a, x, y);
