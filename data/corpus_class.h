@@ -48,6 +48,9 @@ typedef struct corpus_class {
     bool text; /* documents are byte ranges of text; the corpus indexes and tokenizes them */
     /* Fills the documents. Text kinds find c->where filled. */
     bool (*open)(corpus *c, err *e);
+    /* Brings a copy of its options into the one spelling that identities are hashed from. NULL: all
+     * spellings differ. */
+    void (*settle)(void *options);
 } corpus_class;
 
 const corpus_class *const *corpus_classes(int *count);

@@ -71,12 +71,35 @@ node *corpus_resolved(const corpus *c, arena *a)
     return resolved;
 }
 
+/* A span that no document fills is none. The default stays what it is where it is no shorter. */
+static void settle_span(const corpus *c, data_options *o)
+{
+    int64_t longest = 0, usual;
+    const corpus_split *train = &c->splits[SPLIT_TRAIN];
+    for (int64_t i = 0; i < train->count; i++) {
+        longest = MAX(longest, train->entries[i].tokens);
+    }
+    const char *initial = option_find(c->cls->options, "span")->initial;
+    CHECK(option_text_to_int(initial, &usual), "span: %s", initial);
+    if (o->span < longest && o->span > 0) return;
+    o->span = usual >= longest ? usual : 0;
+}
+
+static const void *settled_options(const corpus *c, arena *a)
+{
+    void *options = arena_push(a, 1, c->cls->options_bytes);
+    memcpy(options, c->options, c->cls->options_bytes);
+    settle_span(c, options);
+    if (c->cls->settle) c->cls->settle(options);
+    return options;
+}
+
 /* Paths are left out: the content's hash says what was read, wherever it lay. */
 node *corpus_changed(const corpus *c, arena *a)
 {
     node *changed = node_map(a);
     node_set(a, changed, "corpus", node_scalar(a, c->cls->name, true));
-    const node *options = options_changed(a, c->options, c->cls->options);
+    const node *options = options_changed(a, settled_options(c, a), c->cls->options);
     for (int i = 0; i < options->count; i++) {
         node_set(a, changed, options->keys[i], options->items[i]);
     }

@@ -25,7 +25,6 @@
 enum { TASK_COPY, TASK_RECALL, TASK_MQAR, TASK_NEEDLE };
 enum { LEARN_ALL, LEARN_ANSWERS };
 enum { FILLER, ASK, KEY, SYMBOLS }; /* ids; symbols from SYMBOLS on, noise behind them */
-static const double POWER = 0.1;    /* as published */
 enum { MAX_DISTANCES = 64, MAX_TOKENS = 1 << 28 };
 
 typedef struct probe_options {
@@ -279,10 +278,12 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
     return true;
 }
 
+static const distance_list USUAL = {{32, 64, 128, 256}, 4};
+
 static bool plan_distances(probe_plan *p, const corpus *c, err *e)
 {
     const probe_options *o = p->o;
-    p->trained = (distance_list){{32, 64, 128, 256}, 4};
+    p->trained = USUAL;
     if (!node_is_null(o->distances)) {
         if (!read_distances(&p->trained, o, o->distances, e)) return false;
     } else if (gap_of(o, p->trained.distances[0]) < 0) {
@@ -294,6 +295,23 @@ static bool plan_distances(probe_plan *p, const corpus *c, err *e)
     p->held_out = p->trained;
     return node_is_null(o->held_out_distances) ||
            read_distances(&p->held_out, o, o->held_out_distances, e);
+}
+
+static bool same_distances(const distance_list *x, const distance_list *y)
+{
+    size_t bytes = (size_t)x->count * sizeof *x->distances;
+    return x->count == y->count && memcmp(x->distances, y->distances, bytes) == 0;
+}
+
+static void settle_probe(void *options)
+{
+    probe_options *o = options;
+    distance_list trained = USUAL, held_out;
+    bool told = !node_is_null(o->distances) && read_distances(&trained, o, o->distances, NULL);
+    bool apart = !node_is_null(o->held_out_distances) &&
+                 read_distances(&held_out, o, o->held_out_distances, NULL);
+    if (told && same_distances(&trained, &USUAL)) o->distances = NULL;
+    if (apart && same_distances(&held_out, &trained)) o->held_out_distances = NULL;
 }
 
 static bool open_probe(corpus *c, err *e)
@@ -313,10 +331,6 @@ static bool open_probe(corpus *c, err *e)
                         "length %lld: mqar needs as many different keys and as many different "
                         "values, and there are %lld symbols",
                         (long long)o->length, (long long)o->symbols);
-    }
-    /* A run's own spec names every option: only another value was meant. */
-    if (o->task != TASK_MQAR && !(o->power >= POWER && o->power <= POWER)) {
-        return node_err(e, node_get(c->spec, "power"), "is read by task: mqar only; remove it");
     }
     if (SYMBOLS + o->symbols + o->noise > 256) {
         return node_err(e, c->spec, "symbols and noise: at most %d together", 256 - SYMBOLS);
@@ -343,9 +357,10 @@ static const option OPTIONS[] = {
     {"symbols", OPTION_INT, offsetof(probe_options, symbols), .initial = "16", .min = 2, .max = 250,
      .help = "different things that can be told"},
     {"length", OPTION_INT, offsetof(probe_options, length), .initial = "8", .min = 1, .max = 250,
-     .help = "copy: symbols, recall, mqar: pairs that are told"},
+     .needs = "task=copy|recall|mqar", .help = "copy: symbols, recall, mqar: pairs that are told"},
     {"power", OPTION_REAL, offsetof(probe_options, power), .initial = "0.1", .min = 0.001, .max = 1,
-     .help = "mqar: place i is asked at with chances like i^(power - 1); 1: anywhere alike"},
+     .needs = "task=mqar",
+     .help = "place i is asked at with chances like i^(power - 1); 1: anywhere alike"},
     {"noise", OPTION_INT, offsetof(probe_options, noise), .initial = "0", .min = 0, .max = 250,
      .help = "symbols that filler is drawn from; 0: one token over and over"},
     {"tokens", OPTION_INT, offsetof(probe_options, tokens), .initial = "1M", .min = 1,
@@ -365,4 +380,5 @@ const corpus_class CORPUS_PROBE = {
     .options = OPTIONS,
     .options_bytes = sizeof(probe_options),
     .open = open_probe,
+    .settle = settle_probe,
 };

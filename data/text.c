@@ -47,9 +47,9 @@ static bool open_text(corpus *c, err *e)
 static const option TEXT_OPTIONS[] = {
     DATA_OPTIONS("16384"),
     {"validation", OPTION_REAL, offsetof(text_options, validation), .initial = "0.05", .min = 1e-6,
-     .max = 1, .help = "share of the bytes; unused where the folder holds train/ and validation/"},
+     .max = 1, .help = "share of the bytes, of what is not split by names in the folder"},
     {"test", OPTION_REAL, offsetof(text_options, test), .initial = "0.05", .min = 0, .max = 1,
-     .help = "share of the bytes; unused where the folder holds train/ and validation/"},
+     .help = "share of the bytes, of what is not split by names in the folder"},
     {0},
 };
 

@@ -179,6 +179,24 @@ static void say_split(const corpus *c)
                (long long)c->splits[SPLIT_TEST].count);
 }
 
+/* Shares that nobody looks at are refused; a run's own spec names every option. */
+static bool check_shares(const corpus *c, err *e)
+{
+    static const char *const SHARES[] = {"validation", "test"};
+    for (size_t i = 0; i < sizeof SHARES / sizeof *SHARES; i++) {
+        const option *o = option_find(c->cls->options, SHARES[i]);
+        const node *own = node_get(c->spec, o->name);
+        double share, usual;
+        if (!own || (option_text_to_real(own->text, &share) &&
+                     option_text_to_real(o->initial, &usual) && !(fabs(share - usual) > 0))) {
+            continue;
+        }
+        return node_err(e, own, "has no effect: %s is split by the names in it; remove it",
+                        c->where);
+    }
+    return true;
+}
+
 bool text_folder_open(corpus *c, double validation, double test, err *e)
 {
     split_layout layout;
@@ -186,7 +204,7 @@ bool text_folder_open(corpus *c, double validation, double test, err *e)
     for (int64_t i = 0; i < layout.count; i++) {
         if (!add_member(c, &layout.members[i], e)) return false;
     }
-    if (layout.count) return true;
+    if (layout.count) return check_shares(c, e);
     found_files files = {0};
     if (!find_files(&files, c, "", 0, e) || !check_nested(c, &files, e) ||
         !split_by_hash(c, &files, validation, test, e)) {

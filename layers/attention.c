@@ -29,6 +29,17 @@ static bool attention_check(const void *options, const layer_dims *dims, const n
     return token_options_check(&o->tokens, dims, at, e);
 }
 
+static void attention_settle(void *options, const layer *self)
+{
+    token_options *o = &((attention_options *)options)->tokens;
+    token_attention_settle(o, self, MAX(o->window - 1, 0));
+}
+
+static void compressed_settle(void *options, const layer *self)
+{
+    token_attention_settle(&((attention_options *)options)->tokens, self, self->dims.block);
+}
+
 static void build_with(layer_build *b, layer *self, int64_t memory)
 {
     const token_options *o = &((const attention_options *)self->options)->tokens;
@@ -72,6 +83,7 @@ const layer_class attention_layer = {
     .options = OPTIONS,
     .options_bytes = sizeof(attention_options),
     .check = attention_check,
+    .settle = attention_settle,
     .build = attention_build,
     .forward = attention_forward,
     .output_is_free = true,
@@ -99,6 +111,7 @@ const layer_class compressed_memory_layer = {
     .options = COMPRESSED_OPTIONS,
     .options_bytes = sizeof(attention_options),
     .check = attention_check,
+    .settle = compressed_settle,
     .build = compressed_build,
     .forward = attention_forward,
     .output_is_free = true,

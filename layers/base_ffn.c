@@ -45,6 +45,13 @@ typedef struct base_ffn_plan {
     int centroids;
 } base_ffn_plan;
 
+static void base_ffn_settle(void *options, const layer *self)
+{
+    base_ffn_options *o = options;
+    experts_settle(&o->experts, self);
+    if (o->experts.experts == 1) o->assignment = ASSIGN_AUTO;
+}
+
 static void base_ffn_build(layer_build *b, layer *self)
 {
     const base_ffn_options *o = self->options;
@@ -174,6 +181,7 @@ const layer_class base_ffn_layer = {
     .help = "feed-forward experts with a balanced assignment of tokens while training",
     .options = OPTIONS,
     .options_bytes = sizeof(base_ffn_options),
+    .settle = base_ffn_settle,
     .build = base_ffn_build,
     .forward = base_ffn_forward,
     .output_is_free = true,

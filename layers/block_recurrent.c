@@ -128,13 +128,26 @@ static bool recurrent_check(const void *options, const layer_dims *dims, const n
     return token_options_check(&o->tokens, dims, at, e) && read_blocks(o, blocks, at, e) >= 0;
 }
 
-/* ---- building ---- */
-
 static int64_t own_block(const layer *self)
 {
     long long block;
     return sscanf(self->name, "blocks.%lld.", &block) == 1 ? block : NO_BLOCK;
 }
+
+static void recurrent_settle(void *options, const layer *self)
+{
+    recurrent_options *o = options;
+    int64_t width = self->dims.width, d = token_options_head_dim(&o->tokens, width);
+    int64_t blocks[MAX_READS];
+    int reads = read_blocks(o, blocks, self->at, NULL);
+    token_attention_settle(&o->tokens, self, self->dims.block);
+    if (token_attention_starts_at_one(o->state.scale, d, QK_NORM_L2)) o->state.scale = -1;
+    option_settle(&o->state.hidden, 4 * width, -1);
+    bool own = reads == 1 && o->write && blocks[0] == own_block(self);
+    if (own || (reads == 0 && !o->write)) o->reads = NULL;
+}
+
+/* ---- building ---- */
 
 static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
 {
@@ -495,6 +508,7 @@ const layer_class block_recurrent_layer = {
     .options = OPTIONS,
     .options_bytes = sizeof(recurrent_options),
     .check = recurrent_check,
+    .settle = recurrent_settle,
     .build = recurrent_build,
     .link = recurrent_link,
     .forward = recurrent_forward,

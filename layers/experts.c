@@ -42,6 +42,11 @@ static const char **load_names(layer_build *b, const layer *self, int64_t expert
     return names;
 }
 
+void experts_settle(experts_options *o, const layer *self)
+{
+    o->hidden = ffn_form_hidden(FFN_FORMS[o->activation], o->hidden, self->dims.width);
+}
+
 void experts_plan_init(layer_build *b, const layer *self, const experts_options *o, experts_plan *p)
 {
     ffn_form form = FFN_FORMS[o->activation];

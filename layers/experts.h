@@ -54,6 +54,8 @@ typedef struct experts_plan {
     const char **load_names; /* [experts] of the metrics of single experts; NULL: too many */
 } experts_plan;
 
+/* For layer_class.settle. */
+void experts_settle(experts_options *o, const layer *self);
 /* Hidden size and names of metrics: no parameters yet. */
 void experts_plan_init(layer_build *b, const layer *self, const experts_options *o,
                        experts_plan *p);

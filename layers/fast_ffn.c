@@ -58,6 +58,12 @@ static int64_t hidden_of(const layer *self)
     return o->hidden > 0 ? o->hidden : 4 * self->dims.width;
 }
 
+static void fast_ffn_settle(void *options, const layer *self)
+{
+    fast_ffn_options *o = options;
+    if (o->hidden < 0) o->hidden = 4 * self->dims.width;
+}
+
 static void fast_ffn_build(layer_build *b, layer *self)
 {
     const fast_ffn_options *o = self->options;
@@ -147,6 +153,7 @@ const layer_class fast_ffn_layer = {.name = "fast_ffn",
                                     .help = "feed-forward memory whose values learn as they read",
                                     .options = OPTIONS,
                                     .options_bytes = sizeof(fast_ffn_options),
+                                    .settle = fast_ffn_settle,
                                     .build = fast_ffn_build,
                                     .forward = fast_ffn_forward,
                                     .cost = fast_ffn_cost,

@@ -38,6 +38,12 @@ static int64_t keys_of(const layer *self)
     return ffn_form_keys(FFN_FORMS[o->activation], hidden_of(self));
 }
 
+static void ffn_settle(void *options, const layer *self)
+{
+    ffn_options *o = options;
+    o->hidden = ffn_form_hidden(FFN_FORMS[o->activation], o->hidden, self->dims.width);
+}
+
 static void ffn_build(layer_build *b, layer *self)
 {
     const ffn_options *o = self->options;
@@ -96,6 +102,7 @@ const layer_class ffn_layer = {.name = "ffn",
                                .help = "feed-forward layer f(x K^T) V: a memory of keys and values",
                                .options = OPTIONS,
                                .options_bytes = sizeof(ffn_options),
+                               .settle = ffn_settle,
                                .build = ffn_build,
                                .forward = ffn_forward,
                                .output_is_free = true,

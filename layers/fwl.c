@@ -121,6 +121,12 @@ static void build_steps(layer_build *b, layer *self, fwl_plan *p, const fwl_opti
     }
 }
 
+static void fwl_settle(void *options, const layer *self)
+{
+    fwl_options *o = options;
+    option_settle(&o->size, self->dims.width, -1);
+}
+
 static void fwl_build(layer_build *b, layer *self)
 {
     const fwl_options *o = self->options;
@@ -348,6 +354,7 @@ const layer_class fwl_head = {.name = "fwl",
                               .options = FWL_OPTIONS,
                               .options_bytes = sizeof(fwl_options),
                               .check = fwl_check,
+                              .settle = fwl_settle,
                               .build = fwl_build,
                               .link = fwl_link,
                               .forward = fwl_forward,

@@ -95,6 +95,15 @@ static bool gated_delta_check(const void *options, const layer_dims *dims, const
     return true;
 }
 
+static void gated_delta_settle(void *options, const layer *self)
+{
+    gated_delta_options *o = options;
+    int64_t width = self->dims.width, values = o->value_heads > 0 ? o->value_heads : o->heads;
+    if (width % o->heads == 0) option_settle(&o->head_dim, width / o->heads, -1);
+    if (width % values == 0) option_settle(&o->value_dim, width / values, -1);
+    option_settle(&o->value_heads, o->heads, -1);
+}
+
 /* ---- parameters ---- */
 
 static int64_t channels_of(const gated_delta_plan *p, int stream)
@@ -258,6 +267,7 @@ const layer_class gated_delta_layer = {
     .options = OPTIONS,
     .options_bytes = sizeof(gated_delta_options),
     .check = gated_delta_check,
+    .settle = gated_delta_settle,
     .build = gated_delta_build,
     .forward = gated_delta_forward,
     .output_is_free = true,

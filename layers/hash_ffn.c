@@ -249,6 +249,33 @@ static void build_weights(layer_build *b, layer *self, hash_ffn_plan *p)
                             : experts_vector(b, self, "values.bias", pieces, out, active);
 }
 
+/* Where there is nothing to choose all tables are one, and so is all that is computed. */
+static void settle_single(hash_ffn_options *o)
+{
+    switch (o->hash) {
+    case HASH_BALANCED: /* keeps the experts' load beside its table */
+    case HASH_FUTURE:   /* marked as an oracle */
+        break;
+    case HASH_BIGRAM:
+    case HASH_POSITION:
+    case HASH_NGRAM:
+    case HASH_SEQUENCE:
+        o->hash = HASH_BIGRAM;
+        break;
+    default:
+        o->hash = HASH_RANDOM;
+    }
+    o->seed = -1;
+}
+
+static void hash_ffn_settle(void *options, const layer *self)
+{
+    hash_ffn_options *o = options;
+    experts_settle(&o->experts, self);
+    option_settle(&o->clusters, o->experts.experts, -1);
+    if (o->experts.experts == 1) settle_single(o);
+}
+
 static void hash_ffn_build(layer_build *b, layer *self)
 {
     const hash_ffn_options *o = self->options;
@@ -429,6 +456,7 @@ const layer_class hash_ffn_layer = {.name = "hash_ffn",
                                     .options_bytes = sizeof(hash_ffn_options),
                                     .needs = hash_ffn_needs,
                                     .check = hash_ffn_check,
+                                    .settle = hash_ffn_settle,
                                     .build = hash_ffn_build,
                                     .link = hash_ffn_link,
                                     .forward = hash_ffn_forward,

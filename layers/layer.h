@@ -77,6 +77,9 @@ struct layer_class {
      * state): the residual is added in place. */
     bool output_is_free;
     layer_cost (*cost)(const layer *self);
+    /* Brings a copy of its options into the one spelling that identities are hashed from: what is
+     * said in two ways (kv_heads: those of `heads`, or none) makes one model. NULL: nothing is. */
+    void (*settle)(void *options, const layer *self);
     /* Content of files that the options name, as a short text in the arena: part of identities.
      * NULL, or a NULL result: nothing. */
     const char *(*content)(const layer *self, arena *a);

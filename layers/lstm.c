@@ -40,6 +40,12 @@ static void add_bias(layer_build *b, layer *self, int64_t hidden)
     layer_given(b, self, "bias", ROLE_BIAS, 1, &n, given);
 }
 
+static void lstm_settle(void *options, const layer *self)
+{
+    lstm_options *o = options;
+    option_settle(&o->hidden, self->dims.width, -1);
+}
+
 static void lstm_build(layer_build *b, layer *self)
 {
     int64_t hidden = hidden_of(self), width = self->dims.width;
@@ -94,6 +100,7 @@ const layer_class lstm_layer = {.name = "lstm",
                                 .help = "the classical recurrent layer; its state never ends",
                                 .options = OPTIONS,
                                 .options_bytes = sizeof(lstm_options),
+                                .settle = lstm_settle,
                                 .build = lstm_build,
                                 .forward = lstm_forward,
                                 .cost = lstm_cost};

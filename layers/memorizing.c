@@ -32,6 +32,12 @@ static bool memorizing_check(const void *options, const layer_dims *dims, const 
     return stored_keys_check(&o->tokens, dims, at, e);
 }
 
+static void memorizing_settle(void *options, const layer *self)
+{
+    memorizing_options *o = options;
+    stored_keys_settle(&o->tokens, &o->lookup_scale, self);
+}
+
 static void memorizing_build(layer_build *b, layer *self)
 {
     const memorizing_options *o = self->options;
@@ -87,6 +93,7 @@ const layer_class memorizing_layer = {
     .options_bytes = sizeof(memorizing_options),
     .store_length = "length",
     .check = memorizing_check,
+    .settle = memorizing_settle,
     .build = memorizing_build,
     .forward = memorizing_forward,
     .output_is_free = true,

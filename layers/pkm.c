@@ -74,6 +74,13 @@ static bool pkm_check(const void *options, const layer_dims *dims, const node *a
     return true;
 }
 
+static void pkm_settle(void *options, const layer *self)
+{
+    pkm_options *o = options;
+    const pkm_options usual = {.key_dim = -1};
+    option_settle(&o->key_dim, 2 * half_of(&usual, self->dims.width), -1);
+}
+
 /* ---- parameters ---- */
 
 static const char SHARED[] = ".shared_values";
@@ -306,6 +313,7 @@ const layer_class pkm_layer = {
     .options = OPTIONS,
     .options_bytes = sizeof(pkm_options),
     .check = pkm_check,
+    .settle = pkm_settle,
     .build = pkm_build,
     .link = pkm_link,
     .forward = pkm_forward,

@@ -66,7 +66,7 @@ static const option OPTIONS[] = {
     {"epsilon_start", OPTION_REAL, OPTION_AT(epsilon_start), .initial = "4", .min = 0.001,
      .max = 100, .needs = "routing=learned", .help = "softness in the first iteration"},
     {"epsilon_decay", OPTION_REAL, OPTION_AT(epsilon_decay), .initial = "0.7", .min = 0.01,
-     .max = 1, .needs = "routing=learned and epsilon_start>epsilon",
+     .max = 1, .needs = "routing=learned and epsilon_start>epsilon and iterations>1",
      .help = "factor of the softness from one iteration to the next"},
     {"explore", OPTION_REAL, OPTION_AT(explore), .initial = "1", .min = 0, .max = 100,
      .needs = "routing=learned",
@@ -90,6 +90,12 @@ static bool routed_memory_check(const void *options, const layer_dims *dims, con
 {
     const routed_memory_options *o = options;
     return stored_keys_check(&o->tokens, dims, at, e);
+}
+
+static void routed_memory_settle(void *options, const layer *self)
+{
+    routed_memory_options *o = options;
+    stored_keys_settle(&o->tokens, &o->lookup_scale, self);
 }
 
 static void add_router(layer_build *b, layer *self, routed_memory_plan *plan)
@@ -393,6 +399,7 @@ const layer_class routed_memory_layer = {
     .options_bytes = sizeof(routed_memory_options),
     .store_length = "length",
     .check = routed_memory_check,
+    .settle = routed_memory_settle,
     .build = routed_memory_build,
     .forward = routed_memory_forward,
     .output_is_free = true,

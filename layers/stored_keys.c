@@ -11,6 +11,18 @@ bool stored_keys_check(const token_options *o, const layer_dims *dims, const nod
     return token_options_check(o, dims, at, e);
 }
 
+static double start_of(double scale, int64_t head_dim)
+{
+    return scale < 0 ? 1 : scale / sqrt((double)head_dim);
+}
+
+void stored_keys_settle(token_options *o, double *scale, const layer *self)
+{
+    real start = (real)start_of(*scale, token_options_head_dim(o, self->dims.width));
+    if (start >= 1 && start <= 1) *scale = -1;
+    token_attention_settle(o, self, self->dims.block);
+}
+
 stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *o, int64_t length,
                               double gate, double scale)
 {
@@ -19,7 +31,7 @@ stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *
     plan.tokens.keep_queries = true;
     int64_t width = self->dims.width, heads = plan.tokens.heads;
     /* Stored keys have no gain of their own: that of the queries is all of the scale. */
-    double start = scale < 0 ? 1 : scale / sqrt((double)plan.tokens.head_dim);
+    double start = start_of(scale, plan.tokens.head_dim);
     plan.gain = layer_vector(b, self, "lookup.gain", ROLE_GAIN, plan.tokens.head_dim, start);
     plan.gate = layer_vector(b, self, "lookup.gate", ROLE_BIAS, heads, gate);
     plan.out = layer_matrix(b, self, "out.weight", width, plan.tokens.q_width, true);

@@ -28,6 +28,8 @@ typedef struct stored_keys {
 } stored_keys;
 
 bool stored_keys_check(const token_options *o, const layer_dims *dims, const node *at, err *e);
+/* For layer_class.settle; scale: the option. */
+void stored_keys_settle(token_options *o, double *scale, const layer *self);
 /* gate: where b starts; scale: what the products of unit vectors start multiplied with, below 0:
  * sqrt(head_dim). Marks the layer as detached. */
 stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *o, int64_t length,

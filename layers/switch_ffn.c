@@ -68,6 +68,17 @@ static bool switch_ffn_check(const void *options, const layer_dims *dims, const 
                     (long long)o->top_k, (long long)o->experts.experts);
 }
 
+static void switch_ffn_settle(void *options, const layer *self)
+{
+    switch_ffn_options *o = options;
+    const double usual = 1.25, all = (double)o->experts.experts / (double)o->top_k;
+    experts_settle(&o->experts, self);
+    /* An expert has room for every token, or does not count them. */
+    /* The probability of one expert is 1 whatever comes in. */
+    if (o->experts.experts == 1 && !(o->z_loss > 0)) o->jitter = 0;
+    if (o->capacity < 0 || o->capacity >= all) o->capacity = usual >= all ? usual : -1;
+}
+
 static void switch_ffn_build(layer_build *b, layer *self)
 {
     const switch_ffn_options *o = self->options;
@@ -79,7 +90,7 @@ static void switch_ffn_build(layer_build *b, layer *self)
     p->router = layer_param(b, self, "router.weight", ROLE_MATRIX, 2,
                             (int64_t[]){o->experts.experts, width}, start);
     /* The probability of one expert is 1 whatever the router says. */
-    layer_last_param(b)->frozen = o->experts.experts == 1;
+    layer_last_param(b)->fixed = layer_last_param(b)->frozen = o->experts.experts == 1;
     self->plan = p;
 }
 
@@ -244,6 +255,7 @@ const layer_class switch_ffn_layer = {
     .options = OPTIONS,
     .options_bytes = sizeof(switch_ffn_options),
     .check = switch_ffn_check,
+    .settle = switch_ffn_settle,
     .build = switch_ffn_build,
     .forward = switch_ffn_forward,
     .output_is_free = true,

@@ -13,6 +13,12 @@ double token_attention_gain(double scale, int64_t head_dim, int64_t kind)
     return scale < 0 ? 1 : sqrt(scale / start);
 }
 
+bool token_attention_starts_at_one(double scale, int64_t head_dim, int64_t kind)
+{
+    real gain = (real)token_attention_gain(scale, head_dim, kind);
+    return gain >= 1 && gain <= 1;
+}
+
 static void add_params(layer_build *b, layer *self, const token_options *o, token_plan *plan)
 {
     int64_t width = self->dims.width, packed = plan->q_width + 2 * plan->kv_width;
@@ -35,6 +41,22 @@ static int64_t carried_after(const token_options *o, const token_plan *plan, int
 {
     int64_t keys = plan->memory + done;
     return o->window > 0 && !plan->whole_block ? MIN(keys, o->window - 1) : keys;
+}
+
+void token_attention_settle(token_options *o, const layer *self, int64_t memory)
+{
+    int64_t width = self->dims.width, d = token_options_head_dim(o, width);
+    if (o->qk_norm != QK_NORM_NONE && token_attention_starts_at_one(o->qk_scale, d, o->qk_norm)) {
+        o->qk_scale = -1;
+    }
+    option_settle(&o->kv_heads, o->heads, -1);
+    if (width % o->heads == 0) option_settle(&o->head_dim, width / o->heads, -1);
+    option_settle(&o->memory, memory, -1);
+    /* Who sees itself alone looks at no distance: t5 keeps its table of biases. */
+    if (o->window == 1 && o->positions != POSITIONS_T5) {
+        o->positions = POSITIONS_NONE;
+        o->memory = -1;
+    }
 }
 
 token_plan token_attention_build(layer_build *b, layer *self, const token_options *o,

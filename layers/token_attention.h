@@ -26,6 +26,9 @@
 token_plan token_attention_build(layer_build *b, layer *self, const token_options *o,
                                  int64_t memory, bool whole_block);
 
+/* For layer_class.settle; memory as above. */
+void token_attention_settle(token_options *o, const layer *self, int64_t memory);
+
 typedef struct token_result {
     tensor *y; /* [rows, time, q_width], before the output projection */
     /* Raw keys and values [rows, extra + time, 2 kv_width], position i of the call at extra + i;
@@ -51,5 +54,7 @@ attention_operand token_attention_normalised(tape *t, attention_operand a, int64
  * which attention divides by sqrt(head_dim), starts as `scale` times their product. A scale below 0
  * leaves both gains at 1: 1 / sqrt(head_dim) for QK_NORM_L2, sqrt(head_dim) for QK_NORM_RMS. */
 double token_attention_gain(double scale, int64_t head_dim, int64_t kind);
+/* Whether that is 1, as it is without a scale. */
+bool token_attention_starts_at_one(double scale, int64_t head_dim, int64_t kind);
 
 #endif

@@ -38,7 +38,7 @@ static const option OPTIONS[] = {
      .help = "positions that q and k see of a projection they share; 0: one each, unconvolved"},
     {"rate", OPTION_REAL, OPTION_AT(rate), .initial = "1", .min = 1e-6, .max = 1000,
      .help = "largest inner learning rate, times the size of a head"},
-    {"rotary", OPTION_BOOL, OPTION_AT(rotary), .initial = "true",
+    {"rotary", OPTION_BOOL, OPTION_AT(rotary), .initial = "true", .needs = "chunk>1",
      .help = "rotate q and k by their position in the chunk"},
     {"gate", OPTION_BOOL, OPTION_AT(gate), .initial = "true",
      .help = "the input gates what is read"},

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "models/model_parts.h"
 
 /* ---- the spec, spelt out ---- */
@@ -14,7 +16,10 @@ static node *layer_options(arena *a, const layer *l)
 /* What identities are hashed from: the options that differ, and what is in the files they name. */
 static node *layer_changed(arena *a, const layer *l)
 {
-    node *n = options_changed(a, l->options, l->cls->options);
+    void *settled = arena_push(a, 1, l->cls->options_bytes);
+    memcpy(settled, l->options, l->cls->options_bytes);
+    if (l->cls->settle) l->cls->settle(settled, l);
+    node *n = options_changed(a, settled, l->cls->options);
     const char *content = l->cls->content ? l->cls->content(l, a) : NULL;
     if (content) node_set(a, n, "content", node_scalar(a, content, false));
     return n;
@@ -60,12 +65,20 @@ static node *blocks_changed(const model *m, arena *a)
     return list;
 }
 
+/* In one spelling: a single layer's share of the stream is divided by 1. */
+static model_options settled_options(const model *m)
+{
+    model_options o = m->options;
+    if (m->unit_count <= 1 && o.init.scheme == INIT_FLAT) o.init.scheme = INIT_GPT2;
+    return o;
+}
+
 /* The options of the nested maps; those without content are left out if only changes are asked. */
-static node *options_of(const model *m, arena *a, print_options print, bool all)
+static node *options_of(const model_options *options, arena *a, print_options print, bool all)
 {
     node *root = node_map(a);
     for (const model_table *t = MODEL_TABLES; t->name; t++) {
-        node *n = print(a, &m->options, t->options);
+        node *n = print(a, options, t->options);
         if (!t->name[0]) {
             root = n;
         } else if (all || n->count > 0) {
@@ -88,7 +101,7 @@ static node *head_node(const model *m, arena *a, print_layer print)
 
 node *model_resolved(const model *m, arena *a)
 {
-    node *n = options_of(m, a, options_node, true);
+    node *n = options_of(&m->options, a, options_node, true);
     node_set(a, n, "blocks", blocks_resolved(m, a));
     node_set(a, n, "head", head_node(m, a, layer_options));
     return n;
@@ -96,7 +109,8 @@ node *model_resolved(const model *m, arena *a)
 
 node *model_changed(const model *m, arena *a)
 {
-    node *n = options_of(m, a, options_changed, false);
+    const model_options options = settled_options(m);
+    node *n = options_of(&options, a, options_changed, false);
     node_set(a, n, "blocks", blocks_changed(m, a));
     node_set(a, n, "head", head_node(m, a, layer_changed));
     return n;

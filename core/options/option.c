@@ -285,6 +285,11 @@ bool options_read(void *options, const option *table, const node *n, const char 
     return !n || check_needs(options, table, n, a, e);
 }
 
+void option_settle(int64_t *value, int64_t usual, int64_t none)
+{
+    if (*value == usual) *value = none;
+}
+
 /* ---- writing ---- */
 
 node *options_node(arena *a, const void *options, const option *table)
@@ -302,6 +307,7 @@ node *options_changed(arena *a, const void *options, const option *table)
     node *map = node_map(a);
     for (const option *o = table; o->name; o++) {
         if (o->incidental || is_default(a, options, o)) continue;
+        if (!option_needs_met(options, table, o, a, NULL)) continue;
         node *value = option_value(a, options, o);
         if (value) node_set(a, map, o->name, value);
     }

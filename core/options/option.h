@@ -27,6 +27,10 @@
 bool options_read(void *options, const option *table, const node *n, const char *const *ignore,
                   arena *a, err *e);
 
+/* For identities: a value that says what leaving the option out says becomes what that is kept as.
+ */
+void option_settle(int64_t *value, int64_t usual, int64_t none);
+
 /* One value by type, for the command line and tests. */
 bool option_read_text(void *options, const option *o, const char *text, arena *a, err *e);
 

@@ -74,6 +74,9 @@ bool optim_read(optim_options *o, const node *n, arena *a, err *e);
  * params. */
 bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e);
 
+/* For identities: the same training in one spelling. p: as groups left it. */
+void optim_settle(optim_options *o, const params *p, arena *a);
+
 typedef struct optim optim;
 
 /* Moments start at zero. Borrows p (complete, groups applied); copies o. Memory is reserved here,

@@ -2,6 +2,7 @@
 #include "core/train/optim.h"
 
 #include <fnmatch.h>
+#include <math.h>
 
 #define AT(field) offsetof(optim_options, field)
 
@@ -40,6 +41,7 @@ const option OPTIM_OPTIONS[] = {
     {"clip", OPTION_REAL, AT(clip), .initial = "1", .min = 0, .max = 1e9,
      .help = "largest norm of the whole gradient; 0: no clipping, adafactor's unless given"},
     {"lazy", OPTION_BOOL, AT(lazy), .initial = "false",
+     .needs = "kind=adamw|adam|adafactor or momentum>0 or weight_decay>0",
      .help = "leave pieces (experts, rows of tables) alone in steps that give them no gradient"},
     {"groups", OPTION_NODE, AT(groups),
      .help =
@@ -116,7 +118,7 @@ static bool apply_group(params *p, const optim_options *o, const optim_group *g,
             changes |= !q->frozen && (q->decay_scale > 0) != g->decay;
             q->decay_scale = g->decay ? 1 : 0;
         }
-        if (node_get(n, "freeze")) q->frozen = g->freeze;
+        if (node_get(n, "freeze")) q->frozen = q->fixed || g->freeze;
     }
     if (matched > 0) return check_decay(o, n, changes, e);
     return node_err(e, node_get(n, "match"), "'%s' matches no parameter; the first of %d is %s",
@@ -149,4 +151,91 @@ bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
     }
     choose_rows(p, o);
     return true;
+}
+
+/* ---- one spelling ---- */
+
+/* The parameters of `list` as groups leave them that the layers declared; errors were told before.
+ */
+static void apply_anew(param *list, const params *p, const optim_options *o, arena *a)
+{
+    params copy = *p;
+    copy.list = list;
+    for (int i = 0; i < p->count; i++) {
+        list[i] = p->list[i];
+        list[i].frozen = list[i].fixed;
+        list[i].lr_scale = 1;
+        list[i].decay_scale = list[i].role == ROLE_MATRIX ? 1 : 0;
+    }
+    for (int i = 0; o->groups && i < o->groups->count; i++) {
+        const node *n = o->groups->items[i];
+        optim_group group;
+        CHECK(options_read(&group, OPTIM_GROUP_OPTIONS, n, NULL, a, NULL), "group %d", i);
+        apply_group(&copy, o, &group, n, NULL);
+    }
+}
+
+static bool trained_alike(const param *x, const param *y, double weight_decay)
+{
+    if (x->frozen || y->frozen) return x->frozen && y->frozen;
+    double decay = weight_decay * fabs(x->decay_scale - y->decay_scale);
+    return !(fabs(x->lr_scale - y->lr_scale) > 0) && !(decay > 0);
+}
+
+/* Whether the groups do to all parameters what p says that they do. */
+static bool groups_do(const params *p, const optim_options *o, arena *a)
+{
+    param *list = ARENA_NEW(a, param, p->count);
+    apply_anew(list, p, o, a);
+    for (int i = 0; i < p->count; i++) {
+        if (!trained_alike(&list[i], &p->list[i], o->weight_decay)) return false;
+    }
+    return true;
+}
+
+/* Takes the keys that change nothing out of the groups of o; whether there was any. */
+static bool drop_idle(optim_options *o, node *groups, const params *p, arena *a)
+{
+    static const char *const KEYS[] = {"lr", "decay", "freeze"};
+    bool dropped = false;
+    for (int i = groups->count - 1; i >= 0; i--) {
+        for (size_t k = 0; k < sizeof KEYS / sizeof *KEYS; k++) {
+            node *whole = groups->items[i];
+            if (!node_get(whole, KEYS[k])) continue;
+            groups->items[i] = node_copy(a, whole);
+            node_remove(groups->items[i], KEYS[k]);
+            if (groups_do(p, o, a)) {
+                dropped = true;
+            } else {
+                groups->items[i] = whole;
+            }
+        }
+    }
+    return dropped;
+}
+
+/* Groups without lr: 1 and the like, and without what later groups overrule. */
+static const node *groups_that_do(const params *p, const optim_options *o, arena *a)
+{
+    optim_options trial = *o;
+    node *groups = node_copy(a, o->groups), *left = node_list(a);
+    trial.groups = groups;
+    while (drop_idle(&trial, groups, p, a)) {
+    }
+    for (int i = 0; i < groups->count; i++) {
+        if (groups->items[i]->count > 1) node_append(a, left, groups->items[i]);
+    }
+    return left->count ? left : NULL;
+}
+
+void optim_settle(optim_options *o, const params *p, arena *a)
+{
+    bool decays = false;
+    for (int i = 0; i < p->count; i++) {
+        decays |= !p->list[i].frozen && o->weight_decay * p->list[i].decay_scale > 0;
+    }
+    if (!decays) o->weight_decay = 0;
+    /* They differ in where decay goes. */
+    if (!decays && o->kind == OPTIM_ADAM) o->kind = OPTIM_ADAMW;
+    if (o->groups) o->groups = groups_that_do(p, o, a);
 }

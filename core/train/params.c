@@ -43,6 +43,7 @@ int params_add(params *p, const char *name, param_role role, int rank, const int
                  .init = init,
                  .matmul = role == ROLE_MATRIX,
                  .active = 1,
+                 .fixed = role == ROLE_TABLE,
                  .frozen = role == ROLE_TABLE,
                  .row_grads = -1,
                  .lr_scale = 1,

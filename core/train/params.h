@@ -52,6 +52,7 @@ typedef struct param {
     const real *given; /* [count], borrowed: INIT_GIVEN only */
     bool matmul;       /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
     double active;     /* share that takes part in one token's computation (experts: k / experts) */
+    bool fixed;        /* frozen whatever groups say: nothing that could be learned */
     bool frozen;       /* no gradient, no update */
     /* A table [rows, width] of which a step touches few rows: its gradients may come row by row,
      * and where the optimiser wants them so (optim_apply_groups), row_grads is its index in

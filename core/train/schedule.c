@@ -16,6 +16,15 @@ bool schedule_read(schedule_options *s, const node *n, arena *a, err *e)
     return options_read(s, SCHEDULE_OPTIONS, n, NULL, a, e);
 }
 
+void schedule_settle(schedule_options *s)
+{
+    if (s->min >= 1) s->kind = SCHEDULE_CONSTANT;
+    /* A single step of warm-up is one at the full rate; it shortens the courses that have an end.
+     */
+    bool endless = s->kind == SCHEDULE_CONSTANT || s->kind == SCHEDULE_INVERSE_SQRT;
+    if (endless && s->warmup == 1) s->warmup = 0;
+}
+
 double schedule_factor(const schedule_options *s, int64_t step, int64_t steps)
 {
     if (step < s->warmup) return (double)(step + 1) / (double)s->warmup;

@@ -25,6 +25,8 @@ extern const option SCHEDULE_OPTIONS[];
 /* Reads the spec's `schedule:` node (NULL: defaults); a key without effect on the kind is an error.
  */
 bool schedule_read(schedule_options *s, const node *n, arena *a, err *e);
+/* For identities: the same course in one spelling. */
+void schedule_settle(schedule_options *s);
 
 /* step from 0; steps = length of the run. */
 double schedule_factor(const schedule_options *s, int64_t step, int64_t steps);

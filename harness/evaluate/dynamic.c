@@ -71,6 +71,20 @@ bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e)
            read_grid(o->decay_values, &o->decay_count, o->decays, "decay", o->decay, n, a, e);
 }
 
+void dynamic_options_settle(dynamic_options *o, int64_t context)
+{
+    option_settle(&o->segment, context, 0);
+    /* A choice of one is none. */
+    if (o->rate_count == 1) {
+        o->rate = o->rate_values[0];
+        o->rates = NULL;
+    }
+    if (o->decay_count == 1) {
+        o->decay = o->decay_values[0];
+        o->decays = NULL;
+    }
+}
+
 /* ---- statistics ---- */
 
 void dynamic_statistics_init(dynamic_statistics *s, const params *p)

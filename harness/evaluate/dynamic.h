@@ -42,6 +42,9 @@ extern const option DYNAMIC_OPTIONS[];
 /* n: the section or NULL (kind none). */
 bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e);
 
+/* For identities: the same rule in one spelling. */
+void dynamic_options_settle(dynamic_options *o, int64_t context);
+
 /* ---- the rule, on flat vectors ---- */
 
 /* s and m over the minibatches that were added. */

@@ -83,6 +83,24 @@ static void hash_node(char id[IDENTITY_CHARS], arena *a, const node *n)
     snprintf(id, IDENTITY_CHARS, "%.16s", hex);
 }
 
+/* What several spellings say becomes one: a factor of 1 is none, Adam without decay is AdamW. */
+typedef struct settled {
+    optim_options optim;
+    schedule_options schedule;
+    train_options train;
+    dynamic_options dynamic;
+} settled;
+
+static settled settle(arena *a, const workload *w)
+{
+    settled s = {w->optim, w->schedule, w->train, w->eval.dynamic};
+    optim_settle(&s.optim, model_params_const(w->model), a);
+    schedule_settle(&s.schedule);
+    train_options_settle(&s.train, model_context(w->model));
+    dynamic_options_settle(&s.dynamic, model_context(w->eval_model));
+    return s;
+}
+
 /* Only what differs from the defaults is hashed: an option that a later version adds, with a
  * default that leaves everything as it was, renames no run. The price: a default that
  * changes is a change of LOCI_NUMERICS. */
@@ -90,8 +108,9 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
 {
     arena_auto *a = arena_new(1 << 16);
     node *spec = node_map(a);
-    node *optimizer = options_changed(a, &w->optim, OPTIM_OPTIONS);
-    node *train = options_changed(a, &w->train, TRAIN_OPTIONS);
+    settled s = settle(a, w);
+    node *optimizer = options_changed(a, &s.optim, OPTIM_OPTIONS);
+    node *train = options_changed(a, &s.train, TRAIN_OPTIONS);
     spell_groups(a, optimizer);
     spell_numbers(a, train);
     node_set(a, spec, "data", corpus_changed(w->corpus, a));
@@ -103,10 +122,10 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     /* A model that learns while it is evaluated is another system: its final figures are not those
      * of the run that it is compared with. */
     if (w->eval.dynamic.kind != DYNAMIC_NONE) {
-        node_set(a, spec, "dynamic", options_changed(a, &w->eval.dynamic, DYNAMIC_OPTIONS));
+        node_set(a, spec, "dynamic", options_changed(a, &s.dynamic, DYNAMIC_OPTIONS));
     }
     node_set(a, spec, "optimizer", optimizer);
-    node_set(a, spec, "schedule", options_changed(a, &w->schedule, SCHEDULE_OPTIONS));
+    node_set(a, spec, "schedule", options_changed(a, &s.schedule, SCHEDULE_OPTIONS));
     node_set(a, spec, "train", train);
     hash_node(id, a, spec);
 }

@@ -1,9 +1,10 @@
 /* What a run is, whatever its spec is called and wherever it is trained.
  *
- * A variant is the hash of what its result depends on, as far as it differs from the defaults: the
- * options of data (with the hash of the corpus), model, optimizer, schedule and train that are not
- * incidental; and what it starts from (init_from), as the source's variant, run or checkpoint's
- * checksum. Evaluation is no part of it. A run is variant, seed and version of the numerics. */
+ * A variant is the hash of what its result depends on, as far as it differs from the defaults and
+ * in one spelling of it (layer_class.settle and its like): the options of data (with the hash of
+ * the corpus), model, optimizer, schedule and train that are not incidental; and what it starts
+ * from (init_from), as the source's variant, run or checkpoint's checksum. Evaluation is no part of
+ * it. A run is variant, seed and version of the numerics. */
 #ifndef LOCI_HARNESS_IDENTITY_H
 #define LOCI_HARNESS_IDENTITY_H
 

@@ -103,6 +103,12 @@ static bool misfit(err *e, const node *at, const char *key, const char *text)
     return err_set(e, "train.%s: %s", key, text);
 }
 
+void train_options_settle(train_options *o, int64_t context)
+{
+    option_settle(&o->segment, context, 0);
+    option_settle(&o->lanes, o->batch / usual_lane_rows(o->batch, context), 0);
+}
+
 bool train_options_shape(train_shape *s, const train_options *o, const node *at, int64_t context,
                          err *e)
 {

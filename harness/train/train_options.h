@@ -47,6 +47,9 @@ typedef struct train_shape {
     double targets_per_step; /* those that count, on average over an epoch */
 } train_shape;
 
+/* For identities: the same training in one spelling. */
+void train_options_settle(train_options *o, int64_t context);
+
 /* Fails with the place of an option that does not fit: a segment that is no multiple of the
  * context, a batch that the lanes do not divide. Every position counts until the corpus is known.
  */

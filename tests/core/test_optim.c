@@ -319,7 +319,8 @@ static void lazy_leaves_pieces_alone(void)
 {
     for (int k = 0; k < KIND_COUNT; k++) {
         char options[128];
-        snprintf(options, sizeof options, "%s, lazy: true", KINDS[k]);
+        bool plain = strcmp(KINDS[k], "kind: sgd, momentum: 0") == 0; /* does so anyway */
+        snprintf(options, sizeof options, "%s%s", KINDS[k], plain ? "" : ", lazy: true");
         fixture f, start;
         setup(&f, options);
         setup(&start, options);

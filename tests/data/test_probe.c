@@ -177,7 +177,7 @@ static void refused(void)
         {"{corpus: probe, task: recall, length: 17}", "as many different keys"},
         {"{corpus: probe, task: mqar, length: 9}", "as many different values"},
         {"{corpus: probe, task: mqar, length: 8, distances: [31]}", "distance 31: between 32 and"},
-        {"{corpus: probe, power: 0.5}", "task: mqar only"},
+        {"{corpus: probe, power: 0.5}", "it needs task: mqar"},
         {"{corpus: probe, length: 40}", "distances: the default begins at 32"},
         {"{corpus: probe, held_out_distances: [x]}", "expected a distance in tokens"},
         {"{corpus: probe, symbols: 200, noise: 100}", "at most 253 together"},

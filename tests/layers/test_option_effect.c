@@ -1,14 +1,16 @@
 /* No option of a layer is accepted and then looked at by nobody: in every context of the class (its
- * variants), an option that is given changes what is trained, or is refused. */
+ * variants), an option that is given changes what is trained, or is refused. And what is trained
+ * alike has one identity, however it is spelt. */
 #include "core/ops/ops.h"
 #include "tests/support/layer_variants.h"
 #include "tests/support/model_check.h"
+#include "tests/support/option_values.h"
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { ROWS = CHECK_ROWS, MAX_VALUES = 16, VALUE_CHARS = 48 };
+enum { ROWS = CHECK_ROWS };
 
 /* ---- what training is, in one figure ---- */
 
@@ -62,57 +64,10 @@ static uint64_t trained(model_run *r)
     return add_bytes(hash, logits, sizeof logits);
 }
 
-/* ---- values ---- */
-
-static void numbers_of(const option *o, char values[MAX_VALUES][VALUE_CHARS], int *count)
-{
-    /* The ends last: the finest precision takes long. */
-    const double list[] = {2, 0.3, 3, 1, 0.5, 5, 0, 4, 6, 64, o->max, o->min};
-    int n = sizeof list / sizeof *list;
-    for (int i = 0; i < n; i++) {
-        bool whole = o->type == OPTION_INT, big = whole && list[i] > 64;
-        bool in = list[i] >= o->min && list[i] <= o->max;
-        if (!in || big || (whole && list[i] != (double)(int64_t)list[i])) continue;
-        snprintf(values[(*count)++], VALUE_CHARS, "%.12g", list[i]);
-    }
-}
-
-/* Values to try, as they are written; returns how many. */
-static int values_of(const option *o, char values[MAX_VALUES][VALUE_CHARS])
-{
-    int count = 0;
-    switch (o->type) {
-    case OPTION_INT:
-    case OPTION_REAL:
-        numbers_of(o, values, &count);
-        break;
-    case OPTION_BOOL:
-        strcpy(values[count++], "true");
-        strcpy(values[count++], "false");
-        break;
-    case OPTION_CHOICE:
-        for (const char *p = o->choices; *p; p += strcspn(p, "|"), p += *p == '|') {
-            snprintf(values[count++], VALUE_CHARS, "%.*s", (int)strcspn(p, "|"), p);
-        }
-        break;
-    case OPTION_TEXT:
-    case OPTION_NODE:
-        break;
-    }
-    return count;
-}
-
 /* ---- contexts ---- */
 
-static bool is_initial(const option *o, const char *value)
-{
-    double a, b;
-    if (!o->initial || strcmp(value, o->initial) == 0) return o->initial != NULL;
-    return option_text_to_real(value, &a) && option_text_to_real(o->initial, &b) && a == b;
-}
-
-/* What switches others off: choices, switches, zeros, and combinations; other numbers do not, and
- * what says the default is no other context. */
+/* What switches others off: choices, switches, zeros and ones (a chunk of one position), and
+ * combinations; other numbers do not, and what says the default is no other context. */
 static bool is_context(const layer_variant *v)
 {
     char name[64], value[64];
@@ -120,9 +75,10 @@ static bool is_context(const layer_variant *v)
         return true;
     }
     const option *o = option_find(v->cls->options, name);
-    if (o && is_initial(o, value)) return false;
+    if (o && option_values_initial(o, value)) return false;
     double number;
-    return !option_text_to_real(value, &number) || number == 0;
+    return !option_text_to_real(value, &number) || number == 0 ||
+           (number == 1 && o && o->type == OPTION_INT);
 }
 
 static bool names(const layer_variant *v, const option *o)
@@ -166,36 +122,50 @@ static layer_variant made_small(const layer_variant *v, const option *tried)
 
 typedef enum effect { REFUSED, NO_EFFECT, EFFECT } effect;
 
-/* Of the option in that context; *kept: a value that was accepted and changed nothing. */
-static effect effect_of(const layer_variant *v, const option *o, uint64_t plain,
-                        char kept[VALUE_CHARS])
-{
-    char values[MAX_VALUES][VALUE_CHARS];
-    int count = values_of(o, values);
-    effect found = REFUSED;
-    for (int i = 0; i < count; i++) {
-        layer_variant with = with_option(v, o->name, values[i]);
-        if (is_initial(o, values[i])) continue;
-        err e;
-        model_run *r = layer_variant_try(&with, ROWS, &e);
-        if (!r) continue;
-        bool same = trained(r) == plain;
-        model_run_free(r);
-        if (!same) return EFFECT;
-        found = NO_EFFECT;
-        memcpy(kept, values[i], VALUE_CHARS);
-    }
-    return found;
-}
+/* What a variant trains, and under which identity. */
+typedef struct training {
+    uint64_t hash; /* 0: refused */
+    const char *identity;
+} training;
 
-/* 0: the context itself is refused; it may lack just the option that is tried. */
-static uint64_t trained_as(const layer_variant *v)
+static training training_of(arena *a, const layer_variant *v)
 {
     err e;
     model_run *r = layer_variant_try(v, ROWS, &e);
-    uint64_t hash = r ? trained(r) : 0;
+    training t = {0};
+    if (r) t = (training){trained(r), node_json(a, model_changed(r->model, a), true)};
     model_run_free(r);
-    return hash;
+    return t;
+}
+
+static bool one_training(training x, training y)
+{
+    return x.hash == y.hash;
+}
+
+static bool one_identity(training x, training y)
+{
+    return x.identity && y.identity && strcmp(x.identity, y.identity) == 0;
+}
+
+/* Of the option in that context; *kept: a value that was accepted and changed nothing but the
+ * identity. The context itself may be refused: it may lack just that option. */
+static effect effect_of(const layer_variant *v, const option *o, training plain,
+                        char kept[OPTION_VALUE_CHARS], arena *a)
+{
+    char values[OPTION_VALUES][OPTION_VALUE_CHARS];
+    int count = option_values(o, values);
+    effect found = REFUSED;
+    for (int i = 0; i < count; i++) {
+        layer_variant with = with_option(v, o->name, values[i]);
+        if (option_values_initial(o, values[i])) continue;
+        training t = training_of(a, &with);
+        if (!t.hash || one_identity(t, plain)) continue;
+        if (!one_training(t, plain)) return EFFECT;
+        found = NO_EFFECT;
+        memcpy(kept, values[i], OPTION_VALUE_CHARS);
+    }
+    return found;
 }
 
 /* What this model of no text and no source cannot show. */
@@ -210,6 +180,60 @@ static bool needs_more(const option *o)
     return false;
 }
 
+/* ---- identities ---- */
+
+/* Trained alike within this text, and another model nevertheless: longer contexts or other calls
+ * tell. */
+static bool tells_later(const option *o)
+{
+    static const char *const names[] = {"chunk",
+                                        "window",
+                                        "memory",
+                                        "length",
+                                        "live",
+                                        "picks",
+                                        "compressed",
+                                        "segment_blocks",
+                                        "clear_state",
+                                        "t5_buckets",
+                                        "t5_max_distance",
+                                        "order",
+                                        "top",
+                                        "assignment", /* auto: by the size of the call */
+                                        "capacity",
+                                        "iterations", /* where few tokens crowd or converge */
+                                        "memory_dropout",
+                                        "state_dropout"};
+    /* by the draw */ /* by the draw */
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(o->name, names[i]) == 0) return true;
+    }
+    return false;
+}
+
+enum { SOME = 6 }; /* values in contexts of one option */
+
+/* Values that are trained as the context is are that context, and others are others. The ends of
+ * ranges take long and say no more. */
+static void spelt(const layer_variant *v, const option *o, training plain, arena *a)
+{
+    char values[OPTION_VALUES][OPTION_VALUE_CHARS];
+    int count = option_values(o, values), ends = o->type <= OPTION_REAL ? 2 : 0;
+    bool all = strncmp(v->options, "{}", 2) == 0 || strchr(v->options, ',');
+    count = all ? count - ends : MIN(count - ends, SOME);
+    for (int i = 0; i < count; i++) {
+        layer_variant with = with_option(v, o->name, values[i]);
+        training t = training_of(a, &with);
+        if (!t.hash) continue;
+        bool same = one_training(t, plain), one = one_identity(t, plain);
+        EXPECT(same || !one, "%s %s: %s: %s is another training of the same identity", v->cls->name,
+               v->options, o->name, values[i]);
+        EXPECT(one || !same || tells_later(o),
+               "%s %s: %s: %s is the same training of another identity", v->cls->name, v->options,
+               o->name, values[i]);
+    }
+}
+
 static void every_option(void)
 {
     int count;
@@ -217,13 +241,16 @@ static void every_option(void)
     for (int i = 0; i < count; i++) {
         const layer_variant small = made_small(&list[i], NULL), *v = &small;
         if (!is_context(&list[i]) || !test_sub("%s %s", v->cls->name, v->options)) continue;
-        uint64_t plain = trained_as(v);
+        arena *a = arena_new(1 << 16);
+        training plain = training_of(a, v);
         for (const option *o = v->cls->options; o->name; o++) {
-            char kept[VALUE_CHARS] = "";
+            char kept[OPTION_VALUE_CHARS] = "";
             if (names(v, o) || needs_more(o)) continue;
-            EXPECT(effect_of(v, o, plain, kept) != NO_EFFECT, "%s %s: %s: %s changes nothing",
+            EXPECT(effect_of(v, o, plain, kept, a) != NO_EFFECT, "%s %s: %s: %s changes nothing",
                    v->cls->name, v->options, o->name, kept);
+            if (plain.hash) spelt(v, o, plain, a);
         }
+        arena_free(a);
     }
 }
 
@@ -232,20 +259,22 @@ static void works_somewhere(void)
 {
     int count;
     const layer_variant *list = layer_variants(&count);
+    arena *a = arena_new(1 << 16);
     for (int i = 0; i < count; i++) {
         if (strcmp(list[i].options, "{}") != 0) continue;
         for (const option *o = list[i].cls->options; o->name; o++) {
             bool tried = o->type != OPTION_TEXT && o->type != OPTION_NODE;
             bool works = !tried || needs_more(o);
             for (int k = 0; k < count && !works; k++) {
-                char kept[VALUE_CHARS];
+                char kept[OPTION_VALUE_CHARS];
                 const layer_variant v = made_small(&list[k], o);
                 if (v.cls != list[i].cls || names(&v, o)) continue;
-                works = effect_of(&v, o, trained_as(&v), kept) == EFFECT;
+                works = effect_of(&v, o, training_of(a, &v), kept, a) == EFFECT;
             }
             EXPECT(works, "%s: %s works nowhere", list[i].cls->name, o->name);
         }
     }
+    arena_free(a);
 }
 
 extern const test_suite test_option_effect;
