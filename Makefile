@@ -10,7 +10,7 @@ endif
 MARCH ?= $(if $(filter x86_64,$(shell uname -m)),x86-64-v3,native)
 PREFIX ?= /usr/local
 
-PACKAGES := openblas yaml-0.1 sqlite3 jansson zlib nettle
+PACKAGES := openblas yaml-0.1 sqlite3 jansson zlib nettle libutf8proc
 CPPFLAGS := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lsentencepiece -lstdc++ -lpthread -lm $(LDLIBS)
 

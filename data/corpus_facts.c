@@ -1,5 +1,7 @@
 /* What an open corpus says of itself. */
 
+#include <string.h>
+
 #include "data/corpus_class.h"
 
 corpus_split *corpus_get(corpus *c, split_kind kind)

@@ -10,10 +10,10 @@
  * What is looked up depends on the text alone; carried are the last order - 1 tokens and what the
  * convolution sees of the past.
  *
- * With `fold`, tokens that differ in case and spaces alone are looked up as one.
+ * With `fold`, tokens that differ in case, accents and spaces alone are looked up as one.
  *
  * DIFFERS: convolutions start near zero instead of at it; tables of other layers may have the same
- * sizes (multipliers differ); folding knows the letters of ASCII, and leaves accents. */
+ * sizes (multipliers differ). */
 #include "layers/engram_ids.h"
 
 #include "core/ops/ops_recurrent.h"
@@ -43,7 +43,8 @@ static const option OPTIONS[] = {
     {"conv", OPTION_INT, OPTION_AT(conv), .initial = "4", .min = 0, .max = 64,
      .help = "positions of the short convolution, `order` apart; 0: none"},
     {"fold", OPTION_BOOL, OPTION_AT(fold), .initial = "false",
-     .help = "look tokens up without case and outer spaces (published); tokens need texts"},
+     .help =
+         "look tokens up without case, accents and outer spaces (published); tokens need texts"},
     {"gate", OPTION_CHOICE, OPTION_AT(gate), .initial = "plain", .choices = "plain|root",
      .help = "how the stream decides: sigmoid of the score, or of its signed root"},
     {0}};
@@ -270,6 +271,13 @@ static bool engram_memories(const layer *self, layer_memories *m)
     return true;
 }
 
+/* By which rules tokens are one: in identities, for tables folded by others are others. */
+static const char *engram_content(const layer *self, arena *a)
+{
+    (void)a;
+    return ((const engram_options *)self->options)->fold ? "letters of Unicode" : NULL;
+}
+
 extern const layer_class engram_layer;
 const layer_class engram_layer = {
     .name = "engram",
@@ -277,6 +285,7 @@ const layer_class engram_layer = {
     .help = "hashed tables of n-grams, of which the stream takes what it asks for",
     .options = OPTIONS,
     .options_bytes = sizeof(engram_options),
+    .content = engram_content,
     .needs = engram_needs,
     .check = engram_check,
     .build = engram_build,

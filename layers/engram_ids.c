@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 static bool is_prime(int64_t n)
 {
@@ -55,14 +56,45 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Small letters, one space for several, none at the ends; where that leaves nothing, a space. */
+/* Compatible forms, without marks that take no space, small letters: of one that does not decompose
+ * further. Returns the bytes written. */
+static int64_t fold_letter(char *out, utf8proc_int32_t letter)
+{
+    if (utf8proc_category(letter) == UTF8PROC_CATEGORY_MN) return 0;
+    return utf8proc_encode_char(utf8proc_tolower(letter), (utf8proc_uint8_t *)out);
+}
+
+/* The letters of a text; what is no UTF-8 stays as it is. */
+static const char *folded_letters(arena *a, const char *text)
+{
+    enum {
+        DECOMPOSED = UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE
+    };
+    utf8proc_uint8_t *whole;
+    utf8proc_ssize_t bytes =
+        utf8proc_map((const utf8proc_uint8_t *)text, 0, &whole, (utf8proc_option_t)DECOMPOSED);
+    if (bytes < 0) return text;
+    /* A small letter may take a byte more than its capital. */
+    char *out = arena_push_zero(a, 2 * (int64_t)bytes + 4, 1), *to = out;
+    utf8proc_int32_t letter;
+    for (utf8proc_ssize_t at = 0, n; at < bytes; at += n) {
+        n = utf8proc_iterate(whole + at, bytes - at, &letter);
+        CHECK(n > 0, "%lld: no character", (long long)n);
+        to += fold_letter(to, letter);
+    }
+    free(whole);
+    return out;
+}
+
+/* One space for several, none at the ends; where that leaves nothing, a space. */
 static const char *plain(arena *a, const char *text)
 {
+    text = folded_letters(a, text);
     char *out = arena_push(a, (int64_t)strlen(text) + 2, 1);
     int64_t n = 0;
     for (const char *p = text; *p; p++) {
         if (!is_space(*p)) {
-            out[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+            out[n++] = *p;
         } else if (n > 0 && out[n - 1] != ' ') {
             out[n++] = ' ';
         }

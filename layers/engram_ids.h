@@ -26,9 +26,10 @@ engram_ids engram_ids_new(int64_t order, int64_t heads, int64_t rows, int64_t vo
  * order - 1 tokens lie before it; ids of `vocab` and more are where no document is. */
 void engram_ids_rows(const engram_ids *h, const int32_t *tokens, int64_t vocab, int32_t *out);
 
-/* Tokens whose texts differ in case and spaces alone (ASCII's) become the first of them: folded
- * [vocab]. A token without a text of its own (nothing, or U+FFFD for what is no character) stays
- * what it is. */
+/* Tokens whose texts differ in case, accents, spaces and the form of their letters alone become the
+ * first of them: folded [vocab]. As published: NFKC, NFD, no nonspacing marks, small letters, one
+ * space for several, none at the ends. A token without a text of its own (nothing, or U+FFFD for
+ * what is no character) stays what it is. */
 void engram_ids_fold(int32_t *folded, const char *const *text, int64_t vocab);
 
 #endif

@@ -20,7 +20,7 @@ suite=${DEBIAN_SUITE:-bookworm}
 root=$PWD/build/aarch64/root
 libraries=$root/usr/lib/aarch64-linux-gnu
 packages="libc6-dev libgomp1 libopenblas-openmp-dev libyaml-dev libsqlite3-dev libjansson-dev zlib1g-dev
-    nettle-dev libsentencepiece-dev libstdc++-12-dev"
+    nettle-dev libutf8proc-dev libsentencepiece-dev libstdc++-12-dev"
 
 # Where this machine's apt takes Debian from; apt itself reads its sources, whatever their form.
 mirror() {

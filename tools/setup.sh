@@ -18,6 +18,7 @@ build library sqlite3 libsqlite3-dev sqlite-devel sqlite sqlite
 build library jansson libjansson-dev jansson-devel jansson jansson
 build library zlib zlib1g-dev zlib-devel zlib zlib
 build library nettle nettle-dev nettle-devel nettle nettle
+build library libutf8proc libutf8proc-dev utf8proc-devel libutf8proc utf8proc
 build program g++ g++ gcc-c++ gcc gcc
 build header sentencepiece_processor.h libsentencepiece-dev sentencepiece-devel sentencepiece sentencepiece
 demo program bible bible-kjv ? ? ?

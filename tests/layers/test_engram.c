@@ -115,18 +115,36 @@ static void longer_than_the_document(void)
     layer_apply_free(a);
 }
 
+static void expect_folded(const char *const *text, const int32_t *expected, int64_t n)
+{
+    int32_t folded[32];
+    CHECK(n <= 32, "%lld texts", (long long)n);
+    engram_ids_fold(folded, text, n);
+    for (int64_t i = 0; i < n; i++) {
+        EXPECT(folded[i] == expected[i], "'%s' is %d, not %d", text[i], folded[i], expected[i]);
+    }
+}
+
 static void folding(void)
 {
     static const char *const text[] = {"the",          " The",     "THE ", "then", " ",
                                        "\n\t",         "",         "a  b", "A b",  "\xEF\xBF\xBD",
                                        "\xEF\xBF\xBD", "\xC3\x89", ""};
     static const int32_t expected[] = {0, 0, 0, 3, 4, 4, 6, 7, 7, 9, 10, 11, 12};
-    enum { N = sizeof expected / sizeof *expected };
-    int32_t folded[N];
-    engram_ids_fold(folded, text, N);
-    for (int i = 0; i < N; i++) {
-        EXPECT(folded[i] == expected[i], "'%s' is %d, not %d", text[i], folded[i], expected[i]);
-    }
+    expect_folded(text, expected, sizeof expected / sizeof *expected);
+}
+
+/* As the published normaliser does: NFKC, NFD, no nonspacing marks, small letters one by one. */
+static void folding_of_all_letters(void)
+{
+    static const char *const text[] = {
+        "e",      "\u00c9", "e\u0301",      "\uff25",       "fi", "\ufb01",
+        "\u03a3", "\u03c3", "\u03c2",       "\u00df",       "ss", "\u0130",
+        "i",      "a b",    "A\u00a0b",     "\u3000\u00a0", " ",  "\u0915\u093f",
+        "\u0915", "\xff",   "\u0416\u0410", "\u0436\u0430"};
+    static const int32_t expected[] = {0,  0,  0,  0,  4,  4,  6,  6,  8,  9,  10,
+                                       11, 11, 13, 13, 15, 15, 17, 18, 19, 20, 20};
+    expect_folded(text, expected, sizeof expected / sizeof *expected);
 }
 
 /* With it, "Ab" is looked up as "ab"; without text, ids are as they are. */
@@ -172,6 +190,7 @@ const test_suite test_engram = {"layers/engram",
                                  {"rows_depend_on_the_n_gram", rows_depend_on_the_n_gram},
                                  {"longer_than_the_document", longer_than_the_document},
                                  {"folding", folding},
+                                 {"folding_of_all_letters", folding_of_all_letters},
                                  {"folded_layer", folded_layer},
                                  {"too_many_rows", too_many_rows},
                                  {0}}};
