@@ -79,6 +79,14 @@ int params_find(const params *p, const char *name)
     return -1;
 }
 
+bool params_have_pieces(const params *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        if (p->list[i].pieces > 1) return true;
+    }
+    return false;
+}
+
 int64_t params_elements(const params *p)
 {
     int64_t sum = 0;

@@ -83,6 +83,8 @@ void params_seal(params *p);
 int params_find(const params *p, const char *name);
 /* Fills values [total] by each parameter's init; numbers depend on seed and name only. */
 void params_start(const params *p, real *values, uint64_t seed);
+/* Whether any is made of pieces: the model has experts. */
+bool params_have_pieces(const params *p);
 /* Sums over parameters (tables and padding excluded): all, and active per token. */
 int64_t params_elements(const params *p);
 int64_t params_active(const params *p);

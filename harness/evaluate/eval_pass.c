@@ -5,6 +5,7 @@
 
 #include "core/base/host.h"
 #include "harness/evaluate/eval_keep.h"
+#include "harness/evaluate/eval_ranks.h"
 
 static int64_t lanes_for(int64_t rows, int64_t at_most)
 {
@@ -22,15 +23,6 @@ static bool watched(const eval_pass *p)
     return task->watch || task->forget || task->learner;
 }
 
-static bool has_experts(const model *m)
-{
-    const params *all = model_params_const(m);
-    for (int i = 0; i < all->count; i++) {
-        if (all->list[i].pieces > 1) return true;
-    }
-    return false;
-}
-
 /* Rows that a lane of experts reads together: each expert's weights are packed once for all its
  * tokens, and 2,048 tokens are enough to make that cheap. Only where kernels are our own: with them
  * an element's bits do not depend on how many rows there are, so that lanes may be what is fast; a
@@ -40,7 +32,8 @@ static int64_t rows_of_experts(const eval_pass *p)
 {
     enum { TOKENS = 2048 };
     const model *m = p->task->model;
-    if (!has_experts(m) || !model_kernels(m).products || !model_takes_turns(m) || watched(p))
+    if (!params_have_pieces(model_params_const(m)) || !model_kernels(m).products ||
+        !model_takes_turns(m) || watched(p))
         return 1;
     int64_t all = p->task->options->rows, rows = 1;
     while (rows < all && (all % rows != 0 || rows * p->context < TOKENS)) {
@@ -127,6 +120,7 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
         learns ? MAX(p->context, dynamic_learner_segment(&o->dynamic, task->model)) : p->context;
     p->lane_count = learns ? o->rows : lanes_for(o->rows / rows_of_experts(p), task->lanes);
     p->lane_rows = o->rows / p->lane_count;
+    p->own = (rank_lanes){0, p->lane_count};
     open_lanes(p, a);
     /* What a model has learned it carries through the document. */
     int64_t span = o->span ? o->span : !learns && stateless(p) ? p->context : 0;
@@ -233,9 +227,10 @@ static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row
                         .losses = text->losses + cell};
 }
 
-static void run_lane(void *arg, int64_t lane, int thread)
+static void run_lane(void *arg, int64_t item, int thread)
 {
     eval_pass *p = arg;
+    int64_t lane = p->own.first + item;
     const eval_call *text = &p->text.calls[0];
     const batch *b = &text->batch;
     model_state *s = p->states[lane];
@@ -281,14 +276,14 @@ static void place_calls(eval_pass *p, int64_t lane)
 static void run_lane_call(void *arg, int64_t item, int thread)
 {
     eval_pass *p = arg;
-    int64_t lane = item % p->lane_count;
-    const lane_call *which = &p->lane_calls[item];
+    int64_t index = item / p->own.count, lane = p->own.first + item % p->own.count;
+    const lane_call *which = &p->lane_calls[index * p->lane_count + lane];
     if (which->index < 0) return;
     turn mine = {.all = p->turns, .lane = lane, .call = which->index};
     model_turn in_turn = turns_of(&mine);
     model_state *hand = p->hands[thread];
     model_state_hand_take(hand, p->states[lane], which->positions, which->documents);
-    model_call call = call_of(p, &p->text.calls[item / p->lane_count], lane * p->lane_rows);
+    model_call call = call_of(p, &p->text.calls[index], lane * p->lane_rows);
     call.turn = &in_turn;
     model_begin(hand, p->tapes[thread], p->task->values, NULL);
     model_forward(hand, &call);
@@ -299,14 +294,14 @@ static void run_lane_call(void *arg, int64_t item, int thread)
 static void run_calls(eval_pass *p)
 {
     if (!p->turns) {
-        lanes_parallel(p->pool, run_lane, p, p->lane_count);
+        lanes_parallel(p->pool, run_lane, p, p->own.count);
         return;
     }
     turns_restart(p->turns);
-    for (int64_t lane = 0; lane < p->lane_count; lane++) {
-        place_calls(p, lane);
+    for (int64_t i = 0; i < p->own.count; i++) {
+        place_calls(p, p->own.first + i);
     }
-    lanes_parallel(p->pool, run_lane_call, p, p->text.count * p->lane_count);
+    lanes_parallel(p->pool, run_lane_call, p, p->text.count * p->own.count);
 }
 
 /* Row by row, in the order of the text: sums do not depend on lanes or threads. */
@@ -348,7 +343,7 @@ static void tell_reader(const eval_pass *p)
 /* What an inspection gathers is not kept. */
 static bool is_kept(const eval_pass *p)
 {
-    return p->task->keep && (!p->task->watch || p->task->watch->keep);
+    return p->task->keep && !p->ranks && (!p->task->watch || p->task->watch->keep);
 }
 
 bool eval_pass_resume(eval_pass *p, err *e)
@@ -359,7 +354,7 @@ bool eval_pass_resume(eval_pass *p, err *e)
         tell_reader(p);
         return true;
     }
-    return losses_file_empty(&p->losses_out, e);
+    return losses_file_empty(&p->losses_out, e) && eval_ranks_begin(p, e);
 }
 
 /* A saving is synced to the disk, which may take that long. */
@@ -375,22 +370,38 @@ static bool keep_part(eval_pass *p, bool stop, bool end, err *e)
     return !(stop || due) || eval_keep_save(p, end, e);
 }
 
+static bool collect_calls(eval_pass *p, err *e)
+{
+    bool ok = eval_ranks_gather(p, e);
+    for (int i = 0; ok && ranks_me(p->ranks) == 0 && i < p->text.count; i++) {
+        ok = collect_losses(p, &p->text.calls[i], e);
+    }
+    if (ok) tell_reader(p);
+    return ok;
+}
+
 /* What is kept is between two calls, before the text of the next is read. */
 bool eval_pass_run(eval_pass *p, err *e)
 {
+    bool ok = true;
     while (!p->complete) {
         bool stop = p->task->stop && *p->task->stop;
-        if (!keep_part(p, stop, false, e) || !eval_calls_next(&p->text, e)) return false;
-        if (p->text.count == 0) break;
-        if (stop) {
+        ok = ok && keep_part(p, stop, false, e) && eval_calls_next(&p->text, e);
+        eval_next next = !ok                  ? EVAL_FAILED
+                         : p->text.count == 0 ? EVAL_ENDED
+                         : stop               ? EVAL_STOPPED
+                                              : EVAL_READ;
+        if (!eval_ranks_next(p, &next, e)) return false;
+        if (next == EVAL_ENDED) break;
+        if (next == EVAL_STOPPED) {
             p->result->stopped = true;
             return true;
         }
+        /* Either rank 0 fails, and says so elsewhere; or it could read on, and this one could not.
+         */
+        if (next == EVAL_FAILED || !ok) return ranks_me(p->ranks) > 0 && ok;
         run_calls(p);
-        for (int i = 0; i < p->text.count; i++) {
-            if (!collect_losses(p, &p->text.calls[i], e)) return false;
-        }
-        tell_reader(p);
+        ok = collect_calls(p, e);
     }
     return p->complete || keep_part(p, false, true, e);
 }

@@ -18,7 +18,9 @@ typedef struct eval_pass {
     corpus_split *split;
     eval_calls text;
     int64_t lane_count, lane_rows, context;
-    int64_t time; /* positions per call: a context, or a longer segment to learn from */
+    rank_group *ranks; /* that share it (eval_ranks.h); NULL: this process alone */
+    rank_lanes own;    /* lanes that are read here */
+    int64_t time;      /* positions per call: a context, or a longer segment to learn from */
     lanes *pool;
     model_state **states;   /* [lane_count] */
     dynamic_row **learning; /* [lane_count], if the model learns; else NULL */

@@ -120,6 +120,7 @@ typedef struct eval_task {
     const char *losses_path;           /* f32 file to replace atomically, or NULL */
     const volatile sig_atomic_t *stop; /* may be NULL */
     eval_reader reader;
+    rank_group *ranks;              /* that may share it (eval_ranks.h); NULL: none */
     const eval_keep *keep;          /* NULL: what is stopped begins again */
     const eval_watch *watch;        /* may be NULL; not with a model that learns */
     const eval_forget *forget;      /* may be NULL; not with a model that learns */

@@ -6,6 +6,7 @@
 
 #include "core/base/host.h"
 #include "harness/evaluate/eval_pass.h"
+#include "harness/evaluate/eval_ranks.h"
 
 const option EVAL_OPTIONS[] = {
     {"split", OPTION_CHOICE, offsetof(eval_options, split), .initial = "validation",
@@ -156,6 +157,23 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     }
     eval_pass_close(&p);
     if (!ok) evaluate_deinit(r);
+    return ok;
+}
+
+bool evaluate_help(const eval_task *task, const rank_request *q, err *e)
+{
+    eval_task own = *task;
+    eval_options o;
+    eval_forget forget;
+    eval_ranks_task(&own, &o, &forget, q);
+    evaluation r = {.memory = arena_new(1 << 16)};
+    eval_pass p = {.task = &own, .result = &r, .losses_out.fd = -1};
+    p.split = corpus_get(task->corpus, eval_options_split(&o));
+    bool ok = eval_pass_open(&p, r.memory, e);
+    eval_ranks_join(&p);
+    ok = ok && eval_pass_run(&p, e);
+    eval_pass_close(&p);
+    evaluate_deinit(&r);
     return ok;
 }
 

@@ -16,6 +16,7 @@
 #define LOCI_HARNESS_EVALUATE_H
 
 #include "harness/evaluate/eval_task.h"
+#include "harness/evaluate/rank_calls.h"
 
 extern const option EVAL_OPTIONS[];
 
@@ -27,6 +28,9 @@ split_kind eval_options_split(const eval_options *o);
  * lacks the split, a file cannot be read or the losses not be written. */
 bool evaluate(evaluation *r, const eval_task *task, err *e);
 void evaluate_deinit(evaluation *r);
+/* On ranks other than 0: the lanes of this one, in an evaluation that rank 0 shares with it. task:
+ * what the run's evaluations have in common. */
+bool evaluate_help(const eval_task *task, const rank_request *q, err *e);
 
 /* How the figures came about, as recorded beside them; and the identity of an evaluation: 16 hex
  * digits of the hash of run, step, split and protocol. Decref the protocol. */

@@ -302,11 +302,14 @@ static bool keep_step(worker *w, err *e)
     return keep_model(w, name, (double)NAN, e);
 }
 
-/* Not so soon after the evaluation before (a last step behind one on the way) that what cannot have
- * moved yet would look stable; not where the model learns while it is evaluated. */
+/* Only where there are experts: who looks on has an evaluation to itself (eval_ranks.h), and one
+ * call at a time. Not so soon after the evaluation before (a last step behind one on the way) that
+ * what cannot have moved yet would look stable; not where the model learns while it is evaluated.
+ */
 static bool routing_is_traced(const worker *w, const train_progress *p)
 {
-    return w->work.eval.dynamic.kind == DYNAMIC_NONE &&
+    return params_have_pieces(model_params_const(w->work.model)) &&
+           w->work.eval.dynamic.kind == DYNAMIC_NONE &&
            2 * (p->step - p->eval_at) >= w->work.train.eval_every;
 }
 

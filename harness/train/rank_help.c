@@ -8,6 +8,7 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
 {
     char path[FILE_PATH_BYTES];
     train_report ignored;
+    eval_task task;
     err told;
     switch ((rank_call)q->call) {
     case RANK_TRAINER:
@@ -21,6 +22,9 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
     case RANK_STEP:
         file_failpoint("helped_step");
         return trainer_step(*t, &ignored, e);
+    case RANK_EVALUATE:
+        task = workload_evaluation(w, trainer_values(*t), 1, NULL);
+        return evaluate_help(&task, q, e);
     case RANK_STATES:
         return trainer_gather_states(*t, e);
     case RANK_DROP:

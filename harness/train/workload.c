@@ -147,7 +147,8 @@ eval_task workload_evaluation(const workload *w, const real *values, int threads
                        .threads = threads,
                        .lanes = w->shape.lanes,
                        .seed = (uint64_t)w->seed,
-                       .stop = stop};
+                       .stop = stop,
+                       .ranks = w->ranks};
 }
 
 bool workload_start(const workload *w, real *values, err *e)
