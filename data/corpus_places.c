@@ -104,7 +104,7 @@ int corpus_cache_lock(const char *cache, err *e)
     if (fd < 0) return -1;
     while (flock(fd, LOCK_EX) != 0) {
         if (errno == EINTR) continue;
-        err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+        file_failed(e, path, "cannot be locked");
         close(fd);
         return -1;
     }

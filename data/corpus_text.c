@@ -59,7 +59,8 @@ static bool save_counts(const corpus *c, const int64_t *counts, err *e)
            file_write(path, counts, (size_t)c->vocab * sizeof *counts, e);
 }
 
-/* Counts that do not add up to the split are of another corpus, or cut off: counted again. */
+/* Counts that do not add up to the split are of another corpus, or cut off: counted again. A cache
+ * that cannot be written costs the next one its time, nothing else. */
 int64_t *corpus_token_counts(corpus *c, err *e)
 {
     int64_t *counts = calloc((size_t)c->vocab, sizeof *counts);
@@ -70,7 +71,9 @@ int64_t *corpus_token_counts(corpus *c, err *e)
         err_set(e, "the counts of its tokens are not in the cache, and its text is not there");
     } else if (!ok) {
         memset(counts, 0, (size_t)c->vocab * sizeof *counts);
-        ok = count_split(&c->splits[SPLIT_TRAIN], counts, ids, e) && save_counts(c, counts, e);
+        err ignored;
+        ok = count_split(&c->splits[SPLIT_TRAIN], counts, ids, e);
+        if (ok) save_counts(c, counts, &ignored);
     }
     free(ids);
     if (ok) return counts;

@@ -1,13 +1,13 @@
 #include "data/file_stamp.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/stat.h>
+
+#include "core/base/file.h"
 
 bool file_stamp(const char *path, int64_t *bytes, int64_t *stamp, err *e)
 {
     struct stat s;
-    if (stat(path, &s) != 0) return err_set(e, "%s: cannot be found: %s", path, strerror(errno));
+    if (stat(path, &s) != 0) return file_failed(e, path, "cannot be found");
     int64_t changed_ns = (int64_t)s.st_ctim.tv_sec * 1000000000 + s.st_ctim.tv_nsec;
     *bytes = s.st_size;
     *stamp = (int64_t)(((uint64_t)changed_ns ^ (uint64_t)s.st_ino * 0x9e3779b97f4a7c15u) >> 1);

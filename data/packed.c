@@ -96,7 +96,7 @@ bool packed_find_file(packed_kind *kind, const char **what, const char *path, er
     int fd = file_open(path, NULL, e);
     if (fd < 0) return false;
     ssize_t got = pread(fd, start, sizeof start, 0);
-    if (got < 0) err_set(e, "%s: cannot be read: %s", path, strerror(errno));
+    if (got < 0) file_failed(e, path, "cannot be read");
     close(fd);
     if (got < 0) return false;
     *kind = packed_find(start, (size_t)got, what);

@@ -92,7 +92,7 @@ static bool read_all(const reader *r, int fd, int file, int64_t offset, int64_t 
     for (int64_t done = 0; done < bytes;) {
         ssize_t got = pread(fd, (char *)out + done, (size_t)(bytes - done), offset + done);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return err_set(e, "%s: cannot be read: %s", r->paths[file], strerror(errno));
+        if (got < 0) return file_failed(e, r->paths[file], "cannot be read");
         if (got == 0) {
             long long at = offset + done, end = offset + bytes;
             return err_set(e,

@@ -159,7 +159,7 @@ static ssize_t read_start(unsigned char start[SHARD_START_BYTES], int64_t *file_
     int fd = file_open(path, file_bytes, e);
     if (fd < 0) return -1;
     ssize_t got = pread(fd, start, SHARD_START_BYTES, 0);
-    if (got < 0) err_set(e, "%s: cannot be read: %s", path, strerror(errno));
+    if (got < 0) file_failed(e, path, "cannot be read");
     close(fd);
     return got;
 }

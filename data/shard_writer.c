@@ -97,7 +97,7 @@ static bool close_file(shard_writer *w, err *e)
     header_bytes(w, header);
     if (w->format == SHARDS_LLMC &&
         pwrite(w->out.fd, header, SHARD_HEADER_BYTES, 0) != SHARD_HEADER_BYTES) {
-        return err_set(e, "%s/%s: the header cannot be written", w->folder, name);
+        return file_failed(e, w->out.temporary, "the header cannot be written");
     }
     if (!file_out_commit(&w->out, e) || !file_join(path, w->folder, name, e) ||
         !file_sha256(hex, path, e)) {

@@ -25,7 +25,7 @@ static const option OPTIONS[] = {
 static bool write_rows(const export_call *o, store *s, const char *name, err *e)
 {
     FILE *f = o->to ? fopen(o->to, "w") : stdout;
-    if (!f) return err_set(e, "%s: cannot be written: %s", o->to, strerror(errno));
+    if (!f) return file_failed(e, o->to, "cannot be written");
     bool ok = export_rows(f, s, name, (export_what)o->what, (export_format)o->format, e);
     if (o->to && fclose(f) != 0) ok = err_set(e, "%s: cannot be written; make room", o->to);
     return ok;

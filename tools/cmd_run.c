@@ -79,7 +79,9 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.evaluated) fprintf(stderr, ", %d evaluated as the spec asks now", r.evaluated);
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
-        if (r.failed) fprintf(stderr, " (why: loci status %s)", x->spec->name);
+        if (r.failed) {
+            fprintf(stderr, " (why: loci status %s; again: --retry failed)", x->spec->name);
+        }
         if (r.interrupted) {
             fprintf(stderr, "; loci run %s goes on\n", c->words[0]);
         } else {

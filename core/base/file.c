@@ -12,9 +12,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool failed(err *e, const char *path, const char *what)
+/* What can be done about it; "" where the words of the system say as much. */
+static const char *remedy_of(int why)
 {
-    return err_set(e, "%s: %s: %s", path, what, strerror(errno));
+    switch (why) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; make room";
+    case EMFILE:
+        return "; allow more open files (ulimit -n)";
+    case ENFILE:
+        return "; the machine has as many files open as it can, end other programs";
+    case EIO:
+        return "; the disk or the way to it fails, use another folder";
+    case ESTALE:
+        return "; it was removed or replaced on the file server, try again";
+    case ENOMEM:
+        return "; close other programs or use fewer --jobs";
+    default:
+        return "";
+    }
+}
+
+bool file_failed(err *e, const char *path, const char *what)
+{
+    int why = errno;
+    return err_set(e, "%s: %s: %s%s", path, what, strerror(why), remedy_of(why));
 }
 
 bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e)
@@ -26,15 +49,21 @@ bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, 
                    FILE_PATH_BYTES - 1);
 }
 
+/* By errno: it is known that there is nothing. */
+static bool is_absence(int why)
+{
+    return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG || why == ELOOP;
+}
+
 bool file_exists(const char *path)
 {
-    return access(path, F_OK) == 0;
+    return access(path, F_OK) == 0 || !is_absence(errno);
 }
 
 bool file_is_folder(const char *path)
 {
     struct stat s;
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+    return stat(path, &s) == 0 ? S_ISDIR(s.st_mode) : !is_absence(errno);
 }
 
 bool file_is_link(const char *path)
@@ -46,7 +75,7 @@ bool file_is_link(const char *path)
 bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e)
 {
     struct stat s;
-    if (stat(path, &s) != 0) return failed(e, path, "cannot be found");
+    if (stat(path, &s) != 0) return file_failed(e, path, "cannot be found");
     if (bytes) *bytes = s.st_size;
     if (changed_ns) *changed_ns = (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
     return true;
@@ -59,11 +88,13 @@ static int open_regular(const char *path, int flags, struct stat *s, err *e)
 {
     int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     if (fd < 0) {
-        failed(e, path, "cannot be opened");
+        file_failed(e, path, "cannot be opened");
         return -1;
     }
-    if (fstat(fd, s) != 0 || !S_ISREG(s->st_mode)) {
-        err_set(e, "%s: is not a file; give the path of a regular file", path);
+    bool looked = fstat(fd, s) == 0;
+    if (!looked || !S_ISREG(s->st_mode)) {
+        if (!looked) file_failed(e, path, "cannot be read");
+        if (looked) err_set(e, "%s: is not a file; give the path of a regular file", path);
         close(fd);
         return -1;
     }
@@ -90,7 +121,7 @@ static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
     for (size_t done = 0; done < bytes;) {
         ssize_t n = read(fd, out + done, bytes - done);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return failed(e, path, "cannot be read");
+        if (n < 0) return file_failed(e, path, "cannot be read");
         if (n == 0) return err_set(e, "%s: became shorter while it was read; try again", path);
         done += (size_t)n;
     }
@@ -143,7 +174,7 @@ bool file_map_open(file_map *map, const char *path, err *e)
         void *data = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         ok = data != MAP_FAILED;
         if (ok) *map = (file_map){.data = data, .bytes = (size_t)bytes};
-        if (!ok) failed(e, path, "cannot be mapped");
+        if (!ok) file_failed(e, path, "cannot be mapped");
     }
     close(fd);
     return ok;
@@ -181,10 +212,10 @@ static void parent_of(char out[FILE_PATH_BYTES], const char *path)
 bool file_sync_folder(const char *path, err *e)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return failed(e, path, "cannot be opened as a folder");
+    if (fd < 0) return file_failed(e, path, "cannot be opened as a folder");
     /* Some file systems cannot sync a folder (EINVAL); there the rename has to be enough. */
     bool ok = fsync(fd) == 0 || errno == EINVAL;
-    if (!ok) failed(e, path, "cannot be synced");
+    if (!ok) file_failed(e, path, "cannot be synced");
     close(fd);
     return ok;
 }
@@ -214,7 +245,7 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
     for (size_t done = 0; done < bytes;) {
         ssize_t n = write(f->fd, p + done, MIN(bytes - done, (size_t)1 << 30));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return failed(e, f->temporary, "cannot be written");
+        if (n < 0) return file_failed(e, f->temporary, "cannot be written");
         done += (size_t)n;
     }
     if (f->hash) sha256_add(f->hash, data, bytes);
@@ -225,11 +256,11 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
 bool file_out_commit(file_out *f, err *e)
 {
     CHECK(f->fd >= 0, "%s is not open", f->path);
-    if (fsync(f->fd) != 0) return failed(e, f->temporary, "cannot be synced");
+    if (fsync(f->fd) != 0) return file_failed(e, f->temporary, "cannot be synced");
     int closed = close(f->fd);
     f->fd = -1;
     if (closed != 0 || rename(f->temporary, f->path) != 0) {
-        failed(e, f->path, "cannot be replaced");
+        file_failed(e, f->path, "cannot be replaced");
         unlink(f->temporary);
         return false;
     }
@@ -273,12 +304,14 @@ bool file_make_folders(const char *path, err *e)
         if (was != '/' && was != 0) continue;
         *c = 0;
         if (mkdir(part, 0777) != 0 && errno != EEXIST) {
-            return failed(e, part, "folder cannot be made");
+            return file_failed(e, part, "folder cannot be made");
         }
         *c = was;
         if (was == 0) break;
     }
-    return file_is_folder(path) || err_set(e, "%s: is not a folder; remove or rename it", path);
+    struct stat s;
+    if (stat(path, &s) != 0) return file_failed(e, path, "folder cannot be made");
+    return S_ISDIR(s.st_mode) || err_set(e, "%s: is not a folder; remove or rename it", path);
 }
 
 /* ---- links ---- */
@@ -312,7 +345,7 @@ bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char 
 
 bool file_remove(const char *path, err *e)
 {
-    return unlink(path) == 0 || errno == ENOENT || failed(e, path, "cannot be removed");
+    return unlink(path) == 0 || errno == ENOENT || file_failed(e, path, "cannot be removed");
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -323,7 +356,7 @@ static int by_bytes(const void *a, const void *b)
 bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e)
 {
     DIR *d = opendir(folder);
-    if (!d) return failed(e, folder, "folder cannot be opened");
+    if (!d) return file_failed(e, folder, "folder cannot be opened");
     int64_t n = 0, capacity = 64;
     const char **list = ARENA_NEW(a, const char *, capacity);
     errno = 0;
@@ -337,7 +370,7 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
         }
         list[n++] = arena_strdup(a, entry->d_name);
     }
-    bool ok = errno == 0 || failed(e, folder, "folder cannot be read");
+    bool ok = errno == 0 || file_failed(e, folder, "folder cannot be read");
     closedir(d);
     if (n > 1) qsort(list, (size_t)n, sizeof *list, by_bytes);
     *names = list;
@@ -348,7 +381,7 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
 static bool remove_any(const char *path, int depth, err *e)
 {
     struct stat s;
-    if (lstat(path, &s) != 0) return errno == ENOENT || failed(e, path, "cannot be looked at");
+    if (lstat(path, &s) != 0) return errno == ENOENT || file_failed(e, path, "cannot be looked at");
     if (!S_ISDIR(s.st_mode)) return file_remove(path, e);
     if (depth > 64) return err_set(e, "%s: folders are nested too deeply to remove", path);
     arena_auto *a = arena_new(1 << 16);
@@ -360,7 +393,7 @@ static bool remove_any(const char *path, int depth, err *e)
         ok = file_join(inner, path, names[i], e) && remove_any(inner, depth + 1, e);
     }
     if (!ok) return false;
-    return rmdir(path) == 0 || errno == ENOENT || failed(e, path, "folder cannot be removed");
+    return rmdir(path) == 0 || errno == ENOENT || file_failed(e, path, "folder cannot be removed");
 }
 
 bool file_remove_tree(const char *path, err *e)

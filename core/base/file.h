@@ -9,9 +9,15 @@
 
 enum { FILE_PATH_BYTES = 4096 };
 
+/* False, and e from errno: "path: what: the system's words; what to do". For all who open, read or
+ * write by system calls of their own. */
+bool file_failed(err *e, const char *path, const char *what);
+
 /* Joins with '/' into out [FILE_PATH_BYTES]; a path that does not fit is an error. */
 bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
 
+/* Where it cannot be found out (a disk that fails, a folder that may not be searched) they say yes:
+ * whoever opens it is told why not, and nothing is taken for missing that is there. */
 bool file_exists(const char *path);
 bool file_is_folder(const char *path); /* or a link to one */
 bool file_is_link(const char *path);

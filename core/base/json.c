@@ -50,20 +50,26 @@ int json_utf8_bytes(const char *text)
     return wrong ? 0 : n;
 }
 
-json_t *json_read(const char *path, err *e)
+json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
 {
-    file_map_auto map = {0};
-    if (!file_map_open(&map, path, e)) return NULL;
-    if (map.bytes > JSON_FILE_BYTES) {
-        err_set(e, "%s: of %zu bytes; no file of JSON here has more than 256 MiB", path, map.bytes);
-        file_map_close(&map);
+    if (bytes > JSON_FILE_BYTES) {
+        err_set(e, "%s: of %zu bytes; no file of JSON here has more than 256 MiB", path, bytes);
         return NULL;
     }
     json_error_t where;
-    json_t *value = json_loadb((const char *)map.data, map.bytes, JSON_REJECT_DUPLICATES, &where);
+    json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where);
     if (!value) {
         err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
     }
+    return value;
+}
+
+json_t *json_read(const char *path, err *e)
+{
+    size_t bytes;
+    char *text = file_read(path, &bytes, e);
+    json_t *value = text ? json_parse(text, bytes, path, e) : NULL;
+    free(text);
     return value;
 }
 

@@ -114,7 +114,7 @@ static bool measure_slices(eval_pass *p, err *e)
     }
     r->slices = ARENA_NEW(r->memory, slices, 1);
     return slices_measure(r->slices, p->task->corpus, eval_options_split(p->task->options), list,
-                          r->count, p->losses_out.fd, e);
+                          r->count, &p->losses_out, e);
 }
 
 static bool answers_only(const corpus_split *s)

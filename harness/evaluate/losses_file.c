@@ -44,7 +44,7 @@ bool losses_file_open(losses_file *f, const char *path, const char *part, err *e
     }
     f->fd = open_nameless(f);
     if (f->fd >= 0) return true;
-    return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
+    return file_failed(e, f->temporary, "cannot be written");
 }
 
 bool losses_file_empty(losses_file *f, err *e)
@@ -61,10 +61,7 @@ bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t tok
     while (left > 0) {
         ssize_t wrote = pwrite(f->fd, data, left, at);
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) {
-            return err_set(e, "%s: cannot be written: %s; make room", f->temporary,
-                           strerror(errno));
-        }
+        if (wrote < 0) return file_failed(e, f->temporary, "cannot be written");
         data += wrote;
         at += wrote;
         left -= (size_t)wrote;
@@ -84,7 +81,7 @@ bool losses_file_close(losses_file *f, bool keep, err *e)
         return true;
     }
     if (ok && rename(f->temporary, f->path) == 0) return true;
-    err_set(e, "%s: cannot be written: %s", f->path, strerror(errno));
+    file_failed(e, f->path, "cannot be written");
     unlink(f->temporary);
     return false;
 }

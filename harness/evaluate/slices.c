@@ -36,7 +36,7 @@ typedef struct slice_pass {
     int32_t *ids;  /* [PIECE] */
     float *losses; /* [PIECE] */
     int64_t at;    /* losses read */
-    int fd;
+    const losses_file *from;
 } slice_pass;
 
 static bool read_losses(slice_pass *p, int64_t n, err *e)
@@ -45,12 +45,11 @@ static bool read_losses(slice_pass *p, int64_t n, err *e)
     size_t left = (size_t)n * sizeof(float);
     off_t from = (off_t)(p->at * (int64_t)sizeof(float));
     while (left > 0) {
-        ssize_t got = pread(p->fd, to, left, from);
+        ssize_t got = pread(p->from->fd, to, left, from);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-            return err_set(e, "losses of tokens cannot be read: %s",
-                           got < 0 ? strerror(errno) : "the file is too short");
-        }
+        const char *path = p->from->temporary;
+        if (got < 0) return file_failed(e, path, "cannot be read");
+        if (got == 0) return err_set(e, "%s: became shorter while it was read; try again", path);
         to += got;
         from += got;
         left -= (size_t)got;
@@ -99,19 +98,20 @@ static int part_of(int64_t number, int64_t n, int64_t before, int64_t total)
     return (int)MIN(before * SLICE_PARTS / MAX(total, (int64_t)1), (int64_t)SLICE_PARTS - 1);
 }
 
-/* Without a training split, or where it cannot be counted, there are no slices by frequency; an
- * evaluation does not fail for it. */
-static void count_tokens(slice_pass *p, corpus *c, int64_t vocab)
+/* Without a training split, or where neither its text nor its counts are at hand, there are no
+ * slices by frequency; an evaluation does not fail for it. */
+static bool count_tokens(slice_pass *p, corpus *c, int64_t vocab, err *e)
 {
-    err ignored;
-    p->counts = corpus_get(c, SPLIT_TRAIN) ? corpus_token_counts(c, &ignored) : NULL;
+    const corpus_split *train = corpus_get(c, SPLIT_TRAIN);
+    p->counts = train ? corpus_token_counts(c, e) : NULL;
     for (int64_t i = 0; p->counts && i < vocab; i++) {
         p->frequency[i] = slices_bucket(p->counts[i]);
     }
+    return p->counts || !train || split_documents(train) == 0;
 }
 
 bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document *documents,
-                    int64_t n, int fd, err *e)
+                    int64_t n, const losses_file *losses, err *e)
 {
     int64_t vocab = corpus_vocab(c), total = 0;
     *s = (slices){.parts = (int)MIN(n, (int64_t)SLICE_PARTS)};
@@ -119,7 +119,7 @@ bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document
         total += documents[i].tokens;
     }
     arena_auto *a = arena_new(1 << 18);
-    slice_pass p = {.out = s, .split = corpus_get(c, split), .fd = fd};
+    slice_pass p = {.out = s, .split = corpus_get(c, split), .from = losses};
     p.frequency = ARENA_NEW(a, int, vocab);
     p.seen = ARENA_NEW(a, token_seen, vocab);
     p.ids = ARENA_NEW(a, int32_t, PIECE);
@@ -127,10 +127,10 @@ bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document
     for (int64_t i = 0; i < vocab; i++) {
         p.seen[i].document = -1;
     }
-    count_tokens(&p, c, vocab);
+    bool ok = count_tokens(&p, c, vocab, e);
     s->known[SLICE_POSITION] = s->known[SLICE_REPETITION] = true;
     s->known[SLICE_FREQUENCY] = p.counts;
-    bool ok = p.split || err_set(e, "the corpus has no %s split", split_name(split));
+    ok = ok && (p.split || err_set(e, "the corpus has no %s split", split_name(split)));
     int64_t before = 0;
     for (int64_t i = 0; ok && i < n; i++) {
         ok = add_document(&p, &documents[i], i, part_of(i, n, before, total), e);

@@ -16,6 +16,7 @@
 
 #include "core/base/json.h"
 #include "data/corpus.h"
+#include "harness/evaluate/losses_file.h"
 
 typedef enum slice_kind {
     SLICE_POSITION,
@@ -47,10 +48,10 @@ typedef struct slice_document {
 int slices_bucket(int64_t n);
 int64_t slices_bucket_low(int bucket);
 
-/* Sums up the losses of n documents, which `fd` holds one after the other from its beginning (f32,
- * read by offset; the descriptor's own position is not moved). */
+/* Sums up the losses of n documents, which `from` holds one after the other from its beginning
+ * (f32, read by offset; the descriptor's own position is not moved). */
 bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document *documents,
-                    int64_t n, int fd, err *e);
+                    int64_t n, const losses_file *from, err *e);
 
 /* {"parts": n, "position": [{"from": 0, "tokens": [by part], "nats": [by part]}, ...], ...};
  * buckets without a token are left out. Decref it. */

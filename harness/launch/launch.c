@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/host.h"
 #include "core/base/json.h"
 #include "harness/run/run_folder.h"
@@ -50,7 +51,7 @@ static bool make_folder(launch *l, const experiment *x, const char *out, err *e)
     time_t now = time(NULL);
     struct tm utc;
     if (!file_own_folder(root, out, "launch", e)) return false;
-    if (!realpath(root, whole)) return err_set(e, "%s: %s", root, strerror(errno));
+    if (!realpath(root, whole)) return file_failed(e, root, "cannot be found");
     strftime(moment, sizeof moment, "%Y%m%dT%H%M%S", gmtime_r(&now, &utc));
     for (int i = 1; i < 1000; i++) {
         snprintf(id, sizeof id, "%s-%s", moment, x->spec->name);
@@ -61,7 +62,7 @@ static bool make_folder(launch *l, const experiment *x, const char *out, err *e)
         }
         if (errno != EEXIST) break;
     }
-    return err_set(e, "%s: cannot be made: %s", l->folder, strerror(errno));
+    return file_failed(e, l->folder, "cannot be made");
 }
 
 static bool write_text(const launch *l, const char *name, const char *text, err *e)
@@ -75,7 +76,7 @@ static bool copy_program(const launch *l, err *e)
     char path[FILE_PATH_BYTES];
     if (!file_join(path, l->folder, "loci", e) || !file_copy("/proc/self/exe", path, e))
         return false;
-    return chmod(path, 0755) == 0 || err_set(e, "%s: %s", path, strerror(errno));
+    return chmod(path, 0755) == 0 || file_failed(e, path, "cannot be made executable");
 }
 
 /* The tree as it is now: a file that it extends may change before a task begins. */

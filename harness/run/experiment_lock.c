@@ -25,7 +25,7 @@ static int take(const char *out, const char *name, int kind, const char *busy, e
     if (errno == EWOULDBLOCK) {
         err_set(e, "experiment '%s' %s", name, busy);
     } else {
-        err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+        file_failed(e, path, "cannot be locked");
     }
     close(lock);
     return -1;

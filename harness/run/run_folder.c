@@ -43,7 +43,7 @@ int run_folder_lock(const char *folder, err *e)
     if (busy) {
         err_set(e, "%s: another process is working on this run; wait for it or stop it", folder);
     } else {
-        err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+        file_failed(e, path, "cannot be locked");
     }
     close(fd);
     return busy ? RUN_FOLDER_BUSY : -1;

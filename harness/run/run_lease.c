@@ -108,7 +108,9 @@ static bool write_line(run_lease *l)
     /* One length for ever, so that no end of an older line stays behind a shorter one. */
     int n = snprintf(line, sizeof line, "%s %lld %s %012lld\n", h->host, (long long)h->pid,
                      h->job[0] ? h->job : "-", (long long)h->beat);
-    return pwrite(l->lock, line, (size_t)n, 0) == n && fdatasync(l->lock) == 0;
+    ssize_t wrote = pwrite(l->lock, line, (size_t)n, 0);
+    if (wrote >= 0 && wrote < n) errno = ENOSPC; /* what a write that came short means */
+    return wrote == n && fdatasync(l->lock) == 0;
 }
 
 static bool lose(run_lease *l, const char *why)
@@ -188,7 +190,7 @@ run_lease *run_lease_begin(int lock, const char *folder, err *e)
     if (written) {
         err_set(e, "%s: no thread for the lease", folder);
     } else {
-        err_set(e, "%s: the lock file cannot be written: %s; make room", folder, strerror(errno));
+        file_failed(e, folder, "the lock file cannot be written");
     }
     free(l);
     return NULL;

@@ -22,8 +22,12 @@ bool run_lines_append(const char *path, const char *line, size_t bytes, bool syn
     }
     if (ok && sync) ok = fsync(fd) == 0;
     int why = errno;
-    ok = close(fd) == 0 && ok;
-    return ok || err_set(e, "%s: cannot be written: %s; make room", path, strerror(why));
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        why = errno;
+    }
+    errno = why;
+    return ok || file_failed(e, path, "cannot be written");
 }
 
 bool run_lines_append_record(const char *path, const json_t *record, err *e)

@@ -113,10 +113,12 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     if (!file_temporary(temporary, path, e)) return false;
     int fd = file_open_own(temporary, O_WRONLY | O_TRUNC, e);
     if (fd < 0) return false;
-    bool ok = write(fd, text, (size_t)bytes) == bytes;
+    ssize_t wrote = write(fd, text, (size_t)bytes);
+    bool ok = wrote == bytes;
+    if (wrote >= 0 && !ok) errno = ENOSPC; /* what a write that came short means */
     ok = close(fd) == 0 && ok;
     if (ok && rename(temporary, path) == 0) return true;
-    return err_set(e, "%s: cannot be written: %s; make room", path, strerror(errno));
+    return file_failed(e, path, "cannot be written");
 }
 
 static double moment_of(const json_t *o, const char *key)
@@ -164,13 +166,16 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
 }
 
 /* What nobody works on, but cannot be used as it is, is to be taken up again. */
-static void look_for_damage(run_status *s, const char *folder)
+static bool look_for_damage(run_status *s, const char *folder, err *e)
 {
     char why[ERR_TEXT_BYTES];
-    if (run_damage_find(why, folder) == DAMAGE_NONE) return;
+    run_damage damage = run_damage_find(why, folder);
+    if (damage == DAMAGE_NONE) return true;
+    if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
     s->state = RUN_INTERRUPTED;
     s->kind = KIND_DAMAGED;
     snprintf(s->reason, sizeof s->reason, "damaged: %.1000s", why);
+    return true;
 }
 
 bool run_status_read(run_status *s, const char *folder, err *e)
@@ -191,6 +196,6 @@ bool run_status_read(run_status *s, const char *folder, err *e)
         s->kind = KIND_SIGNAL;
         snprintf(s->reason, sizeof s->reason, "its process was killed");
     }
-    look_for_damage(s, folder);
-    return true;
+    /* Not to be read a moment ago, and whole at the second look: a disk that fails. */
+    return look_for_damage(s, folder, e) && (ok || s->kind == KIND_DAMAGED);
 }

@@ -494,6 +494,10 @@ static int run_locked(worker *w, err *e)
     run_damage damage = run_damage_find(why, w->folder);
     if (done && damage == DAMAGE_NONE)
         return evaluate_again(w->folder, w->lease, &stop_requested, e);
+    if (damage == DAMAGE_UNKNOWN) {
+        err_set(e, "%s", why);
+        return EXIT_FAILED;
+    }
     bool ready = read_plan(w, e);
     if (ready && damage != DAMAGE_NONE && !mend(w, damage, why, e)) return EXIT_FAILED;
     if (!begin_status(w, e)) return EXIT_FAILED;

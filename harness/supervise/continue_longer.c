@@ -1,6 +1,5 @@
 #include "harness/supervise/continue_longer.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,8 +244,7 @@ static bool copy_beginning(const char *folder, const char *run, const char *sour
         !copy_files(from, to, e) || !file_remove_tree(put, e)) {
         return false;
     }
-    return rename(to, put) == 0 ||
-           err_set(e, "%s: cannot be put in place: %s", put, strerror(errno));
+    return rename(to, put) == 0 || file_failed(e, put, "cannot be put in place");
 }
 
 bool continue_longer_begin(const char *folder, const run_plan *p, const char *out,

@@ -48,13 +48,16 @@ static void words_of_full_disk(char *text, size_t size, const char *folder)
     snprintf(text, size, "the disk is full (%.400s: %.0f kB left)", folder, room / 1000);
 }
 
-/* A worker that could not say itself why it ended. Being killed from outside is an interruption:
- * the same command continues the run. A crash would come again, and so would a lack of memory. */
-static void describe_death(run_status *status, const char *folder, int wait_status, bool no_memory)
+/* A worker that could not say itself why it ended; unread: why its status cannot be read. Being
+ * killed from outside is an interruption: the same command continues the run. A crash would come
+ * again, and so would a lack of memory. */
+static void describe_death(run_status *status, const char *folder, int wait_status, bool no_memory,
+                           const char *unread)
 {
     char words[512], how[128];
     last_words(words, sizeof words, folder);
     words_of_full_disk(words, sizeof words, folder);
+    if (!words[0]) snprintf(words, sizeof words, "%s", unread);
     int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
     if (number) {
         snprintf(how, sizeof how, "killed by signal %d (%s)", number, strsignal(number));
@@ -93,13 +96,15 @@ static bool memory_ran_out(int64_t *kills)
 
 /* Who tells the truth: a status that fits the exit status was written by this worker, and stands.
  * Otherwise the process died without a word, and its death is described, unless another process has
- * the folder by now: then the status is that one's, and nothing is written into it. */
+ * the folder by now: then the status is that one's, and nothing is written into it; nor is where it
+ * cannot be read, for it may say that all is done. */
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
-    err ignored;
+    err unread = {{0}}, ignored;
     bool no_memory = memory_ran_out(kills);
-    if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
+    bool read = run_status_read(&status, folder, &unread);
+    if (!read) status = (run_status){.loss = (double)NAN};
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     bool told =
         status.state == RUN_DONE || (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
@@ -109,25 +114,26 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
         status.state = RUN_RUNNING;
         return status;
     }
-    if (!told) describe_death(&status, folder, wait_status, no_memory);
+    if (!told) describe_death(&status, folder, wait_status, no_memory, read ? "" : unread.text);
     bool late = timed_out && status.state == RUN_INTERRUPTED;
     if (late) describe_timeout(&status);
-    if (!told || late) run_status_write(&status, folder, true, &ignored);
+    if (read && (!told || late)) run_status_write(&status, folder, true, &ignored);
     return status;
 }
 
 run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
-    err ignored;
+    err unread = {{0}};
     char why[sizeof status.reason];
     bool no_memory = memory_ran_out(kills);
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-    if (!run_status_read(&status, folder, &ignored)) status = (run_status){.loss = (double)NAN};
+    bool read = run_status_read(&status, folder, &unread);
+    if (!read) status = (run_status){.loss = (double)NAN};
     if (code == EXIT_FAILED && status.state == RUN_DIVERGED) return status;
     status.state = code == EXIT_DONE ? RUN_DONE : RUN_RUNNING;
     if (code == EXIT_DONE || code == EXIT_BUSY) return status;
-    describe_death(&status, folder, wait_status, no_memory);
+    describe_death(&status, folder, wait_status, no_memory, read ? "" : unread.text);
     snprintf(why, sizeof why, "its evaluation: %.1000s", status.reason);
     if (code == EXIT_INTERRUPTED) {
         status.state = RUN_INTERRUPTED;

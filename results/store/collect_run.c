@@ -263,7 +263,9 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     bool ok = collect_files(c, id, folder, locked, fresh, e);
     if (locked || (ok && !*fresh)) return ok;
     char why[ERR_TEXT_BYTES];
-    if (run_damage_find(why, folder) == DAMAGE_NONE) return ok;
+    run_damage damage = run_damage_find(why, folder);
+    if (damage == DAMAGE_NONE) return ok;
+    if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
     *fresh = true;
     snprintf(c->damage, sizeof c->damage, "%s", why);
     return put_damaged(c, id, folder, why, e);

@@ -15,7 +15,16 @@ typedef struct search {
     int64_t eval_every; /* from plan.json */
     bool done;
     bool trains; /* the checkpoint holds what training goes on from */
+    err unread;  /* text is empty as long as all could be read */
 } search;
+
+/* NULL, and what was in the way is kept: that is no damage. */
+static char *read_text(search *s, size_t *bytes)
+{
+    char *text = file_read(s->path, bytes, &s->why);
+    if (!text && !s->unread.text[0]) s->unread = s->why;
+    return text;
+}
 
 /* False if the file is damaged, or missing though it must be there. *o is NULL or the caller's. */
 static bool read_object(search *s, const char *name, bool needed, json_t **o)
@@ -23,7 +32,11 @@ static bool read_object(search *s, const char *name, bool needed, json_t **o)
     *o = NULL;
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (!file_exists(s->path)) return !needed || err_set(&s->why, "%s: is missing", s->path);
-    *o = json_read(s->path, &s->why);
+    size_t bytes;
+    char *text = read_text(s, &bytes);
+    if (!text) return false;
+    *o = json_parse(text, bytes, s->path, &s->why);
+    free(text);
     if (json_is_object(*o)) return true;
     if (*o) err_set(&s->why, "%s: is no JSON object", s->path);
     json_decref(*o);
@@ -72,7 +85,7 @@ static bool read_lines(search *s, const char *name, lines *l)
     *l = (lines){.last_step = -1, .last_on_the_way = -1};
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (!file_exists(s->path)) return true;
-    text_auto *text = file_read(s->path, &bytes, &s->why);
+    text_auto *text = read_text(s, &bytes);
     const char *at = text, *end;
     bool ok = text != NULL;
     while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
@@ -121,7 +134,10 @@ static bool file_is_whole(search *s, const char *name, const json_t *file)
     snprintf(inner, sizeof inner, "checkpoint/%s", name);
     if (!file_join(path, s->folder, inner, &s->why)) return false;
     if (!file_exists(path)) return s->done || err_set(&s->why, "%s: is missing", path);
-    if (!file_stat(path, &bytes, NULL, &s->why)) return false;
+    if (!file_stat(path, &bytes, NULL, &s->why)) {
+        s->unread = s->why;
+        return false;
+    }
     if (strncmp(name, "train-", 6) == 0 && bytes == should) s->trains = true;
     return s->done || bytes >= should ||
            err_set(&s->why, "%s: has %lld bytes instead of %lld", path, (long long)bytes,
@@ -188,6 +204,10 @@ run_damage run_damage_find(char *why, const char *folder)
         found = DAMAGE_RECORD;
     } else if (!checkpoint_is_whole(&s)) {
         found = DAMAGE_TRAINING;
+    }
+    if (found != DAMAGE_NONE && s.unread.text[0]) {
+        s.why = s.unread;
+        found = DAMAGE_UNKNOWN;
     }
     snprintf(why, ERR_TEXT_BYTES, "%s", found == DAMAGE_NONE ? "" : s.why.text);
     return found;

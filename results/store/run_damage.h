@@ -10,8 +10,10 @@
 
 typedef enum run_damage {
     DAMAGE_NONE,
-    DAMAGE_RECORD,  /* its checkpoint is whole: the rest is written anew from there */
-    DAMAGE_TRAINING /* of what training left: to be trained again, from the beginning */
+    DAMAGE_RECORD,   /* its checkpoint is whole: the rest is written anew from there */
+    DAMAGE_TRAINING, /* of what training left: to be trained again, from the beginning */
+    DAMAGE_UNKNOWN   /* a file could not be read (a disk that fails, too many open files): whether
+                      * it is whole is not known, and nothing may be made anew for it */
 } run_damage;
 
 /* Of a run that is not done: plan.json, run.json, status.json and its checkpoint, as far as they

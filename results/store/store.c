@@ -171,7 +171,7 @@ static bool take_lock(store *s, double seconds, bool *busy, err *e)
     while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) {
-            return err_set(e, "%s: cannot be locked: %s", path, strerror(errno));
+            return file_failed(e, path, "cannot be locked");
         }
         if (host_monotonic_s() >= until) {
             if (busy) *busy = true;
@@ -283,8 +283,7 @@ static bool finish_rebuild(store *s, err *e)
     sqlite3_close(s->db);
     s->db = NULL;
     if (!file_remove(journal, e)) return false;
-    return rename(s->opened, s->path) == 0 ||
-           err_set(e, "%s: cannot be replaced: %s", s->path, strerror(errno));
+    return rename(s->opened, s->path) == 0 || file_failed(e, s->path, "cannot be replaced");
 }
 
 bool store_close_writer(store *s, err *e)
