@@ -134,8 +134,15 @@ $(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o 
                $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LDLIBS)
 
-test-binary: $(BUILD)/test
-unit: $(BUILD)/test $(BUILD)/bin/loci
+# Loaded into the program by tests of a full disk, a power cut and their like. Without a sanitizer's
+# runtime, which would want to be the first.
+$(BUILD)/faults.so: tests/preload/faults.c tests/support/faults.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared \
+	    $(if $(filter asan tsan,$(KIND)),-DWITHOUT_MEMORY) -o $@ $<
+
+test-binary: $(BUILD)/test $(BUILD)/faults.so
+unit: $(BUILD)/test $(BUILD)/faults.so $(BUILD)/bin/loci
 	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
 
 # From an archive, so that only the helpers that checkers call are linked.

@@ -1,0 +1,202 @@
+/* A full disk, read errors and kills at every call of a run's life that writes or reads, kills at
+ * every failpoint: what it says, and that the same command afterwards ends with what an undisturbed
+ * one ends with.
+ *
+ * In the suite some of the calls, `make torture` tries each (LOCI_TORTURE=N: every N-th). */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "harness/run/exit_status.h"
+#include "tests/support/faults.h"
+#include "tests/support/same_results.h"
+#include "tests/test.h"
+
+/* One of each: a checkpoint to go on from, kept ones, evaluations on the way and at the end. */
+static const char SPEC[] =
+    "name: faults\n"
+    "data: {corpus: markov, symbols: 8, order: 1, tokens: 2000, held_out: 300, length: 150}\n"
+    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2, memory: 8}, ffn: {hidden: "
+    "8}}]}\n"
+    "train: {budget: {steps: 3}, batch: 2, segment: 16, log_every: 1, eval_every: 2,\n"
+    "  checkpoint_seconds: 0, keep_best: true, keep_every: 2}\n"
+    "eval: {rows: 1}\n";
+
+typedef struct life {
+    char spec[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], out[FILE_PATH_BYTES], cache[FILE_PATH_BYTES];
+    fault_plan *plan;
+    int tried; /* faults */
+    int told;  /* those that ended the command */
+} life;
+
+/* The one command, before a fault and after it. */
+#define WORDS(l) "run", (l)->spec, "--quiet", "--retry", "failed"
+
+static bool begin_life(life *l)
+{
+    err e = {0};
+    *l = (life){.plan = faults_new()};
+    if (!l->plan) return false;
+    file_join(l->spec, test_folder(), "faults.yaml", NULL);
+    file_join(l->calm, test_folder(), "calm", NULL);
+    file_join(l->out, test_folder(), "out", NULL);
+    file_join(l->cache, test_folder(), "cache", NULL);
+    EXPECT(file_write(l->spec, SPEC, strlen(SPEC), &e), "%s", e.text);
+    program_result r = FAULTY(l->plan, WORDS(l));
+    EXPECT(r.status == EXIT_DONE, "%d: %s", r.status, r.err);
+    EXPECT(rename(l->out, l->calm) == 0, "%s", strerror(errno));
+    return r.status == EXIT_DONE && l->plan->loaded > 0;
+}
+
+/* Nothing is left of the time before. */
+static void begin_again(const life *l)
+{
+    err e = {0};
+    EXPECT(file_remove_tree(l->out, &e) && file_remove_tree(l->cache, &e), "%s", e.text);
+}
+
+static void end_well(const life *l, const char *what)
+{
+    fault_kind kind = l->plan->kind;
+    l->plan->kind = FAULT_NONE;
+    program_result r = FAULTY(l->plan, WORDS(l));
+    l->plan->kind = kind;
+    EXPECT(r.status == EXIT_DONE, "after %s: %d: %s", what, r.status, r.err);
+    if (r.status == EXIT_DONE) same_results(l->calm, l->out);
+}
+
+/* For who asks for torture. */
+static void tell(const life *l)
+{
+    if (getenv("LOCI_TORTURE")) printf("%d tried, %d ended the command\n", l->tried, l->told);
+}
+
+/* Every how many-th call is tried. */
+static int stride(void)
+{
+    const char *n = getenv("LOCI_TORTURE");
+    return n && atoi(n) > 0 ? atoi(n) : 37;
+}
+
+/* ---- calls that fail ---- */
+
+/* A fault of the results is a failure of the command or of a run, one of the spec's file a usage
+ * error. A read that fails once may have been of something that is looked at twice. */
+static void check_words(const fault_plan *p, program_result r)
+{
+    bool of_spec = r.status == EXIT_USAGE && strstr(p->failed, ".yaml");
+    bool why = strstr(r.err, strerror(p->error)) || (p->kind == FAULT_READ && !p->stays);
+    const char *line = strchr(r.err, '\n');
+    EXPECT(r.status == EXIT_FAILED || r.status == EXIT_RUNS_FAILED || of_spec, "%s: %d: %s",
+           p->failed, r.status, r.err);
+    EXPECT(why && strstr(r.err, test_folder()), "%s: %d: %s", p->failed, r.status, r.err);
+    EXPECT(line && !line[1], "%s: not one line: %s", p->failed, r.err);
+}
+
+static void fail_calls(fault_kind kind, int error, bool stays)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    fault_plan *p = l.plan;
+    p->kind = kind;
+    p->error = error;
+    p->stays = stays;
+    for (p->at = 1;; p->at += stride()) {
+        begin_again(&l);
+        program_result r = FAULTY(p, WORDS(&l));
+        if (!p->failed[0]) {
+            EXPECT(r.status == EXIT_DONE, "nothing failed: %d: %s", r.status, r.err);
+            break;
+        }
+        l.tried++;
+        l.told += r.status != EXIT_DONE;
+        if (kind == FAULT_KILL) {
+            EXPECT(r.status == EXIT_INTERRUPTED || r.status == 128 + SIGKILL, "%s: %d: %s",
+                   p->failed, r.status, r.err);
+        } else if (r.status != EXIT_DONE) {
+            check_words(p, r);
+        }
+        char what[sizeof p->failed];
+        memcpy(what, p->failed, sizeof what);
+        end_well(&l, what);
+    }
+    tell(&l);
+}
+
+static void disk_full(void)
+{
+    fail_calls(FAULT_WRITE, ENOSPC, true);
+}
+
+static void write_fails_once(void)
+{
+    fail_calls(FAULT_WRITE, EIO, false);
+}
+
+static void read_fails_once(void)
+{
+    fail_calls(FAULT_READ, EIO, false);
+}
+
+static void reads_fail(void)
+{
+    fail_calls(FAULT_READ, EIO, true);
+}
+
+/* ---- kills ---- */
+
+/* A worker, or the supervisor: whose turn it is to write. */
+static void killed_while_writing(void)
+{
+    fail_calls(FAULT_KILL, 0, false);
+}
+
+/* All that there are: grep file_failpoint. */
+static const char *const FAILPOINTS[] = {"checkpoint_begin",
+                                         "checkpoint_file",
+                                         "checkpoint_manifest",
+                                         "keep",
+                                         "evaluated",
+                                         "eval_line",
+                                         "step",
+                                         "safetensors"};
+
+/* Whether it was killed there. */
+static bool kill_at(const life *l, const char *name, int n)
+{
+    char point[64];
+    begin_again(l);
+    snprintf(point, sizeof point, "%s:%d", name, n);
+    setenv("LOCI_FAILPOINT", point, 1);
+    program_result r = FAULTY(l->plan, WORDS(l));
+    unsetenv("LOCI_FAILPOINT");
+    EXPECT(r.status == EXIT_INTERRUPTED || (n > 1 && r.status == EXIT_DONE), "%s: %d: %s", point,
+           r.status, r.err);
+    end_well(l, point);
+    return r.status == EXIT_INTERRUPTED;
+}
+
+static void killed_at_failpoints(void)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    for (size_t i = 0; i < sizeof FAILPOINTS / sizeof *FAILPOINTS; i++) {
+        for (int n = 1; kill_at(&l, FAILPOINTS[i], n); n += stride()) {
+            l.tried++;
+            l.told++;
+        }
+    }
+    tell(&l);
+}
+
+const test_suite test_faults = {"harness/faults",
+                                {{"disk_full", disk_full},
+                                 {"write_fails_once", write_fails_once},
+                                 {"read_fails_once", read_fails_once},
+                                 {"reads_fail", reads_fail},
+                                 {"killed_while_writing", killed_while_writing},
+                                 {"killed_at_failpoints", killed_at_failpoints},
+                                 {0}}};
