@@ -99,7 +99,7 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
     for (int64_t i = 0; i < count && ok; i++) {
         ok = extract_member(&list[i], &map, path, part, e);
     }
-    if (ok && rename(part, folder) != 0) ok = err_set(e, "%s: cannot be renamed", part);
+    ok = ok && file_rename(part, folder, e);
     if (!ok) file_remove_tree(part, NULL);
     return ok;
 }

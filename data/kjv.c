@@ -185,8 +185,8 @@ static bool cache_books(char folder[FILE_PATH_BYTES], const char *cache, err *e)
     if (lock < 0) return false;
     bool ok = file_is_folder(folder); /* another process may have made it meanwhile */
     if (!ok) {
-        ok = file_remove_tree(unfinished, e) && print_books(unfinished, e);
-        if (ok && rename(unfinished, folder) != 0) ok = err_set(e, "%s: cannot be made", folder);
+        ok = file_remove_tree(unfinished, e) && print_books(unfinished, e) &&
+             file_rename(unfinished, folder, e);
     }
     corpus_cache_unlock(lock);
     return ok;

@@ -220,6 +220,19 @@ bool file_sync_folder(const char *path, err *e)
     return ok;
 }
 
+bool file_sync_name(const char *path, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    parent_of(folder, path);
+    return file_sync_folder(folder, e);
+}
+
+bool file_rename(const char *from, const char *to, err *e)
+{
+    if (rename(from, to) != 0) return file_failed(e, to, "cannot be replaced");
+    return file_sync_name(to, e);
+}
+
 bool file_temporary(char name[FILE_PATH_BYTES], const char *path, err *e)
 {
     char host[HOST_NAME_MAX + 1] = "";
@@ -259,14 +272,10 @@ bool file_out_commit(file_out *f, err *e)
     if (fsync(f->fd) != 0) return file_failed(e, f->temporary, "cannot be synced");
     int closed = close(f->fd);
     f->fd = -1;
-    if (closed != 0 || rename(f->temporary, f->path) != 0) {
-        file_failed(e, f->path, "cannot be replaced");
-        unlink(f->temporary);
-        return false;
-    }
-    char folder[FILE_PATH_BYTES];
-    parent_of(folder, f->path);
-    return file_sync_folder(folder, e);
+    if (closed != 0) file_failed(e, f->path, "cannot be replaced");
+    if (closed == 0 && file_rename(f->temporary, f->path, e)) return true;
+    unlink(f->temporary);
+    return false;
 }
 
 void file_out_cancel(file_out *f)
@@ -296,16 +305,18 @@ bool file_copy(const char *from, const char *to, err *e)
 
 bool file_make_folders(const char *path, err *e)
 {
-    char part[FILE_PATH_BYTES];
+    char part[FILE_PATH_BYTES], parent[FILE_PATH_BYTES];
     int n = snprintf(part, sizeof part, "%s", path);
     if (n >= (int)sizeof part) return err_set(e, "%.200s...: path is too long", path);
     for (char *c = part + 1; n > 0; c++) {
         char was = *c;
         if (was != '/' && was != 0) continue;
         *c = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
-            return file_failed(e, part, "folder cannot be made");
-        }
+        bool made = mkdir(part, 0777) == 0;
+        if (!made && errno != EEXIST) return file_failed(e, part, "folder cannot be made");
+        /* What is synced in it would be lost with its name. */
+        parent_of(parent, part);
+        if (made && !file_sync_folder(parent, e)) return false;
         *c = was;
         if (was == 0) break;
     }

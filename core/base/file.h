@@ -71,7 +71,7 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e);
 bool file_out_commit(file_out *f, err *e);
 void file_out_cancel(file_out *f);
 
-bool file_make_folders(const char *path, err *e); /* like mkdir -p */
+bool file_make_folders(const char *path, err *e); /* like mkdir -p; their names synced */
 /* A folder of results may be a stranger's; a link in it would lead what is written there elsewhere.
  * The first two are false with words where the path, or an entry of the folder, is a link; the
  * third makes FOLDER/NAME, its path in `path`, and does not follow a link in its place. */
@@ -81,6 +81,10 @@ bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char 
 
 bool file_copy(const char *from, const char *to, err *e); /* atomic at the target */
 bool file_sync_folder(const char *path, err *e);
+/* The folder that it lies in: a new file's content may be synced, and its name lost. */
+bool file_sync_name(const char *path, err *e);
+/* Puts it in the place of `to`; its name is synced, its content must have been before. */
+bool file_rename(const char *from, const char *to, err *e);
 /* Removes a file if it is there. */
 bool file_remove(const char *path, err *e);
 /* Removes a folder with all that is in it, if it is there; does not follow links. */

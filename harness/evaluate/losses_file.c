@@ -80,8 +80,8 @@ bool losses_file_close(losses_file *f, bool keep, err *e)
         if (f->path && !f->stays) unlink(f->temporary);
         return true;
     }
-    if (ok && rename(f->temporary, f->path) == 0) return true;
-    file_failed(e, f->path, "cannot be written");
+    if (ok && file_rename(f->temporary, f->path, e)) return true;
+    if (!ok) file_failed(e, f->path, "cannot be written");
     unlink(f->temporary);
     return false;
 }

@@ -27,6 +27,7 @@ bool run_lines_append(const char *path, const char *line, size_t bytes, bool syn
         why = errno;
     }
     errno = why;
+    if (ok && sync) return file_sync_name(path, e);
     return ok || file_failed(e, path, "cannot be written");
 }
 

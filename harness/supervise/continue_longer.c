@@ -244,7 +244,7 @@ static bool copy_beginning(const char *folder, const char *run, const char *sour
         !copy_files(from, to, e) || !file_remove_tree(put, e)) {
         return false;
     }
-    return rename(to, put) == 0 || file_failed(e, put, "cannot be put in place");
+    return file_rename(to, put, e);
 }
 
 bool continue_longer_begin(const char *folder, const run_plan *p, const char *out,

@@ -49,7 +49,7 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
     }
     char runs[FILE_PATH_BYTES];
     if (!file_own_folder(runs, out, "runs", e)) return false;
-    if (rename(fresh, target) != 0) return err_set(e, "%s: cannot be put in place", target);
+    if (!file_rename(fresh, target, e)) return false;
     r->runs++;
     return true;
 }

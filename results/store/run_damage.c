@@ -11,8 +11,9 @@ typedef struct search {
     const char *folder;
     char path[FILE_PATH_BYTES]; /* of the file looked at */
     err why;
-    int64_t step;       /* from status.json: of the last one trained */
-    int64_t eval_every; /* from plan.json */
+    int64_t step;                  /* from status.json: of the last one trained */
+    int64_t eval_every, log_every; /* from plan.json */
+    int64_t saved;                 /* step of the checkpoint; -1: there is none */
     bool done;
     bool trains; /* the checkpoint holds what training goes on from */
     err unread;  /* text is empty as long as all could be read */
@@ -53,7 +54,10 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
         ok = err_set(&s->why, "%s: does not say its %s", s->path, key);
     }
     const json_t *train = json_object_get(json_object_get(o, "spec"), "train");
-    if (strcmp(name, "plan.json") == 0) s->eval_every = json_get_int(train, "eval_every", 0);
+    if (strcmp(name, "plan.json") == 0) {
+        s->eval_every = json_get_int(train, "eval_every", 0);
+        s->log_every = json_get_int(train, "log_every", 0);
+    }
     json_decref(o);
     return ok;
 }
@@ -98,6 +102,25 @@ static bool read_lines(search *s, const char *name, lines *l)
         ok = err_set(&s->why, "%s:%lld: is cut off or no JSON", s->path, (long long)l->count + 1);
     }
     return ok;
+}
+
+/* The whole lines of steps that the checkpoint has behind it. */
+static bool count_until(search *s, const char *name, lines *l)
+{
+    size_t bytes;
+    if (!file_join(s->path, s->folder, name, &s->why)) return false;
+    if (!file_exists(s->path)) return true;
+    char *text = read_text(s, &bytes);
+    const char *end;
+    for (const char *at = text; at && (end = memchr(at, '\n', bytes - (size_t)(at - text)));
+         at = end + 1) {
+        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        int64_t step = json_get_int(line, "step", -1);
+        if (step >= 0 && step <= s->saved) count_line(l, line, s->saved);
+        json_decref(line);
+    }
+    free(text);
+    return text != NULL;
 }
 
 static bool metrics_are_whole(search *s)
@@ -150,6 +173,7 @@ static bool checkpoint_is_whole(search *s)
     const char *name;
     bool ok = read_object(s, "checkpoint/manifest.json", false, &manifest);
     json_t *files = json_object_get(manifest, "files");
+    s->saved = json_get_int(manifest, "step", -1);
     if (ok && manifest && !json_is_object(files)) {
         ok = err_set(&s->why, "%s: names no files", s->path);
     }
@@ -191,9 +215,29 @@ static run_damage find_in_results(search *s)
     return lost || !s->trains ? DAMAGE_TRAINING : DAMAGE_RECORD;
 }
 
+/* Of a run that goes on from its checkpoint, what was logged until there must be there: it is not
+ * made again. Younger lines are, and the last may be cut off. */
+static bool lines_reach_checkpoint(search *s)
+{
+    lines metrics = {.last_step = -1}, evals = {.last_on_the_way = -1};
+    int64_t logged = s->log_every > 0 ? s->saved - s->saved % s->log_every : 0;
+    int64_t due = s->eval_every > 0 ? (s->saved - 1) / s->eval_every : 0;
+    if (s->saved <= 0) return true;
+    if (!count_until(s, "metrics.jsonl", &metrics) || !count_until(s, "evals.jsonl", &evals)) {
+        return false;
+    }
+    if (metrics.last_step < logged) {
+        return err_set(&s->why, "%s/metrics.jsonl: ends before step %lld of its checkpoint",
+                       s->folder, (long long)s->saved);
+    }
+    return evals.on_the_way >= due ||
+           err_set(&s->why, "%s/evals.jsonl: has %lld of %lld evaluations until its checkpoint",
+                   s->folder, (long long)evals.on_the_way, (long long)due);
+}
+
 run_damage run_damage_find(char *why, const char *folder)
 {
-    search s = {.folder = folder};
+    search s = {.folder = folder, .saved = -1};
     run_damage found = DAMAGE_NONE;
     if (!status_is_whole(&s)) {
         found = DAMAGE_RECORD;
@@ -202,7 +246,7 @@ run_damage run_damage_find(char *why, const char *folder)
     } else if (!record_is_whole(&s, "plan.json", false, "spec") ||
                !record_is_whole(&s, "run.json", false, "run")) {
         found = DAMAGE_RECORD;
-    } else if (!checkpoint_is_whole(&s)) {
+    } else if (!checkpoint_is_whole(&s) || !lines_reach_checkpoint(&s)) {
         found = DAMAGE_TRAINING;
     }
     if (found != DAMAGE_NONE && s.unread.text[0]) {

@@ -283,7 +283,7 @@ static bool finish_rebuild(store *s, err *e)
     sqlite3_close(s->db);
     s->db = NULL;
     if (!file_remove(journal, e)) return false;
-    return rename(s->opened, s->path) == 0 || file_failed(e, s->path, "cannot be replaced");
+    return file_rename(s->opened, s->path, e);
 }
 
 bool store_close_writer(store *s, err *e)

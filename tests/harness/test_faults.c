@@ -15,16 +15,6 @@
 #include "tests/support/same_results.h"
 #include "tests/test.h"
 
-/* One of each: a checkpoint to go on from, kept ones, evaluations on the way and at the end. */
-static const char SPEC[] =
-    "name: faults\n"
-    "data: {corpus: markov, symbols: 8, order: 1, tokens: 2000, held_out: 300, length: 150}\n"
-    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2, memory: 8}, ffn: {hidden: "
-    "8}}]}\n"
-    "train: {budget: {steps: 3}, batch: 2, segment: 16, log_every: 1, eval_every: 2,\n"
-    "  checkpoint_seconds: 0, keep_best: true, keep_every: 2}\n"
-    "eval: {rows: 1}\n";
-
 typedef struct life {
     char spec[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], out[FILE_PATH_BYTES], cache[FILE_PATH_BYTES];
     fault_plan *plan;
@@ -44,7 +34,7 @@ static bool begin_life(life *l)
     file_join(l->calm, test_folder(), "calm", NULL);
     file_join(l->out, test_folder(), "out", NULL);
     file_join(l->cache, test_folder(), "cache", NULL);
-    EXPECT(file_write(l->spec, SPEC, strlen(SPEC), &e), "%s", e.text);
+    EXPECT(file_write(l->spec, FAULTS_SPEC, strlen(FAULTS_SPEC), &e), "%s", e.text);
     program_result r = FAULTY(l->plan, WORDS(l));
     EXPECT(r.status == EXIT_DONE, "%d: %s", r.status, r.err);
     EXPECT(rename(l->out, l->calm) == 0, "%s", strerror(errno));
@@ -74,13 +64,6 @@ static void tell(const life *l)
     if (getenv("LOCI_TORTURE")) printf("%d tried, %d ended the command\n", l->tried, l->told);
 }
 
-/* Every how many-th call is tried. */
-static int stride(void)
-{
-    const char *n = getenv("LOCI_TORTURE");
-    return n && atoi(n) > 0 ? atoi(n) : 37;
-}
-
 /* ---- calls that fail ---- */
 
 /* A fault of the results is a failure of the command or of a run, one of the spec's file a usage
@@ -104,7 +87,7 @@ static void fail_calls(fault_kind kind, int error, bool stays)
     p->kind = kind;
     p->error = error;
     p->stays = stays;
-    for (p->at = 1;; p->at += stride()) {
+    for (p->at = 1;; p->at += faults_stride()) {
         begin_again(&l);
         program_result r = FAULTY(p, WORDS(&l));
         if (!p->failed[0]) {
@@ -184,7 +167,7 @@ static void killed_at_failpoints(void)
     life l;
     if (!begin_life(&l)) return;
     for (size_t i = 0; i < sizeof FAILPOINTS / sizeof *FAILPOINTS; i++) {
-        for (int n = 1; kill_at(&l, FAILPOINTS[i], n); n += stride()) {
+        for (int n = 1; kill_at(&l, FAILPOINTS[i], n); n += faults_stride()) {
             l.tried++;
             l.told++;
         }

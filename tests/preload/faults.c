@@ -77,10 +77,12 @@ static bool fails(fault_kind kind, const char *call, const char *path)
     return true;
 }
 
+/* What the program says goes to files of the tests, which have room. */
 static bool fails_at(fault_kind kind, const char *call, int fd)
 {
     char path[4096];
-    return plan && plan->kind != FAULT_MEMORY && fails(kind, call, path_of(path, fd));
+    return plan && fd > STDERR_FILENO && plan->kind != FAULT_MEMORY &&
+           fails(kind, call, path_of(path, fd));
 }
 
 /* -1, or the end of the process. */

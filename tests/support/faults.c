@@ -11,6 +11,21 @@
 #include "tests/support/program.h"
 #include "tests/test.h"
 
+const char FAULTS_SPEC[] =
+    "name: faults\n"
+    "data: {corpus: markov, symbols: 8, order: 1, tokens: 2000, held_out: 300, length: 150}\n"
+    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2, memory: 8}, ffn: {hidden: "
+    "8}}]}\n"
+    "train: {budget: {steps: 3}, batch: 2, segment: 16, log_every: 1, eval_every: 2,\n"
+    "  checkpoint_seconds: 0, keep_best: true, keep_every: 2}\n"
+    "eval: {rows: 1}\n";
+
+int faults_stride(void)
+{
+    const char *n = getenv("LOCI_TORTURE");
+    return n && atoi(n) > 0 ? atoi(n) : 37;
+}
+
 /* The library lies beside the program of the tests. */
 static bool library_path(char path[FILE_PATH_BYTES])
 {

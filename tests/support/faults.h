@@ -58,6 +58,12 @@ typedef struct fault_entry {
     int64_t offset; /* of the data; a truncated file's length */
 } fault_entry;
 
+/* One of each: a checkpoint to go on from, kept ones, evaluations on the way and at the end. */
+extern const char FAULTS_SPEC[];
+
+/* Every how many-th call is tried: LOCI_TORTURE, else so many that the suite stays quick. */
+int faults_stride(void);
+
 /* A plan of nothing in test_folder(), whose files it is about. NULL: there is no library to load,
  * and the test is skipped. Ends with the case. */
 fault_plan *faults_new(void);
