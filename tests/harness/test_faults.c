@@ -137,7 +137,7 @@ static void killed_while_writing(void)
     fail_calls(FAULT_KILL, 0, false);
 }
 
-/* All that there are: grep file_failpoint. */
+/* All that a run of one process passes: grep file_failpoint. */
 static const char *const FAILPOINTS[] = {"checkpoint_begin",
                                          "checkpoint_file",
                                          "checkpoint_manifest",
