@@ -19,6 +19,8 @@ static const char *remedy_of(int why)
     case ENOSPC:
     case EDQUOT:
         return "; make room";
+    case EFBIG:
+        return "; make room for larger files (ulimit -f)";
     case EMFILE:
         return "; allow more open files (ulimit -n)";
     case ENFILE:
