@@ -338,7 +338,7 @@ bool file_refuse_link(const char *path, err *e)
 
 bool file_refuse_links(const char *folder, err *e)
 {
-    arena *a = arena_new(1 << 12);
+    arena_auto *a = arena_new(1 << 12);
     const char *const *names;
     int64_t count = 0;
     char path[FILE_PATH_BYTES];
@@ -346,7 +346,6 @@ bool file_refuse_links(const char *folder, err *e)
     for (int64_t i = 0; ok && i < count; i++) {
         ok = file_join(path, folder, names[i], e) && file_refuse_link(path, e);
     }
-    arena_free(a);
     return ok;
 }
 
