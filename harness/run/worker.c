@@ -80,8 +80,8 @@ static bool read_plan(worker *w, err *e)
 /* How many steps a budget in tokens makes is known at its end; before, by what steps have held. */
 static int64_t steps_in_all(const worker *w)
 {
-    const train_progress *p = trainer_progress(w->trainer);
-    train_length length = trainer_length(w->trainer);
+    const train_progress *p = &w->trainer->progress;
+    train_length length = w->trainer->length;
     if (trainer_finished(w->trainer)) return p->step;
     if (!length.tokens || p->tokens <= 0) return length.steps;
     double steps = (double)p->step * (double)length.tokens / (double)p->tokens;
@@ -95,7 +95,7 @@ static void fill_status(worker *w)
     s->peak_rss_bytes = MAX(s->peak_rss_bytes, m.peak_rss_bytes);
     s->peak_anon_bytes = MAX(s->peak_anon_bytes, m.peak_anon_bytes);
     if (!w->trainer) return;
-    const train_progress *p = trainer_progress(w->trainer);
+    const train_progress *p = &w->trainer->progress;
     s->step = p->step;
     s->tokens = p->tokens;
     s->train_seconds = p->seconds;
@@ -167,7 +167,7 @@ static bool write_provenance(worker *w, err *e)
 
 static void note_saved(worker *w)
 {
-    const train_progress *p = trainer_progress(w->trainer);
+    const train_progress *p = &w->trainer->progress;
     w->saved_at = host_monotonic_s();
     w->saved_step = p->step;
     w->saved_eval = p->eval_at;
@@ -262,7 +262,7 @@ static bool start_training(worker *w, err *e)
         if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;
         note_saved(w);
     }
-    train_progress *p = trainer_progress(w->trainer);
+    train_progress *p = &w->trainer->progress;
     if (!run_lines_filter(w->metrics, keep_metric, p, e)) return false;
     if (!run_lines_filter(w->evals, keep_eval, p, e)) return false;
     w->saved_at = w->told_at = host_monotonic_s();
@@ -273,7 +273,7 @@ static bool start_training(worker *w, err *e)
 
 static bool save_checkpoint(worker *w, err *e)
 {
-    const train_progress *p = trainer_progress(w->trainer);
+    const train_progress *p = &w->trainer->progress;
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
     if (!run_lease_holds(w->lease, e)) return false;
     /* What the checkpoint says was logged must be on the disk before it. */
@@ -295,7 +295,7 @@ static bool keep_model(worker *w, const char *name, double nats, err *e)
 
 static bool keep_step(worker *w, err *e)
 {
-    int64_t step = trainer_progress(w->trainer)->step, every = w->work.train.keep_every;
+    int64_t step = w->trainer->progress.step, every = w->work.train.keep_every;
     char name[32];
     if (every == 0 || step % every != 0) return true;
     snprintf(name, sizeof name, "%lld", (long long)step);
@@ -330,9 +330,9 @@ static bool may_write(void *user, err *e)
 static outcome run_eval(worker *w, bool final, err *e)
 {
     const workload *work = &w->work;
-    train_progress *p = trainer_progress(w->trainer);
+    train_progress *p = &w->trainer->progress;
     eval_task task =
-        workload_evaluation(work, trainer_values(w->trainer), w->plan.threads, &stop_requested);
+        workload_evaluation(work, w->trainer->values, w->plan.threads, &stop_requested);
     task.slices = final;
     task.reader = (eval_reader){tell_share, w};
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
@@ -345,7 +345,7 @@ static outcome run_eval(worker *w, bool final, err *e)
     if (final && work->eval.losses) task.losses_path = path;
     eval_watch watch;
     if (routing_is_traced(w, p)) {
-        watch = routing_trace_begin(trainer_routing(w->trainer), &task);
+        watch = routing_trace_begin(w->trainer->routing, &task);
         task.watch = &watch;
     }
     evaluation r;
@@ -359,7 +359,7 @@ static outcome run_eval(worker *w, bool final, err *e)
         o = WENT_WRONG;
     } else if (!r.stopped) {
         json_auto_t *record = eval_record(&r, &task, id, p->step, p->tokens, final);
-        json_t *layers = task.watch ? routing_trace_end(trainer_routing(w->trainer)) : NULL;
+        json_t *layers = task.watch ? routing_trace_end(w->trainer->routing) : NULL;
         if (layers) json_object_set_new(record, "layers", layers);
         json_object_update_recursive(record, more);
         o = run_lines_append_record(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
@@ -380,7 +380,7 @@ static outcome run_eval(worker *w, bool final, err *e)
 
 static bool log_step(worker *w, const train_report *r, err *e)
 {
-    train_progress *p = trainer_progress(w->trainer);
+    train_progress *p = &w->trainer->progress;
     int64_t every = w->work.train.log_every;
     if (p->step != 1 && p->step % every != 0 && !trainer_finished(w->trainer)) return true;
     size_t bytes = log_line(w->line, p, r);
@@ -393,7 +393,7 @@ static bool log_step(worker *w, const train_report *r, err *e)
 
 static outcome tell_divergence(worker *w, const train_report *r, err *e)
 {
-    long long step = (long long)trainer_progress(w->trainer)->step + 1;
+    long long step = (long long)w->trainer->progress.step + 1;
     if (isfinite(r->nats)) {
         err_set(e, "step %lld: the gradient is not finite; first tensor: %s", step, r->bad);
     } else {
@@ -405,7 +405,7 @@ static outcome tell_divergence(worker *w, const train_report *r, err *e)
 
 static bool eval_due(const worker *w)
 {
-    const train_progress *p = trainer_progress(w->trainer);
+    const train_progress *p = &w->trainer->progress;
     int64_t every = w->work.train.eval_every;
     return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
 }
@@ -426,7 +426,7 @@ static outcome train_to_the_end(worker *w, err *e)
         double now = host_monotonic_s();
         tell_status(w, now);
         if (stop_requested) return save_checkpoint(w, e) ? STOPPED : WENT_WRONG;
-        if (trainer_progress(w->trainer)->step > 0 &&
+        if (w->trainer->progress.step > 0 &&
             now - w->saved_at >= w->work.train.checkpoint_seconds && !save_checkpoint(w, e)) {
             return WENT_WRONG;
         }
@@ -446,7 +446,7 @@ static outcome train_to_the_end(worker *w, err *e)
  * was not trained. */
 static bool has_blown_up(const worker *w, err *e)
 {
-    const train_progress *p = trainer_progress(w->trainer);
+    const train_progress *p = &w->trainer->progress;
     char text[BLOWUP_TEXT_BYTES];
     const blowup_facts facts = {.vocab = model_vocab(w->work.model),
                                 .first = p->first_loss,

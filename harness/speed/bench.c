@@ -73,8 +73,8 @@ enum { WARM_STEPS = 2, LEAST_STEPS = 5, MOST_STEPS = 1000 };
 int64_t bench_tape_maps(trainer *t)
 {
     int64_t maps = 0;
-    for (int i = 0; i < trainer_threads(t); i++) {
-        maps += tape_maps(trainer_tape(t, i));
+    for (int i = 0; i < t->threads; i++) {
+        maps += tape_maps(t->tapes[i]);
     }
     return maps;
 }
@@ -82,8 +82,8 @@ int64_t bench_tape_maps(trainer *t)
 int64_t bench_tape_bytes(trainer *t)
 {
     int64_t bytes = 0;
-    for (int i = 0; i < trainer_threads(t); i++) {
-        bytes += (int64_t)tape_bytes(trainer_tape(t, i));
+    for (int i = 0; i < t->threads; i++) {
+        bytes += (int64_t)tape_bytes(t->tapes[i]);
     }
     return bytes;
 }
@@ -160,13 +160,13 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     arena_auto *a = arena_new(0);
     timing *m = arena_push_zero(a, 1, sizeof *m);
     double begin = host_monotonic_s();
-    gemm_meter *meter = gemm_meter_new(trainer_pool(t));
+    gemm_meter *meter = gemm_meter_new(t->pool);
     gemm_meter_round(meter);
     int64_t maps = bench_tape_maps(t);
     bool ok = true;
     while (ok && m->steps < MOST_STEPS &&
            (m->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
-        time_machine(m, meter, trainer_pool(t));
+        time_machine(m, meter, t->pool);
         ok = time_turn(m, t, e);
     }
     gemm_meter_free(meter);
@@ -197,16 +197,16 @@ static bool profile_steps(bench_result *r, trainer *t, err *e)
     enum { STEPS = 3 };
     op_time times[BENCH_OPS];
     train_report report;
-    for (int i = 0; i < trainer_threads(t); i++) {
-        tape_profile(trainer_tape(t, i), true);
+    for (int i = 0; i < t->threads; i++) {
+        tape_profile(t->tapes[i], true);
     }
     for (int i = 0; i < STEPS; i++) {
         if (!bench_step(t, &report, e)) return false;
     }
-    for (int i = 0; i < trainer_threads(t); i++) {
-        int n = tape_times(trainer_tape(t, i), times, BENCH_OPS);
+    for (int i = 0; i < t->threads; i++) {
+        int n = tape_times(t->tapes[i], times, BENCH_OPS);
         CHECK(add_times(r, times, n, STEPS), "more than %d kinds of op", BENCH_OPS);
-        tape_profile(trainer_tape(t, i), false);
+        tape_profile(t->tapes[i], false);
     }
     return true;
 }
@@ -215,7 +215,7 @@ static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 {
     if (!warm_up(r, t, e) || !profile_steps(r, t, e)) return false;
     r->tape_bytes = bench_tape_bytes(t);
-    r->threads = trainer_threads(t);
+    r->threads = t->threads;
     /* The figure that is asked for is training's: what is measured from here on has memory of its
      * own. */
     r->peak_rss_mib = (double)host_memory_now().peak_anon_bytes / (1 << 20);
@@ -234,10 +234,10 @@ bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
     corpus_split *split = corpus_get(w->corpus, eval_options_split(&o));
     if (!split || split_tokens(split) == 0) return true;
     eval_task task = {.model = w->eval_model,
-                      .values = trainer_values(t),
+                      .values = t->values,
                       .corpus = w->corpus,
                       .options = &o,
-                      .threads = trainer_threads(t),
+                      .threads = t->threads,
                       .lanes = w->shape.lanes,
                       .seed = (uint64_t)w->seed};
     evaluation result;
@@ -284,7 +284,7 @@ static double generate(workload *w, trainer *t, int rows, int count, token_clock
     }
     const sampling greedy = {.temperature = 0, .top_p = 1};
     double begin = host_monotonic_s();
-    model_generate(state, tp, trainer_values(t), prompts, count, &greedy, note_time, clock);
+    model_generate(state, tp, t->values, prompts, count, &greedy, note_time, clock);
     double seconds = host_monotonic_s() - begin;
     tape_free(tp);
     model_state_free(state);

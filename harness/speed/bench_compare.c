@@ -92,9 +92,9 @@ static void share_figures(bench_comparison *r)
 
 static double state_bytes(trainer *t)
 {
-    int64_t n = trainer_workload(t)->shape.lanes, bytes = 0;
+    int64_t n = t->w->shape.lanes, bytes = 0;
     for (int64_t i = 0; i < n; i++) {
-        bytes += model_state_bytes(trainer_state(t, i));
+        bytes += model_state_bytes(t->states[i]);
     }
     return (double)bytes;
 }

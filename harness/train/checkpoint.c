@@ -15,18 +15,18 @@ enum { MAX_MOMENTS = 16 };
 
 static void list_params(state_entries *l, trainer *t)
 {
-    const params *p = model_params_const(trainer_workload(t)->model);
+    const params *p = model_params_const(t->w->model);
     for (int i = 0; i < p->count; i++) {
         const param *x = &p->list[i];
-        state_entries_add(l, x->name, ST_REAL, x->rank, x->shape, trainer_values(t) + x->offset);
+        state_entries_add(l, x->name, ST_REAL, x->rank, x->shape, t->values + x->offset);
     }
 }
 
 static void list_state(state_entries *l, trainer *t)
 {
     /* By lane, which the spec decides, not by thread: a run goes on with any number of these. */
-    for (int64_t lane = 0; lane < trainer_workload(t)->shape.lanes; lane++) {
-        state_entries_add_lane(l, trainer_state(t, lane), lane);
+    for (int64_t lane = 0; lane < t->w->shape.lanes; lane++) {
+        state_entries_add_lane(l, t->states[lane], lane);
     }
 }
 
@@ -74,8 +74,8 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
     trainer *t = x->trainer;
     state_entries l = {.memory = a};
     list_params(&l, t);
-    const train_progress *p = trainer_progress(t);
-    const workload *w = trainer_workload(t);
+    const train_progress *p = &t->progress;
+    const workload *w = t->w;
     const st_text metadata[] = {
         {"run", x->run},
         {"seed", state_entries_text(a, "%lld", (long long)w->seed)},
@@ -95,7 +95,7 @@ static void list_routing(state_entries *l, trainer *t)
     static const int64_t one = 1;
     routing_view *views = ARENA_NEW(l->memory, routing_view, ROUTING_LAYERS);
     int64_t *tokens = ARENA_NEW(l->memory, int64_t, 1);
-    int n = routing_trace_views(trainer_routing(t), tokens, views);
+    int n = routing_trace_views(t->routing, tokens, views);
     for (int i = 0; i < n; i++) {
         state_entries_add(l, state_entries_text(l->memory, "routing.%s", views[i].layer), ST_I32, 1,
                           &views[i].count, views[i].experts);
@@ -109,7 +109,7 @@ static bool save_train(const char *path, void *user, char *hex, err *e)
     trainer *t = x->trainer;
     state_entries l = {.memory = x->memory};
     optim_view moments[MAX_MOMENTS];
-    int n = optim_views(trainer_optim(t), moments, MAX_MOMENTS);
+    int n = optim_views(t->optim, moments, MAX_MOMENTS);
     CHECK(n <= MAX_MOMENTS, "%d arrays of moments", n);
     for (int i = 0; i < n; i++) {
         state_entries_add(&l, moments[i].name, moments[i].dtype, 1, &moments[i].count,
@@ -119,11 +119,10 @@ static bool save_train(const char *path, void *user, char *hex, err *e)
     list_routing(&l, t);
     int64_t counts[COUNTS], n_counts = COUNTS, n_sums = SUMS;
     double sums[SUMS];
-    progress_pack(trainer_progress(t), counts, sums);
+    progress_pack(&t->progress, counts, sums);
     state_entries_add(&l, "progress.counts", ST_I64, 1, &n_counts, counts);
     state_entries_add(&l, "progress.sums", ST_F64, 1, &n_sums, sums);
-    const st_text metadata[] = {{"run", x->run},
-                                {"cursor", stream_cursor(trainer_stream(t), x->memory)}};
+    const st_text metadata[] = {{"run", x->run}, {"cursor", stream_cursor(t->stream, x->memory)}};
     return safetensors_save(path, l.list, l.count, metadata, 2, hex, e);
 }
 
@@ -133,8 +132,7 @@ static bool save_files(const char *folder, trainer *t, const char *run, bool tra
 {
     static const checkpoint_file files[] = {{"model", save_model}, {"train", save_train}};
     saving x = {t, run, arena_new(1 << 16)};
-    bool ok =
-        checkpoint_files_save(folder, trainer_progress(t)->step, nats, files, train ? 2 : 1, &x, e);
+    bool ok = checkpoint_files_save(folder, t->progress.step, nats, files, train ? 2 : 1, &x, e);
     arena_free(x.memory);
     return ok;
 }
@@ -182,10 +180,10 @@ static bool load_progress(const safetensors *s, trainer *t, err *e)
     double d[SUMS];
     memcpy(c, counts->data, sizeof c);
     memcpy(d, sums->data, sizeof d);
-    progress_unpack(trainer_progress(t), c, d);
+    progress_unpack(&t->progress, c, d);
     const char *cursor = safetensors_metadata(s, "cursor");
     if (!cursor) return err_set(e, "cursor: missing: this is no checkpoint of a training run");
-    return stream_seek(trainer_stream(t), cursor, e);
+    return stream_seek(t->stream, cursor, e);
 }
 
 static void load_routing(const safetensors *s, trainer *t, arena *a)
@@ -199,8 +197,7 @@ static void load_routing(const safetensors *s, trainer *t, arena *a)
         if (strncmp(st->name, "routing.", 8) != 0 || st->dtype != ST_I32) continue;
         int32_t *experts = ARENA_NEW(a, int32_t, st->count);
         memcpy(experts, st->data, (size_t)st->count * sizeof *experts);
-        routing_trace_restore(trainer_routing(t), n,
-                              &(routing_view){st->name + 8, st->count, experts});
+        routing_trace_restore(t->routing, n, &(routing_view){st->name + 8, st->count, experts});
     }
 }
 
@@ -208,16 +205,14 @@ static bool load_files(const char *folder, trainer *t, err *e)
 {
     safetensors *s = checkpoint_files_open(folder, "model", e);
     if (!s) return false;
-    bool ok = checkpoint_files_values(trainer_values(t),
-                                      model_params_const(trainer_workload(t)->model), s, e);
+    bool ok = checkpoint_files_values(t->values, model_params_const(t->w->model), s, e);
     safetensors_close(s);
     if (!ok) return err_prefix(e, "%s", folder);
     if (!(s = checkpoint_files_open(folder, "train", e))) return false;
     arena_auto *a = arena_new(0);
-    ok = load_moments(s, trainer_optim(t), e) && load_progress(s, t, e);
-    for (int64_t lane = 0; ok && lane < trainer_workload(t)->shape.lanes; lane++) {
-        ok = !trainer_has_lane(t, lane) ||
-             state_entries_load_lane(s, trainer_state(t, lane), lane, e);
+    ok = load_moments(s, t->optim, e) && load_progress(s, t, e);
+    for (int64_t lane = 0; ok && lane < t->w->shape.lanes; lane++) {
+        ok = !trainer_has_lane(t, lane) || state_entries_load_lane(s, t->states[lane], lane, e);
     }
     if (ok) load_routing(s, t, a);
     safetensors_close(s);
@@ -226,7 +221,7 @@ static bool load_files(const char *folder, trainer *t, err *e)
 
 bool checkpoint_load(const char *folder, trainer *t, err *e)
 {
-    rank_group *r = trainer_workload(t)->ranks;
+    rank_group *r = t->w->ranks;
     char path[FILE_PATH_BYTES];
     snprintf(path, sizeof path, "%s", folder);
     return rank_calls_ask(r, RANK_LOAD, e) && rank_calls_path(r, path, e) &&

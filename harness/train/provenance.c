@@ -38,13 +38,13 @@ static void add_host(json_t *o)
 
 json_t *provenance_record(const json_t *plan, trainer *t)
 {
-    const workload *w = trainer_workload(t);
+    const workload *w = t->w;
     model_cost cost = model_costs(w->model);
-    train_length length = trainer_length(t);
+    train_length length = t->length;
     json_t *o = json_copy((json_t *)(uintptr_t)plan);
     add_host(o);
     json_object_set_new(o, "kernels", json_string(train_kernels_name(&w->train)));
-    json_object_set_new(o, "threads", json_integer(trainer_threads(t)));
+    json_object_set_new(o, "threads", json_integer(t->threads));
     json_object_set_new(o, "params", json_integer(cost.params));
     json_object_set_new(o, "active_params", json_integer(cost.active_params));
     json_object_set_new(o, "forward_flops_per_token", json_finite(cost.forward_flops));

@@ -8,32 +8,7 @@
 #include "harness/evaluate/rank_calls.h"
 #include "harness/train/bad_number.h"
 #include "harness/train/lane_states.h"
-#include "harness/train/lane_sums.h"
 #include "results/compare/stats.h"
-
-struct trainer {
-    arena *memory;
-    workload *w;
-    int threads;
-    train_length length;
-    train_progress progress;
-    lanes *pool;
-    optim *optim;
-    stream *stream;
-    routing_trace *routing;
-    real *values;         /* [params.total] */
-    rank_group *ranks;    /* the workload's: NULL: this process alone */
-    rank_lanes own;       /* lanes that are run here */
-    bool asked;           /* the other ranks have one, too */
-    model_state **states; /* [lanes]; NULL: another rank's */
-    tape **tapes;         /* [threads] */
-    batch *inputs;        /* [accumulate * calls]: read before the step's first lane runs */
-    lane_sums *sums;      /* [lanes] */
-    lane_sums total;
-    metric_names names; /* of other ranks' metrics */
-    double step_weight; /* of all targets of the step */
-    int64_t micro;      /* batch of the step that the lanes work on */
-};
 
 static bool open_stream(trainer *t, err *e)
 {
@@ -352,49 +327,6 @@ bool trainer_finished(const trainer *t)
     return t->length.tokens ? p->tokens >= t->length.tokens : p->step >= t->length.steps;
 }
 
-train_progress *trainer_progress(trainer *t)
-{
-    return &t->progress;
-}
-train_length trainer_length(const trainer *t)
-{
-    return t->length;
-}
-real *trainer_values(trainer *t)
-{
-    return t->values;
-}
-optim *trainer_optim(trainer *t)
-{
-    return t->optim;
-}
-stream *trainer_stream(trainer *t)
-{
-    return t->stream;
-}
-routing_trace *trainer_routing(trainer *t)
-{
-    return t->routing;
-}
-workload *trainer_workload(trainer *t)
-{
-    return t->w;
-}
-lanes *trainer_pool(trainer *t)
-{
-    return t->pool;
-}
-int trainer_threads(const trainer *t)
-{
-    return t->threads;
-}
-
-model_state *trainer_state(trainer *t, int64_t lane)
-{
-    CHECK(lane >= 0 && lane < t->w->shape.lanes, "lane %lld", (long long)lane);
-    return t->states[lane];
-}
-
 bool trainer_gather_states(trainer *t, err *e)
 {
     const train_shape *s = &t->w->shape;
@@ -405,12 +337,6 @@ bool trainer_gather_states(trainer *t, err *e)
 bool trainer_has_lane(const trainer *t, int64_t lane)
 {
     return is_own(t, lane);
-}
-
-tape *trainer_tape(trainer *t, int thread)
-{
-    CHECK(thread >= 0 && thread < t->threads, "thread %d", thread);
-    return t->tapes[thread];
 }
 
 bool trainer_calibrate(workload *w, int threads, double seconds, double *step_seconds, err *e)

@@ -15,6 +15,7 @@
 #include "core/train/optim.h"
 #include "data/stream.h"
 #include "harness/evaluate/routing_trace.h"
+#include "harness/train/lane_sums.h"
 #include "harness/train/workload.h"
 
 /* Where a run stands; all of it is saved in a checkpoint. */
@@ -43,7 +44,31 @@ typedef struct train_report {
     const metric *metrics; /* added up over lanes; valid until the next step */
 } train_report;
 
-typedef struct trainer trainer;
+/* Others read it, and change how far it is, what a checkpoint holds, and the layers' states. */
+typedef struct trainer {
+    workload *w;
+    int threads; /* no more than lanes */
+    train_length length;
+    train_progress progress;
+    lanes *pool;
+    optim *optim;
+    stream *stream;
+    routing_trace *routing; /* of the run's evaluations */
+    real *values;           /* [params.total] */
+    model_state **states;   /* [lanes]; NULL: another rank's, unless rank 0 has gathered them */
+    tape **tapes;           /* [threads] */
+    rank_group *ranks;      /* the workload's; NULL: this process alone */
+    rank_lanes own;         /* lanes that are run here */
+    bool asked;             /* the other ranks have a trainer, too */
+    /* The step's: */
+    arena *memory;
+    batch *inputs;   /* [accumulate * calls]: read before its first lane runs */
+    lane_sums *sums; /* [lanes] */
+    lane_sums total;
+    metric_names names; /* of other ranks' metrics */
+    double step_weight; /* of all its targets */
+    int64_t micro;      /* the batch that the lanes work on */
+} trainer;
 
 /* Borrows w, which must stay open. Values start from the seed and init_from. */
 trainer *trainer_new(workload *w, int threads, train_length length, err *e);
@@ -53,22 +78,9 @@ void trainer_free(trainer *t);
 bool trainer_step(trainer *t, train_report *report, err *e);
 bool trainer_finished(const trainer *t);
 
-train_progress *trainer_progress(trainer *t);
-train_length trainer_length(const trainer *t);
-real *trainer_values(trainer *t); /* [params.total] */
-optim *trainer_optim(trainer *t);
-stream *trainer_stream(trainer *t);
-routing_trace *trainer_routing(trainer *t); /* of the run's evaluations */
-/* NULL if it is another rank's, unless rank 0 has gathered them. */
-model_state *trainer_state(trainer *t, int64_t lane);
 bool trainer_has_lane(const trainer *t, int64_t lane);
 /* What all ranks' lanes carry by now comes to rank 0. */
 bool trainer_gather_states(trainer *t, err *e);
-workload *trainer_workload(trainer *t);
-lanes *trainer_pool(trainer *t);
-int trainer_threads(const trainer *t); /* no more than lanes */
-/* Tape of a thread, for measurements. */
-tape *trainer_tape(trainer *t, int thread);
 
 /* Median seconds of a step, over at most `seconds` of throw-away training: what turns a budget in
  * seconds into steps. */

@@ -53,11 +53,10 @@ static void goes_on_with_the_same_bits(void)
         EXPECT(checkpoint_save(folder_here(), a, "run", &e), "%s", e.text);
         run_steps(a, 5);
         EXPECT(checkpoint_load(folder_here(), b, &e), "%s", e.text);
-        EXPECT(trainer_progress(b)->step == 5, "%lld", (long long)trainer_progress(b)->step);
+        EXPECT(b->progress.step == 5, "%lld", (long long)b->progress.step);
         run_steps(b, 5);
         size_t bytes = (size_t)model_params(wa.model)->total * sizeof(real);
-        EXPECT(memcmp(trainer_values(a), trainer_values(b), bytes) == 0, "%s: other parameters",
-               OPTIMIZERS[i]);
+        EXPECT(memcmp(a->values, b->values, bytes) == 0, "%s: other parameters", OPTIMIZERS[i]);
         /* Saving over what is there leaves one checkpoint, though the step is the same. */
         EXPECT(checkpoint_save(folder_here(), b, "run", &e), "%s", e.text);
         EXPECT(checkpoint_save(folder_here(), b, "run", &e), "%s", e.text);
@@ -160,7 +159,7 @@ static void model_to_use(void)
     EXPECT(ok, "%s", e.text);
     if (ok) {
         size_t bytes = (size_t)model_params(w.model)->total * sizeof(real);
-        EXPECT(memcmp(m.values, trainer_values(t), bytes) == 0, "other values");
+        EXPECT(memcmp(m.values, t->values, bytes) == 0, "other values");
         EXPECT(m.step == 2 && m.seed == 7 && strcmp(m.run, "0123456789abcdef") == 0, "%s", m.run);
         EXPECT(strcmp(corpus_hash(m.corpus), corpus_hash(w.corpus)) == 0, "another corpus");
         trained_model_close(&m);

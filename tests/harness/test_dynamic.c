@@ -45,7 +45,7 @@ static bool try_options(fixture *f, evaluation *r, const char *options, int thre
     node *n = node_parse(f->memory, options, strlen(options), "eval.yaml", e);
     if (!n || !eval_options_read(o, n, f->memory, e)) return false;
     eval_task task = {.model = f->w.eval_model,
-                      .values = trainer_values(f->t),
+                      .values = f->t->values,
                       .corpus = f->w.corpus,
                       .options = o,
                       .threads = threads,
@@ -142,7 +142,7 @@ static void rate_zero_in_segments(void)
                            .targets = tokens + at + 1,
                            .mode = MODE_EVAL,
                            .losses = losses};
-        model_begin(s, t, trainer_values(f.t), NULL);
+        model_begin(s, t, f.t->values, NULL);
         model_forward(s, &call);
         model_end(s);
         for (int i = 0; i < n; i++) {
@@ -166,7 +166,7 @@ static void rows_and_threads(void)
     if (!fixture_open(&f, NULL)) return;
     const params *p = model_params_const(f.w.model);
     real *before = ARENA_NEW(f.memory, real, p->total);
-    memcpy(before, trainer_values(f.t), (size_t)p->total * sizeof *before);
+    memcpy(before, f.t->values, (size_t)p->total * sizeof *before);
     const char *const rules[] = {"kind: sgd, rate: 0.1, decay: 0.01",
                                  "kind: rms, rate: 1e-3, decay: 0.01, statistics: 500"};
     for (int i = 0; i < 2; i++) {
@@ -178,7 +178,7 @@ static void rows_and_threads(void)
         evaluate_deinit(&a);
         evaluate_deinit(&b);
     }
-    EXPECT(memcmp(before, trainer_values(f.t), (size_t)p->total * sizeof *before) == 0,
+    EXPECT(memcmp(before, f.t->values, (size_t)p->total * sizeof *before) == 0,
            "the trained parameters changed");
     fixture_close(&f);
 }

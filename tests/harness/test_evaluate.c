@@ -24,9 +24,9 @@ static double tolerance(void)
 static evaluation evaluate_with(trainer *t, const eval_options *o, int threads, int64_t parts,
                                 const char *path)
 {
-    workload *w = trainer_workload(t);
+    workload *w = t->w;
     eval_task task = {.model = w->eval_model,
-                      .values = trainer_values(t),
+                      .values = t->values,
                       .corpus = w->corpus,
                       .options = o,
                       .threads = threads,
@@ -105,7 +105,7 @@ static void how_far_is_told(void)
         heard h = {0};
         eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 500};
         eval_task task = {.model = w.eval_model,
-                          .values = trainer_values(t),
+                          .values = t->values,
                           .corpus = w.corpus,
                           .options = &o,
                           .threads = threads,
@@ -325,7 +325,7 @@ static void one_document(void)
         eval_watch watch = {.user = &seen, .begin = see_row};
         eval_options o = {.split = SPLIT_VALIDATION, .rows = 4, .tokens = 100};
         eval_task task = {.model = w.eval_model,
-                          .values = trainer_values(t),
+                          .values = t->values,
                           .corpus = w.corpus,
                           .options = &o,
                           .threads = 1,
@@ -381,7 +381,7 @@ static void other_store(void)
     const model *evaluated[] = {w[0].model, longer, w[1].model};
     for (int i = 0; i < 3 && longer; i++) {
         eval_task task = {.model = evaluated[i],
-                          .values = trainer_values(t[0]),
+                          .values = t[0]->values,
                           .corpus = w[0].corpus,
                           .options = &w[0].eval,
                           .threads = 1};
@@ -461,7 +461,7 @@ static bool always(void *user, err *e)
 /* One call, or one round of calls, of each sitting; threads as they come. */
 static void in_sittings(const char *what, trainer *t, const char *how)
 {
-    workload *w = trainer_workload(t);
+    workload *w = t->w;
     char whole[FILE_PATH_BYTES], parts[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     file_join(whole, test_folder(), "whole.f32", NULL);
     file_join(parts, test_folder(), "parts.f32", NULL);
@@ -478,7 +478,7 @@ static void in_sittings(const char *what, trainer *t, const char *how)
         sitting now = {.tokens = sittings ? -1 : 0};
         const eval_keep keep = {part, 1000, always, NULL};
         eval_task task = {.model = w->eval_model,
-                          .values = trainer_values(t),
+                          .values = t->values,
                           .corpus = w->corpus,
                           .options = &o,
                           .threads = 1 + sittings % 3,
@@ -555,7 +555,7 @@ static void parts_that_do_not_fit(void)
     for (int i = 0; i < 3; i++) {
         sitting now = {.tokens = 0};
         eval_task task = {.model = w.eval_model,
-                          .values = trainer_values(t),
+                          .values = t->values,
                           .corpus = w.corpus,
                           .options = i ? &all : &few,
                           .threads = 1,

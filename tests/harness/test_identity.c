@@ -53,7 +53,7 @@ static uint64_t trained(workload *w)
     }
     if (t) {
         size_t n = (size_t)model_params_const(w->model)->total;
-        hash = add_bytes(hash, trainer_values(t), n * sizeof(real));
+        hash = add_bytes(hash, t->values, n * sizeof(real));
     }
     trainer_free(t);
     return hash;

@@ -79,7 +79,7 @@ static real *trained(const char *train, int threads, char variant[IDENTITY_CHARS
     }
     *bytes = model_params(w.model)->total * (int64_t)sizeof(real);
     real *values = malloc((size_t)*bytes);
-    memcpy(values, trainer_values(t), (size_t)*bytes);
+    memcpy(values, t->values, (size_t)*bytes);
     trainer_free(t);
     workload_close(&w);
     return values;

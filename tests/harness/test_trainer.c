@@ -128,11 +128,11 @@ static void threads_give_equal_bits(void)
         t[i] = trainer_for(&w[i], threads[i], 8);
         train_report r = run_steps(t[i], 8);
         EXPECT(trainer_finished(t[i]) && r.weight > 0, "%g", r.weight);
-        EXPECT(memcmp(trainer_progress(t[i]), trainer_progress(t[0]), 2 * sizeof(int64_t)) == 0,
-               "%d threads", threads[i]);
+        EXPECT(memcmp(&t[i]->progress, &t[0]->progress, 2 * sizeof(int64_t)) == 0, "%d threads",
+               threads[i]);
         size_t bytes = (size_t)model_params(w[i].model)->total * sizeof(real);
-        EXPECT(memcmp(trainer_values(t[0]), trainer_values(t[i]), bytes) == 0,
-               "%d threads: other parameters", threads[i]);
+        EXPECT(memcmp(t[0]->values, t[i]->values, bytes) == 0, "%d threads: other parameters",
+               threads[i]);
     }
     for (int i = 0; i < 3; i++) {
         trainer_free(t[i]);
@@ -192,8 +192,8 @@ static void rows_equal_zeros_with_sgd(void)
     EXPECT(model_params(w[0].model)->row_tables == 1, "no rows with sgd");
     EXPECT(model_params(w[1].model)->row_tables == 0, "rows with momentum");
     /* The norm that clips is summed in another order; a few roundings a step. */
-    expect_close("parameters", trainer_values(rows), trainer_values(whole),
-                 model_params(w[0].model)->total, REAL_IS_DOUBLE ? 1e-12 : 1e-5, 0);
+    expect_close("parameters", rows->values, whole->values, model_params(w[0].model)->total,
+                 REAL_IS_DOUBLE ? 1e-12 : 1e-5, 0);
     trainer_free(rows);
     trainer_free(whole);
     workload_close(&w[0]);
@@ -214,15 +214,14 @@ static void rows_give_equal_bits(void)
     const params *p = model_params(w[0].model);
     EXPECT(p->row_tables == 1, "no rows with lazy adamw");
     for (int i = 1; i < 3; i++) {
-        EXPECT(memcmp(trainer_values(t[0]), trainer_values(t[i]),
-                      (size_t)p->total * sizeof(real)) == 0,
+        EXPECT(memcmp(t[0]->values, t[i]->values, (size_t)p->total * sizeof(real)) == 0,
                "%d threads: other parameters", threads[i]);
     }
     const param *table = &p->list[params_find(p, "blocks.0.engram.table")];
     int64_t moved = 0;
     for (int64_t r = 0; r < table->shape[0]; r++) {
         int64_t at = table->offset + r * table->shape[1];
-        moved += memcmp(trainer_values(t[0]) + at, trainer_values(t[3]) + at,
+        moved += memcmp(t[0]->values + at, t[3]->values + at,
                         (size_t)table->shape[1] * sizeof(real)) != 0;
     }
     /* 8 symbols and the start make at most 81 2-grams for the first two tables. */
@@ -237,8 +236,8 @@ static void rows_give_equal_bits(void)
 static int64_t mapped(trainer *t)
 {
     int64_t maps = 0;
-    for (int i = 0; i < trainer_threads(t); i++) {
-        maps += tape_maps(trainer_tape(t, i));
+    for (int i = 0; i < t->threads; i++) {
+        maps += tape_maps(t->tapes[i]);
     }
     return maps;
 }
@@ -247,8 +246,8 @@ static int64_t mapped(trainer *t)
  * machine may be many steps after the others'. */
 static bool every_thread_ran(trainer *t)
 {
-    for (int i = 0; i < trainer_threads(t); i++) {
-        if (tape_maps(trainer_tape(t, i)) == 0) return false;
+    for (int i = 0; i < t->threads; i++) {
+        if (tape_maps(t->tapes[i]) == 0) return false;
     }
     return true;
 }
@@ -270,7 +269,7 @@ static void no_memory_in_the_loop(void)
     long before = atomic_load(&allocations);
     for (int i = 0; i < 30; i++) {
         train_report r = run_steps(t, 1);
-        log_line(line, trainer_progress(t), &r);
+        log_line(line, &t->progress, &r);
     }
     long after = atomic_load(&allocations);
 #ifndef ALLOCATOR_IS_TAKEN
@@ -298,7 +297,7 @@ static void tokens_are_targets(void)
     while (t && !trainer_finished(t)) {
         targets += (int64_t)run_steps(t, 1).weight;
     }
-    const train_progress *p = trainer_progress(t);
+    const train_progress *p = &t->progress;
     EXPECT(p->tokens == targets && targets >= 3000 && targets < 3000 + w.shape.tokens_per_step,
            "%lld of %lld", (long long)p->tokens, (long long)targets);
     int64_t full = targets / w.shape.tokens_per_step;
@@ -356,11 +355,11 @@ static void bad_numbers_are_named(void)
     const param *second = &p->list[p->count / 2];
     trainer *t = trainer_for(&w, 2, 100);
     run_steps(t, 2);
-    int64_t step = trainer_progress(t)->step;
-    trainer_values(t)[second->offset] = (real)NAN;
+    int64_t step = t->progress.step;
+    t->values[second->offset] = (real)NAN;
     EXPECT(trainer_step(t, &r, &e), "%s", e.text);
     EXPECT(strstr(r.bad, "parameter ") && strstr(r.bad, second->name), "%s", r.bad);
-    EXPECT(trainer_progress(t)->step == step, "the step was counted");
+    EXPECT(t->progress.step == step, "the step was counted");
     trainer_free(t);
     workload_close(&w);
 }
