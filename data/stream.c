@@ -123,6 +123,8 @@ int64_t stream_permute(int64_t i, int64_t n, rng_key key)
     while ((int64_t)1 << (2 * half_bits) < n) {
         half_bits++;
     }
+    /* A permutation of 4^half_bits numbers. One that it sends beyond n is sent on until it comes
+     * back below: so it stays a permutation of the n. */
     uint64_t x = (uint64_t)i;
     do {
         x = feistel(x, half_bits, key); /* 4 steps on average at most: the domain is below 4 n */
@@ -153,6 +155,7 @@ static bool take_span(stream *s, row_place *r)
     int64_t epoch = s->taken / s->spans, number = s->taken % s->spans;
     if (s->options.once && epoch > 0) return false;
     if (s->options.shuffle) {
+        /* From the epoch's number alone: a cursor that says how many spans were taken says all. */
         rng_key key = {
             .seed = s->options.seed, .step = (uint32_t)epoch, .place = rng_place("stream.order")};
         number = stream_permute(number, s->spans, key);
@@ -162,6 +165,8 @@ static bool take_span(stream *s, row_place *r)
     int64_t tokens = split_document(s->split, doc).tokens;
     int64_t begin = (number - s->first[doc]) * s->options.span; /* span 0: one, from 0 */
     int64_t end = s->options.span ? MIN(begin + s->options.span, tokens) : tokens;
+    /* The span behind the one that this row has just read: its state goes on, unless padding has
+     * moved it. */
     bool continues = r->document == doc && r->end == begin && begin > 0 && !r->padded;
     *r = (row_place){.document = doc, .next = begin, .end = end, .fresh = !continues};
     return true;
@@ -172,6 +177,7 @@ static bool read_row(const stream *s, const row_place *r, int64_t n, int32_t *to
                      int32_t *targets, err *e)
 {
     if (!split_read(s->split, r->document, r->next, n, targets, e)) return false;
+    /* Inputs are the targets one position later, behind the token before them. */
     if (r->next == 0) {
         tokens[0] = s->start;
     } else if (!split_read(s->split, r->document, r->next - 1, 1, tokens, e)) {

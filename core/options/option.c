@@ -234,6 +234,7 @@ static bool is_default(arena *a, const void *options, const option *o)
         return !own || (own->kind != NODE_SCALAR && own->count == 0);
     }
     if (!o->initial) return false;
+    /* By value: 1e-3 is the default that is written 0.001. */
     union {
         int64_t whole;
         double number;

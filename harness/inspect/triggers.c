@@ -16,6 +16,8 @@ void triggers_init(triggers *t, int64_t count, int64_t top, bool per_sentence, a
 
 static bool trigger_is_less(const trigger *a, const trigger *b)
 {
+    /* Of equals the earlier prefix counts: who is kept may not depend on which thread came
+     * first. */
     if (a->coefficient < b->coefficient) return true;
     if (a->coefficient > b->coefficient) return false;
     return a->token > b->token;
@@ -61,6 +63,8 @@ static void sink_trigger(triggers *t, int64_t memory, trigger x)
     trigger *heap = t->list + memory * t->top;
     int64_t size = t->sizes[memory];
     int64_t same = t->per_sentence ? find_sentence(heap, size, x.sentence) : -1;
+    /* A heap with the least at its root, which is the bar for the next. Of a sentence one prefix
+     * stands in it: a better one takes its place and can only sink. */
     if (same >= 0) {
         if (trigger_is_less(&x, &heap[same])) return;
         heap[same] = x;

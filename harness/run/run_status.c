@@ -109,6 +109,8 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     int bytes = status_text(text, sizeof text, s);
     CHECK(bytes > 0 && bytes < (int)sizeof text, "a status of %d bytes", bytes);
     if (!file_join(path, folder, "status.json", e)) return false;
+    /* How far a run is may be lost with the machine, how it ended may not: only that waits for
+     * the disk. */
     if (durable) return file_write(path, text, (size_t)bytes, e);
     if (!file_temporary(temporary, path, e)) return false;
     int fd = file_open_own(temporary, O_WRONLY | O_TRUNC, e);

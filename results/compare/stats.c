@@ -92,6 +92,7 @@ static estimate estimate_of(const double *x, const double *y, int n, double conf
     if (e.n == 0) return e;
     e.mean = sum / e.n;
     if (e.n == 1) return e;
+    /* In a second pass: squares of values that differ little from each other would cancel. */
     for (int i = 0; i < n; i++) {
         double off = (y ? x[i] - y[i] : x[i]) - e.mean;
         if (isfinite(off)) squares += off * off;
@@ -186,6 +187,7 @@ interval stats_bootstrap(const double *top, const double *bottom, int n, double 
     enum { SAMPLES = 2000 };
     double ratio[SAMPLES];
     if (n < 2) return (interval){(double)NAN, (double)NAN};
+    /* The same draws every time: asked again, the interval is the same. */
     rng_key key = {.place = rng_place("bootstrap")};
     uint64_t draw = 0;
     for (int k = 0; k < SAMPLES; k++) {

@@ -146,6 +146,8 @@ bool status_total(status_totals *t, store *s, const char *experiment, err *e)
         }
     }
     t->waiting = t->planned - t->done - t->running - t->failed;
+    /* Runs that have not told how long they are count as the others on average; what is left
+     * goes on at the pace of all steps so far, as many at a time as now. */
     if (known > 0) t->steps += unknown * t->steps / known;
     if (steps > 0) {
         t->seconds_left = (t->steps - t->steps_done) * seconds / steps / MAX(t->running, 1);
