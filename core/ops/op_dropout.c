@@ -3,48 +3,75 @@
 #include "core/ops/ops.h"
 #include "core/ops/vec.h"
 
-typedef struct dropout_keep {
+/* Factors [n] of a row's elements from `index` on, a multiple of 4. */
+typedef void (*factors_fn)(real *factors, int64_t n, double size, rng_key key, uint64_t index);
+
+typedef struct factors_keep {
     tensor *x, *y;
-    double rate;
+    factors_fn draw;
+    double size;
     rng_key key;
-} dropout_keep;
+} factors_keep;
 
 enum { TILE = 1024 };
 
-/* to += or = from * mask; the mask is drawn again in the backward pass rather than kept. */
-static void dropout_apply(real *to, const real *from, const dropout_keep *k, bool add)
+/* to += or = from * factors, which are drawn again in the backward pass rather than kept. */
+static void multiply(real *to, const real *from, const factors_keep *k, bool add)
 {
     int64_t rows = k->x->shape[0], each = tensor_count(k->x) / MAX(rows, 1);
-    real mask[TILE];
+    real factors[TILE];
     for (int64_t r = 0; r < rows; r++) {
         rng_key key = k->key;
         key.row += (uint32_t)r;
         for (int64_t i = 0; i < each; i += TILE) {
             int64_t n = MIN(TILE, each - i);
             real *y = to + r * each + i;
-            dropout_mask(mask, n, k->rate, key, (uint64_t)i);
+            k->draw(factors, n, k->size, key, (uint64_t)i);
             if (!add) vec_zero(y, n);
-            vec_mul_add(y, from + r * each + i, mask, n);
+            vec_mul_add(y, from + r * each + i, factors, n);
         }
     }
 }
 
-static void dropout_backward(tape *t, void *keep)
+static void multiply_backward(tape *t, void *keep)
 {
-    dropout_keep *k = keep;
+    factors_keep *k = keep;
     real *dx = tape_grad(t, k->x);
-    if (dx) dropout_apply(dx, k->y->grad, k, true);
+    if (dx) multiply(dx, k->y->grad, k, true);
 }
 
-static const op_class DROPOUT = {"dropout", dropout_backward};
+static const op_class DROPOUT = {"dropout", multiply_backward};
+static const op_class JITTER = {"jitter", multiply_backward};
+
+static tensor *multiplied(tape *t, const op_class *op, tensor *x, factors_fn draw, double size,
+                          rng_key key)
+{
+    if (size == 0) return x;
+    double since = tape_clock(t);
+    factors_keep k = {x, tape_like(t, x), draw, size, key};
+    multiply(k.y->data, x->data, &k, false);
+    return tape_done(t, op, since, 1, &x, &k, sizeof k, k.y);
+}
 
 tensor *op_dropout(tape *t, tensor *x, double rate, rng_key key)
 {
     CHECK(rate >= 0 && rate < 1 && x->rank >= 1, "dropout of %g on rank %d", rate, x->rank);
-    if (rate == 0) return x;
-    double since = tape_clock(t);
-    tensor *y = tape_like(t, x);
-    dropout_keep k = {x, y, rate, key};
-    dropout_apply(y->data, x->data, &k, false);
-    return tape_done(t, &DROPOUT, since, 1, &x, &k, sizeof(dropout_keep), y);
+    return multiplied(t, &DROPOUT, x, dropout_mask, rate, key);
+}
+
+static void jitter_factors(real *factors, int64_t n, double size, rng_key key, uint64_t index)
+{
+    const real most = (real)size, low = 1 - most, unit = most / (real)2147483648.0;
+    uint32_t words[TILE]; /* below 2^32 */
+    rng_fill_words(words, n, key, index / 4);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        factors[i] = low + unit * (real)words[i];
+    }
+}
+
+tensor *op_jitter(tape *t, tensor *x, double size, rng_key key)
+{
+    CHECK(size >= 0 && x->rank >= 1, "jitter of %g on rank %d", size, x->rank);
+    return multiplied(t, &JITTER, x, jitter_factors, size, key);
 }

@@ -137,8 +137,8 @@ tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
  * returns x itself. */
 tensor *op_dropout(tape *t, tensor *x, double rate, rng_key key);
 
-/* core/ops/op_jitter.c: multiplies each element by a number drawn uniformly from [1 - size, 1 +
- * size]; rows and keys as in op_dropout. size 0 returns x itself. */
+/* Multiplies each element by a number drawn uniformly from [1 - size, 1 + size]; rows and keys as
+ * in op_dropout. size 0 returns x itself. */
 tensor *op_jitter(tape *t, tensor *x, double size, rng_key key);
 
 /* ---- core/ops/op_attention.c ---- */
