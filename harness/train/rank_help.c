@@ -23,7 +23,7 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
         file_failpoint("helped_step");
         return trainer_step(*t, &ignored, e);
     case RANK_EVALUATE:
-        task = workload_evaluation(w, trainer_values(*t), 1, NULL);
+        task = workload_evaluation(w, (*t)->values, 1, NULL);
         return evaluate_help(&task, q, e);
     case RANK_STATES:
         return trainer_gather_states(*t, e);
