@@ -59,8 +59,7 @@ corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *ha
     const corpus_class *cls =
         name && name->kind == NODE_SCALAR ? corpus_class_find(name->text) : NULL;
     if (!cls || !cls->text) {
-        err_set(e, "nothing but the corpus itself tells what its ids mean");
-        return NULL;
+        return err_set(e, "nothing but the corpus itself tells what its ids mean"), NULL;
     }
     corpus *c = corpus_new(cls, spec, places);
     c->options = arena_push_zero(c->memory, 1, cls->options_bytes);

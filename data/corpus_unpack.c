@@ -167,8 +167,7 @@ const char *corpus_unpacked(const corpus *c, const char *path, err *e)
         return path;
     }
     if (kind == PACKED_NOT) return path;
-    err_set(e, "%s: this is %s", path, what ? what : "packed twice; unpack it");
-    return NULL;
+    return err_set(e, "%s: this is %s", path, what ? what : "packed twice; unpack it"), NULL;
 }
 
 bool corpus_locate(corpus *c, err *e)

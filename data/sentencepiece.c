@@ -209,8 +209,7 @@ sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t b
     }
     settings x;
     if (!read_settings(&x, (wire){data, data + bytes})) {
-        err_set(e, "%s: the settings of the SentencePiece model are damaged", name);
-        return NULL;
+        return err_set(e, "%s: the settings of the SentencePiece model are damaged", name), NULL;
     }
     s->dummy_prefix = x.prefix;
     s->remove_extra_whitespaces = x.remove_extra;

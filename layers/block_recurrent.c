@@ -114,8 +114,7 @@ static int read_blocks(const recurrent_options *o, int64_t blocks[MAX_READS], co
     for (int i = 0; i < list->count; i++) {
         const node *n = list->items[i];
         if (n->kind != NODE_SCALAR || !option_text_to_int(n->text, &blocks[i]) || blocks[i] < 0) {
-            node_err(e, n, "expected the index of a block, from 0");
-            return -1;
+            return node_err(e, n, "expected the index of a block, from 0"), -1;
         }
     }
     return list->count;

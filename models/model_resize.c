@@ -35,8 +35,7 @@ const node *model_resized(arena *a, const node *spec, const model_sizes *sizes, 
     node *copy = node_copy(a, spec);
     if (sizes->context > 0) node_set(a, copy, "context", node_int(a, sizes->context));
     if (sizes->stored > 0 && resize_stores(a, copy, sizes->stored) == 0) {
-        node_err(e, spec, "no layer stores positions; leave `stored` out");
-        return NULL;
+        return node_err(e, spec, "no layer stores positions; leave `stored` out"), NULL;
     }
     return copy;
 }

@@ -90,10 +90,7 @@ static int sections_of(const node **sections, experiment *x, err *e)
         const node *own = experiment_spec(x, i, e);
         if (!own) return -1;
         const node *data = node_get(own, "data");
-        if (!data) {
-            err_set(e, "%s: no data section", x->spec->file);
-            return -1;
-        }
+        if (!data) return err_set(e, "%s: no data section", x->spec->file), -1;
         bool known = false;
         for (int k = 0; k < n && !known; k++)
             known = node_equal(sections[k], data);

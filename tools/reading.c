@@ -35,8 +35,7 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
         int n = 0;
         if (!experiment_names(s, a, &names, &n, e)) return NULL;
         if (n == 0) {
-            err_set(e, "there are no results yet; train something: loci run SPEC");
-            return NULL;
+            return err_set(e, "there are no results yet; train something: loci run SPEC"), NULL;
         }
         word = names[0];
         return experiment_name_is_good(word, e) ? word : NULL;

@@ -269,10 +269,7 @@ static node *read_map(loader *l, int depth)
             node_add(l->a, map, key, value);
             continue;
         }
-        if (merge) {
-            node_err(l->e, key, "a second '<<'; write <<: [*a, *b]");
-            return NULL;
-        }
+        if (merge) return node_err(l->e, key, "a second '<<'; write <<: [*a, *b]"), NULL;
         merge = value;
     }
     if (l->event.type != YAML_MAPPING_END_EVENT) return NULL;
@@ -332,10 +329,7 @@ node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err
     loader l = {.a = a, .text = text, .bytes = bytes, .e = e};
     l.file = arena_strdup(a, file);
     l.anchor = ARENA_NEW(a, anchor, MAX_ANCHORS);
-    if (!yaml_parser_initialize(&l.parser)) {
-        err_set(e, "%s: out of memory", file);
-        return NULL;
-    }
+    if (!yaml_parser_initialize(&l.parser)) return err_set(e, "%s: out of memory", file), NULL;
     yaml_parser_set_input_string(&l.parser, (const unsigned char *)text, bytes);
     node *root = read_document(&l);
     yaml_event_delete(&l.event);

@@ -334,10 +334,7 @@ lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p
     CHECK(count >= 1 && count < (int64_t)1 << 31 && threads >= 1, "%lld lanes, %d threads",
           (long long)count, threads);
     lanes *l = calloc(1, sizeof *l);
-    if (!l) {
-        err_set(e, "no memory for a thread pool");
-        return NULL;
-    }
+    if (!l) return err_set(e, "no memory for a thread pool"), NULL;
     rank_lanes own = ranks_lanes(r, ranks_me(r), count);
     l->first = own.first;
     l->count = own.count;

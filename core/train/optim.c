@@ -120,10 +120,7 @@ static bool reserve(optim *m, err *e)
 optim *optim_new(const optim_options *o, const params *p, err *e)
 {
     optim *m = calloc(1, sizeof *m);
-    if (!m) {
-        err_set(e, "no memory for an optimiser");
-        return NULL;
-    }
+    if (!m) return err_set(e, "no memory for an optimiser"), NULL;
     m->o = *o;
     m->p = p;
     if (reserve(m, e)) return m;

@@ -250,10 +250,7 @@ static bool parse(safetensors *s, const char *bytes, size_t size, const char *wh
 safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, err *e)
 {
     safetensors *s = calloc(1, sizeof *s);
-    if (!s) {
-        err_set(e, "%s: no memory", name);
-        return NULL;
-    }
+    if (!s) return err_set(e, "%s: no memory", name), NULL;
     if (parse(s, bytes, size, name, e)) return s;
     safetensors_close(s);
     return NULL;

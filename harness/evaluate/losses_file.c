@@ -21,10 +21,7 @@ static int open_nameless(losses_file *f)
 static int open_part(losses_file *f, const char *part, err *e)
 {
     int n = snprintf(f->temporary, sizeof f->temporary, "%s.f32", part);
-    if (n >= FILE_PATH_BYTES) {
-        err_set(e, "%s: the path is too long", part);
-        return -1;
-    }
+    if (n >= FILE_PATH_BYTES) return err_set(e, "%s: the path is too long", part), -1;
     f->stays = true;
     f->continued = file_exists(f->temporary) || (f->path && rename(f->path, f->temporary) == 0);
     return file_open_own(f->temporary, O_RDWR, e);

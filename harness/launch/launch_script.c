@@ -167,14 +167,10 @@ const char *launch_script(const launch *l, const experiment *x, const launch_opt
     char cwd[FILE_PATH_BYTES];
     const char *template = o->template ? file_read_arena(a, o->template, NULL, e) : TEMPLATE;
     if (!template) return NULL;
-    if (!getcwd(cwd, sizeof cwd)) {
-        err_set(e, "the current folder's name is too long");
-        return NULL;
-    }
+    if (!getcwd(cwd, sizeof cwd)) return err_set(e, "the current folder's name is too long"), NULL;
     text_memory m;
     bool whole = fill(text_begin(&m), template, &(filling){l, x, o, cwd});
     const char *script = text_end_in(&m, a);
     if (whole) return script;
-    err_set(e, "%s: has no @command@; see loci run --help", o->template);
-    return NULL;
+    return err_set(e, "%s: has no @command@; see loci run --help", o->template), NULL;
 }

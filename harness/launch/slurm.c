@@ -29,8 +29,7 @@ static node *pairs(arena *a, const char *text, err *e)
     for (char *pair = strtok_r(rest, ",", &save); pair; pair = strtok_r(NULL, ",", &save)) {
         char *value = strchr(pair, '=');
         if (!value || value == pair || !value[1]) {
-            err_set(e, "'%s' in '%s': expected KEY=VALUE", pair, text);
-            return NULL;
+            return err_set(e, "'%s' in '%s': expected KEY=VALUE", pair, text), NULL;
         }
         *value++ = 0;
         node_set(a, map, pair, node_scalar(a, value, true));

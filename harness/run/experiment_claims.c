@@ -57,14 +57,10 @@ static bool is_called(const experiment *x, int v, const char *name)
 
 static const char *unknown_variant(const experiment *x, const node *n, err *e)
 {
-    if (n->kind == NODE_MAP) {
-        node_err(e, n, "no variant has these values");
-        return NULL;
-    }
+    if (n->kind == NODE_MAP) return node_err(e, n, "no variant has these values"), NULL;
     const char *near = option_nearest(n->text, x->sweep->variant_count, x->labels);
     if (!near) near = x->labels[0];
-    node_err(e, n, "no variant '%.100s' (did you mean '%.100s'?)", n->text, near);
-    return NULL;
+    return node_err(e, n, "no variant '%.100s' (did you mean '%.100s'?)", n->text, near), NULL;
 }
 
 static const char *label_of(void *user, const node *n, err *e)
@@ -72,8 +68,7 @@ static const char *label_of(void *user, const node *n, err *e)
     const experiment *x = user;
     const char *found = NULL;
     if (n->kind == NODE_LIST) {
-        node_err(e, n, "expected a variant's label, or {AXIS: VALUE, ...}");
-        return NULL;
+        return node_err(e, n, "expected a variant's label, or {AXIS: VALUE, ...}"), NULL;
     }
     if (n->kind == NODE_MAP && !check_where(x, n, e)) return NULL;
     for (int v = 0; v < x->sweep->variant_count; v++) {

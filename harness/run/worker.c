@@ -494,10 +494,7 @@ static int run_locked(worker *w, err *e)
     run_damage damage = run_damage_find(why, w->folder);
     if (done && damage == DAMAGE_NONE)
         return evaluate_again(w->folder, w->lease, &stop_requested, e);
-    if (damage == DAMAGE_UNKNOWN) {
-        err_set(e, "%s", why);
-        return EXIT_FAILED;
-    }
+    if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why), EXIT_FAILED;
     bool ready = read_plan(w, e);
     if (ready && damage != DAMAGE_NONE && !mend(w, damage, why, e)) return EXIT_FAILED;
     if (!begin_status(w, e)) return EXIT_FAILED;
@@ -521,8 +518,7 @@ int worker_run_with(const char *folder, const worker_company *company, err *e)
     install_signals(company ? company->ranks : NULL);
     e->text[0] = 0;
     if (!file_is_folder(folder)) {
-        err_set(e, "%s: no such folder; `loci run` makes and fills it", folder);
-        return EXIT_FAILED;
+        return err_set(e, "%s: no such folder; `loci run` makes and fills it", folder), EXIT_FAILED;
     }
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY ? EXIT_BUSY : EXIT_FAILED;

@@ -82,14 +82,12 @@ static const char *folder_of(arena *a, const char *file)
 static node *load_base(arena *a, const node *at, const char *file, chain *c, err *e)
 {
     if (at->kind != NODE_SCALAR || !*at->text) {
-        node_err(e, at, "expected a file name, relative to this file");
-        return NULL;
+        return node_err(e, at, "expected a file name, relative to this file"), NULL;
     }
     char path[FILE_PATH_BYTES];
     const char *folder = at->text[0] == '/' ? "" : folder_of(a, file);
     if (snprintf(path, sizeof path, "%s%s", folder, at->text) >= (int)sizeof path) {
-        node_err(e, at, "the file's name is too long");
-        return NULL;
+        return node_err(e, at, "the file's name is too long"), NULL;
     }
     if (!file_exists(path)) {
         node_err(e, at, "no file '%s'; the name is relative to the file that extends it", path);

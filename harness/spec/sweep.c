@@ -247,8 +247,7 @@ sweep *sweep_expand(arena *a, const node *n, const char *name, err *e)
     labeller x = {.a = a, .e = e, .source = sweep_read(a, n, e)};
     if (!x.source || !sweep_combine(a, x.source, &x.combos, e)) return NULL;
     if (x.combos.count == 0) {
-        node_err(e, n, "nothing is left: every combination is excluded");
-        return NULL;
+        return node_err(e, n, "nothing is left: every combination is excluded"), NULL;
     }
     sweep *s = arena_push_zero(a, 1, sizeof *s);
     return label_variants(&x, s, n, name) ? s : NULL;

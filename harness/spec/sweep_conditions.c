@@ -55,8 +55,7 @@ static bool **read_conditions(arena *a, const sweep_source *s, const sweep_block
                               const node *map, err *e)
 {
     if (map->kind != NODE_MAP || map->count == 0) {
-        node_err(e, map, "expected a map of axes to values, such as {memory: long}");
-        return NULL;
+        return node_err(e, map, "expected a map of axes to values, such as {memory: long}"), NULL;
     }
     bool **hits = arena_push_zero(a, SWEEP_MAX_DIMENSIONS, sizeof *hits);
     for (int k = 0; k < map->count; k++) {

@@ -37,8 +37,7 @@ static int axis_index(reader *r, const char *name, bool is_path, const node *at)
         s->axis_capacity = capacity;
     }
     if (s->axis_count == SWEEP_MAX_AXES) {
-        node_err(r->e, at, "more than %d axes", SWEEP_MAX_AXES);
-        return -1;
+        return node_err(r->e, at, "more than %d axes", SWEEP_MAX_AXES), -1;
     }
     s->axes[s->axis_count] = (sweep_axis){.name = name, .is_path = is_path, .at = at};
     return s->axis_count++;

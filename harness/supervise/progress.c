@@ -23,10 +23,7 @@ struct progress {
 progress *progress_new(FILE *out, err *e)
 {
     progress *p = calloc(1, sizeof *p);
-    if (!p) {
-        err_set(e, "out of memory for the display of progress");
-        return NULL;
-    }
+    if (!p) return err_set(e, "out of memory for the display of progress"), NULL;
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
     p->out = out;
     p->terminal = isatty(terminal_file(out)) && term && strcmp(term, "dumb") != 0;

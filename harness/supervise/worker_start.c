@@ -61,6 +61,5 @@ pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *
     if (child == 0) become_worker(folder, c, log, parent);
     close(log);
     if (child > 0) return child;
-    err_set(e, "a process for %s cannot be made: %s", plan->label, strerror(errno));
-    return 0;
+    return err_set(e, "a process for %s cannot be made: %s", plan->label, strerror(errno)), 0;
 }

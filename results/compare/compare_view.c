@@ -181,10 +181,7 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
     const char *axes[2] = {find_axis(a, s, c->experiment, rows, strlen(rows), e), NULL};
     if (axes[0]) axes[1] = find_axis(a, s, c->experiment, columns, strlen(columns), e);
     pivot p;
-    if (!axes[0] || !axes[1]) {
-        err_prefix(e, "--pivot");
-        return NULL;
-    }
+    if (!axes[0] || !axes[1]) return err_prefix(e, "--pivot"), NULL;
     if (!fill(&p, a, s, c, axes, e)) return NULL;
     table *t = table_new(a);
     int digits = compare_table_decimals(c, c->metric), head, best = -1;

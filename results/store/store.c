@@ -58,10 +58,7 @@ sqlite3_stmt *store_prepare(store *s, const char *sql, err *e)
 static store *store_new(const char *out, err *e)
 {
     store *s = calloc(1, sizeof *s);
-    if (!s) {
-        err_set(e, "%s: no memory to open the database", out);
-        return NULL;
-    }
+    if (!s) return err_set(e, "%s: no memory to open the database", out), NULL;
     s->lock = -1;
     if (file_join(s->path, out, "loci.db", e)) {
         memcpy(s->opened, s->path, sizeof s->opened);
