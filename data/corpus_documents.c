@@ -65,9 +65,7 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
 {
     path = corpus_unpacked(c, path, e);
     if (!path) return false;
-    if (file_is_folder(path)) {
-        return err_set(e, "%s: holds several files; unpack it", name);
-    }
+    if (file_is_folder(path)) return err_set(e, "%s: holds several files; unpack it", name);
     return corpus_add_plain(c, kind, name, path, 0, -1, e);
 }
 

@@ -181,9 +181,7 @@ static void recurrent_build(layer_build *b, layer *self)
     *plan = (recurrent_plan){.out_bias = -1};
     self->plan = plan;
     plan->tokens = token_attention_build(b, self, &o->tokens, self->dims.block, o->write);
-    if (o->write) {
-        plan->state = recurrent_state_build(b, self, &o->state, &plan->tokens);
-    }
+    if (o->write) plan->state = recurrent_state_build(b, self, &o->state, &plan->tokens);
     build_reads(b, self, plan);
     int64_t width = self->dims.width, inputs = plan->tokens.q_width * (1 + plan->reads);
     plan->out = layer_matrix(b, self, "out.weight", width, inputs, true);

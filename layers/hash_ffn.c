@@ -209,9 +209,7 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
     }
     if (o->hash == HASH_TABLE) p->ids = table;
     p->table = add_given(b, self, "table", p->hashes, self->dims.vocab + 1, kept);
-    if (o->hash == HASH_BALANCED) {
-        add_given(b, self, "load", p->hashes, o->experts.experts, sums);
-    }
+    if (o->hash == HASH_BALANCED) add_given(b, self, "load", p->hashes, o->experts.experts, sums);
 }
 
 /* ---- building ---- */

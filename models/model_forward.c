@@ -234,9 +234,7 @@ static tensor *embed(layer_ctx *c, const model *m)
     tape_place(c->tape, "embedding");
     tensor *x = op_gather(c->tape, leaf(c, m->embedding), ids, n);
     if (any) x = put_starts(c, m, x, is_start);
-    if (m->options.embedding.scale != 1) {
-        x = op_scale(c->tape, x, (real)m->options.embedding.scale);
-    }
+    if (m->options.embedding.scale != 1) x = op_scale(c->tape, x, (real)m->options.embedding.scale);
     if (m->positions >= 0) x = add_positions(c, m, x);
     x = tape_reshape(c->tape, x, 3, (int64_t[]){c->rows, c->time, m->options.width});
     if (c->mode != MODE_TRAIN || m->options.embedding.dropout == 0) return x;

@@ -83,9 +83,7 @@ static int import_model(const cli_call *c)
     static const char *const of_port[] = {"block", "read", "corpus", "to", NULL};
     static const char *const of_own[] = {"corpus", "to", "like", "out", "data", NULL};
     const char *other = cli_given_beside(c, port ? of_port : of_own);
-    if (other) {
-        return cli_fail(EXIT_USAGE, "import: %s does not look at --%s", c->words[0], other);
-    }
+    if (other) return cli_fail(EXIT_USAGE, "import: %s does not look at --%s", c->words[0], other);
     brt_import how = {.block_width = o->block};
     const char *text = o->corpus || !port ? o->corpus : "enwik8";
     node *data = text ? cli_data_section(c->memory, text, &e) : NULL;

@@ -58,9 +58,7 @@ json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
     }
     json_error_t where;
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where);
-    if (!value) {
-        err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
-    }
+    if (!value) err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
     return value;
 }
 

@@ -35,9 +35,7 @@ static real bias_at(const attention_shape *s, int64_t head, int64_t distance)
             attention_bias_t5_bucket(distance, s->t5_table->shape[0], s->t5_max_distance);
         bias += s->t5_table->data[bucket * s->heads + head];
     }
-    if (s->alibi) {
-        bias -= (real)(attention_bias_slope(head, s->heads) * (double)llabs(distance));
-    }
+    if (s->alibi) bias -= (real)(attention_bias_slope(head, s->heads) * (double)llabs(distance));
     return bias;
 }
 

@@ -113,9 +113,7 @@ static void answers(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, co
 {
     int64_t dim = n->dim;
     /* C = A dZ + Q M + m;  U = Q W + b - pos C */
-    if (sum) {
-        affine(w->g, w->c, p->q, n->width, sum, p->n, dim);
-    }
+    if (sum) affine(w->g, w->c, p->q, n->width, sum, p->n, dim);
     blas_gemm(w->g, false, false, p->n, dim, p->n, 1, w->a, p->n, w->dz, dim, sum ? 1 : 0, w->c,
               dim);
     affine(w->g, w->u, p->q, n->width, start, p->n, dim);

@@ -31,9 +31,7 @@ static void find_exchanges(inspection *x, const layer *l)
     if (n == 0) return;
     inspected_exchange *grown =
         arena_push_zero(x->memory, x->exchange_count + n, sizeof *x->exchanges);
-    if (x->exchange_count) {
-        memcpy(grown, x->exchanges, (size_t)x->exchange_count * sizeof *grown);
-    }
+    if (x->exchange_count) memcpy(grown, x->exchanges, (size_t)x->exchange_count * sizeof *grown);
     x->exchanges = grown;
     for (int i = 0; i < n; i++) {
         grown[x->exchange_count++] =

@@ -75,9 +75,7 @@ void inspection_add(inspection *x, int part, const layer *l, const char *name, i
     if (x->figure_count == x->figure_capacity) {
         x->figure_capacity = x->figure_capacity ? 2 * x->figure_capacity : 256;
         inspect_figure *grown = ARENA_NEW(x->memory, inspect_figure, x->figure_capacity);
-        if (x->figure_count) {
-            memcpy(grown, x->figures, (size_t)x->figure_count * sizeof *grown);
-        }
+        if (x->figure_count) memcpy(grown, x->figures, (size_t)x->figure_count * sizeof *grown);
         x->figures = grown;
     }
     x->figures[x->figure_count++] = (inspect_figure){part, l, name, bin, value};

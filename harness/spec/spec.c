@@ -253,8 +253,7 @@ spec *spec_load(const char *path, const char *const *sets, err *e)
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
     if (!text) return NULL;
-    spec *s = spec_parse(text, bytes, path, sets, e);
-    return s;
+    return spec_parse(text, bytes, path, sets, e);
 }
 
 void spec_free(spec *s)

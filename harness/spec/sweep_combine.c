@@ -73,9 +73,7 @@ static void intern(expander *x)
     list.items = ARENA_NEW(x->a, interned, list.count);
     list.count = 0;
     each_alternative(x->source, collect_combo, &list);
-    if (list.count > 1) {
-        qsort(list.items, (size_t)list.count, sizeof *list.items, by_meaning);
-    }
+    if (list.count > 1) qsort(list.items, (size_t)list.count, sizeof *list.items, by_meaning);
     /* Where a path may lie inside another (a, a.b), the later assignment counts. */
     const char *outer = NULL;
     for (int64_t i = 0, id = 0; i < list.count; i++) {

@@ -244,9 +244,7 @@ static bool read_zip(reader *r, sweep_block *b, const node *zip)
  * is an axis. */
 static bool read_item(reader *r, pick *p, const node *item, int index)
 {
-    if (item->kind != NODE_MAP) {
-        return node_err(r->e, item, "expected a map of paths to values");
-    }
+    if (item->kind != NODE_MAP) return node_err(r->e, item, "expected a map of paths to values");
     const node *label = node_get(item, "label");
     if (label) {
         if (label->kind != NODE_SCALAR || !*label->text) {

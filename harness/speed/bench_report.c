@@ -237,9 +237,7 @@ void bench_report_cuts(FILE *out, const bench_comparison *c)
         fprintf(out, "No time for all %d steps of warming up: %d of %d models took fewer.\n",
                 c->warm_up, cold, c->models);
     }
-    if (unread) {
-        fprintf(out, "No time to evaluate %d of %d models.\n", unread, c->models);
-    }
+    if (unread) fprintf(out, "No time to evaluate %d of %d models.\n", unread, c->models);
 }
 
 /* ---- beside runs ---- */

@@ -198,8 +198,7 @@ safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e)
     char path[FILE_PATH_BYTES];
     const json_t *entry;
     json_auto_t *manifest = find_file(path, &entry, folder, kind, e);
-    safetensors *s = manifest && check_file(path, entry, e) ? safetensors_open(path, e) : NULL;
-    return s;
+    return manifest && check_file(path, entry, e) ? safetensors_open(path, e) : NULL;
 }
 
 bool checkpoint_files_path(char *path, const char *folder, const char *kind, err *e)

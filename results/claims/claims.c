@@ -22,9 +22,7 @@ static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
                     out->experiment);
     char withdrawn[512] = "";
     while (query_next(&q)) {
-        if (!out->list) {
-            out->list = arena_push_zero(a, query_int(&q, "n", 0), sizeof *out->list);
-        }
+        if (!out->list) out->list = arena_push_zero(a, query_int(&q, "n", 0), sizeof *out->list);
         if (query_int(&q, "withdrawn", 0)) {
             size_t used = strlen(withdrawn);
             snprintf(withdrawn + used, sizeof withdrawn - used, "%s'%.64s'",

@@ -227,9 +227,7 @@ static void print_tuning(FILE *out, const comparison *c)
                 "all.\n",
                 c->unchosen_lost, c->unchosen_lost == 1 ? " is" : "s are", c->experiment);
     }
-    if (edge) {
-        fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
-    }
+    if (edge) fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
 }
 
 /* "step 200 to 245" of the variant's first scored run. */

@@ -205,9 +205,7 @@ static store *collect_privately(collect_report *r, const char *out, const err *w
     *r = (collect_report){0};
     store *s = store_open_private(out, NULL);
     if (s && collect_into(s, r, out, NULL) && store_keep(s, NULL)) {
-        if (may_write(out)) {
-            err_set(note, "the database is not brought up to date: %s", why->text);
-        }
+        if (may_write(out)) err_set(note, "the database is not brought up to date: %s", why->text);
         return s;
     }
     store_close(s);

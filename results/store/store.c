@@ -167,9 +167,7 @@ static bool take_lock(store *s, double seconds, bool *busy, err *e)
     double until = host_monotonic_s() + seconds;
     while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
-        if (errno != EWOULDBLOCK) {
-            return file_failed(e, path, "cannot be locked");
-        }
+        if (errno != EWOULDBLOCK) return file_failed(e, path, "cannot be locked");
         if (host_monotonic_s() >= until) {
             if (busy) *busy = true;
             return err_set(e, "%s: another process is collecting; try again later", path);
