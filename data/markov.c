@@ -203,7 +203,6 @@ const corpus_class CORPUS_MARKOV = {
     .name = "markov",
     .help = "a Markov chain of known entropy, to check that models learn what can be learnt",
     .get = "",
-    .options = OPTIONS,
-    .options_bytes = sizeof(markov_options),
+    OPTIONS_OF(markov_options, OPTIONS),
     .open = open_markov,
 };

@@ -377,8 +377,7 @@ const corpus_class CORPUS_PROBE = {
     .help = "copy, associative recall (also MQAR) and needle at chosen distances, to see what is "
             "remembered",
     .get = "",
-    .options = OPTIONS,
-    .options_bytes = sizeof(probe_options),
+    OPTIONS_OF(probe_options, OPTIONS),
     .open = open_probe,
     .settle = settle_probe,
 };

@@ -139,8 +139,7 @@ const corpus_class CORPUS_SHARDS = {
     .name = "shards",
     .help = "token ids: llm.c .bin, raw (nanoGPT), .npy, Megatron .bin + .idx: train*, val*, test*",
     .get = "loci data prepare CORPUS --export DIR",
-    .options = OPTIONS,
-    .options_bytes = sizeof(shards_options),
+    OPTIONS_OF(shards_options, OPTIONS),
     .path_required = true,
     .open = open_shards,
 };

@@ -204,7 +204,6 @@ const verb VERB_BENCH = {
         "how much memory there is and how long a token took (experiments/benchmarks/stream.yaml).",
     .examples = {"bench experiments/benchmarks/small.yaml",
                  "bench experiments/benchmarks/hash.yaml --seconds 60"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(bench_call),
+    OPTIONS_OF(bench_call, OPTIONS),
     .run = bench_spec,
 };

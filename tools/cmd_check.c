@@ -73,7 +73,6 @@ const verb VERB_CHECK = {
         "printed in words.",
     .examples = {"check experiments/quickstart.yaml",
                  "check experiments/quickstart.yaml --resolved --set model.width=256"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(check_call),
+    OPTIONS_OF(check_call, OPTIONS),
     .run = check_specs,
 };

@@ -64,7 +64,6 @@ const verb VERB_CLAIMS = {
         "stated before there were results. EXPERIMENT is a name or a spec file; default: all\n"
         "that claim anything. `claims:` in a spec states them (loci help spec).",
     .examples = {"claims", "claims quickstart --format md"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(claims_call),
+    OPTIONS_OF(claims_call, OPTIONS),
     .run = show_claims,
 };

@@ -31,7 +31,6 @@ const verb VERB_COLLECT = {
     .help = "Brings what is new in the run folders into the database OUT/loci.db.\n\n"
             "Verbs that read results do this themselves first; collecting twice changes nothing.",
     .examples = {"collect", "collect --rebuild"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(collect_call),
+    OPTIONS_OF(collect_call, OPTIONS),
     .run = run_collect,
 };

@@ -133,7 +133,6 @@ const verb VERB_COMPARE = {
         "learning in evaluation cost where there is any; CSV and JSON always have all columns.",
     .examples = {"compare quickstart --format markdown --baseline keys",
                  "compare quickstart --by position"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(compare_call),
+    OPTIONS_OF(compare_call, OPTIONS),
     .run = compare_results,
 };

@@ -164,7 +164,6 @@ const verb VERB_DATA = {
             "'{corpus: text, path: book.txt}'. Preparing counts words, checks files and makes\n"
             "token shards; runs do the same when they need it.",
     .examples = {"data list", "data prepare kjv --export shards --format nanogpt"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(data_call),
+    OPTIONS_OF(data_call, OPTIONS),
     .run = data_action,
 };

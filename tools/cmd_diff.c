@@ -42,7 +42,6 @@ const verb VERB_DIFF = {
     .help = "Shows the options in which two runs differ, and how else they were made.\n\n"
             "RUN is an id, the beginning of one, or EXPERIMENT[/LABEL[/SEED]].",
     .examples = {"diff quickstart/keys quickstart/plain", "diff 3f9a b512 --format markdown"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(diff_call),
+    OPTIONS_OF(diff_call, OPTIONS),
     .run = diff_variants,
 };

@@ -357,7 +357,6 @@ const verb VERB_EVAL = {
         "rates and decays are tried on the validation split, the best is applied.",
     .examples = {"eval quickstart --split test",
                  "eval quickstart/keys --corpus '{corpus: text, path: README.md}' --split train"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(eval_call),
+    OPTIONS_OF(eval_call, OPTIONS),
     .run = eval,
 };

@@ -81,7 +81,6 @@ const verb VERB_EXPORT = {
             "TensorBoard.",
     .examples = {"export quickstart --what metrics --format csv --to metrics.csv",
                  "export quickstart --format tensorboard"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(export_call),
+    OPTIONS_OF(export_call, OPTIONS),
     .run = export_results,
 };

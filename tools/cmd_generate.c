@@ -221,7 +221,6 @@ const verb VERB_GENERATE = {
             "is what it would be alone.",
     .examples = {"generate quickstart --prompt 'In the beginning'",
                  "generate quickstart/keys --tokens 1000 --temperature 0.7 --top-k 40 --seed 2"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(generate_call),
+    OPTIONS_OF(generate_call, OPTIONS),
     .run = generate_text,
 };

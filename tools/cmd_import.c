@@ -111,7 +111,6 @@ const verb VERB_IMPORT = {
             "run's.",
     .examples = {"import brt-pytorch two.safetensors --block 8 --read 1 --read 4 --to two",
                  "import checkpoint edited.safetensors"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(import_call),
+    OPTIONS_OF(import_call, OPTIONS),
     .run = import_model,
 };

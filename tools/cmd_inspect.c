@@ -300,7 +300,6 @@ const verb VERB_INSPECT = {
         "Writes JSON lines and a page to the run's folder, inspect/, and prints figures by layer.",
     .examples = {"inspect memories keys values --tokens 100k",
                  "inspect memories/memories/1 composition --prefixes 1000 --as-head"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(inspect_call),
+    OPTIONS_OF(inspect_call, OPTIONS),
     .run = inspect_run,
 };

@@ -40,7 +40,6 @@ const verb VERB_LS = {
     .max_words = 1,
     .help = "Lists runs, those begun last first, with their result or why they have none.",
     .examples = {"ls", "ls quickstart --status failed"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(ls_call),
+    OPTIONS_OF(ls_call, OPTIONS),
     .run = list_experiments,
 };

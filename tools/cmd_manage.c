@@ -108,8 +108,7 @@ const verb VERB_RM = {
     .help = "Removes an experiment and the runs that nothing else needs.\n\n"
             "Runs that another experiment names, or that another run starts from, stay.",
     .examples = {"rm quickstart --dry-run", "rm quickstart"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(manage_call),
+    OPTIONS_OF(manage_call, OPTIONS),
     .run = remove_experiment,
 };
 
@@ -120,8 +119,7 @@ const verb VERB_MV = {
     .max_words = 2,
     .help = "Gives an experiment another name; its runs stay what they are.",
     .examples = {"mv quickstart first-try", "mv memory memory-2026 --out results/out"},
-    .options = OUT_OPTIONS,
-    .options_bytes = sizeof(manage_call),
+    OPTIONS_OF(manage_call, OUT_OPTIONS),
     .run = rename_experiment,
 };
 
@@ -134,8 +132,7 @@ const verb VERB_GC = {
             "--keep best and --keep last remove models that train.keep_every and train.keep_best\n"
             "kept, too.",
     .examples = {"gc --dry-run", "gc --keep best"},
-    .options = GC_OPTIONS,
-    .options_bytes = sizeof(manage_call),
+    OPTIONS_OF(manage_call, GC_OPTIONS),
     .run = collect_garbage,
 };
 
@@ -148,7 +145,6 @@ const verb VERB_MERGE = {
             "What is missing here is copied, a finished run replaces an unfinished one; doing it\n"
             "twice changes nothing.",
     .examples = {"merge /mnt/node7/results/out", "merge ../laptop/out --out results/out"},
-    .options = OUT_OPTIONS,
-    .options_bytes = sizeof(manage_call),
+    OPTIONS_OF(manage_call, OUT_OPTIONS),
     .run = merge_results,
 };

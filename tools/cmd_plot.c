@@ -100,7 +100,6 @@ const verb VERB_PLOT = {
             "prints their paths; the gnuplot scripts with their data stay beside them. Variants\n"
             "are chosen as by loci compare: --tune, --at. `inspect` draws what loci inspect found.",
     .examples = {"plot quickstart --figure grad_norm", "plot inspect --run 543e"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(plot_call),
+    OPTIONS_OF(plot_call, OPTIONS),
     .run = plot_results,
 };

@@ -85,7 +85,6 @@ const verb VERB_RECALL = {
     .examples =
         {"recall recall/state recall/window",
          "recall recall/state --corpus '{corpus: probe, task: needle, distances: [65536]}'"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(recall_call),
+    OPTIONS_OF(recall_call, OPTIONS),
     .run = tell_recall,
 };

@@ -129,7 +129,6 @@ const verb VERB_REPORT = {
         "Variants are chosen as by loci compare: --tune, --at. With --watch the page is written\n"
         "while the runs go on, says how far they are, and asks for itself again.",
     .examples = {"report quickstart", "report quickstart --to quickstart.html --no-plots"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(report_call),
+    OPTIONS_OF(report_call, OPTIONS),
     .run = report_results,
 };

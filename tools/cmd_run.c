@@ -188,7 +188,6 @@ const verb VERB_RUN = {
             "known by its content, so seeds, variants and evaluations can be added later.",
     .examples = {"run experiments/quickstart.yaml",
                  "run experiments/quickstart.yaml --dry-run --set sweep.seeds=5"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(run_call),
+    OPTIONS_OF(run_call, OPTIONS),
     .run = run_verb,
 };

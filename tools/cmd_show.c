@@ -44,7 +44,6 @@ const verb VERB_SHOW = {
             "RUN is its id, the beginning of one, or EXPERIMENT/LABEL/SEED. Of a run that failed\n"
             "the end of its log is shown, too.",
     .examples = {"show quickstart/keys/1", "show 3f9a --json"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(show_call),
+    OPTIONS_OF(show_call, OPTIONS),
     .run = show_run,
 };

@@ -138,7 +138,6 @@ const verb VERB_STATUS = {
             "and the exit status is 3 if there are any. --watch shows it again until no run is\n"
             "going on any more.",
     .examples = {"status quickstart --watch", "status quickstart --json"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(status_call),
+    OPTIONS_OF(status_call, OPTIONS),
     .run = status_of_runs,
 };

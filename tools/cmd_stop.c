@@ -43,7 +43,6 @@ const verb VERB_STOP = {
             "Running tasks save their runs and end; `loci run` goes on from there, on Slurm or\n"
             "here. Prints the numbers of the jobs.",
     .examples = {"stop quickstart", "stop experiments/quickstart.yaml --out /shared/out"},
-    .options = OPTIONS,
-    .options_bytes = sizeof(stop_call),
+    OPTIONS_OF(stop_call, OPTIONS),
     .run = stop_experiment,
 };

@@ -19,6 +19,9 @@
 #include "core/options/option_entry.h"
 #include "core/options/option_text.h"
 
+/* The table of a layer, a corpus or a verb, and the struct that it fills. */
+#define OPTIONS_OF(type, table) .options = (table), .options_bytes = sizeof(type)
+
 /* Fills `options` (a struct of the table's fields) from the map `n` (NULL: all defaults). Unknown,
  * missing, mistyped and out-of-range keys fail with their place and the nearest known key, and so
  * does what differs from its default where nothing would look at it (`needs`). `ignore` (may be

@@ -76,8 +76,7 @@ static tensor *probe_forward(layer_ctx *c, const layer *self, tensor *x)
 static const layer_class PROBE = {.name = "probe",
                                   .cite = "",
                                   .help = "for tests",
-                                  .options = OPTIONS,
-                                  .options_bytes = sizeof(probe_options),
+                                  OPTIONS_OF(probe_options, OPTIONS),
                                   .build = probe_build,
                                   .link = probe_link,
                                   .forward = probe_forward};
