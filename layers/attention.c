@@ -75,7 +75,6 @@ static layer_cost attention_cost(const layer *self)
                         .bench_flops = 6 * (double)self->dims.block * q_width};
 }
 
-extern const layer_class attention_layer;
 const layer_class attention_layer = {
     .name = "attention",
     .cite = "Vaswani et al. 2017, arXiv:1706.03762; memory: Dai et al. 2019, arXiv:1901.02860",
@@ -102,7 +101,6 @@ static void compressed_build(layer_build *b, layer *self)
     build_with(b, self, self->dims.block);
 }
 
-extern const layer_class compressed_memory_layer;
 const layer_class compressed_memory_layer = {
     .name = "compressed_memory",
     .cite = "Rae et al. 2019, arXiv:1911.05507",

@@ -174,7 +174,6 @@ static bool base_ffn_memories(const layer *self, layer_memories *m)
     return experts_memories(self, &p->experts, m);
 }
 
-extern const layer_class base_ffn_layer;
 const layer_class base_ffn_layer = {
     .name = "base_ffn",
     .cite = "Lewis et al. 2021, arXiv:2103.16716",

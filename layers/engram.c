@@ -278,7 +278,6 @@ static const char *engram_content(const layer *self, arena *a)
     return ((const engram_options *)self->options)->fold ? "letters of Unicode" : NULL;
 }
 
-extern const layer_class engram_layer;
 const layer_class engram_layer = {
     .name = "engram",
     .cite = "Cheng et al. 2026, arXiv:2601.07372",

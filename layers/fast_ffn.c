@@ -147,7 +147,6 @@ static layer_cost fast_ffn_cost(const layer *self)
     return (layer_cost){.forward_flops = 2 * (2 * width * hidden + inner + sums)};
 }
 
-extern const layer_class fast_ffn_layer;
 const layer_class fast_ffn_layer = {.name = "fast_ffn",
                                     .cite = "after Clark et al. 2022, arXiv:2212.02475",
                                     .help = "feed-forward memory whose values learn as they read",

@@ -95,7 +95,6 @@ static layer_cost ffn_cost(const layer *self)
     return (layer_cost){.forward_flops = 2 * width * (double)(keys_of(self) + hidden_of(self))};
 }
 
-extern const layer_class ffn_layer;
 const layer_class ffn_layer = {.name = "ffn",
                                .cite = "Geva et al. 2021, arXiv:2012.14913; Shazeer 2020, "
                                        "arXiv:2002.05202",

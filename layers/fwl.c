@@ -347,7 +347,6 @@ static layer_cost fwl_cost(const layer *self)
     return (layer_cost){.forward_flops = 2 * (slow + gradient + fast + sums)};
 }
 
-extern const layer_class fwl_head;
 const layer_class fwl_head = {.name = "fwl",
                               .cite = "Clark et al. 2022, arXiv:2212.02475",
                               .help = "fast weights: one gradient step on the tokens read so far",

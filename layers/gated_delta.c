@@ -259,7 +259,6 @@ static layer_cost gated_delta_cost(const layer *self)
         .forward_flops = 2 * ((double)(outs * self->dims.width) + (double)p->value_heads * within)};
 }
 
-extern const layer_class gated_delta_layer;
 const layer_class gated_delta_layer = {
     .name = "gated_delta",
     .cite = "Yang, Kautz & Hatamizadeh 2024, arXiv:2412.06464",

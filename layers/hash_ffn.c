@@ -446,7 +446,6 @@ static bool hash_ffn_memories(const layer *self, layer_memories *m)
     return true;
 }
 
-extern const layer_class hash_ffn_layer;
 const layer_class hash_ffn_layer = {.name = "hash_ffn",
                                     .cite = "Roller et al. 2021, arXiv:2106.04426",
                                     .help = "feed-forward experts chosen by a hash of the token(s)",

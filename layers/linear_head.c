@@ -48,7 +48,6 @@ static layer_cost linear_head_cost(const layer *self)
     return (layer_cost){.forward_flops = 2 * (double)self->dims.vocab * (double)self->dims.width};
 }
 
-extern const layer_class linear_head;
 const layer_class linear_head = {.name = "linear",
                                  .cite = "",
                                  .help = "logits from one matrix, the embedding's if tied",

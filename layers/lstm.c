@@ -93,7 +93,6 @@ static layer_cost lstm_cost(const layer *self)
     return (layer_cost){.forward_flops = 8 * hidden * (width + hidden) + projection};
 }
 
-extern const layer_class lstm_layer;
 const layer_class lstm_layer = {.name = "lstm",
                                 .cite = "Hochreiter & Schmidhuber 1997, doi "
                                         "10.1162/neco.1997.9.8.1735",

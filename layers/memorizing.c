@@ -84,7 +84,6 @@ static layer_cost memorizing_cost(const layer *self)
                         .bench_flops = 6 * (double)self->dims.block * q_width};
 }
 
-extern const layer_class memorizing_layer;
 const layer_class memorizing_layer = {
     .name = "memorizing",
     .cite = "Wu et al. 2022, arXiv:2203.08913, sec. 3",

@@ -305,7 +305,6 @@ static bool pkm_memories(const layer *self, layer_memories *m)
     return true;
 }
 
-extern const layer_class pkm_layer;
 const layer_class pkm_layer = {
     .name = "pkm",
     .cite = "Lample et al. 2019, arXiv:1907.05242; Berges et al. 2024, arXiv:2412.09764",

@@ -3,37 +3,28 @@
 #include <string.h>
 
 /* The list of layers: one line each. */
-extern const layer_class attention_layer;
-extern const layer_class base_ffn_layer;
-extern const layer_class block_recurrent_layer;
-extern const layer_class compressed_memory_layer;
-extern const layer_class engram_layer;
-extern const layer_class fast_ffn_layer;
-extern const layer_class ffn_layer;
-extern const layer_class gated_delta_layer;
-extern const layer_class hash_ffn_layer;
-extern const layer_class lstm_layer;
-extern const layer_class pkm_layer;
-extern const layer_class memorizing_layer;
-extern const layer_class routed_memory_layer;
-extern const layer_class switch_ffn_layer;
-extern const layer_class ttt_layer;
+#define EACH_LAYER(X)                                                                              \
+    X(attention_layer)                                                                             \
+    X(base_ffn_layer)                                                                              \
+    X(block_recurrent_layer)                                                                       \
+    X(compressed_memory_layer)                                                                     \
+    X(engram_layer)                                                                                \
+    X(fast_ffn_layer)                                                                              \
+    X(ffn_layer)                                                                                   \
+    X(gated_delta_layer)                                                                           \
+    X(hash_ffn_layer)                                                                              \
+    X(lstm_layer)                                                                                  \
+    X(pkm_layer)                                                                                   \
+    X(memorizing_layer)                                                                            \
+    X(routed_memory_layer)                                                                         \
+    X(switch_ffn_layer)                                                                            \
+    X(ttt_layer)
 
-static const layer_class *const LAYERS[] = {&attention_layer,
-                                            &base_ffn_layer,
-                                            &block_recurrent_layer,
-                                            &compressed_memory_layer,
-                                            &engram_layer,
-                                            &fast_ffn_layer,
-                                            &ffn_layer,
-                                            &gated_delta_layer,
-                                            &hash_ffn_layer,
-                                            &lstm_layer,
-                                            &pkm_layer,
-                                            &memorizing_layer,
-                                            &routed_memory_layer,
-                                            &switch_ffn_layer,
-                                            &ttt_layer};
+#define DECLARED(layer) extern const layer_class layer;
+EACH_LAYER(DECLARED)
+
+#define ENTRY(layer) &layer,
+static const layer_class *const LAYERS[] = {EACH_LAYER(ENTRY)};
 
 /* The list of heads. */
 extern const layer_class fwl_head;

@@ -390,7 +390,6 @@ static layer_cost routed_memory_cost(const layer *self)
                         .bench_flops = 6 * block * q_width};
 }
 
-extern const layer_class routed_memory_layer;
 const layer_class routed_memory_layer = {
     .name = "routed_memory",
     .cite = "after Ainslie et al. 2023, arXiv:2303.09752; Wright 2015, arXiv:1502.04759",

@@ -247,7 +247,6 @@ static bool switch_ffn_memories(const layer *self, layer_memories *m)
     return experts_memories(self, &p->experts, m);
 }
 
-extern const layer_class switch_ffn_layer;
 const layer_class switch_ffn_layer = {
     .name = "switch_ffn",
     .cite = "Fedus et al. 2021, arXiv:2101.03961; top_k 2: Lepikhin et al. 2020, arXiv:2006.16668",

@@ -256,7 +256,6 @@ static layer_cost ttt_cost(const layer *self)
                         .train_flops = 3 * projections + 4 * inner};
 }
 
-extern const layer_class ttt_layer;
 const layer_class ttt_layer = {
     .name = "ttt",
     .cite = "Sun et al. 2024, arXiv:2407.04620",
