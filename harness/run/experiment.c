@@ -24,6 +24,7 @@ experiment *experiment_load(const char *path, const char *const *sets, err *e)
     x->run_count = all->variant_count * all->seed_count;
     x->runs = arena_push_zero(a, x->run_count, sizeof *x->runs);
     for (int i = 0; i < x->run_count; i++) {
+        /* Seed by seed: long before the end every variant has a figure. */
         int v = i % all->variant_count;
         const variant_plan *plan = &all->variants[v];
         x->runs[i] = (run_plan){.label = plan->label,

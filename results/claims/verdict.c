@@ -54,6 +54,8 @@ static combined combine(const judgement *j, int count)
             c.worst = i;
         }
     }
+    /* That all hold is tested by the weakest alone; that one of several fails, by the strongest
+     * of so many tries (Bonferroni). */
     if (c.towards == TOWARDS_FAILS) c.p = fmin(1, c.p * count);
     if (c.towards == TOWARDS_NOTHING) c.p = 1;
     return c;
