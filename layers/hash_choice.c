@@ -8,6 +8,7 @@ static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
 {
     const hash_ffn_options *o = self->options;
     const hash_ffn_plan *p = self->plan;
+    /* Where the token is not to be had a table is asked for one entry behind the vocabulary. */
     const int32_t unknown = (int32_t)self->dims.vocab;
     int32_t *past = NULL;
     if (p->past) {
@@ -83,6 +84,7 @@ static void choose_by_position(layer_ctx *c, const layer *self, int32_t *expert)
     const hash_ffn_plan *p = self->plan;
     int64_t n = c->rows * c->time;
     for (int64_t m = 0, unit = 1; m < p->hashes; m++, unit *= p->experts.experts) {
+        /* Beyond the block every digit is 0, and units must not overflow. */
         unit = MIN(unit, self->dims.block);
         for (int64_t i = 0; i < n; i++) {
             int64_t at = (c->position[i / c->time] + i % c->time) % self->dims.block;

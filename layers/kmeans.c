@@ -44,6 +44,7 @@ static int64_t draw_far(const clustering *x, double uniform)
         left -= x->distance[i];
         if (left < 0) return i;
     }
+    /* Rounding may leave a little of `total` behind the last point. */
     return x->n - 1;
 }
 
@@ -97,6 +98,8 @@ static int64_t farthest(const clustering *x)
     return far;
 }
 
+/* Each mean to the middle of its points. A cluster without any would stay without: it starts anew
+ * where the means fit worst. */
 static void move_means(clustering *x)
 {
     memset(x->means, 0, (size_t)(x->clusters * x->width) * sizeof *x->means);
@@ -128,6 +131,7 @@ void kmeans(int32_t *cluster, const double *points, int64_t n, int64_t width, in
                     .distance = ARENA_NEW(a, double, n),
                     .cluster = cluster,
                     .size = ARENA_NEW(a, int64_t, clusters)};
+    /* No point is in a cluster yet, so that the first round counts as a change. */
     memset(cluster, -1, (size_t)n * sizeof *cluster);
     start_means(&x, key);
     for (int round = 0; round < MOST_ROUNDS && assign(&x); round++) {

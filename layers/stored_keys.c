@@ -11,6 +11,7 @@ bool stored_keys_check(const token_options *o, const layer_dims *dims, const nod
     return token_options_check(o, dims, at, e);
 }
 
+/* Where the queries' gain starts: stored_keys_scale multiplies by sqrt(head_dim) on top of it. */
 static double start_of(double scale, int64_t head_dim)
 {
     return scale < 0 ? 1 : scale / sqrt((double)head_dim);
@@ -19,6 +20,7 @@ static double start_of(double scale, int64_t head_dim)
 void stored_keys_settle(token_options *o, double *scale, const layer *self)
 {
     real start = (real)start_of(*scale, token_options_head_dim(o, self->dims.width));
+    /* A scale that is what the default comes to is the default: one model, one identity. */
     if (start >= 1 && start <= 1) *scale = -1;
     token_attention_settle(o, self, self->dims.block);
 }
@@ -44,6 +46,8 @@ stored_keys stored_keys_build(layer_build *b, layer *self, const token_options *
     return plan;
 }
 
+/* Keys are normalised once, when they are stored, not whenever they are looked at; a key of zeros
+ * stays one. */
 void stored_keys_write(layer_ctx *c, const layer *self, const stored_keys *plan,
                        const token_result *r, int64_t begin, int64_t end)
 {
@@ -76,6 +80,7 @@ lookup_store stored_keys_seen(layer_ctx *c, const layer *self, const stored_keys
     int64_t *to = tape_keep(c->tape, c->rows, sizeof *to);
     for (int64_t row = 0; row < c->rows; row++) {
         int64_t p = c->position[row] + begin;
+        /* Up to where attention's own memory begins: no position is seen twice. */
         to[row] = MAX(0, p - p % self->dims.block - plan->tokens.memory);
         from[row] = MAX(0, to[row] - plan->length);
     }

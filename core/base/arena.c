@@ -23,6 +23,7 @@
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
+/* A cache line, and the widest vector. */
 enum { ALIGN = 64 };
 
 /* Chunks form a list in the order in which they are filled; `data` follows the header. */
@@ -132,6 +133,7 @@ void *arena_push(arena *a, int64_t count, size_t size)
     a->most_used_bytes = MAX(a->most_used_bytes, a->used_bytes);
     UNPOISON(p, (size_t)count * size);
 #ifdef LOCI_DEBUG
+    /* NaN in floats, -1 in integers: who reads before writing notices. */
     memset(p, 0xff, (size_t)count * size);
 #endif
     return p;

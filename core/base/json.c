@@ -84,6 +84,8 @@ static const char *put_shortest(FILE *out, const char *text)
     return end;
 }
 
+/* jansson prints all of 17 digits, 0.1 as 0.10000000000000001: its numbers, which are all that
+ * begins with a digit or - outside of texts, are printed again with as few as give them back. */
 char *json_text(const json_t *x, size_t flags)
 {
     text_auto *exact = json_dumps(x, flags | JSON_REAL_PRECISION(17));

@@ -61,6 +61,7 @@ static void finish(const lookup_work *w, int64_t row, int64_t head, int64_t i,
     int64_t d = a->head_dim, cell = cell_of(a, row, head, i), half = w->kv_heads * d;
     real *y = a->y->data + (row * a->queries + i) * a->heads * d + head * d;
     real *p = a->p + cell * a->count, *chosen = a->chosen + cell * a->count * 2 * d;
+    /* The heap's root is the worst that was kept: the greatest score may be anywhere in it. */
     real most = n ? heap[0].score : 0, sum = 0;
     memset(y, 0, (size_t)d * sizeof *y);
     for (int64_t j = 1; j < n; j++) {
@@ -74,6 +75,7 @@ static void finish(const lookup_work *w, int64_t row, int64_t head, int64_t i,
         const real *entry = w->s->entries +
                             (row * w->s->size + heap[j].position % w->s->size) * w->s->entry_width +
                             head * w->kv_heads / a->heads * d;
+        /* A copy: by the time of the backward pass the ring may hold something else there. */
         real *copy = chosen + j * 2 * d;
         memcpy(copy, entry, (size_t)d * sizeof *copy);
         memcpy(copy + d, entry + half, (size_t)d * sizeof *copy);
@@ -101,6 +103,7 @@ static void lookup_backward(tape *t, void *keep)
 {
     lookup_keep *a = keep;
     int64_t d = a->head_dim, width = a->heads * d;
+    /* Queries alone: what is stored was made with weights of another time. */
     real *dq = tape_grad(t, a->q);
     if (!dq) return;
     for (int64_t n = 0; n < a->rows * a->heads * a->queries; n++) {

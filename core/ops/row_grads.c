@@ -42,6 +42,7 @@ void row_grads_append(row_grads *a, const row_grads *b)
 
 /* ---- sums ---- */
 
+/* Three rounds sort any rows, and their counts (16 KiB) stay in the first cache. */
 enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 
 /* One round of a radix sort: stable by the digit of `shift`. */
@@ -60,7 +61,8 @@ static void sort_by_digit(int32_t *to, const int32_t *from, const int32_t *rows,
     }
 }
 
-/* Entries by row; of one row in the order in which they came. */
+/* Entries by row; of one row in the order in which they came, so that its sum has the same bits
+ * however many rows stand between them. */
 static const int32_t *sorted(row_sums *s, const row_grads *g)
 {
     if (g->count > s->capacity) {

@@ -107,6 +107,7 @@ static bool count_tree(loader *l, const node *n)
 
 /* ---- anchors ---- */
 
+/* From the end: YAML lets a name be given again, and an alias means the last before it. */
 static anchor *find_anchor(loader *l, const char *name)
 {
     for (int i = l->anchors; i-- > 0;) {
@@ -273,6 +274,8 @@ static node *read_map(loader *l, int depth)
         merge = value;
     }
     if (l->event.type != YAML_MAPPING_END_EVENT) return NULL;
+    /* In this order: a map's own keys win over merged ones, wherever its `<<` stands, and are no
+     * duplicates of them. */
     if (!check_duplicates(l, map)) return NULL;
     if (merge && !merge_into(l, map, merge)) return NULL;
     return map;

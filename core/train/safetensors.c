@@ -114,6 +114,7 @@ static bool parse_offsets(st_tensor *t, const json_t *entry, const char *data, s
     if (begin < 0 || end < begin || (uint64_t)end > size) {
         return bad_tensor(e, where, t->name, "data_offsets lie outside the file (is it cut off?)");
     }
+    /* In bits: some types take less than a byte. */
     int64_t bits;
     if (__builtin_mul_overflow(t->count, DTYPES[t->dtype].bits, &bits) || bits % 8 != 0 ||
         end - begin != bits / 8) {
@@ -223,6 +224,7 @@ static const char WHITE_SPACE[4] = {' ', '\t', '\n', '\r'};
 static bool parse(safetensors *s, const char *bytes, size_t size, const char *where, err *e)
 {
     if (size < 8) return err_set(e, "%s: only %zu bytes; this is no safetensors file", where, size);
+    /* Its length stands in front, least byte first. */
     uint64_t header = 0;
     for (int i = 7; i >= 0; i--) {
         header = header << 8 | (unsigned char)bytes[i];
@@ -320,6 +322,7 @@ static float float_of_bits(uint32_t bits)
 static float float_of_half(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31, fraction = h & 1023;
+    /* Exponents are biased by 15 here and by 127 there. */
     if (exponent == 31) return float_of_bits(sign | 0x7F800000u | fraction << 13);
     if (exponent > 0) return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
     float small = (float)fraction * 0x1p-24f; /* subnormal */

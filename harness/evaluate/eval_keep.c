@@ -79,6 +79,7 @@ bool eval_keep_save(eval_pass *p, bool complete, err *e)
 {
     const eval_keep *keep = p->task->keep;
     char path[FILE_PATH_BYTES];
+    /* What cannot be kept only costs time if the process ends: no reason to end the evaluation. */
     err ignored;
     if (!keep->may(keep->user, e)) return false;
     p->kept_at = host_monotonic_s();
@@ -107,6 +108,7 @@ static const void *array_of(const safetensors *s, const char *name, st_dtype dty
     return st && st->dtype == dtype && st->count == count ? st->data : NULL;
 }
 
+/* By memcpy: numbers of a file lie at any address. */
 static bool load_documents(eval_pass *p, const safetensors *s)
 {
     int64_t n = p->result->count, scored = 0;

@@ -26,6 +26,7 @@ bool evaluate_again_wanted(const char *folder, const run_plan *plan)
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
     arena_auto *a = arena_new(1 << 14);
+    /* What was changed, not what was written: a default written out asks for nothing new. */
     const node *before = changed_options(a, node_get(node_load(a, path, NULL), "eval"));
     const node *now = changed_options(a, node_get(plan->resolved, "eval"));
     return before && now && !node_equal(before, now);
@@ -142,6 +143,7 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
         status = run_lines_append_record(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
     }
     json_decref(s.found);
+    /* Last: a process that ends before it only looks once more, and finds the line. */
     if (status == EXIT_DONE && !run_record_final(x->folder, &x->plan, e)) status = EXIT_FAILED;
     return status;
 }

@@ -69,6 +69,7 @@ void bench_against_free(bench_against *a)
     free(a);
 }
 
+/* A size that the line does not tell is taken to be ours. */
 static bool is_of(const json_t *line, const bench_result *r)
 {
     const struct {

@@ -36,9 +36,11 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
         !run_status_read(&ours, target, e)) {
         return false;
     }
+    /* Done is worth more than all else; short of that, ours stays unless there is none. */
     bool further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
                                             : ours.state == RUN_PLANNED && !file_is_folder(target);
     if (!further) return true;
+    /* Somebody writes there: half of it would be old, half of it new. */
     if (run_folder_locked(source) || run_folder_locked(target)) {
         r->kept++;
         return true;

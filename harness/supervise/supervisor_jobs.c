@@ -40,6 +40,7 @@ void supervisor_jobs_stop(supervisor *s)
 {
     s->stops++;
     for (int i = 0; i < s->slots; i++) {
+        /* Asked once they save their state and end; asked again they end as they stand. */
         if (s->running[i]) kill(s->running[i]->pid, s->stops == 1 ? SIGTERM : SIGKILL);
     }
 }

@@ -64,6 +64,7 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
         !(b->amount >= 0 && b->amount <= 1e30) || (b->amount <= 0 && kind != BUDGET_STEPS)) {
         return node_err(e, value, "must be a number above 0 (or no training at all: {steps: 0})");
     }
+    /* Up to 2^52 each number is its own double, as which amounts are kept. */
     if (kind == BUDGET_TOKENS || kind == BUDGET_STEPS) {
         int64_t whole;
         if (!option_text_to_int(value->text, &whole) || whole > (int64_t)1 << 52) {

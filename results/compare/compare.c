@@ -23,6 +23,8 @@ const char *compare_metric_title(compare_metric m)
     return TITLES[m];
 }
 
+/* Per byte and per word models of different vocabularies compare; per token they do not, since more
+ * tokens share the same nats. */
 void compare_set_values(compared_run *r, double nats)
 {
     r->value[COMPARE_BITS_PER_BYTE] =
@@ -150,5 +152,6 @@ bool compare_label_names(const char *label, const char *axis, const char *value)
 
 bool compare_sure(const compared_variant *v)
 {
+    /* Without a corrected p (NaN) the interval alone decides. */
     return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
 }
