@@ -70,6 +70,7 @@ static void find_stationary(chain *m, double *scratch)
     }
 }
 
+/* p log p goes to 0 with p, log p alone does not. */
 static double plogp(double p)
 {
     return p > 0 ? -p * log(p) : 0;
@@ -89,6 +90,7 @@ static double entropy_per_token(const chain *m, int64_t order, int64_t length)
     return (start + (double)(length - order) * rate) / (double)length;
 }
 
+/* The last one takes what rounding leaves. */
 static int64_t draw(const double *p, int64_t n, double u)
 {
     int64_t i = 0;

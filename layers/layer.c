@@ -19,6 +19,7 @@ int layer_param(layer_build *b, layer *self, const char *name, param_role role, 
                 const int64_t *shape, param_init init)
 {
     int index = params_add(b->params, full_name(b->memory, self, name), role, rank, shape, init);
+    /* A layer's parameters, and its slots, stand together: it counts its own from the first. */
     if (self->params == 0) self->first_param = index;
     CHECK(index == self->first_param + self->params, "%s declares between others", self->name);
     return self->params++;
@@ -154,6 +155,7 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
     const param *p = &c->books->params->list[index];
     CHECK(piece >= 0 && piece < p->pieces, "%s: piece %lld of %lld", p->name, (long long)piece,
           (long long)p->pieces);
+    /* One leaf for all uses in a call: their gradients add up, and the tape sees one tensor. */
     tensor **leaf = &c->books->leaves[p->first_piece + piece];
     if (*leaf) return *leaf;
     int64_t shape[TENSOR_RANK] = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]};
@@ -162,6 +164,7 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
         CHECK(p->shape[0] % p->pieces == 0, "%s: %lld in %lld pieces", p->name,
               (long long)p->shape[0], (long long)p->pieces);
         shape[0] /= p->pieces;
+        /* One of a stack of matrices is a matrix. */
         first_axis = shape[0] == 1 ? 1 : 0;
     }
     int64_t at = p->offset + piece * (p->count / p->pieces);
@@ -277,6 +280,7 @@ tensor *layer_carried(layer_ctx *c, const layer *self, int i)
         reset[r] = c->position[r] == 0;
         count += reset[r];
     }
+    /* The usual cases cost no op: nothing begins, or everything does. */
     if (count == 0) return s;
     if (count == c->rows) return NULL;
     return op_select_rows(c->tape, reset, tape_constant(c->tape, NULL, s->rank, s->shape), s);

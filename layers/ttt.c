@@ -202,6 +202,7 @@ static tensor *gated_out(layer_ctx *c, const layer *self, tensor *y, tensor *gat
 /* What the weights of the start alone would answer. */
 static void tap_unlearned(layer_ctx *c, const layer *self, const ttt_rule *in, tensor *gate)
 {
+    /* Without rates no step is taken, and nothing is carried. */
     ttt_rule still = *in;
     still.lr = tape_constant(c->tape, NULL, 3, in->lr->shape);
     still.start = still.sum = NULL;

@@ -18,16 +18,19 @@ ALWAYS_INLINE real evaluate(activation kind, real x, real *slope)
 {
     real s, d;
     switch (kind) {
+    /* x <= 0 and not x > 0 on the right, so that a NaN stays one. */
     case ACT_RELU:
         *slope = x > 0 ? 1 : 0;
         return x <= 0 ? 0 : x;
     case ACT_RELU2:
         *slope = x > 0 ? 2 * x : 0;
         return x <= 0 ? 0 : x * x;
+    /* x Phi(x), slope Phi(x) + x phi(x) */
     case ACT_GELU:
         s = vm_normal(x, &d);
         *slope = s + x * d;
         return x * s;
+    /* x s(2 u), slope s + x s (1 - s) (2 u)' */
     case ACT_GELU_TANH:
         s = gelu_tanh_gate(x);
         d = (real)1.59576912160573071176 * (1 + (real)(3 * 0.044715) * x * x);
@@ -45,6 +48,7 @@ ALWAYS_INLINE real evaluate(activation kind, real x, real *slope)
         s = vm_sigmoid(x);
         *slope = s * (1 - s);
         return s;
+    /* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|): no e^x that overflows */
     case ACT_SOFTPLUS:
         s = x > 0 ? -x : x; /* -|x|, and a NaN */
         *slope = vm_sigmoid(x);

@@ -121,6 +121,7 @@ tensor *op_running_step(tape *t, tensor *a, tensor *s, tensor *f, tensor *x, ten
     check_shapes(a, s, f, x, start);
     double since = tape_clock(t);
     int64_t rows = x->shape[0], time = x->shape[1], width = x->shape[2];
+    /* In place: nothing, not even the way back, reads a once a step has been taken from it. */
     tensor *y = tape_detach(t, a);
     tensor *end = tape_constant(t, start ? start->data : NULL, 2, (int64_t[]){rows, width});
     for (int64_t i = 0; i < rows * time; i++) {
