@@ -20,7 +20,12 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -W
 # Never -ffast-math: a NaN must stay visible. The contraction is chosen so that compilers agree.
 FLOAT    := -fno-math-errno -fno-trapping-math -fopenmp-simd -ffp-contract=fast
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-CFLAGS_release := -O3 -g -march=$(MARCH)
+# What a damaged or a stranger's file could make of a fault of ours ends the program instead.
+FORTIFY  = $(if $(shell printf '\043if __has_builtin(__builtin_dynamic_object_size)\nyes\n\043endif\n' | \
+             $(CC) -E -P -x c - 2>/dev/null),3,2)
+HARDEN  := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-strong -fPIE
+CFLAGS_release := -O3 -g -march=$(MARCH) $(HARDEN)
+LINK_release   := -pie -Wl,-z,relro,-z,now
 # -g1: places for reports, and a third less to compile than with all that a debugger may ask.
 CFLAGS_f64     := -O2 -g1 -march=$(MARCH) -DLOCI_DOUBLE
 CFLAGS_debug   := -O1 -g -march=$(MARCH) -DLOCI_DEBUG
@@ -29,6 +34,7 @@ CFLAGS_tsan    := -O1 -g1 -march=$(MARCH) -fsanitize=thread
 CFLAGS_fuzz    := -O1 -g1 -march=$(MARCH) $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS   ?= $(CFLAGS_$(KIND))
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) $(FLOAT) $(CFLAGS)
+LDFLAGS := $(if $(filter file,$(origin CFLAGS)),$(LINK_$(KIND))) $(LDFLAGS)
 # gcc 12 for 64-bit ARM fails in its vectoriser at loops of some tests.
 ifneq ($(filter aarch64%,$(shell $(CC) -dumpmachine)),)
 $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-tree-vectorize

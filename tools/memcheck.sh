@@ -15,7 +15,7 @@ options() { # layer
     base_ffn | switch_ffn | hash_ffn) echo "experts: 4, hidden: 8" ;;
     engram) echo "rows: 64" ;;
     gated_delta | ttt) echo "heads: 2" ;;
-    pkm) echo "half_keys: 4, heads: 2" ;;
+    pkm) echo "half_keys: 8, heads: 2" ;;
     memorizing) echo "heads: 2, length: 32" ;;
     routed_memory) echo "heads: 2" ;;
     esac
@@ -49,9 +49,9 @@ SPEC
     # As usual first, for the plan; then the worker alone, which starts no other program.
     build/release/bin/loci run "$work/$layer.yaml" --out "$work/out" --jobs 1 >"$work/$layer.log" 2>&1 || true
     run=$(echo "$work"/out/runs/*)
-    (cd "$run" && find . -mindepth 1 ! -name plan.json -delete)
-    if valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-        build/release/bin/loci worker "$run" >>"$work/$layer.log" 2>&1 && [ -e "$run/evals.jsonl" ]; then
+    if [ -d "$run" ] && find "$run" -mindepth 1 ! -name plan.json -delete &&
+        valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+            build/release/bin/loci worker "$run" >>"$work/$layer.log" 2>&1 && [ -e "$run/evals.jsonl" ]; then
         echo "ok   $layer"
         passed=$((passed + 1))
     else

@@ -130,10 +130,11 @@ static void words_batch(uint32_t words[4][BATCH], rng_key key, uint64_t first)
 
 void rng_fill_words(uint32_t *out, int64_t n, rng_key key, uint64_t first)
 {
+    const int64_t at_once = (int64_t)4 * BATCH;
     uint32_t words[4][BATCH];
-    for (int64_t i = 0; i < n; i += 4 * BATCH) {
+    for (int64_t i = 0; i < n; i += at_once) {
         words_batch(words, key, first + (uint64_t)(i / 4));
-        for (int64_t k = 0; k < MIN(n - i, 4 * BATCH); k++) {
+        for (int64_t k = 0; k < MIN(n - i, at_once); k++) {
             out[i + k] = words[k % 4][k / 4];
         }
     }

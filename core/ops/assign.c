@@ -299,8 +299,9 @@ static double market_bound(const market *m, arena *scratch)
         bound += best;
     }
     bool *taken = arena_push_zero(scratch, m->experts, sizeof(bool));
+    const int64_t each = m->tokens / m->experts;
     for (int64_t e = 0; e < m->experts; e++) {
-        bound += m->price[e] * (double)(m->tokens / m->experts);
+        bound += m->price[e] * (double)each;
     }
     for (int64_t spare = m->tokens % m->experts; spare > 0; spare--) {
         int64_t best = -1;
