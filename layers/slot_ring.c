@@ -1,6 +1,11 @@
 #include "layers/slot_ring.h"
 
+#include "core/base/crew.h"
+
 #include <string.h>
+
+/* Numbers below which copying takes less time than calling helpers. */
+enum { WORTH = 1 << 15 };
 
 /* Rows of `count` numbers from `from`, `apart` of them from row to row, to rows `to_apart` apart.
  * May overlap: rows that move towards the end go last row first. */
@@ -42,15 +47,31 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
     return r->data + r->begin * r->width;
 }
 
+typedef struct ring_copy {
+    real *out;
+    const slot_ring *r;
+    const real *data;
+    int64_t length, column, columns, parts;
+} ring_copy;
+
+static void copy_part(void *arg, int part)
+{
+    const ring_copy *c = arg;
+    const slot_ring *r = c->r;
+    int64_t all = r->rows * c->length;
+    for (int64_t n = all * part / c->parts; n < all * (part + 1) / c->parts; n++) {
+        int64_t entry = n / c->length * r->capacity + n % c->length;
+        memcpy(c->out + n * c->columns, c->data + entry * r->width + c->column,
+               (size_t)c->columns * sizeof *c->out);
+    }
+}
+
 void slot_ring_copy(real *out, const slot_ring *r, const real *data, int64_t length, int64_t column,
                     int64_t columns)
 {
-    for (int64_t row = 0; row < r->rows; row++) {
-        const real *from = data + row * r->capacity * r->width + column;
-        for (int64_t i = 0; i < length; i++, out += columns) {
-            memcpy(out, from + i * r->width, (size_t)columns * sizeof *out);
-        }
-    }
+    ring_copy c = {out, r, data, length, column, columns, crew_hands()};
+    if (r->rows * length * columns < WORTH) c.parts = 1;
+    crew_run(copy_part, &c, (int)c.parts);
 }
 
 void slot_ring_gather(slot_ring *r)

@@ -1,4 +1,5 @@
 /* loci generate: text from a trained model. */
+#include "core/base/crew.h"
 #include "core/base/host.h"
 #include "core/train/lanes.h"
 #include "harness/train/trained_model.h"
@@ -135,8 +136,8 @@ static void continue_share(void *arg, int64_t item, int thread)
     model_state_free(state);
 }
 
-/* All texts at once, a share for every thread; one by one where a layer looks at whole calls, for
- * then a text depends on its neighbours. */
+/* All texts at once, a share for every thread, and for one text all threads; one by one where a
+ * layer looks at whole calls, for then a text depends on its neighbours. */
 static bool continue_all(const cli_call *c, const trained_model *m, continued *texts, int64_t count,
                          err *e)
 {
@@ -147,11 +148,17 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
         int64_t first = count * i / shares;
         w.shares[i] = (share){texts + first, count * (i + 1) / shares - first};
     }
+    crew *helpers = crew_new(threads == 1 ? host_cores() : 1, e);
     lanes *pool = lanes_new(shares, (int)threads, NULL, e);
-    if (!pool) return false;
-    lanes_parallel(pool, continue_share, &w, shares);
+    if (helpers && pool) {
+        crew_help(helpers);
+        lanes_parallel(pool, continue_share, &w, shares);
+        crew_help(NULL);
+    }
+    bool ok = helpers && pool;
     lanes_free(pool);
-    return true;
+    crew_free(helpers);
+    return ok;
 }
 
 /* Prompts and continuations to stdout, an empty line between two. */

@@ -1,5 +1,7 @@
 #include "core/ops/activation.h"
 
+#include "core/base/crew.h"
+
 #include "core/ops/vmath.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -124,14 +126,41 @@ static const struct {
     PAIR(ACT_SOFTPLUS),  PAIR(ACT_EXP),  PAIR(ACT_SQRT),  PAIR(ACT_LOG),
 };
 
+/* Elements, shared among helpers where they are many. slope NULL: not wanted. */
+typedef struct pointwise {
+    real *value, *slope;
+    const real *x;
+    int64_t n, each; /* each: of a part */
+    activation kind;
+} pointwise;
+
+static void apply_part(void *arg, int part)
+{
+    const pointwise *p = arg;
+    int64_t i = part * p->each, n = MIN(p->each, p->n - i);
+    if (p->slope) {
+        KERNELS[p->kind].slopes(p->value + i, p->slope + i, p->x + i, n);
+    } else {
+        KERNELS[p->kind].values(p->value + i, p->x + i, n);
+    }
+}
+
+/* Parts of whole vectors: what stands alone at the end is the same, however many there are. */
+static void apply(pointwise p)
+{
+    enum { WORTH = 1 << 14, WHOLE = 64 };
+    CHECK(p.kind < ACT_KINDS, "activation %d", (int)p.kind);
+    int64_t parts = p.n < WORTH ? 1 : crew_hands();
+    p.each = MAX((p.n + parts * WHOLE - 1) / (parts * WHOLE) * WHOLE, 1);
+    crew_run(apply_part, &p, (int)((p.n + p.each - 1) / p.each));
+}
+
 void activation_value(real *y, const real *x, int64_t n, activation kind)
 {
-    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
-    KERNELS[kind].values(y, x, n);
+    apply((pointwise){.value = y, .x = x, .n = n, .kind = kind});
 }
 
 void activation_value_slope(real *value, real *slope, const real *x, int64_t n, activation kind)
 {
-    CHECK(kind < ACT_KINDS, "activation %d", (int)kind);
-    KERNELS[kind].slopes(value, slope, x, n);
+    apply((pointwise){.value = value, .slope = slope, .x = x, .n = n, .kind = kind});
 }

@@ -1,5 +1,7 @@
 #include "core/ops/blas.h"
 
+#include "core/base/crew.h"
+
 #include <cblas.h>
 #include <limits.h>
 #include <string.h>
@@ -83,6 +85,14 @@ static void by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n,
          narrow(k), alpha, a, narrow(stride_a), b, narrow(stride_b), beta, c, narrow(stride_c));
 }
 
+int blas_hands(int64_t m, int64_t n, int64_t k)
+{
+    /* Multiply-adds (20 microseconds) below which calling helpers takes longer than they save; an
+     * element of b, which is read and packed once, counts as so many rows. */
+    static const double WORTH = 1 << 20, READING = 31;
+    return ((double)m + READING) * (double)n * (double)k < WORTH ? 1 : crew_hands();
+}
+
 /* What kernels do; there are none for double. */
 #if REAL_IS_DOUBLE
 static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
@@ -109,13 +119,67 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, in
     CHECK(false, "nothing packs doubles");
 }
 #else
+/* A product whose columns, or rows, are shared among the thread and its helpers. */
+typedef struct shared_product {
+    const gemm_kernel *g;
+    bool transpose_a, transpose_b;
+    int64_t m, n, k, stride_a, stride_b, stride_c;
+    real alpha, beta;
+    const real *a, *b;
+    real *c;
+    int64_t rows, columns; /* of a part */
+    int across;            /* parts side by side */
+} shared_product;
+
+static void multiply_part(void *arg, int part)
+{
+    const shared_product *s = arg;
+    int64_t i = part / s->across * s->rows, j = part % s->across * s->columns;
+    int64_t m = MIN(s->rows, s->m - i), n = MIN(s->columns, s->n - j);
+    gemm_run(s->g, s->transpose_a, s->transpose_b, m, n, s->k, s->alpha,
+             s->a + (s->transpose_a ? i : i * s->stride_a), s->stride_a,
+             s->b + (s->transpose_b ? j * s->stride_b : j), s->stride_b, s->beta,
+             s->c + i * s->stride_c + j, s->stride_c);
+}
+
+/* Whole tiles of what is longer; returns how many parts that makes. */
+static int share(shared_product *s, int hands)
+{
+    int64_t whole = s->n >= s->m ? s->g->columns : s->g->rows, all = MAX(s->n, s->m);
+    int64_t each = (all + hands * whole - 1) / (hands * whole) * whole;
+    int parts = (int)((all + each - 1) / each);
+    s->across = s->n >= s->m ? parts : 1;
+    s->columns = s->n >= s->m ? each : s->n;
+    s->rows = s->n >= s->m ? s->m : each;
+    return parts;
+}
+
 static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
                       int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
                       const real *b, int64_t stride_b, real beta, real *c, int64_t stride_c)
 {
     if (!g) return false;
-    gemm_run(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
-             stride_c);
+    int hands = blas_hands(m, n, k);
+    if (hands == 1) {
+        gemm_run(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+                 stride_c);
+        return true;
+    }
+    shared_product s = {.g = g,
+                        .transpose_a = transpose_a,
+                        .transpose_b = transpose_b,
+                        .m = m,
+                        .n = n,
+                        .k = k,
+                        .stride_a = stride_a,
+                        .stride_b = stride_b,
+                        .stride_c = stride_c,
+                        .alpha = alpha,
+                        .beta = beta,
+                        .a = a,
+                        .b = b,
+                        .c = c};
+    crew_run(multiply_part, &s, share(&s, hands));
     return true;
 }
 

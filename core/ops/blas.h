@@ -1,5 +1,5 @@
-/* The only door to matrix products, on one thread: kernels of our own (gemm.h), or BLAS with sizes
- * checked before they are narrowed.
+/* The only door to matrix products, on one thread and its helpers (crew.h): kernels of our own
+ * (gemm.h), or BLAS with sizes checked before they are narrowed.
  *
  * Matrices are row-major; the stride of a matrix is the distance between its rows in elements, so
  * that a part of a wider matrix is an operand like any other. The process runs with
@@ -17,6 +17,10 @@
 void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
                int64_t stride_b, real beta, real *c, int64_t stride_c);
+
+/* Threads among which products of so much work are worth being shared: the calling one and its
+ * helpers (crew.h), or it alone. blas_gemm does so by itself, with kernels only. */
+int blas_hands(int64_t m, int64_t n, int64_t k);
 
 /* The same for a b that is packed once for many products (gemm_run_packed). `blas_packed` makes
  * room in the arena, for kernels only: where panels are NULL, products are blas_gemm's. */

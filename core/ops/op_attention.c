@@ -7,6 +7,7 @@
  *     dp = dy v^T,  ds = p (dp - D),  dq = scale ds k,  dk = scale ds^T q,  dv = p^T dy
  *
  * Kernels of our own read keys and values that are packed once for all tiles of a head. */
+#include "core/base/crew.h"
 #include "core/ops/attention_bias.h"
 #include "core/ops/blas.h"
 #include "core/ops/dropout.h"
@@ -240,17 +241,34 @@ static void tile_forward(const attention_work *w, const tile *n)
     }
 }
 
-static void for_each_tile(const attention_work *w,
-                          void (*run)(const attention_work *, const tile *))
+typedef void (*tile_fn)(const attention_work *, const tile *);
+
+static void run_head(const attention_work *w, int64_t row, int64_t head, tile_fn run)
 {
-    for (int64_t row = 0; row < w->rows; row++) {
-        int64_t packed = -1;
-        for (int64_t head = 0; head < w->a->s.heads; head++) {
-            for (int64_t begin = 0; begin < w->queries; begin += w->tile) {
-                tile n = tile_at(w, row, head, begin);
-                if (packed != n.kv_head) pack_head(w, row, packed = n.kv_head);
-                run(w, &n);
-            }
+    for (int64_t begin = 0; begin < w->queries; begin += w->tile) {
+        tile n = tile_at(w, row, head, begin);
+        run(w, &n);
+    }
+}
+
+/* Heads that read the same keys, whose gradient they share, are one thread's. */
+typedef struct attention_parts {
+    const attention_work *works; /* [parts] */
+    int64_t parts;
+    tile_fn run;
+} attention_parts;
+
+static void run_part(void *arg, int part)
+{
+    const attention_parts *p = arg;
+    const attention_work *w = &p->works[part];
+    const attention_shape *s = &w->a->s;
+    int64_t all = w->rows * s->kv_heads;
+    for (int64_t n = all * part / p->parts; n < all * (part + 1) / p->parts; n++) {
+        int64_t row = n / s->kv_heads, kv_head = n % s->kv_heads;
+        pack_head(w, row, kv_head);
+        for (int64_t head = 0; head < s->heads; head++) {
+            if (head * s->kv_heads / s->heads == kv_head) run_head(w, row, head, p->run);
         }
     }
 }
@@ -344,18 +362,39 @@ static void make_packs(arena *m, attention_work *w, bool back)
     }
 }
 
-static attention_work work_new(arena *m, const attention_keep *a, bool back)
+static attention_work work_new(arena *m, const attention_keep *a)
 {
     attention_work w = {.a = a, .rows = a->q.x->shape[0], .queries = a->q.x->shape[1]};
     w.keys = a->k.x->shape[1];
     w.extra = w.keys - w.queries;
     w.bias = attention_bias_new(m, &a->s, w.queries, w.keys);
     w.tile = tile_queries(a->g);
-    make_packs(m, &w, back);
-    w.scores = ARENA_NEW(m, real, QUERIES * (w.keys + GEMM_PART));
-    if (back) w.slopes = ARENA_NEW(m, real, QUERIES * (w.keys + GEMM_PART));
-    if (a->s.dropout > 0) w.mask = ARENA_NEW(m, real, w.keys + GEMM_PART);
     return w;
+}
+
+/* Buffers of one thread. */
+static void work_buffers(arena *m, attention_work *w, bool back)
+{
+    make_packs(m, w, back);
+    w->scores = ARENA_NEW(m, real, QUERIES * (w->keys + GEMM_PART));
+    if (back) w->slopes = ARENA_NEW(m, real, QUERIES * (w->keys + GEMM_PART));
+    if (w->a->s.dropout > 0) w->mask = ARENA_NEW(m, real, w->keys + GEMM_PART);
+}
+
+/* All tiles; those of a bias' gradient, which all heads share, in their order by one thread. */
+static void for_each_tile(arena *m, const attention_work *w, bool back, tile_fn run)
+{
+    const attention_shape *s = &w->a->s;
+    int64_t heads = w->rows * s->kv_heads;
+    int hands = blas_hands(w->queries, w->keys, w->rows * s->heads * s->head_dim);
+    bool alone = w->dbias.by_offset || !w->a->g;
+    int64_t parts = MAX(alone ? 1 : MIN((int64_t)hands, heads), 1);
+    attention_work *works = ARENA_NEW(m, attention_work, parts);
+    for (int64_t i = 0; i < parts; i++) {
+        works[i] = *w;
+        work_buffers(m, &works[i], back);
+    }
+    crew_run(run_part, &(attention_parts){works, parts, run}, (int)parts);
 }
 
 static void attention_backward(tape *t, void *keep)
@@ -363,7 +402,7 @@ static void attention_backward(tape *t, void *keep)
     attention_keep *a = keep;
     arena *m = tape_scratch(t);
     arena_mark mark = arena_now(m);
-    attention_work w = work_new(m, a, true);
+    attention_work w = work_new(m, a);
     /* Makes the gradient buffers; several operands may share one. */
     tape_grad(t, a->q.x);
     tape_grad(t, a->k.x);
@@ -373,7 +412,7 @@ static void attention_backward(tape *t, void *keep)
         w.dbias = w.bias;
         w.dbias.by_offset = arena_push_zero(m, a->s.heads * w.bias.span, sizeof(real));
     }
-    for_each_tile(&w, tile_backward);
+    for_each_tile(m, &w, true, tile_backward);
     if (dtable) attention_bias_backward(dtable, &w.dbias, &a->s);
     arena_rewind(m, mark);
 }
@@ -440,8 +479,8 @@ tensor *op_attention(tape *t, attention_operand q, attention_operand k, attentio
     if (record) a->whole = tape_keep(t, rows * shape->heads * queries, sizeof(real));
     arena *m = tape_scratch(t);
     arena_mark mark = arena_now(m);
-    attention_work w = work_new(m, a, false);
-    for_each_tile(&w, tile_forward);
+    attention_work w = work_new(m, a);
+    for_each_tile(m, &w, false, tile_forward);
     arena_rewind(m, mark);
     if (record) tape_record(t, &ATTENTION, a, 1, &a->y);
     tape_charge(t, &ATTENTION, since);

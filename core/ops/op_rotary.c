@@ -1,3 +1,5 @@
+#include "core/base/crew.h"
+#include "core/ops/blas.h"
 #include "core/ops/ops.h"
 
 #include <math.h>
@@ -8,9 +10,12 @@ typedef struct rotary_keep {
 } rotary_keep;
 
 /* For every position of a call: the cosines and sines of its angles, each already times xpos's
- * scale. */
+ * scale. All layers rotate by the same, forward and backward, so that a step keeps its tables. */
 typedef struct rotary_table {
+    rotary_shape s;
+    int64_t time;
     real *cosines, *sines; /* [time, head_dim / 2] */
+    struct rotary_table *next;
 } rotary_table;
 
 /* Positions between two that are computed exactly; in between the angle is advanced by a complex
@@ -69,17 +74,43 @@ static void advance(const rotary_step *at, real *restrict cosines, real *restric
     }
 }
 
-static rotary_table rotary_table_new(arena *m, const rotary_shape *s, int64_t time)
+static void fill_table(arena *m, const rotary_table *table)
 {
+    const rotary_shape *s = &table->s;
     int64_t half = s->head_dim / 2;
-    rotary_table table = {ARENA_NEW(m, real, time * half), ARENA_NEW(m, real, time * half)};
     rotary_step at = {ARENA_NEW(m, double, half), ARENA_NEW(m, double, half),
                       ARENA_NEW(m, double, half), ARENA_NEW(m, double, half)};
-    for (int64_t i = 0; i < time; i++) {
+    for (int64_t i = 0; i < table->time; i++) {
         bool jumps = i > 0 && position_of(s, i) != position_of(s, i - 1) + 1;
         if (i % ANCHOR == 0 || jumps) anchor(&at, s, i);
-        advance(&at, table.cosines + i * half, table.sines + i * half, half);
+        advance(&at, table->cosines + i * half, table->sines + i * half, half);
     }
+}
+
+static bool same_angles(const rotary_shape *a, const rotary_shape *b)
+{
+    return a->head_dim == b->head_dim && a->first == b->first && a->theta == b->theta &&
+           a->xpos == b->xpos && a->period == b->period && a->block == b->block;
+}
+
+/* The address stands for all tables. */
+static const char TABLES = 0;
+
+static const rotary_table *table_of(tape *t, const rotary_shape *s, int64_t time)
+{
+    void **first = tape_shared(t, &TABLES);
+    for (const rotary_table *k = *first; k; k = k->next) {
+        if (k->time == time && same_angles(&k->s, s)) return k;
+    }
+    rotary_table *table = tape_keep(t, 1, sizeof *table);
+    int64_t count = time * s->head_dim / 2;
+    *table = (rotary_table){*s, time, tape_keep(t, count, sizeof(real)),
+                            tape_keep(t, count, sizeof(real)), *first};
+    arena *m = tape_scratch(t);
+    arena_mark mark = arena_now(m);
+    fill_table(m, table);
+    arena_rewind(m, mark);
+    *first = table;
     return table;
 }
 
@@ -105,28 +136,46 @@ static void rotate_pairs(real *x, const real *cosines, const real *sines, real s
     }
 }
 
-/* All heads of all positions of data [rows, time, width]. The transpose of the rotation is the
- * rotation by -angle with the same scale. */
-static void rotate(tape *t, real *data, const tensor *shape, const rotary_shape *s, real sign)
+/* What is rotated, positions shared among helpers. */
+typedef struct rotation {
+    const rotary_table *table;
+    const rotary_shape *s;
+    real *data; /* [positions, width] */
+    int64_t positions, width, parts;
+    real sign;
+} rotation;
+
+static void rotate_part(void *arg, int part)
 {
-    int64_t rows = shape->shape[0], time = shape->shape[1], width = shape->shape[2];
-    int64_t half = s->head_dim / 2;
-    arena *m = tape_scratch(t);
-    arena_mark mark = arena_now(m);
-    rotary_table table = rotary_table_new(m, s, time);
-    for (int64_t n = 0; n < rows * time; n++) {
-        const real *cosines = table.cosines + n % time * half;
-        const real *sines = table.sines + n % time * half;
+    const rotation *r = arg;
+    const rotary_shape *s = r->s;
+    int64_t half = s->head_dim / 2, end = r->positions * (part + 1) / r->parts;
+    for (int64_t n = r->positions * part / r->parts; n < end; n++) {
+        const real *cosines = r->table->cosines + n % r->table->time * half;
+        const real *sines = r->table->sines + n % r->table->time * half;
         for (int64_t h = 0; h < s->heads; h++) {
-            real *x = data + n * width + s->column + h * s->head_dim;
+            real *x = r->data + n * r->width + s->column + h * s->head_dim;
             if (s->interleaved) {
-                rotate_pairs(x, cosines, sines, sign, half);
+                rotate_pairs(x, cosines, sines, r->sign, half);
             } else {
-                rotate_halves(x, x + half, cosines, sines, sign, half);
+                rotate_halves(x, x + half, cosines, sines, r->sign, half);
             }
         }
     }
-    arena_rewind(m, mark);
+}
+
+/* All heads of all positions of data [rows, time, width]. The transpose of the rotation is the
+ * rotation by -angle with the same scale. */
+static void rotate(tape *t, real *data, const tensor *x, const rotary_shape *s, real sign)
+{
+    rotation r = {.table = table_of(t, s, x->shape[1]),
+                  .s = s,
+                  .data = data,
+                  .positions = x->shape[0] * x->shape[1],
+                  .width = x->shape[2],
+                  .sign = sign};
+    r.parts = blas_hands(1, r.positions, s->heads * s->head_dim);
+    crew_run(rotate_part, &r, (int)r.parts);
 }
 
 static void rotary_backward(tape *t, void *keep)

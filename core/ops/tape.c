@@ -8,7 +8,7 @@
  * that made it: walking the list backwards needs no sorting, and when the walk comes to an op, all
  * that will ever flow into its outputs' gradients has. */
 
-enum { MAX_OUTS = 4, RECORDS_PER_CHUNK = 512, POOL_CLASSES = 64, MAX_OPS = 128 };
+enum { MAX_OUTS = 4, RECORDS_PER_CHUNK = 512, POOL_CLASSES = 64, MAX_OPS = 128, MAX_SHARED = 4 };
 
 typedef struct record {
     const op_class *op;
@@ -35,6 +35,11 @@ typedef struct pool_class {
     free_buffer *first;
 } pool_class;
 
+typedef struct shared_pointer {
+    const void *owner;
+    void *pointer;
+} shared_pointer;
+
 typedef struct op_total {
     const op_class *op;
     double forward_s, backward_s;
@@ -55,6 +60,8 @@ struct tape {
     int touched_count, touched_capacity;
     pool_class pool[POOL_CLASSES];
     int pools;
+    shared_pointer shared[MAX_SHARED];
+    int sharing;
     bool profiling;
     op_total totals[MAX_OPS];
     int ops;
@@ -86,6 +93,7 @@ void tape_reset(tape *t, bool recording)
     arena_reset(t->scratch);
     t->last = NULL;
     t->pools = 0;
+    t->sharing = 0;
     t->place = NULL;
     t->recording = recording;
     t->exact = false;
@@ -181,6 +189,16 @@ tensor *tape_detach(tape *t, const tensor *x)
 void *tape_keep(tape *t, int64_t count, size_t size)
 {
     return arena_push(t->memory, count, size);
+}
+
+void **tape_shared(tape *t, const void *owner)
+{
+    for (int i = 0; i < t->sharing; i++) {
+        if (t->shared[i].owner == owner) return &t->shared[i].pointer;
+    }
+    CHECK(t->sharing < MAX_SHARED, "more than %d owners share something", MAX_SHARED);
+    t->shared[t->sharing] = (shared_pointer){owner, NULL};
+    return &t->shared[t->sharing++].pointer;
 }
 
 arena *tape_scratch(tape *t)

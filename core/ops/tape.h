@@ -67,6 +67,8 @@ tensor *tape_detach(tape *t, const tensor *x);
 
 /* Memory that lives until the step's reset: what a backward function keeps. */
 void *tape_keep(tape *t, int64_t count, size_t size);
+/* A pointer of its owner's (any address) until the reset, NULL at first: what several ops share. */
+void **tape_shared(tape *t, const void *owner);
 /* The tape's scratch arena: mark, push and rewind inside one op, in either direction. */
 arena *tape_scratch(tape *t);
 

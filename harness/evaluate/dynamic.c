@@ -1,5 +1,7 @@
 #include "harness/evaluate/dynamic.h"
 
+#include "core/base/crew.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,25 +235,47 @@ static void step_rms(real *restrict p, const real *restrict start, const real *r
     }
 }
 
-void dynamic_step(const dynamic_rule *r, real *values, const grads *g)
+/* One update of all parameters, in parts. */
+typedef struct step_job {
+    const dynamic_rule *rule;
+    real *values;
+    const grads *g;
+    int parts;
+} step_job;
+
+/* Elements [at, at + n) of a piece. */
+static void step_elements(const step_job *j, int64_t at, int64_t n, bool has)
 {
+    const dynamic_rule *r = j->rule;
+    const real *grad = has ? j->g->values + at : NULL;
     rms_step s = {.rate = (real)r->rate, .decay = (real)r->decay, .eps = (real)r->eps};
     if (r->statistics) {
         s.pull = (real)per_mean(r, 1);
         s.most = (real)most_rate(r);
+        step_rms(j->values + at, r->start + at, grad, r->statistics->rms + at, n, s);
+    } else {
+        step_sgd(j->values + at, r->start + at, grad, n, s.rate, s.decay);
     }
+}
+
+/* Of every piece the part's share. */
+static void step_part(void *arg, int part)
+{
+    const step_job *j = arg;
+    const dynamic_rule *r = j->rule;
     for (int i = 0; i < r->params->count; i++) {
         const param *q = &r->params->list[i];
         if (r->learns && !r->learns[i]) continue;
         int64_t size = q->count / q->pieces;
+        int64_t from = size * part / j->parts, to = size * (part + 1) / j->parts;
         for (int64_t k = 0; k < q->pieces; k++) {
-            int64_t at = q->offset + k * size;
-            const real *grad = g->has[q->first_piece + k] ? g->values + at : NULL;
-            if (r->statistics) {
-                step_rms(values + at, r->start + at, grad, r->statistics->rms + at, size, s);
-            } else {
-                step_sgd(values + at, r->start + at, grad, size, s.rate, s.decay);
-            }
+            step_elements(j, q->offset + k * size + from, to - from, j->g->has[q->first_piece + k]);
         }
     }
+}
+
+void dynamic_step(const dynamic_rule *r, real *values, const grads *g)
+{
+    step_job j = {r, values, g, crew_hands()};
+    crew_run(step_part, &j, j.parts);
 }

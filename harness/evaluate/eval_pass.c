@@ -139,7 +139,11 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
     for (int i = 0; i < p->tape_count; i++) {
         p->tapes[i] = tape_new();
     }
-    if (calls > 1) open_turns(p, calls, a);
+    if (calls > 1) {
+        open_turns(p, calls, a);
+    } else if (task->threads > 1 && !(p->helpers = crew_new(task->threads, e))) {
+        return false;
+    }
     p->line = ARENA_NEW(a, float, p->time);
     return true;
 }
@@ -159,6 +163,7 @@ void eval_pass_close(eval_pass *p)
         model_state_free(p->hands[i]);
     }
     turns_free(p->turns);
+    crew_free(p->helpers);
     eval_calls_close(&p->text);
     if (p->pool) lanes_free(p->pool);
 }
@@ -227,15 +232,17 @@ static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row
                         .losses = text->losses + cell};
 }
 
-static void run_lane(void *arg, int64_t item, int thread)
+static bool lane_reads(const eval_pass *p, int64_t lane)
 {
-    eval_pass *p = arg;
-    int64_t lane = p->own.first + item;
+    return any_reads(p->text.calls[0].reads + lane * p->lane_rows, p->lane_rows);
+}
+
+static void read_lane(eval_pass *p, int64_t lane, int thread)
+{
     const eval_call *text = &p->text.calls[0];
     const batch *b = &text->batch;
     model_state *s = p->states[lane];
     int64_t row = lane * p->lane_rows;
-    if (!any_reads(text->reads + row, p->lane_rows)) return;
     reset_rows(s, b, row);
     model_call call = call_of(p, text, row);
     if (p->learning) {
@@ -251,6 +258,25 @@ static void run_lane(void *arg, int64_t item, int thread)
         model_forward(s, &call);
     }
     model_end(s);
+}
+
+static void run_lane(void *arg, int64_t item, int thread)
+{
+    eval_pass *p = arg;
+    int64_t lane = p->own.first + item;
+    if (!lane_reads(p, lane)) return;
+    if (p->reading == 1) crew_help(p->helpers);
+    read_lane(p, lane, thread);
+    crew_help(NULL);
+}
+
+static void run_lanes(eval_pass *p)
+{
+    p->reading = 0;
+    for (int64_t i = 0; i < p->own.count; i++) {
+        p->reading += lane_reads(p, p->own.first + i);
+    }
+    lanes_parallel(p->pool, run_lane, p, p->own.count);
 }
 
 /* ---- calls that follow each other through the layers ---- */
@@ -294,7 +320,7 @@ static void run_lane_call(void *arg, int64_t item, int thread)
 static void run_calls(eval_pass *p)
 {
     if (!p->turns) {
-        lanes_parallel(p->pool, run_lane, p, p->own.count);
+        run_lanes(p);
         return;
     }
     turns_restart(p->turns);

@@ -2,6 +2,7 @@
 #ifndef LOCI_HARNESS_EVAL_PASS_PARTS_H
 #define LOCI_HARNESS_EVAL_PASS_PARTS_H
 
+#include "core/base/crew.h"
 #include "harness/evaluate/eval_calls.h"
 #include "harness/evaluate/eval_task.h"
 #include "harness/evaluate/losses_file.h"
@@ -30,7 +31,10 @@ typedef struct eval_pass {
     turns *turns;
     model_state **hands;   /* [threads] */
     lane_call *lane_calls; /* [calls, lane_count] */
-    float *line;           /* [time]: one row's losses on their way to the file */
+    /* Where one call of a lane is at work at a time: helps the lane that alone has text left. */
+    crew *helpers;
+    int64_t reading; /* lanes that have text in this call */
+    float *line;     /* [time]: one row's losses on their way to the file */
     evaluation *result;
     losses_file losses_out;
     double began, before, kept_at; /* monotonic; seconds of sittings before this one; last saved */

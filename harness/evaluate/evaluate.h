@@ -9,9 +9,10 @@
  * a document begins, and every `span` tokens if one is given. A model without carried state gives
  * the same losses wherever its documents are cut between blocks, so its blocks are spread over the
  * rows. Where state is carried, a call may come to a layer once the call before has left it, so
- * that one document is work for several threads. Sums are kept per document, in double, in the
- * order of the text: they do not depend on the number of threads. Memory does not grow with the
- * documents' length. */
+ * that one document is work for several threads; a model that learns reads call after call, and is
+ * helped inside of its products once one document alone is left. Sums are kept per document, in
+ * double, in the order of the text: they do not depend on the number of threads. Memory does not
+ * grow with the documents' length. */
 #ifndef LOCI_HARNESS_EVALUATE_H
 #define LOCI_HARNESS_EVALUATE_H
 

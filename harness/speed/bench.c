@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/crew.h"
 #include "core/base/host.h"
 #include "core/ops/blas.h"
 #include "results/compare/stats.h"
@@ -272,7 +273,7 @@ static double token_ms(const token_clock *c, int begin, int end)
     return n ? stats_median(gaps, n) : (double)NAN;
 }
 
-/* Tokens per second of all rows together, each from a bare start. */
+/* Tokens per second of all rows together, each from a bare start; all threads work at each. */
 static double generate(workload *w, trainer *t, int rows, int count, token_clock *clock)
 {
     model_state *state = model_state_new(w->model, rows);
@@ -283,9 +284,13 @@ static double generate(workload *w, trainer *t, int rows, int count, token_clock
         prompts[i] = (model_prompt){&start, 1};
     }
     const sampling greedy = {.temperature = 0, .top_p = 1};
+    crew *helpers = crew_new(t->threads, NULL); /* without it, one thread */
+    crew_help(helpers);
     double begin = host_monotonic_s();
     model_generate(state, tp, t->values, prompts, count, &greedy, note_time, clock);
     double seconds = host_monotonic_s() - begin;
+    crew_help(NULL);
+    crew_free(helpers);
     tape_free(tp);
     model_state_free(state);
     return clock->count / seconds;
