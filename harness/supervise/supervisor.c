@@ -15,6 +15,7 @@
 #include "harness/run/run_status.h"
 #include "harness/run/worker.h"
 #include "harness/supervise/continue_longer.h"
+#include "harness/supervise/kernel_kind.h"
 #include "harness/supervise/run_end.h"
 #include "harness/supervise/sharing.h"
 #include "harness/supervise/supervisor_jobs.h"
@@ -166,25 +167,46 @@ static void train_here(supervisor *s, int slot, int log)
 
 /* ---- the queue ---- */
 
+/* worker_start's answer; of a run that is trained here, this process and the run's log. */
+static pid_t begin_worker(supervisor *s, const job *j, const worker_call *call, int *log, err *e)
+{
+    *log = -1;
+    if (!s->o->ranks) return worker_start(j->folder, j->plan, call, e);
+    *log = worker_start_plan(j->folder, j->plan, call, e);
+    return *log >= 0 ? getpid() : *log == WORKER_BUSY ? WORKER_BUSY : 0;
+}
+
+/* The kernels that it has to have; false: it cannot be begun here, and nothing more is. */
+static bool find_kernels(supervisor *s, const job *j, const char **kind)
+{
+    err e;
+    bool found = kernel_kind_find(kind, s->memory, s->x, j->plan, s->o->out, &e);
+    if (found && *kind && s->o->ranks) {
+        found = err_set(&e, "%s: start it with OPENBLAS_CORETYPE=%s, as its first run was",
+                        s->x->spec->name, *kind);
+    }
+    if (found) return true;
+    s->result->broken = e;
+    if (s->stops == 0) supervisor_jobs_stop(s);
+    return false;
+}
+
 /* False if another process has just begun it: it stays in the queue. */
 static bool start_job(supervisor *s, int slot, job *j)
 {
     err e = {0};
+    const char *kind;
+    if (!find_kernels(s, j, &kind)) return false;
     const worker_call call = {
+        .blas_core = kind,
         .places = s->o->places,
         .command = s->o->command,
         .program = s->o->program,
         .threads = s->o->threads,
         .out = s->o->out,
         .beginning = continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
-    int log = -1;
-    pid_t pid;
-    if (!s->o->ranks) {
-        pid = worker_start(j->folder, j->plan, &call, &e);
-    } else {
-        log = worker_start_plan(j->folder, j->plan, &call, &e);
-        pid = log >= 0 ? getpid() : log == WORKER_BUSY ? WORKER_BUSY : 0;
-    }
+    int log;
+    pid_t pid = begin_worker(s, j, &call, &log, &e);
     if (pid == WORKER_BUSY) return false;
     if (call.beginning && pid > 0) {
         supervisor_jobs_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",

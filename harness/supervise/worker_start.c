@@ -26,6 +26,7 @@ static _Noreturn void become_worker(const char *folder, const worker_call *c, in
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
     setenv("OMP_NUM_THREADS", "1", 1);
+    if (c->blas_core) setenv("OPENBLAS_CORETYPE", c->blas_core, 1);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

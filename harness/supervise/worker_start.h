@@ -11,6 +11,7 @@ typedef struct worker_call {
     const char *command;         /* the command line, for the record */
     const char *program;         /* NULL: this program (/proc/self/exe) */
     int threads;
+    const char *blas_core; /* kernels that OpenBLAS is to have; NULL: the processor's */
     const char *out;       /* root of results */
     const char *beginning; /* the id of the run there that this one goes on from; NULL: none */
 } worker_call;

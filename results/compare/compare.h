@@ -78,6 +78,7 @@ typedef struct compared_run {
     double train_seconds;
     int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
     int64_t last_step;          /* of the run */
+    const char *blas_core;      /* kernels that OpenBLAS multiplied with; NULL: it did not */
     bool falling;               /* its learning rate falls until its end */
 } compared_run;
 

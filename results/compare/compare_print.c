@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/json.h"
 #include "core/base/terminal.h"
@@ -314,9 +315,29 @@ static void print_unknown(FILE *out, const comparison *c)
     if (*comma == ',') fputs(".\n", out);
 }
 
+/* OpenBLAS rounds otherwise on other kinds of processors. */
+static void print_kernels(FILE *out, const comparison *c)
+{
+    const char *first = NULL;
+    for (int i = 0; i < c->count; i++) {
+        for (int k = 0; k < c->variants[i].run_count; k++) {
+            const compared_run *r = &c->variants[i].runs[k];
+            if (!r->scored || !r->blas_core) continue;
+            if (!first) first = r->blas_core;
+            if (strcmp(first, r->blas_core) == 0) continue;
+            fprintf(out,
+                    "OpenBLAS multiplied with kernels for %s and for %s, which round differently: "
+                    "runs of one seed began alike and were not trained alike.\n",
+                    first, r->blas_core);
+            return;
+        }
+    }
+}
+
 static void print_cautions(FILE *out, const comparison *c)
 {
     print_unknown(out, c);
+    print_kernels(out, c);
     if (c->lossy) {
         fputs("Bits per byte are not defined: a lossy tokenizer drops part of the text, or the "
               "tokens have no text.\n",

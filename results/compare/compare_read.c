@@ -25,6 +25,8 @@ static const char RUNS[] =
     "r.train_flops_per_token, r.train_seconds, s.flops_per_token, "
     "s.seconds / nullif(s.tokens, 0) AS seconds_per_token, s.anon_bytes, s.dynamic_rate, "
     "s.dynamic_decay, r.step AS last_step, "
+    "CASE coalesce(json_extract(r.spec, '$.train.gemm'), 'openblas') WHEN 'openblas' THEN "
+    "r.blas_core END AS blas_core, "
     "coalesce(json_extract(r.spec, '$.schedule.kind'), '') IN ('linear', 'cosine') AS "
     "falling, " LATE("load_entropy") LATE(
         "dropped") "(SELECT avg(m.value) FROM evaluation e JOIN evaluation_metric m USING "
@@ -66,6 +68,7 @@ static compared_run read_run(query *q, arena *a)
                       .alone = query_real(q, "alone_tokens_per_second"),
                       .step = query_int(q, "step", -1),
                       .last_step = query_int(q, "last_step", -1),
+                      .blas_core = query_text(q, "blas_core", a),
                       .falling = query_int(q, "falling", 0) != 0,
                       .train_flops = query_real(q, "train_flops_per_token"),
                       .train_seconds = query_real(q, "train_seconds"),

@@ -403,6 +403,34 @@ static void not_started(void)
     arena_free(a);
 }
 
+static void set_kernels(const fake_experiment *x, int variant, int seed, const char *kind)
+{
+    char id[17], path[1024];
+    err e = {0};
+    fake_run_id(id, x->name, x->variant[variant].label, seed);
+    snprintf(path, sizeof path, "%s/runs/%s/run.json", x->out, id);
+    json_t *run = json_read(path, &e);
+    json_object_set_new(run, "blas_core", json_string(kind));
+    EXPECT(json_write(path, run, &e), "%s", e.text);
+    json_decref(run);
+}
+
+/* Runs of OpenBLAS on two kinds of processors: said, for their bits differ. */
+static void other_kernels(void)
+{
+    fake_experiment x = fake(2, 2);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    for (int i = 0; i < 4; i++) {
+        set_kernels(&x, i / 2, i % 2 + 1, i < 3 ? "Haswell" : "SkylakeX");
+    }
+    comparison *c = load(a, &x, &(compare_options){0});
+    char *text = c ? print(c, TABLE_TEXT) : NULL;
+    EXPECT(text && strstr(text, "for Haswell and for SkylakeX"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
 /* A lossy tokenizer has no bits per byte: the words decide. */
 static void lossy(void)
 {
@@ -565,6 +593,7 @@ const test_suite test_compare = {"results/compare",
                                   {"other_protocols", other_protocols},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
+                                  {"other_kernels", other_kernels},
                                   {"lossy", lossy},
                                   {"nobody_has_bits", nobody_has_bits},
                                   {"forms", forms},
