@@ -17,7 +17,7 @@ static const char SPEC[] =
     "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: 600, length: 150}\n"
     "model: {width: 16, context: 32, blocks: [{attention: {heads: 2}, ffn: {}}]}\n"
     "train: {budget: {steps: %d}, batch: 12, lanes: 6, accumulate: 2, log_every: 1,\n"
-    "        eval_every: 5, checkpoint_seconds: %d}\n"
+    "        eval_every: 3, checkpoint_seconds: %d}\n"
     "eval: {tokens: 300}\n"
     "sweep: {list: [%s]}\n";
 
@@ -88,7 +88,7 @@ static void expect_equal(const char *out, const char *what)
 static void any_number_gives_the_same_bits(void)
 {
     static const int counts[] = {1, 2, 3, 4, 8};
-    if (!begin(7, 60, VARIANTS)) return;
+    if (!begin(5, 60, VARIANTS)) return;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         char out[16];
         snprintf(out, sizeof out, "out%d", counts[i]);
@@ -117,7 +117,7 @@ static void goes_on_with_any_number(void)
 /* mpirun passes SIGUSR1 on: the run is saved, the sweep ends with 75, and a process goes on. */
 static void stops_by_a_signal(void)
 {
-    if (!begin(400, 60, "{label: s, model.blocks: [{block_recurrent: {heads: 2}, ffn: {}}]}"))
+    if (!begin(300, 60, "{label: s, model.blocks: [{block_recurrent: {heads: 2}, ffn: {}}]}"))
         return;
     int status =
         run("mpirun -n 2 \"$P\" run ranks.yaml --ranks --quiet --out out >log 2>&1 & p=$!; "
