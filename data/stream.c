@@ -26,6 +26,17 @@ struct stream {
     row_place *rows; /* [rows] */
 };
 
+int64_t stream_document_tokens(const corpus_split *split, int64_t doc, int64_t most)
+{
+    int64_t tokens = split_document(split, doc).tokens;
+    return most > 0 ? MIN(tokens, most) : tokens;
+}
+
+static int64_t tokens_of(const stream *s, int64_t doc)
+{
+    return stream_document_tokens(s->split, doc, s->options.most);
+}
+
 stream *stream_new(const corpus_split *split, const stream_options *options, err *e)
 {
     CHECK(options->rows > 0 && options->block > 0 && options->time > 0 &&
@@ -46,7 +57,7 @@ stream *stream_new(const corpus_split *split, const stream_options *options, err
     s->first = ARENA_NEW(memory, int64_t, documents + 1);
     s->first[0] = 0;
     for (int64_t i = 0; i < documents; i++) {
-        int64_t tokens = split_document(split, i).tokens, span = options->span;
+        int64_t tokens = tokens_of(s, i), span = options->span;
         int64_t spans = tokens == 0 ? 0 : span == 0 ? 1 : (tokens + span - 1) / span;
         s->first[i + 1] = s->first[i] + spans;
     }
@@ -162,7 +173,7 @@ static bool take_span(stream *s, row_place *r)
     }
     s->taken++;
     int64_t doc = document_of(s, number);
-    int64_t tokens = split_document(s->split, doc).tokens;
+    int64_t tokens = tokens_of(s, doc);
     int64_t begin = (number - s->first[doc]) * s->options.span; /* span 0: one, from 0 */
     int64_t end = s->options.span ? MIN(begin + s->options.span, tokens) : tokens;
     /* The span behind the one that this row has just read: its state goes on, unless padding has
@@ -265,7 +276,7 @@ static bool read_place(const stream *s, row_place *r, json_t *text)
     *r = (row_place){.document = doc, .next = next, .end = end, .padded = padded != 0};
     if (doc == -1) return next == 0 && end == 0;
     if (doc < 0 || doc >= split_documents(s->split)) return false;
-    return next >= 0 && next <= end && end <= split_document(s->split, doc).tokens;
+    return next >= 0 && next <= end && end <= tokens_of(s, doc);
 }
 
 bool stream_seek(stream *s, const char *cursor, err *e)

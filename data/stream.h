@@ -20,10 +20,14 @@ typedef struct stream_options {
     int64_t time;  /* positions per row and call */
     int64_t block; /* spans are padded to a multiple of it; time is a multiple of it */
     int64_t span;  /* tokens; 0: whole documents */
+    int64_t most;  /* only the first so many tokens of each document; 0: all */
     uint64_t seed;
     bool shuffle; /* false (evaluation): documents in order */
     bool once;    /* one epoch, then rows run dry (weight 0); else epochs follow each other */
 } stream_options;
+
+/* Tokens of a document that are read: all, or the first `most`. */
+int64_t stream_document_tokens(const corpus_split *split, int64_t doc, int64_t most);
 
 /* Borrows the split. NULL and e on failure. */
 stream *stream_new(const corpus_split *split, const stream_options *options, err *e);

@@ -21,7 +21,7 @@
 
 typedef struct eval_call {
     const char *out, *data, *corpus, *dynamic, *tune;
-    int64_t precision, split, rows, tokens, context, stored, span, cleared;
+    int64_t precision, split, rows, tokens, document_tokens, context, stored, span, cleared;
     bool json, documents;
 } eval_call;
 
@@ -32,6 +32,8 @@ static const option OPTIONS[] = {
         "another text: a data section, '{corpus: text, path: FILE}'; default: the trained one"),
     CLI_INT(eval_call, rows, "rows", "8", 1, 4096, "documents read in parallel"),
     CLI_INT(eval_call, tokens, "tokens", "0", 0, 1e15, "only the first so many; 0: all"),
+    CLI_INT(eval_call, document_tokens, "document-tokens", "0", 0, 1e15,
+            "only the first so many of each document; 0: all"),
     CLI_INT(eval_call, context, "context", "0", 0, 1e7, "tokens of a block; 0: as trained"),
     CLI_INT(eval_call, stored, "stored", "0", 0, 1e7,
             "past positions held by layers that store them; 0: as trained"),
@@ -233,6 +235,7 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
     eval_options how = {.split = o->split,
                         .rows = o->rows,
                         .tokens = o->tokens,
+                        .most = o->document_tokens,
                         .context = o->context,
                         .stored = o->stored,
                         .span = o->span,

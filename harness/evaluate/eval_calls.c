@@ -1,15 +1,28 @@
 #include "harness/evaluate/eval_calls.h"
 
-/* Finds which documents hold the tokens that count. */
-static void measure(eval_calls *c, int64_t tokens, arena *a)
+int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t most, bool *cut)
 {
-    int64_t all = split_documents(c->split), total = split_tokens(c->split);
-    c->limit = tokens ? MIN(tokens, total) : total;
+    int64_t n = 0, documents = split_documents(split);
+    bool any = false;
+    for (int64_t i = 0; i < documents && (tokens == 0 || n < tokens); i++) {
+        int64_t whole = split_document(split, i).tokens;
+        int64_t read = stream_document_tokens(split, i, most);
+        any |= read < whole || (tokens > 0 && n + read > tokens);
+        n += read;
+    }
+    if (cut) *cut = any;
+    return tokens > 0 ? MIN(tokens, n) : n;
+}
+
+/* Finds which documents hold the tokens that count. */
+static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
+{
+    int64_t all = split_documents(c->split), before = 0;
+    c->limit = eval_calls_tokens(c->split, tokens, most, NULL);
     c->first = ARENA_NEW(a, int64_t, all);
-    int64_t before = 0;
     for (int64_t i = 0; i < all && before < c->limit; i++) {
         c->first[c->documents++] = before;
-        before += split_document(c->split, i).tokens;
+        before += stream_document_tokens(c->split, i, most);
     }
 }
 
@@ -17,7 +30,7 @@ bool eval_calls_open(eval_calls *c, const corpus_split *split, int64_t tokens, i
                      const stream_options *options, arena *a, err *e)
 {
     *c = (eval_calls){.split = split, .capacity = capacity};
-    measure(c, tokens, a);
+    measure(c, tokens, options->most, a);
     if (!(c->stream = stream_new(split, options, e))) return false;
     c->calls = ARENA_NEW(a, eval_call, capacity);
     for (int i = 0; i < capacity; i++) {

@@ -14,17 +14,21 @@ typedef struct eval_call {
 
 typedef struct eval_calls {
     const corpus_split *split;
-    int64_t limit;     /* tokens of the split that count */
+    int64_t limit;     /* tokens that count */
     int64_t documents; /* that hold them */
-    int64_t *first;    /* [documents]: tokens of the split before each */
+    int64_t *first;    /* [documents]: tokens that count before each */
     stream *stream;
     int capacity, count; /* calls that there is room for; that were read last */
     eval_call *calls;
     bool ended; /* nothing is left before the limit */
 } eval_calls;
 
-/* The first `tokens` of the split (0: all), `capacity` calls of options->time at a time. Arrays
- * live in the arena. */
+/* Tokens that an evaluation scores: of each document the first `most`, of those together the first
+ * `tokens` (0: all). *cut (may be NULL): of some document a part only. */
+int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t most, bool *cut);
+
+/* The first `tokens` (0: all) of what the stream's options read of the split, `capacity` calls of
+ * options->time at a time. Arrays live in the arena. */
 bool eval_calls_open(eval_calls *c, const corpus_split *split, int64_t tokens, int capacity,
                      const stream_options *options, arena *a, err *e);
 void eval_calls_close(eval_calls *c);

@@ -124,8 +124,12 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
     open_lanes(p, a);
     /* What a model has learned it carries through the document. */
     int64_t span = o->span ? o->span : !learns && stateless(p) ? p->context : 0;
-    stream_options so = {
-        .rows = o->rows, .time = p->time, .block = p->context, .span = span, .once = true};
+    stream_options so = {.rows = o->rows,
+                         .time = p->time,
+                         .block = p->context,
+                         .span = span,
+                         .most = o->most,
+                         .once = true};
     int calls = calls_of(p);
     if (!eval_calls_open(&p->text, p->split, o->tokens, calls, &so, a, e)) return false;
     p->result->count = (int)p->text.documents;

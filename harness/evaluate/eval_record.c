@@ -67,6 +67,7 @@ json_t *eval_record_protocol(const eval_task *task)
     json_object_set_new(p, "span", json_integer(o->span));
     json_object_set_new(p, "rows", json_integer(o->rows));
     json_object_set_new(p, "tokens", json_integer(o->tokens));
+    if (o->most) json_object_set_new(p, "document_tokens", json_integer(o->most));
     json_object_set_new(p, "start", json_string("learned vector, first token counted"));
     json_object_set_new(p, "data", json_string(corpus_hash(task->corpus)));
     const char *precision = precision_of(task->model);

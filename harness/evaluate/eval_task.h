@@ -16,6 +16,7 @@ typedef struct eval_options {
     int64_t split;   /* split_kind, in the order of the table's choices */
     int64_t rows;    /* parallel rows */
     int64_t tokens;  /* only the first so many tokens of the split; 0: all */
+    int64_t most;    /* of each document only the first so many tokens; 0: all */
     int64_t context; /* 0: the model's */
     int64_t stored;  /* past positions in the stores of layers that have one; 0: the model's */
     int64_t span;    /* state is reset every so many tokens of a document; 0: never */

@@ -15,6 +15,8 @@ const option EVAL_OPTIONS[] = {
      .help = "documents read in parallel"},
     {"tokens", OPTION_INT, offsetof(eval_options, tokens), .initial = "0", .min = 0, .max = 1e15,
      .help = "only the first so many tokens of the split; 0: all"},
+    {"document_tokens", OPTION_INT, offsetof(eval_options, most), .initial = "0", .min = 0,
+     .max = 1e15, .help = "only the first so many tokens of each document; 0: all"},
     {"context", OPTION_INT, offsetof(eval_options, context), .initial = "0", .min = 0, .max = 1e7,
      .help = "tokens of a block; 0: the model's context"},
     {"stored", OPTION_INT, offsetof(eval_options, stored), .initial = "0", .min = 0, .max = 1e7,
@@ -113,8 +115,12 @@ static bool measure_slices(eval_pass *p, err *e)
         list[i] = (slice_document){r->documents[i].index, r->documents[i].tokens};
     }
     r->slices = ARENA_NEW(r->memory, slices, 1);
-    return slices_measure(r->slices, p->task->corpus, eval_options_split(p->task->options), list,
-                          r->count, &p->losses_out, e);
+    const slice_text text = {.split = eval_options_split(p->task->options),
+                             .context = p->context,
+                             .span = p->task->options->span,
+                             .documents = list,
+                             .count = r->count};
+    return slices_measure(r->slices, p->task->corpus, &text, &p->losses_out, e);
 }
 
 static bool answers_only(const corpus_split *s)

@@ -1,5 +1,7 @@
 #include "harness/evaluate/routing_trace.h"
 
+#include "harness/evaluate/eval_calls.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,8 +171,8 @@ static bool restore_sample(void *user, const char *name, const void *data, size_
 eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
 {
     const corpus_split *split = corpus_get(task->corpus, eval_options_split(task->options));
-    int64_t all = split ? split_tokens(split) : 0;
-    trace_clear(&r->now, task->options->tokens ? MIN(task->options->tokens, all) : all);
+    const eval_options *o = task->options;
+    trace_clear(&r->now, split ? eval_calls_tokens(split, o->tokens, o->most, NULL) : 0);
     int threads = MAX(task->threads, 1);
     r->calls = ARENA_NEW(r->now.memory, traced_call, threads);
     for (int i = 0; i < threads; i++) {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const SLICE_NAMES[SLICE_KINDS] = {"position", "frequency", "repetition"};
+const char *const SLICE_NAMES[SLICE_KINDS] = {"position", "block", "frequency", "repetition"};
 
 int slices_bucket(int64_t n)
 {
@@ -29,6 +29,7 @@ enum { PIECE = 1 << 14 };
 
 typedef struct slice_pass {
     slices *out;
+    const slice_text *text;
     const corpus_split *split;
     int64_t *counts; /* [vocab] of the training split, or NULL */
     int *frequency;  /* [vocab]: the bucket of each count */
@@ -64,6 +65,12 @@ static void add_loss(slice_sum *s, double nats)
     s->nats += nats;
 }
 
+/* Tokens of its block before a token that has so many of its document before it. */
+static int64_t place_in_block(const slice_text *t, int64_t position)
+{
+    return (t->span > 0 ? position % t->span : position) % t->context;
+}
+
 static void add_piece(slice_pass *p, int64_t number, int part, int64_t begin, int64_t n)
 {
     slices *s = p->out;
@@ -73,6 +80,8 @@ static void add_piece(slice_pass *p, int64_t number, int part, int64_t begin, in
         token_seen *seen = &p->seen[id];
         if (seen->document != number) *seen = (token_seen){.document = number};
         add_loss(&s->sums[SLICE_POSITION][slices_bucket(begin + i)][part], nats);
+        int64_t place = place_in_block(p->text, begin + i);
+        add_loss(&s->sums[SLICE_BLOCK][slices_bucket(place)][part], nats);
         add_loss(&s->sums[SLICE_REPETITION][slices_bucket(seen->times)][part], nats);
         if (p->counts) add_loss(&s->sums[SLICE_FREQUENCY][p->frequency[id]][part], nats);
         seen->times++;
@@ -110,16 +119,16 @@ static bool count_tokens(slice_pass *p, corpus *c, int64_t vocab, err *e)
     return p->counts || !train || split_documents(train) == 0;
 }
 
-bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document *documents,
-                    int64_t n, const losses_file *losses, err *e)
+bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_file *losses, err *e)
 {
-    int64_t vocab = corpus_vocab(c), total = 0;
+    const slice_document *documents = text->documents;
+    int64_t vocab = corpus_vocab(c), total = 0, n = text->count;
     *s = (slices){.parts = (int)MIN(n, (int64_t)SLICE_PARTS)};
     for (int64_t i = 0; i < n; i++) {
         total += documents[i].tokens;
     }
     arena_auto *a = arena_new(1 << 18);
-    slice_pass p = {.out = s, .split = corpus_get(c, split), .from = losses};
+    slice_pass p = {.out = s, .text = text, .split = corpus_get(c, text->split), .from = losses};
     p.frequency = ARENA_NEW(a, int, vocab);
     p.seen = ARENA_NEW(a, token_seen, vocab);
     p.ids = ARENA_NEW(a, int32_t, PIECE);
@@ -128,9 +137,9 @@ bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document
         p.seen[i].document = -1;
     }
     bool ok = count_tokens(&p, c, vocab, e);
-    s->known[SLICE_POSITION] = s->known[SLICE_REPETITION] = true;
+    s->known[SLICE_POSITION] = s->known[SLICE_BLOCK] = s->known[SLICE_REPETITION] = true;
     s->known[SLICE_FREQUENCY] = p.counts;
-    ok = ok && (p.split || err_set(e, "the corpus has no %s split", split_name(split)));
+    ok = ok && (p.split || err_set(e, "the corpus has no %s split", split_name(text->split)));
     int64_t before = 0;
     for (int64_t i = 0; ok && i < n; i++) {
         ok = add_document(&p, &documents[i], i, part_of(i, n, before, total), e);

@@ -1,6 +1,7 @@
 /* Where a model loses what it loses: the losses of an evaluation, summed by
  *
  *   position     tokens of the document before this one
+ *   block        tokens of its block (a context) before this one
  *   frequency    how often the token occurs in the training split
  *   repetition   how often the token occurred in this document before
  *
@@ -20,6 +21,7 @@
 
 typedef enum slice_kind {
     SLICE_POSITION,
+    SLICE_BLOCK,
     SLICE_FREQUENCY,
     SLICE_REPETITION,
     SLICE_KINDS
@@ -44,14 +46,22 @@ typedef struct slice_document {
     int64_t index, tokens;
 } slice_document;
 
+/* What was read, in order. Blocks begin where a document does, and where a span does (0: none). */
+typedef struct slice_text {
+    split_kind split;
+    int64_t context, span;
+    const slice_document *documents;
+    int64_t count;
+} slice_text;
+
 /* Which bucket holds n, and its least member. */
 int slices_bucket(int64_t n);
 int64_t slices_bucket_low(int bucket);
 
-/* Sums up the losses of n documents, which `from` holds one after the other from its beginning
- * (f32, read by offset; the descriptor's own position is not moved). */
-bool slices_measure(slices *s, corpus *c, split_kind split, const slice_document *documents,
-                    int64_t n, const losses_file *from, err *e);
+/* Sums up the losses of the documents, which the file holds one after the other from its beginning.
+ */
+bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_file *losses,
+                    err *e);
 
 /* {"parts": n, "position": [{"from": 0, "tokens": [by part], "nats": [by part]}, ...], ...};
  * buckets without a token are left out. Decref it. */

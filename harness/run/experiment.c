@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/evaluate/eval_calls.h"
 #include "harness/run/doubt.h"
 #include "harness/run/run_memory.h"
 #include "harness/spec/sweep_sibling.h"
@@ -164,17 +165,6 @@ static bool check_checkpoint(resolver *r, const workload *w, const char **taken,
     return text != NULL;
 }
 
-/* Do the first `tokens` (0: all) end within a document? */
-static bool cuts_documents(const corpus_split *split, int64_t tokens)
-{
-    for (int64_t i = 0; tokens > 0 && i < split_documents(split); i++) {
-        int64_t whole = split_document(split, i).tokens;
-        if (tokens < whole) return true;
-        tokens -= whole;
-    }
-    return false;
-}
-
 /* What its final evaluation will tell. */
 static void note_figures(run_plan *run, const workload *w)
 {
@@ -182,8 +172,9 @@ static void note_figures(run_plan *run, const workload *w)
     bool any = split && split_documents(split) > 0;
     run->has_bytes = corpus_lossless(w->corpus);
     /* Of a document that is cut nobody counts the words. */
-    run->has_words =
-        corpus_has_words(w->corpus) && (!any || !cuts_documents(split, w->eval.tokens));
+    bool cut = false;
+    if (any) eval_calls_tokens(split, w->eval.tokens, w->eval.most, &cut);
+    run->has_words = corpus_has_words(w->corpus) && !cut;
     run->has_recall = any && split_document(split, 0).answers > 0;
     run->has_slices = !any || !split_document(split, 0).answers_only;
 }

@@ -103,7 +103,7 @@ static bool unknown_axis(const experiment *x, const node *n, err *e)
     const char *near = option_nearest(n->text, x->sweep->axis_count, x->sweep->axes);
     return node_err(e, n,
                     "no axis '%.60s' that varies%s%s%s; it is one of the sweep, or position, "
-                    "frequency, repetition",
+                    "block, frequency, repetition",
                     n->text, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
@@ -217,7 +217,7 @@ static bool check_run(const claim_statement *s, const run_plan *run, err *e)
     if (!has_metric(s, run)) {
         return node_err(e, figure_at(s),
                         "the evaluation of '%.100s' has no %s: the tokenizer or the source has "
-                        "none, or eval.tokens cuts a document",
+                        "none, or eval.tokens or document_tokens cut one",
                         run->label, s->on->title);
     }
     if (s->on && s->on->layers && !has_layer(node_get(run->resolved, "model"), s->on->layers)) {

@@ -2,14 +2,14 @@
 
 #include <math.h>
 
+#include "harness/evaluate/eval_calls.h"
 #include "harness/evaluate/evaluate.h"
 
 /* Of one evaluation; 0 where the corpus has no such split. */
 static double evaluated_once(const workload *w)
 {
     const corpus_split *s = corpus_get(w->corpus, eval_options_split(&w->eval));
-    int64_t all = s ? split_tokens(s) : 0;
-    return (double)(w->eval.tokens > 0 ? MIN(w->eval.tokens, all) : all);
+    return s ? (double)eval_calls_tokens(s, w->eval.tokens, w->eval.most, NULL) : 0;
 }
 
 /* A budget in seconds has no steps yet: of it the last evaluation counts alone. */

@@ -85,7 +85,7 @@ bool statement_parts_slice(claim_reader *r, claim_statement *s, const node *n)
     if (n->kind != NODE_MAP || n->count != 1 || claim_slices(n->keys[0]) == BY_NOTHING ||
         n->items[0]->kind != NODE_SCALAR) {
         return node_err(r->e, n,
-                        "expected one of position, frequency and repetition with a range, "
+                        "expected one of position, block, frequency and repetition with a range, "
                         "such as {position: 512-}");
     }
     s->by = claim_slices(n->keys[0]);

@@ -16,7 +16,7 @@ typedef struct run_slices {
 
 const char *compare_slices_by_name(slice_by by)
 {
-    static const char *const names[SLICE_BY_COUNT] = {"none", "position", "frequency",
+    static const char *const names[SLICE_BY_COUNT] = {"none", "position", "block", "frequency",
                                                       "repetition"};
     return names[by];
 }
@@ -24,7 +24,8 @@ const char *compare_slices_by_name(slice_by by)
 const char *compare_slices_by_title(slice_by by)
 {
     static const char *const titles[SLICE_BY_COUNT] = {
-        "", "tokens before it in the document", "occurrences of the token in the training split",
+        "", "tokens before it in the document", "tokens before it in its block",
+        "occurrences of the token in the training split",
         "occurrences of the token in the document before"};
     return titles[by];
 }

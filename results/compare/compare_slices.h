@@ -1,14 +1,15 @@
-/* Where a difference comes from: the comparison by slices of the text (position in the document,
- * how often the token occurs in the training split, how often it occurred in the document before;
- * see harness/evaluate/slices.h), from what evaluations recorded: no corpus, no model. */
+/* Where a difference comes from: the comparison by slices of the text (position in the document, in
+ * the block, how often the token occurs in the training split, how often it occurred in the
+ * document before; see harness/evaluate/slices.h), from what evaluations recorded: no corpus, no
+ * model. */
 #ifndef LOCI_RESULTS_COMPARE_SLICES_H
 #define LOCI_RESULTS_COMPARE_SLICES_H
 
 #include "results/compare/compare.h"
 
-typedef enum slice_by { BY_NOTHING, BY_POSITION, BY_FREQUENCY, BY_REPETITION } slice_by;
-#define SLICE_BY_NAMES "none|position|frequency|repetition"
-enum { SLICE_BY_COUNT = 4 };
+typedef enum slice_by { BY_NOTHING, BY_POSITION, BY_BLOCK, BY_FREQUENCY, BY_REPETITION } slice_by;
+#define SLICE_BY_NAMES "none|position|block|frequency|repetition"
+enum { SLICE_BY_COUNT = 5 };
 const char *compare_slices_by_name(slice_by by);  /* "position", as the database has it */
 const char *compare_slices_by_title(slice_by by); /* "tokens before it in the document" */
 

@@ -9,6 +9,7 @@ static const struct limit {
     const char *key, *before, *after, *none;
 } LIMITS[] = {
     {"tokens", "the first ", " tokens", "all tokens"},
+    {"document_tokens", "the first ", " tokens of each document", "whole documents"},
     {"span", "state forgotten every ", " tokens", "state kept to the end of the document"},
 };
 

@@ -114,6 +114,12 @@ static void put_cairo(gnuplot_script *p, const char *font)
             p->width / 96.0, p->height / 96.0, font, PLOT_LETTERS, p->name, again);
 }
 
+/* For who looks at the picture with a pointer; said only where it is asked for. */
+static const char SAY_MAP[] =
+    "if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', "
+    "GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, "
+    "GPVAL_Y_MIN, GPVAL_Y_MAX)\n";
+
 /* SVG first: it needs no fonts here and names others for where it is looked at. All are of the same
  * proportions. */
 static void put_formats(gnuplot_script *p, plot_report *r)
@@ -127,6 +133,7 @@ static void put_formats(gnuplot_script *p, plot_report *r)
             "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
             "set output '%s.svg'\n%s\n",
             p->width, p->height, svg_font, p->name, p->command);
+    if (!strstr(p->command, "set multiplot")) fputs(SAY_MAP, p->out);
     if (!fonts) {
         gnuplot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
     } else if (missing[0]) {
@@ -165,14 +172,12 @@ static char **gnuplot_environment(void)
  * -1 if it could not be started. */
 static int run_gnuplot(const char *folder, const char *script, const char *log, bool svg_only)
 {
-    char *const all[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char *)(uintptr_t)script, NULL};
-    char *const svg[] = {(char[]){"gnuplot"},
-                         (char[]){"-d"},
-                         (char[]){"-e"},
-                         (char[]){"svg_only = 1"},
-                         (char *)(uintptr_t)script,
-                         NULL};
-    char *const *argv = svg_only ? svg : all;
+    char *const argv[] = {(char[]){"gnuplot"},
+                          (char[]){"-d"},
+                          (char[]){"-e"},
+                          svg_only ? (char[]){"say_map = svg_only = 1"} : (char[]){"say_map = 1"},
+                          (char *)(uintptr_t)script,
+                          NULL};
     char **environment = gnuplot_environment();
     posix_spawn_file_actions_t files;
     pid_t child;
@@ -205,6 +210,17 @@ static void last_words(char words[200], const char *path)
     }
 }
 
+/* What SAY_MAP has said into the log, and the picture's size. */
+static void read_map(char map[128], const char *log, const gnuplot_script *p)
+{
+    char *text = file_read(log, NULL, NULL), *at = text ? strstr(text, "map ") : NULL;
+    map[0] = 0;
+    if (at)
+        snprintf(map, 128, "%.*s %d %d", (int)MIN(strcspn(at + 4, "\n"), 100), at + 4, p->width,
+                 p->height);
+    free(text);
+}
+
 static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
 {
     static const char *const formats[] = {"png", "svg", "pdf"};
@@ -232,6 +248,7 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
         snprintf(name, sizeof name, "%s.%s", p->name, formats[i]);
         if (r->svg_only && i != 1) continue;
         if (!strstr(p->text, name) || r->count == PLOT_FILES) continue;
+        if (i == 1) read_map(r->map[r->count], log_path, p);
         memcpy(r->files[r->count++], name, sizeof name);
     }
     return file_remove(log_path, e);

@@ -23,8 +23,12 @@ typedef struct plot_report {
     bool all;
     int pictures, count;
     char files[PLOT_FILES][64]; /* names of pictures in the folder */
-    char note[1024];            /* "" or what is missing, and why */
-    char spared[1024];          /* "" or names of pictures that were not drawn, being too many */
+    /* Of SVG files where data lies: left, right, bottom, top of the plot in pixels from the left
+     * and the bottom, then the values there, and the
+     * picture's width and height; "": panels. */
+    char map[PLOT_FILES][128];
+    char note[1024];   /* "" or what is missing, and why */
+    char spared[1024]; /* "" or names of pictures that were not drawn, being too many */
 } plot_report;
 
 /* A script being written: settings and data, and the command that plots them, which is repeated for

@@ -19,7 +19,7 @@
 /* Each draws what there is for it to draw; where that is too much the last ones are spared. */
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
     plot_claims, plot_curves,  plot_validation, plot_differences, plot_recall,
-    plot_axis,   plot_routing, plot_slices,     plot_cost};
+    plot_axis,   plot_routing, plot_slices,     plot_cost,        plot_slices_block};
 
 bool plot_clear(const char *folder, err *e)
 {

@@ -15,7 +15,8 @@
  *                 shares of the experts, evenness over training, tokens that full experts dropped
  *   routing-changed   tokens that are sent elsewhere than at the evaluation before, over training
  *   slices-position                            final loss by position in the document
- *   gain-position, gain-frequency, gain-repetition   gain over the baseline by slices of the text
+ *   gain-position, gain-block, gain-frequency, gain-repetition   gain over the baseline by slices
+ * of the text
  *
  * of more than COMPARE_BEST variants the best ones, each as .gp with its data inside (edit it and
  * run gnuplot on it again), .svg, .png and .pdf. The SVG depends on the data alone. What cannot be

@@ -9,7 +9,7 @@
 enum { MAX_SERIES = 4, MAX_LAYERS = 512 };
 
 typedef struct picture {
-    const char *name, *part, *caption, *y;
+    const char *name, *question, *part, *caption, *y;
     const char *figures[MAX_SERIES];
     const char *titles[MAX_SERIES];
     bool stacked; /* shares that add up to 1 */
@@ -19,6 +19,7 @@ typedef struct picture {
 
 static const picture PICTURES[] = {
     {.name = "agreement",
+     .question = "do values predict what follows their keys?",
      .part = "values",
      .caption =
          "Share of keys whose first trigger is followed by the value's top token; by chance: "
@@ -27,6 +28,7 @@ static const picture PICTURES[] = {
      .figures = {"agreement", "agreement_by_chance"},
      .titles = {"agreement", "by chance"}},
     {.name = "rank",
+     .question = "how far from the next token are values?",
      .part = "values",
      .caption = "Tokens that a value holds more probable than the first trigger's next: median, "
                 "quartiles.",
@@ -35,12 +37,14 @@ static const picture PICTURES[] = {
      .titles = {"median and quartiles"},
      .band = true},
     {.name = "active",
+     .question = "how many memories fire?",
      .part = "composition",
      .caption = "Memories with a positive coefficient, mean over sampled prefixes.",
      .y = "share of active memories",
      .figures = {"active"},
      .titles = {"active"}},
     {.name = "zero-agreement",
+     .question = "is a layer more than its memories one by one?",
      .part = "composition",
      .caption =
          "Prefixes where no memory's top token is the layer's: of all memories, of the active "
@@ -49,6 +53,7 @@ static const picture PICTURES[] = {
      .figures = {"zero_agreement", "zero_agreement_active", "zero_agreement_published_code"},
      .titles = {"all memories", "active ones", "published code"}},
     {.name = "refinement",
+     .question = "how early is the prediction there?",
      .part = "refinement",
      .caption =
          "Prefixes whose final prediction the residual holds before the layer; its probability.",
@@ -56,6 +61,7 @@ static const picture PICTURES[] = {
      .figures = {"residual_is_final", "final_probability"},
      .titles = {"residual holds the prediction", "its probability"}},
     {.name = "cases",
+     .question = "who decides the prediction: residual or layer?",
      .part = "refinement",
      .caption = "Whose prediction the stream holds behind the layer: the residual's, both, the "
                 "layer's, neither's.",
@@ -64,6 +70,7 @@ static const picture PICTURES[] = {
      .titles = {"residual", "agreement", "layer", "composition"},
      .stacked = true},
     {.name = "patterns",
+     .question = "what do a key's triggers share?",
      .part = "keys",
      .caption = "Share of triggers with the same last token, last or topic word: automatic, no "
                 "human labels.",
@@ -71,6 +78,7 @@ static const picture PICTURES[] = {
      .figures = {"shared_last_token", "shared_last_word", "shared_topic_word"},
      .titles = {"last token", "last word", "topic word"}},
     {.name = "removal",
+     .question = "does a key look at the end of its trigger?",
      .part = "keys",
      .caption = "Change of the coefficient when the sentence's prefix loses a token.",
      .y = "relative change",
@@ -111,11 +119,11 @@ const char *plot_inspect_find(store *s, const char *run, arena *a, err *e)
 
 /* ---- drawing ---- */
 
-static void begin(gnuplot_script *p, const char *name, const char *run, const char *caption,
-                  const char *x, const char *y)
+static void begin(gnuplot_script *p, const char *name, const char *question, const char *run,
+                  const char *caption, const char *x, const char *y)
 {
     char title[128];
-    snprintf(title, sizeof title, "%s, run %.8s", name, run);
+    snprintf(title, sizeof title, "run %.8s: %s", run, question);
     gnuplot_begin(p, name, 620, 360, caption);
     gnuplot_title(p, title);
     gnuplot_set(p->out, "xlabel", x);
@@ -166,7 +174,7 @@ static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, co
         lines[i] = layers_of(a, x, i, values, layers);
     }
     gnuplot_script p;
-    begin(&p, x->name, run, x->caption, "memory layer", x->y);
+    begin(&p, x->name, x->question, run, x->caption, "memory layer", x->y);
     put_axes(p.out, x, layers);
     if (!x->stacked) {
         plot_series_draw(&p, lines, count, PLOT_MARKED, true);
@@ -196,7 +204,8 @@ static bool draw_confidence(plot_report *r, arena *a, store *s, const char *run,
     bool ok = query_close(&q);
     if (!ok || line.count == 0) return ok;
     gnuplot_script p;
-    begin(&p, "confidence", run, "Tenths of all values by the probability of their top token.",
+    begin(&p, "confidence", "are sure values right?", run,
+          "Tenths of all values by the probability of their top token.",
           "probability of the value's top token", "agreement rate");
     fputs("set yrange [0:*]\nunset key\n", p.out);
     plot_series_draw(&p, &line, 1, PLOT_MARKED, false);
@@ -205,19 +214,21 @@ static bool draw_confidence(plot_report *r, arena *a, store *s, const char *run,
 
 /* A figure of several bins: a line per layer that has it. */
 typedef struct curve {
-    const char *name, *part, *like; /* of the figures' names */
+    const char *name, *question, *part, *like; /* of the figures' names */
     const char *caption, *x, *y;
     bool doubling; /* bin b stands for 2^b, else for its share of all bins */
 } curve;
 
 static const curve CURVES[] = {
     {.name = "gain-position",
+     .question = "where in a block do fast weights gain?",
      .part = "changes",
      .like = "gain_by_position",
      .caption = "What fast weights gain, by position in the block.",
      .x = "share of the block",
      .y = "nats per token"},
     {.name = "gain-distance",
+     .question = "do fast weights gain more the further one reads?",
      .part = "changes",
      .like = "gain_by_distance",
      .caption = "What fast weights gain, by position in the document.",
@@ -225,12 +236,14 @@ static const curve CURVES[] = {
      .y = "nats per token",
      .doubling = true},
     {.name = "reads",
+     .question = "where in a block are states read?",
      .part = "states",
      .like = "read%by_position",
      .caption = "What positions get from the states, relative to the layer's output.",
      .x = "share of the block",
      .y = "strength"},
     {.name = "reads-blocks",
+     .question = "are states read more the further one reads?",
      .part = "states",
      .like = "read%strength_by_block",
      .caption = "The same, by the number of the block in the document.",
@@ -238,12 +251,14 @@ static const curve CURVES[] = {
      .y = "strength",
      .doubling = true},
     {.name = "writes",
+     .question = "what do states take in?",
      .part = "states",
      .like = "write%by_position",
      .caption = "What states take in of a position; 1: of all positions alike.",
      .x = "share of the block",
      .y = "times an equal share"},
     {.name = "writes-blocks",
+     .question = "do states settle?",
      .part = "states",
      .like = "write%moved_by_block",
      .caption = "How far a block moves the states, relative to their norm.",
@@ -291,7 +306,7 @@ static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, cons
     bool ok = query_close(&q);
     if (!ok || n == 0) return ok;
     gnuplot_script p;
-    begin(&p, x->name, run, x->caption, x->x, x->y);
+    begin(&p, x->name, x->question, run, x->caption, x->x, x->y);
     if (x->doubling) fputs("set logscale x 2\n", p.out);
     plot_series_draw(&p, lines, n, PLOT_MARKED, false);
     return gnuplot_run(r, &p, e);

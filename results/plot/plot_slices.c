@@ -158,20 +158,17 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     return gnuplot_run(r, &p, e);
 }
 
-bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+typedef struct slice_plot {
+    const char *name, *question;
+    slice_by by;
+    bool gain;
+} slice_plot;
+
+static bool draw_plots(plot_report *r, arena *a, store *s, const comparison *c,
+                       const slice_plot *plots, int count, err *e)
 {
-    static const struct {
-        const char *name, *question;
-        slice_by by;
-        bool gain;
-    } plots[] = {
-        {"slices-position", "where in a document is text hard?", BY_POSITION, false},
-        {"gain-position", "where in a document are gains made?", BY_POSITION, true},
-        {"gain-frequency", "are gains made with rare or with frequent tokens?", BY_FREQUENCY, true},
-        {"gain-repetition", "are gains made with what the document had before?", BY_REPETITION,
-         true}};
     const slice_comparison *x = NULL;
-    for (size_t i = 0; i < sizeof plots / sizeof *plots; i++) {
+    for (int i = 0; i < count; i++) {
         if (!x || x->by != plots[i].by) x = compare_slices(a, c, s, plots[i].by, e);
         if (!x) return false;
         if (x->count > 0 &&
@@ -179,4 +176,22 @@ bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e
             return false;
     }
     return true;
+}
+
+bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    static const slice_plot plots[] = {
+        {"slices-position", "where in a document is text hard?", BY_POSITION, false},
+        {"gain-position", "where in a document are gains made?", BY_POSITION, true},
+        {"gain-frequency", "are gains made with rare or with frequent tokens?", BY_FREQUENCY, true},
+        {"gain-repetition", "are gains made with what the document had before?", BY_REPETITION,
+         true}};
+    return draw_plots(r, a, s, c, plots, 4, e);
+}
+
+bool plot_slices_block(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+{
+    static const slice_plot plot = {"gain-block", "where in a block are gains made?", BY_BLOCK,
+                                    true};
+    return draw_plots(r, a, s, c, &plot, 1, e);
 }

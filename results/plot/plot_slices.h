@@ -7,5 +7,6 @@
 #include "results/plot/plot_series.h"
 
 bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e);
+bool plot_slices_block(plot_report *r, arena *a, store *s, const comparison *c, err *e);
 
 #endif

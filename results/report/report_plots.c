@@ -64,7 +64,7 @@ static void put_caption(FILE *out, const char *name, const char *script, size_t 
     fputs("\">data and gnuplot script</a></figcaption>", out);
 }
 
-static bool put_plot(FILE *out, const char *folder, const char *svg_name, err *e)
+static bool put_plot(FILE *out, const char *folder, const char *svg_name, const char *map, err *e)
 {
     char name[64], path[FILE_PATH_BYTES], note[400];
     size_t bytes, script_bytes = 0;
@@ -79,6 +79,7 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, err *e
     if (script) put_caption(out, name, script, script_bytes);
     fputs("<img alt=\"", out);
     html_text(out, note[0] ? note : svg_name);
+    if (map[0]) fprintf(out, "\" data-map=\"%s", map);
     fputs("\" src=\"data:image/svg+xml;base64,", out);
     put_base64(out, (const unsigned char *)svg, bytes);
     fputs("\"></figure>\n", out);
@@ -93,7 +94,7 @@ bool report_plots(FILE *out, const plot_report *plots, err *e)
         if (!text_ends(plots->files[i], ".svg")) continue;
         if (!any) html_element(out, "h2", "", "Plots");
         any = true;
-        if (!put_plot(out, plots->folder, plots->files[i], e)) return false;
+        if (!put_plot(out, plots->folder, plots->files[i], plots->map[i], e)) return false;
     }
     if (plots->note[0]) html_element(out, "p", "note", plots->note);
     return true;

@@ -123,10 +123,10 @@ static bool put_bucket(collector *c, collect_table *t, const json_t *bucket, err
 
 static bool put_slices(collector *c, const char *evaluation, const json_t *slices, err *e)
 {
-    static const char *const kinds[] = {"position", "frequency", "repetition"};
+    static const char *const kinds[] = {"position", "block", "frequency", "repetition"};
     collect_table *t = collect_rows_table(c, "slice", e);
     collect_rows_text(t, "evaluation", evaluation);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         size_t i;
         json_t *bucket;
         collect_rows_text(t, "kind", kinds[k]);

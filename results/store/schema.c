@@ -120,7 +120,7 @@ const char *const SCHEMA[] = {
 
     TABLE("slice", "evaluation, kind, low, part",
           OF_EVALUATION
-          "  kind TEXT NOT NULL CHECK (kind IN ('position', 'frequency', 'repetition')),\n"
+          "  kind TEXT NOT NULL CHECK (kind IN ('position', 'block', 'frequency', 'repetition')),\n"
           "  low INTEGER NOT NULL,\n"
           "  high INTEGER NOT NULL,\n"
           "  part INTEGER NOT NULL,\n"

@@ -271,6 +271,55 @@ static void only_some_tokens(void)
     workload_close(&w);
 }
 
+/* The first n tokens of each document: those losses and no others, whatever rows, and another
+ * evaluation than the first n of the split. */
+static void tokens_of_each_document(void)
+{
+    workload w;
+    trainer *t = trained(&w, NULL);
+    if (!t) return;
+    char path[FILE_PATH_BYTES], parts[FILE_PATH_BYTES];
+    file_join(path, test_folder(), "whole.f32", NULL);
+    file_join(parts, test_folder(), "begins.f32", NULL);
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 1};
+    evaluation whole = evaluate_with(t, &o, 1, 0, path);
+    char *all = file_read(path, NULL, NULL);
+    for (int rows = 1; rows <= 3; rows++) {
+        o = (eval_options){.split = SPLIT_VALIDATION, .rows = rows, .most = 70};
+        evaluation r = evaluate_with(t, &o, rows, 0, parts);
+        char *begins = file_read(parts, NULL, NULL);
+        EXPECT(r.count == whole.count && r.tokens == 70 * r.count, "%lld tokens of %d documents",
+               (long long)r.tokens, r.count);
+        for (int i = 0; all && begins && i < r.count; i++) {
+            float x[70], y[70];
+            memcpy(x, all + sizeof x / 70 * 150 * (size_t)i, sizeof x);
+            memcpy(y, begins + sizeof y * (size_t)i, sizeof y);
+            for (int k = 0; k < 70; k++) {
+                EXPECT(fabs((double)x[k] - (double)y[k]) <= tolerance(), "document %d, token %d", i,
+                       k);
+            }
+            EXPECT(r.documents[i].tokens == 70, "%lld", (long long)r.documents[i].tokens);
+        }
+        free(begins);
+        evaluate_deinit(&r);
+    }
+    free(all);
+    eval_task task = {.model = w.model, .corpus = w.corpus, .options = &o};
+    char a[EVAL_ID_CHARS], b[EVAL_ID_CHARS];
+    eval_record_task_id(a, &task, "run", 5);
+    o.most = 71;
+    eval_record_task_id(b, &task, "run", 5);
+    EXPECT(strcmp(a, b) != 0, "%s whatever is read of documents", a);
+    o.tokens = 100;
+    evaluation both = evaluate_with(t, &o, 1, 0, NULL);
+    EXPECT(both.count == 2 && both.tokens == 100 && both.documents[1].tokens == 29, "%d documents",
+           both.count);
+    evaluate_deinit(&both);
+    evaluate_deinit(&whole);
+    trainer_free(t);
+    workload_close(&w);
+}
+
 static const char STATELESS[] =
     "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 32}}]}\n";
 
@@ -590,6 +639,7 @@ const test_suite test_evaluate = {"harness/evaluate",
                                    {"threads_on_one_document", threads_on_one_document},
                                    {"losses_of_every_token", losses_of_every_token},
                                    {"only_some_tokens", only_some_tokens},
+                                   {"tokens_of_each_document", tokens_of_each_document},
                                    {"state_and_spans", state_and_spans},
                                    {"one_document", one_document},
                                    {"other_context", other_context},

@@ -44,7 +44,8 @@ static evaluation evaluated(workload *w, real *values, const eval_options *o, co
 }
 
 /* Counts plainly: for every token, all before it. */
-static void count_plainly(slices *s, workload *w, const evaluation *r, const float *losses)
+static void count_plainly(slices *s, workload *w, const evaluation *r, const float *losses,
+                          int64_t span)
 {
     corpus_split *split = corpus_get(w->corpus, SPLIT_VALIDATION);
     int64_t *counts = corpus_token_counts(w->corpus, NULL);
@@ -59,7 +60,8 @@ static void count_plainly(slices *s, workload *w, const evaluation *r, const flo
             for (int64_t k = 0; k < i; k++) {
                 before += ids[k] == ids[i];
             }
-            const int64_t of[SLICE_KINDS] = {i, counts[ids[i]], before};
+            int64_t in_span = span ? i % span : i;
+            const int64_t of[SLICE_KINDS] = {i, in_span % 8, counts[ids[i]], before};
             for (int k = 0; k < SLICE_KINDS; k++) {
                 slice_sum *x = &s->sums[k][slices_bucket(of[k])][d];
                 x->tokens++;
@@ -99,14 +101,16 @@ static void against_a_plain_count(void)
            e.text);
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 3};
     slices *plain = malloc(sizeof *plain);
-    for (int tokens = 0; tokens <= 333; tokens += 333) { /* 333: the last document in part */
-        o.tokens = tokens;
+    for (int k = 0; k < 3; k++) { /* whole, the last document in part, parts of all in spans */
+        o.tokens = k ? 333 : 0;
+        o.most = k == 2 ? 70 : 0;
+        o.span = k == 2 ? 20 : 0;
         evaluation r = evaluated(&w, values, &o, path);
         char *losses = file_read(path, NULL, &e);
         EXPECT(losses && r.count > 1, "%s", e.text);
         float *list = malloc((size_t)r.tokens * sizeof *list);
         memcpy(list, losses, (size_t)r.tokens * sizeof *list);
-        count_plainly(plain, &w, &r, list);
+        count_plainly(plain, &w, &r, list, o.span);
         expect_same(r.slices, plain);
         double nats = 0;
         for (int i = 0; i < SLICE_BUCKETS * SLICE_PARTS; i++) {

@@ -202,6 +202,13 @@ static void scripts(void)
         "writes",    "writes-blocks", "gain-position", "gain-distance",  NULL};
     for (int i = 0; names[i]; i++) {
         EXPECT(is_there(&r, names[i], "gp"), "no %s", names[i]);
+        char path[FILE_PATH_BYTES], file[64];
+        snprintf(file, sizeof file, "%s.gp", names[i]);
+        char *script = file_join(path, r.folder, file, &e) ? file_read(path, NULL, &e) : NULL;
+        char *title = script;
+        if (title && (title = strstr(script, "set title '"))) title[strcspn(title, "\n")] = 0;
+        EXPECT(title && strstr(title, "?'"), "%s asks nothing: %s", names[i], title);
+        free(script);
     }
     arena_free(a);
     store_close(s);

@@ -469,7 +469,7 @@ static void golden(void)
     err e = {0};
     fake_write_sliced(&x);
     fake_axes(&x);
-    EXPECT(plot(&r, &x, true, &e) && r.count == 13, "%d files: %s", r.count, e.text);
+    EXPECT(plot(&r, &x, true, &e) && r.count == 14, "%d files: %s", r.count, e.text);
     char *hashes = NULL, version[64], hex[SHA256_HEX];
     size_t bytes;
     FILE *list = open_memstream(&hashes, &bytes);

@@ -148,7 +148,8 @@ static void many_variants(void)
 
 static void pictures(void)
 {
-    plot_report plots = {.count = 2, .files = {"a.png", "a.svg"}};
+    plot_report plots = {
+        .count = 2, .files = {"a.png", "a.svg"}, .map = {"", "80 600 40 400 0 100 2 3 620 440"}};
     err e = {{0}};
     char path[FILE_PATH_BYTES];
     snprintf(plots.folder, sizeof plots.folder, "%s", test_folder());
@@ -162,10 +163,44 @@ static void pictures(void)
     EXPECT(strstr(text, "data:image/svg+xml;base64,PHN2Zy8+\""), "no picture");
     EXPECT(count(text, "<img") == 1 && strstr(text, "alt=\"Line: mean over n seeds.\""),
            "no caption");
+    EXPECT(strstr(text, "data-map=\"80 600 40 400 0 100 2 3 620 440\""), "no map");
     EXPECT(strstr(text, "loss 'bpb' by tokens"), "no title");
     EXPECT(strstr(text, "download=\"a.gp\""), "no script to take along");
     EXPECT(!strstr(text, "http-equiv=\"refresh\""), "asks for itself for ever");
     free(text);
+}
+
+/* What is drawn has its map: curves lie within its values, and its pixels within the picture. */
+static void maps(void)
+{
+    if (system("command -v gnuplot >/dev/null 2>&1") != 0) {
+        test_skip("no gnuplot");
+        return;
+    }
+    fake_experiment x = {test_folder(), "memory", 2, 3, 6, VARIANTS};
+    fake_write_sliced(&x);
+    err e = {{0}}, note = {{0}};
+    plot_report r;
+    store *s = collect_and_open(x.out, &note, &e);
+    arena *a = arena_new(0);
+    const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
+    EXPECT(c && plot_experiment(&r, s, c, &(plot_how){x.out, true, false}, &e), "%s", e.text);
+    int mapped = 0;
+    for (int i = 0; c && i < r.count; i++) {
+        double left, right, bottom, top, x0, x1, y0, y1, width, height;
+        if (!r.map[i][0]) continue;
+        mapped++;
+        EXPECT(sscanf(r.map[i], "%lf %lf %lf %lf %lf %lf %lf %lf %lf %lf", &left, &right, &bottom,
+                      &top, &x0, &x1, &y0, &y1, &width, &height) == 10,
+               "%s: %s", r.files[i], r.map[i]);
+        EXPECT(0 < left && left < right && right <= width && 0 < bottom && bottom < top &&
+                   top <= height && x0 != x1 && y0 != y1,
+               "%s: %s", r.files[i], r.map[i]);
+        if (strcmp(r.files[i], "loss-tokens.svg") == 0) EXPECT(x0 == 0 && x1 > 1, "%s", r.map[i]);
+    }
+    EXPECT(mapped >= 4, "%d of %d pictures", mapped, r.count);
+    arena_free(a);
+    store_close(s);
 }
 
 /* ---- in a browser ---- */
@@ -246,5 +281,6 @@ const test_suite test_report = {"results/report",
                                  {"well_formed", well_formed},
                                  {"many_variants", many_variants},
                                  {"pictures", pictures},
+                                 {"maps", maps},
                                  {"in_a_browser", in_a_browser},
                                  {0}}};

@@ -139,7 +139,7 @@ static void exported(void)
     for (const char *c = text; *c; c++) {
         rows += *c == '\n';
     }
-    EXPECT(rows == 1 + 3 * 3 * 3 && strstr(text, ",position,64,127,30000,2."), "%s", text);
+    EXPECT(rows == 1 + 3 * 4 * 3 && strstr(text, ",position,64,127,30000,2."), "%s", text);
     free(text);
 }
 

@@ -167,8 +167,8 @@ static json_t *slices_of(const fake_experiment *x, int variant, int seed)
         json_array_append_new(
             kind, json_pack("{s:i, s:o, s:o}", "from", from[i], "tokens", tokens, "nats", nats));
     }
-    return json_pack("{s:i, s:O, s:O, s:o}", "parts", DOCUMENTS, "position", kind, "frequency",
-                     kind, "repetition", kind);
+    return json_pack("{s:i, s:O, s:O, s:O, s:o}", "parts", DOCUMENTS, "position", kind, "block",
+                     kind, "frequency", kind, "repetition", kind);
 }
 
 static void write_eval(const fake_experiment *x, int variant, int seed)

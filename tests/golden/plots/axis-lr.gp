@@ -41,3 +41,4 @@ set output 'axis-lr.svg'
 plot $series0 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 1 dashtype 1 linewidth 1.6 title 'short (n = 3)', \
      $series1 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 2 dashtype 1 linewidth 1.6 title 'long (n = 2 to 3)', \
      $series2 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 3 dashtype 1 linewidth 1.6 title 'wide (n = 2 to 3)'
+if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)

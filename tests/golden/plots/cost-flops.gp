@@ -62,3 +62,4 @@ plot $series0 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 5 
      $series6 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 5 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
      $series7 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 6 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
      $series8 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 7 linewidth 1.6 title 'wide 1e-2 (n = 2)'
+if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)

@@ -70,3 +70,4 @@ set output 'differences.svg'
 plot $seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb '#a0a0a0' title 'single seeds', \
      $better using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#0072b2' title 'better', \
      $worse using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#d55e00' title 'worse'
+if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)

@@ -75,3 +75,4 @@ plot 0 linecolor rgb '#404040' dashtype 2 notitle, \
      $series6 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 1 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
      $series7 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 2 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
      $series8 using 1:2 with linespoints pointtype 7 pointsize 0.5 linecolor 3 dashtype 3 linewidth 1.6 title 'wide 1e-2 (n = 2)'
+if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)
