@@ -1,19 +1,20 @@
-/* Test-time training (Sun et al. 2024, arXiv:2407.04620): a linear model per head whose weights
- * take a gradient step on every chunk of positions that they have read.
+/* Test-time training (Sun et al. 2024, arXiv:2407.04620): a model per head whose weights take a
+ * gradient step on every chunk of positions that they have read.
  *
  *   q, k = conv(x W_query), each with a convolution of its own, or x W_query and x W_key without
  *   v = x W_value;  q, k <- rotated by their position in the chunk
- *   z = k W + b;  inner loss |n(z) + k - v|^2 / 2, n a layer norm with gain and bias
+ *   z = f(k);  inner loss |n(z) + k - v|^2 / 2, n a layer norm with gain and bias
+ *   f(x) = x W + b, or with learner: mlp gelu(x W + b) W2 + b2, 4 times as wide inside
  *   lr_j = rate sigmoid(x_j w_lr + b_lr) / head_dim;  pos_i = max(1 / (i + 1) + learned_i, 0)
- *   W_i = W - pos_i sum_j lr_j (gradient in W at j);  b_i likewise;  j <= i of i's chunk
- *   o = q + n(q W_i + b_i);  y = (gelu(x W_gate) * norm(o)) W_out        a layer norm over all
+ *   W_i = W - pos_i sum_j lr_j (gradient in W at j);  b_i, ... likewise;  j <= i of i's chunk
+ *   o = q + n(f_i(q));  y = (gelu(x W_gate) * norm(o)) W_out        a layer norm over all
  * heads
  *
- * W and b start, where a document does, at values that training learned, and go on from chunk to
- * chunk; the outer gradient flows through the inner one (second order). Chunks are counted from
- * where a block (the context) begins, whose last chunk may be short. Carried are what W and b have
- * learned and, inside a chunk, the sums of its gradients: text may be cut into calls anywhere, and
- * generation is the same function.
+ * The weights start, where a document does, at values that training learned, and go on from chunk
+ * to chunk; the outer gradient flows through the inner one (second order). Chunks are counted from
+ * where a block (the context) begins, whose last chunk may be short. Carried are what the weights
+ * have learned and, inside a chunk, the sums of its gradients: text may be cut into calls anywhere,
+ * and generation is the same function.
  *
  * DIFFERS: convolutions have no bias. */
 #include "core/ops/ops_recurrent.h"
@@ -22,8 +23,11 @@
 
 #include <math.h>
 
+enum { LEARNER_LINEAR, LEARNER_MLP };
+enum { WIDER = 4 }; /* the hidden layer of mlp, as published */
+
 typedef struct ttt_options {
-    int64_t heads, chunk, conv;
+    int64_t heads, learner, chunk, conv;
     double rate;
     bool rotary, gate;
 } ttt_options;
@@ -31,13 +35,17 @@ typedef struct ttt_options {
 #define OPTION_AT(field) offsetof(ttt_options, field)
 static const option OPTIONS[] = {
     {"heads", OPTION_INT, OPTION_AT(heads), .initial = "2", .min = 1, .max = 1024,
-     .help = "linear models, of width / heads inputs and outputs; published ones of 64"},
+     .help = "models, of width / heads inputs and outputs; published ones of 64"},
+    {"learner", OPTION_CHOICE, OPTION_AT(learner), .initial = "linear", .choices = "linear|mlp",
+     .help = "what learns: a matrix (TTT-Linear), or two with a gelu between them (TTT-MLP)"},
     {"chunk", OPTION_INT, OPTION_AT(chunk), .initial = "16", .min = 1, .max = 1 << 16,
      .help = "positions whose inner gradients are taken at the same weights"},
     {"conv", OPTION_INT, OPTION_AT(conv), .initial = "4", .min = 0, .max = 64,
      .help = "positions that q and k see of a projection they share; 0: one each, unconvolved"},
-    {"rate", OPTION_REAL, OPTION_AT(rate), .initial = "1", .min = 1e-6, .max = 1000,
-     .help = "largest inner learning rate, times the size of a head"},
+    {"rate", OPTION_REAL, OPTION_AT(rate), .initial = "none", .min = 1e-6, .max = 1000,
+     .nullable = true,
+     .help = "largest inner learning rate, times the size of a head; none, as published: linear 1, "
+             "mlp 0.1"},
     {"rotary", OPTION_BOOL, OPTION_AT(rotary), .initial = "true", .needs = "chunk>1",
      .help = "rotate q and k by their position in the chunk"},
     {"gate", OPTION_BOOL, OPTION_AT(gate), .initial = "true",
@@ -46,9 +54,9 @@ static const option OPTIONS[] = {
 
 /* Indexes for layer_tensor and layer_state; -1: none. */
 typedef struct ttt_plan {
-    int64_t dim;
+    int64_t dim, hidden; /* hidden 0: linear */
     int query, key, value, query_conv, key_conv, slot_conv;
-    int lr, lr_bias, pos, inner_gain, inner_bias, w, b;
+    int lr, lr_bias, pos, inner_gain, inner_bias, w, b, w2, b2;
     int gate, norm_gain, norm_bias, out, slot_weights, slot_sums;
     const real *harmonic; /* [chunk]: 1 / (i + 1) */
 } ttt_plan;
@@ -74,6 +82,18 @@ static bool ttt_check(const void *options, const layer_dims *dims, const node *a
                         (long long)dim);
     }
     return true;
+}
+
+static double usual_rate(const ttt_options *o)
+{
+    return o->learner == LEARNER_MLP ? 0.1 : 1;
+}
+
+static void ttt_settle(void *options, const layer *self)
+{
+    (void)self;
+    ttt_options *o = options;
+    if (o->rate >= usual_rate(o) && o->rate <= usual_rate(o)) o->rate = -1;
 }
 
 /* ---- parameters ---- */
@@ -109,9 +129,16 @@ static void add_learner(layer_build *b, layer *self, ttt_plan *p)
     p->pos = layer_vector(b, self, "position", ROLE_STEP_SIZE, chunk, 0);
     p->inner_gain = layer_vector(b, self, "inner_norm.gain", ROLE_GAIN, width, 1);
     p->inner_bias = layer_vector(b, self, "inner_norm.bias", ROLE_BIAS, width, 0);
-    p->w = layer_param(b, self, "w", ROLE_STATE, 2, (int64_t[]){width, p->dim},
+    int64_t hidden = p->hidden, out = hidden > 0 ? hidden : p->dim;
+    p->w = layer_param(b, self, "w", ROLE_STATE, 2, (int64_t[]){width, out},
                        layer_init(b, self, p->dim, false));
-    p->b = layer_vector(b, self, "b", ROLE_STATE, width, 0);
+    p->b = layer_vector(b, self, "b", ROLE_STATE, o->heads * out, 0);
+    p->w2 = p->b2 = -1;
+    if (hidden > 0) {
+        p->w2 = layer_param(b, self, "w2", ROLE_STATE, 2, (int64_t[]){o->heads * hidden, p->dim},
+                            layer_init(b, self, hidden, false));
+        p->b2 = layer_vector(b, self, "b2", ROLE_STATE, width, 0);
+    }
     real *harmonic = ARENA_NEW(b->memory, real, chunk);
     for (int64_t i = 0; i < chunk; i++) {
         harmonic[i] = (real)(1 / (double)(i + 1));
@@ -125,15 +152,18 @@ static void ttt_build(layer_build *b, layer *self)
     int64_t width = self->dims.width;
     ttt_plan *p = ARENA_NEW(b->memory, ttt_plan, 1);
     p->dim = width / o->heads;
+    p->hidden = o->learner == LEARNER_MLP ? WIDER * p->dim : 0;
     add_inputs(b, self, p);
     add_learner(b, self, p);
     p->gate = o->gate ? layer_matrix(b, self, "gate.weight", width, width, false) : -1;
     p->norm_gain = layer_vector(b, self, "norm_out.gain", ROLE_GAIN, width, 1);
     p->norm_bias = layer_vector(b, self, "norm_out.bias", ROLE_BIAS, width, 0);
     p->out = layer_matrix(b, self, "out.weight", width, width, true);
-    p->slot_weights = layer_slot(b, self, "weights", o->heads * (p->dim + 1), p->dim);
-    p->slot_sums = layer_slot(b, self, "sums", o->heads * (p->dim + 1), p->dim);
-    self->unfinished += width * (p->dim + 1);
+    int64_t state = op_ttt_state(p->dim, p->hidden);
+    int64_t columns = p->hidden > 0 ? state : p->dim, length = o->heads * state / columns;
+    p->slot_weights = layer_slot(b, self, "weights", length, columns);
+    p->slot_sums = layer_slot(b, self, "sums", length, columns);
+    self->unfinished += length * columns;
     self->plan = p;
 }
 
@@ -178,7 +208,8 @@ static tensor *rates(layer_ctx *c, const layer *self, tensor *x)
     const ttt_plan *p = self->plan;
     tensor *lr = layer_linear(c, self, x, p->lr, p->lr_bias);
     lr = op_activation(c->tape, lr, ACT_SIGMOID);
-    return op_scale(c->tape, lr, (real)(o->rate / (double)p->dim));
+    double rate = o->rate > 0 ? o->rate : usual_rate(o);
+    return op_scale(c->tape, lr, (real)(rate / (double)p->dim));
 }
 
 /* max(1 / (i + 1) + learned, 0) [chunk] */
@@ -216,6 +247,7 @@ static tensor *ttt_forward(layer_ctx *c, const layer *self, tensor *x)
     const ttt_plan *p = self->plan;
     tape *t = c->tape;
     ttt_rule in = {.heads = o->heads,
+                   .hidden = p->hidden,
                    .chunk = o->chunk,
                    .block = self->dims.block,
                    .phase = c->position[0] % self->dims.block,
@@ -228,6 +260,8 @@ static tensor *ttt_forward(layer_ctx *c, const layer *self, tensor *x)
     in.bias = layer_tensor(c, self, p->inner_bias);
     in.w = layer_tensor(c, self, p->w);
     in.b = layer_tensor(c, self, p->b);
+    in.w2 = layer_tensor(c, self, p->w2);
+    in.b2 = layer_tensor(c, self, p->b2);
     in.start = layer_carried(c, self, p->slot_weights);
     in.sum = layer_carried(c, self, p->slot_sums);
     tensor *gate = NULL, *weights, *sums;
@@ -251,7 +285,7 @@ static layer_cost ttt_cost(const layer *self)
     /* q, k (of a convolution: no products), v, gate and out. */
     double outs = (double)((3 + (o->conv == 0) + o->gate) * width + o->heads);
     double projections = 2 * outs * (double)width;
-    double inner = 2 * (double)width * op_ttt_products(p->dim, chunk, self->dims.block);
+    double inner = 2 * (double)width * op_ttt_products(p->dim, p->hidden, chunk, self->dims.block);
     /* Backwards what is inside a chunk is computed again: 3 times as much. */
     return (layer_cost){.forward_flops = projections + inner,
                         .train_flops = 3 * projections + 4 * inner};
@@ -260,9 +294,10 @@ static layer_cost ttt_cost(const layer *self)
 const layer_class ttt_layer = {
     .name = "ttt",
     .cite = "Sun et al. 2024, arXiv:2407.04620",
-    .help = "a linear model per head that takes gradient steps on what it reads (TTT-Linear)",
+    .help = "a model per head that takes gradient steps on what it reads (TTT-Linear, TTT-MLP)",
     OPTIONS_OF(ttt_options, OPTIONS),
     .check = ttt_check,
+    .settle = ttt_settle,
     .build = ttt_build,
     .forward = ttt_forward,
     .output_is_free = true,

@@ -5,6 +5,7 @@
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
+#include "harness/train/blowup.h"
 #include "harness/train/train_kernels.h"
 #include "harness/train/trained_model.h"
 #include "results/compare/compare_load.h"
@@ -150,7 +151,7 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
 }
 
 /* A model whose loss is no number answers nothing: that is a failure, however it came to be. */
-static bool check_finite(const evaluation *r, const char *folder, err *e)
+static bool check_finite(const evaluation *r, const char *folder, bool dynamic, err *e)
 {
     if (isfinite(r->nats)) return true;
     int lost = 0;
@@ -162,8 +163,20 @@ static bool check_finite(const evaluation *r, const char *folder, err *e)
     }
     return err_set(e,
                    "%s: the loss of %d of %d documents is not a finite number (the first: %s); its "
-                   "weights are damaged or too large",
-                   folder, lost, r->count, first ? first : "none");
+                   "weights are damaged or too large%s",
+                   folder, lost, r->count, first ? first : "none",
+                   dynamic ? ", or learn too fast from what they read" : "");
+}
+
+/* A loss that is a number and no better than a guess is said: in tables it looks like others. */
+static void warn_of_guesses(const evaluation *r, const trained_model *m, const char *folder)
+{
+    char text[BLOWUP_TEXT_BYTES];
+    double loss = r->nats / (double)r->tokens;
+    const blowup_facts facts = {.vocab = model_vocab(m->model), .evaluated = loss};
+    if (!isfinite(r->nats) || !blowup_find(text, &facts)) return;
+    fprintf(stderr, "loci: warning: %s: %.4g nats per token; a uniform guess costs %.4g\n", folder,
+            loss, log((double)facts.vocab));
 }
 
 /* `eval.dynamic` from the command line: a kind, or the whole section. */
@@ -263,7 +276,8 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
     show(w, x, m, &r, record);
     /* The figures of another text say nothing about the run in tables. */
     bool done = o->corpus || keep_record(x->folder, record, e);
-    done = done && check_finite(&r, x->folder, e);
+    done = done && check_finite(&r, x->folder, w->dynamic.kind != DYNAMIC_NONE, e);
+    warn_of_guesses(&r, m, x->folder);
     evaluate_deinit(&r);
     w->made += done;
     return done;

@@ -1,4 +1,4 @@
-/* A linear model per head that learns from what it reads: see ops_recurrent.h. A call is cut into
+/* A model per head that learns from what it reads: see ops_recurrent.h. A call is cut into
  * parts, each of which lies in one chunk, and ttt_part does the work of one. */
 #include "core/ops/ops_recurrent.h"
 #include "core/ops/ttt_part.h"
@@ -7,7 +7,7 @@
 typedef struct ttt_keep {
     ttt_rule in;
     tensor *y, *last, *last_sum;
-    real *starts;    /* [rows, heads, parts, dim + 1, dim]: W and b where each part begins */
+    real *starts;    /* [rows, heads, parts, state]: weights where each part begins */
     int64_t *begins; /* [parts + 1]: the parts' first positions in the call, and its length */
 } ttt_keep;
 
@@ -21,12 +21,23 @@ static int64_t part_length(const ttt_rule *in, int64_t at, int64_t time)
     return MIN(chunk, time - at);
 }
 
+int64_t op_ttt_state(int64_t dim, int64_t hidden)
+{
+    return hidden > 0 ? (dim + 1) * hidden + (hidden + 1) * dim : (dim + 1) * dim;
+}
+
 static ttt_sizes sizes_of(const ttt_rule *in)
 {
     const tensor *q = in->q;
-    ttt_sizes n = {q->shape[0], q->shape[1], in->heads, q->shape[2] / in->heads,
-                   q->shape[2], 0,           0,         0};
-    n.state = (n.dim + 1) * n.dim;
+    int64_t dim = q->shape[2] / in->heads;
+    ttt_sizes n = {.rows = q->shape[0],
+                   .time = q->shape[1],
+                   .heads = in->heads,
+                   .dim = dim,
+                   .hidden = in->hidden,
+                   .width = q->shape[2],
+                   .first = in->hidden * (dim + 1),
+                   .state = op_ttt_state(dim, in->hidden)};
     for (int64_t at = 0, length; at < n.time; at += length, n.parts++) {
         length = part_length(in, at, n.time);
         n.longest = MAX(n.longest, length);
@@ -56,8 +67,28 @@ static ttt_part part_of(const ttt_keep *k, const ttt_sizes *n, int64_t row, int6
 
 /* ---- the op ---- */
 
+/* A head's weights, as they lie in its state: W, b, and in two layers W2, b2. */
+enum { WEIGHTS = 4 };
+typedef struct ttt_weight {
+    tensor *x;
+    int64_t at, count; /* in the state */
+} ttt_weight;
+
+static int weights_of(ttt_weight list[WEIGHTS], const ttt_rule *in, const ttt_sizes *n)
+{
+    tensor *const x[WEIGHTS] = {in->w, in->b, in->w2, in->b2};
+    int count = n->hidden > 0 ? WEIGHTS : 2;
+    int64_t at = 0;
+    for (int i = 0; i < count; i++) {
+        list[i] = (ttt_weight){x[i], at, tensor_count(x[i]) / n->heads};
+        at += list[i].count;
+    }
+    return count;
+}
+
 typedef struct ttt_grads {
-    real *q, *k, *v, *lr, *pos, *gain, *bias, *w, *b, *start, *sum;
+    real *q, *k, *v, *lr, *pos, *gain, *bias, *start, *sum;
+    real *weights[WEIGHTS];
 } ttt_grads;
 
 static real *moved(real *gradient, const real *at, const tensor *x)
@@ -99,21 +130,27 @@ static void begin_sum(real *sum, const ttt_rule *in, const ttt_sizes *n, int64_t
 
 static void begin(real *w, real *sum, const ttt_rule *in, const ttt_sizes *n, int64_t i)
 {
-    int64_t square = n->dim * n->dim, head = i % n->heads;
-    vec_copy(w, in->w->data + head * square, square);
-    vec_copy(w + square, in->b->data + head * n->dim, n->dim);
+    ttt_weight list[WEIGHTS];
+    int count = weights_of(list, in, n);
+    for (int k = 0; k < count; k++) {
+        const ttt_weight *x = &list[k];
+        vec_copy(w + x->at, x->x->data + i % n->heads * x->count, x->count);
+    }
     if (in->start) vec_add(w, in->start->data + i * n->state, n->state);
     begin_sum(sum, in, n, i);
 }
 
-/* *last is what was learned: W and b less where they began. */
+/* *last is what was learned: the weights less where they began. */
 static void hand_on(const ttt_keep *k, const ttt_sizes *n, const ttt_work *w, int64_t i)
 {
-    int64_t square = n->dim * n->dim, head = i % n->heads;
     real *last = k->last->data + i * n->state;
+    ttt_weight list[WEIGHTS];
+    int count = weights_of(list, &k->in, n);
     vec_copy(last, w->w, n->state);
-    vec_axpy(last, -1, k->in.w->data + head * square, square);
-    vec_axpy(last + square, -1, k->in.b->data + head * n->dim, n->dim);
+    for (int m = 0; m < count; m++) {
+        const ttt_weight *x = &list[m];
+        vec_axpy(last + x->at, -1, x->x->data + i % n->heads * x->count, x->count);
+    }
     vec_copy(k->last_sum->data + i * n->state, w->sum, n->state);
 }
 
@@ -127,10 +164,10 @@ static void seed(real *to, const tensor *x, int64_t i, int64_t n)
 }
 
 /* All parts of head i of rows x heads, from the last one. */
-static void head_backward(const ttt_keep *k, const ttt_sizes *n, const ttt_work *w,
-                          const ttt_grads *g, int64_t i)
+static void head_backward(const ttt_keep *k, const ttt_sizes *n, ttt_work *w, const ttt_grads *g,
+                          int64_t i)
 {
-    int64_t square = n->dim * n->dim, head = i % n->heads;
+    int64_t head = i % n->heads;
     seed(w->dw, k->last, i, n->state);
     seed(w->dsum, k->last_sum, i, n->state);
     for (int64_t part = n->parts; part-- > 0;) {
@@ -148,8 +185,12 @@ static void head_backward(const ttt_keep *k, const ttt_sizes *n, const ttt_work 
     /* last is W less w: what flowed into it is not of w, unless through W. */
     seed(w->dsum, k->last, i, n->state);
     vec_axpy(w->dw, -1, w->dsum, n->state);
-    if (g->w) vec_add(g->w + head * square, w->dw, square);
-    if (g->b) vec_add(g->b + head * n->dim, w->dw + square, n->dim);
+    ttt_weight list[WEIGHTS];
+    int count = weights_of(list, &k->in, n);
+    for (int m = 0; m < count; m++) {
+        const ttt_weight *x = &list[m];
+        if (g->weights[m]) vec_add(g->weights[m] + head * x->count, w->dw + x->at, x->count);
+    }
 }
 
 static void ttt_backward(tape *t, void *keep)
@@ -157,10 +198,20 @@ static void ttt_backward(tape *t, void *keep)
     const ttt_keep *k = keep;
     const ttt_rule *in = &k->in;
     ttt_sizes n = sizes_of(in);
-    ttt_grads g = {tape_grad(t, in->q),     tape_grad(t, in->k),   tape_grad(t, in->v),
-                   tape_grad(t, in->lr),    tape_grad(t, in->pos), tape_grad(t, in->gain),
-                   tape_grad(t, in->bias),  tape_grad(t, in->w),   tape_grad(t, in->b),
-                   tape_grad(t, in->start), tape_grad(t, in->sum)};
+    ttt_grads g = {.q = tape_grad(t, in->q),
+                   .k = tape_grad(t, in->k),
+                   .v = tape_grad(t, in->v),
+                   .lr = tape_grad(t, in->lr),
+                   .pos = tape_grad(t, in->pos),
+                   .gain = tape_grad(t, in->gain),
+                   .bias = tape_grad(t, in->bias),
+                   .start = tape_grad(t, in->start),
+                   .sum = tape_grad(t, in->sum)};
+    ttt_weight list[WEIGHTS];
+    int count = weights_of(list, in, &n);
+    for (int i = 0; i < count; i++) {
+        g.weights[i] = tape_grad(t, list[i].x);
+    }
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
     ttt_work w = ttt_part_work(t, &n, true);
@@ -181,20 +232,23 @@ static void check_shapes(const ttt_rule *in)
     CHECK(in->heads >= 1 && q->shape[2] % in->heads == 0 && in->chunk >= 1 && in->block >= 1 &&
               in->phase >= 0,
           "%lld heads, chunks of %lld", (long long)in->heads, (long long)in->chunk);
-    int64_t width = q->shape[2], dim = width / in->heads;
+    int64_t width = q->shape[2], dim = width / in->heads, hidden = in->hidden;
+    int64_t out = hidden > 0 ? hidden : dim;
     CHECK(tensor_count(in->lr) == q->shape[0] * q->shape[1] * in->heads &&
               tensor_count(in->pos) >= MIN(in->chunk, in->block),
           "lr [rows, time, heads] and pos [chunk] wanted");
     CHECK(tensor_count(in->gain) == width && tensor_count(in->bias) == width &&
-              tensor_count(in->w) == width * dim && tensor_count(in->b) == width,
+              tensor_count(in->w) == width * out && tensor_count(in->b) == in->heads * out,
           "gain, bias, w, b of %lld heads wanted", (long long)in->heads);
-    int64_t state = q->shape[0] * in->heads * (dim + 1) * dim;
+    CHECK(hidden == 0 || (tensor_count(in->w2) == width * hidden && tensor_count(in->b2) == width),
+          "w2, b2 of %lld heads wanted", (long long)in->heads);
+    int64_t state = q->shape[0] * in->heads * op_ttt_state(dim, hidden);
     CHECK((!in->start || tensor_count(in->start) == state) &&
               (!in->sum || tensor_count(in->sum) == state),
           "states of %lld values wanted", (long long)state);
 }
 
-static void head_forward(const ttt_keep *k, const ttt_sizes *n, const ttt_work *w, int64_t i)
+static void head_forward(const ttt_keep *k, const ttt_sizes *n, ttt_work *w, int64_t i)
 {
     begin(w->w, w->sum, &k->in, n, i);
     for (int64_t part = 0; part < n->parts; part++) {
@@ -223,13 +277,14 @@ tensor *op_ttt(tape *t, const ttt_rule *in, tensor **last, tensor **last_sum)
     ttt_keep *k = tape_keep(t, 1, sizeof *k);
     *k = (ttt_keep){.in = *in, .y = tape_like(t, in->q), .begins = begins_of(t, in, &n)};
     if (last) {
-        int64_t shape[] = {n.rows, n.heads * (n.dim + 1), n.dim};
+        int64_t linear[] = {n.rows, n.heads * (n.dim + 1), n.dim};
+        int64_t deep[] = {n.rows, n.heads, n.state}, *shape = n.hidden > 0 ? deep : linear;
         *last = k->last = tape_tensor(t, 3, shape);
         *last_sum = k->last_sum = tape_tensor(t, 3, shape);
     }
-    bool wanted = tape_wants(t, 11,
+    bool wanted = tape_wants(t, 13,
                              (tensor *[]){in->q, in->k, in->v, in->lr, in->pos, in->gain, in->bias,
-                                          in->w, in->b, in->start, in->sum});
+                                          in->w, in->b, in->w2, in->b2, in->start, in->sum});
     int64_t states = n.rows * n.heads * n.parts * n.state;
     if (wanted) k->starts = tape_keep(t, states, sizeof(real));
     arena *scratch = tape_scratch(t);
@@ -244,9 +299,12 @@ tensor *op_ttt(tape *t, const ttt_rule *in, tensor **last, tensor **last_sum)
     return k->y;
 }
 
-double op_ttt_products(int64_t dim, int64_t chunk, int64_t block)
+double op_ttt_products(int64_t dim, int64_t hidden, int64_t chunk, int64_t block)
 {
     int64_t rest = block % chunk;
     double mean = (double)(block / chunk * chunk * chunk + rest * rest) / (double)block;
-    return 3 * (double)dim + 2 * mean; /* z, q W and the sums; scores, and A dZ */
+    double d = (double)dim, h = (double)hidden;
+    /* Of each layer z, q W and the sums; scores, and A dZ; of two dZ W2^T besides. */
+    if (hidden == 0) return 3 * d + 2 * mean;
+    return 7 * h + 2 * mean * (1 + h / d);
 }

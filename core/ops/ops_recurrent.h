@@ -48,34 +48,41 @@ double op_delta_products(int64_t key, int64_t value, int64_t chunk, bool correct
 
 /* ---- core/ops/op_ttt.c ---- */
 
-/* A linear model per head that learns from each chunk of positions (TTT-Linear, Sun et al. 2024,
- * arXiv:2407.04620, sec. 2.3 to 2.5, the dual form). n() is a layer norm without gain and bias; W,
- * b are what the head's weights are where the chunk of position i begins, j <= i positions of it:
+/* A model per head that learns from each chunk of positions (TTT, Sun et al. 2024,
+ * arXiv:2407.04620, sec. 2.3 to 2.5, the dual form): linear, f(x) = x W + b, or of two layers, f(x)
+ * = gelu(x W + b) W2 + b2 (TTT-MLP). n() is a layer norm without gain and bias; W, b, ... are what
+ * the head's weights are where the chunk of position i begins, j <= i positions of it:
  *
- *   dz_j = the gradient in z of |gain n(z) + bias + k_j - v_j|^2 / 2 at z = k_j W + b
- *   W_i = W - pos[i] sum_j lr_j k_j^T dz_j;   b_i = b - pos[i] sum_j lr_j dz_j
- *   y_i = q_i + gain n(q_i W_i + b_i) + bias
+ *   dW_j = the gradient in W of |gain n(f(k_j)) + bias + k_j - v_j|^2 / 2, likewise of b, W2, b2
+ *   W_i = W - pos[i] sum_j lr_j dW_j, likewise b_i, ...
+ *   y_i = q_i + gain n(f_i(q_i)) + bias                                       f_i with W_i, b_i,
+ * ...
  *
- * i counts from 0 in its chunk; the next one begins with the last position's W_i and b_i. Chunks
- * are counted from where a block begins, and end where it ends: the call begins `phase` positions
- * into a block.
+ * i counts from 0 in its chunk; the next one begins with the last position's weights. Chunks are
+ * counted from where a block begins, and end where it ends: the call begins `phase` positions into
+ * a block.
  *
  * q, k, v [rows, time, heads dim]; lr [rows, time, heads]; pos [chunk or longer]; gain, bias [heads
- * dim]; w [heads dim, dim], b [heads dim]: where all begins. start, sum [rows, heads (dim + 1),
- * dim] or NULL (zero): what the call before handed on, a head's b behind its W: what they are more
- * than w and b where the chunk began, and, inside a chunk, the sums so far. Gradients flow through
- * the inner gradient, too. */
+ * dim]; where all begins w [heads dim, out], b [heads out] with out = dim, or `hidden` of two
+ * layers, then w2 [heads hidden, dim], b2 [heads dim]. start, sum [rows, heads, state] (or another
+ * shape of as many numbers) or NULL (zero): what the call before handed on, a head's W, b, W2, b2
+ * one behind the other: what they are more than w, b, ... where the chunk began, and, inside a
+ * chunk, the sums so far. Gradients flow through the inner gradient, too. */
 typedef struct ttt_rule {
-    tensor *q, *k, *v, *lr, *pos, *gain, *bias, *w, *b, *start, *sum;
-    int64_t heads, chunk, block, phase;
+    tensor *q, *k, *v, *lr, *pos, *gain, *bias, *w, *b, *w2, *b2, *start, *sum;
+    int64_t heads, hidden; /* hidden 0: linear */
+    int64_t chunk, block, phase;
     real eps;
 } ttt_rule;
 
+/* Numbers of a head's weights. */
+int64_t op_ttt_state(int64_t dim, int64_t hidden);
+
 /* y [rows, time, heads dim]; *last and *last_sum (both or neither NULL) receive start and sum of
- * the next call. */
+ * the next call: [rows, heads (dim + 1), dim], of two layers [rows, heads, state]. */
 tensor *op_ttt(tape *t, const ttt_rule *in, tensor **last, tensor **last_sum);
 
 /* Multiply-adds of the forward pass per position and number of a head's output, over a block. */
-double op_ttt_products(int64_t dim, int64_t chunk, int64_t block);
+double op_ttt_products(int64_t dim, int64_t hidden, int64_t chunk, int64_t block);
 
 #endif

@@ -1,50 +1,71 @@
 #include "core/ops/ttt_part.h"
 
-#include "core/ops/blas.h"
+#include "core/ops/activation.h"
 #include "core/ops/vec.h"
+#include "core/ops/vmath.h"
 
 #include <math.h>
+
+static ttt_hidden hidden_work(tape *t, const ttt_sizes *n, bool back)
+{
+    arena *a = tape_scratch(t);
+    int64_t wide = n->longest * n->hidden;
+    ttt_hidden h = {.step = ttt_step_work(t, n->longest, n->dim, n->hidden, back),
+                    .x = ARENA_NEW(a, real, wide),
+                    .slope = ARENA_NEW(a, real, wide),
+                    .h = ARENA_NEW(a, real, wide),
+                    .answer_slope = ARENA_NEW(a, real, wide),
+                    .back = ARENA_NEW(a, real, wide),
+                    .z = ARENA_NEW(a, real, wide)};
+    if (!back) return h;
+    h.curve = ARENA_NEW(a, real, wide);
+    h.dh = ARENA_NEW(a, real, wide);
+    h.du = ARENA_NEW(a, real, wide);
+    h.dx = ARENA_NEW(a, real, wide);
+    return h;
+}
 
 ttt_work ttt_part_work(tape *t, const ttt_sizes *n, bool back)
 {
     int64_t c = n->longest, wide = c * n->dim;
     arena *a = tape_scratch(t);
-    ttt_work w = {.g = tape_exact(t),
+    int64_t in = n->hidden > 0 ? n->hidden : n->dim;
+    ttt_work w = {.step = ttt_step_work(t, c, in, n->dim, back),
                   .w = ARENA_NEW(a, real, n->state),
                   .sum = ARENA_NEW(a, real, n->state),
                   .hat = ARENA_NEW(a, real, wide),
                   .s = ARENA_NEW(a, real, c),
                   .e = ARENA_NEW(a, real, wide),
-                  .dz = ARENA_NEW(a, real, wide),
-                  .dots = ARENA_NEW(a, real, c * c),
-                  .a = ARENA_NEW(a, real, c * c),
-                  .c = ARENA_NEW(a, real, wide),
-                  .u = ARENA_NEW(a, real, wide),
                   .uhat = ARENA_NEW(a, real, wide),
                   .us = ARENA_NEW(a, real, c)};
+    if (n->hidden > 0) w.hidden = hidden_work(t, n, back);
     if (!back) return w;
     w.dw = ARENA_NEW(a, real, n->state);
     w.dsum = ARENA_NEW(a, real, n->state);
     w.du = ARENA_NEW(a, real, wide);
-    w.r = ARENA_NEW(a, real, wide);
-    w.d = ARENA_NEW(a, real, wide);
-    w.dk = ARENA_NEW(a, real, wide);
-    w.da = ARENA_NEW(a, real, c * c);
+    w.de = ARENA_NEW(a, real, wide);
     w.row = ARENA_NEW(a, real, n->dim);
     return w;
 }
 
-/* ---- forwards ---- */
-
-/* to [n, dim] = x m + b, m [dim, dim] with b as its row `dim`. */
-static void affine(const gemm_kernel *g, real *to, const real *x, int64_t stride, const real *m,
-                   int64_t n, int64_t dim)
+/* What the steps know of the part. */
+static void begin_part(ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 {
-    for (int64_t i = 0; i < n; i++) {
-        vec_copy(to + i * dim, m + dim * dim, dim);
-    }
-    blas_gemm(g, false, false, n, dim, dim, 1, x, stride, m, dim, 1, to, dim);
+    ttt_step *last = &w->step, *first = n->hidden > 0 ? &w->hidden.step : last;
+    last->n = first->n = p->n;
+    last->lr = first->lr = p->lr;
+    last->pos = first->pos = p->pos;
+    last->heads = first->heads = n->heads;
+    first->q = p->q;
+    first->k = p->k;
+    first->stride = n->width;
+    if (first == last) return;
+    last->q = w->hidden.h;
+    last->k = w->hidden.x;
+    last->stride = n->hidden;
 }
+
+/* ---- forwards ---- */
 
 /* hat = (x - mean) / s, row by row. */
 static void normalise(real *hat, real *s, const real *x, int64_t n, int64_t dim, real eps)
@@ -72,74 +93,69 @@ static void norm_gradient(real *restrict to, const real *restrict g, const real 
     }
 }
 
-/* n(Z), e and dZ. */
-static void inner_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part *p,
-                           const real *start, real eps)
+/* n(Z), e and dZ; Z stands in U's place. */
+static void last_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real eps)
 {
     int64_t dim = n->dim;
-    affine(w->g, w->u, p->k, n->width, start, p->n, dim);
-    normalise(w->hat, w->s, w->u, p->n, dim, eps);
+    real *z = w->step.u;
+    normalise(w->hat, w->s, z, p->n, dim, eps);
     for (int64_t i = 0; i < p->n; i++) {
         const real *k = p->k + i * n->width, *v = p->v + i * n->width, *hat = w->hat + i * dim;
-        real *e = w->e + i * dim, *g = w->u + i * dim;
+        real *e = w->e + i * dim, *g = z + i * dim;
         for (int64_t j = 0; j < dim; j++) {
             e[j] = p->gain[j] * hat[j] + p->bias[j] + k[j] - v[j];
             g[j] = p->gain[j] * e[j];
         }
-        norm_gradient(w->dz + i * dim, g, hat, w->s[i], dim);
+        norm_gradient(w->step.dz + i * dim, g, hat, w->s[i], dim);
     }
 }
 
-/* The dots of queries and keys, with 1 for b, and A; both 0 above the diagonal. */
-static void scores(const ttt_work *w, const ttt_sizes *n, const ttt_part *p)
+/* dZ of every layer. */
+static void inner_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part *p,
+                           const real *start, real eps)
 {
-    int64_t count = p->n;
-    blas_gemm(w->g, false, true, count, count, n->dim, 1, p->q, n->width, p->k, n->width, 0,
-              w->dots, count);
-    for (int64_t i = 0; i < count; i++) {
-        real *dots = w->dots + i * count, *a = w->a + i * count;
-        for (int64_t j = 0; j <= i; j++) {
-            dots[j] += 1;
-            a[j] = dots[j] * p->lr[j * n->heads];
-        }
-        vec_zero(dots + i + 1, count - i - 1);
-        vec_zero(a + i + 1, count - i - 1);
+    const ttt_step *s = &w->step;
+    const ttt_hidden *h = &w->hidden;
+    const real *last = start + n->first;
+    if (n->hidden > 0) {
+        ttt_step_affine(&h->step, h->z, p->k, n->width, start);
+        activation_value_slope(h->x, h->slope, h->z, p->n * n->hidden, ACT_GELU_TANH);
     }
+    ttt_step_affine(s, s->u, s->k, s->stride, last);
+    last_gradient(w, n, p, eps);
+    if (n->hidden == 0) return;
+    /* dZ1 = (dZ W2^T) f'(Z1) */
+    blas_gemm(s->g, false, true, p->n, n->hidden, n->dim, 1, s->dz, n->dim, last, n->dim, 0,
+              h->back, n->hidden);
+    vec_copy(h->step.dz, h->back, p->n * n->hidden);
+    vec_mul(h->step.dz, h->slope, p->n * n->hidden);
 }
 
-/* C and U, and n(U); sum NULL: nothing. */
+/* U and n(U); sum NULL: nothing was learned in the chunk before. */
 static void answers(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, const real *start,
                     const real *sum, real eps)
 {
-    int64_t dim = n->dim;
-    /* C = A dZ + Q M + m;  U = Q W + b - pos C */
-    if (sum) affine(w->g, w->c, p->q, n->width, sum, p->n, dim);
-    blas_gemm(w->g, false, false, p->n, dim, p->n, 1, w->a, p->n, w->dz, dim, sum ? 1 : 0, w->c,
-              dim);
-    affine(w->g, w->u, p->q, n->width, start, p->n, dim);
-    for (int64_t i = 0; i < p->n; i++) {
-        vec_axpy(w->u + i * dim, -p->pos[i], w->c + i * dim, dim);
+    const ttt_hidden *h = &w->hidden;
+    if (n->hidden > 0) {
+        ttt_step_answer(&h->step, start, sum);
+        activation_value_slope(h->h, h->answer_slope, h->step.u, p->n * n->hidden, ACT_GELU_TANH);
     }
-    normalise(w->uhat, w->us, w->u, p->n, dim, eps);
+    ttt_step_answer(&w->step, start + n->first, sum ? sum + n->first : NULL);
+    normalise(w->uhat, w->us, w->step.u, p->n, n->dim, eps);
 }
 
-/* sum += (lr K)^T dZ and lr dZ. */
-static void learn(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real *sum)
+static void learn(const ttt_work *w, const ttt_sizes *n, real *sum)
 {
-    int64_t dim = n->dim;
-    for (int64_t i = 0; i < p->n; i++) {
-        vec_scaled(w->c + i * dim, p->lr[i * n->heads], w->dz + i * dim, dim);
-        vec_add(sum + dim * dim, w->c + i * dim, dim);
-    }
-    blas_gemm(w->g, true, false, dim, dim, p->n, 1, p->k, n->width, w->c, dim, 1, sum, dim);
+    if (n->hidden > 0) ttt_step_learn(&w->hidden.step, sum);
+    ttt_step_learn(&w->step, sum + n->first);
 }
 
-void ttt_part_forward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real *start,
-                      real *sum, real eps)
+void ttt_part_forward(ttt_work *w, const ttt_sizes *n, const ttt_part *p, real *start, real *sum,
+                      real eps)
 {
     int64_t dim = n->dim;
+    begin_part(w, n, p);
     inner_gradient(w, n, p, start, eps);
-    scores(w, n, p);
     answers(w, n, p, start, p->first > 0 ? sum : NULL, eps);
     for (int64_t i = 0; i < p->n; i++) {
         /* Y = Q + gain n(U) + bias */
@@ -149,7 +165,7 @@ void ttt_part_forward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, 
             y[j] = q[j] + p->gain[j] * hat[j] + p->bias[j];
         }
     }
-    learn(w, n, p, sum);
+    learn(w, n, sum);
     if (!p->ends) return;
     /* W' = W - pos_last M', and the next chunk's sums begin with nothing */
     vec_axpy(start, -p->pos[p->n - 1], sum, n->state);
@@ -158,50 +174,19 @@ void ttt_part_forward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, 
 
 /* ---- and backwards ---- */
 
-/* dU, R, and what y gives the norm; dQ = dY. */
+/* dU, and what y gives the norm; dQ = dY. */
 static void answer_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 {
     int64_t dim = n->dim;
     for (int64_t i = 0; i < p->n; i++) {
         const real *dy = p->dy + i * n->width, *hat = w->uhat + i * dim;
-        real *du = w->du + i * dim;
         if (p->dgain) vec_mul_add(p->dgain, dy, hat, dim);
         if (p->dbias) vec_add(p->dbias, dy, dim);
         if (p->dq) vec_add(p->dq + i * n->width, dy, dim);
-        /* dU = the norm's gradient of gain dY;  dpos_i = - dU_i . C_i;  R = pos dU */
+        /* dU = the norm's gradient of gain dY */
         vec_copy(w->row, dy, dim);
         vec_mul(w->row, p->gain, dim);
-        norm_gradient(du, w->row, hat, w->us[i], dim);
-        if (p->dpos) p->dpos[i] -= vec_dot(du, w->c + i * dim, dim);
-        vec_scaled(w->r + i * dim, p->pos[i], du, dim);
-    }
-}
-
-/* T, D and dlr; dZ M^^T as dk. */
-static void step_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p)
-{
-    int64_t dim = n->dim, count = p->n;
-    /* dA = - R dZ^T; of A_ij = (q_i . k_j + 1) lr_j and M' = ... + lr_j k_j^T dz_j comes dlr_j */
-    blas_gemm(w->g, false, true, count, count, dim, -1, w->r, dim, w->dz, dim, 0, w->da, count);
-    affine(w->g, w->d, p->k, n->width, w->dsum, count, dim); /* K M^ + m^ */
-    for (int64_t j = 0; j < count; j++) {
-        real lr = p->lr[j * n->heads];
-        if (p->dlr) p->dlr[j * n->heads] += vec_dot(w->d + j * dim, w->dz + j * dim, dim);
-        vec_scale(w->d + j * dim, lr, dim);
-        for (int64_t i = j; i < count; i++) {
-            real *da = &w->da[i * count + j];
-            if (p->dlr) p->dlr[j * n->heads] += *da * w->dots[i * count + j];
-            *da *= lr;
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        vec_zero(w->da + i * count + i + 1, count - i - 1);
-    }
-    /* D = lr (K M^ + m^) - A^T R;  dK = lr (dZ M^^T), for now */
-    blas_gemm(w->g, true, false, count, dim, count, -1, w->a, count, w->r, dim, 1, w->d, dim);
-    blas_gemm(w->g, false, true, count, dim, dim, 1, w->dz, dim, w->dsum, dim, 0, w->dk, dim);
-    for (int64_t j = 0; j < count; j++) {
-        vec_scale(w->dk + j * dim, p->lr[j * n->heads], dim);
+        norm_gradient(w->du + i * dim, w->row, hat, w->us[i], dim);
     }
 }
 
@@ -209,14 +194,17 @@ static void step_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part
  *
  *   dg = (D - mean(D) - z mean(D z)) / s;  de = gain dg
  *   dz = gain de - (D mean(g z) + g mean(D z)) / s;  ds = - D . dZ / s
- *   dZ's own: norm_gradient(dz) + z ds / dim */
-static void second_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, int64_t i)
+ *   dZ's own: norm_gradient(dz) + z ds / dim
+ *
+ * de is of K, too: into dk. */
+static void second_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, int64_t i,
+                         real *dk)
 {
     int64_t dim = n->dim;
     const real *hat = w->hat + i * dim, *e = w->e + i * dim, *gain = p->gain;
-    real *d = w->d + i * dim, *row = w->row, *de = w->u, s = w->s[i], per = 1 / (real)dim;
+    real *d = w->step.d + i * dim, *row = w->row, *de = w->de, s = w->s[i], per = 1 / (real)dim;
     real along = 0, of_d = per * vec_dot(d, hat, dim);
-    real ds = -vec_dot(d, w->dz + i * dim, dim) / s;
+    real ds = -vec_dot(d, w->step.dz + i * dim, dim) / s;
     for (int64_t j = 0; j < dim; j++) {
         along += per * gain[j] * e[j] * hat[j];
     }
@@ -228,67 +216,101 @@ static void second_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *
     }
     if (p->dbias) vec_add(p->dbias, de, dim);
     if (p->dv) vec_axpy(p->dv + i * n->width, -1, de, dim);
-    vec_add(w->dk + i * dim, de, dim);
+    vec_add(dk + i * dim, de, dim);
     norm_gradient(d, row, hat, s, dim);
     vec_axpy(d, ds * per, hat, dim);
 }
 
-/* m [dim + 1, dim] += x^T a and the sum of a's rows, times scale. */
-static void add_outer(const gemm_kernel *g, real *m, real scale, const real *x, int64_t stride,
-                      const real *a, int64_t n, int64_t dim)
+/* f''(Z1): f = x s, s = sigmoid(v), v = c (x + a x^3);
+ * f'' = 2 s' + x s'',  s' = s (1 - s) v',  s'' = s (1 - s) ((1 - 2 s) v'^2 + v''). */
+static void curvature(real *restrict curve, const real *restrict z, int64_t n)
 {
-    blas_gemm(g, true, false, dim, dim, n, scale, x, stride, a, dim, 1, m, dim);
+    const real c = (real)1.59576912160573071176, a = (real)0.044715; /* c = 2 sqrt(2 / pi) */
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        vec_axpy(m + dim * dim, scale, a + i * dim, dim);
+        real x = z[i], s = vm_sigmoid(c * (x + a * x * x * x)), v = c * (1 + 3 * a * x * x);
+        curve[i] = s * (1 - s) * (2 * v + x * ((1 - 2 * s) * v * v + 6 * a * c * x));
     }
 }
 
-/* dQ and dK of the part; D is the gradient of Z. */
-static void input_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p,
-                            const real *start, const real *sum)
+/* The hidden layer's step, and what reaches the last layer's dZ through its own. */
+static void hidden_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p,
+                             const real *start, const real *before)
 {
-    int64_t dim = n->dim, wide = n->width, count = p->n;
-    /* dQ += dU W^T - R M^T + T K */
-    if (p->dq) {
-        blas_gemm(w->g, false, true, count, dim, dim, 1, w->du, dim, start, dim, 1, p->dq, wide);
-        if (sum)
-            blas_gemm(w->g, false, true, count, dim, dim, -1, w->r, dim, sum, dim, 1, p->dq, wide);
-        blas_gemm(w->g, false, false, count, dim, count, 1, w->da, count, p->k, wide, 1, p->dq,
-                  wide);
+    const ttt_hidden *h = &w->hidden;
+    const ttt_step *s = &h->step;
+    int64_t wide = p->n * n->hidden;
+    const real *last = start + n->first;
+    vec_copy(h->du, h->dh, wide);
+    vec_mul(h->du, h->answer_slope, wide);
+    ttt_step_backward(s, h->du, start, before, w->dsum, p->dq, n->width, p->dlr, p->dpos);
+    /* dZ1 = back f'(Z1): D is its gradient; h->dx that of `back`, h->curve that of Z1. */
+    curvature(h->curve, h->z, wide);
+    vec_mul(h->curve, h->back, wide);
+    vec_mul(h->curve, s->d, wide);
+    vec_copy(h->dx, s->d, wide);
+    vec_mul(h->dx, h->slope, wide);
+    blas_gemm(s->g, false, false, p->n, n->dim, n->hidden, 1, h->dx, n->hidden, last, n->dim, 1,
+              w->step.d, n->dim);
+    blas_gemm(s->g, true, false, n->hidden, n->dim, p->n, 1, h->dx, n->hidden, w->step.dz, n->dim,
+              1, w->dw + n->first, n->dim);
+}
+
+/* From the gradient of Z (the step's D) to that of K, and to the weights. */
+static void first_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, const real *start)
+{
+    const ttt_hidden *h = &w->hidden;
+    const ttt_step *s = &w->step, *first = s;
+    const real *of_z = s->d;
+    ttt_step_keys(s);
+    /* dK += (Z's gradient) W^T, dW += K^T (Z's gradient), as Z = K W + b; K is X in two layers */
+    blas_gemm(s->g, false, true, p->n, s->in, n->dim, 1, s->d, n->dim, start + n->first, n->dim, 1,
+              s->dk, s->in);
+    ttt_step_outer(s, w->dw + n->first, 1, s->k, s->stride, s->d);
+    if (n->hidden > 0) { /* Z1's: through X, and what is in f'' already */
+        first = &h->step;
+        ttt_step_keys(first);
+        vec_mul_add(h->curve, s->dk, h->slope, p->n * n->hidden);
+        of_z = h->curve;
+        blas_gemm(s->g, false, true, p->n, n->dim, n->hidden, 1, of_z, n->hidden, start, n->hidden,
+                  1, first->dk, n->dim);
+        ttt_step_outer(first, w->dw, 1, p->k, n->width, of_z);
     }
-    if (!p->dk) return;
-    /* dK += T^T Q + (Z's gradient) W^T, as Z = K W + b */
-    blas_gemm(w->g, true, false, count, dim, count, 1, w->da, count, p->q, wide, 1, w->dk, dim);
-    blas_gemm(w->g, false, true, count, dim, dim, 1, w->d, dim, start, dim, 1, w->dk, dim);
-    for (int64_t i = 0; i < count; i++) {
-        vec_add(p->dk + i * wide, w->dk + i * dim, dim);
+    for (int64_t i = 0; p->dk && i < p->n; i++) {
+        vec_add(p->dk + i * n->width, first->dk + i * n->dim, n->dim);
     }
 }
 
 /* Where the chunk ends: W' = W - pos_last M'. `sum` is M and becomes M'. */
 static void end_backward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real *sum)
 {
-    learn(w, n, p, sum);
+    learn(w, n, sum);
     if (p->dpos) p->dpos[p->n - 1] -= vec_dot(sum, w->dw, n->state);
     vec_scaled(w->dsum, -p->pos[p->n - 1], w->dw, n->state);
 }
 
-void ttt_part_backward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, const real *start,
+void ttt_part_backward(ttt_work *w, const ttt_sizes *n, const ttt_part *p, const real *start,
                        real *sum, real eps)
 {
     real *before = p->first > 0 ? w->w : NULL;
+    const ttt_step *s = &w->step;
+    ttt_hidden *h = &w->hidden;
+    bool deep = n->hidden > 0;
+    begin_part(w, n, p);
     if (before) vec_copy(before, sum, n->state);
     inner_gradient(w, n, p, start, eps);
     if (p->ends) end_backward(w, n, p, sum);
-    scores(w, n, p);
     answers(w, n, p, start, before, eps);
     answer_gradients(w, n, p);
-    step_gradients(w, n, p);
+    if (deep) vec_zero(h->dh, p->n * n->hidden);
+    ttt_step_backward(s, w->du, start + n->first, before ? before + n->first : NULL,
+                      w->dsum + n->first, deep ? h->dh : p->dq, deep ? n->hidden : n->width, p->dlr,
+                      p->dpos);
+    if (deep) hidden_gradients(w, n, p, start, before);
     for (int64_t i = 0; i < p->n; i++) {
-        second_order(w, n, p, i);
+        second_order(w, n, p, i, deep ? h->step.dk : s->dk);
     }
-    input_gradients(w, n, p, start, before);
-    add_outer(w->g, w->dw, 1, p->q, n->width, w->du, p->n, n->dim);
-    add_outer(w->g, w->dw, 1, p->k, n->width, w->d, p->n, n->dim);
-    if (before) add_outer(w->g, w->dsum, -1, p->q, n->width, w->r, p->n, n->dim);
+    ttt_step_weights(s, w->du, w->dw + n->first, w->dsum + n->first, before != NULL);
+    if (deep) ttt_step_weights(&h->step, h->du, w->dw, w->dsum, before != NULL);
+    first_order(w, n, p, start);
 }

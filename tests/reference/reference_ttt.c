@@ -1,5 +1,6 @@
-/* Reference cases of TTT-Linear: what is inside the layer `ttt`, for the vectors begin at q, k, v.
- * Run whole and cut into two calls that carry what was learned, inside a chunk and at its end. */
+/* Reference cases of TTT-Linear and TTT-MLP: what is inside the layer `ttt`, for the vectors begin
+ * at q, k, v. Run whole and cut into two calls that carry what was learned, inside a chunk and at
+ * its end. */
 #include "tests/reference/reference.h"
 
 #include "core/ops/ops_recurrent.h"
@@ -8,12 +9,15 @@
 
 enum { Q, K, V, COTANGENT, STREAMS };
 static const char *const STREAM_NAMES[] = {"io:q", "io:k", "io:v", "cotangent"};
-enum { GAIN, BIAS, W, B, FEATURES };
-static const char *const FEATURE_NAMES[] = {"io:gain", "io:bias", "io:w", "io:b"};
-static const char *const FEATURE_GRADS[] = {"grads:gain", "grads:bias", "grads:w", "grads:b"};
+enum { GAIN, BIAS, W, B, W2, B2, FEATURES };
+static const char *const FEATURE_NAMES[] = {"io:gain", "io:bias", "io:w", "io:b", "io:w2", "io:b2"};
+static const char *const FEATURE_GRADS[] = {"grads:gain", "grads:bias", "grads:w",
+                                            "grads:b",    "grads:w2",   "grads:b2"};
+static const char *const STATES[] = {"", "", "state.w", "state.b", "state.w2", "state.b2"};
 
 typedef struct ttt_case {
-    int64_t rows, heads, time, dim;
+    int64_t rows, heads, time, dim, hidden; /* hidden 0: linear */
+    int features;
     tape *tape;
     ttt_rule rule; /* all but q, k, v, lr, which are of a call */
     tensor *x[STREAMS], *lr;
@@ -37,10 +41,26 @@ static real *turned(reference_case *c, const real *from, const ttt_case *s, int6
     return to;
 }
 
+static int64_t tensor_count_of(reference_case *c, const char *name)
+{
+    const st_tensor *x = reference_get(c, name);
+    int64_t count = 1;
+    for (int i = 0; x && i < x->rank; i++) {
+        count *= x->shape[i];
+    }
+    return count;
+}
+
 static ttt_case open_case(reference_case *c, tape *t)
 {
-    ttt_case s = {reference_size(c, "rows"), reference_size(c, "heads"), reference_size(c, "time"),
-                  reference_size(c, "dim"), .tape = t};
+    bool deep = reference_has(c, "io:w2");
+    ttt_case s = {reference_size(c, "rows"),
+                  reference_size(c, "heads"),
+                  reference_size(c, "time"),
+                  reference_size(c, "dim"),
+                  deep ? reference_size(c, "hidden") : 0,
+                  deep ? FEATURES : W2,
+                  .tape = t};
     tape_reset(t, true);
     int64_t width = s.heads * s.dim, wide[] = {s.rows, s.time, width};
     for (int i = 0; i < STREAMS; i++) {
@@ -49,41 +69,50 @@ static ttt_case open_case(reference_case *c, tape *t)
     }
     real *lr = turned(c, reference_real(c, "io:lr"), &s, 1, false);
     s.lr = tape_leaf(t, lr, 3, (int64_t[]){s.rows, s.time, s.heads}, true);
-    tensor *f[FEATURES];
-    for (int i = 0; i < FEATURES; i++) {
-        int64_t shape[] = {width, i == W ? s.dim : 1};
-        f[i] = tape_leaf(t, reference_real(c, FEATURE_NAMES[i]), 2, shape, true);
+    tensor *f[FEATURES] = {NULL};
+    for (int i = 0; i < s.features; i++) {
+        int64_t shape[] = {tensor_count_of(c, FEATURE_NAMES[i])};
+        f[i] = tape_leaf(t, reference_real(c, FEATURE_NAMES[i]), 1, shape, true);
     }
     s.rule = (ttt_rule){.pos = reference_leaf(c, t, "io:pos", true),
                         .gain = f[GAIN],
                         .bias = f[BIAS],
                         .w = f[W],
                         .b = f[B],
+                        .w2 = f[W2],
+                        .b2 = f[B2],
                         .heads = s.heads,
+                        .hidden = s.hidden,
                         .chunk = reference_size(c, "chunk"),
                         .block = s.time,
                         .eps = (real)reference_number(c, "eps")};
     return s;
 }
 
-/* W and b behind all: those of the start and what was learned. */
+static const tensor *feature(const ttt_case *s, int i)
+{
+    const tensor *const list[FEATURES] = {s->rule.gain, s->rule.bias, s->rule.w,
+                                          s->rule.b,    s->rule.w2,   s->rule.b2};
+    return list[i];
+}
+
+/* The weights behind all: those of the start and what was learned. */
 static void expect_state(reference_case *c, const ttt_case *s, const tensor *learned)
 {
-    int64_t square = s->dim * s->dim, state = square + s->dim;
-    real *w = ARENA_NEW(c->memory, real, s->rows * s->heads * square);
-    real *b = ARENA_NEW(c->memory, real, s->rows * s->heads * s->dim);
-    for (int64_t i = 0; i < s->rows * s->heads; i++) {
-        int64_t head = i % s->heads;
-        for (int64_t k = 0; k < state; k++) {
-            bool of_w = k < square;
-            real start = of_w ? s->rule.w->data[head * square + k]
-                              : s->rule.b->data[head * s->dim + k - square];
-            real *to = of_w ? w + i * square + k : b + i * s->dim + k - square;
-            *to = start + learned->data[i * state + k];
+    int64_t at = 0, state = op_ttt_state(s->dim, s->hidden);
+    for (int f = W; f < s->features; f++) {
+        const tensor *start = feature(s, f);
+        int64_t count = tensor_count(start) / s->heads;
+        real *x = ARENA_NEW(c->memory, real, s->rows * s->heads * count);
+        for (int64_t i = 0; i < s->rows * s->heads; i++) {
+            for (int64_t k = 0; k < count; k++) {
+                x[i * count + k] =
+                    start->data[i % s->heads * count + k] + learned->data[i * state + at + k];
+            }
         }
+        reference_expect(c, STATES[f], x, "state");
+        at += count;
     }
-    reference_expect(c, "state.w", w, "state");
-    reference_expect(c, "state.b", b, "state");
 }
 
 static void expect_gradients(reference_case *c, const ttt_case *s)
@@ -94,9 +123,8 @@ static void expect_gradients(reference_case *c, const ttt_case *s)
     }
     reference_expect(c, "grads:lr", turned(c, s->lr->grad, s, 1, true), "gradients");
     reference_expect(c, "grads:pos", s->rule.pos->grad, "gradients");
-    const tensor *const features[] = {s->rule.gain, s->rule.bias, s->rule.w, s->rule.b};
-    for (int i = 0; i < FEATURES; i++) {
-        reference_expect(c, FEATURE_GRADS[i], features[i]->grad, "gradients");
+    for (int i = 0; i < s->features; i++) {
+        reference_expect(c, FEATURE_GRADS[i], feature(s, i)->grad, "gradients");
     }
 }
 

@@ -56,6 +56,8 @@ static const char *const COMBINATIONS[][2] = {
     {"ttt", "{heads: 2, chunk: 3, rate: 3}"},
     {"ttt", "{heads: 1, chunk: 2, conv: 0, rotary: false, gate: false, rate: 8}"},
     {"ttt", "{heads: 2, chunk: 4, conv: 2, rate: 5}"},
+    {"ttt", "{heads: 2, learner: mlp, chunk: 3, rate: 1}"},
+    {"ttt", "{heads: 1, learner: mlp, chunk: 2, conv: 0, rotary: false, gate: false, rate: 2}"},
     {"engram", "{order: 4, heads: 2, rows: 5, conv: 2, head_dim: 3}"},
     {"engram", "{order: 2, heads: 1, rows: 11, conv: 1, gate: root, head_dim: 5}"},
     {"engram", "{order: 8, heads: 1, rows: 2, conv: 3, head_dim: 2}"},

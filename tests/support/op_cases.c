@@ -290,22 +290,66 @@ BUILD(ttt)
     for (int i = 0; i < 2 && TTT[c->arg].starts; i++) {
         carried[i] = tape_reshape(t, op_slice(t, in[4], 0, i, i + 1), 3, in[4]->shape + 1);
     }
-    ttt_rule rule = {stream[0],
-                     stream[1],
-                     stream[2],
-                     in[1],
-                     in[3],
-                     feature[0],
-                     feature[1],
-                     feature[W],
-                     feature[B],
-                     carried[0],
-                     carried[1],
-                     width / dim,
-                     TTT[c->arg].chunk,
-                     TTT[c->arg].block,
-                     TTT[c->arg].phase,
-                     (real)0.05};
+    ttt_rule rule = {.q = stream[0],
+                     .k = stream[1],
+                     .v = stream[2],
+                     .lr = in[1],
+                     .pos = in[3],
+                     .gain = feature[0],
+                     .bias = feature[1],
+                     .w = feature[W],
+                     .b = feature[B],
+                     .start = carried[0],
+                     .sum = carried[1],
+                     .heads = width / dim,
+                     .chunk = TTT[c->arg].chunk,
+                     .block = TTT[c->arg].block,
+                     .phase = TTT[c->arg].phase,
+                     .eps = (real)0.05};
+    tensor *last, *sum;
+    bool carries = TTT[c->arg].carries;
+    tensor *y = op_ttt(t, &rule, carries ? &last : NULL, carries ? &sum : NULL);
+    return carries ? with_carried(t, with_carried(t, y, last), sum) : y;
+}
+
+/* Numbers [at, at + n) of x [..], flat. */
+static tensor *numbers(tape *t, tensor *x, int64_t *at, int64_t n)
+{
+    *at += n;
+    return op_slice(t, x, 0, *at - n, *at);
+}
+
+/* Two layers: in as of ttt, but in[2] flat: gain, bias, W, b, W2, b2. */
+BUILD(ttt_mlp)
+{
+    enum { DIM = 3, HIDDEN = 5 };
+    tensor *stream[3], *carried[2] = {NULL, NULL};
+    int64_t width = in[0]->shape[3], heads = width / DIM, at = 0;
+    for (int i = 0; i < 3; i++) {
+        stream[i] = tape_reshape(t, op_slice(t, in[0], 0, i, i + 1), 3, in[0]->shape + 1);
+    }
+    for (int i = 0; i < 2 && TTT[c->arg].starts; i++) {
+        carried[i] = tape_reshape(t, op_slice(t, in[4], 0, i, i + 1), 3, in[4]->shape + 1);
+    }
+    ttt_rule rule = {.q = stream[0],
+                     .k = stream[1],
+                     .v = stream[2],
+                     .lr = in[1],
+                     .pos = in[3],
+                     .gain = numbers(t, in[2], &at, width),
+                     .bias = numbers(t, in[2], &at, width),
+                     .w = numbers(t, in[2], &at, width * HIDDEN),
+                     .b = numbers(t, in[2], &at, heads * HIDDEN),
+                     .w2 = numbers(t, in[2], &at, width * HIDDEN),
+                     .b2 = numbers(t, in[2], &at, width),
+                     .start = carried[0],
+                     .sum = carried[1],
+                     .heads = heads,
+                     .hidden = HIDDEN,
+                     .chunk = TTT[c->arg].chunk,
+                     .block = TTT[c->arg].block,
+                     .phase = TTT[c->arg].phase,
+                     .eps = (real)0.05};
     tensor *last, *sum;
     bool carries = TTT[c->arg].carries;
     tensor *y = op_ttt(t, &rule, carries ? &last : NULL, carries ? &sum : NULL);
@@ -423,6 +467,10 @@ const op_case OP_CASES[] = {
     {"ttt_short_chunks", ttt, 2, {S4(3, 2, 7, 6), S3(2, 7, 2), S2(6, 6), S1(3), S4(2, 2, 8, 3)}, 0, 0, 0},
     {"ttt_one_by_one", ttt, 3, {S4(3, 1, 5, 3), S3(1, 5, 1), S2(6, 3), S1(1), S4(2, 1, 4, 3)}, 0, 0, 0},
     {"ttt_without_end", ttt, 4, {S4(3, 1, 3, 3), S3(1, 3, 1), S2(6, 3), S1(8), S4(2, 1, 4, 3)}, 0, 0, 0},
+    {"ttt_mlp", ttt_mlp, 0, {S4(3, 2, 7, 6), S3(2, 7, 2), S1(88), S1(3)}, 0, 0, 0},
+    {"ttt_mlp_inside_a_chunk", ttt_mlp, 1, {S4(3, 1, 6, 3), S3(1, 6, 1), S1(44), S1(3), S4(2, 1, 38, 1)}, 0, 0, 0},
+    {"ttt_mlp_short_chunks", ttt_mlp, 2, {S4(3, 2, 7, 6), S3(2, 7, 2), S1(88), S1(3), S4(2, 2, 76, 1)}, 0, 0, 0},
+    {"ttt_mlp_one_by_one", ttt_mlp, 3, {S4(3, 1, 5, 3), S3(1, 5, 1), S1(44), S1(1), S4(2, 1, 38, 1)}, 0, 0, 0},
 };
 /* clang-format on */
 

@@ -161,6 +161,11 @@ static void refused(void)
     EXPECT(r.status == 0 && strstr(r.err, "head.weight: 160 of 160 numbers are not finite"), "%s",
            r.err);
     expect_refused(LOCI("eval", to), "not a finite number");
+    change(from, file, &(edit){.factor = (real)1e6, .metadata = true});
+    r = LOCI("import", "checkpoint", file, "--to", to);
+    EXPECT(r.status == 0, "%s", r.err);
+    r = LOCI("eval", to);
+    EXPECT(r.status == 0 && strstr(r.err, "a uniform guess costs"), "%d: %s", r.status, r.err);
     expect_refused(LOCI("import", "checkpoint", file, "--corpus",
                         "{corpus: markov, symbols: 21, tokens: 4k}", "--to", to),
                    "it should be");
