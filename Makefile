@@ -70,7 +70,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all setup demo test unit test-binary check tidy format fuzz fuzzers reference bench clean \
-        distclean install uninstall warnings said loci torture
+        distclean install uninstall warnings said loci torture many-runs
 all: loci
 
 # make MPI=1: a program that knows the ranks of mpirun, by Open MPI or MPICH. Only one file differs.
@@ -211,13 +211,25 @@ fuzz:
 	@tools/setup.sh build test
 	+@tools/fuzz.sh $(FUZZ_SECONDS)
 
-# A sweep of 200 runs whose workers and supervisors are killed at random must end as if undisturbed.
-TORTURE_RUNS ?= 200
+# A sweep of TORTURE_RUNS runs whose workers and supervisors are killed at random; every TORTURE-th
+# call of a run's life that writes or reads fails or is killed, the power is cut behind it. All must end
+# as if undisturbed.
+TORTURE_RUNS ?= 600
+TORTURE ?= 1
 torture:
 	@tools/setup.sh build
 	@$(MAKE) --no-print-directory KIND=release loci test-binary
-	LOCI_TORTURE_RUNS=$(TORTURE_RUNS) LOCI_PROGRAM=$(abspath build/release/bin/loci) \
-	    build/release/test torture
+	LOCI_TORTURE=$(TORTURE) LOCI_TORTURE_RUNS=$(TORTURE_RUNS) \
+	    LOCI_PROGRAM=$(abspath build/release/bin/loci) \
+	    build/release/test harness/torture harness/faults harness/power_cut
+
+# How long the verbs take in a folder of MANY_RUNS runs.
+MANY_RUNS ?= 10000
+many-runs:
+	@tools/setup.sh build
+	@$(MAKE) --no-print-directory KIND=release loci test-binary
+	LOCI_MANY_RUNS=$(MANY_RUNS) LOCI_PROGRAM=$(abspath build/release/bin/loci) \
+	    build/release/test results/many_runs
 
 # Runs every case below a folder of reference vectors (tests/vectors by default).
 REFERENCE ?= tests/vectors

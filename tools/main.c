@@ -1,4 +1,5 @@
 /* The program `loci`: chooses the verb. */
+#include "core/base/json.h"
 #include "core/base/terminal_guard.h"
 #include "tools/complete.h"
 #include "tools/start.h"
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
 {
     start_with_one_blas_thread(argc, argv, environ);
     terminal_guard();
+    json_need_memory();
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_verbs();

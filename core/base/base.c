@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool err_set(err *e, const char *format, ...)
 {
@@ -30,14 +31,25 @@ bool err_prefix(err *e, const char *format, ...)
     return false;
 }
 
+/* Memory that is not there is no bug, though those who need it in small pieces everywhere say
+ * CHECK: nothing can be done without it but ending with a word. */
+static bool tells_of_memory(const char *format)
+{
+    return strncmp(format, "out of memory", 13) == 0 || strncmp(format, "no memory", 9) == 0;
+}
+
 void check_failed(const char *file, int line, const char *expression, const char *format, ...)
 {
-    fprintf(stderr, "loci: bug: %s:%d: %s: ", file, line, expression);
+    bool memory = tells_of_memory(format);
+    if (memory) fputs("loci: ", stderr);
+    if (!memory) fprintf(stderr, "loci: bug: %s:%d: %s: ", file, line, expression);
     va_list args;
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    fputs(memory ? "; close other programs, use fewer --jobs or a smaller model\n" : "\n", stderr);
+    fflush(stderr);
+    if (memory) _exit(1);
     abort();
 }
 

@@ -39,7 +39,8 @@ bool err_set(err *e, const char *format, ...) __attribute__((format(printf, 2, 3
 /* Puts "place: " before the text that e already holds and returns false. */
 bool err_prefix(err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints "loci: bug: file:line: expression: message" to stderr and aborts. */
+/* Prints "loci: bug: file:line: expression: message" and aborts; of memory: the message, status 1.
+ */
 _Noreturn void check_failed(const char *file, int line, const char *expression, const char *format,
                             ...) __attribute__((format(printf, 4, 5)));
 

@@ -11,6 +11,18 @@
 /* A value takes up to twenty times its text. */
 enum { JSON_FILE_BYTES = 256 << 20 };
 
+static void *needed_memory(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    CHECK(memory || bytes == 0, "out of memory for %zu bytes of JSON", bytes);
+    return memory;
+}
+
+void json_need_memory(void)
+{
+    json_set_alloc_funcs(needed_memory, free);
+}
+
 json_t *json_finite(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();

@@ -27,6 +27,10 @@ void json_print(FILE *out, const json_t *x, size_t flags);
 
 /* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
 json_t *json_read(const char *path, err *e);
+/* From here on an allocation of jansson's that fails ends the program with a word about memory:
+ * otherwise a record would lack a value, silently. */
+void json_need_memory(void);
+
 /* The same of text that was read from there. */
 json_t *json_parse(const char *text, size_t bytes, const char *path, err *e);
 /* Replaces the file atomically: indented, keys in the order of insertion, a newline at the end. */

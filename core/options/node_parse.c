@@ -56,6 +56,7 @@ static void mention_invisible(const loader *l, size_t at, char *what, size_t roo
 static bool fail_parser(loader *l)
 {
     const yaml_parser_t *p = &l->parser;
+    if (p->error == YAML_MEMORY_ERROR) return err_set(l->e, "%s: out of memory", l->file);
     if (p->error == YAML_READER_ERROR) {
         return err_set(l->e, "%s: byte %zu: %s; the file must be UTF-8 text", l->file,
                        p->problem_offset, p->problem ? p->problem : "unreadable");

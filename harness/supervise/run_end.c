@@ -66,7 +66,7 @@ static void describe_death(run_status *status, const char *folder, int wait_stat
     }
     bool outside = number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
     no_memory = (no_memory && number == SIGKILL) ||
-                (number == SIGABRT && strstr(words, "out of memory") != NULL);
+                (!outside && (strstr(words, "out of memory") || strstr(words, "no memory")));
     status->state = outside && !no_memory ? RUN_INTERRUPTED : RUN_FAILED;
     status->kind = no_memory ? KIND_MEMORY : number ? KIND_SIGNAL : KIND_OTHER;
     status->ended_at = host_wall_s();

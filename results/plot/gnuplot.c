@@ -147,7 +147,7 @@ static void put_formats(gnuplot_script *p, plot_report *r)
         put_cairo(p, font);
     }
     fputs("set output\n", p->out);
-    fclose(p->out);
+    CHECK(fclose(p->out) == 0, "no memory for a script");
 }
 
 /* ---- gnuplot ---- */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "harness/run/exit_status.h"
@@ -97,8 +98,9 @@ static void fail_calls(fault_kind kind, int error, bool stays)
         l.tried++;
         l.told += r.status != EXIT_DONE;
         if (kind == FAULT_KILL) {
-            EXPECT(r.status == EXIT_INTERRUPTED || r.status == 128 + SIGKILL, "%s: %d: %s",
-                   p->failed, r.status, r.err);
+            /* Done: killed with the last word written. */
+            bool killed = r.status == EXIT_INTERRUPTED || r.status == 128 + SIGKILL;
+            EXPECT(killed || r.status == EXIT_DONE, "%s: %d: %s", p->failed, r.status, r.err);
         } else if (r.status != EXIT_DONE) {
             check_words(p, r);
         }
@@ -175,6 +177,104 @@ static void killed_at_failpoints(void)
     tell(&l);
 }
 
+/* ---- limits, and the clock ---- */
+
+static void few_files(void)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    fault_plan *p = l.plan;
+    int status = -1;
+    for (p->files = 8; status != EXIT_DONE && p->files < 200; p->files++) {
+        begin_again(&l);
+        program_result r = FAULTY(p, WORDS(&l));
+        status = r.status;
+        l.tried++;
+        l.told += status != EXIT_DONE;
+        bool why = strstr(r.err, strerror(EMFILE)) && strstr(r.err, "ulimit -n");
+        bool failed = status == EXIT_FAILED || status == EXIT_RUNS_FAILED || status == EXIT_USAGE;
+        EXPECT(status == EXIT_DONE || (failed && why), "%d files: %d: %s", (int)p->files, status,
+               r.err);
+        int64_t files = p->files;
+        p->files = 0;
+        end_well(&l, "few files");
+        p->files = files;
+    }
+    EXPECT(l.told > 0 && status == EXIT_DONE, "%d with few files", l.told);
+    tell(&l);
+}
+
+/* An allocation that fails ends the process with a word about memory, or does no harm. */
+static void no_memory(void)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    fault_plan *p = l.plan;
+    p->kind = FAULT_MEMORY;
+    p->at = 0;
+    begin_again(&l);
+    FAULTY(p, WORDS(&l));
+    int64_t all = p->seen, tries = faults_stride() > 1 ? 15 : 1000;
+    for (int64_t i = 0; i < tries && all > 0; i++) {
+        begin_again(&l);
+        p->at = 1 + (all * i + i * i % tries) / tries; /* not all at one place of a loop */
+        program_result r = FAULTY(p, WORDS(&l));
+        l.tried += p->failed[0] != 0;
+        l.told += r.status != EXIT_DONE;
+        EXPECT(r.status < 128, "allocation %d of %d: %d: %s", (int)p->at, (int)all, r.status,
+               r.err);
+        EXPECT(r.status == EXIT_DONE || strstr(r.err, "memory"), "allocation %d of %d: %d: %s",
+               (int)p->at, (int)all, r.status, r.err);
+        end_well(&l, "an allocation that failed");
+    }
+    tell(&l);
+}
+
+/* Forth and back by a day at every look. */
+static void clock_jumps(void)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    l.plan->clock_jump_s = 86400;
+    begin_again(&l);
+    end_well(&l, "jumps of the clock");
+    EXPECT(l.plan->looks > 0, "nobody looked at the clock");
+    program_result r = FAULTY(l.plan, "status", "faults");
+    EXPECT(r.status == EXIT_DONE && strstr(r.out, "1 of 1 runs done"), "%d: %s%s", r.status, r.out,
+           r.err);
+}
+
+/* A lock file and a status that name a process that lives: another one, with the number of one that
+ * was killed. */
+static void number_of_another_process(void)
+{
+    life l;
+    err e = {0};
+    char path[FILE_PATH_BYTES], host[256] = "", text[1024];
+    const char *const *ids;
+    int64_t count;
+    if (!begin_life(&l)) return;
+    setenv("LOCI_FAILPOINT", "step:2", 1);
+    begin_again(&l);
+    program_result r = FAULTY(l.plan, WORDS(&l));
+    unsetenv("LOCI_FAILPOINT");
+    EXPECT(r.status == EXIT_INTERRUPTED, "%d: %s", r.status, r.err);
+    arena *a = arena_new(1 << 12);
+    file_join(path, l.out, "runs", NULL);
+    EXPECT(file_list(path, a, &ids, &count, &e) && count == 1, "%s", e.text);
+    gethostname(host, sizeof host - 1);
+    snprintf(text, sizeof text, "%s %ld - 000000000007\n", host, (long)getpid());
+    snprintf(path, sizeof path, "%.1000s/runs/%.16s/lock", l.out, ids[0]);
+    EXPECT(file_write(path, text, strlen(text), &e), "%s", e.text);
+    snprintf(text, sizeof text,
+             "{\"status\": \"running\", \"pid\": %ld, \"step\": 2, \"steps\": 3}\n",
+             (long)getpid());
+    snprintf(path, sizeof path, "%.1000s/runs/%.16s/status.json", l.out, ids[0]);
+    EXPECT(file_write(path, text, strlen(text), &e), "%s", e.text);
+    arena_free(a);
+    end_well(&l, "a number that another process has");
+}
+
 const test_suite test_faults = {"harness/faults",
                                 {{"disk_full", disk_full},
                                  {"write_fails_once", write_fails_once},
@@ -182,4 +282,8 @@ const test_suite test_faults = {"harness/faults",
                                  {"reads_fail", reads_fail},
                                  {"killed_while_writing", killed_while_writing},
                                  {"killed_at_failpoints", killed_at_failpoints},
+                                 {"few_files", few_files},
+                                 {"no_memory", no_memory},
+                                 {"clock_jumps", clock_jumps},
+                                 {"number_of_another_process", number_of_another_process},
                                  {0}}};
