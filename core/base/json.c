@@ -77,10 +77,8 @@ json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
 json_t *json_read(const char *path, err *e)
 {
     size_t bytes;
-    char *text = file_read(path, &bytes, e);
-    json_t *value = text ? json_parse(text, bytes, path, e) : NULL;
-    free(text);
-    return value;
+    text_auto *text = file_read(path, &bytes, e);
+    return text ? json_parse(text, bytes, path, e) : NULL;
 }
 
 /* Prints the number that the text begins with; returns what follows it. */
@@ -132,14 +130,12 @@ void json_print(FILE *out, const json_t *x, size_t flags)
 
 bool json_write(const char *path, const json_t *value, err *e)
 {
-    char *text = json_text(value, JSON_INDENT(1));
+    text_auto *text = json_text(value, JSON_INDENT(1));
     if (!text)
         return err_set(e, "%s: a value cannot be written as JSON (text that is not UTF-8?)", path);
     size_t bytes = strlen(text);
     text[bytes] = '\n'; /* in place of the NUL: the length is given */
-    bool ok = file_write(path, text, bytes + 1, e);
-    free(text);
-    return ok;
+    return file_write(path, text, bytes + 1, e);
 }
 
 static char *value_text(const json_t *x)

@@ -45,7 +45,8 @@ static json_t *describe(const st_entry *t, size_t begin)
 static char *header_text(const st_entry *const *order, int count, const st_text *metadata,
                          int texts)
 {
-    json_t *header = json_object(), *about = json_pack("{s:s}", "format", "pt");
+    json_auto_t *header = json_object();
+    json_t *about = json_pack("{s:s}", "format", "pt");
     bool ok = header && about;
     for (int i = 0; ok && i < texts; i++) {
         ok = json_object_set_new(about, metadata[i].key, json_string(metadata[i].value)) == 0;
@@ -57,9 +58,7 @@ static char *header_text(const st_entry *const *order, int count, const st_text 
         ok = json_object_set_new(header, order[i]->name, describe(order[i], begin)) == 0;
         begin += entry_bytes(order[i]);
     }
-    char *text = ok ? json_dumps(header, JSON_COMPACT) : NULL;
-    json_decref(header);
-    return text;
+    return ok ? json_dumps(header, JSON_COMPACT) : NULL;
 }
 
 static bool write_header(file_out *f, const char *text, err *e)

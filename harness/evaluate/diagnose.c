@@ -6,7 +6,7 @@
 bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e)
 {
     recall *asked;
-    json_t *layers = NULL;
+    json_auto_t *layers = NULL;
     if (!recall_open(&asked, task, e)) return false;
     eval_task watched = *task;
     if (asked) watched.watch = recall_watch(asked);
@@ -19,7 +19,6 @@ bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bo
     *more = ok ? json_object() : NULL;
     if (ok && asked) json_object_set_new(*more, "recall", recall_record(asked));
     if (ok && layers) json_object_set(*more, "layers", layers);
-    json_decref(layers);
     recall_close(asked);
     return ok;
 }

@@ -18,7 +18,7 @@ bool eval_keep_path(char *path, const char *folder, const char *id, err *e)
 
 bool eval_keep_clear(const char *folder, err *e)
 {
-    arena *a = arena_new(1 << 12);
+    arena_auto *a = arena_new(1 << 12);
     const char *const *names;
     int64_t count;
     char path[FILE_PATH_BYTES];
@@ -27,7 +27,6 @@ bool eval_keep_clear(const char *folder, err *e)
         if (strncmp(names[i], PREFIX, strlen(PREFIX)) != 0) continue;
         ok = file_join(path, folder, names[i], e) && file_remove(path, e);
     }
-    arena_free(a);
     return ok;
 }
 
@@ -174,7 +173,7 @@ bool eval_keep_load(eval_pass *p, bool *complete)
     if (!file_of(path, p, &ignored) || !file_exists(path)) return false;
     safetensors *s = safetensors_open(path, &ignored);
     if (!s) return false;
-    arena *a = arena_new(1 << 12);
+    arena_auto *a = arena_new(1 << 12);
     const char *beginning = stream_cursor(p->text.stream, a);
     const char *cursor = safetensors_metadata(s, "cursor");
     const double *seconds = array_of(s, "seconds", ST_F64, 1);
@@ -187,7 +186,6 @@ bool eval_keep_load(eval_pass *p, bool *complete)
     } else {
         start_over(p, beginning);
     }
-    arena_free(a);
     safetensors_close(s);
     return ok;
 }

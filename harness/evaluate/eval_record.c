@@ -84,7 +84,7 @@ json_t *eval_record_protocol(const eval_task *task)
 void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
                     const json_t *protocol)
 {
-    json_t *o =
+    json_auto_t *o =
         json_pack("{s:o*, s:I, s:o*, s:o}", "run", json_string(run), "step", (json_int_t)step,
                   "split", json_string(split), "protocol", json_deep_copy(protocol));
     text_auto *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
@@ -93,7 +93,6 @@ void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const
     sha256_hex(hex, text, strlen(text));
     memcpy(id, hex, EVAL_ID_CHARS - 1);
     id[EVAL_ID_CHARS - 1] = 0;
-    json_decref(o);
 }
 
 void eval_record_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const char *run,

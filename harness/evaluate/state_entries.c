@@ -77,10 +77,8 @@ static bool load_slots(const safetensors *file, model_state *s, int64_t lane, ar
 bool state_entries_load_lane(const safetensors *file, model_state *s, int64_t lane, err *e)
 {
     int64_t rows = model_state_rows(s);
-    arena *a = arena_new(0);
-    bool ok = load_slots(file, s, lane, a, e) &&
-              load_rows(file, "position", lane, rows, model_state_positions(s), e) &&
-              load_rows(file, "document", lane, rows, model_state_documents(s), e);
-    arena_free(a);
-    return ok;
+    arena_auto *a = arena_new(0);
+    return load_slots(file, s, lane, a, e) &&
+           load_rows(file, "position", lane, rows, model_state_positions(s), e) &&
+           load_rows(file, "document", lane, rows, model_state_documents(s), e);
 }

@@ -92,13 +92,11 @@ static bool write_record(const launch *l, const experiment *x, const launch_opti
 {
     char path[FILE_PATH_BYTES], utc[32];
     host_utc(utc, host_wall_s());
-    json_t *r =
+    json_auto_t *r =
         json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s*, s:s}", "experiment", x->spec->name,
                   "spec_file", x->spec->file, "command", o->command, "system", "slurm", "tasks",
                   l->tasks, "open_runs", l->open, "job", l->job, "submitted_at", utc);
-    bool ok = file_join(path, l->folder, "launch.json", e) && json_write(path, r, e);
-    json_decref(r);
-    return ok;
+    return file_join(path, l->folder, "launch.json", e) && json_write(path, r, e);
 }
 
 /* ---- submitting ---- */

@@ -77,7 +77,7 @@ static json_t *claim_record(const claim *c, arena *a, const experiment *x, const
 
 static void keep_withdrawn(json_t *list, const json_t *old)
 {
-    const json_t *kept = json_pack("{s:O}", "claims", list);
+    json_auto_t *kept = json_pack("{s:O}", "claims", list);
     size_t i;
     json_t *c;
     json_array_foreach(json_object_get(old, "claims"), i, c)
@@ -88,7 +88,6 @@ static void keep_withdrawn(json_t *list, const json_t *old)
         json_object_set_new(gone, "withdrawn", json_true());
         json_array_append_new(list, gone);
     }
-    json_decref((json_t *)(uintptr_t)kept);
 }
 
 json_t *claims_record(const char *out, const experiment *x, const json_t *old)

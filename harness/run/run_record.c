@@ -93,18 +93,15 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, "plan.json", e)) return false;
-    arena *a = arena_new(1 << 16);
+    arena_auto *a = arena_new(1 << 16);
     json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
-    arena_free(a);
     CHECK(tree, "the resolved spec of %s is no JSON", p->label);
-    json_t *o =
+    json_auto_t *o =
         json_pack("{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o}", "run", json_string(p->id),
                   "variant", json_string(p->variant), "label", json_string(p->label), "seed",
                   (json_int_t)p->seed, "spec", tree, "command", json_string(command ? command : ""),
                   "threads", (json_int_t)threads, "places", places_record(places));
-    bool ok = json_write(path, o, e);
-    json_decref(o);
-    return ok;
+    return json_write(path, o, e);
 }
 
 /* ---- reading the plan ---- */

@@ -188,9 +188,8 @@ bool run_status_read(run_status *s, const char *folder, err *e)
     if (!file_exists(path)) return true;
     /* Looked at before the file: a worker that ends in between has then written its end. */
     bool locked = run_folder_locked(folder);
-    json_t *o = json_read(path, e);
+    json_auto_t *o = json_read(path, e);
     bool ok = o && status_of(s, o, path, e);
-    json_decref(o);
     if (!ok) *s = (run_status){.loss = (double)NAN};
     if (locked) return ok;
     if (s->state == RUN_RUNNING) {

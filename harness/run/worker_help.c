@@ -20,7 +20,7 @@ static bool help_run(rank_group *r, err *e)
     workload w = {0};
     err why = {{0}};
     if (!rank_calls_path(r, folder, e)) return false;
-    arena *memory = arena_new(1 << 16);
+    arena_auto *memory = arena_new(1 << 16);
     bool opened = file_join(runs, folder, "..", &why) &&
                   run_record_plan_read(&plan, memory, folder, &why) &&
                   workload_open_beside(&w, plan.spec, plan.seed, &plan.places, runs, &why);
@@ -30,7 +30,6 @@ static bool help_run(rank_group *r, err *e)
     if (all) ok = rank_help_run(&w, e);
     if (opened) workload_close(&w);
     json_decref(plan.record);
-    arena_free(memory);
     return ok;
 }
 

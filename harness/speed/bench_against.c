@@ -37,9 +37,9 @@ static bool add_line(json_t *lines, const char *text, const char *path, int numb
 bench_against *bench_against_read(const char *path, err *e)
 {
     size_t bytes;
-    char *text = file_read(path, &bytes, e);
+    text_auto *text = file_read(path, &bytes, e);
     if (!text) return NULL;
-    json_t *lines = json_array();
+    json_auto_t *lines = json_array();
     bool ok = true;
     int number = 1;
     for (char *at = text; ok && at < text + bytes; number++) {
@@ -48,17 +48,13 @@ bench_against *bench_against_read(const char *path, err *e)
         ok = add_line(lines, at, path, number, e);
         at = end + 1;
     }
-    free(text);
-    if (ok && json_array_size(lines) == 0) {
-        ok = err_set(e, "%s: holds no figures; each line is a JSON object", path);
+    if (!ok) return NULL;
+    if (json_array_size(lines) == 0) {
+        return err_set(e, "%s: holds no figures; each line is a JSON object", path), NULL;
     }
-    bench_against *a = ok ? calloc(1, sizeof *a) : NULL;
-    CHECK(a || !ok, "out of memory for %zu bytes", sizeof *a);
-    if (a) {
-        a->lines = lines;
-    } else {
-        json_decref(lines);
-    }
+    bench_against *a = calloc(1, sizeof *a);
+    CHECK(a, "out of memory for %zu bytes", sizeof *a);
+    a->lines = json_incref(lines);
     return a;
 }
 

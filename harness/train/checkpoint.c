@@ -131,10 +131,9 @@ static bool save_files(const char *folder, trainer *t, const char *run, bool tra
                        err *e)
 {
     static const checkpoint_file files[] = {{"model", save_model}, {"train", save_train}};
-    saving x = {t, run, arena_new(1 << 16)};
-    bool ok = checkpoint_files_save(folder, t->progress.step, nats, files, train ? 2 : 1, &x, e);
-    arena_free(x.memory);
-    return ok;
+    arena_auto *a = arena_new(1 << 16);
+    saving x = {t, run, a};
+    return checkpoint_files_save(folder, t->progress.step, nats, files, train ? 2 : 1, &x, e);
 }
 
 bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)

@@ -201,10 +201,9 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
 static void last_words(char words[200], const char *path)
 {
     size_t bytes = 0;
-    char *text = file_read(path, &bytes, NULL);
+    text_auto *text = file_read(path, &bytes, NULL);
     const char *begin = text && bytes > 199 ? text + bytes - 199 : text;
     snprintf(words, 200, "%s", begin ? begin : "no message");
-    free(text);
     for (char *c = words; *c; c++) {
         if ((unsigned char)*c < 0x20) *c = ' ';
     }
@@ -266,9 +265,8 @@ bool gnuplot_remove(const char *folder, const char *script, err *e)
     static const char *const endings[] = {"svg", "png", "pdf", "log", "gp"};
     char path[FILE_PATH_BYTES], file[300];
     if (!file_join(path, folder, script, e)) return false;
-    char *text = file_read(path, NULL, NULL);
+    text_auto *text = file_read(path, NULL, NULL);
     bool ours = text && strncmp(text, MADE, strlen(MADE)) == 0;
-    free(text);
     for (int i = 0; ours && i < 5; i++) {
         snprintf(file, sizeof file, "%.*s.%s", (int)strlen(script) - 3, script, endings[i]);
         if (!file_join(path, folder, file, e) || !file_remove(path, e)) return false;

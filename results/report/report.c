@@ -227,11 +227,10 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
     put_best(out, c, "loci show RUN has those of others");
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
-        json_t *run = v->run_count ? run_view_json(s, v->runs[0].run, e) : NULL;
+        json_auto_t *run = v->run_count ? run_view_json(s, v->runs[0].run, e) : NULL;
         if (v->run_count && !run) return false;
         text_auto *text = json_text(json_object_get(run, "spec"), JSON_COMPACT);
         node *n = text ? node_parse(a, arena_strdup(a, text), strlen(text), "spec", NULL) : NULL;
-        json_decref(run);
         if (!n) continue;
         fputs("<details data-long><summary>", out);
         html_text(out, v->label);

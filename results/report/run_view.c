@@ -128,11 +128,10 @@ json_t *run_view_json(store *s, const char *id, err *e)
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
     };
     /* Of two columns of a name the object keeps the last. */
-    json_t *found = rows_of(
+    json_auto_t *found = rows_of(
         s, "SELECT *, " STORE_RUN_SPEED " AS tokens_per_second FROM run r WHERE run = ?", id, e);
     if (!found) return NULL;
     json_t *run = json_incref(json_array_get(found, 0));
-    json_decref(found);
     if (!run) {
         run = json_object();
         json_object_set_new(run, "run", json_string(id));
@@ -142,10 +141,7 @@ json_t *run_view_json(store *s, const char *id, err *e)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         json_t *rows = rows_of(s, parts[i].sql, id, e), *row;
         size_t k;
-        if (!rows) {
-            json_decref(run);
-            return NULL;
-        }
+        if (!rows) return json_decref(run), NULL;
         json_array_foreach(rows, k, row)
         {
             parse_column(row, "protocol");

@@ -34,10 +34,9 @@ static bool read_object(search *s, const char *name, bool needed, json_t **o)
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (!file_exists(s->path)) return !needed || err_set(&s->why, "%s: is missing", s->path);
     size_t bytes;
-    char *text = read_text(s, &bytes);
+    text_auto *text = read_text(s, &bytes);
     if (!text) return false;
     *o = json_parse(text, bytes, s->path, &s->why);
-    free(text);
     if (json_is_object(*o)) return true;
     if (*o) err_set(&s->why, "%s: is no JSON object", s->path);
     json_decref(*o);
@@ -48,7 +47,7 @@ static bool read_object(search *s, const char *name, bool needed, json_t **o)
 /* A file that has the key, of whatever kind. */
 static bool record_is_whole(search *s, const char *name, bool needed, const char *key)
 {
-    json_t *o;
+    json_auto_t *o = NULL;
     bool ok = read_object(s, name, needed, &o);
     if (ok && o && !json_object_get(o, key)) {
         ok = err_set(&s->why, "%s: does not say its %s", s->path, key);
@@ -58,7 +57,6 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
         s->eval_every = json_get_int(train, "eval_every", 0);
         s->log_every = json_get_int(train, "log_every", 0);
     }
-    json_decref(o);
     return ok;
 }
 
@@ -110,16 +108,14 @@ static bool count_until(search *s, const char *name, lines *l)
     size_t bytes;
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (!file_exists(s->path)) return true;
-    char *text = read_text(s, &bytes);
+    text_auto *text = read_text(s, &bytes);
     const char *end;
     for (const char *at = text; at && (end = memchr(at, '\n', bytes - (size_t)(at - text)));
          at = end + 1) {
-        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
         int64_t step = json_get_int(line, "step", -1);
         if (step >= 0 && step <= s->saved) count_line(l, line, s->saved);
-        json_decref(line);
     }
-    free(text);
     return text != NULL;
 }
 
@@ -189,13 +185,12 @@ static bool checkpoint_is_whole(search *s)
 
 static bool status_is_whole(search *s)
 {
-    json_t *o;
+    json_auto_t *o = NULL;
     bool ok = read_object(s, "status.json", false, &o);
     const char *status = json_get_text(o, "status");
     s->done = status && strcmp(status, "done") == 0;
     s->step = json_get_int(o, "step", 0);
     if (ok && o && !status) ok = err_set(&s->why, "%s: does not say its status", s->path);
-    json_decref(o);
     return ok;
 }
 

@@ -63,9 +63,8 @@ static void json_row(FILE *out, sqlite3_stmt *q)
 {
     for (int i = 0; i < sqlite3_column_count(q); i++) {
         fputs(i ? "," : "{", out);
-        json_t *key = json_string(sqlite3_column_name(q, i));
+        json_auto_t *key = json_string(sqlite3_column_name(q, i));
         json_dumpf(key, out, JSON_ENCODE_ANY);
-        json_decref(key);
         fputc(':', out);
         switch (sqlite3_column_type(q, i)) {
         case SQLITE_INTEGER:
