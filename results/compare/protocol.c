@@ -27,10 +27,9 @@ static void print_value(FILE *out, const char *key, const json_t *value)
         fprintf(out, "%.*s", strcmp(key, "data") == 0 ? 12 : 200, json_string_value(value));
         return;
     }
-    char *text =
+    text_auto *text =
         value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     fputs(text ? text : "-", out);
-    free(text);
 }
 
 void protocol_print_item(FILE *out, const char *key, const json_t *value)

@@ -72,7 +72,7 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, const 
     text_auto *svg = file_read(path, &bytes, e);
     if (!svg) return false;
     snprintf(name, sizeof name, "%.*s.gp", (int)(strlen(svg_name) - 4), svg_name);
-    char *script =
+    text_auto *script =
         file_join(path, folder, name, NULL) ? file_read(path, &script_bytes, NULL) : NULL;
     script_text(note, script ? script : "", "set label 1 '");
     fputs("<figure>", out);
@@ -83,7 +83,6 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, const 
     fputs("\" src=\"data:image/svg+xml;base64,", out);
     put_base64(out, (const unsigned char *)svg, bytes);
     fputs("\"></figure>\n", out);
-    free(script);
     return true;
 }
 
