@@ -1,6 +1,5 @@
 /* Evaluations as records: protocol, identity, JSON. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/sha256.h"

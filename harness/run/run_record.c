@@ -1,6 +1,5 @@
 #include "harness/run/run_record.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"

@@ -1,8 +1,9 @@
 #include "results/compare/protocol.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "core/base/base.h"
 
 /* Items that are limits in tokens; 0: none. */
 static const struct limit {

@@ -1,6 +1,5 @@
 #include "results/report/report.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/json.h"

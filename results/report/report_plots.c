@@ -1,6 +1,5 @@
 #include "results/report/report_plots.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"

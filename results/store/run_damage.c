@@ -1,6 +1,5 @@
 #include "results/store/run_damage.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"

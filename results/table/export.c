@@ -1,7 +1,6 @@
 #include "results/table/export.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/json.h"
