@@ -45,6 +45,7 @@ json_t *provenance_record(const json_t *plan, trainer *t)
     add_host(o);
     json_object_set_new(o, "kernels", json_string(train_kernels_name(&w->train)));
     json_object_set_new(o, "threads", json_integer(t->threads));
+    if (w->ranks) json_object_set_new(o, "ranks", json_integer(ranks_count(w->ranks)));
     json_object_set_new(o, "params", json_integer(cost.params));
     json_object_set_new(o, "active_params", json_integer(cost.active_params));
     json_object_set_new(o, "forward_flops_per_token", json_finite(cost.forward_flops));

@@ -90,11 +90,14 @@ static void any_number_gives_the_same_bits(void)
     static const int counts[] = {1, 2, 3, 4, 8};
     if (!begin(5, 60, VARIANTS)) return;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        char out[16];
+        char out[16], text[64];
         snprintf(out, sizeof out, "out%d", counts[i]);
         int status = train(counts[i], "", out);
         EXPECT(status == EXIT_DONE, "%d ranks: status %d", counts[i], status);
         expect_equal(out, out);
+        snprintf(text, sizeof text, "grep -q '\"ranks\": *%d' out%d/runs/*/run.json", counts[i],
+                 counts[i]);
+        EXPECT(run(text) == 0, "%d ranks are not recorded", counts[i]);
     }
 }
 
