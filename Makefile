@@ -254,11 +254,17 @@ install: loci
 	install -D -m 644 build/loci.bash $(DESTDIR)$(BASH_COMPLETIONS)/loci
 	install -D -m 644 build/loci.zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_loci
 	install -D -m 644 build/loci.fish $(DESTDIR)$(FISH_COMPLETIONS)/loci.fish
+	$(Q)for page in loci $$(build/release/bin/loci complete ''); do \
+	    [ $$page = loci ] && verb= name=loci || { verb=$$page; name=loci-$$page; }; \
+	    build/release/bin/loci help --man $$verb >build/$$name.1 && \
+	    install -D -m 644 build/$$name.1 $(DESTDIR)$(PREFIX)/share/man/man1/$$name.1 || exit 1; \
+	done
 	cd experiments && find . -name '*.yaml' -exec \
 	    install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/loci/experiments/{} \;
 
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/bin/loci $(DESTDIR)$(PREFIX)/share/loci
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/loci.1 $(DESTDIR)$(PREFIX)/share/man/man1/loci-*.1
 	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/loci $(DESTDIR)$(ZSH_COMPLETIONS)/_loci \
 	    $(DESTDIR)$(FISH_COMPLETIONS)/loci.fish
 

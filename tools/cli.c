@@ -56,7 +56,7 @@ static bool is_switch(const option *o)
 }
 
 /* What stands behind the option's name in the help. */
-static const char *value_name(const option *o)
+const char *cli_value_name(const option *o)
 {
     switch (o->type) {
     case OPTION_INT:
@@ -94,15 +94,20 @@ static void print_paragraphs(const char *text)
     terminal_wrap(stdout, flowing, 0, 0, help_width());
 }
 
+bool cli_shows_default(const option *o)
+{
+    return o->initial && strcmp(o->initial, "null") != 0 && !is_switch(o);
+}
+
 static void print_option(const option *o)
 {
     char left[128];
     snprintf(left, sizeof left, "  --%s%s%s", o->name, o->type == OPTION_CHOICE ? " " : "",
-             value_name(o));
+             cli_value_name(o));
     printf("%-*s", HELP_COLUMN, left);
     if (strlen(left) >= HELP_COLUMN) printf("\n%*s", HELP_COLUMN, "");
     char text[1024];
-    bool shown = o->initial && strcmp(o->initial, "null") != 0 && !is_switch(o);
+    bool shown = cli_shows_default(o);
     int n = snprintf(text, sizeof text, "%s", o->help);
     if (shown && n < (int)sizeof text) {
         snprintf(text + n, sizeof text - (size_t)n, " (default %s)",
@@ -122,8 +127,7 @@ void cli_help(const verb *v)
         print_option(o);
     printf("%-*sthis text\n", HELP_COLUMN, "  --help");
     printf("\nExamples:\n  loci %s\n  loci %s\n", v->examples[0], v->examples[1]);
-    print_paragraphs("\nExit status: 0 done, 1 failed, 2 usage or spec, 3 some runs failed, 75 "
-                     "interrupted and resumable by the same command.");
+    print_paragraphs("\nExit status: " CLI_EXIT_STATUS);
     putchar('\n');
 }
 

@@ -37,6 +37,13 @@ int cli_run(const verb *v, int argc, char **argv);
 
 /* "Usage: ..." to stdout, with options, defaults and examples. */
 void cli_help(const verb *v);
+/* Parts of it, for manual pages: what stands behind an option's name, whether its default is told,
+ * and what exit statuses mean. */
+const char *cli_value_name(const option *o);
+bool cli_shows_default(const option *o);
+#define CLI_EXIT_STATUS                                                                            \
+    "0 done, 1 failed, 2 usage or spec, 3 some runs failed, 75 interrupted and resumable by the "  \
+    "same command."
 
 /* Prints "loci: ..." to stderr and returns the status, for `return cli_fail(...)`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

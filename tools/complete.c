@@ -6,13 +6,18 @@
 #include "core/base/json.h"
 #include "harness/supervise/manage_names.h"
 
-/* A candidate is a line: labels hold spaces, which the shell quotes. */
+/* A candidate is a line: labels hold spaces, which the shell quotes (bash only where no quote is
+ * open). Words come as they are typed, with the shell's quotes. */
 static const char BASH[] =
     "_loci() {\n"
-    "    local IFS=$'\\n' found\n"
+    "    local IFS=$'\\n' found quoted\n"
     "    found=($(loci complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
+    "    case ${COMP_WORDS[COMP_CWORD]} in\n"
+    "    [\\\"\\']*) quoted='%s\\n' ;;\n"
+    "    *) quoted='%q\\n' ;;\n"
+    "    esac\n"
     "    COMPREPLY=()\n"
-    "    [ ${#found[@]} -eq 0 ] || COMPREPLY=($(printf '%q\\n' \"${found[@]}\"))\n"
+    "    [ ${#found[@]} -eq 0 ] || COMPREPLY=($(printf \"$quoted\" \"${found[@]}\"))\n"
     "    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default\n"
     "}\n"
     "complete -F _loci loci\n";
@@ -110,10 +115,29 @@ static void print_names(FILE *out, const char *begun)
     }
 }
 
+/* A word as the shell would read it: without its quotes, of which the last may not be typed yet. */
+static const char *unquoted(arena *a, const char *word)
+{
+    char *out = arena_strdup(a, word), *to = out, quote = 0;
+    for (const char *x = word; *x; x++) {
+        bool opens = !quote && (*x == '"' || *x == '\'');
+        if (*x == '\\' && quote != '\'' && x[1]) {
+            *to++ = *++x;
+        } else if (opens || *x == quote) {
+            quote = opens ? *x : 0;
+        } else {
+            *to++ = *x;
+        }
+    }
+    *to = 0;
+    return out;
+}
+
 void complete_print(FILE *out, const verb *const *verbs, int verb_count, int count,
                     char *const *words)
 {
-    const char *begun = count > 0 ? words[count - 1] : "";
+    arena_auto *a = arena_new(1 << 12);
+    const char *begun = count > 0 ? unquoted(a, words[count - 1]) : "";
     const verb *v = NULL;
     for (int i = 0; i < verb_count; i++) {
         bool shown = !verbs[i]->hidden && begins(verbs[i]->name, begun);

@@ -2,6 +2,7 @@
 #include "core/base/json.h"
 #include "core/base/terminal_guard.h"
 #include "tools/complete.h"
+#include "tools/man_page.h"
 #include "tools/start.h"
 #include "tools/verbs.h"
 
@@ -56,8 +57,28 @@ static void print_verbs(void)
         "experiment file may say.\n");
 }
 
+typedef struct help_call {
+    bool man;
+} help_call;
+
+static const option HELP_OPTIONS[] = {
+    CLI_SWITCH(help_call, man, "man", "as a manual page, for man; without a verb: loci(1)"), {0}};
+
+static int print_man(const cli_call *c)
+{
+    if (c->count == 0) {
+        man_page_program(stdout, VERBS, VERB_COUNT);
+        return EXIT_DONE;
+    }
+    const verb *v = find_verb(c->words[0]);
+    if (!v) return unknown_verb(c->words[0]);
+    man_page_verb(stdout, v);
+    return EXIT_DONE;
+}
+
 static int print_help(const cli_call *c)
 {
+    if (((const help_call *)c->options)->man) return print_man(c);
     if (c->count == 0) {
         print_verbs();
         return EXIT_DONE;
@@ -78,6 +99,7 @@ const verb VERB_HELP = {
     .max_words = 1,
     .help = "Explains a verb, or what an experiment file may say.",
     .examples = {"help run", "help spec"},
+    OPTIONS_OF(help_call, HELP_OPTIONS),
     .run = print_help,
 };
 

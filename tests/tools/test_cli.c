@@ -264,6 +264,25 @@ static void changes_are_shown(void)
 }
 
 /* A line for each candidate, labels with spaces among them. */
+/* Every option and verb of the help is in the manual pages, which say nothing that roff takes for a
+ * command of its own. */
+static void manual_pages(void)
+{
+    static const char *const options[] = {"\\-\\-pivot TEXT", "\\-\\-format text|", "\\-\\-out"};
+    program_result r = LOCI("help", "--man", "compare");
+    for (int i = 0; i < 3; i++) {
+        EXPECT(strstr(r.out, options[i]), "no %s: %s", options[i], r.out);
+    }
+    EXPECT(r.status == 0 && strncmp(r.out, ".TH loci\\-compare 1", 19) == 0 &&
+               strstr(r.out, ".SH EXIT STATUS\n0 done"),
+           "%s", r.out);
+    r = LOCI("help", "--man");
+    EXPECT(r.status == 0 && strstr(r.out, ".BR loci\\-compare (1)\nCompares") &&
+               !strstr(r.out, "worker"),
+           "%s", r.out);
+    expect_call(LOCI("help", "--man", "compar"), 2, NULL, "did you mean 'compare'");
+}
+
 static void completions(void)
 {
     char file[FILE_PATH_BYTES];
@@ -279,6 +298,8 @@ static void completions(void)
                 0, NULL, NULL);
     expect_call(LOCI("complete", "compare", "ti"), 0, "tiny\n", NULL);
     expect_call(LOCI("complete", "eval", "tiny/"), 0, "tiny/a b\ntiny/c\n", NULL);
+    expect_call(LOCI("complete", "\"comp"), 0, "compare\ncompletion\n", NULL);
+    expect_call(LOCI("complete", "compare", "--form\\at"), 0, "--format\n", NULL);
     expect_call(LOCI("completion", "bash"), 0, "complete -F _loci loci", NULL);
     expect_call(LOCI("completion", "tcsh"), 2, NULL, "bash, zsh and fish");
 }
@@ -514,6 +535,7 @@ const test_suite test_cli = {"tools/cli",
                               {"evaluations_are_added", evaluations_are_added},
                               {"changes_are_shown", changes_are_shown},
                               {"completions", completions},
+                              {"manual_pages", manual_pages},
                               {"time_is_told", time_is_told},
                               {"speeds_are_recorded", speeds_are_recorded},
                               {"probes", probes},
