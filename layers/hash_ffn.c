@@ -38,7 +38,7 @@ static const option OPTIONS[] = {
     {"hashes", OPTION_INT, OPTION_AT(hashes), .initial = "1", .min = 1, .max = 64,
      .help = "hashes per token, each choosing a part of the weights (MultiHash)"},
     {"form", OPTION_CHOICE, OPTION_AT(form), .initial = "segments", .choices = "segments|slices",
-     .needs = "hashes>1 or bias",
+     .needs = "hashes>1 or experts>1 and bias",
      .help =
          "parts of the weights: of inputs and outputs (the paper's), or slices of memories with "
          "one output bias"},
