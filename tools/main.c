@@ -16,11 +16,11 @@ __attribute__((section(".preinit_array"),
                                                  char **) = start_with_one_blas_thread;
 
 static const verb *const VERBS[] = {
-    &VERB_RUN,    &VERB_CHECK,   &VERB_STATUS,     &VERB_STOP,   &VERB_COMPARE, &VERB_CLAIMS,
-    &VERB_LS,     &VERB_SHOW,    &VERB_DIFF,       &VERB_EXPORT, &VERB_RM,      &VERB_MV,
-    &VERB_GC,     &VERB_MERGE,   &VERB_REPORT,     &VERB_PLOT,   &VERB_EVAL,    &VERB_GENERATE,
-    &VERB_IMPORT, &VERB_RECALL,  &VERB_INSPECT,    &VERB_LAYERS, &VERB_DATA,    &VERB_COLLECT,
-    &VERB_BENCH,  &VERB_VERSION, &VERB_COMPLETION, &VERB_HELP,   &VERB_WORKER};
+    &VERB_RUN,      &VERB_CHECK,  &VERB_STATUS,  &VERB_STOP,       &VERB_COMPARE, &VERB_CLAIMS,
+    &VERB_LS,       &VERB_SHOW,   &VERB_NOTE,    &VERB_DIFF,       &VERB_EXPORT,  &VERB_RM,
+    &VERB_MV,       &VERB_GC,     &VERB_MERGE,   &VERB_REPORT,     &VERB_PLOT,    &VERB_EVAL,
+    &VERB_GENERATE, &VERB_IMPORT, &VERB_RECALL,  &VERB_INSPECT,    &VERB_LAYERS,  &VERB_DATA,
+    &VERB_COLLECT,  &VERB_BENCH,  &VERB_VERSION, &VERB_COMPLETION, &VERB_HELP,    &VERB_WORKER};
 enum { VERB_COUNT = sizeof VERBS / sizeof VERBS[0] };
 
 static const verb *find_verb(const char *name)

@@ -11,6 +11,7 @@
  *   length.json     how many steps a budget in seconds became
  *   checkpoint/     see checkpoint.h; checkpoint-STEP/, checkpoint-best/: models that are kept
  *   log.txt         the worker's stderr
+ *   notes.jsonl     notes and tags (notes.h), by `loci note`
  *   inspect/        written by `loci inspect`   speed.json    by `loci bench --record`
  *
  * Root: OUT/runs/<run id>/ beside OUT/experiments/<name>.json, which says which runs an experiment

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "harness/run/experiment_lock.h"
+#include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
@@ -112,6 +113,16 @@ static bool check_exists(const char *path, const char *name, err *e)
 
 /* ---- rm, mv ---- */
 
+/* to NULL: removed. */
+static bool move_notes(const char *out, const char *from, const char *to, err *e)
+{
+    char old[FILE_PATH_BYTES], new[FILE_PATH_BYTES];
+    if (!notes_of_experiment(old, out, from, e)) return false;
+    if (!to) return file_remove(old, e);
+    return notes_of_experiment(new, out, to, e) && file_remove(new, e) &&
+           (!file_exists(old) || file_rename(old, new, e));
+}
+
 bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e)
 {
     *r = (manage_report){0};
@@ -135,7 +146,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
         }
     }
     r->experiments = ok;
-    ok = ok && (dry || file_remove(path, e));
+    ok = ok && (dry || (file_remove(path, e) && move_notes(out, name, NULL, e)));
     experiment_lock_remove(out, name, lock);
     return ok;
 }
@@ -157,7 +168,7 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
     int lock = experiment_lock_alone(out, from, e);
     json_auto_t *x = lock < 0 ? NULL : json_read(old, e);
     if (x) json_object_set_new(x, "name", json_string(to));
-    bool ok = x && json_write(new, x, e) && file_remove(old, e);
+    bool ok = x && json_write(new, x, e) && move_notes(out, from, to, e) && file_remove(old, e);
     experiment_lock_remove(out, from, lock);
     return ok;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/manage_names.h"
@@ -24,6 +25,14 @@ static bool copy_tree(arena *a, const char *from, const char *to, err *e)
     return ok;
 }
 
+/* What is said of a run there is added to what is said here. */
+static bool unite_notes(const char *to, const char *from, err *e)
+{
+    char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    return file_join(ours, to, NOTES_FILE, e) && file_join(theirs, from, NOTES_FILE, e) &&
+           notes_unite(ours, theirs, e);
+}
+
 /* Copied beside, then put in place: a half copied run is never seen. */
 static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
                       err *e)
@@ -39,14 +48,14 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
     /* Done is worth more than all else; short of that, ours stays unless there is none. */
     bool further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
                                             : ours.state == RUN_PLANNED && !file_is_folder(target);
-    if (!further) return true;
+    if (!further) return !file_is_folder(target) || unite_notes(target, source, e);
     /* Somebody writes there: half of it would be old, half of it new. */
     if (run_folder_locked(source) || run_folder_locked(target)) {
         r->kept++;
         return true;
     }
     if (!file_remove_tree(fresh, e) || !copy_tree(a, source, fresh, e) ||
-        !file_remove_tree(target, e)) {
+        !unite_notes(fresh, target, e) || !file_remove_tree(target, e)) {
         return false;
     }
     char runs[FILE_PATH_BYTES];
@@ -78,6 +87,15 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
     return ok;
 }
 
+/* file: NAME.json */
+static bool bring_notes(const char *out, const char *from, const char *file, err *e)
+{
+    char name[FILE_PATH_BYTES], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    snprintf(name, sizeof name, "%.*s", (int)(strlen(file) - strlen(".json")), file);
+    return notes_of_experiment(ours, out, name, e) && notes_of_experiment(theirs, from, name, e) &&
+           notes_unite(ours, theirs, e);
+}
+
 bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
 {
     *r = (manage_report){0};
@@ -97,6 +115,7 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
         snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
         ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
         ok = ok && file_refuse_link(theirs, e);
+        ok = ok && bring_notes(out, from, names[i], e);
         if (!ok) break;
         if (file_exists(ours)) {
             ok = unite_records(r, ours, theirs, e);

@@ -10,6 +10,7 @@
 #include "results/compare/compare_read.h"
 #include "results/compare/compare_table.h"
 #include "results/report/html.h"
+#include "results/report/notes_view.h"
 #include "results/report/report_claims.h"
 #include "results/report/report_page.h"
 #include "results/report/report_plots.h"
@@ -335,7 +336,7 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
     bool ok = again == 0 || put_progress(out, s, c->experiment, e);
     ok = ok && report_claims(out, a, s, c->experiment, e);
     put_verdicts(out, c);
-    ok = ok && put_health(out, a, s, c, e);
+    ok = ok && put_health(out, a, s, c, e) && notes_view_html(out, s, c->experiment, e);
     if (ok) put_results(out, a, c);
     const comparison *best = compare_best(a, c);
     ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, best, e) &&

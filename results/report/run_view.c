@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "results/report/notes_view.h"
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
@@ -123,6 +124,11 @@ json_t *run_view_json(store *s, const char *id, err *e)
          "SELECT v.step, v.split, m.layer, m.name, m.value "
          "FROM evaluation_metric m JOIN evaluation v USING (evaluation) "
          "WHERE v.run = ? AND v.final AND m.name LIKE 'without%' ORDER BY v.step, m.layer"},
+        {"notes", "SELECT experiment, at, text FROM note WHERE run = ?1 OR (run = '' AND "
+                  "experiment IN (SELECT experiment FROM plan WHERE run = ?1)) "
+                  "ORDER BY at, position"},
+        {"tags", "SELECT experiment, tag FROM tag WHERE run = ?1 OR (run = '' AND experiment IN "
+                 "(SELECT experiment FROM plan WHERE run = ?1)) ORDER BY tag, experiment"},
         {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
         {"artefacts",
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
@@ -325,6 +331,7 @@ bool run_view_show(FILE *out, store *s, const char *id, err *e)
     print_field(out, "variant", "%s", text_or(run, "variant", "?"));
     print_field(out, "seed", "%lld", (long long)json_get_int(run, "seed", 0));
     show_end(out, run);
+    if (!notes_view_print(out, s, "", id, e)) return false;
     show_evaluations(out, run);
     show_recall(out, run);
     show_diagnostics(out, run);
@@ -373,7 +380,11 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
 
 /* ---- a list ---- */
 
-bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e)
+/* The owners of what is said of a planned run p: itself and its experiment. */
+#define OWNED "(n.experiment, n.run) IN (VALUES ('', p.run), (p.experiment, ''))"
+
+bool run_view_list(table *t, store *s, const char *experiment, const char *status,
+                   const char *search, err *e)
 {
     static const table_field fields[] = {
         {"run", "run", "", FORM_TEXT, 0, 0},
@@ -388,18 +399,28 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
         {"perplexity", "perplexity", "", FORM_REAL, 2, TABLE_SPARE},
         {"params", "params", "", FORM_SCALED, 0, TABLE_SPARE},
         {"ended_at", "ended", "UTC", FORM_TEXT, 0, TABLE_SPARE},
-        {"kind", "why", "", FORM_TEXT, 0, 0}};
+        {"kind", "why", "", FORM_TEXT, 0, 0},
+        {"tags", "tags", "", FORM_TEXT, 0, TABLE_SPARE},
+        {"note", "note", "", FORM_TEXT, 0, TABLE_SPARE}};
     if (experiment && !experiment_check(s, experiment, e)) return false;
-    query q =
-        QUERY(s, e,
-              "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
-              "AS status, r.step, r.tokens, v.bits_per_byte, "
-              "v.word_perplexity, v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind "
-              "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
-              "p.experiment AND v.position = p.position "
-              "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
-              "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
-              "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
-              experiment, status);
+    query q = QUERY(
+        s, e,
+        "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
+        "AS status, r.step, r.tokens, v.bits_per_byte, "
+        "v.word_perplexity, v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind, "
+        "(SELECT group_concat(tag, ' ') FROM (SELECT DISTINCT tag FROM tag n WHERE " OWNED
+        " ORDER BY tag)) AS tags, "
+        "(SELECT text FROM note n WHERE " OWNED " ORDER BY at DESC, position DESC LIMIT 1) AS note "
+        "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
+        "p.experiment AND v.position = p.position LEFT JOIN experiment x ON x.experiment = "
+        "p.experiment "
+        "WHERE (?1 IS NULL OR p.experiment = ?1) AND "
+        "(?2 IS NULL OR coalesce(r.status, 'planned') = ?2) "
+        "AND (?3 IS NULL OR instr(lower(p.experiment || char(10) || p.label || char(10) || "
+        "p.run || char(10) || coalesce(x.description, '')), lower(?3)) "
+        "OR EXISTS (SELECT 1 FROM note n WHERE " OWNED " AND instr(lower(text), lower(?3))) "
+        "OR EXISTS (SELECT 1 FROM tag n WHERE " OWNED " AND instr(lower(tag), lower(?3)))) "
+        "ORDER BY r.created_at DESC NULLS LAST, p.experiment, p.position",
+        experiment, status, search);
     return table_query(t, &q, fields, sizeof fields / sizeof *fields);
 }

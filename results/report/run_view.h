@@ -32,7 +32,9 @@ json_t *run_view_json(store *s, const char *id, err *e);
 bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
                    err *e);
 
-/* All runs, those begun last first; experiment, status: NULL for any. */
-bool run_view_list(table *t, store *s, const char *experiment, const char *status, err *e);
+/* All runs, those begun last first; experiment, status, search: NULL for any. search: part of the
+ * experiment's name or description, of the label, the id, a note or a tag, in either case. */
+bool run_view_list(table *t, store *s, const char *experiment, const char *status,
+                   const char *search, err *e);
 
 #endif

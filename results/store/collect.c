@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "results/store/collect_notes.h"
 #include "results/store/collect_run.h"
 #include "results/store/experiment.h"
 
@@ -87,7 +88,7 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
     return true;
 }
 
-static bool collect_experiment(collector *c, const char *file, bool *fresh, err *e)
+static bool collect_record(collector *c, const char *file, bool *fresh, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "experiments/%s", file);
@@ -96,6 +97,15 @@ static bool collect_experiment(collector *c, const char *file, bool *fresh, err 
     if (!file_join(path, c->out, inner, e)) return false;
     json_auto_t *x = json_read(path, e);
     return x && (put_experiment(c, x, e) || err_prefix(e, "%s", path));
+}
+
+static bool collect_experiment(collector *c, const char *file, bool *fresh, err *e)
+{
+    char name[FILE_PATH_BYTES], notes[FILE_PATH_BYTES];
+    snprintf(name, sizeof name, "%.*s", (int)(strlen(file) - strlen(".json")), file);
+    snprintf(notes, sizeof notes, "experiments/%.300s.notes.jsonl", name);
+    arena_reset(c->scratch);
+    return collect_record(c, file, fresh, e) && collect_notes(c, name, "", notes, fresh, e);
 }
 
 /* ---- folders ---- */

@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "results/store/collect_inspect.h"
 #include "results/store/collect_lines.h"
+#include "results/store/collect_notes.h"
 #include "results/store/query.h"
 #include "results/store/run_damage.h"
 
@@ -261,7 +262,13 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     /* Looked at before the status: a worker that ends in between has written its end by then. */
     bool locked = folder_locked(folder);
     bool ok = collect_files(c, id, folder, locked, fresh, e);
-    if (locked || (ok && !*fresh)) return ok;
+    snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
+    bool noted = false;
+    if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
+    if (locked || (ok && !*fresh)) {
+        *fresh = *fresh || noted;
+        return ok;
+    }
     char why[ERR_TEXT_BYTES];
     run_damage damage = run_damage_find(why, folder);
     if (damage == DAMAGE_NONE) return ok;

@@ -75,6 +75,19 @@ const char *const SCHEMA[] = {
           "  seeds INTEGER NOT NULL,\n"
           "  withdrawn INTEGER NOT NULL,\n"),
 
+    /* Of an experiment or of a run: the other is ''. They may be there before either. */
+    TABLE("note", "experiment, run, position",
+          "  experiment TEXT NOT NULL,\n"
+          "  run TEXT NOT NULL,\n"
+          "  position INTEGER NOT NULL,\n"
+          "  at TEXT NOT NULL,\n"
+          "  text TEXT NOT NULL,\n"),
+
+    TABLE("tag", "experiment, run, tag",
+          "  experiment TEXT NOT NULL,\n"
+          "  run TEXT NOT NULL,\n"
+          "  tag TEXT NOT NULL,\n"),
+
     TABLE("step", "run, step",
           OF_RUN "  step INTEGER NOT NULL,\n"
                  "  tokens INTEGER,\n"

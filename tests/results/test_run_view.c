@@ -125,7 +125,7 @@ static bool print_list(FILE *out, store *s, const char *what, err *e)
 {
     arena *a = arena_new(0);
     table *t = table_new(a);
-    bool ok = run_view_list(t, s, NULL, what, e);
+    bool ok = run_view_list(t, s, NULL, what, NULL, e);
     table_print(out, t, TABLE_CSV, false);
     arena_free(a);
     return ok;
