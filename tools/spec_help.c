@@ -123,6 +123,7 @@ void spec_help(FILE *out)
     print_section(out, "train:", TRAIN_OPTIONS);
     print_section(out, "eval: after training, and every train.eval_every steps", EVAL_OPTIONS);
     print_section(out, "eval.dynamic: how the model learns while it is evaluated", DYNAMIC_OPTIONS);
+    print_section(out, "eval.sample: a text that the model writes", SAMPLE_OPTIONS);
     fputs(SWEEP, out);
     print_claims(out);
 }

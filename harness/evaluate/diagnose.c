@@ -3,22 +3,33 @@
 #include "harness/evaluate/cleared.h"
 #include "harness/evaluate/recall.h"
 
+static bool draw_sample(json_t **sample, evaluation *r, const eval_task *task, err *e)
+{
+    const sample_options *o = &task->options->sample;
+    if (r->stopped || !o->at || !sample_check(o, task->corpus, NULL)) return true;
+    *sample = sample_draw(o, task->model, task->values, task->corpus, task->seed, task->stop, e);
+    r->stopped = task->stop && *task->stop;
+    return *sample || r->stopped;
+}
+
 bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e)
 {
     recall *asked;
-    json_auto_t *layers = NULL;
+    json_auto_t *layers = NULL, *sample = NULL;
     if (!recall_open(&asked, task, e)) return false;
     eval_task watched = *task;
     if (asked) watched.watch = recall_watch(asked);
     bool ok = evaluate(r, &watched, e);
     if (ok && clear && !r->stopped) {
         ok = cleared_measure(&layers, task, e);
-        if (!ok) evaluate_deinit(r);
         r->stopped = ok && task->stop && *task->stop;
+        ok = ok && draw_sample(&sample, r, task, e);
+        if (!ok) evaluate_deinit(r);
     }
     *more = ok ? json_object() : NULL;
     if (ok && asked) json_object_set_new(*more, "recall", recall_record(asked));
     if (ok && layers) json_object_set(*more, "layers", layers);
+    if (ok && sample) json_object_set(*more, "sample", sample);
     recall_close(asked);
     return ok;
 }

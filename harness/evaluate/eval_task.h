@@ -9,6 +9,7 @@
 #include "core/train/lanes.h"
 #include "data/corpus.h"
 #include "harness/evaluate/dynamic.h"
+#include "harness/evaluate/sample.h"
 #include "harness/evaluate/slices.h"
 #include "models/model.h"
 
@@ -23,6 +24,8 @@ typedef struct eval_options {
     bool losses;     /* write the loss of every token (final evaluation only) */
     int64_t cleared; /* tokens of the sample for cleared.h; 0: none */
     const node *dynamic_node;
+    const node *sample_node;
+    sample_options sample;   /* what is written after a final evaluation */
     dynamic_options dynamic; /* whether the model learns while it reads, and how */
 } eval_options;
 

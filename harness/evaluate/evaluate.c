@@ -31,13 +31,16 @@ const option EVAL_OPTIONS[] = {
      .incidental = true},
     {"dynamic", OPTION_NODE, offsetof(eval_options, dynamic_node),
      .help = "{kind: sgd|rms, ...}: the model learns from what it has been scored on"},
+    {"sample", OPTION_NODE, offsetof(eval_options, sample_node),
+     .help = "{prompt: TEXT, tokens: N}: a text that the model writes after the final evaluation"},
     {0}};
 
 bool eval_options_read(eval_options *o, const node *n, arena *a, err *e)
 {
     *o = (eval_options){0};
     return options_read(o, EVAL_OPTIONS, n, NULL, a, e) &&
-           dynamic_options_read(&o->dynamic, o->dynamic_node, a, e);
+           dynamic_options_read(&o->dynamic, o->dynamic_node, a, e) &&
+           sample_options_read(&o->sample, o->sample_node, a, e);
 }
 
 split_kind eval_options_split(const eval_options *o)

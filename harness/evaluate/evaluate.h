@@ -2,7 +2,7 @@
  * from block to block, every token scored once.
  *
  *   eval: {split: validation, rows: 8, tokens: 0, document_tokens: 0, context: 0, stored: 0, span:
- * 0, losses: true, dynamic: {kind: rms, ...}}     see dynamic.h
+ * 0, losses: true, dynamic: {kind: rms, ...}, sample: {...}}     see dynamic.h, sample.h
  *
  * Documents are read in order by `rows` parallel rows, which are cut into lanes like a training
  * batch. A document's first token is predicted from the learned start vector. State is reset where

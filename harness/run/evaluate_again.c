@@ -128,6 +128,17 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     return status;
 }
 
+/* The figures are there, but another text, or none, was written after them: the line again, with
+ * it. */
+static int sample_anew(again *x, json_t *record, const eval_task *task, err *e)
+{
+    json_t *sample = sample_draw(&x->work.eval.sample, task->model, x->values, x->work.corpus,
+                                 task->seed, task->stop, e);
+    if (!sample) return task->stop && *task->stop ? EXIT_INTERRUPTED : EXIT_FAILED;
+    json_object_set_new(record, "sample", sample);
+    return run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
 {
     char id[EVAL_ID_CHARS];
@@ -139,6 +150,8 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     int status = EXIT_DONE;
     if (!s.found) {
         status = evaluate_and_record(x, id, &task, e);
+    } else if (!sample_is(json_object_get(s.found, "sample"), &x->work.eval.sample)) {
+        status = sample_anew(x, s.found, &task, e);
     } else if (!s.is_final) { /* made before: it counts again */
         status = run_lines_append_record(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
     }

@@ -105,7 +105,7 @@ static bool open_rest(workload *w, err *e)
 {
     return find_source_id(w, e) && open_models(w, e) &&
            optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
-           check_lazy(w, e) && find_shape(w, e);
+           check_lazy(w, e) && sample_check(&w->eval.sample, w->corpus, e) && find_shape(w, e);
 }
 
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)

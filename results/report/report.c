@@ -15,6 +15,7 @@
 #include "results/report/report_page.h"
 #include "results/report/report_plots.h"
 #include "results/report/run_view.h"
+#include "results/report/sample_view.h"
 #include "results/report/status.h"
 #include "results/table/table_query.h"
 
@@ -339,9 +340,9 @@ bool report_write(FILE *out, store *s, const comparison *c, const plot_report *p
     ok = ok && put_health(out, a, s, c, e) && notes_view_html(out, s, c->experiment, e);
     if (ok) put_results(out, a, c);
     const comparison *best = compare_best(a, c);
-    ok = ok && (!plots || report_plots(out, plots, e)) && put_differences(out, a, s, best, e) &&
-         put_specs(out, a, s, best, e) && put_provenance(out, a, s, c->experiment, e) &&
-         put_source(out, a, s, c->experiment, e);
+    ok = ok && (!plots || report_plots(out, plots, e)) && sample_view_html(out, s, best, e) &&
+         put_differences(out, a, s, best, e) && put_specs(out, a, s, best, e) &&
+         put_provenance(out, a, s, c->experiment, e) && put_source(out, a, s, c->experiment, e);
     fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_PAGE_SCRIPT);
     return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
 }

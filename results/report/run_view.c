@@ -6,6 +6,7 @@
 
 #include "core/base/json.h"
 #include "results/report/notes_view.h"
+#include "results/report/sample_view.h"
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
@@ -129,6 +130,8 @@ json_t *run_view_json(store *s, const char *id, err *e)
                   "ORDER BY at, position"},
         {"tags", "SELECT experiment, tag FROM tag WHERE run = ?1 OR (run = '' AND experiment IN "
                  "(SELECT experiment FROM plan WHERE run = ?1)) ORDER BY tag, experiment"},
+        {"samples", "SELECT step, split, sample FROM evaluation WHERE run = ? AND final AND sample "
+                    "IS NOT NULL ORDER BY step"},
         {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
         {"artefacts",
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
@@ -151,6 +154,7 @@ json_t *run_view_json(store *s, const char *id, err *e)
         json_array_foreach(rows, k, row)
         {
             parse_column(row, "protocol");
+            parse_column(row, "sample");
         }
         json_object_set_new(run, parts[i].key, rows);
     }
@@ -335,6 +339,8 @@ bool run_view_show(FILE *out, store *s, const char *id, err *e)
     show_evaluations(out, run);
     show_recall(out, run);
     show_diagnostics(out, run);
+    const json_t *written = json_array_get(json_object_get(run, "samples"), 0);
+    sample_view_print(out, json_object_get(written, "sample"));
     show_cost(out, run);
     fputs("\nspec\n", out);
     show_values(out, "", json_object_get(run, "spec"));

@@ -114,7 +114,7 @@ const char *const SCHEMA[] = {
     "  seconds REAL, tokens_per_second REAL, flops_per_token REAL, anon_bytes INTEGER,\n"
     "  dynamic_rate REAL, dynamic_decay REAL,\n"
     "  protocol TEXT NOT NULL,\n"
-    "  losses TEXT\n"
+    "  losses TEXT, sample TEXT\n"
     ") STRICT;",
     "CREATE INDEX evaluation_run ON evaluation (run, split, step);",
 

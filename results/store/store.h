@@ -11,7 +11,7 @@
 
 #include "core/base/arena.h"
 
-enum { STORE_VERSION = 15 }; /* user_version of the schema */
+enum { STORE_VERSION = 16 }; /* user_version of the schema */
 
 typedef struct store store;
 
