@@ -9,8 +9,7 @@
  * in the cache (`loci data prepare`, or on first use). Nothing but the table of documents is held
  * in memory, so that a run's memory does not depend on the corpus size. A split may be read by
  * several threads at once. */
-#ifndef LOCI_DATA_CORPUS_H
-#define LOCI_DATA_CORPUS_H
+#pragma once
 
 #include "core/options/option.h"
 
@@ -101,5 +100,3 @@ int64_t *corpus_token_counts(corpus *c, err *e);
 char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e);
 /* Ids for text (a prompt). Caller frees *ids. */
 bool corpus_encode(const corpus *c, const char *text, int32_t **ids, int64_t *n, err *e);
-
-#endif

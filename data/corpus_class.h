@@ -4,8 +4,7 @@
  * A kind lists its documents: text kinds as ranges of bytes in files (corpus_add), from which the
  * corpus goes on by itself (checksums and word counts, tokenizer, shards); kinds of ready ids as
  * ranges of ids in files or in memory. */
-#ifndef LOCI_DATA_CORPUS_CLASS_H
-#define LOCI_DATA_CORPUS_CLASS_H
+#pragma once
 
 #include "core/base/sha256.h"
 #include "data/corpus.h"
@@ -182,5 +181,3 @@ bool corpus_encode_shards(const corpus *c, const char *folder, err *e);
 
 extern const corpus_class CORPUS_KJV, CORPUS_ENWIK8, CORPUS_TEXT8, CORPUS_TEXT, CORPUS_PG19,
     CORPUS_SHARDS, CORPUS_MARKOV, CORPUS_PROBE;
-
-#endif

@@ -1,8 +1,7 @@
 /* A reader of CSV (RFC 4180): fields separated by commas, quoted with " where needed ("" is a
  * quote), lines ended by \n or \r\n; a quoted field may hold commas, quotes and line ends. Works on
  * hostile input: any bytes give rows or an error with its line. */
-#ifndef LOCI_DATA_CSV_H
-#define LOCI_DATA_CSV_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -23,5 +22,3 @@ void csv_init(csv *c, char *text, int64_t bytes, const char *file);
 
 /* The next row that is not an empty line. False at the end (e->text is empty) or at an error. */
 bool csv_next(csv *c, err *e);
-
-#endif

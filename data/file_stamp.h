@@ -1,6 +1,5 @@
 /* Whether a file is the one that was read before, without reading it. */
-#ifndef LOCI_DATA_FILE_STAMP_H
-#define LOCI_DATA_FILE_STAMP_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -8,5 +7,3 @@
  * of its last change of any kind (ctime), which, unlike the time of writing, nobody can set back.
  */
 bool file_stamp(const char *path, int64_t *bytes, int64_t *stamp, err *e);
-
-#endif

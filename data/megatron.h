@@ -6,8 +6,7 @@
  *
  * bound[i] is the first sequence of document i, the last bound the number of sequences.
  * Little-endian. */
-#ifndef LOCI_DATA_MEGATRON_H
-#define LOCI_DATA_MEGATRON_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "data/token_type.h"
@@ -22,5 +21,3 @@ typedef struct megatron_index {
  * which the index has to cover without holes. */
 bool megatron_parse(megatron_index *x, const unsigned char *data, size_t bytes, int64_t data_bytes,
                     const char *name, arena *a, err *e);
-
-#endif

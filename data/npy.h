@@ -4,8 +4,7 @@
  *   {'descr': '<u2', 'fortran_order': False, 'shape': (1000,), }
  *
  * Ids are one row of little-endian integers; anything else is refused with the reason. */
-#ifndef LOCI_DATA_NPY_H
-#define LOCI_DATA_NPY_H
+#pragma once
 
 #include "data/token_type.h"
 
@@ -19,5 +18,3 @@ typedef struct npy_header {
 
 bool npy_parse(npy_header *h, const unsigned char *start, size_t known, int64_t file_bytes,
                const char *name, err *e);
-
-#endif

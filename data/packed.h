@@ -1,6 +1,5 @@
 /* Files that are not the text they are given as: packed ones, and what a failed download leaves. */
-#ifndef LOCI_DATA_PACKED_H
-#define LOCI_DATA_PACKED_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -38,5 +37,3 @@ bool zip_list(zip_member **list, int64_t *count, const unsigned char *data, size
 /* Unpacks one to the path `out`, whose folder is there. */
 bool zip_extract(const zip_member *m, const unsigned char *data, size_t bytes, const char *name,
                  const char *out, err *e);
-
-#endif

@@ -4,8 +4,7 @@
  * Opening a corpus prepares whatever is missing (kjv's books, checksums and word counts, a trained
  * tokenizer, token shards), so preparing is never required; it moves the waiting to a chosen
  * moment. */
-#ifndef LOCI_DATA_PREPARE_H
-#define LOCI_DATA_PREPARE_H
+#pragma once
 
 #include "data/corpus.h"
 #include "data/shard_header.h"
@@ -42,5 +41,3 @@ corpus *prepare_corpus(const node *spec, const corpus_places *places,
  * of an older export there go; shards that no corpus.json there tells of are an error, since other
  * programs would read them together with the new ones. */
 bool prepare_export(const corpus *c, const prepare_options *o, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* Running another program (bible, spm_encode, spm_train) without a shell. */
-#ifndef LOCI_DATA_PROCESS_H
-#define LOCI_DATA_PROCESS_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -18,5 +17,3 @@ typedef struct process {
 /* Runs to the end. False if it cannot be started, feed or take fail, or it exits with anything but
  * 0 (the message then ends with the last lines of its standard error). */
 bool process_run(const process *p, err *e);
-
-#endif

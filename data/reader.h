@@ -4,8 +4,7 @@
  * any size costs no memory, resident pages do not grow with what was read, and a file that shrinks
  * under a running program is an error with a place where a mapping would be a SIGBUS. A call costs
  * about a microsecond. Safe to use from several threads at once. */
-#ifndef LOCI_DATA_READER_H
-#define LOCI_DATA_READER_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -27,5 +26,3 @@ bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, er
 uint64_t reader_largest(const reader *r, const unsigned char *bytes, int64_t n);
 /* Raw bytes. A file that ends before is an error. */
 bool reader_bytes(reader *r, int file, int64_t offset, int64_t bytes, void *out, err *e);
-
-#endif

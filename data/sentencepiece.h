@@ -3,8 +3,7 @@
  * (sentencepiece_encoder.h), training to the program spm_train (Debian's package `sentencepiece`).
  *
  * Encoding normalises: most models lose newlines and runs of spaces. */
-#ifndef LOCI_DATA_SENTENCEPIECE_H
-#define LOCI_DATA_SENTENCEPIECE_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "core/base/sha256.h"
@@ -54,5 +53,3 @@ typedef struct train_job {
     void *user;
 } train_job;
 bool sentencepiece_train(const train_job *job, err *e);
-
-#endif

@@ -3,8 +3,7 @@
  * A text is encoded as one whole. One that is too long for that is cut where the tokenizer cuts: at
  * a place where the ids of the text around it are those of its two sides. What a model adds to the
  * edges of a text (the dummy prefix) is then added to the edges of the whole only. */
-#ifndef LOCI_DATA_SENTENCEPIECE_ENCODER_H
-#define LOCI_DATA_SENTENCEPIECE_ENCODER_H
+#pragma once
 
 #include "data/sentencepiece.h"
 #include "data/sentencepiece_library.h"
@@ -30,5 +29,3 @@ bool sentencepiece_encoder_ids(const sentencepiece_encoder *x, const char *text,
  * the right side begins a byte later at EDGE_SPACE. */
 bool sentencepiece_encoder_cut(const sentencepiece_encoder *x, const char *window, int64_t bytes,
                                int64_t from, int64_t *cut, text_edge *edge, err *e);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * `text` may hold anything, newlines and NULs too; it is encoded as one whole, as the library's
  * other bindings do. Calls on one model may run in several threads at once. */
-#ifndef LOCI_DATA_SENTENCEPIECE_LIBRARY_H
-#define LOCI_DATA_SENTENCEPIECE_LIBRARY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +34,4 @@ bool sentencepiece_library_encode(const sentencepiece_library *l, const char *te
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif

@@ -5,8 +5,7 @@
  *   NumPy .npy   "\x93NUMPY", version, the description of one row of integers; then these (npy.h)
  *   raw          ids from the first byte on (nanoGPT: uint16): nothing in the file says how wide
  * All little-endian. Files that are known to be something else are refused by name. */
-#ifndef LOCI_DATA_SHARD_HEADER_H
-#define LOCI_DATA_SHARD_HEADER_H
+#pragma once
 
 #include "data/token_type.h"
 
@@ -33,5 +32,3 @@ bool shard_header_parse(shard_header *h, token_type type, const unsigned char *s
 bool shard_header_read(shard_header *h, token_type type, const char *path, err *e);
 /* A file that a corpus.json describes: what has no header is uint16, whatever it looks like. */
 bool shard_header_read_described(shard_header *h, const char *path, err *e);
-
-#endif

@@ -2,8 +2,7 @@
  * them that says what they lack: documents, sizes of the original text, tokenizer.
  *
  * How files begin: shard_header.h. The layout of corpus.json is in data/README.md. */
-#ifndef LOCI_DATA_SHARDS_H
-#define LOCI_DATA_SHARDS_H
+#pragma once
 
 #include "data/corpus_class.h"
 #include "data/shard_header.h"
@@ -72,5 +71,3 @@ bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e);
 bool shard_writer_document(shard_writer *w, const document *d, err *e);
 bool shard_writer_finish(shard_writer *w, err *e);
 void shard_writer_free(shard_writer *w);
-
-#endif

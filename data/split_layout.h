@@ -1,7 +1,6 @@
 /* The layout of a folder whose parts are named after splits: train/ valid/ test/, or train.txt
  * valid.txt test.txt (see split_names.h). */
-#ifndef LOCI_DATA_SPLIT_LAYOUT_H
-#define LOCI_DATA_SPLIT_LAYOUT_H
+#pragma once
 
 #include "data/corpus_class.h"
 
@@ -19,5 +18,3 @@ typedef struct split_layout {
 /* Looks at what is right in the folder c->where. A layout that contradicts itself or lacks text to
  * train or validate on is an error that says what was expected; what is left aside is said. */
 bool split_layout_find(split_layout *l, const corpus *c, err *e);
-
-#endif

@@ -6,8 +6,7 @@
  *
  * A word is a run of letters, in either case: "wiki.valid.tokens", "fineweb_val_000001.bin" and
  * "Dev.txt" are named validation; "evaluation.txt" and "pretrained.bin" are named nothing. */
-#ifndef LOCI_DATA_SPLIT_NAMES_H
-#define LOCI_DATA_SPLIT_NAMES_H
+#pragma once
 
 #include "data/corpus.h"
 
@@ -25,5 +24,3 @@ bool split_names_siblings(const char *a, const char *b);
 
 /* What a message says is expected. */
 #define SPLIT_NAMES_EXPECTED "train, validation (or valid, val, dev) and, if there is one, test"
-
-#endif

@@ -7,8 +7,7 @@
  * == block a span is padded with weight 0 to the end of its block and no further. The first input
  * of a document is the start token (id = vocab), so its first token is predicted too; the first
  * input of a span inside a document is the token before it. */
-#ifndef LOCI_DATA_STREAM_H
-#define LOCI_DATA_STREAM_H
+#pragma once
 
 #include "core/base/rng.h"
 #include "data/corpus.h"
@@ -68,5 +67,3 @@ int64_t stream_permute(int64_t i, int64_t n, rng_key key);
 /* The reading position as text (JSON), for checkpoints; restored exactly. */
 char *stream_cursor(const stream *s, arena *a);
 bool stream_seek(stream *s, const char *cursor, err *e);
-
-#endif

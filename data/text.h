@@ -1,7 +1,6 @@
 /* Inside data/: text that is split by position or by file; shared by the kinds of corpora of text.
  */
-#ifndef LOCI_DATA_TEXT_H
-#define LOCI_DATA_TEXT_H
+#pragma once
 
 #include "data/corpus_class.h"
 
@@ -13,5 +12,3 @@ bool text_split_by_position(corpus *c, const char *path, double validation, doub
  * are named after splits (split_names.h) are these splits; where there are none, whole files are
  * held out, chosen by the hash of their names: the shares count bytes. */
 bool text_folder_open(corpus *c, double validation, double test, err *e);
-
-#endif

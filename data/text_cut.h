@@ -4,8 +4,7 @@
  * A piece ends behind `piece_bytes`, where the encoder says that cut and whole text have the same
  * ids (sentencepiece_encoder_cut), judged by 4 KiB around the cut. Encoding the pieces gives the
  * ids of the document as one whole. */
-#ifndef LOCI_DATA_TEXT_CUT_H
-#define LOCI_DATA_TEXT_CUT_H
+#pragma once
 
 #include "data/reader.h"
 #include "data/sentencepiece_encoder.h"
@@ -28,5 +27,3 @@ typedef struct text_piece {
  * empty), or the file cannot be read. */
 bool text_cut_next(text_piece *p, const text_range *document, const sentencepiece_encoder *x,
                    err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* Kinds of integers that files of token ids hold. */
-#ifndef LOCI_DATA_TOKEN_TYPE_H
-#define LOCI_DATA_TOKEN_TYPE_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -25,5 +24,3 @@ int token_type_width(token_type type); /* bytes per id: 1, 2, 4 or 8; AUTO: 0 */
 /* How many ids the type can tell apart, at most 2^31: a vocabulary above that was not written
  * whole. Negative numbers are no ids. */
 int64_t token_type_ids(token_type type);
-
-#endif

@@ -6,8 +6,7 @@
  *
  * DIFFERS: the paper compresses a layer's inputs; here, as in the PyTorch port, its raw keys and
  * values, which saves computing them again in every block. */
-#ifndef LOCI_LAYERS_COMPRESSION_H
-#define LOCI_LAYERS_COMPRESSION_H
+#pragma once
 
 #include "layers/token_options.h"
 
@@ -23,5 +22,3 @@ int64_t compression_count(const token_options *o, const token_plan *plan, int64_
  * reconstruction loss, which it adds. */
 tensor *compress(layer_ctx *c, const layer *self, const token_options *o, const token_plan *plan,
                  tensor *over, attention_operand q);
-
-#endif

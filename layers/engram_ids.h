@@ -1,6 +1,5 @@
 /* Which rows of its tables an n-gram is looked up at (Cheng et al. 2026, arXiv:2601.07372). */
-#ifndef LOCI_LAYERS_ENGRAM_IDS_H
-#define LOCI_LAYERS_ENGRAM_IDS_H
+#pragma once
 
 #include "layers/layer.h"
 
@@ -31,5 +30,3 @@ void engram_ids_rows(const engram_ids *h, const int32_t *tokens, int64_t vocab, 
  * space for several, none at the ends. A token without a text of its own (nothing, or U+FFFD for
  * what is no character) stays what it is. */
 void engram_ids_fold(int32_t *folded, const char *const *text, int64_t vocab);
-
-#endif

@@ -7,8 +7,7 @@
  * keys.weight is K [experts, hidden (2 hidden if gated), width], values.weight V transposed
  * [experts, width, hidden]; keys.bias, values.bias. Each is in as many pieces as there are experts:
  * an expert without tokens is not computed and has no gradient. */
-#ifndef LOCI_LAYERS_EXPERTS_H
-#define LOCI_LAYERS_EXPERTS_H
+#pragma once
 
 #include "layers/ffn_form.h"
 #include "layers/layer_inspect.h"
@@ -116,5 +115,3 @@ void experts_load(layer_ctx *c, const layer *self, const experts_plan *p, const 
 /* Offers choices [n / (rows time), rows, time] as a tensor of reals. */
 void experts_tap(layer_ctx *c, const layer *self, const char *name, const int32_t *values,
                  int64_t n);
-
-#endif

@@ -1,7 +1,6 @@
 /* What layers with fast weights share: carrying what earlier positions taught from call to call,
  * and cutting a call into the lives of the fast weights. */
-#ifndef LOCI_LAYERS_FAST_STATE_H
-#define LOCI_LAYERS_FAST_STATE_H
+#pragma once
 
 #include "layers/layer.h"
 
@@ -32,5 +31,3 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
 /* Multiply-adds per position of op_attention_step over a block with keys and values of so many
  * numbers. */
 double fast_state_products(const layer *self, int64_t chunk, bool carry, double key, double value);
-
-#endif

@@ -1,7 +1,6 @@
 /* The forms of feed-forward layers, for all layers that are made of them: y = f(x K^T) V, or gated,
  * y = (x K_1^T * f(x K_2^T)) V with K = [K_1; K_2] (Shazeer 2020, arXiv:2002.05202, sec. 2). */
-#ifndef LOCI_LAYERS_FFN_FORM_H
-#define LOCI_LAYERS_FFN_FORM_H
+#pragma once
 
 #include "core/ops/ops.h"
 
@@ -20,5 +19,3 @@ extern const ffn_form FFN_FORMS[];
  * width, which keeps the parameters. And rows of K for so many memories. */
 int64_t ffn_form_hidden(ffn_form form, int64_t hidden, int64_t width);
 int64_t ffn_form_keys(ffn_form form, int64_t hidden);
-
-#endif

@@ -1,7 +1,6 @@
 /* Inside of the hash layer: shared by hash_ffn.c (options, weights) and hash_choice.c (which expert
  * a token gets). */
-#ifndef LOCI_LAYERS_HASH_FFN_H
-#define LOCI_LAYERS_HASH_FFN_H
+#pragma once
 
 #include "layers/experts.h"
 
@@ -43,5 +42,3 @@ typedef struct hash_ffn_plan {
 
 /* Experts of the call's tokens, [hashes, rows * time]; -1 at padding. */
 int32_t *hash_choice(layer_ctx *c, const layer *self);
-
-#endif

@@ -1,7 +1,6 @@
 /* Hashes of several tokens or of the position: experts that no table of single tokens gives (Roller
  * et al. 2021, arXiv:2106.04426, sec. 3.1). */
-#ifndef LOCI_LAYERS_HASH_IDS_H
-#define LOCI_LAYERS_HASH_IDS_H
+#pragma once
 
 #include "layers/layer.h"
 
@@ -18,5 +17,3 @@ void hash_ids_past(layer_ctx *c, const layer *self, int slot, int64_t past, int3
  * [rows, 1, 4] carries the hash, 16 bits per number. */
 enum { HASH_IDS_WORDS = 4 };
 void hash_ids_sequence(layer_ctx *c, const layer *self, int slot, uint64_t *out);
-
-#endif

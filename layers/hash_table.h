@@ -2,8 +2,7 @@
  *
  * A table has hashes * (vocab + 1) entries, [hashes, vocab + 1]; the last of each row is the start
  * token's. Hash m of several is independent of the others where chance is involved. */
-#ifndef LOCI_LAYERS_HASH_TABLE_H
-#define LOCI_LAYERS_HASH_TABLE_H
+#pragma once
 
 #include "core/base/rng.h"
 #include "core/options/node.h"
@@ -36,5 +35,3 @@ void hash_table_dispersed(int32_t *table, const double *points, int64_t width, i
  * "FILE:line: ..." for anything else, with `at`'s place in front. */
 bool hash_table_read(int32_t *table, const char *path, const hash_table_shape *s, const node *at,
                      err *e);
-
-#endif

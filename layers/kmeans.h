@@ -1,6 +1,5 @@
 /* k-means clustering (Lloyd 1982), started as k-means++ does (Arthur & Vassilvitskii 2007). */
-#ifndef LOCI_LAYERS_KMEANS_H
-#define LOCI_LAYERS_KMEANS_H
+#pragma once
 
 #include "core/base/rng.h"
 
@@ -9,5 +8,3 @@
  * that lies farthest from its own mean; with fewer points than clusters some stay empty. */
 void kmeans(int32_t *cluster, const double *points, int64_t n, int64_t width, int64_t clusters,
             rng_key key);
-
-#endif

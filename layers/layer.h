@@ -11,8 +11,7 @@
  *
  * Within one call all rows stand at the same phase of the block grid (position mod block); rows are
  * reset only where a block begins. A call may hold several blocks, or a part of one. */
-#ifndef LOCI_LAYERS_LAYER_H
-#define LOCI_LAYERS_LAYER_H
+#pragma once
 
 #include "core/ops/ops.h"
 #include "core/options/option.h"
@@ -289,5 +288,3 @@ void layer_aux(layer_ctx *c, tensor *loss);
 void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum, double weight);
 /* Key for random numbers of this layer at this call; row r of the call draws with key.row + r. */
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use);
-
-#endif

@@ -1,7 +1,6 @@
 /* What whoever runs layers keeps for them during a segment: the other side of the functions in
  * layer.h. Layers themselves do not look in here. */
-#ifndef LOCI_LAYERS_LAYER_BOOKS_H
-#define LOCI_LAYERS_LAYER_BOOKS_H
+#pragma once
 
 #include "core/ops/tape.h"
 #include "core/train/params.h"
@@ -30,5 +29,3 @@ typedef struct layer_books {
     metric metrics[MAX_METRICS];
     int metric_count;
 } layer_books;
-
-#endif

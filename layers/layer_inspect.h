@@ -1,7 +1,6 @@
 /* How a layer shows what goes on inside it: tensors by name, memories that fire, exchanges with
  * what it carries. It costs nothing unless somebody looks. */
-#ifndef LOCI_LAYERS_LAYER_INSPECT_H
-#define LOCI_LAYERS_LAYER_INSPECT_H
+#pragma once
 
 #include "layers/layer.h"
 
@@ -81,5 +80,3 @@ void layer_tap(const layer_ctx *c, const layer *self, const char *name, const te
 void layer_fired(const layer_ctx *c, const layer *self, const memory_use *use);
 /* The same for exchanges: ask c->watch->exchanged first. */
 void layer_exchanged(const layer_ctx *c, const layer *self, int exchange, const exchange_use *use);
-
-#endif

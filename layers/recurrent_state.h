@@ -33,8 +33,7 @@
  *
  * DIFFERS from the paper: learned scales are per component of a head, as in the port, not per head
  * (one factor can be had from many, not the reverse), and are used with their sign. */
-#ifndef LOCI_LAYERS_RECURRENT_STATE_H
-#define LOCI_LAYERS_RECURRENT_STATE_H
+#pragma once
 
 #include "layers/token_attention.h"
 
@@ -110,5 +109,3 @@ double recurrent_state_prepare_flops(const layer *owner, const state_options *o,
                                      const state_plan *plan);
 double recurrent_state_write_flops(const layer *owner, const state_options *o,
                                    const state_plan *plan, int64_t keys);
-
-#endif

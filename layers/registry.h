@@ -1,6 +1,5 @@
 /* The list of layers and heads: registry.c has a line for each. */
-#ifndef LOCI_LAYERS_REGISTRY_H
-#define LOCI_LAYERS_REGISTRY_H
+#pragma once
 
 #include "layers/layer.h"
 
@@ -8,5 +7,3 @@ const layer_class *const *registry_layers(int *count);
 const layer_class *registry_layer(const char *name); /* NULL if unknown */
 const layer_class *const *registry_heads(int *count);
 const layer_class *registry_head(const char *name);
-
-#endif

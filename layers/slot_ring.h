@@ -2,8 +2,7 @@
  * every call and loses as many at its beginning. Rows stand `capacity` entries apart, new entries
  * are written behind the last, and only where a row's end is reached do the rows move back to their
  * beginnings: joining and cutting tensors would copy all that is carried three times per token. */
-#ifndef LOCI_LAYERS_SLOT_RING_H
-#define LOCI_LAYERS_SLOT_RING_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -30,5 +29,3 @@ void slot_ring_copy(real *out, const slot_ring *r, const real *data, int64_t len
 
 /* Dense again: data is [rows, length, width]. */
 void slot_ring_gather(slot_ring *r);
-
-#endif

@@ -13,8 +13,7 @@
  * length per head, and a raw value, as the weights of their time made them: what is stored receives
  * no gradient (the gradient of the loss leaves that path out). Queries are normalised likewise and
  * scaled by a learned gain per component, which so works on all keys alike. */
-#ifndef LOCI_LAYERS_STORED_KEYS_H
-#define LOCI_LAYERS_STORED_KEYS_H
+#pragma once
 
 #include "core/ops/ops_lookup.h"
 #include "layers/token_attention.h"
@@ -51,5 +50,3 @@ tensor *stored_keys_output(layer_ctx *c, const layer *self, const stored_keys *p
 
 /* Per token: all but what it takes to find the few and to attend to them. */
 double stored_keys_flops(const layer *self, const token_options *o, const stored_keys *plan);
-
-#endif

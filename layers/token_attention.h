@@ -16,8 +16,7 @@
  * 1] carries the position since which it counts. Everything is aligned to the right: of a row only
  * so many of the newest entries are its own. Rotary positions are counted from the oldest key of
  * the call: only differences matter, and small angles stay exact in float. */
-#ifndef LOCI_LAYERS_TOKEN_ATTENTION_H
-#define LOCI_LAYERS_TOKEN_ATTENTION_H
+#pragma once
 
 #include "layers/token_options.h"
 
@@ -56,5 +55,3 @@ attention_operand token_attention_normalised(tape *t, attention_operand a, int64
 double token_attention_gain(double scale, int64_t head_dim, int64_t kind);
 /* Whether that is 1, as it is without a scale. */
 bool token_attention_starts_at_one(double scale, int64_t head_dim, int64_t kind);
-
-#endif

@@ -1,7 +1,6 @@
 /* Options of everything that attends to tokens, and what follows from them: shared by
  * token_attention, which reads them, and by what it calls. */
-#ifndef LOCI_LAYERS_TOKEN_OPTIONS_H
-#define LOCI_LAYERS_TOKEN_OPTIONS_H
+#pragma once
 
 #include "layers/layer.h"
 
@@ -95,5 +94,3 @@ bool token_options_check(const token_options *o, const layer_dims *dims, const n
 
 /* Numbers of a head in a stream of that width. */
 int64_t token_options_head_dim(const token_options *o, int64_t width);
-
-#endif

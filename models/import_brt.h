@@ -1,8 +1,7 @@
 /* Models of the PyTorch port of the block-recurrent transformer
  * (lucidrains/block-recurrent-transformer-pytorch): from its state dict to a spec and parameters
  * whose logits, memories and states are the port's. */
-#ifndef LOCI_MODELS_IMPORT_BRT_H
-#define LOCI_MODELS_IMPORT_BRT_H
+#pragma once
 
 #include "core/train/safetensors.h"
 #include "models/model.h"
@@ -44,5 +43,3 @@ bool import_brt_places(const brt_source *s, const model *m, const st_tensor *t, 
 /* Fills values [params.total] with the file's parameters; every parameter must be there. The start
  * token's vector, which the port does not know, is the mean embedding. */
 bool import_brt_values(const brt_source *s, const model *m, real *values, err *e);
-
-#endif

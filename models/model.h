@@ -22,8 +22,7 @@
  * [context, width], blocks.<i>.<layer>.norm.{gain,bias}, blocks.<i>.<layer>.*,
  * final_norm.{gain,bias}, head.*. Residual stream, pre: x += scale * dropout(layer(norm(x))); post:
  * x = norm(x + ...). */
-#ifndef LOCI_MODELS_MODEL_H
-#define LOCI_MODELS_MODEL_H
+#pragma once
 
 #include "layers/layer_books.h"
 #include "layers/layer_inspect.h"
@@ -226,5 +225,3 @@ typedef struct model_prompt {
  * the cost of a token does not depend on its position. */
 void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user);
-
-#endif

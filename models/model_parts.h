@@ -1,6 +1,5 @@
 /* Inside of a model: shared by the files of models/ only. */
-#ifndef LOCI_MODELS_MODEL_PARTS_H
-#define LOCI_MODELS_MODEL_PARTS_H
+#pragma once
 
 #include "models/model.h"
 
@@ -102,5 +101,3 @@ void model_state_collect(model_state *s, int first, int count);
 /* What the state's guide expects behind each position of the call: [rows, time], tape memory. Moves
  * the guide's state on. */
 const int32_t *model_guide_predictions(model_state *s, const model_call *call);
-
-#endif

@@ -1,6 +1,5 @@
 /* Vectors of the residual stream, read as tokens: distributions over the vocabulary. */
-#ifndef LOCI_MODELS_READOUT_H
-#define LOCI_MODELS_READOUT_H
+#pragma once
 
 #include "models/model.h"
 
@@ -20,5 +19,3 @@ void readout_logits(const readout *r, real *logits, const real *x, int64_t n, re
 /* Value vectors of memories [first, first + n) of a layer, to out [n, width]. */
 void readout_memory(const layer *self, const layer_memories *m, const params *p, const real *values,
                     int64_t first, int64_t n, real *out);
-
-#endif

@@ -8,8 +8,7 @@
  * it; a filter that no case's name contains fails. The last line is `N passed, N failed, N
  * skipped`.
  */
-#ifndef LOCI_TESTS_TEST_H
-#define LOCI_TESTS_TEST_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -56,5 +55,3 @@ const char *test_program(void);
 /* |got - expected| <= atol + rtol * rms(expected) for all n; EXPECTs with the worst element. */
 void expect_close(const char *what, const real *got, const real *expected, int64_t n, double rtol,
                   double atol);
-
-#endif

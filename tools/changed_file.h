@@ -1,6 +1,5 @@
 /* A spec file that says otherwise than when its experiment was run: the results are not its. */
-#ifndef LOCI_TOOLS_CHANGED_FILE_H
-#define LOCI_TOOLS_CHANGED_FILE_H
+#pragma once
 
 #include "harness/spec/spec.h"
 #include "results/store/store.h"
@@ -8,5 +7,3 @@
 /* Says on stderr in what the file differs from what the experiment of its name was run with last,
  * --set and extended files included; nothing if it does not, or the experiment is not there. */
 void changed_file_say(store *s, const spec *file);
-
-#endif

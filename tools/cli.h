@@ -4,8 +4,7 @@
  * options are a table of core/options/option.h whose names are the long options: an OPTION_BOOL
  * that starts as false is a switch, an OPTION_NODE may be given several times and becomes a list of
  * texts. Results go to stdout, everything else to stderr. */
-#ifndef LOCI_TOOLS_CLI_H
-#define LOCI_TOOLS_CLI_H
+#pragma once
 
 #include "core/options/option.h"
 #include "data/corpus.h"
@@ -117,5 +116,3 @@ const char *cli_out(const char *out);
     CLI_TEXT(S, data, "data", "folder with corpora; default LOCI_DATA, else data/corpora")
 #define CLI_SET(S)                                                                                 \
     CLI_LIST(S, set, "set", "PATH=VALUE instead of what the spec says; may be repeated")
-
-#endif

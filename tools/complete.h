@@ -1,6 +1,5 @@
 /* Completion of command lines in shells, from the tables of the verbs. */
-#ifndef LOCI_TOOLS_COMPLETE_H
-#define LOCI_TOOLS_COMPLETE_H
+#pragma once
 
 #include "tools/cli.h"
 
@@ -11,5 +10,3 @@ void complete_print(FILE *out, const verb *const *verbs, int verb_count, int cou
 
 /* What a shell reads to complete by that: bash, zsh, fish. NULL: another shell. */
 const char *complete_script(const char *shell);
-
-#endif

@@ -1,6 +1,5 @@
 /* Finds a run by what a person would call it. */
-#ifndef LOCI_TOOLS_FIND_RUN_H
-#define LOCI_TOOLS_FIND_RUN_H
+#pragma once
 
 #include "core/base/file.h"
 
@@ -18,4 +17,3 @@ typedef struct found_run {
     int64_t seed;
 } found_run;
 bool find_runs(found_run **list, int *count, arena *a, const char *name, const char *out, err *e);
-#endif

@@ -1,7 +1,6 @@
 /* What `loci run` does for other machines: hands a sweep to Slurm, is a task of one, takes runs
  * from holders that are dead. */
-#ifndef LOCI_TOOLS_LAUNCHING_H
-#define LOCI_TOOLS_LAUNCHING_H
+#pragma once
 
 #include "harness/supervise/supervision.h"
 #include "tools/cli.h"
@@ -55,5 +54,3 @@ bool launching_take_over(const launching_call *c, err *e);
 /* After a task's sweep that ended with `status`: counts stops without progress, and turns the one
  * that is too many into a failure. */
 int launching_task_end(const launching_options *o, const supervisor_result *r, int status);
-
-#endif

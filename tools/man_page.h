@@ -1,11 +1,8 @@
 /* Manual pages, from the same tables as the help: loci(1), and loci-VERB(1) of each verb. */
-#ifndef LOCI_TOOLS_MAN_PAGE_H
-#define LOCI_TOOLS_MAN_PAGE_H
+#pragma once
 
 #include "tools/cli.h"
 
 void man_page_verb(FILE *out, const verb *v);
 /* The program's own, which names those of its verbs; hidden ones are left out. */
 void man_page_program(FILE *out, const verb *const *verbs, int count);
-
-#endif

@@ -1,7 +1,6 @@
 /* What verbs that read results share: collect, open the database, name the experiment, say how its
  * variants are compared. */
-#ifndef LOCI_TOOLS_READING_H
-#define LOCI_TOOLS_READING_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "tools/cli.h"
@@ -51,5 +50,3 @@ typedef struct reading_choice {
 /* Lives as long as the arena. NULL and e: what was asked for is not there. */
 comparison *reading_compare(arena *a, store *s, const char *experiment, const reading_choice *how,
                             err *e);
-
-#endif

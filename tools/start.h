@@ -1,6 +1,5 @@
 /* What has to happen before OpenBLAS's constructor runs. */
-#ifndef LOCI_TOOLS_START_H
-#define LOCI_TOOLS_START_H
+#pragma once
 
 /* Starts the program again with OMP_NUM_THREADS=1 unless that is so; ends it with status 1 and one
  * line where `ulimit -v` leaves less than OpenBLAS needs. Does nothing the second time.
@@ -11,5 +10,3 @@
  * refused; hence before any constructor (ELF's preinit_array). Nothing is allocated and no stream
  * is used: the C library is loaded, but not all of it has been started. */
 void start_with_one_blas_thread(int argc, char **argv, char **env);
-
-#endif

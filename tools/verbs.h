@@ -1,6 +1,5 @@
 /* The verbs of `loci`, each in tools/cmd_<verb>.c (help, completion: tools/main.c). */
-#ifndef LOCI_TOOLS_VERBS_H
-#define LOCI_TOOLS_VERBS_H
+#pragma once
 
 #include "harness/spec/spec.h"
 #include "tools/cli.h"
@@ -10,5 +9,3 @@ extern const verb VERB_RUN, VERB_CHECK, VERB_STATUS, VERB_STOP, VERB_COMPARE, VE
     VERB_REPORT, VERB_PLOT, VERB_EVAL, VERB_GENERATE, VERB_IMPORT, VERB_RECALL, VERB_INSPECT,
     VERB_LAYERS, VERB_DATA, VERB_COLLECT, VERB_BENCH, VERB_VERSION, VERB_COMPLETION, VERB_HELP,
     VERB_WORKER;
-
-#endif

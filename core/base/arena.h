@@ -4,8 +4,7 @@
  * in its first step only. Everything pushed is 64-byte aligned and valid until the arena is reset
  * or rewound below it. Debug builds fill fresh memory with NaN bytes; ASan poisons what is given
  * back. Running out of memory here is fatal (CHECK): sizes are estimated before a run starts. */
-#ifndef LOCI_CORE_ARENA_H
-#define LOCI_CORE_ARENA_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -40,5 +39,3 @@ size_t arena_bytes(const arena *a);
 int64_t arena_maps(const arena *a);
 
 #define ARENA_NEW(a, type, count) ((type *)arena_push((a), (count), sizeof(type)))
-
-#endif

@@ -5,8 +5,7 @@
  *     `err` with one sentence: the place, what is wrong, what would be right; only tools/ prints
  * it; our own bugs (shapes, indices, states): CHECK prints place, expression and values, and
  * aborts; numerical events (a NaN loss): neither; they are recorded on the run. */
-#ifndef LOCI_CORE_BASE_H
-#define LOCI_CORE_BASE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,5 +65,3 @@ void base_free_text(char **text);
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-
-#endif

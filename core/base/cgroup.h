@@ -3,8 +3,7 @@
  * further down.
  *
  * root: "" (tests have a tree of their own). */
-#ifndef LOCI_CORE_CGROUP_H
-#define LOCI_CORE_CGROUP_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -20,5 +19,3 @@ int64_t cgroup_memory_room(const char *root);
  */
 #define CGROUP_KILLS_UNKNOWN INT64_MAX /* outside of any group */
 int64_t cgroup_oom_kills(const char *root);
-
-#endif

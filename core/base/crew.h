@@ -4,8 +4,7 @@
  *
  * Helpers wait awake for a moment after each work, since the next comes within microseconds, and
  * then sleep. */
-#ifndef LOCI_CORE_CREW_H
-#define LOCI_CORE_CREW_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -25,5 +24,3 @@ enum { CREW_PARTS = 1 << 15 };
 
 /* fn(arg, part) for all parts [0, parts), CREW_PARTS at most; returns when all are done. */
 void crew_run(crew_fn fn, void *arg, int parts);
-
-#endif

@@ -1,8 +1,7 @@
 /* Files: reading whole, mapping, replacing atomically, folders; and failpoints for the kill tests.
  *
  * Every failure is the outside world's: false (or NULL) and `e` with "path: what; what to do". */
-#ifndef LOCI_CORE_FILE_H
-#define LOCI_CORE_FILE_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "core/base/sha256.h"
@@ -96,5 +95,3 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
 /* A named point in the code. With LOCI_FAILPOINT="name:n" in the environment the process kills
  * itself (SIGKILL) at the n-th passing of that point, counted from 1; otherwise costs nothing. */
 void file_failpoint(const char *name);
-
-#endif

@@ -1,6 +1,5 @@
 /* The machine and the process: what a run records about where it ran, memory and clocks. */
-#ifndef LOCI_CORE_HOST_H
-#define LOCI_CORE_HOST_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -55,5 +54,3 @@ void host_watch_stops(void);
 double host_wall_s(void); /* seconds since 1970 */
 /* "2026-11-22T05:26:00Z" */
 void host_utc(char text[32], double wall_s);
-
-#endif

@@ -1,6 +1,5 @@
 /* What jansson lacks: files with our error messages, NaN as null. */
-#ifndef LOCI_CORE_JSON_H
-#define LOCI_CORE_JSON_H
+#pragma once
 
 #include <jansson.h>
 #include <stdio.h>
@@ -42,5 +41,3 @@ bool json_write(const char *path, const json_t *value, err *e);
 typedef void (*json_difference)(void *user, const char *path, const char *x, const char *y);
 void json_differences(const json_t *x, const json_t *y, const char *path, json_difference f,
                       void *user);
-
-#endif

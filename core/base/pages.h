@@ -1,7 +1,6 @@
 /* Large pages: where a step walks through megabytes, every fourth kilobyte would need its address
  * looked up. */
-#ifndef LOCI_CORE_PAGES_H
-#define LOCI_CORE_PAGES_H
+#pragma once
 
 #include <stddef.h>
 
@@ -14,5 +13,3 @@ size_t pages_round(size_t bytes);
 /* Asks the kernel for large pages there; mappings that are too small for them stay as they are, and
  * so does all memory where the machine has none. */
 void pages_ask(void *memory, size_t bytes);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A number is a pure function of (seed, place, index): no generator is ever advanced, so a resumed
  * run, another order of rows and another number of threads draw the same numbers. */
-#ifndef LOCI_CORE_RNG_H
-#define LOCI_CORE_RNG_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -36,5 +35,3 @@ void rng_fill_normal(double *out, int64_t n, rng_key key);
 
 /* order[i] becomes a uniformly random permutation of 0..n-1 (Fisher-Yates). */
 void rng_permutation(int64_t *order, int64_t n, rng_key key);
-
-#endif

@@ -1,7 +1,6 @@
 /* SHA-256 (FIPS 180-4): identities of runs, checksums of files. The work is libnettle's, which
  * takes the processor's instructions for it where there are any; sha256_init(&s) is its own. */
-#ifndef LOCI_CORE_SHA256_H
-#define LOCI_CORE_SHA256_H
+#pragma once
 
 #include <nettle/sha2.h>
 
@@ -17,5 +16,3 @@ void sha256_add(sha256 *s, const void *data, size_t bytes);
 void sha256_final_hex(sha256 *s, char hex[SHA256_HEX]);
 
 void sha256_hex(char hex[SHA256_HEX], const void *data, size_t bytes);
-
-#endif

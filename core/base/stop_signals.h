@@ -1,7 +1,6 @@
 /* The signals that ask long work to save itself and end: SIGINT, SIGTERM, and SIGHUP (a terminal
  * that was closed) unless it is ignored (nohup). */
-#ifndef LOCI_CORE_STOP_SIGNALS_H
-#define LOCI_CORE_STOP_SIGNALS_H
+#pragma once
 
 #include <signal.h>
 #include <stdbool.h>
@@ -15,5 +14,3 @@ void stop_signals_catch(void (*handler)(int number));
 /* Adds them to the set. */
 void stop_signals_add(sigset_t *set);
 bool stop_signals_has(int number);
-
-#endif

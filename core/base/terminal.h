@@ -1,6 +1,5 @@
 /* Text on a terminal: how much room there is, and what a text takes of it. */
-#ifndef LOCI_CORE_TERMINAL_H
-#define LOCI_CORE_TERMINAL_H
+#pragma once
 
 #include <stdio.h>
 
@@ -33,5 +32,3 @@ typedef struct terminal_prose {
 } terminal_prose;
 FILE *terminal_prose_begin(terminal_prose *p, FILE *out);
 void terminal_prose_end(terminal_prose *p);
-
-#endif

@@ -3,8 +3,7 @@
  * lines, set titles or answer in the user's place. So all of stdout and stderr goes through one
  * guard, which shows such characters instead of passing them on; the program's own sequences are
  * sent past it. */
-#ifndef LOCI_CORE_TERMINAL_GUARD_H
-#define LOCI_CORE_TERMINAL_GUARD_H
+#pragma once
 
 #include <stdio.h>
 
@@ -18,5 +17,3 @@ void terminal_control(FILE *out, const char *sequence);
 
 /* The descriptor behind a stream, guarded or not; -1: none. */
 int terminal_file(FILE *out);
-
-#endif

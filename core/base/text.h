@@ -1,6 +1,5 @@
 /* Text: how it ends, numbers as text, text that is printed into memory. */
-#ifndef LOCI_CORE_BASE_TEXT_H
-#define LOCI_CORE_BASE_TEXT_H
+#pragma once
 
 #include <stdio.h>
 
@@ -22,5 +21,3 @@ typedef struct text_memory {
 FILE *text_begin(text_memory *m);
 char *text_end(text_memory *m);
 const char *text_end_in(text_memory *m, arena *a);
-
-#endif

@@ -1,6 +1,5 @@
 /* The pointwise functions behind op_activation, op_glu and op_activation_linear. */
-#ifndef LOCI_CORE_ACTIVATION_H
-#define LOCI_CORE_ACTIVATION_H
+#pragma once
 
 #include "core/ops/ops.h"
 
@@ -9,5 +8,3 @@ void activation_value(real *y, const real *x, int64_t n, activation kind);
 
 /* value = f(x), slope = f'(x). At a kink the slope is that of the left side. */
 void activation_value_slope(real *value, real *slope, const real *x, int64_t n, activation kind);
-
-#endif

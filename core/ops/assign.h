@@ -2,8 +2,7 @@
  * of scores, given that the experts' loads differ by at most one token (BASE layers, Lewis et al.
  * 2021, arXiv:2103.16716, sec. 3.1). With T tokens and N experts every expert takes floor(T / N)
  * tokens, and T mod N experts take one more. */
-#ifndef LOCI_CORE_ASSIGN_H
-#define LOCI_CORE_ASSIGN_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -20,5 +19,3 @@ double assign_auction(int32_t *expert, const real *scores, int64_t tokens, int64
 
 /* Sum of the chosen scores. */
 double assign_total(const int32_t *expert, const real *scores, int64_t tokens, int64_t experts);
-
-#endif

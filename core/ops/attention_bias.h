@@ -1,6 +1,5 @@
 /* What attention adds to its scores by distance: a learned T5 table or ALiBi's slopes. */
-#ifndef LOCI_CORE_ATTENTION_BIAS_H
-#define LOCI_CORE_ATTENTION_BIAS_H
+#pragma once
 
 #include "core/ops/ops.h"
 
@@ -30,5 +29,3 @@ double attention_bias_slope(int64_t head, int64_t heads);
 /* dtable [buckets, heads] += a gradient by offset, laid out as above. */
 void attention_bias_backward(real *dtable, const attention_bias *gradient,
                              const attention_shape *s);
-
-#endif

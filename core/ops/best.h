@@ -1,6 +1,5 @@
 /* The best few of many: a heap whose root is the worst of those kept. */
-#ifndef LOCI_CORE_BEST_H
-#define LOCI_CORE_BEST_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -25,5 +24,3 @@ static inline void best_offer(candidate *heap, int64_t *n, int64_t count, candid
     if (*n == count && !best_worse(heap[0], x)) return;
     best_insert(heap, n, count, x);
 }
-
-#endif

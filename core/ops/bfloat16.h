@@ -1,6 +1,5 @@
 /* bfloat16: the upper half of a float, 8 bits of precision. */
-#ifndef LOCI_CORE_BFLOAT16_H
-#define LOCI_CORE_BFLOAT16_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -24,5 +23,3 @@ static inline float bfloat16_value(uint32_t half)
     memcpy(&x, &bits, sizeof x);
     return x;
 }
-
-#endif

@@ -4,8 +4,7 @@
  * Matrices are row-major; the stride of a matrix is the distance between its rows in elements, so
  * that a part of a wider matrix is an operand like any other. The process runs with
  * OMP_NUM_THREADS=1: threads belong to lanes, and the bits of a product do not depend on them. */
-#ifndef LOCI_CORE_BLAS_H
-#define LOCI_CORE_BLAS_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "core/ops/gemm.h"
@@ -36,5 +35,3 @@ double blas_flops(void);
 /* The processor core whose kernels the library chose: recorded with a run. Lives as long as the
  * process. */
 const char *blas_core(void);
-
-#endif

@@ -11,8 +11,7 @@
  * s begins as beta c, or as 0 where beta is 0; a is multiplied by alpha before all else. k is
  * filled up with zeros to whole pairs, or 32s; results and operands of the two bfloat16 chains that
  * are below 2^-126 count as zero, as they do for those instructions. */
-#ifndef LOCI_CORE_GEMM_H
-#define LOCI_CORE_GEMM_H
+#pragma once
 
 #include "core/ops/gemm_kernel.h"
 
@@ -45,5 +44,3 @@ void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t s
 void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
                      int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
                      float beta, float *c, int64_t stride_c);
-
-#endif

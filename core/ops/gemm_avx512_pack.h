@@ -1,6 +1,5 @@
 /* Packing for the kernels of AVX-512 and AMX. */
-#ifndef LOCI_CORE_GEMM_AVX512_PACK_H
-#define LOCI_CORE_GEMM_AVX512_PACK_H
+#pragma once
 
 #include "core/ops/gemm_form.h"
 
@@ -15,5 +14,3 @@ void gemm_avx512_pack_a(gemm_form form, float *panel, bool transposed, int64_t u
 /* [rows][GEMM_STRIDE] always, of pairs, filled up to `units`, a multiple of 16, with zeros. */
 void gemm_avx512_pack_rows(float *panel, bool transposed, int64_t units, int64_t rows, int64_t k,
                            float alpha, const float *a, int64_t stride);
-
-#endif

@@ -1,6 +1,5 @@
 /* Vectors that the kernels of AVX-512 and AMX are made of, inlined where a form is constant. */
-#ifndef LOCI_CORE_GEMM_AVX512_VECTOR_H
-#define LOCI_CORE_GEMM_AVX512_VECTOR_H
+#pragma once
 
 #include "core/ops/gemm_form.h"
 
@@ -143,5 +142,3 @@ INLINE void turned(gemm_form form, __m512 r[16], int64_t count, int64_t left, co
     }
     transpose16(r);
 }
-
-#endif

@@ -3,8 +3,7 @@
  * A kernel serves one chain with one instruction set. b is packed into panels of `columns` columns
  * (zeros beyond the last), a into one panel of at most `rows` rows; `tile` multiplies one by one. A
  * unit is 32 bits of a packed panel: a float, or two bfloat16. */
-#ifndef LOCI_CORE_GEMM_KERNEL_H
-#define LOCI_CORE_GEMM_KERNEL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ static inline int64_t gemm_units(const gemm_kernel *g, int64_t k)
 {
     return (k + g->whole - 1) / g->whole * g->whole / g->depth;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* The kernels, one file per instruction set: see gemm_kernel.h. */
-#ifndef LOCI_CORE_GEMM_KERNELS_H
-#define LOCI_CORE_GEMM_KERNELS_H
+#pragma once
 
 #include "core/ops/gemm_kernel.h"
 
@@ -12,6 +11,4 @@ extern const gemm_kernel GEMM_PLAIN_FLOAT32, GEMM_PLAIN_BFLOAT16, GEMM_PLAIN_TIL
 extern const gemm_kernel GEMM_AVX512_FLOAT32, GEMM_AVX512_BFLOAT16, GEMM_AVX512_ROUNDED;
 /* gemm_amx.c */
 extern const gemm_kernel GEMM_AMX_TILES;
-#endif
-
 #endif

@@ -4,8 +4,7 @@
  * (see tape.h). Ops are few and coarse. `[..., width]` means any leading axes, taken together as
  * rows. Weights are [out, in], as PyTorch stores them. A NULL bias, gain or mask is allowed where
  * said. Outputs never alias inputs, except in ops whose name ends in `_inplace` and in views. */
-#ifndef LOCI_CORE_OPS_H
-#define LOCI_CORE_OPS_H
+#pragma once
 
 #include "core/base/rng.h"
 #include "core/ops/row_grads.h"
@@ -210,5 +209,3 @@ tensor *op_rotary_inplace(tape *t, tensor *x, const rotary_shape *shape);
  * Returns y [rows, time, h]; *h_last, *c_last [rows, h]. */
 tensor *op_lstm(tape *t, tensor *gates_x, tensor *w_hh, tensor *h0, tensor *c0, tensor **h_last,
                 tensor **c_last);
-
-#endif

@@ -2,8 +2,7 @@
  * that are themselves differentiable, so that the outer gradient flows through an inner gradient
  * step (Clark et al. 2022, arXiv:2212.02475). core/ops/op_attention_step.c,
  * core/ops/op_running_step.c, core/ops/op_inner_gradient.c */
-#ifndef LOCI_CORE_OPS_FAST_H
-#define LOCI_CORE_OPS_FAST_H
+#pragma once
 
 #include "core/ops/tape.h"
 
@@ -46,5 +45,3 @@ tensor *op_layernorm_gradient(tape *t, tensor *x, tensor *du, real eps);
 /* The gradient of relu(x)^2 with respect to x, given dy, as a differentiable value: 2 relu(x) dy.
  */
 tensor *op_relu2_gradient(tape *t, tensor *x, tensor *dy);
-
-#endif

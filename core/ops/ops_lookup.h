@@ -1,7 +1,6 @@
 /* Few of many stored entries: those that each query finds best (core/ops/op_lookup.c), or those
  * that a router picks for all queries of a row (core/ops/op_route.c). */
-#ifndef LOCI_CORE_OPS_LOOKUP_H
-#define LOCI_CORE_OPS_LOOKUP_H
+#pragma once
 
 #include "core/base/rng.h"
 #include "core/ops/tape.h"
@@ -61,5 +60,3 @@ route_picks op_route(tape *t, tensor *router, const lookup_store *store, const r
  * Weights are 1. */
 route_picks op_route_random(tape *t, const lookup_store *store, int64_t rows, int64_t picks,
                             rng_key key);
-
-#endif

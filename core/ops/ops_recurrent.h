@@ -1,7 +1,6 @@
 /* Ops for layers that carry a matrix from position to position and change it by each. What is
  * carried is a tensor like any other: gradients flow through it. */
-#ifndef LOCI_CORE_OPS_RECURRENT_H
-#define LOCI_CORE_OPS_RECURRENT_H
+#pragma once
 
 #include "core/ops/ops.h"
 
@@ -84,5 +83,3 @@ tensor *op_ttt(tape *t, const ttt_rule *in, tensor **last, tensor **last_sum);
 
 /* Multiply-adds of the forward pass per position and number of a head's output, over a block. */
 double op_ttt_products(int64_t dim, int64_t hidden, int64_t chunk, int64_t block);
-
-#endif

@@ -1,7 +1,6 @@
 /* Gradients of single rows of a table, in the order in which they come: what a table costs that few
  * tokens touch. A row may come several times; row_sums adds them up. */
-#ifndef LOCI_CORE_ROW_GRADS_H
-#define LOCI_CORE_ROW_GRADS_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -30,5 +29,3 @@ typedef struct row_sums {
 void row_sums_deinit(row_sums *s);
 /* Adds in the order in which they came: bits depend on nothing else. */
 void row_sums_of(row_sums *s, const row_grads *g);
-
-#endif

@@ -1,6 +1,5 @@
 /* One row of a softmax, for the ops that contain one. */
-#ifndef LOCI_CORE_SOFTMAX_H
-#define LOCI_CORE_SOFTMAX_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -10,5 +9,3 @@ real softmax_row(real *restrict p, const real *restrict x, int64_t n);
 
 /* log(sum(exp(x))) */
 real softmax_logsumexp(const real *restrict x, int64_t n);
-
-#endif

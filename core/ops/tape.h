@@ -9,8 +9,7 @@
  * the gradients of their inputs. A gradient buffer is made when something first flows into it, and
  * goes back to a pool as soon as the op that produced the tensor has used it, so that the backward
  * pass needs memory for a few tensors rather than for all. */
-#ifndef LOCI_CORE_TAPE_H
-#define LOCI_CORE_TAPE_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "core/ops/gemm.h"
@@ -127,5 +126,3 @@ int tape_times(const tape *t, op_time *times, int capacity); /* returns how many
 /* Ops call this pair around their forward work (cheap when profiling is off). */
 double tape_clock(const tape *t);
 void tape_charge(tape *t, const op_class *op, double since);
-
-#endif

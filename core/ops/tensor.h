@@ -1,6 +1,5 @@
 /* A tensor is memory with a shape; it never owns it. Tensors are made by a tape (tape.h). */
-#ifndef LOCI_CORE_TENSOR_H
-#define LOCI_CORE_TENSOR_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -20,5 +19,3 @@ int64_t tensor_count(const tensor *x); /* number of elements */
 int64_t tensor_width(const tensor *x); /* size of the last axis */
 int64_t tensor_rows(const tensor *x);  /* product of all axes but the last */
 bool tensor_same_shape(const tensor *a, const tensor *b);
-
-#endif

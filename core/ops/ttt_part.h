@@ -19,8 +19,7 @@
  *   H = f(U1), U1 of the step on (Q, K, dZ1);                U of the step on (H, X, dZ)
  *
  * with f the gelu by its tanh formula, whose second derivative stands in the second order. */
-#ifndef LOCI_CORE_TTT_PART_H
-#define LOCI_CORE_TTT_PART_H
+#pragma once
 
 #include "core/ops/ttt_step.h"
 
@@ -72,5 +71,3 @@ void ttt_part_forward(ttt_work *w, const ttt_sizes *n, const ttt_part *p, real *
  * gradients; w->dw and w->dsum hold W^ and M^, and in the end dW and dM. */
 void ttt_part_backward(ttt_work *w, const ttt_sizes *n, const ttt_part *p, const real *start,
                        real *sum, real eps);
-
-#endif

@@ -14,8 +14,7 @@
  *   D = - A^T R + lr (K M^ + m^)                                              the gradient of dZ
  *   dQ = dU W^T - R M^T + T K;  dK = T^T Q + lr (dZ M^^T)
  *   dW = Q^T dU;  dM = M^ - Q^T R */
-#ifndef LOCI_CORE_TTT_STEP_H
-#define LOCI_CORE_TTT_STEP_H
+#pragma once
 
 #include "core/ops/blas.h"
 #include "core/ops/tape.h"
@@ -59,5 +58,3 @@ void ttt_step_backward(const ttt_step *s, const real *du, const real *m, const r
 void ttt_step_keys(const ttt_step *s);
 /* dw += Q^T dU; dsum (where the chunk has earlier positions: `goes_on`) -= Q^T R. */
 void ttt_step_weights(const ttt_step *s, const real *du, real *dw, real *dsum, bool goes_on);
-
-#endif

@@ -1,6 +1,5 @@
 /* Loops over arrays that several ops share; each vectorises. Buffers do not overlap. */
-#ifndef LOCI_CORE_VEC_H
-#define LOCI_CORE_VEC_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -141,5 +140,3 @@ static inline real vec_max(const real *restrict x, int64_t n)
 /* sum [width] += the rows of x [rows, width]. Adds runs of 16 rows first, so that rounding errors
  * grow with rows / 16 + 16 and not with rows. */
 void vec_add_columns(real *restrict sum, const real *restrict x, int64_t rows, int64_t width);
-
-#endif

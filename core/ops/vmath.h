@@ -5,8 +5,7 @@
  * units in the last place at most (tests/core/test_vmath.c measures them). NaN gives NaN,
  * infinities give the limits, results below 2^-126 are flushed to zero. In double: the C library.
  */
-#ifndef LOCI_CORE_VMATH_H
-#define LOCI_CORE_VMATH_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -168,7 +167,5 @@ static inline float vm_normal(float x, float *density)
     *density = VM_INV_SQRT_2PI * e;
     return x > 0 ? 1 - tail : tail;
 }
-
-#endif
 
 #endif

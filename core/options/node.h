@@ -4,8 +4,7 @@
  * scalar has no type of its own here. Aliases and `<<` merges are resolved while loading; duplicate
  * keys, cycles and trees beyond the limits (depth 64, 1,000,000 nodes) are errors with a place.
  * Nodes live in an arena and as long as it. */
-#ifndef LOCI_CORE_NODE_H
-#define LOCI_CORE_NODE_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -64,5 +63,3 @@ char *node_json(arena *a, const node *n, bool sorted);
 
 /* err_set with "file:line:col: path: " in front; false. */
 bool node_err(err *e, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-#endif

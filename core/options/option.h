@@ -11,8 +11,7 @@
  *          .choices = "relu|gelu|silu", .help = "nonlinearity"},
  *         {0}};
  */
-#ifndef LOCI_CORE_OPTION_H
-#define LOCI_CORE_OPTION_H
+#pragma once
 
 #include <stdio.h>
 
@@ -45,5 +44,3 @@ node *options_changed(arena *a, const void *options, const option *table);
 
 /* Prints name, type, default, range and help, one line per option. */
 void options_print(FILE *out, const option *table);
-
-#endif

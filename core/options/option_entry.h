@@ -1,6 +1,5 @@
 /* An entry of an option table (option.h says how tables are used), and the value it names. */
-#ifndef LOCI_CORE_OPTION_ENTRY_H
-#define LOCI_CORE_OPTION_ENTRY_H
+#pragma once
 
 #include "core/options/node.h"
 
@@ -37,5 +36,3 @@ const void *option_field(const void *options, const option *o);
 
 /* Index of `text` in "a|b|c", or -1. */
 int64_t option_choice(const char *choices, const char *text);
-
-#endif

@@ -7,8 +7,7 @@
  *            | name>number             a number above it, or above that of another; none is none
  *
  * as in "positions=t5" or "memory>0 or memory=none and window>1". */
-#ifndef LOCI_CORE_OPTION_NEEDS_H
-#define LOCI_CORE_OPTION_NEEDS_H
+#pragma once
 
 #include "core/options/option_entry.h"
 
@@ -19,5 +18,3 @@ bool option_needs_met(const void *options, const option *table, const option *o,
 
 /* The condition as help and messages say it, "positions: t5"; "" for none. */
 const char *option_needs_text(arena *a, const option *o);
-
-#endif

@@ -1,6 +1,5 @@
 /* What options read from and say about texts: numbers, and the name that was probably meant. */
-#ifndef LOCI_CORE_OPTION_TEXT_H
-#define LOCI_CORE_OPTION_TEXT_H
+#pragma once
 
 #include "core/options/node.h"
 
@@ -14,5 +13,3 @@ const char *option_nearest(const char *name, int n, const char *const *known);
 /* For owners of maps whose keys are not a table: fails with "unknown key '...' (did you mean
  * '...'?)" at key i of `map`. */
 bool option_unknown(err *e, const node *map, int i, int n, const char *const *known);
-
-#endif

@@ -1,7 +1,6 @@
 /* Adafactor's update of one piece (Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4): see
  * optim.h. */
-#ifndef LOCI_CORE_ADAFACTOR_H
-#define LOCI_CORE_ADAFACTOR_H
+#pragma once
 
 #include "core/train/params.h"
 
@@ -26,5 +25,3 @@ typedef struct adafactor_step {
  * all zero. */
 void adafactor_update(real *x, real *state, const real *g, adafactor_shape s, double scale,
                       const adafactor_step *how);
-
-#endif

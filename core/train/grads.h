@@ -1,6 +1,5 @@
 /* Adding gradients: what the tree of lanes.h is made of, within a process and over ranks. */
-#ifndef LOCI_CORE_GRADS_H
-#define LOCI_CORE_GRADS_H
+#pragma once
 
 #include "core/train/params.h"
 
@@ -12,5 +11,3 @@ void grads_add(const params *p, real *a, const bool *a_has, const real *b, const
 
 /* a has what either has. */
 void grads_mark(const params *p, bool *a_has, const bool *b_has);
-
-#endif

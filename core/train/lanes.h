@@ -15,8 +15,7 @@
  *
  * Piece i of `has` (see params.h) says whether a lane gave that piece any gradient; a sum has it if
  * either part does, and a piece that neither has is never read. */
-#ifndef LOCI_CORE_LANES_H
-#define LOCI_CORE_LANES_H
+#pragma once
 
 #include "core/train/params.h"
 #include "core/train/ranks.h"
@@ -50,5 +49,3 @@ void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n);
 int lanes_threads(const lanes *l); /* 1 if l is NULL */
 /* Bytes of gradient vectors touched so far. */
 size_t lanes_bytes(const lanes *l);
-
-#endif

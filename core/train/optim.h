@@ -27,8 +27,7 @@
  * parameters, moments and decay. DIFFERS: adafactor treats each piece (expert) as a parameter of
  * its own, so rms(p), rms(u), R and C are a piece's; of three or more axes the last two are
  * factored. */
-#ifndef LOCI_CORE_OPTIM_H
-#define LOCI_CORE_OPTIM_H
+#pragma once
 
 #include "core/options/option.h"
 #include "core/train/lanes.h"
@@ -108,5 +107,3 @@ typedef struct optim_view {
 } optim_view;
 int optim_views(optim *m, optim_view *views, int capacity);
 bool optim_loaded(optim *m, err *e);
-
-#endif

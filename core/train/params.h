@@ -3,8 +3,7 @@
  * Values, moments and each lane's gradients are separate flat vectors of `params.total` elements in
  * the same order, so optimisers, checkpoints and the reduction tree see one array. Each parameter
  * begins at a multiple of 16 elements; the gap is zero and stays zero. */
-#ifndef LOCI_CORE_PARAMS_H
-#define LOCI_CORE_PARAMS_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "core/ops/row_grads.h"
@@ -97,5 +96,3 @@ typedef struct grads {
      * any other. */
     row_grads *rows;
 } grads;
-
-#endif

@@ -5,8 +5,7 @@
  * plus right, then sends the sum back. A rank so sends and receives 2 (R - 1) / R vectors, which is
  * the least that any way of adding needs, and for any R. (MPI_Allreduce adds in an order of its
  * own: other bits.) Pieces that no rank has are left out. */
-#ifndef LOCI_CORE_RANK_SUM_H
-#define LOCI_CORE_RANK_SUM_H
+#pragma once
 
 #include "core/train/params.h"
 #include "core/train/ranks.h"
@@ -23,5 +22,3 @@ bool rank_sum_add(rank_sum *s, grads *g, int summands, err *e);
 
 /* Bytes of what is received and not yet added. */
 size_t rank_sum_bytes(const rank_sum *s);
-
-#endif

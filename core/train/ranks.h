@@ -7,8 +7,7 @@
  * A rank whose process is gone breaks the group: whatever is under way fails, and so does all that
  * follows (ranks_whole). Whether that is noticed is up to MPI and to what started the processes;
  * mpirun ends all of them. */
-#ifndef LOCI_CORE_RANKS_H
-#define LOCI_CORE_RANKS_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -53,5 +52,3 @@ typedef struct rank_lanes {
 rank_lanes ranks_lanes(const rank_group *r, int rank, int64_t lanes);
 /* How many that is at most, of so many ranks: a power of two. */
 int64_t ranks_node(int ranks, int64_t lanes);
-
-#endif

@@ -12,8 +12,7 @@
  * unaligned: use safetensors_copy. The writer puts "format": "pt" into the metadata, pads the
  * header so that the data starts at a multiple of 64 bytes, and orders arrays by the size of their
  * elements (largest first), then by name, so that each is aligned to its own element. */
-#ifndef LOCI_CORE_SAFETENSORS_H
-#define LOCI_CORE_SAFETENSORS_H
+#pragma once
 
 #include "core/base/base.h"
 #include "core/base/sha256.h"
@@ -100,5 +99,3 @@ typedef struct st_text {
  * data. */
 bool safetensors_save(const char *path, const st_entry *entries, int count, const st_text *metadata,
                       int texts, char hex[SHA256_HEX], err *e);
-
-#endif

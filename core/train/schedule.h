@@ -7,8 +7,7 @@
  *     cosine        min + (1 - min) (1 + cos(pi f)) / 2
  *     inverse_sqrt  max(min, sqrt(max(warmup, 1) / (step + 1)))
  */
-#ifndef LOCI_CORE_SCHEDULE_H
-#define LOCI_CORE_SCHEDULE_H
+#pragma once
 
 #include "core/options/option.h"
 
@@ -30,5 +29,3 @@ void schedule_settle(schedule_options *s);
 
 /* step from 0; steps = length of the run. */
 double schedule_factor(const schedule_options *s, int64_t step, int64_t steps);
-
-#endif

@@ -7,8 +7,7 @@
  * carries what nobody uses: the failure of recurrent models that goes unseen in their loss
  * (Hutchins et al. 2022, arXiv:2203.07852, sec. 4.4). Everything else goes on as it was, later
  * layers' states included, which then see other inputs. */
-#ifndef LOCI_HARNESS_CLEARED_H
-#define LOCI_HARNESS_CLEARED_H
+#pragma once
 
 #include "harness/evaluate/evaluate.h"
 
@@ -16,5 +15,3 @@
  * carried; NULL where the model learns while it reads, nothing was asked for, or the task was
  * stopped. Decref it. */
 bool cleared_measure(json_t **out, const eval_task *task, err *e);
-
-#endif

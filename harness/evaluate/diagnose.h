@@ -1,6 +1,5 @@
 /* An evaluation with all that is told of a model beside its losses. */
-#ifndef LOCI_HARNESS_DIAGNOSE_H
-#define LOCI_HARNESS_DIAGNOSE_H
+#pragma once
 
 #include "harness/evaluate/evaluate.h"
 
@@ -9,5 +8,3 @@
  * (cleared.h) if states are to be cleared, with `sample` (sample.h) where one is wanted and the
  * corpus has text. r->stopped also where it was stopped meanwhile. */
 bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bool clear, err *e);
-
-#endif

@@ -10,8 +10,7 @@
  * of the gradients of minibatches of the training split, m the mean over parameters (tensors) of
  * the mean of s. Both terms use p before the step. Each row of an evaluation has a copy of its own,
  * which starts from p0 where a document begins, or goes on from document to document. */
-#ifndef LOCI_HARNESS_DYNAMIC_H
-#define LOCI_HARNESS_DYNAMIC_H
+#pragma once
 
 #include <signal.h>
 
@@ -109,5 +108,3 @@ real *dynamic_learner_row_values(dynamic_row *r);
  * here. */
 void dynamic_learner_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call,
                               bool begins);
-
-#endif

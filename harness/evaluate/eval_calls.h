@@ -1,7 +1,6 @@
 /* The text of an evaluation, a few calls at a time: what `rows` parallel rows read next, with the
  * weight taken of what lies behind the limit. */
-#ifndef LOCI_HARNESS_EVAL_CALLS_H
-#define LOCI_HARNESS_EVAL_CALLS_H
+#pragma once
 
 #include "data/stream.h"
 
@@ -35,5 +34,3 @@ void eval_calls_close(eval_calls *c);
 
 /* Reads the next calls; count is 0 behind the last. False and e if a file cannot be read. */
 bool eval_calls_next(eval_calls *c, err *e);
-
-#endif

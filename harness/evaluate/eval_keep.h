@@ -9,8 +9,7 @@
  * PATH is FOLDER/part-ID with the identity of the evaluation (evaluate.h). What does not fit, or
  * cannot be read, is not gone on from: the evaluation begins at its beginning. Inside of
  * evaluate.c, but for what the folder's owner says and removes. */
-#ifndef LOCI_HARNESS_EVAL_KEEP_H
-#define LOCI_HARNESS_EVAL_KEEP_H
+#pragma once
 
 #include "core/base/file.h"
 #include "harness/evaluate/eval_pass_parts.h"
@@ -26,5 +25,3 @@ bool eval_keep_load(eval_pass *p, bool *complete);
 /* Between two calls, or at the end. Only a folder that is no longer ours is an error: without a
  * kept part the evaluation is as good. */
 bool eval_keep_save(eval_pass *p, bool complete, err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* The pass over the text: rows in lanes, lanes on threads, and every token's loss on its document's
  * sum. Inside of evaluate.c. */
-#ifndef LOCI_HARNESS_EVAL_PASS_H
-#define LOCI_HARNESS_EVAL_PASS_H
+#pragma once
 
 #include "harness/evaluate/eval_pass_parts.h"
 
@@ -12,5 +11,3 @@ void eval_pass_close(eval_pass *p);
 bool eval_pass_resume(eval_pass *p, err *e);
 /* Reads it all, or until the task is stopped. */
 bool eval_pass_run(eval_pass *p, err *e);
-
-#endif

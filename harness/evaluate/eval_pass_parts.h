@@ -1,6 +1,5 @@
 /* What a pass over the text holds: for eval_pass.c, and for what is kept of it (eval_keep.h). */
-#ifndef LOCI_HARNESS_EVAL_PASS_PARTS_H
-#define LOCI_HARNESS_EVAL_PASS_PARTS_H
+#pragma once
 
 #include "core/base/crew.h"
 #include "harness/evaluate/eval_calls.h"
@@ -40,5 +39,3 @@ typedef struct eval_pass {
     double began, before, kept_at; /* monotonic; seconds of sittings before this one; last saved */
     bool complete;                 /* it was read to its end in a sitting before */
 } eval_pass;
-
-#endif

@@ -3,8 +3,7 @@
  * Shared is what nobody looks on at and nothing is learned in. Every round, of the calls that are
  * read together, rank 0 says what comes next. What is shared is not kept on the way (eval_keep.h).
  * Inside of evaluate.c, whose evaluate_help is what the others do. */
-#ifndef LOCI_HARNESS_EVAL_RANKS_H
-#define LOCI_HARNESS_EVAL_RANKS_H
+#pragma once
 
 #include "harness/evaluate/eval_pass_parts.h"
 #include "harness/evaluate/rank_calls.h"
@@ -25,5 +24,3 @@ void eval_ranks_task(eval_task *task, eval_options *options, eval_forget *forget
                      const rank_request *q);
 /* The pass of it, which is open, is shared. */
 void eval_ranks_join(eval_pass *p);
-
-#endif

@@ -1,7 +1,6 @@
 /* An evaluation as it is asked for, what comes out, and who may look on: the words of evaluate.h.
  */
-#ifndef LOCI_HARNESS_EVAL_TASK_H
-#define LOCI_HARNESS_EVAL_TASK_H
+#pragma once
 
 #include <signal.h>
 
@@ -130,5 +129,3 @@ typedef struct eval_task {
     const eval_forget *forget;      /* may be NULL; not with a model that learns */
     const dynamic_learner *learner; /* evaluate() makes it where the options want one; NULL */
 } eval_task;
-
-#endif

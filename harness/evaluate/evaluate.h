@@ -13,8 +13,7 @@
  * helped inside of its products once one document alone is left. Sums are kept per document, in
  * double, in the order of the text: they do not depend on the number of threads. Memory does not
  * grow with the documents' length. */
-#ifndef LOCI_HARNESS_EVALUATE_H
-#define LOCI_HARNESS_EVALUATE_H
+#pragma once
 
 #include "harness/evaluate/eval_task.h"
 #include "harness/evaluate/rank_calls.h"
@@ -49,5 +48,3 @@ json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, 
 /* Derived figures; NaN where they do not apply. */
 double eval_record_bits_per_byte(double nats, int64_t bytes);
 double eval_record_perplexity(double nats, int64_t units);
-
-#endif

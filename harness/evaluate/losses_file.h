@@ -1,7 +1,6 @@
 /* The loss of every token of an evaluation, f32 in nats, in the order of the text: written in place
  * as rows get there, read back by offset, kept under its name or forgotten. */
-#ifndef LOCI_HARNESS_LOSSES_FILE_H
-#define LOCI_HARNESS_LOSSES_FILE_H
+#pragma once
 
 #include "core/base/file.h"
 
@@ -23,5 +22,3 @@ bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t tok
 /* keep: under its name, replacing what is there, atomically. Without a file: nothing to do. A part
  * without a path stays where it is. */
 bool losses_file_close(losses_file *f, bool keep, err *e);
-
-#endif

@@ -1,8 +1,7 @@
 /* What rank 0 asks of the others. It alone goes through a run, as one process does; where a step
  * takes all of them, it says which, and the others do their part of it (train/rank_help.h,
  * run/worker_help.h). */
-#ifndef LOCI_HARNESS_RANK_CALLS_H
-#define LOCI_HARNESS_RANK_CALLS_H
+#pragma once
 
 #include "core/base/file.h"
 #include "core/train/ranks.h"
@@ -32,5 +31,3 @@ bool rank_calls_hear(rank_group *r, rank_request *q, err *e);
 
 /* A path that belongs to it: rank 0's, to all [FILE_PATH_BYTES]. */
 bool rank_calls_path(rank_group *r, char *path, err *e);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A watch over an evaluation that counts right answers: open, evaluate with recall_watch, look at
  * the scores, close. The task's own watch, if any, goes on watching; losses stay as they are. */
-#ifndef LOCI_HARNESS_RECALL_H
-#define LOCI_HARNESS_RECALL_H
+#pragma once
 
 #include "harness/evaluate/evaluate.h"
 
@@ -30,5 +29,3 @@ void recall_close(recall *r); /* NULL is fine */
 /* Evaluates the task's split and fills scores by increasing distance;
  * returns how many, -1 and e if the corpus asks for nothing or cannot be read. */
 int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *e);
-
-#endif

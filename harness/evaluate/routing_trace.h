@@ -7,8 +7,7 @@
  * 64 of them, about 8,192 in all. Layers tell through the tap LAYER_TAP_EXPERT (layers/layer.h); a
  * token with several choices has changed if any of them has, or their order. What the last
  * evaluation saw is part of a run's checkpoint, so that a continued run logs the same. */
-#ifndef LOCI_HARNESS_ROUTING_TRACE_H
-#define LOCI_HARNESS_ROUTING_TRACE_H
+#pragma once
 
 #include "harness/evaluate/evaluate.h"
 
@@ -35,5 +34,3 @@ enum { ROUTING_LAYERS = 256 }; /* the first so many that route are traced */
 int routing_trace_views(routing_trace *r, int64_t *tokens, routing_view views[ROUTING_LAYERS]);
 /* Puts one layer's array back. */
 void routing_trace_restore(routing_trace *r, int64_t tokens, const routing_view *view);
-
-#endif

@@ -12,8 +12,7 @@
  *
  * The sums are over losses per token as a file holds them: rounded to 24 bits each, in the order of
  * the text. They need the corpus and that file, not the model. */
-#ifndef LOCI_HARNESS_SLICES_H
-#define LOCI_HARNESS_SLICES_H
+#pragma once
 
 #include "core/base/json.h"
 #include "data/corpus.h"
@@ -66,5 +65,3 @@ bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_f
 /* {"parts": n, "position": [{"from": 0, "tokens": [by part], "nats": [by part]}, ...], ...};
  * buckets without a token are left out. Decref it. */
 json_t *slices_record(const slices *s);
-
-#endif

@@ -3,8 +3,7 @@
  *
  *   state.LANE.NAME [rows, length, width]    position.LANE, document.LANE [rows]
  */
-#ifndef LOCI_HARNESS_STATE_ENTRIES_H
-#define LOCI_HARNESS_STATE_ENTRIES_H
+#pragma once
 
 #include "core/train/safetensors.h"
 #include "models/model.h"
@@ -23,5 +22,3 @@ char *state_entries_text(arena *a, const char *format, ...) __attribute__((forma
 void state_entries_add_lane(state_entries *l, model_state *s, int64_t lane);
 /* Puts back what a file holds of a lane; slots that it does not hold carry nothing. */
 bool state_entries_load_lane(const safetensors *file, model_state *s, int64_t lane, err *e);
-
-#endif

@@ -1,8 +1,7 @@
 /* Who may enter a layer: in each lane call n + 1 comes to a layer that carries something only when
  * call n has left it. Threads take calls in their order, so that the first of those at work waits
  * for nobody, and nobody waits for ever. */
-#ifndef LOCI_HARNESS_TURNS_H
-#define LOCI_HARNESS_TURNS_H
+#pragma once
 
 #include "models/model.h"
 
@@ -19,5 +18,3 @@ typedef struct turn {
     int64_t lane, call;
 } turn;
 model_turn turns_of(turn *t);
-
-#endif

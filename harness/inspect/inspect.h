@@ -8,13 +8,10 @@
  * as evaluation does, state carried along; a prefix is shown from the beginning of its sentence.
  *
  * DIFFERS: the paper feeds single sentences. Removing tokens (perturbation) does so here, too. */
-#ifndef LOCI_HARNESS_INSPECT_H
-#define LOCI_HARNESS_INSPECT_H
+#pragma once
 
 #include "harness/inspect/inspection.h"
 
 /* Fills x; inspection_deinit frees it. Fails if no layer offers what the parts need, the corpus
  * lacks the split or a file cannot be read. */
 bool inspect(inspection *x, const inspect_task *task, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* What fast weights changed: one pass. */
-#ifndef LOCI_HARNESS_INSPECT_CHANGES_H
-#define LOCI_HARNESS_INSPECT_CHANGES_H
+#pragma once
 
 #include "harness/inspect/inspection.h"
 
@@ -11,5 +10,3 @@ bool inspect_changes(inspection *x, err *e);
  */
 int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
                            double sign);
-
-#endif

@@ -1,9 +1,6 @@
 /* Triggers of all memories and what experts serve: one pass. */
-#ifndef LOCI_HARNESS_INSPECT_KEYS_H
-#define LOCI_HARNESS_INSPECT_KEYS_H
+#pragma once
 
 #include "harness/inspect/inspection.h"
 
 bool inspect_keys(inspection *x, err *e);
-
-#endif

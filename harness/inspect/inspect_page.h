@@ -1,10 +1,7 @@
 /* A page for people: the figures, and a sample of keys with their triggers and values. */
-#ifndef LOCI_HARNESS_INSPECT_PAGE_H
-#define LOCI_HARNESS_INSPECT_PAGE_H
+#pragma once
 
 #include "harness/inspect/inspection.h"
 
 /* inspect/index.html: figures, and a sample of keys with their triggers and values. */
 bool inspect_page(const inspection *x, const char *folder, const char *title, err *e);
-
-#endif

@@ -1,9 +1,6 @@
 /* What triggers have in common. */
-#ifndef LOCI_HARNESS_INSPECT_PATTERNS_H
-#define LOCI_HARNESS_INSPECT_PATTERNS_H
+#pragma once
 
 #include "harness/inspect/inspection.h"
 
 bool inspect_patterns(inspection *x, err *e);
-
-#endif

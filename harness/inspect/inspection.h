@@ -1,6 +1,5 @@
 /* What an inspection finds, and what all of its parts need: see inspect.h. */
-#ifndef LOCI_HARNESS_INSPECTION_H
-#define LOCI_HARNESS_INSPECTION_H
+#pragma once
 
 #include <jansson.h>
 #include <signal.h>
@@ -180,5 +179,3 @@ double inspection_sum_of(int64_t sum);
 int inspection_layer(const inspection *x, const layer *l);
 void inspection_add(inspection *x, int part, const layer *l, const char *name, int bin,
                     double value);
-
-#endif

@@ -1,7 +1,6 @@
 /* The page's sections about what changes while a model reads; nothing where that was not looked at.
  */
-#ifndef LOCI_HARNESS_PAGE_READING_H
-#define LOCI_HARNESS_PAGE_READING_H
+#pragma once
 
 #include <stdio.h>
 
@@ -9,5 +8,3 @@
 
 void page_reading_changes(FILE *out, const inspection *x, arena *a);
 void page_reading_states(FILE *out, const inspection *x, arena *a);
-
-#endif

@@ -4,8 +4,7 @@
  * a document, behind . ! or ? (with closing quotes) and white space, behind an empty line, and at
  * the latest after SENTENCE_TOKENS tokens; a prefix is a sentence's tokens up to one of them. Held
  * in memory: a bit per token and a table of documents. */
-#ifndef LOCI_HARNESS_PREFIXES_H
-#define LOCI_HARNESS_PREFIXES_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "data/corpus.h"
@@ -33,5 +32,3 @@ int64_t prefixes_sentence(const prefixes *p, int64_t token);
 bool prefixes_read(const prefixes *p, int64_t begin, int64_t n, int32_t *ids, err *e);
 /* Text of an id; "" for none. */
 const char *prefixes_piece(const prefixes *p, int32_t id);
-
-#endif

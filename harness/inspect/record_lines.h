@@ -1,6 +1,5 @@
 /* Lines of an inspection's files. */
-#ifndef LOCI_HARNESS_RECORD_LINES_H
-#define LOCI_HARNESS_RECORD_LINES_H
+#pragma once
 
 #include "core/base/file.h"
 #include "core/base/json.h"
@@ -19,5 +18,3 @@ json_t *record_lines_token(record_lines *r, int32_t id);
 
 /* The text of a prefix, from its end. */
 json_t *record_lines_prefix(record_lines *r, const prefixes *text, int64_t token);
-
-#endif

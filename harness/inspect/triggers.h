@@ -4,8 +4,7 @@
  * Memory: count x top entries, whatever was read. A prefix is known by the index of its last token;
  * of equal coefficients the earlier prefix counts more, so the result does not depend on the order
  * in which prefixes are offered. */
-#ifndef LOCI_HARNESS_TRIGGERS_H
-#define LOCI_HARNESS_TRIGGERS_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -37,5 +36,3 @@ void triggers_merge(triggers *t, const triggers *from);
 void triggers_finish(triggers *t);
 /* Triggers of memory i, sizes[i] of them. */
 const trigger *triggers_of(const triggers *t, int64_t i);
-
-#endif

@@ -6,8 +6,7 @@
  *   r the residual before a layer, y its output, o the stream behind it
  *
  * Ties go to the smaller token id. */
-#ifndef LOCI_HARNESS_VALUE_READINGS_H
-#define LOCI_HARNESS_VALUE_READINGS_H
+#pragma once
 
 #include "harness/inspect/triggers.h"
 #include "models/readout.h"
@@ -67,5 +66,3 @@ typedef enum refinement_case {
 } refinement_case;
 extern const char *const REFINEMENT_CASES[REFINE_CASES];
 refinement_case value_readings_refinement(const prefix_reading *p);
-
-#endif

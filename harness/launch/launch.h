@@ -10,8 +10,7 @@
  * Tasks are anonymous: each is `loci run --task`, which takes whatever run is free (the locks of
  * the runs' folders) until nothing can be begun and the rest is in living hands. So the array's
  * size never depends on the sweep's, and a lost task loses nothing but time. */
-#ifndef LOCI_HARNESS_LAUNCH_H
-#define LOCI_HARNESS_LAUNCH_H
+#pragma once
 
 #include "core/base/file.h"
 #include "harness/launch/slurm.h"
@@ -43,5 +42,3 @@ bool launch_submit(launch *l, const experiment *x, const launch_options *o, aren
 /* The script that would be submitted, to read it beforehand. */
 const char *launch_script(const launch *l, const experiment *x, const launch_options *o, arena *a,
                           err *e);
-
-#endif

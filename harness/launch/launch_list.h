@@ -1,6 +1,5 @@
 /* What was launched of an experiment, from OUT/launch. */
-#ifndef LOCI_HARNESS_LAUNCH_LIST_H
-#define LOCI_HARNESS_LAUNCH_LIST_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -15,5 +14,3 @@ bool launch_list_read(launch_list *l, const char *out, const char *experiment, a
 
 /* Cancels their jobs; *cancelled counts them. Running tasks save their runs. */
 bool launch_list_stop(int *cancelled, const launch_list *l, err *e);
-
-#endif

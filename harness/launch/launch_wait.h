@@ -1,6 +1,5 @@
 /* Waiting for a launched sweep: `loci run --on ... --wait`. */
-#ifndef LOCI_HARNESS_LAUNCH_WAIT_H
-#define LOCI_HARNESS_LAUNCH_WAIT_H
+#pragma once
 
 #include "harness/launch/launch.h"
 #include "harness/supervise/supervision.h"
@@ -10,5 +9,3 @@
  * runs that are open count as left to others. */
 bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, const char *out,
                  bool quiet, err *e);
-
-#endif

@@ -1,8 +1,7 @@
 /* Slurm's own programs, called as a user would call them; nothing is linked.
  *
  * A place is what `loci run --on` says: "slurm", or "slurm:nodes=8,time=4h,partition=gpu". */
-#ifndef LOCI_HARNESS_SLURM_H
-#define LOCI_HARNESS_SLURM_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -33,5 +32,3 @@ typedef struct slurm_queue {
 bool slurm_queue_read(slurm_queue *q, const char *jobs, err *e);
 
 bool slurm_cancel(const char *job, err *e);
-
-#endif

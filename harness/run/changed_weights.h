@@ -1,7 +1,6 @@
 /* Finished runs whose weights somebody has changed since: their figures are those of the model that
  * was trained. */
-#ifndef LOCI_HARNESS_CHANGED_WEIGHTS_H
-#define LOCI_HARNESS_CHANGED_WEIGHTS_H
+#pragma once
 
 #include <stdio.h>
 
@@ -10,5 +9,3 @@
 /* Prints a line for each run of the experiment, whose runs lie below OUT; nothing if there are
  * none. Cheap: checksums are taken of files only that are younger than their manifest. */
 void changed_weights_say(FILE *print, const experiment *x, const char *out);
-
-#endif

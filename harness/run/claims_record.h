@@ -7,13 +7,10 @@
  * was recorded keeps the time of that; one that was added or changed when the experiment's runs,
  * or those of its last record, had an evaluation is marked. One that is gone stays, withdrawn, if
  * there were results. */
-#ifndef LOCI_HARNESS_CLAIMS_RECORD_H
-#define LOCI_HARNESS_CLAIMS_RECORD_H
+#pragma once
 
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
 
 /* old: the record that is replaced, or NULL. A new reference. */
 json_t *claims_record(const char *out, const experiment *x, const json_t *old);
-
-#endif

@@ -4,8 +4,7 @@
  * The evaluation's options are no part of what a run is. Earlier evaluations stay in evals.jsonl;
  * the last line that says `final` is the one that counts. The run is `done` all the while: killed
  * on the way, it is as it was. */
-#ifndef LOCI_HARNESS_EVALUATE_AGAIN_H
-#define LOCI_HARNESS_EVALUATE_AGAIN_H
+#pragma once
 
 #include <signal.h>
 
@@ -19,5 +18,3 @@ bool evaluate_again_wanted(const char *folder, const run_plan *plan);
  * the caller's (`lease`). The exit status: EXIT_DONE, EXIT_FAILED with e, EXIT_INTERRUPTED, or
  * EXIT_BUSY with e where the lease was lost. */
 int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* How loci ends, the program and each of its workers. */
-#ifndef LOCI_HARNESS_EXIT_STATUS_H
-#define LOCI_HARNESS_EXIT_STATUS_H
+#pragma once
 
 enum {
     EXIT_DONE = 0,
@@ -10,5 +9,3 @@ enum {
     EXIT_INTERRUPTED = 75,
     EXIT_BUSY = 76 /* a worker's alone: another one has the folder */
 };
-
-#endif

@@ -8,8 +8,7 @@
  * that differ from their defaults, the hash of the data included; what changes no result (paths,
  * threads, logging, evaluation) is no part of it. run id = the same over {variant, seed,
  * LOCI_NUMERICS}. */
-#ifndef LOCI_HARNESS_EXPERIMENT_H
-#define LOCI_HARNESS_EXPERIMENT_H
+#pragma once
 
 #include "harness/run/identity.h"
 #include "harness/run/run_amount.h"
@@ -84,5 +83,3 @@ void experiment_few_seeds(FILE *out, const experiment *x);
 
 /* Prints what is in doubt, and what is taken from where init_from says, a line per variant each. */
 void experiment_doubts(FILE *out, const experiment *x);
-
-#endif

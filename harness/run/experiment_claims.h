@@ -1,6 +1,5 @@
 /* What an experiment claims: names resolved, figures checked against what its runs will have. */
-#ifndef LOCI_HARNESS_EXPERIMENT_CLAIMS_H
-#define LOCI_HARNESS_EXPERIMENT_CLAIMS_H
+#pragma once
 
 #include "harness/run/experiment.h"
 
@@ -10,5 +9,3 @@ bool experiment_claims(experiment *x, err *e);
 
 /* Prints them in words, a line for each statement. */
 void experiment_claims_print(FILE *out, const experiment *x);
-
-#endif

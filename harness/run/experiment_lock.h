@@ -1,7 +1,6 @@
 /* Who works on an experiment: OUT/experiments/NAME.lock. Supervisors of one sweep share it, whoever
  * removes or renames the experiment must have it alone. */
-#ifndef LOCI_HARNESS_EXPERIMENT_LOCK_H
-#define LOCI_HARNESS_EXPERIMENT_LOCK_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -14,5 +13,3 @@ int experiment_lock_alone(const char *out, const char *name, err *e);
 
 /* Closes what experiment_lock_alone gave; the lock's file goes. */
 void experiment_lock_remove(const char *out, const char *name, int lock);
-
-#endif

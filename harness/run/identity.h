@@ -5,8 +5,7 @@
  * the corpus), model, optimizer, schedule and train that are not incidental; and what it starts
  * from (init_from), as the source's variant, run or checkpoint's checksum. Evaluation is no part of
  * it. A run is variant, seed and version of the numerics. */
-#ifndef LOCI_HARNESS_IDENTITY_H
-#define LOCI_HARNESS_IDENTITY_H
+#pragma once
 
 #include "harness/train/workload.h"
 
@@ -18,5 +17,3 @@ void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed);
 
 /* The spec with every option spelt out; opens again as the same workload. */
 node *identity_resolved(arena *a, const workload *w);
-
-#endif

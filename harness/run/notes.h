@@ -5,8 +5,7 @@
  *
  * A line {"at": TIME, KEY: TEXT} for each, KEY one of note, tag, untag; lines are only ever added,
  * so that those of two results folders can be brought together. Of a tag the last line holds. */
-#ifndef LOCI_HARNESS_NOTES_H
-#define LOCI_HARNESS_NOTES_H
+#pragma once
 
 #include "core/base/file.h"
 
@@ -28,5 +27,3 @@ bool notes_add(const char *path, const char *key, const char *text, err *e);
 /* Adds what another file says and this one does not; a missing file says nothing. Twice is as good
  * as once. */
 bool notes_unite(const char *path, const char *other, err *e);
-
-#endif

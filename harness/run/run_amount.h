@@ -1,6 +1,5 @@
 /* How much a run reads: what its time depends on. */
-#ifndef LOCI_HARNESS_RUN_AMOUNT_H
-#define LOCI_HARNESS_RUN_AMOUNT_H
+#pragma once
 
 #include "harness/train/workload.h"
 
@@ -12,5 +11,3 @@ typedef struct run_amount {
 
 /* train_flops: of a token, for a budget in FLOPs. */
 run_amount run_amount_of(const workload *w, double train_flops);
-
-#endif

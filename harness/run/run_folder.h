@@ -16,8 +16,7 @@
  *
  * Root: OUT/runs/<run id>/ beside OUT/experiments/<name>.json, which says which runs an experiment
  * consists of. */
-#ifndef LOCI_HARNESS_RUN_FOLDER_H
-#define LOCI_HARNESS_RUN_FOLDER_H
+#pragma once
 
 #include "core/base/file.h"
 
@@ -32,5 +31,3 @@ bool run_folder_record(char *path, const char *out, const char *name, err *e);
 enum { RUN_FOLDER_BUSY = -2 };
 int run_folder_lock(const char *folder, err *e);
 bool run_folder_locked(const char *folder);
-
-#endif

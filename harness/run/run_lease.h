@@ -12,8 +12,7 @@
  *
  * A lock that can be had while its holder's line goes on beating is the sign of such a mount:
  * see supervise/holder_watch.h. */
-#ifndef LOCI_HARNESS_RUN_LEASE_H
-#define LOCI_HARNESS_RUN_LEASE_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -52,5 +51,3 @@ bool run_lease_renew(run_lease *l, err *e);
 
 /* Takes the line away, unless the lease is lost. NULL is allowed. The lock stays the caller's. */
 void run_lease_end(run_lease *l);
-
-#endif

@@ -1,6 +1,5 @@
 /* Files of JSON lines that grow while a run goes on. */
-#ifndef LOCI_HARNESS_RUN_LINES_H
-#define LOCI_HARNESS_RUN_LINES_H
+#pragma once
 
 #include "core/base/json.h"
 
@@ -11,5 +10,3 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, err *e);
 /* Appends one line as a single write. sync: to the disk. */
 bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e);
 bool run_lines_append_record(const char *path, const json_t *record, err *e);
-
-#endif

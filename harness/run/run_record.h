@@ -1,7 +1,6 @@
 /* What is written beside a run for others to read: the experiment that plans it, its plan, the
  * options of its final evaluation. */
-#ifndef LOCI_HARNESS_RUN_RECORD_H
-#define LOCI_HARNESS_RUN_RECORD_H
+#pragma once
 
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
@@ -32,5 +31,3 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
 
 /* What the worker writes with the final evaluation: final.json. */
 bool run_record_final(const char *folder, const planned_run *p, err *e);
-
-#endif

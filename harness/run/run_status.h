@@ -1,6 +1,5 @@
 /* How a run stands: status.json. */
-#ifndef LOCI_HARNESS_RUN_STATUS_H
-#define LOCI_HARNESS_RUN_STATUS_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -51,5 +50,3 @@ typedef struct run_status {
 bool run_status_read(run_status *s, const char *folder, err *e);
 /* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);
-
-#endif

@@ -5,8 +5,7 @@
  * and leave the run `interrupted`; the supervisor's death sends SIGTERM, so that a worker never
  * outlives it for longer than a step. The records of an interrupted and continued run are those of
  * an uninterrupted one, times aside. */
-#ifndef LOCI_HARNESS_WORKER_H
-#define LOCI_HARNESS_WORKER_H
+#pragma once
 
 #include "core/train/ranks.h"
 #include "harness/run/exit_status.h"
@@ -22,5 +21,3 @@ typedef struct worker_company {
  * e), EXIT_INTERRUPTED or EXIT_BUSY. Installs signal handlers. */
 int worker_run(const char *folder, err *e);
 int worker_run_with(const char *folder, const worker_company *company, err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* What ranks other than 0 do: they wait for the runs that rank 0 works on (worker_run_with), and do
  * their part. They write nothing; folders and texts have to lie where they see them, too. */
-#ifndef LOCI_HARNESS_WORKER_HELP_H
-#define LOCI_HARNESS_WORKER_HELP_H
+#pragma once
 
 #include "core/train/ranks.h"
 
@@ -11,5 +10,3 @@ bool worker_help(rank_group *r, err *e);
 
 /* On rank 0: lets them go. */
 void worker_help_end(rank_group *r);
-
-#endif

@@ -5,8 +5,7 @@
  *
  * A file named by `extends` (relative to the file that names it, or a list of them) is read first;
  * maps merge key by key, lists and scalars replace. `name` and `description` are not inherited. */
-#ifndef LOCI_HARNESS_SPEC_H
-#define LOCI_HARNESS_SPEC_H
+#pragma once
 
 #include <stdio.h>
 
@@ -30,5 +29,3 @@ void spec_free(spec *s);
 
 /* Prints the sections of a spec with their options: `loci help spec`. */
 void spec_help(FILE *out);
-
-#endif

@@ -14,8 +14,7 @@
  * grid, zip and list of one block multiply. The order is that of the file, the last axis fastest;
  * equal variants are kept once. Nothing is copied per variant but a few indexes: 100,000 take less
  * than a second. */
-#ifndef LOCI_HARNESS_SWEEP_H
-#define LOCI_HARNESS_SWEEP_H
+#pragma once
 
 #include "harness/spec/variant.h"
 
@@ -33,5 +32,3 @@ typedef struct sweep {
 /* n: the sweep node, or NULL for a single variant called `name` with seed 1. Everything lives in
  * the arena. On failure NULL and the place of what is wrong. */
 sweep *sweep_expand(arena *a, const node *n, const char *name, err *e);
-
-#endif

@@ -3,8 +3,7 @@
  * A block is a product of dimensions. A dimension is a list of picks, of which a variant takes one;
  * a pick is one alternative on each of one or more axes: grid gives a dimension per axis, zip one
  * dimension for all of its axes, list one dimension whose picks are its items. */
-#ifndef LOCI_HARNESS_SWEEP_AXIS_H
-#define LOCI_HARNESS_SWEEP_AXIS_H
+#pragma once
 
 #include "harness/spec/variant.h"
 
@@ -77,5 +76,3 @@ bool sweep_axis_matches(const alternative *x, const node *value);
 
 /* Whether two labels say the same: word by word, numbers by their value ("lr=0.002", "lr=2e-3"). */
 bool sweep_axis_same_text(const char *x, const char *y);
-
-#endif

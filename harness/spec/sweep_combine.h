@@ -1,7 +1,6 @@
 /* Multiplies the blocks of a sweep out: combinations in order, without the excluded and the equal.
  */
-#ifndef LOCI_HARNESS_SWEEP_COMBINE_H
-#define LOCI_HARNESS_SWEEP_COMBINE_H
+#pragma once
 
 #include "harness/spec/sweep_axis.h"
 
@@ -18,5 +17,3 @@ typedef struct sweep_combos {
 
 /* Multiplies the blocks out. */
 bool sweep_combine(arena *a, sweep_source *source, sweep_combos *out, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* What a block leaves out: `exclude`, and `when`. */
-#ifndef LOCI_HARNESS_SWEEP_CONDITIONS_H
-#define LOCI_HARNESS_SWEEP_CONDITIONS_H
+#pragma once
 
 #include "harness/spec/sweep_axis.h"
 
@@ -9,5 +8,3 @@
 bool sweep_conditions_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n,
                               err *e);
 bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* `--set` on what a sweep sets itself: the sweep's values are put in place after it. */
-#ifndef LOCI_HARNESS_UNHEARD_SET_H
-#define LOCI_HARNESS_UNHEARD_SET_H
+#pragma once
 
 #include "harness/spec/sweep.h"
 
@@ -11,5 +10,3 @@ bool unheard_set_check(const sweep *s, const char *const *sets, err *e);
 /* One sentence on a `--set` that changes nothing in this variant, though it does in others; NULL if
  * each is heard. */
 const char *unheard_set_of(arena *a, const variant_plan *v, const char *const *sets);
-
-#endif

@@ -1,6 +1,5 @@
 /* A variant of a sweep: what it is called, and what it puts in the place of what the spec says. */
-#ifndef LOCI_HARNESS_VARIANT_H
-#define LOCI_HARNESS_VARIANT_H
+#pragma once
 
 #include "core/options/node.h"
 
@@ -27,5 +26,3 @@ typedef struct variant_plan {
 
 /* A copy of `spec` (without its sweep) with the variant's assignments made. */
 node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e);
-
-#endif

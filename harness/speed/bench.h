@@ -7,8 +7,7 @@
  * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once. Steps of training
  * and rounds of sgemm and of the peaks take turns and the median of each counts. The peak of
  * anonymous memory is read before the first round, so that sgemm's matrices are no part of it. */
-#ifndef LOCI_HARNESS_BENCH_H
-#define LOCI_HARNESS_BENCH_H
+#pragma once
 
 #include "core/base/json.h"
 #include "harness/speed/bench_peak.h"
@@ -69,5 +68,3 @@ bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e);
 /* Of all threads' tapes: bytes and number of mappings. */
 int64_t bench_tape_bytes(trainer *t);
 int64_t bench_tape_maps(trainer *t);
-
-#endif

@@ -7,8 +7,7 @@
  * `peer` and `tokens_per_second` are required. A line is of the benchmark measured if its width,
  * layers (blocks of the stack), context, batch and threads are, as far as it says them; other lines
  * are passed over, so that one file may hold all sizes. */
-#ifndef LOCI_HARNESS_BENCH_AGAINST_H
-#define LOCI_HARNESS_BENCH_AGAINST_H
+#pragma once
 
 #include <stdio.h>
 
@@ -24,5 +23,3 @@ void bench_against_free(bench_against *a);
  * the line says besides: [{"peer", ..., "tokens_per_second", "ratio"}]. */
 void bench_against_print(FILE *out, const bench_against *a, const bench_result *r);
 json_t *bench_against_json(const bench_against *a, const bench_result *r);
-
-#endif

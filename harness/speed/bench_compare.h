@@ -12,8 +12,7 @@
  * Memory is counted before the rounds: what the process's anonymous memory has grown by since the
  * variant was opened. `work` is the part of it that is not the parameters' own (values, moments,
  * gradients): the tapes with all that is kept for the backward pass, and carried state. */
-#ifndef LOCI_HARNESS_BENCH_COMPARE_H
-#define LOCI_HARNESS_BENCH_COMPARE_H
+#pragma once
 
 #include "harness/run/experiment.h"
 #include "harness/speed/bench.h"
@@ -57,5 +56,3 @@ enum { BENCH_LEAST_ROUNDS = 5 };
  * left for them. NULL and e on failure. Lives in the arena. */
 bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
                                 const bench_options *o, err *e);
-
-#endif

@@ -1,8 +1,7 @@
 /* How many multiply-adds the processor can do at all: loops of independent ones in registers, that
  * read no memory. What a library reaches is less, and another share of it on every machine; so
  * training is compared with both. Measured in rounds, between those of training. */
-#ifndef LOCI_HARNESS_BENCH_PEAK_H
-#define LOCI_HARNESS_BENCH_PEAK_H
+#pragma once
 
 #include "core/train/lanes.h"
 
@@ -16,5 +15,3 @@ typedef enum peak_kind {
 /* A few milliseconds on every thread of the pool at once: GFLOP/s of all together, a multiply-add
  * as two. NaN: the processor has no such instruction. */
 double bench_peak_round(lanes *pool, peak_kind kind);
-
-#endif

@@ -1,6 +1,5 @@
 /* The benchmark's figures: as text, as JSON, as a table of variants, and beside runs. */
-#ifndef LOCI_HARNESS_BENCH_REPORT_H
-#define LOCI_HARNESS_BENCH_REPORT_H
+#pragma once
 
 #include "core/base/json.h"
 #include "harness/speed/bench_compare.h"
@@ -27,5 +26,3 @@ void bench_report_cuts(FILE *out, const bench_comparison *c);
  * speeds [variants of the sweep]: in training, in evaluation. *runs: how many. */
 bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
                          const char *out, int *runs, err *e);
-
-#endif

@@ -1,8 +1,7 @@
 /* Does evaluation stay as it is over a very long text? One row reads so many tokens of the training
  * split, one document behind the other and from the beginning again, without ever being reset,
  * block by block through the forward path of every evaluation. */
-#ifndef LOCI_HARNESS_BENCH_STREAM_H
-#define LOCI_HARNESS_BENCH_STREAM_H
+#pragma once
 
 #include <stdio.h>
 
@@ -25,5 +24,3 @@ bool bench_stream(stream_point points[STREAM_POINTS], const node *spec, int64_t 
 
 void bench_stream_print(FILE *out, const stream_point points[STREAM_POINTS]);
 json_t *bench_stream_json(const stream_point points[STREAM_POINTS]);
-
-#endif

@@ -3,8 +3,7 @@
  * Speeds are those of runs that were made here, with as many threads, of the same variant; those of
  * others by their FLOPs; or, if it is asked for, measured for a moment. Evaluations are counted by
  * their tokens. What a variant's diagnosis and generation take beside is not. */
-#ifndef LOCI_HARNESS_SWEEP_TIME_H
-#define LOCI_HARNESS_SWEEP_TIME_H
+#pragma once
 
 #include "harness/run/experiment.h"
 #include "harness/run/run_status.h"
@@ -37,5 +36,3 @@ bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
 /* All of them, so many at a time: no less than the longest. *known: of how many that are left it is
  * known. */
 double sweep_time_total(const run_time *times, int count, int jobs, int *known);
-
-#endif

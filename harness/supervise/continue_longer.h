@@ -3,8 +3,7 @@
  * Under a schedule that does not look at the length (constant, inverse_sqrt) a run of a smaller
  * budget is the beginning of one of a larger: the same bits. Where such a run is finished and still
  * has its training state (gc has not been), the longer one goes on from it. */
-#ifndef LOCI_HARNESS_CONTINUE_LONGER_H
-#define LOCI_HARNESS_CONTINUE_LONGER_H
+#pragma once
 
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
@@ -25,5 +24,3 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
  * has a checkpoint; the folder is locked by the caller. */
 bool continue_longer_begin(const char *folder, const run_plan *p, const char *out,
                            const char *beginning, err *e);
-
-#endif

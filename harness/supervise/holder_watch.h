@@ -5,8 +5,7 @@
  * every 30, at moments that differ between machines, and while it beats the lock is asked for once
  * more only: a lock that can be had while its holder goes on beating proves that the mount does not
  * lock across machines, and that two workers could write into one folder. */
-#ifndef LOCI_HARNESS_HOLDER_WATCH_H
-#define LOCI_HARNESS_HOLDER_WATCH_H
+#pragma once
 
 #include "harness/run/run_lease.h"
 
@@ -30,5 +29,3 @@ typedef struct holder_watch {
 
 /* How it stands at `now` (monotonic). */
 holder_state holder_watch_look(holder_watch *w, const char *folder, double now);
-
-#endif

@@ -1,7 +1,6 @@
 /* Cores that will have nothing to do: of a run that has fewer lanes than threads, or of a sweep
  * that has fewer runs than cores. A lane is one thread's work at a time (core/train/lanes.h). */
-#ifndef LOCI_HARNESS_IDLE_CORES_H
-#define LOCI_HARNESS_IDLE_CORES_H
+#pragma once
 
 #include <stdio.h>
 
@@ -17,5 +16,3 @@ int64_t idle_cores_lanes(int64_t count, int ranks, int threads);
  * Nothing where all are used. */
 void idle_cores_say(FILE *out, const experiment *x, const bool *left, const supervisor_options *o,
                     int cores);
-
-#endif

@@ -3,8 +3,7 @@
  * What a run will need is estimated from its spec, until a run of the same variant has finished:
  * then its measured peak counts, with a tenth to spare. Room is what the machine (or its container)
  * has free less what the runs that are going on have yet to take, or a limit given by the user. */
-#ifndef LOCI_HARNESS_JOB_MEMORY_H
-#define LOCI_HARNESS_JOB_MEMORY_H
+#pragma once
 
 #include "harness/run/experiment.h"
 
@@ -27,5 +26,3 @@ double job_memory_need(const job_memory *m, const run_plan *p);
 void job_memory_begin(job_memory *m);
 void job_memory_add(job_memory *m, double need, int64_t used_bytes);
 bool job_memory_fits(const job_memory *m, double need);
-
-#endif

@@ -1,8 +1,7 @@
 /* Runs that multiply by OpenBLAS (`train.gemm: openblas`) have the bits of the kernels that it
  * chooses by the processor. Those of an experiment are to have the same: the kind that the first of
  * them was begun with, on whatever machine. */
-#ifndef LOCI_HARNESS_KERNEL_KIND_H
-#define LOCI_HARNESS_KERNEL_KIND_H
+#pragma once
 
 #include "harness/run/experiment.h"
 
@@ -11,5 +10,3 @@
  * where this processor has no such kernels: another machine's runs, and not to be begun here. */
 bool kernel_kind_find(const char **kind, arena *a, const experiment *x, const run_plan *run,
                       const char *out, err *e);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A run belongs to every experiment that plans it; what no experiment names any more can go. A
  * folder that a process is working on is left alone, and said so. */
-#ifndef LOCI_HARNESS_MANAGE_H
-#define LOCI_HARNESS_MANAGE_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -32,5 +31,3 @@ typedef enum keep_models { KEEP_ALL, KEEP_BEST, KEEP_LAST } keep_models;
  * state beside the model, which only going on would need, and the models that are not to be kept.
  */
 bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e);
-
-#endif

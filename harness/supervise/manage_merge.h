@@ -1,6 +1,5 @@
 /* Bringing the results of two folders together. */
-#ifndef LOCI_HARNESS_MANAGE_MERGE_H
-#define LOCI_HARNESS_MANAGE_MERGE_H
+#pragma once
 
 #include "harness/supervise/manage.h"
 
@@ -8,5 +7,3 @@
  * there: a finished run replaces an unfinished one. Doing it twice changes nothing. Experiments of
  * the same name must plan the same runs, or the union is kept. */
 bool manage_merge(manage_report *r, const char *out, const char *from, err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* The names in a results folder: its experiments, its runs, and which of these an experiment plans.
  */
-#ifndef LOCI_HARNESS_MANAGE_NAMES_H
-#define LOCI_HARNESS_MANAGE_NAMES_H
+#pragma once
 
 #include "core/base/arena.h"
 #include "core/base/json.h"
@@ -15,5 +14,3 @@ bool manage_names_experiments(const char *out, arena *a, const char *const **nam
                               err *e);
 bool manage_names_runs(const char *out, arena *a, const char *const **names, int64_t *count,
                        err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* Progress of several runs: on a terminal one updating line per running job and one in total; plain
  * lines otherwise. Colours only on a terminal and without NO_COLOR. */
-#ifndef LOCI_HARNESS_PROGRESS_H
-#define LOCI_HARNESS_PROGRESS_H
+#pragma once
 
 #include <stdio.h>
 
@@ -39,5 +38,3 @@ double progress_left(double elapsed, const progress_sweep *all);
 /* "1:02:03", "4:05"; "2.1M", "850k". */
 void progress_time(char text[16], double seconds);
 void progress_amount(char text[16], double amount);
-
-#endif

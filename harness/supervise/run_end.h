@@ -1,6 +1,5 @@
 /* How a run ended: what its worker recorded itself, or what its process's death tells. */
-#ifndef LOCI_HARNESS_RUN_END_H
-#define LOCI_HARNESS_RUN_END_H
+#pragma once
 
 #include "harness/run/run_status.h"
 
@@ -12,5 +11,3 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
 /* The same for one that only evaluated a finished run: RUN_DONE, or why it did not; the folder's
  * status stays as it is, unless the evaluation showed a blow-up and the worker said so there. */
 run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out, int64_t *kills);
-
-#endif

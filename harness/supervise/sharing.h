@@ -4,12 +4,9 @@
  * reason to hold its node, unless runs wait for a source that another task trains: somebody must be
  * there when it is done. As many tasks stay as those runs need, by locks beside the experiment's
  * record. */
-#ifndef LOCI_HARNESS_SHARING_H
-#define LOCI_HARNESS_SHARING_H
+#pragma once
 
 #include "harness/supervise/supervisor_jobs.h"
 
 /* True if nothing goes on here, nothing can be begun, and what is left is in living hands. */
 bool sharing_may_leave(supervisor *s);
-
-#endif

@@ -1,6 +1,5 @@
 /* What a spec says otherwise than when its experiment was run last. */
-#ifndef LOCI_HARNESS_SPEC_CHANGES_H
-#define LOCI_HARNESS_SPEC_CHANGES_H
+#pragma once
 
 #include <stdio.h>
 
@@ -11,5 +10,3 @@
  * in their folders and are never compared with those of what it is: they have other identities.
  * Returns how many variants that is. */
 int spec_changes(FILE *print, const experiment *x, const char *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* What a supervisor is asked for, and what it answers. */
-#ifndef LOCI_HARNESS_SUPERVISION_H
-#define LOCI_HARNESS_SUPERVISION_H
+#pragma once
 
 #include "harness/run/experiment.h"
 #include "harness/run/run_status.h"
@@ -50,5 +49,3 @@ int supervision_jobs(const supervisor_options *o, int count);
 
 /* The exit status that the result stands for. */
 int supervision_exit(const supervisor_result *r);
-
-#endif

@@ -6,8 +6,7 @@
  * on is waited for, and taken over if that process is killed. SIGINT, SIGTERM or SIGHUP stops the
  * workers, which save first; a second one at once, unless it follows within two seconds. Never
  * calls BLAS. */
-#ifndef LOCI_HARNESS_SUPERVISOR_H
-#define LOCI_HARNESS_SUPERVISOR_H
+#pragma once
 
 #include "harness/supervise/supervision.h"
 
@@ -16,5 +15,3 @@
  * does not lock across machines. Stopped by a signal, it leaves these signals blocked: the caller
  * ends, and nothing but its exit status says how. */
 bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_options *o, err *e);
-
-#endif

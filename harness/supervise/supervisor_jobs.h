@@ -1,6 +1,5 @@
 /* A supervisor at work: its jobs, and how the end of one is counted and told. */
-#ifndef LOCI_HARNESS_SUPERVISOR_JOBS_H
-#define LOCI_HARNESS_SUPERVISOR_JOBS_H
+#pragma once
 
 #include <signal.h>
 
@@ -85,5 +84,3 @@ void supervisor_jobs_unlocked(supervisor *s, const job *j);
 
 /* Passes a signal on: asked once, workers save and stop; asked again, they are killed. */
 void supervisor_jobs_stop(supervisor *s);
-
-#endif

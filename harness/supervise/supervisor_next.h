@@ -1,10 +1,7 @@
 /* Which run is next: whether another process works on it, what it starts from, memory. */
-#ifndef LOCI_HARNESS_SUPERVISOR_NEXT_H
-#define LOCI_HARNESS_SUPERVISOR_NEXT_H
+#pragma once
 
 #include "harness/supervise/supervisor_jobs.h"
 
 /* The next run that can be started, or NULL. Those that never can are ended on the way. */
 job *supervisor_next(supervisor *s);
-
-#endif

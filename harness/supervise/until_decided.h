@@ -5,12 +5,9 @@
  * that is still open needs get one more, up to the most. What a look sees depends on the runs
  * alone: a sweep that was interrupted looks at the same seeds at the same looks, and decides the
  * same. A claim that a failed run keeps open gets no further seeds. */
-#ifndef LOCI_HARNESS_UNTIL_DECIDED_H
-#define LOCI_HARNESS_UNTIL_DECIDED_H
+#pragma once
 
 #include "harness/supervise/supervision.h"
 
 bool until_decided_run(supervisor_result *r, const experiment *x, const supervisor_options *o,
                        err *e);
-
-#endif

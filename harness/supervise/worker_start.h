@@ -1,6 +1,5 @@
 /* Starts the process that trains one run. */
-#ifndef LOCI_HARNESS_WORKER_START_H
-#define LOCI_HARNESS_WORKER_START_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -24,5 +23,3 @@ pid_t worker_start(const char *folder, const run_plan *plan, const worker_call *
 /* Only the plan; the descriptor of log.txt, which the caller closes, WORKER_BUSY, or
  * WORKER_UNPLANNED and e. */
 int worker_start_plan(const char *folder, const run_plan *plan, const worker_call *c, err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* Names the first tensor that is not finite, told of them in the order in which they are made:
  * outputs on the way forward (model.h's taps), gradients on the way back (tape.h's watch). */
-#ifndef LOCI_HARNESS_BAD_NUMBER_H
-#define LOCI_HARNESS_BAD_NUMBER_H
+#pragma once
 
 #include "core/ops/tape.h"
 #include "core/train/params.h"
@@ -22,5 +21,3 @@ void bad_number_in_parameters(bad_number *b);
 void bad_number_tap(void *user, const layer *self, const char *name, const tensor *x);
 /* A tape_watch_fn. "gradient of NAME (op OP)" for a parameter; else "gradient in PLACE (op OP)". */
 void bad_number_watch(void *user, const op_class *op, const char *place, const tensor *x);
-
-#endif

@@ -1,7 +1,6 @@
 /* Runs that went through to the end and are worth nothing: every number is finite, and the model
  * predicts worse than a guess, or than what it started from. */
-#ifndef LOCI_HARNESS_BLOWUP_H
-#define LOCI_HARNESS_BLOWUP_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -21,5 +20,3 @@ enum { BLOWUP_TEXT_BYTES = 200 };
  * began: by more than a tenth, and by more than 8 standard errors of the first step's loss, whose
  * tokens are taken to vary as much as they cost. */
 bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f);
-
-#endif

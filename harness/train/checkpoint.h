@@ -6,8 +6,7 @@
  *                                         counters, where the last evaluation's tokens were sent
  *   checkpoint/manifest.json              see checkpoint_files.h
  */
-#ifndef LOCI_HARNESS_CHECKPOINT_H
-#define LOCI_HARNESS_CHECKPOINT_H
+#pragma once
 
 #include "harness/train/trainer.h"
 
@@ -25,5 +24,3 @@ bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nat
 /* Puts a fresh trainer of the same spec where the checkpoint stands. Rank 0 asks the others to do
  * the same, from the same file: any number of ranks takes up what any other saved. */
 bool checkpoint_load(const char *folder, trainer *t, err *e);
-
-#endif

@@ -6,8 +6,7 @@
  *
  * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
  * only then the files of the previous checkpoint go. Opening checks sizes and checksums first. */
-#ifndef LOCI_HARNESS_CHECKPOINT_FILES_H
-#define LOCI_HARNESS_CHECKPOINT_FILES_H
+#pragma once
 
 #include "core/train/params.h"
 #include "core/train/safetensors.h"
@@ -54,5 +53,3 @@ bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e
 
 /* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
 bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e);
-
-#endif

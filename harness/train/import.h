@@ -1,6 +1,5 @@
 /* Other programs' models as a spec and a checkpoint of loci. */
-#ifndef LOCI_HARNESS_IMPORT_H
-#define LOCI_HARNESS_IMPORT_H
+#pragma once
 
 #include "models/import_brt.h"
 
@@ -8,5 +7,3 @@
  * has it, with `data:` as given and `model:`. */
 bool import_brt(const char *folder, const char *state_dict, const brt_import *how, node *data,
                 err *e);
-
-#endif

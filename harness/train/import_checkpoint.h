@@ -3,8 +3,7 @@
  * A run's checkpoint belongs to the figures of that run: its manifest knows the checksums, and a
  * changed file is refused. Taken in here it becomes another folder (imported.h) under a name that
  * is made of its weights. */
-#ifndef LOCI_HARNESS_IMPORT_CHECKPOINT_H
-#define LOCI_HARNESS_IMPORT_CHECKPOINT_H
+#pragma once
 
 #include "data/corpus.h"
 
@@ -21,5 +20,3 @@ typedef struct checkpoint_import {
  * may have a common prefix. */
 bool import_checkpoint(const char *folder, const checkpoint_import *how,
                        const corpus_places *places, err *e);
-
-#endif

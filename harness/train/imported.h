@@ -6,8 +6,7 @@
  *                        state
  *
  * Its name in records is made of the parameters, so that other weights are another model. */
-#ifndef LOCI_HARNESS_IMPORTED_H
-#define LOCI_HARNESS_IMPORTED_H
+#pragma once
 
 #include "models/model.h"
 
@@ -20,5 +19,3 @@ typedef struct imported {
 } imported;
 
 bool imported_save(const char *folder, const imported *x, err *e);
-
-#endif

@@ -13,8 +13,7 @@
  * shape, or the shape of one of the pieces that its place is cut in (experts): then each starts as
  * a copy of it, from dense to sparse. The source also serves layers that are built from a trained
  * model's tensors or told its predictions; `only: []` takes nothing else. */
-#ifndef LOCI_HARNESS_INIT_FROM_H
-#define LOCI_HARNESS_INIT_FROM_H
+#pragma once
 
 #include "data/corpus.h"
 #include "models/model.h"
@@ -51,5 +50,3 @@ const char *init_from_summary(arena *a, const int *target, int count, const para
 
 /* How often the tensor fits into its place: 1, once per piece, or 0 for never. */
 int64_t init_from_copies(const param *x, const init_tensor *t);
-
-#endif

@@ -1,6 +1,5 @@
 /* What the lanes of other ranks carry, brought to rank 0, which saves it. */
-#ifndef LOCI_HARNESS_LANE_STATES_H
-#define LOCI_HARNESS_LANE_STATES_H
+#pragma once
 
 #include "core/train/ranks.h"
 #include "models/model.h"
@@ -9,5 +8,3 @@
  * they are NULL, of `rows` rows each, and filled. All ranks call it. */
 bool lane_states_gather(model_state **states, int64_t lanes, int64_t rows, const model *m,
                         rank_group *r, err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* What a lane adds up over a step: loss and metrics. Over ranks each has the sums of its own lanes,
  * until they are gathered. */
-#ifndef LOCI_HARNESS_LANE_SUMS_H
-#define LOCI_HARNESS_LANE_SUMS_H
+#pragma once
 
 #include "core/train/ranks.h"
 #include "models/model.h"
@@ -27,5 +26,3 @@ typedef struct metric_names {
 /* list [lanes], of which every rank has its own: loss and weight of all come to all, the metrics to
  * rank 0. */
 bool lane_sums_gather(lane_sums *list, int64_t lanes, rank_group *r, metric_names *names, err *e);
-
-#endif

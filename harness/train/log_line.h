@@ -1,6 +1,5 @@
 /* One line of metrics.jsonl, written without taking memory. */
-#ifndef LOCI_HARNESS_LOG_LINE_H
-#define LOCI_HARNESS_LOG_LINE_H
+#pragma once
 
 #include "harness/train/trainer.h"
 
@@ -10,5 +9,3 @@ enum { LOG_LINE_BYTES = 1 << 18 };
  * {metric: value}}} and a newline. Loss and rate are over the steps since the last line, the
  * layers' metrics are the step's own. Returns the bytes. */
 size_t log_line(char line[LOG_LINE_BYTES], const train_progress *p, const train_report *r);
-
-#endif

@@ -1,6 +1,5 @@
 /* A spec's model, built for a corpus: the one place that knows what a layer may need of both. */
-#ifndef LOCI_HARNESS_SPEC_MODEL_H
-#define LOCI_HARNESS_SPEC_MODEL_H
+#pragma once
 
 #include "data/corpus.h"
 #include "models/model.h"
@@ -10,5 +9,3 @@
  * with get NULL where they are not at hand; not looked at if the spec has no init_from. */
 model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                   const tensor_source *source, err *e);
-
-#endif

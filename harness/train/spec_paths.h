@@ -1,8 +1,7 @@
 /* Paths of a spec that goes into a model file. Equal models are equal files wherever they were
  * trained, and tell nobody where: of an absolute path only the last part is kept. Where it led
  * stands in the record of the run's folder, and is taken from there. */
-#ifndef LOCI_HARNESS_SPEC_PATHS_H
-#define LOCI_HARNESS_SPEC_PATHS_H
+#pragma once
 
 #include "core/options/node.h"
 
@@ -17,5 +16,3 @@ node *spec_paths_whole(arena *a, const node *spec, const char *folder);
 /* Whether its `data` says where the text lies: false if only the name of the file is known, which
  * others may have, too. */
 bool spec_paths_known(const node *spec);
-
-#endif

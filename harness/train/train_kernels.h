@@ -8,8 +8,7 @@
  *
  * Each is one order of additions (core/ops/gemm.h), whatever the processor: what is fastest on one
  * is never chosen where it would change a bit. */
-#ifndef LOCI_HARNESS_TRAIN_KERNELS_H
-#define LOCI_HARNESS_TRAIN_KERNELS_H
+#pragma once
 
 #include "core/ops/tape.h"
 #include "harness/train/train_options.h"
@@ -29,5 +28,3 @@ void train_kernels_complete(node *spec, arena *a);
 
 /* Which instructions serve the layers' products here, for the record of a run. */
 const char *train_kernels_name(const train_options *o);
-
-#endif

@@ -4,8 +4,7 @@
  *
  * A step trains `accumulate` x `batch` rows of `segment` tokens. The rows are cut into `lanes`
  * equal parts, the share of work that one thread does at a time. */
-#ifndef LOCI_HARNESS_TRAIN_OPTIONS_H
-#define LOCI_HARNESS_TRAIN_OPTIONS_H
+#pragma once
 
 #include "core/options/option.h"
 #include "models/model.h"
@@ -65,5 +64,3 @@ typedef struct train_length {
     int64_t steps;
 } train_length;
 train_length train_options_length(const budget *b, const train_shape *s, double train_flops);
-
-#endif

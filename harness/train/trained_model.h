@@ -1,7 +1,6 @@
 /* Trained models in use: to evaluate, to generate from, to start another model from, or to tell it
  * their predictions (its guide). The two are one file, for a guide may have a guide. */
-#ifndef LOCI_HARNESS_TRAINED_MODEL_H
-#define LOCI_HARNESS_TRAINED_MODEL_H
+#pragma once
 
 #include "harness/train/init_from.h"
 
@@ -49,5 +48,3 @@ bool trained_model_load(trained_model *m, const char *folder, const node *data,
 bool trained_model_load_bare(trained_model *m, const char *folder, const model_sizes *sizes,
                              const corpus_places *places, err *e);
 void trained_model_close(trained_model *m);
-
-#endif

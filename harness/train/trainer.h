@@ -8,8 +8,7 @@
  *
  * Over ranks (workload.ranks) each runs its own lanes and has all else: values, moments, text.
  * Rank 0's calls below ask the others to do the same (rank_help.h). */
-#ifndef LOCI_HARNESS_TRAINER_H
-#define LOCI_HARNESS_TRAINER_H
+#pragma once
 
 #include "core/train/lanes.h"
 #include "core/train/optim.h"
@@ -85,5 +84,3 @@ bool trainer_gather_states(trainer *t, err *e);
 /* Median seconds of a step, over at most `seconds` of throw-away training: what turns a budget in
  * seconds into steps. */
 bool trainer_calibrate(workload *w, int threads, double seconds, double *step_seconds, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* What a spec names, opened: the corpus, the model, the options of its training. */
-#ifndef LOCI_HARNESS_WORKLOAD_H
-#define LOCI_HARNESS_WORKLOAD_H
+#pragma once
 
 #include "core/train/optim.h"
 #include "core/train/schedule.h"
@@ -52,5 +51,3 @@ stream_options workload_stream(const workload *w);
 
 /* Starting values [params.total] of the model: from the seed, then what init_from takes. */
 bool workload_start(const workload *w, real *values, err *e);
-
-#endif

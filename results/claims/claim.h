@@ -21,8 +21,7 @@
  *
  * `on` names the figure (claim_figure.h; default: the comparison's own), `split` the split,
  * `slice: {position: 512-}` a part of the text, `distance` that of a probe's questions. */
-#ifndef LOCI_RESULTS_CLAIM_H
-#define LOCI_RESULTS_CLAIM_H
+#pragma once
 
 #include <stdio.h>
 
@@ -72,5 +71,3 @@ slice_by claim_slices(const char *along);
 
 /* "'state' is better than 'keys' by more than 0.02 bits/byte", without a full stop. */
 void claim_words(FILE *out, const claim_statement *s);
-
-#endif

@@ -1,6 +1,5 @@
 /* The figures that claims may be about: how good a model is, and what it costs. */
-#ifndef LOCI_RESULTS_CLAIM_FIGURE_H
-#define LOCI_RESULTS_CLAIM_FIGURE_H
+#pragma once
 
 #include "results/compare/compare.h"
 
@@ -46,5 +45,3 @@ bool claim_figure_has_unit(const claim_figure *f, const char *unit);
 
 /* A FIGURE_RUN of a run; NaN: unknown. */
 double claim_figure_of_run(const claim_figure *f, const compared_run *r);
-
-#endif

@@ -1,6 +1,5 @@
 /* Reads claims: from a spec, whose variants are known, and from a record of what it said. */
-#ifndef LOCI_RESULTS_CLAIM_READ_H
-#define LOCI_RESULTS_CLAIM_READ_H
+#pragma once
 
 #include "results/claims/claim_scope.h"
 
@@ -15,5 +14,3 @@ claim_list *claim_read(arena *a, const node *n, const claim_scope *scope, err *e
 
 /* The claim with its names resolved and its defaults spelt out: reads back as an equal one. */
 node *claim_node(arena *a, const claim *c);
-
-#endif

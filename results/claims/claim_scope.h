@@ -1,6 +1,5 @@
 /* In which claims are read: how names become labels. */
-#ifndef LOCI_RESULTS_CLAIM_SCOPE_H
-#define LOCI_RESULTS_CLAIM_SCOPE_H
+#pragma once
 
 #include "results/claims/claim.h"
 
@@ -20,5 +19,3 @@ typedef struct claim_reader {
     const claim_scope *scope; /* NULL: of a record */
     err *e;
 } claim_reader;
-
-#endif

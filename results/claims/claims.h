@@ -1,6 +1,5 @@
 /* An experiment's claims with their verdicts, from the database. */
-#ifndef LOCI_RESULTS_CLAIMS_H
-#define LOCI_RESULTS_CLAIMS_H
+#pragma once
 
 #include "results/claims/verdict.h"
 
@@ -33,5 +32,3 @@ typedef struct claims {
 
 /* count 0: it claims nothing. Lives in the arena; NULL and e on failure. */
 claims *claims_load(arena *a, store *s, const char *experiment, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* Verdicts for people and for programs. */
-#ifndef LOCI_RESULTS_CLAIMS_PRINT_H
-#define LOCI_RESULTS_CLAIMS_PRINT_H
+#pragma once
 
 #include "results/claims/claims.h"
 #include "results/table/table.h"
@@ -17,5 +16,3 @@ void claims_sentence(FILE *out, const stated_claim *c);
 /* The table; for people also a sentence, the protocol and the looks of each. */
 void claims_print(FILE *out, arena *a, const claims *const *list, int count, table_format format,
                   bool colour);
-
-#endif

@@ -1,6 +1,5 @@
 /* What claims are judged on: figures by seed, from the database. */
-#ifndef LOCI_RESULTS_EVIDENCE_H
-#define LOCI_RESULTS_EVIDENCE_H
+#pragma once
 
 #include "results/claims/verdict.h"
 #include "results/store/store.h"
@@ -20,5 +19,3 @@ const claim_figure *evidence_figure(const comparison *c, const claim_statement *
 
 /* Fills out->statements. False and e if the database cannot be read. */
 bool evidence_read(claim_evidence *out, evidence_source *x, const claim *c, err *e);
-
-#endif

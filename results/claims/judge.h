@@ -10,8 +10,7 @@
  *
  * Student's t over seeds, each side at half of the level: so the statement holds where the interval
  * lies beyond the edge, and fails where it lies on the other side of it. */
-#ifndef LOCI_RESULTS_JUDGE_H
-#define LOCI_RESULTS_JUDGE_H
+#pragma once
 
 #include "results/claims/claim.h"
 
@@ -44,5 +43,3 @@ judgement judge_statement(const claim_statement *s, bool higher_is_better, const
  * 0: none would (no lead), or more than JUDGE_MOST_SEEDS. */
 enum { JUDGE_MOST_SEEDS = 10000 };
 int judge_seeds_needed(double lead, double level);
-
-#endif

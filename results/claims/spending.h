@@ -12,8 +12,7 @@
  * DIFFERS: the statistics are Student's t of 2, 3, 4 ... seeds, not normal ones. Normal bounds
  * applied to the p of t-tests decide wrongly in 6 % of the sweeps instead of 5; the joint
  * distribution of the t of growing samples is known, too (spending.c), and is used. */
-#ifndef LOCI_RESULTS_SPENDING_H
-#define LOCI_RESULTS_SPENDING_H
+#pragma once
 
 #include "core/base/arena.h"
 
@@ -43,5 +42,3 @@ double spending_p(const spending_plan *plan, const double *p, int looks);
 /* The normal distribution: P(Z <= z), and its inverse for 0 < p < 1. */
 double spending_normal(double z);
 double spending_normal_quantile(double p);
-
-#endif

@@ -1,6 +1,5 @@
 /* What statements are made of: margins with their units, figures, slices of the text. */
-#ifndef LOCI_RESULTS_STATEMENT_PARTS_H
-#define LOCI_RESULTS_STATEMENT_PARTS_H
+#pragma once
 
 #include "results/claims/claim_scope.h"
 
@@ -13,5 +12,3 @@ bool statement_parts_factor(claim_reader *r, claim_statement *s, const node *n);
 bool statement_parts_figure(claim_reader *r, const claim_figure **f, const node *n);
 /* {position: 512-} into s->by, low and high. */
 bool statement_parts_slice(claim_reader *r, claim_statement *s, const node *n);
-
-#endif

@@ -5,8 +5,7 @@
  * Berger 1982) and fails if one fails (the least, times their number: Bonferroni). With looks (see
  * spending.h) the p is that of the sequence. A claim is undecided, whatever its figures say, while
  * runs that it needs are not done, if one of them failed, and on one seed. */
-#ifndef LOCI_RESULTS_VERDICT_H
-#define LOCI_RESULTS_VERDICT_H
+#pragma once
 
 #include "results/claims/judge.h"
 #include "results/claims/spending.h"
@@ -58,5 +57,3 @@ typedef struct claim_verdict {
 
 /* out [count]. Lives in the arena. */
 void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int count);
-
-#endif

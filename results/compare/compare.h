@@ -4,8 +4,7 @@
  * there). Every figure says what it is: mean and 95 % t-interval over seeds, difference to the
  * baseline paired by seed with its interval; beside it what it costs. Failed and diverged runs are
  * shown, never left out. Works on experiments that are not finished. */
-#ifndef LOCI_RESULTS_COMPARE_H
-#define LOCI_RESULTS_COMPARE_H
+#pragma once
 
 #include "results/compare/stats.h"
 #include "results/store/store.h"
@@ -192,5 +191,3 @@ const char *compare_metric_title(compare_metric m); /* "bits per byte" */
 /* Whether a variant's difference is called better or worse, not noise: its interval is beyond 0,
  * and its p stays below 0.05 after Holm's correction. */
 bool compare_sure(const compared_variant *v);
-
-#endif

@@ -1,6 +1,5 @@
 /* Variants at equal amounts of training: their evaluations on the way there. */
-#ifndef LOCI_RESULTS_COMPARE_AT_H
-#define LOCI_RESULTS_COMPARE_AT_H
+#pragma once
 
 #include "results/compare/compare.h"
 
@@ -11,5 +10,3 @@ bool compare_at_read(compare_options *o, const char *text, err *e);
 /* Puts what each run had at o->at's amount in the place of its final result; a run without
  * evaluations around it loses its result. */
 bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err *e);
-
-#endif

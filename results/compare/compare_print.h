@@ -1,6 +1,5 @@
 /* A comparison as people and programs read it: the table and what is to be said about it. */
-#ifndef LOCI_RESULTS_COMPARE_PRINT_H
-#define LOCI_RESULTS_COMPARE_PRINT_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/table/table.h"
@@ -19,5 +18,3 @@ void compare_print_notes(FILE *out, const comparison *c, const char *item);
 /* In one sentence or two: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)". */
 enum { COMPARE_VERDICT = 1400 };
 void compare_print_verdict(char text[COMPARE_VERDICT], const comparison *c, int variant);
-
-#endif

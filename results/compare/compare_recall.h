@@ -1,6 +1,5 @@
 /* Accuracy on a probe by distance, over the variants of an experiment and their seeds. */
-#ifndef LOCI_RESULTS_COMPARE_RECALL_H
-#define LOCI_RESULTS_COMPARE_RECALL_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/table/table.h"
@@ -23,5 +22,3 @@ recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *
 
 /* A row per variant, a column per distance. */
 table *compare_recall_table(arena *a, const comparison *c, const recall_comparison *r);
-
-#endif

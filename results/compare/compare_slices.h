@@ -2,8 +2,7 @@
  * the block, how often the token occurs in the training split, how often it occurred in the
  * document before; see harness/evaluate/slices.h), from what evaluations recorded: no corpus, no
  * model. */
-#ifndef LOCI_RESULTS_COMPARE_SLICES_H
-#define LOCI_RESULTS_COMPARE_SLICES_H
+#pragma once
 
 #include "results/compare/compare.h"
 
@@ -42,5 +41,3 @@ interval compare_slices_interval(const compared_slice *x);
 
 /* "0", "1", "256-511". */
 void compare_slices_name(char text[48], const slice_comparison *x, int slice);
-
-#endif

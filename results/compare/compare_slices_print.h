@@ -1,6 +1,5 @@
 /* A comparison by slices as people and programs read it. */
-#ifndef LOCI_RESULTS_COMPARE_SLICES_PRINT_H
-#define LOCI_RESULTS_COMPARE_SLICES_PRINT_H
+#pragma once
 
 #include "results/compare/compare_slices.h"
 #include "results/table/table.h"
@@ -9,5 +8,3 @@
  * row per variant and slice. */
 bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison *x,
                           table_format format, bool colour, err *e);
-
-#endif

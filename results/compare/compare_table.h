@@ -1,6 +1,5 @@
 /* A comparison as a table. */
-#ifndef LOCI_RESULTS_COMPARE_TABLE_H
-#define LOCI_RESULTS_COMPARE_TABLE_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/table/table.h"
@@ -10,5 +9,3 @@ table *compare_table(arena *a, const comparison *c);
 
 /* Digits behind the point for the metric's figures: one number for a whole column. */
 int compare_table_decimals(const comparison *c, compare_metric m);
-
-#endif

@@ -1,7 +1,6 @@
 /* Other views of comparisons: parts of them, in another order, as a table of two axes, two side by
  * side. */
-#ifndef LOCI_RESULTS_COMPARE_VIEW_H
-#define LOCI_RESULTS_COMPARE_VIEW_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/table/table.h"
@@ -25,5 +24,3 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
 /* The variants of both that are called alike, or, if none are, all: what each reaches, and the
  * difference, paired by seed. */
 table *compare_view_side(arena *a, const comparison *x, const comparison *y);
-
-#endif

@@ -1,6 +1,5 @@
 /* How an evaluation was done, in words: what must be said beside every figure. */
-#ifndef LOCI_RESULTS_PROTOCOL_H
-#define LOCI_RESULTS_PROTOCOL_H
+#pragma once
 
 #include <jansson.h>
 #include <stdio.h>
@@ -11,5 +10,3 @@ void protocol_print(FILE *out, const json_t *protocol);
 
 /* One item; limits that were not set are said, too. */
 void protocol_print_item(FILE *out, const char *key, const json_t *value);
-
-#endif

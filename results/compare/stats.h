@@ -3,8 +3,7 @@
  *   mean +- t(1 - (1 - confidence)/2, n - 1) * s / sqrt(n),   s^2 = sum (x - mean)^2 / (n - 1)
  *
  * (Student 1908; the interval assumes that the seeds' figures are independent and about normal.) */
-#ifndef LOCI_RESULTS_STATS_H
-#define LOCI_RESULTS_STATS_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -60,5 +59,3 @@ double stats_beta(double a, double b, double x);
 /* Student's t with df > 0 degrees of freedom: P(T <= t), and its inverse for 0 < p < 1. */
 double stats_t_cdf(double t, double df);
 double stats_t_quantile(double p, double df);
-
-#endif

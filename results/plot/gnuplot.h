@@ -1,6 +1,5 @@
 /* A gnuplot script: written, kept beside its pictures, and run. */
-#ifndef LOCI_RESULTS_GNUPLOT_H
-#define LOCI_RESULTS_GNUPLOT_H
+#pragma once
 
 #include <stdio.h>
 
@@ -68,5 +67,3 @@ void gnuplot_note(plot_report *r, const char *text);
 void gnuplot_quote(FILE *out, const char *text);
 /* A named tic of "set xtics (", as it stands: gnuplot takes the text of a tic for a format. */
 void gnuplot_tic(FILE *out, const char *text, double at);
-
-#endif

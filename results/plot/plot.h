@@ -21,8 +21,7 @@
  * of more than COMPARE_BEST variants the best ones, each as .gp with its data inside (edit it and
  * run gnuplot on it again), .svg, .png and .pdf. The SVG depends on the data alone. What cannot be
  * drawn yet is left out and noted. */
-#ifndef LOCI_RESULTS_PLOT_H
-#define LOCI_RESULTS_PLOT_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
@@ -41,5 +40,3 @@ bool plot_figures(table *t, store *s, const char *experiment, err *e);
 
 /* Removes what plot_experiment drew there before: it may have drawn other variants or more. */
 bool plot_clear(const char *folder, err *e);
-
-#endif

@@ -1,10 +1,7 @@
 /* Final quality against the numbers of each swept axis, a line for each choice of the others: how
  * sensitive it is to the learning rate. */
-#ifndef LOCI_RESULTS_PLOT_AXIS_H
-#define LOCI_RESULTS_PLOT_AXIS_H
+#pragma once
 
 #include "results/plot/plot_series.h"
 
 bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e);
-
-#endif

@@ -1,11 +1,8 @@
 /* Claims with their verdicts: a row each, its interval against its margin. */
-#ifndef LOCI_RESULTS_PLOT_CLAIMS_H
-#define LOCI_RESULTS_PLOT_CLAIMS_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
 
 /* claims; nothing where the experiment claims nothing. */
 bool plot_claims(plot_report *r, arena *a, store *s, const comparison *c, err *e);
-
-#endif

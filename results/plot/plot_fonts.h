@@ -1,6 +1,5 @@
 /* Which font draws PNG and PDF, and whether it can. */
-#ifndef LOCI_RESULTS_PLOT_FONTS_H
-#define LOCI_RESULTS_PLOT_FONTS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -8,5 +7,3 @@
  * the texts that no installed font has; gnuplot would draw black bars over the whole picture for
  * them. False if there are no fonts at all. */
 bool plot_fonts_choose(char font[64], const char *text, const char *more, char missing[64]);
-
-#endif

@@ -1,6 +1,5 @@
 /* Pictures of what loci inspect found in a run. */
-#ifndef LOCI_RESULTS_PLOT_INSPECT_H
-#define LOCI_RESULTS_PLOT_INSPECT_H
+#pragma once
 
 #include "results/plot/gnuplot.h"
 #include "results/store/store.h"
@@ -11,5 +10,3 @@ const char *plot_inspect_find(store *s, const char *run, arena *a, err *e);
 
 /* Pictures of its inspection in the folder: the figures of Geva et al. 2021 by layer. */
 bool plot_inspect(plot_report *r, store *s, const char *run, const plot_how *how, err *e);
-
-#endif

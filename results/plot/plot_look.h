@@ -1,6 +1,5 @@
 /* How variants are told apart. */
-#ifndef LOCI_RESULTS_PLOT_LOOK_H
-#define LOCI_RESULTS_PLOT_LOOK_H
+#pragma once
 
 #include "results/compare/compare.h"
 
@@ -8,5 +7,3 @@
  * of one and dashes or marks for each of the other; else one look after the other. Lives as long as
  * the arena and c. NULL and e if the database cannot be read. */
 const comparison *plot_look(arena *a, store *s, const comparison *c, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* What routed layers did with the tokens: expert load, and routing stability. */
-#ifndef LOCI_RESULTS_PLOT_ROUTING_H
-#define LOCI_RESULTS_PLOT_ROUTING_H
+#pragma once
 
 #include "results/plot/plot_series.h"
 #include "results/table/table.h"
@@ -17,5 +16,3 @@ bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c
 
 /* Those figures: a row each. */
 bool plot_routing_figures(table *t, store *s, const char *experiment, err *e);
-
-#endif

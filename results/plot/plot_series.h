@@ -1,7 +1,6 @@
 /* What the pictures of a comparison share: series of points, each with its band or bar, and how
  * they are drawn. A picture fills a list of them and has it drawn; what it adds are its axes. */
-#ifndef LOCI_RESULTS_PLOT_SERIES_H
-#define LOCI_RESULTS_PLOT_SERIES_H
+#pragma once
 
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
@@ -72,5 +71,3 @@ bool plot_series_flat(const plot_series *list, int count);
 
 /* From tic to tic over a range: 1, 2 or 5 times a power of ten, about so many of them. */
 double plot_series_step(double range, int about);
-
-#endif

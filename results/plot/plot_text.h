@@ -1,7 +1,6 @@
 /* Texts of pictures: how wide they are, cut and broken to fit. Nobody knows which font a picture is
  * looked at with: widths are those of DejaVu Sans, wider than the others that are common. */
-#ifndef LOCI_RESULTS_PLOT_TEXT_H
-#define LOCI_RESULTS_PLOT_TEXT_H
+#pragma once
 
 #include <stddef.h>
 
@@ -18,5 +17,3 @@ void plot_text_cut(char *out, size_t bytes, const char *text, double width, doub
 /* Copies the text with line breaks for spaces so that lines fit where they can. Returns how many
  * lines. */
 int plot_text_wrap(char *out, size_t bytes, const char *text, double width, double size);
-
-#endif

@@ -1,9 +1,6 @@
 /* Loss of the evaluations on the way (train.eval_every) and of the last one, over training. */
-#ifndef LOCI_RESULTS_PLOT_VALIDATION_H
-#define LOCI_RESULTS_PLOT_VALIDATION_H
+#pragma once
 
 #include "results/plot/plot_series.h"
 
 bool plot_validation(plot_report *r, arena *a, store *s, const comparison *c, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* Pieces of a page of HTML. */
-#ifndef LOCI_RESULTS_HTML_H
-#define LOCI_RESULTS_HTML_H
+#pragma once
 
 #include <stdio.h>
 
@@ -13,5 +12,3 @@ void html_element(FILE *out, const char *name, const char *class, const char *te
 /* The columns for people, with what the page's script sorts by. mark: a class for each row, or
  * NULL. */
 void html_table(FILE *out, const table *t, const char *const *mark);
-
-#endif

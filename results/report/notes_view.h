@@ -1,6 +1,5 @@
 /* Notes and tags as people see them. */
-#ifndef LOCI_RESULTS_NOTES_VIEW_H
-#define LOCI_RESULTS_NOTES_VIEW_H
+#pragma once
 
 #include <stdio.h>
 
@@ -12,5 +11,3 @@ bool notes_view_print(FILE *out, store *s, const char *experiment, const char *r
 
 /* Those of the experiment and of its runs as a part of its page. */
 bool notes_view_html(FILE *out, store *s, const char *experiment, err *e);
-
-#endif

@@ -4,8 +4,7 @@
  * No server and no external request: pictures are inside, a small script sorts the table, and
  * without it everything can be read. Made to be read on paper and in the dark, too. Equal results
  * give equal pages. */
-#ifndef LOCI_RESULTS_REPORT_H
-#define LOCI_RESULTS_REPORT_H
+#pragma once
 
 #include <stdio.h>
 
@@ -16,5 +15,3 @@
  * page asks for itself again, which says how far the runs are; 0: never. */
 bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, int again,
                   err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* What an experiment claimed and what became of it, first thing on its page. */
-#ifndef LOCI_RESULTS_REPORT_CLAIMS_H
-#define LOCI_RESULTS_REPORT_CLAIMS_H
+#pragma once
 
 #include <stdio.h>
 
@@ -8,5 +7,3 @@
 
 /* Nothing where it claims nothing. False and e if the database cannot be read. */
 bool report_claims(FILE *out, arena *a, store *s, const char *experiment, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* Single runs, from the database: found by name, shown whole, compared option by option, listed. */
-#ifndef LOCI_RESULTS_RUN_VIEW_H
-#define LOCI_RESULTS_RUN_VIEW_H
+#pragma once
 
 #include <stdio.h>
 
@@ -36,5 +35,3 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
  * experiment's name or description, of the label, the id, a note or a tag, in either case. */
 bool run_view_list(table *t, store *s, const char *experiment, const char *status,
                    const char *search, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* How far experiments and their runs are, from the database. */
-#ifndef LOCI_RESULTS_STATUS_H
-#define LOCI_RESULTS_STATUS_H
+#pragma once
 
 #include "results/store/store.h"
 #include "results/table/table.h"
@@ -24,5 +23,3 @@ bool status_total(status_totals *t, store *s, const char *experiment, err *e);
 /* "7 of 9 runs done, 1 running, 1 failed; 82 % of all steps, 0:12 left" */
 void status_sentence(char text[256], const status_totals *t);
 json_t *status_json(const status_totals *t, const char *experiment); /* decref it */
-
-#endif

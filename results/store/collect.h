@@ -3,8 +3,7 @@
  * Only what changed since the last time is read again; collecting twice changes nothing. A line of
  * a running run that is not complete yet is left for the next time. A run that says `running`
  * though nobody holds its lock is recorded as interrupted. Rows of folders that are gone stay. */
-#ifndef LOCI_RESULTS_COLLECT_H
-#define LOCI_RESULTS_COLLECT_H
+#pragma once
 
 #include "results/store/store.h"
 
@@ -23,5 +22,3 @@ bool collect(collect_report *r, const char *out, bool rebuild, err *e);
  * opens read-only. Where OUT cannot be written it collects for itself and keeps nothing. *note (may
  * be NULL) is "" or one line about what could not be collected. */
 store *collect_and_open(const char *out, err *note, err *e);
-
-#endif

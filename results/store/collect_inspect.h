@@ -1,6 +1,5 @@
 /* What was found by looking into a model, inspect/PART.jsonl of a run folder, into the database. */
-#ifndef LOCI_RESULTS_COLLECT_INSPECT_H
-#define LOCI_RESULTS_COLLECT_INSPECT_H
+#pragma once
 
 #include "results/store/collect_rows.h"
 
@@ -9,5 +8,3 @@ extern const char *const COLLECT_INSPECT_PARTS[];
 
 /* *fresh becomes true if a part was read again. */
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* The files of lines of a run folder into the database. */
-#ifndef LOCI_RESULTS_COLLECT_LINES_H
-#define LOCI_RESULTS_COLLECT_LINES_H
+#pragma once
 
 #include "results/store/collect_rows.h"
 
@@ -11,5 +10,3 @@ bool collect_lines_evals(collector *c, const char *id, const char *folder, bool 
 /* Calls put for every complete line of the file. */
 typedef bool (*collect_line)(collector *c, const char *id, const json_t *line, err *e);
 bool collect_lines_each(collector *c, const char *id, const char *path, collect_line put, err *e);
-
-#endif

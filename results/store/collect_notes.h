@@ -1,6 +1,5 @@
 /* Notes and tags (harness/run/notes.h) into the database. */
-#ifndef LOCI_RESULTS_COLLECT_NOTES_H
-#define LOCI_RESULTS_COLLECT_NOTES_H
+#pragma once
 
 #include "results/store/collect_rows.h"
 
@@ -8,5 +7,3 @@
  * read again. What is no note is left out, and told as damage: no result is lost by it. */
 bool collect_notes(collector *c, const char *experiment, const char *run, const char *inner,
                    bool *fresh, err *e);
-
-#endif

@@ -10,8 +10,7 @@
  *   return collect_rows_put(c, t, e);
  *
  * Values stay for the next row until they are set again. */
-#ifndef LOCI_RESULTS_COLLECT_ROWS_H
-#define LOCI_RESULTS_COLLECT_ROWS_H
+#pragma once
 
 #include "core/base/json.h"
 #include "results/store/store.h"
@@ -63,5 +62,3 @@ bool collect_rows_changed(collector *c, const char *path, const char *more, bool
 
 /* Gives all statements back. */
 void collect_rows_end(collector *c);
-
-#endif

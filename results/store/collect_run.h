@@ -1,11 +1,8 @@
 /* One run folder into the database. */
-#ifndef LOCI_RESULTS_COLLECT_RUN_H
-#define LOCI_RESULTS_COLLECT_RUN_H
+#pragma once
 
 #include "results/store/collect_rows.h"
 
 /* True with *fresh false if nothing changed since the folder was collected. e says what is
  * unreadable; the caller then rolls back what was done for this folder. */
 bool collect_run(collector *c, const char *id, bool *fresh, err *e);
-
-#endif

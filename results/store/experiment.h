@@ -1,6 +1,5 @@
 /* Which experiments the database has. */
-#ifndef LOCI_RESULTS_EXPERIMENT_H
-#define LOCI_RESULTS_EXPERIMENT_H
+#pragma once
 
 #include "results/store/store.h"
 
@@ -12,5 +11,3 @@ bool experiment_names(store *s, arena *a, const char *const **names, int *count,
 /* Fails, also on a name that none can have, with the nearest name and those that there are, if
  * there is no such experiment. */
 bool experiment_check(store *s, const char *name, err *e);
-
-#endif

@@ -6,8 +6,7 @@
  *
  * A read that fails ends the rows, too: only query_close tells which it was, so every query ends
  * with it, and its false is the caller's. A question that cannot be asked has no rows. */
-#ifndef LOCI_RESULTS_QUERY_H
-#define LOCI_RESULTS_QUERY_H
+#pragma once
 
 #include "results/store/store.h"
 
@@ -35,5 +34,3 @@ double query_real(query *q, const char *column);
 int64_t query_int(query *q, const char *column, int64_t if_null);
 const char *query_text(query *q, const char *column, arena *a);
 const char *query_peek(query *q, const char *column);
-
-#endif

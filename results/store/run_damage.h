@@ -3,8 +3,7 @@
  * Decides for everyone: tables count a damaged run as one without a result, and `loci run` takes it
  * up again. What a run does not need may be gone (a checkpoint removed to make room); what is there
  * must be whole. */
-#ifndef LOCI_RESULTS_RUN_DAMAGE_H
-#define LOCI_RESULTS_RUN_DAMAGE_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -21,5 +20,3 @@ typedef enum run_damage {
  * folder that another process works on. why [ERR_TEXT_BYTES]: which file, and what is wrong with
  * it; "" for DAMAGE_NONE. */
 run_damage run_damage_find(char *why, const char *folder);
-
-#endif

@@ -4,8 +4,7 @@
  * time. The schema is a public interface: results/README.md documents it, `user_version` numbers
  * it. The writer holds a lock (flock on OUT/loci.db.lock) and uses a rollback journal, which is
  * safe on network file systems, too; readers open read-only. */
-#ifndef LOCI_RESULTS_STORE_H
-#define LOCI_RESULTS_STORE_H
+#pragma once
 
 #include <sqlite3.h>
 
@@ -53,5 +52,3 @@ bool store_err(store *s, const char *what, err *e);
 #define STORE_RUN_SPEED                                                                            \
     "CASE WHEN r.status <> 'running' AND r.tokens > 0 AND r.train_seconds > 0 "                    \
     "THEN r.tokens / r.train_seconds ELSE r.tokens_per_second END"
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A table goes out as CSV, JSON lines, Markdown or LaTeX; the logged figures of runs also as event
  * files that TensorBoard opens, a folder per run. */
-#ifndef LOCI_RESULTS_EXPORT_H
-#define LOCI_RESULTS_EXPORT_H
+#pragma once
 
 #include <stdio.h>
 
@@ -38,5 +37,3 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
  * logged anything. The folder is the experiment's own: event files of earlier exports are removed.
  */
 bool export_tensorboard(const char *folder, store *s, const char *experiment, int *files, err *e);
-
-#endif

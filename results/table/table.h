@@ -4,8 +4,7 @@
  * the two only ("2.310 +- 0.012" for people is three columns for programs). Cells that were not
  * set are empty: "-" for people, nothing in CSV, null in JSON. Text is UTF-8. Everything lives in
  * the arena. */
-#ifndef LOCI_RESULTS_TABLE_H
-#define LOCI_RESULTS_TABLE_H
+#pragma once
 
 #include <jansson.h>
 #include <stdio.h>
@@ -106,5 +105,3 @@ void table_latex(FILE *out, const table *t);
 void table_si(char text[16], double value);
 /* A perplexity in a sentence: "12.3456", "1034.57", "2.64772e+08" where a model is far off. */
 void table_perplexity(char text[16], double value);
-
-#endif

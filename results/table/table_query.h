@@ -1,7 +1,6 @@
 /* A table of what a query answers: a column of the table for each column of the query that is
  * wanted. NULL is an empty cell. */
-#ifndef LOCI_RESULTS_TABLE_QUERY_H
-#define LOCI_RESULTS_TABLE_QUERY_H
+#pragma once
 
 #include "results/store/query.h"
 #include "results/table/table.h"
@@ -21,5 +20,3 @@ typedef struct table_field {
 bool table_query(table *t, query *q, const table_field *fields, int count);
 /* The same of all columns, as they are called and typed; of no rows no columns. */
 bool table_query_all(table *t, query *q);
-
-#endif

@@ -1,10 +1,7 @@
 /* Everything that reads results from a database, for fuzz targets: what it prints goes nowhere. */
-#ifndef LOCI_FUZZ_READING_H
-#define LOCI_FUZZ_READING_H
+#pragma once
 
 #include "results/store/store.h"
 
 /* Tables, comparisons, run views, status, exports and the report page of an experiment. */
 void reading_all(store *s, const char *experiment);
-
-#endif

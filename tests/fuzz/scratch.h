@@ -1,6 +1,5 @@
 /* Files for fuzz targets: a folder of this process, in memory where that is. */
-#ifndef LOCI_FUZZ_SCRATCH_H
-#define LOCI_FUZZ_SCRATCH_H
+#pragma once
 
 #include "core/base/file.h"
 
@@ -11,5 +10,3 @@ const char *scratch_path(const char *name);
 void scratch_write(const char *name, const void *data, size_t bytes);
 /* What the program prints goes nowhere from now on; libFuzzer's own words stay. */
 void scratch_quiet(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* What libFuzzer calls in a target, and what a target may call in it. A target defines
  * LLVMFuzzerTestOneInput and, if it wants, the first and the third. */
-#ifndef LOCI_FUZZ_TARGET_H
-#define LOCI_FUZZ_TARGET_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,5 +12,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 /* The same by libFuzzer's own ways. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
-
-#endif

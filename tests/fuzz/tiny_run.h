@@ -1,7 +1,6 @@
 /* A results folder with one finished run of a tiny model, made by this process, for fuzz targets to
  * damage. */
-#ifndef LOCI_FUZZ_TINY_RUN_H
-#define LOCI_FUZZ_TINY_RUN_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ const char *tiny_run_file(unsigned number, const void **data, size_t *bytes);
 
 /* Writes a file, or puts it back (data NULL). */
 void tiny_run_put(unsigned number, const void *data, size_t bytes);
-
-#endif

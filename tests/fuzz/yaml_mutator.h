@@ -2,8 +2,7 @@
  *
  * A node is replaced by another one of the tree or by a curious scalar, a child is dropped, doubled
  * or moved under a known key, a number is changed a little. */
-#ifndef LOCI_FUZZ_YAML_MUTATOR_H
-#define LOCI_FUZZ_YAML_MUTATOR_H
+#pragma once
 
 #include "core/options/node.h"
 
@@ -21,5 +20,3 @@ size_t yaml_mutate(uint8_t *data, size_t size, size_t max, unsigned seed, bool j
 /* The words of a text that are made of letters, digits and _ and begin with a letter, each once.
  * Lives as long as the process. */
 yaml_words yaml_words_of(const char *text);
-
-#endif

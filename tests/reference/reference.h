@@ -4,8 +4,7 @@
  * A checker computes what a case describes through the public code and compares. Adding a system is
  * a function and a line in the table of reference.c. Every tensor of a case's files
  * must have been read, compared or dropped with a reason, so that no expectation goes unnoticed. */
-#ifndef LOCI_TESTS_REFERENCE_H
-#define LOCI_TESTS_REFERENCE_H
+#pragma once
 
 #include <jansson.h>
 
@@ -97,5 +96,3 @@ extern const reference_entry REFERENCE_KVMEM[];  /* reference_kvmem.c */
 extern const reference_entry REFERENCE_DELTA[];  /* reference_delta.c */
 extern const reference_entry REFERENCE_TTT[];    /* reference_ttt.c */
 extern const reference_entry REFERENCE_ENGRAM[]; /* reference_engram.c */
-
-#endif

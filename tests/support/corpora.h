@@ -1,6 +1,5 @@
 /* Small corpora for tests: files in the case's folder, and opening a `data:` node on them. */
-#ifndef LOCI_TESTS_CORPORA_H
-#define LOCI_TESTS_CORPORA_H
+#pragma once
 
 #include "data/corpus.h"
 
@@ -22,5 +21,3 @@ corpus *corpora_need(const char *yaml);
 const char *corpora_shared(const char *name);
 /* Whether a program is installed; else the case is skipped. */
 bool corpora_program(const char *name);
-
-#endif

@@ -1,7 +1,6 @@
 /* Results without training: run folders and experiment records as the harness leaves them, with
  * made-up but plausible figures, for tests of what reads them. */
-#ifndef LOCI_TESTS_FAKE_RESULTS_H
-#define LOCI_TESTS_FAKE_RESULTS_H
+#pragma once
 
 #include "core/base/json.h"
 
@@ -44,5 +43,3 @@ double fake_ask(const char *out, const char *sql);
 /* Appends a line to a file of a run's folder. */
 void fake_append(const fake_experiment *x, int variant, int seed, const char *file,
                  const char *line);
-
-#endif

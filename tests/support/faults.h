@@ -5,8 +5,7 @@
  * tests/preload/faults.c is loaded into the program (LD_PRELOAD) and does it; a plan in a file that
  * is mapped by all says what, so that the calls of a supervisor and its workers are counted as one.
  * Only files below the plan's folder are looked at. What libc does inside (stdio) is not seen. */
-#ifndef LOCI_TESTS_FAULTS_H
-#define LOCI_TESTS_FAULTS_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -73,5 +72,3 @@ fault_plan *faults_new(void);
 program_result faults_run(fault_plan *p, const char *const *words);
 
 #define FAULTY(plan, ...) faults_run(plan, (const char *const[]){__VA_ARGS__, NULL})
-
-#endif

@@ -5,8 +5,7 @@
  * large tensors), with the five-point central difference
  *     (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h,   h = GRADCHECK_STEP * max(1, |x|),
  * whose error in double is about 1e-12 L from rounding and h^4 L'''''/30 from truncation. */
-#ifndef LOCI_TESTS_GRADCHECK_H
-#define LOCI_TESTS_GRADCHECK_H
+#pragma once
 
 #include "core/ops/tape.h"
 
@@ -46,5 +45,3 @@ double five_point(double (*f)(void *user), void *user, real *x, double h);
 
 /* Fills x with n pseudo-random numbers in [-1, 1) that are the same in float and double builds. */
 void fill_uniform(real *x, int64_t n, uint32_t seed);
-
-#endif

@@ -1,6 +1,5 @@
 /* A stranger's words in the files of results: every text of every record gets them at both ends. */
-#ifndef LOCI_TESTS_HOSTILE_H
-#define LOCI_TESTS_HOSTILE_H
+#pragma once
 
 /* Before and behind each text: a formula; sequences for a terminal in both forms, a turn of
  * direction, commands for a shell and for gnuplot, ends of elements and attributes of a page. */
@@ -14,5 +13,3 @@
 /* Rewrites the JSON and the lines of JSON below a folder of results. What records find each other
  * by (ids, names of experiments and files, states) stays as it is. */
 void hostile_write(const char *out);
-
-#endif

@@ -8,8 +8,7 @@
  *
  * State is carried from run to run as in a model, without gradient; layer_apply_reset forgets it.
  */
-#ifndef LOCI_TESTS_LAYER_APPLY_H
-#define LOCI_TESTS_LAYER_APPLY_H
+#pragma once
 
 #include "layers/layer_books.h"
 #include "layers/layer_inspect.h"
@@ -71,5 +70,3 @@ enum { LAYER_APPLY_CALLS = 8 };
 /* Consecutive calls as one segment: gradients flow through what is carried between them. Either all
  * have a cotangent or none. */
 void layer_apply_segment(layer_apply *a, layer_apply_call *calls, int n);
-
-#endif

@@ -1,7 +1,6 @@
 /* Every class of the registry with its defaults, each option at its ends, and combinations of
  * options that act together only: what conformance runs over. */
-#ifndef LOCI_TESTS_LAYER_VARIANTS_H
-#define LOCI_TESTS_LAYER_VARIANTS_H
+#pragma once
 
 #include "tests/support/model_run.h"
 
@@ -26,5 +25,3 @@ bool layer_variant_drawn(const layer_variant *v, const char *check);
 model_run *layer_variant_run(const layer_variant *v, int64_t rows);
 /* The same for options that may be refused: no EXPECT, but e. */
 model_run *layer_variant_try(const layer_variant *v, int64_t rows, err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* Properties of a model on a small stream, for any spec: used over all layers and options, and over
  * the model's own options. A model under check has two rows and a context of 4. */
-#ifndef LOCI_TESTS_MODEL_CHECK_H
-#define LOCI_TESTS_MODEL_CHECK_H
+#pragma once
 
 #include "tests/support/model_run.h"
 
@@ -37,5 +36,3 @@ void check_reached(const char *what, model_run *r);
 /* Some layer carries something over a row's reset on purpose. */
 bool model_unreset(const model *m);
 void check_cuts(const char *what, model_run *r);
-
-#endif

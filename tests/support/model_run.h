@@ -1,6 +1,5 @@
 /* A small model with everything that a step needs, for tests of layers and models. */
-#ifndef LOCI_TESTS_MODEL_RUN_H
-#define LOCI_TESTS_MODEL_RUN_H
+#pragma once
 
 #include "models/model.h"
 
@@ -39,5 +38,3 @@ void model_run_read(model_run *r, const int32_t *tokens, int64_t stride, int64_t
 enum { MODEL_RUN_FAR = 40 };
 void model_run_far(model_run *r, real *logits);
 double model_run_far_effect(const char *yaml);
-
-#endif

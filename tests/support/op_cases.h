@@ -1,7 +1,6 @@
 /* Every op of core/ops/ops.h as small cases: one table, run as gradient checks and as comparison of
  * float with double. Adding an op is adding its row. */
-#ifndef LOCI_TESTS_OP_CASES_H
-#define LOCI_TESTS_OP_CASES_H
+#pragma once
 
 #include "core/ops/ops.h"
 #include "tests/support/gradcheck.h"
@@ -31,5 +30,3 @@ void op_case_free(int n, gradcheck_input *inputs);
 
 /* For gradcheck: user is the op_case. */
 tensor *op_case_build(tape *t, tensor *const *inputs, void *user);
-
-#endif

@@ -1,6 +1,5 @@
 /* Values to try of any option, as a spec would write them. */
-#ifndef LOCI_TESTS_OPTION_VALUES_H
-#define LOCI_TESTS_OPTION_VALUES_H
+#pragma once
 
 #include "core/options/option.h"
 
@@ -12,5 +11,3 @@ int option_values(const option *o, char values[OPTION_VALUES][OPTION_VALUE_CHARS
 
 /* Whether that says the default. */
 bool option_values_initial(const option *o, const char *value);
-
-#endif

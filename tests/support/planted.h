@@ -1,7 +1,6 @@
 /* A small model over a small text of bytes, as if it had been loaded from a checkpoint: for tests
  * of what looks into models. */
-#ifndef LOCI_TESTS_PLANTED_H
-#define LOCI_TESTS_PLANTED_H
+#pragma once
 
 #include "harness/train/trained_model.h"
 
@@ -15,5 +14,3 @@ void planted_close(trained_model *m);
 real *planted_param(trained_model *m, const char *name, int64_t *n);
 /* All of them become x. */
 void planted_fill(trained_model *m, const char *name, real x);
-
-#endif

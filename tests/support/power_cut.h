@@ -3,8 +3,7 @@
  *
  * A file's content is safe once the file was synced, its name (also the new one of a rename, or
  * that it is gone) once its folder was. */
-#ifndef LOCI_TESTS_POWER_CUT_H
-#define LOCI_TESTS_POWER_CUT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -30,5 +29,3 @@ int power_cut_entries(const power_cut *p);
 /* Empties the folders and fills them with what is there if the power is cut behind the first
  * `entries` changes; seed chooses what a part is. */
 void power_cut_happen(power_cut *p, int entries, cut_kind kind, uint64_t seed);
-
-#endif

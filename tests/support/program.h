@@ -1,6 +1,5 @@
 /* Runs the program under test as a user would, and keeps what it said. */
-#ifndef LOCI_TESTS_PROGRAM_H
-#define LOCI_TESTS_PROGRAM_H
+#pragma once
 
 #include "core/base/base.h"
 
@@ -16,5 +15,3 @@ typedef struct program_result {
 program_result program_run(const char *const *words);
 
 #define LOCI(...) program_run((const char *const[]){__VA_ARGS__, NULL})
-
-#endif

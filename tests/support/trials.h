@@ -1,6 +1,5 @@
 /* Tiny trainings for tests: on a synthetic corpus that needs no file, of a few milliseconds. */
-#ifndef LOCI_TESTS_TRIALS_H
-#define LOCI_TESTS_TRIALS_H
+#pragma once
 
 #include "harness/supervise/supervisor.h"
 #include "harness/train/workload.h"
@@ -37,5 +36,3 @@ bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor
 /* Compares two finished runs: parameters, moments, losses to the bit; metrics and evaluations but
  * for times. EXPECTs with `what` in front. */
 void trial_same(const char *what, const char *folder_a, const char *folder_b);
-
-#endif
