@@ -4,8 +4,7 @@
  *
  * What `loci generate` draws with the run's seed: the same bits for any number of threads. It is no
  * figure: neither a run's identity nor an evaluation's has it. */
-#ifndef LOCI_HARNESS_SAMPLE_H
-#define LOCI_HARNESS_SAMPLE_H
+#pragma once
 
 #include <signal.h>
 
@@ -33,5 +32,3 @@ json_t *sample_draw(const sample_options *o, const model *m, const real *values,
 
 /* Whether a record is what these options ask for. */
 bool sample_is(const json_t *record, const sample_options *o);
-
-#endif

@@ -1,6 +1,5 @@
 /* Texts that models wrote after their final evaluation (eval.sample), as people see them. */
-#ifndef LOCI_RESULTS_SAMPLE_VIEW_H
-#define LOCI_RESULTS_SAMPLE_VIEW_H
+#pragma once
 
 #include <stdio.h>
 
@@ -12,5 +11,3 @@ void sample_view_print(FILE *out, const json_t *sample);
 
 /* Of each variant that of its first run that has one, as a part of the experiment's page. */
 bool sample_view_html(FILE *out, store *s, const comparison *c, err *e);
-
-#endif
