@@ -119,7 +119,7 @@ static void delta_at(delta_case *c, int64_t time, int64_t chunk)
 static void decays_at_their_ends(void)
 {
     static delta_case c;
-    const real decays[] = {0, -INFINITY, (real)-1e30, -1000, -80, (real)-1e-7};
+    const real decays[] = {0, (real)-INFINITY, (real)-1e30, -1000, -80, (real)-1e-7};
     static const int64_t times[] = {1, 2, 7, LONGEST}, chunks[] = {1, 3, 16, 17, 64};
     for (size_t d = 0; d < sizeof decays / sizeof *decays; d++) {
         for (int i = 0; i < 4; i++) {

@@ -1,5 +1,6 @@
 /* Loaded into a program under test: see tests/support/faults.h. Every function here stands in for
- * libc's of the same name. */
+ * libc's of the same name, which hardened builds would wrap in inline functions of their own. */
+#undef _FORTIFY_SOURCE
 #include "tests/support/faults.h"
 
 #include <dirent.h>
@@ -114,7 +115,7 @@ static void note(fault_op op, const char *path, const char *other, int64_t offse
 {
     int why = errno;
     if (log_fd < 0 || !below(path)) return;
-    fault_entry x = {.op = op,
+    fault_entry x = {.op = (int32_t)op,
                      .path_bytes = (int32_t)strlen(path),
                      .other_bytes = (int32_t)strlen(other),
                      .bytes = (int32_t)bytes,

@@ -72,7 +72,8 @@ program_result faults_run(fault_plan *p, const char *const *words)
     char *kept = before ? strdup(before) : NULL;
     plan_path(path);
     library_path(library);
-    p->seen = p->looks = p->loaded = p->lock = 0;
+    p->seen = p->looks = 0;
+    p->loaded = p->lock = 0;
     p->failed[0] = 0;
     setenv(FAULTS_VARIABLE, path, 1);
     setenv("LD_PRELOAD", library, 1);
