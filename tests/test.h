@@ -43,6 +43,8 @@ bool test_sub(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A fresh empty folder for the running case, removed when it ends without failure. */
 const char *test_folder(void);
+/* A path in it, valid until the eighth call after. */
+const char *test_inside(const char *name);
 
 /* Programs are looked for in `folder` first, until the case ends or it is called with NULL: a case
  * leaves the PATH as it was, or those behind it would miss programs. */

@@ -20,15 +20,6 @@ static fake_experiment fake(const char *out, const char *name)
     return x;
 }
 
-static const char *inside(const char *name)
-{
-    static char path[4][FILE_PATH_BYTES];
-    static int next;
-    char *p = path[next++ % 4];
-    file_join(p, test_folder(), name, NULL);
-    return p;
-}
-
 /* Runs and experiments that the database holds after it was made again. */
 static void expect_counts(const char *what, const char *out, int experiments, int runs)
 {
@@ -61,8 +52,8 @@ static void shared(void)
     manage_report r;
     err e = {{0}};
     fake(test_folder(), "one");
-    EXPECT(file_copy(inside("experiments/one.json"), inside("experiments/copy.json"), &e), "%s",
-           e.text);
+    EXPECT(file_copy(test_inside("experiments/one.json"), test_inside("experiments/copy.json"), &e),
+           "%s", e.text);
     EXPECT(manage_remove(&r, test_folder(), "one", false, &e) && r.runs == 0 && r.kept == 4,
            "%d removed, %d kept", r.runs, r.kept);
 }
@@ -75,8 +66,8 @@ static void renamed(void)
     EXPECT(!manage_rename(test_folder(), "one", "two", &e) && strstr(e.text, "already"), "%s",
            e.text);
     EXPECT(manage_rename(test_folder(), "one", "three", &e), "%s", e.text);
-    EXPECT(file_exists(inside("experiments/three.json")) &&
-               !file_exists(inside("experiments/one.json")),
+    EXPECT(file_exists(test_inside("experiments/three.json")) &&
+               !file_exists(test_inside("experiments/one.json")),
            "the records");
     expect_counts("renamed", test_folder(), 2, 8);
 }
@@ -91,19 +82,19 @@ static void strangers(void)
     manage_report r;
     err e = {{0}};
     fake(test_folder(), "one");
-    EXPECT(file_make_folders(inside("runs/mine"), &e), "%s", e.text);
+    EXPECT(file_make_folders(test_inside("runs/mine"), &e), "%s", e.text);
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
-        EXPECT(file_write(inside(FILES[i]), "x", 1, &e), "%s", e.text);
+        EXPECT(file_write(test_inside(FILES[i]), "x", 1, &e), "%s", e.text);
     }
     EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, false, &e) && r.runs == 0, "%d: %s",
            r.runs, e.text);
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
-        EXPECT(file_exists(inside(FILES[i])), "%s is gone", FILES[i]);
+        EXPECT(file_exists(test_inside(FILES[i])), "%s is gone", FILES[i]);
     }
-    EXPECT(manage_merge(&r, inside("other"), test_folder(), &e) && r.runs == 4 &&
+    EXPECT(manage_merge(&r, test_inside("other"), test_folder(), &e) && r.runs == 4 &&
                r.experiments == 1,
            "%d runs: %s", r.runs, e.text);
-    EXPECT(!file_exists(inside("other/runs/mine")), "a folder of somebody's was taken along");
+    EXPECT(!file_exists(test_inside("other/runs/mine")), "a folder of somebody's was taken along");
 }
 
 /* Removed or renamed under its supervisor, an experiment would lose its runs to gc. */
@@ -124,7 +115,7 @@ static void running_stays(void)
     EXPECT(manage_rename(test_folder(), "one", "two", &e), "%s", e.text);
     expect_counts("renamed", test_folder(), 1, 4);
     EXPECT(manage_remove(&r, test_folder(), "two", false, &e) &&
-               !file_exists(inside("experiments/two.lock")),
+               !file_exists(test_inside("experiments/two.lock")),
            "%s", e.text);
 }
 
@@ -134,7 +125,7 @@ static void garbage(void)
     err e = {{0}};
     fake(test_folder(), "one");
     fake(test_folder(), "two");
-    EXPECT(file_remove(inside("experiments/two.json"), &e), "%s", e.text);
+    EXPECT(file_remove(test_inside("experiments/two.json"), &e), "%s", e.text);
     EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, true, &e) && r.runs == 4, "%d",
            r.runs);
     expect_counts("only said", test_folder(), 1, 8);
@@ -155,16 +146,16 @@ static void kept_models(void)
     static const char *const names[] = {"checkpoint-4", "checkpoint-best"};
     for (int i = 0; i < 2; i++) {
         snprintf(inner, sizeof inner, "runs/%s/%s", id, names[i]);
-        EXPECT(file_make_folders(inside(inner), &e), "%s", e.text);
+        EXPECT(file_make_folders(test_inside(inner), &e), "%s", e.text);
         snprintf(inner, sizeof inner, "runs/%s/%s/manifest.json", id, names[i]);
-        EXPECT(file_write(inside(inner), "{}", 2, &e), "%s", e.text);
+        EXPECT(file_write(test_inside(inner), "{}", 2, &e), "%s", e.text);
     }
     for (int k = 0; k < 3; k++) {
         EXPECT(manage_collect_garbage(&r, test_folder(), asked[k], true, &e), "%s", e.text);
         EXPECT(manage_collect_garbage(&r, test_folder(), asked[k], false, &e), "%s", e.text);
         for (int i = 0; i < 2; i++) {
             snprintf(inner, sizeof inner, "runs/%s/%s", id, names[i]);
-            EXPECT(file_is_folder(inside(inner)) == (k <= i), "%s after %d", names[i], k);
+            EXPECT(file_is_folder(test_inside(inner)) == (k <= i), "%s after %d", names[i], k);
         }
     }
     expect_counts("runs stay", test_folder(), 1, 4);
@@ -174,18 +165,19 @@ static void merged(void)
 {
     manage_report r;
     err e = {{0}};
-    EXPECT(file_make_folders(inside("here"), &e) && file_make_folders(inside("there"), &e), "%s",
-           e.text);
-    fake(inside("here"), "one");
-    fake(inside("there"), "one");
-    fake(inside("there"), "two");
+    EXPECT(file_make_folders(test_inside("here"), &e) &&
+               file_make_folders(test_inside("there"), &e),
+           "%s", e.text);
+    fake(test_inside("here"), "one");
+    fake(test_inside("there"), "one");
+    fake(test_inside("there"), "two");
     for (int i = 0; i < 2; i++) { /* the second time there is nothing left to do */
-        EXPECT(manage_merge(&r, inside("here"), inside("there"), &e), "%s", e.text);
+        EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e), "%s", e.text);
         EXPECT(r.runs == (i ? 0 : 4) && r.experiments == (i ? 0 : 1), "%d runs, %d experiments",
                r.runs, r.experiments);
-        expect_counts("merged", inside("here"), 2, 8);
+        expect_counts("merged", test_inside("here"), 2, 8);
     }
-    EXPECT(!manage_merge(&r, inside("here"), inside("nowhere"), &e), "from nowhere");
+    EXPECT(!manage_merge(&r, test_inside("here"), test_inside("nowhere"), &e), "from nowhere");
 }
 
 const test_suite test_manage = {"harness/manage",

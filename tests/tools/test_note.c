@@ -11,18 +11,9 @@
 static const fake_variant VARIANTS[] = {{"short", 0, 0.01, 1500000, 51234, NULL, false},
                                         {"long", 0.04, 0.005, 1600000, 40000, NULL, false}};
 
-static const char *inside(const char *name)
-{
-    static char path[4][FILE_PATH_BYTES];
-    static int next;
-    char *p = path[next++ % 4];
-    file_join(p, test_folder(), name, NULL);
-    return p;
-}
-
 static fake_experiment results(const char *out)
 {
-    const fake_experiment x = {inside(out), "noted", 2, 2, 5, VARIANTS};
+    const fake_experiment x = {test_inside(out), "noted", 2, 2, 5, VARIANTS};
     fake_write(&x);
     return x;
 }
@@ -48,8 +39,8 @@ static void kept(void)
     expect(LOCI("ls", "--search", "pap"), "paper", "short");
     expect(LOCI("ls", "--search", "odd"), NULL, "noted");
     expect(LOCI("ls", "--search", "them all"), "short", NULL);
-    expect(LOCI("report", "noted", "--to", inside("page.html")), NULL, NULL);
-    text_auto *page = file_read(inside("page.html"), NULL, NULL);
+    expect(LOCI("report", "noted", "--to", test_inside("page.html")), NULL, NULL);
+    text_auto *page = file_read(test_inside("page.html"), NULL, NULL);
     EXPECT(!page || (strstr(page, "a &lt;b&gt; word") && !strstr(page, "<b>")), "the page");
     /* A line that was cut short spoils no other, and no result. */
     fake_append(&x, 1, 2, NOTES_FILE, "{\"at\": \"2026-");
@@ -68,7 +59,7 @@ static void refused(void)
         program_result r = LOCI("note", calls[i][0], calls[i][1], calls[i][2], calls[i][3]);
         EXPECT(r.status < 0 || (r.status == 2 && r.err[0]), "call %zu: %d %s", i, r.status, r.err);
     }
-    EXPECT(!file_exists(inside("out/experiments/noted.notes.jsonl")), "something was written");
+    EXPECT(!file_exists(test_inside("out/experiments/noted.notes.jsonl")), "something was written");
 }
 
 /* A stranger's words keep within their lines. */
@@ -86,10 +77,10 @@ static void taken_along(void)
     results("other");
     LOCI("note", "noted", "here");
     LOCI("note", "noted/short/1", "here, too");
-    LOCI("note", "noted", "there", "--tag", "theirs", "--out", inside("other"));
-    LOCI("note", "noted/short/1", "there, too", "--out", inside("other"));
+    LOCI("note", "noted", "there", "--tag", "theirs", "--out", test_inside("other"));
+    LOCI("note", "noted/short/1", "there, too", "--out", test_inside("other"));
     for (int times = 0; times < 2; times++) {
-        EXPECT(LOCI("merge", inside("other")).status <= 0, "merge");
+        EXPECT(LOCI("merge", test_inside("other")).status <= 0, "merge");
         expect(LOCI("note", "noted"), "here\n", NULL);
         expect(LOCI("note", "noted"), "theirs", NULL);
         program_result r = LOCI("note", "noted/short/1");
@@ -100,7 +91,7 @@ static void taken_along(void)
     EXPECT(LOCI("mv", "noted", "renamed").status <= 0, "mv");
     expect(LOCI("note", "renamed"), "theirs", NULL);
     EXPECT(LOCI("rm", "renamed").status <= 0, "rm");
-    EXPECT(!file_exists(inside("out/experiments/renamed.notes.jsonl")), "the notes are there");
+    EXPECT(!file_exists(test_inside("out/experiments/renamed.notes.jsonl")), "the notes are there");
 }
 
 const test_suite test_note = {"tools/note",

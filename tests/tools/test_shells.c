@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
 #include "tests/support/fake_results.h"
+#include "tests/support/pty.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {
@@ -69,16 +69,7 @@ static char *typed(const struct shell *s, const char *out, const char *lines)
     pid_t child = forkpty(&file, NULL, NULL, &size);
     if (child == 0) run_shell(s, out);
     EXPECT(child > 0 && write(file, lines, strlen(lines)) == (ssize_t)strlen(lines), "no terminal");
-    char *text = NULL, part[1024];
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    for (ssize_t n; (n = read(file, part, sizeof part)) > 0;) {
-        fwrite(part, 1, (size_t)n, f);
-    }
-    fclose(f);
-    close(file);
-    waitpid(child, NULL, 0);
-    return text;
+    return pty_text(file, child);
 }
 
 static void labels_with_spaces(void)

@@ -12,22 +12,11 @@
 #include "tests/support/program.h"
 #include "tests/test.h"
 
-enum { PATHS = 8 };
-
-static const char *inside(const char *name)
-{
-    static char path[PATHS][FILE_PATH_BYTES];
-    static int next;
-    char *p = path[next++ % PATHS];
-    CHECK(file_join(p, test_folder(), name, NULL), "a short path");
-    return p;
-}
-
 static void put_file(const char *name, const char *text)
 {
     char parent[FILE_PATH_BYTES];
     err e = {0};
-    const char *path = inside(name);
+    const char *path = test_inside(name);
     snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path), path);
     EXPECT(file_make_folders(parent, &e) && file_write(path, text, strlen(text), &e), "%s", e.text);
 }
@@ -44,7 +33,7 @@ static void write_hostile(const char *out, const char *name, bool hostile)
     err e = {0};
     fake_write(&x);
     fake_append(&x, 1, 2, "log.txt", "last words" HOSTILE_END "\n");
-    EXPECT(file_write(inside("spec.yaml"), "name: x\n", 8, &e), "%s", e.text);
+    EXPECT(file_write(test_inside("spec.yaml"), "name: x\n", 8, &e), "%s", e.text);
     if (hostile) hostile_write(out);
 }
 
@@ -86,7 +75,7 @@ static void printed(void)
                                            {"check", "h.yaml"},
                                            {"no" HOSTILE_END},
                                            {"complete", "show", "x/"}};
-    write_hostile(inside("out"), "x", true);
+    write_hostile(test_inside("out"), "x", true);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         program_result r = program_run(calls[i]);
         EXPECT(r.status < 4, "%s %s: %d", calls[i][0], calls[i][1], r.status);
@@ -112,7 +101,7 @@ static void printed_of_a_spec(void)
                                         "x: \x1b[2J\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         put_file("h.yaml", texts[i]);
-        program_result r = LOCI("check", inside("h.yaml"));
+        program_result r = LOCI("check", test_inside("h.yaml"));
         EXPECT(r.status == 2 && r.err[0], "%s: %d: %s", texts[i], r.status, r.err);
         expect_tame(texts[i], r.err);
         expect_tame(texts[i], r.out);
@@ -122,7 +111,7 @@ static void printed_of_a_spec(void)
 /* Cells that a spreadsheet would compute: none, and numbers stay numbers. */
 static void formulas(void)
 {
-    write_hostile(inside("out"), "x", true);
+    write_hostile(test_inside("out"), "x", true);
     static const char *const calls[][6] = {{"export", "x", "--what", "runs"},
                                            {"export", "x", "--what", "documents"},
                                            {"compare", "x", "--format", "csv"},
@@ -158,12 +147,12 @@ static void page(void)
     int of[2][3];
     static const char marks[] = "<>\"";
     for (int hostile = 0; hostile < 2; hostile++) {
-        const char *out = inside(hostile ? "out" : "tame");
+        const char *out = test_inside(hostile ? "out" : "tame");
         write_hostile(out, "x", hostile);
         program_result r = LOCI("report", "x", "--no-plots", "--out", out);
         EXPECT(r.status == 0, "%s", r.err);
-        char *text =
-            file_read(inside(hostile ? "out/reports/x.html" : "tame/reports/x.html"), NULL, NULL);
+        char *text = file_read(test_inside(hostile ? "out/reports/x.html" : "tame/reports/x.html"),
+                               NULL, NULL);
         for (int i = 0; text && i < 3; i++) {
             of[hostile][i] = count(text, marks[i]);
         }
@@ -180,25 +169,25 @@ static void page(void)
 /* Pictures are drawn by another program, whose language has commands. */
 static void drawn(void)
 {
-    write_hostile(inside("out"), "x", true);
+    write_hostile(test_inside("out"), "x", true);
     program_result r = LOCI("plot", "x", "--svg");
     if (strstr(r.err, "cannot be started")) {
         test_skip("gnuplot is not installed");
         return;
     }
     EXPECT(r.status == 0, "%s", r.err);
-    EXPECT(!file_exists(inside("owned")) && !file_exists(inside("out/plots/x/owned")) &&
+    EXPECT(!file_exists(test_inside("owned")) && !file_exists(test_inside("out/plots/x/owned")) &&
                !file_exists("owned"),
            "a command ran");
     arena *a = arena_new(1 << 14);
     const char *const *names = NULL;
     int64_t n = 0, svg = 0;
-    file_list(inside("out/plots/x"), a, &names, &n, NULL);
+    file_list(test_inside("out/plots/x"), a, &names, &n, NULL);
     for (int64_t i = 0; i < n; i++) {
         char name[300];
         if (!strstr(names[i], ".svg")) continue;
         snprintf(name, sizeof name, "out/plots/x/%s", names[i]);
-        char *text = file_read(inside(name), NULL, NULL);
+        char *text = file_read(test_inside(name), NULL, NULL);
         EXPECT(text && !strstr(text, "<script") && !strstr(text, "<img") &&
                    !strstr(text, "<svg on"),
                "%s", names[i]);
@@ -220,7 +209,7 @@ static const char TRAINED[] =
 /* A folder that a link leads to: what is in it stays, and nothing comes. */
 static void put_victim(void)
 {
-    file_remove_tree(inside("victim"), NULL);
+    file_remove_tree(test_inside("victim"), NULL);
     put_file("victim/file", "mine\n");
     put_file("victim/model-1.safetensors", "mine\n");
     put_file("victim/x/x.gp", "# Made by loci plot. mine\n");
@@ -234,14 +223,14 @@ static void expect_untouched(const char *what)
     arena *a = arena_new(1 << 14);
     const char *const *names;
     for (int i = 0; i < 3; i++) {
-        char *text = file_read(inside(files[i]), NULL, NULL);
+        char *text = file_read(test_inside(files[i]), NULL, NULL);
         EXPECT(text && strstr(text, "mine\n"), "%s: %s: %s", what, files[i], text ? text : "gone");
         free(text);
     }
-    EXPECT(file_list(inside("victim"), a, &names, &n, NULL) && n == 3, "%s: %d names in the folder",
+    EXPECT(file_list(test_inside("victim"), a, &names, &n, NULL) && n == 3,
+           "%s: %d names in the folder", what, (int)n);
+    EXPECT(file_list(test_inside("victim/x"), a, &names, &n, NULL) && n == 1, "%s: %d names in x",
            what, (int)n);
-    EXPECT(file_list(inside("victim/x"), a, &names, &n, NULL) && n == 1, "%s: %d names in x", what,
-           (int)n);
     arena_free(a);
 }
 
@@ -252,7 +241,7 @@ static const char *run_path(const char *name)
     arena *a = arena_new(1 << 14);
     const char *const *names;
     int64_t n = 0;
-    EXPECT(file_list(inside("out/runs"), a, &names, &n, NULL) && n == 1, "%d runs", (int)n);
+    EXPECT(file_list(test_inside("out/runs"), a, &names, &n, NULL) && n == 1, "%d runs", (int)n);
     snprintf(inner, sizeof inner, "out/runs/%s%s%s", n ? names[0] : "", *name ? "/" : "", name);
     arena_free(a);
     return inner;
@@ -261,9 +250,9 @@ static const char *run_path(const char *name)
 /* A trained run that is to go on. */
 static void put_run(void)
 {
-    file_remove_tree(inside("out"), NULL);
+    file_remove_tree(test_inside("out"), NULL);
     put_file("x.yaml", TRAINED);
-    program_result r = LOCI("run", inside("x.yaml"));
+    program_result r = LOCI("run", test_inside("x.yaml"));
     EXPECT(r.status == 0, "%d: %s", r.status, r.err);
 }
 
@@ -277,8 +266,8 @@ static void call_all(bool of_run)
                                            {"export", "x", "--format", "tensorboard"},
                                            {"mv", "x", "y"},
                                            {NULL}};
-    LOCI("run", inside("x.yaml"));
-    if (of_run) LOCI("merge", inside("out"), "--out", inside("other"));
+    LOCI("run", test_inside("x.yaml"));
+    if (of_run) LOCI("merge", test_inside("out"), "--out", test_inside("other"));
     for (int i = 0; (of_run ? inner : outer)[i][0]; i++) {
         program_run((of_run ? inner : outer)[i]);
     }
@@ -310,13 +299,14 @@ static void links(void)
         put_victim();
         if (list[i].of_run) put_run();
         snprintf(status, sizeof status, "%s", list[i].of_run ? run_path("status.json") : "none");
-        snprintf(at, sizeof at, "%s", inside(list[i].of_run ? run_path(list[i].at) : list[i].at));
-        file_remove(inside(status), NULL); /* it is to go on */
+        snprintf(at, sizeof at, "%s",
+                 test_inside(list[i].of_run ? run_path(list[i].at) : list[i].at));
+        file_remove(test_inside(status), NULL); /* it is to go on */
         file_remove_tree(at, NULL);
-        EXPECT(symlink(inside(list[i].to), at) == 0, "%s", at);
+        EXPECT(symlink(test_inside(list[i].to), at) == 0, "%s", at);
         call_all(list[i].of_run);
         expect_untouched(list[i].at);
-        file_remove_tree(inside("other"), NULL);
+        file_remove_tree(test_inside("other"), NULL);
         file_remove(at, NULL);
     }
 }
@@ -328,16 +318,17 @@ static void ids(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put_victim();
         put_run();
-        json_t *x = json_read(inside("out/experiments/x.json"), NULL);
+        json_t *x = json_read(test_inside("out/experiments/x.json"), NULL);
         json_t *run = json_array_get(json_object_get(x, "runs"), 0);
         json_object_set_new(run, "run", json_string(bad[i]));
-        json_write(inside("out/experiments/x.json"), x, NULL);
+        json_write(test_inside("out/experiments/x.json"), x, NULL);
         json_decref(x);
         LOCI("gc");
         LOCI("eval", "x");
         LOCI("rm", "x");
         expect_untouched(bad[i]);
-        EXPECT(file_is_folder(inside("out/runs")) && file_is_folder(test_folder()), "'%s'", bad[i]);
+        EXPECT(file_is_folder(test_inside("out/runs")) && file_is_folder(test_folder()), "'%s'",
+               bad[i]);
     }
 }
 
@@ -346,15 +337,16 @@ static void names(void)
 {
     static const char *const bad[] = {"../y", "/tmp/y", "a/b", "..", "a\033b", ""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        file_remove_tree(inside("out"), NULL);
-        write_hostile(inside("out"), "x", false);
-        json_t *x = json_read(inside("out/experiments/x.json"), NULL);
+        file_remove_tree(test_inside("out"), NULL);
+        write_hostile(test_inside("out"), "x", false);
+        json_t *x = json_read(test_inside("out/experiments/x.json"), NULL);
         json_object_set_new(x, "name", json_string(bad[i]));
-        json_write(inside("out/experiments/x.json"), x, NULL);
+        json_write(test_inside("out/experiments/x.json"), x, NULL);
         json_decref(x);
         program_result r = LOCI("report", "--no-plots");
         EXPECT(r.status != 0 && strstr(r.err, "name"), "'%s': %d: %s", bad[i], r.status, r.err);
-        EXPECT(!file_exists(inside("y.html")) && !file_exists(inside("out/y.html")), "%s", bad[i]);
+        EXPECT(!file_exists(test_inside("y.html")) && !file_exists(test_inside("out/y.html")), "%s",
+               bad[i]);
     }
 }
 
@@ -383,13 +375,13 @@ static void odd_specs(void)
         "[{ffn: {hidden: 8}}]}\ntrain: {budget: {steps: 1}, batch: 1}\n"};
     put_file("x.yaml", TRAINED);
     for (int kind = 0; kind < 3; kind++) {
-        put_odd(inside("odd"), kind);
-        program_result r = LOCI("run", inside("odd"));
+        put_odd(test_inside("odd"), kind);
+        program_result r = LOCI("run", test_inside("odd"));
         EXPECT(r.status == 2 && r.err[0], "a spec: kind %d: %d: %s", kind, r.status, r.err);
         for (int i = 0; i < 4; i++) {
             if (kind == 2 && i > 1) continue; /* a text of that size is no fault */
             put_file("s.yaml", specs[i]);
-            r = LOCI("run", inside("s.yaml"), "--data", test_folder());
+            r = LOCI("run", test_inside("s.yaml"), "--data", test_folder());
             EXPECT((r.status == 1 || r.status == 2) &&
                        strstr(r.err, kind == 1 && i > 1 ? "/dev/zero" : "odd"),
                    "%s: kind %d: %d: %s", specs[i], kind, r.status, r.err);
@@ -405,11 +397,11 @@ static void odd_runs(void)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         put_run();
         for (int kind = 0; kind < (i % 5 == 4 ? 3 : 1); kind++) {
-            put_odd(inside(run_path(files[i])), kind);
+            put_odd(test_inside(run_path(files[i])), kind);
             program_result r = LOCI("ls");
             EXPECT(r.status < 2, "ls: %s: kind %d: %d: %s", files[i], kind, r.status, r.err);
             if (kind > 0) continue;
-            r = LOCI("run", inside("x.yaml"));
+            r = LOCI("run", test_inside("x.yaml"));
             EXPECT(r.status < 128, "run: %s: kind %d: %d: %s", files[i], kind, r.status, r.err);
         }
     }

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/terminal.h"
 #include "harness/supervise/progress.h"
 #include "results/report/status.h"
 #include "tests/support/fake_results.h"
+#include "tests/support/pty.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {
@@ -39,19 +39,12 @@ static char *on_terminal(int columns, int rows, const char *const *words)
         execv(program, argv);
         _exit(127);
     }
-    EXPECT(child > 0, "no pseudo-terminal");
-    if (child <= 0) return NULL;
-    char *text = NULL, buffer[4096];
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    for (ssize_t n; (n = read(file, buffer, sizeof buffer)) > 0;) {
-        for (ssize_t i = 0; i < n; i++) {
-            if (buffer[i] != '\r') fputc(buffer[i], f);
-        }
+    char *text = pty_text(file, child), *to = text;
+    if (!text) return NULL;
+    for (const char *from = text; *from; from++) {
+        if (*from != '\r') *to++ = *from;
     }
-    fclose(f);
-    close(file);
-    waitpid(child, NULL, 0);
+    *to = 0;
     return text;
 }
 
@@ -223,18 +216,8 @@ static void draw_bars(screen *s, const progress_job *jobs, int count)
         write_bars(dup(STDOUT_FILENO), jobs, count);
         _exit(0);
     }
-    EXPECT(child > 0, "no pseudo-terminal");
-    if (child <= 0) return;
-    char *text = NULL, buffer[4096];
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-    for (ssize_t n; (n = read(file, buffer, sizeof buffer)) > 0;) {
-        fwrite(buffer, 1, (size_t)n, f);
-    }
-    fclose(f);
-    close(file);
-    waitpid(child, NULL, 0);
-    screen_write(s, text);
+    char *text = pty_text(file, child);
+    if (text) screen_write(s, text);
     free(text);
 }
 
