@@ -6,6 +6,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* An arena is a list of mapped chunks and a point in it. Pushing moves the point forward; rewinding
+ * moves it back and keeps the chunks, so that the second step of a loop finds all the memory that
+ * the first one mapped, in the same order, and asks the kernel for nothing.
+ *
+ * One invariant carries the file: of the chunks behind `current` none holds anything (used = 0). So
+ * a request looks only at the current chunk and those behind it, and a mark is two words: which
+ * chunk was current and how full it was. There is no list of what was pushed, and nothing can be
+ * given back alone.
+ *
+ * Memory is mapped, not taken from malloc: pages that are never touched cost nothing, a chunk can
+ * be placed for large pages, and a heap that other threads use is not locked or split by blocks of
+ * megabytes. */
+
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
 #elif defined(__has_feature)
@@ -23,10 +36,14 @@
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
-/* A cache line, and the widest vector. */
+/* A cache line, and the widest vector.
+ * Kernels load whole vectors from the start of a tensor, and two tensors of two threads never share
+ * a line. */
 enum { ALIGN = 64 };
 
-/* Chunks form a list in the order in which they are filled; `data` follows the header. */
+/* Chunks form a list in the order in which they are filled; `data` follows the header.
+ * The header stands in the mapping itself, so that an arena needs the heap for nothing but `struct
+ * arena`. */
 typedef struct chunk {
     struct chunk *next;
     size_t capacity; /* bytes of data */
@@ -37,11 +54,15 @@ struct arena {
     chunk *first;
     chunk *current;
     size_t chunk_bytes;
+    /* mapped_bytes: over all chunks, headers included; used_bytes: what is pushed at this moment,
+     * rounded to ALIGN, holes at the ends of chunks not counted. */
     size_t mapped_bytes;
     size_t used_bytes, most_used_bytes;
     int64_t maps;
 };
 
+/* The mapping begins at a page, so data that begins a whole number of lines behind it is aligned,
+ * too. */
 static size_t header_bytes(void)
 {
     return (sizeof(chunk) + ALIGN - 1) / ALIGN * ALIGN;
@@ -52,6 +73,8 @@ static char *chunk_data(chunk *c)
     return (char *)c + header_bytes();
 }
 
+/* The capacity is what the mapping came to after rounding, not what was asked for: the rest of the
+ * last large page is used as well. All of it is poisoned until it is pushed. */
 static chunk *chunk_map(arena *a, size_t bytes)
 {
     size_t total = pages_round(header_bytes() + bytes);
@@ -69,7 +92,8 @@ static chunk *chunk_map(arena *a, size_t bytes)
 }
 
 /* As large as all before it, so that few chunks end in a hole that the next request does not fit
- * in; what is never touched of it costs no memory. */
+ * in; what is never touched of it costs no memory.
+ * Where so much is refused (a limit on address space), the request itself may still fit. */
 static chunk *chunk_for(arena *a, size_t bytes)
 {
     size_t least = MAX(bytes, a->chunk_bytes);
@@ -92,6 +116,8 @@ void arena_free(arena *a)
     if (!a) return;
     for (chunk *c = a->first, *next; c; c = next) {
         next = c->next;
+        /* The shadow of an address outlives its mapping: whoever maps it next would find our
+         * poison. */
         UNPOISON(chunk_data(c), c->capacity);
         munmap(c, header_bytes() + c->capacity);
     }
@@ -104,7 +130,10 @@ void arena_end(arena **a)
 }
 
 /* The chunk that holds `bytes` more: the current one, one kept from before the last reset, or a
- * freshly mapped one behind the current. */
+ * freshly mapped one behind the current.
+ * Chunks that are too small are passed over and stay empty until the next rewind: the same sequence
+ * of requests passes over the same ones, so a loop that repeats itself maps only in its first
+ * round. */
 static chunk *chunk_with_room(arena *a, size_t bytes)
 {
     chunk *c = a->current;
@@ -123,6 +152,8 @@ static chunk *chunk_with_room(arena *a, size_t bytes)
 
 void *arena_push(arena *a, int64_t count, size_t size)
 {
+    /* Half of the range, since rounding to lines, a header and large pages are added without a
+     * further check. */
     CHECK(count >= 0 && (size == 0 || (uint64_t)count <= (SIZE_MAX / 2) / size),
           "bad size: %lld x %zu bytes", (long long)count, size);
     size_t bytes = ((size_t)count * size + ALIGN - 1) / ALIGN * ALIGN;
@@ -131,6 +162,7 @@ void *arena_push(arena *a, int64_t count, size_t size)
     c->used += bytes;
     a->used_bytes += bytes;
     a->most_used_bytes = MAX(a->most_used_bytes, a->used_bytes);
+    /* Only what was asked for: ASan catches who reads on into the padding up to the next line. */
     UNPOISON(p, (size_t)count * size);
 #ifdef LOCI_DEBUG
     /* NaN in floats, -1 in integers: who reads before writing notices. */
@@ -142,6 +174,8 @@ void *arena_push(arena *a, int64_t count, size_t size)
 void *arena_push_zero(arena *a, int64_t count, size_t size)
 {
     void *p = arena_push(a, count, size);
+    /* Fresh from the kernel it would be zero, but after a reset it holds the last step's
+     * numbers. */
     memset(p, 0, (size_t)count * size);
     return p;
 }
@@ -166,11 +200,14 @@ void arena_reset(arena *a)
 
 arena_mark arena_now(const arena *a)
 {
+    /* Before anything was pushed the mark has no chunk; rewinding to it is the same as a reset. */
     return (arena_mark){a->current, a->current ? a->current->used : 0};
 }
 
 void arena_rewind(arena *a, arena_mark mark)
 {
+    /* All chunks behind the mark's, not only up to the current one: those behind are empty already,
+     * and to empty them once more costs less than to know where to stop. */
     for (chunk *c = mark.chunk ? ((chunk *)mark.chunk)->next : a->first; c; c = c->next) {
         a->used_bytes -= c->used;
         c->used = 0;

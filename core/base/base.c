@@ -6,6 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Errors of the outside world travel as text in the caller's `err`, never through errno or a
+ * global: the first function that knows the place and the remedy writes the sentence, those above
+ * it put the place before it or hand it on. Bugs end the program here. */
+
 bool err_set(err *e, const char *format, ...)
 {
     if (!e) return false;
@@ -19,6 +23,8 @@ bool err_set(err *e, const char *format, ...)
 bool err_prefix(err *e, const char *format, ...)
 {
     if (!e) return false;
+    /* The old text is copied aside since the new one is printed over it. What does not fit is cut
+     * at its end: the place, which is at the beginning, is worth more than the last words. */
     char rest[ERR_TEXT_BYTES];
     memcpy(rest, e->text, sizeof rest);
     va_list args;
@@ -49,6 +55,8 @@ void check_failed(const char *file, int line, const char *expression, const char
     va_end(args);
     fputs(memory ? "; close other programs, use fewer --jobs or a smaller model\n" : "\n", stderr);
     fflush(stderr);
+    /* Without the handlers of exit, which might want memory again or wait for a lock that this
+     * thread holds. A bug aborts, so that a core file and a debugger see where. */
     if (memory) _exit(1);
     abort();
 }

@@ -5,6 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A limit holds for a group and all below it, and the tightest one counts, wherever on the way up
+ * to the root it stands: so every question is asked of the own group and of each above it, and the
+ * least answer is taken.
+ *
+ * Which files to ask differs. Version 2 has one tree for everything below /sys/fs/cgroup and names
+ * the group in the line "0::/path" of /proc/self/cgroup; version 1 has a tree per controller (cpu,
+ * memory) with a line of its own. Machines have either, or both beside each other. A container
+ * often shows just its own part of the tree, mounted at the top, while the line still names the
+ * path from outside: files that are not there are passed over, and the walk up ends at the mount,
+ * which is then the right group. */
+
 enum { NAME_BYTES = 1024, PATH_BYTES = 3 * NAME_BYTES };
 
 /* The group of a controller ("": version 2, which has them all), and where it is mounted. */
@@ -13,7 +24,8 @@ typedef struct group {
     char name[NAME_BYTES]; /* "/a/b"; "" at the mount itself */
 } group;
 
-/* Whether the list "cpu,cpuacct" has that name: cpuset is not cpu. */
+/* Whether the list "cpu,cpuacct" has that name: cpuset is not cpu.
+ * Version 2's list is empty and has the empty name in it. */
 static bool lists_name(const char *list, const char *name)
 {
     size_t length = strlen(name);
@@ -25,7 +37,8 @@ static bool lists_name(const char *list, const char *name)
     }
 }
 
-/* From the line "N:controllers:/path" of /proc/self/cgroup; false if the process is in none. */
+/* From the line "N:controllers:/path" of /proc/self/cgroup; false if the process is in none.
+ * g is good in either case: without a line it is the mount. */
 static bool find_group(group *g, const char *root, const char *mount, const char *controller)
 {
     char path[PATH_BYTES], line[NAME_BYTES];
@@ -62,7 +75,8 @@ static FILE *open_in(const group *g, const char *file)
 }
 
 /* The number behind `key` in a file of lines "key number"; of a file that is a number alone, for
- * the empty key. -1 if there is none ("max" is none). */
+ * the empty key. -1 if there is none ("max" is none).
+ * Keys are given with the blank behind them: "anon " is not "anon_thp ". */
 static int64_t read_number(const group *g, const char *file, const char *key)
 {
     char line[256];
@@ -90,11 +104,14 @@ static int quota_cores(const group *g)
     if (f) {
         bool read = fgets(text, sizeof text, f) != NULL;
         fclose(f);
+        /* "max 100000" has no number first: no quota. */
         if (!read || sscanf(text, "%lf %lf", &quota, &period) != 2) return 0;
     } else {
         quota = (double)read_number(g, "cpu.cfs_quota_us", "");
         period = (double)read_number(g, "cpu.cfs_period_us", "");
     }
+    /* Rounded up: with half a core more, one more thread still has half of its time; 0.5 cores are
+     * one. Version 1 says -1 for no quota. */
     return quota > 0 && period > 0 ? (int)ceil(quota / period) : 0;
 }
 
@@ -118,7 +135,9 @@ int cgroup_cores(const char *root)
 
 /* ---- memory ---- */
 
-/* Limits count cached files, too, which make way: anonymous memory is what stays. */
+/* Limits count cached files, too, which make way: anonymous memory is what stays.
+ * A limit that is passed already leaves 1 byte of room, since callers read 0 as unknown. `continue`
+ * goes to the step up. */
 static int64_t least_room(const char *root, const char *mount, const char *controller,
                           const char *limit_file, const char *used_key)
 {
@@ -135,6 +154,8 @@ static int64_t least_room(const char *root, const char *mount, const char *contr
     return least;
 }
 
+/* Version 1 without a limit has a number near 2^63 in its file: no limit in effect, as the caller
+ * takes the least of that and what the machine has. */
 int64_t cgroup_memory_room(const char *root)
 {
     int64_t room = least_room(root, "/sys/fs/cgroup", "", "memory.max", "anon ");
@@ -143,7 +164,9 @@ int64_t cgroup_memory_room(const char *root)
                       "total_rss ");
 }
 
-/* Where a container shows only its own part of the tree, the mount itself is the group. */
+/* Where a container shows only its own part of the tree, the mount itself is the group.
+ * The mount is asked only if the group's own number is missing: elsewhere the top counts the whole
+ * machine's. */
 static int64_t count_kills(group *g, const char *file)
 {
     group top = *g;
@@ -152,7 +175,9 @@ static int64_t count_kills(group *g, const char *file)
     return kills >= 0 ? kills : read_number(&top, file, "oom_kill ");
 }
 
-/* memory.events.local counts this group alone, without those below it. */
+/* memory.events.local counts this group alone, without those below it.
+ * Older kernels have memory.events only. Version 1 is asked first: where both trees are mounted,
+ * memory is accounted in the one that has a line for its controller. */
 int64_t cgroup_oom_kills(const char *root)
 {
     group g;

@@ -6,6 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Work is an array of parts that a counter gives out: every thread, the owner too, takes the next
+ * number until there is none, and the owner waits until as many have finished as there were. Parts
+ * are independent and each is computed whole by one thread, so neither the number of helpers nor
+ * who was late changes a bit.
+ *
+ * What is shared, and when it is published:
+ *
+ *   fn, arg    written by the owner before `work`; read only by who holds a part of that work
+ *   work       the owner's store opens a work, a compare-and-swap takes a part of it
+ *   finished   counted up behind a part; the owner's reads of it make the part's results visible
+ *   asleep     helpers on the condition; who has none to wake pays no system call
+ *
+ * All atomics have the default, sequentially consistent order. `wake` needs it (a store of one
+ * variable and a load of another on each side), the rest would do with less, and none of it is
+ * inside a kernel's loop. */
+
 struct crew {
     int helpers;
     pthread_t *ids;
@@ -21,12 +37,16 @@ struct crew {
     pthread_cond_t called;
 };
 
+/* The crew of the thread that is helped. A helper's own is NULL, so a product inside of a part that
+ * it works on is computed alone, and crews never nest. */
 static _Thread_local crew *mine;
 
 /* Looks at what is awaited before a thread sleeps, or gives way to others: about 250 microseconds.
  */
 enum { LOOKS = 5000 };
 
+/* The processor's hint for such a loop: the sibling on the same core gets its units meanwhile.
+ * Other processors give way to other threads, which takes longer than the loop was counted for. */
 static inline void look_away(void)
 {
 #if defined(__x86_64__)
@@ -36,6 +56,8 @@ static inline void look_away(void)
 #endif
 }
 
+/* Parts and parts taken have 16 bits each; CREW_PARTS fits, and a part is taken only while taken <
+ * parts, so that the lowest field never runs over into the next. */
 static int parts_of(uint64_t work)
 {
     return (int)(work >> 16 & 0xffff);
@@ -52,7 +74,10 @@ static bool has_work(crew *c)
     return taken_of(work) < parts_of(work);
 }
 
-/* A part, or -1. Whoever has one may read fn and arg: they stay until it has finished. */
+/* A part, or -1. Whoever has one may read fn and arg: they stay until it has finished.
+ * The next work cannot begin before that, since its owner waits for every part. A helper that read
+ * the word of one work and swaps during the next fails: the numbers differ, though parts and parts
+ * taken may be the same. */
 static int take(crew *c)
 {
     uint64_t work = atomic_load(&c->work);
@@ -70,6 +95,8 @@ static void work_on(crew *c)
     }
 }
 
+/* First awake, then asleep. A sleeper costs its owner a system call per work, and comes late, when
+ * a small product is done; a loop without end would keep a core from other runs. */
 static void wait_for_call(crew *c)
 {
     for (int i = 0; i < LOOKS; i++) {
@@ -85,6 +112,7 @@ static void wait_for_call(crew *c)
     pthread_mutex_unlock(&c->mutex);
 }
 
+/* `leave` is looked at only between works: whoever frees a crew has no work open. */
 static void *help(void *arg)
 {
     crew *c = arg;
@@ -105,6 +133,7 @@ static void wake(crew *c)
     pthread_mutex_unlock(&c->mutex);
 }
 
+/* c->helpers counts the threads that run, so that a failure half-way joins just those. */
 crew *crew_new(int threads, err *e)
 {
     crew *c = calloc(1, sizeof *c);
@@ -163,11 +192,16 @@ void crew_run(crew_fn fn, void *arg, int parts)
     c->busy = true;
     c->fn = fn;
     c->arg = arg;
+    /* Nobody else can count here: all parts of the last work had finished when its owner
+     * returned. */
     atomic_store(&c->finished, 0);
     uint64_t number = (atomic_load(&c->work) >> 32) + 1;
     atomic_store(&c->work, number << 32 | (uint64_t)parts << 16);
     wake(c);
     work_on(c);
+    /* The last parts of others. Where there are more threads than cores a helper may have lost its
+     * own in the middle of a part: after a while the owner gives way to it instead of holding it
+     * up. */
     for (int i = 0; atomic_load(&c->finished) < parts; i++) {
         if (i < LOOKS) {
             look_away();

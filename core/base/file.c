@@ -12,7 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Two worries shape this file. The first is a crash: whatever instant the machine stops at, a file
+ * that a run relies on is the old one or the new one, whole. Hence the order temporary file, fsync,
+ * rename, fsync of the folder, which is kept in one place (file_out_*), and hence the failpoints,
+ * by which tests stop a process at each of those instants.
+ *
+ * The second is a stranger: a folder of results may have been unpacked from an archive, a path may
+ * come from a spec. A link in it must not lead a write elsewhere, a pipe or a device must not hang
+ * or feed the reader. So files are opened first and asked what they are afterwards, by the
+ * descriptor: a question about the path could be answered by another file than the one that is
+ * opened. */
+
 /* What can be done about it; "" where the words of the system say as much. */
+/* Only errors of which a user would not know what to do; "No such file" and "Permission denied" say
+ * it. */
 static const char *remedy_of(int why)
 {
     switch (why) {
@@ -51,7 +64,9 @@ bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, 
                    FILE_PATH_BYTES - 1);
 }
 
-/* By errno: it is known that there is nothing. */
+/* By errno: it is known that there is nothing.
+ * EACCES is not among them: a checkpoint that may not be read is not a checkpoint that is missing,
+ * and a run that took it so would start from the beginning. */
 static bool is_absence(int why)
 {
     return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG || why == ELOOP;
@@ -85,7 +100,8 @@ bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e)
 
 /* ---- reading ---- */
 
-/* A pipe without a writer would be waited for, a terminal would become the process's own. */
+/* A pipe without a writer would be waited for, a terminal would become the process's own.
+ * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing. */
 static int open_regular(const char *path, int flags, struct stat *s, err *e)
 {
     int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
@@ -115,9 +131,13 @@ int file_open_own(const char *path, int flags, err *e)
 {
     struct stat s;
     if (!file_refuse_link(path, e)) return -1;
+    /* The check before gives the better sentence; O_NOFOLLOW is what holds if a link is put there
+     * meanwhile. */
     return open_regular(path, flags | O_CREAT | O_NOFOLLOW, &s, e);
 }
 
+/* Bytes that were appended after the size was asked are left for the next reading: a log that grows
+ * is read up to there. */
 static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
 {
     for (size_t done = 0; done < bytes;) {
@@ -143,6 +163,7 @@ static char *read_whole(arena *a, const char *path, size_t *bytes, err *e)
         err_set(e, "%s: of %zu bytes; no file that is read whole has more than 1 GiB", path, size);
         return NULL;
     }
+    /* The NUL lets parsers run to the end without counting; *bytes tells of NULs inside. */
     char *text = a ? arena_push(a, (int64_t)size + 1, 1) : malloc(size + 1);
     bool ok = text ? read_all(fd, text, size, path, e)
                    : err_set(e, "%s: no memory for its %zu bytes", path, size);
@@ -165,6 +186,9 @@ char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e)
     return read_whole(a, path, bytes, e);
 }
 
+/* The mapping outlives the descriptor. Private and read-only: pages are the kernel's cache, shared
+ * by all runs of a sweep on a machine, and are dropped under pressure without being written
+ * anywhere. */
 bool file_map_open(file_map *map, const char *path, err *e)
 {
     *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
@@ -198,6 +222,7 @@ bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
 
 /* ---- writing ---- */
 
+/* "a/b" lies in "a", "/b" in "/", "b" in ".". */
 static void parent_of(char out[FILE_PATH_BYTES], const char *path)
 {
     snprintf(out, FILE_PATH_BYTES, "%s", path);
@@ -229,6 +254,7 @@ bool file_sync_name(const char *path, err *e)
     return file_sync_folder(folder, e);
 }
 
+/* rename is atomic for who looks on, and lost by a power cut until the folder is synced. */
 bool file_rename(const char *from, const char *to, err *e)
 {
     if (rename(from, to) != 0) return file_failed(e, to, "cannot be replaced");
@@ -258,6 +284,8 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
     CHECK(f->fd >= 0, "%s is not open", f->path);
     const char *p = data;
     for (size_t done = 0; done < bytes;) {
+        /* Linux writes less than 2 GiB at a time, and a full disk may take a part: the rest is
+         * tried again, and then the error has its name. */
         ssize_t n = write(f->fd, p + done, MIN(bytes - done, (size_t)1 << 30));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return file_failed(e, f->temporary, "cannot be written");
@@ -268,6 +296,9 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
     return true;
 }
 
+/* The content is on the disk before the name points at it. Some file systems would order it the
+ * other way and leave an empty file behind after a power cut. `close` may be the first to tell of a
+ * quota or a server that failed: before the rename, while the old file still stands. */
 bool file_out_commit(file_out *f, err *e)
 {
     CHECK(f->fd >= 0, "%s is not open", f->path);
@@ -292,6 +323,7 @@ bool file_write(const char *path, const void *data, size_t bytes, err *e)
 {
     file_out f;
     if (!file_out_open(&f, path, e)) return false;
+    /* After a commit there is nothing to cancel; after a failure the temporary file goes. */
     bool ok = file_out_write(&f, data, bytes, e) && file_out_commit(&f, e);
     file_out_cancel(&f);
     return ok;
@@ -310,6 +342,8 @@ bool file_make_folders(const char *path, err *e)
     char part[FILE_PATH_BYTES], parent[FILE_PATH_BYTES];
     int n = snprintf(part, sizeof part, "%s", path);
     if (n >= (int)sizeof part) return err_set(e, "%.200s...: path is too long", path);
+    /* Every prefix that ends before a '/' is made in turn, the whole path last. EEXIST is no
+     * failure: another process may have made it, and whether it is a folder is asked at the end. */
     for (char *c = part + 1; n > 0; c++) {
         char was = *c;
         if (was != '/' && was != 0) continue;
@@ -371,10 +405,13 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
     if (!d) return file_failed(e, folder, "folder cannot be opened");
     int64_t n = 0, capacity = 64;
     const char **list = ARENA_NEW(a, const char *, capacity);
+    /* readdir returns NULL at the end and for an error; only errno tells them apart, and other
+     * calls in the loop may have set it. */
     errno = 0;
     for (struct dirent *entry; (entry = readdir(d)); errno = 0) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         if (n == capacity) {
+            /* The shorter list stays in the arena: in all, no more than the longest once again. */
             const char **longer = ARENA_NEW(a, const char *, 2 * capacity);
             memcpy(longer, list, (size_t)n * sizeof *list);
             list = longer;
@@ -390,6 +427,10 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
     return ok;
 }
 
+/* What has vanished meanwhile counts as removed: two processes may tidy up the same folder. lstat
+ * and unlink take a link for itself, so nothing outside of the tree is touched. The folder is
+ * listed and closed before the descent: no descriptors pile up, and the bound on the depth keeps
+ * the recursion from the stack's end. */
 static bool remove_any(const char *path, int depth, err *e)
 {
     struct stat s;
@@ -415,6 +456,8 @@ bool file_remove_tree(const char *path, err *e)
 
 /* ---- failpoints ---- */
 
+/* SIGKILL, since it is what a batch system or the kernel does: no handler runs, no buffer is
+ * flushed. */
 void file_failpoint(const char *name)
 {
     static int

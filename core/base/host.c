@@ -17,6 +17,11 @@
 
 #include "core/base/cgroup.h"
 
+/* Most of this is read from /proc and the environment once, when a run starts, and goes into its
+ * record as it is; what cannot be read is "unknown" there, never an error: no experiment fails
+ * because a container hides a file. Two things are asked in the training loop, memory and the
+ * clock, and may be asked by several threads at once: their state is atomic. */
+
 #ifndef LOCI_COMPILER
 #define LOCI_COMPILER "unknown"
 #endif
@@ -28,7 +33,9 @@
 #define LOCI_REVISION_DIRTY false
 #endif
 
-/* The value of "key : value" in a file of such lines; false if there is none. */
+/* The value of "key : value" in a file of such lines; false if there is none.
+ * The first line that begins with the key is taken: of all processors' model names the first
+ * one's. */
 static bool read_field(char *out, size_t bytes, const char *path, const char *key)
 {
     FILE *f = fopen(path, "re");
@@ -48,7 +55,9 @@ static bool read_field(char *out, size_t bytes, const char *path, const char *ke
 }
 
 /* Cores that a batch job was given; a node whose jobs are not bound to them shows all its own. 0:
- * no such job. */
+ * no such job.
+ * The task's share is set only where the job asked for one; several tasks on a node would each take
+ * all of it by the second name. */
 static int batch_cores(void)
 {
     const char *text = getenv("SLURM_CPUS_PER_TASK");
@@ -56,6 +65,11 @@ static int batch_cores(void)
     return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
+/* Three sources, each of which alone is wrong somewhere: the mask of a container with a quota shows
+ * all cores of the machine, a quota says nothing of a mask (taskset, cpusets), and a batch system
+ * without cgroups leaves both open. The least is what this process may use. The mask of the C
+ * library has 1024 places; where there are more processors the call fails and all online ones are
+ * counted. */
 int host_cores(void)
 {
     cpu_set_t set;
@@ -67,6 +81,8 @@ int host_cores(void)
     return MAX(cores, 1);
 }
 
+/* An array's tasks have job numbers of their own, which nobody typed; its own number and the task's
+ * are what squeue and the file names of logs show. */
 static void batch_job(char text[32])
 {
     const char *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
@@ -137,6 +153,9 @@ static int64_t status_bytes(const char *status, const char *key)
     return at ? strtoll(at + strlen(key), NULL, 10) * 1024 : 0;
 }
 
+/* The kernel keeps a peak for all resident pages only. Those of mapped corpora are among them,
+ * which come and go with the machine's free memory, so two equal runs differ by as much; anonymous
+ * pages are what a run needs. Their peak is kept here, as the highest value seen. */
 host_memory host_memory_now(void)
 {
     static _Atomic int64_t peak;
@@ -157,7 +176,8 @@ host_memory host_memory_now(void)
     return m;
 }
 
-/* Slurm counts in MiB. */
+/* Slurm counts in MiB.
+ * What is given per core is multiplied by the cores that this process may use of the job's. */
 int64_t host_memory_allotted(void)
 {
     const char *node = getenv("SLURM_MEM_PER_NODE"), *core = getenv("SLURM_MEM_PER_CPU");
@@ -182,11 +202,14 @@ static double seconds(clockid_t clock)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The clock of this process; global as the signal that moves it is. */
+/* The clock of this process; global as the signal that moves it is.
+ * Process-wide, for a stop holds all threads; lock-free, as a handler may touch nothing else. */
 static _Atomic double last_reading, stopped_s;
 
 /* Only the end of a stop is told (SIGSTOP cannot be caught): what has passed since the clock was
- * last read counts as stopped. */
+ * last read counts as stopped.
+ * stopped_s is all stops together, not this one: the clock shows monotonic time less stopped_s, and
+ * with this value it shows last_reading again, whatever was subtracted before. */
 static void after_stop(int number)
 {
     (void)number;

@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A value takes up to twenty times its text. */
+/* A value takes up to twenty times its text.
+ * A larger one, maybe a stranger's, could take the machine's memory. */
 enum { JSON_FILE_BYTES = 256 << 20 };
 
+/* jansson returns NULL for a value that it has no memory for and json_object_set_new then refuses
+ * quietly: a metric would be missing from a file that is otherwise whole. */
 static void *needed_memory(size_t bytes)
 {
     void *memory = malloc(bytes);
@@ -23,6 +26,8 @@ void json_need_memory(void)
     json_set_alloc_funcs(needed_memory, free);
 }
 
+/* JSON has no NaN; jansson makes no real of one. null keeps the place: a reader sees that the step
+ * was there and had no number. */
 json_t *json_finite(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
@@ -62,6 +67,7 @@ int json_utf8_bytes(const char *text)
     return wrong ? 0 : n;
 }
 
+/* Of two equal keys jansson would take the last: which one was meant, nobody knows. */
 json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
 {
     if (bytes > JSON_FILE_BYTES) {
@@ -85,6 +91,8 @@ json_t *json_read(const char *path, err *e)
 static const char *put_shortest(FILE *out, const char *text)
 {
     char *end, digits[TEXT_NUMBER_BYTES];
+    /* 15 digits first: every decimal of up to 15 digits that was typed into a spec comes back as it
+     * was typed; 16 and 17 follow where a computed number needs them. */
     text_number(digits, strtod(text, &end), 15);
     char *power = strchr(digits, 'e'); /* "e-08", "e+300" */
     if (power) *power++ = 0;
@@ -95,7 +103,10 @@ static const char *put_shortest(FILE *out, const char *text)
 }
 
 /* jansson prints all of 17 digits, 0.1 as 0.10000000000000001: its numbers, which are all that
- * begins with a digit or - outside of texts, are printed again with as few as give them back. */
+ * begins with a digit or - outside of texts, are printed again with as few as give them back.
+ * Whole numbers are copied: jansson writes a point or an exponent into every real, so a number
+ * without either is an integer, of up to 64 bits, which a double would not hold. Inside of quotes
+ * nothing is touched, and a backslash takes the next byte with it: \" does not end a text. */
 char *json_text(const json_t *x, size_t flags)
 {
     text_auto *exact = json_dumps(x, flags | JSON_REAL_PRECISION(17));
@@ -138,6 +149,8 @@ bool json_write(const char *path, const json_t *value, err *e)
     return file_write(path, text, bytes + 1, e);
 }
 
+/* As a person would compare them: 15 digits, so that two ways to compute one number are no
+ * difference. */
 static char *value_text(const json_t *x)
 {
     if (!x) return NULL;
@@ -160,6 +173,8 @@ void json_differences(const json_t *x, const json_t *y, const char *path, json_d
     json_t *value;
     if (json_equal(x, y)) return;
     if (json_is_object(x) && json_is_object(y)) {
+        /* Keys of x in their order, then those that only y has. jansson's loop wants a pointer that
+         * is not const, though it changes nothing. */
         json_object_foreach((json_t *)(uintptr_t)x, key, value)
         {
             snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);

@@ -2,6 +2,14 @@
 
 #include <sys/mman.h>
 
+/* A translation buffer holds some thousand addresses; with pages of 4 KiB that is a few megabytes,
+ * and a step that walks through a model's weights misses it all the time. A page of 2 MiB covers
+ * 512 times as much. The kernel gives such pages only to ranges that contain whole, aligned ones,
+ * and, where it is set to `madvise`, only to who asks.
+ *
+ * The price is memory: a range that is touched in one place is backed by 2 MiB there. Hence small
+ * mappings are left alone, and what is rounded up grows by less than a half. */
+
 /* Below that a mapping is better off with what it touches. */
 static const size_t LEAST = 2 * (size_t)PAGES_LARGE;
 

@@ -14,6 +14,9 @@ static bool is_left_alone(int number)
     return now.sa_handler == SIG_IGN;
 }
 
+/* SA_RESTART: the work that is to be saved goes on until its next safe point, with no call of the
+ * system failing half-way. Nothing is masked besides: a second signal, which may mean something
+ * else, is seen while the first one's handler runs. */
 void stop_signals_catch(void (*handler)(int number))
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};

@@ -13,6 +13,7 @@ bool terminal_size(FILE *out, int *columns, int *rows)
     int file = terminal_file(out);
     if (file < 0 || !isatty(file)) return false;
     bool known = ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
+    /* Some terminals (a serial line, one made by a script) have no size: the usual one. */
     *columns = known ? size.ws_col : 80;
     *rows = known ? size.ws_row : 24;
     return true;
@@ -26,6 +27,7 @@ int terminal_letter(const char *text, unsigned *letter)
     if (!x[0]) return 0;
     if (bytes > 1) *letter = x[0] & (0xFFU >> (bytes + 1));
     for (int i = 1; i < bytes; i++) {
+        /* A 0 at the end of the text is no byte of a letter, so this stops there, too. */
         if ((x[i] & 0xC0) != 0x80) return i; /* no UTF-8: nothing is read beyond the text */
         *letter = *letter << 6 | (x[i] & 0x3F);
     }
@@ -80,6 +82,8 @@ static size_t bytes_in(const char *text, int cells)
     return used;
 }
 
+/* The first half of the room, the ellipsis, and the longest end that fits in the rest. The search
+ * for the end measures the remaining text anew for every letter: labels are short. */
 void terminal_cut(char *out, size_t bytes, const char *text, int cells)
 {
     static const char dots[] = "\u2026";
@@ -100,6 +104,9 @@ void terminal_cut(char *out, size_t bytes, const char *text, int cells)
     }
 }
 
+/* Greedy: a word goes to the next line if it and the blank before it do not fit, unless it is the
+ * first of its line, where breaking would not help: paths and URLs run over whole. Each blank ends
+ * a word, maybe an empty one, so that several blanks stay several inside a line. */
 void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
 {
     bool first = true; /* word of its line */
@@ -145,6 +152,8 @@ static int text_column(const char *line)
     return strncmp(line + at, "- ", 2) == 0 ? at + 2 : at;
 }
 
+/* Line by line, since each has its own indentation. Where `out` is no terminal nothing was kept,
+ * and the text has gone out already. */
 void terminal_prose_end(terminal_prose *p)
 {
     char *text = p->memory.out ? text_end(&p->memory) : NULL;

@@ -6,6 +6,21 @@
 
 #include "core/base/base.h"
 
+/* stdout and stderr are replaced by streams of the C library whose write function is ours
+ * (fopencookie), so that every printf of the program goes through it without knowing. Doing it
+ * where text is printed would mean hundreds of places, of which the forgotten one is the hole.
+ *
+ * The filter works on bytes and keeps state between calls, since stderr is unbuffered and a
+ * letter's bytes may come in two writes. Three kinds of byte matter:
+ *
+ *   00-1f, 7f          control characters of ASCII: shown as pictures, U+2400 + c, but for \n and
+ * \t c2 80 .. c2 9f     C1, which terminals obey like ESC and a letter: U+FFFD e2 80 aa .. ae,
+ * marks that turn the direction of a line, behind which "gnp.exe" is shown e2 81 a6 .. a9     as
+ * "exe.png": U+FFFD
+ *
+ * c2 and e2 are also the beginning of harmless letters, so they are held until the byte that
+ * decides; everything else passes as it is, valid UTF-8 or not. */
+
 /* Of the process, as the streams are. */
 static struct guard {
     FILE *stream; /* NULL: not guarded */
@@ -29,6 +44,8 @@ int terminal_file(FILE *out)
     return g ? g->file : fileno(out);
 }
 
+/* What was printed before leaves the buffer under the old setting, the sequence under its own: both
+ * flushes are needed, or a stranger's words in the buffer would be passed on unfiltered. */
 void terminal_control(FILE *out, const char *sequence)
 {
     struct guard *g = guard_of(out);
@@ -71,7 +88,9 @@ static bool ends_control(const struct guard *g, unsigned char c)
     return g->held[1] == 0x80 ? c >= 0xaa && c <= 0xae : c >= 0xa6 && c <= 0xa9;
 }
 
-/* What a byte becomes, up to 5 bytes of out. */
+/* What a byte becomes, up to 5 bytes of out.
+ * 5: two held bytes that turn out harmless, and the picture of this one. A held byte is not decided
+ * by a control character behind it: that is looked at again as the first of its own. */
 static size_t pass(struct guard *g, unsigned char c, char *out)
 {
     size_t n = 0;
@@ -104,10 +123,13 @@ static ssize_t write_guarded(void *cookie, const char *text, size_t bytes)
     bool ok = !g->own || write_all(g->file, text, bytes);
     for (size_t i = 0; ok && !g->own && i < bytes; i++) {
         n += pass(g, (unsigned char)text[i], out + n);
+        /* 8 > 5: room for what the next byte becomes. */
         if (n + 8 < sizeof out && i + 1 < bytes) continue;
         ok = write_all(g->file, out, n);
         n = 0;
     }
+    /* 0 is an error to the C library; it counts bytes that came, not those that left, or it would
+     * send a part of the text a second time. */
     return ok ? (ssize_t)bytes : 0;
 }
 
@@ -116,6 +138,8 @@ static void guard_stream(struct guard *g, FILE **stream, int file, int buffered)
     const cookie_io_functions_t functions = {.write = write_guarded};
     FILE *f = fopencookie(g, "w", functions);
     if (!f) return;
+    /* The old stream's buffer goes out first, or its words would come at the exit. Where the new
+     * stream cannot be made, the old one stays: nothing is guarded, but nothing is lost. */
     fflush(*stream);
     setvbuf(f, NULL, buffered, BUFSIZ);
     *g = (struct guard){.stream = f, .file = file, .terminal = isatty(file) == 1};
@@ -124,6 +148,7 @@ static void guard_stream(struct guard *g, FILE **stream, int file, int buffered)
 
 void terminal_guard(void)
 {
+    /* Buffered as the C library's own streams would be. */
     guard_stream(&GUARD[0], &stdout, STDOUT_FILENO, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
     guard_stream(&GUARD[1], &stderr, STDERR_FILENO, _IONBF);
 }

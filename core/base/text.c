@@ -9,6 +9,8 @@ bool text_ends(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* 17 digits always read back as the same double; a NaN is equal to nothing, and the bound ends its
+ * loop. */
 const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits)
 {
     do {
@@ -27,6 +29,8 @@ FILE *text_begin(text_memory *m)
 
 char *text_end(text_memory *m)
 {
+    /* The stream puts text and length into m only when it is flushed or closed, and may fail
+     * there. */
     CHECK(fclose(m->out) == 0, "no memory for a text");
     return m->text;
 }
