@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* A claim in words. The sentence is made of the claim as it was resolved, never of the text of the
+ * spec, so that it says what is judged: defaults, the variants that an axis stands for and the unit
+ * of a margin are in it. Tables, plots and the report all show this one sentence. */
+
 slice_by claim_slices(const char *along)
 {
     for (int by = BY_NOTHING + 1; by < SLICE_BY_COUNT; by++) {
@@ -10,7 +14,8 @@ slice_by claim_slices(const char *along)
     return BY_NOTHING;
 }
 
-/* A margin with its unit: "0.02 bits/byte", "2 %", "1.1 times". */
+/* A margin with its unit: "0.02 bits/byte", "2 %", "1.1 times". A relative margin is kept as a
+ * share, and shown in %. */
 static void put_margin(char text[64], const claim_statement *s)
 {
     const char *unit = s->on ? s->on->unit : "";
@@ -36,6 +41,8 @@ static void put_slice(FILE *out, const claim_statement *s)
     }
 }
 
+/* A trend along an axis names all its variants, in the order in which it counts its steps; a trend
+ * along slices has one variant and no list. */
 static void put_trend(FILE *out, const claim_statement *s)
 {
     char margin[64];
@@ -55,6 +62,8 @@ static void put_figure(FILE *out, const claim_statement *s)
 {
     if (s->on) fprintf(out, ", in %s", s->on->title);
     if (s->distance >= 0) fprintf(out, " at distance %lld", (long long)s->distance);
+    /* The slices of a trend that goes over all of them are not spelt out: its axis has named
+     * them. */
     if (!s->along || claim_slices(s->along) == BY_NOTHING || s->low > 0 || s->high < INT64_MAX) {
         put_slice(out, s);
     }
@@ -67,6 +76,8 @@ void claim_words(FILE *out, const claim_statement *s)
     put_margin(margin, s);
     switch (s->kind) {
     case STATEMENT_BETTER:
+        /* Both sides are figures of one model, named in full: no `on`, no split, no slice
+         * follows. */
         if (s->above) {
             fprintf(out, "of '%s' %s is above %s", s->variant, s->on->title, s->above->title);
             if (s->margin > 0) fprintf(out, " by more than %s", margin);

@@ -7,10 +7,19 @@
 #include "core/options/option.h"
 #include "results/store/collect_inspect.h"
 
+/* The figures are rows of one table: the reader of specs, its list of names and units in errors,
+ * the help and the judge all go through it, so that a figure is added by one line. Fields of a run
+ * are named by their offset in compared_run, because a switch over them would be a second table to
+ * keep in step with this one. What loci inspect finds has no rows here: which figures a part has is
+ * known when it has been measured only, so these are made on demand, and found or missed in the
+ * database. */
+
 #define REAL_OF(field)  .kind = FIGURE_RUN, .offset = offsetof(compared_run, field)
 #define WHOLE_OF(field) .kind = FIGURE_RUN, .offset = offsetof(compared_run, field), .whole = true
 
-/* Of the figures that share a unit the one that a margin alone means comes first. */
+/* Of the figures that share a unit the one that a margin alone means comes first. So `by: 1000
+ * FLOPs/token` without `on` speaks of evaluation, not of training, and moving a row changes what
+ * specs mean that are already written. Figures without a unit take margins in % alone. */
 const claim_figure CLAIM_FIGURES[] = {
     {"bits_per_byte", "bits per byte", "bits/byte", .kind = FIGURE_METRIC,
      .metric = COMPARE_BITS_PER_BYTE},
@@ -33,6 +42,8 @@ const claim_figure CLAIM_FIGURES[] = {
     {"params", "parameters", "parameters", WHOLE_OF(params)},
     {"active_params", "active parameters", "parameters", WHOLE_OF(active_params)},
     {"trained_tokens", "tokens of training", "tokens", WHOLE_OF(trained_tokens)},
+    /* Only models that route have these; a claim about another one would wait for a figure for
+     * ever, which `layers` lets a spec's reader say at once. */
     {"load_entropy", "evenness of the experts' load", "", .higher = true,
      REAL_OF(routing[ROUTING_ENTROPY]), .layers = "hash_ffn switch_ffn base_ffn"},
     {"dropped", "tokens that full experts dropped", "", REAL_OF(routing[ROUTING_DROPPED]),
@@ -47,6 +58,8 @@ const claim_figure *claim_figure_find(const char *name)
     return NULL;
 }
 
+/* The part has to end at the dot: "inspect.valuesx.y" is none, though it begins like one. A larger
+ * figure is called better, since a margin here says how far one figure lies above another. */
 const claim_figure *claim_figure_inspect(arena *a, const char *name)
 {
     static const char begin[] = "inspect.";
@@ -70,6 +83,7 @@ const claim_figure *claim_figure_inspect(arena *a, const char *name)
     return NULL;
 }
 
+/* Its name is the text as it was written, so that 0.50 reads back, and is shown, as 0.50. */
 const claim_figure *claim_figure_given(arena *a, const char *text)
 {
     double value;
@@ -81,7 +95,8 @@ const claim_figure *claim_figure_given(arena *a, const char *text)
     return f;
 }
 
-/* "per" is written "/" as well; spaces and capitals say nothing. */
+/* "per" is written "/" as well; spaces and capitals say nothing. x is the table's unit, which
+ * always has the stroke; only y, what a spec says, is looked at for "per". */
 static bool same_unit(const char *x, const char *y)
 {
     for (;;) {
@@ -114,6 +129,7 @@ const claim_figure *claim_figure_of_unit(const char *unit)
     return NULL;
 }
 
+/* An unknown count is NaN, not -1: a mean over seeds would take it for a figure. */
 double claim_figure_of_run(const claim_figure *f, const compared_run *r)
 {
     CHECK(f->kind == FIGURE_RUN, "%s is no field", f->name);

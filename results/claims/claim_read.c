@@ -7,6 +7,13 @@
 #include "results/claims/spending.h"
 #include "results/claims/statement_read.h"
 
+/* A claim's map has keys of two tables, its own and, if it is one statement, the statement's. Each
+ * table is read over the same map with the other's names to ignore, so that a key that is in
+ * neither is refused once, with the nearest name, and none is looked up by hand.
+ *
+ * A record (no scope) is read by the same code as a spec. What differs: names are labels already,
+ * and the looks stand in the claim, where a spec has them in sweep.seeds, once for all claims. */
+
 typedef struct claim_source {
     const char *name, *says, *source, *page;
     const node *all, *looks;
@@ -32,6 +39,8 @@ static const option CLAIM_KEYS[] = {{.name = "name",
                                     KEY(looks, "of a record: when it is judged"),
                                     {0}};
 
+/* A claim that is no longer in the spec is missed by its name (harness/run/claims_record.c), and
+ * tables, plots and sentences call it by that: it is short, one word, and there is one of each. */
 static bool check_name(claim_reader *r, const claim_list *l, const claim *c, const node *n)
 {
     const node *at = node_get(n, "name");
@@ -52,6 +61,8 @@ static bool check_name(claim_reader *r, const claim_list *l, const claim *c, con
     return true;
 }
 
+/* A record is a file that can be edited by hand: numbers outside of what a plan of looks is made
+ * for (spending_plan_new checks, and would abort) are refused with their place. */
 static bool read_looks(claim_reader *r, claim *c, const node *n)
 {
     if (!n) return true;
@@ -68,7 +79,8 @@ static bool read_looks(claim_reader *r, claim *c, const node *n)
 
 enum { MOST_KEYS = 32 };
 
-/* The table's keys, NULL behind them. */
+/* The table's keys, NULL behind them. With more keys than MOST_KEYS the last ones would be refused
+ * as unknown in a claim of one statement. */
 static void names_of(const char *names[MOST_KEYS + 1], const option *keys)
 {
     int n = 0;
@@ -88,6 +100,7 @@ static bool read_claim(claim_reader *r, claim_list *l, const node *n)
     claim *c = &l->claims[l->count];
     if (n->kind != NODE_MAP) return node_err(r->e, n, "expected a claim: {name: ..., better: ...}");
     if (!options_read(&x, CLAIM_KEYS, n, of_statement, r->a, r->e)) return false;
+    /* Texts that are not given become "", which prints as nothing: no caller asks for NULL. */
     *c = (claim){.name = x.name,
                  .says = x.says ? x.says : "",
                  .source = x.source ? x.source : "",
@@ -101,6 +114,8 @@ static bool read_claim(claim_reader *r, claim_list *l, const node *n)
     } else if (x.all->kind != NODE_LIST || x.all->count == 0) {
         return node_err(r->e, x.all, "expected a list of statements");
     } else if (!options_read(&x, CLAIM_KEYS, n, NULL, r->a, r->e)) {
+        /* The first reading let a statement's keys pass; beside `all` none may stand, since it
+         * would be said and not judged. */
         return false; /* a statement beside `all` */
     }
     for (int i = 0; x.all && i < x.all->count; i++) {

@@ -12,14 +12,23 @@
 #include "results/compare/stats.h"
 #include "results/store/query.h"
 
+/* Claims come from the database, as they were recorded when the experiment was run, never from the
+ * spec as it is now: what is judged is what was promised, and who edits the spec afterwards has to
+ * run it again, which records the change with its date. All claims of an experiment are loaded
+ * together even if one is asked for, since each one's p is corrected for the others. */
+
 /* ---- as they were recorded ---- */
 
+/* The rows of the experiment lie together, in the order of its claims: (experiment, position) is
+ * the table's primary key. The window's count sizes the list before the first claim is read;
+ * withdrawn ones are in it, so there may be room left. */
 static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
 {
     query q = QUERY(s, e,
                     "SELECT name, claim, recorded_at, after_the_fact, seeds, withdrawn, "
                     "count(*) OVER () AS n FROM claim WHERE experiment = ?1 ORDER BY position",
                     out->experiment);
+    /* Names beyond its end are cut; `withdrawn` counts all of them. */
     char withdrawn[512] = "";
     while (query_next(&q)) {
         if (!out->list) out->list = arena_push_zero(a, query_int(&q, "n", 0), sizeof *out->list);
@@ -30,6 +39,8 @@ static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
             continue;
         }
         const char *text = query_text(&q, "claim", a);
+        /* JSON is read as the YAML that it is, by the parser that specs have: claim_read needs
+         * nodes with places. */
         node *n = node_parse(a, text, strlen(text), "a recorded claim", e);
         if (!n) break;
         node_append(a, list, n);
@@ -44,6 +55,9 @@ static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
 
 /* ---- what is shown beside a verdict ---- */
 
+/* Sizes are the same for every seed; times are not, so they are a mean, over the runs that count.
+ * Of FLOPs those of the evaluation that was scored come first: a model that learns while it is
+ * evaluated costs more than its forward pass. */
 static claim_cost cost_of(arena *a, const compared_variant *v)
 {
     const compared_run *any = v ? compare_scored(v) : NULL;
@@ -59,13 +73,15 @@ static claim_cost cost_of(arena *a, const compared_variant *v)
     return c;
 }
 
-/* The two sides of a statement; of a trend along an axis its ends. */
+/* The two sides of a statement; of a trend along an axis its ends. Costs are shown of these. */
 static void sides_of(const char *side[2], const claim_statement *s)
 {
     side[0] = s->variant ? s->variant : s->variants[0];
     side[1] = s->other ? s->other : s->count ? s->variants[s->count - 1] : NULL;
 }
 
+/* Two figures under different protocols (context, stride, resets) are not the same figure; both are
+ * printed then, so that a reader sees it. */
 static const char *protocol_words(arena *a, const compared_variant *const *v)
 {
     text_memory text;
@@ -82,6 +98,8 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
     return text_end_in(&text, a);
 }
 
+/* Of the statement that decides the claim, or is furthest from it: the verdict's numbers are
+ * its. */
 static bool describe(stated_claim *c, evidence_source *x, err *e)
 {
     const claim_statement *s = &c->claim->statements[c->verdict->worst];
@@ -97,10 +115,12 @@ static bool describe(stated_claim *c, evidence_source *x, err *e)
     c->protocol = protocol_words(x->memory, v);
     c->figure = figure->title;
     c->unit = s->kind == STATEMENT_AT_MOST ? "times" : s->relative ? "%" : figure->unit;
+    /* Shares are shown in %; of "at most" the estimate is a factor. */
     c->scale = s->relative && s->kind != STATEMENT_AT_MOST ? 100 : 1;
     return true;
 }
 
+/* In two passes, since no verdict is known before every claim's p is. */
 claims *claims_load(arena *a, store *s, const char *experiment, err *e)
 {
     claims *out = arena_push_zero(a, 1, sizeof *out);

@@ -8,6 +8,12 @@
 
 #include "core/base/terminal.h"
 
+/* One table for people and programs: columns that only one of them wants are marked so, and the
+ * same rows serve both, so that what a script reads is what a person saw. People get numbers
+ * rounded and joined ("0.05 bits/byte (0.03 to 0.07)"), programs get each in a column of its
+ * own. */
+
+/* All that is shown of a claim of several statements is that of one, the worst. */
 static const judgement *judged(const stated_claim *c)
 {
     return &c->verdict->statements[c->verdict->worst];
@@ -18,7 +24,8 @@ static const claim_statement *stated(const stated_claim *c)
     return &c->claim->statements[c->verdict->worst];
 }
 
-/* Three figures that count, of the unit that is shown. */
+/* Three figures that count, of the unit that is shown; whole numbers up to 100,000 in full, as %g
+ * would write 1234 as 1.23e+03. */
 static void put_number(char text[32], double x)
 {
     snprintf(text, 32, fabs(x) >= 1e5 ? "%.3g" : fabs(x) >= 100 ? "%.0f" : "%.3g", x);
@@ -39,7 +46,8 @@ void claims_estimate(char text[128], const stated_claim *c)
     snprintf(text, 128, "%s%s%s%s", mean, *c->unit ? " " : "", c->unit, range);
 }
 
-/* What it is held against: "> 0.02", "within 1", "at most 1.1". */
+/* What it is held against: "> 0.02", "within 1", "at most 1.1". By the kind, in the order of
+ * statement_kind. */
 static void put_edge(char text[64], const stated_claim *c)
 {
     static const char *const signs[] = {"above ", "within ", "at most ", "above ", "below "};
@@ -50,6 +58,8 @@ static void put_edge(char text[64], const stated_claim *c)
 
 /* ---- the sentence ---- */
 
+/* "No number of seeds" is said of an estimate that lies on the edge itself or needs more than
+ * JUDGE_MOST_SEEDS; from one seed nothing of the kind can be said. */
 static void put_why(FILE *out, const claim_verdict *v)
 {
     if (v->verdict != VERDICT_UNDECIDED) return;
@@ -62,6 +72,9 @@ static void put_why(FILE *out, const claim_verdict *v)
     }
 }
 
+/* Both marks say how far a claim can be trusted, and stand in every sentence about it: a claim made
+ * after its results were seen is a description, and seeds that were added to a plan by hand were
+ * added by someone who had seen the first ones. Looks, which allow for that, have seeds_then 0. */
 static void put_marks(FILE *out, const stated_claim *c)
 {
     if (c->after_the_fact) fputs("; AFTER THE FACT: stated when there were results", out);
@@ -87,6 +100,7 @@ void claims_sentence(FILE *out, const stated_claim *c)
 
 /* ---- the table ---- */
 
+/* So that no claim of "better" is read without what it took; "-" where it was not measured. */
 static void put_cost(char text[96], const stated_claim *c)
 {
     char own[16] = "-", other[16] = "-";
@@ -98,6 +112,8 @@ static void put_cost(char text[96], const stated_claim *c)
              c->other_cost.train_seconds);
 }
 
+/* The indices of columns, filled by make_columns from one list of keys, titles and units, which is
+ * the order of columns. Programs go by the keys: they are a public interface. */
 typedef struct columns {
     int experiment, claim, says, source, verdict, statement, figure, unit, shown, estimate, low;
     int high, edge, against, n, p, holm, needed, why, cost, params, other_params, flops;
@@ -196,6 +212,7 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     put_statement(t, k, c);
     put_figures(t, k, c);
     table_int(t, k->n, v->n);
+    /* One seed has no p; the 1 that stands in for it in the family is not shown. */
     if (v->n > 1) {
         table_real(t, k->p, v->p, 3);
         table_probability(t, k->holm, v->p_holm);
@@ -225,6 +242,8 @@ table *claims_table(arena *a, const claims *const *list, int count)
 
 /* ---- for people ---- */
 
+/* Each look's p beside the level that it had to reach, of this claim alone: Holm's correction would
+ * lower the levels, and depends on the other claims. */
 static void put_looks(FILE *out, const stated_claim *c)
 {
     const claim_verdict *v = c->verdict;
@@ -246,6 +265,7 @@ static void put_words(FILE *out, const claims *x)
         claims_sentence(out, c);
         fputs(".\n", out);
         put_looks(out, c);
+        /* Mostly all claims have one protocol; it is said once. */
         if (i > 0 && strcmp(c->protocol, x->list[i - 1].protocol) == 0) continue;
         if (*c->protocol) fprintf(out, "  protocol: %s\n", c->protocol);
     }
@@ -260,6 +280,7 @@ void claims_print(FILE *out, arena *a, const claims *const *list, int count, tab
 {
     table *t = claims_table(a, list, count);
     table_print(out, t, format, colour);
+    /* Sentences would make the output no CSV and no JSON. */
     if (format == TABLE_CSV || format == TABLE_JSON) return;
     terminal_prose prose;
     FILE *words = terminal_prose_begin(&prose, out);

@@ -7,6 +7,18 @@
 #include "results/compare/compare_read.h"
 #include "results/store/query.h"
 
+/* From the database to figures by seed. For each statement its variants become `sides`; each seed
+ * that is planned for all sides is one entry with a state and, if all its runs are done and have
+ * the figure, a pair (a, b). A trend is made one number per seed here, its slope, so that the judge
+ * sees pairs of numbers whatever the claim is about.
+ *
+ * Nothing is left out silently. A seed of which one run failed or lacks the figure keeps its place,
+ * with a state that forbids a verdict: the seeds that come through a divergence are not a random
+ * choice, and a mean over them would praise the variant that breaks more often. A seed that is not
+ * planned for some side has no pair and is not counted.
+ *
+ * All memory is the source's arena; it lives until the verdicts were shown. */
+
 enum { BUCKETS = 64 }; /* 0, 1, 2-3, 4-7 ...: as slices are recorded */
 
 /* A statement's figure of one run: one number, or of a trend along slices one for each. */
@@ -28,6 +40,8 @@ typedef struct gatherer {
     err *e;
 } gatherer;
 
+/* Kept by split, the last place for the final evaluations: a comparison reads all runs of the
+ * experiment, and most claims are about the same split. */
 comparison *evidence_runs(evidence_source *x, const char *split, err *e)
 {
     static const char *const splits[] = {"train", "validation", "test"};
@@ -47,6 +61,10 @@ const claim_figure *evidence_figure(const comparison *c, const claim_statement *
 
 /* ---- one run ---- */
 
+/* Slices are recorded by part of the text; a claim is about the whole, so parts are summed. The
+ * primary key of `slice` begins with evaluation, kind and low: it gives the rows, their groups and
+ * their order. Slices that lie in the range in part only cannot occur, since ranges are bounds of
+ * slices (statement_parts.c). */
 static bool read_slices(gatherer *g, figures *f, const compared_run *r)
 {
     const claim_statement *s = g->s;
@@ -64,11 +82,15 @@ static bool read_slices(gatherer *g, figures *f, const compared_run *r)
         nats[k] += query_real(&q, "nats");
     }
     for (int k = 0; k < f->count; k++) {
+        /* A mean over the tokens of all the slices, not of the slices' means: tokens count alike.
+         * Without any token it is NaN, and the seed lacks the figure. */
         f->value[k] = nats[k] / log(2.0) / f->tokens[k];
     }
     return query_close(&q);
 }
 
+/* In points: 100 times the share of right answers, over the questions of one distance or of all. An
+ * evaluation that asked none gives one row of NULL, so NaN, which is a figure that is lacking. */
 static bool read_recall(gatherer *g, figures *f, const compared_run *r)
 {
     query q = QUERY(g->x->db, g->e,
@@ -83,7 +105,8 @@ static bool read_recall(gatherer *g, figures *f, const compared_run *r)
     return query_close(&q);
 }
 
-/* A number for each depth, or the mean over them. */
+/* A number for each depth, or the mean over them. A figure that has bins (a distribution) has none
+ * that is the figure; only its bin 0 is read. */
 static bool read_inspected(gatherer *g, figures *f, const claim_figure *what, const compared_run *r)
 {
     double sum = 0;
@@ -102,6 +125,7 @@ static bool read_inspected(gatherer *g, figures *f, const claim_figure *what, co
     return query_close(&q);
 }
 
+/* All of f is set, also the entries that no figure uses: take_values compares whole arrays. */
 static bool read_figures(gatherer *g, figures *f, const claim_figure *what, const compared_run *r)
 {
     memset(f, 0, sizeof *f);
@@ -144,7 +168,10 @@ static seed_state trouble(gatherer *g, seed_state state, const compared_variant 
     return state;
 }
 
-/* Can figures of the two be compared? Each unit needs a text of which both have the same. */
+/* Can figures of the two be compared? Each unit needs a text of which both have the same. Bits per
+ * byte of texts of different length may differ for the text alone, perplexities per token of
+ * different tokenizers differ by their tokens. Where a tokenizer lacks much of the text, bytes are
+ * no unit either: what it does not know it does not have to predict. */
 static bool same_text(const claim_figure *f, const compared_run *x, const compared_run *y)
 {
     if (f->kind != FIGURE_METRIC) return true;
@@ -157,7 +184,13 @@ static bool same_text(const claim_figure *f, const compared_run *x, const compar
                                                   : same_tokens;
 }
 
-/* Of points at 0, 1, 2 ..., weighted; NaN below two points. */
+/* Of points at 0, 1, 2 ..., weighted; NaN below two points.
+ *   slope = sum w (i - mean_i) (y - mean_y) / sum w (i - mean_i)^2
+ *
+ * The points stand at their number, not at the axis's value: values may be names, and those that
+ * are numbers are mostly doubled from one to the next. So a margin is per step. One slope for each
+ * seed, then a t test over seeds, rather than one line through all points: points of one seed share
+ * its initial weights and order of text, and are not independent. */
 static double slope(const double *y, const double *weight, int n)
 {
     double w = 0, wx = 0, wy = 0, xx = 0, xy = 0;
@@ -173,13 +206,15 @@ static double slope(const double *y, const double *weight, int n)
     return xx > 0 ? xy / xx : (double)NAN;
 }
 
-/* Of a trend along an axis: a point for each variant; the gain over `other` if there is one. */
+/* Of a trend along an axis: a point for each variant; the gain over `other` if there is one. A gain
+ * is positive where the variant is better than `other`, whichever way its figure counts. */
 static double axis_slope(const gatherer *g, const figures *f)
 {
     const claim_statement *s = g->s;
     double *y = ARENA_NEW(g->x->memory, double, s->count);
     double *one = ARENA_NEW(g->x->memory, double, s->count);
     for (int i = 0; i < s->count; i++) {
+        /* The last side is `other` if there is one; if not, the gain is not used. */
         double gain = f[i].value[0] - f[g->sides - 1].value[0];
         one[i] = 1;
         y[i] = !s->other ? f[i].value[0] : g->figure->higher ? gain : -gain;
@@ -198,11 +233,16 @@ static double slice_slope(const gatherer *g, const figures *f)
     return slope(y, f[0].tokens, f[0].count);
 }
 
-/* a and b of the seed at index k, whose runs are all done. */
+/* a and b of the seed at index k, whose runs are all done. Figures are compared only if they speak
+ * of the same text: equal counts of tokens in every slice, to the bit (they are whole numbers),
+ * which a text of other length or another tokenizer would not give. What loci inspect found and a
+ * given number have no text of their own. */
 static bool take_values(gatherer *g, int k, const compared_run *const *runs)
 {
     figures *f = ARENA_NEW(g->x->memory, figures, g->sides);
     for (int i = 0; i < g->sides; i++) {
+        /* `above`: both sides are the same variant, so both entries of runs are the same run, and
+         * what differs is the figure that is read of it. */
         const claim_figure *what = i == 1 && g->s->above ? g->s->above : g->figure;
         if (!read_figures(g, &f[i], what, runs[i])) return false;
         bool same = same_text(what, runs[0], runs[i]) && f[i].count == f[0].count &&
@@ -237,6 +277,8 @@ static bool take_seed(gatherer *g, int64_t seed)
     seed_state state = SEED_HERE;
     for (int i = 0; i < g->sides; i++) {
         runs[i] = compare_run(g->side[i], seed);
+        /* Looked at for all sides before any trouble is noted: a failed run of a seed that makes no
+         * pair is no trouble of this claim. */
         if (!runs[i]) return true; /* not planned for all: no pair */
     }
     for (int i = 0; i < g->sides; i++) {
@@ -256,6 +298,8 @@ static bool take_seed(gatherer *g, int64_t seed)
 
 /* ---- a statement ---- */
 
+/* The order of sides is what take_values and axis_slope count on: the variants of a trend, or the
+ * one that the claim is about, then `other`. */
 static bool find_sides(gatherer *g)
 {
     const claim_statement *s = g->s;
@@ -274,6 +318,8 @@ static bool find_sides(gatherer *g)
                    g->x->experiment, label);
 }
 
+/* Seeds come in the order of the first side's runs, which is by seed: the order in which a growing
+ * sweep adds them, as looks have to count them. */
 static bool gather(statement_evidence *out, evidence_source *x, const claim_statement *s, err *e)
 {
     comparison *c = evidence_runs(x, s->split, e);

@@ -4,7 +4,19 @@
 
 #include "results/compare/stats.h"
 
-/* Figures that agree to rounding agree: sizes and counts are the same for every seed. */
+/* Every kind of statement becomes one or two edges, numbers per seed whose mean has to be above 0,
+ * and from there on there is one test. What is shown (estimate, interval) is computed apart, in the
+ * unit that a reader thinks in, from the same t and the same figures, so that interval and verdict
+ * agree.
+ *
+ * Seeds are pairs: both runs of one seed read the same text in the same order, so that what they
+ * share cancels in a - b, and the test is on the differences. A margin that is relative to b is
+ * kept inside the difference, a - (1 + m) b, rather than dividing: quotients of few seeds are
+ * skewed, and where b may be 0 they have no mean. */
+
+/* Figures that agree to rounding agree: sizes and counts are the same for every seed. Without this,
+ * figures that are equal but for the last digit would have a spread of 1e-17 and a t of any size:
+ * two models of one size would differ "significantly". */
 static const double ROUNDING = 1e-9;
 
 /* What has to be above 0: sign * (a - factor * b) + margin. */
@@ -12,7 +24,9 @@ typedef struct edge_of {
     double sign, factor, margin;
 } edge_of;
 
-/* The edges of a statement; returns how many. */
+/* The edges of a statement; returns how many. Of a relative gain: better by m of b's figure means b
+ * - a > m b where less is better, so -(a - (1 - m) b) > 0, and a - b > m b where more is, so a - (1
+ * + m) b > 0: both are factor 1 + sign * m. Within has its two edges, above and below. */
 static int edges_of(edge_of edges[2], const claim_statement *s, bool higher)
 {
     double m = s->margin, sign = higher ? 1 : -1;
@@ -39,11 +53,14 @@ typedef struct moments {
     double mean, sd, scale; /* scale: how large the figures are of which it is a difference */
 } moments;
 
+/* b of a trend is not set: without a factor it is not looked at. */
 static double at(const judge_data *d, const edge_of *g, int i)
 {
     return g->sign * (d->a[i] - (g->factor > 0 ? g->factor * d->b[i] : 0)) + g->margin;
 }
 
+/* In two passes, as sums of squares of figures that agree in five digits would cancel. Spread and
+ * mean that are rounding of the figures themselves are 0. n is 2 or more. */
 static moments moments_of(const judge_data *d, const edge_of *g)
 {
     moments m = {0};
@@ -61,7 +78,9 @@ static moments moments_of(const judge_data *d, const edge_of *g)
     return m;
 }
 
-/* P of a mean at least that large if the true one is 0. inclusive: 0 itself is on the side. */
+/* P of a mean at least that large if the true one is 0. inclusive: 0 itself is on the side. t =
+ * mean / (sd / sqrt(n)) with n - 1 degrees of freedom. Without any spread there is no doubt about
+ * the mean either: sizes and FLOPs, the same for every seed, are judged by where they lie. */
 static double one_sided(moments m, int n, double sign, bool inclusive)
 {
     if (m.sd > 0) return 1 - stats_t_cdf(sign * m.mean / (m.sd / sqrt((double)n)), n - 1);
@@ -74,6 +93,9 @@ static void test(judgement *j, const claim_statement *s, const edge_of *edges, i
 {
     /* "At most" and "within" hold of what is exactly at the edge; "better" and trends do not. */
     bool inclusive = s->kind == STATEMENT_WITHIN || s->kind == STATEMENT_AT_MOST;
+    /* The statement holds if all edges are passed, so the weakest speaks for it (the largest p;
+     * Berger 1982), and fails if one is shown not to be, so the strongest speaks against it. A
+     * statement has two chances to decide, hence twice the smaller one. */
     double holds = 0, fails = 1;
     j->lead = (double)INFINITY;
     for (int k = 0; k < count; k++) {
@@ -83,6 +105,7 @@ static void test(judgement *j, const claim_statement *s, const edge_of *edges, i
         double lead = m.sd > 0      ? m.mean / m.sd
                       : m.mean == 0 ? 0
                                     : copysign((double)INFINITY, m.mean);
+        /* The edge that is nearest, or furthest behind, is the one for which seeds are needed. */
         j->lead = fmin(j->lead, lead);
     }
     j->p = fmin(1, 2 * fmin(holds, fails));
@@ -111,14 +134,17 @@ static void ratio_interval(judgement *j, const judge_data *d, double t)
         ab += (d->a[i] - a) * (d->b[i] - b) / (d->n - 1);
         bb += (d->b[i] - b) * (d->b[i] - b) / (d->n - 1);
     }
+    /* Written as square f^2 - 2 linear f + rest = 0. */
     double g = t * t / d->n, square = b * b - g * bb, linear = a * b - g * ab;
     double rest = a * a - g * aa, root = linear * linear - square * rest;
     if (!(square > 0)) return; /* b may be 0: no interval has ends */
+    /* Not negative where square is above 0, but for rounding. */
     root = sqrt(fmax(root, 0));
     j->low = (linear - root) / square;
     j->high = (linear + root) / square;
 }
 
+/* x becomes sign x + shift; a sign of -1 swaps the ends. */
 static void turn(judgement *j, double sign, double shift)
 {
     double low = sign * j->low + shift, high = sign * j->high + shift;
@@ -127,12 +153,14 @@ static void turn(judgement *j, double sign, double shift)
     j->high = sign > 0 ? high : low;
 }
 
+/* The ratio of means, not the mean of ratios: it is what the test without dividing is about. */
 static void show_ratio(judgement *j, const judge_data *d, double t)
 {
     j->estimate = mean_of(d->a, d->n) / mean_of(d->b, d->n);
     if (d->n > 1) ratio_interval(j, d, t);
 }
 
+/* One seed shows its figure; it has no interval, and no test is made. */
 static void show_mean(judgement *j, const judge_data *d, double factor, double t)
 {
     moments m = {0};
@@ -152,6 +180,8 @@ static void show(judgement *j, const claim_statement *s, bool higher, const judg
         show_ratio(j, d, t);
     } else if (s->relative) {
         show_ratio(j, d, t);
+        /* Better is shown as a gain, positive where the claim is right, also where less is
+         * better. */
         bool gain = s->kind == STATEMENT_BETTER && !higher;
         turn(j, gain ? -1 : 1, gain ? 1 : -1); /* 1 - a / b, a / b - 1 */
     } else {
@@ -167,6 +197,7 @@ judgement judge_statement(const claim_statement *s, bool higher_is_better, const
     const double none = (double)NAN;
     judgement j = {.n = d->n, .p = none, .estimate = none, .low = none, .high = none, .lead = none};
     int count = edges_of(edges, s, higher_is_better);
+    /* The interval is at the level asked for; p does not depend on it. */
     double t = d->n > 1 ? stats_t_quantile(0.5 + confidence / 2, d->n - 1) : none;
     if (d->n < 1) return j;
     show(&j, s, higher_is_better, d, t);
@@ -175,7 +206,10 @@ judgement judge_statement(const claim_statement *s, bool higher_is_better, const
 }
 
 /* n so that a lead of n^(1/2) * lead standard errors passes the critical value with probability
- * 0.8: (t(1 - level / 2) + t(0.8))^2 <= n lead^2, with the degrees of freedom of n. */
+ * 0.8: (t(1 - level / 2) + t(0.8))^2 <= n lead^2, with the degrees of freedom of n. The sum of two
+ * quantiles of t stands for the quantile of the noncentral t that is exact; what is answered is a
+ * number of seeds for a sentence, from a lead that is itself an estimate. From 100 on in steps of 2
+ * %. */
 int judge_seeds_needed(double lead, double level)
 {
     if (!(lead > 0) || !(level > 0) || level >= 1) return 0;

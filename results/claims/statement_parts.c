@@ -8,6 +8,7 @@
 
 /* ---- margins ---- */
 
+/* Says what would be right here: the figure's own unit if it is known which is meant. */
 static bool unknown_unit(claim_reader *r, const claim_statement *s, const node *n, const char *unit)
 {
     if (s->on && *s->on->unit) {
@@ -23,6 +24,8 @@ bool statement_parts_margin(claim_reader *r, claim_statement *s, const node *n)
 {
     if (n->kind != NODE_SCALAR) return node_err(r->e, n, "expected a margin, like 0.02 bits/byte");
     char *number = arena_strdup(r->a, n->text);
+    /* Cut where no character of a number is left, k, M, G and _ among them (10k, 1_000); a figure's
+     * unit may therefore begin with none of these. */
     char *unit = number + strspn(number, "+-.0123456789eE_kMG");
     const char *given = arena_strdup(r->a, unit + strspn(unit, " "));
     *unit = 0;
@@ -30,12 +33,15 @@ bool statement_parts_margin(claim_reader *r, claim_statement *s, const node *n)
         return node_err(r->e, n, "'%.40s' is no margin; one looks like 0.02 bits/byte, or 2 %%",
                         n->text);
     }
+    /* A share needs no figure's unit: it is of the same figure of `other`, whichever that is. */
     if (strcmp(given, "%") == 0) {
         s->relative = true;
         s->margin /= 100;
         return true;
     }
     if (!*given) {
+        /* 0 is 0 in any unit. Any other number alone is refused: 0.02 bits per byte and 2 % look
+         * alike when they are small, and differ by what the baseline has. */
         if (!(s->margin > 0)) return true;
         return node_err(r->e, n, "a margin has a unit: %.40s %s, or a share of the other's in %%",
                         n->text, s->on && *s->on->unit ? s->on->unit : "bits/byte");
@@ -67,12 +73,16 @@ bool statement_parts_figure(claim_reader *r, const claim_figure **f, const node 
     for (const claim_figure *k = CLAIM_FIGURES; k->name && count < MOST; k++) {
         names[count++] = k->name;
     }
+    /* Names of an inspection are not among those that are proposed: which there are is known only
+     * to it. */
     const char *near = option_nearest(n->text, count, names);
     return node_err(r->e, n, "no figure '%.60s'%s%s%s; loci help spec lists them", n->text,
                     near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
-/* Slices are recorded as 0, 1, 2-3, 4-7 ...: no others can be told apart. */
+/* Slices are recorded as 0, 1, 2-3, 4-7 ...: no others can be told apart. A range that cuts a slice
+ * could not be summed up from what was recorded, and to round it to whole slices would judge
+ * another claim than was made. */
 static bool is_bound(int64_t x)
 {
     return x == 0 || (x & (x - 1)) == 0;
@@ -92,6 +102,7 @@ bool statement_parts_slice(claim_reader *r, claim_statement *s, const node *n)
     const char *text = n->items[0]->text;
     int read = sscanf(text, "%lld%n", &low, &used);
     bool good = read == 1 && low >= 0;
+    /* "512" alone is the slice of one value, which is_bound then allows for 0 and 1 only. */
     high = low;
     if (good && text[used] == '-') {
         text += used + 1;

@@ -3,6 +3,13 @@
 #include <stddef.h>
 #include <string.h>
 
+/* One table of keys serves all kinds of statements, and which kind it is follows from the key that
+ * only it has (better, within, at most, rises with, falls with, above). The table refuses what no
+ * kind has; check_beside refuses a key that belongs to another kind, since one that is silently
+ * ignored would be a claim that its author thinks was judged. Then each kind's reader takes what it
+ * needs and says what is missing in the words of the claim, and the figure is settled last, once
+ * margin, slice and distance, which all may name it, are read. */
+
 /* A statement as it is written. */
 typedef struct statement_source {
     const node *better, *than, *by, *variant, *variants, *within, *at_most, *of;
@@ -50,6 +57,8 @@ const option STATEMENT_READ_KEYS[] = {
 
 /* ---- names ---- */
 
+/* In a spec a name may be a label or {axis: value}, which the sweep's scope resolves and checks; in
+ * a record it is the label. */
 static bool read_label(claim_reader *r, const char **label, const node *n)
 {
     if (r->scope) {
@@ -74,7 +83,9 @@ static bool read_variants(claim_reader *r, claim_statement *s, const node *n)
 
 /* ---- the kinds ---- */
 
-/* What the figure is, once everything that may say so is read. */
+/* What the figure is, once everything that may say so is read. Which figure has which parts: slices
+ * of the text are recorded in bits per token alone, distances for probes alone. Else a claim would
+ * wait for a figure that no evaluation has. */
 static bool settle_figure(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     const claim_figure *slices = claim_figure_find("bits_per_token");
@@ -112,7 +123,7 @@ static bool read_better(claim_reader *r, claim_statement *s, const statement_sou
 }
 
 /* A figure of one model against another one of it, or a number; what they are measured in is
- * theirs. */
+ * theirs. `other` is the variant itself, so that it has two sides of the same runs. */
 static bool read_above(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     s->kind = STATEMENT_BETTER;
@@ -142,6 +153,8 @@ static bool read_within(claim_reader *r, claim_statement *s, const statement_sou
         !statement_parts_margin(r, s, x->within)) {
         return false;
     }
+    /* Equality is never shown by a test, only that a difference is smaller than something
+     * (Schuirmann 1987). */
     return s->margin > 0 ||
            node_err(r->e, x->within, "nothing is shown to be within 0; give a margin above it");
 }
@@ -156,7 +169,8 @@ static bool read_at_most(claim_reader *r, claim_statement *s, const statement_so
            statement_parts_factor(r, s, x->at_most);
 }
 
-/* The margin of a trend: by how much a step rises. */
+/* The margin of a trend: by how much a step rises. A share would be of the first value, or of the
+ * last, or of the gain: no two readers agree. */
 static bool read_step(claim_reader *r, claim_statement *s, const node *by)
 {
     if (!by) return true;
@@ -164,6 +178,8 @@ static bool read_step(claim_reader *r, claim_statement *s, const node *by)
     return !s->relative || node_err(r->e, by, "a trend's margin is in the figure's unit");
 }
 
+/* Along slices of the text or the depth of layers one model has all points; along an axis of the
+ * sweep each point is a variant of its own. */
 static bool read_trend(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     const node *along = x->rises ? x->rises : x->falls;
@@ -189,13 +205,16 @@ static bool read_trend(claim_reader *r, claim_statement *s, const statement_sour
                         "a trend along an axis is over several variants: `where: {AXIS: VALUE}` "
                         "says which, or `variants: [...]`");
     }
+    /* A record always names its variants: the sweep that the axis belonged to is not at hand. */
     bool good = x->variants ? read_variants(r, s, x->variants)
                 : r->scope  ? r->scope->along(r->scope->user, r->a, s, x->where, r->e)
                             : node_err(r->e, along, "names no variants");
     return good && read_step(r, s, x->by);
 }
 
-/* Which keys belong to none of the kinds that stand there. */
+/* Which keys belong to none of the kinds that stand there. The first kind that is met claims the
+ * map; a second one, or a key of neither, is an error at its own place rather than at the
+ * statement's. */
 static bool check_beside(claim_reader *r, const statement_source *x, const node *n)
 {
     const node *kinds[] = {x->better, x->within, x->at_most, x->rises, x->falls, x->above};
@@ -229,6 +248,7 @@ static bool check_beside(claim_reader *r, const statement_source *x, const node 
     return trend || !of_trend || node_err(r->e, of_trend, "this goes with a trend");
 }
 
+/* With `above` both sides are the same model, and have to be. */
 static bool same_twice(claim_reader *r, const claim_statement *s)
 {
     if (!s->variant || !s->other || s->above || strcmp(s->variant, s->other) != 0) return true;
@@ -246,6 +266,7 @@ bool statement_read(claim_reader *r, claim_statement *s, const node *n, const ch
         .at = n, .split = splits[x.split], .high = INT64_MAX, .distance = x.distance};
     if (x.on && !statement_parts_figure(r, &s->on, x.on)) return false;
     if (x.slice && !statement_parts_slice(r, s, x.slice)) return false;
+    /* Before the kinds are read: a margin's unit is checked against the figure, if it is known. */
     if (s->by != BY_NOTHING && !s->on) s->on = claim_figure_find("bits_per_token");
     bool good = x.better    ? read_better(r, s, &x)
                 : x.above   ? read_above(r, s, &x)

@@ -5,6 +5,15 @@
 
 #include "results/compare/stats.h"
 
+/* From statements to verdicts, in three steps. One claim: its statements are combined to one p and
+ * one direction. Seeds: either all that are planned are judged at once, or, where a claim has
+ * looks, every number of seeds from the least on, each of which has its own p; spending_p makes one
+ * of these that counts as one test. All claims: Holm's correction over their p, then the verdict.
+ *
+ * Whether a claim may be judged is settled before its figures are looked at. Seeds that are missing
+ * are not missing by chance: the slower variant's come last, the unstable one's fail. So a claim
+ * waits for its planned seeds, and never takes those that are there. */
+
 static const double LEVEL = 1 - STATS_CONFIDENCE;
 
 const char *verdict_name(verdict v)
@@ -15,7 +24,9 @@ const char *verdict_name(verdict v)
 
 /* ---- one claim on some seeds ---- */
 
-/* The statements on the first `seeds` seeds, those that are there. */
+/* The statements on the first `seeds` seeds, those that are there. Seeds that are not there are
+ * skipped, which matters for what is shown alone: obstacle and seeds_here see to it that no verdict
+ * rests on such a set. */
 static void judge_statements(judgement *out, arena *a, const claim_evidence *x, int seeds,
                              double confidence)
 {
@@ -44,9 +55,11 @@ static combined combine(const judgement *j, int count)
 {
     combined c = {.towards = TOWARDS_HOLDS, .p = 0};
     for (int i = 0; i < count; i++) {
+        /* Once one speaks against, only others that do count, the strongest of them. */
         bool against = j[i].towards == TOWARDS_FAILS, first = c.towards != TOWARDS_FAILS;
         if (against && (first || j[i].p < c.p)) c = (combined){TOWARDS_FAILS, j[i].p, i};
         if (against || c.towards == TOWARDS_FAILS) continue;
+        /* Of one seed p is NaN, which would lose every comparison and so pass for the strongest. */
         double p = isfinite(j[i].p) ? j[i].p : 1;
         if (j[i].towards == TOWARDS_NOTHING) c.towards = TOWARDS_NOTHING;
         if (i == 0 || p > c.p) {
@@ -57,12 +70,15 @@ static combined combine(const judgement *j, int count)
     /* That all hold is tested by the weakest alone; that one of several fails, by the strongest
      * of so many tries (Bonferroni). */
     if (c.towards == TOWARDS_FAILS) c.p = fmin(1, c.p * count);
+    /* A claim that leans nowhere still counts among the tests of its experiment. */
     if (c.towards == TOWARDS_NOTHING) c.p = 1;
     return c;
 }
 
 /* How many of the first seeds are there in every statement, before one that is not; `stop`: the
- * state of that one. */
+ * state of that one. Looks are at the first n seeds in the order in which they were added. One that
+ * is there behind a missing one does not count yet, or which seeds a look has would depend on how
+ * fast runs were. */
 static int seeds_here(const claim_evidence *x, seed_state *stop, const char **trouble)
 {
     int least = INT32_MAX;
@@ -73,6 +89,7 @@ static int seeds_here(const claim_evidence *x, seed_state *stop, const char **tr
         int here = 0;
         while (here < s->seeds && s->state[here] == SEED_HERE)
             here++;
+        /* The statement that is furthest behind says what is waited for. */
         if (here >= least) continue;
         least = here;
         *stop = here < s->seeds ? s->state[here] : SEED_AWAITED;
@@ -81,6 +98,8 @@ static int seeds_here(const claim_evidence *x, seed_state *stop, const char **tr
     return least;
 }
 
+/* A look or a verdict needs the seed in every statement: the statement that has the fewest
+ * decides. */
 static int planned(const claim_evidence *x)
 {
     int least = INT32_MAX;
@@ -107,7 +126,8 @@ static int count_state(const claim_evidence *x, seed_state state, const char **t
     return most;
 }
 
-/* Why the planned seeds may not be judged; "": they may. */
+/* Why the planned seeds may not be judged; "": they may. A run that is lost comes first: to wait
+ * for others would not help. */
 static const char *obstacle(arena *a, const claim_evidence *x)
 {
     const char *trouble = NULL;
@@ -130,13 +150,17 @@ static void judge_at_once(claim_verdict *v, arena *a, const claim_evidence *x)
     v->towards = c.towards;
     v->worst = c.worst;
     v->n = v->statements[c.worst].n;
+    /* 1, not NaN: an undecided claim stays a member of the family, so that the others' corrected p
+     * do not rise when it can be judged at last. */
     v->p = *v->why ? 1 : c.p;
     v->done = true;
 }
 
 /* ---- look by look ---- */
 
-/* What the seeds up to a look say; at < 0: before the first one. */
+/* What the seeds up to a look say; at < 0: before the first one. A look that has decided shows the
+ * interval at its own level, wider than 95 %: of a claim alone that one lies beyond the edge just
+ * where the look decided. Before the first look there is no level; v->n is what is there. */
 static void show_look(claim_verdict *v, arena *a, const claim_evidence *x, int at)
 {
     double confidence = at < 0 ? STATS_CONFIDENCE : 1 - v->look[at].level;
@@ -148,7 +172,8 @@ static void show_look(claim_verdict *v, arena *a, const claim_evidence *x, int a
 }
 
 /* The plan of x[i]'s looks, that of a claim before it if it is looked at alike, as claims of one
- * sweep are: it takes long to make. NULL: there are no looks. plans [i]. */
+ * sweep are: it takes long to make. NULL: there are no looks. plans [i]. A claim may have been
+ * recorded under other looks than the sweep's present ones, hence not simply one plan. */
 static const spending_plan *plan_of(arena *a, const spending_plan *const *plans,
                                     const claim_evidence *x, int i)
 {
@@ -171,6 +196,8 @@ static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x,
     seed_state stop;
     const char *trouble;
     double p[SPENDING_SEEDS], level[SPENDING_SEEDS];
+    /* Seeds beyond the last look were added when the sweep was made longer; the claim was stated
+     * for at_most, where all of its level is spent. */
     int here = MIN(seeds_here(x, &stop, &trouble), c->at_most);
     v->n = here;
     v->looks = MAX(0, here - c->at_least + 1);
@@ -178,11 +205,15 @@ static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x,
     spending_levels(level, plan, LEVEL, v->looks);
     for (int k = 0; k < v->looks; k++) {
         judge_statements(v->statements, a, x, c->at_least + k, STATS_CONFIDENCE);
+        /* The confidence that is passed is that of the interval, which is not used here. */
         p[k] = combine(v->statements, c->count).p;
         v->look[k] = (claim_look){c->at_least + k, p[k], level[k]};
     }
+    /* Not the least p of the looks, which would decide wrongly far more often than at the level. */
     v->p = v->looks ? spending_p(plan, p, v->looks) : 1;
     show_look(v, a, x, v->looks - 1);
+    /* A lost run stops the sequence where it is: the looks until then count, and no seed is added
+     * to make up for it. */
     bool lost = stop == SEED_LOST || stop == SEED_WITHOUT;
     v->done = lost || here >= c->at_most;
     char text[96];
@@ -202,6 +233,9 @@ static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
     for (int k = 0; k < v->looks; k++) {
         p[k] = v->look[k].p;
     }
+    /* p_holm is p times the tests that were left, so this is the level divided by them. The
+     * sequence is asked again at that level, and finds the look at which p_holm went below
+     * LEVEL. */
     double level = LEVEL * fmin(1, v->p / v->p_holm); /* that Holm's method left to it */
     int at = spending_decides(plan, level, p, v->looks);
     if (at >= 0) show_look(v, a, x, at);
@@ -209,7 +243,10 @@ static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
 
 /* ---- all of them ---- */
 
-/* Seeds that would decide it the way it leans, every statement that has to. */
+/* Seeds that would decide it the way it leans, every statement that has to. At the level that
+ * Holm's method leaves to the claim, and of one that seems to fail the share of it that each
+ * statement has by Bonferroni. Holding takes every statement, so the most of them; failing takes
+ * the worst alone. */
 static int seeds_needed(const claim_verdict *v)
 {
     double factor = v->p > 0 && v->p < 1 ? v->p_holm / v->p : 1;
@@ -242,10 +279,13 @@ void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int co
         }
         p[i] = out[i].p; /* of one that may not be judged 1: it counts among the claims */
     }
+    /* All claims of the experiment are in it, those that wait with their 1. */
     stats_holm(holm, p, count);
     for (int i = 0; i < count; i++) {
         claim_verdict *v = &out[i];
         v->p_holm = holm[i];
+        /* A direction is needed beside a small p: p is two-sided, and tells how surely, not where
+         * to. */
         bool decided = v->p_holm < LEVEL && v->n > 1 && v->towards != TOWARDS_NOTHING;
         if (decided && v->looks) settle_look(v, a, &x[i], plans[i]);
         if (decided) v->verdict = v->towards == TOWARDS_HOLDS ? VERDICT_HOLDS : VERDICT_FAILS;
