@@ -8,6 +8,7 @@
 #include "harness/train/blowup.h"
 #include "harness/train/train_kernels.h"
 #include "harness/train/trained_model.h"
+#include "results/compare/compare.h"
 #include "results/compare/compare_load.h"
 #include "results/compare/protocol.h"
 #include "results/store/collect.h"
@@ -123,14 +124,14 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
            (long long)r->tokens);
     if (!isfinite(r->nats)) printf("%-22s not a finite number\n", "loss");
     print_figure("loss", r->nats / (double)r->tokens, " nats per token");
-    print_figure("bits per byte", eval_record_bits_per_byte(r->nats, r->bytes), "");
+    print_figure("bits per byte", compare_bits_per_byte(r->nats, r->bytes), "");
     if (r->bytes < 0) {
         printf("%-22s none: %s\n", "bits per byte",
                corpus_has_words(text) ? "the tokenizer is lossy" : "the tokens have no text");
     }
-    print_figure("perplexity", eval_record_perplexity(r->nats, r->tokens), " per token");
+    print_figure("perplexity", compare_perplexity(r->nats, r->tokens), " per token");
     char words[16];
-    double perplexity = eval_record_perplexity(r->nats, r->words);
+    double perplexity = compare_perplexity(r->nats, r->words);
     table_perplexity(words, perplexity);
     if (isfinite(perplexity)) printf("%-22s %s\n", "word perplexity", words);
     print_unknown(r);
@@ -217,7 +218,7 @@ typedef struct eval_work {
 
 static void print_line(const found_run *x, const evaluation *r)
 {
-    double bits = eval_record_bits_per_byte(r->nats, r->bytes);
+    double bits = compare_bits_per_byte(r->nats, r->bytes);
     printf("%s, seed %lld: ", x->label, (long long)x->seed);
     if (isfinite(bits)) {
         printf("%.4f bits per byte\n", bits);

@@ -1,19 +1,8 @@
 /* Evaluations as records: protocol, identity, JSON. */
-#include <math.h>
 #include <string.h>
 
 #include "core/base/sha256.h"
 #include "harness/evaluate/evaluate.h"
-
-double eval_record_bits_per_byte(double nats, int64_t bytes)
-{
-    return bytes > 0 ? nats / log(2.0) / (double)bytes : (double)NAN;
-}
-
-double eval_record_perplexity(double nats, int64_t units)
-{
-    return units > 0 ? exp(nats / (double)units) : (double)NAN;
-}
 
 /* -1 stands for unknown. */
 static json_t *count_or_null(int64_t n)

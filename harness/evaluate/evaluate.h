@@ -44,7 +44,3 @@ void eval_record_task_id(char id[EVAL_ID_CHARS], const eval_task *task, const ch
 /* The record of an evaluation as it stands in evals.jsonl (see run_folder.h). Decref it. */
 json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
                     int64_t tokens_seen, bool final);
-
-/* Derived figures; NaN where they do not apply. */
-double eval_record_bits_per_byte(double nats, int64_t bytes);
-double eval_record_perplexity(double nats, int64_t units);

@@ -23,14 +23,23 @@ const char *compare_metric_title(compare_metric m)
     return TITLES[m];
 }
 
+double compare_bits_per_byte(double nats, int64_t bytes)
+{
+    return bytes > 0 ? nats / log(2.0) / (double)bytes : (double)NAN;
+}
+
+double compare_perplexity(double nats, int64_t units)
+{
+    return units > 0 ? exp(nats / (double)units) : (double)NAN;
+}
+
 /* Per byte and per word models of different vocabularies compare; per token they do not, since more
  * tokens share the same nats. */
 void compare_set_values(compared_run *r, double nats)
 {
-    r->value[COMPARE_BITS_PER_BYTE] =
-        r->bytes > 0 ? nats / log(2.0) / (double)r->bytes : (double)NAN;
-    r->value[COMPARE_WORD_PERPLEXITY] = r->words > 0 ? exp(nats / (double)r->words) : (double)NAN;
-    r->value[COMPARE_PERPLEXITY] = r->tokens > 0 ? exp(nats / (double)r->tokens) : (double)NAN;
+    r->value[COMPARE_BITS_PER_BYTE] = compare_bits_per_byte(nats, r->bytes);
+    r->value[COMPARE_WORD_PERPLEXITY] = compare_perplexity(nats, r->words);
+    r->value[COMPARE_PERPLEXITY] = compare_perplexity(nats, r->tokens);
 }
 
 const compared_run *compare_scored(const compared_variant *v)

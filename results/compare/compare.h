@@ -156,6 +156,10 @@ typedef struct comparison {
 } comparison;
 
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted);
+/* The loss of a text in the units that tables show; NaN where there is nothing to divide by (a text
+ * of unknown bytes or words has less than one). */
+double compare_bits_per_byte(double nats, int64_t bytes);
+double compare_perplexity(double nats, int64_t units);
 void compare_set_values(compared_run *r, double nats);
 /* The first run that counts, of a variant and of all; NULL: none. */
 const compared_run *compare_scored(const compared_variant *v);

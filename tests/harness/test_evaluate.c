@@ -470,10 +470,6 @@ static void identity_and_record(void)
     json_t *record = eval_record(&r, &task, a, 5, 100, true);
     EXPECT(json_is_null(json_object_get(record, "words")), "a synthetic corpus has no words");
     EXPECT(json_array_size(json_object_get(record, "documents")) == (size_t)r.count, "%d", r.count);
-    EXPECT(fabs(eval_record_perplexity(log(4.0) * 10, 10) - 4) < 1e-12 &&
-               isnan(eval_record_bits_per_byte(1, -1)) &&
-               fabs(eval_record_bits_per_byte(log(2.0) * 24, 3) - 8) < 1e-12,
-           "derived figures");
     json_decref(record);
     evaluate_deinit(&r);
     trainer_free(t);

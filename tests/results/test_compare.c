@@ -63,6 +63,14 @@ static char *print(const comparison *c, table_format format)
     return text;
 }
 
+static void units(void)
+{
+    EXPECT(fabs(compare_perplexity(log(4.0) * 10, 10) - 4) < 1e-12 &&
+               isnan(compare_bits_per_byte(1, -1)) && isnan(compare_perplexity(1, -1)) &&
+               fabs(compare_bits_per_byte(log(2.0) * 24, 3) - 8) < 1e-12,
+           "derived figures");
+}
+
 static void figures(void)
 {
     fake_experiment x = fake(2, 3);
@@ -583,7 +591,8 @@ static void wrong_names(void)
 }
 
 const test_suite test_compare = {"results/compare",
-                                 {{"figures", figures},
+                                 {{"units", units},
+                                  {"figures", figures},
                                   {"cost_of_learning", cost_of_learning},
                                   {"routed", routed},
                                   {"in_words", in_words},
