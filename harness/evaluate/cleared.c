@@ -3,7 +3,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Nats per token of the sample; NaN if the task was stopped. */
+/* Each figure is a difference of two evaluations of the same tokens:
+ *
+ *   worth(layer) = (nats without its state - nats as it is) / tokens
+ *
+ * The same evaluation with one thing forgotten: model, text, rows and cuts are those of the plain
+ * one, so that nothing else is in the difference. The plain one is read only when the first layer
+ * turns out to carry something, and shared by all (*plain, NaN until then); a model that carries
+ * nothing costs one look. States are cleared one layer at a time, which tells them apart; of two
+ * layers that carry the same, each may seem worth little, as the other still has it. Caches are
+ * cleared together. */
+
+/* Nats per token of the sample; NaN if the task was stopped. The sample leaves nothing behind but
+ * its figure, and no reader, watch or file of the task hears of it; in particular it is not kept on
+ * the way, for `forget` is no part of an evaluation's identity. */
 static bool loss_without(double *loss, const eval_task *task, const eval_forget *what, err *e)
 {
     eval_options o = *task->options;
@@ -56,6 +69,8 @@ static bool measure_without(json_t *out, const eval_task *task, const model_stat
     return true;
 }
 
+/* The head may carry something, too (fast weight layers are heads): it is the last of the layers
+ * asked, i == n. */
 bool cleared_measure(json_t **out, const eval_task *task, err *e)
 {
     const eval_options *o = task->options;

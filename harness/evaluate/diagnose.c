@@ -3,6 +3,14 @@
 #include "harness/evaluate/cleared.h"
 #include "harness/evaluate/recall.h"
 
+/* The plain evaluation comes first and alone decides whether there is a record. What is told beside
+ * it is measured afterwards. A stop in between leaves a record that is not whole: r->stopped, and
+ * the evaluation is asked for again; where its sums were kept it is read to its end already
+ * (eval_keep.h). */
+
+/* False only where drawing failed. A corpus that has no text, or cannot read the prompt, gets no
+ * sample and is no mistake here: the spec was refused before anything ran if the run's own corpus
+ * is one (train/workload.c). */
 static bool draw_sample(json_t **sample, evaluation *r, const eval_task *task, err *e)
 {
     const sample_options *o = &task->options->sample;

@@ -6,6 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The options, the gradient statistics and the update, all on flat vectors; who reads text with
+ * them is dynamic_learner.c.
+ *
+ * With g_k the gradient of minibatch k of the training split, of B minibatches, element by element:
+ *
+ *   s = sqrt(1/B sum_k g_k^2)              root mean square
+ *   m = mean over tensors of (mean of s)   every tensor counts the same, whatever its size
+ *   d = min(s / m, 1 / decay)              so that decay d <= 1: the pull never goes past p0
+ *   p <- p + decay d (p0 - p) - rate g / (s + eps)
+ *
+ * The mean over tensors and the clipping are those of the authors' code (Krause et al. 2018,
+ * arXiv:1709.07432). s is measured once, before the first token that is scored, and stays: it knows
+ * nothing of the text under evaluation.
+ *
+ * Both terms are computed from p before the step. Applied one after the other they would be another
+ * rule, whose difference grows with rate x decay. */
+
 const option DYNAMIC_OPTIONS[] = {
     {"kind", OPTION_CHOICE, offsetof(dynamic_options, kind), .initial = "none",
      .choices = "none|sgd|rms", .help = "plain evaluation, or the rule by which it learns"},
@@ -36,7 +53,8 @@ const option DYNAMIC_OPTIONS[] = {
      .help = "tokens of the validation split to choose by; 0: all"},
     {0}};
 
-/* Reads a list of numbers of the same range as the option `like`. */
+/* Reads a list of numbers of the same range as the option `like`. `rate` beside `rates` is refused:
+ * one of the two would have no effect, and the user would not see which. */
 static bool read_grid(double *values, int *count, const node *list, const char *like, double alone,
                       const node *n, arena *a, err *e)
 {
@@ -73,6 +91,8 @@ bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e)
            read_grid(o->decay_values, &o->decay_count, o->decays, "decay", o->decay, n, a, e);
 }
 
+/* Identities are hashes of options, so what says the same has to be spelt the same: a segment that
+ * is the context, and a list of one, which is no choice. */
 void dynamic_options_settle(dynamic_options *o, int64_t context)
 {
     option_settle(&o->segment, context, 0);
@@ -89,6 +109,7 @@ void dynamic_options_settle(dynamic_options *o, int64_t context)
 
 /* ---- statistics ---- */
 
+/* squares are double: in float the sum would lose a small square beside a large one. */
 void dynamic_statistics_init(dynamic_statistics *s, const params *p)
 {
     *s = (dynamic_statistics){.params = p};
@@ -104,6 +125,9 @@ void dynamic_statistics_deinit(dynamic_statistics *s)
     *s = (dynamic_statistics){0};
 }
 
+/* Experts that no token of the minibatch went to have no gradient (has is false, and the memory
+ * behind it undefined): their square is 0, and the minibatch is counted for them all the same, as
+ * if it had been measured and found 0. */
 void dynamic_statistics_add(dynamic_statistics *s, const grads *g)
 {
     for (int i = 0; i < s->params->count; i++) {
@@ -121,6 +145,9 @@ void dynamic_statistics_add(dynamic_statistics *s, const grads *g)
     s->batches++;
 }
 
+/* rms is kept for all tensors and m taken over those that learn: `match` changes the pull of what
+ * it leaves in, since the mean is then over other tensors. squares go at once: they are twice the
+ * size of rms. */
 void dynamic_statistics_close(dynamic_statistics *s, const bool *learns)
 {
     int tensors = 0;
@@ -151,6 +178,10 @@ static double mean_of(const dynamic_statistics *s, const param *q)
     return sum / (double)q->count;
 }
 
+/* What makes the rule useless is told before anything is scored. With m = 0 or not finite s / m
+ * says nothing. And a warning's ground: m is a mean of means, so that one tensor with huge
+ * gradients lifts it above all others, whose s / m is then next to 0, and `decay` does nothing for
+ * them though the spec says so. `largest` is that tensor. */
 bool dynamic_statistics_check(const dynamic_statistics *s, const bool *learns, int *wild, err *e)
 {
     int weak = 0, tensors = 0, largest = -1;
@@ -177,12 +208,14 @@ bool dynamic_statistics_check(const dynamic_statistics *s, const bool *learns, i
 
 /* ---- one update ---- */
 
-/* s / m times x; nothing was measured: 0. */
+/* x / m, where x is s of an element, or 1. Nothing was measured: 0, not a division by 0; then there
+ * is no pull. */
 static double per_mean(const dynamic_rule *r, double x)
 {
     return r->statistics->mean > 0 ? x / r->statistics->mean : 0;
 }
 
+/* 1 / decay; without decay there is no limit, and the pull is multiplied by 0 anyway. */
 static double most_rate(const dynamic_rule *r)
 {
     return r->decay > 0 ? 1 / r->decay : (double)INFINITY;
@@ -194,7 +227,8 @@ double dynamic_decay_rate(const dynamic_rule *r, int64_t element)
     return fmin(per_mean(r, (double)r->statistics->rms[element]), most_rate(r));
 }
 
-/* g NULL: gradient 0. */
+/* p <- p + decay (p0 - p) - rate g over n elements; g NULL: gradient 0. Two loops and no test
+ * inside: each is one stream of multiply-adds over memory, which is all that an update costs. */
 static void step_sgd(real *restrict p, const real *restrict start, const real *restrict g,
                      int64_t n, real rate, real decay)
 {
@@ -216,6 +250,8 @@ typedef struct rms_step {
     real rate, decay, eps, pull, most;
 } rms_step;
 
+/* x = s / m, pull = 1 / m: the division by m is done once per piece, that by s + eps per element.
+ */
 static void step_rms(real *restrict p, const real *restrict start, const real *restrict g,
                      const real *restrict rms, int64_t n, rms_step s)
 {
@@ -235,7 +271,8 @@ static void step_rms(real *restrict p, const real *restrict start, const real *r
     }
 }
 
-/* One update of all parameters, in parts. */
+/* One update of all parameters, in parts, one for each thread that may help (crew.h). Elements do
+ * not depend on each other, so that the number of parts changes no bit. */
 typedef struct step_job {
     const dynamic_rule *rule;
     real *values;
@@ -258,7 +295,9 @@ static void step_elements(const step_job *j, int64_t at, int64_t n, bool has)
     }
 }
 
-/* Of every piece the part's share. */
+/* Of every piece the part's share, rather than some pieces whole: tensors are of very different
+ * sizes, and shares of each are even whatever those are. Padding between parameters is never
+ * touched and stays 0. */
 static void step_part(void *arg, int part)
 {
     const step_job *j = arg;

@@ -1,4 +1,22 @@
-/* Rows that learn while they are evaluated, and the gradient statistics of the training split. */
+/* Rows that learn while they are evaluated, and the gradient statistics of the training split.
+ *
+ * A row reads a call segment by segment:
+ *
+ *   1. forward on the row's own parameters: these are the losses that count
+ *   2. backward: g, the gradient of the segment's mean loss
+ *   3. one update of the row's parameters (dynamic.c)
+ *
+ * Scored before it is learned from: nothing is predicted with parameters that have seen it. The
+ * state that layers carry goes from segment to segment as it does in a plain evaluation, computed
+ * with the parameters of its time; it is not computed again with the changed ones. Gradients end at
+ * the segment's beginning.
+ *
+ * Memory is what this costs: a row has parameters and gradients of its own, 2 x params.total
+ * elements, beside the shared p0, s and (while they are gathered) squares. That is the price of
+ * many rows at a time; time per token is that of training.
+ *
+ * Threads: a row belongs to one lane and a lane to one thread at a time. The learner changes
+ * between passes only (dynamic_learner_set); while rows read it is shared and read-only. */
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +47,8 @@ int64_t dynamic_learner_segment(const dynamic_options *o, const model *m)
     return o->segment ? o->segment : model_context(m);
 }
 
-/* Positions [at, at + n) of a call of one row. */
+/* Positions [at, at + n) of a call of one row: the same arrays, begun later, without a copy.
+ * length: how many of them are text. weight: how many count in the loss. */
 typedef struct part {
     model_call call;
     int64_t length;
@@ -52,7 +71,13 @@ static part part_of(const model_call *whole, int64_t at, int64_t n)
 }
 
 /* Reads one part and leaves in g the gradient of its summed loss divided by `weight`: none where
- * nothing of it counts, as where a probe tells. The forward pass is that of a plain evaluation. */
+ * nothing of it counts, as where a probe tells. The forward pass is that of a plain evaluation
+ * (MODE_EVAL: no dropout), so that with rate 0, which leaves p at p0, the losses are those of one
+ * but for rounding.
+ *
+ * lengths is set here and not in part_of: it points into the part, which part_of returns by value.
+ * Scaling by 1 / weight stands in the backward pass, on the seed of the tape, because the summed
+ * loss itself is what a plain evaluation computes. */
 static void read_part(part *p, model_state *s, tape *t, const real *values, grads *g, double weight)
 {
     bool counts = p->weight > 0;
@@ -76,6 +101,7 @@ typedef struct gathering {
     double weight; /* of it, over all rows */
 } gathering;
 
+/* Row r of the minibatch as a lane's call [1, time]. */
 static part row_part(const gathering *w, int64_t row)
 {
     const batch *b = &w->batch;
@@ -89,6 +115,9 @@ static part row_part(const gathering *w, int64_t row)
     return part_of(&call, w->at, w->n);
 }
 
+/* A lane of one row, run by a thread of the pool. All lanes divide by the weight of the whole
+ * minibatch, so that their sum (lanes_run) is the gradient of its mean loss; each dividing by its
+ * own weight would count short rows too much. A lane whose row is dry gives no gradient at all. */
 static void gather_lane(void *arg, int64_t lane, int thread, grads *g)
 {
     gathering *w = arg;
@@ -126,12 +155,15 @@ static bool gathering_open(gathering *w, arena *a, stream **text, corpus *c, int
                           "use `kind: sgd`");
     }
     w->rows = l->options->batch;
-    /* Shuffled, so that few tokens are a sample of the whole split. */
+    /* Shuffled, so that few tokens are a sample of the whole split, by a fixed seed (0): the
+     * statistics belong to the model and the corpus, not to a run's seed. A call holds several
+     * contexts where a segment does, since a segment lies within one call. */
     stream_options so = {.rows = w->rows,
                          .time = MAX(context, l->segment),
                          .block = context,
                          .shuffle = true,
                          .once = true};
+    /* More threads than rows would have nothing to take. */
     threads = (int)MIN((int64_t)MAX(threads, 1), w->rows);
     if (!(*text = stream_new(split, &so, e))) return false;
     w->batch = stream_batch(*text);
@@ -160,6 +192,8 @@ static void gathering_close(gathering *w)
     lanes_free(w->pool);
 }
 
+/* A warning, no refusal: the rule is still defined, and learning without a pull may be what the
+ * user is after. Without decay there is nothing to warn of. */
 static bool check_statistics(const dynamic_learner *l, err *e)
 {
     const dynamic_options *o = l->options;
@@ -175,6 +209,9 @@ static bool check_statistics(const dynamic_learner *l, err *e)
     return true;
 }
 
+/* Until enough tokens that count were read, or the split has ended: a short split is read once, not
+ * again. The last minibatch is taken whole, so a few more than asked for may be measured. False
+ * without a text in e: stopped. */
 static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
                               const volatile sig_atomic_t *stop, err *e)
 {
@@ -201,6 +238,9 @@ static bool gather_statistics(dynamic_learner *l, corpus *c, int threads,
 
 /* ---- the learner ---- */
 
+/* Frozen parameters never learn, whatever `match` says: they were fixed on purpose, and tables
+ * (routing) are no weights. A pattern that matches nothing would be a plain evaluation that calls
+ * itself dynamic. */
 static bool choose_params(dynamic_learner *l, err *e)
 {
     const params *p = model_params_const(l->model);
@@ -216,6 +256,8 @@ static bool choose_params(dynamic_learner *l, err *e)
                    l->options->match, p->count > 0 ? p->list[0].name : "none");
 }
 
+/* A segment must not straddle a call: calls are one context or one segment long, whichever is
+ * longer (eval_pass.c), and layers' blocks lie on the grid of contexts. */
 static bool check_segment(const dynamic_learner *l, err *e)
 {
     int64_t context = model_context(l->model);
@@ -226,6 +268,8 @@ static bool check_segment(const dynamic_learner *l, err *e)
                    (long long)l->segment, (long long)context);
 }
 
+/* rule.statistics says which rule it is: NULL for sgd, and then no s and m are gathered or asked
+ * for. rule.start borrows the trained values, which every row is copied from as well. */
 dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, const real *values,
                                      corpus *c, int threads, const volatile sig_atomic_t *stop,
                                      err *e)
@@ -275,6 +319,8 @@ double dynamic_learner_decay(const dynamic_learner *l)
     return l->rule.decay;
 }
 
+/* The update is paid once per segment, whatever the segment's length: short segments learn sooner
+ * and cost more. */
 double dynamic_learner_flops(const dynamic_learner *l)
 {
     /* Per element: 4 for sgd, 8 for rms; a comparison and a division count as one. */
@@ -291,6 +337,7 @@ dynamic_row *dynamic_learner_row_new(const dynamic_learner *l)
     CHECK(r, "out of memory for a row");
     r->learner = l;
     r->values = malloc((size_t)p->total * sizeof *r->values);
+    /* Zero only so that no uninitialised memory is about; what counts is where `has` is set. */
     r->grads.values = calloc((size_t)p->total, sizeof *r->grads.values);
     r->grads.has = calloc((size_t)p->pieces, sizeof *r->grads.has);
     CHECK(r->values && r->grads.values && r->grads.has, "out of memory for a row's %lld parameters",
@@ -313,6 +360,13 @@ real *dynamic_learner_row_values(dynamic_row *r)
     return r->values;
 }
 
+/* At a document's beginning the row's parameters go back to p0, unless it is to carry on what it
+ * learned (`carry`): documents are then scored by a model that has read those before, and depend on
+ * their order and on `rows`.
+ *
+ * A segment that is all padding is passed over, for there is nothing to read. One that is read
+ * without any target that counts moves the state and leaves the parameters, `decay` included: an
+ * update is made per scored segment. */
 void dynamic_learner_row_read(dynamic_row *r, model_state *s, tape *t, const model_call *call,
                               bool begins)
 {

@@ -1,5 +1,13 @@
 #include "harness/evaluate/eval_calls.h"
 
+/* A stream (data/stream.h) read once, with a limit. The stream itself knows nothing of "the first
+ * so many tokens of the split": rows read documents side by side, so that the limit is no place in
+ * the order of reading. It is a place in the order of the text, held as `first`, tokens before each
+ * document, and every call is cut to it afterwards by taking weight away. Tokens behind the limit
+ * that a call still holds are read by the model and not scored; whole calls of them are not made.
+ */
+
+/* Looks at the table of documents, never at a text: plans ask for it, too. */
 int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t most, bool *cut)
 {
     int64_t n = 0, documents = split_documents(split);
@@ -14,7 +22,8 @@ int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t mos
     return tokens > 0 ? MIN(tokens, n) : n;
 }
 
-/* Finds which documents hold the tokens that count. */
+/* Finds which documents hold the tokens that count. first [documents] is in units of scored tokens:
+ * with `document_tokens` it skips what of each document is not read. */
 static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
 {
     int64_t all = split_documents(c->split), before = 0;
@@ -26,6 +35,8 @@ static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
     }
 }
 
+/* One batch per call of a round: threads read all of them at once. losses [rows, time] is written
+ * by the lanes' threads, each in the rows of its own lane. */
 bool eval_calls_open(eval_calls *c, const corpus_split *split, int64_t tokens, int capacity,
                      const stream_options *options, arena *a, err *e)
 {
@@ -67,6 +78,11 @@ static bool cut_weights(const eval_calls *c, eval_call *call)
     return any;
 }
 
+/* A stream tells its end and a failure by the same false, told apart by the text; `own` is looked
+ * at, not `e`, because e may hold a text already.
+ *
+ * The call in which no row reads anything before the limit is the end and is not counted, though
+ * some of its rows may go on behind the limit. */
 bool eval_calls_next(eval_calls *c, err *e)
 {
     err own = {0};

@@ -7,6 +7,22 @@
 #include "core/base/host.h"
 #include "harness/evaluate/state_entries.h"
 
+/* A pass that is put on disk between two rounds. Exactly what the next token's loss depends on is
+ * saved, and what was summed up:
+ *
+ *   documents.nats, documents.tokens [documents]   the sums so far
+ *   state.*, position.*, document.* per lane       what the model carries (state_entries.h)
+ *   learned.LANE [params.total]                    parameters of a row that learns
+ *   watch.NAME                                     what an onlooker has counted, as bytes
+ *   cursor (metadata)                              where the stream stands; "" once complete
+ *
+ * Sums are saved as doubles and added to from there, in the order in which an uninterrupted pass
+ * would have: that gives its bits. Averages, or sums per sitting, would not.
+ *
+ * Nothing here may make an evaluation fail that could succeed. What cannot be saved is let go, and
+ * what does not fit on loading (another shape, a torn file) means a fresh start. Only a folder that
+ * has become another process's is an error, since two writers would destroy each other's work. */
+
 #define PREFIX "part-"
 
 bool eval_keep_path(char *path, const char *folder, const char *id, err *e)
@@ -16,6 +32,7 @@ bool eval_keep_path(char *path, const char *folder, const char *id, err *e)
     return file_join(path, folder, name, e);
 }
 
+/* Names by prefix: identities of evaluations that are not asked for any more are among them. */
 bool eval_keep_clear(const char *folder, err *e)
 {
     arena_auto *a = arena_new(1 << 12);
@@ -40,6 +57,8 @@ static bool file_of(char path[FILE_PATH_BYTES], const eval_pass *p, err *e)
 
 static void add_documents(state_entries *l, const eval_pass *p)
 {
+    /* documents.* [documents]; copies, for the entries are borrowed until the file is written, and
+     * the fields lie strewn in structs. */
     int64_t n = p->result->count;
     double *nats = ARENA_NEW(l->memory, double, n);
     int64_t *tokens = ARENA_NEW(l->memory, int64_t, n);
@@ -51,6 +70,8 @@ static void add_documents(state_entries *l, const eval_pass *p)
     state_entries_add(l, "documents.tokens", ST_I64, 1, &n, tokens);
 }
 
+/* Learned parameters are written whole, also those that did not learn: their row begins as a copy
+ * of the trained ones, and one array is simpler to check than a list of parts. */
 static void add_lanes(state_entries *l, eval_pass *p)
 {
     const int64_t total = model_params_const(p->task->model)->total;
@@ -64,6 +85,7 @@ static void add_lanes(state_entries *l, eval_pass *p)
 
 static void add_watch(state_entries *l, const eval_watch *w)
 {
+    /* Room for the layers that a routing trace follows (ROUTING_LAYERS) and for recall's two. */
     enum { MOST = 512 };
     eval_array *list = ARENA_NEW(l->memory, eval_array, MOST);
     int n = w->keep(w->user, list, MOST);
@@ -95,19 +117,23 @@ bool eval_keep_save(eval_pass *p, bool complete, err *e)
         safetensors_save(path, l.list, l.count, &place, 1, NULL, &ignored);
     }
     arena_free(l.memory);
+    /* Tests end the process here, to see the next one go on from what was just saved. */
     file_failpoint("eval_kept");
     return true;
 }
 
 /* ---- going on ---- */
 
+/* NULL unless name, type and length are what this pass would have written: a file of other options
+ * is no part of this evaluation. */
 static const void *array_of(const safetensors *s, const char *name, st_dtype dtype, int64_t count)
 {
     const st_tensor *st = safetensors_find(s, name);
     return st && st->dtype == dtype && st->count == count ? st->data : NULL;
 }
 
-/* By memcpy: numbers of a file lie at any address. */
+/* By memcpy: numbers of a file lie at any address. More tokens than the limit cannot be of this
+ * evaluation. */
 static bool load_documents(eval_pass *p, const safetensors *s)
 {
     int64_t n = p->result->count, scored = 0;
@@ -122,6 +148,8 @@ static bool load_documents(eval_pass *p, const safetensors *s)
     return nats && tokens && scored <= p->text.limit;
 }
 
+/* More lanes than there are now would mean that rows were cut otherwise: each lane's state would
+ * fit in shape and be the wrong rows'. */
 static bool load_lanes(eval_pass *p, const safetensors *s)
 {
     int64_t total = model_params_const(p->task->model)->total;
@@ -139,6 +167,8 @@ static bool load_lanes(eval_pass *p, const safetensors *s)
     return !safetensors_find(s, name); /* of more lanes than there are now */
 }
 
+/* Arrays without a watch to take them, or that it refuses, make the record unusable: counts would
+ * begin in the middle of the text. */
 static bool load_watch(const eval_watch *w, const safetensors *s)
 {
     for (int i = 0; i < safetensors_count(s); i++) {
@@ -149,7 +179,8 @@ static bool load_watch(const eval_watch *w, const safetensors *s)
     return true;
 }
 
-/* As it was opened. What looks on forgets at its own beginning. */
+/* As it was opened: whatever was loaded before something did not fit is taken back, but for what a
+ * watch took. */
 static void start_over(eval_pass *p, const char *cursor)
 {
     err ignored;
@@ -166,6 +197,8 @@ static void start_over(eval_pass *p, const char *cursor)
     CHECK(stream_seek(p->text.stream, cursor, &ignored), "the beginning is no place");
 }
 
+/* A complete record has no lanes and no place: there is nothing left to read. The watch comes last,
+ * because it alone cannot be asked to forget. */
 bool eval_keep_load(eval_pass *p, bool *complete)
 {
     char path[FILE_PATH_BYTES];

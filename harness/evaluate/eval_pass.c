@@ -7,6 +7,32 @@
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/eval_ranks.h"
 
+/* How the text is cut, in four sizes:
+ *
+ *   row    documents one behind the other, like a row of a training batch; its state is reset
+ *          where a document (or a span) begins
+ *   lane   rows that one model_forward reads together; what a thread takes
+ *   call   `time` positions of every row: one batch of the stream
+ *   round  the calls that are read before the threads meet again
+ *
+ * Rows and lanes follow from the options and the model alone, never from the number of threads: a
+ * product's bits may depend on how many rows stand in it (OpenBLAS), and a sum's on its order. So
+ * whatever the threads do, every token's loss comes out of the same arithmetic, and only
+ * eval_pass.c's collect_losses adds losses up, in one thread.
+ *
+ * Where threads find work:
+ *
+ *   several lanes            a lane each (run_lane)
+ *   few rows, many threads   they follow each other through the layers of one lane (turns.h):
+ *                            call n + 1 is in layer 2 while call n is in layer 3
+ *   one lane has text left   where calls cannot follow each other, the idle threads help inside
+ *                            of its products (crew.h)
+ *
+ * A lane has its own state for the whole pass; tapes are per thread, for nothing on a tape outlives
+ * a call. */
+
+/* The largest number of lanes, `at_most` or fewer, that cuts the rows evenly: every lane has
+ * lane_rows of them. */
 static int64_t lanes_for(int64_t rows, int64_t at_most)
 {
     int64_t n = at_most > 0 ? MIN(rows, at_most) : rows;
@@ -43,7 +69,12 @@ static int64_t rows_of_experts(const eval_pass *p)
 }
 
 /* True if the model carries nothing from one whole block to the next. Then its documents may be cut
- * between blocks without changing a loss. */
+ * between blocks without changing a loss.
+ *
+ * Found out by reading one block, not by asking each layer's class: what a layer carries hangs on
+ * its options (a window, `carry: false`), and a list of classes kept here would be wrong one day
+ * without anybody noticing. The tokens do not matter (all are 0), a slot is filled or not whatever
+ * they are. */
 static bool stateless(const eval_pass *p)
 {
     model_state *s = model_state_new(p->task->model, 1);
@@ -75,6 +106,9 @@ static int calls_of(const eval_pass *p)
     return one ? 1 : CALLS_PER_THREAD * task->threads;
 }
 
+/* Hands are per thread: a hand borrows the slots of the lane whose call it runs, so one serves all
+ * lanes. Every call of a round has positions of its own, for several calls of a lane are at work at
+ * once and each stands elsewhere. */
 static void open_turns(eval_pass *p, int calls, arena *a)
 {
     const layer *const *layers;
@@ -91,6 +125,8 @@ static void open_turns(eval_pass *p, int calls, arena *a)
     }
 }
 
+/* Learning lanes have one row each (eval_pass_open): weights that differ from row to row cannot
+ * stand in one product. */
 static void open_lanes(eval_pass *p, arena *a)
 {
     p->states = arena_push_zero(a, p->lane_count, sizeof *p->states);
@@ -122,7 +158,8 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
     p->lane_rows = o->rows / p->lane_count;
     p->own = (rank_lanes){0, p->lane_count};
     open_lanes(p, a);
-    /* What a model has learned it carries through the document. */
+    /* What a model has learned it carries through the document, whatever its layers carry: cut
+     * among rows, a document would be learned from in parts that know nothing of each other. */
     int64_t span = o->span ? o->span : !learns && stateless(p) ? p->context : 0;
     stream_options so = {.rows = o->rows,
                          .time = p->time,
@@ -132,11 +169,13 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
                          .once = true};
     int calls = calls_of(p);
     if (!eval_calls_open(&p->text, p->split, o->tokens, calls, &so, a, e)) return false;
+    /* Documents before the limit only: those behind it never get a loss. */
     p->result->count = (int)p->text.documents;
     p->result->documents = arena_push_zero(a, p->text.documents, sizeof(eval_document));
     for (int64_t i = 0; i < p->text.documents; i++) {
         p->result->documents[i].index = i;
     }
+    /* No more threads than there are pieces of work in a round. */
     p->tape_count = (int)MIN((int64_t)MAX(task->threads, 1), calls * p->lane_count);
     if (!(p->pool = lanes_new(p->lane_count, p->tape_count, NULL, e))) return false;
     p->tapes = arena_push_zero(a, p->tape_count, sizeof *p->tapes);
@@ -152,6 +191,8 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
     return true;
 }
 
+/* Takes back whatever eval_pass_open came to make before it failed: arrays of pointers are zero
+ * until they are filled. The arena's own memory goes with the arena. */
 void eval_pass_close(eval_pass *p)
 {
     for (int64_t i = 0; p->states && i < p->lane_count; i++) {
@@ -180,6 +221,8 @@ static bool any_reads(const bool *reads, int64_t n)
     return false;
 }
 
+/* Another question than any_reads: a row may read text of which nothing is scored (a probe tells
+ * before it asks). */
 static bool any_weight(const real *weights, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -193,6 +236,9 @@ static void watched_forward(eval_pass *p, model_state *s, const batch *b, model_
                             int64_t row, int thread)
 {
     const eval_watch *w = p->task->watch;
+    /* first [lane_rows]: where a row's targets lie in the split, which is how a watch recognises a
+     * token from one evaluation to the next. It lives on the tape: until the call's end is enough.
+     */
     int64_t *first = tape_keep(p->tapes[thread], p->lane_rows, sizeof *first);
     for (int64_t r = 0; r < p->lane_rows; r++) {
         int64_t d = b->document[row + r];
@@ -212,6 +258,8 @@ static void watched_forward(eval_pass *p, model_state *s, const batch *b, model_
     if (user) w->end(user);
 }
 
+/* Positions only. A slot still holds what the text before left in it; layers do not look at it for
+ * a row at position 0 (layers/layer.h). */
 static void reset_rows(model_state *s, const batch *b, int64_t row)
 {
     for (int64_t r = 0; r < model_state_rows(s); r++) {
@@ -219,7 +267,9 @@ static void reset_rows(model_state *s, const batch *b, int64_t row)
     }
 }
 
-/* The rows of a lane in a call of the text. */
+/* The rows of a lane in a call of the text: views [lane_rows, time] into the batch [rows, time].
+ * row0 is the row's place in the whole batch, so that what is keyed by a row (rng keys) does not
+ * change with the lane it is in. */
 static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row)
 {
     const batch *b = &text->batch;
@@ -236,11 +286,15 @@ static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row
                         .losses = text->losses + cell};
 }
 
+/* Of a round of one call. */
 static bool lane_reads(const eval_pass *p, int64_t lane)
 {
     return any_reads(p->text.calls[0].reads + lane * p->lane_rows, p->lane_rows);
 }
 
+/* One call of a lane, by whichever thread took it. Where the model learns, begin, end and the
+ * updates are the row's own affair (dynamic.h): a call there is several segments, each on
+ * parameters that the one before has changed. */
 static void read_lane(eval_pass *p, int64_t lane, int thread)
 {
     const eval_call *text = &p->text.calls[0];
@@ -255,6 +309,7 @@ static void read_lane(eval_pass *p, int64_t lane, int thread)
     }
     const eval_forget *forget = p->task->forget;
     if (forget) model_state_forget(s, forget->self, forget->kind);
+    /* No gradients are asked for: ops record nothing. */
     model_begin(s, p->tapes[thread], p->task->values, NULL);
     if (p->task->watch) {
         watched_forward(p, s, b, &call, row, thread);
@@ -264,6 +319,9 @@ static void read_lane(eval_pass *p, int64_t lane, int thread)
     model_end(s);
 }
 
+/* When only one lane still has text (the last book, read by one row), the threads of the pool have
+ * nothing to take; the crew's then work inside of its products. Never with several lanes: a crew
+ * helps one thread at a time. How a product is shared changes no bit of it (crew.h). */
 static void run_lane(void *arg, int64_t item, int thread)
 {
     eval_pass *p = arg;
@@ -274,6 +332,7 @@ static void run_lane(void *arg, int64_t item, int thread)
     crew_help(NULL);
 }
 
+/* A round of one call: a lane each, and no turns to wait for. */
 static void run_lanes(eval_pass *p)
 {
     p->reading = 0;
@@ -285,7 +344,13 @@ static void run_lanes(eval_pass *p)
 
 /* ---- calls that follow each other through the layers ---- */
 
-/* Moves a lane's state over the calls, noting where each of them begins. */
+/* Moves a lane's state over the calls, noting where each of them begins.
+ *
+ * All calls of the round are placed before any is run, which is sound because a reset touches
+ * positions and no slot, and because positions depend on the text alone. After the round the
+ * state's positions are where model_state_skip left them, and its slots hold what the last call put
+ * back: as after the same calls one by one. A call in which the lane reads nothing has no turn, so
+ * that `index` counts without holes; a hole would be waited for without end. */
 static void place_calls(eval_pass *p, int64_t lane)
 {
     model_state *s = p->states[lane];
@@ -303,6 +368,10 @@ static void place_calls(eval_pass *p, int64_t lane)
     }
 }
 
+/* Items are in the order of the calls, and within a call of the lanes: threads begin on different
+ * lanes, and only once there are fewer of those than threads does one wait for another. Because the
+ * pool gives out items in order, the call that a thread waits for was always taken before its own:
+ * no deadlock. */
 static void run_lane_call(void *arg, int64_t item, int thread)
 {
     eval_pass *p = arg;
@@ -311,6 +380,8 @@ static void run_lane_call(void *arg, int64_t item, int thread)
     if (which->index < 0) return;
     turn mine = {.all = p->turns, .lane = lane, .call = which->index};
     model_turn in_turn = turns_of(&mine);
+    /* The hand is this thread's, the slots behind it are the lane's; who may touch a slot when is
+     * what the turn says. */
     model_state *hand = p->hands[thread];
     model_state_hand_take(hand, p->states[lane], which->positions, which->documents);
     model_call call = call_of(p, &p->text.calls[index], lane * p->lane_rows);
@@ -320,7 +391,8 @@ static void run_lane_call(void *arg, int64_t item, int thread)
     model_end(hand);
 }
 
-/* All calls that were read. */
+/* All calls that were read. A call of another rank's lanes is read from the text like our own, and
+ * left alone. */
 static void run_calls(eval_pass *p)
 {
     if (!p->turns) {
@@ -334,7 +406,14 @@ static void run_calls(eval_pass *p)
     lanes_parallel(p->pool, run_lane_call, p, p->text.count * p->own.count);
 }
 
-/* Row by row, in the order of the text: sums do not depend on lanes or threads. */
+/* Row by row, in the order of the text: sums do not depend on lanes or threads.
+ *
+ *   nats[document] = sum over its tokens of -ln p(token | what the row read before it), in double
+ *
+ * A row's losses in a call are one stretch of its document, since a row changes its span between
+ * calls only, so that they land behind each other in the file, from `first` of the document plus
+ * `begin`. They are floats there; the sums are of the doubles. (Of a probe, whose scored tokens lie
+ * apart, no file is kept.) */
 static bool collect_losses(eval_pass *p, const eval_call *text, err *e)
 {
     const batch *b = &text->batch;
@@ -358,7 +437,8 @@ static bool collect_losses(eval_pass *p, const eval_call *text, err *e)
     return true;
 }
 
-/* Tokens that have their loss. */
+/* Tokens that have their loss, against all that will get one. Seconds of sittings before count: a
+ * rate from a sitting's own seconds and all sittings' tokens would be too good. */
 static void tell_reader(const eval_pass *p)
 {
     const eval_reader *r = &p->task->reader;
@@ -370,12 +450,17 @@ static void tell_reader(const eval_pass *p)
     if (r->heard) r->heard(r->user, tokens, p->text.limit, seconds);
 }
 
-/* What an inspection gathers is not kept. */
+/* Whether the pass may go on another day. What most inspections gather lies in memory that nobody
+ * writes out (a watch without `keep`), and ranks have states that rank 0 does not hold: both begin
+ * again. */
 static bool is_kept(const eval_pass *p)
 {
     return p->task->keep && !p->ranks && (!p->task->watch || p->task->watch->keep);
 }
 
+/* The kept record counts losses that must be in the losses file; where that file is gone ("lost"),
+ * the record is worth nothing and all is read again. Otherwise the file is emptied before a fresh
+ * start, or an older and longer one would leave its tail behind ours. */
 bool eval_pass_resume(eval_pass *p, err *e)
 {
     bool lost = p->losses_out.fd >= 0 && !p->losses_out.continued;
@@ -391,7 +476,9 @@ bool eval_pass_resume(eval_pass *p, err *e)
 #define LEAST_EVERY_S 0.1
 
 /* Where it is stopped, every so many seconds, and at the end of more than a second's work: what
- * comes after it (see cleared.h) takes time, too. */
+ * comes after it (see cleared.h) takes time, too, and whoever is killed there should not evaluate
+ * twice. A saving begins the next interval (kept_at), so that slow disks are not written to all the
+ * time. */
 static bool keep_part(eval_pass *p, bool stop, bool end, err *e)
 {
     if (!is_kept(p)) return true;
@@ -400,6 +487,8 @@ static bool keep_part(eval_pass *p, bool stop, bool end, err *e)
     return !(stop || due) || eval_keep_save(p, end, e);
 }
 
+/* Rank 0 has all losses by then and is alone in adding them up: the sum is one process's, to the
+ * bit. */
 static bool collect_calls(eval_pass *p, err *e)
 {
     bool ok = eval_ranks_gather(p, e);
@@ -410,7 +499,13 @@ static bool collect_calls(eval_pass *p, err *e)
     return ok;
 }
 
-/* What is kept is between two calls, before the text of the next is read. */
+/* Round by round: save if it is time, read text, agree with the ranks on what comes next, run, add
+ * up.
+ *
+ * What is kept is between two calls, before the text of the next is read: then the stream's cursor,
+ * the lanes' states and the documents' sums all speak of the same token. The stop is looked at once
+ * per round and told to all ranks as `next`; a rank that looked for itself might leave while the
+ * others wait for its losses. */
 bool eval_pass_run(eval_pass *p, err *e)
 {
     bool ok = true;

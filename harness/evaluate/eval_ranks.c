@@ -2,11 +2,21 @@
 
 #include <stdlib.h>
 
+/* What travels between ranks in an evaluation: one request at its beginning (three numbers), one
+ * byte per round (what comes next), and the losses of each rank's lanes, 8 bytes per position.
+ * Weights do not: every rank has all parameters, since training ended with the same values
+ * everywhere. Every rank reads the text itself from the files.
+ *
+ * Rank 0 receives into the same array `losses` [rows, time] that its own lanes write, in places
+ * apart, so that adding up afterwards does not know who computed a row. */
+
 /* ---- what is forgotten, as a number ---- */
 
 enum { NOTHING = -1 };
 
-/* 2 (1 + the layer's place; 0: all layers) + whether it is its state. The head comes last. */
+/* 2 (1 + the layer's place; 0: all layers) + whether it is its state. The head comes last. A layer
+ * is a pointer in rank 0's memory; the same spec built the same stack everywhere, so its place
+ * means the same layer on all. */
 static int64_t forget_code(const eval_task *task)
 {
     const layer *const *layers;
@@ -28,7 +38,9 @@ static eval_forget forget_of(const model *m, int64_t code)
 
 /* ---- the lanes of a rank ---- */
 
-/* Even parts: unlike gradients, losses are added up row by row, in whatever lanes. */
+/* Even parts: unlike gradients, losses are added up row by row, in whatever lanes, so that no part
+ * has to be a node of the lanes' tree. rank * lanes / ranks leaves no lane out and gives none
+ * twice: one rank's end is the next one's beginning. */
 static rank_lanes part_of(const eval_pass *p, int rank)
 {
     int64_t count = ranks_count(p->ranks), first = p->lane_count * rank / count;
@@ -41,6 +53,8 @@ void eval_ranks_join(eval_pass *p)
     p->own = part_of(p, ranks_me(p->ranks));
 }
 
+/* Not shared is what would need its answer in one place: an onlooker's counts and learned
+ * parameters live in the process that reads. */
 bool eval_ranks_begin(eval_pass *p, err *e)
 {
     const eval_task *task = p->task;
@@ -50,6 +64,8 @@ bool eval_ranks_begin(eval_pass *p, err *e)
                                task->threads, e);
 }
 
+/* Every rank calls it once per round, or the group would wait for ever: even on a failure of its
+ * own a rank comes here first and leaves afterwards. */
 bool eval_ranks_next(eval_pass *p, eval_next *next, err *e)
 {
     char word = (char)*next;
@@ -68,6 +84,8 @@ static rank_part losses_of(const eval_pass *p, const eval_call *text, int to, in
                        (size_t)(part.count * row) * sizeof *text->losses};
 }
 
+/* One exchange per round: all calls of all ranks are listed first, then sent together. Between two
+ * ranks messages keep their order, so both sides list the calls in the same order. */
 bool eval_ranks_gather(eval_pass *p, err *e)
 {
     int count = ranks_count(p->ranks), me = ranks_me(p->ranks), n = 0;
@@ -86,6 +104,8 @@ bool eval_ranks_gather(eval_pass *p, err *e)
     return ok;
 }
 
+/* The reverse of what eval_ranks_begin asked for. All else of the task is the run's and known to
+ * every rank. */
 void eval_ranks_task(eval_task *task, eval_options *options, eval_forget *forget,
                      const rank_request *q)
 {

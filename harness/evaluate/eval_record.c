@@ -1,4 +1,13 @@
-/* Evaluations as records: protocol, identity, JSON. */
+/* Evaluations as records: protocol, identity, JSON.
+ *
+ * Two evaluations may be compared if their protocols are equal, so all that decides a loss belongs
+ * in it (context, stores, resets, which tokens, rows, the data's hash, the kernels' precision, the
+ * rule by which it learns), and nothing that only decides how fast it is found. Some keys are left
+ * out where nothing was asked for (stored, document_tokens, precision, dynamic): with a default
+ * written down they would change the identity of every plain evaluation.
+ *
+ * What is unknown is null, what is no number any more (a diverged loss) is null too: JSON has
+ * neither NaN nor infinity. */
 #include <string.h>
 
 #include "core/base/sha256.h"
@@ -10,7 +19,9 @@ static json_t *count_or_null(int64_t n)
     return n < 0 ? json_null() : json_integer(n);
 }
 
-/* What the model learns by; of a grid what it was chosen from. */
+/* What the model learns by; of a grid what it was chosen from. The whole grid is the protocol, not
+ * the values that won: which those are is a result, and stands in the record as `rate` and `decay`.
+ * How long the choice was (grid_tokens) counts only where there is one. */
 static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
 {
     json_t *rates = json_array(), *decays = json_array();
@@ -35,7 +46,8 @@ static json_t *dynamic_protocol(const dynamic_options *d, const model *m)
     return p;
 }
 
-/* Of products' operands, NULL: float32. */
+/* Of products' operands, NULL: float32. The chain names how an element of a product is added up, so
+ * the two ways in bfloat16 differ in bits and are told apart. */
 static const char *precision_of(const model *m)
 {
     const gemm_kernel *g = model_kernels(m).products;
@@ -68,7 +80,10 @@ json_t *eval_record_protocol(const eval_task *task)
 
 /* Evaluations of the same run, step, split and protocol have the same id, so that collecting twice,
  * or evaluating again after a kill, replaces a row and adds none. What only says how it was
- * computed (threads, seconds) is no part of the protocol. */
+ * computed (threads, seconds) is no part of the protocol.
+ *
+ * Keys are sorted and spaces left out before it is hashed: the text must be one for one content, in
+ * whatever order the object was built. 64 of the hash's 256 bits are kept. */
 void eval_record_id(char id[EVAL_ID_CHARS], const char *run, int64_t step, const char *split,
                     const json_t *protocol)
 {
@@ -98,6 +113,8 @@ static json_t *document_record(const eval_document *d)
                      count_or_null(d->words));
 }
 
+/* A probe's losses are not kept (evaluate.c), so that no file is named for it. The path is given
+ * without its folder: records move with their folder. */
 json_t *eval_record(const evaluation *r, const eval_task *task, const char *id, int64_t step,
                     int64_t tokens_seen, bool final)
 {

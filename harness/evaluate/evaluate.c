@@ -8,6 +8,23 @@
 #include "harness/evaluate/eval_pass.h"
 #include "harness/evaluate/eval_ranks.h"
 
+/* One evaluation, from options to figures. The work is elsewhere: the pass over the text in
+ * eval_pass.c, its text in eval_calls.c, learning in dynamic_learner.c, what is kept on the way in
+ * eval_keep.c. Here is the order in which these are opened, run and closed, what is made of the
+ * sums afterwards (bytes, words, slices), and the search over a grid before a model that learns is
+ * scored.
+ *
+ * The units of the figures:
+ *
+ *   bits per byte   = nats / ln 2 / bytes      of the original text: comparable across tokenizers
+ *   word perplexity = exp(nats / words)        words as the original text's white space parts them
+ *
+ * so bytes and words have to be those of exactly what was scored. Wherever that is not known the
+ * count is -1, and the figure missing, never a guess. -1 is catching: one document of unknown bytes
+ * makes the sum unknown. */
+
+/* `losses` and `cleared` are incidental, no part of identities: they decide what is told beside the
+ * loss, not the loss. */
 const option EVAL_OPTIONS[] = {
     {"split", OPTION_CHOICE, offsetof(eval_options, split), .initial = "validation",
      .choices = "train|validation|test", .help = "documents to evaluate on"},
@@ -50,7 +67,8 @@ split_kind eval_options_split(const eval_options *o)
 
 /* ---- what the sums are sums over ---- */
 
-/* Bytes of the first n tokens of a document, by decoding them. */
+/* Bytes of the first n tokens of a document, by decoding them, a piece at a time: a document may be
+ * a book. -1: it could not be read or decoded. */
 static int64_t decoded_bytes(const eval_pass *p, int64_t index, int64_t n)
 {
     enum { PIECE = 4096 };
@@ -69,6 +87,9 @@ static int64_t decoded_bytes(const eval_pass *p, int64_t index, int64_t n)
     return bytes;
 }
 
+/* In the order of what it costs: a document scored whole has its bytes in the table of documents;
+ * of a part of it, tokens that are bytes say it themselves; only the rest is decoded. Tokens
+ * without bytes mean that bytes are unknown (data/corpus.h). */
 static int64_t scored_bytes(const eval_pass *p, const eval_document *d, const document *whole)
 {
     if (whole->bytes == 0 && whole->tokens > 0) return -1;
@@ -77,6 +98,8 @@ static int64_t scored_bytes(const eval_pass *p, const eval_document *d, const do
     return decoded_bytes(p, d->index, d->tokens);
 }
 
+/* What stands for the unknown can be counted in a part of a document, token by token; which bytes
+ * of the original it stood for cannot, as the token does not say. */
 static void count_unknown(eval_pass *p, const eval_document *d, const document *whole)
 {
     evaluation *r = p->result;
@@ -86,6 +109,8 @@ static void count_unknown(eval_pass *p, const eval_document *d, const document *
     r->unknown_bytes = r->unknown_bytes < 0 || bytes < 0 ? -1 : r->unknown_bytes + bytes;
 }
 
+/* Fills in what the pass did not need: names, bytes, words, and the sums over documents. The
+ * documents' order is the text's, so the sum over them is the same however they were read. */
 static void count_units(eval_pass *p)
 {
     corpus *c = p->task->corpus;
@@ -108,7 +133,8 @@ static void count_units(eval_pass *p)
     }
 }
 
-/* Only now does every token have its loss, in the order of the text. */
+/* Only now does every token have its loss, in the order of the text: rows read places of the
+ * text side by side, and a slice by repetition needs a document from its beginning. */
 static bool measure_slices(eval_pass *p, err *e)
 {
     evaluation *r = p->result;
@@ -126,11 +152,20 @@ static bool measure_slices(eval_pass *p, err *e)
     return slices_measure(r->slices, p->task->corpus, &text, &p->losses_out, e);
 }
 
+/* All documents of a probe are made by one option (data/probe.c), so the first speaks for all. */
 static bool answers_only(const corpus_split *s)
 {
     return split_documents(s) > 0 && split_document(s, 0).answers_only;
 }
 
+/* An evaluation of fixed weights, or the last pass of weights that learn (task->learner set).
+ *
+ * The order matters: losses_file_open before eval_pass_resume, which looks whether the file of an
+ * earlier sitting is there; measure_slices before losses_file_close, for it reads the losses back;
+ * and losses_file_close even after a failure, to take the temporary file away. A stopped pass keeps
+ * nothing under the final name: a losses file at its path is always complete.
+ *
+ * r->seconds is the pass, all sittings together; count_units and the slices are not in it. */
 static bool run_task(evaluation *r, const eval_task *task, err *e)
 {
     *r = (evaluation){.memory = arena_new(1 << 16)};
@@ -154,6 +189,8 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     ok = ok && measure_slices(&p, e);
     ok = losses_file_close(&p.losses_out, ok && !r->stopped, ok ? e : NULL) && ok;
     r->anon_bytes = host_memory_now().anon_bytes;
+    /* Of a learner: forward, backward and update, so that what learning costs stands beside what it
+     * gains. */
     r->flops_per_token = task->learner ? dynamic_learner_flops(task->learner)
                                        : model_costs(task->model).forward_flops;
     if (ok) {
@@ -169,6 +206,10 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     return ok;
 }
 
+/* The others' side of a shared pass. They read the same text and cut it into the same lanes as rank
+ * 0 (that is why q names tokens, what is forgotten, and threads), run their own lanes of every
+ * round and send the losses. They keep no sums and no files, and their `r` is only what
+ * eval_pass_open fills. */
 bool evaluate_help(const eval_task *task, const rank_request *q, err *e)
 {
     eval_task own = *task;
@@ -188,7 +229,14 @@ bool evaluate_help(const eval_task *task, const rank_request *q, err *e)
 
 /* ---- models that learn while they read ---- */
 
-/* Sets the rate and decay of the grid that lose least on the validation split. */
+/* Sets the rate and decay of the grid that lose least on the validation split: choosing on the
+ * split that is scored would be choosing by its answers. Trials are in the order rate-major, and
+ * only a smaller loss replaces an earlier choice, so ties go to what stands first in the spec, and
+ * a diverged trial (NaN) never wins. If all of them diverge, the first one is applied and its NaN
+ * stands in the record.
+ *
+ * Each trial is kept on the way under a name of its own, PATH-i: the trials share the final pass's
+ * identity, and without the number one trial would go on from another's sums. */
 static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *stopped, err *e)
 {
     const dynamic_options *d = &task->options->dynamic;
@@ -226,6 +274,10 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
     return true;
 }
 
+/* Three passes over text: gradient statistics of the training split (kind rms), trials of a grid,
+ * and the evaluation that counts. What each took is recorded beside the figure: a comparison with a
+ * model that reads once has to tell these seconds too. A stop during the first two leaves an empty
+ * evaluation that is `stopped`, for there are no sums yet. */
 static bool run_learning(evaluation *r, const eval_task *task, err *e)
 {
     const dynamic_options *d = &task->options->dynamic;
@@ -257,6 +309,8 @@ static bool run_learning(evaluation *r, const eval_task *task, err *e)
     return ok;
 }
 
+/* A task that already has its learner is one of run_learning's own passes: without that question
+ * they would make learners without end. */
 bool evaluate(evaluation *r, const eval_task *task, err *e)
 {
     bool learns = task->options->dynamic.kind != DYNAMIC_NONE && !task->learner;

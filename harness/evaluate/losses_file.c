@@ -7,6 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A flat array of f32, token t of the scored text at byte 4 t. Rows get to their tokens in an order
+ * of their own, so it is written by offset (pwrite), never appended; until the end it may have
+ * holes.
+ *
+ * Where the file lies while it is written:
+ *
+ *   path only       a temporary beside the path; renamed at the end, removed on a failure
+ *   part            PART.f32, which stays when the process dies: the next sitting goes on from it
+ *   neither         a file without a name, for slices that want the losses only for a moment
+ *
+ * In each case nothing incomplete ever has the final name. */
+
+/* On disk and not in memory: four bytes per token of a corpus may be more than there is. Unlinked
+ * at once, so that a kill leaves nothing behind. */
 static int open_nameless(losses_file *f)
 {
     const char *folder = getenv("TMPDIR");
@@ -17,7 +31,9 @@ static int open_nameless(losses_file *f)
     return fd;
 }
 
-/* A sitting before may have come to the end: then the file has its name. */
+/* A sitting before may have come to the end: then the file has its name, and is taken back to the
+ * part's. A crash between its renaming and the record of the evaluation would else lose losses that
+ * are there. */
 static int open_part(losses_file *f, const char *part, err *e)
 {
     int n = snprintf(f->temporary, sizeof f->temporary, "%s.f32", part);
@@ -44,12 +60,15 @@ bool losses_file_open(losses_file *f, const char *path, const char *part, err *e
     return file_failed(e, f->temporary, "cannot be written");
 }
 
+/* Of a file that did not exist before there is nothing to empty. */
 bool losses_file_empty(losses_file *f, err *e)
 {
     if (f->fd < 0 || !f->continued || ftruncate(f->fd, 0) == 0) return true;
     return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
 }
 
+/* A disk may take less than it is given, and a signal may interrupt: both mean to go on with the
+ * rest. */
 bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t token, err *e)
 {
     const char *data = (const char *)losses;
@@ -66,6 +85,8 @@ bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t tok
     return true;
 }
 
+/* Synced before it gets its name, closed before it is renamed: some file systems report a full disk
+ * no earlier than close. */
 bool losses_file_close(losses_file *f, bool keep, err *e)
 {
     if (f->fd < 0) return true;

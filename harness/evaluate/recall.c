@@ -5,6 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Looks at the head's logits through a tap while the split is evaluated as always. An answer is a
+ * place that the probe says is one (document_answer); of each its rank and its loss are taken from
+ * the row of logits:
+ *
+ *   correct   the target's logit is above every other: a tie is no answer
+ *   nats      log sum_i exp(l_i) - l_target, shifted by the largest logit so that no exp overflows
+ *
+ * Lanes' threads come in any order, and what they add to is one table. Counts are integers, and
+ * losses are added as integers, too, in steps of 2^-24 nats: integer sums have the same value in
+ * every order, where floating-point sums would differ in their last bits from run to run.
+ *
+ * The task's own watch is called from inside of this one, with its own call, so that both see every
+ * tap. It may have no other hooks: those would be dropped without a word (the CHECK in
+ * recall_open). */
+
 struct recall {
     const corpus_split *split;
     const layer *head;
@@ -24,6 +39,8 @@ typedef struct recall_call {
     void *other; /* call of the other watch; NULL: it does not look */
 } recall_call;
 
+/* The distances were listed before anything ran (list_distances), so nobody writes to `distance`
+ * while the threads search. There are a few; a search from the front is enough. */
 static recall_score *score_at(recall *s, int64_t distance)
 {
     for (int i = 0; i < s->count; i++) {
@@ -32,7 +49,9 @@ static recall_score *score_at(recall *s, int64_t distance)
     return NULL;
 }
 
-/* Counts one answer: logits [vocab]. */
+/* Counts one answer: logits [vocab]. The arithmetic over the vocabulary is outside of the lock. A
+ * loss above 1e6 nats, or infinite, counts as 1e6: as an integer it has to have a bound, or sums
+ * overflow. */
 static void judge_answer(recall *s, const recall_score *at, const real *logits, int64_t vocab,
                          int32_t target)
 {
@@ -54,6 +73,8 @@ static void judge_answer(recall *s, const recall_score *at, const real *logits, 
     pthread_mutex_unlock(&s->lock);
 }
 
+/* x [rows, time, vocab] of the head; taps of all other layers are only passed on. weights > 0
+ * leaves out what lies behind the limit of tokens. */
 static void on_tap(void *user, const layer *self, const char *name, const tensor *x)
 {
     recall_call *c = user;
@@ -73,6 +94,8 @@ static void on_tap(void *user, const layer *self, const char *name, const tensor
     }
 }
 
+/* One small allocation per call, freed by end_call: calls of several threads are open at once. A
+ * watch that does not care for this call gives NULL, and is told nothing more of it. */
 static void *begin_call(void *user, int thread, const eval_view *view)
 {
     recall_call *c = malloc(sizeof *c);
@@ -90,7 +113,9 @@ static void end_call(void *call)
     free(c);
 }
 
-/* Its own counts, and what the other watch has. */
+/* Its own counts, and what the other watch has. Both arrays are of fixed length, distances
+ * included, and fit wherever the evaluation is the same one, which the file's name says
+ * (eval_keep.h). */
 static int keep_counts(void *user, eval_array *list, int capacity)
 {
     recall *s = user;
@@ -129,6 +154,8 @@ static bool list_distances(recall *s, err *e)
     return true;
 }
 
+/* If the other watch cannot be kept on the way, neither is this one: half a record would go on with
+ * one of them counting from the middle. */
 bool recall_open(recall **r, const eval_task *task, err *e)
 {
     *r = NULL;
@@ -185,6 +212,8 @@ void recall_close(recall *r)
     free(r);
 }
 
+/* For whoever asks for nothing but recall: there a corpus that asks nothing is a mistake of the
+ * user's, where diagnose.c passes over it in silence. */
 int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *e)
 {
     recall *r;

@@ -6,6 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Two traces, this evaluation's and the last one's, each an array of the expert (or a hash of the
+ * experts) that a layer chose for every token of the sample. The sample is a function of the number
+ * of tokens alone: of stretches of 64 tokens every `every`-th,
+ *
+ *   every = ceil(tokens / 8192),  place = stretch / every * 64 + token % 64
+ *
+ * so that two evaluations of the same tokens compare place by place, however rows and lanes were
+ * cut. Stretches rather than single tokens, because most calls then hold none and are not looked at
+ * at all.
+ *
+ * Threads: tokens of the split belong to one lane each, so that what is written to `experts` is
+ * written apart, without a lock. Only the list of layers grows while threads run, behind the mutex.
+ */
+
+/* NOT_SEEN: a place whose token was never told (the last stretch is longer than the text; a layer
+ * that did not run). It is outside of what `joined` gives and of all experts' numbers. */
 enum { STRETCH = 64, SAMPLE = 8192, NOT_SEEN = INT32_MIN };
 
 /* One evaluation's sample. */
@@ -51,6 +67,7 @@ void routing_trace_free(routing_trace *r)
 
 /* ---- the sample ---- */
 
+/* Memory of the trace before is given back at once: names and arrays live in the trace's arena. */
 static void trace_clear(trace *t, int64_t tokens)
 {
     arena *memory = t->memory;
@@ -69,7 +86,9 @@ static int64_t place_of(const trace *t, int64_t token)
     return stretch / t->every * STRETCH + token % STRETCH;
 }
 
-/* Index of the layer, which is added if it is not there; -1: no room. */
+/* Index of the layer, which is added if it is not there; -1: no room. Layers are not asked
+ * beforehand which of them route: whoever tells something through the tap is one, in the order of
+ * the first telling, so that layers are matched by name. */
 static int layer_index(trace *t, const char *name)
 {
     int i = 0;
@@ -88,6 +107,7 @@ static int layer_index(trace *t, const char *name)
 
 /* ---- while it is evaluated ---- */
 
+/* The last stretch of the sample at or before the row's end must not lie before its beginning. */
 static bool any_sampled(const trace *t, const eval_view *v)
 {
     for (int64_t r = 0; r < v->rows; r++) {
@@ -98,6 +118,8 @@ static bool any_sampled(const trace *t, const eval_view *v)
     return false;
 }
 
+/* A thread has one call at a time, so its own record serves for all of them. The view outlives the
+ * call. */
 static void *call_begin(void *user, int thread, const eval_view *view)
 {
     routing_trace *r = user;
@@ -108,7 +130,9 @@ static void *call_begin(void *user, int thread, const eval_view *view)
     return c;
 }
 
-/* Several choices as one number: equal if they are, and else hardly ever. */
+/* Several choices as one number: equal if they are, and else hardly ever (FNV-1a, a word at a
+ * time). The order of choices enters: the first choice may have another weight than the second. The
+ * sign bit is cleared, so that it is never NOT_SEEN. */
 static int32_t joined(const real *x, int64_t choices, int64_t stride)
 {
     uint32_t word = 2166136261u;
@@ -119,7 +143,9 @@ static int32_t joined(const real *x, int64_t choices, int64_t stride)
     return (int32_t)(word & INT32_MAX);
 }
 
-/* x [choices, rows, time]. Tokens of the split are a lane's own, so that threads write apart. */
+/* x [choices, rows, time]. Tokens of the split are a lane's own, so that threads write apart. Where
+ * the stack runs block by block, x is a part of the call's positions, and done[l] says after how
+ * many of them it begins. */
 static void note_choices(void *user, const layer *self, const char *name, const tensor *x)
 {
     traced_call *c = user;
@@ -149,6 +175,7 @@ static void call_end(void *call)
     (void)call;
 }
 
+/* So that an evaluation that is stopped and goes on has the whole sample in the end. */
 static int keep_sample(void *user, eval_array *list, int capacity)
 {
     const trace *t = &((routing_trace *)user)->now;
@@ -168,6 +195,8 @@ static bool restore_sample(void *user, const char *name, const void *data, size_
     return true;
 }
 
+/* What is traced is cleared here: an evaluation that was given up half-way leaves nothing to the
+ * next. So are the records of the threads' calls, which lie in the same arena. */
 eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
 {
     const corpus_split *split = corpus_get(task->corpus, eval_options_split(task->options));
@@ -188,7 +217,8 @@ eval_watch routing_trace_begin(routing_trace *r, const eval_task *task)
 
 /* ---- afterwards ---- */
 
-/* {"changed", "sampled"} of layer l now, k before. */
+/* {"changed", "sampled"} of layer l now, k before: changed = share of the places seen in both whose
+ * choice is another. NULL: none was. */
 static json_t *changes_of(const trace *now, int l, const trace *before, int k)
 {
     int64_t seen = 0, changed = 0;
@@ -205,6 +235,8 @@ static json_t *changes_of(const trace *now, int l, const trace *before, int k)
     return o;
 }
 
+/* Of another number of tokens the sample would be another, and nothing can be compared. The traces
+ * change places instead of being copied; `now` is cleared at the next beginning. */
 json_t *routing_trace_end(routing_trace *r)
 {
     json_t *layers = NULL;
@@ -231,6 +263,8 @@ int routing_trace_views(routing_trace *r, int64_t *tokens, routing_view views[RO
     return r->before.layers;
 }
 
+/* Layers come one by one from a checkpoint; the first one makes room for all. What does not fit is
+ * left out: a run then logs no changes at its next evaluation, and nothing worse. */
 void routing_trace_restore(routing_trace *r, int64_t tokens, const routing_view *view)
 {
     trace *t = &r->before;

@@ -5,6 +5,10 @@
 
 #include "core/base/text.h"
 
+/* The drawing itself is model_generate's, one row, one token at a time through the forward path
+ * that evaluation uses. The generator's seed is the run's: who evaluates again gets the same text,
+ * and texts of variants of one seed are drawn with the same random numbers. */
+
 const option SAMPLE_OPTIONS[] = {
     {"prompt", OPTION_TEXT, offsetof(sample_options, prompt), .initial = "",
      .help = "text to continue; empty: the beginning of a document"},
@@ -27,7 +31,8 @@ bool sample_options_read(sample_options *o, const node *n, arena *a, err *e)
     return true;
 }
 
-/* A document's beginning, then the prompt; the caller frees. */
+/* A document's beginning (the start token, id vocab), then the prompt; the caller frees. A prompt
+ * without the start token would be read as the middle of a document whose beginning never was. */
 static int32_t *read_prompt(int64_t *count, const sample_options *o, const corpus *c, int64_t vocab,
                             err *e)
 {
@@ -43,6 +48,8 @@ static int32_t *read_prompt(int64_t *count, const sample_options *o, const corpu
     return read;
 }
 
+/* Encodes the prompt to see whether the tokenizer can, before hours of training end with that
+ * message. The start token's id does not matter for it. */
 bool sample_check(const sample_options *o, const corpus *c, err *e)
 {
     if (!o->at) return true;
@@ -62,6 +69,7 @@ typedef struct drawing {
     const volatile sig_atomic_t *stop;
 } drawing;
 
+/* Told each token as it is drawn; false ends it, so that a stop is heard within a token's time. */
 static bool take(void *user, int64_t row, int32_t token)
 {
     (void)row;
@@ -70,7 +78,8 @@ static bool take(void *user, int64_t row, int32_t token)
     return !(d->stop && *d->stop);
 }
 
-/* Tokens may be parts of letters, which JSON has none of. */
+/* Tokens may be parts of letters, which JSON has none of: bytes that are no UTF-8 become U+FFFD,
+ * one for one. The record keeps the text for looking at, not the tokens. */
 static const char *as_utf8(arena *a, const char *text)
 {
     text_memory m;
@@ -106,6 +115,7 @@ json_t *sample_draw(const sample_options *o, const model *m, const real *values,
                      (json_int_t)o->tokens, "seed", (json_int_t)seed, "text", as_utf8(a, text));
 }
 
+/* The prompt is compared as the record spells it. */
 bool sample_is(const json_t *record, const sample_options *o)
 {
     if (!o->at) return true; /* one more than was asked for does no harm */

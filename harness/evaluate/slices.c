@@ -5,6 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One pass over the text with the losses beside it, both read a piece at a time; every token adds
+ * its loss to one bucket of each kind. The buckets of a count n are powers of two,
+ *
+ *   bucket(0) = 0,  bucket(n) = 1 + floor(log2 n),  so that bucket b >= 1 holds [2^(b-1), 2^b)
+ *
+ * because what helps or hurts (distance, rarity) shows over orders of magnitude, and 49 of them are
+ * few enough to be kept per part of the text.
+ *
+ * All of it is integers and sums in the order of the text, in one thread: the record is the same
+ * bits however the evaluation was threaded. That repetition is counted in order is also why it
+ * waits for the end of the evaluation, whose rows read documents side by side. */
+
 const char *const SLICE_NAMES[SLICE_KINDS] = {"position", "block", "frequency", "repetition"};
 
 int slices_bucket(int64_t n)
@@ -20,7 +32,9 @@ int64_t slices_bucket_low(int bucket)
 
 /* ---- a pass over text and losses ---- */
 
-/* How often a token occurred in which document: nothing is cleared between documents. */
+/* How often a token occurred in which document: nothing is cleared between documents. An entry of
+ * another document counts as 0 times, and is begun anew when its token comes; clearing vocab
+ * entries for every short document would cost more than reading it. */
 typedef struct token_seen {
     int64_t document, times;
 } token_seen;
@@ -40,6 +54,8 @@ typedef struct slice_pass {
     const losses_file *from;
 } slice_pass;
 
+/* A file that became shorter is somebody else's doing; reading zeros for it would be a silent wrong
+ * answer. */
 static bool read_losses(slice_pass *p, int64_t n, err *e)
 {
     char *to = (char *)p->losses;
@@ -65,12 +81,15 @@ static void add_loss(slice_sum *s, double nats)
     s->nats += nats;
 }
 
-/* Tokens of its block before a token that has so many of its document before it. */
+/* Tokens of its block before a token that has so many of its document before it: blocks are counted
+ * from the document's beginning, and anew from each span's, where state is forgotten. */
 static int64_t place_in_block(const slice_text *t, int64_t position)
 {
     return (t->span > 0 ? position % t->span : position) % t->context;
 }
 
+/* seen->times is looked at before it is raised: the first occurrence is in bucket 0 of repetition.
+ * n tokens of a document, from `begin` on; `number` is the document's place in the evaluation. */
 static void add_piece(slice_pass *p, int64_t number, int part, int64_t begin, int64_t n)
 {
     slices *s = p->out;
@@ -100,7 +119,9 @@ static bool add_document(slice_pass *p, const slice_document *d, int64_t number,
     return true;
 }
 
-/* The number of the part: the document's own, or with too many of them by where it lies. */
+/* The number of the part: the document's own, or with too many of them by where it lies. Documents
+ * are not cut between parts: tokens of one document depend on each other, and an interval over
+ * parts takes them for independent. */
 static int part_of(int64_t number, int64_t n, int64_t before, int64_t total)
 {
     if (n <= SLICE_PARTS) return (int)number;
@@ -108,7 +129,8 @@ static int part_of(int64_t number, int64_t n, int64_t before, int64_t total)
 }
 
 /* Without a training split, or where neither its text nor its counts are at hand, there are no
- * slices by frequency; an evaluation does not fail for it. */
+ * slices by frequency; an evaluation does not fail for it. Counts are of the training split even
+ * when that is not what is evaluated: rare is what was seldom learned from. */
 static bool count_tokens(slice_pass *p, corpus *c, int64_t vocab, err *e)
 {
     const corpus_split *train = corpus_get(c, SPLIT_TRAIN);
@@ -119,6 +141,7 @@ static bool count_tokens(slice_pass *p, corpus *c, int64_t vocab, err *e)
     return p->counts || !train || split_documents(train) == 0;
 }
 
+/* Everything is sized by the vocabulary and the piece, nothing by the text. */
 bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_file *losses, err *e)
 {
     const slice_document *documents = text->documents;
@@ -151,6 +174,8 @@ bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_f
 
 /* ---- as a record ---- */
 
+/* All parts are written, those of 0 tokens too: arrays of all buckets have the same length, and
+ * part i of one evaluation is part i of another. */
 static json_t *bucket_record(const slices *s, int kind, int bucket)
 {
     json_t *tokens = json_array(), *nats = json_array(), *o = json_object();

@@ -4,8 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a lane carries, as named arrays. Names have the lane's number in them and the slot's own
+ * name behind it ("state.3.blocks.1.attention.kv"), so that a checkpoint says what it holds to
+ * whoever opens it, and a model whose layers were renamed is refused by name rather than filled
+ * with another layer's state.
+ *
+ * Which slots are there changes from save to save: a slot that carries nothing just then has no
+ * array. Loading therefore goes through the file and puts back what it finds, instead of asking for
+ * every slot. */
+
+/* For "state.LANE." and "position.LANE"; slots' names are compared where they stand. */
 enum { NAME_BYTES = 64 };
 
+/* The list doubles in the arena; the old one stays there until the arena goes, which is soon: an
+ * arena per save. */
 void state_entries_add(state_entries *l, const char *name, st_dtype dtype, int rank,
                        const int64_t *shape, const void *data)
 {
@@ -30,6 +42,7 @@ char *state_entries_text(arena *a, const char *format, ...)
     return arena_strdup(a, text);
 }
 
+/* Views point into the state itself: nothing may run on it until the file is written. */
 void state_entries_add_lane(state_entries *l, model_state *s, int64_t lane)
 {
     int slots = model_state_slots(s);
@@ -47,6 +60,7 @@ void state_entries_add_lane(state_entries *l, model_state *s, int64_t lane)
                       model_state_documents(s));
 }
 
+/* position and document [rows]: where each row stands since its reset, and in its document. */
 static bool load_rows(const safetensors *file, const char *kind, int64_t lane, int64_t rows,
                       int64_t *out, err *e)
 {
@@ -57,6 +71,8 @@ static bool load_rows(const safetensors *file, const char *kind, int64_t lane, i
     return safetensors_shape_is(st, 1, &rows, e) && safetensors_copy_int(out, st, e);
 }
 
+/* Copied out of the file first: there the array may be of another precision, and at any address.
+ * What slot it is, and whether the shape fits, is the model's to say (model_state_restore). */
 static bool load_slots(const safetensors *file, model_state *s, int64_t lane, arena *a, err *e)
 {
     char prefix[NAME_BYTES];
@@ -74,6 +90,7 @@ static bool load_slots(const safetensors *file, model_state *s, int64_t lane, ar
     return true;
 }
 
+/* Slots first: what they refuse leaves the positions as they were. */
 bool state_entries_load_lane(const safetensors *file, model_state *s, int64_t lane, err *e)
 {
     int64_t rows = model_state_rows(s);

@@ -4,6 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A counter per lane and layer: how many calls have left that layer. Call n waits before a layer l
+ * that carries something until left[lane, l] = n, which is the number of calls before it. So calls
+ * of a lane overtake each other nowhere, each layer sees them in order, and several are at work at
+ * once in different layers, as in a pipeline:
+ *
+ *   thread A, call 0:   layer 0 | layer 1 | layer 2 |
+ *   thread B, call 1:             layer 0 | layer 1 | layer 2 |
+ *   thread A, call 2:                                 layer 0 | ...
+ *
+ * One mutex and one condition serve all lanes and layers. A layer's work takes long beside a lock,
+ * and the waiting are as many as threads at most; `waiting` spares the broadcast where nobody
+ * waits. */
+
 struct turns {
     pthread_mutex_t mutex;
     pthread_cond_t moved;
@@ -40,12 +53,14 @@ void turns_restart(turns *t)
     memset(t->left, 0, (size_t)(t->lanes * t->layers) * sizeof *t->left);
 }
 
+/* depth counts layers from 0, and the head's is the number of layers: the last column. */
 static int64_t *left_of(const turn *t, const layer *self)
 {
     return &t->all->left[t->lane * t->all->layers + self->dims.depth];
 }
 
-/* The mutex orders memory, too: what the call before wrote is there. */
+/* The mutex orders memory, too: what the call before wrote into the lane's slots before it left is
+ * there for whoever was let in. */
 static void wait_for(void *user, const layer *self)
 {
     turn *t = user;
@@ -59,6 +74,9 @@ static void wait_for(void *user, const layer *self)
     pthread_mutex_unlock(&all->mutex);
 }
 
+/* Each call leaves each layer that carries something exactly once, in order. One that left twice,
+ * or not at all, would let two calls into one layer's state, or none for ever: the CHECK finds the
+ * first at once. */
 static void leave(void *user, const layer *self)
 {
     turn *t = user;
