@@ -10,10 +10,26 @@
 #include "results/store/collect_run.h"
 #include "results/store/experiment.h"
 
+/* The collection is one transaction over everything that changed, and inside it a savepoint for
+ * each entry, a run folder or an experiment's record. So a collector that is killed leaves the
+ * database as it was, and a folder that cannot be read is taken back as a whole, its stamps too: it
+ * is tried again at the next collection, and nobody sees half of it.
+ *
+ * Records of experiments come before run folders: of a run whose plan is damaged, variant and seed
+ * are taken from the plan of its experiments (collect_run.c).
+ *
+ * Every command that reads results begins here, so what has not changed has to cost next to
+ * nothing: a stat and one look at `collected` for each file. Watching the folders instead (inotify)
+ * would need a process that stays, and does not see what other machines write to a network file
+ * system. */
+
+/* `loci collect` has nothing better to do than to wait; a reader can show what is there. */
 static const double WAIT_SECONDS = 30, READER_WAIT_SECONDS = 2;
 
 /* ---- experiment records ---- */
 
+/* The runs of one label say the same axes, and each puts them again in the same place: their key is
+ * experiment, label and axis. `position` is the order in which the record names them. */
 static bool put_axes(collector *c, const char *name, const char *label, const json_t *axes, err *e)
 {
     const char *axis;
@@ -32,6 +48,8 @@ static bool put_axes(collector *c, const char *name, const char *label, const js
     return true;
 }
 
+/* What the table needs and only the run's own words can give is asked for; the rest may be missing
+ * in a record of another version. */
 static bool put_planned(collector *c, const char *name, int position, const json_t *run, err *e)
 {
     const char *label = json_get_text(run, "label");
@@ -39,6 +57,8 @@ static bool put_planned(collector *c, const char *name, int position, const json
         return err_set(e, "run %d has no id, variant or label", position);
     }
     collect_table *t = collect_rows_table(c, "plan", e);
+    /* First what the record says, then what this program knows better: `seed` and `baseline` are
+     * NOT NULL and of a type that the record need not have. */
     collect_rows_object(t, run);
     collect_rows_text(t, "experiment", name);
     collect_rows_int(t, "position", position);
@@ -47,6 +67,8 @@ static bool put_planned(collector *c, const char *name, int position, const json
     return collect_rows_put(c, t, e) && put_axes(c, name, label, json_object_get(run, "axes"), e);
 }
 
+/* Its hash and its words are kept as the record has them; who changes a claim after the fact
+ * changes the record, and harness/run/claims_record.c marks that there. */
 static bool put_claim(collector *c, const char *name, int position, const json_t *claim, err *e)
 {
     collect_table *t = collect_rows_table(c, "claim", e);
@@ -64,7 +86,8 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
     const char *name = json_get_text(x, "name");
     if (!name) return err_set(e, "has no name; run the experiment again");
     if (!experiment_name_is_good(name, e)) return false;
-    /* Replacing the row deletes its plan and axes, which follow. */
+    /* Replacing the row deletes its plan, axes and claims (ON DELETE CASCADE), which follow: a run
+     * that the experiment no longer plans leaves no row behind. */
     collect_table *t = collect_rows_table(c, "experiment", e);
     collect_rows_text(t, "experiment", name);
     collect_rows_text(t, "baseline", json_get_text(x, "baseline"));
@@ -88,6 +111,7 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
     return true;
 }
 
+/* True with *fresh false if the record has the stamp that was seen last. */
 static bool collect_record(collector *c, const char *file, bool *fresh, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
@@ -99,6 +123,8 @@ static bool collect_record(collector *c, const char *file, bool *fresh, err *e)
     return x && (put_experiment(c, x, e) || err_prefix(e, "%s", path));
 }
 
+/* Notes are a file of their own, so that to add one does not touch the record, which is written by
+ * runs. */
 static bool collect_experiment(collector *c, const char *file, bool *fresh, err *e)
 {
     char name[FILE_PATH_BYTES], notes[FILE_PATH_BYTES];
@@ -127,6 +153,9 @@ static bool collect_entry(collector *c, const char *name, collect_one one, int *
         return store_exec(c->db, "RELEASE entry", e);
     }
     if (r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", why.text);
+    /* A disk that is full or fails, or a database that may not be written, is not the entry's
+     * fault: it would be so for each of them, and the collection ends. All else is what the
+     * folder's files say. */
     int code = sqlite3_errcode(store_db(c->db)) & 0xff;
     if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_READONLY) {
         return err_set(e, "%s", why.text);
@@ -150,6 +179,7 @@ static bool collect_folder(collector *c, const char *folder, const char *suffix,
             continue; /* .DS_Store, ._NAME.json: of the system it was copied by */
         if (*suffix && !text_ends(names[i], suffix)) continue;
         ++*seen;
+        /* On past an entry that cannot be read; false only where the database cannot be written. */
         ok = collect_entry(c, names[i], one, fresh, r, e);
     }
     return ok;
@@ -165,6 +195,8 @@ static bool check_out(const char *out, err *e)
                    out);
 }
 
+/* `memory` holds the tables' columns, for as long as the collection; `scratch` a file's text, and
+ * is given back for each entry, so that a thousand folders take no more memory than the largest. */
 static bool collect_into(store *db, collect_report *r, const char *out, err *e)
 {
     collector c = {
@@ -178,6 +210,7 @@ static bool collect_into(store *db, collect_report *r, const char *out, err *e)
     return ok;
 }
 
+/* Anything but a whole collection closes the database without a commit. */
 static bool collect_waiting(collect_report *r, const char *out, bool rebuild, double seconds,
                             bool *busy, err *e)
 {
@@ -196,7 +229,8 @@ bool collect(collect_report *r, const char *out, bool rebuild, err *e)
     return collect_waiting(r, out, rebuild, WAIT_SECONDS, NULL, e);
 }
 
-/* May this process bring the database up to date at all? */
+/* May this process bring the database up to date at all? Asked of the rights, not by trying: a
+ * reader of somebody else's results leaves no trace in them. */
 static bool may_write(const char *out)
 {
     static const char *const files[] = {"loci.db", "loci.db.lock"};
@@ -209,7 +243,10 @@ static bool may_write(const char *out)
     return true;
 }
 
-/* Without a database that can be written. why: what was in the way. */
+/* Without a database that can be written. why: what was in the way. Somebody else's results,
+ * read-only, are brought up to date in memory, and there is nothing to say. Who may write and could
+ * not (a full disk) is told, since the next command will be as slow. Where even that fails the old
+ * database is better than none, with a word that it may be old. */
 static store *collect_privately(collect_report *r, const char *out, const err *why, err *note)
 {
     *r = (collect_report){0};
@@ -234,6 +271,8 @@ store *collect_and_open(const char *out, err *note, err *e)
     if (!check_out(out, e)) return NULL;
     if (collect_waiting(&r, out, false, READER_WAIT_SECONDS, &busy, &why)) {
         s = store_open_reader(out, e);
+        /* The other process brings in what is new; to wait for it, or to do the same beside it,
+         * would gain little. */
     } else if (busy) {
         s = store_open_reader(out, NULL);
         if (s) {
@@ -244,6 +283,7 @@ store *collect_and_open(const char *out, err *note, err *e)
     }
     /* Without a database, why there is none says more than that there is none. */
     if (!s && why.text[0]) err_set(e, "%s", why.text);
+    /* One line at most, the one that matters more. */
     if (s && r.unreadable > 0 && !(note && note->text[0])) {
         err_set(note, "%d folders were left out or are damaged; the first: %s", r.unreadable,
                 r.why);

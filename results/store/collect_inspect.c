@@ -6,6 +6,11 @@
 #include "core/base/file.h"
 #include "results/store/collect_lines.h"
 
+/* A part of an inspection is read like any file of lines, but its lines are of several kinds, for
+ * tables with the same keys as columns. The kind is told by a key, so that the writer needs no
+ * field for it, and this file no code for each kind: a kind is a row of KINDS, a column more is a
+ * column of the schema and a key of the line. */
+
 const char *const COLLECT_INSPECT_PARTS[] = {"keys",    "values", "composition", "refinement",
                                              "changes", "states", NULL};
 
@@ -13,6 +18,8 @@ const char *const COLLECT_INSPECT_PARTS[] = {"keys",    "values", "composition",
  * columns, but for the one that gives the kind away: that is `is`. */
 static const struct line_kind {
     const char *key, *table, *is;
+    /* The order counts: lines of moments and spots have a position, too, and only what no kind
+     * before claimed is a prefix. */
 } KINDS[] = {{"inspect", "inspection", NULL},
              {"figure", "inspect_figure", "figure"},
              {"examples", "inspect_key", NULL},
@@ -43,11 +50,13 @@ static bool put_kind(collector *c, const char *id, const struct line_kind *k, co
     collect_rows_object(t, line);
     collect_rows_text(t, "run", id);
     if (has_part(k->table)) collect_rows_text(t, "part", c->part);
+    /* The first line says how the part was measured: all of it is its protocol. */
     if (strcmp(k->key, "inspect") == 0) collect_rows_value(t, "protocol", line);
     if (k->is) collect_rows_value(t, k->is, json_object_get(line, k->key));
     return collect_rows_put(c, t, e);
 }
 
+/* Those of a key stand in its line, and get rows of their own, in their order. */
 static bool put_triggers(collector *c, const char *id, const json_t *line, err *e)
 {
     size_t i;
@@ -72,12 +81,16 @@ static bool put_line(collector *c, const char *id, const json_t *line, err *e)
         if (!put_kind(c, id, &KINDS[i], line, e)) return false;
         return strcmp(KINDS[i].key, "examples") != 0 || put_triggers(c, id, line, e);
     }
+    /* Refused, with the folder: lines that are left out in silence would make an inspection look
+     * smaller than it was. */
     return err_set(e, "is no line of this program's");
 }
 
 /* Tables that only one part has lines for, beside those that say which. */
 static const struct {
     const char *part, *table;
+    /* A part that is measured again replaces its rows and no other part's; these tables have no
+     * column that would tell them apart, as only one part fills them. */
 } OF_PART[] = {{"keys", "inspect_key"},       {"keys", "inspect_trigger"},
                {"keys", "inspect_removal"},   {"keys", "inspect_expert"},
                {"values", "inspect_value"},   {"changes", "inspect_change"},
@@ -98,6 +111,8 @@ static bool delete_part(collector *c, const char *id, const char *part, err *e)
     return true;
 }
 
+/* Deleted first, whether the file is there or not: an inspection that was removed leaves no
+ * rows. */
 static bool collect_part(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
     char path[FILE_PATH_BYTES], name[64];

@@ -5,6 +5,13 @@
 
 #include "core/base/file.h"
 
+/* A file whose stamp changed is read from its beginning and replaces all of its rows. To read on
+ * from where the last collection ended would save little (a run logs some thousand lines) and be
+ * wrong when a run is resumed: lines behind its checkpoint are cut off then, and others written in
+ * their place. */
+
+/* A last line without its end is one that is being written: it is left, without a word, for the
+ * next time. Two keys of one name are refused, since one of the values would be dropped. */
 bool collect_lines_each(collector *c, const char *id, const char *path, collect_line put, err *e)
 {
     size_t bytes;
@@ -24,13 +31,15 @@ bool collect_lines_each(collector *c, const char *id, const char *path, collect_
     return ok;
 }
 
+/* null is a figure that was not finite; it keeps its row, so that a reader sees the step. */
 static bool is_value(const json_t *value)
 {
     return json_is_number(value) || json_is_null(value);
 }
 
 /* A row for each value of the object: the table's columns `name` and `value`. but: names that are
- * none, NULL-terminated. */
+ * none, NULL-terminated. What is neither number nor null (a list, a text) is no metric; objects of
+ * layers are read apart. */
 static bool put_values(collector *c, collect_table *t, const json_t *values, const char *const *but,
                        err *e)
 {
@@ -50,7 +59,8 @@ static bool put_values(collector *c, collect_table *t, const json_t *values, con
     return true;
 }
 
-/* What layers told, {LAYER: {NAME: value}}; of `layer` the table has a column. */
+/* What layers told, {LAYER: {NAME: value}}; of `layer` the table has a column. Layers bring figures
+ * that nobody here knows by name; whatever is a number becomes a row. */
 static bool put_layers(collector *c, collect_table *t, const json_t *layers, err *e)
 {
     static const char *const none[] = {NULL};
@@ -64,6 +74,8 @@ static bool put_layers(collector *c, collect_table *t, const json_t *layers, err
     return true;
 }
 
+/* The key of `metric` is run, name, layer, step: what is drawn or averaged is one figure over
+ * steps, and lies together in that order. */
 static bool put_step(collector *c, const char *id, const json_t *line, err *e)
 {
     static const char *const position[] = {"step", "tokens", "seconds", NULL};
@@ -81,6 +93,8 @@ static bool put_step(collector *c, const char *id, const json_t *line, err *e)
            put_layers(c, m, json_object_get(line, "layers"), e);
 }
 
+/* `index` is the document's place in the corpus, `document` here: pairs of runs are matched by
+ * it. */
 static bool put_documents(collector *c, const char *evaluation, const json_t *list, err *e)
 {
     size_t i;
@@ -88,6 +102,8 @@ static bool put_documents(collector *c, const char *evaluation, const json_t *li
     json_array_foreach(list, i, document)
     {
         const char *name = json_get_text(document, "name");
+        /* Asked for again for each document, which clears the row: one that has no `bytes` would
+         * keep those of the document before. */
         collect_table *t = collect_rows_table(c, "document", e);
         collect_rows_object(t, document);
         collect_rows_text(t, "evaluation", evaluation);
@@ -106,6 +122,7 @@ static bool put_bucket(collector *c, collect_table *t, const json_t *bucket, err
     int64_t low = json_get_int(bucket, "from", -1);
     const json_t *tokens = json_object_get(bucket, "tokens"), *n;
     const json_t *nats = json_object_get(bucket, "nats");
+    /* Above, twice as much would overflow. */
     if (low < 0 || low > (int64_t)1 << 60) return err_set(e, "a slice begins nowhere");
     collect_rows_int(t, "low", low);
     collect_rows_int(t, "high", MAX(2 * low - 1, low));
@@ -121,6 +138,7 @@ static bool put_bucket(collector *c, collect_table *t, const json_t *bucket, err
     return true;
 }
 
+/* Here every column is set for each row, so the table is asked for once. */
 static bool put_slices(collector *c, const char *evaluation, const json_t *slices, err *e)
 {
     static const char *const kinds[] = {"position", "block", "frequency", "repetition"};
@@ -138,6 +156,7 @@ static bool put_slices(collector *c, const char *evaluation, const json_t *slice
     return true;
 }
 
+/* Counts and no shares: shares over several distances are formed of the sums. */
 static bool put_recall(collector *c, const char *evaluation, const json_t *list, err *e)
 {
     static const char *const counts[] = {"distance", "answers", "correct"};
@@ -163,11 +182,14 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
     int64_t bytes;
     snprintf(inner, sizeof inner, "runs/%s/%s", id, name);
     if (!file_join(path, c->out, inner, e)) return false;
+    /* The name comes from a line: it may not lead out of the folder. */
     if (strchr(name, '/') || !file_exists(path)) return true;
     return file_stat(path, &bytes, NULL, e) && file_sha256(hex, path, e) &&
            collect_rows_artefact(c, id, name, "losses", step, bytes, hex, e);
 }
 
+/* A run that was trained on, or evaluated again, has several lines that said `final` when they were
+ * written. Tables count one, by this column; index evaluation_run leads to the run's. */
 static bool demote_finals(collector *c, const char *id, err *e)
 {
     char *sql = sqlite3_mprintf("UPDATE evaluation SET final = 0 WHERE run = %Q AND final", id);
@@ -190,6 +212,8 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     if (final && !demote_finals(c, id, e)) return false;
     const json_t *dynamic = json_object_get(line, "dynamic");
     collect_table *t = collect_rows_table(c, "evaluation", e);
+    /* Lines of earlier programs may lack it, and the column is NOT NULL. What is set before the
+     * object is a default, what is set behind it overrides. */
     collect_rows_text(t, "protocol", "{}");
     collect_rows_object(t, line);
     collect_rows_text(t, "evaluation", evaluation);
@@ -208,7 +232,8 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
            put_recall(c, evaluation, json_object_get(line, "recall"), e);
 }
 
-/* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated. */
+/* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated.
+ * Deleting first is what makes collecting twice change nothing. */
 static bool collect_lines(collector *c, const char *id, const char *folder, const char *name,
                           const char *const *tables, collect_line put, bool *fresh, err *e)
 {

@@ -5,6 +5,13 @@
 
 #include "core/base/file.h"
 
+/* Notes are no results: whatever is wrong with the file is told as damage, and what can be read is
+ * read. A run whose notes were cut short keeps its figures.
+ *
+ * A tag is not deleted from a file of lines but struck by a later line, so that the files of two
+ * folders can be joined by putting one behind the other (loci's merging does), and the tag that was
+ * set or struck last holds. That is decided in memory, and only tags that hold become rows. */
+
 /* What a file says: its owner, how many notes so far, and of each tag the line that holds. */
 typedef struct reading {
     collector *c;
@@ -13,6 +20,7 @@ typedef struct reading {
     json_t *tags; /* {TAG: {"at": TIME, "on": 0 or 1}} */
 } reading;
 
+/* All rows of the owner, as its file is read from the beginning. */
 static bool forget(const reading *r, const char *table, err *e)
 {
     char *sql = sqlite3_mprintf("DELETE FROM %s WHERE experiment = %Q AND run = %Q", table,
@@ -39,6 +47,8 @@ static bool put_note(reading *r, const char *at, const char *text, err *e)
 static void hold_tag(reading *r, const char *at, const char *tag, bool on)
 {
     const char *known = json_get_text(json_object_get(r->tags, tag), "at");
+    /* Times are ISO 8601 in UTC, so that their texts sort as they do. Of equal times the later line
+     * holds. */
     if (known && strcmp(known, at) > 0) return;
     json_object_set_new(r->tags, tag, json_pack("{s:s, s:i}", "at", at, "on", on));
 }
@@ -59,7 +69,8 @@ static bool put_tags(const reading *r, err *e)
     return true;
 }
 
-/* *known: it is a note or a tag. */
+/* known: it is a note or a tag. What is no JSON has none of these keys, and is told by the same
+ * word as JSON that is no note. */
 static bool put_line(reading *r, const char *text, size_t bytes, bool *known, err *e)
 {
     json_auto_t *line = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
@@ -67,6 +78,7 @@ static bool put_line(reading *r, const char *text, size_t bytes, bool *known, er
     const char *tag = json_get_text(line, "tag"), *untag = json_get_text(line, "untag");
     *known = at && (note || tag || untag);
     if (!*known) return true;
+    /* A line may be a note and a tag at once. */
     if (tag || untag) hold_tag(r, at, tag ? tag : untag, tag != NULL);
     return !note || put_note(r, at, note, e);
 }
@@ -86,6 +98,7 @@ static bool put_lines(reading *r, const char *path, err *e)
         ok = put_line(r, text, length, &known, e);
         if (!known) err_set(&why, "%s:%d: is no note", path, number);
     }
+    /* Told once, for the last line that is none. */
     if (why.text[0]) snprintf(r->c->damage, sizeof r->c->damage, "%s", why.text);
     return ok && put_tags(r, e);
 }
@@ -98,6 +111,7 @@ bool collect_notes(collector *c, const char *experiment, const char *run, const 
     if (!collect_rows_changed(c, inner, "", &changed, e)) return false;
     if (!changed) return true;
     *fresh = true;
+    /* The tags are made last: nothing that fails before has anything to give back. */
     reading r = {c, experiment, run, 0, NULL};
     if (!file_join(path, c->out, inner, e) || !forget(&r, "note", e) || !forget(&r, "tag", e)) {
         return false;

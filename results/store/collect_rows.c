@@ -9,6 +9,14 @@
 #include "core/base/file.h"
 #include "results/store/query.h"
 
+/* The writing half of the collector knows no table: columns and types come from the database
+ * itself, and a statement is made for each table when its first row comes. The schema is then said
+ * in one place, and a new column needs no code where the files' keys are called like it.
+ *
+ * Types matter because tables are STRICT: a value of another type would be an error that takes back
+ * the whole folder, so what does not fit its column becomes NULL, which says unknown. Where the
+ * column is NOT NULL the caller sets it by itself, checked. */
+
 /* ---- tables ---- */
 
 /* What puts a row in the place of the one with its key. Rows that refer to it go with a row that is
@@ -25,6 +33,7 @@ static const char *put_sql(arena *a, const collect_table *t)
         m += (size_t)snprintf(places + m, sizeof places - m, "%s?", comma);
         k += (size_t)snprintf(changes + k, sizeof changes - k, "%s\"%s\" = excluded.\"%s\"", comma,
                               name, name);
+        /* The schema is this program's: a table that does not fit is a mistake in it. */
         CHECK(n < sizeof columns && m < sizeof places && k < sizeof changes, "%s", t->name);
     }
     bool in_place = strcmp(t->name, "run") == 0;
@@ -35,6 +44,8 @@ static const char *put_sql(arena *a, const collect_table *t)
     return sql;
 }
 
+/* Once for each table and collection. pragma_table_info is a table-valued function, so that the
+ * name is bound and not pasted. */
 static collect_table *open_table(collector *c, const char *name, err *e)
 {
     CHECK(c->tables < COLLECT_TABLES, "%d tables", c->tables);
@@ -51,6 +62,7 @@ static collect_table *open_table(collector *c, const char *name, err *e)
     return c->table[c->tables++] = t;
 }
 
+/* Bindings are cleared, or a key that this row lacks would have the last row's value. */
 collect_table *collect_rows_table(collector *c, const char *name, err *e)
 {
     for (int i = 0; i < c->tables; i++) {
@@ -61,6 +73,7 @@ collect_table *collect_rows_table(collector *c, const char *name, err *e)
     return open_table(c, name, e);
 }
 
+/* Before the database is closed, which it is not while statements are open. */
 void collect_rows_end(collector *c)
 {
     for (int i = 0; i < c->tables; i++) {
@@ -99,6 +112,7 @@ static void bind_int(sqlite3_stmt *q, int at, const json_t *value)
         sqlite3_bind_int(q, at, json_is_true(value));
     } else if (json_is_integer(value)) {
         sqlite3_bind_int64(q, at, json_integer_value(value));
+        /* Up to 2^53, as far as doubles hold every whole number. */
     } else if (json_is_real(value) && fabs(x) < 9e15) { /* 1e3 is 1000 */
         sqlite3_bind_int64(q, at, llround(x));
     } else {
@@ -106,6 +120,8 @@ static void bind_int(sqlite3_stmt *q, int at, const json_t *value)
     }
 }
 
+/* SQLITE_TRANSIENT: SQLite copies it, as both the object and its dump are gone before the row is
+ * put. */
 static void bind_text(sqlite3_stmt *q, int at, const json_t *value)
 {
     bool whole = json_is_object(value) || json_is_array(value);
@@ -136,6 +152,7 @@ void collect_rows_value(collect_table *t, const char *column, const json_t *valu
     if (t) bind_value(t, column_of(t, column), value);
 }
 
+/* Keys that are no columns are left out: files may say more than the database keeps. */
 void collect_rows_object(collect_table *t, const json_t *object)
 {
     for (int i = 0; t && i < t->count; i++) {
@@ -148,10 +165,13 @@ bool collect_rows_put(collector *c, collect_table *t, err *e)
 {
     if (!t) return false;
     bool ok = sqlite3_step(t->put) == SQLITE_DONE || store_err(c->db, "cannot be written", e);
+    /* Also after a failure: a statement that is not reset takes no new values. */
     sqlite3_reset(t->put);
     return ok;
 }
 
+/* `table` and `where` are words of this program; the run's name comes from a folder, and is
+ * quoted. */
 bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
                          err *e)
 {
@@ -177,6 +197,8 @@ bool collect_rows_artefact(collector *c, const char *id, const char *path, const
 
 /* ---- stamps ---- */
 
+/* Size, time to the nanosecond and inode: a file that is replaced by one of equal size within a
+ * tick of the clock, as status.json is by renaming, has another inode. */
 static void stamp_of(char stamp[128], const char *path, const char *more)
 {
     struct stat s;
@@ -192,6 +214,8 @@ bool collect_rows_changed(collector *c, const char *path, const char *more, bool
 {
     char full[FILE_PATH_BYTES], stamp[128];
     if (!file_join(full, c->out, path, e)) return false;
+    /* Before the file is read: what is written in between gives another stamp the next time. The
+     * other way round it would never be seen. */
     stamp_of(stamp, full, more);
     /* Asked for every file of every run whenever results are read: prepared once. */
     if (!c->stamp) {
@@ -201,9 +225,12 @@ bool collect_rows_changed(collector *c, const char *path, const char *more, bool
     sqlite3_bind_text(c->stamp, 1, path, -1, SQLITE_TRANSIENT);
     bool any = sqlite3_step(c->stamp) == SQLITE_ROW;
     const char *known = any ? (const char *)sqlite3_column_text(c->stamp, 0) : NULL;
+    /* A file that never was there is no change, or each run would be read again for every file that
+     * it lacks. */
     *changed = known ? strcmp(known, stamp) != 0 : strncmp(stamp, "absent", 6) != 0;
     if (sqlite3_reset(c->stamp) != SQLITE_OK) return store_err(c->db, "cannot be read", e);
     if (!*changed) return true;
+    /* In the transaction of the rows: if these are taken back, so is the stamp. */
     collect_table *t = collect_rows_table(c, "collected", e);
     collect_rows_text(t, "path", path);
     collect_rows_text(t, "stamp", stamp);

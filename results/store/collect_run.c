@@ -1,5 +1,11 @@
 /* A run folder, file by file. A file is read again when its stamp (size, time of the
- * last change, inode) is another than recorded; its rows are then replaced. */
+ * last change, inode) is another than recorded; its rows are then replaced.
+ *
+ * What a folder says is believed as long as its worker holds the lock: half-written files are
+ * normal then. Of a folder that nobody works on, every file must be whole, and where one is not the
+ * run is shown as interrupted without any figure: a table with the half of an evaluation that
+ * survived would be wrong, and nobody could see it. Looking for damage reads all lines, so it is
+ * done only when something of the folder changed. */
 #include "results/store/collect_run.h"
 
 #include <fcntl.h>
@@ -18,8 +24,9 @@
 
 typedef enum source { PLAN, RUN, STATUS, SPEED, FINAL, SOURCES } source;
 
-/* Which file the columns of the table `run` are from, but for those that put_run sets: run.json
- * has all others. NULL ends each list. */
+/* Which file the columns of the table `run` are from, but for those that put_run sets: run.json has
+ * all others. NULL ends each list. A key of the same name in another file (tokens: trained ones in
+ * status.json) must not get in. */
 static const char *const COLUMNS[SOURCES][12] = {
     [PLAN] = {"command", NULL},
     [RUN] = {NULL},
@@ -28,7 +35,9 @@ static const char *const COLUMNS[SOURCES][12] = {
     [SPEED] = {"alone_tokens_per_second", "alone_threads", "alone_at", NULL},
     [FINAL] = {NULL}};
 
-/* Held by a worker? A shared lock, so that two readers do not see each other. */
+/* Held by a worker? A shared lock, so that two readers do not see each other. flock is given back
+ * by the kernel when the worker ends in whatever way, so that a lock that is held means a process
+ * that lives; a pid in a file would not. */
 static bool folder_locked(const char *folder)
 {
     char path[FILE_PATH_BYTES];
@@ -40,6 +49,7 @@ static bool folder_locked(const char *folder)
     return locked;
 }
 
+/* Deleted first: a run that goes on elsewhere may have fewer. */
 static bool put_libraries(collector *c, const char *id, const json_t *run, err *e)
 {
     if (!collect_rows_delete(c, "library", id, "1", e)) return false;
@@ -57,7 +67,8 @@ static bool put_libraries(collector *c, const char *id, const json_t *run, err *
     return true;
 }
 
-/* The end of log.txt, whole lines, of a run that did not end well; else NULL. */
+/* The end of log.txt, whole lines, of a run that did not end well; else NULL. The end is where a
+ * failure says why; of a run that ended well nobody asks, and the database stays small. */
 static const char *log_tail(collector *c, const char *folder, const char *status)
 {
     enum { TAIL = 4000 };
@@ -80,6 +91,7 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     if (!variant) return err_set(e, "plan.json: has no variant; plan the run again");
     const char *status = json_get_text(from[STATUS], "status");
     const char *reason = json_get_text(from[STATUS], "reason");
+    /* A process that is killed cannot write its end. */
     if (status && strcmp(status, "running") == 0 && !locked) {
         status = "interrupted";
         reason = "its process was killed";
@@ -89,10 +101,12 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
         reason = damage;
     }
     collect_table *t = collect_rows_table(c, "run", e);
+    /* run.json first; what other files know better overrides it below. */
     collect_rows_object(t, from[RUN]);
     collect_rows_text(t, "run", id);
     collect_rows_text(t, "variant", variant);
     collect_rows_int(t, "seed", json_get_int(from[PLAN], "seed", 0));
+    /* Without status.json nothing was started. */
     collect_rows_text(t, "status", status ? status : "planned");
     collect_rows_text(t, "reason", reason);
     collect_rows_value(t, "spec", json_object_get(from[PLAN], "spec"));
@@ -108,6 +122,9 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
 static const char *const NAMES[SOURCES] = {"plan.json", "run.json", "status.json", "speed.json",
                                            "final.json"};
 
+/* The five files make one row, so that one that changed has all read. Whether the folder is locked
+ * is part of the status's stamp: a worker that is killed changes no file, and only that its lock is
+ * gone says that the run has become an interrupted one. */
 static bool collect_head(collector *c, const char *id, const char *folder, bool locked, bool *fresh,
                          err *e)
 {
@@ -138,7 +155,8 @@ static bool collect_head(collector *c, const char *id, const char *folder, bool 
 
 /* ---- the folder ---- */
 
-/* The files that the manifest of a checkpoint folder names. */
+/* The files that the manifest of a checkpoint folder names. The hashes are those of the manifest;
+ * to hash gigabytes again for each collection would not do. */
 static bool put_manifest(collector *c, const char *id, const char *folder, const char *checkpoint,
                          err *e)
 {
@@ -175,6 +193,7 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
     /* Kept ones come and go while something else of the folder changes, too. */
     if (!changed && !*fresh) return true;
     *fresh = true;
+    /* Those of losses are put by evaluations' lines. */
     if (!collect_rows_delete(c, "artefact", id, "kind <> 'losses'", e) ||
         !file_list(folder, c->scratch, &names, &count, e)) {
         return false;
@@ -191,7 +210,9 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
 
 /* ---- damage ---- */
 
-/* A plan in the place of one that cannot be read: what the experiments know of the run. */
+/* A plan in the place of one that cannot be read: what the experiments know of the run. Index
+ * plan_run leads there. All experiments that plan the run say the same variant and seed: they are
+ * what its name is made of. */
 static json_t *planned_elsewhere(collector *c, const char *id, err *e)
 {
     json_t *plan = NULL;
@@ -204,7 +225,8 @@ static json_t *planned_elsewhere(collector *c, const char *id, err *e)
 }
 
 /* Nothing of what was read before counts, and nothing is known of its files: once they are mended
- * all are read. */
+ * all are read. What refers to an evaluation goes with it. Artefacts and libraries stay: they are
+ * no figures. */
 static bool forget_run(collector *c, const char *id, err *e)
 {
     static const char *const tables[] = {"step", "metric", "evaluation"};
@@ -219,6 +241,8 @@ static bool forget_run(collector *c, const char *id, err *e)
     return ok;
 }
 
+/* Whatever of the five files can be read is kept, so that host, command and reason are still
+ * told. */
 static bool put_damaged(collector *c, const char *id, const char *folder, const char *why, err *e)
 {
     json_t *from[SOURCES] = {NULL};
@@ -232,6 +256,8 @@ static bool put_damaged(collector *c, const char *id, const char *folder, const 
         json_decref(from[PLAN]);
         from[PLAN] = planned_elsewhere(c, id, e);
     }
+    /* A run that nobody planned and whose own plan is gone has no variant: it is left out, and
+     * named. */
     bool ok = from[PLAN] ? forget_run(c, id, e) && put_run(c, id, folder, from, false, reason, e)
                          : err_set(e, "%s", why);
     for (int i = 0; i < SOURCES; i++) {
@@ -265,12 +291,14 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
     bool noted = false;
     if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
+    /* A failure under a lock is reported, and read again when the worker is done with the file. */
     if (locked || (ok && !*fresh)) {
         *fresh = *fresh || noted;
         return ok;
     }
     char why[ERR_TEXT_BYTES];
     run_damage damage = run_damage_find(why, folder);
+    /* Where reading failed though every file is whole, e says why. */
     if (damage == DAMAGE_NONE) return ok;
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
     *fresh = true;

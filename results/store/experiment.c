@@ -7,6 +7,9 @@
 #include "core/options/option.h"
 #include "results/store/query.h"
 
+/* No '/', so that a name cannot lead out of a folder; no '-' or '.' first, which would be an option
+ * of a command or a hidden file. A name in a database comes from a record, which anybody may have
+ * written. */
 bool experiment_name_is_good(const char *name, err *e)
 {
     bool good = isalnum((unsigned char)name[0]) && strlen(name) <= 100;
@@ -22,6 +25,8 @@ bool experiment_name_is_good(const char *name, err *e)
 bool experiment_names(store *s, arena *a, const char *const **names, int *count, err *e)
 {
     query q = QUERY(s, e,
+                    /* The window's count comes with the first row and sizes the list, in one
+                     * question. */
                     "SELECT experiment, count(*) OVER () AS n FROM experiment "
                     "ORDER BY created_at DESC, experiment",
                     NULL);
@@ -36,10 +41,13 @@ bool experiment_names(store *s, arena *a, const char *const **names, int *count,
     return query_close(&q);
 }
 
+/* Three cases, since what helps differs: nothing was run, a slip of the pen, or another folder of
+ * results. */
 static void set_unknown(const store *s, const char *name, const char *const *known, int count,
                         err *e)
 {
     enum { LISTED = 8 };
+    /* LISTED names of 64 letters and the words behind them fit. */
     char list[600] = "";
     size_t n = 0;
     for (int i = 0; i < MIN(count, LISTED); i++) {
@@ -57,6 +65,8 @@ static void set_unknown(const store *s, const char *name, const char *const *kno
     }
 }
 
+/* All names are read to find one: they are few, and the nearest of them is wanted where it is
+ * missing. */
 bool experiment_check(store *s, const char *name, err *e)
 {
     if (!experiment_name_is_good(name, e)) return false;

@@ -5,6 +5,18 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 
+/* What is checked is what the rest of the program counts on, file by file; whether a figure is
+ * right cannot be seen, whether it is there can. For a run that is done: its records, every line of
+ * its logs up to its last step, all evaluations that were due, the final one. For one that is not:
+ * what it needs to go on from its checkpoint, since training writes the rest anew.
+ *
+ * Two questions are kept apart throughout. A file that is damaged has to be made again, which costs
+ * hours; a file that could not be read (`unread`) may be whole, and to train over it would destroy
+ * what is only out of reach. The latter wins whatever else was found.
+ *
+ * `why` is the first thing that was wrong in the worst class; checks that follow overwrite it, so
+ * it is set aside where a lesser one came first. */
+
 /* What is known of the run while its files are looked at. */
 typedef struct search {
     const char *folder;
@@ -26,7 +38,9 @@ static char *read_text(search *s, size_t *bytes)
     return text;
 }
 
-/* False if the file is damaged, or missing though it must be there. *o is NULL or the caller's. */
+/* False if the file is damaged, or missing though it must be there. *o is NULL or the caller's. A
+ * JSON value that is no object (a file of a single number) has none of its keys, and is damaged
+ * too. */
 static bool read_object(search *s, const char *name, bool needed, json_t **o)
 {
     *o = NULL;
@@ -43,7 +57,8 @@ static bool read_object(search *s, const char *name, bool needed, json_t **o)
     return false;
 }
 
-/* A file that has the key, of whatever kind. */
+/* A file that has the key, of whatever kind. The key stands for the rest: files are written whole
+ * and renamed, so that what is cut short is no JSON. */
 static bool record_is_whole(search *s, const char *name, bool needed, const char *key)
 {
     json_auto_t *o = NULL;
@@ -61,6 +76,8 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
 
 /* ---- lines ---- */
 
+/* `on_the_way`: evaluations before the end, counted once per step, however often a step stands
+ * there. */
 typedef struct lines {
     int64_t count, last_step, on_the_way, last_on_the_way;
     bool final;
@@ -95,13 +112,16 @@ static bool read_lines(search *s, const char *name, lines *l)
         if (ok) count_line(l, line, s->step);
         if (ok) at = end + 1;
     }
+    /* A last line without its end is cut off: nobody is writing any more. */
     if (text && at != text + bytes) {
         ok = err_set(&s->why, "%s:%lld: is cut off or no JSON", s->path, (long long)l->count + 1);
     }
     return ok;
 }
 
-/* The whole lines of steps that the checkpoint has behind it. */
+/* The whole lines of steps that the checkpoint has behind it. Lines are not judged here: the one
+ * that was being written when the process died may be of any form, and will be cut off before
+ * training goes on. */
 static bool count_until(search *s, const char *name, lines *l)
 {
     size_t bytes;
@@ -131,6 +151,7 @@ static bool evals_are_whole(search *s, bool *lost)
 {
     lines l;
     bool ok = read_lines(s, "evals.jsonl", &l);
+    /* At multiples of eval_every below the last step; the end has its own, the final one. */
     int64_t due = s->eval_every > 0 ? (s->step - 1) / s->eval_every : 0;
     *lost = l.on_the_way < due && s->step > 0;
     if (ok && !l.final) ok = err_set(&s->why, "%s: has no final evaluation", s->path);
@@ -156,7 +177,10 @@ static bool file_is_whole(search *s, const char *name, const json_t *file)
         s->unread = s->why;
         return false;
     }
+    /* Moments and counters of the optimiser: with the model alone nothing goes on. */
     if (strncmp(name, "train-", 6) == 0 && bytes == should) s->trains = true;
+    /* By its length: what a power cut leaves is short. That its content is what it was is checked
+     * by its hash where it is loaded. */
     return s->done || bytes >= should ||
            err_set(&s->why, "%s: has %lld bytes instead of %lld", path, (long long)bytes,
                    (long long)should);
@@ -168,6 +192,7 @@ static bool checkpoint_is_whole(search *s)
     const char *name;
     bool ok = read_object(s, "checkpoint/manifest.json", false, &manifest);
     json_t *files = json_object_get(manifest, "files");
+    /* No manifest, no checkpoint: it is renamed into place last. */
     s->saved = json_get_int(manifest, "step", -1);
     if (ok && manifest && !json_is_object(files)) {
         ok = err_set(&s->why, "%s: names no files", s->path);
@@ -193,7 +218,9 @@ static bool status_is_whole(search *s)
     return ok;
 }
 
-/* Of a run that is done. */
+/* Of a run that is done. What costs most to mend is looked for first: where training has to be done
+ * again it makes records and evaluations anew as well. A record alone, or the final evaluation, is
+ * made again from the checkpoint, if that holds what a process goes on from. */
 static run_damage find_in_results(search *s)
 {
     bool lost = false;
@@ -214,6 +241,7 @@ static run_damage find_in_results(search *s)
 static bool lines_reach_checkpoint(search *s)
 {
     lines metrics = {.last_step = -1}, evals = {.last_on_the_way = -1};
+    /* The last multiple of log_every that the checkpoint has behind it. */
     int64_t logged = s->log_every > 0 ? s->saved - s->saved % s->log_every : 0;
     int64_t due = s->eval_every > 0 ? (s->saved - 1) / s->eval_every : 0;
     if (s->saved <= 0) return true;
@@ -233,6 +261,7 @@ run_damage run_damage_find(char *why, const char *folder)
 {
     search s = {.folder = folder, .saved = -1};
     run_damage found = DAMAGE_NONE;
+    /* First, as it says how much has to be there. */
     if (!status_is_whole(&s)) {
         found = DAMAGE_RECORD;
     } else if (s.done) {

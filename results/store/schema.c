@@ -2,6 +2,15 @@
 
 #include <stddef.h>
 
+/* Tables in long form, one row per figure, rather than a column for each: layers bring figures of
+ * their own, and a new one must need no new schema. Each table's key begins with what its rows
+ * belong to (an experiment, a run, an evaluation), and WITHOUT ROWID the rows lie in that order:
+ * what is asked for together lies together, and a deletion that cascades from a run or an
+ * evaluation is a range, not a search of the table.
+ *
+ * STRICT, because SQLite otherwise keeps a text in a column of numbers, and the means that others
+ * take of this database would count it as 0. */
+
 /* A table whose rows lie in the order of their key; what its rows belong to. */
 #define TABLE(name, key, columns)                                                                  \
     "CREATE TABLE " name " (\n" columns "  PRIMARY KEY (" key ")\n) STRICT, WITHOUT ROWID;"
@@ -21,6 +30,8 @@ const char *const SCHEMA[] = {
     "  created_at TEXT NOT NULL\n"
     ") STRICT;",
 
+    /* No reference to plan in either direction: a folder may be there without an experiment, and a
+     * run is planned before it has a folder. */
     "CREATE TABLE run (\n"
     "  run TEXT PRIMARY KEY,\n"
     "  variant TEXT NOT NULL,\n"
@@ -43,10 +54,15 @@ const char *const SCHEMA[] = {
     "  alone_tokens_per_second REAL, alone_threads INTEGER, alone_at TEXT\n"
     ") STRICT;",
 
+    /* Versions are rows and not columns: which libraries a build has differs from one to the
+     * next. */
     TABLE("library", "run, name",
           OF_RUN "  name TEXT NOT NULL,\n"
                  "  version TEXT NOT NULL,\n"),
 
+    /* A run may stand in many experiments, and `position` is the order of the spec: tables and
+     * pictures keep it. `variant` and `seed` are said here, too, as most planned runs have no
+     * folder yet. */
     TABLE("plan", "experiment, position",
           "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
           "  position INTEGER NOT NULL,\n"
@@ -55,8 +71,11 @@ const char *const SCHEMA[] = {
           "  label TEXT NOT NULL,\n"
           "  seed INTEGER NOT NULL,\n"
           "  baseline INTEGER NOT NULL,\n"),
+    /* Which experiments plan a run: the key begins with the experiment. */
     "CREATE INDEX plan_run ON plan (run);",
 
+    /* By label, not by run: the seeds of a variant say the same. Values are the text of the
+     * spec. */
     TABLE("axis", "experiment, label, axis",
           "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
           "  label TEXT NOT NULL,\n"
@@ -64,6 +83,7 @@ const char *const SCHEMA[] = {
           "  axis TEXT NOT NULL,\n"
           "  value TEXT NOT NULL,\n"),
 
+    /* `claim` is JSON with names resolved, so that a verdict needs no spec; `hash` is of it. */
     TABLE("claim", "experiment, position",
           "  experiment TEXT NOT NULL REFERENCES experiment ON DELETE CASCADE,\n"
           "  position INTEGER NOT NULL,\n"
@@ -88,11 +108,14 @@ const char *const SCHEMA[] = {
           "  run TEXT NOT NULL,\n"
           "  tag TEXT NOT NULL,\n"),
 
+    /* What all figures of a step have in common, once, rather than in each of its rows in
+     * `metric`. */
     TABLE("step", "run, step",
           OF_RUN "  step INTEGER NOT NULL,\n"
                  "  tokens INTEGER,\n"
                  "  seconds REAL,\n"),
 
+    /* The step is last: a curve is one range of rows, and so is a figure over all layers. */
     TABLE("metric", "run, name, layer, step",
           OF_RUN "  step INTEGER NOT NULL,\n"
                  "  layer TEXT NOT NULL,\n"
@@ -116,6 +139,8 @@ const char *const SCHEMA[] = {
     "  protocol TEXT NOT NULL,\n"
     "  losses TEXT, sample TEXT\n"
     ") STRICT;",
+    /* For a run's last evaluation on a split, and for the cascade from a run: the key is the
+     * evaluation's. */
     "CREATE INDEX evaluation_run ON evaluation (run, split, step);",
 
     TABLE("evaluation_metric", "evaluation, layer, name",
@@ -123,6 +148,8 @@ const char *const SCHEMA[] = {
                         "  name TEXT NOT NULL,\n"
                         "  value REAL,\n"),
 
+    /* The sizes of each text beside its loss, so that a mean over some of them can be formed in
+     * their unit. */
     TABLE("document", "evaluation, document",
           OF_EVALUATION "  document INTEGER NOT NULL,\n"
                         "  name TEXT NOT NULL,\n"
@@ -131,6 +158,7 @@ const char *const SCHEMA[] = {
                         "  bytes INTEGER,\n"
                         "  words INTEGER,\n"),
 
+    /* `part` is last, so that slices over the whole text are sums of neighbouring rows. */
     TABLE("slice", "evaluation, kind, low, part",
           OF_EVALUATION
           "  kind TEXT NOT NULL CHECK (kind IN ('position', 'block', 'frequency', 'repetition')),\n"
@@ -146,6 +174,7 @@ const char *const SCHEMA[] = {
                         "  correct INTEGER NOT NULL,\n"
                         "  nats REAL,\n"),
 
+    /* What could be deleted to make room, or copied elsewhere and checked. */
     TABLE("artefact", "run, path",
           OF_RUN "  path TEXT NOT NULL,\n"
                  "  kind TEXT NOT NULL,\n"
@@ -158,6 +187,8 @@ const char *const SCHEMA[] = {
                  "  step INTEGER, at TEXT, split TEXT, tokens INTEGER,\n"
                  "  protocol TEXT NOT NULL,\n"),
 
+    /* Long form again: parts bring figures of their own. A figure of the whole model has depth
+     * -1. */
     TABLE("inspect_figure", "run, part, figure, depth, bin",
           OF_RUN "  part TEXT NOT NULL,\n"
                  "  layer TEXT NOT NULL,\n"
@@ -241,6 +272,8 @@ const char *const SCHEMA[] = {
     /* What the collector has read: the stamp of a folder's files. Not part of the interface. */
     "CREATE TABLE collected (path TEXT PRIMARY KEY, stamp TEXT NOT NULL) STRICT;",
 
+    /* bits per byte = nats / ln 2 / bytes, perplexity = exp(nats / count). Of 0 tokens they are
+     * NULL, and of what has no bytes (a lossy tokenizer), too. */
     "CREATE VIEW score AS SELECT *,\n"
     "  nats / ln(2) / nullif(bytes, 0) AS bits_per_byte,\n"
     "  exp(nats / nullif(tokens, 0)) AS perplexity,\n"
@@ -251,6 +284,9 @@ const char *const SCHEMA[] = {
     "  sum(nats) / ln(2) / sum(tokens) AS bits_per_token\n"
     "  FROM slice GROUP BY evaluation, kind, low;",
 
+    /* Every planned run has a row, those without results too: a failure that is not in the table
+     * is a failure that nobody sees. Of several evaluations that say final the one of the last
+     * step counts; the id settles ties, so that the row is the same each time. */
     "CREATE VIEW result AS SELECT p.experiment, p.position, p.label, p.seed, p.baseline, p.run,\n"
     "  coalesce(r.status, 'planned') AS status, r.kind, r.reason, r.step, r.steps, r.tokens,\n"
     "  s.split, s.bits_per_byte, s.perplexity, s.word_perplexity, s.unknown_tokens, r.params, "
@@ -263,6 +299,7 @@ const char *const SCHEMA[] = {
     "CREATE VIEW run_axes AS SELECT p.experiment, p.run, p.label, p.seed, a.position, a.axis,\n"
     "  a.value FROM plan p JOIN axis a USING (experiment, label);",
 
+    /* count(bits_per_byte), not count(*): n is how many figures the mean is of. */
     "CREATE VIEW seed_mean AS SELECT experiment, label, count(bits_per_byte) AS n,\n"
     "  avg(bits_per_byte) AS bits_per_byte, avg(perplexity) AS perplexity,\n"
     "  avg(word_perplexity) AS word_perplexity\n"

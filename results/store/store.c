@@ -13,6 +13,15 @@
 #include "core/base/host.h"
 #include "results/store/schema.h"
 
+/* One writer at a time, by a lock beside the database rather than SQLite's own: it is held from
+ * before the run folders are looked at until the commit, so that two collectors cannot both read
+ * the same changes. Readers take no part in it. They see the last commit, and wait for SQLite's
+ * lock only while a commit is written.
+ *
+ * A rebuild never touches the database that is there: it fills a file beside it, which is renamed
+ * over the old one when it is whole. A reader that has the old one open reads on in it. */
+
+/* Longer than any commit takes. */
 enum { READER_WAIT_MS = 10000 };
 
 struct store {
@@ -35,6 +44,7 @@ const char *store_path(const store *s)
 
 bool store_err(store *s, const char *what, err *e)
 {
+    /* Read before anything else is asked of SQLite, which would overwrite it. */
     int code = sqlite3_errcode(s->db);
     bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
     return err_set(e, "%s: %s: %s%s", s->opened[0] ? s->opened : s->path, what,
@@ -55,6 +65,7 @@ sqlite3_stmt *store_prepare(store *s, const char *sql, err *e)
     return NULL;
 }
 
+/* The only memory of its own that a store has; SQLite owns the rest. */
 static store *store_new(const char *out, err *e)
 {
     store *s = calloc(1, sizeof *s);
@@ -71,6 +82,8 @@ static store *store_new(const char *out, err *e)
 void store_close(store *s)
 {
     if (!s) return;
+    /* Rolls back what was not committed. Only then the lock goes, or another writer would meet a
+     * journal that is being rolled back. */
     sqlite3_close(s->db);
     if (s->lock >= 0) close(s->lock);
     free(s);
@@ -93,6 +106,7 @@ static bool open_file(store *s, int flags, err *e)
         return s->db ? store_err(s, "cannot be opened", e)
                      : err_set(e, "%s: no memory to open it", s->opened);
     }
+    /* Set on every connection: without it a reader that meets a commit fails at once. */
     sqlite3_busy_timeout(s->db, READER_WAIT_MS);
     return true;
 }
@@ -106,7 +120,8 @@ static bool make_file(const store *s, err *e)
     return file >= 0;
 }
 
-/* user_version; -1 and e if the file cannot be read as a database. */
+/* user_version; -1 and e if the file cannot be read as a database. The first thing that is read of
+ * a file, so it is here that one which is no database shows. */
 static int version_of(store *s, err *e)
 {
     sqlite3_stmt *q = store_prepare(s, "PRAGMA user_version", e);
@@ -120,6 +135,8 @@ static int version_of(store *s, err *e)
     return version;
 }
 
+/* 0 is an empty file, which some process is about to fill or died over: a reader finds nothing in
+ * it. */
 static bool check_version(store *s, int version, err *e)
 {
     if (version == STORE_VERSION) return true;
@@ -165,6 +182,8 @@ static bool take_lock(store *s, double seconds, bool *busy, err *e)
     s->lock = file_open_own(path, O_RDWR, e);
     if (s->lock < 0) return false;
     double until = host_monotonic_s() + seconds;
+    /* flock cannot wait with a limit; alarms would be felt by all of the process. It ends with the
+     * process, however that ends: a lock that is left behind does not exist. */
     while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) return file_failed(e, path, "cannot be locked");
@@ -177,7 +196,8 @@ static bool take_lock(store *s, double seconds, bool *busy, err *e)
     return true;
 }
 
-/* A fresh database beside the old one. */
+/* A fresh database beside the old one. A rebuild that was killed may have left one, with a journal
+ * that SQLite would roll back into ours. */
 static bool start_rebuild(store *s, err *e)
 {
     int n = snprintf(s->opened, sizeof s->opened, "%s.new", s->path);
@@ -187,7 +207,9 @@ static bool start_rebuild(store *s, err *e)
     return file_remove(s->opened, e) && file_remove(journal, e);
 }
 
-/* An older program's: nothing is in it that the run folders do not say. */
+/* An older program's: nothing is in it that the run folders do not say. It opens a connection of
+ * its own and closes it again: what is wrong with the file is for open_writing to say, which opens
+ * it to stay. */
 static bool is_older(store *s)
 {
     sqlite3_stmt *q;
@@ -204,14 +226,20 @@ static bool is_older(store *s)
     return version > 0 && version < STORE_VERSION;
 }
 
-/* An empty file gets its tables. */
+/* An empty file gets its tables. The transaction that is begun here is ended by store_close_writer
+ * or store_keep, and by nothing else: a collection is seen whole or not at all. */
 static bool begin_writing(store *s, err *e)
 {
+    /* Off by default in SQLite, and silently ignored inside a transaction: without it nothing
+     * cascades, and rows of a replaced evaluation would stay. */
     if (!store_exec(s, "PRAGMA foreign_keys = ON", e)) return false;
+    /* IMMEDIATE takes the write lock at the beginning, not at the first change, where waiting is no
+     * longer possible without giving up what was read. */
     int version = version_of(s, e);
     if (version != 0) return check_version(s, version, e) && store_exec(s, "BEGIN IMMEDIATE", e);
     char stamp[64];
     snprintf(stamp, sizeof stamp, "PRAGMA user_version = %d", STORE_VERSION);
+    /* Tables and version are one transaction: who finds a version finds all tables. */
     bool ok = store_exec(s, "BEGIN IMMEDIATE", e);
     for (int i = 0; ok && SCHEMA[i]; i++) {
         ok = store_exec(s, SCHEMA[i], e);
@@ -234,12 +262,14 @@ store *store_open_writer(const char *out, bool rebuild, double seconds, bool *bu
     store *s = store_new(out, e);
     if (!s) return NULL;
     if (!take_lock(s, seconds, busy, e)) return close_failed(s);
+    /* Under the lock: a newer program may just have made it again. */
     s->rebuild = rebuild || is_older(s);
     if ((s->rebuild && !start_rebuild(s, e)) || !open_writing(s, e)) return close_failed(s);
     return s;
 }
 
-/* What is in the database, into the private one that s has open. */
+/* What is in the database, into the private one that s has open. One that is older, newer or
+ * damaged is not copied: everything is then read from the folders. */
 static bool copy_into(store *s, const char *out)
 {
     store_auto *from = store_open_reader(out, NULL);
@@ -257,6 +287,7 @@ static bool open_nameless(store *s, err *e)
     return open_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
 }
 
+/* Its schema is always this program's, whatever the file's was. */
 store *store_open_private(const char *out, err *e)
 {
     store *s = store_new(out, e);
@@ -270,7 +301,8 @@ bool store_keep(store *s, err *e)
     return store_exec(s, "COMMIT", e);
 }
 
-/* The old database's journal must not be rolled back into the new one. */
+/* The old database's journal must not be rolled back into the new one. Closed before it is renamed:
+ * SQLite must not have a file open that changes its name. */
 static bool finish_rebuild(store *s, err *e)
 {
     char journal[FILE_PATH_BYTES + 16];
@@ -283,6 +315,7 @@ static bool finish_rebuild(store *s, err *e)
 
 bool store_close_writer(store *s, err *e)
 {
+    /* The new database takes its place while the lock is still held. */
     bool ok = store_exec(s, "COMMIT", e) && (!s->rebuild || finish_rebuild(s, e));
     store_close(s);
     return ok;
