@@ -2,6 +2,14 @@
 
 #include <string.h>
 
+/* Such characters come with text that was copied from a page or a chat: a no-break space between a
+ * key and its value looks right and is a part of the word. They are not turned into spaces
+ * silently, since a text may hold them on purpose: whoever fails to understand a word looks for
+ * them and names what it found.
+ *
+ * Bytes are compared, three at most: all of them are outside of ASCII, so plain text is passed over
+ * at a test per byte. */
+
 static const struct {
     const char *bytes, *name;
 } INVISIBLE[] = {
@@ -42,6 +50,7 @@ const char *invisible_find(const char *text, size_t bytes, size_t *at)
     for (size_t i = 0; i < bytes; i++) {
         if (!((unsigned char)text[i] & 0x80)) continue;
         for (size_t k = 0; k < sizeof INVISIBLE / sizeof *INVISIBLE; k++) {
+            /* A character that the text's end cuts off is none: nothing is read beyond `bytes`. */
             size_t n = strlen(INVISIBLE[k].bytes);
             if (n > bytes - i || memcmp(text + i, INVISIBLE[k].bytes, n) != 0) continue;
             *at = i;

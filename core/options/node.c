@@ -8,10 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A spec is read once and then changed: extended by another, overridden from the command line,
+ * multiplied into hundreds of variants, compared with what a checkpoint holds. All of that is work
+ * on this tree, so the tree knows nothing of options or types; a value stays the characters that
+ * were written, and its place stays with it through every copy. That is why a message about variant
+ * 117 of a sweep still points at a line and column of a file.
+ *
+ * Maps are arrays of keys beside items, in the order of the file. A key is found by looking through
+ * them: a part has a dozen options, and for a dozen a hash costs more than it saves; the order is
+ * what is printed.
+ *
+ * A node may stand in several trees as long as nobody changes it; putting it into one gives it that
+ * one's path. Whoever changes a value, or wants its own path in a message, works on a copy
+ * (node_copy). */
+
+/* Segments of a path that is read are bounded by the same number: a longer key is no path at
+ * all. */
 enum { PATH_BYTES = 256 }; /* longer paths are cut: they are for messages */
 
 /* ---- making trees ---- */
 
+/* "" and not NULL: messages print a path without asking. */
 static node *node_new(arena *a, node_kind kind)
 {
     node *n = arena_push_zero(a, 1, sizeof *n);
@@ -28,6 +45,7 @@ node *node_scalar(arena *a, const char *text, bool plain)
     return n;
 }
 
+/* 24: a sign, 19 digits and the end. */
 node *node_int(arena *a, int64_t value)
 {
     char text[24];
@@ -53,6 +71,7 @@ static void grow(arena *a, node *n)
     if (n->count) memcpy(items, n->items, (size_t)n->count * sizeof *items);
     n->items = items;
     if (n->kind == NODE_MAP) {
+        /* Two arrays that lists do without. */
         const char **keys = ARENA_NEW(a, const char *, capacity);
         node **key_nodes = ARENA_NEW(a, node *, capacity);
         if (n->count) {
@@ -65,6 +84,8 @@ static void grow(arena *a, node *n)
     n->capacity = capacity;
 }
 
+/* CHECKs here and below: a file that has a list where a map belongs is refused by who reads it,
+ * with its place; whoever gets here made the node. */
 void node_append(arena *a, node *list, node *value)
 {
     CHECK(list->kind == NODE_LIST, "kind %d", list->kind);
@@ -72,6 +93,7 @@ void node_append(arena *a, node *list, node *value)
     list->items[list->count++] = value;
 }
 
+/* -1: none. */
 static int find_key(const node *map, const char *key)
 {
     for (int i = 0; i < map->count; i++) {
@@ -80,6 +102,7 @@ static int find_key(const node *map, const char *key)
     return -1;
 }
 
+/* Two of the same key are possible for a moment: the parser looks for them when a map is whole. */
 void node_add(arena *a, node *map, node *key, node *value)
 {
     CHECK(map->kind == NODE_MAP, "kind %d", map->kind);
@@ -99,6 +122,8 @@ void node_set(arena *a, node *map, const char *key, node *value)
         map->keys[i] = arena_strdup(a, key);
     }
     map->items[i] = value;
+    /* Made by code, the key was written nowhere: messages about it point at its value. Copies tell
+     * by this equality that there is no key node to copy. */
     map->key_nodes[i] = value;
 }
 
@@ -106,6 +131,7 @@ void node_remove(node *map, const char *key)
 {
     int i = map->kind == NODE_MAP ? find_key(map, key) : -1;
     if (i < 0) return;
+    /* The others keep their order. The array keeps its room. */
     for (map->count--; i < map->count; i++) {
         map->keys[i] = map->keys[i + 1];
         map->key_nodes[i] = map->key_nodes[i + 1];
@@ -115,6 +141,10 @@ void node_remove(node *map, const char *key)
 
 /* ---- copies: one piece of memory per tree, for sweeps keep thousands of them ---- */
 
+/* One walk counts, a second one with `at` set does the same and writes. Both take every piece in
+ * the same order, which is what makes the sum of the first the room of the second: whatever changes
+ * the walk has to change for both, and so it is one function. A push of the arena for every node
+ * and text would round each up to 64 bytes, many times the length of most texts. */
 typedef struct copier {
     char *at;         /* the next free byte; NULL: only counting */
     size_t bytes;     /* taken so far */
@@ -122,6 +152,7 @@ typedef struct copier {
     const char *file_copy;
 } copier;
 
+/* Offsets are aligned, not addresses; the piece begins at a multiple of 64, so both are. */
 static void *take(copier *c, size_t bytes, size_t align)
 {
     c->bytes = (c->bytes + align - 1) / align * align;
@@ -130,6 +161,7 @@ static void *take(copier *c, size_t bytes, size_t align)
     return p;
 }
 
+/* Empty texts are one constant: most nodes without a path or a text have it. */
 static const char *take_text(copier *c, const char *text)
 {
     if (!text || !*text) return text ? "" : NULL;
@@ -153,7 +185,9 @@ static void take_children(copier *c, node *m, const node *n)
         node *item = take_tree(c, n->items[i]);
         const char *key = map ? take_text(c, n->keys[i]) : NULL;
         node *key_node = item;
+        /* A key is a scalar: the walk ends there. */
         if (map && n->key_nodes[i] != n->items[i]) key_node = take_tree(c, n->key_nodes[i]);
+        /* While counting there is nothing to write to. */
         if (!c->at) continue;
         copy.items[i] = item;
         if (map) {
@@ -165,11 +199,14 @@ static void take_children(copier *c, node *m, const node *n)
     m->items = copy.items;
     m->keys = copy.keys;
     m->key_nodes = copy.key_nodes;
+    /* Full at once: who appends to a copy gets arrays of its own by grow. */
     m->count = m->capacity = n->count;
 }
 
 static node *take_tree(copier *c, const node *n)
 {
+    /* By pointer: nodes of one file have the same text. The first node may have none (NULL), which
+     * is what a fresh copier holds for it. */
     if (n->file != c->file) {
         c->file = n->file;
         c->file_copy = take_text(c, n->file);
@@ -189,6 +226,7 @@ static node *take_tree(copier *c, const node *n)
     return m;
 }
 
+/* Align 1 in the push is the size of a byte; what it returns begins at a line. */
 node *node_copy(arena *a, const node *n)
 {
     copier count = {0}, copy = {0};
@@ -205,7 +243,8 @@ typedef struct segment {
     char key[PATH_BYTES];
 } segment;
 
-/* Reads `"a.b"` up to the closing quote; \" and \\ stand for themselves. */
+/* Reads `"a.b"` up to the closing quote; \" and \\ stand for themselves.
+ * Too long a key, or no closing quote: NULL, as for any path that is none. */
 static const char *read_quoted(const char *p, segment *s)
 {
     size_t used = 0;
@@ -218,6 +257,7 @@ static const char *read_quoted(const char *p, segment *s)
     return *p == '"' ? p + 1 : NULL;
 }
 
+/* strtol alone would take blanks and signs: "[ 1]" and "[-1]" are none. */
 static const char *read_index(const char *p, segment *s)
 {
     char *end;
@@ -230,7 +270,9 @@ static const char *read_index(const char *p, segment *s)
     return end + 1;
 }
 
-/* Takes one segment off a path; NULL if it is malformed. `first`: no dot is expected. */
+/* Takes one segment off a path; NULL if it is malformed. `first`: no dot is expected.
+ * A dot stands before every key but the first, none before an index: "a.b[2].c". What is left over
+ * at an odd place (a second dot, a lone bracket) gives an empty key and so no segment. */
 static const char *read_segment(const char *p, bool first, segment *s)
 {
     s->is_index = false;
@@ -244,6 +286,7 @@ static const char *read_segment(const char *p, bool first, segment *s)
     return p + n;
 }
 
+/* NULL for a key of a list and an index of a map as well: what is not there cannot be found. */
 static node *child_at(const node *n, const segment *s)
 {
     if (!s->is_index) return node_get(n, s->key);
@@ -261,6 +304,8 @@ node *node_at(const node *root, const char *path)
 {
     const node *n = root;
     segment s;
+    /* "" is the root itself. A child that is not there ends the walk, whatever follows in the
+     * path. */
     for (const char *p = path; *p && n; n = child_at(n, &s)) {
         p = read_segment(p, p == path, &s);
         if (!p) return NULL;
@@ -268,7 +313,9 @@ node *node_at(const node *root, const char *path)
     return (node *)(uintptr_t)n;
 }
 
-/* parent.key, parent."odd.key", parent[3]; cut at PATH_BYTES. */
+/* parent.key, parent."odd.key", parent[3]; cut at PATH_BYTES.
+ * Quoted where read_segment would otherwise end the key too early, so that a path from a message
+ * can be typed as it is behind --set. 3: an escape, the character, the closing quote. */
 static const char *join_key(arena *a, const char *parent, const char *key)
 {
     char text[PATH_BYTES];
@@ -292,6 +339,8 @@ static const char *join_index(arena *a, const char *parent, int index)
     return arena_strdup(a, text);
 }
 
+/* Paths are texts and not computed from parents, since a node has no parent: they are made anew for
+ * what is moved, the subtree only. */
 void node_repath(arena *a, node *root, const char *path)
 {
     root->path = *path ? arena_strdup(a, path) : "";
@@ -303,7 +352,8 @@ void node_repath(arena *a, node *root, const char *path)
     }
 }
 
-/* An empty container for what the rest of the path goes into, placed where `value` stands. */
+/* An empty container for what the rest of the path goes into, placed where `value` stands.
+ * So a message about a map that nobody wrote points at who made it necessary. */
 static node *container_for(arena *a, const char *rest, const node *value)
 {
     node *n = *rest == '[' ? node_list(a) : node_map(a);
@@ -316,6 +366,7 @@ static node *container_for(arena *a, const char *rest, const node *value)
 /* Makes `value` the child of n that the segment names. */
 static bool put_child(arena *a, node *n, const segment *s, node *value, err *e)
 {
+    /* Errors stand at `value`, whose place is the command line or the axis that asked for it. */
     if (!s->is_index) {
         if (n->kind != NODE_MAP) return node_err(e, value, "%s is not a map of keys", n->path);
         node_set(a, n, s->key, value);
@@ -327,6 +378,7 @@ static bool put_child(arena *a, node *n, const segment *s, node *value, err *e)
         return node_err(e, value, "%s has %d entries; index %d is out of range (they count from 0)",
                         n->path, n->count, s->index);
     }
+    /* One past the end appends; then, as otherwise, the entry is the value. */
     if (s->index == n->count) node_append(a, n, value);
     n->items[s->index] = value;
     node_repath(a, value, join_index(a, n->path, s->index));
@@ -338,8 +390,10 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e)
     node *n = root;
     segment s;
     const char *p = read_segment(path, true, &s);
+    /* s names a child on the way, p is what follows it; in the end s names the value itself. */
     while (p && *p) {
         node *child = child_at(n, &s);
+        /* `model:` with nothing behind it is null, and may become a map. */
         if (!child || node_is_null(child)) {
             child = container_for(a, p, value);
             if (!put_child(a, n, &s, child, e)) return false;
@@ -356,6 +410,8 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e)
 
 /* ---- scalars of the core schema ---- */
 
+/* The core schema has three spellings of a word: true, True, TRUE, and no tRUE. YAML 1.1's yes, no,
+ * on, off are texts in it, so a key `no:` and a language `no` stay what they are. */
 static bool one_of(const char *text, const char *a, const char *b, const char *c)
 {
     return strcmp(text, a) == 0 || strcmp(text, b) == 0 || strcmp(text, c) == 0;
@@ -382,7 +438,9 @@ static const char *skip_digits(const char *p)
     return p;
 }
 
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
+/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
+ * By hand and not by strtod, which also takes "inf", "nan", hexadecimal fractions and leading
+ * blanks. */
 static bool is_decimal(const char *p)
 {
     if (*p == '-' || *p == '+') p++;
@@ -405,7 +463,8 @@ static bool is_decimal(const char *p)
     return *p == 0;
 }
 
-/* 0o17 and 0x1F. */
+/* 0o17 and 0x1F.
+ * 15 digits are 60 bits at most: no overflow of the integer. A double rounds beyond 53. */
 static bool read_prefixed(const char *text, double *value)
 {
     if (text[0] != '0' || (text[1] != 'o' && text[1] != 'x')) return false;
@@ -416,6 +475,8 @@ static bool read_prefixed(const char *text, double *value)
     return true;
 }
 
+/* The point in front tells them from names: `inf` and `nan` are texts. For YAML they are numbers;
+ * options take only finite ones (option_text.c). */
 static bool read_special(const char *text, double *value)
 {
     if (one_of(text, ".nan", ".NaN", ".NAN")) {
@@ -437,6 +498,9 @@ bool node_to_number(const node *n, double *value)
     return read_prefixed(n->text, value) || read_special(n->text, value);
 }
 
+/* By what they mean, not by how they are spelt: 1e-3 and 0.001 are one learning rate, and whoever
+ * spells it otherwise has the same run. A quoted "8" and a plain 8 differ, as one is a text. A NaN
+ * is equal to itself here, or a tree would differ from its copy. */
 static bool equal_scalars(const node *x, const node *y)
 {
     bool bx, by;
@@ -452,6 +516,7 @@ static bool equal_scalars(const node *x, const node *y)
     return vx == vy || (isnan(vx) && isnan(vy));
 }
 
+/* Maps have as many keys, none twice, so it is enough that y has each of x's. */
 bool node_equal(const node *x, const node *y)
 {
     if (!x || !y) return x == y;
@@ -466,6 +531,7 @@ bool node_equal(const node *x, const node *y)
 
 /* ---- errors ---- */
 
+/* The message is made before e is written: its arguments may be texts that lie in e. */
 bool node_err(err *e, const node *n, const char *format, ...)
 {
     char what[ERR_TEXT_BYTES], place[ERR_TEXT_BYTES] = "";

@@ -1,5 +1,14 @@
 /* YAML into nodes, over libyaml's events. libyaml alone accepts duplicate keys, cyclic aliases and
- * any depth, and takes `<<` for an ordinary key: those are ours. */
+ * any depth, and takes `<<` for an ordinary key: those are ours.
+ *
+ * libyaml reads characters and hands out events: a scalar, the beginning and the end of a list or a
+ * map, an alias. One function per kind takes events until its value is whole, so the tree's depth
+ * is the depth of calls, and MAX_DEPTH bounds both. The event that is current belongs to the loader
+ * and dies with the next one; what outlives it is copied into the arena.
+ *
+ * A spec may come from anywhere, and so its size in memory is bounded by more than its bytes: ten
+ * lines of aliases, each naming the one before ten times, would be ten thousand million values.
+ * Every value counts, those that an alias copies as well, before they are copied. */
 #include "core/base/file.h"
 #include "core/options/invisible.h"
 #include "core/options/node.h"
@@ -17,6 +26,8 @@ enum {
     MAX_FILE_BYTES = 64 << 20
 };
 
+/* Filled when the value is whole; it is borrowed from the tree, and each alias gets a copy of its
+ * own. */
 typedef struct anchor {
     const char *name;
     node *value; /* NULL while it is still being read: an alias to it would be a cycle */
@@ -34,6 +45,7 @@ typedef struct loader {
     anchor *anchor;
 } loader;
 
+/* libyaml counts lines and columns from 0. */
 static bool fail_at(loader *l, yaml_mark_t mark, const char *what)
 {
     return err_set(l->e, "%s:%zu:%zu: %s", l->file, mark.line + 1, mark.column + 1, what);
@@ -44,6 +56,7 @@ static bool fail_at(loader *l, yaml_mark_t mark, const char *what)
 static void mention_invisible(const loader *l, size_t at, char *what, size_t room)
 {
     size_t begin = MIN(at, l->bytes), found;
+    /* Two ends of lines back: the character may stand at the end of the line before. */
     for (int lines = 0; begin > 0; begin--) {
         if (l->text[begin - 1] == '\n' && ++lines == 2) break;
     }
@@ -53,6 +66,8 @@ static void mention_invisible(const loader *l, size_t at, char *what, size_t roo
         snprintf(what + used, room - used, "; before it stands %s: write a plain space", name);
 }
 
+/* libyaml's own words, with the place where it noticed; `context` is what it was reading and where
+ * that began, which for a missing quote or bracket is the line to look at. */
 static bool fail_parser(loader *l)
 {
     const yaml_parser_t *p = &l->parser;
@@ -76,12 +91,14 @@ static bool fail_parser(loader *l)
     return fail_at(l, p->problem_mark, what);
 }
 
+/* Deleting a zeroed event is fine: the first call has none. */
 static bool next_event(loader *l)
 {
     yaml_event_delete(&l->event);
     return yaml_parser_parse(&l->parser, &l->event) ? true : fail_parser(l);
 }
 
+/* Before the next event is taken: the place of a list or a map is where it begins. */
 static node *place_node(loader *l, node *n)
 {
     n->file = l->file;
@@ -90,6 +107,7 @@ static node *place_node(loader *l, node *n)
     return n;
 }
 
+/* Keys count, too: a map of a million keys is as large as a list of as many values. */
 static bool count_node(loader *l)
 {
     if (++l->nodes <= MAX_NODES) return true;
@@ -117,7 +135,8 @@ static anchor *find_anchor(loader *l, const char *name)
     return NULL;
 }
 
-/* Index of the anchor that this event opens, -1 if none, -2 on failure. */
+/* Index of the anchor that this event opens, -1 if none, -2 on failure.
+ * Before the value is read, so that an alias inside of it is known for a cycle. */
 static int open_anchor(loader *l, const yaml_char_t *name)
 {
     if (!name) return -1;
@@ -129,6 +148,8 @@ static int open_anchor(loader *l, const yaml_char_t *name)
     return l->anchors++;
 }
 
+/* An alias may stand deep and name something deep: the sum is what functions that walk the tree
+ * meet. */
 static int tree_depth(const node *n)
 {
     int depth = 0;
@@ -175,6 +196,7 @@ static bool has_tag(const yaml_event_t *event)
     }
 }
 
+/* A scalar "a\0b" has its length in the event, and would end at the NUL everywhere else. */
 static node *read_scalar(loader *l)
 {
     const char *value = (const char *)l->event.data.scalar.value;
@@ -186,6 +208,7 @@ static node *read_scalar(loader *l)
     return place_node(l, node_scalar(l->a, value, plain));
 }
 
+/* NULL where next_event failed: it has written the message. */
 static node *read_list(loader *l, int depth)
 {
     node *list = place_node(l, node_list(l->a));
@@ -206,7 +229,10 @@ static int by_key(const void *x, const void *y)
     return a->line != b->line ? a->line - b->line : a->column - b->column;
 }
 
-/* Sorting keeps huge maps quick. */
+/* Sorting keeps huge maps quick.
+ * A key that is given twice is a mistake whose second half would silently win. Of equal keys the
+ * sorted order has the earlier line first, so the message names the later one and where the first
+ * stands. The list is scratch: the arena goes back to where it was. */
 static bool check_duplicates(loader *l, const node *map)
 {
     if (map->count < 2) return true;
@@ -224,7 +250,10 @@ static bool check_duplicates(loader *l, const node *map)
     return good;
 }
 
-/* `<<: *base` or `<<: [*a, *b]`: keys that the map lacks; earlier sources win. */
+/* `<<: *base` or `<<: [*a, *b]`: keys that the map lacks; earlier sources win.
+ * The source is a copy that an alias made, or a map written in place, and nobody else's: its nodes
+ * move over as they are, keys with their places, so an error in a merged value points at where it
+ * was written. */
 static bool merge_into(loader *l, node *map, const node *source)
 {
     if (source->kind == NODE_LIST) {
@@ -246,6 +275,8 @@ static bool merge_into(loader *l, node *map, const node *source)
     return true;
 }
 
+/* YAML allows any value as a key; a spec's keys are names of options, and a path must be able to
+ * spell them. */
 static node *read_key(loader *l)
 {
     if (l->event.type != YAML_SCALAR_EVENT || l->event.data.scalar.anchor || has_tag(&l->event)) {
@@ -267,6 +298,8 @@ static node *read_map(loader *l, int depth)
         if (!key || !next_event(l)) return NULL;
         node *value = read_node(l, depth + 1);
         if (!value) return NULL;
+        /* In quotes it is an ordinary key. A merge is kept until the map is whole: its own keys
+         * win. */
         if (!key->plain || strcmp(key->text, "<<") != 0) {
             node_add(l->a, map, key, value);
             continue;
@@ -312,10 +345,13 @@ static node *read_node(loader *l, int depth)
     return n;
 }
 
+/* Events of a file: stream start, document start, the value's, document end, stream end. Of an
+ * empty one: stream start, stream end. */
 static node *read_document(loader *l)
 {
     if (!next_event(l) || !next_event(l)) return NULL; /* stream start, document start */
     if (l->event.type == YAML_STREAM_END_EVENT) {      /* nothing but comments: null */
+        /* A plain nothing: null, which options_read takes for all defaults. */
         return place_node(l, node_scalar(l->a, "", true));
     }
     if (!next_event(l)) return NULL;
@@ -328,6 +364,8 @@ static node *read_document(loader *l)
     return root;
 }
 
+/* The text may go when this returns: whatever is kept of it was copied. Paths are written at the
+ * end, once per node, when merges have moved what they move. */
 node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err *e)
 {
     loader l = {.a = a, .text = text, .bytes = bytes, .e = e};

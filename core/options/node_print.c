@@ -1,4 +1,9 @@
-/* Nodes as text: canonical YAML and compact JSON. Both read back through node_parse. */
+/* Nodes as text: canonical YAML and compact JSON. Both read back through node_parse.
+ *
+ * Two forms for two readers. YAML is for people and for the spec that a run keeps: it must read
+ * back as an equal tree, so quotes stand wherever there is a doubt. JSON with sorted keys is what
+ * identities are hashed from: there one value has one spelling, and a change of any byte here gives
+ * every variant another identity, so that finished sweeps would be trained again. */
 #include "core/base/text.h"
 #include "core/options/node.h"
 
@@ -15,6 +20,8 @@ typedef struct sink {
     size_t used, capacity;
 } sink;
 
+/* Doubling, with a NUL always behind: what was outgrown stays in the arena, in all no more than the
+ * text once again. */
 static void put(sink *s, const char *text, size_t n)
 {
     if (s->used + n + 1 > s->capacity) {
@@ -42,7 +49,9 @@ static void put_spaces(sink *s, int n)
 
 /* ---- quoted strings ---- */
 
-/* Decodes one UTF-8 character of `length` bytes; an invalid byte counts as Latin-1. */
+/* Decodes one UTF-8 character of `length` bytes; an invalid byte counts as Latin-1.
+ * Strict: forms longer than need be (`least`), halves of pairs of UTF-16 and what is above U+10FFFF
+ * are invalid, or two spellings of one character would be printed as one. */
 static uint32_t decode(const char *text, size_t *length)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -61,7 +70,8 @@ static uint32_t decode(const char *text, size_t *length)
 }
 
 /* Characters that may stand in YAML and JSON as they are. U+2028 and U+2029 are line breaks there.
- */
+ * C1 controls (below U+A0) and marks that editors hide (U+FEFF) are escaped, so that who looks at
+ * the file sees that they are there. */
 static bool printable(uint32_t c, size_t length)
 {
     if (c < 0x80) return c >= 0x20 && c != 0x7F && c != '"' && c != '\\';
@@ -69,6 +79,9 @@ static bool printable(uint32_t c, size_t length)
     return c >= 0xA0 && c != 0x2028 && c != 0x2029 && c != 0xFEFF && c != 0xFFFE && c != 0xFFFF;
 }
 
+/* The double-quoted style that YAML and JSON share: what is escaped here means the same to both, so
+ * one function serves two formats. Bytes that are no UTF-8 are written as the characters of Latin-1
+ * with the same numbers: the output is valid, though the bytes are lost. */
 static void put_quoted(sink *s, const char *text)
 {
     put_text(s, "\"");
@@ -83,6 +96,7 @@ static void put_quoted(sink *s, const char *text)
         } else if (c == '\n' || c == '\t' || c == '\r') {
             put(s, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r", 2);
         } else {
+            /* All that gets here fits four digits: characters above U+FFFF are printable. */
             snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
             put_text(s, escape);
         }
@@ -97,7 +111,11 @@ static bool plain_character(char c)
     return isalnum((unsigned char)c) || (c && strchr("_./+-", c));
 }
 
-/* A narrow class of texts that stay themselves without quotes, wherever they stand. */
+/* A narrow class of texts that stay themselves without quotes, wherever they stand.
+ * Letters, digits, `_./+-` and single blanks inside. YAML's own rule for what may be plain takes
+ * pages and depends on where a scalar stands; this class is inside of it everywhere: no ": ", no "
+ * #", no indicator at the front, no "- " that would begin a list. A sign or a point may come first
+ * if a letter or digit follows (-1, .5, -.inf). */
 static bool safe_plain(const char *text)
 {
     if (!isalnum((unsigned char)text[0]) && text[0] != '_') {
@@ -112,6 +130,8 @@ static bool safe_plain(const char *text)
     return true;
 }
 
+/* All spellings of null become one. Numbers and booleans keep theirs: a resolved spec shows 1e-3 as
+ * it was written. */
 static void put_scalar(sink *s, const node *n)
 {
     bool flag;
@@ -120,6 +140,7 @@ static void put_scalar(sink *s, const node *n)
         put_text(s, "null");
         return;
     }
+    /* A text that would be something else without its quotes ("true", "1e3", "~") keeps them. */
     node as_plain = *n;
     as_plain.plain = true;
     bool typed = node_is_null(&as_plain) || node_to_bool(&as_plain, &flag) ||
@@ -131,7 +152,9 @@ static void put_scalar(sink *s, const node *n)
     }
 }
 
-/* Writes n where the line stands at column `indent`; ends with a newline. */
+/* Writes n where the line stands at column `indent`; ends with a newline.
+ * An entry of a list stands behind its dash, a nested map or list of a map on lines of its own, two
+ * columns further in. Empty ones have only the flow form. */
 static void put_yaml(sink *s, const node *n, int indent)
 {
     if (n->kind == NODE_SCALAR || n->count == 0) {
@@ -157,6 +180,8 @@ static void put_yaml(sink *s, const node *n, int indent)
             put_quoted(s, n->keys[i]);
         }
         put_text(s, ":");
+        /* The first line of a nested value gets its indentation here, the others from put_yaml
+         * itself. */
         bool nested = item->kind != NODE_SCALAR && item->count > 0;
         put_text(s, nested ? "\n" : " ");
         if (nested) put_spaces(s, indent + 2);
@@ -173,7 +198,9 @@ char *node_yaml(arena *a, const node *n)
 
 /* ---- JSON ---- */
 
-/* The shortest digits that read back as the same number. */
+/* The shortest digits that read back as the same number.
+ * Whole numbers without exponent or point up to 2^53, where doubles are still exact: 1e6 and
+ * 1000000 are the same value and become the same text. JSON has no infinities. */
 static void put_number(sink *s, double value)
 {
     char text[TEXT_NUMBER_BYTES];
@@ -189,11 +216,14 @@ static void put_number(sink *s, double value)
     put_text(s, text_number(text, value, 1));
 }
 
+/* No leading zero, which JSON forbids, and no sign. */
 static bool whole_digits(const char *text)
 {
     return strspn(text, "0123456789") == strlen(text) && text[0] != '0';
 }
 
+/* The order matters: a plain `null` is neither a text nor a number, a plain `true` no text. What is
+ * quoted passes the first three tests and is written as a text. */
 static void put_json_scalar(sink *s, const node *n)
 {
     bool flag;
@@ -218,6 +248,8 @@ static int by_name(const void *x, const void *y)
 
 static void put_json(sink *s, const node *n, bool sorted);
 
+/* Sorted by bytes, not by the locale: the same on every machine. The map itself is not
+ * reordered. */
 static void put_json_map(sink *s, const node *n, bool sorted)
 {
     /* order[i] points into keys: the index of a key is its distance from the first. */

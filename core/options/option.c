@@ -6,6 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A table is the only place where an option is described. Reading goes over the table, not over the
+ * file: every field is written in every case, by the value that is given or by the default, which
+ * goes through the same function as text. So a default that is out of its own range is a bug that
+ * shows with the first use, and no option can be read in one way and printed in another.
+ *
+ * Three checks follow each other, from the cheap to the subtle: keys that the table does not know,
+ * values that do not fit their option, and options that are set though nothing looks at them. The
+ * last is an error and no warning, as the run would differ in its identity from one that it equals
+ * in every bit: a sweep over such an option compares a thing with itself. */
+
 enum { MAX_KNOWN = 128 };
 
 /* ---- fields ---- */
@@ -15,15 +25,19 @@ static void *field(void *options, const option *o)
     return (char *)options + o->offset;
 }
 
+/* In the order of option_type. */
 static const char *const TYPE_NAMES[] = {"a whole number", "a number", "true or false",
                                          "a choice",       "a text",   "a value"};
 
+/* A table that says nothing of bounds has zeros there; a range of exactly 0 to 0 would be of no
+ * use. */
 static bool bounded(const option *o)
 {
     return o->min != 0 || o->max != 0;
 }
 
-/* 1e6 rather than 1e+06. */
+/* 1e6 rather than 1e+06.
+ * Multiples of 1e5 get an exponent, too: 5e5 is read at a glance, 500000 is counted. */
 static const char *bound_text(char out[32], double bound)
 {
     char text[32], *e;
@@ -59,6 +73,7 @@ static const char *range_text(const option *o, char *out, size_t bytes)
     return out;
 }
 
+/* Written so that a NaN, for which both comparisons are false, is out of range. */
 static bool check_range(const option *o, double value, const node *n, err *e)
 {
     char range[96];
@@ -67,6 +82,8 @@ static bool check_range(const option *o, double value, const node *n, err *e)
                     range_text(o, range, sizeof range));
 }
 
+/* Says what was found, and the likely reason if it is one of three that are hard to see: a
+ * character without ink, a word that other YAML versions take for a boolean, quotes. */
 static bool wrong_type(const option *o, const node *n, err *e)
 {
     const char *got = n->kind == NODE_MAP    ? "a map"
@@ -100,11 +117,14 @@ static bool number_allowed(const node *n)
     return n->plain || !node_to_number(&unquoted, &number);
 }
 
+/* The word as well as YAML's null: choices say `none`, and `memory: none` should not depend on
+ * which kind of option `memory` is. */
 static bool is_none(const node *n)
 {
     return node_is_null(n) || (n->kind == NODE_SCALAR && strcmp(n->text, "none") == 0);
 }
 
+/* -1 stands for none in the field: where none is allowed, no negative number is. */
 static bool read_number(void *options, const option *o, const node *n, err *e)
 {
     int64_t whole = -1;
@@ -112,6 +132,7 @@ static bool read_number(void *options, const option *o, const node *n, err *e)
     bool none = o->nullable && is_none(n);
     if (!none) {
         if (n->kind != NODE_SCALAR || !number_allowed(n)) return wrong_type(o, n, e);
+        /* A number that is no integer ("1.5" for a count) is of the wrong type, not rounded. */
         bool good = o->type == OPTION_INT ? option_text_to_int(n->text, &whole)
                                           : option_text_to_real(n->text, &number);
         if (!good) return wrong_type(o, n, e);
@@ -135,6 +156,7 @@ static bool read_choice(void *options, const option *o, const node *n, err *e)
         *(int64_t *)field(options, o) = index;
         return true;
     }
+    /* The choices one by one, only for the message. */
     char copy[1024], *rest = NULL;
     const char *known[MAX_KNOWN];
     int count = 0;
@@ -150,6 +172,7 @@ static bool read_choice(void *options, const option *o, const node *n, err *e)
     return node_err(e, n, "'%.80s' is none of %s", text, o->choices);
 }
 
+/* The switch has no default, so the compiler names a type that is not handled. */
 static bool read_value(void *options, const option *o, const node *n, arena *a, err *e)
 {
     switch (o->type) {
@@ -168,6 +191,7 @@ static bool read_value(void *options, const option *o, const node *n, arena *a, 
         return true;
     }
     case OPTION_NODE:
+        /* Borrowed: the tree outlives what is read from it. */
         *(const node **)field(options, o) = node_is_null(n) ? NULL : n;
         return true;
     }
@@ -175,6 +199,7 @@ static bool read_value(void *options, const option *o, const node *n, arena *a, 
     return false;
 }
 
+/* As it would stand in a spec without quotes; a list or a map as YAML, on one line ("[1, 2]"). */
 bool option_read_text(void *options, const option *o, const char *text, arena *a, err *e)
 {
     if (o->type == OPTION_NODE) {
@@ -187,6 +212,7 @@ bool option_read_text(void *options, const option *o, const char *text, arena *a
 
 /* ---- tables ---- */
 
+/* CHECK: a default that cannot be read is our bug, not the user's. */
 static void set_default(void *options, const option *o, arena *a)
 {
     err e;
@@ -197,6 +223,7 @@ static void set_default(void *options, const option *o, arena *a)
     CHECK(option_read_text(options, o, o->initial, a, &e), "default of %s: %s", o->name, e.text);
 }
 
+/* For messages alone: of more than MAX_KNOWN the rest would be missing among the suggestions. */
 static int known_names(const char *known[MAX_KNOWN], const option *table, const char *const *more)
 {
     int count = 0;
@@ -207,6 +234,7 @@ static int known_names(const char *known[MAX_KNOWN], const option *table, const 
     return count;
 }
 
+/* Keys that belong to somebody else in the same map: a layer's own and those of its stack. */
 static bool is_ignored(const char *const *ignore, const char *name)
 {
     for (; ignore && *ignore; ignore++) {
@@ -215,6 +243,8 @@ static bool is_ignored(const char *const *ignore, const char *name)
     return false;
 }
 
+/* All keys first, before any value: a misspelt key is told as such, not by "missing" for the right
+ * one. */
 static bool check_keys(const option *table, const node *n, const char *const *ignore, err *e)
 {
     for (int i = 0; i < n->count; i++) {
@@ -226,7 +256,8 @@ static bool check_keys(const option *table, const node *n, const char *const *ig
     return true;
 }
 
-/* Whether the field holds what the default would put there. Required options never do. */
+/* Whether the field holds what the default would put there. Required options never do.
+ * The default is read into a field of its own, at offset 0, and both are compared as nodes. */
 static bool is_default(arena *a, const void *options, const option *o)
 {
     if (o->type == OPTION_NODE && !o->initial) { /* an empty list says what none says */
@@ -244,17 +275,21 @@ static bool is_default(arena *a, const void *options, const option *o)
     option alone = *o;
     alone.offset = 0;
     set_default(&storage, &alone, a);
+    /* A required option has no default and is always told; it is a part of every identity. */
     node *initial = option_value(a, &storage, &alone);
     node *value = option_value(a, options, o);
     return node_equal(initial, value);
 }
 
-/* What would change nothing but a run's identity. */
+/* What would change nothing but a run's identity.
+ * A value that is the default is let through: it says what is so anyway, and resolved specs hold
+ * it. */
 static bool check_needs(const void *options, const option *table, const node *n, arena *a, err *e)
 {
     for (int i = 0; i < n->count; i++) {
         const option *o = option_find(table, n->keys[i]);
         const char *lacking;
+        /* !o: one of the ignored keys, which the caller answers for. */
         if (!o || !o->needs || is_default(a, options, o)) continue;
         if (option_needs_met(options, table, o, a, &lacking)) continue;
         return node_err(e, n->items[i], "has no effect with `%s`; it needs %s", lacking,
@@ -266,6 +301,7 @@ static bool check_needs(const void *options, const option *table, const node *n,
 bool options_read(void *options, const option *table, const node *n, const char *const *ignore,
                   arena *a, err *e)
 {
+    /* `optimizer:` with nothing behind it asks for all defaults. */
     if (n && node_is_null(n)) n = NULL;
     if (n && n->kind != NODE_MAP) {
         return node_err(e, n, "expected a map of options, got %s",
@@ -276,6 +312,7 @@ bool options_read(void *options, const option *table, const node *n, const char 
         const node *value = n ? node_get(n, o->name) : NULL;
         if (value) {
             if (!read_value(options, o, value, a, e)) return false;
+            /* An absent list is none; all other options without a default are required. */
         } else if (o->initial || o->type == OPTION_NODE) {
             set_default(options, o, a);
         } else {
@@ -286,6 +323,7 @@ bool options_read(void *options, const option *table, const node *n, const char 
     return !n || check_needs(options, table, n, a, e);
 }
 
+/* For instance a hidden width that is what the layer would take anyway. */
 void option_settle(int64_t *value, int64_t usual, int64_t none)
 {
     if (*value == usual) *value = none;
@@ -293,6 +331,7 @@ void option_settle(int64_t *value, int64_t usual, int64_t none)
 
 /* ---- writing ---- */
 
+/* Without what nothing looks at: read again, it passes check_needs. */
 node *options_node(arena *a, const void *options, const option *table)
 {
     node *map = node_map(a);
@@ -303,6 +342,8 @@ node *options_node(arena *a, const void *options, const option *table)
     return map;
 }
 
+/* So an option that is added to a table, with a default that does what was done without it, renames
+ * no run; and a value that nothing looks at is no part of what a run is. */
 node *options_changed(arena *a, const void *options, const option *table)
 {
     node *map = node_map(a);
@@ -315,12 +356,15 @@ node *options_changed(arena *a, const void *options, const option *table)
     return map;
 }
 
+/* For a choice the choices say more than the word: they are its type. */
 static const char *type_text(const option *o)
 {
     static const char *const names[] = {"int", "real", "bool", "choice", "text", "map/list"};
     return o->type == OPTION_CHOICE ? o->choices : names[o->type];
 }
 
+/* Columns as wide as their widest entry, but long lists of choices do not push the rest off the
+ * screen: they run over into the next column. */
 void options_print(FILE *out, const option *table)
 {
     int name_width = 0, type_width = 0, initial_width = 0;
@@ -335,6 +379,7 @@ void options_print(FILE *out, const option *table)
     for (const option *o = table; o->name; o++) {
         char range[96];
         bool numeric = o->type == OPTION_INT || o->type == OPTION_REAL;
+        /* An empty default is shown as "-": a gap in a column would be taken for a mistake. */
         bool required = !o->initial && o->type != OPTION_NODE;
         const char *initial = required ? "required" : o->initial ? o->initial : "";
         fprintf(out, "  %-*s  %-*s  %-*s  %s", name_width, o->name, type_width, type_text(o),

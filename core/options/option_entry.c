@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* From a field back to the node that would put it there: resolved specs, identities and the
+ * default's comparison are made of it. Each case reads the field as the type that option_type
+ * promises; the struct has no tags of its own, so an entry with the wrong type for its field reads
+ * its neighbour. */
+
+/* Tables have tens of entries and are looked at while a spec is read: in order is quick enough. */
 const option *option_find(const option *table, const char *name)
 {
     for (const option *o = table; o->name; o++) {
@@ -39,6 +45,7 @@ int64_t option_choice(const char *choices, const char *text)
     return -1;
 }
 
+/* A field that holds another index was written past the parser: our bug. */
 static const char *choice_text(arena *a, const char *choices, int64_t index)
 {
     for (const char *p = choices, *next; p; p = next) {
@@ -52,6 +59,7 @@ static const char *choice_text(arena *a, const char *choices, int64_t index)
 
 /* ---- values ---- */
 
+/* As few digits as read back as the same double: 0.1 stays 0.1 in a resolved spec. */
 static node *real_node(arena *a, double value)
 {
     char text[TEXT_NUMBER_BYTES];
@@ -64,6 +72,7 @@ node *option_value(arena *a, const void *options, const option *o)
     switch (o->type) {
     case OPTION_INT: {
         int64_t v = *(const int64_t *)value;
+        /* -1 is none only where none is allowed: elsewhere it is a number like others. */
         return o->nullable && v == -1 ? node_scalar(a, "null", true) : node_int(a, v);
     }
     case OPTION_REAL: {
@@ -72,12 +81,15 @@ node *option_value(arena *a, const void *options, const option *o)
     }
     case OPTION_BOOL:
         return node_scalar(a, *(const bool *)value ? "true" : "false", true);
+    /* Not plain: a choice named `none` or `off` is a word, and stays one when the spec is read
+     * again. */
     case OPTION_CHOICE:
         return node_scalar(a, choice_text(a, o->choices, *(const int64_t *)value), false);
     case OPTION_TEXT: {
         const char *text = *(const char *const *)value;
         return text ? node_scalar(a, text, false) : node_scalar(a, "null", true);
     }
+    /* A copy, which the caller may change. */
     case OPTION_NODE: {
         const node *n = *(const node *const *)value;
         return n ? node_copy(a, n) : NULL;

@@ -4,6 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Conditions are text in the table, read each time they are asked: a handful of options, once per
+ * part of a spec. The same text is turned into words for help and messages, so what is checked and
+ * what is said cannot differ. A condition that names an option which does not exist is a bug in the
+ * table (CHECK), found by whatever reads the table first.
+ *
+ * Values are compared as a spec writes them, not as the struct holds them: a choice by its word,
+ * "none" for what is null. */
+
 /* Cuts the text before `by`; *rest is what follows it, NULL at the end. */
 static char *part_before(arena *a, const char *text, const char *by, const char **rest)
 {
@@ -19,6 +27,8 @@ static const char *value_text(const void *options, const option *o, arena *a)
     return node_is_null(value) ? "none" : value->text ? value->text : "given";
 }
 
+/* The options of the condition are read from the struct, where defaults are filled in: that a
+ * neighbour was left out is no different from its default spelt out. */
 static const char *text_of(const void *options, const option *table, const char *name, arena *a)
 {
     const option *o = option_find(table, name);
@@ -26,7 +36,8 @@ static const char *text_of(const void *options, const option *table, const char 
     return value_text(options, o, a);
 }
 
-/* text > bound, a number or an option's name. */
+/* text > bound, a number or an option's name.
+ * What is none has no number and is above nothing. */
 static bool above(const void *options, const option *table, const char *text, const char *bound,
                   arena *a)
 {
@@ -47,6 +58,7 @@ static bool clause_met(const void *options, const option *table, const char *cla
     if (clause[n] == '>') {
         met = above(options, table, text, clause + n + 1, a);
     } else if (clause[n] == '=') {
+        /* "t5|rotary" is a list of choices, and is looked through as one. */
         met = option_choice(clause + n + 1, text) >= 0;
     } else {
         met = strcmp(text, "false") != 0 && strcmp(text, "none") != 0;
@@ -59,6 +71,8 @@ static bool clause_met(const void *options, const option *table, const char *cla
     return met;
 }
 
+/* `and` binds before `or`, so the text is cut at " or " first. The first clause that fails is what
+ * *lacking names: with several alternatives, that of the first. */
 bool option_needs_met(const void *options, const option *table, const option *o, arena *a,
                       const char **lacking)
 {
@@ -79,6 +93,8 @@ bool option_needs_met(const void *options, const option *table, const option *o,
 const char *option_needs_text(arena *a, const option *o)
 {
     if (!o->needs) return "";
+    /* The longest word, " above ", stands for a `>` with a character on either side: three for one
+     * is enough. */
     char *text = arena_push_zero(a, 3 * (int64_t)strlen(o->needs) + 1, 1), *to = text;
     for (const char *p = o->needs; *p; p++) {
         const char *as = *p == '=' ? ": " : *p == '>' ? " above " : *p == '|' ? " or " : NULL;

@@ -8,11 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Numbers here take more spellings than YAML's: digits in groups (1_000_000) and decimal
+ * suffixes (2M tokens), since budgets and sizes are typed by people who would otherwise miscount
+ * zeros. To YAML these are texts, which is why quoting does not matter for them (number_allowed
+ * in option.c). */
+
 enum { MAX_NUMBER_BYTES = 64, MAX_NAME = 64 };
 
 /* ---- numbers ---- */
 
-/* Copies digits without the `_` between them and takes a suffix k, M, G, T off. */
+/* Copies digits without the `_` between them and takes a suffix k, M, G, T off.
+ * A `_` stands between two digits, nowhere else: what follows the last one is the text's end or the
+ * suffix. The suffix needs a digit before it, so that "0x" or "k" alone are none. */
 static bool strip_number(char out[MAX_NUMBER_BYTES], double *scale, const char *text)
 {
     static const char suffixes[] = "kMGT";
@@ -38,6 +45,8 @@ static bool strip_number(char out[MAX_NUMBER_BYTES], double *scale, const char *
     return used > 0 && (!suffix || isdigit((unsigned char)out[used - 1]));
 }
 
+/* One grammar for what is left: that of YAML's core schema. Infinity and NaN are no values of
+ * options. */
 bool option_text_to_real(const char *text, double *value)
 {
     char digits[MAX_NUMBER_BYTES];
@@ -56,12 +65,14 @@ bool option_text_to_int(const char *text, int64_t *value)
     if (!strip_number(digits, &scale, text)) return false;
     char *end;
     errno = 0;
+    /* Seeds may have 63 bits, which a double would round. */
     long long exact = strtoll(digits, &end, 10);
     if (end > digits && *end == 0 && errno == 0 && scale == 1) {
         *value = exact;
         return true;
     }
     if (!option_text_to_real(text, &number)) return false;
+    /* 1.5M is whole, 1.5 is not; below 2^62 the conversion cannot overflow. */
     if (number != floor(number) || fabs(number) >= 0x1p62) return false;
     *value = (int64_t)number;
     return true;
@@ -70,7 +81,9 @@ bool option_text_to_int(const char *text, int64_t *value)
 /* ---- suggestions ---- */
 
 /* Edits (insert, delete, replace, swap of neighbours), letter case aside, between two short names.
- */
+ * Dynamic programming over prefixes, of which a swap needs the last two rows: D[i,j] = min(D[i-1,j]
+ * + 1, D[i,j-1] + 1, D[i-1,j-1] + (x_i != y_j), D[i-2,j-2] + 1 if x_i x_{i-1} = y_{j-1} y_j). Row i
+ * lies in rows[i mod 3]. */
 static int distance(const char *x, const char *y)
 {
     int rows[3][MAX_NAME + 1];
@@ -100,6 +113,8 @@ const char *option_nearest(const char *name, int n, const char *const *known)
     int best_edits = (int)strlen(name) / 3 + 1; /* more than every third letter wrong: a guess */
     for (int i = 0; i < n; i++) {
         int edits = distance(name, known[i]);
+        /* As many edits as it has letters would turn anything into it. Of equally near ones the
+         * first of the table is said. */
         if (edits > best_edits || edits >= (int)strlen(known[i])) continue;
         if (best && edits == best_edits) continue;
         best = known[i];
@@ -108,10 +123,13 @@ const char *option_nearest(const char *name, int n, const char *const *known)
     return best;
 }
 
+/* Three likely reasons, most certain first: a missing blank behind the colon, a character without
+ * ink, a typing error. Otherwise the list of what there is. */
 bool option_unknown(err *e, const node *map, int i, int n, const char *const *known)
 {
     const char *key = map->keys[i];
     node place = *map->key_nodes[i];
+    /* The path of the map, not of the key, which would name what does not exist. */
     place.path = map->path;
     const char *colon = strchr(key, ':');
     for (int k = 0; colon && k < n; k++) { /* {heads:4} is a map with the key "heads:4" */
@@ -128,6 +146,7 @@ bool option_unknown(err *e, const node *map, int i, int n, const char *const *kn
                         unseen);
     }
     if (near) return node_err(e, &place, "unknown key '%s' (did you mean '%s'?)", key, near);
+    /* snprintf cuts a list that is too long; the message has its bound as well. */
     char list[512] = "";
     for (int k = 0; k < n; k++) {
         size_t used = strlen(list);
