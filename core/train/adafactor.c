@@ -2,8 +2,25 @@
 
 #include <math.h>
 
+/* With q = (scale g)^2 + eps1, a matrix has two running sums for its second moments:
+ *
+ *   R_i = b2 R_i + (1 - b2) sum_j q_ij          rows     [rows]
+ *   C_j = b2 C_j + (1 - b2) sum_i q_ij          columns  [columns]
+ *   V_ij = R_i C_j / sum_i R_i                  never stored
+ *   u_ij = scale g_ij / sqrt(V_ij)
+ *
+ * Two passes over the gradient: one updates R and C and adds up u^2 for the clipping of the update,
+ * one moves x. u is computed in both, as keeping it would be a third vector of the parameter's
+ * size, which is what the method saves. Sums over a piece are made by one thread in a fixed order,
+ * in double: a piece is the unit of work.
+ *
+ * eps1 is in every q, so no R, C or V is 0 and no division by 0 is possible; its table keeps it
+ * above 1e-36, or it would vanish in a float's moments. */
+
 enum { STRIP = 64 /* columns whose sums are kept at a time */ };
 
+/* size: elements of one piece. An expert's matrix has the last two axes, and leading ones count
+ * slabs; a bias, a gain or a single row has no second axis to factor over. */
 adafactor_shape adafactor_shape_of(const param *p)
 {
     int64_t size = p->count / p->pieces;
@@ -21,7 +38,8 @@ int64_t adafactor_state_count(adafactor_shape s)
     return s.rows == 1 ? s.columns : s.slabs * (s.rows + s.columns);
 }
 
-/* Sum of (scale g)^2 + eps1 over n elements. */
+/* Sum of (scale g)^2 + eps1 over n elements.
+ * With eps1 = 0 the sum of squares, which the root mean square of x is made of. */
 static double sum_q(const real *g, int64_t n, double scale, double eps1)
 {
     double sum = 0;
@@ -33,12 +51,16 @@ static double sum_q(const real *g, int64_t n, double scale, double eps1)
     return sum;
 }
 
+/* (1 - beta2) in double: beta2 tends to 1 with the steps, and float would lose the difference. */
 static real blend(double beta2, real old, double q)
 {
     return (real)(beta2 * (double)old + (1 - beta2) * q);
 }
 
-/* R [rows], C [columns] take in one gradient matrix (g NULL: zeros). */
+/* R [rows], C [columns] take in one gradient matrix (g NULL: zeros).
+ * R by rows as they lie in memory. C by strips of columns: 64 sums in double stay in the first
+ * cache, while rows are read a few lines at a time; column by column would read a line for each
+ * element. A column's sum runs over rows in order whatever the strip's width. */
 static void update_factors(real *r, real *c, const real *g, adafactor_shape s, double scale,
                            const adafactor_step *how)
 {
@@ -106,6 +128,7 @@ static const real *row_moments(double *factor, const real *state, adafactor_shap
     return r + s.rows;
 }
 
+/* 1 for vectors: row_moments does not use it. */
 static double slab_sum(const real *state, adafactor_shape s, int64_t slab)
 {
     return s.rows == 1 ? 1 : sum_of(state + slab * (s.rows + s.columns), s.rows);
@@ -127,6 +150,7 @@ void adafactor_update(real *x, real *state, const real *g, adafactor_shape s, do
                       const adafactor_step *how)
 {
     int64_t matrix = s.rows * s.columns, count = s.slabs * matrix;
+    /* First the moments, all of them: the update divides by what includes this step's gradient. */
     for (int64_t k = 0; k < s.slabs && s.rows > 1; k++) {
         real *r = state + k * (s.rows + s.columns);
         update_factors(r, r + s.rows, g ? g + k * matrix : NULL, s, scale, how);

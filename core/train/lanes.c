@@ -31,6 +31,8 @@ typedef struct lanes_thread {
 } lanes_thread;
 
 struct lanes {
+    /* Lanes are numbered over the whole run; a lane's number within this process is its number less
+     * `first`, and the tree below is over those. */
     int64_t first, count; /* this process's lanes */
     int threads, started;
     const params *params;
@@ -56,6 +58,7 @@ struct lanes {
     void *memory;
     size_t memory_bytes;
     bool *has;
+    /* One row_grads per vector and table: [vector_count, row_tables]. */
     row_grads *rows;
     vector *vectors, **spare, **nodes;
     int vector_count, spares, levels;
@@ -76,6 +79,7 @@ static void *thread_main(void *arg)
             pthread_cond_wait(&l->work, &l->mutex);
         }
         if (l->leave) break;
+        /* The job is read under the lock that published it, and run without. */
         seen = l->round;
         pthread_mutex_unlock(&l->mutex);
         l->job(l, self->index);
@@ -86,7 +90,9 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* All threads run `job` once; returns when the last has finished. */
+/* All threads run `job` once; returns when the last has finished.
+ * `busy` is counted down under the same mutex, so all that a thread wrote is seen by who returns
+ * from here: sums and per-thread buffers need no atomics. */
 static void run_job(lanes *l, void (*job)(lanes *, int), int64_t items)
 {
     pthread_mutex_lock(&l->mutex);
@@ -124,6 +130,7 @@ static void item_job(lanes *l, int thread)
 
 void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n)
 {
+    /* No thread is woken for one item: an optimiser's tables often have few rows. */
     if (!l || l->threads == 1 || n == 1) {
         for (int64_t i = 0; i < n; i++) {
             fn(arg, i, 0);
@@ -137,6 +144,7 @@ void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n)
 
 /* ---- the tree ---- */
 
+/* a = a + b, where a is the left one. Both belong to the calling thread. */
 static void add_grads(const params *p, grads a, grads b)
 {
     for (int i = 0; a.rows && i < p->row_tables; i++) {
@@ -171,7 +179,14 @@ static vector *fresh_vector(lanes *l)
 
 /* Puts a finished leaf into the tree. While the sibling of the finished node is finished too, the
  * two are added (outside the lock: both belong to this thread then) and their parent is finished.
- */
+ * A node is in the tree or in somebody's hands, never both: the pointer is taken out under the lock
+ * before its vector is read. For three lanes, with one thread and in order:
+ *
+ *   lane 0 done   level 0: sibling 1 absent        nodes[0] = v0, wait
+ *   lane 1 done   level 0: v0 += v1, v1 is spare   level 1: sibling absent, nodes[1,0] = v01
+ *   lane 2 done   level 0: no right half, go up    level 1: v01 += v2, the root
+ *
+ * An order in which lane 2 comes first ends in the same two additions. */
 static void finish_leaf(lanes *l, int64_t lane, vector *v)
 {
     int64_t j = lane;
@@ -191,6 +206,8 @@ static void finish_leaf(lanes *l, int64_t lane, vector *v)
         pthread_mutex_unlock(&l->mutex);
         add_grads(l->params, left->g, right->g);
         pthread_mutex_lock(&l->mutex);
+        /* The sum stays in the left one's memory; the right one's may be taken for the next lane at
+         * once. */
         l->spare[l->spares++] = right;
         v = left;
     }
@@ -201,6 +218,7 @@ static void finish_leaf(lanes *l, int64_t lane, vector *v)
 static void lane_job(lanes *l, int thread)
 {
     for (int64_t lane; (lane = take(l)) >= 0;) {
+        /* Taken after the lane's number: who waits for a number holds no memory. */
         vector *v = l->params ? fresh_vector(l) : NULL;
         l->lane(l->arg, l->first + lane, thread, v ? &v->g : NULL);
         if (v) finish_leaf(l, lane, v);
@@ -210,6 +228,7 @@ static void lane_job(lanes *l, int thread)
 const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
 {
     CHECK(!add || l->sum || !l->params, "there is no earlier sum to add to");
+    /* The caller had it until now ("valid until the next call"). */
     if (l->sum && !add) {
         l->spare[l->spares++] = l->sum;
         l->sum = NULL;
@@ -219,6 +238,7 @@ const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
     run_job(l, lane_job, l->count);
     if (!l->params) return NULL;
     vector **root = &l->nodes[l->first_node[l->levels]];
+    /* A rank without lanes brings nothing to the sum, but gets all of it. */
     if (l->count == 0) *root = fresh_vector(l);
     err lost; /* and ranks_whole tells */
     if (l->over) rank_sum_add(l->over, &(*root)->g, l->summands, &lost);
@@ -238,7 +258,8 @@ const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
  * to). A finished node waits only while its sibling is not finished. Lanes are taken in order, so a
  * sibling without a thread in it holds the first lane not taken: one such per level, and only while
  * a thread is between two lanes. So at most `threads` nodes wait on a level. One more is the sum of
- * the last run. */
+ * the last run.
+ * Never more than one per lane and the last sum. */
 static int vectors_needed(const lanes *l)
 {
     int64_t n = l->threads + 1;
@@ -248,6 +269,9 @@ static int vectors_needed(const lanes *l)
     return (int)MIN(n, MAX(l->count, 1) + 1);
 }
 
+/* Levels until one node is left, each with half as many, rounded up: a last node without a sibling
+ * is itself its parent. first_node and level_nodes have `levels` + 1 entries, the last one the
+ * root's. */
 static void plan_tree(lanes *l)
 {
     int64_t nodes = MAX(l->count, 1), first = 0;
@@ -260,6 +284,7 @@ static void plan_tree(lanes *l)
     }
 }
 
+/* Whole pages: a vector that is never taken shares none of these with its neighbours. */
 static size_t vector_bytes(const params *p)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -297,6 +322,7 @@ static bool reserve_vectors(lanes *l, err *e)
     return true;
 }
 
+/* `started` counts those that run: lanes_free joins just them, here and after a failure. */
 static bool start_threads(lanes *l, err *e)
 {
     l->thread = calloc((size_t)l->threads, sizeof *l->thread);
@@ -374,6 +400,7 @@ void lanes_free(lanes *l)
 {
     if (!l) return;
     pthread_mutex_lock(&l->mutex);
+    /* Under the mutex, or a thread between its look and its sleep would miss the call. */
     l->leave = true;
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->mutex);

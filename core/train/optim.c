@@ -7,8 +7,24 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+/* A step is three passes over the flat vectors: the norm, which needs all of the gradient before
+ * any of it is used; the clipping factor, one number; the rule. Threads take ranges of RANGE
+ * elements from a list that is made once. An element's new value depends on nothing but the element
+ * and scalars of the step, so who computes which range changes no bit; only the norm is a sum over
+ * ranges, and it is added in their order by one thread.
+ *
+ * Gradients are not multiplied by the clipping factor in memory: the factor goes into the rule,
+ * which saves a pass. The rules are single loops without calls or branches, with p, m, v and g
+ * streaming through: their cost is memory traffic.
+ *
+ * Pieces that never had a gradient are passed over. Their moments are 0; by the rule they would
+ * stay 0 and move nothing. With thousands of experts or rows of which few are touched this is most
+ * of the traffic. */
+
 /* Elements of a range: what one thread takes at a time, and what one partial sum of the norm
- * covers. Part of the numerics: another value gives other bits. */
+ * covers. Part of the numerics: another value gives other bits.
+ * 32 KiB of floats: long enough that taking a range costs nothing beside it, short enough that
+ * threads finish together. */
 enum { RANGE = 8192 };
 
 /* A part of one piece of one parameter. */
@@ -46,7 +62,9 @@ static int64_t state_count(const params *p)
     return n;
 }
 
-/* How many reals of first and second moments the kind keeps. */
+/* How many reals of first and second moments the kind keeps.
+ * Frozen parameters have theirs as well, untouched: places in m and v are those in the flat
+ * vector. */
 static void moments(int64_t *m, int64_t *v, const optim_options *o, const params *p)
 {
     bool adam = o->kind == OPTIM_ADAMW || o->kind == OPTIM_ADAM;
@@ -65,7 +83,9 @@ int64_t optim_bytes(const optim_options *o, const params *p)
  * over a piece's rows and columns: it gets wholes.
  *
  * Lists pieces of parameters that are trained, cut after `most` elements; returns how many parts
- * there are. list NULL: only counts. */
+ * there are. list NULL: only counts.
+ * `state` counts all pieces, frozen ones too, so that a checkpoint's second moments stay in their
+ * places when a group freezes something else. */
 static int64_t list_ranges(range *list, const params *p, int64_t most)
 {
     int64_t n = 0, state = 0;
@@ -99,6 +119,8 @@ static bool reserve(optim *m, err *e)
     m->sums = calloc((size_t)m->range_count + 1, sizeof *m->sums);
     m->touched = calloc((size_t)p->pieces + 1, sizeof *m->touched);
     m->rows = calloc((size_t)p->row_tables + 1, sizeof *m->rows);
+    /* Mapped and not written: zeros that cost memory when a piece is first touched. + 1: a mapping
+     * of no bytes is an error. */
     m->memory_bytes = pages_round((size_t)(first + second + 1) * sizeof(real));
     m->memory =
         mmap(NULL, m->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -108,6 +130,7 @@ static bool reserve(optim *m, err *e)
         return err_set(e, "no memory for %zu bytes of the optimiser's moments; use a smaller model",
                        m->memory_bytes);
     }
+    /* m [first], then v [second]. */
     real *all = m->memory;
     m->m = first > 0 ? all : NULL;
     m->v = second > 0 ? all + first : NULL;
@@ -153,6 +176,9 @@ typedef struct job {
     double lr, scale;
 } job;
 
+/* In double: the square of any float fits, and 8192 of them, so that in the float build a sum is
+ * finite exactly if all of its range is. Its lanes of partial sums are fixed by the compiler and
+ * the instruction set, so one binary has one result. */
 static void sum_squares(void *arg, int64_t item, int thread)
 {
     (void)thread;
@@ -169,7 +195,9 @@ static void sum_squares(void *arg, int64_t item, int thread)
     j->m->sums[item] = sum;
 }
 
-/* Adds up each row's gradients, and the squares of the sums. */
+/* Adds up each row's gradients, and the squares of the sums.
+ * The norm is that of the whole gradient, in which a row that came twice counts once, with its sum.
+ * By one thread: the rows of a step are few. What is added up here is used by step_tables below. */
 static double sum_rows(optim *m, const grads *g, const char **bad)
 {
     double all = 0;
@@ -230,6 +258,16 @@ typedef struct adam_scalars {
     real rest1, rest2;
 } adam_scalars;
 
+/* For each element, with g the clipped gradient and t the step:
+ *
+ *   g' = scale g + l2 p
+ *   m  = b1 m + (1 - b1) g'
+ *   v  = b2 v + (1 - b2) g'^2
+ *   p  = keep p - rate m / (sqrt(v) root_scale + eps)
+ *
+ * rate = lr / (1 - b1^t), root_scale = 1 / sqrt(1 - b2^t): the corrections of both moments for
+ * their start at zero. eps stands outside of the root, behind the correction, as in the paper and
+ * in PyTorch. */
 static void adam(real *restrict p, real *restrict m, real *restrict v, const real *restrict g,
                  int64_t n, adam_scalars s)
 {
@@ -244,6 +282,8 @@ static void adam(real *restrict p, real *restrict m, real *restrict v, const rea
     }
 }
 
+/* b = momentum b + g', without a damping factor: in the long run b is g / (1 - momentum), and lr
+ * means what it means in PyTorch. Nesterov looks ahead by one more step of b. */
 static void sgd(real *restrict p, real *restrict b, const real *restrict g, int64_t n, real scale,
                 real l2, real rate, real momentum, bool nesterov)
 {
@@ -256,6 +296,7 @@ static void sgd(real *restrict p, real *restrict b, const real *restrict g, int6
     }
 }
 
+/* Apart from sgd, so that no memory is kept, and none streamed, for momentum that is 0. */
 static void sgd_plain(real *restrict p, const real *restrict g, int64_t n, real scale, real l2,
                       real rate)
 {
@@ -274,6 +315,7 @@ static void scale_by(real *p, int64_t n, real keep)
 
 /* ---- one step ---- */
 
+/* decay_scale is 0 or 1: who decays was settled by roles and groups. */
 static double decay_of(const optim *m, const param *p)
 {
     return m->o.weight_decay * p->decay_scale;
@@ -306,6 +348,8 @@ static void step_adam(const job *j, const range *r, const real *g)
     real *p = j->values + r->begin;
     bool decoupled = m->o.kind == OPTIM_ADAMW, decays = decay_of(m, r->p) > 0;
     adam_scalars s = adam_scalars_of(j, r->p);
+    /* With adam's coupled decay g' = l2 p is a gradient of its own: such a piece is not passed
+     * over. */
     if (!m->touched[r->piece] && (decoupled || !decays)) { /* moments are 0 and stay so */
         if (decoupled && decays) scale_by(p, r->count, s.keep);
         return;
@@ -328,7 +372,7 @@ static void step_sgd(const job *j, const range *r, const real *g)
 }
 
 /* A range of adam or sgd. Where the piece had no gradient its buffer is undefined: zeros stand in.
- */
+ * list_ranges cuts at RANGE, so the zeros are long enough for any. */
 static void step_range(void *arg, int64_t item, int thread)
 {
     static const real zeros[RANGE];
@@ -354,6 +398,8 @@ typedef struct row_job {
 
 enum { ROWS = 512 };
 
+/* A row stands once in the sums (row_sums), so no two items write the same one. There is no decay
+ * of sgd here: tables that decay do not go by rows (leaves_rows in optim_options.c). */
 static void step_rows(void *arg, int64_t item, int thread)
 {
     (void)thread;
@@ -383,7 +429,9 @@ static void step_tables(const job *j, lanes *pool)
     }
 }
 
-/* A whole piece of adafactor. */
+/* A whole piece of adafactor.
+ * beta2 is 0 in the first step: the moments begin as the first gradient's squares and need no
+ * correction for their start. */
 static void step_whole(void *arg, int64_t item, int thread)
 {
     (void)thread;
@@ -410,14 +458,19 @@ optim_report optim_step(optim *m, real *values, const grads *g, double lr, lanes
 {
     optim_report report = {.scale = 1};
     report.norm = norm_of(m, g, pool, &report.bad);
+    /* Checked before anything moves: one NaN would reach every parameter through the norm and the
+     * clipping factor, and nothing would tell which one it was. */
     if (report.bad)
         return report; /* the parameters are as they were: what broke can be looked at */
     if (m->o.clip > 0) report.scale = clip_scale(report.norm, m->o.clip);
     for (int64_t i = 0; i < m->p->pieces; i++) {
+        /* By one thread before the ranges are given out, which only read it. */
         m->touched[i] |= g->has[i];
     }
     m->steps++;
     job j = {.m = m, .values = values, .g = g, .lr = lr, .scale = report.scale};
+    /* Whole pieces differ in size, unlike ranges: threads take them in order, one large one may
+     * come last. */
     if (m->o.kind == OPTIM_ADAFACTOR) {
         lanes_parallel(pool, step_whole, &j, m->whole_count);
     } else {
@@ -442,6 +495,8 @@ int optim_views(optim *m, optim_view *views, int capacity)
         {"optimizer.m", ST_REAL, m->m ? m->p->total : 0, m->m},
         {"optimizer.v", ST_REAL, m->v_count, m->v},
     };
+    /* Kinds without a moment save none of it; a checkpoint of one kind has not the arrays of
+     * another. */
     int n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i].count == 0) continue;
@@ -451,6 +506,8 @@ int optim_views(optim *m, optim_view *views, int capacity)
     return n;
 }
 
+/* The views were overwritten with bytes of a file: what is used as a number of steps or a flag is
+ * looked at. Moments may be anything that a run could have had. */
 bool optim_loaded(optim *m, err *e)
 {
     if (m->steps < 0) {

@@ -1,4 +1,10 @@
-/* Options of the optimisers, and parameter groups. */
+/* Options of the optimisers, and parameter groups.
+ *
+ * Reading has two halves that lie apart in time. A spec is read without a model: kinds, rates, the
+ * form of groups. Which parameters a group matches is known when the model is built, and a group
+ * that matches none, or changes nothing, is a mistake in the spec that would otherwise train
+ * something else than its name says. Parameters carry the outcome (frozen, lr_scale, decay_scale);
+ * the optimiser never sees a pattern. */
 #include "core/train/optim.h"
 
 #include <fnmatch.h>
@@ -59,6 +65,7 @@ const option OPTIM_GROUP_OPTIONS[] = {
      .help = "true: not trained"},
     {0}};
 
+/* A group that gives nothing but a pattern was meant to do something: told, not ignored. */
 static bool read_group(optim_group *g, const node *n, arena *a, err *e)
 {
     if (n->kind != NODE_MAP)
@@ -104,6 +111,7 @@ static bool check_decay(const optim_options *o, const node *n, bool changes, err
     return node_err(e, decay, "has no effect: all that is matched decays as it says; remove it");
 }
 
+/* Later groups come later and overwrite: that is all there is to "later entries win key by key". */
 static bool apply_group(params *p, const optim_options *o, const optim_group *g, const node *n,
                         err *e)
 {
@@ -113,11 +121,13 @@ static bool apply_group(params *p, const optim_options *o, const optim_group *g,
         param *q = &p->list[i];
         if (fnmatch(g->match, q->name, 0) != 0) continue;
         matched++;
+        /* Only keys that are given: the defaults in g would undo what an earlier group said. */
         if (node_get(n, "lr")) q->lr_scale = g->lr;
         if (node_get(n, "decay")) {
             changes |= !q->frozen && (q->decay_scale > 0) != g->decay;
             q->decay_scale = g->decay ? 1 : 0;
         }
+        /* Routing tables stay frozen whatever a pattern like "*" says: nothing flows into them. */
         if (node_get(n, "freeze")) q->frozen = q->fixed || g->freeze;
     }
     if (matched > 0) return check_decay(o, n, changes, e);
@@ -132,6 +142,7 @@ static bool leaves_rows(const optim_options *o, const param *q)
     return o->kind == OPTIM_SGD && !(o->momentum > 0) && !(o->weight_decay * q->decay_scale > 0);
 }
 
+/* After the groups: a table that is frozen, or decays, is an ordinary one. */
 static void choose_rows(params *p, const optim_options *o)
 {
     p->row_tables = 0;
@@ -156,7 +167,7 @@ bool optim_apply_groups(params *p, const optim_options *o, arena *a, err *e)
 /* ---- one spelling ---- */
 
 /* The parameters of `list` as groups leave them that the layers declared; errors were told before.
- */
+ * p's own list is left as it is; the copy shares names and shapes. */
 static void apply_anew(param *list, const params *p, const optim_options *o, arena *a)
 {
     params copy = *p;
@@ -175,6 +186,7 @@ static void apply_anew(param *list, const params *p, const optim_options *o, are
     }
 }
 
+/* Of frozen ones rates and decay do not matter. `!(a > 0)` for numbers that are equal or not. */
 static bool trained_alike(const param *x, const param *y, double weight_decay)
 {
     if (x->frozen || y->frozen) return x->frozen && y->frozen;
@@ -193,7 +205,10 @@ static bool groups_do(const params *p, const optim_options *o, arena *a)
     return true;
 }
 
-/* Takes the keys that change nothing out of the groups of o; whether there was any. */
+/* Takes the keys that change nothing out of the groups of o; whether there was any.
+ * Each key is tried alone, last group first: whatever the parameters become without it decides, not
+ * what the key looks like. Trying is cheap, as it happens once, and no rule about overlapping
+ * patterns has to be right. */
 static bool drop_idle(optim_options *o, node *groups, const params *p, arena *a)
 {
     static const char *const KEYS[] = {"lr", "decay", "freeze"};
@@ -214,7 +229,9 @@ static bool drop_idle(optim_options *o, node *groups, const params *p, arena *a)
     return dropped;
 }
 
-/* Groups without lr: 1 and the like, and without what later groups overrule. */
+/* Groups without lr: 1 and the like, and without what later groups overrule.
+ * Again until nothing drops: without one key another may be idle. A group left with `match` alone
+ * goes. */
 static const node *groups_that_do(const params *p, const optim_options *o, arena *a)
 {
     optim_options trial = *o;
@@ -234,6 +251,7 @@ void optim_settle(optim_options *o, const params *p, arena *a)
     for (int i = 0; i < p->count; i++) {
         decays |= !p->list[i].frozen && o->weight_decay * p->list[i].decay_scale > 0;
     }
+    /* A decay that reaches no trained parameter is none. */
     if (!decays) o->weight_decay = 0;
     /* They differ in where decay goes. */
     if (!decays && o->kind == OPTIM_ADAM) o->kind = OPTIM_ADAMW;

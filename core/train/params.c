@@ -25,9 +25,12 @@ static void grow(params *p)
     p->capacity = capacity;
 }
 
+/* Defaults go by role: only matrices decay and count as products, tables are never trained. The
+ * layer that declares the parameter changes what does not fit through the list's last entry. */
 int params_add(params *p, const char *name, param_role role, int rank, const int64_t *shape,
                param_init init)
 {
+    /* Names are keys of checkpoints and of the random numbers that a parameter starts with. */
     CHECK(params_find(p, name) < 0, "two parameters named %s", name);
     CHECK(rank >= 0 && rank <= TENSOR_RANK, "%s has rank %d", name, rank);
     if (p->count == p->capacity) grow(p);
@@ -49,16 +52,19 @@ int params_add(params *p, const char *name, param_role role, int rank, const int
                  .lr_scale = 1,
                  .decay_scale = role == ROLE_MATRIX ? 1 : 0};
     for (int i = 0; i < rank; i++) {
+        /* 64: bytes of such a count, and a few vectors of it, still fit. */
         CHECK(shape[i] > 0 && q->count <= INT64_MAX / 64 / shape[i], "%s: axis %d is %lld", name, i,
               (long long)shape[i]);
         q->shape[i] = shape[i];
         q->count *= shape[i];
     }
     p->total += (q->count + FLAT_ALIGN - 1) / FLAT_ALIGN * FLAT_ALIGN;
+    /* As if each were one piece; params_seal counts anew once layers have said how many. */
     p->pieces++;
     return p->count++;
 }
 
+/* CHECK: pieces are equal, so a place in the vector tells its piece by a division. */
 void params_seal(params *p)
 {
     p->pieces = 0;
@@ -71,6 +77,7 @@ void params_seal(params *p)
     }
 }
 
+/* In order: a model has hundreds of names, looked up while it is built or loaded. */
 int params_find(const params *p, const char *name)
 {
     for (int i = 0; i < p->count; i++) {
@@ -87,6 +94,7 @@ bool params_have_pieces(const params *p)
     return false;
 }
 
+/* Padding is no part of any count: the figure is what a paper would give for the model. */
 int64_t params_elements(const params *p)
 {
     int64_t sum = 0;
@@ -96,6 +104,7 @@ int64_t params_elements(const params *p)
     return sum;
 }
 
+/* A sum of fractions, rounded once. */
 int64_t params_active(const params *p)
 {
     double sum = 0;
@@ -114,6 +123,7 @@ static void start_constant(real *x, int64_t count, double value)
     }
 }
 
+/* Strips, since the numbers are made in double and a table may have millions. */
 static void start_normal(real *x, int64_t count, double deviation, rng_key key)
 {
     enum { STRIP = 4096 };
@@ -127,6 +137,8 @@ static void start_normal(real *x, int64_t count, double deviation, rng_key key)
     }
 }
 
+/* Index i of the parameter's stream is element i: a table that is made longer keeps its first
+ * rows. */
 static void start_uniform(real *x, int64_t count, double bound, rng_key key)
 {
     for (int64_t i = 0; i < count; i++) {
@@ -135,7 +147,9 @@ static void start_uniform(real *x, int64_t count, double bound, rng_key key)
 }
 
 /* Takes the part along the earlier vectors out of vector n and makes its length 1. Twice is enough
- * (Giraud, Langou & Rozloznik 2005): the second round removes what rounding left of the first. */
+ * (Giraud, Langou & Rozloznik 2005): the second round removes what rounding left of the first.
+ * Modified Gram-Schmidt: v loses its part along u_j before the part along u_{j+1} is measured. In
+ * double, so that the rounding to float afterwards is all the error that is left. */
 static void orthonormalise(double *vectors, int64_t n, int64_t length)
 {
     double *v = vectors + n * length;
@@ -162,7 +176,9 @@ static void orthonormalise(double *vectors, int64_t n, int64_t length)
     }
 }
 
-/* x [rows, columns]: the shorter side's vectors become orthonormal, times a. */
+/* x [rows, columns]: the shorter side's vectors become orthonormal, times a.
+ * q [vectors, length]. Directions of normal vectors are uniform, so the result is: no sign has to
+ * be mended, as it has after a library's QR. */
 static void start_orthogonal(real *x, int64_t rows, int64_t columns, double a, rng_key key)
 {
     int64_t vectors = MIN(rows, columns), length = MAX(rows, columns);
@@ -185,6 +201,7 @@ static void start_orthogonal(real *x, int64_t rows, int64_t columns, double a, r
 static void start(const param *p, real *x, uint64_t seed)
 {
     char place[512];
+    /* The prefix keeps a parameter's numbers apart from draws of the same name elsewhere. */
     snprintf(place, sizeof place, "init:%s", p->name);
     rng_key key = {.seed = seed, .place = rng_place(place)};
     switch (p->init.kind) {
@@ -209,6 +226,7 @@ static void start(const param *p, real *x, uint64_t seed)
         int64_t columns = p->rank > 0 ? p->shape[p->rank - 1] : 1;
         int64_t rows = p->rank > 1 ? p->shape[p->rank - 2] : 1;
         for (int64_t i = 0; i < p->count / (rows * columns); i++) {
+            /* Each matrix has a stream of its own. */
             key.row = (uint32_t)i;
             start_orthogonal(x + i * rows * columns, rows, columns, p->init.a, key);
         }

@@ -5,6 +5,20 @@
 
 #include "core/train/grads.h"
 
+/* Two exchanges and additions between them. All ranks compute the same plan from the same marks, so
+ * nothing but numbers has to be sent:
+ *
+ *   gather    every rank's marks of pieces to all: [count, pieces]
+ *   plan      runs of elements that somebody has; range r of R is elements [n r / R, n (r+1) / R)
+ * of them scatter   each rank sends every other one its part of that one's range add       the
+ * owner adds R vectors of n / R elements, in the tree's order share     each owner sends its sums
+ * to all
+ *
+ * A rank sends n (R-1)/R elements twice, and every rank adds as much as any other. The bits are
+ * those of one process: rank r holds node (level, r) of the lanes' tree (ranks_lanes), and add_own
+ * goes on from there, left plus right. Where a rank has no gradient for a piece it sends whatever
+ * lies in its memory; the marks say that it is not to be read. */
+
 /* Elements [begin, end) of the flat vectors. */
 typedef struct span {
     int64_t begin, end;
@@ -25,6 +39,7 @@ struct rank_sum {
     int64_t *row_counts;
 };
 
+/* Never 0 bytes: realloc may answer that with NULL. */
 static void *grown(void *p, size_t count, size_t size)
 {
     p = realloc(p, MAX(count, (size_t)1) * size);
@@ -69,7 +84,10 @@ size_t rank_sum_bytes(const rank_sum *s)
 
 /* ---- what goes where ---- */
 
-/* Neighbours that some rank has, as few stretches: the gaps between parameters go along. */
+/* Neighbours that some rank has, as few stretches: the gaps between parameters go along.
+ * A message has a fixed cost, so gaps of padding (less than 16 elements, params.c) are worth
+ * sending; they are read by nobody. A piece that all lack, an expert without tokens, splits a
+ * run. */
 static void find_runs(rank_sum *s)
 {
     enum { GAP = 64 };
@@ -100,7 +118,9 @@ static int64_t elements(const rank_sum *s)
     return n;
 }
 
-/* A rank's range of all that is sent; returns how many spans it is. */
+/* A rank's range of all that is sent; returns how many spans it is.
+ * Boundaries fall inside of pieces and parameters: ranges are equal to one element, whatever a
+ * model consists of. Element numbers times ranks stay far below 2^63. */
 static int range_of(const rank_sum *s, int rank, span *out)
 {
     int64_t n = elements(s), at = 0;
@@ -125,6 +145,7 @@ static int64_t range_length(const span *list, int spans)
     return n;
 }
 
+/* Room grows to what the fullest step needs, which soon comes, and stays. */
 static void reserve(rank_sum *s, int64_t own)
 {
     int parts = s->count * (s->run_count + 1);
@@ -156,7 +177,10 @@ static int list_parts(rank_part *list, int n, int rank, const span *spans, int c
 /* ---- the sums ---- */
 
 /* The tree over ranks on the own range, level by level. Rank r's part lies in `part(r)`; the sum
- * ends in rank 0's. */
+ * ends in rank 0's.
+ * d = 1, 2, 4 ...: node (level, j) of the tree lies at rank j d, its sibling at j d + d; one beyond
+ * the last is an absent right half. The marks of left are updated after its spans, since grads_add
+ * needs what they were. */
 static void add_own(rank_sum *s, int spans, int64_t own, int summands)
 {
     for (int d = 1; d < summands; d *= 2) {
@@ -191,6 +215,7 @@ static bool scatter(rank_sum *s, grads *g, int spans, int64_t own, int summands,
             ins = list_parts(s->in, ins, from, s->own, spans, s->buffer + from * own, true);
     }
     free(theirs);
+    /* The own part lies at its rank's place among the others', as if it had been received. */
     real *mine = s->buffer + s->me * own;
     for (int i = 0; i < spans; i++) {
         int64_t length = s->own[i].end - s->own[i].begin;
@@ -204,6 +229,7 @@ static bool scatter(rank_sum *s, grads *g, int spans, int64_t own, int summands,
 static bool share(rank_sum *s, grads *g, int spans, err *e)
 {
     int outs = 0, ins = 0;
+    /* add_own left it in rank 0's place. */
     const real *sum = s->buffer;
     for (int i = 0; i < spans; i++) {
         int64_t length = s->own[i].end - s->own[i].begin;
@@ -223,7 +249,9 @@ static bool share(rank_sum *s, grads *g, int spans, err *e)
 
 /* ---- gradients by rows ---- */
 
-/* Rows and values of one table, all ranks' behind each other. */
+/* Rows and values of one table, all ranks' behind each other.
+ * Rank order is lane order, and row_sums adds equal rows in the order in which they stand: the sum
+ * of a row is the one that a single process has. Every rank gets all rows; a step touches few. */
 static bool gather_rows(rank_sum *s, row_grads *g, int table, err *e)
 {
     row_grads *all = &s->rows[table];
@@ -253,6 +281,8 @@ static bool gather_rows(rank_sum *s, row_grads *g, int table, err *e)
         }
     }
     if (!ranks_exchange(s->ranks, s->out, outs, s->in, ins, e)) return false;
+    /* The gathered rows become the gradient's, and its old memory the next step's room: nothing is
+     * copied, nothing freed. */
     row_grads swap = *g;
     *g = *all;
     *all = swap;
@@ -268,6 +298,7 @@ static bool add_rows(rank_sum *s, grads *g, err *e)
         memset(s->rows, 0, (size_t)tables * sizeof *s->rows);
         s->row_counts = grown(NULL, (size_t)((s->count + 1) * tables), sizeof *s->row_counts);
     }
+    /* Behind all the ranks' counts, which ranks_gather writes. */
     int64_t *mine = s->row_counts + s->count * tables;
     for (int64_t i = 0; i < tables; i++) {
         mine[i] = g->rows[i].count;
@@ -299,6 +330,8 @@ bool rank_sum_add(rank_sum *s, grads *g, int summands, err *e)
     reserve(s, own);
     if (!scatter(s, g, spans, own, summands, e)) return false;
     add_own(s, spans, own, summands);
+    /* Before `share`, which fills in what the marks promise; if that fails, the group is broken and
+     * nobody reads the sum (ranks_whole). */
     memcpy(g->has, s->any, pieces * sizeof *g->has);
     return share(s, g, spans, e) && add_rows(s, g, e);
 }

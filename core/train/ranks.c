@@ -3,6 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What follows from one exchange of bytes, for MPI and a process alone: none of MPI's collective
+ * operations moves data here, as the order in which those add is the library's. These are small or
+ * rare; the sum of gradients is rank_sum.c. */
+
+/* CHECK: a rank that gives up here would leave the others waiting; an abort is seen by what started
+ * them. */
 static void *list(size_t count, size_t size)
 {
     void *p = calloc(count, size);
@@ -13,6 +19,7 @@ static void *list(size_t count, size_t size)
 bool ranks_tell(rank_group *r, void *data, size_t bytes, err *e)
 {
     int count = ranks_count(r), me = ranks_me(r);
+    /* r may be a group of one: `mpirun -n 1`. */
     if (count == 1) return ranks_whole(r, e);
     if (me > 0) return ranks_exchange(r, NULL, 0, &(rank_part){0, data, bytes}, 1, e);
     rank_part *out = list((size_t)count, sizeof *out);
@@ -40,6 +47,9 @@ bool ranks_gather(rank_group *r, const void *mine, size_t bytes, void *all, err 
     return ok;
 }
 
+/* A whole err of every rank to all: 1 KiB each, wherever something can fail on one rank alone.
+ * Without it one rank would fail and return while the others wait in their next exchange for ever.
+ * The first failing rank's words are taken, so all ranks say the same. */
 bool ranks_agree(rank_group *r, bool ok, err *e)
 {
     size_t count = (size_t)ranks_count(r);
@@ -47,6 +57,7 @@ bool ranks_agree(rank_group *r, bool ok, err *e)
     if (count == 1) return ok;
     all = list(count, sizeof *all);
     bool heard = ranks_gather(r, ok ? &none : e, sizeof *all, all, e);
+    /* An empty text means ok; the first that is not ends the loop. */
     for (size_t i = 0; heard && i < count; i++) {
         if (!all[i].text[0]) continue;
         *e = all[i];
@@ -56,6 +67,9 @@ bool ranks_agree(rank_group *r, bool ok, err *e)
     return heard;
 }
 
+/* The least 2^k with 2^k ranks >= lanes. A share of any other size would cut a node of the tree in
+ * two, and its sum would be no part of the tree. The price is balance: 12 lanes on 5 ranks are 4,
+ * 4, 4, 0, 0. */
 int64_t ranks_node(int ranks, int64_t lanes)
 {
     int64_t node = 1;

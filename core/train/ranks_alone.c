@@ -1,4 +1,7 @@
-/* A program without MPI: one process alone. The other half of ranks.h, as in ranks_mpi.c. */
+/* A program without MPI: one process alone. The other half of ranks.h, as in ranks_mpi.c.
+ *
+ * No function here ever sees a group: ranks_open makes none. The CHECKs say so, for a caller that
+ * keeps one from somewhere else would be told nothing by a wrong answer. */
 #include "core/train/ranks.h"
 
 #include <stdlib.h>

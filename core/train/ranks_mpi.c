@@ -1,4 +1,8 @@
-/* Ranks by MPI: all there is of it. Compiled by `make MPI=1` alone. */
+/* Ranks by MPI: all there is of it. Compiled by `make MPI=1` alone.
+ *
+ * Threads of lanes.h never call MPI: FUNNELED asks for no more than one thread that does. The group
+ * is a copy of MPI's world, so that messages of a library in the same program cannot be taken for
+ * these. */
 #include "core/train/ranks.h"
 
 #include <mpi.h>
@@ -27,6 +31,8 @@ rank_group *ranks_open(err *e)
     rank_group *r = calloc(1, sizeof *r);
     CHECK(r, "out of memory for the ranks");
     MPI_Comm_dup(MPI_COMM_WORLD, &r->all);
+    /* By default MPI ends the program where it stands; a status lets it say which run was cut
+     * off. */
     MPI_Comm_set_errhandler(r->all, MPI_ERRORS_RETURN);
     MPI_Comm_size(r->all, &r->count);
     MPI_Comm_rank(r->all, &r->me);
@@ -41,6 +47,7 @@ void ranks_close(rank_group *r)
     free(r);
 }
 
+/* Ranks that wait for a message of this one would wait for ever if it only exited. */
 void ranks_abort(rank_group *r, int status)
 {
     if (r) MPI_Abort(MPI_COMM_WORLD, status);
@@ -70,6 +77,8 @@ static int wait_for(MPI_Request *requests, int count)
 {
     enum { ATTENTIVE = 1000 };
     const struct timespec pause = {.tv_nsec = 50 * 1000};
+    /* Tested and not waited for: most libraries' MPI_Waitall keeps its core busy for as long as it
+     * takes. */
     int done = 0, status;
     for (int i = 0;; i++) {
         status = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
@@ -82,6 +91,7 @@ static int wait_for(MPI_Request *requests, int count)
     }
 }
 
+/* Messages of no bytes are not sent: both ends know that there is none. */
 static size_t pieces_of(const rank_part *list, int count)
 {
     size_t n = 0;
@@ -91,6 +101,8 @@ static size_t pieces_of(const rank_part *list, int count)
     return n;
 }
 
+/* Both ends cut at the same places, as both know the length; all messages have one tag, and MPI
+ * keeps those between two ranks in order. */
 static int begin_part(rank_group *r, const rank_part *p, bool sends, MPI_Request **next)
 {
     char *data = p->data;
@@ -103,6 +115,7 @@ static int begin_part(rank_group *r, const rank_part *p, bool sends, MPI_Request
     return MPI_SUCCESS;
 }
 
+/* Once lost, always lost: what is received afterwards could be half of something. */
 static void note_loss(rank_group *r, int status)
 {
     char text[MPI_MAX_ERROR_STRING];
@@ -128,6 +141,8 @@ bool ranks_exchange(rank_group *r, const rank_part *out, int outs, const rank_pa
         status = begin_part(r, &out[i], true, &next);
     }
     if (status == MPI_SUCCESS) status = wait_for(requests, (int)count);
+    /* After a failure messages may still be under way into the caller's memory: the group is
+     * broken, and what follows is the end of the program. */
     free(requests);
     if (status != MPI_SUCCESS) note_loss(r, status);
     return ranks_whole(r, e);

@@ -1,4 +1,14 @@
-/* Reading; writing is in safetensors_save.c. */
+/* Reading; writing is in safetensors_save.c.
+ *
+ * The file is mapped, the header parsed as JSON, and each array becomes a pointer into the mapping:
+ * opening a checkpoint of gigabytes reads its header only. Nothing of the header is believed. Every
+ * size is multiplied with overflow checked, every offset compared with the file's length, and in
+ * the end the arrays, sorted by place, must fill the data exactly: no two names can share bytes, no
+ * bytes hide between them. After that, code that reads t->count elements from t->data stays inside
+ * the mapping.
+ *
+ * Names and texts belong to the parsed JSON, shapes to one block; all of it goes with the
+ * handle. */
 #include "core/train/safetensors.h"
 
 #include "core/base/file.h"
@@ -9,6 +19,7 @@
 
 enum { MAX_HEADER = 100000000 };
 
+/* Bits and not bytes: of F4 two elements share a byte, of F6 four share three. */
 static const struct {
     const char *name;
     int bits;
@@ -60,12 +71,14 @@ int safetensors_dtype_bits(st_dtype dtype)
 
 /* ---- parsing: `where` is the file's name for messages ---- */
 
+/* Names come from the file and may be of any length; the message has its bound. */
 static bool bad_tensor(err *e, const char *where, const char *name, const char *what)
 {
     return err_set(e, "%s: tensor '%.200s': %s; the file is damaged or not safetensors", where,
                    name, what);
 }
 
+/* A type that is not in the table has no size, so the array's place could not be checked. */
 static bool parse_dtype(st_tensor *t, const json_t *entry, const char *where, err *e)
 {
     const char *name = json_string_value(json_object_get(entry, "dtype"));
@@ -77,7 +90,9 @@ static bool parse_dtype(st_tensor *t, const json_t *entry, const char *where, er
     return bad_tensor(e, where, t->name, "dtype is missing or unknown");
 }
 
-/* The sizes go to *free, which moves behind them. */
+/* The sizes go to *free, which moves behind them.
+ * make_room has counted the axes of all shapes, so the block has room for these. A size of 0 makes
+ * an empty array, however large the others are, as long as the product so far fits. */
 static bool parse_shape(st_tensor *t, const json_t *entry, int64_t **free, const char *where,
                         err *e)
 {
@@ -110,6 +125,7 @@ static bool parse_offsets(st_tensor *t, const json_t *entry, const char *data, s
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(second)) {
         return bad_tensor(e, where, t->name, "data_offsets is not [begin, end]");
     }
+    /* Reals are refused above as no integers, numbers beyond 64 bits by the parser. */
     json_int_t begin = json_integer_value(first), end = json_integer_value(second);
     if (begin < 0 || end < begin || (uint64_t)end > size) {
         return bad_tensor(e, where, t->name, "data_offsets lie outside the file (is it cut off?)");
@@ -125,7 +141,9 @@ static bool parse_offsets(st_tensor *t, const json_t *entry, const char *data, s
     return true;
 }
 
-/* By place in the file; of equal places empty tensors come first. */
+/* By place in the file; of equal places empty tensors come first.
+ * So an empty array stands before the one that begins where it ends, and check_layout passes over
+ * it. */
 static int by_offset(const void *a, const void *b)
 {
     const st_tensor *x = a, *y = b;
@@ -156,6 +174,7 @@ static bool check_layout(const safetensors *s, const char *data, size_t size, co
                    (size_t)(data + size - end));
 }
 
+/* Texts only, as the format says: who reads a key need not ask for its type. */
 static bool check_metadata(const json_t *metadata, const char *where, err *e)
 {
     const char *key;
@@ -171,7 +190,9 @@ static bool check_metadata(const json_t *metadata, const char *where, err *e)
     return true;
 }
 
-/* Room for the tensors and their shapes. */
+/* Room for the tensors and their shapes.
+ * Counted before anything is parsed: shapes lie in one block, and a pointer into it stays good. +
+ * 1: there may be none. */
 static bool make_room(safetensors *s, const char *where, err *e)
 {
     size_t n = json_object_size(s->header), axes = 0;
@@ -226,9 +247,12 @@ static bool parse(safetensors *s, const char *bytes, size_t size, const char *wh
     if (size < 8) return err_set(e, "%s: only %zu bytes; this is no safetensors file", where, size);
     /* Its length stands in front, least byte first. */
     uint64_t header = 0;
+    /* Byte by byte, so it is read alike on any machine and at any alignment. */
     for (int i = 7; i >= 0; i--) {
         header = header << 8 | (unsigned char)bytes[i];
     }
+    /* The second comparison cannot wrap, as size is at least 8. The first bounds what JSON may
+     * take. */
     if (header > MAX_HEADER || header > size - 8) {
         return err_set(
             e, "%s: header of %llu bytes in a file of %zu; the file is cut off or not safetensors",
@@ -237,6 +261,8 @@ static bool parse(safetensors *s, const char *bytes, size_t size, const char *wh
     json_error_t at;
     const char *text = bytes + 8;
     size_t first = 0;
+    /* Looked at before the parser, for the commonest mistake, another kind of file: the first eight
+     * bytes of one are a huge length, or no brace follows. */
     while (first < header && memchr(WHITE_SPACE, text[first], sizeof WHITE_SPACE)) {
         first++;
     }
@@ -264,6 +290,7 @@ safetensors *safetensors_open(const char *path, err *e)
     if (!file_map_open(&map, path, e)) return NULL;
     safetensors *s = safetensors_parse(map.data, map.bytes, path, e);
     if (s) {
+        /* Only here: a file that was refused is closed by who opened it, once. */
         s->map = map;
     } else {
         file_map_close(&map);
@@ -297,6 +324,7 @@ const st_tensor *safetensors_at(const safetensors *s, int i)
 
 const st_tensor *safetensors_find(const safetensors *s, const char *name)
 {
+    /* bsearch compares elements with elements: a tensor that is nothing but a name. */
     st_tensor wanted = {.name = name};
     st_tensor *key = &wanted;
     st_tensor **found =
@@ -319,16 +347,20 @@ static float float_of_bits(uint32_t bits)
     return x;
 }
 
+/* A half has 1 bit of sign, 5 of exponent, 10 of fraction; a float 1, 8 and 23. */
 static float float_of_half(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31, fraction = h & 1023;
     /* Exponents are biased by 15 here and by 127 there. */
+    /* Infinity, or NaN if the fraction is not 0. */
     if (exponent == 31) return float_of_bits(sign | 0x7F800000u | fraction << 13);
     if (exponent > 0) return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
     float small = (float)fraction * 0x1p-24f; /* subnormal */
     return sign ? -small : small;
 }
 
+/* bfloat16 is the upper half of a float. From F64 to float is one rounding, all others are
+ * exact. */
 #define COPY_AS(type, convert)                                                                     \
     for (int64_t i = 0; i < t->count; i++) {                                                       \
         type x; /* through memcpy: the data may be unaligned */                                    \
@@ -337,6 +369,7 @@ static float float_of_half(uint16_t h)
     }                                                                                              \
     return true
 
+/* Files of other programs hold what they trained in; all are widened or rounded to `real`. */
 bool safetensors_copy(real *out, const st_tensor *t, err *e)
 {
     switch (t->dtype) {
@@ -354,6 +387,7 @@ bool safetensors_copy(real *out, const st_tensor *t, err *e)
     }
 }
 
+/* The same bits read as signed: negative is what does not fit. */
 static bool copy_u64(int64_t *out, const st_tensor *t, err *e)
 {
     for (int64_t i = 0; i < t->count; i++) {
@@ -389,6 +423,7 @@ bool safetensors_copy_int(int64_t *out, const st_tensor *t, err *e)
     }
 }
 
+/* The loop ends where the text is full: a file may claim thousands of axes. */
 static void print_shape(char *out, size_t bytes, int rank, const int64_t *shape)
 {
     size_t used = 0;

@@ -6,8 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Two runs that computed the same write the same bytes: arrays are ordered by size of element and
+ * name, and the header holds what the caller gives and nothing of the moment. The order also
+ * aligns: offsets of arrays of 8-byte elements are multiples of 8 since only such stand before
+ * them, then come those of 4, 2 and 1. */
+
 enum { DATA_ALIGN = 64 };
 
+/* CHECKs: what is written comes from this program. */
 static size_t entry_bytes(const st_entry *t)
 {
     int64_t count = 1;
@@ -29,6 +35,7 @@ static int writing_order(const void *a, const void *b)
     return p != q ? q - p : strcmp(x->name, y->name);
 }
 
+/* Offsets count from the end of the header, which is not known yet: that is why they do. */
 static json_t *describe(const st_entry *t, size_t begin)
 {
     json_t *shape = json_array();
@@ -41,7 +48,10 @@ static json_t *describe(const st_entry *t, size_t begin)
 }
 
 /* The header as text (caller frees), NULL if a name or a metadata text is not UTF-8 or memory is
- * out. */
+ * out.
+ * jansson keeps the order in which keys were set, so "__metadata__" comes first.
+ * json_object_set_new takes its value in any case, and refuses NULL, which is what json_string
+ * gives for a text that is not UTF-8. */
 static char *header_text(const st_entry *const *order, int count, const st_text *metadata,
                          int texts)
 {
@@ -61,6 +71,8 @@ static char *header_text(const st_entry *const *order, int count, const st_text 
     return ok ? json_dumps(header, JSON_COMPACT) : NULL;
 }
 
+/* The length counts the padding. With the 8 bytes in front the data begins at a multiple of 64,
+ * which a mapping keeps: arrays can be used where they lie. */
 static bool write_header(file_out *f, const char *text, err *e)
 {
     static const char spaces[DATA_ALIGN + 1] = "                                "
@@ -90,6 +102,7 @@ static bool write_all(const char *path, const char *header, const st_entry *cons
         ok = file_out_write(&f, order[i]->data, entry_bytes(order[i]), e);
     }
     ok = ok && file_out_commit(&f, e);
+    /* Nothing after a commit; after any failure the temporary file is removed. */
     file_out_cancel(&f);
     if (ok && hex) sha256_final_hex(&hash, hex);
     return ok;

@@ -2,6 +2,10 @@
 
 #include <math.h>
 
+/* A factor is a function of the step and the length of the run, with no state: a run that is
+ * resumed, or evaluated at some step, has the rate that it would have had. A run that is made
+ * longer has another course from its first step on, for the courses that have an end. */
+
 const option SCHEDULE_OPTIONS[] = {
     {"kind", OPTION_CHOICE, offsetof(schedule_options, kind), .initial = "cosine",
      .choices = "constant|linear|cosine|inverse_sqrt", .help = "course of the rate after warm-up"},
@@ -16,6 +20,7 @@ bool schedule_read(schedule_options *s, const node *n, arena *a, err *e)
     return options_read(s, SCHEDULE_OPTIONS, n, NULL, a, e);
 }
 
+/* With min 1 every course stays at 1: it is `constant`, whatever its name. */
 void schedule_settle(schedule_options *s)
 {
     if (s->min >= 1) s->kind = SCHEDULE_CONSTANT;
@@ -27,7 +32,9 @@ void schedule_settle(schedule_options *s)
 
 double schedule_factor(const schedule_options *s, int64_t step, int64_t steps)
 {
+    /* The first step has 1 / warmup and not 0, which would be a step that does nothing. */
     if (step < s->warmup) return (double)(step + 1) / (double)s->warmup;
+    /* Warm-up may be longer than the run: then no course follows, and nothing is divided by 0. */
     double length = (double)MAX(steps - s->warmup, 1);
     double f = MIN((double)(step - s->warmup) / length, 1);
     switch (s->kind) {
