@@ -1,3 +1,16 @@
+/* The port's state dict says almost everything by which tensors there are and by their shapes: a
+ * layer with init_state is recurrent, one with q_scale normalises its queries, mem_manager's
+ * kernels mean compressed memory. The block width is in no shape, and neither is which layer reads
+ * which state; these come from the caller, and the second is checked against the inputs of each
+ * to_out.
+ *
+ * The model is then an ordinary spec, built by the ordinary builder, with the options that make
+ * layers compute what the port does (partial: flush, gate_form: port, xpos, ...). Where an element
+ * goes is one function, import_brt_places, that knows names and orders and moves nothing; tests
+ * send gradients the same way.
+ *
+ * The file may come from anybody: every shape that becomes a size is compared with the others
+ * first. */
 #include "models/import_brt.h"
 
 #include "core/base/text.h"
@@ -23,7 +36,8 @@ static const st_tensor *find(const brt_source *s, const char *format, ...)
     return safetensors_find(s->file, name);
 }
 
-/* Whatever stands before the embedding's name stands before all. */
+/* Whatever stands before the embedding's name stands before all.
+ * Whole parts only, up to a dot: "my_token_emb.weight" is another tensor. */
 static void find_prefix(brt_source *s)
 {
     static const char known[] = "token_emb.weight";
@@ -66,6 +80,9 @@ static bool check_matrix(const brt_source *s, const char *part, int64_t l, int64
 static bool check_layer(const brt_source *s, int64_t l, err *e)
 {
     static const char state[] = "0.state_container.";
+    /* Rows and columns as PyTorch keeps a linear layer, [outputs, inputs]. Keys and values have one
+     * head that all queries share, hence 2 head_dim; the feed-forward layer is gated, hence 2
+     * hidden. */
     int64_t width = s->width, queries = s->heads * s->head_dim, keys = 2 * s->head_dim;
     const struct {
         const char *name;
@@ -112,6 +129,8 @@ static bool read_shape(brt_source *s, err *e)
     s->width = axis_of(embedding, 2, 1);
     for (; s->depth < BRT_LAYERS; s->depth++) {
         int l = (int)s->depth;
+        /* Layers are counted from 0 without a gap; a dict with more than BRT_LAYERS of them has
+         * tensors left over, which no layer takes and copy_tensor refuses. */
         if (!find(s, "layers.%d.0.to_q.weight", l)) break;
         const st_tensor *start = find(s, "layers.%d.0.state_container.init_state", l);
         s->recurrent[l] = start != NULL;
@@ -122,6 +141,7 @@ static bool read_shape(brt_source *s, err *e)
     int64_t queries = axis_of(find(s, "layers.0.0.to_q.weight"), 2, 0);
     s->hidden = axis_of(find(s, "layers.0.1.3.weight"), 2, 1);
     s->factor = axis_of(find(s, "mem_manager.layers.0.1.1.weight"), 3, 2);
+    /* Each of these is 0 where its tensor is missing or of another rank. */
     if (s->vocab < 1 || s->width < 1 || s->depth < 1 || s->head_dim < 1 || s->hidden < 1 ||
         queries % s->head_dim != 0 || queries < 1) {
         return err_set(e, "not a state dict of the block-recurrent transformer: token_emb.weight, "
@@ -161,6 +181,7 @@ static bool read_readers(brt_source *s, const brt_import *how, err *e)
     }
     for (int64_t l = 0; l < s->depth; l++) {
         int64_t inputs = axis_of(find(s, "layers.%lld.0.to_out.weight", (long long)l), 2, 1);
+        /* Own attention and one more set of heads per state that is read, side by side. */
         int64_t wanted = s->heads * s->head_dim * (1 + reads_of(s, l, owners));
         if (inputs == wanted) continue;
         return err_set(e,
@@ -199,6 +220,7 @@ static void put(text *t, const char *format, ...)
     t->used += (size_t)n;
 }
 
+/* A layer that only reads another's state is block_recurrent as well, with write: false. */
 static const char *class_of(const brt_source *s, int64_t l)
 {
     int64_t owners[BRT_LAYERS];
@@ -231,6 +253,8 @@ static void put_layer(text *t, const brt_source *s, int64_t l)
 
 node *import_brt_spec(arena *a, const brt_source *s, err *e)
 {
+    /* A layer's options take less than a kilobyte, reads of BRT_LAYERS states included; put()
+     * aborts rather than cut them. */
     size_t size = 512 + 1024 * (size_t)s->depth;
     text t = {arena_push(a, (int64_t)size, 1), 0, size};
     put(&t, "{width: %lld, context: %lld, partial: flush, norm: {bias: false}, blocks: [",
@@ -265,6 +289,8 @@ typedef struct brt_name {
 } brt_name;
 
 #define STATE "0.state_container."
+/* The last MEMORY_NAMES stand behind "mem_manager.layers.<l>.", where the same names mean other
+ * tensors; so they are looked up apart. */
 static const brt_name NAMES[] = {
     {"0.norm.gamma", "norm.gain", ATTENTION, AS_IS},
     {"0.to_q.weight", "qkv.weight", ATTENTION, AS_IS},
@@ -304,6 +330,7 @@ static bool place(const model *m, const st_tensor *t, const char *name, int64_t 
     int index = params_find(all, name);
     if (index < 0) return err_set(e, "%s: the model has no %s for it", t->name, name);
     const param *q = &all->list[index];
+    /* places are indexes into the caller's vector: none may leave the parameter. */
     if (first + count > q->count) {
         return err_set(e, "%s: %lld numbers do not fit into %s", t->name, (long long)count, name);
     }
@@ -316,6 +343,7 @@ static bool place(const model *m, const st_tensor *t, const char *name, int64_t 
 /* Theirs: column (head, half, j) of a row; ours: (half, head, j). */
 static bool order_pairs(const brt_source *s, const st_tensor *t, int64_t *places, err *e)
 {
+    /* One attention's outputs stand beside the other's per head there, per attention here. */
     int64_t d = s->head_dim, columns = axis_of(t, 2, 1), first = places[0];
     if (columns != 2 * s->heads * d) return err_set(e, "%s: not 2 heads head_dim inputs", t->name);
     for (int64_t i = 0; i < t->count; i++) {
@@ -332,6 +360,8 @@ static bool order_taps(const brt_source *s, const st_tensor *t, int64_t *places,
     if (channels != s->head_dim || taps != s->factor || t->shape[0] != 2 * channels) {
         return err_set(e, "%s: not [2 head_dim, head_dim, factor]", t->name);
     }
+    /* Their kernel is a convolution's; ours is the matrix of a product over `taps` entries laid
+     * side by side. */
     int64_t size = channels * taps;
     for (int64_t out = 0; out < t->shape[0]; out++) {
         int64_t first = places[out * size];
@@ -360,6 +390,7 @@ static bool place_named(const brt_source *s, const model *m, const brt_name *n, 
     snprintf(name + used, sizeof name - (size_t)used, "%s", n->ours);
     if (n->order == KERNEL || n->order == KERNEL_BIAS) {
         if (!place(m, t, name, 0, 0, half, places, e)) return false;
+        /* One convolution makes keys and values there; the first half of its outputs are keys. */
         name[used + (int)strlen("compress_")] = 'v';
         if (!place(m, t, name, 0, half, t->count - half, places, e)) return false;
         return n->order == KERNEL_BIAS || order_taps(s, t, places, e);
@@ -370,6 +401,7 @@ static bool place_named(const brt_source *s, const model *m, const brt_name *n, 
 }
 
 /* Buffers of the port: zero biases of norms, tables of its rotary positions, masks. */
+/* They are the same in every model, or follow from its sizes; ours are not parameters. */
 static bool is_constant(const char *name)
 {
     return text_ends(name, ".beta") || strncmp(name, "rotary_pos_emb.", 15) == 0 ||
@@ -399,6 +431,7 @@ bool import_brt_places(const brt_source *s, const model *m, const st_tensor *t, 
     long long l = -1;
     int used = 0;
     const char *rest = full + (of_memory ? sizeof memory - 1 : 0);
+    /* used stays 0 where the name has another form, and nothing is found then. */
     sscanf(rest, "layers.%lld.%n", &l, &used);
     rest += used;
     const brt_name *names = of_memory ? NAMES + NAME_COUNT - MEMORY_NAMES : NAMES;
@@ -436,6 +469,7 @@ static bool all_filled(const params *p, const bool *filled, err *e)
 {
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
+        /* The one parameter that the port has not; fill_start makes it. */
         if (strcmp(q->name, "embedding.start") == 0) continue;
         for (int64_t k = 0; k < q->count; k++) {
             if (!filled[q->offset + k]) return err_set(e, "the state dict lacks %s", q->name);

@@ -1,3 +1,14 @@
+/* From the `model:` node to a model.
+ *
+ * Options are tables (core/options/option.h): the model's own, one per nested map, one per layer
+ * class. The first thing that is wrong ends the build with its file, line and column; nothing has
+ * to be undone, since all of the model lies in one arena.
+ *
+ * Entries of `blocks:` are read twice: once to count, so that `units` has its final size and
+ * pointers into it stay good, and once to build. An entry becomes repeat * layers units. Parameters
+ * are declared in the order of the stack, which fixes their places in the flat vector of values:
+ * sums over all of them (the norm of a gradient) have that order, and bits with it. What a seed
+ * draws for a parameter depends on its name alone. */
 #include "layers/registry.h"
 #include "models/model_parts.h"
 
@@ -6,6 +17,7 @@
 
 /* ---- options ---- */
 
+/* All tables fill one struct, so that a nested map needs no struct of its own. */
 #define OPTION_AT(field) offsetof(model_options, field)
 
 static const option MODEL[] = {
@@ -64,6 +76,7 @@ const model_table MODEL_TABLES[] = {{"", MODEL, "the stream and its grid"},
                                     {"init", INIT, "how parameters start"},
                                     {0}};
 
+/* Keys of `model:` that its own table must not refuse: each has a reader of its own. */
 static const char *const NESTED[] = {"embedding", "norm", "residual", "init",
                                      "blocks",    "head", NULL};
 
@@ -73,6 +86,7 @@ static bool read_options(model *m, const node *spec, err *e)
     for (const model_table *t = MODEL_TABLES; t->name; t++) {
         bool own = !t->name[0];
         const node *n = own ? spec : node_get(spec, t->name);
+        /* `norm:` with nothing behind it is a map of defaults. */
         if (node_is_null(n)) n = NULL;
         if (!options_read(&m->options, t->options, n, own ? NESTED : NULL, m->memory, e)) {
             return false;
@@ -103,12 +117,15 @@ typedef struct layer_spec {
 
 enum { MAX_BLOCK_LAYERS = 64, MAX_CLASSES = 128 };
 
+/* Room for any sensible block; counts beyond it are refused, not cut. The struct is on the stack of
+ * the functions that read blocks, and nothing points into it afterwards. */
 typedef struct block_spec {
     block_options options;
     int count;
     layer_spec layers[MAX_BLOCK_LAYERS];
 } block_spec;
 
+/* With the end that option_unknown and option_nearest want. */
 static int class_names(const char *names[MAX_CLASSES], const layer_class *const *classes, int count)
 {
     CHECK(count < MAX_CLASSES, "%d classes", count);
@@ -119,6 +136,8 @@ static int class_names(const char *names[MAX_CLASSES], const layer_class *const 
     return count;
 }
 
+/* The place of a layer is its options', which is where a reader looks for what is wrong.
+ * `attention:` without options has a null node there, which still has a place. */
 static bool add_layer_spec(block_spec *b, const node *map, int key, err *e)
 {
     const char *names[MAX_CLASSES];
@@ -161,6 +180,8 @@ static bool read_block(block_spec *b, const node *n, arena *a, err *e)
     }
     if (!options_read(&b->options, BLOCK, n, names, a, e)) return false;
     for (int i = 0; i < n->count; i++) {
+        /* What is neither a layer nor `repeat` or `layers` was refused by options_read already,
+         * with the nearest name. */
         if (!registry_layer(n->keys[i])) continue;
         if (!add_layer_spec(b, n, i, e)) return false;
     }
@@ -192,6 +213,8 @@ static bool count_units(model *m, const node *spec, const node *blocks, err *e)
     for (int i = 0; i < blocks->count; i++) {
         if (!block_at(&b, blocks, i, m->memory, e)) return false;
         m->blocks[i] = (model_block){b.options.repeat, b.count};
+        /* At most 4096 * 64 per entry, and the sum is checked at each: no overflow on the way to
+         * the bound. */
         m->unit_count += (int)b.options.repeat * b.count;
         if (m->unit_count > 65536) {
             return node_err(e, blocks->items[i], "more than 65536 layers in all");
@@ -202,6 +225,8 @@ static bool count_units(model *m, const node *spec, const node *blocks, err *e)
 
 /* ---- layers ---- */
 
+/* Gain and bias are given weight decay and learning rates by their roles, so a norm says which is
+ * which. RMS norm has no bias by its definition (Zhang & Sennrich 2019, arXiv:1910.07467). */
 static norm_params add_norm(model *m, const char *prefix)
 {
     norm_params norm = {-1, -1};
@@ -224,13 +249,17 @@ static bool build_layer(layer_build *b, layer *self, const layer_spec *spec,
     if (!options_read(options, spec->cls->options, spec->spec, ignore, b->memory, e)) return false;
     self->cls = spec->cls;
     self->options = options;
+    /* check may look at what build has not yet declared; link runs later and needs the place, too.
+     */
     self->at = spec->at;
     if (spec->cls->check && !spec->cls->check(options, &self->dims, spec->at, e)) return false;
     spec->cls->build(b, self);
     return true;
 }
 
-/* How often the class stands earlier in its block. */
+/* How often the class stands earlier in its block.
+ * The second attention of a block is attention_2, so that names stay unique and adding a layer of
+ * another class renames nothing. */
 static int repeats_before(const block_spec *b, int index)
 {
     int n = 0;
@@ -240,6 +269,8 @@ static int repeats_before(const block_spec *b, int index)
     return n;
 }
 
+/* What a layer may know of the model around it. depth of depths is for initialisation and for
+ * layers that differ by depth; the head stands behind the last. */
 static layer_dims dims_of(const model *m, int depth)
 {
     return (layer_dims){.width = m->options.width,
@@ -261,6 +292,8 @@ static bool build_unit(model *m, layer_build *b, const block_spec *block, int in
     if (again) {
         snprintf(name, sizeof name, "blocks.%d.%s_%d", block_index, spec->cls->name, again + 1);
     }
+    /* The name is the layer's identity: parameters, slots, metrics and random keys are all derived
+     * from it. */
     u->layer.name = arena_strdup(m->memory, name);
     u->layer.dims = dims_of(m, depth);
     snprintf(norm, sizeof norm, "%s.norm", name);
@@ -302,6 +335,7 @@ static bool head_spec(layer_spec *spec, const node *n, err *e)
 {
     *spec = (layer_spec){.at = n, .spec = node_is_null(n) ? NULL : n};
     const node *kind = spec->spec ? node_get(n, "kind") : NULL;
+    /* A `kind` that is no scalar finds no head, and unknown_head says what was wrong with it. */
     spec->cls = registry_head(!kind ? "linear" : kind->kind == NODE_SCALAR ? kind->text : "");
     if (!spec->cls && kind) unknown_head(kind, e);
     return spec->cls != NULL;
@@ -312,6 +346,7 @@ static bool build_head(model *m, layer_build *b, const node *n, err *e)
     static const char *const ignore[] = {"kind", NULL};
     layer_spec spec;
     if (!head_spec(&spec, n, e)) return false;
+    /* Declared with the head, behind the stack, which is where it is used. */
     if (m->options.norm.final) m->final_norm = add_norm(m, "final_norm");
     m->head.name = "head";
     m->head.dims = dims_of(m, m->unit_count);
@@ -332,6 +367,8 @@ static void add_embedding(model *m)
     if (!m->options.embedding.tied) {
         m->params.list[m->embedding].active = 1 / (double)m->vocab;
     }
+    /* The vector that stands before the first token of a document: without it the first token could
+     * not be predicted, and would not count. A state, not an embedding: it belongs to no token. */
     m->start = params_add(&m->params, "embedding.start", ROLE_STATE, 1, &width, start);
     if (m->options.embedding.positions == POSITIONS_LEARNED) {
         m->positions = params_add(&m->params, "embedding.positions", ROLE_STATE, 2,
@@ -354,6 +391,8 @@ static bool build(model *m, const node *spec, const model_inputs *inputs, err *e
     if (!read_options(m, spec, e)) return false;
     const node *blocks = node_get(spec, "blocks");
     if (!count_units(m, spec, blocks, e)) return false;
+    /* What layers may ask for while they declare themselves. It ends with this function; what it
+     * points to lives in the model's arena. */
     layer_build b = {.params = &m->params,
                      .memory = m->memory,
                      .token_counts = inputs->token_counts,
@@ -367,6 +406,8 @@ static bool build(model *m, const node *spec, const model_inputs *inputs, err *e
     if (!build_stack(m, &b, blocks, e) || !build_head(m, &b, node_get(spec, "head"), e)) {
         return false;
     }
+    /* From here on parameters have offsets, and none can be added: link may look at all, declare
+     * nothing. */
     params_seal(&m->params);
     b.layers = m->layers;
     b.layer_count = m->unit_count;
@@ -387,6 +428,8 @@ model *model_build(const node *spec, const model_inputs *inputs, err *e)
     m->vocab = inputs->vocab;
     m->embedding = m->start = m->positions = -1;
     m->final_norm = (norm_params){-1, -1};
+    /* The fastest float32 products; training sets others by model_set_kernels before the model is
+     * used. */
     m->kernels.products = m->kernels.exact = gemm_best(GEMM_FLOAT32);
     params_init(&m->params, m->memory);
     if (build(m, spec, inputs, e)) return m;
@@ -407,6 +450,7 @@ static unsigned layer_needs(const layer_spec *spec, const char *const *ignore, a
 {
     if (!spec->cls->needs) return 0;
     void *options = arena_push_zero(a, 1, MAX(spec->cls->options_bytes, 1));
+    /* Errors go nowhere: model_build will find the same one, and tell. */
     if (!options_read(options, spec->cls->options, spec->spec, ignore, a, NULL)) return 0;
     return spec->cls->needs(options);
 }

@@ -1,3 +1,10 @@
+/* What a built model says of itself: its spec, and its costs.
+ *
+ * The spec comes in two forms. Resolved: every option of every layer with the value that it has,
+ * blocks as they were written; for people, and to build the same model from again. Changed: only
+ * what differs from the defaults, in one spelling; what identities are hashed from. The second is
+ * why an option can be added later without renaming the runs that do not use it, and why writing a
+ * default out is the same run. */
 #include <string.h>
 
 #include "models/model_parts.h"
@@ -16,10 +23,13 @@ static node *layer_options(arena *a, const layer *l)
 /* What identities are hashed from: the options that differ, and what is in the files they name. */
 static node *layer_changed(arena *a, const layer *l)
 {
+    /* On a copy: the layer itself goes on with its options as they were given. */
     void *settled = arena_push(a, 1, l->cls->options_bytes);
     memcpy(settled, l->options, l->cls->options_bytes);
     if (l->cls->settle) l->cls->settle(settled, l);
     node *n = options_changed(a, settled, l->cls->options);
+    /* A file's name says nothing about what is in it: with other content it is another model, under
+     * another name the same one. */
     const char *content = l->cls->content ? l->cls->content(l, a) : NULL;
     if (content) node_set(a, n, "content", node_scalar(a, content, false));
     return n;
@@ -69,6 +79,8 @@ static node *blocks_changed(const model *m, arena *a)
 static model_options settled_options(const model *m)
 {
     model_options o = m->options;
+    /* `flat` is `gpt2` without the division by sqrt(layers), so with one layer they are the same
+     * model. */
     if (m->unit_count <= 1 && o.init.scheme == INIT_FLAT) o.init.scheme = INIT_GPT2;
     return o;
 }
@@ -187,6 +199,9 @@ bool model_whole_call(const model *m)
     return m->head.whole_call;
 }
 
+/* Backward is two products for each one of forward, hence the factor 3, unless the layer knows
+ * better (second order, routers). Elements of an unfinished block are in the slots' maximal lengths
+ * and are taken out here: they are not carried from block to block. */
 static void add_cost(model_cost *sum, const layer *l)
 {
     layer_cost c = l->cls->cost(l);
@@ -196,6 +211,7 @@ static void add_cost(model_cost *sum, const layer *l)
     sum->state_bytes -= (double)l->unfinished * sizeof(real);
 }
 
+/* It runs forward only, in training too. */
 void model_cost_add_guide(model_cost *cost, const model_cost *guide)
 {
     cost->forward_flops += guide->forward_flops;
@@ -213,12 +229,16 @@ model_cost model_costs(const model *m)
     add_cost(&sum, &m->head);
     for (int i = 0; i < m->params.count; i++) {
         const param *p = &m->params.list[i];
+        /* The convention of benchmarks: 6 FLOPs per parameter of a product and token, 2 forward and
+         * 4 backward (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1); of experts only the share
+         * that a token uses. */
         if (!p->matmul) continue;
         sum.matmul_params += p->count;
         sum.bench_flops += 6 * (double)p->count * p->active;
     }
     for (int i = 0; i < m->slot_count; i++) {
         const state_slot *s = &m->slots[i];
+        /* Not carried on beyond its segment. */
         if (s->segment) continue;
         sum.state_bytes += (double)s->max_length * (double)s->width * sizeof(real);
     }

@@ -1,9 +1,24 @@
+/* One call of a model: embedding, stack, head, loss, on the state's tape.
+ *
+ * The stack is a residual stream x [rows, time, width]. With f a layer and s residual.scale:
+ *
+ *     pre:   x' = x + s drop(f(norm(x)))          (Xiong et al. 2020, arXiv:2002.04745)
+ *     post:  x' = norm(x + s drop(f(x)))          (Vaswani et al. 2017, arXiv:1706.03762)
+ *
+ * Layers see nothing of this; they are functions of the stream and of what they carry.
+ *
+ * State is double-buffered per call: layers read books.state, what came in, and write
+ * books.next_state, which takes its place when all have run. So the order of the layers in a call
+ * does not decide who sees what, and feedback between layers has one meaning: a layer sees
+ * another's state as the call before left it, on whichever side of it that layer stands. */
 #include "models/model_parts.h"
 
 #include <string.h>
 
 /* ---- what stands around the layers ---- */
 
+/* Piece 0: the model's own parameters are in one piece each. -1, not there, becomes NULL, as ops
+ * take an optional tensor. */
 static tensor *leaf(layer_ctx *c, int index)
 {
     return index < 0 ? NULL : layer_leaf(c, index, 0);
@@ -24,7 +39,10 @@ static tensor *dropped(layer_ctx *c, const layer *self, tensor *x, double rate)
     return op_dropout(c->tape, x, rate, layer_key(c, self, "residual"));
 }
 
-/* x + scale y. In place where nothing keeps y: no further tensor of the stream's size. */
+/* x + scale y. In place where nothing keeps y: no further tensor of the stream's size.
+ * The scale is folded into the addition, so that a scaled branch costs no pass over memory of its
+ * own. In place only where the branch is the layer's own output (dropout made another tensor of
+ * it), and where the layer says that nothing reads that output again. */
 static tensor *add_branch(layer_ctx *c, const model *m, const layer *self, tensor *x, tensor *y)
 {
     real scale = (real)m->options.residual.scale;
@@ -38,9 +56,13 @@ static tensor *run_unit(layer_ctx *c, const model *m, const model_unit *u, tenso
 {
     const layer *self = &u->layer;
     bool pre = m->options.norm.place == PLACE_PRE;
+    /* Names what is laid on the tape from here on: in errors, and in the times by op of `loci
+     * bench`. */
     tape_place(c->tape, self->name);
     layer_tap(c, self, "residual", x);
     tensor *y = self->cls->forward(c, self, pre ? normalise(c, m, u->norm, x) : x);
+    /* A layer that returned another shape would be broadcast by the addition, and train, wrongly.
+     */
     CHECK(tensor_same_shape(x, y), "%s changed the shape of the stream", self->name);
     layer_tap(c, self, "output", y);
     x = add_branch(c, m, self, x, y);
@@ -50,7 +72,10 @@ static tensor *run_unit(layer_ctx *c, const model *m, const model_unit *u, tenso
 }
 
 /* A layer's slots: laid on the tape all at the beginning of a segment, or where calls take turns,
- * one layer's as the call comes to it. */
+ * one layer's as the call comes to it.
+ * With turns the hand waits until the call before has left this layer and lays just its slots:
+ * those of later layers may still be in use by the calls before. next_state begins as what came in,
+ * since a layer that changes nothing sets nothing. */
 static void come_to(model_state *s, const layer *self)
 {
     if (!s->turn || self->slots == 0) return;
@@ -60,6 +85,8 @@ static void come_to(model_state *s, const layer *self)
            (size_t)self->slots * sizeof *s->books.state);
 }
 
+/* Copied off the tape before the next call is let in, since that call will lay its leaves on the
+ * very slots. */
 static void leave(model_state *s, const layer *self)
 {
     if (!s->turn || self->slots == 0) return;
@@ -88,6 +115,9 @@ static tensor *run_units(model_state *s, tensor *x)
 /* ---- the stack, block by block where earlier layers read later ones' states ---- */
 
 /* Columns [begin, begin + time) of x [rows, whole], as tape memory; NULL stays NULL. */
+/* A call cut along time gets arrays of its own, since tokens and targets are [rows, time] without a
+ * stride everywhere. Backward functions may look at them until the step ends: hence the tape's
+ * memory. */
 static void *cut_columns(layer_ctx *c, const void *x, size_t size, int64_t whole, int64_t begin)
 {
     if (!x) return NULL;
@@ -119,6 +149,9 @@ static double sum_weights(const real *weights, int64_t n)
     return sum;
 }
 
+/* The share of the step's loss that this call carries. Auxiliary losses are scaled by it, so that
+ * their weight in a step does not depend on how the step was cut into calls and lanes. Without a
+ * total the loss is a plain sum, and the share the sum of weights. */
 static double share_of(const layer_ctx *c)
 {
     double weight = sum_weights(c->weights, c->rows * c->time);
@@ -167,6 +200,8 @@ static void cut_call(layer_ctx *c, const call_arrays *whole, int64_t begin, int6
     if (whole->lengths) {
         int64_t *lengths = shifted(c, whole->lengths, -begin);
         for (int64_t r = 0; r < c->rows; r++) {
+            /* A row that ended in an earlier cut has no text in this one; one that ends in a later
+             * cut is all text. */
             lengths[r] = MAX(0, MIN(lengths[r], time));
         }
         c->lengths = lengths;
@@ -174,6 +209,13 @@ static void cut_call(layer_ctx *c, const call_arrays *whole, int64_t begin, int6
     c->share = share_of(c);
 }
 
+/* A layer that reads what a later layer carries must find it as the block before left it (Hutchins
+ * et al. 2022, arXiv:2203.07852, sec. 3). In a call of several blocks that holds only if the whole
+ * stack runs over one block before the next begins. Cuts fall on the context grid, the first and
+ * the last may be short, and the parts are put together again for the head. `part` goes into the
+ * layers' random keys: without it dropout would repeat itself from block to block.
+ *
+ * Blocks that the call touches: (phase + time) / block, rounded up. */
 static tensor *run_blockwise(model_state *s, tensor *x)
 {
     layer_ctx *c = &s->ctx;
@@ -195,6 +237,8 @@ static tensor *run_blockwise(model_state *s, tensor *x)
 static tensor *run_stack(model_state *s, tensor *x)
 {
     int64_t block = s->model->options.context;
+    /* Within one block the two ways are the same, and one product per matrix serves the whole call.
+     */
     bool one_block = s->ctx.position[0] % block + s->ctx.time <= block;
     return s->model->blockwise && !one_block ? run_blockwise(s, x) : run_units(s, x);
 }
@@ -214,6 +258,7 @@ static tensor *add_positions(layer_ctx *c, const model *m, tensor *x)
     int64_t n = c->rows * c->time;
     int32_t *ids = tape_keep(c->tape, n, sizeof *ids);
     for (int64_t i = 0; i < n; i++) {
+        /* All rows stand at the same phase of the grid (begin_call), so row 0 speaks for all. */
         ids[i] = (int32_t)((c->position[0] + i % c->time) % m->options.context);
     }
     return op_add(c->tape, x, op_gather(c->tape, leaf(c, m->positions), ids, n));
@@ -238,6 +283,7 @@ static tensor *embed(layer_ctx *c, const model *m)
     if (m->positions >= 0) x = add_positions(c, m, x);
     x = tape_reshape(c->tape, x, 3, (int64_t[]){c->rows, c->time, m->options.width});
     if (c->mode != MODE_TRAIN || m->options.embedding.dropout == 0) return x;
+    /* The call's number is added, since calls of one segment share step and row. */
     rng_key key = {c->seed, (uint32_t)c->step, (uint32_t)c->row0,
                    rng_place("embedding:dropout") + (uint32_t)c->call};
     return op_dropout(c->tape, x, m->options.embedding.dropout, key);
@@ -245,6 +291,9 @@ static tensor *embed(layer_ctx *c, const model *m)
 
 /* ---- head and loss ---- */
 
+/* The head sees the stream through the final norm and may carry state as layers do (fast weights).
+ * It runs once over the whole call, also where the stack ran block by block: nothing below it waits
+ * for its state. */
 static tensor *run_head(model_state *s, tensor *x)
 {
     layer_ctx *c = &s->ctx;
@@ -265,6 +314,7 @@ static tensor *run_head(model_state *s, tensor *x)
     return logits;
 }
 
+/* Scaled by their layers already (layer_aux); they train, and are no part of `nats`. */
 static tensor *add_aux(layer_ctx *c, tensor *loss)
 {
     for (int i = 0; i < c->books->aux_count; i++) {
@@ -278,6 +328,8 @@ static void compute_loss(layer_ctx *c, const model_call *call, tensor *logits, m
 {
     int64_t n = c->rows * c->time;
     double *losses = call->losses ? call->losses : tape_keep(c->tape, n, sizeof *losses);
+    /* The step's mean is taken here and not by the optimiser: each lane's gradient is then its part
+     * of the whole, and lanes are added up without a further factor. */
     double scale = call->total_weight > 0 ? 1 / call->total_weight : 1;
     tape_place(c->tape, "loss");
     tensor *loss = op_smooth_cross_entropy(c->tape, logits, c->targets, c->weights, (real)scale,
@@ -297,6 +349,8 @@ static void begin_call(model_state *s, const model_call *call)
 {
     layer_ctx *c = &s->ctx;
     int64_t block = s->model->options.context;
+    /* One phase for all rows is what lets blocks, masks and positions be computed once per call and
+     * products run over all rows at once. Who fills batches sees to it. */
     for (int64_t r = 1; r < s->rows; r++) {
         CHECK(s->position[r] % block == s->position[0] % block,
               "row %lld is at position %lld, row 0 at %lld: other phases of a block of %lld",
@@ -308,6 +362,8 @@ static void begin_call(model_state *s, const model_call *call)
     c->weights = call->weights;
     c->lengths = call->lengths;
     c->predictions =
+        /* Before anything of this call is on the tape: the guide reads it first, on a tape of its
+         * own. */
         call->predictions || !s->guide ? call->predictions : model_guide_predictions(s, call);
     c->total_weight = call->total_weight;
     c->read_weight = call->read_weight > 0 ? call->read_weight
@@ -329,6 +385,7 @@ static void begin_call(model_state *s, const model_call *call)
 }
 
 /* Where the next call begins: with `partial: flush`, at the beginning of a block. */
+/* Up to the next border of the grid; the positions that are skipped are nobody's. */
 static int64_t next_position(const model *m, int64_t position)
 {
     if (m->options.partial == PARTIAL_KEEP) return position;

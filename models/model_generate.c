@@ -1,3 +1,12 @@
+/* Sampling, and continuing texts token by token.
+ *
+ * Generation is not a second implementation of the layers: every token goes through model_forward
+ * as a call of time 1, on the state that the call before left. What a layer does while generating
+ * is what it did in training, by construction, and a new layer generates without a line for it. The
+ * price is a tape of small tensors per token.
+ *
+ * A draw depends on (seed, index of the token among those drawn for its row), by a counter-based
+ * generator: a text is the same whatever rows stand beside it. */
 #include "models/model_parts.h"
 
 #include "core/ops/vec.h"
@@ -13,6 +22,8 @@ typedef struct candidate {
     int32_t id;
 } candidate;
 
+/* Equal probabilities are ordered by id: qsort is not stable, and a text must not depend on the C
+ * library. */
 static int by_probability(const void *x, const void *y)
 {
     const candidate *a = x, *b = y;
@@ -21,7 +32,9 @@ static int by_probability(const void *x, const void *y)
 }
 
 /* How many of the n sorted candidates stay: the first top_k, of these the fewest that hold top_p of
- * the probability (Holtzman et al. 2019, arXiv:1904.09751, sec. 3.1). */
+ * the probability (Holtzman et al. 2019, arXiv:1904.09751, sec. 3.1).
+ * The sum is compared to top_p of what top_k has left, so that the two together mean one after the
+ * other. Where rounding ends the sum below that, all stay. */
 static int64_t kept(const candidate *sorted, int64_t n, const sampling *how)
 {
     if (how->top_k > 0) n = MIN(n, how->top_k);
@@ -36,7 +49,8 @@ static int64_t kept(const candidate *sorted, int64_t n, const sampling *how)
     return n;
 }
 
-/* The id at which the running sum of probabilities passes `uniform` of their total. */
+/* The id at which the running sum of probabilities passes `uniform` of their total.
+ * Where rounding ends the sum below the total the last candidate is drawn. */
 static int32_t draw(const candidate *list, int64_t n, double uniform)
 {
     double total = 0, sum = 0;
@@ -58,6 +72,8 @@ int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *ho
     candidate *list = calloc((size_t)vocab, sizeof *list);
     CHECK(list, "out of memory for %lld candidates", (long long)vocab);
     for (int64_t i = 0; i < vocab; i++) {
+        /* Against the greatest logit: the largest term is 1 and none overflows; those that
+         * underflow to 0 have no weight to lose. */
         double p = exp(((double)logits[i] - (double)logits[best]) / how->temperature);
         list[i] = (candidate){p, (int32_t)i};
     }
@@ -95,6 +111,8 @@ static int32_t next_token(const continuation *c, int64_t row, int64_t position)
 
 static void read_tokens(continuation *c, int64_t time)
 {
+    /* A segment per call: the tape is reset each time, so that its memory is that of one call,
+     * however long the text. */
     model_begin(c->state, c->tape, c->values, NULL);
     int32_t *tokens = tape_keep(c->tape, c->rows * time, sizeof *tokens);
     for (int64_t r = 0; r < c->rows; r++) {
@@ -105,6 +123,8 @@ static void read_tokens(continuation *c, int64_t time)
     model_call call = {.time = time, .tokens = tokens, .mode = MODE_EVAL};
     const real *all = model_forward(c->state, &call).logits->data;
     model_end(c->state);
+    /* The last position's logits, rows side by side. They live on the tape until the next call
+     * resets it; rows are drawn before that. */
     real *last = tape_keep(c->tape, c->rows * c->vocab, sizeof *last);
     for (int64_t r = 0; r < c->rows; r++) {
         memcpy(last + r * c->vocab, all + ((r + 1) * time - 1) * c->vocab,
@@ -123,6 +143,8 @@ static bool draw_tokens(continuation *c, int64_t count, const sampling *how, emi
         if (c->read >= c->prompts[r].count && c->drawn[r] >= 0) {
             c->last[r] = model_sample_token(c->logits + r * c->vocab, c->vocab, how, c->drawn[r]);
             bool more = emit(user, r, c->last[r]);
+            /* One number counts the tokens and marks the end: a row at -1 is fed on and never drawn
+             * for again. */
             c->drawn[r] = more && c->drawn[r] + 1 < count ? c->drawn[r] + 1 : -1;
         }
         any |= c->drawn[r] >= 0;
@@ -136,6 +158,8 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
     int64_t rows = s->rows, block = s->model->options.context, shortest = INT64_MAX;
     for (int64_t r = 0; r < rows; r++) {
         CHECK(prompts[r].count >= 1, "row %lld has no prompt", (long long)r);
+        /* Rows step together, so only what all of them still have in their prompts can be read many
+         * positions at a time. */
         shortest = MIN(shortest, prompts[r].count);
     }
     arena_auto *a = arena_new(0);

@@ -11,9 +11,14 @@ void model_set_guide(model *m, const model *guide, const real *values)
           (long long)guide->options.context, (long long)m->vocab, (long long)m->options.context);
     m->guide = guide;
     m->guide_values = values;
+    /* Predictions of a model that looks ahead let this one look ahead, too. */
     m->oracle |= guide->oracle;
 }
 
+/* The guide is a whole model with weights that do not move. It reads what the guided model reads,
+ * cut into the same calls, so that its state is at every point the one that it would have alone on
+ * the text, and what a layer is told at a position depends on tokens up to that position only. The
+ * price is a forward pass per call, which model_costs counts. */
 const int32_t *model_guide_predictions(model_state *s, const model_call *call)
 {
     model_state *g = s->guide;
@@ -34,6 +39,7 @@ const int32_t *model_guide_predictions(model_state *s, const model_call *call)
     model_result result = model_forward(g, &own);
     model_end(g);
     for (int64_t i = 0; i < n; i++) {
+        /* Ties go to the smaller id, so that guesses do not depend on the machine. */
         guesses[i] = (int32_t)vec_most(result.logits->data + i * vocab, vocab);
     }
     return guesses;

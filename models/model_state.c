@@ -1,3 +1,16 @@
+/* What the rows of a batch carry from call to call, and how it gets on the tape and off again.
+ *
+ * Each slot of each layer has its own array [rows, max_length, width] here, filled densely: with
+ * length n only the first rows * n * width elements mean anything, so that a tensor [rows, n,
+ * width] can lie on them without a copy. Between segments the arrays hold the state. In a segment
+ * the tape does: model_begin lays leaves on the arrays, layers hand tensors on from call to call
+ * (books.state), gradients flow through these, and model_end copies the last ones back. Three kinds
+ * of slot go other ways: a store is written in place by its layer and never lies on the tape, a
+ * growing slot is a ring that is read where it lies (layers/slot_ring.h), and a slot of the segment
+ * is dropped at its end.
+ *
+ * A guide (models/model_guide.c) has a state of its own inside this one. A hand has no slots: it
+ * borrows those of the state that it works on. */
 #include "models/model_parts.h"
 
 #include <stdio.h>
@@ -6,12 +19,17 @@
 
 static const char GUIDE[] = "guide.";
 
+/* Elements that are kept between segments. What only gradients need has none, so that it counts
+ * neither in the bytes of a state nor in a checkpoint. */
 static int64_t slot_elements(const model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
     return slot->segment ? 0 : s->rows * slot->max_length * slot->width;
 }
 
+/* The guide's slots are saved among the model's, and a guide may be built like the model that it
+ * guides: "guide." before their names keeps the two apart. The names live as long as the state,
+ * since views borrow them. */
 static void add_guide(model_state *s)
 {
     const model *guide = s->model->guide;
@@ -27,7 +45,9 @@ static void add_guide(model_state *s)
     }
 }
 
-/* Everything but slots. */
+/* Everything but slots.
+ * A hand is this much: a context to run calls with, positions, and room for what calls look up by
+ * slot (books.state) and by piece of the parameters (books.leaves). */
 static model_state *new_context(const model *m, int64_t rows)
 {
     CHECK(rows > 0, "%lld rows", (long long)rows);
@@ -45,7 +65,9 @@ static model_state *new_context(const model *m, int64_t rows)
     return s;
 }
 
-/* Room for twice the longest: rows move back to their beginnings once in so many tokens. */
+/* Room for twice the longest: rows move back to their beginnings once in so many tokens.
+ * That is one copy of a row's memory per max_length tokens, where cutting the oldest token off at
+ * every step would be one per token. */
 static slot_ring ring_of(const model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
@@ -70,6 +92,8 @@ model_state *model_state_new(const model *m, int64_t rows)
         s->slots[i] = ARENA_NEW(s->memory, real, room * elements);
         if (m->slots[i].grows) b->rings[i] = ring_of(s, i);
         if (!m->slots[i].store) continue;
+        /* A store is always full: zeros until its layer has written. Its layer knows from positions
+         * which of it is text. */
         s->lengths[i] = m->slots[i].max_length;
         b->stores[i] = s->slots[i];
     }
@@ -88,6 +112,9 @@ void model_state_free(model_state *s)
 
 /* ---- hands ---- */
 
+/* A call may run ahead of the one before it only if each layer needs nothing but its own state and
+ * what the layer below gives. Feedback (blockwise) looks at what a later layer left in the block
+ * before; a guide would have to read the whole call first. */
 bool model_takes_turns(const model *m)
 {
     return !m->blockwise && !m->guide;
@@ -106,6 +133,8 @@ void model_state_hand_take(model_state *hand, model_state *of, const int64_t *po
 {
     CHECK(hand->is_hand && !of->is_hand && hand->model == of->model && hand->rows == of->rows,
           "a hand of %lld rows for %lld", (long long)hand->rows, (long long)of->rows);
+    /* Shared, not copied: which call may touch a layer's slots at a time is settled by the turns
+     * (model_turn), so that no two hands ever do. */
     hand->slots = of->slots;
     hand->lengths = of->lengths;
     hand->books.stores = of->books.stores;
@@ -120,7 +149,8 @@ void model_state_reset_row(model_state *s, int64_t row, int64_t document_positio
 {
     CHECK(row >= 0 && row < s->rows, "row %lld of %lld", (long long)row, (long long)s->rows);
     /* No slot is touched: layers hide what a row at position 0 carries, and other rows need theirs.
-     */
+     * A row at position 0 that still carries something is the usual case in a batch of documents:
+     * layer_carried puts zeros in its place when it is read, so that a reset costs nothing here. */
     s->position[row] = 0;
     s->document[row] = document_position;
     if (s->guide) model_state_reset_row(s->guide, row, document_position);
@@ -157,7 +187,9 @@ int model_state_slots(const model_state *s)
     return s->model->slot_count + (s->guide ? model_state_slots(s->guide) : 0);
 }
 
-/* The guide's views under names of their own. */
+/* The guide's views under names of their own.
+ * A view's name is looked up instead of counted, since slots that carry nothing have no view and
+ * the two lists need not run side by side. */
 static int guide_views(model_state *s, state_view *views, int capacity)
 {
     int n = model_state_views(s->guide, views, capacity);
@@ -177,6 +209,8 @@ int model_state_views(model_state *s, state_view *views, int capacity)
     int n = 0;
     for (int i = 0; i < s->model->slot_count; i++) {
         const state_slot *slot = &s->model->slots[i];
+        /* A ring's rows may begin anywhere; a view promises [rows, length, width] from the slot's
+         * beginning. */
         slot_ring_gather(&s->books.rings[i]);
         if (s->lengths[i] == 0) continue;
         CHECK(n < capacity, "room for %d of %d slots", capacity, s->model->slot_count);
@@ -185,6 +219,7 @@ int model_state_views(model_state *s, state_view *views, int capacity)
     return s->guide ? n + guide_views(s, views + n, capacity - n) : n;
 }
 
+/* Length 0 is all there is to it: what is beyond a slot's length is never read. */
 static void empty_slot(model_state *s, int i)
 {
     s->lengths[i] = 0;
@@ -195,6 +230,8 @@ void model_state_clear(model_state *s)
 {
     CHECK(!s->in_segment, "a segment is not ended");
     for (int i = 0; i < s->model->slot_count; i++) {
+        /* Stores keep their bytes: with the position at 0 their layers know that none of it is
+         * text. */
         if (!s->model->slots[i].store) empty_slot(s, i);
     }
     for (int64_t r = 0; r < s->rows; r++) {
@@ -203,6 +240,7 @@ void model_state_clear(model_state *s)
     if (s->guide) model_state_clear(s->guide);
 }
 
+/* Slots were declared layer by layer, so a layer's own are neighbours. */
 static bool is_of(const model_state *s, int slot, const layer *self, slot_kind kind)
 {
     if (s->model->slots[slot].kind != kind) return false;
@@ -222,6 +260,8 @@ void model_state_forget(model_state *s, const layer *self, slot_kind kind)
     CHECK(!s->in_segment, "a segment is not ended");
     for (int i = 0; i < s->model->slot_count; i++) {
         if (!is_of(s, i, self, kind)) continue;
+        /* Here positions go on, so a layer would take what is in its store for text: it has to be
+         * zero, which is what a store is before anything is written. */
         if (s->model->slots[i].store) {
             memset(s->slots[i], 0, (size_t)slot_elements(s, i) * sizeof(real));
         } else {
@@ -241,6 +281,9 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
         const state_slot *slot = &s->model->slots[i];
         if (strcmp(slot->name, name) != 0) continue;
         if (slot->segment) return true; /* once saved; no segment would look at it */
+        /* A checkpoint comes from outside: a shape that is not checked here would be a length to
+         * copy with. A store has one length only; of other slots any that fits, since a run may be
+         * saved in the middle of a block. */
         bool length = slot->store ? shape[1] == slot->max_length
                                   : shape[1] >= 0 && shape[1] <= slot->max_length;
         if (shape[0] != s->rows || shape[2] != slot->width || !length) {
@@ -259,6 +302,9 @@ bool model_state_restore(model_state *s, const char *name, const int64_t shape[3
 
 /* ---- a segment ---- */
 
+/* Segments that record gradients want tensors, so a ring is gathered first; others leave it spread,
+ * and its layer reads the ring where it lies. State that is empty is NULL and not a tensor of
+ * length 0: layers ask for it by that. */
 void model_state_lay(model_state *s, int first, int count)
 {
     layer_ctx *c = &s->ctx;
@@ -267,6 +313,8 @@ void model_state_lay(model_state *s, int first, int count)
         slot_ring *ring = &s->books.rings[i];
         if (s->grads) slot_ring_gather(ring);
         int64_t shape[] = {s->rows, s->lengths[i], slot->width};
+        /* The layer finds a store under books.stores, a ring that stays spread under books.rings.
+         */
         bool empty = slot->store || ring->spread || s->lengths[i] == 0;
         c->books->state[i] = empty ? NULL : tape_leaf(c->tape, s->slots[i], 3, shape, false);
     }
@@ -292,6 +340,7 @@ void model_begin(model_state *s, tape *t, const real *values, grads *g)
     c->books->params = &m->params;
     c->books->values = values;
     c->books->grads = g;
+    /* Leaves of the segment before lay on a tape that was just reset. */
     memset(c->books->leaves, 0, (size_t)m->params.pieces * sizeof *c->books->leaves);
     CHECK(!s->is_hand || !g, "a hand's calls are not recorded");
     if (!s->is_hand) model_state_lay(s, 0, m->slot_count);
@@ -312,6 +361,7 @@ static void collect_slot(model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
     if (slot->store || slot->segment) return;
+    /* The layer has appended to the ring itself; only how much of it counts is left to say. */
     if (s->books.rings[i].spread) {
         s->lengths[i] = s->books.rings[i].length;
         return;
@@ -320,6 +370,8 @@ static void collect_slot(model_state *s, int i)
     CHECK(!x || x->shape[1] <= slot->max_length, "%s holds %lld, not %lld", slot->name,
           (long long)slot->max_length, (long long)x->shape[1]);
     s->lengths[i] = x ? x->shape[1] : 0;
+    /* memmove, since the tensor may be a view that begins inside of the slot: a window that moved
+     * on by less than its length overlaps what it was. */
     if (x && x->data != s->slots[i]) {
         memmove(s->slots[i], x->data, (size_t)tensor_count(x) * sizeof(real));
     }
@@ -336,6 +388,8 @@ void model_end(model_state *s)
 {
     CHECK(s->in_segment, "no segment was begun");
     if (s->grads) collect_grads(s);
+    /* A hand has put back each layer's slots when it left the layer; the next hand may be writing
+     * there already. */
     if (!s->is_hand) model_state_collect(s, 0, s->model->slot_count);
     s->in_segment = false;
 }
