@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* Names are what the database has and plots ask for; words are for whoever reads the page without
+ * the paper at hand. A name without words is shown alone. Figures of states have names made of the
+ * exchange and a figure ("read.0_strength_by_block"), so they are known by their ends. */
+
 static const struct {
     const char *name, *words;
 } WORDS[] = {

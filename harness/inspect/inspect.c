@@ -1,4 +1,20 @@
-/* An inspection from beginning to end. */
+/* An inspection from beginning to end.
+ *
+ * The parts build on each other, which fixes their order:
+ *
+ *   keys          triggers of every memory                      inspect_keys.c
+ *   values        distributions; agreement with those triggers  inspect_values.c
+ *   patterns      what triggers have in common                  inspect_patterns.c
+ *   removals      triggers that lose a token                    inspect_perturb.c
+ *   samples       the stream at sampled prefixes; compares a
+ *                 layer's output with the values' top tokens    inspect_samples.c
+ *   figures       of all these                                  inspect_figures.c
+ *   changes       what was learned while reading                inspect_changes.c
+ *   states        what was written and read                     inspect_states.c
+ *
+ * Each pass over text is a whole evaluation (keys, samples, changes, states). Functions here return
+ * false on an error and true when they were stopped: x->stopped then says that nothing of it
+ * counts. */
 #include "harness/inspect/inspect.h"
 
 #include <string.h>
@@ -15,6 +31,8 @@
 
 /* ---- which layers ---- */
 
+/* A layer's options decide whether it is a memory, so each is asked; there is room for all layers.
+ */
 static void find_memories(inspection *x, const layer *l)
 {
     layer_memories m;
@@ -39,7 +57,11 @@ static void find_exchanges(inspection *x, const layer *l)
     }
 }
 
-/* What the layers offer, and the parts that are wanted of it. */
+/* What the layers offer, and the parts that are wanted of it. Asked for nothing, an inspection does
+ * what it can; asked for a part that no layer offers, it fails and names a layer that would.
+ *
+ * The head is asked for exchanges and for weights that learn, not for memories of keys and values,
+ * whose figures compare a layer with the stream behind it. */
 static bool find_layers(inspection *x, err *e)
 {
     const layer *const *layers, *head = model_head(x->task->loaded->model);
@@ -86,7 +108,8 @@ static bool open_text(inspection *x, prefixes *p, int64_t split, int64_t limit, 
 
 /* ---- the steps ---- */
 
-/* Values, and what triggers have in common: counted with the pass that they follow. */
+/* Values, and what triggers have in common: counted with the pass that they follow. Without keys
+ * there are no triggers, and values are read for composition only. */
 static bool inspect_found(inspection *x, err *e)
 {
     double began = host_monotonic_s();
@@ -106,6 +129,9 @@ static bool inspect_memories(inspection *x, err *e)
     return inspect_figures(x, e);
 }
 
+/* Texts are opened before the first pass: a split that the corpus lacks is known at once, not after
+ * a pass over the other. Keys and values go over one text (what triggers them), all other parts
+ * over another (a sample of what is read), each of which may be of another split. */
 static bool run_parts(inspection *x, err *e)
 {
     const inspect_options *o = x->task->options;

@@ -1,4 +1,20 @@
-/* The pass that compares predictions with and without what weights have learned while they read. */
+/* The pass that compares predictions with and without what weights have learned while they read.
+ *
+ * A layer whose weights learn offers, at every position, its output as it is and as it would have
+ * been with slow weights only (LAYER_TAP_UNLEARNED). A head's are logits; a layer's in the stack
+ * are made into logits by reading the stream behind it, residual + output, as tokens. Then, with q
+ * the probabilities without and p with what was learned, and t the next token:
+ *
+ *   gain  = ln p[t] - ln q[t]            nats; the sum over a text is what learning is worth
+ *   moved = 1/2 sum_v |p[v] - q[v]|      probability that went to other tokens
+ *   rise  = p[v] - q[v]                  by token v, summed over the text
+ *
+ * "Without" is of one layer at one position: the stream before it still has what other layers
+ * learned.
+ *
+ * Sums are whole numbers that threads add to atomically (inspection_sum), so that figures have the
+ * same bits for any number of threads. The best positions (moments) are kept per thread and merged,
+ * ordered by gain and then by position. */
 #include "harness/inspect/inspect_changes.h"
 
 #include <math.h>
@@ -11,7 +27,7 @@
 
 enum { POSITION_BINS = 16, DISTANCE_BINS = 32, READ_POSITIONS = 32 };
 
-/* See inspect_sum. */
+/* See inspection_sum. */
 typedef struct change_sums {
     int64_t count, seen, helped, top_changed; /* positions */
     int64_t nats, unlearned, gain_seen, moved;
@@ -26,6 +42,8 @@ typedef struct change_sight {
     int most_count, least_count;
 } change_sight;
 
+/* A thread's own: the call that it is in, and for each layer the tensors offered so far. `memory`
+ * is emptied row by row. */
 typedef struct thread_changes {
     inspection *x;
     arena *memory; /* of one call */
@@ -41,6 +59,8 @@ typedef struct change_cell {
 
 /* ---- moments ---- */
 
+/* The order of moments: sign 1, the largest gain first; sign -1, the largest loss. Ties go by
+ * position, which makes it total: merged lists do not depend on the threads. */
 static bool earlier(const change_moment *a, const change_moment *b, double sign)
 {
     if (a->gain * sign > b->gain * sign) return true;
@@ -48,6 +68,7 @@ static bool earlier(const change_moment *a, const change_moment *b, double sign)
     return a->token < b->token;
 }
 
+/* Insertion into a sorted list of at most MOMENTS: the last one falls out. */
 static void put_moment(change_moment *list, int *count, const change_moment *m, double sign)
 {
     if (*count == MOMENTS && !earlier(m, &list[MOMENTS - 1], sign)) return;
@@ -58,6 +79,8 @@ static void put_moment(change_moment *list, int *count, const change_moment *m, 
     list[at] = *m;
 }
 
+/* The tokens whose probability rose most, by insertion. Falls are no rises, but a list of a small
+ * vocabulary may hold some at its end. */
 static void keep_rises(change_moment *m, const change_cell *c, int64_t vocab)
 {
     int kept = 0;
@@ -77,6 +100,8 @@ static void keep_rises(change_moment *m, const change_cell *c, int64_t vocab)
     }
 }
 
+/* Rises cost a walk over the vocabulary: they are looked at only once the moment is sure to be
+ * kept. */
 static void offer_moment(const thread_changes *t, change_sight *s, const change_cell *c,
                          double gain)
 {
@@ -97,6 +122,8 @@ static void offer_moment(const thread_changes *t, change_sight *s, const change_
 
 /* ---- a position ---- */
 
+/* Within this call, that is its block: at < time tokens are searched, the position's own input
+ * included. What an earlier block said counts as not seen. */
 static bool seen_before(const eval_view *v, int64_t row, int64_t at)
 {
     const int32_t *tokens = v->tokens + row * v->time;
@@ -106,6 +133,8 @@ static bool seen_before(const eval_view *v, int64_t row, int64_t at)
     return false;
 }
 
+/* Position in the block in POSITION_BINS equal parts; position in the document by its binary
+ * logarithm. The distance is at least 1 (moment_counts), or the logarithm would have no value. */
 static void count_gain(const thread_changes *t, change_sums *s, const change_cell *c, double gain)
 {
     const eval_view *v = &t->view;
@@ -123,7 +152,10 @@ static void count_gain(const thread_changes *t, change_sums *s, const change_cel
     __atomic_fetch_add(&s->distance_count[bin], 1, __ATOMIC_RELAXED);
 }
 
-/* Adds to rises [vocab]. */
+/* One position, before and after [vocab]. Adds to rises [vocab], which are the row's own doubles in
+ * the order of its positions: what all threads share is added to once per token and row
+ * (add_rises), not once per position. Probabilities below 1e-30 count as that, lest one position be
+ * infinite. */
 static void compare_moments(const thread_changes *t, int l, const change_cell *c, double *rises)
 {
     inspected_changes *x = &t->x->changes[l];
@@ -144,6 +176,8 @@ static void compare_moments(const thread_changes *t, int l, const change_cell *c
     inspection_sum(&x->sums->unlearned, before);
     count_gain(t, x->sums, c, before - after);
     int64_t own = t->view.document[c->row];
+    /* d = 0: all documents together, at the front of the tokens; d = 1: the document's own list,
+     * which only the first CHANGED_DOCUMENTS have. */
     for (int64_t d = 0; d < 2; d++) {
         if (d == 1 && own >= CHANGED_DOCUMENTS) continue;
         token_change *token = &x->tokens[d * (1 + own) * vocab + next];
@@ -170,7 +204,8 @@ static bool moment_counts(const eval_view *v, int64_t row, int64_t at)
     return v->first[row] >= 0 && v->weights[row * v->time + at] > 0 && v->begin[row] + at > 0;
 }
 
-/* Positions [at, at + n) of a row: logits [n, vocab] with slow weights only, and as they are. */
+/* cell: row, at, n. Positions [at, at + n) of a row: logits [n, vocab] with slow weights only, and
+ * as they are. */
 static void compare_logits(thread_changes *t, int l, const int64_t cell[3], const real *slow,
                            const real *fast, double *rises)
 {
@@ -186,7 +221,8 @@ static void compare_logits(thread_changes *t, int l, const int64_t cell[3], cons
 
 /* ---- what layers offer ---- */
 
-/* Logits of residual + y, row by row. */
+/* Logits [n, vocab] of residual + y [n, width]: what the stream behind the layer names, by the same
+ * readout for the output as it is and as it would have been. */
 static void read_stream(real *logits, const readout *r, const real *residual, const real *y,
                         int64_t n, arena *a)
 {
@@ -198,6 +234,8 @@ static void read_stream(real *logits, const readout *r, const real *residual, co
     readout_logits(r, logits, sum, n, scratch);
 }
 
+/* READ_POSITIONS at a time, and the arena rewound after each: logits of a whole call would be time
+ * x vocab, twice. */
 static void compare_outputs(thread_changes *t, int l, int64_t row, const tensor *output,
                             double *rises)
 {
@@ -217,6 +255,8 @@ static void compare_outputs(thread_changes *t, int l, int64_t row, const tensor 
     }
 }
 
+/* y and `unlearned` are [rows, time, width or vocab]. A row that has run dry (first < 0) is left
+ * out. */
 static void compare_rows(thread_changes *t, int l, const tensor *y, bool head)
 {
     int64_t vocab = t->x->sample_text.vocab, time = t->view.time;
@@ -237,6 +277,8 @@ static void compare_rows(thread_changes *t, int l, const tensor *y, bool head)
     }
 }
 
+/* A layer offers residual and unlearned before its output, with which the comparison can be made;
+ * all three are gone when the call is over. */
 static void on_tap(void *user, const layer *self, const char *name, const tensor *x)
 {
     thread_changes *t = user;
@@ -250,6 +292,8 @@ static void on_tap(void *user, const layer *self, const char *name, const tensor
     }
 }
 
+/* What an earlier call offered is gone with it: a layer that does not offer both tensors again is
+ * caught by the CHECK in compare_rows instead of being compared with freed memory. */
 static void *begin_call(void *user, int thread, const eval_view *v)
 {
     thread_changes *t = (thread_changes *)user + thread;
@@ -268,6 +312,7 @@ static void end_call(void *call)
 
 /* ---- figures ---- */
 
+/* Bins that no position fell into have no figure, so that a short text has a short curve. */
 static void bins(inspection *x, const inspected_changes *l, const char *name, const int64_t *sums,
                  const int64_t *count, int n)
 {
@@ -278,6 +323,8 @@ static void bins(inspection *x, const inspected_changes *l, const char *name, co
     }
 }
 
+/* gain_seen and gain_new part the gain by whether the text had the token before: fast weights help
+ * most with tokens that were repeated (Clark et al. 2022, arXiv:2212.02475, fig. 2). */
 static void change_figures(inspection *x, const inspected_changes *l)
 {
     const change_sums *s = l->sums;
@@ -343,6 +390,8 @@ static void merge_changes(inspection *x, const thread_changes *threads, int n)
     }
 }
 
+/* tokens [1 + CHANGED_DOCUMENTS, vocab] per layer are shared by all threads; sights and their
+ * moments are a thread's own. */
 bool inspect_changes(inspection *x, err *e)
 {
     int n = MAX(x->task->threads, 1);

@@ -1,9 +1,13 @@
-/* The figures of an inspection, layer by layer. */
+/* The figures of an inspection, layer by layer: shares and means of what the passes left in arrays.
+ * Nothing here reads text or runs the model. A share of nothing (no key was triggered, no prefix
+ * agreed) is NaN, which the page shows as a dash, and not 0, which would be a finding. */
 #include "harness/inspect/inspect_figures.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+/* SHORT_PREFIX and MOST_CONFIDENT are the paper's: fewer than five tokens, the 100 surest values.
+ */
 enum { CONFIDENCE_BINS = 10, MOST_CONFIDENT = 100, SHORT_PREFIX = 5 };
 
 static const int PRECISION_AT[] = {10, 30, 100, 300, 1000};
@@ -15,6 +19,8 @@ static double ratio(double a, double b)
 
 /* ---- keys ---- */
 
+/* Means are over keys that have a trigger; a key that nothing fires has no pattern, and counting it
+ * as 0 would say that its triggers have nothing in common. */
 static void keys_of(inspection *x, const inspected_layer *l)
 {
     static const char *const grams[] = {"shared_last_token", "shared_last_2_tokens",
@@ -42,6 +48,7 @@ static void keys_of(inspection *x, const inspected_layer *l)
     inspection_add(x, INSPECT_KEYS, l->layer, "shared_topic_word", 0, ratio(topic, keys));
 }
 
+/* Weighted by triggers: the mean over all triggers of the layer, not over keys. */
 static void perturbation_of(inspection *x, const inspected_layer *l)
 {
     static const char *const names[REMOVALS] = {"without_first", "without_last", "without_random"};
@@ -70,7 +77,10 @@ static int by_rank(const void *a, const void *b)
 }
 
 /* Agreement if values were dealt to keys at random: sum over tokens of the share of values with it
- * on top times the share of first triggers that it follows. */
+ * on top times the share of first triggers that it follows. Values that all name frequent tokens
+ * agree often by chance, so the paper's uniform chance, one in the vocabulary, would flatter them.
+ *
+ *   chance = sum_v (next[v] / keys) (with[v] / memories) */
 static double chance(const inspection *x, const inspected_layer *l)
 {
     int64_t vocab = model_vocab(x->task->loaded->model);
@@ -88,10 +98,13 @@ static double chance(const inspection *x, const inspected_layer *l)
     return ratio(sum, keys * (double)l->memories.count);
 }
 
+/* ranks is sorted for its quartiles: a quarter of the keys stand before entry n / 4. */
 static void values_of(inspection *x, const inspected_layer *l)
 {
     int64_t *ranks = calloc((size_t)l->memories.count + 1, sizeof *ranks), keys = 0;
     CHECK(ranks, "out of memory for %lld ranks", (long long)l->memories.count);
+    /* confidence is over all values, for every value has a top probability; matches and ranks are
+     * over keys that were triggered. */
     double matches = 0, confidence = 0;
     for (int64_t i = 0; i < l->memories.count; i++) {
         const memory_agreement *a = &l->agreements[i];
@@ -122,6 +135,8 @@ typedef struct confident_value {
     double probability;
 } confident_value;
 
+/* Equal probabilities are left in whatever order qsort puts them: they are as confident as each
+ * other. */
 static int by_probability(const void *a, const void *b)
 {
     double x = ((const confident_value *)a)->probability;
@@ -129,7 +144,9 @@ static int by_probability(const void *a, const void *b)
     return x > y ? -1 : x < y;
 }
 
-/* Agreement as a function of the value's confidence: bins of equally many values, least first. */
+/* Agreement as a function of the value's confidence: bins of equally many values, least first (sec.
+ * 4, fig. 6). The list is most confident first, hence n - 1 - i. With fewer values than bins there
+ * are no bins. */
 static void confidence_bins(inspection *x, const confident_value *list, int64_t n)
 {
     for (int bin = 0; bin < CONFIDENCE_BINS && n >= CONFIDENCE_BINS; bin++) {
@@ -147,7 +164,9 @@ static void confidence_bins(inspection *x, const confident_value *list, int64_t 
 }
 
 /* Precision at k: share of the triggers of the k most confident values that their top token
- * follows. */
+ * follows. All triggers count here, not the first alone. most_confident_*: the paper's 100 most
+ * confident values, how many have at least one agreeing trigger, and how many lie in the upper
+ * third of the stack. */
 static void most_confident(inspection *x, const confident_value *list, int64_t n)
 {
     double matches = 0, total = 0, any = 0, upper = 0;
@@ -169,6 +188,7 @@ static void most_confident(inspection *x, const confident_value *list, int64_t n
     inspection_add(x, INSPECT_VALUES, NULL, "most_confident_upper", 0, ratio(upper, among));
 }
 
+/* Values of all layers in one list: the most confident of the model, not of a layer. */
 static void confidence(inspection *x)
 {
     int64_t n = 0;
@@ -193,7 +213,9 @@ static void confidence(inspection *x)
 
 /* ---- composition ---- */
 
-/* The most frequent tokens that make up half of the training text stand in for stop words. */
+/* The most frequent tokens that make up half of the training text stand in for stop words, which a
+ * vocabulary of bytes or pieces has no list of. The most frequent one left is looked for again and
+ * again: few tokens make up half of a text. */
 static bool frequent_tokens(const inspection *x, bool *frequent, err *e)
 {
     int64_t vocab = model_vocab(x->task->loaded->model), total = 0, sum = 0;
@@ -215,6 +237,10 @@ static bool frequent_tokens(const inspection *x, bool *frequent, err *e)
     return true;
 }
 
+/* Three readings of "no memory agrees": against all values (the paper's definition), against those
+ * that fired, and as the published code compares. Of the prefixes where some value does agree: how
+ * many name a frequent token, and how many are shorter than five tokens (the paper: 60 and 43 %).
+ */
 static void composition_of(inspection *x, const inspected_layer *l, const bool *frequent)
 {
     double n = (double)x->sample_count, active = 0, none_active = 0, none_all = 0, none_code = 0;
@@ -242,6 +268,7 @@ static void composition_of(inspection *x, const inspected_layer *l, const bool *
     inspection_add(x, part, l->layer, "agreeing_short", 0, ratio(agree_short, agree));
 }
 
+/* `frequent` [vocab] is counted once for all layers. */
 static bool composition(inspection *x, err *e)
 {
     bool *frequent = arena_push_zero(x->memory, model_vocab(x->task->loaded->model), 1);
@@ -254,6 +281,9 @@ static bool composition(inspection *x, err *e)
 
 /* ---- refinement ---- */
 
+/* The four cases are exclusive and sum to 1. residual_is_final: the share of prefixes at which the
+ * stream before the layer already names what the last one names. final_probability: how sure the
+ * stream before the layer is of it, on average. */
 static void refinement_of_layer(inspection *x, const inspected_layer *l)
 {
     double n = (double)x->sample_count, is_final = 0, probability = 0, cases[REFINE_CASES] = {0};
@@ -271,6 +301,9 @@ static void refinement_of_layer(inspection *x, const inspected_layer *l)
     }
 }
 
+/* final_is_prediction is of the model: where it is well below 1, the final norm (and the head's
+ * bias) changes what the last stream says, and the readings of streams without it are to be taken
+ * with that grain of salt. */
 static void refinement(inspection *x)
 {
     double same = 0;
@@ -284,6 +317,8 @@ static void refinement(inspection *x)
                    ratio(same, (double)x->sample_count));
 }
 
+/* Confidence is of all layers together and comes after theirs; composition may fail, for it counts
+ * the training split's tokens. */
 bool inspect_figures(inspection *x, err *e)
 {
     int parts = x->parts;

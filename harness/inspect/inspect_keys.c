@@ -1,4 +1,13 @@
-/* The pass that collects triggers: evaluation, with bounded lists fed from the memories' taps. */
+/* The pass that collects triggers: evaluation, with bounded lists fed from the memories' taps.
+ *
+ * Every thread has lists of its own for all layers, so that the pass runs without a lock; they are
+ * merged at the end, and the result does not depend on which thread saw what, because ties are
+ * broken by the position in the text (triggers.h). Memory is threads x memories x top entries.
+ * Nothing of the text is kept but indices: words are read again when they are shown.
+ *
+ * Position i of a row's call predicts the target at `first + i`; what stands before it, the prefix,
+ * ends with token first + i - 1. That is the prefix whose coefficients the layer computes at
+ * position i. */
 #include "harness/inspect/inspect_keys.h"
 
 #include <time.h>
@@ -21,6 +30,9 @@ typedef struct thread_keys {
 
 /* ---- a call ---- */
 
+/* Prepares what every fired memory of the call will need, once for all layers: for each cell
+ * (row-major position of the call) whether it counts, and the trigger that it would be. Padding,
+ * tokens behind the limit and the start of a document do not count. */
 static void *begin_call(void *user, int thread, const eval_view *v)
 {
     thread_keys *t = (thread_keys *)user + thread;
@@ -35,6 +47,7 @@ static void *begin_call(void *user, int thread, const eval_view *v)
             int64_t cell = r * v->time + i, token = v->first[r] + i - 1;
             /* A document's first token has no prefix before it. */
             if (!(v->weights[cell] > 0) || v->begin[r] + i == 0) continue;
+            /* The trigger is complete but for its coefficient, which each memory has its own of. */
             t->counts[cell] = true;
             t->last[cell] = v->tokens[cell];
             t->at[cell] = (trigger){.next = v->targets[cell],
@@ -45,6 +58,7 @@ static void *begin_call(void *user, int thread, const eval_view *v)
     return t;
 }
 
+/* By the first memory of the entry: an entry is one expert's, whose memories lie in one group. */
 static void count_served(thread_keys *t, int l, const memory_use *use, int64_t entry, int64_t cell)
 {
     const layer_memories *m = &t->x->layers[l].memories;
@@ -53,6 +67,9 @@ static void count_served(thread_keys *t, int l, const memory_use *use, int64_t e
     t->served[l][group * t->x->text.vocab + t->last[cell]]++;
 }
 
+/* An entry is what one layer (or one expert of it) computed for one position: coefficients [width],
+ * of consecutive memories or of those that ids name. Routed layers give entries for the positions
+ * that they sent there, in their own order, hence use->position. */
 static void on_fired(void *user, const layer *self, const memory_use *use)
 {
     thread_keys *t = user;
@@ -93,7 +110,8 @@ static void thread_open(thread_keys *t, inspection *x)
     }
 }
 
-/* All threads' lists into the first's: those of the layers. */
+/* All threads' lists into the first's: those of the layers. triggers_finish sorts them; the others'
+ * memory stays in the arena to the end of the inspection. */
 static void merge_triggers(inspection *x, thread_keys *threads, int n)
 {
     for (int i = 0; i < x->layer_count; i++) {
@@ -117,7 +135,8 @@ static double processor_seconds(clock_t since)
 }
 
 /* What plain evaluation would take, from the processor time of its beginning, which may be one
- * document and so one thread: as much less than the pass as it needs less of the processors. */
+ * document and so one thread: as much less than the pass as it needs less of the processors. It is
+ * what the cost of looking is told against, in one figure. */
 static bool measure_plain(inspection *x, split_kind split, double pass_processor, err *e)
 {
     evaluation r;
@@ -131,6 +150,9 @@ static bool measure_plain(inspection *x, split_kind split, double pass_processor
     return true;
 }
 
+/* Seconds are taken twice: by the clock, which a user waits for, and of the processors, by which
+ * the pass is compared with plain evaluation on text of another length. A stopped pass is not
+ * measured. */
 bool inspect_keys(inspection *x, err *e)
 {
     split_kind split = (split_kind)x->task->options->split;

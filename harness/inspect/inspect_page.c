@@ -1,4 +1,9 @@
-/* A page for people: the figures, and a sample of keys with their triggers and values. */
+/* A page for people: the figures, and a sample of keys with their triggers and values.
+ *
+ * One file without scripts or anything fetched, so that it can be sent or kept. It is made in
+ * memory and written at the end: a failure leaves the page of before. Layers are columns and
+ * figures rows, since one figure over the layers is what is looked at; the words beside it say what
+ * it means. Keys are sampled by the run's seed: the same run shows the same keys. */
 
 #include "harness/inspect/inspect_page.h"
 
@@ -15,6 +20,7 @@
 #include "harness/inspect/page_reading.h"
 #include "harness/inspect/served.h"
 
+/* What is shown of each layer; the JSON lines have every key and its first ten triggers. */
 enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PAGE_SERVED = 12 };
 
 static const char STYLE[] =
@@ -27,6 +33,8 @@ static const char STYLE[] =
 
 /* ---- figures ---- */
 
+/* Figures are listed layer by layer, so that a name comes as often as there are layers; a row is
+ * made of the first. */
 static bool first_of_its_name(const inspection *x, int index)
 {
     for (int i = 0; i < index; i++) {
@@ -38,7 +46,8 @@ static bool first_of_its_name(const inspection *x, int index)
     return true;
 }
 
-/* How many bins the figure has in some layer: 1, or a curve's. */
+/* How many bins the figure has in some layer: 1, or a curve's. In some layer: a figure whose first
+ * layers have one bin and another a curve is a curve. */
 static int bins_of(const inspection *x, const inspect_figure *of)
 {
     int most = 0;
@@ -58,6 +67,8 @@ static void put_value(FILE *out, double value)
     }
 }
 
+/* A figure is a row if no layer has more than one bin of it. A layer without the figure has NaN,
+ * shown as a dash. */
 static void put_rows(FILE *out, const inspection *x, int part, const layer *const *list, int n)
 {
     for (int i = 0; i < x->figure_count; i++) {
@@ -87,7 +98,8 @@ static void put_curves(FILE *out, const inspection *x, int part, const layer *l)
     }
 }
 
-/* What is no layer's: a line each, bin after bin. */
+/* What is no layer's: a line each, bin after bin. Figures of the model as a whole (layer NULL) have
+ * no column to stand in; a figure of several bins gets its bin's number before each value. */
 static void put_overall(FILE *out, const inspection *x, int part)
 {
     for (int i = 0; i < x->figure_count; i++) {
@@ -147,6 +159,8 @@ static void put_experts(FILE *out, const inspection *x, const inspected_layer *l
 
 /* ---- keys ---- */
 
+/* `hit` marks that the value's top token is what followed: the page's reader sees agreement without
+ * counting. */
 static void put_trigger(FILE *out, const inspection *x, const trigger *t, int32_t top, arena *a)
 {
     fprintf(out, "<tr><td>%.3f</td><td class=t>", (double)t->coefficient);
@@ -167,7 +181,8 @@ static void put_pattern(FILE *out, const key_pattern *p)
     }
 }
 
-/* why: how it came to be shown. */
+/* why: how it came to be shown. Patterns and values only where those parts were made; a reading of
+ * a small vocabulary ends with -1. */
 static void put_key(FILE *out, const inspection *x, const inspected_layer *l, int64_t memory,
                     const char *why, arena *a)
 {
@@ -190,7 +205,8 @@ static void put_key(FILE *out, const inspection *x, const inspected_layer *l, in
     fputs("</table>\n", out);
 }
 
-/* The keys whose value agrees with most of their triggers, then some at random. */
+/* The key whose value agrees with most of its triggers, then some at random: the first shows what
+ * there is to find, the others what is usual. best stays -1 without agreements. */
 static void put_keys(FILE *out, const inspection *x, const inspected_layer *l, arena *a)
 {
     int64_t n = l->memories.count, *order = ARENA_NEW(a, int64_t, n), best = -1;
@@ -211,6 +227,7 @@ static void put_keys(FILE *out, const inspection *x, const inspected_layer *l, a
     }
 }
 
+/* What the figures are of: a page without it would be read as the paper's protocol. */
 static void put_protocol(FILE *out, const inspection *x)
 {
     const inspect_options *o = x->task->options;
@@ -230,6 +247,7 @@ static void put_protocol(FILE *out, const inspection *x)
     fputs("</p>\n", out);
 }
 
+/* The arena is emptied per layer: texts of prefixes are read for the page only. */
 bool inspect_page(const inspection *x, const char *folder, const char *title, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -242,6 +260,7 @@ bool inspect_page(const inspection *x, const char *folder, const char *title, er
     page_html_text(out, title);
     fputs("</h1>\n", out);
     put_protocol(out, x);
+    /* Parts are bits, in the order in which they are made. */
     for (int part = 1; part < INSPECT_ALL; part *= 2) {
         if (x->parts & part) put_part(out, x, part);
     }

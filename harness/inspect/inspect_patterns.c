@@ -1,4 +1,12 @@
-/* What a key's triggers have in common: shares of them, in the place of human labels. */
+/* What a key's triggers have in common: shares of them, in the place of human labels.
+ *
+ * The paper had experts name the patterns of 160 keys (sec. 3); here every key is counted, by two
+ * kinds of pattern that the paper tells apart: shallow ones (the same last token, two, three, the
+ * same last word) and semantic ones, for which a word shared by many prefixes anywhere has to stand
+ * in. A share is the largest group of equal ends among the n triggers, so that for n triggers with
+ * nothing in common it is 1 / n and not 0.
+ *
+ * Triggers of a key are few (`top`), so groups are found by comparing all pairs. */
 #include "harness/inspect/inspect_patterns.h"
 
 #include <ctype.h>
@@ -7,7 +15,8 @@
 
 enum { TOPIC_LETTERS = 4, PREFIX_BYTES = 512, MAX_WORDS = 128 };
 
-/* The commonest English words of four letters and more, sorted. */
+/* The commonest English words of four letters and more, sorted (bsearch). Shorter ones are no
+ * topics anyway. English only: of other languages their function words count as topics. */
 static const char *const STOP_WORDS[] = {
     "about", "after",  "again",  "been",    "before", "being", "came",   "come",    "could",
     "down",  "every",  "from",   "good",    "great",  "have",  "here",   "into",    "just",
@@ -31,7 +40,8 @@ static bool is_stop_word(const char *word)
 
 /* ---- the same end ---- */
 
-/* Share of n keys [n, width] (integers) that are the most frequent one. */
+/* Share of the n rows of ends [n, stride] that are the most frequent one; the first `width` entries
+ * of a row are compared. */
 static double largest_share(const int32_t *ends, int64_t n, int64_t stride, int width)
 {
     int64_t most = 0;
@@ -45,7 +55,8 @@ static double largest_share(const int32_t *ends, int64_t n, int64_t stride, int 
     return n ? (double)most / (double)n : 0;
 }
 
-/* The last tokens of each trigger, the last one first; -1 before a sentence. */
+/* ends [n, PATTERN_GRAMS]: the last tokens of each trigger, the last one first, so that the first g
+ * of a row are its last g tokens; -1 before a sentence. */
 static bool read_ends(const inspection *x, const trigger *list, int64_t n, int32_t *ends, err *e)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -79,7 +90,8 @@ static int words_of(char *text, const char **words)
     return n;
 }
 
-/* Distinct topic words, sorted, to the front of `words`; returns how many. */
+/* Distinct topic words, sorted, to the front of `words`; returns how many. Distinct within the
+ * prefix: a word that one prefix says five times is one prefix's word. */
 static int topics_of(const char **words, int n)
 {
     int kept = 0;
@@ -94,7 +106,9 @@ static int topics_of(const char **words, int n)
     return distinct;
 }
 
-/* The longest runs of equal words in a sorted list are what most prefixes share. */
+/* The longest runs of equal words in a sorted list are what most prefixes share: each prefix gave
+ * each word once, so a run's length is a number of prefixes. Words of one prefix alone are left
+ * out. */
 static void most_shared(key_pattern *p, const char **all, int count, int64_t n, arena *keep)
 {
     qsort(all, (size_t)count, sizeof *all, compare_texts);
@@ -114,6 +128,7 @@ static void most_shared(key_pattern *p, const char **all, int count, int64_t n, 
     }
 }
 
+/* Prefixes without a word (`*last[i]` is 0) are equal to nothing, each other included. */
 static double last_word_share(const char **last, int64_t n)
 {
     int64_t most = 0;
@@ -127,6 +142,8 @@ static double last_word_share(const char **last, int64_t n)
     return n ? (double)most / (double)n : 0;
 }
 
+/* Of a long prefix the last PREFIX_BYTES are looked at. `all` has room for every word of every
+ * prefix. */
 static void read_words(const inspection *x, key_pattern *p, const trigger *list, int64_t n,
                        arena *a)
 {

@@ -1,5 +1,16 @@
 /* How a coefficient changes when a prefix loses its first, its last or a random token (Geva et al.
- * 2021, sec. 3.2.3). Sentences are read by themselves, behind the start token. */
+ * 2021, sec. 3.2.3). Sentences are read by themselves, behind the start token.
+ *
+ *   change_k = mean over triggers of (m(prefix without token k) / m(prefix) - 1)
+ *
+ * where m is the key's coefficient at the last position, negative ones taken as 0: -1 says that
+ * nothing is left. m(prefix) is that of the sentence alone and not the one of the pass, which had
+ * the document before it; a key that the sentence alone does not fire is counted as silent and has
+ * no change.
+ *
+ * Four readings per trigger (three removals and the whole), each one text with one number wanted of
+ * it: a list of jobs, sorted by length so that rows of a batch need little padding, read by a pool
+ * of threads in any order. A job's answer goes to its own place. */
 #include "harness/inspect/inspect_perturb.h"
 
 #include <stdlib.h>
@@ -10,7 +21,8 @@
 #include "core/train/lanes.h"
 #include "harness/train/trained_model.h"
 
-/* Few rows: a tape without a backward pass still holds a call's activations of all layers. */
+/* Few rows: a tape without a backward pass still holds a call's activations of all layers. DIFFERS:
+ * the paper takes the 50 first triggers of a key; here it is PERTURB_TRIGGERS. */
 enum { PERTURB_TRIGGERS = 10, PERTURB_ROWS = 4, WHOLE = REMOVALS, READINGS = REMOVALS + 1 };
 
 /* One text to read and one memory to look at. */
@@ -52,6 +64,9 @@ static void add_job(perturb_work *w, const int32_t *ids, int64_t n, int64_t at, 
     w->jobs[w->count++] = job;
 }
 
+/* The prefix's last tokens, as many as fit into one block with the start token: removal inside of a
+ * block is a change of the text, over blocks it would also be one of what is carried. Which token
+ * goes at random depends on seed, layer, key and trigger only. */
 static bool add_trigger(perturb_work *w, const trigger *t, perturb_job job, err *e)
 {
     int64_t most = MIN((int64_t)SENTENCE_TOKENS, model_context(w->x->task->loaded->model)) - 1;
@@ -70,7 +85,9 @@ static bool add_trigger(perturb_work *w, const trigger *t, perturb_job job, err 
     return true;
 }
 
-/* Chooses keys that have triggers and lists the texts of their first ones. */
+/* Chooses keys that have triggers and lists the texts of their first ones. The order of keys is a
+ * permutation by seed and layer, gone through until enough have triggers: keys that nothing fires
+ * are passed over and do not make the sample smaller. */
 static bool add_layer(perturb_work *w, int index, err *e)
 {
     inspected_layer *l = &w->x->layers[index];
@@ -97,6 +114,9 @@ static bool add_layer(perturb_work *w, int index, err *e)
 
 /* ---- reading them ---- */
 
+/* Every layer tells of every position; wanted is one layer's coefficient of one memory at the last
+ * position of each row. A memory that is not among what fired (another expert's, or below a top-k)
+ * leaves the job's coefficient at 0, which is what it contributed. */
 static void on_fired(void *user, const layer *self, const memory_use *use)
 {
     perturb_batch *b = user;
@@ -114,6 +134,9 @@ static void on_fired(void *user, const layer *self, const memory_use *use)
     }
 }
 
+/* One batch: PERTURB_ROWS texts from the state of a fresh document. tokens [rows, time] and lengths
+ * [rows] lie on the tape, to the end of the call; rows beyond the last job have length 0. Padding
+ * is behind the text, where a causal layer cannot see it from the text's last position. */
 static void read_batch(void *arg, int64_t item, int thread)
 {
     perturb_work *w = arg;
@@ -152,6 +175,8 @@ static int by_length(const void *a, const void *b)
     return x->length < y->length ? -1 : x->length > y->length;
 }
 
+/* A thread has a state and a tape for all of its batches; model_state_clear makes each a beginning.
+ */
 static bool read_all(perturb_work *w, err *e)
 {
     const trained_model *m = w->x->task->loaded;
@@ -176,7 +201,8 @@ static bool read_all(perturb_work *w, err *e)
 
 /* ---- what came of it ---- */
 
-/* Coefficients by key, trigger and reading: [layer][key][trigger][READINGS]. */
+/* Coefficients by key, trigger and reading: got [key, trigger, READINGS], gathered first, because a
+ * change needs the whole's and the removal's, which were read in whatever batches. */
 static void collect_layer(perturb_work *w, int index)
 {
     inspected_layer *l = &w->x->layers[index];
@@ -211,6 +237,8 @@ static void collect_layer(perturb_work *w, int index)
     }
 }
 
+/* The list of jobs is reserved for the most there can be: all keys wanted, all of their triggers.
+ * With `perturb: 0` (the default) nothing is read. */
 bool inspect_perturb(inspection *x, err *e)
 {
     perturb_work w = {.x = x};

@@ -1,4 +1,10 @@
-/* An inspection as JSON lines in the run's folder. */
+/* An inspection as JSON lines in the run's folder: a file per part, its first line how it was made,
+ * then a line per thing. Lines rather than one document, because a model has tens of thousands of
+ * keys: they are written and collected one at a time, in memory of one line.
+ *
+ * A part is written whole or not at all (file_out: a temporary file that gets its name at the end),
+ * and replaces the one of an earlier inspection. Tokens are written as their text, so that whoever
+ * reads the file needs no tokenizer. */
 #include "harness/inspect/inspect_record.h"
 
 #include "core/base/file.h"
@@ -12,7 +18,8 @@ enum { LINE_TRIGGERS = 10, SERVED_TOKENS = 10 };
 
 /* ---- lines ---- */
 
-/* The first line: what was inspected, and how. */
+/* The first line: what was inspected, and how: figures are comparable where these agree (step
+ * aside). Seconds and memory stand with the parts whose pass they are of. */
 static json_t *head_line(const inspection *x, int part)
 {
     const inspect_options *o = x->task->options;
@@ -38,6 +45,7 @@ static json_t *head_line(const inspection *x, int part)
     return head;
 }
 
+/* The model's own figures have the layer "" and depth -1. NaN becomes null. */
 static bool put_figures(record_lines *r, int part, err *e)
 {
     for (int i = 0; i < r->x->figure_count; i++) {
@@ -52,6 +60,8 @@ static bool put_figures(record_lines *r, int part, err *e)
     return true;
 }
 
+/* A trigger is placed by document and position in it, which hold for the split whatever limit the
+ * inspection had. LINE_TRIGGERS of `top` are written. */
 static json_t *trigger_list(record_lines *r, const inspected_layer *l, int64_t memory)
 {
     const prefixes *p = &r->x->text;
@@ -83,6 +93,7 @@ static json_t *key_line(record_lines *r, const inspected_layer *l, int64_t memor
                      topics, "examples", trigger_list(r, l, memory));
 }
 
+/* Keys none of whose sentences fires them alone have no change to tell, and no line. */
 static bool put_perturbed(record_lines *r, const inspected_layer *l, err *e)
 {
     for (int i = 0; i < l->perturbed_count; i++) {
@@ -98,7 +109,8 @@ static bool put_perturbed(record_lines *r, const inspected_layer *l, err *e)
     return true;
 }
 
-/* Which tokens an expert serves: the most frequent ones. */
+/* Which tokens an expert serves: the most frequent ones, by the token that the prefix ends with,
+ * which is what hash layers route by. */
 static bool put_experts(record_lines *r, const inspected_layer *l, err *e)
 {
     int64_t vocab = r->x->text.vocab;
@@ -119,6 +131,8 @@ static bool put_experts(record_lines *r, const inspected_layer *l, err *e)
     return true;
 }
 
+/* All keys, triggered or not, each on a line of its own; then those that lost tokens; then the
+ * experts. */
 static bool put_keys(record_lines *r, const inspected_layer *l, err *e)
 {
     for (int64_t m = 0; m < l->memories.count; m++) {
@@ -127,6 +141,7 @@ static bool put_keys(record_lines *r, const inspected_layer *l, err *e)
     return put_perturbed(r, l, e) && put_experts(r, l, e);
 }
 
+/* rank -1, of a value whose key was never triggered, becomes null. */
 static bool put_values(record_lines *r, const inspected_layer *l, err *e)
 {
     for (int64_t m = 0; l->agreements && m < l->memories.count; m++) {
@@ -148,6 +163,8 @@ static bool put_values(record_lines *r, const inspected_layer *l, err *e)
     return true;
 }
 
+/* One line per prefix and layer, for both parts: what composition asks of it, or what refinement
+ * does. */
 static bool put_samples(record_lines *r, int part, const inspected_layer *l, err *e)
 {
     const inspection *x = r->x;
@@ -187,6 +204,7 @@ static bool put_layer(record_lines *r, int part, const inspected_layer *l, err *
     return put_samples(r, part, l, e);
 }
 
+/* Changes and states have lines of their own making, in another file (record_reading.c). */
 static bool write_part(record_lines *r, int part, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES], name[64];
@@ -203,6 +221,8 @@ static bool write_part(record_lines *r, int part, const char *folder, err *e)
     return ok;
 }
 
+/* Only parts that were made are written: an inspection of one part leaves the others' files as they
+ * are. */
 bool inspect_record(const inspection *x, const char *folder, err *e)
 {
     char inside[FILE_PATH_BYTES];

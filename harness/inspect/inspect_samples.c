@@ -1,4 +1,19 @@
-/* The pass that reads the stream at sampled prefixes: composition and refinement. */
+/* The pass that reads the stream at sampled prefixes: composition and refinement (Geva et al. 2021,
+ * sec. 5.1 and 5.2).
+ *
+ * With r the residual before a layer, y its output, o the stream behind it and top(h) the token
+ * that h names, per layer and sampled prefix:
+ *
+ *   composition   does any value, of those that fired or of all, name top(y)?
+ *   refinement    is top(o) that of r, of y, of both or of neither?
+ *                 is top(r) already that of the last stream?
+ *
+ * Tokens are named only at sampled positions, because naming costs a product with the whole
+ * vocabulary, for every layer several times. So taps copy the sampled rows aside, and the reading
+ * is done when the call is over, since what the last layer says is needed for all.
+ *
+ * Threads write to places of their own: a sample belongs to one position, and a position to one
+ * call. */
 #include "harness/inspect/inspect_samples.h"
 
 #include <stdlib.h>
@@ -20,6 +35,8 @@ typedef struct layer_sight {
     int64_t fired_count;
 } layer_sight;
 
+/* One thread's call. Its arrays lie in the call's own arena, emptied when the next begins: a thread
+ * has one call at a time. */
 typedef struct thread_samples {
     inspection *x;
     arena *memory; /* of one call */
@@ -41,7 +58,9 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Ends of prefixes, each equally likely, none twice. A prefix is followed by a token of its
- * document. */
+ * document, so documents' last tokens are marked as taken from the start. Draws that hit a taken
+ * token are thrown away: cheap as long as few are taken, and it ends, for no more are wanted than
+ * are free. Sorted, so that a call finds its own by halving. */
 static void choose_samples(inspection *x)
 {
     const prefixes *p = &x->sample_text;
@@ -87,6 +106,8 @@ static void note_prefix(thread_samples *t, int64_t cell, int64_t sample)
     t->sample[t->count++] = sample;
 }
 
+/* prefix_of [cells] is -1 (all bits set) but at sampled cells; cell and sample [count] are the way
+ * back. A call without samples is not looked at (NULL). */
 static void *begin_call(void *user, int thread, const eval_view *v)
 {
     thread_samples *t = (thread_samples *)user + thread;
@@ -113,6 +134,7 @@ static void *begin_call(void *user, int thread, const eval_view *v)
     return t->count > 0 ? t : NULL;
 }
 
+/* Rows of the sampled cells, [count, width]: the tap's tensor is gone when the layer is done. */
 static real *copy_rows(thread_samples *t, const tensor *x)
 {
     int64_t width = tensor_width(x);
@@ -125,6 +147,8 @@ static real *copy_rows(thread_samples *t, const tensor *x)
     return rows;
 }
 
+/* The stream behind the last layer of the stack is kept whether that layer is a memory or not: it
+ * is what the model says in the end. */
 static void on_tap(void *user, const layer *self, const char *name, const tensor *x)
 {
     thread_samples *t = user;
@@ -144,7 +168,9 @@ static int64_t memory_at(const memory_use *use, int64_t entry, int64_t i)
     return (use->first ? use->first[entry] : 0) + i;
 }
 
-/* Lists the positive ones at the call's prefixes; `out` NULL: only counts. */
+/* Lists the positive ones at the call's prefixes; `out` NULL: only counts. Twice the same walk, so
+ * that the list is as long as it must be: of a call of thousands of cells and memories few are
+ * sampled. */
 static int64_t list_fired(const thread_samples *t, const memory_use *use, fired_memory *out)
 {
     int64_t n = 0;
@@ -173,7 +199,8 @@ static void on_fired(void *user, const layer *self, const memory_use *use)
 
 /* ---- what was seen ---- */
 
-/* Memories by prefix: prefix i's are ids[begin[i]] to ids[begin[i + 1] - 1]. */
+/* Memories by prefix: prefix i's are ids[begin[i]] to ids[begin[i + 1] - 1]. A counting sort:
+ * layers that route tell of positions in their own order. */
 static void sort_fired(const thread_samples *t, const layer_sight *s, int64_t *begin, int32_t *ids)
 {
     memset(begin, 0, (size_t)(t->count + 1) * sizeof *begin);
@@ -190,10 +217,13 @@ static void sort_fired(const thread_samples *t, const layer_sight *s, int64_t *b
     }
 }
 
+/* Fills readings [samples] of one layer at this call's prefixes. Where values cannot be read only
+ * the number of active memories is known. */
 static void read_layer(thread_samples *t, int index, const readout *read)
 {
     const layer_sight *s = &t->sights[index];
     inspected_layer *l = &t->x->layers[index];
+    /* out [count]: first in the call's order, then to the samples' places. */
     prefix_reading *out = arena_push_zero(t->memory, t->count, sizeof *out);
     int64_t *begin = ARENA_NEW(t->memory, int64_t, t->count + 1);
     int32_t *ids = ARENA_NEW(t->memory, int32_t, s->fired_count + 1);
@@ -215,6 +245,10 @@ static void read_layer(thread_samples *t, int index, const readout *read)
     }
 }
 
+/* The finals first: every layer's reading asks for the probability of the final token. They are
+ * read twice, by the readout that all streams are read with and as the head reads (`finals`,
+ * `predictions`); where both name the same token, reading streams without the final norm is no
+ * distortion of the end. */
 static void end_call(void *call)
 {
     thread_samples *t = call;
@@ -226,6 +260,7 @@ static void end_call(void *call)
     for (int64_t i = 0; i < t->count; i++) {
         x->finals[t->sample[i]] = out[i].top_stream;
     }
+    /* `out` is used twice: the first reading's tops are in finals by then. */
     readout head = readout_new(x->task->loaded->model, x->task->loaded->values, true);
     value_readings_tops(out, &head, t->last, t->last, t->last, t->count, t->memory);
     for (int64_t i = 0; i < t->count; i++) {
@@ -236,6 +271,8 @@ static void end_call(void *call)
     }
 }
 
+/* finals, predictions and every layer's readings are as long as the samples and zero until their
+ * prefix comes by; a pass that is stopped leaves the rest of them so, and counts for nothing. */
 bool inspect_samples(inspection *x, err *e)
 {
     choose_samples(x);

@@ -1,4 +1,21 @@
-/* The pass that follows what positions write into what layers carry, and read from it. */
+/* The pass that follows what positions write into what layers carry, and read from it.
+ *
+ * A layer tells its exchanges (layer_inspect.h): reads, w [rows, time, places], how a position
+ * spreads over the state vectors; and writes, w [rows, time, places], how a state vector chooses
+ * among the positions of a block. Both are weights of attention, and two questions are asked of
+ * them: who (which tokens, which positions), and how evenly,
+ *
+ *   effective = exp(-sum_i s_i ln s_i),  s = w / sum w
+ *
+ * which is n for n equal shares and 1 for a single one. Of a read it is over the places, of a write
+ * over the positions.
+ *
+ * A write's weights are told relative to an even choice, times `keys`, the number of positions a
+ * place chose among: 1 is then what every position would have, in blocks of any length.
+ *
+ * Sums are whole numbers, added atomically (inspection_sum): the same bits for any number of
+ * threads. place_token [places, vocab] is left out where that is above MOST_CELLS, 32 MiB of sums.
+ */
 #include "harness/inspect/inspect_states.h"
 
 #include <math.h>
@@ -7,13 +24,14 @@
 
 enum { POSITION_BINS = 16, BLOCK_BINS = 24, MOST_CELLS = 1 << 22 };
 
-/* See inspect_sum. */
+/* See inspection_sum. */
 typedef struct exchange_sums {
     int64_t effective, effective_count; /* places of a position; positions of a place */
     int64_t position[POSITION_BINS], position_count[POSITION_BINS]; /* in the block */
     int64_t block[BLOCK_BINS], block_count[BLOCK_BINS];             /* of the document: 2^bin */
 } exchange_sums;
 
+/* Only the lists of spots are the thread's; all other sums are shared and atomic. */
 typedef struct thread_states {
     inspection *x;
     eval_view view;
@@ -28,6 +46,8 @@ static bool token_counts(const eval_view *v, int64_t row, int64_t at)
     return v->first[row] >= 0 && v->weights[row * v->time + at] > 0 && v->begin[row] + at > 0;
 }
 
+/* Which block of its document the call is, by powers of two: blocks 1, 2-3, 4-7, ... An inspection
+ * evaluates with calls of one block each (time is the context). */
 static int block_bin(const eval_view *v, int64_t row)
 {
     int64_t block = v->begin[row] / v->time + 1;
@@ -54,7 +74,9 @@ static double effective(const real *w, int64_t n, int64_t stride)
     return exp(entropy);
 }
 
-/* What the position does, `value`; w [places]: its weights, times scale. */
+/* What the position does, `value`; w [places]: its weights, times scale. The position is called by
+ * the token that it has just read, its input, not by the one that it predicts: that is what is
+ * written or looks something up. */
 static void note_position(thread_states *t, int index, int64_t row, int64_t at, double value,
                           const real *w, double scale)
 {
@@ -71,6 +93,7 @@ static void note_position(thread_states *t, int index, int64_t row, int64_t at, 
     }
     inspection_sum(&x->token_sum[token], value);
     __atomic_fetch_add(&x->token_count[token], 1, __ATOMIC_RELAXED);
+    /* The spot is the prefix that ends with the input. */
     int64_t last = v->first[row] + at - 1;
     trigger spot = {.next = v->targets[row * v->time + at],
                     .token = last,
@@ -79,6 +102,8 @@ static void note_position(thread_states *t, int index, int64_t row, int64_t at, 
     triggers_offer(&t->spots[index], &coefficient, 1, 0, NULL, spot);
 }
 
+/* weights and strength are row-major over the exchange's own stretch [begin, begin + time) of the
+ * call. */
 static void note_read(thread_states *t, int index, const exchange_use *use)
 {
     inspected_exchange *x = &t->x->exchanges[index];
@@ -95,6 +120,9 @@ static void note_read(thread_states *t, int index, const exchange_use *use)
     }
 }
 
+/* A row's write counts if the stretch's last position does: a block that ends in padding, or behind
+ * the limit of tokens, wrote something else than text. `value` of a position is its mean over
+ * places, relative to an even choice. */
 static void note_write(thread_states *t, int index, const exchange_use *use)
 {
     inspected_exchange *x = &t->x->exchanges[index];
@@ -120,6 +148,7 @@ static void note_write(thread_states *t, int index, const exchange_use *use)
     }
 }
 
+/* Several exchanges may be one layer's (it reads the states of several): `exchange` says which. */
 static void on_exchanged(void *user, const layer *self, int exchange, const exchange_use *use)
 {
     thread_states *t = user;
@@ -149,6 +178,8 @@ static void end_call(void *call)
 
 /* ---- figures ---- */
 
+/* Figures of states are called after the exchange: "read_strength", "write_moved". The first bin is
+ * always there, NaN if nothing was counted, so that the name is. */
 static void add_exchange(inspection *x, const inspected_exchange *l, const char *what, int bin,
                          double sum, int64_t count)
 {
@@ -158,6 +189,9 @@ static void add_exchange(inspection *x, const inspected_exchange *l, const char 
     if (bin == 0 || count > 0) inspection_add(x, INSPECT_STATES, l->layer, name, bin, value);
 }
 
+/* effective_places is of the sums over the text: how many places do anything at all. `effective` of
+ * a read may be small where that is large: each position reads few places, and others read other
+ * ones. */
 static void exchange_figures(inspection *x, const inspected_exchange *l)
 {
     const exchange_sums *s = l->sums;
@@ -192,6 +226,8 @@ static void exchange_figures(inspection *x, const inspected_exchange *l)
 
 /* ---- tokens ---- */
 
+/* By mean, not by sum, or frequent tokens would always come first; and only of those that occur
+ * USE_COUNT times, or rare ones would. */
 int inspect_states_tokens(int32_t *order, int most, const inspected_exchange *l,
                           const int64_t *sums, int64_t vocab)
 {
@@ -228,6 +264,7 @@ static void open_exchange(inspection *x, inspected_exchange *l)
     }
 }
 
+/* Spots are a list of triggers with one memory: the same bounded list of best positions. */
 static void merge_exchanges(inspection *x, thread_states *threads, int n)
 {
     for (int i = 0; i < x->exchange_count; i++) {
@@ -240,6 +277,7 @@ static void merge_exchanges(inspection *x, thread_states *threads, int n)
     }
 }
 
+/* The lists are not per sentence: of two strong positions in one sentence both are shown. */
 bool inspect_states(inspection *x, err *e)
 {
     int n = MAX(x->task->threads, 1);

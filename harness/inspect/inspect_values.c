@@ -1,5 +1,12 @@
-/* Values as distributions over the vocabulary, and their agreement with what triggers their keys.
- */
+/* Values as distributions over the vocabulary, and their agreement with what triggers their keys
+ * (Geva et al. 2021, arXiv:2012.14913, sec. 4):
+ *
+ *   p_i = softmax(v_i E^T)
+ *   key i agrees if argmax p_i is the token that follows its first trigger
+ *
+ * Coefficients do not enter: a positive factor would change the probabilities and not their order.
+ * Values are read out VALUE_ROWS at a time, so that memory is rows x vocab whatever the number of
+ * memories; of each only the ten first tokens are kept. */
 #include "harness/inspect/inspect_values.h"
 
 #include "harness/train/trained_model.h"
@@ -13,6 +20,8 @@ static void rank_of(memory_agreement *a, const real *p, int64_t vocab, const tri
     if (a->triggered) a->rank = value_readings_rank(p, vocab, first->next);
 }
 
+/* tops [memories] and with [vocab] are what composition will ask: which token each value names, and
+ * how many values name each token. */
 static void read_values(inspection *x, inspected_layer *l, const readout *read, arena *a)
 {
     const trained_model *m = x->task->loaded;
@@ -37,6 +46,8 @@ static void read_values(inspection *x, inspected_layer *l, const readout *read, 
     }
 }
 
+/* Some memories have no values of their own to read (keys whose values are computed elsewhere):
+ * they are passed over. Agreements only where the pass over keys was made. */
 void inspect_values(inspection *x)
 {
     const trained_model *m = x->task->loaded;

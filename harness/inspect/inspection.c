@@ -3,8 +3,16 @@
 #include <math.h>
 #include <string.h>
 
+/* What the parts of an inspection share: how they evaluate, how their threads add up, where their
+ * figures are kept.
+ *
+ * A figure is (part, layer, name, bin) -> number, in one flat list in the order in which it was
+ * added. Everything downstream (records, page, database, plots) goes by names, so that a new figure
+ * is a call of inspection_add and a line of words (figure_words.c), with no struct between. */
+
 const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
 
+/* Also the name of the part's file, and of its section in the page. */
 const char *inspection_part_name(int part)
 {
     switch (part) {
@@ -23,6 +31,8 @@ const char *inspection_part_name(int part)
     }
 }
 
+/* Plain evaluation but for the watch: the model's own context, state carried through documents,
+ * nothing reset. What is inspected is what is evaluated. */
 bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t tokens,
                          const eval_watch *watch, err *e)
 {
@@ -47,7 +57,7 @@ enum { LARGEST = 1 << 20 };
 static const double UNITS = 4294967296.0;
 
 /* In whole numbers, for additions of doubles depend on their order, and threads come in any. A sum
- * of 2^30 terms of 1 still fits. */
+ * of 2^30 terms of 1 still fits. Relaxed is enough: sums are read after the threads have met. */
 void inspection_sum(int64_t *sum, double x)
 {
     if (!(fabs(x) < LARGEST)) return;
@@ -69,6 +79,7 @@ int inspection_layer(const inspection *x, const layer *l)
     return -1;
 }
 
+/* The list doubles in the arena; pointers into it are good until the next figure only. */
 void inspection_add(inspection *x, int part, const layer *l, const char *name, int bin,
                     double value)
 {
@@ -81,6 +92,7 @@ void inspection_add(inspection *x, int part, const layer *l, const char *name, i
     x->figures[x->figure_count++] = (inspect_figure){part, l, name, bin, value};
 }
 
+/* By looking through the list: some hundred figures, asked for while a page is made. */
 double inspection_figure(const inspection *x, int part, const layer *l, const char *name, int bin)
 {
     for (int i = 0; i < x->figure_count; i++) {
@@ -92,6 +104,7 @@ double inspection_figure(const inspection *x, int part, const layer *l, const ch
     return (double)NAN;
 }
 
+/* In the order of their first figure, which is the stack's. */
 int inspection_part_layers(const inspection *x, int part, const layer *list[INSPECT_LAYERS])
 {
     int n = 0;
@@ -106,6 +119,10 @@ int inspection_part_layers(const inspection *x, int part, const layer *list[INSP
     return n;
 }
 
+/* Read backwards from the prefix's end, piece by piece while they fit, then written forwards. ids
+ * has room to spare: no sentence is longer than SENTENCE_TOKENS (prefixes.h). Nothing may be cut
+ * inside of a piece: a piece of a byte tokenizer may be part of a character anyway, and who prints
+ * it has to reckon with that. */
 const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_bytes, arena *a)
 {
     int32_t ids[2 * SENTENCE_TOKENS];

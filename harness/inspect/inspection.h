@@ -103,8 +103,8 @@ typedef struct inspected_exchange {
     int index; /* of the layer's exchanges */
     layer_exchange exchange;
     struct exchange_sums *sums;
-    /* See inspect_sum. By token: sums and counts [vocab]; by place: weights [places], by place and
-     * token: weights [places, vocab], NULL where that is too much. */
+    /* See inspection_sum. By token: sums and counts [vocab]; by place: weights [places], by place
+     * and token: weights [places, vocab], NULL where that is too much. */
     int64_t *token_sum, *token_count, *place_sum, *place_token;
     int64_t positions;
     triggers spots; /* one list: the positions that do most */

@@ -4,6 +4,9 @@
 
 #include "core/base/json.h"
 
+/* Text of corpora and specs goes into the page only through page_html_text: `<` and `&` would be
+ * markup. Newlines are shown, since a trigger's last token often is one. */
+
 enum { PREFIX_BYTES = 100 };
 
 /* A text that may be cut inside a character: what is no UTF-8 is left out. */
@@ -30,6 +33,8 @@ void page_html_token(FILE *out, const prefixes *p, int32_t id)
     fputs("</code>", out);
 }
 
+/* Marked is the prefix's last token, by the length of its piece, counted from the end. A prefix cut
+ * shorter than that piece is marked whole. */
 void page_html_prefix(FILE *out, const prefixes *text, int64_t token, arena *a)
 {
     int32_t last = -1;

@@ -1,4 +1,6 @@
-/* The page's sections about what changes while a model reads. */
+/* The page's sections about what changes while a model reads: what fast weights made likelier, with
+ * the positions that gained and lost most, and what states take in and are read by. Lists are cut
+ * to what one looks at; the JSON lines hold more (record_reading.c). */
 #include "harness/inspect/page_reading.h"
 
 #include "harness/inspect/inspect_changes.h"
@@ -9,6 +11,7 @@ enum { PAGE_MOMENTS = 8, PAGE_PLACES = 8, PAGE_SPOTS = 8 };
 
 /* ---- changes ---- */
 
+/* The sums of all documents, which stand at the front of `tokens`. */
 static void put_changed(FILE *out, const inspection *x, const inspected_changes *l, double sign)
 {
     int32_t order[CHANGED_TOKENS];
@@ -22,6 +25,7 @@ static void put_changed(FILE *out, const inspection *x, const inspected_changes 
     fputs("</p>\n", out);
 }
 
+/* `list` is in order, the strongest first: the page shows its beginning. */
 static void put_moments(FILE *out, const inspection *x, const change_moment *list, int n, arena *a)
 {
     fputs("<table><tr><th>nats</th><th>prefix</th><th class=t>next</th><th>without</th>"
@@ -67,6 +71,7 @@ static void put_tokens(FILE *out, const inspection *x, const int32_t *order, int
     }
 }
 
+/* Without place_token (too large a vocabulary times places) there is a heading and no rows. */
 static void put_places(FILE *out, const inspection *x, const inspected_exchange *l)
 {
     int64_t vocab = x->sample_text.vocab;
@@ -82,6 +87,8 @@ static void put_places(FILE *out, const inspection *x, const inspected_exchange 
     fputs("</table>\n", out);
 }
 
+/* The number's unit differs: what a write takes in is relative to an even choice, what a read gives
+ * is relative to the layer's output. */
 static void put_spots(FILE *out, const inspection *x, const inspected_exchange *l, arena *a)
 {
     fprintf(out, "<table><tr><th>%s</th><th>position</th></tr>\n",

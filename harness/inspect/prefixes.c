@@ -4,12 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A split as one line of tokens, numbered through. Sentences are found once, on opening, by the
+ * text of the tokens, and kept as a bit per token: 1 / 32 of the ids' own size. The start of a
+ * token's sentence is then the highest bit set at or below it, a few words back, with no table of
+ * sentences.
+ *
+ * Why sentences at all: triggers are prefixes of sentences (Geva et al. 2021, sec. 3), and the
+ * published code keeps of a sentence the best prefix only, or a key's triggers may be neighbouring
+ * positions of one passage. */
+
 enum { READ_TOKENS = 65536 };
 
 /* ---- the text of single tokens ---- */
 
 /* The tokenizer drops the space before a text's first word, so a piece is what it adds behind
- * another one. */
+ * another one: decode(anchor, id) without decode(anchor). The anchor is any token that has a text.
+ */
 static int32_t find_anchor(const corpus *c, int64_t vocab, size_t *length)
 {
     for (int32_t id = 0; id < vocab; id++) {
@@ -20,6 +30,9 @@ static int32_t find_anchor(const corpus *c, int64_t vocab, size_t *length)
     return 0;
 }
 
+/* Texts of all tokens, once: a page shows thousands, and decoding each anew would be most of its
+ * time. A token whose text is shorter behind the anchor than the anchor alone has none of its own.
+ */
 static void read_pieces(prefixes *p, const corpus *c)
 {
     size_t length = 0;
@@ -34,6 +47,8 @@ static void read_pieces(prefixes *p, const corpus *c)
 
 /* ---- sentences ---- */
 
+/* A sentence's end is seen (ENDED: behind . ! ?), then white space (BETWEEN), and only what follows
+ * begins the next one: closing quotes and brackets still belong to the old. */
 typedef enum sentence_state { INSIDE, ENDED, BETWEEN } sentence_state;
 
 typedef struct sentence_reader {
@@ -42,7 +57,10 @@ typedef struct sentence_reader {
     int64_t length; /* tokens since the last start */
 } sentence_reader;
 
-/* True if a sentence begins with this piece. */
+/* True if a sentence begins with this piece. Pieces may hold several characters or words; a
+ * sentence that begins inside of one begins with it, as tokens are not split. `3.14` ends none, for
+ * no white space follows; `Mr. Smith` does, as in simple splitters everywhere. An empty line (a
+ * second newline) ends a sentence without a full stop, such as a heading. */
 static bool begins(sentence_reader *r, const char *piece)
 {
     bool start = false;
@@ -63,6 +81,7 @@ static bool begins(sentence_reader *r, const char *piece)
             r->state = INSIDE;
         }
     }
+    /* A text without full stops (code, lists) is cut at the longest length there may be. */
     if (r->length >= SENTENCE_TOKENS) start = true;
     r->length = start ? 1 : r->length + 1;
     return start;
@@ -73,6 +92,7 @@ static void mark_starts(prefixes *p, int64_t token)
     p->starts[token / 64] |= (uint64_t)1 << (token % 64);
 }
 
+/* The reader begins anew with each document, and so does a sentence. */
 static bool mark_document(prefixes *p, int64_t index, int32_t *ids, err *e)
 {
     int64_t begin = p->first[index], end = p->first[index + 1];
@@ -88,6 +108,8 @@ static bool mark_document(prefixes *p, int64_t index, int32_t *ids, err *e)
     return true;
 }
 
+/* first [documents + 1], cut at the limit: the last document may be there in part, and
+ * first[documents] is the number of tokens. */
 bool prefixes_open(prefixes *p, const corpus *c, corpus_split *split, int64_t limit, arena *a,
                    err *e)
 {
@@ -114,6 +136,7 @@ bool prefixes_open(prefixes *p, const corpus *c, corpus_split *split, int64_t li
 
 /* ---- asking ---- */
 
+/* By halving: the last document that begins at or before the token. */
 int64_t prefixes_document(const prefixes *p, int64_t token)
 {
     CHECK(token >= 0 && token < p->tokens, "token %lld of %lld", (long long)token,
@@ -135,6 +158,7 @@ int64_t prefixes_sentence(const prefixes *p, int64_t token)
     CHECK(token >= 0 && token < p->tokens, "token %lld of %lld", (long long)token,
           (long long)p->tokens);
     int64_t word = token / 64;
+    /* Bits of this word at and below the token; the shift is 63 - token mod 64, never 64. */
     uint64_t bits = p->starts[word] & (UINT64_MAX >> (63 - token % 64));
     while (!bits) {
         bits = p->starts[--word]; /* token 0 begins one */

@@ -3,8 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a line needs for as long as it is made lies in one scratch arena, reset behind every line.
+ * JSON strings are copies of their own, so nothing refers to it afterwards. */
+
 enum { TEXT_BYTES = 120 };
 
+/* ENSURE_ASCII: lines are ASCII whatever the text, so that they survive any program between. */
 bool record_lines_put(record_lines *r, json_t *line, err *e)
 {
     text_auto *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -16,7 +20,9 @@ bool record_lines_put(record_lines *r, json_t *line, err *e)
     return ok;
 }
 
-/* Pieces of byte tokenizers can be parts of characters: what is no UTF-8 becomes '?'. */
+/* Pieces of byte tokenizers can be parts of characters: what is no UTF-8 becomes '?'. Then every
+ * byte beyond ASCII does, the whole characters among them too: a text with a broken character is
+ * shown, not analysed. */
 static json_t *text_value(arena *a, const char *text)
 {
     json_t *value = json_string(text);
@@ -28,6 +34,7 @@ static json_t *text_value(arena *a, const char *text)
     return json_string(plain);
 }
 
+/* Pieces are the tokenizer's, not the text's: whichever of the two texts is open has them. */
 static const prefixes *text_of(const inspection *x)
 {
     return x->text.tokens ? &x->text : &x->sample_text;

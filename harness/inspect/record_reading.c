@@ -1,4 +1,5 @@
-/* JSON lines about what changes while a model reads: fast weights and states. */
+/* JSON lines about what changes while a model reads: fast weights and states. Sums become numbers
+ * here and not before (inspection_sum_of): until then they are exact. */
 #include "harness/inspect/record_reading.h"
 
 #include "core/base/json.h"
@@ -7,6 +8,7 @@
 
 /* ---- changes ---- */
 
+/* Tokens that rose most at this position, with the probability that they gained. */
 static json_t *rises(record_lines *r, const change_moment *m)
 {
     json_t *list = json_array();
@@ -17,6 +19,8 @@ static json_t *rises(record_lines *r, const change_moment *m)
     return list;
 }
 
+/* A moment is written by its place in the list, with the text of its prefix: the position alone
+ * would say nothing without the corpus. */
 static bool put_moments(record_lines *r, const layer *l, const char *direction,
                         const change_moment *list, int n, err *e)
 {
@@ -45,6 +49,8 @@ static bool put_tokens(record_lines *r, const inspected_changes *l, int64_t inde
     int n = inspect_changes_tokens(order, list, vocab, sign);
     for (int i = 0; i < n; i++) {
         const token_change *t = &list[order[i]];
+        /* rise is a sum over positions of probability; gain is a mean over the positions that the
+         * token followed, and unknown where it followed none. */
         json_t *gain =
             t->next ? json_finite(inspection_sum_of(t->gain) / (double)t->next) : json_null();
         json_t *line =
@@ -57,6 +63,8 @@ static bool put_tokens(record_lines *r, const inspected_changes *l, int64_t inde
     return true;
 }
 
+/* Lists of all documents together (-1) and of the first ones apart: what was learned from one book
+ * is forgotten in the sum over many. */
 bool record_reading_changes(record_lines *r, err *e)
 {
     for (int i = 0; i < r->x->change_count; i++) {
@@ -75,6 +83,8 @@ bool record_reading_changes(record_lines *r, err *e)
 
 /* ---- states ---- */
 
+/* `mean` is per occurrence of the token; tokens that occur seldom are left out (inspect_states.c).
+ */
 static bool put_uses(record_lines *r, const inspected_exchange *l, err *e)
 {
     int32_t order[USE_TOKENS];
@@ -118,6 +128,7 @@ static bool put_places(record_lines *r, const inspected_exchange *l, err *e)
     return true;
 }
 
+/* spots has one list, that of "memory" 0. */
 static bool put_spots(record_lines *r, const inspected_exchange *l, err *e)
 {
     const prefixes *p = &r->x->sample_text;

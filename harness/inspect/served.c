@@ -1,5 +1,9 @@
 #include "harness/inspect/served.h"
 
+/* The list is found by `most` walks over the counts, each for the largest that comes after the last
+ * one found, in the order (count, then id): no copy of the counts, no sort of the vocabulary for a
+ * dozen tokens. */
+
 int served_tokens(int32_t *list, int most, const int64_t *served, int64_t vocab, int64_t *total)
 {
     int n = 0;

@@ -3,9 +3,25 @@
 #include <float.h>
 #include <stdlib.h>
 
+/* Per memory a heap of the `top` best, the least at its root. What is offered is compared with the
+ * bar, which is the root's coefficient once the heap is full and the smallest positive number
+ * before: a prefix below it is turned away by one comparison, and nearly all are, for after n
+ * prefixes the chance of a new one to be among the best `top` is top / n. The bars of neighbouring
+ * memories lie side by side, so that 16 coefficients meet their bars in a few instructions
+ * (any_of_16).
+ *
+ * Kept is a set, not a sequence: the best of all offered under a total order (coefficient, then
+ * earlier token). So neither the order of offering nor the threads' shares change it. That holds
+ * for one prefix per sentence, too: of each sentence the best counts, and what was pushed out was
+ * below `top` sentences' bests, which only rise.
+ *
+ * A coefficient that is equal to the bar passes (>=), since it may belong to an earlier token; NaN
+ * passes no comparison and is never kept. */
+
 void triggers_init(triggers *t, int64_t count, int64_t top, bool per_sentence, arena *a)
 {
     *t = (triggers){.count = count, .top = top, .per_sentence = per_sentence};
+    /* The list is not cleared: sizes say how much of each heap there is. */
     t->list = ARENA_NEW(a, trigger, count * top);
     t->sizes = arena_push_zero(a, count, sizeof *t->sizes);
     t->bar = ARENA_NEW(a, real, count);
@@ -49,7 +65,9 @@ static void sift_up(trigger *heap, int64_t i)
     }
 }
 
-/* Position in the heap of the sentence's prefix, or -1. */
+/* Position in the heap of the sentence's prefix, or -1. By looking through the heap, which is
+ * ordered by coefficients and not by sentences: `top` is some tens, and few offers come this far.
+ */
 static int64_t find_sentence(const trigger *heap, int64_t size, int64_t sentence)
 {
     for (int64_t i = 0; i < size; i++) {
@@ -81,7 +99,8 @@ static void sink_trigger(triggers *t, int64_t memory, trigger x)
     if (t->sizes[memory] == t->top) t->bar[memory] = heap[0].coefficient;
 }
 
-/* Whether any of 16 coefficients reaches its bar: nearly never, once the lists are full. */
+/* Whether any of 16 coefficients reaches its bar: nearly never, once the lists are full. No early
+ * exit, so that it is two vector comparisons rather than 16 branches. */
 static bool any_of_16(const real *restrict x, const real *restrict bar)
 {
     int any = 0;
@@ -98,6 +117,8 @@ static void put_at(triggers *t, int64_t memory, real coefficient, trigger at)
     sink_trigger(t, memory, at);
 }
 
+/* Coefficients x [n] of memories first .. first + n - 1. The bar may rise while a run is offered,
+ * but only that of the memory which is offered. */
 static void offer_run(triggers *t, const real *x, int64_t n, int64_t first, trigger prefix)
 {
     const real *bar = t->bar + first;
@@ -125,6 +146,8 @@ void triggers_offer(triggers *t, const real *coefficients, int64_t n, int64_t fi
     }
 }
 
+/* Lists are of equal `top`; entries come with their coefficients, and go the way of any other
+ * offer. */
 void triggers_merge(triggers *t, const triggers *from)
 {
     CHECK(t->count == from->count, "%lld memories into %lld", (long long)from->count,
@@ -142,6 +165,8 @@ static int order(const void *a, const void *b)
     return trigger_is_less(b, a) ? -1 : trigger_is_less(a, b) ? 1 : 0;
 }
 
+/* The order of the heap becomes the decreasing one: from here on entry 0 is the strongest trigger.
+ */
 void triggers_finish(triggers *t)
 {
     for (int64_t m = 0; m < t->count; m++) {

@@ -5,11 +5,17 @@
 #include "core/ops/vec.h"
 #include "models/readout.h"
 
+/* Logits of all vectors at once would be n x vocab numbers, so vectors are read a piece at a time:
+ * read_pieces computes the logits of READ_ROWS vectors into one buffer and hands them to a function
+ * that takes what it wants of them (the top tokens, one probability). That is the only loop over
+ * vectors; what is taken differs. */
+
 enum { READ_ROWS = 64 }; /* vectors read at a time: their logits stay in the cache */
 
 const char *const REFINEMENT_CASES[REFINE_CASES] = {"residual", "agreement", "output",
                                                     "composition"};
 
+/* In place, the sum in double: over a large vocabulary most terms are tiny. */
 static void softmax(real *x, int64_t n)
 {
     double sum = 0, most = (double)x[vec_most(x, n)];
@@ -23,7 +29,8 @@ static void softmax(real *x, int64_t n)
     }
 }
 
-/* The most probable tokens by insertion: the list is short and rarely changes. */
+/* The most probable tokens by insertion: the list is short and rarely changes. `<=` and `>` keep
+ * the earlier id in front of a later one that is equally probable. */
 static void keep_top(value_reading *out, const real *p, int64_t vocab)
 {
     int kept = 0;
@@ -46,6 +53,8 @@ static void keep_top(value_reading *out, const real *p, int64_t vocab)
 /* Calls `take` for pieces of n vectors with their logits. */
 typedef void (*take_fn)(void *user, int64_t first, int64_t n, real *logits);
 
+/* logits [READ_ROWS, vocab] are overwritten piece after piece: `take` may spoil them (softmax does)
+ * and must not keep them. */
 static void read_pieces(const readout *r, const real *x, int64_t n, arena *scratch, take_fn take,
                         void *user)
 {
@@ -89,6 +98,7 @@ void value_readings(value_reading *out, real *probabilities, const readout *r, c
     read_pieces(r, values, n, scratch, take_values, &t);
 }
 
+/* Counting is enough for a rank: no sort of the vocabulary. */
 int64_t value_readings_rank(const real *x, int64_t vocab, int32_t token)
 {
     int64_t rank = 0;
@@ -98,6 +108,7 @@ int64_t value_readings_rank(const real *x, int64_t vocab, int32_t token)
     return rank;
 }
 
+/* The first trigger decides the agreement, as in the paper; all of them are counted besides. */
 memory_agreement value_readings_agreement(const trigger *list, int64_t n, int32_t top)
 {
     memory_agreement a = {.triggered = n > 0, .match = n > 0 && list[0].next == top, .rank = -1};
@@ -109,6 +120,8 @@ memory_agreement value_readings_agreement(const trigger *list, int64_t n, int32_
 
 /* ---- prefixes ---- */
 
+/* Three readings of n vectors each fill three fields of the same structs, which one offset tells
+ * apart. */
 typedef struct tops_take {
     prefix_reading *out;
     size_t field; /* of prefix_reading */
@@ -119,6 +132,7 @@ static void take_tops(void *user, int64_t first, int64_t n, real *logits)
 {
     tops_take *t = user;
     for (int64_t i = 0; i < n; i++) {
+        /* vec_most gives the first of several largest: ties go to the smaller id. */
         char *reading = (char *)&t->out[first + i];
         *(int32_t *)(void *)(reading + t->field) =
             (int32_t)vec_most(logits + i * t->vocab, t->vocab);
@@ -136,6 +150,9 @@ void value_readings_tops(prefix_reading *out, const readout *r, const real *resi
     read_pieces(r, stream, n, scratch, take_tops, &t);
 }
 
+/* match_output_all needs no walk over the memories: `with` counted the values by token beforehand.
+ * The published code compares with the stream's top token where the paper's text says the output's
+ * (top(y), sec. 5.1); both are counted. */
 void value_readings_match(prefix_reading *out, const int32_t *active, int64_t n,
                           const int32_t *tops, const int32_t *with)
 {
@@ -164,6 +181,8 @@ static void take_final(void *user, int64_t first, int64_t n, real *logits)
     }
 }
 
+/* The same walk as for the tops: here one probability is wanted of each distribution, that of the
+ * token which the model says in the end. */
 void value_readings_final(prefix_reading *out, const readout *r, const real *residual,
                           const int32_t *final, int64_t n, arena *scratch)
 {
