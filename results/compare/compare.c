@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Small questions about a comparison that every table, picture and page asks. They are linear
+ * searches: there are tens of variants with a few seeds each, and a map would have to be kept in
+ * step with what --where, --sort and --tune do to the list. */
+
 static const char *const NAMES[COMPARE_METRIC_COUNT] = {"auto", "bits_per_byte", "word_perplexity",
                                                         "perplexity"};
 static const char *const TITLES[COMPARE_METRIC_COUNT] = {"", "bits per byte", "word perplexity",
@@ -34,7 +38,11 @@ double compare_perplexity(double nats, int64_t units)
 }
 
 /* Per byte and per word models of different vocabularies compare; per token they do not, since more
- * tokens share the same nats. */
+ * tokens share the same nats.
+ *   bits per byte = nats / ln 2 / bytes      perplexity = exp(nats / tokens or words)
+ *
+ * As the view `score` computes them (store/schema.c): here for nats that were interpolated and
+ * stand in no row. A count of 0 or unknown has no figure. */
 void compare_set_values(compared_run *r, double nats)
 {
     r->value[COMPARE_BITS_PER_BYTE] = compare_bits_per_byte(nats, r->bytes);
@@ -50,6 +58,8 @@ const compared_run *compare_scored(const compared_variant *v)
     return NULL;
 }
 
+/* For what all scored runs share, such as their text; where they do not, compare_protocol.c says
+ * so. */
 const compared_run *compare_first_scored(const comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
@@ -59,6 +69,7 @@ const compared_run *compare_first_scored(const comparison *c)
     return NULL;
 }
 
+/* By the label as it is shown: of a tuned comparison that of the group. */
 const compared_variant *compare_find(const comparison *c, const char *label)
 {
     for (int i = 0; i < c->count; i++) {
@@ -67,6 +78,7 @@ const compared_variant *compare_find(const comparison *c, const char *label)
     return NULL;
 }
 
+/* Seeds of two variants need not be the same, nor in the same places. */
 const compared_run *compare_run(const compared_variant *v, int64_t seed)
 {
     for (int i = 0; i < v->run_count; i++) {
@@ -81,6 +93,7 @@ double compare_seed_value(const compared_variant *v, int64_t seed, compare_metri
     return r ? r->value[m] : (double)NAN;
 }
 
+/* All metrics at once, or a run without a result would still be in the mean of one of them. */
 void compare_unscore(compared_run *r, const char *reason)
 {
     r->scored = false;
@@ -90,6 +103,7 @@ void compare_unscore(compared_run *r, const char *reason)
     }
 }
 
+/* Planned and running runs are not lost; they have had no chance yet. */
 bool compare_is_lost(const compared_run *r)
 {
     return strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0 ||
@@ -102,7 +116,9 @@ const char *compare_reason(const compared_run *r)
     return strcmp(r->status, "done") == 0 ? "has no evaluation here" : "no reason given";
 }
 
-/* AUTO: what all scored runs have; bits per byte if nothing was scored yet. */
+/* AUTO: what all scored runs have; bits per byte if nothing was scored yet. One metric for all: a
+ * difference is of two figures of one kind, and a table that mixed bits per byte of some with
+ * perplexities of others would rank tokenizers. */
 compare_metric compare_choose_metric(const comparison *c, compare_metric wanted)
 {
     if (wanted != COMPARE_AUTO) return wanted;
@@ -119,6 +135,7 @@ compare_metric compare_choose_metric(const comparison *c, compare_metric wanted)
     return COMPARE_PERPLEXITY;
 }
 
+/* `any`: of nothing it cannot be said that all of it was bytes. */
 bool compare_by_bytes(const comparison *c)
 {
     bool any = false;
@@ -133,12 +150,16 @@ bool compare_by_bytes(const comparison *c)
     return any;
 }
 
+/* A model that sees what it predicts wins every table; its mark must survive tuning, which makes
+ * names anew. */
 const char *compare_oracle(const char *label)
 {
     static const char mark[] = "(oracle)";
     return text_ends(label, mark) ? mark : "";
 }
 
+/* So that --tune lr means optimizer.lr. Which axis is meant where several end so is the caller's to
+ * refuse. */
 bool compare_axis_named(const char *axis, const char *word, size_t length)
 {
     const char *dot = strrchr(axis, '.');
@@ -146,6 +167,7 @@ bool compare_axis_named(const char *axis, const char *word, size_t length)
            (dot && strlen(dot + 1) == length && strncmp(dot + 1, word, length) == 0);
 }
 
+/* The sweep writes labels (harness/spec); here they are only recognised. */
 bool compare_label_names(const char *label, const char *axis, const char *value)
 {
     const char *dot = strrchr(axis, '.');
@@ -161,6 +183,7 @@ bool compare_label_names(const char *label, const char *axis, const char *value)
 
 bool compare_sure(const compared_variant *v)
 {
-    /* Without a corrected p (NaN) the interval alone decides. */
+    /* Without a corrected p (NaN) the interval alone decides. Both, as intervals are not corrected:
+     * of twenty variants of equal models one interval lies beyond 0. */
     return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
 }

@@ -6,12 +6,22 @@
 #include "core/options/option.h"
 #include "results/store/query.h"
 
+/* A run's final result is replaced by what it had after an equal amount of training. The loss
+ * between two evaluations is taken to be straight against the logarithm of the amount, as loss
+ * curves nearly are (a power law is straight in both logarithms, and loss changes little between
+ * two evaluations). Nothing is extrapolated: a curve that is continued by hand is a result that
+ * nobody measured.
+ *
+ * All that follows (means over seeds, pairs, p) works on these figures as it does on final ones.
+ * What belongs to one evaluation, its documents and slices, is gone where two were used. */
+
 const char *const COMPARE_AT_BUDGETS[] = {"", "tokens", "flops", "seconds"};
 enum { BUDGETS = 4 };
 
 /* An evaluation this close to the amount stands for it: budgets in tokens end with a whole step. */
 #define NEAR 0.01
 
+/* The number is optional, the word is not; amounts may have suffixes, as budgets in specs do. */
 bool compare_at_read(compare_options *o, const char *text, err *e)
 {
     char name[32] = "";
@@ -39,7 +49,9 @@ typedef struct passage {
     const char *evaluation;
 } passage;
 
-/* Training seconds at a step: those of the logged step that is nearest, in proportion. */
+/* Training seconds at a step: those of the logged step that is nearest, in proportion. Seconds are
+ * logged with steps, evaluations have their step only. In proportion, since speed is about even
+ * within a run. */
 static bool seconds_at(double *seconds, store *s, const compared_run *r, int64_t step, err *e)
 {
     query q = QUERY(s, e,
@@ -51,7 +63,8 @@ static bool seconds_at(double *seconds, store *s, const compared_run *r, int64_t
     return query_close(&q);
 }
 
-/* What training had cost at an evaluation. */
+/* What training had cost at an evaluation. FLOPs are counted, so they are tokens times a constant
+ * of the model; of seconds only the log knows. */
 static bool cost_at(double *cost, store *s, const compared_run *r, compare_budget at, int64_t step,
                     double tokens, err *e)
 {
@@ -67,7 +80,9 @@ static double cost_in_all(const compared_run *r, compare_budget at)
 }
 
 /* The two evaluations around the amount, with the split and protocol of the one that counts; or one
- * that is near enough, in both. found[].step -1: there is none. */
+ * that is near enough, in both. found[].step -1: there is none. The same text in the same way, to
+ * the byte of the protocol and the count of tokens, or the step from one evaluation to the next
+ * would show the difference of the protocols. Index evaluation_run serves it. */
 static bool around(passage found[2], arena *a, store *s, const compared_run *r, const comparison *c,
                    err *e)
 {
@@ -85,8 +100,11 @@ static bool around(passage found[2], arena *a, store *s, const compared_run *r, 
         ok = cost_at(&p.cost, s, r, c->at, p.step, query_real(&q, "tokens_seen"), e);
         p.nats = query_real(&q, "nats");
         p.evaluation = query_text(&q, "evaluation", a);
+        /* In logarithms, so that NEAR is a share either way. */
         double off = fabs(log(p.cost / c->at_amount));
         if (!(p.cost > 0)) continue;
+        /* Once one is close enough only a closer one takes its place, and neighbours no longer
+         * count: in order of steps, and at equal steps the final one last. */
         if (off <= nearest) {
             nearest = off;
             close = true;
@@ -102,6 +120,8 @@ static bool around(passage found[2], arena *a, store *s, const compared_run *r, 
 
 /* ---- all runs ---- */
 
+/* At share 0 it is x, at 1 it is y; of one evaluation x and y are the same, and log(1) would divide
+ * by 0. */
 static void place(compared_run *r, const passage around_it[2], double amount)
 {
     const passage *x = &around_it[0], *y = &around_it[1];
@@ -117,6 +137,7 @@ static void place(compared_run *r, const passage around_it[2], double amount)
     }
 }
 
+/* So without a number every finished run reaches the amount, and the longest are cut. */
 static double least_cost(const comparison *c, compare_budget at)
 {
     double least = (double)INFINITY;
@@ -139,6 +160,8 @@ bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err
         for (int k = 0; k < c->variants[i].run_count; k++) {
             compared_run *r = &c->variants[i].runs[k];
             passage found[2];
+            /* A run that is not done is left as it is, without a result, even if it got that far:
+             * those that finish and those that do not are not the same runs. */
             if (!r->scored) continue;
             if (!around(found, a, s, r, c, e)) return false;
             if (found[0].step >= 0 && found[1].step >= 0) {

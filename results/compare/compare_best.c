@@ -3,6 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* The chosen are shown in the order of the spec, not of their rank: the eye finds them where they
+ * stand in the table. Ties go by that order, too, so that the choice is the same each time. The
+ * comparison is copied, its variants' runs are not: nothing of the figures is computed again, and p
+ * stays corrected for all that were compared, not for those that a picture has room for. */
+
 typedef struct rank {
     int variant;
     double mean; /* infinite: it has no result */
@@ -27,6 +32,7 @@ const comparison *compare_best(arena *a, const comparison *c)
     }
     qsort(list, (size_t)c->count, sizeof *list, by_mean);
     if (c->baseline >= 0) kept[c->baseline] = true;
+    /* Ends before the list does, as there are more variants than room. */
     for (int i = 0; count < COMPARE_BEST; i++) {
         count += !kept[list[i].variant];
         kept[list[i].variant] = true;

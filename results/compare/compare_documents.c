@@ -5,6 +5,17 @@
 
 #include "results/store/query.h"
 
+/* For each document the difference in nats, the mean over paired seeds, then
+ *
+ *   mean = sum over documents of difference / sum of sizes
+ *
+ * with a bootstrap over documents. Seeds and documents answer different questions, and both are
+ * asked: a gain that comes of two books in forty is steady over seeds, and would not be seen in
+ * other books.
+ *
+ * Differences are kept in nats until they are summed up, so that the documents' figures add to the
+ * whole text's, whatever the unit. */
+
 /* What one evaluation says of its documents, in their order. */
 typedef struct scored_documents {
     int count;
@@ -13,6 +24,8 @@ typedef struct scored_documents {
     double *size[DOCUMENT_NONE]; /* by unit; NaN: unknown */
 } scored_documents;
 
+/* Sized by the count that the comparison was read with; (evaluation, document) is the table's key,
+ * so that the rows come in order without sorting. */
 static bool read_documents(scored_documents *d, arena *a, store *s, const compared_run *r, err *e)
 {
     query q =
@@ -36,13 +49,16 @@ static bool read_documents(scored_documents *d, arena *a, store *s, const compar
     return query_close(&q);
 }
 
+/* By their places in the corpus: two evaluations of equally many, but other documents have no
+ * pairs. */
 static bool same_documents(const scored_documents *x, const scored_documents *y)
 {
     return x->count == y->count &&
            memcmp(x->index, y->index, (size_t)x->count * sizeof *x->index) == 0;
 }
 
-/* Adds the differences of one seed; false if a figure is missing. */
+/* Adds the differences of one seed; false if a figure is missing. Looked at whole before anything
+ * is added: half a seed would count its documents twice as much as others. */
 static bool add_seed(double *sums, const scored_documents *x, const scored_documents *y)
 {
     for (int i = 0; i < x->count; i++) {
@@ -66,7 +82,8 @@ static bool same_sizes(const scored_documents *x, const scored_documents *y, doc
 }
 
 /* Each variant's own tokens divide nothing where they differ: a tokenizer with longer tokens would
- * look worse by as much. */
+ * look worse by as much. Bytes first, as they compare whatever the tokenizer; then tokens, which
+ * are equal here to the document; then words. */
 static document_unit common_unit(const scored_documents *x, const scored_documents *y)
 {
     for (int unit = 0; unit < DOCUMENT_NONE; unit++) {
@@ -75,6 +92,7 @@ static document_unit common_unit(const scored_documents *x, const scored_documen
     return DOCUMENT_NONE;
 }
 
+/* bits per byte = nats / ln 2; tokens and words stay in nats. Below 0 the variant is better. */
 static void summarise(document_difference *out, const scored_documents *d, document_unit unit,
                       double *sums, int seeds)
 {
@@ -101,6 +119,7 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
     int seeds = 0;
     for (int i = 0; i < v->run_count; i++) {
         const compared_run *r = &v->runs[i], *b = compare_run(base, r->seed);
+        /* Pairs only: seeds of which both runs have their documents. */
         if (!b || !b->scored || !r->scored || r->documents == 0 || b->documents != r->documents)
             continue;
         scored_documents x, y;
@@ -111,6 +130,7 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
             unit = common_unit(&x, &y);
             sums = arena_push_zero(a, MAX(x.count, 1), sizeof *sums);
         }
+        /* Of a later seed with other documents the sums would mix texts. */
         if (same_documents(&x, &first)) seeds += add_seed(sums, &x, &y);
     }
     if (seeds > 0 && unit != DOCUMENT_NONE) summarise(&v->documents, &first, unit, sums, seeds);
@@ -122,7 +142,10 @@ bool compare_documents(comparison *c, store *s, err *e)
     arena_auto *scratch = arena_new(1 << 18);
     bool ok = true;
     for (int i = 0; ok && c->baseline >= 0 && c->same_text && i < c->count; i++) {
+        /* Documents of one variant at a time: a corpus of thousands of books times all seeds need
+         * not be in memory. */
         arena_reset(scratch);
+        /* What is not ranked has no difference anywhere, in documents neither. */
         if (i != c->baseline && !c->variants[i].unranked) {
             ok = compare_variant(&c->variants[i], &c->variants[c->baseline], scratch, s, e);
         }

@@ -14,6 +14,13 @@
 #include "results/compare/compare_tune.h"
 #include "results/compare/compare_view.h"
 
+/* The order in which a comparison is made is fixed by what each step needs: runs and their figures
+ * (or the chosen ones), then the cut at an equal amount, then the baseline, then which variants
+ * stay. Only then metric, means and differences: they and Holm's correction are about the variants
+ * that are shown. Filtering afterwards would leave p corrected for comparisons that nobody sees. */
+
+/* Bytes first, words where a tokenizer is lossy. Equal counts stand for equal texts: hashes of the
+ * data are in the protocol, and differences of it are said apart (compare_protocol.c). */
 static void note_text(comparison *c)
 {
     const compared_run *first = NULL;
@@ -31,7 +38,8 @@ static void note_text(comparison *c)
     }
 }
 
-/* Speeds of one column are of one kind. */
+/* Speeds of one column are of one kind. Either all were measured alone or the column is of speeds
+ * beside other runs; a column of both would rank who had the machine for itself. */
 static void note_speed(comparison *c)
 {
     int scored = 0, alone = 0;
@@ -47,7 +55,8 @@ static void note_speed(comparison *c)
     c->alone = scored > 0 && alone == scored;
 }
 
-/* The share of unknown tokens, the most of any run that counts. */
+/* The share of unknown tokens, the most of any run that counts. fmax leaves a NaN out: unknown only
+ * if every run's is. */
 static double unknown_share(const compared_variant *v)
 {
     double share = (double)NAN;
@@ -66,6 +75,8 @@ static bool same_tokens(const compared_variant *x, const compared_variant *y)
     return a && b && a->tokens == b->tokens && a->unknown == b->unknown;
 }
 
+/* If either of the two lacks much, a difference would be the tokenizer's; if they scored the same
+ * tokens, what is lacking is lacking in both, and it is a difference of models again. */
 static void note_unknown(comparison *c)
 {
     const compared_variant *base = c->baseline < 0 ? NULL : &c->variants[c->baseline];
@@ -75,11 +86,13 @@ static void note_unknown(comparison *c)
     for (int i = 0; i < c->count && base; i++) {
         compared_variant *v = &c->variants[i];
         bool lacking = v->unknown > COMPARE_UNKNOWN_SHARE || base->unknown > COMPARE_UNKNOWN_SHARE;
+        /* A comparison with NaN is false: what is not known to lack anything is ranked. */
         v->unranked = v != base && lacking && !same_tokens(v, base);
     }
 }
 
-/* The different ones of n values, in order; NaN is none. */
+/* The different ones of n values, in order; NaN is none. Each once: seeds mostly choose the same
+ * value, and it is said once then. */
 static const char *choices(arena *a, double *x, int n)
 {
     text_memory text;
@@ -102,6 +115,8 @@ static const char *choices(arena *a, double *x, int n)
     }
 static const struct {
     size_t of_run, of_variant;
+    /* A list of offsets, so that a figure more is one line, and none can be summed up and forgotten
+     * in another place. */
 } MEANS[] = {MEAN_OF(eval.flops),
              MEAN_OF(eval.seconds),
              MEAN_OF(eval.rate),
@@ -110,7 +125,9 @@ static const struct {
              MEAN_OF(routing[ROUTING_DROPPED]),
              MEAN_OF(routing[ROUTING_CHANGED])};
 
-/* x [runs]: the figure at `offset` of every run that counts, NaN of others. */
+/* x [runs]: the figure at `offset` of every run that counts, NaN of others. Runs without a result
+ * do not count, in their costs neither: a run that diverged at its beginning took less time than
+ * any other. */
 static void gather(double *x, const compared_variant *v, size_t offset)
 {
     for (int i = 0; i < v->run_count; i++) {
@@ -119,7 +136,9 @@ static void gather(double *x, const compared_variant *v, size_t offset)
     }
 }
 
-/* What the variant costs: sizes are those of any run, of memory the most. */
+/* What the variant costs: sizes are those of any run, of memory the most. Sizes are equal for all
+ * seeds; the largest is the one that is known, as unknown ones are -1. Of memory the most counts,
+ * since that is what a machine must have. */
 static void sum_up_cost(compared_variant *v, arena *a, const comparison *c)
 {
     double *x = ARENA_NEW(a, double, v->run_count);
@@ -148,7 +167,9 @@ static void sum_up_cost(compared_variant *v, arena *a, const comparison *c)
     v->decays = choices(a, x, v->run_count);
 }
 
-/* What the variant reaches, and its difference to the baseline, paired by seed. */
+/* What the variant reaches, and its difference to the baseline, paired by seed. Pairs are made by
+ * seed: runs of one seed read the same batches in the same order, so that part of the spread
+ * between seeds is common to both and cancels in the difference. */
 static void sum_up(compared_variant *v, arena *a, const comparison *c)
 {
     double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
@@ -160,6 +181,7 @@ static void sum_up(compared_variant *v, arena *a, const comparison *c)
     }
     for (int i = 0; i < v->run_count; i++) {
         x[i] = v->runs[i].value[c->metric];
+        /* NaN, so that stats_paired leaves the pair out and n says how many there were. */
         y[i] = c->baseline < 0 || v->unranked
                    ? (double)NAN
                    : compare_seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
@@ -167,7 +189,12 @@ static void sum_up(compared_variant *v, arena *a, const comparison *c)
     v->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
 }
 
-/* All comparisons are one family of tests. */
+/* All comparisons are one family of tests. Holm's correction over all variants but the baseline,
+ * whose p against itself is none.
+ *
+ * The noise floor is the baseline's own: two runs x, y of one variant differ by a mean of 0 with
+ * variance 2 s^2, so |x - y| <= t(0.975, n - 1) s sqrt(2) in 95 of 100 cases. Whoever compares
+ * single runs should know it. */
 static void correct_comparisons(comparison *c, arena *a)
 {
     double *p = ARENA_NEW(a, double, c->count), *adjusted = ARENA_NEW(a, double, c->count);
@@ -183,10 +210,13 @@ static void correct_comparisons(comparison *c, arena *a)
     c->noise_floor = (double)NAN;
     if (c->baseline < 0) return;
     estimate base = c->variants[c->baseline].value[c->metric];
+    /* From one seed nothing is known of how seeds differ. */
     if (base.n < 2) return;
     c->noise_floor = stats_t_quantile(0.5 + STATS_CONFIDENCE / 2, base.n - 1) * base.sd * sqrt(2.0);
 }
 
+/* A label from the command line wins over the plan's, and unmarks it. It is compared with the label
+ * as the spec has it; of a tuned comparison a label stands for its group. */
 static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
 {
     const char **labels = ARENA_NEW(a, const char *, c->count);
@@ -208,6 +238,7 @@ static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
                    c->experiment);
 }
 
+/* What is tuned was already cut at the amount, on validation and on the reported split alike. */
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e)
 {
@@ -225,6 +256,7 @@ comparison *compare_load(arena *a, store *s, const char *experiment, const compa
     for (int i = 0; i < c->count; i++) {
         sum_up(&c->variants[i], a, c);
         sum_up_cost(&c->variants[i], a, c);
+        /* `rates` is "" unless an evaluation chose one, which only dynamic evaluation does. */
         c->learning = c->learning || c->variants[i].rates[0];
     }
     correct_comparisons(c, a);

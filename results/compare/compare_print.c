@@ -13,6 +13,14 @@
 #include "results/compare/compare_protocol.h"
 #include "results/compare/compare_table.h"
 
+/* Figures are never left alone: each verdict names metric, interval, n and the kind of pairing, and
+ * whatever makes a figure less than it seems (tuned where it is reported, cut before its learning
+ * rate fell, other text, other kernels, unknown tokens) is a sentence below the table. A program
+ * gets the same sentences in JSON, so that what it prints can be as honest.
+ *
+ * What is said follows from the comparison alone and in a fixed order: printed twice, it is the
+ * same to the byte. */
+
 /* ---- verdicts ---- */
 
 typedef struct sentence {
@@ -20,6 +28,8 @@ typedef struct sentence {
     size_t used;
 } sentence;
 
+/* Cut at the buffer's end: labels have no limit, and a verdict that loses its tail is better than
+ * none. */
 __attribute__((format(printf, 2, 3))) static void say(sentence *s, const char *format, ...)
 {
     va_list list;
@@ -29,18 +39,21 @@ __attribute__((format(printf, 2, 3))) static void say(sentence *s, const char *f
     s->used = MIN(s->used + (size_t)MAX(n, 0), (size_t)COMPARE_VERDICT - 1);
 }
 
+/* Every metric here is a loss: less is better. */
 static const char *better_or_worse(double difference)
 {
     return difference < 0 ? "better" : "worse";
 }
 
-/* What makes up a verdict: a difference as it is said, and of what. */
+/* What makes up a verdict: a difference as it is said, and of what. The numbers are texts already,
+ * all with the column's digits, so that the sentence and the table above it show the same. */
 typedef struct verdict {
     const char *label, *base, *unit;
     estimate d;
     char plain[32], with_sign[32], half[32];
 } verdict;
 
+/* Signs only where the direction is not said in words ("better by 0.039", "difference -0.001"). */
 static verdict verdict_of(const comparison *c, const compared_variant *v)
 {
     verdict x = {v->label,
@@ -58,11 +71,13 @@ static verdict verdict_of(const comparison *c, const compared_variant *v)
 }
 
 /* Seeds that would decide at this spread: the error of each comparison is the first step's of
- * Holm's correction. */
+ * Holm's correction. Holm's first step divides the error by all comparisons; later steps by fewer,
+ * so this many seeds are enough at the latest. */
 static void say_enough(sentence *s, const comparison *c, estimate d)
 {
     enum { MOST = 1000 };
     int n = stats_enough(d, (1 - STATS_CONFIDENCE) / MAX(c->comparisons, 1), MOST);
+    /* Nothing is said where n says enough already: more seeds would not make it noise. */
     if (n > d.n) {
         say(s, " %d seeds cannot decide; at this spread about %d would.", d.n, n);
     } else if (n == 0) {
@@ -70,6 +85,8 @@ static void say_enough(sentence *s, const comparison *c, estimate d)
     }
 }
 
+/* Without an interval nobody can tell a difference from the seed's; so "did better", of what was
+ * seen, and never "is better". */
 static void say_one_seed(sentence *s, const verdict *x)
 {
     if (x->d.mean < 0 || x->d.mean > 0) {
@@ -81,6 +98,9 @@ static void say_one_seed(sentence *s, const verdict *x)
     }
 }
 
+/* Five cases, from no pair to a clear difference. Two of them are noise: the interval contains 0,
+ * or it does not but the correction takes the claim back; in the second p is shown before and
+ * after, as a reader who saw the interval alone would think otherwise. */
 static void say_difference(sentence *s, const comparison *c, const compared_variant *v)
 {
     const verdict x = verdict_of(c, v);
@@ -108,10 +128,12 @@ static void say_difference(sentence *s, const comparison *c, const compared_vari
 }
 
 /* At equal cost a run of a falling learning rate that was cut in its middle does worse than one
- * that ended there. */
+ * that ended there. Held against 99 % of its steps, as the last evaluation on the way may lie a
+ * little before the end. */
 static void say_decay(sentence *s, const comparison *c, const compared_variant *v)
 {
     const compared_variant *both[] = {v, &c->variants[c->baseline]};
+    /* The opening is said once, before the first of the two that was cut. */
     const char *joint = " Not at the end of its learning rate's fall, where it would do better: ";
     if (c->at == AT_END || v->difference.n == 0) return;
     for (int i = 0; i < 2; i++) {
@@ -124,6 +146,7 @@ static void say_decay(sentence *s, const comparison *c, const compared_variant *
     if (*joint == ',') say(s, ".");
 }
 
+/* Empty for the baseline: there is nothing to say about it against itself. */
 void compare_print_verdict(char text[COMPARE_VERDICT], const comparison *c, int variant)
 {
     const compared_variant *v = &c->variants[variant];
@@ -132,6 +155,7 @@ void compare_print_verdict(char text[COMPARE_VERDICT], const comparison *c, int 
     if (c->baseline < 0 || variant == c->baseline) return;
     if (v->unranked) {
         const compared_variant *b = &c->variants[c->baseline];
+        /* Which of the two the sentence is about: the baseline can be the one that lacks. */
         const compared_variant *lacking = v->unknown > COMPARE_UNKNOWN_SHARE ? v : b;
         say(&s,
             "'%s' is not ranked against '%s': %.2f %% of the tokens of '%s' are unknown to its "
@@ -145,6 +169,8 @@ void compare_print_verdict(char text[COMPARE_VERDICT], const comparison *c, int 
 
 /* ---- between seeds, between documents ---- */
 
+/* Beside the verdicts, which are about means: a reader who has trained one run of each wants to
+ * know this. */
 static void print_noise_floor(FILE *out, const comparison *c)
 {
     char floor_text[32];
@@ -157,7 +183,9 @@ static void print_noise_floor(FILE *out, const comparison *c)
             base->label, floor_text, compare_metric_title(c->metric), base->value[c->metric].n);
 }
 
-/* Seeds say whether another training would give the same; documents, whether other text would. */
+/* Seeds say whether another training would give the same; documents, whether other text would. Both
+ * can disagree, and a reader should see it: better over seeds and within noise over documents means
+ * that the gain comes of a few documents. */
 static void print_documents(FILE *out, const comparison *c, const char *item)
 {
     static const char *const UNITS[] = {"bits per byte", "nats per token", "nats per word"};
@@ -167,7 +195,10 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
         const compared_variant *v = &c->variants[i];
         const document_difference *d = &v->documents;
         char mean[32], low[32], high[32];
+        /* One document has no interval over documents. */
         if (d->n < 2) continue;
+        /* A heading for each unit: nats per word of one variant are not bits per byte of
+         * another. */
         if (d->unit != unit) {
             fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n%s", UNITS[d->unit],
                     *item == '-' ? "\n" : "");
@@ -177,6 +208,7 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
         table_number(mean, d->mean, 4, true);
         table_number(low, d->confidence.low, 4, true);
         table_number(high, d->confidence.high, 4, true);
+        /* As for seeds: an interval that contains 0 shows nothing. */
         bool noise = d->confidence.low <= 0 && d->confidence.high >= 0;
         fprintf(out, "%s%s: %s, %s to %s, better in %d of %d%s\n", item, v->label, mean, low, high,
                 d->better, d->n, noise ? ": within noise" : "");
@@ -186,6 +218,7 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
 
 /* ---- how variants were chosen and cut ---- */
 
+/* As commands that can be pasted, each run by its id; what is reported until then is validation. */
 static void print_lacking(FILE *out, const comparison *c)
 {
     enum { SHOWN = 12 };
@@ -203,6 +236,8 @@ static void print_lacking(FILE *out, const comparison *c)
     }
 }
 
+/* The best of many values on the split that chose them looks better than it is; the sentence says
+ * so wherever test is not there yet. */
 static void print_tuning(FILE *out, const comparison *c)
 {
     int tried = 0;
@@ -228,10 +263,12 @@ static void print_tuning(FILE *out, const comparison *c)
                 "all.\n",
                 c->unchosen_lost, c->unchosen_lost == 1 ? " is" : "s are", c->experiment);
     }
+    /* A best value at the end of what was tried says that the range was chosen badly for that
+     * variant, and that its figure is an upper bound of its loss. */
     if (edge) fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
 }
 
-/* "step 200 to 245" of the variant's first scored run. */
+/* "step 200 to 245" of the variant's first scored run. One seed stands for all of a variant. */
 static void print_passage(FILE *out, const compared_variant *v, const char *comma)
 {
     const compared_run *r = compare_scored(v);
@@ -244,6 +281,7 @@ static void print_passage(FILE *out, const compared_variant *v, const char *comm
     }
 }
 
+/* FLOPs have their own spelling; the others are said as they were asked for. */
 static const char *budget_name(const comparison *c)
 {
     return c->at == AT_FLOPS ? "FLOPs" : COMPARE_AT_BUDGETS[c->at];
@@ -256,6 +294,7 @@ static void print_budget(FILE *out, const comparison *c)
     const char *name = budget_name(c);
     table_si(amount, c->at_amount);
     fprintf(out, "At equal %s: %s of training.", name, amount);
+    /* Nothing was that far: compare_protocol_print says so below. */
     if (!compare_first_scored(c)) {
         fputc('\n', out);
         return;
@@ -276,6 +315,8 @@ static void print_budget(FILE *out, const comparison *c)
     }
 }
 
+/* Cut in its parts, so that the last part is never lost to a long name before it. What was chosen
+ * is in the title because pictures are passed on without the words around them. */
 void compare_print_title(char text[512], const comparison *c)
 {
     char amount[16];
@@ -305,6 +346,7 @@ void compare_print_title(char text[512], const comparison *c)
 /* Which variants' figures leave out part of the text. */
 static void print_unknown(FILE *out, const comparison *c)
 {
+    /* The opening words are the first separator: what was never printed needs no heading. */
     const char *comma = "Unknown to the tokenizer: ";
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
@@ -315,7 +357,8 @@ static void print_unknown(FILE *out, const comparison *c)
     if (*comma == ',') fputs(".\n", out);
 }
 
-/* OpenBLAS rounds otherwise on other kinds of processors. */
+/* OpenBLAS rounds otherwise on other kinds of processors. The first pair that differs is enough to
+ * warn; whoever needs all asks the database. */
 static void print_kernels(FILE *out, const comparison *c)
 {
     const char *first = NULL;
@@ -334,6 +377,7 @@ static void print_kernels(FILE *out, const comparison *c)
     }
 }
 
+/* Each only where it applies: a warning that is always there is not read. */
 static void print_cautions(FILE *out, const comparison *c)
 {
     print_unknown(out, c);
@@ -351,13 +395,15 @@ static void print_cautions(FILE *out, const comparison *c)
     if (c->metric == COMPARE_PERPLEXITY) {
         fputs("Perplexities per token compare only across equal tokenizers.\n", out);
     }
+    /* One comparison has nothing to correct. */
     if (c->comparisons > 1) {
         fprintf(out, "p is corrected for %d comparisons by Holm's method, intervals are not.\n",
                 c->comparisons);
     }
 }
 
-/* Failed and diverged runs, each with its reason: never left out. */
+/* Failed and diverged runs, each with its reason: never left out. With the run's id, which `loci
+ * show` takes. */
 static void print_failures(FILE *out, const comparison *c, const char *item)
 {
     for (int i = 0; i < c->count; i++) {
@@ -390,6 +436,8 @@ void compare_print_notes(FILE *out, const comparison *c, const char *item)
     print_cautions(out, c);
 }
 
+/* Verdicts first, as they are what was asked; then what they rest on; failures last and with their
+ * reasons. */
 static void print_words(FILE *out, const comparison *c, bool markdown)
 {
     char text[COMPARE_VERDICT];
@@ -408,6 +456,8 @@ static void print_words(FILE *out, const comparison *c, bool markdown)
     print_failures(out, c, item);
 }
 
+/* Through memory: what Markdown would take for markup (a label with '*' or '_') is escaped in the
+ * whole. */
 static void print_markdown(FILE *out, const comparison *c)
 {
     text_memory m;
@@ -418,6 +468,7 @@ static void print_markdown(FILE *out, const comparison *c)
 
 /* ---- JSON ---- */
 
+/* NaN is null: JSON has no word for it. */
 static json_t *run_json(const compared_run *r)
 {
     json_t *o = json_pack("{s:s, s:I, s:s, s:s?}", "run", r->run, "seed", (json_int_t)r->seed,
@@ -431,7 +482,8 @@ static json_t *run_json(const compared_run *r)
     return o;
 }
 
-/* Adds to the table's rows what people read below it. */
+/* Adds to the table's rows what people read below it. Rows of the table are in the order of the
+ * variants, one each: their places are the same. */
 static void put_variants(json_t *variants, const comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
@@ -446,6 +498,8 @@ static void put_variants(json_t *variants, const comparison *c)
     }
 }
 
+/* The protocol is the first scored run's; what differs from it is in each run's own in the
+ * database. */
 static json_t *comparison_json(const comparison *c, const table *t)
 {
     const compared_run *r = compare_first_scored(c);
@@ -471,10 +525,12 @@ static json_t *comparison_json(const comparison *c, const table *t)
     return o;
 }
 
+/* For CSV nothing but rows: any sentence would be a row to its reader. */
 bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e)
 {
     arena_auto *a = arena_new(1 << 16);
     table *t = compare_table(a, c);
+    /* Two names of one format. */
     if (format == TABLE_MD) format = TABLE_MARKDOWN;
     if (format == TABLE_JSON) {
         json_auto_t *o = comparison_json(c, t);

@@ -8,7 +8,12 @@
 #include "core/base/text.h"
 #include "results/compare/protocol.h"
 
-/* In what a run's protocol differs from the first one's; "": in nothing. */
+/* Two numbers can be compared only if they were measured alike: context, stride, resets, which
+ * tokens count. The first scored run's protocol is said in full, and for all others what differs
+ * from it, item by item, as a list of whole protocols would hide the one item that matters. */
+
+/* In what a run's protocol differs from the first one's; "": in nothing. Both directions: what the
+ * run has otherwise or in addition, and what it lacks. */
 static const char *protocol_difference(arena *a, const compared_run *r, const json_t *first)
 {
     json_auto_t *own = json_loads(r->protocol, 0, NULL);
@@ -39,7 +44,8 @@ typedef struct exception {
 } exception;
 
 /* Those of a variant: one if its seeds agree, else one for each. Returns how many; at most as many
- * as it has runs. */
+ * as it has runs. A run like the first one has the difference "", which is kept in the list and not
+ * printed. */
 static int find_exceptions(exception *list, arena *a, const compared_variant *v,
                            const json_t *first)
 {
@@ -49,6 +55,7 @@ static int find_exceptions(exception *list, arena *a, const compared_variant *v,
         if (!v->runs[k].scored) continue;
         list[n] =
             (exception){v->label, protocol_difference(a, &v->runs[k], first), v->runs[k].seed};
+        /* Runs of a variant can differ if seeds were added under another `eval:` section. */
         agree = agree && strcmp(list[0].how, list[n].how) == 0;
         n++;
     }
@@ -57,7 +64,8 @@ static int find_exceptions(exception *list, arena *a, const compared_variant *v,
     return 1;
 }
 
-/* Those that say the same stand on one line. */
+/* Those that say the same stand on one line. A difference is printed where it occurs first, with
+ * all who share it; later ones find it said. */
 static void print_exceptions(FILE *out, const exception *list, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -76,6 +84,7 @@ static void print_exceptions(FILE *out, const exception *list, int n)
     }
 }
 
+/* All exceptions are found before one is printed: who shares one is known only then. */
 static void print_protocol_differences(FILE *out, const comparison *c, const json_t *first)
 {
     arena_auto *a = arena_new(1 << 16);
@@ -83,6 +92,7 @@ static void print_protocol_differences(FILE *out, const comparison *c, const jso
     for (int i = 0; i < c->count; i++) {
         runs += c->variants[i].run_count;
     }
+    /* One for each run is the most that find_exceptions makes of all. */
     exception *list = ARENA_NEW(a, exception, runs);
     for (int i = 0; i < c->count; i++) {
         n += find_exceptions(list + n, a, &c->variants[i], first);
@@ -90,7 +100,8 @@ static void print_protocol_differences(FILE *out, const comparison *c, const jso
     print_exceptions(out, list, n);
 }
 
-/* Why there are no figures at all. */
+/* Why there are no figures at all. An empty table looks like a mistake of the program; nearly
+ * always nothing was evaluated there. */
 static void print_nothing(FILE *out, const comparison *c)
 {
     int done = 0;
@@ -114,6 +125,7 @@ void compare_protocol_print(FILE *out, const comparison *c)
         return;
     }
     fprintf(out, "Scored: %s split, ", c->split);
+    /* What is not known is not said: -1 bytes are those of a lossy tokenizer. */
     if (r->bytes >= 0) fprintf(out, "%lld bytes, ", (long long)r->bytes);
     fprintf(out, "%lld tokens", (long long)r->tokens);
     if (r->words >= 0) fprintf(out, ", %lld words", (long long)r->words);

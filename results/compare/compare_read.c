@@ -6,14 +6,27 @@
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 
+/* One query gives a row for each planned run, whatever became of it: LEFT JOINs from the plan, so
+ * that a run without a folder, or one that failed before its first evaluation, is a row with NULLs
+ * and not a row that is missing. Labels come in the order of the plan, which is that of the spec,
+ * and all tables keep it.
+ *
+ * Which evaluation counts is decided in the query: the final one, or the last on the split that is
+ * asked for. It is a correlated subquery with LIMIT 1 on index evaluation_run, so each run costs a
+ * look into the index; the sub-queries for routing and documents are ranges of their tables'
+ * keys. */
+
 /* What routed layers did, over the last tenth of training: a single batch's loads are mostly that
- * batch. */
+ * batch. m.layer <> '': of layers only; averages over all of them and over the steps of the last
+ * tenth. Index: the key of metric begins with run and name. */
 #define LATE(name)                                                                                 \
     "(SELECT avg(m.value) FROM metric m WHERE m.run = p.run AND m.name = '" name "' AND "          \
     "m.layer <> '' AND m.step > 0.9 * (SELECT max(t.step) FROM step t WHERE t.run = p.run)) "      \
     "AS " name ", "
 
-/* A row for each planned run, with its evaluation that counts: ?2 NULL: the final one. */
+/* A row for each planned run, with its evaluation that counts: ?2 NULL: the final one. blas_core is
+ * NULL where loci's own kernel multiplied: OpenBLAS's choice of kernels then changed no bit.
+ * `falling` is of the schedule's kind: a constant rate can be cut anywhere. */
 static const char RUNS[] =
     "SELECT p.label, p.variant, p.baseline, p.run, p.seed, coalesce(r.status, 'planned') AS "
     "status, r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, "
@@ -45,6 +58,7 @@ static const char RUNS[] =
                    "1) "
                    "WHERE p.experiment = ?1 ORDER BY p.position";
 
+/* -1 and NaN are what the columns' NULLs become, by type; compare.h says which. */
 static compared_run read_run(query *q, arena *a)
 {
     compared_run r = {.run = query_text(q, "run", a),
@@ -88,6 +102,7 @@ static compared_run read_run(query *q, arena *a)
     return r;
 }
 
+/* By the plan's label: on one line two of them may look alike. */
 static compared_variant *find_variant(comparison *c, const char *label)
 {
     for (int i = 0; i < c->count; i++) {
@@ -96,7 +111,8 @@ static compared_variant *find_variant(comparison *c, const char *label)
     return NULL;
 }
 
-/* Adds one to a list that doubles where it is full. */
+/* Adds one to a list that doubles where it is full. An arena gives nothing back, so the lists
+ * before it stay behind, together as long as the last one. */
 static void *grown(arena *a, void *list, int count, size_t size)
 {
     if (count & (count - 1)) return list; /* not a power of two: there is room */
@@ -115,6 +131,7 @@ static const char *on_one_line(arena *a, const char *label)
     return text;
 }
 
+/* Rows of one label need not be neighbours: seeds that are added later stand at the plan's end. */
 static void add_row(comparison *c, arena *a, query *q)
 {
     const char *label = query_text(q, "label", a), *split = query_text(q, "split", a);
@@ -130,12 +147,15 @@ static void add_row(comparison *c, arena *a, query *q)
     v->runs = grown(a, v->runs, v->run_count, sizeof *v->runs);
     compared_run *r = &v->runs[v->run_count++];
     *r = read_run(q, a);
+    /* Counted here, from the status as it is recorded; a run that is planned and nothing else is in
+     * none of the other counts. */
     v->planned++;
     v->done += strcmp(r->status, "done") == 0;
     v->failed += strcmp(r->status, "failed") == 0;
     v->diverged += strcmp(r->status, "diverged") == 0;
     v->running += strcmp(r->status, "running") == 0;
     v->interrupted += strcmp(r->status, "interrupted") == 0;
+    /* The first scored run's: final evaluations of one experiment are of one split. */
     if (r->scored && !c->split[0]) c->split = split;
 }
 
@@ -145,6 +165,7 @@ comparison *compare_read(arena *a, store *s, const char *experiment, const char 
     c->experiment = arena_strdup(a, experiment);
     c->description = c->split = "";
     c->split_asked = split != NULL;
+    /* Else a misspelt name would be an experiment without runs. */
     if (!experiment_check(s, experiment, e)) return NULL;
     query head =
         QUERY(s, e, "SELECT description FROM experiment WHERE experiment = ?1", experiment);

@@ -4,8 +4,14 @@
 
 #include "results/store/query.h"
 
+/* Accuracies are formed per run, then over seeds; the spread that matters is between trainings. The
+ * mean over distances is a run's own first, and then has its interval like any figure: the interval
+ * of a mean of means would treat the distances of one run as if they were runs. */
+
+/* On the stack and in a table's columns; probes have some ten distances. */
 enum { MAX_DISTANCES = 256, MAX_SEEDS = 1024 };
 
+/* Of all variants together: one that was asked fewer has gaps, and columns do not shift. */
 static bool read_distances(recall_comparison *out, arena *a, const comparison *c, store *s, err *e)
 {
     query q = QUERY(s, e,
@@ -20,7 +26,8 @@ static bool read_distances(recall_comparison *out, arena *a, const comparison *c
     return query_close(&q);
 }
 
-/* Accuracies of a run [distances, then their mean]; NaN where nothing was asked. */
+/* Accuracies of a run [distances, then their mean]; NaN where nothing was asked. Runs that were cut
+ * between two evaluations have none that counts (NULL finds no row): all stay NaN. */
 static bool read_run(double *accuracy, const recall_comparison *r, const compared_run *run,
                      store *s, err *e)
 {
@@ -34,6 +41,7 @@ static bool read_run(double *accuracy, const recall_comparison *r, const compare
         int64_t distance = query_int(&q, "distance", 0);
         double correct = query_real(&q, "correct"), answers = query_real(&q, "answers");
         for (int k = 0; k < r->count; k++) {
+            /* 0 of 0 answers are NaN, as if nothing had been asked. */
             if (distance == r->distances[k]) accuracy[k] = correct / answers;
         }
     }
@@ -48,6 +56,8 @@ static bool read_run(double *accuracy, const recall_comparison *r, const compare
     return query_close(&q);
 }
 
+/* Column k of [runs, distances + 1]. Least and most beside the interval: accuracies lie between 0
+ * and 1 and are mostly at one of the ends, where a t-interval says little. */
 static recall_cell cell_of(const double *accuracy, const recall_comparison *r, int runs, int k)
 {
     double x[MAX_SEEDS];
@@ -71,6 +81,7 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
     int columns = r->count + 1;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
+        /* [runs, distances + 1], the mean in the last column. */
         double *accuracy = ARENA_NEW(a, double, (int64_t)v->run_count *columns + 1);
         for (int k = 0; k < v->run_count; k++) {
             if (!read_run(accuracy + k * columns, r, &v->runs[k], s, e)) return false;
@@ -83,7 +94,8 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
     return true;
 }
 
-/* Answers are symbols; what is asked for is one of so many: of mqar's, the second half. */
+/* Answers are symbols; what is asked for is one of so many: of mqar's, the second half. What
+ * guessing reaches, for the line in the plot: below it nothing was remembered. */
 static bool read_chance(recall_comparison *r, const comparison *c, store *s, err *e)
 {
     query q = QUERY(
@@ -92,6 +104,7 @@ static bool read_chance(recall_comparison *r, const comparison *c, store *s, err
         "json_extract(r.spec, '$.data.task') = 'mqar' AS halves "
         "FROM plan p JOIN run r USING (run) WHERE p.experiment = ?1 ORDER BY p.position LIMIT 1",
         c->experiment);
+    /* Of the first planned run that has a folder; a probe has one vocabulary for all variants. */
     if (query_next(&q)) {
         double symbols = query_real(&q, "symbols");
         r->chance = 1 / (query_int(&q, "halves", 0) ? symbols - floor(symbols / 2) : symbols);
@@ -104,10 +117,13 @@ recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *
     recall_comparison *r = arena_push_zero(a, 1, sizeof *r);
     r->chance = (double)NAN;
     if (!read_distances(r, a, c, s, e)) return NULL;
+    /* No probe: an empty comparison, no error. */
     if (r->count == 0) return r;
     return fill(r, a, c, s, e) && read_chance(r, c, s, e) ? r : NULL;
 }
 
+/* Keys are the distances, so that a program can take them for numbers. An empty cell was not
+ * asked. */
 table *compare_recall_table(arena *a, const comparison *c, const recall_comparison *r)
 {
     table *t = table_new(a);

@@ -6,14 +6,30 @@
 
 #include "results/store/query.h"
 
+/* An evaluation recorded, for each bucket of each kind and each part of its text, sums of nats and
+ * counts of tokens. Here they are summed over parts for the figure,
+ *
+ *   bits per token = sum nats / ln 2 / sum tokens,
+ *
+ * paired by seed for the difference, and resampled over parts for an interval that one seed can
+ * have.
+ *
+ * Only runs whose counts agree in every bucket and part with the baseline's are paired. Counts are
+ * whole numbers, so agreeing is to the bit, and it stands for the same text in the same tokens
+ * under the same protocol: other context or stride moves tokens from one bucket to another. */
+
 /* Slices as they are recorded: buckets 0, 1, 2-3, 4-7, ... and parts of the text. */
 enum { BUCKETS = 64, PARTS = 64 };
 
+/* Dense, 64 KiB for each run: buckets and parts are few, and comparing counts is one memcmp.
+ * Doubles hold counts up to 2^53 exactly. */
 typedef struct run_slices {
     bool any;
     double tokens[BUCKETS][PARTS], nats[BUCKETS][PARTS];
 } run_slices;
 
+/* The names of the database's column `kind` and of claims' keys: a spelling that changed here would
+ * find no slices in any database. */
 const char *compare_slices_by_name(slice_by by)
 {
     static const char *const names[SLICE_BY_COUNT] = {"none", "position", "block", "frequency",
@@ -41,6 +57,8 @@ void compare_slices_name(char text[48], const slice_comparison *x, int slice)
     snprintf(text, 48, low == high ? "%lld" : "%lld-%lld", low, high);
 }
 
+/* Over seeds wherever there are two: what another text would give matters less than whether another
+ * training would. */
 interval compare_slices_interval(const compared_slice *x)
 {
     estimate d = x->difference;
@@ -50,6 +68,7 @@ interval compare_slices_interval(const compared_slice *x)
 
 /* ---- reading ---- */
 
+/* 0 for 0, else 1 + the whole part of log2: 1, 2-3, 4-7 ... are 1, 2, 3 ... */
 static int bucket_of(int64_t low)
 {
     return low <= 0 ? 0 : 64 - __builtin_clzll((unsigned long long)low);
@@ -64,6 +83,8 @@ static bool read_slices(run_slices *r, store *s, const char *evaluation, slice_b
     while (query_next(&q)) {
         int bucket = bucket_of(query_int(&q, "low", 0));
         int64_t part = query_int(&q, "part", -1);
+        /* A database that others wrote may say anything; what has no place is not written out of
+         * bounds. */
         if (bucket >= BUCKETS || part < 0 || part >= PARTS) continue;
         r->tokens[bucket][part] = query_real(&q, "tokens");
         r->nats[bucket][part] = query_real(&q, "nats");
@@ -72,7 +93,8 @@ static bool read_slices(run_slices *r, store *s, const char *evaluation, slice_b
     return query_close(&q);
 }
 
-/* [runs] of a variant; what has no evaluation that counts has no slices. */
+/* [runs] of a variant; what has no evaluation that counts has no slices. Zeros where nothing was
+ * recorded: `any` tells that from counts of 0. */
 static run_slices *read_variant(arena *a, store *s, const compared_variant *v, slice_by by, err *e)
 {
     run_slices *list = arena_push_zero(a, MAX(v->run_count, 1), sizeof *list);
@@ -85,6 +107,7 @@ static run_slices *read_variant(arena *a, store *s, const compared_variant *v, s
 
 /* ---- figures ---- */
 
+/* In the order of parts, so that equal runs have equal sums to the bit. */
 static double sum(const double *x)
 {
     double total = 0;
@@ -94,7 +117,8 @@ static double sum(const double *x)
     return total;
 }
 
-/* Did both score the same tokens in every slice? Nothing else can be paired. */
+/* Did both score the same tokens in every slice? Nothing else can be paired. memcmp of doubles is
+ * safe here: counts are never NaN, and 0 is always +0. */
 static bool same_text(const run_slices *x, const run_slices *y)
 {
     return x->any && y->any && memcmp(x->tokens, y->tokens, sizeof x->tokens) == 0;
@@ -105,7 +129,8 @@ static double bits(const run_slices *r, int bucket)
     return sum(r->nats[bucket]) / log(2.0) / sum(r->tokens[bucket]);
 }
 
-/* Which run of the baseline has this run's seed and text; -1: none. */
+/* Which run of the baseline has this run's seed and text; -1: none. Both must be had: a run of the
+ * same seed under another protocol is no partner. */
 static int partner(const compared_variant *base, const run_slices *of_base, int64_t seed,
                    const run_slices *own)
 {
@@ -115,7 +140,9 @@ static int partner(const compared_variant *base, const run_slices *of_base, int6
     return -1;
 }
 
-/* Bootstrap over parts of the text of the difference, each the mean over paired seeds. */
+/* Bootstrap over parts of the text of the difference, each the mean over paired seeds. Parts
+ * without tokens of the bucket are left out: they cannot be drawn in the text either. The same
+ * statistic as for documents, sum of differences over sum of tokens. */
 static interval over_text(const compared_variant *v, const run_slices *own,
                           const compared_variant *base, const run_slices *of_base, int bucket)
 {
@@ -144,10 +171,13 @@ static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
                       const run_slices *of_base, int bucket)
 {
     double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
+    /* Least and most are of the runs that have the slice, pairs or not: what a plot's band
+     * shows. */
     cell->least = (double)INFINITY;
     cell->most = -(double)INFINITY;
     for (int i = 0; i < v->run_count; i++) {
         int k = partner(base, of_base, v->runs[i].seed, &own[i]);
+        /* A bucket without tokens gives 0 / 0, NaN, and is left out. */
         x[i] = own[i].any ? bits(&own[i], bucket) : (double)NAN;
         y[i] = k < 0 ? (double)NAN : bits(&of_base[k], bucket);
         if (!isfinite(x[i])) continue;
@@ -160,7 +190,8 @@ static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
     if (v != base) cell->over_text = over_text(v, own, base, of_base, bucket);
 }
 
-/* The slices of the text that the baseline's first run with slices scored. */
+/* The slices of the text that the baseline's first run with slices scored. The first run decides
+ * which rows there are, since only its text is compared. */
 static int find_slices(slice_comparison *x, arena *a, const run_slices *first)
 {
     int bucket_at[BUCKETS];
@@ -182,12 +213,15 @@ static int find_slices(slice_comparison *x, arena *a, const run_slices *first)
     return x->count;
 }
 
+/* Everything is taken relative to the text of one run of the baseline: without it there are neither
+ * rows nor pairs, and the comparison stays empty, which is no error. */
 static bool fill(slice_comparison *x, arena *a, arena *scratch, const comparison *c, store *s,
                  err *e)
 {
     const compared_variant *base = &c->variants[c->baseline];
     const run_slices *of_base = read_variant(scratch, s, base, x->by, e), *first = NULL;
     if (!of_base) return false;
+    /* Downwards, so that what is left is the first. */
     for (int i = base->run_count - 1; i >= 0; i--) {
         if (of_base[i].any) first = &of_base[i];
     }
@@ -195,6 +229,7 @@ static bool fill(slice_comparison *x, arena *a, arena *scratch, const comparison
     x->cells = arena_push_zero(a, (int64_t)x->variants * x->count, sizeof *x->cells);
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
+        /* The slices of one variant beside the baseline's, whatever the number of variants. */
         arena_mark mark = arena_now(scratch);
         const run_slices *own = i == c->baseline ? of_base : read_variant(scratch, s, v, x->by, e);
         if (!own) return false;
@@ -210,6 +245,8 @@ static bool fill(slice_comparison *x, arena *a, arena *scratch, const comparison
     return true;
 }
 
+/* Scratch holds all runs' sums and goes when the cells are filled; these live in the caller's
+ * arena. */
 slice_comparison *compare_slices(arena *a, const comparison *c, store *s, slice_by by, err *e)
 {
     slice_comparison *x = arena_push_zero(a, 1, sizeof *x);

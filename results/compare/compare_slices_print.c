@@ -7,9 +7,16 @@
 #include "core/base/terminal.h"
 #include "core/base/text.h"
 
-/* More variants than this stand below each other. */
+/* What a table of slices invites is to look for the row that stands out; twenty rows with intervals
+ * of 95 % have one that stands out where nothing differs. So the words below join neighbours that
+ * say the same into stretches, and the last sentence says how many rows are to be expected by
+ * chance. */
+
+/* More variants than this stand below each other. Six columns with intervals fill a wide
+ * terminal. */
 enum { SIDE_BY_SIDE = 6, DECIMALS = 4 };
 
+/* A variant of another text has no rows: dashes would look as if it had been measured. */
 static bool compared(const comparison *c, const slice_comparison *x, int i)
 {
     return i != c->baseline && x->known[i];
@@ -31,7 +38,9 @@ static const char *unit_of(const slice_comparison *x)
 
 /* ---- tables ---- */
 
-/* "-0.0812 +- 0.0101" over seeds; of one seed "-0.0812 (-0.0910 to -0.0703)" over documents. */
+/* "-0.0812 +- 0.0101" over seeds; of one seed "-0.0812 (-0.0910 to -0.0703)" over documents. One
+ * seed has no interval over seeds; the one over documents is written as its two ends, so that
+ * nobody takes it for the other. */
 static void put_difference(table *t, int column, const compared_slice *s)
 {
     estimate d = s->difference;
@@ -46,6 +55,7 @@ static void put_difference(table *t, int column, const compared_slice *s)
     table_text(t, column, "%s (%s to %s)", mean, low, high);
 }
 
+/* People read the range, programs its two ends. */
 static void put_slice(table *t, int name, int tokens, const slice_comparison *x, int k)
 {
     char text[48];
@@ -54,7 +64,9 @@ static void put_slice(table *t, int name, int tokens, const slice_comparison *x,
     table_scaled(t, tokens, (double)x->tokens[k]);
 }
 
-/* A row per slice, a column per variant. */
+/* A row per slice, a column per variant. For people: what differs between columns is seen along a
+ * row. Keys are empty, as programs get the long one, whose columns do not depend on how many
+ * variants there are. */
 static table *wide_table(arena *a, const comparison *c, const slice_comparison *x)
 {
     table *t = table_new(a);
@@ -70,6 +82,7 @@ static table *wide_table(arena *a, const comparison *c, const slice_comparison *
         const compared_slice *s = compare_slices_at(x, c->baseline, k);
         table_row(t);
         put_slice(t, name, tokens, x, k);
+        /* The baseline's own figure, so that a gain of 0.1 can be seen against 1.2 or 9. */
         table_mean(t, base, s->value.mean, s->value.half, DECIMALS, false);
         for (int i = 0; i < c->count; i++) {
             if (compared(c, x, i)) put_difference(t, column[i], compare_slices_at(x, i, k));
@@ -78,7 +91,8 @@ static table *wide_table(arena *a, const comparison *c, const slice_comparison *
     return t;
 }
 
-/* A row per variant and slice. */
+/* A row per variant and slice. Columns for programs have more digits and every interval, both over
+ * seeds and over documents. */
 static table *long_table(arena *a, const comparison *c, const slice_comparison *x)
 {
     table *t = table_new(a);
@@ -128,6 +142,7 @@ static table *long_table(arena *a, const comparison *c, const slice_comparison *
 
 typedef enum slice_verdict { IS_BETTER, IS_WORSE, IS_NOISE, IS_UNKNOWN } slice_verdict;
 
+/* Below 0 is better: bits per token. */
 static slice_verdict verdict_of(const compared_slice *s)
 {
     interval i = compare_slices_interval(s);
@@ -135,7 +150,8 @@ static slice_verdict verdict_of(const compared_slice *s)
     return i.high < 0 ? IS_BETTER : i.low > 0 ? IS_WORSE : IS_NOISE;
 }
 
-/* The slice from `begin` to before `end` where the difference is largest. */
+/* The slice from `begin` to before `end` where the difference is largest. Of equal ones the
+ * first. */
 static int largest(const slice_comparison *x, int variant, int begin, int end)
 {
     int at = begin;
@@ -146,7 +162,9 @@ static int largest(const slice_comparison *x, int variant, int begin, int end)
     return at;
 }
 
-/* "better at 64 to 8191, most at 256-511 (-0.0812)" for slices that say the same. */
+/* "better at 64 to 8191, most at 256-511 (-0.0812)" for slices that say the same. From the low end
+ * of its first slice to the high end of its last; where it is largest tells a reader where to look.
+ * For noise there is no such place. */
 static void print_stretch(FILE *out, const slice_comparison *x, int variant, int begin, int end,
                           slice_verdict v)
 {
@@ -166,6 +184,7 @@ static void print_stretch(FILE *out, const slice_comparison *x, int variant, int
     }
 }
 
+/* Consecutive slices with one verdict are one stretch. */
 static void print_variant(FILE *out, const slice_comparison *x, int variant)
 {
     for (int begin = 0, end; begin < x->count; begin = end) {
@@ -180,6 +199,7 @@ static void print_variant(FILE *out, const slice_comparison *x, int variant)
     fputs(".\n", out);
 }
 
+/* Words are about the baseline's text and split only, which are named. */
 static void print_words(FILE *out, const comparison *c, const slice_comparison *x, bool markdown)
 {
     int most = 0, least = 0, n = 0;
@@ -187,13 +207,16 @@ static void print_words(FILE *out, const comparison *c, const slice_comparison *
     for (int i = 0; i < c->count; i++) {
         if (i == c->baseline) continue;
         fprintf(out, "%s'%s': ", markdown ? "- " : "", c->variants[i].label);
+        /* Said, or a variant would be missing without a reason. */
         if (!x->known[i]) {
             fputs("no slices of the baseline's text are recorded.\n", out);
             continue;
         }
         print_variant(out, x, i);
+        /* Of the first slice: pairs have all slices or none. */
         int seeds = compare_slices_at(x, i, 0)->difference.n;
         most = MAX(most, seeds);
+        /* Pairs can differ from variant to variant, as runs fail. */
         least = n++ == 0 ? seeds : MIN(least, seeds);
     }
     if (markdown) fputc('\n', out);
@@ -238,6 +261,7 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
                           table_format format, bool colour, err *e)
 {
     if (c->baseline < 0) return err_set(e, "%s names no baseline; give --baseline", c->experiment);
+    /* What is to be done differs: slices were never recorded, or cannot be interpolated. */
     if (x->count == 0 && c->at != AT_END) {
         return err_set(
             e, "%s: only final evaluations have slices, not those on the way; leave out --at",

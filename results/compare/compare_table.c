@@ -3,16 +3,28 @@
 #include <math.h>
 #include <stdio.h>
 
+/* A column is named and filled by one call: the same code runs once with `heads` to make the
+ * columns, and once for each row to fill them. Two lists of columns, one for the heads and one for
+ * the cells, would have to agree in an order that depends on the comparison, and a column out of
+ * step is a figure under another's name. What makes this work is that which columns there are never
+ * depends on the row.
+ *
+ * People get a mean with its interval in one cell, programs its parts in columns of their own; for
+ * programs a column is there whatever its content, so that scripts need not ask. */
+
 /* ---- numbers ---- */
 
-/* Digits behind the point for a figure of this size: bits per byte to a ten-thousandth. */
+/* Digits behind the point for a figure of this size: bits per byte to a ten-thousandth. Bits per
+ * byte are compared to a hundredth, so two digits more than that; perplexities to three or four
+ * figures. */
 static int decimals_of(compare_metric m, double size)
 {
     if (m == COMPARE_BITS_PER_BYTE) return 4;
     return size < 10 ? 3 : size < 100 ? 2 : size < 1000 ? 1 : 0;
 }
 
-/* One number of digits for a whole column. */
+/* One number of digits for a whole column. By the largest: numbers under each other are compared by
+ * their length first. */
 int compare_table_decimals(const comparison *c, compare_metric m)
 {
     double most = 0;
@@ -23,6 +35,7 @@ int compare_table_decimals(const comparison *c, compare_metric m)
     return decimals_of(m, most);
 }
 
+/* n of a row: the seeds behind its means. */
 static int scored_runs(const compared_variant *v)
 {
     int n = 0;
@@ -35,7 +48,8 @@ static int scored_runs(const compared_variant *v)
 /* ---- the table ---- */
 
 /* The table is written row by row, its heads first: each column is named and filled in one place.
- * While the heads are written, the variant is an empty one. */
+ * While the heads are written, the variant is an empty one. `column` counts in rows alone; the
+ * heads' order is that of their making. */
 typedef struct sheet {
     table *t;
     const comparison *c;
@@ -46,7 +60,9 @@ typedef struct sheet {
 
 #define PROGRAMS(key) ((table_head){key, "", "", TABLE_PROGRAMS})
 
-/* Its column; -1: nothing to fill, its head was written. */
+/* Its column; -1: nothing to fill, its head was written. Every put function calls this once per
+ * column, also where there is nothing to fill in; to skip it in a row would shift all columns
+ * behind it. */
 static int cell(sheet *s, table_head h)
 {
     if (!s->heads) return s->column++;
@@ -58,6 +74,7 @@ static void put_text(sheet *s, table_head h, const char *behind, const char *tex
 {
     int column = cell(s, h);
     if (column < 0 || !text) return;
+    /* A label has no limit; what a cell shows of it has. */
     char whole[512];
     snprintf(whole, sizeof whole, "%s%s", text, behind);
     table_text(s->t, column, "%s", whole);
@@ -81,7 +98,8 @@ static void put_scaled(sheet *s, table_head h, double x)
     if (column >= 0) table_scaled(s->t, column, x);
 }
 
-/* A mean with its interval for people, and its bounds for programs. */
+/* A mean with its interval for people, and its bounds for programs. Bounds have six digits, enough
+ * to compute with; the mean itself has the digits that are shown. */
 static void put_mean(sheet *s, table_head h, estimate e, compare_metric m, bool difference)
 {
     char low[64], high[64];
@@ -104,14 +122,17 @@ static bool any_mean(const comparison *c, compare_metric m)
     return m == COMPARE_BITS_PER_BYTE && !compare_first_scored(c);
 }
 
+/* Programs have the column in any case, empty where no run has the figure. */
 static void put_metric(sheet *s, compare_metric m, const char *title, const char *unit, bool shown)
 {
+    /* Spare columns are those that a narrow terminal does without. */
     int spare = m == COMPARE_PERPLEXITY && s->c->metric != m ? TABLE_SPARE : 0;
     table_head h = {compare_metric_name(m), title, unit, spare | (shown ? 0 : TABLE_PROGRAMS)};
     put_mean(s, h, s->v->value[m], m, false);
 }
 
-/* The baseline's difference to itself says nothing. */
+/* The baseline's difference to itself says nothing. Directly behind the metric that it is of, hence
+ * put_figures calls it in one of two places. */
 static void put_difference(sheet *s)
 {
     static const char *const units[COMPARE_METRIC_COUNT] = {
@@ -137,6 +158,8 @@ static void put_difference(sheet *s)
 static void put_figures(sheet *s)
 {
     const comparison *c = s->c;
+    /* Word perplexity is shown where bits per byte are not defined for all, or where it was asked
+     * for. */
     bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
     put_metric(s, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %",
                any_mean(c, COMPARE_BITS_PER_BYTE));
@@ -153,6 +176,8 @@ static double known(int64_t n)
     return n < 0 ? (double)NAN : (double)n;
 }
 
+/* Sizes as people say them (1.2M), for programs in full; memory in MiB for people, in bytes for
+ * programs. */
 static void put_cost(sheet *s)
 {
     const compared_variant *v = s->v;
@@ -168,13 +193,15 @@ static void put_cost(sheet *s)
                v->tokens_per_second);
     put_count(s, "speed_alone", true, s->c->alone);
     put_real(s, (table_head){"", "memory", "peak MiB", TABLE_PEOPLE | TABLE_SPARE}, mebibytes,
+             /* One digit behind the point below 10 MiB: 9.95 is where rounding makes it "10". */
              mebibytes < 9.95);
     put_real(s, PROGRAMS("peak_bytes"), peak, 0);
     put_scaled(s, (table_head){"state_bytes", "state", "bytes", TABLE_SPARE},
                known(v->state_bytes));
 }
 
-/* People see what layers did with the tokens where a variant routes. */
+/* People see what layers did with the tokens where a variant routes. Whether it is shown is asked
+ * of all variants, not of the row's, or columns would depend on the row. */
 static void put_routing(sheet *s)
 {
     static const table_head heads[ROUTING_FIGURES] = {
@@ -191,7 +218,8 @@ static void put_routing(sheet *s)
     }
 }
 
-/* People see what evaluation cost where a model learned in it: else it is one forward pass. */
+/* People see what evaluation cost where a model learned in it: else it is one forward pass. Each of
+ * them is one column for people and one for programs where units differ (microseconds, seconds). */
 static void put_evaluation(sheet *s)
 {
     int shown = TABLE_SPARE | (s->c->learning ? 0 : TABLE_PROGRAMS), people = TABLE_PEOPLE | shown;
@@ -207,7 +235,8 @@ static void put_evaluation(sheet *s)
     put_text(s, (table_head){"dynamic_decay", "decay", "chosen", shown}, "", v->decays);
 }
 
-/* "3/3", "1/3: 1 failed, 1 running" */
+/* "3/3", "1/3: 1 failed, 1 running" Planned runs that did not begin are what is left; they have no
+ * word. */
 static void runs_text(char text[160], const compared_variant *v)
 {
     const struct {
@@ -257,6 +286,7 @@ static void put_row(sheet *s)
 
 table *compare_table(arena *a, const comparison *c)
 {
+    /* While heads are written figures of the empty variant are formed and thrown away. */
     const compared_variant none = {.label = ""};
     sheet s = {.t = table_new(a), .c = c, .v = &none, .heads = true};
     put_row(&s);

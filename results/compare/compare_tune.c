@@ -9,13 +9,24 @@
 #include "results/compare/compare_read.h"
 #include "results/store/query.h"
 
-/* A variant as a choice within its group: what the other axes say. */
+/* Variants that agree in all axes but the tuned ones are a group. Of each group the variant with
+ * the least mean on validation stands for it, and is reported on test: a comparison of every
+ * variant at its best, not of all at a learning rate that suits one of them. Choosing and reporting
+ * on one split would favour the variant of which more values were tried, by luck alone; so where
+ * test is not complete the words say that the choice is reported on its own split.
+ *
+ * All are read on both splits, and the choice is carried from one to the other by position: both
+ * comparisons have the same plan in the same order. */
+
+/* A variant as a choice within its group: what the other axes say. `group` is also the name under
+ * which the variant is shown. */
 typedef struct choice {
     const char *group, *tuned;
     double number; /* of the tuned axis, if it is the only one and a number; else NaN */
 } choice;
 
-/* Is the axis among the words that commas separate? */
+/* Is the axis among the words that commas separate? Words are matched without copying them: a
+ * length and a pointer. */
 static bool is_tuned(const char *words, const char *axis)
 {
     for (const char *w = words; *w;) {
@@ -32,7 +43,9 @@ static void append_word(char *text, size_t size, const char *word, const char *m
     snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
 }
 
-/* What a label's axes say. */
+/* What a label's axes say. The group's name is the label without the tuned axes: "AXIS=value" where
+ * the label has it so, the value alone where values have names. Groups are equal as texts, so the
+ * order of axes must be fixed: by position. */
 static bool read_choice(choice *x, arena *a, store *s, const char *experiment, const char *label,
                         const char *tune, err *e)
 {
@@ -54,8 +67,10 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
         }
         append_word(tuned, sizeof tuned, name, value);
         x->number = strtod(value, &end);
+        /* Of two tuned axes no value is "at the edge" of anything. */
         if (*end || axes++ > 0) x->number = (double)NAN;
     }
+    /* Where all axes are tuned there is one group, which needs a name: the experiment's. */
     if (!group[0]) append_word(group, sizeof group, experiment, "");
     if (*compare_oracle(label)) append_word(group, sizeof group, compare_oracle(label), "");
     x->group = arena_strdup(a, group);
@@ -63,7 +78,8 @@ static bool read_choice(choice *x, arena *a, store *s, const char *experiment, c
     return query_close(&q);
 }
 
-/* Every word must be the name of an axis. */
+/* Every word must be the name of an axis. An axis that is misspelt would tune nothing, and each
+ * variant be its own group: the plain table, under a title that says it was tuned. */
 static bool check_axes(store *s, arena *a, const char *experiment, const char *words, err *e)
 {
     char list[512] = "";
@@ -92,6 +108,8 @@ static bool check_axes(store *s, arena *a, const char *experiment, const char *w
     return *words || err_set(e, "--tune: names no axis");
 }
 
+/* Runs that failed have no value and are not counted: best_of then prefers values that more seeds
+ * survived. */
 static double mean_value(const compared_variant *v, compare_metric m, int *n)
 {
     double sum = 0;
@@ -114,6 +132,8 @@ static int best_of(const comparison *by, const choice *list, const char *group, 
         int n;
         double mean = mean_value(&by->variants[i], m, &n);
         if (strcmp(list[i].group, group) != 0 || n == 0) continue;
+        /* More seeds first: a mean of one lucky run is no better than a mean of three. Ties stay
+         * with the first in the plan, so that the choice is the same each time. */
         if (n > seeds || (n == seeds && mean < least)) {
             best = i;
             seeds = n;
@@ -123,7 +143,8 @@ static int best_of(const comparison *by, const choice *list, const char *group, 
     return best;
 }
 
-/* Is the chosen number the least or the largest of those tried? */
+/* Is the chosen number the least or the largest of those tried? Only where there are others on one
+ * side and none on the other: a single value has no edge. */
 static bool at_edge(const comparison *by, const choice *list, int chosen)
 {
     bool below = false, above = false;
@@ -155,7 +176,9 @@ static int count_lost(const compared_variant *v)
 }
 
 /* c keeps of each group the variant that is best by `by` (both have the same variants, in order).
- */
+ *
+ * In place: a group is made when its first member is met, so what is written lies before what is
+ * still to be read. */
 static void keep_best(comparison *c, const comparison *by, const choice *list, compare_metric m)
 {
     int kept = 0;
@@ -173,11 +196,14 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
         int chosen = best < 0 ? i : best;
         for (int k = i; k < by->count; k++) {
             if (k == chosen || strcmp(list[k].group, list[i].group) != 0) continue;
+            /* Runs that diverged at values that were not chosen are no failures of the variant, but
+             * are not hidden. */
             c->unchosen_lost += count_lost(&c->variants[k]);
         }
         compared_variant *v = &out[kept++];
         *v = c->variants[chosen]; /* never one that was overwritten: kept <= i <= chosen */
         if (best < 0) unscore_all(v);
+        /* plan_label stays that of the chosen variant: what asks the database goes by it. */
         v->label = list[i].group;
         v->tuned = best < 0 ? NULL : list[best].tuned;
         v->tried = tried;
@@ -187,7 +213,8 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
     c->count = kept;
 }
 
-/* A variant's label stands for its group. */
+/* A variant's label stands for its group. So --baseline may name any of the variants that were
+ * tried, or the group itself. */
 static const char *group_of(const char *label, const comparison *by, const choice *list)
 {
     for (int i = 0; label && i < by->count; i++) {
@@ -196,11 +223,14 @@ static const char *group_of(const char *label, const comparison *by, const choic
     return label;
 }
 
-/* The chosen variants, with their results on that split, at the amount that was chosen at. */
+/* The chosen variants, with their results on that split, at the amount that was chosen at. Metric
+ * and choice are those of validation, whatever split is reported. */
 static comparison *on_split(arena *a, store *s, const comparison *by, const choice *list,
                             const char *split, const compare_options *o, err *e)
 {
     compare_options how = *o;
+    /* The least that a finished run got is found on validation, once: on another split it could be
+     * another. */
     how.at_amount = by->at_amount;
     comparison *c = compare_read(a, s, by->experiment, split, e);
     if (!c || !compare_at(c, a, s, &how, e)) return NULL;
@@ -228,6 +258,8 @@ static void note_lacking(comparison *c, arena *a, const comparison *by)
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i], *chosen = same_label(by, v->plan_label);
         for (int k = 0; v->tuned && k < v->run_count; k++) {
+            /* A run without a result on validation took no part in the choice, and is not asked
+             * for. */
             if (!chosen->runs[k].scored) continue;
             c->chosen++;
             if (!v->runs[k].scored) c->lacking_runs[c->lacking++] = v->runs[k].run;
@@ -248,6 +280,8 @@ comparison *compare_tune(arena *a, store *s, const char *experiment, const compa
     }
     comparison *c = on_split(a, s, by, list, o->split ? o->split : "test", o, e);
     if (c && !o->split) note_lacking(c, a, by);
+    /* Test for some and validation for others would compare splits. What is missing is kept for the
+     * words. */
     if (c && c->lacking > 0) {
         const comparison on_test = *c;
         c = on_split(a, s, by, list, "validation", o, e);

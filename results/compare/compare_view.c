@@ -8,9 +8,14 @@
 #include "results/compare/compare_table.h"
 #include "results/store/query.h"
 
+/* Views change what is shown, never a figure of a variant. --where comes before means and
+ * corrections (compare_load.c), since what is compared is one family of tests; the others are made
+ * of a comparison that is whole. */
+
 /* ---- axes ---- */
 
-/* The axis of that name, or that ends so; NULL and e if it is none or several. */
+/* The axis of that name, or that ends so; NULL and e if it is none or several. By the last part of
+ * its name, if only one ends so; the error lists them all. */
 static const char *find_axis(arena *a, store *s, const char *experiment, const char *word,
                              size_t length, err *e)
 {
@@ -34,7 +39,8 @@ static const char *find_axis(arena *a, store *s, const char *experiment, const c
     return NULL;
 }
 
-/* What the axis says of a variant; "": nothing. NULL and e if the database cannot be read. */
+/* What the axis says of a variant; "": nothing. NULL and e if the database cannot be read. By the
+ * plan's label and the axis: the table's key. */
 static const char *value_of(arena *a, store *s, const comparison *c, int variant, const char *axis,
                             err *e)
 {
@@ -45,7 +51,7 @@ static const char *value_of(arena *a, store *s, const comparison *c, int variant
     return query_close(&q) ? value : NULL;
 }
 
-/* 1e-3 is 0.001. */
+/* 1e-3 is 0.001: who filters need not spell a number as the spec does. */
 static bool same_value(const char *x, const char *y)
 {
     double p, q;
@@ -53,6 +59,7 @@ static bool same_value(const char *x, const char *y)
     return option_text_to_real(x, &p) && option_text_to_real(y, &q) && fabs(p - q) <= 0;
 }
 
+/* The baseline stays whatever it says of the axis: differences need it. It alone is no hit. */
 bool compare_view_where(comparison *c, arena *a, store *s, const char *where, err *e)
 {
     const char *equals = strchr(where, '=');
@@ -75,6 +82,7 @@ bool compare_view_where(comparison *c, arena *a, store *s, const char *where, er
 
 /* ---- order ---- */
 
+/* In the order of COMPARE_SORTS; BY_BITS and those behind it in that of the metrics. */
 enum {
     BY_PLAN,
     BY_LABEL,
@@ -90,12 +98,15 @@ enum {
     BY_STATE
 };
 
+/* An index and what it is sorted by: qsort passes its comparison nothing else. */
 typedef struct place {
     int variant;
     const char *label; /* NULL: by number */
     double x;          /* infinite: unknown, which comes last */
 } place;
 
+/* A baseline's difference is 0, so that it stands between those that are better and those that are
+ * worse. */
 static double figure_of(const compared_variant *v, int by)
 {
     double x = (double)NAN;
@@ -112,6 +123,7 @@ static double figure_of(const compared_variant *v, int by)
     return isfinite(x) ? x : (double)INFINITY;
 }
 
+/* Ties in the order of the plan: qsort keeps none. */
 static int by_place(const void *p, const void *q)
 {
     const place *x = p, *y = q;
@@ -123,6 +135,7 @@ void compare_view_sort(comparison *c, arena *a, int by)
 {
     if (by == BY_PLAN || c->count == 0) return;
     place *list = ARENA_NEW(a, place, c->count);
+    /* A new list; the variants themselves are copied, with their pointers to runs. */
     compared_variant *sorted = ARENA_NEW(a, compared_variant, c->count);
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
@@ -131,6 +144,7 @@ void compare_view_sort(comparison *c, arena *a, int by)
     qsort(list, (size_t)c->count, sizeof *list, by_place);
     for (int i = 0; i < c->count; i++) {
         sorted[i] = c->variants[list[i].variant];
+        /* The index moves with its variant. */
         if (sorted[i].is_baseline) c->baseline = i;
     }
     c->variants = sorted;
@@ -138,6 +152,8 @@ void compare_view_sort(comparison *c, arena *a, int by)
 
 /* ---- two axes ---- */
 
+/* Values in the order in which the plan meets them, which is that of the spec, not of their text:
+ * 8, 16, 128. */
 static int place_of(const char **list, int *count, const char *text)
 {
     for (int i = 0; i < *count; i++) {
@@ -147,12 +163,15 @@ static int place_of(const char **list, int *count, const char *text)
     return (*count)++;
 }
 
+/* As large as if each variant had values of its own, as no more is known before the axes are
+ * read. */
 typedef struct pivot {
     int rows, columns;
     const char **row, **column; /* their values */
     int *best;                  /* [variants, variants]: which variant is in the cell; -1: none */
 } pivot;
 
+/* [rows, columns] of variants; rows are c->count apart, since there cannot be more columns. */
 static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *const axes[2],
                  err *e)
 {
@@ -169,6 +188,8 @@ static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *
         int *cell = &p->best[row * c->count + column];
         estimate own = c->variants[i].value[c->metric];
         if (own.n == 0) continue;
+        /* Other axes put several variants into a cell: their best, as readers of a grid want to
+         * know what it can reach. For each at one value --where keeps that. */
         if (*cell < 0 || own.mean < c->variants[*cell].value[c->metric].mean) *cell = i;
     }
     return p->columns < TABLE_COLUMNS ||
@@ -184,6 +205,7 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
     if (!axes[0] || !axes[1]) return err_prefix(e, "--pivot"), NULL;
     if (!fill(&p, a, s, c, axes, e)) return NULL;
     table *t = table_new(a);
+    /* One number of digits for all cells: they are all of one metric. */
     int digits = compare_table_decimals(c, c->metric), head, best = -1;
     head = table_column(t, axes[0], axes[0], compare_metric_title(c->metric), TABLE_LEFT);
     for (int k = 0; k < p.columns; k++) {
@@ -204,6 +226,7 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
             if (v < 0) continue;
             estimate x = c->variants[v].value[c->metric];
             table_mean(t, k + 1, x.mean, x.half, digits, false);
+            /* One mark in all the table. */
             if (v == best) table_mark(t, k + 1, "*");
         }
     }
@@ -212,7 +235,8 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
 
 /* ---- two experiments ---- */
 
-/* y minus x, seed by seed. */
+/* y minus x, seed by seed. A seed that one of them lacks makes no pair. Two experiments agree in
+ * what a seed means only if they trained on the same text; that is the reader's to know. */
 static estimate paired(arena *a, const compared_variant *x, const compared_variant *y,
                        compare_metric m)
 {
@@ -224,6 +248,7 @@ static estimate paired(arena *a, const compared_variant *x, const compared_varia
     return stats_paired(p, q, y->run_count, STATS_CONFIDENCE);
 }
 
+/* The better is marked by its mean; whether it is surely better the difference says. */
 table *compare_view_side(arena *a, const comparison *x, const comparison *y)
 {
     table *t = table_new(a);
@@ -236,10 +261,14 @@ table *compare_view_side(arena *a, const comparison *x, const comparison *y)
     for (int i = 0; i < x->count; i++) {
         common += compare_find(y, x->variants[i].label) != NULL;
     }
+    /* First all of x, then those of y that have no partner: a pair is met once, as y's own has no
+     * `own`. */
     for (int i = 0; i < x->count + y->count; i++) {
         const compared_variant *v = i < x->count ? &x->variants[i] : &y->variants[i - x->count];
         const compared_variant *own = i < x->count ? v : NULL;
         const compared_variant *other = i < x->count ? compare_find(y, v->label) : v;
+        /* Where some are called alike the others are left out, or the pairs would be lost among
+         * them. Where none is, all are shown, each in its own column, and nothing is paired. */
         if (common > 0 && (!own || !other)) continue;
         table_row(t);
         table_text(t, label, "%s", v->label);

@@ -5,6 +5,10 @@
 
 #include "core/base/base.h"
 
+/* The protocol is whatever the evaluation recorded: items that this file does not know are printed
+ * by their key, so that a new option cannot be silently left out of the sentence. Limits alone have
+ * words, because 0 means none of them. */
+
 /* Items that are limits in tokens; 0: none. */
 static const struct limit {
     const char *key, *before, *after, *none;
@@ -14,6 +18,7 @@ static const struct limit {
     {"span", "state forgotten every ", " tokens", "state kept to the end of the document"},
 };
 
+/* Only whole numbers: "span" of another kind is printed as it is. */
 static const struct limit *limit_of(const char *key, const json_t *value)
 {
     for (size_t i = 0; i < sizeof LIMITS / sizeof LIMITS[0]; i++) {
@@ -22,13 +27,16 @@ static const struct limit *limit_of(const char *key, const json_t *value)
     return NULL;
 }
 
+/* Anything that is not a text as compact JSON. */
 static void print_value(FILE *out, const char *key, const json_t *value)
 {
     if (json_is_string(value)) {
+        /* A hash of the data tells texts apart by its first 12 digits. */
         fprintf(out, "%.*s", strcmp(key, "data") == 0 ? 12 : 200, json_string_value(value));
         return;
     }
     text_auto *text =
+        /* 15 digits give back what a person wrote: 0.1, not 0.10000000000000001. */
         value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     fputs(text ? text : "-", out);
 }

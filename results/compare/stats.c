@@ -5,8 +5,19 @@
 
 #include "core/base/rng.h"
 
+/* What tables and claims rest on, written out rather than taken from a library: it is two functions
+ * of the t distribution and a dozen lines of sums, and they have to be exact far out in the tail,
+ * where corrected p and the first looks of a sequence lie. tests/results/test_stats.c compares with
+ * published quantiles and with GSL.
+ *
+ * A figure that is not finite is no figure: it is left out and n says so, so that a run without a
+ * result never counts as 0 nor makes a mean NaN. */
+
 /* The continued fraction of the incomplete beta function (DLMF 8.17.22), evaluated from the front
- * by the modified Lentz method. Converges quickly for x < (a + 1) / (a + b + 2). */
+ * by the modified Lentz method. Converges quickly for x < (a + 1) / (a + b + 2). Front and back are
+ * multiplied on as one goes, so that the number of terms need not be known: value is the product of
+ * numerator_m * denominator_m. A partial numerator or denominator that is 0 would end the fraction
+ * for good, hence `tiny`. */
 static double beta_fraction(double a, double b, double x)
 {
     const double tiny = 1e-300, precision = 1e-16;
@@ -16,6 +27,7 @@ static double beta_fraction(double a, double b, double x)
     /* The terms needed grow with the square root of the larger parameter. */
     for (int m = 1; m < 100000; m++) {
         double at = a + 2 * m;
+        /* The even and the odd coefficient of DLMF 8.17.23, d_2m and d_2m+1. */
         const double terms[2] = {m * (b - m) * x / ((at - 1) * at),
                                  -(a + m) * (a + b + m) * x / (at * (at + 1))};
         double step = 1;
@@ -36,13 +48,17 @@ double stats_beta(double a, double b, double x)
 {
     CHECK(a > 0 && b > 0 && x >= 0 && x <= 1, "beta of %g, %g at %g", a, b, x);
     if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
-    /* I_x(a, b) = 1 - I_(1-x)(b, a): take the side where the fraction converges. */
+    /* I_x(a, b) = 1 - I_(1-x)(b, a): take the side where the fraction converges. x^a (1 - x)^b /
+     * B(a, b), by logarithms: the powers alone are below 1e-308 for some thousand degrees of
+     * freedom, where the whole is not. lgamma is called for positive arguments only. */
     double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
     if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
     return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
 
-/* P(T > t) for t >= 0, exact far out in the tail, too. */
+/* P(T > t) for t >= 0, exact far out in the tail, too. P(T > t) = I(df / (df + t^2); df / 2, 1 / 2)
+ * / 2. Below t = 1 by the other side, since there 1 / 2 less something small keeps more digits than
+ * a function whose argument is nearly 1. */
 static double t_tail(double t, double df)
 {
     double square = t * t;
@@ -56,10 +72,14 @@ double stats_t_cdf(double t, double df)
     return t < 0 ? t_tail(-t, df) : 1 - t_tail(t, df);
 }
 
+/* By halving: slower than a rational approximation, and for every df as exact as the tail
+ * itself. */
 double stats_t_quantile(double p, double df)
 {
     CHECK(df > 0 && p > 0 && p < 1, "t quantile of %g with %g degrees of freedom", p, df);
     double tail = MIN(p, 1 - p), low = 0, high = 1;
+    /* With one degree of freedom (two seeds) the quantile grows as 1 / tail: there is no fixed
+     * upper end. */
     while (t_tail(high, df) > tail && high < 1e300) {
         low = high;
         high *= 2;
@@ -78,7 +98,9 @@ double stats_t_quantile(double p, double df)
     return p < 0.5 ? -t : t;
 }
 
-/* Of x[i] - y[i]; y NULL: of x[i]. */
+/* Of x[i] - y[i]; y NULL: of x[i]. One function for means and paired differences: the difference is
+ * taken first, then mean and spread of it. Intervals of two means side by side would contain what
+ * the seeds have in common, and overlap where every single seed says the same. */
 static estimate estimate_of(const double *x, const double *y, int n, double confidence)
 {
     estimate e = {.mean = (double)NAN, .sd = (double)NAN, .half = (double)NAN};
@@ -91,6 +113,7 @@ static estimate estimate_of(const double *x, const double *y, int n, double conf
     }
     if (e.n == 0) return e;
     e.mean = sum / e.n;
+    /* n - 1 would divide by 0: from one seed nothing is claimed. */
     if (e.n == 1) return e;
     /* In a second pass: squares of values that differ little from each other would cancel. */
     for (int i = 0; i < n; i++) {
@@ -113,11 +136,15 @@ estimate stats_paired(const double *x, const double *y, int n, double confidence
     return estimate_of(x, y, n, confidence);
 }
 
+/* False for NaN as well: what has no interval is not called different. */
 bool stats_differs(estimate e)
 {
     return isfinite(e.half) && fabs(e.mean) > e.half;
 }
 
+/* n seeds are enough if |mean| > t(1 - error / 2, n - 1) sd / sqrt(n), which falls with n: a search
+ * by halves. It is an answer in words, not a power analysis: at this n the chance to decide is
+ * about a half, if mean and spread are what they seem (judge_seeds_needed asks for 0.8). */
 int stats_enough(estimate e, double error, int most)
 {
     if (e.n < 2 || !isfinite(e.sd)) return 0;
@@ -134,6 +161,8 @@ int stats_enough(estimate e, double error, int most)
     return high <= most ? high : 0;
 }
 
+/* The p at which the interval just touches 0, from the same t: table and verdict cannot
+ * disagree. */
 double stats_p(estimate e)
 {
     if (!isfinite(e.half)) return (double)NAN;
@@ -142,6 +171,9 @@ double stats_p(estimate e)
     return 2 * t_tail(fabs(e.mean) / error, e.n - 1);
 }
 
+/* adjusted = max over the tests before of min(1, p (n - rank)), which rejects what Holm's steps
+ * reject without fixing alpha. Tests are few, so the least is looked for each time; equal p are
+ * taken in their order, and get equal values by the maximum. */
 void stats_holm(double *adjusted, const double *p, int n)
 {
     int tests = 0, done = 0;
@@ -175,6 +207,8 @@ double stats_median(double *x, int n)
     return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
+/* Between order statistics, at share (n - 1): the definition of R's type 7, and of numpy's
+ * default. */
 double stats_quantile(const double *x, int n, double share)
 {
     double at = share * (n - 1);
@@ -182,6 +216,8 @@ double stats_quantile(const double *x, int n, double share)
     return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[n - 1];
 }
 
+/* Ratios of sums, not means of ratios: bits per byte of all text are weighted by length, so a short
+ * document weighs little here, as it does in the figure itself. */
 interval stats_bootstrap(const double *top, const double *bottom, int n, double confidence)
 {
     enum { SAMPLES = 2000 };
@@ -193,6 +229,8 @@ interval stats_bootstrap(const double *top, const double *bottom, int n, double 
     for (int k = 0; k < SAMPLES; k++) {
         double above = 0, below = 0;
         for (int i = 0; i < n; i++) {
+            /* The number of draws depends on n alone, so neighbouring variants see the same
+             * resamples: their intervals differ by what they measured. */
             int j = MIN((int)(rng_uniform(key, draw++) * n), n - 1);
             above += top[j];
             below += bottom[j];
@@ -201,6 +239,7 @@ interval stats_bootstrap(const double *top, const double *bottom, int n, double 
     }
     qsort(ratio, SAMPLES, sizeof *ratio, stats_by_value);
     double tail = (1 - confidence) / 2;
+    /* Outwards to the next resample, never inwards. */
     int low = (int)floor(tail * (SAMPLES - 1)), high = (int)ceil((1 - tail) * (SAMPLES - 1));
     return (interval){ratio[low], ratio[high]};
 }
