@@ -3,6 +3,13 @@
 #include <float.h>
 #include <math.h>
 
+/* Two ways to the same choice. The exact one costs experts^2 per token and is made for a lane: some
+ * hundred tokens, some dozen experts. The auction is for more, and tells how far it may be from the
+ * best.
+ *
+ * Both count in double: scores are floats, and sums and differences of a few hundred of them are
+ * then exact enough for comparisons to mean something. */
+
 double assign_total(const int32_t *expert, const real *scores, int64_t tokens, int64_t experts)
 {
     double total = 0;
@@ -32,7 +39,8 @@ typedef struct exact {
     int32_t *from;    /* [experts + 1]: the node before on the path; -1: the entering token */
 } exact;
 
-/* The steps out of expert a, from the tokens 0..tokens-1 that it holds. */
+/* The steps out of expert a, from the tokens 0..tokens-1 that it holds.
+ * Made anew for the few experts whose tokens changed; the others' steps stay true. */
 static void steps_from(exact *x, int64_t a, int64_t tokens)
 {
     int64_t n = x->experts;
@@ -63,11 +71,14 @@ static bool relax(exact *x, int64_t to, double distance, int64_t from)
     return true;
 }
 
-/* Bellman-Ford from the entering token: costs may be negative, cycles never are. */
+/* Bellman-Ford from the entering token: costs may be negative, cycles never are.
+ * Distances are what the total loses: less is better. Adding a token along a cheapest chain keeps
+ * the assignment the best one for the tokens so far, so no chain can turn in a circle at a gain. */
 static void shortest_paths(exact *x, int64_t token)
 {
     int64_t n = x->experts, spare = n;
     for (int64_t b = 0; b < n; b++) {
+        /* The token itself goes to b and gains its score. */
         x->distance[b] = -(double)x->scores[token * n + b];
         x->from[b] = -1;
     }
@@ -76,6 +87,8 @@ static void shortest_paths(exact *x, int64_t token)
         changed = false;
         for (int64_t a = 0; a < n; a++) {
             double d = x->distance[a];
+            /* An expert at its floor may take one more by a spare place; one that has a spare place
+             * may hand it over. */
             if (x->load[a] == x->base) changed |= relax(x, spare, d, a);
             if (x->load[a] == 0) continue;
             for (int64_t b = 0; b < n; b++) {
@@ -90,7 +103,8 @@ static void shortest_paths(exact *x, int64_t token)
     }
 }
 
-/* Where the chain may end: an expert below its floor, or SPARE while places are left. */
+/* Where the chain may end: an expert below its floor, or SPARE while places are left.
+ * Of equal ends the first: the same input has the same choice. */
 static int64_t nearest_end(const exact *x)
 {
     int64_t best = -1;
@@ -166,6 +180,7 @@ void assign_exact(int32_t *expert, const real *scores, int64_t tokens, int64_t e
     for (int64_t token = 0; token < tokens; token++) {
         shortest_paths(&x, token);
         int64_t end = nearest_end(&x);
+        /* There are as many places as tokens, and every expert can be reached directly. */
         CHECK(end >= 0, "no place for token %lld", (long long)token);
         augment(&x, token, end);
         /* Experts on the path changed their tokens. */
@@ -237,7 +252,9 @@ static int32_t market_accept(market *m, int64_t expert, bid b)
     return out;
 }
 
-/* The token's best expert at the present prices and what it may offer. */
+/* The token's best expert at the present prices and what it may offer.
+ * It may offer up to where its second best would be as good, and epsilon more: without epsilon two
+ * tokens could bid the same for ever. */
 static int64_t market_best(const market *m, int32_t token, double epsilon, double *offer)
 {
     const real *s = m->scores + token * m->experts;
@@ -258,7 +275,9 @@ static int64_t market_best(const market *m, int32_t token, double epsilon, doubl
     return best;
 }
 
-/* The spare places go to the experts that most tokens like best. */
+/* The spare places go to the experts that most tokens like best.
+ * Fixed before the auction. It is a guess, and what it costs shows in the bound that is
+ * returned. */
 static void market_open(market *m, arena *scratch)
 {
     int64_t n = m->experts;
@@ -287,7 +306,9 @@ static void market_open(market *m, arena *scratch)
 }
 
 /* No assignment can exceed: sum over tokens of the best (score - price), plus the prices of the
- * places taken, the spare ones at the highest prices. */
+ * places taken, the spare ones at the highest prices.
+ * Weak duality: any prices give an upper bound. Each token pays its expert's price and gains no
+ * more than its best difference; all places together are paid once. */
 static double market_bound(const market *m, arena *scratch)
 {
     double bound = 0;
@@ -331,10 +352,12 @@ double assign_auction(int32_t *expert, const real *scores, int64_t tokens, int64
         low = MIN(low, (double)scores[i]);
         high = MAX(high, (double)scores[i]);
     }
+    /* Equal scores have no range; some step there must be, or prices stand still. */
     double epsilon = MAX((high - low) * precision, 1e-12);
     int32_t *waiting = ARENA_NEW(scratch, int32_t, tokens);
     int64_t count = tokens;
     for (int64_t i = 0; i < tokens; i++) {
+        /* A stack with token 0 on top; a token that is driven out bids next. */
         waiting[i] = (int32_t)(tokens - 1 - i);
     }
     while (count > 0) {

@@ -3,6 +3,13 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* A bias depends on the distance alone, so it is computed once per distance and head, and a query's
+ * biases for consecutive keys are a stretch of that table: adding them is one loop over memory. A
+ * table by (query, key) would have the size of the scores. */
+
+/* Half of the buckets are distances 0, 1, 2, ...; the other half are ranges that grow like the
+ * logarithm up to max_distance, the last one for all beyond. Keys behind a query (no causality)
+ * count as distance 0. */
 int64_t attention_bias_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
 {
     int64_t exact = buckets / 2, n = MAX(distance, 0);
@@ -17,6 +24,7 @@ static int64_t distance_at(const attention_bias *b, int64_t offset)
     return b->keys - 1 - offset;
 }
 
+/* head < power: the geometric sequence; the others take the odd places of the one twice as long. */
 double attention_bias_slope(int64_t head, int64_t heads)
 {
     int64_t power = 1;
@@ -27,6 +35,7 @@ double attention_bias_slope(int64_t head, int64_t heads)
     return exp2(-8.0 * (double)(2 * (head - power) + 1) / (double)(2 * power));
 }
 
+/* Both may be wanted at once; they add. */
 static real bias_at(const attention_shape *s, int64_t head, int64_t distance)
 {
     real bias = 0;
@@ -52,6 +61,7 @@ attention_bias attention_bias_new(arena *m, const attention_shape *s, int64_t qu
     return b;
 }
 
+/* The transpose of the lookup: offsets of one bucket add up in their order. */
 void attention_bias_backward(real *dtable, const attention_bias *gradient, const attention_shape *s)
 {
     for (int64_t o = 0; o < gradient->span; o++) {

@@ -8,6 +8,11 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+/* Every product of the program passes blas_gemm, whatever computes it: here sizes are checked,
+ * multiply-adds counted, work shared among helpers, empty products handled. Kernels and libraries
+ * may then rely on at least one row, column and value of k, and on strides that are long enough. */
+
+/* The one place where 64 bits become BLAS's 32: a larger size would wrap to another product. */
 static int narrow(int64_t size)
 {
     CHECK(size >= 0 && size <= INT_MAX, "%lld does not fit BLAS's integers", (long long)size);
@@ -28,7 +33,8 @@ double blas_flops(void)
 
 /* OpenBLAS maps 128 MiB for each calling thread, and asks for them for ever where they are refused;
  * so they are asked for here first, where `ulimit -v` could refuse them, with what the thread needs
- * beside them. */
+ * beside them.
+ * Once per thread; a thread that has its buffer keeps it. */
 static void expect_room_for_buffer(void)
 {
     static const size_t BUFFER = (size_t)160 << 20;
@@ -61,7 +67,9 @@ static void scale_rows(real *c, int64_t m, int64_t n, int64_t stride, real beta)
     }
 }
 
-/* One row (a generated token): a matrix by a vector, which reads b once and packs nothing. */
+/* One row (a generated token): a matrix by a vector, which reads b once and packs nothing.
+ * c = b^T a for a column vector: hence the transposition turned over. With beta 0 c is zeroed and
+ * added to, so nothing depends on what the library does with a NaN that c held. */
 static void one_row(bool transpose_a, bool transpose_b, int64_t n, int64_t k, real alpha,
                     const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta,
                     real *c)
@@ -85,6 +93,7 @@ static void by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n,
          narrow(k), alpha, a, narrow(stride_a), b, narrow(stride_b), beta, c, narrow(stride_c));
 }
 
+/* A function of the sizes alone, apart from the crew: and no bit depends on its answer. */
 int blas_hands(int64_t m, int64_t n, int64_t k)
 {
     /* Multiply-adds (20 microseconds) below which calling helpers takes longer than they save; an
@@ -131,6 +140,7 @@ typedef struct shared_product {
     int across;            /* parts side by side */
 } shared_product;
 
+/* Parts are rectangles of c: nobody writes another's elements, and all read a and b. */
 static void multiply_part(void *arg, int part)
 {
     const shared_product *s = arg;
@@ -142,7 +152,8 @@ static void multiply_part(void *arg, int part)
              s->c + i * s->stride_c + j, s->stride_c);
 }
 
-/* Whole tiles of what is longer; returns how many parts that makes. */
+/* Whole tiles of what is longer; returns how many parts that makes.
+ * Only for speed: a part that ends inside of a tile would compute the rest of it for nothing. */
 static int share(shared_product *s, int hands)
 {
     int64_t whole = s->n >= s->m ? s->g->columns : s->g->rows, all = MAX(s->n, s->m);
@@ -196,6 +207,8 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, in
               first_n + n < b->n + GEMM_PART && stride_a >= k && stride_c >= n,
           "%lld x %lld from %lld, %lld of %lld x %lld", (long long)k, (long long)n,
           (long long)first_k, (long long)first_n, (long long)b->k, (long long)b->n);
+    /* What lies beyond b is zeros and does not count. By the calling thread: helpers run kernels
+     * and do not come through here. */
     flops += 2 * (double)m * (double)MIN(n, b->n - first_n) * (double)MIN(k, b->k - first_k);
     if (k == 0) {
         scale_rows(c, m, n, stride_c, beta);

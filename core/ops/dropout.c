@@ -2,6 +2,9 @@
 
 #include <math.h>
 
+/* Element index + i has word (index + i) mod 4 of counter (index + i) / 4, wherever a part of the
+ * mask begins: the first counter of a part may be used from its middle. */
+
 void dropout_mask(real *mask, int64_t n, double rate, rng_key key, uint64_t index)
 {
     /* Kept iff word >= rate * 2^32, rounded: the probability is exact to 2^-32. */

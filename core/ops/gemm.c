@@ -5,11 +5,31 @@
 
 #include <stdalign.h>
 #include <string.h>
+
+/* The loops around the kernels, the same for all of them:
+ *
+ *   for 512 columns of b                     c's columns
+ *     for a block of k (384 units at most)   both are packed to panels that kernels read in order
+ *       pack this part of b
+ *       for `rows` rows of a                 pack them
+ *         for `columns` columns              one tile: c += a b, sums in registers
+ *
+ * A packed b of 384 x 512 floats fits a second-level cache and is read once per panel of rows; a
+ * panel of a fits the first-level cache and is read once per tile. Packing costs a pass over each
+ * operand and saves strided reads in the loop that counts.
+ *
+ * Why blocks do not show in the bits: an element's sum is a float that goes through c from block to
+ * block, with beta on the first and 1 on all others. It is never wider than a float, so storing and
+ * loading it loses nothing, and the chain of multiply-adds is that of one loop over k. For the same
+ * reason threads may take columns or rows as they like (blas.c). Blocks of k end at multiples of
+ * 32, where all chains are between two of their groups. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-/* Of each chain the fastest first. */
+/* Of each chain the fastest first.
+ * A kernel that is slow on this processor is passed over for the next of its chain: the bits are
+ * the chain's. */
 static const gemm_kernel *const KERNELS[] = {
 #if defined(__x86_64__)
     &GEMM_AVX512_FLOAT32, &GEMM_AVX512_BFLOAT16, &GEMM_AVX512_ROUNDED, &GEMM_AMX_TILES,
@@ -36,7 +56,10 @@ const gemm_kernel *gemm_best(gemm_chain chain)
 }
 
 /* Sets up registers and what becomes of denormals; `end` puts it back. Without x86's registers the
- * kernels flush by themselves. */
+ * kernels flush by themselves.
+ * The mode belongs to the thread and to everything that it computes, so it is put back before
+ * anybody else's floats are touched: a denormal in a softmax must not depend on whether a product
+ * ran before it. */
 static unsigned begin(const gemm_kernel *g)
 {
     if (g->begin) g->begin();
@@ -60,13 +83,17 @@ static void end(const gemm_kernel *g, unsigned before)
 #endif
 }
 
-/* Packed parts of one product, small enough for a second-level cache (b) and a first (a). */
+/* Packed parts of one product, small enough for a second-level cache (b) and a first (a).
+ * On the stack, 0.8 MiB: every thread and helper has its own, and nothing is allocated per
+ * product. */
 typedef struct workspace {
     alignas(64) float b[GEMM_COLUMNS * GEMM_UNITS];
     alignas(64) float a[GEMM_PANEL];
 } workspace;
 
-/* Equal blocks of k rather than full ones and a sliver. */
+/* Equal blocks of k rather than full ones and a sliver.
+ * 400 values are 224 and 176, not 384 and 16: a tile's begin and end, loading and storing c, are
+ * paid per block. */
 static int64_t block_of(const gemm_kernel *g, int64_t k)
 {
     int64_t most = (int64_t)GEMM_UNITS * g->depth, blocks = (k + most - 1) / most;
@@ -83,7 +110,9 @@ static int64_t rows_of(const gemm_kernel *g, int64_t m)
 }
 
 /* c [m, n] = alpha op(a) b + beta c, for the part of b in packed panels that are `apart` units long
- * each; panel: room for one of a. */
+ * each; panel: room for one of a.
+ * Panels of b are `columns` wide and apart * columns long, so column j's begins at b + j *
+ * apart. */
 static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, int64_t m,
                           int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
                           const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
@@ -100,7 +129,9 @@ static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, 
     }
 }
 
-/* b is read once, and nothing but the row is packed. */
+/* b is read once, and nothing but the row is packed.
+ * With one row, every value of b is used once: to pack it first would write and read it once more.
+ * The row is gathered to lie along k, which a transposed a does not. */
 static void run_row(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t n, int64_t k,
                     float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
                     float beta, float *c)
@@ -150,6 +181,7 @@ static int64_t whole_parts(int64_t n)
     return (n + GEMM_PART - 1) / GEMM_PART * GEMM_PART;
 }
 
+/* Whole parts in both directions, so that a caller's range may be rounded up to one. */
 int64_t gemm_packed_floats(const gemm_kernel *g, int64_t k, int64_t n)
 {
     return gemm_units(g, whole_parts(k)) * whole_parts(n);
@@ -159,6 +191,8 @@ void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t s
 {
     const gemm_kernel *g = p->g;
     unsigned before = begin(g);
+    /* `used` units are packed by the kernel, which fills up to its own whole; the rest of the
+     * panel, and panels beyond n, are zeros, whose products add nothing. */
     int64_t all = gemm_units(g, whole_parts(p->k)), used = gemm_units(g, p->k);
     for (int64_t j = 0; j < whole_parts(p->n); j += g->columns) {
         float *panel = p->panels + j * all;
@@ -185,6 +219,8 @@ void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, boo
     for (int64_t p = 0; p < k; p += most) {
         multiply_rows(g, panel, transpose_a, m, n, MIN(k - p, most), alpha,
                       a + p * (transpose_a ? stride_a : 1), stride_a,
+                      /* Column first_n's panel, and in it the unit of k: both are multiples of
+                       * GEMM_PART, which every kernel's columns and depth divide. */
                       b->panels + first_n * all + (first_k + p) / g->depth * g->columns, all,
                       p > 0 ? 1 : beta, c, stride_c);
     }

@@ -1,6 +1,13 @@
 /* The kernel for AMX: four tiles of 16 x 16 sums make 32 rows by 32 columns; a tile of a is 16 rows
  * of 32 values, one of b 16 pairs of 16 columns. Panels of a are [rows][GEMM_STRIDE] units, those
- * of b as in gemm_avx512.c, filled up to whole tiles with zeros. */
+ * of b as in gemm_avx512.c, filled up to whole tiles with zeros.
+ *
+ * Per 32 values of k and four tiles of sums: four loads of 1 KiB (two of a, two of b) and four
+ * products of 16 x 32 by 32 x 16. Two tiles of sums alone would need three loads for two
+ * products.
+ *
+ * Rows of a panel beyond `rows` hold what was there before. Their sums are garbage in rows of their
+ * own, which nobody stores: a row of the result depends on one row of a only. */
 #include "core/ops/gemm_kernels.h"
 
 #if defined(__x86_64__)
@@ -19,7 +26,8 @@
 
 enum { ROWS = 32, COLUMNS = GEMM_AVX512_COLUMNS, TILE = 16 };
 
-/* The instructions, and the system's leave to use their registers, which a process asks for. */
+/* The instructions, and the system's leave to use their registers, which a process asks for.
+ * The leave is the process's and is asked for once more with each question, which is harmless. */
 static bool has_amx(void)
 {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
@@ -45,7 +53,8 @@ static void pack_a(float *panel, bool transposed, int64_t rows, int64_t k, float
                           stride);
 }
 
-/* Compilers know too little of what the tiles' instructions read: all stores come before them. */
+/* Compilers know too little of what the tiles' instructions read: all stores come before them.
+ * Without it the compiler might leave a store to the configuration or to a panel for later. */
 static inline void written(void)
 {
     __asm__ volatile("" ::: "memory");
@@ -68,12 +77,15 @@ AMX static void begin(void)
     _tile_loadconfig(&tiles);
 }
 
+/* Tiles in use are 8 KiB more that the system saves whenever it switches this thread. */
 AMX static void end(void)
 {
     _tile_release();
 }
 
-/* sums [32, 32] += a b; `low`: rows beyond the 16th count, too. */
+/* sums [32, 32] += a b; `low`: rows beyond the 16th count, too.
+ * The sums live in tiles over all of the block's k; tdpbf16ps adds 32 values at a time in its own
+ * order, which is why this is a chain of its own (gemm.h). */
 AMX static void multiply(float *sums, bool low, int64_t units, const float *a, const float *b)
 {
     const int64_t row = COLUMNS * (int64_t)sizeof(float), line = GEMM_STRIDE * (int64_t)sizeof *a;
@@ -107,6 +119,7 @@ AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t uni
                      const float *b, float beta, float *c, int64_t stride_c)
 {
     (void)transposed;
+    /* Through a buffer, since tiles can neither be masked nor multiplied by beta. */
     alignas(64) float sums[ROWS * COLUMNS];
     const __mmask16 left = first(columns), right = first(columns - TILE);
     for (int64_t i = 0; i < rows; i++) {

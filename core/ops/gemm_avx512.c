@@ -1,7 +1,12 @@
 /* Kernels for AVX-512: a tile of 14 rows by 32 columns fills 28 of the 32 registers, so that every
  * load of b serves 14 multiply-adds and every value of a two. A panel of a keeps the order it has
  * in memory, since the kernel broadcasts its values one by one: [rows][GEMM_STRIDE] units, or
- * [units][LINE] if it is stored transposed. */
+ * [units][LINE] if it is stored transposed.
+ *
+ * The file is compiled for any x86-64; what uses the instruction set has it as an attribute, and is
+ * reached through the table of kernels, only where the processor has it (`supported`). One body
+ * serves three forms of unit (gemm_form.h): always_inline with the form as a constant makes three
+ * kernels of it. */
 #include "core/ops/gemm_kernels.h"
 
 #if defined(__x86_64__)
@@ -15,7 +20,9 @@ enum { ROWS = 14, COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
 /* ---- tiles ---- */
 
 /* For constant rows, form and steps the loops over rows are unrolled and sums live in registers.
- */
+ * Columns beyond the matrix are masked where c is read and written; in b's panel they are zeros.
+ * Two registers of b are read per unit, and a's value is broadcast from memory by the multiply-add
+ * itself: 28 sums and 2 lines of b are 30 registers. */
 INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
                       float *c, int64_t stride_c)
@@ -42,6 +49,8 @@ INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_s
     }
 }
 
+/* Where a is stored transposed, the values of one k lie side by side in its panel, 16 apart from
+ * the next ones; else a row lies along k and rows are GEMM_STRIDE apart. */
 INLINE void turned_tile(gemm_form form, bool transposed, int rows, int64_t columns, int64_t units,
                         const float *a, const float *b, float beta, float *c, int64_t stride_c)
 {
@@ -52,6 +61,8 @@ INLINE void turned_tile(gemm_form form, bool transposed, int rows, int64_t colum
     }
 }
 
+/* Every number of rows is a function of its own: with `rows` known its sums are named registers. A
+ * loop up to a variable would put them in memory. */
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
         turned_tile(form, transposed, n, columns, units, a, b, beta, c, stride_c);                 \
@@ -150,6 +161,7 @@ static void row_swapped(bool transposed, int64_t n, int64_t k, const float *pane
     gemm_avx512_row(GEMM_SWAPPED, transposed, n, k, panel, b, stride, beta, c);
 }
 
+/* The whole group that the attribute names: the compiler may use any of it. */
 static bool has_avx512(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -194,6 +206,8 @@ const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .tile = tile_pairs,
                                           .row = row_pairs};
 
+/* The chain of vdpbf16ps by multiply-adds of floats that were rounded while they were packed: same
+ * bits, twice the packed bytes. */
 const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
                                          .chain = GEMM_BFLOAT16,
                                          .supported = has_avx512,

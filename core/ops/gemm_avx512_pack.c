@@ -1,5 +1,13 @@
 #include "core/ops/gemm_kernels.h"
 
+/* Two directions. Where the values that belong side by side in a panel lie side by side in memory,
+ * packing is a masked copy (`across`). Where a line runs along k, 16 lines are read 16 units at a
+ * time, a whole register each, and transposed in registers (`turned`): reading one value of every
+ * line in turn would touch 16 lines of cache per 16 values.
+ *
+ * What is filled with zeros is filled here, so that kernels run over whole units and columns and
+ * have no tails. */
+
 #if defined(__x86_64__)
 #include "core/ops/gemm_avx512_pack.h"
 
@@ -9,7 +17,8 @@
 
 enum { COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
 
-/* `lines` lines that run along k, transposed into 16 columns of a panel of COLUMNS. */
+/* `lines` lines that run along k, transposed into 16 columns of a panel of COLUMNS.
+ * First what is whole, without masks; then the rest of k, or fewer than 16 lines. */
 INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int64_t lines,
                         const float *b, int64_t stride)
 {
@@ -31,7 +40,9 @@ INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int
     }
 }
 
-/* Columns side by side; a few units of all panels at a time, so that rows are read along. */
+/* Columns side by side; a few units of all panels at a time, so that rows are read along.
+ * Panel by panel, a row of b would be visited for 128 bytes at a time; 16 rows for all panels are a
+ * stretch that processors fetch ahead. */
 INLINE void pack_beside(gemm_form form, float *to, int64_t units, int64_t k, int64_t n,
                         const float *b, int64_t stride)
 {
@@ -58,6 +69,7 @@ INLINE void pack_b(gemm_form form, float *to, bool transposed, int64_t units, in
         pack_beside(form, to, units, k, n, b, stride);
         return;
     }
+    /* Whole panels: columns beyond n have no lines, and become zeros (n - j may be negative). */
     int64_t whole = (n + COLUMNS - 1) / COLUMNS * COLUMNS;
     for (int64_t j = 0; j < whole; j += 16) {
         float *half = to + j / COLUMNS * COLUMNS * units + j % COLUMNS;
@@ -78,13 +90,17 @@ INLINE void pack_a(gemm_form form, float *to, bool transposed, int64_t units, in
     }
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t p = 0; p < units; p += 16) {
+            /* Stores of 16 units may run over the last one: GEMM_STRIDE has room for it. */
             const float *x = a + i * stride + p * depth;
             _mm512_storeu_ps(to + i * GEMM_STRIDE + p, along(form, x, k - p * depth, factor));
         }
     }
 }
 
-/* The transposed panel of a, turned into rows. */
+/* The transposed panel of a, turned into rows.
+ * AMX loads rows of a, and there is no broadcast as in gemm_avx512.c, so a transposed a has to be
+ * turned. Rows up to the next multiple of 16 are written, zeros beyond `rows`: a panel has room for
+ * 32. */
 INLINE void turn_a(float *to, int64_t units, int64_t rows, int64_t k, float alpha, const float *a,
                    int64_t stride)
 {

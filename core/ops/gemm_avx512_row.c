@@ -1,5 +1,12 @@
 #include "core/ops/gemm_kernels.h"
 
+/* A product with one row is limited by how fast b is read, 4 bytes for each multiply-add. So b is
+ * read once, in the order in which it lies, and nothing else touches memory.
+ *
+ * An element's sum is one chain, so vectors are made of different columns, never of different k: 16
+ * columns side by side are a vector as they lie; of columns that run along k, 16 x 16 values are
+ * transposed in registers first. */
+
 #if defined(__x86_64__)
 #include "core/ops/gemm_avx512_row.h"
 
@@ -8,12 +15,15 @@
 /* c [GROUPS * 16] columns that lie side by side in b [k, n]. */
 enum { GROUPS = 4 };
 
+/* As gemm_units counts them for a kernel of this form. */
 INLINE int64_t units_of(gemm_form form, int64_t k)
 {
     const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
     return (k + fill - 1) / fill * fill / depth;
 }
 
+/* Four vectors of sums, independent of each other: a multiply-add takes several cycles, and one
+ * chain alone would wait for each. Beyond n nothing is read (masks). */
 INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
                          int64_t stride, float beta, float *c)
 {
@@ -45,7 +55,9 @@ INLINE void fetch(const float *b, int64_t depth, int64_t stride)
     }
 }
 
-/* 16 columns that run along k in b [n, k]: 16 units of each are transposed at a time. */
+/* 16 columns that run along k in b [n, k]: 16 units of each are transposed at a time.
+ * The transposed vectors are added one after the other, in the order of k. Only one chain runs
+ * here; the transposition and the memory take longer than it waits. */
 INLINE void along_k(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
                     int64_t stride, float beta, float *c)
 {

@@ -1,5 +1,13 @@
 /* Kernels without any processor's intrinsics: tiles small enough for the 16 vector registers of
- * AVX2, for which the product is built by default. */
+ * AVX2, for which the product is built by default.
+ *
+ * 6 x 16: 12 registers of 8 sums, two for a line of b, one for a value of a. The loops have
+ * constant bounds, so a compiler unrolls them and keeps the sums in registers; rows and columns
+ * that are not there are zeros in the panels, computed and not stored.
+ *
+ * fmaf rounds once, by the definition of C, whether the processor has the instruction or a library
+ * does it: that, and the order of k, is all that the bits rest on. These kernels are what all
+ * others are tested against. */
 #include "core/base/base.h"
 #include "core/ops/bfloat16.h"
 #include "core/ops/gemm_kernels.h"
@@ -9,7 +17,8 @@
 
 enum { ROWS = 6, COLUMNS = 16 };
 
-/* Denormals to zero: x86 has a mode for it, which gemm.c sets around the kernel. */
+/* Denormals to zero: x86 has a mode for it, which gemm.c sets around the kernel.
+ * The sign stays, as it does in that mode. */
 static inline float flushed(float x)
 {
 #if defined(__x86_64__)
@@ -22,12 +31,17 @@ static inline float flushed(float x)
 /* ---- packing: panels of a are [units][ROWS], of b [units][COLUMNS] ---- */
 
 /* `count` lines (rows of a, columns of b) of k values: a line's values are `along` apart, lines
- * `across`. Rounding keeps a pair's odd value first, the order in which it is added. */
+ * `across`. Rounding keeps a pair's odd value first, the order in which it is added.
+ * `whole` tells the chain: 1 is float32's, which rounds nothing and has no pairs; 2 and 32 round.
+ * Lines beyond `count` and values beyond k are zeros in both operands, so that no infinity is
+ * multiplied by one of them. */
 static void pack_lines(float *to, int64_t width, int64_t whole, int64_t count, int64_t k,
                        float alpha, const float *from, int64_t along, int64_t across)
 {
     int64_t filled = (k + whole - 1) / whole * whole;
     for (int64_t p = 0; p < filled; p++) {
+        /* p ^ 1 exchanges 0 and 1, 2 and 3, ... The last value of an odd k has no partner: a zero
+         * stands there. */
         int64_t source = whole > 1 ? p ^ 1 : p;
         float *unit = to + p * width;
         for (int64_t i = 0; i < width; i++) {
@@ -93,6 +107,7 @@ static void pack_a_tiles(float *panel, bool transposed, int64_t rows, int64_t k,
 
 /* ---- tiles ---- */
 
+/* beta 0 does not read c, which may hold NaN. */
 static void begin_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, float beta,
                        const float *c, int64_t stride_c)
 {
@@ -112,7 +127,9 @@ static void store_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, fl
     }
 }
 
-/* Of the two chains only bfloat16's flushes. */
+/* Of the two chains only bfloat16's flushes.
+ * p is the outermost loop: each of the 96 sums takes its next term, so that the additions of one
+ * sum wait for each other while 95 others go on. */
 static inline void one_chain(bool flushes, int64_t rows, int64_t columns, int64_t units,
                              const float *a, const float *b, float beta, float *c, int64_t stride_c)
 {
@@ -144,7 +161,8 @@ static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t u
     one_chain(true, rows, columns, units, a, b, beta, c, stride_c);
 }
 
-/* Two sums of 16 values each from zero, then their sum added to the one in s. */
+/* Two sums of 16 values each from zero, then their sum added to the one in s.
+ * Packed, the odd value of a pair comes first: even q holds it. */
 static void tile_of_tiles(bool transposed, int64_t rows, int64_t columns, int64_t units,
                           const float *a, const float *b, float beta, float *c, int64_t stride_c)
 {

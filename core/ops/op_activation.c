@@ -1,6 +1,9 @@
 #include "core/ops/activation.h"
 #include "core/ops/vec.h"
 
+/* Only x and y are at hand in the backward pass; f and f' are evaluated again from x, a tile at a
+ * time. To keep f' would cost a tensor as large as x for each activation, and a pass over it. */
+
 typedef struct activation_keep {
     tensor *x, *y;
     activation kind;
@@ -18,6 +21,7 @@ static void activation_backward(tape *t, void *keep)
     for (int64_t i = 0, n = tensor_count(k->x); dx && i < n; i += TILE) {
         int64_t m = MIN(TILE, n - i);
         activation_value_slope(value, slope, k->x->data + i, m, k->kind);
+        /* Tile by tile, while it is in the cache, and not by a pass of its own over all of dx. */
         if (beta == 0) vec_zero(dx + i, m);
         vec_mul_add(dx + i, k->y->grad + i, slope, m);
     }
@@ -36,6 +40,7 @@ tensor *op_activation(tape *t, tensor *x, activation kind)
 
 /* ---- gated linear units: y = a f(b), x = [a, b] ---- */
 
+/* y = a f(b): da = dy f(b), db = dy a f'(b). dx has both halves, [da, db]. */
 static void glu_backward_row(real *restrict dx, const real *restrict dy, const real *restrict x,
                              int64_t n, int64_t begin, int64_t end, activation kind)
 {

@@ -6,7 +6,20 @@
  * logsumexp of each query. With D = sum_j p_j dp_j per query:
  *     dp = dy v^T,  ds = p (dp - D),  dq = scale ds k,  dk = scale ds^T q,  dv = p^T dy
  *
- * Kernels of our own read keys and values that are packed once for all tiles of a head. */
+ * Kernels of our own read keys and values that are packed once for all tiles of a head.
+ *
+ * Memory: y and one number per query and head are kept; a tile of scores is [32, keys] per thread,
+ * so it grows with the keys and not with their square. Time: a causal tile spans from the first key
+ * that any of its queries sees to the last one; within it columns that a query does not see are
+ * computed and zeroed: a few dozen per row.
+ *
+ * The gradient of the softmax: with y = sum_j p_j v_j and dp_j = dy . v_j, ds_i = sum_j dp_j p_j
+ * (delta_ij - p_i) = p_i (dp_i - D). With dropout's mask m, y = sum_j p_j m_j v_j, so dp_j = m_j
+ * (dy . v_j) and dv_j takes p_j m_j, while p itself stays without it.
+ *
+ * Order of sums: tiles of a head in the order of their queries, heads that share a key head in the
+ * order of heads, all of it on one thread. So dk and dv add up in one order, whatever the number of
+ * helpers. */
 #include "core/base/crew.h"
 #include "core/ops/attention_bias.h"
 #include "core/ops/blas.h"
@@ -25,7 +38,10 @@ enum { QUERIES = 32 };
 /* From so many queries on it is worth packing keys and values. */
 enum { MANY = 16 };
 
-/* Keys [keys, head_dim] and values of one head as the right-hand side of products. */
+/* Keys [keys, head_dim] and values of one head as the right-hand side of products.
+ * Turned: [head_dim, keys], for what comes out one number per key; else [keys, head_dim], for what
+ * comes out one per feature. Forward needs KEYS_TURNED (scores) and VALUES (y); backward
+ * KEYS_TURNED again, VALUES_TURNED (dp) and KEYS (dq). */
 typedef enum pack { KEYS_TURNED, VALUES, VALUES_TURNED, KEYS, PACKS } pack;
 
 /* attention_operand with the distance of its rows. */
@@ -34,6 +50,8 @@ typedef struct operand {
     int64_t column, apart;
 } operand;
 
+/* `whole` is all that is kept of the scores: p = exp(score - whole) is exact again without the
+ * row's maximum and sum. */
 typedef struct attention_keep {
     operand q, k, v;
     tensor *y;
@@ -60,6 +78,8 @@ typedef struct tile {
 
 /* ---- what a query sees ---- */
 
+/* The contract's max(...), term by term. `extra` may be negative without causality, hence the last
+ * line. */
 static int64_t first_key(const attention_work *w, int64_t row, int64_t i)
 {
     const attention_shape *s = &w->a->s;
@@ -93,7 +113,8 @@ static tile tile_at(const attention_work *w, int64_t row, int64_t head, int64_t 
 
 /* ---- operands ---- */
 
-/* Where head `head` of position `position` of a row begins in x (or its gradient). */
+/* Where head `head` of position `position` of a row begins in x (or its gradient).
+ * q, k and v may be columns of one packed projection, and of rows with room for more positions. */
 static int64_t offset_of(const operand *o, int64_t row, int64_t position, int64_t head,
                          int64_t head_dim)
 {
@@ -121,6 +142,7 @@ static const operand *packed_operand(const attention_work *w, pack p)
     return p == KEYS_TURNED || p == KEYS ? &w->a->k : &w->a->v;
 }
 
+/* Once per key head and call: every tile of every query head on it reads the same panels. */
 static void pack_head(const attention_work *w, int64_t row, int64_t kv_head)
 {
     for (int i = 0; i < PACKS; i++) {
@@ -132,7 +154,8 @@ static void pack_head(const attention_work *w, int64_t row, int64_t kv_head)
 }
 
 /* c = alpha x op(b) + beta c for a row of x and c per query of the tile, where op(b) is
- * [head_dim, keys of the tile] if turned, else [keys of the tile, head_dim]. */
+ * [head_dim, keys of the tile] if turned, else [keys of the tile, head_dim].
+ * Packed, hi may lie beyond the last key, where the panels are zeros; unpacked it does not. */
 static void tile_product(const attention_work *w, const tile *n, pack p, real alpha, const real *x,
                          int64_t x_stride, real beta, real *c, int64_t c_stride)
 {
@@ -160,7 +183,9 @@ static void tile_scores(const attention_work *w, const tile *n)
 }
 
 /* What query i of the tile sees, as columns [*from, *to) of its row of scores; both the row's other
- * columns are zeroed, so that products may run over the whole tile. */
+ * columns are zeroed, so that products may run over the whole tile.
+ * Zeros in p add nothing to y and dv, zeros in ds nothing to dq and dk. What stood there were
+ * scores of keys that the query may not see: without this line the future would leak. */
 static real *visible(const attention_work *w, const tile *n, real *buffer, int64_t i, int64_t *from,
                      int64_t *to)
 {
@@ -176,11 +201,14 @@ static real *visible(const attention_work *w, const tile *n, real *buffer, int64
 static void add_bias(const attention_work *w, const tile *n, real *row, int64_t i, int64_t from,
                      int64_t to)
 {
+    /* The bias of key lo + from, for this query's distance. */
     if (!w->bias.by_offset) return;
     vec_add(row + from, attention_bias_row(&w->bias, n->head, i) + n->lo + from, to - from);
 }
 
-/* The mask of query i for the columns of its tile, or NULL without dropout. */
+/* The mask of query i for the columns of its tile, or NULL without dropout.
+ * Numbers are those of (row, head, query, key), so tiles of another size draw the same mask, and
+ * the backward pass draws it again. */
 static const real *draw_mask(const attention_work *w, const tile *n, int64_t i, int64_t from,
                              int64_t to)
 {
@@ -193,7 +221,8 @@ static const real *draw_mask(const attention_work *w, const tile *n, int64_t i, 
     return w->mask;
 }
 
-/* row = exp(row - its maximum); returns the sum, and the maximum in *most. */
+/* row = exp(row - its maximum); returns the sum, and the maximum in *most.
+ * The largest exponent is 0: the sum is at least 1 and at most n, and cannot overflow. */
 static real exponentials(real *restrict row, int64_t n, real *most)
 {
     real top = *most = vec_max(row, n), sum = 0;
@@ -220,13 +249,15 @@ static void tile_softmax(const attention_work *w, const tile *n, real *inverse)
             inverse[i - n->begin] = 1 / sum;
             whole = most + (real)log((double)sum);
             const real *mask = draw_mask(w, n, i, from, to);
+            /* After the sum: dropout is of the probabilities, which are normalised without it. */
             if (mask) vec_mul(row + from, mask + from, to - from);
         }
         if (a->whole) a->whole[(n->row * a->s.heads + n->head) * w->queries + i] = whole;
     }
 }
 
-/* y = exponentials v / sum: dividing the head_dim outputs, not the many probabilities. */
+/* y = exponentials v / sum: dividing the head_dim outputs, not the many probabilities.
+ * A query that sees nothing has a row of zeros and an inverse of 0: y is 0. */
 static void tile_forward(const attention_work *w, const tile *n)
 {
     const attention_keep *a = w->a;
@@ -263,6 +294,7 @@ static void run_part(void *arg, int part)
     const attention_parts *p = arg;
     const attention_work *w = &p->works[part];
     const attention_shape *s = &w->a->s;
+    /* Parts are ranges of (row, key head): nobody else writes the same dk and dv. */
     int64_t all = w->rows * s->kv_heads;
     for (int64_t n = all * part / p->parts; n < all * (part + 1) / p->parts; n++) {
         int64_t row = n / s->kv_heads, kv_head = n % s->kv_heads;
@@ -283,6 +315,7 @@ static void slopes_row(real *restrict p, real *restrict ds, const real *restrict
 #pragma omp simd reduction(+ : dot)
     for (int64_t j = 0; j < n; j++) {
         p[j] = vm_exp(p[j] - whole);
+        /* ds comes in as dp; dot is D. */
         dot += p[j] * ds[j];
     }
 #pragma omp simd
@@ -324,12 +357,15 @@ static void tile_backward(const attention_work *w, const tile *n)
 {
     const attention_keep *a = w->a;
     int64_t d = a->s.head_dim, width = a->s.heads * d;
+    /* all: keys that exist. Gradients of keys go to memory that ends there. */
     int64_t queries = n->end - n->begin, keys = n->hi - n->lo, all = MIN(n->hi, w->keys) - n->lo;
     const real *dy = a->y->grad + (n->row * w->queries + n->begin) * width + n->head * d;
     tile_scores(w, n);
+    /* dp = dy v^T, into the slopes' place */
     tile_product(w, n, VALUES_TURNED, 1, dy, width, 0, w->slopes, keys);
     tile_slopes(w, n);
     real *dv = gradient_at(&a->v, n, n->lo, n->kv_head, d);
+    /* dv += p^T dy, of all queries of the tile at once; beta 1: other tiles have added to it. */
     if (dv) {
         blas_gemm(a->g, true, false, all, d, queries, 1, w->scores, keys, dy, width, 1, dv,
                   stride(&a->v));
@@ -344,12 +380,14 @@ static void tile_backward(const attention_work *w, const tile *n)
 }
 
 /* As many as fill a kernel's rows; tiles of AMX add 32 queries to a gradient at a time, everywhere.
- */
+ * That chain's sums over 32 queries are rounded as one group, so the number of queries in a product
+ * over queries is part of its bits: the loops that stand in for AMX must cut alike. */
 static int64_t tile_queries(const gemm_kernel *g)
 {
     return !g || g->chain == GEMM_TILES ? QUERIES : QUERIES / g->rows * g->rows;
 }
 
+/* A call of a few queries (generation) reads each key about as often as packing would. */
 static void make_packs(arena *m, attention_work *w, bool back)
 {
     const attention_keep *a = w->a;
@@ -376,12 +414,14 @@ static attention_work work_new(arena *m, const attention_keep *a)
 static void work_buffers(arena *m, attention_work *w, bool back)
 {
     make_packs(m, w, back);
+    /* GEMM_PART: lo and hi may be rounded outwards. */
     w->scores = ARENA_NEW(m, real, QUERIES * (w->keys + GEMM_PART));
     if (back) w->slopes = ARENA_NEW(m, real, QUERIES * (w->keys + GEMM_PART));
     if (w->a->s.dropout > 0) w->mask = ARENA_NEW(m, real, w->keys + GEMM_PART);
 }
 
-/* All tiles; those of a bias' gradient, which all heads share, in their order by one thread. */
+/* All tiles; those of a bias' gradient, which all heads share, in their order by one thread.
+ * BLAS alone, too: it computes on the calling thread, and each helper would need its buffer. */
 static void for_each_tile(arena *m, const attention_work *w, bool back, tile_fn run)
 {
     const attention_shape *s = &w->a->s;

@@ -14,7 +14,15 @@
  *   ds   = -sum_a dy_a . c_a
  *
  * c is not kept: it is linear in q, so that dy . c is q . dq / -s, where dq / -s is the first line
- * with dy in place of dc. */
+ * with dy in place of dc.
+ *
+ * `chunk` trades two costs: the square of a chunk's scores against the matrix S that is read and
+ * written once per chunk. The sums run over the state [key, value] only where chunks begin; inside
+ * of a chunk everything is products of matrices, exact ones (no rounded operands), since errors in
+ * S stay.
+ *
+ * The backward pass needs S where each chunk begins for dq and ds alone: it is added up again from
+ * the keys and values, forwards, and kept for one row at a time. */
 #include "core/ops/ops_fast.h"
 
 #include <string.h>
@@ -56,6 +64,7 @@ static la_work work_of(tape *t, const la_sizes *n, real decay)
     arena *a = tape_scratch(t);
     la_work w = {.decay = decay, .g = tape_exact(t)};
     w.powers = ARENA_NEW(a, real, n->chunk + 1);
+    /* By repeated products: decay^i underflows to 0 where it is nothing any more. */
     w.powers[0] = 1;
     for (int64_t i = 1; i <= n->chunk; i++) {
         w.powers[i] = w.powers[i - 1] * decay;
@@ -66,7 +75,8 @@ static la_work work_of(tape *t, const la_sizes *n, real decay)
     return w;
 }
 
-/* w->scores [c, c] = p q^T times d^(a-1-b) below the diagonal, 0 on and above it. */
+/* w->scores [c, c] = p q^T times d^(a-1-b) below the diagonal, 0 on and above it.
+ * Strictly below: a position does not read what it writes itself. */
 static void masked_scores(const la_work *w, const real *p, const real *q, int64_t c, int64_t width)
 {
     blas_gemm(w->g, false, true, c, c, width, 1, p, width, q, width, 0, w->scores, c);
@@ -79,7 +89,8 @@ static void masked_scores(const la_work *w, const real *p, const real *q, int64_
     }
 }
 
-/* Rows of x [c, width], row a times d^a (forwards) or d^(c-1-a) (backwards). */
+/* Rows of x [c, width], row a times d^a (forwards) or d^(c-1-a) (backwards).
+ * Without decay it is x itself; otherwise the one buffer w->scaled, good until the next call. */
 static const real *decayed(const la_work *w, const real *x, int64_t c, int64_t width,
                            bool backwards)
 {
@@ -117,6 +128,7 @@ static void la_forward_row(const la_sizes *n, const la_work *w, real *y, const r
         }
         vec_copy(y + at * n->value, a + at * n->value, c * n->value);
         vec_axpy(y + at * n->value, -step, w->change, c * n->value);
+        /* Nobody asks for S behind the row. */
         if (i + 1 == n->chunks && !ends) continue;
         advance(n, w, sum, nothing, 1, decayed(w, kc, c, n->key, true), vc, c);
         nothing = false;
@@ -144,7 +156,8 @@ static void compute_sums(const la_sizes *n, const la_work *w, const la_row *r)
     }
 }
 
-/* dq and ds of a chunk, whose masked dy v^T stands in w->scores. */
+/* dq and ds of a chunk, whose masked dy v^T stands in w->scores.
+ * w->change is dq / -s: the same numbers serve dq and ds. */
 static void query_backward(const la_sizes *n, const la_work *w, const la_row *r, int64_t i,
                            int64_t c, real step)
 {
@@ -161,7 +174,9 @@ static void query_backward(const la_sizes *n, const la_work *w, const la_row *r,
     if (r->dq) vec_axpy(r->dq + at * key, -step, w->change, c * key);
 }
 
-/* One row; dsum holds D' behind the row, or nothing yet, and in the end D if `starts`. */
+/* One row; dsum holds D' behind the row, or nothing yet, and in the end D if `starts`.
+ * dsum is D' of the chunk at hand and becomes D, that of the one before. `nothing`: no gradient has
+ * come from behind yet. */
 static void la_backward_row(const la_sizes *n, const la_work *w, const la_row *r, real step,
                             real *dsum, bool nothing, bool starts)
 {
@@ -171,6 +186,7 @@ static void la_backward_row(const la_sizes *n, const la_work *w, const la_row *r
         int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
         const real *qc = r->q + at * key, *kc = r->k + at * key, *vc = r->v + at * value;
         const real *dyc = r->dy + at * value;
+        /* dy v^T serves dq and dk; then the same buffer takes q k^T for dv. */
         masked_scores(w, dyc, vc, c, value);
         if (r->dq || r->ds) query_backward(n, w, r, i, c, step);
         if (r->dk) {
@@ -207,8 +223,10 @@ static void la_backward(tape *t, void *keep)
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
     la_work w = work_of(t, &n, in->decay);
+    /* One row's at a time: memory does not grow with the rows. */
     real *sums = ARENA_NEW(scratch, real, n.chunks * n.state);
     real *dsum = ARENA_NEW(scratch, real, n.state);
+    /* One number from all positions of all rows: in double. */
     double step_gradient = 0;
     for (int64_t r = 0; r < n.rows; r++) {
         int64_t keys = r * n.time * n.key, values = r * n.time * n.value;
@@ -228,6 +246,7 @@ static void la_backward(tape *t, void *keep)
     }
     if (ds) *ds += (real)step_gradient;
     arena_rewind(scratch, mark);
+    /* da = dy: y's buffer goes to a, so nothing may read it afterwards. */
     tape_grad_pass(t, k->a, k->y);
 }
 

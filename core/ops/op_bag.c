@@ -2,7 +2,8 @@
 #include "core/ops/vec.h"
 
 /* Weighted sums of rows: y[i] = sum_k w[i, k] table[ids[i, k]]. The rows are never copied out, so
- * memory is that of y. */
+ * memory is that of y.
+ * dtable[ids] += w dy and dw = table[ids] . dy, row by row in the order of (i, k). */
 typedef struct bag_keep {
     tensor *table, *weights, *y;
     int32_t *ids;
@@ -15,6 +16,7 @@ static void bag_backward(tape *t, void *keep)
     real *dtable = tape_grad(t, k->table), *dweights = tape_grad(t, k->weights);
     int64_t width = tensor_width(k->y);
     for (int64_t i = 0; i < k->n * k->per; i++) {
+        /* i runs over all (position, place) pairs. */
         const real *dy = k->y->grad + i / k->per * width;
         int64_t row = k->ids[i] * width;
         if (dtable) vec_axpy(dtable + row, k->weights->data[i], dy, width);

@@ -1,4 +1,9 @@
-/* Causal depthwise convolution: see ops_recurrent.h. */
+/* Causal depthwise convolution: see ops_recurrent.h.
+ *
+ * Channels lie side by side, so a tap is a row of weights and a position's sum a few multiply-adds
+ * of whole rows: the loop over channels is the inner one and vectorises, the loop over the few taps
+ * stays outside. The sum before the activation is not kept: it is as cheap to make again as to
+ * read. */
 #include "core/ops/activation.h"
 #include "core/ops/ops_recurrent.h"
 #include "core/ops/vec.h"
@@ -22,7 +27,8 @@ static real *turned(arena *a, const tensor *w)
     return to;
 }
 
-/* Where position `at` of a row stands, in x or before it; NULL: a zero. */
+/* Where position `at` of a row stands, in x or before it; NULL: a zero.
+ * before [past, channels] ends where x begins: position -1 is its last row. */
 static real *place(real *x, real *before, int64_t at, int64_t past, int64_t channels)
 {
     if (at >= 0) return x + at * channels;
@@ -43,7 +49,9 @@ static void sum_of(real *restrict z, const conv_keep *k, const real *taps, int64
     }
 }
 
-/* Copies what stands before the next call (forward), or adds its gradient (backward). */
+/* Copies what stands before the next call (forward), or adds its gradient (backward).
+ * The last `past` positions, which reach back into `before` where the call is shorter than that: so
+ * a text may be read one position at a time. */
 static void hand_on(const conv_keep *k, real *x, real *before, real *last, bool back)
 {
     int64_t time = k->x->shape[1], channels = k->x->shape[2], rows = k->x->shape[0];
@@ -113,6 +121,7 @@ static void conv_backward(tape *t, void *keep)
     for (int64_t i = 0; i < rows * time; i++) {
         position_backward(k, &g, i / time, i % time);
     }
+    /* Turned back: dtaps is [size, channels]. */
     for (int64_t i = 0; dw && i < channels * size; i++) {
         dw[i] += g.dtaps[i % size * channels + i / size];
     }

@@ -18,7 +18,19 @@
  *
  * The gradient of g_t adds up whatever decays over t: pairs j < t <= i of P and N, what position
  * i >= t reads of S, what position j < t writes to S', and S in S'. Sums of such terms, and not
- * differences of longer sums: where g_t forgets all, its gradient is exactly zero. */
+ * differences of longer sums: where g_t forgets all, its gradient is exactly zero.
+ *
+ * How the backward lines come about: a gradient of Y reaches U by P and a gradient of S' by d K; a
+ * change of U_i also changes every later E_j by - N_ji, and E_j changes U_j by beta_j. T_i is the
+ * whole gradient of U_i, R_i = beta_i T_i that of E_i, and so T_i = dU_i - sum_(j>i) N_ji R_j: the
+ * same triangular system, transposed, solved from its end. Everything else is one product each.
+ *
+ * Kept for it: S where each chunk begins. N, P, E and U of a chunk are made again, which costs
+ * about half of the forward pass; kept, they would be four matrices per chunk instead of one.
+ *
+ * No exponent is ever positive (j <= i, g <= 0), so no factor overflows, and one that underflows is
+ * what was forgotten. The products of decays up to the chunk's begin, divided by each other, would
+ * be cheaper, and break down where the divisor underflows. */
 #include "core/ops/blas.h"
 #include "core/ops/ops_recurrent.h"
 #include "core/ops/vec.h"
@@ -39,6 +51,7 @@ typedef struct delta_keep {
 } delta_keep;
 
 typedef struct delta_sizes {
+    /* state: numbers of S, key * value. */
     int64_t rows, time, key, value, heads, value_heads, chunk, chunks, state;
     int64_t key_stride, value_stride; /* between positions */
 } delta_sizes;
@@ -81,6 +94,9 @@ static delta_sizes sizes_of(const delta_rule *in)
     return n;
 }
 
+/* All of a chunk's matrices fit a second-level cache (chunk, key and value of some dozens), and are
+ * used again for the next chunk. Products are exact ones: states add up over a whole text, and
+ * rounding of operands would add up with them. */
 static delta_work work_of(tape *t, const delta_sizes *n, bool back)
 {
     int64_t c = n->chunk, square = c * c;
@@ -111,6 +127,7 @@ static delta_part part_of(const delta_keep *k, const delta_sizes *n, int64_t row
                           int64_t chunk)
 {
     const delta_rule *in = &k->in;
+    /* The last chunk may be shorter. */
     int64_t at = row * n->time + chunk * n->chunk;
     int64_t keys = at * n->key_stride + head * n->heads / n->value_heads * n->key;
     int64_t values = at * n->value_stride + head * n->value, one = at * n->value_heads + head;
@@ -135,7 +152,8 @@ static void scaled_rows(real *to, const real *s, const real *x, int64_t stride, 
 }
 
 /* c, d and F. A difference of sums, which would lose the small g behind a large one, is of doubles
- * here, and g below LEAST_DECAY counts as that. */
+ * here, and g below LEAST_DECAY counts as that.
+ * F is lower triangular: above the diagonal nothing is written and nothing read. */
 static void decays(const delta_work *w, real *whole, const delta_sizes *n, const delta_part *p)
 {
     double sum = 0;
@@ -159,7 +177,8 @@ static void decays(const delta_work *w, real *whole, const delta_sizes *n, const
     }
 }
 
-/* m [n, n] = s F a b^T for columns below `diagonal` more than the row, 0 elsewhere. */
+/* m [n, n] = s F a b^T for columns below `diagonal` more than the row, 0 elsewhere.
+ * diagonal 1: the position itself belongs to it (P); 0: only earlier ones (N). */
 static void faded_scores(real *m, const delta_work *w, const delta_sizes *n, const real *a,
                          const real *b, int64_t count, real s, int64_t diagonal)
 {
@@ -167,11 +186,14 @@ static void faded_scores(real *m, const delta_work *w, const delta_sizes *n, con
               count);
     for (int64_t i = 0; i < count; i++) {
         vec_mul(m + i * count, w->fade + i * count, i + diagonal);
+        /* The product filled it with what lies in the future. */
         vec_zero(m + i * count + i + diagonal, count - i - diagonal);
     }
 }
 
-/* E and U from E = V - c (K S), in strips of rows. */
+/* E and U from E = V - c (K S), in strips of rows.
+ * A strip's own triangle goes row by row, about STRIP^2 / 2 additions of rows; all before it is a
+ * product. Strips of 16 keep the slow part a small share of a chunk of 64. */
 static void solve(const delta_work *w, const delta_sizes *n, const delta_part *p, bool correct)
 {
     int64_t value = n->value, count = p->n;
@@ -213,7 +235,8 @@ static void chunk_values(delta_work *w, const delta_sizes *n, const delta_part *
     solve(w, n, p, correct);
 }
 
-/* s becomes that behind the chunk. */
+/* s becomes that behind the chunk.
+ * In place: the chunk's output has been read off by then. */
 static void advance(const delta_work *w, const delta_sizes *n, const delta_part *p, real *s)
 {
     /* S' = exp(G_(n-1)) S + (d K)^T U */
@@ -267,7 +290,9 @@ static void solve_backward(const delta_work *w, const delta_sizes *n, const delt
     }
 }
 
-/* T, R, dP and dN; ds [key, value] is D'. */
+/* T, R, dP and dN; ds [key, value] is D'.
+ * dP and dN are full squares here; score_gradients takes what lies on the right side of the
+ * diagonal. */
 static void inner_gradients(const delta_work *w, const delta_sizes *n, const delta_part *p,
                             const real *ds, bool correct)
 {
@@ -327,7 +352,9 @@ static void through_state(const delta_work *w, const delta_sizes *n, int64_t cou
     }
 }
 
-/* What goes through S and S': parts of dQ and dK, and what the decays along them count for. */
+/* What goes through S and S': parts of dQ and dK, and what the decays along them count for.
+ * A term c_i (q_i S) . dy_i decays by all g up to i: its gradient in each of them is its own value,
+ * q_i . (its part of dQ_i). So reads[i] and writes[j] are those dots. */
 static void outer_gradients(const delta_work *w, const delta_sizes *n, const delta_part *p,
                             const real *s, const real *ds, const delta_rule *in)
 {
@@ -376,7 +403,8 @@ static void score_gradients(const delta_work *w, const delta_sizes *n, const del
               stride);
 }
 
-/* ds becomes D. */
+/* ds becomes D.
+ * Last, since dk, dbeta and dg of this chunk still wanted D'. */
 static void retreat(const delta_work *w, const delta_sizes *n, const delta_part *p, real *ds,
                     const delta_rule *in)
 {
@@ -396,6 +424,7 @@ static void retreat(const delta_work *w, const delta_sizes *n, const delta_part 
 static void chunk_backward(delta_work *w, const delta_sizes *n, const delta_part *p, const real *s,
                            real *ds, const delta_rule *in)
 {
+    /* As forwards, by the same functions: the same bits. */
     chunk_values(w, n, p, s, in->correct);
     faded_scores(w->pick, w, n, p->q, p->k, p->n, in->scale, 1);
     inner_gradients(w, n, p, ds, in->correct);
@@ -405,6 +434,8 @@ static void chunk_backward(delta_work *w, const delta_sizes *n, const delta_part
         if (p->dbeta) p->dbeta[i * n->value_heads] += vec_dot(t, w->e + i * n->value, n->value);
     }
     outer_gradients(w, n, p, s, ds, in);
+    /* Before dP and dN are multiplied by F: the pairs' gradients are those in P and N
+     * themselves. */
     if (p->dg) decay_gradient(w, n, p, s ? vec_dot(s, ds, n->state) : 0, in->correct);
     score_gradients(w, n, p, in);
     retreat(w, n, p, ds, in);
@@ -432,6 +463,7 @@ static void delta_backward(tape *t, void *keep)
     for (int64_t i = 0; i < n.rows * n.value_heads; i++) {
         vec_zero(ds, n.state);
         if (k->last && k->last->has_grad) vec_copy(ds, k->last->grad + i * n.state, n.state);
+        /* D' of a chunk is the D of the next one. */
         for (int64_t c = n.chunks - 1; c >= 0; c--) {
             delta_part p = part_of(k, &n, i / n.value_heads, i % n.value_heads, c);
             p.dy = k->y->grad + (p.y - k->y->data);
@@ -440,6 +472,7 @@ static void delta_backward(tape *t, void *keep)
             p.dv = moved(dv, p.v, in->v);
             p.dbeta = moved(dbeta, p.beta, in->beta);
             p.dg = dg ? moved(dg, p.g, in->g) : NULL;
+            /* A state of zeros is not multiplied. */
             bool nothing = c == 0 && !in->start;
             const real *s = k->starts + (i * n.chunks + c) * n.state;
             chunk_backward(&w, &n, &p, nothing ? NULL : s, ds, in);
@@ -499,6 +532,7 @@ tensor *op_delta(tape *t, const delta_rule *in, tensor **last)
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
     delta_work w = work_of(t, &n, false);
+    /* The state is carried in the memory of `last`, or in scratch where nobody wants it. */
     real *shared = last ? NULL : ARENA_NEW(scratch, real, n.state);
     for (int64_t i = 0; i < n.rows * n.value_heads; i++) {
         head_forward(k, &n, &w, i, last ? k->last->data + i * n.state : shared);

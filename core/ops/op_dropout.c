@@ -13,9 +13,13 @@ typedef struct factors_keep {
     rng_key key;
 } factors_keep;
 
+/* A multiple of 4, so that each tile of a row begins with a counter of its own. 4 KiB of factors
+ * are drawn, used and forgotten. */
 enum { TILE = 1024 };
 
-/* to += or = from * factors, which are drawn again in the backward pass rather than kept. */
+/* to += or = from * factors, which are drawn again in the backward pass rather than kept.
+ * A row of the batch draws from its own stream, by its number over all lanes: how rows are shared
+ * among lanes changes no mask. */
 static void multiply(real *to, const real *from, const factors_keep *k, bool add)
 {
     int64_t rows = k->x->shape[0], each = tensor_count(k->x) / MAX(rows, 1);
@@ -59,6 +63,7 @@ tensor *op_dropout(tape *t, tensor *x, double rate, rng_key key)
     return multiplied(t, &DROPOUT, x, dropout_mask, rate, key);
 }
 
+/* low + 2 size u with u = word / 2^32. */
 static void jitter_factors(real *factors, int64_t n, double size, rng_key key, uint64_t index)
 {
     const real most = (real)size, low = 1 - most, unit = most / (real)2147483648.0;

@@ -1,6 +1,14 @@
 #include "core/ops/ops.h"
 #include "core/ops/vec.h"
 
+/* Each op is its loop and the two or three lines of its derivative. Backward functions come in two
+ * shapes. Where y's gradient goes to an input unchanged it is handed over (tape_grad_pass), which
+ * costs nothing where the input has no gradient yet; that takes y's buffer away, so it is the last
+ * thing a backward function does. Otherwise gradients are written or added.
+ *
+ * An op may get one tensor twice (x x, x + x): gradients then flow into one buffer one after the
+ * other, and inputs are read through pointers that may be the same. */
+
 /* What all of these keep: y from a and, where there is one, b; s is the op's constant. */
 typedef struct binary_keep {
     tensor *a, *b, *y;
@@ -13,6 +21,8 @@ static tensor *finish(tape *t, const op_class *op, binary_keep values, double si
     return tape_done(t, op, since, 2, inputs, &values, sizeof(binary_keep), values.y);
 }
 
+/* Shapes must be equal, not only counts: an op that broadcast silently would hide a transposed
+ * operand. */
 static void check_same(const char *op, const tensor *a, const tensor *b)
 {
     CHECK(tensor_same_shape(a, b), "%s of [%lld, %lld, %lld, %lld] and [%lld, %lld, %lld, %lld]",
@@ -21,7 +31,8 @@ static void check_same(const char *op, const tensor *a, const tensor *b)
           (long long)b->shape[2], (long long)b->shape[3]);
 }
 
-/* dx += s dy */
+/* dx += s dy
+ * Written and not zeroed and added to, where it is fresh. */
 static void grad_axpy(tape *t, tensor *x, real s, const real *dy)
 {
     real beta;
@@ -37,6 +48,7 @@ static void grad_axpy(tape *t, tensor *x, real s, const real *dy)
 
 /* ---- sums ---- */
 
+/* y = a + s b: da = dy, db = s dy. b first, as dy's buffer goes to a. */
 static void axpy_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -71,6 +83,8 @@ tensor *op_sub(tape *t, tensor *a, tensor *b)
     return op_axpy(t, a, -1, b);
 }
 
+/* y is another tensor over a's memory: gradients of a and y are apart, only the values are
+ * shared. */
 tensor *op_add_inplace(tape *t, tensor *a, tensor *b)
 {
     check_same("a sum", a, b);
@@ -116,6 +130,7 @@ tensor *op_shift(tape *t, tensor *a, real s)
 
 /* ---- products ---- */
 
+/* da = dy b, db = dy a */
 static void mul_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -143,6 +158,7 @@ tensor *op_mul(tape *t, tensor *a, tensor *b)
     return finish(t, &MUL, (binary_keep){a, b, y, 0}, since);
 }
 
+/* y = a / b: da = dy / b, db = - dy a / b^2 = - dy y / b */
 static void div_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -173,6 +189,7 @@ tensor *op_div(tape *t, tensor *a, tensor *b)
 
 /* ---- rows and columns ---- */
 
+/* dv = the sum of dy's rows; dx = dy */
 static void add_row_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -212,6 +229,7 @@ tensor *op_add_row_inplace(tape *t, tensor *x, tensor *v)
     return finish(t, &ADD_ROW, (binary_keep){x, v, tape_detach(t, x), 0}, since);
 }
 
+/* dv = sum over rows of dy x; dx = dy v */
 static void mul_row_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -241,6 +259,7 @@ tensor *op_mul_row(tape *t, tensor *x, tensor *v)
     return finish(t, &MUL_ROW, (binary_keep){x, v, y, 0}, since);
 }
 
+/* ds_r = dy_r . x_r; dx_r = s_r dy_r */
 static void mul_col_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;

@@ -1,7 +1,11 @@
 #include "core/ops/ops.h"
 #include "core/ops/vec.h"
 
-/* Rows by index: y[i] = x[ids[i]] (gather), y[ids[i]] += x[i] (scatter), x[i][ids[i]] (pick). */
+/* Rows by index: y[i] = x[ids[i]] (gather), y[ids[i]] += x[i] (scatter), x[i][ids[i]] (pick).
+ * Gather and scatter are each other's transpose: the backward pass of one is the loop of the
+ * other. Ids are checked where they are used first, forwards; the copy that is kept needs no
+ * second look. An id that occurs several times adds up in the order of i, on one thread: one
+ * order of rounding. */
 typedef struct index_keep {
     tensor *x, *y;
     int32_t *ids;
@@ -20,6 +24,8 @@ static void finish(tape *t, const op_class *op, tensor *x, tensor *y, const int3
     tape_charge(t, op, since);
 }
 
+/* The first gradient of a step zeroes all of the table's: where tables are large that is the cost,
+ * and op_gather_rows avoids it. */
 static void gather_backward(tape *t, void *keep)
 {
     index_keep *k = keep;
@@ -59,6 +65,7 @@ typedef struct rows_keep {
     int64_t n;
 } rows_keep;
 
+/* Nothing is added up yet: rows are put behind those of earlier calls (row_grads.h). */
 static void gather_rows_backward(tape *t, void *keep)
 {
     (void)t;
@@ -71,8 +78,11 @@ static const op_class GATHER_ROWS = {"gather_rows", gather_rows_backward};
 tensor *op_gather_rows(tape *t, tensor *table, const int32_t *ids, int64_t n, row_grads *into)
 {
     double since = tape_clock(t);
+    /* Or a gradient would be counted twice. */
     CHECK(!table->needs_grad, "gradients of the table go to rows");
     tensor *y = gathered(t, table, ids, n);
+    /* Not tape_wants: the table needs no gradient of the tape's, and still there is one to be
+     * taken. */
     if (tape_recording(t)) {
         rows_keep *k = tape_keep(t, 1, sizeof *k);
         *k = (rows_keep){y, into, tape_keep(t, n, sizeof *ids), n};
@@ -100,6 +110,7 @@ tensor *op_scatter(tape *t, tensor *x, const int32_t *ids, int64_t out_rows)
     double since = tape_clock(t);
     int64_t n = tensor_rows(x), width = tensor_width(x);
     tensor *y = tape_tensor(t, 2, (int64_t[]){out_rows, width});
+    /* Rows that no id names stay so. */
     vec_zero(y->data, out_rows * width);
     for (int64_t i = 0; i < n; i++) {
         CHECK(ids[i] < out_rows, "row %d of %lld", ids[i], (long long)out_rows);

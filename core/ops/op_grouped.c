@@ -1,4 +1,10 @@
-/* Linear maps of groups of rows, each with a weight of its own: what experts are made of. */
+/* Linear maps of groups of rows, each with a weight of its own: what experts are made of.
+ *
+ * Rows of one group lie together, so a group is a linear map on a stretch of memory; the caller
+ * sorts (op_gather) and puts back (op_scatter). Groups are done one by one, each product as wide as
+ * its rows. A group without rows is not touched: its weight is no input, its gradient is not even
+ * zeroed, and `has` of its piece stays false, which saves the sum over lanes and the optimiser's
+ * step (params.h). */
 #include "core/ops/activation.h"
 #include "core/ops/blas.h"
 #include "core/ops/ops.h"
@@ -40,7 +46,9 @@ static void group_forward(const grouped_keep *k, int64_t g, real *value)
     blas_gemm(k->g, false, true, rows, out, in, 1, x, in, k->w[g]->data, in, b ? 1 : 0, y, out);
 }
 
-/* Adds to the group's weights and, if wanted, to its rows of dx (overwriting them where fresh). */
+/* Adds to the group's weights and, if wanted, to its rows of dx (overwriting them where fresh).
+ * f(x) is needed for dW only, and dx's rows of this group are free until the very end: they hold
+ * it. */
 static void group_backward(tape *t, const grouped_keep *k, int64_t g, real *dx, real beta_x,
                            real *value, real *slope, real *da)
 {
@@ -64,6 +72,7 @@ static void group_backward(tape *t, const grouped_keep *k, int64_t g, real *dx, 
         blas_gemm(k->g, false, false, rows, in, out, 1, dy, out, k->w[g]->data, in, beta_x, to, in);
         return;
     }
+    /* dA = dy W, in place where dx is fresh. */
     real *through = beta_x == 0 ? to : da;
     blas_gemm(k->g, false, false, rows, in, out, 1, dy, out, k->w[g]->data, in, 0, through, in);
     if (beta_x == 0) {
@@ -125,6 +134,8 @@ tensor *op_grouped_linear(tape *t, tensor *x, const int64_t *begin, int64_t grou
     grouped_keep *k = tape_keep(t, 1, sizeof *k);
     int64_t *copy = tape_keep(t, groups + 1, sizeof *copy);
     memcpy(copy, begin, (size_t)(groups + 1) * sizeof *copy);
+    /* Weights, biases, x: one list for the question whether any needs a gradient, and what is
+     * kept. */
     tensor **inputs = tape_keep(t, 2 * groups + 1, sizeof *inputs);
     for (int64_t g = 0; g < groups; g++) {
         bool used = begin[g + 1] > begin[g];

@@ -1,4 +1,8 @@
-/* Gradients as values: see ops_fast.h. */
+/* Gradients as values: see ops_fast.h.
+ *
+ * A fast weight layer's inner step uses the gradient of its own loss. To train through that step,
+ * the gradient has to be a value with a derivative: each op here computes what another op's
+ * backward function would, and its own backward function is the second derivative. */
 #include "core/ops/ops_fast.h"
 
 #include <math.h>
@@ -15,7 +19,9 @@ typedef struct ce_keep {
 } ce_keep;
 
 /* dp = f * dy;  dlogits = p (dp - p . dp). The softmax is y / f + onehot, but f may be 0 or tiny,
- * so it is computed again. */
+ * so it is computed again.
+ * y = f (p - onehot): the target is a constant, so only p moves, and its derivative is the
+ * softmax's. */
 static void ce_backward(tape *t, void *keep)
 {
     ce_keep *k = keep;
@@ -108,7 +114,8 @@ static real normalise(real *restrict u, const real *restrict x, int64_t n, real 
     return r;
 }
 
-/* out += J a */
+/* out += J a
+ * Symmetric, so the same function serves forwards (J du) and backwards (J e, J v). */
 static void add_jacobian(real *restrict out, const real *restrict a, const real *restrict u, real r,
                          int64_t n)
 {
@@ -170,6 +177,7 @@ typedef struct relu2_keep {
     tensor *x, *dy, *y;
 } relu2_keep;
 
+/* y = 2 relu(x) dy: the slope by x is 2 dy where x > 0, by dy it is 2 relu(x). */
 static void relu2_backward(tape *t, void *keep)
 {
     relu2_keep *k = keep;

@@ -3,11 +3,22 @@
 #include "core/ops/ops.h"
 #include "core/ops/vec.h"
 
+/* With Y = X W^T + b (rows of X are positions), a change of the loss is <dY, dX W^T + X dW^T + db>,
+ * and so
+ *
+ *   dX = dY W,   dW = dY^T X,   db = the sum of dY's rows
+ *
+ * Three products, of which the two of the backward pass write into their gradient where it is fresh
+ * (beta 0) and add to it where another op has been there. X is not copied: the tensor's data stays
+ * until the step's reset. */
+
 /* ---- linear ---- */
 
 typedef struct linear_keep {
     tensor *x, *w, *b, *y;
     activation kind; /* of x before the product; ACT_IDENTITY for op_linear */
+    /* The forward pass's, so that both directions have one precision, whatever the tape is set to
+     * later. */
     const gemm_kernel *g;
 } linear_keep;
 
@@ -40,7 +51,8 @@ static void linear_product(const gemm_kernel *g, tensor *y, const real *x, const
     blas_gemm(g, false, true, rows, out, in, 1, x, in, w->data, in, b ? 1 : 0, y->data, out);
 }
 
-/* dW += dy^T x, db += column sums of dy. */
+/* dW += dy^T x, db += column sums of dy.
+ * Over all rows of the lane at once: dW is one product, not one per position. */
 static void linear_backward_weights(tape *t, const linear_keep *k, const real *x)
 {
     int64_t rows = tensor_rows(k->y), out = k->w->shape[0], in = k->w->shape[1];
@@ -88,6 +100,9 @@ tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *b)
 
 /* ---- activation before a product ---- */
 
+/* With A = f(X), Y = A W^T + b: dA = dY W, dX = dA f'(X), dW = dY^T A. A and f'(X) come from one
+ * evaluation. Where dX is fresh, dA is written into it and multiplied in place; else it needs a
+ * buffer, or what other ops added would be multiplied, too. */
 static void activation_linear_backward(tape *t, void *keep)
 {
     linear_keep *k = keep;
@@ -154,7 +169,8 @@ static batched batch_of(const tensor *x, const real *data)
     return (batched){data, x->rank == 3 ? rows * columns : 0, columns};
 }
 
-/* dx += alpha op(p) op(q) for every batch entry. A shared operand gathers over all entries. */
+/* dx += alpha op(p) op(q) for every batch entry. A shared operand gathers over all entries.
+ * Of a shared operand only the first entry may overwrite. */
 static void matmul_gradient(tape *t, const gemm_kernel *kernel, tensor *x, batched p, bool tp,
                             batched q, bool tq, int64_t inner, int64_t batch, real alpha)
 {
@@ -178,6 +194,7 @@ static void matmul_backward(tape *t, void *keep)
     batched dc = batch_of(k->c, k->c->grad);
     int64_t batch = k->c->rank == 3 ? k->c->shape[0] : 1;
     int64_t m = k->c->shape[k->c->rank - 2], n = dc.columns;
+    /* The operand is stored transposed, so is its gradient: (dC op(b)^T)^T = op(b) dC^T. */
     if (k->ta) {
         matmul_gradient(t, k->g, k->a, b, k->tb, dc, true, n, batch, k->alpha);
     } else {
@@ -216,6 +233,7 @@ tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpos
     batched pa = batch_of(a, a->data), pb = batch_of(b, b->data), pc = batch_of(c, c->data);
     int64_t batch = c->rank == 3 ? c->shape[0] : 1, m = c->shape[c->rank - 2];
     const gemm_kernel *kernel = tape_products(t);
+    /* The axis that is summed over. */
     int64_t inner = a->shape[a->rank - (transpose_a ? 2 : 1)];
     for (int64_t n = 0; n < batch; n++) {
         blas_gemm(kernel, transpose_a, transpose_b, m, pc.columns, inner, alpha,

@@ -1,5 +1,11 @@
 /* With p = softmax(scale q k^T) over the chosen keys and D = sum_j p_j dp_j per query:
- *     dp_j = dy v_j,   dq = scale sum_j p_j (dp_j - D) k_j */
+ *     dp_j = dy v_j,   dq = scale sum_j p_j (dp_j - D) k_j
+ *
+ * Scores are made a tile at a time, [32 queries, 2048 keys], and only the best of each query
+ * survive, in a heap: memory does not grow with what is stored. Then a softmax over the few, whose
+ * keys and values are copied, since the ring may be overwritten before the backward pass. A query's
+ * scores are exact products (tape_exact): which keys are best should not depend on how operands are
+ * rounded. */
 #include "core/ops/ops_lookup.h"
 
 #include "core/ops/best.h"
@@ -34,7 +40,9 @@ typedef struct lookup_work {
     candidate *heaps; /* [QUERIES, count] */
 } lookup_work;
 
-/* Scores of queries [first, first + n) against positions [from, to), which lie together. */
+/* Scores of queries [first, first + n) against positions [from, to), which lie together.
+ * Positions go in ascending order, and a tie goes to the later one (best.h), so that tiles of any
+ * size choose the same keys. */
 static void scan(const lookup_work *w, int64_t row, int64_t head, int64_t first, int64_t n,
                  int64_t from, int64_t to, int64_t *filled)
 {
@@ -86,6 +94,7 @@ static void finish(const lookup_work *w, int64_t row, int64_t head, int64_t i,
     }
 }
 
+/* filled: how many each query's heap holds. */
 static void look_up(const lookup_work *w, int64_t row, int64_t head, int64_t first, int64_t n)
 {
     const lookup_keep *a = w->a;

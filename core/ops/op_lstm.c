@@ -3,6 +3,14 @@
 #include "core/ops/vec.h"
 #include "core/ops/vmath.h"
 
+/* What can be done for all steps at once is: gates' part of x comes in as one product, and dW_hh is
+ * one product at the end. Left inside of the loop over time are the product with h and the cell.
+ * Values are kept by time first, [time, rows, 4h], so that a step's rows lie together for its
+ * product; x and y are by row first, as all tensors.
+ *
+ * Kept: the gates' values and c, not the sums before them nor tanh(c). Of a sigmoid or tanh the
+ * value gives the slope. */
+
 typedef struct lstm_keep {
     tensor *gates_x, *w_hh, *h0, *c0;
     tensor *out[3]; /* y [rows, time, h], h_last, c_last [rows, h] */
@@ -11,7 +19,8 @@ typedef struct lstm_keep {
     const gemm_kernel *g;
 } lstm_keep;
 
-/* One row, one step: z [4h] holds sums and becomes gates i, f, g, o. */
+/* One row, one step: z [4h] holds sums and becomes gates i, f, g, o.
+ * In place of z: the sums are not needed once the gates are known. */
 static void lstm_cell(real *restrict z, real *restrict c, real *restrict y,
                       const real *restrict c_before, int64_t h)
 {
@@ -28,7 +37,8 @@ static void lstm_cell(real *restrict z, real *restrict c, real *restrict y,
     }
 }
 
-/* The same backwards: dz [4h] from dh and dc [h]; dc becomes the gradient of c_before. */
+/* The same backwards: dz [4h] from dh and dc [h]; dc becomes the gradient of c_before.
+ * c_before gets d f from here alone, through the cell; h before gets its part by W_hh. */
 static void lstm_cell_backward(real *restrict dz, real *restrict dc, const real *restrict dh,
                                const real *restrict z, const real *restrict c,
                                const real *restrict c_before, int64_t h)
@@ -93,6 +103,7 @@ static void lstm_backward_steps(const lstm_keep *k, real *dz, real *dh, real *dc
         const real *before = s ? c - rows * h : k->c0 ? k->c0->data : zeros;
         real *dz_now = dz + s * rows * 4 * h;
         for (int64_t r = 0; r < rows; r++) {
+            /* What step s + 1 sent back, and what y's users send to this step. */
             vec_add(dh + r * h, k->out[0]->grad + (r * time + s) * h, h);
             lstm_cell_backward(dz_now + r * 4 * h, dc + r * h, dh + r * h, z + r * 4 * h, c + r * h,
                                before + r * h, h);
@@ -111,6 +122,7 @@ static void lstm_backward(tape *t, void *keep)
     real *zeros = arena_push_zero(scratch, rows * h, sizeof(real));
     real *dz = ARENA_NEW(scratch, real, time * rows * 4 * h);
     real *dh = ARENA_NEW(scratch, real, rows * h), *dc = ARENA_NEW(scratch, real, rows * h);
+    /* The tape has zeroed those of the outputs that nothing flowed into. */
     vec_copy(dh, k->out[1]->grad, rows * h);
     vec_copy(dc, k->out[2]->grad, rows * h);
     lstm_backward_steps(k, dz, dh, dc, zeros);

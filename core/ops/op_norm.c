@@ -46,7 +46,9 @@ static void affine_row(real *restrict y, const real *restrict x, const real *res
 }
 
 /* dgain += dy xhat, dbias += dy: summed over runs of rows, so that rounding does not grow with
- * their number (see vec_add_columns). */
+ * their number (see vec_add_columns).
+ * xhat is made again from x, mean and r; a row's products dy xhat are affine_row with dy as the
+ * gain. */
 static void norm_backward_affine(tape *t, const norm_keep *k)
 {
     int64_t rows = tensor_rows(k->x), width = tensor_width(k->x);
@@ -70,7 +72,11 @@ static void norm_backward_affine(tape *t, const norm_keep *k)
 }
 
 /* With g = dy gain: dx += r (g - mean(g) - xhat mean(g xhat)); mean(g) only where x's was
- * subtracted. */
+ * subtracted.
+ * For xhat = (x - m) r with r = (mean((x - m)^2) + eps)^-1/2: dr/dx_i = - r^3 (x_i - m) / width,
+ * and dm/dx_i = 1 / width. So dx_i = r g_i - r mean(g) - r^3 (x_i - m) sum_j g_j (x_j - m) / width,
+ * which is the line above with `slope` = r^2 sum(g (x - m)) / width. The part of the mean in dr
+ * vanishes, as x - m adds up to 0. */
 static void norm_backward_row(real *restrict dx, const real *restrict dy, const real *restrict x,
                               const real *restrict gain, real mean, real r, bool centred,
                               int64_t width)
@@ -158,6 +164,8 @@ tensor *op_layernorm(tape *t, tensor *x, tensor *gain, tensor *bias, real eps)
     norm_keep k = {x, gain, bias, tape_like(t, x), keep_rows(t, x), keep_rows(t, x), eps};
     for (int64_t n = 0; n < rows; n++) {
         const real *row = x->data + n * width;
+        /* Two passes over a row that is in the cache: sum of squares minus square of the sum would
+         * cancel where the mean is large beside the deviations. */
         k.mean[n] = vec_sum(row, width) / (real)width;
         k.r[n] = 1 / vm_sqrt(squares_about(row, k.mean[n], width) / (real)width + eps);
         affine_row(k.y->data + n * width, row, gain ? gain->data : NULL, bias ? bias->data : NULL,
@@ -182,7 +190,8 @@ tensor *op_rmsnorm(tape *t, tensor *x, tensor *gain, real eps)
 
 /* ---- l2 norm: y = x r, r = 1 / max(|x|, eps) ---- */
 
-/* dx += r (dy - y (y . dy)), or r dy where eps holds r; nothing into a row of zeros. */
+/* dx += r (dy - y (y . dy)), or r dy where eps holds r; nothing into a row of zeros.
+ * With y = x / |x|: dy_i/dx_j = (delta_ij - y_i y_j) / |x|. */
 static void l2norm_backward(tape *t, void *keep)
 {
     norm_keep *k = keep;
@@ -207,6 +216,7 @@ tensor *op_l2norm(tape *t, tensor *x, real eps)
     for (int64_t n = 0; n < rows; n++) {
         const real *row = x->data + n * width;
         real length = vm_sqrt(squares_about(row, 0, width));
+        /* The second test lets a NaN through. */
         k.r[n] = length > eps || length != length ? 1 / length : 1 / eps;
         vec_scaled(k.y->data + n * width, k.r[n], row, width);
     }

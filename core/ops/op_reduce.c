@@ -3,6 +3,7 @@
 
 /* ---- sums over all, over rows, over the last axis ---- */
 
+/* Every summand has the sum's gradient. */
 static void sum_backward(tape *t, void *keep)
 {
     tape_pair *k = keep;
@@ -18,6 +19,7 @@ tensor *op_sum(tape *t, tensor *x)
 {
     double since = tape_clock(t);
     tensor *y = tape_tensor(t, 0, NULL);
+    /* In double: a sum over a whole tensor may have millions of terms. */
     *y->data = vec_sum_long(x->data, tensor_count(x));
     return tape_done_pair(t, &SUM, since, x, y);
 }
@@ -34,6 +36,7 @@ static void sum_rows_backward(tape *t, void *keep)
 
 static const op_class SUM_ROWS = {"sum_rows", sum_rows_backward};
 
+/* Down the rows, in runs that keep rounding small (vec_add_columns). */
 tensor *op_sum_rows(tape *t, tensor *x)
 {
     double since = tape_clock(t);
@@ -77,10 +80,12 @@ typedef struct select_keep {
     bool *choose;
 } select_keep;
 
-/* dx += the rows of dy that came from x. */
+/* dx += the rows of dy that came from x.
+ * The other's rows get nothing, not even a zero that is added. */
 static void select_gradient(tape *t, tensor *x, const select_keep *k, bool chosen)
 {
     real *dx = tape_grad(t, x);
+    /* No rows, no elements: MAX only avoids a division by 0. */
     int64_t rows = k->y->shape[0], each = tensor_count(k->y) / MAX(rows, 1);
     for (int64_t r = 0; dx && r < rows; r++) {
         if (k->choose[r] == chosen) vec_add(dx + r * each, k->y->grad + r * each, each);

@@ -4,6 +4,16 @@
 
 #include <math.h>
 
+/* Pair c of a head at position p is turned by the angle p theta^(-2c / head_dim) (Su et al. 2021,
+ * arXiv:2104.09864), so that a product of query and key depends on the difference of their
+ * positions. As a complex number: z = (a + i b) e^(i angle), times a scale with xpos (Sun et al.
+ * 2022, arXiv:2212.10554).
+ *
+ * Cosines and sines of a call are one table for all heads, layers and both directions. They are
+ * made in double by steps: e^(i (p + 1) f) = e^(i p f) e^(i f), four multiplications for a pair,
+ * and computed anew every ANCHOR positions, before rounding shows in a float. Powers and cosines of
+ * the library cost far more. */
+
 typedef struct rotary_keep {
     tensor *x, *y;
     rotary_shape s;
@@ -81,6 +91,7 @@ static void fill_table(arena *m, const rotary_table *table)
     rotary_step at = {ARENA_NEW(m, double, half), ARENA_NEW(m, double, half),
                       ARENA_NEW(m, double, half), ARENA_NEW(m, double, half)};
     for (int64_t i = 0; i < table->time; i++) {
+        /* Where a period or a block begins, the position falls back. */
         bool jumps = i > 0 && position_of(s, i) != position_of(s, i - 1) + 1;
         if (i % ANCHOR == 0 || jumps) anchor(&at, s, i);
         advance(&at, table->cosines + i * half, table->sines + i * half, half);
@@ -93,7 +104,8 @@ static bool same_angles(const rotary_shape *a, const rotary_shape *b)
            a->xpos == b->xpos && a->period == b->period && a->block == b->block;
 }
 
-/* The address stands for all tables. */
+/* The address stands for all tables.
+ * Different layers may differ in theta or base: a list of the few tables that a step needs. */
 static const char TABLES = 0;
 
 static const rotary_table *table_of(tape *t, const rotary_shape *s, int64_t time)
@@ -165,7 +177,8 @@ static void rotate_part(void *arg, int part)
 }
 
 /* All heads of all positions of data [rows, time, width]. The transpose of the rotation is the
- * rotation by -angle with the same scale. */
+ * rotation by -angle with the same scale.
+ * Helpers take ranges of positions; each element is computed by itself. */
 static void rotate(tape *t, real *data, const tensor *x, const rotary_shape *s, real sign)
 {
     rotation r = {.table = table_of(t, s, x->shape[1]),
@@ -178,6 +191,7 @@ static void rotate(tape *t, real *data, const tensor *x, const rotary_shape *s, 
     crew_run(rotate_part, &r, (int)r.parts);
 }
 
+/* y's gradient is turned back in place: nobody reads it afterwards, and x takes it over. */
 static void rotary_backward(tape *t, void *keep)
 {
     rotary_keep *k = keep;

@@ -7,7 +7,11 @@
  * the others, `held`. Going backwards, one number g per row, the threshold's gradient, is handed
  * from iteration to iteration: it adds g sum_{j below} p_j entry_j to the router's gradient, and g
  * held remains. These sums are formed going forward, a tile of entries at a time: nothing of the
- * store is looked at again, which may have changed by then. */
+ * store is looked at again, which may have changed by then.
+ *
+ * Why the threshold is enough: with a and b of the contract, s + b = s - relu(s + a) is s where s <
+ * -a and -a beyond, that is min(s, threshold). A whole iteration over n numbers b_j is so one
+ * number, and the next one follows from a sum over exp. */
 #include "core/ops/ops_lookup.h"
 
 #include "core/ops/best.h"
@@ -49,6 +53,7 @@ static int64_t run_end(const lookup_store *s, int64_t from, int64_t end, int64_t
     return MIN(end, from + MIN(most, s->size - from % s->size));
 }
 
+/* Up to the ring's end, then from its beginning: two products at most. */
 static void score_all(const gemm_kernel *g, real *scores, const real *router, const lookup_store *s,
                       int64_t row)
 {
@@ -60,6 +65,7 @@ static void score_all(const gemm_kernel *g, real *scores, const real *router, co
     }
 }
 
+/* Gumbel's distribution by inversion: - log(- log u). */
 static void add_noise(real *scores, int64_t n, const route_shape *shape, int64_t row, arena *m)
 {
     if (shape->noise == 0) return;
@@ -78,6 +84,7 @@ static void add_noise(real *scores, int64_t n, const route_shape *shape, int64_t
 
 /* ---- coordinate descent ---- */
 
+/* Float inside of a tile, double over tiles: the sum keeps its digits over millions of entries. */
 static double exp_sum(const real *scores, int64_t n, real threshold, real most, real scale)
 {
     double sum = 0;
@@ -111,7 +118,8 @@ static void descend(descent *d, const route_shape *shape)
 }
 
 /* Columns [from, to) of p below the threshold of each iteration but the first, to p [iterations -
- * 1, TILE]; adds up held. */
+ * 1, TILE]; adds up held.
+ * The first iteration has s + b = 0 everywhere: its threshold depends on no score. */
 static void tile_shares(const descent *d, real *p, double *held, int64_t from, int64_t to)
 {
     for (int64_t i = 1; i < d->iterations; i++) {
@@ -129,7 +137,9 @@ static void tile_shares(const descent *d, real *p, double *held, int64_t from, i
     }
 }
 
-/* What the backward pass needs of the iterations: see above. */
+/* What the backward pass needs of the iterations: see above.
+ * below [iterations, width] = p entries: a few rows per iteration stand for the whole store in the
+ * backward pass. */
 static void keep_slopes(const route_keep *a, const lookup_store *s, int64_t row, const descent *d,
                         arena *m)
 {
@@ -149,7 +159,8 @@ static void keep_slopes(const route_keep *a, const lookup_store *s, int64_t row,
     }
 }
 
-/* Weights of the picks [used] and their slopes. */
+/* Weights of the picks [used] and their slopes.
+ * A NaN fails both comparisons and stays one. */
 static void weigh(const descent *d, const candidate *best, real *weights, real *slopes,
                   int64_t used)
 {
@@ -218,7 +229,8 @@ static int64_t most_picks(const lookup_store *s, int64_t rows, int64_t picks)
     return most;
 }
 
-/* Every row's picks, where they are all that it has; the others' are still to be chosen. */
+/* Every row's picks, where they are all that it has; the others' are still to be chosen.
+ * Filled up in front, so that the latest pick stands last in every row. */
 static route_picks new_picks(tape *t, const lookup_store *s, int64_t rows, int64_t picks)
 {
     int64_t count = most_picks(s, rows, picks), *used = tape_keep(t, rows, sizeof *used);
@@ -257,6 +269,8 @@ static tensor *copy_entries(tape *t, const lookup_store *s, const route_picks *p
 
 /* ---- the ops ---- */
 
+/* A weight exp((s - threshold) / epsilon) has slope `slopes` by s and the negative of it by the
+ * threshold: ds goes to the entry, - ds into g. */
 static void route_backward(tape *t, void *keep)
 {
     route_keep *a = keep;
@@ -317,7 +331,9 @@ route_picks op_route(tape *t, tensor *router, const lookup_store *store, const r
     return p;
 }
 
-/* Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S. */
+/* Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S.
+ * Entry p is taken with probability (still wanted) / (still left), which makes every set equally
+ * likely; the number drawn for p depends on p and `end` alone. */
 static void choose_random(int64_t *positions, int64_t picks, int64_t begin, int64_t end,
                           rng_key key)
 {

@@ -4,7 +4,11 @@
  *   dc_i = d dc_{i+1} - s f_i dy_i,   dx_i = dc_{i+1}
  *   df_i = -s c_i dy_i,   ds = -sum_i dy_i f_i c_i
  *
- * c is not kept but added up again. */
+ * c is not kept but added up again.
+ *
+ * A bias's gradient steps: what op_attention_step is for a matrix, with keys that are always 1.
+ * So there is no product to gain from chunks, and a plain loop over positions reads each number
+ * once. */
 #include "core/ops/ops_fast.h"
 
 #include "core/ops/vec.h"
@@ -34,12 +38,14 @@ static void take_step(real *restrict y, real step, const real *restrict f, const
 #pragma omp simd
     for (int64_t j = 0; j < width; j++) {
         real change = f[j] * sum[j];
+        /* As vec_axpy computes it without f: f = 1 gives the same bits. */
         y[j] += -step * change;
     }
 }
 
 /* Gradients of a row; c [time, width] are its sums. dc holds that behind the row, and in the end
- * that before it. */
+ * that before it.
+ * dx_i takes dc before this position's own part is added: x_i is first read at i + 1. */
 static double row_backward(const running_keep *k, real *df, real *dx, const real *c,
                            real *restrict dc, int64_t row)
 {
@@ -82,6 +88,7 @@ static void running_backward(tape *t, void *keep)
     real *dstart = tape_grad(t, k->start);
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
+    /* c [time + 1, width]: sums before each position of one row, and behind the last. */
     real *c = ARENA_NEW(scratch, real, (time + 1) * width), *dc = ARENA_NEW(scratch, real, width);
     double step_gradient = 0;
     for (int64_t r = 0; r < rows; r++) {
@@ -123,6 +130,7 @@ tensor *op_running_step(tape *t, tensor *a, tensor *s, tensor *f, tensor *x, ten
     int64_t rows = x->shape[0], time = x->shape[1], width = x->shape[2];
     /* In place: nothing, not even the way back, reads a once a step has been taken from it. */
     tensor *y = tape_detach(t, a);
+    /* The running sums themselves, a row's at a time: in the end c_time. */
     tensor *end = tape_constant(t, start ? start->data : NULL, 2, (int64_t[]){rows, width});
     for (int64_t i = 0; i < rows * time; i++) {
         real *sum = end->data + i / time * width;

@@ -29,6 +29,7 @@ typedef struct slice_keep {
     int64_t outer, run, step, offset; /* y's run n begins at x[n * step + offset] */
 } slice_keep;
 
+/* The rest of dx is untouched: zeros, or what other slices of x gave. */
 static void slice_backward(tape *t, void *keep)
 {
     slice_keep *k = keep;
@@ -72,6 +73,7 @@ typedef struct concat_keep {
     int axis;
 } concat_keep;
 
+/* Each part takes its stretch of every run; a tensor that stands twice takes both. */
 static void concat_backward(tape *t, void *keep)
 {
     concat_keep *k = keep;
@@ -136,7 +138,9 @@ typedef struct transpose_keep {
 } transpose_keep;
 
 /* to += or = from with axes a < b swapped: from is [outer, m, middle, n, inner], to is
- * [outer, n, middle, m, inner]. */
+ * [outer, n, middle, m, inner].
+ * Written in order, read in steps: a store that misses costs more than a load. `shape` is that of
+ * `from`; swapping the same axes again is its own inverse, which makes the backward pass. */
 static void transpose_copy(real *restrict to, const real *restrict from, const tensor *shape, int a,
                            int b, bool add)
 {
@@ -183,6 +187,7 @@ tensor *op_transpose(tape *t, tensor *x, int axis_a, int axis_b)
 
 /* ---- repeat ---- */
 
+/* All copies' gradients add up. */
 static void repeat_backward(tape *t, void *keep)
 {
     tape_pair *k = keep;

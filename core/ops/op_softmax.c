@@ -6,7 +6,8 @@
 
 /* ---- softmax ---- */
 
-/* dx += y (dy - y . dy) */
+/* dx += y (dy - y . dy)
+ * dy_j/dx_i = y_j (delta_ij - y_i); summed over j with dy. */
 static void softmax_backward(tape *t, void *keep)
 {
     tape_pair *k = keep;
@@ -37,7 +38,8 @@ tensor *op_softmax(tape *t, tensor *x)
     return tape_done_pair(t, &SOFTMAX, since, x, y);
 }
 
-/* dx += dy - exp(y) sum(dy) */
+/* dx += dy - exp(y) sum(dy)
+ * dy_j/dx_i = delta_ij - exp(y_i). softmax is made again from y, without a second sum. */
 static void log_softmax_backward(tape *t, void *keep)
 {
     tape_pair *k = keep;
@@ -73,6 +75,8 @@ tensor *op_log_softmax(tape *t, tensor *x)
 
 /* ---- cross-entropy ---- */
 
+/* The probabilities are not kept: [rows, vocab] is often a model's largest tensor, and exp(logit -
+ * whole) gives them again while the gradient is written. */
 typedef struct cross_entropy_keep {
     tensor *logits, *y;
     int32_t *targets;
@@ -81,7 +85,9 @@ typedef struct cross_entropy_keep {
     real smoothing;
 } cross_entropy_keep;
 
-/* dlogits += w (softmax(logits) - (1 - s) onehot(target) - s / vocab) */
+/* dlogits += w (softmax(logits) - (1 - s) onehot(target) - s / vocab)
+ * From y = sum_r w_r (whole_r - sum_i q_i x_i) with q = (1 - s) onehot + s / vocab, and d whole /
+ * dx_i = softmax_i. Rows of weight 0 are skipped: their logsumexp was never computed. */
 static void cross_entropy_backward(tape *t, void *keep)
 {
     cross_entropy_keep *k = keep;
@@ -106,7 +112,8 @@ static void cross_entropy_backward(tape *t, void *keep)
 
 static const op_class CROSS_ENTROPY = {"cross_entropy", cross_entropy_backward};
 
-/* Loss of one row in nats; leaves its logsumexp. */
+/* Loss of one row in nats; leaves its logsumexp.
+ * The difference in double: both may be large and close. */
 static double row_loss(const real *x, int64_t vocab, int32_t target, real *whole)
 {
     CHECK(target >= 0 && target < vocab, "target %d of %lld", target, (long long)vocab);
@@ -114,7 +121,8 @@ static double row_loss(const real *x, int64_t vocab, int32_t target, real *whole
     return (double)*whole - (double)x[target];
 }
 
-/* What smoothing s adds to a row's loss: s (x[target] - mean(x)). */
+/* What smoothing s adds to a row's loss: s (x[target] - mean(x)).
+ * whole - (1 - s) x_t - s mean(x), less whole - x_t. */
 static double added_by_smoothing(const real *x, int64_t vocab, int32_t target, double smoothing)
 {
     double sum = 0;
@@ -142,6 +150,8 @@ tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
                             tape_keep(t, rows, sizeof(real)),
                             tape_keep(t, rows, sizeof(real)),
                             (real)smoothing};
+    /* Over the rows of a lane in their order, in double, so that the loss that is reported does not
+     * lose digits to its length. */
     double total = 0;
     for (int64_t r = 0; r < rows; r++) {
         real weight = weights ? weights[r] : 1;

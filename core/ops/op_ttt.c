@@ -1,5 +1,13 @@
 /* A model per head that learns from what it reads: see ops_recurrent.h. A call is cut into
- * parts, each of which lies in one chunk, and ttt_part does the work of one. */
+ * parts, each of which lies in one chunk, and ttt_part does the work of one.
+ *
+ * Chunks are a grid over the document, calls are not: a call may begin and end inside of a chunk.
+ * What passes between is W where the chunk began (less the weights that were learned by training,
+ * so that a fresh state is zero) and the sum M of the chunk's gradients so far. Any cut of a text
+ * into calls is then the same computation, up to the order of sums.
+ *
+ * Kept for the backward pass: W where each part begins. M is not kept: inside of a call a part
+ * begins where a chunk does, with M = 0, all but the first, whose M is an input. */
 #include "core/ops/ops_recurrent.h"
 #include "core/ops/ttt_part.h"
 #include "core/ops/vec.h"
@@ -13,7 +21,8 @@ typedef struct ttt_keep {
 
 /* ---- parts ---- */
 
-/* Positions from `at` of the call on that belong to one chunk. */
+/* Positions from `at` of the call on that belong to one chunk.
+ * Whatever ends first: the chunk, the block, the call. */
 static int64_t part_length(const ttt_rule *in, int64_t at, int64_t time)
 {
     int64_t phase = (in->phase + at) % in->block;
@@ -38,6 +47,7 @@ static ttt_sizes sizes_of(const ttt_rule *in)
                    .width = q->shape[2],
                    .first = in->hidden * (dim + 1),
                    .state = op_ttt_state(dim, in->hidden)};
+    /* Scratch is made for the longest. */
     for (int64_t at = 0, length; at < n.time; at += length, n.parts++) {
         length = part_length(in, at, n.time);
         n.longest = MAX(n.longest, length);
@@ -45,6 +55,7 @@ static ttt_sizes sizes_of(const ttt_rule *in)
     return n;
 }
 
+/* pos begins at the part's first position in its chunk, not at 0. */
 static ttt_part part_of(const ttt_keep *k, const ttt_sizes *n, int64_t row, int64_t head,
                         int64_t part)
 {
@@ -112,7 +123,8 @@ static ttt_part part_back(const ttt_keep *k, const ttt_sizes *n, const ttt_grads
     return p;
 }
 
-/* The call begins inside a chunk, which has earlier positions. */
+/* The call begins inside a chunk, which has earlier positions.
+ * Else the sum that was handed on is zero, or belongs to a chunk that has ended. */
 static bool goes_on(const ttt_rule *in)
 {
     return in->sum && in->phase % in->block % in->chunk > 0;
@@ -140,7 +152,9 @@ static void begin(real *w, real *sum, const ttt_rule *in, const ttt_sizes *n, in
     begin_sum(sum, in, n, i);
 }
 
-/* *last is what was learned: the weights less where they began. */
+/* *last is what was learned: the weights less where they began.
+ * So a state is zero where nothing was learned, and a change of the trained weights is not undone
+ * by a state from before it. */
 static void hand_on(const ttt_keep *k, const ttt_sizes *n, const ttt_work *w, int64_t i)
 {
     real *last = k->last->data + i * n->state;
@@ -154,6 +168,7 @@ static void hand_on(const ttt_keep *k, const ttt_sizes *n, const ttt_work *w, in
     vec_copy(k->last_sum->data + i * n->state, w->sum, n->state);
 }
 
+/* What the next call's gradient sends back, if there is one. */
 static void seed(real *to, const tensor *x, int64_t i, int64_t n)
 {
     if (x && x->has_grad) {
@@ -163,7 +178,9 @@ static void seed(real *to, const tensor *x, int64_t i, int64_t n)
     }
 }
 
-/* All parts of head i of rows x heads, from the last one. */
+/* All parts of head i of rows x heads, from the last one.
+ * dw and dsum are W^ and M^ of ttt_part.h on the way from part to part: behind the part when it is
+ * called, before it afterwards. */
 static void head_backward(const ttt_keep *k, const ttt_sizes *n, ttt_work *w, const ttt_grads *g,
                           int64_t i)
 {
@@ -180,6 +197,7 @@ static void head_backward(const ttt_keep *k, const ttt_sizes *n, ttt_work *w, co
         ttt_part_backward(w, n, &p, k->starts + (i * n->parts + part) * n->state, w->sum,
                           k->in.eps);
     }
+    /* W where the call begins is start + w: both get the same gradient. */
     if (g->start) vec_add(g->start + i * n->state, w->dw, n->state);
     if (g->sum && goes_on(&k->in)) vec_add(g->sum + i * n->state, w->dsum, n->state);
     /* last is W less w: what flowed into it is not of w, unless through W. */
@@ -259,6 +277,7 @@ static void head_forward(const ttt_keep *k, const ttt_sizes *n, ttt_work *w, int
     if (k->last) hand_on(k, n, w, i);
 }
 
+/* Memory of the tape: the backward pass walks the same parts. */
 static int64_t *begins_of(tape *t, const ttt_rule *in, const ttt_sizes *n)
 {
     int64_t *begins = tape_keep(t, n->parts + 1, sizeof *begins);
@@ -301,6 +320,8 @@ tensor *op_ttt(tape *t, const ttt_rule *in, tensor **last, tensor **last_sum)
 
 double op_ttt_products(int64_t dim, int64_t hidden, int64_t chunk, int64_t block)
 {
+    /* mean: the length of the chunk that a position is in, over a block, whose last chunk is
+     * shorter. */
     int64_t rest = block % chunk;
     double mean = (double)(block / chunk * chunk * chunk + rest * rest) / (double)block;
     double d = (double)dim, h = (double)hidden;

@@ -5,6 +5,11 @@
 
 #include "core/ops/vec.h"
 
+/* The gradient of a table that a step touches in a few rows is a list of rows, not a matrix of
+ * zeros. A list is put behind another by copying, so sums over lanes and ranks keep the order of
+ * tokens; only at the end, in the optimiser, equal rows are added up. Sorting by row has to be
+ * stable for that: the order among equal rows is the order of the sum, and so its bits. */
+
 static void *grown(void *memory, int64_t count, size_t size)
 {
     memory = realloc(memory, (size_t)count * size);
@@ -12,6 +17,7 @@ static void *grown(void *memory, int64_t count, size_t size)
     return memory;
 }
 
+/* At least doubled, so that pushing costs a constant per row in the long run. */
 void row_grads_reserve(row_grads *g, int64_t count)
 {
     if (count <= g->capacity) return;
@@ -45,7 +51,9 @@ void row_grads_append(row_grads *a, const row_grads *b)
 /* Three rounds sort any rows, and their counts (16 KiB) stay in the first cache. */
 enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 
-/* One round of a radix sort: stable by the digit of `shift`. */
+/* One round of a radix sort: stable by the digit of `shift`.
+ * Counted, summed to where each digit begins, dealt out in order. `from` and `to` hold indexes of
+ * entries; the wide rows of values never move. */
 static void sort_by_digit(int32_t *to, const int32_t *from, const int32_t *rows, int64_t n,
                           int shift)
 {
@@ -62,7 +70,8 @@ static void sort_by_digit(int32_t *to, const int32_t *from, const int32_t *rows,
 }
 
 /* Entries by row; of one row in the order in which they came, so that its sum has the same bits
- * however many rows stand between them. */
+ * however many rows stand between them.
+ * Rounds whose digit is zero for all rows are left out. */
 static const int32_t *sorted(row_sums *s, const row_grads *g)
 {
     if (g->count > s->capacity) {
@@ -95,6 +104,7 @@ void row_sums_of(row_sums *s, const row_grads *g)
     for (int64_t i = 0; i < g->count; i++) {
         const real *x = g->values + order[i] * g->width;
         int32_t row = g->rows[order[i]];
+        /* Sorted, equal rows follow each other; the first is copied, the others are added to it. */
         if (sum->count > 0 && sum->rows[sum->count - 1] == row) {
             vec_add(sum->values + (sum->count - 1) * g->width, x, g->width);
         } else {

@@ -5,6 +5,11 @@
 
 #include <math.h>
 
+/* exp(x - max) is at most 1, and 1 for the largest, so the sum lies in [1, n]: no overflow, and no
+ * logarithm of 0. Terms more than about 87 below the largest vanish in float, where they would not
+ * change the sum. The sum's order is fixed by the compiler and the instruction set; a NaN in x
+ * makes it NaN, even if vec_max passed over it. */
+
 real softmax_row(real *restrict p, const real *restrict x, int64_t n)
 {
     real most = vec_max(x, n), sum = 0;

@@ -4,12 +4,29 @@
 #include <string.h>
 #include <time.h>
 
+/* A step runs forwards once and backwards once, and then everything goes. So there is no graph that
+ * could be edited, no reference counts and no topological sort: a list of what happened, memory
+ * that is pushed and never given back singly, and one walk over the list from its end.
+ *
+ * Memory of a step in the arena: tensors' data in the order of the forward pass, what ops keep
+ * beside it, records in chunks, and, once the walk has begun, gradient buffers. Data stays until
+ * the reset, as any op's backward function may read it. Gradients do not: when the walk has passed
+ * the op that made a tensor, the tensor's gradient is dead and its buffer serves the next tensor of
+ * the same size. So the backward pass adds the memory of a few tensors to that of the forward pass,
+ * not twice as much.
+ *
+ * Who owns what: a tensor's data and gradient belong to the tape's arena, or to the caller (leaves,
+ * parameters); keeps belong to the tape; scratch belongs to whoever pushed it until that op
+ * returns. A tape is one thread's. Helpers (crew.h) work inside of an op and never see it. */
+
 /* Records stand in the order in which ops ran, so every user of a tensor is recorded behind the op
  * that made it: walking the list backwards needs no sorting, and when the walk comes to an op, all
  * that will ever flow into its outputs' gradients has. */
 
 enum { MAX_OUTS = 4, RECORDS_PER_CHUNK = 512, POOL_CLASSES = 64, MAX_OPS = 128, MAX_SHARED = 4 };
 
+/* `keep` is the op's own struct; what it points to has to live until the reset, not only what it
+ * holds. */
 typedef struct record {
     const op_class *op;
     const char *place;
@@ -30,6 +47,7 @@ typedef struct free_buffer {
     struct free_buffer *next;
 } free_buffer;
 
+/* count: elements. Looked up in order: there are few classes. */
 typedef struct pool_class {
     int64_t count;
     free_buffer *first;
@@ -49,6 +67,8 @@ typedef struct op_total {
 struct tape {
     arena *memory;
     arena *scratch;
+    /* Without it ops keep nothing and record nothing: evaluation and generation run the same
+     * code. */
     bool recording;
     const char *place;
     tape_kernels kernels;
@@ -73,6 +93,7 @@ tape *tape_new(void)
     CHECK(t, "out of memory for a tape (%zu bytes)", sizeof *t);
     t->memory = arena_new(0);
     t->scratch = arena_new((size_t)1 << 20);
+    /* In the double build nobody looks at it: products go to BLAS. */
     const gemm_kernel *g = gemm_best(GEMM_FLOAT32);
     t->kernels = (tape_kernels){g, g};
     return t;
@@ -92,10 +113,13 @@ void tape_reset(tape *t, bool recording)
     arena_reset(t->memory);
     arena_reset(t->scratch);
     t->last = NULL;
+    /* The free buffers lay in the arena that was just reset. */
     t->pools = 0;
     t->sharing = 0;
     t->place = NULL;
     t->recording = recording;
+    /* Kernels stay: they are the run's. Exactness is a stretch of ops', and ends with the step at
+     * the latest. */
     t->exact = false;
 }
 
@@ -130,6 +154,7 @@ bool tape_be_exact(tape *t, bool on)
 
 /* ---- tensors ---- */
 
+/* Sizes of 0 are fine (a layer without memory yet): loops over such an axis do nothing. */
 static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
 {
     CHECK(rank >= 0 && rank <= TENSOR_RANK, "rank %d", rank);
@@ -142,6 +167,8 @@ static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
     return x;
 }
 
+/* Its gradient buffer is made by the first op that flows back into it, like any other's, but nobody
+ * releases it: the walk releases outputs of records, and a leaf is none. */
 tensor *tape_leaf(tape *t, real *data, int rank, const int64_t *shape, bool needs_grad)
 {
     tensor *x = tensor_over(t, data, rank, shape);
@@ -153,6 +180,8 @@ tensor *tape_param(tape *t, real *data, real *grad, int rank, const int64_t *sha
 {
     tensor *x = tape_leaf(t, data, rank, shape, grad != NULL);
     x->grad = grad;
+    /* The lane's vector: written in place by every op that uses the parameter, never pooled. What
+     * it held is an earlier step's, which is why the first contribution overwrites. */
     x->fixed_grad = true;
     return x;
 }
@@ -181,6 +210,8 @@ tensor *tape_constant(tape *t, const real *values, int rank, const int64_t *shap
     return x;
 }
 
+/* A tensor of its own over the same memory: needs_grad is false, so no op records on its
+ * account. */
 tensor *tape_detach(tape *t, const tensor *x)
 {
     return tensor_over(t, x->data, x->rank, x->shape);
@@ -191,6 +222,8 @@ void *tape_keep(tape *t, int64_t count, size_t size)
     return arena_push(t->memory, count, size);
 }
 
+/* Ops find what they share by an address that only they know (a static object of their file), so
+ * there is no registry here of who shares what. */
 void **tape_shared(tape *t, const void *owner)
 {
     for (int i = 0; i < t->sharing; i++) {
@@ -226,6 +259,7 @@ void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *cons
         record_chunk *chunk = ARENA_NEW(t->memory, record_chunk, 1);
         chunk->previous = t->last;
         chunk->count = 0;
+        /* Chunks are linked backwards, which is the order in which they are walked. */
         t->last = chunk;
     }
     record *r = &t->last->records[t->last->count++];
@@ -258,6 +292,7 @@ static real *buffer_take(tape *t, int64_t count)
     if (!p || !p->first) return ARENA_NEW(t->memory, real, MAX(count, 64));
     free_buffer *b = p->first;
     p->first = b->next;
+    /* Last given, first taken: its lines are the ones most likely in the cache. */
     return (real *)(void *)b;
 }
 
@@ -271,7 +306,8 @@ static void buffer_give(tape *t, real *buffer, int64_t count)
 }
 
 /* Its producer has used it, its users stand behind its producer: nobody reads it any more. Inputs
- * and parameters have no producer, so theirs stay. */
+ * and parameters have no producer, so theirs stay.
+ * An output without has_grad here had its buffer handed on (tape_grad_pass). */
 static void grad_release(tape *t, tensor *x)
 {
     if (x->fixed_grad || !x->grad) return;
@@ -294,6 +330,7 @@ void tape_watch(tape *t, tape_watch_fn watch, void *user)
     t->touched_count = 0;
 }
 
+/* The list may name a tensor twice, and is told twice: a watch compares values, not counts. */
 static void touch(tape *t, tensor *x)
 {
     if (!t->watch) return;
@@ -313,7 +350,9 @@ static void tell_watch(tape *t, const record *r)
     t->touched_count = 0;
 }
 
-/* The buffer for x's gradient; *fresh says that nothing has been written to it yet. */
+/* The buffer for x's gradient; *fresh says that nothing has been written to it yet.
+ * has_grad is set before anything is written: a caller that asks for a buffer has to write all of
+ * it if it is fresh. */
 static real *grad_buffer(tape *t, tensor *x, bool *fresh)
 {
     *fresh = !x->has_grad;
@@ -381,6 +420,8 @@ void tape_seed(tape *t, tensor *x, const real *cotangent)
     }
 }
 
+/* Op classes are told apart by address. Beyond MAX_OPS the rest is not counted: figures, not
+ * results. */
 static op_total *total_of(tape *t, const op_class *op)
 {
     for (int i = 0; i < t->ops; i++) {
@@ -400,8 +441,10 @@ static void record_backward(tape *t, const record *r)
     if (!reached) return; /* the loss does not depend on it: a metric's op, an unused state */
     /* An op with several outputs may read all their gradients: those never reached are zero. */
     for (int i = 0; i < r->outs; i++) {
+        /* tape_grad zeroes it. Its needs_grad is set, as every output's of a record. */
         if (!r->out[i]->has_grad) tape_grad(t, r->out[i]);
     }
+    /* Told of what this op adds to, not of the zeros made for it. */
     t->touched_count = 0;
     double since = tape_clock(t);
     r->op->backward(t, r->keep);
@@ -427,6 +470,7 @@ void tape_run_backward(tape *t)
 
 void tape_backward(tape *t, tensor *loss, real seed)
 {
+    /* Of a vector there is no one gradient: who wants a product with a given cotangent seeds it. */
     CHECK(tensor_count(loss) == 1, "a loss is a scalar, not %lld values",
           (long long)tensor_count(loss));
     tape_seed(t, loss, &seed);
@@ -443,6 +487,8 @@ static void reshape_backward(tape *t, void *keep)
 
 static const op_class RESHAPE = {"reshape", reshape_backward};
 
+/* Recorded though nothing is computed: y has a gradient buffer of its own, since several ops may
+ * flow into both, and hands it to x at the end, mostly without a copy. */
 tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape)
 {
     tensor *y = tensor_over(t, x->data, rank, shape);
@@ -473,6 +519,7 @@ void tape_profile(tape *t, bool on)
     t->profiling = on;
 }
 
+/* 0 where nobody asks: two calls of the clock per op would cost more than the smallest ops. */
 double tape_clock(const tape *t)
 {
     if (!t->profiling) return 0;
@@ -494,6 +541,7 @@ tensor *tape_done(tape *t, const op_class *op, double since, int n, tensor *cons
                   const void *keep, size_t bytes, tensor *y)
 {
     if (tape_wants(t, n, inputs)) {
+        /* The caller's struct is on its stack, and is copied only where there will be a walk. */
         tape_record(t, op, memcpy(tape_keep(t, 1, bytes), keep, bytes), 1, &y);
     }
     tape_charge(t, op, since);

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Counted from the shape each time: ranks are at most 4, and a stored count would have to be kept
+ * in step with the shape by whoever makes one. */
+
 int64_t tensor_count(const tensor *x)
 {
     int64_t count = 1;
@@ -11,6 +14,7 @@ int64_t tensor_count(const tensor *x)
     return count;
 }
 
+/* A scalar is one row of one element, so ops over rows serve it, too. */
 int64_t tensor_width(const tensor *x)
 {
     return x->rank ? x->shape[x->rank - 1] : 1;
@@ -25,6 +29,7 @@ int64_t tensor_rows(const tensor *x)
     return rows;
 }
 
+/* Unused axes are 1 in every tensor, so whole arrays can be compared. */
 bool tensor_same_shape(const tensor *a, const tensor *b)
 {
     return a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;

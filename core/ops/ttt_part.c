@@ -6,6 +6,16 @@
 
 #include <math.h>
 
+/* The order of the backward pass. W^ and M^ come from behind the part. (1) Where the chunk ends, M^
+ * follows from W^. (2) The answers are made again, and dY goes through the last norm to dU. (3)
+ * Each layer's step gives R, T and D, the last layer first, as its queries are the first one's
+ * answers. (4) D, the gradient in the inner gradient dZ, becomes one in Z: the second derivative of
+ * the inner loss. (5) From Z on it is an ordinary layer: to K and to the weights, the last layer
+ * first again.
+ *
+ * The weights' gradients from queries (ttt_step_weights) and from keys (first_order) go into the
+ * same sums, in this order: another order has other bits. */
+
 static ttt_hidden hidden_work(tape *t, const ttt_sizes *n, bool back)
 {
     arena *a = tape_scratch(t);
@@ -29,6 +39,7 @@ ttt_work ttt_part_work(tape *t, const ttt_sizes *n, bool back)
 {
     int64_t c = n->longest, wide = c * n->dim;
     arena *a = tape_scratch(t);
+    /* The last layer's input: the hidden layer, or the keys. */
     int64_t in = n->hidden > 0 ? n->hidden : n->dim;
     ttt_work w = {.step = ttt_step_work(t, c, in, n->dim, back),
                   .w = ARENA_NEW(a, real, n->state),
@@ -48,7 +59,9 @@ ttt_work ttt_part_work(tape *t, const ttt_sizes *n, bool back)
     return w;
 }
 
-/* What the steps know of the part. */
+/* What the steps know of the part.
+ * The first layer's keys and queries are rows of the projections, `width` apart; the second one's
+ * are the hidden layer's, dense. */
 static void begin_part(ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 {
     ttt_step *last = &w->step, *first = n->hidden > 0 ? &w->hidden.step : last;
@@ -67,7 +80,8 @@ static void begin_part(ttt_work *w, const ttt_sizes *n, const ttt_part *p)
 
 /* ---- forwards ---- */
 
-/* hat = (x - mean) / s, row by row. */
+/* hat = (x - mean) / s, row by row.
+ * Deviations first, then their squares: nothing cancels. */
 static void normalise(real *hat, real *s, const real *x, int64_t n, int64_t dim, real eps)
 {
     real per = 1 / (real)dim;
@@ -82,7 +96,9 @@ static void normalise(real *hat, real *s, const real *x, int64_t n, int64_t dim,
     }
 }
 
-/* to = (g - mean(g) - hat mean(g hat)) / s: what a layer norm makes of a gradient g. */
+/* to = (g - mean(g) - hat mean(g hat)) / s: what a layer norm makes of a gradient g.
+ * The Jacobian of a norm is symmetric, so this serves the inner gradient, the answers' norm and,
+ * twice, the second order. */
 static void norm_gradient(real *restrict to, const real *restrict g, const real *restrict hat,
                           real s, int64_t dim)
 {
@@ -101,8 +117,10 @@ static void last_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part 
     normalise(w->hat, w->s, z, p->n, dim, eps);
     for (int64_t i = 0; i < p->n; i++) {
         const real *k = p->k + i * n->width, *v = p->v + i * n->width, *hat = w->hat + i * dim;
+        /* g takes Z's place: Z is needed no more. */
         real *e = w->e + i * dim, *g = z + i * dim;
         for (int64_t j = 0; j < dim; j++) {
+            /* The layer's answer to k is k + gain n(Z) + bias and should be v: e is what is off. */
             e[j] = p->gain[j] * hat[j] + p->bias[j] + k[j] - v[j];
             g[j] = p->gain[j] * e[j];
         }
@@ -110,7 +128,9 @@ static void last_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part 
     }
 }
 
-/* dZ of every layer. */
+/* dZ of every layer.
+ * All at the weights where the chunk began, `start`: positions of a chunk do not wait for each
+ * other, which is what makes a chunk products of matrices. */
 static void inner_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part *p,
                            const real *start, real eps)
 {
@@ -127,6 +147,7 @@ static void inner_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part
     /* dZ1 = (dZ W2^T) f'(Z1) */
     blas_gemm(s->g, false, true, p->n, n->hidden, n->dim, 1, s->dz, n->dim, last, n->dim, 0,
               h->back, n->hidden);
+    /* back, without the slope, is wanted once more by the second order. */
     vec_copy(h->step.dz, h->back, p->n * n->hidden);
     vec_mul(h->step.dz, h->slope, p->n * n->hidden);
 }
@@ -196,13 +217,17 @@ static void answer_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_pa
  *   dz = gain de - (D mean(g z) + g mean(D z)) / s;  ds = - D . dZ / s
  *   dZ's own: norm_gradient(dz) + z ds / dim
  *
- * de is of K, too: into dk. */
+ * de is of K, too: into dk.
+ * With g = gain e: the first line is the norm's Jacobian, symmetric, applied to D. z stands in dZ
+ * three times: in e (through gain), as the factor of mean(g z), and inside of that mean. s divides
+ * all of it, and Z reaches z and s like any norm's input: ds/dZ = z / dim. */
 static void second_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, int64_t i,
                          real *dk)
 {
     int64_t dim = n->dim;
     const real *hat = w->hat + i * dim, *e = w->e + i * dim, *gain = p->gain;
     real *d = w->step.d + i * dim, *row = w->row, *de = w->de, s = w->s[i], per = 1 / (real)dim;
+    /* along = mean(g z), of_d = mean(D z) */
     real along = 0, of_d = per * vec_dot(d, hat, dim);
     real ds = -vec_dot(d, w->step.dz + i * dim, dim) / s;
     for (int64_t j = 0; j < dim; j++) {
@@ -233,7 +258,8 @@ static void curvature(real *restrict curve, const real *restrict z, int64_t n)
     }
 }
 
-/* The hidden layer's step, and what reaches the last layer's dZ through its own. */
+/* The hidden layer's step, and what reaches the last layer's dZ through its own.
+ * back = dZ W2^T, so dZ gets h->dx W2, and W2 gets h->dx^T dZ. */
 static void hidden_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_part *p,
                              const real *start, const real *before)
 {
@@ -241,6 +267,7 @@ static void hidden_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_pa
     const ttt_step *s = &h->step;
     int64_t wide = p->n * n->hidden;
     const real *last = start + n->first;
+    /* H = f(U1): dU1 = dH f'(U1) */
     vec_copy(h->du, h->dh, wide);
     vec_mul(h->du, h->answer_slope, wide);
     ttt_step_backward(s, h->du, start, before, w->dsum, p->dq, n->width, p->dlr, p->dpos);
@@ -281,7 +308,8 @@ static void first_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p
     }
 }
 
-/* Where the chunk ends: W' = W - pos_last M'. `sum` is M and becomes M'. */
+/* Where the chunk ends: W' = W - pos_last M'. `sum` is M and becomes M'.
+ * M' leads nowhere else: the next chunk begins with 0, so M^ is overwritten and not added to. */
 static void end_backward(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real *sum)
 {
     learn(w, n, sum);
@@ -297,6 +325,7 @@ void ttt_part_backward(ttt_work *w, const ttt_sizes *n, const ttt_part *p, const
     ttt_hidden *h = &w->hidden;
     bool deep = n->hidden > 0;
     begin_part(w, n, p);
+    /* A copy, as end_backward goes on to M' in `sum`, and the answers need M. */
     if (before) vec_copy(before, sum, n->state);
     inner_gradient(w, n, p, start, eps);
     if (p->ends) end_backward(w, n, p, sum);

@@ -2,6 +2,14 @@
 
 #include "core/ops/vec.h"
 
+/* The dual form (Sun et al. 2024, sec. 2.5): the weights that answer position i, W - pos_i (M +
+ * sum_(j<=i) lr_j k_j^T dz_j), are never formed. Their product with q_i is q_i W + b - pos_i (q_i M
+ * + m + sum_(j<=i) (q_i . k_j + 1) lr_j dz_j), which for all i is two products with [in, out]
+ * matrices and two with an [n, n] one. The 1 is the bias: an input that is always 1.
+ *
+ * Matrices are [in + 1, out] with the bias as their last row, so sums and gradients of both are
+ * added as one stretch of memory. */
+
 ttt_step ttt_step_work(tape *t, int64_t longest, int64_t in, int64_t out, bool back)
 {
     arena *a = tape_scratch(t);
@@ -22,6 +30,7 @@ ttt_step ttt_step_work(tape *t, int64_t longest, int64_t in, int64_t out, bool b
     return s;
 }
 
+/* The bias first, the product on top of it. */
 void ttt_step_affine(const ttt_step *s, real *to, const real *x, int64_t stride, const real *m)
 {
     for (int64_t i = 0; i < s->n; i++) {
@@ -41,7 +50,8 @@ void ttt_step_outer(const ttt_step *s, real *m, real scale, const real *x, int64
 
 /* ---- forwards ---- */
 
-/* The dots of queries and keys, with 1 for b, and A; both 0 above the diagonal. */
+/* The dots of queries and keys, with 1 for b, and A; both 0 above the diagonal.
+ * dots are kept beside A for the gradient of lr, which A has as a factor. */
 static void scores(const ttt_step *s)
 {
     int64_t n = s->n;
@@ -70,6 +80,8 @@ void ttt_step_answer(const ttt_step *s, const real *m, const real *sum)
     }
 }
 
+/* C is free by now: ttt_step_answer has used it, except that the backward pass wants C for dpos and
+ * calls this before it makes the answers again. */
 void ttt_step_learn(const ttt_step *s, real *sum)
 {
     int64_t out = s->out;
@@ -82,7 +94,8 @@ void ttt_step_learn(const ttt_step *s, real *sum)
 
 /* ---- and backwards ---- */
 
-/* R, and what the positions' rates get. */
+/* R, and what the positions' rates get.
+ * From U_i = ... - pos_i C_i. */
 static void answer_rates(const ttt_step *s, const real *du, real *dpos)
 {
     for (int64_t i = 0; i < s->n; i++) {
@@ -92,7 +105,8 @@ static void answer_rates(const ttt_step *s, const real *du, real *dpos)
     }
 }
 
-/* T, D and dlr; dZ M^^T as dk. */
+/* T, D and dlr; dZ M^^T as dk.
+ * Column j belongs to what was learned from position j, which positions i >= j read. */
 static void step_gradients(const ttt_step *s, const real *dsum, real *dlr)
 {
     int64_t out = s->out, n = s->n;
@@ -110,6 +124,7 @@ static void step_gradients(const ttt_step *s, const real *dsum, real *dlr)
         }
     }
     for (int64_t i = 0; i < n; i++) {
+        /* The product filled the future; T must not have it. */
         vec_zero(s->da + i * n + i + 1, n - i - 1);
     }
     /* D = lr (K M^ + m^) - A^T R;  dK = lr (dZ M^^T), for now */
@@ -127,6 +142,7 @@ void ttt_step_backward(const ttt_step *s, const real *du, const real *m, const r
     answer_rates(s, du, dpos);
     step_gradients(s, dsum, dlr);
     /* dQ += dU W^T - R M^T + T K */
+    /* Three ways from q to U: by W, by the earlier sums, by the dots. */
     if (dq) {
         blas_gemm(s->g, false, true, n, in, out, 1, du, out, m, out, 1, dq, dq_stride);
         if (sum)

@@ -1,5 +1,9 @@
 #include "core/ops/vec.h"
 
+/* A sum down a column of thousands of rows in float loses digits with each addition of a small
+ * number to a large one. Two levels are enough here: 16 rows from zero, then the runs' sums. The
+ * order depends on the number of rows alone, not on threads. */
+
 enum { RUN = 16, TILE = 64 };
 
 /* One run of rows over `n` <= TILE columns; the partial sums stay in registers or L1. */
