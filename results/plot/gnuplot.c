@@ -12,15 +12,29 @@
 #include "results/plot/plot_fonts.h"
 #include "results/plot/plot_text.h"
 
+/* A picture is a script with its data inside, as text, and what gnuplot makes of it. The script is
+ * the thing that lasts: it is kept beside the pictures, so that who wants other colours edits it
+ * and runs gnuplot again, without loci and without the database. That is also why it is written
+ * before gnuplot is started: a picture that cannot be drawn leaves the script that failed.
+ *
+ * Settings and data go to one stream in memory, the plot command to another, since items are added
+ * to the command while data are written, and the command is repeated for each format. The SVG is
+ * the same to the byte for the same data: no time, no host, no font of this machine enters it (it
+ * names fonts for where it is looked at). PNG and PDF hold drawn letters and depend on the fonts
+ * here. */
+
 extern char **environ;
 
-/* How every script begins. */
+/* How every script begins. How a script of ours is told from one that somebody put into the folder:
+ * only the former is removed. */
 static const char MADE[] = "# Made by loci plot.";
 
 /* ---- scripts ---- */
 
 /* Between single quotes gnuplot interprets nothing. A single quote stands between double ones: two
- * of them, which it documents for one, end the string where others are near. */
+ * of them, which it documents for one, end the string where others are near. Texts are labels of
+ * specs, so any character may come: control characters would end a line of the script and become
+ * spaces. Enhanced text is switched off by the terminals, or '_' would lower what follows. */
 static void put_quoted(FILE *out, const char *text, bool as_format, bool lines)
 {
     fputc('\'', out);
@@ -29,6 +43,7 @@ static void put_quoted(FILE *out, const char *text, bool as_format, bool lines)
             fprintf(out, "'.\"%s\".'", *text == '\n' ? "\\n" : "'");
             continue;
         }
+        /* A tic's text is a format for its number: "50 %" needs the sign twice. */
         if (*text == '%' && as_format) fputc('%', out);
         fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
     }
@@ -56,12 +71,15 @@ void gnuplot_set(FILE *out, const char *what, const char *text)
 void gnuplot_title(gnuplot_script *p, const char *text)
 {
     char wrapped[1024];
+    /* gnuplot neither breaks titles nor makes room for a second line. */
     int lines = plot_text_wrap(wrapped, sizeof wrapped, text, p->width - 80, PLOT_LETTERS);
     fputs("set title ", p->out);
     put_quoted(p->out, wrapped, false, true);
     fprintf(p->out, "\nset tmargin %.1f\n", 1.4 + 1.1 * lines);
 }
 
+/* A label at the screen's lower left rather than in the x label: it has letters of its own size and
+ * does not move with the plot. Number 1 is kept for it; other labels begin at 2. */
 int gnuplot_caption(FILE *out, const gnuplot_script *p)
 {
     char wrapped[1024];
@@ -88,6 +106,7 @@ void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, c
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
             "set tmargin 2.5\n",
             MADE, name);
+    /* Tics and x label need 4.2 lines, the caption its own below them. */
     fprintf(p->out, "set bmargin %.1f\n", 4.2 + gnuplot_caption(p->out, p));
 }
 
@@ -97,7 +116,9 @@ FILE *gnuplot_item(gnuplot_script *p)
     return p->plot;
 }
 
-/* For PNG and PDF, whose letters are drawn here: sizes are in points there, 4/3 pixels. */
+/* For PNG and PDF, whose letters are drawn here: sizes are in points there, 4/3 pixels. PNG at
+ * twice the size, with letters, lines and points to match, for screens that show two pixels in the
+ * place of one; PDF in inches at 96 pixels, of the SVG's proportions. */
 static void put_cairo(gnuplot_script *p, const char *font)
 {
     /* Panels are not drawn again by `replot`. */
@@ -114,7 +135,9 @@ static void put_cairo(gnuplot_script *p, const char *font)
             p->width / 96.0, p->height / 96.0, font, PLOT_LETTERS, p->name, again);
 }
 
-/* For who looks at the picture with a pointer; said only where it is asked for. */
+/* For who looks at the picture with a pointer; said only where it is asked for. Where gnuplot put
+ * the axes only it knows, after it has drawn. `print` goes to the log with everything it says; who
+ * runs the script by hand has no `say_map` and sees nothing. */
 static const char SAY_MAP[] =
     "if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', "
     "GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, "
@@ -124,16 +147,22 @@ static const char SAY_MAP[] =
  * proportions. */
 static void put_formats(gnuplot_script *p, plot_report *r)
 {
+    /* Names that viewers on other systems have; the last is a class of fonts. */
     static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,12'";
     char font[64], missing[64];
     fclose(p->plot);
     fflush(p->out); /* so that the text is there, until more is written */
+    /* Asked with all texts of the script, as one letter that no font has blackens the whole
+     * picture. */
     bool fonts = plot_fonts_choose(font, p->text, p->command, missing);
     fprintf(p->out,
             "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
             "set output '%s.svg'\n%s\n",
             p->width, p->height, svg_font, p->name, p->command);
+    /* Panels have many plots, of which only the last one's place would be known. */
     if (!strstr(p->command, "set multiplot")) fputs(SAY_MAP, p->out);
+    /* The script then has no PNG and PDF at all, so that running it again later by hand does not
+     * fail either. */
     if (!fonts) {
         gnuplot_note(r, "no fonts are installed: only SVG was made; install fonts-liberation");
     } else if (missing[0]) {
@@ -153,7 +182,7 @@ static void put_formats(gnuplot_script *p, plot_report *r)
 /* ---- gnuplot ---- */
 
 /* The environment but for GNUTERM: gnuplot stops if that names a terminal that it was built
- * without. Free it. */
+ * without. Free it. The list is new, its strings are not. */
 static char **gnuplot_environment(void)
 {
     int count = 0, kept = 0;
@@ -169,7 +198,8 @@ static char **gnuplot_environment(void)
 }
 
 /* Runs gnuplot on NAME.gp in the folder; what it says goes to NAME.log. Returns its exit status, or
- * -1 if it could not be started. */
+ * -1 if it could not be started. By posix_spawn, not fork: the caller's memory may be large, and
+ * nothing of it is needed. -d: no start-up file of the user's, which would change the picture. */
 static int run_gnuplot(const char *folder, const char *script, const char *log, bool svg_only)
 {
     char *const argv[] = {(char[]){"gnuplot"},
@@ -183,6 +213,7 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
     pid_t child;
     int status = -1;
     posix_spawn_file_actions_init(&files);
+    /* In the folder, so that the script's file names are plain and it can be run there by hand. */
     posix_spawn_file_actions_addchdir_np(&files, folder);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
@@ -190,6 +221,8 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
     if (posix_spawnp(&child, "gnuplot", &files, NULL, argv, environment) == 0) {
         while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
+        /* 128 for a gnuplot that died of a signal. Where posix_spawnp cannot tell beforehand that
+         * there is no program, its child ends with 127. */
         status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
     }
     posix_spawn_file_actions_destroy(&files);
@@ -197,7 +230,7 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
     return status;
 }
 
-/* The last words of a log, on one line. */
+/* The last words of a log, on one line. What gnuplot says last is what stopped it. */
 static void last_words(char words[200], const char *path)
 {
     size_t bytes = 0;
@@ -209,7 +242,8 @@ static void last_words(char words[200], const char *path)
     }
 }
 
-/* What SAY_MAP has said into the log, and the picture's size. */
+/* What SAY_MAP has said into the log, and the picture's size. Where it said nothing the picture
+ * answers no pointer. */
 static void read_map(char map[128], const char *log, const gnuplot_script *p)
 {
     char *text = file_read(log, NULL, NULL), *at = text ? strstr(text, "map ") : NULL;
@@ -246,13 +280,16 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
         char name[64];
         snprintf(name, sizeof name, "%s.%s", p->name, formats[i]);
         if (r->svg_only && i != 1) continue;
+        /* Files that the script names: without fonts it names the SVG alone. */
         if (!strstr(p->text, name) || r->count == PLOT_FILES) continue;
         if (i == 1) read_map(r->map[r->count], log_path, p);
         memcpy(r->files[r->count++], name, sizeof name);
     }
+    /* A log is left only by a script that failed. */
     return file_remove(log_path, e);
 }
 
+/* The folder is kept in the report, as its caller's text may be gone when files are looked for. */
 bool gnuplot_begin_report(plot_report *r, const plot_how *how, err *e)
 {
     *r = (plot_report){.svg_only = how->svg_only, .all = how->all};
@@ -260,6 +297,7 @@ bool gnuplot_begin_report(plot_report *r, const plot_how *how, err *e)
     return file_make_folders(how->folder, e);
 }
 
+/* The script last: if the removal stops half-way it is still known as ours the next time. */
 bool gnuplot_remove(const char *folder, const char *script, err *e)
 {
     static const char *const endings[] = {"svg", "png", "pdf", "log", "gp"};
@@ -277,6 +315,7 @@ bool gnuplot_remove(const char *folder, const char *script, err *e)
 bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
 {
     bool ok = true;
+    /* Spared pictures were put together for nothing, which costs little beside a run of gnuplot. */
     if (!r->all && r->pictures == PLOT_FIRST) {
         size_t n = strlen(r->spared);
         snprintf(r->spared + n, sizeof r->spared - n, "%s%s", n ? ", " : "", p->name);

@@ -16,11 +16,14 @@
 #include "results/plot/plot_slices.h"
 #include "results/plot/plot_validation.h"
 
-/* Each draws what there is for it to draw; where that is too much the last ones are spared. */
+/* Each draws what there is for it to draw; where that is too much the last ones are spared. The
+ * order is that of how much a picture says about most experiments, and which are spared follows
+ * from it. */
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
     plot_claims, plot_curves,  plot_validation, plot_differences, plot_recall,
     plot_axis,   plot_routing, plot_slices,     plot_cost,        plot_slices_block};
 
+/* Pictures of figures that were asked for by name stay: they were asked for one by one. */
 bool plot_clear(const char *folder, err *e)
 {
     if (!file_is_folder(folder)) return true;
@@ -36,9 +39,12 @@ bool plot_clear(const char *folder, err *e)
     return ok;
 }
 
+/* The parts write into one report: pictures, and words about what is missing. */
 static bool draw_parts(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    /* Lines of hundreds of variants cannot be told apart. How they depend on a number can. */
+    /* Lines of hundreds of variants cannot be told apart. How they depend on a number can. Looks
+     * are given once, to those that are drawn, so that a variant has the same colour in every
+     * picture. */
     const comparison *best = plot_look(a, s, compare_best(a, c), e);
     bool ok = best != NULL;
     for (size_t i = 0; ok && i < sizeof PARTS / sizeof *PARTS; i++) {
@@ -69,6 +75,7 @@ bool plot_figure(plot_report *r, store *s, const comparison *c, const char *figu
     arena_auto *a = arena_new(1 << 20);
     bool ok = gnuplot_begin_report(r, how, e);
     const comparison *best = ok ? plot_look(a, s, compare_best(a, c), e) : NULL;
+    /* Who asked for one figure gets all of its pictures. */
     r->all = true;
     return best && plot_routing_figure(r, a, s, best, figure, e);
 }

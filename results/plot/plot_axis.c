@@ -9,7 +9,13 @@
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
 
-/* One variant's place: what the axis says, and the variant without it. */
+/* A variant is a point: x is what the axis says of it, and the line that it belongs to is what all
+ * other axes say. So one sweep of learning rates over five models is five lines, and their shapes
+ * answer whether a difference between models is one of their learning rates. Axes whose values are
+ * no numbers, or of which fewer than three points are known, have no picture. */
+
+/* One variant's place: what the axis says, and the variant without it. The series' name is held
+ * here, by value: `series` of settings points into the list. */
 typedef struct setting {
     double x;
     char series[256];
@@ -22,7 +28,8 @@ typedef struct settings {
     const char **series; /* names, in order of appearance */
 } settings;
 
-/* What the axis says of a variant, NaN for no number; the other axes make up the series' name. */
+/* What the axis says of a variant, NaN for no number; the other axes make up the series' name.
+ * Named as compare_tune.c names its groups: the label without the axis. */
 static bool read_setting(setting *x, arena *a, store *s, const comparison *c, const char *axis,
                          err *e)
 {
@@ -38,12 +45,14 @@ static bool read_setting(setting *x, arena *a, store *s, const comparison *c, co
         if (own) {
             char *end;
             x->x = strtod(value, &end);
+            /* The whole text must be a number: "2x" is a name. */
             if (*end) x->x = (double)NAN;
         } else {
             const char *name = query_text(&q, "axis", a), *dot = strrchr(name, '.');
             bool named = compare_label_names(label, name, value);
             n += (size_t)snprintf(x->series + n, sizeof x->series - n, "%s%s%s%s", n ? " " : "",
                                   named ? (dot ? dot + 1 : name) : "", named ? "=" : "", value);
+            /* Behind a text that was cut snprintf has said how long it would have been. */
             n = MIN(n, sizeof x->series - 1);
         }
     }
@@ -52,7 +61,8 @@ static bool read_setting(setting *x, arena *a, store *s, const comparison *c, co
     return query_close(&q);
 }
 
-/* Those variants that have a number and a result. */
+/* Those variants that have a number and a result. The list's entry is filled before it is known
+ * whether it stays; one that does not is overwritten by the next. */
 static bool read_settings(settings *out, arena *a, store *s, const comparison *c, const char *axis,
                           err *e)
 {
@@ -73,7 +83,9 @@ static bool read_settings(settings *out, arena *a, store *s, const comparison *c
     return true;
 }
 
-/* More lines than can be told apart: those with the best points stay. */
+/* More lines than can be told apart: those with the best points stay. By the best point, not by the
+ * mean over the axis: a line that is bad at one learning rate may be the best at another. Ties go
+ * by the order of the lines, so that exactly as many are kept. */
 static void keep_best(settings *all, arena *a, compare_metric m)
 {
     double *least = ARENA_NEW(a, double, all->series_count);
@@ -95,13 +107,16 @@ static void keep_best(settings *all, arena *a, compare_metric m)
     all->series_count = kept;
 }
 
+/* Ties keep no order: equal x of one line would be one variant twice. */
 static int by_x(const void *a, const void *b)
 {
     double x = ((const setting *)a)->x, y = ((const setting *)b)->x;
     return (x > y) - (x < y);
 }
 
-/* Tics where the values are, but for those that would stand in the way of the one before. */
+/* Tics where the values are, but for those that would stand in the way of the one before. The
+ * widths of texts are guessed from their letters (plot_text.h), the axis is 0.86 of the plot wide,
+ * as 0.08 of it lies free on either side. */
 static void put_tics(FILE *out, const setting *sorted, int count, bool logarithmic)
 {
     double low = sorted[0].x, high = sorted[count - 1].x, end = -1;
@@ -109,6 +124,7 @@ static void put_tics(FILE *out, const setting *sorted, int count, bool logarithm
     for (int i = 0; i < count; i++) {
         char text[32];
         double x = sorted[i].x;
+        /* Between the first and the last value; draw_axis has seen to it that these differ. */
         double share = logarithmic ? log(x / low) / log(high / low) : (x - low) / (high - low);
         snprintf(text, sizeof text, "%g", x);
         double half = plot_text_width(text, PLOT_LETTERS) / 2, at = 0.86 * PLOT_WIDTH * share;
@@ -119,6 +135,7 @@ static void put_tics(FILE *out, const setting *sorted, int count, bool logarithm
     fputs(")\n", out);
 }
 
+/* `sorted`, so that a line goes from left to right once. */
 static plot_series series_of(arena *a, const settings *all, const setting *sorted, int k,
                              compare_metric m)
 {
@@ -134,6 +151,7 @@ static plot_series series_of(arena *a, const settings *all, const setting *sorte
     return x;
 }
 
+/* Lower is better for every metric, which the y axis says, as a valley is what is looked for. */
 static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, const char *axis,
                       const char *name, err *e)
 {
@@ -143,6 +161,7 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     setting *sorted = ARENA_NEW(a, setting, all.count);
     if (all.count) memcpy(sorted, all.list, (size_t)all.count * sizeof *sorted);
     qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
+    /* Two points are no course, and equal values no axis. */
     if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return true;
     char caption[160] = "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).";
     if (all.series_count > COMPARE_BEST) {
@@ -151,8 +170,12 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
                  all.series_count);
         keep_best(&all, a, c->metric);
     }
+    /* From a factor of four on: learning rates are tried by factors, widths by steps, and on a
+     * straight axis 1e-4, 3e-4 and 1e-3 stand on top of each other. */
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
     char y[128], question[320];
+    /* Names of lines are shorter than labels, without the axis; 70 pixels more for the count of
+     * seeds. */
     double names = 0;
     gnuplot_script p;
     snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
@@ -184,6 +207,8 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
 static const comparison *all_tried(arena *a, store *s, const comparison *c, err *e)
 {
     if (!c->tune) return c;
+    /* At the same amount of training, and of the same metric: else what is shown would not be what
+     * was chosen by. */
     const compare_options how = {
         .split = "validation", .metric = c->metric, .at = c->at, .at_amount = c->at_amount};
     return compare_load(a, s, c->experiment, &how, e);
@@ -191,11 +216,13 @@ static const comparison *all_tried(arena *a, store *s, const comparison *c, err 
 
 bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
+    /* A file name from a key of the spec, which may have any characters. */
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     const comparison *tried = all_tried(a, s, c, e);
     if (!tried) return false;
     query q = QUERY(
         s, e,
+        /* min(position): in the order of the spec, each axis once. */
         "SELECT axis FROM axis WHERE experiment = ?1 GROUP BY axis ORDER BY min(position), axis",
         c->experiment);
     bool ok = true;

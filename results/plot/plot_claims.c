@@ -4,6 +4,12 @@
 
 #include "results/claims/claims_print.h"
 
+/* Claims have units of their own, so what can be drawn beside each other is how far each lies
+ * inside of its margin, relative to its own scale: the dashed line is the margin, and a claim whose
+ * bar crosses it is not decided. The numbers themselves stand below each bar. Colours are those of
+ * `podo` for blue and vermilion, which colour-blind readers can tell apart, grey for what is
+ * open. */
+
 static const struct {
     const char *name, *colour;
 } KIND[] = {[VERDICT_UNDECIDED] = {"undecided", "#707070"},
@@ -16,12 +22,18 @@ typedef struct inside {
     double mean, low, high;
 } inside;
 
+/*   better, rises   estimate - edge
+ *   falls, at most  edge - estimate
+ *   within          edge - |estimate|
+ *
+ * Above 0 on the side where the claim is right. */
 static inside inside_of(const stated_claim *c)
 {
     const claim_verdict *v = c->verdict;
     const judgement *j = &v->statements[v->worst];
     switch (c->claim->statements[v->worst].kind) {
     case STATEMENT_WITHIN: {
+        /* An interval that contains 0 comes as near to the middle as possible, at distance 0. */
         double far = fmax(fabs(j->low), fabs(j->high)), near = fmin(fabs(j->low), fabs(j->high));
         bool zero = j->low < 0 && j->high > 0;
         return (inside){j->edge - fabs(j->estimate), j->edge - far, j->edge - (zero ? 0 : near)};
@@ -36,16 +48,20 @@ static inside inside_of(const stated_claim *c)
     }
 }
 
-/* Each row to a scale of its own: what lies farthest from the margin is 1. */
+/* Each row to a scale of its own: what lies farthest from the margin is 1. A scale of its own for
+ * each row: bits and seconds share no axis, and a claim about the one would shrink to a dot beside
+ * the other. */
 static inside scaled(inside x)
 {
+    /* One seed: a point without a bar. */
     if (!isfinite(x.low)) x.low = x.high = x.mean;
     double most = fmax(fabs(x.mean), fmax(fabs(x.low), fabs(x.high)));
     if (!(most > 0)) return x;
     return (inside){x.mean / most, x.low / most, x.high / most};
 }
 
-/* Returns how many rows. */
+/* Returns how many rows. One data block for each verdict, since gnuplot takes colour and name in
+ * the key by item. */
 static int put_rows(FILE *out, const claims *x, verdict kind)
 {
     int count = 0;
@@ -61,12 +77,15 @@ static int put_rows(FILE *out, const claims *x, verdict kind)
     return count;
 }
 
+/* Rows count from the top, as the table's do: the y axis is turned round by its range. */
 static void put_names(FILE *out, const claims *x)
 {
     fputs("set ytics noenhanced scale 0 (", out);
     for (int i = 0; i < x->count; i++) {
         const stated_claim *c = &x->list[i];
         char name[320];
+        /* What was claimed when there were results is marked here as well: a picture is shown
+         * without its table. */
         snprintf(name, sizeof name, "%s%s (n = %d)", c->claim->name,
                  c->after_the_fact ? ", after the fact" : "", c->verdict->n);
         if (i > 0) fputs(", ", out);
@@ -75,7 +94,8 @@ static void put_names(FILE *out, const claims *x)
     fputs(")\n", out);
 }
 
-/* The figures themselves, below each row. */
+/* The figures themselves, below each row. Inside of the plot, at its left, so that a long unit
+ * needs no margin. */
 static void put_figures(FILE *out, const claims *x)
 {
     for (int i = 0; i < x->count; i++) {
@@ -88,6 +108,7 @@ static void put_figures(FILE *out, const claims *x)
     }
 }
 
+/* 52 pixels a row: bar, its figures below it, and air to the next. */
 static void begin(gnuplot_script *p, const claims *x)
 {
     char title[512];
@@ -117,6 +138,7 @@ bool plot_claims(plot_report *r, arena *a, store *s, const comparison *c, err *e
     for (int i = 0; i < x->count; i++) {
         rows += isfinite(inside_of(&x->list[i]).mean);
     }
+    /* Nothing measured yet, or no claims at all: no picture, and no complaint. */
     if (rows == 0) return true;
     gnuplot_script p;
     begin(&p, x);

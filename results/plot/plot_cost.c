@@ -3,11 +3,17 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Every quality is bought with something, and these pictures ask with what: one for each cost in
+ * which the variants differ at all, the most telling first, as only some are drawn. A gain has its
+ * own pair of pictures where models learned in evaluation, since there the cost is paid for each
+ * token that is read, and what matters is how many times the baseline's it is. */
+
 /* What says most of an experiment comes first: all may be too many. */
 static const struct cost {
     const char *name, *axis, *question;
     bool logarithmic; /* where it spans decades */
     bool gain;        /* over the baseline, whose cost is 1; else final quality */
+    /* `question` is what the picture's title asks; names are those of files. */
 } COSTS[] = {{"gain-flops", "evaluation FLOPs per token, relative to the baseline",
               "what is gained by more computation in evaluation?", false, true},
              {"gain-time", "evaluation time per token, relative to the baseline",
@@ -24,7 +30,8 @@ static const struct cost {
 
 enum { COST_COUNT = sizeof COSTS / sizeof *COSTS };
 
-/* NaN: unknown, or nothing to draw it at. */
+/* NaN: unknown, or nothing to draw it at. A cost of 0 has no place on a logarithmic axis; carried
+ * state has a straight one from 0, where a variant without any belongs. */
 static double cost_of(const compared_variant *v, int cost)
 {
     /* In the order of COSTS. */
@@ -41,7 +48,8 @@ static double cost_of(const compared_variant *v, int cost)
     return x < 0 || (COSTS[cost].logarithmic && x <= 0) ? (double)NAN : x;
 }
 
-/* A point for each variant that has a figure and a cost. */
+/* A point for each variant that has a figure and a cost. One point a series: marks and colours then
+ * tell variants apart, and the key names them. */
 static plot_series *points_of(arena *a, const comparison *c, int cost, double unit)
 {
     plot_series *list = arena_push_zero(a, c->count, sizeof *list);
@@ -58,6 +66,8 @@ static plot_series *points_of(arena *a, const comparison *c, int cost, double un
     return list;
 }
 
+/* The baseline is at (1, 0) by definition and is drawn as a mark of its own, so that the eye has
+ * where to start from. */
 static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, err *e)
 {
     const compared_variant *base = &c->variants[c->baseline];
@@ -85,7 +95,8 @@ static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, e
     return gnuplot_run(r, &p, e);
 }
 
-/* The least and the largest cost of variants with a result; false if none has one. */
+/* The least and the largest cost of variants with a result; false if none has one. Of variants that
+ * have a result: who failed paid for nothing that is shown. */
 static bool range_of(double range[2], const comparison *c, int cost)
 {
     range[0] = (double)INFINITY;
@@ -99,6 +110,7 @@ static bool range_of(double range[2], const comparison *c, int cost)
     return range[0] <= range[1];
 }
 
+/* Points alone, no lines: between two variants there is no third. */
 static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost,
                          const double range[2], err *e)
 {
@@ -107,6 +119,7 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
     /* Decades are worth a logarithmic axis; below, it would have hardly a labelled tic. */
     bool logarithmic = COSTS[cost].logarithmic && range[1] >= 10 * range[0];
     int u = 0;
+    /* A logarithmic axis has its prefixes in the tics ("%.0s%c"), so no unit. */
     while (u < 3 && (logarithmic || range[1] < 2 * units[u].size)) {
         u++;
     }
@@ -136,8 +149,11 @@ bool plot_cost(plot_report *r, arena *a, store *s, const comparison *c, err *e)
     for (int i = 0; i < COST_COUNT; i++) {
         double range[2];
         if (COSTS[i].gain) {
+            /* The baseline's cost is what all are divided by. */
             bool any = c->learning && c->baseline >= 0 && cost_of(&c->variants[c->baseline], i) > 0;
             if (any && !draw_gain(r, a, c, i, e)) return false;
+            /* Costs that differ by less than a thousandth (a bias more) are one cost: points above
+             * each other say nothing. */
         } else if (range_of(range, c, i) && range[1] - range[0] > 1e-3 * range[0]) {
             if (!draw_quality(r, a, c, i, range, e)) return false;
         }

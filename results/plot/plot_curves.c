@@ -5,6 +5,14 @@
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
 
+/* Training losses are noisy and many: thousands of steps for each of tens of runs. Steps are
+ * averaged in at most 200 bins, first within each run, then over seeds bin by bin, so that line and
+ * band are of the same steps of all seeds. Averaging before the extremes are taken makes the band
+ * say how seeds differ, not how batches do.
+ *
+ * Against time, bins are bins of steps all the same, and x is the mean time at which seeds were
+ * there: bins of seconds would mix what one seed saw early with what a slower one saw late. */
+
 /* Curves are drawn with at most so many points; more logged steps are averaged in bins. */
 enum { POINTS = 200 };
 
@@ -14,12 +22,15 @@ typedef struct bin {
     int n;
 } bin;
 
+/* metric's key (run, name, layer, step) makes a run's curve one range, and step's key finds each
+ * row's tokens. One question for each variant: its seeds come run by run, step by step. */
 static const char LOSSES[] = "SELECT p.seed, s.step, s.tokens, s.seconds, m.value FROM plan p "
                              "JOIN metric m ON m.run = p.run AND m.name = 'loss' AND m.layer = '' "
                              "JOIN step s ON s.run = m.run AND s.step = m.step "
                              "WHERE p.experiment = ?1 AND p.label = ?2 ORDER BY p.position, s.step";
 
-/* The largest step that any run of the experiment has logged; 0: none. */
+/* The largest step that any run of the experiment has logged; 0: none. Of all variants, so that
+ * their bins are the same steps; step's key ends with the step. */
 static bool last_step(int64_t *last, store *s, const char *experiment, err *e)
 {
     query q = QUERY(s, e,
@@ -30,7 +41,7 @@ static bool last_step(int64_t *last, store *s, const char *experiment, err *e)
     return query_close(&q);
 }
 
-/* Fills bins [runs, POINTS]. */
+/* Fills bins [runs, POINTS]. Steps count from 1; the last bin may be short. */
 static bool read_bins(bin *bins, store *s, const comparison *c, const compared_variant *v,
                       int64_t width, bool against_time, err *e)
 {
@@ -40,6 +51,8 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
         int64_t at = (query_int(&q, "step", 1) - 1) / width;
         double x = query_real(&q, against_time ? "seconds" : "tokens");
         double loss = query_real(&q, "value");
+        /* A seed that the comparison does not have (a database that changed meanwhile) has no row
+         * of bins. */
         if (!run || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
         bin *b = &bins[(run - v->runs) * POINTS + at];
         b->x += x;
@@ -49,7 +62,9 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
     return query_close(&q);
 }
 
-/* Seeds meet in a bin of steps; against time, x is their mean time there. */
+/* Seeds meet in a bin of steps; against time, x is their mean time there. Bins that no run has
+ * reached make no point: a line ends where its variant ended. Where one seed ended earlier, n is
+ * smaller from there on, and the key says "n = 2 to 3". */
 static void fold_bins(plot_series *k, const bin *bins, int runs, double x_unit, double y_unit)
 {
     for (int i = 0; i < POINTS; i++) {
@@ -75,7 +90,8 @@ static void fold_bins(plot_series *k, const bin *bins, int runs, double x_unit, 
 
 /* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
  * not beyond twice the lowest (a run that diverges would hide the rest), unless that is the best of
- * some curve: every curve shows. */
+ * some curve: every curve shows. Early losses are many times the last ones, and on an axis that
+ * shows them all curves end in one line. */
 static void choose_range(double range[2], double *x_end, const plot_series *curves, int count)
 {
     double low = (double)INFINITY, high = -(double)INFINITY, worst = -(double)INFINITY;
@@ -88,12 +104,19 @@ static void choose_range(double range[2], double *x_end, const plot_series *curv
             best = fmin(best, k->point[j].mean);
         }
         low = fmin(low, best);
+        /* The best of the worst curve must show, or the variant that failed would be absent from
+         * the picture. */
         worst = fmax(worst, best);
         high = fmax(high, k->point[k->count / 5].mean);
         *x_end = fmax(*x_end, k->point[k->count - 1].x);
     }
+    /*   low  = the least of all lines' bests
+     *   high = min(where lines are after a fifth, max(2 low, worst best + a tenth of its distance
+     * to low)) */
     high = fmin(high, fmax(2 * low, worst + 0.1 * (worst - low)));
+    /* All points equal: some room above, or the range would be empty. */
     if (!(high > low)) high = low + fmax(fabs(low), 1) * 0.1;
+    /* So that the lowest line does not lie on the frame. */
     double margin = 0.06 * (high - low);
     range[0] = low - margin;
     range[1] = high + margin;
@@ -109,6 +132,8 @@ typedef struct panels {
     int count, columns, rows;
 } panels;
 
+/* A curve of one point is no curve. Three columns for nine panels, four for more: the picture stays
+ * wider than high for a page. */
 static panels panels_for(const plot_series *curves, int variants)
 {
     panels g = {0};
@@ -120,15 +145,18 @@ static panels panels_for(const plot_series *curves, int variants)
     return g;
 }
 
-/* Every which point of the curve leaves `points` of it. */
+/* Every which point of the curve leaves `points` of it. Thinned by gnuplot when it draws, so that
+ * data stand in the script once, in full, for all panels. */
 static int every(const plot_series *curve, int points)
 {
     return MAX((curve->count + points - 1) / points, 1);
 }
 
-/* One panel: the variant in colour, the baseline dashed, all others in grey behind. */
+/* One panel: the variant in colour, the baseline dashed, all others in grey behind. Grey first and
+ * own curve last: what is drawn later lies on top. */
 static void put_panel(gnuplot_script *p, const comparison *c, const plot_series *curves, int own)
 {
+    /* Each panel is a plot command of its own. */
     p->items = 0;
     for (int i = 0; i < c->count; i++) {
         if (i == own || i == c->baseline || curves[i].count < 2) continue;
@@ -154,13 +182,19 @@ static void put_panel(gnuplot_script *p, const comparison *c, const plot_series 
             thin);
 }
 
-/* Labels stand at the outer panels only; the panels' places leave room for them. */
+/* Labels stand at the outer panels only; the panels' places leave room for them. All margins are
+ * given as shares of the picture, from pixels: gnuplot would give each panel those that its own
+ * labels need, and panels would be of different sizes. */
 static void put_panels(gnuplot_script *p, const comparison *c, const plot_series *curves, panels g,
                        const plot_frame *f)
 {
     FILE *out = p->plot;
     char title[768];
+    /* Room for the tics and the label of the outer panels, in pixels, whatever the number of
+     * panels. */
     double left_px = 72.0 / p->width, low_px = 78.0 / p->height;
+    /* Again within the command, which is repeated for each format: its first panel takes the label
+     * away. */
     gnuplot_caption(out, p);
     fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
             g.rows, g.columns, left_px, low_px, 1 - 62.0 / p->height, 42.0 / p->height);
@@ -181,6 +215,8 @@ static void put_panels(gnuplot_script *p, const comparison *c, const plot_series
         gnuplot_set(out, "format y", left ? "%g" : "");
         gnuplot_set(out, "format x", low ? "%g" : "");
         put_panel(p, c, curves, i);
+        /* Labels of the whole page belong to the first panel only, or each would draw them over the
+         * others. */
         if (panel++ == 0) fputs("unset label 1\nunset label 2\nunset label 3\n", out);
     }
     fputs("unset multiplot", out);
@@ -188,11 +224,13 @@ static void put_panels(gnuplot_script *p, const comparison *c, const plot_series
 
 /* ---- pictures ---- */
 
+/* Bins of all variants are read before the unit of x is known, which is the largest of them all. */
 static bool read_curves(plot_series *curves, plot_unit *unit, arena *a, store *s,
                         const comparison *c, bool against_time, double y_unit, err *e)
 {
     int64_t last;
     if (!last_step(&last, s, c->experiment, e)) return false;
+    /* Steps in a bin, rounded up, so that POINTS bins reach the last step. */
     int64_t width = MAX((last + POINTS - 1) / POINTS, 1);
     bin **bins = ARENA_NEW(a, bin *, c->count);
     double most = 0;
@@ -214,12 +252,14 @@ static bool read_curves(plot_series *curves, plot_unit *unit, arena *a, store *s
     return true;
 }
 
+/* `x_end` is the longest curve's end: gnuplot would round the axis up beyond it. */
 static bool draw_curves(plot_report *r, const comparison *c, const plot_series *curves,
                         const plot_frame *f, bool facets, err *e)
 {
     panels g = panels_for(curves, c->count);
     double range[2], x_end;
     gnuplot_script p;
+    /* So few can be told apart in one picture. */
     if (facets && g.count <= PLOT_TELLABLE) return true;
     if (facets) {
         gnuplot_begin(&p, f->name, 60 + PANEL_WIDTH * g.columns, 120 + PANEL_HEIGHT * g.rows,
@@ -249,6 +289,7 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
         "training loss: what learns most from the same text?",
         "training loss: what learns fastest by the clock?",
         "training loss: how does each learn beside the others?"};
+    /* With many lines bands are left out, and the caption must not promise them. */
     static const char *const captions[] = {
         "Line: mean over n seeds. Band: from the lowest to the highest seed.",
         "Line: mean over n seeds. Their spread is in the panels.",
@@ -259,6 +300,7 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
                               ARENA_NEW(a, plot_series, c->count)};
     plot_unit unit[2];
     int points = 0;
+    /* Read twice, as x differs; the panels use the curves against tokens. */
     for (int time = 0; time < 2; time++) {
         if (!read_curves(curves[time], &unit[time], a, s, c, time, bits ? 1 / log(2.0) : 1, e)) {
             return false;
@@ -267,6 +309,7 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
     for (int i = 0; i < c->count; i++) {
         points += curves[0][i].count;
     }
+    /* A picture without a curve would look as if something had failed. */
     if (points == 0) gnuplot_note(r, "no run has logged a step yet: no loss curves");
     for (int i = 0; points > 0 && i < (many ? 3 : 2); i++) {
         int time = i % 2, facets = i / 2;

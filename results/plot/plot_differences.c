@@ -5,17 +5,25 @@
 
 #include "results/plot/plot_text.h"
 
+/* One row for each variant, the baseline a dashed line at 0: what crosses the line is not known to
+ * differ. Single seeds are dots below their bar, as an interval hides whether it comes of three
+ * seeds that agree or of one that does not. */
+
+/* Without a pair there is nothing to draw, in any of the functions below: their lines must
+ * agree. */
 static bool drawn(const comparison *c, int i)
 {
     return i != c->baseline && c->variants[i].difference.n > 0;
 }
 
-/* Seeds stand below the bar, a little apart so that equal figures do not hide each other. */
+/* Seeds stand below the bar, a little apart so that equal figures do not hide each other. By the
+ * seed's number, not by chance: the same data give the same picture. */
 static double jitter(int seed, int seeds)
 {
     return 0.27 + (seeds > 1 ? 0.16 * ((double)seed / (seeds - 1) - 0.5) : 0);
 }
 
+/* Differences of pairs, as the interval is of these; a seed without a partner has no dot. */
 static void put_seeds(FILE *out, const comparison *c)
 {
     fputs("$seeds << EOD\n# difference line seed\n", out);
@@ -29,6 +37,7 @@ static void put_seeds(FILE *out, const comparison *c)
             double d =
                 v->runs[k].value[c->metric] - compare_seed_value(base, v->runs[k].seed, c->metric);
             if (!isfinite(d)) continue;
+            /* The seed stands behind its dot, for who looks a point up in the script. */
             fprintf(out, "%.9g %.4f %lld\n", d, line + jitter(k, v->run_count),
                     (long long)v->runs[k].seed);
         }
@@ -41,18 +50,23 @@ enum { BETTER, WORSE, NOISE, ONE_SEED, KINDS };
 
 static const struct {
     const char *name, *title, *colour;
+    /* Blue and vermilion of `podo`, as in plot_claims.c: better and worse, told apart by
+     * colour-blind readers as well. Noise is grey, so that it does not draw the eye. */
 } KIND[KINDS] = {{"better", "better", "#0072b2"},
                  {"worse", "worse", "#d55e00"},
                  {"noise", "within noise", "#707070"},
                  {"single", "one seed", "#707070"}};
 
+/* Noise by the same rule as the table's words (compare_sure), so that a bar beside the line can be
+ * grey: its p did not survive the correction. */
 static int kind_of(const compared_variant *v)
 {
     if (v->difference.n == 1) return ONE_SEED;
     return !compare_sure(v) ? NOISE : v->difference.mean < 0 ? BETTER : WORSE;
 }
 
-/* Returns how many lines. */
+/* Returns how many lines. A data block for each kind, for its colour and its name in the key;
+ * `line` counts all rows, so that each kind's bars stand in their own. */
 static int put_means(FILE *out, const comparison *c, int kind)
 {
     int line = 0, count = 0;
@@ -70,6 +84,7 @@ static int put_means(FILE *out, const comparison *c, int kind)
     return count;
 }
 
+/* n is beside each name: intervals of two seeds and of ten look alike, and are not as good. */
 static void put_names(FILE *out, const comparison *c)
 {
     int line = 0;
@@ -86,7 +101,7 @@ static void put_names(FILE *out, const comparison *c)
     fputs(")\n", out);
 }
 
-/* Of all that is drawn. */
+/* Of all that is drawn. With 0, where the baseline's line is. */
 static double range_of(const comparison *c)
 {
     double low = 0, high = 0;
@@ -100,9 +115,13 @@ static double range_of(const comparison *c)
     return high - low;
 }
 
+/* Width and height follow from names and rows, so that a plot of thirty variants is as legible as
+ * one of three; margins are fixed in pixels, as gnuplot guesses the widths of names badly. */
 static void begin(gnuplot_script *p, const comparison *c, int lines)
 {
     char title[768], text[512], base[300], question[400];
+    /* Names on the left, the plot in the middle, the key on the right: none may take room from
+     * another. */
     double names = plot_series_names(c) + 20;
     int width = (int)names + PLOT_WIDTH + 140;
     gnuplot_begin(p, "differences", width, 170 + 42 * lines,
@@ -136,6 +155,7 @@ bool plot_differences(plot_report *r, arena *a, store *s, const comparison *c, e
     for (int i = 0; c->baseline >= 0 && i < c->count; i++) {
         lines += drawn(c, i);
     }
+    /* Told, since the picture is expected: nearly every experiment has a baseline. */
     if (lines == 0) {
         gnuplot_note(r, "no seed has finished in two variants yet: no differences");
         return true;
@@ -143,6 +163,7 @@ bool plot_differences(plot_report *r, arena *a, store *s, const comparison *c, e
     gnuplot_script p;
     begin(&p, c, lines);
     put_seeds(p.out, c);
+    /* First, so that bars lie on top of dots. */
     fputs("$seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb '#a0a0a0' title "
           "'single seeds'",
           gnuplot_item(&p));
@@ -151,6 +172,7 @@ bool plot_differences(plot_report *r, arena *a, store *s, const comparison *c, e
         fprintf(gnuplot_item(&p),
                 "$%s using %s pointsize 0.9 linewidth 1.8 linecolor rgb '%s' title '%s'",
                 KIND[kind].name,
+                /* One seed has a hollow mark and no bar. */
                 kind == ONE_SEED ? "1:2 with points pointtype 4"
                                  : "1:2:3:4 with xerrorbars pointtype 5",
                 KIND[kind].colour, KIND[kind].title);

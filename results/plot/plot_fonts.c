@@ -8,7 +8,16 @@
 #include "core/base/file.h"
 #include "core/base/terminal.h"
 
-/* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. */
+/* gnuplot's cairo terminals draw letters with what fontconfig finds. Without any font they draw
+ * boxes, and for a letter that no font has they draw black bars over the whole picture; neither is
+ * an error to gnuplot. So it is asked beforehand, and PNG and PDF are left out with a word about
+ * what to install.
+ *
+ * fc-list is asked rather than the library linked; where it is missing the answer is taken to be
+ * "all is there". */
+
+/* Without any font the cairo terminals draw boxes for letters; SVG leaves letters to the viewer. By
+ * walking the usual folders, which needs no program; the first font ends the walk. */
 static bool any_installed(void)
 {
     static const char *const endings[] = {".ttf", ".otf", ".pfb", ".ttc"};
@@ -18,6 +27,7 @@ static bool any_installed(void)
     snprintf(own, sizeof own, "%s/.local/share/fonts", home ? home : "");
     snprintf(older, sizeof older, "%s/.fonts", home ? home : "");
     char *const folders[] = {system, local, home ? own : NULL, older, NULL};
+    /* FTS_PHYSICAL: a link that leads back into its own folder would never end. */
     FTS *walk = fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     bool found = false;
     for (FTSENT *f; walk && !found && (f = fts_read(walk));) {
@@ -31,7 +41,8 @@ static bool any_installed(void)
 }
 
 /* What fontconfig's fc-list says, which comes with the library that gnuplot draws letters with;
- * NULL if it is not there. The caller frees. */
+ * NULL if it is not there. The caller frees. Fixed commands, nothing of a spec's text is in
+ * them. */
 static char *ask_fontconfig(const char *command)
 {
     char *text = NULL;
@@ -45,6 +56,8 @@ static char *ask_fontconfig(const char *command)
     return text;
 }
 
+/* All about as wide as Liberation Sans, for which room was reckoned; fontconfig's own choice may be
+ * wider. None of them: the first, and fontconfig takes what it likes. */
 static void choose(char font[64])
 {
     static const char *const names[] = {
@@ -59,7 +72,8 @@ static void choose(char font[64])
     }
 }
 
-/* Is it in one of the ranges "20-7e a0 ..." of hexadecimal numbers, those of all fonts? */
+/* Is it in one of the ranges "20-7e a0 ..." of hexadecimal numbers, those of all fonts? What is no
+ * number (names, line ends) is skipped letter by letter. */
 static bool is_in(const char *ranges, unsigned letter)
 {
     for (const char *x = ranges; *x;) {
@@ -84,14 +98,17 @@ static void add_missing(char missing[64], const char *text, char **ranges)
     for (int n; (n = terminal_letter(text, &letter)) > 0; text += n) {
         char own[8];
         if (letter < LATIN) continue;
+        /* Only once a letter beyond Latin was met: the answer is long. */
         if (!*ranges) *ranges = ask_fontconfig("fc-list : charset 2>/dev/null");
         if (!*ranges || is_in(*ranges, letter)) continue;
         snprintf(own, sizeof own, "%.*s", n, text);
         size_t used = strlen(missing);
+        /* Each once, as many as the note has room for. */
         if (!strstr(missing, own) && used + 8 < 64) memcpy(missing + used, own, strlen(own) + 1);
     }
 }
 
+/* `text` and `more` are the two streams of a script: whatever is drawn stands in one of them. */
 bool plot_fonts_choose(char font[64], const char *text, const char *more, char missing[64])
 {
     char *ranges = NULL;

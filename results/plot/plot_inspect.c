@@ -6,8 +6,16 @@
 #include "results/plot/plot_series.h"
 #include "results/store/query.h"
 
+/* Pictures of an inspection are rows of two tables: figures by layer (PICTURES), and figures by
+ * bins with a line for each layer (CURVES). A picture more is an entry more. What an inspection did
+ * not measure has no rows in the database, and its picture is left out without a word: a model
+ * without fast weights has no gains to draw. */
+
+/* A model may have some hundred layers; the arrays are on the stack, 16 KiB. */
 enum { MAX_SERIES = 4, MAX_LAYERS = 512 };
 
+/* The question is the picture's title, the caption says how the figures were measured: a picture
+ * that is passed on without its page has to explain itself. */
 typedef struct picture {
     const char *name, *question, *part, *caption, *y;
     const char *figures[MAX_SERIES];
@@ -17,7 +25,11 @@ typedef struct picture {
     bool below;   /* may be below 0 */
 } picture;
 
+/* `figures` are names as the inspection writes them (harness/inspect). Of a band the first is the
+ * line, the two others its ends. */
 static const picture PICTURES[] = {
+    /* Geva et al. 2021 (arXiv:2012.14913), their section 4; by chance beside it, as agreement alone
+     * does not tell a value that fits its key from one that holds a frequent token. */
     {.name = "agreement",
      .question = "do values predict what follows their keys?",
      .part = "values",
@@ -43,6 +55,7 @@ static const picture PICTURES[] = {
      .y = "share of active memories",
      .figures = {"active"},
      .titles = {"active"}},
+    /* The published code counts otherwise than the paper's text; both are shown. */
     {.name = "zero-agreement",
      .question = "is a layer more than its memories one by one?",
      .part = "composition",
@@ -77,6 +90,7 @@ static const picture PICTURES[] = {
      .y = "share of triggers",
      .figures = {"shared_last_token", "shared_last_word", "shared_topic_word"},
      .titles = {"last token", "last word", "topic word"}},
+    /* Relative changes, mostly below 0: the axis is free. */
     {.name = "removal",
      .question = "does a key look at the end of its trigger?",
      .part = "keys",
@@ -90,7 +104,8 @@ enum { PICTURE_COUNT = sizeof PICTURES / sizeof *PICTURES };
 
 /* ---- reading ---- */
 
-/* One figure by layer, in the order of the stack; *layers: how many there are. */
+/* One figure by layer, in the order of the stack; *layers: how many there are. depth -1 is the
+ * model's own; the table's key ends with depth and bin, so that layers come sorted. */
 static bool read_figure(double values[MAX_LAYERS], int *layers, store *s, const char *run,
                         const char *part, const char *figure, err *e)
 {
@@ -104,6 +119,7 @@ static bool read_figure(double values[MAX_LAYERS], int *layers, store *s, const 
     return query_close(&q);
 }
 
+/* substr rather than LIKE, in which '_' and '%' of an id would match anything. */
 const char *plot_inspect_find(store *s, const char *run, arena *a, err *e)
 {
     query q = QUERY(s, e,
@@ -119,6 +135,7 @@ const char *plot_inspect_find(store *s, const char *run, arena *a, err *e)
 
 /* ---- drawing ---- */
 
+/* The first eight letters of an id are what every list of runs shows. */
 static void begin(gnuplot_script *p, const char *name, const char *question, const char *run,
                   const char *caption, const char *x, const char *y)
 {
@@ -131,11 +148,14 @@ static void begin(gnuplot_script *p, const char *name, const char *question, con
     fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);
 }
 
+/* At most about twelve tics; layers stand at 1, 2, 3 ... */
 static void put_axes(FILE *out, const picture *x, int layers)
 {
     fprintf(out, "set xtics %d\nset xrange [0.5:%d.5]\n", layers > 24 ? (layers + 11) / 12 : 1,
             layers);
     if (!x->below) fputs("set yrange [0:*]\n", out);
+    /* Shares of a whole: histograms count their boxes from 0, and the top is 1 whatever rounding
+     * adds. */
     if (!x->stacked) return;
     fputs("set yrange [0:1]\nset style data histogram\nset style histogram rowstacked\n"
           "set style fill solid 0.85 border rgb 'white'\nset boxwidth 0.8 relative\n"
@@ -143,7 +163,8 @@ static void put_axes(FILE *out, const picture *x, int layers)
           out);
 }
 
-/* A figure by layer as a line, or between two others as a band. */
+/* A figure by layer as a line, or between two others as a band. Without a band low and high are the
+ * point itself, which draws none. */
 static plot_series layers_of(arena *a, const picture *x, int figure,
                              double values[MAX_SERIES][MAX_LAYERS], int layers)
 {
@@ -157,6 +178,7 @@ static plot_series layers_of(arena *a, const picture *x, int figure,
     return line;
 }
 
+/* All figures have the layers in the same order, so one count serves. */
 static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, const picture *x,
                          err *e)
 {
@@ -167,8 +189,10 @@ static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, co
         if (!read_figure(values[count], &layers, s, run, x->part, x->figures[count], e)) {
             return false;
         }
+        /* One of its figures was not measured. */
         if (layers == 0) return true;
     }
+    /* The other two are the ends of its band, already in the line's points. */
     if (x->band) count = 1;
     for (int i = 0; i < count; i++) {
         lines[i] = layers_of(a, x, i, values, layers);
@@ -188,10 +212,12 @@ static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, co
     return gnuplot_run(r, &p, e);
 }
 
-/* Agreement against the value's confidence: bins of equally many values. */
+/* Agreement against the value's confidence: bins of equally many values. Of the whole model: its
+ * figure has no layers. */
 static bool draw_confidence(plot_report *r, arena *a, store *s, const char *run, err *e)
 {
     query q = QUERY(s, e,
+                    /* Two figures that share their bins, joined bin by bin. */
                     "SELECT a.value AS x, b.value AS y FROM inspect_figure a JOIN inspect_figure b "
                     "USING (run, part, depth, bin) WHERE run = ?1 AND a.figure = 'confidence' AND "
                     "b.figure = 'confidence_agreement' ORDER BY bin LIMIT 512",
@@ -212,7 +238,8 @@ static bool draw_confidence(plot_report *r, arena *a, store *s, const char *run,
     return gnuplot_run(r, &p, e);
 }
 
-/* A figure of several bins: a line per layer that has it. */
+/* A figure of several bins: a line per layer that has it. `like` is a pattern of SQL's LIKE, as
+ * exchanges put their own name into the figure's ("read.0_by_position"). */
 typedef struct curve {
     const char *name, *question, *part, *like; /* of the figures' names */
     const char *caption, *x, *y;
@@ -266,17 +293,23 @@ static const curve CURVES[] = {
      .y = "moved",
      .doubling = true},
 };
+/* CURVE_BINS: into how many shares of a block positions are put when they are measured. */
 enum { CURVE_COUNT = sizeof CURVES / sizeof *CURVES, CURVE_BINS = 16, MAX_CURVES = 12 };
 
-/* A line per layer and figure; rows come in their order. */
+/* A line per layer and figure; rows come in their order. Rows come by depth, figure and bin: a new
+ * title begins a new line. The 13th line and those behind it are left out, as nobody could tell
+ * them apart. */
 static int lines_of(plot_series lines[MAX_CURVES], arena *a, query *q, const curve *x)
 {
+    /* A layer may have several exchanges; of fast weights there is one line each. */
     bool states = strcmp(x->part, "states") == 0;
     int n = 0;
     while (query_next(q)) {
         char title[96];
         const char *layer = query_text(q, "layer", a), *figure = query_peek(q, "figure");
         snprintf(title, sizeof title, "%s%s%.*s", layer, states ? " " : "",
+                 /* Of states the figure says which exchange it is, "read.0_...": that is in the
+                  * name. */
                  states ? (int)strcspn(figure, "_") : 0, figure);
         if (n == 0 || strcmp(lines[n - 1].label, title) != 0) {
             if (n == MAX_CURVES) break;
@@ -312,6 +345,7 @@ static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, cons
     return gnuplot_run(r, &p, e);
 }
 
+/* One run, few pictures: all are drawn. */
 bool plot_inspect(plot_report *r, store *s, const char *run, const plot_how *how, err *e)
 {
     arena_auto *a = arena_new(1 << 18);

@@ -4,10 +4,12 @@
 
 #include "results/compare/compare_recall.h"
 
-/* Accuracies, and what guessing gives. */
+/* Accuracies, and what guessing gives. 0 to 1 with a little air, always: two probes can be laid
+ * side by side. Distances go by factors, and so does the axis. */
 static void put_accuracy(FILE *out, const recall_comparison *r)
 {
     fputs("set logscale x 2\nset yrange [-0.03:1.03]\n", out);
+    /* No symbols in the spec: chance is not known, and no line claims it. */
     if (!isfinite(r->chance)) return;
     fprintf(out,
             "set arrow 1 from graph 0, first %.6g to graph 1, first %.6g nohead back linecolor "
@@ -17,6 +19,7 @@ static void put_accuracy(FILE *out, const recall_comparison *r)
             r->chance, r->chance, r->chance);
 }
 
+/* The first line is the widest and is drawn first. */
 static plot_series series_of(arena *a, const comparison *c, const recall_comparison *r, int i)
 {
     /* Many are right everywhere up to their reach: those below stay visible as a rim. */
@@ -36,6 +39,7 @@ static plot_series series_of(arena *a, const comparison *c, const recall_compari
     return x;
 }
 
+/* All variants, as it is their distances of failure that are compared. */
 static bool draw_distances(plot_report *r, arena *a, const comparison *c,
                            const recall_comparison *x, err *e)
 {
@@ -57,6 +61,7 @@ static bool draw_distances(plot_report *r, arena *a, const comparison *c,
                       .y = "accuracy",
                       .lines = c->count});
     put_accuracy(p.out, x);
+    /* A seventh beyond the outer distances, since points at the frame are cut in half. */
     fprintf(p.out, "set xrange [%.6g:%.6g]\nset format x '%%.0f'\nset xtics rotate by -35\n",
             (double)x->distances[0] / 1.15, (double)x->distances[x->count - 1] * 1.15);
     plot_series_draw(&p, list, c->count, PLOT_MARKED, true);
@@ -64,7 +69,9 @@ static bool draw_distances(plot_report *r, arena *a, const comparison *c,
 }
 
 /* What a memory remembers against what it carries: a point for each variant that carries anything.
- */
+ *
+ * `means` is of each run's mean over the distances, so that the bar is of seeds
+ * (compare_recall.c). */
 static bool draw_state(plot_report *r, arena *a, const comparison *c, const recall_comparison *x,
                        err *e)
 {
@@ -73,6 +80,7 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         const recall_cell *cell = &x->means[i];
+        /* On a logarithmic axis nothing that carries nothing has a place. */
         if (cell->accuracy.n == 0 || v->state_bytes <= 0) continue;
         list[i] = (plot_series){v->label, i, 0, 1, ARENA_NEW(a, plot_point, 1)};
         *list[i].point = (plot_point){.x = (double)v->state_bytes,
@@ -82,6 +90,7 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
                                       .n = cell->accuracy.n};
         points++;
     }
+    /* One point compares nothing. */
     if (points < 2) return true;
     gnuplot_script p;
     plot_series_begin(&p, c,
@@ -100,6 +109,7 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
     return gnuplot_run(r, &p, e);
 }
 
+/* No probe, no picture. */
 bool plot_recall(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     const recall_comparison *x = compare_recall(a, c, s, e);

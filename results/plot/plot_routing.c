@@ -5,9 +5,16 @@
 #include "results/store/query.h"
 #include "results/table/table_query.h"
 
+/* What routed layers did is asked of the database figure by figure: one query per variant gives a
+ * line, with the means over layers and seeds already taken. A row for each step, layer, expert and
+ * run would be read into C otherwise. Any figure that layers log can be drawn this way, hence `loci
+ * plot --figure`; four have pictures of their own. */
+
 /* Each query gives x, mean, low, high of one variant: ?1 experiment, ?2 label, ?3 a figure's name,
  * ?4 the largest logged step (of it 200 bins at most). A figure is averaged over seeds, then taken
- * over layers. */
+ * over layers. Place 1 is the expert with most tokens. `experts` in the grouping: layers or runs
+ * with other numbers of experts are lines of their own, which begin again at the left and are
+ * broken there (plot_series.h). */
 static const char LOAD[] =
     /* Over the last tenth of each run: a single batch's loads are mostly that batch. Shares are
      * sorted run by run: no two runs mean the same by expert 3. */
@@ -22,6 +29,7 @@ static const char LOAD[] =
     "  low, max(share) * experts AS high FROM sorted GROUP BY experts, place ORDER BY experts, "
     "place";
 
+/* Two steps of averaging: seeds within a layer, then layers, so that the band is of layers. */
 static const char STEPS[] =
     "WITH layered AS (SELECT (m.step - 1) * 200 / ?4 AS bin, avg(s.tokens) AS x, "
     "  avg(m.value) AS value FROM plan p "
@@ -31,6 +39,8 @@ static const char STEPS[] =
     "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
     "GROUP BY bin ORDER BY bin";
 
+/* The same of evaluations, which are few enough to need no bins. ?4 stands in the condition so that
+ * all three queries have the same parameters. */
 static const char EVALUATIONS[] =
     "WITH layered AS (SELECT e.step, avg(e.tokens_seen) AS x, avg(m.value) AS value FROM plan p "
     "  JOIN evaluation e ON e.run = p.run JOIN evaluation_metric m USING (evaluation) "
@@ -39,6 +49,8 @@ static const char EVALUATIONS[] =
     "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
     "GROUP BY step ORDER BY step";
 
+/* A figure, how it is asked for and how it is shown; `settings` are gnuplot's, behind those of all
+ * plots. */
 typedef struct routing_plot {
     const char *name, *figure, *query, *question, *y_title, *settings, *caption;
     double unit;    /* of y */
@@ -91,7 +103,8 @@ static const routing_plot PLOTS[] = {
      .points = true},
 };
 
-/* A variant's line; without points if nothing is known of it. */
+/* A variant's line; without points if nothing is known of it. The variant's rows of the kind's
+ * query, in the units of the picture. */
 static bool series_of(plot_series *out, arena *a, store *s, const comparison *c,
                       const routing_plot *kind, int variant, int64_t last, err *e)
 {
@@ -100,9 +113,11 @@ static bool series_of(plot_series *out, arena *a, store *s, const comparison *c,
     *out = (plot_series){
         .label = v->label, .look = v->look, .point = ARENA_NEW(a, plot_point, capacity)};
     query q = QUERY(s, e, kind->query, c->experiment, v->plan_label, kind->figure, NULL);
+    /* The same for all variants, so that their bins are the same steps. */
     query_number(&q, 4, last);
     while (query_next(&q)) {
         if (out->count == capacity) {
+            /* Steps have 200 bins at most; evaluations may be more. */
             plot_point *longer = ARENA_NEW(a, plot_point, 2 * (int64_t)capacity);
             memcpy(longer, out->point, (size_t)capacity * sizeof *longer);
             out->point = longer;
@@ -116,7 +131,8 @@ static bool series_of(plot_series *out, arena *a, store *s, const comparison *c,
     return query_close(&q);
 }
 
-/* One picture of variants that have data. */
+/* One picture of variants that have data. `lines` is of this page alone, and makes room in its
+ * key. */
 static bool draw_variants(plot_report *r, const comparison *c, const routing_plot *kind,
                           const char *name, const plot_series *list, int count, err *e)
 {
@@ -150,6 +166,8 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
     /* All equal is worth a picture only to who asked for it. */
     if (plot_series_flat(list, count) && kind->spare) return true;
     for (int first = 0, next, page = 1; first < count; first = next, page++) {
+        /* By the variant's number rather than by how many lines there are: colours then do not
+         * repeat in a picture. */
         for (next = first; next < count && own[next] - own[first] < PLOT_TELLABLE;) {
             next++;
         }
@@ -160,7 +178,8 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
     return true;
 }
 
-/* The last logged step of any run, 0 for none, and the unit of its tokens. */
+/* The last logged step of any run, 0 for none, and the unit of its tokens. One look for all
+ * pictures of figures. */
 static bool read_end(int64_t *last, plot_unit *tokens, store *s, const comparison *c, err *e)
 {
     query q = QUERY(s, e,
@@ -182,6 +201,8 @@ bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *
     if (!read_end(&last, &tokens, s, c, e)) return false;
     for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
         routing_plot kind = PLOTS[i];
+        /* Drawn by themselves only if they say something; who names a figure gets it in any
+         * case. */
         kind.spare = true;
         if (kind.of_x.size == 0) kind.of_x = tokens;
         if (!draw_kind(r, a, s, c, &kind, last, e)) return false;
@@ -196,6 +217,7 @@ bool plot_routing_figures(table *t, store *s, const char *experiment, err *e)
                                          {"layers", "layers", "", FORM_INT, 0, 0},
                                          {"runs", "runs", "", FORM_INT, 0, 0}};
     query q = QUERY(s, e,
+                    /* Grouped before it is counted: the tables have a row for each step. */
                     "WITH logged AS (SELECT m.name, m.layer, p.run, 'training' AS of FROM plan p "
                     "  JOIN metric m USING (run) WHERE p.experiment = ?1 "
                     "  GROUP BY m.name, m.layer, p.run "
@@ -214,6 +236,7 @@ bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c
     char name[56], question[300];
     snprintf(question, sizeof question, "how does %.200s go over training?", figure);
     snprintf(name, sizeof name, PLOT_FIGURE "%s", figure);
+    /* A figure's name becomes a file's: no separators, no spaces. */
     for (char *x = name; *x; x++) {
         if (*x == '/' || (unsigned char)*x <= ' ') *x = '_';
     }
@@ -226,6 +249,7 @@ bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c
                          .caption = OVER_SEEDS,
                          .unit = 1};
     int64_t last;
+    /* Whether anything was drawn is what says that the figure exists. */
     int before = r->count;
     if (!read_end(&last, &kind.of_x, s, c, e)) return false;
     if (last > 0 && !draw_kind(r, a, s, c, &kind, last, e)) return false;

@@ -6,8 +6,16 @@
 #include "results/compare/compare_print.h"
 #include "results/plot/plot_text.h"
 
+/* Every picture of a comparison goes through here: what a variant looks like, how wide names are,
+ * where the key stands. What a picture brings is points and axes. Sizes are reckoned in pixels
+ * beforehand and given to gnuplot as shares of the picture, since it reserves room by counting
+ * letters, and long labels would push the plot together. */
+
+/* At least two of a unit, or the axis would be of fractions; a budget of a million tokens is called
+ * so all the same. */
 plot_unit plot_series_unit(double most, bool against_time)
 {
+    /* The name is the axis's whole label, so that the unit cannot be forgotten. */
     static const plot_unit tokens[] = {{1e9, "training tokens (billions)"},
                                        {1e6, "training tokens (millions)"},
                                        {1e3, "training tokens (thousands)"},
@@ -29,6 +37,8 @@ int plot_series_colour(int look)
     return colours[look % PLOT_TELLABLE];
 }
 
+/* Colour and dashes of a look are its rest and its quotient, as plot_look.c puts it together; after
+ * five they repeat. */
 static int dashes_of(int look)
 {
     return 1 + look / PLOT_TELLABLE % 5;
@@ -37,13 +47,16 @@ static int dashes_of(int look)
 void plot_series_title(char text[768], const comparison *c, const char *question, bool training)
 {
     char choice[512];
+    /* A title that names only what is on the axes leaves it to the reader what to look for. */
     CHECK(question, "a picture answers a question");
     comparison shown = *c;
+    /* A curve of training is of no split that was evaluated. */
     shown.split_asked = c->split_asked && !training;
     compare_print_title(choice, &shown);
     snprintf(text, 768, "%s: %s", choice, question);
 }
 
+/* The widest name with the longest count of seeds behind it; longer ones are cut. */
 double plot_series_names(const comparison *c)
 {
     double widest = 0;
@@ -53,7 +66,8 @@ double plot_series_names(const comparison *c)
     return fmin(widest + plot_text_width(" (n = 2 to 3)", PLOT_LETTERS), PLOT_NAME + 20);
 }
 
-/* The plot ends and the key begins where PLOT_BESIDE + PLOT_WIDTH pixels are over. */
+/* The plot ends and the key begins where PLOT_BESIDE + PLOT_WIDTH pixels are over. Outside of the
+ * plot, so that it hides no curve whatever their course. */
 static void put_key(gnuplot_script *p, double sample)
 {
     double end = (double)(PLOT_BESIDE + PLOT_WIDTH) / p->width;
@@ -69,12 +83,14 @@ static void put_key(gnuplot_script *p, double sample)
 void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame *f)
 {
     char title[768];
+    /* The key may be of other names than the variants' (plot_axis.c). */
     double names = f->names > 0 ? fmin(f->names, PLOT_NAME + 20) : plot_series_names(c);
     bool dashed = false; /* dashes need some length to be told apart */
     for (int i = 0; i < c->count; i++) {
         dashed = dashed || dashes_of(c->variants[i].look) > 1;
     }
     gnuplot_begin(p, f->name, PLOT_BESIDE + PLOT_WIDTH + 60 + (int)names,
+                  /* 19 pixels for each line of the key; a picture grows with its variants. */
                   MAX(440, 120 + 19 * f->lines), f->caption);
     plot_series_title(title, c, f->question, f->training);
     gnuplot_title(p, title);
@@ -83,6 +99,7 @@ void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame 
     put_key(p, dashed ? 4 : 2);
 }
 
+/* A single point is not flat, unless it is 0: one figure that is not 0 says something. */
 bool plot_series_flat(const plot_series *list, int count)
 {
     double low = (double)INFINITY, high = -(double)INFINITY;
@@ -98,6 +115,7 @@ bool plot_series_flat(const plot_series *list, int count)
     return !(high > low) && (most > 1 || zero);
 }
 
+/* The step's leading digit is rounded up to the next of 1, 2, 5, 10. */
 double plot_series_step(double range, int about)
 {
     double step = range / about;
@@ -106,7 +124,7 @@ double plot_series_step(double range, int about)
     return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-/* "long (n = 2 to 3)" */
+/* "long (n = 2 to 3)" Seeds differ along a line where some ended earlier; both ends are said. */
 static void name_of(char text[320], const plot_series *x)
 {
     int least = x->point[0].n, most = least;
@@ -122,6 +140,7 @@ static void name_of(char text[320], const plot_series *x)
     snprintf(text + n, (size_t)(320 - n), ")");
 }
 
+/* Nine digits give a float back, and no picture shows more. Empty lines break a line in gnuplot. */
 void plot_series_data(FILE *out, const plot_series *x, int index)
 {
     fprintf(out, "$series%d << EOD\n# x mean low high n\n", index);
@@ -135,6 +154,7 @@ void plot_series_data(FILE *out, const plot_series *x, int index)
     fputs("EOD\n", out);
 }
 
+/* Nearly transparent: of two that overlap both can be seen. */
 static void put_band(FILE *out, const plot_series *x, int index)
 {
     fprintf(out,
@@ -143,6 +163,7 @@ static void put_band(FILE *out, const plot_series *x, int index)
             index, plot_series_colour(x->look));
 }
 
+/* A band without height is not drawn, so that a picture of single seeds has no stray edges. */
 static bool has_band(const plot_series *x)
 {
     for (int i = 0; i < x->count; i++) {
@@ -151,6 +172,8 @@ static bool has_band(const plot_series *x)
     return false;
 }
 
+/* One style for each kind of picture, by plot_style. Bars differ in marks where lines differ in
+ * dashes. */
 static void put_line(FILE *out, const plot_series *x, int index, plot_style style)
 {
     static const char *const with[] = {[PLOT_LINES] = "1:2 with lines",
@@ -163,18 +186,22 @@ static void put_line(FILE *out, const plot_series *x, int index, plot_style styl
     fprintf(out, "$series%d using %s linecolor %d ", index,
             alone ? "1:2 with points pointtype 7" : with[style], plot_series_colour(x->look));
     fprintf(out, style == PLOT_BARS ? "pointtype %d " : "dashtype %d ",
+            /* Point types from 5 on: those before are crosses and a hollow square, thin beside
+             * their bars. */
             dashes_of(x->look) + (style == PLOT_BARS ? 4 : 0));
     fprintf(out, "linewidth %.1f title ", x->width > 0 ? x->width : 1.6);
     name_of(name, x);
     gnuplot_quote(out, name);
 }
 
+/* Data first, as gnuplot needs a block before the command that uses it. */
 void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plot_style style,
                       bool bands)
 {
     for (int i = 0; i < count; i++) {
         if (list[i].count > 0) plot_series_data(p->out, &list[i], i);
     }
+    /* All bands lie below all lines. */
     for (int i = 0; bands && i < count; i++) {
         if (has_band(&list[i])) put_band(gnuplot_item(p), &list[i], i);
     }

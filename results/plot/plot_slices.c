@@ -7,15 +7,23 @@
 #include "results/plot/plot_text.h"
 #include "results/table/table.h"
 
+/* The slices stand side by side at equal distances, named by where they begin: each is twice as
+ * wide as the one before, so this is a logarithmic axis with a place for 0. A gain is the baseline
+ * minus the variant, so that more is better, and its interval is that of the table (over seeds; of
+ * one seed over documents). */
+
 /* Slices of fewer tokens are not drawn: a few tokens' luck would hide the others. */
 enum { LEAST_TOKENS = 100 };
 
+/* The same for points, for the ends of the axis and for its names. */
 static bool drawn(const slice_comparison *x, int k)
 {
     return x->tokens[k] >= LEAST_TOKENS;
 }
 
-/* A variant over the slices, by their index. */
+/* A variant over the slices, by their index. Turned round for a gain: the interval's high end is
+ * the gain's low one. `more` keeps bounds and tokens in the script's data, for who works on from
+ * there. */
 static plot_series series_of(arena *a, const comparison *c, const slice_comparison *x, int variant,
                              bool gain)
 {
@@ -31,6 +39,7 @@ static plot_series series_of(arena *a, const comparison *c, const slice_comparis
                         .high = gain ? -i.low : s->most,
                         .n = gain ? s->difference.n : s->value.n};
         if (!isfinite(p.mean) || !drawn(x, k)) continue;
+        /* No interval, no band. */
         if (!isfinite(p.low) || !isfinite(p.high)) p.low = p.high = p.mean;
         char *more = arena_push(a, 48, 1);
         snprintf(more, 48, "%lld %lld", (long long)x->low[k], (long long)x->tokens[k]);
@@ -41,7 +50,8 @@ static plot_series series_of(arena *a, const comparison *c, const slice_comparis
 }
 
 /* From the means of slices that hold one token in a thousand, and of their bands what lies no
- * further off than half of that: a slice of few tokens would hide the others. */
+ * further off than half of that: a slice of few tokens would hide the others. Gains have 0 in the
+ * picture, losses need not. */
 static void choose_range(double range[2], const slice_comparison *x, const plot_series *lines,
                          bool gain, bool bands)
 {
@@ -53,6 +63,7 @@ static void choose_range(double range[2], const slice_comparison *x, const plot_
     for (int i = 0; i < x->variants; i++) {
         for (int k = 0; k < lines[i].count; k++) {
             const plot_point *p = &lines[i].point[k];
+            /* p->x is the slice's index. */
             if ((double)x->tokens[(int)p->x] < all / 1000) continue;
             low = fmin(low, p->mean);
             high = fmax(high, p->mean);
@@ -60,12 +71,14 @@ static void choose_range(double range[2], const slice_comparison *x, const plot_
             band_high = fmax(band_high, bands ? p->high : high);
         }
     }
+    /* Where all means are one value, as much as can be told in print. */
     double span = high > low ? high - low : 0.01;
     range[0] = fmin(low, fmax(band_low, low - span / 2)) - 0.05 * span;
     range[1] = fmax(high, fmin(band_high, high + span / 2)) + 0.05 * span;
 }
 
-/* The slices stand side by side; each is named by where it begins. */
+/* The slices stand side by side; each is named by where it begins. Ends at the outer slices that
+ * are drawn, and at most about fourteen names between them. */
 static void put_axis(gnuplot_script *p, const slice_comparison *x)
 {
     int first = x->count, last = -1;
@@ -77,6 +90,7 @@ static void put_axis(gnuplot_script *p, const slice_comparison *x)
     fputs("set xtics noenhanced (", p->out);
     for (int k = first; k <= last; k += every) {
         char text[24];
+        /* Positions of long documents: 16k rather than 16384, as tics stand close. */
         if (x->low[k] < 10000) {
             snprintf(text, sizeof text, "%d", (int)x->low[k]);
         } else {
@@ -89,7 +103,8 @@ static void put_axis(gnuplot_script *p, const slice_comparison *x)
 }
 
 /* Lines [variants] to draw; how many in *count. Next to what looks at the answer all others look
- * the same: *oracles is how many are left out for that. */
+ * the same: *oracles is how many are left out for that. By the variant's index, with empty lines
+ * between: plot_series_draw leaves those out, and colours stay. */
 static plot_series *lines_of(arena *a, const comparison *c, const slice_comparison *x, bool gain,
                              int *count, int *oracles)
 {
@@ -107,6 +122,7 @@ static plot_series *lines_of(arena *a, const comparison *c, const slice_comparis
     return lines;
 }
 
+/* One seed anywhere is enough to say what its band is. */
 static const char *caption_for(const comparison *c, const plot_series *lines, bool gain, bool bands)
 {
     if (!bands) return "Point: mean over n seeds; 95 % intervals: loci compare --by.";
@@ -125,15 +141,18 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
 {
     int count, oracles;
     plot_series *lines = lines_of(a, c, x, gain, &count, &oracles);
+    /* More would hide each other; the caption then says where the intervals are. */
     bool bands = count <= PLOT_TELLABLE;
     char caption[256], x_title[128], y_title[400];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
     double range[2];
     gnuplot_script p;
+    /* One slice is no course. */
     if (count == 0 || x->count < 2 || plot_series_flat(lines, c->count)) return true;
     snprintf(caption, sizeof caption, "%s Slices of fewer than %d tokens: not drawn.%s",
              caption_for(c, lines, gain, bands), LEAST_TOKENS,
              oracles ? " Oracles: not drawn." : "");
+    /* Said on the axis, as the distances between tics are not those between numbers. */
     snprintf(x_title, sizeof x_title, "%s (from; each slice up to twice that)",
              compare_slices_by_title(x->by));
     if (gain) {
@@ -153,6 +172,7 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     put_axis(&p, x);
     choose_range(range, x, lines, gain, bands);
     fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
+    /* The baseline: above the line something is gained. */
     if (gain) fputs("0 linecolor rgb '#404040' dashtype 2 notitle", gnuplot_item(&p));
     plot_series_draw(&p, lines, c->count, PLOT_MARKED, bands);
     return gnuplot_run(r, &p, e);
@@ -169,6 +189,7 @@ static bool draw_plots(plot_report *r, arena *a, store *s, const comparison *c,
 {
     const slice_comparison *x = NULL;
     for (int i = 0; i < count; i++) {
+        /* Neighbours in the list share their slices: positions are read once for two pictures. */
         if (!x || x->by != plots[i].by) x = compare_slices(a, c, s, plots[i].by, e);
         if (!x) return false;
         if (x->count > 0 &&
@@ -180,6 +201,7 @@ static bool draw_plots(plot_report *r, arena *a, store *s, const comparison *c,
 
 bool plot_slices(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
+    /* Kinds of the same slices stand together, see draw_plots. */
     static const slice_plot plots[] = {
         {"slices-position", "where in a document is text hard?", BY_POSITION, false},
         {"gain-position", "where in a document are gains made?", BY_POSITION, true},

@@ -5,7 +5,11 @@
 
 #include "core/base/terminal.h"
 
-/* Of a letter, in parts of the size. */
+/* gnuplot cannot tell how wide a text is, and for an SVG nobody can, as the viewer chooses the
+ * font. So widths are estimated by a few classes of letters, of a wide font: what fits by this fits
+ * nearly everywhere. */
+
+/* Of a letter, in parts of the size. From Hangul on (0x1100) letters are square. */
 static double share(unsigned letter)
 {
     if (letter >= 0x1100) return 1;
@@ -25,7 +29,8 @@ double plot_text_width(const char *text, double size)
     return width * size;
 }
 
-/* How many bytes of the text fit. */
+/* How many bytes of the text fit. Whole characters, as terminal_letter steps from one to the
+ * next. */
 static size_t fitting(const char *text, double width, double size)
 {
     size_t used = 0;
@@ -45,10 +50,12 @@ void plot_text_cut(char *out, size_t bytes, const char *text, double width, doub
         memcpy(out, text, length + 1);
         return;
     }
+    /* Equal halves: labels of a sweep begin alike and end differently, or the other way round. */
     double half = (width - plot_text_width(dots, size)) / 2;
     size_t begin = MIN(fitting(text, half, size), bytes / 2 - 8), end = length;
     while (end > begin) {
         size_t back = end - 1;
+        /* Bytes 10xxxxxx continue a character of UTF-8: never cut before one. */
         while (back > begin && ((unsigned char)text[back] & 0xC0) == 0x80) {
             back--;
         }
@@ -61,6 +68,8 @@ void plot_text_cut(char *out, size_t bytes, const char *text, double width, doub
     snprintf(out, bytes, "%.*s%s%s", (int)begin, text, dots, text + end);
 }
 
+/* Greedy, line by line. A space becomes a break, so the text keeps its length and fits where it
+ * did; a word that is wider than a line stays whole. */
 int plot_text_wrap(char *out, size_t bytes, const char *text, double width, double size)
 {
     snprintf(out, bytes, "%s", text);

@@ -4,6 +4,10 @@
 
 #include "results/store/query.h"
 
+/* Only evaluations on one split under one protocol lie on a line: the final one's, where the run
+ * has one on validation, since a point that was scored otherwise would be a step in the curve that
+ * no model made. Then seeds are averaged step by step, in the database. */
+
 /* A row per step of the seeds that were evaluated there as the final evaluation was done. ?3: per
  * byte, else per token. */
 static const char LOSSES[] =
@@ -11,6 +15,8 @@ static const char LOSSES[] =
     "  e.nats / ln(2) / nullif(e.bytes, 0) ELSE e.nats / nullif(e.tokens, 0) END AS loss "
     "  FROM plan p JOIN evaluation e USING (run) WHERE p.experiment = ?1 AND p.label = ?2 "
     "  AND e.split = 'validation' AND e.nats IS NOT NULL AND e.tokens_seen IS NOT NULL "
+    /* Without a final evaluation on validation (a run under way, or one that ends on test) any
+     * protocol. */
     "  AND e.protocol = coalesce((SELECT f.protocol FROM evaluation f WHERE f.run = e.run AND "
     "  f.final AND f.split = e.split ORDER BY f.step DESC LIMIT 1), e.protocol)) "
     "SELECT avg(tokens_seen) AS x, avg(loss) AS mean, min(loss) AS low, max(loss) AS high, "
@@ -18,6 +24,7 @@ static const char LOSSES[] =
 
 enum { POINTS = 400 };
 
+/* Point by point in the order of steps; n says how many seeds were evaluated there. */
 static bool read_series(plot_series *x, arena *a, store *s, const comparison *c, int variant,
                         bool bytes, double *most, err *e)
 {
@@ -57,6 +64,7 @@ bool plot_validation(plot_report *r, arena *a, store *s, const comparison *c, er
     plot_unit unit = plot_series_unit(most, false);
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; k < list[i].count; k++) {
+            /* The unit is that of the longest line, known when all are read. */
             list[i].point[k].x /= unit.size;
         }
     }
