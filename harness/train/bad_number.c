@@ -3,6 +3,10 @@
 #include <math.h>
 #include <stdio.h>
 
+/* A NaN spreads: by the time a loss is one, every gradient is, and which tensor was first is gone.
+ * So a failed step is run again with these functions looking on, in the order in which tensors are
+ * made, and the first name stays (text[0] is looked at before anything else). */
+
 bool bad_number_finite(const real *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -28,7 +32,9 @@ void bad_number_tap(void *user, const layer *self, const char *name, const tenso
              self && name ? "." : "", name ? name : "");
 }
 
-/* The parameter that x lays on the tape, or a piece of it; NULL if it is none. */
+/* The parameter that x lays on the tape, or a piece of it; NULL if it is none. By the address: a
+ * parameter's leaf on the tape has the values themselves as its data, a piece of it an address
+ * inside. */
 static const param *parameter_of(const bad_number *b, const tensor *x)
 {
     if (x->data < b->values || x->data >= b->values + b->params->total) return NULL;
@@ -40,6 +46,8 @@ static const param *parameter_of(const bad_number *b, const tensor *x)
     return NULL;
 }
 
+/* A gradient of a parameter is named by the parameter, since that is what a spec can freeze or slow
+ * down; any other by the layer in which it arose. */
 void bad_number_watch(void *user, const op_class *op, const char *place, const tensor *x)
 {
     bad_number *b = user;

@@ -3,12 +3,23 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Two ways to be worth nothing without a NaN, both of the end against something that needs no other
+ * run:
+ *
+ *   loss > 1.05 ln V                  a uniform guess over V tokens costs ln V
+ *   last > first (1 + margin)         margin = max(0.1, 8 / sqrt(targets of a step))
+ *
+ * The margin of 8 standard errors, with the loss of a token taken to vary as much as it costs on
+ * average, keeps a short run of small steps from being called so by chance. */
+
 /* A loss that is no number fails every comparison: hence the negation. */
 static bool is_above(double loss, double limit)
 {
     return !(loss <= limit);
 }
 
+/* The evaluation is asked first: it is what a user looks at, and of more tokens than the last
+ * steps. */
 bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f)
 {
     double guess = log((double)f->vocab), margin = fmax(0.1, 8 / sqrt(fmax(f->step_targets, 1)));

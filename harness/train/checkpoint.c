@@ -9,6 +9,20 @@
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_paths.h"
 
+/* What goes into a checkpoint, as named arrays; how its files become one checkpoint is
+ * checkpoint_files.c.
+ *
+ *   model file   parameters by name: read by anyone, and all that evaluation and generation need
+ *   train file   moments of the optimiser, carried state by lane, the stream's cursor, counters
+ *
+ * Two files, since a finished or kept model has the first only. Both are written from memory
+ * between two steps, when no lane runs, so that all of it is of one step: training that goes on
+ * from here has every bit that the uninterrupted run has. That is why the window of the next log
+ * line and the running means are saved, too; without them the metrics file would differ.
+ *
+ * Saving needs the states of all lanes on rank 0 (trainer_gather_states); loading is done by every
+ * rank from the same files, each taking its own lanes. */
+
 enum { MAX_MOMENTS = 16 };
 
 /* ---- saving ---- */
@@ -33,6 +47,7 @@ static void list_state(state_entries *l, trainer *t)
 /* Where the run stands, as the two arrays `counts` and `sums`. */
 enum { COUNTS = 3, SUMS = 6 };
 
+/* The order of the two arrays is the format of "progress.counts" and "progress.sums". */
 static void progress_pack(const train_progress *p, int64_t counts[COUNTS], double sums[SUMS])
 {
     counts[0] = p->step;
@@ -67,6 +82,8 @@ typedef struct saving {
     arena *memory;
 } saving;
 
+/* The metadata make the file a model by itself: spec (without absolute paths), seed, tokenizer, the
+ * data's hash, and how far it was trained. */
 static bool save_model(const char *path, void *user, char *hex, err *e)
 {
     const saving *x = user;
@@ -89,7 +106,8 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
                             hex, e);
 }
 
-/* Where the last evaluation sent its sample. */
+/* Where the last evaluation sent its sample: the next one, after a restart, tells how many tokens
+ * changed their expert since. One array per layer that routes; nothing where nothing does. */
 static void list_routing(state_entries *l, trainer *t)
 {
     static const int64_t one = 1;
@@ -103,6 +121,8 @@ static void list_routing(state_entries *l, trainer *t)
     if (n > 0) state_entries_add(l, "progress.routing", ST_I64, 1, &one, tokens);
 }
 
+/* Moments are the optimiser's own flat arrays (optim_views), of whatever number type it keeps them
+ * in. */
 static bool save_train(const char *path, void *user, char *hex, err *e)
 {
     const saving *x = user;
@@ -126,7 +146,7 @@ static bool save_train(const char *path, void *user, char *hex, err *e)
     return safetensors_save(path, l.list, l.count, metadata, 2, hex, e);
 }
 
-/* The model, and with `train` what training goes on from. */
+/* The model, and with `train` what training goes on from: in the order of writing. */
 static bool save_files(const char *folder, trainer *t, const char *run, bool train, double nats,
                        err *e)
 {
@@ -142,6 +162,8 @@ bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
     return trainer_gather_states(t, e) && save_files(folder, t, run, true, (double)NAN, e);
 }
 
+/* A better one replaces a worse one; a model without figures (NaN) is kept where there is none yet.
+ * No gathering: what lanes carry is no part of a model. */
 bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e)
 {
     double before;
@@ -152,6 +174,8 @@ bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nat
 
 /* ---- loading ---- */
 
+/* Exactly the arrays of this optimiser, by name, type and size: other moments would be taken for
+ * its own without an error. */
 static bool load_moments(const safetensors *s, optim *m, err *e)
 {
     optim_view views[MAX_MOMENTS];
@@ -164,6 +188,8 @@ static bool load_moments(const safetensors *s, optim *m, err *e)
         }
         memcpy(views[i].data, st->data, st->bytes);
     }
+    /* The optimiser looks at what came in, for what it keeps beside its arrays follows from them.
+     */
     return optim_loaded(m, e);
 }
 
@@ -185,6 +211,8 @@ static bool load_progress(const safetensors *s, trainer *t, err *e)
     return stream_seek(t->stream, cursor, e);
 }
 
+/* What is missing or does not fit is left out: it is told in one figure of the next evaluation, and
+ * no reason to refuse a checkpoint. */
 static void load_routing(const safetensors *s, trainer *t, arena *a)
 {
     const st_tensor *tokens = safetensors_find(s, "progress.routing");
@@ -200,6 +228,8 @@ static void load_routing(const safetensors *s, trainer *t, arena *a)
     }
 }
 
+/* Values and moments first, into a fresh trainer: a failure leaves a trainer that must not be used,
+ * and the caller frees it. */
 static bool load_files(const char *folder, trainer *t, err *e)
 {
     safetensors *s = checkpoint_files_open(folder, "model", e);
@@ -218,6 +248,8 @@ static bool load_files(const char *folder, trainer *t, err *e)
     return ok || err_prefix(e, "%s", folder);
 }
 
+/* The path goes to all, and all must have loaded: a rank that goes on from other values would be
+ * noticed by nothing but wrong results. */
 bool checkpoint_load(const char *folder, trainer *t, err *e)
 {
     rank_group *r = t->w->ranks;

@@ -7,9 +7,23 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 
+/* A checkpoint is what the manifest names. Saving in this order makes every instant safe:
+ *
+ *   1. new files, under names that the present manifest does not have
+ *   2. the manifest, renamed into place: from here on the new ones are the checkpoint
+ *   3. files that no manifest names are removed
+ *
+ * A kill before 2 leaves the former checkpoint and some garbage, one after it the new checkpoint
+ * and some garbage; the next saving removes it. So at one time there may be two checkpoints' worth
+ * of files on the disk, and never less than one.
+ *
+ * Opening reads the whole file for its checksum before anything is believed: a disk or a copy that
+ * lost bytes is told by name, and not found as a strange loss an hour later. */
+
 enum { NAME_BYTES = 64 };
 
 static const char *const MANIFEST = "manifest.json";
+/* What a user can do about damage, said with each kind of it. */
 static const char *const REMEDY =
     "restore the file, or remove the folder to train from the start; what was changed on purpose "
     "is taken in by `loci import checkpoint`";
@@ -22,6 +36,7 @@ bool checkpoint_files_exist(const char *folder)
     return file_join(path, folder, MANIFEST, NULL) && file_exists(path);
 }
 
+/* A run's folder or its checkpoint folder: who types a path need not know which. */
 bool checkpoint_files_folder(char *path, const char *folder, err *e)
 {
     snprintf(path, FILE_PATH_BYTES, "%s", folder);
@@ -31,6 +46,8 @@ bool checkpoint_files_folder(char *path, const char *folder, err *e)
     return err_set(e, "%s: holds no checkpoint; name a run's folder", folder);
 }
 
+/* Of the model alone: two checkpoints with the same parameters are the same source to start from,
+ * whatever their moments. */
 const char *checkpoint_files_hash(arena *a, const char *folder, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
@@ -57,7 +74,8 @@ static bool in_manifest(const json_t *manifest, const char *name)
     return json_object_get(json_object_get(manifest, "files"), name) != NULL;
 }
 
-/* Never the name of a file that the present checkpoint consists of: that must stay as it is. */
+/* Never the name of a file that the present checkpoint consists of: that must stay as it is. Only a
+ * checkpoint at the same step has it (a run that was stopped twice at one place). */
 static void file_name(char name[NAME_BYTES], const char *kind, int64_t step, const json_t *manifest)
 {
     snprintf(name, NAME_BYTES, "%s-%lld.safetensors", kind, (long long)step);
@@ -161,7 +179,8 @@ static bool check_file(const char *path, const json_t *file, err *e)
     return err_set(e, "%s: corrupt: its checksum is not that of the manifest; %s", path, REMEDY);
 }
 
-/* The manifest's entry of that kind; *name is borrowed from the manifest. */
+/* The manifest's entry of that kind; *name is borrowed from the manifest. A name with a slash would
+ * lead out of the folder, which may be a stranger's. */
 static const json_t *find_kind(const json_t *manifest, const char *kind, const char **name)
 {
     const char *key;
@@ -193,6 +212,8 @@ static json_t *find_file(char path[FILE_PATH_BYTES], const json_t **entry, const
     return NULL;
 }
 
+/* The file stays as it was checked: a later checkpoint has other names, and removing it does not
+ * take it from who has it mapped. */
 safetensors *checkpoint_files_open(const char *folder, const char *kind, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -208,7 +229,8 @@ bool checkpoint_files_path(char *path, const char *folder, const char *kind, err
     return manifest != NULL;
 }
 
-/* A copied folder may have its files in any order of time, so the checksum decides. */
+/* A copied folder may have its files in any order of time, so the checksum decides; it is only
+ * computed where size or time give cause, for it reads the whole file. */
 bool checkpoint_files_changed(char *path, const char *folder, const char *kind)
 {
     char of_manifest[FILE_PATH_BYTES];
@@ -239,6 +261,7 @@ bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e
                    trained, own);
 }
 
+/* Every parameter of the model must be in the file; more tensors than these in it do no harm. */
 bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e)
 {
     for (int i = 0; i < p->count; i++) {

@@ -2,6 +2,11 @@
 
 #include "harness/train/imported.h"
 
+/* The spec is derived from the shapes of the tensors (models/import_brt.c), a model is built from
+ * it as for any run, and the tensors are put in its parameters' places. What comes out has no
+ * history of training: no moments, no state, step 0. */
+
+/* Values lie in the scratch arena: they are the model's only until they are in the file. */
 static bool write_all(const char *folder, arena *a, const brt_source *source, node *data, err *e)
 {
     node *section = import_brt_spec(a, source, e), *spec = node_map(a);

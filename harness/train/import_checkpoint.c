@@ -12,6 +12,16 @@
 #include "harness/train/spec_model.h"
 #include "harness/train/spec_paths.h"
 
+/* The file is read as what it says of itself (metadata), as far as another program has left that;
+ * what is missing is taken from the run that it came from. Then it has to fit completely: every
+ * parameter, in its shape, nothing more, under one common prefix. Anything else would be a model
+ * half of which is as another program left it, and nobody could say which half.
+ *
+ * Values are taken as they are, infinities included: these are told, not refused, since it is the
+ * user's experiment. */
+
+/* All that is open at a time; import_checkpoint closes it in one place, whatever was opened by
+ * then. */
 typedef struct importing {
     arena *memory;
     const checkpoint_import *how;
@@ -38,7 +48,9 @@ static bool find_path(importing *x, err *e)
            checkpoint_files_path(x->path, folder, "model", e);
 }
 
-/* What a run's folder says of itself: run.json in it or above. */
+/* What a run's folder says of itself: run.json in it or above. False without a text in e: there is
+ * no record here, and the caller looks further. The seed goes along, for tables that are drawn
+ * while the model is built. */
 static bool read_record(importing *x, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -53,7 +65,9 @@ static bool read_record(importing *x, const char *folder, err *e)
     return x->spec != NULL;
 }
 
-/* Where the spec's paths lead: as --like says, or the run that it was, or that it lies in. */
+/* Where the spec's paths lead: as --like says, or the run that it was, or that it lies in. Each of
+ * the three may know where a section's path led; sections that were completed are not changed by
+ * the later ones, as they are no longer what was cut. */
 static void find_paths(importing *x)
 {
     const char *run = safetensors_metadata(x->file, "run"), *like = x->how->like;
@@ -68,7 +82,8 @@ static void find_paths(importing *x)
     }
 }
 
-/* From the file's metadata; else from --like; else from the run that the file lies in. */
+/* From the file's metadata; else from --like; else from the run that the file lies in. An error
+ * that reading a record met (a damaged run.json) is told rather than hidden behind "no spec". */
 static bool find_spec(importing *x, err *e)
 {
     char folder[FILE_PATH_BYTES];
@@ -93,6 +108,7 @@ static bool find_spec(importing *x, err *e)
                    x->path);
 }
 
+/* `data` may be replaced, with the same tokenizer: other ids would be other tokens. */
 static bool build(importing *x, err *e)
 {
     const tensor_source none = {0};
@@ -125,7 +141,9 @@ static bool has_all(const importing *x, const char *prefix)
 }
 
 /* What stands before every name: what stands before the first parameter's in a file that has all of
- * them behind it. */
+ * them behind it. Other programs wrap models, and every name then begins with the wrapper's
+ * ("module.", "_orig_mod."). Ends of names are not unique, hence the question whether all are
+ * there. */
 static const char *find_prefix(const importing *x)
 {
     const char *first = model_params_const(x->model)->list[0].name;
@@ -141,6 +159,7 @@ static const char *find_prefix(const importing *x)
     return ""; /* whatever is missing is then told by its plain name */
 }
 
+/* Of the tensor as a whole: how many, not where. */
 static void say_infinite(const importing *x, const param *q)
 {
     const real *values = x->values + q->offset;
@@ -155,6 +174,8 @@ static void say_infinite(const importing *x, const param *q)
     x->places->say(x->places->user, line);
 }
 
+/* A tensor without a place is refused: leaving it out in silence might leave out what the user
+ * changed. */
 static bool take(importing *x, const st_tensor *t, const char *prefix, err *e)
 {
     const params *p = model_params_const(x->model);
@@ -173,6 +194,7 @@ static bool take(importing *x, const st_tensor *t, const char *prefix, err *e)
     return true;
 }
 
+/* Two walks: over the file, for what has no place, and over the model, for what is missing. */
 static bool take_all(importing *x, err *e)
 {
     const params *p = model_params_const(x->model);
@@ -190,6 +212,7 @@ static bool take_all(importing *x, err *e)
     return true;
 }
 
+/* Never into a run's folder: its figures were measured with its own weights. */
 static bool save(const importing *x, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -211,6 +234,7 @@ static bool save(const importing *x, const char *folder, err *e)
     return imported_save(folder, &made, e);
 }
 
+/* places->say hears of numbers that are not finite, tensor by tensor, while they are taken. */
 bool import_checkpoint(const char *folder, const checkpoint_import *how,
                        const corpus_places *places, err *e)
 {

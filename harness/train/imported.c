@@ -7,12 +7,18 @@
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_paths.h"
 
+/* The folder is made like a run's, so that whatever takes a checkpoint (evaluation, init_from,
+ * generation) takes it. spec.yaml is written last and beside it, for people and for the paths that
+ * the model file does not tell (spec_paths.h). */
+
 typedef struct saving {
     const imported *x;
     arena *memory;
 } saving;
 
-/* The parameters in the order of the model, gaps left out. */
+/* The parameters in the order of the model, gaps left out: the name is the content's, 64 bits of
+ * its hash. Names of parameters go in with their 0, so that two models whose names run together
+ * otherwise are two. */
 static const char *name_of(arena *a, const imported *x)
 {
     char hex[SHA256_HEX];
@@ -36,6 +42,8 @@ static const char *number(arena *a, int64_t value)
     return arena_strdup(a, text);
 }
 
+/* Number type and order are those of a run's own model file. `data` comes last, as it may be left
+ * out. */
 static bool save_model(const char *path, void *user, char *hex, err *e)
 {
     const saving *s = user;
@@ -60,6 +68,8 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
     return safetensors_save(path, entries, p->count, metadata, count, hex, e);
 }
 
+/* The checkpoint first: a folder with a spec and no model would look like an import that succeeded.
+ */
 bool imported_save(const char *folder, const imported *x, err *e)
 {
     char checkpoint[FILE_PATH_BYTES], path[FILE_PATH_BYTES];

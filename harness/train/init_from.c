@@ -3,6 +3,15 @@
 #include <fnmatch.h>
 #include <string.h>
 
+/* Two lists of tensors by name, the source's and this model's, and the rules that lead from one to
+ * the other: which are taken (only, skip), what they are called here (map), whether they fit
+ * (shape, or the shape of one piece).
+ *
+ * Everything that could be a slip of the pen is an error at its place in the spec: a pattern that
+ * fits nothing, a tensor without a place here, two that would become the same parameter. What is
+ * not taken starts fresh, and which parameters do is said in one line (init_from_summary): of
+ * weights that start fresh without a word nobody would know. */
+
 const option INIT_OPTIONS[] = {
     {"variant", OPTION_TEXT, offsetof(init_options, variant), .initial = "null", .nullable = true,
      .help = "label of a variant of this sweep, or {axis: value} for the one that else has this "
@@ -44,6 +53,7 @@ static int stars(const char *text)
     return n;
 }
 
+/* A star of the pattern fills the star of the same number in the name, so there must be as many. */
 static bool check_map(const node *map, err *e)
 {
     if (!map) return true;
@@ -62,6 +72,7 @@ static bool check_map(const node *map, err *e)
     return true;
 }
 
+/* Exactly one source: two could not both be the beginning, and none is no section. */
 bool init_from_read(init_options *o, const node *n, arena *a, err *e)
 {
     *o = (init_options){0};
@@ -75,6 +86,8 @@ bool init_from_read(init_options *o, const node *n, arena *a, err *e)
            check_map(o->map, e);
 }
 
+/* `source` stands for the content that is taken: the path of a checkpoint may change, its hash is
+ * what it is. */
 node *init_from_changed(arena *a, const init_options *o, const char *source)
 {
     if (!o->at) return NULL;
@@ -97,6 +110,7 @@ typedef struct part {
 } part;
 enum { MAX_STARS = 16 };
 
+/* Calls itself for what stands behind a star, MAX_STARS deep at most. */
 static bool match_parts(const char *pattern, const char *text, part *parts, int used)
 {
     while (*pattern && *pattern != '*') {
@@ -112,7 +126,8 @@ static bool match_parts(const char *pattern, const char *text, part *parts, int 
     return false;
 }
 
-/* `name` with parts in place of its stars. */
+/* `name` with parts in place of its stars. A name too long for `out` is cut, and then is no
+ * parameter's. */
 static void fill_parts(char *out, size_t size, const char *name, const part *parts)
 {
     size_t n = 0;
@@ -144,13 +159,15 @@ static bool any_match(const node *list, const char *name)
     return false;
 }
 
+/* `skip` after `only`: of what is named there some may be left out again. */
 static bool is_taken(const init_options *o, const char *name)
 {
     if (o->only && !any_match(o->only, name)) return false;
     return !o->skip || !any_match(o->skip, name);
 }
 
-/* Name of the source's tensor here. */
+/* Name of the source's tensor here. The first pattern of the map that fits counts, in the order of
+ * the spec. */
 static void new_name(char *out, size_t size, const init_options *o, const char *name)
 {
     part parts[MAX_STARS];
@@ -162,7 +179,8 @@ static void new_name(char *out, size_t size, const init_options *o, const char *
     }
 }
 
-/* A pattern that fits no tensor is a mistake. */
+/* A pattern that fits no tensor is a mistake. Patterns of `only` and `skip` are the shell's
+ * (fnmatch), those of `map` have to say what each star stood for and are matched here. */
 static bool check_used(const matcher *m, const node *list, err *e)
 {
     for (int i = 0; list && i < list->count; i++) {
@@ -193,11 +211,14 @@ int64_t init_from_copies(const param *x, const init_tensor *t)
 {
     size_t axes = (size_t)t->rank * sizeof *t->shape;
     if (x->rank == t->rank && memcmp(x->shape, t->shape, axes) == 0) return 1;
-    /* One matrix for every piece: experts that all start as the dense layer that was trained. */
+    /* One matrix for every piece: experts that all start as the dense layer that was trained
+     * (sparse upcycling). */
     bool piece = x->pieces > 1 && x->pieces == x->shape[0] && x->rank == t->rank + 1;
     return piece && memcmp(x->shape + 1, t->shape, axes) == 0 ? x->pieces : 0;
 }
 
+/* The message says which name was looked for, if `map` changed it: the user knows the source's name
+ * and sees what became of it. */
 static bool find_place(const matcher *m, const init_tensor *t, int *target, err *e)
 {
     char name[512], has[128], wants[128];
@@ -218,6 +239,7 @@ static bool find_place(const matcher *m, const init_tensor *t, int *target, err 
                     t->name, has, wants);
 }
 
+/* All source tensors before any is copied: a refusal changes nothing. */
 bool init_from_match(int *target, const init_options *o, const init_tensor *source, int count,
                      const params *p, err *e)
 {
@@ -229,6 +251,8 @@ bool init_from_match(int *target, const init_options *o, const init_tensor *sour
         target[i] = -1;
         if (!is_taken(o, source[i].name)) continue;
         if (!find_place(&m, &source[i], &target[i], e)) return false;
+        /* Two maps, or a map and a name that is there already, may lead to one place: the later
+         * would overwrite the earlier. */
         for (int k = 0; k < i; k++) {
             if (target[k] != target[i]) continue;
             return node_err(e, o->at, "both %s and %s of the source become %s", source[k].name,
@@ -238,6 +262,7 @@ bool init_from_match(int *target, const init_options *o, const init_tensor *sour
     return true;
 }
 
+/* Counts parameters of the model, not tensors of the source: what matters is what starts fresh. */
 const char *init_from_summary(arena *a, const int *target, int count, const params *p)
 {
     enum { NAMED = 6, BYTES = 1024 };

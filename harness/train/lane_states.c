@@ -4,7 +4,13 @@
 #include <string.h>
 
 /* A lane's state as bytes: its positions and documents, how many arrays it carries, and of each the
- * name's length, the shape, the name, the values. */
+ * name's length, the shape, the name, the values.
+ *
+ *   position [rows], document [rows], n; n times: array_head, name\0, values [rows, length, width]
+ *
+ * Which arrays there are differs from lane to lane and step to step (a slot may carry nothing), so
+ * each is told by name. Nothing is checked for a stranger's bytes: it is another rank of this run.
+ */
 typedef struct array_head {
     int64_t name_bytes; /* with its 0 */
     int64_t shape[3];
@@ -15,6 +21,7 @@ static size_t values_bytes(const int64_t shape[3])
     return (size_t)(shape[0] * shape[1] * shape[2]) * sizeof(real);
 }
 
+/* One byte more than asked for: of nothing, too, there is a pointer. */
 static void *room(size_t bytes)
 {
     void *p = malloc(bytes + 1);
@@ -34,7 +41,7 @@ static const char *get(const char *from, void *data, size_t bytes)
     return from + bytes;
 }
 
-/* Appends to *bytes of *data, which grows. */
+/* Appends to *bytes of *data, which grows: all lanes of a rank go in one message. */
 static void pack_state(char **data, size_t *bytes, model_state *s)
 {
     int slots = model_state_slots(s);
@@ -62,7 +69,8 @@ static void pack_state(char **data, size_t *bytes, model_state *s)
     free(views);
 }
 
-/* NULL and e where it does not fit. */
+/* NULL and e where it does not fit. The lane is cleared first: slots that were not sent carry
+ * nothing. */
 static const char *unpack_state(model_state *s, const char *at, err *e)
 {
     size_t rows = (size_t)model_state_rows(s) * sizeof(int64_t);
@@ -86,6 +94,7 @@ static const char *unpack_state(model_state *s, const char *at, err *e)
     return at;
 }
 
+/* `at` NULL: a lane before did not fit. */
 static bool unpack_rank(model_state **states, rank_lanes theirs, int64_t rows, const model *m,
                         const char *at, err *e)
 {
@@ -96,6 +105,9 @@ static bool unpack_rank(model_state **states, rank_lanes theirs, int64_t rows, c
     return at != NULL;
 }
 
+/* Sizes first, of all ranks to all, since a receiver must know how much comes. Rank 0 takes one
+ * rank's states after the other: of what all carry together it holds one part twice, not all of it.
+ * Its own lanes are there already. */
 bool lane_states_gather(model_state **states, int64_t lanes, int64_t rows, const model *m,
                         rank_group *r, err *e)
 {

@@ -3,6 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Metrics are found by name and layer. Lanes tell them in the same order nearly always, so the
+ * place of the last one is a good guess, and the search is for the case in which a layer told more
+ * or less than usual.
+ *
+ * Between ranks loss and weight of all lanes go to all, for all must agree on whether the loss is a
+ * number; metrics are wanted where they are written, on rank 0, and go there in one message per
+ * rank:
+ *
+ *   sum (8 bytes), weight (8), layer\0, name\0     one behind the other, lane after lane
+ *
+ * How many there are of each lane stands in the heads, which come first. Texts go as texts:
+ * pointers of another process mean nothing here. */
+
+/* The counts alone: what the lists hold is written over. */
 void lane_sums_clear(lane_sums *s)
 {
     s->nats = s->weight = s->metric_count = 0;
@@ -23,6 +37,8 @@ static int find_metric(const metric *list, int count, const metric *m, int guess
     return i;
 }
 
+/* Sum and weight apart, not means: the mean over lanes is sum / weight of all, whatever each had.
+ */
 void lane_sums_add(lane_sums *s, const metric *m, int guess)
 {
     int i = find_metric(s->metrics, s->metric_count, m, guess);
@@ -55,6 +71,7 @@ static char *put(char *to, const void *data, size_t bytes)
     return to + bytes;
 }
 
+/* + 1 byte, so that nothing of size 0 is asked for where a rank has no metrics. */
 static char *pack_metrics(const lane_sums *list, rank_lanes own, size_t *bytes)
 {
     *bytes = 0;
@@ -77,7 +94,9 @@ static char *pack_metrics(const lane_sums *list, rank_lanes own, size_t *bytes)
     return data;
 }
 
-/* The texts as they are kept here, with whose names the metric is one to be added. */
+/* The texts as they are kept here, with whose names the metric is one to be added: the lanes' lists
+ * point to them until the step's line is written, and the message is freed before. After the first
+ * step all names are known and nothing is taken from the arena. */
 static void keep_names(metric *m, metric_names *names, int guess)
 {
     int i = find_metric(names->list, names->count, m, guess);
@@ -95,6 +114,7 @@ static void keep_names(metric *m, metric_names *names, int guess)
     m->name = names->list[i].name;
 }
 
+/* By memcpy, for numbers lie behind texts of any length. Returns where the next lane's begin. */
 static const char *unpack_metrics(lane_sums *s, int64_t count, const char *at, metric_names *names)
 {
     for (int i = 0; i < (int)count; i++) {
@@ -110,7 +130,8 @@ static const char *unpack_metrics(lane_sums *s, int64_t count, const char *at, m
     return at;
 }
 
-/* Every rank's metrics come to rank 0. heads: [ranks, most], a rank's first says how many bytes. */
+/* Every rank's metrics come to rank 0. heads: [ranks, most], a rank's first says how many bytes.
+ * All messages are received in one exchange, into memory of their own; unpacked in rank order. */
 static bool gather_metrics(lane_sums *list, int64_t lanes, rank_group *r, char *mine, size_t bytes,
                            const lane_head *heads, metric_names *names, err *e)
 {
@@ -137,6 +158,9 @@ static bool gather_metrics(lane_sums *list, int64_t lanes, rank_group *r, char *
     return ok;
 }
 
+/* heads [ranks + 1, most]: what all ranks told, and mine at the end, which is sent. A rank of fewer
+ * lanes sends heads of 0 behind its own. A rank's lanes are consecutive and ranks come in lane
+ * order, so that as long as every rank before has the full `most`, heads[i] is lane i's. */
 bool lane_sums_gather(lane_sums *list, int64_t lanes, rank_group *r, metric_names *names, err *e)
 {
     if (ranks_count(r) == 1) return true;
@@ -151,6 +175,7 @@ bool lane_sums_gather(lane_sums *list, int64_t lanes, rank_group *r, metric_name
         const lane_sums *s = &list[own.first + i];
         mine[i] = (lane_head){s->nats, s->weight, s->metric_count, 0};
     }
+    /* Written even where this rank has no lane: it then has no bytes to send either. */
     mine[0].rank_bytes = (int64_t)bytes;
     bool ok = ranks_gather(r, mine, (size_t)most * sizeof *mine, heads, e);
     for (int64_t i = 0; ok && i < lanes; i++) { /* nodes lie behind each other, as lanes do */

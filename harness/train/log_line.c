@@ -5,11 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A line is made in the caller's buffer by printf alone: the training loop takes no memory, and a
+ * JSON library would, for every number. What is written is read again as JSON by whoever collects.
+ */
+
 typedef struct line_text {
     char *text;
     size_t bytes;
 } line_text;
 
+/* A line that does not fit is a mistake of ours (more metrics than were reckoned with): half of a
+ * line of JSON would make the whole file unreadable. */
 static void line_put(line_text *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line_put(line_text *l, const char *format, ...)
 {
@@ -22,7 +28,8 @@ static void line_put(line_text *l, const char *format, ...)
     l->bytes += (size_t)n;
 }
 
-/* 17 digits, so that the same bits give the same line and no others do. */
+/* 17 digits, so that the same bits give the same line and no others do: losses that read alike are
+ * alike. JSON has no NaN, which becomes null. */
 static void put_number(line_text *l, const char *key, double x)
 {
     if (isfinite(x)) {
@@ -40,6 +47,9 @@ static bool seen_before(const metric *m, int i)
     return false;
 }
 
+/* One object per layer, in the order of each layer's first metric; the metrics of a layer may lie
+ * apart in the list. Compared pair by pair: there are MAX_METRICS at most, once every log_every
+ * steps. */
 static void put_layers(line_text *l, const metric *m, int count)
 {
     bool first_layer = true;
@@ -60,6 +70,8 @@ static void put_layers(line_text *l, const metric *m, int count)
     line_put(l, "}");
 }
 
+/* The loss is weighted by targets over the window's steps, not a mean of the steps' means: steps of
+ * few targets count for less. */
 size_t log_line(char line[LOG_LINE_BYTES], const train_progress *p, const train_report *r)
 {
     line_text l = {line, 0};

@@ -3,6 +3,13 @@
 #include "core/base/host.h"
 #include "harness/train/train_kernels.h"
 
+/* All that could explain a difference between two runs of one spec: machine, libraries with
+ * versions, compiler and flags, source revision and whether it was changed, kernels, threads,
+ * ranks; and what the run costs by its shapes. Nothing here decides anything: results must not
+ * depend on it but where numerics or kernels differ, which identities know. */
+
+/* The revision is that of the source which this program was built from, and unknown (null) where it
+ * was not built in a checkout. */
 static void add_host(json_t *o)
 {
     enum { MOST = 32 };
@@ -36,6 +43,8 @@ static void add_host(json_t *o)
     json_object_set_new(o, "real", json_string(REAL_IS_DOUBLE ? "f64" : "f32"));
 }
 
+/* A copy of the plan with all that was found out by the run itself: who reads run.json needs no
+ * second file. Budgets are what the budget became: seconds are steps by then. */
 json_t *provenance_record(const json_t *plan, trainer *t)
 {
     const workload *w = t->w;

@@ -3,6 +3,14 @@
 #include "harness/evaluate/rank_calls.h"
 #include "harness/train/checkpoint.h"
 
+/* The other ranks have no course of their own. They wait for a word of rank 0, do their part of it
+ * with the same functions that rank 0 calls, which meet in the exchanges inside, and wait again.
+ * Those functions ask others only on rank 0 (rank_calls.h), so no question is asked twice.
+ *
+ * Two kinds of failure: one that all ranks share by an agreement inside the call (told), which rank
+ * 0 reports and after which all go on; and one that breaks the group or was noticed here alone,
+ * which ends this rank. */
+
 /* What fails on all ranks alike, and was told to all, is rank 0's to report: this one waits on. */
 static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
 {
@@ -40,6 +48,8 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
     }
 }
 
+/* Until rank 0 closes the run, or something fails: then the trainer goes, and the caller ends the
+ * rank. */
 bool rank_help_run(workload *w, err *e)
 {
     trainer *t = NULL;

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a layer can only be built or run with. */
+/* Layers say by bits what they need beside the spec (model_needs); here it is fetched, and only
+ * what is asked for: counting the tokens of a corpus is a pass over it, and texts of all tokens are
+ * memory. */
+
+/* What a layer can only be built or run with. Said at the model's place before anything is built: a
+ * layer that is built from another model's tensors could only say that it has none. */
 static bool check_needs(unsigned needs, const node *model_spec, const node *init, const corpus *c,
                         err *e)
 {
@@ -21,7 +26,7 @@ static bool check_needs(unsigned needs, const node *model_spec, const node *init
                                          : "is told another model's predictions");
 }
 
-/* [vocab] in the arena. */
+/* [vocab] in the arena. A token that has no text of its own has an empty one. */
 static const char *const *token_texts(arena *a, const corpus *c)
 {
     int64_t vocab = corpus_vocab(c);
@@ -33,6 +38,7 @@ static const char *const *token_texts(arena *a, const corpus *c)
     return texts;
 }
 
+/* counts are the model's only while it is built: it keeps what it makes of them. */
 model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                   const tensor_source *source, err *e)
 {
@@ -55,6 +61,7 @@ model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *
                                .source = needs & NEEDS_SOURCE ? source : NULL};
         m = model_build(n, &inputs, e);
     }
+    /* A model that failed has said why; what was fetched for it goes in any case. */
     free(counts);
     if (m) model_set_kernels(m, kernels);
     return m;

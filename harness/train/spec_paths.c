@@ -4,6 +4,12 @@
 
 #include "core/base/file.h"
 
+/* Cutting is applied to every scalar that begins with a slash, in whatever section: which options
+ * are paths is not known here. Completing goes the other way by comparison: a recorded section
+ * that, cut, says what the file says is what was cut, and its paths are the ones that were. A
+ * section that was edited in between does not compare equal, and stays as the file has it. */
+
+/* A path that ends with a slash has no last part, and stays as it is. */
 static void cut(node *n)
 {
     const char *slash = n->kind == NODE_SCALAR && n->text[0] == '/' ? strrchr(n->text, '/') : NULL;
@@ -20,6 +26,8 @@ const node *spec_paths_cut(arena *a, const node *spec)
     return copy;
 }
 
+/* The folder may be the run's or its checkpoint/, hence each name here and one above. A run's plan
+ * comes before an import's spec.yaml. */
 static const node *record_of(arena *a, const char *folder)
 {
     static const char *const names[] = {"plan.json", "../plan.json", "spec.yaml", "../spec.yaml"};
@@ -33,6 +41,7 @@ static const node *record_of(arena *a, const char *folder)
     return NULL;
 }
 
+/* Section by section, for one that was changed since should not cost the others their paths. */
 node *spec_paths_whole(arena *a, const node *spec, const char *folder)
 {
     const node *record = record_of(a, folder);

@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+/* From two options to the kernels of a model's products. What cannot be had is refused (fit)
+ * instead of being served by something near: the kernels decide the bits of a run, and its identity
+ * says which they were. */
+
+/* At the option's own place where the spec wrote it, else at the section. */
 static bool misfit(err *e, const node *train, const char *key, const char *text)
 {
     const node *n = train ? node_get(train, key) : NULL;
@@ -9,6 +14,8 @@ static bool misfit(err *e, const node *train, const char *key, const char *text)
     return err_set(e, "train.%s: %s", key, text);
 }
 
+/* bfloat16 rounds operands to float32's upper half: nothing of it is left in a program of doubles.
+ */
 static bool fit(const train_options *o, const node *train, err *e)
 {
     bool rounds = o->precision == PRECISION_BFLOAT16;
@@ -26,6 +33,8 @@ static bool fit(const train_options *o, const node *train, err *e)
     return true;
 }
 
+/* No kernel (NULL) is BLAS. gemm_best gives the fastest form of one chain of additions that this
+ * processor has: forms of a chain agree in every bit. */
 static tape_kernels kernels_of(const train_options *o)
 {
     tape_kernels k = {0};
@@ -37,7 +46,8 @@ static tape_kernels kernels_of(const train_options *o)
     return k;
 }
 
-/* Only these two: a model is used long after other options have gone. */
+/* Only these two: a model is used long after other options have gone, and the spec of an old
+ * checkpoint may hold some that this program would refuse. */
 bool train_kernels_read(tape_kernels *k, const node *train, arena *a, err *e)
 {
     static const char *const keys[] = {"precision", "gemm"};
@@ -52,6 +62,8 @@ bool train_kernels_read(tape_kernels *k, const node *train, arena *a, err *e)
     return true;
 }
 
+/* The trained `gemm` goes along unless it cannot serve the other precision: tiles have no float32,
+ * OpenBLAS no bfloat16. */
 bool train_kernels_at(tape_kernels *k, const node *train, const char *precision, arena *a, err *e)
 {
     const node *gemm = train ? node_get(train, "gemm") : NULL;
@@ -65,6 +77,8 @@ bool train_kernels_at(tape_kernels *k, const node *train, const char *precision,
     return train_kernels_read(k, changed, a, e);
 }
 
+/* Into the spec itself, so that all that read it later (records, another import) agree on what it
+ * was. */
 void train_kernels_complete(node *spec, arena *a)
 {
     node *train = node_get(spec, "train");

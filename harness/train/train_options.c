@@ -3,6 +3,18 @@
 #include <math.h>
 #include <string.h>
 
+/* How much is trained, and how a step is cut. Three sizes multiply to a step,
+ *
+ *   targets = accumulate x batch x segment      positions, padding included
+ *   lanes x lane_rows = batch,  calls x context = segment
+ *
+ * of which the result of training depends on all but threads: lanes enter through the order of
+ * additions (and, per lane, through what layers define over their batch), so they are the spec's
+ * and not the machine's.
+ *
+ * What does not change the trained values (how often is logged, evaluated, saved) is `incidental`,
+ * no part of a run's identity. */
+
 const option TRAIN_OPTIONS[] = {
     {"budget", OPTION_NODE, offsetof(train_options, budget_node), .initial = NULL,
      .help = "how much is trained: one of {tokens: n}, {steps: n}, {flops: x}, {seconds: x}"},
@@ -40,9 +52,13 @@ const option TRAIN_OPTIONS[] = {
      .incidental = true},
     {0}};
 
+/* In the order of budget_kind. */
 static const char *const BUDGETS[] = {"tokens", "steps", "flops", "seconds"};
 enum { BUDGET_COUNT = sizeof BUDGETS / sizeof BUDGETS[0] };
 
+/* One key of four: two of them might contradict each other. Whole numbers are read a second time as
+ * integers, since 2.5 steps would be cut without a word, and a double beyond 2^52 would be another
+ * number than was written. */
 static bool budget_read(budget *b, const node *n, const node *train, err *e)
 {
     static const char *const forms =
@@ -98,18 +114,22 @@ static const node *place(const node *at, const char *key)
     return n ? n : at;
 }
 
+/* Without a node (a default that does not fit) the option is named by its path. */
 static bool misfit(err *e, const node *at, const char *key, const char *text)
 {
     if (at) return node_err(e, place(at, key), "%s", text);
     return err_set(e, "train.%s: %s", key, text);
 }
 
+/* Spelt out and left to the default, the same training is one identity. */
 void train_options_settle(train_options *o, int64_t context)
 {
     option_settle(&o->segment, context, 0);
     option_settle(&o->lanes, o->batch / usual_lane_rows(o->batch, context), 0);
 }
 
+/* Both must come out even: a segment ends where a block of the model's grid ends, and all lanes
+ * have equal products. */
 bool train_options_shape(train_shape *s, const train_options *o, const node *at, int64_t context,
                          err *e)
 {
@@ -130,6 +150,8 @@ bool train_options_shape(train_shape *s, const train_options *o, const node *at,
         }
         lane_rows = o->batch / o->lanes;
     }
+    /* targets_per_step begins as all positions, until the corpus says how many count (workload.c).
+     */
     *s = (train_shape){.lanes = o->batch / lane_rows,
                        .lane_rows = lane_rows,
                        .context = context,
@@ -140,12 +162,15 @@ bool train_options_shape(train_shape *s, const train_options *o, const node *at,
     return true;
 }
 
+/* Up to 4e15: within 2^52, where each whole number is its own double. */
 static int64_t whole_steps(double tokens, const train_shape *s)
 {
     double steps = ceil(tokens / s->targets_per_step);
     return steps < 1 ? 1 : (int64_t)fmin(steps, 4e15);
 }
 
+/* A budget in FLOPs is turned into tokens by what one trained token costs this model: variants of
+ * different size get the same FLOPs, not the same text. */
 train_length train_options_length(const budget *b, const train_shape *s, double train_flops)
 {
     CHECK(b->kind != BUDGET_SECONDS, "a budget in seconds is turned into steps by calibration");

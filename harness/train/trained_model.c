@@ -10,8 +10,27 @@
 #include "harness/train/spec_paths.h"
 #include "harness/train/train_kernels.h"
 
+/* A checkpoint as a model in memory. The model file says what it is (metadata `spec`), so loading
+ * builds the model from that spec for its corpus and then fills in the values, which must fit name
+ * by name.
+ *
+ * The corpus is the difficult part, because the file may have travelled: the spec's path was cut
+ * (spec_paths.h), the text may lie elsewhere or nowhere. In this order:
+ *
+ *   1. where the record of the run's folder says, or its kind of corpus has it by itself
+ *   2. below the places where data are looked for, by longer and shorter ends of the path
+ *   3. for those who need no text (generation): the tokenizer and the vocabulary alone
+ *
+ * What is found under a guessed path must have the hash that the model was trained on, or a text of
+ * the same name would be evaluated in its place. A user who names the data says so and is believed.
+ *
+ * A source (init_from) is the same file opened for its tensors, without a model; a guide is a
+ * source that is also loaded whole. A guide may have a guide, hence one file for both. */
+
 /* ---- the source ---- */
 
+/* What is open of init_from: the folder, its model file, and guides that were loaded from it. Lives
+ * as long as the workload or the model that has it. */
 struct trained_source {
     arena *memory;
     char folder[FILE_PATH_BYTES];
@@ -23,6 +42,7 @@ struct trained_source {
     int guide_count;
 };
 
+/* As numbers of this program, in the source's arena: the file may hold others. */
 static const real *get_tensor(void *user, const char *name, int *rank, int64_t shape[TENSOR_RANK])
 {
     trained_source *s = user;
@@ -35,6 +55,8 @@ static const real *get_tensor(void *user, const char *name, int *rank, int64_t s
     return values;
 }
 
+/* A variant has become a run's id before it comes here, where it is known (a sweep). A run is
+ * looked for beside the other runs' folders, a checkpoint where its path says. */
 static bool find_folder(trained_source *s, const init_options *o, const char *runs, err *e)
 {
     char folder[FILE_PATH_BYTES];
@@ -59,6 +81,7 @@ static bool find_folder(trained_source *s, const init_options *o, const char *ru
     return node_err(e, o->at, "no run %s has a checkpoint; loci ls lists runs", o->run);
 }
 
+/* Only opened and checked: tensors are read as they are asked for. */
 trained_source *trained_model_source_open(const init_options *o, const char *runs,
                                           const corpus_places *places, err *e)
 {
@@ -94,6 +117,7 @@ typedef struct matched {
     int *target;
 } matched;
 
+/* Shapes and names alone: nothing of the values is read yet. */
 static bool match_tensors(matched *m, trained_source *s, const init_options *o, const params *p,
                           err *e)
 {
@@ -119,6 +143,7 @@ const char *trained_model_source_summary(trained_source *s, const init_options *
     return init_from_summary(s->memory, m.target, m.count, p);
 }
 
+/* Values that the options do not take are left as they were: started fresh by the caller. */
 bool trained_model_source_start(trained_source *s, const init_options *o, const params *p,
                                 real *values, err *e)
 {
@@ -130,6 +155,7 @@ bool trained_model_source_start(trained_source *s, const init_options *o, const 
         const st_tensor *t = safetensors_at(s->file, i);
         real *out = values + x->offset;
         if (!safetensors_copy(out, t, e)) return false;
+        /* Copied once from the file, then from itself for each further piece. */
         for (int64_t k = 1; k < init_from_copies(x, &m.list[i]); k++) {
             memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
         }
@@ -137,6 +163,8 @@ bool trained_model_source_start(trained_source *s, const init_options *o, const 
     return true;
 }
 
+/* Bare: the guide reads what the model reads and needs no text of its own. Its context is the
+ * model's, since both stand at the same position of the grid. */
 bool trained_model_source_guide(trained_source *s, model *m, err *e)
 {
     CHECK(s->guide_count < 2, "%d guides", s->guide_count);
@@ -156,7 +184,8 @@ bool trained_model_source_guide(trained_source *s, model *m, err *e)
 
 /* ---- the model ---- */
 
-/* The folder that holds the runs' folders, given a run's checkpoint folder. */
+/* The folder that holds the runs' folders, given a run's checkpoint folder: RUNS of
+ * RUNS/ID/checkpoint. NULL where the path is shorter than that. */
 static const char *runs_of(arena *a, const char *checkpoint)
 {
     char path[PATH_MAX];
@@ -180,7 +209,8 @@ static const node *data_at(arena *a, const node *data, const char *path)
     return at;
 }
 
-/* Opens it if it is the text that the model was trained on; else *other says where one lies. */
+/* Opens it if it is the text that the model was trained on; else *other says where one lies, for
+ * the message. Errors are kept back: it is one guess of several. */
 static corpus *open_if_same(trained_model *m, const node *data, const char *hash,
                             const corpus_places *places, const char **other)
 {
@@ -211,7 +241,10 @@ static corpus *open_moved(trained_model *m, const node *data, const char *hash,
     return open_if_same(m, data_at(m->memory, data, NULL), hash, places, other);
 }
 
-/* The corpus of the spec. bare: it will do without its text. */
+/* The corpus of the spec. bare: it will do without its text. A path that was cut (known is false)
+ * is a guess from the start, so that it is held against the hash as others are. The message is made
+ * of all that was tried, since the user sees one line: where the text should be, which other text
+ * lies there, or what to name. */
 static bool open_own_corpus(trained_model *m, const safetensors *s, bool bare,
                             const corpus_places *places, err *e)
 {
@@ -236,7 +269,9 @@ static bool open_own_corpus(trained_model *m, const safetensors *s, bool bare,
     return m->corpus != NULL;
 }
 
-/* All values come from the checkpoint; what the model is told while it runs does not. */
+/* All values come from the checkpoint; what the model is told while it runs does not: a guide is
+ * loaded anew, from where init_from says, relative to the folder of runs in which this model lies.
+ */
 static bool open_guide(trained_model *m, const char *folder, const corpus_places *places, err *e)
 {
     if (!(model_needs(node_get(m->spec, "model")) & NEEDS_PREDICTIONS)) return true;
@@ -247,6 +282,9 @@ static bool open_guide(trained_model *m, const char *folder, const corpus_places
     return m->source && trained_model_source_guide(m->source, m->model, e);
 }
 
+/* The order: spec, then the corpus that gives the vocabulary, then the model, then its values.
+ * Metadata that are missing (an old or foreign file) are filled in where that is safe, the kernels
+ * by what all runs had before they were recorded, and refused where it is not (the spec). */
 static bool open_loaded(trained_model *m, const safetensors *s, const char *folder,
                         const node *data, bool bare, const model_sizes *sizes,
                         const corpus_places *places, err *e)
@@ -263,6 +301,7 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     m->tokens = checkpoint_files_number(s, "tokens");
     m->seed = checkpoint_files_number(s, "seed");
     snprintf(m->run, sizeof m->run, "%s", run ? run : "");
+    /* The user's own data: its hash may be another, its tokenizer not. */
     if (data) {
         m->corpus = corpus_open(data, places, e);
     } else if (!open_own_corpus(m, s, bare, places, e)) {
@@ -271,6 +310,7 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     if (!m->corpus || !checkpoint_files_tokenizer_is(s, corpus_tokenizer(m->corpus), e)) {
         return m->corpus ? err_prefix(e, "%s", folder) : false;
     }
+    /* Shapes only: tables that were made from a source are in the checkpoint like any parameter. */
     const tensor_source promised = {0};
     m->model = spec_model(m->memory, m->spec, sizes, m->corpus, m->seed, &promised, e);
     if (!m->model || !open_guide(m, folder, places, e)) return false;
@@ -281,6 +321,7 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
                       folder, (long long)corpus_vocab(m->corpus));
 }
 
+/* Into a zero struct, so that trained_model_close can be called on whatever was made. */
 static bool load(trained_model *m, const char *folder, const node *data, bool bare,
                  const model_sizes *sizes, const corpus_places *places, err *e)
 {
@@ -307,6 +348,7 @@ bool trained_model_load_bare(trained_model *m, const char *folder, const model_s
     return load(m, folder, NULL, true, sizes, places, e);
 }
 
+/* The model before its source: a guide's weights are used until then. */
 void trained_model_close(trained_model *m)
 {
     if (m->model) model_free(m->model);

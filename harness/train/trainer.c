@@ -10,6 +10,28 @@
 #include "harness/train/lane_states.h"
 #include "results/compare/stats.h"
 
+/* A step is one gradient of one number, the mean loss over all targets of the step:
+ *
+ *   L = (1 / W) sum over batches, lanes, calls, positions of w ce,   W = sum of all w
+ *
+ * W is known before the first lane runs (read_inputs), so every lane divides by it itself and the
+ * lanes' gradients are simply added. How a batch is cut into lanes, ranks and accumulated batches
+ * then changes the order of additions and nothing else; and that order is fixed: lanes in their
+ * tree (lanes.h), batches one after the other on top.
+ *
+ * Who owns what while lanes run:
+ *
+ *   values              read by all, written by the optimiser when no lane runs
+ *   inputs              read by all, filled before the first lane runs
+ *   states[i], sums[i]  whoever runs lane i; one thread at a time
+ *   tapes[k]            thread k
+ *   grads               handed to run_lane by the pool: one lane's own
+ *
+ * Random numbers are keyed by (seed, step, row), never drawn from a shared sequence, so that a
+ * lane's dropout does not depend on which thread ran it, or on how many lanes ran before.
+ *
+ * All memory comes from the run's arena, the tapes and the pool. Tapes grow in the first steps to
+ * what a segment needs, and are only reset from then on. */
 static bool open_stream(trainer *t, err *e)
 {
     workload *w = t->w;
@@ -20,6 +42,9 @@ static bool open_stream(trainer *t, err *e)
     return t->stream != NULL;
 }
 
+/* values and states are the run's, tapes and inputs the step's. Of other ranks' lanes there are no
+ * states here until a checkpoint gathers them. The batches are one per call and accumulated batch,
+ * since all of a step's text is read before it begins. */
 static bool make_buffers(trainer *t, err *e)
 {
     const train_shape *s = &t->w->shape;
@@ -43,6 +68,9 @@ static bool make_buffers(trainer *t, err *e)
     return workload_start(t->w, t->values, e);
 }
 
+/* The other ranks are asked first: each makes its trainer while this one does. What the arena does
+ * not hold (pool, optimiser, stream, states, tapes, the trace of routing) trainer_free takes back,
+ * whichever of it there is. */
 trainer *trainer_new(workload *w, int threads, train_length length, err *e)
 {
     arena *memory = arena_new(0);
@@ -51,7 +79,8 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
     rank_lanes own = ranks_lanes(r, ranks_me(r), w->shape.lanes);
     threads = MAX(threads, 1);
     bool ok = rank_calls_ask_with(r, RANK_TRAINER, length.tokens, length.steps, threads, e);
-    /* A lane is done by one thread: more of them than lanes would only wait. */
+    /* A lane is done by one thread: more of them than lanes would only wait. The other ranks have
+     * been asked by then, with the number that was wanted: each clips it by its own lanes. */
     threads = (int)MIN((int64_t)threads, MAX(own.count, 1));
     *t = (trainer){.memory = memory, .w = w, .threads = threads, .length = length, .ranks = r};
     t->own = own;
@@ -61,6 +90,8 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
     const params *p = model_params(w->model);
     ok = ok && (t->pool = lanes_new_over(r, w->shape.lanes, threads, p, e)) != NULL &&
          (t->optim = optim_new(&w->optim, p, e)) != NULL && open_stream(t, e) && make_buffers(t, e);
+    /* Only together: a rank whose memory did not suffice would leave the others waiting in their
+     * first exchange. */
     if (!ranks_agree(r, ok, e)) {
         trainer_free(t);
         return NULL;
@@ -70,6 +101,7 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
     return t;
 }
 
+/* Also of a trainer that was half made: what is not there yet is NULL. */
 void trainer_free(trainer *t)
 {
     if (!t) return;
@@ -126,6 +158,8 @@ static model_call lane_call(const trainer *t, int64_t index, int64_t lane)
                         .row0 = index * t->w->train.batch + row};
 }
 
+/* A row is reset where its span begins, before the call that reads the span's first token.
+ * Positions are set, slots are left: layers do not look at what they held (layers/layer.h). */
 static void reset_rows(model_state *state, const batch *in, int64_t row0, int64_t rows)
 {
     for (int64_t r = 0; r < rows; r++) {
@@ -133,7 +167,10 @@ static void reset_rows(model_state *state, const batch *in, int64_t row0, int64_
     }
 }
 
-/* A lane's share of one batch: its segment forwards, then backwards. */
+/* A lane's share of one batch: its segment forwards, then backwards. The loss is a sum over calls
+ * on one tape; each call's own part is divided by W already (total_weight), so the backward pass
+ * begins with 1. A batch without any target still runs: its state moves on, its loss and gradients
+ * are 0. */
 static void run_lane(void *arg, int64_t lane, int thread, grads *g)
 {
     trainer *t = arg;
@@ -141,6 +178,8 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
     tape *tp = t->tapes[thread];
     model_state *state = t->states[lane];
     lane_sums *sums = &t->sums[lane];
+    /* loss is a tensor on this thread's tape: it is valid until the tape is laid for the next lane.
+     */
     tensor *loss = NULL;
     model_begin(state, tp, t->values, g);
     for (int64_t c = 0; c < s->calls; c++) {
@@ -160,7 +199,9 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
     model_end(state);
 }
 
-/* All lanes' gradients of all the step's batches, on every rank. NULL and e if one was lost. */
+/* All lanes' gradients of all the step's batches, on every rank. NULL and e if one was lost. Sums
+ * over lanes (loss, metrics) run over accumulated batches and are cleared once per step; the pool
+ * adds the gradients of a batch to those of the batches before. */
 static const grads *run_lanes(trainer *t, err *e)
 {
     int64_t count = t->w->shape.lanes;
@@ -183,6 +224,8 @@ static const grads *run_lanes(trainer *t, err *e)
     return g;
 }
 
+/* The schedule goes by steps, also where the budget is in tokens: length.steps is then what those
+ * take on average. */
 static double learning_rate(const trainer *t)
 {
     return t->w->optim.lr * schedule_factor(&t->w->schedule, t->progress.step, t->length.steps);
@@ -196,7 +239,9 @@ static bad_number nothing_bad(const trainer *t)
 }
 
 /* A lane's segment again, with the states that it left behind: they have moved on by a step, which
- * is seldom what breaks a number. g NULL: forwards only. */
+ * is seldom what breaks a number. g NULL: forwards only. Everything else is the same: text, values,
+ * and random numbers, which step and row key. Only a run that is lost anyway comes here, so that
+ * the loop that runs every step has no test for it. */
 static void run_again(trainer *t, int64_t lane, grads *g, bad_number *b)
 {
     const train_shape *s = &t->w->shape;
@@ -224,7 +269,8 @@ static bool is_own(const trainer *t, int64_t lane)
     return lane >= t->own.first && lane < t->own.first + t->own.count;
 }
 
-/* What the first rank found that found something. A lost one is noticed by what comes next. */
+/* What the first rank found that found something. A lost one is noticed by what comes next. Every
+ * rank comes here, whether it found something or not: it is an exchange of all. */
 static void agree_on_bad(trainer *t, bad_number *b)
 {
     int count = ranks_count(t->ranks), i = 0;
@@ -239,7 +285,9 @@ static void agree_on_bad(trainer *t, bad_number *b)
 }
 
 /* The first tensor that is not finite, of a loss that is none: a parameter, or the first output on
- * running again the last batch of the first lane that failed. */
+ * running again the last batch of the first lane that failed. Parameters are looked at first, for
+ * with one of them broken every output behind it is, too. All ranks know all lanes' losses and so
+ * the same lane; the one that has it runs it. */
 static void find_bad_loss(trainer *t, char *text)
 {
     bad_number b = nothing_bad(t);
@@ -255,7 +303,9 @@ static void find_bad_loss(trainer *t, char *text)
 }
 
 /* The op that broke a gradient first, in the order of the backward pass: all lanes are run again
- * until one breaks. If none does, the sum did: the parameter that the optimiser tells. */
+ * until one breaks. If none does, the sum did: the parameter that the optimiser tells. The buffer
+ * for it is as large as the model and stays in the run's arena: it is taken once, for a diverged
+ * run ends. */
 static void find_bad_gradient(trainer *t, const char *parameter, char *text)
 {
     bad_number b = nothing_bad(t);
@@ -274,6 +324,9 @@ static void find_bad_gradient(trainer *t, const char *parameter, char *text)
 
 /* ---- the whole ---- */
 
+/* Only of steps that changed the values. tokens counts targets of weight 1, which is what a budget
+ * in tokens means; positions of padding do not count. The window is emptied by whoever writes its
+ * line of metrics. */
 static void count_step(trainer *t, train_report *r)
 {
     train_progress *p = &t->progress;
@@ -292,6 +345,10 @@ static void count_step(trainer *t, train_report *r)
     p->window_seconds += r->seconds;
 }
 
+/* Read, run, add, update: in this order because each needs the whole of the one before. `values`
+ * change in optim_step alone, on the pool's threads, when no lane runs. A step whose loss or
+ * gradient is no number changes nothing and is not counted: the run is diverged, and its checkpoint
+ * is that of the last good step. */
 bool trainer_step(trainer *t, train_report *report, err *e)
 {
     double begin = host_monotonic_s();
@@ -321,12 +378,15 @@ bool trainer_step(trainer *t, train_report *report, err *e)
     return true;
 }
 
+/* By tokens where the budget is in tokens (or FLOPs): the step that reaches them is the last,
+ * however many targets steps had. */
 bool trainer_finished(const trainer *t)
 {
     const train_progress *p = &t->progress;
     return t->length.tokens ? p->tokens >= t->length.tokens : p->step >= t->length.steps;
 }
 
+/* Before a checkpoint only: between two of them what other ranks' lanes carry is of no use here. */
 bool trainer_gather_states(trainer *t, err *e)
 {
     const train_shape *s = &t->w->shape;
@@ -339,6 +399,8 @@ bool trainer_has_lane(const trainer *t, int64_t lane)
     return is_own(t, lane);
 }
 
+/* Steps of a trainer of its own, thrown away: nothing of it is in the run. The median, for one step
+ * that the machine interrupted should not change the budget. */
 bool trainer_calibrate(workload *w, int threads, double seconds, double *step_seconds, err *e)
 {
     enum { LEAST = 3, MOST = 200 };
@@ -348,7 +410,8 @@ bool trainer_calibrate(workload *w, int threads, double seconds, double *step_se
     double begin = host_monotonic_s();
     int n = 0;
     bool ok = true;
-    /* The first step maps memory: it counts only if there is no other. */
+    /* The first step maps memory: it does not count. A step that diverged ends the measurement, as
+     * those that follow would. */
     for (int i = 0; ok && n < MOST && (n < LEAST || host_monotonic_s() - begin < seconds); i++) {
         train_report r;
         ok = trainer_step(t, &r, e);

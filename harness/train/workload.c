@@ -5,7 +5,15 @@
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_model.h"
 
-/* The two models must agree in every parameter: only then do the same values serve both. */
+/* Opens what a spec names, in the order in which each needs the one before: options, corpus
+ * (vocabulary), source (tensors that layers are built from), model, the model for evaluation,
+ * parameter groups, shape of a step. Training, planning and benchmarks go through the same steps
+ * (open_rest), so that what is refused is refused before anything is trained.
+ *
+ * Whatever fails, workload_close takes back: it looks at what is there. */
+
+/* The two models must agree in every parameter: only then do the same values serve both. Learned
+ * tables of positions, for one, are as long as the context. */
 static bool same_params(const model *a, const model *b, const node *at, err *e)
 {
     const params *p = model_params_const(a), *q = model_params_const(b);
@@ -21,6 +29,7 @@ static bool same_params(const model *a, const model *b, const node *at, err *e)
     return at ? node_err(e, at, "%s", text) : err_set(e, "eval.context: %s", text);
 }
 
+/* Called twice where evaluation has other sizes; each model gets a guide of its own context. */
 static model *open_model(workload *w, const model_sizes *sizes, err *e)
 {
     /* While a sweep is planned its source is not trained yet: the shapes of what it will give
@@ -34,6 +43,9 @@ static model *open_model(workload *w, const model_sizes *sizes, err *e)
     return NULL;
 }
 
+/* eval_model is another model object over the same values: contexts and stores are sizes of the
+ * graph, not parameters. Where nothing differs it is the same pointer, which workload_close relies
+ * on. */
 static bool open_models(workload *w, err *e)
 {
     if (!(w->model = open_model(w, NULL, e))) return false;
@@ -48,6 +60,8 @@ static bool open_models(workload *w, err *e)
            same_params(w->model, w->eval_model, node_at(w->spec, "eval.context"), e);
 }
 
+/* All sections are read before anything is opened: a slip in the last one costs no pass over a
+ * corpus. */
 static bool read_options(workload *w, err *e)
 {
     const node *s = w->spec;
@@ -58,6 +72,8 @@ static bool read_options(workload *w, err *e)
            schedule_read(&w->schedule, node_get(s, "schedule"), w->memory, e);
 }
 
+/* Part of the variant's identity: a run that started from other weights is another run. Of
+ * `variant` the sweep knows the id, when it has planned the source. */
 static bool find_source_id(workload *w, err *e)
 {
     const init_options *o = &w->init;
@@ -69,6 +85,8 @@ static bool find_source_id(workload *w, err *e)
     return w->source_id || node_err(e, o->at, "%s", why.text);
 }
 
+/* The training text's order hangs on the run's seed: seeds differ in what they read when, as well
+ * as in their values. */
 stream_options workload_stream(const workload *w)
 {
     return (stream_options){.rows = w->train.batch,
@@ -79,6 +97,8 @@ stream_options workload_stream(const workload *w)
                             .shuffle = true};
 }
 
+/* targets_per_step is what a step weighs on average, padding and unscored answers taken off: what
+ * turns budgets in tokens into steps. */
 static bool find_shape(workload *w, err *e)
 {
     const node *at = node_get(w->spec, "train");
@@ -89,6 +109,8 @@ static bool find_shape(workload *w, err *e)
     return true;
 }
 
+/* An option that does nothing is refused, or somebody compares lazy with not lazy and finds no
+ * difference. */
 static bool check_lazy(const workload *w, err *e)
 {
     const params *p = model_params_const(w->model);
@@ -100,7 +122,8 @@ static bool check_lazy(const workload *w, err *e)
                     "has no effect: no layer has pieces, such as experts, or tables");
 }
 
-/* Completes a workload whose corpus is open. */
+/* Completes a workload whose corpus is open. Groups write into the model's own parameters what is
+ * frozen and whose rate differs: w->model's, for only they are trained. */
 static bool open_rest(workload *w, err *e)
 {
     return find_source_id(w, e) && open_models(w, e) &&
@@ -137,6 +160,8 @@ bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, er
     return ok;
 }
 
+/* lanes, seed and ranks are the training's: an evaluation on the way and one afterwards, in another
+ * process, cut the rows alike and so have the same bits. */
 eval_task workload_evaluation(const workload *w, const real *values, int threads,
                               const volatile sig_atomic_t *stop)
 {
@@ -151,6 +176,8 @@ eval_task workload_evaluation(const workload *w, const real *values, int threads
                        .ranks = w->ranks};
 }
 
+/* Fresh values of all parameters first, and the source's over them: what is not taken has what it
+ * would have had without a source, for the numbers of a parameter depend on seed and name only. */
 bool workload_start(const workload *w, real *values, err *e)
 {
     const params *p = model_params_const(w->model);
@@ -158,6 +185,7 @@ bool workload_start(const workload *w, real *values, err *e)
     return !w->source || trained_model_source_start(w->source, &w->init, p, values, e);
 }
 
+/* Guides belong to the source and are used by the models: models go first. */
 void workload_close(workload *w)
 {
     if (w->eval_model != w->model) model_free(w->eval_model);
