@@ -15,6 +15,9 @@ typedef struct teller {
 } teller;
 
 /* A value on one line, short enough to be read. */
+/* A value may be a whole paragraph (a description) or come from a stranger's record: one line,
+ * without control characters, and not cut in the middle of a character of UTF-8, whose later bytes
+ * are 10xxxxxx. */
 static void put_value(FILE *out, const char *text)
 {
     int n = 0;
@@ -27,6 +30,7 @@ static void put_value(FILE *out, const char *text)
 static void put_difference(void *user, const char *path, const char *ran, const char *says)
 {
     teller *t = user;
+    /* All are counted, so that it can be said how many are not shown. */
     if (t->count++ >= SHOWN) return;
     fprintf(t->out, "  %s: ", path);
     put_value(t->out, ran);
@@ -35,6 +39,8 @@ static void put_difference(void *user, const char *path, const char *ran, const 
     fputs(" in the file\n", t->out);
 }
 
+/* The two are compared as trees, after extends and --set: a comment or the order of keys is no
+ * change. */
 static void say_differences(const spec *file, const char *ran_file, const json_t *ran,
                             const json_t *says)
 {
@@ -54,6 +60,8 @@ static void say_differences(const spec *file, const char *ran_file, const json_t
 /* The spec that the experiment was run with. An older record has but the file's text. */
 static json_t *spec_then(query *q, arena *a, const spec *file)
 {
+    /* What the file extended then cannot be had from its text; a file that does not parse alone is
+     * passed over. */
     const char *tree = query_text(q, "spec", a), *text = query_text(q, "spec_text", a);
     if (tree) return json_loads(tree, 0, NULL);
     spec *then = spec_parse(text, strlen(text), file->file, NULL, NULL);

@@ -1,4 +1,13 @@
-/* The command line: see cli.h. */
+/* The command line: see cli.h.
+ *
+ * A verb's options are the same kind of table that specs are read by, so the command line gets its
+ * types, ranges, units (1M, 8G), choices and messages from core/options, and getopt_long is left
+ * with what it does well: words in any order, --name=value, "--" and abbreviations. Help, manual
+ * pages and completion are made of the table too; none of them can name an option that is not
+ * there.
+ *
+ * Exit statuses are few and mean the same for every verb: see CLI_EXIT_STATUS. Only this file and
+ * the verbs print and choose one; what lies below returns false and an err. */
 #include "tools/cli.h"
 
 #include "core/base/terminal.h"
@@ -22,6 +31,9 @@ enum { MAX_OPTIONS = 48, HELP_COLUMN = 24 };
 int cli_fail(int status, const char *format, ...)
 {
     fflush(stdout);
+    /* First what was printed before, so that in a terminal or in a file that takes both streams the
+     * message stands where it happened. Prose is wrapped at a terminal's width and left alone
+     * elsewhere: a program that reads messages wants one line. */
     terminal_prose prose;
     FILE *out = terminal_prose_begin(&prose, stderr);
     fputs("loci: ", out);
@@ -34,6 +46,7 @@ int cli_fail(int status, const char *format, ...)
     return status;
 }
 
+/* So that loops over options need no case for a verb without any. */
 static const option *options_of(const verb *v)
 {
     static const option NONE[] = {{0}};
@@ -46,6 +59,7 @@ static int option_count(const verb *v)
     int n = 0;
     while (o[n].name)
         n++;
+    /* A table that outgrew the arrays below would write behind them. */
     CHECK(n < MAX_OPTIONS, "%s has %d options", v->name, n);
     return n;
 }
@@ -96,6 +110,7 @@ static void print_paragraphs(const char *text)
 
 bool cli_shows_default(const option *o)
 {
+    /* Of what is not given by default, and of switches, a default says nothing. */
     return o->initial && strcmp(o->initial, "null") != 0 && !is_switch(o);
 }
 
@@ -105,6 +120,7 @@ static void print_option(const option *o)
     snprintf(left, sizeof left, "  --%s%s%s", o->name, o->type == OPTION_CHOICE ? " " : "",
              cli_value_name(o));
     printf("%-*s", HELP_COLUMN, left);
+    /* A long name gets a line of its own, so that all texts begin in one column. */
     if (strlen(left) >= HELP_COLUMN) printf("\n%*s", HELP_COLUMN, "");
     char text[1024];
     bool shown = cli_shows_default(o);
@@ -150,6 +166,8 @@ static int unknown_option(const verb *v, const char *word)
     known[n] = "help";
     char name[64];
     const char *begin = word + strspn(word, "-");
+    /* What getopt has refused may be "--name=value"; the nearest name is looked for without the
+     * value. */
     snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, "="), begin);
     const char *near = option_nearest(name, n + 1, known);
     if (near) return usage_error(v, "unknown option '%s' (did you mean '--%s'?)", word, near);
@@ -166,6 +184,7 @@ static bool set_option(void *options, const option *o, const char *text, arena *
     }
     if (o->type != OPTION_NODE) return option_read_text(options, o, text, a, e);
     node **list = field;
+    /* Without it the field stays NULL, which is how a verb sees that none was given. */
     if (!*list) *list = node_list(a);
     node_append(a, *list, node_scalar(a, arena_strdup(a, text), false));
     return true;
@@ -177,6 +196,8 @@ static void fill_long_options(struct getopt_option *list, const verb *v)
     int n = option_count(v);
     for (int i = 0; i < n; i++) {
         int value = is_switch(&o[i]) ? no_argument : required_argument;
+        /* Values from 256 on: none of them is a letter's, so 'h', '?' and ':' stay what getopt
+         * says. */
         list[i] = (struct getopt_option){o[i].name, value, NULL, 256 + i};
     }
     list[n] = (struct getopt_option){"help", no_argument, NULL, 'h'};
@@ -190,15 +211,18 @@ static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *
     fill_long_options(list, v);
     void *options = arena_push_zero(c->memory, 1, MAX(v->options_bytes, (size_t)1));
     err e = {0};
+    /* Defaults, from the table as for a spec. An error here would be the table's own. */
     if (!options_read(options, options_of(v), NULL, NULL, c->memory, &e)) {
         *status = usage_error(v, "%s", e.text);
         return false;
     }
     const char **given = ARENA_NEW(c->memory, const char *, argc + 1);
     int given_count = 0;
+    /* Messages are ours. optind is set since a process may parse twice (tests do). */
     opterr = 0;
     optind = 1;
     int got;
+    /* The colon in front asks to tell a missing value from an unknown option. */
     while ((got = getopt_long(argc, argv, ":h", list, NULL)) != -1) {
         if (got == 'h') {
             cli_help(v);
@@ -242,12 +266,16 @@ int cli_run(const verb *v, int argc, char **argv)
         }
     }
     arena_free(c.memory);
+    /* A full disk or a closed pipe shows here at the latest: a table of which half was written is a
+     * failure, whatever the verb thinks of it. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         return cli_fail(EXIT_FAILED, "standard output cannot be written");
     }
     return status;
 }
 
+/* Options that are parsed and not looked at are the worst kind of help: who gave one believes that
+ * it counted. */
 const char *cli_given_beside(const cli_call *c, const char *const *read)
 {
     for (int i = 0; c->given[i]; i++) {
@@ -278,10 +306,13 @@ node *cli_data_section(arena *a, const char *text, err *e)
         node_set(a, map, "corpus", section);
         section = map;
     }
+    /* So that errors call an option data.corpus, as in a spec. */
     node_repath(a, section, "data");
     return corpus_check(section, e) ? section : NULL;
 }
 
+/* In order of how closely the user has said it: the call, the environment, the project. An empty
+ * variable is none. */
 corpus_places cli_places(arena *a, const char *data)
 {
     const char **roots = ARENA_NEW(a, const char *, 4);
@@ -311,6 +342,7 @@ static void say_once(void *user, const char *line)
     cli_said *said = ARENA_NEW(first->memory, cli_said, 1);
     *said = (cli_said){.line = arena_strdup(first->memory, line), .next = first->next};
     first->next = said;
+    /* Not more often than once, or a sweep of sixty variants says it sixty times. */
     fprintf(stderr, "loci: %s\n", line);
 }
 
@@ -324,6 +356,7 @@ corpus_places cli_places_heard(arena *a, const char *data)
     return places;
 }
 
+/* https://no-color.org: set and not empty. */
 bool cli_colour(FILE *out)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -331,6 +364,7 @@ bool cli_colour(FILE *out)
            !(term && strcmp(term, "dumb") == 0);
 }
 
+/* Cut short by a signal it is not taken up again: who presses Ctrl-C wants the end. */
 void cli_pause(double seconds)
 {
     struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
@@ -343,6 +377,9 @@ bool cli_is_yaml(const char *word)
     return end && (strcmp(end, ".yaml") == 0 || strcmp(end, ".yml") == 0);
 }
 
+/* As the kernel has it, since getopt has moved the words of argv around. Zero bytes part the words
+ * there; one that holds a space cannot be told from two afterwards, which is good enough for a
+ * record that people read. */
 const char *cli_command(arena *a)
 {
     enum { LONGEST = 64 * 1024 };

@@ -1,4 +1,8 @@
-/* loci bench: how fast a spec trains on this machine, its variants against each other. */
+/* loci bench: how fast a spec trains on this machine, its variants against each other.
+ *
+ * Three measurements under one verb, chosen by what the spec holds: one model against the machine's
+ * own rates, the variants of a sweep against their baseline, in turns, and one long text through
+ * evaluation. Each looks at its own options only, and refuses the others by name. */
 #include <string.h>
 
 #include "core/base/json.h"
@@ -46,6 +50,7 @@ static int print_json(json_t *figures)
 }
 
 /* Index of the run to look at alone: of --variant, or the only one. -1: compare all. */
+/* A single variant has nobody to be compared to: it is shown in detail without being asked for. */
 static int only_run(const experiment *x, const char *label, err *e)
 {
     if (!label) return x->sweep->variant_count > 1 ? -1 : 0;
@@ -62,6 +67,7 @@ static int bench_one(const cli_call *c, experiment *x, int run, const corpus_pla
     const bench_call *o = c->options;
     bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
     bench_against *peer = NULL;
+    /* Before anything is measured: a file with a mistake should not cost the minute. */
     if (o->against && !(peer = bench_against_read(o->against, e))) return EXIT_USAGE;
     const node *tree = experiment_spec(x, run, e);
     bool ok = tree && bench_run(r, tree, x->runs[run].seed, places, how, e);
@@ -96,7 +102,9 @@ static int stream_one(const cli_call *c, experiment *x, const corpus_places *pla
     return EXIT_DONE;
 }
 
-/* The speeds go to the runs that the spec means. */
+/* The speeds go to the runs that the spec means.
+ * Runs are only found by their identity, which needs every option resolved and the corpora open; a
+ * comparison alone does without. */
 static int record_speeds(const cli_call *c, experiment *x, const corpus_places *places,
                          const bench_comparison *r, err *e)
 {
@@ -118,6 +126,7 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     bench_comparison *r = bench_compare(c->memory, x, places, how, e);
     if (!r) return EXIT_USAGE;
     if (o->record && record_speeds(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
+    /* What is said beside the table goes to stderr then, and the table has unrounded numbers. */
     bool programs = o->json || o->format == TABLE_CSV || o->format == TABLE_JSON;
     table *t = bench_report_table(c->memory, r, programs);
     if (programs) bench_report_cuts(stderr, r);
@@ -159,6 +168,8 @@ static int bench_spec(const cli_call *c)
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
+    /* Runs of a sweep have one thread each unless asked otherwise: speeds that stand beside them
+     * should, too. */
     bench_options how = {.threads = o->record && o->threads == 0 ? 1 : (int)o->threads,
                          .seconds = o->seconds,
                          .warm_up = (int)o->warm_up};

@@ -1,4 +1,7 @@
-/* loci check: everything that is wrong with experiment files, before anything is trained. */
+/* loci check: everything that is wrong with experiment files, before anything is trained.
+ *
+ * The checks are not repeated here: a spec is planned as `loci run` would plan it, corpora opened
+ * and every variant's model built, and then let go. What passes here runs. */
 #include "harness/run/experiment_claims.h"
 #include "tools/verbs.h"
 
@@ -31,6 +34,7 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     experiment *x = experiment_load(path, cli_texts(c->memory, o->set), &e);
     if (!x) return refuse_spec(c, path, &e);
     int status = EXIT_DONE;
+    /* Claims are resolved against the variants, so after them. */
     bool good = experiment_resolve(x, places, &e) && experiment_claims(x, &e);
     if (good) experiment_doubts(stderr, x);
     if (good && !o->resolved) experiment_few_seeds(stderr, x);
@@ -56,6 +60,7 @@ static int check_specs(const cli_call *c)
     int status = EXIT_DONE;
     for (int i = 0; i < c->count; i++) {
         int one = check_file(c->words[i], c, &places);
+        /* All files are looked at, whichever is wrong. */
         if (one != EXIT_DONE) status = one;
     }
     return status;

@@ -1,4 +1,7 @@
-/* loci claims: what experiments claimed before they ran, and what became of it. */
+/* loci claims: what experiments claimed before they ran, and what became of it.
+ *
+ * Verdicts are computed anew at every call, from the runs as they are and the claims as they were
+ * recorded; nothing of them is stored that could be out of date. */
 #include "results/claims/claims_print.h"
 #include "results/store/experiment.h"
 #include "tools/reading.h"
@@ -41,6 +44,7 @@ static int print_claims(const cli_call *c, store *s, err *e)
     for (int i = 0; i < count; i++) {
         claimed += list[i]->count + list[i]->withdrawn;
     }
+    /* Not a failure: an experiment need not claim anything. */
     if (claimed == 0) cli_fail(EXIT_DONE, "nothing is claimed; loci help spec says how");
     if (claimed > 0 || format == TABLE_CSV || format == TABLE_JSON) {
         claims_print(stdout, c->memory, list, count, format, cli_colour(stdout));

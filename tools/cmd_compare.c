@@ -1,4 +1,8 @@
-/* loci compare: which variant is better, by how much, how surely, at what cost. */
+/* loci compare: which variant is better, by how much, how surely, at what cost.
+ *
+ * One loaded comparison, several ways to look at it: the table with its notes, slices of the text,
+ * two axes as rows and columns, or another experiment beside it. All of them have the same
+ * baseline, metric and choice of runs, and none computes a statistic itself. */
 #include "core/base/terminal.h"
 #include "results/compare/compare_print.h"
 #include "results/compare/compare_recall.h"
@@ -28,6 +32,7 @@ static const option OPTIONS[] = {
     {0}};
 
 /* Below the table for people: of a probe, accuracy by distance. */
+/* Not in forms for programs: these hold one table. */
 static bool print_recall(const cli_call *c, const comparison *x, store *s, err *e)
 {
     table_format format = (table_format)((const compare_call *)c->options)->format;
@@ -78,6 +83,8 @@ static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
     reading_choice how = o->choice;
     const char *name = reading_experiment(c->memory, s, c->words[1], e);
     how.metric = (int64_t)x->metric;
+    /* In the first one's metric, whatever the second would have chosen: two units do not compare.
+     */
     const comparison *y = name ? reading_compare(c->memory, s, name, &how, e) : NULL;
     if (!y) return EXIT_USAGE;
     table_print(stdout, compare_view_side(c->memory, x, y), (table_format)o->format,

@@ -1,4 +1,8 @@
-/* loci data: what text there is to train on, and preparing it ahead of a run. */
+/* loci data: what text there is to train on, and preparing it ahead of a run.
+ *
+ * Preparing is what a run does when it opens its corpus, done ahead of it: the caches that this
+ * leaves are those that runs look for, known by the same hashes. So a sweep on machines without the
+ * text's tokenizer, or with many workers, starts at once. */
 #include "data/prepare.h"
 #include "harness/run/experiment.h"
 #include "tools/verbs.h"
@@ -73,6 +77,7 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
                            .out = o->export};
     corpus *text = prepare_corpus(section, places, &how, e);
     if (!text) return false;
+    /* Which section the figures below are of, where a spec has several. */
     printf("%s\n", node_json(c->memory, section, false));
     corpus_split *splits[SPLITS];
     for (int k = 0; k < SPLITS; k++)
@@ -83,6 +88,7 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
 }
 
 /* Every `data:` section that the runs of a spec use, each once; -1: one is wrong. */
+/* Variants mostly share their text; only different sections are prepared. */
 static int sections_of(const node **sections, experiment *x, err *e)
 {
     int n = 0;

@@ -1,4 +1,9 @@
-/* loci eval: a trained model on a split of a corpus. */
+/* loci eval: a trained model on a split of a corpus.
+ *
+ * An evaluation is known by a hash of run, step, split and protocol (eval_record_task_id), which
+ * can be computed before anything is evaluated. So of an experiment's runs those that have the same
+ * one on record are skipped, and to say it twice adds no second line. Figures are those of the
+ * final evaluation in training by construction: the same function, the same record. */
 #include "core/base/host.h"
 #include "core/base/json.h"
 #include "harness/evaluate/diagnose.h"
@@ -78,6 +83,7 @@ static bool is_recorded(const char *folder, const char *id)
     size_t bytes;
     if (!file_join(path, folder, "evals.jsonl", NULL) || !file_exists(path)) return false;
     text_auto *text = file_read(path, &bytes, &ignored);
+    /* Lines without an end were not finished when their writer was killed, and do not count. */
     for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1) {
         json_auto_t *o = json_loadb(line, (size_t)(end - line), 0, NULL);
         note_id(&s, o);
@@ -86,7 +92,9 @@ static bool is_recorded(const char *folder, const char *id)
 }
 
 /* Appends the record to the run's evals.jsonl, unless the same evaluation stands there already or
- * `folder` is no run's (a bare checkpoint). */
+ * `folder` is no run's (a bare checkpoint).
+ * The run's lock is held meanwhile: a run that is being trained appends to the same file. A last
+ * line that was not finished is dropped on the way. */
 static bool keep_record(const char *folder, const json_t *record, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -108,6 +116,8 @@ static void print_figure(const char *name, double value, const char *unit)
     printf("%-22s %.4f%s\n", name, value, unit);
 }
 
+/* A tokenizer that drops what it does not know gets better figures for it; next to them stands how
+ * much that was. */
 static void print_unknown(const evaluation *r)
 {
     if (r->unknown <= 0) return;
@@ -125,6 +135,8 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
     if (!isfinite(r->nats)) printf("%-22s not a finite number\n", "loss");
     print_figure("loss", r->nats / (double)r->tokens, " nats per token");
     print_figure("bits per byte", compare_bits_per_byte(r->nats, r->bytes), "");
+    /* -1 is "cannot be known", not "none": said in words, since a missing line would look
+     * forgotten. */
     if (r->bytes < 0) {
         printf("%-22s none: %s\n", "bits per byte",
                corpus_has_words(text) ? "the tokenizer is lossy" : "the tokens have no text");
@@ -199,6 +211,7 @@ static bool set_precision(const cli_call *c, trained_model *m, err *e)
     static const char *const NAMES[] = {NULL, "float32", "bfloat16"};
     const eval_call *o = c->options;
     tape_kernels kernels;
+    /* As trained: trained_model_load has set it from the run's spec. */
     if (!NAMES[o->precision]) return true;
     if (!train_kernels_at(&kernels, node_get(m->spec, "train"), NAMES[o->precision], c->memory, e))
         return false;
@@ -266,17 +279,22 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
     json_t *more;
     char id[EVAL_ID_CHARS];
     eval_record_task_id(id, &task, m->run, m->step);
+    /* Who asks for one run, for JSON or for documents wants to see figures, so these are computed
+     * again. */
     if (w->several && !o->corpus && !o->json && !o->documents && is_recorded(x->folder, id)) {
         w->there++;
         return true;
     }
     if (!diagnose_evaluation(&r, &more, &task, true, e)) return false;
     json_auto_t *record = eval_record(&r, &task, id, m->step, m->tokens, false);
+    /* Diagnoses (slices, what a state is worth) stand in the same record as the loss. */
     json_object_update_recursive(record, more);
     json_decref(more);
     show(w, x, m, &r, record);
     /* The figures of another text say nothing about the run in tables. */
     bool done = o->corpus || keep_record(x->folder, record, e);
+    /* After the record was kept: that a model's loss is no number is a result, too, and tables mark
+     * it. */
     done = done && check_finite(&r, x->folder, w->dynamic.kind != DYNAMIC_NONE, e);
     warn_of_guesses(&r, m, x->folder);
     evaluate_deinit(&r);
@@ -302,6 +320,7 @@ static int eval_runs(eval_work *w, const found_run *list, int count)
         err e = {0};
         if (eval_run(w, &list[i], &e)) continue;
         w->failed++;
+        /* Without the label, which the message of a single run has no need of. */
         if (!w->several) return cli_fail(EXIT_FAILED, "%s", e.text);
         cli_fail(EXIT_FAILED, "%s, seed %lld: %s", list[i].label, (long long)list[i].seed, e.text);
     }
@@ -315,6 +334,7 @@ static int eval_runs(eval_work *w, const found_run *list, int count)
 static bool keep_chosen(found_run *list, int *count, const cli_call *c, err *e)
 {
     const eval_call *o = c->options;
+    /* The same choice that compare makes, by the same code; NaN: at whatever was trained. */
     const compare_options how = {.tune = o->tune, .at_amount = (double)NAN, .split = "validation"};
     store *s = collect_and_open(cli_out(o->out), NULL, e);
     const comparison *t = s ? compare_load(c->memory, s, c->words[0], &how, e) : NULL;

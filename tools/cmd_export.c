@@ -1,4 +1,7 @@
-/* loci export: results for other tools. */
+/* loci export: results for other tools.
+ *
+ * Exports are at full resolution and in the units of the records, unlike tables, which round and
+ * scale for people. */
 #include <errno.h>
 #include <string.h>
 
@@ -27,6 +30,7 @@ static bool write_rows(const export_call *o, store *s, const char *name, err *e)
     FILE *f = o->to ? fopen(o->to, "w") : stdout;
     if (!f) return file_failed(e, o->to, "cannot be written");
     bool ok = export_rows(f, s, name, (export_what)o->what, (export_format)o->format, e);
+    /* What was buffered is written here: only now is it known that the disk had room. */
     if (o->to && fclose(f) != 0) ok = err_set(e, "%s: cannot be written; make room", o->to);
     return ok;
 }

@@ -1,4 +1,9 @@
-/* loci generate: text from a trained model. */
+/* loci generate: text from a trained model.
+ *
+ * Texts step together in shares, one per thread, since a token's cost is reading the weights once,
+ * for however many rows. Only one text cannot be divided; its products are then computed by all
+ * threads (core/base/crew). Every draw has a key of its own, so neither the number of threads nor
+ * the neighbours change a text. */
 #include "core/base/crew.h"
 #include "core/base/host.h"
 #include "core/train/lanes.h"
@@ -57,6 +62,7 @@ static bool read_prompts(arena *a, const char *path, const char ***prompts, int6
     size_t bytes;
     char *text = file_read_arena(a, path, &bytes, e);
     if (!text) return false;
+    /* Lines are C strings from here on; a zero byte would cut one short without a word. */
     if (strlen(text) != bytes) return err_set(e, "%s: is no text: it holds a zero byte", path);
     int64_t lines = 0, capacity = 1;
     for (size_t i = 0; i < bytes; i++) {
@@ -65,6 +71,7 @@ static bool read_prompts(arena *a, const char *path, const char ***prompts, int6
     const char **list = ARENA_NEW(a, const char *, capacity);
     for (char *line = text; *line;) {
         char *end = line + strcspn(line, "\n");
+        /* The zero that ends the line would otherwise be taken for the file's. */
         bool last = !*end;
         *end = 0;
         list[lines++] = line;
@@ -99,6 +106,7 @@ static bool prepare(continued *x, const char *prompt, const trained_model *m, in
     int64_t n = 0;
     if (*prompt && !corpus_encode(m->corpus, prompt, &ids, &n, e)) return false;
     int32_t *read = ARENA_NEW(a, int32_t, n + 1);
+    /* The start token, one beyond the vocabulary. */
     read[0] = (int32_t)model_vocab(m->model); /* a document begins */
     for (int64_t i = 0; i < n; i++) {
         read[i + 1] = ids[i];
@@ -110,6 +118,7 @@ static bool prepare(continued *x, const char *prompt, const trained_model *m, in
 
 /* ---- texts ---- */
 
+/* Rows of a share are its texts, in order: hence user + row. */
 static bool collect_text(void *user, int64_t row, int32_t token)
 {
     continued *x = (continued *)user + row;
@@ -148,6 +157,7 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
         int64_t first = count * i / shares;
         w.shares[i] = (share){texts + first, count * (i + 1) / shares - first};
     }
+    /* A crew of one is no crew: with several texts each thread computes its own products alone. */
     crew *helpers = crew_new(threads == 1 ? host_cores() : 1, e);
     lanes *pool = lanes_new(shares, (int)threads, NULL, e);
     if (helpers && pool) {
@@ -200,12 +210,14 @@ static int generate_text(const cli_call *c)
     char folder[FILE_PATH_BYTES];
     const char *const *prompts = NULL;
     int64_t count = 0;
+    /* What a person mistyped is found out before a model is loaded. */
     if (!find_run(folder, c->words[0], cli_out(o->out), &e) ||
         !find_prompts(c, &prompts, &count, &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
+    /* Bare: the tokenizer without the text, which may be on another machine. */
     if (!trained_model_load_bare(&m, folder, NULL, &places, &e)) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }

@@ -1,4 +1,7 @@
-/* loci import: other programs' models, and loci's own after other programs changed them. */
+/* loci import: other programs' models, and loci's own after other programs changed them.
+ *
+ * Weights of another program become what loci has anyway: a spec and a checkpoint folder. Nothing
+ * else in the program knows that they were not trained here. FORMAT decides which options count. */
 #include "harness/train/import.h"
 #include "harness/train/import_checkpoint.h"
 #include "tools/find_run.h"
@@ -85,6 +88,8 @@ static int import_model(const cli_call *c)
     const char *other = cli_given_beside(c, port ? of_port : of_own);
     if (other) return cli_fail(EXIT_USAGE, "import: %s does not look at --%s", c->words[0], other);
     brt_import how = {.block_width = o->block};
+    /* The port's own training script is about enwik8; a checkpoint of ours says itself what it was
+     * trained on. */
     const char *text = o->corpus || !port ? o->corpus : "enwik8";
     node *data = text ? cli_data_section(c->memory, text, &e) : NULL;
     if ((text && !data) || !read_layers(&how, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);

@@ -1,4 +1,8 @@
-/* loci inspect: what the memories of a trained model have stored. */
+/* loci inspect: what the memories of a trained model have stored.
+ *
+ * An inspection is computed once, kept with its run (JSON lines and a page), and printed from what
+ * was kept in memory: tables, plots and claims that come later read the record, never the model
+ * again. */
 #include "core/base/host.h"
 #include "core/base/stop_signals.h"
 #include "harness/inspect/inspect.h"
@@ -51,6 +55,8 @@ typedef struct figure_column {
     int decimals;
 } figure_column;
 
+/* One row per column of a part's table; the names are those in the record, so a figure that a part
+ * writes is shown by a line here. */
 static const figure_column COLUMNS[] = {
     {INSPECT_KEYS, "triggered", "keys", "triggered", 0},
     {INSPECT_KEYS, "shared_last_token", "last token", "shared", 3},
@@ -140,6 +146,8 @@ static void print_states(const cli_call *c, const inspection *x)
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
 }
 
+/* How long it took is told against a plain evaluation of the same text: the analysis is done by
+ * ordinary passes over it, and should cost little more than they do. */
 static void print_cost(const inspection *x)
 {
     host_memory m = host_memory_now();
@@ -158,6 +166,7 @@ static void print_cost(const inspection *x)
 
 /* ---- the verb ---- */
 
+/* All that a signal's handler may touch. The passes look at it between calls. */
 static volatile sig_atomic_t stop_asked;
 
 static void ask_stop(int number)
@@ -175,6 +184,7 @@ static int parts_of(const cli_call *c)
         while (part < INSPECT_ALL && strcmp(c->words[i], inspection_part_name(part)) != 0) {
             part *= 2;
         }
+        /* Parts are bits, so the loop ends one beyond the last when no name has fitted. */
         if (part > INSPECT_ALL) return -1;
         parts |= part;
     }
@@ -182,6 +192,7 @@ static int parts_of(const cli_call *c)
 }
 
 /* The first option on the command line that none of the parts looks at, or NULL. */
+/* Several parts may be asked for: an option counts if one of them looks at it. */
 static const char *idle_option(const cli_call *c, int parts)
 {
     enum { TRIGGERS = INSPECT_KEYS | INSPECT_VALUES };
@@ -248,6 +259,7 @@ static int inspect_run(const cli_call *c)
     if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
+    /* Held until the record is written: two inspections of one run would mix their lines. */
     int lock = run_folder_lock(folder, &e);
     if (lock < 0) return cli_fail(EXIT_FAILED, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);

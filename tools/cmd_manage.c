@@ -1,4 +1,8 @@
-/* loci rm, mv, gc, merge: what is kept of results. The database is made again from what is left. */
+/* loci rm, mv, gc, merge: what is kept of results. The database is made again from what is left.
+ *
+ * These verbs change folders, and folders are the truth; the database is thrown away and collected
+ * again, which is slower than deleting rows and cannot forget one. --dry-run goes the
+ * same way and stops where something would be removed. */
 #include "core/base/file.h"
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
@@ -30,6 +34,8 @@ static const option OUT_OPTIONS[] = {CLI_OUT(manage_call), {0}};
 static int refresh(const char *out, bool done, err *e)
 {
     collect_report r;
+    /* A removal that failed half-way has its message already; the database is left until the next
+     * collect. */
     if (done && collect(&r, out, true, e)) return EXIT_DONE;
     return cli_fail(EXIT_FAILED, "%s", e->text);
 }
@@ -68,6 +74,7 @@ static int rename_experiment(const cli_call *c)
     err e = {0};
     int status = reading_with(c, cli_out(o->out), check_known);
     if (status != EXIT_DONE) return status;
+    /* A name that is taken is a matter of usage, and found out before anything is moved. */
     if (!manage_name_is_free(cli_out(o->out), c->words[1], &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
@@ -92,6 +99,7 @@ static int merge_results(const cli_call *c)
     manage_report r;
     err e = {0};
     char runs[FILE_PATH_BYTES];
+    /* A folder without runs is far more often a mistyped path than an empty set of results. */
     if (!file_join(runs, c->words[0], "runs", &e) || !file_is_folder(runs)) {
         return cli_fail(EXIT_USAGE, "%s: is no folder of results", c->words[0]);
     }

@@ -1,4 +1,8 @@
-/* loci note: what people say of runs and experiments. */
+/* loci note: what people say of runs and experiments.
+ *
+ * Notes are lines of a file beside what they are about, appended and never rewritten: an untagging
+ * is a line as well. They follow their run when it is moved or merged, and reach the database as
+ * everything does, by being collected. */
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "results/report/notes_view.h"
@@ -29,6 +33,7 @@ static bool find_owner(owner *o, const cli_call *c, store *s, const char *out, e
 {
     const char *word = c->words[0];
     *o = (owner){.experiment = ""};
+    /* A word that is both an experiment and the beginning of a run's id means the experiment. */
     if (cli_is_yaml(word) || experiment_check(s, word, NULL)) {
         o->experiment = reading_experiment(c->memory, s, word, e);
         return o->experiment && notes_of_experiment(o->path, out, o->experiment, e);
@@ -38,6 +43,7 @@ static bool find_owner(owner *o, const cli_call *c, store *s, const char *out, e
         !file_join(plan, folder, "plan.json", e) || !file_join(o->path, folder, NOTES_FILE, e)) {
         return false;
     }
+    /* A run that is planned only has no folder, and making one here would make it look begun. */
     return file_exists(plan) ||
            err_set(e, "%s: run %s was not begun; its experiment can be noted", word, o->run);
 }

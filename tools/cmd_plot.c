@@ -1,4 +1,8 @@
-/* loci plot: an experiment's pictures, through gnuplot. */
+/* loci plot: an experiment's pictures, through gnuplot.
+ *
+ * Pictures of an experiment go to a folder that belongs to it, which is emptied first, so that no
+ * picture of an earlier look is taken for one of this. --to names a folder of the user's, of which
+ * nothing is removed. */
 #include "results/plot/plot.h"
 #include "results/plot/plot_inspect.h"
 #include "tools/reading.h"
@@ -32,6 +36,8 @@ static const char *folder_for(const cli_call *c, const char *name, err *e)
     const plot_call *o = c->options;
     char plots[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     if (o->to) return o->to;
+    /* A results folder may come from a stranger: a link in it must not make plot_clear empty
+     * something else. */
     bool ok = file_own_folder(plots, cli_out(o->out), "plots", e) &&
               file_own_folder(path, plots, name, e) && file_refuse_links(path, e) &&
               (o->figure || plot_clear(path, e));
@@ -57,6 +63,7 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
+    /* Only after the comparison was loaded: where that fails, the pictures of before stay. */
     const plot_how how = {folder_for(c, name, e), o->svg, o->all};
     bool done = how.folder && (o->figure ? plot_figure(r, s, x, o->figure, &how, e)
                                          : plot_experiment(r, s, x, &how, e));
@@ -78,6 +85,7 @@ static int draw_inspection(const cli_call *c, store *s, err *e)
 }
 
 /* `inspect` is no experiment's name here. */
+/* Options of one are refused of the other, as everywhere. */
 static int plot_results(const cli_call *c)
 {
     const plot_call *o = c->options;

@@ -1,4 +1,8 @@
-/* loci recall: at which distance trained models still know what they were told. */
+/* loci recall: at which distance trained models still know what they were told.
+ *
+ * What is measured here is the probe's own question: of the positions at which an answer is due,
+ * how often is the right token the likeliest, by the distance to what was told. --corpus asks at
+ * distances that training never had. */
 #include "core/base/host.h"
 #include "harness/evaluate/recall.h"
 #include "harness/train/trained_model.h"
@@ -31,6 +35,7 @@ static int add_run(table *t, const char *name, const cli_call *c, err *e)
     const node *data = NULL;
     if (!find_run(folder, name, cli_out(o->out), e)) return EXIT_USAGE;
     if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return EXIT_USAGE;
+    /* Probes are made, not read: no folder of corpora is needed. */
     corpus_places places = cli_places(c->memory, NULL);
     trained_model m;
     const model_sizes sizes = {.stored = o->stored};

@@ -1,4 +1,8 @@
-/* loci report: one HTML page about an experiment. */
+/* loci report: one HTML page about an experiment.
+ *
+ * Pictures are drawn into a folder of their own and put into the page as text, so that the page is
+ * one file that can be sent to somebody. With --watch everything is opened anew each time: runs,
+ * claims and the experiment itself may have changed since. */
 #include <stdlib.h>
 
 #include "core/base/file.h"
@@ -45,6 +49,7 @@ static bool write_page(const cli_call *c, store *s, const comparison *x, const p
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     if (!path_of(path, o, x->experiment, e)) return false;
+    /* Into memory first; file_write then puts the whole page in the place of the last. */
     text_memory m;
     bool ok = report_write(text_begin(&m), s, x, plots, again, e);
     text_auto *text = text_end(&m);
@@ -79,6 +84,7 @@ static int report_once(const cli_call *c, store *s, const char *name, bool *runn
     if (!x) return EXIT_USAGE;
     if (!status_total(&all, s, name, e)) return EXIT_FAILED;
     *running = all.running > 0;
+    /* A page of runs that have ended does not ask for itself again. */
     int again = o->watch && *running ? (int)(o->every + 0.5) : 0;
     bool done =
         o->no_plots ? write_page(c, s, x, NULL, again, e) : draw_and_write(c, s, x, again, e);
@@ -104,6 +110,7 @@ static int report_on(const cli_call *c)
         if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
         const char *name = reading_experiment(c->memory, s, c->words[0], &e);
         int status = name ? report_once(c, s, name, &running, &e) : EXIT_USAGE;
+        /* Between two pages nothing is held open: others may collect, or remove the experiment. */
         store_close(s);
         if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);
         fflush(stdout);

@@ -1,4 +1,8 @@
-/* loci run: trains what an experiment file asks for and is not done yet. */
+/* loci run: trains what an experiment file asks for and is not done yet.
+ *
+ * `run` is the only verb that trains. It holds no state of its own: the plan of runs follows from
+ * the spec, how far each is from its folder, so that saying it again goes on, and two of them, here
+ * or on other machines, share the work by the folders' locks. */
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
 #include "harness/run/worker_help.h"
@@ -47,6 +51,7 @@ static const option OPTIONS[] = {
     CLI_DATA(run_call),
     {0}};
 
+/* The whole command is recorded with each run, as one would have to type it again. */
 static supervisor_options options_of(const cli_call *c, const corpus_places *places,
                                      rank_group *ranks)
 {
@@ -72,6 +77,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
     const run_call *o = c->options;
     const supervisor_options how = options_of(c, places, ranks);
     supervisor_result r;
+    /* Of fixed seeds, too, for which it is the supervisor itself. */
     if (!until_decided_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
     if (!o->quiet) {
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
@@ -88,6 +94,8 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
             fprintf(stderr, "; see loci compare %s\n", x->spec->name);
         }
     }
+    /* What people read is printed before the status is decided, also of a task, whose log it goes
+     * to. */
     return launching_task_end(&o->launching, &r, supervision_exit(&r));
 }
 
@@ -105,6 +113,7 @@ static int run_or_launch(const cli_call *c, const experiment *x, const corpus_pl
                               .quiet = o->quiet,
                               .table = OPTIONS};
     if (o->launching.on) return launching_submit(&l, e);
+    /* Before the supervisor looks for runs, so that it finds these free. */
     if (!launching_take_over(&l, e)) return cli_fail(EXIT_USAGE, "%s", e->text);
     return train_runs(c, x, places, ranks, e);
 }
@@ -126,6 +135,8 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
     corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
+    /* All of the spec is wrong or right before anything is written: a claim that no run could
+     * decide ends the call here, not after a night. */
     if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
     } else if (!o->dry_run || o->launching.on) {
@@ -136,6 +147,7 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
     } else if (!dry_run(c, x, &places, ranks, &e)) {
         status = cli_fail(EXIT_FAILED, "%s", e.text);
     } else {
+        /* The table first: warnings go to stderr and would overtake it in a terminal. */
         fflush(stdout);
         experiment_doubts(stderr, x);
         experiment_few_seeds(stderr, x);
@@ -146,7 +158,11 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
     return status;
 }
 
-/* Rank 0 does what is asked for, the others what it asks of them. */
+/* Rank 0 does what is asked for, the others what it asks of them.
+ * All ranks are started with the same command line, but one process must decide: it plans, locks,
+ * records and evaluates, and the others only compute what it sends for. A rank that is lost cannot
+ * be waited for, and MPI knows no way to go on without it: the group is aborted with the status
+ * that says whether the run can be continued. */
 static int run_over_ranks(const cli_call *c)
 {
     err e = {0}, lost;

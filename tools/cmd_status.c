@@ -1,4 +1,8 @@
-/* loci status: how far experiments and their runs are. */
+/* loci status: how far experiments and their runs are.
+ *
+ * Folders are read, not processes: the same answer comes from any machine that sees them, also
+ * while nothing runs. Slurm is asked only where runs are open and jobs were submitted from here,
+ * with one call of squeue for all of them. */
 #include <unistd.h>
 
 #include "core/base/json.h"
@@ -33,6 +37,8 @@ typedef struct look {
 } look;
 
 /* A line about the jobs that were handed to Slurm and have not ended. */
+/* A cluster that does not answer is no reason to fail: the runs' own state is known all the same,
+ * so this is a line of the output, not an error. */
 static void print_jobs(const cli_call *c, const char *name, arena *a)
 {
     launch_list l;
@@ -72,6 +78,8 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
     enum { OTHERS = 8 };
     int columns, rows, folded = 0;
     if (o->format == TABLE_TEXT && !o->all && terminal_size(stdout, &columns, &rows)) {
+        /* A table longer than the terminal would push its beginning away at every look of --watch.
+         */
         folded = status_fold(t, MAX(rows - OTHERS, 1));
     }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
@@ -102,6 +110,7 @@ static int look_once(look *seen, const cli_call *c, err *e)
     const status_call *o = c->options;
     store_auto *s = reading_open(cli_out(o->out), e);
     if (!s) return EXIT_FAILED;
+    /* An arena per look: watching for days takes no more memory than looking once. */
     arena_auto *a = arena_new(1 << 18);
     return c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
 }
@@ -118,10 +127,12 @@ static int status_of_runs(const cli_call *c)
         return cli_fail(EXIT_USAGE, "status: --json is a form of its own; leave out --%s", other);
     if (o->watch && !c->count) return cli_fail(EXIT_USAGE, "--watch needs an EXPERIMENT");
     for (;;) {
+        /* Home and clear. Into a file one look follows the other. */
         if (o->watch && isatty(STDOUT_FILENO)) terminal_control(stdout, "\033[H\033[2J");
         int failed = look_once(&seen, c, &e);
         if (failed) return cli_fail(failed, "%s", e.text);
         fflush(stdout);
+        /* Two looks in a row without a run going on: that is the end, not a gap. */
         if (!o->watch || (!seen.active && !before)) break;
         before = seen.active;
         cli_pause(o->every);

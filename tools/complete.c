@@ -1,3 +1,7 @@
+/* The shells' scripts know nothing of loci: each hands the words typed so far to `loci complete`
+ * and shows what it prints, a candidate a line. So completion is never older than the program, and
+ * all three shells offer the same. It is asked at every press of a key: it opens no database, and
+ * reads the record of one experiment at most. */
 #include "tools/complete.h"
 
 #include <string.h>
@@ -21,6 +25,7 @@ static const char BASH[] =
     "    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default\n"
     "}\n"
     "complete -F _loci loci\n";
+/* zsh hands over words with their quotes as well, and quotes candidates itself. */
 static const char ZSH[] =
     "#compdef loci\n"
     "_loci() {\n"
@@ -52,6 +57,7 @@ static void print_options(FILE *out, const verb *v, const char *begun)
     for (const option *o = v->options; o && o->name; o++) {
         if (begins(o->name, begun + 2)) fprintf(out, "--%s\n", o->name);
     }
+    /* Every verb has it, and no table. */
     if (begins("help", begun + 2)) fputs("--help\n", out);
 }
 
@@ -64,6 +70,7 @@ static const option *option_before(const verb *v, const char *word)
     return NULL;
 }
 
+/* "a|b|c", as the table has it. */
 static void print_choices(FILE *out, const char *choices, const char *begun)
 {
     while (choices && *choices) {
@@ -76,6 +83,8 @@ static void print_choices(FILE *out, const char *choices, const char *begun)
 /* EXPERIMENT/LABEL of the record's variants, once each: runs stand seed by seed. */
 static void print_labels(FILE *out, const char *record, const char *name, const char *begun)
 {
+    /* No message may go anywhere while somebody is typing: a record that cannot be read completes
+     * to nothing. */
     json_t *x = json_read(record, NULL), *run, *runs = json_object_get(x, "runs");
     json_auto_t *seen = json_object();
     size_t i;
@@ -104,6 +113,7 @@ static void print_names(FILE *out, const char *begun)
     for (int64_t i = 0; any && i < n; i++) {
         size_t bytes = strlen(files[i]);
         char name[300];
+        /* Files are NAME.json: manage_names_experiments lists no others. */
         snprintf(name, sizeof name, "%.*s", (int)MIN(bytes - 5, (size_t)299), files[i]);
         size_t own = strlen(name);
         bool inside = begins(begun, name) && begun[own] == '/';
@@ -137,6 +147,7 @@ void complete_print(FILE *out, const verb *const *verbs, int verb_count, int cou
                     char *const *words)
 {
     arena_auto *a = arena_new(1 << 12);
+    /* The word at the cursor is the last one, and may be empty. */
     const char *begun = count > 0 ? unquoted(a, words[count - 1]) : "";
     const verb *v = NULL;
     for (int i = 0; i < verb_count; i++) {

@@ -1,3 +1,7 @@
+/* A dry run answers what a person wants to know before starting: is the spec what I meant, does it
+ * fit into memory, is it done by tomorrow. Runs are planned by the very code that will run them, so
+ * the ids are those that folders will have; only then is time estimated, from what runs of the same
+ * cost took here. */
 #include "tools/dry_run.h"
 
 #include "core/base/host.h"
@@ -13,7 +17,10 @@
 
 enum { CALIBRATE_SECONDS = 2 };
 
-/* How the runs stand, and which of them `loci run` would work on. */
+/* How the runs stand, and which of them `loci run` would work on.
+ * It has to agree with the supervisor about what is left, or the time would be that of another
+ * sweep: a finished run that lacks an evaluation counts, a failed one only if --retry asks for it.
+ */
 static bool look(const char **states, bool *left, const experiment *x,
                  const supervisor_options *how, err *e)
 {
@@ -35,6 +42,7 @@ static bool look(const char **states, bool *left, const experiment *x,
 static void put_time(table *t, int column, const run_time *r)
 {
     char text[16];
+    /* An empty cell rather than a guess. */
     if (r->source == TIME_UNKNOWN || r->source == TIME_NONE) return;
     progress_time(text, r->train + r->eval);
     table_text(t, column, "%s", text);
@@ -72,6 +80,7 @@ static void print_table(arena *a, const experiment *x, const char *const *states
 static void print_total(FILE *out, const run_time *times, int count, int jobs)
 {
     int known, left = 0, scaled = 0;
+    /* The total is of the sweep with so many runs at a time, not the sum of its runs. */
     double eval = 0, train = 0, total = sweep_time_total(times, count, jobs, &known);
     char text[16];
     for (int i = 0; i < count; i++) {
@@ -115,6 +124,7 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
         for (int i = 0; i < x->run_count; i++) {
             count += left[i];
         }
+        /* A program gets the table alone on stdout. */
         bool programs = format == TABLE_CSV || format == TABLE_JSON;
         print_table(a, x, states, times, format);
         FILE *out = programs ? stderr : stdout;

@@ -1,4 +1,11 @@
-/* Finds a run by name: see find_run.h. */
+/* Finds a run by name: see find_run.h.
+ *
+ * Names are tried from the most exact to the most convenient: a folder that is there, the record of
+ * an experiment (which lists its runs in planned order), then the beginning of an id. A folder wins
+ * over an experiment of the same name, because a path is what completion in a shell gives.
+ *
+ * Run folders and records are read directly, not the database: a model can be used before anything
+ * was collected, and while another process writes. */
 #include "tools/find_run.h"
 
 #include "core/base/json.h"
@@ -10,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A run that was begun and has saved nothing is no model yet. */
 static bool has_checkpoint(const char *folder)
 {
     char path[FILE_PATH_BYTES];
@@ -44,7 +52,10 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
     json_array_foreach(json_object_get(x, "runs"), i, run)
     {
         const char *id = json_get_text(run, "run");
+        /* A record may be damaged or of another program; run_folder_path refuses ids that are no
+         * ids. */
         if (!id || !matches(run, r)) continue;
+        /* Counted to tell "no such run" from "not yet". */
         fitting++;
         found = run_folder_path(path, out, id, e) && has_checkpoint(path);
         if (found) break;
@@ -65,6 +76,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
     arena_auto *a = arena_new(0);
     const char *const *names = NULL;
     int64_t n = 0, hits = 0, hit = 0;
+    /* Without a folder of runs there are none: the message about the name is the better one. */
     if (file_is_folder(runs) && !file_list(runs, a, &names, &n, e)) n = 0;
     for (int64_t i = 0; i < n; i++) {
         if (strncmp(names[i], name, strlen(name)) != 0) continue;
@@ -131,6 +143,8 @@ bool find_runs(found_run **list, int *count, arena *a, const char *name, const c
 bool find_run(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
 {
     const char *at = strrchr(name, '@');
+    /* Labels may hold "@" themselves: only "@best" and "@" with digits to the end ask for a kept
+     * model. */
     bool kept = at && at[1] && (strcmp(at, "@best") == 0 || !at[1 + strspn(at + 1, "0123456789")]);
     if (!kept) return find_folder(path, name, out, e);
     char run[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], inner[64];

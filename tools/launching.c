@@ -1,3 +1,7 @@
+/* A sweep on Slurm is not run by this process: it submits one array of identical tasks and is done.
+ * Each task is `loci run SPEC --task FILE`, the ordinary supervisor, which takes runs by the locks
+ * of their folders; so tasks need no numbers, none has to reach this machine, and a task more or
+ * less changes nothing. What is decided here is only which words of the command line they get. */
 #include "tools/launching.h"
 
 #include <stdlib.h>
@@ -14,6 +18,7 @@ enum { MOST_STALLS = 3 };
 
 int launching_check(const cli_call *c, const launching_options *o)
 {
+    /* Everything else is about this machine, or about waiting for runs here. */
     static const char *const read[] = {"on",           "wait",    "setup",   "sbatch", "template",
                                        "jobs",         "threads", "memory",  "retry",  "fail-fast",
                                        "max-failures", "timeout", "dry-run", "quiet",  "set",
@@ -32,7 +37,9 @@ int launching_check(const cli_call *c, const launching_options *o)
 
 /* ---- submitting ---- */
 
-/* What is said on the command line of how runs go on: tasks are told the same. */
+/* What is said on the command line of how runs go on: tasks are told the same.
+ * Only what differs from the defaults, so that scripts that are looked at show what was asked for.
+ * The script adds OUT and --data itself; --set is in its own copy of the spec. */
 static const char *const *task_words(arena *a, const void *options, const option *table)
 {
     static const char *const keys[] = {"jobs",      "threads",      "memory", "retry",
@@ -57,6 +64,7 @@ static const char *const *task_words(arena *a, const void *options, const option
 
 static int print_script(const launch_options *o, const launching_call *c, arena *a, err *e)
 {
+    /* Nothing is made on disk for a dry run; ID stands for the folder that would be. */
     launch l = {.tasks = 1};
     file_join(l.folder, o->out, "launch/ID", NULL);
     const char *script = launch_script(&l, c->x, o, a, e);
@@ -92,6 +100,7 @@ int launching_submit(const launching_call *c, err *e)
         fprintf(stderr, "%s: every run is done; nothing is submitted\n", c->x->spec->name);
         return EXIT_DONE;
     }
+    /* The job's number alone goes to stdout, for scripts that hand it on as a dependency. */
     printf("%s\n", l.job);
     fflush(stdout);
     if (!c->quiet) {
@@ -124,7 +133,8 @@ static const run_plan *find_plan(const experiment *x, const char *id, err *e)
     return found;
 }
 
-/* A new lock file: whoever has the old one finds it gone, and writes nothing more. */
+/* A new lock file: whoever has the old one finds it gone, and writes nothing more.
+ * That it is gone is seen at the next beat, at the latest (harness/run/run_lease). */
 static bool take_over_run(const char *out, const run_plan *p, err *e)
 {
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], who[RUN_HOLDER_BYTES];
@@ -132,6 +142,8 @@ static bool take_over_run(const char *out, const run_plan *p, err *e)
     if (!run_folder_path(folder, out, p->id, e) || !file_join(path, folder, "lock", e))
         return false;
     bool named = run_lease_holder(&h, folder);
+    /* On this machine the lock can be asked, and the answer is sure; elsewhere the user says that
+     * the holder is dead, which is why this takes a run by its name and never all of them. */
     if (named && run_lease_here(&h) && run_folder_locked(folder)) {
         run_lease_text(who, &h);
         return err_set(e, "--take-over: %s works on %s, on this machine; stop it instead", who,
@@ -152,12 +164,16 @@ bool launching_take_over(const launching_call *c, err *e)
 
 /* ---- a task ---- */
 
+/* A task that is preempted comes back with status 75, and the script puts it into the queue again.
+ * A time limit too short to save anything would do that for ever; so stops in a row without
+ * progress are counted, in a file, since each time it is another process on another node. */
 int launching_task_end(const launching_options *o, const supervisor_result *r, int status)
 {
     char text[32];
     err e = {0};
     if (!o->task || status != EXIT_INTERRUPTED) return status;
     text_auto *before = file_exists(o->task) ? file_read(o->task, NULL, &e) : NULL;
+    /* A file that cannot be read counts as none: better one round more than a sweep that ends. */
     long stalls = r->moved ? 0 : (before ? strtol(before, NULL, 10) : 0) + 1;
     int n = snprintf(text, sizeof text, "%ld\n", stalls);
     if (!file_write(o->task, text, (size_t)n, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);

@@ -1,4 +1,8 @@
-/* The program `loci`: chooses the verb. */
+/* The program `loci`: chooses the verb.
+ *
+ * A verb is known by its line in VERBS and by nothing else: the list of verbs, `help`, manual
+ * pages, completion and the nearest name for a typing error all go through it. The order is that in
+ * which a person meets them. */
 #include "core/base/json.h"
 #include "core/base/terminal_guard.h"
 #include "tools/complete.h"
@@ -36,6 +40,7 @@ static int unknown_verb(const char *name)
     const char *known[VERB_COUNT];
     for (int i = 0; i < VERB_COUNT; i++)
         known[i] = VERBS[i]->name;
+    /* A hidden verb is found by its name but hardly by chance; it may be suggested, too. */
     const char *near = option_nearest(name, VERB_COUNT, known);
     if (near) {
         return cli_fail(EXIT_USAGE, "unknown verb '%s' (did you mean '%s'?); see loci help", name,
@@ -57,6 +62,7 @@ static void print_verbs(void)
         "experiment file may say.\n");
 }
 
+/* `help` and `completion` are here and not in files of their own, since they need the list. */
 typedef struct help_call {
     bool man;
 } help_call;
@@ -127,10 +133,14 @@ const verb VERB_COMPLETION = {
 
 int main(int argc, char **argv)
 {
+    /* Before any thread and before anything is allocated: it may start the program again. */
     start_with_one_blas_thread(argc, argv, environ);
     terminal_guard();
+    /* From here on a failed allocation inside the JSON library ends the program, instead of leaving
+     * a key out of a record. */
     json_need_memory();
     const char *name = argc > 1 ? argv[1] : NULL;
+    /* Help was not asked for: a script that forgot its verb should fail. */
     if (!name) {
         print_verbs();
         return EXIT_USAGE;
@@ -139,6 +149,7 @@ int main(int argc, char **argv)
         complete_print(stdout, VERBS, VERB_COUNT, argc - 2, argv + 2);
         return EXIT_DONE;
     }
+    /* As people type them before they know the verbs. */
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";
     const verb *v = find_verb(name);

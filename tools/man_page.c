@@ -1,3 +1,6 @@
+/* In roff a line that begins with a dot or an apostrophe is a command, a backslash begins an escape
+ * and a bare "-" may become a hyphen that cannot be copied into a shell: text is never printed but
+ * through put_text. The pages are plain man(7) macros, which man, mandoc and groff all read. */
 #include "tools/man_page.h"
 
 #include <string.h>
@@ -24,6 +27,7 @@ static void put(FILE *out, const char *text)
     put_text(out, text, strlen(text));
 }
 
+/* The date is left empty, so that equal programs make equal pages. */
 static void begin(FILE *out, const char *title, const char *name, const char *line)
 {
     fputs(".TH ", out);
@@ -42,6 +46,7 @@ static void put_paragraphs(FILE *out, const char *text)
     while (*text) {
         size_t n = strcspn(text, "\n");
         bool keep = *text == ' ';
+        /* Examples keep their lines (.nf), everything else is filled by the reader. */
         if (keep != kept) fputs(keep ? ".nf\n" : ".fi\n", out);
         kept = keep;
         if (n == 0) {

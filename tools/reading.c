@@ -1,4 +1,9 @@
-/* Opening results: see reading.h. */
+/* Opening results: see reading.h.
+ *
+ * Every verb that reads results collects first: the database is a view of the run folders, and what
+ * is in it may be older than they are. Collecting what is not new costs little, so no verb can show
+ * figures of yesterday, and none needs a daemon that keeps up. Folders that could not be read are
+ * said on stderr and do not stop the rest. */
 #include "tools/reading.h"
 
 #include "harness/spec/spec.h"
@@ -21,6 +26,8 @@ static const char *name_in_file(arena *a, store *s, const char *path, err *e)
 {
     spec *x = spec_load(path, NULL, e);
     if (!x) return NULL;
+    /* A person who names the file means what is in it now; the results may be from before its last
+     * edit. */
     changed_file_say(s, x);
     const char *name = arena_strdup(a, x->name);
     spec_free(x);
@@ -37,6 +44,8 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
         if (n == 0) {
             return err_set(e, "there are no results yet; train something: loci run SPEC"), NULL;
         }
+        /* Names come from the database, which is a file that can be damaged or forged, and become
+         * paths later. */
         word = names[0];
         return experiment_name_is_good(word, e) ? word : NULL;
     }
@@ -58,6 +67,8 @@ int reading_run(const cli_call *c, const char *out, reading_use use)
     store_auto *s = reading_open(out, &e);
     if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
     const char *word = c->words[0], *name = reading_experiment(c->memory, s, word, &e);
+    /* Without a word nothing was said wrongly: that there are no results yet is a failure, not
+     * usage. */
     int status = name ? use(c, s, name, &e) : word ? EXIT_USAGE : EXIT_FAILED;
     return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
 }
@@ -65,6 +76,7 @@ int reading_run(const cli_call *c, const char *out, reading_use use)
 comparison *reading_compare(arena *a, store *s, const char *experiment, const reading_choice *how,
                             err *e)
 {
+    /* In the order of READING_SPLITS. */
     static const char *const splits[] = {NULL, "train", "validation", "test"};
     compare_options o = {.baseline = how->baseline,
                          .split = splits[how->split],

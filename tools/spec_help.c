@@ -1,4 +1,8 @@
-/* `loci help spec`: every section of a spec with the tables that it is read by. */
+/* `loci help spec`: every section of a spec with the tables that it is read by.
+ *
+ * Options are printed from the tables by which specs are read, so that no option is missing here
+ * and none has a default that it has not. What is prose is only what has no table: the form of
+ * sweeps and claims, which are read by their own parsers. */
 #include "data/prepare.h"
 #include "harness/spec/spec.h"
 #include "harness/train/workload.h"
@@ -57,6 +61,7 @@ static void print_claims(FILE *out)
     fputs("    inspect.PART.FIGURE what loci inspect found, by depth (rises with: depth)\n", out);
 }
 
+/* By name and help: a kind may give the same name a meaning of its own. */
 static bool has_option(const option *table, const option *o)
 {
     for (; table->name; table++) {
@@ -69,6 +74,7 @@ static bool has_option(const option *table, const option *o)
 static void print_data(FILE *out)
 {
     arena_auto *a = arena_new(0);
+    /* No folders are looked at: what kinds there are does not depend on the machine. */
     const corpus_places nowhere = {0};
     const corpus_info *list;
     int count = prepare_list(&list, &nowhere, a);
@@ -78,6 +84,8 @@ static void print_data(FILE *out)
         option own[64] = {{0}};
         int n = 0;
         for (const option *o = list[i].options; o->name && n < 63; o++) {
+            /* The terminating entry is there from the initialisation: hence one less than the array
+             * holds. */
             if (!has_option(list[0].options, o)) own[n++] = *o;
         }
         fprintf(out, "\ndata: {corpus: %s}: %s\n", list[i].name, list[i].help);
