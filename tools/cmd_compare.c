@@ -56,6 +56,15 @@ static bool print_table(const comparison *x, store *s, const cli_call *c, err *e
     return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
 }
 
+/* What a table of another shape has to have said below it, for people. */
+static void print_note(const cli_call *c, const char *text)
+{
+    if (((const compare_call *)c->options)->format != TABLE_TEXT) return;
+    terminal_prose prose;
+    fputs(text, terminal_prose_begin(&prose, stdout));
+    terminal_prose_end(&prose);
+}
+
 /* --pivot ROWS,COLUMNS, or ROWS with COLUMNS as the last word. */
 static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
 {
@@ -66,14 +75,8 @@ static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
     table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
     if (!t) return EXIT_USAGE;
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
-    terminal_prose prose;
-    FILE *words = terminal_prose_begin(&prose, stdout);
-    if (o->format == TABLE_TEXT) {
-        fputs("*: the best. Where other axes leave several variants to a cell, it is the best of "
-              "them.\n",
-              words);
-    }
-    terminal_prose_end(&prose);
+    print_note(c, "*: the best. Where other axes leave several variants to a cell, it is the best "
+                  "of them.\n");
     return EXIT_DONE;
 }
 
@@ -89,20 +92,13 @@ static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
     if (!y) return EXIT_USAGE;
     table_print(stdout, compare_view_side(c->memory, x, y), (table_format)o->format,
                 cli_colour(stdout));
-    terminal_prose prose;
-    FILE *words = terminal_prose_begin(&prose, stdout);
-    if (o->format == TABLE_TEXT) {
-        fputs("*: the better of the two by its mean; a difference whose interval holds 0 is "
-              "noise.\n",
-              words);
-    }
+    print_note(c, "*: the better of the two by its mean; a difference whose interval holds 0 is "
+                  "noise.\n");
     const compared_run *one = compare_first_scored(x), *other = compare_first_scored(y);
-    if (o->format == TABLE_TEXT && one && other && strcmp(one->protocol, other->protocol) != 0) {
-        fputs("\nThe two were not scored alike (text, context, state): a difference is not only "
-              "that of models.\n",
-              words);
+    if (one && other && strcmp(one->protocol, other->protocol) != 0) {
+        print_note(c, "\nThe two were not scored alike (text, context, state): a difference is not "
+                      "only that of models.\n");
     }
-    terminal_prose_end(&prose);
     return EXIT_DONE;
 }
 
