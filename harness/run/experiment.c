@@ -170,6 +170,7 @@ static void note_figures(run_plan *run, const workload *w)
 {
     const corpus_split *split = corpus_get(w->corpus, eval_options_split(&w->eval));
     bool any = split && split_documents(split) > 0;
+    run->documents = split ? split_documents(split) : 0;
     run->has_bytes = corpus_lossless(w->corpus);
     /* Of a document that is cut nobody counts the words. */
     bool cut = false;

@@ -38,6 +38,7 @@ typedef struct run_plan {
     const char *corpus_hash;
     bool has_bytes, has_words;   /* whether its evaluations count them, */
     bool has_slices, has_recall; /* slice its text, and ask it something */
+    int64_t documents;           /* of the split that they score, all or a part of them */
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
     int source_run;

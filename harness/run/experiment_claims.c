@@ -5,6 +5,7 @@
 
 #include "core/base/terminal.h"
 #include "harness/spec/sweep_axis.h"
+#include "results/claims/evidence.h"
 
 /* ---- names ---- */
 
@@ -224,6 +225,12 @@ static bool check_run(const claim_statement *s, const run_plan *run, err *e)
         return node_err(e, figure_at(s), "'%.100s' has no %s: no layer of it is one of %s",
                         run->label, s->on->name, s->on->layers);
     }
+    if (s->by_document && run->documents < EVIDENCE_LEAST_DOCUMENTS) {
+        return node_err(e, node_get(s->at, "unit"),
+                        "judged by document; the text that '%.100s' is evaluated on has %lld, and "
+                        "it takes %d",
+                        run->label, (long long)run->documents, EVIDENCE_LEAST_DOCUMENTS);
+    }
     return true;
 }
 
@@ -260,7 +267,13 @@ bool experiment_claims(experiment *x, err *e)
         l->claims[i].at_most = x->sweep->at_least > 0 ? x->sweep->seed_count : 0;
         l->claims[i].pocock = x->sweep->pocock;
         for (int k = 0; k < l->claims[i].count; k++) {
-            if (!check_figures(x, &l->claims[i].statements[k], e)) return false;
+            const claim_statement *s = &l->claims[i].statements[k];
+            if (s->by_document && x->sweep->at_least > 0) {
+                return node_err(e, node_get(s->at, "unit"),
+                                "no further seed decides what is judged by document: say how many "
+                                "there are (sweep.seeds: 2), or leave `unit` out");
+            }
+            if (!check_figures(x, s, e)) return false;
         }
     }
     x->claims = l;

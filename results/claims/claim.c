@@ -68,6 +68,7 @@ static void put_figure(FILE *out, const claim_statement *s)
         put_slice(out, s);
     }
     if (s->split) fprintf(out, ", on the %s split", s->split);
+    if (s->by_document) fputs(", document by document", out);
 }
 
 void claim_words(FILE *out, const claim_statement *s)

@@ -20,7 +20,8 @@
  *       {variant: large, on: inspect.values.agreement, above: inspect.values.chance}  # or 0.5
  *
  * `on` names the figure (claim_figure.h; default: the comparison's own), `split` the split,
- * `slice: {position: 512-}` a part of the text, `distance` that of a probe's questions. */
+ * `slice: {position: 512-}` a part of the text, `distance` that of a probe's questions. `unit:
+ * documents` judges the trained models on other text where seeds are few (verdict.h). */
 #pragma once
 
 #include <stdio.h>
@@ -54,6 +55,7 @@ typedef struct claim_statement {
     slice_by by;               /* BY_NOTHING: the whole text */
     int64_t low, high;         /* the slice; of a trend along slices all from low to high */
     int64_t distance;          /* of a probe; -1: all */
+    bool by_document;          /* its unit is the document; else the seed */
 } claim_statement;
 
 typedef struct claim {

@@ -89,6 +89,7 @@ static node *statement_node(arena *a, const claim_statement *s)
     put(a, n, "split", s->split);
     put_slice(a, n, s);
     if (s->distance >= 0) node_set(a, n, "distance", node_int(a, s->distance));
+    if (s->by_document) put(a, n, "unit", "documents"); /* the other one leaves hashes alone */
     return n;
 }
 

@@ -56,19 +56,33 @@ static void put_edge(char text[64], const stated_claim *c)
     snprintf(text, 64, "%s%s", signs[stated(c)->kind], edge);
 }
 
+/* What it is paired by, and tested over. */
+static int units_of(const claim_verdict *v)
+{
+    return v->documents ? v->documents : v->n;
+}
+
+static void put_units(FILE *out, const claim_verdict *v)
+{
+    if (v->documents) fprintf(out, "%d documents, ", v->documents);
+    fprintf(out, "%d seed%s", v->n, v->n == 1 ? "" : "s");
+}
+
 /* ---- the sentence ---- */
 
 /* "No number of seeds" is said of an estimate that lies on the edge itself or needs more than
- * JUDGE_MOST_SEEDS; from one seed nothing of the kind can be said. */
+ * JUDGE_MOST_UNITS; from one seed nothing of the kind can be said. */
 static void put_why(FILE *out, const claim_verdict *v)
 {
     if (v->verdict != VERDICT_UNDECIDED) return;
     if (*v->why) fprintf(out, "; %s", v->why);
-    if (v->needed > v->n) {
-        fprintf(out, "; about %d seeds in all would decide (power 0.8), if it goes on so",
-                v->needed);
+    if (v->documents && *v->why) return; /* documents are not what it lacks */
+    const char *units = v->documents ? "documents" : "seeds";
+    if (v->needed > units_of(v)) {
+        fprintf(out, "; about %d %s in all would decide (power 0.8), if it goes on so", v->needed,
+                units);
     } else if (v->n > 1 && v->needed == 0) {
-        fputs("; at this estimate no number of seeds would decide", out);
+        fprintf(out, "; at this estimate no number of %s would decide", units);
     }
 }
 
@@ -93,7 +107,8 @@ void claims_sentence(FILE *out, const stated_claim *c)
     claim_words(out, stated(c));
     if (c->claim->count > 1) fprintf(out, " (of %d statements)", c->claim->count);
     if (isfinite(judged(c)->estimate)) fprintf(out, ": %s", measured);
-    fprintf(out, "; %d seed%s", v->n, v->n == 1 ? "" : "s");
+    fputs("; ", out);
+    put_units(out, v);
     put_why(out, v);
     put_marks(out, c);
 }
@@ -116,7 +131,8 @@ static void put_cost(char text[96], const stated_claim *c)
  * the order of columns. Programs go by the keys: they are a public interface. */
 typedef struct columns {
     int experiment, claim, says, source, verdict, statement, figure, unit, shown, estimate, low;
-    int high, edge, against, n, p, holm, needed, why, cost, params, other_params, flops;
+    int high, edge, against, n, documents, units, p, holm, needed, why, cost, params, other_params,
+        flops;
     int other_flops, seconds, other_seconds, protocol, recorded, after, fact, page;
 } columns;
 
@@ -141,10 +157,12 @@ static void make_columns(columns *k, table *t)
                 {&k->high, "high", "", "", PROGRAMS},
                 {&k->edge, "edge", "", "", PROGRAMS},
                 {&k->against, "against", "has to be", "", LEFT | PEOPLE},
-                {&k->n, "n", "n", "seeds", 0},
+                {&k->n, "n", "", "", PROGRAMS},
+                {&k->documents, "documents", "", "", PROGRAMS},
+                {&k->units, "units", "n", "paired by", LEFT | PEOPLE},
                 {&k->p, "p", "", "", PROGRAMS},
                 {&k->holm, "p_holm", "p", "Holm", 0},
-                {&k->needed, "seeds_needed", "seeds", "would decide", 0},
+                {&k->needed, "units_needed", "n", "would decide", 0},
                 {&k->why, "why", "", "", PROGRAMS},
                 {&k->cost, "cost", "cost", "FLOPs/token, training", LEFT | PEOPLE},
                 {&k->params, "params", "", "", PROGRAMS},
@@ -187,6 +205,17 @@ static void put_figures(table *t, const columns *k, const stated_claim *c)
     table_text(t, k->against, "%s", edge);
 }
 
+/* On how many seeds, and documents where it is judged by them. */
+static void put_judged(table *t, const columns *k, const claim_verdict *v)
+{
+    text_memory m;
+    put_units(text_begin(&m), v);
+    text_auto *units = text_end(&m);
+    table_text(t, k->units, "%s", units);
+    table_int(t, k->n, v->n);
+    if (v->documents) table_int(t, k->documents, v->documents);
+}
+
 static void put_costs(table *t, const columns *k, const stated_claim *c)
 {
     char cost[96];
@@ -211,13 +240,14 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     table_text(t, k->verdict, "%s", verdict_name(v->verdict));
     put_statement(t, k, c);
     put_figures(t, k, c);
-    table_int(t, k->n, v->n);
+    put_judged(t, k, v);
     /* One seed has no p; the 1 that stands in for it in the family is not shown. */
     if (v->n > 1) {
         table_real(t, k->p, v->p, 3);
         table_probability(t, k->holm, v->p_holm);
     }
-    if (v->verdict == VERDICT_UNDECIDED && v->needed > v->n) table_int(t, k->needed, v->needed);
+    bool more = v->verdict == VERDICT_UNDECIDED && v->needed > units_of(v);
+    if (more) table_int(t, k->needed, v->needed);
     if (*v->why) table_text(t, k->why, "%s", v->why);
     put_costs(t, k, c);
     table_text(t, k->protocol, "%s", c->protocol);
@@ -291,7 +321,8 @@ void claims_print(FILE *out, arena *a, const claims *const *list, int count, tab
     terminal_prose_end(&prose);
     if (table_rows(t) == 0) return;
     fputs("\nA claim holds, or fails, where p is below 0.05 after Holm's correction for all claims "
-          "of its\nexperiment; intervals are not corrected. Paired by seed. Cost: FLOPs per token "
-          "of evaluation\nand seconds of training of the two sides.\n",
+          "of its\nexperiment; intervals are not corrected. Paired by seed, or by document where n "
+          "has documents:\nthen it is one about these models on other text. Cost: FLOPs per token "
+          "of evaluation and\nseconds of training of the two sides.\n",
           out);
 }

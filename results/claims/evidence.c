@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "results/compare/compare_documents.h"
 #include "results/compare/compare_read.h"
 #include "results/store/query.h"
 
@@ -36,7 +37,9 @@ typedef struct gatherer {
     const compared_variant **side;
     statement_evidence *out;
     seed_state *state;
+    int most; /* seeds */
     double *a, *b;
+    scored_documents first; /* by document: those of the first run, which all have to have */
     err *e;
 } gatherer;
 
@@ -233,6 +236,13 @@ static double slice_slope(const gatherer *g, const figures *f)
     return slope(y, f[0].tokens, f[0].count);
 }
 
+/* What the statement is about, of one seed (or of one of its documents). */
+static double first_side(const gatherer *g, const figures *f)
+{
+    if (!g->s->along) return f[0].value[0];
+    return g->s->count ? axis_slope(g, f) : slice_slope(g, f);
+}
+
 /* a and b of the seed at index k, whose runs are all done. Figures are compared only if they speak
  * of the same text: equal counts of tokens in every slice, to the bit (they are whole numbers),
  * which a text of other length or another tokenizer would not give. What loci inspect found and a
@@ -261,11 +271,68 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
                                   "scored another text, or the same in other tokens");
         if (g->state[k] != SEED_HERE) return true;
     }
-    bool trend = g->s->along != NULL;
-    g->a[k] = !trend ? f[0].value[0] : g->s->count ? axis_slope(g, f) : slice_slope(g, f);
-    g->b[k] = trend ? 0 : f[1].value[0];
+    g->a[k] = first_side(g, f);
+    g->b[k] = g->s->along ? 0 : f[1].value[0];
     if (!isfinite(g->a[k])) {
         g->state[k] = trouble(g, SEED_WITHOUT, g->side[0], runs[0], "has one slice, no trend");
+    }
+    return true;
+}
+
+/* ---- one seed, document by document ---- */
+
+static document_unit unit_of(compare_metric m)
+{
+    return m == COMPARE_BITS_PER_BYTE     ? DOCUMENT_BYTES
+           : m == COMPARE_WORD_PERPLEXITY ? DOCUMENT_WORDS
+                                          : DOCUMENT_TOKENS;
+}
+
+/* The figure of a document by itself. */
+static double of_document(const scored_documents *d, int i, compare_metric m)
+{
+    double mean = d->nats[i] / d->size[unit_of(m)][i];
+    return m == COMPARE_BITS_PER_BYTE ? mean / log(2.0) : exp(mean);
+}
+
+/* The first run says which documents there are; what is wrong with one's, NULL: nothing. */
+static const char *check_documents(gatherer *g, const scored_documents *d)
+{
+    if (d->count < EVIDENCE_LEAST_DOCUMENTS) return "was scored on too few documents (5 at least)";
+    for (int i = 0; i < d->count; i++) {
+        if (!isfinite(of_document(d, i, g->figure->metric))) return "has a document without figure";
+    }
+    if (g->out->documents > 0) {
+        bool same = compare_documents_same(d, &g->first, unit_of(g->figure->metric));
+        return same ? NULL : "scored other documents, or the same in other tokens";
+    }
+    g->first = *d;
+    g->out->documents = d->count;
+    g->out->a = g->a = ARENA_NEW(g->x->memory, double, (int64_t)g->most * d->count);
+    g->out->b = g->b = ARENA_NEW(g->x->memory, double, (int64_t)g->most * d->count);
+    return NULL;
+}
+
+/* a and b of all documents of the seed at index k. */
+static bool take_documents(gatherer *g, int k, const compared_run *const *runs)
+{
+    arena *a = g->x->memory;
+    figures *f = ARENA_NEW(a, figures, g->sides);
+    scored_documents *d = ARENA_NEW(a, scored_documents, g->sides);
+    for (int i = 0; i < g->sides; i++) {
+        if (!compare_documents_read(&d[i], a, g->x->db, runs[i], g->e)) return false;
+        const char *wrong = check_documents(g, &d[i]);
+        if (!wrong) continue;
+        g->state[k] = trouble(g, SEED_WITHOUT, g->side[i], runs[i], wrong);
+        return true;
+    }
+    for (int n = 0; n < g->out->documents; n++) {
+        int at = k * g->out->documents + n;
+        for (int i = 0; i < g->sides; i++) {
+            f[i].value[0] = of_document(&d[i], n, g->figure->metric);
+        }
+        g->a[at] = first_side(g, f);
+        g->b[at] = g->s->along ? 0 : f[1].value[0];
     }
     return true;
 }
@@ -293,7 +360,8 @@ static bool take_seed(gatherer *g, int64_t seed)
     }
     int k = g->out->seeds++;
     g->state[k] = state;
-    return state != SEED_HERE || take_values(g, k, runs);
+    if (state != SEED_HERE) return true;
+    return g->s->by_document ? take_documents(g, k, runs) : take_values(g, k, runs);
 }
 
 /* ---- a statement ---- */
@@ -326,7 +394,7 @@ static bool gather(statement_evidence *out, evidence_source *x, const claim_stat
     if (!c) return false;
     gatherer g = {.x = x, .runs = c, .s = s, .figure = evidence_figure(c, s), .out = out, .e = e};
     if (!find_sides(&g)) return false;
-    int most = g.side[0]->run_count;
+    int most = g.most = g.side[0]->run_count;
     *out = (statement_evidence){.higher = g.figure->higher};
     out->state = g.state = ARENA_NEW(x->memory, seed_state, most);
     out->a = g.a = ARENA_NEW(x->memory, double, most);

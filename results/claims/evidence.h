@@ -1,8 +1,11 @@
-/* What claims are judged on: figures by seed, from the database. */
+/* What claims are judged on: figures by seed (and document), from the database. */
 #pragma once
 
 #include "results/claims/verdict.h"
 #include "results/store/store.h"
+
+/* Fewer documents are no sample of what might have been read instead. */
+enum { EVIDENCE_LEAST_DOCUMENTS = 5 };
 
 typedef struct evidence_source {
     arena *memory;

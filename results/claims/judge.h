@@ -1,6 +1,6 @@
-/* One statement judged on figures paired by seed: pure functions.
+/* One statement judged on figures paired by seed, or by document: pure functions.
  *
- * Every statement says that the mean of something over seeds is beyond an edge:
+ * Every statement says that the mean of something over these units is beyond an edge:
  *
  *   better    b - a > m      (a - b for figures of which more is better)
  *             (1 - m) b - a > 0                       of a margin relative to b
@@ -8,14 +8,14 @@
  *   at most   f b - a > 0    a ratio, tested without dividing (Fieller 1954)
  *   rises     slope > m      of each seed's least-squares line
  *
- * Student's t over seeds, each side at half of the level: so the statement holds where the interval
+ * Student's t over units, each side at half of the level: so the statement holds where the interval
  * lies beyond the edge, and fails where it lies on the other side of it. */
 #pragma once
 
 #include "results/claims/claim.h"
 
 /* Figures of one statement: a[i] of the variant (of a trend its slope), b[i] of the other one (of a
- * trend unused), of the same seed. */
+ * trend unused), of the same seed or document. */
 typedef struct judge_data {
     int n;
     const double *a, *b;
@@ -39,7 +39,7 @@ typedef struct judgement {
 judgement judge_statement(const claim_statement *s, bool higher_is_better, const judge_data *d,
                           double confidence);
 
-/* How many seeds it takes to decide at the level with a power of 0.8 if the lead is what it seems;
- * 0: none would (no lead), or more than JUDGE_MOST_SEEDS. */
-enum { JUDGE_MOST_SEEDS = 10000 };
-int judge_seeds_needed(double lead, double level);
+/* How many units it takes to decide at the level with a power of 0.8 if the lead is what it seems;
+ * 0: none would (no lead), or more than JUDGE_MOST_UNITS. */
+enum { JUDGE_MOST_UNITS = 10000 };
+int judge_units_needed(double lead, double level);

@@ -14,7 +14,7 @@
 typedef struct statement_source {
     const node *better, *than, *by, *variant, *variants, *within, *at_most, *of;
     const node *rises, *falls, *over, *where, *on, *slice, *above;
-    int64_t split, distance;
+    int64_t split, distance, unit;
 } statement_source;
 
 #define WORD(field, spelling, what)                                                                \
@@ -53,6 +53,12 @@ const option STATEMENT_READ_KEYS[] = {
      .max = 1e15,
      .nullable = true,
      .help = "of a probe's questions, in tokens"},
+    {.name = "unit",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(statement_source, unit),
+     .initial = "seeds",
+     .choices = "seeds|documents",
+     .help = "what is judged: training again, or these models on other documents"},
     {0}};
 
 /* ---- names ---- */
@@ -248,6 +254,18 @@ static bool check_beside(claim_reader *r, const statement_source *x, const node 
     return trend || !of_trend || node_err(r->e, of_trend, "this goes with a trend");
 }
 
+/* What a document has a figure of, as it has one of the whole text. */
+static bool check_unit(claim_reader *r, const claim_statement *s)
+{
+    if (!s->by_document) return true;
+    const claim_figure *f = s->on; /* NULL: the comparison's own, one of these three */
+    if (s->by == BY_NOTHING && (!f || f->kind == FIGURE_METRIC)) return true;
+    return node_err(r->e, node_get(s->at, "unit"),
+                    "documents are judged by bits_per_byte, word_perplexity or perplexity, not by "
+                    "%s",
+                    f->name);
+}
+
 /* With `above` both sides are the same model, and have to be. */
 static bool same_twice(claim_reader *r, const claim_statement *s)
 {
@@ -262,8 +280,11 @@ bool statement_read(claim_reader *r, claim_statement *s, const node *n, const ch
     if (!options_read(&x, STATEMENT_READ_KEYS, n, ignore, r->a, r->e) || !check_beside(r, &x, n)) {
         return false;
     }
-    *s = (claim_statement){
-        .at = n, .split = splits[x.split], .high = INT64_MAX, .distance = x.distance};
+    *s = (claim_statement){.at = n,
+                           .split = splits[x.split],
+                           .high = INT64_MAX,
+                           .distance = x.distance,
+                           .by_document = x.unit == 1};
     if (x.on && !statement_parts_figure(r, &s->on, x.on)) return false;
     if (x.slice && !statement_parts_slice(r, s, x.slice)) return false;
     /* Before the kinds are read: a margin's unit is checked against the figure, if it is known. */
@@ -273,5 +294,5 @@ bool statement_read(claim_reader *r, claim_statement *s, const node *n, const ch
                 : x.within  ? read_within(r, s, &x)
                 : x.at_most ? read_at_most(r, s, &x)
                             : read_trend(r, s, &x);
-    return good && settle_figure(r, s, &x) && same_twice(r, s);
+    return good && settle_figure(r, s, &x) && check_unit(r, s) && same_twice(r, s);
 }

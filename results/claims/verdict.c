@@ -24,6 +24,36 @@ const char *verdict_name(verdict v)
 
 /* ---- one claim on some seeds ---- */
 
+/* How many of the first `seeds` seeds are there. */
+static int seeds_there(const statement_evidence *s, int seeds)
+{
+    int n = 0;
+    for (int k = 0; k < MIN(seeds, s->seeds); k++) {
+        n += s->state[k] == SEED_HERE;
+    }
+    return n;
+}
+
+/* The units of the statement, from those of the first `seeds` seeds that are there: the seeds, or
+ * the documents with their means over seeds. */
+static judge_data units_of(arena *a, const statement_evidence *s, int seeds)
+{
+    int n = seeds_there(s, seeds), units = s->documents ? s->documents : n, at = 0;
+    double *va = arena_push_zero(a, MAX(units, 1), sizeof *va);
+    double *vb = arena_push_zero(a, MAX(units, 1), sizeof *vb);
+    for (int k = 0; k < MIN(seeds, s->seeds); k++) {
+        if (s->state[k] != SEED_HERE) continue;
+        for (int d = 0; d < s->documents; d++) {
+            va[d] += s->a[k * s->documents + d] / n;
+            vb[d] += s->b[k * s->documents + d] / n;
+        }
+        if (s->documents) continue;
+        va[at] = s->a[k];
+        vb[at++] = s->b[k];
+    }
+    return (judge_data){.n = n > 0 ? units : 0, .a = va, .b = vb};
+}
+
 /* The statements on the first `seeds` seeds, those that are there. Seeds that are not there are
  * skipped, which matters for what is shown alone: obstacle and seeds_here see to it that no verdict
  * rests on such a set. */
@@ -32,15 +62,22 @@ static void judge_statements(judgement *out, arena *a, const claim_evidence *x, 
 {
     for (int i = 0; i < x->claim->count; i++) {
         const statement_evidence *s = &x->statements[i];
-        double *va = ARENA_NEW(a, double, s->seeds), *vb = ARENA_NEW(a, double, s->seeds);
-        judge_data d = {.a = va, .b = vb};
-        for (int k = 0; k < MIN(seeds, s->seeds); k++) {
-            if (s->state[k] != SEED_HERE) continue;
-            va[d.n] = s->a[k];
-            vb[d.n++] = s->b[k];
-        }
+        const judge_data d = units_of(a, s, seeds);
         out[i] = judge_statement(&x->claim->statements[i], s->higher, &d, confidence);
     }
+}
+
+/* Over documents the models of one training can differ as surely as if it were the variant that
+ * does it: seeds that contradict each other show that it is not. */
+static bool seeds_agree(const claim_statement *c, const statement_evidence *s, direction towards)
+{
+    for (int k = 0; k < s->seeds && s->documents; k++) {
+        if (s->state[k] != SEED_HERE) continue;
+        const size_t from = (size_t)k * (size_t)s->documents;
+        const judge_data own = {s->documents, s->a + from, s->b + from};
+        if (judge_statement(c, s->higher, &own, STATS_CONFIDENCE).towards != towards) return false;
+    }
+    return true;
 }
 
 typedef struct combined {
@@ -128,7 +165,7 @@ static int count_state(const claim_evidence *x, seed_state state, const char **t
 
 /* Why the planned seeds may not be judged; "": they may. A run that is lost comes first: to wait
  * for others would not help. */
-static const char *obstacle(arena *a, const claim_evidence *x)
+static const char *obstacle(arena *a, const claim_evidence *x, const judgement *j)
 {
     const char *trouble = NULL;
     int all = planned(x);
@@ -139,6 +176,10 @@ static const char *obstacle(arena *a, const claim_evidence *x)
     char text[64];
     snprintf(text, sizeof text, "%d of %d seeds are done", all - awaited, all);
     if (awaited) return arena_strdup(a, text);
+    for (int i = 0; i < x->claim->count; i++) {
+        if (seeds_agree(&x->claim->statements[i], &x->statements[i], j[i].towards)) continue;
+        return "its seeds do not agree";
+    }
     return all < 2 ? "one seed decides nothing" : "";
 }
 
@@ -146,10 +187,11 @@ static void judge_at_once(claim_verdict *v, arena *a, const claim_evidence *x)
 {
     judge_statements(v->statements, a, x, INT32_MAX, STATS_CONFIDENCE);
     combined c = combine(v->statements, x->claim->count);
-    v->why = obstacle(a, x);
+    v->why = obstacle(a, x, v->statements);
     v->towards = c.towards;
     v->worst = c.worst;
-    v->n = v->statements[c.worst].n;
+    v->n = seeds_there(&x->statements[c.worst], INT32_MAX);
+    v->documents = x->statements[c.worst].documents;
     /* 1, not NaN: an undecided claim stays a member of the family, so that the others' corrected p
      * do not rise when it can be judged at last. */
     v->p = *v->why ? 1 : c.p;
@@ -243,21 +285,22 @@ static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
 
 /* ---- all of them ---- */
 
-/* Seeds that would decide it the way it leans, every statement that has to. At the level that
- * Holm's method leaves to the claim, and of one that seems to fail the share of it that each
- * statement has by Bonferroni. Holding takes every statement, so the most of them; failing takes
- * the worst alone. */
-static int seeds_needed(const claim_verdict *v)
+/* Seeds, or documents, that would decide it the way it leans: every statement that has to, of those
+ * with the unit of the one that is furthest from it. At the level that Holm's method leaves to the
+ * claim, and of one that seems to fail the share of it that each statement has by Bonferroni.
+ * Holding takes every statement, so the most of them; failing takes the worst alone. */
+static int units_needed(const claim_verdict *v, const claim_evidence *x)
 {
     double factor = v->p > 0 && v->p < 1 ? v->p_holm / v->p : 1;
     double level = LEVEL / fmax(1, factor);
-    if (v->towards == TOWARDS_NOTHING) return 0;
+    if (v->towards == TOWARDS_NOTHING || (v->documents && *v->why)) return 0;
     if (v->towards == TOWARDS_FAILS) {
-        return judge_seeds_needed(v->statements[v->worst].lead, level / v->claim->count);
+        return judge_units_needed(v->statements[v->worst].lead, level / v->claim->count);
     }
     int most = 0;
     for (int i = 0; i < v->claim->count; i++) {
-        int n = judge_seeds_needed(v->statements[i].lead, level);
+        if (x->statements[i].documents != v->documents) continue;
+        int n = judge_units_needed(v->statements[i].lead, level);
         if (n == 0) return 0;
         most = MAX(most, n);
     }
@@ -293,7 +336,7 @@ void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int co
             v->done = true;
             v->why = "";
         } else {
-            v->needed = seeds_needed(v);
+            v->needed = units_needed(v, &x[i]);
         }
     }
 }

@@ -16,17 +16,9 @@
  * Differences are kept in nats until they are summed up, so that the documents' figures add to the
  * whole text's, whatever the unit. */
 
-/* What one evaluation says of its documents, in their order. */
-typedef struct scored_documents {
-    int count;
-    int64_t *index;
-    double *nats;
-    double *size[DOCUMENT_NONE]; /* by unit; NaN: unknown */
-} scored_documents;
-
 /* Sized by the count that the comparison was read with; (evaluation, document) is the table's key,
  * so that the rows come in order without sorting. */
-static bool read_documents(scored_documents *d, arena *a, store *s, const compared_run *r, err *e)
+bool compare_documents_read(scored_documents *d, arena *a, store *s, const compared_run *r, err *e)
 {
     query q =
         QUERY(s, e,
@@ -81,6 +73,12 @@ static bool same_sizes(const scored_documents *x, const scored_documents *y, doc
     return sum > 0;
 }
 
+bool compare_documents_same(const scored_documents *x, const scored_documents *y,
+                            document_unit unit)
+{
+    return same_documents(x, y) && same_sizes(x, y, unit);
+}
+
 /* Each variant's own tokens divide nothing where they differ: a tokenizer with longer tokens would
  * look worse by as much. Bytes first, as they compare whatever the tokenizer; then tokens, which
  * are equal here to the document; then words. */
@@ -123,7 +121,9 @@ static bool compare_variant(compared_variant *v, const compared_variant *base, a
         if (!b || !b->scored || !r->scored || r->documents == 0 || b->documents != r->documents)
             continue;
         scored_documents x, y;
-        if (!read_documents(&x, a, s, r, e) || !read_documents(&y, a, s, b, e)) return false;
+        if (!compare_documents_read(&x, a, s, r, e) || !compare_documents_read(&y, a, s, b, e)) {
+            return false;
+        }
         if (!same_documents(&x, &y)) continue;
         if (seeds == 0) {
             first = x;

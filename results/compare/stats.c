@@ -144,7 +144,7 @@ bool stats_differs(estimate e)
 
 /* n seeds are enough if |mean| > t(1 - error / 2, n - 1) sd / sqrt(n), which falls with n: a search
  * by halves. It is an answer in words, not a power analysis: at this n the chance to decide is
- * about a half, if mean and spread are what they seem (judge_seeds_needed asks for 0.8). */
+ * about a half, if mean and spread are what they seem (judge_units_needed asks for 0.8). */
 int stats_enough(estimate e, double error, int most)
 {
     if (e.n < 2 || !isfinite(e.sd)) return 0;

@@ -122,6 +122,15 @@ static void refuses(void)
         {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 0.1 "
          "bits/byte}\n",
          ":8:78: ", "has no bits per byte"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, on: params, "
+         "unit: documents}\n",
+         ":8:92: ", "not by params"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{position: 0}, unit: documents}\n",
+         ":8:102: ", "not by bits_per_token"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, unit: "
+         "document}\n",
+         ":8:80: ", "documents"},
         {"  {name: a}\n", ":8:3: ", "expected a list of claims"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -163,6 +172,41 @@ static void words_of_cut_documents(void)
         EXPECT(x && experiment_resolve(x, &places, &e), "%s", e.text);
         bool good = x && experiment_claims(x, &e);
         EXPECT(good == !cut && (!cut || strstr(e.text, ":6:45: ")), "cut %d: %s", cut, e.text);
+        experiment_free(x);
+    }
+}
+
+/* Documents are counted before training, and seeds are not added for them. */
+static void by_document(void)
+{
+    static const struct {
+        const char *seeds, *says;
+        int held_out;
+    } cases[] = {{"2", NULL, 500},
+                 {"2", "is evaluated on has 4, and it takes 5", 400},
+                 {"{until: decided, at least: 2, at most: 4}", "no further seed decides", 500}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char whole[1024], path[512];
+        err e = {{0}};
+        snprintf(whole, sizeof whole,
+                 "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: %d, length: "
+                 "100}\n"
+                 "model: {width: 8, context: 8, blocks: [{ffn: {hidden: 16}}]}\n"
+                 "train: {budget: {steps: 4}, batch: 2}\n"
+                 "sweep: {seeds: %s, grid: {model.width: [8, 16]}}\n"
+                 "claims: [{name: a, better: 8, than: 16, unit: documents}]\n",
+                 cases[i].held_out, cases[i].seeds);
+        snprintf(path, sizeof path, "%s/documents.yaml", test_folder());
+        FILE *f = fopen(path, "w");
+        if (f) fputs(whole, f);
+        if (f) fclose(f);
+        corpus_places places = {.cache = test_folder()};
+        experiment *x = experiment_load(path, NULL, &e);
+        EXPECT(x && experiment_resolve(x, &places, &e), "%s", e.text);
+        bool good = x && experiment_claims(x, &e);
+        EXPECT(good == !cases[i].says &&
+                   (good || (strstr(e.text, ":5:47: ") && strstr(e.text, cases[i].says))),
+               "%s: %s", cases[i].seeds, e.text);
         experiment_free(x);
     }
 }
@@ -242,5 +286,6 @@ const test_suite test_experiment_claims = {"harness/experiment_claims",
                                            {{"names", names},
                                             {"refuses", refuses},
                                             {"words of cut documents", words_of_cut_documents},
+                                            {"by document", by_document},
                                             {"recorded", recorded},
                                             {0}}};

@@ -215,6 +215,104 @@ static void several_statements(void)
     arena_free(a);
 }
 
+/* ---- by document ---- */
+
+static const char BY_DOCUMENT[] =
+    "[{name: c, better: A, than: B, by: 0 bits/byte, unit: documents}]";
+
+enum { DOCUMENTS = 6, SEEDS = 2 };
+
+/* Figures of six documents by two seeds. */
+static claim_verdict judge_documents(arena *a, const char *yaml, const double *of_a,
+                                     const double *of_b, int seeds)
+{
+    static const seed_state HERE[SEEDS] = {SEED_HERE};
+    claim_verdict v = {0};
+    claim_list *l = claims_of(a, yaml);
+    if (!l) return v;
+    statement_evidence s = {
+        .seeds = seeds, .documents = DOCUMENTS, .state = HERE, .a = of_a, .b = of_b};
+    const claim_evidence x = {&l->claims[0], &s};
+    verdict_judge(a, &v, &x, 1);
+    return v;
+}
+
+/* Gains of 0.01 to 0.06 in the mean over the two seeds: mean 0.035, standard deviation 0.0187,
+ * t = 0.035 / (0.0187083 / sqrt 6) = 4.5826 with 5 degrees of freedom. */
+static void by_document(void)
+{
+    static const double of_b[] = {2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.0, 2.1, 2.2, 2.3, 2.4, 2.5};
+    double of_a[2 * DOCUMENTS];
+    for (int i = 0; i < DOCUMENTS; i++) {
+        of_a[i] = of_b[i] - 0.01 * (i + 1) - 0.002;
+        of_a[DOCUMENTS + i] = of_b[DOCUMENTS + i] - 0.01 * (i + 1) + 0.002;
+    }
+    arena *a = arena_new(0);
+    claim_verdict v = judge_documents(a, BY_DOCUMENT, of_a, of_b, 2);
+    const judgement *j = &v.statements[0];
+    double error = sqrt(3.5e-4 / 6), t = 0.035 / error, p = 2 * (1 - stats_t_cdf(t, 5));
+    EXPECT(v.verdict == VERDICT_HOLDS && v.documents == 6 && v.n == 2, "%s, %d of %d seeds",
+           verdict_name(v.verdict), v.documents, v.n);
+    EXPECT(fabs(t - 4.58258) < 1e-5 && fabs(j->p / p - 1) < 1e-6, "t %g, p %g, not %g", t, j->p, p);
+    EXPECT(fabs(j->estimate - 0.035) < 1e-12 && fabs(j->low - (0.035 - 2.5705818 * error)) < 1e-7,
+           "%g from %g", j->estimate, j->low);
+    /* Six documents of one model say nothing of another training. */
+    v = judge_documents(a, BY_DOCUMENT, of_a, of_b, 1);
+    EXPECT(v.verdict == VERDICT_UNDECIDED && strstr(v.why, "one seed"), "%s, %s",
+           verdict_name(v.verdict), v.why);
+    /* 0.035 is beyond 0.03 for these six and not surely for others. */
+    v = judge_documents(a, "[{name: c, better: A, than: B, by: 0.03 bits/byte, unit: documents}]",
+                        of_a, of_b, 2);
+    EXPECT(v.verdict == VERDICT_UNDECIDED && v.needed > 6, "%s, %d documents",
+           verdict_name(v.verdict), v.needed);
+    v = judge_documents(a, "[{name: c, better: A, than: B, by: 0.1 bits/byte, unit: documents}]",
+                        of_a, of_b, 2);
+    EXPECT(v.verdict == VERDICT_FAILS, "%s", verdict_name(v.verdict));
+    arena_free(a);
+}
+
+/* A seed gains 0.1 in every document, the other one loses 0.02: their means say nothing but what
+ * became of two trainings. */
+static void seeds_disagree(void)
+{
+    double of_a[2 * DOCUMENTS], of_b[2 * DOCUMENTS];
+    for (int i = 0; i < 2 * DOCUMENTS; i++) {
+        of_b[i] = 2 + 0.1 * i;
+        of_a[i] = of_b[i] - (i < DOCUMENTS ? 0.1 : -0.02) + 0.001 * (i % 3);
+    }
+    arena *a = arena_new(0);
+    claim_verdict v = judge_documents(a, BY_DOCUMENT, of_a, of_b, 2);
+    EXPECT(v.verdict == VERDICT_UNDECIDED && strstr(v.why, "do not agree") && v.needed == 0,
+           "%s, %s, %d", verdict_name(v.verdict), v.why, v.needed);
+    EXPECT(v.statements[0].p < 1e-6, "the means alone: p %g", v.statements[0].p);
+    arena_free(a);
+}
+
+/* Documents without any difference decide wrongly at the level: of 1,000, four standard errors are
+ * 28. */
+static void documents_keep_the_level(void)
+{
+    enum { TRIALS = 1000 };
+    rng_key key = {.place = rng_place("documents")};
+    uint64_t draw = 0;
+    int wrong = 0;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        arena *a = arena_new(1 << 16);
+        double of_a[2 * DOCUMENTS], of_b[2 * DOCUMENTS];
+        for (int i = 0; i < DOCUMENTS; i++) {
+            double text = rng_normal(key, draw++); /* which both seeds' models meet */
+            for (int k = 0; k < 2; k++) {
+                of_b[k * DOCUMENTS + i] = 2 + 0.1 * i;
+                of_a[k * DOCUMENTS + i] =
+                    2 + 0.1 * i + 0.01 * text + 0.002 * rng_normal(key, draw++);
+            }
+        }
+        wrong += judge_documents(a, BY_DOCUMENT, of_a, of_b, 2).verdict != VERDICT_UNDECIDED;
+        arena_free(a);
+    }
+    EXPECT(abs(wrong - TRIALS / 20) < 28, "%d of %d decide", wrong, TRIALS);
+}
+
 /* All claims of an experiment are one family: one of p 0.03 does not stand beside two of noise. */
 static void family(void)
 {
@@ -269,11 +367,11 @@ static void names_and_order(void)
 }
 
 /* Seeds that a paired t-test takes for a power of 0.8 at 5 %, as tables of it have them. */
-static void seeds_needed(void)
+static void units_needed(void)
 {
-    EXPECT(judge_seeds_needed(1, 0.05) == 10, "%d", judge_seeds_needed(1, 0.05));
-    EXPECT(judge_seeds_needed(0.5, 0.05) == 34, "%d", judge_seeds_needed(0.5, 0.05));
-    EXPECT(judge_seeds_needed(0, 0.05) == 0 && judge_seeds_needed((double)NAN, 0.05) == 0, "none");
+    EXPECT(judge_units_needed(1, 0.05) == 10, "%d", judge_units_needed(1, 0.05));
+    EXPECT(judge_units_needed(0.5, 0.05) == 34, "%d", judge_units_needed(0.5, 0.05));
+    EXPECT(judge_units_needed(0, 0.05) == 0 && judge_units_needed((double)NAN, 0.05) == 0, "none");
 }
 
 static const char LOOKS[] = "[{name: c, better: A, than: B, by: 0 bits/byte, "
@@ -326,6 +424,7 @@ static void written_again(void)
         "- {name: c, rises with: experts, variants: [A, B, C], over: D}\n"
         "- {name: d, variant: A, falls with: position, over: B, slice: {position: 16-1023}}\n"
         "- {name: e, better: A, than: B, slice: {repetition: 0}, by: 0.1 bits per token}\n"
+        "- {name: j, better: A, than: B, unit: documents}\n"
         "- {name: g, variant: A, rises with: depth, on: inspect.values.agreement}\n"
         "- {name: h, variant: A, on: inspect.keys.x, above: inspect.keys.y, by: 2 %}\n"
         "- {name: i, variant: A, on: inspect.keys.x, above: 0.5}\n"
@@ -354,9 +453,12 @@ const test_suite test_claims = {"results/claims",
                                  {"ties", ties},
                                  {"few_and_lost", few_and_lost},
                                  {"several_statements", several_statements},
+                                 {"by_document", by_document},
+                                 {"seeds_disagree", seeds_disagree},
+                                 {"documents_keep_the_level", documents_keep_the_level},
                                  {"family", family},
                                  {"names_and_order", names_and_order},
-                                 {"seeds_needed", seeds_needed},
+                                 {"units_needed", units_needed},
                                  {"look_by_look", look_by_look},
                                  {"written_again", written_again},
                                  {0}}};

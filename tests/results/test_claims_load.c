@@ -225,6 +225,106 @@ static void inspected(void)
     arena_free(a);
 }
 
+/* ---- by document ---- */
+
+/* Six documents of very different sizes. */
+enum { MOST = 6 };
+static const int SIZE[MOST] = {100, 400, 1000, 5000, 20000, 70000};
+
+/* A later final evaluation of `count` documents at bits[i] per byte. */
+static void score_documents(const fake_experiment *x, int variant, int seed, int count,
+                            const double *bits)
+{
+    char *line = NULL;
+    size_t bytes;
+    double nats = 0;
+    int size = 0;
+    FILE *f = open_memstream(&line, &bytes);
+    for (int i = 0; i < count; i++) {
+        nats += bits[i] * log(2.0) * SIZE[i];
+        size += SIZE[i];
+    }
+    fprintf(f,
+            "{\"eval\": \"d%d-%d\", \"step\": 300, \"split\": \"validation\", \"final\": true, "
+            "\"nats\": %.17g, \"tokens\": %d, \"bytes\": %d, \"protocol\": {\"rows\": 3}, "
+            "\"documents\": [",
+            variant, seed, nats, size, size);
+    for (int i = 0; i < count; i++) {
+        fprintf(f, "%s{\"index\": %d, \"nats\": %.17g, \"tokens\": %d, \"bytes\": %d}",
+                i ? ", " : "", i, bits[i] * log(2.0) * SIZE[i], SIZE[i], SIZE[i]);
+    }
+    fputs("]}\n", f);
+    fclose(f);
+    fake_append(x, variant, seed, "evals.jsonl", line);
+    free(line);
+}
+
+static const char BY_DOCUMENT[] =
+    "[{\"name\": \"documents\", \"better\": \"good\", \"than\": \"base\", \"unit\": "
+    "\"documents\"},"
+    " {\"name\": \"seeds\", \"better\": \"good\", \"than\": \"base\"}]";
+
+/* Two seeds decide nothing of training again. What their models gain in each document, 0.01 to
+ * 0.06, does; the largest one, which is most of the text, counts as any other. */
+static void documents(void)
+{
+    fake_experiment x = made(2);
+    x.variants = 2;
+    arena *a = arena_new(0);
+    fake_write(&x);
+    claim_it(&x, BY_DOCUMENT, NULL, 0);
+    for (int seed = 1; seed <= 2; seed++) {
+        double base[MOST], good[MOST];
+        for (int i = 0; i < MOST; i++) {
+            base[i] = 2.5 - 0.1 * i + 0.3 * seed;
+            good[i] = base[i] - 0.01 * (i + 1) + (seed == 1 ? 0.02 : -0.02);
+        }
+        score_documents(&x, 0, seed, MOST, base);
+        score_documents(&x, 1, seed, MOST, good);
+    }
+    const claims *c = load(a, &x);
+    if (!c) return;
+    const claim_verdict *v = c->list[0].verdict;
+    EXPECT(v->verdict == VERDICT_HOLDS && v->documents == MOST && v->n == 2, "%s, %d documents, %s",
+           verdict_name(v->verdict), v->documents, v->why);
+    EXPECT(fabs(v->statements[0].estimate - 0.035) < 1e-9, "%.9g", v->statements[0].estimate);
+    EXPECT(fabs(v->statements[0].p - 0.005934) < 1e-5, "p %.6f", v->statements[0].p);
+    EXPECT(c->list[1].verdict->verdict == VERDICT_UNDECIDED && c->list[1].verdict->documents == 0,
+           "two seeds: %s", verdict_name(c->list[1].verdict->verdict));
+    char *text = printed(a, c, TABLE_TEXT);
+    EXPECT(strstr(text, "6 documents, 2 seeds") &&
+               strstr(text, "better than 'base', document by document: 0.035 bits/byte"),
+           "%s", text);
+    free(text);
+    text = printed(a, c, TABLE_CSV);
+    EXPECT(strstr(text, ",n,documents,p,"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+/* Other documents are no pairs, and three are no sample. */
+static void other_documents(void)
+{
+    static const double bits[MOST] = {2.5, 2.4, 2.3, 2.2, 2.1, 2};
+    fake_experiment x = made(2);
+    x.variants = 2;
+    arena *a = arena_new(0);
+    fake_write(&x);
+    claim_it(&x, BY_DOCUMENT, NULL, 0);
+    const claims *c = load(a, &x);
+    EXPECT(c && strstr(c->list[0].verdict->why, "too few documents"), "%s",
+           c ? c->list[0].verdict->why : "");
+    for (int seed = 1; seed <= 2; seed++) {
+        score_documents(&x, 0, seed, MOST, bits);
+        score_documents(&x, 1, seed, MOST - (seed == 2), bits);
+    }
+    c = load(a, &x);
+    EXPECT(c && c->list[0].verdict->verdict == VERDICT_UNDECIDED &&
+               strstr(c->list[0].verdict->why, "'good', seed 2: scored other documents"),
+           "%s", c ? c->list[0].verdict->why : "");
+    arena_free(a);
+}
+
 static void nothing_claimed(void)
 {
     fake_experiment x = made(2);
@@ -240,5 +340,7 @@ const test_suite test_claims_load = {"results/claims_load",
                                       {"unequal_seeds", unequal_seeds},
                                       {"slices", slices},
                                       {"inspected", inspected},
+                                      {"documents", documents},
+                                      {"other_documents", other_documents},
                                       {"nothing_claimed", nothing_claimed},
                                       {0}}};
