@@ -63,10 +63,12 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
+    const claims *stated = o->figure ? NULL : claims_load(c->memory, s, name, e);
+    if (!stated && !o->figure) return EXIT_FAILED;
     /* Only after the comparison was loaded: where that fails, the pictures of before stay. */
     const plot_how how = {folder_for(c, name, e), o->svg, o->all};
     bool done = how.folder && (o->figure ? plot_figure(r, s, x, o->figure, &how, e)
-                                         : plot_experiment(r, s, x, &how, e));
+                                         : plot_experiment(r, s, x, stated, &how, e));
     if (!done) return EXIT_FAILED;
     print_files(r);
     return EXIT_DONE;

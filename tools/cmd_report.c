@@ -43,15 +43,15 @@ static bool path_of(char path[FILE_PATH_BYTES], const report_call *o, const char
 }
 
 /* again: as report_write takes it. Whoever looks at the page sees a whole one. */
-static bool write_page(const cli_call *c, store *s, const comparison *x, const plot_report *plots,
-                       int again, err *e)
+static bool write_page(const cli_call *c, store *s, const comparison *x, const claims *stated,
+                       const plot_report *plots, int again, err *e)
 {
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     if (!path_of(path, o, x->experiment, e)) return false;
     /* Into memory first; file_write then puts the whole page in the place of the last. */
     text_memory m;
-    bool ok = report_write(text_begin(&m), s, x, plots, again, e);
+    bool ok = report_write(text_begin(&m), s, x, stated, plots, again, e);
     text_auto *text = text_end(&m);
     ok = ok && file_write(path, text, m.bytes, e);
     if (ok) printf("%s\n", path);
@@ -59,7 +59,8 @@ static bool write_page(const cli_call *c, store *s, const comparison *x, const p
 }
 
 /* The page holds its pictures: they are drawn where nobody looks, whoever may write in OUT. */
-static bool draw_and_write(const cli_call *c, store *s, const comparison *x, int again, err *e)
+static bool draw_and_write(const cli_call *c, store *s, const comparison *x, const claims *stated,
+                           int again, err *e)
 {
     const char *base = getenv("TMPDIR");
     char folder[FILE_PATH_BYTES];
@@ -68,9 +69,9 @@ static bool draw_and_write(const cli_call *c, store *s, const comparison *x, int
         return err_set(e, "%s: cannot be made; TMPDIR names a folder for temporary files", folder);
     }
     plot_report *plots = ARENA_NEW(c->memory, plot_report, 1);
-    bool ok = plot_experiment(plots, s, x, &(plot_how){folder, true, false}, e) ||
+    bool ok = plot_experiment(plots, s, x, stated, &(plot_how){folder, true, false}, e) ||
               err_prefix(e, "--no-plots makes the report without pictures");
-    ok = ok && write_page(c, s, x, plots, again, e);
+    ok = ok && write_page(c, s, x, stated, plots, again, e);
     file_remove_tree(folder, NULL);
     return ok;
 }
@@ -82,12 +83,13 @@ static int report_once(const cli_call *c, store *s, const char *name, bool *runn
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     status_totals all;
     if (!x) return EXIT_USAGE;
-    if (!status_total(&all, s, name, e)) return EXIT_FAILED;
+    const claims *stated = claims_load(c->memory, s, name, e);
+    if (!stated || !status_total(&all, s, name, e)) return EXIT_FAILED;
     *running = all.running > 0;
     /* A page of runs that have ended does not ask for itself again. */
     int again = o->watch && *running ? (int)(o->every + 0.5) : 0;
-    bool done =
-        o->no_plots ? write_page(c, s, x, NULL, again, e) : draw_and_write(c, s, x, again, e);
+    bool done = o->no_plots ? write_page(c, s, x, stated, NULL, again, e)
+                            : draw_and_write(c, s, x, stated, again, e);
     return done ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -20,8 +20,8 @@
  * order is that of how much a picture says about most experiments, and which are spared follows
  * from it. */
 static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const comparison *c, err *e) = {
-    plot_claims, plot_curves,  plot_validation, plot_differences, plot_recall,
-    plot_axis,   plot_routing, plot_slices,     plot_cost,        plot_slices_block};
+    plot_curves,  plot_validation, plot_differences, plot_recall,      plot_axis,
+    plot_routing, plot_slices,     plot_cost,        plot_slices_block};
 
 /* Pictures of figures that were asked for by name stay: they were asked for one by one. */
 bool plot_clear(const char *folder, err *e)
@@ -58,10 +58,12 @@ static bool draw_parts(plot_report *r, arena *a, store *s, const comparison *c, 
     return ok;
 }
 
-bool plot_experiment(plot_report *r, store *s, const comparison *c, const plot_how *how, err *e)
+bool plot_experiment(plot_report *r, store *s, const comparison *c, const claims *stated,
+                     const plot_how *how, err *e)
 {
     arena_auto *a = arena_new(1 << 20);
-    return gnuplot_begin_report(r, how, e) && draw_parts(r, a, s, c, e);
+    return gnuplot_begin_report(r, how, e) && plot_claims(r, stated, e) &&
+           draw_parts(r, a, s, c, e);
 }
 
 bool plot_figures(table *t, store *s, const char *experiment, err *e)

@@ -23,12 +23,15 @@
  * drawn yet is left out and noted. */
 #pragma once
 
+#include "results/claims/claims.h"
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
 #include "results/table/table.h"
 
-/* Makes the folder where it is missing. */
-bool plot_experiment(plot_report *r, store *s, const comparison *c, const plot_how *how, err *e);
+/* Makes the folder where it is missing. stated: the experiment's claims, which a report shows, too:
+ * judging them takes long enough to do it once. */
+bool plot_experiment(plot_report *r, store *s, const comparison *c, const claims *stated,
+                     const plot_how *how, err *e);
 
 /* Only a figure that layers or the trainer log, by its name, over training: figure-<NAME>. False
  * and e if no run has logged it. */

@@ -86,8 +86,10 @@ static void put_names(FILE *out, const claims *x)
         char name[320];
         /* What was claimed when there were results is marked here as well: a picture is shown
          * without its table. */
-        snprintf(name, sizeof name, "%s%s (n = %d)", c->claim->name,
-                 c->after_the_fact ? ", after the fact" : "", c->verdict->n);
+        snprintf(name, sizeof name, "%s%s (n = %d%s)", c->claim->name,
+                 c->after_the_fact ? ", after the fact" : "",
+                 c->verdict->documents ? c->verdict->documents : c->verdict->n,
+                 c->verdict->documents ? " documents" : "");
         if (i > 0) fputs(", ", out);
         gnuplot_tic(out, name, i + 1);
     }
@@ -130,10 +132,8 @@ static void begin(gnuplot_script *p, const claims *x)
     put_figures(p->out, x);
 }
 
-bool plot_claims(plot_report *r, arena *a, store *s, const comparison *c, err *e)
+bool plot_claims(plot_report *r, const claims *x, err *e)
 {
-    const claims *x = claims_load(a, s, c->experiment, e);
-    if (!x) return false;
     int rows = 0;
     for (int i = 0; i < x->count; i++) {
         rows += isfinite(inside_of(&x->list[i]).mean);

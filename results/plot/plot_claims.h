@@ -1,8 +1,8 @@
 /* Claims with their verdicts: a row each, its interval against its margin. */
 #pragma once
 
-#include "results/compare/compare.h"
+#include "results/claims/claims.h"
 #include "results/plot/gnuplot.h"
 
 /* claims; nothing where the experiment claims nothing. */
-bool plot_claims(plot_report *r, arena *a, store *s, const comparison *c, err *e);
+bool plot_claims(plot_report *r, const claims *x, err *e);

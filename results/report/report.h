@@ -8,10 +8,11 @@
 
 #include <stdio.h>
 
+#include "results/claims/claims.h"
 #include "results/compare/compare.h"
 #include "results/plot/plot.h"
 
 /* plots: what plot_experiment has drawn; NULL: a page without pictures. again: seconds until the
  * page asks for itself again, which says how far the runs are; 0: never. */
-bool report_write(FILE *out, store *s, const comparison *c, const plot_report *plots, int again,
-                  err *e);
+bool report_write(FILE *out, store *s, const comparison *c, const claims *stated,
+                  const plot_report *plots, int again, err *e);

@@ -17,11 +17,9 @@ static void put_sentence(FILE *out, const stated_claim *c)
     html_element(out, "li", classes[c->verdict->verdict], text);
 }
 
-bool report_claims(FILE *out, arena *a, store *s, const char *experiment, err *e)
+void report_claims(FILE *out, arena *a, const claims *x)
 {
-    const claims *x = claims_load(a, s, experiment, e);
-    if (!x) return false;
-    if (x->count + x->withdrawn == 0) return true;
+    if (x->count + x->withdrawn == 0) return;
     html_element(out, "h2", "", "Claims");
     fputs("<ul>\n", out);
     for (int i = 0; i < x->count; i++) {
@@ -29,13 +27,14 @@ bool report_claims(FILE *out, arena *a, store *s, const char *experiment, err *e
     }
     fputs("</ul>\n", out);
     if (x->count > 0) html_table(out, claims_table(a, &x, 1), NULL);
-    html_element(out, "p", "note",
-                 "Holds or fails: p below 0.05 after Holm's correction over the claims; intervals "
-                 "are not corrected. Paired by seed. Cost: of the two sides.");
+    html_element(
+        out, "p", "note",
+        "Holds or fails: p below 0.05 after Holm's correction over the claims; intervals "
+        "are not corrected. Paired by seed, or by document where n has documents. Cost: of the "
+        "two sides.");
     if (x->withdrawn > 0) {
         char text[640];
         snprintf(text, sizeof text, "Withdrawn when there were results: %s.", x->withdrawn_names);
         html_element(out, "p", "note", text);
     }
-    return true;
 }

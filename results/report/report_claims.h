@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "results/compare/compare.h"
+#include "results/claims/claims.h"
 
-/* Nothing where it claims nothing. False and e if the database cannot be read. */
-bool report_claims(FILE *out, arena *a, store *s, const char *experiment, err *e);
+/* Nothing where it claims nothing. a: for the table. */
+void report_claims(FILE *out, arena *a, const claims *x);

@@ -28,7 +28,8 @@ static void read_comparison(store *s, const char *experiment)
     for (int i = 0; c && i < 4; i++) {
         compare_print(nowhere(), c, FORMATS[i], i == 0, &e);
     }
-    if (c) report_write(nowhere(), s, c, NULL, 0, &e);
+    const claims *stated = c ? claims_load(a, s, experiment, &e) : NULL;
+    if (stated) report_write(nowhere(), s, c, stated, NULL, 0, &e);
     arena_free(a);
 }
 

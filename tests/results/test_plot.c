@@ -32,7 +32,8 @@ static bool plot_chosen(plot_report *r, const fake_experiment *x, const compare_
     const comparison *c = s ? compare_load(a, s, x->name, how, e) : NULL;
     char folder[FILE_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s/plots", x->out);
-    bool ok = c && plot_experiment(r, s, c, &(plot_how){folder, svg_only, true}, e);
+    const claims *stated = c ? claims_load(a, s, x->name, e) : NULL;
+    bool ok = stated && plot_experiment(r, s, c, stated, &(plot_how){folder, svg_only, true}, e);
     arena_free(a);
     store_close(s);
     return ok;
@@ -346,7 +347,9 @@ static void first_ten(void)
     store *s = collect_and_open(x.out, &note, &e);
     arena *a = arena_new(0);
     const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
-    EXPECT(c && plot_experiment(&r, s, c, &(plot_how){x.out, true, false}, &e), "%s", e.text);
+    const claims *stated = c ? claims_load(a, s, x.name, &e) : NULL;
+    EXPECT(stated && plot_experiment(&r, s, c, stated, &(plot_how){x.out, true, false}, &e), "%s",
+           e.text);
     EXPECT(r.count == 10 &&
                strstr(r.note, "--all draws further pictures: cost-speed, cost-params, "),
            "%d: %s", r.count, r.note);

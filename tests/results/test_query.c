@@ -99,8 +99,9 @@ static bool at_seconds(store *s, const char *out, arena *a, err *e)
 static bool plots(store *s, const char *out, arena *a, err *e)
 {
     const comparison *c = compare_load(a, s, "memory", &(compare_options){0}, e);
-    return c &&
-           plot_experiment(ARENA_NEW(a, plot_report, 1), s, c, &(plot_how){out, true, true}, e);
+    const claims *stated = c ? claims_load(a, s, "memory", e) : NULL;
+    return stated && plot_experiment(ARENA_NEW(a, plot_report, 1), s, c, stated,
+                                     &(plot_how){out, true, true}, e);
 }
 
 static bool reports(store *s, const char *out, arena *a, err *e)
@@ -109,7 +110,8 @@ static bool reports(store *s, const char *out, arena *a, err *e)
     size_t bytes;
     FILE *f = open_memstream(&text, &bytes);
     const comparison *c = compare_load(a, s, "memory", &(compare_options){0}, e);
-    bool ok = c && report_write(f, s, c, NULL, 0, e);
+    const claims *stated = c ? claims_load(a, s, "memory", e) : NULL;
+    bool ok = stated && report_write(f, s, c, stated, NULL, 0, e);
     (void)out;
     fclose(f);
     free(text);

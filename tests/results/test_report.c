@@ -27,7 +27,8 @@ static char *page_of(const fake_experiment *x, const compare_options *how, const
     arena *a = arena_new(0);
     comparison *c = s ? compare_load(a, s, x->name, how, &e) : NULL;
     FILE *f = open_memstream(&text, &bytes);
-    EXPECT(c && report_write(f, s, c, plots, plots ? 0 : AGAIN, &e), "%s", e.text);
+    const claims *stated = c ? claims_load(a, s, x->name, &e) : NULL;
+    EXPECT(stated && report_write(f, s, c, stated, plots, plots ? 0 : AGAIN, &e), "%s", e.text);
     fclose(f);
     arena_free(a);
     store_close(s);
@@ -184,7 +185,9 @@ static void maps(void)
     store *s = collect_and_open(x.out, &note, &e);
     arena *a = arena_new(0);
     const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
-    EXPECT(c && plot_experiment(&r, s, c, &(plot_how){x.out, true, false}, &e), "%s", e.text);
+    const claims *stated = c ? claims_load(a, s, x.name, &e) : NULL;
+    EXPECT(stated && plot_experiment(&r, s, c, stated, &(plot_how){x.out, true, false}, &e), "%s",
+           e.text);
     int mapped = 0;
     for (int i = 0; c && i < r.count; i++) {
         double left, right, bottom, top, x0, x1, y0, y1, width, height;
