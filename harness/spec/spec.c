@@ -8,8 +8,27 @@
 #include "core/options/option.h"
 #include "results/store/experiment.h"
 
+/* A spec is a tree from first to last: what a file extends is laid below it, what the command line
+ * sets is put into it, and only then is anything looked at. There is no second representation that
+ * an option would have to be entered in; sections are read by whoever has their options (option.h),
+ * at the node, with its place.
+ *
+ * Order of precedence, the later wins:
+ *
+ *   files that are extended, in the order of their list, each with its own bases below it
+ *   the file itself
+ *   --set, in the order of the command line
+ *   values of the sweep's axes (variant.h), per variant
+ *
+ * Maps merge key by key, everything else is replaced as a whole: a list has no keys by which half
+ * of it could be meant.
+ *
+ * Every node keeps the file and line that it came from, so that a mistake in a base is told at its
+ * line in that base. */
+
 enum { MAX_EXTENDS = 16 };
 
+/* The first three are texts and `extends`; from FIRST_SECTION on they are sections. */
 static const char *const TOP_KEYS[] = {"name",  "description", "extends",   "data",
                                        "model", "init_from",   "optimizer", "schedule",
                                        "train", "eval",        "sweep",     "claims"};
@@ -21,6 +40,7 @@ typedef struct chain {
     int count;
 } chain;
 
+/* By looking through: maps of a spec have some dozens of keys, and their order has a meaning. */
 static int key_index(const node *map, const char *key)
 {
     for (int i = 0; i < map->count; i++) {
@@ -29,7 +49,9 @@ static int key_index(const node *map, const char *key)
     return -1;
 }
 
-/* Lays `over` on `base`: maps key by key, anything else as a whole. */
+/* Lays `over` on `base`: maps key by key, anything else as a whole. Nodes are shared, not copied:
+ * each file is a tree of its own, in which aliases are copies, and nobody else holds it. The order
+ * of keys is the base's, new ones behind; of layers in a block the order counts. */
 static void merge_maps(arena *a, node *base, const node *over)
 {
     for (int i = 0; i < over->count; i++) {
@@ -49,6 +71,8 @@ static void merge_maps(arena *a, node *base, const node *over)
 
 static node *resolve_extends(arena *a, node *root, const char *file, chain *c, err *e);
 
+/* By the file that a name leads to (realpath), or a link would be a way around the question. The
+ * number is bounded, too, for a chain that is no circle may still be a mistake. */
 static bool enter_file(arena *a, chain *c, const char *file, const node *at, err *e)
 {
     char real_path[PATH_MAX];
@@ -93,6 +117,8 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
         node_err(e, at, "no file '%s'; the name is relative to the file that extends it", path);
         return NULL;
     }
+    /* The chain holds the files between here and the root only: two bases that extend the same
+     * third file are no circle. */
     int depth = c->count;
     if (!enter_file(a, c, path, at, e)) return NULL;
     node *base = node_load(a, path, e);
@@ -104,7 +130,8 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
     return base;
 }
 
-/* root with everything that it extends below it. */
+/* root with everything that it extends below it. `merged` takes the root's place in the file, so
+ * that messages about the whole point there. */
 static node *resolve_extends(arena *a, node *root, const char *file, chain *c, err *e)
 {
     if (root->kind != NODE_MAP) {
@@ -132,6 +159,8 @@ static node *resolve_extends(arena *a, node *root, const char *file, chain *c, e
 
 /* ---- --set ---- */
 
+/* A value of the command line is named by its label ("--set lr=..."), in which lines and columns
+ * mean nothing. */
 static void forget_lines(node *n)
 {
     n->line = n->column = 0;
@@ -141,6 +170,7 @@ static void forget_lines(node *n)
     }
 }
 
+/* The value is parsed as YAML: lists, maps and null can be set as well as numbers. */
 static bool apply_set(arena *a, node *root, const char *set, err *e)
 {
     const char *equals = strchr(set, '=');
@@ -159,6 +189,9 @@ static bool apply_set(arena *a, node *root, const char *set, err *e)
 
 /* ---- checks ---- */
 
+/* Only which sections there are and of which kind: a misspelt section would else be a section that
+ * nobody reads. Empty ones are removed, so that `eval:` with nothing behind it is the same as no
+ * `eval`. */
 static bool check_sections(node *root, err *e)
 {
     for (int i = 0; i < root->count; i++) {
@@ -187,6 +220,7 @@ static bool check_sections(node *root, err *e)
     return true;
 }
 
+/* The name becomes those of files, and a key of the database. */
 static bool check_name(const char *name, const node *at, const char *file, err *e)
 {
     err why = {0};
@@ -204,6 +238,7 @@ static const char *name_of_file(arena *a, const char *file)
     return name;
 }
 
+/* Taken out of the tree: they are about the experiment and no part of what a run is. */
 static bool take_texts(spec *s, err *e)
 {
     const node *name = node_get(s->root, "name");
@@ -233,11 +268,13 @@ static bool build_spec(spec *s, size_t bytes, const char *const *sets, err *e)
     }
     node_repath(s->memory, root, "");
     s->root = root;
+    /* Left only if --set brought it: files have theirs resolved by then. */
     const node *extends = node_get(root, "extends");
     if (extends) return node_err(e, extends, "only a file can extend another; write it there");
     return check_sections(root, e) && take_texts(s, e);
 }
 
+/* One arena has the spec itself, its text and the tree. */
 spec *spec_parse(const char *text, size_t bytes, const char *file, const char *const *sets, err *e)
 {
     arena *a = arena_new(1 << 20);
@@ -248,6 +285,8 @@ spec *spec_parse(const char *text, size_t bytes, const char *file, const char *c
     return NULL;
 }
 
+/* The text is kept as it was written (spec.text): records show what a person wrote, comments
+ * included. */
 spec *spec_load(const char *path, const char *const *sets, err *e)
 {
     size_t bytes;

@@ -8,6 +8,15 @@
 #include "harness/spec/sweep_combine.h"
 #include "harness/spec/sweep_read.h"
 
+/* Three steps: read the blocks as written (sweep_read.c), multiply them out (sweep_combine.c), and
+ * here give every combination a label, choose the baseline, and hand out assignments.
+ *
+ * A label is what people read in tables and write in `baseline`, claims and on the command line, so
+ * it says what is special of a variant and nothing else: only axes that vary, each by the shortest
+ * end of its path that no other varying axis has ("lr=1e-3 memory=long"). It must be unique in the
+ * sweep, and it is not the identity: a run's identity is made of its values, and survives a change
+ * of labels. */
+
 typedef struct labeller {
     arena *a;
     sweep_source *source;
@@ -19,16 +28,21 @@ typedef struct labeller {
 
 /* ---- labels ---- */
 
+/* Two alternatives are one choice if they are called the same and set the same: equal ids are equal
+ * assignments (sweep_combine.c). */
 static bool same_choice(const alternative *x, const alternative *y)
 {
     return strcmp(x->text, y->text) == 0 && x->count == y->count &&
            memcmp(x->ids, y->ids, (size_t)x->count * sizeof *x->ids) == 0;
 }
 
-/* Axes on which two variants differ, or that only some have. */
+/* Axes on which two variants differ, or that only some have (lists without labels, `when`). An axis
+ * with the same value everywhere says nothing of a variant. */
 static void find_varying(labeller *x)
 {
     int axes = x->source->axis_count;
+    /* first [axes]: the first choice met on each axis, which all others are compared with; present
+     * [axes]: how many combinations have the axis at all. */
     const alternative **first = arena_push_zero(x->a, axes, sizeof *first);
     int *present = arena_push_zero(x->a, axes, sizeof *present);
     x->varies = arena_push_zero(x->a, axes, sizeof *x->varies);
@@ -46,7 +60,8 @@ static void find_varying(labeller *x)
     }
 }
 
-/* The last `parts` parts of a path; a name is whole. */
+/* The last `parts` parts of a path; a name is whole: the axis "memory.size", if somebody calls it
+ * so, is no path of which "size" were an end. Points into the name: no copy. */
 static const char *tail_of(const sweep_axis *axis, int parts)
 {
     const char *p = axis->name + strlen(axis->name);
@@ -58,7 +73,8 @@ static const char *tail_of(const sweep_axis *axis, int parts)
     return p;
 }
 
-/* "lr" for optimizer.lr, longer where another axis ends alike. */
+/* "lr" for optimizer.lr, longer where another axis ends alike. Ends when the whole path is taken:
+ * whole paths are distinct. */
 static void shorten_names(labeller *x)
 {
     const sweep_source *s = x->source;
@@ -76,6 +92,8 @@ static void shorten_names(labeller *x)
     }
 }
 
+/* used is the length so far; `bytes` is reckoned from all axes, so that nothing is cut. An axis
+ * that alone varies needs no name, if its values are names. */
 static const char *label_of(labeller *x, const combo *c, int varying, const char *name)
 {
     size_t bytes = 1;
@@ -93,6 +111,8 @@ static const char *label_of(labeller *x, const combo *c, int varying, const char
         used += (size_t)snprintf(label + used, bytes - used, "%s%s%s%s", used ? " " : "",
                                  alone ? "" : x->shorts[v->axis], alone ? "" : "=", v->text);
     }
+    /* Nothing varies: a single variant is called like the experiment, and one of a list that sets
+     * nothing is the base of the others. */
     if (used) return label;
     return x->combos.count == 1 ? name : "base";
 }
@@ -103,6 +123,7 @@ static int by_label(const void *x, const void *y)
                   (*(const variant_plan *const *)y)->label);
 }
 
+/* By sorting, not in pairs: there may be 100,000 labels. */
 static bool check_labels(labeller *x, const sweep *s, const node *at)
 {
     const variant_plan **order = ARENA_NEW(x->a, const variant_plan *, s->variant_count);
@@ -121,6 +142,7 @@ static bool check_labels(labeller *x, const sweep *s, const node *at)
 
 /* ---- baseline ---- */
 
+/* The alternative that a combination takes on an axis; NULL: it has no such axis. */
 static const alternative *label_is_taken(const combo *c, int axis)
 {
     for (int i = 0; i < c->count; i++) {
@@ -138,7 +160,8 @@ static bool combo_meets(const labeller *x, const combo *c, const node *baseline)
     return true;
 }
 
-/* Its label, or the value that it alone has on some axis. */
+/* Its label, or the value that it alone has on some axis: "long" for "memory=long". That it is
+ * alone is found out by counting (choose_baseline). */
 static bool is_called(const combo *c, const char *label, const char *name)
 {
     if (sweep_axis_same_text(label, name)) return true;
@@ -159,6 +182,9 @@ static bool unknown_baseline(labeller *x, const sweep *s, const node *at)
     return node_err(x->e, at, "no variant '%.100s' (did you mean '%s'?)", at->text, near);
 }
 
+/* A whole label decides at once, even if the same word is a value on some axis of others; else all
+ * that the words could mean are counted, and several are refused, for which of them is compared
+ * against is no matter of taste. Without a word of the spec the first variant is the baseline. */
 static bool choose_baseline(labeller *x, sweep *s)
 {
     const node *at = x->source->baseline;
@@ -166,6 +192,8 @@ static bool choose_baseline(labeller *x, sweep *s)
     if (at && (at->kind == NODE_LIST || (at->kind == NODE_MAP && at->count == 0))) {
         return node_err(x->e, at, "expected a variant's label, or {axis: value}");
     }
+    /* Names of axes are checked before any variant is: a misspelt axis would only say that no
+     * variant fits. */
     for (int i = 0; at && at->kind == NODE_MAP && i < at->count; i++) {
         if (sweep_axis_find(x->source, at->keys[i]) >= 0) continue;
         const char **names = ARENA_NEW(x->a, const char *, x->source->axis_count);
@@ -197,6 +225,9 @@ static bool choose_baseline(labeller *x, sweep *s)
 
 /* ---- the result ---- */
 
+/* Assignments are in the order of the axes, which is that of the file: where one path lies inside
+ * of another, the later one counts. assignment.axis is the index in the variant's own list, not in
+ * the sweep's. */
 static void fill_variant(labeller *x, variant_plan *v, const combo *c)
 {
     for (int i = 0; i < c->count; i++)
@@ -217,6 +248,8 @@ static void fill_variant(labeller *x, variant_plan *v, const combo *c)
     v->assignments = sets;
 }
 
+/* `varying` is counted before the first label is made: whether an axis is named in labels depends
+ * on how many there are. */
 static bool label_variants(labeller *x, sweep *s, const node *at, const char *name)
 {
     int varying = 0;
@@ -241,6 +274,7 @@ static bool label_variants(labeller *x, sweep *s, const node *at, const char *na
     return check_labels(x, s, at) && choose_baseline(x, s);
 }
 
+/* A spec without a sweep is one of no blocks: one variant, called by the experiment's name. */
 sweep *sweep_expand(arena *a, const node *n, const char *name, err *e)
 {
     if (node_is_null(n)) n = node_map(a);

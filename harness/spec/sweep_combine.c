@@ -3,6 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A block's dimensions are counted through like the digits of an odometer. Of each combination it
+ * is asked whether it takes part (when), whether it is excluded, and whether an equal one was there
+ * before, by a hash table. All of it works on small integers: alternatives point at their
+ * assignments, equal assignments have equal ids (intern), so that equality of two variants is
+ * equality of two lists of ids, whatever values they hold. No tree is copied or printed per
+ * combination, and 100,000 variants cost some memory for pointers.
+ *
+ * Two variants are equal if they make the same assignments. Where no path can lie inside of another
+ * the order of assignments has no effect, and ids are sorted before they are compared; else they
+ * are compared in order (order_matters). That may take two equal variants for different ones, never
+ * the other way round. */
+
 typedef struct expander {
     arena *a;
     sweep_source *source;
@@ -22,6 +34,8 @@ typedef struct interned {
     int *id;
 } interned;
 
+/* Path, then the way it is applied, then the value's JSON: sorted by this, equal assignments are
+ * neighbours. */
 static int by_meaning(const void *x, const void *y)
 {
     const interned *a = x, *b = y;
@@ -32,6 +46,7 @@ static int by_meaning(const void *x, const void *y)
 
 typedef void (*visit)(void *user, alternative *x, const sweep_block *b, int d);
 
+/* In the order of the file, the same at every walk: counting and filling rely on it. */
 static void each_alternative(sweep_source *s, visit f, void *user)
 {
     for (int b = 0; b < s->block_count; b++) {
@@ -66,6 +81,10 @@ static void collect_combo(void *user, alternative *x, const sweep_block *b, int 
     }
 }
 
+/* Twice over all alternatives: to count, then to fill. Sorted by path, a path that another lies
+ * inside of comes before it, and the paths inside follow: `outer` is the last one that was no
+ * continuation. ("a.bc" is taken for a path inside of "a.b" as well; that only makes the comparison
+ * stricter.) */
 static void intern(expander *x)
 {
     intern_list list = {.a = x->a};
@@ -117,7 +136,9 @@ static int by_owner(const void *x, const void *y)
     return a->d != b->d ? a->d - b->d : a->axis - b->axis;
 }
 
-/* Two axes of a block that set the same path would hide one another. */
+/* Two axes of a block that set the same path would hide one another: the variant's label would name
+ * a value that it does not have. Alternatives of one axis may, of course; and blocks add up and do
+ * not meet. */
 static bool check_owners(expander *x)
 {
     owner_list list = {0};
@@ -129,6 +150,8 @@ static bool check_owners(expander *x)
     qsort(list.items, (size_t)list.count, sizeof *list.items, by_owner);
     for (int64_t i = 1; i < list.count; i++) {
         const owner *p = &list.items[i - 1], *q = &list.items[i];
+        /* Neighbours in this order are of one path if any two are: equal paths of a block stand
+         * together. */
         if (p->block != q->block || (p->d == q->d && p->axis == q->axis)) continue;
         if (strcmp(p->set->path, q->set->path) != 0) continue;
         return node_err(x->e, q->set->value, "'%s' is also set in line %d; one axis sets a path",
@@ -156,7 +179,9 @@ static int combo_ids(const expander *x, const combo *c, int *ids)
     return n;
 }
 
-/* Whether the table already holds an equal combination; enters the new one if not. */
+/* Whether the table already holds an equal combination; enters the new one if not. FNV-1a over the
+ * ids, open addressing; the table is at least twice as large as what is entered, so that a free
+ * slot is near. The lists of ids are scratch, and rewound. */
 static bool seen_combo(expander *x, const combo *c, int32_t index)
 {
     arena_mark mark = arena_now(x->a);
@@ -165,6 +190,7 @@ static bool seen_combo(expander *x, const combo *c, int32_t index)
     uint64_t hash = 14695981039346656037u;
     for (int i = 0; i < n; i++)
         hash = (hash ^ (uint64_t)ids[i]) * 1099511628211u;
+    /* The low bits choose the slot: the high ones are folded into them. */
     hash ^= hash >> 29;
     uint64_t slot = hash & (uint64_t)(x->table_size - 1);
     bool found = false;
@@ -179,7 +205,9 @@ static bool seen_combo(expander *x, const combo *c, int32_t index)
 }
 
 /* Marks which dimensions take part where `at` is taken. One that does not stands for itself once,
- * at its first pick: false for its others. */
+ * at its first pick: false for its others. Conditions speak of earlier dimensions only
+ * (sweep_conditions.c), and one whose own condition fails takes no part either, so one pass from
+ * the front is enough. */
 static bool find_active(const sweep_block *b, const int *at, bool *active)
 {
     bool good = true;
@@ -194,6 +222,8 @@ static bool find_active(const sweep_block *b, const int *at, bool *active)
     return good;
 }
 
+/* All exclusions are asked, even after one has hit: each counts what it took out, and one that
+ * takes out nothing is a mistake. */
 static bool excluded(const sweep_block *b, const int *at, const bool *active)
 {
     bool any = false;
@@ -209,6 +239,7 @@ static bool excluded(const sweep_block *b, const int *at, const bool *active)
     return any;
 }
 
+/* A combination that was there before gives its memory back. */
 static void add_combo(expander *x, const sweep_block *b, const int *at, const bool *active)
 {
     int count = 0;
@@ -229,7 +260,8 @@ static void add_combo(expander *x, const sweep_block *b, const int *at, const bo
     }
 }
 
-/* Counts like an odometer, the last dimension fastest. */
+/* Counts like an odometer, the last dimension fastest; when the first one runs over (d < 0) all
+ * were there. A block without dimensions has one combination, of nothing. */
 static bool expand_block(expander *x, const sweep_block *b)
 {
     int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
@@ -267,6 +299,8 @@ static bool reserve_combos(expander *x)
         if (total * x->source->seed_count > SWEEP_MAX_VARIANTS) {
             return node_err(x->e, block->at, "more than 1,000,000 runs");
         }
+        /* max_ids: the most assignments a combination of the block can have, the largest pick of
+         * each dimension. */
         int ids = 0;
         for (int d = 0; d < block->dimension_count; d++) {
             int most = 0;
@@ -288,6 +322,8 @@ static bool reserve_combos(expander *x)
     return true;
 }
 
+/* Room is counted first, owners are checked before ids are given: a refusal costs nothing that
+ * grows with the product. */
 bool sweep_combine(arena *a, sweep_source *source, sweep_combos *out, err *e)
 {
     expander x = {.a = a, .source = source, .e = e, .out = out};

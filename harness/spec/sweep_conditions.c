@@ -2,6 +2,15 @@
 
 #include "core/options/option.h"
 
+/* `exclude` and `when` are the same thing to read: a map of axes to values, turned into a table of
+ * booleans per dimension, hits[d][pick]. A combination satisfies the map if all dimensions that are
+ * spoken of have a hit; asking costs a look into an array per dimension, for each of up to a
+ * million combinations.
+ *
+ * A condition that no value can satisfy, and an exclusion that takes out nothing, are slips of the
+ * pen and refused, the first here, the second once everything is multiplied out. */
+
+/* A list is "one of these", unless the axis's own values are lists: then it may be such a value. */
 static bool any_matches(const alternative *x, const node *wanted)
 {
     if (wanted->kind != NODE_LIST) return sweep_axis_matches(x, wanted);
@@ -11,7 +20,9 @@ static bool any_matches(const alternative *x, const node *wanted)
     return x->value && node_equal(x->value, wanted);
 }
 
-/* Marks which picks of dimension d satisfy axis = wanted; false if the axis is not in d. */
+/* Marks which picks of dimension d satisfy axis = wanted; false if the axis is not in d. *any:
+ * whether some pick, of whatever dimension, does; asked before a second condition on the same
+ * dimension narrows the hits. */
 static bool mark_hits(arena *a, bool **hits, const dimension *d, int axis, const node *wanted,
                       bool *any)
 {
@@ -32,7 +43,8 @@ static bool mark_hits(arena *a, bool **hits, const dimension *d, int axis, const
     return present;
 }
 
-/* `axis: value or [values]` at key i of the map, into hits [dimensions]. */
+/* `axis: value or [values]` at key i of the map, into hits [dimensions]. An axis may have values in
+ * several dimensions (two lists without labels): each gets its marks. */
 static bool read_condition(arena *a, const sweep_source *s, bool **hits, const sweep_block *b,
                            const node *map, int i, err *e)
 {
@@ -51,6 +63,7 @@ static bool read_condition(arena *a, const sweep_source *s, bool **hits, const s
     return node_err(e, map->items[i], "no value of axis '%s' is meant by this", s->axes[axis].name);
 }
 
+/* hits [SWEEP_MAX_DIMENSIONS], NULL for dimensions that the map does not speak of. */
 static bool **read_conditions(arena *a, const sweep_source *s, const sweep_block *b,
                               const node *map, err *e)
 {
@@ -64,6 +77,7 @@ static bool **read_conditions(arena *a, const sweep_source *s, const sweep_block
     return hits;
 }
 
+/* One map, or a list of them: any that is satisfied takes the combination out. */
 bool sweep_conditions_exclude(arena *a, const sweep_source *s, sweep_block *b, const node *n,
                               err *e)
 {
@@ -93,6 +107,8 @@ static int dimension_of(const sweep_block *b, int axis)
     return -1;
 }
 
+/* A condition must speak of axes written before: whether an axis takes part is decided from the
+ * front (find_active), and in a circle of conditions nobody could begin. */
 bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, const node *n, err *e)
 {
     if (node_is_null(n)) return true;
@@ -101,6 +117,8 @@ bool sweep_conditions_when(arena *a, const sweep_source *s, sweep_block *b, cons
                         "expected a map of axes to conditions, such as {experts: {ffn: hash}}");
     }
     for (int i = 0; i < n->count; i++) {
+        /* own: the dimension that takes part or not. An axis of a zip takes its whole dimension
+         * along. */
         int axis = sweep_axis_find(s, n->keys[i]), own = axis < 0 ? -1 : dimension_of(b, axis);
         if (own < 0) {
             const char *names[SWEEP_MAX_AXES];

@@ -8,6 +8,19 @@
 #include "harness/spec/sweep_conditions.h"
 #include "results/claims/spending.h"
 
+/* From the nodes of a sweep to axes, dimensions and picks. What a key is, is told by its look:
+ *
+ *   PATH: [v, v]               a path of the spec and values for it
+ *   PATH: {name: v}            the same, with names; of a layer, what stands in its place
+ *   NAME: {alt: {PATH: v}}     a named axis, whose alternatives set any paths
+ *
+ * A path begins with a section that training depends on. What only says how runs are evaluated
+ * cannot be swept: it would make no other run.
+ *
+ * Nothing is multiplied here, and no value is looked into: whether 3e-3 is a good rate is said when
+ * the variant's spec is read. */
+
+/* Longest text of a value in a label: more than that makes tables unreadable. */
 enum { TEXT_BYTES = 40 };
 
 typedef struct reader {
@@ -16,6 +29,8 @@ typedef struct reader {
     err *e;
 } reader;
 
+/* What a run's identity depends on. `eval` is not among them, but for the one part of it that
+ * changes what a model is (check_path). */
 static const char *const SECTIONS[] = {"data",      "model",    "init_from",
                                        "optimizer", "schedule", "train"};
 static const char WHOLE_SECTION[] = "init_from"; /* may be a path by itself */
@@ -23,12 +38,15 @@ enum { SECTION_COUNT = sizeof SECTIONS / sizeof *SECTIONS };
 
 /* ---- axes ---- */
 
+/* By name: a second block that speaks of the same axis means the same one. `at` is where it was
+ * first written. */
 static int axis_index(reader *r, const char *name, bool is_path, const node *at)
 {
     sweep_source *s = r->source;
     for (int i = 0; i < s->axis_count; i++) {
         if (strcmp(s->axes[i].name, name) == 0) return i;
     }
+    /* Pointers into `axes` do not outlive this: alternatives keep indexes. */
     if (s->axis_count == s->axis_capacity) {
         int capacity = MAX(16, 2 * s->axis_capacity);
         sweep_axis *bigger = ARENA_NEW(r->a, sweep_axis, capacity);
@@ -43,7 +61,8 @@ static int axis_index(reader *r, const char *name, bool is_path, const node *at)
     return s->axis_count++;
 }
 
-/* Whether the text begins like a path, rather than being the name of an axis. */
+/* Whether the text begins like a path, rather than being the name of an axis: with a section and a
+ * dot. An axis may be called `model`; `model.width` is always the option. */
 static bool is_path(const char *text)
 {
     size_t n = strcspn(text, ".[");
@@ -55,7 +74,8 @@ static bool is_path(const char *text)
     return false;
 }
 
-/* model.blocks[N].LAYER and nothing behind it. */
+/* model.blocks[N].LAYER and nothing behind it. `repeat` is the one key of a block that is no layer.
+ */
 static bool is_layer(const char *path)
 {
     static const char stack[] = "model.blocks[";
@@ -69,13 +89,16 @@ static bool is_layer(const char *path)
 /* A path begins with a section that training depends on. */
 static bool check_path(reader *r, const char *path, const node *at)
 {
+    /* The part up to the first dot or bracket, for a message: a section that is nearly one. */
     char first[64];
     size_t n = strcspn(path, ".[");
     snprintf(first, sizeof first, "%.*s", (int)MIN(n, sizeof first - 1), path);
     if (is_path(path)) return true;
     if (strcmp(path, WHOLE_SECTION) == 0) return true;
     if (strcmp(first, "eval") == 0) {
-        /* A model that learns while it is evaluated is a variant; see identity_variant. */
+        /* A model that learns while it is evaluated is a variant; see identity_variant. The
+         * character behind the prefix decides: eval.dynamic itself, or something inside of it.
+         */
         static const char learns[] = "eval.dynamic";
         char next = path[strncmp(path, learns, sizeof learns - 1) == 0 ? sizeof learns - 1 : 0];
         if (next == 0 || next == '.') return true;
@@ -95,7 +118,8 @@ static bool check_path(reader *r, const char *path, const node *at)
 
 /* ---- alternatives ---- */
 
-/* How a value is called in labels: as written, or as JSON if that is short, else by its number. */
+/* How a value is called in labels: as written, or as JSON if that is short, else by its number. As
+ * written, since 1e-3 in the file should be 1e-3 in the table. */
 static const char *value_text(reader *r, const node *value, int index)
 {
     if (value->kind == NODE_SCALAR && *value->text && strlen(value->text) <= TEXT_BYTES) {
@@ -108,6 +132,7 @@ static const char *value_text(reader *r, const node *value, int index)
     return arena_strdup(r->a, text);
 }
 
+/* The axis is the path itself: its name in `exclude`, labels and tables. */
 static bool path_alternative(reader *r, alternative *out, const char *path, const node *at,
                              node *value, int index)
 {
@@ -120,7 +145,8 @@ static bool path_alternative(reader *r, alternative *out, const char *path, cons
 }
 
 /* NAME: VALUE below a path: the value under a name of its own; of a layer, what stands in its
- * place. */
+ * place. A layer cannot be assigned like an option: its key in the block is its kind, and another
+ * kind is another key (variant.c). */
 static bool named_value(reader *r, alternative *out, int axis, const char *path, const char *name,
                         node *value)
 {
@@ -136,7 +162,8 @@ static bool named_value(reader *r, alternative *out, int axis, const char *path,
     return true;
 }
 
-/* Fills sets from a map of paths to values; `skip` is a key that is none, or NULL. */
+/* Fills sets from a map of paths to values; `skip` is a key that is none, or NULL. An empty map is
+ * a good alternative: the spec as it is. */
 static bool read_sets(reader *r, alternative *out, const node *map, const char *skip)
 {
     out->count = 0;
@@ -147,6 +174,7 @@ static bool read_sets(reader *r, alternative *out, const node *map, const char *
                         "{\"model.width\": 256}, or {} for the spec as it is");
     }
     out->sets = ARENA_NEW(r->a, assignment, map->count);
+    /* In the order of the file, which is the order in which they are applied. */
     for (int i = 0; i < map->count; i++) {
         if (skip && strcmp(map->keys[i], skip) == 0) continue;
         if (!check_path(r, map->keys[i], map->key_nodes[i])) return false;
@@ -160,7 +188,8 @@ static pick single_pick(reader *r)
     return (pick){1, arena_push_zero(r->a, 1, sizeof(alternative))};
 }
 
-/* PATH: [values], PATH: {name: value} or NAME: {alternative: {PATH: value}}. */
+/* PATH: [values], PATH: {name: value} or NAME: {alternative: {PATH: value}}. The axis is entered
+ * before its values, in the order of the file: that order is the one of labels and columns. */
 static bool read_axis(reader *r, dimension *d, const node *map, int i)
 {
     const char *name = map->keys[i];
@@ -169,6 +198,8 @@ static bool read_axis(reader *r, dimension *d, const node *map, int i)
         return node_err(r->e, values, "expected a list of values, or a map of named alternatives");
     }
     bool listed = values->kind == NODE_LIST, path = listed || is_path(name);
+    /* A named axis needs no check, it may be called anything; a list has to stand at a path, or its
+     * values would have no place. */
     if (listed && !check_path(r, name, key)) return false;
     int axis = axis_index(r, name, path, key);
     if (axis < 0) return false;
@@ -203,6 +234,7 @@ static bool add_dimension(reader *r, sweep_block *b, dimension d, const node *at
     return true;
 }
 
+/* A dimension per axis: dimensions multiply. */
 static bool read_grid(reader *r, sweep_block *b, const node *grid)
 {
     if (grid->kind != NODE_MAP) return node_err(r->e, grid, "expected a map of axes");
@@ -213,6 +245,8 @@ static bool read_grid(reader *r, sweep_block *b, const node *grid)
     return true;
 }
 
+/* One dimension whose k-th pick takes the k-th alternative of every axis. Lengths must be equal:
+ * what is left over of a longer list could only be guessed at. */
 static bool read_zip(reader *r, sweep_block *b, const node *zip)
 {
     if (zip->kind != NODE_MAP || zip->count == 0) {
@@ -222,6 +256,7 @@ static bool read_zip(reader *r, sweep_block *b, const node *zip)
     for (int i = 0; i < zip->count; i++) {
         dimension d = {0};
         if (!read_axis(r, &d, zip, i)) return false;
+        /* The first axis makes the picks, with room for one alternative of each axis. */
         if (i == 0) {
             all.count = d.count;
             all.picks = ARENA_NEW(r->a, pick, d.count);
@@ -267,6 +302,8 @@ static bool read_item(reader *r, pick *p, const node *item, int index)
     return true;
 }
 
+/* All entries have a label or none has: with some, the axis "variant" would be there for these
+ * only, and the others' would be told by other axes. */
 static bool read_list(reader *r, sweep_block *b, const node *list)
 {
     if (list->kind != NODE_LIST || list->count == 0) {
@@ -290,6 +327,7 @@ static int by_value(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
+/* The same seed twice would be one run, counted as two. */
 static bool check_seeds(reader *r, const node *n)
 {
     const sweep_source *s = r->source;
@@ -303,6 +341,7 @@ static bool check_seeds(reader *r, const node *n)
     return true;
 }
 
+/* A count n is the seeds 1 to n, so that a larger count adds seeds and changes none. */
 static bool count_seeds(reader *r, int64_t count)
 {
     sweep_source *s = r->source;
@@ -313,9 +352,13 @@ static bool count_seeds(reader *r, int64_t count)
     return true;
 }
 
-/* {until: decided, at least: 3, at most: 12} */
+/* {until: decided, at least: 3, at most: 12}: a group-sequential rule. All seeds there may be are
+ * planned, 1 to `at most`; how many of them are run is decided as they come in. `at least` from 2,
+ * for one seed has no variance, and both are bounded by the table of boundaries (spending.h). */
 static bool read_until(reader *r, const node *n)
 {
+    /* A table of options like any other: defaults, ranges and messages are the reader's (option.h).
+     */
     typedef struct until {
         int64_t until, least, most, spending;
     } until;
@@ -340,6 +383,7 @@ static bool read_until(reader *r, const node *n)
     return count_seeds(r, u.most);
 }
 
+/* Of all blocks together: a sweep compares variants over the same seeds. */
 static bool read_seeds(reader *r, const node *n)
 {
     sweep_source *s = r->source;
@@ -383,6 +427,7 @@ static bool read_block(reader *r, sweep_block *b, const node *n)
         while (k < KEYS && strcmp(keys[k], n->keys[i]) != 0)
             k++;
         if (k == KEYS) return option_unknown(r->e, n, i, KEYS, keys);
+        /* A key with nothing behind it is as if it were not there. */
         if (node_is_null(value)) continue;
         bool good = true;
         if (k == 0) {
@@ -402,13 +447,16 @@ static bool read_block(reader *r, sweep_block *b, const node *n)
            sweep_conditions_exclude(r->a, r->source, b, node_get(n, "exclude"), r->e);
 }
 
-/* In a list of blocks one that only says `seeds` or `baseline` adds no variant. */
+/* In a list of blocks one that only says `seeds` or `baseline` adds no variant: it would else add
+ * the spec as it is, which nobody asked for. */
 static bool only_settings(const node *n)
 {
     return !node_get(n, "grid") && !node_get(n, "zip") && !node_get(n, "list") &&
            !node_get(n, "exclude") && n->count > 0;
 }
 
+/* No blocks at all are one block without dimensions, whose product is one combination: the spec as
+ * it is. */
 sweep_source *sweep_read(arena *a, const node *n, err *e)
 {
     sweep_source *s = arena_push_zero(a, 1, sizeof *s);

@@ -4,6 +4,11 @@
 
 #include "harness/spec/sweep_axis.h"
 
+/* "Start from the variant that has these values and otherwise mine": a grid of depth x memory can
+ * so start each of its memories from the plain model of its own depth, in one line of the spec. The
+ * axes are compared by what values are called. The reference is replaced by the label that it
+ * means, so that all that follows knows labels only. */
+
 /* What {axis: value, ...} says of an axis; NULL: nothing. */
 static const char *wanted_value(const node *wanted, const char *axis)
 {
@@ -13,6 +18,7 @@ static const char *wanted_value(const node *wanted, const char *axis)
     return NULL;
 }
 
+/* NULL: the variant has no such axis, as after a `when`. */
 static const char *value_on(const variant_plan *v, const char *axis)
 {
     for (int i = 0; i < v->axis_count; i++) {
@@ -21,7 +27,9 @@ static const char *value_on(const variant_plan *v, const char *axis)
     return NULL;
 }
 
-/* Whether a variant has the wanted values, and on its other axes those of `own`. */
+/* Whether a variant has the wanted values, and on its other axes those of `own`. met counts the
+ * wanted axes that the variant has: one that has not all of them is not meant, even if those it has
+ * agree. */
 static bool is_sibling(const variant_plan *v, const node *wanted, const variant_plan *own)
 {
     int met = 0;
@@ -34,6 +42,8 @@ static bool is_sibling(const variant_plan *v, const node *wanted, const variant_
     return met == wanted->count;
 }
 
+/* Exactly one must be meant: none is a mistake in the values, several mean that an axis was left
+ * open. */
 const node *sweep_sibling_name(arena *a, const sweep *s, int v, const node *own, err *e)
 {
     const node *wanted = node_at(own, "init_from.variant");

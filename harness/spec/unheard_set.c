@@ -2,6 +2,13 @@
 
 #include <stdio.h>
 
+/* --set changes the spec, and a sweep's axes are applied to the spec afterwards, so that a --set on
+ * a path that an axis sets would change nothing, and the user would compare with a change that
+ * never was. Where that is so in all variants it is refused, where in some it is said of these.
+ *
+ * Paths are compared as they are written, quotes and spaces aside, without parsing them: a path is
+ * replaced by one that it begins with, up to a separator. */
+
 /* The next character of a path without its quotes and spaces, which may be written or not. */
 static char next_of(const char **p)
 {
@@ -10,7 +17,8 @@ static char next_of(const char **p)
     return **p ? *(*p)++ : 0;
 }
 
-/* Does a value at `over` replace what stands at `path` (up to '=')? */
+/* Does a value at `over` replace what stands at `path` (up to '=')? So `model` replaces what --set
+ * says of `model.width`, and `model.width` does; `model.widt` does not. */
 static bool replaces(const char *over, const char *path)
 {
     char wanted;
@@ -31,6 +39,7 @@ static const char *axis_over(const variant_plan *v, const char *set)
     return NULL;
 }
 
+/* The message ends with what would work: setting the axis, or taking the sweep away. */
 bool unheard_set_check(const sweep *s, const char *const *sets, err *e)
 {
     for (; sets && *sets; sets++) {
@@ -51,6 +60,7 @@ bool unheard_set_check(const sweep *s, const char *const *sets, err *e)
     return true;
 }
 
+/* The first one is enough for a line; `axis` NULL: this one is heard. */
 const char *unheard_set_of(arena *a, const variant_plan *v, const char *const *sets)
 {
     for (; sets && *sets; sets++) {

@@ -3,12 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The block with the layers of `value` where `path` has one; {}: none. */
+/* A variant's spec is made when it is wanted, from the sweep's assignments: plans of 100,000
+ * variants hold indexes, not trees. */
+
+/* The block with the layers of `value` where `path` has one; {}: none. The block is built anew, key
+ * by key, because the order of its keys is the order of its layers: what comes in has to stand
+ * where the old layer stood, not at the end. A block cannot have two layers of one name. */
 static bool replace_layer(arena *a, node *own, const assignment *s, node *value, err *e)
 {
     char parent[256];
     const char *name = strrchr(s->path, '.') + 1;
     snprintf(parent, sizeof parent, "%.*s", (int)(name - 1 - s->path), s->path);
+    /* The block as it stands by now: earlier assignments of this variant have been made already. */
     const node *block = node_at(own, parent);
     if (!block || !node_get(block, name)) {
         return node_err(e, s->value, "'%.200s': there is no such layer to replace", s->path);
@@ -28,6 +34,8 @@ static bool replace_layer(arena *a, node *own, const assignment *s, node *value,
     return node_put(a, own, parent, fresh, e);
 }
 
+/* Sweep and claims are taken out: they are about variants, and the spec of a run has to be the same
+ * whatever else is in the sweep. */
 node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
 {
     node *own = node_copy(a, spec);
