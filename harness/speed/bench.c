@@ -9,6 +9,23 @@
 #include "core/ops/blas.h"
 #include "results/compare/stats.h"
 
+/* What is measured when, and why in this order:
+ *
+ *   1. the first step (memory is mapped), another to warm up
+ *   2. three steps with a clock around every op: where the time goes
+ *   3. the peak of memory, before anything that is not training's
+ *   4. rounds: sgemm, the processor's peaks, half a second of steps; again and again
+ *   5. evaluation, generation
+ *
+ * Rounds take turns because machines wander: clocks, neighbours, heat. A utilisation whose two
+ * parts were measured a minute apart says as much about the weather as about the program. Medians,
+ * for one step that something interrupted should not count; means would carry it.
+ *
+ *   utilisation = tokens/s x FLOPs per token / (GFLOP/s of sgemm in the same rounds)
+ *
+ * The FLOPs per token are the convention's (6 x parameters of products, and attention), not what is
+ * executed: recomputation in the backward pass is work that is not paid for. */
+
 /* ---- the machine's sgemm rate ---- */
 
 /* Measured in rounds between steps of training: both then see the same machine, whatever else it is
@@ -21,6 +38,8 @@ typedef struct gemm_meter {
     real *a, *b, **c; /* c: one per thread */
 } gemm_meter;
 
+/* The matrices hold small whole numbers: no denormals, no overflow, no bits that decide a speed.
+ * All threads read the same a and b, each writes a c of its own. */
 static gemm_meter *gemm_meter_new(lanes *pool)
 {
     arena *memory = arena_new(0);
@@ -47,6 +66,8 @@ static void gemm_meter_free(gemm_meter *m)
     if (m) arena_free(m->memory);
 }
 
+/* NULL kernels: the machine's own library, which is what utilisation is measured against, whatever
+ * kernels the model uses. */
 static void gemm_item(void *arg, int64_t item, int thread)
 {
     (void)thread;
@@ -55,7 +76,8 @@ static void gemm_item(void *arg, int64_t item, int thread)
               GEMM_SIZE, 0, m->c[item], GEMM_SIZE);
 }
 
-/* One product per thread, all threads at once: GFLOP/s of all together. */
+/* One product per thread, all threads at once: GFLOP/s of all together. A product of n^3
+ * multiply-adds is 2 n^3 FLOPs; the time is that of the slowest thread. */
 static double gemm_meter_round(gemm_meter *m)
 {
     int threads = lanes_threads(m->pool);
@@ -67,6 +89,7 @@ static double gemm_meter_round(gemm_meter *m)
 
 /* ---- training ---- */
 
+/* MOST_STEPS bounds the arrays, not the time: a tiny model takes more steps than anybody needs. */
 enum { WARM_STEPS = 2, LEAST_STEPS = 5, MOST_STEPS = 1000 };
 
 #define TURN_SECONDS 0.5
@@ -96,6 +119,7 @@ bool bench_step(trainer *t, train_report *r, err *e)
     return !r->bad[0] || err_set(e, "training diverged: %s is not finite; lower the rate", r->bad);
 }
 
+/* The first step is a figure of its own (start-up), and must not be in the median of the others. */
 static bool warm_up(bench_result *r, trainer *t, err *e)
 {
     train_report report;
@@ -127,6 +151,8 @@ static void time_machine(timing *m, gemm_meter *meter, lanes *pool)
     m->rounds++;
 }
 
+/* Turns are of a length, not of a number of steps: models of any size then have sgemm measured as
+ * often per second. */
 static bool time_turn(timing *m, trainer *t, err *e)
 {
     double turn = 0;
@@ -156,6 +182,8 @@ static void sum_up(bench_result *r, timing *m)
     r->loss = m->last.nats / m->last.weight;
 }
 
+/* A round of sgemm is thrown away first: its matrices are touched in it. Maps are counted over the
+ * timed steps: after warming up a step should take no memory from the system. */
 static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
 {
     arena_auto *a = arena_new(0);
@@ -165,6 +193,7 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     gemm_meter_round(meter);
     int64_t maps = bench_tape_maps(t);
     bool ok = true;
+    /* At least LEAST_STEPS, however long they take: a median of one is none. */
     while (ok && m->steps < MOST_STEPS &&
            (m->steps < LEAST_STEPS || host_monotonic_s() - begin < seconds)) {
         time_machine(m, meter, t->pool);
@@ -176,6 +205,8 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
     return ok;
 }
 
+/* Ops of one name are one row, whichever layer they were in; times of threads are added, so that
+ * the sum is processor time and not the clock's. */
 static bool add_times(bench_result *r, const op_time *times, int n, int steps)
 {
     for (int i = 0; i < n; i++) {
@@ -225,6 +256,9 @@ static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 
 /* ---- evaluation and generation ---- */
 
+/* First contexts only, of as many rows as the spec evaluates with: a few seconds, whatever the
+ * corpus. The span makes rows read side by side where state is carried; else one document would be
+ * one row's, and a variant without state would look faster for that alone. */
 bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
 {
     eval_options o = w->eval;
@@ -248,6 +282,7 @@ bool bench_evaluate(double *tokens_per_second, workload *w, trainer *t, err *e)
     return true;
 }
 
+/* The time at which each token was told, of all rows one behind the other. */
 typedef struct token_clock {
     double *times;
     int count;
@@ -262,7 +297,8 @@ static bool note_time(void *user, int64_t row, int32_t token)
     return true;
 }
 
-/* Median milliseconds between the tokens [begin, end) of the clock. */
+/* Median milliseconds between the tokens [begin, end) of the clock. The first token has no gap
+ * before it: reading the prompt is in it. */
 static double token_ms(const token_clock *c, int begin, int end)
 {
     double gaps[MOST_STEPS];
@@ -273,7 +309,9 @@ static double token_ms(const token_clock *c, int begin, int end)
     return n ? stats_median(gaps, n) : (double)NAN;
 }
 
-/* Tokens per second of all rows together, each from a bare start; all threads work at each. */
+/* Tokens per second of all rows together, each from a bare start; all threads work at each. Greedy:
+ * the model is measured, not the drawing. Threads help inside of products (crew.h), since a single
+ * row's tokens come one after the other. */
 static double generate(workload *w, trainer *t, int rows, int count, token_clock *clock)
 {
     model_state *state = model_state_new(w->model, rows);
@@ -296,7 +334,9 @@ static double generate(workload *w, trainer *t, int rows, int count, token_clock
     return clock->count / seconds;
 }
 
-/* One row: the first quarter of a context against the tokens after four of them; then several. */
+/* One row: the first quarter of a context against the tokens after four of them; then several. Four
+ * contexts and a bit: whether a token late in the text costs what an early one did is the question
+ * that models with bounded state answer. Contexts above 1,024 are cut, or it would take minutes. */
 static void bench_generation(bench_result *r, workload *w, trainer *t)
 {
     int context = (int)MIN(model_context(w->model), (int64_t)1024), count = 4 * context + 128;
@@ -320,6 +360,8 @@ static int64_t blocks_of(const model *m)
     return n > 0 && sscanf(layers[n - 1]->name, "blocks.%lld.", &last) == 1 ? last + 1 : 0;
 }
 
+/* Memory is taken in the order in which a run takes it, and the clock runs from the call:
+ * start_seconds is what a user waits for before the first step. */
 bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
                const bench_options *o, err *e)
 {

@@ -5,6 +5,10 @@
 
 #include "core/base/file.h"
 
+/* A peer's figures are read from a file that it wrote, not measured here: this program starts no
+ * other. Lines are strict where a wrong one would give a wrong ratio (no name, no rate, duplicate
+ * keys) and open elsewhere: whatever else a line says goes into the JSON beside the ratio. */
+
 struct bench_against {
     json_t *lines; /* array of the objects, in order */
 };
@@ -17,23 +21,27 @@ static bool check_line(const json_t *line, const char *path, int number, err *e)
     if (!json_get_text(line, "peer")) {
         return err_set(e, "%s:%d: \"peer\" is missing: the name of who was measured", path, number);
     }
+    /* Not above 0, or no number at all: NaN fails the comparison, too. */
     if (!(json_get_double(line, "tokens_per_second") > 0)) {
         return err_set(e, "%s:%d: \"tokens_per_second\" is missing or not above 0", path, number);
     }
     return true;
 }
 
+/* Blank lines are no figures. The message has line and column, as an editor counts them. */
 static bool add_line(json_t *lines, const char *text, const char *path, int number, err *e)
 {
     if (text[strspn(text, " \t\r")] == 0) return true;
     json_error_t wrong;
     json_auto_t *line = json_loads(text, JSON_REJECT_DUPLICATES, &wrong);
     if (!line) return err_set(e, "%s:%d:%d: %s", path, number, wrong.column, wrong.text);
+    /* The list takes a reference of its own. */
     bool ok = check_line(line, path, number, e);
     if (ok) json_array_append(lines, line);
     return ok;
 }
 
+/* The text is cut into lines in place; a last line without a newline counts. */
 bench_against *bench_against_read(const char *path, err *e)
 {
     size_t bytes;
@@ -49,6 +57,7 @@ bench_against *bench_against_read(const char *path, err *e)
         at = end + 1;
     }
     if (!ok) return NULL;
+    /* An empty file is the wrong file. */
     if (json_array_size(lines) == 0) {
         return err_set(e, "%s: holds no figures; each line is a JSON object", path), NULL;
     }
@@ -65,7 +74,8 @@ void bench_against_free(bench_against *a)
     free(a);
 }
 
-/* A size that the line does not tell is taken to be ours. */
+/* A size that the line does not tell is taken to be ours: the default of json_get_int is our own
+ * number, so that it compares equal. */
 static bool is_of(const json_t *line, const bench_result *r)
 {
     const struct {
@@ -82,6 +92,8 @@ static bool is_of(const json_t *line, const bench_result *r)
     return true;
 }
 
+/* Both ways of telling go through this one, so that they cannot differ in which lines are compared.
+ */
 json_t *bench_against_json(const bench_against *a, const bench_result *r)
 {
     json_t *ratios = json_array(), *line;
@@ -89,6 +101,7 @@ json_t *bench_against_json(const bench_against *a, const bench_result *r)
     json_array_foreach(a->lines, i, line)
     {
         if (!is_of(line, r)) continue;
+        /* A shallow copy, the ratio added: the lines themselves stay as they were read. */
         json_t *o = json_copy(line);
         double ratio = r->tokens_per_second / json_get_double(line, "tokens_per_second");
         json_object_set_new(o, "ratio", json_finite(ratio));
@@ -97,6 +110,7 @@ json_t *bench_against_json(const bench_against *a, const bench_result *r)
     return ratios;
 }
 
+/* If no line is of this model the sizes of ours are told: the user sees which one differs. */
 void bench_against_print(FILE *out, const bench_against *a, const bench_result *r)
 {
     json_auto_t *ratios = bench_against_json(a, r);

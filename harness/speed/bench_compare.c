@@ -7,6 +7,20 @@
 #include "core/base/host.h"
 #include "results/compare/stats.h"
 
+/* A contest: all models are in memory at once and take turns, so that a ratio is of two
+ * measurements seconds apart,
+ *
+ *   ratio = median over rounds of (own rate of the round / baseline's rate of the round)
+ *
+ * and not of two medians from different hours. Within a round the median over steps; who begins
+ * changes from round to round, so that nobody always follows the same one.
+ *
+ * The price is memory, for every model with its tapes is there at the same time; models that only
+ * differ in numbers of the optimiser are measured once.
+ *
+ * Time is bounded from outside (--seconds). What must happen in any case is one step of warming up
+ * and one turn of training per model; everything else looks at the deadline. */
+
 enum { MOST_ROUNDS = 1000, MOST_STEPS = 1000 };
 #define TURN_SECONDS 0.5
 #define WARM_SHARE   0.25 /* of the seconds asked for, at most */
@@ -20,6 +34,7 @@ typedef struct contender {
     int index; /* among the variants */
 } contender;
 
+/* One thread works on one contender at a time; nothing here is shared. */
 typedef struct contest {
     arena *memory;
     int count, baseline, rounds;
@@ -30,7 +45,10 @@ typedef struct contest {
 
 /* ---- models ---- */
 
-/* What of a spec costs time; what is left out is no part of a step. */
+/* What of a spec costs time; what is left out is no part of a step. A list of what is free, not of
+ * what costs: an option that nobody thought of here makes a model of its own, which is slower to
+ * measure and never wrong. Sections that are empty then go, too, or `optimizer: {}` would differ
+ * from none. */
 static const node *costly_part(arena *a, const node *tree)
 {
     static const char *const FREE[] = {"schedule",           "init_from",
@@ -53,7 +71,9 @@ static const node *costly_part(arena *a, const node *tree)
     return part;
 }
 
-/* Sets which variant each is measured as. The baseline goes before all others. */
+/* Sets which variant each is measured as. The baseline goes before all others: whoever is the same
+ * model as the baseline has its figures, with ratio 1. k walks the variants from the front until an
+ * equal one is found, i itself at the latest. */
 static bool find_models(bench_comparison *r, arena *a, experiment *x, err *e)
 {
     const node **parts = ARENA_NEW(a, const node *, r->count);
@@ -77,7 +97,7 @@ static bool find_models(bench_comparison *r, arena *a, experiment *x, err *e)
     return true;
 }
 
-/* The figures of the model's variant. */
+/* The figures of the model's variant; label and mark stay the variant's own. */
 static void share_figures(bench_comparison *r)
 {
     for (int i = 0; i < r->count; i++) {
@@ -111,6 +131,9 @@ static bool warm_up(bench_variant *v, trainer *t, int steps, double seconds, err
     return true;
 }
 
+/* Memory is what the process grew by from here to the end of warming up: values, moments,
+ * gradients, tapes, states. work_bytes is the last two, as their owners tell. Models opened before
+ * are part of `before`. */
 static bool open_contender(contender *k, const node *tree, int64_t seed,
                            const corpus_places *places, const bench_options *o, double warm_seconds,
                            err *e)
@@ -129,6 +152,7 @@ static bool open_contender(contender *k, const node *tree, int64_t seed,
     return true;
 }
 
+/* Warming up is bounded per model, so that the first ones do not use up the others' time. */
 static bool open_all(contest *c, experiment *x, const corpus_places *places, const bench_options *o,
                      err *e)
 {
@@ -144,6 +168,7 @@ static bool open_all(contest *c, experiment *x, const corpus_places *places, con
     return true;
 }
 
+/* Also after a failure half-way: what was opened is marked. */
 static void close_all(contest *c)
 {
     for (int i = 0; i < c->count; i++) {
@@ -161,7 +186,9 @@ typedef struct mean {
     int layers;
 } mean;
 
-/* Means over layers, but for figures of single experts ("load.3"). */
+/* Means over layers, but for figures of single experts ("load.3"). A router that drops tokens is
+ * faster: what layers tell of themselves stands below the table of speeds. More kinds than fit are
+ * left out; this is a line for people. */
 static const char *figures_of(arena *a, const train_report *r)
 {
     enum { MOST = 24 };
@@ -170,6 +197,7 @@ static const char *figures_of(arena *a, const train_report *r)
     for (int i = 0; i < r->metric_count; i++) {
         const metric *m = &r->metrics[i];
         int k = 0;
+        /* Of a metric without weight there is no mean. */
         if (strchr(m->name, '.') || !(m->weight > 0)) continue;
         while (k < count && strcmp(means[k].name, m->name) != 0) {
             k++;
@@ -233,9 +261,12 @@ static bool run_round(contest *c, err *e)
     return true;
 }
 
-/* As many rounds as fit, and one in any case; half of a turn's time is left for evaluation. */
+/* As many rounds as fit, and one in any case; half of a turn's time is left for evaluation. Another
+ * round is begun if the longest one so far would still fit. */
 static bool run_rounds(contest *c, double seconds, err *e)
 {
+    /* A turn is TURN_SECONDS at most, or less where BENCH_LEAST_ROUNDS of all models would not fit
+     * into the time otherwise. */
     double begin = host_monotonic_s(), longest = 0;
     c->deadline = begin + seconds;
     c->turn = fmin(TURN_SECONDS, seconds / (2 * BENCH_LEAST_ROUNDS * c->count));
@@ -249,6 +280,8 @@ static bool run_rounds(contest *c, double seconds, err *e)
 
 /* ---- figures ---- */
 
+/* Rounds in which one of the two was not measured give no ratio, and no rate either, so that both
+ * figures are of the same rounds. */
 static bench_speed speed_of(const double *own, const double *baseline, int rounds)
 {
     double rates[MOST_ROUNDS], ratios[MOST_ROUNDS];
@@ -278,6 +311,8 @@ static void summarise(contest *c)
     }
 }
 
+/* One contender per model: the variant that stands for it. Arrays of rates are reserved for the
+ * most rounds there can be: nothing grows while it is measured. */
 static contest contest_of(arena *a, bench_comparison *r)
 {
     contest c = {.memory = a, .contenders = arena_push_zero(a, r->models, sizeof(contender))};
@@ -291,6 +326,8 @@ static contest contest_of(arena *a, bench_comparison *r)
     return c;
 }
 
+/* A quarter of the time for warming up, the rest for rounds; opening (corpora, tokenizers) is not
+ * in it. */
 bench_comparison *bench_compare(arena *a, experiment *x, const corpus_places *places,
                                 const bench_options *o, err *e)
 {

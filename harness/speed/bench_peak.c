@@ -4,6 +4,16 @@
 
 #include "core/base/host.h"
 
+/* What a processor could do, measured rather than looked up: clocks under load, and how many units
+ * there are, differ within a family. Each loop keeps its operands in registers, so that neither
+ * caches nor memory are in the figure.
+ *
+ *   FLOPs of a call = 2 x floats of a vector x CHAINS x REPEATS   (vdpbf16ps: twice that)
+ *                   = 2 x 6 x TILE_REPEATS x 16 x 16 x 32         (tiles: 16 x 16 sums of 32)
+ *
+ * Which loop can run is asked of the processor and, for tiles, of the system at run time: the
+ * program itself is compiled for less. */
+
 #if defined(__x86_64__)
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -47,6 +57,8 @@ FLOAT_LOOP(loop_16, 16, )
 FLOAT_LOOP(loop_avx2, 32, __attribute__((target("avx2,fma"))))
 FLOAT_LOOP(loop_avx512, 64, __attribute__((target("avx512f"))))
 
+/* 0x3f80 and 0x3c00 are the upper halves of the floats 1 and 1/128: sums grow slowly and stay
+ * normal. */
 __attribute__((target("avx512f,avx512bf16"))) static float loop_bfloat16(void)
 {
     __m512 x[CHAINS];
@@ -104,7 +116,8 @@ static bool has_tiles(void)
 }
 #endif
 
-/* The loop of a kind on this processor and the FLOPs of one call; NULL: it has none. */
+/* The loop of a kind on this processor and the FLOPs of one call; NULL: it has none. For float32
+ * there is always one: the plain loop is what the compiler makes of vectors of 16 bytes. */
 static peak_loop loop_of(peak_kind kind, double *flops)
 {
     const double chains = 2.0 * CHAINS * REPEATS;
@@ -128,6 +141,8 @@ static peak_loop loop_of(peak_kind kind, double *flops)
     return kind == PEAK_FLOAT32 ? loop_16 : NULL;
 }
 
+/* Each thread runs the loop once; `sink` is written by all, which costs nothing beside a million
+ * turns. */
 static void peak_item(void *arg, int64_t item, int thread)
 {
     (void)item;
@@ -135,6 +150,8 @@ static void peak_item(void *arg, int64_t item, int thread)
     sink = (*(peak_loop *)arg)();
 }
 
+/* As many loops as threads, one each, at once: a processor that slows down under load does so
+ * here, too. */
 double bench_peak_round(lanes *pool, peak_kind kind)
 {
     int threads = lanes_threads(pool);

@@ -7,6 +7,9 @@
 #include "core/base/host.h"
 #include "harness/run/run_folder.h"
 
+/* The same figures three times: for reading, for programs, and as a table of variants. Keys of the
+ * JSON are an interface, the words of the text are not. */
+
 static int by_time(const void *a, const void *b)
 {
     const bench_op *x = a, *y = b;
@@ -14,6 +17,7 @@ static int by_time(const void *a, const void *b)
     return (s < t) - (s > t);
 }
 
+/* Sorted here, on a copy: the result stays in the order in which ops were met. */
 static void print_ops(FILE *out, const bench_result *r)
 {
     bench_op ops[BENCH_OPS];
@@ -22,6 +26,7 @@ static void print_ops(FILE *out, const bench_result *r)
         ops[i] = r->ops[i];
         sum += ops[i].forward_ms + ops[i].backward_ms;
     }
+    /* Forward and backward together decide what is worth looking at. */
     qsort(ops, (size_t)r->op_count, sizeof *ops, by_time);
     fprintf(out, "\n%-24s %12s %12s %8s %7s\n", "op (per step, all threads)", "forward ms",
             "backward ms", "calls", "share");
@@ -32,6 +37,8 @@ static void print_ops(FILE *out, const bench_result *r)
     }
 }
 
+/* By peak_kind. Keys of the two figures of each are spelt out, so that a search for one finds it.
+ */
 static const struct {
     const char *label, *gflops, *utilisation; /* keys in JSON */
 } PEAKS[PEAK_KINDS] = {
@@ -57,6 +64,8 @@ static void print_peaks(FILE *out, const bench_result *r)
     fputc('\n', out);
 }
 
+/* One figure a line, words to the left: what is compared between two machines stands in the same
+ * place. Units are in the text. */
 void bench_report_print(FILE *out, const bench_result *r)
 {
     fprintf(out, "threads                %d\n", r->threads);
@@ -86,6 +95,7 @@ void bench_report_print(FILE *out, const bench_result *r)
     print_ops(out, r);
 }
 
+/* In the order in which ops were met; milliseconds are per step, added over threads. */
 static json_t *ops_json(const bench_result *r)
 {
     json_t *ops = json_array();
@@ -99,11 +109,13 @@ static json_t *ops_json(const bench_result *r)
     return ops;
 }
 
+/* Numbers that are none (no such instruction, nothing measured) are null. */
 json_t *bench_report_json(const bench_result *r)
 {
     const struct {
         const char *key;
         double value;
+        /* A table rather than a call per figure: key and field stand side by side. */
     } figures[] = {
         {"tokens_per_second", r->tokens_per_second},
         {"gflops", r->gflops},
@@ -131,6 +143,7 @@ json_t *bench_report_json(const bench_result *r)
         json_object_set_new(o, PEAKS[k].gflops, json_finite(r->peak_gflops[k]));
         json_object_set_new(o, PEAKS[k].utilisation, json_finite(r->peak_utilisation[k]));
     }
+    /* Whole numbers stay whole: a count of bytes is no double. */
     json_object_set_new(o, "threads", json_integer(r->threads));
     json_object_set_new(o, "steps", json_integer(r->steps));
     json_object_set_new(o, "params", json_integer(r->params));
@@ -143,6 +156,8 @@ json_t *bench_report_json(const bench_result *r)
 
 /* ---- variants ---- */
 
+/* column: rate, ratio, its first and third quartile. What was not measured is left empty by the
+ * table. */
 static void put_speed(table *t, const int column[4], const bench_speed *s)
 {
     table_scaled(t, column[0], s->rate);
@@ -151,9 +166,11 @@ static void put_speed(table *t, const int column[4], const bench_speed *s)
     table_real(t, column[3], s->high, 3);
 }
 
+/* Columns for programs only (TABLE_PROGRAMS) are in CSV and JSON, where they cost no width. */
 table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants)
 {
     table *t = table_new(a);
+    /* Training, evaluation, memory, size: what it gains and what it costs, left to right. */
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
     int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", 0),
                    table_column(t, "train_ratio", "relative", "median", 0),
@@ -173,6 +190,8 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
     int loss = table_column(t, "loss", "loss", "", TABLE_PROGRAMS);
     int figures = table_column(t, "layers", "layers", "", TABLE_PROGRAMS | TABLE_LEFT);
     for (int i = 0; i < c->count; i++) {
+        /* A variant that another stands for has a row only if all are wanted, with that one's
+         * figures. */
         const bench_variant *v = &c->variants[i];
         if (!all_variants && v->model != i) continue;
         table_row(t);
@@ -192,6 +211,8 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
     return t;
 }
 
+/* Says which variants a row stands for: a reader of the table would else look for those that are
+ * missing. */
 void bench_report_models(FILE *out, const bench_comparison *c)
 {
     if (c->models == c->count) return;
@@ -200,6 +221,8 @@ void bench_report_models(FILE *out, const bench_comparison *c)
             "only are one.\n",
             c->models, c->count);
     for (int i = 0; i < c->count; i++) {
+        /* `before` is empty until the first is found: variants that stand for themselves alone are
+         * not spoken of. */
         const char *before = "";
         for (int k = 0; k < c->count; k++) {
             if (k == i || c->variants[k].model != i) continue;
@@ -211,6 +234,7 @@ void bench_report_models(FILE *out, const bench_comparison *c)
     }
 }
 
+/* The loss says that it did train, and that no variant is fast because it computes nothing. */
 void bench_report_figures(FILE *out, const bench_comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
@@ -220,6 +244,8 @@ void bench_report_figures(FILE *out, const bench_comparison *c)
                 v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
     }
 }
+/* Whatever the bound on time has cut is said: a ratio of one round looks in the table like one of
+ * ten. */
 void bench_report_cuts(FILE *out, const bench_comparison *c)
 {
     int cold = 0, unread = 0;
@@ -241,6 +267,8 @@ void bench_report_cuts(FILE *out, const bench_comparison *c)
 }
 
 /* ---- beside runs ---- */
+
+/* The host and processor stand with the speed: of another machine it says nothing. */
 static json_t *record_of(const bench_variant *v, int threads, int rounds, const host_info *h)
 {
     char utc[32];
@@ -253,6 +281,8 @@ static json_t *record_of(const bench_variant *v, int threads, int rounds, const 
     return o;
 }
 
+/* Speeds of a run that shared the machine say little, so they are written beside the run, in a file
+ * of their own: the run's own record is not touched. */
 bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
                          const char *out, int *runs, err *e)
 {
@@ -264,8 +294,11 @@ bool bench_report_record(const bench_variant *speeds, int threads, int rounds, c
         char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
         const run_plan *p = &x->runs[i];
         ok = run_folder_path(folder, out, p->id, e);
+        /* Runs that were never begun have no folder, and get none by being measured. */
         if (!ok || !file_is_folder(folder)) continue;
+        /* By the variant's index: seeds of a variant have the same speed. */
         json_auto_t *o = record_of(&speeds[p->variant_index], threads, rounds, &host);
+        /* Replaced as a whole: the last benchmark is the one that counts. */
         ok = file_join(path, folder, "speed.json", e) && json_write(path, o, e);
         *runs += ok;
     }

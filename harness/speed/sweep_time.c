@@ -10,6 +10,18 @@
 #include "results/store/collect.h"
 #include "results/store/query.h"
 
+/* An estimate from what was measured before. In falling order of trust:
+ *
+ *   1. runs of the same variant on this host and processor, with as many threads: tokens/s
+ *   2. a moment of training, where the user pays for it (--calibrate)
+ *   3. other runs here, by FLOPs per second: tokens/s = (FLOP/s of others) / (FLOPs per token)
+ *
+ * each by its median, as runs that shared the machine with more or less were recorded as well.
+ * Where none of them is there the time is unknown, and said to be: a number made of nothing would
+ * be believed.
+ *
+ *   seconds = share left x tokens / (tokens/s) + evaluated tokens / (evaluated tokens/s) */
+
 /* Tokens per second, and FLOPs per second of training and of evaluating. NaN: not known. */
 typedef struct speed {
     const char *variant;
@@ -36,7 +48,9 @@ static void add_speed(speeds *s, const speed *one)
 
 /* ---- what was recorded ---- */
 
-/* Measured alone counts for more than the mean of a run that shared the machine. */
+/* Measured alone counts for more than the mean of a run that shared the machine. Other hosts,
+ * processors and numbers of threads do not count: their speeds are others. No folder of results yet
+ * is no error: nothing is known. */
 static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
 {
     host_info h;
@@ -44,6 +58,8 @@ static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
     if (!file_is_folder(o->out)) return true;
     store_auto *db = collect_and_open(o->out, NULL, e);
     if (!db) return false;
+    /* `alone` is what a benchmark recorded beside the run (bench_report.c); the evaluation's speed
+     * is the final one's. */
     query q = QUERY(db, e,
                     "SELECT r.variant, r.train_flops_per_token, r.forward_flops_per_token, "
                     "coalesce(r.alone_tokens_per_second, r.tokens / r.train_seconds) AS train, "
@@ -56,6 +72,7 @@ static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
         speed one = {.variant = query_text(&q, "variant", s->memory),
                      .train = query_real(&q, "train"),
                      .eval = query_real(&q, "eval")};
+        /* FLOPs per second, so that a run of another size can be reckoned from it. */
         one.train_flops = one.train * query_real(&q, "train_flops_per_token");
         one.eval_flops = one.eval * query_real(&q, "forward_flops_per_token");
         add_speed(s, &one);
@@ -76,6 +93,7 @@ static const node *fresh_spec(arena *a, const node *own)
     return fresh;
 }
 
+/* A trainer is made for its values: evaluation of a model that was never trained takes as long. */
 static bool measure_eval(double *rate, workload *w, int threads, err *e)
 {
     trainer *t = trainer_new(w, threads, (train_length){.steps = INT64_MAX / 2}, e);
@@ -84,7 +102,9 @@ static bool measure_eval(double *rate, workload *w, int threads, err *e)
     return ok;
 }
 
-/* False where the variant cannot be opened by itself, as one that needs another's predictions. */
+/* False where the variant cannot be opened by itself, as one that needs another's predictions. A
+ * failure to measure is no failure to estimate: the run is then scaled by others, like one that was
+ * never measured. */
 static bool measure(speed *one, experiment *x, int run, const sweep_time_options *o)
 {
     const run_plan *p = &x->runs[run];
@@ -93,6 +113,7 @@ static bool measure(speed *one, experiment *x, int run, const sweep_time_options
     double step;
     arena_auto *a = arena_new(1 << 16);
     const node *own = experiment_spec(x, run, &ignored);
+    /* Unknown until it is measured: NaN is passed over by every median. */
     *one = (speed){p->variant, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
     bool ok = own && workload_open(&w, fresh_spec(a, own), p->seed, o->places, &ignored);
     if (ok) {
@@ -141,11 +162,14 @@ static double eval_flops_of(const speed *s)
     return s->eval_flops;
 }
 
+/* Runs that train nothing need no speed of training, and are not measured. */
 static bool is_known(const speeds *s, const run_plan *p)
 {
     return isfinite(median_of(s, p->variant, train_of)) || p->amount.tokens <= 0;
 }
 
+/* A budget in seconds takes that long by definition. What is not trained or not evaluated takes 0,
+ * even where its speed is unknown. */
 static run_time time_of(const speeds *s, const run_plan *p, double share)
 {
     double train = median_of(s, p->variant, train_of), eval = median_of(s, p->variant, eval_of);
@@ -162,7 +186,8 @@ static run_time time_of(const speeds *s, const run_plan *p, double share)
     return t;
 }
 
-/* The part of its training that an interrupted run has before it. */
+/* The part of its training that an interrupted run has before it. Of a run without a status that
+ * can be read nothing is known to be done. */
 static double share_left(const run_plan *p, const char *out)
 {
     char folder[FILE_PATH_BYTES];
@@ -175,6 +200,8 @@ static double share_left(const run_plan *p, const char *out)
     return fmax(0, 1 - (double)s.step / (double)s.steps);
 }
 
+/* Measured speeds join the list that recorded ones are in, so that later variants are scaled by
+ * them, too. A run that was begun counts with the share that it has left. */
 bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
                          const sweep_time_options *o, err *e)
 {
@@ -192,6 +219,8 @@ bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
     return ok;
 }
 
+/* Even shares over the jobs, but no less than the longest run: a lower bound that is near where
+ * runs are many and alike. */
 double sweep_time_total(const run_time *times, int count, int jobs, int *known)
 {
     double sum = 0, longest = 0;
