@@ -60,19 +60,20 @@ static const struct {
     {"helped", "share of tokens that learning helped"},
     {"moved", "probability that it moved to other tokens"},
     {"top_changed", "share of tokens where the likeliest one became another"},
-    {"gain_by_position", "the gain by the position in the text, in powers of two"},
-    {"gain_by_distance", "the gain by how long ago the token was there, in powers of two"},
+    {"gain_by_position", "the gain by the position in the block, in equal parts of it"},
+    {"gain_by_distance", "the gain by how much of the document was read before, in powers of two"},
 };
 
 /* Behind the name of what is exchanged. */
 static const struct {
     const char *end, *words;
 } EXCHANGED[] = {
-    {"_moved_by_block", "how far it moved the state, block after block"},
-    {"_strength_by_block", "its strength, block after block"},
+    {"_moved_by_block",
+     "how far it moved the state, by the block of the document, in powers of two"},
+    {"_strength_by_block", "its strength, by the block of the document, in powers of two"},
     {"_by_position", "by the position in the block"},
-    {"_effective_places", "places that it is spread over, in effect; all of them: evenly"},
-    {"_effective", "positions that it is spread over, in effect"},
+    {"_effective_places", "places that do anything in the whole text, in effect; all: evenly"},
+    {"_effective", "in effect, places that a position reads, or positions that a place takes in"},
     {"_moved", "how far it moved the state"},
     {"_strength", "how strong it was"},
 };
