@@ -323,8 +323,8 @@ double dynamic_learner_decay(const dynamic_learner *l)
  * and cost more. */
 double dynamic_learner_flops(const dynamic_learner *l)
 {
-    /* Per element: 4 for sgd, 8 for rms; a comparison and a division count as one. */
-    double update = (l->rule.statistics ? 8 : 4) * (double)l->learning;
+    /* Per element: 5 for sgd, 10 for rms; a comparison and a division count as one. */
+    double update = (l->rule.statistics ? 10 : 5) * (double)l->learning;
     return model_costs(l->model).train_flops + update / (double)l->segment;
 }
 
