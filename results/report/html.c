@@ -1,5 +1,11 @@
 #include "results/report/html.h"
 
+/* All text that comes from a spec, a label, a log or a note goes through html_text, also inside of
+ * attributes, which are always between double quotes. A page may be opened by somebody who did not
+ * make the runs, and a label that is a script must be shown and not run; the page's policy
+ * (report.c) forbids requests besides. */
+
+/* The four characters that end a text or an attribute. */
 void html_text(FILE *out, const char *text)
 {
     for (; *text; text++) {
@@ -22,6 +28,7 @@ void html_text(FILE *out, const char *text)
     }
 }
 
+/* `name` and `class` are words of this program; only the text comes from elsewhere. */
 void html_element(FILE *out, const char *name, const char *class, const char *text)
 {
     fprintf(out, "<%s%s%s%s>", name, *class ? " class=\"" : "", class, *class ? "\"" : "");
@@ -29,9 +36,11 @@ void html_element(FILE *out, const char *name, const char *class, const char *te
     fprintf(out, "</%s>\n", name);
 }
 
+/* The unit stands below the title, in the same cell: it is not sorted by. */
 static void put_head(FILE *out, const table *t)
 {
     fputs("<thead><tr>", out);
+    /* Columns for programs are not on the page; the copies of the table have them. */
     for (int c = 0; c < t->columns; c++) {
         const table_head *h = &t->column[c];
         if (h->flags & TABLE_PROGRAMS) continue;
@@ -43,6 +52,8 @@ static void put_head(FILE *out, const table *t)
     fputs("</tr></thead>\n", out);
 }
 
+/* data-v is what the script sorts by: the number in full where the cell shows three digits, so that
+ * 1.2M and 900k sort as numbers. An empty cell has an empty one, which sorts last. */
 static void put_cell(FILE *out, const table_head *h, const table_cell *x)
 {
     fprintf(out, "<td%s data-v=\"", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
@@ -55,6 +66,8 @@ static void put_cell(FILE *out, const table_head *h, const table_cell *x)
     fputs("</td>", out);
 }
 
+/* In a box of its own that scrolls, so that a wide table does not make the whole page wide. `mark`
+ * is by row, as the script moves whole rows. */
 void html_table(FILE *out, const table *t, const char *const *mark)
 {
     fputs("<div class=\"scroll\"><table class=\"sortable\">\n", out);

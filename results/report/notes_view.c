@@ -6,12 +6,17 @@
 #include "results/report/html.h"
 #include "results/store/query.h"
 
-/* Of ?1, an experiment, or ?2, a run, with its experiments' own. */
+/* A note belongs to a run or to an experiment. A run is shown with its own and with those of all
+ * experiments that plan it; an experiment's page has its own and those of all its runs. */
+
+/* Of ?1, an experiment, or ?2, a run, with its experiments' own. Both parameters are always given,
+ * one of them empty. */
 #define OF_BOTH                                                                                    \
     "(?2 = '' AND run = '' AND experiment = ?1) OR (?2 <> '' AND (run = ?2 OR (run = '' AND "      \
     "experiment IN (SELECT experiment FROM plan WHERE run = ?2)))) "
 
-/* A text of several lines: those behind the first are marked as its own. */
+/* A text of several lines: those behind the first are marked as its own. Without the mark a note of
+ * several lines could look like the fields of the run that are printed around it. */
 static void print_lines(FILE *out, const char *text)
 {
     for (bool first = true; first || *text; first = false) {
@@ -25,6 +30,7 @@ bool notes_view_print(FILE *out, store *s, const char *experiment, const char *r
 {
     bool any = false;
     query tags = QUERY(s, e,
+                       /* Sorted in the inner question, as group_concat takes rows as they come. */
                        "SELECT group_concat(tag, ' ') AS tags FROM (SELECT DISTINCT tag FROM tag "
                        "WHERE " OF_BOTH "ORDER BY tag)",
                        experiment, run);
@@ -33,6 +39,7 @@ bool notes_view_print(FILE *out, store *s, const char *experiment, const char *r
         if (list) fprintf(out, "\nnotes\n  %-20s %s\n", "tags", list);
         any = list != NULL;
     }
+    /* One row in any case, NULL if there are no tags. */
     if (!query_close(&tags)) return false;
     query q = QUERY(s, e,
                     "SELECT CASE WHEN ?2 <> '' AND run = '' THEN 'of ' || experiment || ': ' ELSE "
@@ -48,11 +55,14 @@ bool notes_view_print(FILE *out, store *s, const char *experiment, const char *r
     return query_close(&q);
 }
 
+/* pre-line keeps a note's line breaks; its text is escaped like any other. */
 bool notes_view_html(FILE *out, store *s, const char *experiment, err *e)
 {
     /* A run that is planned under two labels has one note. */
     query q = QUERY(
         s, e,
+        /* Tags are one line for each owner, before its notes (kind 0). The experiment's own come
+         * first (run <> '' is 0 for them), then run by run. */
         "WITH said AS (SELECT experiment, run, 1 AS kind, at, position, text FROM note UNION ALL "
         "SELECT experiment, run, 0, '', 0, group_concat(tag, ' ') FROM tag GROUP BY 1, 2) "
         "SELECT DISTINCT coalesce((SELECT p.label || ', seed ' || p.seed FROM plan p WHERE "

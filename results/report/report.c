@@ -19,9 +19,20 @@
 #include "results/report/status.h"
 #include "results/table/table_query.h"
 
+/* The order of the page is that of the questions of somebody who opens it: what was asked, what was
+ * claimed, what came out, whether anything failed, only then figures, pictures, and at the end what
+ * is needed to do it again. Failures stand before the table, as a mean over the seeds that survived
+ * should not be read without them.
+ *
+ * The page is one file that asks for nothing: pictures are data in it, style and script are text in
+ * it, and its Content-Security-Policy has the browser refuse everything else. It can be mailed,
+ * kept for years, and opened without telling anybody. No time and no host of the writing are in it:
+ * equal results give equal pages. */
+
 /* ---- the table ---- */
 
-/* The table for other programs: the script makes a button of each. */
+/* The table for other programs: the script makes a button of each. As templates, which no browser
+ * shows or prints. */
 static void put_copies(FILE *out, const table *t)
 {
     static const char *const names[] = {"CSV", "Markdown", "LaTeX"};
@@ -42,7 +53,8 @@ static void put_copies(FILE *out, const table *t)
     fputs("</div>\n", out);
 }
 
-/* What has to be said beside the figures: a paragraph for each line. */
+/* What has to be said beside the figures: a paragraph for each line. The words of the text form,
+ * line by line, so that page and terminal cannot say different things. */
 static void put_notes(FILE *out, const comparison *c)
 {
     text_memory m;
@@ -54,6 +66,7 @@ static void put_notes(FILE *out, const comparison *c)
     }
 }
 
+/* The table that `loci compare` prints, with columns for people. */
 static void put_results(FILE *out, arena *a, const comparison *c)
 {
     const char **mark = ARENA_NEW(a, const char *, c->count);
@@ -73,6 +86,7 @@ static void put_results(FILE *out, arena *a, const comparison *c)
 
 /* ---- verdict, health ---- */
 
+/* The sentences of `loci compare`, in its order; the baseline has none. */
 static void put_verdicts(FILE *out, const comparison *c)
 {
     html_element(out, "h2", "", "Verdict");
@@ -83,6 +97,7 @@ static void put_verdicts(FILE *out, const comparison *c)
         compare_print_verdict(text, c, i);
         if (text[0])
             html_element(out, "li",
+                         /* Coloured only where the words say better or worse. */
                          !compare_sure(v)         ? ""
                          : v->difference.mean < 0 ? "better"
                                                   : "worse",
@@ -92,6 +107,8 @@ static void put_verdicts(FILE *out, const comparison *c)
     if (c->baseline < 0) html_element(out, "p", "", "No baseline is named among the variants.");
 }
 
+/* The end of the log is folded away, but in the page: the folder may be gone when somebody asks
+ * why. */
 static bool run_sentence(FILE *out, store *s, const compared_variant *v, const compared_run *r,
                          err *e)
 {
@@ -112,7 +129,9 @@ static bool run_sentence(FILE *out, store *s, const compared_variant *v, const c
 }
 
 /* The runs without a result, of settings that were not chosen, too: those that the table's split
- * lacks, and those that have none at all. */
+ * lacks, and those that have none at all. `here` is the run as it is shown, which may lack its
+ * result on this split though it is done. Both come from the plan, so a variant's runs stand in the
+ * same places. */
 static bool put_lost(FILE *out, store *s, const comparison *shown, const comparison *all, err *e)
 {
     bool ok = true;
@@ -131,6 +150,7 @@ static bool put_lost(FILE *out, store *s, const comparison *shown, const compari
     return ok;
 }
 
+/* Of the table as it is shown: a run may be done and have no result on its split. */
 static int count_lost(const comparison *c)
 {
     int n = 0;
@@ -142,7 +162,8 @@ static int count_lost(const comparison *c)
     return n;
 }
 
-/* Of all runs, those of settings that were not chosen, too. */
+/* Of all runs, those of settings that were not chosen, too. Read again without a split and without
+ * tuning: the counts are of all planned runs. */
 static bool put_health(FILE *out, arena *a, store *s, const comparison *shown, err *e)
 {
     const comparison *c = compare_read(a, s, shown->experiment, NULL, e);
@@ -162,6 +183,7 @@ static bool put_health(FILE *out, arena *a, store *s, const comparison *shown, e
              "%d runs planned: %d done, %d failed, %d diverged, %d interrupted, %d running, %d not "
              "begun. ",
              planned, done, failed, diverged, interrupted, running,
+             /* What is in no other state was not begun. */
              planned - done - failed - diverged - interrupted - running);
     size_t used = strlen(text);
     int lost = count_lost(shown);
@@ -169,6 +191,7 @@ static bool put_health(FILE *out, arena *a, store *s, const comparison *shown, e
         snprintf(text + used, sizeof text - used, "In the table below %d run%s without a result.",
                  lost, lost == 1 ? " is" : "s are");
     } else {
+        /* Said, so that silence is not taken for it. */
         snprintf(text + used, sizeof text - used, "Nothing is left out.");
     }
     html_element(out, "h2", "", "Health");
@@ -181,7 +204,8 @@ static bool put_health(FILE *out, arena *a, store *s, const comparison *shown, e
 
 /* ---- specs and provenance ---- */
 
-/* Of hundreds of variants the best ones are told option by option. */
+/* Of hundreds of variants the best ones are told option by option. Only where variants were left
+ * out: `others` says how to see them. */
 static void put_best(FILE *out, const comparison *c, const char *others)
 {
     char text[256];
@@ -191,15 +215,18 @@ static void put_best(FILE *out, const comparison *c, const char *others)
     html_element(out, "p", "note", text);
 }
 
+/* Between first runs, whose seeds may differ; that is no option. */
 static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
     html_element(out, "h2", "", "What the variants change");
     put_best(out, c, "loci diff RUN RUN tells it of others");
+    /* Each against the baseline; what two variants change in common is seen in both tables. */
     for (int i = 0; base && base->run_count > 0 && i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         if (v == base || v->run_count == 0) continue;
         table *t = table_new(a);
+        /* A second table, as rows cannot be taken out of one. */
         table *shown = table_new(a);
         if (!run_view_diff(t, s, base->runs[0].run, v->runs[0].run,
                            (const char *const[]){base->label, v->label}, e))
@@ -209,6 +236,7 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
         int is = table_column(shown, "b", v->label, "", TABLE_LEFT);
         for (int r = 0; r < t->rows; r++) {
             const table_cell *x = t->line[r].cell;
+            /* Options are paths ("model.width"), what a run was made with are plain words. */
             if (!strpbrk(x[0].text, ".[")) continue; /* how it was made: below */
             table_row(shown);
             table_text(shown, option, "%s", x[0].text);
@@ -221,7 +249,8 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
     return true;
 }
 
-/* Every option of every variant, as its first run has them. */
+/* Every option of every variant, as its first run has them. By way of the node printer, so that it
+ * is YAML as one would write it and can be pasted into a spec. */
 static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     html_element(out, "h2", "", "Resolved specs");
@@ -242,7 +271,8 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
     return true;
 }
 
-/* The query's answer as a table of texts. columns: NULL-terminated. */
+/* The query's answer as a table of texts. columns: NULL-terminated. All as texts, left: nothing is
+ * compared by size here. */
 static bool put_query(FILE *out, arena *a, query *q, const char *title, const char *const *columns)
 {
     table_field fields[TABLE_COLUMNS];
@@ -257,8 +287,11 @@ static bool put_query(FILE *out, arena *a, query *q, const char *title, const ch
     return true;
 }
 
+/* Runs that were made alike are one row with their number; the largest group is first, so that an
+ * odd one (another machine, changes that were not committed) stands out below it. */
 static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment, err *e)
 {
+    /* The columns are named as the query names them, which put_query counts on. */
     static const char *const made[] = {"runs",     "host",     "cpu",  "threads",
                                        "revision", "compiler", "blas", "numerics",
                                        "corpus",   "text",     NULL};
@@ -275,6 +308,7 @@ static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment
               "numerics, corpus_hash ORDER BY 1 DESC, 2, 5",
               experiment);
     if (!put_query(out, a, &how, "Provenance", made)) return false;
+    /* Versions of libraries apart: as columns they would part runs that differ in one of ten. */
     query with = QUERY(s, e,
                        "SELECT l.name, l.version, count(*) AS runs FROM plan p JOIN library l "
                        "USING (run) WHERE p.experiment = ?1 GROUP BY l.name, l.version "
@@ -283,6 +317,7 @@ static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment
     return put_query(out, a, &with, "Libraries", libraries);
 }
 
+/* The command of the plan's first run that has one; before there is any the spec's file alone. */
 static bool put_source(FILE *out, arena *a, store *s, const char *experiment, err *e)
 {
     query q = QUERY(s, e,
@@ -316,15 +351,20 @@ static bool put_progress(FILE *out, store *s, const char *experiment, err *e)
     return true;
 }
 
+/* Parts that ask the database can fail; the page is written on to its end where that costs nothing,
+ * and the caller throws it away. */
 bool report_write(FILE *out, store *s, const comparison *c, const claims *stated,
                   const plot_report *plots, int again, err *e)
 {
     arena_auto *a = arena_new(1 << 20);
+    /* The policy allows what is in the page and nothing else: even a script that got into a label
+     * could not send what it read anywhere. */
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
           "data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
           out);
+    /* The browser asks again by itself: a page that is watched needs no server either. */
     if (again > 0) fprintf(out, "<meta http-equiv=\"refresh\" content=\"%d\">\n", again);
     char title[512];
     compare_print_title(title, c);
@@ -339,10 +379,13 @@ bool report_write(FILE *out, store *s, const comparison *c, const claims *stated
     put_verdicts(out, c);
     ok = ok && put_health(out, a, s, c, e) && notes_view_html(out, s, c->experiment, e);
     if (ok) put_results(out, a, c);
+    /* What follows is told variant by variant, and of hundreds nobody reads it; the table has
+     * all. */
     const comparison *best = compare_best(a, c);
     ok = ok && (!plots || report_plots(out, plots, e)) && sample_view_html(out, s, best, e) &&
          put_differences(out, a, s, best, e) && put_specs(out, a, s, best, e) &&
          put_provenance(out, a, s, c->experiment, e) && put_source(out, a, s, c->experiment, e);
+    /* Last, when what it works on is there. */
     fprintf(out, "<script>\n%s</script>\n</body></html>\n", REPORT_PAGE_SCRIPT);
     return ok && (!ferror(out) || err_set(e, "the report cannot be written; make room"));
 }

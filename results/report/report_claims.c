@@ -6,6 +6,7 @@
 #include "results/claims/claims_print.h"
 #include "results/report/html.h"
 
+/* Colours as for verdicts of variants; undecided ones have none. */
 static void put_sentence(FILE *out, const stated_claim *c)
 {
     static const char *const classes[] = {"", "better", "worse"};
@@ -17,8 +18,10 @@ static void put_sentence(FILE *out, const stated_claim *c)
     html_element(out, "li", classes[c->verdict->verdict], text);
 }
 
+/* Sentences first, then the same claims as a table with their numbers and costs. */
 void report_claims(FILE *out, arena *a, const claims *x)
 {
+    /* An experiment whose claims were all withdrawn says so. */
     if (x->count + x->withdrawn == 0) return;
     html_element(out, "h2", "", "Claims");
     fputs("<ul>\n", out);
@@ -33,6 +36,7 @@ void report_claims(FILE *out, arena *a, const claims *x)
         "are not corrected. Paired by seed, or by document where n has documents. Cost: of the "
         "two sides.");
     if (x->withdrawn > 0) {
+        /* Names are cut to 512 bytes where they are joined (claims.c). */
         char text[640];
         snprintf(text, sizeof text, "Withdrawn when there were results: %s.", x->withdrawn_names);
         html_element(out, "p", "note", text);

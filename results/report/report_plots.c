@@ -6,6 +6,14 @@
 #include "core/base/text.h"
 #include "results/report/html.h"
 
+/* Of each picture the SVG is put into the page as data, sharp at every size and the same to the
+ * byte each time; and its script, which holds the figures, as a link that can be saved. The page's
+ * script reads the figures from that link when the pointer comes, so they are in the page once.
+ *
+ * Captions are not kept a second time: they are taken from the gnuplot script, where title, labels
+ * and the words below the plot stand as text. */
+
+/* Three bytes are four letters; the last group is filled up with '='. */
 static void put_base64(FILE *out, const unsigned char *x, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -19,7 +27,8 @@ static void put_base64(FILE *out, const unsigned char *x, size_t n)
     }
 }
 
-/* The text that a script's line gives behind `what`: "set xlabel '...'"; "" if it has none. */
+/* The text that a script's line gives behind `what`: "set xlabel '...'"; "" if it has none. The
+ * quoting of gnuplot.c undone: a quote and a line break are strings of their own between dots. */
 static void script_text(char text[400], const char *script, const char *what)
 {
     static const char line[] = "'.\"\\n\".'";
@@ -43,7 +52,8 @@ static void script_text(char text[400], const char *script, const char *what)
     text[used] = 0;
 }
 
-/* What the picture shows, and the script to draw it again, which holds the figures. */
+/* What the picture shows, and the script to draw it again, which holds the figures. The question of
+ * the title, else what the axes say, else the file's name. */
 static void put_caption(FILE *out, const char *name, const char *script, size_t bytes)
 {
     char x[400], y[400], title[400];
@@ -63,6 +73,8 @@ static void put_caption(FILE *out, const char *name, const char *script, size_t 
     fputs("\">data and gnuplot script</a></figcaption>", out);
 }
 
+/* The words below the plot are its alternative text: who cannot see the picture reads what it
+ * shows. */
 static bool put_plot(FILE *out, const char *folder, const char *svg_name, const char *map, err *e)
 {
     char name[64], path[FILE_PATH_BYTES], note[400];
@@ -71,6 +83,7 @@ static bool put_plot(FILE *out, const char *folder, const char *svg_name, const 
     text_auto *svg = file_read(path, &bytes, e);
     if (!svg) return false;
     snprintf(name, sizeof name, "%.*s.gp", (int)(strlen(svg_name) - 4), svg_name);
+    /* A picture without its script is shown all the same. */
     text_auto *script =
         file_join(path, folder, name, NULL) ? file_read(path, &script_bytes, NULL) : NULL;
     script_text(note, script ? script : "", "set label 1 '");
@@ -89,11 +102,13 @@ bool report_plots(FILE *out, const plot_report *plots, err *e)
 {
     bool any = false;
     for (int i = 0; i < plots->count; i++) {
+        /* PNG and PDF are the same pictures for other uses. */
         if (!text_ends(plots->files[i], ".svg")) continue;
         if (!any) html_element(out, "h2", "", "Plots");
         any = true;
         if (!put_plot(out, plots->folder, plots->files[i], plots->map[i], e)) return false;
     }
+    /* What was not drawn, and why. */
     if (plots->note[0]) html_element(out, "p", "note", plots->note);
     return true;
 }

@@ -10,8 +10,13 @@
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
+/* Everything about a run is first made one object, the same that `loci show --json` prints; the
+ * words for people are printed from it. What people see can therefore be had by programs, and under
+ * the names of the schema, since the object's keys are the columns. */
+
 /* ---- finding ---- */
 
+/* A label may hold slashes, so only digits behind the last one are a seed. */
 void run_view_name_read(run_name *r, const char *text)
 {
     *r = (run_name){.seed = -1};
@@ -27,7 +32,7 @@ void run_view_name_read(run_name *r, const char *text)
 }
 
 /* The first row's run, and how many rows there are (at most 2 are looked at); -1 if they cannot be
- * read. */
+ * read. Two rows are enough to know that a beginning is not unique. */
 static int first_run(char id[RUN_ID_CHARS], query *q)
 {
     int n = 0;
@@ -37,6 +42,8 @@ static int first_run(char id[RUN_ID_CHARS], query *q)
     return query_close(q) ? n : -1;
 }
 
+/* A planned run has no folder and no row in `run`; the plan knows it. -1 as text, as all parameters
+ * are. */
 static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     run_name w;
@@ -55,6 +62,7 @@ static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err 
                               name));
 }
 
+/* Ids first: a name is looked for only where no id begins so. */
 bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     query q = QUERY(
@@ -67,6 +75,7 @@ bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 
 /* ---- one run as an object ---- */
 
+/* By what SQLite has in the row rather than by the column: a view's columns have no type. */
 static json_t *column_value(sqlite3_stmt *q, int i)
 {
     switch (sqlite3_column_type(q, i)) {
@@ -81,7 +90,8 @@ static json_t *column_value(sqlite3_stmt *q, int i)
     }
 }
 
-/* The rows of a query with one parameter, the id, as objects. */
+/* The rows of a query with one parameter, the id, as objects. Straight from the statement, as the
+ * columns are not known here. */
 static json_t *rows_of(store *s, const char *sql, const char *id, err *e)
 {
     query q = QUERY(s, e, sql, id);
@@ -99,7 +109,8 @@ static json_t *rows_of(store *s, const char *sql, const char *id, err *e)
     return NULL;
 }
 
-/* A text column that holds JSON becomes what it says. */
+/* A text column that holds JSON becomes what it says. Kept as text in the database; here it would
+ * be a text with quotes in it. */
 static void parse_column(json_t *row, const char *key)
 {
     const char *text = json_get_text(row, key);
@@ -111,13 +122,17 @@ json_t *run_view_json(store *s, const char *id, err *e)
 {
     static const struct {
         const char *key, *sql;
+        /* What is not there is an empty list, so that a reader need not ask whether a key is. */
     } parts[] = {
         {"plans", "SELECT experiment, label, baseline FROM plan WHERE run = ? ORDER BY experiment"},
+        /* Of the view, whose figures are computed in one place; `changed` is a mean over layers. */
         {"evaluations", "SELECT evaluation, step, split, final, nats, tokens, bytes, words, "
                         "bits_per_byte, perplexity, word_perplexity, tokens_per_second, protocol, "
                         "(SELECT avg(value) FROM evaluation_metric m WHERE m.evaluation = "
                         "s.evaluation AND m.name = 'changed') AS routing_changed "
                         "FROM score s WHERE run = ? ORDER BY step, split, evaluation"},
+        /* Of final evaluations: on the way probes are asked as well, and would make a list of a
+         * hundred rows. */
         {"recall", "SELECT v.step, v.split, r.distance, r.answers, r.correct, r.nats FROM recall r "
                    "JOIN evaluation v USING (evaluation) WHERE v.run = ? AND v.final "
                    "ORDER BY v.step, v.split, r.distance"},
@@ -125,6 +140,7 @@ json_t *run_view_json(store *s, const char *id, err *e)
          "SELECT v.step, v.split, m.layer, m.name, m.value "
          "FROM evaluation_metric m JOIN evaluation v USING (evaluation) "
          "WHERE v.run = ? AND v.final AND m.name LIKE 'without%' ORDER BY v.step, m.layer"},
+        /* Its own and its experiments', as notes_view.c shows them. */
         {"notes", "SELECT experiment, at, text FROM note WHERE run = ?1 OR (run = '' AND "
                   "experiment IN (SELECT experiment FROM plan WHERE run = ?1)) "
                   "ORDER BY at, position"},
@@ -136,16 +152,21 @@ json_t *run_view_json(store *s, const char *id, err *e)
         {"artefacts",
          "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
     };
+    /* So the speed of STORE_RUN_SPEED, over all of the training, takes the place of the column,
+     * which is of the last steps. */
     /* Of two columns of a name the object keeps the last. */
     json_auto_t *found = rows_of(
         s, "SELECT *, " STORE_RUN_SPEED " AS tokens_per_second FROM run r WHERE run = ?", id, e);
     if (!found) return NULL;
+    /* `found` ends with this block; its first row stays. */
     json_t *run = json_incref(json_array_get(found, 0));
+    /* A run that was planned and never begun is an answer, not an error. */
     if (!run) {
         run = json_object();
         json_object_set_new(run, "run", json_string(id));
         json_object_set_new(run, "status", json_string("planned"));
     }
+    /* The run's own columns first; lists that belong to it follow, each from its own table. */
     parse_column(run, "spec");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         json_t *rows = rows_of(s, parts[i].sql, id, e), *row;
@@ -171,6 +192,7 @@ static const char *text_or(const json_t *o, const char *key, const char *otherwi
 
 static void print_field(FILE *out, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Names in one column of 20, so that values stand below each other. */
 static void print_field(FILE *out, const char *name, const char *format, ...)
 {
     va_list args;
@@ -181,7 +203,8 @@ static void print_field(FILE *out, const char *name, const char *format, ...)
     fputc('\n', out);
 }
 
-/* A figure by its key, if it is known. */
+/* A figure by its key, if it is known. What is unknown is left out: a line with "-" for each figure
+ * that does not apply would hide those that do. */
 static void figure(FILE *out, const char *name, const json_t *o, const char *key, const char *unit)
 {
     double x = json_get_double(o, key);
@@ -190,6 +213,7 @@ static void figure(FILE *out, const char *name, const json_t *o, const char *key
     if (isfinite(x)) print_field(out, name, "%s%s", text, unit);
 }
 
+/* `kind` is shown only where it says more than the status. */
 static void show_end(FILE *out, const json_t *run)
 {
     const char *kind = text_or(run, "kind", ""), *reason = text_or(run, "reason", "");
@@ -208,6 +232,7 @@ static void show_end(FILE *out, const json_t *run)
     figure(out, "speed", run, "tokens_per_second", " tokens/s");
     const char *log = json_get_text(run, "log");
     if (!log || !*log) return;
+    /* Each line is marked: a log may hold anything, also what looks like a field. */
     fputs("\nend of its log\n", out);
     while (*log) {
         size_t n = strcspn(log, "\n");
@@ -216,6 +241,8 @@ static void show_end(FILE *out, const json_t *run)
     }
 }
 
+/* Each in all units that it has; a lossy tokenizer's has no bits per byte. Evaluations on the way
+ * stand with the final one, which is marked. */
 static void show_evaluations(FILE *out, const json_t *run)
 {
     size_t i;
@@ -241,6 +268,7 @@ static void show_evaluations(FILE *out, const json_t *run)
     }
 }
 
+/* Sums over answers become means here; the database keeps counts. */
 static void show_recall(FILE *out, const json_t *run)
 {
     size_t i;
@@ -256,6 +284,8 @@ static void show_recall(FILE *out, const json_t *run)
     }
 }
 
+/* What memories are worth: the rise of the loss where each block begins without its layer's state.
+ * Layer "" is the whole model, without keys and values. */
 static void show_diagnostics(FILE *out, const json_t *run)
 {
     size_t i;
@@ -271,6 +301,7 @@ static void show_diagnostics(FILE *out, const json_t *run)
     }
 }
 
+/* Sizes and FLOPs are of the model, memory is of the process. */
 static void show_cost(FILE *out, const json_t *run)
 {
     fputs("\ncost\n", out);
@@ -282,6 +313,8 @@ static void show_cost(FILE *out, const json_t *run)
     figure(out, "peak memory", run, "peak_anon_bytes", " bytes");
 }
 
+/* What one needs to trust or repeat the figures; "with changes" if the revision is not what was
+ * compiled. */
 static void show_provenance(FILE *out, const json_t *run)
 {
     static const char *const keys[] = {"command",  "git_revision", "host",  "cpu",
@@ -294,7 +327,8 @@ static void show_provenance(FILE *out, const json_t *run)
     }
 }
 
-/* The spec, a line per value: as --set takes it. */
+/* The spec, a line per value: as --set takes it. A path as keys and indices, the value as JSON:
+ * each line can be copied behind --set. Empty lists and maps are values of their own. */
 static void show_values(FILE *out, const char *path, const json_t *x)
 {
     char inner[1024];
@@ -319,6 +353,8 @@ static void show_values(FILE *out, const char *path, const json_t *x)
     }
 }
 
+/* Beginning with what it is and how it ended, which is mostly why somebody asks; the spec and where
+ * it was made are last, being long. */
 bool run_view_show(FILE *out, store *s, const char *id, err *e)
 {
     json_auto_t *run = run_view_json(s, id, e);
@@ -355,6 +391,7 @@ typedef struct diff {
     int option, a, b;
 } diff;
 
+/* One side has no text where only the other has the option. */
 static void put_difference(void *user, const char *path, const char *a, const char *b)
 {
     const diff *d = user;
@@ -364,9 +401,11 @@ static void put_difference(void *user, const char *path, const char *a, const ch
     if (b) table_text(d->t, d->b, "%s", b);
 }
 
+/* First the spec, option by option, then how the runs were made; equal ones are left out. */
 bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
                    err *e)
 {
+    /* Not options, but what could explain a difference between two runs of equal options. */
     static const char *const made[] = {"seed",     "numerics", "real",  "git_revision", "git_dirty",
                                        "compiler", "flags",    "blas",  "blas_core",    "cpu",
                                        "host",     "threads",  "status"};
@@ -392,6 +431,8 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
 bool run_view_list(table *t, store *s, const char *experiment, const char *status,
                    const char *search, err *e)
 {
+    /* Spare columns are those that a narrow terminal can do without: how a run ended, and what it
+     * reached, is not among them. */
     static const table_field fields[] = {
         {"run", "run", "", FORM_TEXT, 0, 0},
         {"experiment", "experiment", "", FORM_TEXT, 0, 0},
@@ -408,14 +449,19 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
         {"kind", "why", "", FORM_TEXT, 0, 0},
         {"tags", "tags", "", FORM_TEXT, 0, TABLE_SPARE},
         {"note", "note", "", FORM_TEXT, 0, TABLE_SPARE}};
+    /* A misspelt name would be an empty list. */
     if (experiment && !experiment_check(s, experiment, e)) return false;
     query q = QUERY(
         s, e,
+        /* One row for each place in a plan: a run that two experiments plan is listed under both.
+         * NULLS LAST: planned runs have no time yet. The search is a substring in either case, of
+         * ASCII letters. */
         "SELECT p.run, p.experiment, p.label, p.seed, coalesce(r.status, 'planned') "
         "AS status, r.step, r.tokens, v.bits_per_byte, "
         "v.word_perplexity, v.perplexity, r.params, r.ended_at, nullif(r.kind, '') AS kind, "
         "(SELECT group_concat(tag, ' ') FROM (SELECT DISTINCT tag FROM tag n WHERE " OWNED
         " ORDER BY tag)) AS tags, "
+        /* The last note, as a list has room for one. */
         "(SELECT text FROM note n WHERE " OWNED " ORDER BY at DESC, position DESC LIMIT 1) AS note "
         "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN result v ON v.experiment = "
         "p.experiment AND v.position = p.position LEFT JOIN experiment x ON x.experiment = "

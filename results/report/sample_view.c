@@ -6,9 +6,12 @@
 #include "results/report/html.h"
 #include "results/store/query.h"
 
+/* A model writes whatever it likes, also what looks like the lines of this view: each of its lines
+ * is marked. */
 void sample_view_print(FILE *out, const json_t *sample)
 {
     const char *prompt = json_get_text(sample, "prompt"), *text = json_get_text(sample, "text");
+    /* Nothing was asked for, or the record lacks a part. */
     if (!prompt || !text) return;
     text_memory m;
     FILE *f = text_begin(&m);
@@ -24,8 +27,11 @@ void sample_view_print(FILE *out, const json_t *sample)
     }
 }
 
+/* What it was given is bold, what it wrote is not. pre-wrap: line breaks are the model's own, and
+ * long lines still fit. */
 static void put_sample(FILE *out, const char *label, const char *record)
 {
+    /* What is no JSON has neither prompt nor text, and shows nothing. */
     json_auto_t *sample = json_loads(record, 0, NULL);
     const char *prompt = json_get_text(sample, "prompt"), *text = json_get_text(sample, "text");
     if (!prompt || !text) return;
@@ -38,11 +44,14 @@ static void put_sample(FILE *out, const char *label, const char *record)
     fputs("</pre>\n", out);
 }
 
+/* Read one by one: samples are long, and the page takes them in order. */
 bool sample_view_html(FILE *out, store *s, const comparison *c, err *e)
 {
     bool any = false;
     for (int i = 0; i < c->count; i++) {
         query q = QUERY(s, e,
+                        /* One seed's for each variant: a page is to give an impression, `loci show`
+                         * has the others. */
                         "SELECT v.sample FROM plan p JOIN evaluation v USING (run) WHERE "
                         "p.experiment = ?1 AND p.label = ?2 AND v.final AND v.sample IS NOT NULL "
                         "ORDER BY p.position LIMIT 1",

@@ -7,6 +7,11 @@
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
+/* How far things are is asked of the database alone, which the caller has brought up to date: this
+ * never looks into a run's folder. What is left is an estimate from the steps that were made so
+ * far, and says "about". */
+
+/* Experiments without any plan are shown too: their record is there. */
 bool status_experiments(table *t, store *s, err *e)
 {
     static const table_field fields[] = {
@@ -21,6 +26,7 @@ bool status_experiments(table *t, store *s, err *e)
         {"created_at", "first run", "UTC", FORM_TEXT, 0, TABLE_SPARE},
         {"description", "description", "", FORM_TEXT, 0, TABLE_SPARE}};
     query q = QUERY(s, e,
+                    /* total() and not sum(): an experiment without runs has zeros, not NULLs. */
                     "WITH state AS (SELECT p.experiment, coalesce(r.status, 'planned') AS status "
                     "  FROM plan p LEFT JOIN run r USING (run)) "
                     "SELECT x.experiment, x.created_at, x.description, count(s.status) AS runs, "
@@ -34,7 +40,8 @@ bool status_experiments(table *t, store *s, err *e)
     return table_query(t, &q, fields, sizeof fields / sizeof *fields);
 }
 
-/* Whether runs were trained by batch jobs, or on several machines. */
+/* Whether runs were trained by batch jobs, or on several machines. One machine and no batch jobs is
+ * the usual case, and two columns of one word say nothing. */
 static bool trained_elsewhere(bool *elsewhere, store *s, const char *experiment, err *e)
 {
     query q = QUERY(s, e,
@@ -45,7 +52,8 @@ static bool trained_elsewhere(bool *elsewhere, store *s, const char *experiment,
     return query_close(&q);
 }
 
-/* Where a run is says nothing where all are in one place. */
+/* Where a run is says nothing where all are in one place. The columns come back as soon as a second
+ * host or a batch job is in it. */
 static bool says_where(const table_field *f)
 {
     return strcmp(f->key, "host") == 0 || strcmp(f->key, "job") == 0;
@@ -78,6 +86,8 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
         if (elsewhere || !says_where(&fields[i])) shown[count++] = fields[i];
     }
     query q = QUERY(s, e,
+                    /* The last logged loss is found from the end of the run's range in metric's key
+                     * (run, name, layer, step). */
                     "SELECT p.label AS variant, p.seed, p.run, coalesce(r.status, 'planned') AS "
                     "status, r.step, r.steps, r.tokens, (SELECT m.value FROM metric m WHERE m.run "
                     "= p.run AND m.name = 'loss' AND m.layer = '' ORDER BY m.step DESC LIMIT 1) "
@@ -89,6 +99,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
     return table_query(t, &q, shown, count);
 }
 
+/* By the column's key, as which columns there are depends on where runs were trained. */
 static const char *state_of(const table *t, int row)
 {
     for (int c = 0; c < t->columns; c++) {
@@ -97,11 +108,14 @@ static const char *state_of(const table *t, int row)
     return "";
 }
 
+/* What failed and what is running stays to the last: it is what one looks for. Of one state the
+ * rows at the end go first. */
 int status_fold(table *t, int rows)
 {
     static const char *const states[] = {"planned", "done", "interrupted"};
     int before = t->rows;
     for (int i = 0; i < 3; i++) {
+        /* From behind, so that what moves up was looked at already. */
         for (int r = t->rows - 1; r >= 0 && t->rows > rows; r--) {
             if (strcmp(state_of(t, r), states[i]) != 0) continue;
             t->rows--;
@@ -113,6 +127,7 @@ int status_fold(table *t, int rows)
     return before - t->rows;
 }
 
+/* Over the plan, so that runs that have not begun count. */
 bool status_total(status_totals *t, store *s, const char *experiment, err *e)
 {
     query q = QUERY(s, e,
@@ -132,7 +147,9 @@ bool status_total(status_totals *t, store *s, const char *experiment, err *e)
         t->done += strcmp(state, "done") == 0;
         t->running += strcmp(state, "running") == 0;
         t->failed += failed;
+        /* Steps that will not be made are not awaited. */
         if (failed) continue;
+        /* A run tells how many steps it has only once it began. */
         if (!(of > 0)) {
             unknown++;
             continue;
@@ -140,21 +157,26 @@ bool status_total(status_totals *t, store *s, const char *experiment, err *e)
         known++;
         t->steps += of;
         t->steps_done += isfinite(step) ? step : 0;
+        /* Only runs that say both make up the pace. */
         if (isfinite(took) && isfinite(step)) {
             seconds += took;
             steps += step;
         }
     }
+    /* What is neither of the others, so that the numbers of the sentence add up. */
     t->waiting = t->planned - t->done - t->running - t->failed;
     /* Runs that have not told how long they are count as the others on average; what is left
      * goes on at the pace of all steps so far, as many at a time as now. */
     if (known > 0) t->steps += unknown * t->steps / known;
     if (steps > 0) {
+        /*   left = steps to make * (seconds / steps of all so far) / runs at a time */
         t->seconds_left = (t->steps - t->steps_done) * seconds / steps / MAX(t->running, 1);
     }
     return query_close(&q);
 }
 
+/* States that no run is in are not named. Without a running one no time is told: nothing says when
+ * it goes on. */
 void status_sentence(char text[256], const status_totals *t)
 {
     int n = snprintf(text, 256, "%d of %d runs done", t->done, t->planned);
@@ -170,6 +192,7 @@ void status_sentence(char text[256], const status_totals *t)
              left / 60 % 60, left % 60);
 }
 
+/* NaN is null: not known. */
 json_t *status_json(const status_totals *t, const char *experiment)
 {
     return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "experiment", experiment,
