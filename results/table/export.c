@@ -8,7 +8,17 @@
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
-/* ?1: the experiment. The order is that of the plan, so that equal results give equal files. */
+/* Each kind of export is one query, streamed row by row into CSV or JSON lines, so that millions of
+ * metrics take no memory. Columns come from the query itself: a column that is added there is
+ * exported. Markdown and LaTeX need widths and so the whole table first; nobody asks for a million
+ * rows in a paper.
+ *
+ * Numbers are written in the shortest form that reads back as the same double: who computes with an
+ * export gets what the database has. */
+
+/* ?1: the experiment. The order is that of the plan, so that equal results give equal files. The
+ * runs begin with the plan, so that those without a result are rows, too. Every query has "p.seed,
+ * ", where with_axes puts the axes. */
 static const char *const QUERIES[EXPORT_WHATS] = {
     "SELECT p.experiment, p.label AS variant, p.seed, p.baseline, p.run, p.variant AS variant_id, "
     "coalesce(r.status, 'planned') AS status, r.kind, r.reason, v.split, v.bits_per_byte, "
@@ -41,6 +51,8 @@ static const char *const QUERIES[EXPORT_WHATS] = {
 
 /* ---- CSV and JSON lines, row by row: there may be millions ---- */
 
+/* By the type of each value, not of the column: NULL is an empty field, a text is quoted where it
+ * has to be. */
 static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
 {
     for (int i = 0; i < sqlite3_column_count(q); i++) {
@@ -58,6 +70,7 @@ static void csv_row(FILE *out, sqlite3_stmt *q, bool head)
     fputc('\n', out);
 }
 
+/* Whole numbers stay whole numbers, also where they are larger than a double holds. */
 static void json_row(FILE *out, sqlite3_stmt *q)
 {
     for (int i = 0; i < sqlite3_column_count(q); i++) {
@@ -89,7 +102,9 @@ static void json_row(FILE *out, sqlite3_stmt *q)
 }
 
 /* The query with a column "axis.NAME" behind the seed for each axis of the experiment; NULL and e
- * if they cannot be read. */
+ * if they cannot be read. As columns, one for each axis, since that is what data frames are grouped
+ * by. Each is a look into the key of `axis` (experiment, label, axis). Names of axes come from
+ * specs: %q and %w quote them as text and as a name. */
 static const char *with_axes(arena *a, store *s, const char *experiment, const char *sql, err *e)
 {
     static const char seed[] = "p.seed, ";
@@ -121,6 +136,7 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
                  export_format format, err *e)
 {
     CHECK(what >= 0 && what < EXPORT_WHATS && format != EXPORT_TENSORBOARD, "export %d", (int)what);
+    /* A misspelt name would be an empty file, and nobody would know. */
     if (!experiment_check(s, experiment, e)) return false;
     arena_auto *a = arena_new(0);
     const char *sql = with_axes(a, s, experiment, QUERIES[what], e);
@@ -128,6 +144,7 @@ bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
     query q = QUERY(s, e, sql, experiment);
     bool ok;
     if (format == EXPORT_CSV || format == EXPORT_JSONL) {
+        /* The head is there without any row, so that a program finds its columns. */
         if (format == EXPORT_CSV) csv_row(out, q.statement, true);
         while (query_next(&q)) {
             if (format == EXPORT_CSV) csv_row(out, q.statement, false);

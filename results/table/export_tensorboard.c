@@ -3,7 +3,12 @@
  * A file is records, each: u64 length, u32 masked CRC-32C of these 8 bytes, the data, u32 masked
  * CRC-32C of the data, little-endian (TensorFlow, core/lib/io/record_writer.h). The data is a
  * protocol buffer `Event`: wall_time (1, double), step (2, int64), file_version (3, text) or
- * summary (5): Summary.value (1): tag (1, text), simple_value (2, float). */
+ * summary (5): Summary.value (1): tag (1, text), simple_value (2, float).
+ *
+ * The format is small enough to be written by hand: four wire types and one checksum, against a
+ * library of protocol buffers with generated code. tests/results/test_exporters.c has TensorBoard
+ * read it, where that is installed. Files are made anew as a whole each time and renamed into
+ * place, so that a TensorBoard that looks on never reads half a record. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +22,8 @@
 #include "results/store/query.h"
 #include "results/table/export.h"
 
+/* On the stack: an event holds one figure, or the axes of a run, whose number is limited for
+ * this. */
 typedef struct bytes {
     unsigned char data[4096];
     size_t count;
@@ -28,6 +35,7 @@ static void put_byte(bytes *b, unsigned value)
     b->data[b->count++] = (unsigned char)value;
 }
 
+/* Seven bits a byte, the lowest first; the high bit says that another follows. */
 static void put_varint(bytes *b, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7) {
@@ -36,6 +44,7 @@ static void put_varint(bytes *b, uint64_t value)
     put_byte(b, (unsigned)value);
 }
 
+/* Byte by byte, so that it is the same on a machine of the other order. */
 static void put_little(bytes *b, uint64_t value, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -49,6 +58,7 @@ static void put_key(bytes *b, int field, int type)
     put_varint(b, (uint64_t)(field << 3 | type));
 }
 
+/* Messages within messages are counted bytes, too: they are made from the inside outwards. */
 static void put_counted(bytes *b, int field, const void *data, size_t count)
 {
     put_key(b, field, 2);
@@ -66,6 +76,9 @@ static void put_double(bytes *b, int field, double value)
     put_little(b, bits, 8);
 }
 
+/* crc32c of the bytes, then turned by 15 bits and shifted by a constant, as TensorFlow masks the
+ * sums that lie in data which is summed up again. Bit by bit without a table: there are few
+ * bytes. */
 static uint32_t masked_crc(const unsigned char *data, size_t count)
 {
     uint32_t crc = ~0u;
@@ -79,6 +92,8 @@ static uint32_t masked_crc(const unsigned char *data, size_t count)
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
+/* The length has a sum of its own, so that a reader knows where the next record begins even if this
+ * one is broken. */
 static bool put_record(file_out *f, const bytes *event, err *e)
 {
     bytes head = {.count = 0}, tail = {.count = 0};
@@ -90,6 +105,7 @@ static bool put_record(file_out *f, const bytes *event, err *e)
            file_out_write(f, tail.data, tail.count, e);
 }
 
+/* Every file begins with its version. */
 static bool put_version(file_out *f, double time, err *e)
 {
     static const char version[] = "brain.Event:2";
@@ -102,6 +118,7 @@ static bool put_version(file_out *f, double time, err *e)
 static bool put_scalar(file_out *f, double time, int64_t step, const char *tag, double x, err *e)
 {
     bytes event = {.count = 0}, summary = {.count = 0}, value = {.count = 0};
+    /* simple_value is a float: a loss loses nothing by it that it had. */
     float narrow = (float)x;
     uint32_t bits;
     memcpy(&bits, &narrow, sizeof bits);
@@ -126,6 +143,7 @@ static void put_hparam(bytes *info, const char *axis, const char *text)
     bytes entry = {.count = 0}, value = {.count = 0};
     char *end;
     double number = strtod(text, &end);
+    /* As a number where the whole text is one, so that the axis is drawn as a scale. */
     if (*text && !*end) {
         put_double(&value, 2, number);
     } else {
@@ -142,6 +160,7 @@ static void put_hparam(bytes *info, const char *axis, const char *text)
 static bool put_session(file_out *f, double time, const bytes *info, err *e)
 {
     static const char tag[] = "_hparams_/session_start_info", plugin[] = "hparams";
+    /* dtype 1 (float), a shape of one dimension of 1, four bytes of 0. */
     static const unsigned char tensor[] = {0x08, 1, 0x12, 4, 0x12, 2, 0x08, 1, 0x2a, 4, 0, 0, 0, 0};
     bytes event = {.count = 0}, summary = {.count = 0}, value = {.count = 0};
     bytes metadata = {.count = 0}, data = {.count = 0}, content = {.count = 0};
@@ -158,6 +177,7 @@ static bool put_session(file_out *f, double time, const bytes *info, err *e)
     return put_record(f, &event, e);
 }
 
+/* Axes beyond MOST are left out, as an event has an end. */
 static bool put_hparams(file_out *f, store *s, const char *experiment, const char *run,
                         double began, err *e)
 {
@@ -177,6 +197,7 @@ static bool put_hparams(file_out *f, store *s, const char *experiment, const cha
 
 /* ---- runs ---- */
 
+/* Runs that have logged something; others would be empty curves with a name. */
 static const char RUNS[] =
     "SELECT p.run, p.label, p.seed, coalesce(unixepoch(r.started_at), 0) AS began FROM plan p "
     "JOIN run r USING (run) WHERE p.experiment = ?1 AND EXISTS (SELECT 1 FROM step s WHERE s.run = "
@@ -201,22 +222,27 @@ static bool folder_name(char out[NAME_BYTES], const char *label)
     while (*label) {
         size_t length = (size_t)MAX(json_utf8_bytes(label), 1);
         if (n + length >= NAME_BYTES) break;
+        /* Control characters, '/' and what is no ASCII sign by itself become '_'; whole characters
+         * of UTF-8 stay. */
         bool kept = length > 1 || (*label >= 0x20 && *label < 0x7f && *label != '/');
         memcpy(out + n, kept ? label : "_", length);
         n += length;
         label += length;
     }
     out[n] = 0;
+    /* Else "..": a label must not lead out of the folder, nor hide. */
     if (out[0] == '.') out[0] = '_';
     return *label;
 }
 
+/* All labels, to know which names are taken before a label's own. */
 typedef struct label_list {
     const char *experiment;
     const char **labels; /* in the order of the plan */
     int64_t count;
 } label_list;
 
+/* Counted first, so that the list has room; both questions see the same database. */
 static bool list_labels(label_list *l, store *s, const char *experiment, arena *a, err *e)
 {
     query n = QUERY(s, e, "SELECT count(DISTINCT label) AS n FROM plan WHERE experiment = ?1",
@@ -235,7 +261,8 @@ static bool list_labels(label_list *l, store *s, const char *experiment, arena *
 }
 
 /* The folder of a label's runs, which no other label has: "a/b", "a_b" and, for file systems that
- * see no difference, "A_b" want the same name. All but the first get a mark of their own. */
+ * see no difference, "A_b" want the same name. All but the first get a mark of their own. The mark
+ * is a hash of the label, not a number: it is the same in the next export, whatever was added. */
 static void unique_name(char out[NAME_BYTES + 16], const label_list *l, const char *label)
 {
     char name[NAME_BYTES], other[NAME_BYTES], hex[SHA256_HEX];
@@ -249,7 +276,8 @@ static void unique_name(char out[NAME_BYTES + 16], const label_list *l, const ch
 }
 
 /* Removes event files of earlier exports: TensorBoard joins all files of a folder into one curve,
- * and shows runs that are no more. Only what this program names so. */
+ * and shows runs that are no more. Only what this program names so. Two folders down, label and
+ * seed, and never through a link: what a user put there stays. */
 static bool remove_older(const char *folder, int depth, arena *a, err *e)
 {
     const char *const *names;
@@ -270,13 +298,18 @@ static bool remove_older(const char *folder, int depth, arena *a, err *e)
     return true;
 }
 
+/* One statement for all of a run, in the order of steps and tags: files are equal for equal
+ * results. */
 static bool put_figures(file_out *f, store *s, const char *experiment, const char *run,
                         double began, err *e)
 {
     bool ok = put_version(f, began, e) && put_hparams(f, s, experiment, run, began, e);
     query q = QUERY(s, e, FIGURES, run);
     while (ok && query_next(&q)) {
+        /* Wall time is when the run began and what it had trained: idle time between two starts is
+         * not in it. */
         double seconds = query_real(&q, "seconds"), x = query_real(&q, "value");
+        /* A curve has a gap there; a NaN would be drawn as one. */
         if (!isfinite(x)) continue;
         ok = put_scalar(f, began + (isfinite(seconds) ? seconds : 0), query_int(&q, "step", 0),
                         query_peek(&q, "tag"), x, e);
@@ -284,6 +317,8 @@ static bool put_figures(file_out *f, store *s, const char *experiment, const cha
     return query_close(&q) && ok;
 }
 
+/* file_own_folder refuses links: a label's folder that leads elsewhere would have files written
+ * there. */
 static bool put_run(const char *folder, store *s, query *run, const label_list *labels, err *e)
 {
     char label[NAME_BYTES + 16], inner[64], name[64];
@@ -292,6 +327,7 @@ static bool put_run(const char *folder, store *s, query *run, const label_list *
     double began = query_real(run, "began");
     unique_name(label, labels, query_peek(run, "label"));
     snprintf(inner, sizeof inner, "seed-%lld", (long long)query_int(run, "seed", 0));
+    /* The time is the run's, not the export's: the same name each time, which is then replaced. */
     snprintf(name, sizeof name, "events.out.tfevents.%.0f.loci", began);
     if (!file_own_folder(of_label, folder, label, e) ||
         !file_own_folder(path, of_label, inner, e) || !file_join(file, path, name, e) ||
@@ -301,10 +337,12 @@ static bool put_run(const char *folder, store *s, query *run, const label_list *
     if (put_figures(&f, s, labels->experiment, query_peek(run, "run"), began, e) &&
         file_out_commit(&f, e))
         return true;
+    /* What was written of it goes; the run has no file rather than half a one. */
     file_out_cancel(&f);
     return false;
 }
 
+/* Older files go first, all of them: runs that are no more would stay among the curves. */
 bool export_tensorboard(const char *folder, store *s, const char *experiment, int *files, err *e)
 {
     *files = 0;

@@ -6,8 +6,13 @@
 
 #include "core/base/json.h"
 
+/* A cell has two faces: the text that people see, made when it is set, and the value that programs
+ * get. So every format only prints, no format rounds by its own rules, and what is sorted, exported
+ * and shown cannot differ. Rows are as wide as the columns there are, hence columns come first. */
+
 enum { TEXT_BYTES = 1024 };
 
+/* Nothing to free: it lives as long as the arena. */
 table *table_new(arena *a)
 {
     table *t = arena_push_zero(a, 1, sizeof *t);
@@ -15,6 +20,7 @@ table *table_new(arena *a)
     return t;
 }
 
+/* Texts are copied: keys and titles are often made on the caller's stack. */
 int table_column(table *t, const char *key, const char *title, const char *unit, int flags)
 {
     CHECK(t->columns < TABLE_COLUMNS && t->rows == 0, "column %s: %d columns, %d rows", key,
@@ -26,6 +32,7 @@ int table_column(table *t, const char *key, const char *title, const char *unit,
     return t->columns++;
 }
 
+/* Lines double; a line's cells are pushed once and do not move. */
 int table_row(table *t)
 {
     if (t->rows == t->capacity) {
@@ -40,6 +47,7 @@ int table_row(table *t)
     return t->rows++;
 }
 
+/* Of the last row: a row is filled before the next is opened. */
 static table_cell *cell_at(table *t, int column)
 {
     CHECK(t->rows > 0 && column >= 0 && column < t->columns, "column %d of %d, row %d", column,
@@ -47,6 +55,7 @@ static table_cell *cell_at(table *t, int column)
     return &t->line[t->rows - 1].cell[column];
 }
 
+/* A text longer than TEXT_BYTES is cut, for programs as well. */
 void table_text(table *t, int column, const char *format, ...)
 {
     char text[TEXT_BYTES];
@@ -65,6 +74,7 @@ void table_int(table *t, int column, int64_t value)
         (table_cell){.kind = CELL_INT, .text = arena_strdup(t->memory, text), .integer = value};
 }
 
+/* `half` NULL: a number without an interval, for which print_cell leaves the room all the same. */
 static void set_real(table *t, int column, const char *text, const char *half, double value)
 {
     *cell_at(t, column) = (table_cell){.kind = CELL_REAL,
@@ -73,6 +83,7 @@ static void set_real(table *t, int column, const char *text, const char *half, d
                                        .real = value};
 }
 
+/* %.*f of 1e300 has 300 digits; from 1e9 on the power is written, within the 32 bytes. */
 void table_number(char text[32], double value, int decimals, bool plus)
 {
     /* A difference that rounds to nothing is not "-0.000". */
@@ -85,6 +96,7 @@ void table_number(char text[32], double value, int decimals, bool plus)
     }
 }
 
+/* A figure that is not finite has no text that would be true: the cell stays empty. */
 void table_real(table *t, int column, double value, int decimals)
 {
     char text[32];
@@ -93,6 +105,7 @@ void table_real(table *t, int column, double value, int decimals)
     set_real(t, column, text, NULL, value);
 }
 
+/* "<0.001" says all that a reader needs, and no p is 0; programs get the number. */
 void table_probability(table *t, int column, double value)
 {
     char text[32];
@@ -109,6 +122,7 @@ void table_scaled(table *t, int column, double value)
     set_real(t, column, text, NULL, value);
 }
 
+/* Two texts, so that a form can put its own sign between them and align by it. */
 void table_mean(table *t, int column, double mean, double half, int decimals, bool plus)
 {
     char text[32], interval[32];
@@ -118,6 +132,7 @@ void table_mean(table *t, int column, double mean, double half, int decimals, bo
     set_real(t, column, text, isfinite(half) ? interval : NULL, mean);
 }
 
+/* The value stays: a mark must not make a number a text for programs. */
 void table_mark(table *t, int column, const char *mark)
 {
     table_cell *x = cell_at(t, column);
@@ -137,17 +152,21 @@ void table_si(char text[16], double value)
     static const char *const units[] = {"", "k", "M", "G", "T", "P"};
     int unit = 0;
     double size = fabs(value);
-    /* 999.5 would be printed as 1000. */
+    /* 999.5 would be printed as 1000. Beyond 1000 P the number grows to more digits, and the text
+     * to more letters than three. */
     while (size >= 999.5 && unit < 5) {
         size /= 1000;
         value /= 1000;
         unit++;
     }
+    /* Three digits: where rounding would make a fourth, one less behind the point. */
     int decimals = size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2;
+    /* Counts below a thousand are whole numbers, "17", not "17.0". */
     if (unit == 0 && value == floor(value)) decimals = 0;
     snprintf(text, 16, "%.*f%s", decimals, value, units[unit]);
 }
 
+/* Perplexities span ten orders of magnitude; beyond a million the power says enough. */
 void table_perplexity(char text[16], double value)
 {
     if (value < 1e6) {
@@ -157,6 +176,7 @@ void table_perplexity(char text[16], double value)
     }
 }
 
+/* Empty cells are null rather than missing: every row has all keys. */
 json_t *table_json(const table *t)
 {
     json_t *rows = json_array();

@@ -1,8 +1,12 @@
-/* A table for a paper. */
+/* A table for a paper: what people see of it, as a tabular of booktabs with its titles and units as
+ * two lines. Labels come from specs and may hold anything that TeX would take for a command, so
+ * every character with a meaning is written as the character. */
 #include <string.h>
 
 #include "results/table/table.h"
 
+/* "<", ">" and "|" print as other signs in text of the OT1 encoding, so they are set as
+ * mathematics. */
 static void put_text(FILE *out, const char *text)
 {
     for (; *text; text++) {
@@ -23,6 +27,7 @@ static void put_text(FILE *out, const char *text)
     }
 }
 
+/* A number's sign is set as mathematics; a text's hyphen is a hyphen. */
 static void put_cell(FILE *out, const table_cell *x)
 {
     if (x->kind == CELL_EMPTY) {
@@ -36,7 +41,8 @@ static void put_cell(FILE *out, const table_cell *x)
     if (x->half) fprintf(out, " $\\pm$ %s", x->half);
 }
 
-/* row: -2 titles, -1 units. */
+/* row: -2 titles, -1 units. One function for heads and rows, so that the columns that are left out
+ * are the same. */
 static void put_row(FILE *out, const table *t, int row)
 {
     bool first = true;
@@ -58,6 +64,7 @@ void table_latex(FILE *out, const table *t)
 {
     bool units = false;
     fputs("% \\usepackage{booktabs}\n\\begin{tabular}{", out);
+    /* The columns' letters are made of those that put_row prints. */
     for (int c = 0; c < t->columns; c++) {
         if (t->column[c].flags & TABLE_PROGRAMS) continue;
         fputc(t->column[c].flags & TABLE_LEFT ? 'l' : 'r', out);
@@ -65,6 +72,7 @@ void table_latex(FILE *out, const table *t)
     }
     fputs("}\n\\toprule\n", out);
     put_row(out, t, -2);
+    /* A line of nothing where no column has a unit. */
     if (units) put_row(out, t, -1);
     fputs("\\midrule\n", out);
     for (int r = 0; r < t->rows; r++) {

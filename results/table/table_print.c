@@ -1,4 +1,9 @@
-/* The forms of a table. */
+/* The forms of a table. Text is measured before it is printed: widths are in cells of a terminal,
+ * not in bytes or characters, as labels may be in any script. Markdown, CSV and JSON need no
+ * widths and go out cell by cell.
+ *
+ * What strangers wrote into labels and notes must stay text in each form: control sequences for a
+ * terminal, markup for Markdown, formulas for a spreadsheet. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,17 +18,20 @@ static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
 static const char SIGN[] = " \u00b1 ";
 enum { SIGN_WIDTH = 3, GAP = 2 };
 
+/* A dash, since a hole in a line makes the eye slip to the next one. */
 static const char *shown(const table_cell *x)
 {
     return x->kind == CELL_EMPTY ? "-" : x->text;
 }
 
-/* Widths of a column: of its means before the sign, behind it, and of the whole. */
+/* Widths of a column: of its means before the sign, behind it, and of the whole. Of a title or a
+ * unit that is wider than all cells only `whole` knows. */
 typedef struct column_width {
     int before, behind, whole;
     bool out; /* there is no room for it */
 } column_width;
 
+/* A cell without an interval counts with its whole text as what stands before the sign. */
 static column_width measure(const table *t, int c)
 {
     column_width w = {0};
@@ -48,6 +56,7 @@ static void spaces(FILE *out, int n)
     fprintf(out, "%*s", MAX(n, 0), "");
 }
 
+/* Cut to the width, where fit has made it smaller than the text. */
 static void print_aligned(FILE *out, const char *whole, int width, int flags)
 {
     char text[1100];
@@ -58,7 +67,8 @@ static void print_aligned(FILE *out, const char *whole, int width, int flags)
     if (flags & TABLE_LEFT) spaces(out, pad);
 }
 
-/* The signs of a column below each other: right-aligned as if every cell had an interval. */
+/* The signs of a column below each other: right-aligned as if every cell had an interval.
+ * Left-aligned columns have texts, which have no sign to align by. */
 static void print_cell(FILE *out, const table_cell *x, column_width w, int flags)
 {
     if (w.behind == 0 || (flags & TABLE_LEFT)) {
@@ -76,7 +86,8 @@ static void print_cell(FILE *out, const table_cell *x, column_width w, int flags
     fputs(x->half, out);
 }
 
-/* The line's text goes through a buffer so that no line ends in spaces. */
+/* The line's text goes through a buffer so that no line ends in spaces. Lines that end in spaces
+ * break in a terminal that is exactly as wide, and are noise in a diff. */
 static void end_line(FILE *out, char *line, const char *colour)
 {
     size_t n = strlen(line);
@@ -89,7 +100,8 @@ static void end_line(FILE *out, char *line, const char *colour)
     fputc('\n', out);
 }
 
-/* which: -2 titles, -1 units, else a row. */
+/* which: -2 titles, -1 units, else a row. Through terminal_control, by which alone sequences of our
+ * own get to a terminal. */
 static void print_line(FILE *out, const table *t, const column_width *w, int which, bool colour)
 {
     text_memory m;
@@ -110,6 +122,7 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
     end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
 }
 
+/* GAP stands between columns: one less than there are. */
 static int width_in_all(const table *t, const column_width *w)
 {
     int width = -GAP;
@@ -119,7 +132,8 @@ static int width_in_all(const table *t, const column_width *w)
     return width;
 }
 
-/* The widest of the texts that stand to the left loses what is too much, but stays readable. */
+/* The widest of the texts that stand to the left loses what is too much, but stays readable. LEAST
+ * letters stay: less would not tell two labels apart. */
 static void cut_widest(const table *t, column_width *w, int too_much)
 {
     enum { LEAST = 12 };
@@ -132,13 +146,15 @@ static void cut_widest(const table *t, column_width *w, int too_much)
 }
 
 /* Spare columns go first, the last of them before the others; then texts are cut; then any column
- * goes but the first. */
+ * goes but the first. The first column is never left out: it says what a row is about. */
 static void fit(const table *t, column_width *w, int columns)
 {
+    /* From the right, as columns stand by their weight. */
     for (int c = t->columns - 1; c > 0 && width_in_all(t, w) > columns; c--) {
         bool spare = t->column[c].flags & TABLE_SPARE && !(t->column[c].flags & TABLE_PROGRAMS);
         w[c].out = w[c].out || spare;
     }
+    /* At most once for each column, as each cut takes one to its least or makes all fit. */
     for (int i = 0; i < t->columns && width_in_all(t, w) > columns; i++) {
         cut_widest(t, w, width_in_all(t, w) - columns);
     }
@@ -147,7 +163,8 @@ static void fit(const table *t, column_width *w, int columns)
     }
 }
 
-/* The columns for which there was no room. */
+/* The columns for which there was no room. Named, so that nobody takes the table for the whole;
+ * wider terminals and CSV have them. */
 static void print_left_out(FILE *out, const table *t, const column_width *w, int columns)
 {
     char list[2048] = "";
@@ -162,6 +179,7 @@ static void print_left_out(FILE *out, const table *t, const column_width *w, int
     fputc('\n', out);
 }
 
+/* Units have a line of their own, if any column that is shown has one. */
 static void print_text(FILE *out, const table *t, bool colour)
 {
     int columns = 0, rows;
@@ -170,6 +188,7 @@ static void print_text(FILE *out, const table *t, bool colour)
     for (int c = 0; c < t->columns; c++) {
         w[c] = measure(t, c);
     }
+    /* False for files and pipes: these get every column, whatever their width. */
     bool narrow = terminal_size(out, &columns, &rows);
     if (narrow) fit(t, w, columns);
     for (int c = 0; c < t->columns; c++) {
@@ -186,6 +205,7 @@ static void print_text(FILE *out, const table *t, bool colour)
 
 /* ---- Markdown ---- */
 
+/* What Markdown reads in the middle of a line: a cell's bar, an escape, HTML, emphasis. */
 static void put_escaped(FILE *out, char c)
 {
     if (strchr("|\\<*_", c)) fputc('\\', out);
@@ -199,7 +219,7 @@ void table_print_markdown(FILE *out, const char *text)
     }
 }
 
-/* A cell is one line. */
+/* A cell is one line. A line break would end the row, and the table with it. */
 static void put_cell(FILE *out, const char *text)
 {
     for (; *text; text++) {
@@ -207,6 +227,7 @@ static void put_cell(FILE *out, const char *text)
     }
 }
 
+/* No spaces to align: a rendered table has none, and a diff stays within the row that changed. */
 static void print_markdown(FILE *out, const table *t)
 {
     for (int c = 0; c < t->columns; c++) {
@@ -239,13 +260,16 @@ static void print_markdown(FILE *out, const table *t)
 
 /* ---- CSV (RFC 4180, with line ends as on Unix) ---- */
 
+/* 15 digits where they read back as the same double, else as many as it takes (text_number). */
 void table_print_number(FILE *out, double x)
 {
     char text[TEXT_NUMBER_BYTES];
     fputs(text_number(text, x, 15), out);
 }
 
-/* What readers of CSV take for a missing value, quoted or not: pandas's list, in any case. */
+/* What readers of CSV take for a missing value, quoted or not: pandas's list, in any case. A
+ * variant may be called "none" or "NA", and pandas would make it a missing value, and drop it from
+ * every group. */
 static bool reads_as_missing(const char *text)
 {
     static const char *const WORDS[] = {"na",       "n/a",    "#n/a",    "#na",     "<na>",
@@ -258,7 +282,8 @@ static bool reads_as_missing(const char *text)
 }
 
 /* What a spreadsheet computes instead of showing it: a stranger's label would run there. Numbers
- * stay numbers. */
+ * stay numbers. Also in the signs' full-width forms, which spreadsheets take for them. What reads
+ * as a number to the end is one, "-0.5" as well. */
 static bool reads_as_formula(const char *text)
 {
     static const char *const SIGNS[] = {"=",  "+",  "-",  "@",  "\t", "\r",
@@ -276,7 +301,10 @@ static bool reads_as_formula(const char *text)
 
 void table_print_csv(FILE *out, const char *text)
 {
+    /* Marked texts are in quotes of their own within the field's ("""...""") : a reader gets them
+     * with quotes around, and neither takes it for missing nor computes it. */
     bool marked = reads_as_missing(text) || reads_as_formula(text);
+    /* Also ';' and tabs, at which spreadsheets of some countries cut fields. */
     if (!marked && !strpbrk(text, ",;\t\"\r\n")) {
         fputs(text, out);
         return;
@@ -289,6 +317,7 @@ void table_print_csv(FILE *out, const char *text)
     fputs(marked ? "\"\"\"" : "\"", out);
 }
 
+/* Numbers are never quoted, in full precision; an empty cell is an empty field. */
 static void print_csv(FILE *out, const table *t)
 {
     for (int r = -1; r < t->rows; r++) {
