@@ -199,7 +199,8 @@ static void l2norm_backward(tape *t, void *keep)
     real *dx = tape_grad(t, k->x);
     for (int64_t n = 0; dx && n < rows; n++) {
         const real *dy = k->y->grad + n * width, *y = k->y->data + n * width;
-        bool held = k->r[n] * k->eps >= 1;
+        /* By the division that made r: r eps may round to less than 1. */
+        bool held = k->r[n] >= 1 / k->eps;
         if (held && is_flat(k->x->data + n * width, false, width)) continue;
         vec_axpy(dx + n * width, k->r[n], dy, width);
         if (!held) vec_axpy(dx + n * width, -k->r[n] * vec_dot(dy, y, width), y, width);

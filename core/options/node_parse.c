@@ -51,6 +51,20 @@ static bool fail_at(loader *l, yaml_mark_t mark, const char *what)
     return err_set(l->e, "%s:%zu:%zu: %s", l->file, mark.line + 1, mark.column + 1, what);
 }
 
+/* Where the character of that index stands in the text: libyaml's places count characters, and not
+ * the mark of byte order in front of all. */
+static size_t byte_of(const loader *l, size_t index)
+{
+    size_t at = l->bytes >= 3 && memcmp(l->text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (; index > 0 && at < l->bytes; index--) {
+        at++;
+        while (at < l->bytes && (l->text[at] & 0xc0) == 0x80) {
+            at++;
+        }
+    }
+    return at;
+}
+
 /* Names a character nobody sees between the beginning of the line before `at` and `at`: libyaml
  * takes it for a part of a word, and complains about what follows. */
 static void mention_invisible(const loader *l, size_t at, char *what, size_t room)
@@ -76,7 +90,7 @@ static bool fail_parser(loader *l)
         return err_set(l->e, "%s: byte %zu: %s; the file must be UTF-8 text", l->file,
                        p->problem_offset, p->problem ? p->problem : "unreadable");
     }
-    size_t at = p->problem_mark.index;
+    size_t at = byte_of(l, p->problem_mark.index);
     bool tab = at < l->bytes && l->text[at] == '\t';
     char what[512];
     snprintf(what, sizeof what, "%s%s%s", p->problem ? p->problem : "not YAML",

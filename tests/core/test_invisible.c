@@ -24,6 +24,12 @@ static void named(void)
          "16\n",
          "U+3000"},
         {"\xef\xbb\xbfwidth: 16\n\xef\xbb\xbfwidth: 17\n", "U+FEFF"},
+        /* Behind letters of several bytes: a place is so many characters, not bytes. */
+        {"# "
+         "\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\u00e4\u00f6"
+         "\u00fc\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\n"
+         "a: 1\nwidth:\xc2\xa0 16\nb: 2\n",
+         "U+00A0"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         arena *a = arena_new(0);
