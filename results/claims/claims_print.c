@@ -42,6 +42,7 @@ void claims_estimate(char text[128], const stated_claim *c)
         snprintf(text, 128, "-");
         return;
     }
+    /* Fieller's interval may have no ends: then the estimate stands alone. */
     if (isfinite(j->low)) snprintf(range, sizeof range, " (%s to %s)", low, high);
     snprintf(text, 128, "%s%s%s%s", mean, *c->unit ? " " : "", c->unit, range);
 }
@@ -56,12 +57,13 @@ static void put_edge(char text[64], const stated_claim *c)
     snprintf(text, 64, "%s%s", signs[stated(c)->kind], edge);
 }
 
-/* What it is paired by, and tested over. */
+/* What it is paired by, and tested over. Documents where they are the unit, else seeds. */
 static int units_of(const claim_verdict *v)
 {
     return v->documents ? v->documents : v->n;
 }
 
+/* Both numbers where documents are: 40 documents of one seed and of five are different things. */
 static void put_units(FILE *out, const claim_verdict *v)
 {
     if (v->documents) fprintf(out, "%d documents, ", v->documents);

@@ -11,7 +11,8 @@
 /* From the database to figures by seed. For each statement its variants become `sides`; each seed
  * that is planned for all sides is one entry with a state and, if all its runs are done and have
  * the figure, a pair (a, b). A trend is made one number per seed here, its slope, so that the judge
- * sees pairs of numbers whatever the claim is about.
+ * sees pairs of numbers whatever the claim is about. By document a seed has a pair for each
+ * document instead, in the documents' order.
  *
  * Nothing is left out silently. A seed of which one run failed or lacks the figure keeps its place,
  * with a state that forbids a verdict: the seeds that come through a divergence are not a random
@@ -154,6 +155,8 @@ static bool read_figures(gatherer *g, figures *f, const claim_figure *what, cons
 
 /* ---- one seed ---- */
 
+/* A run that was interrupted is awaited like one that has not begun: it goes on when it is asked
+ * to. */
 static seed_state state_of(const compared_run *r)
 {
     if (strcmp(r->status, "failed") == 0 || strcmp(r->status, "diverged") == 0) return SEED_LOST;
@@ -281,6 +284,7 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
 
 /* ---- one seed, document by document ---- */
 
+/* What a metric divides by, and so what two runs must have alike in every document. */
 static document_unit unit_of(compare_metric m)
 {
     return m == COMPARE_BITS_PER_BYTE     ? DOCUMENT_BYTES
@@ -288,14 +292,18 @@ static document_unit unit_of(compare_metric m)
                                           : DOCUMENT_TOKENS;
 }
 
-/* The figure of a document by itself. */
+/* The figure of a document by itself.
+ *   nats / bytes / ln 2, or exp(nats / words), exp(nats / tokens)
+ *
+ * NaN where the document has no such size, which check_documents refuses. */
 static double of_document(const scored_documents *d, int i, compare_metric m)
 {
     double mean = d->nats[i] / d->size[unit_of(m)][i];
     return m == COMPARE_BITS_PER_BYTE ? mean / log(2.0) : exp(mean);
 }
 
-/* The first run says which documents there are; what is wrong with one's, NULL: nothing. */
+/* The first run says which documents there are; what is wrong with one's, NULL: nothing. Every side
+ * of every seed is held against the first, so that place n is the same document in all of them. */
 static const char *check_documents(gatherer *g, const scored_documents *d)
 {
     if (d->count < EVIDENCE_LEAST_DOCUMENTS) return "was scored on too few documents (5 at least)";
@@ -308,12 +316,14 @@ static const char *check_documents(gatherer *g, const scored_documents *d)
     }
     g->first = *d;
     g->out->documents = d->count;
+    /* Made once the number of documents is known, for all seeds: [seeds][documents]. */
     g->out->a = g->a = ARENA_NEW(g->x->memory, double, (int64_t)g->most * d->count);
     g->out->b = g->b = ARENA_NEW(g->x->memory, double, (int64_t)g->most * d->count);
     return NULL;
 }
 
-/* a and b of all documents of the seed at index k. */
+/* a and b of all documents of the seed at index k. A seed counts with all of its documents or not
+ * at all: a mean over seeds of which some lack a document would be of other seeds for each. */
 static bool take_documents(gatherer *g, int k, const compared_run *const *runs)
 {
     arena *a = g->x->memory;

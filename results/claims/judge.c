@@ -9,10 +9,11 @@
  * unit that a reader thinks in, from the same t and the same figures, so that interval and verdict
  * agree.
  *
- * Seeds are pairs: both runs of one seed read the same text in the same order, so that what they
- * share cancels in a - b, and the test is on the differences. A margin that is relative to b is
- * kept inside the difference, a - (1 + m) b, rather than dividing: quotients of few seeds are
- * skewed, and where b may be 0 they have no mean. */
+ * Units are pairs. Both runs of one seed read the same text in the same order, both models of one
+ * document read the same document (verdict.h), so that what they share cancels in a - b, and the
+ * test is on the differences. A margin that is relative to b is kept inside the difference, a - (1
+ * + m) b, rather than dividing: quotients of few units are skewed, and where b may be 0 they have
+ * no mean. */
 
 /* Figures that agree to rounding agree: sizes and counts are the same for every seed. Without this,
  * figures that are equal but for the last digit would have a spread of 1e-17 and a t of any size:
@@ -24,9 +25,12 @@ typedef struct edge_of {
     double sign, factor, margin;
 } edge_of;
 
-/* The edges of a statement; returns how many. Of a relative gain: better by m of b's figure means b
- * - a > m b where less is better, so -(a - (1 - m) b) > 0, and a - b > m b where more is, so a - (1
- * + m) b > 0: both are factor 1 + sign * m. Within has its two edges, above and below. */
+/* The edges of a statement; returns how many. Better by a share m of b's figure is
+ *
+ *   less is better   b - a > m b,  so  -(a - (1 - m) b) > 0
+ *   more is better   a - b > m b,  so    a - (1 + m) b  > 0
+ *
+ * which are both sign * (a - (1 + sign m) b) > 0. Within has two edges, above and below. */
 static int edges_of(edge_of edges[2], const claim_statement *s, bool higher)
 {
     double m = s->margin, sign = higher ? 1 : -1;

@@ -8,7 +8,9 @@
 /* From statements to verdicts, in three steps. One claim: its statements are combined to one p and
  * one direction. Seeds: either all that are planned are judged at once, or, where a claim has
  * looks, every number of seeds from the least on, each of which has its own p; spending_p makes one
- * of these that counts as one test. All claims: Holm's correction over their p, then the verdict.
+ * of these that counts as one test. By document (verdict.h) the units of the test are the
+ * documents, each with its mean over seeds, and seeds only have to agree. All claims: Holm's
+ * correction over their p, then the verdict.
  *
  * Whether a claim may be judged is settled before its figures are looked at. Seeds that are missing
  * are not missing by chance: the slower variant's come last, the unstable one's fail. So a claim
@@ -35,7 +37,9 @@ static int seeds_there(const statement_evidence *s, int seeds)
 }
 
 /* The units of the statement, from those of the first `seeds` seeds that are there: the seeds, or
- * the documents with their means over seeds. */
+ * the documents with their means over seeds. The mean over seeds makes a document one unit: its
+ * seeds are not independent looks at other text, and to count each would make n as large as one
+ * likes. */
 static judge_data units_of(arena *a, const statement_evidence *s, int seeds)
 {
     int n = seeds_there(s, seeds), units = s->documents ? s->documents : n, at = 0;
@@ -68,7 +72,8 @@ static void judge_statements(judgement *out, arena *a, const claim_evidence *x, 
 }
 
 /* Over documents the models of one training can differ as surely as if it were the variant that
- * does it: seeds that contradict each other show that it is not. */
+ * does it: seeds that contradict each other show that it is not. Each seed by itself, by the sign
+ * of its estimate over all documents. */
 static bool seeds_agree(const claim_statement *c, const statement_evidence *s, direction towards)
 {
     for (int k = 0; k < s->seeds && s->documents; k++) {
@@ -314,6 +319,8 @@ void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int co
     for (int i = 0; i < count; i++) {
         out[i] = (claim_verdict){.claim = x[i].claim, .why = ""};
         out[i].statements = arena_push_zero(a, x[i].claim->count, sizeof(judgement));
+        /* Claims of one sweep mostly share their looks, and a plan takes longer to make than all
+         * the rest. */
         plans[i] = plan_of(a, plans, x, i);
         if (plans[i]) {
             judge_looks(&out[i], a, &x[i], plans[i]);

@@ -74,6 +74,8 @@ static recall_cell cell_of(const double *accuracy, const recall_comparison *r, i
     return cell;
 }
 
+/* Variant by variant: the accuracies of one variant's runs are in memory, and its cells are what
+ * stays. */
 static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, err *e)
 {
     r->cells = arena_push_zero(a, (int64_t)c->count * r->count, sizeof *r->cells);

@@ -250,6 +250,7 @@ static void print_markdown(FILE *out, const comparison *c, const slice_compariso
     table_print_markdown(out, words);
 }
 
+/* What the rows are of, once, beside them. */
 static json_t *slices_json(const comparison *c, const slice_comparison *x, const table *t)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:f, s:o}", "experiment", c->experiment, "by",

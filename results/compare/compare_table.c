@@ -80,6 +80,7 @@ static void put_text(sheet *s, table_head h, const char *behind, const char *tex
     table_text(s->t, column, "%s", whole);
 }
 
+/* For programs only: people have the counts in one cell ("1/3: 1 failed"). */
 static void put_count(sheet *s, const char *key, bool is_known, int64_t n)
 {
     int column = cell(s, PROGRAMS(key));
@@ -155,6 +156,8 @@ static void put_difference(sheet *s)
     put_real(s, PROGRAMS("documents_high"), read ? x->confidence.high : (double)NAN, 6);
 }
 
+/* Each metric is a column for programs in any case; people see the one that is compared, and
+ * perplexity per token, which is spare. */
 static void put_figures(sheet *s)
 {
     const comparison *c = s->c;

@@ -65,6 +65,7 @@ bool compare_view_where(comparison *c, arena *a, store *s, const char *where, er
     const char *equals = strchr(where, '=');
     if (!equals) return err_set(e, "--where %s: say AXIS=VALUE", where);
     const char *axis = find_axis(a, s, c->experiment, where, (size_t)(equals - where), e);
+    /* `kept` counts what stays, `hits` what was asked for. */
     int kept = 0, hits = 0;
     if (!axis) return err_prefix(e, "--where");
     for (int i = 0; i < c->count; i++) {

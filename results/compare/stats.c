@@ -167,6 +167,8 @@ double stats_p(estimate e)
 {
     if (!isfinite(e.half)) return (double)NAN;
     double error = e.sd / sqrt((double)e.n);
+    /* Without a spread there is no t: a difference that every seed shows alike is certain, and none
+     * is none. */
     if (!(error > 0)) return e.mean != 0 ? 0 : 1; /* every figure is the same */
     return 2 * t_tail(fabs(e.mean) / error, e.n - 1);
 }
@@ -194,12 +196,14 @@ void stats_holm(double *adjusted, const double *p, int n)
     }
 }
 
+/* Without a subtraction, which an infinity would make NaN. */
 int stats_by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
+/* Sorts the caller's array, as callers have no use for its order. */
 double stats_median(double *x, int n)
 {
     CHECK(n > 0, "median of nothing");

@@ -214,6 +214,7 @@ static const comparison *all_tried(arena *a, store *s, const comparison *c, err 
     return compare_load(a, s, c->experiment, &how, e);
 }
 
+/* One picture for each axis, in the order of the spec; those without numbers draw nothing. */
 bool plot_axis(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     /* A file name from a key of the spec, which may have any characters. */

@@ -147,6 +147,7 @@ static void begin(gnuplot_script *p, const comparison *c, int lines)
     put_names(p->out, c);
 }
 
+/* Dots, then bars by kind: each kind is one item, in one colour and with one name in the key. */
 bool plot_differences(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
     int lines = 0;

@@ -185,6 +185,7 @@ static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, co
     double values[MAX_SERIES][MAX_LAYERS];
     plot_series lines[MAX_SERIES];
     int count = 0, layers = 0;
+    /* A figure's list ends with NULL, which an array that is not filled has. */
     for (; count < MAX_SERIES && x->figures[count]; count++) {
         if (!read_figure(values[count], &layers, s, run, x->part, x->figures[count], e)) {
             return false;

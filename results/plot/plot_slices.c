@@ -192,6 +192,7 @@ static bool draw_plots(plot_report *r, arena *a, store *s, const comparison *c,
         /* Neighbours in the list share their slices: positions are read once for two pictures. */
         if (!x || x->by != plots[i].by) x = compare_slices(a, c, s, plots[i].by, e);
         if (!x) return false;
+        /* Nothing recorded of this kind: no picture. */
         if (x->count > 0 &&
             !draw_lines(r, a, c, x, plots[i].name, plots[i].question, plots[i].gain, e))
             return false;

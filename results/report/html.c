@@ -57,6 +57,8 @@ static void put_head(FILE *out, const table *t)
 static void put_cell(FILE *out, const table_head *h, const table_cell *x)
 {
     fprintf(out, "<td%s data-v=\"", h->flags & TABLE_LEFT ? " class=\"left\"" : "");
+    /* %.9g: more digits than are shown, and none of a double's last ones, so that equal figures are
+     * equal. */
     if (x->kind == CELL_REAL) fprintf(out, "%.9g", x->real);
     if (x->kind == CELL_INT) fprintf(out, "%lld", (long long)x->integer);
     if (x->kind == CELL_TEXT) html_text(out, x->text);

@@ -26,6 +26,7 @@ static void print_lines(FILE *out, const char *text)
     }
 }
 
+/* The time stands first, in the column where fields have their names; owner and text follow. */
 bool notes_view_print(FILE *out, store *s, const char *experiment, const char *run, err *e)
 {
     bool any = false;

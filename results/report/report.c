@@ -168,6 +168,8 @@ static bool put_health(FILE *out, arena *a, store *s, const comparison *shown, e
 {
     const comparison *c = compare_read(a, s, shown->experiment, NULL, e);
     if (!c) return false;
+    /* Summed over variants; a run that is planned under two labels counts twice, as it does in the
+     * table. */
     int planned = 0, done = 0, failed = 0, diverged = 0, running = 0, interrupted = 0;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
@@ -257,6 +259,7 @@ static bool put_specs(FILE *out, arena *a, store *s, const comparison *c, err *e
     put_best(out, c, "loci show RUN has those of others");
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
+        /* A variant without runs has no spec to show. */
         json_auto_t *run = v->run_count ? run_view_json(s, v->runs[0].run, e) : NULL;
         if (v->run_count && !run) return false;
         text_auto *text = json_text(json_object_get(run, "spec"), JSON_COMPACT);

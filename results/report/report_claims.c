@@ -6,6 +6,9 @@
 #include "results/claims/claims_print.h"
 #include "results/report/html.h"
 
+/* Sentences come from claims_print.c and are those of `loci claims`; what is added here is colour.
+ * Nothing is judged anew: the page and its picture show one judgement. */
+
 /* Colours as for verdicts of variants; undecided ones have none. */
 static void put_sentence(FILE *out, const stated_claim *c)
 {

@@ -28,7 +28,8 @@ static void put_base64(FILE *out, const unsigned char *x, size_t n)
 }
 
 /* The text that a script's line gives behind `what`: "set xlabel '...'"; "" if it has none. The
- * quoting of gnuplot.c undone: a quote and a line break are strings of their own between dots. */
+ * quoting of gnuplot.c undone: a quote and a line break are strings of their own between dots.
+ * `what` is found where it stands first: settings come before data in a script. */
 static void script_text(char text[400], const char *script, const char *what)
 {
     static const char line[] = "'.\"\\n\".'";

@@ -27,6 +27,7 @@ void run_view_name_read(run_name *r, const char *text)
     char *last = strrchr(r->label, '/');
     if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1)) {
         r->seed = strtoll(last + 1, NULL, 10);
+        /* The label is what stands before. */
         *last = 0;
     }
 }
@@ -328,7 +329,8 @@ static void show_provenance(FILE *out, const json_t *run)
 }
 
 /* The spec, a line per value: as --set takes it. A path as keys and indices, the value as JSON:
- * each line can be copied behind --set. Empty lists and maps are values of their own. */
+ * each line can be copied behind --set. Empty lists and maps are values of their own. The path
+ * grows by one part at each level. */
 static void show_values(FILE *out, const char *path, const json_t *x)
 {
     char inner[1024];
@@ -386,6 +388,7 @@ bool run_view_show(FILE *out, store *s, const char *id, err *e)
 
 /* ---- differences ---- */
 
+/* What json_differences hands to put_difference: the table and its columns. */
 typedef struct diff {
     table *t;
     int option, a, b;

@@ -6,6 +6,9 @@
 #include "results/report/html.h"
 #include "results/store/query.h"
 
+/* A sample is a text of a model's: it is shown as it is, and never taken for the program's own
+ * words. */
+
 /* A model writes whatever it likes, also what looks like the lines of this view: each of its lines
  * is marked. */
 void sample_view_print(FILE *out, const json_t *sample)

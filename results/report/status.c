@@ -14,6 +14,7 @@
 /* Experiments without any plan are shown too: their record is there. */
 bool status_experiments(table *t, store *s, err *e)
 {
+    /* Failed, diverged and interrupted apart: what is to be done about each differs. */
     static const table_field fields[] = {
         {"experiment", "experiment", "", FORM_TEXT, 0, 0},
         {"runs", "runs", "", FORM_INT, 0, 0},
@@ -61,6 +62,8 @@ static bool says_where(const table_field *f)
 
 bool status_runs(table *t, store *s, const char *experiment, err *e)
 {
+    /* "of" behind "step" reads as one: 300 of 1000. The loss is of training and in nats, as it is
+     * logged: a figure for who watches, not for who compares. */
     static const table_field fields[] = {
         {"variant", "variant", "", FORM_TEXT, 0, 0},
         {"seed", "seed", "", FORM_INT, 0, 0},
@@ -113,6 +116,7 @@ static const char *state_of(const table *t, int row)
 int status_fold(table *t, int rows)
 {
     static const char *const states[] = {"planned", "done", "interrupted"};
+    /* Lines are moved up in place; the cells of those that go stay in the arena. */
     int before = t->rows;
     for (int i = 0; i < 3; i++) {
         /* From behind, so that what moves up was looked at already. */
@@ -183,6 +187,7 @@ void status_sentence(char text[256], const status_totals *t)
     if (t->running) n += snprintf(text + n, (size_t)(256 - n), ", %d running", t->running);
     if (t->waiting) n += snprintf(text + n, (size_t)(256 - n), ", %d waiting", t->waiting);
     if (t->failed) n += snprintf(text + n, (size_t)(256 - n), ", %d failed", t->failed);
+    /* Nothing is left, or nothing is known of how much. */
     if (t->done + t->failed == t->planned || !(t->steps > 0)) return;
     n += snprintf(text + n, (size_t)(256 - n), "; %.0f %% of all steps",
                   100 * t->steps_done / t->steps);

@@ -84,6 +84,8 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
 {
     static const char *const texts[] = {"description", "spec_file", "spec_text", "created_at"};
     const char *name = json_get_text(x, "name");
+    /* The record's name is the experiment's, not the file's: a file that was copied under another
+     * name says what it was. */
     if (!name) return err_set(e, "has no name; run the experiment again");
     if (!experiment_name_is_good(name, e)) return false;
     /* Replacing the row deletes its plan, axes and claims (ON DELETE CASCADE), which follow: a run
@@ -120,6 +122,7 @@ static bool collect_record(collector *c, const char *file, bool *fresh, err *e)
     if (!*fresh) return true;
     if (!file_join(path, c->out, inner, e)) return false;
     json_auto_t *x = json_read(path, e);
+    /* The path before the words: what is wrong is found by it. */
     return x && (put_experiment(c, x, e) || err_prefix(e, "%s", path));
 }
 

@@ -36,6 +36,7 @@ static const char *put_sql(arena *a, const collect_table *t)
         /* The schema is this program's: a table that does not fit is a mistake in it. */
         CHECK(n < sizeof columns && m < sizeof places && k < sizeof changes, "%s", t->name);
     }
+    /* The one table whose dependents come from other files than its own row. */
     bool in_place = strcmp(t->name, "run") == 0;
     char *sql = arena_push(a, BYTES, 1);
     snprintf(sql, BYTES, "INSERT %sINTO %s (%s) VALUES (%s)%s%s", in_place ? "" : "OR REPLACE ",

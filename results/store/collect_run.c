@@ -247,6 +247,7 @@ static bool put_damaged(collector *c, const char *id, const char *folder, const 
 {
     json_t *from[SOURCES] = {NULL};
     char reason[2 * ERR_TEXT_BYTES], path[FILE_PATH_BYTES];
+    /* Shown wherever the run is: what is wrong and what mends it. */
     snprintf(reason, sizeof reason, "damaged: %s; loci run mends it", why);
     for (int i = 0; i < SOURCES; i++) {
         if (!file_join(path, folder, NAMES[i], NULL) || !file_exists(path)) continue;
@@ -266,6 +267,8 @@ static bool put_damaged(collector *c, const char *id, const char *folder, const 
     return ok;
 }
 
+/* Artefacts before evaluations: the former delete all but the losses' rows, the latter put
+ * these. */
 static bool collect_files(collector *c, const char *id, const char *folder, bool locked,
                           bool *fresh, err *e)
 {

@@ -83,6 +83,7 @@ typedef struct lines {
     bool final;
 } lines;
 
+/* What training repeats after a checkpoint lies behind `end` or at a step that was counted. */
 static void count_line(lines *l, const json_t *line, int64_t end)
 {
     int64_t step = json_get_int(line, "step", -1);
@@ -110,6 +111,7 @@ static bool read_lines(search *s, const char *name, lines *l)
         json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
         ok = json_is_object(line);
         if (ok) count_line(l, line, s->step);
+        /* `at` stays at the line that is broken, whose number is said. */
         if (ok) at = end + 1;
     }
     /* A last line without its end is cut off: nobody is writing any more. */
@@ -138,6 +140,7 @@ static bool count_until(search *s, const char *name, lines *l)
     return text != NULL;
 }
 
+/* The last step is always logged, whatever log_every says. */
 static bool metrics_are_whole(search *s)
 {
     lines l;
@@ -146,7 +149,8 @@ static bool metrics_are_whole(search *s)
            err_set(&s->why, "%s: ends before step %lld", s->path, (long long)s->step);
 }
 
-/* Evaluations on the way cannot be made again from the end: then *lost. */
+/* Evaluations on the way cannot be made again from the end: then *lost. The final evaluation can be
+ * made from the checkpoint; one on the way would need the model of that time. */
 static bool evals_are_whole(search *s, bool *lost)
 {
     lines l;
@@ -186,6 +190,7 @@ static bool file_is_whole(search *s, const char *name, const json_t *file)
                    (long long)should);
 }
 
+/* All files that the manifest names, and nothing else of the folder. */
 static bool checkpoint_is_whole(search *s)
 {
     json_t *manifest, *file;
@@ -207,6 +212,7 @@ static bool checkpoint_is_whole(search *s)
 
 /* ---- the folder ---- */
 
+/* Without status.json nothing was started, which is no damage. */
 static bool status_is_whole(search *s)
 {
     json_auto_t *o = NULL;

@@ -42,6 +42,7 @@ const char *store_path(const store *s)
     return s->path;
 }
 
+/* The path of the file that is open, which in a rebuild is not the one that readers know. */
 bool store_err(store *s, const char *what, err *e)
 {
     /* Read before anything else is asked of SQLite, which would overwrite it. */
@@ -94,6 +95,7 @@ void store_end(store **s)
     store_close(*s);
 }
 
+/* For `return close_failed(s)`: NULL is what every failed opening gives. */
 static store *close_failed(store *s)
 {
     store_close(s);
@@ -152,6 +154,7 @@ static bool check_version(store *s, int version, err *e)
                    s->path, version, STORE_VERSION);
 }
 
+/* Read-only by SQLite's own flag, so that a mistake in a question cannot change what it asks. */
 store *store_open_reader(const char *out, err *e)
 {
     store *s = store_new(out, e);
@@ -178,12 +181,14 @@ static void pause_ms(int ms)
 static bool take_lock(store *s, double seconds, bool *busy, err *e)
 {
     char path[FILE_PATH_BYTES + 8];
+    /* A file of its own: closing any descriptor of the database in this process would drop SQLite's
+     * locks on it (POSIX locks belong to the process and the file). */
     snprintf(path, sizeof path, "%s.lock", s->path);
     s->lock = file_open_own(path, O_RDWR, e);
     if (s->lock < 0) return false;
     double until = host_monotonic_s() + seconds;
-    /* flock cannot wait with a limit; alarms would be felt by all of the process. It ends with the
-     * process, however that ends: a lock that is left behind does not exist. */
+    /* flock cannot wait with a limit; alarms would be felt by all of the process. What it holds
+     * ends with the process, however that ends: no lock is left behind. */
     while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) return file_failed(e, path, "cannot be locked");
@@ -233,9 +238,9 @@ static bool begin_writing(store *s, err *e)
     /* Off by default in SQLite, and silently ignored inside a transaction: without it nothing
      * cascades, and rows of a replaced evaluation would stay. */
     if (!store_exec(s, "PRAGMA foreign_keys = ON", e)) return false;
+    int version = version_of(s, e);
     /* IMMEDIATE takes the write lock at the beginning, not at the first change, where waiting is no
      * longer possible without giving up what was read. */
-    int version = version_of(s, e);
     if (version != 0) return check_version(s, version, e) && store_exec(s, "BEGIN IMMEDIATE", e);
     char stamp[64];
     snprintf(stamp, sizeof stamp, "PRAGMA user_version = %d", STORE_VERSION);
@@ -274,6 +279,7 @@ static bool copy_into(store *s, const char *out)
 {
     store_auto *from = store_open_reader(out, NULL);
     sqlite3_backup *b = from ? sqlite3_backup_init(s->db, "main", from->db, "main") : NULL;
+    /* All pages at once, under one read lock: the copy is of one commit. */
     if (b) sqlite3_backup_step(b, -1);
     return b && sqlite3_backup_finish(b) == SQLITE_OK;
 }
@@ -296,6 +302,8 @@ store *store_open_private(const char *out, err *e)
     return begin_writing(s, e) ? s : close_failed(s);
 }
 
+/* Without it the collection would stay an open transaction, and reading within one sees its changes
+ * as well; with it a later failure cannot take them back. */
 bool store_keep(store *s, err *e)
 {
     return store_exec(s, "COMMIT", e);

@@ -104,7 +104,8 @@ static void json_row(FILE *out, sqlite3_stmt *q)
 /* The query with a column "axis.NAME" behind the seed for each axis of the experiment; NULL and e
  * if they cannot be read. As columns, one for each axis, since that is what data frames are grouped
  * by. Each is a look into the key of `axis` (experiment, label, axis). Names of axes come from
- * specs: %q and %w quote them as text and as a name. */
+ * specs: %q and %w quote them as text and as a name. An axis is text in every row; whether it is a
+ * number its reader knows. */
 static const char *with_axes(arena *a, store *s, const char *experiment, const char *sql, err *e)
 {
     static const char seed[] = "p.seed, ";

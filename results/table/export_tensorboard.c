@@ -115,6 +115,7 @@ static bool put_version(file_out *f, double time, err *e)
     return put_record(f, &event, e);
 }
 
+/* From the inside outwards: value, summary, event. */
 static bool put_scalar(file_out *f, double time, int64_t step, const char *tag, double x, err *e)
 {
     bytes event = {.count = 0}, summary = {.count = 0}, value = {.count = 0};
@@ -136,7 +137,7 @@ static bool put_scalar(file_out *f, double time, int64_t step, const char *tag, 
 /* ---- hyperparameters ---- */
 
 /* An entry of the map SessionStartInfo.hparams (1) of text to google.protobuf.Value: number_value
- * (2) or string_value (3). */
+ * (2) or string_value (3). Names and texts are cut: twelve of them have to fit into one event. */
 static void put_hparam(bytes *info, const char *axis, const char *text)
 {
     enum { NAME = 120 };
@@ -269,6 +270,7 @@ static void unique_name(char out[NAME_BYTES + 16], const label_list *l, const ch
     bool taken = folder_name(name, label);
     for (int64_t i = 0; i < l->count && strcmp(l->labels[i], label) != 0; i++) {
         folder_name(other, l->labels[i]);
+        /* Of the labels before its own only, so that the first keeps its plain name. */
         taken = taken || strcasecmp(name, other) == 0;
     }
     sha256_hex(hex, label, strlen(label));

@@ -36,6 +36,7 @@ int table_column(table *t, const char *key, const char *title, const char *unit,
 int table_row(table *t)
 {
     if (t->rows == t->capacity) {
+        /* The old list stays in the arena, all of them together no longer than the last. */
         int more = MAX(16, 2 * t->capacity);
         table_line *longer = arena_push_zero(t->memory, more, sizeof *longer);
         if (t->rows > 0) memcpy(longer, t->line, (size_t)t->rows * sizeof *longer);

@@ -31,6 +31,7 @@ static void put_text(FILE *out, const char *text)
 static void put_cell(FILE *out, const table_cell *x)
 {
     if (x->kind == CELL_EMPTY) {
+        /* An en dash for what is empty, as papers have it. */
         fputs("--", out);
         return;
     }

@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "results/table/table.h"
 
+/* Titles bold, units dim: told apart where colours are not. */
 static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
 static const char SIGN[] = " \u00b1 ";
 enum { SIGN_WIDTH = 3, GAP = 2 };
@@ -309,6 +310,8 @@ void table_print_csv(FILE *out, const char *text)
         fputs(text, out);
         return;
     }
+    /* Within quotes a quote is written twice (RFC 4180), so three are the field's own and one of
+     * the text. */
     fputs(marked ? "\"\"\"" : "\"", out);
     for (; *text; text++) {
         if (*text == '"') fputc('"', out);

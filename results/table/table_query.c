@@ -16,6 +16,7 @@ static void put_field(table *t, int column, query *q, const table_field *f)
     if (f->form == FORM_SCALED) table_scaled(t, column, query_real(q, f->key));
 }
 
+/* Texts are left-aligned, by the form; the fields say the rest. */
 bool table_query(table *t, query *q, const table_field *fields, int count)
 {
     int first = 0;
