@@ -55,6 +55,8 @@ static model_state *after_two_blocks(const eval_task *task)
     return s;
 }
 
+/* Whether anything is carried is asked of the look first: of a layer that carries nothing there is
+ * no figure, and nobody waits for two evaluations. */
 static bool measure_without(json_t *out, const eval_task *task, const model_state *s,
                             const eval_forget *what, double *plain, err *e)
 {

@@ -23,6 +23,9 @@
  * Both terms are computed from p before the step. Applied one after the other they would be another
  * rule, whose difference grows with rate x decay. */
 
+/* `needs` names the kinds that an option has an effect on; with another it is refused, so that
+ * nobody takes a plain evaluation for one with that decay. rates and decays are nodes, read by
+ * read_grid: they hold lists. */
 const option DYNAMIC_OPTIONS[] = {
     {"kind", OPTION_CHOICE, offsetof(dynamic_options, kind), .initial = "none",
      .choices = "none|sgd|rms", .help = "plain evaluation, or the rule by which it learns"},
@@ -53,8 +56,9 @@ const option DYNAMIC_OPTIONS[] = {
      .help = "tokens of the validation split to choose by; 0: all"},
     {0}};
 
-/* Reads a list of numbers of the same range as the option `like`. `rate` beside `rates` is refused:
- * one of the two would have no effect, and the user would not see which. */
+/* Reads a list of numbers of the same range as the option `like`, into values [DYNAMIC_GRID].
+ * `rate` beside `rates` is refused: one of the two would have no effect, and the user would not see
+ * which. `alone` is what there is without a list: a grid of one. */
 static bool read_grid(double *values, int *count, const node *list, const char *like, double alone,
                       const node *n, arena *a, err *e)
 {
@@ -79,6 +83,7 @@ static bool read_grid(double *values, int *count, const node *list, const char *
     return true;
 }
 
+/* No section and an empty one are kind none. A scalar here is a slip for {kind: ...}. */
 bool dynamic_options_read(dynamic_options *o, const node *n, arena *a, err *e)
 {
     *o = (dynamic_options){0};
@@ -132,6 +137,8 @@ void dynamic_statistics_add(dynamic_statistics *s, const grads *g)
 {
     for (int i = 0; i < s->params->count; i++) {
         const param *q = &s->params->list[i];
+        /* Integer arithmetic makes the parts' ends meet: part k ends where part k + 1 begins, and
+         * the last at size. */
         int64_t size = q->count / q->pieces;
         for (int64_t k = 0; k < q->pieces; k++) {
             if (!g->has[q->first_piece + k]) continue;
@@ -169,6 +176,8 @@ void dynamic_statistics_close(dynamic_statistics *s, const bool *learns)
     s->squares = NULL;
 }
 
+/* In double, from the floats that the rule will use: this is what decides whether they make sense.
+ */
 static double mean_of(const dynamic_statistics *s, const param *q)
 {
     double sum = 0;
@@ -221,6 +230,8 @@ static double most_rate(const dynamic_rule *r)
     return r->decay > 0 ? 1 / r->decay : (double)INFINITY;
 }
 
+/* Of one element, to be looked at; the update computes the same in step_rms, in the type of the
+ * parameters. */
 double dynamic_decay_rate(const dynamic_rule *r, int64_t element)
 {
     if (!r->statistics) return 1;
@@ -280,7 +291,9 @@ typedef struct step_job {
     int parts;
 } step_job;
 
-/* Elements [at, at + n) of a piece. */
+/* Elements [at, at + n) of a piece. All that is per update (rate, decay, 1 / m, the limit) is
+ * rounded to `real` here, once, and not in the loop; s and p0 lie beside the values in arrays of
+ * the same layout [params.total]. */
 static void step_elements(const step_job *j, int64_t at, int64_t n, bool has)
 {
     const dynamic_rule *r = j->rule;
@@ -313,6 +326,7 @@ static void step_part(void *arg, int part)
     }
 }
 
+/* Without help (crew_hands 1) it is one part, run on the calling thread. */
 void dynamic_step(const dynamic_rule *r, real *values, const grads *g)
 {
     step_job j = {r, values, g, crew_hands()};

@@ -26,6 +26,8 @@
 #include "data/stream.h"
 #include "harness/evaluate/dynamic.h"
 
+/* Shared by all rows. values are p0, the model's own; the rule points at them, at learns and at
+ * statistics. */
 struct dynamic_learner {
     const dynamic_options *options;
     const model *model;
@@ -36,6 +38,7 @@ struct dynamic_learner {
     dynamic_rule rule;
 };
 
+/* values [params.total]: p, this row's copy. grads: of the segment that was read last. */
 struct dynamic_row {
     const dynamic_learner *learner;
     real *values;
@@ -72,8 +75,8 @@ static part part_of(const model_call *whole, int64_t at, int64_t n)
 
 /* Reads one part and leaves in g the gradient of its summed loss divided by `weight`: none where
  * nothing of it counts, as where a probe tells. The forward pass is that of a plain evaluation
- * (MODE_EVAL: no dropout), so that with rate 0, which leaves p at p0, the losses are those of one
- * but for rounding.
+ * (MODE_EVAL: no dropout), so that with rate 0, which leaves p at p0, the losses are those of one,
+ * to the bit where its calls have the same lengths.
  *
  * lengths is set here and not in part_of: it points into the part, which part_of returns by value.
  * Scaling by 1 / weight stands in the backward pass, on the seed of the tape, because the summed
@@ -131,7 +134,9 @@ static void gather_lane(void *arg, int64_t lane, int thread, grads *g)
 }
 
 /* The statistics are of minibatches as the evaluation will see them: segment by segment, state
- * carried from one to the next, the gradient that of the mean loss over all rows. */
+ * carried from one to the next, the gradient that of the mean loss over all rows. One minibatch is
+ * `batch` rows of one segment: s hangs on that number (a mean over more rows has smaller
+ * gradients), which is why `batch` is an option and part of the protocol. */
 static void gather_batch(gathering *w)
 {
     for (w->at = 0; w->at < w->batch.time; w->at += w->n) {
@@ -197,6 +202,7 @@ static void gathering_close(gathering *w)
 static bool check_statistics(const dynamic_learner *l, err *e)
 {
     const dynamic_options *o = l->options;
+    /* `decays` NULL and decay 0: nothing is pulled, whatever m is. */
     int wild;
     bool decays = o->decays || o->decay > 0;
     if (!dynamic_statistics_check(&l->statistics, l->learns, &wild, e)) return false;
@@ -330,6 +336,7 @@ double dynamic_learner_flops(const dynamic_learner *l)
 
 /* ---- a row ---- */
 
+/* A row begins as the trained model, also before its first document does. */
 dynamic_row *dynamic_learner_row_new(const dynamic_learner *l)
 {
     const params *p = model_params_const(l->model);

@@ -25,6 +25,8 @@
 
 #define PREFIX "part-"
 
+/* By the evaluation's identity: another protocol is another file, so that a changed `eval` section
+ * never goes on from the sums of the one before. */
 bool eval_keep_path(char *path, const char *folder, const char *id, err *e)
 {
     char name[64];

@@ -15,6 +15,7 @@ bool rank_calls_ask_with(rank_group *r, rank_call call, int64_t a, int64_t b, in
     return ranks_me(r) > 0 || ranks_tell(r, &q, sizeof q, e);
 }
 
+/* The same exchange from the other side: rank 0's bytes come to all who call it. */
 bool rank_calls_hear(rank_group *r, rank_request *q, err *e)
 {
     return ranks_tell(r, q, sizeof *q, e);

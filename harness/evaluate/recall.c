@@ -20,6 +20,8 @@
  * tap. It may have no other hooks: those would be dropped without a word (the CHECK in
  * recall_open). */
 
+/* scores and losses [count] are written by all threads, under the lock; all else is fixed once it
+ * is open. */
 struct recall {
     const corpus_split *split;
     const layer *head;
@@ -55,6 +57,7 @@ static recall_score *score_at(recall *s, int64_t distance)
 static void judge_answer(recall *s, const recall_score *at, const real *logits, int64_t vocab,
                          int32_t target)
 {
+    /* In double, whatever the model computes in: a vocabulary of terms is summed. */
     double sum = 0, most = (double)logits[target];
     bool right = true;
     for (int64_t i = 0; i < vocab; i++) {
@@ -124,6 +127,7 @@ static int keep_counts(void *user, eval_array *list, int capacity)
     return 2 + (s->other ? s->other->keep(s->other->user, list + 2, capacity - 2) : 0);
 }
 
+/* `count` and the distances come back with the scores; they are what list_distances found. */
 static bool restore_counts(void *user, const char *name, const void *data, size_t bytes)
 {
     recall *s = user;
@@ -142,6 +146,8 @@ static int by_distance(const void *x, const void *y)
     return a->distance < b->distance ? -1 : a->distance > b->distance;
 }
 
+/* Before the evaluation, from the table of documents: each distance there is has its row, asked or
+ * not. */
 static bool list_distances(recall *s, err *e)
 {
     for (int64_t i = 0; s->split && i < split_documents(s->split); i++) {

@@ -92,6 +92,8 @@ static const char *as_utf8(arena *a, const char *text)
     return text_end_in(&m, a);
 }
 
+/* A state of one row and a tape of its own, gone again afterwards: the evaluation's states stand at
+ * the end of its documents. */
 json_t *sample_draw(const sample_options *o, const model *m, const real *values, const corpus *c,
                     uint64_t seed, const volatile sig_atomic_t *stop, err *e)
 {

@@ -331,6 +331,7 @@ static void change_figures(inspection *x, const inspected_changes *l)
     double n = (double)s->count, nan = (double)NAN, fresh = n - (double)s->seen;
     double nats = inspection_sum_of(s->nats), unlearned = inspection_sum_of(s->unlearned);
     double of_seen = inspection_sum_of(s->gain_seen), gain = unlearned - nats;
+    /* Of count 0 (no token was there before, say) the figure is NaN, not 0. */
     const struct {
         const char *name;
         double sum, count;
@@ -353,6 +354,7 @@ static void change_figures(inspection *x, const inspected_changes *l)
 
 /* ---- tokens ---- */
 
+/* By insertion; only what rose (or fell) at all. */
 int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *list, int64_t vocab,
                            double sign)
 {

@@ -149,6 +149,7 @@ static int by_probability(const void *a, const void *b)
  * are no bins. */
 static void confidence_bins(inspection *x, const confident_value *list, int64_t n)
 {
+    /* Ends of bins by integer division: sizes differ by one at most. */
     for (int bin = 0; bin < CONFIDENCE_BINS && n >= CONFIDENCE_BINS; bin++) {
         int64_t begin = n * bin / CONFIDENCE_BINS, end = n * (bin + 1) / CONFIDENCE_BINS;
         double probability = 0, matches = 0;
@@ -169,6 +170,7 @@ static void confidence_bins(inspection *x, const confident_value *list, int64_t 
  * third of the stack. */
 static void most_confident(inspection *x, const confident_value *list, int64_t n)
 {
+    /* p: the next depth of PRECISION_AT; sums go on from one depth to the next. */
     double matches = 0, total = 0, any = 0, upper = 0;
     int depths = n ? list[0].layer->layer->dims.depths : 0;
     for (int64_t i = 0, p = 0; i < n; i++) {

@@ -94,6 +94,7 @@ static void end_call(void *call)
 
 /* ---- the pass ---- */
 
+/* Lists of all layers for each thread: what is paid for a pass without locks. */
 static void thread_open(thread_keys *t, inspection *x)
 {
     t->x = x;
@@ -129,6 +130,7 @@ static void merge_triggers(inspection *x, thread_keys *threads, int n)
     }
 }
 
+/* Of the whole process, threads added up. */
 static double processor_seconds(clock_t since)
 {
     return (double)(clock() - since) / CLOCKS_PER_SEC;

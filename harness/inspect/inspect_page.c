@@ -220,6 +220,7 @@ static void put_keys(FILE *out, const inspection *x, const inspected_layer *l, a
         put_key(out, x, l, best, "its value agrees with most triggers", a);
         shown++;
     }
+    /* Keys that nothing triggered have nothing to show. */
     for (int64_t i = 0; i < n && shown < PAGE_KEYS; i++) {
         if (order[i] == best || l->triggers.sizes[order[i]] == 0) continue;
         put_key(out, x, l, order[i], "at random", a);

@@ -118,6 +118,8 @@ static void most_shared(key_pattern *p, const char **all, int count, int64_t n, 
         }
         double share = (double)(end - begin) / (double)n;
         if (end - begin < 2 || share <= p->topic[PATTERN_WORDS - 1]) continue;
+        /* Insertion into the list of the most shared; ties keep the word that comes first in the
+         * alphabet. */
         int at = PATTERN_WORDS - 1;
         for (; at > 0 && share > p->topic[at - 1]; at--) {
             p->topic[at] = p->topic[at - 1];
@@ -178,6 +180,8 @@ static bool read_key(const inspection *x, const inspected_layer *l, int64_t memo
     return true;
 }
 
+/* The arena is emptied key by key: there are tens of thousands, each with some kilobytes of text.
+ */
 bool inspect_patterns(inspection *x, err *e)
 {
     arena_auto *a = arena_new(0);

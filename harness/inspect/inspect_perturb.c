@@ -36,6 +36,8 @@ typedef struct perturb_job {
     real coefficient; /* what came of it */
 } perturb_job;
 
+/* States and tapes are a thread's; jobs are shared, each written by the one thread whose batch it
+ * is in. */
 typedef struct perturb_work {
     inspection *x;
     perturb_job *jobs;
@@ -220,6 +222,7 @@ static void collect_layer(perturb_work *w, int index)
         perturbation *p = &l->perturbed[i / PERTURB_TRIGGERS];
         const real *c = got + i * READINGS;
         if (!read[i]) continue;
+        /* Relative to nothing there is no change; NaN goes here, too. */
         if (!(c[WHOLE] > 0)) {
             p->silent++;
             continue;

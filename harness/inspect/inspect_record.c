@@ -144,6 +144,8 @@ static bool put_keys(record_lines *r, const inspected_layer *l, err *e)
 /* rank -1, of a value whose key was never triggered, becomes null. */
 static bool put_values(record_lines *r, const inspected_layer *l, err *e)
 {
+    /* Without the pass over keys there are values but no agreements, and values were only needed
+     * for composition. */
     for (int64_t m = 0; l->agreements && m < l->memories.count; m++) {
         const value_reading *v = &l->values[m];
         const memory_agreement *a = &l->agreements[m];
@@ -170,6 +172,7 @@ static bool put_samples(record_lines *r, int part, const inspected_layer *l, err
     const inspection *x = r->x;
     for (int64_t i = 0; i < x->sample_count; i++) {
         const prefix_reading *p = &l->readings[i];
+        /* Document and position again, as for triggers: whoever has the corpus finds the text. */
         int64_t d = prefixes_document(&x->sample_text, x->samples[i]);
         json_t *line =
             json_pack("{s:s, s:I, s:I}", "layer", l->layer->name, "document", (json_int_t)d,
@@ -230,6 +233,7 @@ bool inspect_record(const inspection *x, const char *folder, err *e)
     if (!file_join(inside, folder, "inspect", e) || !file_make_folders(inside, e)) return false;
     record_lines r = {.x = x, .scratch = arena_new(0)};
     bool ok = true;
+    /* A part after the other; one that cannot be written leaves those before it in place. */
     for (int part = 1; ok && part < INSPECT_ALL; part *= 2) {
         if (x->parts & part) ok = write_part(&r, part, inside, e);
     }

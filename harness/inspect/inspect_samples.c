@@ -67,6 +67,7 @@ static void choose_samples(inspection *x)
     int64_t wanted = MIN(x->task->options->prefixes, p->tokens - p->documents);
     rng_key key = {.seed = (uint64_t)x->task->loaded->seed, .place = rng_place("inspect:samples")};
     uint64_t *taken = arena_push_zero(x->memory, p->tokens / 64 + 1, sizeof *taken);
+    /* Documents are cut at the limit, too, and so is their last token. */
     for (int64_t d = 0; d < p->documents; d++) {
         int64_t last = p->first[d + 1] - 1;
         taken[last / 64] |= (uint64_t)1 << (last % 64);

@@ -196,6 +196,7 @@ static void exchange_figures(inspection *x, const inspected_exchange *l)
 {
     const exchange_sums *s = l->sums;
     const char *over_blocks = l->exchange.write ? "moved" : "strength";
+    /* The mean over all blocks comes out of the bins: no sum is kept twice. */
     double sum = 0, evenness = 0;
     int64_t count = 0;
     for (int i = 0; i < BLOCK_BINS; i++) {

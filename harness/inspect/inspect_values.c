@@ -61,6 +61,7 @@ void inspect_values(inspection *x)
         if (l->triggers.list) {
             l->agreements = ARENA_NEW(x->memory, memory_agreement, l->memories.count);
         }
+        /* Freed with each layer, whose vectors and distributions need it. */
         arena_auto *a = arena_new(0);
         read_values(x, l, &read, a);
     }

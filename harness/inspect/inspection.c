@@ -145,6 +145,7 @@ const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_b
     return prefix;
 }
 
+/* Everything lies in the one arena. */
 void inspection_deinit(inspection *x)
 {
     arena_free(x->memory);

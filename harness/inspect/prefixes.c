@@ -122,6 +122,8 @@ bool prefixes_open(prefixes *p, const corpus *c, corpus_split *split, int64_t li
         int64_t end = p->first[p->documents] + split_document(split, p->documents).tokens;
         p->first[++p->documents] = MIN(end, p->tokens);
     }
+    /* One word more than full ones: the last bits have room, and a search down from the last token
+     * stays inside. */
     p->starts = arena_push_zero(a, p->tokens / 64 + 1, sizeof *p->starts);
     read_pieces(p, c);
     int32_t *ids = malloc(READ_TOKENS * sizeof *ids);

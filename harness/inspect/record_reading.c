@@ -101,7 +101,7 @@ static bool put_uses(record_lines *r, const inspected_exchange *l, err *e)
 }
 
 /* A place: its share of all, and the tokens that it has most to do with: mean weight of their
- * positions, relative to that of all positions. */
+ * positions, relative to that of all positions (1: no more than any other token). */
 static bool put_places(record_lines *r, const inspected_exchange *l, err *e)
 {
     int64_t vocab = r->x->sample_text.vocab;

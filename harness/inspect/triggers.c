@@ -18,6 +18,9 @@
  * A coefficient that is equal to the bar passes (>=), since it may belong to an earlier token; NaN
  * passes no comparison and is never kept. */
 
+/* count x top entries, reserved at once: the pass itself takes no memory. The bar begins at the
+ * smallest positive normal number, below which nothing fires (only positive coefficients
+ * count). */
 void triggers_init(triggers *t, int64_t count, int64_t top, bool per_sentence, arena *a)
 {
     *t = (triggers){.count = count, .top = top, .per_sentence = per_sentence};
@@ -76,6 +79,8 @@ static int64_t find_sentence(const trigger *heap, int64_t size, int64_t sentence
     return -1;
 }
 
+/* A heap is `top` entries long from list + memory x top on. Where the sentence is there already the
+ * size stays; else it grows to `top`, and from then on the least goes. */
 static void sink_trigger(triggers *t, int64_t memory, trigger x)
 {
     trigger *heap = t->list + memory * t->top;
@@ -131,6 +136,8 @@ static void offer_run(triggers *t, const real *x, int64_t n, int64_t first, trig
     }
 }
 
+/* Two forms: a run of consecutive memories, as dense layers fire, is compared sixteen at a time;
+ * memories by id, as layers that choose a few, one by one. */
 void triggers_offer(triggers *t, const real *coefficients, int64_t n, int64_t first,
                     const int32_t *ids, trigger at)
 {

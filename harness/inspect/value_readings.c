@@ -72,6 +72,7 @@ static void read_pieces(const readout *r, const real *x, int64_t n, arena *scrat
 
 /* ---- values ---- */
 
+/* What take_values is told: where readings go, and the whole distributions if they are wanted. */
 typedef struct value_take {
     value_reading *out;
     real *probabilities;
@@ -91,6 +92,8 @@ static void take_values(void *user, int64_t first, int64_t n, real *logits)
     }
 }
 
+/* Kept per value are ten tokens, whatever the vocabulary; the whole distribution only for who asks
+ * for it, a piece of values at a time. */
 void value_readings(value_reading *out, real *probabilities, const readout *r, const real *values,
                     int64_t n, arena *scratch)
 {
@@ -190,6 +193,8 @@ void value_readings_final(prefix_reading *out, const readout *r, const real *res
     read_pieces(r, residual, n, scratch, take_final, &t);
 }
 
+/* The order of the questions is the paper's (sec. 5.2): agreement is where the stream names what
+ * both name, composition where it names what neither does. */
 refinement_case value_readings_refinement(const prefix_reading *p)
 {
     bool residual = p->top_stream == p->top_residual, output = p->top_stream == p->top_output;

@@ -97,6 +97,7 @@ static void shorten_names(labeller *x)
 static const char *label_of(labeller *x, const combo *c, int varying, const char *name)
 {
     size_t bytes = 1;
+    /* Counted first: assignments of a variant lie in one array. */
     for (int i = 0; i < c->count; i++) {
         const alternative *v = c->alternatives[i];
         bytes += strlen(x->shorts[v->axis]) + strlen(v->text) + 2;

@@ -15,6 +15,8 @@
  * are compared in order (order_matters). That may take two equal variants for different ones, never
  * the other way round. */
 
+/* What is shared while blocks are multiplied out. The table holds indexes of combinations, not
+ * pointers: `items` is reserved for all of them, but an index is half as large. */
 typedef struct expander {
     arena *a;
     sweep_source *source;
@@ -28,6 +30,7 @@ typedef struct expander {
 
 /* ---- equal assignments get equal numbers ---- */
 
+/* An assignment, its value in one spelling, and where its number goes. */
 typedef struct interned {
     const assignment *set;
     const char *json;
@@ -169,6 +172,7 @@ static int combo_ids(const expander *x, const combo *c, int *ids)
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; k < c->alternatives[i]->count; k++) {
             int id = c->alternatives[i]->ids[k], at = n++;
+            /* By insertion: a variant has some few assignments. */
             if (!x->order_matters) {
                 for (; at > 0 && ids[at - 1] > id; at--)
                     ids[at] = ids[at - 1];
@@ -265,6 +269,7 @@ static void add_combo(expander *x, const sweep_block *b, const int *at, const bo
 static bool expand_block(expander *x, const sweep_block *b)
 {
     int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
+    /* at [dimensions]: the pick of each, the odometer's digits. */
     bool active[SWEEP_MAX_DIMENSIONS];
     for (int d = 0; d >= 0;) {
         if (find_active(b, at, active) && !excluded(b, at, active)) add_combo(x, b, at, active);

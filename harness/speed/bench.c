@@ -243,6 +243,7 @@ static bool profile_steps(bench_result *r, trainer *t, err *e)
     return true;
 }
 
+/* The profile comes before the timed steps, which run without clocks inside. */
 static bool bench_training(bench_result *r, trainer *t, double seconds, err *e)
 {
     if (!warm_up(r, t, e) || !profile_steps(r, t, e)) return false;
@@ -360,8 +361,9 @@ static int64_t blocks_of(const model *m)
     return n > 0 && sscanf(layers[n - 1]->name, "blocks.%lld.", &last) == 1 ? last + 1 : 0;
 }
 
-/* Memory is taken in the order in which a run takes it, and the clock runs from the call:
- * start_seconds is what a user waits for before the first step. */
+/* The clock runs from the call: start_seconds is what a user waits for before the first step. The
+ * figures of one row's context, width and batch are what a peer is compared by (bench_against.h).
+ */
 bool bench_run(bench_result *r, const node *spec, int64_t seed, const corpus_places *places,
                const bench_options *o, err *e)
 {

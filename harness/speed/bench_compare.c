@@ -34,7 +34,6 @@ typedef struct contender {
     int index; /* among the variants */
 } contender;
 
-/* One thread works on one contender at a time; nothing here is shared. */
 typedef struct contest {
     arena *memory;
     int count, baseline, rounds;

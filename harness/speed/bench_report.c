@@ -92,6 +92,7 @@ void bench_report_print(FILE *out, const bench_result *r)
             r->generate_tokens_per_second, r->generate_early_ms, r->generate_late_ms);
     fprintf(out, "                       %.0f tokens/s, %d rows together\n",
             r->generate_rows_tokens_per_second, BENCH_GENERATE_ROWS);
+    /* Last, as it is the longest: what one figure says stands above the list. */
     print_ops(out, r);
 }
 

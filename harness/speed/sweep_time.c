@@ -173,6 +173,8 @@ static bool is_known(const speeds *s, const run_plan *p)
 static run_time time_of(const speeds *s, const run_plan *p, double share)
 {
     double train = median_of(s, p->variant, train_of), eval = median_of(s, p->variant, eval_of);
+    /* RECORDED only if both speeds are the variant's own; one that had to be scaled makes the whole
+     * an estimate. */
     time_source source = TIME_RECORDED;
     bool timed = isfinite(p->amount.seconds);
     if (!isfinite(train) || !isfinite(eval)) source = TIME_SCALED;

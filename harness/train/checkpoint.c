@@ -15,7 +15,7 @@
  *   model file   parameters by name: read by anyone, and all that evaluation and generation need
  *   train file   moments of the optimiser, carried state by lane, the stream's cursor, counters
  *
- * Two files, since a finished or kept model has the first only. Both are written from memory
+ * Two files, since a kept model has the first only (checkpoint_keep). Both are written from memory
  * between two steps, when no lane runs, so that all of it is of one step: training that goes on
  * from here has every bit that the uninterrupted run has. That is why the window of the next log
  * line and the running means are saved, too; without them the metrics file would differ.
