@@ -3,10 +3,14 @@
  * Options are printed from the tables by which specs are read, so that no option is missing here
  * and none has a default that it has not. What is prose is only what has no table: the form of
  * sweeps and claims, which are read by their own parsers. */
+#include "core/base/terminal.h"
+#include "core/base/text.h"
 #include "data/prepare.h"
 #include "harness/spec/spec.h"
 #include "harness/train/workload.h"
 #include "results/claims/claim_figure.h"
+#include "results/store/collect_inspect.h"
+#include "results/store/inspect_words.h"
 
 #include <string.h>
 
@@ -51,6 +55,27 @@ static const char CLAIMS[] =
     "  distance    of a probe's questions\n"
     "  A margin is 0.02 bits/byte, or 2 % of B's. Figures and their units:\n";
 
+/* A part's figures, which are many and short, in lines of their own. */
+static void print_inspected(FILE *out)
+{
+    fputs(
+        "    inspect.PART.FIGURE what loci inspect found, by depth (rises with: depth); by part:\n",
+        out);
+    for (int i = 0; COLLECT_INSPECT_PARTS[i]; i++) {
+        const char *names[INSPECT_WORDS];
+        int n = inspect_words_names(names, COLLECT_INSPECT_PARTS[i]);
+        text_memory m;
+        FILE *line = text_begin(&m);
+        fprintf(line, "      %s:", COLLECT_INSPECT_PARTS[i]);
+        for (int k = 0; k < n; k++) {
+            fprintf(line, " %s%s", names[k][0] == '_' ? "WHAT" : "", names[k]);
+        }
+        text_auto *text = text_end(&m);
+        terminal_wrap(out, text, 0, 8, 79);
+        fputc('\n', out);
+    }
+}
+
 static void print_claims(FILE *out)
 {
     fputs(CLAIMS, out);
@@ -58,7 +83,7 @@ static void print_claims(FILE *out)
         fprintf(out, "    %-20s%-18s%s%s\n", f->name, *f->unit ? f->unit : "%", f->title,
                 f->higher ? " (more is better)" : "");
     }
-    fputs("    inspect.PART.FIGURE what loci inspect found, by depth (rises with: depth)\n", out);
+    print_inspected(out);
 }
 
 /* By name and help: a kind may give the same name a meaning of its own. */

@@ -15,10 +15,10 @@
 #include "core/base/json.h"
 #include "core/base/rng.h"
 #include "core/base/text.h"
-#include "harness/inspect/figure_words.h"
 #include "harness/inspect/page_html.h"
 #include "harness/inspect/page_reading.h"
 #include "harness/inspect/served.h"
+#include "results/store/inspect_words.h"
 
 /* What is shown of each layer; the JSON lines have every key and its first ten triggers. */
 enum { PAGE_KEYS = 6, PAGE_TRIGGERS = 8, PAGE_TOKENS = 5, PAGE_SERVED = 12 };
@@ -78,7 +78,8 @@ static void put_rows(FILE *out, const inspection *x, int part, const layer *cons
         for (int l = 0; l < n; l++) {
             put_value(out, inspection_figure(x, part, list[l], f->name, 0));
         }
-        fprintf(out, "<td class='t note'>%s</td></tr>\n", figure_words(part, f->name));
+        fprintf(out, "<td class='t note'>%s</td></tr>\n",
+                inspect_words(inspection_part_name(part), f->name));
     }
 }
 
@@ -90,7 +91,7 @@ static void put_curves(FILE *out, const inspection *x, int part, const layer *l)
         int n = f->part == part && f->layer == l && f->bin == 0 ? bins_of(x, f) : 1;
         if (n == 1) continue;
         fprintf(out, "<p class=note>%s, %s: %s</p>\n<table><tr>", l->name, f->name,
-                figure_words(part, f->name));
+                inspect_words(inspection_part_name(part), f->name));
         for (int bin = 0; bin < n; bin++) {
             put_value(out, inspection_figure(x, part, l, f->name, bin));
         }
@@ -105,7 +106,8 @@ static void put_overall(FILE *out, const inspection *x, int part)
     for (int i = 0; i < x->figure_count; i++) {
         const inspect_figure *f = &x->figures[i];
         if (f->part != part || f->layer || !first_of_its_name(x, i)) continue;
-        fprintf(out, "<p><span class=note>%s: %s</span><br>", f->name, figure_words(part, f->name));
+        fprintf(out, "<p><span class=note>%s: %s</span><br>", f->name,
+                inspect_words(inspection_part_name(part), f->name));
         bool curve = bins_of(x, f) > 1;
         for (int k = i; k < x->figure_count; k++) {
             const inspect_figure *g = &x->figures[k];

@@ -8,7 +8,8 @@
  *
  * A figure is (part, layer, name, bin) -> number, in one flat list in the order in which it was
  * added. Everything downstream (records, page, database, plots) goes by names, so that a new figure
- * is a call of inspection_add and a line of words (figure_words.c), with no struct between. */
+ * is a call of inspection_add and a line of words (results/store/inspect_words.c), with no struct
+ * between. */
 
 const char *const REMOVAL_NAMES[REMOVALS] = {"first", "last", "random"};
 

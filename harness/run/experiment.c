@@ -9,6 +9,7 @@
 #include "harness/spec/sweep_sibling.h"
 #include "harness/spec/unheard_set.h"
 #include "harness/train/workload.h"
+#include "layers/layer_inspect.h"
 
 experiment *experiment_load(const char *path, const char *const *sets, err *e)
 {
@@ -165,12 +166,47 @@ static bool check_checkpoint(resolver *r, const workload *w, const char **taken,
     return text != NULL;
 }
 
+/* At which distances a probe asks, and how long the documents are. */
+static void note_documents(run_plan *run, const corpus_split *split, arena *a)
+{
+    enum { MOST = 256 }; /* distances: a claim is about one of a handful */
+    run->distance = ARENA_NEW(a, int64_t, MOST);
+    run->documents = split ? split_documents(split) : 0;
+    for (int64_t i = 0; i < run->documents; i++) {
+        const document d = split_document(split, i);
+        int k = 0;
+        run->longest = MAX(run->longest, d.tokens);
+        while (k < run->distances && run->distance[k] != d.distance)
+            k++;
+        if (d.answers == 0 || k < run->distances || k == MOST) continue;
+        run->distance[run->distances++] = d.distance;
+    }
+}
+
+/* What loci inspect asks layers for (find_layers of harness/inspect/inspect.c): the head is asked
+ * for all but memories of keys and values. */
+static void note_layers(run_plan *run, const model *m)
+{
+    const layer *const *layers, *head = model_head(m);
+    int n = model_layers(m, &layers);
+    for (int i = 0; i <= n; i++) {
+        const layer *l = i < n ? layers[i] : head;
+        layer_memories memories;
+        layer_exchange list[MAX_EXCHANGES];
+        run->memories |= i < n && l->cls->memories != NULL && l->cls->memories(l, &memories);
+        run->learns |= l->cls->learns;
+        run->states |= l->cls->exchanges != NULL && l->cls->exchanges(l, list) > 0;
+    }
+}
+
 /* What its final evaluation will tell. */
-static void note_figures(run_plan *run, const workload *w)
+static void note_figures(run_plan *run, const workload *w, arena *a)
 {
     const corpus_split *split = corpus_get(w->corpus, eval_options_split(&w->eval));
     bool any = split && split_documents(split) > 0;
-    run->documents = split ? split_documents(split) : 0;
+    note_documents(run, split, a);
+    note_layers(run, w->model);
+    run->context = model_context(w->model);
     run->has_bytes = corpus_lossless(w->corpus);
     /* Of a document that is cut nobody counts the words. */
     bool cut = false;
@@ -205,7 +241,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     run->amount = run_amount_of(&w, run->cost.train_flops);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
-    note_figures(run, &w);
+    note_figures(run, &w, x->memory);
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */
     identity_variant(run->variant, &w, source >= 0 ? x->runs[source].variant : NULL);
     workload_close(&w);

@@ -39,6 +39,11 @@ typedef struct run_plan {
     bool has_bytes, has_words;   /* whether its evaluations count them, */
     bool has_slices, has_recall; /* slice its text, and ask it something */
     int64_t documents;           /* of the split that they score, all or a part of them */
+    int64_t longest;             /* of these, in tokens; 0: none */
+    int64_t context;             /* positions of a block */
+    int distances;               /* that a probe's questions have: distance [distances] */
+    int64_t *distance;
+    bool memories, learns, states; /* what loci inspect finds in its layers */
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
     int source_run;

@@ -197,6 +197,48 @@ static bool has_metric(const claim_statement *s, const run_plan *run)
                                                       : true;
 }
 
+/* Is the distance among those that are asked for? */
+static bool check_distance(const claim_statement *s, const run_plan *run, err *e)
+{
+    if (s->distance < 0) return true;
+    int64_t near = run->distance[0];
+    for (int i = 0; i < run->distances; i++) {
+        if (run->distance[i] == s->distance) return true;
+        if (llabs(run->distance[i] - s->distance) < llabs(near - s->distance)) {
+            near = run->distance[i];
+        }
+    }
+    return node_err(e, node_get(s->at, "distance"),
+                    "'%.100s' is not asked at distance %lld (the nearest: %lld)", run->label,
+                    (long long)s->distance, (long long)near);
+}
+
+/* Does the text reach into the slice? */
+static bool check_slice(const claim_statement *s, const run_plan *run, err *e)
+{
+    int64_t end = s->by == BY_POSITION ? run->longest
+                  : s->by == BY_BLOCK  ? run->context
+                                       : INT64_MAX;
+    if (s->by == BY_NOTHING || s->low < end) return true;
+    return node_err(e, node_get(s->at, "slice"),
+                    "nothing that '%.100s' is evaluated on has %s %lld: they end at %lld",
+                    run->label, compare_slices_by_name(s->by), (long long)s->low,
+                    (long long)end - 1);
+}
+
+/* Has the model what loci inspect is to look at? */
+static bool check_inspected(const claim_statement *s, const run_plan *run, err *e)
+{
+    if (!s->on || s->on->kind != FIGURE_INSPECT) return true;
+    bool states = strcmp(s->on->part, "states") == 0, changes = strcmp(s->on->part, "changes") == 0;
+    if (states ? run->states : changes ? run->learns : run->memories) return true;
+    return node_err(e, figure_at(s), "'%.100s' has no %s: no layer of it %s", run->label,
+                    s->on->name,
+                    states    ? "has states (block_recurrent has)"
+                    : changes ? "learns while it reads (the head fwl does)"
+                              : "is a memory of keys and values (ffn is one)");
+}
+
 static bool check_run(const claim_statement *s, const run_plan *run, err *e)
 {
     const node *split = node_at(run->resolved, "eval.split");
@@ -224,6 +266,9 @@ static bool check_run(const claim_statement *s, const run_plan *run, err *e)
     if (s->on && s->on->layers && !has_layer(node_get(run->resolved, "model"), s->on->layers)) {
         return node_err(e, figure_at(s), "'%.100s' has no %s: no layer of it is one of %s",
                         run->label, s->on->name, s->on->layers);
+    }
+    if (!check_distance(s, run, e) || !check_slice(s, run, e) || !check_inspected(s, run, e)) {
+        return false;
     }
     if (s->by_document && run->documents < EVIDENCE_LEAST_DOCUMENTS) {
         return node_err(e, node_get(s->at, "unit"),

@@ -32,7 +32,7 @@ const claim_figure *claim_figure_find(const char *name);
 extern const claim_figure CLAIM_FIGURES[];
 
 /* "inspect.values.agreement", made in the arena; NULL: there is no such part of an inspection.
- * Which figures a part has, only the inspection tells. */
+ * Which figures a part has, inspect_words knows. */
 const claim_figure *claim_figure_inspect(arena *a, const char *name);
 
 /* "0.5", made in the arena; NULL: that is no number. */

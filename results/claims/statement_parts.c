@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/options/option.h"
+#include "results/store/inspect_words.h"
 
 /* ---- margins ---- */
 
@@ -61,6 +62,17 @@ bool statement_parts_factor(claim_reader *r, claim_statement *s, const node *n)
 
 /* ---- figures and slices ---- */
 
+/* A record may name what loci inspect found once and finds no more. */
+static bool check_inspected(claim_reader *r, const claim_figure *f, const node *n)
+{
+    const char *names[INSPECT_WORDS];
+    if (!r->scope || *inspect_words(f->part, f->found)) return true;
+    const char *near = option_nearest(f->found, inspect_words_names(names, f->part), names);
+    return node_err(
+        r->e, n, "loci inspect finds no '%.60s' among %s%s%s%s; loci help spec lists them",
+        f->found, f->part, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
 bool statement_parts_figure(claim_reader *r, const claim_figure **f, const node *n)
 {
     enum { MOST = 64 };
@@ -68,8 +80,9 @@ bool statement_parts_figure(claim_reader *r, const claim_figure **f, const node 
     int count = 0;
     if (n->kind != NODE_SCALAR) return node_err(r->e, n, "expected a figure's name");
     *f = claim_figure_find(n->text);
-    if (!*f) *f = claim_figure_inspect(r->a, n->text);
     if (*f) return true;
+    *f = claim_figure_inspect(r->a, n->text);
+    if (*f) return check_inspected(r, *f, n);
     for (const claim_figure *k = CLAIM_FIGURES; k->name && count < MOST; k++) {
         names[count++] = k->name;
     }

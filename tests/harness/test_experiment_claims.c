@@ -131,6 +131,21 @@ static void refuses(void)
         {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, unit: "
          "document}\n",
          ":8:80: ", "documents"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{position: 128-}}\n",
+         ":8:81: ", "has position 128: they end at 99"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{block: 8-}}\n",
+         ":8:81: ", "has block 8: they end at 7"},
+        {"  - {name: a, variant: {width: 8, lr: 1e-3}, on: inspect.values.agrement, above: 0.5}\n",
+         ":8:50: ", "finds no 'agrement' among values (did you mean 'agreement'?)"},
+        {"  - {name: a, variant: {width: 8, lr: 1e-3}, on: inspect.keys.agreement, above: 0.5}\n",
+         ":8:50: ", "finds no 'agreement' among keys"},
+        {"  - {name: a, variant: {width: 8, lr: 1e-3}, on: inspect.states.read_strength, above: "
+         "0.5}\n",
+         ":8:50: ", "no layer of it has states"},
+        {"  - {name: a, variant: {width: 8, lr: 1e-3}, on: inspect.changes.gain, above: 0}\n",
+         ":8:50: ", "no layer of it learns while it reads"},
         {"  {name: a}\n", ":8:3: ", "expected a list of claims"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -176,6 +191,43 @@ static void words_of_cut_documents(void)
     }
 }
 
+/* Loads, resolves and reads the claims of a whole spec. */
+static bool claims_of(const char *whole, err *e)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/whole.yaml", test_folder());
+    FILE *f = fopen(path, "w");
+    if (f) fputs(whole, f);
+    if (f) fclose(f);
+    corpus_places places = {.cache = test_folder()};
+    experiment *x = experiment_load(path, NULL, e);
+    EXPECT(x && experiment_resolve(x, &places, e), "%s", e->text);
+    bool good = x && experiment_claims(x, e);
+    experiment_free(x);
+    return good;
+}
+
+/* A probe that never asks at a distance tells nothing of it. */
+static void distances(void)
+{
+    for (int i = 0; i < 2; i++) {
+        char whole[1024];
+        err e = {{0}};
+        snprintf(whole, sizeof whole,
+                 "data: {corpus: probe, task: needle, distances: [4], held_out_distances: [8, 16], "
+                 "tokens: 2000, held_out: 400}\n"
+                 "model: {width: 8, context: 8, blocks: [{ffn: {hidden: 16}}]}\n"
+                 "train: {budget: {steps: 4}, batch: 2}\n"
+                 "sweep: {grid: {model.width: [8, 16]}}\n"
+                 "claims: [{name: a, better: 8, than: 16, distance: %d}]\n",
+                 i ? 4096 : 16);
+        bool good = claims_of(whole, &e);
+        EXPECT(good == (i == 0), "%d: %s", i, e.text);
+        EXPECT(good || (strstr(e.text, ":5:51: ") && strstr(e.text, "(the nearest: 16)")), "%s",
+               e.text);
+    }
+}
+
 /* Documents are counted before training, and seeds are not added for them. */
 static void by_document(void)
 {
@@ -186,7 +238,7 @@ static void by_document(void)
                  {"2", "is evaluated on has 4, and it takes 5", 400},
                  {"{until: decided, at least: 2, at most: 4}", "no further seed decides", 500}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char whole[1024], path[512];
+        char whole[1024];
         err e = {{0}};
         snprintf(whole, sizeof whole,
                  "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: %d, length: "
@@ -196,18 +248,10 @@ static void by_document(void)
                  "sweep: {seeds: %s, grid: {model.width: [8, 16]}}\n"
                  "claims: [{name: a, better: 8, than: 16, unit: documents}]\n",
                  cases[i].held_out, cases[i].seeds);
-        snprintf(path, sizeof path, "%s/documents.yaml", test_folder());
-        FILE *f = fopen(path, "w");
-        if (f) fputs(whole, f);
-        if (f) fclose(f);
-        corpus_places places = {.cache = test_folder()};
-        experiment *x = experiment_load(path, NULL, &e);
-        EXPECT(x && experiment_resolve(x, &places, &e), "%s", e.text);
-        bool good = x && experiment_claims(x, &e);
+        bool good = claims_of(whole, &e);
         EXPECT(good == !cases[i].says &&
                    (good || (strstr(e.text, ":5:47: ") && strstr(e.text, cases[i].says))),
                "%s: %s", cases[i].seeds, e.text);
-        experiment_free(x);
     }
 }
 
@@ -286,6 +330,7 @@ const test_suite test_experiment_claims = {"harness/experiment_claims",
                                            {{"names", names},
                                             {"refuses", refuses},
                                             {"words of cut documents", words_of_cut_documents},
+                                            {"distances", distances},
                                             {"by document", by_document},
                                             {"recorded", recorded},
                                             {0}}};

@@ -1,5 +1,4 @@
 /* Inspection of a model with planted memories: keys and values set by hand, recovered exactly. */
-#include "harness/inspect/figure_words.h"
 #include "harness/inspect/inspect.h"
 #include "harness/inspect/inspect_page.h"
 #include "harness/inspect/inspect_record.h"
@@ -11,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/train/trained_model.h"
+#include "results/store/inspect_words.h"
 #include "tests/support/corpora.h"
 #include "tests/support/planted.h"
 #include "tests/test.h"
@@ -219,8 +219,8 @@ static void writes(void)
                                           "residual_is_final", 0);
         EXPECT(figure > 0 && figure < 1, "%g", figure);
         for (int i = 0; i < got.figure_count; i++) {
-            EXPECT(*figure_words(got.figures[i].part, got.figures[i].name), "%s: no words",
-                   got.figures[i].name);
+            EXPECT(*inspect_words(inspection_part_name(got.figures[i].part), got.figures[i].name),
+                   "%s: no words", got.figures[i].name);
         }
         char *page = file_read(corpora_path("inspect/index.html"), NULL, &e);
         EXPECT(page && strstr(page, "planted &lt;&amp;>") && strstr(page, "<mark>q</mark>"),
