@@ -28,37 +28,6 @@ static fake_experiment made(int seeds)
                              .variant = VARIANTS};
 }
 
-/* Puts claims, as JSON, into the experiment's record, and takes a run out of its plan. */
-static void claim_it(const fake_experiment *x, const char *text, const char *label, int seed)
-{
-    char path[512];
-    err e = {0};
-    snprintf(path, sizeof path, "%s/experiments/%s.json", x->out, x->name);
-    json_t *o = json_read(path, &e), *list = json_loads(text, 0, NULL), *c, *run;
-    json_t *records = json_array(), *runs = json_object_get(o, "runs");
-    size_t i;
-    EXPECT(o && list, "%s", e.text);
-    json_array_foreach(list, i, c)
-    {
-        json_array_append_new(records,
-                              json_pack("{s:O, s:O, s:s, s:s, s:b, s:i, s:b}", "name",
-                                        json_object_get(c, "name"), "claim", c, "hash", "0",
-                                        "recorded_at", "2026-11-22T05:26:00Z", "after_the_fact",
-                                        i == 1, "seeds", 2, "withdrawn", 0));
-    }
-    json_object_set_new(o, "claims", records);
-    for (i = json_array_size(runs); label && i-- > 0;) {
-        run = json_array_get(runs, i);
-        if (strcmp(json_get_text(run, "label"), label) == 0 &&
-            json_get_int(run, "seed", 0) == seed) {
-            json_array_remove(runs, i);
-        }
-    }
-    EXPECT(json_write(path, o, &e), "%s", e.text);
-    json_decref(list);
-    json_decref(o);
-}
-
 static const claims *load(arena *a, const fake_experiment *x)
 {
     err e = {0}, note = {0};
@@ -96,7 +65,7 @@ static void verdicts(void)
     fake_experiment x = made(4);
     arena *a = arena_new(0);
     fake_write(&x);
-    claim_it(&x, CLAIMS, NULL, 0);
+    fake_claim(&x, CLAIMS, NULL, 0);
     const claims *c = load(a, &x);
     if (!c) return;
     EXPECT(c->count == 5, "%d", c->count);
@@ -132,7 +101,7 @@ static void unequal_seeds(void)
     fake_experiment x = made(4);
     arena *a = arena_new(0);
     fake_write(&x);
-    claim_it(&x, CLAIMS, "good", 3);
+    fake_claim(&x, CLAIMS, "good", 3);
     const claims *c = load(a, &x);
     if (!c) return;
     EXPECT(c->list[0].verdict->n == 3 && c->list[0].verdict->verdict == VERDICT_HOLDS, "n %d",
@@ -155,7 +124,7 @@ static void slices(void)
     fake_experiment x = made(4);
     arena *a = arena_new(0);
     fake_write_sliced(&x);
-    claim_it(&x, text, NULL, 0);
+    fake_claim(&x, text, NULL, 0);
     const claims *c = load(a, &x);
     if (!c) return;
     const judgement *j = c->list[0].verdict->statements;
@@ -204,7 +173,7 @@ static void inspected(void)
     fake_experiment x = made(3);
     arena *a = arena_new(0);
     fake_write(&x);
-    claim_it(&x, text, NULL, 0);
+    fake_claim(&x, text, NULL, 0);
     for (int seed = 1; seed <= 3; seed++) {
         inspect_it(&x, seed);
     }
@@ -272,7 +241,7 @@ static void documents(void)
     x.variants = 2;
     arena *a = arena_new(0);
     fake_write(&x);
-    claim_it(&x, BY_DOCUMENT, NULL, 0);
+    fake_claim(&x, BY_DOCUMENT, NULL, 0);
     for (int seed = 1; seed <= 2; seed++) {
         double base[MOST], good[MOST];
         for (int i = 0; i < MOST; i++) {
@@ -310,7 +279,7 @@ static void other_documents(void)
     x.variants = 2;
     arena *a = arena_new(0);
     fake_write(&x);
-    claim_it(&x, BY_DOCUMENT, NULL, 0);
+    fake_claim(&x, BY_DOCUMENT, NULL, 0);
     const claims *c = load(a, &x);
     EXPECT(c && strstr(c->list[0].verdict->why, "too few documents"), "%s",
            c ? c->list[0].verdict->why : "");

@@ -87,6 +87,30 @@ static void complete(void)
     free(again);
 }
 
+/* What was claimed and what became of it comes first. */
+static void claims_first(void)
+{
+    static const char text[] = "[{\"name\": \"gains\", \"says\": \"It <gains>\", \"better\": "
+                               "\"long\", \"than\": \"short\"},"
+                               " {\"name\": \"late\", \"better\": \"short\", \"than\": \"long\"}]";
+    static const fake_variant own[] = {{"short", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"long", 0.039, 0.002, 842000, 51234, NULL, false}};
+    const fake_experiment x = {test_folder(), "claimed", 2, 3, 20, own};
+    fake_write(&x);
+    fake_claim(&x, text, NULL, 0);
+    char *page = page_of(&x, &(compare_options){0}, NULL);
+    static const char *const parts[] = {
+        "<h2>Claims</h2>", "<li class=\"better\">It &lt;gains&gt;. gains: holds: ",
+        "<li class=\"worse\">late: fails: ", "AFTER THE FACT", "<h2>Verdict</h2>"};
+    const char *at = page;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && at; i++) {
+        const char *found = strstr(at, parts[i]);
+        EXPECT(found, "no '%s' behind the parts before in %s", parts[i], page);
+        at = found;
+    }
+    free(page);
+}
+
 /* How its variants were chosen stands in its title and beside the figures; its health is that of
  * all runs. */
 static void chosen(void)
@@ -280,6 +304,7 @@ static void in_a_browser(void)
 
 const test_suite test_report = {"results/report",
                                 {{"complete", complete},
+                                 {"claims_first", claims_first},
                                  {"chosen", chosen},
                                  {"well_formed", well_formed},
                                  {"many_variants", many_variants},

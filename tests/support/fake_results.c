@@ -262,6 +262,36 @@ void fake_axes(const fake_experiment *x)
     json_decref(o);
 }
 
+void fake_claim(const fake_experiment *x, const char *text, const char *label, int seed)
+{
+    char path[512];
+    err e = {0};
+    snprintf(path, sizeof path, "%s/experiments/%s.json", x->out, x->name);
+    json_t *o = json_read(path, &e), *list = json_loads(text, 0, NULL), *c, *run;
+    json_t *records = json_array(), *runs = json_object_get(o, "runs");
+    size_t i;
+    EXPECT(o && list, "%s", e.text);
+    json_array_foreach(list, i, c)
+    {
+        json_array_append_new(records,
+                              json_pack("{s:O, s:O, s:s, s:s, s:b, s:i, s:b}", "name",
+                                        json_object_get(c, "name"), "claim", c, "hash", "0",
+                                        "recorded_at", "2026-11-22T05:26:00Z", "after_the_fact",
+                                        i == 1, "seeds", 2, "withdrawn", 0));
+    }
+    json_object_set_new(o, "claims", records);
+    for (i = json_array_size(runs); label && i-- > 0;) {
+        run = json_array_get(runs, i);
+        if (strcmp(json_get_text(run, "label"), label) == 0 &&
+            json_get_int(run, "seed", 0) == seed) {
+            json_array_remove(runs, i);
+        }
+    }
+    EXPECT(json_write(path, o, &e), "%s", e.text);
+    json_decref(list);
+    json_decref(o);
+}
+
 double fake_ask(const char *out, const char *sql)
 {
     err e = {0};

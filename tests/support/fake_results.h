@@ -31,6 +31,10 @@ void fake_write_sliced(const fake_experiment *x);
 /* Afterwards: labels of two words become the values of the axes `reach` and `optimizer.lr`. */
 void fake_axes(const fake_experiment *x);
 
+/* Afterwards: puts claims, a list as JSON, into its record, the second of them as stated after the
+ * fact; takes the run of that label and seed out of its plan (label NULL: none). */
+void fake_claim(const fake_experiment *x, const char *text, const char *label, int seed);
+
 /* Id of a run of it, 16 hex digits. */
 void fake_run_id(char id[17], const char *experiment, const char *label, int seed);
 
