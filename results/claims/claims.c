@@ -143,5 +143,7 @@ claims *claims_load(arena *a, store *s, const char *experiment, err *e)
         c->seeds_now = evidence[i].statements[0].seeds;
         if (!describe(c, &x, e)) return NULL;
     }
+    const comparison *runs = out->count > 0 ? evidence_runs(&x, NULL, e) : NULL;
+    if (out->count > 0 && (!runs || !flatness_read(&out->flat, a, s, runs, e))) return NULL;
     return out;
 }

@@ -1,6 +1,7 @@
 /* An experiment's claims with their verdicts, from the database. */
 #pragma once
 
+#include "results/claims/flatness.h"
 #include "results/claims/verdict.h"
 
 /* What a side of a claim costs, of any of its runs; NaN: not known. */
@@ -28,6 +29,7 @@ typedef struct claims {
     stated_claim *list;
     int withdrawn; /* claims that were recorded and are no longer made */
     const char *withdrawn_names;
+    flatness flat; /* of the model that others are compared to */
 } claims;
 
 /* count 0: it claims nothing. Lives in the arena; NULL and e on failure. */

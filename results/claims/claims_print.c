@@ -301,6 +301,11 @@ static void put_words(FILE *out, const claims *x)
         if (i > 0 && strcmp(c->protocol, x->list[i - 1].protocol) == 0) continue;
         if (*c->protocol) fprintf(out, "  protocol: %s\n", c->protocol);
     }
+    if (x->flat.n > 0) {
+        fputs("- ", out);
+        flatness_words(out, &x->flat);
+        fputs(".\n", out);
+    }
     if (x->withdrawn) {
         fprintf(out, "Withdrawn from %s when there were results: %s.\n", x->experiment,
                 x->withdrawn_names);

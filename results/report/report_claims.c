@@ -38,6 +38,12 @@ void report_claims(FILE *out, arena *a, const claims *x)
         "Holds or fails: p below 0.05 after Holm's correction over the claims; intervals "
         "are not corrected. Paired by seed, or by document where n has documents. Cost: of the "
         "two sides.");
+    if (x->flat.n > 0) {
+        text_memory m;
+        flatness_words(text_begin(&m), &x->flat);
+        text_auto *text = text_end(&m);
+        html_element(out, "p", "note", text);
+    }
     if (x->withdrawn > 0) {
         /* Names are cut to 512 bytes where they are joined (claims.c). */
         char text[640];

@@ -294,6 +294,51 @@ static void other_documents(void)
     arena_free(a);
 }
 
+/* An evaluation after half of the baseline's training, `above` the final one. */
+static void evaluate_half_way(const fake_experiment *x, int seed, double above)
+{
+    char line[512];
+    double bits = fake_bits_per_byte(x, 0, seed) + above;
+    snprintf(line, sizeof line,
+             "{\"eval\":\"h%d\",\"step\":100,\"tokens_seen\":%d,\"split\":\"validation\",\"nats\":"
+             "%.17g,\"tokens\":90000,\"bytes\":90000,\"protocol\":{\"context\":256,\"memory\":"
+             "\"carried state, reset at documents\",\"start\":\"learned vector, first token "
+             "counted\",\"data\":\"abcdef0123456789\"}}\n",
+             seed, x->steps * 10240, bits * log(2.0) * 90000);
+    fake_append(x, 0, seed, "evals.jsonl", line);
+}
+
+/* Whether the baseline has learned what it will is said with the verdicts. */
+static void flat(void)
+{
+    static const char text[] = "[{\"name\": \"gains\", \"better\": \"good\", \"than\": \"base\"}]";
+    for (int trial = 0; trial < 3; trial++) {
+        char name[16];
+        snprintf(name, sizeof name, "memory%d", trial);
+        fake_experiment x = made(2);
+        x.name = name;
+        x.variants = 2;
+        arena *a = arena_new(0);
+        fake_write(&x);
+        fake_claim(&x, text, NULL, 0);
+        for (int seed = 1; seed <= 2 && trial > 0; seed++) {
+            evaluate_half_way(&x, seed, trial == 1 ? 0.3 + 0.02 * seed : 0.001 * seed);
+        }
+        const claims *c = load(a, &x);
+        char *all = c ? printed(a, c, TABLE_TEXT) : strdup("");
+        if (c && trial == 0) EXPECT(c->flat.n == 0 && !strstr(all, "still gained"), "%s", all);
+        if (c && trial == 1) {
+            EXPECT(c->flat.n == 2 && fabs(c->flat.fall - 0.33) < 1e-9, "%g", c->flat.fall);
+            EXPECT(strstr(all, "'base' still gained 0.33 bits/byte over its last doubling of "
+                               "tokens (205k to 410k; 2 seeds): its curve is not flat"),
+                   "%s", all);
+        }
+        if (c && trial == 2) EXPECT(strstr(all, "its curve is flat (below 0.02)"), "%s", all);
+        free(all);
+        arena_free(a);
+    }
+}
+
 static void nothing_claimed(void)
 {
     fake_experiment x = made(2);
@@ -311,5 +356,6 @@ const test_suite test_claims_load = {"results/claims_load",
                                       {"inspected", inspected},
                                       {"documents", documents},
                                       {"other_documents", other_documents},
+                                      {"flat", flat},
                                       {"nothing_claimed", nothing_claimed},
                                       {0}}};
