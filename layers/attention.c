@@ -29,6 +29,7 @@ static bool attention_check(const void *options, const layer_dims *dims, const n
     return token_options_check(&o->tokens, dims, at, e);
 }
 
+/* A window of w sees w - 1 positions before its own: memory that is not said is just that. */
 static void attention_settle(void *options, const layer *self)
 {
     token_options *o = &((attention_options *)options)->tokens;
@@ -40,6 +41,7 @@ static void compressed_settle(void *options, const layer *self)
     token_attention_settle(&((attention_options *)options)->tokens, self, self->dims.block);
 }
 
+/* memory: what `none` stands for, the one difference between the two layers here. */
 static void build_with(layer_build *b, layer *self, int64_t memory)
 {
     const token_options *o = &((const attention_options *)self->options)->tokens;

@@ -5,11 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Choices are sorted by expert, so that each expert is a product over consecutive rows: gather,
+ * compute, scatter back. A choice is one expert for one position, so a position that several
+ * experts serve stands several times. Nothing is computed for who was not chosen, neither forwards
+ * nor backwards; pieces of parameters make that visible to the sums over lanes and to the
+ * optimiser. */
+
 /* Single experts' loads are logged where a model has no more of them in all. */
 enum { MOST_LOADS = 1024 };
 
 /* ---- parameters ---- */
 
+/* The number of inputs that the scheme sees is one expert's: each starts as a layer of its own
+ * would. */
 int experts_matrix(layer_build *b, layer *self, const char *name, int64_t pieces, int64_t out,
                    int64_t in, bool to_residual, double active)
 {
@@ -30,6 +38,7 @@ int experts_vector(layer_build *b, layer *self, const char *name, int64_t pieces
     return index;
 }
 
+/* Made once: a metric's name has to live as long as the model. */
 static const char **load_names(layer_build *b, const layer *self, int64_t experts)
 {
     if (experts * MAX(self->dims.depths, 1) > MOST_LOADS) return NULL;
@@ -63,6 +72,7 @@ void experts_build(layer_build *b, layer *self, const experts_options *o, int64_
 {
     experts_plan_init(b, self, o, p);
     int64_t width = self->dims.width, keys = ffn_form_keys(p->form, p->hidden), n = p->experts;
+    /* The share of the parameter that takes part in one token: what "active parameters" adds up. */
     double active = (double)per_token / (double)n;
     p->keys = experts_matrix(b, self, "keys.weight", n, keys, width, false, active);
     p->values = experts_matrix(b, self, "values.weight", n, width, p->hidden, true, active);
@@ -94,6 +104,7 @@ tensor *experts_scores(layer_ctx *c, const layer *self, tensor *x, int weight)
     return scores;
 }
 
+/* Padding stands at the end of a row. */
 bool experts_is_text(const layer_ctx *c, int64_t i)
 {
     return !c->lengths || i % c->time < c->lengths[i / c->time];
@@ -144,7 +155,8 @@ routing experts_route(layer_ctx *c, const int32_t *expert, int64_t choices, int6
 
 /* ---- computing ---- */
 
-/* Weight of one expert as a matrix: a parameter in one piece keeps its leading axis. */
+/* Weight of one expert as a matrix: a parameter in one piece keeps its leading axis.
+ * [1, out, in] as [out, in]. */
 static tensor *matrix_of(layer_ctx *c, const layer *self, int weight, int64_t piece)
 {
     tensor *w = layer_piece(c, self, weight, piece);
@@ -176,7 +188,9 @@ bool experts_memories(const layer *self, const experts_plan *p, layer_memories *
     return true;
 }
 
-/* h [count, hidden] before f: coefficients are f(h), times the gate. */
+/* h [count, hidden] before f: coefficients are f(h), times the gate.
+ * Only where somebody looks: the activation is computed once more for it, outside of what is
+ * trained. */
 static void offer(layer_ctx *c, const layer *self, const experts_plan *p, tensor *h, activation f,
                   const routing *r, const tensor *gate)
 {
@@ -207,6 +221,7 @@ tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, 
 {
     tape *t = c->tape;
     activation f = p->form.f;
+    /* own [count, width]: a row for every choice, expert by expert. */
     tensor *own = op_gather(t, x, r->row, r->count);
     tensor *h = experts_linear(c, self, own, r, ACT_IDENTITY, p->keys, p->keys_bias, 0,
                                ffn_form_keys(p->form, p->hidden));

@@ -38,6 +38,7 @@ static int64_t keys_of(const layer *self)
     return ffn_form_keys(FFN_FORMS[o->activation], hidden_of(self));
 }
 
+/* `hidden: none` and the number that it stands for are one model. */
 static void ffn_settle(void *options, const layer *self)
 {
     ffn_options *o = options;
@@ -55,6 +56,8 @@ static void ffn_build(layer_build *b, layer *self)
     layer_vector(b, self, "values.bias", ROLE_BIAS, width, 0);
 }
 
+/* Values are stored transposed, [width, hidden]: memory i's value is a column, its components
+ * `hidden` apart. */
 static bool ffn_memories(const layer *self, layer_memories *m)
 {
     *m = (layer_memories){.count = hidden_of(self),
@@ -85,6 +88,7 @@ static tensor *ffn_forward(layer_ctx *c, const layer *self, tensor *x)
         offer(c, self, memories);
         return op_linear(c->tape, memories, values, values_bias);
     }
+    /* The fused op below never has the coefficients as a tensor; who looks at them pays for it. */
     if (c->watch->fired) offer(c, self, op_activation(c->tape, h, f));
     return op_activation_linear(c->tape, h, f, values, values_bias);
 }

@@ -3,7 +3,14 @@
 
 #include <string.h>
 
+/* Who decides which expert takes a position: a table that is asked about a token (its own, the one
+ * before, a predicted one, the next), a hash of several tokens, or the position. Nothing of it is
+ * learned and nothing has a gradient, so a choice is an array of integers, expert [hashes, rows,
+ * time], and not a tensor. */
+
 /* The token that a table is asked about, per position. */
+/* HASH_FUTURE looks at the answer on purpose, as the paper's upper bound does; such a layer is
+ * marked as an oracle. While generating, the last position's next token is not known. */
 static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
 {
     const hash_ffn_options *o = self->options;
@@ -18,6 +25,7 @@ static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
     for (int64_t i = 0; i < c->rows * c->time; i++) {
         bool last = i % c->time == c->time - 1;
         if (o->hash == HASH_PREVIOUS) {
+            /* Rows of past are time + 1 long; entry i is the token before position i. */
             out[i] = past[i / c->time * (c->time + 1) + i % c->time];
         } else if (o->hash == HASH_PREDICTED) {
             out[i] = c->predictions ? c->predictions[i] : unknown;
@@ -73,6 +81,7 @@ static void choose_by_hash(layer_ctx *c, const layer *self, int32_t *expert)
     }
     for (int64_t m = 0; m < p->hashes; m++) {
         for (int64_t i = 0; i < n; i++) {
+            /* One hash of the tokens, a key per table: the hashes are independent of each other. */
             expert[m * n + i] = hash_ids_expert(hash[i], p->keys[m], p->experts.experts);
         }
     }
@@ -106,6 +115,7 @@ int32_t *hash_choice(layer_ctx *c, const layer *self)
     } else {
         choose_by_hash(c, self, expert);
     }
+    /* Padding takes no place at any expert, and does not count in loads. */
     for (int64_t i = 0; c->lengths && i < n; i++) {
         if (experts_is_text(c, i)) continue;
         for (int64_t m = 0; m < p->hashes; m++) {

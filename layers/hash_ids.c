@@ -2,6 +2,14 @@
 
 #include <math.h>
 
+/* What is carried between calls has to be a tensor of reals, like any state, so that it is saved,
+ * detached and reset with the others. Ids of tokens are exact in a float up to 2^24; a hash of 64
+ * bits is carried as four numbers of 16.
+ *
+ * A row that was just reset, or whose text is younger than the past that is asked for, has start
+ * tokens there: c->position says how many positions are its own, not what the slot holds, which may
+ * be leftovers. */
+
 /* The finaliser of splitmix64 (Steele, Lea & Flood 2014): every bit depends on every bit. */
 static uint64_t mix(uint64_t x)
 {
@@ -11,11 +19,14 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* token + 1: token 0 would leave the hash as it is before the mixing, like no token at all. */
 uint64_t hash_ids_more(uint64_t hash, int64_t token)
 {
     return mix(hash ^ (uint64_t)(token + 1));
 }
 
+/* The upper 32 bits as a fraction of 2^32, times the number of experts: no division, and a bias
+ * below experts / 2^32. */
 int32_t hash_ids_expert(uint64_t hash, uint64_t key, int64_t experts)
 {
     uint64_t high = mix(hash ^ key) >> 32;
@@ -31,6 +42,7 @@ void hash_ids_past(layer_ctx *c, const layer *self, int slot, int64_t past, int3
         int32_t *row = out + r * stride;
         for (int64_t i = 0; i < past; i++) {
             bool known = carried && past - i <= c->position[r];
+            /* Entry i of the past is past - i positions before the call. */
             row[i] =
                 (int32_t)(known ? lround((double)carried->data[r * past + i]) : self->dims.vocab);
         }
@@ -38,6 +50,8 @@ void hash_ids_past(layer_ctx *c, const layer *self, int slot, int64_t past, int3
             row[past + i] = c->tokens[r * c->time + i];
         }
         for (int64_t i = 0; i < past; i++) {
+            /* The last `past` ids of row [past + time]: of a short call some came in with the slot
+             * already. */
             next->data[r * past + i] = (real)row[c->time + i];
         }
     }

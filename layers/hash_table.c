@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A table is made once, at build time, from the run's seed and counts of the corpus, and is then a
+ * parameter that never moves: it lies in the checkpoint, so a model that is loaded routes as it was
+ * trained, whatever the corpus looks like by then. */
+
+/* Hashes differ by the key's row, uses by its place: numbers of one are independent of the
+ * other's. */
 static rng_key key_of(const hash_table_shape *s, int64_t m, const char *use)
 {
     rng_key key = s->key;
@@ -25,6 +31,8 @@ void hash_table_random(int32_t *table, const hash_table_shape *s)
     }
 }
 
+/* Digits of one number: with two hashes the pair of experts is unique for experts^2 ids in a row,
+ * though neighbours share digits. */
 void hash_table_modulo(int32_t *table, const hash_table_shape *s)
 {
     for (int64_t m = 0; m < s->hashes; m++) {
@@ -52,7 +60,8 @@ static int by_count(const void *a, const void *b)
     return x->id < y->id ? -1 : 1;
 }
 
-/* Shuffles list[0, n) with numbers from index `at` on. */
+/* Shuffles list[0, n) with numbers from index `at` on.
+ * Fisher and Yates, from the end. */
 static void shuffle(counted *list, int64_t n, rng_key key, int64_t at)
 {
     for (int64_t i = n - 1; i > 0; i--) {
@@ -63,6 +72,7 @@ static void shuffle(counted *list, int64_t n, rng_key key, int64_t at)
     }
 }
 
+/* By looking at all: ids times experts steps in all, once per run. */
 static int64_t least(const double *load, int64_t n)
 {
     int64_t best = 0;
@@ -85,6 +95,9 @@ void hash_table_balanced(int32_t *table, double *load, const int64_t *counts,
         /* The start token stays last: it is no word of the text. */
         qsort(order, (size_t)s->vocab, sizeof *order, by_count);
         rng_key key = key_of(s, m, "balanced");
+        /* The first hash is the published order. Further ones may not be the same table again:
+         * shuffling within `experts` ids of nearly the same count changes who shares an expert and
+         * leaves the loads balanced. */
         for (int64_t i = 0; m > 0 && i < ids; i += s->experts) {
             shuffle(order + i, MIN(s->experts, ids - i), key, i);
         }
@@ -99,6 +112,7 @@ void hash_table_balanced(int32_t *table, double *load, const int64_t *counts,
 
 /* ---- by similarity ---- */
 
+/* Clusters are of all sizes: loads are not balanced here. */
 void hash_table_clustered(int32_t *table, const double *points, int64_t width,
                           const hash_table_shape *s)
 {
@@ -109,7 +123,8 @@ void hash_table_clustered(int32_t *table, const double *points, int64_t width,
 }
 
 /* Deals the members of one cluster, in random order, to experts; every round of `experts` members
- * begins at another expert, so that small clusters do not all go to the first ones. */
+ * begins at another expert, so that small clusters do not all go to the first ones.
+ * Two members of one round never share an expert. */
 static void deal(int32_t *table, const counted *members, int64_t n, int64_t experts, rng_key key)
 {
     for (int64_t i = 0; i < n; i += experts) {
@@ -135,6 +150,7 @@ void hash_table_dispersed(int32_t *table, const double *points, int64_t width, i
             for (int64_t id = 0; id < ids; id++) {
                 if (cluster[id] == c) members[n++] = (counted){0, (int32_t)id};
             }
+            /* Streams of their own for each cluster's order and for where its rounds begin. */
             key.step = (uint32_t)(2 * c);
             shuffle(members, n, key, 0);
             key.step++;
@@ -145,7 +161,9 @@ void hash_table_dispersed(int32_t *table, const double *points, int64_t width, i
 
 /* ---- from a file ---- */
 
-/* Reads one whole number at *p into *value; false: there is none. */
+/* Reads one whole number at *p into *value; false: there is none.
+ * A number too large for an expert stops growing and is refused by its size: digits without end do
+ * not overflow. */
 static bool next_number(const char **p, const char *end, int64_t *value)
 {
     while (*p < end && (**p == ' ' || **p == '\t' || **p == ',' || **p == '\r')) {
@@ -176,6 +194,7 @@ static bool read_line(int32_t *table, int64_t id, const char *p, const char *end
         }
         table[m * (s->vocab + 1) + id] = (int32_t)value;
     }
+    /* Neither another number nor anything else may follow. */
     if (!next_number(&p, end, &value) && p == end) return true;
     return node_err(e, at, "%s:%lld: more than %lld expert number(s) for token %lld", path,
                     (long long)id + 1, (long long)s->hashes, (long long)id);

@@ -5,6 +5,11 @@
 #include <float.h>
 #include <string.h>
 
+/* Lloyd's rounds, each of which lowers the sum of squared distances: points go to their nearest
+ * mean, means to the middle of their points. What start_means draws decides which of the many local
+ * ends is reached; from the run's key, so it is the same again. Sums are in double and in order, on
+ * one thread: a table that follows from them must not depend on threads. */
+
 enum { MOST_ROUNDS = 50 };
 
 typedef struct clustering {
@@ -32,7 +37,8 @@ static void put_mean(clustering *x, int64_t c, int64_t point)
            (size_t)x->width * sizeof *x->means);
 }
 
-/* A point drawn with probability in proportion to its squared distance from the chosen means. */
+/* A point drawn with probability in proportion to its squared distance from the chosen means.
+ * A mean far from the others is likely, a point that is one already has probability 0. */
 static int64_t draw_far(const clustering *x, double uniform)
 {
     double total = 0;
@@ -106,6 +112,7 @@ static void move_means(clustering *x)
     for (int64_t i = 0; i < x->n; i++) {
         double *mean = x->means + x->cluster[i] * x->width;
         const double *point = x->points + i * x->width;
+        /* Parts add up to the mean without a second pass over the sums. */
         double part = 1 / (double)x->size[x->cluster[i]];
         for (int64_t k = 0; k < x->width; k++) {
             mean[k] += part * point[k];
@@ -126,6 +133,8 @@ void kmeans(int32_t *cluster, const double *points, int64_t n, int64_t width, in
     clustering x = {.points = points,
                     .n = n,
                     .width = width,
+                    /* More clusters than points would leave some without any, whatever moved
+                     * where. */
                     .clusters = MIN(clusters, n),
                     .means = ARENA_NEW(a, double, clusters *width),
                     .distance = ARENA_NEW(a, double, n),
@@ -134,6 +143,7 @@ void kmeans(int32_t *cluster, const double *points, int64_t n, int64_t width, in
     /* No point is in a cluster yet, so that the first round counts as a change. */
     memset(cluster, -1, (size_t)n * sizeof *cluster);
     start_means(&x, key);
+    /* Ends where no point has changed: a further round would do nothing. */
     for (int round = 0; round < MOST_ROUNDS && assign(&x); round++) {
         move_means(&x);
     }

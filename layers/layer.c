@@ -5,8 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a layer is built with and called with are two bookkeepings. Building declares parameters and
+ * slots in lists of the model; a layer keeps the index of its first and counts its own from 0, so
+ * its code speaks of parameter 2 and slot 0, whatever stands before it. That works because a layer
+ * declares all of its own in one go, which is checked.
+ *
+ * A call hands out leaves of the tape for parameters and tensors for slots. Both are made when they
+ * are first asked for and found again afterwards (books): a parameter that is used twice is one
+ * tensor, into whose gradient both uses flow. */
+
 /* ---- building ---- */
 
+/* Full names are keys of checkpoints, random numbers and messages. */
 static char *full_name(arena *a, const layer *self, const char *name)
 {
     char text[512];
@@ -25,6 +35,7 @@ int layer_param(layer_build *b, layer *self, const char *name, param_role role, 
     return self->params++;
 }
 
+/* Valid until the next one is declared: the list may move when it grows. */
 param *layer_last_param(layer_build *b)
 {
     return &b->params->list[b->params->count - 1];
@@ -62,6 +73,7 @@ int layer_given(layer_build *b, layer *self, const char *name, param_role role, 
 
 static int add_slot(layer_build *b, layer *self, state_slot slot)
 {
+    /* The shorter list stays in the model's arena. */
     if (b->slot_count == b->slot_capacity) {
         int capacity = MAX(16, 2 * b->slot_capacity);
         state_slot *grown = ARENA_NEW(b->memory, state_slot, capacity);
@@ -71,6 +83,7 @@ static int add_slot(layer_build *b, layer *self, state_slot slot)
     }
     slot.name = full_name(b->memory, self, slot.name);
     CHECK(layer_find_slot(b, slot.name) < 0, "two slots named %s", slot.name);
+    /* A layer that carries nothing declares no slot. */
     CHECK(slot.max_length > 0 && slot.width > 0, "%s [%lld, %lld]", slot.name,
           (long long)slot.max_length, (long long)slot.width);
     if (self->slots == 0) self->first_slot = b->slot_count;
@@ -122,6 +135,7 @@ int layer_find_slot(const layer_build *b, const char *name)
     return -1;
 }
 
+/* "blocks.1." and not "blocks.1": the dot keeps block 10 out. */
 const layer *layer_in_block(const layer_build *b, int64_t block, const layer_class *cls)
 {
     char prefix[64];
@@ -148,6 +162,8 @@ static row_grads *rows_of(const layer_ctx *c, const param *p)
     return g && g->rows && p->row_grads >= 0 ? &g->rows[p->row_grads] : NULL;
 }
 
+/* grad is where the lane's gradient of this piece lies; without it (frozen, by rows, no backward
+ * pass) the leaf needs none, and ops do not compute it. */
 tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
 {
     CHECK(index >= 0 && index < c->books->params->count, "parameter %d of %d", index,
@@ -167,6 +183,7 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
         /* One of a stack of matrices is a matrix. */
         first_axis = shape[0] == 1 ? 1 : 0;
     }
+    /* The place in the flat vectors, of values and gradients alike. */
     int64_t at = p->offset + piece * (p->count / p->pieces);
     int rank = p->rank - first_axis;
     const grads *g = c->books->grads;
@@ -213,6 +230,7 @@ static int slot_of(const layer *self, int i)
 }
 
 /* What has grown in place, as a tensor; NULL: nothing. */
+/* A copy: the ring goes on to grow in its own memory while the tensor is used. */
 static tensor *of_ring(const layer_ctx *c, const slot_ring *r)
 {
     if (r->length == 0) return NULL;
@@ -241,6 +259,8 @@ int64_t layer_state_length(const layer_ctx *c, const layer *self, int i)
     return r->spread ? r->length : x ? x->shape[1] : 0;
 }
 
+/* Not while the tape records: gradients flow through what is carried inside a segment, and memory
+ * that is written in place has none. */
 bool layer_state_append(layer_ctx *c, const layer *self, int i, const tensor *x, int64_t column,
                         int64_t end, int64_t keep, layer_entries *all)
 {
@@ -254,8 +274,11 @@ bool layer_state_append(layer_ctx *c, const layer *self, int i, const tensor *x,
     const tensor *before = c->books->state[slot];
     if (!r->spread) slot_ring_spread(r, before ? before->data : NULL, length - time);
     real *data = slot_ring_append(r, x->data, time, column, tensor_width(x));
+    /* From here on the window is what goes on to the next call; *all still shows what this one
+     * sees. */
     r->begin += end - keep;
     r->length = keep;
+    /* The slot's content is in the ring now, nowhere else. */
     c->books->state[slot] = c->books->next_state[slot] = NULL;
     *all = (layer_entries){data, length, r->width, r->capacity * r->width};
     return true;
@@ -290,6 +313,7 @@ void layer_state_set(layer_ctx *c, const layer *self, int i, tensor *value)
 {
     int slot = slot_of(self, i);
     c->books->next_state[slot] = value;
+    /* A tensor takes the ring's place. */
     c->books->rings[slot].spread = false;
 }
 
@@ -300,6 +324,7 @@ tensor *layer_state_next(const layer_ctx *c, const layer *self, int i)
     return r->spread ? of_ring(c, r) : c->books->next_state[slot_of(self, i)];
 }
 
+/* The same memory in every call: what is written stays, without a set. */
 real *layer_store(const layer_ctx *c, const layer *self, int i)
 {
     real *memory = c->books->stores[slot_of(self, i)];
@@ -319,6 +344,8 @@ void layer_metric(layer_ctx *c, const layer *self, const char *name, double sum,
     c->books->metrics[c->books->metric_count++] = (metric){self->name, name, sum, weight};
 }
 
+/* The layer's name and the use make the place: two dropouts of a layer differ, and so do two layers
+ * of a kind. */
 rng_key layer_key(const layer_ctx *c, const layer *self, const char *use)
 {
     char place[512];

@@ -19,6 +19,8 @@ static void linear_head_build(layer_build *b, layer *self)
 {
     const linear_head_options *o = self->options;
     linear_head_plan *plan = ARENA_NEW(b->memory, linear_head_plan, 1);
+    /* Tied, the parameter is the embedding's, found by name: one leaf of the tape for both uses,
+     * whose gradients add up in one place. */
     if (b->tied) {
         plan->weight = params_find(b->params, "embedding.weight");
     } else {
@@ -36,6 +38,7 @@ static tensor *linear_head_forward(layer_ctx *c, const layer *self, tensor *x)
     return op_linear(c->tape, x, layer_leaf(c, plan->weight, 0), bias);
 }
 
+/* Indexes in the model's params, for who reads what a direction of the stream means in tokens. */
 static int linear_head_matrix(const layer *self, int *bias)
 {
     const linear_head_plan *plan = self->plan;

@@ -35,6 +35,8 @@ static void add_bias(layer_build *b, layer *self, int64_t hidden)
     int64_t n = 4 * hidden;
     real *given = ARENA_NEW(b->memory, real, n);
     for (int64_t i = 0; i < n; i++) {
+        /* Gates in the order i, f, g, o: the second quarter is the forget gate's. Open at the
+         * start, it lets gradients through many steps. */
         given[i] = i >= hidden && i < 2 * hidden ? (real)o->forget_bias : 0;
     }
     layer_given(b, self, "bias", ROLE_BIAS, 1, &n, given);
@@ -76,6 +78,7 @@ static void carry(layer_ctx *c, const layer *self, int i, tensor *last)
 
 static tensor *lstm_forward(layer_ctx *c, const layer *self, tensor *x)
 {
+    /* All steps' share of x at once; only R h is left inside of the loop over time. */
     tensor *gates = layer_linear(c, self, x, INPUT, BIAS);
     tensor *h_last, *c_last;
     tensor *y = op_lstm(c->tape, gates, layer_tensor(c, self, RECURRENT), carried(c, self, SLOT_H),

@@ -57,6 +57,10 @@ static tensor *look_up(layer_ctx *c, const layer *self, tensor *q, int64_t begin
                      stored_keys_scale(plan));
 }
 
+/* Block by block, for a call may hold several: what a block has written is seen by later blocks of
+ * the same call, as it is if each comes as a call of its own. Writing comes before looking up,
+ * though a block never sees its own positions: the ring has room for them beside all that may be
+ * seen. */
 static tensor *memorizing_forward(layer_ctx *c, const layer *self, tensor *x)
 {
     const memorizing_options *o = self->options;
@@ -64,6 +68,7 @@ static tensor *memorizing_forward(layer_ctx *c, const layer *self, tensor *x)
     int64_t block = self->dims.block, phase = c->position[0] % block, count = 0;
     token_result r = token_attention_forward(c, self, &o->tokens, &plan->tokens, x);
     tensor *q = stored_keys_queries(c, self, plan, &r);
+    /* As many blocks as the call touches, at most. */
     tensor **parts = tape_keep(c->tape, (phase + c->time) / block + 1, sizeof *parts);
     for (int64_t begin = 0, end; begin < c->time; begin = end) {
         end = MIN(c->time, begin + block - (phase + begin) % block);
@@ -74,6 +79,8 @@ static tensor *memorizing_forward(layer_ctx *c, const layer *self, tensor *x)
     return stored_keys_output(c, self, plan, r.y, m);
 }
 
+/* The scores against all stored keys are what is added: 2 q_width per key. Attending to the best
+ * few is little beside them. */
 static layer_cost memorizing_cost(const layer *self)
 {
     const memorizing_options *o = self->options;

@@ -3,6 +3,9 @@
 #include <string.h>
 
 /* The list of layers: one line each. */
+/* Two things are made of it, declarations and the table, so that a layer cannot be in one and not
+ * in the other. Not by constructors that register themselves: the linker could drop an object that
+ * nobody names, and the order would be its own. */
 #define EACH_LAYER(X)                                                                              \
     X(attention_layer)                                                                             \
     X(base_ffn_layer)                                                                              \
@@ -32,6 +35,7 @@ extern const layer_class linear_head;
 
 static const layer_class *const HEADS[] = {&linear_head, &fwl_head};
 
+/* NULL: the caller tells the name and what there is. */
 static const layer_class *find(const layer_class *const *list, int count, const char *name)
 {
     for (int i = 0; i < count; i++) {

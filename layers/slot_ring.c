@@ -4,11 +4,20 @@
 
 #include <string.h>
 
+/* A row's entries are a window [begin, begin + length) that slides through `capacity` places.
+ * Appending writes behind it, forgetting moves `begin`; where the end of the row is near, the
+ * window moves back to its start. With a capacity of twice the window that is one copy of the
+ * window per window of tokens, a constant per token. All rows slide alike, as they have as many
+ * positions. */
+
 /* Numbers below which copying takes less time than calling helpers. */
 enum { WORTH = 1 << 15 };
 
 /* Rows of `count` numbers from `from`, `apart` of them from row to row, to rows `to_apart` apart.
- * May overlap: rows that move towards the end go last row first. */
+ * May overlap: rows that move towards the end go last row first.
+ * Spreading a dense array over the same memory moves every row but the first towards the end, so
+ * the last one has to go first; gathering moves them back, first row first. memmove, as a row may
+ * overlap itself. */
 static void move_rows(real *to, int64_t to_apart, const real *from, int64_t apart, int64_t rows,
                       int64_t count)
 {
@@ -31,6 +40,7 @@ void slot_ring_spread(slot_ring *r, const real *dense, int64_t length)
 
 real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column, int64_t x_width)
 {
+    /* More than there is room for: the caller joins tensors instead. */
     if (r->length + time > r->capacity) return NULL;
     int64_t apart = r->capacity * r->width;
     if (r->begin + r->length + time > r->capacity) {
@@ -44,6 +54,7 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
                (size_t)r->width * sizeof *x);
     }
     r->length += time;
+    /* Of row 0; the others are `capacity` entries behind one another. */
     return r->data + r->begin * r->width;
 }
 
@@ -54,6 +65,7 @@ typedef struct ring_copy {
     int64_t length, column, columns, parts;
 } ring_copy;
 
+/* n counts (row, entry) pairs; parts are ranges of them, copied by whoever is free. */
 static void copy_part(void *arg, int part)
 {
     const ring_copy *c = arg;

@@ -3,6 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+/* The ring of a row holds entry p at place p mod size, and p counts from the row's reset. What may
+ * be seen is a range of positions, computed from p alone; so leftovers of an earlier document are
+ * in the ring and are never looked at, and a reset costs nothing. */
+
 bool stored_keys_check(const token_options *o, const layer_dims *dims, const node *at, err *e)
 {
     if (dims->flush) {
@@ -56,6 +60,7 @@ void stored_keys_write(layer_ctx *c, const layer *self, const stored_keys *plan,
     for (int64_t n = begin; n < end; n++) {
         for (int64_t row = 0; row < c->rows; row++) {
             const real *kv = r->kv->data + (row * r->kv->shape[1] + r->extra + n) * r->kv->shape[2];
+            /* Every row may stand elsewhere in its ring. */
             int64_t p = (c->position[row] + n) % plan->size;
             real *entry = store + (row * plan->size + p) * plan->width;
             memcpy(entry + half, kv + half, (size_t)half * sizeof *entry);
@@ -102,7 +107,8 @@ real stored_keys_scale(const stored_keys *plan)
     return (real)sqrt((double)plan->tokens.head_dim);
 }
 
-/* o + g (m - o), g by head. */
+/* o + g (m - o), g by head.
+ * op_mul_row multiplies the last axis, so heads are put there and back. */
 static tensor *mix(layer_ctx *c, const layer *self, const stored_keys *plan, tensor *o, tensor *m)
 {
     int64_t heads = plan->tokens.heads, d = plan->tokens.head_dim, time = o->shape[1];

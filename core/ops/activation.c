@@ -155,6 +155,7 @@ static void apply(pointwise p)
 {
     /* WORTH: below it calling helpers takes longer than they save. */
     enum { WORTH = 1 << 14, WHOLE = 64 };
+    /* KERNELS has an entry for each kind: PAIR names the same list as LOOPS. */
     CHECK(p.kind < ACT_KINDS, "activation %d", (int)p.kind);
     int64_t parts = p.n < WORTH ? 1 : crew_hands();
     p.each = MAX((p.n + parts * WHOLE - 1) / (parts * WHOLE) * WHOLE, 1);

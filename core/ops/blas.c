@@ -24,6 +24,7 @@ static CBLAS_TRANSPOSE transposed(bool yes)
     return yes ? CblasTrans : CblasNoTrans;
 }
 
+/* A double counts exactly up to 2^53 operations, and beyond as well as is needed. */
 static _Thread_local double flops;
 
 double blas_flops(void)
@@ -57,7 +58,8 @@ static void expect_room_for_buffer(void)
 #define GEMV cblas_sgemv
 #endif
 
-/* BLAS may return early, before it scales c, where a product is empty. */
+/* BLAS may return early, before it scales c, where a product is empty.
+ * A sum over no terms is 0: what is left of alpha a b + beta c is beta c. */
 static void scale_rows(real *c, int64_t m, int64_t n, int64_t stride, real beta)
 {
     for (int64_t i = 0; i < m; i++) {
@@ -129,6 +131,7 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, in
 }
 #else
 /* A product whose columns, or rows, are shared among the thread and its helpers. */
+/* Read by all, written by nobody, while the crew works. */
 typedef struct shared_product {
     const gemm_kernel *g;
     bool transpose_a, transpose_b;
@@ -218,6 +221,7 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, in
 }
 #endif
 
+/* Without panels it still tells the kernel and the sizes. */
 gemm_packed blas_packed(arena *m, const gemm_kernel *g, int64_t k, int64_t n)
 {
     gemm_packed p = {g, k, n, NULL};
@@ -229,8 +233,10 @@ void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t
                int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
                int64_t stride_b, real beta, real *c, int64_t stride_c)
 {
+    /* Before anything else: strides are checked against sizes that are sizes. */
     CHECK(m >= 0 && n >= 0 && k >= 0, "a product of %lld x %lld x %lld", (long long)m, (long long)k,
           (long long)n);
+    /* A stride shorter than a row would make rows overlap, and c's rows overwrite each other. */
     CHECK(stride_a >= (transpose_a ? m : k) && stride_b >= (transpose_b ? k : n) && stride_c >= n,
           "strides %lld, %lld, %lld for %lld x %lld x %lld", (long long)stride_a,
           (long long)stride_b, (long long)stride_c, (long long)m, (long long)k, (long long)n);

@@ -39,6 +39,7 @@ static bool has_amx(void)
     return bfloat16 && tiles && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
 }
 
+/* Units filled up to whole tiles: 16 pairs. */
 static void pack_b(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                    int64_t stride)
 {
@@ -97,6 +98,8 @@ AMX static void multiply(float *sums, bool low, int64_t units, const float *a, c
         _tile_loadd(3, sums + TILE * COLUMNS + TILE, row);
     }
     for (int64_t p = 0; p < units; p += TILE) {
+        /* A tile of a: 16 rows, each 16 units of k (32 values) from unit p on; of b: 16 units of k,
+         * each 16 columns of pairs. */
         _tile_loadd(4, a + p, line);
         _tile_loadd(6, b + p * COLUMNS, row);
         _tile_loadd(7, b + p * COLUMNS + TILE, row);
@@ -115,6 +118,7 @@ AMX static void multiply(float *sums, bool low, int64_t units, const float *a, c
     }
 }
 
+/* Panels of a are rows in either case, so `transposed` says nothing here. */
 AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
                      const float *b, float beta, float *c, int64_t stride_c)
 {

@@ -33,6 +33,7 @@ INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_s
         x[i] = begin_sums(beta, left, c + i * stride_c);
         y[i] = begin_sums(beta, right, c + i * stride_c + 16);
     }
+    /* The chain: one unit of k after the other, for all sums at once. */
     for (int64_t p = 0; p < units; p++) {
         __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
 #pragma GCC unroll 14
@@ -68,6 +69,7 @@ INLINE void turned_tile(gemm_form form, bool transposed, int rows, int64_t colum
         turned_tile(form, transposed, n, columns, units, a, b, beta, c, stride_c);                 \
         break;
 
+/* A jump through a table per tile, before some thousand multiply-adds. */
 INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t columns, int64_t units,
                  const float *a, const float *b, float beta, float *c, int64_t stride_c)
 {
@@ -93,6 +95,8 @@ INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t columns,
 
 /* ---- the three kernels ---- */
 
+/* What a kernel's functions are called with is the same for all; the forms and how k is filled up
+ * are fixed here. Floats need no fill: units are values of k. */
 static void pack_b_floats(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                           int64_t stride)
 {
@@ -118,6 +122,7 @@ AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, i
     tile(GEMM_FLOATS, transposed, rows, columns, units, a, b, beta, c, stride_c);
 }
 
+/* Two values per unit: an odd k has half a unit more, whose second value is zero. */
 static void pack_b_pairs(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                          int64_t stride)
 {
@@ -143,6 +148,7 @@ AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, in
     tile(GEMM_PAIRS, transposed, rows, columns, units, a, b, beta, c, stride_c);
 }
 
+/* One value per unit, but whole pairs, as the places in a pair are exchanged. */
 static void pack_b_swapped(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                            int64_t stride)
 {

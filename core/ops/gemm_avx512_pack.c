@@ -62,6 +62,7 @@ INLINE void pack_beside(gemm_form form, float *to, int64_t units, int64_t k, int
     }
 }
 
+/* j / COLUMNS tells the panel, j % COLUMNS (0 or 16) its half. */
 INLINE void pack_b(gemm_form form, float *to, bool transposed, int64_t units, int64_t k, int64_t n,
                    const float *b, int64_t stride)
 {
@@ -77,6 +78,7 @@ INLINE void pack_b(gemm_form form, float *to, bool transposed, int64_t units, in
     }
 }
 
+/* alpha goes into a and not into b: a packed b may serve many products. */
 INLINE void pack_a(gemm_form form, float *to, bool transposed, int64_t units, int64_t rows,
                    int64_t k, float alpha, const float *a, int64_t stride)
 {

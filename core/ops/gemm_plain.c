@@ -51,6 +51,8 @@ static void pack_lines(float *to, int64_t width, int64_t whole, int64_t count, i
     }
 }
 
+/* Columns of a stored b [k, n] lie side by side and k is a stride apart; of b [n, k] the other way
+ * round. */
 static void pack_b(float *panels, bool transposed, int64_t whole, int64_t k, int64_t n,
                    const float *b, int64_t stride)
 {
@@ -62,6 +64,7 @@ static void pack_b(float *panels, bool transposed, int64_t whole, int64_t k, int
     }
 }
 
+/* A row of a [rows, k] runs along k; rows beyond `rows` up to ROWS are zeros. */
 static void pack_a(float *panel, bool transposed, int64_t whole, int64_t rows, int64_t k,
                    float alpha, const float *a, int64_t stride)
 {
@@ -69,6 +72,7 @@ static void pack_a(float *panel, bool transposed, int64_t whole, int64_t rows, i
                transposed ? 1 : stride);
 }
 
+/* The table of a kernel has no place for `whole`: a pair of functions per chain fixes it. */
 static void pack_b_float32(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                            int64_t stride)
 {
@@ -119,6 +123,7 @@ static void begin_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, fl
     }
 }
 
+/* Rows and columns that are not there were computed and end here. */
 static void store_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, float *c,
                        int64_t stride_c)
 {
@@ -189,6 +194,7 @@ static void tile_of_tiles(bool transposed, int64_t rows, int64_t columns, int64_
     store_sums(s, rows, columns, c, stride_c);
 }
 
+/* A unit is a float in all three, rounded or not: depth 1. */
 const gemm_kernel GEMM_PLAIN_FLOAT32 = {.name = "plain",
                                         .chain = GEMM_FLOAT32,
                                         .rows = ROWS,

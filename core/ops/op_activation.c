@@ -56,6 +56,7 @@ static void glu_backward_row(real *restrict dx, const real *restrict dy, const r
     }
 }
 
+/* Row by row, since the halves of a row lie n apart. */
 static void glu_backward(tape *t, void *keep)
 {
     activation_keep *k = keep;

@@ -61,6 +61,8 @@ typedef struct attention_keep {
 } attention_keep;
 
 /* Buffers of one call, in scratch memory. */
+/* A copy per thread, which differ in their buffers alone. packs [PACKS]: of the key head that the
+ * thread is at. */
 typedef struct attention_work {
     const attention_keep *a;
     int64_t rows, queries, keys, extra, tile; /* tile: queries of one */
@@ -400,6 +402,7 @@ static void make_packs(arena *m, attention_work *w, bool back)
     }
 }
 
+/* The bias table is made once per call and read by all threads. */
 static attention_work work_new(arena *m, const attention_keep *a)
 {
     attention_work w = {.a = a, .rows = a->q.x->shape[0], .queries = a->q.x->shape[1]};

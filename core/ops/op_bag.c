@@ -26,6 +26,7 @@ static void bag_backward(tape *t, void *keep)
 
 static const op_class BAG = {"bag", bag_backward};
 
+/* Ids are checked here once; backwards the copy is trusted. */
 tensor *op_bag(tape *t, tensor *table, const int32_t *ids, tensor *weights)
 {
     CHECK(table->rank == 2 && weights->rank == 2, "a table of rank %d, weights of rank %d",

@@ -14,7 +14,8 @@ typedef struct conv_keep {
     activation kind;
 } conv_keep;
 
-/* w [channels, size] turned over: [size, channels], so that a tap is a row. */
+/* w [channels, size] turned over: [size, channels], so that a tap is a row.
+ * PyTorch stores a channel's taps side by side; the loop here wants the channels of a tap. */
 static real *turned(arena *a, const tensor *w)
 {
     int64_t channels = w->shape[0], size = w->shape[1];
@@ -35,7 +36,9 @@ static real *place(real *x, real *before, int64_t at, int64_t past, int64_t chan
     return before ? before + (past + at) * channels : NULL;
 }
 
-/* z [channels]: the sum of position `at` before its activation. */
+/* z [channels]: the sum of position `at` before its activation.
+ * Oldest tap first, always in this order: a position's sum has the same bits wherever calls
+ * begin. */
 static void sum_of(real *restrict z, const conv_keep *k, const real *taps, int64_t row, int64_t at)
 {
     int64_t time = k->x->shape[1], channels = k->x->shape[2], size = k->w->shape[1];
@@ -81,6 +84,7 @@ typedef struct conv_grads {
     real *z, *value, *slope;    /* [channels] */
 } conv_grads;
 
+/* Taps that fall before the document are zeros, and take no gradient. */
 static void position_backward(const conv_keep *k, const conv_grads *g, int64_t row, int64_t at)
 {
     int64_t time = k->x->shape[1], channels = k->x->shape[2], size = k->w->shape[1];
@@ -93,6 +97,7 @@ static void position_backward(const conv_keep *k, const conv_grads *g, int64_t r
      * += w_j dz,  dw_j += x_(at - j) dz */
     sum_of(g->z, k, g->taps, row, at);
     activation_value_slope(g->value, g->slope, g->z, channels, k->kind);
+    /* slope becomes dz. */
     vec_mul(g->slope, k->y->grad + (row * time + at) * channels, channels);
     for (int64_t j = 0; j < size; j++) {
         int64_t source = at - (size - 1 - j) * k->dilation;

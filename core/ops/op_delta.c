@@ -123,6 +123,8 @@ static delta_work work_of(tape *t, const delta_sizes *n, bool back)
     return w;
 }
 
+/* Several value heads may read one query and key head: their gradients add up in the order of
+ * heads. */
 static delta_part part_of(const delta_keep *k, const delta_sizes *n, int64_t row, int64_t head,
                           int64_t chunk)
 {
@@ -544,6 +546,7 @@ tensor *op_delta(tape *t, const delta_rule *in, tensor **last)
     return k->y;
 }
 
+/* Counted as they are computed, squares in full, as blas_flops counts them. */
 double op_delta_products(int64_t key, int64_t value, int64_t chunk, bool correct)
 {
     double k = (double)key, v = (double)value, c = (double)chunk, strips = 0;

@@ -47,6 +47,7 @@ static void multiply_backward(tape *t, void *keep)
 static const op_class DROPOUT = {"dropout", multiply_backward};
 static const op_class JITTER = {"jitter", multiply_backward};
 
+/* Nothing is kept but the key: the mask is a function of it. */
 static tensor *multiplied(tape *t, const op_class *op, tensor *x, factors_fn draw, double size,
                           rng_key key)
 {

@@ -56,8 +56,10 @@ static void axpy_backward(tape *t, void *keep)
     tape_grad_pass(t, k->a, k->y);
 }
 
+/* Sums, differences and the sum in place are one class: one line in a profile. */
 static const op_class AXPY = {"add", axpy_backward};
 
+/* restrict though a and b may be one tensor: both are only read. */
 tensor *op_axpy(tape *t, tensor *a, real s, tensor *b)
 {
     check_same("a sum", a, b);
@@ -94,6 +96,7 @@ tensor *op_add_inplace(tape *t, tensor *a, tensor *b)
     return finish(t, &AXPY, (binary_keep){a, b, tape_detach(t, a), 1}, since);
 }
 
+/* y = s a: da = s dy. A buffer of its own is written, as dy's numbers differ from it. */
 static void scale_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -110,6 +113,7 @@ tensor *op_scale(tape *t, tensor *a, real s)
     return finish(t, &SCALE, (binary_keep){a, NULL, y, s}, since);
 }
 
+/* y = a + s: da = dy, the same buffer */
 static void shift_backward(tape *t, void *keep)
 {
     binary_keep *k = keep;
@@ -143,6 +147,8 @@ static void mul_backward(tape *t, void *keep)
 
 static const op_class MUL = {"mul", mul_backward};
 
+/* Both operands' values are read again backwards: neither may be overwritten in place later in the
+ * step. */
 tensor *op_mul(tape *t, tensor *a, tensor *b)
 {
     check_same("a product", a, b);
@@ -176,6 +182,7 @@ static void div_backward(tape *t, void *keep)
 
 static const op_class DIV = {"div", div_backward};
 
+/* No guard against 0: a quotient is infinite or NaN then, and is seen as such. */
 tensor *op_div(tape *t, tensor *a, tensor *b)
 {
     check_same("a quotient", a, b);
@@ -219,6 +226,7 @@ tensor *op_add_row(tape *t, tensor *x, tensor *v)
     return finish(t, &ADD_ROW, (binary_keep){x, v, y, 0}, since);
 }
 
+/* Backwards it is op_add_row: neither reads x's values. */
 tensor *op_add_row_inplace(tape *t, tensor *x, tensor *v)
 {
     check_row(x, v);

@@ -38,6 +38,8 @@ static void gather_backward(tape *t, void *keep)
 
 static const op_class GATHER = {"gather", gather_backward};
 
+/* Ids come from tokens and routers: one beyond the table is a bug of theirs, and is stopped before
+ * it is a read beyond it. */
 static tensor *gathered(tape *t, const tensor *table, const int32_t *ids, int64_t n)
 {
     CHECK(table->rank == 2, "a table of rank %d", table->rank);
@@ -58,6 +60,7 @@ tensor *op_gather(tape *t, tensor *table, const int32_t *ids, int64_t n)
     return y;
 }
 
+/* `into` is the lane's list, which lives through the step and is emptied before the next. */
 typedef struct rows_keep {
     tensor *y;
     row_grads *into;
@@ -105,6 +108,7 @@ static void scatter_backward(tape *t, void *keep)
 
 static const op_class SCATTER = {"scatter", scatter_backward};
 
+/* A dropped row (negative id) gets no gradient either: scatter_backward passes over it. */
 tensor *op_scatter(tape *t, tensor *x, const int32_t *ids, int64_t out_rows)
 {
     double since = tape_clock(t);
@@ -120,6 +124,7 @@ tensor *op_scatter(tape *t, tensor *x, const int32_t *ids, int64_t out_rows)
     return y;
 }
 
+/* One element per row: the others' gradient is what it was. */
 static void pick_backward(tape *t, void *keep)
 {
     index_keep *k = keep;

@@ -29,6 +29,7 @@ static int64_t largest_group(const int64_t *begin, int64_t groups)
     return most;
 }
 
+/* y = f(x) W^T + b on the group's rows; `value` is used again for the next group. */
 static void group_forward(const grouped_keep *k, int64_t g, real *value)
 {
     int64_t in = tensor_width(k->x), out = tensor_width(k->y);
@@ -111,6 +112,7 @@ static const tensor *any_weight(int64_t groups, tensor *const *w)
     return NULL;
 }
 
+/* begin ascends from 0 to the number of rows: every row has one group. */
 static void grouped_check(const tensor *x, const int64_t *begin, int64_t groups, tensor *const *w)
 {
     CHECK(x->rank == 2 && begin[0] == 0 && begin[groups] == x->shape[0],

@@ -55,6 +55,7 @@ tensor *op_cross_entropy_gradient(tape *t, tensor *logits, const int32_t *target
     tensor *y = tape_like(t, logits);
     real *factor = tape_keep(t, n, sizeof *factor);
     for (int64_t i = 0; i < n; i++) {
+        /* Kept by the tape; the targets are not, as the derivative does not depend on them. */
         factor[i] = scale * (weights ? weights[i] : 1);
         real *row = y->data + i * vocab;
         if (factor[i] == 0) {
@@ -139,6 +140,7 @@ static void ln_backward(tape *t, void *keep)
         if (gdu) add_jacobian(gdu + i * n, e, u, r, n);
         if (!gx) continue;
         real eu = mean_product(e, u, n), duu = mean_product(du, u, n);
+        /* <e, J du> / r: what changes with r alone. */
         real through_r = mean_product(e, du, n) - mean_of(du, n) * mean_of(e, n) - duu * eu;
         real *restrict out = gx + i * n;
         for (int64_t j = 0; j < n; j++) {

@@ -87,6 +87,7 @@ static void linear_record(tape *t, const op_class *op, linear_keep values)
     tape_record(t, op, k, 1, &k->y);
 }
 
+/* Rows are all leading axes together, so a sequence in a batch is one product. */
 tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *b)
 {
     linear_check(x, w, b);
@@ -150,6 +151,7 @@ tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, ten
 
 /* ---- matmul ---- */
 
+/* ta, tb: whether the operand is stored transposed. */
 typedef struct matmul_keep {
     tensor *a, *b, *c;
     bool ta, tb;
@@ -163,6 +165,7 @@ typedef struct batched {
     int64_t step, columns;
 } batched;
 
+/* Rank 2 has no batch axis: step 0 gives every entry the same matrix. */
 static batched batch_of(const tensor *x, const real *data)
 {
     int64_t rows = x->shape[x->rank - 2], columns = x->shape[x->rank - 1];

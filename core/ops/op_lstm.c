@@ -73,6 +73,8 @@ static void hidden_before(real *to, const lstm_keep *k, int64_t s)
     }
 }
 
+/* hidden [rows, h] is gathered for each step: in y a row's steps lie together, not a step's
+ * rows. */
 static void lstm_forward(const lstm_keep *k, real *hidden, const real *zeros)
 {
     int64_t rows = k->out[0]->shape[0], time = k->out[0]->shape[1], h = k->out[0]->shape[2];
@@ -120,6 +122,7 @@ static void lstm_backward(tape *t, void *keep)
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
     real *zeros = arena_push_zero(scratch, rows * h, sizeof(real));
+    /* All steps', for the two products that follow. */
     real *dz = ARENA_NEW(scratch, real, time * rows * 4 * h);
     real *dh = ARENA_NEW(scratch, real, rows * h), *dc = ARENA_NEW(scratch, real, rows * h);
     /* The tape has zeroed those of the outputs that nothing flowed into. */
@@ -158,6 +161,7 @@ static void lstm_check(const tensor *gates_x, const tensor *w_hh, const tensor *
     int64_t state = gates_x->shape[0] * w_hh->shape[1];
     CHECK((!h0 || tensor_count(h0) == state) && (!c0 || tensor_count(c0) == state),
           "states of another size than %lld", (long long)state);
+    /* There would be no last state. */
     CHECK(gates_x->shape[1] >= 1, "a call of no steps");
 }
 

@@ -113,7 +113,8 @@ static void norm_backward_row(real *restrict dx, const real *restrict dy, const 
 /* Nothing but zeros, or where the mean is subtracted, nothing but one number: a row without a
  * direction, whose norm's derivative is eps^-1/2, a factor of a thousand at every norm that it
  * passes. A frozen or pruned row of an embedding, in a model without biases, is such a row in every
- * layer, and its gradient would drown all others. It has none here. */
+ * layer, and its gradient would drown all others. It has none here.
+ * Compared exactly: a row that differs by one bit has a direction. Most rows show it at once. */
 static bool is_flat(const real *x, bool centred, int64_t width)
 {
     real same = centred ? x[0] : 0;
@@ -138,6 +139,7 @@ static void norm_backward(tape *t, void *keep)
 }
 
 static const op_class LAYERNORM = {"layernorm", norm_backward};
+/* One backward function: the classes differ by name, for profiles. */
 static const op_class RMSNORM = {"rmsnorm", norm_backward};
 
 /* Sum of squared differences from the mean; the mean is known first, so that nothing cancels. Two
@@ -174,6 +176,7 @@ tensor *op_layernorm(tape *t, tensor *x, tensor *gain, tensor *bias, real eps)
     return finish(t, &LAYERNORM, &k, since);
 }
 
+/* A layer norm with a mean of 0 that is not computed; mean NULL tells the backward pass. */
 tensor *op_rmsnorm(tape *t, tensor *x, tensor *gain, real eps)
 {
     check_row(x, gain);

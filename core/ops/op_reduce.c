@@ -24,6 +24,7 @@ tensor *op_sum(tape *t, tensor *x)
     return tape_done_pair(t, &SUM, since, x, y);
 }
 
+/* Every row has the same gradient, that of the sum. */
 static void sum_rows_backward(tape *t, void *keep)
 {
     tape_pair *k = keep;
@@ -47,6 +48,7 @@ tensor *op_sum_rows(tape *t, tensor *x)
     return tape_done_pair(t, &SUM_ROWS, since, x, y);
 }
 
+/* Every element of row r has dy[r]. */
 static void sum_last_backward(tape *t, void *keep)
 {
     tape_pair *k = keep;
@@ -61,6 +63,7 @@ static void sum_last_backward(tape *t, void *keep)
 
 static const op_class SUM_LAST = {"sum_last", sum_last_backward};
 
+/* In `real`: a row is as wide as a layer, not as long as a text. */
 tensor *op_sum_last(tape *t, tensor *x)
 {
     CHECK(x->rank >= 1, "a scalar has no last axis");
@@ -101,6 +104,8 @@ static void select_backward(tape *t, void *keep)
 
 static const op_class SELECT = {"select_rows", select_backward};
 
+/* Rows are those of the first axis, whatever lies behind it. The choice is copied: the caller's may
+ * change before the backward pass. */
 tensor *op_select_rows(tape *t, const bool *choose, tensor *a, tensor *b)
 {
     CHECK(tensor_same_shape(a, b) && a->rank >= 1, "a choice between %lld and %lld elements",

@@ -128,6 +128,7 @@ static const rotary_table *table_of(tape *t, const rotary_shape *s, int64_t time
 
 /* Rotates one head by +angle (sign 1) or -angle (sign -1); pair c is (a[c], b[c]) with b half a
  * head behind a. */
+/* (p + i q)(cos + i sin) */
 static void rotate_halves(real *restrict a, real *restrict b, const real *restrict cosines,
                           const real *restrict sines, real sign, int64_t half)
 {
@@ -139,6 +140,7 @@ static void rotate_halves(real *restrict a, real *restrict b, const real *restri
     }
 }
 
+/* The same for pairs that lie side by side. */
 static void rotate_pairs(real *x, const real *cosines, const real *sines, real sign, int64_t half)
 {
     for (int64_t c = 0; c < half; c++) {

@@ -193,6 +193,7 @@ static void choose_best(const route_keep *a, const lookup_store *s, int64_t row,
     for (int64_t j = 0; j < n; j++) {
         best_offer(best, &filled, picks, (candidate){scores[j], s->begin[row] + j});
     }
+    /* As they lie in the heap: the order among picks carries no meaning. */
     for (int64_t j = 0; j < picks; j++) {
         positions[j] = best[j].position;
     }
@@ -230,7 +231,7 @@ static int64_t most_picks(const lookup_store *s, int64_t rows, int64_t picks)
 }
 
 /* Every row's picks, where they are all that it has; the others' are still to be chosen.
- * Filled up in front, so that the latest pick stands last in every row. */
+ * Filled up in front: in every row the last used[row] places are picks. */
 static route_picks new_picks(tape *t, const lookup_store *s, int64_t rows, int64_t picks)
 {
     int64_t count = most_picks(s, rows, picks), *used = tape_keep(t, rows, sizeof *used);

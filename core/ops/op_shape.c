@@ -24,6 +24,7 @@ static int64_t inner_of(const tensor *x, int axis)
 
 /* ---- slice ---- */
 
+/* run: elements of a run of y, (end - begin) inner; step: of x, length inner. */
 typedef struct slice_keep {
     tensor *x, *y;
     int64_t outer, run, step, offset; /* y's run n begins at x[n * step + offset] */
@@ -41,6 +42,7 @@ static void slice_backward(tape *t, void *keep)
 
 static const op_class SLICE = {"slice", slice_backward};
 
+/* A copy and not a view: tensors are dense, so that every op may run over memory in order. */
 tensor *op_slice(tape *t, tensor *x, int axis, int64_t begin, int64_t end)
 {
     CHECK(axis >= 0 && axis < x->rank && begin >= 0 && begin <= end && end <= x->shape[axis],
@@ -66,6 +68,7 @@ tensor *op_columns(tape *t, tensor *x, int64_t begin, int64_t end)
 
 /* ---- concat ---- */
 
+/* The list of parts is copied to the tape: the caller's may be on its stack. */
 typedef struct concat_keep {
     int n;
     tensor *y;
@@ -91,6 +94,7 @@ static void concat_backward(tape *t, void *keep)
 
 static const op_class CONCAT = {"concat", concat_backward};
 
+/* Every part is compared with the first in all axes but the joined one, whose sizes add up. */
 static tensor *concat_output(tape *t, int n, tensor *const *parts, int axis)
 {
     CHECK(n >= 1 && axis >= 0 && axis < parts[0]->rank, "%d parts along axis %d", n, axis);
@@ -170,6 +174,7 @@ static void transpose_backward(tape *t, void *keep)
 
 static const op_class TRANSPOSE = {"transpose", transpose_backward};
 
+/* In order, whichever is named first: transpose_copy counts from the outer one. */
 tensor *op_transpose(tape *t, tensor *x, int axis_a, int axis_b)
 {
     int a = MIN(axis_a, axis_b), b = MAX(axis_a, axis_b);
@@ -200,6 +205,7 @@ static void repeat_backward(tape *t, void *keep)
 
 static const op_class REPEAT = {"repeat", repeat_backward};
 
+/* Of no copies it is an empty tensor, and its gradient adds nothing. */
 tensor *op_repeat(tape *t, tensor *x, int64_t times)
 {
     CHECK(x->rank < TENSOR_RANK && times >= 0, "%lld repetitions of rank %d", (long long)times,

@@ -26,6 +26,7 @@ static void softmax_backward(tape *t, void *keep)
 
 static const op_class SOFTMAX = {"softmax", softmax_backward};
 
+/* y is kept (it is the output anyway) and is all that the backward pass reads. */
 tensor *op_softmax(tape *t, tensor *x)
 {
     CHECK(tensor_width(x) > 0, "a softmax over nothing");
@@ -58,6 +59,7 @@ static void log_softmax_backward(tape *t, void *keep)
 
 static const op_class LOG_SOFTMAX = {"log_softmax", log_softmax_backward};
 
+/* x - logsumexp(x), not the logarithm of a softmax, which would be that of 0 for small terms. */
 tensor *op_log_softmax(tape *t, tensor *x)
 {
     CHECK(tensor_width(x) > 0, "a softmax over nothing");
@@ -163,6 +165,7 @@ tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
             loss = row_loss(x, vocab, targets[r], &k.whole[r]);
             added = added_by_smoothing(x, vocab, targets[r], smoothing);
         }
+        /* Of the target alone, unweighted: what is reported does not change with the smoothing. */
         if (losses) losses[r] = loss;
         total += (double)weight * (loss + added);
     }

@@ -30,6 +30,7 @@ static int64_t part_length(const ttt_rule *in, int64_t at, int64_t time)
     return MIN(chunk, time - at);
 }
 
+/* The bias is one more row of its matrix. */
 int64_t op_ttt_state(int64_t dim, int64_t hidden)
 {
     return hidden > 0 ? (dim + 1) * hidden + (hidden + 1) * dim : (dim + 1) * dim;
@@ -85,6 +86,8 @@ typedef struct ttt_weight {
     int64_t at, count; /* in the state */
 } ttt_weight;
 
+/* The order in the state is that of ttt_part.c: W1, b1 (one matrix of dim + 1 rows), then W2,
+ * b2. */
 static int weights_of(ttt_weight list[WEIGHTS], const ttt_rule *in, const ttt_sizes *n)
 {
     tensor *const x[WEIGHTS] = {in->w, in->b, in->w2, in->b2};
@@ -97,11 +100,14 @@ static int weights_of(ttt_weight list[WEIGHTS], const ttt_rule *in, const ttt_si
     return count;
 }
 
+/* Gradient buffers of the call, NULL where they are not wanted; `sum` and `start` of rows x heads
+ * states. */
 typedef struct ttt_grads {
     real *q, *k, *v, *lr, *pos, *gain, *bias, *start, *sum;
     real *weights[WEIGHTS];
 } ttt_grads;
 
+/* The place in the gradient that belongs to a place in the data. */
 static real *moved(real *gradient, const real *at, const tensor *x)
 {
     return gradient ? gradient + (at - x->data) : NULL;
@@ -140,6 +146,8 @@ static void begin_sum(real *sum, const ttt_rule *in, const ttt_sizes *n, int64_t
     }
 }
 
+/* The trained weights of the head, and what earlier calls of this row have learned on top of
+ * them. */
 static void begin(real *w, real *sum, const ttt_rule *in, const ttt_sizes *n, int64_t i)
 {
     ttt_weight list[WEIGHTS];
@@ -252,6 +260,7 @@ static void check_shapes(const ttt_rule *in)
           "%lld heads, chunks of %lld", (long long)in->heads, (long long)in->chunk);
     int64_t width = q->shape[2], dim = width / in->heads, hidden = in->hidden;
     int64_t out = hidden > 0 ? hidden : dim;
+    /* pos has a number per place in a chunk, or in a block that is shorter than one. */
     CHECK(tensor_count(in->lr) == q->shape[0] * q->shape[1] * in->heads &&
               tensor_count(in->pos) >= MIN(in->chunk, in->block),
           "lr [rows, time, heads] and pos [chunk] wanted");

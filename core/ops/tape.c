@@ -35,6 +35,8 @@ typedef struct record {
     tensor *out[MAX_OUTS];
 } record;
 
+/* Chunks rather than one array: what is recorded stays where it is, and nothing has to be known of
+ * how many ops a step has. */
 typedef struct record_chunk {
     struct record_chunk *previous;
     int count;
@@ -66,6 +68,7 @@ typedef struct op_total {
 
 struct tape {
     arena *memory;
+    /* Apart from `memory`, as ops rewind it while tensors that they made must stay. */
     arena *scratch;
     /* Without it ops keep nothing and record nothing: evaluation and generation run the same
      * code. */
@@ -130,6 +133,8 @@ bool tape_recording(const tape *t)
 
 /* ---- products ---- */
 
+/* Once per model, not per step. The kernel of an op is decided when it runs forwards: its record
+ * keeps it. */
 void tape_set_kernels(tape *t, tape_kernels kernels)
 {
     t->kernels = kernels;
@@ -145,6 +150,7 @@ const gemm_kernel *tape_exact(const tape *t)
     return t->kernels.exact;
 }
 
+/* The caller puts back what it gets, so that stretches may lie inside of each other. */
 bool tape_be_exact(tape *t, bool on)
 {
     bool before = t->exact;
@@ -198,6 +204,7 @@ tensor *tape_like(tape *t, const tensor *x)
     return tape_tensor(t, x->rank, x->shape);
 }
 
+/* A copy, so the caller's memory may go. No gradient: tensor_over leaves needs_grad false. */
 tensor *tape_constant(tape *t, const real *values, int rank, const int64_t *shape)
 {
     tensor *x = tape_tensor(t, rank, shape);
@@ -241,6 +248,8 @@ arena *tape_scratch(tape *t)
 
 /* ---- records ---- */
 
+/* One input is enough: the op's backward function asks for each gradient and gets NULL for those
+ * that nobody needs. */
 bool tape_wants(const tape *t, int n, tensor *const *inputs)
 {
     if (!t->recording) return false;
@@ -373,6 +382,8 @@ real *tape_grad(tape *t, tensor *x)
     return grad;
 }
 
+/* beta is what a product multiplies its output by before it adds: 0 overwrites whatever the pooled
+ * buffer held, NaN included. */
 real *tape_grad_beta(tape *t, tensor *x, real *beta)
 {
     *beta = 0;
@@ -383,6 +394,8 @@ real *tape_grad_beta(tape *t, tensor *x, real *beta)
     return grad;
 }
 
+/* Residual streams are sums: their gradient goes through dozens of layers unchanged, and would be
+ * copied at each. */
 void tape_grad_pass(tape *t, tensor *x, tensor *from)
 {
     if (!x || !x->needs_grad || !from->has_grad) return;
@@ -411,6 +424,7 @@ void tape_grad_pass(tape *t, tensor *x, tensor *from)
     }
 }
 
+/* Added, so that a tensor may be seeded that something else flows into as well. */
 void tape_seed(tape *t, tensor *x, const real *cotangent)
 {
     real *grad = tape_grad(t, x);
@@ -458,6 +472,7 @@ static void record_backward(tape *t, const record *r)
     }
 }
 
+/* From the last record to the first, chunk by chunk. */
 void tape_run_backward(tape *t)
 {
     for (record_chunk *c = t->last; c; c = c->previous) {

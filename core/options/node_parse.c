@@ -196,6 +196,7 @@ static node *read_alias(loader *l, int depth)
 
 static node *read_node(loader *l, int depth);
 
+/* A tag would ask for a type (`!!str 8`), and types are the tables'. */
 static bool has_tag(const yaml_event_t *event)
 {
     switch (event->type) {

@@ -85,6 +85,7 @@ node *option_value(arena *a, const void *options, const option *o)
      * again. */
     case OPTION_CHOICE:
         return node_scalar(a, choice_text(a, o->choices, *(const int64_t *)value), false);
+    /* In quotes where it is printed, if it looks like a number or a boolean: it stays a text. */
     case OPTION_TEXT: {
         const char *text = *(const char *const *)value;
         return text ? node_scalar(a, text, false) : node_scalar(a, "null", true);

@@ -342,6 +342,7 @@ static adam_scalars adam_scalars_of(const job *j, const param *p)
                           .rest2 = (real)(1 - o->beta2)};
 }
 
+/* g [count] of the range, or zeros; p, m and v in their flat vectors. */
 static void step_adam(const job *j, const range *r, const real *g)
 {
     const optim *m = j->m;
@@ -418,6 +419,7 @@ static void step_rows(void *arg, int64_t item, int thread)
     }
 }
 
+/* One table after the other; within one, rows are shared among threads. */
 static void step_tables(const job *j, lanes *pool)
 {
     for (int i = 0; i < j->m->p->count; i++) {

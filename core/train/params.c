@@ -32,6 +32,7 @@ int params_add(params *p, const char *name, param_role role, int rank, const int
 {
     /* Names are keys of checkpoints and of the random numbers that a parameter starts with. */
     CHECK(params_find(p, name) < 0, "two parameters named %s", name);
+    /* Parameters are leaves of the tape, and have a tensor's rank. */
     CHECK(rank >= 0 && rank <= TENSOR_RANK, "%s has rank %d", name, rank);
     if (p->count == p->capacity) grow(p);
     param *q = &p->list[p->count];

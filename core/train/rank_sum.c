@@ -289,6 +289,7 @@ static bool gather_rows(rank_sum *s, row_grads *g, int table, err *e)
     return true;
 }
 
+/* First how many rows each rank has of each table, [ranks, tables], so that all know what comes. */
 static bool add_rows(rank_sum *s, grads *g, err *e)
 {
     int64_t tables = s->params->row_tables;
