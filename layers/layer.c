@@ -103,13 +103,14 @@ int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_
 }
 
 int layer_slot_growing(layer_build *b, layer *self, const char *name, int64_t max_length,
-                       int64_t width)
+                       int64_t width, int64_t made_width)
 {
     return add_slot(b, self,
                     (state_slot){.name = name,
                                  .max_length = max_length,
                                  .width = width,
                                  .grows = true,
+                                 .made_width = made_width,
                                  .kind = SLOT_CACHE});
 }
 
@@ -280,7 +281,7 @@ bool layer_state_append(layer_ctx *c, const layer *self, int i, const tensor *x,
     r->length = keep;
     /* The slot's content is in the ring now, nowhere else. */
     c->books->state[slot] = c->books->next_state[slot] = NULL;
-    *all = (layer_entries){data, length, r->width, r->capacity * r->width};
+    *all = (layer_entries){data, length, r->width, r->capacity * r->width, r};
     return true;
 }
 
@@ -291,6 +292,29 @@ tensor *layer_entries_columns(const layer_ctx *c, const layer_entries *e, int64_
     const slot_ring r = {.rows = c->rows, .width = e->width, .capacity = e->apart / e->width};
     slot_ring_copy(x->data, &r, e->data, e->length, column, columns);
     return x;
+}
+
+static int64_t place_of(const layer_entries *e)
+{
+    return (e->data - e->ring->data) / e->width;
+}
+
+int64_t layer_entries_made(const layer_entries *e, int64_t *done)
+{
+    int64_t first = place_of(e);
+    *done = MAX(e->ring->made - first, 0);
+    return first;
+}
+
+tensor *layer_entries_make(const layer_ctx *c, const layer_entries *e, const tensor *x,
+                           int64_t *apart)
+{
+    slot_ring *r = e->ring;
+    int64_t first = place_of(e), time = x->shape[1];
+    slot_ring_make(r, first + e->length - time, x->data, time);
+    *apart = r->capacity * r->made_width;
+    return tape_leaf(c->tape, r->of_entry + first * r->made_width, 3,
+                     (int64_t[]){c->rows, e->length, r->made_width}, false);
 }
 
 tensor *layer_carried(layer_ctx *c, const layer *self, int i)

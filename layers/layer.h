@@ -132,7 +132,8 @@ typedef struct state_slot {
     const char *name; /* "blocks.3.attention.kv" */
     int64_t max_length, width;
     bool store, segment;
-    bool grows; /* layer_state_append is for it */
+    bool grows;         /* layer_state_append is for it */
+    int64_t made_width; /* then: numbers that the layer makes of an entry; 0: none */
     slot_kind kind;
 } state_slot;
 
@@ -190,9 +191,10 @@ int layer_slot(layer_build *b, layer *self, const char *name, int64_t max_length
 /* The same for what holds single positions. */
 int layer_slot_cache(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
-/* The same for what layer_state_append is for. */
+/* The same for what layer_state_append is for; made_width: see layer_entries_made, 0: nothing is.
+ */
 int layer_slot_growing(layer_build *b, layer *self, const char *name, int64_t max_length,
-                       int64_t width);
+                       int64_t width, int64_t made_width);
 /* The same for a store of them. */
 int layer_slot_store(layer_build *b, layer *self, const char *name, int64_t max_length,
                      int64_t width);
@@ -229,6 +231,8 @@ struct layer_ctx {
     int64_t row0;  /* index of row 0 in the whole batch; keys random numbers */
     int64_t call;  /* index of this call in the segment; keys random numbers */
     int64_t part;  /* index in the call, where the stack runs it block by block; likewise */
+    bool by_token; /* text is being generated: calls are short, and no other call's bits have to be
+                      met */
     const struct layer_watch *watch; /* who looks at the call; its functions are mostly NULL */
     struct layer_books *books;       /* of the functions below: layer_books.h */
 };
@@ -267,6 +271,7 @@ int64_t layer_state_length(const layer_ctx *c, const layer *self, int i);
 typedef struct layer_entries {
     real *data;
     int64_t length, width, apart;
+    struct slot_ring *ring; /* where they are */
 } layer_entries;
 /* Joins what slot i carries and columns [column, column + width) of x [rows, time, ...] along time,
  * and carries on `keep` of these entries, the last of them at end - 1: in the slot's memory,
@@ -278,6 +283,13 @@ bool layer_state_append(layer_ctx *c, const layer *self, int i, const tensor *x,
 /* Columns [column, column + columns) of such entries as a tensor [rows, length, columns]. */
 tensor *layer_entries_columns(const layer_ctx *c, const layer_entries *e, int64_t column,
                               int64_t columns);
+/* What the layer made of such entries, in calls before this one, of the first *done of them; the
+ * place of the first one, by which what is made may differ (an angle), stays while that is > 0. */
+int64_t layer_entries_made(const layer_entries *e, int64_t *done);
+/* Adds x [rows, length - done, made_width], made of the others. What is made of all of them, as a
+ * tensor of its own memory: row r at r * *apart. */
+tensor *layer_entries_make(const layer_ctx *c, const layer_entries *e, const tensor *x,
+                           int64_t *apart);
 /* What goes on to the next call as it stands: what was set in this one, or what came in. */
 tensor *layer_state_next(const layer_ctx *c, const layer *self, int i);
 /* The memory of a store: [rows, max_length, width]. */

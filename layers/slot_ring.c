@@ -34,6 +34,7 @@ void slot_ring_spread(slot_ring *r, const real *dense, int64_t length)
     int64_t count = length * r->width;
     if (count > 0) move_rows(r->data, r->capacity * r->width, dense, count, r->rows, count);
     r->begin = 0;
+    r->made = 0;
     r->length = length;
     r->spread = true;
 }
@@ -43,10 +44,12 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
     /* More than there is room for: the caller joins tensors instead. */
     if (r->length + time > r->capacity) return NULL;
     int64_t apart = r->capacity * r->width;
+    r->made = MIN(r->made, r->begin + r->length); /* entries that were cut off are written over */
     if (r->begin + r->length + time > r->capacity) {
         move_rows(r->data, apart, r->data + r->begin * r->width, apart, r->rows,
                   r->length * r->width);
         r->begin = 0;
+        r->made = 0;
     }
     for (int64_t n = 0; n < r->rows * time; n++) {
         int64_t entry = r->begin + r->length + n % time;
@@ -56,6 +59,16 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
     r->length += time;
     /* Of row 0; the others are `capacity` entries behind one another. */
     return r->data + r->begin * r->width;
+}
+
+void slot_ring_make(slot_ring *r, int64_t first, const real *x, int64_t time)
+{
+    CHECK(r->of_entry && first >= r->made && first + time <= r->capacity,
+          "%lld from %lld, not %lld", (long long)time, (long long)first, (long long)r->made);
+    int64_t count = time * r->made_width;
+    move_rows(r->of_entry + first * r->made_width, r->capacity * r->made_width, x, count, r->rows,
+              count);
+    r->made = first + time;
 }
 
 typedef struct ring_copy {

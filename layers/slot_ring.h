@@ -12,6 +12,11 @@ typedef struct slot_ring {
     int64_t begin, length;         /* of each row: entries [begin, begin + length) are carried */
     bool
         spread; /* false: the slot holds [rows, its length, width], dense, and this is not in use */
+    /* What the layer makes of each entry (its key, rotated): [rows, capacity, made_width] beside
+     * `data`, of the carried entries before `made`. It is never saved: dense, or moved back to
+     * their rows' beginnings, entries have to be made anew. NULL: nothing is made. */
+    real *of_entry;
+    int64_t made_width, made;
 } slot_ring;
 
 /* Takes over what is carried as a dense array [rows, length, width], or the slot's own memory. */
@@ -21,6 +26,10 @@ void slot_ring_spread(slot_ring *r, const real *dense, int64_t length);
  * behind what is carried. Returns the first carried entry of row 0, then capacity * width numbers
  * per row; NULL where there is no room. */
 real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column, int64_t x_width);
+
+/* What is made of `time` entries, x [rows, time, made_width], follows what is there of those before
+ * entry `first`. */
+void slot_ring_make(slot_ring *r, int64_t first, const real *x, int64_t time);
 
 /* Columns [column, column + columns) of the entries before and with the last append, `length` of
  * them from `data` on (slot_ring_append's result): out [rows, length, columns]. */

@@ -88,8 +88,13 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
      * cuts them block by block, has no use for that. */
     plan.grows = longest > 0 && !whole_block && o->compressed == 0;
     if (longest > 0) {
-        plan.slot = (plan.grows ? layer_slot_growing : layer_slot_cache)(b, self, "kv", longest,
-                                                                         2 * plan.kv_width);
+        /* xpos's powers leave float's range unless they are counted from the call's middle. */
+        bool keeps = plan.rotary && o->positions != POSITIONS_XPOS;
+        int64_t width = 2 * plan.kv_width;
+        plan.slot = plan.grows ? layer_slot_growing(b, self, "kv", longest, width,
+                                                    keeps ? plan.kv_width : 0)
+                               : layer_slot_cache(b, self, "kv", longest, width);
+        plan.keeps_rotated = plan.grows && keeps;
     }
     self->unfinished = (longest - carried_after(o, &plan, 0)) * 2 * plan.kv_width;
     if (o->compressed > 0) {
@@ -245,7 +250,9 @@ static attention_shape shape_of(layer_ctx *c, const layer *self, const token_opt
                                 const token_plan *plan)
 {
     /* The window alone decides where the memory is no shorter. */
-    bool grid = o->window <= 0 || plan->memory < o->window - 1;
+    bool grid = o->window <= 0 || plan->memory < o->window - 1, drops = c->mode == MODE_TRAIN;
+    /* A key is made of text, which takes longer than a short call's softmax. */
+    rng_key key = drops && o->dropout > 0 ? layer_key(c, self, "dropout") : (rng_key){0};
     return (attention_shape){.heads = plan->heads,
                              .kv_heads = plan->kv_heads,
                              .head_dim = plan->head_dim,
@@ -258,8 +265,18 @@ static attention_shape shape_of(layer_ctx *c, const layer *self, const token_opt
                              .t5_table = layer_tensor(c, self, plan->t5_table),
                              .t5_max_distance = o->t5_max_distance,
                              .alibi = o->positions == POSITIONS_ALIBI,
-                             .dropout = c->mode == MODE_TRAIN ? o->dropout : 0,
-                             .key = layer_key(c, self, "dropout")};
+                             .dropout = drops ? o->dropout : 0,
+                             .key = key};
+}
+
+/* By the layer's gain, if queries and keys are normalised. */
+static attention_operand normalised(layer_ctx *c, const layer *self, const token_options *o,
+                                    const token_plan *plan, attention_operand a, int64_t heads,
+                                    int gain)
+{
+    if (o->qk_norm == QK_NORM_NONE) return a;
+    return token_attention_normalised(c->tape, a, heads, plan->head_dim, o->qk_norm,
+                                      layer_tensor(c, self, gain));
 }
 
 /* Normalises and rotates raw operands and attends; v stands in k's tensor, which may be q's own, or
@@ -270,13 +287,9 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
 {
     int64_t extra = k.x->shape[1] - q.x->shape[1];
     bool shared = q.x == k.x, packed = v.x == k.x && o->qk_norm == QK_NORM_NONE;
-    if (o->qk_norm != QK_NORM_NONE) {
-        q = token_attention_normalised(c->tape, q, plan->heads, plan->head_dim, o->qk_norm,
-                                       layer_tensor(c, self, plan->q_gain));
-        k = token_attention_normalised(c->tape, k, plan->kv_heads, plan->head_dim, o->qk_norm,
-                                       layer_tensor(c, self, plan->k_gain));
-        shared = false;
-    }
+    q = normalised(c, self, o, plan, q, plan->heads, plan->q_gain);
+    k = normalised(c, self, o, plan, k, plan->kv_heads, plan->k_gain);
+    shared &= o->qk_norm == QK_NORM_NONE;
     if (plan->rotary) {
         /* Centred on the call, so that xpos's powers stay in float's range for long calls. */
         int64_t first = -k.x->shape[1] / 2;
@@ -290,6 +303,27 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
     return op_attention(c->tape, q, k, v, shape);
 }
 
+/* The same for a generated token: keys are normalised and rotated once, when they come, and kept so
+ * beside the slot. Scores depend on differences of angles, so an entry's may be its place's in the
+ * slot. Rounded, they are others than those of attend, whose angles are counted from the call's
+ * middle: no recorded figure comes from here. */
+static tensor *attend_rotated(layer_ctx *c, const layer *self, const token_options *o,
+                              const token_plan *plan, tensor *qkv, const layer_entries *kv,
+                              attention_operand v, attention_shape *shape)
+{
+    int64_t done, place = layer_entries_made(kv, &done), time = qkv->shape[1];
+    layer_entries new = *kv;
+    new.data += done * kv->width;
+    new.length -= done;
+    attention_operand q = {qkv, 0}, k = {layer_entries_columns(c, &new, 0, plan->kv_width), 0};
+    q = normalised(c, self, o, plan, q, plan->heads, plan->q_gain);
+    k = normalised(c, self, o, plan, k, plan->kv_heads, plan->k_gain);
+    rotate(c, o, plan, &q, plan->heads, place + kv->length - time, +1);
+    rotate(c, o, plan, &k, plan->kv_heads, place + done, -1);
+    k.x = layer_entries_make(c, kv, k.x, &shape->k_apart);
+    return op_attention(c->tape, q, k, v, shape);
+}
+
 /* The same with keys and values in the slot's own memory, which stay as they are: keys are copied
  * only if they are normalised or rotated. */
 static tensor *attend_entries(layer_ctx *c, const layer *self, const token_options *o,
@@ -299,6 +333,9 @@ static tensor *attend_entries(layer_ctx *c, const layer *self, const token_optio
     int64_t all[] = {c->rows, kv->length, kv->width};
     attention_operand v = {tape_leaf(c->tape, kv->data, 3, all, false), plan->kv_width}, k = v;
     shape->v_apart = shape->k_apart = kv->apart;
+    if (c->by_token && plan->keeps_rotated) {
+        return attend_rotated(c, self, o, plan, qkv, kv, v, shape);
+    }
     if (plan->rotary || o->qk_norm != QK_NORM_NONE) {
         k.x = layer_entries_columns(c, kv, 0, plan->kv_width);
         shape->k_apart = 0;

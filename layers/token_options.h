@@ -82,9 +82,10 @@ typedef struct token_plan {
     int64_t q_width, kv_width; /* all query heads; all key heads */
     int64_t memory;
     bool rotary;
-    bool keep_queries; /* token_result.q is wanted: set after building */
-    bool whole_block;  /* the block's own keys are carried whatever the window */
-    bool grows;        /* its keys and values are joined in the slot's own memory, if they can */
+    bool keep_queries;  /* token_result.q is wanted: set after building */
+    bool whole_block;   /* the block's own keys are carried whatever the window */
+    bool grows;         /* its keys and values are joined in the slot's own memory, if they can */
+    bool keeps_rotated; /* where text is generated, rotated keys are kept beside them */
     int qkv, qkv_bias, t5_table, q_gain, k_gain;
     int compress_k, compress_v, compress_k_bias, compress_v_bias;
     int slot, first_slot, compressed_slot, query_slot; /* -1: there is none */

@@ -174,6 +174,7 @@ typedef struct model_call {
     layer_watch watch;      /* who looks on: inspection */
     bool keep_logits;       /* result.logits is wanted even though targets are given */
     const model_turn *turn; /* of a hand's calls, and of these only */
+    bool by_token;          /* generation: see layer_ctx */
 } model_call;
 
 typedef struct model_result {

@@ -373,6 +373,7 @@ static void begin_call(model_state *s, const model_call *call)
     c->position = shifted(c, s->position, 0);
     c->document = shifted(c, s->document, 0);
     c->mode = call->mode;
+    c->by_token = call->by_token;
     c->seed = call->seed;
     c->step = call->step;
     c->row0 = call->row0;

@@ -120,7 +120,7 @@ static void read_tokens(continuation *c, int64_t time)
             tokens[r * time + i] = next_token(c, r, c->read + i);
         }
     }
-    model_call call = {.time = time, .tokens = tokens, .mode = MODE_EVAL};
+    model_call call = {.time = time, .tokens = tokens, .mode = MODE_EVAL, .by_token = true};
     const real *all = model_forward(c->state, &call).logits->data;
     model_end(c->state);
     /* The last position's logits, rows side by side. They live on the tape until the next call

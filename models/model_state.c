@@ -71,10 +71,14 @@ static model_state *new_context(const model *m, int64_t rows)
 static slot_ring ring_of(const model_state *s, int i)
 {
     const state_slot *slot = &s->model->slots[i];
+    int64_t numbers = 2 * s->rows * slot->max_length * slot->made_width;
+    real *made = numbers ? ARENA_NEW(s->memory, real, numbers) : NULL;
     return (slot_ring){.data = s->slots[i],
                        .rows = s->rows,
                        .width = slot->width,
-                       .capacity = 2 * slot->max_length};
+                       .capacity = 2 * slot->max_length,
+                       .of_entry = made,
+                       .made_width = slot->made_width};
 }
 
 model_state *model_state_new(const model *m, int64_t rows)

@@ -129,22 +129,32 @@ static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, 
     }
 }
 
-/* b is read once, and nothing but the row is packed.
- * With one row, every value of b is used once: to pack it first would write and read it once more.
- * The row is gathered to lie along k, which a transposed a does not. */
-static void run_row(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t n, int64_t k,
-                    float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
-                    float beta, float *c)
+/* One row whatever b is like; several where b runs along k (weights), as a text's tokens do. */
+static bool are_few(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m)
 {
-    alignas(64) float panel[GEMM_STRIDE], line[GEMM_UNITS];
+    return g->few && (m == 1 || (m <= GEMM_FEW && transpose_b && !transpose_a));
+}
+
+/* b is read once, and nothing but the rows is packed: with few of them, to pack it first would cost
+ * more than what is computed with it. One row is gathered to lie along k, which a transposed a does
+ * not. */
+static void run_few(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                    int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
+                    int64_t stride_b, float beta, float *c, int64_t stride_c)
+{
+    alignas(64) float panel[GEMM_FEW * GEMM_STRIDE], line[GEMM_UNITS];
     for (int64_t p = 0; p < k; p += GEMM_UNITS) {
-        int64_t part = MIN(k - p, (int64_t)GEMM_UNITS);
-        for (int64_t i = 0; i < part; i++) {
-            line[i] = a[(p + i) * (transpose_a ? stride_a : 1)];
+        int64_t part = MIN(k - p, (int64_t)GEMM_UNITS), apart = stride_a;
+        const float *rows = a + p;
+        if (transpose_a) { /* one row, spread over a's lines */
+            for (int64_t i = 0; i < part; i++) {
+                line[i] = a[(p + i) * stride_a];
+            }
+            rows = line, apart = part;
         }
-        g->pack_a(panel, false, 1, part, alpha, line, part);
-        g->row(transpose_b, n, part, panel, b + p * (transpose_b ? 1 : stride_b), stride_b,
-               p > 0 ? 1 : beta, c);
+        g->pack_a(panel, false, m, part, alpha, rows, apart);
+        g->few(transpose_b, m, n, part, panel, b + p * (transpose_b ? 1 : stride_b), stride_b,
+               p > 0 ? 1 : beta, c, stride_c);
     }
 }
 
@@ -153,8 +163,9 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
               int64_t stride_b, float beta, float *c, int64_t stride_c)
 {
     unsigned before = begin(g);
-    if (m == 1 && g->row) {
-        run_row(g, transpose_a, transpose_b, n, k, alpha, a, stride_a, b, stride_b, beta, c);
+    if (are_few(g, transpose_a, transpose_b, m)) {
+        run_few(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+                stride_c);
         end(g, before);
         return;
     }

@@ -11,8 +11,8 @@
 
 #if defined(__x86_64__)
 #include "core/base/base.h"
+#include "core/ops/gemm_avx512_few.h"
 #include "core/ops/gemm_avx512_pack.h"
-#include "core/ops/gemm_avx512_row.h"
 #include "core/ops/gemm_avx512_vector.h"
 
 enum { ROWS = 14, COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
@@ -109,10 +109,10 @@ static void pack_a_floats(float *panel, bool transposed, int64_t rows, int64_t k
     gemm_avx512_pack_a(GEMM_FLOATS, panel, transposed, k, rows, k, alpha, a, stride);
 }
 
-static void row_floats(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
-                       int64_t stride, float beta, float *c)
+static void few_floats(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
+                       const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
-    gemm_avx512_row(GEMM_FLOATS, transposed, n, k, panel, b, stride, beta, c);
+    gemm_avx512_few(GEMM_FLOATS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
 }
 
 AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, int64_t units,
@@ -135,10 +135,10 @@ static void pack_a_pairs(float *panel, bool transposed, int64_t rows, int64_t k,
     gemm_avx512_pack_a(GEMM_PAIRS, panel, transposed, (k + 1) / 2, rows, k, alpha, a, stride);
 }
 
-static void row_pairs(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
-                      int64_t stride, float beta, float *c)
+static void few_pairs(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
+                      const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
-    gemm_avx512_row(GEMM_PAIRS, transposed, n, k, panel, b, stride, beta, c);
+    gemm_avx512_few(GEMM_PAIRS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
 }
 
 AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t units,
@@ -161,10 +161,10 @@ static void pack_a_swapped(float *panel, bool transposed, int64_t rows, int64_t 
     gemm_avx512_pack_a(GEMM_SWAPPED, panel, transposed, (k + 1) / 2 * 2, rows, k, alpha, a, stride);
 }
 
-static void row_swapped(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
-                        int64_t stride, float beta, float *c)
+static void few_swapped(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
+                        const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
-    gemm_avx512_row(GEMM_SWAPPED, transposed, n, k, panel, b, stride, beta, c);
+    gemm_avx512_few(GEMM_SWAPPED, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
 }
 
 /* The whole group that the attribute names: the compiler may use any of it. */
@@ -196,7 +196,7 @@ const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .pack_b = pack_b_floats,
                                          .pack_a = pack_a_floats,
                                          .tile = tile_floats,
-                                         .row = row_floats};
+                                         .few = few_floats};
 
 const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .chain = GEMM_BFLOAT16,
@@ -210,7 +210,7 @@ const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .pack_b = pack_b_pairs,
                                           .pack_a = pack_a_pairs,
                                           .tile = tile_pairs,
-                                          .row = row_pairs};
+                                          .few = few_pairs};
 
 /* The chain of vdpbf16ps by multiply-adds of floats that were rounded while they were packed: same
  * bits, twice the packed bytes. */
@@ -225,5 +225,5 @@ const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
                                          .pack_b = pack_b_swapped,
                                          .pack_a = pack_a_swapped,
                                          .tile = tile_floats,
-                                         .row = row_swapped};
+                                         .few = few_swapped};
 #endif

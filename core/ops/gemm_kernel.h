@@ -14,6 +14,7 @@ enum {
     GEMM_UNITS = 384,   /* of k in a panel of a at most */
     GEMM_COLUMNS = 512, /* of b packed at a time */
     GEMM_MAX_ROWS = 32,
+    GEMM_FEW = 8, /* rows for which packing b costs more than turning it in registers */
     GEMM_STRIDE = GEMM_UNITS + 16, /* of a panel's rows: not a multiple of 4096 bytes */
     GEMM_PANEL = GEMM_MAX_ROWS * GEMM_STRIDE,
 };
@@ -37,9 +38,10 @@ typedef struct gemm_kernel {
     /* c [rows, columns] = a b + beta c for packed panels; `transposed` as a was packed. */
     void (*tile)(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
                  const float *b, float beta, float *c, int64_t stride_c);
-    /* c [n] = a b + beta c for a packed row (not transposed) and b as it lies; NULL: as any. */
-    void (*row)(bool transposed, int64_t n, int64_t k, const float *panel, const float *b,
-                int64_t stride, float beta, float *c);
+    /* c [rows, n] = a b + beta c for a packed panel of a (not transposed) and b as it lies, which
+     * is read once: 1 row, or GEMM_FEW of them at most where b is transposed. NULL: as any. */
+    void (*few)(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
+                const float *b, int64_t stride, float beta, float *c, int64_t stride_c);
 } gemm_kernel;
 
 /* Units of k values in a panel. */

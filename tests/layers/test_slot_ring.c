@@ -63,6 +63,46 @@ static void joined_and_cut(void)
     }
 }
 
+/* Whatever is cut, at either end, and moved: what is made of an entry stands beside it, and stays
+ * where it was made as long as it is there. */
+static void made_of_entries(void)
+{
+    real memory[ROWS * CAPACITY * WIDTH], made[ROWS * CAPACITY];
+    slot_ring r = {.data = memory,
+                   .rows = ROWS,
+                   .width = WIDTH,
+                   .capacity = CAPACITY,
+                   .of_entry = made,
+                   .made_width = 1};
+    slot_ring_spread(&r, NULL, 0);
+    int64_t at = 0, kept = 0;
+    for (int step = 0; step < STEPS; step++) {
+        int64_t time = 1 + step % 3, before = r.length;
+        const real *data = append(&r, at, time);
+        if (!data) return;
+        at += time;
+        int64_t first = (data - memory) / WIDTH, from = MAX(first, r.made), end = first + r.length;
+        kept += from - first;
+        real x[ROWS * CAPACITY];
+        for (int64_t n = 0; n < ROWS * (end - from); n++) {
+            int64_t row = n / (end - from), entry = from + n % (end - from);
+            x[n] = memory[(row * CAPACITY + entry) * WIDTH] + 1;
+        }
+        if (step % 4 != 3) slot_ring_make(&r, from, x, end - from); /* not every call does */
+        for (int64_t n = 0; step % 4 != 3 && n < ROWS * r.length; n++) {
+            int64_t i = n / r.length * CAPACITY + first + n % r.length;
+            EXPECT(made[i] == memory[i * WIDTH] + 1, "step %d: %g beside %g", step, (double)made[i],
+                   (double)memory[i * WIDTH]);
+        }
+        int64_t cut = step % 5 == 4, keep = MIN(r.length - cut, (int64_t)5); /* as a flush does */
+        r.begin += r.length - cut - keep;
+        r.length = keep;
+        at -= cut;
+        EXPECT(before <= 5, "%lld carried", (long long)before);
+    }
+    EXPECT(kept > STEPS, "only %lld were there already", (long long)kept);
+}
+
 static void no_room(void)
 {
     real memory[ROWS * CAPACITY * WIDTH];
@@ -74,4 +114,7 @@ static void no_room(void)
 }
 
 const test_suite test_slot_ring = {"layers/slot_ring",
-                                   {{"joined_and_cut", joined_and_cut}, {"no_room", no_room}, {0}}};
+                                   {{"joined_and_cut", joined_and_cut},
+                                    {"made_of_entries", made_of_entries},
+                                    {"no_room", no_room},
+                                    {0}}};

@@ -65,6 +65,10 @@ static void greedy(void)
 {
     static const char *const models[] = {
         MIXED,
+        MODEL("{attention: {heads: 2, positions: rotary}, ffn: {}}"),
+        MODEL("{attention: {heads: 2, positions: rotary, memory: 9, kv_heads: 1}, ffn: {}}"),
+        MODEL("{attention: {heads: 2, positions: rotary, window: 5, qk_norm: rms}}"),
+        MODEL("{attention: {heads: 2, positions: xpos, memory: 5}}"),
         RECURRENT("gate: fixed, configuration: skip"),
         RECURRENT("gate: fixed, configuration: single"),
         RECURRENT("gate: fixed, configuration: dual"),

@@ -1,0 +1,147 @@
+#include "core/ops/gemm_kernels.h"
+
+/* A product with few rows is limited by how fast b is read, 4 bytes for as many multiply-adds as
+ * there are rows. So b is read once, in the order in which it lies, and nothing else touches
+ * memory.
+ *
+ * An element's sum is one chain, so vectors are made of different columns, never of different k: 16
+ * columns side by side are a vector as they lie; of columns that run along k, 16 x 16 values are
+ * transposed in registers first. */
+
+#if defined(__x86_64__)
+#include "core/base/base.h"
+#include "core/ops/gemm_avx512_few.h"
+
+#include "core/ops/gemm_avx512_vector.h"
+
+/* c [GROUPS * 16] columns that lie side by side in b [k, n]. */
+enum { GROUPS = 4 };
+
+/* As gemm_units counts them for a kernel of this form. */
+INLINE int64_t units_of(gemm_form form, int64_t k)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, fill = form == GEMM_FLOATS ? 1 : 2;
+    return (k + fill - 1) / fill * fill / depth;
+}
+
+/* Four vectors of sums, independent of each other: a multiply-add takes several cycles, and one
+ * chain alone would wait for each. Beyond n nothing is read (masks). */
+INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
+                         int64_t stride, float beta, float *c)
+{
+    const int64_t units = units_of(form, k);
+    __m512 sums[GROUPS];
+    for (int g = 0; g < GROUPS; g++) {
+        sums[g] = begin_sums(beta, first(n - g * 16), c + g * 16);
+    }
+    for (int64_t p = 0; p < units; p++) {
+        __m512 x = _mm512_set1_ps(a[p]);
+        for (int g = 0; g < GROUPS; g++) {
+            __m512 y = across(form, b + g * 16, p, k, stride, first(n - g * 16), NULL);
+            sums[g] = multiply_add(form, x, y, sums[g]);
+        }
+    }
+    for (int g = 0; g < GROUPS; g++) {
+        _mm512_mask_storeu_ps(c + g * 16, first(n - g * 16), sums[g]);
+    }
+}
+
+/* The next 16 columns' part: processors foresee a column, not that 16 others follow it. Measured
+ * (Sapphire Rapids), matrices in the third-level cache: 27 to 32 GB/s, in memory 15 to 24. */
+INLINE void fetch(const float *b, int64_t depth, int64_t stride)
+{
+    for (int i = 16; i < 32; i++) {
+        for (int u = 0; u < depth; u++) {
+            __builtin_prefetch(b + i * stride + u * 16);
+        }
+    }
+}
+
+/* 16 units of 16 columns, turned, times the same units of the rows of a. */
+INLINE void add_block(gemm_form form, int rows, int64_t units, const float *a, const __m512 r[16],
+                      __m512 *sums)
+{
+    for (int i = 0; i < units; i++) {
+#pragma GCC unroll 8
+        for (int m = 0; m < rows; m++) {
+            sums[m] = multiply_add(form, _mm512_set1_ps(a[m * GEMM_STRIDE + i]), r[i], sums[m]);
+        }
+    }
+}
+
+/* 16 columns that run along k in b [n, k]: 16 units of each are transposed at a time, for all rows
+ * of a, and added one after the other, in the order of k. Sums of 8 rows and a block fill 24 of the
+ * 32 registers; turning and memory take longer than the chains wait, down to a single one. */
+INLINE void along_k(gemm_form form, int rows, int64_t n, int64_t k, const float *a, const float *b,
+                    int64_t stride, float beta, float *c, int64_t stride_c)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1, units = units_of(form, k);
+    __m512 sums[GEMM_FEW], r[16];
+    for (int m = 0; m < rows; m++) {
+        sums[m] = begin_sums(beta, first(n), c + m * stride_c);
+    }
+    int64_t p = 0;
+    for (; n >= 16 && (p + 16) * depth <= k; p += 16) {
+        turned_whole(form, r, b + p * depth, stride);
+        if (n >= 32) fetch(b + p * depth, depth, stride); /* else another thread's */
+        add_block(form, rows, 16, a + p, r, sums);
+    }
+    for (; p < units; p += 16) {
+        turned(form, r, n, k - p * depth, b + p * depth, stride);
+        add_block(form, rows, units - p < 16 ? units - p : 16, a + p, r, sums);
+    }
+    for (int m = 0; m < rows; m++) {
+        _mm512_mask_storeu_ps(c + m * stride_c, first(n), sums[m]);
+    }
+}
+
+INLINE void rows_along_k(gemm_form form, int rows, int64_t n, int64_t k, const float *a,
+                         const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
+{
+    for (int64_t j = 0; j < n; j += 16) {
+        along_k(form, rows, n - j, k, a, b + j * stride, stride, beta, c + j, stride_c);
+    }
+}
+
+#define CASE(m)                                                                                    \
+    case m:                                                                                        \
+        rows_along_k(form, m, n, k, a, b, stride, beta, c, stride_c);                              \
+        break;
+
+INLINE void few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_t k, const float *a,
+                const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
+{
+    if (!transposed) {
+        CHECK(rows == 1, "%lld rows", (long long)rows);
+        for (int64_t j = 0; j < n; j += GROUPS * 16) {
+            side_by_side(form, n - j, k, a, b + j, stride, beta, c + j);
+        }
+        return;
+    }
+    switch (rows) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+        CASE(7)
+        CASE(8)
+    default:
+        CHECK(false, "%lld rows are not few", (long long)rows);
+    }
+}
+
+AVX512 void gemm_avx512_few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_t k,
+                            const float *panel, const float *b, int64_t stride, float beta,
+                            float *c, int64_t stride_c)
+{
+    if (form == GEMM_FLOATS) {
+        few(GEMM_FLOATS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
+    } else if (form == GEMM_PAIRS) {
+        few(GEMM_PAIRS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
+    } else {
+        few(GEMM_SWAPPED, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
+    }
+}
+#endif
