@@ -166,16 +166,22 @@ static bool check_checkpoint(resolver *r, const workload *w, const char **taken,
     return text != NULL;
 }
 
-/* At which distances a probe asks, and how long the documents are. */
-static void note_documents(run_plan *run, const corpus_split *split, arena *a)
+/* Which documents are scored (as eval_calls_tokens counts them), how long they are, and at which
+ * distances a probe asks in them. */
+static void note_documents(run_plan *run, const corpus_split *split, const eval_options *o,
+                           arena *a)
 {
     enum { MOST = 256 }; /* distances: a claim is about one of a handful */
+    int64_t all = split ? split_documents(split) : 0, before = 0;
     run->distance = ARENA_NEW(a, int64_t, MOST);
-    run->documents = split ? split_documents(split) : 0;
-    for (int64_t i = 0; i < run->documents; i++) {
+    for (int64_t i = 0; i < all && (o->tokens == 0 || before < o->tokens); i++) {
         const document d = split_document(split, i);
+        int64_t read = stream_document_tokens(split, i, o->most);
         int k = 0;
-        run->longest = MAX(run->longest, d.tokens);
+        if (o->tokens > 0) read = MIN(read, o->tokens - before);
+        before += read;
+        run->documents++;
+        run->longest = MAX(run->longest, read);
         while (k < run->distances && run->distance[k] != d.distance)
             k++;
         if (d.answers == 0 || k < run->distances || k == MOST) continue;
@@ -204,7 +210,7 @@ static void note_figures(run_plan *run, const workload *w, arena *a)
 {
     const corpus_split *split = corpus_get(w->corpus, eval_options_split(&w->eval));
     bool any = split && split_documents(split) > 0;
-    note_documents(run, split, a);
+    note_documents(run, split, &w->eval, a);
     note_layers(run, w->model);
     run->context = model_context(w->model);
     run->has_bytes = corpus_lossless(w->corpus);

@@ -38,8 +38,8 @@ typedef struct run_plan {
     const char *corpus_hash;
     bool has_bytes, has_words;   /* whether its evaluations count them, */
     bool has_slices, has_recall; /* slice its text, and ask it something */
-    int64_t documents;           /* of the split that they score, all or a part of them */
-    int64_t longest;             /* of these, in tokens; 0: none */
+    int64_t documents;           /* that they score, in whole or in part */
+    int64_t longest;             /* of these, as far as it is scored, in tokens */
     int64_t context;             /* positions of a block */
     int distances;               /* that a probe's questions have: distance [distances] */
     int64_t *distance;

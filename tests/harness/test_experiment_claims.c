@@ -233,10 +233,11 @@ static void by_document(void)
 {
     static const struct {
         const char *seeds, *says;
-        int held_out;
-    } cases[] = {{"2", NULL, 500},
-                 {"2", "is evaluated on has 4, and it takes 5", 400},
-                 {"{until: decided, at least: 2, at most: 4}", "no further seed decides", 500}};
+        int held_out, scored;
+    } cases[] = {{"2", NULL, 500, 0},
+                 {"2", "is evaluated on has 4, and it takes 5", 400, 0},
+                 {"2", "is evaluated on has 3, and it takes 5", 500, 201},
+                 {"{until: decided, at least: 2, at most: 4}", "no further seed decides", 500, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char whole[1024];
         err e = {{0}};
@@ -245,12 +246,13 @@ static void by_document(void)
                  "100}\n"
                  "model: {width: 8, context: 8, blocks: [{ffn: {hidden: 16}}]}\n"
                  "train: {budget: {steps: 4}, batch: 2}\n"
+                 "eval: {tokens: %d}\n"
                  "sweep: {seeds: %s, grid: {model.width: [8, 16]}}\n"
                  "claims: [{name: a, better: 8, than: 16, unit: documents}]\n",
-                 cases[i].held_out, cases[i].seeds);
+                 cases[i].held_out, cases[i].scored, cases[i].seeds);
         bool good = claims_of(whole, &e);
         EXPECT(good == !cases[i].says &&
-                   (good || (strstr(e.text, ":5:47: ") && strstr(e.text, cases[i].says))),
+                   (good || (strstr(e.text, ":6:47: ") && strstr(e.text, cases[i].says))),
                "%s: %s", cases[i].seeds, e.text);
     }
 }
