@@ -115,6 +115,21 @@ void claims_sentence(FILE *out, const stated_claim *c)
     put_marks(out, c);
 }
 
+/* Each look's p beside the level that it had to reach, of this claim alone: Holm's correction would
+ * lower the levels, and depends on the other claims. */
+void claims_looks(FILE *out, const stated_claim *c)
+{
+    const claim_verdict *v = c->verdict;
+    for (int i = 0; i < v->looks; i++) {
+        fprintf(out, "%s%d seeds p %.2g of %.2g", i ? ", " : "looks: ", v->look[i].seeds,
+                v->look[i].p, v->look[i].level);
+    }
+    if (v->looks == 0) return;
+    fprintf(out, " (%s spending, up to %d seeds)",
+            spending_title(c->claim->pocock ? SPEND_POCOCK : SPEND_OBRIEN_FLEMING),
+            c->claim->at_most);
+}
+
 /* ---- the table ---- */
 
 /* So that no claim of "better" is read without what it took; "-" where it was not measured. */
@@ -133,8 +148,8 @@ static void put_cost(char text[96], const stated_claim *c)
  * the order of columns. Programs go by the keys: they are a public interface. */
 typedef struct columns {
     int experiment, claim, says, source, verdict, statement, figure, unit, shown, estimate, low;
-    int high, edge, against, n, documents, units, p, holm, needed, why, cost, params, other_params,
-        flops;
+    int high, edge, against, n, documents, units, looks, p, holm, needed, why, cost, params,
+        other_params, flops;
     int other_flops, seconds, other_seconds, protocol, recorded, after, fact, page;
 } columns;
 
@@ -161,6 +176,7 @@ static void make_columns(columns *k, table *t)
                 {&k->against, "against", "has to be", "", LEFT | PEOPLE},
                 {&k->n, "n", "", "", PROGRAMS},
                 {&k->documents, "documents", "", "", PROGRAMS},
+                {&k->looks, "looks", "", "", PROGRAMS},
                 {&k->units, "units", "n", "paired by", LEFT | PEOPLE},
                 {&k->p, "p", "", "", PROGRAMS},
                 {&k->holm, "p_holm", "p", "Holm", 0},
@@ -207,15 +223,19 @@ static void put_figures(table *t, const columns *k, const stated_claim *c)
     table_text(t, k->against, "%s", edge);
 }
 
-/* On how many seeds, and documents where it is judged by them. */
-static void put_judged(table *t, const columns *k, const claim_verdict *v)
+/* On how many seeds, and documents where it is judged by them, at which looks. */
+static void put_judged(table *t, const columns *k, const stated_claim *c)
 {
+    const claim_verdict *v = c->verdict;
     text_memory m;
     put_units(text_begin(&m), v);
     text_auto *units = text_end(&m);
     table_text(t, k->units, "%s", units);
     table_int(t, k->n, v->n);
     if (v->documents) table_int(t, k->documents, v->documents);
+    claims_looks(text_begin(&m), c);
+    text_auto *looks = text_end(&m);
+    if (*looks) table_text(t, k->looks, "%s", looks);
 }
 
 static void put_costs(table *t, const columns *k, const stated_claim *c)
@@ -242,7 +262,7 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     table_text(t, k->verdict, "%s", verdict_name(v->verdict));
     put_statement(t, k, c);
     put_figures(t, k, c);
-    put_judged(t, k, v);
+    put_judged(t, k, c);
     /* One seed has no p; the 1 that stands in for it in the family is not shown. */
     if (v->n > 1) {
         table_real(t, k->p, v->p, 3);
@@ -274,21 +294,6 @@ table *claims_table(arena *a, const claims *const *list, int count)
 
 /* ---- for people ---- */
 
-/* Each look's p beside the level that it had to reach, of this claim alone: Holm's correction would
- * lower the levels, and depends on the other claims. */
-static void put_looks(FILE *out, const stated_claim *c)
-{
-    const claim_verdict *v = c->verdict;
-    for (int i = 0; i < v->looks; i++) {
-        fprintf(out, "%s%d seeds p %.2g of %.2g", i ? ", " : "  looks: ", v->look[i].seeds,
-                v->look[i].p, v->look[i].level);
-    }
-    if (v->looks == 0) return;
-    fprintf(out, " (%s spending, up to %d seeds)\n",
-            spending_title(c->claim->pocock ? SPEND_POCOCK : SPEND_OBRIEN_FLEMING),
-            c->claim->at_most);
-}
-
 static void put_words(FILE *out, const claims *x)
 {
     for (int i = 0; i < x->count; i++) {
@@ -296,7 +301,11 @@ static void put_words(FILE *out, const claims *x)
         fputs("- ", out);
         claims_sentence(out, c);
         fputs(".\n", out);
-        put_looks(out, c);
+        if (c->verdict->looks > 0) {
+            fputs("  ", out);
+            claims_looks(out, c);
+            fputc('\n', out);
+        }
         /* Mostly all claims have one protocol; it is said once. */
         if (i > 0 && strcmp(c->protocol, x->list[i - 1].protocol) == 0) continue;
         if (*c->protocol) fprintf(out, "  protocol: %s\n", c->protocol);

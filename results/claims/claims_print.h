@@ -13,6 +13,10 @@ void claims_estimate(char text[128], const stated_claim *c);
 /* One sentence: the verdict, and why. Without a full stop. */
 void claims_sentence(FILE *out, const stated_claim *c);
 
+/* "looks: 3 seeds p 0.02 of 0.0015, ... (Pocock spending, up to 6 seeds)"; nothing of a claim that
+ * is judged at once. */
+void claims_looks(FILE *out, const stated_claim *c);
+
 /* The table; for people also a sentence, the protocol and the looks of each. */
 void claims_print(FILE *out, arena *a, const claims *const *list, int count, table_format format,
                   bool colour);

@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "results/compare/compare_documents.h"
+#include "results/claims/evidence_figures.h"
 #include "results/compare/compare_read.h"
-#include "results/store/query.h"
 
 /* From the database to figures by seed. For each statement its variants become `sides`; each seed
  * that is planned for all sides is one entry with a state and, if all its runs are done and have
@@ -20,14 +19,6 @@
  * planned for some side has no pair and is not counted.
  *
  * All memory is the source's arena; it lives until the verdicts were shown. */
-
-enum { BUCKETS = 64 }; /* 0, 1, 2-3, 4-7 ...: as slices are recorded */
-
-/* A statement's figure of one run: one number, or of a trend along slices one for each. */
-typedef struct figures {
-    int count;
-    double value[BUCKETS], tokens[BUCKETS];
-} figures;
 
 typedef struct gatherer {
     evidence_source *x;
@@ -61,96 +52,6 @@ const claim_figure *evidence_figure(const comparison *c, const claim_statement *
 {
     if (s->on) return s->on;
     return claim_figure_find(compare_metric_name(compare_choose_metric(c, COMPARE_AUTO)));
-}
-
-/* ---- one run ---- */
-
-/* Slices are recorded by part of the text; a claim is about the whole, so parts are summed. The
- * primary key of `slice` begins with evaluation, kind and low: it gives the rows, their groups and
- * their order. Slices that lie in the range in part only cannot occur, since ranges are bounds of
- * slices (statement_parts.c). */
-static bool read_slices(gatherer *g, figures *f, const compared_run *r)
-{
-    const claim_statement *s = g->s;
-    double nats[BUCKETS] = {0};
-    query q = QUERY(g->x->db, g->e,
-                    "SELECT low, high, sum(tokens) AS tokens, sum(nats) AS nats FROM slice WHERE "
-                    "evaluation = ?1 AND kind = ?2 GROUP BY low ORDER BY low",
-                    r->evaluation, compare_slices_by_name(s->by));
-    while (query_next(&q)) {
-        int64_t low = query_int(&q, "low", 0), high = query_int(&q, "high", 0);
-        if (low < s->low || high > s->high || f->count == BUCKETS) continue;
-        int k = s->along ? f->count : 0; /* without a trend all are one */
-        f->count = k + 1;
-        f->tokens[k] += query_real(&q, "tokens");
-        nats[k] += query_real(&q, "nats");
-    }
-    for (int k = 0; k < f->count; k++) {
-        /* A mean over the tokens of all the slices, not of the slices' means: tokens count alike.
-         * Without any token it is NaN, and the seed lacks the figure. */
-        f->value[k] = nats[k] / log(2.0) / f->tokens[k];
-    }
-    return query_close(&q);
-}
-
-/* In points: 100 times the share of right answers, over the questions of one distance or of all. An
- * evaluation that asked none gives one row of NULL, so NaN, which is a figure that is lacking. */
-static bool read_recall(gatherer *g, figures *f, const compared_run *r)
-{
-    query q = QUERY(g->x->db, g->e,
-                    "SELECT 100.0 * sum(correct) / sum(answers) AS points, sum(answers) AS n FROM "
-                    "recall WHERE evaluation = ?1 AND (?2 < 0 OR distance = ?2)",
-                    r->evaluation, NULL);
-    query_number(&q, 2, g->s->distance);
-    while (query_next(&q)) {
-        f->value[f->count] = query_real(&q, "points");
-        f->tokens[f->count++] = query_real(&q, "n");
-    }
-    return query_close(&q);
-}
-
-/* A number for each depth, or the mean over them. A figure that has bins (a distribution) has none
- * that is the figure; only its bin 0 is read. */
-static bool read_inspected(gatherer *g, figures *f, const claim_figure *what, const compared_run *r)
-{
-    double sum = 0;
-    int n = 0;
-    query q = QUERY(g->x->db, g->e,
-                    "SELECT value FROM inspect_figure WHERE run = ?1 AND part = ?2 AND figure = ?3 "
-                    "AND bin = 0 ORDER BY depth",
-                    r->run, what->part, what->found);
-    while (query_next(&q) && n < BUCKETS) {
-        f->value[n] = query_real(&q, "value");
-        f->tokens[n] = 1;
-        sum += f->value[n++];
-    }
-    f->count = g->s->along ? n : MIN(n, 1);
-    if (!g->s->along && n > 0) f->value[0] = sum / n;
-    return query_close(&q);
-}
-
-/* All of f is set, also the entries that no figure uses: take_values compares whole arrays. */
-static bool read_figures(gatherer *g, figures *f, const claim_figure *what, const compared_run *r)
-{
-    memset(f, 0, sizeof *f);
-    switch (what->kind) {
-    case FIGURE_SLICE:
-        return read_slices(g, f, r);
-    case FIGURE_RECALL:
-        return read_recall(g, f, r);
-    case FIGURE_METRIC:
-        f->value[f->count++] = r->value[what->metric];
-        return true;
-    case FIGURE_INSPECT:
-        return read_inspected(g, f, what, r);
-    case FIGURE_GIVEN:
-        f->value[f->count++] = what->given;
-        return true;
-    case FIGURE_RUN:
-    default:
-        f->value[f->count++] = claim_figure_of_run(what, r);
-        return true;
-    }
 }
 
 /* ---- one seed ---- */
@@ -214,7 +115,7 @@ static double slope(const double *y, const double *weight, int n)
 
 /* Of a trend along an axis: a point for each variant; the gain over `other` if there is one. A gain
  * is positive where the variant is better than `other`, whichever way its figure counts. */
-static double axis_slope(const gatherer *g, const figures *f)
+static double axis_slope(const gatherer *g, const run_figures *f)
 {
     const claim_statement *s = g->s;
     double *y = ARENA_NEW(g->x->memory, double, s->count);
@@ -229,9 +130,9 @@ static double axis_slope(const gatherer *g, const figures *f)
 }
 
 /* Along slices: weighted by their tokens, or a handful at the beginning would decide. */
-static double slice_slope(const gatherer *g, const figures *f)
+static double slice_slope(const gatherer *g, const run_figures *f)
 {
-    double y[BUCKETS];
+    double y[EVIDENCE_BUCKETS];
     for (int k = 0; k < f[0].count; k++) {
         double gain = g->s->other ? f[0].value[k] - f[1].value[k] : 0;
         y[k] = !g->s->other ? f[0].value[k] : g->figure->higher ? gain : -gain;
@@ -240,7 +141,7 @@ static double slice_slope(const gatherer *g, const figures *f)
 }
 
 /* What the statement is about, of one seed (or of one of its documents). */
-static double first_side(const gatherer *g, const figures *f)
+static double first_side(const gatherer *g, const run_figures *f)
 {
     if (!g->s->along) return f[0].value[0];
     return g->s->count ? axis_slope(g, f) : slice_slope(g, f);
@@ -252,12 +153,12 @@ static double first_side(const gatherer *g, const figures *f)
  * given number have no text of their own. */
 static bool take_values(gatherer *g, int k, const compared_run *const *runs)
 {
-    figures *f = ARENA_NEW(g->x->memory, figures, g->sides);
+    run_figures *f = ARENA_NEW(g->x->memory, run_figures, g->sides);
     for (int i = 0; i < g->sides; i++) {
         /* `above`: both sides are the same variant, so both entries of runs are the same run, and
          * what differs is the figure that is read of it. */
         const claim_figure *what = i == 1 && g->s->above ? g->s->above : g->figure;
-        if (!read_figures(g, &f[i], what, runs[i])) return false;
+        if (!evidence_figures(&f[i], g->x->db, g->s, what, runs[i], g->e)) return false;
         bool same = same_text(what, runs[0], runs[i]) && f[i].count == f[0].count &&
                     (what->kind == FIGURE_INSPECT || what->kind == FIGURE_GIVEN ||
                      memcmp(f[i].tokens, f[0].tokens, sizeof f[0].tokens) == 0);
@@ -284,34 +185,17 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
 
 /* ---- one seed, document by document ---- */
 
-/* What a metric divides by, and so what two runs must have alike in every document. */
-static document_unit unit_of(compare_metric m)
-{
-    return m == COMPARE_BITS_PER_BYTE     ? DOCUMENT_BYTES
-           : m == COMPARE_WORD_PERPLEXITY ? DOCUMENT_WORDS
-                                          : DOCUMENT_TOKENS;
-}
-
-/* The figure of a document by itself.
- *   nats / bytes / ln 2, or exp(nats / words), exp(nats / tokens)
- *
- * NaN where the document has no such size, which check_documents refuses. */
-static double of_document(const scored_documents *d, int i, compare_metric m)
-{
-    double mean = d->nats[i] / d->size[unit_of(m)][i];
-    return m == COMPARE_BITS_PER_BYTE ? mean / log(2.0) : exp(mean);
-}
-
 /* The first run says which documents there are; what is wrong with one's, NULL: nothing. Every side
  * of every seed is held against the first, so that place n is the same document in all of them. */
 static const char *check_documents(gatherer *g, const scored_documents *d)
 {
     if (d->count < EVIDENCE_LEAST_DOCUMENTS) return "was scored on too few documents (5 at least)";
     for (int i = 0; i < d->count; i++) {
-        if (!isfinite(of_document(d, i, g->figure->metric))) return "has a document without figure";
+        if (!isfinite(evidence_of_document(d, i, g->figure->metric)))
+            return "has a document without figure";
     }
     if (g->out->documents > 0) {
-        bool same = compare_documents_same(d, &g->first, unit_of(g->figure->metric));
+        bool same = compare_documents_same(d, &g->first, evidence_unit(g->figure->metric));
         return same ? NULL : "scored other documents, or the same in other tokens";
     }
     g->first = *d;
@@ -327,7 +211,7 @@ static const char *check_documents(gatherer *g, const scored_documents *d)
 static bool take_documents(gatherer *g, int k, const compared_run *const *runs)
 {
     arena *a = g->x->memory;
-    figures *f = ARENA_NEW(a, figures, g->sides);
+    run_figures *f = ARENA_NEW(a, run_figures, g->sides);
     scored_documents *d = ARENA_NEW(a, scored_documents, g->sides);
     for (int i = 0; i < g->sides; i++) {
         if (!compare_documents_read(&d[i], a, g->x->db, runs[i], g->e)) return false;
@@ -339,7 +223,7 @@ static bool take_documents(gatherer *g, int k, const compared_run *const *runs)
     for (int n = 0; n < g->out->documents; n++) {
         int at = k * g->out->documents + n;
         for (int i = 0; i < g->sides; i++) {
-            f[i].value[0] = of_document(&d[i], n, g->figure->metric);
+            f[i].value[0] = evidence_of_document(&d[i], n, g->figure->metric);
         }
         g->a[at] = first_side(g, f);
         g->b[at] = g->s->along ? 0 : f[1].value[0];

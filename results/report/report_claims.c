@@ -17,6 +17,8 @@ static void put_sentence(FILE *out, const stated_claim *c)
     FILE *f = text_begin(&m);
     if (*c->claim->says) fprintf(f, "%s. ", c->claim->says);
     claims_sentence(f, c);
+    if (c->verdict->looks > 0) fputs("; ", f);
+    claims_looks(f, c);
     text_auto *text = text_end(&m);
     html_element(out, "li", classes[c->verdict->verdict], text);
 }

@@ -37,7 +37,8 @@ static const char UNTIL[] = "{until: decided, at least: 3, at most: 6}";
 /* Verdict, seeds, p and estimate of every claim of an experiment, as text. */
 static char *verdicts(const char *name, const char *out)
 {
-    static const char *const kept[] = {"claim", "verdict", "n", "p_holm", "estimate", "low"};
+    static const char *const kept[] = {"claim",  "verdict",  "n",  "looks",
+                                       "p_holm", "estimate", "low"};
     program_result r = LOCI("claims", name, "--format", "json", "--out", out);
     json_t *list = json_loads(r.out, 0, NULL), *claim, *short_list = json_array();
     size_t i;
@@ -45,7 +46,7 @@ static char *verdicts(const char *name, const char *out)
     json_array_foreach(list, i, claim)
     {
         json_t *some = json_object();
-        for (int k = 0; k < 6; k++) {
+        for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
             json_object_set(some, kept[k], json_object_get(claim, kept[k]));
         }
         json_array_append_new(short_list, some);
