@@ -266,7 +266,7 @@ static void documents(void)
            "%s", text);
     free(text);
     text = printed(a, c, TABLE_CSV);
-    EXPECT(strstr(text, ",n,documents,p,"), "%s", text);
+    EXPECT(strstr(text, ",n,documents,looks,p,"), "%s", text);
     free(text);
     arena_free(a);
 }
