@@ -30,9 +30,13 @@
  *
  * No exponent is ever positive (j <= i, g <= 0), so no factor overflows, and one that underflows is
  * what was forgotten. The products of decays up to the chunk's begin, divided by each other, would
- * be cheaper, and break down where the divisor underflows. */
+ * be cheaper, and break down where the divisor underflows.
+ *
+ * N and P and their gradients are lower triangles: above the diagonal nothing is computed but the
+ * rest of a strip's own square (triangle.h). */
 #include "core/ops/blas.h"
 #include "core/ops/ops_recurrent.h"
+#include "core/ops/triangle.h"
 #include "core/ops/vec.h"
 #include "core/ops/vmath.h"
 
@@ -40,9 +44,6 @@
 
 /* exp of it is 0 in either precision, and sums of a chunk of it keep their digits. */
 static const double LEAST_DECAY = -1000;
-
-/* Rows of the triangular system that are solved one by one; the rest are products. */
-enum { STRIP = 16 };
 
 typedef struct delta_keep {
     delta_rule in;
@@ -179,41 +180,17 @@ static void decays(const delta_work *w, real *whole, const delta_sizes *n, const
     }
 }
 
-/* m [n, n] = s F a b^T for columns below `diagonal` more than the row, 0 elsewhere.
+/* m [n, n] = s F a b^T for columns below `diagonal` more than the row, 0 elsewhere as far as
+ * triangles are read.
  * diagonal 1: the position itself belongs to it (P); 0: only earlier ones (N). */
 static void faded_scores(real *m, const delta_work *w, const delta_sizes *n, const real *a,
                          const real *b, int64_t count, real s, int64_t diagonal)
 {
-    blas_gemm(w->g, false, true, count, count, n->key, s, a, n->key_stride, b, n->key_stride, 0, m,
-              count);
+    triangle_scores(w->g, count, n->key, s, a, n->key_stride, b, n->key_stride, m);
     for (int64_t i = 0; i < count; i++) {
         vec_mul(m + i * count, w->fade + i * count, i + diagonal);
         /* The product filled it with what lies in the future. */
-        vec_zero(m + i * count + i + diagonal, count - i - diagonal);
-    }
-}
-
-/* E and U from E = V - c (K S), in strips of rows.
- * A strip's own triangle goes row by row, about STRIP^2 / 2 additions of rows; all before it is a
- * product. Strips of 16 keep the slow part a small share of a chunk of 64. */
-static void solve(const delta_work *w, const delta_sizes *n, const delta_part *p, bool correct)
-{
-    int64_t value = n->value, count = p->n;
-    for (int64_t first = 0; first < count; first += STRIP) {
-        int64_t end = MIN(first + STRIP, count);
-        /* E_i = V_i - c_i (k_i S) - sum_{j<i} N_ij U_j; what the strips before U_first add is
-         * one product, the rest goes row by row, as U_i needs all U before it. */
-        if (correct && first > 0) {
-            blas_gemm(w->g, false, false, end - first, value, first, -1, w->near + first * count,
-                      count, w->u, value, 1, w->e + first * value, value);
-        }
-        for (int64_t i = first; i < end; i++) {
-            real *e = w->e + i * value;
-            for (int64_t j = first; correct && j < i; j++) {
-                vec_axpy(e, -w->near[i * count + j], w->u + j * value, value);
-            }
-            vec_scaled(w->u + i * value, p->beta[i * n->value_heads], e, value);
-        }
+        triangle_clear(m, count, i, i + diagonal);
     }
 }
 
@@ -234,18 +211,20 @@ static void chunk_values(delta_work *w, const delta_sizes *n, const delta_part *
                       w->e, value);
         }
     }
-    solve(w, n, p, correct);
+    /* E_i = V_i - c_i (k_i S) - sum_{j<i} N_ij U_j */
+    triangle_solve(w->g, false, p->n, value, correct ? w->near : NULL, p->beta, n->value_heads,
+                   w->e, w->u);
 }
 
 /* s becomes that behind the chunk.
  * In place: the chunk's output has been read off by then. */
 static void advance(const delta_work *w, const delta_sizes *n, const delta_part *p, real *s)
 {
-    /* S' = exp(G_(n-1)) S + (d K)^T U */
+    /* S' = exp(G_(n-1)) S + (d K)^T U: the product begins with the faded S, so that S is passed
+     * over once */
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, p->n, n->key);
-    vec_scale(s, w->whole, n->state);
-    blas_gemm(w->g, true, false, n->key, n->value, p->n, 1, w->rows, n->key, w->u, n->value, 1, s,
-              n->value);
+    blas_gemm(w->g, true, false, n->key, n->value, p->n, 1, w->rows, n->key, w->u, n->value,
+              w->whole, s, n->value);
 }
 
 static void chunk_forward(delta_work *w, const delta_sizes *n, const delta_part *p, real *s,
@@ -255,8 +234,7 @@ static void chunk_forward(delta_work *w, const delta_sizes *n, const delta_part 
     chunk_values(w, n, p, nothing ? NULL : s, in->correct);
     faded_scores(w->pick, w, n, p->q, p->k, p->n, in->scale, 1);
     /* Y = P U + scale c (Q S) */
-    blas_gemm(w->g, false, false, p->n, value, p->n, 1, w->pick, p->n, w->u, value, 0, p->y,
-              n->value_stride);
+    triangle_times(w->g, false, p->n, value, 1, w->pick, w->u, value, 0, p->y, n->value_stride);
     if (!nothing) {
         scaled_rows(w->rows, w->from_start, p->q, n->key_stride, p->n, n->key);
         blas_gemm(w->g, false, false, p->n, value, n->key, in->scale, w->rows, n->key, s, value, 1,
@@ -267,52 +245,24 @@ static void chunk_forward(delta_work *w, const delta_sizes *n, const delta_part 
 
 /* ---- and backwards ---- */
 
-/* T and R from T = dU, from the last strip to the first. */
-static void solve_backward(const delta_work *w, const delta_sizes *n, const delta_part *p,
-                           bool correct)
-{
-    int64_t value = n->value, count = p->n;
-    for (int64_t end = count; end > 0;) {
-        int64_t first = (end - 1) / STRIP * STRIP;
-        /* T_i = dU_i - sum_{j>i} N_ji R_j: rows behind it come first, the strips behind this one
-         * as one product. */
-        if (correct && end < count) {
-            blas_gemm(w->g, true, false, end - first, value, count - end, -1,
-                      w->near + end * count + first, count, w->r + end * value, value, 1,
-                      w->t + first * value, value);
-        }
-        for (int64_t i = end - 1; i >= first; i--) {
-            real *t = w->t + i * value;
-            for (int64_t j = i + 1; correct && j < end; j++) {
-                vec_axpy(t, -w->near[j * count + i], w->r + j * value, value);
-            }
-            vec_scaled(w->r + i * value, p->beta[i * n->value_heads], t, value);
-        }
-        end = first;
-    }
-}
-
 /* T, R, dP and dN; ds [key, value] is D'.
- * dP and dN are full squares here; score_gradients takes what lies on the right side of the
+ * dP and dN are whole strips here; score_gradients takes what lies on the right side of the
  * diagonal. */
 static void inner_gradients(const delta_work *w, const delta_sizes *n, const delta_part *p,
                             const real *ds, bool correct)
 {
     int64_t value = n->value, count = p->n;
     /* dU = P^T dY + (d K) D' */
-    blas_gemm(w->g, true, false, count, value, count, 1, w->pick, count, p->dy, n->value_stride, 0,
-              w->t, value);
+    triangle_times(w->g, true, count, value, 1, w->pick, p->dy, n->value_stride, 0, w->t, value);
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, count, n->key);
     blas_gemm(w->g, false, false, count, value, n->key, 1, w->rows, n->key, ds, value, 1, w->t,
               value);
-    solve_backward(w, n, p, correct);
+    /* T_i = dU_i - sum_{j>i} N_ji R_j */
+    triangle_solve(w->g, true, count, value, correct ? w->near : NULL, p->beta, n->value_heads,
+                   w->t, w->r);
     /* dP = dY U^T;  dN = - R U^T */
-    blas_gemm(w->g, false, true, count, count, value, 1, p->dy, n->value_stride, w->u, value, 0,
-              w->dpick, count);
-    if (correct) {
-        blas_gemm(w->g, false, true, count, count, value, -1, w->r, value, w->u, value, 0, w->dnear,
-                  count);
-    }
+    triangle_scores(w->g, count, value, 1, p->dy, n->value_stride, w->u, value, w->dpick);
+    if (correct) triangle_scores(w->g, count, value, -1, w->r, value, w->u, value, w->dnear);
 }
 
 /* dg of the chunk; across: the gradient of exp of all of G, through S in S'. */
@@ -384,25 +334,22 @@ static void score_gradients(const delta_work *w, const delta_sizes *n, const del
     for (int64_t i = 0; i < count; i++) {
         real *dpick = w->dpick + i * count;
         vec_mul(dpick, w->fade + i * count, i + 1);
-        vec_zero(dpick + i + 1, count - i - 1);
+        triangle_clear(w->dpick, count, i, i + 1);
         if (!in->correct) continue;
         vec_mul(w->dnear + i * count, w->fade + i * count, i);
-        vec_zero(w->dnear + i * count + i, count - i);
+        triangle_clear(w->dnear, count, i, i);
     }
     /* dQ += scale (F dP) K;  dK += scale (F dP)^T Q, and from N, where keys stand on both sides,
      * (F dN) K + (F dN)^T K */
     if (p->dq) {
-        blas_gemm(w->g, false, false, count, key, count, in->scale, w->dpick, count, p->k, stride,
-                  1, p->dq, stride);
+        triangle_times(w->g, false, count, key, in->scale, w->dpick, p->k, stride, 1, p->dq,
+                       stride);
     }
     if (!p->dk) return;
-    blas_gemm(w->g, true, false, count, key, count, in->scale, w->dpick, count, p->q, stride, 1,
-              p->dk, stride);
+    triangle_times(w->g, true, count, key, in->scale, w->dpick, p->q, stride, 1, p->dk, stride);
     if (!in->correct) return;
-    blas_gemm(w->g, false, false, count, key, count, 1, w->dnear, count, p->k, stride, 1, p->dk,
-              stride);
-    blas_gemm(w->g, true, false, count, key, count, 1, w->dnear, count, p->k, stride, 1, p->dk,
-              stride);
+    triangle_times(w->g, false, count, key, 1, w->dnear, p->k, stride, 1, p->dk, stride);
+    triangle_times(w->g, true, count, key, 1, w->dnear, p->k, stride, 1, p->dk, stride);
 }
 
 /* ds becomes D.
@@ -412,10 +359,9 @@ static void retreat(const delta_work *w, const delta_sizes *n, const delta_part 
 {
     int64_t value = n->value;
     /* D = exp(G_(n-1)) D' + scale (c Q)^T dY - (c K)^T R */
-    vec_scale(ds, w->whole, n->state);
     scaled_rows(w->rows, w->from_start, p->q, n->key_stride, p->n, n->key);
     blas_gemm(w->g, true, false, n->key, value, p->n, in->scale, w->rows, n->key, p->dy,
-              n->value_stride, 1, ds, value);
+              n->value_stride, w->whole, ds, value);
     if (!in->correct) return;
     scaled_rows(w->rows, w->from_start, p->k, n->key_stride, p->n, n->key);
     blas_gemm(w->g, true, false, n->key, value, p->n, -1, w->rows, n->key, w->r, value, 1, ds,
@@ -546,13 +492,12 @@ tensor *op_delta(tape *t, const delta_rule *in, tensor **last)
     return k->y;
 }
 
-/* Counted as they are computed, squares in full, as blas_flops counts them. */
+/* Counted as they are computed, triangles by their strips, as blas_flops counts them. */
 double op_delta_products(int64_t key, int64_t value, int64_t chunk, bool correct)
 {
-    double k = (double)key, v = (double)value, c = (double)chunk, strips = 0;
-    for (int64_t first = 0; first < chunk; first += STRIP) {
-        strips += (double)(MIN(STRIP, chunk - first) * first);
-    }
-    double scores = c * k + c * v; /* q k^T, and P times values */
-    return scores + 2 * k * v + (correct ? c * k + k * v + strips / c * v : 0);
+    double k = (double)key, v = (double)value;
+    double row = triangle_elements(chunk) / (double)chunk; /* of N or P, its strips' */
+    double solved = triangle_solve_elements(chunk) / (double)chunk;
+    double scores = row * (k + v); /* q k^T, and P times values */
+    return scores + 2 * k * v + (correct ? row * k + k * v + solved * v : 0);
 }

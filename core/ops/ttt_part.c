@@ -109,6 +109,19 @@ static void norm_gradient(real *restrict to, const real *restrict g, const real 
     }
 }
 
+/* Of a row: e = k + gain n(Z) + bias - v, what is off the layer's answer to k, which should be v;
+ * and g = gain e, its gradient by n(Z). */
+static void row_error(real *restrict e, real *restrict g, const real *restrict hat,
+                      const real *restrict gain, const real *restrict bias, const real *restrict k,
+                      const real *restrict v, int64_t dim)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < dim; j++) {
+        e[j] = gain[j] * hat[j] + bias[j] + k[j] - v[j];
+        g[j] = gain[j] * e[j];
+    }
+}
+
 /* n(Z), e and dZ; Z stands in U's place. */
 static void last_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part *p, real eps)
 {
@@ -116,14 +129,11 @@ static void last_gradient(const ttt_work *w, const ttt_sizes *n, const ttt_part 
     real *z = w->step.u;
     normalise(w->hat, w->s, z, p->n, dim, eps);
     for (int64_t i = 0; i < p->n; i++) {
-        const real *k = p->k + i * n->width, *v = p->v + i * n->width, *hat = w->hat + i * dim;
+        const real *hat = w->hat + i * dim;
         /* g takes Z's place: Z is needed no more. */
-        real *e = w->e + i * dim, *g = z + i * dim;
-        for (int64_t j = 0; j < dim; j++) {
-            /* The layer's answer to k is k + gain n(Z) + bias and should be v: e is what is off. */
-            e[j] = p->gain[j] * hat[j] + p->bias[j] + k[j] - v[j];
-            g[j] = p->gain[j] * e[j];
-        }
+        real *g = z + i * dim;
+        row_error(w->e + i * dim, g, hat, p->gain, p->bias, p->k + i * n->width,
+                  p->v + i * n->width, dim);
         norm_gradient(w->step.dz + i * dim, g, hat, w->s[i], dim);
     }
 }
@@ -211,6 +221,29 @@ static void answer_gradients(const ttt_work *w, const ttt_sizes *n, const ttt_pa
     }
 }
 
+/* dg [dim] becomes the part of dz that does not go through the norm again, and de = gain dg;
+ * dgain NULL: not wanted. */
+static void through_gain(real *restrict dg, real *restrict de, real *restrict dgain,
+                         const real *restrict gain, const real *restrict e,
+                         const real *restrict hat, const real *restrict d, real along, real of_d,
+                         real s, int64_t dim)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < dim; j++) {
+        de[j] = gain[j] * dg[j];
+    }
+    if (dgain) {
+#pragma omp simd
+        for (int64_t j = 0; j < dim; j++) {
+            dgain[j] += dg[j] * e[j] + de[j] * hat[j];
+        }
+    }
+#pragma omp simd
+    for (int64_t j = 0; j < dim; j++) {
+        dg[j] = gain[j] * de[j] - (d[j] * along + gain[j] * e[j] * of_d) / s;
+    }
+}
+
 /* D becomes the gradient of Z, by way of dZ = (g - mean(g) - z mean(g z)) / s:
  *
  *   dg = (D - mean(D) - z mean(D z)) / s;  de = gain dg
@@ -234,11 +267,7 @@ static void second_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *
         along += per * gain[j] * e[j] * hat[j];
     }
     norm_gradient(row, d, hat, s, dim); /* dg */
-    for (int64_t j = 0; j < dim; j++) {
-        de[j] = gain[j] * row[j];
-        if (p->dgain) p->dgain[j] += row[j] * e[j] + de[j] * hat[j];
-        row[j] = gain[j] * de[j] - (d[j] * along + gain[j] * e[j] * of_d) / s;
-    }
+    through_gain(row, de, p->dgain, gain, e, hat, d, along, of_d, s, dim);
     if (p->dbias) vec_add(p->dbias, de, dim);
     if (p->dv) vec_axpy(p->dv + i * n->width, -1, de, dim);
     vec_add(dk + i * dim, de, dim);

@@ -1,9 +1,10 @@
 """The layers `gated_delta` and `ttt` in PyTorch, chunk by chunk as their papers compute them; loci itself needs no Python.
 
-    python3 torch_generations.py delta|ttt WIDTH LAYERS HEADS CONTEXT BATCH [--threads N] [--steps N]
+    python3 torch_generations.py delta|ttt WIDTH LAYERS HEADS CONTEXT BATCH [--ffn N] [--solve] [--threads N] [--steps N]
 
-Trains on random bytes the stack of ../generations.yaml: RMS norms, the layer, a GELU of 4 x width, AdamW, norm clipped at 1.
-Prints one line of JSON; tokens_per_second is the median over the timed steps.
+Trains on random bytes the stack of ../generations.yaml: RMS norms, the layer, a GELU of `--ffn` units (4 x width; 0: none, the
+layers alone), AdamW, norm clipped at 1. The delta rule's triangle is inverted row by row, as the chunked references of its authors
+do; `--solve` leaves it to torch.linalg. Prints one line of JSON; tokens_per_second is the median over the timed steps.
 """
 import argparse, json, statistics, time
 import torch
@@ -14,12 +15,15 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("layer", choices=("delta", "ttt"))
 for size in ("width", "layers", "heads", "context", "batch"):
     parser.add_argument(size, type=int)
+parser.add_argument("--ffn", type=int)
+parser.add_argument("--solve", action="store_true")
 parser.add_argument("--threads", type=int, default=torch.get_num_threads())
 parser.add_argument("--steps", type=int, default=4)
 o = parser.parse_args()
 torch.set_num_threads(o.threads)
 torch.manual_seed(1)
 dim = o.width // o.heads
+ffn = 4 * o.width if o.ffn is None else o.ffn
 
 
 def heads_of(x):  # [batch, time, heads dim] -> [batch, heads, time, dim]
@@ -32,6 +36,18 @@ class Conv(nn.Conv1d):
 
     def forward(self, x):
         return super().forward(x.transpose(1, 2))[..., :x.shape[1]].transpose(1, 2)
+
+
+def unit_inverse(lower):
+    """(1 + lower)^-1 of a strictly lower triangle: row i is -lower_i times the rows before it, which stand already."""
+    if o.solve:
+        eye = torch.eye(lower.shape[-1]).expand_as(lower)
+        return torch.linalg.solve_triangular(eye + lower, eye, upper=False, unitriangular=True)
+    rows = -lower
+    for i in range(1, lower.shape[-1]):
+        row, above = rows[..., i, :i].clone(), rows[..., :i, :i].clone()
+        rows[..., i, :i] = row + (row[..., None] * above).sum(-2)
+    return rows + torch.eye(lower.shape[-1])
 
 
 class Delta(nn.Module):
@@ -53,9 +69,7 @@ class Delta(nn.Module):
         q, k, v, beta = (t.unflatten(2, (-1, chunk)) for t in (q, k, v, beta))
         g = g.unflatten(2, (-1, chunk)).cumsum(-1)
         fade = (g[..., :, None] - g[..., None, :]).tril().exp().tril()
-        mix = (k * beta) @ k.transpose(-1, -2) * fade
-        eye = torch.eye(chunk)
-        inverse = torch.linalg.solve_triangular(eye + mix.tril(-1), eye.expand_as(mix), upper=False, unitriangular=True)
+        inverse = unit_inverse(((k * beta) @ k.transpose(-1, -2) * fade).tril(-1))
         u, w = inverse @ (v * beta), inverse @ (k * beta * g.exp()[..., None])
         inside = q @ k.transpose(-1, -2) * fade
         state, out = torch.zeros(x.shape[0], o.heads, dim, dim), []
@@ -66,6 +80,12 @@ class Delta(nn.Module):
             state = state * last[..., None].exp() + (k[:, :, i] * (last - g[:, :, i]).exp()[..., None]).transpose(-1, -2) @ new
         y = self.norm(torch.cat(out, 2)).transpose(1, 2).flatten(2)
         return self.maps[4](y * F.silu(self.maps[3](x)))
+
+
+def rotate(x, cos, sin):
+    """Pairs (x_j, x_(j + dim/2)) of heads by cos, sin [time, dim / 2]."""
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
 
 
 class TTT(nn.Module):
@@ -92,6 +112,8 @@ class TTT(nn.Module):
     def forward(self, x, chunk=16):
         shared = self.maps[0](x)
         q, k, v = heads_of(self.convs[0](shared)), heads_of(self.convs[1](shared)), heads_of(self.maps[1](x))
+        angle = torch.arange(x.shape[1])[:, None] % chunk * 10000 ** (-torch.arange(0, dim, 2) / dim)
+        q, k = (rotate(t, angle.cos(), angle.sin()) for t in (q, k))
         lr = heads_of(self.lr(x).sigmoid()) / dim
         pos = (1 / torch.arange(1, chunk + 1) + self.position).clamp(min=0)
         w, b, out = self.w.expand(x.shape[0], -1, -1, -1), self.b.expand(x.shape[0], -1, -1, -1), []
@@ -109,13 +131,13 @@ class TTT(nn.Module):
 class Layer(nn.Module):
     def __init__(self):
         super().__init__()
-        self.norms = nn.ModuleList(nn.RMSNorm(o.width) for _ in range(2))
+        self.norm = nn.RMSNorm(o.width)
         self.mixer = Delta() if o.layer == "delta" else TTT()
-        self.ffn = nn.Sequential(nn.Linear(o.width, 4 * o.width), nn.GELU(), nn.Linear(4 * o.width, o.width))
+        self.ffn = ffn and nn.Sequential(nn.RMSNorm(o.width), nn.Linear(o.width, ffn), nn.GELU(), nn.Linear(ffn, o.width))
 
     def forward(self, x):
-        x = x + self.mixer(self.norms[0](x))
-        return x + self.ffn(self.norms[1](x))
+        x = x + self.mixer(self.norm(x))
+        return x + self.ffn(x) if self.ffn else x
 
 
 model = nn.Sequential(nn.Embedding(256, o.width), *(Layer() for _ in range(o.layers)), nn.RMSNorm(o.width),
@@ -138,5 +160,5 @@ for _ in range(2):
     step()
 seconds = statistics.median(step() for _ in range(o.steps))
 print(json.dumps({"peer": "torch " + torch.__version__, "layer": o.layer, "width": o.width, "layers": o.layers,
-                  "heads": o.heads, "context": o.context, "batch": o.batch, "threads": o.threads,
+                  "heads": o.heads, "ffn": ffn, "context": o.context, "batch": o.batch, "threads": o.threads,
                   "tokens_per_second": round(o.batch * o.context / seconds, 1)}))
