@@ -69,7 +69,12 @@ static bool read_looks(claim_reader *r, claim *c, const node *n)
     if (r->scope) return node_err(r->e, n, "looks belong to records; write sweep.seeds");
     const node *least = node_get(n, "at least"), *most = node_get(n, "at most");
     const node *how = node_get(n, "spending");
-    if (!least || !most || !how) return node_err(r->e, n, "says not when it is judged");
+    const node *all[] = {least, most, how};
+    for (int i = 0; i < 3; i++) {
+        if (!all[i] || all[i]->kind != NODE_SCALAR) {
+            return node_err(r->e, n, "says not when it is judged");
+        }
+    }
     c->at_least = atoi(least->text);
     c->at_most = atoi(most->text);
     c->pocock = strcmp(how->text, "pocock") == 0;

@@ -106,6 +106,12 @@ typedef struct place {
     double x;          /* infinite: unknown, which comes last */
 } place;
 
+/* A size; -1 is unknown, and would come first. */
+static double known(int64_t n)
+{
+    return n < 0 ? (double)NAN : (double)n;
+}
+
 /* A baseline's difference is 0, so that it stands between those that are better and those that are
  * worse. */
 static double figure_of(const compared_variant *v, int by)
@@ -115,12 +121,12 @@ static double figure_of(const compared_variant *v, int by)
     if (by == BY_WORDS) x = v->value[COMPARE_WORD_PERPLEXITY].mean;
     if (by == BY_PERPLEXITY) x = v->value[COMPARE_PERPLEXITY].mean;
     if (by == BY_DIFFERENCE) x = v->is_baseline ? 0 : v->difference.mean;
-    if (by == BY_PARAMS) x = (double)v->params;
-    if (by == BY_ACTIVE) x = (double)v->active_params;
+    if (by == BY_PARAMS) x = known(v->params);
+    if (by == BY_ACTIVE) x = known(v->active_params);
     if (by == BY_FLOPS) x = v->flops;
     if (by == BY_SPEED) x = v->tokens_per_second;
-    if (by == BY_MEMORY) x = (double)v->peak_bytes;
-    if (by == BY_STATE) x = (double)v->state_bytes;
+    if (by == BY_MEMORY) x = known(v->peak_bytes);
+    if (by == BY_STATE) x = known(v->state_bytes);
     return isfinite(x) ? x : (double)INFINITY;
 }
 

@@ -82,7 +82,7 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
         const recall_cell *cell = &x->means[i];
         /* On a logarithmic axis nothing that carries nothing has a place. */
         if (cell->accuracy.n == 0 || v->state_bytes <= 0) continue;
-        list[i] = (plot_series){v->label, i, 0, 1, ARENA_NEW(a, plot_point, 1)};
+        list[i] = (plot_series){v->label, v->look, 0, 1, ARENA_NEW(a, plot_point, 1)};
         *list[i].point = (plot_point){.x = (double)v->state_bytes,
                                       .mean = cell->accuracy.mean,
                                       .low = cell->low,

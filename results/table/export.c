@@ -117,7 +117,7 @@ static const char *with_axes(arena *a, store *s, const char *experiment, const c
     fwrite(sql, 1, (size_t)(behind - sql), out);
     query q = QUERY(s, e,
                     "SELECT axis FROM axis WHERE experiment = ?1 GROUP BY axis "
-                    "ORDER BY min(position), axis LIMIT 40",
+                    "ORDER BY min(position), axis",
                     experiment);
     while (query_next(&q)) {
         const char *axis = query_peek(&q, "axis");

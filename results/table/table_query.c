@@ -47,6 +47,13 @@ static table_form form_of(sqlite3_stmt *row, int column)
 bool table_query_all(table *t, query *q)
 {
     int count = sqlite3_column_count(q->statement);
+    if (count > TABLE_COLUMNS) {
+        return query_close(q) &&
+               err_set(q->why,
+                       "%d columns, and a table has at most %d; take CSV or JSON lines, which have "
+                       "all",
+                       count, TABLE_COLUMNS);
+    }
     while (query_next(q)) {
         /* From the first row, as types are those of values; a NULL there leaves a column to the
          * right. */

@@ -377,6 +377,25 @@ static void units_needed(void)
 static const char LOOKS[] = "[{name: c, better: A, than: B, by: 0 bits/byte, "
                             "looks: {at least: 3, at most: 8, spending: obrien-fleming}}]";
 
+/* Of a record that somebody edited: no text where a number should be. */
+static void looks_that_are_none(void)
+{
+    static const char *const bad[] = {"{at least: [3], at most: 8, spending: pocock}",
+                                      "{at least: 3, at most: {a: 8}, spending: pocock}",
+                                      "{at least: 3, at most: 8, spending: []}",
+                                      "{at least: 3, at most: 8}"};
+    arena *a = arena_new(0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[256];
+        err e = {0};
+        snprintf(text, sizeof text, "[{name: c, better: A, than: B, looks: %s}]", bad[i]);
+        node *n = node_parse(a, text, strlen(text), "claims.yaml", &e);
+        EXPECT(n && !claim_read(a, n, NULL, &e) && strstr(e.text, "says not when"), "%s: %s",
+               bad[i], e.text);
+    }
+    arena_free(a);
+}
+
 /* Looks that were made before stay as they were: more seeds do not change what they saw. */
 static void look_by_look(void)
 {
@@ -459,6 +478,7 @@ const test_suite test_claims = {"results/claims",
                                  {"family", family},
                                  {"names_and_order", names_and_order},
                                  {"units_needed", units_needed},
+                                 {"looks_that_are_none", looks_that_are_none},
                                  {"look_by_look", look_by_look},
                                  {"written_again", written_again},
                                  {0}}};

@@ -76,6 +76,35 @@ static void infinity_and_missing(void)
     free(rows);
 }
 
+/* As many axes as a spec likes: rows have them all, and a table that has not the columns says so.
+ */
+static void many_axes(void)
+{
+    fake_experiment x;
+    store *s = collected(&x);
+    if (!s) return;
+    sqlite3 *db = NULL;
+    EXPECT(sqlite3_open_v2(store_path(s), &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+               sqlite3_exec(db,
+                            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                            "i < 70) INSERT INTO axis SELECT experiment, 'NA', i, 'a' || i, i FROM "
+                            "n, experiment",
+                            NULL, NULL, NULL) == SQLITE_OK,
+           "%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    write_rows(s, "axes.csv", EXPORT_METRICS, EXPORT_CSV);
+    err e = {0};
+    FILE *f = fopen(corpora_path("axes.md"), "w");
+    EXPECT(f && !export_rows(f, s, "names", EXPORT_METRICS, EXPORT_MARKDOWN, &e) &&
+               strstr(e.text, "take CSV"),
+           "%s", e.text);
+    if (f) fclose(f);
+    store_close(s);
+    char *rows = file_read(corpora_path("axes.csv"), NULL, NULL);
+    EXPECT(rows && strstr(rows, ",axis.a1,") && strstr(rows, ",axis.a70,"), "no such column");
+    free(rows);
+}
+
 /* Event files below a folder, two levels down, each alone in its folder. */
 static int count_runs(const char *folder)
 {
@@ -222,6 +251,7 @@ static void tensorboard(void)
 
 const test_suite test_exporters = {"results/exporters",
                                    {{"infinity and missing", infinity_and_missing},
+                                    {"many axes", many_axes},
                                     {"folders of runs", folders_of_runs},
                                     {"read by pandas", pandas},
                                     {"read by DuckDB", duckdb},

@@ -65,6 +65,10 @@ static void sorted(void)
     compare_view_sort(c, a, 1);
     EXPECT(strcmp(c->variants[3].label, "short 3e-3") == 0 && c->baseline == 2, "%s",
            c->variants[3].label);
+    c->variants[1].params = -1; /* unknown */
+    const char *unknown = c->variants[1].label;
+    compare_view_sort(c, a, 6);
+    EXPECT(strcmp(c->variants[3].label, unknown) == 0, "%s is last", c->variants[3].label);
     arena_free(a);
     store_close(s);
 }
