@@ -60,7 +60,7 @@ TESTS   := $(wildcard tests/*/test_*.c)
 MAINS   := tests/main.c tests/reference/reference_main.c
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/support/*.c tests/reference/*.c)))
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
-ALL_C   := $(SOURCES) $(if $(MPI),core/train/ranks_mpi.c) $(wildcard tools/main.c tests/*.c tests/*/*.c)
+ALL_C   := $(SOURCES) $(wildcard tools/main.c tests/*.c tests/*/*.c)
 ALL_H   := $(wildcard $(addsuffix *.h,$(ROOMS) tools/ tests/ tests/*/))
 
 # Everything is built on all granted cores unless -j says otherwise; a make within this one shares
@@ -73,22 +73,34 @@ endif
         distclean install uninstall warnings said loci torture many-runs
 all: loci
 
-# make MPI=1: a program that knows the ranks of mpirun, by Open MPI or MPICH. Only one file differs.
-MPI_PACKAGE := $(if $(MPI),$(firstword $(foreach p,mpi ompi mpich,$(shell pkg-config --exists $p && echo $p))))
-ifeq ($(MPI)$(MPI_PACKAGE),1)
-$(error MPI=1: pkg-config knows neither Open MPI nor MPICH; tools/setup.sh cluster installs one)
+# make MPI=1: a program that knows the ranks of mpirun, by Open MPI or MPICH; MPI=ompi or MPI=mpich says
+# which, by the name that pkg-config has for it. Only one file differs.
+MPI_PACKAGE := $(if $(MPI),$(firstword $(foreach p,$(if $(filter 1,$(MPI)),mpi ompi mpich,$(MPI)), \
+                 $(shell pkg-config --exists $p && echo $p))))
+ifneq ($(MPI),)
+ifeq ($(MPI_PACKAGE),)
+$(error MPI=$(MPI): pkg-config does not know it; tools/setup.sh cluster installs Open MPI and MPICH)
 endif
-PROGRAM := $(BUILD)/bin/loci$(if $(MPI),-mpi)
+endif
+MPI_NAME := $(if $(MPI),$(if $(filter 1,$(MPI)),mpi,$(MPI)))
+PROGRAM := $(BUILD)/bin/loci$(MPI_NAME:%=-%)
 
 # ./loci is always the release build, whatever else KIND asks for.
 loci: $(PROGRAM)
 	$(Q)test $(BUILD) != build/release || ln -sf $< $@
 
 # Ranks come first: the archive's own, of one process, are then not looked at.
-$(BUILD)/bin/loci-mpi: $(BUILD)/tools/main.o $(BUILD)/core/train/ranks_mpi.o $(BUILD)/libloci.a
+ifneq ($(MPI),)
+$(PROGRAM): $(BUILD)/tools/main.o $(BUILD)/$(MPI_NAME)/ranks_mpi.o $(BUILD)/libloci.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(MPI_PACKAGE))
-$(BUILD)/core/train/ranks_mpi.o: CPPFLAGS += $(shell pkg-config --cflags $(MPI_PACKAGE))
+# What MPICH has for "no statuses" looks to gcc like a place that is too small.
+$(BUILD)/$(MPI_NAME)/ranks_mpi.o: ALL_CFLAGS += -Wno-stringop-overflow
+$(BUILD)/$(MPI_NAME)/ranks_mpi.o: CPPFLAGS += $(shell pkg-config --cflags $(MPI_PACKAGE))
+$(BUILD)/$(MPI_NAME)/ranks_mpi.o: core/train/ranks_mpi.c
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(KEEP_SAID)
+endif
 
 $(BUILD)/bin/loci: $(BUILD)/tools/main.o $(BUILD)/libloci.a
 	@mkdir -p $(@D)

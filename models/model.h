@@ -192,6 +192,11 @@ typedef struct model_result {
  * model_begin or between two calls. */
 model_result model_forward(model_state *s, const model_call *call);
 
+/* tape_backward of a segment's loss. done (may be NULL): whenever parameters have got all of their
+ * gradients, it is told the index from which on all have; grads->has is set of these. */
+typedef void (*model_done_fn)(void *user, int first);
+void model_backward(model_state *s, tensor *loss, model_done_fn done, void *user);
+
 /* After the backward pass (if any): sets grads->has from what arrived, copies the carried state off
  * the tape. The tape's tensors stay valid until it is reset. */
 void model_end(model_state *s);

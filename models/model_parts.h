@@ -84,6 +84,7 @@ struct model_state {
     int64_t *lengths;             /* by slot: what is carried; stores: max_length */
     bool in_segment, is_hand; /* a hand's slots, lengths and stores are those of another state */
     grads *grads;
+    int complete;           /* parameters from that index on have their gradients, and marks */
     int64_t calls;          /* since model_begin */
     const model_turn *turn; /* of the call; NULL: none */
     layer_ctx ctx;

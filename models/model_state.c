@@ -338,6 +338,7 @@ void model_begin(model_state *s, tape *t, const real *values, grads *g)
     tape_set_kernels(t, m->kernels);
     s->in_segment = true;
     s->grads = g;
+    s->complete = m->params.count;
     s->calls = 0;
     c->tape = t;
     c->rows = s->rows;
@@ -350,14 +351,56 @@ void model_begin(model_state *s, tape *t, const real *values, grads *g)
     if (!s->is_hand) model_state_lay(s, 0, m->slot_count);
 }
 
-static void collect_grads(model_state *s)
+/* Of parameters that are complete. Those before were, and their marks may be a sum's by now. */
+static void collect_grads(model_state *s, int first)
 {
     const params *p = &s->model->params;
-    for (int64_t i = 0; i < p->pieces; i++) {
+    int64_t begin = first < p->count ? p->list[first].first_piece : p->pieces;
+    int64_t end = s->complete < p->count ? p->list[s->complete].first_piece : p->pieces;
+    for (int64_t i = begin; i < end; i++) {
         const tensor *leaf = s->books.leaves[i];
         /* Not "is it zero": a piece without has is never read, by the tree or the optimiser. */
         s->grads->has[i] = leaf && leaf->fixed_grad && leaf->has_grad;
     }
+    s->complete = first;
+}
+
+typedef struct backward_pass {
+    model_state *s;
+    model_done_fn done;
+    void *user;
+} backward_pass;
+
+/* A parameter is complete once no more is left than was recorded before it was first asked for; one
+ * that was not is so from the beginning. */
+static bool is_complete(const model_state *s, const param *p, int64_t left)
+{
+    for (int64_t i = p->first_piece; i < p->first_piece + p->pieces; i++) {
+        const tensor *leaf = s->books.leaves[i];
+        if (leaf && leaf->since < left) return false;
+    }
+    return true;
+}
+
+static void say_complete(void *user, int64_t left)
+{
+    const backward_pass *b = user;
+    model_state *s = b->s;
+    int first = s->complete;
+    while (first > 0 && is_complete(s, &s->model->params.list[first - 1], left)) {
+        first--;
+    }
+    if (first == s->complete) return;
+    collect_grads(s, first);
+    b->done(b->user, first);
+}
+
+void model_backward(model_state *s, tensor *loss, model_done_fn done, void *user)
+{
+    backward_pass b = {s, done, user};
+    if (done) tape_pace(s->ctx.tape, say_complete, &b);
+    tape_backward(s->ctx.tape, loss, 1);
+    tape_pace(s->ctx.tape, NULL, NULL);
 }
 
 /* Copies slot i off the tape. Its value may be (a view of) the slot's own memory. */
@@ -391,7 +434,7 @@ void model_state_collect(model_state *s, int first, int count)
 void model_end(model_state *s)
 {
     CHECK(s->in_segment, "no segment was begun");
-    if (s->grads) collect_grads(s);
+    if (s->grads) collect_grads(s, 0);
     /* A hand has put back each layer's slots when it left the layer; the next hand may be writing
      * there already. */
     if (!s->is_hand) model_state_collect(s, 0, s->model->slot_count);

@@ -3,6 +3,8 @@
  * `run` is the only verb that trains. It holds no state of its own: the plan of runs follows from
  * the spec, how far each is from its folder, so that saying it again goes on, and two of them, here
  * or on other machines, share the work by the folders' locks. */
+#include <string.h>
+
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
 #include "harness/run/worker_help.h"
@@ -18,7 +20,7 @@ typedef struct run_call {
     const node *set;
     int64_t jobs, threads, format;
     int64_t retry, max_failures, memory;
-    double timeout;
+    double timeout, rank_timeout;
     bool dry_run, calibrate, fail_fast, no_wait, quiet, ranks;
     launching_options launching;
 } run_call;
@@ -45,6 +47,8 @@ static const option OPTIONS[] = {
     CLI_CHOICE(run_call, format, "format", "text", TABLE_FORMATS, "of the table of --dry-run"),
     CLI_SWITCH(run_call, ranks, "ranks",
                "train each run with all processes of mpirun or srun; the results do not change"),
+    CLI_REAL(run_call, rank_timeout, "rank-timeout", "60", 0, 1e6,
+             "seconds of silence after which a rank is lost and the others end; 0: never"),
     LAUNCHING_OPTIONS(run_call),
     CLI_SET(run_call),
     CLI_OUT(run_call),
@@ -165,8 +169,9 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
  * that says whether the run can be continued. */
 static int run_over_ranks(const cli_call *c)
 {
+    const run_call *o = c->options;
     err e = {0}, lost;
-    rank_group *r = ranks_open(&e);
+    rank_group *r = ranks_open(o->rank_timeout, &e);
     if (!r) return cli_fail(EXIT_USAGE, "run --ranks: %s", e.text);
     int status = EXIT_DONE;
     if (ranks_me(r) == 0) {
@@ -175,9 +180,18 @@ static int run_over_ranks(const cli_call *c)
     } else if (!worker_help(r, &e)) {
         ranks_abort(r, cli_fail(EXIT_INTERRUPTED, "%s", e.text));
     }
-    if (!ranks_whole(r, &lost)) ranks_abort(r, status);
+    if (!ranks_whole(r, &lost)) ranks_abort(r, cli_fail(status, "%s", lost.text));
     ranks_close(r);
     return status;
+}
+
+static bool is_given(const cli_call *c, const char *name)
+{
+    int i = 0;
+    while (c->given[i] && strcmp(c->given[i], name) != 0) {
+        i++;
+    }
+    return c->given[i] != NULL;
 }
 
 static int run_verb(const cli_call *c)
@@ -190,6 +204,9 @@ static int run_verb(const cli_call *c)
     }
     if (o->ranks && o->jobs > 1) {
         return cli_fail(EXIT_USAGE, "run: --jobs does not go with --ranks, which train one run");
+    }
+    if (!o->ranks && is_given(c, "rank-timeout")) {
+        return cli_fail(EXIT_USAGE, "run: --rank-timeout belongs to --ranks; leave it out");
     }
     return o->ranks ? run_over_ranks(c) : run_experiment(c, NULL);
 }

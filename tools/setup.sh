@@ -39,6 +39,8 @@ cluster program sbatch slurm-client slurm ? ?
 cluster program munged munge munge munge munge
 cluster program mpirun openmpi-bin openmpi openmpi open-mpi
 cluster library ompi libopenmpi-dev openmpi-devel openmpi open-mpi
+cluster program mpirun.mpich mpich ? ? ?
+cluster library mpich libmpich-dev ? ? ?
 check program clang-format clang-format clang-tools-extra clang clang-format
 check program clang-tidy clang-tidy clang-tools-extra clang llvm
 check program shellcheck shellcheck ShellCheck shellcheck shellcheck

@@ -48,9 +48,12 @@ fi
 started=$SECONDS
 release() {
     build release loci test-binary build/release/reference || return 0
-    # A second program, for tests/tools/test_ranks.c; one file and the linking.
-    if pkg-config --exists ompi || pkg-config --exists mpich; then
+    # More programs, for tests/tools/test_ranks.c; one file and the linking each.
+    if pkg-config --exists mpi || pkg-config --exists ompi || pkg-config --exists mpich; then
         build release MPI=1 build/release/bin/loci-mpi || return 0
+    fi
+    if pkg-config --exists ompi && pkg-config --exists mpich; then
+        build release MPI=mpich build/release/bin/loci-mpich || return 0
     fi
     LOCI_PROGRAM=$PWD/build/release/bin/loci suite release build/release/test
 }

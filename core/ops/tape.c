@@ -77,6 +77,9 @@ struct tape {
     tape_kernels kernels;
     bool exact; /* the exact kernel for all */
     record_chunk *last;
+    int64_t records; /* so far; while it runs backwards: not yet run */
+    tape_pace_fn pace;
+    void *pace_user;
     tape_watch_fn watch;
     void *watch_user;
     tensor **touched; /* by the op whose backward function runs; only while there is a watch */
@@ -116,6 +119,8 @@ void tape_reset(tape *t, bool recording)
     arena_reset(t->memory);
     arena_reset(t->scratch);
     t->last = NULL;
+    t->records = 0;
+    t->pace = NULL;
     /* The free buffers lay in the arena that was just reset. */
     t->pools = 0;
     t->sharing = 0;
@@ -179,6 +184,7 @@ tensor *tape_leaf(tape *t, real *data, int rank, const int64_t *shape, bool need
 {
     tensor *x = tensor_over(t, data, rank, shape);
     x->needs_grad = needs_grad && t->recording;
+    x->since = t->records;
     return x;
 }
 
@@ -272,6 +278,7 @@ void tape_record(tape *t, const op_class *op, void *keep, int outs, tensor *cons
         t->last = chunk;
     }
     record *r = &t->last->records[t->last->count++];
+    t->records++;
     r->op = op;
     r->place = t->place;
     r->keep = keep;
@@ -357,6 +364,12 @@ static void tell_watch(tape *t, const record *r)
         t->watch(t->watch_user, r->op, r->place, t->touched[i]);
     }
     t->touched_count = 0;
+}
+
+void tape_pace(tape *t, tape_pace_fn pace, void *user)
+{
+    t->pace = pace;
+    t->pace_user = user;
 }
 
 /* The buffer for x's gradient; *fresh says that nothing has been written to it yet.
@@ -478,6 +491,8 @@ void tape_run_backward(tape *t)
     for (record_chunk *c = t->last; c; c = c->previous) {
         for (int i = c->count - 1; i >= 0; i--) {
             record_backward(t, &c->records[i]);
+            t->records--;
+            if (t->pace) t->pace(t->pace_user, t->records);
         }
     }
     t->last = NULL; /* run once: what they kept has been given away */

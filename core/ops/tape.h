@@ -111,6 +111,12 @@ void tape_place(tape *t, const char *place);
 typedef void (*tape_watch_fn)(void *user, const op_class *op, const char *place, const tensor *x);
 void tape_watch(tape *t, tape_watch_fn watch, void *user);
 
+/* While a pace is set, the backward pass says after every record how many are left. A leaf is whole
+ * once no more are left than were there when it was made (tensor.since): nothing that uses it
+ * stands before. NULL: none; it ends with the step. */
+typedef void (*tape_pace_fn)(void *user, int64_t left);
+void tape_pace(tape *t, tape_pace_fn pace, void *user);
+
 /* Bytes in use at most and number of mappings so far (both stop growing after the first step). */
 size_t tape_bytes(const tape *t);
 int64_t tape_maps(const tape *t);

@@ -39,9 +39,61 @@ void grads_add(const params *p, real *a, const bool *a_has, const real *b, const
     }
 }
 
-void grads_mark(const params *p, bool *a_has, const bool *b_has)
+static void mark(bool *a_has, const bool *b_has, int64_t pieces)
 {
-    for (int64_t i = 0; i < p->pieces; i++) {
+    for (int64_t i = 0; i < pieces; i++) {
         a_has[i] |= b_has[i];
     }
+}
+
+void grads_mark(const params *p, bool *a_has, const bool *b_has)
+{
+    mark(a_has, b_has, p->pieces);
+}
+
+/* ---- parts ---- */
+
+int64_t grads_dense(const param *p, bool rows)
+{
+    return p->frozen || (rows && p->row_grads >= 0) ? 0 : p->count;
+}
+
+/* Whole parameters, so that a piece's mark is that of all of it: half a piece that is added cannot
+ * be marked. Cut from the back, as they are finished; what is left over stays with part 0. */
+grads_parts grads_parts_of(const params *p, bool rows, int64_t least)
+{
+    grads_parts parts = {.count = 1};
+    int64_t total = 0, size = 0;
+    for (int i = 0; i < p->count; i++) {
+        total += grads_dense(&p->list[i], rows);
+    }
+    least = MAX(least, (total + GRADS_PARTS - 1) / GRADS_PARTS);
+    int cuts[GRADS_PARTS], n = 0;
+    for (int i = p->count - 1; i > 0; i--) {
+        size += grads_dense(&p->list[i], rows);
+        total -= grads_dense(&p->list[i], rows);
+        if (size < least || total < least || n == GRADS_PARTS - 1) continue;
+        cuts[n++] = i;
+        size = 0;
+    }
+    for (int i = n; i > 0; i--) {
+        parts.first[parts.count++] = cuts[i - 1];
+    }
+    parts.first[parts.count] = p->count;
+    return parts;
+}
+
+void grads_add_part(const params *p, const grads_parts *parts, int part, grads *a, const grads *b)
+{
+    int first = parts->first[part], end = parts->first[part + 1];
+    for (int i = 0; part == 0 && a->rows && i < p->row_tables; i++) {
+        row_grads_append(&a->rows[i], &b->rows[i]);
+    }
+    if (first == end) return;
+    bool last = end == p->count;
+    int64_t from = p->list[first].offset, to = last ? p->total : p->list[end].offset;
+    int64_t piece = p->list[first].first_piece;
+    int64_t pieces = (last ? p->pieces : p->list[end].first_piece) - piece;
+    grads_add(p, a->values + from, a->has, b->values + from, b->has, from, to);
+    mark(a->has + piece, b->has + piece, pieces);
 }

@@ -21,6 +21,7 @@ enum { MAX_LEVELS = 62 };
  */
 typedef struct vector {
     grads g;
+    int parts; /* that have not been added to another */
     bool touched;
 } vector;
 
@@ -28,6 +29,9 @@ typedef struct lanes_thread {
     lanes *pool;
     pthread_t id;
     int index;
+    int64_t lane; /* in hand */
+    vector *leaf;
+    int parts; /* of it that are not finished: 0 to that, without it */
 } lanes_thread;
 
 struct lanes {
@@ -36,7 +40,6 @@ struct lanes {
     int64_t first, count; /* this process's lanes */
     int threads, started;
     const params *params;
-    int summands;   /* ranks that have lanes */
     rank_sum *over; /* NULL: this process has them all */
 
     pthread_mutex_t mutex; /* guards all that follows */
@@ -53,8 +56,10 @@ struct lanes {
     lanes_item_fn item;
     void *arg;
 
-    /* Gradient vectors and the tree: node (level k, j) is held at nodes[first_node[k] + j] while it
-     * is finished and its parent is not. */
+    /* Gradient vectors and the tree: part i of node (level k, j) is held at
+     * nodes[i * (first_node[levels] + 1) + first_node[k] + j] while it is finished and that of its
+     * parent is not. A sum's parts lie in the vector of its leftmost lane, all of them. */
+    grads_parts parts;
     void *memory;
     size_t memory_bytes;
     bool *has;
@@ -63,7 +68,7 @@ struct lanes {
     vector *vectors, **spare, **nodes;
     int vector_count, spares, levels;
     int64_t first_node[MAX_LEVELS + 1], level_nodes[MAX_LEVELS + 1];
-    vector *sum; /* of the last run */
+    vector *root, *sum; /* of the run in hand, of the last one */
 };
 
 /* ---- threads ---- */
@@ -145,13 +150,11 @@ void lanes_parallel(lanes *l, lanes_item_fn fn, void *arg, int64_t n)
 /* ---- the tree ---- */
 
 /* a = a + b, where a is the left one. Both belong to the calling thread. */
-static void add_grads(const params *p, grads a, grads b)
+static void add_grads(const lanes *l, vector *a, const vector *b)
 {
-    for (int i = 0; a.rows && i < p->row_tables; i++) {
-        row_grads_append(&a.rows[i], &b.rows[i]);
+    for (int i = 0; i < l->parts.count; i++) {
+        grads_add_part(l->params, &l->parts, i, &a->g, &b->g);
     }
-    grads_add(p, a.values, a.has, b.values, b.has, 0, p->total);
-    grads_mark(p, a.has, b.has);
 }
 
 /* Under the mutex. The most recently freed comes first: its memory is touched already, maybe
@@ -161,6 +164,7 @@ static vector *take_vector(lanes *l)
     CHECK(l->spares > 0, "all %d gradient vectors are in use", l->vector_count);
     vector *v = l->spare[--l->spares];
     v->touched = true;
+    v->parts = l->parts.count;
     return v;
 }
 
@@ -177,26 +181,29 @@ static vector *fresh_vector(lanes *l)
     return v;
 }
 
-/* Puts a finished leaf into the tree. While the sibling of the finished node is finished too, the
- * two are added (outside the lock: both belong to this thread then) and their parent is finished.
- * A node is in the tree or in somebody's hands, never both: the pointer is taken out under the lock
- * before its vector is read. For three lanes, with one thread and in order:
+/* Puts a part of a leaf that is finished into the tree. While the same part of the finished node's
+ * sibling is finished too, the two are added (outside the lock: both belong to this thread then)
+ * and their parent's is finished. A node is in the tree or in somebody's hands, never both: the
+ * pointer is taken out under the lock before its vector is read. For three lanes, with one thread,
+ * in order and in one part:
  *
  *   lane 0 done   level 0: sibling 1 absent        nodes[0] = v0, wait
  *   lane 1 done   level 0: v0 += v1, v1 is spare   level 1: sibling absent, nodes[1,0] = v01
  *   lane 2 done   level 0: no right half, go up    level 1: v01 += v2, the root
  *
- * An order in which lane 2 comes first ends in the same two additions. */
-static void finish_leaf(lanes *l, int64_t lane, vector *v)
+ * An order in which lane 2 comes first ends in the same two additions. A vector whose last part has
+ * been added is free: its lane is done, for a lane's last part is finished last. */
+static void finish_part(lanes *l, int64_t lane, vector *v, int part)
 {
     int64_t j = lane;
+    vector **nodes = l->nodes + part * (l->first_node[l->levels] + 1);
     pthread_mutex_lock(&l->mutex);
     for (int level = 0; level < l->levels; level++, j /= 2) {
         int64_t sibling = j ^ 1;
         if (sibling >= l->level_nodes[level]) continue; /* no right half: the parent is this node */
-        vector **other = &l->nodes[l->first_node[level] + sibling];
+        vector **other = &nodes[l->first_node[level] + sibling];
         if (!*other) {
-            l->nodes[l->first_node[level] + j] = v;
+            nodes[l->first_node[level] + j] = v;
             pthread_mutex_unlock(&l->mutex);
             return;
         }
@@ -204,24 +211,46 @@ static void finish_leaf(lanes *l, int64_t lane, vector *v)
         vector *left = j & 1 ? *other : v, *right = j & 1 ? v : *other;
         *other = NULL;
         pthread_mutex_unlock(&l->mutex);
-        add_grads(l->params, left->g, right->g);
+        grads_add_part(l->params, &l->parts, part, &left->g, &right->g);
         pthread_mutex_lock(&l->mutex);
         /* The sum stays in the left one's memory; the right one's may be taken for the next lane at
          * once. */
-        l->spare[l->spares++] = right;
+        if (--right->parts == 0) l->spare[l->spares++] = right;
         v = left;
     }
-    l->nodes[l->first_node[l->levels]] = v; /* the root */
+    l->root = v;
     pthread_mutex_unlock(&l->mutex);
+    if (l->over) rank_sum_ready(l->over, &v->g, part);
+}
+
+void lanes_finish(lanes *l, int thread, int first)
+{
+    lanes_thread *t = &l->thread[thread];
+    while (t->parts > 0 && l->parts.first[t->parts - 1] >= first) {
+        t->parts--;
+        finish_part(l, t->lane, t->leaf, t->parts);
+    }
 }
 
 static void lane_job(lanes *l, int thread)
 {
+    lanes_thread *t = &l->thread[thread];
     for (int64_t lane; (lane = take(l)) >= 0;) {
         /* Taken after the lane's number: who waits for a number holds no memory. */
-        vector *v = l->params ? fresh_vector(l) : NULL;
-        l->lane(l->arg, l->first + lane, thread, v ? &v->g : NULL);
-        if (v) finish_leaf(l, lane, v);
+        t->lane = lane;
+        t->leaf = l->params ? fresh_vector(l) : NULL;
+        t->parts = l->params ? l->parts.count : 0;
+        l->lane(l->arg, l->first + lane, thread, t->leaf ? &t->leaf->g : NULL);
+        lanes_finish(l, thread, 0);
+    }
+}
+
+/* A rank without lanes has nothing to add, and the sum all the same. */
+static void come_with_nothing(lanes *l)
+{
+    l->root = fresh_vector(l);
+    for (int i = l->parts.count - 1; l->over && i >= 0; i--) {
+        rank_sum_ready(l->over, &l->root->g, i);
     }
 }
 
@@ -237,18 +266,15 @@ const grads *lanes_run(lanes *l, lane_fn fn, void *arg, bool add)
     l->arg = arg;
     run_job(l, lane_job, l->count);
     if (!l->params) return NULL;
-    vector **root = &l->nodes[l->first_node[l->levels]];
-    /* A rank without lanes brings nothing to the sum, but gets all of it. */
-    if (l->count == 0) *root = fresh_vector(l);
+    if (l->count == 0) come_with_nothing(l);
     err lost; /* and ranks_whole tells */
-    if (l->over) rank_sum_add(l->over, &(*root)->g, l->summands, &lost);
+    if (l->over) rank_sum_end(l->over, &l->root->g, &lost);
     if (l->sum) { /* the micro-step before stands left, as it would in one longer sum */
-        add_grads(l->params, l->sum->g, (*root)->g);
-        l->spare[l->spares++] = *root;
+        add_grads(l, l->sum, l->root);
+        l->spare[l->spares++] = l->root;
     } else {
-        l->sum = *root;
+        l->sum = l->root;
     }
-    *root = NULL;
     return &l->sum->g;
 }
 
@@ -296,7 +322,7 @@ static bool reserve_vectors(lanes *l, err *e)
     const params *p = l->params;
     l->vector_count = vectors_needed(l);
     size_t each = vector_bytes(p), n = (size_t)l->vector_count;
-    int64_t nodes = l->first_node[l->levels] + 1;
+    int64_t nodes = (l->first_node[l->levels] + 1) * GRADS_PARTS;
     l->vectors = calloc(n, sizeof *l->vectors);
     l->spare = calloc(n, sizeof(vector *));
     l->nodes = calloc((size_t)nodes, sizeof(vector *));
@@ -340,19 +366,14 @@ static bool start_threads(lanes *l, err *e)
     return true;
 }
 
-/* Who has lanes stands before who has none. */
-static int ranks_with_lanes(const rank_group *r, int64_t count)
-{
-    int n = ranks_count(r);
-    while (ranks_lanes(r, n - 1, count).count == 0) {
-        n--;
-    }
-    return n;
-}
-
 lanes *lanes_new(int64_t count, int threads, const params *p, err *e)
 {
     return lanes_new_over(NULL, count, threads, p, e);
+}
+
+void lanes_cut(lanes *l, const grads_parts *parts)
+{
+    l->parts = *parts;
 }
 
 lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p, err *e)
@@ -366,8 +387,8 @@ lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p
     l->count = own.count;
     l->threads = threads;
     l->params = p;
-    l->summands = ranks_with_lanes(r, count);
-    if (p && ranks_count(r) > 1) l->over = rank_sum_new(r, p);
+    if (p) l->parts = (grads_parts){1, {0, p->count}};
+    if (p && ranks_count(r) > 1) l->over = rank_sum_new(r, p, count, &l->parts);
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->idle, NULL);
@@ -383,6 +404,7 @@ void lanes_take_rows(lanes *l)
 {
     const params *p = l->params;
     if (p->row_tables == 0) return;
+    if (l->over) rank_sum_take_rows(l->over, &l->parts);
     l->rows = calloc((size_t)l->vector_count * (size_t)p->row_tables, sizeof *l->rows);
     CHECK(l->rows, "out of memory for %d tables' gradients", p->row_tables);
     for (int i = 0; i < l->vector_count; i++) {

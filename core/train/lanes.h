@@ -8,7 +8,10 @@
  * (log2(lanes / threads) + 1), rounded up, and one for accumulation vectors are needed; they are
  * reserved at the start and memory is only touched when used.
  *
- * Over ranks (rank_sum.h) it is the same tree: a rank has the lanes of one of its nodes.
+ * The tree is climbed part by part of the parameters (grads.h) where a lane says which are finished
+ * while it goes on with others: their sum is then known before its last lane ends. Over ranks
+ * (rank_sum.h) it is the same tree, a rank having the lanes of one of its nodes, and such parts
+ * travel meanwhile.
  *
  * Gradients by rows (params.h) are put one behind the other, left before right: the same order in
  * any case, too.
@@ -17,7 +20,7 @@
  * either part does, and a piece that neither has is never read. */
 #pragma once
 
-#include "core/train/params.h"
+#include "core/train/grads.h"
 #include "core/train/ranks.h"
 
 typedef struct lanes lanes;
@@ -37,6 +40,13 @@ lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p
 void lanes_free(lanes *l);
 /* From now on gradients of parameters with row_grads come as rows: every grads has `rows`. */
 void lanes_take_rows(lanes *l);
+
+/* From a lane_fn, on its thread: gradients and marks of all parameters from index `first` on are
+ * what they will be. Need not be called: what is not said is finished with the lane. */
+void lanes_finish(lanes *l, int thread, int first);
+/* In which parts the tree is climbed: one, or over ranks what is worth a message each. For tests.
+ */
+void lanes_cut(lanes *l, const grads_parts *parts);
 
 /* Runs fn for every lane and returns the sum of their gradients, valid until the next call. With
  * `add` the sum of the call before is added first (gradient accumulation: result = before + this,

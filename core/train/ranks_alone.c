@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 
-rank_group *ranks_open(err *e)
+rank_group *ranks_open(double silence_s, err *e)
 {
+    (void)silence_s;
     err_set(e, "this program knows no ranks; build it with `make MPI=1` (tools/setup.sh cluster "
                "installs MPI)");
     return NULL;
@@ -36,7 +37,7 @@ int ranks_me(const rank_group *r)
     return 0;
 }
 
-bool ranks_whole(const rank_group *r, err *e)
+bool ranks_whole(rank_group *r, err *e)
 {
     (void)e;
     CHECK(!r, "there is one process");
@@ -51,4 +52,25 @@ bool ranks_exchange(rank_group *r, const rank_part *out, int outs, const rank_pa
     (void)e;
     CHECK(!r && outs == 0 && ins == 0, "there is one process");
     return true;
+}
+
+rank_work *ranks_begin(rank_group *r, int tag, const rank_part *out, int outs, const rank_part *in,
+                       int ins, err *e)
+{
+    (void)tag;
+    ranks_exchange(r, out, outs, in, ins, e);
+    return NULL;
+}
+
+bool ranks_ended(rank_group *r, rank_work *w, bool *ended, err *e)
+{
+    (void)e;
+    CHECK(!r && !w, "there is one process");
+    *ended = true;
+    return true;
+}
+
+void ranks_pause(int64_t idle)
+{
+    (void)idle;
 }

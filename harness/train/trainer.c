@@ -167,6 +167,18 @@ static void reset_rows(model_state *state, const batch *in, int64_t row0, int64_
     }
 }
 
+/* Where a lane is at work, so that what it has finished can be added up. */
+typedef struct lane_place {
+    lanes *pool;
+    int thread;
+} lane_place;
+
+static void say_finished(void *user, int first)
+{
+    const lane_place *at = user;
+    lanes_finish(at->pool, at->thread, first);
+}
+
 /* A lane's share of one batch: its segment forwards, then backwards. The loss is a sum over calls
  * on one tape; each call's own part is divided by W already (total_weight), so the backward pass
  * begins with 1. A batch without any target still runs: its state moves on, its loss and gradients
@@ -195,7 +207,8 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
         }
     }
     /* One pass over all calls of the segment: gradients flow through what one hands to the next. */
-    tape_backward(tp, loss, 1);
+    lane_place place = {t->pool, thread};
+    model_backward(state, loss, ranks_count(t->ranks) > 1 ? say_finished : NULL, &place);
     model_end(state);
 }
 

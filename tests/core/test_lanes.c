@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ typedef struct work {
     atomic_int wrong_thread;
     int threads;
     bool uneven; /* lanes take turns at being slow */
+    lanes *told; /* of what is finished, parameter by parameter; NULL: lanes say nothing */
 } work;
 
 static bool lane_has(int64_t lane, int64_t piece)
@@ -59,7 +61,7 @@ static void fill(void *arg, int64_t lane, int thread, grads *g)
     for (int64_t i = 0; i < w->p->total; i++) {
         g->values[i] = (real)NAN; /* what has no gradient may hold anything */
     }
-    for (int i = 0; i < w->p->count; i++) {
+    for (int i = w->p->count - 1; i >= 0; i--) {
         const param *q = &w->p->list[i];
         for (int64_t k = 0; k < q->pieces; k++) {
             CHECK(!g->has[q->first_piece + k], "has is not cleared");
@@ -67,6 +69,8 @@ static void fill(void *arg, int64_t lane, int thread, grads *g)
             g->has[q->first_piece + k] = true;
             fill_piece(w, q, k, lane, g->values);
         }
+        if (w->told && (lane + i) % 4) lanes_finish(w->told, thread, i);
+        if (w->uneven) sched_yield();
     }
 }
 
@@ -131,6 +135,63 @@ static void equals_the_tree(void)
         }
     }
     EXPECT(w.wrong_thread == 0, "%d thread indexes out of range", w.wrong_thread);
+    arena_free(a);
+}
+
+/* The same where parts of the sum are finished before others: whatever a lane has said, and when.
+ */
+static void equals_the_tree_in_parts(void)
+{
+    arena *a = arena_new(0);
+    work w = {.p = make_params(a), .uneven = true};
+    static const int64_t counts[] = {1, 3, 4, 7, 16};
+    grads_parts parts = grads_parts_of(w.p, false, 1);
+    EXPECT(parts.count == 2, "%d parts", parts.count);
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        for (int threads = 1; threads <= 4; threads++) {
+            lanes *l = lanes_new(counts[c], threads, w.p, NULL);
+            lanes_cut(l, &parts);
+            w.threads = threads;
+            w.told = l;
+            for (w.step = 0; w.step < 4; w.step++) {
+                const grads *g = lanes_run(l, fill, &w, false);
+                if (w.step % 2) expect_tree(&w, g, counts[c], threads);
+            }
+            lanes_free(l);
+        }
+    }
+    EXPECT(w.wrong_thread == 0, "%d thread indexes out of range", w.wrong_thread);
+    arena_free(a);
+}
+
+/* Every parameter is in one part; parts but part 0 have what they were asked to have. */
+static void parts_are_of_whole_parameters(void)
+{
+    arena *a = arena_new(0);
+    params p;
+    params_init(&p, a);
+    for (int i = 0; i < 40; i++) {
+        char name[16];
+        int64_t size = 1 + i * 37 % 101;
+        snprintf(name, sizeof name, "p%d", i);
+        params_add(&p, name, ROLE_BIAS, 1, &size, (param_init){INIT_ZERO, 0});
+        p.list[i].frozen = i % 7 == 3;
+    }
+    params_seal(&p);
+    for (int64_t least = 1; least < 3000; least += 97) {
+        grads_parts parts = grads_parts_of(&p, false, least);
+        EXPECT(parts.count >= 1 && parts.count <= GRADS_PARTS, "%d parts", parts.count);
+        EXPECT(parts.first[0] == 0 && parts.first[parts.count] == p.count, "not all parameters");
+        for (int k = 0; k < parts.count; k++) {
+            int64_t size = 0;
+            EXPECT(parts.first[k] < parts.first[k + 1], "part %d is empty", k);
+            for (int i = parts.first[k]; i < parts.first[k + 1]; i++) {
+                size += grads_dense(&p.list[i], false);
+            }
+            EXPECT(parts.count == 1 || size >= least, "part %d has %lld elements, not %lld", k,
+                   (long long)size, (long long)least);
+        }
+    }
     arena_free(a);
 }
 
@@ -247,6 +308,8 @@ static void lanes_without_gradients(void)
 
 const test_suite test_lanes = {"core/lanes",
                                {{"equals_the_tree", equals_the_tree},
+                                {"equals_the_tree_in_parts", equals_the_tree_in_parts},
+                                {"parts_are_of_whole_parameters", parts_are_of_whole_parameters},
                                 {"accumulates_in_order", accumulates_in_order},
                                 {"memory_is_logarithmic", memory_is_logarithmic},
                                 {"parallel_does_each_item_once", parallel_does_each_item_once},

@@ -1,6 +1,6 @@
-/* One run over ranks of MPI: the program that `make MPI=1` builds beside the one under test, under
- * mpirun; skipped where there is neither. Whatever their number, and wherever a run was stopped,
- * weights and what was logged are those of one process, to the bit. */
+/* One run over ranks of MPI: the programs that `make MPI=1` and `make MPI=mpich` build beside the
+ * one under test, under mpirun; skipped where there is neither. Whatever their number, and wherever
+ * a run was stopped, weights and what was logged are those of one process, to the bit. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +27,15 @@ static const char VARIANTS[] =
     "{label: experts, model.blocks: [{attention: {heads: 2}, switch_ffn: {experts: 4}}]},"
     "{label: tables, model.blocks: [{attention: {heads: 2}, engram: {}}], optimizer.lazy: true}";
 
+/* The MPI under test: the end of the program's name, and what starts it. */
+static const char *suffix = "mpi", *starter = "mpirun";
+
 static void shell(char *command, size_t size, const char *text)
 {
     snprintf(command, size,
              "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-             "OMPI_MCA_rmaps_base_oversubscribe=1; P='%s-mpi'; cd '%s' && { %s; }",
-             test_program(), test_folder(), text);
+             "OMPI_MCA_rmaps_base_oversubscribe=1; P='%s-%s'; cd '%s' && { %s; }",
+             test_program(), suffix, test_folder(), text);
 }
 
 /* The exit status of a line of shell in the case's folder; $P is the program. */
@@ -49,8 +52,8 @@ static int train(int ranks, const char *before, const char *out)
 {
     char text[FILE_PATH_BYTES];
     snprintf(text, sizeof text,
-             "%s mpirun -n %d \"$P\" run ranks.yaml --ranks --quiet --out %s >log 2>&1", before,
-             ranks, out);
+             "%s %s -n %d \"$P\" run ranks.yaml --ranks --quiet --out %s >log 2>&1", before,
+             starter, ranks, out);
     return run(text);
 }
 
@@ -59,10 +62,12 @@ static bool begin(int steps, int checkpoint_seconds, const char *variants)
 {
     if (!test_program()) return false;
     if (run("test -x \"$P\"") != 0)
-        return test_skip("the program knows no ranks (make MPI=1 loci)"), false;
-    if (run("command -v mpirun >log && mpirun -n 2 true >log 2>&1") != 0)
+        return test_skip("the program knows no ranks (make MPI=1 loci, make MPI=mpich loci)"),
+               false;
+    char path[FILE_PATH_BYTES], text[100];
+    snprintf(text, sizeof text, "command -v %s >log && %s -n 2 true >log 2>&1", starter, starter);
+    if (run(text) != 0)
         return test_skip("mpirun does not start here (tools/setup.sh cluster)"), false;
-    char path[FILE_PATH_BYTES];
     file_join(path, test_folder(), "ranks.yaml", NULL);
     FILE *f = fopen(path, "w");
     EXPECT(f && fprintf(f, SPEC, steps, checkpoint_seconds, variants) > 0 && fclose(f) == 0, "%s",
@@ -99,6 +104,66 @@ static void any_number_gives_the_same_bits(void)
                  counts[i]);
         EXPECT(run(text) == 0, "%d ranks are not recorded", counts[i]);
     }
+}
+
+/* The parts of a lane's gradients that are finished travel while threads are at others. */
+static void threads_change_nothing(void)
+{
+    if (!begin(5, 60, VARIANTS)) return;
+    int status = run("mpirun -n 2 \"$P\" run ranks.yaml --ranks --threads 3 --quiet --out out "
+                     ">log 2>&1");
+    EXPECT(status == EXIT_DONE, "status %d", status);
+    expect_equal("out", "two ranks of three threads");
+}
+
+/* MPICH, where the program was built with it as well. */
+static void another_mpi_gives_the_same_bits(void)
+{
+    suffix = "mpich";
+    starter = "mpirun.mpich";
+    if (begin(12, 0, VARIANTS)) {
+        int status = train(3, "LOCI_FAILPOINT=step:30", "out");
+        EXPECT(status != EXIT_DONE, "rank 0 was killed");
+        status = train(2, "", "out");
+        EXPECT(status == EXIT_DONE, "two ranks: status %d", status);
+        expect_equal("out", "MPICH");
+    }
+    suffix = "mpi";
+    starter = "mpirun";
+}
+
+/* A rank that stands still, as one whose machine is away: the others do not wait for ever, say
+ * which it is, and the run goes on from its checkpoint. `before`: what chooses it of all processes.
+ */
+static void stand_still(const char *which, const char *said)
+{
+    char text[1000];
+    snprintf(
+        text, sizeof text,
+        "rm -rf out; mpirun -n 3 \"$P\" run ranks.yaml --ranks --quiet --rank-timeout 2 --out out "
+        ">log 2>&1 & p=$!; "
+        "until grep -qs '\"step\": [1-9]' out/runs/*/status.json; do sleep 0.02; done; "
+        "for c in $(cat /proc/$p/task/*/children); do "
+        "[ \"$(tr '\\0' '\\n' </proc/$c/environ | sed -n 's/^OMPI_COMM_WORLD_RANK=//p')\" != %s ] "
+        "|| "
+        "kill -STOP $c; done; wait $p; s=$?; grep -q '%s' log || { cat log; exit 99; }; exit $s",
+        which, said);
+    int status = run(text);
+    EXPECT(status != EXIT_DONE && status != 99, "rank %s stood still: status %d", which, status);
+}
+
+static void who_stands_still_is_lost(void)
+{
+    if (!begin(200, 0, "{label: s, model.blocks: [{block_recurrent: {heads: 2}, ffn: {}}]}"))
+        return;
+    stand_still("1", "rank 1 (.*) is lost");
+    EXPECT(run("$P status ranks --out out >log 2>&1; grep -q interrupted log || { cat log; false; "
+               "}") == 0,
+           "it can go on");
+    int status = run("$P run ranks.yaml --quiet --out out >log 2>&1");
+    EXPECT(status == EXIT_DONE, "alone: status %d", status);
+    expect_equal("out", "without one and gone on");
+    stand_still("0", "rank 0 (.*) is lost");
 }
 
 /* Rank 0 dies, then another, then a process alone takes it up; each with another number. */
@@ -141,9 +206,13 @@ static void without_mpi_says_so(void)
     EXPECT(strstr(r.err, "make MPI=1"), "%s", r.err);
 }
 
-const test_suite test_ranks = {"tools/ranks",
-                               {{"any_number_gives_the_same_bits", any_number_gives_the_same_bits},
-                                {"goes_on_with_any_number", goes_on_with_any_number},
-                                {"stops_by_a_signal", stops_by_a_signal},
-                                {"without_mpi_says_so", without_mpi_says_so},
-                                {0}}};
+const test_suite test_ranks = {
+    "tools/ranks",
+    {{"any_number_gives_the_same_bits", any_number_gives_the_same_bits},
+     {"threads_change_nothing", threads_change_nothing},
+     {"another_mpi_gives_the_same_bits", another_mpi_gives_the_same_bits},
+     {"who_stands_still_is_lost", who_stands_still_is_lost},
+     {"goes_on_with_any_number", goes_on_with_any_number},
+     {"stops_by_a_signal", stops_by_a_signal},
+     {"without_mpi_says_so", without_mpi_says_so},
+     {0}}};
