@@ -225,9 +225,10 @@ static void add_values(real *restrict x, const real *restrict y, int64_t count)
     }
 }
 
-/* The tree over ranks, level by level; the sum ends where rank 0's values were. d = 1, 2, 4 ...:
- * node (level, j) of the tree lies at rank j d, its sibling at j d + d / 2 of the level before; one
- * beyond the last is an absent right half. */
+/* The tree over ranks, level by level, d = 1, 2, 4 ...: the left half of a node lies where rank r's
+ * values were, the right one at r + d; one beyond the last rank is absent. The sum ends at rank
+ * 0's.
+ */
 static void add_ranks(const rank_sum *s, sum_part *x)
 {
     int64_t at = 0;
