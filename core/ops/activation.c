@@ -42,6 +42,7 @@ ALWAYS_INLINE real evaluate(activation kind, real x, real *slope)
         d = (real)1.59576912160573071176 * (1 + (real)(3 * 0.044715) * x * x);
         *slope = s + x * s * (1 - s) * d;
         return x * s;
+    /* x s, s = sigmoid(x): slope s + x s (1 - s) */
     case ACT_SILU:
         s = vm_sigmoid(x);
         *slope = s + x * s * (1 - s);
@@ -77,6 +78,8 @@ ALWAYS_INLINE real evaluate(activation kind, real x, real *slope)
     return x;
 }
 
+/* The slope is computed into a variable that nobody reads: the compiler drops all that leads to
+ * it. */
 ALWAYS_INLINE void values(activation kind, real *restrict y, const real *restrict x, int64_t n)
 {
 #pragma omp simd
@@ -121,6 +124,7 @@ LOOPS(ACT_EXP)
 LOOPS(ACT_SQRT)
 LOOPS(ACT_LOG)
 
+/* By kind, not by place in the list: the order of the enum may change. */
 #define PAIR(kind) [kind] = {values_##kind, slopes_##kind}
 static const struct {
     void (*values)(real *y, const real *x, int64_t n);

@@ -82,6 +82,7 @@ static void one_row(bool transpose_a, bool transpose_b, int64_t n, int64_t k, re
          narrow(stride_b), a, transpose_a ? narrow(stride_a) : 1, beta == 0 ? 1 : beta, c, 1);
 }
 
+/* One thread: the process runs with OMP_NUM_THREADS=1, and helpers are not asked here. */
 static void by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                        real alpha, const real *a, int64_t stride_a, const real *b, int64_t stride_b,
                        real beta, real *c, int64_t stride_c)

@@ -158,6 +158,8 @@ static void run_few(const gemm_kernel *g, bool transpose_a, bool transpose_b, in
     }
 }
 
+/* b's block is packed inside of the loop over k and read by all rows of a before the next one is:
+ * it is in the cache when it is used. a is packed once for each 512 columns of c. */
 void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
               int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
               int64_t stride_b, float beta, float *c, int64_t stride_c)

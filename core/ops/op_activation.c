@@ -12,9 +12,12 @@ typedef struct activation_keep {
 /* Elements handled at a time, so that what is computed again stays in the first-level cache. */
 enum { TILE = 1024 };
 
+/* dx = dy f'(x) */
 static void activation_backward(tape *t, void *keep)
 {
     activation_keep *k = keep;
+    /* 8 KiB on the stack in float; value is not used, but comes with the slope at next to no
+     * cost. */
     real value[TILE], slope[TILE];
     real beta;
     real *dx = tape_grad_beta(t, k->x, &beta);
@@ -29,6 +32,7 @@ static void activation_backward(tape *t, void *keep)
 
 static const op_class ACTIVATION = {"activation", activation_backward};
 
+/* y is a tensor of its own: x may be wanted by others, and is read again backwards. */
 tensor *op_activation(tape *t, tensor *x, activation kind)
 {
     double since = tape_clock(t);
@@ -83,6 +87,7 @@ tensor *op_glu(tape *t, tensor *x, activation kind)
     shape[x->rank - 1] = n;
     tensor *y = tape_tensor(t, x->rank, shape);
     for (int64_t r = 0; r < rows; r++) {
+        /* y = f(b) first, then times a, in place */
         activation_value(y->data + n * r, x->data + 2 * n * r + n, n, kind);
         vec_mul(y->data + n * r, x->data + 2 * n * r, n);
     }

@@ -100,6 +100,7 @@ static int64_t end_key(const attention_work *w, int64_t i)
     return w->a->s.causal ? w->extra + i + 1 : w->keys;
 }
 
+/* The last query sees furthest ahead, the first furthest back: the tile's range is that of both. */
 static tile tile_at(const attention_work *w, int64_t row, int64_t head, int64_t begin)
 {
     const attention_shape *s = &w->a->s;
@@ -440,6 +441,8 @@ static void for_each_tile(arena *m, const attention_work *w, bool back, tile_fn 
     crew_run(run_part, &(attention_parts){works, parts, run}, (int)parts);
 }
 
+/* Gradients of q, k and v are added to in place, each head's columns by the thread that has the
+ * head. */
 static void attention_backward(tape *t, void *keep)
 {
     attention_keep *a = keep;

@@ -10,6 +10,7 @@ typedef struct bag_keep {
     int64_t n, per;
 } bag_keep;
 
+/* The table's gradient is zeroed as a whole first, where it is fresh. */
 static void bag_backward(tape *t, void *keep)
 {
     bag_keep *k = keep;

@@ -108,6 +108,7 @@ static void position_backward(const conv_keep *k, const conv_grads *g, int64_t r
     }
 }
 
+/* One position after the other, on one thread: dtaps adds up in that order. */
 static void conv_backward(tape *t, void *keep)
 {
     const conv_keep *k = keep;

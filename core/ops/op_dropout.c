@@ -37,6 +37,7 @@ static void multiply(real *to, const real *from, const factors_keep *k, bool add
     }
 }
 
+/* y = x f: dx = dy f with the same factors */
 static void multiply_backward(tape *t, void *keep)
 {
     factors_keep *k = keep;
@@ -58,6 +59,7 @@ static tensor *multiplied(tape *t, const op_class *op, tensor *x, factors_fn dra
     return tape_done(t, op, since, 1, &x, &k, sizeof k, k.y);
 }
 
+/* Below 1: at 1 nothing would be kept, and 1 / (1 - rate) infinite. */
 tensor *op_dropout(tape *t, tensor *x, double rate, rng_key key)
 {
     CHECK(rate >= 0 && rate < 1 && x->rank >= 1, "dropout of %g on rank %d", rate, x->rank);

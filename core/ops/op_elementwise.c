@@ -15,6 +15,7 @@ typedef struct binary_keep {
     real s;
 } binary_keep;
 
+/* b NULL is no input: tape_done passes over it. */
 static tensor *finish(tape *t, const op_class *op, binary_keep values, double since)
 {
     tensor *inputs[] = {values.a, values.b};
@@ -105,6 +106,8 @@ static void scale_backward(tape *t, void *keep)
 
 static const op_class SCALE = {"scale", scale_backward};
 
+/* s is a constant of the op: it has no gradient. A factor to be learned is a tensor
+ * (op_mul_col). */
 tensor *op_scale(tape *t, tensor *a, real s)
 {
     double since = tape_clock(t);
@@ -213,6 +216,7 @@ static void check_row(const tensor *x, const tensor *v)
           (long long)tensor_count(v), (long long)tensor_width(x));
 }
 
+/* v [width] stands for a row that is the same everywhere: a bias. */
 tensor *op_add_row(tape *t, tensor *x, tensor *v)
 {
     check_row(x, v);
@@ -254,6 +258,7 @@ static void mul_row_backward(tape *t, void *keep)
 
 static const op_class MUL_ROW = {"mul_row", mul_row_backward};
 
+/* v [width]: a gain */
 tensor *op_mul_row(tape *t, tensor *x, tensor *v)
 {
     check_row(x, v);
@@ -282,6 +287,7 @@ static void mul_col_backward(tape *t, void *keep)
 
 static const op_class MUL_COL = {"mul_col", mul_col_backward};
 
+/* s [rows]: a weight per position, as a gate's */
 tensor *op_mul_col(tape *t, tensor *x, tensor *s)
 {
     CHECK(tensor_count(s) == tensor_rows(x), "%lld factors for %lld rows",

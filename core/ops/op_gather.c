@@ -52,6 +52,7 @@ static tensor *gathered(tape *t, const tensor *table, const int32_t *ids, int64_
     return y;
 }
 
+/* y is a copy of rows: what follows runs over memory in order, however ids jump. */
 tensor *op_gather(tape *t, tensor *table, const int32_t *ids, int64_t n)
 {
     double since = tape_clock(t);
@@ -96,6 +97,7 @@ tensor *op_gather_rows(tape *t, tensor *table, const int32_t *ids, int64_t n, ro
     return y;
 }
 
+/* dx_i = dy[ids_i] */
 static void scatter_backward(tape *t, void *keep)
 {
     index_keep *k = keep;
@@ -137,6 +139,7 @@ static void pick_backward(tape *t, void *keep)
 
 static const op_class PICK = {"pick", pick_backward};
 
+/* The score of one's own expert, the probability of a target. */
 tensor *op_pick(tape *t, tensor *x, const int32_t *columns)
 {
     double since = tape_clock(t);

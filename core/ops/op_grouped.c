@@ -94,6 +94,7 @@ static void grouped_backward(tape *t, void *keep)
         k->kind == ACT_IDENTITY ? 0 : largest_group(k->begin, k->groups) * tensor_width(k->x);
     real *value = ARENA_NEW(scratch, real, dx && beta == 0 ? 0 : most);
     real *slope = ARENA_NEW(scratch, real, most);
+    /* Each buffer is as large as the largest group, and only where it is used. */
     real *da = ARENA_NEW(scratch, real, dx && beta != 0 ? most : 0);
     for (int64_t g = 0; g < k->groups; g++) {
         if (k->begin[g + 1] > k->begin[g]) group_backward(t, k, g, dx, beta, value, slope, da);

@@ -47,6 +47,8 @@ static void ce_backward(tape *t, void *keep)
 
 static const op_class CROSS_ENTROPY_GRADIENT = {"cross_entropy_gradient", ce_backward};
 
+/* y [..., vocab], as large as the logits; the softmax of the backward pass is one row of
+ * scratch. */
 tensor *op_cross_entropy_gradient(tape *t, tensor *logits, const int32_t *targets,
                                   const real *weights, real scale)
 {

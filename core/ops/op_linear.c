@@ -32,6 +32,7 @@ static tensor *with_width(tape *t, const tensor *x, int64_t width)
     return tape_tensor(t, x->rank, shape);
 }
 
+/* Told here, with the sizes, rather than by blas_gemm, which knows strides only. */
 static void linear_check(const tensor *x, const tensor *w, const tensor *b)
 {
     CHECK(w->rank == 2 && w->shape[1] == tensor_width(x), "x [..., %lld], w [%lld, %lld]",
@@ -132,6 +133,7 @@ static void activation_linear_backward(tape *t, void *keep)
 
 static const op_class ACTIVATION_LINEAR = {"activation_linear", activation_linear_backward};
 
+/* f(x) lives in scratch while the product is made, and is gone when the op returns. */
 tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, tensor *b)
 {
     linear_check(x, w, b);

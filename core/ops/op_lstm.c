@@ -132,6 +132,7 @@ static void lstm_backward(tape *t, void *keep)
     real *dh0 = tape_grad(t, k->h0), *dc0 = tape_grad(t, k->c0), *dx = tape_grad(t, k->gates_x);
     if (dh0) vec_add(dh0, dh, rows * h);
     if (dc0) vec_add(dc0, dc, rows * h);
+    /* gates_x enters the sums unchanged: its gradient is dz, put back into the order of rows. */
     for (int64_t i = 0; dx && i < rows * time; i++) {
         int64_t r = i / time, s = i % time;
         vec_add(dx + i * 4 * h, dz + (s * rows + r) * 4 * h, 4 * h);

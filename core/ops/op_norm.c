@@ -10,6 +10,7 @@ typedef struct norm_keep {
     real eps;
 } norm_keep;
 
+/* One number per row, beside width of them in x. */
 static real *keep_rows(tape *t, const tensor *x)
 {
     return tape_keep(t, tensor_rows(x), sizeof(real));
@@ -157,6 +158,7 @@ static real squares_about(const real *restrict x, real mean, int64_t width)
     return low + high + last * last;
 }
 
+/* x [..., width]; gain, bias [width] */
 tensor *op_layernorm(tape *t, tensor *x, tensor *gain, tensor *bias, real eps)
 {
     check_row(x, gain);
@@ -212,6 +214,7 @@ static void l2norm_backward(tape *t, void *keep)
 
 static const op_class L2NORM = {"l2norm", l2norm_backward};
 
+/* max and not a sum under the root: vectors longer than eps become unit vectors. */
 tensor *op_l2norm(tape *t, tensor *x, real eps)
 {
     double since = tape_clock(t);

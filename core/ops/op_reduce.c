@@ -15,6 +15,7 @@ static void sum_backward(tape *t, void *keep)
 
 static const op_class SUM = {"sum", sum_backward};
 
+/* y is a tensor of rank 0: one number, as tape_backward wants a loss. */
 tensor *op_sum(tape *t, tensor *x)
 {
     double since = tape_clock(t);
@@ -78,6 +79,7 @@ tensor *op_sum_last(tape *t, tensor *x)
 
 /* ---- a choice between two by row ---- */
 
+/* choose [rows], the tape's copy. */
 typedef struct select_keep {
     tensor *a, *b, *y;
     bool *choose;

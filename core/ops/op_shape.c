@@ -13,6 +13,7 @@ static int64_t outer_of(const tensor *x, int axis)
     return n;
 }
 
+/* 1 for the last axis: a run is then `length` elements. */
 static int64_t inner_of(const tensor *x, int axis)
 {
     int64_t n = 1;
@@ -81,6 +82,7 @@ static void concat_backward(tape *t, void *keep)
 {
     concat_keep *k = keep;
     int64_t outer = outer_of(k->y, k->axis), inner = inner_of(k->y, k->axis);
+    /* step: of y, all parts' runs; offset: where this part's begin in it. */
     int64_t step = k->y->shape[k->axis] * inner, offset = 0;
     for (int i = 0; i < k->n; i++) {
         int64_t run = k->parts[i]->shape[k->axis] * inner;
@@ -165,6 +167,7 @@ static void transpose_copy(real *restrict to, const real *restrict from, const t
     }
 }
 
+/* y's shape, as y's gradient is what is read: its axes a and b are x's b and a. */
 static void transpose_backward(tape *t, void *keep)
 {
     transpose_keep *k = keep;
@@ -211,6 +214,7 @@ tensor *op_repeat(tape *t, tensor *x, int64_t times)
     CHECK(x->rank < TENSOR_RANK && times >= 0, "%lld repetitions of rank %d", (long long)times,
           x->rank);
     double since = tape_clock(t);
+    /* [times, x's axes] */
     int64_t shape[TENSOR_RANK] = {times};
     memcpy(shape + 1, x->shape, (size_t)x->rank * sizeof *shape);
     tensor *y = tape_tensor(t, x->rank + 1, shape);

@@ -104,6 +104,7 @@ static void cross_entropy_backward(tape *t, void *keep)
         for (int64_t i = 0; i < vocab; i++) {
             dx[i] += w * vm_exp(x[i] - whole);
         }
+        /* The target's term apart, behind a loop without a branch. */
         dx[k->targets[r]] -= w * (1 - k->smoothing);
         real even = w * k->smoothing / (real)vocab;
         for (int64_t i = 0; even != 0 && i < vocab; i++) {
@@ -169,6 +170,7 @@ tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
         if (losses) losses[r] = loss;
         total += (double)weight * (loss + added);
     }
+    /* Scaled in the end, in double: the sum of weights may be large and scale its inverse. */
     *y->data = (real)((double)scale * total);
     return tape_done(t, &CROSS_ENTROPY, since, 1, &logits, &k, sizeof(cross_entropy_keep), y);
 }

@@ -32,6 +32,7 @@ void row_grads_deinit(row_grads *g)
     free(g->values);
 }
 
+/* No row is looked up here: pushing costs the copy and nothing else. */
 void row_grads_push(row_grads *g, const int32_t *rows, const real *values, int64_t n)
 {
     if (n == 0) return;
@@ -57,6 +58,8 @@ enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 static void sort_by_digit(int32_t *to, const int32_t *from, const int32_t *rows, int64_t n,
                           int shift)
 {
+    /* begin[d + 1] counts digit d first, so that after the sums begin[d] is where digit d's entries
+     * start. */
     int64_t begin[DIGITS + 1] = {0};
     for (int64_t i = 0; i < n; i++) {
         begin[(rows[i] >> shift & (DIGITS - 1)) + 1]++;
@@ -93,6 +96,7 @@ static const int32_t *sorted(row_sums *s, const row_grads *g)
     return s->order;
 }
 
+/* `s` keeps its memory from step to step. */
 void row_sums_of(row_sums *s, const row_grads *g)
 {
     CHECK(g->count <= INT32_MAX, "%lld gradients of rows", (long long)g->count);
