@@ -88,6 +88,8 @@ typedef struct state_read {
     const layer *owner;
 } state_read;
 
+/* tokens: the attention among tokens; state: of what the layer owns; read [reads]: of what it looks
+ * at. */
 typedef struct recurrent_plan {
     token_plan tokens;
     state_plan state; /* heads and widths also where the layer owns none */
@@ -142,6 +144,7 @@ static void recurrent_settle(void *options, const layer *self)
     token_attention_settle(&o->tokens, self, self->dims.block);
     if (token_attention_starts_at_one(o->state.scale, d, QK_NORM_L2)) o->state.scale = -1;
     option_settle(&o->state.hidden, 4 * width, -1);
+    /* `reads: [3]` in block 3 says what leaving it out says. */
     bool own = reads == 1 && o->write && blocks[0] == own_block(self);
     if (own || (reads == 0 && !o->write)) o->reads = NULL;
 }
@@ -200,6 +203,7 @@ static const recurrent_options *options_of(const layer *l)
 
 extern const layer_class block_recurrent_layer;
 
+/* Once all layers are built, as the owner may stand further up. */
 static bool recurrent_link(const layer_build *b, layer *self, err *e)
 {
     const recurrent_plan *plan = self->plan;
@@ -257,7 +261,9 @@ static prepared_state prepared_of(layer_ctx *c, const layer *self, const state_r
 }
 
 /* Entropy in nats of how a few tokens divide their attention over the states; log(states) where
- * they ignore what is in them. */
+ * they ignore what is in them.
+ * Of row 0, at a few positions from first to last: a figure for the log, not worth a pass over
+ * all. */
 static void watch_entropy(layer_ctx *c, const layer *self, const token_plan *plan,
                           attention_operand q, attention_operand k)
 {
@@ -312,6 +318,7 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
     const recurrent_options *o = self->options;
     const state_read *r = &plan->read[index];
     prepared_state s = prepared_of(c, self, r, w);
+    /* The owner's keys and values, this layer's queries: heads are those of the queries. */
     state_plan shape = plan_of(r->owner)->state;
     shape.heads = plan->tokens.heads;
     attention_operand k =
@@ -357,6 +364,8 @@ static tensor *write_state(layer_ctx *c, const layer *self, const recurrent_walk
     return recurrent_state_write(c, self, &o->state, &plan->state, &w->own, &b);
 }
 
+/* Prepared once and used twice: what tokens read and what the write starts from is the state as it
+ * stood when the block began. */
 static void run_block(layer_ctx *c, const layer *self, recurrent_walk *w, tensor *const *queries,
                       tensor **seen)
 {
@@ -386,7 +395,8 @@ static tensor *queries_of(layer_ctx *c, const layer *self, const state_read *r, 
         .x;
 }
 
-/* What the tokens saw in each state: seen [reads], each over the whole call. */
+/* What the tokens saw in each state: seen [reads], each over the whole call.
+ * parts [reads, blocks]: what each block's tokens saw, joined along time at the end. */
 static void run_blocks(layer_ctx *c, const layer *self, recurrent_walk *w, tensor *x, tensor **seen)
 {
     const recurrent_plan *plan = self->plan;
@@ -399,6 +409,7 @@ static void run_blocks(layer_ctx *c, const layer *self, recurrent_walk *w, tenso
         queries[i] = queries_of(c, self, &plan->read[i], x);
     }
     for (int64_t n = 0; n < blocks; n++) {
+        /* The first block may have begun before the call, the last may end after it. */
         w->begin = n == 0 ? 0 : n * block - phase;
         w->end = MIN(c->time, (n + 1) * block - phase);
         run_block(c, self, w, queries, now);
@@ -420,7 +431,8 @@ static double norm_of(const real *x, int64_t n)
     return sqrt(squares);
 }
 
-/* What each read added to the output y: its part of the concatenation times its part of W_out. */
+/* What each read added to the output y: its part of the concatenation times its part of W_out.
+ * W_out's columns [tokens, read 0, read 1, ...], q_width each. */
 static void tell_read(layer_ctx *c, const layer *self, const recurrent_walk *w, tensor *const *seen,
                       const tensor *y)
 {

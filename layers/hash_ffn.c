@@ -61,6 +61,7 @@ static bool needs_source(const hash_ffn_options *o)
     return o->hash == HASH_CLUSTERED || o->hash == HASH_DISPERSED;
 }
 
+/* Counting a corpus takes a pass over it, so it is only done for who balances by counts. */
 static unsigned hash_ffn_needs(const void *options)
 {
     const hash_ffn_options *o = options;
@@ -77,6 +78,7 @@ static hash_table_shape shape_of(const hash_ffn_options *o, int64_t vocab, rng_k
     return (hash_table_shape){o->experts.experts, o->hashes, vocab, key};
 }
 
+/* Read for its errors only: when the spec is checked there is no model yet to keep the table. */
 static bool check_table(const hash_ffn_options *o, const layer_dims *dims, const node *at, err *e)
 {
     arena_auto *a = arena_new((size_t)1 << 16);
@@ -151,7 +153,8 @@ static void fill_by_similarity(layer_build *b, const layer *self, hash_ffn_plan 
     }
 }
 
-/* load [hashes, experts] only for balanced ones. */
+/* load [hashes, experts] only for balanced ones.
+ * What goes wrong is kept as plan->problem and told by link: build cannot fail. */
 static void fill_table(layer_build *b, const layer *self, hash_ffn_plan *p, int32_t *table,
                        double *load, const hash_table_shape *s)
 {
@@ -176,6 +179,7 @@ static void fill_table(layer_build *b, const layer *self, hash_ffn_plan *p, int3
         if (!b->source)
             p->problem = "it clusters the embeddings of a trained model; name one with "
                          "init_from";
+        /* Promised but not there: zeros stand in, and a checkpoint's table replaces them. */
         if (b->source && b->source->get) fill_by_similarity(b, self, p, table, s);
         return;
     default:
@@ -183,6 +187,7 @@ static void fill_table(layer_build *b, const layer *self, hash_ffn_plan *p, int3
     }
 }
 
+/* No token's computation goes through it: active 0. */
 static int add_given(layer_build *b, layer *self, const char *name, int64_t rows, int64_t columns,
                      const real *values)
 {
@@ -214,6 +219,7 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
 
 /* ---- building ---- */
 
+/* With a seed of their own layers draw the same table, whatever their names and the run's seed. */
 static rng_key key_of(const layer_build *b, const layer *self)
 {
     const hash_ffn_options *o = self->options;
@@ -223,6 +229,7 @@ static rng_key key_of(const layer_build *b, const layer *self)
     return (rng_key){.seed = b->seed, .place = rng_place(place)};
 }
 
+/* Pieces are numbered [hashes, experts]: hash m's choice k is piece m experts + k. */
 static void build_weights(layer_build *b, layer *self, hash_ffn_plan *p)
 {
     const hash_ffn_options *o = self->options;
@@ -233,6 +240,7 @@ static void build_weights(layer_build *b, layer *self, hash_ffn_plan *p)
     }
     experts_plan_init(b, self, &o->experts, x);
     int64_t m = p->hashes, pieces = m * x->experts, width = self->dims.width;
+    /* Rows of K for one part, twice as many where it is gated. */
     int64_t part = ffn_form_keys(x->form, x->hidden / m);
     bool slices = o->form == FORM_SLICES;
     int64_t out = slices ? width : width / m, in = slices ? x->hidden / m : x->hidden;
@@ -309,7 +317,8 @@ static bool hash_ffn_link(const layer_build *b, layer *self, err *e)
 
 /* ---- several hashes ---- */
 
-/* Part m of the hidden layer before its activation, rows sorted by k_m; gated ones after it. */
+/* Part m of the hidden layer before its activation, rows sorted by k_m; gated ones after it.
+ * [count, part], a row for every routed position. */
 static tensor *hidden_part(layer_ctx *c, const layer *self, tensor *x, const routing *r, int64_t m)
 {
     const hash_ffn_plan *p = self->plan;
@@ -353,6 +362,8 @@ static void offer_parts(layer_ctx *c, const layer *self, tensor *const *h, bool 
                               .coefficients = coefficients});
 }
 
+/* Twice sorted and put back: parts of the hidden layer meet in v [rows, hidden] before each hash's
+ * values read all of it. */
 static tensor *run_segments(layer_ctx *c, const layer *self, tensor *x, const routing *r)
 {
     const hash_ffn_plan *p = self->plan;
@@ -373,6 +384,7 @@ static tensor *run_segments(layer_ctx *c, const layer *self, tensor *x, const ro
     return op_concat(c->tape, (int)p->hashes, part, 1);
 }
 
+/* Each hash's part goes through on its own, sorted once: the sum is the whole layer's output. */
 static tensor *run_slices(layer_ctx *c, const layer *self, tensor *x, const routing *r)
 {
     const hash_ffn_plan *p = self->plan;
@@ -414,6 +426,7 @@ static tensor *hash_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     return tape_reshape(c->tape, y, 3, x->shape);
 }
 
+/* M hashes choose parts that add up to one expert. */
 static layer_cost hash_ffn_cost(const layer *self)
 {
     const hash_ffn_plan *p = self->plan;

@@ -3,6 +3,20 @@
 
 #include <math.h>
 
+/* Two ways through a call. Without compression all of it is one op_attention, which is told the
+ * grid and cuts its scores by it: what a query may see follows from positions alone. With
+ * compression, what a block sees depends on the blocks before it, so blocks are run one after the
+ * other on tensors of exactly their keys.
+ *
+ * What is carried are raw keys and values: before rotation, as positions are counted anew in every
+ * call, and before normalisation, whose gain goes on learning. It is aligned to the right, newest
+ * last, so rows of different age share a tensor: of each only the newest valid[row] entries count,
+ * and the rest is masked and never cleared.
+ *
+ * How many keys are carried follows from the phase in the block and from how many there were, never
+ * from what a row holds: a row that was reset, or lost its memory, keeps its place in the tensor
+ * and has its keys hidden. */
+
 /* ---- building ---- */
 
 double token_attention_gain(double scale, int64_t head_dim, int64_t kind)
@@ -19,6 +33,7 @@ bool token_attention_starts_at_one(double scale, int64_t head_dim, int64_t kind)
     return gain >= 1 && gain <= 1;
 }
 
+/* One matrix for queries, keys and values: one product, whose columns [q, k, v] the heads are. */
 static void add_params(layer_build *b, layer *self, const token_options *o, token_plan *plan)
 {
     int64_t width = self->dims.width, packed = plan->q_width + 2 * plan->kv_width;
@@ -36,7 +51,9 @@ static void add_params(layer_build *b, layer *self, const token_options *o, toke
     }
 }
 
-/* Keys that are carried when `done` positions of a block are. */
+/* Keys that are carried when `done` positions of a block are.
+ * A later query of the block sees its own block's keys and the memory before it; with a window,
+ * only as far back as that reaches. */
 static int64_t carried_after(const token_options *o, const token_plan *plan, int64_t done)
 {
     int64_t keys = plan->memory + done;
@@ -83,6 +100,7 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
     plan.kv_width = plan.kv_heads * plan.head_dim;
     plan.rotary = o->positions == POSITIONS_ROTARY || o->positions == POSITIONS_XPOS;
     add_params(b, self, o, &plan);
+    /* Most is carried one position before a block is full. */
     int64_t longest = carried_after(o, &plan, self->dims.block - 1);
     /* Written in place where nothing is recorded; who needs the block's keys as one tensor, or
      * cuts them block by block, has no use for that. */
@@ -120,6 +138,7 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
 /* Whether the row's memory is dropped where this segment begins. */
 static bool drops(const layer_ctx *c, const layer *self, const token_options *o, int64_t row)
 {
+    /* Once per segment, where it begins: its first call, and of that the first block. */
     if (c->mode != MODE_TRAIN || o->memory_dropout == 0 || c->call > 0 || c->part > 0) return false;
     rng_key key = layer_key(c, self, "memory_dropout");
     key.row += (uint32_t)row;
@@ -155,7 +174,9 @@ static void begin_memory(layer_ctx *c, const layer *self, const token_options *o
     layer_state_set(c, self, plan->first_slot, first);
 }
 
-/* Flushing an incomplete block moves the rows on to the next one without anything to remember. */
+/* Flushing an incomplete block moves the rows on to the next one without anything to remember.
+ * Positions jump to the next block, and the keys that the gap would have held must not be counted
+ * as a row's own: `first` moves by as much. */
 static void skip_block(layer_ctx *c, const layer *self, const token_plan *plan)
 {
     if (plan->first_slot < 0) return;
@@ -171,6 +192,7 @@ static const int64_t *valid_keys(layer_ctx *c, const layer *self, const token_pl
                                  int64_t extra, bool *any)
 {
     int64_t *valid = tape_keep(c->tape, c->rows, sizeof *valid);
+    /* NULL for the usual case spares the test per row in the op. */
     bool all = true;
     *any = false;
     for (int64_t r = 0; r < c->rows; r++) {
@@ -189,7 +211,8 @@ static tensor *cut(layer_ctx *c, tensor *kv, int64_t end, int64_t keep)
     return op_slice(c->tape, kv, 1, end - keep, end);
 }
 
-/* Of `extra` carried keys and the call's own, `keep` are carried on, the last at end - 1. */
+/* Of `extra` carried keys and the call's own, `keep` are carried on, the last at end - 1.
+ * done: positions of the block that is unfinished after this call. */
 static int64_t kept_of(const layer_ctx *c, const layer *self, const token_options *o,
                        const token_plan *plan, int64_t extra, int64_t *end)
 {
@@ -286,6 +309,9 @@ static tensor *attend(layer_ctx *c, const layer *self, const token_options *o,
                       attention_operand v, const attention_shape *shape)
 {
     int64_t extra = k.x->shape[1] - q.x->shape[1];
+    /* Operands may be columns of one tensor, and rotation is in place and gives a tensor of its own
+     * over the same memory: who reads the packed tensor afterwards has to read its latest version,
+     * or gradients would go past the rotation. */
     bool shared = q.x == k.x, packed = v.x == k.x && o->qk_norm == QK_NORM_NONE;
     q = normalised(c, self, o, plan, q, plan->heads, plan->q_gain);
     k = normalised(c, self, o, plan, k, plan->kv_heads, plan->k_gain);
@@ -345,7 +371,9 @@ static tensor *attend_entries(layer_ctx *c, const layer *self, const token_optio
 }
 
 /* Nothing is recorded: the call's keys and values are written behind the carried ones. False: they
- * have to be joined as tensors. */
+ * have to be joined as tensors.
+ * The slot's memory has k and v of all that is carried with this call's behind them: attention
+ * reads them where they lie, rows `apart`. */
 static bool attend_grown(layer_ctx *c, const layer *self, const token_options *o,
                          const token_plan *plan, tensor *qkv, token_result *r)
 {
@@ -411,7 +439,8 @@ typedef struct block_walk {
     int64_t tokens;          /* positions of the call before the current block's part */
 } block_walk;
 
-/* The first key of the memory of a block that begins at `block_begin`. */
+/* The first key of the memory of a block that begins at `block_begin`.
+ * Not before kv's first entry: less may be there than the memory holds. */
 static int64_t memory_begin(const token_plan *plan, int64_t block_begin)
 {
     return MAX(0, block_begin - plan->memory);
@@ -441,13 +470,16 @@ static tensor *attend_block(layer_ctx *c, const layer *self, const token_options
     attention_shape shape = shape_of(c, self, o, plan);
     shape.block = shape.phase = 0; /* the keys are exactly what the block may see */
     shape.valid = valid_entries(c, self, o, plan, w);
+    /* Dropout's numbers of another block. */
     shape.key.place += (uint32_t)w->tokens;
     attention_operand k = {keys, 0}, v = {keys, plan->kv_width};
     return attend(c, self, o, plan, (attention_operand){q, 0}, k, v, &shape);
 }
 
 /* The block is complete: what falls out of the memory is compressed. asked: raw queries, the
- * block's last one at end - 1; NULL if nobody looks at them. */
+ * block's last one at end - 1; NULL if nobody looks at them.
+ * n entries of `factor` positions each; what does not fill one is dropped, the oldest first. The
+ * oldest entries go where there are more than `compressed`. */
 static void commit_block(layer_ctx *c, const layer *self, const token_options *o,
                          const token_plan *plan, block_walk *w, tensor *asked, int64_t end)
 {
@@ -508,6 +540,7 @@ static token_result attend_blocks(layer_ctx *c, const layer *self, const token_o
     if (plan->query_slot >= 0) carry_queries(c, self, plan, asked);
     r.y = count == 1 ? parts[0] : op_concat(c->tape, (int)count, parts, 1);
     layer_state_set(c, self, plan->compressed_slot, w.compressed);
+    /* A flushed block was cut: nothing of it is carried. */
     int64_t end = self->dims.flush ? w.block_begin : r.kv->shape[1];
     int64_t done = self->dims.flush ? 0 : (phase + c->time) % block;
     int64_t keep = MIN(plan->memory + done, MAX(end, 0));
