@@ -84,6 +84,7 @@ bool cleared_measure(json_t **out, const eval_task *task, err *e)
     double plain = (double)NAN;
     model_state *s = after_two_blocks(task);
     bool ok = true;
+    /* States layer by layer, then all caches at once (self NULL). */
     for (int i = 0; ok && i <= n; i++) {
         eval_forget what = {i < n ? layers[i] : model_head(task->model), SLOT_STATE};
         ok = measure_without(all, task, s, &what, &plain, e);

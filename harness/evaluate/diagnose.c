@@ -25,6 +25,8 @@ bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bo
     recall *asked;
     json_auto_t *layers = NULL, *sample = NULL;
     if (!recall_open(&asked, task, e)) return false;
+    /* Only the evaluation itself is watched: what is cleared, or sampled, afterwards is not what
+     * was asked. */
     eval_task watched = *task;
     if (asked) watched.watch = recall_watch(asked);
     bool ok = evaluate(r, &watched, e);

@@ -137,8 +137,6 @@ void dynamic_statistics_add(dynamic_statistics *s, const grads *g)
 {
     for (int i = 0; i < s->params->count; i++) {
         const param *q = &s->params->list[i];
-        /* Integer arithmetic makes the parts' ends meet: part k ends where part k + 1 begins, and
-         * the last at size. */
         int64_t size = q->count / q->pieces;
         for (int64_t k = 0; k < q->pieces; k++) {
             if (!g->has[q->first_piece + k]) continue;
@@ -203,6 +201,8 @@ bool dynamic_statistics_check(const dynamic_statistics *s, const bool *learns, i
         tensors++;
         if (mean > most) most = mean, largest = i;
     }
+    /* Half of the tensors, not one: a single weak tensor (a bias that nothing moves) is no sign of
+     * a wild one. */
     if (isfinite(s->mean) && s->mean > 0) {
         if (2 * weak >= tensors) *wild = largest;
         return true;
@@ -319,6 +319,8 @@ static void step_part(void *arg, int part)
         const param *q = &r->params->list[i];
         if (r->learns && !r->learns[i]) continue;
         int64_t size = q->count / q->pieces;
+        /* Integer arithmetic makes the parts' ends meet: part k ends where part k + 1 begins, and
+         * the last at size. */
         int64_t from = size * part / j->parts, to = size * (part + 1) / j->parts;
         for (int64_t k = 0; k < q->pieces; k++) {
             step_elements(j, q->offset + k * size + from, to - from, j->g->has[q->first_piece + k]);

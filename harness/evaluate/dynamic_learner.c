@@ -294,6 +294,8 @@ dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, c
         l->rule.statistics = &l->statistics;
         ok = gather_statistics(l, c, threads, stop, &own);
     }
+    /* The first of the grid, or all there is: a learner is never without a rule, also while it
+     * fails. */
     dynamic_learner_set(l, o->rate_values[0], o->decay_values[0]);
     if (ok) return l;
     if (e) *e = own;

@@ -209,6 +209,7 @@ bool eval_keep_load(eval_pass *p, bool *complete)
     safetensors *s = safetensors_open(path, &ignored);
     if (!s) return false;
     arena_auto *a = arena_new(1 << 12);
+    /* The way back, should something not fit after the stream was moved. */
     const char *beginning = stream_cursor(p->text.stream, a);
     const char *cursor = safetensors_metadata(s, "cursor");
     const double *seconds = array_of(s, "seconds", ST_F64, 1);

@@ -419,6 +419,8 @@ static bool collect_losses(eval_pass *p, const eval_call *text, err *e)
     const batch *b = &text->batch;
     for (int64_t r = 0; r < b->rows; r++) {
         const real *weights = b->weights + r * b->time;
+        /* A dry row, or one behind the limit: its document index may be -1, or beyond those that
+         * are counted. */
         if (!any_weight(weights, b->time)) continue;
         eval_document *d = &p->result->documents[b->document[r]];
         int64_t n = 0;

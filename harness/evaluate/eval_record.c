@@ -55,6 +55,8 @@ static const char *precision_of(const model *m)
     return g->chain == GEMM_TILES ? "bfloat16 in tiles" : "bfloat16";
 }
 
+/* The context is the model's as it is evaluated, after eval.context; it is always there, like all
+ * that a table shows beside a loss. */
 json_t *eval_record_protocol(const eval_task *task)
 {
     const eval_options *o = task->options;

@@ -50,6 +50,8 @@ bool losses_file_open(losses_file *f, const char *path, const char *part, err *e
         f->fd = open_part(f, part, e);
         return f->fd >= 0;
     }
+    /* O_TRUNC: a temporary of that name, left by a process that was killed, holds another
+     * evaluation's losses. */
     if (path) {
         if (!file_temporary(f->temporary, path, e)) return false;
         f->fd = file_open_own(f->temporary, O_RDWR | O_TRUNC, e);

@@ -127,7 +127,7 @@ static int keep_counts(void *user, eval_array *list, int capacity)
     return 2 + (s->other ? s->other->keep(s->other->user, list + 2, capacity - 2) : 0);
 }
 
-/* `count` and the distances come back with the scores; they are what list_distances found. */
+/* The distances come back with the scores: the same as list_distances found. */
 static bool restore_counts(void *user, const char *name, const void *data, size_t bytes)
 {
     recall *s = user;
@@ -178,6 +178,7 @@ bool recall_open(recall **r, const eval_task *task, err *e)
         s->watch.restore = restore_counts;
     }
     pthread_mutex_init(&s->lock, NULL);
+    /* No distances: the corpus asks for nothing, and nobody looks on. */
     bool ok = list_distances(s, e);
     if (ok && s->count > 0) {
         *r = s;

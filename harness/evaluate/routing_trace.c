@@ -160,6 +160,8 @@ static void note_choices(void *user, const layer *self, const char *name, const 
     CHECK(x->rank == 3 && x->shape[1] == v->rows && c->done[l] + time <= v->time,
           "%s: %lld rows, %lld positions after %lld", self->name, (long long)x->shape[1],
           (long long)time, (long long)c->done[l]);
+    /* Cell (r, i) of choice k is x[k cells + r time + i]: choices lie a whole [rows, time] apart.
+     */
     for (int64_t r = 0; r < v->rows; r++) {
         for (int64_t i = 0; v->first[r] >= 0 && i < time; i++) {
             int64_t at = c->done[l] + i, place = place_of(t, v->first[r] + at);

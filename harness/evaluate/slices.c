@@ -156,6 +156,7 @@ bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_f
     p.seen = ARENA_NEW(a, token_seen, vocab);
     p.ids = ARENA_NEW(a, int32_t, PIECE);
     p.losses = ARENA_NEW(a, float, PIECE);
+    /* No document yet: 0 would be the first one's number. */
     for (int64_t i = 0; i < vocab; i++) {
         p.seen[i].document = -1;
     }

@@ -68,6 +68,7 @@ static bool find_layers(inspection *x, err *e)
     int n = model_layers(x->task->loaded->model, &layers), offered = 0;
     x->layers = arena_push_zero(x->memory, n, sizeof *x->layers);
     x->changes = arena_push_zero(x->memory, n + 1, sizeof *x->changes);
+    /* i == n is the head, which stands in no list of layers. */
     for (int i = 0; i <= n; i++) {
         const layer *l = i < n ? layers[i] : head;
         if (i < n) find_memories(x, l);

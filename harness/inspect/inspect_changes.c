@@ -375,6 +375,8 @@ int inspect_changes_tokens(int32_t order[CHANGED_TOKENS], const token_change *li
 
 /* ---- the pass ---- */
 
+/* The threads' lists of moments into one, in the order that makes them independent of threads
+ * (earlier). */
 static void merge_changes(inspection *x, const thread_changes *threads, int n)
 {
     for (int l = 0; l < x->change_count; l++) {

@@ -254,6 +254,7 @@ static void composition_of(inspection *x, const inspected_layer *l, const bool *
         none_active += p->match_output_active == 0;
         none_all += p->match_output_all == 0;
         none_code += p->match_stream_active == 0;
+        /* From here on: prefixes at which some value names what the output names. */
         if (p->match_output_all == 0) continue;
         agree++;
         agree_frequent += frequent[p->top_output];

@@ -170,6 +170,8 @@ bool inspect_keys(inspection *x, err *e)
     bool ok = inspection_evaluate(&r, x, split, x->text.tokens, &watch, e);
     if (ok) {
         merge_triggers(x, threads, n);
+        /* seconds grows by what follows on triggers (inspect.c); pass_seconds stays the pass alone.
+         */
         x->seconds = x->pass_seconds = host_monotonic_s() - began;
         processor = processor_seconds(clock_began);
         evaluate_deinit(&r);

@@ -106,6 +106,7 @@ static bool add_layer(perturb_work *w, int index, err *e)
         if (n == 0) continue;
         int at = l->perturbed_count++;
         l->perturbed[at].memory = memory;
+        /* The strongest triggers: lists are in decreasing order by now. */
         for (int t = 0; t < n; t++) {
             perturb_job job = {.layer = index, .memory = memory, .key = at, .trigger = t};
             if (!add_trigger(w, triggers_of(&l->triggers, memory) + t, job, e)) return false;

@@ -131,6 +131,7 @@ static void note_write(thread_states *t, int index, const exchange_use *use)
         const real *of_row = use->weights + row * use->time * places;
         if (!token_counts(&t->view, row, use->begin + use->time - 1)) continue;
         for (int64_t n = 0; n < use->time; n++) {
+            /* Over places: how much of all that was taken in came from this position. */
             double sum = 0;
             for (int64_t p = 0; p < places; p++) {
                 sum += (double)of_row[n * places + p];

@@ -38,6 +38,8 @@ static void read_values(inspection *x, inspected_layer *l, const readout *read, 
             l->tops[at + i] = top;
             l->with[top]++;
             if (!l->agreements) continue;
+            /* With agreements, sizes[at + i] may be 0: then there is no first trigger, and rank
+             * stays -1. */
             const trigger *list = triggers_of(&l->triggers, at + i);
             memory_agreement g = value_readings_agreement(list, l->triggers.sizes[at + i], top);
             rank_of(&g, probabilities + i * vocab, vocab, list);

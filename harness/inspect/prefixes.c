@@ -30,8 +30,8 @@ static int32_t find_anchor(const corpus *c, int64_t vocab, size_t *length)
     return 0;
 }
 
-/* Texts of all tokens, once: a page shows thousands, and decoding each anew would be most of its
- * time. A token whose text is shorter behind the anchor than the anchor alone has none of its own.
+/* Texts of all tokens, once: sentences are found by them, and all that is shown is made of them. A
+ * token whose text is shorter behind the anchor than the anchor alone has none of its own.
  */
 static void read_pieces(prefixes *p, const corpus *c)
 {

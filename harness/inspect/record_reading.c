@@ -111,6 +111,8 @@ static bool put_places(record_lines *r, const inspected_exchange *l, err *e)
     }
     for (int64_t p = 0; p < l->exchange.places && all > 0; p++) {
         int32_t order[PLACE_TOKENS];
+        /* No sums by token where places times tokens were too many: shares are told all the same.
+         */
         const int64_t *sums = l->place_token ? l->place_token + p * vocab : NULL;
         int n = sums ? inspect_states_tokens(order, PLACE_TOKENS, l, sums, vocab) : 0;
         double mean = inspection_sum_of(l->place_sum[p]) / (double)MAX(l->positions, 1);

@@ -6,6 +6,8 @@
 
 int served_tokens(int32_t *list, int most, const int64_t *served, int64_t vocab, int64_t *total)
 {
+    /* last and last_id: the one found before; what comes after it has fewer occurrences, or as many
+     * and a larger id. */
     int n = 0;
     int64_t last = INT64_MAX, last_id = -1;
     *total = 0;

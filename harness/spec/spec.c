@@ -139,6 +139,8 @@ static node *resolve_extends(arena *a, node *root, const char *file, chain *c, e
                 root->line, root->column);
         return NULL;
     }
+    /* Taken out before the bases are merged: a base's own `extends` is resolved by then, and none
+     * is inherited. */
     const node *extends = node_get(root, "extends");
     node_remove(root, "extends");
     if (node_is_null(extends)) return root;
@@ -266,6 +268,8 @@ static bool build_spec(spec *s, size_t bytes, const char *const *sets, err *e)
     for (; sets && *sets; sets++) {
         if (!apply_set(s->memory, root, *sets, e)) return false;
     }
+    /* Paths of nodes are those of the merged tree: messages name "optimizer.lr" whichever file it
+     * came from. */
     node_repath(s->memory, root, "");
     s->root = root;
     /* Left only if --set brought it: files have theirs resolved by then. */

@@ -97,7 +97,6 @@ static void shorten_names(labeller *x)
 static const char *label_of(labeller *x, const combo *c, int varying, const char *name)
 {
     size_t bytes = 1;
-    /* Counted first: assignments of a variant lie in one array. */
     for (int i = 0; i < c->count; i++) {
         const alternative *v = c->alternatives[i];
         bytes += strlen(x->shorts[v->axis]) + strlen(v->text) + 2;
@@ -231,6 +230,7 @@ static bool choose_baseline(labeller *x, sweep *s)
  * the sweep's. */
 static void fill_variant(labeller *x, variant_plan *v, const combo *c)
 {
+    /* Counted first: assignments of a variant lie in one array. */
     for (int i = 0; i < c->count; i++)
         v->assignment_count += c->alternatives[i]->count;
     axis_value *axes = ARENA_NEW(x->a, axis_value, c->count);

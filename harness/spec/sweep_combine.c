@@ -268,8 +268,8 @@ static void add_combo(expander *x, const sweep_block *b, const int *at, const bo
  * were there. A block without dimensions has one combination, of nothing. */
 static bool expand_block(expander *x, const sweep_block *b)
 {
-    int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
     /* at [dimensions]: the pick of each, the odometer's digits. */
+    int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
     bool active[SWEEP_MAX_DIMENSIONS];
     for (int d = 0; d >= 0;) {
         if (find_active(b, at, active) && !excluded(b, at, active)) add_combo(x, b, at, active);

@@ -288,6 +288,7 @@ static bool read_item(reader *r, pick *p, const node *item, int index)
         *p = single_pick(r);
         int axis = axis_index(r, "variant", false, label);
         if (axis < 0) return false;
+        /* Labels are the values themselves: "wide", not "variant=wide". */
         r->source->axes[axis].bare = true;
         p->alternatives[0] = (alternative){.axis = axis, .text = label->text};
         return read_sets(r, p->alternatives, item, "label");

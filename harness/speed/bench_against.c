@@ -35,8 +35,8 @@ static bool add_line(json_t *lines, const char *text, const char *path, int numb
     json_error_t wrong;
     json_auto_t *line = json_loads(text, JSON_REJECT_DUPLICATES, &wrong);
     if (!line) return err_set(e, "%s:%d:%d: %s", path, number, wrong.column, wrong.text);
-    /* The list takes a reference of its own. */
     bool ok = check_line(line, path, number, e);
+    /* The list takes a reference of its own. */
     if (ok) json_array_append(lines, line);
     return ok;
 }

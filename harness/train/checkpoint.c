@@ -129,6 +129,7 @@ static bool save_train(const char *path, void *user, char *hex, err *e)
     trainer *t = x->trainer;
     state_entries l = {.memory = x->memory};
     optim_view moments[MAX_MOMENTS];
+    /* The arrays are the optimiser's memory itself, read while the file is written. */
     int n = optim_views(t->optim, moments, MAX_MOMENTS);
     CHECK(n <= MAX_MOMENTS, "%d arrays of moments", n);
     for (int i = 0; i < n; i++) {
@@ -193,6 +194,7 @@ static bool load_moments(const safetensors *s, optim *m, err *e)
     return optim_loaded(m, e);
 }
 
+/* By memcpy: numbers of a file lie at any address. */
 static bool load_progress(const safetensors *s, trainer *t, err *e)
 {
     const st_tensor *counts = safetensors_find(s, "progress.counts");

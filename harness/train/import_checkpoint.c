@@ -98,6 +98,7 @@ static bool find_spec(importing *x, err *e)
     snprintf(folder, sizeof folder, "%s", x->how->like ? x->how->like : x->path);
     char *slash = strrchr(folder, '/');
     if (!x->how->like) *(slash ? slash : strcpy(folder, ".") + 1) = 0;
+    /* So that a text in e afterwards is read_record's. */
     if (e) e->text[0] = 0;
     if (read_record(x, folder, e)) return true;
     if (e && e->text[0]) return false;

@@ -48,6 +48,7 @@ static void pack_state(char **data, size_t *bytes, model_state *s)
     size_t rows = (size_t)model_state_rows(s) * sizeof(int64_t);
     state_view *views = room((size_t)slots * sizeof *views);
     int64_t n = model_state_views(s, views, slots);
+    /* Reckoned before it is written, array by array as below: the two have to agree. */
     size_t all = 2 * rows + sizeof n;
     for (int64_t i = 0; i < n; i++) {
         all += sizeof(array_head) + strlen(views[i].name) + 1 + values_bytes(views[i].shape);

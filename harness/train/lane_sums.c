@@ -145,6 +145,7 @@ static bool gather_metrics(lane_sums *list, int64_t lanes, rank_group *r, char *
         in[i].data = malloc(in[i].bytes + 1);
         CHECK(in[i].data, "out of memory for metrics (%zu bytes)", in[i].bytes);
     }
+    /* in [ranks]; entry 0, rank 0's own, stays empty. */
     bool ok = ranks_exchange(r, NULL, 0, in + 1, count - 1, e);
     for (int i = 1; i < count; i++) {
         rank_lanes theirs = ranks_lanes(r, i, lanes);

@@ -33,6 +33,7 @@ static void add_host(json_t *o)
         json_object_set_new(versions, v[i].library, json_string(v[i].version));
     }
     json_object_set_new(o, "versions", versions);
+    /* A changed tree is another source than the revision says: both are told. */
     bool dirty;
     const char *revision = host_revision(&dirty);
     json_object_set_new(o, "git_revision", revision ? json_string(revision) : json_null());

@@ -52,6 +52,7 @@ static bool make_buffers(trainer *t, err *e)
     const params *p = model_params(t->w->model);
     t->values = arena_push_zero(a, p->total, sizeof(real));
     t->states = arena_push_zero(a, s->lanes, sizeof *t->states);
+    /* Of this rank's lanes only; indexes are those of all lanes everywhere. */
     for (int64_t i = t->own.first; i < t->own.first + t->own.count; i++) {
         t->states[i] = model_state_new(t->w->model, s->lane_rows);
     }
