@@ -57,6 +57,7 @@ static void base_ffn_build(layer_build *b, layer *self)
     const base_ffn_options *o = self->options;
     base_ffn_plan *p = ARENA_NEW(b->memory, base_ffn_plan, 1);
     experts_build(b, self, &o->experts, 1, &p->experts);
+    /* The values' start alone: keys learn from the first step in which values have moved. */
     if (o->zero) {
         int values = self->first_param + p->experts.values;
         b->params->list[values].init = (param_init){INIT_ZERO, 0};
@@ -70,6 +71,7 @@ static void base_ffn_build(layer_build *b, layer *self)
 /* Steps of the exact algorithm (see assign.h) that take about 0.1 s. */
 static const double MOST_STEPS = 1e8;
 
+/* By size alone, not by time taken: the same lane has the same assignment on any machine. */
 static double balanced(layer_ctx *c, const base_ffn_options *o, int32_t *expert, const real *scores,
                        int64_t tokens)
 {
@@ -153,6 +155,7 @@ static tensor *base_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
     experts_tap(c, self, LAYER_TAP_EXPERT, expert, n);
     int32_t *columns = tape_keep(t, n, sizeof *columns);
     for (int64_t i = 0; i < n; i++) {
+        /* Padding picks some score; it is routed nowhere, and nothing flows back. */
         columns[i] = MAX(expert[i], 0);
     }
     tensor *gate = op_activation(t, op_pick(t, scores, columns), ACT_SIGMOID);

@@ -4,6 +4,10 @@
 
 #include <math.h>
 
+/* What leaves the memory goes through here in groups of `factor` positions, each of which becomes
+ * one entry of keys and values, attended to like any position. All ways but most_used are maps of a
+ * group; that one keeps some positions as they are and drops the others. */
+
 void compression_build(layer_build *b, layer *self, const token_options *o, token_plan *plan)
 {
     if (o->compression != COMPRESS_CONVOLUTION) return;
@@ -27,7 +31,8 @@ int64_t compression_count(const token_options *o, const token_plan *plan, int64_
 
 /* ---- the ways to compress: x [rows, n, width] -> [rows, n / factor, width] ---- */
 
-/* Tap t of every group: [rows, groups, width]. */
+/* Tap t of every group: [rows, groups, width].
+ * A group's positions lie one behind the other, so tap t is a stretch of columns. */
 static tensor *tap(layer_ctx *c, tensor *x, int64_t factor, int64_t t)
 {
     int64_t groups = x->shape[1] / factor, width = x->shape[2];
@@ -87,7 +92,8 @@ static tensor *look(layer_ctx *c, const token_plan *plan, attention_operand q, t
                         (attention_operand){kv, plan->kv_width}, &shape);
 }
 
-/* usage [n]: how much the row's queries look at each key, added over heads. */
+/* usage [n]: how much the row's queries look at each key, added over heads.
+ * Outside of the tape: the choice has no gradient, what is chosen has. */
 static void key_usage(layer_ctx *c, const token_plan *plan, attention_operand q, const tensor *kv,
                       int64_t row, double *usage)
 {
@@ -117,7 +123,9 @@ static void key_usage(layer_ctx *c, const token_plan *plan, attention_operand q,
 }
 
 /* The `kept` keys of a row with the most usage, in the order in which they stand: ids into all
- * rows' keys. Ties go to the newer. */
+ * rows' keys. Ties go to the newer.
+ * By counting how many are above: n^2 comparisons of a block, and no sort whose ties would
+ * matter. */
 static void choose(const double *usage, int64_t n, int64_t kept, int64_t row, int32_t *ids)
 {
     int64_t at = 0;

@@ -57,6 +57,7 @@ typedef struct engram_plan {
     int slot_tokens, slot_conv;
 } engram_plan;
 
+/* Rows are numbered in 32 bits. */
 static bool engram_check(const void *options, const layer_dims *dims, const node *at, err *e)
 {
     (void)dims;
@@ -121,6 +122,7 @@ static void engram_build(layer_build *b, layer *self)
     p->table =
         layer_param(b, self, "table", ROLE_EMBEDDING, 2, (int64_t[]){p->ids.rows, o->head_dim},
                     layer_init(b, self, found, false));
+    /* A step looks up a few rows of many: gradients come row by row where the optimiser allows. */
     layer_last_param(b)->by_rows = true;
     layer_last_param(b)->active = (double)looked_up(o) / (double)p->ids.rows;
     add_gate(b, self, p, found);
@@ -130,6 +132,7 @@ static void engram_build(layer_build *b, layer *self)
     p->slot_tokens = layer_slot_cache(b, self, "tokens", o->order - 1, 1);
     if (o->conv > 0) {
         p->conv_gain = layer_vector(b, self, "conv_norm.gain", ROLE_GAIN, width, 1);
+        /* Near zero: at first y = u + about silu(0) = u. */
         p->conv = layer_param(b, self, "conv.weight", ROLE_GAIN, 2, (int64_t[]){width, o->conv},
                               (param_init){INIT_UNIFORM, 1e-3});
     }
@@ -150,6 +153,8 @@ static void fold_tokens(int32_t *tokens, int64_t n, const tensor *fold)
 }
 
 /* Rows of every position's n-grams [rows, time, looked up]. */
+/* `last` points at the position's own token; those before it lie in front, in the call or in its
+ * past. */
 static int32_t *find_rows(layer_ctx *c, const layer *self)
 {
     const engram_plan *p = self->plan;
@@ -166,7 +171,9 @@ static int32_t *find_rows(layer_ctx *c, const layer *self)
     return found;
 }
 
-/* sign(s) sqrt(max(|s|, 1e-6)) */
+/* sign(s) sqrt(max(|s|, 1e-6))
+ * max(|s|, m) as relu(|s| - m) + m: ops that the tape can differentiate. The sign is a constant of
+ * the step. */
 static tensor *signed_root(tape *t, tensor *s)
 {
     const real least = (real)1e-6;
@@ -240,7 +247,7 @@ static layer_cost engram_cost(const layer *self)
 }
 
 /* What row i adds to the output where the gate is open: its table's columns of W_value, times it.
- */
+ * The bias is shared out evenly among all rows that are looked up at a time. */
 static void row_value(const layer *self, const params *all, const real *values, int64_t i,
                       real *out)
 {

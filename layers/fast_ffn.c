@@ -82,7 +82,8 @@ static void fast_ffn_build(layer_build *b, layer *self)
     self->plan = p;
 }
 
-/* The gradient of the inner loss with respect to y, as a value. */
+/* The gradient of the inner loss with respect to y, as a value.
+ * y - T x|^2 / (2 n) has (y - T x) / n; the cross-entropy of T y has dlogits T. */
 static tensor *inner_gradient(layer_ctx *c, const layer *self, tensor *x, tensor *y,
                               const int32_t *targets, const real *weights)
 {
@@ -111,6 +112,7 @@ static tensor *fast_values(layer_ctx *c, const layer *self, tensor *x, const int
     layer_tap(c, self, "memories", m);
     tensor *y = layer_linear(c, self, m, p->values, p->values_bias);
     tensor *g = inner_gradient(c, self, x, y, targets, weights);
+    /* V - step sum_j g_j m_j^T, applied to m_i: queries and keys are the same memories. */
     causal_sums in = {m, m, g, *sum, (real)o->decay, o->chunk};
     *slow = y;
     return op_attention_step(t, y, layer_tensor(c, self, p->step), &in, last ? sum : NULL);

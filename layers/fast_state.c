@@ -6,6 +6,7 @@ void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, doub
     if (!sum) return;
     if (undo < 1) sum = op_scale(c->tape, sum, (real)(1 / undo));
     int64_t width = tensor_width(sum);
+    /* A slot is [rows, length, width]: a matrix [key, value] lies in it row by row. */
     int64_t shape[] = {c->rows, tensor_count(sum) / (c->rows * width), width};
     layer_state_set(c, self, slot, tape_reshape(c->tape, sum, 3, shape));
 }
@@ -19,7 +20,8 @@ static real text_at(const layer_ctx *c, int64_t row, int64_t at)
     return c->weights ? c->weights[row * c->time + at] : 1;
 }
 
-/* Of positions [first, first + n) of the call; first is -1 where a pending one stands in front. */
+/* Of positions [first, first + n) of the call; first is -1 where a pending one stands in front.
+ * The last position's target comes with the next call; until then it teaches nothing. */
 static void find_targets(const layer_ctx *c, int64_t vocab, int64_t first, int64_t n,
                          int32_t *targets, real *weights)
 {
@@ -42,7 +44,9 @@ static tensor *joined(layer_ctx *c, tensor *const *parts, int64_t n)
     return n == 1 ? parts[0] : op_concat(c->tape, (int)n, parts, 1);
 }
 
-/* Positions [at, at + n) of the call; *slow only if somebody looks. */
+/* Positions [at, at + n) of the call; *slow only if somebody looks.
+ * A pending position is computed a second time, now with its target, and its output is cut off
+ * again: the call before gave it. */
 static tensor *read_span(layer_ctx *c, const layer *self, tensor *x, fast_span *s, int64_t at,
                          int64_t n, int pending, fast_part part, tensor **slow)
 {

@@ -99,6 +99,7 @@ static int64_t size_of(const layer *self)
     return o->size > 0 ? o->size : self->dims.width;
 }
 
+/* What is not updated has no step size, and no fast version of it is computed. */
 static void build_steps(layer_build *b, layer *self, fwl_plan *p, const fwl_options *o)
 {
     double init = o->step_init;
@@ -170,7 +171,8 @@ static tensor *output_weight(layer_ctx *c, const layer *self)
 }
 
 /* y minus step size times what earlier positions' gradients add up to; step -1: y itself. *sum is
- * one of sums. */
+ * one of sums.
+ * Where nobody reads on, the last sum is not made. */
 static tensor *fast_product(layer_ctx *c, const layer *self, tensor *y, int step, causal_sums in,
                             const fwl_sums *sums, tensor **sum)
 {
@@ -192,6 +194,7 @@ static tensor *fast_vector(layer_ctx *c, const layer *self, tensor *y, int step,
                            (real)o->decay, sums->last ? sum : NULL);
 }
 
+/* Of both passes: the output layer has no fast version. */
 static tensor *logits_of(layer_ctx *c, const layer *self, tensor *y, tensor *x)
 {
     const fwl_options *o = self->options;

@@ -120,7 +120,8 @@ static double drawn(const layer_build *b, const layer *self, const char *use, in
 }
 
 /* As published (and in Mamba-2): exp(a_log) uniform in (0, 16], softplus(dt_bias) uniform on a log
- * scale from 0.001 to 0.1. */
+ * scale from 0.001 to 0.1.
+ * dt_bias is the inverse of softplus: dt + log(1 - e^-dt), by expm1 since dt is small. */
 static void add_decay(layer_build *b, layer *self, gated_delta_plan *p)
 {
     int64_t n = p->value_heads;
@@ -189,7 +190,9 @@ static tensor *stream_of(layer_ctx *c, const layer *self, tensor *x, int stream)
 }
 
 /* Heads of x [rows, time, n dim] times sqrt(dim) / sqrt(|.|^2 + 1e-6): a factor that is left to
- * what multiplies them anyway. */
+ * what multiplies them anyway.
+ * rmsnorm divides by sqrt(|.|^2 / dim + eps), and eps is 1e-6 / dim: together sqrt(dim) /
+ * sqrt(|.|^2 + 1e-6). */
 static tensor *unit_heads(tape *t, tensor *x, int64_t dim)
 {
     int64_t heads = x->shape[2] / dim, shape[] = {x->shape[0], x->shape[1], x->shape[2]};
@@ -198,6 +201,7 @@ static tensor *unit_heads(tape *t, tensor *x, int64_t dim)
     return tape_reshape(t, x, 3, shape);
 }
 
+/* 1 writes the value in full where the key stands; up to 2 reflects what is there. */
 static tensor *write_strength(layer_ctx *c, const layer *self, tensor *x)
 {
     const gated_delta_options *o = self->options;
@@ -207,7 +211,8 @@ static tensor *write_strength(layer_ctx *c, const layer *self, tensor *x)
     return o->negative ? op_scale(c->tape, beta, 2) : beta;
 }
 
-/* g [rows, time, value_heads]; NULL: no decay. */
+/* g [rows, time, value_heads]; NULL: no decay.
+ * Never positive, as softplus and exp are not negative: op_delta relies on it. */
 static tensor *decay_of(layer_ctx *c, const layer *self, tensor *x)
 {
     const gated_delta_plan *p = self->plan;

@@ -94,6 +94,7 @@ static int find_shared(const params *p)
     return -1;
 }
 
+/* Embeddings by role: no weight decay, since a memory that is rarely read would vanish. */
 static void add_values(layer_build *b, layer *self, pkm_plan *plan)
 {
     const pkm_options *o = self->options;
@@ -129,6 +130,7 @@ static void pkm_build(layer_build *b, layer *self)
     add_values(b, self, plan);
 }
 
+/* The first layer that shares made the table, to its own half_keys. */
 static bool pkm_link(const layer_build *b, layer *self, err *e)
 {
     const pkm_options *o = self->options;
@@ -143,7 +145,8 @@ static bool pkm_link(const layer_build *b, layer *self, err *e)
 
 /* ---- choosing ---- */
 
-/* Indices of the k largest of x [n], largest first; of equal ones the first. */
+/* Indices of the k largest of x [n], largest first; of equal ones the first.
+ * An insertion into k sorted places, k being small: most elements fail the first comparison. */
 static void largest(int32_t *ids, const real *x, int64_t n, int64_t k)
 {
     int64_t have = 0;
@@ -168,7 +171,9 @@ typedef struct chooser {
     real *sums;                     /* [top, top] */
 } chooser;
 
-/* One query: scores a, b [half_keys], which are elements `at` and on of all scores. */
+/* One query: scores a, b [half_keys], which are elements `at` and on of all scores.
+ * Why k of each half are enough: a pair whose first half is not among the k largest firsts is
+ * beaten by k pairs with the same second half, so it is not among the k largest pairs. */
 static void choose_one(const pkm_options *o, chooser *w, const real *a, const real *b, int64_t at,
                        choice *out, int64_t to)
 {
@@ -210,6 +215,7 @@ static choice choose(layer_ctx *c, const pkm_options *o, const tensor *a, const 
 /* ---- forward ---- */
 
 /* Scores [heads, n, half_keys] of one half of the queries q [n heads, key_dim]. */
+/* Heads first, so that each head's queries meet its keys in one product of the batch. */
 static tensor *scores(layer_ctx *c, const layer *self, tensor *q, int which)
 {
     const pkm_options *o = self->options;
@@ -270,8 +276,10 @@ static tensor *pkm_forward(layer_ctx *c, const layer *self, tensor *x)
     if (o->query_norm) q = op_layernorm(t, q, NULL, NULL, (real)1e-5);
     tensor *a = scores(c, self, q, 0), *b = scores(c, self, q, 1);
     choice chosen = choose(c, o, a, b);
+    /* The choice has no gradient; the chosen scores are picked again from a and b, which have. */
     tensor *sums = op_add(t, pick(c, a, chosen.first, k), pick(c, b, chosen.second, k));
     tensor *weights = tape_reshape(t, op_softmax(t, sums), 3, (int64_t[]){heads, n, k});
+    /* All heads' choices of a position side by side: y is one weighted sum over all of them. */
     weights = tape_reshape(t, op_transpose(t, weights, 0, 1), 2, (int64_t[]){n, heads * k});
     int32_t *ids = tape_keep(t, n * heads * k, sizeof *ids); /* [n, heads, top] */
     for (int64_t i = 0; i < n * heads; i++) {

@@ -6,8 +6,16 @@
 #include <math.h>
 #include <string.h>
 
+/* The state is s [rows, states, width]. Everything here happens once per block, whatever tokens
+ * there are in it: preparing (norm, keys and values of the states), and, once the block is
+ * complete, writing. Tokens read prepared keys and values in between, in block_recurrent.c.
+ *
+ * There is no residual around the state: a gate decides per component what stays, and how far
+ * gradients reach back is what the gates let through. */
+
 /* ---- building ---- */
 
+/* For starts that are not the model's scheme. */
 static int matrix(layer_build *b, layer *self, const char *name, int64_t out, int64_t in,
                   param_init init)
 {
@@ -85,7 +93,9 @@ state_plan recurrent_state_build(layer_build *b, layer *self, const state_option
     plan.ids =
         layer_param(b, self, "state.ids", ROLE_STATE, 2, shape, (param_init){INIT_NORMAL, 1});
     plan.gain = layer_vector(b, self, "state.norm.gain", ROLE_GAIN, width, 1);
+    /* Keys and values of the states, for who reads and for the states themselves. */
     plan.kv = layer_matrix(b, self, "state.kv.weight", 2 * plan.kv_width, width, false);
+    /* Two queries per state: the first half asks the states, the second the tokens. */
     plan.q = layer_matrix(b, self, "state.q.weight", 2 * plan.q_width, width, false);
     double gain = token_attention_gain(o->scale, plan.head_dim, QK_NORM_L2);
     plan.self_q_gain = layer_vector(b, self, "state.self_q.gain", ROLE_GAIN, plan.head_dim, gain);
@@ -102,6 +112,7 @@ state_plan recurrent_state_build(layer_build *b, layer *self, const state_option
 
 /* ---- a block begins ---- */
 
+/* Only where a training segment begins: its later blocks go on from what it has written itself. */
 static bool dropped(const layer_ctx *c, const layer *owner, const state_options *o, int64_t offset,
                     int64_t row)
 {
@@ -116,6 +127,7 @@ static bool cleared(const layer_ctx *c, const layer *owner, const state_options 
                     int64_t row)
 {
     int64_t p = c->position[row] + offset, block = owner->dims.block;
+    /* p: the position at which the block begins in the row's text. */
     if (p == 0 && o->clear != CLEAR_NEVER) return true;
     if (o->clear == CLEAR_SEGMENT && p / block % o->segment_blocks == 0) return true;
     return dropped(c, owner, o, offset, row);
@@ -134,6 +146,7 @@ tensor *recurrent_state_begin(layer_ctx *c, const layer *owner, const state_opti
         all &= clear[r];
     }
     if (!any) return carried;
+    /* The learned start, to which gradients of all rows that begin here flow. */
     tensor *start = op_repeat(c->tape, layer_tensor(c, owner, plan->start), c->rows);
     return all ? start : op_select_rows(c->tape, clear, start, carried);
 }
@@ -183,7 +196,9 @@ tensor *recurrent_state_attend(layer_ctx *c, const state_plan *plan, attention_o
     return op_attention(c->tape, q, k, v, &shape);
 }
 
-/* Adds share times the weights of one head and row to mean [queries, keys]. */
+/* Adds share times the weights of one head and row to mean [queries, keys].
+ * size: queries, keys. The op itself never has the weights: who inspects computes them once
+ * more. */
 static void add_weights(real *mean, layer_ctx *c, const state_plan *plan, const real *q,
                         int64_t q_stride, const real *k, int64_t k_stride, const int64_t size[2])
 {
@@ -236,6 +251,7 @@ static attention_operand unit(layer_ctx *c, const layer *owner, const state_plan
                                       plan->head_dim, QK_NORM_L2, layer_tensor(c, owner, gain));
 }
 
+/* Beyond 0.05 and 0.95 a sigmoid's slope is below a twentieth: a gate that hardly learns. */
 static void watch_gate(layer_ctx *c, const layer *owner, const tensor *gate)
 {
     int64_t n = tensor_count(gate), shut = 0;
@@ -345,7 +361,8 @@ static real moved(const real *x, const real *y, int64_t n)
     return (real)sqrt(off / MAX(all, 1e-24));
 }
 
-/* q, k: what the states asked the block's tokens with. */
+/* q, k: what the states asked the block's tokens with.
+ * strength: how far each state moved, beside its length before. */
 static void tell_written(layer_ctx *c, const layer *owner, const state_plan *plan,
                          const state_block *b, attention_operand q, attention_operand k,
                          const tensor *before, const tensor *after)

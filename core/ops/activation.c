@@ -126,6 +126,7 @@ LOOPS(ACT_LOG)
 
 /* By kind, not by place in the list: the order of the enum may change. */
 #define PAIR(kind) [kind] = {values_##kind, slopes_##kind}
+/* Called through a pointer once per part, not per element. */
 static const struct {
     void (*values)(real *y, const real *x, int64_t n);
     void (*slopes)(real *value, real *slope, const real *x, int64_t n);

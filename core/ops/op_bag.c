@@ -37,6 +37,7 @@ tensor *op_bag(tape *t, tensor *table, const int32_t *ids, tensor *weights)
     tensor *y = tape_tensor(t, 2, (int64_t[]){n, width});
     for (int64_t i = 0; i < n; i++) {
         real *out = y->data + i * width;
+        /* No entries: a sum of nothing. */
         vec_zero(out, width);
         for (int64_t k = i * per; k < (i + 1) * per; k++) {
             CHECK(ids[k] >= 0 && ids[k] < table->shape[0], "id %d of %lld", ids[k],

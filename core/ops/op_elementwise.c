@@ -210,6 +210,7 @@ static void add_row_backward(tape *t, void *keep)
 
 static const op_class ADD_ROW = {"add_row", add_row_backward};
 
+/* By count: v may be [width] or [1, width]. */
 static void check_row(const tensor *x, const tensor *v)
 {
     CHECK(tensor_count(v) == tensor_width(x), "a row of %lld for a width of %lld",

@@ -97,6 +97,7 @@ static void select_gradient(tape *t, tensor *x, const select_keep *k, bool chose
     }
 }
 
+/* a and b may be one tensor: then every row comes back, by one way or the other. */
 static void select_backward(tape *t, void *keep)
 {
     select_keep *k = keep;
