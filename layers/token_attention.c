@@ -9,9 +9,10 @@
  * other on tensors of exactly their keys.
  *
  * What is carried are raw keys and values: before rotation, as positions are counted anew in every
- * call, and before normalisation, whose gain goes on learning. It is aligned to the right, newest
- * last, so rows of different age share a tensor: of each only the newest valid[row] entries count,
- * and the rest is masked and never cleared.
+ * call, and before normalisation, whose gain goes on learning. (Where text is generated, keys as
+ * attention wants them are kept beside: attend_rotated.) It is aligned to the right, newest last,
+ * so rows of different age share a tensor: of each only the newest valid[row] entries count, and
+ * the rest is masked and never cleared.
  *
  * How many keys are carried follows from the phase in the block and from how many there were, never
  * from what a row holds: a row that was reset, or lost its memory, keeps its place in the tensor

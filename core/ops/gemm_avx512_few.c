@@ -95,6 +95,8 @@ INLINE void along_k(gemm_form form, int rows, int64_t n, int64_t k, const float 
     }
 }
 
+/* b is walked once, 16 columns at a time, for all rows together: a second row costs multiply-adds,
+ * no reading. */
 INLINE void rows_along_k(gemm_form form, int rows, int64_t n, int64_t k, const float *a,
                          const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
@@ -103,6 +105,7 @@ INLINE void rows_along_k(gemm_form form, int rows, int64_t n, int64_t k, const f
     }
 }
 
+/* As in gemm_avx512.c: with `rows` a constant the sums are registers. */
 #define CASE(m)                                                                                    \
     case m:                                                                                        \
         rows_along_k(form, m, n, k, a, b, stride, beta, c, stride_c);                              \

@@ -163,6 +163,7 @@ tensor *op_conv(tape *t, tensor *x, tensor *w, tensor *before, int64_t dilation,
     real *z = ARENA_NEW(scratch, real, channels);
     for (int64_t i = 0; i < rows * time; i++) {
         sum_of(z, k, taps, i / time, i % time);
+        /* z is one row of scratch: the sums of all positions are never there at once. */
         activation_value(k->y->data + i * channels, z, channels, kind);
     }
     arena_rewind(scratch, mark);

@@ -136,6 +136,7 @@ tensor *op_grouped_linear(tape *t, tensor *x, const int64_t *begin, int64_t grou
     double since = tape_clock(t);
     grouped_keep *k = tape_keep(t, 1, sizeof *k);
     int64_t *copy = tape_keep(t, groups + 1, sizeof *copy);
+    /* The caller's list may be scratch of its own. */
     memcpy(copy, begin, (size_t)(groups + 1) * sizeof *copy);
     /* Weights, biases, x: one list for the question whether any needs a gradient, and what is
      * kept. */

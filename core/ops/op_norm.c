@@ -58,6 +58,8 @@ static void norm_backward_affine(tape *t, const norm_keep *k)
     if (!dgain) return;
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
+    /* RUN rows of products at a time: they stay in the cache, and are one run of
+     * vec_add_columns. */
     enum { RUN = 16 };
     real *products = ARENA_NEW(scratch, real, RUN * width);
     for (int64_t begin = 0; begin < rows; begin += RUN) {

@@ -157,6 +157,8 @@ tensor *op_smooth_cross_entropy(tape *t, tensor *logits, const int32_t *targets,
      * lose digits to its length. */
     double total = 0;
     for (int64_t r = 0; r < rows; r++) {
+        /* Where the weight is 0 the target may be anything, even beyond the vocabulary: it is not
+         * looked at. */
         real weight = weights ? weights[r] : 1;
         k.targets[r] = targets[r];
         k.weights[r] = weight * scale;
