@@ -1,4 +1,9 @@
-/* A corpus without its text: what turns ids into text and back is enough to generate. */
+/* A corpus without its text: what turns ids into text and back is enough to generate.
+ *
+ * A trained model can write without the text that it learnt from; it needs only what turns ids into
+ * text. Which tokenizer that was, the checkpoint says by hash, so any file of that hash will do,
+ * wherever it is found: where the spec says, or in the cache. Corpora whose ids have no text of
+ * their own, and shards, whose meaning lies in their folder, cannot be opened so. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +15,8 @@ static bool is_bytes(const node *tokenizer)
     return !tokenizer || (tokenizer->kind == NODE_SCALAR && strcmp(tokenizer->text, "bytes") == 0);
 }
 
+/* A file that is there but is another tokenizer is passed over without a word: the next place may
+ * have the right one. */
 static bool use_pieces(corpus *c, const char *path, const char *hash)
 {
     sentencepiece *pieces = sentencepiece_load(c->memory, path, NULL);
@@ -20,7 +27,9 @@ static bool use_pieces(corpus *c, const char *path, const char *hash)
     return true;
 }
 
-/* Tokenizers that were trained lie in the cache under a hash of the text, which is not there. */
+/* Tokenizers that were trained lie in the cache under a hash of the text, which is not there.
+ * Their names do not help, then: each is read and its hash compared. There are few, and this
+ * happens once. */
 static bool find_in_cache(corpus *c, const char *hash)
 {
     const char *const *names;
@@ -63,6 +72,7 @@ corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *ha
     }
     corpus *c = corpus_new(cls, spec, places);
     c->options = arena_push_zero(c->memory, 1, cls->options_bytes);
+    /* As corpus_open has it for text; nothing is counted here. */
     c->has_words = true;
     snprintf(c->hash, sizeof c->hash, "%s", hash);
     snprintf(c->tokenizer, sizeof c->tokenizer, "%s", tokenizer);

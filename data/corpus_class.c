@@ -3,6 +3,7 @@
 
 #include "data/corpus_class.h"
 
+/* The order is that of `loci data list` and of the help; nothing else depends on it. */
 static const corpus_class *const CLASSES[] = {
     &CORPUS_KJV,  &CORPUS_ENWIK8, &CORPUS_PG19,   &CORPUS_TEXT8,
     &CORPUS_TEXT, &CORPUS_SHARDS, &CORPUS_MARKOV, &CORPUS_PROBE,

@@ -1,4 +1,8 @@
-/* The list of a corpus's documents, while a kind fills it. */
+/* The list of a corpus's documents, while a kind fills it.
+ *
+ * A kind of corpus (data/corpus_class.h) adds its documents one by one, in an order that is its own
+ * and is always the same: numbers of documents stand in stream cursors and in records of
+ * evaluations. Of a document only its place is kept, never its text. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +13,9 @@
 #include "data/file_stamp.h"
 
 /* A name in UTF-8: bytes that are none are written as \xNN, since databases and JSON take no
- * others. */
+ * others.
+ * File names on Unix are bytes. A byte that is none becomes four characters at most, hence the
+ * room. */
 static const char *name_in_utf8(arena *a, const char *name)
 {
     char *kept = arena_push(a, 4 * (int64_t)strlen(name) + 1, 1), *out = kept;
@@ -49,13 +55,17 @@ bool corpus_add_plain(corpus *c, split_kind kind, const char *name, const char *
     snprintf(plain_name, sizeof plain_name, "%s", name);
     corpus_unpacked_name(plain_name);
     if (!file_stamp(path, &size, &stamp, e)) return false;
+    /* -1: the rest of the file. The caller has looked at the file before; that it has shrunk since
+     * is not expected here, and reading would tell. */
     if (bytes < 0) bytes = size - offset;
     CHECK(offset >= 0 && offset + bytes <= size, "bytes %lld + %lld of %lld", (long long)offset,
           (long long)bytes, (long long)size);
+    /* An empty document has no token to predict and would be a row without a target. */
     if (bytes == 0) return true;
     entry *added = corpus_add(c, kind, plain_name);
     added->file = reader_add(c->reader, path);
     added->offset = offset;
+    /* Bytes are ids until a tokenizer replaces them (corpus_tokenize). */
     added->tokens = added->bytes = bytes;
     added->stamp = stamp;
     return true;
@@ -69,6 +79,8 @@ bool corpus_add_text(corpus *c, split_kind kind, const char *name, const char *p
     return corpus_add_plain(c, kind, name, path, 0, -1, e);
 }
 
+/* The arena keeps the old entries until the corpus goes; this happens once, when text gives way to
+ * shards. */
 void corpus_clear(corpus *c)
 {
     for (int kind = 0; kind < SPLITS; kind++) {
@@ -95,6 +107,7 @@ void corpus_sum(corpus *c)
 void corpus_say(const corpus *c, const char *format, ...)
 {
     char line[2 * FILE_PATH_BYTES + 512];
+    /* Who listens decides where remarks go; in a worker nobody does. */
     if (!c->say) return;
     va_list args;
     va_start(args, format);

@@ -25,6 +25,8 @@ static sorted_documents sort_split(const corpus_split *s, const char *hashes)
     sorted_documents d = {malloc((size_t)(s->count + 1) * sizeof *d.hashes), s->count};
     CHECK(d.hashes, "out of memory");
     for (int64_t i = 0; i < s->count; i++) {
+        /* Pointers are sorted and not the hashes, so that a find gives the document's number back.
+         */
         d.hashes[i] = hashes + i * SHA256_HEX;
     }
     if (s->count) qsort(d.hashes, (size_t)s->count, sizeof *d.hashes, by_hash);
@@ -47,6 +49,7 @@ static void compare_splits(const corpus *c, char *const *hashes, const sorted_do
     for (int64_t i = 0; i < s->count; i++) {
         const entry *x = &s->entries[i];
         all += x->tokens;
+        /* Width: of ids, which is 1 for text. */
         if (x->tokens * reader_width(c->reader) < MIN_BYTES) continue;
         int64_t found = find_equal(d, hashes[from], hashes[to] + i * SHA256_HEX);
         if (found < 0) continue;
@@ -66,9 +69,13 @@ static void compare_splits(const corpus *c, char *const *hashes, const sorted_do
 
 void corpus_duplicates_say(const corpus *c, char *const *hashes)
 {
+    /* Made-up corpora have no reader; their documents repeat as often as their options make likely.
+     */
     if (!c->say || !c->reader) return;
     for (int from = SPLIT_TRAIN; from < SPLIT_TEST; from++) {
         sorted_documents d = sort_split(&c->splits[from], hashes[from]);
+        /* Train against validation and test, and validation against test, on which results are
+         * reported. */
         for (int to = from + 1; to < SPLITS; to++) {
             compare_splits(c, hashes, &d, (split_kind)from, (split_kind)to);
         }

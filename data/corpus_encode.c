@@ -1,6 +1,9 @@
 /* Encoding a corpus's text into shards: documents, or pieces of about a megabyte of long ones, are
  * encoded on all cores, and their ids are written in order. Memory: text and ids of one round of
- * pieces, a megabyte for each core. */
+ * pieces, a megabyte for each core.
+ *
+ * The ids do not depend on how many threads there are: pieces are cut by a rule that looks at the
+ * text alone (data/text_cut.h), are encoded independently, and are joined in order. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@ enum {
 typedef struct piece_job {
     const entry *d;
     text_piece text;
+    /* The library's memory, freed when it is written. */
     sentencepiece_ids out;
     bool ok;
     err problem;
@@ -36,6 +40,7 @@ typedef struct encoder {
     int count;
     int64_t bytes; /* of the pieces */
     atomic_int next;
+    /* Summed over its pieces until its last one is written. */
     int64_t unknown, unknown_bytes; /* of the document in work */
     int32_t last;                   /* id written */
     int64_t done_bytes, done_documents;
@@ -49,12 +54,15 @@ static bool encode_piece(const encoder *x, piece_job *p)
     text_auto *text = malloc((size_t)bytes + 1);
     if (!text) return err_set(&p->problem, "out of memory");
     bool ok =
+        /* Each worker reads its own piece: reading is under the reader's lock, and short beside
+         * encoding. */
         reader_bytes(x->c->reader, p->d->file, p->d->offset + t->begin, bytes, text, &p->problem) &&
         sentencepiece_encoder_ids(x->model, text, bytes, t->before, t->behind, &p->out,
                                   &p->problem);
     return ok;
 }
 
+/* Pieces are taken from a counter, since a piece of another script may take many times as long. */
 static void *work(void *user)
 {
     encoder *x = user;
@@ -113,6 +121,7 @@ static bool write_piece(encoder *x, const corpus_split *s, piece_job *p, err *e)
     x->unknown += p->out.unknown - skip;
     x->unknown_bytes += p->out.unknown_bytes;
     x->done_bytes += p->text.end - p->text.begin;
+    /* The document goes on in the next piece. */
     if (p->text.behind != EDGE_WHOLE) return true;
     document done = split_document(s, p->d - s->entries);
     done.unknown = x->unknown;
@@ -147,6 +156,7 @@ static bool encode_document(encoder *x, const corpus_split *s, const entry *d, e
     while (text_cut_next(&text, &range, x->model, &problem)) {
         x->pieces[x->count++] = (piece_job){.d = d, .text = text};
         x->bytes += text.end - text.begin;
+        /* Enough bytes for every worker, or as many short documents as there is room for. */
         bool full = x->count == MAX_PIECES || x->bytes >= (int64_t)x->workers * PIECE_BYTES;
         if (full && !end_round(x, s, e)) return false;
     }
@@ -159,6 +169,7 @@ static bool encode_split(encoder *x, const corpus_split *s, err *e)
     for (int64_t i = 0; i < s->count; i++) {
         if (!encode_document(x, s, &s->entries[i], e)) return false;
     }
+    /* Rounds do not go over the end of a split: its shards are closed then. */
     return end_round(x, s, e);
 }
 
@@ -178,6 +189,8 @@ static bool encode_splits(encoder *x, const char *folder, err *e)
     for (int kind = 0; kind < SPLITS && ok; kind++) {
         if (c->splits[kind].count) ok = encode_split(x, &c->splits[kind], e);
     }
+    /* Before the sidecar, which makes the folder complete: shards without their tokenizer are never
+     * seen. */
     ok = ok && file_join(model, folder, "tokenizer.model", e) &&
          file_copy(c->model_path, model, e) && shard_writer_finish(x->writer, e);
     shard_writer_free(x->writer);

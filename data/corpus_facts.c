@@ -1,4 +1,9 @@
-/* What an open corpus says of itself. */
+/* What an open corpus says of itself.
+ *
+ * Two descriptions are made here. Resolved: enough to open the same corpus again, with full paths.
+ * Changed: enough to tell whether two runs read the same, and no more; hashed into a run's
+ * identity, it names the content by its hash instead of by a path, so that a run is the same run on
+ * another machine. */
 
 #include <string.h>
 
@@ -7,6 +12,7 @@
 corpus_split *corpus_get(corpus *c, split_kind kind)
 {
     CHECK(kind >= 0 && kind < SPLITS, "split %d", (int)kind);
+    /* An empty split is none: some published sets have no test part. */
     return c->splits[kind].count ? &c->splits[kind] : NULL;
 }
 
@@ -65,8 +71,11 @@ node *corpus_resolved(const corpus *c, arena *a)
     for (int i = 0; i < options->count; i++) {
         node_set(a, resolved, options->keys[i], options->items[i]);
     }
+    /* Empty for corpora that are made up. */
     if (*c->where) node_set(a, resolved, "path", node_scalar(a, c->where, false));
     const node *tokenizer = corpus_data_options(c)->tokenizer;
+    /* A tokenizer that is trained keeps its options here: where its file lies in the cache follows
+     * from them. */
     if (c->model_path && tokenizer && tokenizer->kind == NODE_SCALAR) {
         node_set(a, resolved, "tokenizer", node_scalar(a, c->model_path, false));
     }
@@ -82,7 +91,9 @@ static void settle_span(const corpus *c, data_options *o)
         longest = MAX(longest, train->entries[i].tokens);
     }
     const char *initial = option_find(c->cls->options, "span")->initial;
+    /* The default is a text in a table of ours. */
     CHECK(option_text_to_int(initial, &usual), "span: %s", initial);
+    /* It cuts at least one document, so it makes a difference. */
     if (o->span < longest && o->span > 0) return;
     o->span = usual >= longest ? usual : 0;
 }
@@ -90,6 +101,7 @@ static void settle_span(const corpus *c, data_options *o)
 static const void *settled_options(const corpus *c, arena *a)
 {
     void *options = arena_push(a, 1, c->cls->options_bytes);
+    /* On a copy: the corpus goes on with what was given. */
     memcpy(options, c->options, c->cls->options_bytes);
     settle_span(c, options);
     if (c->cls->settle) c->cls->settle(options);

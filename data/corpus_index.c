@@ -14,6 +14,9 @@
 #include "data/corpus_class.h"
 #include "data/words.h"
 
+/* LOOK_AHEAD: so many documents that were taken away in a row are stepped over. Documents come in
+ * the cache's own order, so one walk through it serves all; where more are gone, the rest is read
+ * again. */
 enum { CHUNK_BYTES = 1 << 18, LOOK_AHEAD = 64 };
 
 typedef struct line {
@@ -37,6 +40,7 @@ static char *read_line(line *l, char *text)
     if (!end) return text + strlen(text);
     *end = 0;
     int file_at = 0;
+    /* The file's name stands last, since it may hold tabs. */
     if (sscanf(text, "%64[0-9a-f]\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%" SCNd64 "\t%n",
                l->sha256, &l->count, &l->length, &l->stamp, &l->offset, &file_at) == 5 &&
         file_at > 0 && strlen(l->sha256) == SHA256_HEX - 1) {
@@ -46,6 +50,7 @@ static char *read_line(line *l, char *text)
     return end + 1;
 }
 
+/* The name is compared up to its end, newline included: "a" is not "ab". */
 static bool line_fits(const line *l, const corpus *c, const entry *d)
 {
     const char *path = reader_path(c->reader, d->file);
@@ -68,7 +73,8 @@ static bool look_up(line *found, char **at, const corpus *c, const entry *d)
     return false;
 }
 
-/* The first byte of a chunk that is none of the class's. */
+/* The first byte of a chunk that is none of the class's.
+ * Looked at here since every byte of the text passes by anyway. */
 static bool check_alphabet(const corpus *c, const entry *d, int64_t at, const unsigned char *chunk,
                            int64_t n, err *e)
 {
@@ -92,6 +98,8 @@ static bool read_document(line *l, const corpus *c, const entry *d, unsigned cha
 {
     sha256 hash;
     sha256_init(&hash);
+    /* Whether the last byte was inside a word: one that goes over the end of a chunk counts once.
+     */
     bool inside = false;
     l->count = 0;
     int64_t length = length_of(c, d);
@@ -103,6 +111,7 @@ static bool read_document(line *l, const corpus *c, const entry *d, unsigned cha
         if (c->cls->text) {
             l->count += words_count(chunk, n, &inside);
         } else {
+            /* Negative ids of signed types are among the largest when read without a sign. */
             uint64_t largest = reader_largest(c->reader, chunk, n / reader_width(c->reader));
             l->count = MAX(l->count, (int64_t)MIN(largest, (uint64_t)INT64_MAX));
         }
@@ -126,6 +135,7 @@ static bool check_ids(const corpus *c, const entry *d, int64_t largest, err *e)
 static bool index_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
 {
     char key[FILE_PATH_BYTES + 32], hex[SHA256_HEX], name[32];
+    /* The number is raised when lines get another form: old caches are then not found. */
     snprintf(key, sizeof key, "%s\n%s\n2", c->cls->name, c->where);
     sha256_hex(hex, key, strlen(key));
     snprintf(name, sizeof name, "index-%.16s.tsv", hex);
@@ -137,6 +147,7 @@ static char *load_cache(const corpus *c)
 {
     char path[FILE_PATH_BYTES];
     if (!c->cache || !index_path(path, c, NULL) || !file_exists(path)) return NULL;
+    /* A cache that cannot be read is as good as none. */
     return file_read(path, NULL, NULL);
 }
 
@@ -177,6 +188,8 @@ static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
         hashes[kind] = arena_push_zero(c->memory, s->count, SHA256_HEX);
         for (int64_t i = 0; i < s->count && ok; i++) {
             line l;
+            /* `at` stays where it is after a miss, so that a new document costs no other one its
+             * line. */
             if (!look_up(&l, &at, c, &s->entries[i])) {
                 ok = read_document(&l, c, &s->entries[i], chunk, e);
                 *read_any = true;
@@ -194,7 +207,10 @@ static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
     return ok;
 }
 
-/* The identity of the text: what is in which split, under which name; not where it lies. */
+/* The identity of the text: what is in which split, under which name; not where it lies.
+ * Names count, since they stand in results and decide over splits; lengths, since two documents
+ * joined would have another hash but might have one of these. Two corpora with the same source give
+ * a model the same text in the same order. */
 static void hash_source(corpus *c, char *const *hashes)
 {
     sha256 all;
@@ -219,6 +235,7 @@ bool corpus_index(corpus *c, err *e)
     if (!index_splits(c, hashes, &read_any, e)) return false;
     if (read_any && c->cache && !save_cache(c, hashes, e)) return false;
     hash_source(c, hashes);
+    /* Here, while there are hashes: they are not kept. */
     corpus_duplicates_say(c, hashes);
     corpus_sum(c);
     return true;

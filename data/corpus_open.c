@@ -1,4 +1,9 @@
-/* From a `data:` node to an open corpus. */
+/* From a `data:` node to an open corpus.
+ *
+ * Opening goes from what costs nothing to what may take minutes: options, then the list of
+ * documents, then (of text) checksums and word counts, then the tokenizer and its shards. Each step
+ * is refused with its place in the spec before the next begins, and everything expensive is in the
+ * cache the second time. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +26,7 @@ static const corpus_class *class_of(const node *spec, err *e)
     const corpus_class *cls = name->kind == NODE_SCALAR ? corpus_class_find(name->text) : NULL;
     if (cls) return cls;
     const char *known[64];
+    /* All names fit: there are a handful, of a few letters. */
     char list[512] = "";
     CHECK(count <= 64, "%d corpora", count);
     for (int i = 0; i < count; i++) {
@@ -40,6 +46,7 @@ static bool read_options(void **options, const corpus_class *cls, const node *sp
 {
     *options = arena_push_zero(a, 1, cls->options_bytes);
     if (!options_read(*options, cls->options, spec, CORPUS_KEY, a, e)) return false;
+    /* An option of the table would be required of every kind; `path` is not. */
     if (!cls->path_required || ((const data_options *)*options)->path) return true;
     return node_err(e, spec, "corpus '%s' needs `path`: a file or folder", cls->name);
 }
@@ -47,6 +54,7 @@ static bool read_options(void **options, const corpus_class *cls, const node *sp
 bool corpus_check(const node *spec, err *e)
 {
     const corpus_class *cls = class_of(spec, e);
+    /* For options that are read and let go: a check opens no file. */
     arena_auto *a = arena_new((size_t)1 << 16);
     void *options;
     return cls && read_options(&options, cls, spec, a, e);
@@ -76,6 +84,7 @@ static bool open_class(corpus *c, err *e)
     if (!c->cls->open(c, e)) return false;
     corpus_sum(c);
     if (!check_splits(c, e)) return false;
+    /* Kinds that make their text up, or read ids, index and hash themselves. */
     if (!c->cls->text) return true;
     return corpus_index(c, e) && corpus_tokenize(c, e);
 }
@@ -96,6 +105,7 @@ corpus *corpus_new(const corpus_class *cls, const node *spec, const corpus_place
     c->cache = places ? places->cache : NULL;
     c->say = places ? places->say : NULL;
     c->user = places ? places->user : NULL;
+    /* Known of made-up text only. */
     c->entropy = (double)NAN;
     for (int kind = 0; kind < SPLITS; kind++) {
         c->splits[kind].kind = (split_kind)kind;

@@ -1,4 +1,8 @@
-/* Finding corpora and locking the cache. */
+/* Finding corpora and locking the cache.
+ *
+ * A path is tried as it stands, beside the spec that names it, then below each folder of corpora; a
+ * corpus without a path is looked for by the names that its kind has, folder by folder, so that a
+ * user's own folder (first in the list) wins over the project's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,6 +45,8 @@ const char *corpus_find_file(const char *path, const node *at, const char *const
 {
     const char *found = NULL;
     if (file_exists(path)) found = absolute(path, a);
+    /* An absolute path means one file: to look for another of that name elsewhere would train on
+     * the wrong text. */
     if (path[0] == '/') return found;
     if (!found) found = beside(at->file, path, a);
     for (int i = 0; roots[i] && !found; i++) {
@@ -52,6 +58,7 @@ const char *corpus_find_file(const char *path, const node *at, const char *const
 static const char *find_candidate(const corpus_class *cls, const char *const *roots, arena *a)
 {
     for (int i = 0; roots[i]; i++) {
+        /* From the whole set to the small ones that stand in for it. */
         for (int j = 0; cls->candidates[j]; j++) {
             const char *found = below(roots[i], cls->candidates[j], a);
             if (found) return found;
@@ -76,6 +83,7 @@ const char *corpus_find(const corpus_class *cls, const char *path, const node *s
     char looked[512];
     list_roots(looked, sizeof looked, roots);
     if (path) {
+        /* The place of the option, where there is one: that is where the user has to look. */
         const node *at = node_get(spec, "path");
         const char *found = corpus_find_file(path, at ? at : spec, roots, a);
         if (!found) {
@@ -100,6 +108,7 @@ int corpus_cache_lock(const char *cache, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(cache, e) || !file_join(path, cache, "lock", e)) return -1;
+    /* Never through a link that somebody else has put there. */
     int fd = file_open_own(path, O_RDWR, e);
     if (fd < 0) return -1;
     while (flock(fd, LOCK_EX) != 0) {

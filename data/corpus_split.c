@@ -1,4 +1,7 @@
-/* Splits as readers see them. */
+/* Splits as readers see them.
+ *
+ * Everything that reads text goes through split_read: whether ids are bytes of a file, of shards,
+ * or in memory is known here and in the reader only. */
 #include "data/corpus_class.h"
 
 const char *split_name(split_kind kind)
@@ -30,6 +33,7 @@ document split_document(const corpus_split *s, int64_t index)
                       .words = d->words,
                       .unknown = d->unknown,
                       .unknown_bytes = d->unknown_bytes,
+                      /* From here on: what a probe's documents ask for. */
                       .distance = d->distance,
                       .answers = d->answers,
                       .stride = d->stride,
@@ -37,6 +41,7 @@ document split_document(const corpus_split *s, int64_t index)
                       .answers_only = d->answers_only};
 }
 
+/* Places are sorted. Half the range at each step, in which the place is, if it is one. */
 bool document_has_place(const document *d, int64_t index)
 {
     int64_t low = 0,

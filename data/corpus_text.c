@@ -19,6 +19,8 @@ static bool counts_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
     return file_join(path, c->cache, name, e);
 }
 
+/* The cache may be damaged or somebody else's: counts are indexes of nothing, but they set the
+ * balance of hash layers, so each must be possible and their sum exact. */
 static bool load_counts(const corpus *c, int64_t *counts)
 {
     char path[FILE_PATH_BYTES];
@@ -44,6 +46,7 @@ static bool count_split(const corpus_split *s, int64_t *counts, int32_t *ids, er
             int64_t n = MIN(tokens - at, IDS_AT_ONCE);
             if (!split_read(s, doc, at, n, ids, e)) return false;
             for (int64_t i = 0; i < n; i++) {
+                /* split_read lets no id through that is not below the vocabulary. */
                 counts[ids[i]]++;
             }
         }
@@ -83,6 +86,8 @@ int64_t *corpus_token_counts(corpus *c, err *e)
 
 /* ---- what the tokenizer lacks ---- */
 
+/* All of a document is known from preparing it; of its beginning the ids are read again, without
+ * text. */
 int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n)
 {
     const entry *d = &s->entries[doc];
@@ -113,6 +118,7 @@ static char *decode_bytes(const int32_t *ids, int64_t n)
     CHECK(text, "out of memory");
     int64_t used = 0;
     for (int64_t i = 0; i < n; i++) {
+        /* Ids come from a model that may have been trained otherwise: others are left out. */
         if (ids[i] > 0 && ids[i] < 256) {
             text[used++] = (char)ids[i];
         } else if (ids[i] == 0) {
@@ -132,6 +138,7 @@ static char *decode_numbers(const int32_t *ids, int64_t n)
     int used = 0;
     text[0] = 0;
     for (int64_t i = 0; i < n; i++) {
+        /* 12 characters hold a space, a sign and ten digits. */
         used += sprintf(text + used, "%s%d", i ? " " : "", ids[i]);
     }
     return text;
@@ -155,6 +162,7 @@ typedef struct prompt {
 static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
 {
     prompt *p = user;
+    /* memcpy from or to NULL is not allowed, even of nothing. */
     if (n == 0) return true;
     if (p->n + n > p->capacity) {
         p->capacity = 2 * (p->n + n);
@@ -169,6 +177,7 @@ static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
 }
 
 /* "3 0 12": what decode_numbers gives. */
+/* A corpus of ids without text can be prompted all the same, in the form that it is printed in. */
 static bool encode_numbers(prompt *p, int64_t vocab, err *e)
 {
     for (const char *at = p->text; *at;) {
@@ -201,6 +210,7 @@ static bool encode_pieces(prompt *p, const corpus *c, err *e)
     return ok;
 }
 
+/* A prompt is encoded as a document's beginning would be: with the tokenizer's own prefix. */
 bool corpus_encode(const corpus *c, const char *text, int32_t **ids, int64_t *n, err *e)
 {
     prompt p = {.text = text};

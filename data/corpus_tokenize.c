@@ -14,6 +14,7 @@
 /* Raised when the same text and tokenizer would give other shards. */
 #define SHARDS_VERSION "3"
 
+/* The corpus's hash: the text and how it is read. Two runs with the same hash saw the same ids. */
 bool corpus_hash_with(corpus *c, const char *tokenizer)
 {
     sha256 all;
@@ -27,6 +28,8 @@ bool corpus_hash_with(corpus *c, const char *tokenizer)
 }
 
 /* <cache>/<prefix>-<16 digits of the hash of key><suffix> */
+/* 16 digits of 64: names of files, not security. What is in them says by itself what it belongs to.
+ */
 static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *prefix,
                        const char *key, const char *suffix, err *e)
 {
@@ -47,6 +50,7 @@ static const char *const TYPES[] = {"unigram", "bpe"};
 static const option TRAIN_OPTIONS[] = {
     {"train", OPTION_CHOICE, offsetof(train_options, type), .choices = "unigram|bpe",
      .help = "kind of SentencePiece model"},
+    /* 256 bytes, the unknown piece and the two controls, and some room for pieces. */
     {"vocab", OPTION_INT, offsetof(train_options, vocab), .min = 300, .max = 1 << 20,
      .help = "number of pieces, 256 bytes and 3 special ones included"},
     {"bytes", OPTION_INT, offsetof(train_options, bytes), .initial = "20M", .min = 1, .max = 1e12,
@@ -61,6 +65,8 @@ typedef struct sample_feed {
     int64_t doc, at;
 } sample_feed;
 
+/* The same share of each document, so that a long book does not make the vocabulary of all. -1 with
+ * e set: reading failed. */
 static int64_t feed_sample(void *user, void *out, int64_t capacity, err *e)
 {
     sample_feed *f = user;
@@ -83,9 +89,11 @@ static bool train_model(const corpus *c, const train_options *o, char model[FILE
     char prefix[FILE_PATH_BYTES], wrote[FILE_PATH_BYTES + 16], list[FILE_PATH_BYTES + 16];
     double share = (double)o->bytes / (double)c->splits[SPLIT_TRAIN].bytes;
     sample_feed feed = {c, share, 0, 0};
+    /* One name for all: the lock of the cache is held. */
     if (!file_join(prefix, c->cache, "training", e)) return false;
     train_job job = {prefix, TYPES[o->type], o->vocab, feed_sample, &feed};
     if (!sentencepiece_train(&job, e)) {
+        /* node_err overwrites e while it prints from it. */
         err inner = e ? *e : (err){""};
         return node_err(e, at, "no tokenizer of %lld pieces could be trained: %s",
                         (long long)o->vocab, inner.text);
@@ -101,6 +109,7 @@ static bool trained_model(corpus *c, const node *spec, char model[FILE_PATH_BYTE
     train_options o;
     char key[256];
     if (!options_read(&o, TRAIN_OPTIONS, spec, NULL, c->memory, e)) return false;
+    /* All that the result depends on, and nothing else. */
     snprintf(key, sizeof key, "%s %s %lld %lld", c->source, TYPES[o.type], (long long)o.vocab,
              (long long)o.bytes);
     if (!cache_path(model, c, "pieces", key, ".model", e)) return false;
@@ -110,6 +119,8 @@ static bool trained_model(corpus *c, const node *spec, char model[FILE_PATH_BYTE
 /* ---- encoding ---- */
 
 /* Replaces the text by its ids. */
+/* From here on text is not read any more: words, bytes and unknown counts of each document stand in
+ * the sidecar. */
 static bool use_shards(corpus *c, const char *folder, err *e)
 {
     shard_origin origin;
@@ -131,6 +142,7 @@ static bool prepare_shards(corpus *c, const node *tokenizer, err *e)
         if (!trained_model(c, tokenizer, model, e)) return false;
         c->model_path = arena_strdup(c->memory, model);
     } else {
+        /* A tokenizer beside the spec, or among the corpora, as a text would be. */
         c->model_path = corpus_find_file(tokenizer->text, tokenizer, c->roots, c->memory);
         if (!c->model_path) {
             return node_err(e, tokenizer,
@@ -149,6 +161,7 @@ static bool prepare_shards(corpus *c, const node *tokenizer, err *e)
         !file_join(sidecar, folder, "corpus.json", e)) {
         return false;
     }
+    /* The sidecar is written last: where it is, the shards are whole. */
     return (file_exists(sidecar) || corpus_encode_shards(c, folder, e)) && use_shards(c, folder, e);
 }
 

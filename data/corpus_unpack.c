@@ -3,7 +3,11 @@
  *   <cache>/unpacked-<hash of path, size and stamp>/NAME     what a gzip file or a zip file holds
  *
  * Like all of the cache it may be removed at any time. What was unpacked from an older file stays
- * until then. */
+ * until then.
+ *
+ * Unpacked once and then read as a plain file, since streams are read at random places. The name in
+ * the cache has the packed file's size and stamp in it, so a file that was replaced is unpacked
+ * anew. Nothing is told by a file's ending; what it is, its first bytes say (data/packed.h). */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -22,6 +26,8 @@ static const char *last_name(const char *path)
 void corpus_unpacked_name(char *name)
 {
     size_t n = strlen(name);
+    /* A document is called what it was before it was packed, so that packing changes no identity.
+     */
     if (n > 3 && strcasecmp(name + n - 3, ".gz") == 0) name[n - 3] = 0;
     if (n > 4 && strcasecmp(name + n - 4, ".zip") == 0) name[n - 4] = 0;
 }
@@ -49,9 +55,11 @@ static bool unpack_gzip(const corpus *c, const char *path, const char *out, err 
     int64_t bytes;
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(out, '/') - out), out);
     if (!file_stat(path, &bytes, NULL, e)) return false;
+    /* Only what takes a moment is worth a word. */
     if (bytes > 1 << 20) corpus_say(c, "%s: unpacking", path);
     if (!file_make_folders(folder, e) || !gzip_unpack(path, out, e)) return false;
     if (!packed_find_file(&kind, &what, out, e)) return false;
+    /* HTML is decided about by the caller, which knows whether this kind of corpus takes pages. */
     if (kind == PACKED_NOT || kind == PACKED_HTML) return true;
     file_remove(out, NULL);
     return err_set(e, "%s: holds %s", path, what ? what : "another packed file; unpack it");
@@ -73,6 +81,7 @@ static bool check_members(const zip_member *list, int64_t count, const char *pat
     return count > 0 || err_set(e, "%s: there is nothing in this zip file", path);
 }
 
+/* zip_list has refused names that lead out of the folder. */
 static bool extract_member(const zip_member *m, const file_map *map, const char *path,
                            const char *folder, err *e)
 {
@@ -92,6 +101,7 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
     if (snprintf(part, sizeof part, "%s.part", folder) >= (int)sizeof part) {
         return err_set(e, "%s: the path is too long", folder);
     }
+    /* What a killed process has left; the lock of the cache is held. */
     if (!file_remove_tree(part, e) || !file_map_open(&map, path, e)) return false;
     bool ok = zip_list(&list, &count, map.data, map.bytes, path, c->memory, e) &&
               check_members(list, count, path, e);
@@ -105,6 +115,7 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
 }
 
 /* The only file below a folder, through folders that hold nothing else; NULL: there are several. */
+/* A zip of one text is that text. */
 static const char *only_file(const char *folder, arena *a)
 {
     const char *const *names;
@@ -170,6 +181,8 @@ const char *corpus_unpacked(const corpus *c, const char *path, err *e)
     return err_set(e, "%s: this is %s", path, what ? what : "packed twice; unpack it"), NULL;
 }
 
+/* `where` is what the user named and what messages say; `root` is what is read, perhaps in the
+ * cache. */
 bool corpus_locate(corpus *c, err *e)
 {
     const char *path = corpus_data_options(c)->path;

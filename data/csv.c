@@ -1,8 +1,13 @@
+/* RFC 4180: fields with commas, newlines or quotes stand in quotes, a quote inside is written
+ * twice. The text is changed where it stands: quoted fields are compacted to their beginnings, and
+ * a NUL is put behind each, so that rows cost no memory. Quotes that do not fit are errors, not
+ * guesses: a missing one would make one field of a thousand rows. */
 #include "data/csv.h"
 
 void csv_init(csv *c, char *text, int64_t bytes, const char *file)
 {
     *c = (csv){.at = text, .end = text + bytes, .file = file, .next_line = 1};
+    /* Looking one character ahead then needs no check of the end. */
     CHECK(*c->end == 0, "the text must end with a NUL");
 }
 
@@ -18,12 +23,14 @@ static char *quoted(csv *c, char *out)
             }
             c->at++;
         }
+        /* A field may go over several lines; errors name the line on which its row began. */
         if (*c->at == '\n') c->next_line++;
         *out++ = *c->at;
     }
     return NULL;
 }
 
+/* A lone carriage return is text. */
 static bool at_separator(const csv *c)
 {
     return c->at == c->end || *c->at == ',' || *c->at == '\n' ||
@@ -79,6 +86,7 @@ bool csv_next(csv *c, err *e)
     while (c->at < c->end && (*c->at == '\n' || *c->at == '\r') && at_separator(c)) {
         end_line(c);
     }
+    /* Without an error: the end. e tells the two apart. */
     if (c->at == c->end) return false;
     c->line = c->next_line;
     c->count = 0;

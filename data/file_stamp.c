@@ -1,3 +1,8 @@
+/* Whether a file is still the one that was read, without reading it. The time of change (ctime)
+ * cannot be set by a user, unlike that of modification, which copying tools preserve; the inode
+ * tells a file that was renamed into the place of another. Multiplied by an odd number the inode
+ * spreads over all bits, so the two do not cancel; the shift keeps the stamp positive, for the text
+ * form in caches. */
 #include "data/file_stamp.h"
 
 #include <sys/stat.h>

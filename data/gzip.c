@@ -9,7 +9,8 @@
 enum { CHUNK_BYTES = 1 << 18 };
 
 /* gzread gives what it has before it says that the rest is missing, so the length of the output
- * proves nothing. */
+ * proves nothing.
+ * So errors are asked for twice: after the last read, and when the file is closed. */
 static bool copy_out(gzFile in, file_out *out, const char *path, err *e)
 {
     unsigned char chunk[CHUNK_BYTES];
@@ -33,6 +34,7 @@ bool gzip_unpack(const char *path, const char *out, err *e)
     }
     if (!in) return false;
     file_out file;
+    /* Under a temporary name until it is whole. */
     bool ok = file_out_open(&file, out, e);
     if (ok) {
         ok = copy_out(in, &file, path, e);

@@ -15,6 +15,8 @@
 
 enum { BOOKS = 66 };
 
+/* In canonical order, which is the order of the program's output; names go into file names and
+ * results. */
 static const struct {
     const char *name;
     split_kind split;
@@ -103,6 +105,7 @@ typedef struct printing {
     size_t bytes, capacity;
 } printing;
 
+/* Doubled, so that 4 MB in pieces of a pipe are copied a few times only. */
 static bool take_text(void *user, const char *data, int64_t bytes, err *e)
 {
     printing *p = user;
@@ -119,7 +122,8 @@ static bool take_text(void *user, const char *data, int64_t bytes, err *e)
 }
 
 /* The length of the book's abbreviation in "1Sm12:3 text": all before the chapter; 0 if the line
- * does not look so. */
+ * does not look so.
+ * A book may begin with a digit ("1Sm"): only digits right before the colon are the chapter. */
 static int book_letters(const char *line)
 {
     const char *colon = line + strcspn(line, ": \n");
@@ -139,6 +143,7 @@ static bool write_books(printing *p, err *e)
         char path[FILE_PATH_BYTES], *kept = at;
         char letters[16];
         int n = book_letters(at);
+        /* Output of another edition, or a message: told below with what it was. */
         if (book == BOOKS || n == 0 || n >= (int)sizeof letters) break;
         snprintf(letters, sizeof letters, "%.*s", n, at);
         char *from = at; /* the kept text overwrites what was read: it is shorter */
@@ -200,6 +205,7 @@ static bool open_kjv(corpus *c, err *e)
 {
     char folder[FILE_PATH_BYTES], *full;
     const char *path = corpus_data_options(c)->path;
+    /* A folder that the user names must be there; the usual one may be missing and is then made. */
     const char *found = corpus_find(c->cls, path, c->spec, c->roots, c->memory, path ? e : NULL);
     if (!found && path) return false;
     if (!found) {

@@ -23,6 +23,7 @@ typedef struct markov_options {
 enum { MAX_TABLE = 1 << 24, MAX_TOKENS = 1 << 28, STATIONARY_STEPS = 10000 };
 
 typedef struct chain {
+    /* The table has contexts * symbols numbers: at most MAX_TABLE, 128 MiB. */
     int64_t symbols, contexts; /* contexts = symbols ^ order; the last symbol is the lowest digit */
     double *next;              /* [contexts, symbols] probabilities */
     double *stationary;        /* [contexts] */
@@ -34,6 +35,8 @@ static void draw_chain(chain *m, double sharpness, uint64_t seed)
     for (int64_t context = 0; context < m->contexts; context++) {
         double *p = m->next + context * m->symbols, sum = 0;
         for (int64_t i = 0; i < m->symbols; i++) {
+            /* Numbered draws: a context's distribution does not depend on how many symbols others
+             * have. */
             p[i] = exp(sharpness * rng_normal(key, (uint64_t)(context * m->symbols + i)));
             sum += p[i];
         }
@@ -43,6 +46,7 @@ static void draw_chain(chain *m, double sharpness, uint64_t seed)
     }
 }
 
+/* The oldest symbol is the highest digit and falls out by the modulus. */
 static int64_t next_context(const chain *m, int64_t context, int64_t symbol)
 {
     return (context * m->symbols + symbol) % m->contexts;
@@ -66,6 +70,7 @@ static void find_stationary(chain *m, double *scratch)
             moved += fabs(scratch[c] - m->stationary[c]);
             m->stationary[c] = scratch[c];
         }
+        /* As exact as sums of so many doubles can be. */
         if (moved < 1e-13) break;
     }
 }
@@ -76,6 +81,8 @@ static double plogp(double p)
     return p > 0 ? -p * log(p) : 0;
 }
 
+/* The first `order` symbols together cost the entropy of the context that they are; each further
+ * one that of its distribution, averaged over contexts by how often they occur. */
 static double entropy_per_token(const chain *m, int64_t order, int64_t length)
 {
     double start = 0, rate = 0;
@@ -104,7 +111,10 @@ static int64_t draw(const double *p, int64_t n, double u)
 static void draw_document(const chain *m, uint8_t *ids, int64_t order, int64_t length,
                           int64_t number, uint64_t seed)
 {
+    /* Each document has draws of its own: which are read, and in which order, changes none. */
     rng_key key = {.seed = seed, .row = (uint32_t)number, .place = rng_place("markov.text")};
+    /* Documents begin in the stationary state, so that the formula holds from the first symbol on.
+     */
     int64_t context = draw(m->stationary, m->contexts, rng_uniform(key, 0)), digits = context;
     for (int64_t t = order - 1; t >= 0; t--) {
         ids[t] = (uint8_t)(digits % m->symbols);
@@ -118,6 +128,7 @@ static void draw_document(const chain *m, uint8_t *ids, int64_t order, int64_t l
     }
 }
 
+/* The ids themselves: two sets of options that make the same text are the same corpus. */
 static void hash_markov(corpus *c, int64_t total)
 {
     sha256_hex(c->source, c->ids, (size_t)total);
@@ -150,6 +161,7 @@ static bool check_options(const corpus *c, const markov_options *o, err *e)
     if (o->data.path || o->data.tokenizer) {
         return node_err(e, c->spec, "corpus 'markov' is made up: it has no path and no tokenizer");
     }
+    /* In floating point, since the whole number may not fit 64 bits. */
     if (pow((double)o->symbols, (double)o->order + 1) > MAX_TABLE) {
         return node_err(e, c->spec,
                         "symbols %lld and order %lld make a table of more than %d numbers; "

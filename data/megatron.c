@@ -1,3 +1,12 @@
+/* The index (.idx) of Megatron-LM's memory-mapped data sets:
+ *
+ *     "MMIDIDX\0\0"  9    version  8    type  1    sequences  8    bounds  8
+ *     lengths  int32 [sequences]      tokens of each
+ *     offsets  int64 [sequences]      bytes in the .bin file
+ *     bounds   int64 [bounds]         sequences at which documents begin, the end included
+ *
+ * Little-endian. The file may be anybody's: counts are compared with its size before they are used,
+ * and offsets with the sums of lengths, so that no token can be read twice or from elsewhere. */
 #include "data/megatron.h"
 
 #include <string.h>
@@ -58,6 +67,7 @@ static bool read_fixed(megatron_index *x, layout *l, const unsigned char *data, 
         return err_set(e, "%s: the type %d is none of integers that ids can have", name, data[17]);
     }
     uint64_t room = bytes - FIXED_BYTES;
+    /* Division, not multiplication: the counts are any 64 bits. */
     if (sequences > room / 12 || bounds > (room - 12 * sequences) / 8) {
         return err_set(e, "%s: cut off: it tells of %llu sequences and %llu bounds of documents",
                        name, (unsigned long long)sequences, (unsigned long long)bounds);
@@ -81,6 +91,8 @@ static bool check_sequences(const megatron_index *x, const layout *l, int64_t da
             return err_set(e, "%s: sequence %lld does not begin where the one before it ends", name,
                            (long long)i);
         }
+        /* At most 2^31 * 8 bytes at each of fewer than 2^60 sequences; a sum that wrapped around
+         * would not be the offset of the next. */
         at += length * width;
     }
     if (at == data_bytes) return true;
@@ -109,6 +121,7 @@ bool megatron_parse(megatron_index *x, const unsigned char *data, size_t bytes, 
             return err_set(e, "%s: document %lld begins at sequence %lld", name, (long long)i,
                            (long long)bound);
         }
+        /* Each sequence is added once, however many bounds there are. */
         for (; sequence < bound; sequence++) {
             x->tokens += get_int32(l.lengths, sequence);
         }

@@ -1,3 +1,7 @@
+/* NumPy's format (NEP 1): a magic, a version, the length of a description, and that as text of a
+ * Python dictionary, "{'descr': '<u2', 'fortran_order': False, 'shape': (1000,), }". It is not
+ * parsed as Python: the two values that matter are found by their keys and must have exactly the
+ * forms that a row of integers has. Everything else is refused with what to save instead. */
 #include "data/npy.h"
 
 #include <ctype.h>
@@ -27,7 +31,8 @@ static const char *value_of(const char *description, const char *key)
     return at + 1 + strspn(at + 1, " ");
 }
 
-/* "'<u2'" or "'|u1'". False: no little-endian integers. */
+/* "'<u2'" or "'|u1'". False: no little-endian integers.
+ * text begins with a quote and is a C string, so that reading ahead stops at its end. */
 static bool read_type(token_type *type, const char *text)
 {
     static const struct {
@@ -59,6 +64,7 @@ static bool read_description(char text[DESCRIPTION_BYTES], size_t *end, const un
                              size_t known)
 {
     if (known < 12) return false;
+    /* Version 1 has 2 bytes for the length, 2 and 3 have 4. */
     bool wide = start[6] >= 2;
     size_t begin = wide ? 12 : 10, length = (size_t)start[8] | (size_t)start[9] << 8;
     if (wide) length |= (size_t)start[10] << 16 | (size_t)start[11] << 24;
@@ -68,6 +74,7 @@ static bool read_description(char text[DESCRIPTION_BYTES], size_t *end, const un
     memcpy(text, start + begin, length);
     text[length] = 0;
     *end = begin + length;
+    /* No zero bytes inside: texts below are C strings. */
     return strlen(text) == length;
 }
 
@@ -96,6 +103,7 @@ bool npy_parse(npy_header *h, const unsigned char *start, size_t known, int64_t 
                        (int)strcspn(shape, ")") + 1, shape);
     }
     int64_t width = token_type_width(h->type);
+    /* The header's count against the file's size: no more, no less. */
     if (h->count <= (INT64_MAX - h->offset) / width && h->offset + h->count * width == file_bytes) {
         return true;
     }

@@ -40,7 +40,8 @@ static int by_book(const void *x, const void *y)
     return (a->book > b->book) - (a->book < b->book);
 }
 
-/* Names of columns have no number, a book does. */
+/* Names of columns have no number, a book does.
+ * With a number it would be a book that is called so. */
 static bool is_heading(const csv *rows)
 {
     const char *first = rows->field[0];
@@ -54,12 +55,15 @@ static bool read_metadata(titles *all, const char *path, arena *a, err *e)
     if (!text) return false;
     csv rows;
     err problem;
+    /* A byte order mark, as some spreadsheets write it, is no part of the first field. */
     size_t mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     csv_init(&rows, text + mark, (int64_t)(bytes - mark), path);
     while (csv_next(&rows, &problem)) {
         if (is_heading(&rows)) continue;
         char *end = rows.field[0];
         long long book = strtoll(rows.field[0], &end, 10);
+        /* A row that is not understood is refused: titles that slip by a row would be wrong for all
+         * that follow. */
         if (rows.count != 4 || end == rows.field[0] || *end || book < 0) {
             return err_set(e,
                            "%s:%lld: not a row of PG-19's metadata (4 fields, the first a book's "
@@ -75,6 +79,7 @@ static bool read_metadata(titles *all, const char *path, arena *a, err *e)
 
 static const char *title_of(const titles *all, const char *file_name)
 {
+    /* Files are called by their number; what follows the digits does not matter. */
     title key = {.book = strtoll(file_name, NULL, 10)};
     const title *found =
         all->count ? bsearch(&key, all->list, (size_t)all->count, sizeof key, by_book) : NULL;
@@ -103,6 +108,7 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
     }
     if (!file_list(folder, c->memory, &names, &count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
+        /* Notes and hidden files beside the books are passed over. */
         if (!is_book(names[i])) continue;
         int64_t before = c->splits[kind].count;
         if (!file_join(path, folder, names[i], e) ||
@@ -111,6 +117,7 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
             return false;
         }
         corpus_split *s = &c->splits[kind];
+        /* An empty book was not added. */
         if (s->count > before) s->entries[before].title = title_of(all, names[i]);
     }
     return true;

@@ -24,6 +24,7 @@ void power_gaps(int64_t *gaps, int64_t n, int64_t space, double power, rng_key k
     arrival *list = ARENA_NEW(scratch, arrival, space);
     for (int64_t i = 0; i < space; i++) {
         double weight = pow((double)(i + 1), power - 1);
+        /* -log(1 - u), exact for small u; the weight of gap i is (i + 1)^(power - 1). */
         list[i] = (arrival){-log1p(-rng_uniform(key, (uint64_t)i)) / weight, i};
     }
     qsort(list, (size_t)space, sizeof *list, by_time);

@@ -1,3 +1,6 @@
+/* What `loci data` does: says what there is, and does ahead of a run what opening a corpus would do
+ * in it. Nothing here makes a run different; it only begins sooner, and checks what a run has no
+ * time to check. */
 #include "data/prepare.h"
 
 #include <stdio.h>
@@ -39,6 +42,7 @@ static const char *find_quietly(const corpus_class *cls, const corpus_places *pl
     static const char *const NO_ROOTS[] = {NULL};
     const char *const *roots = places && places->roots ? places->roots : NO_ROOTS;
     if (!cls->candidates) return NULL;
+    /* Without e: that a corpus is not there is an answer here, no error. */
     const char *found = corpus_find(cls, NULL, node_map(a), roots, a, NULL);
     return !found && strcmp(cls->name, "kjv") == 0 ? find_kjv(places, a) : found;
 }
@@ -73,8 +77,10 @@ bool prepare_format_find(const char *name, shard_format *format)
  */
 static bool verify(const corpus *c, err *e)
 {
+    /* Made-up text has no file, and bytes of a text were just hashed by being indexed. */
     if (!c->reader || (c->cls->text && !c->pieces)) return true;
     char folder[FILE_PATH_BYTES], sidecar[FILE_PATH_BYTES];
+    /* All shards of a corpus lie in one folder. */
     snprintf(folder, sizeof folder, "%s", reader_path(c->reader, 0));
     char *slash = strrchr(folder, '/');
     if (!slash) return true;

@@ -1,4 +1,8 @@
-/* Writing a corpus's splits as token shards for other programs. */
+/* Writing a corpus's splits as token shards for other programs.
+ *
+ * An export may go over an older one of loci's: files keep their names as far as they can, and
+ * those that are left over are removed. Anything else in the folder that looks like a shard stops
+ * it, since other programs read whatever matches train_*.bin. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +60,8 @@ static json_t *listed_shards(const char *folder, err *e)
         json_array_foreach(json_object_get(parts, "files"), i, file)
         {
             const char *name = json_get_text(file, "file");
+            /* Names in a sidecar are a stranger's: none may lead out of the folder and be removed
+             * there. */
             if (name && !strchr(name, '/')) json_object_set_new(found, name, json_true());
         }
     }

@@ -1,3 +1,6 @@
+/* Ids from files, by pread: no position is shared, nothing is mapped (a file that is cut off while
+ * it is mapped kills the process; here it is an error with a name), and only a few descriptors stay
+ * open of however many files there are. */
 #include "data/reader.h"
 
 #include <errno.h>
@@ -50,6 +53,7 @@ void reader_free(reader *r)
 
 int reader_add(reader *r, const char *path)
 {
+    /* Documents of one file are added one after the other, and share its number. */
     if (r->count && strcmp(r->paths[r->count - 1], path) == 0) return r->count - 1;
     if (r->count == r->capacity) {
         r->capacity = MAX(16, 2 * r->capacity);
@@ -117,6 +121,7 @@ bool reader_bytes(reader *r, int file, int64_t offset, int64_t bytes, void *out,
 }
 
 /* A little-endian number of `width` bytes. */
+/* memcpy, since ids in a file need not be aligned; the compiler makes one load of it. */
 static uint64_t number_at(const unsigned char *bytes, int width)
 {
     uint64_t number = 0;
@@ -177,6 +182,7 @@ bool reader_ids(reader *r, int file, int64_t offset, int64_t n, int32_t *ids, er
     for (int64_t done = 0; done < n;) {
         int64_t now = MIN(n - done, per_chunk), at = offset + done * r->width;
         if (!reader_bytes(r, file, at, now * r->width, chunk, e)) return false;
+        /* Checked as a whole, then widened without a check: both loops are as fast as memory. */
         uint64_t largest = reader_largest(r, chunk, now);
         if (largest >= (uint64_t)r->vocab) {
             long long end = at + now * r->width;

@@ -5,7 +5,12 @@
  *                unk_surface = 44
  *   NormalizerSpec: precompiled_charsmap = 2, add_dummy_prefix = 3, remove_extra_whitespaces = 4,
  *                   escape_whitespaces = 5
- * Everything else is stepped over. */
+ * Everything else is stepped over.
+ *
+ * A model is read here and not by the library where it is only decoded, hashed or counted: that
+ * needs no library at run time, a stranger's file meets a parser whose bounds are checked, and the
+ * identity of a tokenizer is that of its content. Two files of the same pieces and settings are the
+ * same tokenizer, whatever else the trainer has noted in them. */
 #include "data/sentencepiece.h"
 
 #include <stdio.h>
@@ -22,6 +27,7 @@ typedef struct wire {
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
+/* Seven bits a byte, the lowest first. One that does not end within 64 bits is damaged. */
 static bool read_varint(wire *w, uint64_t *value)
 {
     *value = 0;
@@ -64,6 +70,7 @@ static bool read_field(wire *w, field *f)
     case WIRE_32:
         return read_fixed(w, 4, &f->value);
     case WIRE_BYTES:
+        /* Compared as unsigned, so that a length near 2^64 is no negative one. */
         if (!read_varint(w, &length) || length > (uint64_t)(w->end - w->at)) return false;
         f->bytes = (wire){w->at, w->at + length};
         w->at += length;
@@ -84,6 +91,8 @@ static bool read_piece(piece *p, wire w, arena *a)
     while (w.at < w.end) {
         if (!read_field(&w, &f)) return false;
         if (f.number == 1 && f.kind == WIRE_BYTES) {
+            /* Longer pieces are no tokenizer's; cut, they change the hash, and no memory is taken
+             * by a number in a file. */
             p->bytes = (int)MIN(f.bytes.end - f.bytes.at, MAX_PIECE_BYTES);
             p->text = arena_strndup(a, (const char *)f.bytes.at, (size_t)p->bytes);
         } else if (f.number == 2 && f.kind == WIRE_32) {
@@ -159,6 +168,7 @@ static bool read_settings(settings *x, wire w)
     return true;
 }
 
+/* The length first: of two texts one behind the other it must be clear where the first ends. */
 static void hash_text(sha256 *hash, wire w)
 {
     int64_t bytes = w.end - w.at;
@@ -170,6 +180,7 @@ static void hash_model(sentencepiece *s, const settings *x)
 {
     sha256 hash;
     sha256_init(&hash);
+    /* All settings by which ids could differ. */
     uint64_t numbers[6] = {x->type,   x->suffix,       x->byte_fallback,
                            x->prefix, x->remove_extra, x->escape};
     sha256_add(&hash, numbers, sizeof numbers);
@@ -245,6 +256,7 @@ static int64_t piece_text(char *out, const piece *p)
         memcpy(out, UNKNOWN, sizeof UNKNOWN - 1);
         return sizeof UNKNOWN - 1;
     case PIECE_BYTE:
+        /* Pieces for bytes that the vocabulary lacks are called so. */
         if (sscanf(p->text, "<0x%2X>", &byte) != 1) return 0;
         *out = (char)byte;
         return 1;
@@ -269,6 +281,7 @@ char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n
     size_t bytes = 1;
     for (int64_t i = 0; i < n; i++) {
         bool known = ids[i] >= 0 && ids[i] < s->vocab;
+        /* An upper bound: a space takes three bytes inside a piece and one outside. */
         bytes += known ? (size_t)MAX(s->pieces[ids[i]].bytes, (int)sizeof UNKNOWN) : 0;
     }
     char *text = malloc(bytes);

@@ -1,3 +1,11 @@
+/* A long document is encoded in pieces, and the ids must be those of the whole. SentencePiece puts
+ * a space before a text's first word (the dummy prefix), which a piece from the middle must not
+ * get, or must, if the cut took a space away. The library reads this setting from the model, so it
+ * is opened twice, with and without, and each part goes to the one that fits its edge.
+ *
+ * Where a text may be cut is found by trying: a window around the place is encoded as a whole and
+ * as two sides, and the cut is good if the ids agree. What merges look at is local, so what holds
+ * in the window holds in the text. */
 #include "data/sentencepiece_encoder.h"
 
 #include <stdlib.h>
@@ -55,6 +63,7 @@ void sentencepiece_encoder_close(sentencepiece_encoder *x)
 static const sentencepiece_library *processor(const sentencepiece_encoder *x, text_edge before,
                                               text_edge behind)
 {
+    /* Models that put the space behind words look at the other edge. */
     text_edge edge = x->model->whitespace_suffix ? behind : before;
     bool added = edge == EDGE_WHOLE ? x->model->dummy_prefix : edge == EDGE_SPACE;
     return added ? x->with : x->without;
@@ -77,6 +86,8 @@ bool sentencepiece_encoder_ids(const sentencepiece_encoder *x, const char *text,
 
 /* ---- cutting ---- */
 
+/* Almost always the first fits; a text in which none does is cut somewhere rather than searched for
+ * minutes. */
 enum { MAX_TRIES = 64 };
 
 static void ids_free(sentencepiece_ids *ids)
@@ -102,6 +113,7 @@ static bool cut_fits(const sentencepiece_encoder *x, const char *text, int64_t b
     return ok;
 }
 
+/* Other scripts may be joined over a space by normalisation; among these none is. */
 static bool visible(char c)
 {
     return c > ' ' && c < 0x7f;
@@ -158,6 +170,7 @@ bool sentencepiece_encoder_cut(const sentencepiece_encoder *x, const char *windo
         }
     }
     ids_free(&whole);
+    /* Tries that failed have left messages; a cut was found all the same. */
     if (e) e->text[0] = 0;
     return true;
 }

@@ -1,4 +1,7 @@
-/* Training with SentencePiece's program. */
+/* Training with SentencePiece's program.
+ *
+ * spm_train is a program and not a call, since the library's trainer ends the process on errors and
+ * prints as it likes. It is fed a file, which is removed afterwards. */
 #include <stdio.h>
 
 #include "core/base/file.h"
@@ -18,6 +21,8 @@ static int64_t break_lines(char *out, const char *text, int64_t n, int64_t *colu
     int64_t used = 0;
     for (int64_t i = 0; i < n; i++) {
         char c = text[i];
+        /* The trainer takes lines as sentences and looks at no piece across their ends; a break
+         * where a space was loses nothing. */
         if (c == ' ' && *column >= BREAK_AT_SPACE) c = '\n';
         bool starts = ((unsigned char)c & 0xc0) != 0x80; /* not inside a UTF-8 character */
         if (*column >= BREAK_ANYWHERE && starts && c != '\n') {
@@ -38,6 +43,7 @@ typedef struct line_feed {
 } line_feed;
 
 /* Feeds with long lines broken and the last line ended. */
+/* Half of the room is read, since in the worst case each byte becomes two. */
 static int64_t feed_lines(line_feed *f, char *out, int64_t capacity, err *e)
 {
     char text[1 << 14];
@@ -85,5 +91,6 @@ bool sentencepiece_train(const train_job *job, err *e)
     file_out_cancel(&out);
     process p = {.argv = argv, .package = "sentencepiece"};
     ok = ok && process_run(&p, e);
+    /* Also after a failure, whose message is kept. */
     return file_remove(text_path, ok ? e : NULL) && ok;
 }

@@ -1,4 +1,8 @@
-/* Documents within files of ids: what an index or a separator tells. */
+/* Documents within files of ids: what an index or a separator tells.
+ *
+ * A file of ids is one document, unless an index beside it or a separator says where documents end.
+ * That matters beyond names: state is reset at documents, and words that reach over their borders
+ * would be predicted from another text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +76,8 @@ static bool find_separators(document_ends *d, reader *r, int file, const shard_h
         int64_t n = MIN(h->tokens - at, IDS_AT_ONCE);
         ok = reader_ids(r, file, h->offset + at * reader_width(r), n, ids, e);
         for (int64_t i = 0; i < n && ok; i++) {
+            /* The separator belongs to the document that it begins (llm.c), or that it ends
+             * (nanoGPT): it is a token to predict like others. */
             if (ids[i] == separator.id) keep_end(d, at + i + !separator.begins);
         }
     }
@@ -87,6 +93,7 @@ static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *
     char key[FILE_PATH_BYTES + 128], hex[SHA256_HEX], name[64];
     int64_t bytes, stamp;
     if (!file_stamp(shard, &bytes, &stamp, e)) return false;
+    /* Everything that the ends follow from; a file that was written anew has another stamp. */
     snprintf(key, sizeof key, "%lld %lld %lld %d %d %s", (long long)bytes, (long long)stamp,
              (long long)separator.id, separator.begins, reader_width(c->reader), shard);
     sha256_hex(hex, key, strlen(key));
@@ -99,6 +106,7 @@ static bool load_ends(document_ends *d, const char *path, int64_t tokens)
 {
     file_map_auto map = {0};
     if (!file_exists(path) || !file_map_open(&map, path, NULL)) return false;
+    /* A mapping begins at a page, so it is aligned. */
     const int64_t *ends = (const void *)map.data;
     int64_t count = (int64_t)(map.bytes / sizeof *ends), last = 0;
     for (int64_t i = 0; i < count && ends[i] > last && ends[i] <= tokens; i++) {

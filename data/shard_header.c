@@ -1,3 +1,7 @@
+/* What kind of ids a file holds, from its first bytes and its size. llm.c's shards and .npy files
+ * say so; raw files (nanoGPT's) do not, and then nearly any file is a valid one: a text read as
+ * 2-byte ids trains without an error. So raw ids are believed only after the marks of everything
+ * that is likely to be mistaken for them, and a user who knows better says dtype. */
 #include "data/shard_header.h"
 
 #include <errno.h>
@@ -67,6 +71,7 @@ static bool is_text(const unsigned char *start, size_t known)
         bool printed = start[i] >= ' ' && start[i] < 0x7f;
         if (!printed && start[i] != '\n' && start[i] != '\r' && start[i] != '\t') return false;
     }
+    /* Few bytes may look like text by chance: 32 small ids can. */
     return known >= 64;
 }
 
@@ -105,6 +110,7 @@ static bool parse_raw(shard_header *h, token_type type, const unsigned char *sta
     bool guessed = type == TOKEN_AUTO;
     *h = (shard_header){.type = guessed ? TOKEN_UINT16 : type};
     int64_t width = token_type_width(h->type);
+    /* Who has said dtype has looked at the file. */
     if (guessed && refuse_known(start, known, name, e)) return false;
     if (file_bytes % width != 0) {
         return err_set(e,
@@ -134,6 +140,7 @@ bool shard_header_parse(shard_header *h, token_type type, const unsigned char *s
                         int64_t file_bytes, const char *name, err *e)
 {
     int32_t first[3] = {0};
+    /* Shorter files have none of the marks, and are raw. */
     if (known >= sizeof first) memcpy(first, start, sizeof first);
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
         if (first[0] != OTHERS[i].magic) continue;
@@ -172,6 +179,8 @@ bool shard_header_read(shard_header *h, token_type type, const char *path, err *
     return got >= 0 && shard_header_parse(h, type, start, (size_t)got, bytes, path, e);
 }
 
+/* A sidecar has said that this is a shard of loci's, so nothing has to be guessed: without a mark
+ * it is nanoGPT's form, of 2 bytes. */
 bool shard_header_read_described(shard_header *h, const char *path, err *e)
 {
     unsigned char start[SHARD_START_BYTES];

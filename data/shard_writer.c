@@ -1,5 +1,9 @@
 /* Writing shards: ids stream into files of limited size; the sidecar is written last and makes the
- * folder complete. */
+ * folder complete.
+ *
+ * Ids are streamed: a corpus larger than memory is written with a few kilobytes. What a reader
+ * needs besides (documents, words, checksums, splits) is collected as JSON on the way and written
+ * last. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +64,7 @@ void shard_writer_free(shard_writer *w)
 static void header_bytes(const shard_writer *w, int32_t header[SHARD_HEADER_BYTES / 4])
 {
     memset(header, 0, SHARD_HEADER_BYTES);
+    /* As llm.c's data loaders and shard_header.c know them. */
     header[0] = w->width == 4 ? 20240801 : 20240520;
     header[1] = w->width == 4 ? 7 : 1;
     header[2] = (int32_t)w->tokens;
@@ -100,6 +105,7 @@ static bool close_file(shard_writer *w, err *e)
         return file_failed(e, w->out.temporary, "the header cannot be written");
     }
     if (!file_out_commit(&w->out, e) || !file_join(path, w->folder, name, e) ||
+        /* Of the file as it lies there under its name, read back. */
         !file_sha256(hex, path, e)) {
         return false;
     }
@@ -137,6 +143,7 @@ static bool write_some(shard_writer *w, const int32_t *ids, int64_t n, err *e)
             return err_set(e, "%s: the id %d is one of the text's own and separates nothing",
                            w->folder, ids[i]);
         }
+        /* Cut off only where the vocabulary, which was just compared, fits. */
         narrow[i] = (uint16_t)(ids[i] & 0xffff);
     }
     const void *data = w->width == 4 ? (const void *)ids : narrow;
@@ -162,6 +169,7 @@ bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
                        "it into several files",
                        w->folder);
     }
+    /* Before the first ids of a document; one that is written in several calls gets one. */
     if (w->meta.separator >= 0 && w->format == SHARDS_LLMC && w->tokens == w->begin && n > 0) {
         if (!write_separator(w, e)) return false;
         w->begin = w->tokens;
@@ -192,6 +200,7 @@ bool shard_writer_document(shard_writer *w, const document *d, err *e)
     bool separated = w->meta.separator >= 0 && w->format == SHARDS_NANOGPT;
     if (separated && !write_separator(w, e)) return false;
     w->begin = w->tokens;
+    /* Files end at documents, so that each can be read alone. */
     if (w->format != SHARDS_LLMC || w->tokens < ROLL_OVER) return true;
     return close_file(w, e) && open_file(w, e);
 }

@@ -11,11 +11,13 @@
 #include "data/file_stamp.h"
 
 enum { MAX_COUNT = 1 << 30 };
+/* Sums and products of counts below it do not overflow. */
 static const int64_t MAX_TOKENS = (int64_t)1 << 50;
 
 typedef struct loading {
     corpus *c;
     const char *folder, *path; /* of corpus.json, for messages */
+    /* A function, so that the parser can be tried on sidecars whose shards are not there. */
     bool (*header)(shard_header *h, const char *path, err *e);
     err *e;
 } loading;
@@ -38,6 +40,7 @@ static bool get_count(const json_t *object, const char *key, int64_t *value)
 static const char *get_file(const json_t *object, const char *key)
 {
     const char *name = json_string_value(json_object_get(object, key));
+    /* Neither hidden nor elsewhere. */
     return name && *name && *name != '.' && !strchr(name, '/') ? name : NULL;
 }
 
@@ -82,6 +85,7 @@ static bool load_document(const loading *l, const json_t *item, split_kind kind,
         !get_count(item, "words", &words)) {
         return damaged(l, "a document lacks name, file, begin, tokens, bytes or words");
     }
+    /* Both at most 2^50. */
     if (file >= count || begin + tokens > files[file].tokens) {
         return damaged(l, "a document reaches over the end of its shard");
     }
@@ -156,6 +160,7 @@ bool shards_parse(corpus *c, const char *json, size_t bytes, const char *folder,
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "corpus.json", e)) return false;
     json_error_t problem;
+    /* Of two values for one key readers would choose differently. */
     json_auto_t *all = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &problem);
     if (!all) return err_set(e, "%s:%d:%d: %s", path, problem.line, problem.column, problem.text);
     loading l = {c, folder, path, header, e};

@@ -1,4 +1,8 @@
-/* Files of ids that nothing describes but their names, headers and indices. */
+/* Files of ids that nothing describes but their names, headers and indices.
+ *
+ * Folders as other programs leave them: train*.bin and val*.bin, folders of such, .npy, Megatron's
+ * pairs. Names tell the split (data/split_names.h), headers the width, and an option the
+ * vocabulary, which nothing else does. */
 #include <string.h>
 
 #include "core/base/file.h"
@@ -72,6 +76,7 @@ static bool find_named(bare_shards *all, const char *name, err *e)
     char path[FILE_PATH_BYTES];
     split_kind kind;
     if (!file_join(path, all->c->where, name, e)) return false;
+    /* Other folders are passed over: a project's root has many. */
     if (file_is_folder(path)) {
         return !split_names_plain(name, &kind) || find_in_folder(all, kind, name, e);
     }
@@ -133,6 +138,8 @@ static bool separator_begins(const bare_shards *all, bool *begins, err *e)
         reader *r = all->c->reader;
         if (s->header.tokens == 0) continue;
         if (!reader_ids(r, reader_add(r, s->path), s->header.offset, 1, &first, e)) return false;
+        /* One file that begins so decides: under nanoGPT's form a separator in front would be an
+         * empty document. */
         *begins |= first == all->told->separator;
     }
     return true;
@@ -155,6 +162,7 @@ bool shards_open_bare(corpus *c, const shards_told *told, err *e)
                         "that tells the split: " SPLIT_NAMES_EXPECTED,
                         c->where);
     }
+    /* Before a reader is made, which has one width. */
     if (!check_types(&all, e)) return false;
     c->reader = reader_new(c->memory, token_type_width(all.list[0].header.type), c->vocab);
     if (!separator_begins(&all, &separator.begins, e)) return false;

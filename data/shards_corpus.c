@@ -23,6 +23,7 @@ static bool open_bare(corpus *c, err *e)
                         "different ids (GPT-2: 50257)",
                         c->where);
     }
+    /* A separator is read as a token, and predicted. */
     if (o->separator >= o->vocab) {
         return node_err(e, c->spec, "separator %lld is no id: vocab is %lld",
                         (long long)o->separator, (long long)o->vocab);
@@ -36,6 +37,8 @@ static bool open_described(corpus *c, shard_origin *origin, err *e)
 {
     const shards_options *o = c->options;
     if (!shards_load(c, c->where, origin, e)) return false;
+    /* Options that the sidecar answers are refused, even where they agree: they would have no
+     * effect. */
     if (o->dtype != TOKEN_AUTO || o->separator >= 0) {
         return node_err(e, c->spec,
                         "%s/corpus.json says how wide ids are and where documents begin; leave "
@@ -82,6 +85,7 @@ static bool check_model(const corpus *c, const shard_origin *origin, err *e)
                         "the model that they were encoded with",
                         c->model_path, (long long)c->pieces->vocab, (long long)c->vocab);
     }
+    /* "bytes" and "none" are no hashes. */
     bool known = strlen(origin->tokenizer) == SHA256_HEX - 1;
     if (c->pieces && known && strcmp(c->pieces->hash, origin->tokenizer) != 0) {
         return node_err(e, c->spec, "%s is not the tokenizer that the shards were encoded with",

@@ -1,3 +1,7 @@
+/* What a folder's own entries say of splits. Two mistakes are worse than any error: to train on a
+ * text that somebody has set aside, and to leave half of a text out because a name happened to hold
+ * "test". So names count only where they agree among each other, everything that is left out is
+ * said, and what is ambiguous is refused. */
 #include "data/split_layout.h"
 
 #include "core/base/file.h"
@@ -28,6 +32,7 @@ static bool hidden(const char *name)
 }
 
 /* Whether another file has this one's name but for the split: "a.train.txt" beside "a.test.txt". */
+/* Quadratic in files that are named after a split, of which a folder has a few. */
 static bool has_sibling(const entry_names *all, int64_t index)
 {
     split_kind kind, other;
@@ -48,6 +53,7 @@ static bool is_split(const entry_names *all)
         split_kind kind;
         if (hidden(all->names[i])) continue;
         bool plain = split_names_plain(all->names[i], &kind);
+        /* A folder called test is a split; a file called test.txt may be about anything. */
         if (plain && (all->folder[i] || kind != SPLIT_TEST)) return true;
         if (!all->folder[i] && has_sibling(all, i)) return true;
     }

@@ -1,3 +1,6 @@
+/* Words are runs of letters; digits and marks part them. So "train-00000-of-00012.txt",
+ * "x.valid.txt" and "TEST" tell a split, "contest.txt" does not, and "test_of_patience.txt" does
+ * without meaning it: one name alone is never believed (data/split_layout.c). */
 #include "data/split_names.h"
 
 #include <ctype.h>
@@ -51,6 +54,7 @@ static bool split_of_word(const char *text, size_t n, split_kind *kind)
 
 int split_names_told(const char *name, split_kind *kind)
 {
+    /* "train_test.txt" tells two, and the caller refuses it. */
     bool told[SPLITS] = {false};
     for (const char *at = name; *at;) {
         size_t n = word_length(at);
@@ -64,6 +68,7 @@ int split_names_told(const char *name, split_kind *kind)
     return told[SPLIT_TRAIN] + told[SPLIT_VALIDATION] + told[SPLIT_TEST];
 }
 
+/* The split's word, alone but for numbers of parts: up to the first dot. */
 bool split_names_plain(const char *name, split_kind *kind)
 {
     int words = 0;
@@ -90,6 +95,7 @@ static void shape_of(char shape[SHAPE_BYTES], const char *name, bool over_splits
     for (const char *at = name; *at && used < SHAPE_BYTES - 1; used++) {
         split_kind kind;
         size_t letters = word_length(at), digits = strspn(at, "0123456789");
+        /* In the middle of a word a split's name is none. */
         bool begins = at == name || !is_letter(at[-1]);
         if (digits) {
             shape[used] = '0';

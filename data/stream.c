@@ -1,6 +1,10 @@
 /* Spans are numbered: document by document, ceil(tokens / span) of each. An epoch visits the
  * numbers 0..n-1 through a permutation that is computed, not stored, so that a stream over millions
- * of spans holds only one cumulative count per document. */
+ * of spans holds only one cumulative count per document.
+ *
+ * Batches of a split for parallel rows: each row reads a span of one document, from its beginning,
+ * over as many batches as it takes, then gets the next span in order. A row's state is carried
+ * while its span goes on, and reset when another begins. */
 #include "data/stream.h"
 
 #include <jansson.h>
@@ -52,6 +56,7 @@ stream *stream_new(const corpus_split *split, const stream_options *options, err
     s->memory = memory;
     s->split = split;
     s->options = *options;
+    /* One beyond the ids. */
     s->start = (int32_t)split_vocab(split);
     int64_t documents = split_documents(split);
     s->first = ARENA_NEW(memory, int64_t, documents + 1);
@@ -80,6 +85,8 @@ static double padded(int64_t n, int64_t time)
     return (double)((n + time - 1) / time * time);
 }
 
+/* Of the positions that a stream with these options would fill, how many count: what budgets in
+ * tokens are turned into steps by. Without span a document is one. */
 double stream_share(const corpus_split *split, const stream_options *options)
 {
     double targets = 0, positions = 0;
@@ -114,6 +121,8 @@ batch stream_batch(const stream *s)
 /* Four rounds of random functions are enough in theory for large halves; small halves need more. */
 enum { ROUNDS = 8 };
 
+/* A Feistel network (Luby & Rackoff 1988): whatever the rounds' functions, it can be run backwards,
+ * so it is a permutation. */
 static uint64_t feistel(uint64_t x, int half_bits, rng_key key)
 {
     uint64_t mask = ((uint64_t)1 << half_bits) - 1;
@@ -131,6 +140,7 @@ int64_t stream_permute(int64_t i, int64_t n, rng_key key)
 {
     CHECK(i >= 0 && i < n && n < (int64_t)1 << 60, "%lld of %lld", (long long)i, (long long)n);
     int half_bits = 1;
+    /* The least power of four that holds n. */
     while ((int64_t)1 << (2 * half_bits) < n) {
         half_bits++;
     }
@@ -171,6 +181,7 @@ static bool take_span(stream *s, row_place *r)
             .seed = s->options.seed, .step = (uint32_t)epoch, .place = rng_place("stream.order")};
         number = stream_permute(number, s->spans, key);
     }
+    /* Rows take spans in the order in which they run dry, which depends on the text alone. */
     s->taken++;
     int64_t doc = document_of(s, number);
     int64_t tokens = tokens_of(s, doc);
@@ -178,6 +189,8 @@ static bool take_span(stream *s, row_place *r)
     int64_t end = s->options.span ? MIN(begin + s->options.span, tokens) : tokens;
     /* The span behind the one that this row has just read: its state goes on, unless padding has
      * moved it. */
+    /* Happens where rows are few and spans in order (evaluation of one document with a span): the
+     * text then goes on as if there were no span. */
     bool continues = r->document == doc && r->end == begin && begin > 0 && !r->padded;
     *r = (row_place){.document = doc, .next = begin, .end = end, .fresh = !continues};
     return true;
@@ -194,6 +207,7 @@ static bool read_row(const stream *s, const row_place *r, int64_t n, int32_t *to
     } else if (!split_read(s->split, r->document, r->next - 1, 1, tokens, e)) {
         return false;
     }
+    /* Token t is read to predict target t, which is the token behind it. */
     memcpy(tokens + 1, targets, (size_t)(n - 1) * sizeof *tokens);
     return true;
 }
@@ -210,6 +224,7 @@ static bool fill_row(stream *s, batch *b, int64_t row, err *e)
 {
     row_place *r = &s->rows[row];
     int64_t time = b->time, at = row * time;
+    /* A dry row stays in the batch, all padding: the shape of a batch never changes. */
     if (r->next == r->end && !take_span(s, r)) *r = (row_place){.document = -1};
     int64_t n = MIN(time, r->end - r->next);
     b->reset[row] = r->fresh;
@@ -274,6 +289,8 @@ static bool read_place(const stream *s, row_place *r, json_t *text)
     int padded;
     if (json_unpack(text, "[I,I,I,b!]", &doc, &next, &end, &padded) != 0) return false;
     *r = (row_place){.document = doc, .next = next, .end = end, .padded = padded != 0};
+    /* A cursor comes from a checkpoint, which may be damaged: places that are not in the text are
+     * refused before anything is changed. */
     if (doc == -1) return next == 0 && end == 0;
     if (doc < 0 || doc >= split_documents(s->split)) return false;
     return next >= 0 && next <= end && end <= tokens_of(s, doc);
@@ -286,6 +303,8 @@ bool stream_seek(stream *s, const char *cursor, err *e)
     json_int_t spans = -1, taken = -1;
     bool ok = all && json_unpack(all, "{s:I,s:I,s:o!}", "spans", &spans, "taken", &taken, "rows",
                                  &rows) == 0;
+    /* Another number of spans means other text, or another span: the permutation would be another
+     * one. */
     ok = ok && spans == s->spans && taken >= 0 && json_is_array(rows) &&
          (int64_t)json_array_size(rows) == s->options.rows;
     row_place *places = malloc((size_t)s->options.rows * sizeof *places);

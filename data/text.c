@@ -1,4 +1,8 @@
-/* Anybody's own text: a file, split by position, or a folder of files. */
+/* Anybody's own text: a file, split by position, or a folder of files.
+ *
+ * The usual case of a user's own file. Shares are of bytes and not of documents, since a file has
+ * no documents; a cut may fall inside a word, or inside a character, whose bytes are then tokens of
+ * either side. */
 #include "data/text.h"
 
 #include <math.h>
@@ -20,6 +24,7 @@ bool text_split_by_position(corpus *c, const char *path, double validation, doub
     if (!file_stat(path, &bytes, NULL, e)) return false;
     int64_t held = llround((double)bytes * validation), tested = llround((double)bytes * test);
     int64_t trained = bytes - held - tested;
+    /* Test text may be empty, if no share was asked for. */
     if (trained < 1 || held < 1) {
         return err_set(e, "%s: %lld bytes are too few to be split; give a longer text", path,
                        (long long)bytes);
@@ -34,6 +39,7 @@ static bool open_text(corpus *c, err *e)
 {
     const text_options *o = c->options;
     if (!corpus_locate(c, e)) return false;
+    /* Each is in range by its table; their sum is nobody's but ours to check. */
     if (o->validation + o->test >= 1) {
         return node_err(e, c->spec,
                         "validation %g and test %g leave nothing to train on; their sum "

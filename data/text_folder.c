@@ -10,6 +10,7 @@
 #include "data/split_names.h"
 #include "data/text.h"
 
+/* A folder that links to one above itself would never end. */
 enum { MAX_FOLDERS_DEEP = 16 };
 
 typedef struct found_file {
@@ -26,6 +27,7 @@ typedef struct found_files {
 } found_files;
 
 /* FNV-1a, 64 bits. */
+/* In the name of the plain text, so that packing a file moves it to no other split. */
 static uint64_t name_order(const char *name)
 {
     uint64_t hash = 14695981039346656037u;
@@ -60,6 +62,7 @@ static bool find_file(found_files *all, const corpus *c, const char *name, const
     f.order = name_order(kept);
     if (f.path == path) f.path = arena_strdup(c->memory, path);
     if (!file_stat(f.path, &f.bytes, NULL, e)) return false;
+    /* Empty files count neither as documents nor for the shares. */
     if (f.bytes > 0) keep_file(all, &f, c->memory);
     return true;
 }
@@ -117,6 +120,9 @@ static bool split_by_hash(corpus *c, const found_files *all, double validation, 
     int64_t next = 0;
     double share[SPLITS] = {0, validation, test};
     for (int s = SPLIT_TEST; s >= SPLIT_VALIDATION; s--) {
+        /* Files are taken from the beginning of the hash order: first for test, then for
+         * validation. A file that is added takes its place somewhere in the order and moves at most
+         * those at the borders. */
         int64_t wanted = llround(share[s] * (double)all->bytes), got = 0;
         for (; got < wanted && next + s < all->count;
              next++) { /* leaves one file per split ahead */
@@ -125,6 +131,7 @@ static bool split_by_hash(corpus *c, const found_files *all, double validation, 
         }
     }
     for (int64_t i = 0; i < all->count; i++) {
+        /* In the order of names: documents are numbered as people see them. */
         if (!add_file(c, (split_kind)kind[i], &all->files[i], e)) return false;
     }
     return true;

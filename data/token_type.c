@@ -6,6 +6,7 @@ static const struct {
     int width;
     int64_t ids;
 } TYPES[] = {
+    /* How many ids a type tells apart; a larger vocabulary is refused. */
     [TOKEN_AUTO] = {"auto", 0, 0},
     [TOKEN_UINT8] = {"uint8", 1, 1 << 8},
     [TOKEN_INT8] = {"int8", 1, 1 << 7},

@@ -13,6 +13,7 @@ static const char ENWIK8_START[] = "<mediawiki xmlns=\"http://www.mediawiki.org/
                                    "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
 
 /* In a folder, the file of that name, perhaps packed. */
+/* Plain first: it need not be unpacked. */
 static bool find_in_folder(corpus *c, err *e)
 {
     static const char *const ENDS[] = {"", ".zip", ".gz"};
@@ -44,6 +45,7 @@ static bool check_bytes(const corpus *c, err *e)
     }
     if (c->cls->alphabet) return true; /* looked at when words are counted */
     size_t n = (size_t)MIN(bytes, (int64_t)sizeof ENWIK8_START - 1);
+    /* For a few bytes; the corpus gets a reader of its own. */
     reader *r = reader_new(c->memory, 1, 256);
     bool ok = reader_bytes(r, reader_add(r, c->root), 0, (int64_t)n, start, e);
     reader_free(r);

@@ -54,6 +54,8 @@ static bool find_directory(const archive *z, directory *d)
     size_t from = z->bytes > END_BYTES + COMMENT_BYTES ? z->bytes - END_BYTES - COMMENT_BYTES : 0;
     for (size_t at = z->bytes >= END_BYTES ? z->bytes - END_BYTES + 1 : 0; at-- > from;) {
         const unsigned char *end = z->data + at;
+        /* The end record may have a comment of up to 64 KiB behind it, so it is looked for from the
+         * end backwards; what is found first is the last. */
         if (memcmp(end, "PK\5\6", 4) != 0) continue;
         *d = (directory){number(end + 16, 4), number(end + 12, 4), number(end + 10, 2)};
         if (at < LOCATOR_BYTES || memcmp(end - LOCATOR_BYTES, "PK\6\7", 4) != 0) return true;
@@ -69,7 +71,8 @@ static bool find_directory(const archive *z, directory *d)
     return damaged(z, "its directory is missing");
 }
 
-/* Paths below the folder that is unpacked into. */
+/* Paths below the folder that is unpacked into.
+ * A backslash separates folders for some programs; a name with one is refused as well. */
 static bool name_is_safe(const char *name)
 {
     if (*name == '/' || *name == 0 || strchr(name, '\\')) return false;
@@ -87,6 +90,7 @@ static bool read_zip64(zip_member *m, const unsigned char *extra, size_t bytes)
     int64_t *wide[3] = {&m->bytes, &m->packed_bytes, &m->offset};
     bool any = false;
     for (int i = 0; i < 3; i++) {
+        /* All ones mean: look in the extra field. */
         any |= *wide[i] == UINT32_MAX;
     }
     while (any && bytes >= 4) {
@@ -123,8 +127,11 @@ static bool read_entry(const archive *z, const unsigned char *at, size_t room, s
                       .crc = (uint32_t)number(at + 16, 4),
                       .deflated = method == 8};
     if (!read_zip64(m, at + ENTRY_BYTES + name, extra)) return damaged(z, "a size is missing");
+    /* Folders are made as files need them. __MACOSX holds what a Mac notes about files, one per
+     * file. */
     if (name == 0 || text[name - 1] == '/' || strncmp(text, "__MACOSX/", 9) == 0) return true;
     m->name = text;
+    /* A zero byte in a name would be checked as one name and written as another. */
     if (strlen(text) != name || !name_is_safe(text)) return refused(z, text, "is no safe name");
     if (number(at + 8, 2) & 1) return refused(z, text, "is encrypted");
     if (method != 0 && method != 8) return refused(z, text, "is packed in a way that is not read");
@@ -154,7 +161,8 @@ bool zip_list(zip_member **list, int64_t *count, const unsigned char *data, size
 
 /* ---- one file ---- */
 
-/* Where its bytes lie: behind the local header. NULL: outside of the archive. */
+/* Where its bytes lie: behind the local header. NULL: outside of the archive.
+ * Its name and extra field may be longer than those in the directory, so its own lengths count. */
 static const unsigned char *packed_bytes(const archive *z, const zip_member *m)
 {
     if (m->offset < 0 || m->packed_bytes < 0 || (uint64_t)m->offset > z->bytes ||
@@ -186,6 +194,7 @@ static bool inflate_all(unpacking *u, const archive *z, const zip_member *m,
 {
     unsigned char chunk[CHUNK_BYTES];
     z_stream s = {0};
+    /* Negative: deflate without zlib's header, as zip has it. */
     CHECK(inflateInit2(&s, -MAX_WBITS) == Z_OK, "out of memory");
     uint64_t left = (uint64_t)m->packed_bytes;
     const unsigned char *at = from;
@@ -220,6 +229,7 @@ bool zip_extract(const zip_member *m, const unsigned char *data, size_t bytes, c
     if (e) e->text[0] = 0;
     bool ok =
         m->deflated ? inflate_all(&u, &z, m, from) : put(&u, from, (size_t)m->packed_bytes, e);
+    /* Size and checksum of the directory: a file that passes is the one that was packed. */
     ok = ok && u.bytes == m->bytes && (uint32_t)u.crc == m->crc;
     if (!ok && (!e || !e->text[0])) damaged(&z, m->name);
     ok = ok && file_out_commit(&file, e);
