@@ -84,7 +84,10 @@ static bool load_values(again *x, err *e)
 static int mark_blowup(const again *x, double loss, err *e)
 {
     char text[BLOWUP_TEXT_BYTES];
-    const blowup_facts facts = {.vocab = model_vocab(x->work.model), .evaluated = loss};
+    const blowup_facts facts = {
+        .vocab = model_vocab(x->work.model),
+        .evaluated = loss,
+        .further = blowup_further(x->work.corpus, eval_options_split(&x->work.eval))};
     if (x->tokens == 0 || !blowup_find(text, &facts)) return EXIT_DONE;
     run_status status;
     if (!run_status_read(&status, x->folder, e)) return EXIT_FAILED;

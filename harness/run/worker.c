@@ -448,11 +448,13 @@ static bool has_blown_up(const worker *w, err *e)
 {
     const train_progress *p = &w->trainer->progress;
     char text[BLOWUP_TEXT_BYTES];
-    const blowup_facts facts = {.vocab = model_vocab(w->work.model),
-                                .first = p->first_loss,
-                                .last = p->last_loss,
-                                .evaluated = w->evaluated,
-                                .step_targets = w->work.shape.targets_per_step};
+    const blowup_facts facts = {
+        .vocab = model_vocab(w->work.model),
+        .first = p->first_loss,
+        .last = p->last_loss,
+        .evaluated = w->evaluated,
+        .step_targets = w->work.shape.targets_per_step,
+        .further = blowup_further(w->work.corpus, eval_options_split(&w->work.eval))};
     if (p->tokens == 0 || !blowup_find(text, &facts)) return false;
     err_set(e, "step %lld: %s", (long long)p->step, text);
     return true;

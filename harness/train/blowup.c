@@ -1,5 +1,6 @@
 #include "harness/train/blowup.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -18,6 +19,23 @@ static bool is_above(double loss, double limit)
     return !(loss <= limit);
 }
 
+/* Of questions; 0: the split asks none. */
+static int64_t farthest(const corpus_split *s)
+{
+    int64_t most = 0;
+    for (int64_t i = 0; s && i < split_documents(s); i++) {
+        const document d = split_document(s, i);
+        if (d.answers == 0) return 0; /* no probe: all documents of a corpus are of one kind */
+        most = MAX(most, d.distance);
+    }
+    return most;
+}
+
+bool blowup_further(corpus *c, split_kind evaluated)
+{
+    return farthest(corpus_get(c, evaluated)) > farthest(corpus_get(c, SPLIT_TRAIN));
+}
+
 /* The evaluation is asked first: it is what a user looks at, and of more tokens than the last
  * steps. */
 bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f)
@@ -25,7 +43,7 @@ bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f)
     double guess = log((double)f->vocab), margin = fmax(0.1, 8 / sqrt(fmax(f->step_targets, 1)));
     const char *what = NULL;
     double loss = f->evaluated;
-    if (is_above(f->evaluated, 1.05 * guess)) {
+    if (is_above(f->evaluated, f->further ? DBL_MAX : 1.05 * guess)) {
         what = "the final evaluation";
     } else if (is_above(f->last, 1.05 * guess)) {
         what = "training";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/base.h"
+#include "data/corpus.h"
 
 /* What is known of a run at its end; losses in nats per token. */
 typedef struct blowup_facts {
@@ -11,12 +12,19 @@ typedef struct blowup_facts {
     double last;         /* and of the last ones, a running mean */
     double evaluated;    /* loss of the final evaluation */
     double step_targets; /* what the loss of one step is a mean over */
+    bool further;        /* the evaluation asks what training never did: blowup_further */
 } blowup_facts;
 
 enum { BLOWUP_TEXT_BYTES = 200 };
 
+/* Does the split ask a probe's questions at greater distances than training does? A model that has
+ * learned to be sure is sure there as well, and wrong: its loss may exceed a guess's by far, and
+ * says how far it remembers, not that it blew up. */
+bool blowup_further(corpus *c, split_kind evaluated);
+
 /* True, and one sentence, if the evaluation or the end of training is 5 % or more above a uniform
  * guess (what an initialisation may cost), is no number, or if training ended above where it
  * began: by more than a tenth, and by more than 8 standard errors of the first step's loss, whose
- * tokens are taken to vary as much as they cost. */
+ * tokens are taken to vary as much as they cost. Of an evaluation that asks `further` only that it
+ * is a number is demanded. */
 bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f);
