@@ -67,6 +67,7 @@ grads_parts grads_parts_of(const params *p, bool rows, int64_t least)
     for (int i = 0; i < p->count; i++) {
         total += grads_dense(&p->list[i], rows);
     }
+    /* No more parts than there is room for. */
     least = MAX(least, (total + GRADS_PARTS - 1) / GRADS_PARTS);
     int cuts[GRADS_PARTS], n = 0;
     for (int i = p->count - 1; i > 0; i--) {
@@ -86,6 +87,7 @@ grads_parts grads_parts_of(const params *p, bool rows, int64_t least)
 void grads_add_part(const params *p, const grads_parts *parts, int part, grads *a, const grads *b)
 {
     int first = parts->first[part], end = parts->first[part + 1];
+    /* Rows go with part 0, the last that is finished: all lanes' rows are there then. */
     for (int i = 0; part == 0 && a->rows && i < p->row_tables; i++) {
         row_grads_append(&a->rows[i], &b->rows[i]);
     }

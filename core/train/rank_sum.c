@@ -42,6 +42,11 @@ typedef struct sum_part {
     rank_work *work;
 } sum_part;
 
+/* Who touches what. A part's stage is set to READY by a thread of the lanes and looked at by
+ * others, so up to there it is the mutex's. From READY on the part is moved by whoever has the
+ * turn, the helper or the main thread, one at a time: stage, work, `theirs`, out, in and spans need
+ * no other lock. g's values of a part are the lanes' until it is READY, then the sum's until
+ * rank_sum_end returns. */
 struct rank_sum {
     rank_group *ranks;
     const params *params;
@@ -69,6 +74,7 @@ struct rank_sum {
     int64_t *row_counts;
 };
 
+/* Never 0 bytes: realloc may answer that with NULL. */
 static void *grown(void *p, size_t count, size_t size)
 {
     p = realloc(p, MAX(count, (size_t)1) * size);
@@ -145,6 +151,7 @@ static void plan(rank_sum *s, grads_parts *parts)
     }
     s->room = at;
     s->theirs = grown(s->theirs, (size_t)at, sizeof *s->theirs);
+    /* From the end: `at` is the sum of all rooms by then. */
     for (int i = parts->count - 1; i >= 0; i--) {
         at -= s->count * s->parts[i].own_elements;
         s->parts[i].theirs = s->theirs + at;
@@ -234,6 +241,7 @@ static void add_ranks(const rank_sum *s, sum_part *x)
     int64_t at = 0;
     for (int i = 0; i < x->own_count; i++) {
         int64_t length = x->own[i].end - x->own[i].begin;
+        /* The own values stay where they are, in the gradient; others' lie packed, rank by rank. */
         real *mine = s->g->values + x->own[i].begin, *theirs = x->theirs + at;
         for (int d = 1; d < s->summands; d *= 2) {
             for (int r = 0; r + d < s->summands; r += 2 * d) {
@@ -241,6 +249,7 @@ static void add_ranks(const rank_sum *s, sum_part *x)
                 add_values(a, r + d == s->me ? mine : theirs + (r + d) * x->own_elements, length);
             }
         }
+        /* The tree's root is in rank 0's place, which for rank 0 itself is the gradient. */
         if (s->me > 0) memcpy(mine, theirs, (size_t)length * sizeof *mine);
         at += length;
     }
@@ -260,7 +269,9 @@ static bool share(rank_sum *s, sum_part *x, int tag, err *e)
     return x->work != NULL;
 }
 
-/* As far as a part can go now. */
+/* As far as a part can go now.
+ * Never waits: an exchange that has not ended is looked at again. Tags are the part's and the
+ * stage's, so messages of two stages under way at once cannot be taken for each other. */
 static bool move_part(rank_sum *s, int i, bool *moved, err *e)
 {
     sum_part *x = &s->parts[i];
@@ -275,6 +286,7 @@ static bool move_part(rank_sum *s, int i, bool *moved, err *e)
         *moved = true;
         x->stage = x->elements > 0 ? GATHERING : SUMMED;
         return x->elements == 0 || gather(s, x, 1 + 2 * i, e);
+    /* All ranks' ranges are here: what follows is arithmetic, and the next exchange. */
     case GATHERING:
         add_ranks(s, x);
         x->stage = SHARING;
@@ -299,7 +311,8 @@ static bool is_at_home(rank_sum *s, int i)
     return home;
 }
 
-/* *summed: nothing is left to do. */
+/* *summed: nothing is left to do.
+ * From the last part to the first, the order in which a backward pass finishes them. */
 static bool move_all(rank_sum *s, bool *moved, bool *summed, err *e)
 {
     *moved = false;
@@ -311,7 +324,8 @@ static bool move_all(rank_sum *s, bool *moved, bool *summed, err *e)
     return true;
 }
 
-/* What the helper finds lost, the end finds lost again. */
+/* What the helper finds lost, the end finds lost again.
+ * ranks_whole first: after a loss the exchanges are gone, and nothing may be asked about them. */
 static void look(rank_sum *s)
 {
     bool moved, summed;
@@ -374,6 +388,8 @@ static bool gather_rows(rank_sum *s, row_grads *g, int table, err *e)
         }
     }
     if (!ranks_exchange(s->ranks, s->out, outs, s->in, ins, e)) return false;
+    /* The gathered rows become the gradient's, and its old memory the next step's room: nothing is
+     * copied, nothing freed. */
     row_grads swap = *g;
     *g = *all;
     *all = swap;
@@ -384,6 +400,7 @@ static bool add_rows(rank_sum *s, grads *g, err *e)
 {
     int64_t tables = s->params->row_tables;
     if (!g->rows || tables == 0) return true;
+    /* Behind all the ranks' counts, which ranks_gather writes. */
     int64_t *mine = s->row_counts + s->count * tables;
     for (int64_t i = 0; i < tables; i++) {
         mine[i] = g->rows[i].count;
@@ -481,7 +498,8 @@ void rank_sum_ready(rank_sum *s, grads *g, int part)
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* Until all parts are summed; the helper rests. */
+/* Until all parts are summed; the helper rests.
+ * Under the turn throughout: the helper may be in its last look, which is waited for. */
 static bool wait_for_parts(rank_sum *s, err *e)
 {
     bool ok = ranks_whole(s->ranks, e), moved, summed = false;
@@ -500,7 +518,8 @@ static bool wait_for_parts(rank_sum *s, err *e)
     return ok;
 }
 
-/* Which pieces any rank has: read by nobody but those who look at the sum. */
+/* Which pieces any rank has: read by nobody but those who look at the sum.
+ * Behind the sums, which do not need them: what a rank lacks came as -0. */
 static bool add_marks(rank_sum *s, grads *g, err *e)
 {
     size_t pieces = (size_t)s->params->pieces;

@@ -56,6 +56,7 @@ static void note_loss(rank_group *r, int status)
     err_set(&r->why, "rank %d: another rank is lost: %.*s", r->me, MIN(length, 400), text);
 }
 
+/* Says what to do: the run is whole up to its last checkpoint, whoever was lost. */
 static void note_silence(rank_group *r, int rank)
 {
     r->lost = true;
@@ -66,7 +67,9 @@ static void note_silence(rank_group *r, int rank)
             rank, r->hosts[rank], (long long)(r->patience * BEAT_MS / 1000));
 }
 
-/* Under the mutex. What is sent is nothing, so there is nothing to wait for. */
+/* Under the mutex. What is sent is nothing, so there is nothing to wait for.
+ * The request is freed at once: MPI completes it by itself, and no buffer has to live until
+ * then. */
 static void say_alive(rank_group *r, int to)
 {
     MPI_Request request;
@@ -74,6 +77,8 @@ static void say_alive(rank_group *r, int to)
         MPI_Request_free(&request);
 }
 
+/* All that has come since the last beat: one message would be enough, but the others would pile
+ * up. */
 static void hear(rank_group *r)
 {
     int there = 1;
@@ -99,6 +104,8 @@ static void beat(rank_group *r)
     }
 }
 
+/* The mutex is given back while it sleeps (timedwait), and taken for each beat, which does not
+ * wait. */
 static void *watch(void *arg)
 {
     rank_group *r = arg;
@@ -118,6 +125,7 @@ static void *watch(void *arg)
 
 /* ---- joining and leaving ---- */
 
+/* A library that cannot serve several threads, even one at a time, is refused here. */
 static bool start_mpi(void)
 {
     int level = 0;
@@ -125,6 +133,7 @@ static bool start_mpi(void)
            level >= MPI_THREAD_SERIALIZED;
 }
 
+/* CHECK: a rank that gave up quietly would leave the others waiting. */
 static void *list(size_t count, size_t size)
 {
     void *p = calloc(count, size);
@@ -268,6 +277,8 @@ rank_work *ranks_begin(rank_group *r, int tag, const rank_part *out, int outs, c
 {
     CHECK(tag < TAG_ALIVE, "tag %d", tag);
     size_t count = pieces_of(out, outs) + pieces_of(in, ins);
+    /* Requests behind the struct, one for each message: their addresses must not move while MPI has
+     * them. */
     rank_work *w = list(1, sizeof *w + count * sizeof *w->requests);
     pthread_mutex_lock(&r->mutex);
     bool ok = begin_all(r, tag, out, outs, in, ins, w, e);
@@ -315,6 +326,8 @@ bool ranks_exchange(rank_group *r, const rank_part *out, int outs, const rank_pa
     bool ended = outs + ins == 0;
     if (ended) return ranks_whole(r, e);
     rank_work *w = ranks_begin(r, TAG_EXCHANGE, out, outs, in, ins, e);
+    /* By TAG_EXCHANGE: one such exchange at a time, as all ranks make the same calls in the same
+     * order. */
     bool ok = w != NULL;
     for (int64_t i = 0; ok && !ended; i++) {
         ok = ranks_ended(r, w, &ended, e);
