@@ -10,9 +10,8 @@
 /* The figures are rows of one table: the reader of specs, its list of names and units in errors,
  * the help and the judge all go through it, so that a figure is added by one line. Fields of a run
  * are named by their offset in compared_run, because a switch over them would be a second table to
- * keep in step with this one. What loci inspect finds has no rows here: which figures a part has is
- * known when it has been measured only, so these are made on demand, and found or missed in the
- * database. */
+ * keep in step with this one. What loci inspect finds has no rows here: it is listed with its words
+ * (store/inspect_words.c), and a figure is made of a name on demand. */
 
 #define REAL_OF(field)  .kind = FIGURE_RUN, .offset = offsetof(compared_run, field)
 #define WHOLE_OF(field) .kind = FIGURE_RUN, .offset = offsetof(compared_run, field), .whole = true

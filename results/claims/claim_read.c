@@ -131,6 +131,8 @@ static bool read_claim(claim_reader *r, claim_list *l, const node *n)
     return true;
 }
 
+/* The list is as long as the nodes are, which bounds the claims; l->count grows as they are found
+ * good. */
 claim_list *claim_read(arena *a, const node *n, const claim_scope *scope, err *e)
 {
     claim_reader r = {a, scope, e};

@@ -279,6 +279,7 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     if (*c->claim->page) table_text(t, k->page, "%s", c->claim->page);
 }
 
+/* Experiments below each other, each claim with its experiment's name. */
 table *claims_table(arena *a, const claims *const *list, int count)
 {
     table *t = table_new(a);
@@ -294,6 +295,7 @@ table *claims_table(arena *a, const claims *const *list, int count)
 
 /* ---- for people ---- */
 
+/* Behind the table, claim by claim: what was stated, how it was judged, under which protocol. */
 static void put_words(FILE *out, const claims *x)
 {
     for (int i = 0; i < x->count; i++) {

@@ -21,6 +21,7 @@ static double bits_of(const compared_run *r, bool bytes)
     return bytes ? r->value[COMPARE_BITS_PER_BYTE] : log2(r->value[COMPARE_PERPLEXITY]);
 }
 
+/* By the mark of the plan: what is judged plain is what the experiment calls so. */
 static const compared_variant *baseline_of(const comparison *c)
 {
     for (int i = 0; i < c->count; i++) {
@@ -58,6 +59,7 @@ bool flatness_read(flatness *f, arena *a, store *s, const comparison *runs, err 
         double fall = bits_of(r, bytes) - bits_of(&end->runs[i], bytes);
         if (!isfinite(fall)) continue;
         f->n++;
+        /* The mean, kept up as seeds come. */
         f->fall += (fall - f->fall) / f->n;
     }
     return true;

@@ -86,8 +86,8 @@ bool statement_parts_figure(claim_reader *r, const claim_figure **f, const node 
     for (const claim_figure *k = CLAIM_FIGURES; k->name && count < MOST; k++) {
         names[count++] = k->name;
     }
-    /* Names of an inspection are not among those that are proposed: which there are is known only
-     * to it. */
+    /* Names of an inspection are not among those that are proposed: they begin with "inspect." and
+     * have errors of their own. */
     const char *near = option_nearest(n->text, count, names);
     return node_err(r->e, n, "no figure '%.60s'%s%s%s; loci help spec lists them", n->text,
                     near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");

@@ -75,6 +75,7 @@ static bool read_label(claim_reader *r, const char **label, const node *n)
     return n->kind == NODE_SCALAR || node_err(r->e, n, "expected a variant's label");
 }
 
+/* In the order that they are written in: it is the trend's. */
 static bool read_variants(claim_reader *r, claim_statement *s, const node *n)
 {
     if (n->kind != NODE_LIST || n->count < 2) {
@@ -150,6 +151,7 @@ static bool read_above(claim_reader *r, claim_statement *s, const statement_sour
                     "above compares what loci inspect found: inspect.PART.FIGURE, or a number");
 }
 
+/* One margin for both sides; its two edges are the judge's. */
 static bool read_within(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     s->kind = STATEMENT_WITHIN;
@@ -165,6 +167,8 @@ static bool read_within(claim_reader *r, claim_statement *s, const statement_sou
            node_err(r->e, x->within, "nothing is shown to be within 0; give a margin above it");
 }
 
+/* The figure has to be named: a factor of the comparison's own, of bits per byte, is rarely what is
+ * meant. */
 static bool read_at_most(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     s->kind = STATEMENT_AT_MOST;

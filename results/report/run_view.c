@@ -119,6 +119,8 @@ static void parse_column(json_t *row, const char *key)
     if (value) json_object_set_new(row, key, value);
 }
 
+/* One question for each list: joined, their rows would multiply. One question for each list:
+ * joined, their rows would multiply. */
 json_t *run_view_json(store *s, const char *id, err *e)
 {
     static const struct {
@@ -431,6 +433,8 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
 /* The owners of what is said of a planned run p: itself and its experiment. */
 #define OWNED "(n.experiment, n.run) IN (VALUES ('', p.run), (p.experiment, ''))"
 
+/* Each filter is a parameter that may be NULL, so that one question serves all of them. Each filter
+ * is a parameter that may be NULL, so that one question serves all of them. */
 bool run_view_list(table *t, store *s, const char *experiment, const char *status,
                    const char *search, err *e)
 {

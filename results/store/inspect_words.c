@@ -11,6 +11,8 @@
 
 static const struct {
     const char *part, *name, *words;
+    /* The order of rows counts for a reader: many words lean on those of the row before ("when it
+     * loses its last token"). */
 } WORDS[] = {
     {"keys", "memories", "keys that the layer has, each with a value"},
     {"keys", "triggered", "keys that some prefix fired"},
@@ -90,6 +92,8 @@ static const struct {
     {"_strength", "how strong it was"},
 };
 
+/* Tens of rows, asked once for each figure of a page or a claim: a search from the beginning
+ * does. */
 const char *inspect_words(const char *part, const char *name)
 {
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
@@ -104,6 +108,7 @@ const char *inspect_words(const char *part, const char *name)
     return "";
 }
 
+/* For the nearest name in an error; of states the ends, as exchanges are called by the layers. */
 int inspect_words_names(const char *names[INSPECT_WORDS], const char *part)
 {
     int n = 0;

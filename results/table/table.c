@@ -150,6 +150,7 @@ int table_rows(const table *t)
 
 void table_si(char text[16], double value)
 {
+    /* Powers of a thousand also for bytes, as everywhere in tables. */
     static const char *const units[] = {"", "k", "M", "G", "T", "P"};
     int unit = 0;
     double size = fabs(value);
