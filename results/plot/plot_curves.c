@@ -110,9 +110,8 @@ static void choose_range(double range[2], double *x_end, const plot_series *curv
         high = fmax(high, k->point[k->count / 5].mean);
         *x_end = fmax(*x_end, k->point[k->count - 1].x);
     }
-    /*   low  = the least of all lines' bests
-     *   high = min(where lines are after a fifth, max(2 low, worst best + a tenth of its distance
-     * to low)) */
+    /*   low  = the least of all lines' bests, worst = the largest of them
+     *   high = min(where lines are after a fifth, max(2 low, worst + (worst - low) / 10)) */
     high = fmin(high, fmax(2 * low, worst + 0.1 * (worst - low)));
     /* All points equal: some room above, or the range would be empty. */
     if (!(high > low)) high = low + fmax(fabs(low), 1) * 0.1;

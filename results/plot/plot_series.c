@@ -6,10 +6,10 @@
 #include "results/compare/compare_print.h"
 #include "results/plot/plot_text.h"
 
-/* Every picture of a comparison goes through here: what a variant looks like, how wide names are,
- * where the key stands. What a picture brings is points and axes. Sizes are reckoned in pixels
- * beforehand and given to gnuplot as shares of the picture, since it reserves room by counting
- * letters, and long labels would push the plot together. */
+/* What pictures of variants have in common: what each looks like, how wide names are, where the key
+ * stands. What a picture brings is points and axes. Sizes are reckoned in pixels beforehand and
+ * given to gnuplot as shares of the picture, since it reserves room by counting letters, and long
+ * labels would push the plot together. */
 
 /* At least two of a unit, or the axis would be of fractions; a budget of a million tokens is called
  * so all the same. */
