@@ -362,8 +362,8 @@ bool report_write(FILE *out, store *s, const comparison *c, const claims *stated
                   const plot_report *plots, int again, err *e)
 {
     arena_auto *a = arena_new(1 << 20);
-    /* The policy allows what is in the page and nothing else: even a script that got into a label
-     * could not send what it read anywhere. */
+    /* The policy allows what is in the page, and no request for anything else, whatever got into a
+     * label. */
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
