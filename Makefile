@@ -1,7 +1,8 @@
 # loci: see README.md. `make` builds ./loci; `make demo` and `make test` also set the machine up.
 #
 # Kinds of build, each in build/KIND: release, f64 (double precision, for gradient checks), debug,
-# asan (ASan + UBSan), tsan, fuzz (clang, libFuzzer). For example: make KIND=asan test-binary
+# asan (ASan + UBSan), tsan, fuzz (clang, libFuzzer), bare (fuzz without sanitizers: several times as
+# many inputs, of which only crashes and failed CHECKs are found). For example: make KIND=asan test-binary
 KIND  ?= release
 BUILD ?= build/$(KIND)
 ifeq ($(origin CC),default)
@@ -32,6 +33,7 @@ CFLAGS_debug   := -O1 -g -march=$(MARCH) -DLOCI_DEBUG
 CFLAGS_asan    := -O1 -g1 -march=$(MARCH) -DLOCI_DEBUG $(SANITIZE)
 CFLAGS_tsan    := -O1 -g1 -march=$(MARCH) -fsanitize=thread
 CFLAGS_fuzz    := -O1 -g1 -march=$(MARCH) $(SANITIZE) -fsanitize=fuzzer-no-link
+CFLAGS_bare    := -O2 -g1 -march=$(MARCH) -DLOCI_DEBUG -fsanitize=fuzzer-no-link
 CFLAGS   ?= $(CFLAGS_$(KIND))
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) $(FLOAT) $(CFLAGS)
 LDFLAGS := $(if $(filter file,$(origin CFLAGS)),$(LINK_$(KIND))) $(LDFLAGS)
@@ -48,12 +50,15 @@ COMPILE   = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 # What a compiler said of a file stays beside its object, so that a gate against warnings need not
 # compile again what a build has compiled: see `said`.
 KEEP_SAID = 2>$@.said || { cat $@.said >&2; exit 1; }; cat $@.said >&2
-DEFINES   = -DLOCI_COMPILER='"$(shell $(CC) --version | head -n1)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
+COMPILER := $(shell $(CC) --version 2>/dev/null | head -n1)
+DEFINES   = -DLOCI_COMPILER='"$(COMPILER)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
 Q := $(if $(V),,@)
 
-# A room is a folder of files, or of wings that hold them.
-ROOMS   := $(wildcard core/*/) layers/ models/ data/ $(wildcard results/*/) $(wildcard harness/*/)
-SOURCES := $(filter-out tools/main.c core/train/ranks_mpi.c,$(wildcard $(addsuffix *.c,$(ROOMS) tools/)))
+# A room is a folder of files, or of wings that hold them. WITHOUT: rooms that what is built of TEST
+# does not need, with / at the end.
+ROOMS   := $(wildcard core/*/) layers/ models/ data/ $(wildcard results/*/) $(wildcard harness/*/) tools/
+SOURCES := $(filter-out tools/main.c core/train/ranks_mpi.c, \
+             $(wildcard $(addsuffix *.c,$(filter-out $(WITHOUT),$(ROOMS)))))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(patsubst %.cc,$(BUILD)/%.o,$(wildcard data/*.cc))
 TESTS   := $(wildcard tests/*/test_*.c)
 # Mains of their own: the suites' runner and the reference runner.
@@ -61,7 +66,7 @@ MAINS   := tests/main.c tests/reference/reference_main.c
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/support/*.c tests/reference/*.c)))
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 ALL_C   := $(SOURCES) $(wildcard tools/main.c tests/*.c tests/*/*.c)
-ALL_H   := $(wildcard $(addsuffix *.h,$(ROOMS) tools/ tests/ tests/*/))
+ALL_H   := $(wildcard $(addsuffix *.h,$(ROOMS) tests/ tests/*/))
 
 # Everything is built on all granted cores unless -j says otherwise; a make within this one shares
 # its job server.
@@ -148,8 +153,8 @@ FORCE:
 $(BUILD)/suites.o: $(BUILD)/suites.c
 	$(Q)$(COMPILE)
 
-$(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o $(HELPERS) \
-               $(BUILD)/libloci.a
+$(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o \
+               $(BUILD)/libtests.a $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(TEST_LDLIBS)
 
 # Loaded into the program by tests of a full disk, a power cut and their like. Without a sanitizer's
@@ -163,7 +168,7 @@ test-binary: $(BUILD)/test $(BUILD)/faults.so
 unit: $(BUILD)/test $(BUILD)/faults.so $(BUILD)/bin/loci
 	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
 
-# From an archive, so that only the helpers that checkers call are linked.
+# An archive, so that only the helpers are linked that suites and checkers call.
 $(BUILD)/libtests.a: $(HELPERS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 

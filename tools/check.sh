@@ -9,14 +9,14 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 gate() { # name command...
-    local name=$1
+    local name=$1 began=$SECONDS
     shift
     if "$@" >"$logs/out-$name" 2>&1; then
-        echo "ok   $name"
+        echo "ok   $name: $((SECONDS - began)) s"
         echo "1 passed, 0 failed, 0 skipped" >>"$logs/tally"
     else
         cat "$logs/out-$name"
-        echo "FAIL $name"
+        echo "FAIL $name: $((SECONDS - began)) s"
         echo "0 passed, 1 failed, 0 skipped" >>"$logs/tally"
     fi
 }
@@ -33,29 +33,24 @@ clang_float() { said fuzz clang '$(SOURCES)' && warnings release "$TESTS"; }
 scripts() { sources '*.sh' .ci/run | xargs shellcheck; }
 tidy() { make --no-print-directory tidy; }
 
-# The same draw as `make test`: see there.
+# The same draw as `make test`, see there; thinner, since arithmetic was looked at there.
 if [ -n "${FULL:-}" ]; then
     unset LOCI_TEST_SAMPLE
 else
-    export LOCI_TEST_SAMPLE=${LOCI_TEST_SAMPLE:-$(date -u +%F)}
-    echo "LOCI_TEST_SAMPLE=$LOCI_TEST_SAMPLE"
+    export LOCI_TEST_SAMPLE=${LOCI_TEST_SAMPLE:-$(date -u +%F)} LOCI_TEST_ONE_OF=${LOCI_TEST_ONE_OF:-12}
+    echo "LOCI_TEST_SAMPLE=$LOCI_TEST_SAMPLE LOCI_TEST_ONE_OF=$LOCI_TEST_ONE_OF"
 fi
 
-# Leaks of libraries are not ours; ours are found. Two halves of the rooms at a time.
-rooms() { build/asan/test "$@"; }
+# Leaks of libraries are not ours; ours are found.
 sanitized() {
     make --no-print-directory KIND=asan loci test-binary || return
-    export LOCI_PROGRAM=$PWD/build/asan/bin/loci
-    local status=0
-    rooms core/ data/ layers/ models/ &
-    rooms harness/ results/ tools/ || status=1
-    wait $! || status=1
-    return $status
+    LOCI_PROGRAM=$PWD/build/asan/bin/loci build/asan/test "-j$(nproc)"
 }
 
 # What threads do with each other: lanes, their sums, calls that follow each other through layers.
 raced() {
     make --no-print-directory KIND=tsan test-binary \
+        WITHOUT="harness/inspect/ harness/launch/ harness/speed/ results/plot/ results/report/ results/table/ tools/" \
         TEST="tests/core/test_lanes.c tests/core/test_optim.c tests/harness/test_turns.c tests/harness/test_evaluate.c" ||
         return
     build/tsan/test core/lanes core/optim harness/turns threads rows_of_experts

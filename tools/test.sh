@@ -10,20 +10,20 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 build() { # kind make-arguments...: leaves what the compiler said in the log
-    local kind=$1
+    local kind=$1 began=$SECONDS
     shift
-    echo "building $kind"
     if ! make --no-print-directory KIND="$kind" "$@" >"$logs/build-$kind" 2>&1; then
         cat "$logs/build-$kind"
         echo "0 passed, 1 failed, 0 skipped" >"$logs/tally-$kind"
         return 1
     fi
     cat "$logs/build-$kind"
+    echo "built $kind in $((SECONDS - began)) s"
 }
 
 # Runs a program that ends with a tally; one that dies without it counts as one failure.
 suite() { # name command...
-    local name=$1 status=0
+    local name=$1 status=0 began=$SECONDS
     shift
     "$@" >"$logs/out-$name" 2>&1 || status=$?
     # The tally need not be the last line: what a test left running may still say something.
@@ -34,8 +34,8 @@ suite() { # name command...
     fi
     tail -n 1 "$logs/all-$name" >"$logs/tally-$name"
     # In one piece: two of them run at a time.
-    printf '%s\n%s: %s\n' "$(sed '/^[0-9]* passed, .* skipped$/d; /^[0-9.]* s$/d' "$logs/out-$name")" "$name" \
-        "$(cat "$logs/tally-$name")"
+    printf '%s\n%s: %s in %s s\n' "$(sed '/^[0-9]* passed, .* skipped$/d; /^[0-9.]* s$/d' "$logs/out-$name")" "$name" \
+        "$(cat "$logs/tally-$name")" $((SECONDS - began))
 }
 
 if [ -n "${FULL:-}" ]; then
@@ -46,26 +46,33 @@ else
 fi
 
 started=$SECONDS
+cores=$(nproc)
 release() {
-    build release loci test-binary build/release/reference || return 0
+    build release loci test-binary build/release/reference || return
     # More programs, for tests/tools/test_ranks.c; one file and the linking each.
     if pkg-config --exists mpi || pkg-config --exists ompi || pkg-config --exists mpich; then
-        build release MPI=1 build/release/bin/loci-mpi || return 0
+        build release MPI=1 build/release/bin/loci-mpi || return
     fi
     if pkg-config --exists ompi && pkg-config --exists mpich; then
-        build release MPI=mpich build/release/bin/loci-mpich || return 0
+        build release MPI=mpich build/release/bin/loci-mpich || return
     fi
-    LOCI_PROGRAM=$PWD/build/release/bin/loci suite release build/release/test
 }
-# In double only what differs there: gradients and everything else that is arithmetic.
-rest() {
-    if build f64 test-binary; then
-        suite f64 build/f64/test core/ layers/ models/ tools/reference
-    fi
-    if build fuzz CC=clang fuzzers; then suite fuzz tools/fuzz.sh "$fuzz_seconds"; fi
+# In double only what differs there: gradients and everything else that is arithmetic. It asks the
+# float program of tests for its figures.
+double() {
+    build f64 test-binary || return 0
+    suite f64 build/f64/test "-j$cores" core/ layers/ models/ tools/reference
 }
-release &
-rest
-wait
+fuzzed() {
+    build fuzz CC=clang fuzzers || return 0
+    suite fuzz tools/fuzz.sh "$fuzz_seconds"
+}
+# The suites in float wait much, for workers and for time to pass: what else there is to build and
+# to run goes on beside them.
+if release; then
+    { double && fuzzed; } &
+    LOCI_PROGRAM=$PWD/build/release/bin/loci suite release build/release/test "-j$cores"
+    wait
+fi
 echo "$((SECONDS - started)) s"
 tools/tally.sh "$logs"/tally-*

@@ -3,7 +3,6 @@
  * say is opened on a tiny corpus, models are built, and identities taken: or refused with words.
  *
  * Most mutations are of the tree (yaml_mutator.h), with the names of all options at hand. */
-#include <sanitizer/lsan_interface.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +17,10 @@
 #include "tests/fuzz/yaml_mutator.h"
 
 enum { MAX_BYTES = 4096, MAX_SETS = 4 };
+
+/* Of the sanitizer, where there is one. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
 
 static yaml_words words;
 static corpus *text;
@@ -53,9 +56,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     places = (corpus_places){.roots = ROOTS, .cache = scratch_path("cache")};
     err e = {""};
     arena *a = arena_new(1 << 16);
-    __lsan_disable(); /* it does not look into the pages of arenas, where the corpus is kept */
+    if (__lsan_disable)
+        __lsan_disable(); /* it does not look into the pages of arenas, where the corpus is kept */
     text = corpus_open(node_parse(a, DATA, strlen(DATA), "data", &e), &places, &e);
-    __lsan_enable();
+    if (__lsan_enable) __lsan_enable();
     CHECK(text, "%s", e.text);
     arena_free(a);
     scratch_write("base.yaml", BASE, strlen(BASE)); /* for extends */
