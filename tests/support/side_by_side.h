@@ -5,7 +5,8 @@ typedef struct side_work {
     int pieces, jobs;
     /* In the piece's own process, which ends with what it returns. */
     int (*run)(int piece);
-    /* In the caller's, after the output of that piece and of all before it. status as of waitpid. */
+    /* In the caller's, after the output of that piece and of all before it. status as of waitpid.
+     */
     void (*ended)(int piece, int status);
 } side_work;
 
