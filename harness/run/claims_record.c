@@ -6,8 +6,19 @@
 #include "core/base/host.h"
 #include "harness/run/run_folder.h"
 
+/* A claim is worth most when it was made before its results were there. Nobody can be kept from
+ * editing a file, so the record remembers: with every claim the moment when `loci run` first saw it
+ * in these words, and whether any run of the experiment had been evaluated by then. What must not
+ * be possible by an edit:
+ *
+ *   to change a claim and keep its time       the time goes with the hash of what is claimed
+ *   to claim anew after looking               results of the runs of the last record count, too, so
+ *                                             that leaving variants out does not clear the past
+ *   to make a claim vanish that fails         withdrawn ones stay, once there were results */
+
 /* ---- results that were there ---- */
 
+/* Any evaluation, on the way or final: a curve half-way tells as much. */
 static bool has_results(const char *out, const char *id)
 {
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
@@ -60,6 +71,8 @@ static json_t *new_record(const claim *c, const char *hash, const experiment *x,
     host_utc(utc, host_wall_s());
     return json_pack("{s:s, s:s, s:s, s:b, s:i, s:b}", "name", c->name, "hash", hash, "recorded_at",
                      utc, "after_the_fact", results, "seeds",
+                     /* Seeds: how many there were to be when it was claimed, 0 where they are added
+                      * until it is decided. */
                      c->at_least > 0 ? 0 : x->sweep->seed_count, "withdrawn", 0);
 }
 
@@ -71,6 +84,7 @@ static json_t *claim_record(const claim *c, arena *a, const experiment *x, const
     json_t *before = recorded(old, hash, NULL);
     json_t *o = before ? json_deep_copy(before) : new_record(c, hash, x, results);
     json_object_set_new(o, "withdrawn", json_false());
+    /* The words of today, whose meaning (the hash) is that of then. */
     json_object_set_new(o, "claim", json_loads(node_json(a, claim_node(a, c), false), 0, NULL));
     return o;
 }
@@ -83,6 +97,7 @@ static void keep_withdrawn(json_t *list, const json_t *old)
     json_array_foreach(json_object_get(old, "claims"), i, c)
     {
         const char *name = json_get_text(c, "name");
+        /* One that was changed under its name is there, marked; it has not been withdrawn. */
         if (!name || recorded(kept, NULL, name)) continue;
         json_t *gone = json_deep_copy(c);
         json_object_set_new(gone, "withdrawn", json_true());
@@ -98,6 +113,7 @@ json_t *claims_record(const char *out, const experiment *x, const json_t *old)
     for (int i = 0; x->claims && i < x->claims->count; i++) {
         json_array_append_new(list, claim_record(&x->claims->claims[i], a, x, old, results));
     }
+    /* Before there is anything to know, a claim may be thought over. */
     if (results) keep_withdrawn(list, old);
     return list;
 }

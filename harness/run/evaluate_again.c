@@ -12,9 +12,24 @@
 #include "harness/train/blowup.h"
 #include "harness/train/checkpoint_files.h"
 
+/* Three things may be missing where a finished run's spec asks for another final evaluation, and
+ * only what is missing is made:
+ *
+ *   no line of this identity        the whole evaluation, from the checkpoint's model
+ *   a line, with another sample     the text anew, and the line again with it
+ *   a line that is not the last     the line again: the last final one is the one that counts
+ *
+ * evals.jsonl is only added to, so that going back to an earlier `eval:` costs nothing. final.json
+ * says which options the last line answers, and is written last; comparing it with the plan is all
+ * that evaluate_again_wanted does, for it is asked of every finished run of a sweep.
+ *
+ * The state stays `done`, so a reader never sees results go away while they are made again. */
+
 /* What an `eval:` section says beside the defaults; NULL if it is none. */
 static const node *changed_options(arena *a, const node *eval)
 {
+    /* Through the option table: two spellings of the same, a default written out or not, are equal
+     * behind it. */
     eval_options o;
     err ignored;
     if (!eval || !eval_options_read(&o, eval, a, &ignored)) return NULL;
@@ -24,6 +39,8 @@ static const node *changed_options(arena *a, const node *eval)
 bool evaluate_again_wanted(const char *folder, const run_plan *plan)
 {
     char path[FILE_PATH_BYTES];
+    /* Without the record of what was asked nobody knows whether it differs; the folder is left as
+     * it is. */
     if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
     arena_auto *a = arena_new(1 << 14);
     /* What was changed, not what was written: a default written out asks for nothing new. */
@@ -53,6 +70,7 @@ static bool find_final(void *user, const json_t *line)
     return true;
 }
 
+/* What takes the place of a trainer: values alone, without moments or a stream. */
 typedef struct again {
     run_lease *lease;
     const char *folder;
@@ -69,6 +87,8 @@ static bool load_values(again *x, err *e)
     safetensors *s = NULL;
     const params *p = model_params_const(x->work.model);
     x->values = ARENA_NEW(x->work.memory, real, p->total);
+    /* The values are initialised first, since the parameters' places and statistics come with that;
+     * the file then gives every one of them. */
     if (!file_join(path, x->folder, "checkpoint", e) || !workload_start(&x->work, x->values, e) ||
         !(s = checkpoint_files_open(path, "model", e))) {
         return false;
@@ -81,6 +101,7 @@ static bool load_values(again *x, err *e)
 }
 
 /* An evaluation no better than a guess marks the run, as one at the end of training does. */
+/* Training's own losses are not looked at again: they have been judged. */
 static int mark_blowup(const again *x, double loss, err *e)
 {
     char text[BLOWUP_TEXT_BYTES];
@@ -89,6 +110,7 @@ static int mark_blowup(const again *x, double loss, err *e)
         .evaluated = loss,
         .further = blowup_further(x->work.corpus, eval_options_split(&x->work.eval))};
     if (x->tokens == 0 || !blowup_find(text, &facts)) return EXIT_DONE;
+    /* Read again: of the run as it stands, only state, kind and reason change. */
     run_status status;
     if (!run_status_read(&status, x->folder, e)) return EXIT_FAILED;
     status.state = RUN_DIVERGED;
@@ -116,11 +138,13 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     json_t *more;
     if (!diagnose_evaluation(&r, &more, task, true, e)) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
+    /* Hours may have passed since the folder was taken. */
     if (!r.stopped && !run_lease_holds(x->lease, e)) {
         status = EXIT_BUSY;
     } else if (!r.stopped) {
         json_auto_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
+        /* The line first: what was kept on the way can be used until it stands. */
         status = run_lines_append_record(x->evals, record, e) && eval_keep_clear(x->folder, e)
                      ? EXIT_DONE
                      : EXIT_FAILED;
@@ -149,6 +173,7 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     task.slices = true;
     eval_record_task_id(id, &task, x->plan.run, x->step);
     search s = {.id = id};
+    /* keep() says yes to every line: this reads, and drops a line that was cut short. */
     if (!run_lines_filter(x->evals, find_final, &s, e)) return EXIT_FAILED;
     int status = EXIT_DONE;
     if (!s.found) {

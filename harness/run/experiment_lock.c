@@ -9,6 +9,11 @@
 
 #include "core/base/file.h"
 
+/* A readers' and writers' lock about an experiment as a whole: its supervisors are the readers, rm
+ * and mv the writers. It does not say who trains what (that is each run's own lock),
+ * only that the set of runs may not vanish under somebody who works through it. Never waited for:
+ * both sides say what is in the way and leave. */
+
 static bool lock_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
 {
     char folder[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
@@ -46,6 +51,8 @@ void experiment_lock_remove(const char *out, const char *name, int lock)
 {
     char path[FILE_PATH_BYTES];
     if (lock < 0) return;
+    /* Removed while it is still held: whoever opens the name after this makes a lock of its own, of
+     * an experiment that is gone. */
     if (lock_path(path, out, name, NULL)) unlink(path);
     close(lock);
 }

@@ -6,12 +6,31 @@
 
 #include "core/base/sha256.h"
 
+/* Two trees are made of a workload, from the same option tables:
+ *
+ *   identity_resolved   every option spelt out, paths included: it goes into plan.json, and the
+ *                       worker opens it as its spec
+ *   identity_variant    what differs from the defaults and matters for the result, hashed
+ *
+ * What must not enter the second: where things lie (paths), how the work is done (threads, jobs),
+ * what is looked at meanwhile (logging, evaluation), what the experiment and its variants are
+ * called. Each of them would train again what is there. What must enter it: the text itself (by its
+ * hash, not its name), and what init_from names, by the id of a run or the checksum of a file, for
+ * a file's name says nothing about its content. What is left out by mistake is worse than what is
+ * in: two different systems would share one result.
+ *
+ * Options that mean the same are settled before they are hashed (settle), and numbers are spelt in
+ * one way. Anything that changes the spelling of an old spec renames every run that was ever
+ * made. */
+
 /* Numbers as only specs write them (2M) become plain numbers, so that equal ones look equal. */
 static void spell_numbers(arena *a, node *n)
 {
     double value;
     int64_t whole;
     char text[40];
+    /* What JSON reads as a number is written as one already; this is for the rest of what looks
+     * like one. */
     if (n->kind == NODE_SCALAR && !node_to_number(n, &value) &&
         option_text_to_real(n->text, &value)) {
         if (option_text_to_int(n->text, &whole)) {
@@ -20,6 +39,7 @@ static void spell_numbers(arena *a, node *n)
             snprintf(text, sizeof text, "%.17g", value);
         }
         n->text = arena_strdup(a, text);
+        /* A plain scalar: a number in the canonical JSON, not a string of digits. */
         n->plain = true;
     }
     for (int i = 0; i < n->count; i++)
@@ -59,6 +79,7 @@ node *identity_resolved(arena *a, const workload *w)
     node *optimizer = options_node(a, &w->optim, OPTIM_OPTIONS);
     node *schedule = options_node(a, &w->schedule, SCHEDULE_OPTIONS);
     node *train = options_node(a, &w->train, TRAIN_OPTIONS);
+    /* Groups and budgets are lists and maps that the option table hands on as they were written. */
     spell_groups(a, optimizer);
     spell_numbers(a, train);
     node_set(a, spec, "data", corpus_resolved(w->corpus, a));
@@ -80,6 +101,7 @@ static void hash_node(char id[IDENTITY_CHARS], arena *a, const node *n)
     char hex[SHA256_HEX];
     const char *json = node_json(a, n, true);
     sha256_hex(hex, json, strlen(json));
+    /* Short enough for a folder's name and for people. */
     snprintf(id, IDENTITY_CHARS, "%.16s", hex);
 }
 
@@ -115,7 +137,9 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     spell_numbers(a, train);
     node_set(a, spec, "data", corpus_changed(w->corpus, a));
     node_set(a, spec, "model", model_changed(w->model, a));
+    /* A checkpoint or a run that is named outright: the workload knows its id. */
     if (!source) source = w->source_id;
+    /* Without it two runs that start from different variants would be one. */
     CHECK(source || !w->init.at, "nobody said which variant %s is", w->init.variant);
     node *init = init_from_changed(a, &w->init, source);
     if (init) node_set(a, spec, "init_from", init);
@@ -130,6 +154,8 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     hash_node(id, a, spec);
 }
 
+/* Three fields, never more: an experiment's seeds, however many, leave those that are there
+ * alone. */
 void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
 {
     arena_auto *a = arena_new(1 << 12);

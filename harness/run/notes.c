@@ -12,6 +12,14 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
 
+/* The one file of a run's folder that people write, at any time: beside a worker that trains, from
+ * several machines at once. So it does not take the folder's lock (which is the worker's for days)
+ * but one on the notes' own file, for the moment of adding a line. Nothing is ever changed in it, a
+ * tag is taken away by another line; that makes bringing two folders together a union of lines, in
+ * whatever order and however often.
+ *
+ * Experiments have theirs beside the record, not in it: `loci run` replaces the record. */
+
 bool notes_of_experiment(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
 {
     char record[FILE_PATH_BYTES];
@@ -32,11 +40,13 @@ bool notes_check(const char *key, const char *text, err *e)
         int letter = json_utf8_bytes(at);
         unsigned char c = (unsigned char)*at;
         if (letter == 0) return err_set(e, "that is no UTF-8 text");
+        /* Tags are listed with commas, and chosen on the command line as words. */
         if (!note && (c <= ' ' || c == 127 || c == ',')) {
             return err_set(e, "tag '%s': is to be one word, without commas", text);
         }
         at += letter;
     }
+    /* A sign is how the commands tell adding from taking away. */
     if (!note && (*text == '+' || *text == '-')) {
         return err_set(e, "tag '%s': begins with a sign; --untag takes a tag away", text);
     }
@@ -54,6 +64,7 @@ static int begin(const char *path, err *e)
     bool ok = flock(fd, LOCK_EX) == 0 && (end = lseek(fd, 0, SEEK_END)) >= 0 &&
               (end == 0 || pread(fd, &last, 1, end - 1) == 1);
     if (!ok) file_failed(e, path, "cannot be read");
+    /* Without it the cut line and the next one would be one line, which no reader understands. */
     ok = ok && (last == '\n' || run_lines_append(path, "\n", 1, false, e));
     if (ok) return fd;
     close(fd);
@@ -69,6 +80,7 @@ bool notes_add(const char *path, const char *key, const char *text, err *e)
     if (fd < 0) return false;
     json_auto_t *line = json_pack("{s:s, s:s}", "at", at, key, text);
     bool ok = run_lines_append_record(path, line, e);
+    /* The lock goes with the descriptor, after the line is on the disk. */
     close(fd);
     return ok;
 }
@@ -76,6 +88,8 @@ bool notes_add(const char *path, const char *key, const char *text, err *e)
 /* ---- bringing together ---- */
 
 /* The file's whole lines, each as a key; what is no text is left out. */
+/* The line itself is the key: notes have no number, and two that say the same at the same second
+ * are the same. */
 static json_t *lines_of(const char *path, err *e)
 {
     size_t bytes;
@@ -93,6 +107,7 @@ static json_t *lines_of(const char *path, err *e)
 bool notes_unite(const char *path, const char *other, err *e)
 {
     if (!file_exists(other)) return true;
+    /* Theirs is a stranger's folder; a link there could bring in any file of this machine. */
     if (!file_refuse_link(other, e)) return false;
     int fd = begin(path, e);
     if (fd < 0) return false;

@@ -15,6 +15,24 @@
 
 enum { LINE_BYTES = 160 };
 
+/* How a lease works. The lock (flock) says who may work in the folder; the line in the lock file
+ * says who does, and the growing beat that it lives. Three parties look at the line:
+ *
+ *   the worker   a thread of its own rewrites it every RUN_LEASE_BEAT_S seconds. Training cannot do
+ *                it: one step, one evaluation or one checkpoint may take minutes
+ *   a writer     asks hold() before each write into the folder; only then is the age of the beat
+ *                looked at
+ *   others       read it without the lock (holder_watch.h) and compare two beats over their own
+ *                clock
+ *
+ * What a mount without locks makes possible is that two workers write "their" line into one file.
+ * The one that wrote last stands there; the other finds a stranger's line at its next beat, and
+ * ends. So the line is read back before each beat but the first: a blind write would hide from both
+ * that there are two.
+ *
+ * Once lost, a lease is never had again: between losing and regaining it another worker may have
+ * taken checkpoint and records further, and what this process holds in memory is the past. */
+
 struct run_lease {
     int lock;
     char folder[FILE_PATH_BYTES];
@@ -37,6 +55,8 @@ static double clock_s(void)
 
 /* ---- the line ---- */
 
+/* Host, job and process in one: a number of a process means nothing on another machine, and is
+ * given to another process after a while on its own. */
 static void own_holder(run_holder *h)
 {
     host_info here;
@@ -46,6 +66,9 @@ static void own_holder(run_holder *h)
     snprintf(h->job, sizeof h->job, "%s", here.job);
 }
 
+/* A line that is half written, or a stranger's file, names nobody; it is no error, for the lock
+ * decides on one machine, and a lock file is empty for a moment whenever somebody has just taken
+ * it. */
 static bool parse_line(run_holder *h, const char *line)
 {
     long long pid, beat;
@@ -60,6 +83,7 @@ static bool parse_line(run_holder *h, const char *line)
     return true;
 }
 
+/* By pread from the beginning: the descriptor's own place in the file is not touched. */
 static bool read_line(run_holder *h, int fd)
 {
     char line[LINE_BYTES];
@@ -68,6 +92,8 @@ static bool read_line(run_holder *h, int fd)
     return parse_line(h, line);
 }
 
+/* Opens and closes a descriptor of its own. That is safe with flock, whose locks belong to the open
+ * file; fcntl's would be given up by any close of the file in the process. */
 bool run_lease_holder(run_holder *h, const char *folder)
 {
     char path[FILE_PATH_BYTES];
@@ -108,11 +134,14 @@ static bool write_line(run_lease *l)
     /* One length for ever, so that no end of an older line stays behind a shorter one. */
     int n = snprintf(line, sizeof line, "%s %lld %s %012lld\n", h->host, (long long)h->pid,
                      h->job[0] ? h->job : "-", (long long)h->beat);
+    /* One write in place, never truncate and write: a reader in between would see a folder that is
+     * nobody's. */
     ssize_t wrote = pwrite(l->lock, line, (size_t)n, 0);
     if (wrote >= 0 && wrote < n) errno = ENOSPC; /* what a write that came short means */
     return wrote == n && fdatasync(l->lock) == 0;
 }
 
+/* The first reason stands, and every later question is answered with it. */
 static bool lose(run_lease *l, const char *why)
 {
     err_set(&l->lost,
@@ -121,7 +150,8 @@ static bool lose(run_lease *l, const char *why)
     return false;
 }
 
-/* Whether the file is still the folder's, and the line in it this process's. */
+/* Whether the file is still the folder's, and the line in it this process's. No link to the file
+ * any more: somebody removed it to make a lock that can be had (--take-over). */
 static bool check_own(run_lease *l)
 {
     run_holder now;
@@ -140,6 +170,8 @@ static bool renew(run_lease *l)
 {
     char why[160];
     if (l->lost.text[0] || (l->own.beat > 0 && !check_own(l))) return false;
+    /* The age counts from before the write: one that hung in the network for half a minute leaves a
+     * beat that is already half a minute old for everybody else. */
     double begun = clock_s();
     l->own.beat++;
     if (!write_line(l)) {
@@ -150,6 +182,9 @@ static bool renew(run_lease *l)
     return true;
 }
 
+/* The mutex is held while it writes, so whoever asks hold() meanwhile waits for the disk, too, and
+ * does not write into a folder whose beat hangs. Spurious wake-ups begin a full pause anew, which
+ * is harmless: hold() renews what is too old. */
 static void *renew_for_ever(void *user)
 {
     run_lease *l = user;
@@ -185,6 +220,8 @@ run_lease *run_lease_begin(int lock, const char *folder, err *e)
     l->lock = lock;
     snprintf(l->folder, sizeof l->folder, "%s", folder);
     own_holder(&l->own);
+    /* The line of the last holder goes first. It may be longer than this one, and it may be this
+     * very host, process and job, of a life before. */
     bool written = ftruncate(lock, 0) == 0 && renew(l);
     if (written && start_thread(l)) return l;
     if (written) {
@@ -200,6 +237,8 @@ run_lease *run_lease_begin(int lock, const char *folder, err *e)
 static bool hold(run_lease *l, double age, err *e)
 {
     pthread_mutex_lock(&l->mutex);
+    /* A process that was stopped, or whose machine slept, comes back with an old beat, and looks at
+     * the file before it writes anything: somebody may have taken the folder over. */
     bool old = clock_s() - l->renewed > age;
     bool holds = !l->lost.text[0] && (!old || renew(l));
     if (!holds) err_set(e, "%s", l->lost.text);

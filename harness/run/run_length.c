@@ -5,6 +5,15 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 
+/* A budget in seconds would make a run depend on how busy the machine was, and an interrupted run
+ * differ from one that was not. So seconds become steps once, before the first step, and
+ * length.json says how many: a run that goes on, on whatever machine, has that length, and its
+ * schedule the same shape. Two runs of the same spec may still have different lengths; that is what
+ * such a budget means.
+ *
+ * length.json is written before anything is trained. Killed before it stands, the next worker
+ * measures again: no step has been made yet. */
+
 static bool calibrated_steps(int64_t *steps, workload *w, const char *folder, int threads, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -14,9 +23,13 @@ static bool calibrated_steps(int64_t *steps, workload *w, const char *folder, in
         json_auto_t *o = json_read(path, e);
         if (!o) return false;
         *steps = json_get_int(o, "steps", 0);
+        /* Not measured anew where the file is damaged: checkpoints of the other length may be
+         * there. */
         return *steps >= 1 || err_set(e, "%s: no steps; remove the file", path);
     }
     if (!trainer_calibrate(w, threads, fmin(seconds / 10, 10), &step_seconds, e)) return false;
+    /* At least one step, and no more than a double counts exactly; a clock that says 0 makes
+     * infinity here. */
     *steps = (int64_t)fmin(fmax(1, round(seconds / step_seconds)), 4e15);
     json_auto_t *o = json_pack("{s:o, s:o, s:I}", "seconds", json_finite(seconds), "step_seconds",
                                json_finite(step_seconds), "steps", (json_int_t)(*steps));

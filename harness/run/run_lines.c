@@ -8,12 +8,24 @@
 
 #include "core/base/file.h"
 
+/* Records that grow: metrics.jsonl, evals.jsonl, notes.jsonl. A line is added by a single write to
+ * a file that is open for appending (where several may write, notes.c takes a lock besides), so a
+ * reader sees whole lines or, after a kill or on a full disk, a last one without its end. That last
+ * one is what every reader has to leave out and run_lines_filter removes; nothing else in such a
+ * file is ever changed in place.
+ *
+ * Metrics are not synced line by line, which would cost more than a small step; they are before a
+ * checkpoint that counts on them (worker.c), by an append of nothing. An evaluation's line is
+ * synced at once: hours may stand behind it. */
+
 bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e)
 {
     int fd = file_open_own(path, O_WRONLY | O_APPEND, e);
     if (fd < 0) return false;
     bool ok = true;
     size_t done = 0;
+    /* A full disk takes a part of the line. The rest is tried again and fails with the reason; the
+     * cut line is dropped by the next run_lines_filter. */
     while (ok && done < bytes) {
         ssize_t wrote = write(fd, line + done, bytes - done);
         if (wrote < 0 && errno == EINTR) continue;
@@ -21,12 +33,14 @@ bool run_lines_append(const char *path, const char *line, size_t bytes, bool syn
         if (ok) done += (size_t)wrote;
     }
     if (ok && sync) ok = fsync(fd) == 0;
+    /* What failed first is what is told, not what close says after it. */
     int why = errno;
     if (close(fd) != 0 && ok) {
         ok = false;
         why = errno;
     }
     errno = why;
+    /* The file may have been made just now: its name has to be on the disk, too. */
     if (ok && sync) return file_sync_name(path, e);
     return ok || file_failed(e, path, "cannot be written");
 }
@@ -40,6 +54,8 @@ bool run_lines_append_record(const char *path, const json_t *record, err *e)
     return run_lines_append(path, text, bytes + 1, true, e);
 }
 
+/* Used in two ways: to cut lines off (a run that goes on), and, with a keep() that always says yes,
+ * to walk over them. A file of which everything is kept is not written again. */
 bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
 {
     if (!file_exists(path)) return true;
@@ -51,6 +67,8 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
         const char *end = memchr(text + at, '\n', bytes - at);
         if (!end) break; /* the writer was killed in the middle of a line */
         size_t length = (size_t)(end - (text + at)) + 1;
+        /* A line in the middle that is no JSON is dropped, too: a cut one with a whole one written
+         * behind it. */
         json_auto_t *line = json_loadb(text + at, length, 0, NULL);
         bool keeps = line && keep(user, line);
         if (keeps) {

@@ -1,5 +1,15 @@
 #include "harness/run/run_memory.h"
 
+/* What decides how many runs go at a time until one of the variant was measured (job_memory.h).
+ * Only what grows with the model is in it:
+ *
+ *   parameters + gradients, a vector for each level of the lanes' tree + moments
+ *   + the tape of one lane (one thread works on one lane at a time) + what all rows carry
+ *   + in evaluation, the larger stores of `eval.stored`
+ *
+ * Too low, and the kernel kills a run; too high, and cores idle until the first run has ended. It
+ * is meant to be near, and the supervisor corrects it by measured peaks. */
+
 /* Gradients are added in a tree over the lanes: a vector per level. */
 static int levels(int64_t count)
 {
@@ -19,6 +29,8 @@ static double tape_bytes_per_token(const params *p)
     double numbers = 0;
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
+        /* Only matrices that multiply activations: a table that is looked up puts a row per token
+         * on the tape, a bias nothing. */
         if (!q->matmul || q->rank < 2) continue;
         int64_t inputs = q->shape[q->rank - 1], outputs = q->count / inputs;
         numbers += q->active * (double)(inputs + outputs);

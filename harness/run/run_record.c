@@ -8,6 +8,19 @@
 #include "harness/run/run_folder.h"
 #include "harness/train/train_kernels.h"
 
+/* Three records, and who relies on each:
+ *
+ *   experiments/NAME.json   which runs an experiment consists of. Replaced by every `loci run`;
+ *                           what the runs are called is here alone, for a run belongs to as many
+ *                           experiments as plan it
+ *   runs/ID/plan.json       what the worker trains. Written by the supervisor before each start,
+ *                           under the run's lock; a worker reads nothing else of the spec, so a
+ *                           file that is edited meanwhile changes no run under way
+ *   runs/ID/final.json      the `eval:` of the last final evaluation (evaluate_again.c)
+ *
+ * The plan's spec is the resolved one, with every default spelt out: a later version with other
+ * defaults goes on with what was begun. */
+
 static json_t *now_utc(void)
 {
     char utc[32];
@@ -18,6 +31,7 @@ static json_t *now_utc(void)
 static json_t *run_record(const run_plan *p)
 {
     json_t *axes = json_object();
+    /* As text: an axis's value may be a whole section. */
     for (int i = 0; i < p->axis_count; i++) {
         json_object_set_new(axes, p->axes[i].axis, json_string(p->axes[i].value));
     }
@@ -46,6 +60,7 @@ bool run_record_plans(const char *out, const experiment *x)
     if (!record_path(path, out, x, NULL) || !file_exists(path)) return false;
     json_auto_t *record = json_read(path, NULL);
     const json_t *runs = json_object_get(record, "runs");
+    /* By ids alone: labels and descriptions may change without another run. */
     bool same = json_array_size(runs) == (size_t)x->run_count;
     for (int i = 0; same && i < x->run_count; i++) {
         const char *id = json_get_text(json_array_get(runs, (size_t)i), "run");
@@ -58,6 +73,8 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!record_path(path, out, x, e)) return false;
+    /* A damaged record is replaced as a missing one is: all that is needed of it is when it was
+     * made and what was claimed. */
     json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
     json_t *runs = json_array();
     json_auto_t *o =
@@ -94,6 +111,7 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
     if (!file_make_folders(folder, e) || !file_join(path, folder, "plan.json", e)) return false;
     arena_auto *a = arena_new(1 << 16);
     json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
+    /* Our own writer made it. */
     CHECK(tree, "the resolved spec of %s is no JSON", p->label);
     json_auto_t *o =
         json_pack("{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o}", "run", json_string(p->id),
@@ -115,6 +133,7 @@ json_t *run_record_spec(const char *out, const char *id)
     return json_incref(json_object_get(plan, "spec"));
 }
 
+/* The plan is ours to write, so a wrong one is a file that somebody or something spoilt. */
 static bool plan_error(const char *path, const char *key, err *e)
 {
     return err_set(e, "%s: %s: missing or of the wrong kind; remove the folder and run again", path,
@@ -149,10 +168,14 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
     p->seed = json_get_int(p->record, "seed", 0);
     p->threads = (int)json_get_int(p->record, "threads", 1);
     const json_t *tree = json_object_get(p->record, "spec");
+    /* JSON is YAML: the spec's own parser reads it, so errors have their place in plan.json. 17
+     * digits give back the same double. */
     text_auto *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     if (!text) return plan_error(path, "spec", e);
     char *kept = arena_strdup(a, text); /* nodes may point into it */
     node *said = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
+    /* Plans of versions that had one kernel do not say which; left to today's default it would be
+     * another run's arithmetic. */
     if (said) train_kernels_complete(said, a);
     p->spec = said;
     return said && read_places(p, a, path, e);
@@ -165,6 +188,7 @@ bool run_record_final(const char *folder, const planned_run *p, err *e)
     char path[FILE_PATH_BYTES];
     json_t *eval = json_object_get(json_object_get(p->record, "spec"), "eval");
     json_auto_t *o = json_object();
+    /* The plan's words, as they are: evaluate_again_wanted compares by meaning. */
     json_object_set(o, "eval", eval);
     return file_join(path, folder, "final.json", e) && json_write(path, o, e);
 }

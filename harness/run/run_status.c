@@ -13,6 +13,20 @@
 #include "harness/run/run_folder.h"
 #include "results/store/run_damage.h"
 
+/* How a run stands is never taken from status.json alone. The file says what its writer knew; what
+ * a reader makes of it:
+ *
+ *   file says   lock held   is
+ *   none        -           planned
+ *   running     yes         running
+ *   running     no          interrupted: nobody had the time to say so (SIGKILL, a power cut)
+ *   anything    no          interrupted and damaged, where files of the folder are missing or cut
+ *   the rest    -           as written
+ *
+ * So a kill needs nobody who cleans up after it, and no state is ever wrong for longer than a look.
+ * The price is that reading asks for the lock and looks at files; who only shows progress pays it,
+ * too. */
+
 static const char *const STATES[RUN_STATES] = {"planned", "running",  "done",
                                                "failed",  "diverged", "interrupted"};
 
@@ -22,6 +36,7 @@ const char *run_status_state_name(run_state s)
     return STATES[s];
 }
 
+/* Part of the file's format, as the states are; in the order of run_kind. */
 static const char *const KINDS[RUN_KINDS] = {
     "", "spec", "source", "diverged", "out of memory", "signal", "timeout", "damaged", "other"};
 
@@ -38,6 +53,8 @@ static void json_quote(char *out, size_t size, const char *text)
 {
     size_t n = 0;
     out[n++] = '"';
+    /* 8: the longest that one character becomes (\u001f) with the closing quote and the end of the
+     * string. */
     for (int bytes; *text && n + 8 < size; text += MAX(bytes, 1)) {
         unsigned char c = (unsigned char)*text;
         bytes = json_utf8_bytes(text);
@@ -57,6 +74,7 @@ static void json_quote(char *out, size_t size, const char *text)
     out[n] = 0;
 }
 
+/* JSON has no NaN; null is read back as one. */
 static void json_figure(char out[32], double x)
 {
     if (isfinite(x)) {
@@ -66,6 +84,7 @@ static void json_figure(char out[32], double x)
     }
 }
 
+/* Whole seconds: for people, and to compare one end with an earlier one. */
 static void json_moment(char out[40], double wall_s)
 {
     char utc[32];
@@ -79,6 +98,8 @@ static void json_moment(char out[40], double wall_s)
 
 static int status_text(char *text, size_t size, const run_status *s)
 {
+    /* Twice: every character of it may have to be escaped. What is longer still is cut by
+     * json_quote, and stays JSON. */
     char reason[2 * sizeof s->reason + 16] = "null", started[40], ended[40];
     char seconds[32], rate[32], loss[32], share[32], eval[32], bytes[32];
     if (s->reason[0]) json_quote(reason, sizeof reason, s->reason);
@@ -112,6 +133,8 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     /* How far a run is may be lost with the machine, how it ended may not: only that waits for
      * the disk. */
     if (durable) return file_write(path, text, (size_t)bytes, e);
+    /* The same name for all of this process's writes: what is left behind by a kill is removed by
+     * the next worker (remove_temporaries). */
     if (!file_temporary(temporary, path, e)) return false;
     int fd = file_open_own(temporary, O_WRONLY | O_TRUNC, e);
     if (fd < 0) return false;
@@ -123,6 +146,7 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     return file_failed(e, path, "cannot be written");
 }
 
+/* 0 for what is no moment, as for none: a stranger's file. */
 static double moment_of(const json_t *o, const char *key)
 {
     const char *text = json_get_text(o, key);
@@ -140,6 +164,8 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
     }
     if (state == RUN_STATES) return err_set(e, "%s: no known status; remove the file", path);
     const char *reason = json_get_text(o, "reason"), *kind = json_get_text(o, "kind");
+    /* A kind that is not known, of a later version perhaps, is read as none. A state that is not
+     * known is an error: something would be done about the run by guess. */
     int k = RUN_KINDS - 1;
     while (k > 0 && (!kind || strcmp(KINDS[k], kind) != 0)) {
         k--;
@@ -161,13 +187,15 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
                       .peak_rss_bytes = json_get_int(o, "peak_rss_bytes", 0),
                       .peak_anon_bytes = json_get_int(o, "peak_anon_bytes", 0)};
     snprintf(s->reason, sizeof s->reason, "%s", reason ? reason : "");
+    /* What is added to, or divided by, is a number; a loss may stay NaN, which means none. */
     if (!isfinite(s->train_seconds)) s->train_seconds = 0;
     if (!(s->bytes_per_token > 0)) s->bytes_per_token = 0;
     if (!isfinite(s->eval_share) || !isfinite(s->eval_seconds)) s->eval_share = s->eval_seconds = 0;
     return true;
 }
 
-/* What nobody works on, but cannot be used as it is, is to be taken up again. */
+/* What nobody works on, but cannot be used as it is, is to be taken up again. Not asked while the
+ * lock is held: files are half replaced while their writer lives. */
 static bool look_for_damage(run_status *s, const char *folder, err *e)
 {
     char why[ERR_TEXT_BYTES];

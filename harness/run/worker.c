@@ -24,6 +24,26 @@
 #include "harness/train/provenance.h"
 #include "results/store/run_damage.h"
 
+/* What must be true of a run's folder at every moment, for a worker may be killed at any, and the
+ * machine lose its power:
+ *
+ *   1. lines whose step is beyond the checkpoint's may be there; they are cut off when the run goes
+ *     on, and made again, equal. Lines up to the checkpoint's step must be there: they are on the
+ *     disk before the manifest that counts on them
+ *   2. an evaluation's line, its losses file and final.json come before the status `done`; what an
+ *     interrupted evaluation kept (part-ID.*) goes after its line
+ *   3. what is damaged is removed before the status says anything but damaged
+ *   4. nothing is written without asking the lease: the folder may be another machine's by now
+ *
+ * What a continued run takes from the folder, besides the checkpoint: when it first began and the
+ * highest peaks of memory (status.json), and its length (length.json). All else follows from the
+ * plan, so that a run that was killed ten times has the bits of one that never was.
+ *
+ * The exit status is for the supervisor; why a run ended is in status.json, for everybody else. A
+ * worker that lost its lease says it by EXIT_BUSY alone.
+ *
+ * file_failpoint marks the places where the tests kill it. */
+
 #define STOPPED_TEXT "stopped by a signal"
 
 static volatile sig_atomic_t stop_requested;
@@ -34,12 +54,15 @@ static void request_stop(int signal_number)
     stop_requested = 1;
 }
 
+/* Only a flag is set: the step under way ends, the checkpoint is whole, and what is asked inside of
+ * an evaluation (eval_task.stop) is the same flag. */
 static void install_signals(const rank_group *r)
 {
     stop_requested = 0;
     stop_signals_catch(request_stop);
     if (r) signal(SIGUSR1, request_stop); /* what mpirun passes on without ending the ranks */
     host_watch_stops();
+    /* The log may be a pipe whose reader went away; that is no reason to end a run. */
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -60,6 +83,7 @@ typedef struct worker {
     const worker_company *company; /* NULL: none */
 } worker;
 
+/* Why a run's work ended. What may be written of it is decided in one place, end_run. */
 typedef enum outcome { WENT_WELL, WENT_WRONG, DIVERGED, STOPPED } outcome;
 
 static rank_group *ranks_of(const worker *w)
@@ -94,6 +118,8 @@ static void fill_status(worker *w)
     host_memory m = host_memory_now();
     s->peak_rss_bytes = MAX(s->peak_rss_bytes, m.peak_rss_bytes);
     s->peak_anon_bytes = MAX(s->peak_anon_bytes, m.peak_anon_bytes);
+    /* Before there is one, what the status said before stands: a run that cannot be opened does not
+     * lose where it stood. */
     if (!w->trainer) return;
     const train_progress *p = &w->trainer->progress;
     s->step = p->step;
@@ -114,6 +140,9 @@ static void tell_status(worker *w, double now)
     if (w->company && !w->company->told(w->company->user)) stop_requested = 1;
 }
 
+/* `running` is on the disk before anything else changes: killed from here on, the run is one that
+ * was interrupted. When it first began and what it took at most are of the run, not of this
+ * process. */
 static bool begin_status(worker *w, err *e)
 {
     run_status before;
@@ -129,6 +158,7 @@ static bool begin_status(worker *w, err *e)
     return run_status_write(&w->status, w->folder, true, e);
 }
 
+/* Durable: the last word on a run may not be lost with the machine. */
 static bool end_status(worker *w, run_state state, run_kind kind, const char *reason, err *e)
 {
     fill_status(w);
@@ -142,6 +172,8 @@ static bool end_status(worker *w, run_state state, run_kind kind, const char *re
 /* ---- starting and continuing ---- */
 
 /* Records younger than the checkpoint are cut off: they will be made again, equal. */
+/* A step's line, then, belongs to the checkpoint that has made this step. Lines without a step are
+ * a stranger's. */
 static bool keep_metric(void *user, const json_t *line)
 {
     const train_progress *p = user;
@@ -153,10 +185,16 @@ static bool keep_eval(void *user, const json_t *line)
 {
     const train_progress *p = user;
     int64_t step = json_get_int(line, "step", -1);
+    /* The final line always goes: a run that is not done has to evaluate again in any case, and
+     * what the evaluation kept on the way makes that short. At the checkpoint's own step the line
+     * stays only where the checkpoint knows of the evaluation (eval_at); otherwise it would stand
+     * there twice. */
     if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
     return step < p->step || (step == p->step && p->eval_at == step);
 }
 
+/* Written anew by every worker of the run: host, processor and versions are those of who worked on
+ * it last. */
 static bool write_provenance(worker *w, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -227,6 +265,8 @@ static bool mend(worker *w, run_damage damage, const char *why, err *e)
     return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));
 }
 
+/* The text and the model are opened by every rank from the plan itself; only the folder's name is
+ * sent. */
 /* On all ranks at once. */
 static bool open_workload(worker *w, err *e)
 {
@@ -249,6 +289,9 @@ static double bytes_per_token(const workload *w)
     return (double)split_bytes(text) / (double)split_tokens(text);
 }
 
+/* The order: the workload, for the length may have to be measured with it; the length, which the
+ * trainer's schedule depends on; the trainer; the checkpoint into it; then the records are cut to
+ * where that stands. Provenance last, when nothing can fail any more but training. */
 static bool start_training(worker *w, err *e)
 {
     train_length length;
@@ -274,6 +317,8 @@ static bool start_training(worker *w, err *e)
 static bool save_checkpoint(worker *w, err *e)
 {
     const train_progress *p = &w->trainer->progress;
+    /* The same step can be saved twice: once before its evaluation, and once after, so that it is
+     * not made again. */
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
     if (!run_lease_holds(w->lease, e)) return false;
     /* What the checkpoint says was logged must be on the disk before it. */
@@ -288,6 +333,8 @@ static bool keep_model(worker *w, const char *name, double nats, err *e)
 {
     char path[FILE_PATH_BYTES], folder[64];
     snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
+    /* A kept model carries its own step: the same one made again, after a kill, finds itself there
+     * and leaves it (checkpoint_keep). */
     file_failpoint("keep");
     return run_lease_holds(w->lease, e) && file_join(path, w->folder, folder, e) &&
            checkpoint_keep(path, w->trainer, w->plan.run, nats, e);
@@ -333,13 +380,18 @@ static outcome run_eval(worker *w, bool final, err *e)
     train_progress *p = &w->trainer->progress;
     eval_task task =
         workload_evaluation(work, w->trainer->values, w->plan.threads, &stop_requested);
+    /* Slices and losses per token are of the final evaluation only: those on the way are there to
+     * be seen, not to be compared. */
     task.slices = final;
     task.reader = (eval_reader){tell_share, w};
+    /* Named by its identity, so that another evaluation's part (other options, an earlier step) is
+     * never taken for this one's. */
     char id[EVAL_ID_CHARS], name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     eval_record_task_id(id, &task, w->plan.run, p->step);
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, w->folder, name, e) || !eval_keep_path(part, w->folder, id, e))
         return WENT_WRONG;
+    /* As often as training saves itself: the same time may be lost. */
     const eval_keep keep = {part, work->train.checkpoint_seconds, may_write, w};
     task.keep = &keep;
     if (final && work->eval.losses) task.losses_path = path;
@@ -351,6 +403,7 @@ static outcome run_eval(worker *w, bool final, err *e)
     evaluation r;
     json_t *more;
     bool ok = diagnose_evaluation(&r, &more, &task, final, e);
+    /* Nothing to free: *more and r are set only by an evaluation that went well. */
     if (!ok) return WENT_WRONG;
     if (!r.stopped) w->status.eval_share = w->status.eval_seconds = 0;
     outcome o = STOPPED;
@@ -362,9 +415,12 @@ static outcome run_eval(worker *w, bool final, err *e)
         json_t *layers = task.watch ? routing_trace_end(w->trainer->routing) : NULL;
         if (layers) json_object_set_new(record, "layers", layers);
         json_object_update_recursive(record, more);
+        /* From this line on the evaluation exists. eval_at is set after it, and saved by the next
+         * checkpoint only: killed in between, the line is cut off and made again. */
         o = run_lines_append_record(w->evals, record, e) ? WENT_WELL : WENT_WRONG;
         if (final && o == WENT_WELL && !run_record_final(w->folder, &w->plan, e)) o = WENT_WRONG;
         p->eval_at = p->step;
+        /* For has_blown_up. */
         w->evaluated = r.nats / (double)r.tokens;
         if (o == WENT_WELL && work->train.keep_best &&
             !keep_model(w, "best", r.nats / (double)r.tokens, e)) {
@@ -382,17 +438,22 @@ static bool log_step(worker *w, const train_report *r, err *e)
 {
     train_progress *p = &w->trainer->progress;
     int64_t every = w->work.train.log_every;
+    /* The first step's loss says what an untrained model has, and the last one's where it ended. */
     if (p->step != 1 && p->step % every != 0 && !trainer_finished(w->trainer)) return true;
     size_t bytes = log_line(w->line, p, r);
     w->status.loss = p->window_nats / p->window_weight;
     w->status.tokens_per_second = p->window_weight / p->window_seconds;
+    /* After the line was formatted, not after it was written: the checkpoint that follows holds an
+     * empty window for a line that it counts as there. */
     p->window_nats = p->window_weight = p->window_seconds = 0;
     fill_status(w);
+    /* Not synced: save_checkpoint does that for all lines since the one before. */
     return run_lease_holds(w->lease, e) && run_lines_append(w->metrics, w->line, bytes, false, e);
 }
 
 static outcome tell_divergence(worker *w, const train_report *r, err *e)
 {
+    /* The step that was tried and has not been counted. */
     long long step = (long long)w->trainer->progress.step + 1;
     if (isfinite(r->nats)) {
         err_set(e, "step %lld: the gradient is not finite; first tensor: %s", step, r->bad);
@@ -407,6 +468,8 @@ static bool eval_due(const worker *w)
 {
     const train_progress *p = &w->trainer->progress;
     int64_t every = w->work.train.eval_every;
+    /* Not at step 0, where a continued run has nothing to say; not twice at the same step (eval_at
+     * comes with the checkpoint). The last step's is made as the final one, by train_to_the_end. */
     return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
 }
 
@@ -421,6 +484,7 @@ static outcome train_to_the_end(worker *w, err *e)
     while (!trainer_finished(w->trainer)) {
         if (eval_due(w)) {
             outcome o = run_eval(w, false, e);
+            /* One that was stopped is looked at below, where the run is saved. */
             if (o == WENT_WRONG) return o;
         }
         double now = host_monotonic_s();
@@ -431,11 +495,15 @@ static outcome train_to_the_end(worker *w, err *e)
             return WENT_WRONG;
         }
         train_report r;
+        /* A step whose loss or gradient is no number is reported, not applied: the checkpoint
+         * before it stays, for --retry diverged. */
         if (!trainer_step(w->trainer, &r, e)) return WENT_WRONG;
         if (r.bad[0]) return tell_divergence(w, &r, e);
         if (!log_step(w, &r, e) || !keep_step(w, e)) return WENT_WRONG;
         file_failpoint("step");
     }
+    /* Trained to the end and saved before the final evaluation begins: a kill in it costs the
+     * evaluation's part alone. */
     if (!save_checkpoint(w, e)) return WENT_WRONG;
     w->told_at = 0;
     tell_status(w, host_monotonic_s());
@@ -466,6 +534,8 @@ static int end_run(worker *w, outcome o, bool begun, err *e)
     err also;
     err lost;
     if (o == WENT_WELL && has_blown_up(w, e)) o = DIVERGED;
+    /* Whatever went wrong, a rank that is lost is the reason, and no fault of the run: it goes on
+     * with others. */
     if (!ranks_whole(ranks_of(w), e)) o = STOPPED;
     if (!run_lease_holds(w->lease, &lost)) { /* the folder is another's: not a word into it */
         *e = lost;
@@ -481,6 +551,8 @@ static int end_run(worker *w, outcome o, bool begun, err *e)
     case DIVERGED:
         end_status(w, RUN_DIVERGED, KIND_DIVERGED, e->text, &also);
         return EXIT_FAILED;
+    /* What could not be started at all (spec, data, a damaged checkpoint) would fail again at once;
+     * what failed on the way (a full disk) may not. */
     case WENT_WRONG:
     default:
         end_status(w, RUN_FAILED, begun ? KIND_OTHER : KIND_SPEC, e->text, &also);
@@ -492,16 +564,23 @@ static int run_locked(worker *w, err *e)
 {
     run_status before;
     char why[ERR_TEXT_BYTES];
+    /* A finished run was given to a worker because its spec asks for another evaluation. It stays
+     * `done` meanwhile. */
     bool done = run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE;
     run_damage damage = run_damage_find(why, w->folder);
     if (done && damage == DAMAGE_NONE)
         return evaluate_again(w->folder, w->lease, &stop_requested, e);
+    /* Nothing is written, not even that it failed: a disk that cannot be read at the moment would
+     * cost the run. */
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why), EXIT_FAILED;
     bool ready = read_plan(w, e);
     if (ready && damage != DAMAGE_NONE && !mend(w, damage, why, e)) return EXIT_FAILED;
     if (!begin_status(w, e)) return EXIT_FAILED;
+    /* An unreadable plan has not stopped us above: the status is what tells of it. */
     ready = ready && remove_temporaries(w, e) && start_training(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
+    /* The status was written first: freeing gigabytes takes time, in which the process may be
+     * killed. */
     trainer_free(w->trainer);
     err lost;
     if (w->work.ranks) rank_calls_ask(w->work.ranks, RANK_CLOSE, &lost);
@@ -519,6 +598,7 @@ int worker_run_with(const char *folder, const worker_company *company, err *e)
 {
     install_signals(company ? company->ranks : NULL);
     e->text[0] = 0;
+    /* Asked before locking, which would make files in a folder that somebody mistyped. */
     if (!file_is_folder(folder)) {
         return err_set(e, "%s: no such folder; `loci run` makes and fills it", folder), EXIT_FAILED;
     }

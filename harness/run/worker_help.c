@@ -7,6 +7,19 @@
 #include "harness/run/run_record.h"
 #include "harness/train/rank_help.h"
 
+/* A rank other than 0 has no will of its own: it hears what rank 0 asks next and does its part.
+ * Three loops, one inside the other, each with the requests that make sense there:
+ *
+ *   worker_help      which run is opened; RANK_LEAVE ends it
+ *   help_run         one run, opened from the same folder with the same words
+ *   rank_help_run    its trainer, steps and evaluations (train/rank_help.h), until RANK_CLOSE
+ *
+ * Whether opening worked is agreed upon by all before anybody goes on: a folder that one rank
+ * cannot see would otherwise leave the others waiting in the first exchange. */
+
+/* A handler that does nothing, rather than SIG_IGN, which programs that are started would inherit.
+ * mpirun sends the signal to all ranks; rank 0 decides at which step it counts, or ranks would stop
+ * at different ones. */
 static void ignore(int number)
 {
     (void)number;
@@ -24,11 +37,14 @@ static bool help_run(rank_group *r, err *e)
     bool opened = file_join(runs, folder, "..", &why) &&
                   run_record_plan_read(&plan, memory, folder, &why) &&
                   workload_open_beside(&w, plan.spec, plan.seed, &plan.places, runs, &why);
+    /* Whichever rank fails, rank 0 tells it: the text travels by ranks_agree. */
     if (!opened) err_prefix(&why, "rank %d", ranks_me(r));
     bool all = ranks_agree(r, opened, &why), ok = ranks_whole(r, e);
     w.ranks = r;
     if (all) ok = rank_help_run(&w, e);
     if (opened) workload_close(&w);
+    /* The plan's nodes lie in this function's arena, its strings in the record: both outlive the
+     * workload. */
     json_decref(plan.record);
     return ok;
 }
@@ -40,6 +56,8 @@ bool worker_help(rank_group *r, err *e)
     signal(SIGUSR1, ignore);
     while (rank_calls_hear(r, &q, e)) {
         if (q.call == RANK_LEAVE) return true;
+        /* Between two runs nothing else can be asked; another number is a broken message or another
+         * version. */
         if (q.call != RANK_OPEN) return err_set(e, "rank %d: no run is open", ranks_me(r));
         if (!help_run(r, e)) return false;
     }
