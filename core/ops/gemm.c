@@ -109,6 +109,14 @@ static int64_t rows_of(const gemm_kernel *g, int64_t m)
     return MIN(m, g->rows);
 }
 
+/* Rows a whole number of pages apart would share their places in the first-level cache: fewer of
+ * them fit than a tile has. */
+static bool can_be_unpacked(const gemm_kernel *g, int64_t n, float alpha, int64_t stride_a)
+{
+    const int64_t page = 1024;
+    return g->tile_unpacked && n <= GEMM_UNPACKED && alpha == 1 && stride_a % page != 0;
+}
+
 /* c [m, n] = alpha op(a) b + beta c, for the part of b in packed panels that are `apart` units long
  * each; panel: room for one of a.
  * Panels of b are `columns` wide and apart * columns long, so column j's begins at b + j *
@@ -118,13 +126,23 @@ static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, 
                           const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
 {
     int64_t units = gemm_units(g, k);
+    bool packs = transpose_a || !can_be_unpacked(g, n, alpha, stride_a);
     for (int64_t i = 0, rows; i < m; i += rows) {
         rows = rows_of(g, m - i);
-        g->pack_a(panel, transpose_a, rows, k, alpha, a + (transpose_a ? i : i * stride_a),
-                  stride_a);
+        if (packs) {
+            g->pack_a(panel, transpose_a, rows, k, alpha, a + (transpose_a ? i : i * stride_a),
+                      stride_a);
+        }
         for (int64_t j = 0; j < n; j += g->columns) {
-            g->tile(transpose_a, rows, MIN(n - j, (int64_t)g->columns), units, panel, b + j * apart,
-                    beta, c + i * stride_c + j, stride_c);
+            int64_t columns = MIN(n - j, (int64_t)g->columns);
+            float *to = c + i * stride_c + j;
+            if (packs) {
+                g->tile(transpose_a, rows, columns, units, panel, b + j * apart, beta, to,
+                        stride_c);
+            } else {
+                g->tile_unpacked(rows, columns, units, a + i * stride_a, stride_a, b + j * apart,
+                                 beta, to, stride_c);
+            }
         }
     }
 }

@@ -22,8 +22,9 @@ enum { ROWS = 14, COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
 /* For constant rows, form and steps the loops over rows are unrolled and sums live in registers.
  * Columns beyond the matrix are masked where c is read and written; in b's panel they are zeros.
  * Two registers of b are read per unit, and a's value is broadcast from memory by the multiply-add
- * itself: 28 sums and 2 lines of b are 30 registers. */
-INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_step,
+ * itself: 28 sums and 2 lines of b are 30 registers. Of 16 columns or fewer (heads of attention)
+ * one half of a tile is computed. */
+INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
                       float *c, int64_t stride_c)
 {
@@ -31,34 +32,36 @@ INLINE void rows_tile(gemm_form form, int rows, int64_t row_step, int64_t unit_s
     const __mmask16 left = first(columns), right = first(columns - 16);
     for (int i = 0; i < rows; i++) {
         x[i] = begin_sums(beta, left, c + i * stride_c);
-        y[i] = begin_sums(beta, right, c + i * stride_c + 16);
+        if (halves > 1) y[i] = begin_sums(beta, right, c + i * stride_c + 16);
     }
     /* The chain: one unit of k after the other, for all sums at once. */
     for (int64_t p = 0; p < units; p++) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
+        __m512 b0 = _mm512_loadu_ps(b), b1 = halves > 1 ? _mm512_loadu_ps(b + 16) : b0;
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
             x[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b0, x[i]);
-            y[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b1, y[i]);
+            if (halves > 1) y[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b1, y[i]);
         }
         a += unit_step;
         b += COLUMNS;
     }
     for (int i = 0; i < rows; i++) {
         _mm512_mask_storeu_ps(c + i * stride_c, left, x[i]);
-        _mm512_mask_storeu_ps(c + i * stride_c + 16, right, y[i]);
+        if (halves > 1) _mm512_mask_storeu_ps(c + i * stride_c + 16, right, y[i]);
     }
 }
 
 /* Where a is stored transposed, the values of one k lie side by side in its panel, 16 apart from
- * the next ones; else a row lies along k and rows are GEMM_STRIDE apart. */
-INLINE void turned_tile(gemm_form form, bool transposed, int rows, int64_t columns, int64_t units,
-                        const float *a, const float *b, float beta, float *c, int64_t stride_c)
+ * the next ones; else a row lies along k and rows are
+ * `apart` from each other: GEMM_STRIDE in a panel. */
+INLINE void turned_tile(gemm_form form, bool transposed, int halves, int rows, int64_t apart,
+                        int64_t columns, int64_t units, const float *a, const float *b, float beta,
+                        float *c, int64_t stride_c)
 {
     if (transposed) {
-        rows_tile(form, rows, 1, LINE, columns, units, a, b, beta, c, stride_c);
+        rows_tile(form, halves, rows, 1, LINE, columns, units, a, b, beta, c, stride_c);
     } else {
-        rows_tile(form, rows, GEMM_STRIDE, 1, columns, units, a, b, beta, c, stride_c);
+        rows_tile(form, halves, rows, apart, 1, columns, units, a, b, beta, c, stride_c);
     }
 }
 
@@ -66,12 +69,13 @@ INLINE void turned_tile(gemm_form form, bool transposed, int rows, int64_t colum
  * loop up to a variable would put them in memory. */
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
-        turned_tile(form, transposed, n, columns, units, a, b, beta, c, stride_c);                 \
+        turned_tile(form, transposed, halves, n, apart, columns, units, a, b, beta, c, stride_c);  \
         break;
 
 /* A jump through a table per tile, before some thousand multiply-adds. */
-INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t columns, int64_t units,
-                 const float *a, const float *b, float beta, float *c, int64_t stride_c)
+INLINE void half_tile(gemm_form form, bool transposed, int halves, int64_t rows, int64_t apart,
+                      int64_t columns, int64_t units, const float *a, const float *b, float beta,
+                      float *c, int64_t stride_c)
 {
     switch (rows) {
         CASE(1)
@@ -90,6 +94,17 @@ INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t columns,
         CASE(14)
     default:
         CHECK(false, "a tile of %lld rows", (long long)rows);
+    }
+}
+
+INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t apart, int64_t columns,
+                 int64_t units, const float *a, const float *b, float beta, float *c,
+                 int64_t stride_c)
+{
+    if (columns <= 16) {
+        half_tile(form, transposed, 1, rows, apart, columns, units, a, b, beta, c, stride_c);
+    } else {
+        half_tile(form, transposed, 2, rows, apart, columns, units, a, b, beta, c, stride_c);
     }
 }
 
@@ -119,10 +134,18 @@ AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, i
                                const float *a, const float *b, float beta, float *c,
                                int64_t stride_c)
 {
-    tile(GEMM_FLOATS, transposed, rows, columns, units, a, b, beta, c, stride_c);
+    tile(GEMM_FLOATS, transposed, rows, GEMM_STRIDE, columns, units, a, b, beta, c, stride_c);
 }
 
 /* Two values per unit: an odd k has half a unit more, whose second value is zero. */
+/* Packing floats is copying them. */
+AVX512 static void tile_unpacked(int64_t rows, int64_t columns, int64_t units, const float *a,
+                                 int64_t stride_a, const float *b, float beta, float *c,
+                                 int64_t stride_c)
+{
+    tile(GEMM_FLOATS, false, rows, stride_a, columns, units, a, b, beta, c, stride_c);
+}
+
 static void pack_b_pairs(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                          int64_t stride)
 {
@@ -145,7 +168,7 @@ AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, in
                               const float *a, const float *b, float beta, float *c,
                               int64_t stride_c)
 {
-    tile(GEMM_PAIRS, transposed, rows, columns, units, a, b, beta, c, stride_c);
+    tile(GEMM_PAIRS, transposed, rows, GEMM_STRIDE, columns, units, a, b, beta, c, stride_c);
 }
 
 /* One value per unit, but whole pairs, as the places in a pair are exchanged. */
@@ -196,6 +219,7 @@ const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .pack_b = pack_b_floats,
                                          .pack_a = pack_a_floats,
                                          .tile = tile_floats,
+                                         .tile_unpacked = tile_unpacked,
                                          .few = few_floats};
 
 const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",

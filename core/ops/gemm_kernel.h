@@ -14,6 +14,7 @@ enum {
     GEMM_UNITS = 384,   /* of k in a panel of a at most */
     GEMM_COLUMNS = 512, /* of b packed at a time */
     GEMM_MAX_ROWS = 32,
+    GEMM_UNPACKED = 128,
     GEMM_FEW = 8, /* rows for which packing b costs more than turning it in registers */
     GEMM_STRIDE = GEMM_UNITS + 16, /* of a panel's rows: not a multiple of 4096 bytes */
     GEMM_PANEL = GEMM_MAX_ROWS * GEMM_STRIDE,
@@ -38,6 +39,10 @@ typedef struct gemm_kernel {
     /* c [rows, columns] = a b + beta c for packed panels; `transposed` as a was packed. */
     void (*tile)(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
                  const float *b, float beta, float *c, int64_t stride_c);
+    /* The same for rows of a as they lie, `stride_a` apart: where GEMM_UNPACKED columns or fewer
+     * share them, packing costs more than it saves. NULL: they have to be packed. */
+    void (*tile_unpacked)(int64_t rows, int64_t columns, int64_t units, const float *a,
+                          int64_t stride_a, const float *b, float beta, float *c, int64_t stride_c);
     /* c [rows, n] = a b + beta c for a packed panel of a (not transposed) and b as it lies, which
      * is read once: 1 row, or GEMM_FEW of them at most where b is transposed. NULL: as any. */
     void (*few)(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
