@@ -84,7 +84,7 @@ static json_t *claim_record(const claim *c, arena *a, const experiment *x, const
     json_t *before = recorded(old, hash, NULL);
     json_t *o = before ? json_deep_copy(before) : new_record(c, hash, x, results);
     json_object_set_new(o, "withdrawn", json_false());
-    /* The words of today, whose meaning (the hash) is that of then. */
+    /* With the page of today; all else is what was hashed. */
     json_object_set_new(o, "claim", json_loads(node_json(a, claim_node(a, c), false), 0, NULL));
     return o;
 }

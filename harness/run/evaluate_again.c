@@ -87,8 +87,7 @@ static bool load_values(again *x, err *e)
     safetensors *s = NULL;
     const params *p = model_params_const(x->work.model);
     x->values = ARENA_NEW(x->work.memory, real, p->total);
-    /* The values are initialised first, since the parameters' places and statistics come with that;
-     * the file then gives every one of them. */
+    /* Starting values below those of the file, so that nothing in the buffer is left unset. */
     if (!file_join(path, x->folder, "checkpoint", e) || !workload_start(&x->work, x->values, e) ||
         !(s = checkpoint_files_open(path, "model", e))) {
         return false;
@@ -100,8 +99,8 @@ static bool load_values(again *x, err *e)
     return ok;
 }
 
-/* An evaluation no better than a guess marks the run, as one at the end of training does. */
-/* Training's own losses are not looked at again: they have been judged. */
+/* An evaluation no better than a guess marks the run, as one at the end of training does.
+ * Training's own losses are not looked at again: they have been judged. */
 static int mark_blowup(const again *x, double loss, err *e)
 {
     char text[BLOWUP_TEXT_BYTES];

@@ -87,9 +87,8 @@ bool notes_add(const char *path, const char *key, const char *text, err *e)
 
 /* ---- bringing together ---- */
 
-/* The file's whole lines, each as a key; what is no text is left out. */
-/* The line itself is the key: notes have no number, and two that say the same at the same second
- * are the same. */
+/* The file's whole lines, each as a key; what is no text is left out. The line itself is the key:
+ * notes have no number, and two that say the same at the same second are the same. */
 static json_t *lines_of(const char *path, err *e)
 {
     size_t bytes;

@@ -67,8 +67,7 @@ bool run_folder_locked(const char *folder)
     int fd = file_open(path, NULL, NULL);
     if (fd < 0) return false;
     /* Asking is done by trying: flock cannot be asked who has it. The lock is given back at once by
-     * close. */
-    /* A shared lock: two readers who look at the same moment do not see each other. */
+     * close. A shared lock: two readers who look at the same moment do not see each other. */
     bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
     return locked;

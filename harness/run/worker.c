@@ -171,9 +171,9 @@ static bool end_status(worker *w, run_state state, run_kind kind, const char *re
 
 /* ---- starting and continuing ---- */
 
-/* Records younger than the checkpoint are cut off: they will be made again, equal. */
-/* A step's line, then, belongs to the checkpoint that has made this step. Lines without a step are
- * a stranger's. */
+/* Records younger than the checkpoint are cut off: they will be made again, equal. A step's line,
+ * then, belongs to the checkpoint that has made this step. Lines without a step are a
+ * stranger's. */
 static bool keep_metric(void *user, const json_t *line)
 {
     const train_progress *p = user;
@@ -266,8 +266,7 @@ static bool mend(worker *w, run_damage damage, const char *why, err *e)
 }
 
 /* The text and the model are opened by every rank from the plan itself; only the folder's name is
- * sent. */
-/* On all ranks at once. */
+ * sent. On all ranks at once. */
 static bool open_workload(worker *w, err *e)
 {
     rank_group *r = ranks_of(w);

@@ -16,6 +16,19 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 
+/* A worker says itself how its run ended (worker.c's end_run). This is for those that could not:
+ * killed, crashed, out of memory, or on a disk without room for a status. What is decided here is
+ * whether the same command will go on with the run by itself (interrupted) or only when a retry is
+ * asked for (failed):
+ *
+ *   killed from outside      interrupted: nothing speaks against going on
+ *   crashed, out of memory   failed: it would come again
+ *
+ * SIGKILL is ambiguous: a person, the batch system or the kernel's killer for want of memory. The
+ * control group's count of such kills is what tells them apart, and it cannot say whose process it
+ * was: of two workers that are reaped together after one kill, the first by SIGKILL is taken for
+ * it. */
+
 /* The last line of log.txt: a worker's last words. */
 static void last_words(char *text, size_t size, const char *folder)
 {
@@ -25,6 +38,7 @@ static void last_words(char *text, size_t size, const char *folder)
     int fd = file_open(path, NULL, NULL);
     if (fd < 0) return;
     off_t end = lseek(fd, 0, SEEK_END);
+    /* The tail is enough: a log may have grown for weeks. */
     off_t begin = MAX(end - (off_t)sizeof tail + 1, (off_t)0);
     ssize_t n = pread(fd, tail, sizeof tail - 1, begin);
     close(fd);
@@ -44,6 +58,7 @@ static void words_of_full_disk(char *text, size_t size, const char *folder)
     struct statvfs disk;
     if (text[0] || statvfs(folder, &disk) != 0) return;
     double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    /* A file system without a count of inodes (f_files 0) cannot run out of them. */
     if (room >= 1 << 20 && (disk.f_favail > 0 || disk.f_files == 0)) return;
     snprintf(text, size, "the disk is full (%.400s: %.0f kB left)", folder, room / 1000);
 }
@@ -64,6 +79,7 @@ static void describe_death(run_status *status, const char *folder, int wait_stat
     } else {
         snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(wait_status));
     }
+    /* A crash is any other signal (SIGSEGV, SIGABRT, SIGBUS). */
     bool outside = number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
     no_memory = (no_memory && number == SIGKILL) ||
                 (!outside && (strstr(words, "out of memory") || strstr(words, "no memory")));
@@ -106,6 +122,7 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
     bool read = run_status_read(&status, folder, &unread);
     if (!read) status = (run_status){.loss = (double)NAN};
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    /* The file's state alone is not enough: `interrupted` may stand there from the time before. */
     bool told =
         status.state == RUN_DONE || (code == EXIT_INTERRUPTED && status.state == RUN_INTERRUPTED) ||
         (code == EXIT_FAILED && (status.state == RUN_FAILED || status.state == RUN_DIVERGED));
@@ -117,6 +134,7 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
     if (!told) describe_death(&status, folder, wait_status, no_memory, read ? "" : unread.text);
     bool late = timed_out && status.state == RUN_INTERRUPTED;
     if (late) describe_timeout(&status);
+    /* Written for others, and for the next sitting: the database shows it, --retry asks for it. */
     if (read && (!told || late)) run_status_write(&status, folder, true, &ignored);
     return status;
 }
@@ -130,7 +148,9 @@ run_status run_end_evaluation(const char *folder, int wait_status, bool timed_ou
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     bool read = run_status_read(&status, folder, &unread);
     if (!read) status = (run_status){.loss = (double)NAN};
+    /* The evaluation came to an end, and showed a model that is worth nothing. */
     if (code == EXIT_FAILED && status.state == RUN_DIVERGED) return status;
+    /* RUN_RUNNING, of EXIT_BUSY: another process evaluates it. */
     status.state = code == EXIT_DONE ? RUN_DONE : RUN_RUNNING;
     if (code == EXIT_DONE || code == EXIT_BUSY) return status;
     describe_death(&status, folder, wait_status, no_memory, read ? "" : unread.text);

@@ -7,6 +7,21 @@
 
 #include "core/base/file.h"
 
+/* The tasks of an array do not know each other. What each sees is its own queue: runs that others
+ * hold, runs of which it is not known whether their holder lives, and runs that wait for a source.
+ * From that each decides alone whether it is still needed:
+ *
+ *   something goes on here, or a holder is doubted   stay: what is doubted may have to be taken
+ *                                                    over
+ *   runs wait for a source that others train         as many tasks stay as those runs will fill, by
+ *                                                    locks on NAME.waiter-0, -1, ...
+ *   only runs that living others hold                leave, with the node
+ *
+ * A waiter that is killed gives its place up with its lock, and another task that is still there
+ * takes it. The last task to have nothing held and nothing to begin ends by the loop itself: its
+ * queue is empty. A task that left too early costs time (a node less at the end), never a run:
+ * whoever is left, or the next `loci run`, takes what remains. */
+
 /* The k-th place among those who wait; -1 if somebody has it, or it cannot be asked for. */
 static int take_place(const supervisor *s, int k)
 {
@@ -15,6 +30,7 @@ static int take_place(const supervisor *s, int k)
     if (!file_join(folder, s->o->out, "experiments", NULL) || !file_join(path, folder, name, NULL))
         return -1;
     int fd = file_open_own(path, O_RDWR, NULL);
+    /* The descriptor stays open as long as the task waits. */
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
     close(fd);
     return -1;
@@ -23,6 +39,7 @@ static int take_place(const supervisor *s, int k)
 /* Whether it is this task that waits for sources. */
 static bool waits(supervisor *s)
 {
+    /* Of the tasks alike: each has as many slots as this one. */
     int places = (s->left.waiting + s->slots - 1) / s->slots;
     for (int k = 0; k < places && s->waiter < 0; k++) {
         s->waiter = take_place(s, k);
@@ -34,5 +51,7 @@ bool sharing_may_leave(supervisor *s)
 {
     if (!s->o->shares || s->stops || s->active > 0 || s->left.doubted > 0) return false;
     if (s->left.waiting > 0 && waits(s)) return false;
+    /* With nothing held and nothing to begin the loop ends by itself; leaving here would call runs
+     * busy that nobody has. */
     return s->left.held > 0;
 }

@@ -22,6 +22,19 @@
 #include "harness/supervise/supervisor_next.h"
 #include "harness/supervise/worker_start.h"
 
+/* One thread, one loop: start what can be started, sleep until a signal or a tenth of a second has
+ * come, look at what has ended, show. All that is known about a run is in its folder; this process
+ * keeps in memory only which workers are its own, since when, and what it has told already. It may
+ * be killed at any moment: its workers are sent SIGTERM by the kernel and save (worker_start.c),
+ * and the next supervisor sorts the runs anew.
+ *
+ * A job is QUEUED, RUNNING or ENDED here, whatever its run is: a queued one may be trained by
+ * somebody else meanwhile, and a run that has ended may have done so on another machine. The way
+ * back from RUNNING to QUEUED is taken where another process was quicker with the lock.
+ *
+ * The queue is in the order of the experiment's runs, seed by seed; what cannot begin yet is passed
+ * over (supervisor_next.c). */
+
 /* ---- what is to be done ---- */
 
 /* What is done about a run depends on how it stands, never on what this process remembers: that is
@@ -38,8 +51,10 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
     run_status status;
     err ignored; /* of a damaged status: the checkpoint says where the run stands */
     if (!run_folder_path(j->folder, s->o->out, plan->id, e)) return false;
+    /* Read as planned, and so queued. */
     if (!run_status_read(&status, j->folder, &ignored)) status = (run_status){0};
     switch (status.state) {
+    /* What it took is what other seeds of its variant will take. */
     case RUN_DONE:
         job_memory_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
         j->evaluates = evaluate_again_wanted(j->folder, plan);
@@ -77,6 +92,7 @@ static void end_job(supervisor *s, int slot, int wait_status)
                                                                       j->timed_out, &s->kills);
     s->running[slot] = NULL;
     s->active--;
+    /* Back into the queue, and the queue's begin back to it: next may have passed it. */
     if (status.state == RUN_RUNNING) { /* another process was quicker: see look_at */
         j->state = JOB_QUEUED;
         s->next = MIN(s->next, (int)(j - s->queue));
@@ -98,7 +114,9 @@ static void reap_workers(supervisor *s)
 
 /* ---- the loop ---- */
 
-/* Runs that have ended, and the parts of others. */
+/* Runs that have ended, and the parts of others. In runs, since lengths of runs not yet begun are
+ * not known in seconds. Those that were finished before count as whole: the bar shows the sweep,
+ * not the sitting. */
 static double work_of(const supervisor *s)
 {
     double work = s->x->run_count - s->queued;
@@ -108,6 +126,8 @@ static double work_of(const supervisor *s)
     return work;
 }
 
+/* Shown from the same status files that everybody else sees. A file that cannot be read at the
+ * moment is a bar less, no reason to stop. */
 static void show_progress(supervisor *s)
 {
     if (!s->progress) return;
@@ -131,7 +151,9 @@ static void show_progress(supervisor *s)
 
 /* ---- runs that this process trains itself, with other ranks ---- */
 
-/* Twice a second; false: the run's time is up. */
+/* A run that ranks train together is trained in this very process, which is rank 0: a worker that
+ * was started from it would be no rank. One run after the other; the worker calls back here between
+ * steps. Twice a second; false: the run's time is up. */
 static bool hear_worker(void *user)
 {
     supervisor *s = user;
@@ -148,16 +170,22 @@ static void train_here(supervisor *s, int slot, int log)
     const worker_company company = {s->o->ranks, hear_worker, s};
     err e = {{0}};
     sigset_t waited;
+    /* What the worker says has to be in the run's log.txt, as that of a process of its own would
+     * be; the progress has a stream of its own (talk). */
     int words = dup(STDERR_FILENO);
     fflush(NULL);
     dup2(log, STDERR_FILENO);
     close(log);
+    /* What came while they were blocked is delivered here, to the worker's handlers: a stop is not
+     * lost between two runs. */
     sigprocmask(SIG_UNBLOCK, &s->signals, &waited);
     int status = worker_run_with(j->folder, &company, &e);
     sigprocmask(SIG_SETMASK, &waited, NULL);
     if (e.text[0]) fprintf(stderr, "loci: %s\n", e.text);
     dup2(words, STDERR_FILENO);
     close(words);
+    /* A signal was heard by the worker, not by this loop: it is told here, or the next run would
+     * begin. */
     bool stopped = status == EXIT_INTERRUPTED && !j->timed_out;
     end_job(s, slot, W_EXITCODE(status, 0));
     if (!stopped) return;
@@ -176,7 +204,8 @@ static pid_t begin_worker(supervisor *s, const job *j, const worker_call *call, 
     return *log >= 0 ? getpid() : *log == WORKER_BUSY ? WORKER_BUSY : 0;
 }
 
-/* The kernels that it has to have; false: it cannot be begun here, and nothing more is. */
+/* The kernels that it has to have; false: it cannot be begun here, and nothing more is. Nothing
+ * more is started then: every other run of the experiment would meet the same processor. */
 static bool find_kernels(supervisor *s, const job *j, const char **kind)
 {
     err e;
@@ -207,6 +236,7 @@ static bool start_job(supervisor *s, int slot, job *j)
         .beginning = continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
     int log;
     pid_t pid = begin_worker(s, j, &call, &log, &e);
+    /* start_jobs ends its round here: the same job would be found again at once. */
     if (pid == WORKER_BUSY) return false;
     if (call.beginning && pid > 0) {
         supervisor_jobs_say(s, "%s, seed %lld: goes on from run %s, which is its beginning",
@@ -222,6 +252,7 @@ static bool start_job(supervisor *s, int slot, job *j)
     }
     j->pid = pid;
     j->begun = host_monotonic_s();
+    /* Counted from each beginning here: a run that was interrupted has its full time again. */
     j->timed_out = false;
     j->state = JOB_RUNNING;
     s->running[slot] = j;
@@ -234,12 +265,16 @@ static bool start_job(supervisor *s, int slot, job *j)
 static void start_jobs(supervisor *s)
 {
     bool going = true;
+    /* Several may be tried for one slot: one that could not be begun at all has ended, and the slot
+     * is still free. */
     for (int i = 0; i < s->slots && going && !s->stops; i++) {
         while (!s->running[i] && going) {
             job *j = supervisor_next(s);
             going = j && start_job(s, i, j);
         }
     }
+    /* Only over what is behind us without a gap, so that the queue of a long sweep is not read from
+     * its beginning ten times a second. */
     while (s->next < s->queued && s->queue[s->next].state != JOB_QUEUED) {
         s->next++;
     }
@@ -265,7 +300,9 @@ static void hear_stop(supervisor *s)
         supervisor_jobs_say(s, "stopping: running jobs save their state (again: at once)");
         s->stop_asked = true;
         s->stop_heard = now;
+        /* The request is counted, so that the next one, the user's second, kills. */
         if (s->stops > 0) return; /* given up before: they are at it */
+        /* The same request once more (stop_signals.h). */
     } else if (now - s->stop_heard < STOP_SIGNALS_REPEAT_S) {
         return;
     }
@@ -278,6 +315,8 @@ static void run_queue(supervisor *s)
     start_jobs(s);
     /* Nothing active, but something left: it waits for another process. */
     while (s->active > 0 || (s->next < s->queued && !s->stops)) {
+        /* SIGCHLD is among them: a slot is filled as soon as its worker has ended. The pause is for
+         * what sends no signal: another machine's runs, time limits, the progress. */
         int number = sigtimedwait(&s->signals, NULL, &pause);
         if (stop_signals_has(number)) hear_stop(s);
         stop_slow_jobs(s);
@@ -287,6 +326,7 @@ static void run_queue(supervisor *s)
         if (sharing_may_leave(s)) break;
     }
     s->result->shared = s->o->shares && !s->stops;
+    /* A task that leaves its sweep to the others has not been interrupted by anybody. */
     int *left = s->result->shared ? &s->result->busy : &s->result->interrupted;
     for (int i = 0; i < s->queued; i++) { /* never begun: the same command begins them */
         *left += s->queue[i].state == JOB_QUEUED;
@@ -296,6 +336,8 @@ static void run_queue(supervisor *s)
 /* Signals are waited for rather than handled, so that none is lost between looking and sleeping. */
 static void block_signals(supervisor *s, sigset_t *before)
 {
+    /* Whoever started us may ignore it, which exec hands down: then children would vanish
+     * unseen. */
     signal(SIGCHLD, SIG_DFL);
     sigemptyset(&s->signals);
     sigaddset(&s->signals, SIGCHLD);
@@ -309,6 +351,8 @@ static bool prepare_queue(supervisor *s, err *e)
     const supervisor_options *o = s->o;
     int64_t memory = o->memory > 0 ? o->memory : host_memory_allotted();
     job_memory_init(&s->room, s->memory, s->x->sweep->variant_count, (double)memory);
+    /* A number of jobs that the user gave is meant, whatever the estimates say; a limit of memory,
+     * too. */
     s->limited = o->jobs <= 0 || o->memory > 0;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
     s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
@@ -337,7 +381,9 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
 {
     *r = (supervisor_result){0};
     supervisor s = {.x = x, .o = o, .result = r, .memory = arena_new(1 << 16), .waiter = -1};
+    /* Before the first worker: only kills from here on can be of ours. */
     s.kills = cgroup_oom_kills("");
+    /* Held until the end: `loci rm` of what is being trained says so and leaves. */
     int lock = experiment_lock_share(o->out, x->spec->name, e);
     bool ok = lock >= 0 && prepare_queue(&s, e);
     if (ok && s.queued > 0) {
@@ -349,6 +395,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
         if (!s.stop_asked) sigprocmask(SIG_SETMASK, &before, NULL);
     }
     if (lock >= 0) close(lock);
+    /* The place among those who wait is somebody else's to take. */
     if (s.waiter >= 0) close(s.waiter);
     if (ok && r->broken.text[0]) {
         *e = r->broken;

@@ -8,6 +8,10 @@
 #include "core/base/file.h"
 #include "core/base/host.h"
 
+/* What one job's end means for the sweep: it is counted once, told in a line, and may be one
+ * failure too many. A run that somebody else ended while this process had it in its queue goes the
+ * same way. */
+
 void supervisor_jobs_say(supervisor *s, const char *format, ...)
 {
     if (!s->progress) return;
@@ -25,6 +29,7 @@ static void say_bad(supervisor *s, int number, const job *j, const run_status *s
     char text[2 * ERR_TEXT_BYTES];
     const char *kind = run_status_kind_name(status->kind),
                *state = run_status_state_name(status->state);
+    /* "diverged (diverged)" and "failed (other)" say nothing. */
     bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
     snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->x->run_count,
              j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
@@ -38,6 +43,8 @@ static void say_bad(supervisor *s, int number, const job *j, const run_status *s
 
 void supervisor_jobs_stop(supervisor *s)
 {
+    /* Runs that were never begun are not touched: they stay queued and are counted as left at the
+     * end. */
     s->stops++;
     for (int i = 0; i < s->slots; i++) {
         /* Asked once they save their state and end; asked again they end as they stand. */
@@ -45,6 +52,7 @@ void supervisor_jobs_stop(supervisor *s)
     }
 }
 
+/* As after a first signal: what is going on saves, and the same command goes on. */
 static void give_up(supervisor *s)
 {
     supervisor_jobs_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
@@ -66,6 +74,7 @@ void supervisor_jobs_unlocked(supervisor *s, const job *j)
 {
     char holder[RUN_HOLDER_BYTES];
     supervisor_jobs_holder(holder, j);
+    /* Stops every job, not only this one: the results' folder is the same mount for all. */
     err_set(&s->result->broken,
             "%s: %s works on it, though its lock can be had here: this mount does not lock across "
             "machines, and both would write; run on one machine, or mount it with locks",
@@ -81,6 +90,8 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     int number = s->x->run_count - s->queued + ++s->ended; /* of all, with those before */
     progress_time(took, status->train_seconds);
     progress_amount(amount, (double)status->tokens);
+    /* Progress, for the count of stops without any (--task): an interrupted run that is further
+     * than before is some. */
     s->result->moved = s->result->moved || status->state == RUN_DONE ||
                        (status->state == RUN_INTERRUPTED && status->step > j->step_before);
     switch (status->state) {
@@ -92,6 +103,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
             return;
         }
         s->result->done++;
+        /* A budget of no steps: what init_from names is evaluated. */
         if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
             supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number,
                                 s->x->run_count, label, seed);
@@ -118,6 +130,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         s->result->failed++;
         s->bad++;
         say_bad(s, number, j, status);
+        /* Equal, not more: once. 0, which never is equal here, means never. */
         if (s->bad == s->o->max_failures) give_up(s);
     }
 }
@@ -138,6 +151,7 @@ void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
         .state = RUN_FAILED, .kind = kind, .loss = (double)NAN, .ended_at = host_wall_s()};
     err ignored;
     snprintf(status.reason, sizeof status.reason, "%s", why->text);
+    /* It failed before a worker could say so, in a folder that may not be there yet. */
     if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
         run_status_write(&status, j->folder, true, &ignored);
     }

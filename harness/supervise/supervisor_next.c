@@ -5,6 +5,17 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 
+/* Who may be begun is found in four questions, cheapest first:
+ *
+ *   busy_until      was it looked at within the last half second? then not again
+ *   look_elsewhere  does another machine's process have it (its line in the lock file)?
+ *   look_at         what does its status say, with this machine's lock?
+ *   job_readiness   is the run that it starts from done?
+ *
+ * and memory at last, which is asked of a run that could begin otherwise. Nothing is reserved by
+ * these answers: between the look and the start another process may take the lock, and worker_start
+ * finds that out. The lock is what decides; this is only not to try in vain. */
+
 typedef enum readiness {
     READY,
     WAITING,    /* for the run that it starts from */
@@ -22,6 +33,7 @@ static const double BUSY_PAUSE_S = 0.5;
 static readiness held(supervisor *s, job *j)
 {
     const run_status theirs = {.state = RUN_RUNNING};
+    /* --no-wait: it counts as left to whoever has it. */
     if (s->o->leave_busy) {
         supervisor_jobs_end(s, j, &theirs);
         return GONE;
@@ -39,6 +51,8 @@ static readiness look_elsewhere(supervisor *s, job *j)
         return held(s, j);
     case HOLDER_DOUBTED:
         return DOUBTED;
+    /* Two could write into one folder: all ends (supervisor_jobs_unlocked), and until then nothing
+     * is begun here. */
     case HOLDER_UNLOCKED:
         supervisor_jobs_unlocked(s, j);
         return BUSY;
@@ -58,16 +72,19 @@ static readiness look_at(supervisor *s, job *j)
     readiness elsewhere = look_elsewhere(s, j);
     if (elsewhere != READY) return elsewhere;
     if (!run_status_read(&now, j->folder, &ignored)) return READY; /* the worker writes it anew */
+    /* What it had before it began here: an end further on is progress. */
     j->step_before = now.step;
     switch (now.state) {
     case RUN_RUNNING:
         return held(s, j);
     case RUN_DONE:
         j->evaluates = evaluate_again_wanted(j->folder, j->plan);
+        /* The state `done` does not say that somebody is evaluating it: only the lock does. */
         if (j->evaluates) return run_folder_locked(j->folder) ? held(s, j) : READY;
         j->state = JOB_ENDED;
         s->ended++;
         s->result->skipped++;
+        /* Trained by another process; what it took counts all the same. */
         job_memory_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
         return GONE;
     case RUN_FAILED:
@@ -89,9 +106,11 @@ static readiness job_readiness(const supervisor *s, const job *j, err *why)
     if (plan->source_run < 0) return READY;
     const run_plan *source = &s->x->runs[plan->source_run];
     const job *own = s->jobs[plan->source_run];
+    /* It is in our own queue: its file need not be asked ten times a second. */
     if (own && own->state != JOB_ENDED) return WAITING;
     char folder[FILE_PATH_BYTES];
     run_status status;
+    /* A source whose status cannot be read cannot be started from. */
     if (!run_folder_path(folder, s->o->out, source->id, why) ||
         !run_status_read(&status, folder, why)) {
         return IMPOSSIBLE;
@@ -103,6 +122,7 @@ static readiness job_readiness(const supervisor *s, const job *j, err *why)
         return s->o->leave_busy ? PUT_OFF : WAITING;
     case RUN_FAILED:
     case RUN_DIVERGED:
+        /* The reason travels along a chain of sources, each naming the one before it. */
         err_set(why, "it starts from %s, seed %lld, which %s: %.700s", source->label,
                 (long long)source->seed, status.state == RUN_FAILED ? "failed" : "diverged",
                 status.reason);
@@ -118,6 +138,7 @@ static readiness job_readiness(const supervisor *s, const job *j, err *why)
 static bool has_room(supervisor *s, const run_plan *plan)
 {
     if (!s->limited || s->active == 0) return true;
+    /* Anew for each question: peaks grow while runs go on. */
     job_memory_begin(&s->room);
     for (int i = 0; i < s->slots; i++) {
         run_status now = {0};
@@ -138,6 +159,7 @@ static bool has_room(supervisor *s, const run_plan *plan)
 static void say_waiting(supervisor *s, const job *j)
 {
     char holder[RUN_HOLDER_BYTES];
+    /* Once, and only when there is nothing else to do. */
     if (s->said_waiting || s->active > 0) return;
     s->said_waiting = true;
     supervisor_jobs_holder(holder, j);
@@ -161,10 +183,13 @@ job *supervisor_next(supervisor *s)
         s->left.held += r == BUSY;
         s->left.doubted += r == DOUBTED;
         if (r == READY) r = job_readiness(s, j, &why);
+        /* Not the next one that would fit: see above. */
         if (r == READY && !has_room(s, j->plan)) return NULL;
         if (r == READY) return j;
         s->left.waiting += r == WAITING;
         if (r == IMPOSSIBLE) supervisor_jobs_fail(s, j, KIND_SOURCE, &why);
+        /* Its source was stopped, or left out here: this sweep cannot finish it today, and says
+         * so. */
         if (r != PUT_OFF) continue;
         const run_status status = {
             .state = RUN_INTERRUPTED, .kind = KIND_SOURCE, .reason = "its source is not done"};

@@ -7,6 +7,16 @@
 #include "results/claims/claims.h"
 #include "results/store/collect.h"
 
+/* Looks and supervisors take turns. Each supervisor is given a part of the experiment
+ * (experiment_part) and records that part as what the experiment consists of, so that a look, which
+ * reads the record, sees exactly the seeds that were planned for it, though the database may hold
+ * more. That is what makes the sequence the same however often it was interrupted: it begins anew
+ * each time, its finished runs are skipped within seconds, and every look finds what it found
+ * before.
+ *
+ * It has to be so. Each look spends some of the error that the claims may make, and one that saw
+ * another number of seeds than planned would spend it twice. */
+
 typedef struct sequence {
     const experiment *x;
     const supervisor_options *o;
@@ -18,6 +28,7 @@ typedef struct sequence {
 
 /* ---- what an open claim needs ---- */
 
+/* runs[0..variants) are the first seed's, one per variant. */
 static void need(sequence *s, const char *label)
 {
     for (int v = 0; label && v < s->variants; v++) {
@@ -28,6 +39,7 @@ static void need(sequence *s, const char *label)
 /* A run that starts from another one takes that one's seed along. */
 static void need_sources(sequence *s)
 {
+    /* Until nothing is added: sources have sources. */
     for (bool changed = true; changed;) {
         changed = false;
         for (int v = 0; v < s->variants; v++) {
@@ -38,6 +50,7 @@ static void need_sources(sequence *s)
     }
 }
 
+/* All that it speaks of, also what one of its statements alone would not need: seeds are paired. */
 static void need_claim(sequence *s, const claim *c)
 {
     for (int i = 0; i < c->count; i++) {
@@ -63,7 +76,8 @@ static void say_look(const sequence *s, const stated_claim *c)
     fputc('\n', stderr);
 }
 
-/* Looks at the results; how many variants get a seed more, or -1 and e. */
+/* Looks at the results; how many variants get a seed more, or -1 and e. Collects first: the runs'
+ * files are what is true, the database follows. */
 static int look(sequence *s, err *e)
 {
     arena_reset(s->memory);
@@ -79,6 +93,7 @@ static int look(sequence *s, err *e)
     }
     need_sources(s);
     for (int v = 0; v < s->variants; v++) {
+        /* A claim that is open at the most seeds stays undecided, and that is an answer. */
         if (!s->more[v] || s->seeds[v] >= s->x->sweep->seed_count) continue;
         s->seeds[v]++;
         added++;
@@ -91,6 +106,8 @@ static void add_result(supervisor_result *all, const supervisor_result *one)
 {
     int before = all->done + all->skipped;
     all->done += one->done;
+    /* What the parts before have trained or skipped, this one skips: only what is beyond that had
+     * been there. */
     all->skipped += MAX(0, one->skipped - before);
     all->evaluated += one->evaluated;
     all->failed = one->failed;
@@ -107,6 +124,7 @@ static bool run_looks(sequence *s, supervisor_result *r, err *e)
         supervisor_result one;
         if (!supervisor_run(&one, experiment_part(s->x, s->seeds), s->o, e)) return false;
         add_result(r, &one);
+        /* A look at runs that are not all there would not be the planned one. */
         if (one.interrupted || one.busy || one.gave_up) return true;
         added = look(s, e);
     }
