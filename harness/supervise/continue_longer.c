@@ -15,6 +15,18 @@
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
 
+/* When is one run the beginning of another? When every step of it is computed from the same: model,
+ * data and their order, optimiser, seed, numerics, and a schedule that gives step k the same rate
+ * however long the run is. So the key under which beginnings are found is the resolved spec without
+ * what does not matter (evaluation, logging) and without the budget's amount. It is made from the
+ * resolved spec of both, never from ids: those contain the budget.
+ *
+ * The order of the data must not depend on the length either; it does not, for streams are shuffled
+ * epoch by epoch from the seed.
+ *
+ * Runs are searched once, before the sweep begins; a beginning is looked at again before it is
+ * used, and its lock is held while it is copied, against `loci gc`. */
+
 /* The only entry of train.budget: its kind, and how much. */
 static const char *budget_of(const json_t *tree, double *amount)
 {
@@ -38,14 +50,17 @@ static bool any_length(const json_t *tree)
            (strcmp(kind, "constant") == 0 || strcmp(kind, "inverse_sqrt") == 0);
 }
 
-/* All that a run is but for how long: resolved options that are part of its identity, which models
- * it keeps on the way, seed, kind of budget, content of the data. The caller frees it. */
+/* Its text is the key itself, not a hash: it never leaves this process. All that a run is but for
+ * how long: resolved options that are part of its identity, which models it keeps on the way, seed,
+ * kind of budget, content of the data. The caller frees it. */
 static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash)
 {
     json_t *key = json_deep_copy(tree), *train = json_object_get(key, "train");
     json_object_del(key, "eval");
     json_object_del(train, "budget");
     for (const option *o = TRAIN_OPTIONS; o->name; o++) {
+        /* Incidental to the result, but not to the folder: the models kept on the way are to be the
+         * longer run's, too. */
         bool kept = strcmp(o->name, "keep_every") == 0;
         if (o->incidental && !kept) json_object_del(train, o->name);
     }
@@ -87,10 +102,12 @@ static json_t *finished_record(const char *folder)
     bool whole = false;
     json_object_foreach(json_object_get(manifest, "files"), name, file)
     {
+        /* Without moments and place in the text the rest of the run would be another one. */
         whole = whole || strncmp(name, "train-", 6) == 0;
     }
     if (!whole || !file_join(path, folder, "run.json", NULL) || !file_exists(path)) return NULL;
     json_t *record = json_read(path, NULL);
+    /* Other arithmetic: other bits from the first step on. */
     if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS) return record;
     json_decref(record);
     return NULL;
@@ -152,6 +169,7 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
     json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
     {
         double length = json_number_value(value);
+        /* As long, or longer, is no beginning: a run cannot go back. */
         if (length >= amount || length <= best || !still_there(out, id)) continue;
         best = length;
         found = id;
@@ -256,6 +274,7 @@ bool continue_longer_begin(const char *folder, const run_plan *p, const char *ou
         !run_folder_path(source, out, beginning, e)) {
         return false;
     }
+    /* It has begun on its own since it was looked for. */
     if (checkpoint_files_exist(checkpoint)) return true;
     int lock = run_folder_lock(source, &ignored); /* from gc; whoever else has it only reads */
     bool ok = copy_beginning(folder, p->id, source, e);

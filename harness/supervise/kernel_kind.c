@@ -8,6 +8,15 @@
 #include "core/ops/blas.h"
 #include "harness/run/run_folder.h"
 
+/* OpenBLAS picks its kernels when it is loaded, by the processor, and different kernels add in
+ * different orders. A difference between two runs of an experiment would then be one of machines as
+ * well. OPENBLAS_CORETYPE, in the environment of the worker, asks for another kind than the
+ * processor's own. Kernels of our own do not need this: their bits are the same everywhere.
+ *
+ * Which kind is the experiment's is not written down anywhere: it is what run.json of the first run
+ * that was begun says, in the experiment's order. Two machines that begin the first two runs at the
+ * same moment may each think that there is none yet, and `compare` tells of such mixtures. */
+
 static bool is_library(const run_plan *p)
 {
     const node *gemm = node_at(p->resolved, "train.gemm");
@@ -21,6 +30,7 @@ static bool can_run(const char *kind)
 #if defined(__x86_64__)
     static const char *const avx2[] = {"Haswell", "Zen", "Excavator"};
     static const char *const any[] = {"Prescott", "Core2", "Nehalem", "Penryn", "Dunnington"};
+    /* Not in the lists: no other kind of ours needs AVX-512. */
     if (strcasecmp(kind, "SkylakeX") == 0) return __builtin_cpu_supports("avx512f");
     for (size_t i = 0; i < sizeof avx2 / sizeof *avx2; i++) {
         if (strcasecmp(kind, avx2[i]) == 0) return __builtin_cpu_supports("avx2");
@@ -29,6 +39,7 @@ static bool can_run(const char *kind)
         if (strcasecmp(kind, any[i]) == 0) return true;
     }
 #endif
+    /* A kind that is not listed may run or not; the sweep is not bet on it. */
     return false;
 }
 
@@ -38,6 +49,8 @@ static const char *begun_with(arena *a, const char *out, const run_plan *p)
     err none;
     if (!run_folder_path(folder, out, p->id, &none) || !file_join(path, folder, "run.json", &none))
         return NULL;
+    /* A run without a record has not been begun, one without this entry did not multiply by
+     * OpenBLAS. */
     json_t *o = file_exists(path) ? json_read(path, &none) : NULL;
     const char *kind = o ? json_get_text(o, "blas_core") : NULL;
     if (kind) kind = arena_strdup(a, kind);

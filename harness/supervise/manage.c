@@ -13,6 +13,14 @@
 #include "harness/train/checkpoint.h"
 #include "results/store/experiment.h"
 
+/* Runs have no owner. What may go is decided from all records at once: a run stays if any other
+ * experiment plans it, or if one that stays starts from it, however many steps away. So a record
+ * that cannot be read stops everything: its runs would look as if nobody needed them.
+ *
+ * Removing takes the runs first and the record last: killed in between, the record still names what
+ * is left, and the same command goes on. Renaming writes the other record before it removes this
+ * one, for the same reason; for a moment both plan the same runs, which is harmless. */
+
 /* ---- who needs a run ---- */
 
 /* The run that this one starts from, from its plan; NULL: none, or not known. */
@@ -34,6 +42,7 @@ static void add_sources(json_t *ids, arena *a, const char *out)
         json_object_foreach(ids, id, value)
         {
             const char *source = source_of(a, out, id);
+            /* Not into ids while it is walked through. */
             if (source && !json_object_get(ids, source)) {
                 json_object_set_new(more, source, json_true());
                 grew = true;
@@ -53,6 +62,7 @@ static json_t *needed_runs(arena *a, const char *out, const char *except, err *e
     for (int64_t i = 0; ok && i < count; i++) {
         size_t n = strlen(names[i]);
         char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+        /* 5: of ".json". */
         if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
         snprintf(inner, sizeof inner, "experiments/%s", names[i]);
         ok = file_join(path, out, inner, e) && manage_names_planned(ids, path, e);
@@ -72,6 +82,7 @@ static int64_t folder_bytes(arena *a, const char *folder)
     char path[FILE_PATH_BYTES];
     if (!file_list(folder, a, &names, &count, NULL)) return 0;
     for (int64_t i = 0; i < count; i++) {
+        /* What a link leads to is not removed, so it is not counted. */
         if (!file_join(path, folder, names[i], NULL) || file_is_link(path)) continue;
         if (file_is_folder(path)) {
             sum += folder_bytes(a, path);
@@ -88,6 +99,8 @@ static bool remove_run(manage_report *r, arena *a, const char *out, const char *
     char folder[FILE_PATH_BYTES];
     if (!run_folder_path(folder, out, id, e)) return false;
     if (!file_is_folder(folder)) return true;
+    /* A worker that is not of this experiment's supervisors (those are kept out by the lock):
+     * another's, or `loci worker` by hand. */
     if (run_folder_locked(folder)) {
         r->kept++;
         return true;
@@ -99,6 +112,7 @@ static bool remove_run(manage_report *r, arena *a, const char *out, const char *
 
 static bool record_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
 {
+    /* From the command line: it becomes a part of a path. */
     if (!*name || strchr(name, '/') || strlen(name) > 200) {
         return err_set(e, "'%.100s' is no name of an experiment", name);
     }
@@ -128,6 +142,8 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     *r = (manage_report){0};
     char path[FILE_PATH_BYTES];
     if (!record_path(path, out, name, e) || !check_exists(path, name, e)) return false;
+    /* Before anything is read: a supervisor that comes now would plan runs while they are
+     * removed. */
     int lock = experiment_lock_alone(out, name, e);
     if (lock < 0) return false;
     arena_auto *a = arena_new(1 << 16);
@@ -167,6 +183,8 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
     }
     int lock = experiment_lock_alone(out, from, e);
     json_auto_t *x = lock < 0 ? NULL : json_read(old, e);
+    /* Notes go between the two writes: killed before, they are still with the name that is
+     * there. */
     if (x) json_object_set_new(x, "name", json_string(to));
     bool ok = x && json_write(new, x, e) && move_notes(out, from, to, e) && file_remove(old, e);
     experiment_lock_remove(out, from, lock);
@@ -190,6 +208,7 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
     bool ok = true;
     json_object_foreach_safe(files, next, name, value)
     {
+        /* A manifest may be a stranger's, and name files outside of its folder. */
         if (!ok || strncmp(name, "train-", 6) != 0 || strchr(name, '/')) continue;
         snprintf(inner, sizeof inner, "checkpoint/%s", name);
         r->bytes += json_get_int(value, "bytes", 0);
@@ -231,10 +250,12 @@ static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models
     run_status status;
     err damaged;
     if (!file_is_folder(folder) || !run_status_read(&status, folder, &damaged) ||
+        /* Whatever is not done goes on from what gc would take. */
         status.state != RUN_DONE) {
         return true;
     }
     int lock = run_folder_lock(folder, e);
+    /* Somebody works on it: its turn will come. */
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
     bool ok = drop_models(r, a, folder, kept, dry, e) && drop_training_state(r, folder, dry, e);
     close(lock);

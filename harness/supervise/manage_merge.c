@@ -8,6 +8,15 @@
 #include "harness/run/run_status.h"
 #include "harness/supervise/manage_names.h"
 
+/* Folders come from anywhere: another machine's, an archive of a paper's. Nothing in them may lead
+ * out of the folder (links are refused) or stand for what is here already: a finished run is never
+ * replaced, nor is one that goes on here, since a run of the same id was made from the same spec
+ * and seed, and ours is as good.
+ *
+ * Runs come first, records after them: killed in between, runs that nobody plans yet are here,
+ * which the next merge finds and keeps; a record whose runs are missing would show them as
+ * planned. */
+
 static bool copy_tree(arena *a, const char *from, const char *to, err *e)
 {
     const char *const *names;
@@ -16,6 +25,7 @@ static bool copy_tree(arena *a, const char *from, const char *to, err *e)
     bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e);
+        /* Its holder is a process elsewhere; here it would look like one that beats no more. */
         if (!ok || strcmp(names[i], "lock") == 0) continue;
         ok = file_refuse_link(source, e);
         if (!ok) break;
@@ -48,18 +58,21 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
     /* Done is worth more than all else; short of that, ours stays unless there is none. */
     bool further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
                                             : ours.state == RUN_PLANNED && !file_is_folder(target);
+    /* What people say of a run is worth bringing all the same. */
     if (!further) return !file_is_folder(target) || unite_notes(target, source, e);
     /* Somebody writes there: half of it would be old, half of it new. */
     if (run_folder_locked(source) || run_folder_locked(target)) {
         r->kept++;
         return true;
     }
+    /* fresh may be left from a merge that was killed. */
     if (!file_remove_tree(fresh, e) || !copy_tree(a, source, fresh, e) ||
         !unite_notes(fresh, target, e) || !file_remove_tree(target, e)) {
         return false;
     }
     char runs[FILE_PATH_BYTES];
     if (!file_own_folder(runs, out, "runs", e)) return false;
+    /* fresh lies in OUT, on the same file system: a rename, not a copy. */
     if (!file_rename(fresh, target, e)) return false;
     r->runs++;
     return true;
@@ -71,6 +84,8 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
     json_auto_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL;
     json_t *run;
     json_auto_t *known = json_object();
+    /* Ours decides on everything but the list of runs: baseline, spec and claims stay as they are
+     * here. */
     bool ok = y && manage_names_planned(known, ours, e), any = false;
     size_t i;
     json_array_foreach(json_object_get(y, "runs"), i, run)

@@ -6,6 +6,10 @@
 #include "core/base/text.h"
 #include "harness/run/run_folder.h"
 
+/* What counts as an experiment or a run is decided by names and by a file or two, without reading:
+ * a folder of a thousand runs is listed at once. What is none of ours is left alone by every
+ * command that removes. */
+
 bool manage_names_planned(json_t *ids, const char *record, err *e)
 {
     json_auto_t *x = json_read(record, e);
@@ -32,6 +36,8 @@ static bool list_names(const char *out, const char *folder, const char *suffix, 
     if (!file_list(path, a, &all, &found, e)) return false;
     const char **kept = ARENA_NEW(a, const char *, found);
     for (int64_t i = 0; i < found; i++) {
+        /* Notes end in .jsonl, locks in .lock: neither ends as a record does. Copies by other
+         * systems begin with a dot. */
         if (all[i][0] != '.' && text_ends(all[i], suffix)) kept[(*count)++] = all[i];
     }
     *names = kept;
@@ -46,6 +52,8 @@ bool manage_names_experiments(const char *out, arena *a, const char *const **nam
 
 static bool is_run(const char *out, const char *name)
 {
+    /* Any of them: a run that was cut short at its very beginning is one, too, and gc has to see
+     * it. */
     static const char *const FILES[] = {"plan.json", "run.json", "status.json", "lock"};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     if (!run_folder_path(folder, out, name, NULL)) return false;

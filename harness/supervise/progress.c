@@ -14,6 +14,16 @@
 
 enum { NAME_CELLS = 24, BAR_CELLS = 24, LINE_BYTES = 512 };
 
+/* Two ways of showing the same. On a terminal the bars are the last lines: each update goes up by
+ * as many lines as were drawn, erases to the end of the screen, and draws anew; a line that stays
+ * is written in their place, and they come back below it. That works only if no bar wraps and all
+ * of them fit on the screen, hence the cutting to its width and height, asked each time, for
+ * windows change. Elsewhere (a file, a batch system's log) there are no such lines: every ten
+ * seconds plain ones.
+ *
+ * The estimate of what is left counts work in runs, of this sitting alone: what was done before
+ * took another time, perhaps on another machine. */
+
 struct progress {
     FILE *out;
     bool terminal, colour;
@@ -26,6 +36,7 @@ progress *progress_new(FILE *out, err *e)
     if (!p) return err_set(e, "out of memory for the display of progress"), NULL;
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
     p->out = out;
+    /* A dumb terminal (an editor's) has no way up. */
     p->terminal = isatty(terminal_file(out)) && term && strcmp(term, "dumb") != 0;
     p->colour = p->terminal && !(no_color && *no_color);
     p->began = host_monotonic_s();
@@ -34,6 +45,7 @@ progress *progress_new(FILE *out, err *e)
 
 void progress_time(char text[16], double seconds)
 {
+    /* NaN, too: not known. */
     if (!(seconds >= 0 && seconds < 3600.0 * 9999)) {
         snprintf(text, 16, "-:--");
         return;
@@ -54,6 +66,7 @@ void progress_amount(char text[16], double amount)
         snprintf(text, 16, "-");
         return;
     }
+    /* 999.5, not 1000: what would be rounded to "1000k" is "1.0M". */
     for (; i < 4 && fabs(amount) >= 999.5; i++) {
         amount /= 1000;
     }
@@ -95,6 +108,8 @@ void progress_say(progress *p, const char *format, ...)
 double progress_fraction(const run_status *s)
 {
     if (s->steps <= 0) return 0;
+    /* The evaluation's whole time follows from its share; before it has one, a run that is trained
+     * counts as 99 %. */
     if (s->step >= s->steps && s->eval_share > 0) {
         double whole = s->train_seconds + s->eval_seconds / s->eval_share;
         return fmin(MOST_OF_A_RUN, (s->train_seconds + s->eval_seconds) / whole);
@@ -105,6 +120,7 @@ double progress_fraction(const run_status *s)
 double progress_left(double elapsed, const progress_sweep *all)
 {
     double done = all->work - all->before;
+    /* Time per run of this sitting, by the runs that are left; parts of runs count as parts. */
     return done > 0 ? elapsed * (all->runs - all->work) / done : (double)NAN;
 }
 
@@ -206,6 +222,7 @@ void progress_update(progress *p, const progress_job *jobs, int count, const pro
 {
     double now = host_monotonic_s(), rate = 0;
     if (now - p->shown_at < (p->terminal ? 0.2 : 10)) return;
+    /* progress_say puts it back to 0, which on a terminal is at once. */
     if (!p->terminal && p->shown_at <= 0) { /* the first plain line waits, too */
         p->shown_at = now;
         return;

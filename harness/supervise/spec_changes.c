@@ -8,6 +8,14 @@
 #include "harness/run/run_record.h"
 #include "harness/train/train_kernels.h"
 
+/* Variants are matched by label, for that is what a person calls them: the same label with another
+ * variant id is a change that would otherwise pass unseen, since the runs of before are simply no
+ * part of the experiment any more. Which options differ is found between two resolved specs, the
+ * record's (plan.json of the run) and today's.
+ *
+ * It is said before anything is trained, while a changed default or a slip of the editor can still
+ * be undone. */
+
 enum { SHOWN = 12 };
 
 /* Variants whose options differ alike are told together. */
@@ -22,7 +30,8 @@ static void put_difference(void *user, const char *path, const char *x, const ch
 {
     FILE *f = user;
     if (!x && strcmp(path, "train.gemm") == 0) x = TRAIN_KERNELS_UNSAID;
-    /* An option that is younger than the record has its default there. */
+    /* An option that is younger than the record has its default there. Only in these two sections:
+     * elsewhere an entry that was not there before may be a part of the model. */
     bool younger = !x && (strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0);
     if (!younger) fprintf(f, "  %s: %s -> %s\n", path, x ? x : "nothing", y ? y : "nothing");
 }
@@ -37,6 +46,7 @@ static char *differences(const char *out, const char *id, const run_plan *now)
     if (before) {
         json_differences(before, after, "", put_difference, f);
     } else {
+        /* Removed by hand, or not copied along. */
         fputs("  its runs are gone, so nobody knows in what\n", f);
     }
     return text_end(&text);
@@ -54,6 +64,8 @@ static void tell_changes(teller *t)
 /* Takes the text. */
 static void add_difference(teller *t, const char *label, char *text)
 {
+    /* Those that stand side by side and differ alike share a paragraph: one changed option of a
+     * sweep of a hundred is one line. */
     if (t->waiting > 0 && strcmp(text, t->differences) != 0) tell_changes(t);
     size_t used = t->waiting ? strlen(t->labels) : 0;
     snprintf(t->labels + used, sizeof t->labels - used, "%s%.80s", used ? ", " : "", label);
@@ -69,6 +81,7 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
     if (!run_folder_record(path, out, x->spec->name, NULL) || !file_exists(path)) return 0;
     json_auto_t *record = json_read(path, NULL), *now = json_object();
     json_t *run;
+    /* Backwards, so that a label stands for its first seed. */
     for (int i = x->run_count - 1; i >= 0; i--) {
         json_object_set_new(now, x->runs[i].label, json_integer(i));
     }
@@ -80,6 +93,8 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
     {
         const char *label = json_get_text(run, "label"), *variant = json_get_text(run, "variant");
         const char *id = json_get_text(run, "run");
+        /* Further seeds of the same label say the same; what lacks an entry is another version's
+         * record, or spoilt. */
         if (!label || !variant || !id || json_object_get(seen, label)) continue;
         json_object_set_new(seen, label, json_true());
         int64_t index = json_get_int(now, label, -1);
