@@ -120,6 +120,8 @@ static void routed_memory_build(layer_build *b, layer *self)
         (routed_memory_plan){.router = -1, .router_bias = -1, .live_slot = -1, .asked_slot = -1};
     plan->keys = stored_keys_build(b, self, &o->tokens, o->length, o->gate, o->lookup_scale);
     snprintf(place, sizeof place, "%s:picks", self->name);
+    /* Random picks follow from the model's seed and the place in the text: the control picks the
+     * same whenever the text is read. */
     plan->random = (rng_key){.seed = b->seed, .place = rng_place(place)};
     if (o->routing == ROUTING_LEARNED) add_router(b, self, plan);
     /* "picked" [rows, picks, entry + 1]: entries and weights of an unfinished block. */
@@ -144,6 +146,7 @@ static tensor *own_entries(layer_ctx *c, const layer *self, const token_result *
     tensor *kv = r->extra > 0 ? op_slice(t, r->kv, 1, r->extra, r->extra + c->time) : r->kv;
     tensor *keys = op_columns(t, kv, 0, half), *values = op_columns(t, kv, half, 2 * half);
     int64_t by_head[] = {c->rows, c->time, tokens->kv_heads, tokens->head_dim};
+    /* Stored keys are unit vectors per head (stored_keys.h). */
     keys = op_l2norm(t, tape_reshape(t, keys, 4, by_head), (real)1e-12);
     keys = tape_reshape(t, keys, 3, values->shape);
     return op_concat(t, 2, (tensor *[]){keys, values}, 2);
@@ -163,6 +166,7 @@ static tensor *live_entries(layer_ctx *c, const layer *self, const token_result 
         if (before) all = op_concat(c->tape, 2, (tensor *[]){before, all}, 1);
     }
     tensor *next = all;
+    /* The slot holds `live` of them; older ones are found in the store alone, without gradient. */
     if (all && all->shape[1] > o->live) {
         next = op_slice(c->tape, all, 1, all->shape[1] - o->live, all->shape[1]);
     }
@@ -179,8 +183,12 @@ static tensor *revive(layer_ctx *c, const route_picks *p, tensor *live)
     int32_t *ids = tape_keep(c->tape, n, sizeof *ids);
     bool *chosen = tape_keep(c->tape, n, sizeof *chosen), any = false;
     for (int64_t i = 0; i < n; i++) {
+        /* `live` ends where this call does; its beginning may lie before the row's document, whose
+         * entries are not this text's. */
         int64_t row = i / count, first = c->position[row] + c->time - length;
         chosen[i] = p->positions[i] >= MAX(first, 0);
+        /* Row 0 stands in where nothing is chosen: select_rows takes the copy there, and sends no
+         * gradient. */
         ids[i] = chosen[i] ? (int32_t)(row * length + p->positions[i] - first) : 0;
         any |= chosen[i];
     }
@@ -206,6 +214,7 @@ static tensor *router_query(layer_ctx *c, const layer *self, tensor *asked)
 {
     const routed_memory_plan *plan = self->plan;
     if (!asked) return op_repeat(c->tape, layer_tensor(c, self, plan->router_bias), c->rows);
+    /* Always over a whole block: a query is asked for where one begins. */
     tensor *mean = op_scale(c->tape, asked, 1 / (real)self->dims.block);
     tensor *u = layer_linear(c, self, mean, plan->router, plan->router_bias);
     return tape_reshape(c->tape, u, 2, (int64_t[]){c->rows, plan->keys.width});
@@ -232,6 +241,7 @@ static route_shape shape_of(const layer_ctx *c, const layer *self, int64_t begin
 {
     const routed_memory_options *o = self->options;
     rng_key key = layer_key(c, self, "explore");
+    /* Several blocks of a call get noise of their own. */
     key.place += (uint32_t)begin;
     return (route_shape){.picks = o->picks,
                          .slack = o->slack,
@@ -255,6 +265,7 @@ static block_picks route(layer_ctx *c, const layer *self, tensor *asked, tensor 
     for (int64_t row = 0; row < c->rows; row++) {
         any |= s.end[row] > s.begin[row];
     }
+    /* At the beginning of a text nothing is stored. */
     if (!any) return (block_picks){0};
     route_shape shape = shape_of(c, self, begin);
     route_picks p = o->routing == ROUTING_RANDOM
@@ -274,6 +285,8 @@ static block_picks carried_picks(layer_ctx *c, const layer *self)
     int64_t entry = plan->keys.width, *used = tape_keep(c->tape, c->rows, sizeof *used);
     lookup_store seen = stored_keys_seen(c, self, &plan->keys, 0);
     for (int64_t row = 0; row < c->rows; row++) {
+        /* A row with few stored positions has fewer picks than the slot holds; the rest count for
+         * nothing. */
         used[row] = MIN(seen.end[row] - seen.begin[row], o->picks);
     }
     tensor *weights = op_columns(c->tape, s, entry, entry + 1);
@@ -285,6 +298,7 @@ static void carry_picks(layer_ctx *c, const layer *self, const block_picks *p)
     const routed_memory_plan *plan = self->plan;
     tensor *s = NULL;
     bool unfinished = (c->position[0] + c->time) % self->dims.block != 0;
+    /* They stay in their slot as they are. */
     if (unfinished && p->carried) return;
     if (unfinished && p->entries) {
         int64_t shape[] = {c->rows, p->weights->shape[1], 1};

@@ -73,9 +73,9 @@ static void switch_ffn_settle(void *options, const layer *self)
     switch_ffn_options *o = options;
     const double usual = 1.25, all = (double)o->experts.experts / (double)o->top_k;
     experts_settle(&o->experts, self);
-    /* An expert has room for every token, or does not count them. */
     /* The probability of one expert is 1 whatever comes in. */
     if (o->experts.experts == 1 && !(o->z_loss > 0)) o->jitter = 0;
+    /* An expert has room for every token, or does not count them. */
     if (o->capacity < 0 || o->capacity >= all) o->capacity = usual >= all ? usual : -1;
 }
 
@@ -112,6 +112,7 @@ static int32_t *choose(layer_ctx *c, const layer *self, const tensor *p)
     int32_t *expert = tape_keep(c->tape, o->top_k * n, sizeof *expert);
     for (int64_t i = 0; i < n; i++) {
         int32_t chosen = -1;
+        /* The second choice is the best but the first; in the first round nobody is left out. */
         for (int64_t k = 0; k < o->top_k; k++) {
             if (experts_is_text(c, i)) chosen = largest(p->data + i * experts, experts, chosen);
             expert[k * n + i] = chosen;
@@ -133,6 +134,8 @@ static int64_t drop_overflow(layer_ctx *c, const layer *self, int32_t *expert, i
     int64_t *taken = tape_keep(c->tape, experts, sizeof *taken);
     memset(taken, 0, (size_t)experts * sizeof *taken);
     for (int64_t i = 0; i < choices; i++) {
+        /* In the order of positions, first choices of all tokens before second ones: that order is
+         * the queue. */
         if (expert[i] < 0 || taken[expert[i]]++ < capacity) continue;
         expert[i] = -1;
         dropped++;
@@ -167,6 +170,7 @@ static tensor *balance_loss(layer_ctx *c, const layer *self, tensor *p, const in
     int64_t n = c->rows * c->time, experts = o->experts.experts;
     tensor *f = tape_constant(t, NULL, 1, &experts);
     for (int64_t i = 0; i < n; i++) {
+        /* First choices only, in the first n. */
         if (expert[i] >= 0) f->data[expert[i]] += 1;
     }
     if (text < n) {
@@ -213,10 +217,12 @@ static tensor *switch_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
         text += experts_is_text(c, i);
     }
     bool training = c->mode == MODE_TRAIN;
+    /* The router alone sees the noise; the experts get x. */
     tensor *seen = training ? op_jitter(t, x, o->jitter, layer_key(c, self, "jitter")) : x;
     tensor *logits = experts_scores(c, self, experts_flat(c, seen), plan->router);
     tensor *p = op_softmax(t, logits);
     int32_t *expert = choose(c, self, p);
+    /* Before the queues are cut: loads tell what the router wanted. */
     tell(c, self, p, expert);
     if (training && o->balance > 0) layer_aux(c, balance_loss(c, self, p, expert, text));
     if (training && o->z_loss > 0 && text > 0) layer_aux(c, z_loss(c, self, logits, text));
@@ -228,6 +234,7 @@ static tensor *switch_ffn_forward(layer_ctx *c, const layer *self, tensor *x)
         layer_metric(c, self, "dropped", (double)dropped, (double)(o->top_k * text));
     }
     experts_tap(c, self, "served", expert, choices);
+    /* Tokens sorted by expert, so that each expert is one product over its tokens. */
     routing r = experts_route(c, expert, choices, n, o->experts.experts);
     tensor *y = experts_forward(c, self, &plan->experts, experts_flat(c, x), &r, gate);
     return tape_reshape(t, y, 3, x->shape);

@@ -61,6 +61,8 @@ typedef struct ttt_plan {
     const real *harmonic; /* [chunk]: 1 / (i + 1) */
 } ttt_plan;
 
+/* Two numbers without mean and of unit variance are +1 and -1: the inner layer norm would leave
+ * nothing to learn from but a sign. */
 static bool ttt_check(const void *options, const layer_dims *dims, const node *at, err *e)
 {
     const ttt_options *o = options;
@@ -93,11 +95,13 @@ static void ttt_settle(void *options, const layer *self)
 {
     (void)self;
     ttt_options *o = options;
+    /* -1 is "none": the usual rate, spelt out, is the same layer. */
     if (o->rate >= usual_rate(o) && o->rate <= usual_rate(o)) o->rate = -1;
 }
 
 /* ---- parameters ---- */
 
+/* Depthwise: a filter per column, which starts as PyTorch's do, uniform in +- 1 / sqrt(size). */
 static int add_conv(layer_build *b, layer *self, const char *name, int64_t size)
 {
     param_init start = {INIT_UNIFORM, 1 / sqrt((double)size)};
@@ -124,12 +128,18 @@ static void add_learner(layer_build *b, layer *self, ttt_plan *p)
 {
     const ttt_options *o = self->options;
     int64_t width = self->dims.width, chunk = MIN(o->chunk, self->dims.block);
+    /* From the input, per head: how much a token is worth learning. A bias of 0 begins at half of
+     * the largest rate. */
     p->lr = layer_matrix(b, self, "lr.weight", o->heads, width, false);
     p->lr_bias = layer_vector(b, self, "lr.bias", ROLE_BIAS, o->heads, 0);
+    /* What is learned about a position in the chunk is added to 1 / (i + 1), at which every
+     * position begins with the mean over those up to it. No chunk is longer than a block. */
     p->pos = layer_vector(b, self, "position", ROLE_STEP_SIZE, chunk, 0);
     p->inner_gain = layer_vector(b, self, "inner_norm.gain", ROLE_GAIN, width, 1);
     p->inner_bias = layer_vector(b, self, "inner_norm.bias", ROLE_BIAS, width, 0);
     int64_t hidden = p->hidden, out = hidden > 0 ? hidden : p->dim;
+    /* The weights that each document begins with: learned by the outer gradient, which goes through
+     * all the steps taken from them. One matrix per head, below each other. */
     p->w = layer_param(b, self, "w", ROLE_STATE, 2, (int64_t[]){width, out},
                        layer_init(b, self, p->dim, false));
     p->b = layer_vector(b, self, "b", ROLE_STATE, o->heads * out, 0);
@@ -159,6 +169,8 @@ static void ttt_build(layer_build *b, layer *self)
     p->norm_gain = layer_vector(b, self, "norm_out.gain", ROLE_GAIN, width, 1);
     p->norm_bias = layer_vector(b, self, "norm_out.bias", ROLE_BIAS, width, 0);
     p->out = layer_matrix(b, self, "out.weight", width, width, true);
+    /* Weights and sums of gradients have the same shape: [heads * state / columns, columns] of each
+     * row. The sums are what an unfinished chunk has gathered, and nothing between chunks. */
     int64_t state = op_ttt_state(p->dim, p->hidden);
     int64_t columns = p->hidden > 0 ? state : p->dim, length = o->heads * state / columns;
     p->slot_weights = layer_slot(b, self, "weights", length, columns);
@@ -174,6 +186,8 @@ static tensor *rotated(layer_ctx *c, const layer *self, tensor *x)
     const ttt_options *o = self->options;
     const ttt_plan *p = self->plan;
     if (!o->rotary) return x;
+    /* The position in the chunk, not in the text: within a chunk order would otherwise be lost on
+     * the weights, over chunks it is in what they have become. */
     rotary_shape s = {.heads = o->heads,
                       .head_dim = p->dim,
                       .first = c->position[0] % self->dims.block,
@@ -188,6 +202,7 @@ static void queries_and_keys(layer_ctx *c, const layer *self, tensor *x, ttt_rul
     const ttt_options *o = self->options;
     const ttt_plan *p = self->plan;
     tape *t = c->tape;
+    /* With a convolution q and k come from one product, and differ by their filters. */
     tensor *shared = layer_linear(c, self, x, p->query, -1), *last;
     if (o->conv == 0) {
         in->q = rotated(c, self, shared);
@@ -209,6 +224,7 @@ static tensor *rates(layer_ctx *c, const layer *self, tensor *x)
     tensor *lr = layer_linear(c, self, x, p->lr, p->lr_bias);
     lr = op_activation(c->tape, lr, ACT_SIGMOID);
     double rate = o->rate > 0 ? o->rate : usual_rate(o);
+    /* Per column of a head: the inner loss is a sum over them. */
     return op_scale(c->tape, lr, (real)(rate / (double)p->dim));
 }
 
@@ -218,6 +234,7 @@ static tensor *position_rates(layer_ctx *c, const layer *self)
     const ttt_plan *p = self->plan;
     tensor *learned = layer_tensor(c, self, p->pos);
     tensor *start = tape_constant(c->tape, p->harmonic, 1, learned->shape);
+    /* Not below 0: a negative step would climb the inner loss. */
     return op_activation(c->tape, op_add(c->tape, start, learned), ACT_RELU);
 }
 
@@ -273,6 +290,7 @@ static tensor *ttt_forward(layer_ctx *c, const layer *self, tensor *x)
     layer_state_set(c, self, p->slot_weights, weights);
     layer_state_set(c, self, p->slot_sums, sums);
     layer_tap(c, self, "rates", in.lr);
+    /* Only where somebody looks on: it is the whole layer once more. */
     if (c->watch->tap) tap_unlearned(c, self, &in, gate);
     return gated_out(c, self, y, gate);
 }
