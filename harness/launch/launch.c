@@ -15,6 +15,18 @@
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 
+/* The order of what is written, and what a reader may count on:
+ *
+ *   experiments/NAME.json    first: a task that finds its own plan there does not write it again
+ *   loci, spec.yaml, job.sh  all of the folder that a task needs, before sbatch: the first may
+ *                            begin before sbatch returns
+ *   launch.json              last, with the job's number: a folder without it was never submitted,
+ *                            or by somebody who was killed in that moment; `loci stop` does not
+ *                            know of it then
+ *
+ * The program is copied because a task may begin days later: building anew, or deleting the build,
+ * must not change or end what was submitted. */
+
 /* ---- how many ---- */
 
 static bool count_open(launch *l, const experiment *x, const char *out, err *e)
@@ -25,6 +37,7 @@ static bool count_open(launch *l, const experiment *x, const char *out, err *e)
         run_status now;
         err damaged;
         if (!run_folder_path(folder, out, x->runs[i].id, e)) return false;
+        /* Failed ones, too: whether they are tried again is the tasks' to decide (--retry). */
         bool known = run_status_read(&now, folder, &damaged);
         l->open += !known || now.state != RUN_DONE;
     }
@@ -35,9 +48,12 @@ static bool count_open(launch *l, const experiment *x, const char *out, err *e)
 static void count_tasks(launch *l, const launch_options *o)
 {
     l->cores = slurm_cores(&o->place);
+    /* Nodes that Slurm does not describe are taken for machines like this one. */
     if (l->cores == 0) l->cores = host_cores();
     int at_a_time = MAX(l->cores / MAX(o->threads, 1), 1);
     int64_t most = o->place.nodes > 0 ? o->place.nodes : INT32_MAX;
+    /* More would find nothing free and end at once; fewer only take longer. So this is an estimate
+     * that nothing depends on. */
     l->tasks = (int)MIN((l->open + at_a_time - 1) / at_a_time, most);
     l->tasks = MIN(l->tasks, slurm_most_tasks());
 }
@@ -51,12 +67,14 @@ static bool make_folder(launch *l, const experiment *x, const char *out, err *e)
     time_t now = time(NULL);
     struct tm utc;
     if (!file_own_folder(root, out, "launch", e)) return false;
+    /* The script runs elsewhere, in another folder: every path in it is absolute. */
     if (!realpath(root, whole)) return file_failed(e, root, "cannot be found");
     strftime(moment, sizeof moment, "%Y%m%dT%H%M%S", gmtime_r(&now, &utc));
     for (int i = 1; i < 1000; i++) {
         snprintf(id, sizeof id, "%s-%s", moment, x->spec->name);
         if (i > 1) snprintf(id, sizeof id, "%s-%s-%d", moment, x->spec->name, i);
         if (!file_join(l->folder, whole, id, e)) return false;
+        /* mkdir decides who has the name; two submissions of one second get two folders. */
         if (mkdir(l->folder, 0777) == 0) {
             return file_join(whole, l->folder, "log", e) && file_make_folders(whole, e);
         }
@@ -83,6 +101,7 @@ static bool copy_program(const launch *l, err *e)
 static bool write_spec(const launch *l, const experiment *x, arena *a, err *e)
 {
     node *tree = node_copy(a, x->spec->root);
+    /* Both may have come from the file's own name or from the command line. */
     node_set(a, tree, "name", node_scalar(a, x->spec->name, false));
     node_set(a, tree, "description", node_scalar(a, x->spec->description, false));
     return write_text(l, "spec.yaml", node_yaml(a, tree), e);
@@ -105,6 +124,7 @@ bool launch_submit(launch *l, const experiment *x, const launch_options *o, aren
 {
     *l = (launch){0};
     if (!count_open(l, x, o->out, e)) return false;
+    /* No folder, no job: a finished sweep that is launched again does nothing. */
     if (l->open == 0) return true;
     count_tasks(l, o);
     if (!run_record_experiment(o->out, x, e) || !make_folder(l, x, o->out, e)) return false;
@@ -114,6 +134,7 @@ bool launch_submit(launch *l, const experiment *x, const launch_options *o, aren
     l->job = ready ? slurm_submit(a, l->script, e) : NULL;
     if (l->job) return write_record(l, x, o, e);
     err ignored;
+    /* Only reached without a job's number: nothing runs from it. */
     file_remove_tree(l->folder, &ignored); /* nothing runs from it */
     return false;
 }

@@ -7,6 +7,10 @@
 #include "core/base/json.h"
 #include "harness/launch/slurm.h"
 
+/* Which jobs belong to an experiment is found in the folders of its launches, not asked of Slurm:
+ * names of jobs are not unique, and a job that has ended is forgotten there. A launch whose folder
+ * has the file `stopped` is out of all counts, whatever became of its job. */
+
 /* The job of the launch in a folder; NULL if it is another experiment's, or was stopped. */
 static const char *job_of(arena *a, const char *folder, const char *experiment)
 {
@@ -29,11 +33,13 @@ bool launch_list_read(launch_list *l, const char *out, const char *experiment, a
     if (!file_is_folder(root)) return true;
     if (!file_list(root, a, &names, &count, e)) return false;
     const char **folders = ARENA_NEW(a, const char *, count + 1);
+    /* 60 bytes of a number at most, a comma and the end. */
     char *jobs = arena_push_zero(a, 64 * (count + 1), 1);
     size_t used = 0;
     for (int64_t i = 0; i < count; i++) {
         if (!file_join(folder, root, names[i], e)) return false;
         const char *job = job_of(a, folder, experiment);
+        /* A number that long is none of Slurm's: somebody wrote into the record. */
         if (!job || strlen(job) > 60) continue;
         folders[l->count++] = arena_strdup(a, folder);
         used += (size_t)sprintf(jobs + used, "%s%s", used ? "," : "", job);
@@ -48,12 +54,14 @@ bool launch_list_stop(int *cancelled, const launch_list *l, err *e)
     *cancelled = 0;
     for (int i = 0; i < l->count; i++) {
         char path[FILE_PATH_BYTES];
-        /* First the mark: a task that ends from here on does not come back. */
+        /* Empty: that it is there says all, to the script as well (launch_script.c). First the
+         * mark: a task that ends from here on does not come back. */
         if (!file_join(path, l->folders[i], "stopped", e) || !file_write(path, "", 0, e))
             return false;
         if (!file_join(path, l->folders[i], "launch.json", e)) return false;
         json_auto_t *record = json_read(path, e);
         const char *job = record ? json_get_text(record, "job") : NULL;
+        /* A job that has ended long ago counts as cancelled (slurm.c). */
         bool gone = job && slurm_cancel(job, e);
         if (!gone) return false;
         (*cancelled)++;

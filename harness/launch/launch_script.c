@@ -6,6 +6,22 @@
 #include "core/base/text.h"
 #include "harness/launch/launch.h"
 
+/* Why the script is as it is:
+ *
+ *   --exclusive --mem=0   a task has its whole node: it decides by itself how many runs fit
+ *   --requeue             a node that dies puts its tasks back into the queue
+ *   B:USR1@lead           the signal is for the batch shell alone; the trap passes TERM on, which
+ *                         the program understands, after which `wait` returns before the program
+ *                         has ended: hence the loop, which asks until it is gone
+ *   last wait             its exit status, however often `wait` was interrupted before
+ *   status 75             saved, and something is left: back into the queue, unless it was stopped.
+ *                         requeue kills this script; sleep keeps it from ending, with a status that
+ *                         would count, before that
+ *   open-mode=append      a task that comes back writes behind what it said before
+ *
+ * File and folder names come from users: whatever becomes a word of the shell goes through
+ * put_word. The #SBATCH lines are read by Slurm, not by the shell. */
+
 /* Slurm signals the script (B:) before the time is up and when another job needs the node; the
  * program is told to save, and the task comes back to the queue. The program itself counts stops
  * without progress, and ends with another status than 75 after too many. */
@@ -38,6 +54,7 @@ static const char TEMPLATE[] = "#!/bin/bash\n"
 /* A word for the shell: in single quotes unless it is plain. */
 static void put_word(FILE *f, const char *word)
 {
+    /* What a shell leaves alone anywhere in a word; all else is quoted. */
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "_./=:,+-%@";
     if (*word && word[strspn(word, plain)] == 0) {
@@ -47,6 +64,7 @@ static void put_word(FILE *f, const char *word)
     fputc('\'', f);
     for (const char *p = word; *p; p++) {
         if (*p == '\'') {
+            /* A quote cannot stand inside of single quotes: end, an escaped one, begin again. */
             fputs("'\\''", f);
         } else {
             fputc(*p, f);
@@ -67,6 +85,7 @@ static void put_options(FILE *f, const launch_options *o)
         fprintf(f, "#SBATCH %s\n", o->sbatch[i]);
 }
 
+/* Where a corpus was found here is where tasks look for it. */
 static void put_variable(FILE *f, const char *name)
 {
     const char *value = getenv(name);
@@ -105,7 +124,8 @@ static void put_command(FILE *f, const launch *l, const launch_options *o)
     }
 }
 
-/* Seconds before the end at which a task is told: two minutes, of a short one a quarter. */
+/* Seconds before the end at which a task is told: two minutes, of a short one a quarter. A job of
+ * two minutes would otherwise be told to save at its beginning. */
 static int64_t lead_of(const slurm_place *p)
 {
     return p->minutes > 0 ? MIN((int64_t)120, p->minutes * 15) : 120;
@@ -151,6 +171,8 @@ static bool fill(FILE *f, const char *template, const filling *w)
         char name[16] = "";
         size_t n = *p == '@' ? strspn(p + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
         if (n > 0 && n < sizeof name && p[1 + n] == '@') memcpy(name, p + 1, n);
+        /* A name that is none of ours stays as it is written: a template may have an @ of its
+         * own. */
         if (*name && put_place(f, name, w)) {
             has_command = has_command || strcmp(name, "command") == 0;
             p += n + 2;
@@ -158,6 +180,8 @@ static bool fill(FILE *f, const char *template, const filling *w)
             fputc(*p++, f);
         }
     }
+    /* All other places may be left out; without this one nothing would run, and nobody would be
+     * told. */
     return has_command;
 }
 
@@ -167,6 +191,7 @@ const char *launch_script(const launch *l, const experiment *x, const launch_opt
     char cwd[FILE_PATH_BYTES];
     const char *template = o->template ? file_read_arena(a, o->template, NULL, e) : TEMPLATE;
     if (!template) return NULL;
+    /* Relative paths of the spec and the command line are meant from here. */
     if (!getcwd(cwd, sizeof cwd)) return err_set(e, "the current folder's name is too long"), NULL;
     text_memory m;
     bool whole = fill(text_begin(&m), template, &(filling){l, x, o, cwd});

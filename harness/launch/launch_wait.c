@@ -8,6 +8,10 @@
 #include "core/base/stop_signals.h"
 #include "harness/run/run_folder.h"
 
+/* Waiting looks at the runs' folders, which say what is done; Slurm is asked only whether anybody
+ * is left who could do more. So a queue that does not answer for a while (a controller that
+ * restarts) ends nothing, and a sweep that other hands finish ends the waiting, too. */
+
 static const double QUEUE_PAUSE_S = 60;
 /* A task that came back to the queue, or has just ended, is not seen for a moment. */
 enum { MISSES = 3 };
@@ -20,11 +24,14 @@ static bool count_runs(supervisor_result *r, const experiment *x, const char *ou
         run_status now;
         err damaged;
         if (!run_folder_path(folder, out, x->runs[i].id, e)) return false;
+        /* Tasks write these files at this moment; what cannot be read counts as open and is looked
+         * at again. */
         if (!run_status_read(&now, folder, &damaged)) now = (run_status){.state = RUN_PLANNED};
         r->done += now.state == RUN_DONE;
         r->failed += now.state == RUN_FAILED || now.state == RUN_DIVERGED;
         r->most += now.state == RUN_RUNNING;
     }
+    /* All that others may still do, begun or not. */
     r->busy = x->run_count - r->done - r->failed;
     return true;
 }
@@ -37,6 +44,7 @@ static bool tasks_left(const launch *l, double now, double *asked, int *misses)
     err ignored;
     if (now - *asked < QUEUE_PAUSE_S / MISSES) return true;
     *asked = now;
+    /* Between two of a task's lives (requeued) it is in no list for a moment. */
     bool seen = !slurm_queue_read(&q, l->job, &ignored) || q.running + q.pending > 0;
     *misses = seen ? 0 : *misses + 1;
     return *misses < MISSES;
@@ -44,6 +52,7 @@ static bool tasks_left(const launch *l, double now, double *asked, int *misses)
 
 static void tell(const supervisor_result *r, const supervisor_result *before, int all)
 {
+    /* A line for each change, none for the passing of time: it may go into a log for days. */
     if (r->done == before->done && r->failed == before->failed && r->most == before->most) return;
     fprintf(stderr, "%d of %d runs done, %d running, %d failed\n", r->done, all, r->most,
             r->failed);
@@ -58,7 +67,9 @@ bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, con
     bool ok, stopped = false;
     sigemptyset(&stops);
     stop_signals_add(&stops);
+    /* Waited for in sigtimedwait, so none is lost between two looks. */
     sigprocmask(SIG_BLOCK, &stops, &before);
+    /* -1: the first line is always said. */
     supervisor_result last = {.done = -1};
     while ((ok = count_runs(r, x, out, e)) && !stopped) {
         /* Many runs in one folder of a network's file system: the more, the seldomer. */

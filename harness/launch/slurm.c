@@ -8,9 +8,16 @@
 #include "core/options/option.h"
 #include "data/process.h"
 
+/* Slurm's programs rather than its library: there is nothing to build against, and what they print
+ * is asked for by its format (--noheader, --format). All that is read here is the text of another
+ * program, and may be missing or cut: what is only advice (cores, the size of arrays) then has a
+ * default, what matters (a job's number) is an error. */
+
 /* ---- places ---- */
 
 static const option PLACE_OPTIONS[] = {
+    /* Few keys, those that change how many tasks there are or are needed each time; the rest is
+     * --sbatch. */
     {"nodes", OPTION_INT, offsetof(slurm_place, nodes), .initial = "0", .max = 1e6,
      .help = "at most so many; 0: as many as the open runs fill"},
     {"time", OPTION_TEXT, offsetof(slurm_place, time), .initial = "null", .nullable = true,
@@ -27,6 +34,7 @@ static node *pairs(arena *a, const char *text, err *e)
     node *map = node_map(a);
     char *rest = arena_strdup(a, text), *save = NULL;
     for (char *pair = strtok_r(rest, ",", &save); pair; pair = strtok_r(NULL, ",", &save)) {
+        /* An empty key or value is a slip, never an option's. */
         char *value = strchr(pair, '=');
         if (!value || value == pair || !value[1]) {
             return err_set(e, "'%s' in '%s': expected KEY=VALUE", pair, text), NULL;
@@ -44,6 +52,7 @@ static bool read_time(slurm_place *p, arena *a, err *e)
     char *end;
     if (!p->time) return true;
     double amount = strtod(p->time, &end);
+    /* A number alone is minutes, as Slurm reads it. */
     double unit = strcmp(end, "m") == 0 || !*end ? 1 : strcmp(end, "h") == 0 ? 60 : 0;
     if (strcmp(end, "d") == 0) unit = 24 * 60;
     bool own = unit > 0 && end != p->time;
@@ -54,6 +63,8 @@ static bool read_time(slurm_place *p, arena *a, err *e)
         p->time = minutes;
         return true;
     }
+    /* Slurm's own forms go on as they are: minutes stays 0, not known, which only sets the
+     * warning's lead. */
     if (!own && p->time[strspn(p->time, "0123456789:-")] == 0) return true;
     return err_set(e, "--on: time '%s': expected 90m, 4h, 2d or H:MM:SS", p->time);
 }
@@ -84,6 +95,7 @@ static char *ask(const char *const *argv, err *e)
     text_memory m;
     const process p = {
         .argv = argv, .package = "slurm-client", .take = take, .user = text_begin(&m)};
+    /* A program that is not installed is an error that names its package. */
     bool ok = process_run(&p, e);
     char *text = text_end(&m);
     if (ok) return text;
@@ -105,6 +117,8 @@ int slurm_cores(const slurm_place *p)
     for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
          line = strtok_r(NULL, "\n", &save)) {
         int cores = (int)strtol(line, NULL, 10); /* "16+": sixteen or more */
+        /* Of several kinds of nodes the smallest: what fits there fits everywhere, and a larger one
+         * runs more at a time. */
         if (cores > 0 && (least == 0 || cores < least)) least = cores;
     }
     return least;
@@ -118,6 +132,8 @@ int slurm_most_tasks(void)
     const char *found = text ? strstr(text, KEY) : NULL;
     const char *value = found ? found + strlen(KEY) : "";
     long most = strtol(value + strspn(value, " ="), NULL, 10);
+    /* MaxArraySize is one more than the largest index. 1001 is what Slurm has where nothing is
+     * said. */
     return most > 1 ? (int)MIN(most, 1000000) - 1 : 1000;
 }
 
@@ -135,6 +151,7 @@ const char *slurm_submit(arena *a, const char *script, err *e)
 static int tasks_of(const char *id)
 {
     const char *at = strchr(id, '[');
+    /* "%2", how many may run at a time, ends the list: strtol stops there, and no comma follows. */
     int count = 0;
     if (!at) return 1;
     do {
@@ -152,6 +169,7 @@ static void count_line(slurm_queue *q, char *line)
     char *save = NULL, *id = strtok_r(line, "|", &save), *state = strtok_r(NULL, "|", &save);
     const char *reason = strtok_r(NULL, "|", &save);
     if (!id || !state) return;
+    /* Completing ones, too: their runs may be saving. */
     if (strcmp(state, "PENDING") != 0) {
         q->running++;
         return;
@@ -182,5 +200,6 @@ bool slurm_queue_read(slurm_queue *q, const char *jobs, err *e)
 bool slurm_cancel(const char *job, err *e)
 {
     text_auto *text = ask((const char *const[]){"scancel", job, NULL}, e);
+    /* What has ended needs no cancelling. */
     return text || is_gone(e);
 }

@@ -7,11 +7,21 @@
 #include "harness/spec/sweep_axis.h"
 #include "results/claims/evidence.h"
 
+/* results/claims reads claims and knows nothing of sweeps; here it is told what names mean, by two
+ * functions (claim_scope): which label a variant's name stands for, and which variants lie along an
+ * axis. Then each statement is asked whether the runs that it speaks of will have the figure at
+ * all. All of that happens before training: a claim that no result can answer would stay undecided
+ * for ever, and nobody would notice before the sweep was paid for.
+ *
+ * Labels in claims are those of the runs (x->labels): of repeated variants the first one's, with
+ * "(oracle)" where it looks ahead. */
+
 /* ---- names ---- */
 
 static const char *value_on(const variant_plan *v, const char *axis)
 {
     for (int i = 0; i < v->axis_count; i++) {
+        /* By its whole name or its last part, as anywhere in a sweep. */
         if (sweep_axis_is(v->axes[i].axis, axis)) return v->axes[i].value;
     }
     return NULL;
@@ -39,13 +49,15 @@ static bool check_where(const experiment *x, const node *where, err *e)
         for (int v = 0; v < x->sweep->variant_count && !known; v++) {
             known = value_on(&x->sweep->variants[v], where->keys[i]) != NULL;
         }
+        /* Known is what any variant has: an axis may belong to one block of a sweep. */
         if (known) continue;
         return option_unknown(e, where, i, x->sweep->axis_count, x->sweep->axes);
     }
     return true;
 }
 
-/* Its label, or the value that it has on some axis. */
+/* Its label, or the value that it has on some axis. The looser of two ways, only for names that are
+ * no label: see label_of. */
 static bool is_called(const experiment *x, int v, const char *name)
 {
     const variant_plan *plan = &x->sweep->variants[v];
@@ -74,8 +86,10 @@ static const char *label_of(void *user, const node *n, err *e)
     if (n->kind == NODE_MAP && !check_where(x, n, e)) return NULL;
     for (int v = 0; v < x->sweep->variant_count; v++) {
         const variant_plan *plan = &x->sweep->variants[v];
+        /* Its label to the letter: no other meaning is looked for. */
         if (n->kind == NODE_SCALAR && strcmp(plan->label, n->text) == 0) return x->labels[v];
         if (!(n->kind == NODE_MAP ? has_values(plan, n) : is_called(x, v, n->text))) continue;
+        /* Two variants that say the same are one label, and no ambiguity. */
         if (found && strcmp(found, x->labels[v]) != 0) {
             node_err(e, n, "means '%.100s' and '%.100s'; name a value of every axis", found,
                      x->labels[v]);
@@ -142,6 +156,7 @@ static bool along_axis(void *user, arena *a, claim_statement *s, const node *whe
     if (!any) return unknown_axis(x, at, e);
     if (count < 2) return node_err(e, at, "a trend takes two values of '%s' or more", s->along);
     for (int i = 0; i < count; i++) {
+        /* 2k and 2048 are sorted as numbers; names stay in the order of the sweep. */
         numbers = option_text_to_real(list[i].value, &list[i].number) && numbers;
     }
     if (numbers) qsort(list, (size_t)count, sizeof *list, by_number);
@@ -155,7 +170,8 @@ static bool along_axis(void *user, arena *a, claim_statement *s, const node *whe
 
 /* ---- figures ---- */
 
-/* Where a statement names its figure, or what implies it. */
+/* Where a statement names its figure, or what implies it. For the place of an error: the key that
+ * asked for the figure, since the figure may be implied. */
 static const node *figure_at(const claim_statement *s)
 {
     static const char *const keys[] = {"on", "slice", "by", "rises with", "falls with", "distance"};
@@ -183,6 +199,7 @@ static bool has_layer(const node *n, const char *words)
 {
     for (int i = 0; i < n->count; i++) {
         if (n->kind == NODE_MAP && is_word(words, n->keys[i])) return true;
+        /* At any depth: a layer may have others inside. */
         if (has_layer(n->items[i], words)) return true;
     }
     return false;
@@ -201,6 +218,7 @@ static bool has_metric(const claim_statement *s, const run_plan *run)
 static bool check_distance(const claim_statement *s, const run_plan *run, err *e)
 {
     if (s->distance < 0) return true;
+    /* There is one: who asks at a distance asks for recall, which check_run has looked for. */
     int64_t near = run->distance[0];
     for (int i = 0; i < run->distances; i++) {
         if (run->distance[i] == s->distance) return true;
@@ -216,6 +234,8 @@ static bool check_distance(const claim_statement *s, const run_plan *run, err *e
 /* Does the text reach into the slice? */
 static bool check_slice(const claim_statement *s, const run_plan *run, err *e)
 {
+    /* Does the text reach into the slice? Positions end with the longest document, places in a
+     * block with the block; frequencies and repetitions have no end that is known before. */
     int64_t end = s->by == BY_POSITION ? run->longest
                   : s->by == BY_BLOCK  ? run->context
                                        : INT64_MAX;
@@ -289,6 +309,7 @@ static const run_plan *run_called(const experiment *x, const char *label)
 
 static bool check_figures(const experiment *x, const claim_statement *s, err *e)
 {
+    /* Each variant that it speaks of: a difference needs the figure on both sides. */
     const char *const single[] = {s->variant, s->other};
     for (int i = 0; i < s->count + 2; i++) {
         const char *label = i < 2 ? single[i] : s->variants[i - 2];
@@ -303,11 +324,13 @@ bool experiment_claims(experiment *x, err *e)
     const claim_scope scope = {.user = x, .label = label_of, .along = along_axis};
     claim_list *l = claim_read(x->memory, node_get(x->spec->root, "claims"), &scope, e);
     if (!l) return false;
+    /* Otherwise the sweep would end after its first seeds, silently. */
     if (x->sweep->at_least > 0 && l->count == 0) {
         return node_err(e, node_at(x->spec->root, "sweep"),
                         "seeds are added until claims are decided, but nothing is claimed");
     }
     for (int i = 0; i < l->count; i++) {
+        /* When it is judged is part of a claim's hash (claims_record.c). */
         l->claims[i].at_least = x->sweep->at_least;
         l->claims[i].at_most = x->sweep->at_least > 0 ? x->sweep->seed_count : 0;
         l->claims[i].pocock = x->sweep->pocock;
