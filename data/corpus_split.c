@@ -33,7 +33,8 @@ document split_document(const corpus_split *s, int64_t index)
                       .words = d->words,
                       .unknown = d->unknown,
                       .unknown_bytes = d->unknown_bytes,
-                      /* From here on: what a probe's documents ask for. */
+                      /* Pointers are the corpus's: a document is valid as long as that is open.
+                       * From here on: what a probe's documents ask for. */
                       .distance = d->distance,
                       .answers = d->answers,
                       .stride = d->stride,
@@ -93,6 +94,8 @@ int64_t split_vocab(const corpus_split *s)
 bool split_read(const corpus_split *s, int64_t doc, int64_t begin, int64_t n, int32_t *ids, err *e)
 {
     const entry *d = entry_at(s, doc);
+    /* A reader that asks beyond a document is our own mistake: what the file lacks is told by
+     * reader_ids. */
     CHECK(begin >= 0 && n >= 0 && begin + n <= d->tokens, "tokens %lld + %lld of %lld",
           (long long)begin, (long long)n, (long long)d->tokens);
     const corpus *c = s->of;

@@ -7,6 +7,11 @@
 #include "data/corpus_class.h"
 #include "data/sentencepiece_encoder.h"
 
+/* Token counts are asked for by layers before training (balanced hashing, frequencies) and by
+ * slices of an evaluation; reading all of a large corpus for them takes minutes, so they are kept
+ * in the cache, under the corpus's hash. That contains text, splits and tokenizer, so another split
+ * of the same text has counts of its own. */
+
 /* ---- counts ---- */
 
 enum { IDS_AT_ONCE = 1 << 15 };
@@ -27,6 +32,8 @@ static bool load_counts(const corpus *c, int64_t *counts)
     file_map_auto map = {0};
     if (!c->cache || !counts_path(path, c, NULL) || !file_exists(path)) return false;
     if (!file_map_open(&map, path, NULL)) return false;
+    /* Exactly one number per id: a file of another length belongs to something else, or was cut
+     * off. */
     size_t bytes = (size_t)c->vocab * sizeof *counts;
     bool ok = map.bytes == bytes;
     int64_t sum = 0;
@@ -66,6 +73,7 @@ static bool save_counts(const corpus *c, const int64_t *counts, err *e)
  * that cannot be written costs the next one its time, nothing else. */
 int64_t *corpus_token_counts(corpus *c, err *e)
 {
+    /* Not of an arena: the caller may drop them before the corpus. */
     int64_t *counts = calloc((size_t)c->vocab, sizeof *counts);
     int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
     CHECK(counts && ids, "out of memory");
@@ -76,6 +84,7 @@ int64_t *corpus_token_counts(corpus *c, err *e)
         memset(counts, 0, (size_t)c->vocab * sizeof *counts);
         err ignored;
         ok = count_split(&c->splits[SPLIT_TRAIN], counts, ids, e);
+        /* Replaced whole, so two processes that count at once write the same over each other. */
         if (ok) save_counts(c, counts, &ignored);
     }
     free(ids);
@@ -92,6 +101,7 @@ int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n)
 {
     const entry *d = &s->entries[doc];
     const sentencepiece *pieces = s->of->pieces;
+    /* Without the model it is not known which id stands for what is unknown. */
     if (d->unknown == 0 || n == d->tokens || !pieces) return d->unknown;
     int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
     CHECK(ids, "out of memory");
@@ -102,6 +112,7 @@ int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n)
         for (int64_t i = 0; i < now && ok; i++) {
             unknown += pieces->pieces[ids[i]].type == PIECE_UNKNOWN;
         }
+        /* Cannot be read any more: not known, which is not 0. */
         if (!ok) unknown = -1;
     }
     free(ids);
@@ -114,6 +125,7 @@ int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n)
 static char *decode_bytes(const int32_t *ids, int64_t n)
 {
     static const char REPLACEMENT[] = "\xef\xbf\xbd";
+    /* 3: the replacement's bytes, the longest that one id becomes. */
     char *text = malloc((size_t)n * 3 + 1);
     CHECK(text, "out of memory");
     int64_t used = 0;
@@ -176,8 +188,8 @@ static bool take_prompt(void *user, const int32_t *ids, int64_t n, err *e)
     return true;
 }
 
-/* "3 0 12": what decode_numbers gives. */
-/* A corpus of ids without text can be prompted all the same, in the form that it is printed in. */
+/* "3 0 12": what decode_numbers gives. A corpus of ids without text can be prompted all the same,
+ * in the form that it is printed in. */
 static bool encode_numbers(prompt *p, int64_t vocab, err *e)
 {
     for (const char *at = p->text; *at;) {
@@ -201,6 +213,7 @@ static bool encode_numbers(prompt *p, int64_t vocab, err *e)
 static bool encode_pieces(prompt *p, const corpus *c, err *e)
 {
     sentencepiece_ids out = {0};
+    /* Opened for this prompt: encoding is rare, and the library's model is large. */
     sentencepiece_encoder *x = sentencepiece_encoder_open(c->pieces, c->model_path, e);
     bool ok = x && sentencepiece_encoder_ids(x, p->text, (int64_t)strlen(p->text), EDGE_WHOLE,
                                              EDGE_WHOLE, &out, e);

@@ -148,6 +148,7 @@ static bool write_books(printing *p, err *e)
         snprintf(letters, sizeof letters, "%.*s", n, at);
         char *from = at; /* the kept text overwrites what was read: it is shorter */
         while (book_letters(from) == n && strncmp(from, letters, (size_t)n) == 0) {
+            /* A program that was killed while it printed. */
             char *end = strchr(from, '\n');
             if (!end) return err_set(e, "bible: its output ends within a line");
             memmove(kept, from + n, (size_t)(end + 1 - from - n));
@@ -185,11 +186,15 @@ static bool cache_books(char folder[FILE_PATH_BYTES], const char *cache, err *e)
     if (!file_join(folder, cache, "kjv", e) || !file_join(unfinished, cache, "kjv.part", e)) {
         return false;
     }
+    /* A folder of that name is whole: it came by a rename. */
     if (file_is_folder(folder)) return true;
+    /* A sweep's workers open the corpus at the same moment, all with the same empty cache. */
     int lock = corpus_cache_lock(cache, e);
     if (lock < 0) return false;
     bool ok = file_is_folder(folder); /* another process may have made it meanwhile */
     if (!ok) {
+        /* What a killed process left is removed first: a book of another edition in it would
+         * stay. */
         ok = file_remove_tree(unfinished, e) && print_books(unfinished, e) &&
              file_rename(unfinished, folder, e);
     }
@@ -209,6 +214,7 @@ static bool open_kjv(corpus *c, err *e)
     const char *found = corpus_find(c->cls, path, c->spec, c->roots, c->memory, path ? e : NULL);
     if (!found && path) return false;
     if (!found) {
+        /* The text is no file yet: it has to be printed somewhere. */
         if (!c->cache) return node_err(e, c->spec, "corpus 'kjv' needs a cache folder");
         if (!cache_books(folder, c->cache, e)) return err_prefix(e, "corpus 'kjv'");
         full = realpath(folder, NULL);

@@ -23,6 +23,7 @@ static const char *value_of(const char *description, const char *key)
 {
     char quoted[32];
     snprintf(quoted, sizeof quoted, "'%s'", key);
+    /* Keys are quoted, and no value that a row of integers has holds one. */
     const char *at = strstr(description, quoted);
     if (!at) return NULL;
     at += strlen(quoted);
@@ -35,6 +36,7 @@ static const char *value_of(const char *description, const char *key)
  * text begins with a quote and is a C string, so that reading ahead stops at its end. */
 static bool read_type(token_type *type, const char *text)
 {
+    /* Byte order '<', or '|' where there is none: big-endian ids are refused, not turned round. */
     static const struct {
         const char *text;
         token_type type;
@@ -54,6 +56,7 @@ static bool read_length(int64_t *length, const char *text)
 {
     if (*text != '(' || !isdigit((unsigned char)text[1])) return false;
     char *end;
+    /* Out of range it is the largest number, which no file's size agrees with. */
     long long n = strtoll(text + 1, &end, 10);
     *length = n;
     return end[0] == ',' && end[1] == ')';

@@ -10,6 +10,13 @@
 
 #include "core/base/file.h"
 
+/* Only beginnings are looked at, so the check costs one read per file. A mark is taken that no text
+ * begins with, or one that is long enough; where letters alone would do (bzip2's three) what must
+ * follow them is looked at as well. A kind that is unpacked here (gzip, zip) is told from one that
+ * is only named: for that the words say which program does it.
+ *
+ * UTF-16 is text, but not of bytes: a model of bytes would learn that every second one is 0. */
+
 static const struct {
     const char *magic;
     size_t at, bytes;
@@ -51,6 +58,7 @@ static bool is_bzip2(const unsigned char *start, size_t bytes)
            (memcmp(start + 4, "1AY&SY", 6) == 0 || memcmp(start + 4, "\x17rE8P\x90", 6) == 0);
 }
 
+/* HTML's names have no case. */
 static bool begins(const char *text, size_t bytes, const char *with)
 {
     return bytes >= strlen(with) && strncasecmp(text, with, strlen(with)) == 0;
@@ -59,6 +67,7 @@ static bool begins(const char *text, size_t bytes, const char *with)
 /* Pages: of a server that had no file to give, and the same of storage services as XML. */
 static packed_kind find_page(const char *text, size_t bytes, const char **what)
 {
+    /* A byte order mark of UTF-8, which some programs write before everything. */
     if (begins(text, bytes, "\xef\xbb\xbf")) {
         text += 3;
         bytes -= 3;
@@ -71,6 +80,7 @@ static packed_kind find_page(const char *text, size_t bytes, const char **what)
         *what = "a page of HTML, such as a server sends in place of a file";
         return PACKED_HTML;
     }
+    /* XML alone is no reason: enwik8 is some. */
     if (begins(text, bytes, "<?xml") && memmem(text, bytes, "<Error>", 7)) {
         *what = "an error message of a server; get the file again";
         return PACKED_OTHER;
@@ -86,6 +96,7 @@ packed_kind packed_find(const unsigned char *start, size_t bytes, const char **w
         if (bytes < end || memcmp(start + KNOWN[i].at, KNOWN[i].magic, KNOWN[i].bytes) != 0) {
             continue;
         }
+        /* A text that begins "BZh" is possible, if only just. */
         if (start[0] == 'B' && !is_bzip2(start, bytes)) continue;
         *what = KNOWN[i].what;
         return KNOWN[i].kind;
@@ -98,6 +109,7 @@ bool packed_find_file(packed_kind *kind, const char **what, const char *path, er
     unsigned char start[PACKED_START_BYTES];
     int fd = file_open(path, NULL, e);
     if (fd < 0) return false;
+    /* Fewer bytes than asked for are the whole of a short file. */
     ssize_t got = pread(fd, start, sizeof start, 0);
     if (got < 0) file_failed(e, path, "cannot be read");
     close(fd);

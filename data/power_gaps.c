@@ -3,6 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Which of `space` places are asked at, near ones more often: place i has the weight i^(power - 1),
+ * so power 1 is anywhere alike and small powers crowd at the beginning. Sorting all places is as
+ * much work as the document is long, and exact; drawing until n different ones have come would take
+ * for ever where few have nearly all the weight. */
+
 typedef struct arrival {
     double at;
     int64_t gap;
@@ -11,6 +16,7 @@ typedef struct arrival {
 static int by_time(const void *x, const void *y)
 {
     const arrival *a = x, *b = y;
+    /* Of equal times the smaller gap first, so that the order is one on every machine. */
     if (a->at != b->at) return a->at < b->at ? -1 : 1;
     return a->gap < b->gap ? -1 : a->gap > b->gap;
 }

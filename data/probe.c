@@ -27,6 +27,15 @@ enum { LEARN_ALL, LEARN_ANSWERS };
 enum { FILLER, ASK, KEY, SYMBOLS }; /* ids; symbols from SYMBOLS on, noise behind them */
 enum { MAX_DISTANCES = 64, MAX_TOKENS = 1 << 28 };
 
+/* Ids are bytes in memory, so symbols, noise and marks together are at most 256. A document's text
+ * follows from the seed and its number alone, not from what stood before it, and the order in which
+ * documents are drawn is train, validation, test: another number of training tokens gives other
+ * held-out documents.
+ *
+ * The distance is what a document is about, so the filler between telling and asking is chosen to
+ * make it come out exactly, the same for every document of a distance. A task too long for a
+ * distance (a negative gap) is refused where distances are read. */
+
 typedef struct probe_options {
     data_options data;
     int64_t task, learn, symbols, length, noise, tokens, held_out, seed;
@@ -94,6 +103,7 @@ typedef struct writer {
     uint64_t drawn;
 } writer;
 
+/* Counted per document: the k-th draw of a document is the same whatever other documents take. */
 static int64_t draw(writer *w, int64_t n)
 {
     return (int64_t)rng_below(w->key, w->drawn++, (uint64_t)n);
@@ -108,6 +118,8 @@ static void put_filler(writer *w, int64_t n)
 {
     const probe_options *o = w->o;
     for (int64_t i = 0; i < n; i++) {
+        /* Noise has symbols of its own: were it drawn from the others, a filler could be taken for
+         * a key. */
         put(w, o->noise ? SYMBOLS + o->symbols + draw(w, o->noise) : FILLER);
     }
 }
@@ -116,6 +128,7 @@ static void put_filler(writer *w, int64_t n)
 static void shuffle(writer *w, uint8_t *order, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
+        /* Inside out (Fisher and Yates), so that the array is filled while it is shuffled. */
         int64_t j = draw(w, i + 1);
         order[i] = order[j];
         order[j] = (uint8_t)i;
@@ -172,8 +185,11 @@ static void put_mqar(writer *w, int64_t gap, int32_t *places, arena *scratch)
         put(w, SYMBOLS + keys[i]);
         put(w, SYMBOLS + half + values[i]);
     }
+    /* As many places as there are pairs to put in, and the gap: the places are written over
+     * below. */
     put_filler(w, 2 * n + gap);
     rng_key key = w->key;
+    /* A place of its own: the gaps take as many draws as there are places. */
     key.place = rng_place("probe.gaps");
     power_gaps(gaps, n, space, o->power, key, scratch);
     for (int64_t i = 0; i < n; i++) {
@@ -216,6 +232,7 @@ static int64_t documents_of(const probe_plan *p, int kind, int64_t *tokens)
 {
     int64_t wanted = kind == SPLIT_TRAIN ? p->o->tokens : p->o->held_out, n = 0;
     const distance_list *list = distances_of(p, kind);
+    /* Each distance has a document even where one alone has more tokens than are wanted. */
     for (*tokens = 0; *tokens < wanted || n < list->count; n++) {
         *tokens += document_tokens(p->o, list->distances[n % list->count]);
     }
@@ -262,6 +279,7 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
                         "expected a list of 1 to %d distances in tokens, such as [64, 256]",
                         MAX_DISTANCES);
     }
+    /* gap_of is distance less a constant: below it the gap would be negative. */
     const int64_t least = -gap_of(o, 0);
     out->count = list->count;
     for (int64_t i = 0; i < out->count; i++) {
@@ -310,6 +328,7 @@ static void settle_probe(void *options)
     bool told = !node_is_null(o->distances) && read_distances(&trained, o, o->distances, NULL);
     bool apart = !node_is_null(o->held_out_distances) &&
                  read_distances(&held_out, o, o->held_out_distances, NULL);
+    /* A list that says what leaving it out means is left out, or it would be another run. */
     if (told && same_distances(&trained, &USUAL)) o->distances = NULL;
     if (apart && same_distances(&held_out, &trained)) o->held_out_distances = NULL;
 }
@@ -332,6 +351,7 @@ static bool open_probe(corpus *c, err *e)
                         "values, and there are %lld symbols",
                         (long long)o->length, (long long)o->symbols);
     }
+    /* uint8_t ids. */
     if (SYMBOLS + o->symbols + o->noise > 256) {
         return node_err(e, c->spec, "symbols and noise: at most %d together", 256 - SYMBOLS);
     }

@@ -10,6 +10,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A program beside us, with pipes to and from it. Writing and reading at the same time by one
+ * thread would stand still as soon as both pipes are full, so a thread of its own feeds. What the
+ * program says to its standard error goes into memory, not to the user: it is only shown, its last
+ * lines, where it fails.
+ *
+ * posix_spawn rather than fork: this process may have threads and gigabytes of memory, and fork
+ * copies its page tables and leaves locks of other threads held in the child.
+ *
+ * Order at the end: output until its end, then the exit status, then the feeder. A program that
+ * stops reading makes the feeder's write fail, so it cannot be waited for in vain. */
+
 extern char **environ;
 
 enum { PIPE_BYTES = 1 << 16, ERROR_BYTES = 2048 };
@@ -33,6 +44,8 @@ static void *feed_input(void *user)
     char chunk[PIPE_BYTES];
     for (;;) {
         int64_t n = f->p->feed(f->p->user, chunk, PIPE_BYTES, &f->e);
+        /* Only our own source of data can fail here; a program that went away is explained by its
+         * exit status. */
         f->ok = n >= 0;
         if (n <= 0) break;
         int64_t done = 0;
@@ -57,6 +70,7 @@ static bool take_output(const process *p, int fd, err *e)
         if (n < 0)
             return err_set(e, "%s: its output cannot be read: %s", p->argv[0], strerror(errno));
         if (n == 0) return true;
+        /* Without a taker it is read all the same: a full pipe would stop the program. */
         if (p->take && !p->take(p->user, chunk, n, e)) return false;
     }
 }
@@ -66,6 +80,7 @@ static bool take_output(const process *p, int fd, err *e)
 static void last_lines(char out[ERROR_BYTES], int fd)
 {
     off_t size = lseek(fd, 0, SEEK_END);
+    /* A program may have written megabytes of warnings. */
     off_t from = size > ERROR_BYTES - 1 ? size - (ERROR_BYTES - 1) : 0;
     ssize_t n = size > 0 ? pread(fd, out, ERROR_BYTES - 1, from) : 0;
     out[MAX(n, 0)] = 0;
@@ -83,6 +98,8 @@ static void last_lines(char out[ERROR_BYTES], int fd)
 /* Starts the program on the given descriptors; returns 0 or the error number. */
 static int start(pid_t *pid, const process *p, int in, int out, int errors)
 {
+    /* dup2 in the child clears close-on-exec on the three; the pipes' own ends have it and are
+     * closed. */
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
@@ -96,6 +113,7 @@ static int start(pid_t *pid, const process *p, int in, int out, int errors)
     }
     argv[n] = NULL;
     CHECK(n > 0, "no program is named");
+    /* Looked for along PATH, as a shell would. */
     int failed = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     return failed;
@@ -125,6 +143,7 @@ static bool converse(const process *p, pid_t pid, int in, int out, int errors, e
     }
     if (feeding) pthread_join(thread, NULL);
     if (p->feed && !feeding) return err_set(e, "%s: no thread to feed it", p->argv[0]);
+    /* Our own reason comes before that of the program, which was only cut off by it. */
     if (!taken) return false;
     if (!f.ok) return err_set(e, "%s", f.e.text);
     return (WIFEXITED(status) && WEXITSTATUS(status) == 0) || explain(p, status, errors, e);
@@ -133,10 +152,12 @@ static bool converse(const process *p, pid_t pid, int in, int out, int errors, e
 bool process_run(const process *p, err *e)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1};
+    /* A pipe here would need a third thread, or stop a program that complains a lot. */
     int errors = memfd_create("stderr", MFD_CLOEXEC);
     bool piped = errors >= 0 && pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0;
     pid_t pid = 0;
     int failed = piped ? start(&pid, p, in[0], out[1], errors) : errno;
+    /* The child has its own copies. With ours open the output would never end. */
     if (in[0] >= 0) close(in[0]);
     if (out[1] >= 0) close(out[1]);
     bool ok;

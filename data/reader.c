@@ -79,6 +79,8 @@ int reader_width(const reader *r)
 /* The file's descriptor; call with the lock held. -1 and e if it cannot be opened. */
 static int descriptor(reader *r, int file, err *e)
 {
+    /* No list of what was used last: rows go through files in order, and an open() costs
+     * microseconds. */
     int place = file % KEPT;
     if (r->open[place].fd >= 0 && r->open[place].file == file) return r->open[place].fd;
     int fd = file_open(reader_path(r, file), NULL, e);
@@ -120,8 +122,8 @@ bool reader_bytes(reader *r, int file, int64_t offset, int64_t bytes, void *out,
     return ok;
 }
 
-/* A little-endian number of `width` bytes. */
-/* memcpy, since ids in a file need not be aligned; the compiler makes one load of it. */
+/* A little-endian number of `width` bytes. memcpy, since ids in a file need not be aligned; the
+ * compiler makes one load of it. */
 static uint64_t number_at(const unsigned char *bytes, int width)
 {
     uint64_t number = 0;
@@ -129,7 +131,8 @@ static uint64_t number_at(const unsigned char *bytes, int width)
     return number;
 }
 
-/* Loops of one width each, which the compiler makes quick. */
+/* Loops of one width each, which the compiler makes quick. memcpy, as in number_at: a shard's
+ * header need not leave ids aligned. */
 #define LARGEST(type)                                                                              \
     for (int64_t i = 0; i < n; i++) {                                                              \
         type id;                                                                                   \
@@ -139,6 +142,7 @@ static uint64_t number_at(const unsigned char *bytes, int width)
 
 uint64_t reader_largest(const reader *r, const unsigned char *bytes, int64_t n)
 {
+    /* Unsigned in every width: a negative id of a signed type is a very large one, and refused. */
     uint64_t largest = 0;
     if (r->width == 1) {
         LARGEST(uint8_t)

@@ -55,7 +55,8 @@ bool shard_documents_header(shard_header *h, token_type type, const char *path, 
 
 /* ---- a separator ---- */
 
-/* Two separators in a row, or one at an edge, make no empty document. */
+/* Documents are kept as their ends alone: each begins where the one before ended. Two separators in
+ * a row, or one at an edge, make no empty document. */
 static void keep_end(document_ends *d, int64_t end)
 {
     if (end == (d->count ? d->ends[d->count - 1] : 0)) return;

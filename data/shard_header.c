@@ -11,6 +11,11 @@
 #include "core/base/file.h"
 #include "data/npy.h"
 
+/* Order: marks of files that are something else of llm.c's, marks of what we read, and only then
+ * raw ids. Everything is compared with the size of the file: a header that tells more tokens than
+ * there are is that of a copy that broke off, and one that tells fewer would leave text out without
+ * a word. */
+
 enum { MAGIC_UINT16 = 20240520, MAGIC_UINT32 = 20240801 };
 
 /* Other files of llm.c begin with these; read as raw ids they would train on nonsense. */
@@ -32,6 +37,7 @@ static bool parse_llmc(shard_header *h, const int32_t *start, int64_t file_bytes
         return err_set(e, "%s: version %d of llm.c's shards is unknown; %d would be right", name,
                        start[1], wide ? 7 : 1);
     }
+    /* int32 tokens times 4 cannot overflow. */
     int64_t expected = SHARD_HEADER_BYTES + h->tokens * token_type_width(h->type);
     if (h->tokens < 0 || expected != file_bytes) {
         return err_set(e,
@@ -84,6 +90,8 @@ static bool refuse_known(const unsigned char *start, size_t known, const char *n
         return true;
     }
     if (!is_text(start, known)) return false;
+    /* Two-byte ids of printable ASCII on both halves, 64 bytes of them in a row, are text for all
+     * that matters. */
     err_set(e, "%s: this is text, not token ids; read it with {corpus: text, path: ...}", name);
     return true;
 }
@@ -101,6 +109,7 @@ static bool looks_wide(const unsigned char *start, size_t known)
         lower = MAX(lower, pair[0]);
         upper = MAX(upper, pair[1]);
     }
+    /* Upper halves below 32 are ids below 2^21, more than vocabularies have. */
     return pairs >= PAIRS && lower >= LARGE && upper < SMALL;
 }
 
@@ -110,7 +119,7 @@ static bool parse_raw(shard_header *h, token_type type, const unsigned char *sta
     bool guessed = type == TOKEN_AUTO;
     *h = (shard_header){.type = guessed ? TOKEN_UINT16 : type};
     int64_t width = token_type_width(h->type);
-    /* Who has said dtype has looked at the file. */
+    /* An option ends the guessing. (Where a header says otherwise, check_type refuses it.) */
     if (guessed && refuse_known(start, known, name, e)) return false;
     if (file_bytes % width != 0) {
         return err_set(e,

@@ -10,6 +10,16 @@
 #include "core/base/json.h"
 #include "data/file_stamp.h"
 
+/* What is checked at which moment:
+ *
+ *   when opened             sizes of all shards by header and file, every document within its
+ *                           shard, names within the folder
+ *   when ids are read       each id below the vocabulary (reader.c), whatever the sidecar said
+ *   loci data prepare       checksums of all bytes (shards_verify), which may take minutes
+ *
+ * A run does not read everything before its first step; a shard that was exchanged for one of the
+ * same size is found by the corpus's own hash (corpus_index) where its time has changed. */
+
 enum { MAX_COUNT = 1 << 30 };
 /* Sums and products of counts below it do not overflow. */
 static const int64_t MAX_TOKENS = (int64_t)1 << 50;
@@ -27,7 +37,8 @@ static bool damaged(const loading *l, const char *what)
     return err_set(l->e, "%s: %s; the sidecar is damaged, prepare the corpus again", l->path, what);
 }
 
-/* A whole number in [0, MAX_TOKENS]. */
+/* A whole number in [0, MAX_TOKENS]. Numbers of the file are used as sizes and as factors of sizes:
+ * bounded here, once. */
 static bool get_count(const json_t *object, const char *key, int64_t *value)
 {
     json_t *found = json_object_get(object, key);
@@ -64,6 +75,7 @@ static bool load_file(const loading *l, const json_t *item, shard_file *f)
                        "; restore the file or prepare the corpus again",
                        path, h.tokens, l->path, tokens);
     }
+    /* The first shard decides: one corpus is one width. */
     if (!l->c->reader)
         l->c->reader = reader_new(l->c->memory, token_type_width(h.type), l->c->vocab);
     if (reader_width(l->c->reader) != token_type_width(h.type))
@@ -90,6 +102,7 @@ static bool load_document(const loading *l, const json_t *item, split_kind kind,
         return damaged(l, "a document reaches over the end of its shard");
     }
     entry *d = corpus_add(l->c, kind, name);
+    /* The sidecar's text is gone once it has been read. */
     d->title = title ? arena_strdup(l->c->memory, title) : NULL;
     d->file = files[file].number;
     d->offset = files[file].offset + begin * reader_width(l->c->reader);
@@ -134,6 +147,7 @@ static bool load_all(const loading *l, const json_t *all, shard_origin *origin)
     if (!format || strcmp(format, "loci shards") != 0 || !get_count(all, "version", &version)) {
         return damaged(l, "not a description of token shards");
     }
+    /* A later form may mean something else by the same keys. */
     if (version != 1) return damaged(l, "written by a later version");
     if (!get_count(all, "vocab", &vocab) || vocab < 1 || vocab > MAX_COUNT || !hash ||
         !json_is_object(splits)) {
@@ -143,6 +157,7 @@ static bool load_all(const loading *l, const json_t *all, shard_origin *origin)
     c->lossless = json_is_true(json_object_get(all, "lossless"));
     c->has_words = json_is_true(json_object_get(all, "words"));
     const char *model = get_file(tokenizer, "model");
+    /* The caller finds the model, which the spec may name. */
     *origin = (shard_origin){arena_strdup(c->memory, hash),
                              model ? arena_strdup(c->memory, model) : NULL};
     for (int kind = 0; kind < SPLITS; kind++) {
@@ -185,6 +200,7 @@ static bool verify_split(const char *folder, const json_t *split, err *e)
         const char *name = get_file(item, "file");
         const char *expected = json_string_value(json_object_get(item, "sha256"));
         char path[FILE_PATH_BYTES], hex[SHA256_HEX];
+        /* Without a checksum there is nothing to compare: older sidecars, or written by hand. */
         if (!name || !expected) continue;
         if (!file_join(path, folder, name, e) || !file_sha256(hex, path, e)) return false;
         if (strcmp(hex, expected) == 0) continue;

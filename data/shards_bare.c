@@ -25,6 +25,7 @@ typedef struct bare_shards {
     int64_t unread_count;
 } bare_shards;
 
+/* .idx files are found by their .bin (shard_documents.c). */
 static bool has_ids(const char *name)
 {
     return name[0] != '.' && (text_ends(name, ".bin") || text_ends(name, ".npy"));
@@ -45,15 +46,19 @@ static bool find_shard(bare_shards *all, split_kind kind, const char *name, err 
 {
     char path[FILE_PATH_BYTES];
     arena *a = all->c->memory;
+    /* The name below the corpus's folder becomes the document's, so it does not matter where that
+     * lies. */
     bare_shard s = {.name = arena_strdup(a, name), .kind = kind};
     if (!file_join(path, all->c->where, name, e)) return false;
     s.path = arena_strdup(a, path);
+    /* Headers of all before a token of any: a wrong width is told at once. */
     if (!shard_documents_header(&s.header, all->told->type, path, e)) return false;
     keep_shard(all, &s);
     return true;
 }
 
-/* The shards of a folder that is called train, val ... */
+/* The shards of a folder that is called train, val ... One level, not deeper: what lies below that
+ * is somebody's own order. */
 static bool find_in_folder(bare_shards *all, split_kind kind, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
@@ -96,6 +101,7 @@ static bool find_named(bare_shards *all, const char *name, err *e)
     return true;
 }
 
+/* Said, not refused: a folder of shards may hold notes beside them. */
 static void say_unread(const bare_shards *all)
 {
     if (!all->unread) return;
@@ -136,6 +142,7 @@ static bool separator_begins(const bare_shards *all, bool *begins, err *e)
         int32_t first;
         const bare_shard *s = &all->list[i];
         reader *r = all->c->reader;
+        /* A shard without ids has no first one. It is added as no document. */
         if (s->header.tokens == 0) continue;
         if (!reader_ids(r, reader_add(r, s->path), s->header.offset, 1, &first, e)) return false;
         /* One file that begins so decides: under nanoGPT's form a separator in front would be an

@@ -6,6 +6,16 @@
 #include "core/base/file.h"
 #include "data/shards.h"
 
+/* Where each figure comes from, and which of two wins:
+ *
+ *   vocabulary   corpus.json; else the option, which is needed then. Never the largest id
+ *   width        the file's header or index; else dtype; else uint16, after a look at the bytes
+ *   documents    corpus.json; else separator, Megatron's index, or a file each
+ *   text         the spec's tokenizer; else the model beside the shards; else ids alone
+ *
+ * Where the file knows, an option that says the same is refused as well: the next one to edit the
+ * spec would take it for what decides. */
+
 typedef struct shards_options {
     data_options data;
     int64_t vocab, dtype, separator;
@@ -72,7 +82,9 @@ static bool find_model(corpus *c, const shard_origin *origin, err *e)
     return !c->model_path || (c->pieces = sentencepiece_load(c->memory, c->model_path, e)) != NULL;
 }
 
-/* A model of another vocabulary would print nonsense as text, one of the same size other words. */
+/* A model of another vocabulary would print nonsense as text, one of the same size other words.
+ * Compared by the hash of the model file where the sidecar has one; by the number of pieces in any
+ * case. */
 static bool check_model(const corpus *c, const shard_origin *origin, err *e)
 {
     if (c->bytes && c->vocab != 256) {
@@ -114,6 +126,7 @@ static bool open_shards(corpus *c, err *e)
     if (!(described ? open_described(c, &origin, e) : open_bare(c, e))) return false;
     if (!find_model(c, &origin, e) || !check_model(c, &origin, e)) return false;
     if (c->bytes && !described) { /* every id is a byte of the text */
+        /* Bytes per token are known then, and with them bits per byte. */
         c->lossless = true;
         for (int kind = 0; kind < SPLITS; kind++) {
             for (int64_t i = 0; i < c->splits[kind].count; i++) {
@@ -122,6 +135,7 @@ static bool open_shards(corpus *c, err *e)
         }
     }
     corpus_sum(c);
+    /* The hash last, with the tokenizer in it. */
     return corpus_index(c, e) &&
            corpus_hash_with(c, c->pieces ? c->pieces->hash : origin.tokenizer);
 }

@@ -7,6 +7,12 @@
 #include "core/base/file.h"
 #include "data/split_names.h"
 
+/* Three outcomes: nothing is named after a split (count 0, and the caller holds files out itself);
+ * everything that counts is, with at least train and validation, for many data sets have no test;
+ * or an error that names the two that contradict each other. Which files belong is decided by the
+ * strictest form that is there: with folders called train and so on, single files have to be called
+ * exactly so, too. */
+
 typedef struct entry_names {
     const char *const *names;
     bool *folder;
@@ -31,8 +37,8 @@ static bool hidden(const char *name)
     return name[0] == '.';
 }
 
-/* Whether another file has this one's name but for the split: "a.train.txt" beside "a.test.txt". */
-/* Quadratic in files that are named after a split, of which a folder has a few. */
+/* Whether another file has this one's name but for the split: "a.train.txt" beside "a.test.txt".
+ * Quadratic in files that are named after a split, of which a folder has a few. */
 static bool has_sibling(const entry_names *all, int64_t index)
 {
     split_kind kind, other;
@@ -135,6 +141,7 @@ bool split_layout_find(split_layout *l, const corpus *c, err *e)
             left++;
         }
     }
+    /* A README beside the splits is usual, a forgotten part of them is not: both are said. */
     say_unread(c, unread, left);
     return check_parts(l, c, e) && check_complete(l, c, e);
 }

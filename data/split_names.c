@@ -7,6 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+/* Three questions are asked of names, from loose to strict: which splits a name holds words of
+ * (told), whether it is such a word and nothing else but numbers (plain), and whether two names
+ * differ only in numbers (parts of one split) or only in the split's word (siblings). */
+
 static const struct {
     const char *word;
     split_kind kind;
@@ -54,7 +58,7 @@ static bool split_of_word(const char *text, size_t n, split_kind *kind)
 
 int split_names_told(const char *name, split_kind *kind)
 {
-    /* "train_test.txt" tells two, and the caller refuses it. */
+    /* "train_test.txt" tells two, and the caller refuses it. The same word twice is one split. */
     bool told[SPLITS] = {false};
     for (const char *at = name; *at;) {
         size_t n = word_length(at);
@@ -85,6 +89,7 @@ bool split_names_plain(const char *name, split_kind *kind)
     return words == 1;
 }
 
+/* Longer names are compared by their first 511 characters. */
 enum { SHAPE_BYTES = 512 };
 
 /* The name in small letters with 0 for every number and, if `over_splits`, * for every word that

@@ -26,8 +26,8 @@ typedef struct found_files {
     int64_t bytes;
 } found_files;
 
-/* FNV-1a, 64 bits. */
-/* In the name of the plain text, so that packing a file moves it to no other split. */
+/* FNV-1a, 64 bits. In the name of the plain text, so that packing a file moves it to no other
+ * split. */
 static uint64_t name_order(const char *name)
 {
     uint64_t hash = 14695981039346656037u;
@@ -37,6 +37,7 @@ static uint64_t name_order(const char *name)
     return hash;
 }
 
+/* The arena keeps the former arrays, too: doubled, they are no more than the last one. */
 static void keep_file(found_files *all, const found_file *f, arena *a)
 {
     if (all->count == all->capacity) {
@@ -77,10 +78,13 @@ static bool find_files(found_files *all, const corpus *c, const char *sub, int d
     if (!file_join(folder, c->root, sub, e) || !file_list(folder, c->memory, &names, &count, e)) {
         return false;
     }
+    /* Whoever has a link in a circle is told so rather than read for ever. */
     if (depth > MAX_FOLDERS_DEEP) return err_set(e, "%s: folders are nested too deeply", folder);
     for (int64_t i = 0; i < count; i++) {
         if (names[i][0] == '.') continue;
         if (!file_join(path, folder, names[i], e)) return false;
+        /* Names are relative to the corpus's folder: wherever that lies, documents are called
+         * alike, and the split by their hash is the same. */
         if (*sub && !file_join(name, sub, names[i], e)) return false;
         if (!*sub) snprintf(name, sizeof name, "%s", names[i]);
         bool ok = file_is_folder(path) ? find_files(all, c, name, depth + 1, e)
@@ -105,6 +109,7 @@ static int by_order(const void *x, const void *y)
  * are added, as far as the shares allow. At least one file goes to each split that has a share. */
 static bool split_by_hash(corpus *c, const found_files *all, double validation, double test, err *e)
 {
+    /* One for each split. */
     if (all->count < 3) {
         return err_set(e,
                        "%s: %lld files with text cannot be split by file; give one file, at least "
@@ -119,6 +124,7 @@ static bool split_by_hash(corpus *c, const found_files *all, double validation, 
     qsort(sorted, (size_t)all->count, sizeof *sorted, by_order);
     int64_t next = 0;
     double share[SPLITS] = {0, validation, test};
+    /* Whole files: half of a book in training would give the other half away. */
     for (int s = SPLIT_TEST; s >= SPLIT_VALIDATION; s--) {
         /* Files are taken from the beginning of the hash order: first for test, then for
          * validation. A file that is added takes its place somewhere in the order and moves at most
@@ -211,8 +217,10 @@ bool text_folder_open(corpus *c, double validation, double test, err *e)
     for (int64_t i = 0; i < layout.count; i++) {
         if (!add_member(c, &layout.members[i], e)) return false;
     }
+    /* Names decide; shares would be looked at by nobody. */
     if (layout.count) return check_shares(c, e);
     found_files files = {0};
+    /* No names at all: by hash, which is said, for the user may have expected another split. */
     if (!find_files(&files, c, "", 0, e) || !check_nested(c, &files, e) ||
         !split_by_hash(c, &files, validation, test, e)) {
         return false;

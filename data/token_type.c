@@ -1,6 +1,7 @@
 /* Ids are int32 inside: of types that hold more, 2^31 are told apart. */
 #include "data/token_type.h"
 
+/* Signed types tell half as many apart: negative ids are refused (reader.c). */
 static const struct {
     const char *name;
     int width;

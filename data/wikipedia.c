@@ -6,14 +6,16 @@
 #include "core/base/file.h"
 #include "data/text.h"
 
+/* The split is by position, of whatever length there is: of all 100,000,000 bytes it is the usual
+ * 90, 5 and 5 million. A prefix is split in the same shares, so its figures are not comparable with
+ * published ones, nor with those of another prefix. */
 static const int64_t WHOLE_BYTES = 100000000;
 
 /* How enwik8 begins. */
 static const char ENWIK8_START[] = "<mediawiki xmlns=\"http://www.mediawiki.org/xml/export-0.3/\" "
                                    "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
 
-/* In a folder, the file of that name, perhaps packed. */
-/* Plain first: it need not be unpacked. */
+/* In a folder, the file of that name, perhaps packed. Plain first: it need not be unpacked. */
 static bool find_in_folder(corpus *c, err *e)
 {
     static const char *const ENDS[] = {"", ".zip", ".gz"};
@@ -22,6 +24,8 @@ static bool find_in_folder(corpus *c, err *e)
         snprintf(name, sizeof name, "%s%s", c->cls->name, ENDS[i]);
         if (!file_join(path, c->root, name, e)) return false;
         if (!file_exists(path) || file_is_folder(path)) continue;
+        /* What the user has is named in messages; what is read may be the unpacked file in the
+         * cache. */
         c->where = arena_strdup(c->memory, path);
         c->root = corpus_unpacked(c, c->where, e);
         if (c->root && !file_is_folder(c->root)) return true;
@@ -43,6 +47,7 @@ static bool check_bytes(const corpus *c, err *e)
                         "read the file with {corpus: text}",
                         c->where, (long long)bytes, c->cls->name, c->cls->get);
     }
+    /* Every byte has to be of the alphabet, which is stricter than any beginning. */
     if (c->cls->alphabet) return true; /* looked at when words are counted */
     size_t n = (size_t)MIN(bytes, (int64_t)sizeof ENWIK8_START - 1);
     /* For a few bytes; the corpus gets a reader of its own. */

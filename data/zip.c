@@ -25,6 +25,7 @@ typedef struct archive {
     err *e;
 } archive;
 
+/* Little-endian, as the machine is (reader.c asserts it); at any address, so by memcpy. */
 static uint64_t number(const unsigned char *at, int bytes)
 {
     uint64_t value = 0;
@@ -49,6 +50,7 @@ typedef struct directory {
     uint64_t offset, bytes, count;
 } directory;
 
+/* The end is at the end: 22 bytes in an archive without a comment, found at the first step. */
 static bool find_directory(const archive *z, directory *d)
 {
     size_t from = z->bytes > END_BYTES + COMMENT_BYTES ? z->bytes - END_BYTES - COMMENT_BYTES : 0;
@@ -60,6 +62,8 @@ static bool find_directory(const archive *z, directory *d)
         *d = (directory){number(end + 16, 4), number(end + 12, 4), number(end + 10, 2)};
         if (at < LOCATOR_BYTES || memcmp(end - LOCATOR_BYTES, "PK\6\7", 4) != 0) return true;
         uint64_t at64 = number(end - LOCATOR_BYTES + 8, 8);
+        /* In either order: the comparison with the difference alone would pass in an archive that
+         * is shorter. */
         if (at64 > z->bytes - END64_BYTES || z->bytes < END64_BYTES ||
             memcmp(z->data + at64, "PK\6\6", 4) != 0) {
             return damaged(z, "the zip64 record is missing");
@@ -116,6 +120,7 @@ static bool read_entry(const archive *z, const unsigned char *at, size_t room, s
 {
     if (room < ENTRY_BYTES || memcmp(at, "PK\1\2", 4) != 0)
         return damaged(z, "an entry is missing");
+    /* 16 bits each: their sum cannot overflow. */
     size_t name = number(at + 28, 2), extra = number(at + 30, 2), comment = number(at + 32, 2);
     *length = ENTRY_BYTES + name + extra + comment;
     if (*length > room) return damaged(z, "an entry is cut off");
@@ -144,6 +149,7 @@ bool zip_list(zip_member **list, int64_t *count, const unsigned char *data, size
     const archive z = {data, bytes, name, e};
     directory d = {0};
     if (!find_directory(&z, &d)) return false;
+    /* The count is compared with the bytes there are before a list of that length is made. */
     if (d.offset > bytes || d.bytes > bytes - d.offset || d.count > d.bytes / ENTRY_BYTES) {
         return damaged(&z, "its directory reaches over the end");
     }
@@ -201,6 +207,7 @@ static bool inflate_all(unpacking *u, const archive *z, const zip_member *m,
     int state = Z_OK;
     bool ok = true;
     while (ok && state == Z_OK) {
+        /* zlib counts in 32 bits. */
         uInt now = (uInt)MIN(left - (uint64_t)(at - from), (uint64_t)CHUNK_BYTES);
         s.next_in = (z_const Bytef *)(uintptr_t)at;
         s.avail_in = now;
@@ -223,9 +230,12 @@ bool zip_extract(const zip_member *m, const unsigned char *data, size_t bytes, c
     const archive z = {data, bytes, name, e};
     file_out file;
     const unsigned char *from = packed_bytes(&z, m);
+    /* Nothing has been written yet; from here on a file that is not whole is never renamed into
+     * place. */
     if (!from) return damaged(&z, m->name);
     if (!file_out_open(&file, out, e)) return false;
     unpacking u = {.out = &file, .crc = crc32(0, NULL, 0)};
+    /* To tell afterwards whether writing failed, which has its own words, or the data. */
     if (e) e->text[0] = 0;
     bool ok =
         m->deflated ? inflate_all(&u, &z, m, from) : put(&u, from, (size_t)m->packed_bytes, e);
