@@ -7,6 +7,11 @@
 #include "core/base/text.h"
 #include "results/store/query.h"
 
+/* Who asks for results by a spec's file gets those of the experiment of that name, and may have
+ * edited the file since. Nothing is refused: the results are what they are. But that they are of
+ * another spec has to be said where they are shown, with what differs. It goes to stderr, so that a
+ * table on stdout stays one. */
+
 enum { SHOWN = 12, VALUE = 60 };
 
 typedef struct teller {
@@ -14,10 +19,9 @@ typedef struct teller {
     int count;
 } teller;
 
-/* A value on one line, short enough to be read. */
-/* A value may be a whole paragraph (a description) or come from a stranger's record: one line,
- * without control characters, and not cut in the middle of a character of UTF-8, whose later bytes
- * are 10xxxxxx. */
+/* A value on one line, short enough to be read. A value may be a whole paragraph (a description) or
+ * come from a stranger's record: one line, without control characters, and not cut in the middle of
+ * a character of UTF-8, whose later bytes are 10xxxxxx. */
 static void put_value(FILE *out, const char *text)
 {
     int n = 0;
@@ -46,6 +50,7 @@ static void say_differences(const spec *file, const char *ran_file, const json_t
 {
     text_memory m;
     teller t = {.out = text_begin(&m)};
+    /* Into memory first: whether there is anything to say is known at the end. */
     json_differences(ran, says, "", put_difference, &t);
     text_auto *text = text_end(&m);
     if (t.count > 0) {
@@ -73,6 +78,7 @@ static json_t *spec_then(query *q, arena *a, const spec *file)
 void changed_file_say(store *s, const spec *file)
 {
     arena_auto *a = arena_new(1 << 16);
+    /* Forgiving throughout: a record that cannot be read says nothing, and hides no result. */
     query q =
         QUERY(s, NULL, "SELECT spec_file, spec_text, spec FROM experiment WHERE experiment = ?1",
               file->name);

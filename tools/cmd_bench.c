@@ -49,8 +49,8 @@ static int print_json(json_t *figures)
     return EXIT_DONE;
 }
 
-/* Index of the run to look at alone: of --variant, or the only one. -1: compare all. */
-/* A single variant has nobody to be compared to: it is shown in detail without being asked for. */
+/* Index of the run to look at alone: of --variant, or the only one. -1: compare all. A single
+ * variant has nobody to be compared to: it is shown in detail without being asked for. */
 static int only_run(const experiment *x, const char *label, err *e)
 {
     if (!label) return x->sweep->variant_count > 1 ? -1 : 0;
@@ -67,7 +67,8 @@ static int bench_one(const cli_call *c, experiment *x, int run, const corpus_pla
     const bench_call *o = c->options;
     bench_result *r = ARENA_NEW(c->memory, bench_result, 1);
     bench_against *peer = NULL;
-    /* Before anything is measured: a file with a mistake should not cost the minute. */
+    /* Before anything is measured: a file with a mistake should not cost the minute. Before any
+     * step is timed. */
     if (o->against && !(peer = bench_against_read(o->against, e))) return EXIT_USAGE;
     const node *tree = experiment_spec(x, run, e);
     bool ok = tree && bench_run(r, tree, x->runs[run].seed, places, how, e);
@@ -125,6 +126,7 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     const bench_call *o = c->options;
     bench_comparison *r = bench_compare(c->memory, x, places, how, e);
     if (!r) return EXIT_USAGE;
+    /* Before the table: what is printed should be what is kept. */
     if (o->record && record_speeds(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
     /* What is said beside the table goes to stderr then, and the table has unrounded numbers. */
     bool programs = o->json || o->format == TABLE_CSV || o->format == TABLE_JSON;
@@ -142,7 +144,8 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     return EXIT_DONE;
 }
 
-/* An option that only another of the benchmarks looks at. */
+/* An option that only another of the benchmarks looks at. One list for each of the three: what
+ * counts for a comparison means nothing for a single model. */
 static bool check_given(const cli_call *c, const char *what, const char *const *read, err *e)
 {
     const char *other = cli_given_beside(c, read);
@@ -177,6 +180,8 @@ static int bench_spec(const cli_call *c)
     if (o->stream) {
         if (check_given(c, "--stream", of_stream, &e)) status = stream_one(c, x, &places, &e);
     } else {
+        /* Speeds that are recorded are compared with each other, so they are measured in turns, be
+         * it of one variant. */
         int run = o->record ? -1 : only_run(x, o->variant, &e);
         if (run >= 0 && check_given(c, "one variant alone", of_one, &e)) {
             status = bench_one(c, x, run, &places, &how, &e);

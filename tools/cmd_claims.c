@@ -29,6 +29,8 @@ static int load_all(const cli_call *c, store *s, const claims ***list, int *coun
         if (!name) return EXIT_USAGE;
         const claims *x = claims_load(c->memory, s, name, e);
         if (!x) return EXIT_FAILED;
+        /* One that is named is shown though it claims nothing; of all of them only those that
+         * do. */
         if (x->count + x->withdrawn > 0 || !names) (*list)[(*count)++] = x;
     }
     return EXIT_DONE;

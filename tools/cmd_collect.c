@@ -20,6 +20,7 @@ static int run_collect(const cli_call *c)
     if (!collect(&r, cli_out(o->out), o->rebuild, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     printf("%d of %d experiments and %d of %d runs were read\n", r.experiments, r.experiments_seen,
            r.runs, r.runs_seen);
+    /* The rest was read all the same: the status says that some was not. */
     if (r.unreadable == 0) return EXIT_DONE;
     return cli_fail(EXIT_RUNS_FAILED, "%d folders could not be read, the first because of %s",
                     r.unreadable, r.why);

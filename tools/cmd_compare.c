@@ -31,8 +31,8 @@ static const option OPTIONS[] = {
     CLI_OUT(compare_call),
     {0}};
 
-/* Below the table for people: of a probe, accuracy by distance. */
-/* Not in forms for programs: these hold one table. */
+/* Below the table for people: of a probe, accuracy by distance. Not in forms for programs: these
+ * hold one table. */
 static bool print_recall(const cli_call *c, const comparison *x, store *s, err *e)
 {
     table_format format = (table_format)((const compare_call *)c->options)->format;
@@ -52,6 +52,7 @@ static bool print_table(const comparison *x, store *s, const cli_call *c, err *e
     if (o->by == BY_NOTHING) {
         return compare_print(stdout, x, format, cli_colour(stdout), e) && print_recall(c, x, s, e);
     }
+    /* Of the same runs as the table's: the comparison has chosen them. */
     slice_comparison *slices = compare_slices(c->memory, x, s, (slice_by)o->by, e);
     return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
 }
@@ -72,6 +73,7 @@ static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
     char *rows = arena_strdup(c->memory, o->pivot), *comma = strchr(rows, ',');
     const char *columns = comma ? comma + 1 : c->count == 2 ? c->words[1] : "";
     if (comma) *comma = 0;
+    /* An axis that is none is a matter of usage: said with the axes that there are. */
     table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
     if (!t) return EXIT_USAGE;
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
@@ -94,6 +96,7 @@ static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
                 cli_colour(stdout));
     print_note(c, "*: the better of the two by its mean; a difference whose interval holds 0 is "
                   "noise.\n");
+    /* One run of each is enough: within an experiment the comparison sees to it. */
     const compared_run *one = compare_first_scored(x), *other = compare_first_scored(y);
     if (one && other && strcmp(one->protocol, other->protocol) != 0) {
         print_note(c, "\nThe two were not scored alike (text, context, state): a difference is not "
@@ -107,6 +110,7 @@ static int compare_experiment(const cli_call *c, store *s, const char *name, err
     const compare_call *o = c->options;
     comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
+    /* Only the order of rows: differences are to the baseline, wherever that stands. */
     compare_view_sort(x, c->memory, (int)o->sort);
     if (o->pivot) return print_pivot(c, x, s, e);
     if (c->count == 2) return print_both(c, x, s, e);

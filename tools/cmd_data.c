@@ -31,6 +31,7 @@ static int list_corpora(const cli_call *c, const corpus_places *places)
     static const char *const read[] = {"data", NULL};
     const char *other = cli_given_beside(c, read);
     if (other) return cli_fail(EXIT_USAGE, "data: list does not look at --%s", other);
+    /* Looking, not opening: a list must not unpack gigabytes. */
     const corpus_info *info;
     int n = prepare_list(&info, places, c->memory);
     for (int i = 0; i < n; i++) {
@@ -56,6 +57,7 @@ static void print_splits(const corpus *c, corpus_split *const *splits)
     }
     for (int k = 0; k < SPLITS; k++) {
         const corpus_split *s = splits[k];
+        /* Beside the counts, for a tokenizer that drops much makes figures that look good. */
         if (!s || split_unknown(s) == 0) continue;
         printf("%s: %lld tokens (%.2f %%) are unknown to the tokenizer, %lld bytes of the text\n",
                split_name((split_kind)k), (long long)split_unknown(s),
@@ -75,6 +77,7 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
                            .format = o->format == 0 ? SHARDS_LLMC : SHARDS_NANOGPT,
                            .separator = o->separator,
                            .out = o->export};
+    /* As a run opens it, with all caches; and then the checksums of all bytes. */
     corpus *text = prepare_corpus(section, places, &how, e);
     if (!text) return false;
     /* Which section the figures below are of, where a spec has several. */
@@ -87,8 +90,8 @@ static bool prepare_node(const node *section, const cli_call *c, const corpus_pl
     return true;
 }
 
-/* Every `data:` section that the runs of a spec use, each once; -1: one is wrong. */
-/* Variants mostly share their text; only different sections are prepared. */
+/* Every `data:` section that the runs of a spec use, each once; -1: one is wrong. Variants mostly
+ * share their text; only different sections are prepared. */
 static int sections_of(const node **sections, experiment *x, err *e)
 {
     int n = 0;
@@ -114,6 +117,7 @@ static int prepare_spec(experiment *x, const cli_call *c, const corpus_places *p
     int n = sections_of(sections, x, &e);
     if (n < 0) return cli_fail(EXIT_USAGE, "%s", e.text);
     const data_call *o = c->options;
+    /* The second would overwrite the first. */
     if (o->export && n > 1) {
         return cli_fail(
             EXIT_USAGE,
@@ -151,6 +155,7 @@ static int data_action(const cli_call *c)
     corpus_places places = cli_places_heard(c->memory, o->data);
     const char *what = c->words[0];
     if (strcmp(what, "list") == 0 && c->count == 1) return list_corpora(c, &places);
+    /* --format and --separator alone would do nothing. */
     static const char *const without_export[] = {"data", "set", NULL};
     const char *other = o->export ? NULL : cli_given_beside(c, without_export);
     if (other) return cli_fail(EXIT_USAGE, "data: --%s is of --export DIR", other);

@@ -82,6 +82,7 @@ static bool is_recorded(const char *folder, const char *id)
     search s = {id, false};
     size_t bytes;
     if (!file_join(path, folder, "evals.jsonl", NULL) || !file_exists(path)) return false;
+    /* Without the run's lock: reading needs none, and the run may be training. */
     text_auto *text = file_read(path, &bytes, &ignored);
     /* Lines without an end were not finished when their writer was killed, and do not count. */
     for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1) {
@@ -100,6 +101,7 @@ static bool keep_record(const char *folder, const json_t *record, err *e)
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "run.json", e)) return false;
     if (!file_exists(path)) return true;
+    /* A run that is being trained refuses: its own final evaluation will be on record. */
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return false;
     search s = {json_get_text(record, "eval"), false};
@@ -110,6 +112,7 @@ static bool keep_record(const char *folder, const json_t *record, err *e)
     return done;
 }
 
+/* A figure that is not known is left out rather than printed as nan. */
 static void print_figure(const char *name, double value, const char *unit)
 {
     if (!isfinite(value)) return;
@@ -196,6 +199,7 @@ static void warn_of_guesses(const evaluation *r, const trained_model *m, const c
 static bool read_dynamic(dynamic_options *d, const char *text, arena *a, err *e)
 {
     node *section = text ? node_parse(a, text, strlen(text), "--dynamic", e) : NULL;
+    /* Text that is no YAML; e says where. */
     if (text && !section) return false;
     if (section && section->kind == NODE_SCALAR) {
         node *map = node_map(a);
@@ -211,7 +215,8 @@ static bool set_precision(const cli_call *c, trained_model *m, err *e)
     static const char *const NAMES[] = {NULL, "float32", "bfloat16"};
     const eval_call *o = c->options;
     tape_kernels kernels;
-    /* As trained: trained_model_load has set it from the run's spec. */
+    /* As trained: trained_model_load has set it from the run's spec. Changes products only: values,
+     * and what they were trained with, stay. */
     if (!NAMES[o->precision]) return true;
     if (!train_kernels_at(&kernels, node_get(m->spec, "train"), NAMES[o->precision], c->memory, e))
         return false;
@@ -268,6 +273,8 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
                         .span = o->span,
                         .cleared = o->cleared,
                         .dynamic = w->dynamic};
+    /* The seed is the run's, so that what is random in an evaluation is what it was in training's
+     * own. */
     eval_task task = {.model = m->model,
                       .values = m->values,
                       .corpus = m->corpus,
@@ -278,6 +285,7 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
     evaluation r;
     json_t *more;
     char id[EVAL_ID_CHARS];
+    /* Known before anything is read: the hash is of the question, not of the answer. */
     eval_record_task_id(id, &task, m->run, m->step);
     /* Who asks for one run, for JSON or for documents wants to see figures, so these are computed
      * again. */
@@ -337,6 +345,8 @@ static bool keep_chosen(found_run *list, int *count, const cli_call *c, err *e)
     /* The same choice that compare makes, by the same code; NaN: at whatever was trained. */
     const compare_options how = {.tune = o->tune, .at_amount = (double)NAN, .split = "validation"};
     store *s = collect_and_open(cli_out(o->out), NULL, e);
+    /* A variant is chosen by its validation figures, whatever split is evaluated here: choosing by
+     * test would be training on it. */
     const comparison *t = s ? compare_load(c->memory, s, c->words[0], &how, e) : NULL;
     if (s) store_close(s);
     int kept = 0;
@@ -374,6 +384,7 @@ static int eval(const cli_call *c)
                                     "it reads; leave out --dynamic");
     }
     w.places = cli_places(c->memory, o->data);
+    /* One run is shown in full, several a line each. */
     w.several = count > 1;
     return eval_runs(&w, list, count);
 }

@@ -27,6 +27,7 @@ static const option OPTIONS[] = {
 
 static bool write_rows(const export_call *o, store *s, const char *name, err *e)
 {
+    /* Not replaced at once, as our own files are: --to may be a pipe or a device. */
     FILE *f = o->to ? fopen(o->to, "w") : stdout;
     if (!f) return file_failed(e, o->to, "cannot be written");
     bool ok = export_rows(f, s, name, (export_what)o->what, (export_format)o->format, e);
@@ -64,6 +65,7 @@ static bool check_given(const cli_call *c, err *e)
 static int export_experiment(const cli_call *c, store *s, const char *name, err *e)
 {
     const export_call *o = c->options;
+    /* Event files are one form of everything: what rows to export is no question there. */
     if (!check_given(c, e)) return EXIT_USAGE;
     bool events = o->format == EXPORT_TENSORBOARD;
     return (events ? write_events(o, s, name, e) : write_rows(o, s, name, e)) ? EXIT_DONE

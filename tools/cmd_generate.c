@@ -137,8 +137,11 @@ static void continue_share(void *arg, int64_t item, int thread)
     for (int64_t i = 0; i < s->rows; i++) {
         prompts[i] = s->texts[i].read;
     }
+    /* One seed for all texts: a draw's key is that and the token's position, so a text is what it
+     * would be alone. */
     sampling how = {o->temperature, o->top_k, o->top_p, (uint64_t)o->seed};
     model_state *state = model_state_new(w->model->model, s->rows);
+    /* Of the share, as the state is: threads have nothing in common but the weights. */
     tape *t = tape_new();
     model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text, s->texts);
     tape_free(t);
@@ -194,6 +197,7 @@ static bool continue_prompts(const cli_call *c, const trained_model *m, const ch
     double started = host_monotonic_s();
     if (!continue_all(c, m, texts, count, e)) return false;
     double seconds = host_monotonic_s() - started;
+    /* Written at the end, in the order of the prompts, whichever share was first. */
     if (!write_texts(m, texts, count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
         drawn += texts[i].count;

@@ -49,6 +49,7 @@ static const char *stem_of(arena *a, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *name = arena_strdup(a, slash ? slash + 1 : path);
+    /* A name that begins with its only dot has no ending. */
     char *dot = strrchr(name, '.');
     if (dot && dot != name) *dot = 0;
     return name;
@@ -83,6 +84,8 @@ static int import_model(const cli_call *c)
         return cli_fail(EXIT_USAGE, "unknown format '%s'; brt-pytorch and checkpoint are known",
                         c->words[0]);
     }
+    /* Options are of one format or of the other; one that is given beside the wrong one is
+     * refused. */
     static const char *const of_port[] = {"block", "read", "corpus", "to", NULL};
     static const char *const of_own[] = {"corpus", "to", "like", "out", "data", NULL};
     const char *other = cli_given_beside(c, port ? of_port : of_own);
@@ -97,6 +100,7 @@ static int import_model(const cli_call *c)
     if (!(port ? import_brt(to, c->words[1], &how, data, &e) : import_edited(c, to, data, &e))) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
+    /* What was made, for scripts: words that `loci eval` and others take. */
     printf("%s/spec.yaml\n%s/checkpoint\n", to, to);
     return EXIT_DONE;
 }

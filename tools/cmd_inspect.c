@@ -95,6 +95,7 @@ static void print_part(const cli_call *c, const inspection *x, int part)
     const inspect_call *o = c->options;
     const layer *list[INSPECT_LAYERS];
     int layers = inspection_part_layers(x, part, list), at[COLUMN_COUNT];
+    /* The part was asked for and has nothing to show. */
     if (layers == 0) return; /* such as memories without values of their own */
     table *t = table_new(c->memory);
     int layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
@@ -107,6 +108,7 @@ static void print_part(const cli_call *c, const inspection *x, int part)
         table_text(t, layer_column, "%s", list[l]->name);
         for (int i = 0; i < COLUMN_COUNT; i++) {
             if (COLUMNS[i].part != part) continue;
+            /* NaN where a layer lacks the figure: an empty cell. */
             double value = inspection_figure(x, part, list[l], COLUMNS[i].name, 0);
             table_real(t, at[i], value, COLUMNS[i].decimals);
         }
@@ -191,8 +193,8 @@ static int parts_of(const cli_call *c)
     return parts;
 }
 
-/* The first option on the command line that none of the parts looks at, or NULL. */
-/* Several parts may be asked for: an option counts if one of them looks at it. */
+/* The first option on the command line that none of the parts looks at, or NULL. Several parts may
+ * be asked for: an option counts if one of them looks at it. */
 static const char *idle_option(const cli_call *c, int parts)
 {
     enum { TRIGGERS = INSPECT_KEYS | INSPECT_VALUES };
@@ -204,6 +206,7 @@ static const char *idle_option(const cli_call *c, int parts)
                    {"top", TRIGGERS},
                    {"once-per-sentence", TRIGGERS},
                    {"perturb", INSPECT_KEYS},
+                   /* All parts but these: a part that is added reads the sample. */
                    {"sample-split", ~TRIGGERS},
                    {"sample-tokens", ~TRIGGERS},
                    {"prefixes", INSPECT_COMPOSITION | INSPECT_REFINEMENT},
@@ -220,6 +223,7 @@ static const char *idle_option(const cli_call *c, int parts)
 static int keep_inspection(const cli_call *c, const inspection *x, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
+    /* Half an inspection is no record: its figures are means over what was read. */
     if (x->stopped) {
         return cli_fail(EXIT_INTERRUPTED,
                         "interrupted: nothing was written; the same command begins "
@@ -251,6 +255,8 @@ static int inspect_run(const cli_call *c)
         return cli_fail(EXIT_USAGE, "unknown part; there are keys, values, composition, "
                                     "refinement, changes and states");
     }
+    /* Without parts named every option may count: which parts there are is known once the model is
+     * open. */
     const char *idle = idle_option(c, parts);
     if (idle) {
         return cli_fail(EXIT_USAGE, "inspect: none of these parts looks at --%s; leave it out",
@@ -282,6 +288,7 @@ static int inspect_run(const cli_call *c)
                          .parts = parts,
                          .threads = host_cores(),
                          .stop = &stop_asked};
+    /* After the model was loaded: until then Ctrl-C ends the program at once. */
     stop_signals_catch(ask_stop);
     inspection x;
     int status = EXIT_FAILED;

@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 
+/* Printed from the registry and the option tables that specs are read by: a layer that is added is
+ * listed here without a line of its own. */
+
 enum { MAX_CLASSES = 128 };
 
 static void print_list(void)

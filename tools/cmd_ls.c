@@ -9,6 +9,7 @@ typedef struct ls_call {
 } ls_call;
 
 #define STATES "any|planned|running|done|failed|diverged|interrupted"
+/* In the order of STATES: the choice is an index into it. NULL: any. */
 static const char *const STATE[] = {NULL,     "planned",  "running",    "done",
                                     "failed", "diverged", "interrupted"};
 

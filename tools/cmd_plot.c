@@ -35,6 +35,7 @@ static const char *folder_for(const cli_call *c, const char *name, err *e)
 {
     const plot_call *o = c->options;
     char plots[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    /* As it is: nothing in it is ours to remove. */
     if (o->to) return o->to;
     /* A results folder may come from a stranger: a link in it must not make plot_clear empty
      * something else. */
@@ -44,6 +45,7 @@ static const char *folder_for(const cli_call *c, const char *name, err *e)
     return ok ? arena_strdup(c->memory, path) : NULL;
 }
 
+/* For scripts: a path a line. What could not be drawn is said beside. */
 static void print_files(const plot_report *r)
 {
     for (int i = 0; i < r->count; i++)
@@ -63,6 +65,7 @@ static int draw_experiment(const cli_call *c, store *s, const char *name, err *e
     plot_report *r = ARENA_NEW(c->memory, plot_report, 1);
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     if (!x) return EXIT_USAGE;
+    /* A single figure has no claims to show. */
     const claims *stated = o->figure ? NULL : claims_load(c->memory, s, name, e);
     if (!stated && !o->figure) return EXIT_FAILED;
     /* Only after the comparison was loaded: where that fails, the pictures of before stay. */
@@ -86,8 +89,8 @@ static int draw_inspection(const cli_call *c, store *s, err *e)
     return EXIT_DONE;
 }
 
-/* `inspect` is no experiment's name here. */
-/* Options of one are refused of the other, as everywhere. */
+/* `inspect` is no experiment's name here. Options of one are refused of the other, as
+ * everywhere. */
 static int plot_results(const cli_call *c)
 {
     const plot_call *o = c->options;

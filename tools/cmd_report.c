@@ -64,6 +64,7 @@ static bool draw_and_write(const cli_call *c, store *s, const comparison *x, con
 {
     const char *base = getenv("TMPDIR");
     char folder[FILE_PATH_BYTES];
+    /* mkdtemp makes it readable by its owner alone, under a name that nobody can have prepared. */
     int n = snprintf(folder, sizeof folder, "%s/loci-report-XXXXXX", base && *base ? base : "/tmp");
     if (n >= (int)sizeof folder || !mkdtemp(folder)) {
         return err_set(e, "%s: cannot be made; TMPDIR names a folder for temporary files", folder);
@@ -80,6 +81,8 @@ static bool draw_and_write(const cli_call *c, store *s, const comparison *x, con
 static int report_once(const cli_call *c, store *s, const char *name, bool *running, err *e)
 {
     const report_call *o = c->options;
+    /* Loaded once: text, tables and pictures of a page show the same runs, though others end
+     * meanwhile. */
     const comparison *x = reading_compare(c->memory, s, name, &o->choice, e);
     status_totals all;
     if (!x) return EXIT_USAGE;

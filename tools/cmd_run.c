@@ -81,7 +81,8 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
     const run_call *o = c->options;
     const supervisor_options how = options_of(c, places, ranks);
     supervisor_result r;
-    /* Of fixed seeds, too, for which it is the supervisor itself. */
+    /* Of fixed seeds, too, for which it is the supervisor itself. False is a sweep that could not
+     * go on at all. Runs that fail are in the result, and not an error here. */
     if (!until_decided_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
     if (!o->quiet) {
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
@@ -92,6 +93,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.failed) {
             fprintf(stderr, " (why: loci status %s; again: --retry failed)", x->spec->name);
         }
+        /* The next step, as it would be typed: the same command goes on, whatever stopped it. */
         if (r.interrupted) {
             fprintf(stderr, "; loci run %s goes on\n", c->words[0]);
         } else {
@@ -116,6 +118,7 @@ static int run_or_launch(const cli_call *c, const experiment *x, const corpus_pl
                               .dry_run = o->dry_run,
                               .quiet = o->quiet,
                               .table = OPTIONS};
+    /* Nothing is trained by this process then: it would hold runs that the tasks are to have. */
     if (o->launching.on) return launching_submit(&l, e);
     /* Before the supervisor looks for runs, so that it finds these free. */
     if (!launching_take_over(&l, e)) return cli_fail(EXIT_USAGE, "%s", e->text);
@@ -137,15 +140,18 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
     err e = {0};
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
     if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+    /* Heard: what is odd about a corpus is said once, though every variant opens it. */
     corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
     /* All of the spec is wrong or right before anything is written: a claim that no run could
      * decide ends the call here, not after a night. */
     if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
+        /* A dry run with --on prints the script, which is the launch's own dry run. */
     } else if (!o->dry_run || o->launching.on) {
         experiment_doubts(stderr, x);
         changed_weights_say(stderr, x, cli_out(o->out));
+        /* Before the record is written anew: afterwards nothing would differ. */
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
         status = run_or_launch(c, x, &places, ranks, &e);
     } else if (!dry_run(c, x, &places, ranks, &e)) {
@@ -174,6 +180,7 @@ static int run_over_ranks(const cli_call *c)
     rank_group *r = ranks_open(o->rank_timeout, &e);
     if (!r) return cli_fail(EXIT_USAGE, "run --ranks: %s", e.text);
     int status = EXIT_DONE;
+    /* Command line and spec count on rank 0 alone; the others open what it names. */
     if (ranks_me(r) == 0) {
         status = run_experiment(c, r);
         worker_help_end(r);
@@ -185,6 +192,8 @@ static int run_over_ranks(const cli_call *c)
     return status;
 }
 
+/* Whether it was said, not what it is: the default, said, is a mistake as well where nothing looks
+ * at it. */
 static bool is_given(const cli_call *c, const char *name)
 {
     int i = 0;

@@ -36,9 +36,9 @@ typedef struct look {
     bool active; /* a run is going on */
 } look;
 
-/* A line about the jobs that were handed to Slurm and have not ended. */
-/* A cluster that does not answer is no reason to fail: the runs' own state is known all the same,
- * so this is a line of the output, not an error. */
+/* A line about the jobs that were handed to Slurm and have not ended. A cluster that does not
+ * answer is no reason to fail: the runs' own state is known all the same, so this is a line of the
+ * output, not an error. */
 static void print_jobs(const cli_call *c, const char *name, arena *a)
 {
     launch_list l;
@@ -65,6 +65,7 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
     status_totals all;
     if (!name) return EXIT_USAGE;
     if (!status_runs(t, s, name, e) || !status_total(&all, s, name, e)) return EXIT_FAILED;
+    /* From the totals, not the rows: some of these may be folded away. */
     *seen = (look){all.failed, all.running > 0};
     if (o->json) {
         json_auto_t *x = status_json(&all, name);
@@ -108,6 +109,8 @@ static int print_all(look *seen, const cli_call *c, store *s, arena *a, err *e)
 static int look_once(look *seen, const cli_call *c, err *e)
 {
     const status_call *o = c->options;
+    /* Opened for each look, so that what was collected meanwhile is seen, and the database is free
+     * between. */
     store_auto *s = reading_open(cli_out(o->out), e);
     if (!s) return EXIT_FAILED;
     /* An arena per look: watching for days takes no more memory than looking once. */
@@ -137,6 +140,7 @@ static int status_of_runs(const cli_call *c)
         before = seen.active;
         cli_pause(o->every);
     }
+    /* For scripts that wait with --watch and want to know how it ended. */
     return seen.failed ? EXIT_RUNS_FAILED : EXIT_DONE;
 }
 

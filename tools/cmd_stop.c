@@ -12,11 +12,13 @@ static const option OPTIONS[] = {CLI_OUT(stop_call), {0}};
 
 static int stop_launches(const cli_call *c, store *s, const char *name, err *e)
 {
+    /* The launches lie in folders; the database was opened to find the experiment's name. */
     (void)s;
     const char *out = cli_out(((const stop_call *)c->options)->out);
     launch_list l;
     int stopped;
     if (!launch_list_read(&l, out, name, c->memory, e)) return EXIT_FAILED;
+    /* A local supervisor is a process of some terminal: whoever started it has it. */
     if (l.count == 0) {
         err_set(e, "%s: no job of it is known; a loci run on this machine is stopped by Ctrl-C",
                 name);

@@ -12,6 +12,7 @@ static int print_version(const cli_call *c)
     host_info host;
     host_describe(&host);
     printf("loci %s\n", LOCI_VERSION);
+    /* What a report of a difference in bits has to begin with. */
     printf("%-10s %d\n", "numerics", LOCI_NUMERICS);
     printf("%-10s %s\n", "compiler", host_compiler());
     printf("%-10s %s\n", "flags", host_flags());

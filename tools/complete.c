@@ -61,7 +61,8 @@ static void print_options(FILE *out, const verb *v, const char *begun)
     if (begins("help", begun + 2)) fputs("--help\n", out);
 }
 
-/* The option whose value is being typed: the word before, unless it is a switch. */
+/* The option whose value is being typed: the word before, unless it is a switch. "--name=value" is
+ * one word, and completes to nothing. */
 static const option *option_before(const verb *v, const char *word)
 {
     for (const option *o = v->options; o && o->name && begins(word, "--"); o++) {
@@ -73,6 +74,8 @@ static const option *option_before(const verb *v, const char *word)
 /* "a|b|c", as the table has it. */
 static void print_choices(FILE *out, const char *choices, const char *begun)
 {
+    /* An option without choices (a number, a path) completes to nothing; the shell then offers
+     * files. */
     while (choices && *choices) {
         size_t n = strcspn(choices, "|");
         if (strncmp(choices, begun, strlen(begun)) == 0) fprintf(out, "%.*s\n", (int)n, choices);
@@ -116,6 +119,7 @@ static void print_names(FILE *out, const char *begun)
         /* Files are NAME.json: manage_names_experiments lists no others. */
         snprintf(name, sizeof name, "%.*s", (int)MIN(bytes - 5, (size_t)299), files[i]);
         size_t own = strlen(name);
+        /* Labels of all experiments would mean reading all their records at each press of a key. */
         bool inside = begins(begun, name) && begun[own] == '/';
         if (inside && file_join(record, folder, files[i], NULL)) {
             print_labels(out, record, name, begun);
@@ -131,6 +135,8 @@ static const char *unquoted(arena *a, const char *word)
     char *out = arena_strdup(a, word), *to = out, quote = 0;
     for (const char *x = word; *x; x++) {
         bool opens = !quote && (*x == '"' || *x == '\'');
+        /* A shell's rules as far as labels need them: within single quotes a backslash is a
+         * letter. */
         if (*x == '\\' && quote != '\'' && x[1]) {
             *to++ = *++x;
         } else if (opens || *x == quote) {

@@ -29,6 +29,7 @@ static bool look(const char **states, bool *left, const experiment *x,
         run_status now;
         err damaged;
         if (!run_folder_path(folder, how->out, x->runs[i].id, e)) return false;
+        /* What is damaged is taken up by the next run, so it is left to do. */
         bool known = run_status_read(&now, folder, &damaged);
         bool failed = known && (now.state == RUN_FAILED || now.state == RUN_DIVERGED);
         states[i] = known ? run_status_state_name(now.state) : "damaged";
@@ -52,6 +53,7 @@ static void print_table(arena *a, const experiment *x, const char *const *states
                         const run_time *times, int format)
 {
     table *t = table_new(a);
+    /* First names are for programs (CSV, JSON) and stay as they are; titles are for people. */
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
     int seed = table_column(t, "seed", "seed", "", 0);
     int size = table_column(t, "params", "params", "", 0);
@@ -69,6 +71,8 @@ static void print_table(arena *a, const experiment *x, const char *const *states
         table_scaled(t, size, (double)p->cost.params);
         table_scaled(t, active, (double)p->cost.active_params);
         table_scaled(t, flops, p->cost.forward_flops);
+        /* The estimate by the spec: what was measured of the variant is known to the supervisor
+         * only once one of its runs has ended. */
         table_scaled(t, memory, p->memory_bytes);
         put_time(t, time, &times[i]);
         table_text(t, status, "%s", states[i]);
@@ -86,6 +90,7 @@ static void print_total(FILE *out, const run_time *times, int count, int jobs)
     for (int i = 0; i < count; i++) {
         left += times[i].source != TIME_NONE;
         scaled += times[i].source == TIME_SCALED;
+        /* The share of evaluation is that of runs of which both parts are known. */
         if (times[i].source == TIME_SCALED || times[i].source == TIME_RECORDED) {
             train += times[i].train;
             eval += times[i].eval;
@@ -118,6 +123,7 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
                                   .places = how->places,
                                   .threads = how->threads,
                                   .calibrate = calibrate ? CALIBRATE_SECONDS : 0};
+    /* Calibration trains: only what is left, and only where no run tells how long it takes. */
     bool ok = look(states, left, x, how, e) && sweep_time_estimate(times, left, x, &o, e);
     if (ok) {
         int count = 0;

@@ -23,6 +23,8 @@ int launching_check(const cli_call *c, const launching_options *o)
                                        "jobs",         "threads", "memory",  "retry",  "fail-fast",
                                        "max-failures", "timeout", "dry-run", "quiet",  "set",
                                        "out",          "data",    NULL};
+    /* A list of what counts, not of what does not: an option that is added later is refused until
+     * somebody has thought of it here. */
     const char *other = o->on ? cli_given_beside(c, read) : NULL;
     if (other) return cli_fail(EXIT_USAGE, "run: --%s does not go with --on", other);
 
@@ -49,6 +51,8 @@ static const char *const *task_words(arena *a, const void *options, const option
     const char **words = ARENA_NEW(a, const char *, KEYS + 1);
     int n = 0;
     for (int i = 0; i < KEYS; i++) {
+        /* The option table prints its own values, so a word means for the task what it meant
+         * here. */
         const node *value = node_get(said, keys[i]);
         if (!value) continue;
         bool is_switch = strcmp(value->text, "true") == 0;
@@ -76,6 +80,7 @@ static int print_script(const launch_options *o, const launching_call *c, arena 
 static int wait_for(const launch *l, const launching_call *c, err *e)
 {
     supervisor_result r;
+    /* The status is that of `loci run` here: a script need not know where the runs were trained. */
     if (!launch_wait(&r, l, c->x, c->out, c->quiet, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
     return supervision_exit(&r);
 }
@@ -119,6 +124,7 @@ int launching_submit(const launching_call *c, err *e)
 static const run_plan *find_plan(const experiment *x, const char *id, err *e)
 {
     const run_plan *found = NULL;
+    /* Of this experiment only: an id that is mistyped should not take some other run. */
     for (int i = 0; i < x->run_count; i++) {
         if (strncmp(x->runs[i].id, id, strlen(id)) != 0) continue;
         if (found) {
@@ -171,12 +177,14 @@ int launching_task_end(const launching_options *o, const supervisor_result *r, i
 {
     char text[32];
     err e = {0};
+    /* A task that ends otherwise does not come back, and its count does not matter. */
     if (!o->task || status != EXIT_INTERRUPTED) return status;
     text_auto *before = file_exists(o->task) ? file_read(o->task, NULL, &e) : NULL;
     /* A file that cannot be read counts as none: better one round more than a sweep that ends. */
     long stalls = r->moved ? 0 : (before ? strtol(before, NULL, 10) : 0) + 1;
     int n = snprintf(text, sizeof text, "%ld\n", stalls);
     if (!file_write(o->task, text, (size_t)n, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    /* Another status than 75: the script does not requeue. */
     if (stalls <= MOST_STALLS) return status;
     return cli_fail(
         EXIT_FAILED,

@@ -8,6 +8,7 @@
 /* Text for roff: no letter of it is a command. */
 static void put_text(FILE *out, const char *text, size_t bytes)
 {
+    /* Also at the very beginning of the text: what stands before it may have ended a line. */
     bool begins = true;
     for (size_t i = 0; i < bytes; i++) {
         if (begins && (text[i] == '.' || text[i] == '\'')) fputs("\\&", out);
@@ -83,10 +84,12 @@ void man_page_verb(FILE *out, const verb *v)
     begin(out, name, name, v->help);
     fputs(".SH SYNOPSIS\n.B loci ", out);
     put(out, v->name);
+    /* A line of its own: .B makes bold what stands behind it on its line. */
     fprintf(out, "\n%s", v->options ? "[OPTION...] " : "");
     put(out, v->words);
     fputs("\n.SH DESCRIPTION\n", out);
     put_paragraphs(out, v->help);
+    /* In the order of the table, as --help has them. */
     if (v->options) fputs(".SH OPTIONS\n", out);
     for (const option *o = v->options; o && o->name; o++) {
         put_option(out, o);

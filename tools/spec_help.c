@@ -68,6 +68,8 @@ static void print_inspected(FILE *out)
         FILE *line = text_begin(&m);
         fprintf(line, "      %s:", COLLECT_INSPECT_PARTS[i]);
         for (int k = 0; k < n; k++) {
+            /* Names that begin with "_" are ends of names, before which a layer's own word
+             * stands. */
             fprintf(line, " %s%s", names[k][0] == '_' ? "WHAT" : "", names[k]);
         }
         text_auto *text = text_end(&m);
@@ -104,6 +106,7 @@ static void print_data(FILE *out)
     const corpus_info *list;
     int count = prepare_list(&list, &nowhere, a);
     fprintf(out, "\ndata: {corpus: NAME, ...}\n");
+    /* The first kind's own options are those of all, for it has no others. */
     options_print(out, list[0].options);
     for (int i = 0; i < count; i++) {
         option own[64] = {{0}};
