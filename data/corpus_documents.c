@@ -42,6 +42,7 @@ entry *corpus_add(corpus *c, split_kind kind, const char *name)
         if (s->count) memcpy(grown, s->entries, (size_t)s->count * sizeof *grown);
         s->entries = grown;
     }
+    /* The pointer is good until the next document is added: the list may move. */
     entry *added = &s->entries[s->count++];
     *added = (entry){.name = name_in_utf8(c->memory, name)};
     return added;
@@ -91,6 +92,8 @@ void corpus_clear(corpus *c)
 
 void corpus_sum(corpus *c)
 {
+    /* From nothing each time: it is called again once text has become ids, and once words are
+     * counted. */
     for (int kind = 0; kind < SPLITS; kind++) {
         corpus_split *s = &c->splits[kind];
         s->tokens = s->bytes = s->words = s->unknown = s->unknown_bytes = 0;

@@ -62,7 +62,8 @@ static bool encode_piece(const encoder *x, piece_job *p)
     return ok;
 }
 
-/* Pieces are taken from a counter, since a piece of another script may take many times as long. */
+/* Results lie with the piece, not with the thread: who encoded it leaves no trace. Pieces are taken
+ * from a counter, since a piece of another script may take many times as long. */
 static void *work(void *user)
 {
     encoder *x = user;
@@ -111,6 +112,8 @@ static bool is_unknown(const encoder *x, int32_t id)
 
 static bool write_piece(encoder *x, const corpus_split *s, piece_job *p, err *e)
 {
+    /* The first failure in the order of the text is the one that is told, whichever happened
+     * first. */
     if (!p->ok) return err_set(e, "%s: %s", p->d->name, p->problem.text);
     sentencepiece_ids *out = &p->out;
     /* The library makes one id of a run of unknown characters; a cut inside it would make two. */
@@ -184,6 +187,7 @@ static bool encode_splits(encoder *x, const char *folder, err *e)
                        .vocab = c->vocab,
                        .separator = -1,
                        .words = c->has_words};
+    /* A process that was killed leaves shards without a sidecar; they are written over. */
     x->writer = shard_writer_begin(folder, SHARDS_LLMC, &meta, e);
     bool ok = x->writer != NULL;
     for (int kind = 0; kind < SPLITS && ok; kind++) {

@@ -16,6 +16,7 @@ corpus_split *corpus_get(corpus *c, split_kind kind)
     return c->splits[kind].count ? &c->splits[kind] : NULL;
 }
 
+/* Every kind's options begin with these. */
 const data_options *corpus_data_options(const corpus *c)
 {
     return c->options;
@@ -90,11 +91,14 @@ static void settle_span(const corpus *c, data_options *o)
     for (int64_t i = 0; i < train->count; i++) {
         longest = MAX(longest, train->entries[i].tokens);
     }
+    /* Of the kind: made-up corpora have no spans by default. */
     const char *initial = option_find(c->cls->options, "span")->initial;
     /* The default is a text in a table of ours. */
     CHECK(option_text_to_int(initial, &usual), "span: %s", initial);
     /* It cuts at least one document, so it makes a difference. */
     if (o->span < longest && o->span > 0) return;
+    /* Both mean that nothing is cut. The default is left out of the identity, and so is what means
+     * the same. */
     o->span = usual >= longest ? usual : 0;
 }
 
@@ -104,6 +108,7 @@ static const void *settled_options(const corpus *c, arena *a)
     /* On a copy: the corpus goes on with what was given. */
     memcpy(options, c->options, c->cls->options_bytes);
     settle_span(c, options);
+    /* After the span, which all kinds have. */
     if (c->cls->settle) c->cls->settle(options);
     return options;
 }

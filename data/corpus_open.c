@@ -25,6 +25,7 @@ static const corpus_class *class_of(const node *spec, err *e)
     }
     const corpus_class *cls = name->kind == NODE_SCALAR ? corpus_class_find(name->text) : NULL;
     if (cls) return cls;
+    /* Both ways of being wrong are told at once: the nearest name, and all that there are. */
     const char *known[64];
     /* All names fit: there are a handful, of a few letters. */
     char list[512] = "";
@@ -45,6 +46,7 @@ static bool read_options(void **options, const corpus_class *cls, const node *sp
                          err *e)
 {
     *options = arena_push_zero(a, 1, cls->options_bytes);
+    /* `corpus` itself is no option of the kind's table. */
     if (!options_read(*options, cls->options, spec, CORPUS_KEY, a, e)) return false;
     /* An option of the table would be required of every kind; `path` is not. */
     if (!cls->path_required || ((const data_options *)*options)->path) return true;
@@ -78,6 +80,7 @@ static bool open_class(corpus *c, err *e)
 {
     if (!read_options(&c->options, c->cls, c->spec, c->memory, e)) return false;
     if (c->cls->text) {
+        /* Bytes, at first: a tokenizer puts another reader in its place. */
         c->reader = reader_new(c->memory, 1, 256);
         c->has_words = true;
     }
@@ -99,8 +102,10 @@ corpus *corpus_new(const corpus_class *cls, const node *spec, const corpus_place
     corpus *c = arena_push_zero(memory, 1, sizeof *c);
     c->memory = memory;
     c->cls = cls;
+    /* A corpus may outlive the spec: runs of a sweep share it (experiment.c). */
     c->spec = node_copy(memory, spec);
     c->where = c->root = "";
+    /* Borrowed: places live as long as the command. */
     c->roots = places && places->roots ? places->roots : NO_ROOTS;
     c->cache = places ? places->cache : NULL;
     c->say = places ? places->say : NULL;
@@ -127,6 +132,7 @@ corpus *corpus_open(const node *spec, const corpus_places *places, err *e)
 void corpus_close(corpus *c)
 {
     if (!c) return;
+    /* Its descriptors are what an arena cannot give back. */
     reader_free(c->reader);
     arena_free(c->memory);
 }

@@ -44,11 +44,13 @@ static const char *beside(const char *file, const char *name, arena *a)
 const char *corpus_find_file(const char *path, const node *at, const char *const *roots, arena *a)
 {
     const char *found = NULL;
+    /* From the current folder first, as any program would read it. */
     if (file_exists(path)) found = absolute(path, a);
     /* An absolute path means one file: to look for another of that name elsewhere would train on
      * the wrong text. */
     if (path[0] == '/') return found;
     if (!found) found = beside(at->file, path, a);
+    /* The order of the roots is the user's: --data, LOCI_DATA, then the project's own. */
     for (int i = 0; roots[i] && !found; i++) {
         found = below(roots[i], path, a);
     }
@@ -57,6 +59,8 @@ const char *corpus_find_file(const char *path, const node *at, const char *const
 
 static const char *find_candidate(const corpus_class *cls, const char *const *roots, arena *a)
 {
+    /* A root that has only a small set comes before another that has the whole: nearer is what the
+     * user said, not what is larger. */
     for (int i = 0; roots[i]; i++) {
         /* From the whole set to the small ones that stand in for it. */
         for (int j = 0; cls->candidates[j]; j++) {
@@ -111,6 +115,8 @@ int corpus_cache_lock(const char *cache, err *e)
     /* Never through a link that somebody else has put there. */
     int fd = file_open_own(path, O_RDWR, e);
     if (fd < 0) return -1;
+    /* One lock for all of the cache: preparing keeps all cores busy anyway, and two processes that
+     * train one tokenizer would write one file. */
     while (flock(fd, LOCK_EX) != 0) {
         if (errno == EINTR) continue;
         file_failed(e, path, "cannot be locked");

@@ -39,6 +39,7 @@ static bool unpacked_folder(char folder[FILE_PATH_BYTES], const corpus *c, const
     if (!c->cache)
         return err_set(e, "%s: is packed, and there is no cache folder to unpack it in", path);
     if (!file_stamp(path, &bytes, &stamp, e)) return false;
+    /* Not its content: hashing a large archive would take as long as unpacking it. */
     snprintf(key, sizeof key, "%lld %lld %s", (long long)bytes, (long long)stamp, path);
     sha256_hex(hex, key, strlen(key));
     snprintf(name, sizeof name, "unpacked-%.16s", hex);
@@ -61,6 +62,7 @@ static bool unpack_gzip(const corpus *c, const char *path, const char *out, err 
     if (!packed_find_file(&kind, &what, out, e)) return false;
     /* HTML is decided about by the caller, which knows whether this kind of corpus takes pages. */
     if (kind == PACKED_NOT || kind == PACKED_HTML) return true;
+    /* Or the next look would find it unpacked, and read what was refused here. */
     file_remove(out, NULL);
     return err_set(e, "%s: holds %s", path, what ? what : "another packed file; unpack it");
 }
@@ -78,6 +80,7 @@ static bool check_members(const zip_member *list, int64_t count, const char *pat
         return err_set(e, "%s: is a document of an office program or an e-book; save it as text",
                        path);
     }
+    /* Folders only, or what a Mac notes about files. */
     return count > 0 || err_set(e, "%s: there is nothing in this zip file", path);
 }
 
@@ -114,8 +117,8 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
     return ok;
 }
 
-/* The only file below a folder, through folders that hold nothing else; NULL: there are several. */
-/* A zip of one text is that text. */
+/* The only file below a folder, through folders that hold nothing else; NULL: there are several. A
+ * zip of one text is that text. */
 static const char *only_file(const char *folder, arena *a)
 {
     const char *const *names;
@@ -147,7 +150,10 @@ static const char *unpacked(const corpus *c, packed_kind kind, const char *path,
     snprintf(name, sizeof name, "%s", last_name(path));
     corpus_unpacked_name(name);
     if (!unpacked_folder(folder, c, path, e) || !file_join(out, folder, name, e)) return NULL;
+    /* What is there under this name is whole: both are renamed into place. */
     const char *done = kind == PACKED_GZIP ? out : folder;
+    /* Looked at twice, the second time under the lock: workers of a sweep come here together, and
+     * the first unpacks for all. */
     if (!file_exists(done)) {
         int lock = corpus_cache_lock(c->cache, e);
         if (lock < 0) return NULL;
@@ -171,6 +177,7 @@ const char *corpus_unpacked(const corpus *c, const char *path, err *e)
         const char *plain = unpacked(c, kind, path, e);
         if (!plain || file_is_folder(plain)) return plain;
         path = plain;
+        /* Once more: what was packed may be packed itself, or be no text. */
         if (!packed_find_file(&kind, &what, path, e)) return NULL;
     }
     if (kind == PACKED_HTML && c->cls->pages) {

@@ -12,7 +12,8 @@ void csv_init(csv *c, char *text, int64_t bytes, const char *file)
 }
 
 /* Moves over a quoted field whose opening quote was read; what it holds is compacted to `out`.
- * Returns the end of the compacted text, NULL if the closing quote is missing. */
+ * Returns the end of the compacted text, NULL if the closing quote is missing. `out` never
+ * overtakes what is read: a doubled quote becomes one. */
 static char *quoted(csv *c, char *out)
 {
     for (; c->at < c->end; c->at++) {
@@ -40,6 +41,7 @@ static bool at_separator(const csv *c)
 /* One field; leaves c->at on the separator. */
 static bool read_field(csv *c, err *e)
 {
+    /* A quote that is missing turns the rest of the file into fields. */
     if (c->count == CSV_MAX_FIELDS) {
         return err_set(e, "%s:%lld: more than %d fields; is a quote missing?", c->file,
                        (long long)c->line, CSV_MAX_FIELDS);
@@ -90,6 +92,7 @@ bool csv_next(csv *c, err *e)
     if (c->at == c->end) return false;
     c->line = c->next_line;
     c->count = 0;
+    /* A comma at the end of a row means one more field, which is empty. */
     for (;;) {
         if (!read_field(c, e)) return false;
         if (c->at == c->end || *c->at != ',') break;

@@ -14,6 +14,11 @@
 #include "core/base/rng.h"
 #include "data/corpus_class.h"
 
+/* What is this for: on text nobody knows how good a model could be; here the best loss is a number
+ * (corpus_entropy), and a model that ends above it has not learnt what there is to learn. The
+ * formula holds for documents that are read from their beginning, one by one; spans that cut them
+ * make the loss larger, for what stood before is lost. */
+
 typedef struct markov_options {
     data_options data;
     int64_t symbols, order, tokens, held_out, length, seed;
@@ -59,6 +64,8 @@ static void find_stationary(chain *m, double *scratch)
         m->stationary[c] = 1.0 / (double)m->contexts;
     }
     for (int step = 0; step < STATIONARY_STEPS; step++) {
+        /* scratch becomes the stationary distribution after one more step, by sums over all that
+         * lead there. */
         memset(scratch, 0, (size_t)m->contexts * sizeof *scratch);
         for (int64_t c = 0; c < m->contexts; c++) {
             for (int64_t i = 0; i < m->symbols; i++) {
@@ -140,6 +147,8 @@ static void write_documents(corpus *c, const chain *m, const markov_options *o)
     int64_t documents[SPLITS], all = 0, at = 0, number = 0;
     for (int kind = 0; kind < SPLITS; kind++) {
         int64_t tokens = kind == SPLIT_TRAIN ? o->tokens : o->held_out;
+        /* Rounded up: all documents have the same length, which the formula of the entropy
+         * takes. */
         documents[kind] = (tokens + o->length - 1) / o->length;
         all += documents[kind] * o->length;
     }
@@ -161,7 +170,8 @@ static bool check_options(const corpus *c, const markov_options *o, err *e)
     if (o->data.path || o->data.tokenizer) {
         return node_err(e, c->spec, "corpus 'markov' is made up: it has no path and no tokenizer");
     }
-    /* In floating point, since the whole number may not fit 64 bits. */
+    /* In floating point, since the whole number may not fit 64 bits. The table is written out,
+     * context by context. */
     if (pow((double)o->symbols, (double)o->order + 1) > MAX_TABLE) {
         return node_err(e, c->spec,
                         "symbols %lld and order %lld make a table of more than %d numbers; "
@@ -180,6 +190,7 @@ static bool open_markov(corpus *c, err *e)
     const markov_options *o = c->options;
     if (!check_options(c, o, e)) return false;
     chain m = {.symbols = o->symbols, .contexts = 1};
+    /* Whole-number power; check_options has bounded it. */
     for (int64_t i = 0; i < o->order; i++) {
         m.contexts *= o->symbols;
     }

@@ -58,6 +58,7 @@ static bool read_metadata(titles *all, const char *path, arena *a, err *e)
     /* A byte order mark, as some spreadsheets write it, is no part of the first field. */
     size_t mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     csv_init(&rows, text + mark, (int64_t)(bytes - mark), path);
+    /* An error and the end look alike here: problem tells. */
     while (csv_next(&rows, &problem)) {
         if (is_heading(&rows)) continue;
         char *end = rows.field[0];
@@ -73,6 +74,7 @@ static bool read_metadata(titles *all, const char *path, arena *a, err *e)
         keep_title(all, book, rows.field[1], a);
     }
     if (problem.text[0]) return err_set(e, "%s", problem.text);
+    /* By number, for each book's title is looked for by that; the file's order is not relied on. */
     if (all->count) qsort(all->list, (size_t)all->count, sizeof *all->list, by_book);
     return true;
 }
@@ -111,6 +113,7 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
         /* Notes and hidden files beside the books are passed over. */
         if (!is_book(names[i])) continue;
         int64_t before = c->splits[kind].count;
+        /* "train/84.txt": the split stands in a document's name, as the published set has it. */
         if (!file_join(path, folder, names[i], e) ||
             !file_join(name, split_name(kind), names[i], e) ||
             !corpus_add_text(c, kind, name, path, e)) {
@@ -129,6 +132,7 @@ static bool open_pg19(corpus *c, err *e)
     titles all = {0};
     char metadata[FILE_PATH_BYTES];
     if (!file_join(metadata, c->root, "metadata.csv", e)) return false;
+    /* Titles are for people; a copy without them trains the same model. */
     if (file_exists(metadata) && !read_metadata(&all, metadata, c->memory, e)) return false;
     for (int kind = 0; kind < SPLITS; kind++) {
         if (!open_split(c, (split_kind)kind, &all, e)) return false;

@@ -46,6 +46,7 @@ typedef struct field {
     wire bytes;     /* of WIRE_BYTES */
 } field;
 
+/* Byte by byte: the wire's order, whatever the machine's. */
 static bool read_fixed(wire *w, int bytes, uint64_t *value)
 {
     if (w->end - w->at < bytes) return false;
@@ -99,6 +100,8 @@ static bool read_piece(piece *p, wire w, arena *a)
             uint32_t bits = (uint32_t)f.value;
             memcpy(&p->score, &bits, sizeof p->score);
         } else if (f.number == 3 && f.kind == WIRE_VARINT) {
+            /* A type of a later version could mean anything: its pieces would be decoded
+             * wrongly. */
             if (f.value < PIECE_NORMAL || f.value > PIECE_BYTE) return false;
             p->type = (piece_type)f.value;
         }
@@ -153,12 +156,15 @@ static bool read_normalizer(settings *x, wire w)
 
 static bool read_settings(settings *x, wire w)
 {
+    /* Defaults as in the format's definition: a model that leaves a field out means these. */
     static const unsigned char UNKNOWN_SURFACE[] = " \xe2\x81\x87 ";
     *x = (settings){.type = 1, .prefix = 1, .remove_extra = 1, .escape = 1};
     x->unknown = (wire){UNKNOWN_SURFACE, UNKNOWN_SURFACE + sizeof UNKNOWN_SURFACE - 1};
     settings decode = {0};
     field f;
     while (w.at < w.end && read_field(&w, &f)) {
+        /* A repeated section is merged with the one before, as protobuf has it: each only sets what
+         * it says. */
         if (f.kind != WIRE_BYTES) continue;
         if (f.number == 2 && !read_trainer(x, f.bytes)) return false;
         if (f.number == 3 && !read_normalizer(x, f.bytes)) return false;
@@ -254,6 +260,7 @@ static int64_t piece_text(char *out, const piece *p)
         return 0;
     case PIECE_UNKNOWN:
         memcpy(out, UNKNOWN, sizeof UNKNOWN - 1);
+        /* Whatever the model's own words for it are: what is shown should look unknown. */
         return sizeof UNKNOWN - 1;
     case PIECE_BYTE:
         /* Pieces for bytes that the vocabulary lacks are called so. */
@@ -285,6 +292,7 @@ char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n
         bytes += known ? (size_t)MAX(s->pieces[ids[i]].bytes, (int)sizeof UNKNOWN) : 0;
     }
     char *text = malloc(bytes);
+    /* A few bytes per token of what a model wrote. */
     CHECK(text, "out of memory for %zu bytes", bytes);
     int64_t used = 0;
     for (int64_t i = 0; i < n; i++) {

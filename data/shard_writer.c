@@ -169,7 +169,8 @@ bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e)
                        "it into several files",
                        w->folder);
     }
-    /* Before the first ids of a document; one that is written in several calls gets one. */
+    /* Before the first ids of a document; one that is written in several calls gets one. The
+     * separator is no token of the document in our own description: begin stands behind it. */
     if (w->meta.separator >= 0 && w->format == SHARDS_LLMC && w->tokens == w->begin && n > 0) {
         if (!write_separator(w, e)) return false;
         w->begin = w->tokens;
@@ -212,6 +213,8 @@ bool shard_writer_finish(shard_writer *w, err *e)
     char path[FILE_PATH_BYTES];
     if (!close_file(w, e) || !file_join(path, w->folder, "corpus.json", e)) return false;
     const shard_meta *m = &w->meta;
+    /* The tokenizer's hash, so that another model of the same size is found out
+     * (shards_corpus.c). */
     json_t *tokenizer = json_pack("{s:s,s:s?}", "sha256", m->tokenizer, "model", m->model);
     json_auto_t *all = json_pack("{s:s,s:i,s:s,s:s,s:I,s:b,s:b,s:o,s:O}", "format", "loci shards",
                                  "version", 1, "corpus", m->corpus, "source", m->source, "vocab",
