@@ -164,8 +164,13 @@ $(BUILD)/faults.so: tests/preload/faults.c tests/support/faults.h
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared \
 	    $(if $(filter asan tsan,$(KIND)),-DWITHOUT_MEMORY) -o $@ $<
 
-test-binary: $(BUILD)/test $(BUILD)/faults.so
-unit: $(BUILD)/test $(BUILD)/faults.so $(BUILD)/bin/loci
+$(BUILD)/no_locks.so: tests/preload/no_locks.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared -o $@ $<
+
+PRELOADS := $(BUILD)/faults.so $(BUILD)/no_locks.so
+test-binary: $(BUILD)/test $(PRELOADS)
+unit: $(BUILD)/test $(PRELOADS) $(BUILD)/bin/loci
 	LOCI_PROGRAM=$(abspath $(BUILD)/bin/loci) $(BUILD)/test
 
 # An archive, so that only the helpers are linked that suites and checkers call.

@@ -12,10 +12,11 @@
 
 /* ---- databases ---- */
 
-/* Columns that are times or depend on them, and what processes and their memory are called. */
+/* Columns that are times or depend on them, and who trained a run where, and in what memory. */
 static const char OTHER_COLUMNS[] =
     "'created_at', 'started_at', 'ended_at', 'seconds', 'train_seconds', 'tokens_per_second', "
-    "'peak_rss_bytes', 'peak_anon_bytes', 'anon_bytes', 'log', 'at'";
+    "'peak_rss_bytes', 'peak_anon_bytes', 'anon_bytes', 'log', 'at', 'host', 'job', 'command', "
+    "'cores', 'memory_bytes'";
 
 static char *query_text(sqlite3 *db, const char *sql)
 {
