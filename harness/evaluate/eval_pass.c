@@ -530,5 +530,5 @@ bool eval_pass_run(eval_pass *p, err *e)
         run_calls(p);
         ok = collect_calls(p, e);
     }
-    return p->complete || keep_part(p, false, true, e);
+    return p->complete || (eval_ranks_seen(p, e) && keep_part(p, false, true, e));
 }

@@ -1,6 +1,7 @@
 #include "harness/evaluate/eval_ranks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* What travels between ranks in an evaluation: one request at its beginning (three numbers), one
  * byte per round (what comes next), and the losses of each rank's lanes, 8 bytes per position.
@@ -53,15 +54,18 @@ void eval_ranks_join(eval_pass *p)
     p->own = part_of(p, ranks_me(p->ranks));
 }
 
-/* Not shared is what would need its answer in one place: an onlooker's counts and learned
- * parameters live in the process that reads. */
+/* Not shared is what would need its answer in one place: learned parameters, and what an onlooker
+ * gathers unless it can be written out and read in (keep, restore). Of those there is one in a
+ * run's evaluations, the trace of routing. */
 bool eval_ranks_begin(eval_pass *p, err *e)
 {
     const eval_task *task = p->task;
-    if (ranks_count(task->ranks) == 1 || task->watch || task->learner) return true;
+    const eval_watch *watch = task->watch;
+    if (ranks_count(task->ranks) == 1 || task->learner) return true;
+    if (watch && !(watch->keep && watch->restore)) return true;
     eval_ranks_join(p);
-    return rank_calls_ask_with(p->ranks, RANK_EVALUATE, task->options->tokens, forget_code(task),
-                               task->threads, e);
+    return rank_calls_ask_with(p->ranks, watch ? RANK_EVALUATE_TRACED : RANK_EVALUATE,
+                               task->options->tokens, forget_code(task), task->threads, e);
 }
 
 /* Every rank calls it once per round, or the group would wait for ever: even on a failure of its
@@ -101,6 +105,79 @@ bool eval_ranks_gather(eval_pass *p, err *e)
     }
     bool ok = ranks_exchange(p->ranks, list, me > 0 ? n : 0, list, me > 0 ? 0 : n, e);
     free(list);
+    return ok;
+}
+
+/* ---- what onlookers have seen ---- */
+
+enum { ARRAYS = 256 };
+
+/* What stands before the bytes of an array. */
+typedef struct seen_head {
+    int64_t name_bytes, bytes; /* the name with its 0 */
+} seen_head;
+
+static char *pack_seen(const eval_watch *w, size_t *bytes)
+{
+    eval_array list[ARRAYS];
+    int n = w->keep(w->user, list, ARRAYS);
+    *bytes = 0;
+    for (int i = 0; i < n; i++) {
+        *bytes += sizeof(seen_head) + strlen(list[i].name) + 1 + list[i].bytes;
+    }
+    char *data = malloc(*bytes + 1), *at = data;
+    CHECK(data, "out of memory for what was seen (%zu bytes)", *bytes);
+    for (int i = 0; i < n; i++) {
+        seen_head head = {(int64_t)strlen(list[i].name) + 1, (int64_t)list[i].bytes};
+        memcpy(at, &head, sizeof head);
+        memcpy(at + sizeof head, list[i].name, (size_t)head.name_bytes);
+        at += sizeof head + (size_t)head.name_bytes;
+        memcpy(at, list[i].data, list[i].bytes);
+        at += list[i].bytes;
+    }
+    return data;
+}
+
+/* The bytes are copied to where numbers may lie. */
+static bool unpack_seen(const eval_watch *w, const char *at, size_t bytes)
+{
+    const char *end = at + bytes;
+    bool ok = true;
+    while (ok && at < end) {
+        seen_head head;
+        memcpy(&head, at, sizeof head);
+        const char *name = at + sizeof head, *data = name + head.name_bytes;
+        void *aligned = malloc((size_t)head.bytes + 1);
+        CHECK(aligned, "out of memory for what was seen (%lld bytes)", (long long)head.bytes);
+        memcpy(aligned, data, (size_t)head.bytes);
+        ok = w->restore(w->user, name, aligned, (size_t)head.bytes);
+        free(aligned);
+        at = data + head.bytes;
+    }
+    return ok;
+}
+
+bool eval_ranks_seen(eval_pass *p, err *e)
+{
+    const eval_watch *w = p->task->watch;
+    if (!p->ranks || !w) return true;
+    int count = ranks_count(p->ranks), me = ranks_me(p->ranks);
+    size_t bytes, *all = calloc((size_t)count, sizeof *all);
+    char *mine = pack_seen(w, &bytes);
+    CHECK(all, "out of memory for %d ranks", count);
+    bool ok = ranks_gather(p->ranks, &bytes, sizeof bytes, all, e);
+    if (ok && me > 0) ok = ranks_exchange(p->ranks, &(rank_part){0, mine, bytes}, 1, NULL, 0, e);
+    for (int i = 1; ok && me == 0 && i < count; i++) {
+        char *theirs = malloc(all[i] + 1);
+        CHECK(theirs, "out of memory for what was seen (%zu bytes)", all[i]);
+        ok = ranks_exchange(p->ranks, NULL, 0, &(rank_part){i, theirs, all[i]}, 1, e);
+        if (ok && !unpack_seen(w, theirs, all[i]))
+            ok = err_set(e, "rank %d looked at other tokens than rank 0; is its program the same?",
+                         i);
+        free(theirs);
+    }
+    free(mine);
+    free(all);
     return ok;
 }
 

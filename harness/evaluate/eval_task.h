@@ -87,6 +87,7 @@ typedef struct eval_watch {
     void (*end)(void *call);
     /* Of evaluations that are kept on the way (eval_keep); NULL: what it counts cannot be. */
     int (*keep)(void *user, eval_array *list, int capacity); /* how many of them */
+    /* Adds what was kept, or what another rank has seen, to what is there. */
     bool (*restore)(void *user, const char *name, const void *data, size_t bytes);
 } eval_watch;
 

@@ -11,10 +11,11 @@ typedef enum rank_call {
     RANK_TRAINER, /* make one: budget in tokens, steps; threads */
     RANK_LOAD,    /* a checkpoint into it */
     RANK_STEP,
-    RANK_EVALUATE, /* a part: tokens; what is forgotten; threads (eval_ranks.h) */
-    RANK_STATES,   /* send what the lanes carry */
-    RANK_DROP,     /* the trainer */
-    RANK_CLOSE,    /* the run */
+    RANK_EVALUATE,        /* a part: tokens; what is forgotten; threads (eval_ranks.h) */
+    RANK_EVALUATE_TRACED, /* the same; routing is looked at */
+    RANK_STATES,          /* send what the lanes carry */
+    RANK_DROP,            /* the trainer */
+    RANK_CLOSE,           /* the run */
     RANK_LEAVE
 } rank_call;
 

@@ -348,9 +348,9 @@ static bool keep_step(worker *w, err *e)
     return keep_model(w, name, (double)NAN, e);
 }
 
-/* Only where there are experts: who looks on has an evaluation to itself (eval_ranks.h), and one
- * call at a time. Not so soon after the evaluation before (a last step behind one on the way) that
- * what cannot have moved yet would look stable; not where the model learns while it is evaluated.
+/* Only where there are experts: who looks on costs time, and has one call at a time. Not so soon
+ * after the evaluation before (a last step behind one on the way) that what cannot have moved yet
+ * would look stable; not where the model learns while it is evaluated.
  */
 static bool routing_is_traced(const worker *w, const train_progress *p)
 {

@@ -1,6 +1,7 @@
 #include "harness/train/rank_help.h"
 
 #include "harness/evaluate/rank_calls.h"
+#include "harness/evaluate/routing_trace.h"
 #include "harness/train/checkpoint.h"
 
 /* The other ranks have no course of their own. They wait for a word of rank 0, do their part of it
@@ -10,6 +11,18 @@
  * Two kinds of failure: one that all ranks share by an agreement inside the call (told), which rank
  * 0 reports and after which all go on; and one that breaks the group or was noticed here alone,
  * which ends this rank. */
+
+/* The sample of routing that this rank sees goes to rank 0, which compares it. */
+static bool evaluate_part(eval_task *task, trainer *t, const rank_request *q, err *e)
+{
+    eval_watch watch;
+    if (q->call == RANK_EVALUATE_TRACED) {
+        task->threads = (int)q->numbers[2]; /* each has a place in the trace */
+        watch = routing_trace_begin(t->routing, task);
+        task->watch = &watch;
+    }
+    return evaluate_help(task, q, e);
+}
 
 /* What fails on all ranks alike, and was told to all, is rank 0's to report: this one waits on. */
 static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
@@ -31,8 +44,9 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
         file_failpoint("helped_step");
         return trainer_step(*t, &ignored, e);
     case RANK_EVALUATE:
+    case RANK_EVALUATE_TRACED:
         task = workload_evaluation(w, (*t)->values, 1, NULL);
-        return evaluate_help(&task, q, e);
+        return evaluate_part(&task, *t, q, e);
     case RANK_STATES:
         return trainer_gather_states(*t, e);
     case RANK_DROP:
