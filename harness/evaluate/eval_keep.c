@@ -170,19 +170,24 @@ static bool load_lanes(eval_pass *p, const safetensors *s)
 }
 
 /* Arrays without a watch to take them, or that it refuses, make the record unusable: counts would
- * begin in the middle of the text. */
+ * begin in the middle of the text. A watch cannot be asked to forget, so it is asked about all of
+ * them before it takes the first: what it took of a record that is then given up would be counted
+ * twice. */
 static bool load_watch(const eval_watch *w, const safetensors *s)
 {
-    for (int i = 0; i < safetensors_count(s); i++) {
-        const st_tensor *st = safetensors_at(s, i);
-        if (strncmp(st->name, "watch.", 6) != 0) continue;
-        if (!w || !w->restore(w->user, st->name + 6, st->data, st->bytes)) return false;
+    for (int take = 0; take < 2; take++) {
+        for (int i = 0; i < safetensors_count(s); i++) {
+            const st_tensor *st = safetensors_at(s, i);
+            if (strncmp(st->name, "watch.", 6) != 0) continue;
+            const void *data = take ? st->data : NULL;
+            if (!w || !w->restore(w->user, st->name + 6, data, st->bytes)) return false;
+        }
     }
     return true;
 }
 
-/* As it was opened: whatever was loaded before something did not fit is taken back, but for what a
- * watch took. */
+/* As it was opened: whatever was loaded before something did not fit is taken back. A watch has
+ * taken nothing then. */
 static void start_over(eval_pass *p, const char *cursor)
 {
     err ignored;

@@ -85,7 +85,8 @@ typedef struct eval_watch {
     fired_fn fired;         /* may be NULL */
     exchanged_fn exchanged; /* may be NULL */
     void (*end)(void *call);
-    /* Of evaluations that are kept on the way (eval_keep); NULL: what it counts cannot be. */
+    /* Of evaluations that are kept on the way (eval_keep); NULL: what it counts cannot be. restore
+     * with data NULL only says whether it would take so many bytes of that name. */
     int (*keep)(void *user, eval_array *list, int capacity); /* how many of them */
     /* Adds what was kept, or what another rank has seen, to what is there. */
     bool (*restore)(void *user, const char *name, const void *data, size_t bytes);

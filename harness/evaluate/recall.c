@@ -136,7 +136,7 @@ static bool restore_counts(void *user, const char *name, const void *data, size_
         return s->other && s->other->restore(s->other->user, name, data, bytes);
     }
     if (bytes != (scores ? sizeof s->scores : sizeof s->losses)) return false;
-    memcpy(scores ? (void *)s->scores : (void *)s->losses, data, bytes);
+    if (data) memcpy(scores ? (void *)s->scores : (void *)s->losses, data, bytes);
     return true;
 }
 

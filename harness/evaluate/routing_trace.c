@@ -191,13 +191,14 @@ static int keep_sample(void *user, eval_array *list, int capacity)
 static bool restore_sample(void *user, const char *name, const void *data, size_t bytes)
 {
     trace *t = &((routing_trace *)user)->now;
-    int l = layer_index(t, name);
+    /* The length first: a name alone would add a layer. */
+    int l = bytes == (size_t)t->count * sizeof(int32_t) ? layer_index(t, name) : -1;
     const int32_t *seen = data;
-    if (l < 0 || bytes != (size_t)t->count * sizeof(int32_t)) return false;
-    for (int64_t i = 0; i < t->count; i++) { /* of a sample that ranks share each sees a part */
+    for (int64_t i = 0; l >= 0 && seen && i < t->count; i++) {
+        /* Of a sample that ranks share each sees a part. */
         if (seen[i] != NOT_SEEN) t->experts[l][i] = seen[i];
     }
-    return true;
+    return l >= 0;
 }
 
 /* What is traced is cleared here: an evaluation that was given up half-way leaves nothing to the

@@ -627,6 +627,68 @@ static void parts_that_do_not_fit(void)
     workload_close(&w);
 }
 
+/* The probe's figures of what is kept at PART, of which an array was given another name, if any. */
+static json_t *asked_again(trainer *t, const char *part, const char *name)
+{
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
+    const eval_keep keep = {part, 1000, always, NULL};
+    sitting now = {.tokens = 0};
+    eval_task task = {.model = t->w->eval_model,
+                      .values = t->values,
+                      .corpus = t->w->corpus,
+                      .options = &o,
+                      .threads = 1,
+                      .stop = &now.stop,
+                      .keep = &keep};
+    char path[FILE_PATH_BYTES];
+    evaluation r;
+    json_t *more;
+    err e = {0};
+    snprintf(path, sizeof path, "%s.safetensors", part);
+    if (name) {
+        size_t bytes;
+        task.reader = (eval_reader){stop_soon, &now};
+        EXPECT(diagnose_evaluation(&r, &more, &task, false, &e) && r.stopped, "%s", e.text);
+        json_decref(more);
+        evaluate_deinit(&r);
+        char *data = file_read(path, &bytes, &e);
+        char *at = data ? memmem(data, bytes, name, strlen(name)) : NULL;
+        EXPECT(at && file_write(path, (*at = 'R', data), bytes, &e), "%s: %s", name, e.text);
+        free(data);
+        task.reader.heard = NULL;
+        now.stop = 0;
+    }
+    bool ok = diagnose_evaluation(&r, &more, &task, false, &e);
+    EXPECT(ok && eval_keep_clear(test_folder(), &e), "%s", e.text);
+    json_t *asked = json_incref(json_object_get(more, "recall"));
+    json_decref(more);
+    evaluate_deinit(&r);
+    return asked;
+}
+
+/* Who looks on has taken nothing of a record that is given up: not the one array that fitted. */
+static void watches_that_do_not_fit(void)
+{
+    static const char PROBE[] =
+        "data: {corpus: probe, task: copy, length: 2, distances: [20, 40], tokens: 4000,\n"
+        "  held_out: 600, learn: answers}\n";
+    static const char *const names[] = {"recall.scores", "recall.losses"};
+    workload w;
+    trainer *t = trained(&w, PROBE);
+    if (!t) return;
+    char part[FILE_PATH_BYTES];
+    file_join(part, test_folder(), "part-x", NULL);
+    json_t *whole = asked_again(t, part, NULL);
+    for (int i = 0; i < 2; i++) {
+        json_t *again = asked_again(t, part, names[i]);
+        EXPECT(whole && json_equal(whole, again), "without %s other figures", names[i]);
+        json_decref(again);
+    }
+    json_decref(whole);
+    trainer_free(t);
+    workload_close(&w);
+}
+
 const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
                                    {"how_far_is_told", how_far_is_told},
@@ -642,5 +704,6 @@ const test_suite test_evaluate = {"harness/evaluate",
                                    {"other_store", other_store},
                                    {"several_sittings", several_sittings},
                                    {"parts_that_do_not_fit", parts_that_do_not_fit},
+                                   {"watches_that_do_not_fit", watches_that_do_not_fit},
                                    {"identity_and_record", identity_and_record},
                                    {0}}};
