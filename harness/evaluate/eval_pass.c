@@ -269,7 +269,9 @@ static void reset_rows(model_state *s, const batch *b, int64_t row)
 
 /* The rows of a lane in a call of the text: views [lane_rows, time] into the batch [rows, time].
  * row0 is the row's place in the whole batch, so that what is keyed by a row (rng keys) does not
- * change with the lane it is in. */
+ * change with the lane it is in. read_weight is the batch's as it was read, with what cut_weights
+ * took away behind a limit: a layer that divides by it (fwl) gives the tokens before the limit the
+ * losses that the whole evaluation gives them. */
 static model_call call_of(const eval_pass *p, const eval_call *text, int64_t row)
 {
     const batch *b = &text->batch;
