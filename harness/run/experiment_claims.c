@@ -37,6 +37,8 @@ static bool has_values(const variant_plan *v, const node *where)
     return true;
 }
 
+/* An axis or a form that is wrong is said at its place; a value that no variant has is found by
+ * whoever looks for variants with it. */
 static bool check_where(const experiment *x, const node *where, err *e)
 {
     if (!where) return true;
@@ -51,6 +53,7 @@ static bool check_where(const experiment *x, const node *where, err *e)
         }
         /* Known is what any variant has: an axis may belong to one block of a sweep. */
         if (known) continue;
+        /* With the nearest axis that there is. */
         return option_unknown(e, where, i, x->sweep->axis_count, x->sweep->axes);
     }
     return true;
@@ -71,6 +74,7 @@ static bool is_called(const experiment *x, int v, const char *name)
 static const char *unknown_variant(const experiment *x, const node *n, err *e)
 {
     if (n->kind == NODE_MAP) return node_err(e, n, "no variant has these values"), NULL;
+    /* Some label in any case: who reads the message sees how labels look here. */
     const char *near = option_nearest(n->text, x->sweep->variant_count, x->labels);
     if (!near) near = x->labels[0];
     return node_err(e, n, "no variant '%.100s' (did you mean '%.100s'?)", n->text, near), NULL;
@@ -109,6 +113,7 @@ typedef struct point {
 
 static int by_number(const void *x, const void *y)
 {
+    /* As the numbers are, not as they are spelt: 16 is behind 8. */
     double a = ((const point *)x)->number, b = ((const point *)y)->number;
     return (a > b) - (a < b);
 }
@@ -127,6 +132,8 @@ static bool add_point(point *list, int *count, const char *label, const char *va
                       err *e)
 {
     for (int i = 0; i < *count; i++) {
+        /* A variant that was dropped as a repetition has the label of the one that says the
+         * same. */
         if (strcmp(list[i].label, label) == 0) return true;
         if (!sweep_axis_same_text(list[i].value, value)) continue;
         return node_err(e, at,
@@ -150,10 +157,12 @@ static bool along_axis(void *user, arena *a, claim_statement *s, const node *whe
         const variant_plan *plan = &x->sweep->variants[v];
         const char *value = value_on(plan, s->along);
         any = any || value;
+        /* A variant without the axis (of another block of the sweep) has no place on it. */
         if (!value || !has_values(plan, where)) continue;
         if (!add_point(list, &count, x->labels[v], value, at, e)) return false;
     }
     if (!any) return unknown_axis(x, at, e);
+    /* One point has no direction. */
     if (count < 2) return node_err(e, at, "a trend takes two values of '%s' or more", s->along);
     for (int i = 0; i < count; i++) {
         /* 2k and 2048 are sorted as numbers; names stay in the order of the sweep. */
@@ -188,6 +197,7 @@ static bool is_word(const char *words, const char *name)
     size_t n = strlen(name);
     for (const char *w = words; *w; w += strspn(w, " ")) {
         size_t length = strcspn(w, " ");
+        /* A whole word: `ffn` is not in `hash_ffn`. */
         if (length == n && strncmp(w, name, n) == 0) return true;
         w += length;
     }
@@ -209,6 +219,7 @@ static bool has_layer(const node *n, const char *words)
 static bool has_metric(const claim_statement *s, const run_plan *run)
 {
     if (!s->on || s->on->kind != FIGURE_METRIC) return true;
+    /* The rest, loss and perplexity per token, every evaluation has. */
     return s->on->metric == COMPARE_BITS_PER_BYTE     ? run->has_bytes
            : s->on->metric == COMPARE_WORD_PERPLEXITY ? run->has_words
                                                       : true;
@@ -239,6 +250,7 @@ static bool check_slice(const claim_statement *s, const run_plan *run, err *e)
     int64_t end = s->by == BY_POSITION ? run->longest
                   : s->by == BY_BLOCK  ? run->context
                                        : INT64_MAX;
+    /* Its upper end may lie beyond the text: what there is of the slice is what is looked at. */
     if (s->by == BY_NOTHING || s->low < end) return true;
     return node_err(e, node_get(s->at, "slice"),
                     "nothing that '%.100s' is evaluated on has %s %lld: they end at %lld",
@@ -250,6 +262,7 @@ static bool check_slice(const claim_statement *s, const run_plan *run, err *e)
 static bool check_inspected(const claim_statement *s, const run_plan *run, err *e)
 {
     if (!s->on || s->on->kind != FIGURE_INSPECT) return true;
+    /* Parts as loci inspect names them. */
     bool states = strcmp(s->on->part, "states") == 0, changes = strcmp(s->on->part, "changes") == 0;
     if (states ? run->states : changes ? run->learns : run->memories) return true;
     return node_err(e, figure_at(s), "'%.100s' has no %s: no layer of it %s", run->label,
@@ -313,7 +326,9 @@ static bool check_figures(const experiment *x, const claim_statement *s, err *e)
     const char *const single[] = {s->variant, s->other};
     for (int i = 0; i < s->count + 2; i++) {
         const char *label = i < 2 ? single[i] : s->variants[i - 2];
+        /* Of any seed: all have the same figures. */
         const run_plan *run = label ? run_called(x, label) : NULL;
+        /* In the order of the statement, so that its first side is the first to be blamed. */
         if (label && run && !check_run(s, run, e)) return false;
     }
     return true;

@@ -17,6 +17,8 @@
 static bool lock_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
 {
     char folder[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    /* Beside the record, and not the record itself, which is replaced by rename: a lock would stay
+     * with the old file. */
     snprintf(file, sizeof file, "%.200s.lock", name);
     return file_own_folder(folder, out, "experiments", e) && file_join(path, folder, file, e);
 }
@@ -26,6 +28,8 @@ static int take(const char *out, const char *name, int kind, const char *busy, e
     char path[FILE_PATH_BYTES];
     if (!lock_path(path, out, name, e)) return -1;
     int lock = file_open_own(path, O_RDWR, e);
+    /* Opened for writing though nothing is written: some network file systems give exclusive locks
+     * on such descriptors only. */
     if (lock < 0 || flock(lock, kind | LOCK_NB) == 0) return lock;
     if (errno == EWOULDBLOCK) {
         err_set(e, "experiment '%s' %s", name, busy);

@@ -43,6 +43,7 @@ static const char *budget_of(const json_t *tree, double *amount)
  * start from a checkpoint elsewhere, which may be another by now. */
 static bool any_length(const json_t *tree)
 {
+    /* By their names: of another schedule it is not known whether it looks at the length. */
     const char *kind = json_get_text(json_object_get(tree, "schedule"), "kind");
     bool best = json_is_true(json_object_get(json_object_get(tree, "train"), "keep_best"));
     bool elsewhere = json_get_text(json_object_get(tree, "init_from"), "checkpoint") != NULL;
@@ -56,6 +57,8 @@ static bool any_length(const json_t *tree)
 static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash)
 {
     json_t *key = json_deep_copy(tree), *train = json_object_get(key, "train");
+    /* Evaluation changes no step. (Those on the way are copied with their own protocol in the
+     * id.) */
     json_object_del(key, "eval");
     json_object_del(train, "budget");
     for (const option *o = TRAIN_OPTIONS; o->name; o++) {
@@ -93,6 +96,8 @@ static json_t *finished_record(const char *folder)
 {
     char path[FILE_PATH_BYTES];
     run_status status;
+    /* Nobody trains a finished run any further: its checkpoint stays as it is while it is
+     * copied. */
     if (!run_status_read(&status, folder, NULL) || status.state != RUN_DONE) return NULL;
     if (!file_join(path, folder, "checkpoint/manifest.json", NULL) || !file_exists(path))
         return NULL;
@@ -119,9 +124,11 @@ static void add_beginning(json_t *all, const json_t *record, const char *id)
     const json_t *tree = json_object_get(record, "spec");
     const char *hash = json_get_text(record, "corpus_hash");
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL;
+    /* A record of an older version, without the content's hash: what it read is not known. */
     if (!kind || !hash) return;
     text_auto *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash);
     json_t *list = json_object_get(all, key);
+    /* Several lengths of one run may be there: the longest that is short enough is chosen later. */
     if (!list) json_object_set_new(all, key, list = json_object());
     json_object_set_new(list, id, json_real(amount));
 }
@@ -202,6 +209,7 @@ static bool copy_eval(void *user, const json_t *line)
 {
     evals_copy *c = user;
     const char *split = json_get_text(line, "split");
+    /* Whoever is trained further had no end there. */
     if (!split || json_is_true(json_object_get(line, "final"))) return true;
     char id[EVAL_ID_CHARS];
     eval_record_id(id, c->run, json_get_int(line, "step", -1), split,

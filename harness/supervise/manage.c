@@ -34,6 +34,7 @@ static const char *source_of(arena *a, const char *out, const char *id)
 /* Adds what the runs of `ids` start from, and so on. */
 static void add_sources(json_t *ids, arena *a, const char *out)
 {
+    /* Sources of sources, until none is new. */
     for (bool grew = true; grew;) {
         grew = false;
         json_auto_t *more = json_object();
@@ -65,6 +66,7 @@ static json_t *needed_runs(arena *a, const char *out, const char *except, err *e
         /* 5: of ".json". */
         if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
         snprintf(inner, sizeof inner, "experiments/%s", names[i]);
+        /* One that cannot be read ends the search, and with it whatever was to be removed. */
         ok = file_join(path, out, inner, e) && manage_names_planned(ids, path, e);
     }
     if (ok) {
@@ -132,7 +134,9 @@ static bool move_notes(const char *out, const char *from, const char *to, err *e
 {
     char old[FILE_PATH_BYTES], new[FILE_PATH_BYTES];
     if (!notes_of_experiment(old, out, from, e)) return false;
+    /* Notes of an experiment go with it; those of its runs lie in the runs. */
     if (!to) return file_remove(old, e);
+    /* Notes that are there under the new name are of an experiment that was removed by hand. */
     return notes_of_experiment(new, out, to, e) && file_remove(new, e) &&
            (!file_exists(old) || file_rename(old, new, e));
 }
@@ -155,6 +159,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     json_object_foreach(own, id, value)
     {
         if (!ok) break;
+        /* Needed by another experiment, or by a run of one. */
         if (json_object_get(needed, id)) {
             r->kept++;
         } else {
@@ -211,6 +216,7 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
         /* A manifest may be a stranger's, and name files outside of its folder. */
         if (!ok || strncmp(name, "train-", 6) != 0 || strchr(name, '/')) continue;
         snprintf(inner, sizeof inner, "checkpoint/%s", name);
+        /* As the manifest says: for the report, nothing hangs on it. */
         r->bytes += json_get_int(value, "bytes", 0);
         ok = file_join(file, folder, inner, e);
         if (!ok || dry) continue;
@@ -234,6 +240,7 @@ static bool drop_models(manage_report *r, arena *a, const char *folder, keep_mod
     bool ok = file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; ok && i < count; i++) {
         if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
+        /* The last one is in checkpoint/, which this never touches. */
         if (kept == KEEP_BEST && strcmp(names[i], CHECKPOINT_BEST) == 0) continue;
         ok = file_join(path, folder, names[i], e);
         if (!ok) break;

@@ -27,6 +27,7 @@ static bool copy_tree(arena *a, const char *from, const char *to, err *e)
         ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e);
         /* Its holder is a process elsewhere; here it would look like one that beats no more. */
         if (!ok || strcmp(names[i], "lock") == 0) continue;
+        /* A link in what is copied would bring in a file of this machine. */
         ok = file_refuse_link(source, e);
         if (!ok) break;
         ok =
@@ -95,6 +96,7 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
         json_array_append(json_object_get(x, "runs"), run);
         any = true;
     }
+    /* Nothing new: the file stays as it is, and its time too. */
     if (ok && any) {
         ok = json_write(ours, x, e);
         r->experiments++;

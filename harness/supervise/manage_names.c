@@ -19,6 +19,7 @@ bool manage_names_planned(json_t *ids, const char *record, err *e)
     json_array_foreach(json_object_get(x, "runs"), i, run)
     {
         const char *id = json_get_text(run, "run");
+        /* An object as a set: a thousand runs are asked for by name. */
         if (id) json_object_set_new(ids, id, json_true());
     }
     return true;
@@ -32,6 +33,7 @@ static bool list_names(const char *out, const char *folder, const char *suffix, 
     int64_t found = 0;
     *count = 0;
     if (!file_join(path, out, folder, e)) return false;
+    /* Results without an experiment yet, or without a run: nothing, and no error. */
     if (!file_is_folder(path)) return true;
     if (!file_list(path, a, &all, &found, e)) return false;
     const char **kept = ARENA_NEW(a, const char *, found);
@@ -56,6 +58,7 @@ static bool is_run(const char *out, const char *name)
      * it. */
     static const char *const FILES[] = {"plan.json", "run.json", "status.json", "lock"};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    /* Links and names that are no ids are none of ours. */
     if (!run_folder_path(folder, out, name, NULL)) return false;
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
         if (file_join(path, folder, FILES[i], NULL) && file_exists(path)) return true;

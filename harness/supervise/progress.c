@@ -73,7 +73,9 @@ void progress_amount(char text[16], double amount)
     snprintf(text, 16, "%.*f%s", i == 0 || fabs(amount) >= 99.95 ? 0 : 1, amount, suffix[i]);
 }
 
-/* Removes the bars, so that a line can be written where they stood. */
+/* Removes the bars, so that a line can be written where they stood. The cursor stands below the
+ * last of them, at the beginning of a line; nothing else may be printed in between, so workers'
+ * words go to their logs. */
 static void erase_bars(progress *p)
 {
     char up[32];
@@ -128,6 +130,7 @@ double progress_left(double elapsed, const progress_sweep *all)
 static double seconds_left(const run_status *s)
 {
     if (s->eval_share > 0) return s->eval_seconds * (1 / s->eval_share - 1);
+    /* Nothing is known before the first step. */
     if (s->step <= 0 || s->steps <= 0) return (double)NAN;
     return s->train_seconds / (double)s->step * (double)(s->steps - MIN(s->step, s->steps));
 }
@@ -153,6 +156,7 @@ static void job_figures(char *text, size_t size, const progress_job *job)
     loss_text(loss, s);
     if (s->eval_share > 0) {
         snprintf(text, size, "%s  evaluating: %.0f %%  %s left", loss, 100 * s->eval_share, left);
+        /* Trained, and the evaluation has not told its share yet. */
     } else if (s->steps > 0 && s->step >= s->steps) {
         snprintf(text, size, "%s  evaluating", loss);
     } else {
@@ -170,6 +174,7 @@ static void draw_bars(progress *p, int width, const char *name, double fraction,
     /* What is written counts for more than the bar: a narrow terminal shortens that first. */
     int cells = MAX(0, MIN(BAR_CELLS, width - 1 - NAME_CELLS - 10 - (int)strlen(rest)));
     int full = (int)(fraction * cells + 0.5);
+    /* Letters of ASCII: a bar that every terminal and font shows. */
     for (int i = 0; i < cells; i++) {
         bar[i] = i < full ? '#' : '.';
     }
@@ -204,6 +209,7 @@ static void draw_all(progress *p, const progress_job *jobs, int count, const cha
         snprintf(seed, sizeof seed, " #%lld", (long long)jobs[i].seed);
         terminal_cut(name, sizeof name - sizeof seed, jobs[i].label,
                      NAME_CELLS - (int)strlen(seed));
+        /* The seed stays whole where a label is long: it tells two bars of a variant apart. */
         strcat(name, seed);
         job_figures(rest, sizeof rest, &jobs[i]);
         draw_bars(p, width, name, progress_fraction(&jobs[i].status), rest);
@@ -229,6 +235,7 @@ void progress_update(progress *p, const progress_job *jobs, int count, const pro
     }
     p->shown_at = now;
     for (int i = 0; i < count; i++) {
+        /* Of this machine's jobs: what others do is not in the sum. */
         if (isfinite(jobs[i].status.tokens_per_second)) rate += jobs[i].status.tokens_per_second;
     }
     char total[160], speed[16], left[16], bad[32] = "";

@@ -15,6 +15,7 @@
 void supervisor_jobs_say(supervisor *s, const char *format, ...)
 {
     if (!s->progress) return;
+    /* Longer ones are cut: a line on the screen; the whole reason stands in status.json. */
     char text[2 * ERR_TEXT_BYTES];
     va_list args;
     va_start(args, format);
@@ -66,6 +67,7 @@ void supervisor_jobs_holder(char text[RUN_HOLDER_BYTES], const job *j)
     if (run_lease_holder(&h, j->folder)) {
         run_lease_text(text, &h);
     } else {
+        /* A moment after a lock was taken, or a holder that left no line. */
         snprintf(text, RUN_HOLDER_BYTES, "another process");
     }
 }
@@ -87,6 +89,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     char took[16], amount[16], holder[RUN_HOLDER_BYTES];
     const char *label = j->plan->label;
     long long seed = j->plan->seed;
+    /* Runs that had ended before are the first of the count. */
     int number = s->x->run_count - s->queued + ++s->ended; /* of all, with those before */
     progress_time(took, status->train_seconds);
     progress_amount(amount, (double)status->tokens);
@@ -96,6 +99,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
                        (status->state == RUN_INTERRUPTED && status->step > j->step_before);
     switch (status->state) {
     case RUN_DONE:
+        /* It was done before: no training to tell of. */
         if (j->evaluates) {
             s->result->evaluated++;
             supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->x->run_count,
@@ -117,6 +121,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number,
                             s->x->run_count, label, seed, (long long)status->step, status->reason);
         return;
+    /* Somebody has it, and it is not waited for: for the sweep it has ended here. */
     case RUN_RUNNING:
         s->result->busy++;
         supervisor_jobs_holder(holder, j);
@@ -125,6 +130,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:
+    /* A status that no worker leaves: counted as failed, so that nothing is taken for done. */
     case RUN_PLANNED:
     default:
         s->result->failed++;
