@@ -53,6 +53,7 @@ static const char CLAIMS[] =
     "  split       train, validation or test; default: that of the final evaluations\n"
     "  slice       {position: 512-}, {frequency: 0}, {repetition: 1-3}\n"
     "  distance    of a probe's questions\n"
+    "  unit        seeds (default), or documents: these models on other text, where seeds are few\n"
     "  A margin is 0.02 bits/byte, or 2 % of B's. Figures and their units:\n";
 
 /* A part's figures, which are many and short, in lines of their own. */
