@@ -310,12 +310,12 @@ const verb VERB_INSPECT = {
     .max_words = 7,
     .help =
         "Looks at what a trained model has stored. Without a part: all that its layers offer.\n\n"
-        "Memories (feed-forward layers, experts, pkm): keys: the prefixes that trigger each key,\n"
-        "and what they have in common; values: their distributions over the vocabulary, and\n"
-        "agreement with the keys' triggers; composition, refinement: how memories and layers make\n"
-        "up a prediction. Weights that learn while they read (fwl, fast_ffn): changes: what that\n"
-        "changed in the predictions, by token and position. States (block_recurrent): states:\n"
-        "which positions wrote, and which read.\n"
+        "Memories (feed-forward layers, experts, pkm, rows of engram): keys: the prefixes that\n"
+        "trigger each key, and what they have in common; values: their distributions over the\n"
+        "vocabulary, and agreement with the keys' triggers; composition, refinement: how memories\n"
+        "and layers make up a prediction. Weights that learn while they read (fwl, fast_ffn,\n"
+        "ttt): changes: what that changed in the predictions, by token and position. States\n"
+        "(block_recurrent): states: which positions wrote, and which read.\n"
         "Writes JSON lines and a page to the run's folder, inspect/, and prints figures by layer.",
     .examples = {"inspect memories keys values --tokens 100k",
                  "inspect memories/memories/1 composition --prefixes 1000 --as-head"},
