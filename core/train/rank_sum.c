@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/train/rank_rows.h"
+
 /* Two exchanges of each part and an addition between them. The plan follows from the parameters
  * alone, so all ranks have the same, and nothing but numbers has to be sent:
  *
@@ -70,8 +72,7 @@ struct rank_sum {
     int capacity;
     span *spans;     /* scratch: another rank's range, [most runs of a part] */
     bool *has, *any; /* [count, pieces]; [pieces]: of any rank */
-    row_grads *rows; /* [row_tables]: where they are gathered */
-    int64_t *row_counts;
+    rank_rows *rows; /* NULL: there are none */
 };
 
 /* Never 0 bytes: realloc may answer that with NULL. */
@@ -156,7 +157,7 @@ static void plan(rank_sum *s, grads_parts *parts)
         at -= s->count * s->parts[i].own_elements;
         s->parts[i].theirs = s->theirs + at;
     }
-    s->capacity = s->count * MAX(most, 2); /* by rows: numbers and values */
+    s->capacity = s->count * most;
     s->out = grown(s->out, (size_t)s->capacity, sizeof *s->out);
     s->in = grown(s->in, (size_t)s->capacity, sizeof *s->in);
     s->spans = grown(s->spans, (size_t)most, sizeof *s->spans);
@@ -355,64 +356,6 @@ static void *help(void *arg)
     return NULL;
 }
 
-/* ---- gradients by rows ---- */
-
-/* Rows and values of one table, all ranks' behind each other. Under the turn: out and in are used.
- */
-static bool gather_rows(rank_sum *s, row_grads *g, int table, err *e)
-{
-    row_grads *all = &s->rows[table];
-    int64_t total = 0, tables = s->params->row_tables;
-    int outs = 0, ins = 0;
-    for (int i = 0; i < s->count; i++) {
-        total += s->row_counts[i * tables + table];
-    }
-    all->width = g->width;
-    row_grads_reserve(all, total);
-    all->count = 0;
-    for (int i = 0; i < s->count; i++) {
-        size_t n = (size_t)s->row_counts[i * tables + table], width = (size_t)g->width;
-        int32_t *rows = all->rows + all->count;
-        real *values = all->values + all->count * g->width;
-        all->count += (int64_t)n;
-        if (n > 0 && i == s->me) {
-            memcpy(rows, g->rows, n * sizeof *rows);
-            memcpy(values, g->values, n * width * sizeof *values);
-        } else if (n > 0) {
-            s->in[ins++] = (rank_part){i, rows, n * sizeof *rows};
-            s->in[ins++] = (rank_part){i, values, n * width * sizeof *values};
-        }
-        if (g->count > 0 && i != s->me) {
-            s->out[outs++] = (rank_part){i, g->rows, (size_t)g->count * sizeof *rows};
-            s->out[outs++] = (rank_part){i, g->values, (size_t)g->count * width * sizeof *values};
-        }
-    }
-    if (!ranks_exchange(s->ranks, s->out, outs, s->in, ins, e)) return false;
-    /* The gathered rows become the gradient's, and its old memory the next step's room: nothing is
-     * copied, nothing freed. */
-    row_grads swap = *g;
-    *g = *all;
-    *all = swap;
-    return true;
-}
-
-static bool add_rows(rank_sum *s, grads *g, err *e)
-{
-    int64_t tables = s->params->row_tables;
-    if (!g->rows || tables == 0) return true;
-    /* Behind all the ranks' counts, which ranks_gather writes. */
-    int64_t *mine = s->row_counts + s->count * tables;
-    for (int64_t i = 0; i < tables; i++) {
-        mine[i] = g->rows[i].count;
-    }
-    if (!ranks_gather(s->ranks, mine, (size_t)tables * sizeof *mine, s->row_counts, e))
-        return false;
-    for (int i = 0; i < tables; i++) {
-        if (!gather_rows(s, &g->rows[i], i, e)) return false;
-    }
-    return true;
-}
-
 /* ---- from outside ---- */
 
 /* Who has lanes stands before who has none. */
@@ -446,13 +389,10 @@ rank_sum *rank_sum_new(rank_group *r, const params *p, int64_t lanes, grads_part
 
 void rank_sum_take_rows(rank_sum *s, grads_parts *parts)
 {
-    size_t tables = (size_t)s->params->row_tables;
     pthread_mutex_lock(&s->turn);
     s->by_rows = true;
     plan(s, parts);
-    s->rows = grown(s->rows, tables, sizeof *s->rows);
-    memset(s->rows, 0, tables * sizeof *s->rows);
-    s->row_counts = grown(s->row_counts, (size_t)(s->count + 1) * tables, sizeof *s->row_counts);
+    if (!s->rows) s->rows = rank_rows_new(s->ranks, s->params);
     pthread_mutex_unlock(&s->turn);
 }
 
@@ -472,11 +412,7 @@ void rank_sum_free(rank_sum *s)
 {
     if (!s) return;
     end_helper(s);
-    for (int i = 0; s->rows && i < s->params->row_tables; i++) {
-        row_grads_deinit(&s->rows[i]);
-    }
-    free(s->rows);
-    free(s->row_counts);
+    rank_rows_free(s->rows);
     free(s->has);
     free(s->any);
     free(s->spans);
@@ -534,5 +470,6 @@ static bool add_marks(rank_sum *s, grads *g, err *e)
 
 bool rank_sum_end(rank_sum *s, grads *g, err *e)
 {
-    return wait_for_parts(s, e) && add_marks(s, g, e) && add_rows(s, g, e);
+    return wait_for_parts(s, e) && add_marks(s, g, e) &&
+           (!s->rows || rank_rows_gather(s->rows, g, e));
 }
