@@ -233,6 +233,15 @@ run_lease *run_lease_begin(int lock, const char *folder, err *e)
     return NULL;
 }
 
+/* Between two beats, too: where locks are none two may have begun at once, and the one whose line
+ * is overwritten must not write for the rest of a beat. A line that cannot be read says nothing;
+ * the next beat does. */
+static bool check_between(run_lease *l)
+{
+    run_holder now;
+    return !read_line(&now, l->lock) || run_lease_same(&now, &l->own) || check_own(l);
+}
+
 /* Renews a lease older than `age`. */
 static bool hold(run_lease *l, double age, err *e)
 {
@@ -240,7 +249,7 @@ static bool hold(run_lease *l, double age, err *e)
     /* A process that was stopped, or whose machine slept, comes back with an old beat, and looks at
      * the file before it writes anything: somebody may have taken the folder over. */
     bool old = clock_s() - l->renewed > age;
-    bool holds = !l->lost.text[0] && (!old || renew(l));
+    bool holds = !l->lost.text[0] && (old ? renew(l) : check_between(l));
     if (!holds) err_set(e, "%s", l->lost.text);
     pthread_mutex_unlock(&l->mutex);
     return holds;

@@ -576,7 +576,9 @@ static int run_locked(worker *w, err *e)
     if (ready && damage != DAMAGE_NONE && !mend(w, damage, why, e)) return EXIT_FAILED;
     if (!begin_status(w, e)) return EXIT_FAILED;
     /* An unreadable plan has not stopped us above: the status is what tells of it. */
-    ready = ready && remove_temporaries(w, e) && start_training(w, e);
+    /* What is removed may be what another machine is writing, unless the folder is ours. */
+    ready =
+        ready && run_lease_holds(w->lease, e) && remove_temporaries(w, e) && start_training(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
     /* The status was written first: freeing gigabytes takes time, in which the process may be
      * killed. */
