@@ -93,6 +93,7 @@ static const struct {
 static bool book_path(char path[FILE_PATH_BYTES], const char *folder, int book, err *e)
 {
     char name[64];
+    /* Numbered, so that a folder lists books in their order. */
     snprintf(name, sizeof name, "%02d %s.txt", book + 1, BOOK[book].name);
     return file_join(path, folder, name, e);
 }
@@ -151,6 +152,7 @@ static bool write_books(printing *p, err *e)
             /* A program that was killed while it printed. */
             char *end = strchr(from, '\n');
             if (!end) return err_set(e, "bible: its output ends within a line");
+            /* Without the abbreviation, which a model would learn to copy from line to line. */
             memmove(kept, from + n, (size_t)(end + 1 - from - n));
             kept += end + 1 - from - n;
             from = end + 1;
@@ -210,7 +212,8 @@ static bool open_kjv(corpus *c, err *e)
 {
     char folder[FILE_PATH_BYTES], *full;
     const char *path = corpus_data_options(c)->path;
-    /* A folder that the user names must be there; the usual one may be missing and is then made. */
+    /* A folder that the user names must be there; the usual one may be missing and is then made. e
+     * only where a path was given: a miss in the usual places is no error yet. */
     const char *found = corpus_find(c->cls, path, c->spec, c->roots, c->memory, path ? e : NULL);
     if (!found && path) return false;
     if (!found) {

@@ -59,6 +59,8 @@ static bool read_length(int64_t *length, const char *text)
     /* Out of range it is the largest number, which no file's size agrees with. */
     long long n = strtoll(text + 1, &end, 10);
     *length = n;
+    /* A second number would be a table of ids: rows of one length, padded perhaps, which no stream
+     * should read through. */
     return end[0] == ',' && end[1] == ')';
 }
 
@@ -90,6 +92,7 @@ bool npy_parse(npy_header *h, const unsigned char *start, size_t known, int64_t 
         return err_set(e, "%s: the header of this .npy file is damaged", name);
     }
     const char *descr = value_of(text, "descr"), *shape = value_of(text, "shape");
+    /* A list in the place of a type is one of named columns. */
     if (!descr || *descr != '\'' || !shape) {
         return err_set(e, "%s: this .npy file holds records, not ids; save one row of integers",
                        name);

@@ -17,6 +17,7 @@ enum { IDS_AT_ONCE = 1 << 15 };
 static bool export_document(shard_writer *w, const corpus_split *s, int64_t doc, int32_t *ids,
                             err *e)
 {
+    /* Name, bytes and words go along, so that the export has bits per byte as the corpus had. */
     document d = split_document(s, doc);
     for (int64_t at = 0; at < d.tokens; at += IDS_AT_ONCE) {
         int64_t n = MIN(d.tokens - at, IDS_AT_ONCE);
@@ -31,6 +32,7 @@ static bool export_splits(shard_writer *w, const corpus *c, err *e)
     bool ok = ids != NULL || err_set(e, "out of memory");
     for (int kind = 0; kind < SPLITS && ok; kind++) {
         const corpus_split *s = &c->splits[kind];
+        /* No file of a split that there is not: other programs would read one of no tokens. */
         if (s->count == 0) continue;
         ok = shard_writer_split(w, s->kind, e);
         for (int64_t i = 0; i < s->count && ok; i++) {
@@ -91,6 +93,7 @@ static bool remove_stale(const char *folder, const json_t *before, err *e)
 {
     char path[FILE_PATH_BYTES];
     const char *name;
+    /* What the sidecar that was just written tells of. */
     json_t *value, *now = listed_shards(folder, e);
     bool ok = now != NULL;
     json_object_foreach((json_t *)(uintptr_t)before, name, value)
@@ -133,6 +136,7 @@ static bool write_shards(const corpus *c, const prepare_options *o, err *e)
 bool prepare_export(const corpus *c, const prepare_options *o, err *e)
 {
     json_auto_t *before = listed_shards(o->out, e);
+    /* Looked at before a byte is written: an export that is refused leaves the folder as it was. */
     return before && check_folder(o->out, before, e) && write_shards(c, o, e) &&
            remove_stale(o->out, before, e);
 }

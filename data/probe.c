@@ -193,6 +193,7 @@ static void put_mqar(writer *w, int64_t gap, int32_t *places, arena *scratch)
     key.place = rng_place("probe.gaps");
     power_gaps(gaps, n, space, o->power, key, scratch);
     for (int64_t i = 0; i < n; i++) {
+        /* Pairs stand at even places, so two of them never overlap. */
         int64_t at = 2 * n + 2 * gaps[i];
         memcpy(w->ids + begin + at, w->ids + begin + 2 * i, 2);
         places[i] = (int32_t)(at + 1);
@@ -218,6 +219,8 @@ static void put_needle(writer *w, int64_t before, int64_t gap)
 static void put_document(writer *w, int64_t distance, int64_t number, int32_t *places, arena *a)
 {
     const probe_options *o = w->o;
+    /* The number goes on over all splits: no held-out document is drawn as one of the training text
+     * was. */
     w->key = (rng_key){
         .seed = (uint64_t)o->seed, .row = (uint32_t)number, .place = rng_place("probe.text")};
     w->drawn = 0;
@@ -258,6 +261,7 @@ static void write_documents(corpus *c, const probe_plan *p)
             d->offset = w.at;
             d->tokens = document_tokens(p->o, distance);
             d->distance = distance;
+            /* The last tokens of the document, one in `stride`, or where `places` says (mqar). */
             d->answers = p->o->task == TASK_NEEDLE ? 1 : p->o->length;
             d->stride = p->o->task == TASK_RECALL ? 2 : 1;
             d->answers_only = p->o->learn == LEARN_ANSWERS;
@@ -267,6 +271,7 @@ static void write_documents(corpus *c, const probe_plan *p)
             put_document(&w, distance, number++, places, scratch);
         }
     }
+    /* No reader: split_read takes ids from here. */
     c->ids = w.ids;
     sha256_hex(c->source, c->ids, (size_t)all);
     memcpy(c->hash, c->source, sizeof c->hash);

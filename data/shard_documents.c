@@ -26,6 +26,7 @@ typedef struct document_ends {
 /* NAME.idx beside NAME.bin; false: there is none. */
 static bool index_path(char index[FILE_PATH_BYTES], const char *path)
 {
+    /* .npy files have a header of their own, and no index. */
     if (!text_ends(path, ".bin")) return false;
     snprintf(index, FILE_PATH_BYTES, "%.*s.idx", (int)strlen(path) - 4, path);
     return file_exists(index);
@@ -47,6 +48,7 @@ bool shard_documents_header(shard_header *h, token_type type, const char *path, 
     arena_auto *a = arena_new((size_t)1 << 16);
     bool ok = read_index(&x, index, path, a, e);
     if (!ok) return false;
+    /* No offset: the ids begin at the file's first byte, and the index is a file of its own. */
     *h = (shard_header){.type = x.type, .tokens = x.tokens};
     if (type == TOKEN_AUTO || type == x.type) return true;
     return err_set(e, "%s: says that ids are %s, not %s; leave dtype out", index,
@@ -159,6 +161,7 @@ bool shard_documents_add(corpus *c, split_kind kind, const char *name, const cha
     if (!file_stamp(path, &bytes, &stamp, e)) return false;
     int file = reader_add(c->reader, path);
     bool ok = true;
+    /* A separator that is asked for wins over an index: the user has said where documents end. */
     if (separator.id >= 0) {
         ok = separate(&d, c, file, h, separator, e);
     } else if (index_path(index, path)) {

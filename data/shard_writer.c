@@ -54,6 +54,7 @@ shard_writer *shard_writer_begin(const char *folder, shard_format format, const 
 void shard_writer_free(shard_writer *w)
 {
     if (!w) return;
+    /* A file that is not whole never gets its name. */
     file_out_cancel(&w->out);
     json_decref(w->splits);
     free(w);
@@ -67,6 +68,7 @@ static void header_bytes(const shard_writer *w, int32_t header[SHARD_HEADER_BYTE
     /* As llm.c's data loaders and shard_header.c know them. */
     header[0] = w->width == 4 ? 20240801 : 20240520;
     header[1] = w->width == 4 ? 7 : 1;
+    /* An int32 in the format: shard_writer_ids sees to it. */
     header[2] = (int32_t)w->tokens;
 }
 
@@ -85,6 +87,7 @@ static bool open_file(shard_writer *w, err *e)
 {
     char name[64], path[FILE_PATH_BYTES];
     int32_t header[SHARD_HEADER_BYTES / 4];
+    /* A document never goes over the end of a file, so both begin anew. */
     w->tokens = w->begin = 0;
     file_name(name, w);
     header_bytes(w, header);

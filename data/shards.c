@@ -69,6 +69,7 @@ static bool load_file(const loading *l, const json_t *item, shard_file *f)
     if (!name || !get_count(item, "tokens", &tokens))
         return damaged(l, "a shard has no name or size");
     if (!file_join(path, l->folder, name, l->e) || !l->header(&h, path, l->e)) return false;
+    /* One of the two is of another time. */
     if (h.tokens != tokens) {
         return err_set(l->e,
                        "%s: holds %" PRId64 " tokens, but %s tells %" PRId64
@@ -92,6 +93,8 @@ static bool load_document(const loading *l, const json_t *item, split_kind kind,
     int64_t file, begin, tokens, bytes, words;
     const char *name = json_string_value(json_object_get(item, "name"));
     const char *title = json_string_value(json_object_get(item, "title"));
+    /* Whatever is missing, the whole sidecar is refused: a document less would be another corpus
+     * under the same name. */
     if (!name || !get_count(item, "file", &file) || !get_count(item, "begin", &begin) ||
         !get_count(item, "tokens", &tokens) || !get_count(item, "bytes", &bytes) ||
         !get_count(item, "words", &words)) {

@@ -123,6 +123,7 @@ static bool check_types(const bare_shards *all, err *e)
                             s->path, token_type_name(s->header.type), first->path,
                             token_type_name(first->header.type));
         }
+        /* A vocabulary that is smaller than the type is usual: 50,257 of 65,536. */
         if (c->vocab > token_type_ids(s->header.type)) {
             return node_err(e, c->spec,
                             "%s: ids of type %s cannot tell a vocabulary of %lld apart; give the "
@@ -173,6 +174,7 @@ bool shards_open_bare(corpus *c, const shards_told *told, err *e)
     if (!check_types(&all, e)) return false;
     c->reader = reader_new(c->memory, token_type_width(all.list[0].header.type), c->vocab);
     if (!separator_begins(&all, &separator.begins, e)) return false;
+    /* In the order of names, split by split as they come: numbers of documents follow from it. */
     for (int64_t i = 0; i < all.count; i++) {
         const bare_shard *s = &all.list[i];
         if (!shard_documents_add(c, s->kind, s->name, s->path, &s->header, separator, e)) {

@@ -26,6 +26,7 @@ static bool list_entries(entry_names *all, const corpus *c, err *e)
     for (int64_t i = 0; i < all->count; i++) {
         char path[FILE_PATH_BYTES];
         if (!file_join(path, c->root, all->names[i], e)) return false;
+        /* Asked once per entry: siblings are looked for in pairs. */
         all->folder[i] = file_is_folder(path);
     }
     return true;
@@ -123,10 +124,12 @@ bool split_layout_find(split_layout *l, const corpus *c, err *e)
     entry_names all;
     *l = (split_layout){0};
     if (!list_entries(&all, c, e)) return false;
+    /* count stays 0: no word is said of names where none is a split's. */
     if (!is_split(&all)) return true;
     bool folders = false;
     for (int64_t i = 0; i < all.count; i++) {
         split_kind kind;
+        /* Known before anything is taken: one folder makes the rule stricter for all files. */
         folders |= all.folder[i] && is_member(&all, i, true, &kind);
     }
     l->members = ARENA_NEW(c->memory, split_member, all.count);

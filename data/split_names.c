@@ -20,6 +20,7 @@ static const struct {
     {"validation", SPLIT_VALIDATION},
     {"valid", SPLIT_VALIDATION},
     {"val", SPLIT_VALIDATION},
+    /* As the sets of many fields call it. */
     {"dev", SPLIT_VALIDATION},
     {"development", SPLIT_VALIDATION},
     {"test", SPLIT_TEST},
@@ -86,6 +87,7 @@ bool split_names_plain(const char *name, split_kind *kind)
         }
         at += n ? n : 1;
     }
+    /* "train_val" is two, "0001" none. */
     return words == 1;
 }
 
@@ -109,6 +111,7 @@ static void shape_of(char shape[SHAPE_BYTES], const char *name, bool over_splits
             shape[used] = '*';
             at += letters;
         } else {
+            /* Letters by letters: names that differ in case alone are of one kind. */
             shape[used] = (char)tolower((unsigned char)*at++);
         }
     }

@@ -47,6 +47,7 @@ static void keep_file(found_files *all, const found_file *f, arena *a)
         all->files = grown;
     }
     all->files[all->count++] = *f;
+    /* Shares are of bytes, not of files. */
     all->bytes += f->bytes;
 }
 
@@ -61,6 +62,7 @@ static bool find_file(found_files *all, const corpus *c, const char *name, const
     corpus_unpacked_name(kept);
     f.name = kept;
     f.order = name_order(kept);
+    /* The caller's buffer is used again for the next name. */
     if (f.path == path) f.path = arena_strdup(c->memory, path);
     if (!file_stat(f.path, &f.bytes, NULL, e)) return false;
     /* Empty files count neither as documents nor for the shares. */
@@ -130,6 +132,7 @@ static bool split_by_hash(corpus *c, const found_files *all, double validation, 
          * validation. A file that is added takes its place somewhere in the order and moves at most
          * those at the borders. */
         int64_t wanted = llround(share[s] * (double)all->bytes), got = 0;
+        /* Rounded up to whole files, but for the last ones: training must have one. */
         for (; got < wanted && next + s < all->count;
              next++) { /* leaves one file per split ahead */
             got += sorted[next]->bytes;
@@ -171,6 +174,7 @@ static bool check_nested(const corpus *c, const found_files *all, err *e)
         for (const char *at = all->files[i].name; at; at = strchr(at, '/')) {
             at += *at == '/';
             snprintf(part, sizeof part, "%.*s", (int)strcspn(at, "/"), at);
+            /* Every part of the path: en/train/a.txt is as split as train/en/a.txt. */
             if (split_names_plain(part, &kind)) named[kind] = all->files[i].name;
         }
     }

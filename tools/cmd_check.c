@@ -37,10 +37,12 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     /* Claims are resolved against the variants, so after them. */
     bool good = experiment_resolve(x, places, &e) && experiment_claims(x, &e);
     if (good) experiment_doubts(stderr, x);
+    /* A spec that is printed is for programs, which have no use for advice. */
     if (good && !o->resolved) experiment_few_seeds(stderr, x);
     if (!good) {
         status = refuse_spec(c, path, &e);
     } else if (o->resolved) {
+        /* It reads back as a spec of that run alone. */
         fputs(node_yaml(c->memory, x->runs[0].resolved), stdout);
     } else {
         char least[32] = "";

@@ -229,6 +229,7 @@ static int keep_inspection(const cli_call *c, const inspection *x, const char *f
                         "interrupted: nothing was written; the same command begins "
                         "again");
     }
+    /* The record first: tables, plots and claims read that. */
     bool ok = inspect_record(x, folder, e) && inspect_page(x, folder, c->words[0], e) &&
               file_join(path, folder, "inspect", e);
     if (!ok) return cli_fail(EXIT_FAILED, "%s", e->text);
@@ -265,7 +266,8 @@ static int inspect_run(const cli_call *c)
     if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
-    /* Held until the record is written: two inspections of one run would mix their lines. */
+    /* Held until the record is written: two inspections of one run would mix their lines. A run
+     * that is being trained is refused, too: its checkpoint may be replaced while it is read. */
     int lock = run_folder_lock(folder, &e);
     if (lock < 0) return cli_fail(EXIT_FAILED, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);

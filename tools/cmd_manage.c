@@ -60,8 +60,10 @@ static int remove_experiment(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
+    /* A word that is no experiment is a mistake of the user, found before any folder is touched. */
     int status = reading_with(c, cli_out(o->out), check_known);
     if (status != EXIT_DONE) return status;
+    /* Locks, and refuses where somebody works on it. */
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
     if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
     if (done && o->dry_run) return EXIT_DONE;
@@ -103,6 +105,7 @@ static int merge_results(const cli_call *c)
     if (!file_join(runs, c->words[0], "runs", &e) || !file_is_folder(runs)) {
         return cli_fail(EXIT_USAGE, "%s: is no folder of results", c->words[0]);
     }
+    /* Copies only: nothing here is removed but what a finished run replaces. */
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
     if (done) say_report(&r, "brought in");
     return refresh(cli_out(o->out), done, &e);

@@ -82,12 +82,15 @@ static int note(const cli_call *c, store *s, err *e)
     const char *text = c->words[1]; /* NULL ends the words */
     const char *const *tags = call->tag ? cli_texts(c->memory, call->tag) : none;
     const char *const *untags = call->untag ? cli_texts(c->memory, call->untag) : none;
+    /* All or nothing, as far as words can be wrong. */
     if (!check_all(text, tags, untags, e) || !find_owner(&o, c, s, cli_out(call->out), e)) {
         return EXIT_USAGE;
     }
     if (!text && !*tags && !*untags) {
         return notes_view_print(stdout, s, o.experiment, o.run, e) ? EXIT_DONE : EXIT_FAILED;
     }
+    /* A line each, synced: what was written before a failure stays, and saying it again is
+     * harmless. */
     if (!add_all(&o, text, tags, untags, e)) return EXIT_FAILED;
     fprintf(stderr, "noted of %s %s\n", *o.run ? "run" : "experiment",
             *o.run ? o.run : o.experiment);

@@ -33,6 +33,8 @@ static int add_run(table *t, const char *name, const cli_call *c, err *e)
     const recall_call *o = c->options;
     char folder[FILE_PATH_BYTES];
     const node *data = NULL;
+    /* Names are tried one after the other: a wrong one ends the call, whatever was measured before
+     * it. */
     if (!find_run(folder, name, cli_out(o->out), e)) return EXIT_USAGE;
     if (o->corpus && !(data = cli_data_section(c->memory, o->corpus, e))) return EXIT_USAGE;
     /* Probes are made, not read: no folder of corpora is needed. */
@@ -48,6 +50,7 @@ static int add_run(table *t, const char *name, const cli_call *c, err *e)
                       .threads = host_cores(),
                       .seed = (uint64_t)m.seed};
     recall_score *scores = ARENA_NEW(c->memory, recall_score, MAX_RECALL);
+    /* Only the probe's own question, so no record is kept: the final evaluation has one. */
     int n = recall_measure(scores, &task, e);
     for (int i = 0; i < n; i++) {
         table_row(t);

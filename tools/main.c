@@ -30,6 +30,7 @@ enum { VERB_COUNT = sizeof VERBS / sizeof VERBS[0] };
 static const verb *find_verb(const char *name)
 {
     for (int i = 0; i < VERB_COUNT; i++) {
+        /* No abbreviations: a verb that is added later would change what they mean. */
         if (strcmp(VERBS[i]->name, name) == 0) return VERBS[i];
     }
     return NULL;
@@ -54,6 +55,7 @@ static void print_verbs(void)
     printf("Usage: loci VERB [OPTION...] [WORD...]\n\n"
            "Trains the variants of one experiment file on the same text and compares them.\n\n");
     for (int i = 0; i < VERB_COUNT; i++) {
+        /* What programs call and people need not know. */
         if (VERBS[i]->hidden) continue;
         printf("  %-12s%.*s\n", VERBS[i]->name, (int)strcspn(VERBS[i]->help, "\n"), VERBS[i]->help);
     }
@@ -89,6 +91,7 @@ static int print_help(const cli_call *c)
         print_verbs();
         return EXIT_DONE;
     }
+    /* No verb is called so: the help of the file's format has the same door. */
     if (strcmp(c->words[0], "spec") == 0) {
         spec_help(stdout);
         return EXIT_DONE;
