@@ -104,10 +104,10 @@ static int look(sequence *s, err *e)
 /* Adds what a further supervisor did; it skips what the ones before it have done. */
 static void add_result(supervisor_result *all, const supervisor_result *one)
 {
-    int before = all->done + all->skipped;
+    int before = all->done + all->skipped + all->evaluated;
     all->done += one->done;
-    /* What the parts before have trained or skipped, this one skips: only what is beyond that had
-     * been there. */
+    /* What the parts before have trained, evaluated or skipped, this one skips: only what is beyond
+     * that had been there. */
     all->skipped += MAX(0, one->skipped - before);
     all->evaluated += one->evaluated;
     all->failed = one->failed;
@@ -115,6 +115,9 @@ static void add_result(supervisor_result *all, const supervisor_result *one)
     all->busy = one->busy;
     all->most = MAX(all->most, one->most);
     all->gave_up = one->gave_up;
+    /* A task's own (--task): whether anything came of it, and whether the rest is others'. */
+    all->moved = all->moved || one->moved;
+    all->shared = one->shared;
 }
 
 static bool run_looks(sequence *s, supervisor_result *r, err *e)

@@ -1,12 +1,15 @@
 /* Seeds that are added until claims are decided: what is interrupted, or finds runs that are there,
  * looks at the same seeds at the same looks and decides the same. */
+#include "core/base/file.h"
 #include "core/base/json.h"
+#include "harness/run/run_folder.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Small enough that a run takes milliseconds; the claims need some, none and all of the seeds. */
 static const char MODEL[] =
@@ -88,6 +91,39 @@ static void decides_the_same(void)
     EXPECT(strcmp(first, second) == 0, "%s and %s", first, second);
     free(second);
     free(first);
+    /* Another evaluation: what one look had evaluated, the next one finds there, and it counts
+     * once. */
+    r = LOCI("run", write_spec("seq", UNTIL, CLAIMS), "--out", wild, "--set", "eval.tokens=2000");
+    EXPECT(r.status == 0 && strstr(r.err, "seq: 0 trained, 0 finished before, 0 failed, "), "%s",
+           r.err);
+}
+
+/* One run is in the hands of another task, which lives: this one ends, and has not been stopped. */
+static void leaves_the_rest(void)
+{
+    char out[512], record[768], folder[768], path[1024], stalls[768];
+    err e = {0};
+    if (!test_program()) return;
+    snprintf(out, sizeof out, "%s/shared", test_folder());
+    snprintf(record, sizeof record, "%s/experiments/seq.json", out);
+    snprintf(stalls, sizeof stalls, "%s/stalls", out);
+    const char *spec = write_spec("seq", UNTIL, CLAIMS);
+    program_result r = LOCI("run", spec, "--quiet", "--out", out);
+    json_t *x = json_read(record, &e), *last = json_object_get(x, "runs");
+    last = json_array_get(last, json_array_size(last) - 1);
+    EXPECT(r.status == 0 && last, "%s %s", r.err, e.text);
+    snprintf(folder, sizeof folder, "%s/runs/%s", out, json_get_text(last, "run"));
+    snprintf(path, sizeof path, "%s/status.json", folder);
+    json_t *status = json_read(path, &e);
+    json_object_set_new(status, "status", json_string("running"));
+    int lock = run_folder_lock(folder, &e);
+    EXPECT(json_write(path, status, &e) && lock >= 0, "%s", e.text);
+    r = LOCI("run", spec, "--out", out, "--task", stalls);
+    EXPECT(r.status == 0 && strstr(r.err, "1 left to another process"), "%d: %s", r.status, r.err);
+    EXPECT(!file_exists(stalls), "it was counted as a stop");
+    close(lock);
+    json_decref(status);
+    json_decref(x);
 }
 
 /* A failed run keeps its claims open, and adds no seeds. */
@@ -133,6 +169,9 @@ static void refuses(void)
     }
 }
 
-const test_suite test_until_decided = {
-    "harness/until_decided",
-    {{"decides_the_same", decides_the_same}, {"lost", lost}, {"refuses", refuses}, {0}}};
+const test_suite test_until_decided = {"harness/until_decided",
+                                       {{"decides_the_same", decides_the_same},
+                                        {"leaves_the_rest", leaves_the_rest},
+                                        {"lost", lost},
+                                        {"refuses", refuses},
+                                        {0}}};
