@@ -10,6 +10,7 @@
  * the verbs print and choose one; what lies below returns false and an err. */
 #include "tools/cli.h"
 
+#include "core/base/one_line.h"
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
 
@@ -35,13 +36,14 @@ int cli_fail(int status, const char *format, ...)
      * message stands where it happened. Prose is wrapped at a terminal's width and left alone
      * elsewhere: a program that reads messages wants one line. */
     terminal_prose prose;
-    FILE *out = terminal_prose_begin(&prose, stderr);
-    fputs("loci: ", out);
+    char text[4 * ERR_TEXT_BYTES];
     va_list args;
     va_start(args, format);
-    vfprintf(out, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', out);
+    one_line(text, sizeof text); /* words of the command line are repeated in it */
+    FILE *out = terminal_prose_begin(&prose, stderr);
+    fprintf(out, "loci: %s\n", text);
     terminal_prose_end(&prose);
     return status;
 }
@@ -343,7 +345,10 @@ static void say_once(void *user, const char *line)
     *said = (cli_said){.line = arena_strdup(first->memory, line), .next = first->next};
     first->next = said;
     /* Not more often than once, or a sweep of sixty variants says it sixty times. */
-    fprintf(stderr, "loci: %s\n", line);
+    char text[4 * ERR_TEXT_BYTES];
+    snprintf(text, sizeof text, "%s", line);
+    one_line(text, sizeof text);
+    fprintf(stderr, "loci: %s\n", text);
 }
 
 corpus_places cli_places_heard(arena *a, const char *data)

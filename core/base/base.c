@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/one_line.h"
+
 /* Errors of the outside world travel as text in the caller's `err`, never through errno or a
  * global: the first function that knows the place and the remedy writes the sentence, those above
  * it put the place before it or hand it on. Bugs end the program here. */
@@ -17,6 +19,7 @@ bool err_set(err *e, const char *format, ...)
     va_start(args, format);
     vsnprintf(e->text, sizeof e->text, format, args);
     va_end(args);
+    one_line(e->text, sizeof e->text);
     return false;
 }
 
@@ -31,9 +34,11 @@ bool err_prefix(err *e, const char *format, ...)
     va_start(args, format);
     int used = vsnprintf(e->text, sizeof e->text, format, args);
     va_end(args);
-    if (used < 0 || used >= (int)sizeof e->text) return false;
-    snprintf(e->text + used, sizeof e->text - (size_t)used, ": %.*s",
-             (int)(sizeof e->text - (size_t)used) - 3, rest);
+    if (used >= 0 && used < (int)sizeof e->text) {
+        snprintf(e->text + used, sizeof e->text - (size_t)used, ": %.*s",
+                 (int)(sizeof e->text - (size_t)used) - 3, rest);
+    }
+    one_line(e->text, sizeof e->text);
     return false;
 }
 

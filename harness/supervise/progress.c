@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/host.h"
+#include "core/base/one_line.h"
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
 #include "harness/run/run_status.h"
@@ -96,12 +97,14 @@ void progress_say(progress *p, const char *format, ...)
 {
     va_list args;
     terminal_prose prose;
+    char text[4 * ERR_TEXT_BYTES];
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    one_line(text, sizeof text); /* one call, one line, whatever a label or a reason holds */
     erase_bars(p);
     FILE *out = terminal_prose_begin(&prose, p->out);
-    va_start(args, format);
-    vfprintf(out, format, args);
-    va_end(args);
-    fputc('\n', out);
+    fprintf(out, "%s\n", text);
     terminal_prose_end(&prose);
     fflush(p->out);
     p->shown_at = 0; /* the bars come back with the next update */

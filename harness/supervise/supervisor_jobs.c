@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
+#include "core/base/one_line.h"
 
 /* What one job's end means for the sweep: it is counted once, told in a line, and may be one
  * failure too many. A run that somebody else ended while this process had it in its queue goes the
@@ -35,6 +36,7 @@ static void say_bad(supervisor *s, int number, const job *j, const run_status *s
     snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->x->run_count,
              j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
              told ? "" : ")", status->reason);
+    one_line(text, sizeof text);
     if (s->progress) {
         progress_say(s->progress, "%s", text);
     } else {

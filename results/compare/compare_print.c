@@ -525,6 +525,21 @@ static json_t *comparison_json(const comparison *c, const table *t)
     return o;
 }
 
+/* Lines behind the first are indented: a description comes from a record, maybe a stranger's, and
+ * none of its lines is to pass for one of the comparison. */
+static void print_description(FILE *out, const char *text)
+{
+    size_t bytes = strlen(text);
+    while (bytes > 0 && text[bytes - 1] == '\n') {
+        bytes--;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        fputc(text[i], out);
+        if (text[i] == '\n') fputs("  ", out);
+    }
+    if (bytes > 0) fputs("\n\n", out);
+}
+
 /* For CSV nothing but rows: any sentence would be a row to its reader. */
 bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e)
 {
@@ -539,7 +554,7 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
     } else {
         terminal_prose prose;
         FILE *words = terminal_prose_begin(&prose, out);
-        if (format == TABLE_TEXT && c->description[0]) fprintf(words, "%s\n\n", c->description);
+        if (format == TABLE_TEXT) print_description(words, c->description);
         terminal_prose_end(&prose);
         table_print(out, t, format, colour);
         words = terminal_prose_begin(&prose, out);

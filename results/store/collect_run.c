@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/one_line.h"
 #include "results/store/collect_inspect.h"
 #include "results/store/collect_lines.h"
 #include "results/store/collect_notes.h"
@@ -108,7 +109,10 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     collect_rows_int(t, "seed", json_get_int(from[PLAN], "seed", 0));
     /* Without status.json nothing was started. */
     collect_rows_text(t, "status", status ? status : "planned");
-    collect_rows_text(t, "reason", reason);
+    char sentence[2 * ERR_TEXT_BYTES]; /* as everything that prints it expects */
+    snprintf(sentence, sizeof sentence, "%s", reason ? reason : "");
+    one_line(sentence, sizeof sentence);
+    collect_rows_text(t, "reason", reason ? sentence : NULL);
     collect_rows_value(t, "spec", json_object_get(from[PLAN], "spec"));
     collect_rows_text(t, "log", log_tail(c, folder, status));
     for (int i = 0; i < SOURCES; i++) {

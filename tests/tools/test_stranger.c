@@ -90,6 +90,37 @@ static void printed(void)
     expect_tame("show", r.out);
 }
 
+/* What is said about a stranger's words holds no line that he wrote: of errors each is one line,
+ * and tables have a line a row. Elsewhere texts may have several (CSV quotes them). */
+static void forged_lines(void)
+{
+    static const char *const calls[][6] = {{"status"},
+                                           {"status", "x"},
+                                           {"ls", "x"},
+                                           {"compare", "x"},
+                                           {"compare", "x", "--format", "md"},
+                                           {"claims", "x"},
+                                           {"show", "x/short/1"},
+                                           {"show", "x" HOSTILE_END},
+                                           {"compare", "x", "--where", "kind=" HOSTILE_END},
+                                           {"run", "no" HOSTILE_END ".yaml"},
+                                           {"run", "--no" HOSTILE_END},
+                                           {"check", "--set", "a" HOSTILE_END, "h.yaml"},
+                                           {"collect", "--out", "no" HOSTILE_END},
+                                           {"merge", "no" HOSTILE_END},
+                                           {"rm", "x" HOSTILE_END},
+                                           {"eval", "x" HOSTILE_END, "--data", "y" HOSTILE_END},
+                                           {"data", "no" HOSTILE_END},
+                                           {"no" HOSTILE_END}};
+    write_hostile(test_inside("out"), "x", true);
+    put_file("h.yaml", "name: x\n");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        program_result r = program_run(calls[i]);
+        EXPECT(!strstr(r.out, "\n" HOSTILE_LINE), "%s: %s", calls[i][0], r.out);
+        EXPECT(!strstr(r.err, "\n" HOSTILE_LINE), "%s: %s", calls[i][0], r.err);
+    }
+}
+
 /* An error about a spec says its words, too. */
 static void printed_of_a_spec(void)
 {
@@ -408,7 +439,8 @@ static void odd_runs(void)
 }
 
 const test_suite test_stranger = {"tools/stranger",
-                                  {{"printed", printed},
+                                  {{"forged lines", forged_lines},
+                                   {"printed", printed},
                                    {"printed of a spec", printed_of_a_spec},
                                    {"formulas", formulas},
                                    {"page", page},

@@ -1,0 +1,9 @@
+/* What is said about a stranger's words is one line: a newline in a name or a value would make a
+ * line of its own, which could pass for another message of the program. */
+#pragma once
+
+#include <stddef.h>
+
+/* The text [bytes] with pictures (U+2400 + c) in place of its control characters, but of tabs; what
+ * no longer fits is cut. */
+void one_line(char *text, size_t bytes);
