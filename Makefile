@@ -182,7 +182,9 @@ $(BUILD)/reference: $(BUILD)/tests/reference/reference_main.o $(BUILD)/libtests.
 
 # make KIND=fuzz CC=clang fuzzers
 FUZZ_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c)))
-$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(BUILD)/libloci.a
+$(BUILD)/libfuzz.a: $(FUZZ_HELPERS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libfuzz.a $(BUILD)/libloci.a
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 fuzzers: $(addprefix $(BUILD)/,$(FUZZERS))
 .SECONDARY: $(FUZZERS:%=$(BUILD)/tests/fuzz/%.o)
