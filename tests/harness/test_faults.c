@@ -1,6 +1,6 @@
-/* A full disk, read errors and kills at every call of a run's life that writes or reads, kills at
- * every failpoint: what it says, and that the same command afterwards ends with what an undisturbed
- * one ends with.
+/* A full disk, read errors and kills at every call of a run's life that writes or reads, of its
+ * collecting and its merging into another folder, kills at every failpoint: what it says, and that
+ * the same command afterwards ends with what an undisturbed one ends with.
  *
  * In the suite some of the calls, `make torture` tries each (LOCI_TORTURE=N: every N-th). */
 #include <errno.h>
@@ -12,35 +12,19 @@
 
 #include "core/base/file.h"
 #include "harness/run/exit_status.h"
+#include "results/store/store.h"
 #include "tests/support/faults.h"
 #include "tests/support/same_results.h"
 #include "tests/test.h"
 
 typedef struct life {
     char spec[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], out[FILE_PATH_BYTES], cache[FILE_PATH_BYTES];
+    const char *words[6];               /* the one command, before a fault and after it */
+    void (*begin)(const struct life *); /* before each */
     fault_plan *plan;
     int tried; /* faults */
     int told;  /* those that ended the command */
 } life;
-
-/* The one command, before a fault and after it. */
-#define WORDS(l) "run", (l)->spec, "--quiet", "--retry", "failed"
-
-static bool begin_life(life *l)
-{
-    err e = {0};
-    *l = (life){.plan = faults_new()};
-    if (!l->plan) return false;
-    file_join(l->spec, test_folder(), "faults.yaml", NULL);
-    file_join(l->calm, test_folder(), "calm", NULL);
-    file_join(l->out, test_folder(), "out", NULL);
-    file_join(l->cache, test_folder(), "cache", NULL);
-    EXPECT(file_write(l->spec, FAULTS_SPEC, strlen(FAULTS_SPEC), &e), "%s", e.text);
-    program_result r = FAULTY(l->plan, WORDS(l));
-    EXPECT(r.status == EXIT_DONE, "%d: %s", r.status, r.err);
-    EXPECT(rename(l->out, l->calm) == 0, "%s", strerror(errno));
-    return r.status == EXIT_DONE && l->plan->loaded > 0;
-}
 
 /* Nothing is left of the time before. */
 static void begin_again(const life *l)
@@ -49,11 +33,29 @@ static void begin_again(const life *l)
     EXPECT(file_remove_tree(l->out, &e) && file_remove_tree(l->cache, &e), "%s", e.text);
 }
 
+static bool begin_life(life *l)
+{
+    err e = {0};
+    *l = (life){.plan = faults_new(), .begin = begin_again};
+    if (!l->plan) return false;
+    file_join(l->spec, test_folder(), "faults.yaml", NULL);
+    file_join(l->calm, test_folder(), "calm", NULL);
+    file_join(l->out, test_folder(), "out", NULL);
+    file_join(l->cache, test_folder(), "cache", NULL);
+    EXPECT(file_write(l->spec, FAULTS_SPEC, strlen(FAULTS_SPEC), &e), "%s", e.text);
+    const char *const words[] = {"run", l->spec, "--quiet", "--retry", "failed", NULL};
+    memcpy(l->words, words, sizeof words);
+    program_result r = faults_run(l->plan, l->words);
+    EXPECT(r.status == EXIT_DONE, "%d: %s", r.status, r.err);
+    EXPECT(rename(l->out, l->calm) == 0, "%s", strerror(errno));
+    return r.status == EXIT_DONE && l->plan->loaded > 0;
+}
+
 static void end_well(const life *l, const char *what)
 {
     fault_kind kind = l->plan->kind;
     l->plan->kind = FAULT_NONE;
-    program_result r = FAULTY(l->plan, WORDS(l));
+    program_result r = faults_run(l->plan, l->words);
     l->plan->kind = kind;
     EXPECT(r.status == EXIT_DONE, "after %s: %d: %s", what, r.status, r.err);
     if (r.status == EXIT_DONE) same_results(l->calm, l->out);
@@ -69,45 +71,80 @@ static void tell(const life *l)
 
 /* A fault of the results is a failure of the command or of a run, one of the spec's file a usage
  * error. A read that fails once may have been of something that is looked at twice. */
+/* SQLite has words of its own for what it meets, and merge says first what it has brought in. */
+static bool tells_why(const char *words, const fault_plan *p)
+{
+    const char *sqlite = p->error == ENOSPC ? "database or disk is full" : "disk I/O error";
+    return strstr(words, strerror(p->error)) || strstr(words, sqlite) ||
+           (p->kind == FAULT_READ && !p->stays);
+}
+
 static void check_words(const fault_plan *p, program_result r)
 {
     bool of_spec = r.status == EXIT_USAGE && strstr(p->failed, ".yaml");
-    bool why = strstr(r.err, strerror(p->error)) || (p->kind == FAULT_READ && !p->stays);
-    const char *line = strchr(r.err, '\n');
+    const char *words = strncmp(r.err, "brought in:", 11) == 0 ? strchrnul(r.err, '\n') : r.err;
+    if (*words == '\n') words++;
+    const char *line = strchr(words, '\n');
     EXPECT(r.status == EXIT_FAILED || r.status == EXIT_RUNS_FAILED || of_spec, "%s: %d: %s",
            p->failed, r.status, r.err);
-    EXPECT(why && strstr(r.err, test_folder()), "%s: %d: %s", p->failed, r.status, r.err);
+    EXPECT(tells_why(words, p) && strstr(words, test_folder()), "%s: %d: %s", p->failed, r.status,
+           r.err);
     EXPECT(line && !line[1], "%s: not one line: %s", p->failed, r.err);
 }
 
-static void fail_calls(fault_kind kind, int error, bool stays)
+/* A command that ends well without a word has kept the run, whatever failed beside: a folder that
+ * could not be read is not one that is not there. */
+static void check_kept(const life *l, program_result r)
 {
-    life l;
-    if (!begin_life(&l)) return;
-    fault_plan *p = l.plan;
+    err e = {0};
+    sqlite3_stmt *q = NULL;
+    if (strcmp(l->words[0], "run") == 0 || strchr(r.err, '/')) return;
+    store *s = store_open_reader(l->out, &e);
+    int runs = 0;
+    if (s) q = store_prepare(s, "SELECT count(*) FROM run WHERE status = 'done'", &e);
+    if (q && sqlite3_step(q) == SQLITE_ROW) runs = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    store_close(s);
+    EXPECT(runs == 1, "%s: %d runs, and nothing is said: %s%s", l->plan->failed, runs, r.err,
+           e.text);
+}
+
+static void fail_calls_of(life *l, fault_kind kind, int error, bool stays)
+{
+    fault_plan *p = l->plan;
     p->kind = kind;
     p->error = error;
     p->stays = stays;
     for (p->at = 1;; p->at += faults_stride()) {
-        begin_again(&l);
-        program_result r = FAULTY(p, WORDS(&l));
+        l->begin(l);
+        program_result r = faults_run(p, l->words);
         if (!p->failed[0]) {
             EXPECT(r.status == EXIT_DONE, "nothing failed: %d: %s", r.status, r.err);
             break;
         }
-        l.tried++;
-        l.told += r.status != EXIT_DONE;
+        l->tried++;
+        l->told += r.status != EXIT_DONE;
         if (kind == FAULT_KILL) {
             /* Done: killed with the last word written. */
             bool killed = r.status == EXIT_INTERRUPTED || r.status == 128 + SIGKILL;
             EXPECT(killed || r.status == EXIT_DONE, "%s: %d: %s", p->failed, r.status, r.err);
         } else if (r.status != EXIT_DONE) {
             check_words(p, r);
+        } else {
+            check_kept(l, r);
         }
         char what[sizeof p->failed];
         memcpy(what, p->failed, sizeof what);
-        end_well(&l, what);
+        end_well(l, what);
     }
+    p->kind = FAULT_NONE;
+}
+
+static void fail_calls(fault_kind kind, int error, bool stays)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    fail_calls_of(&l, kind, error, stays);
     tell(&l);
 }
 
@@ -129,6 +166,49 @@ static void read_fails_once(void)
 static void reads_fail(void)
 {
     fail_calls(FAULT_READ, EIO, true);
+}
+
+/* ---- collecting, merging ---- */
+
+/* Every kind of fault at the calls of a command that comes after the run. */
+static void fail_each_way(life *l)
+{
+    fail_calls_of(l, FAULT_WRITE, ENOSPC, true);
+    fail_calls_of(l, FAULT_WRITE, EIO, false);
+    fail_calls_of(l, FAULT_READ, EIO, false);
+    fail_calls_of(l, FAULT_READ, EIO, true);
+    fail_calls_of(l, FAULT_KILL, 0, false);
+    tell(l);
+}
+
+/* The run's folder as it was, and no database. */
+static void uncollected(const life *l)
+{
+    char command[4096];
+    begin_again(l);
+    snprintf(command, sizeof command, "cp -a '%.1000s' '%.1000s' && rm -f '%.1000s'/loci.db*",
+             l->calm, l->out, l->out);
+    EXPECT(system(command) == 0, "%s", command);
+}
+
+static void collecting(void)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    l.begin = uncollected;
+    l.words[0] = "collect";
+    l.words[1] = NULL;
+    fail_each_way(&l);
+}
+
+static void merging(void)
+{
+    life l;
+    if (!begin_life(&l)) return;
+    l.words[0] = "merge";
+    l.words[1] = l.calm;
+    l.words[2] = NULL;
+    fail_each_way(&l);
 }
 
 /* ---- kills ---- */
@@ -156,7 +236,7 @@ static bool kill_at(const life *l, const char *name, int n)
     begin_again(l);
     snprintf(point, sizeof point, "%s:%d", name, n);
     setenv("LOCI_FAILPOINT", point, 1);
-    program_result r = FAULTY(l->plan, WORDS(l));
+    program_result r = faults_run(l->plan, l->words);
     unsetenv("LOCI_FAILPOINT");
     EXPECT(r.status == EXIT_INTERRUPTED || (n > 1 && r.status == EXIT_DONE), "%s: %d: %s", point,
            r.status, r.err);
@@ -187,7 +267,7 @@ static void few_files(void)
     int status = -1;
     for (p->files = 8; status != EXIT_DONE && p->files < 200; p->files++) {
         begin_again(&l);
-        program_result r = FAULTY(p, WORDS(&l));
+        program_result r = faults_run(p, l.words);
         status = r.status;
         l.tried++;
         l.told += status != EXIT_DONE;
@@ -213,12 +293,12 @@ static void no_memory(void)
     p->kind = FAULT_MEMORY;
     p->at = 0;
     begin_again(&l);
-    FAULTY(p, WORDS(&l));
+    faults_run(p, l.words);
     int64_t all = p->seen, tries = faults_stride() > 1 ? 15 : 1000;
     for (int64_t i = 0; i < tries && all > 0; i++) {
         begin_again(&l);
         p->at = 1 + (all * i + i * i % tries) / tries; /* not all at one place of a loop */
-        program_result r = FAULTY(p, WORDS(&l));
+        program_result r = faults_run(p, l.words);
         l.tried += p->failed[0] != 0;
         l.told += r.status != EXIT_DONE;
         EXPECT(r.status < 128, "allocation %d of %d: %d: %s", (int)p->at, (int)all, r.status,
@@ -256,7 +336,7 @@ static void number_of_another_process(void)
     if (!begin_life(&l)) return;
     setenv("LOCI_FAILPOINT", "step:2", 1);
     begin_again(&l);
-    program_result r = FAULTY(l.plan, WORDS(&l));
+    program_result r = faults_run(l.plan, l.words);
     unsetenv("LOCI_FAILPOINT");
     EXPECT(r.status == EXIT_INTERRUPTED, "%d: %s", r.status, r.err);
     arena *a = arena_new(1 << 12);
@@ -280,6 +360,8 @@ const test_suite test_faults = {"harness/faults",
                                  {"write_fails_once", write_fails_once},
                                  {"read_fails_once", read_fails_once},
                                  {"reads_fail", reads_fail},
+                                 {"collecting", collecting},
+                                 {"merging", merging},
                                  {"killed_while_writing", killed_while_writing},
                                  {"killed_at_failpoints", killed_at_failpoints},
                                  {"few_files", few_files},
