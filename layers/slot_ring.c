@@ -44,7 +44,8 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
     /* More than there is room for: the caller joins tensors instead. */
     if (r->length + time > r->capacity) return NULL;
     int64_t apart = r->capacity * r->width;
-    r->made = MIN(r->made, r->begin + r->length); /* entries that were cut off are written over */
+    /* Entries that were cut off at the end are written over, and what was made of them is void. */
+    r->made = MIN(r->made, r->begin + r->length);
     if (r->begin + r->length + time > r->capacity) {
         move_rows(r->data, apart, r->data + r->begin * r->width, apart, r->rows,
                   r->length * r->width);
@@ -61,6 +62,8 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
     return r->data + r->begin * r->width;
 }
 
+/* Entries keep their places until the next move, so that what is made stands still, too: no copy
+ * per call, and a layer may let it depend on the place. */
 void slot_ring_make(slot_ring *r, int64_t first, const real *x, int64_t time)
 {
     CHECK(r->of_entry && first >= r->made && first + time <= r->capacity,

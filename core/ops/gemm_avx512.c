@@ -97,6 +97,8 @@ INLINE void half_tile(gemm_form form, bool transposed, int halves, int64_t rows,
     }
 }
 
+/* With half the sums a unit has half as many multiply-adds for as many reads of a: they balance, 15
+ * reads and 14 multiply-adds, two a cycle of either. */
 INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t apart, int64_t columns,
                  int64_t units, const float *a, const float *b, float beta, float *c,
                  int64_t stride_c)
@@ -138,7 +140,9 @@ AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, i
 }
 
 /* Two values per unit: an odd k has half a unit more, whose second value is zero. */
-/* Packing floats is copying them. */
+/* A float's unit is the float, so that a panel of a is a copy with other distances between its
+ * rows: where it would serve a few tiles only, these read the rows themselves. bfloat16 has to be
+ * rounded first. */
 AVX512 static void tile_unpacked(int64_t rows, int64_t columns, int64_t units, const float *a,
                                  int64_t stride_a, const float *b, float beta, float *c,
                                  int64_t stride_c)

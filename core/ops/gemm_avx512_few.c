@@ -57,7 +57,8 @@ INLINE void fetch(const float *b, int64_t depth, int64_t stride)
     }
 }
 
-/* 16 units of 16 columns, turned, times the same units of the rows of a. */
+/* 16 units of 16 columns, turned, times the same units of the rows of a: unit after unit, as the
+ * chain demands; the rows of one unit do not wait for each other. */
 INLINE void add_block(gemm_form form, int rows, int64_t units, const float *a, const __m512 r[16],
                       __m512 *sums)
 {
@@ -111,6 +112,8 @@ INLINE void rows_along_k(gemm_form form, int rows, int64_t n, int64_t k, const f
         rows_along_k(form, m, n, k, a, b, stride, beta, c, stride_c);                              \
         break;
 
+/* One function for each number of rows, so that sums stay in registers. b side by side with several
+ * rows is left to the tiles: packing it is copying, and nothing that is read once has that form. */
 INLINE void few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_t k, const float *a,
                 const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
