@@ -71,14 +71,16 @@ static void tell(const life *l)
 
 /* A fault of the results is a failure of the command or of a run, one of the spec's file a usage
  * error. A read that fails once may have been of something that is looked at twice. */
-/* SQLite has words of its own for what it meets, and merge says first what it has brought in. */
+/* Of its database SQLite has words of its own (a journal that cannot be opened makes it one that is
+ * read-only, one that cannot be read a malformed one). */
 static bool tells_why(const char *words, const fault_plan *p)
 {
-    const char *sqlite = p->error == ENOSPC ? "database or disk is full" : "disk I/O error";
-    return strstr(words, strerror(p->error)) || strstr(words, sqlite) ||
+    return strstr(words, strerror(p->error)) ||
+           (strstr(words, "/loci.db") && strstr(words, ": cannot be ")) ||
            (p->kind == FAULT_READ && !p->stays);
 }
 
+/* One line; merge says before it what was brought in. */
 static void check_words(const fault_plan *p, program_result r)
 {
     bool of_spec = r.status == EXIT_USAGE && strstr(p->failed, ".yaml");
