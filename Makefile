@@ -41,6 +41,11 @@ LDFLAGS := $(if $(filter file,$(origin CFLAGS)),$(LINK_$(KIND))) $(LDFLAGS)
 ifneq ($(filter aarch64%,$(shell $(CC) -dumpmachine)),)
 $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-tree-vectorize
 endif
+# Fuzzing is not about kernels, of which clang takes a minute of a core for each file under sanitizers;
+# the suites run them under gcc's.
+ifeq ($(KIND),fuzz)
+$(BUILD)/core/ops/gemm_avx51%.o: ALL_CFLAGS += -fno-sanitize=all
+endif
 # The door to a C++ library; none of C's own warnings.
 # Checks of dynamic types need the C++ runtime of the sanitizer, which a program in C does not link.
 COMPILE_CXX = $(CC) $(CPPFLAGS) -std=gnu++17 -Wall -Wextra $(WERROR) $(CFLAGS) -fno-sanitize=vptr \
