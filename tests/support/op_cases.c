@@ -273,6 +273,15 @@ static const struct {
            {1, 4, 0, true, true},
            {8, 100, 3, true, false}};
 
+/* What it says and, of a case that carries, what it carries on: gradients go through all of them.
+ */
+static tensor *run_ttt(tape *t, const ttt_rule *rule, bool carries)
+{
+    tensor *last, *sum;
+    tensor *y = op_ttt(t, rule, carries ? &last : NULL, carries ? &sum : NULL);
+    return carries ? with_carried(t, with_carried(t, y, last), sum) : y;
+}
+
 /* in: [q, k, v] [3, rows, time, heads dim], lr, [gain, bias, b, w] [3 + dim, heads dim], pos,
  * [start, sum] [2, rows, heads (dim + 1), dim] */
 BUILD(ttt)
@@ -306,10 +315,7 @@ BUILD(ttt)
                      .block = TTT[c->arg].block,
                      .phase = TTT[c->arg].phase,
                      .eps = (real)0.05};
-    tensor *last, *sum;
-    bool carries = TTT[c->arg].carries;
-    tensor *y = op_ttt(t, &rule, carries ? &last : NULL, carries ? &sum : NULL);
-    return carries ? with_carried(t, with_carried(t, y, last), sum) : y;
+    return run_ttt(t, &rule, TTT[c->arg].carries);
 }
 
 /* Numbers [at, at + n) of x [..], flat. */
@@ -350,10 +356,7 @@ BUILD(ttt_mlp)
                      .block = TTT[c->arg].block,
                      .phase = TTT[c->arg].phase,
                      .eps = (real)0.05};
-    tensor *last, *sum;
-    bool carries = TTT[c->arg].carries;
-    tensor *y = op_ttt(t, &rule, carries ? &last : NULL, carries ? &sum : NULL);
-    return carries ? with_carried(t, with_carried(t, y, last), sum) : y;
+    return run_ttt(t, &rule, TTT[c->arg].carries);
 }
 
 /* clang-format off */
