@@ -3,15 +3,13 @@
  * A path is tried as it stands, beside the spec that names it, then below each folder of corpora; a
  * corpus without a path is looked for by the names that its kind has, folder by folder, so that a
  * user's own folder (first in the list) wins over the project's. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/file_lock.h"
 #include "data/corpus_class.h"
 
 /* With links resolved: the same file by two ways is one corpus, and a run may be continued from
@@ -112,18 +110,9 @@ int corpus_cache_lock(const char *cache, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(cache, e) || !file_join(path, cache, "lock", e)) return -1;
-    /* Never through a link that somebody else has put there. */
-    int fd = file_open_own(path, O_RDWR, e);
-    if (fd < 0) return -1;
     /* One lock for all of the cache: preparing keeps all cores busy anyway, and two processes that
      * train one tokenizer would write one file. */
-    while (flock(fd, LOCK_EX) != 0) {
-        if (errno == EINTR) continue;
-        file_failed(e, path, "cannot be locked");
-        close(fd);
-        return -1;
-    }
-    return fd;
+    return file_lock(path, LOCK_EX, e);
 }
 
 void corpus_cache_unlock(int lock)

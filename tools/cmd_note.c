@@ -3,6 +3,9 @@
  * Notes are lines of a file beside what they are about, appended and never rewritten: an untagging
  * is a line as well. They follow their run when it is moved or merged, and reach the database as
  * everything does, by being collected. */
+#include <unistd.h>
+
+#include "harness/run/experiment_lock.h"
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "results/report/notes_view.h"
@@ -74,6 +77,21 @@ static bool add_all(const owner *o, const char *text, const char *const *tags,
     return ok;
 }
 
+/* Of an experiment's: that it is still there is asked under the lock by which others remove and
+ * rename it, or the note would stay behind with its old name. */
+static bool add_to_experiment(const owner *o, const char *out, const char *text,
+                              const char *const *tags, const char *const *untags, err *e)
+{
+    char record[FILE_PATH_BYTES];
+    int lock = experiment_lock_records(out, e);
+    bool ok = lock >= 0 && run_folder_record(record, out, o->experiment, e) &&
+              (file_exists(record) ||
+               err_set(e, "experiment '%s' was removed or renamed", o->experiment)) &&
+              add_all(o, text, tags, untags, e);
+    if (lock >= 0) close(lock);
+    return ok;
+}
+
 static int note(const cli_call *c, store *s, err *e)
 {
     static const char *const none[] = {NULL};
@@ -83,7 +101,8 @@ static int note(const cli_call *c, store *s, err *e)
     const char *const *tags = call->tag ? cli_texts(c->memory, call->tag) : none;
     const char *const *untags = call->untag ? cli_texts(c->memory, call->untag) : none;
     /* All or nothing, as far as words can be wrong. */
-    if (!check_all(text, tags, untags, e) || !find_owner(&o, c, s, cli_out(call->out), e)) {
+    const char *out = cli_out(call->out);
+    if (!check_all(text, tags, untags, e) || !find_owner(&o, c, s, out, e)) {
         return EXIT_USAGE;
     }
     if (!text && !*tags && !*untags) {
@@ -91,7 +110,9 @@ static int note(const cli_call *c, store *s, err *e)
     }
     /* A line each, synced: what was written before a failure stays, and saying it again is
      * harmless. */
-    if (!add_all(&o, text, tags, untags, e)) return EXIT_FAILED;
+    bool added = *o.run ? add_all(&o, text, tags, untags, e)
+                        : add_to_experiment(&o, out, text, tags, untags, e);
+    if (!added) return EXIT_FAILED;
     fprintf(stderr, "noted of %s %s\n", *o.run ? "run" : "experiment",
             *o.run ? o.run : o.experiment);
     return EXIT_DONE;

@@ -13,3 +13,7 @@ int experiment_lock_alone(const char *out, const char *name, err *e);
 
 /* Closes what experiment_lock_alone gave; the lock's file goes. */
 void experiment_lock_remove(const char *out, const char *name, int lock);
+
+/* Of all records and their notes, OUT/experiments/.lock, for as long as one is changed: waited for.
+ * A descriptor to close, or -1. */
+int experiment_lock_records(const char *out, err *e);

@@ -1,12 +1,10 @@
 #include "harness/run/notes.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
+#include "core/base/file_lock.h"
 #include "core/base/host.h"
 #include "core/base/text.h"
 #include "harness/run/run_folder.h"
@@ -57,12 +55,11 @@ bool notes_check(const char *key, const char *text, err *e)
  * was cut short: it would spoil the next one. */
 static int begin(const char *path, err *e)
 {
-    int fd = file_open_own(path, O_RDWR, e);
+    int fd = file_lock(path, LOCK_EX, e);
     if (fd < 0) return -1;
     char last = '\n';
-    off_t end = -1;
-    bool ok = flock(fd, LOCK_EX) == 0 && (end = lseek(fd, 0, SEEK_END)) >= 0 &&
-              (end == 0 || pread(fd, &last, 1, end - 1) == 1);
+    off_t end = lseek(fd, 0, SEEK_END);
+    bool ok = end == 0 || (end > 0 && pread(fd, &last, 1, end - 1) == 1);
     if (!ok) file_failed(e, path, "cannot be read");
     /* Without it the cut line and the next one would be one line, which no reader understands. */
     ok = ok && (last == '\n' || run_lines_append(path, "\n", 1, false, e));

@@ -1,17 +1,18 @@
 #include "harness/run/run_folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/file_lock.h"
+
 /* The lock is flock on OUT/runs/ID/lock, held by the worker's open descriptor: the kernel gives it
  * back when the process ends, however it ends, so a lock without a living holder cannot be on one
- * machine. The file itself stays when the run ends: removed while others have it open, two
- * processes would have two locks of one name, which only --take-over means to happen. */
+ * machine. The file itself stays when the run ends; it goes with the folder, by whoever has it
+ * locked, or by --take-over, which means to lock its holder out. */
 
 /* Ids and folders may be a stranger's: neither may lead out of OUT. An id comes from records (a
  * merged folder, init_from) as well as from this program. One that is a path, or begins with a dot,
@@ -36,39 +37,80 @@ bool run_folder_record(char *path, const char *out, const char *name, err *e)
 
 /* ---- lock ---- */
 
+/* Read and written: the lock's descriptor is the one through which the lease's line is kept. */
+static int take_lock(const char *path, err *e)
+{
+    /* Whoever looks whether it is locked holds it for a moment: see file_lock_is_held. */
+    const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
+    int lock = FILE_LOCK_BUSY;
+    for (int i = 0; i < 20 && lock == FILE_LOCK_BUSY; i++) {
+        if (i > 0) nanosleep(&pause, NULL);
+        lock = file_lock(path, LOCK_EX | LOCK_NB, e);
+    }
+    return lock;
+}
+
 int run_folder_lock(const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "lock", e) || !file_refuse_links(folder, e)) return -1;
-    /* Read and written: the lock's descriptor is the one through which the lease's line is kept. */
-    int fd = file_open_own(path, O_RDWR, e);
-    if (fd < 0) return -1;
-    /* Whoever looks whether it is locked holds it for a moment: see run_folder_locked. */
-    const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
-    for (int i = 0; i < 20; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-        if (errno != EWOULDBLOCK) break;
-        nanosleep(&pause, NULL);
-    }
-    bool busy = errno == EWOULDBLOCK;
-    if (busy) {
-        err_set(e, "%s: another process is working on this run; wait for it or stop it", folder);
-    } else {
-        file_failed(e, path, "cannot be locked");
-    }
-    close(fd);
-    return busy ? RUN_FOLDER_BUSY : -1;
+    int lock = take_lock(path, e);
+    if (lock != FILE_LOCK_BUSY) return lock;
+    err_set(e, "%s: another process is working on this run; wait for it or stop it", folder);
+    return RUN_FOLDER_BUSY;
 }
 
 bool run_folder_locked(const char *folder)
 {
     char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, "lock", NULL)) return false;
-    int fd = file_open(path, NULL, NULL);
-    if (fd < 0) return false;
-    /* Asking is done by trying: flock cannot be asked who has it. The lock is given back at once by
-     * close. A shared lock: two readers who look at the same moment do not see each other. */
-    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return locked;
+    return file_join(path, folder, "lock", NULL) && file_lock_is_held(path);
+}
+
+/* ---- removing ---- */
+
+/* A link, a pipe, a folder in the lock's place, or nothing (on a disk that is too full to make
+ * one): nobody can work here by such a lock, and what is to be removed goes all the same. */
+static bool is_no_lock(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 ? !S_ISREG(s.st_mode) : errno == ENOENT;
+}
+
+bool run_folder_clear(const char *folder, const char *const *but, err *e)
+{
+    arena_auto *a = arena_new(1 << 12);
+    const char *const *names;
+    int64_t count = 0;
+    char path[FILE_PATH_BYTES];
+    bool ok = file_list(folder, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        const char *const *kept = but;
+        while (*kept && strcmp(*kept, names[i]) != 0)
+            kept++;
+        if (!*kept) ok = file_join(path, folder, names[i], e) && file_remove_tree(path, e);
+    }
+    return ok;
+}
+
+/* The lock's file goes last, while it is still held: as long as anything is left of the run nobody
+ * begins it anew, and a removal that is killed leaves something that is still a run's folder. */
+bool run_folder_remove(const char *folder, bool *busy, err *e)
+{
+    static const char *const LOCK[] = {"lock", NULL};
+    char path[FILE_PATH_BYTES];
+    err why = {0};
+    *busy = false;
+    if (!file_join(path, folder, "lock", e)) return false;
+    int lock = take_lock(path, &why);
+    *busy = lock == FILE_LOCK_BUSY;
+    /* Two who tidy up at once: what has gone meanwhile is removed. */
+    if (*busy || !file_is_folder(folder)) return true;
+    if (lock < 0 && !is_no_lock(path)) return err_set(e, "%s", why.text);
+    bool ok = run_folder_clear(folder, LOCK, e) && file_remove_tree(path, e);
+    /* Not empty: somebody has begun the run again, and has the new lock. */
+    if (ok && rmdir(folder) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST) {
+        ok = file_failed(e, folder, "folder cannot be removed");
+    }
+    if (lock >= 0) close(lock);
+    return ok;
 }

@@ -31,3 +31,9 @@ bool run_folder_record(char *path, const char *out, const char *name, err *e);
 enum { RUN_FOLDER_BUSY = -2 };
 int run_folder_lock(const char *folder, err *e);
 bool run_folder_locked(const char *folder);
+
+/* Removes the folder with all that is in it, under its lock; nothing if that is another's: *busy.
+ */
+bool run_folder_remove(const char *folder, bool *busy, err *e);
+/* Removes what is in it, except for some names (NULL-terminated); the lock is the caller's. */
+bool run_folder_clear(const char *folder, const char *const *but, err *e);

@@ -1,10 +1,12 @@
 #include "harness/run/run_record.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "harness/run/claims_record.h"
+#include "harness/run/experiment_lock.h"
 #include "harness/run/run_folder.h"
 #include "harness/train/train_kernels.h"
 
@@ -69,10 +71,9 @@ bool run_record_plans(const char *out, const experiment *x)
     return same;
 }
 
-bool run_record_experiment(const char *out, const experiment *x, err *e)
+/* The records' lock is held: what is read here is what is replaced. */
+static bool write_record(const char *out, const char *path, const experiment *x, err *e)
 {
-    char path[FILE_PATH_BYTES];
-    if (!record_path(path, out, x, e)) return false;
     /* A damaged record is replaced as a missing one is: all that is needed of it is when it was
      * made and what was claimed. */
     json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
@@ -91,6 +92,15 @@ bool run_record_experiment(const char *out, const experiment *x, err *e)
     json_object_set_new(o, "runs", runs);
     json_object_set_new(o, "claims", claims_record(out, x, old));
     return json_write(path, o, e);
+}
+
+bool run_record_experiment(const char *out, const experiment *x, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    int lock = experiment_lock_records(out, e);
+    bool ok = lock >= 0 && record_path(path, out, x, e) && write_record(out, path, x, e);
+    if (lock >= 0) close(lock);
+    return ok;
 }
 
 static json_t *places_record(const corpus_places *places)

@@ -103,13 +103,13 @@ static bool remove_run(manage_report *r, arena *a, const char *out, const char *
     if (!file_is_folder(folder)) return true;
     /* A worker that is not of this experiment's supervisors (those are kept out by the lock):
      * another's, or `loci worker` by hand. */
-    if (run_folder_locked(folder)) {
-        r->kept++;
-        return true;
-    }
-    r->runs++;
-    r->bytes += folder_bytes(a, folder);
-    return dry || file_remove_tree(folder, e);
+    int64_t bytes = folder_bytes(a, folder);
+    bool busy = dry && run_folder_locked(folder);
+    bool ok = dry || run_folder_remove(folder, &busy, e);
+    r->kept += busy;
+    r->runs += !busy;
+    r->bytes += busy ? 0 : bytes;
+    return ok;
 }
 
 static bool record_path(char path[FILE_PATH_BYTES], const char *out, const char *name, err *e)
@@ -141,6 +141,14 @@ static bool move_notes(const char *out, const char *from, const char *to, err *e
            (!file_exists(old) || file_rename(old, new, e));
 }
 
+static bool remove_record(const char *out, const char *path, const char *name, err *e)
+{
+    int records = experiment_lock_records(out, e);
+    bool ok = records >= 0 && file_remove(path, e) && move_notes(out, name, NULL, e);
+    if (records >= 0) close(records);
+    return ok;
+}
+
 bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e)
 {
     *r = (manage_report){0};
@@ -167,7 +175,7 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
         }
     }
     r->experiments = ok;
-    ok = ok && (dry || (file_remove(path, e) && move_notes(out, name, NULL, e)));
+    ok = ok && (dry || remove_record(out, path, name, e));
     experiment_lock_remove(out, name, lock);
     return ok;
 }
@@ -187,11 +195,15 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
         return false;
     }
     int lock = experiment_lock_alone(out, from, e);
-    json_auto_t *x = lock < 0 ? NULL : json_read(old, e);
+    int records = lock < 0 ? -1 : experiment_lock_records(out, e);
+    /* Asked once more, as nobody can take the name from here on. */
+    bool is_free = records >= 0 && manage_name_is_free(out, to, e);
+    json_auto_t *x = is_free ? json_read(old, e) : NULL;
     /* Notes go between the two writes: killed before, they are still with the name that is
      * there. */
     if (x) json_object_set_new(x, "name", json_string(to));
     bool ok = x && json_write(new, x, e) && move_notes(out, from, to, e) && file_remove(old, e);
+    if (records >= 0) close(records);
     experiment_lock_remove(out, from, lock);
     return ok;
 }
@@ -275,8 +287,11 @@ bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept,
     arena_auto *a = arena_new(1 << 16);
     const char *const *names;
     int64_t count = 0;
-    json_auto_t *needed = needed_runs(a, out, NULL, e);
-    bool ok = needed && manage_names_runs(out, a, &names, &count, e);
+    /* Runs before records: a sweep that begins now writes its record first, so that whatever run
+     * is in the list is named by one. */
+    bool ok = manage_names_runs(out, a, &names, &count, e);
+    json_auto_t *needed = ok ? needed_runs(a, out, NULL, e) : NULL;
+    ok = needed != NULL;
     for (int64_t i = 0; ok && i < count; i++) { /* first what needs no room on a full disk */
         if (!json_object_get(needed, names[i])) ok = remove_run(r, a, out, names[i], dry, e);
     }

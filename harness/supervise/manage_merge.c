@@ -2,11 +2,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/base/file_lock.h"
+#include "harness/run/experiment_lock.h"
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/manage_names.h"
+#include "results/store/run_damage.h"
 
 /* Folders come from anywhere: another machine's, an archive of a paper's. Nothing in them may lead
  * out of the folder (links are refused) or stand for what is here already: a finished run is never
@@ -44,39 +48,101 @@ static bool unite_notes(const char *to, const char *from, err *e)
            notes_unite(ours, theirs, e);
 }
 
-/* Copied beside, then put in place: a half copied run is never seen. */
-static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
-                      err *e)
+/* Whether theirs is to come here. Done is worth more than all else; short of that, ours stays
+ * unless there is none. */
+static bool is_further(bool *further, const char *source, const char *target, err *e)
 {
-    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES], fresh[FILE_PATH_BYTES], name[256];
+    char plan[FILE_PATH_BYTES];
     run_status theirs, ours;
-    snprintf(name, sizeof name, "merging-%.200s", id);
-    if (!run_folder_path(source, from, id, e) || !run_folder_path(target, out, id, e) ||
-        !file_join(fresh, out, name, e) || !run_status_read(&theirs, source, e) ||
+    if (!file_join(plan, target, "plan.json", e) || !run_status_read(&theirs, source, e) ||
         !run_status_read(&ours, target, e)) {
         return false;
     }
-    /* Done is worth more than all else; short of that, ours stays unless there is none. */
-    bool further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
-                                            : ours.state == RUN_PLANNED && !file_is_folder(target);
-    /* What people say of a run is worth bringing all the same. */
-    if (!further) return !file_is_folder(target) || unite_notes(target, source, e);
-    /* Somebody writes there: half of it would be old, half of it new. */
-    if (run_folder_locked(source) || run_folder_locked(target)) {
+    *further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
+                                        : ours.state == RUN_PLANNED && !file_exists(plan);
+    return true;
+}
+
+/* Asked once more with our lock in hand, under which a status is read as it is written: a worker
+ * may have ended the run before the lock was had. */
+static bool was_finished(const char *target)
+{
+    run_status ours;
+    err why;
+    char damage[ERR_TEXT_BYTES];
+    return run_status_read(&ours, target, &why) && ours.state == RUN_DONE &&
+           run_damage_find(damage, target) == DAMAGE_NONE;
+}
+
+/* What lies in `fresh`, but for notes, takes the place of what is in the folder, but for its lock
+ * and notes. The plan goes first and comes last: killed in between, there is a folder without one,
+ * which is no run to anybody, and the next merge brings it again. */
+static bool put_in_place(arena *a, const char *fresh, const char *target, err *e)
+{
+    static const char *const KEPT[] = {"lock", NOTES_FILE, NULL};
+    static const char PLAN[] = "plan.json";
+    const char *const *names;
+    int64_t count = 0;
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    bool ok = file_join(to, target, PLAN, e) && file_remove(to, e) &&
+              run_folder_clear(target, KEPT, e) && file_list(fresh, a, &names, &count, e);
+    /* The plan in a second round. */
+    for (int64_t i = 0; ok && i < 2 * count; i++) {
+        const char *name = names[i % count];
+        bool last = strcmp(name, PLAN) == 0;
+        if (last != (i >= count) || strcmp(name, NOTES_FILE) == 0) continue;
+        ok = file_join(from, fresh, name, e) && file_join(to, target, name, e) &&
+             file_rename(from, to, e);
+    }
+    return ok && file_remove_tree(fresh, e);
+}
+
+/* Copied beside, which may take long and end anywhere, then put in place. Both folders are locked:
+ * nobody begins to train in one of them meanwhile. */
+static bool replace_run(manage_report *r, arena *a, const char *out, const char *source,
+                        const char *target, const char *id, err *e)
+{
+    char fresh[FILE_PATH_BYTES], name[256];
+    snprintf(name, sizeof name, "merging-%.200s", id);
+    if (!file_join(fresh, out, name, e) || !file_make_folders(target, e)) return false;
+    int lock = run_folder_lock(target, e);
+    if (lock == RUN_FOLDER_BUSY || (lock >= 0 && was_finished(target))) {
         r->kept++;
+        if (lock >= 0) close(lock);
         return true;
     }
     /* fresh may be left from a merge that was killed. */
-    if (!file_remove_tree(fresh, e) || !copy_tree(a, source, fresh, e) ||
-        !unite_notes(fresh, target, e) || !file_remove_tree(target, e)) {
+    bool ok = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(a, source, fresh, e) &&
+              unite_notes(target, source, e) && put_in_place(a, fresh, target, e);
+    if (lock >= 0) close(lock);
+    r->runs += ok;
+    return ok;
+}
+
+static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
+                      err *e)
+{
+    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES], runs[FILE_PATH_BYTES];
+    char theirs[FILE_PATH_BYTES];
+    bool further;
+    if (!run_folder_path(source, from, id, e) || !run_folder_path(target, out, id, e) ||
+        !file_join(theirs, source, "lock", e) || !is_further(&further, source, target, e)) {
         return false;
     }
-    char runs[FILE_PATH_BYTES];
-    if (!file_own_folder(runs, out, "runs", e)) return false;
-    /* fresh lies in OUT, on the same file system: a rename, not a copy. */
-    if (!file_rename(fresh, target, e)) return false;
-    r->runs++;
-    return true;
+    /* What people say of a run is worth bringing all the same. */
+    if (!further) return !file_is_folder(target) || unite_notes(target, source, e);
+    /* Shared, as the folder may be somebody's that is only read; where there is none to take, the
+     * run has never been begun, or was copied here. */
+    int lock = file_lock_shared(theirs);
+    /* Somebody writes there: half of it would be old, half of it new. */
+    if (lock == FILE_LOCK_BUSY) {
+        r->kept++;
+        return true;
+    }
+    bool ok =
+        file_own_folder(runs, out, "runs", e) && replace_run(r, a, out, source, target, id, e);
+    if (lock >= 0) close(lock);
+    return ok;
 }
 
 /* Runs of their record that ours lacks are added to ours. */
@@ -113,10 +179,25 @@ static bool bring_notes(const char *out, const char *from, const char *file, err
            notes_unite(ours, theirs, e);
 }
 
+/* Under the records' lock: nobody renames, removes or records it anew in between. */
+static bool bring_experiment(manage_report *r, const char *out, const char *from, const char *file,
+                             err *e)
+{
+    char inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    snprintf(inner, sizeof inner, "experiments/%.400s", file);
+    if (!file_join(ours, out, inner, e) || !file_join(theirs, from, inner, e) ||
+        !file_refuse_link(theirs, e) || !bring_notes(out, from, file, e)) {
+        return false;
+    }
+    if (file_exists(ours)) return unite_records(r, ours, theirs, e);
+    r->experiments++;
+    return file_copy(theirs, ours, e);
+}
+
 bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
 {
     *r = (manage_report){0};
-    char folder[FILE_PATH_BYTES], inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    char folder[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count;
     if (!file_join(folder, from, "runs", e)) return false;
@@ -129,17 +210,9 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
     ok = ok && manage_names_experiments(from, a, &names, &count, e) &&
          file_own_folder(folder, out, "experiments", e);
     for (int64_t i = 0; ok && i < count; i++) {
-        snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
-        ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
-        ok = ok && file_refuse_link(theirs, e);
-        ok = ok && bring_notes(out, from, names[i], e);
-        if (!ok) break;
-        if (file_exists(ours)) {
-            ok = unite_records(r, ours, theirs, e);
-        } else {
-            ok = file_copy(theirs, ours, e);
-            r->experiments++;
-        }
+        int lock = experiment_lock_records(out, e);
+        ok = lock >= 0 && bring_experiment(r, out, from, names[i], e);
+        if (lock >= 0) close(lock);
     }
     return ok;
 }

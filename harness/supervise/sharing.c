@@ -1,11 +1,9 @@
 #include "harness/supervise/sharing.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/file_lock.h"
 
 /* The tasks of an array do not know each other. What each sees is its own queue: runs that others
  * hold, runs of which it is not known whether their holder lives, and runs that wait for a source.
@@ -29,11 +27,8 @@ static int take_place(const supervisor *s, int k)
     snprintf(name, sizeof name, "%.200s.waiter-%d", s->x->spec->name, k);
     if (!file_join(folder, s->o->out, "experiments", NULL) || !file_join(path, folder, name, NULL))
         return -1;
-    int fd = file_open_own(path, O_RDWR, NULL);
     /* The descriptor stays open as long as the task waits. */
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    close(fd);
-    return -1;
+    return MAX(file_lock(path, LOCK_EX | LOCK_NB, NULL), -1);
 }
 
 /* Whether it is this task that waits for sources. */

@@ -8,12 +8,10 @@
  * done only when something of the folder changed. */
 #include "results/store/collect_run.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/file_lock.h"
 #include "core/base/one_line.h"
 #include "results/store/collect_inspect.h"
 #include "results/store/collect_lines.h"
@@ -36,18 +34,11 @@ static const char *const COLUMNS[SOURCES][12] = {
     [SPEED] = {"alone_tokens_per_second", "alone_threads", "alone_at", NULL},
     [FINAL] = {NULL}};
 
-/* Held by a worker? A shared lock, so that two readers do not see each other. flock is given back
- * by the kernel when the worker ends in whatever way, so that a lock that is held means a process
- * that lives; a pid in a file would not. */
+/* Held by a worker? A lock that is held means a process that lives; a pid in a file would not. */
 static bool folder_locked(const char *folder)
 {
     char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, "lock", NULL)) return false;
-    int fd = file_open(path, NULL, NULL);
-    if (fd < 0) return false;
-    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
-    close(fd);
-    return locked;
+    return file_join(path, folder, "lock", NULL) && file_lock_is_held(path);
 }
 
 /* Deleted first: a run that goes on elsewhere may have fewer. */

@@ -1,15 +1,14 @@
 #include "results/store/store.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/file_lock.h"
 #include "core/base/host.h"
 #include "results/store/schema.h"
 
@@ -184,21 +183,16 @@ static bool take_lock(store *s, double seconds, bool *busy, err *e)
     /* A file of its own: closing any descriptor of the database in this process would drop SQLite's
      * locks on it (POSIX locks belong to the process and the file). */
     snprintf(path, sizeof path, "%s.lock", s->path);
-    s->lock = file_open_own(path, O_RDWR, e);
-    if (s->lock < 0) return false;
     double until = host_monotonic_s() + seconds;
-    /* flock cannot wait with a limit; alarms would be felt by all of the process. What it holds
-     * ends with the process, however that ends: no lock is left behind. */
-    while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EINTR) continue;
-        if (errno != EWOULDBLOCK) return file_failed(e, path, "cannot be locked");
+    /* flock cannot wait with a limit; alarms would be felt by all of the process. */
+    while ((s->lock = file_lock(path, LOCK_EX | LOCK_NB, e)) == FILE_LOCK_BUSY) {
         if (host_monotonic_s() >= until) {
             if (busy) *busy = true;
             return err_set(e, "%s: another process is collecting; try again later", path);
         }
         pause_ms(20);
     }
-    return true;
+    return s->lock >= 0;
 }
 
 /* A fresh database beside the old one. A rebuild that was killed may have left one, with a journal

@@ -1,10 +1,13 @@
 /* Keeping, renaming, removing and bringing results together. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
 #include "harness/run/experiment_lock.h"
+#include "harness/run/notes.h"
+#include "harness/run/run_folder.h"
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
@@ -180,6 +183,104 @@ static void merged(void)
     EXPECT(!manage_merge(&r, test_inside("here"), test_inside("nowhere"), &e), "from nowhere");
 }
 
+/* Removing takes each run's lock, and goes all the same where nothing can be locked. */
+static void removed_under_its_lock(void)
+{
+    manage_report r;
+    err e = {{0}};
+    char id[4][17], inner[128];
+    fake(test_folder(), "one");
+    for (int i = 0; i < 4; i++) {
+        fake_run_id(id[i], "one", VARIANTS[i / 2].label, 1 + i % 2);
+        snprintf(inner, sizeof inner, "runs/%s/lock", id[i]);
+        if (i == 1) EXPECT(symlink("nowhere", test_inside(inner)) == 0, "%s", inner);
+        if (i == 2) EXPECT(mkdir(test_inside(inner), 0777) == 0, "%s", inner);
+    }
+    snprintf(inner, sizeof inner, "runs/%s", id[0]);
+    int lock = run_folder_lock(test_inside(inner), &e);
+    EXPECT(lock >= 0, "%s", e.text);
+    EXPECT(manage_remove(&r, test_folder(), "one", false, &e) && r.runs == 3 && r.kept == 1,
+           "%d and %d: %s", r.runs, r.kept, e.text);
+    for (int i = 0; i < 4; i++) {
+        snprintf(inner, sizeof inner, "runs/%s/status.json", id[i]);
+        EXPECT(file_exists(test_inside(inner)) == (i == 0), "%d", i);
+    }
+    close(lock);
+    EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, false, &e) && r.runs == 1, "%d: %s",
+           r.runs, e.text);
+    EXPECT(rmdir(test_inside("runs")) == 0, "something is left");
+}
+
+/* The folder that a finished run of theirs replaces keeps its lock's file and what was noted, so
+ * that whoever waits for either goes on with what lies there now. */
+static void replaced(void)
+{
+    static const fake_variant OURS[] = {{"short", 0, 0.001, 1000, 100, "failed", false}};
+    char id[17], here[128], path[160], out[2][FILE_PATH_BYTES];
+    fake_experiment ours = {out[0], "one", 1, 2, 5, OURS}, theirs = ours;
+    manage_report r;
+    err e = {{0}};
+    file_join(out[0], test_folder(), "here", NULL);
+    file_join(out[1], test_folder(), "there", NULL);
+    theirs.out = out[1];
+    theirs.variant = VARIANTS;
+    EXPECT(file_make_folders(ours.out, &e) && file_make_folders(theirs.out, &e), "%s", e.text);
+    fake_write(&ours);
+    fake_write(&theirs);
+    fake_run_id(id, "one", "short", 2);
+    snprintf(here, sizeof here, "here/runs/%s", id);
+    snprintf(path, sizeof path, "%s/notes.jsonl", here);
+    EXPECT(notes_add(test_inside(path), "note", "ours", &e), "%s", e.text);
+    snprintf(path, sizeof path, "there/runs/%s/notes.jsonl", id);
+    EXPECT(notes_add(test_inside(path), "note", "theirs", &e), "%s", e.text);
+    int lock = run_folder_lock(test_inside(here), &e);
+    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.runs == 0 && r.kept == 1, "%d: %s",
+           r.runs, e.text);
+    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.kept == 1, "%s", e.text);
+    struct stat before, after;
+    snprintf(path, sizeof path, "%s/lock", here);
+    EXPECT(fstat(lock, &before) == 0, "the lock");
+    close(lock);
+    snprintf(path, sizeof path, "there/runs/%s", id);
+    lock = run_folder_lock(test_inside(path), &e);
+    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.kept == 1, "theirs is locked");
+    close(lock);
+    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.runs == 1 && r.kept == 0, "%d: %s",
+           r.runs, e.text);
+    snprintf(path, sizeof path, "%s/lock", here);
+    EXPECT(stat(test_inside(path), &after) == 0 && before.st_ino == after.st_ino, "another lock");
+    snprintf(path, sizeof path, "%s/notes.jsonl", here);
+    text_auto *notes = file_read(test_inside(path), NULL, &e);
+    EXPECT(notes && strstr(notes, "ours") && strstr(notes, "theirs"), "%s", notes ? notes : "none");
+    snprintf(path, sizeof path, "%s/status.json", here);
+    text_auto *status = file_read(test_inside(path), NULL, &e);
+    EXPECT(status && strstr(status, "done"), "%s", status ? status : "none");
+    expect_counts("replaced", ours.out, 1, 2);
+}
+
+/* Killed while files were put in place, it leaves no run, and the next merge brings it. */
+static void half_replaced(void)
+{
+    manage_report r;
+    err e = {{0}};
+    char id[17], path[160];
+    EXPECT(file_make_folders(test_inside("there"), &e), "%s", e.text);
+    fake(test_inside("there"), "one");
+    fake_run_id(id, "one", "short", 1);
+    snprintf(path, sizeof path, "there/runs/%s/status.json", id);
+    EXPECT(file_write(test_inside(path), "{\"status\": \"interrupted\"}", 25, &e), "%s", e.text);
+    snprintf(path, sizeof path, "here/runs/%s", id);
+    EXPECT(file_make_folders(test_inside(path), &e), "%s", e.text);
+    snprintf(path, sizeof path, "here/runs/%s/lock", id);
+    EXPECT(file_write(test_inside(path), "", 0, &e), "%s", e.text);
+    snprintf(path, sizeof path, "here/runs/%s/metrics.jsonl", id);
+    EXPECT(file_write(test_inside(path), "x", 1, &e), "%s", e.text);
+    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e) && r.runs == 4, "%d: %s",
+           r.runs, e.text);
+    text_auto *metrics = file_read(test_inside(path), NULL, &e);
+    EXPECT(metrics && strlen(metrics) > 1, "%s", metrics ? metrics : "none");
+}
+
 const test_suite test_manage = {"harness/manage",
                                 {{"removed", removed},
                                  {"shared", shared},
@@ -189,4 +290,7 @@ const test_suite test_manage = {"harness/manage",
                                  {"running stays", running_stays},
                                  {"kept_models", kept_models},
                                  {"merged", merged},
+                                 {"removed_under_its_lock", removed_under_its_lock},
+                                 {"replaced", replaced},
+                                 {"half_replaced", half_replaced},
                                  {0}}};
