@@ -21,8 +21,8 @@
  *   loci, spec.yaml, job.sh  all of the folder that a task needs, before sbatch: the first may
  *                            begin before sbatch returns
  *   launch.json              last, with the job's number: a folder without it was never submitted,
- *                            or by somebody who was killed in that moment; `loci stop` does not
- *                            know of it then
+ *                            or its job was cancelled again, or whoever submitted it was killed in
+ *                            that moment; `loci stop` does not know of it then
  *
  * The program is copied because a task may begin days later: building anew, or deleting the build,
  * must not change or end what was submitted. */
@@ -120,6 +120,20 @@ static bool write_record(const launch *l, const experiment *x, const launch_opti
 
 /* ---- submitting ---- */
 
+/* A job that nobody could find or stop again is worse than none: without its record it is
+ * cancelled, and where that fails, too, its number is said. */
+static bool keep_record(const launch *l, const experiment *x, const launch_options *o, err *e)
+{
+    err why, also;
+    if (write_record(l, x, o, &why)) return true;
+    if (slurm_cancel(l->job, &also)) {
+        return err_set(e, "%.600s; job %s, which was submitted, is cancelled again", why.text,
+                       l->job);
+    }
+    return err_set(e, "%.400s; job %s was submitted and goes on (scancel %s): %.400s", why.text,
+                   l->job, l->job, also.text);
+}
+
 bool launch_submit(launch *l, const experiment *x, const launch_options *o, arena *a, err *e)
 {
     *l = (launch){0};
@@ -132,9 +146,9 @@ bool launch_submit(launch *l, const experiment *x, const launch_options *o, aren
     bool ready = script && file_join(l->script, l->folder, "job.sh", e) && copy_program(l, e) &&
                  write_spec(l, x, a, e) && write_text(l, "job.sh", script, e);
     l->job = ready ? slurm_submit(a, l->script, e) : NULL;
-    if (l->job) return write_record(l, x, o, e);
+    if (l->job) return keep_record(l, x, o, e);
     err ignored;
     /* Only reached without a job's number: nothing runs from it. */
-    file_remove_tree(l->folder, &ignored); /* nothing runs from it */
+    file_remove_tree(l->folder, &ignored);
     return false;
 }

@@ -11,6 +11,14 @@
  * names of jobs are not unique, and a job that has ended is forgotten there. A launch whose folder
  * has the file `stopped` is out of all counts, whatever became of its job. */
 
+/* A job's number goes on to squeue and scancel, and the record may be a stranger's: a text that
+ * begins with a dash would be an option of theirs, such as one that cancels all of a user's jobs.
+ */
+static bool is_job(const char *text)
+{
+    return text && *text && strlen(text) <= 60 && !text[strspn(text, "0123456789_")];
+}
+
 /* The job of the launch in a folder; NULL if it is another experiment's, or was stopped. */
 static const char *job_of(arena *a, const char *folder, const char *experiment)
 {
@@ -19,7 +27,7 @@ static const char *job_of(arena *a, const char *folder, const char *experiment)
     if (!file_join(path, folder, "launch.json", NULL) || !file_exists(path)) return NULL;
     json_auto_t *record = json_read(path, NULL);
     const char *name = json_get_text(record, "experiment"), *job = json_get_text(record, "job");
-    bool ours = name && job && strcmp(name, experiment) == 0;
+    bool ours = name && is_job(job) && strcmp(name, experiment) == 0;
     return ours ? arena_strdup(a, job) : NULL;
 }
 
@@ -39,8 +47,7 @@ bool launch_list_read(launch_list *l, const char *out, const char *experiment, a
     for (int64_t i = 0; i < count; i++) {
         if (!file_join(folder, root, names[i], e)) return false;
         const char *job = job_of(a, folder, experiment);
-        /* A number that long is none of Slurm's: somebody wrote into the record. */
-        if (!job || strlen(job) > 60) continue;
+        if (!job) continue;
         folders[l->count++] = arena_strdup(a, folder);
         used += (size_t)sprintf(jobs + used, "%s%s", used ? "," : "", job);
     }
@@ -62,8 +69,11 @@ bool launch_list_stop(int *cancelled, const launch_list *l, err *e)
         json_auto_t *record = json_read(path, e);
         const char *job = record ? json_get_text(record, "job") : NULL;
         /* A job that has ended long ago counts as cancelled (slurm.c). */
-        bool gone = job && slurm_cancel(job, e);
-        if (!gone) return false;
+        if (!is_job(job) || !slurm_cancel(job, e)) {
+            /* It goes on, and is to be found by the next try. */
+            if (file_join(path, l->folders[i], "stopped", NULL)) file_remove(path, NULL);
+            return false;
+        }
         (*cancelled)++;
     }
     return true;

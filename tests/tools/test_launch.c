@@ -254,6 +254,41 @@ static void misuse(void)
     EXPECT(r.status == EXIT_FAILED && strstr(r.err, "no such partition"), "%s", r.err);
 }
 
+/* The job's number cannot be kept: a folder stands where it is to be written. */
+static void unrecorded(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    write_file("bin/sbatch",
+               "#!/bin/sh\nmkdir -p \"$(dirname \"$2\")/launch.json/full\"; echo 40\n", 0755);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm");
+    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "launch.json: cannot be replaced") &&
+               strstr(r.err, "job 40, which was submitted, is cancelled") &&
+               strchr(r.err, '\n') == r.err + strlen(r.err) - 1,
+           "%d %s", r.status, r.err);
+    EXPECT(strcmp(read_text("asked"), "scancel 40\n") == 0, "%s", read_text("asked"));
+    write_file("bin/scancel", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
+    r = LOCI("run", sweep_file(), "--on", "slurm");
+    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "job 40 was submitted and goes on") &&
+               strstr(r.err, "no controller"),
+           "%d %s", r.status, r.err);
+}
+
+/* What could not be cancelled goes on, and the next try finds it. */
+static void stopped_at_the_second_try(void)
+{
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    write_file("bin/scancel", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
+    r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "no controller"), "%d %s", r.status, r.err);
+    write_file("bin/scancel", "#!/bin/sh\nexit 0\n", 0755);
+    r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
+}
+
 /* --wait watches the folders: here another process trains them meanwhile. */
 static void waits_for_the_end(void)
 {
@@ -278,5 +313,7 @@ const test_suite test_launch = {
      {"tasks of other systems are recorded", tasks_of_other_systems_are_recorded},
      {"taken over", taken_over},
      {"misuse", misuse},
+     {"unrecorded", unrecorded},
+     {"stopped at the second try", stopped_at_the_second_try},
      {"waits for the end", waits_for_the_end},
      {0}}};
