@@ -226,14 +226,15 @@ int spending_decides(const spending_plan *plan, double alpha, const double *p, i
     return -1;
 }
 
-/* Halved on a logarithmic scale, since p of 1e-6 and of 0.04 are to have as many digits. This takes
- * it that a larger alpha raises the level of every look, so that what decides at one alpha decides
- * at all above it. Nobody has to tell 1e-12 from less. */
+/* Halved on a logarithmic scale, since p of 1e-6 and of 0.04 are to have as many digits: nine, so
+ * that a p just below a level is not called one above it. This takes it that a larger alpha raises
+ * the level of every look, so that what decides at one alpha decides at all above it. Nobody has to
+ * tell 1e-12 from less. */
 double spending_p(const spending_plan *plan, const double *p, int looks)
 {
     double low = 1e-12, high = 1;
     if (spending_decides(plan, low, p, looks) >= 0) return low;
-    while (high / low > 1 + 1e-4) {
+    while (high / low > 1 + 1e-9) {
         double middle = sqrt(low * high);
         if (spending_decides(plan, middle, p, looks) >= 0) {
             high = middle;

@@ -36,7 +36,7 @@ void spending_levels(double *level, const spending_plan *plan, double alpha, int
 int spending_decides(const spending_plan *plan, double alpha, const double *p, int looks);
 
 /* The least alpha at which one of the looks decides: the p of the whole sequence (Liu and Anderson
- * 2008), to four digits; 1 if there is none below it. */
+ * 2008), to nine digits; 1 if there is none below it. */
 double spending_p(const spending_plan *plan, const double *p, int looks);
 
 /* The normal distribution: P(Z <= z), and its inverse for 0 < p < 1. */

@@ -285,7 +285,9 @@ static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
      * LEVEL. */
     double level = LEVEL * fmin(1, v->p / v->p_holm); /* that Holm's method left to it */
     int at = spending_decides(plan, level, p, v->looks);
-    if (at >= 0) show_look(v, a, x, at);
+    /* Should a larger level decide less by a cell's rounding: at v->p one has decided. */
+    if (at < 0) at = spending_decides(plan, v->p, p, v->looks);
+    show_look(v, a, x, at);
 }
 
 /* ---- all of them ---- */
@@ -334,10 +336,12 @@ void verdict_judge(arena *a, claim_verdict *out, const claim_evidence *x, int co
     for (int i = 0; i < count; i++) {
         claim_verdict *v = &out[i];
         v->p_holm = holm[i];
-        /* A direction is needed beside a small p: p is two-sided, and tells how surely, not where
-         * to. */
-        bool decided = v->p_holm < LEVEL && v->n > 1 && v->towards != TOWARDS_NOTHING;
+        bool decided = v->p_holm < LEVEL && v->n > 1;
         if (decided && v->looks) settle_look(v, a, &x[i], plans[i]);
+        /* A direction is needed beside a small p: p is two-sided, and tells how surely, not where
+         * to. Of looks it is that of the one which decided: the seeds behind it may lean nowhere.
+         */
+        decided = decided && v->towards != TOWARDS_NOTHING;
         if (decided) v->verdict = v->towards == TOWARDS_HOLDS ? VERDICT_HOLDS : VERDICT_FAILS;
         if (decided) {
             v->done = true;

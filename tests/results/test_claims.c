@@ -431,6 +431,52 @@ static void look_by_look(void)
     arena_free(a);
 }
 
+/* What a look has decided stays, also where the seeds behind it bring the mean back to the edge to
+ * the digit, or beyond it. */
+static void decided_before_a_tie(void)
+{
+    static const double ends[] = {0.2525, 0.4}; /* the sum of the five gains before, and more */
+    arena *a = arena_new(0);
+    for (int k = 0; k < 2; k++) {
+        made m = {.seeds = 8};
+        for (int i = 0; i < 6; i++) {
+            m.b[i] = 2;
+            m.a[i] = i < 5 ? 2 - 0.05 - 0.00025 * i : 2 + ends[k];
+            if (i >= 5) m.state[i] = SEED_AWAITED;
+        }
+        m.state[6] = m.state[7] = SEED_AWAITED;
+        claim_verdict before = judge(a, LOOKS, &m);
+        m.state[5] = SEED_HERE;
+        claim_verdict v = judge(a, LOOKS, &m);
+        EXPECT(before.verdict == VERDICT_HOLDS && v.looks == 4, "%s", verdict_name(before.verdict));
+        EXPECT(v.verdict == VERDICT_HOLDS && v.n == before.n && v.towards == TOWARDS_HOLDS &&
+                   v.done,
+               "%d: %s with %d seeds, p %g", k, verdict_name(v.verdict), v.n, v.p_holm);
+    }
+    arena_free(a);
+}
+
+/* At the last look all that is left is spent: with one look it is the plain test, to the digit. */
+static void last_look(void)
+{
+    static const char ONE[] = "[{name: c, better: A, than: B, by: 0 bits/byte, "
+                              "looks: {at least: 3, at most: 3, spending: obrien-fleming}}]";
+    arena *a = arena_new(0);
+    made m = {.seeds = 3, .a = {2, 2, 2}};
+    for (int k = -1; k <= 1; k += 2) {
+        /* t(2) of 0.05 is 4.30265: of gains 1 - x, 1, 1 + x the t is sqrt(3) / x. */
+        double x = sqrt(3) / stats_t_quantile(0.975, 2) * (1 + 1e-6 * k);
+        for (int i = 0; i < 3; i++) {
+            m.b[i] = m.a[i] + 1 + (i - 1) * x;
+        }
+        claim_verdict v = judge(a, ONE, &m), plain = judge(a, BETTER, &m);
+        verdict wanted = k < 0 ? VERDICT_HOLDS : VERDICT_UNDECIDED;
+        EXPECT(plain.verdict == wanted && v.verdict == wanted && v.done, "%d: %s, %s: p %.9g", k,
+               verdict_name(plain.verdict), verdict_name(v.verdict), v.p_holm);
+    }
+    arena_free(a);
+}
+
 /* A recorded claim reads back as the one that was written. */
 static void written_again(void)
 {
@@ -480,5 +526,7 @@ const test_suite test_claims = {"results/claims",
                                  {"units_needed", units_needed},
                                  {"looks_that_are_none", looks_that_are_none},
                                  {"look_by_look", look_by_look},
+                                 {"decided_before_a_tie", decided_before_a_tie},
+                                 {"last_look", last_look},
                                  {"written_again", written_again},
                                  {0}}};
