@@ -18,43 +18,62 @@
 
 /* ---- names ---- */
 
+/* The axis that is called so: by its whole name, or else by the end of a path that no other has.
+ * NULL: there is none. False if several end so: which of them is meant would be a guess. An axis
+ * may belong to one block of a sweep, so all variants are asked. */
+static bool find_axis(const char **axis, const experiment *x, const char *name, const node *at,
+                      err *e)
+{
+    const char *other = NULL;
+    *axis = NULL;
+    for (int v = 0; v < x->sweep->variant_count; v++) {
+        const variant_plan *plan = &x->sweep->variants[v];
+        for (int i = 0; i < plan->axis_count; i++) {
+            const char *one = plan->axes[i].axis;
+            if (strcmp(one, name) == 0) return *axis = one, true;
+            if (!sweep_axis_is(one, name) || (*axis && strcmp(*axis, one) == 0)) continue;
+            if (*axis) other = one;
+            if (!*axis) *axis = one;
+        }
+    }
+    return !other || node_err(e, at, "'%.60s' means '%.100s' and '%.100s'; give the whole path",
+                              name, *axis, other);
+}
+
 static const char *value_on(const variant_plan *v, const char *axis)
 {
     for (int i = 0; i < v->axis_count; i++) {
-        /* By its whole name or its last part, as anywhere in a sweep. */
-        if (sweep_axis_is(v->axes[i].axis, axis)) return v->axes[i].value;
+        if (strcmp(v->axes[i].axis, axis) == 0) return v->axes[i].value;
     }
     return NULL;
 }
 
-/* Whether it has all values of {axis: value, ...}. */
-static bool has_values(const variant_plan *v, const node *where)
+/* Which axes the keys of {axis: value, ...} are. A form that is wrong is said at its place; a value
+ * that no variant has is found by whoever looks for variants with it. */
+static bool find_axes(const char *const **axes, const experiment *x, const node *where, err *e)
 {
-    for (int i = 0; where && i < where->count; i++) {
-        const char *value = value_on(v, where->keys[i]);
-        if (!value || !sweep_axis_same_text(value, where->items[i]->text)) return false;
-    }
-    return true;
-}
-
-/* An axis or a form that is wrong is said at its place; a value that no variant has is found by
- * whoever looks for variants with it. */
-static bool check_where(const experiment *x, const node *where, err *e)
-{
+    *axes = NULL;
     if (!where) return true;
     if (where->kind != NODE_MAP) return node_err(e, where, "expected {AXIS: VALUE, ...}");
+    const char **list = ARENA_NEW(x->memory, const char *, where->count);
     for (int i = 0; i < where->count; i++) {
-        bool known = false;
         if (where->items[i]->kind != NODE_SCALAR) {
             return node_err(e, where->items[i], "expected a value of the axis");
         }
-        for (int v = 0; v < x->sweep->variant_count && !known; v++) {
-            known = value_on(&x->sweep->variants[v], where->keys[i]) != NULL;
-        }
-        /* Known is what any variant has: an axis may belong to one block of a sweep. */
-        if (known) continue;
-        /* With the nearest axis that there is. */
-        return option_unknown(e, where, i, x->sweep->axis_count, x->sweep->axes);
+        if (!find_axis(&list[i], x, where->keys[i], where->items[i], e)) return false;
+        /* With the nearest one that there is. */
+        if (!list[i]) return option_unknown(e, where, i, x->sweep->axis_count, x->sweep->axes);
+    }
+    *axes = list;
+    return true;
+}
+
+/* Whether it has all values of {axis: value, ...}, on the axes that find_axes found. */
+static bool has_values(const variant_plan *v, const node *where, const char *const *axes)
+{
+    for (int i = 0; where && i < where->count; i++) {
+        const char *value = value_on(v, axes[i]);
+        if (!value || !sweep_axis_same_text(value, where->items[i]->text)) return false;
     }
     return true;
 }
@@ -80,27 +99,57 @@ static const char *unknown_variant(const experiment *x, const node *n, err *e)
     return node_err(e, n, "no variant '%.100s' (did you mean '%.100s'?)", n->text, near), NULL;
 }
 
+/* The variant that is called so to the letter, which no other meaning comes before; NULL: none. */
+static const char *exact_label(const experiment *x, const char *name)
+{
+    for (int v = 0; v < x->sweep->variant_count; v++) {
+        if (strcmp(x->sweep->variants[v].label, name) == 0 || strcmp(x->labels[v], name) == 0)
+            return x->labels[v];
+    }
+    return NULL;
+}
+
+static const char *ambiguous(const experiment *x, const node *n, const bool *means, err *e)
+{
+    enum { LISTED = 6 };
+    char list[LISTED * 80] = "";
+    int listed = 0, others = 0;
+    size_t used = 0;
+    for (int v = 0; v < x->sweep->variant_count; v++) {
+        if (!means[v]) continue;
+        if (listed == LISTED) {
+            others++;
+            continue;
+        }
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s'%.60s'", listed++ ? ", " : "",
+                                 x->labels[v]);
+    }
+    char more[40] = "";
+    if (others) snprintf(more, sizeof more, " and %d more", others);
+    node_err(e, n, "means %s%s; name a value of every axis", list, more);
+    return NULL;
+}
+
 static const char *label_of(void *user, const node *n, err *e)
 {
     const experiment *x = user;
-    const char *found = NULL;
     if (n->kind == NODE_LIST) {
         return node_err(e, n, "expected a variant's label, or {AXIS: VALUE, ...}"), NULL;
     }
-    if (n->kind == NODE_MAP && !check_where(x, n, e)) return NULL;
+    const char *const *axes = NULL;
+    if (n->kind == NODE_MAP && !find_axes(&axes, x, n, e)) return NULL;
+    const char *found = n->kind == NODE_SCALAR ? exact_label(x, n->text) : NULL;
+    if (found) return found;
+    bool *means = ARENA_NEW(x->memory, bool, x->sweep->variant_count), several = false;
     for (int v = 0; v < x->sweep->variant_count; v++) {
         const variant_plan *plan = &x->sweep->variants[v];
-        /* Its label to the letter: no other meaning is looked for. */
-        if (n->kind == NODE_SCALAR && strcmp(plan->label, n->text) == 0) return x->labels[v];
-        if (!(n->kind == NODE_MAP ? has_values(plan, n) : is_called(x, v, n->text))) continue;
+        means[v] = n->kind == NODE_MAP ? has_values(plan, n, axes) : is_called(x, v, n->text);
         /* Two variants that say the same are one label, and no ambiguity. */
-        if (found && strcmp(found, x->labels[v]) != 0) {
-            node_err(e, n, "means '%.100s' and '%.100s'; name a value of every axis", found,
-                     x->labels[v]);
-            return NULL;
-        }
-        found = x->labels[v];
+        if (means[v] && found && strcmp(found, x->labels[v]) == 0) means[v] = false;
+        several = several || (means[v] && found);
+        if (means[v] && !found) found = x->labels[v];
     }
+    if (several) return ambiguous(x, n, means, e);
     return found ? found : unknown_variant(x, n, e);
 }
 
@@ -149,19 +198,19 @@ static bool along_axis(void *user, arena *a, claim_statement *s, const node *whe
 {
     const experiment *x = user;
     const node *at = node_get(s->at, s->kind == STATEMENT_RISES ? "rises with" : "falls with");
+    const char *axis, *const *axes;
     point *list = ARENA_NEW(a, point, x->sweep->variant_count);
     int count = 0;
-    bool numbers = true, any = false;
-    if (!check_where(x, where, e)) return false;
+    bool numbers = true;
+    if (!find_axes(&axes, x, where, e) || !find_axis(&axis, x, s->along, at, e)) return false;
+    if (!axis) return unknown_axis(x, at, e);
     for (int v = 0; v < x->sweep->variant_count; v++) {
         const variant_plan *plan = &x->sweep->variants[v];
-        const char *value = value_on(plan, s->along);
-        any = any || value;
+        const char *value = value_on(plan, axis);
         /* A variant without the axis (of another block of the sweep) has no place on it. */
-        if (!value || !has_values(plan, where)) continue;
+        if (!value || !has_values(plan, where, axes)) continue;
         if (!add_point(list, &count, x->labels[v], value, at, e)) return false;
     }
-    if (!any) return unknown_axis(x, at, e);
     /* One point has no direction. */
     if (count < 2) return node_err(e, at, "a trend takes two values of '%s' or more", s->along);
     for (int i = 0; i < count; i++) {

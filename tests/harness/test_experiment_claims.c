@@ -207,6 +207,41 @@ static bool claims_of(const char *whole, err *e)
     return good;
 }
 
+/* A label to the letter is that variant, wherever else the word is a value; what may mean several
+ * is refused with all of them, and so is the end of a path that two axes have. */
+static void names_that_mean_several(void)
+{
+    static const char SPEC[] =
+        "name: several\n"
+        "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500, length: 100}\n"
+        "model: {width: 8, context: 8, blocks: [{ffn: {hidden: 4}}, {ffn: {hidden: 4}}]}\n"
+        "train: {budget: {steps: 4}, batch: 2}\n"
+        "sweep:\n"
+        "  - grid: {\"model.blocks[0].ffn.hidden\": [4, 8], \"model.blocks[1].ffn.hidden\": [4, "
+        "8]}\n"
+        "  - list: [{label: '8', model.context: 4}]\n";
+    static const struct {
+        const char *name, *says;
+    } cases[] = {
+        {"{\"model.blocks[0].ffn.hidden\": 4, \"model.blocks[1].ffn.hidden\": 4}", ""},
+        {"'8'", "with itself"},
+        {"4", ":8:28: claims[0].better: means 'blocks[0].ffn.hidden=4 blocks[1].ffn.hidden=4', "
+              "'blocks[0].ffn.hidden=4 blocks[1].ffn.hidden=8', "
+              "'blocks[0].ffn.hidden=8 blocks[1].ffn.hidden=4'; name a value of every axis"},
+        {"{hidden: 4}", "'hidden' means 'model.blocks[0].ffn.hidden' and "
+                        "'model.blocks[1].ffn.hidden'; give the whole path"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char whole[2048];
+        err e = {{0}};
+        snprintf(whole, sizeof whole, "%sclaims: [{name: a, better: %s, than: '8'}]\n", SPEC,
+                 cases[i].name);
+        bool good = claims_of(whole, &e);
+        EXPECT(good == !*cases[i].says && strstr(e.text, cases[i].says), "%s: %s", cases[i].name,
+               e.text);
+    }
+}
+
 /* A probe that never asks at a distance tells nothing of it. */
 static void distances(void)
 {
@@ -332,6 +367,7 @@ const test_suite test_experiment_claims = {"harness/experiment_claims",
                                            {{"names", names},
                                             {"refuses", refuses},
                                             {"words of cut documents", words_of_cut_documents},
+                                            {"names_that_mean_several", names_that_mean_several},
                                             {"distances", distances},
                                             {"by document", by_document},
                                             {"recorded", recorded},
