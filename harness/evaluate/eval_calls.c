@@ -22,6 +22,19 @@ int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t mos
     return tokens > 0 ? MIN(tokens, n) : n;
 }
 
+/* Of a document's first n tokens those that get a loss: of a probe that learns its answers these
+ * alone. */
+static int64_t scored_of(const document *d, int64_t n)
+{
+    if (!d->answers_only) return n;
+    int64_t scored = 0;
+    for (int64_t k = 0; k < d->answers; k++) {
+        int64_t place = d->places ? d->places[k] : d->tokens - 1 - k * d->stride;
+        scored += place >= 0 && place < n;
+    }
+    return scored;
+}
+
 /* Finds which documents hold the tokens that count. first [documents] is in units of scored tokens:
  * with `document_tokens` it skips what of each document is not read. */
 static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
@@ -30,8 +43,11 @@ static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
     c->limit = eval_calls_tokens(c->split, tokens, most, NULL);
     c->first = ARENA_NEW(a, int64_t, all);
     for (int64_t i = 0; i < all && before < c->limit; i++) {
+        int64_t read = stream_document_tokens(c->split, i, most);
+        const document d = split_document(c->split, i);
         c->first[c->documents++] = before;
-        before += stream_document_tokens(c->split, i, most);
+        c->scored += scored_of(&d, MIN(read, c->limit - before));
+        before += read;
     }
 }
 

@@ -14,6 +14,7 @@ typedef struct eval_call {
 typedef struct eval_calls {
     const corpus_split *split;
     int64_t limit;     /* tokens that count */
+    int64_t scored;    /* of these, that get a loss */
     int64_t documents; /* that hold them */
     int64_t *first;    /* [documents]: tokens that count before each */
     stream *stream;

@@ -147,7 +147,7 @@ static bool load_documents(eval_pass *p, const safetensors *s)
         memcpy(&d->tokens, tokens + (size_t)i * sizeof d->tokens, sizeof d->tokens);
         scored += d->tokens;
     }
-    return nats && tokens && scored <= p->text.limit;
+    return nats && tokens && scored <= p->text.scored;
 }
 
 /* More lanes than there are now would mean that rows were cut otherwise: each lane's state would

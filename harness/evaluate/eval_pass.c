@@ -451,7 +451,7 @@ static void tell_reader(const eval_pass *p)
         tokens += p->result->documents[i].tokens;
     }
     double seconds = p->before + host_monotonic_s() - p->began;
-    if (r->heard) r->heard(r->user, tokens, p->text.limit, seconds);
+    if (r->heard) r->heard(r->user, tokens, p->text.scored, seconds);
 }
 
 /* Whether the pass may go on another day. What most inspections gather lies in memory that nobody

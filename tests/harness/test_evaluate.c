@@ -121,6 +121,49 @@ static void how_far_is_told(void)
     workload_close(&w);
 }
 
+/* Of a probe that learns its answers only these get a loss, and all of them are the whole: the time
+ * that is left follows from the share. */
+static void how_far_a_probe_is(void)
+{
+    static const char *const tasks[] = {"task: copy, length: 2", "task: mqar, length: 4",
+                                        "task: needle"};
+    for (size_t i = 0; i < 3; i++) {
+        char text[1024];
+        err e = {0};
+        workload w;
+        snprintf(text, sizeof text,
+                 "data: {corpus: probe, %s, learn: answers, distances: [20, 40], tokens: 4000,\n"
+                 "  held_out: 400}\n"
+                 "model: {width: 8, context: 16, blocks: [{attention: {heads: 2}}]}\n"
+                 "train: {budget: {steps: 1}, batch: 2}\n",
+                 tasks[i]);
+        if (!trial_open(&w, text, NULL, 9)) continue;
+        trainer *t = trainer_new(&w, 1, (train_length){.steps = 1}, &e);
+        EXPECT(t, "%s", e.text);
+        for (int cut = 0; t && cut < 2; cut++) {
+            heard h = {0};
+            eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = cut ? 190 : 0};
+            eval_task task = {.model = w.eval_model,
+                              .values = t->values,
+                              .corpus = w.corpus,
+                              .options = &o,
+                              .threads = 1,
+                              .reader = {hear, &h}};
+            evaluation r = {0};
+            EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+            EXPECT(!h.falls && r.tokens > 0 && h.tokens == r.tokens && h.of == r.tokens,
+                   "%s: %lld of %lld, in all %lld", tasks[i], (long long)h.tokens, (long long)h.of,
+                   (long long)r.tokens);
+            double read = cut ? 190 : (double)split_tokens(corpus_get(w.corpus, SPLIT_VALIDATION));
+            EXPECT(fabs(r.tokens_per_second * r.seconds - read) < 1e-6 * read, "%g of %g read",
+                   r.tokens_per_second * r.seconds, read);
+            evaluate_deinit(&r);
+        }
+        trainer_free(t);
+        workload_close(&w);
+    }
+}
+
 /* With the library's products lanes are cut as asked for; with kernels of our own experts choose.
  */
 #define CUT_AS_ASKED                                                                               \
@@ -692,6 +735,7 @@ static void watches_that_do_not_fit(void)
 const test_suite test_evaluate = {"harness/evaluate",
                                   {{"rows_and_threads", rows_and_threads},
                                    {"how_far_is_told", how_far_is_told},
+                                   {"how_far_a_probe_is", how_far_a_probe_is},
                                    {"lanes_do_not_matter/", lanes_do_not_matter},
                                    {"rows_of_experts", rows_of_experts},
                                    {"threads_on_one_document", threads_on_one_document},
