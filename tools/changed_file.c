@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/one_line.h"
 #include "core/base/text.h"
 #include "results/store/query.h"
 
@@ -54,10 +55,11 @@ static void say_differences(const spec *file, const char *ran_file, const json_t
     json_differences(ran, says, "", put_difference, &t);
     text_auto *text = text_end(&m);
     if (t.count > 0) {
-        fprintf(stderr,
-                "loci: %s is not what '%s' was run with; these are the results of that (%s as it "
-                "was then, with what it extended and --set):\n%s",
-                file->file, file->name, ran_file, text);
+        one_line_print(stderr,
+                       "loci: %s is not what '%s' was run with; these are the results of that (%s "
+                       "as it was then, with what it extended and --set):",
+                       file->file, file->name, ran_file);
+        fputs(text, stderr);
         if (t.count > SHOWN) fprintf(stderr, "  and %d more\n", t.count - SHOWN);
     }
 }

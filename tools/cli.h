@@ -6,6 +6,7 @@
  * texts. Results go to stdout, everything else to stderr. */
 #pragma once
 
+#include "core/base/one_line.h"
 #include "core/options/option.h"
 #include "data/corpus.h"
 #include "harness/run/exit_status.h"

@@ -191,8 +191,8 @@ static void warn_of_guesses(const evaluation *r, const trained_model *m, const c
     double loss = r->nats / (double)r->tokens;
     const blowup_facts facts = {.vocab = model_vocab(m->model), .evaluated = loss};
     if (!isfinite(r->nats) || !blowup_find(text, &facts)) return;
-    fprintf(stderr, "loci: warning: %s: %.4g nats per token; a uniform guess costs %.4g\n", folder,
-            loss, log((double)facts.vocab));
+    one_line_print(stderr, "loci: warning: %s: %.4g nats per token; a uniform guess costs %.4g",
+                   folder, loss, log((double)facts.vocab));
 }
 
 /* `eval.dynamic` from the command line: a kind, or the whole section. */

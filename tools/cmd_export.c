@@ -49,7 +49,7 @@ static bool write_events(const export_call *o, store *s, const char *name, err *
     if (!file_own_folder(folder, root, name, e)) return false;
     if (!export_tensorboard(folder, s, name, &files, e)) return false;
     printf("%s\n", folder);
-    fprintf(stderr, "%d runs; tensorboard --logdir %s shows them\n", files, folder);
+    one_line_print(stderr, "%d runs; tensorboard --logdir %s shows them", files, folder);
     return true;
 }
 

@@ -242,7 +242,7 @@ static int keep_inspection(const cli_call *c, const inspection *x, const char *f
         }
     }
     print_cost(x);
-    fprintf(stderr, "loci: %s/index.html shows them with examples\n", path);
+    one_line_print(stderr, "loci: %s/index.html shows them with examples", path);
     return EXIT_DONE;
 }
 

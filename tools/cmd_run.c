@@ -95,9 +95,9 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         }
         /* The next step, as it would be typed: the same command goes on, whatever stopped it. */
         if (r.interrupted) {
-            fprintf(stderr, "; loci run %s goes on\n", c->words[0]);
+            one_line_print(stderr, "; loci run %s goes on", c->words[0]);
         } else {
-            fprintf(stderr, "; see loci compare %s\n", x->spec->name);
+            one_line_print(stderr, "; see loci compare %s", x->spec->name);
         }
     }
     /* What people read is printed before the status is decided, also of a task, whose log it goes

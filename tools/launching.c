@@ -109,11 +109,11 @@ int launching_submit(const launching_call *c, err *e)
     printf("%s\n", l.job);
     fflush(stdout);
     if (!c->quiet) {
-        fprintf(stderr,
-                "%s: %d runs in %d tasks of whole nodes, job %s; see loci status %s, loci stop %s; "
-                "logs in %s/log\n",
-                c->x->spec->name, l.open, l.tasks, l.job, c->x->spec->name, c->x->spec->name,
-                l.folder);
+        one_line_print(stderr,
+                       "%s: %d runs in %d tasks of whole nodes, job %s; see loci status %s, loci "
+                       "stop %s; logs in %s/log",
+                       c->x->spec->name, l.open, l.tasks, l.job, c->x->spec->name, c->x->spec->name,
+                       l.folder);
     }
     return o->wait ? wait_for(&l, c, e) : EXIT_DONE;
 }

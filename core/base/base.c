@@ -51,18 +51,21 @@ static bool tells_of_memory(const char *format)
 
 void check_failed(const char *file, int line, const char *expression, const char *format, ...)
 {
-    bool memory = tells_of_memory(format);
-    if (memory) fputs("loci: ", stderr);
-    if (!memory) fprintf(stderr, "loci: bug: %s:%d: %s: ", file, line, expression);
+    char text[ERR_TEXT_BYTES];
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputs(memory ? "; close other programs, use fewer --jobs or a smaller model\n" : "\n", stderr);
+    if (tells_of_memory(format)) {
+        one_line_print(stderr,
+                       "loci: %s; close other programs, use fewer --jobs or a smaller model", text);
+    } else {
+        one_line_print(stderr, "loci: bug: %s:%d: %s: %s", file, line, expression, text);
+    }
     fflush(stderr);
     /* Without the handlers of exit, which might want memory again or wait for a lock that this
      * thread holds. A bug aborts, so that a core file and a debugger see where. */
-    if (memory) _exit(1);
+    if (tells_of_memory(format)) _exit(1);
     abort();
 }
 

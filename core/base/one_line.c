@@ -1,5 +1,6 @@
 #include "core/base/one_line.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -35,4 +36,15 @@ void one_line(char *text, size_t bytes)
         memcpy(at, picture, sizeof picture);
         at += sizeof picture;
     }
+}
+
+void one_line_print(FILE *out, const char *format, ...)
+{
+    char text[16384]; /* of some paths, each of which may be 4 KiB */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    one_line(text, sizeof text);
+    fprintf(out, "%s\n", text);
 }

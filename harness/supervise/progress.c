@@ -255,8 +255,8 @@ void progress_update(progress *p, const progress_job *jobs, int count, const pro
     for (int i = 0; i < count; i++) {
         char rest[128];
         job_figures(rest, sizeof rest, &jobs[i]);
-        fprintf(p->out, "  %s, seed %lld: %.0f%%  %s\n", jobs[i].label, (long long)jobs[i].seed,
-                100 * progress_fraction(&jobs[i].status), rest);
+        one_line_print(p->out, "  %s, seed %lld: %.0f%%  %s", jobs[i].label,
+                       (long long)jobs[i].seed, 100 * progress_fraction(&jobs[i].status), rest);
     }
     fprintf(p->out, "%s\n", total);
     fflush(p->out);
