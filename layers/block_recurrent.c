@@ -326,7 +326,7 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
                                    shape.head_dim, QK_NORM_L2, layer_tensor(c, self, r->k_gain));
     attention_operand queries = {part_of(c, q, w), 0};
     if (w->begin == 0 && c->time > 1) watch_entropy(c, self, &plan->tokens, queries, k);
-    if (c->watch->exchanged)
+    if (w->weights)
         keep_weights(c, w, index, recurrent_state_weights(c, &shape, queries, k, NULL),
                      k.x->shape[1]);
     rng_key key = layer_key(c, self, "read");
@@ -466,7 +466,7 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     if (o->write) layer_state_set(c, self, plan->state.slot, w.state);
     tensor *y = plan->reads ? op_concat(c->tape, 1 + plan->reads, seen, 2) : seen[0];
     y = layer_linear(c, self, y, plan->out, plan->out_bias);
-    if (c->watch->exchanged) tell_read(c, self, &w, seen + 1, y);
+    if (w.weights) tell_read(c, self, &w, seen + 1, y);
     return y;
 }
 

@@ -8,8 +8,8 @@
  * learned and nothing has a gradient, so a choice is an array of integers, expert [hashes, rows,
  * time], and not a tensor. */
 
-/* The token that a table is asked about, per position. */
-/* HASH_FUTURE looks at the answer on purpose, as the paper's upper bound does; such a layer is
+/* The token that a table is asked about, per position.
+ * HASH_FUTURE looks at the answer on purpose, as the paper's upper bound does; such a layer is
  * marked as an oracle. While generating, the last position's next token is not known. */
 static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
 {
@@ -24,7 +24,7 @@ static void table_tokens(layer_ctx *c, const layer *self, int32_t *out)
     }
     for (int64_t i = 0; i < c->rows * c->time; i++) {
         bool last = i % c->time == c->time - 1;
-        if (o->hash == HASH_PREVIOUS) {
+        if (past) { /* HASH_PREVIOUS */
             /* Rows of past are time + 1 long; entry i is the token before position i. */
             out[i] = past[i / c->time * (c->time + 1) + i % c->time];
         } else if (o->hash == HASH_PREDICTED) {

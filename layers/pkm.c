@@ -136,11 +136,11 @@ static bool pkm_link(const layer_build *b, layer *self, err *e)
     const pkm_options *o = self->options;
     const pkm_plan *plan = self->plan;
     const param *p = &b->params->list[plan->values];
-    if (p->shape[0] == o->half_keys * o->half_keys) return true;
+    int64_t memories = o->half_keys * o->half_keys;
+    if (p->shape[0] == memories) return true;
     return node_err(e, self->at,
                     "memory_values: shared: half_keys %lld makes %lld memories, but %s holds %lld",
-                    (long long)o->half_keys, (long long)(o->half_keys * o->half_keys), p->name,
-                    (long long)p->shape[0]);
+                    (long long)o->half_keys, (long long)memories, p->name, (long long)p->shape[0]);
 }
 
 /* ---- choosing ---- */

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Builds for 64-bit ARM on a Debian machine of another kind, and runs suites there by emulation:
 #
-#   tools/aarch64.sh [FILTER...]     the filters of build/KIND/test; core/ layers/ models/ data/ if none
+#   tools/aarch64.sh [FILTER...]     the arguments of build/KIND/test; core/ layers/ models/ data/ if none
 #   KIND=f64 tools/aarch64.sh core/op_gradients
 #
 # Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user. The libraries come from Debian's
 # packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine
-# changes. Suites that start ./loci are skipped: the emulator does not start what it emulates.
+# changes. Suites that start ./loci are skipped unless the kernel starts such programs by the
+# emulator (binfmt_misc, by Debian's qemu-user-binfmt).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -71,6 +72,9 @@ make --no-print-directory KIND="$kind" BUILD="$build" MARCH=armv8-a \
     "$build/bin/loci" test-binary
 
 [ $# -gt 0 ] || set -- core/ layers/ models/ data/
-# The variable keeps the runner from starting itself anew, which emulation cannot.
-exec qemu-aarch64 -L "$root" -E OMP_NUM_THREADS=1 -E LOCI_PROGRAM=/nowhere \
-    -E LD_LIBRARY_PATH="$libraries/openblas-openmp:$libraries" "$build/test" "$@"
+export QEMU_LD_PREFIX=$root LD_LIBRARY_PATH=$libraries/openblas-openmp:$libraries
+if grep -qs '^enabled' /proc/sys/fs/binfmt_misc/qemu-aarch64; then
+    LOCI_PROGRAM=$PWD/$build/bin/loci exec "$build/test" "$@"
+fi
+# The variable keeps the runner from starting itself anew, which emulation alone cannot.
+OMP_NUM_THREADS=1 LOCI_PROGRAM=/nowhere exec qemu-aarch64 "$build/test" "$@"

@@ -154,8 +154,13 @@ bool json_write(const char *path, const json_t *value, err *e)
 static char *value_text(const json_t *x)
 {
     if (!x) return NULL;
-    if (json_is_string(x)) return strdup(json_string_value(x));
-    return json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    text_memory m;
+    FILE *out = text_begin(&m);
+    if (json_is_string(x))
+        fputs(json_string_value(x), out);
+    else
+        json_dumpf(x, out, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    return text_end(&m);
 }
 
 static void tell_difference(const json_t *x, const json_t *y, const char *path, json_difference f,

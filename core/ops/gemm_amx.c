@@ -90,12 +90,13 @@ AMX static void end(void)
 AMX static void multiply(float *sums, bool low, int64_t units, const float *a, const float *b)
 {
     const int64_t row = COLUMNS * (int64_t)sizeof(float), line = GEMM_STRIDE * (int64_t)sizeof *a;
+    const int64_t lower = (int64_t)TILE * COLUMNS; /* where the lower rows' sums begin */
     written();
     _tile_loadd(0, sums, row);
     _tile_loadd(1, sums + TILE, row);
     if (low) {
-        _tile_loadd(2, sums + TILE * COLUMNS, row);
-        _tile_loadd(3, sums + TILE * COLUMNS + TILE, row);
+        _tile_loadd(2, sums + lower, row);
+        _tile_loadd(3, sums + lower + TILE, row);
     }
     for (int64_t p = 0; p < units; p += TILE) {
         /* A tile of a: 16 rows, each 16 units of k (32 values) from unit p on; of b: 16 units of k,
@@ -106,15 +107,15 @@ AMX static void multiply(float *sums, bool low, int64_t units, const float *a, c
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         if (!low) continue;
-        _tile_loadd(5, a + TILE * GEMM_STRIDE + p, line);
+        _tile_loadd(5, a + (int64_t)TILE * GEMM_STRIDE + p, line);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
     _tile_stored(0, sums, row);
     _tile_stored(1, sums + TILE, row);
     if (low) {
-        _tile_stored(2, sums + TILE * COLUMNS, row);
-        _tile_stored(3, sums + TILE * COLUMNS + TILE, row);
+        _tile_stored(2, sums + lower, row);
+        _tile_stored(3, sums + lower + TILE, row);
     }
 }
 

@@ -31,17 +31,17 @@ INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, c
 {
     const int64_t units = units_of(form, k);
     __m512 sums[GROUPS];
-    for (int g = 0; g < GROUPS; g++) {
+    for (int64_t g = 0; g < GROUPS; g++) {
         sums[g] = begin_sums(beta, first(n - g * 16), c + g * 16);
     }
     for (int64_t p = 0; p < units; p++) {
         __m512 x = _mm512_set1_ps(a[p]);
-        for (int g = 0; g < GROUPS; g++) {
+        for (int64_t g = 0; g < GROUPS; g++) {
             __m512 y = across(form, b + g * 16, p, k, stride, first(n - g * 16), NULL);
             sums[g] = multiply_add(form, x, y, sums[g]);
         }
     }
-    for (int g = 0; g < GROUPS; g++) {
+    for (int64_t g = 0; g < GROUPS; g++) {
         _mm512_mask_storeu_ps(c + g * 16, first(n - g * 16), sums[g]);
     }
 }
@@ -51,7 +51,7 @@ INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, c
 INLINE void fetch(const float *b, int64_t depth, int64_t stride)
 {
     for (int i = 16; i < 32; i++) {
-        for (int u = 0; u < depth; u++) {
+        for (int64_t u = 0; u < depth; u++) {
             __builtin_prefetch(b + i * stride + u * 16);
         }
     }
@@ -64,7 +64,7 @@ INLINE void add_block(gemm_form form, int rows, int64_t units, const float *a, c
 {
     for (int i = 0; i < units; i++) {
 #pragma GCC unroll 8
-        for (int m = 0; m < rows; m++) {
+        for (int64_t m = 0; m < rows; m++) {
             sums[m] = multiply_add(form, _mm512_set1_ps(a[m * GEMM_STRIDE + i]), r[i], sums[m]);
         }
     }
@@ -78,7 +78,7 @@ INLINE void along_k(gemm_form form, int rows, int64_t n, int64_t k, const float 
 {
     const int64_t depth = form == GEMM_PAIRS ? 2 : 1, units = units_of(form, k);
     __m512 sums[GEMM_FEW], r[16];
-    for (int m = 0; m < rows; m++) {
+    for (int64_t m = 0; m < rows; m++) {
         sums[m] = begin_sums(beta, first(n), c + m * stride_c);
     }
     int64_t p = 0;
@@ -91,7 +91,7 @@ INLINE void along_k(gemm_form form, int rows, int64_t n, int64_t k, const float 
         turned(form, r, n, k - p * depth, b + p * depth, stride);
         add_block(form, rows, units - p < 16 ? units - p : 16, a + p, r, sums);
     }
-    for (int m = 0; m < rows; m++) {
+    for (int64_t m = 0; m < rows; m++) {
         _mm512_mask_storeu_ps(c + m * stride_c, first(n), sums[m]);
     }
 }
@@ -119,7 +119,7 @@ INLINE void few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_
 {
     if (!transposed) {
         CHECK(rows == 1, "%lld rows", (long long)rows);
-        for (int64_t j = 0; j < n; j += GROUPS * 16) {
+        for (int64_t j = 0; j < n; j += GROUPS * (int64_t)16) {
             side_by_side(form, n - j, k, a, b + j, stride, beta, c + j);
         }
         return;

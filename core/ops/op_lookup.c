@@ -170,7 +170,7 @@ tensor *op_lookup(tape *t, tensor *q, const lookup_store *store, int64_t heads, 
                      store,
                      tape_exact(t),
                      kv_heads,
-                     ARENA_NEW(m, real, QUERIES * KEYS),
+                     ARENA_NEW(m, real, (int64_t)QUERIES * KEYS),
                      ARENA_NEW(m, candidate, QUERIES * count)};
     for (int64_t row = 0; row < a->rows; row++) {
         int64_t seen = store->end[row] - store->begin[row];

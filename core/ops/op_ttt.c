@@ -331,8 +331,8 @@ double op_ttt_products(int64_t dim, int64_t hidden, int64_t chunk, int64_t block
 {
     /* mean: the length of the chunk that a position is in, over a block, whose last chunk is
      * shorter. */
-    int64_t rest = block % chunk;
-    double mean = (double)(block / chunk * chunk * chunk + rest * rest) / (double)block;
+    int64_t whole = block / chunk, rest = block % chunk;
+    double mean = (double)(whole * chunk * chunk + rest * rest) / (double)block;
     double d = (double)dim, h = (double)hidden;
     /* Of each layer z, q W and the sums; scores, and A dZ; of two dZ W2^T besides. */
     if (hidden == 0) return 3 * d + 2 * mean;

@@ -317,7 +317,6 @@ static void first_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p
 {
     const ttt_hidden *h = &w->hidden;
     const ttt_step *s = &w->step, *first = s;
-    const real *of_z = s->d;
     ttt_step_keys(s);
     /* dK += (Z's gradient) W^T, dW += K^T (Z's gradient), as Z = K W + b; K is X in two layers */
     blas_gemm(s->g, false, true, p->n, s->in, n->dim, 1, s->d, n->dim, start + n->first, n->dim, 1,
@@ -327,7 +326,7 @@ static void first_order(const ttt_work *w, const ttt_sizes *n, const ttt_part *p
         first = &h->step;
         ttt_step_keys(first);
         vec_mul_add(h->curve, s->dk, h->slope, p->n * n->hidden);
-        of_z = h->curve;
+        const real *of_z = h->curve;
         blas_gemm(s->g, false, true, p->n, n->dim, n->hidden, 1, of_z, n->hidden, start, n->hidden,
                   1, first->dk, n->dim);
         ttt_step_outer(first, w->dw, 1, p->k, n->width, of_z);

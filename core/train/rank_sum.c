@@ -340,7 +340,7 @@ static void look(rank_sum *s)
 static void *help(void *arg)
 {
     rank_sum *s = arg;
-    const struct timespec pause = {.tv_nsec = 300 * 1000};
+    const struct timespec pause = {.tv_nsec = 300000};
     pthread_mutex_lock(&s->mutex);
     while (!s->leave) {
         if (!s->helping) {
