@@ -148,12 +148,12 @@ static bool collect_entry(collector *c, const char *name, collect_one one, int *
 {
     bool fresh = false;
     err why = {0};
-    if (!store_exec(c->db, "SAVEPOINT entry", e)) return false;
+    if (!collect_rows_change(c, "SAVEPOINT entry", NULL, NULL, e)) return false;
     c->damage[0] = 0;
     if (one(c, name, &fresh, &why)) {
         *fresh_count += fresh;
         if (c->damage[0] && r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", c->damage);
-        return store_exec(c->db, "RELEASE entry", e);
+        return collect_rows_change(c, "RELEASE entry", NULL, NULL, e);
     }
     if (r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", why.text);
     /* A disk that is full or fails, or a database that may not be written, is not the entry's

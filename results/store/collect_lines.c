@@ -17,7 +17,7 @@ bool collect_lines_each(collector *c, const char *id, const char *path, collect_
     size_t bytes;
     char *text = file_read_arena(c->scratch, path, &bytes, e);
     if (!text) return false;
-    bool ok = true;
+    bool ok = true, objects = true;
     int number = 0;
     for (char *end; ok && (end = memchr(text, '\n', bytes)) != NULL; text = end + 1) {
         number++;
@@ -26,8 +26,11 @@ bool collect_lines_each(collector *c, const char *id, const char *path, collect_
         json_auto_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
         ok = line ? put(c, id, line, e) : err_set(e, "is not JSON: %s", where.text);
         if (!ok) err_prefix(e, "%s:%d", path, number);
+        if (c->lines && ok) run_damage_count(c->lines, line, c->step);
+        objects = objects && json_is_object(line);
         bytes -= length + 1;
     }
+    if (c->lines) c->lines->whole = ok && objects && bytes == 0;
     return ok;
 }
 
@@ -192,11 +195,8 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
  * written. Tables count one, by this column; index evaluation_run leads to the run's. */
 static bool demote_finals(collector *c, const char *id, err *e)
 {
-    char *sql = sqlite3_mprintf("UPDATE evaluation SET final = 0 WHERE run = %Q AND final", id);
-    CHECK(sql, "no memory for a statement");
-    bool ok = store_exec(c->db, sql, e);
-    sqlite3_free(sql);
-    return ok;
+    static const char SQL[] = "UPDATE evaluation SET final = 0 WHERE run = ?1 AND final";
+    return collect_rows_change(c, SQL, id, NULL, e);
 }
 
 static bool put_evaluation(collector *c, const char *id, const json_t *line, err *e)
@@ -243,11 +243,13 @@ static bool collect_lines(collector *c, const char *id, const char *folder, cons
     if (!collect_rows_changed(c, path, "", &changed, e)) return false;
     if (!changed) return true;
     *fresh = true;
-    for (int i = 0; tables[i]; i++) {
+    /* Of a file that was never read there are no rows: forget_run forgets stamps with rows. */
+    bool there = c->there;
+    for (int i = 0; tables[i] && !c->first; i++) {
         if (!collect_rows_delete(c, tables[i], id, "1", e)) return false;
     }
     if (!file_join(path, folder, name, e)) return false;
-    return !file_exists(path) || collect_lines_each(c, id, path, put, e);
+    return !there || collect_lines_each(c, id, path, put, e);
 }
 
 bool collect_lines_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e)

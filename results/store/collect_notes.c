@@ -23,12 +23,9 @@ typedef struct reading {
 /* All rows of the owner, as its file is read from the beginning. */
 static bool forget(const reading *r, const char *table, err *e)
 {
-    char *sql = sqlite3_mprintf("DELETE FROM %s WHERE experiment = %Q AND run = %Q", table,
-                                r->experiment, r->run);
-    CHECK(sql, "no memory for a statement");
-    bool ok = store_exec(r->c->db, sql, e);
-    sqlite3_free(sql);
-    return ok;
+    char sql[128];
+    snprintf(sql, sizeof sql, "DELETE FROM %s WHERE experiment = ?1 AND run = ?2", table);
+    return collect_rows_change(r->c, sql, r->experiment, r->run, e);
 }
 
 static bool put_note(reading *r, const char *at, const char *text, err *e)

@@ -1,5 +1,6 @@
 #include "results/store/collect_rows.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,29 +20,43 @@
 
 /* ---- tables ---- */
 
-/* What puts a row in the place of the one with its key. Rows that refer to it go with a row that is
- * replaced; those of a run (its steps, evaluations ...) stay as long as their own files do, so its
- * row is changed in place. */
+/* Rows of `experiment` and `evaluation` take those that refer to them along when they are replaced:
+ * what belongs to them comes from the same file and follows. All others are changed in place: those
+ * of a run (its steps, evaluations ...) come from files of their own, and where nothing refers to a
+ * row, replacing it would make SQLite prepare to undo each row by itself. */
+static bool is_replaced(const collect_table *t)
+{
+    return strcmp(t->name, "experiment") == 0 || strcmp(t->name, "evaluation") == 0;
+}
+
+/* What puts a row in the place of the one with its key. The schema is this program's: a table that
+ * does not fit is a mistake in it. */
 static const char *put_sql(arena *a, const collect_table *t)
 {
     enum { BYTES = 8192 };
-    char columns[BYTES / 4] = "", places[BYTES / 8] = "", changes[BYTES / 2] = "";
-    size_t n = 0, m = 0, k = 0;
+    char columns[BYTES / 4] = "", places[BYTES / 8] = "", changes[BYTES / 2] = "", keys[512] = "";
+    size_t n = 0, m = 0, k = 0, l = 0;
     for (int i = 0; i < t->count; i++) {
         const char *name = t->column[i].name, *comma = i ? ", " : "";
         n += (size_t)snprintf(columns + n, sizeof columns - n, "%s\"%s\"", comma, name);
         m += (size_t)snprintf(places + m, sizeof places - m, "%s?", comma);
-        k += (size_t)snprintf(changes + k, sizeof changes - k, "%s\"%s\" = excluded.\"%s\"", comma,
-                              name, name);
-        /* The schema is this program's: a table that does not fit is a mistake in it. */
-        CHECK(n < sizeof columns && m < sizeof places && k < sizeof changes, "%s", t->name);
+        if (t->column[i].key) {
+            l += (size_t)snprintf(keys + l, sizeof keys - l, "%s\"%s\"", l ? ", " : "", name);
+        } else {
+            k += (size_t)snprintf(changes + k, sizeof changes - k, "%s\"%s\" = excluded.\"%s\"",
+                                  k ? ", " : "UPDATE SET ", name, name);
+        }
+        CHECK(n < sizeof columns && m < sizeof places && k < sizeof changes && l < sizeof keys,
+              "%s", t->name);
     }
-    /* The one table whose dependents come from other files than its own row. */
-    bool in_place = strcmp(t->name, "run") == 0;
     char *sql = arena_push(a, BYTES, 1);
-    snprintf(sql, BYTES, "INSERT %sINTO %s (%s) VALUES (%s)%s%s", in_place ? "" : "OR REPLACE ",
-             t->name, columns, places, in_place ? " ON CONFLICT (run) DO UPDATE SET " : "",
-             in_place ? changes : "");
+    if (is_replaced(t)) {
+        snprintf(sql, BYTES, "INSERT OR REPLACE INTO %s (%s) VALUES (%s)", t->name, columns,
+                 places);
+    } else {
+        snprintf(sql, BYTES, "INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (%s) DO %s", t->name,
+                 columns, places, keys, k ? changes : "NOTHING");
+    }
     return sql;
 }
 
@@ -52,11 +67,13 @@ static collect_table *open_table(collector *c, const char *name, err *e)
     CHECK(c->tables < COLLECT_TABLES, "%d tables", c->tables);
     collect_table *t = arena_push_zero(c->memory, 1, sizeof *t);
     t->name = arena_strdup(c->memory, name);
-    query q = QUERY(c->db, e, "SELECT name, type FROM pragma_table_info(?1) ORDER BY cid", name);
+    query q =
+        QUERY(c->db, e, "SELECT name, type, pk FROM pragma_table_info(?1) ORDER BY cid", name);
     while (query_next(&q)) {
         CHECK(t->count < COLLECT_COLUMNS, "%s: %d columns", name, t->count);
         t->column[t->count].name = query_text(&q, "name", c->memory);
-        t->column[t->count++].type = query_text(&q, "type", c->memory);
+        t->column[t->count].type = query_text(&q, "type", c->memory);
+        t->column[t->count++].key = query_int(&q, "pk", 0) > 0;
     }
     if (!query_close(&q) || !(t->put = store_prepare(c->db, put_sql(c->scratch, t), e)))
         return NULL;
@@ -79,6 +96,9 @@ void collect_rows_end(collector *c)
 {
     for (int i = 0; i < c->tables; i++) {
         sqlite3_finalize(c->table[i]->put);
+    }
+    for (const collect_change *x = c->changes; x; x = x->next) {
+        sqlite3_finalize(x->statement);
     }
     sqlite3_finalize(c->stamp);
 }
@@ -171,16 +191,33 @@ bool collect_rows_put(collector *c, collect_table *t, err *e)
     return ok;
 }
 
-/* `table` and `where` are words of this program; the run's name comes from a folder, and is
- * quoted. */
+/* There are some dozens of them, said for each of many runs: each is prepared once. */
+bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,
+                         err *e)
+{
+    collect_change *x = c->changes;
+    while (x && strcmp(x->sql, sql) != 0)
+        x = x->next;
+    if (!x) {
+        sqlite3_stmt *statement = store_prepare(c->db, sql, e);
+        if (!statement) return false;
+        x = ARENA_NEW(c->memory, collect_change, 1);
+        *x = (collect_change){arena_strdup(c->memory, sql), statement, c->changes};
+        c->changes = x;
+    }
+    if (first) sqlite3_bind_text(x->statement, 1, first, -1, SQLITE_STATIC);
+    if (second) sqlite3_bind_text(x->statement, 2, second, -1, SQLITE_STATIC);
+    bool ok = sqlite3_step(x->statement) == SQLITE_DONE || store_err(c->db, "cannot be changed", e);
+    sqlite3_reset(x->statement);
+    return ok;
+}
+
 bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
                          err *e)
 {
-    char *sql = sqlite3_mprintf("DELETE FROM %s WHERE run = %Q AND %s", table, run, where);
-    CHECK(sql, "no memory for a statement");
-    bool ok = store_exec(c->db, sql, e);
-    sqlite3_free(sql);
-    return ok;
+    char sql[256];
+    snprintf(sql, sizeof sql, "DELETE FROM %s WHERE run = ?1 AND %s", table, where);
+    return collect_rows_change(c, sql, run, NULL, e);
 }
 
 bool collect_rows_artefact(collector *c, const char *id, const char *path, const char *kind,
@@ -198,17 +235,20 @@ bool collect_rows_artefact(collector *c, const char *id, const char *path, const
 
 /* ---- stamps ---- */
 
-/* Size, time to the nanosecond and inode: a file that is replaced by one of equal size within a
+/* False if there is no such file; where that cannot be found out, whoever reads it is told why not.
+ * Size, time to the nanosecond and inode: a file that is replaced by one of equal size within a
  * tick of the clock, as status.json is by renaming, has another inode. */
-static void stamp_of(char stamp[128], const char *path, const char *more)
+static bool stamp_of(char stamp[128], const char *path, const char *more)
 {
     struct stat s;
     if (stat(path, &s) != 0) {
+        bool there = errno != ENOENT && errno != ENOTDIR;
         snprintf(stamp, 128, "absent %s", more);
-        return;
+        return there;
     }
     snprintf(stamp, 128, "%lld %lld.%09ld %llu %s", (long long)s.st_size,
              (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (unsigned long long)s.st_ino, more);
+    return true;
 }
 
 bool collect_rows_changed(collector *c, const char *path, const char *more, bool *changed, err *e)
@@ -217,7 +257,7 @@ bool collect_rows_changed(collector *c, const char *path, const char *more, bool
     if (!file_join(full, c->out, path, e)) return false;
     /* Before the file is read: what is written in between gives another stamp the next time. The
      * other way round it would never be seen. */
-    stamp_of(stamp, full, more);
+    c->there = stamp_of(stamp, full, more);
     /* Asked for every file of every run whenever results are read: prepared once. */
     if (!c->stamp) {
         c->stamp = store_prepare(c->db, "SELECT stamp FROM collected WHERE path = ?", e);
@@ -228,7 +268,8 @@ bool collect_rows_changed(collector *c, const char *path, const char *more, bool
     const char *known = any ? (const char *)sqlite3_column_text(c->stamp, 0) : NULL;
     /* A file that never was there is no change, or each run would be read again for every file that
      * it lacks. */
-    *changed = known ? strcmp(known, stamp) != 0 : strncmp(stamp, "absent", 6) != 0;
+    *changed = known ? strcmp(known, stamp) != 0 : c->there;
+    c->first = !known;
     if (sqlite3_reset(c->stamp) != SQLITE_OK) return store_err(c->db, "cannot be read", e);
     if (!*changed) return true;
     /* In the transaction of the rows: if these are taken back, so is the stamp. */

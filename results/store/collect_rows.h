@@ -12,7 +12,7 @@
  * Values stay for the next row until they are set again. */
 #pragma once
 
-#include "core/base/json.h"
+#include "results/store/run_damage.h"
 #include "results/store/store.h"
 
 enum { COLLECT_TABLES = 32, COLLECT_COLUMNS = 64 };
@@ -23,8 +23,16 @@ typedef struct collect_table {
     int count, at; /* columns; the one set last: the next is looked for behind it */
     struct {
         const char *name, *type;
+        bool key; /* a part of it */
     } column[COLLECT_COLUMNS];
 } collect_table;
+
+/* A statement without rows of its own, as it was said. */
+typedef struct collect_change {
+    const char *sql;
+    sqlite3_stmt *statement;
+    struct collect_change *next;
+} collect_change;
 
 /* A collection under way: the database, and the tables written so far with their statements. */
 typedef struct collector {
@@ -34,7 +42,11 @@ typedef struct collector {
     arena *scratch;              /* reset for each folder */
     const char *part;            /* of the inspection that is being read */
     char damage[ERR_TEXT_BYTES]; /* of the entry that was read last; "": none */
+    run_damage_lines *lines;     /* counts the lines that are read; NULL: nobody does */
+    int64_t step;                /* the last of the run that is read, as its status says */
+    bool there, first; /* of the file that was asked about last: it is; nothing is known */
     sqlite3_stmt *stamp;
+    collect_change *changes;
     int tables;
     collect_table *table[COLLECT_TABLES];
 } collector;
@@ -51,6 +63,9 @@ void collect_rows_value(collect_table *t, const char *column, const json_t *valu
 void collect_rows_object(collect_table *t, const json_t *object);
 bool collect_rows_put(collector *c, collect_table *t, err *e);
 
+/* Runs a statement that gives no rows, with ?1 and ?2 (NULL: it has none). */
+bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,
+                         err *e);
 /* Deletes the run's rows of a table for which the condition holds ("1": all). */
 bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
                          err *e);

@@ -120,10 +120,10 @@ static const char *const NAMES[SOURCES] = {"plan.json", "run.json", "status.json
 /* The five files make one row, so that one that changed has all read. Whether the folder is locked
  * is part of the status's stamp: a worker that is killed changes no file, and only that its lock is
  * gone says that the run has become an interrupted one. */
-static bool collect_head(collector *c, const char *id, const char *folder, bool locked, bool *fresh,
-                         err *e)
+static bool collect_head(collector *c, const char *id, const char *folder, bool locked,
+                         json_t *from[SOURCES], bool *fresh, err *e)
 {
-    bool any = false;
+    bool any = false, there[SOURCES];
     char path[FILE_PATH_BYTES];
     for (int i = 0; i < SOURCES; i++) {
         bool changed;
@@ -132,20 +132,16 @@ static bool collect_head(collector *c, const char *id, const char *folder, bool 
             return false;
         }
         any = any || changed;
+        there[i] = c->there;
     }
     if (!any) return true;
     *fresh = true;
-    json_t *from[SOURCES] = {NULL};
     bool ok = true;
     for (int i = 0; ok && i < SOURCES; i++) {
         ok = file_join(path, folder, NAMES[i], e);
-        if (ok && file_exists(path)) ok = (from[i] = json_read(path, e)) != NULL;
+        if (ok && there[i]) ok = (from[i] = json_read(path, e)) != NULL;
     }
-    ok = ok && put_run(c, id, folder, from, locked, NULL, e);
-    for (int i = 0; i < SOURCES; i++) {
-        json_decref(from[i]);
-    }
-    return ok;
+    return ok && put_run(c, id, folder, from, locked, NULL, e);
 }
 
 /* ---- the folder ---- */
@@ -229,11 +225,11 @@ static bool forget_run(collector *c, const char *id, err *e)
     for (int i = 0; i < 3; i++) {
         ok = ok && collect_rows_delete(c, tables[i], id, "1", e);
     }
-    char *sql = sqlite3_mprintf("DELETE FROM collected WHERE path LIKE 'runs/%q/%%'", id);
-    CHECK(sql, "no memory for a statement");
-    ok = ok && store_exec(c->db, sql, e);
-    sqlite3_free(sql);
-    return ok;
+    /* Beginning with runs/ID/: an id is no pattern, whatever letters it has. */
+    return ok && collect_rows_change(c,
+                                     "DELETE FROM collected WHERE path >= 'runs/' || ?1 || '/' "
+                                     "AND path < 'runs/' || ?1 || '0'",
+                                     id, NULL, e);
 }
 
 /* Whatever of the five files can be read is kept, so that host, command and reason are still
@@ -265,12 +261,50 @@ static bool put_damaged(collector *c, const char *id, const char *folder, const 
 /* Artefacts before evaluations: the former delete all but the losses' rows, the latter put
  * these. */
 static bool collect_files(collector *c, const char *id, const char *folder, bool locked,
-                          bool *fresh, err *e)
+                          json_t *from[SOURCES], run_damage_known *known, bool *fresh, err *e)
 {
-    return collect_head(c, id, folder, locked, fresh, e) &&
-           collect_checkpoints(c, id, folder, fresh, e) &&
-           collect_lines_metrics(c, id, folder, fresh, e) &&
-           collect_lines_evals(c, id, folder, fresh, e) && collect_inspect(c, id, folder, fresh, e);
+    if (!collect_head(c, id, folder, locked, from, fresh, e) ||
+        !collect_checkpoints(c, id, folder, fresh, e)) {
+        return false;
+    }
+    /* What is counted of lines depends on the last step: without a status that was read just now
+     * they are counted by who looks for damage. */
+    c->step = json_get_int(from[STATUS], "step", 0);
+    c->lines = from[STATUS] ? &known->metrics : NULL;
+    bool ok = collect_lines_metrics(c, id, folder, fresh, e);
+    c->lines = from[STATUS] ? &known->evals : NULL;
+    ok = ok && collect_lines_evals(c, id, folder, fresh, e);
+    c->lines = NULL;
+    return ok && collect_inspect(c, id, folder, fresh, e);
+}
+
+/* The files' rows, its notes, and what is wrong with the folder. */
+static bool collect_all(collector *c, const char *id, const char *folder, json_t *from[SOURCES],
+                        bool *fresh, err *e)
+{
+    run_damage_known known = {.names = NAMES,
+                              .objects = from,
+                              .count = SOURCES,
+                              .metrics = RUN_DAMAGE_NO_LINES,
+                              .evals = RUN_DAMAGE_NO_LINES};
+    char inner[FILE_PATH_BYTES], why[ERR_TEXT_BYTES];
+    /* Looked at before the status: a worker that ends in between has written its end by then. */
+    bool locked = folder_locked(folder), noted = false;
+    bool ok = collect_files(c, id, folder, locked, from, &known, fresh, e);
+    snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
+    if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
+    /* A failure under a lock is reported, and read again when the worker is done with the file. */
+    if (locked || (ok && !*fresh)) {
+        *fresh = *fresh || noted;
+        return ok;
+    }
+    run_damage damage = run_damage_find_known(why, folder, &known);
+    /* Where reading failed though every file is whole, e says why. */
+    if (damage == DAMAGE_NONE) return ok;
+    if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
+    *fresh = true;
+    snprintf(c->damage, sizeof c->damage, "%s", why);
+    return put_damaged(c, id, folder, why, e);
 }
 
 bool collect_run(collector *c, const char *id, bool *fresh, err *e)
@@ -283,23 +317,10 @@ bool collect_run(collector *c, const char *id, bool *fresh, err *e)
     *fresh = false;
     if (!file_exists(plan)) return true; /* a folder that was only just made */
     arena_reset(c->scratch);
-    /* Looked at before the status: a worker that ends in between has written its end by then. */
-    bool locked = folder_locked(folder);
-    bool ok = collect_files(c, id, folder, locked, fresh, e);
-    snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
-    bool noted = false;
-    if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
-    /* A failure under a lock is reported, and read again when the worker is done with the file. */
-    if (locked || (ok && !*fresh)) {
-        *fresh = *fresh || noted;
-        return ok;
+    json_t *from[SOURCES] = {NULL};
+    bool ok = collect_all(c, id, folder, from, fresh, e);
+    for (int i = 0; i < SOURCES; i++) {
+        json_decref(from[i]);
     }
-    char why[ERR_TEXT_BYTES];
-    run_damage damage = run_damage_find(why, folder);
-    /* Where reading failed though every file is whole, e says why. */
-    if (damage == DAMAGE_NONE) return ok;
-    if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
-    *fresh = true;
-    snprintf(c->damage, sizeof c->damage, "%s", why);
-    return put_damaged(c, id, folder, why, e);
+    return ok;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
 
 /* What is checked is what the rest of the program counts on, file by file; whether a figure is
  * right cannot be seen, whether it is there can. For a run that is done: its records, every line of
@@ -20,7 +19,8 @@
 /* What is known of the run while its files are looked at. */
 typedef struct search {
     const char *folder;
-    char path[FILE_PATH_BYTES]; /* of the file looked at */
+    const run_damage_known *known; /* all 0: nothing is */
+    char path[FILE_PATH_BYTES];    /* of the file looked at */
     err why;
     int64_t step;                  /* from status.json: of the last one trained */
     int64_t eval_every, log_every; /* from plan.json */
@@ -38,13 +38,23 @@ static char *read_text(search *s, size_t *bytes)
     return text;
 }
 
+static json_t *known_object(const search *s, const char *name)
+{
+    for (int i = 0; i < s->known->count; i++) {
+        json_t *o = s->known->objects[i];
+        if (strcmp(s->known->names[i], name) == 0 && json_is_object(o)) return json_incref(o);
+    }
+    return NULL;
+}
+
 /* False if the file is damaged, or missing though it must be there. *o is NULL or the caller's. A
  * JSON value that is no object (a file of a single number) has none of its keys, and is damaged
  * too. */
 static bool read_object(search *s, const char *name, bool needed, json_t **o)
 {
-    *o = NULL;
+    *o = known_object(s, name);
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
+    if (*o) return true;
     if (!file_exists(s->path)) return !needed || err_set(&s->why, "%s: is missing", s->path);
     size_t bytes;
     text_auto *text = read_text(s, &bytes);
@@ -76,15 +86,8 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
 
 /* ---- lines ---- */
 
-/* `on_the_way`: evaluations before the end, counted once per step, however often a step stands
- * there. */
-typedef struct lines {
-    int64_t count, last_step, on_the_way, last_on_the_way;
-    bool final;
-} lines;
-
 /* What training repeats after a checkpoint lies behind `end` or at a step that was counted. */
-static void count_line(lines *l, const json_t *line, int64_t end)
+void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
 {
     int64_t step = json_get_int(line, "step", -1);
     l->count++;
@@ -98,10 +101,12 @@ static void count_line(lines *l, const json_t *line, int64_t end)
 }
 
 /* Every line whole, with what is counted of them. A missing file has none. */
-static bool read_lines(search *s, const char *name, lines *l)
+static bool read_lines(search *s, const char *name, const run_damage_lines *known,
+                       run_damage_lines *l)
 {
     size_t bytes;
-    *l = (lines){.last_step = -1, .last_on_the_way = -1};
+    *l = known->whole ? *known : RUN_DAMAGE_NO_LINES;
+    if (l->whole) return file_join(s->path, s->folder, name, &s->why);
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (!file_exists(s->path)) return true;
     text_auto *text = read_text(s, &bytes);
@@ -110,7 +115,7 @@ static bool read_lines(search *s, const char *name, lines *l)
     while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
         json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
         ok = json_is_object(line);
-        if (ok) count_line(l, line, s->step);
+        if (ok) run_damage_count(l, line, s->step);
         /* `at` stays at the line that is broken, whose number is said. */
         if (ok) at = end + 1;
     }
@@ -124,7 +129,7 @@ static bool read_lines(search *s, const char *name, lines *l)
 /* The whole lines of steps that the checkpoint has behind it. Lines are not judged here: the one
  * that was being written when the process died may be of any form, and will be cut off before
  * training goes on. */
-static bool count_until(search *s, const char *name, lines *l)
+static bool count_until(search *s, const char *name, run_damage_lines *l)
 {
     size_t bytes;
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
@@ -135,7 +140,7 @@ static bool count_until(search *s, const char *name, lines *l)
          at = end + 1) {
         json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
         int64_t step = json_get_int(line, "step", -1);
-        if (step >= 0 && step <= s->saved) count_line(l, line, s->saved);
+        if (step >= 0 && step <= s->saved) run_damage_count(l, line, s->saved);
     }
     return text != NULL;
 }
@@ -143,8 +148,8 @@ static bool count_until(search *s, const char *name, lines *l)
 /* The last step is always logged, whatever log_every says. */
 static bool metrics_are_whole(search *s)
 {
-    lines l;
-    if (!read_lines(s, "metrics.jsonl", &l)) return false;
+    run_damage_lines l;
+    if (!read_lines(s, "metrics.jsonl", &s->known->metrics, &l)) return false;
     return s->step == 0 || l.last_step == s->step ||
            err_set(&s->why, "%s: ends before step %lld", s->path, (long long)s->step);
 }
@@ -153,8 +158,8 @@ static bool metrics_are_whole(search *s)
  * made from the checkpoint; one on the way would need the model of that time. */
 static bool evals_are_whole(search *s, bool *lost)
 {
-    lines l;
-    bool ok = read_lines(s, "evals.jsonl", &l);
+    run_damage_lines l;
+    bool ok = read_lines(s, "evals.jsonl", &s->known->evals, &l);
     /* At multiples of eval_every below the last step; the end has its own, the final one. */
     int64_t due = s->eval_every > 0 ? (s->step - 1) / s->eval_every : 0;
     *lost = l.on_the_way < due && s->step > 0;
@@ -246,7 +251,7 @@ static run_damage find_in_results(search *s)
  * made again. Younger lines are, and the last may be cut off. */
 static bool lines_reach_checkpoint(search *s)
 {
-    lines metrics = {.last_step = -1}, evals = {.last_on_the_way = -1};
+    run_damage_lines metrics = RUN_DAMAGE_NO_LINES, evals = RUN_DAMAGE_NO_LINES;
     /* The last multiple of log_every that the checkpoint has behind it. */
     int64_t logged = s->log_every > 0 ? s->saved - s->saved % s->log_every : 0;
     int64_t due = s->eval_every > 0 ? (s->saved - 1) / s->eval_every : 0;
@@ -265,7 +270,13 @@ static bool lines_reach_checkpoint(search *s)
 
 run_damage run_damage_find(char *why, const char *folder)
 {
-    search s = {.folder = folder, .saved = -1};
+    static const run_damage_known none;
+    return run_damage_find_known(why, folder, &none);
+}
+
+run_damage run_damage_find_known(char *why, const char *folder, const run_damage_known *known)
+{
+    search s = {.folder = folder, .known = known, .saved = -1};
     run_damage found = DAMAGE_NONE;
     /* First, as it says how much has to be there. */
     if (!status_is_whole(&s)) {

@@ -5,7 +5,7 @@
  * must be whole. */
 #pragma once
 
-#include "core/base/base.h"
+#include "core/base/json.h"
 
 typedef enum run_damage {
     DAMAGE_NONE,
@@ -20,3 +20,23 @@ typedef enum run_damage {
  * folder that another process works on. why [ERR_TEXT_BYTES]: which file, and what is wrong with
  * it; "" for DAMAGE_NONE. */
 run_damage run_damage_find(char *why, const char *folder);
+
+/* What a file of lines says as far as it matters here. `on_the_way`: evaluations before the end,
+ * counted once per step, however often a step stands there. */
+typedef struct run_damage_lines {
+    int64_t count, last_step, on_the_way, last_on_the_way;
+    bool final;
+    bool whole; /* every line is an object, and the last one has its end */
+} run_damage_lines;
+#define RUN_DAMAGE_NO_LINES ((run_damage_lines){.last_step = -1, .last_on_the_way = -1})
+/* end: the run's last step. */
+void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end);
+
+/* The same for who has just read the folder's files: they are not read twice. */
+typedef struct run_damage_known {
+    const char *const *names; /* [count] */
+    json_t *const *objects;   /* [count] what these files say; NULL: not known */
+    int count;
+    run_damage_lines metrics, evals; /* not whole: not known */
+} run_damage_known;
+run_damage run_damage_find_known(char *why, const char *folder, const run_damage_known *known);

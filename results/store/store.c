@@ -103,7 +103,8 @@ static store *close_failed(store *s)
 
 static bool open_file(store *s, int flags, err *e)
 {
-    if (sqlite3_open_v2(s->opened, &s->db, flags, NULL) != SQLITE_OK) {
+    /* A connection is one thread's alone. */
+    if (sqlite3_open_v2(s->opened, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         return s->db ? store_err(s, "cannot be opened", e)
                      : err_set(e, "%s: no memory to open it", s->opened);
     }
@@ -250,8 +251,13 @@ static bool open_writing(store *s, err *e)
 {
     /* A rollback journal: Debian 12's SQLite is in the range of the WAL-reset bug, and WAL does not
      * work on network file systems. */
+    /* What a savepoint keeps of each page for its own undoing stays in memory, and so do changed
+     * pages until the commit: with SQLite's 2 MB of cache a collection of many runs writes them
+     * some hundred times. */
     return make_file(s, e) && open_file(s, SQLITE_OPEN_READWRITE, e) &&
-           store_exec(s, "PRAGMA journal_mode = DELETE", e) && begin_writing(s, e);
+           store_exec(s, "PRAGMA journal_mode = DELETE", e) &&
+           store_exec(s, "PRAGMA temp_store = MEMORY", e) &&
+           store_exec(s, "PRAGMA cache_size = -65536", e) && begin_writing(s, e);
 }
 
 store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e)
