@@ -235,7 +235,7 @@ interval stats_bootstrap(const double *top, const double *bottom, int n, double 
         for (int i = 0; i < n; i++) {
             /* The number of draws depends on n alone, so neighbouring variants see the same
              * resamples: their intervals differ by what they measured. */
-            int j = MIN((int)(rng_uniform(key, draw++) * n), n - 1);
+            uint64_t j = rng_below(key, draw++, (uint64_t)n);
             above += top[j];
             below += bottom[j];
         }

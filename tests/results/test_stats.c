@@ -225,6 +225,23 @@ static void bootstrap_coverage(void)
     EXPECT(isnan(none.low) && isnan(none.high), "one document");
 }
 
+/* Every document is drawn alike often, the last one too: numbers 0 to 19 resample around their
+ * mean, in any order. An interval's end has a standard error of about 0.06 here. */
+static void bootstrap_draws(void)
+{
+    enum { DOCUMENTS = 20 };
+    double up[DOCUMENTS], down[DOCUMENTS], one[DOCUMENTS];
+    for (int i = 0; i < DOCUMENTS; i++) {
+        up[i] = i;
+        down[i] = DOCUMENTS - 1 - i;
+        one[i] = 1;
+    }
+    interval a = stats_bootstrap(up, one, DOCUMENTS, 0.95);
+    interval b = stats_bootstrap(down, one, DOCUMENTS, 0.95);
+    EXPECT(fabs((a.low + a.high) / 2 - 9.5) < 0.2, "%g to %g", a.low, a.high);
+    EXPECT(fabs((b.low + b.high) / 2 - 9.5) < 0.2, "%g to %g", b.low, b.high);
+}
+
 const test_suite test_stats = {"results/stats",
                                {{"quantile_known", quantile_known},
                                 {"quantile_inverts_cdf", quantile_inverts_cdf},
@@ -237,4 +254,5 @@ const test_suite test_stats = {"results/stats",
                                 {"p_values", p_values},
                                 {"family_of_equals", family_of_equals},
                                 {"bootstrap_coverage", bootstrap_coverage},
+                                {"bootstrap_draws", bootstrap_draws},
                                 {0}}};
