@@ -85,11 +85,11 @@ static bool check_alphabet(const corpus *c, const entry *d, int64_t at, const un
     }
     for (int64_t i = 0; i < n; i++) {
         if (known[chunk[i]]) continue;
+        int64_t byte = d->offset + at + i;
         return node_err(e, c->spec,
                         "%s: byte %lld is 0x%02x, but %s has a-z and spaces only; get it with %s, "
                         "or read the file with {corpus: text}",
-                        c->where, (long long)(d->offset + at + i), chunk[i], c->cls->name,
-                        c->cls->get);
+                        c->where, (long long)byte, chunk[i], c->cls->name, c->cls->get);
     }
     return true;
 }
@@ -182,7 +182,8 @@ static bool index_splits(corpus *c, char **hashes, bool *read_any, err *e)
     text_auto *cache = load_cache(c);
     char *at = cache;
     unsigned char *chunk = malloc(CHUNK_BYTES);
-    bool ok = chunk != NULL || err_set(e, "out of memory");
+    bool ok = chunk != NULL;
+    if (!ok) err_set(e, "out of memory");
     for (int kind = 0; kind < SPLITS && ok; kind++) {
         corpus_split *s = &c->splits[kind];
         hashes[kind] = arena_push_zero(c->memory, s->count, SHA256_HEX);

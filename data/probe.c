@@ -160,7 +160,7 @@ static void put_recall(writer *w, int64_t gap)
     put(w, ASK);
     shuffle(w, order, n);
     for (int64_t i = 0; i < n; i++) {
-        memcpy(w->ids + w->at, w->ids + begin + 2 * order[i], 2);
+        memcpy(w->ids + w->at, w->ids + begin + (int64_t)2 * order[i], 2);
         w->at += 2;
     }
 }
@@ -174,7 +174,7 @@ static int by_place(const void *x, const void *y)
 /* Fills places [length] with the documents' tokens that are answers. */
 static void put_mqar(writer *w, int64_t gap, int32_t *places, arena *scratch)
 {
-    uint8_t keys[256], values[256];
+    uint8_t keys[256] = {0}, values[256] = {0};
     const probe_options *o = w->o;
     int64_t n = o->length, half = o->symbols / 2, space = n + gap / 2, begin = w->at;
     arena_mark mark = arena_now(scratch);

@@ -23,7 +23,7 @@ struct sentencepiece_encoder {
  * says, since the last value of a field counts. */
 static sentencepiece_library *open_with(const file_map *map, bool prefix, const char *path, err *e)
 {
-    const char over[4] = {0x1a, 2, 0x18, prefix};
+    const char over[4] = {0x1a, 2, 0x18, prefix ? 1 : 0};
     char problem[256], *model = malloc(map->bytes + sizeof over);
     CHECK(model, "out of memory");
     memcpy(model, map->data, map->bytes);

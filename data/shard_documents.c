@@ -74,7 +74,8 @@ static bool find_separators(document_ends *d, reader *r, int file, const shard_h
                             shard_separator separator, err *e)
 {
     int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
-    bool ok = ids != NULL || err_set(e, "out of memory");
+    bool ok = ids != NULL;
+    if (!ok) err_set(e, "out of memory");
     for (int64_t at = 0; at < h->tokens && ok; at += IDS_AT_ONCE) {
         int64_t n = MIN(h->tokens - at, IDS_AT_ONCE);
         ok = reader_ids(r, file, h->offset + at * reader_width(r), n, ids, e);
@@ -165,7 +166,7 @@ bool shard_documents_add(corpus *c, split_kind kind, const char *name, const cha
     if (separator.id >= 0) {
         ok = separate(&d, c, file, h, separator, e);
     } else if (index_path(index, path)) {
-        megatron_index x;
+        megatron_index x = {0};
         ok = read_index(&x, index, path, c->memory, e);
         for (int64_t i = 0; i < x.documents && ok; i++) {
             keep_end(&d, x.ends[i]);

@@ -82,7 +82,8 @@ void stream_free(stream *s)
 /* Positions of a span of n tokens with its padding. */
 static double padded(int64_t n, int64_t time)
 {
-    return (double)((n + time - 1) / time * time);
+    int64_t segments = (n + time - 1) / time;
+    return (double)(segments * time);
 }
 
 /* Of the positions that a stream with these options would fill, how many count: what budgets in
@@ -94,8 +95,9 @@ double stream_share(const corpus_split *split, const stream_options *options)
         document d = split_document(split, i);
         int64_t span = options->span ? options->span : MAX(d.tokens, 1);
         targets += (double)(d.answers_only ? d.answers : d.tokens);
-        positions += (double)(d.tokens / span) * padded(span, options->time) +
-                     padded(d.tokens % span, options->time);
+        int64_t whole = d.tokens / span;
+        positions +=
+            (double)whole * padded(span, options->time) + padded(d.tokens % span, options->time);
     }
     return positions > 0 ? targets / positions : 1;
 }

@@ -156,7 +156,7 @@ bool zip_list(zip_member **list, int64_t *count, const unsigned char *data, size
     *list = ARENA_NEW(a, zip_member, (int64_t)d.count + 1);
     *count = 0;
     for (uint64_t i = 0, at = d.offset, end = d.offset + d.bytes; i < d.count; i++) {
-        zip_member m;
+        zip_member m = {0};
         size_t length = 0;
         if (!read_entry(&z, data + at, end - at, &length, &m, a)) return false;
         if (m.name) (*list)[(*count)++] = m;

@@ -230,7 +230,8 @@ static void tell(layer_ctx *c, const layer *self, const route_picks *p, const lo
         int64_t position = p->positions[i];
         if (told) told->data[i] = (real)position;
         if (position < 0) continue;
-        age += (double)(s->end[i / count] - position);
+        int64_t row = i / count;
+        age += (double)(s->end[row] - position);
         used += 1;
     }
     layer_metric(c, self, "picked_age", age, used);

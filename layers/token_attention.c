@@ -415,7 +415,8 @@ static token_result attend_whole(layer_ctx *c, const layer *self, const token_op
     if (!any) past = NULL, valid = NULL;
     r = (token_result){.extra = past ? past->shape[1] : 0};
     if (plan->keep_queries) r.q = op_columns(c->tape, qkv, 0, plan->q_width);
-    if (plan->slot >= 0 || plan->whole_block) r.kv = update_memory(c, self, o, plan, qkv, past);
+    if (past || plan->slot >= 0 || plan->whole_block)
+        r.kv = update_memory(c, self, o, plan, qkv, past);
     attention_operand q = {qkv, 0}, k = {qkv, plan->q_width};
     if (past) {
         /* Rotation is in place: what others read stays as it was. */
@@ -538,7 +539,7 @@ static token_result attend_blocks(layer_ctx *c, const layer *self, const token_o
         if ((phase + end) % block == 0) commit_block(c, self, o, plan, &w, asked, phase + end);
         w.tokens = end;
     }
-    if (plan->query_slot >= 0) carry_queries(c, self, plan, asked);
+    if (asked && plan->query_slot >= 0) carry_queries(c, self, plan, asked);
     r.y = count == 1 ? parts[0] : op_concat(c->tape, (int)count, parts, 1);
     layer_state_set(c, self, plan->compressed_slot, w.compressed);
     /* A flushed block was cut: nothing of it is carried. */

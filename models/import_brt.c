@@ -450,7 +450,7 @@ static bool copy_tensor(const brt_source *s, const model *m, const st_tensor *t,
                         bool *filled, err *e)
 {
     size_t count = (size_t)MAX(t->count, 1);
-    int64_t *places = malloc(count * sizeof *places);
+    int64_t *places = calloc(count, sizeof *places);
     real *theirs = malloc(count * sizeof *theirs);
     bool done = places && theirs;
     if (!done) err_set(e, "out of memory for %s", t->name);

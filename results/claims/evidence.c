@@ -147,6 +147,15 @@ static double first_side(const gatherer *g, const run_figures *f)
     return g->s->count ? axis_slope(g, f) : slice_slope(g, f);
 }
 
+static bool same_counts(const run_figures *a, const run_figures *b)
+{
+    bool same = a->count == b->count;
+    for (int n = 0; same && n < a->count; n++) {
+        same = a->tokens[n] == b->tokens[n];
+    }
+    return same;
+}
+
 /* a and b of the seed at index k, whose runs are all done. Figures are compared only if they speak
  * of the same text: equal counts of tokens in every slice, to the bit (they are whole numbers),
  * which a text of other length or another tokenizer would not give. What loci inspect found and a
@@ -161,7 +170,7 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
         if (!evidence_figures(&f[i], g->x->db, g->s, what, runs[i], g->e)) return false;
         bool same = same_text(what, runs[0], runs[i]) && f[i].count == f[0].count &&
                     (what->kind == FIGURE_INSPECT || what->kind == FIGURE_GIVEN ||
-                     memcmp(f[i].tokens, f[0].tokens, sizeof f[0].tokens) == 0);
+                     same_counts(&f[i], &f[0]));
         char lacks[160];
         snprintf(lacks, sizeof lacks, "has no %.80s%s", what->title,
                  what->kind == FIGURE_INSPECT ? "; loci inspect measures it" : "");

@@ -175,8 +175,9 @@ bool compare_label_names(const char *label, const char *axis, const char *value)
     int n = snprintf(word, sizeof word, "%s=%s", dot ? dot + 1 : axis, value);
     /* As a word of its own: lr=1 is not in lr=10. */
     for (const char *at = label; n < (int)sizeof word && (at = strstr(at, word)); at++) {
-        char before = at == label ? ' ' : at[-1], behind = at[n];
-        if (before == ' ' && (behind == ' ' || behind == 0)) return true;
+        bool begins = at == label || at[-1] == ' ';
+        char behind = at[n];
+        if (begins && (behind == ' ' || behind == 0)) return true;
     }
     return false;
 }

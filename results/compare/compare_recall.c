@@ -80,11 +80,11 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
 {
     r->cells = arena_push_zero(a, (int64_t)c->count * r->count, sizeof *r->cells);
     r->means = arena_push_zero(a, c->count, sizeof *r->means);
-    int columns = r->count + 1;
+    int64_t columns = r->count + 1;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
         /* [runs, distances + 1], the mean in the last column. */
-        double *accuracy = ARENA_NEW(a, double, (int64_t)v->run_count *columns + 1);
+        double *accuracy = ARENA_NEW(a, double, v->run_count *columns + 1);
         for (int k = 0; k < v->run_count; k++) {
             if (!read_run(accuracy + k * columns, r, &v->runs[k], s, e)) return false;
         }

@@ -21,7 +21,7 @@
 /* Slices as they are recorded: buckets 0, 1, 2-3, 4-7, ... and parts of the text. */
 enum { BUCKETS = 64, PARTS = 64 };
 
-/* Dense, 64 KiB for each run: buckets and parts are few, and comparing counts is one memcmp.
+/* Dense, 64 KiB for each run: buckets and parts are few.
  * Doubles hold counts up to 2^53 exactly. */
 typedef struct run_slices {
     bool any;
@@ -117,11 +117,16 @@ static double sum(const double *x)
     return total;
 }
 
-/* Did both score the same tokens in every slice? Nothing else can be paired. memcmp of doubles is
- * safe here: counts are never NaN, and 0 is always +0. */
+/* Did both score the same tokens in every slice? Nothing else can be paired. */
 static bool same_text(const run_slices *x, const run_slices *y)
 {
-    return x->any && y->any && memcmp(x->tokens, y->tokens, sizeof x->tokens) == 0;
+    bool same = x->any && y->any;
+    for (int i = 0; same && i < BUCKETS; i++) {
+        for (int j = 0; j < PARTS; j++) {
+            same = same && x->tokens[i][j] == y->tokens[i][j];
+        }
+    }
+    return same;
 }
 
 static double bits(const run_slices *r, int bucket)
