@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,15 +56,40 @@ static double clock_s(void)
 
 /* ---- the line ---- */
 
+/* What tells this machine from another one of its name, of the number that its system was given
+ * when it was installed, which itself is nobody's business; without one of the kernel's, which
+ * changes when it starts again. "": there is neither. */
+static void read_machine(char machine[RUN_MARK_MACHINE + 1])
+{
+    static const char *const FILES[] = {"/etc/machine-id", "/proc/sys/kernel/random/boot_id"};
+    char id[64], hex[SHA256_HEX];
+    machine[0] = 0;
+    for (int i = 0; i < 2 && !machine[0]; i++) {
+        int fd = open(FILES[i], O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? 0 : read(fd, id, sizeof id);
+        if (fd >= 0) close(fd);
+        if (n < 32) continue;
+        sha256_hex(hex, id, (size_t)n);
+        snprintf(machine, RUN_MARK_MACHINE + 1, "%.*s", RUN_MARK_MACHINE, hex);
+    }
+}
+
 /* Host, job and process in one: a number of a process means nothing on another machine, and is
  * given to another process after a while on its own. */
 static void own_holder(run_holder *h)
 {
     host_info here;
+    char machine[RUN_MARK_MACHINE + 1];
+    uint32_t lease;
     host_describe(&here);
+    read_machine(machine);
+    /* Without the kernel's numbers the time of day: two leases of one moment are rare enough. */
+    if (getrandom(&lease, sizeof lease, GRND_NONBLOCK) != (ssize_t)sizeof lease)
+        lease = (uint32_t)(host_wall_s() * 1e6);
     *h = (run_holder){.pid = getpid()};
     snprintf(h->host, sizeof h->host, "%.63s", here.name);
     snprintf(h->job, sizeof h->job, "%s", here.job);
+    snprintf(h->mark, sizeof h->mark, "%s-%08x", machine, lease);
 }
 
 /* A line that is half written, or a stranger's file, names nobody; it is no error, for the lock
@@ -73,7 +99,7 @@ static bool parse_line(run_holder *h, const char *line)
 {
     long long pid, beat;
     *h = (run_holder){0};
-    if (sscanf(line, "%63s %lld %31s %lld", h->host, &pid, h->job, &beat) != 4) {
+    if (sscanf(line, "%63s %lld %31s %lld %19s", h->host, &pid, h->job, &beat, h->mark) < 4) {
         *h = (run_holder){0};
         return false;
     }
@@ -108,13 +134,17 @@ bool run_lease_holder(run_holder *h, const char *folder)
 
 bool run_lease_same(const run_holder *a, const run_holder *b)
 {
-    return strcmp(a->host, b->host) == 0 && strcmp(a->job, b->job) == 0 && a->pid == b->pid;
+    return strcmp(a->host, b->host) == 0 && strcmp(a->job, b->job) == 0 && a->pid == b->pid &&
+           strcmp(a->mark, b->mark) == 0;
 }
 
 bool run_lease_here(const run_holder *h)
 {
-    char own[64] = "";
-    return gethostname(own, sizeof own - 1) == 0 && strcmp(h->host, own) == 0;
+    char own[64] = "", machine[RUN_MARK_MACHINE + 1];
+    if (gethostname(own, sizeof own - 1) != 0 || strcmp(h->host, own) != 0) return false;
+    read_machine(machine);
+    bool known = machine[0] && h->mark[0] && h->mark[0] != '-';
+    return !known || strncmp(h->mark, machine, RUN_MARK_MACHINE) == 0;
 }
 
 void run_lease_text(char text[RUN_HOLDER_BYTES], const run_holder *h)
@@ -132,8 +162,8 @@ static bool write_line(run_lease *l)
     char line[LINE_BYTES];
     const run_holder *h = &l->own;
     /* One length for ever, so that no end of an older line stays behind a shorter one. */
-    int n = snprintf(line, sizeof line, "%s %lld %s %012lld\n", h->host, (long long)h->pid,
-                     h->job[0] ? h->job : "-", (long long)h->beat);
+    int n = snprintf(line, sizeof line, "%s %lld %s %012lld %s\n", h->host, (long long)h->pid,
+                     h->job[0] ? h->job : "-", (long long)h->beat, h->mark);
     /* One write in place, never truncate and write: a reader in between would see a folder that is
      * nobody's. */
     ssize_t wrote = pwrite(l->lock, line, (size_t)n, 0);

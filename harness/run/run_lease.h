@@ -1,7 +1,11 @@
 /* Who works on a run, across machines: a line in the folder's lock file, renewed while its lock is
  * held.
  *
- *   HOST PID JOB BEAT      JOB is the batch job's number or "-", BEAT counts renewals from 1
+ *   HOST PID JOB BEAT MARK     JOB is the batch job's number or "-", BEAT counts renewals from 1,
+ *                              MARK is MACHINE-LEASE: of its system, and of this lease alone
+ *
+ * Names of hosts and numbers of processes may be the same on two machines (copies of one virtual
+ * machine, containers); MARK is not. Earlier programs leave it out.
  *
  * On one machine the lock alone decides. Across machines a mount may not hand locks on (NFS with
  * `nolock`, some parallel file systems): then two workers have "the" lock, and without more both
@@ -20,14 +24,16 @@
 #define RUN_LEASE_S      60.0
 
 /* What the line says. */
+enum { RUN_MARK_MACHINE = 8, RUN_MARK_BYTES = 20 };
 typedef struct run_holder {
-    char host[64], job[32]; /* "" : nobody; "": no batch job */
+    char host[64], job[32];    /* "" : nobody; "": no batch job */
+    char mark[RUN_MARK_BYTES]; /* "": not said */
     int64_t pid, beat;
 } run_holder;
 
 /* False if nobody is named. */
 bool run_lease_holder(run_holder *h, const char *folder);
-/* The same process: host, pid and job. */
+/* The same lease: host, pid, job and mark. */
 bool run_lease_same(const run_holder *a, const run_holder *b);
 /* Whether it was on this machine. */
 bool run_lease_here(const run_holder *h);

@@ -64,6 +64,29 @@ static void lost_to_another(void)
     unlink(lock_path());
 }
 
+/* A line of the same host, process and job that is not this lease's: a machine of the same name. */
+static void lost_to_a_namesake(void)
+{
+    err e = {0};
+    run_holder h;
+    char line[160];
+    int lock = run_folder_lock(test_folder(), &e);
+    run_lease *l = run_lease_begin(lock, test_folder(), &e);
+    EXPECT(l && run_lease_holder(&h, test_folder()) && run_lease_here(&h), "%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        snprintf(line, sizeof line, "%s %lld %s 000000000005%s\n", h.host, (long long)h.pid,
+                 h.job[0] ? h.job : "-", i ? " 00000000-00000001" : "");
+        write_line(line);
+        EXPECT(!run_lease_renew(l, &e) && strstr(e.text, "does not lock"), "%s: %s", line, e.text);
+        run_holder other;
+        EXPECT(run_lease_holder(&other, test_folder()) && run_lease_here(&other) == (i == 0), "%s",
+               line);
+    }
+    run_lease_end(l);
+    close(lock);
+    unlink(lock_path());
+}
+
 static void lost_when_taken_over(void)
 {
     err e = {0};
@@ -170,6 +193,7 @@ const test_suite test_run_lease = {
     "harness/run_lease",
     {{"is named while held", is_named_while_held},
      {"lost to another", lost_to_another},
+     {"lost to a namesake", lost_to_a_namesake},
      {"lost when taken over", lost_when_taken_over},
      {"cannot be written", cannot_be_written},
      {"damaged lines name nobody", damaged_lines_name_nobody},

@@ -3,10 +3,13 @@
  *
  * Ten runs in the suite; `make torture` does it with 200. LOCI_TORTURE_RUNS and LOCI_TORTURE_SEED
  * choose how many and which moments. */
+#include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 #include "core/base/rng.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_status.h"
+#include "tests/support/faults.h"
 #include "tests/support/same_results.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -44,6 +48,14 @@ static void sleep_ms(int ms)
     nanosleep(&t, NULL);
 }
 
+static _Noreturn void exec_supervisor(const char *file, const char *out)
+{
+    setenv("LOCI_OUT", out, 1);
+    setenv("LOCI_CACHE", test_folder(), 1);
+    execl(test_program(), "loci", "run", file, "--jobs", "2", "--quiet", (char *)NULL);
+    _exit(99);
+}
+
 /* `loci run` on the spec; results go to OUT by the environment, so that equal commands are kept.
  * failpoint: where its workers are to die; NULL: nowhere. */
 static pid_t start_supervisor(const char *file, const char *out, const char *failpoint)
@@ -53,10 +65,7 @@ static pid_t start_supervisor(const char *file, const char *out, const char *fai
     if (pid != 0) return pid;
     if (!freopen("/dev/null", "w", stderr)) _exit(99);
     if (failpoint) setenv("LOCI_FAILPOINT", failpoint, 1);
-    setenv("LOCI_OUT", out, 1);
-    setenv("LOCI_CACHE", test_folder(), 1);
-    execl(test_program(), "loci", "run", file, "--jobs", "2", "--quiet", (char *)NULL);
-    _exit(99);
+    exec_supervisor(file, out);
 }
 
 static int exit_status(int wait_status)
@@ -187,6 +196,137 @@ static void killed_at_random(void)
     }
 }
 
+/* ---- two machines ---- */
+
+/* A supervisor as on a machine of its own: another name, numbers of processes that begin at 1 (and
+ * so are the other machine's, too), and all of them gone when it is killed. clock: the plan by
+ * which its clock is days ahead of the other's, or behind it, at every look. */
+static pid_t start_machine(const torturer *t, const char *name, const char *clock)
+{
+    fflush(NULL);
+    pid_t outer = fork();
+    if (outer != 0) return outer;
+    if (!freopen("/dev/null", "w", stderr)) _exit(99);
+    if (unshare(CLONE_NEWUTS | CLONE_NEWPID) != 0 || sethostname(name, strlen(name)) != 0)
+        _exit(98);
+    if (clock) {
+        setenv("LD_PRELOAD", faults_library(), 1);
+        setenv(FAULTS_VARIABLE, clock, 1);
+    }
+    int wait_status;
+    pid_t first = fork();
+    if (first == 0) {
+        /* Machines lose their power: what begins here ends with the process that is killed. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        exec_supervisor(t->spec, t->out);
+    }
+    waitpid(first, &wait_status, 0);
+    _exit(exit_status(wait_status));
+}
+
+/* Every process of this machine or those others that works in the folder of results. */
+static bool kill_some_worker(torturer *t)
+{
+    pid_t found[16];
+    int count = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *entry; d && (entry = readdir(d)) && count < 16;) {
+        pid_t pid = (pid_t)atoi(entry->d_name);
+        if (pid > 0 && is_worker(pid, t->out)) found[count++] = pid;
+    }
+    if (d) closedir(d);
+    bool killed = count && kill(found[draw(t, (uint32_t)count)], SIGKILL) == 0;
+    t->workers += killed;
+    return killed;
+}
+
+typedef struct machines {
+    const char *clock; /* the second one's */
+    pid_t pid[2];      /* 0: it does not come back */
+    int status;        /* of the first that was through with the sweep; -1: none was */
+} machines;
+
+/* A machine that was killed begins again, and so does one whose workers were: the same command goes
+ * on. Another end is that of the sweep, all of whose runs have ended then. */
+static void look_after(const torturer *t, machines *m)
+{
+    static const char *const NAMES[] = {"one", "two"};
+    int wait_status = 0;
+    for (int i = 0; i < 2 && m->status < 0; i++) {
+        if (m->pid[i] == 0) continue;
+        if (m->pid[i] > 0 && waitpid(m->pid[i], &wait_status, WNOHANG) != m->pid[i]) continue;
+        int status = m->pid[i] > 0 ? exit_status(wait_status) : EXIT_INTERRUPTED;
+        if (status != EXIT_INTERRUPTED && status < 128) m->status = status;
+        m->pid[i] = m->status < 0 ? start_machine(t, NAMES[i], i ? m->clock : NULL) : 0;
+    }
+}
+
+static void end_machine(machines *m, int which)
+{
+    if (m->pid[which] <= 0) return;
+    kill(m->pid[which], SIGKILL);
+    waitpid(m->pid[which], NULL, 0);
+    m->pid[which] = 0;
+}
+
+static void disturb_machines(torturer *t, machines *m)
+{
+    if (t->kills <= 0) return;
+    if (draw(t, 4) > 0) {
+        t->kills -= kill_some_worker(t);
+    } else {
+        uint32_t which = draw(t, 2);
+        end_machine(m, (int)which);
+        m->pid[which] = -1;
+        t->supervisors++;
+        t->kills--;
+    }
+}
+
+/* Two machines share a sweep. Workers are killed on both, and whole machines, which begin again and
+ * go on with what they held. In the long form one of them does not come back in the end, and the
+ * other takes what it left. */
+static void two_machines(void)
+{
+    char file[FILE_PATH_BYTES], calm[FILE_PATH_BYTES], wild[FILE_PATH_BYTES],
+        clock[FILE_PATH_BYTES];
+    char text[4096];
+    torturer t = {.spec = file, .out = wild, .kills = 6};
+    machines m = {clock, {-1, -1}, -1};
+    int runs = from_environment("LOCI_TORTURE_RUNS", 10), wait_status;
+    bool is_long = getenv("LOCI_TORTURE_RUNS") != NULL;
+    err e = {0};
+    fault_plan *plan = faults_new();
+    if (!plan) return;
+    plan->clock_jump_s = 3 * 86400;
+    t.seed = (uint64_t)from_environment("LOCI_TORTURE_SEED", 1) + 100;
+    if (is_long) t.kills = runs;
+    file_join(file, test_folder(), "torture.yaml", NULL);
+    file_join(calm, test_folder(), "calm", NULL);
+    file_join(wild, test_folder(), "wild", NULL);
+    file_join(clock, test_folder(), "faults", NULL);
+    int n = snprintf(text, sizeof text, "%s", TRIAL_SPEC);
+    snprintf(text + n, sizeof text - (size_t)n, SWEEP, MAX(runs / VARIANTS, 1));
+    EXPECT(file_write(file, text, strlen(text), &e), "%s", e.text);
+    for (int rounds = 0; rounds < 50000 && m.status < 0; rounds++) {
+        look_after(&t, &m);
+        sleep_ms(1 + (int)draw(&t, 30));
+        disturb_machines(&t, &m);
+        if (is_long && t.kills <= 0) end_machine(&m, 1);
+    }
+    for (int i = 0; i < 2; i++)
+        end_machine(&m, i);
+    if (m.status == 98) {
+        test_skip("machines of one's own need root");
+        return;
+    }
+    EXPECT(m.status == 3, "seed %d: status %d", (int)t.seed, m.status);
+    waitpid(start_supervisor(file, calm, NULL), &wait_status, 0);
+    same_results(calm, wild);
+    if (is_long)
+        printf("%d runs, %d of them and %d machines killed\n", runs, t.workers, t.supervisors);
+}
+
 /* ---- the guide of harness/README.md, as printed but for names and the moment ---- */
 
 static void put_replaced(FILE *f, const char *text, const char *const (*pairs)[2])
@@ -259,4 +399,7 @@ static void guide(void)
 }
 
 const test_suite test_torture = {"harness/torture",
-                                 {{"killed_at_random", killed_at_random}, {"guide", guide}, {0}}};
+                                 {{"killed_at_random", killed_at_random},
+                                  {"two_machines", two_machines},
+                                  {"guide", guide},
+                                  {0}}};

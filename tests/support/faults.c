@@ -38,6 +38,12 @@ static bool library_path(char path[FILE_PATH_BYTES])
     return file_join(path, own, "faults.so", NULL) && file_exists(path);
 }
 
+const char *faults_library(void)
+{
+    static char path[FILE_PATH_BYTES];
+    return library_path(path) ? path : "";
+}
+
 static void plan_path(char path[FILE_PATH_BYTES])
 {
     CHECK(file_join(path, test_folder(), "faults", NULL), "a short path");

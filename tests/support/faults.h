@@ -67,6 +67,9 @@ int faults_stride(void);
  * and the test is skipped. Ends with the case. */
 fault_plan *faults_new(void);
 
+/* The library, to load it by hand; its plan is in test_folder()/faults. */
+const char *faults_library(void);
+
 /* Runs `loci WORDS` under the plan, from which what was counted is cleared first. Results and
  * caches lie below test_folder(), as with program_run. */
 program_result faults_run(fault_plan *p, const char *const *words);

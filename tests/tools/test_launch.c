@@ -289,6 +289,23 @@ static void stopped_at_the_second_try(void)
     EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
 }
 
+/* A stranger's record with an option in the place of the job's number. */
+static void job_of_a_stranger(void)
+{
+    char command[2 * FILE_PATH_BYTES];
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    snprintf(command, sizeof command, "sed -i 's/\"40\"/\"--me\"/' %s/out/launch/*/launch.json",
+             test_folder());
+    EXPECT(system(command) == 0, "%s", command);
+    r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "no job of it is known"), "%d %s", r.status,
+           r.err);
+    EXPECT(!*read_text("asked"), "'%s'", read_text("asked"));
+}
+
 /* --wait watches the folders: here another process trains them meanwhile. */
 static void waits_for_the_end(void)
 {
@@ -315,5 +332,6 @@ const test_suite test_launch = {
      {"misuse", misuse},
      {"unrecorded", unrecorded},
      {"stopped at the second try", stopped_at_the_second_try},
+     {"job of a stranger", job_of_a_stranger},
      {"waits for the end", waits_for_the_end},
      {0}}};
