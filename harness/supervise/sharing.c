@@ -28,7 +28,8 @@ static int take_place(const supervisor *s, int k)
     if (!file_join(folder, s->o->out, "experiments", NULL) || !file_join(path, folder, name, NULL))
         return -1;
     /* The descriptor stays open as long as the task waits. */
-    return MAX(file_lock(path, LOCK_EX | LOCK_NB, NULL), -1);
+    int fd = file_lock(path, LOCK_EX | LOCK_NB, NULL);
+    return fd >= 0 ? fd : -1;
 }
 
 /* Whether it is this task that waits for sources. */
