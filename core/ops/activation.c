@@ -3,6 +3,7 @@
 #include "core/base/crew.h"
 
 #include "core/ops/vmath.h"
+#include "core/ops/wide.h"
 
 /* One function says what an activation is, value and slope; loops over it are made per kind, with
  * the kind as a constant, so that the switch is gone and the loop vectorises. vm_*'s polynomials
@@ -100,23 +101,8 @@ ALWAYS_INLINE void values_slopes(activation kind, real *restrict value, real *re
     }
 }
 
-/* The program is built for AVX2. The same loops in AVX-512's vectors give the same bits, since
- * elements do not meet, in 0.6 of the time (GELU and its slope: 0.63 and 0.38 ns an element). */
-#if defined(__x86_64__)
-#define WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
-static bool is_wide(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-#else
-#define WIDE
-static bool is_wide(void)
-{
-    return false;
-}
-#endif
-
+/* The same loops in AVX-512's vectors take 0.6 of the time (GELU and its slope: 0.63 and 0.38 ns an
+ * element). */
 #define LOOP_PAIR(ATTRIBUTE, name, kind)                                                           \
     ATTRIBUTE static void values_##name##kind(real *y, const real *x, int64_t n)                   \
     {                                                                                              \
@@ -171,7 +157,7 @@ typedef struct pointwise {
 static void apply_part(void *arg, int part)
 {
     const pointwise *p = arg;
-    const loop_pair *loops = &KERNELS[p->kind][is_wide()];
+    const loop_pair *loops = &KERNELS[p->kind][wide_vectors()];
     int64_t i = part * p->each, n = MIN(p->each, p->n - i);
     if (p->slope) {
         loops->slopes(p->value + i, p->slope + i, p->x + i, n);

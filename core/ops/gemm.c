@@ -109,12 +109,21 @@ static int64_t rows_of(const gemm_kernel *g, int64_t m)
     return MIN(m, g->rows);
 }
 
-/* Rows a whole number of pages apart would share their places in the first-level cache: fewer of
- * them fit than a tile has. */
+/* Lines a whole number of pages apart would share their places in the first-level cache: fewer of
+ * them fit than a tile reads again for its next columns. */
 static bool can_be_unpacked(const gemm_kernel *g, int64_t n, float alpha, int64_t stride_a)
 {
     const int64_t page = 1024;
     return g->tile_unpacked && n <= GEMM_UNPACKED && alpha == 1 && stride_a % page != 0;
+}
+
+/* Lines of c that the next tile adds to arrive while this one is computed; 32 columns at most. */
+static void fetch(const float *c, int64_t rows, int64_t stride)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        __builtin_prefetch(c + i * stride);
+        __builtin_prefetch(c + i * stride + 16);
+    }
 }
 
 /* c [m, n] = alpha op(a) b + beta c, for the part of b in packed panels that are `apart` units long
@@ -126,21 +135,20 @@ static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, 
                           const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
 {
     int64_t units = gemm_units(g, k);
-    bool packs = transpose_a || !can_be_unpacked(g, n, alpha, stride_a);
+    bool packs = !can_be_unpacked(g, n, alpha, stride_a);
     for (int64_t i = 0, rows; i < m; i += rows) {
+        const float *lines = a + (transpose_a ? i : i * stride_a);
         rows = rows_of(g, m - i);
-        if (packs) {
-            g->pack_a(panel, transpose_a, rows, k, alpha, a + (transpose_a ? i : i * stride_a),
-                      stride_a);
-        }
+        if (packs) g->pack_a(panel, transpose_a, rows, k, alpha, lines, stride_a);
         for (int64_t j = 0; j < n; j += g->columns) {
             int64_t columns = MIN(n - j, (int64_t)g->columns);
             float *to = c + i * stride_c + j;
+            if (beta != 0 && j + g->columns < n) fetch(to + g->columns, rows, stride_c);
             if (packs) {
                 g->tile(transpose_a, rows, columns, units, panel, b + j * apart, beta, to,
                         stride_c);
             } else {
-                g->tile_unpacked(rows, columns, units, a + i * stride_a, stride_a, b + j * apart,
+                g->tile_unpacked(transpose_a, rows, columns, units, lines, stride_a, b + j * apart,
                                  beta, to, stride_c);
             }
         }

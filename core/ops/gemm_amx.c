@@ -84,19 +84,28 @@ AMX static void end(void)
     _tile_release();
 }
 
-/* sums [32, 32] += a b; `low`: rows beyond the 16th count, too.
+/* sums [32, 32] = a b + beta sums for a beta of 0 or 1, rows of sums `apart`; `low`: rows beyond
+ * the 16th count, too.
  * The sums live in tiles over all of the block's k; tdpbf16ps adds 32 values at a time in its own
  * order, which is why this is a chain of its own (gemm.h). */
-AMX static void multiply(float *sums, bool low, int64_t units, const float *a, const float *b)
+AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, const float *a,
+                         const float *b, float beta)
 {
-    const int64_t row = COLUMNS * (int64_t)sizeof(float), line = GEMM_STRIDE * (int64_t)sizeof *a;
-    const int64_t lower = (int64_t)TILE * COLUMNS; /* where the lower rows' sums begin */
+    const int64_t row = COLUMNS * (int64_t)sizeof *b, line = GEMM_STRIDE * (int64_t)sizeof *a;
+    const int64_t step = apart * (int64_t)sizeof *sums;
     written();
-    _tile_loadd(0, sums, row);
-    _tile_loadd(1, sums + TILE, row);
-    if (low) {
-        _tile_loadd(2, sums + lower, row);
-        _tile_loadd(3, sums + lower + TILE, row);
+    if (beta == 0) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    } else {
+        _tile_loadd(0, sums, step);
+        _tile_loadd(1, sums + TILE, step);
+        if (low) {
+            _tile_loadd(2, sums + TILE * apart, step);
+            _tile_loadd(3, sums + TILE * apart + TILE, step);
+        }
     }
     for (int64_t p = 0; p < units; p += TILE) {
         /* A tile of a: 16 rows, each 16 units of k (32 values) from unit p on; of b: 16 units of k,
@@ -107,15 +116,35 @@ AMX static void multiply(float *sums, bool low, int64_t units, const float *a, c
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         if (!low) continue;
-        _tile_loadd(5, a + (int64_t)TILE * GEMM_STRIDE + p, line);
+        _tile_loadd(5, a + TILE * GEMM_STRIDE + p, line);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
-    _tile_stored(0, sums, row);
-    _tile_stored(1, sums + TILE, row);
+    _tile_stored(0, sums, step);
+    _tile_stored(1, sums + TILE, step);
     if (low) {
-        _tile_stored(2, sums + lower, row);
-        _tile_stored(3, sums + lower + TILE, row);
+        _tile_stored(2, sums + TILE * apart, step);
+        _tile_stored(3, sums + TILE * apart + TILE, step);
+    }
+}
+
+/* A part of a tile goes through a buffer, since tiles can neither be masked nor multiplied by
+ * beta. */
+AMX static void multiply_part(int64_t rows, int64_t columns, int64_t units, const float *a,
+                              const float *b, float beta, float *c, int64_t stride_c)
+{
+    alignas(64) float sums[ROWS * COLUMNS];
+    const __mmask16 left = first(columns), right = first(columns - TILE);
+    for (int64_t i = 0; beta != 0 && i < rows; i++) {
+        const float *line = c + i * stride_c;
+        _mm512_store_ps(sums + i * COLUMNS, begin_sums(beta, left, line));
+        _mm512_store_ps(sums + i * COLUMNS + TILE, begin_sums(beta, right, line + TILE));
+    }
+    multiply(sums, COLUMNS, rows > TILE, units, a, b, beta == 0 ? 0 : 1);
+    for (int64_t i = 0; i < rows; i++) {
+        _mm512_mask_storeu_ps(c + i * stride_c, left, _mm512_load_ps(sums + i * COLUMNS));
+        _mm512_mask_storeu_ps(c + i * stride_c + TILE, right,
+                              _mm512_load_ps(sums + i * COLUMNS + TILE));
     }
 }
 
@@ -124,19 +153,10 @@ AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t uni
                      const float *b, float beta, float *c, int64_t stride_c)
 {
     (void)transposed;
-    /* Through a buffer, since tiles can neither be masked nor multiplied by beta. */
-    alignas(64) float sums[ROWS * COLUMNS];
-    const __mmask16 left = first(columns), right = first(columns - TILE);
-    for (int64_t i = 0; i < rows; i++) {
-        const float *line = c + i * stride_c;
-        _mm512_store_ps(sums + i * COLUMNS, begin_sums(beta, left, line));
-        _mm512_store_ps(sums + i * COLUMNS + TILE, begin_sums(beta, right, line + TILE));
-    }
-    multiply(sums, rows > TILE, units, a, b);
-    for (int64_t i = 0; i < rows; i++) {
-        _mm512_mask_storeu_ps(c + i * stride_c, left, _mm512_load_ps(sums + i * COLUMNS));
-        _mm512_mask_storeu_ps(c + i * stride_c + TILE, right,
-                              _mm512_load_ps(sums + i * COLUMNS + TILE));
+    if (rows % TILE == 0 && columns == COLUMNS && (beta == 0 || beta == 1)) {
+        multiply(c, stride_c, rows > TILE, units, a, b, beta);
+    } else {
+        multiply_part(rows, columns, units, a, b, beta, c, stride_c);
     }
 }
 

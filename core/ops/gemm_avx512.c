@@ -23,18 +23,23 @@ enum { ROWS = 14, COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
  * Columns beyond the matrix are masked where c is read and written; in b's panel they are zeros.
  * Two registers of b are read per unit, and a's value is broadcast from memory by the multiply-add
  * itself: 28 sums and 2 lines of b are 30 registers. Of 16 columns or fewer (heads of attention)
- * one half of a tile is computed. */
+ * one half of a tile is computed.
+ * Loops around the one over k are unrolled, too, or the sums would pass through the stack on their
+ * way to c. Two units a turn: counters take slots of the ports that multiply (dW of width 512: 5 %;
+ * four are no faster, and three times as long to compile). */
 INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
                       float *c, int64_t stride_c)
 {
     __m512 x[ROWS], y[ROWS];
     const __mmask16 left = first(columns), right = first(columns - 16);
+#pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
         x[i] = begin_sums(beta, left, c + i * stride_c);
         if (halves > 1) y[i] = begin_sums(beta, right, c + i * stride_c + 16);
     }
     /* The chain: one unit of k after the other, for all sums at once. */
+#pragma GCC unroll 2
     for (int64_t p = 0; p < units; p++) {
         __m512 b0 = _mm512_loadu_ps(b), b1 = halves > 1 ? _mm512_loadu_ps(b + 16) : b0;
 #pragma GCC unroll 14
@@ -45,21 +50,21 @@ INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, in
         a += unit_step;
         b += COLUMNS;
     }
+#pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
         _mm512_mask_storeu_ps(c + i * stride_c, left, x[i]);
         if (halves > 1) _mm512_mask_storeu_ps(c + i * stride_c + 16, right, y[i]);
     }
 }
 
-/* Where a is stored transposed, the values of one k lie side by side in its panel, 16 apart from
- * the next ones; else a row lies along k and rows are
- * `apart` from each other: GEMM_STRIDE in a panel. */
+/* Where a is stored transposed, the values of one k lie side by side, `apart` from the next ones
+ * (LINE in a panel); else a row lies along k and rows are `apart` from each other (GEMM_STRIDE). */
 INLINE void turned_tile(gemm_form form, bool transposed, int halves, int rows, int64_t apart,
                         int64_t columns, int64_t units, const float *a, const float *b, float beta,
                         float *c, int64_t stride_c)
 {
     if (transposed) {
-        rows_tile(form, halves, rows, 1, LINE, columns, units, a, b, beta, c, stride_c);
+        rows_tile(form, halves, rows, 1, apart, columns, units, a, b, beta, c, stride_c);
     } else {
         rows_tile(form, halves, rows, apart, 1, columns, units, a, b, beta, c, stride_c);
     }
@@ -110,6 +115,18 @@ INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t apart, i
     }
 }
 
+/* Distances in a panel are constants of the loop. */
+INLINE void packed_tile(gemm_form form, bool transposed, int64_t rows, int64_t columns,
+                        int64_t units, const float *a, const float *b, float beta, float *c,
+                        int64_t stride_c)
+{
+    if (transposed) {
+        tile(form, true, rows, LINE, columns, units, a, b, beta, c, stride_c);
+    } else {
+        tile(form, false, rows, GEMM_STRIDE, columns, units, a, b, beta, c, stride_c);
+    }
+}
+
 /* ---- the three kernels ---- */
 
 /* What a kernel's functions are called with is the same for all; the forms and how k is filled up
@@ -136,20 +153,24 @@ AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, i
                                const float *a, const float *b, float beta, float *c,
                                int64_t stride_c)
 {
-    tile(GEMM_FLOATS, transposed, rows, GEMM_STRIDE, columns, units, a, b, beta, c, stride_c);
+    packed_tile(GEMM_FLOATS, transposed, rows, columns, units, a, b, beta, c, stride_c);
 }
 
-/* Two values per unit: an odd k has half a unit more, whose second value is zero. */
 /* A float's unit is the float, so that a panel of a is a copy with other distances between its
  * rows: where it would serve a few tiles only, these read the rows themselves. bfloat16 has to be
  * rounded first. */
-AVX512 static void tile_unpacked(int64_t rows, int64_t columns, int64_t units, const float *a,
-                                 int64_t stride_a, const float *b, float beta, float *c,
-                                 int64_t stride_c)
+AVX512 static void tile_unpacked(bool transposed, int64_t rows, int64_t columns, int64_t units,
+                                 const float *a, int64_t stride_a, const float *b, float beta,
+                                 float *c, int64_t stride_c)
 {
-    tile(GEMM_FLOATS, false, rows, stride_a, columns, units, a, b, beta, c, stride_c);
+    if (transposed) {
+        tile(GEMM_FLOATS, true, rows, stride_a, columns, units, a, b, beta, c, stride_c);
+    } else {
+        tile(GEMM_FLOATS, false, rows, stride_a, columns, units, a, b, beta, c, stride_c);
+    }
 }
 
+/* Two values per unit: an odd k has half a unit more, whose second value is zero. */
 static void pack_b_pairs(float *panels, bool transposed, int64_t k, int64_t n, const float *b,
                          int64_t stride)
 {
@@ -172,7 +193,7 @@ AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, in
                               const float *a, const float *b, float beta, float *c,
                               int64_t stride_c)
 {
-    tile(GEMM_PAIRS, transposed, rows, GEMM_STRIDE, columns, units, a, b, beta, c, stride_c);
+    packed_tile(GEMM_PAIRS, transposed, rows, columns, units, a, b, beta, c, stride_c);
 }
 
 /* One value per unit, but whole pairs, as the places in a pair are exchanged. */

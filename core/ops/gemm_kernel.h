@@ -41,8 +41,9 @@ typedef struct gemm_kernel {
                  const float *b, float beta, float *c, int64_t stride_c);
     /* The same for rows of a as they lie, `stride_a` apart: where GEMM_UNPACKED columns or fewer
      * share them, packing costs more than it saves. NULL: they have to be packed. */
-    void (*tile_unpacked)(int64_t rows, int64_t columns, int64_t units, const float *a,
-                          int64_t stride_a, const float *b, float beta, float *c, int64_t stride_c);
+    void (*tile_unpacked)(bool transposed, int64_t rows, int64_t columns, int64_t units,
+                          const float *a, int64_t stride_a, const float *b, float beta, float *c,
+                          int64_t stride_c);
     /* c [rows, n] = a b + beta c for a packed panel of a (not transposed) and b as it lies, which
      * is read once: 1 row, or GEMM_FEW of them at most where b is transposed. NULL: as any. */
     void (*few)(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,

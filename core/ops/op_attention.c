@@ -25,8 +25,8 @@
 #include "core/ops/blas.h"
 #include "core/ops/dropout.h"
 #include "core/ops/ops.h"
+#include "core/ops/softmax.h"
 #include "core/ops/vec.h"
-#include "core/ops/vmath.h"
 
 #include <math.h>
 
@@ -228,10 +228,11 @@ static const real *draw_mask(const attention_work *w, const tile *n, int64_t i, 
  * The largest exponent is 0: the sum is at least 1 and at most n, and cannot overflow. */
 static real exponentials(real *restrict row, int64_t n, real *most)
 {
-    real top = *most = vec_max(row, n), sum = 0;
+    real sum = 0;
+    *most = vec_max(row, n);
+    softmax_exp(row, n, *most);
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < n; j++) {
-        row[j] = vm_exp(row[j] - top);
         sum += row[j];
     }
     return sum;
@@ -310,28 +311,32 @@ static void run_part(void *arg, int part)
 
 /* ---- backward ---- */
 
-/* p = exp(scores - whole), ds = p (dp - D), over what one query sees. */
+/* p = exp(scores - whole), ds = factor p (dp - D), over what one query sees. */
 static void slopes_row(real *restrict p, real *restrict ds, const real *restrict mask, real whole,
-                       int64_t n)
+                       real factor, int64_t n)
 {
     real dot = 0;
+    softmax_exp(p, n, whole);
+    /* ds comes in as dp; dot is D. */
 #pragma omp simd reduction(+ : dot)
     for (int64_t j = 0; j < n; j++) {
-        p[j] = vm_exp(p[j] - whole);
-        /* ds comes in as dp; dot is D. */
         dot += p[j] * ds[j];
     }
 #pragma omp simd
     for (int64_t j = 0; j < n; j++) {
-        ds[j] = p[j] * (ds[j] - dot);
+        ds[j] = factor * (p[j] * (ds[j] - dot));
     }
     if (mask) vec_mul(p, mask, n);
 }
 
-/* scores become probabilities (with dropout's mask, as v saw them), slopes become ds. */
+/* scores become probabilities (with dropout's mask, as v saw them), slopes become ds, for kernels
+ * times the scale already: operands that need no factor need not be packed for one. A bias'
+ * gradient is without it. */
 static void tile_slopes(const attention_work *w, const tile *n)
 {
     const attention_keep *a = w->a;
+    bool later = w->dbias.by_offset != NULL;
+    real factor = a->g && !later ? a->s.scale : 1;
     for (int64_t i = n->begin; i < n->end; i++) {
         int64_t from, to;
         real *p = visible(w, n, w->scores, i, &from, &to);
@@ -341,10 +346,10 @@ static void tile_slopes(const attention_work *w, const tile *n)
         const real *mask = draw_mask(w, n, i, from, to);
         if (mask) vec_mul(ds + from, mask + from, to - from);
         slopes_row(p + from, ds + from, mask ? mask + from : NULL,
-                   a->whole[(n->row * a->s.heads + n->head) * w->queries + i], to - from);
-        if (w->dbias.by_offset) {
-            vec_add(attention_bias_row(&w->dbias, n->head, i) + n->lo + from, ds + from, to - from);
-        }
+                   a->whole[(n->row * a->s.heads + n->head) * w->queries + i], factor, to - from);
+        if (!later) continue;
+        vec_add(attention_bias_row(&w->dbias, n->head, i) + n->lo + from, ds + from, to - from);
+        if (a->g) vec_scale(ds + from, a->s.scale, to - from);
     }
 }
 
@@ -373,13 +378,13 @@ static void tile_backward(const attention_work *w, const tile *n)
         blas_gemm(a->g, true, false, all, d, queries, 1, w->scores, keys, dy, width, 1, dv,
                   stride(&a->v));
     }
-    real *dk = gradient_at(&a->k, n, n->lo, n->kv_head, d);
+    real *dk = gradient_at(&a->k, n, n->lo, n->kv_head, d), scale = a->g ? 1 : a->s.scale;
     if (dk) {
-        blas_gemm(a->g, true, false, all, d, queries, a->s.scale, w->slopes, keys,
+        blas_gemm(a->g, true, false, all, d, queries, scale, w->slopes, keys,
                   at(&a->q, n->row, n->begin, n->head, d), stride(&a->q), 1, dk, stride(&a->k));
     }
     real *dq = gradient_at(&a->q, n, n->begin, n->head, d);
-    if (dq) tile_product(w, n, KEYS, a->s.scale, w->slopes, keys, 1, dq, stride(&a->q));
+    if (dq) tile_product(w, n, KEYS, scale, w->slopes, keys, 1, dq, stride(&a->q));
 }
 
 /* As many as fill a kernel's rows; tiles of AMX add 32 queries to a gradient at a time, everywhere.

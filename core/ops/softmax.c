@@ -2,6 +2,7 @@
 
 #include "core/ops/vec.h"
 #include "core/ops/vmath.h"
+#include "core/ops/wide.h"
 
 #include <math.h>
 
@@ -30,4 +31,29 @@ real softmax_logsumexp(const real *restrict x, int64_t n)
         sum += vm_exp(x[i] - most);
     }
     return most + (real)log((double)sum);
+}
+
+static inline __attribute__((always_inline)) void exponentials(real *restrict row, int64_t n,
+                                                               real shift)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        row[i] = vm_exp(row[i] - shift);
+    }
+}
+
+static void exponentials_plain(real *row, int64_t n, real shift)
+{
+    exponentials(row, n, shift);
+}
+
+WIDE static void exponentials_wide(real *row, int64_t n, real shift)
+{
+    exponentials(row, n, shift);
+}
+
+/* Without the sum over them, whose order would be another in other vectors. */
+void softmax_exp(real *row, int64_t n, real shift)
+{
+    (wide_vectors() ? exponentials_wide : exponentials_plain)(row, n, shift);
 }

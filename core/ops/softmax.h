@@ -9,3 +9,6 @@ real softmax_row(real *restrict p, const real *restrict x, int64_t n);
 
 /* log(sum(exp(x))) */
 real softmax_logsumexp(const real *restrict x, int64_t n);
+
+/* row [n] = exp(row - shift) */
+void softmax_exp(real *row, int64_t n, real shift);

@@ -376,6 +376,14 @@ void lanes_cut(lanes *l, const grads_parts *parts)
     l->parts = *parts;
 }
 
+/* Parts of 256 KiB at least. What a lane has just written is added while it is in the cache, and
+ * the last lanes' sums are made by all threads that end them, not by the last one alone. */
+static void cut_alone(lanes *l, bool by_rows)
+{
+    enum { LEAST = 1 << 16 };
+    l->parts = grads_parts_of(l->params, by_rows, LEAST);
+}
+
 lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p, err *e)
 {
     CHECK(count >= 1 && count < (int64_t)1 << 31 && threads >= 1, "%lld lanes, %d threads",
@@ -387,7 +395,7 @@ lanes *lanes_new_over(rank_group *r, int64_t count, int threads, const params *p
     l->count = own.count;
     l->threads = threads;
     l->params = p;
-    if (p) l->parts = (grads_parts){1, {0, p->count}};
+    if (p) cut_alone(l, false);
     if (p && ranks_count(r) > 1) l->over = rank_sum_new(r, p, count, &l->parts);
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);
@@ -404,7 +412,11 @@ void lanes_take_rows(lanes *l)
 {
     const params *p = l->params;
     if (p->row_tables == 0) return;
-    if (l->over) rank_sum_take_rows(l->over, &l->parts);
+    if (l->over) {
+        rank_sum_take_rows(l->over, &l->parts);
+    } else {
+        cut_alone(l, true);
+    }
     l->rows = calloc((size_t)l->vector_count * (size_t)p->row_tables, sizeof *l->rows);
     CHECK(l->rows, "out of memory for %d tables' gradients", p->row_tables);
     for (int i = 0; i < l->vector_count; i++) {

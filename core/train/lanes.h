@@ -44,8 +44,7 @@ void lanes_take_rows(lanes *l);
 /* From a lane_fn, on its thread: gradients and marks of all parameters from index `first` on are
  * what they will be. Need not be called: what is not said is finished with the lane. */
 void lanes_finish(lanes *l, int thread, int first);
-/* In which parts the tree is climbed: one, or over ranks what is worth a message each. For tests.
- */
+/* In which parts the tree is climbed, instead of the pool's own choice. For tests. */
 void lanes_cut(lanes *l, const grads_parts *parts);
 
 /* Runs fn for every lane and returns the sum of their gradients, valid until the next call. With

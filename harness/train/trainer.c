@@ -209,7 +209,7 @@ static void run_lane(void *arg, int64_t lane, int thread, grads *g)
     }
     /* One pass over all calls of the segment: gradients flow through what one hands to the next. */
     lane_place place = {t->pool, thread};
-    model_backward(state, loss, ranks_count(t->ranks) > 1 ? say_finished : NULL, &place);
+    model_backward(state, loss, say_finished, &place);
     model_end(state);
 }
 
