@@ -37,7 +37,7 @@ static int list_corpora(const cli_call *c, const corpus_places *places)
     for (int i = 0; i < n; i++) {
         printf("%-10s %s\n", info[i].name, info[i].help);
         if (info[i].found) {
-            printf("%-10s found: %s\n", "", info[i].found);
+            one_line_print(stdout, "%-10s found: %s", "", info[i].found);
         } else if (info[i].get && *info[i].get) {
             printf("%-10s not found; to get it: %s\n", "", info[i].get);
         }

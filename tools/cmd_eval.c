@@ -161,8 +161,8 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
            r->tokens_per_second, r->seconds, r->flops_per_token, (double)r->anon_bytes / 1048576);
     for (int i = 0; documents && i < r->count; i++) {
         const eval_document *d = &r->documents[i];
-        printf("%-22s %.4f nats per token, %lld tokens\n", d->name, d->nats / (double)d->tokens,
-               (long long)d->tokens);
+        one_line_print(stdout, "%-22s %.4f nats per token, %lld tokens", d->name,
+                       d->nats / (double)d->tokens, (long long)d->tokens);
     }
 }
 
@@ -237,12 +237,10 @@ typedef struct eval_work {
 static void print_line(const found_run *x, const evaluation *r)
 {
     double bits = compare_bits_per_byte(r->nats, r->bytes);
-    printf("%s, seed %lld: ", x->label, (long long)x->seed);
-    if (isfinite(bits)) {
-        printf("%.4f bits per byte\n", bits);
-    } else {
-        printf("%.4f nats per token\n", r->nats / (double)r->tokens);
-    }
+    bool has_bytes = isfinite(bits);
+    one_line_print(stdout, "%s, seed %lld: %.4f %s", x->label, (long long)x->seed,
+                   has_bytes ? bits : r->nats / (double)r->tokens,
+                   has_bytes ? "bits per byte" : "nats per token");
     fflush(stdout);
 }
 
@@ -256,7 +254,8 @@ static void show(const eval_work *w, const found_run *x, const trained_model *m,
     } else if (w->several && !o->documents) {
         print_line(x, r);
     } else {
-        if (w->several) printf("\n%s, seed %lld\n", x->label, (long long)x->seed);
+        if (w->several) putchar('\n');
+        if (w->several) one_line_print(stdout, "%s, seed %lld", x->label, (long long)x->seed);
         print_evaluation(r, record, m->corpus, o->documents);
     }
 }

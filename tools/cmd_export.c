@@ -48,7 +48,7 @@ static bool write_events(const export_call *o, store *s, const char *name, err *
     /* Experiments do not share a folder: two with equal labels would become one curve. */
     if (!file_own_folder(folder, root, name, e)) return false;
     if (!export_tensorboard(folder, s, name, &files, e)) return false;
-    printf("%s\n", folder);
+    one_line_print(stdout, "%s", folder);
     one_line_print(stderr, "%d runs; tensorboard --logdir %s shows them", files, folder);
     return true;
 }

@@ -101,7 +101,8 @@ static int import_model(const cli_call *c)
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     /* What was made, for scripts: words that `loci eval` and others take. */
-    printf("%s/spec.yaml\n%s/checkpoint\n", to, to);
+    one_line_print(stdout, "%s/spec.yaml", to);
+    one_line_print(stdout, "%s/checkpoint", to);
     return EXIT_DONE;
 }
 

@@ -49,7 +49,7 @@ static const char *folder_for(const cli_call *c, const char *name, err *e)
 static void print_files(const plot_report *r)
 {
     for (int i = 0; i < r->count; i++)
-        printf("%s/%s\n", r->folder, r->files[i]);
+        one_line_print(stdout, "%s/%s", r->folder, r->files[i]);
     if (r->note[0]) cli_fail(EXIT_DONE, "%s", r->note);
 }
 

@@ -54,7 +54,7 @@ static bool write_page(const cli_call *c, store *s, const comparison *x, const c
     bool ok = report_write(text_begin(&m), s, x, stated, plots, again, e);
     text_auto *text = text_end(&m);
     ok = ok && file_write(path, text, m.bytes, e);
-    if (ok) printf("%s\n", path);
+    if (ok) one_line_print(stdout, "%s", path);
     return ok;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/one_line.h"
 #include "core/base/terminal.h"
 #include "harness/spec/sweep_axis.h"
 #include "results/claims/evidence.h"
@@ -418,12 +419,14 @@ void experiment_claims_print(FILE *out, const experiment *x)
     out = terminal_prose_begin(&prose, out);
     for (int i = 0; i < x->claims->count; i++) {
         const claim *c = &x->claims->claims[i];
-        fprintf(out, "claim %s:%s%s\n", c->name, *c->says ? " " : "", c->says);
+        one_line_print(out, "claim %s:%s%s", c->name, *c->says ? " " : "", c->says);
         for (int k = 0; k < c->count; k++) {
-            fputs(k ? "    and " : "    ", out);
-            claim_words(out, &c->statements[k]);
-            if (k == 0 && *c->source) fprintf(out, " (%s)", c->source);
-            fputc('\n', out);
+            bool sourced = k == 0 && *c->source;
+            text_memory m;
+            claim_words(text_begin(&m), &c->statements[k]);
+            text_auto *words = text_end(&m);
+            one_line_print(out, "    %s%s%s%s%s", k ? "and " : "", words, sourced ? " (" : "",
+                           sourced ? c->source : "", sourced ? ")" : "");
         }
     }
     terminal_prose_end(&prose);

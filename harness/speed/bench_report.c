@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
+#include "core/base/one_line.h"
 #include "harness/run/run_folder.h"
 
 /* The same figures three times: for reading, for programs, and as a table of variants. Keys of the
@@ -241,8 +242,8 @@ void bench_report_figures(FILE *out, const bench_comparison *c)
     for (int i = 0; i < c->count; i++) {
         const bench_variant *v = &c->variants[i];
         if (v->model != i) continue;
-        fprintf(out, "%s: loss %.4f nats per token after %d steps%s%s\n", v->label, v->loss,
-                v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
+        one_line_print(out, "%s: loss %.4f nats per token after %d steps%s%s", v->label, v->loss,
+                       v->steps, *v->figures ? "; layers, last step: " : "", v->figures);
     }
 }
 /* Whatever the bound on time has cut is said: a ratio of one round looks in the table like one of
