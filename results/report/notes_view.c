@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/one_line.h"
 #include "core/base/text.h"
 #include "results/report/html.h"
 #include "results/store/query.h"
@@ -37,7 +38,8 @@ bool notes_view_print(FILE *out, store *s, const char *experiment, const char *r
                        experiment, run);
     while (query_next(&tags)) {
         const char *list = query_peek(&tags, "tags");
-        if (list) fprintf(out, "\nnotes\n  %-20s %s\n", "tags", list);
+        if (list) fputs("\nnotes\n", out);
+        if (list) one_line_print(out, "  %-20s %s", "tags", list);
         any = list != NULL;
     }
     /* One row in any case, NULL if there are no tags. */
@@ -49,8 +51,11 @@ bool notes_view_print(FILE *out, store *s, const char *experiment, const char *r
     while (query_next(&q)) {
         if (!any) fputs("\nnotes\n", out);
         any = true;
-        fprintf(out, "  %-20s ", query_peek(&q, "at"));
-        fputs(query_peek(&q, "owner"), out);
+        /* A time as the file has it, which may be a stranger's. */
+        char head[256];
+        snprintf(head, sizeof head, "  %-20s %s", query_peek(&q, "at"), query_peek(&q, "owner"));
+        one_line(head, sizeof head);
+        fputs(head, out);
         print_lines(out, query_peek(&q, "text"));
     }
     return query_close(&q);

@@ -131,6 +131,9 @@ static void forged_lines(void)
         {"no" HOSTILE_END}};
     write_hostile(test_inside("out"), "x", true);
     put_file("h.yaml", "name: x\n");
+    put_file("out/experiments/x.notes.jsonl",
+             "{\"at\": \"2026\\n" HOSTILE_LINE "\", \"note\": \"a\\n" HOSTILE_LINE "\"}\n"
+             "{\"at\": \"2026\", \"tag\": \"b\\n" HOSTILE_LINE "\"}\n");
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         program_result r = program_run(calls[i]);
         EXPECT(!strstr(r.out, "\n" HOSTILE_LINE), "%s: %s", calls[i][0], r.out);
