@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ typedef struct suite_end {
     bool ended;                  /* else it died, in: */
     char at[sizeof run.name];    /* the case that began last */
     int passed, failed, skipped; /* of the cases that ended */
-    double seconds;
+    double seconds, of_cores;    /* on the clock; of processors, with its processes that ended */
 } suite_end;
 static suite_end *ends; /* one a suite */
 static suite_end *own;  /* this process's, NULL in the first one */
@@ -224,6 +225,14 @@ static void *shared(size_t bytes)
     return p;
 }
 
+static double processor_s(int whose)
+{
+    struct rusage u;
+    getrusage(whose, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
 static int suite_alone(int i)
 {
     double started = clock_s();
@@ -231,15 +240,28 @@ static int suite_alone(int i)
     run.passed = run.failed = run.skipped = 0; /* the first process's so far */
     run_suite(ALL_SUITES[i]);
     own->seconds = clock_s() - started;
+    own->of_cores = processor_s(RUSAGE_SELF) + processor_s(RUSAGE_CHILDREN);
     own->ended = true;
     return run.failed ? 1 : 0;
+}
+
+void test_suite_waits(void) {}
+
+static bool suite_waits(int i)
+{
+    const test_case *end = ALL_SUITES[i]->cases;
+    while (end->name) {
+        end++;
+    }
+    return end->run == test_suite_waits;
 }
 
 /* A process that does not reach its end, or that a sanitizer ends, is a failure more. */
 static void add_suite(int i, int status)
 {
     const suite_end *e = &ends[i];
-    if (e->seconds > 10) printf("slow %s: %.1f s\n", ALL_SUITES[i]->name, e->seconds);
+    if (e->seconds > 10 || e->of_cores > 5)
+        printf("slow %s: %.1f s, %.1f s of a core\n", ALL_SUITES[i]->name, e->seconds, e->of_cores);
     run.passed += e->passed;
     run.failed += e->failed;
     run.skipped += e->skipped;
@@ -281,7 +303,7 @@ int main(int argc, char **argv)
     }
     ends = shared(((size_t)suites + 1) * sizeof *ends);
     if (run.jobs > 0) {
-        side_by_side(&(side_work){suites, run.jobs, suite_alone, add_suite});
+        side_by_side(&(side_work){suites, run.jobs, suite_waits, suite_alone, add_suite});
     }
     for (int i = 0; i < suites && run.jobs == 0; i++) {
         run_suite(ALL_SUITES[i]);

@@ -21,6 +21,14 @@ typedef struct test_case {
     void (*run)(void);
 } test_case;
 
+/* {0} ends the cases, or in a suite that waits for others most of its time this: it then runs
+ * beside those that have the processors. */
+#define SUITE_WAITS                                                                                \
+    {                                                                                              \
+        NULL, test_suite_waits                                                                     \
+    }
+void test_suite_waits(void);
+
 typedef struct test_suite {
     const char *name;
     test_case cases[MAX_CASES];

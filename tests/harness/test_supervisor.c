@@ -509,4 +509,4 @@ const test_suite test_supervisor = {
      {"record_of_the_experiment", record_of_the_experiment},
      {"worker_survives_its_supervisor_only_briefly", worker_survives_its_supervisor_only_briefly},
      {"signals_save_first", signals_save_first},
-     {0}}};
+     SUITE_WAITS}};

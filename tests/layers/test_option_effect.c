@@ -240,7 +240,8 @@ static void every_option(void)
     const layer_variant *list = layer_variants(&count);
     for (int i = 0; i < count; i++) {
         const layer_variant small = made_small(&list[i], NULL), *v = &small;
-        if (!is_context(&list[i]) || !test_sub("%s %s", v->cls->name, v->options)) continue;
+        if (!is_context(&list[i]) || !layer_variant_drawn(&list[i], "option_effect")) continue;
+        if (!test_sub("%s %s", v->cls->name, v->options)) continue;
         arena *a = arena_new(1 << 16);
         training plain = training_of(a, v);
         for (const option *o = v->cls->options; o->name; o++) {

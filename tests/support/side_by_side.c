@@ -1,6 +1,6 @@
 /* Each piece is a forked process that writes to a file without a name. When it has ended the file
  * is read, so that few are open however long the first piece takes, and is printed once all pieces
- * before it were. Pieces begin in order: the caller puts long ones first. */
+ * before it were. Pieces begin in order, but those that wait before all others. */
 #include "tests/support/side_by_side.h"
 
 #include <stdio.h>
@@ -43,33 +43,37 @@ static void keep_output(side_piece *p)
     fclose(p->output);
 }
 
-/* Waits until one of those that run has ended. */
-static void wait_for_one(side_piece *all, int begun)
+/* Waits until one of those that run has ended, and returns which. */
+static int wait_for_one(const side_work *w, side_piece *all)
 {
-    int status;
+    int status, i = 0;
     pid_t pid = waitpid(-1, &status, 0);
-    for (int i = 0; i < begun; i++) {
-        if (all[i].pid != pid) continue;
-        all[i].pid = 0;
-        all[i].status = status;
-        keep_output(&all[i]);
+    while (i < w->pieces && all[i].pid != pid) {
+        i++;
     }
+    CHECK(i < w->pieces, "process %lld is no piece", (long long)pid);
+    all[i].pid = 0;
+    all[i].status = status;
+    keep_output(&all[i]);
+    return i;
 }
 
 void side_by_side(const side_work *w)
 {
     side_piece *all = calloc((size_t)w->pieces + 1, sizeof *all);
     CHECK(all, "out of memory for %d pieces", w->pieces);
-    int begun = 0, printed = 0, running = 0;
+    for (int i = 0; i < w->pieces; i++) {
+        if (w->waits(i)) begin(w, &all[i], i);
+    }
+    int next = 0, printed = 0, running = 0; /* running: of those that do not wait */
     while (printed < w->pieces) {
-        while (begun < w->pieces && running < w->jobs) {
-            begin(w, &all[begun], begun);
-            begun++;
+        for (; next < w->pieces && running < w->jobs; next++) {
+            if (w->waits(next)) continue;
+            begin(w, &all[next], next);
             running++;
         }
-        wait_for_one(all, begun);
-        running--;
-        for (; printed < begun && all[printed].said; printed++) {
+        if (!w->waits(wait_for_one(w, all))) running--;
+        for (; printed < w->pieces && all[printed].said; printed++) {
             side_piece *p = &all[printed];
             fwrite(p->said, 1, p->bytes, stdout);
             w->ended(printed, p->status);

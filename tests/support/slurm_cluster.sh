@@ -171,6 +171,7 @@ InactiveLimit=0
 DefMemPerCPU=256
 SlurmdParameters=config_overrides
 PropagateResourceLimits=NONE
+PropagatePrioProcess=1
 CONF
         for i in $(seq "$nodes"); do
             echo "NodeName=n$i NodeHostname=n$i NodeAddr=127.0.0.1 Port=$((port + i)) CPUs=$cpus RealMemory=$memory State=UNKNOWN"

@@ -215,4 +215,4 @@ const test_suite test_ranks = {
      {"goes_on_with_any_number", goes_on_with_any_number},
      {"stops_by_a_signal", stops_by_a_signal},
      {"without_mpi_says_so", without_mpi_says_so},
-     {0}}};
+     SUITE_WAITS}};
