@@ -94,7 +94,7 @@ bool eval_ranks_gather(eval_pass *p, err *e)
 {
     int count = ranks_count(p->ranks), me = ranks_me(p->ranks), n = 0;
     if (!p->ranks) return true;
-    rank_part *list = calloc((size_t)(p->text.count * count), sizeof *list);
+    rank_part *list = calloc((size_t)p->text.count, (size_t)count * sizeof *list);
     CHECK(list, "out of memory for the losses of %d ranks", count);
     for (int i = 0; i < p->text.count; i++) {
         const eval_call *text = &p->text.calls[i];

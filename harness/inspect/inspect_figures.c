@@ -98,7 +98,13 @@ static double chance(const inspection *x, const inspected_layer *l)
     return ratio(sum, keys * (double)l->memories.count);
 }
 
-/* ranks is sorted for its quartiles: a quarter of the keys stand before entry n / 4. */
+/* Of sorted ranks: so many quarters of the keys stand before it. */
+static double quartile(const int64_t *ranks, int64_t keys, int quarters)
+{
+    int64_t at = keys * quarters / 4;
+    return keys ? (double)ranks[at] : (double)NAN;
+}
+
 static void values_of(inspection *x, const inspected_layer *l)
 {
     int64_t *ranks = calloc((size_t)l->memories.count + 1, sizeof *ranks), keys = 0;
@@ -119,9 +125,9 @@ static void values_of(inspection *x, const inspected_layer *l)
         double value;
     } list[] = {{"agreement", ratio(matches, (double)keys)},
                 {"agreement_by_chance", chance(x, l)},
-                {"rank_median", keys ? (double)ranks[keys / 2] : (double)NAN},
-                {"rank_low", keys ? (double)ranks[keys / 4] : (double)NAN},
-                {"rank_high", keys ? (double)ranks[keys * 3 / 4] : (double)NAN},
+                {"rank_median", quartile(ranks, keys, 2)},
+                {"rank_low", quartile(ranks, keys, 1)},
+                {"rank_high", quartile(ranks, keys, 3)},
                 {"top_probability", confidence / (double)l->memories.count}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         inspection_add(x, INSPECT_VALUES, l->layer, list[i].name, 0, list[i].value);
@@ -197,7 +203,7 @@ static void confidence(inspection *x)
     for (int i = 0; i < x->layer_count; i++) {
         n += x->layers[i].memories.count;
     }
-    confident_value *list = calloc((size_t)n, sizeof *list);
+    confident_value *list = calloc((size_t)n + 1, sizeof *list); /* of none, too */
     CHECK(list, "out of memory for %lld values", (long long)n);
     n = 0;
     for (int i = 0; i < x->layer_count; i++) {

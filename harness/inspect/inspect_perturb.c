@@ -79,7 +79,7 @@ static bool add_trigger(perturb_work *w, const trigger *t, perturb_job job, err 
     rng_key key = {.seed = (uint64_t)w->x->task->loaded->seed,
                    .row = (uint32_t)job.layer,
                    .place = rng_place("inspect:perturb")};
-    uint64_t index = (uint64_t)(job.key * PERTURB_TRIGGERS + job.trigger);
+    uint64_t index = (uint64_t)job.key * PERTURB_TRIGGERS + (uint64_t)job.trigger;
     const int64_t at[READINGS] = {0, n - 1, (int64_t)rng_below(key, index, (uint64_t)n), n};
     for (job.what = 0; job.what < READINGS; job.what++) {
         add_job(w, ids, n, at[job.what], job);

@@ -128,7 +128,7 @@ const char *inspection_prefix(const prefixes *text, int64_t token, size_t most_b
 {
     int32_t ids[2 * SENTENCE_TOKENS];
     int64_t begin = prefixes_sentence(text, token);
-    begin = MAX(begin, token + 1 - 2 * SENTENCE_TOKENS);
+    begin = MAX(begin, token + 1 - (int64_t)2 * SENTENCE_TOKENS);
     int64_t n = token + 1 - begin, from = n;
     if (!prefixes_read(text, begin, n, ids, NULL)) return "";
     size_t bytes = 0;

@@ -274,18 +274,22 @@ run_damage run_damage_find(char *why, const char *folder)
     return run_damage_find_known(why, folder, &none);
 }
 
+/* What a run was before it trained; its results say that of a finished one. */
+static bool records_are_whole(search *s)
+{
+    /* The status first, as it says how much has to be there. */
+    return status_is_whole(s) && (s->done || (record_is_whole(s, "plan.json", false, "spec") &&
+                                              record_is_whole(s, "run.json", false, "run")));
+}
+
 run_damage run_damage_find_known(char *why, const char *folder, const run_damage_known *known)
 {
     search s = {.folder = folder, .known = known, .saved = -1};
     run_damage found = DAMAGE_NONE;
-    /* First, as it says how much has to be there. */
-    if (!status_is_whole(&s)) {
+    if (!records_are_whole(&s)) {
         found = DAMAGE_RECORD;
     } else if (s.done) {
         found = find_in_results(&s);
-    } else if (!record_is_whole(&s, "plan.json", false, "spec") ||
-               !record_is_whole(&s, "run.json", false, "run")) {
-        found = DAMAGE_RECORD;
     } else if (!checkpoint_is_whole(&s) || !lines_reach_checkpoint(&s)) {
         found = DAMAGE_TRAINING;
     }

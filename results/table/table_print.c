@@ -224,7 +224,10 @@ void table_print_markdown(FILE *out, const char *text)
 static void put_cell(FILE *out, const char *text)
 {
     for (; *text; text++) {
-        put_escaped(out, *text == '\n' ? ' ' : *text);
+        if (*text == '\n')
+            fputc(' ', out);
+        else
+            put_escaped(out, *text);
     }
 }
 
