@@ -192,6 +192,7 @@ tensor *layer_leaf(layer_ctx *c, int index, int64_t piece)
     *leaf =
         grad ? tape_param(c->tape, unconst(c->books->values) + at, grad, rank, shape + first_axis)
              : tape_leaf(c->tape, unconst(c->books->values) + at, rank, shape + first_axis, false);
+    if (c->books->kept) (*leaf)->kept = &c->books->kept[p->first_piece + piece];
     return *leaf;
 }
 

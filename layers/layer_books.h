@@ -2,6 +2,7 @@
  * layer.h. Layers themselves do not look in here. */
 #pragma once
 
+#include "core/ops/blas.h"
 #include "core/ops/tape.h"
 #include "core/train/params.h"
 #include "layers/slot_ring.h"
@@ -20,6 +21,7 @@ typedef struct layer_books {
     const real *values;  /* [params.total] */
     const grads *grads;  /* NULL: nothing is recorded */
     tensor **leaves;     /* by piece; NULL until used in this segment */
+    blas_kept *kept;     /* by piece: of values that many segments read as they are; NULL: none */
     tensor **state;      /* by slot: [rows, length, width] or NULL while nothing is carried */
     tensor **next_state; /* by slot: what layer_state_set stored */
     real **stores;       /* by slot: memory of the stores, else NULL */

@@ -227,7 +227,7 @@ typedef struct model_prompt {
 
 /* Continues the rows of `s`, which step together: each reads its prompt, then up to `count` tokens
  * are sampled one at a time, each fed back through model_forward. A row is what it would be alone,
- * but for layers that look at a whole call (layer.whole_call). Weights are read once for all rows;
- * the cost of a token does not depend on its position. */
+ * but for layers that look at a whole call (layer.whole_call). Weights are read once for all rows,
+ * and after some tokens from a packed copy; the cost of a token does not depend on its position. */
 void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user);

@@ -163,6 +163,12 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
         shortest = MIN(shortest, prompts[r].count);
     }
     arena_auto *a = arena_new(0);
+    /* Every token reads the same weights: packed once, in the order in which they lie. */
+    int64_t pieces = s->model->params.pieces;
+    s->books.kept = arena_push_zero(a, pieces, sizeof *s->books.kept);
+    for (int64_t i = 0; i < pieces; i++) {
+        s->books.kept[i].memory = a;
+    }
     continuation c = {.state = s,
                       .tape = t,
                       .values = values,
@@ -177,4 +183,5 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
         int64_t left = block - s->position[0] % block;
         read_tokens(&c, MAX(1, MIN(shortest - c.read, left)));
     } while (draw_tokens(&c, count, how, emit, user));
+    s->books.kept = NULL;
 }

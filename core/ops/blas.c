@@ -122,11 +122,12 @@ void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t st
     CHECK(false, "nothing packs doubles");
 }
 
-void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, int64_t m, int64_t n,
-                      int64_t k, real alpha, const real *a, int64_t stride_a, real beta, real *c,
-                      int64_t stride_c)
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                      int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      real beta, real *c, int64_t stride_c)
 {
-    (void)b, (void)first_k, (void)first_n, (void)m, (void)n, (void)k, (void)alpha, (void)a;
+    (void)b, (void)first_k, (void)first_n, (void)transpose_a, (void)m, (void)n, (void)k,
+        (void)alpha, (void)a;
     (void)stride_a, (void)beta, (void)c, (void)stride_c;
     CHECK(false, "nothing packs doubles");
 }
@@ -198,17 +199,36 @@ static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, 
     return true;
 }
 
+/* The same of a packed b, columns in whole parts. */
+typedef struct shared_packed {
+    const gemm_packed *b;
+    bool transpose_a;
+    int64_t first_k, first_n, m, n, k, stride_a, stride_c, columns;
+    real alpha, beta;
+    const real *a;
+    real *c;
+} shared_packed;
+
+static void multiply_packed_part(void *arg, int part)
+{
+    const shared_packed *s = arg;
+    int64_t j = part * s->columns;
+    gemm_run_packed(s->b, s->first_k, s->first_n + j, s->transpose_a, s->m,
+                    MIN(s->columns, s->n - j), s->k, s->alpha, s->a, s->stride_a, s->beta, s->c + j,
+                    s->stride_c);
+}
+
 void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t stride_b)
 {
     gemm_pack(p, transpose_b, b, stride_b);
 }
 
-void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, int64_t m, int64_t n,
-                      int64_t k, real alpha, const real *a, int64_t stride_a, real beta, real *c,
-                      int64_t stride_c)
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                      int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      real beta, real *c, int64_t stride_c)
 {
     CHECK(first_k % GEMM_PART == 0 && first_n % GEMM_PART == 0 && first_k + k < b->k + GEMM_PART &&
-              first_n + n < b->n + GEMM_PART && stride_a >= k && stride_c >= n,
+              first_n + n < b->n + GEMM_PART && stride_a >= (transpose_a ? m : k) && stride_c >= n,
           "%lld x %lld from %lld, %lld of %lld x %lld", (long long)k, (long long)n,
           (long long)first_k, (long long)first_n, (long long)b->k, (long long)b->n);
     /* What lies beyond b is zeros and does not count. By the calling thread: helpers run kernels
@@ -218,7 +238,22 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, in
         scale_rows(c, m, n, stride_c, beta);
         return;
     }
-    gemm_run_packed(b, first_k, first_n, false, m, n, k, alpha, a, stride_a, beta, c, stride_c);
+    int64_t whole = blas_hands(m, n, k) * GEMM_PART;
+    shared_packed s = {.b = b,
+                       .transpose_a = transpose_a,
+                       .first_k = first_k,
+                       .first_n = first_n,
+                       .m = m,
+                       .n = n,
+                       .k = k,
+                       .stride_a = stride_a,
+                       .stride_c = stride_c,
+                       .columns = (n + whole - 1) / whole * GEMM_PART,
+                       .alpha = alpha,
+                       .beta = beta,
+                       .a = a,
+                       .c = c};
+    crew_run(multiply_packed_part, &s, (int)((n + s.columns - 1) / s.columns));
 }
 #endif
 
@@ -249,6 +284,31 @@ void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t
                           beta, c, stride_c)) {
         by_library(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
                    stride_c);
+    }
+}
+
+/* With rows as few as texts that step together, reading b is what a product costs: once packed it
+ * is read in the order in which it lies, in as few bytes as a kernel of its chain takes. */
+static bool keep(blas_kept *kept, const gemm_kernel *g, int64_t n, int64_t k, const real *b)
+{
+    /* Packing costs a few readings, of which one use saves a part. */
+    enum { WORTH = 16 };
+    if (!kept || !g) return false;
+    if (kept->uses < WORTH && ++kept->uses == WORTH) {
+        kept->packed = blas_packed(kept->memory, gemm_smallest(g->chain), k, n);
+        if (kept->packed.panels) blas_pack(&kept->packed, true, b, k);
+    }
+    return kept->packed.panels && kept->packed.g->chain == g->chain;
+}
+
+void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, int64_t m, int64_t n, int64_t k,
+                    const real *a, int64_t stride_a, const real *b, real beta, real *c,
+                    int64_t stride_c)
+{
+    if (keep(kept, g, n, k, b)) {
+        blas_gemm_packed(&kept->packed, 0, 0, false, m, n, k, 1, a, stride_a, beta, c, stride_c);
+    } else {
+        blas_gemm(g, false, true, m, n, k, 1, a, stride_a, b, k, beta, c, stride_c);
     }
 }
 

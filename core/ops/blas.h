@@ -25,9 +25,23 @@ int blas_hands(int64_t m, int64_t n, int64_t k);
  * room in the arena, for kernels only: where panels are NULL, products are blas_gemm's. */
 gemm_packed blas_packed(arena *m, const gemm_kernel *g, int64_t k, int64_t n);
 void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t stride_b);
-void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, int64_t m, int64_t n,
-                      int64_t k, real alpha, const real *a, int64_t stride_a, real beta, real *c,
-                      int64_t stride_c);
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                      int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      real beta, real *c, int64_t stride_c);
+
+/* A matrix that does not change while many products have it on their right: the weights of a model
+ * that generates text. Packed after some of them, whose bits stay what they were. */
+typedef struct blas_kept {
+    arena *memory;
+    gemm_packed packed; /* panels NULL: not yet */
+    int uses;
+} blas_kept;
+
+/* c [m, n] = a b^T + beta c, b [n, k] without gaps and the same in all calls; kept NULL: by
+ * blas_gemm. */
+void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, int64_t m, int64_t n, int64_t k,
+                    const real *a, int64_t stride_a, const real *b, real beta, real *c,
+                    int64_t stride_c);
 
 /* 2 m n k of all products of this thread so far: what declared costs are compared with. */
 double blas_flops(void);

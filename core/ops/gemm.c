@@ -55,6 +55,16 @@ const gemm_kernel *gemm_best(gemm_chain chain)
     CHECK(false, "no kernel for chain %d", (int)chain);
 }
 
+const gemm_kernel *gemm_smallest(gemm_chain chain)
+{
+    const gemm_kernel *best = gemm_best(chain);
+    for (int i = 0; KERNELS[i]; i++) {
+        const gemm_kernel *g = KERNELS[i];
+        if (g->chain == chain && g->depth > best->depth && gemm_supported(g)) best = g;
+    }
+    return best;
+}
+
 /* Sets up registers and what becomes of denormals; `end` puts it back. Without x86's registers the
  * kernels flush by themselves.
  * The mode belongs to the thread and to everything that it computes, so it is put back before

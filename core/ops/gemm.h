@@ -17,6 +17,8 @@
 
 /* The fastest kernel of a chain that this processor has. */
 const gemm_kernel *gemm_best(gemm_chain chain);
+/* The one of those whose packed operands take the fewest bytes, whether it is fast or not. */
+const gemm_kernel *gemm_smallest(gemm_chain chain);
 /* All kernels, for tests: NULL after the last. */
 const gemm_kernel *gemm_at(int index);
 bool gemm_supported(const gemm_kernel *g);

@@ -167,8 +167,8 @@ static void tile_product(const attention_work *w, const tile *n, pack p, real al
     int64_t d = w->a->s.head_dim, keys = n->hi - n->lo, queries = n->end - n->begin;
     int64_t columns = turned ? keys : d, inner = turned ? d : keys;
     if (w->packs[p].panels) {
-        blas_gemm_packed(&w->packs[p], turned ? 0 : n->lo, turned ? n->lo : 0, queries, columns,
-                         inner, alpha, x, x_stride, beta, c, c_stride);
+        blas_gemm_packed(&w->packs[p], turned ? 0 : n->lo, turned ? n->lo : 0, false, queries,
+                         columns, inner, alpha, x, x_stride, beta, c, c_stride);
     } else {
         blas_gemm(w->a->g, false, turned, queries, columns, inner, alpha, x, x_stride,
                   at(o, n->row, n->lo, n->kv_head, d), stride(o), beta, c, c_stride);

@@ -44,7 +44,7 @@ static void group_forward(const grouped_keep *k, int64_t g, real *value)
     for (int64_t n = 0; b && n < rows; n++) {
         vec_copy(y + n * out, b->data, out);
     }
-    blas_gemm(k->g, false, true, rows, out, in, 1, x, in, k->w[g]->data, in, b ? 1 : 0, y, out);
+    blas_gemm_kept(k->w[g]->kept, k->g, rows, out, in, x, in, k->w[g]->data, b ? 1 : 0, y, out);
 }
 
 /* Adds to the group's weights and, if wanted, to its rows of dx (overwriting them where fresh).

@@ -50,7 +50,7 @@ static void linear_product(const gemm_kernel *g, tensor *y, const real *x, const
     for (int64_t n = 0; b && n < rows; n++) {
         vec_copy(y->data + n * out, b->data, out);
     }
-    blas_gemm(g, false, true, rows, out, in, 1, x, in, w->data, in, b ? 1 : 0, y->data, out);
+    blas_gemm_kept(w->kept, g, rows, out, in, x, in, w->data, b ? 1 : 0, y->data, out);
 }
 
 /* dW += dy^T x, db += column sums of dy.

@@ -13,7 +13,8 @@ typedef struct tensor {
     bool needs_grad; /* the backward pass reaches it */
     bool has_grad;   /* something has flowed into grad */
     bool fixed_grad; /* grad is the caller's (a parameter's): never pooled, never handed over */
-    int64_t since;   /* a leaf: what uses it is recorded behind so many others (tape_pace) */
+    struct blas_kept *kept; /* of a matrix that many products read as it is (blas.h); NULL: none */
+    int64_t since;          /* a leaf: what uses it is recorded behind so many others (tape_pace) */
 } tensor;
 
 int64_t tensor_count(const tensor *x); /* number of elements */

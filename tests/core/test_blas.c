@@ -1,9 +1,11 @@
+#include "core/base/crew.h"
 #include "core/ops/blas.h"
 #include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 2048 };
@@ -73,6 +75,37 @@ static void names_the_library(void)
     EXPECT(blas_core()[0], "no core name");
 }
 
-const test_suite test_blas = {
-    "core/blas",
-    {{"like_the_definition", like_the_definition}, {"names_the_library", names_the_library}, {0}}};
+/* The first products of what is kept, and those of it packed, alone and with helpers: equal bits.
+ */
+static void kept_for_many(void)
+{
+    enum { N = 400, K = 90, ROWS = 9, USES = 20 };
+    real *b = malloc((size_t)(N * K) * sizeof *b), a[ROWS * K], c[ROWS * N], expected[ROWS * N];
+    fill_uniform(b, N * K, 1);
+    crew *helpers = crew_new(3, NULL);
+    for (int chain = 0; chain < GEMM_CHAINS; chain++) {
+        const gemm_kernel *g = gemm_best((gemm_chain)chain);
+        arena_auto *memory = arena_new(0);
+        blas_kept kept = {.memory = memory};
+        for (int use = 0; use < USES; use++) {
+            int64_t m = 1 + use % ROWS;
+            fill_uniform(a, ROWS * K, (uint32_t)use + 2);
+            fill_uniform(c, ROWS * N, 3);
+            memcpy(expected, c, sizeof c);
+            blas_gemm(g, false, true, m, N, K, 1, a, K, b, K, (real)(use % 2), expected, N);
+            if (use % 3 == 0) crew_help(helpers);
+            blas_gemm_kept(&kept, g, m, N, K, a, K, b, (real)(use % 2), c, N);
+            crew_help(NULL);
+            EXPECT(memcmp(c, expected, sizeof c) == 0, "%s, use %d", g->name, use);
+        }
+        EXPECT(REAL_IS_DOUBLE || kept.packed.panels, "%s: never packed", g->name);
+    }
+    crew_free(helpers);
+    free(b);
+}
+
+const test_suite test_blas = {"core/blas",
+                              {{"like_the_definition", like_the_definition},
+                               {"kept_for_many", kept_for_many},
+                               {"names_the_library", names_the_library},
+                               {0}}};
