@@ -96,6 +96,54 @@ static void leave(model_state *s, const layer *self)
     s->turn->leave(s->turn->user, self);
 }
 
+/* Whether anything of this call looks back at what a unit leaves on the tape, apart from its output
+ * and its state. */
+static bool units_pass(const model_state *s)
+{
+    const layer_watch *w = s->ctx.watch;
+    return !tape_recording(s->ctx.tape) && !w->tap && !w->fired && !w->exchanged;
+}
+
+/* Takes what the layer carries on off the tape now rather than at the segment's end. False where it
+ * has to stay: another layer may ask for what came in, or the segment's next call for what is never
+ * kept. */
+static bool put_away(model_state *s, const layer *self)
+{
+    layer_books *b = &s->books;
+    int first = self->first_slot;
+    size_t bytes = (size_t)self->slots * sizeof *b->state;
+    /* Who takes turns has done so in `leave`. */
+    if (s->turn || memcmp(b->state + first, b->next_state + first, bytes) == 0) return true;
+    if (!model_takes_turns(s->model)) return false;
+    for (int i = first; i < first + self->slots; i++) {
+        if (s->model->slots[i].segment) return false;
+    }
+    memcpy(b->state + first, b->next_state + first, bytes);
+    model_state_collect(s, first, self->slots);
+    model_state_lay(s, first, self->slots);
+    memcpy(b->next_state + first, b->state + first, bytes);
+    return true;
+}
+
+/* A unit whose memory the next one can have: its output goes where its input was. In evaluation a
+ * call then touches one unit's memory again and again, which the processor's caches hold, and not
+ * that of all. */
+static tensor *run_passing(model_state *s, const model_unit *u, tensor *x)
+{
+    layer_ctx *c = &s->ctx;
+    int aux = c->books->aux_count;
+    come_to(s, &u->layer);
+    tape_passing(c->tape);
+    tensor *y = run_unit(c, s->model, u, x);
+    leave(s, &u->layer);
+    bool keep = c->books->aux_count > aux || !put_away(s, &u->layer);
+    if (!keep && y->data != x->data) {
+        memcpy(x->data, y->data, (size_t)tensor_count(x) * sizeof *x->data);
+    }
+    tape_passed(c->tape, keep);
+    return keep ? y : x;
+}
+
 static tensor *run_units(model_state *s, tensor *x)
 {
     layer_ctx *c = &s->ctx;
@@ -103,7 +151,12 @@ static tensor *run_units(model_state *s, tensor *x)
     /* Layers read what came in and write beside it: one that looks at another's state (feedback)
      * sees it as it stood when the call began, whichever of the two stands first. */
     memcpy(c->books->next_state, c->books->state, (size_t)m->slot_count * sizeof *c->books->state);
+    bool pass = units_pass(s);
     for (int i = 0; i < m->unit_count; i++) {
+        if (pass) {
+            x = run_passing(s, &m->units[i], x);
+            continue;
+        }
         come_to(s, &m->units[i].layer);
         x = run_unit(c, m, &m->units[i], x);
         leave(s, &m->units[i].layer);

@@ -114,10 +114,10 @@ static const rotary_table *table_of(tape *t, const rotary_shape *s, int64_t time
     for (const rotary_table *k = *first; k; k = k->next) {
         if (k->time == time && same_angles(&k->s, s)) return k;
     }
-    rotary_table *table = tape_keep(t, 1, sizeof *table);
+    rotary_table *table = tape_keep_shared(t, 1, sizeof *table);
     int64_t count = time * s->head_dim / 2;
-    *table = (rotary_table){*s, time, tape_keep(t, count, sizeof(real)),
-                            tape_keep(t, count, sizeof(real)), *first};
+    *table = (rotary_table){*s, time, tape_keep_shared(t, count, sizeof(real)),
+                            tape_keep_shared(t, count, sizeof(real)), *first};
     arena *m = tape_scratch(t);
     arena_mark mark = arena_now(m);
     fill_table(m, table);

@@ -68,6 +68,9 @@ typedef struct op_total {
 
 struct tape {
     arena *memory;
+    /* What passes, NULL until something does; `now`: where tensors are made, memory or this one. */
+    arena *passing, *now;
+    arena_mark mark; /* in `passing`: where the stretch began */
     /* Apart from `memory`, as ops rewind it while tensors that they made must stay. */
     arena *scratch;
     /* Without it ops keep nothing and record nothing: evaluation and generation run the same
@@ -97,7 +100,7 @@ tape *tape_new(void)
 {
     tape *t = calloc(1, sizeof *t);
     CHECK(t, "out of memory for a tape (%zu bytes)", sizeof *t);
-    t->memory = arena_new(0);
+    t->memory = t->now = arena_new(0);
     t->scratch = arena_new((size_t)1 << 20);
     /* In the double build nobody looks at it: products go to BLAS. */
     const gemm_kernel *g = gemm_best(GEMM_FLOAT32);
@@ -109,6 +112,7 @@ void tape_free(tape *t)
 {
     if (!t) return;
     arena_free(t->memory);
+    if (t->passing) arena_free(t->passing);
     arena_free(t->scratch);
     free(t->touched);
     free(t);
@@ -117,6 +121,8 @@ void tape_free(tape *t)
 void tape_reset(tape *t, bool recording)
 {
     arena_reset(t->memory);
+    if (t->passing) arena_reset(t->passing);
+    t->now = t->memory;
     arena_reset(t->scratch);
     t->last = NULL;
     t->records = 0;
@@ -166,10 +172,10 @@ bool tape_be_exact(tape *t, bool on)
 /* ---- tensors ---- */
 
 /* Sizes of 0 are fine (a layer without memory yet): loops over such an axis do nothing. */
-static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
+static tensor *tensor_in(arena *a, real *data, int rank, const int64_t *shape)
 {
     CHECK(rank >= 0 && rank <= TENSOR_RANK, "rank %d", rank);
-    tensor *x = ARENA_NEW(t->memory, tensor, 1);
+    tensor *x = ARENA_NEW(a, tensor, 1);
     *x = (tensor){.data = data, .rank = rank, .shape = {1, 1, 1, 1}};
     for (int i = 0; i < rank; i++) {
         CHECK(shape[i] >= 0, "axis %d has size %lld", i, (long long)shape[i]);
@@ -178,11 +184,17 @@ static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
     return x;
 }
 
-/* Its gradient buffer is made by the first op that flows back into it, like any other's, but nobody
+static tensor *tensor_over(tape *t, real *data, int rank, const int64_t *shape)
+{
+    return tensor_in(t->now, data, rank, shape);
+}
+
+/* Never in memory that passes: a parameter's leaf is found again by every layer that uses it.
+ * Its gradient buffer is made by the first op that flows back into it, like any other's, but nobody
  * releases it: the walk releases outputs of records, and a leaf is none. */
 tensor *tape_leaf(tape *t, real *data, int rank, const int64_t *shape, bool needs_grad)
 {
-    tensor *x = tensor_over(t, data, rank, shape);
+    tensor *x = tensor_in(t->memory, data, rank, shape);
     x->needs_grad = needs_grad && t->recording;
     x->since = t->records;
     return x;
@@ -201,7 +213,7 @@ tensor *tape_param(tape *t, real *data, real *grad, int rank, const int64_t *sha
 tensor *tape_tensor(tape *t, int rank, const int64_t *shape)
 {
     tensor *x = tensor_over(t, NULL, rank, shape);
-    x->data = ARENA_NEW(t->memory, real, tensor_count(x));
+    x->data = ARENA_NEW(t->now, real, tensor_count(x));
     return x;
 }
 
@@ -232,7 +244,27 @@ tensor *tape_detach(tape *t, const tensor *x)
 
 void *tape_keep(tape *t, int64_t count, size_t size)
 {
+    return arena_push(t->now, count, size);
+}
+
+void *tape_keep_shared(tape *t, int64_t count, size_t size)
+{
     return arena_push(t->memory, count, size);
+}
+
+void tape_passing(tape *t)
+{
+    CHECK(!t->recording && t->now == t->memory, "nothing passes of what a backward pass looks at");
+    if (!t->passing) t->passing = arena_new(0);
+    t->now = t->passing;
+    t->mark = arena_now(t->passing);
+}
+
+void tape_passed(tape *t, bool keep)
+{
+    CHECK(t->now == t->passing, "nothing was to pass");
+    t->now = t->memory;
+    if (!keep) arena_rewind(t->passing, t->mark);
 }
 
 /* Ops find what they share by an address that only they know (a static object of their file), so
@@ -536,12 +568,14 @@ tensor *tape_reshape(tape *t, tensor *x, int rank, const int64_t *shape)
 
 size_t tape_bytes(const tape *t)
 {
-    return arena_bytes(t->memory) + arena_bytes(t->scratch);
+    return arena_bytes(t->memory) + (t->passing ? arena_bytes(t->passing) : 0) +
+           arena_bytes(t->scratch);
 }
 
 int64_t tape_maps(const tape *t)
 {
-    return arena_maps(t->memory) + arena_maps(t->scratch);
+    return arena_maps(t->memory) + (t->passing ? arena_maps(t->passing) : 0) +
+           arena_maps(t->scratch);
 }
 
 void tape_profile(tape *t, bool on)

@@ -66,8 +66,15 @@ tensor *tape_detach(tape *t, const tensor *x);
 
 /* Memory that lives until the step's reset: what a backward function keeps. */
 void *tape_keep(tape *t, int64_t count, size_t size);
+/* Memory that passes, where nothing is recorded: what is made between these two, but leaves and
+ * what several ops share, goes with the second, and the next stretch has the same memory, still in
+ * the processor's caches. keep: it stays after all, until the reset. Not one inside of another. */
+void tape_passing(tape *t);
+void tape_passed(tape *t, bool keep);
 /* A pointer of its owner's (any address) until the reset, NULL at first: what several ops share. */
 void **tape_shared(tape *t, const void *owner);
+/* Memory for what is shared: like tape_keep's, and does not pass. */
+void *tape_keep_shared(tape *t, int64_t count, size_t size);
 /* The tape's scratch arena: mark, push and rewind inside one op, in either direction. */
 arena *tape_scratch(tape *t);
 

@@ -324,6 +324,62 @@ static void wrong_state(void)
     model_run_free(r);
 }
 
+/* Logits of two segments of two calls each, every one of TIME positions. */
+static void read_twice(model_run *r, bool record, real *logits)
+{
+    enum { ROWS = 2, TIME = 5, CALLS = 4 };
+    int32_t text[ROWS * TIME * CALLS];
+    fill_tokens(text, ROWS * TIME * CALLS, 3);
+    for (int i = 0; i < CALLS; i++) {
+        if (i % 2 == 0) model_begin(r->state, r->tape, r->values, record ? &r->grads : NULL);
+        const int32_t *tokens = text + i * ROWS * TIME;
+        model_call call = {.time = TIME,
+                           .tokens = tokens,
+                           .targets = tokens,
+                           .mode = MODE_EVAL,
+                           .keep_logits = true};
+        model_result result = model_forward(r->state, &call);
+        memcpy(logits + i * ROWS * TIME * MODEL_RUN_VOCAB, result.logits->data,
+               sizeof(real) * ROWS * TIME * MODEL_RUN_VOCAB);
+        if (i % 2) model_end(r->state);
+    }
+}
+
+/* What is not recorded has each layer in the memory of the layer before: with the same output, and
+ * room for one layer. */
+static void layers_in_turn(void)
+{
+    static const char *const blocks[] = {
+        "attention: {heads: 2, positions: rotary, memory: 3}, ffn: {}",
+        "block_recurrent: {heads: 2, states: 3}, ffn: {}",
+        "block_recurrent: {heads: 2, states: 3, reads: [0]}, ffn: {}", /* feedback */
+        "compressed_memory: {heads: 2, memory: 2, compressed: 5, factor: 2}, hash_ffn: {}",
+        "memorizing: {heads: 2, length: 8, top: 2}, lstm: {}, ttt: {heads: 2}",
+        "routed_memory: {heads: 2, length: 8, picks: 2}, switch_ffn: {experts: 2}",
+        "gated_delta: {heads: 2}, engram: {rows: 20}, fast_ffn: {}"};
+    enum { COUNT = 2 * 5 * 4 * MODEL_RUN_VOCAB };
+    real recorded[COUNT], passed[COUNT];
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        size_t bytes[2] = {0};
+        for (int deep = 0; deep < 2; deep++) {
+            err e = {{0}};
+            model_run *r =
+                model_run_format(2, &e, "{width: 8, context: 4, blocks: [{repeat: %d, %s}]}",
+                                 deep ? 9 : 1, blocks[i]);
+            CHECK(r, "%s: %s", blocks[i], e.text);
+            read_twice(r, false, passed);
+            bytes[deep] = tape_bytes(r->tape);
+            model_state_clear(r->state);
+            read_twice(r, true, recorded);
+            expect_close(blocks[i], passed, recorded, COUNT, REAL_IS_DOUBLE ? 1e-12 : 1e-5, 0);
+            model_run_free(r);
+        }
+        /* Of others parameters' leaves, or what a segment keeps, are more than a layer's memory. */
+        EXPECT(i > 0 || bytes[1] < 2 * bytes[0], "%s: %zu bytes, of 9 layers %zu", blocks[i],
+               bytes[0], bytes[1]);
+    }
+}
+
 extern const test_suite test_model;
 const test_suite test_model = {"models/model",
                                {{"parameters", parameters},
@@ -338,4 +394,5 @@ const test_suite test_model = {"models/model",
                                 {"tied", tied},
                                 {"frozen", frozen},
                                 {"wrong_state", wrong_state},
+                                {"layers_in_turn", layers_in_turn},
                                 {0}}};
