@@ -124,7 +124,7 @@ static bool may_write(void *user, err *e)
     return run_lease_holds(((again *)user)->lease, e);
 }
 
-static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e)
+static int evaluate_and_record(again *x, const char *id, const eval_task *asked, err *e)
 {
     char name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     evaluation r;
@@ -132,16 +132,17 @@ static int evaluate_and_record(again *x, const char *id, eval_task *task, err *e
     if (!file_join(path, x->folder, name, e) || !eval_keep_path(part, x->folder, id, e))
         return EXIT_FAILED;
     const eval_keep keep = {part, x->work.train.checkpoint_seconds, may_write, x};
-    task->keep = &keep;
-    if (x->work.eval.losses) task->losses_path = path;
+    eval_task task = *asked;
+    task.keep = &keep;
+    if (x->work.eval.losses) task.losses_path = path;
     json_t *more;
-    if (!diagnose_evaluation(&r, &more, task, true, e)) return EXIT_FAILED;
+    if (!diagnose_evaluation(&r, &more, &task, true, e)) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
     /* Hours may have passed since the folder was taken. */
     if (!r.stopped && !run_lease_holds(x->lease, e)) {
         status = EXIT_BUSY;
     } else if (!r.stopped) {
-        json_auto_t *record = eval_record(&r, task, id, x->step, x->tokens, true);
+        json_auto_t *record = eval_record(&r, &task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
         /* The line first: what was kept on the way can be used until it stands. */
         status = run_lines_append_record(x->evals, record, e) && eval_keep_clear(x->folder, e)

@@ -41,7 +41,7 @@ bool run_folder_record(char *path, const char *out, const char *name, err *e)
 static int take_lock(const char *path, err *e)
 {
     /* Whoever looks whether it is locked holds it for a moment: see file_lock_is_held. */
-    const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 2000000};
     int lock = FILE_LOCK_BUSY;
     for (int i = 0; i < 20 && lock == FILE_LOCK_BUSY; i++) {
         if (i > 0) nanosleep(&pause, NULL);

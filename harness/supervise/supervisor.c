@@ -311,7 +311,7 @@ static void hear_stop(supervisor *s)
 
 static void run_queue(supervisor *s)
 {
-    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 100000000};
     start_jobs(s);
     /* Nothing active, but something left: it waits for another process. */
     while (s->active > 0 || (s->next < s->queued && !s->stops)) {
