@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,8 +54,9 @@ static void fill(void *arg, int64_t lane, int thread, grads *g)
 {
     work *w = arg;
     if (thread < 0 || thread >= w->threads) atomic_fetch_add(&w->wrong_thread, 1);
-    for (int i = 0; w->uneven && i < 50 * (int)((lane * 7 + 3) % 5); i++) {
-        sched_yield();
+    /* Work, not yielding: that would wait for a slice of every neighbour of a busy machine. */
+    for (volatile int i = 0; w->uneven && i < 5000 * (int)((lane * 7 + 3) % 5);) {
+        i = i + 1;
     }
     for (int64_t i = 0; i < w->p->total; i++) {
         g->values[i] = (real)NAN; /* what has no gradient may hold anything */
