@@ -163,8 +163,8 @@ static tensor *matrix_of(layer_ctx *c, const layer *self, int weight, int64_t pi
     return w->rank == 2 ? w : tape_reshape(c->tape, w, 2, w->shape + 1);
 }
 
-tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing *r, activation f,
-                       int weight, int bias, int64_t first, int64_t out)
+static grouped_map map_of(layer_ctx *c, const layer *self, const routing *r, int weight, int bias,
+                          int64_t first, int64_t out)
 {
     tensor **w = tape_keep(c->tape, 2 * r->experts, sizeof *w), **b = w + r->experts;
     /* Experts without tokens are not even laid on the tape: no product, no gradient, and the lanes'
@@ -174,7 +174,14 @@ tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing
         w[e] = used ? matrix_of(c, self, weight, first + e) : NULL;
         b[e] = used && bias >= 0 ? layer_piece(c, self, bias, first + e) : NULL;
     }
-    return op_grouped_linear(c->tape, x, r->begin, r->experts, f, w, bias >= 0 ? b : NULL, out);
+    return (grouped_map){w, bias >= 0 ? b : NULL, out};
+}
+
+tensor *experts_linear(layer_ctx *c, const layer *self, tensor *x, const routing *r, activation f,
+                       int weight, int bias, int64_t first, int64_t out)
+{
+    grouped_map m = map_of(c, self, r, weight, bias, first, out);
+    return op_grouped_linear(c->tape, x, r->begin, r->experts, f, m.w, m.b, m.out);
 }
 
 bool experts_memories(const layer *self, const experts_plan *p, layer_memories *m)
@@ -214,23 +221,36 @@ static void offer(layer_ctx *c, const layer *self, const experts_plan *p, tensor
                               .coefficients = m->data});
 }
 
+/* y [count, width] of the experts' own rows. */
+static tensor *run_experts(layer_ctx *c, const layer *self, const experts_plan *p, tensor *own,
+                           const routing *r, const tensor *gate)
+{
+    activation f = p->form.f;
+    int64_t keys = ffn_form_keys(p->form, p->hidden), width = self->dims.width;
+    /* Where nobody asks for h again, it need not be there for all tokens at once. */
+    if (!tape_recording(c->tape) && !c->watch->fired && !p->form.gated && r->count > 0) {
+        grouped_map first = map_of(c, self, r, p->keys, p->keys_bias, 0, keys);
+        grouped_map second = map_of(c, self, r, p->values, p->values_bias, 0, width);
+        return op_grouped_layer(c->tape, own, r->begin, r->experts, &first, f, &second);
+    }
+    tensor *h = experts_linear(c, self, own, r, ACT_IDENTITY, p->keys, p->keys_bias, 0, keys);
+    if (p->form.gated) {
+        h = op_glu(c->tape, h, f);
+        f = ACT_IDENTITY;
+    }
+    offer(c, self, p, h, f, r, gate);
+    return experts_linear(c, self, h, r, f, p->values, p->values_bias, 0, width);
+}
+
 /* y_row = sum over its choices of g V_e f(K_e x): gathered by expert, computed, scattered back. A
  * row that nobody serves gets 0, and the residual passes it on. */
 tensor *experts_forward(layer_ctx *c, const layer *self, const experts_plan *p, tensor *x,
                         const routing *r, tensor *gate)
 {
     tape *t = c->tape;
-    activation f = p->form.f;
     /* own [count, width]: a row for every choice, expert by expert. */
     tensor *own = op_gather(t, x, r->row, r->count);
-    tensor *h = experts_linear(c, self, own, r, ACT_IDENTITY, p->keys, p->keys_bias, 0,
-                               ffn_form_keys(p->form, p->hidden));
-    if (p->form.gated) {
-        h = op_glu(t, h, f);
-        f = ACT_IDENTITY;
-    }
-    offer(c, self, p, h, f, r, gate);
-    tensor *y = experts_linear(c, self, h, r, f, p->values, p->values_bias, 0, self->dims.width);
+    tensor *y = run_experts(c, self, p, own, r, gate);
     if (gate) { /* behind the values: as published, the whole expert's output is weighted */
         gate = tape_reshape(t, gate, 2, (int64_t[]){tensor_count(gate), 1});
         y = op_mul_col(t, y, op_gather(t, gate, r->choice, r->count));

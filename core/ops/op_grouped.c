@@ -29,13 +29,11 @@ static int64_t largest_group(const int64_t *begin, int64_t groups)
     return most;
 }
 
-/* y = f(x) W^T + b on the group's rows; `value` is used again for the next group. */
-static void group_forward(const grouped_keep *k, int64_t g, real *value)
+/* y = f(x) W^T + b on rows x of group g; `value` is used again for the next group. */
+static void group_forward(const grouped_keep *k, int64_t g, const real *x, real *y, int64_t in,
+                          int64_t out, real *value)
 {
-    int64_t in = tensor_width(k->x), out = tensor_width(k->y);
     int64_t rows = k->begin[g + 1] - k->begin[g];
-    const real *x = k->x->data + k->begin[g] * in;
-    real *y = k->y->data + k->begin[g] * out;
     const tensor *b = k->b ? k->b[g] : NULL;
     if (k->kind != ACT_IDENTITY) {
         activation_value(value, x, rows * in, k->kind);
@@ -152,13 +150,40 @@ tensor *op_grouped_linear(tape *t, tensor *x, const int64_t *begin, int64_t grou
         x, y, kind, groups, tape_products(t), copy, inputs, b ? inputs + groups : NULL};
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    int64_t most = kind == ACT_IDENTITY ? 0 : largest_group(begin, groups) * tensor_width(x);
+    int64_t in = tensor_width(x);
+    int64_t most = kind == ACT_IDENTITY ? 0 : largest_group(begin, groups) * in;
     real *value = ARENA_NEW(scratch, real, most);
     for (int64_t g = 0; g < groups; g++) {
-        if (begin[g + 1] > begin[g]) group_forward(k, g, value);
+        if (begin[g + 1] == begin[g]) continue;
+        group_forward(k, g, x->data + begin[g] * in, y->data + begin[g] * out, in, out, value);
     }
     arena_rewind(scratch, mark);
     if (tape_wants(t, (int)(2 * groups + 1), inputs)) tape_record(t, &GROUPED_LINEAR, k, 1, &y);
+    tape_charge(t, &GROUPED_LINEAR, since);
+    return y;
+}
+
+tensor *op_grouped_layer(tape *t, tensor *x, const int64_t *begin, int64_t groups,
+                         const grouped_map *first, activation kind, const grouped_map *second)
+{
+    CHECK(!tape_recording(t), "the rows in between are not kept");
+    double since = tape_clock(t);
+    int64_t in = tensor_width(x), hidden = first->out, out = second->out;
+    grouped_keep a = {NULL,  NULL,     ACT_IDENTITY, groups, tape_products(t),
+                      begin, first->w, first->b};
+    grouped_keep b = {NULL, NULL, kind, groups, tape_products(t), begin, second->w, second->b};
+    grouped_check(x, begin, groups, first->w);
+    tensor *y = tape_tensor(t, 2, (int64_t[]){x->shape[0], out});
+    arena *scratch = tape_scratch(t);
+    arena_mark mark = arena_now(scratch);
+    int64_t most = largest_group(begin, groups) * hidden;
+    real *h = ARENA_NEW(scratch, real, most), *value = ARENA_NEW(scratch, real, most);
+    for (int64_t g = 0; g < groups; g++) {
+        if (begin[g + 1] == begin[g]) continue;
+        group_forward(&a, g, x->data + begin[g] * in, h, in, hidden, value);
+        group_forward(&b, g, h, y->data + begin[g] * out, hidden, out, value);
+    }
+    arena_rewind(scratch, mark);
     tape_charge(t, &GROUPED_LINEAR, since);
     return y;
 }

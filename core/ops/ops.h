@@ -41,6 +41,14 @@ tensor *op_activation_linear(tape *t, tensor *x, activation kind, tensor *w, ten
  * gradient. All copied. */
 tensor *op_grouped_linear(tape *t, tensor *x, const int64_t *begin, int64_t groups, activation kind,
                           tensor *const *w, tensor *const *b, int64_t out);
+/* Two such maps behind each other, y = act(x W^T + b) V^T + c, where nothing is recorded: the rows
+ * in between are one group's at a time, which a cache holds. */
+typedef struct grouped_map {
+    tensor **w, **b;
+    int64_t out;
+} grouped_map;
+tensor *op_grouped_layer(tape *t, tensor *x, const int64_t *begin, int64_t groups,
+                         const grouped_map *first, activation kind, const grouped_map *second);
 
 /* c [batch, m, n] = alpha * a b, per batch entry; a is [batch, m, k] (or [batch, k, m] if
  * transpose_a), b [batch, k, n] (or [batch, n, k]). Rank-2 operands are shared by all batch
