@@ -1,4 +1,5 @@
 #include "layers/fast_state.h"
+#include "core/ops/triangle.h"
 #include "layers/layer_inspect.h"
 
 void fast_state_set(layer_ctx *c, const layer *self, int slot, tensor *sum, double undo)
@@ -90,11 +91,12 @@ tensor *fast_state_read(layer_ctx *c, const layer *self, tensor *x, bool carry, 
 
 double fast_state_products(const layer *self, int64_t chunk, bool carry, double key, double value)
 {
-    /* Inside a chunk all positions meet: chunk^2 (key + value) for scores and sums. Across, each
-     * chunk reads the sum of those before it and adds to it: 2 key value a position. */
+    /* Inside a chunk a position meets the earlier ones, the strips of a triangle: key for scores,
+     * value for sums. Across, each chunk reads the sum of those before it and adds to it: 2 key
+     * value a position. */
     int64_t block = self->dims.block, first = MIN(chunk, block), whole = block / first * first;
     int64_t rest = block - whole, last = rest > 0 ? rest : first;
-    double within = (double)(whole * first + rest * rest);
+    double within = (double)(whole / first) * triangle_elements(first) + triangle_elements(rest);
     /* Nothing is to be read before a life's first chunk, nobody reads behind its last. */
     double across = (double)(2 * block - (carry ? 0 : first + last));
     return (within * (key + value) + across * key * value) / (double)block;

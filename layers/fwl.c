@@ -184,6 +184,31 @@ static tensor *fast_product(layer_ctx *c, const layer *self, tensor *y, int step
     return op_attention_step(c->tape, y, layer_tensor(c, self, step), &in, sums->last ? sum : NULL);
 }
 
+/* Fast and slow weights of the second layer in one product, where blocks are read whole. */
+static bool joins(const fwl_options *o)
+{
+    return o->update_dense1 && !o->carry && o->decay >= 1;
+}
+
+/* The second layer of the fast pass, fast_r W_1^T + b_1 - step sum_{m<i} (fast_r_i . r_m) dh1_m:
+ * keys are what the slow pass saw, to which its gradients belong. A life of fast weights that is
+ * read whole, without decay, has them and the slow weights in one product. */
+static tensor *fast_dense1(layer_ctx *c, const layer *self, tensor *fast_r, tensor *r, tensor *dh1,
+                           fwl_sums *sums)
+{
+    const fwl_options *o = self->options;
+    const fwl_plan *p = self->plan;
+    causal_sums in = {.q = fast_r, .k = r, .v = dh1, .decay = 1, .chunk = o->chunk};
+    /* Products of rounded operands are another's: sums over positions are exact. */
+    bool alike = tape_products(c->tape) == tape_exact(c->tape);
+    if (joins(o) && alike && !sums->w1 && !sums->last) {
+        return op_linear_step(c->tape, layer_tensor(c, self, p->w1), layer_tensor(c, self, p->b1),
+                              layer_tensor(c, self, p->step_w1), &in);
+    }
+    tensor *fast1 = layer_linear(c, self, fast_r, p->w1, p->b1);
+    return fast_product(c, self, fast1, p->step_w1, in, sums, &sums->w1);
+}
+
 /* The same for a vector that is multiplied by `factor` (NULL: 1), in place of y. */
 static tensor *fast_vector(layer_ctx *c, const layer *self, tensor *y, int step, tensor *factor,
                            tensor *gradient, const fwl_sums *sums, tensor **sum)
@@ -250,11 +275,7 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     /* fast: the same again with W - step sum(dh k^T) for W. The product with a sum of outer
      * products is attention without a softmax; no fast matrix exists but at the ends of chunks. */
     tensor *fast_r = op_activation(t, fast0, ACT_RELU2);
-    tensor *fast1 = op_linear(t, fast_r, w1, b1);
-    /* fast1_i -= step sum_{m<i} (fast_r_i . r_m) dh1_m: keys are what the slow pass saw, to
-     * which its gradients belong */
-    fast1 = fast_product(c, self, fast1, p->step_w1, (causal_sums){.q = fast_r, .k = r, .v = dh1},
-                         sums, &sums->w1);
+    tensor *fast1 = fast_dense1(c, self, fast_r, r, dh1, sums);
     fast1 = fast_vector(c, self, fast1, p->step_b1, NULL, dh1, sums, &sums->b1);
     tensor *fast_u = op_layernorm(t, fast1, NULL, NULL, eps);
     tensor *fast_y = op_add_row_inplace(t, op_mul_row(t, fast_u, gain), bias);
@@ -334,6 +355,13 @@ static tensor *fwl_forward(layer_ctx *c, const layer *self, tensor *x)
     return fast_state_read(c, self, x, o->carry, p->slot_pending, fwl_part);
 }
 
+/* Once these were two products, whose sum is rounded otherwise. */
+static const char *fwl_content(const layer *self, arena *a)
+{
+    (void)a;
+    return joins(self->options) ? "joined" : NULL;
+}
+
 static layer_cost fwl_cost(const layer *self)
 {
     const fwl_options *o = self->options;
@@ -347,6 +375,11 @@ static layer_cost fwl_cost(const layer *self)
     double sums = 0;
     if (o->update_dense0) sums += fast_state_products(self, o->chunk, o->carry, width, hidden);
     if (o->update_dense1) sums += fast_state_products(self, o->chunk, o->carry, hidden, n);
+    /* Read whole, the map is a part of what chunks read: but the first, which has to anyway. */
+    if (joins(o)) {
+        double first = (double)MIN(o->chunk, self->dims.block) / (double)self->dims.block;
+        sums -= (1 - first) * hidden * n;
+    }
     return (layer_cost){.forward_flops = 2 * (slow + gradient + fast + sums)};
 }
 
@@ -360,4 +393,5 @@ const layer_class fwl_head = {.name = "fwl",
                               .link = fwl_link,
                               .forward = fwl_forward,
                               .cost = fwl_cost,
+                              .content = fwl_content,
                               .learns = true};

@@ -79,8 +79,10 @@ struct layer_class {
     /* Brings a copy of its options into the one spelling that identities are hashed from: what is
      * said in two ways (kv_heads: those of `heads`, or none) makes one model. NULL: nothing is. */
     void (*settle)(void *options, const layer *self);
-    /* Content of files that the options name, as a short text in the arena: part of identities.
-     * NULL, or a NULL result: nothing. */
+    /* What makes it another model and stands in no option, as a short text in the arena, for
+     * identities: what is in the files that options name, or that its bits are others than they
+     * once were (what changes bits of all layers is LOCI_NUMERICS). NULL, or a NULL result:
+     * nothing. */
     const char *(*content)(const layer *self, arena *a);
     /* Offers itself as memories: what layer_fired will speak of. False: with these options it is
      * none. NULL: never is. */

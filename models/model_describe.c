@@ -20,7 +20,7 @@ static node *layer_options(arena *a, const layer *l)
     return options_node(a, l->options, l->cls->options);
 }
 
-/* What identities are hashed from: the options that differ, and what is in the files they name. */
+/* What identities are hashed from: the options that differ, and what they do not say. */
 static node *layer_changed(arena *a, const layer *l)
 {
     /* On a copy: the layer itself goes on with its options as they were given. */

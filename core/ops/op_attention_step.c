@@ -16,22 +16,33 @@
  * c is not kept: it is linear in q, so that dy . c is q . dq / -s, where dq / -s is the first line
  * with dy in place of dc.
  *
- * `chunk` trades two costs: the square of a chunk's scores against the matrix S that is read and
- * written once per chunk. The sums run over the state [key, value] only where chunks begin; inside
- * of a chunk everything is products of matrices, exact ones (no rounded operands), since errors in
- * S stay.
+ * Steps of a linear map without decay, from_a = q_a W^T + b, take W into the sum: F = W - s S^T is
+ * what the map has become, and one product serves where q W^T and q S were two. With E' the sum of
+ * dy_a^T q_a over the chunks behind, which is dW once it has come to the row's first position:
+ *
+ *   y_a  = b + q_a F^T - s sum_{b<a} (q_a . k_b) v_b,   F' = F - s sum_b v_b^T k_b
+ *   dq_a = dy_a F - s sum_{b<a} (dy_a . v_b) k_b
+ *   dk_b = -s (sum_{a>b} (dy_a . v_b) q_a + v_b E')
+ *   dv_b = -s e_b,   e_b = sum_{a>b} (q_a . k_b) dy_a + k_b E'^T,   ds = -sum_b v_b . e_b
+ *
+ * `chunk` trades two costs: the square of a chunk's scores, of which the lower half is computed,
+ * against the matrix S that is read and written once per chunk. The sums run over the state [key,
+ * value] only where chunks begin; inside of a chunk everything is products of matrices, exact ones
+ * (no rounded operands), since errors in S stay.
  *
  * The backward pass needs S where each chunk begins for dq and ds alone: it is added up again from
- * the keys and values, forwards, and kept for one row at a time. */
+ * the keys and values, forwards, before the gradients of keys and values are, backwards. */
 #include "core/ops/ops_fast.h"
 
 #include <string.h>
 
 #include "core/ops/blas.h"
+#include "core/ops/triangle.h"
 #include "core/ops/vec.h"
 
+/* w, b: the map that the steps are taken from, or a: the values. */
 typedef struct la_keep {
-    tensor *a, *s, *y, *last;
+    tensor *a, *w, *b, *s, *y, *last;
     causal_sums in;
 } la_keep;
 
@@ -41,8 +52,10 @@ typedef struct la_sizes {
 
 /* Of one row; memory within an op. */
 typedef struct la_work {
-    real decay;
+    real decay, step;
+    bool maps; /* the sum is F [value, key], not S [key, value] */
     const gemm_kernel *g;
+    gemm_packed room;
     real *powers; /* [chunk + 1]: decay^i */
     real *scores; /* [chunk, chunk] */
     real *scaled; /* [chunk, max(key, value)] */
@@ -59,33 +72,36 @@ static la_sizes sizes_of(const causal_sums *in)
     return n;
 }
 
-static la_work work_of(tape *t, const la_sizes *n, real decay)
+static la_work work_of(tape *t, const la_sizes *n, const la_keep *k)
 {
     arena *a = tape_scratch(t);
-    la_work w = {.decay = decay, .g = tape_exact(t)};
+    la_work w = {.decay = k->in.decay, .step = *k->s->data, .maps = k->w, .g = tape_exact(t)};
     w.powers = ARENA_NEW(a, real, n->chunk + 1);
     /* By repeated products: decay^i underflows to 0 where it is nothing any more. */
     w.powers[0] = 1;
     for (int64_t i = 1; i <= n->chunk; i++) {
-        w.powers[i] = w.powers[i - 1] * decay;
+        w.powers[i] = w.powers[i - 1] * w.decay;
     }
+    w.room = triangle_room(a, w.g, n->chunk, MAX(n->key, n->value));
     w.scores = ARENA_NEW(a, real, n->chunk * n->chunk);
     w.scaled = ARENA_NEW(a, real, n->chunk * MAX(n->key, n->value));
     w.change = ARENA_NEW(a, real, n->chunk * MAX(n->key, n->value));
     return w;
 }
 
-/* w->scores [c, c] = p q^T times d^(a-1-b) below the diagonal, 0 on and above it.
+/* scores [c, c] = p q^T times d^(a-1-b) below the diagonal, 0 on and, as far as it is read, above
+ * it.
  * Strictly below: a position does not read what it writes itself. */
-static void masked_scores(const la_work *w, const real *p, const real *q, int64_t c, int64_t width)
+static void masked_scores(const la_work *w, const real *p, const real *q, int64_t c, int64_t width,
+                          real *scores)
 {
-    blas_gemm(w->g, false, true, c, c, width, 1, p, width, q, width, 0, w->scores, c);
+    triangle_scores(w->g, c, width, 1, p, width, q, width, scores, &w->room);
     for (int64_t a = 0; a < c; a++) {
-        real *row = w->scores + a * c;
+        real *row = scores + a * c;
         for (int64_t b = 0; w->decay != 1 && b < a; b++) {
             row[b] *= w->powers[a - 1 - b];
         }
-        memset(row + a, 0, (size_t)(c - a) * sizeof *row);
+        triangle_clear(scores, c, a, a);
     }
 }
 
@@ -102,115 +118,217 @@ static const real *decayed(const la_work *w, const real *x, int64_t c, int64_t w
     return w->scaled;
 }
 
-/* sum = d^c sum + s p^T q, p [c, key] and q [c, value]; nothing: sum holds nothing yet. */
+/* ---- the sum: S [key, value], F or E [value, key] ---- */
+
+/* sum = d^c sum + s p^T q, p [c, key] and q [c, value], turned for F; nothing: sum holds nothing
+ * yet. */
 static void advance(const la_sizes *n, const la_work *w, real *sum, bool nothing, real s,
                     const real *p, const real *q, int64_t c)
 {
+    real beta = nothing ? 0 : 1;
+    if (w->maps) {
+        blas_gemm(w->g, true, false, n->value, n->key, c, s, q, n->value, p, n->key, beta, sum,
+                  n->key);
+        return;
+    }
     if (!nothing && w->decay != 1) vec_scale(sum, w->powers[c], n->state);
-    blas_gemm(w->g, true, false, n->key, n->value, c, s, p, n->key, q, n->value, nothing ? 0 : 1,
-              sum, n->value);
+    blas_gemm(w->g, true, false, n->key, n->value, c, s, p, n->key, q, n->value, beta, sum,
+              n->value);
 }
 
-/* One row; sum holds S, in the end that behind the row if `ends`. nothing: S is zero yet. */
-static void la_forward_row(const la_sizes *n, const la_work *w, real *y, const real *a, real step,
-                           const real *q, const real *k, const real *v, real *sum, bool nothing,
-                           bool ends)
+/* out [c, value] = s x S + beta out, x [c, key] */
+static void read_values(const la_sizes *n, const la_work *w, const real *sum, real s, const real *x,
+                        int64_t c, real beta, real *out)
 {
-    for (int64_t i = 0; i < n->chunks; i++) {
-        int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
-        const real *qc = q + at * n->key, *kc = k + at * n->key, *vc = v + at * n->value;
-        masked_scores(w, qc, kc, c, n->key);
-        blas_gemm(w->g, false, false, c, n->value, c, 1, w->scores, c, vc, n->value, 0, w->change,
-                  n->value);
-        if (!nothing) {
-            blas_gemm(w->g, false, false, c, n->value, n->key, 1, decayed(w, qc, c, n->key, false),
-                      n->key, sum, n->value, 1, w->change, n->value);
-        }
-        vec_copy(y + at * n->value, a + at * n->value, c * n->value);
-        vec_axpy(y + at * n->value, -step, w->change, c * n->value);
-        /* Nobody asks for S behind the row. */
-        if (i + 1 == n->chunks && !ends) continue;
-        advance(n, w, sum, nothing, 1, decayed(w, kc, c, n->key, true), vc, c);
-        nothing = false;
-    }
+    blas_gemm(w->g, false, w->maps, c, n->value, n->key, s, x, n->key, sum,
+              w->maps ? n->key : n->value, beta, out, n->value);
 }
+
+/* out [c, key] = s x S^T + beta out, x [c, value] */
+static void read_keys(const la_sizes *n, const la_work *w, const real *sum, real s, const real *x,
+                      int64_t c, real beta, real *out)
+{
+    blas_gemm(w->g, false, !w->maps, c, n->key, n->value, s, x, n->value, sum,
+              w->maps ? n->key : n->value, beta, out, n->key);
+}
+
+/* ---- rows ---- */
 
 /* Where a row's values and gradients stand; a gradient may be NULL. */
 typedef struct la_row {
-    const real *q, *k, *v, *dy;
+    const real *a, *b, *q, *k, *v; /* a or b */
+    real *y;
+    const real *dy;
     real *dq, *dk, *dv;
-    double *ds;
-    const real *start; /* S before the row; NULL: zero */
-    real *sums;        /* [chunks, key, value]: S at the begin of each chunk but the first */
+    double *ds; /* [chunks]: less what each adds to it */
 } la_row;
 
-static void compute_sums(const la_sizes *n, const la_work *w, const la_row *r)
+/* y = a + s change */
+static void take_step(real *restrict y, const real *restrict a, real s, const real *restrict change,
+                      int64_t n)
 {
-    for (int64_t i = 0; i + 1 < n->chunks; i++) {
-        int64_t at = i * n->chunk;
-        real *sum = r->sums + (i + 1) * n->state;
-        const real *before = i > 0 ? r->sums + i * n->state : r->start;
-        if (before) vec_copy(sum, before, n->state);
-        advance(n, w, sum, !before, 1, decayed(w, r->k + at * n->key, n->chunk, n->key, true),
-                r->v + at * n->value, n->chunk);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = a[i] + s * change[i];
     }
 }
 
-/* dq and ds of a chunk, whose masked dy v^T stands in w->scores.
- * w->change is dq / -s: the same numbers serve dq and ds. */
-static void query_backward(const la_sizes *n, const la_work *w, const la_row *r, int64_t i,
-                           int64_t c, real step)
+/* y of a chunk from `at` on. Without a map the change is added up by itself, which is small beside
+ * what it is taken from. */
+static void step_chunk(const la_sizes *n, const la_work *w, const la_row *r, const real *sum,
+                       int64_t at, int64_t c)
 {
-    int64_t at = i * n->chunk, key = n->key, value = n->value;
-    const real *sum = i > 0 ? r->sums + i * n->state : r->start;
-    blas_gemm(w->g, false, false, c, key, c, 1, w->scores, c, r->k + at * key, key, 0, w->change,
-              key);
-    if (sum) {
-        blas_gemm(w->g, false, true, c, key, value, 1,
-                  decayed(w, r->dy + at * value, c, value, false), value, sum, value, 1, w->change,
-                  key);
+    const real *q = r->q + at * n->key, *v = r->v + at * n->value;
+    real *y = r->y + at * n->value;
+    masked_scores(w, q, r->k + at * n->key, c, n->key, w->scores);
+    if (w->maps) {
+        for (int64_t i = 0; r->b && i < c; i++) {
+            vec_copy(y + i * n->value, r->b, n->value);
+        }
+        read_values(n, w, sum, 1, q, c, r->b ? 1 : 0, y);
+        triangle_times(w->g, false, c, n->value, -w->step, w->scores, v, n->value, 1, y, n->value,
+                       &w->room);
+        return;
     }
-    if (r->ds) *r->ds -= (double)vec_dot_long(r->q + at * key, w->change, c * key);
-    if (r->dq) vec_axpy(r->dq + at * key, -step, w->change, c * key);
+    triangle_times(w->g, false, c, n->value, 1, w->scores, v, n->value, 0, w->change, n->value,
+                   &w->room);
+    if (sum) read_values(n, w, sum, 1, decayed(w, q, c, n->key, false), c, 1, w->change);
+    take_step(y, r->a + at * n->value, -w->step, w->change, c * n->value);
 }
 
-/* One row; dsum holds D' behind the row, or nothing yet, and in the end D if `starts`.
- * dsum is D' of the chunk at hand and becomes D, that of the one before. `nothing`: no gradient has
- * come from behind yet. */
-static void la_backward_row(const la_sizes *n, const la_work *w, const la_row *r, real step,
-                            real *dsum, bool nothing, bool starts)
+/* One row; sum holds S, in the end that behind the row if `ends`. nothing: S is zero yet. */
+static void la_forward_row(const la_sizes *n, const la_work *w, const la_row *r, real *sum,
+                           bool nothing, bool ends)
 {
-    int64_t key = n->key, value = n->value;
-    if (r->dq || r->ds) compute_sums(n, w, r);
-    for (int64_t i = n->chunks - 1; i >= 0; i--) {
+    for (int64_t i = 0; i < n->chunks; i++) {
         int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
-        const real *qc = r->q + at * key, *kc = r->k + at * key, *vc = r->v + at * value;
-        const real *dyc = r->dy + at * value;
-        /* dy v^T serves dq and dk; then the same buffer takes q k^T for dv. */
-        masked_scores(w, dyc, vc, c, value);
-        if (r->dq || r->ds) query_backward(n, w, r, i, c, step);
-        if (r->dk) {
-            real *out = r->dk + at * key;
-            blas_gemm(w->g, true, false, c, key, c, -step, w->scores, c, qc, key, 1, out, key);
-            if (!nothing) {
-                blas_gemm(w->g, false, true, c, key, value, 1, decayed(w, vc, c, value, true),
-                          value, dsum, value, 1, out, key);
-            }
-        }
-        if (r->dv) {
-            real *out = r->dv + at * value;
-            masked_scores(w, qc, kc, c, key);
-            blas_gemm(w->g, true, false, c, value, c, -step, w->scores, c, dyc, value, 1, out,
-                      value);
-            if (!nothing) {
-                blas_gemm(w->g, false, false, c, value, key, 1, decayed(w, kc, c, key, true), key,
-                          dsum, value, 1, out, value);
-            }
-        }
-        if (i == 0 && !starts) continue;
-        advance(n, w, dsum, nothing, -step, qc, decayed(w, dyc, c, value, false), c);
+        step_chunk(n, w, r, nothing ? NULL : sum, at, c);
+        /* Nobody asks for S behind the row. */
+        if (i + 1 == n->chunks && !ends) continue;
+        advance(n, w, sum, nothing, w->maps ? -w->step : 1,
+                decayed(w, r->k + at * n->key, c, n->key, true), r->v + at * n->value, c);
         nothing = false;
     }
+}
+
+/* dq of a chunk, and ds if there is no map, from its masked dy v^T; sum NULL: nothing was learned
+ * before.
+ * w->change is dq / -s: the same numbers serve dq and ds. */
+static void query_chunk(const la_sizes *n, const la_work *w, const la_row *r, const real *sum,
+                        const real *scores, int64_t at, int64_t c)
+{
+    int64_t key = n->key;
+    const real *k = r->k + at * key, *dy = r->dy + at * n->value;
+    if (w->maps) {
+        if (!r->dq) return;
+        triangle_times(w->g, false, c, key, -w->step, scores, k, key, 1, r->dq + at * key, key,
+                       &w->room);
+        read_keys(n, w, sum, 1, dy, c, 1, r->dq + at * key);
+        return;
+    }
+    if (!r->dq && !r->ds) return;
+    triangle_times(w->g, false, c, key, 1, scores, k, key, 0, w->change, key, &w->room);
+    if (sum) read_keys(n, w, sum, 1, decayed(w, dy, c, n->value, false), c, 1, w->change);
+    if (r->ds) r->ds[at / n->chunk] = (double)vec_dot_long(r->q + at * key, w->change, c * key);
+    if (r->dq) vec_axpy(r->dq + at * key, -w->step, w->change, c * key);
+}
+
+/* Gradients of a row's queries, forwards; leaves each chunk's masked dy v^T in slopes [chunks,
+ * chunk, chunk]. sum as in la_forward_row. */
+static void queries_backward(const la_sizes *n, const la_work *w, const la_row *r, real *slopes,
+                             real *sum, bool nothing)
+{
+    bool read = r->dq || (r->ds && !w->maps);
+    for (int64_t i = 0; i < n->chunks; i++) {
+        int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
+        real *scores = slopes + i * n->chunk * n->chunk;
+        masked_scores(w, r->dy + at * n->value, r->v + at * n->value, c, n->value, scores);
+        if (!read) continue;
+        query_chunk(n, w, r, nothing ? NULL : sum, scores, at, c);
+        if (i + 1 == n->chunks) continue;
+        advance(n, w, sum, nothing, w->maps ? -w->step : 1,
+                decayed(w, r->k + at * n->key, c, n->key, true), r->v + at * n->value, c);
+        nothing = false;
+    }
+}
+
+/* dv of a chunk, and ds of a map. dsum NULL: nothing comes from behind. */
+static void value_chunk(const la_sizes *n, const la_work *w, const la_row *r, const real *dsum,
+                        int64_t at, int64_t c)
+{
+    int64_t value = n->value;
+    const real *k = r->k + at * n->key, *dy = r->dy + at * value;
+    real *dv = r->dv ? r->dv + at * value : NULL;
+    masked_scores(w, r->q + at * n->key, k, c, n->key, w->scores);
+    if (!w->maps) {
+        triangle_times(w->g, true, c, value, -w->step, w->scores, dy, value, 1, dv, value,
+                       &w->room);
+        if (dsum) read_values(n, w, dsum, 1, decayed(w, k, c, n->key, true), c, 1, dv);
+        return;
+    }
+    triangle_times(w->g, true, c, value, 1, w->scores, dy, value, 0, w->change, value, &w->room);
+    if (dsum) read_values(n, w, dsum, 1, k, c, 1, w->change);
+    if (r->ds) {
+        r->ds[at / n->chunk] = (double)vec_dot_long(r->v + at * value, w->change, c * value);
+    }
+    if (dv) vec_axpy(dv, -w->step, w->change, c * value);
+}
+
+/* Gradients of a row's keys and values, backwards; dsum holds D' (of a map: E') behind the row, or
+ * nothing yet, and in the end D if `starts`.
+ * dsum is D' of the chunk at hand and becomes D, that of the one before. `nothing`: no gradient has
+ * come from behind yet. */
+static void keys_backward(const la_sizes *n, const la_work *w, const la_row *r, const real *slopes,
+                          real *dsum, bool nothing, bool starts)
+{
+    int64_t key = n->key, value = n->value;
+    for (int64_t i = n->chunks - 1; i >= 0; i--) {
+        int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
+        const real *q = r->q + at * key, *dy = r->dy + at * value;
+        if (r->dk) {
+            real *out = r->dk + at * key;
+            triangle_times(w->g, true, c, key, -w->step, slopes + i * n->chunk * n->chunk, q, key,
+                           1, out, key, &w->room);
+            if (!nothing) {
+                read_keys(n, w, dsum, w->maps ? -w->step : 1,
+                          decayed(w, r->v + at * value, c, value, true), c, 1, out);
+            }
+        }
+        if (r->dv || (r->ds && w->maps)) value_chunk(n, w, r, nothing ? NULL : dsum, at, c);
+        if (i == 0 && !starts) continue;
+        advance(n, w, dsum, nothing, w->maps ? 1 : -w->step, q, decayed(w, dy, c, value, false), c);
+        nothing = false;
+    }
+}
+
+static real *from(real *x, int64_t at)
+{
+    return x ? x + at : NULL;
+}
+
+static la_row row_of(const la_keep *k, const la_sizes *n, int64_t r)
+{
+    const causal_sums *in = &k->in;
+    int64_t keys = r * n->time * n->key, values = r * n->time * n->value;
+    return (la_row){.a = k->a ? k->a->data + values : NULL,
+                    .b = k->b ? k->b->data : NULL,
+                    .q = in->q->data + keys,
+                    .k = in->k->data + keys,
+                    .v = in->v->data + values,
+                    .y = k->y->data + values,
+                    .dy = from(k->y->grad, values)};
+}
+
+/* What a row begins with, in sum; returns whether that is nothing. */
+static bool begins_with(const la_keep *k, const la_sizes *n, int64_t r, real *sum)
+{
+    const tensor *start = k->in.start;
+    if (k->w) {
+        vec_copy(sum, k->w->data, n->state);
+    } else if (start) {
+        vec_copy(sum, start->data + r * n->state, n->state);
+    }
+    return !k->w && !start;
 }
 
 static void la_backward(tape *t, void *keep)
@@ -219,47 +337,46 @@ static void la_backward(tape *t, void *keep)
     const causal_sums *in = &k->in;
     la_sizes n = sizes_of(in);
     real *dq = tape_grad(t, in->q), *dk = tape_grad(t, in->k), *dv = tape_grad(t, in->v);
-    real *dstart = tape_grad(t, in->start), *ds = tape_grad(t, k->s);
+    real *dstart = tape_grad(t, k->w ? k->w : in->start), *ds = tape_grad(t, k->s);
+    real *db = tape_grad(t, k->b);
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    la_work w = work_of(t, &n, in->decay);
+    la_work w = work_of(t, &n, k);
     /* One row's at a time: memory does not grow with the rows. */
-    real *sums = ARENA_NEW(scratch, real, n.chunks * n.state);
-    real *dsum = ARENA_NEW(scratch, real, n.state);
+    real *sum = ARENA_NEW(scratch, real, n.state);
+    real *slopes = ARENA_NEW(scratch, real, n.chunks * n.chunk * n.chunk);
     /* One number from all positions of all rows: in double. */
-    double step_gradient = 0;
+    double step_gradient = 0, *parts = ARENA_NEW(scratch, double, n.chunks);
     for (int64_t r = 0; r < n.rows; r++) {
-        int64_t keys = r * n.time * n.key, values = r * n.time * n.value;
-        la_row row = {in->q->data + keys,
-                      in->k->data + keys,
-                      in->v->data + values,
-                      k->y->grad + values,
-                      dq ? dq + keys : NULL,
-                      dk ? dk + keys : NULL,
-                      dv ? dv + values : NULL,
-                      ds ? &step_gradient : NULL,
-                      in->start ? in->start->data + r * n.state : NULL,
-                      sums};
-        if (k->last) vec_copy(dsum, k->last->grad + r * n.state, n.state);
-        la_backward_row(&n, &w, &row, *k->s->data, dsum, !k->last, dstart);
-        if (dstart) vec_add(dstart + r * n.state, dsum, n.state);
+        la_row row = row_of(k, &n, r);
+        row.dq = from(dq, r * n.time * n.key);
+        row.dk = from(dk, r * n.time * n.key);
+        row.dv = from(dv, r * n.time * n.value);
+        row.ds = ds ? parts : NULL;
+        queries_backward(&n, &w, &row, slopes, sum, begins_with(k, &n, r, sum));
+        if (k->last) vec_copy(sum, k->last->grad + r * n.state, n.state);
+        keys_backward(&n, &w, &row, slopes, sum, !k->last, dstart);
+        for (int64_t i = n.chunks - 1; ds && i >= 0; i--) {
+            step_gradient -= parts[i];
+        }
+        if (dstart) vec_add(dstart + (k->w ? 0 : r * n.state), sum, n.state);
     }
     if (ds) *ds += (real)step_gradient;
+    if (db) vec_add_columns(db, k->y->grad, n.rows * n.time, n.value);
     arena_rewind(scratch, mark);
     /* da = dy: y's buffer goes to a, so nothing may read it afterwards. */
-    tape_grad_pass(t, k->a, k->y);
+    if (k->a) tape_grad_pass(t, k->a, k->y);
 }
 
 static const op_class ATTENTION_STEP = {"attention_step", la_backward};
 
-static void check_shapes(const tensor *a, const tensor *s, const causal_sums *in)
+static void check_shapes(const tensor *s, const causal_sums *in)
 {
     const tensor *q = in->q, *v = in->v;
     CHECK(q->rank == 3 && tensor_same_shape(q, in->k) && v->rank == 3 &&
               v->shape[0] == q->shape[0] && v->shape[1] == q->shape[1] && q->shape[1] >= 1,
           "q, k [rows, time, key] and v [rows, time, value] wanted");
-    CHECK(tensor_same_shape(a, v) && tensor_count(s) == 1, "a of %lld elements, s of %lld",
-          (long long)tensor_count(a), (long long)tensor_count(s));
+    CHECK(tensor_count(s) == 1, "s of %lld", (long long)tensor_count(s));
     CHECK(in->decay > 0 && in->decay <= 1 && in->chunk >= 1, "decay %g, chunk %lld",
           (double)in->decay, (long long)in->chunk);
     int64_t state = q->shape[0] * q->shape[2] * v->shape[2];
@@ -267,31 +384,49 @@ static void check_shapes(const tensor *a, const tensor *s, const causal_sums *in
           (long long)tensor_count(in->start), (long long)state);
 }
 
-tensor *op_attention_step(tape *t, tensor *a, tensor *s, const causal_sums *in, tensor **last)
+/* k without y and last. */
+static tensor *steps(tape *t, la_keep *k, tensor **last)
 {
-    check_shapes(a, s, in);
     double since = tape_clock(t);
+    const causal_sums *in = &k->in;
     la_sizes n = sizes_of(in);
-    tensor *y = tape_like(t, a);
+    k->y = tape_like(t, in->v);
     arena *scratch = tape_scratch(t);
     arena_mark mark = arena_now(scratch);
-    la_work w = work_of(t, &n, in->decay);
-    tensor *out = last ? tape_tensor(t, 3, (int64_t[]){n.rows, n.key, n.value}) : NULL;
+    la_work w = work_of(t, &n, k);
+    if (last) k->last = tape_tensor(t, 3, (int64_t[]){n.rows, n.key, n.value});
     real *shared = last ? NULL : ARENA_NEW(scratch, real, n.state);
     for (int64_t r = 0; r < n.rows; r++) {
-        int64_t keys = r * n.time * n.key, values = r * n.time * n.value;
-        real *sum = last ? out->data + r * n.state : shared;
-        if (in->start) vec_copy(sum, in->start->data + r * n.state, n.state);
-        la_forward_row(&n, &w, y->data + values, a->data + values, *s->data, in->q->data + keys,
-                       in->k->data + keys, in->v->data + values, sum, !in->start, last);
+        la_row row = row_of(k, &n, r);
+        real *sum = last ? k->last->data + r * n.state : shared;
+        la_forward_row(&n, &w, &row, sum, begins_with(k, &n, r, sum), last);
     }
     arena_rewind(scratch, mark);
-    if (tape_wants(t, 6, (tensor *[]){a, s, in->q, in->k, in->v, in->start})) {
-        la_keep *keep = tape_keep(t, 1, sizeof *keep);
-        *keep = (la_keep){a, s, y, out, *in};
-        tape_record(t, &ATTENTION_STEP, keep, last ? 2 : 1, (tensor *[]){y, out});
+    if (tape_wants(t, 8, (tensor *[]){k->a, k->w, k->b, k->s, in->q, in->k, in->v, in->start})) {
+        la_keep *kept = tape_keep(t, 1, sizeof *kept);
+        *kept = *k;
+        tape_record(t, &ATTENTION_STEP, kept, last ? 2 : 1, (tensor *[]){k->y, k->last});
     }
-    if (last) *last = out;
+    if (last) *last = k->last;
     tape_charge(t, &ATTENTION_STEP, since);
-    return y;
+    return k->y;
+}
+
+tensor *op_attention_step(tape *t, tensor *a, tensor *s, const causal_sums *in, tensor **last)
+{
+    check_shapes(s, in);
+    CHECK(tensor_same_shape(a, in->v), "a of %lld elements", (long long)tensor_count(a));
+    return steps(t, &(la_keep){.a = a, .s = s, .in = *in}, last);
+}
+
+tensor *op_linear_step(tape *t, tensor *w, tensor *b, tensor *s, const causal_sums *in)
+{
+    check_shapes(s, in);
+    int64_t key = tensor_width(in->q), value = tensor_width(in->v);
+    CHECK(w->rank == 2 && w->shape[0] == value && w->shape[1] == key &&
+              (!b || tensor_count(b) == value),
+          "a map [%lld, %lld] of %lld to %lld", (long long)w->shape[0], (long long)w->shape[1],
+          (long long)key, (long long)value);
+    CHECK(in->decay >= 1 && !in->start, "a map's sums begin with it and do not decay");
+    return steps(t, &(la_keep){.w = w, .b = b, .s = s, .in = *in}, NULL);
 }

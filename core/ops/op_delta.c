@@ -186,7 +186,7 @@ static void decays(const delta_work *w, real *whole, const delta_sizes *n, const
 static void faded_scores(real *m, const delta_work *w, const delta_sizes *n, const real *a,
                          const real *b, int64_t count, real s, int64_t diagonal)
 {
-    triangle_scores(w->g, count, n->key, s, a, n->key_stride, b, n->key_stride, m);
+    triangle_scores(w->g, count, n->key, s, a, n->key_stride, b, n->key_stride, m, NULL);
     for (int64_t i = 0; i < count; i++) {
         vec_mul(m + i * count, w->fade + i * count, i + diagonal);
         /* The product filled it with what lies in the future. */
@@ -234,7 +234,8 @@ static void chunk_forward(delta_work *w, const delta_sizes *n, const delta_part 
     chunk_values(w, n, p, nothing ? NULL : s, in->correct);
     faded_scores(w->pick, w, n, p->q, p->k, p->n, in->scale, 1);
     /* Y = P U + scale c (Q S) */
-    triangle_times(w->g, false, p->n, value, 1, w->pick, w->u, value, 0, p->y, n->value_stride);
+    triangle_times(w->g, false, p->n, value, 1, w->pick, w->u, value, 0, p->y, n->value_stride,
+                   NULL);
     if (!nothing) {
         scaled_rows(w->rows, w->from_start, p->q, n->key_stride, p->n, n->key);
         blas_gemm(w->g, false, false, p->n, value, n->key, in->scale, w->rows, n->key, s, value, 1,
@@ -253,7 +254,8 @@ static void inner_gradients(const delta_work *w, const delta_sizes *n, const del
 {
     int64_t value = n->value, count = p->n;
     /* dU = P^T dY + (d K) D' */
-    triangle_times(w->g, true, count, value, 1, w->pick, p->dy, n->value_stride, 0, w->t, value);
+    triangle_times(w->g, true, count, value, 1, w->pick, p->dy, n->value_stride, 0, w->t, value,
+                   NULL);
     scaled_rows(w->rows, w->to_end, p->k, n->key_stride, count, n->key);
     blas_gemm(w->g, false, false, count, value, n->key, 1, w->rows, n->key, ds, value, 1, w->t,
               value);
@@ -261,8 +263,8 @@ static void inner_gradients(const delta_work *w, const delta_sizes *n, const del
     triangle_solve(w->g, true, count, value, correct ? w->near : NULL, p->beta, n->value_heads,
                    w->t, w->r);
     /* dP = dY U^T;  dN = - R U^T */
-    triangle_scores(w->g, count, value, 1, p->dy, n->value_stride, w->u, value, w->dpick);
-    if (correct) triangle_scores(w->g, count, value, -1, w->r, value, w->u, value, w->dnear);
+    triangle_scores(w->g, count, value, 1, p->dy, n->value_stride, w->u, value, w->dpick, NULL);
+    if (correct) triangle_scores(w->g, count, value, -1, w->r, value, w->u, value, w->dnear, NULL);
 }
 
 /* dg of the chunk; across: the gradient of exp of all of G, through S in S'. */
@@ -342,14 +344,15 @@ static void score_gradients(const delta_work *w, const delta_sizes *n, const del
     /* dQ += scale (F dP) K;  dK += scale (F dP)^T Q, and from N, where keys stand on both sides,
      * (F dN) K + (F dN)^T K */
     if (p->dq) {
-        triangle_times(w->g, false, count, key, in->scale, w->dpick, p->k, stride, 1, p->dq,
-                       stride);
+        triangle_times(w->g, false, count, key, in->scale, w->dpick, p->k, stride, 1, p->dq, stride,
+                       NULL);
     }
     if (!p->dk) return;
-    triangle_times(w->g, true, count, key, in->scale, w->dpick, p->q, stride, 1, p->dk, stride);
+    triangle_times(w->g, true, count, key, in->scale, w->dpick, p->q, stride, 1, p->dk, stride,
+                   NULL);
     if (!in->correct) return;
-    triangle_times(w->g, false, count, key, 1, w->dnear, p->k, stride, 1, p->dk, stride);
-    triangle_times(w->g, true, count, key, 1, w->dnear, p->k, stride, 1, p->dk, stride);
+    triangle_times(w->g, false, count, key, 1, w->dnear, p->k, stride, 1, p->dk, stride, NULL);
+    triangle_times(w->g, true, count, key, 1, w->dnear, p->k, stride, 1, p->dk, stride, NULL);
 }
 
 /* ds becomes D.

@@ -12,8 +12,8 @@
  *
  * q, k [rows, time, key_width]; v [rows, time, value_width]; start [rows, key_width, value_width]
  * or NULL (zero). 0 < decay <= 1. `chunk` >= 1 positions are handled at a time by products of
- * matrices: the result does not depend on it beyond rounding; cost is time * (2 key value + chunk
- * (key + value)) multiply-adds a row. */
+ * matrices: the result does not depend on it beyond rounding; cost is time * (2 key value +
+ * triangle_elements(chunk) / chunk * (key + value)) multiply-adds a row (triangle.h). */
 typedef struct causal_sums {
     tensor *q, *k, *v, *start;
     real decay;
@@ -24,6 +24,10 @@ typedef struct causal_sums {
  * [rows, time, value_width]. Neither c nor the sums are kept: the backward pass adds S up again.
  * *last (last may be NULL) receives S_time. */
 tensor *op_attention_step(tape *t, tensor *a, tensor *s, const causal_sums *in, tensor **last);
+
+/* The steps of a linear map, q W^T + b - s c, for one product less: W [value_width, key_width], b
+ * [value_width] or NULL. Without decay, from nothing on (start NULL). */
+tensor *op_linear_step(tape *t, tensor *w, tensor *b, tensor *s, const causal_sums *in);
 
 /* The step a - s f c by an exclusive running sum: c_0 = start, c_{i+1} = decay c_i + x_i.
  * a, x, f [rows, time, width], f may be NULL: 1; start [rows, width] or NULL; *last (last may be

@@ -42,26 +42,59 @@ void triangle_clear(real *m, int64_t n, int64_t i, int64_t from)
     vec_zero(m + i * n + from, end - from);
 }
 
-void triangle_scores(const gemm_kernel *g, int64_t n, int64_t k, real alpha, const real *a,
-                     int64_t stride_a, const real *b, int64_t stride_b, real *m)
+/* Either product's right-hand side fits: [k = n, width] and [k = width, n]. */
+gemm_packed triangle_room(arena *a, const gemm_kernel *g, int64_t n, int64_t width)
 {
+    return blas_packed(a, g, (n + GEMM_PART - 1) / GEMM_PART * GEMM_PART,
+                       (width + GEMM_PART - 1) / GEMM_PART * GEMM_PART);
+}
+
+/* Whether b [k, n] is packed in the room now. A single strip reads it once anyway. */
+static bool packed(gemm_packed *p, const gemm_packed *room, bool transpose_b, int64_t rows,
+                   int64_t k, int64_t n, const real *b, int64_t stride_b)
+{
+    if (!room || !room->panels || rows <= STRIP) return false;
+    *p = (gemm_packed){room->g, k, n, room->panels};
+    blas_pack(p, transpose_b, b, stride_b);
+    return true;
+}
+
+void triangle_scores(const gemm_kernel *g, int64_t n, int64_t k, real alpha, const real *a,
+                     int64_t stride_a, const real *b, int64_t stride_b, real *m,
+                     const gemm_packed *room)
+{
+    gemm_packed p;
+    bool once = packed(&p, room, true, n, k, n, b, stride_b);
     for (int64_t first = 0, end; first < n; first = end) {
         end = MIN(first + STRIP, n);
-        blas_gemm(g, false, true, end - first, end, k, alpha, a + first * stride_a, stride_a, b,
-                  stride_b, 0, m + first * n, n);
+        if (once) {
+            blas_gemm_packed(&p, 0, 0, false, end - first, end, k, alpha, a + first * stride_a,
+                             stride_a, 0, m + first * n, n);
+        } else {
+            blas_gemm(g, false, true, end - first, end, k, alpha, a + first * stride_a, stride_a, b,
+                      stride_b, 0, m + first * n, n);
+        }
     }
 }
 
 void triangle_times(const gemm_kernel *g, bool turned, int64_t n, int64_t width, real alpha,
                     const real *m, const real *x, int64_t stride_x, real beta, real *c,
-                    int64_t stride_c)
+                    int64_t stride_c, const gemm_packed *room)
 {
+    gemm_packed p;
+    bool once = packed(&p, room, false, n, n, width, x, stride_x);
     for (int64_t first = 0, end; first < n; first = end) {
         end = MIN(first + STRIP, n);
         /* Row i of m has columns up to i; of m^T, from i on. */
         int64_t from = turned ? first : 0, count = turned ? n - first : end;
-        blas_gemm(g, turned, false, end - first, width, count, alpha, m + first * n + from, n,
-                  x + from * stride_x, stride_x, beta, c + first * stride_c, stride_c);
+        const real *strip = m + first * n + from;
+        if (once) {
+            blas_gemm_packed(&p, from, 0, turned, end - first, width, count, alpha, strip, n, beta,
+                             c + first * stride_c, stride_c);
+        } else {
+            blas_gemm(g, turned, false, end - first, width, count, alpha, strip, n,
+                      x + from * stride_x, stride_x, beta, c + first * stride_c, stride_c);
+        }
     }
 }
 

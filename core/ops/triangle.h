@@ -13,14 +13,20 @@ double triangle_solve_elements(int64_t n);
 /* Zero from column `from` on in row i, as far as it is read. */
 void triangle_clear(real *m, int64_t n, int64_t i, int64_t from);
 
-/* m = alpha a b^T on and below the diagonal; a, b [n, k]. */
+/* Room in the arena to pack the right-hand side of a product once, instead of the part that each
+ * strip reads for that strip: worth it where rows are wide. Of n rows of `width` numbers at most.
+ */
+gemm_packed triangle_room(arena *a, const gemm_kernel *g, int64_t n, int64_t width);
+
+/* m = alpha a b^T on and below the diagonal; a, b [n, k]. room NULL: strips pack for themselves. */
 void triangle_scores(const gemm_kernel *g, int64_t n, int64_t k, real alpha, const real *a,
-                     int64_t stride_a, const real *b, int64_t stride_b, real *m);
+                     int64_t stride_a, const real *b, int64_t stride_b, real *m,
+                     const gemm_packed *room);
 
 /* c [n, width] = alpha m x + beta c, or m^T if turned. */
 void triangle_times(const gemm_kernel *g, bool turned, int64_t n, int64_t width, real alpha,
                     const real *m, const real *x, int64_t stride_x, real beta, real *c,
-                    int64_t stride_c);
+                    int64_t stride_c, const gemm_packed *room);
 
 /* e + m u = what e holds before, u_i = scale_i e_i; m strictly lower, or, if turned, its transpose,
  * solved from the last row; NULL: u = scale e. e, u [n, width]; scales lie `apart`. */

@@ -53,8 +53,10 @@ static bool any_length(const json_t *tree)
 
 /* Its text is the key itself, not a hash: it never leaves this process. All that a run is but for
  * how long: resolved options that are part of its identity, which models it keeps on the way, seed,
- * kind of budget, content of the data. The caller frees it. */
-static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash)
+ * kind of budget, content of the data, and the operations of a token, by which a version that
+ * computes a layer otherwise tells itself apart. The caller frees it. */
+static char *key_of(const json_t *tree, int64_t seed, const char *kind, const char *hash,
+                    double flops)
 {
     json_t *key = json_deep_copy(tree), *train = json_object_get(key, "train");
     /* Evaluation changes no step. (Those on the way are copied with their own protocol in the
@@ -70,6 +72,7 @@ static char *key_of(const json_t *tree, int64_t seed, const char *kind, const ch
     json_object_set_new(key, "seed", json_integer(seed));
     json_object_set_new(key, "kind", json_string(kind));
     json_object_set_new(key, "corpus", json_string(hash));
+    json_object_set_new(key, "flops", json_real(flops));
     char *text = json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
     CHECK(text, "a spec that is no JSON");
     json_decref(key);
@@ -126,7 +129,8 @@ static void add_beginning(json_t *all, const json_t *record, const char *id)
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL;
     /* A record of an older version, without the content's hash: what it read is not known. */
     if (!kind || !hash) return;
-    text_auto *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash);
+    double flops = json_number_value(json_object_get(record, "forward_flops_per_token"));
+    text_auto *key = key_of(tree, json_get_int(record, "seed", 0), kind, hash, flops);
     json_t *list = json_object_get(all, key);
     /* Several lengths of one run may be there: the longest that is short enough is chosen later. */
     if (!list) json_object_set_new(all, key, list = json_object());
@@ -172,7 +176,8 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
     json_auto_t *tree = tree_of(p);
     json_t *value;
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
-    text_auto *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash) : NULL;
+    double flops = p->cost.forward_flops;
+    text_auto *key = kind ? key_of(tree, p->seed, kind, p->corpus_hash, flops) : NULL;
     json_object_foreach(key ? json_object_get(all, key) : NULL, id, value)
     {
         double length = json_number_value(value);

@@ -43,6 +43,13 @@ static tensor *build_running(tape *t, tensor *const *in, void *user)
     return join(t, y, last);
 }
 
+static tensor *build_linear(tape *t, tensor *const *in, void *user)
+{
+    const fast_case *c = user;
+    causal_sums sums = {in[0], in[1], in[2], NULL, 1, c->chunk};
+    return op_linear_step(t, in[3], c->starts ? in[4] : NULL, in[5], &sums);
+}
+
 static void steps_have_gradients(void)
 {
     real q[ROWS * TIME * KEY], k[ROWS * TIME * KEY], v[ROWS * TIME * VALUE];
@@ -75,7 +82,55 @@ static void steps_have_gradients(void)
                                            {"start", 2, {ROWS, VALUE}, start_sum, fixed}};
         expect_gradients("attention step", 6, attention, build_attention, &cases[i], 0, 0);
         expect_gradients("running step", 5, running, build_running, &cases[i], 0, 0);
+        const gradcheck_input linear[] = {
+            {"q", 3, {ROWS, TIME, KEY}, q, false},   {"k", 3, {ROWS, TIME, KEY}, k, false},
+            {"v", 3, {ROWS, TIME, VALUE}, v, false}, {"w", 2, {VALUE, KEY}, start, false},
+            {"b", 1, {VALUE}, start_sum, fixed},     {"s", 1, {1}, s, false}};
+        expect_gradients("linear step", 6, linear, build_linear, &cases[i], 0, 0);
     }
+}
+
+/* A map's steps are the map's values and the steps from these, forwards and backwards. Several
+ * chunks of several strips of a triangle. */
+static void steps_of_a_map(void)
+{
+    enum { LONG = 150, IN = 20, OUT = 9 };
+    real q[2 * LONG * IN], k[2 * LONG * IN], v[2 * LONG * OUT], dy[2 * LONG * OUT];
+    real w[OUT * IN], b[OUT], step = (real)0.02;
+    fill_uniform(q, 2 * LONG * IN, 1);
+    fill_uniform(k, 2 * LONG * IN, 2);
+    fill_uniform(v, 2 * LONG * OUT, 3);
+    fill_uniform(dy, 2 * LONG * OUT, 4);
+    fill_uniform(w, OUT * IN, 5);
+    fill_uniform(b, OUT, 6);
+    const int64_t keys[] = {2, LONG, IN}, values[] = {2, LONG, OUT}, map[] = {OUT, IN};
+    tape *t[] = {tape_new(), tape_new()};
+    tensor *all[2][7];
+    for (int whole = 0; whole < 2; whole++) {
+        tape_reset(t[whole], true);
+        tensor **x = all[whole];
+        x[0] = tape_leaf(t[whole], q, 3, keys, true);
+        x[1] = tape_leaf(t[whole], k, 3, keys, true);
+        x[2] = tape_leaf(t[whole], v, 3, values, true);
+        x[3] = tape_leaf(t[whole], w, 2, map, true);
+        x[4] = tape_leaf(t[whole], b, 1, (int64_t[]){OUT}, true);
+        x[5] = tape_leaf(t[whole], &step, 1, (int64_t[]){1}, true);
+        causal_sums sums = {x[0], x[1], x[2], NULL, 1, 64};
+        x[6] = whole ? op_linear_step(t[whole], x[3], x[4], x[5], &sums)
+                     : op_attention_step(t[whole], op_linear(t[whole], x[0], x[3], x[4]), x[5],
+                                         &sums, NULL);
+        tape_seed(t[whole], x[6], dy);
+        tape_run_backward(t[whole]);
+    }
+    /* Sums of some 10^4 products of numbers near 1, in an order of their own. */
+    const double tolerance = REAL_IS_DOUBLE ? 1e-12 : 2e-5;
+    expect_close("y", all[1][6]->data, all[0][6]->data, 2 * LONG * OUT, tolerance, 0);
+    for (int i = 0; i < 6; i++) {
+        expect_close("gradient", all[1][i]->grad, all[0][i]->grad, tensor_count(all[0][i]),
+                     tolerance, 0);
+    }
+    tape_free(t[0]);
+    tape_free(t[1]);
 }
 
 typedef struct sums_fixture {
@@ -227,6 +282,7 @@ static void gradients_are_the_tapes(void)
 
 const test_suite test_op_fast = {"core/op_fast",
                                  {{"steps_have_gradients", steps_have_gradients},
+                                  {"steps_of_a_map", steps_of_a_map},
                                   {"steps_are_their_formulas", steps_are_their_formulas},
                                   {"gradients_have_gradients", gradients_have_gradients},
                                   {"gradients_are_the_tapes", gradients_are_the_tapes},

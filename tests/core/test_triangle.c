@@ -66,7 +66,7 @@ static void product_multiplies(int64_t n, int64_t width, bool turned, const gemm
     fill_uniform(x, n * width, 5);
     fill_uniform(c, n * width, 6);
     memcpy(before, c, sizeof c);
-    triangle_times(g, turned, n, width, (real)0.5, m, x, width, (real)0.25, c, width);
+    triangle_times(g, turned, n, width, (real)0.5, m, x, width, (real)0.25, c, width, NULL);
     for (int64_t i = 0; i < n * width; i++) {
         double sum = 0.25 * (double)before[i];
         for (int64_t j = 0; j < n; j++) {
@@ -112,7 +112,7 @@ static void scores(void)
     fill_uniform(b, ROWS * KEYS, 8);
     for (int s = 0; s < SIZE_COUNT; s++) {
         int64_t n = SIZES[s];
-        triangle_scores(kernel(1), n, KEYS, 2, a, KEYS, b, KEYS, m);
+        triangle_scores(kernel(1), n, KEYS, 2, a, KEYS, b, KEYS, m, NULL);
         for (int64_t i = 0; i < n; i++) {
             for (int64_t j = 0; j <= i; j++) {
                 double sum = 0;
@@ -134,7 +134,7 @@ static void declared_products(void)
         int64_t n = SIZES[s];
         double before = blas_flops();
         fill_triangle(m, n, 9);
-        triangle_times(NULL, false, n, KEYS, 1, m, x, KEYS, 0, c, KEYS);
+        triangle_times(NULL, false, n, KEYS, 1, m, x, KEYS, 0, c, KEYS, NULL);
         EXPECT(blas_flops() - before == 2 * KEYS * triangle_elements(n), "%lld: other products",
                (long long)n);
         before = blas_flops();
