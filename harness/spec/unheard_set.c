@@ -14,7 +14,9 @@ static char next_of(const char **p)
 {
     while (**p == '"' || **p == '\'' || **p == ' ')
         (*p)++;
-    return **p ? *(*p)++ : 0;
+    char c = **p;
+    if (c) (*p)++;
+    return c;
 }
 
 /* Does a value at `over` replace what stands at `path` (up to '=')? So `model` replaces what --set

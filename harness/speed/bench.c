@@ -346,7 +346,7 @@ static void bench_generation(bench_result *r, workload *w, trainer *t)
     r->generate_tokens_per_second = generate(w, t, 1, count, &one);
     r->generate_early_ms = token_ms(&one, 0, MIN(context, 128));
     r->generate_late_ms = token_ms(&one, 4 * context, one.count);
-    token_clock all = {.times = ARENA_NEW(a, double, BENCH_GENERATE_ROWS *context)};
+    token_clock all = {.times = ARENA_NEW(a, double, (int64_t)BENCH_GENERATE_ROWS *context)};
     r->generate_rows_tokens_per_second = generate(w, t, BENCH_GENERATE_ROWS, context, &all);
 }
 

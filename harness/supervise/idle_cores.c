@@ -48,8 +48,9 @@ static void say_lanes(FILE *out, const run_plan *p, int ranks, int threads)
     fprintf(out, "%s: %lld lanes leave %.0f %% of %s idle", p->label, (long long)p->lanes, idle,
             of);
     if (better > 0) {
-        fprintf(out, "; train.batch %lld in %lld lanes would use them",
-                (long long)(better * p->lane_rows), (long long)better);
+        int64_t rows = better * p->lane_rows;
+        fprintf(out, "; train.batch %lld in %lld lanes would use them", (long long)rows,
+                (long long)better);
     }
     fprintf(out, ".\n");
 }

@@ -213,7 +213,7 @@ static void draw_all(progress *p, const progress_job *jobs, int count, const cha
         terminal_cut(name, sizeof name - sizeof seed, jobs[i].label,
                      NAME_CELLS - (int)strlen(seed));
         /* The seed stays whole where a label is long: it tells two bars of a variant apart. */
-        strcat(name, seed);
+        snprintf(name + strlen(name), sizeof seed, "%s", seed);
         job_figures(rest, sizeof rest, &jobs[i]);
         draw_bars(p, width, name, progress_fraction(&jobs[i].status), rest);
     }

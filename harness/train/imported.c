@@ -64,7 +64,7 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
                                 {"tokenizer", x->tokenizer ? x->tokenizer : "none"},
                                 {"spec", node_json(a, spec_paths_cut(a, x->spec), false)},
                                 {"data", x->data}};
-    int count = sizeof metadata / sizeof metadata[0] - (x->data == NULL);
+    int count = (int)(sizeof metadata / sizeof metadata[0]) - (x->data == NULL);
     return safetensors_save(path, entries, p->count, metadata, count, hex, e);
 }
 
