@@ -228,3 +228,21 @@ bool run_status_read(run_status *s, const char *folder, err *e)
     /* Not to be read a moment ago, and whole at the second look: a disk that fails. */
     return look_for_damage(s, folder, e) && (ok || s->kind == KIND_DAMAGED);
 }
+
+/* Under the lock, for in between another machine's worker may have begun the run, or even ended it;
+ * its last word would be lost. Where no lock can be had for another reason (no descriptors left)
+ * nobody else has it either. */
+bool run_status_write_free(const run_status *s, const char *folder)
+{
+    err ignored;
+    run_status now;
+    char damage[ERR_TEXT_BYTES];
+    int lock = run_folder_lock(folder, &ignored);
+    /* Under our own lock a status is read as it is written, damaged or not. */
+    bool done = lock >= 0 && run_status_read(&now, folder, &ignored) && now.state == RUN_DONE &&
+                run_damage_find(damage, folder) == DAMAGE_NONE;
+    bool others = done || lock == RUN_FOLDER_BUSY;
+    if (!others) run_status_write(s, folder, true, &ignored);
+    if (lock >= 0) close(lock);
+    return !others;
+}

@@ -50,3 +50,6 @@ typedef struct run_status {
 bool run_status_read(run_status *s, const char *folder, err *e);
 /* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);
+/* For others than the run's worker, durable. False, and nothing is written, where another process
+ * works on the run or has finished it. */
+bool run_status_write_free(const run_status *s, const char *folder);

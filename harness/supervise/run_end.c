@@ -117,7 +117,7 @@ static bool memory_ran_out(int64_t *kills)
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
-    err unread = {{0}}, ignored;
+    err unread = {{0}};
     bool no_memory = memory_ran_out(kills);
     bool read = run_status_read(&status, folder, &unread);
     if (!read) status = (run_status){.loss = (double)NAN};
@@ -135,7 +135,9 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
     bool late = timed_out && status.state == RUN_INTERRUPTED;
     if (late) describe_timeout(&status);
     /* Written for others, and for the next sitting: the database shows it, --retry asks for it. */
-    if (read && (!told || late)) run_status_write(&status, folder, true, &ignored);
+    if (read && (!told || late) && !run_status_write_free(&status, folder)) {
+        status.state = RUN_RUNNING;
+    }
     return status;
 }
 

@@ -161,7 +161,7 @@ void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
     snprintf(status.reason, sizeof status.reason, "%s", why->text);
     /* It failed before a worker could say so, in a folder that may not be there yet. */
     if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
-        run_status_write(&status, j->folder, true, &ignored);
+        run_status_write_free(&status, j->folder);
     }
     supervisor_jobs_end(s, j, &status);
 }

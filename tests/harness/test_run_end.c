@@ -2,10 +2,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cgroup.h"
 #include "core/base/file.h"
 #include "harness/run/exit_status.h"
+#include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/run_end.h"
 #include "tests/test.h"
@@ -96,6 +98,34 @@ static void ends_of_evaluations(void)
     }
 }
 
+/* Who comes late with the word of a worker's death does not write over another worker's. */
+static void last_words_come_too_late(void)
+{
+    err e = {0};
+    const run_status failed = {.state = RUN_FAILED, .kind = KIND_OTHER, .reason = "late"};
+    const run_status done = {.state = RUN_DONE, .step = 7};
+    run_status s;
+    put("plan.json", "{\"spec\": {}}");
+    put("run.json", "{\"run\": \"0\"}");
+    put("metrics.jsonl", "{\"step\": 7}\n");
+    put("evals.jsonl", "{\"step\": 7, \"final\": true}\n");
+    EXPECT(run_status_write(&done, test_folder(), true, &e), "%s", e.text);
+    EXPECT(!run_status_write_free(&failed, test_folder()), "it is done");
+    EXPECT(run_status_read(&s, test_folder(), &e) && s.state == RUN_DONE, "%s",
+           run_status_state_name(s.state));
+    put("evals.jsonl", "");
+    EXPECT(run_status_write_free(&failed, test_folder()), "it is damaged");
+    EXPECT(run_status_read(&s, test_folder(), &e) && s.state == RUN_FAILED, "%s",
+           run_status_state_name(s.state));
+    EXPECT(run_status_write(&done, test_folder(), true, &e), "%s", e.text);
+    int lock = run_folder_lock(test_folder(), &e);
+    EXPECT(lock >= 0 && !run_status_write_free(&failed, test_folder()), "somebody works on it");
+    close(lock);
+}
+
 extern const test_suite test_run_end;
-const test_suite test_run_end = {
-    "harness/run_end", {{"ends", ends}, {"ends_of_evaluations", ends_of_evaluations}, {0}}};
+const test_suite test_run_end = {"harness/run_end",
+                                 {{"ends", ends},
+                                  {"ends_of_evaluations", ends_of_evaluations},
+                                  {"last_words_come_too_late", last_words_come_too_late},
+                                  {0}}};
