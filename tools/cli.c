@@ -101,8 +101,8 @@ static int help_width(void)
 /* The text's paragraphs: what its source breaks is broken anew, indented lines stay. */
 static void print_paragraphs(const char *text)
 {
-    text_auto *flowing = strdup(text);
-    CHECK(flowing, "no memory for help");
+    arena_auto *a = arena_new(0);
+    char *flowing = arena_strdup(a, text);
     for (char *x = flowing; *x; x++) {
         bool joins = *x == '\n' && x > flowing && x[-1] != '\n' && x[1] && !strchr("\n ", x[1]);
         if (joins) *x = ' ';

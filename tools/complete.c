@@ -139,8 +139,10 @@ static const char *unquoted(arena *a, const char *word)
          * letter. */
         if (*x == '\\' && quote != '\'' && x[1]) {
             *to++ = *++x;
-        } else if (opens || *x == quote) {
-            quote = opens ? *x : 0;
+        } else if (opens) {
+            quote = *x;
+        } else if (*x == quote) {
+            quote = 0;
         } else {
             *to++ = *x;
         }

@@ -13,15 +13,17 @@
  * which ends this rank. */
 
 /* The sample of routing that this rank sees goes to rank 0, which compares it. */
-static bool evaluate_part(eval_task *task, trainer *t, const rank_request *q, err *e)
+static bool evaluate_part(workload *w, trainer *t, const rank_request *q, err *e)
 {
+    CHECK(t, "request %lld without a trainer", (long long)q->call);
+    eval_task task = workload_evaluation(w, t->values, 1, NULL);
     eval_watch watch;
     if (q->call == RANK_EVALUATE_TRACED) {
-        task->threads = (int)q->numbers[2]; /* each has a place in the trace */
-        watch = routing_trace_begin(t->routing, task);
-        task->watch = &watch;
+        task.threads = (int)q->numbers[2]; /* each has a place in the trace */
+        watch = routing_trace_begin(t->routing, &task);
+        task.watch = &watch;
     }
-    return evaluate_help(task, q, e);
+    return evaluate_help(&task, q, e);
 }
 
 /* What fails on all ranks alike, and was told to all, is rank 0's to report: this one waits on. */
@@ -29,7 +31,6 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
 {
     char path[FILE_PATH_BYTES];
     train_report ignored;
-    eval_task task;
     err told;
     switch ((rank_call)q->call) {
     case RANK_TRAINER:
@@ -45,8 +46,7 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
         return trainer_step(*t, &ignored, e);
     case RANK_EVALUATE:
     case RANK_EVALUATE_TRACED:
-        task = workload_evaluation(w, (*t)->values, 1, NULL);
-        return evaluate_part(&task, *t, q, e);
+        return evaluate_part(w, *t, q, e);
     case RANK_STATES:
         return trainer_gather_states(*t, e);
     case RANK_DROP:

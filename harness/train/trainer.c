@@ -93,7 +93,8 @@ trainer *trainer_new(workload *w, int threads, train_length length, err *e)
          (t->optim = optim_new(&w->optim, p, e)) != NULL && open_stream(t, e) && make_buffers(t, e);
     /* Only together: a rank whose memory did not suffice would leave the others waiting in their
      * first exchange. */
-    if (!ranks_agree(r, ok, e)) {
+    ok = ranks_agree(r, ok, e) && ok;
+    if (!ok) {
         trainer_free(t);
         return NULL;
     }
