@@ -116,7 +116,7 @@ AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, co
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         if (!low) continue;
-        _tile_loadd(5, a + TILE * GEMM_STRIDE + p, line);
+        _tile_loadd(5, a + (int64_t)TILE * GEMM_STRIDE + p, line);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
