@@ -225,8 +225,8 @@ check:
 	@tools/setup.sh build demo test check
 	+@tools/check.sh
 
-# clang's static analyser and what else .clang-tidy names, a file at a time. Half an hour of a core for
-# all, so what was read without a finding is read again only when it or a header of it has changed.
+# clang's static analyser and what else .clang-tidy names, a file at a time: what was read without a
+# finding is read again only when it or a header of it has changed.
 TIDIED ?= $(SOURCES) tools/main.c
 tidy: $(TIDIED:%.c=$(BUILD)/%.tidy)
 $(BUILD)/%.tidy: %.c $(BUILD)/%.o .clang-tidy

@@ -94,9 +94,9 @@ double fast_state_products(const layer *self, int64_t chunk, bool carry, double 
     /* Inside a chunk a position meets the earlier ones, the strips of a triangle: key for scores,
      * value for sums. Across, each chunk reads the sum of those before it and adds to it: 2 key
      * value a position. */
-    int64_t block = self->dims.block, first = MIN(chunk, block), whole = block / first * first;
-    int64_t rest = block - whole, last = rest > 0 ? rest : first;
-    double within = (double)(whole / first) * triangle_elements(first) + triangle_elements(rest);
+    int64_t block = self->dims.block, first = MIN(chunk, block), chunks = block / first;
+    int64_t rest = block - chunks * first, last = rest > 0 ? rest : first;
+    double within = (double)chunks * triangle_elements(first) + triangle_elements(rest);
     /* Nothing is to be read before a life's first chunk, nobody reads behind its last. */
     double across = (double)(2 * block - (carry ? 0 : first + last));
     return (within * (key + value) + across * key * value) / (double)block;

@@ -238,7 +238,7 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
         scale_rows(c, m, n, stride_c, beta);
         return;
     }
-    int64_t whole = blas_hands(m, n, k) * GEMM_PART;
+    int64_t whole = (int64_t)blas_hands(m, n, k) * GEMM_PART;
     shared_packed s = {.b = b,
                        .transpose_a = transpose_a,
                        .first_k = first_k,

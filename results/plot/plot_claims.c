@@ -51,12 +51,14 @@ static inside inside_of(const stated_claim *c)
 /* Each row to a scale of its own: what lies farthest from the margin is 1. A scale of its own for
  * each row: bits and seconds share no axis, and a claim about the one would shrink to a dot beside
  * the other. */
-static inside scaled(inside x)
+static inside scaled(inside x, double edge)
 {
     /* One seed: a point without a bar. */
     if (!isfinite(x.low)) x.low = x.high = x.mean;
     double most = fmax(fabs(x.mean), fmax(fabs(x.low), fabs(x.high)));
-    if (!(most > 0)) return x;
+    /* What is at the margin but for rounding, of a variance whose root is taken, would be drawn as
+     * wide as the picture. */
+    if (!(most > 1e-6 * fabs(edge))) return (inside){0};
     return (inside){x.mean / most, x.low / most, x.high / most};
 }
 
@@ -68,8 +70,9 @@ static int put_rows(FILE *out, const claims *x, verdict kind)
     fprintf(out, "$%s << EOD\n# inside line low high\n", KIND[kind].name);
     for (int i = 0; i < x->count; i++) {
         inside row = inside_of(&x->list[i]);
-        if (x->list[i].verdict->verdict != kind || !isfinite(row.mean)) continue;
-        row = scaled(row);
+        const claim_verdict *v = x->list[i].verdict;
+        if (v->verdict != kind || !isfinite(row.mean)) continue;
+        row = scaled(row, v->statements[v->worst].edge);
         fprintf(out, "%.9g %d %.9g %.9g\n", row.mean, i + 1, row.low, row.high);
         count++;
     }
