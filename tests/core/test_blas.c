@@ -79,7 +79,7 @@ static void names_the_library(void)
  */
 static void kept_for_many(void)
 {
-    enum { N = 400, K = 90, ROWS = 9, USES = 20 };
+    enum { N = 400, K = 90, ROWS = 9, USES = 60 };
     real *b = malloc((size_t)(N * K) * sizeof *b), a[ROWS * K], c[ROWS * N], expected[ROWS * N];
     fill_uniform(b, N * K, 1);
     crew *helpers = crew_new(3, NULL);
@@ -88,7 +88,7 @@ static void kept_for_many(void)
         arena_auto *memory = arena_new(0);
         blas_kept kept = {.memory = memory};
         for (int use = 0; use < USES; use++) {
-            int64_t m = 1 + use % ROWS;
+            int64_t m = use % 2 ? 1 : 1 + use % ROWS;
             fill_uniform(a, ROWS * K, (uint32_t)use + 2);
             fill_uniform(c, ROWS * N, 3);
             memcpy(expected, c, sizeof c);
