@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `make test` runs: the suites in float and in double, and each fuzz target for a few seconds.
-# Of the checks of every layer at every option, another third each day; FULL=1: all of them.
+# Of the checks of every layer at every option, one of LOCI_TEST_ONE_OF (3), others each day; FULL=1: all.
 # The last line adds everything up: N passed, N failed, N skipped. Status 1 if anything failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,7 +42,8 @@ if [ -n "${FULL:-}" ]; then
     unset LOCI_TEST_SAMPLE
 else
     export LOCI_TEST_SAMPLE=${LOCI_TEST_SAMPLE:-$(date -u +%F)}
-    echo "a third of what every layer must keep at every option, drawn by LOCI_TEST_SAMPLE=$LOCI_TEST_SAMPLE; all: FULL=1"
+    echo "one of ${LOCI_TEST_ONE_OF:-3} of what every layer must keep at every option, drawn by" \
+        "LOCI_TEST_SAMPLE=$LOCI_TEST_SAMPLE; all: FULL=1"
 fi
 
 started=$SECONDS
