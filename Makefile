@@ -18,7 +18,8 @@ LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lsentencepiece -
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wstrict-prototypes \
             -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wpointer-arith -Wundef -Wvla \
             -Wformat=2 -Wno-pass-failed # clang: a simd loop that a debug build does not vectorise
-# Never -ffast-math: a NaN must stay visible. The contraction is chosen so that compilers agree.
+# Never -ffast-math: a NaN must stay visible. A product and a sum may be one multiply-add, which rounds once;
+# where, each compiler chooses.
 FLOAT    := -fno-math-errno -fno-trapping-math -fopenmp-simd -ffp-contract=fast
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # What a damaged or a stranger's file could make of a fault of ours ends the program instead.

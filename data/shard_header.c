@@ -101,7 +101,7 @@ static bool refuse_known(const unsigned char *start, size_t known, const char *n
 static bool looks_wide(const unsigned char *start, size_t known)
 {
     enum { PAIRS = 16, SMALL = 32, LARGE = 64 };
-    uint16_t upper = 0, lower = 0;
+    int upper = 0, lower = 0;
     size_t pairs = known / 4;
     for (size_t i = 0; i < pairs; i++) {
         uint16_t pair[2];

@@ -63,5 +63,34 @@ _Noreturn void check_failed(const char *file, int line, const char *expression, 
 #define text_auto    char ENDS_BY(base_free_text)
 void base_free_text(char **text);
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* The smaller and the larger of two numbers, in their common type. Each argument is evaluated once:
+ * it may be a call. */
+#define MIN(a, b) OF_TWO(min, a, b)
+#define MAX(a, b) OF_TWO(max, a, b)
+#define OF_TWO(which, a, b)                                                                        \
+    _Generic((a) + (b), int                                                                        \
+             : which##_int, unsigned                                                               \
+             : which##_unsigned, long                                                              \
+             : which##_long, unsigned long                                                         \
+             : which##_unsigned_long, long long                                                    \
+             : which##_long_long, unsigned long long                                               \
+             : which##_unsigned_long_long, float                                                   \
+             : which##_float, double                                                               \
+             : which##_double)(a, b)
+#define BASE_OF_TWO(name, type)                                                                    \
+    static inline type min_##name(type a, type b)                                                  \
+    {                                                                                              \
+        return a < b ? a : b;                                                                      \
+    }                                                                                              \
+    static inline type max_##name(type a, type b)                                                  \
+    {                                                                                              \
+        return a > b ? a : b;                                                                      \
+    }
+BASE_OF_TWO(int, int)
+BASE_OF_TWO(unsigned, unsigned)
+BASE_OF_TWO(long, long)
+BASE_OF_TWO(unsigned_long, unsigned long)
+BASE_OF_TWO(long_long, long long)
+BASE_OF_TWO(unsigned_long_long, unsigned long long)
+BASE_OF_TWO(float, float)
+BASE_OF_TWO(double, double)

@@ -190,6 +190,7 @@ static void step_chunk(const la_sizes *n, const la_work *w, const la_row *r, con
                        &w->room);
         return;
     }
+    CHECK(r->a, "without a map there are values that the change is taken from");
     triangle_times(w->g, false, c, n->value, 1, w->scores, v, n->value, 0, w->change, n->value,
                    &w->room);
     if (sum) read_values(n, w, sum, 1, decayed(w, q, c, n->key, false), c, 1, w->change);

@@ -72,7 +72,9 @@ static bool find_axes(const char *const **axes, const experiment *x, const node 
 /* Whether it has all values of {axis: value, ...}, on the axes that find_axes found. */
 static bool has_values(const variant_plan *v, const node *where, const char *const *axes)
 {
-    for (int i = 0; where && i < where->count; i++) {
+    if (!where) return true;
+    CHECK(axes, "find_axes found them");
+    for (int i = 0; i < where->count; i++) {
         const char *value = value_on(v, axes[i]);
         if (!value || !sweep_axis_same_text(value, where->items[i]->text)) return false;
     }
@@ -139,19 +141,23 @@ static const char *label_of(void *user, const node *n, err *e)
     }
     const char *const *axes = NULL;
     if (n->kind == NODE_MAP && !find_axes(&axes, x, n, e)) return NULL;
-    const char *found = n->kind == NODE_SCALAR ? exact_label(x, n->text) : NULL;
-    if (found) return found;
+    const char *exact = n->kind == NODE_SCALAR ? exact_label(x, n->text) : NULL;
+    if (exact) return exact;
     bool *means = ARENA_NEW(x->memory, bool, x->sweep->variant_count), several = false;
+    int first = -1;
     for (int v = 0; v < x->sweep->variant_count; v++) {
         const variant_plan *plan = &x->sweep->variants[v];
         means[v] = n->kind == NODE_MAP ? has_values(plan, n, axes) : is_called(x, v, n->text);
+        if (!means[v]) continue;
+        CHECK(x->labels[v], "every variant has a label");
         /* Two variants that say the same are one label, and no ambiguity. */
-        if (means[v] && found && strcmp(found, x->labels[v]) == 0) means[v] = false;
-        several = several || (means[v] && found);
-        if (means[v] && !found) found = x->labels[v];
+        bool another = first >= 0 && strcmp(x->labels[first], x->labels[v]) != 0;
+        means[v] = first < 0 || another;
+        several = several || another;
+        if (first < 0) first = v;
     }
     if (several) return ambiguous(x, n, means, e);
-    return found ? found : unknown_variant(x, n, e);
+    return first >= 0 ? x->labels[first] : unknown_variant(x, n, e);
 }
 
 /* ---- trends ---- */

@@ -1,4 +1,4 @@
-/* Errors are one line, whatever a stranger's words hold. */
+/* Errors are one line, whatever a stranger's words hold; the smaller and the larger of two. */
 #include <string.h>
 
 #include "core/base/base.h"
@@ -39,8 +39,23 @@ static void errors_are_one_line(void)
     EXPECT(!strchr(e.text, '\n') && strlen(e.text) < sizeof e.text, "%s", e.text);
 }
 
+static int calls;
+static int next_call(void)
+{
+    return ++calls;
+}
+
+/* Arguments may have effects, as a draw or taking a lock: they happen once. */
+static void smaller_and_larger(void)
+{
+    EXPECT(MIN(next_call(), 5) == 1 && MAX(next_call(), 0) == 2 && calls == 2, "%d calls", calls);
+    EXPECT(MIN((size_t)3, 4) == 3 && MAX(-1, (int64_t)1 << 40) == (int64_t)1 << 40, "of 64 bits");
+    EXPECT(MAX(0.5f, 1) == 1 && MIN(0.25, 1) == 0.25, "of floats");
+}
+
 extern const test_suite test_base;
 const test_suite test_base = {"core/base",
                               {{"control_characters", control_characters},
                                {"errors_are_one_line", errors_are_one_line},
+                               {"smaller_and_larger", smaller_and_larger},
                                {0}}};

@@ -56,7 +56,7 @@ static void many_runs(void)
 {
     const char *asked = getenv("LOCI_MANY_RUNS");
     int runs = asked && atoi(asked) > 0 ? atoi(asked) : 40;
-    char out[4096], labels[VARIANTS][16], done[32];
+    char out[4096], labels[VARIANTS][24], done[32];
     if (!test_program()) return;
     snprintf(out, sizeof out, "%s/out", test_folder());
     fake_variant variant[VARIANTS];
