@@ -209,10 +209,7 @@ static pid_t start_machine(const torturer *t, const char *name, const char *cloc
     if (!freopen("/dev/null", "w", stderr)) _exit(99);
     if (unshare(CLONE_NEWUTS | CLONE_NEWPID) != 0 || sethostname(name, strlen(name)) != 0)
         _exit(98);
-    if (clock) {
-        setenv("LD_PRELOAD", faults_library(), 1);
-        setenv(FAULTS_VARIABLE, clock, 1);
-    }
+    if (clock) faults_load(clock);
     int wait_status;
     pid_t first = fork();
     if (first == 0) {

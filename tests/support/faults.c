@@ -38,10 +38,14 @@ static bool library_path(char path[FILE_PATH_BYTES])
     return file_join(path, own, "faults.so", NULL) && file_exists(path);
 }
 
-const char *faults_library(void)
+void faults_load(const char *plan_file)
 {
-    static char path[FILE_PATH_BYTES];
-    return library_path(path) ? path : "";
+    char library[FILE_PATH_BYTES];
+    CHECK(library_path(library), "faults_new found it");
+    setenv(FAULTS_VARIABLE, plan_file, 1);
+    setenv("LD_PRELOAD", library, 1);
+    /* The sanitizer's own library wants to be the first. */
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0", 1);
 }
 
 static void plan_path(char path[FILE_PATH_BYTES])
@@ -73,17 +77,14 @@ fault_plan *faults_new(void)
 
 program_result faults_run(fault_plan *p, const char *const *words)
 {
-    char library[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    char path[FILE_PATH_BYTES];
     const char *before = getenv("ASAN_OPTIONS");
     char *kept = before ? strdup(before) : NULL;
     plan_path(path);
-    library_path(library);
     p->seen = p->looks = 0;
     p->loaded = p->lock = 0;
     p->failed[0] = 0;
-    setenv(FAULTS_VARIABLE, path, 1);
-    setenv("LD_PRELOAD", library, 1);
-    setenv("ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0", 1);
+    faults_load(path);
     program_result r = program_run(words);
     unsetenv(FAULTS_VARIABLE);
     unsetenv("LD_PRELOAD");

@@ -67,8 +67,9 @@ int faults_stride(void);
  * and the test is skipped. Ends with the case. */
 fault_plan *faults_new(void);
 
-/* The library, to load it by hand; its plan is in test_folder()/faults. */
-const char *faults_library(void);
+/* Loads the library, under a plan's file (test_folder()/faults), into what this process starts from
+ * here on; for one that was forked for that. */
+void faults_load(const char *plan_file);
 
 /* Runs `loci WORDS` under the plan, from which what was counted is cleared first. Results and
  * caches lie below test_folder(), as with program_run. */
