@@ -6,14 +6,15 @@
 
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "results/store/collect_entries.h"
 #include "results/store/collect_notes.h"
 #include "results/store/collect_run.h"
 #include "results/store/experiment.h"
 
-/* The collection is one transaction over everything that changed, and inside it a savepoint for
- * each entry, a run folder or an experiment's record. So a collector that is killed leaves the
- * database as it was, and a folder that cannot be read is taken back as a whole, its stamps too: it
- * is tried again at the next collection, and nobody sees half of it.
+/* The collection is one transaction over everything that changed, and inside it each entry, a run
+ * folder or an experiment's record, is put as a whole or not at all (collect_entries.c). So a
+ * collector that is killed leaves the database as it was, and a folder that cannot be read is tried
+ * again at the next collection, and nobody sees half of it.
  *
  * Records of experiments come before run folders: of a run whose plan is damaged, variant and seed
  * are taken from the plan of its experiments (collect_run.c).
@@ -88,8 +89,9 @@ static bool put_experiment(collector *c, const json_t *x, err *e)
      * name says what it was. */
     if (!name) return err_set(e, "has no name; run the experiment again");
     if (!experiment_name_is_good(name, e)) return false;
-    /* Replacing the row deletes its plan, axes and claims (ON DELETE CASCADE), which follow: a run
-     * that the experiment no longer plans leaves no row behind. */
+    /* Its plan, axes and claims follow: a run that the experiment no longer plans leaves no row
+     * behind. */
+    if (!collect_rows_delete_inner(c, "experiment", "= ?1", name, e)) return false;
     collect_table *t = collect_rows_table(c, "experiment", e);
     collect_rows_text(t, "experiment", name);
     collect_rows_text(t, "baseline", json_get_text(x, "baseline"));
@@ -118,7 +120,7 @@ static bool collect_record(collector *c, const char *file, bool *fresh, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "experiments/%s", file);
-    if (!collect_rows_changed(c, inner, "", fresh, e)) return false;
+    if (!collect_rows_changed(c, inner, fresh, e)) return false;
     if (!*fresh) return true;
     if (!file_join(path, c->out, inner, e)) return false;
     json_auto_t *x = json_read(path, e);
@@ -139,55 +141,6 @@ static bool collect_experiment(collector *c, const char *file, bool *fresh, err 
 
 /* ---- folders ---- */
 
-typedef bool (*collect_one)(collector *c, const char *name, bool *fresh, err *e);
-
-/* Collects an entry of a folder as a whole or not at all. An unreadable one is counted in r; false
- * only if the database cannot be written. */
-static bool collect_entry(collector *c, const char *name, collect_one one, int *fresh_count,
-                          collect_report *r, err *e)
-{
-    bool fresh = false;
-    err why = {0};
-    if (!collect_rows_change(c, "SAVEPOINT entry", NULL, NULL, e)) return false;
-    c->damage[0] = 0;
-    if (one(c, name, &fresh, &why)) {
-        *fresh_count += fresh;
-        if (c->damage[0] && r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", c->damage);
-        return collect_rows_change(c, "RELEASE entry", NULL, NULL, e);
-    }
-    if (r->unreadable++ == 0) snprintf(r->why, sizeof r->why, "%s", why.text);
-    /* A disk that is full or fails, or a database that may not be written, is not the entry's
-     * fault: it would be so for each of them, and the collection ends. All else is what the
-     * folder's files say. */
-    int code = sqlite3_errcode(store_db(c->db)) & 0xff;
-    if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_READONLY) {
-        return err_set(e, "%s", why.text);
-    }
-    return store_exec(c->db, "ROLLBACK TO entry; RELEASE entry", e);
-}
-
-/* Every entry whose name ends with `suffix`. A missing folder has none. */
-static bool collect_folder(collector *c, const char *folder, const char *suffix, collect_one one,
-                           int *seen, int *fresh, collect_report *r, err *e)
-{
-    char path[FILE_PATH_BYTES];
-    if (!file_join(path, c->out, folder, e)) return false;
-    if (!file_is_folder(path)) return true;
-    arena_auto *names_memory = arena_new(1 << 16);
-    const char *const *names;
-    int64_t count;
-    bool ok = file_list(path, names_memory, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (names[i][0] == '.')
-            continue; /* .DS_Store, ._NAME.json: of the system it was copied by */
-        if (*suffix && !text_ends(names[i], suffix)) continue;
-        ++*seen;
-        /* On past an entry that cannot be read; false only where the database cannot be written. */
-        ok = collect_entry(c, names[i], one, fresh, r, e);
-    }
-    return ok;
-}
-
 /* e of the outside world: nothing here at all. */
 static bool check_out(const char *out, err *e)
 {
@@ -198,15 +151,30 @@ static bool check_out(const char *out, err *e)
                    out);
 }
 
+/* One kind of entry, counted in r. */
+static bool collect_kind(collector *c, collect_entries *x, collect_report *r, err *e)
+{
+    bool ok = collect_entries_all(c, x, e);
+    if (r->unreadable == 0) snprintf(r->why, sizeof r->why, "%s", x->why);
+    r->unreadable += x->unreadable;
+    return ok;
+}
+
 /* `memory` holds the tables' columns, for as long as the collection; `scratch` a file's text, and
  * is given back for each entry, so that a thousand folders take no more memory than the largest. */
 static bool collect_into(store *db, collect_report *r, const char *out, err *e)
 {
     collector c = {
         .db = db, .out = out, .memory = arena_new(1 << 16), .scratch = arena_new(1 << 20)};
-    bool ok = collect_folder(&c, "experiments", ".json", collect_experiment, &r->experiments_seen,
-                             &r->experiments, r, e) &&
-              collect_folder(&c, "runs", "", collect_run, &r->runs_seen, &r->runs, r, e);
+    collect_entries records = {
+        .folder = "experiments", .suffix = ".json", .one = collect_experiment};
+    collect_entries runs = {.folder = "runs", .suffix = "", .one = collect_run, .runs = true};
+    bool ok = collect_rows_begin(&c, e) && collect_kind(&c, &records, r, e) &&
+              collect_kind(&c, &runs, r, e);
+    r->experiments_seen = records.seen;
+    r->experiments = records.fresh;
+    r->runs_seen = runs.seen;
+    r->runs = runs.fresh;
     collect_rows_end(&c);
     arena_free(c.scratch);
     arena_free(c.memory);

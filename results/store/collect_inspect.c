@@ -118,12 +118,13 @@ static bool collect_part(collector *c, const char *id, const char *folder, bool 
     char path[FILE_PATH_BYTES], name[64];
     bool changed;
     snprintf(path, sizeof path, "runs/%s/inspect/%s.jsonl", id, c->part);
-    if (!collect_rows_changed(c, path, "", &changed, e)) return false;
+    if (!collect_rows_changed(c, path, &changed, e)) return false;
     if (!changed) return true;
     *fresh = true;
     snprintf(name, sizeof name, "inspect/%s.jsonl", c->part);
-    if (!delete_part(c, id, c->part, e) || !file_join(path, folder, name, e)) return false;
-    return !file_exists(path) || collect_lines_each(c, id, path, put_line, e);
+    bool there = c->there;
+    if (!delete_part(c, id, c->part, e)) return false;
+    return !there || collect_lines_each(c, id, folder, name, put_line, e);
 }
 
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e)

@@ -10,9 +10,18 @@
  * wrong when a run is resumed: lines behind its checkpoint are cut off then, and others written in
  * their place. */
 
-/* A last line without its end is one that is being written: it is left, without a word, for the
- * next time. Two keys of one name are refused, since one of the values would be dropped. */
-bool collect_lines_each(collector *c, const char *id, const char *path, collect_line put, err *e)
+static bool put_line(collector *c, const char *id, const json_t *line, const char *path, int number,
+                     collect_line put, err *e)
+{
+    if (!put(c, id, line, e)) return err_prefix(e, "%s:%d", path, number);
+    if (c->lines) run_damage_count(c->lines, line, c->step);
+    return true;
+}
+
+/* Of a file that was not read ahead. A last line without its end is one that is being written: it
+ * is left, without a word, for the next time. Two keys of one name are refused, since one of the
+ * values would be dropped. */
+static bool read_each(collector *c, const char *id, const char *path, collect_line put, err *e)
 {
     size_t bytes;
     char *text = file_read_arena(c->scratch, path, &bytes, e);
@@ -24,13 +33,31 @@ bool collect_lines_each(collector *c, const char *id, const char *path, collect_
         size_t length = (size_t)(end - text);
         json_error_t where;
         json_auto_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
-        ok = line ? put(c, id, line, e) : err_set(e, "is not JSON: %s", where.text);
-        if (!ok) err_prefix(e, "%s:%d", path, number);
-        if (c->lines && ok) run_damage_count(c->lines, line, c->step);
+        ok = line ? put_line(c, id, line, path, number, put, e)
+                  : err_set(e, "%s:%d: is not JSON: %s", path, number, where.text);
         objects = objects && json_is_object(line);
         bytes -= length + 1;
     }
     if (c->lines) c->lines->whole = ok && objects && bytes == 0;
+    return ok;
+}
+
+bool collect_lines_each(collector *c, const char *id, const char *folder, const char *name,
+                        collect_line put, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, name, e)) return false;
+    const run_file *f = run_reading_file(c->reading, name);
+    if (!f || !f->said) return read_each(c, id, path, put, e);
+    bool ok = true, objects = true;
+    size_t i;
+    json_t *line;
+    json_array_foreach(f->said, i, line)
+    {
+        ok = ok && put_line(c, id, line, path, (int)i + 1, put, e);
+        objects = objects && json_is_object(line);
+    }
+    if (c->lines) c->lines->whole = ok && objects && !f->cut;
     return ok;
 }
 
@@ -183,6 +210,11 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
     int64_t bytes;
+    const json_t *ahead = json_object_get(c->reading->losses, name);
+    if (ahead) {
+        return collect_rows_artefact(c, id, name, "losses", step, json_get_int(ahead, "bytes", 0),
+                                     json_get_text(ahead, "sha256"), e);
+    }
     snprintf(inner, sizeof inner, "runs/%s/%s", id, name);
     if (!file_join(path, c->out, inner, e)) return false;
     /* The name comes from a line: it may not lead out of the folder. */
@@ -222,6 +254,8 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     collect_rows_int(t, "tokens", json_get_int(line, "tokens", 0));
     collect_rows_value(t, "dynamic_rate", json_object_get(dynamic, "rate"));
     collect_rows_value(t, "dynamic_decay", json_object_get(dynamic, "decay"));
+    /* An evaluation of this name may be there, in another run that was copied. */
+    if (!collect_rows_delete_inner(c, "evaluation", "= ?1", evaluation, e)) return false;
     if (!collect_rows_put(c, t, e)) return false;
     if (losses && !put_losses(c, id, losses, step, e)) return false;
     collect_table *m = collect_rows_table(c, "evaluation_metric", e);
@@ -232,34 +266,39 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
            put_recall(c, evaluation, json_object_get(line, "recall"), e);
 }
 
-/* Replaces the rows that a file of lines stands for, if it changed. tables: NULL-terminated.
- * Deleting first is what makes collecting twice change nothing. */
+/* Deletes the rows that a file of lines stands for. */
+typedef bool (*forget_lines)(collector *c, const char *id, err *e);
+
+static bool forget_metrics(collector *c, const char *id, err *e)
+{
+    return collect_rows_delete(c, "step", id, "1", e) &&
+           collect_rows_delete(c, "metric", id, "1", e);
+}
+
+/* Replaces these rows, if the file changed. Deleting first is what makes collecting twice change
+ * nothing. */
 static bool collect_lines(collector *c, const char *id, const char *folder, const char *name,
-                          const char *const *tables, collect_line put, bool *fresh, err *e)
+                          forget_lines forget, collect_line put, bool *fresh, err *e)
 {
     char path[FILE_PATH_BYTES];
     bool changed;
     snprintf(path, sizeof path, "runs/%s/%s", id, name);
-    if (!collect_rows_changed(c, path, "", &changed, e)) return false;
+    if (!collect_rows_changed(c, path, &changed, e)) return false;
     if (!changed) return true;
     *fresh = true;
     /* Of a file that was never read there are no rows: forget_run forgets stamps with rows. */
     bool there = c->there;
-    for (int i = 0; tables[i] && !c->first; i++) {
-        if (!collect_rows_delete(c, tables[i], id, "1", e)) return false;
-    }
-    if (!file_join(path, folder, name, e)) return false;
-    return !there || collect_lines_each(c, id, path, put, e);
+    if (!c->first && !forget(c, id, e)) return false;
+    return !there || collect_lines_each(c, id, folder, name, put, e);
 }
 
 bool collect_lines_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const tables[] = {"step", "metric", NULL};
-    return collect_lines(c, id, folder, "metrics.jsonl", tables, put_step, fresh, e);
+    return collect_lines(c, id, folder, "metrics.jsonl", forget_metrics, put_step, fresh, e);
 }
 
 bool collect_lines_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e)
 {
-    static const char *const tables[] = {"evaluation", NULL}; /* what refers to it goes with it */
-    return collect_lines(c, id, folder, "evals.jsonl", tables, put_evaluation, fresh, e);
+    return collect_lines(c, id, folder, "evals.jsonl", collect_rows_delete_evaluations,
+                         put_evaluation, fresh, e);
 }

@@ -7,6 +7,7 @@
 bool collect_lines_metrics(collector *c, const char *id, const char *folder, bool *fresh, err *e);
 bool collect_lines_evals(collector *c, const char *id, const char *folder, bool *fresh, err *e);
 
-/* Calls put for every complete line of the file. */
+/* Calls put for every complete line of the file in the run's folder. */
 typedef bool (*collect_line)(collector *c, const char *id, const json_t *line, err *e);
-bool collect_lines_each(collector *c, const char *id, const char *path, collect_line put, err *e);
+bool collect_lines_each(collector *c, const char *id, const char *folder, const char *name,
+                        collect_line put, err *e);

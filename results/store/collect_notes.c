@@ -105,7 +105,7 @@ bool collect_notes(collector *c, const char *experiment, const char *run, const 
 {
     char path[FILE_PATH_BYTES];
     bool changed;
-    if (!collect_rows_changed(c, inner, "", &changed, e)) return false;
+    if (!collect_rows_changed(c, inner, &changed, e)) return false;
     if (!changed) return true;
     *fresh = true;
     /* The tags are made last: nothing that fails before has anything to give back. */

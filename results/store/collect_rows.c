@@ -1,11 +1,9 @@
 #include "results/store/collect_rows.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/base/file.h"
 #include "results/store/query.h"
@@ -20,17 +18,9 @@
 
 /* ---- tables ---- */
 
-/* Rows of `experiment` and `evaluation` take those that refer to them along when they are replaced:
- * what belongs to them comes from the same file and follows. All others are changed in place: those
- * of a run (its steps, evaluations ...) come from files of their own, and where nothing refers to a
- * row, replacing it would make SQLite prepare to undo each row by itself. */
-static bool is_replaced(const collect_table *t)
-{
-    return strcmp(t->name, "experiment") == 0 || strcmp(t->name, "evaluation") == 0;
-}
-
-/* What puts a row in the place of the one with its key. The schema is this program's: a table that
- * does not fit is a mistake in it. */
+/* What puts a row in the place of the one with its key: changed, since to replace it would make
+ * SQLite prepare to undo each row by itself. The schema is this program's: a table that does not
+ * fit is a mistake in it. */
 static const char *put_sql(arena *a, const collect_table *t)
 {
     enum { BYTES = 8192 };
@@ -50,13 +40,8 @@ static const char *put_sql(arena *a, const collect_table *t)
               "%s", t->name);
     }
     char *sql = arena_push(a, BYTES, 1);
-    if (is_replaced(t)) {
-        snprintf(sql, BYTES, "INSERT OR REPLACE INTO %s (%s) VALUES (%s)", t->name, columns,
-                 places);
-    } else {
-        snprintf(sql, BYTES, "INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (%s) DO %s", t->name,
-                 columns, places, keys, k ? changes : "NOTHING");
-    }
+    snprintf(sql, BYTES, "INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (%s) DO %s", t->name, columns,
+             places, keys, k ? changes : "NOTHING");
     return sql;
 }
 
@@ -100,7 +85,7 @@ void collect_rows_end(collector *c)
     for (const collect_change *x = c->changes; x; x = x->next) {
         sqlite3_finalize(x->statement);
     }
-    sqlite3_finalize(c->stamp);
+    json_decref(c->known);
 }
 
 /* ---- values ---- */
@@ -220,6 +205,35 @@ bool collect_rows_delete(collector *c, const char *table, const char *run, const
     return collect_rows_change(c, sql, run, NULL, e);
 }
 
+/* The schema says so as well (REFERENCES ... ON DELETE CASCADE), for others who change the
+ * database. Here SQLite is not asked to see to it: it would look up the run for each of its
+ * figures, which is a fifth of a collection. Rows of a run are never deleted. */
+bool collect_rows_delete_inner(collector *c, const char *owner, const char *which, const char *key,
+                               err *e)
+{
+    static const char *const inner[][2] = {{"experiment", "plan"},
+                                           {"experiment", "axis"},
+                                           {"experiment", "claim"},
+                                           {"evaluation", "slice"},
+                                           {"evaluation", "document"},
+                                           {"evaluation", "recall"},
+                                           {"evaluation", "evaluation_metric"}};
+    char sql[256];
+    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++) {
+        if (strcmp(inner[i][0], owner) != 0) continue;
+        snprintf(sql, sizeof sql, "DELETE FROM %s WHERE %s %s", inner[i][1], owner, which);
+        if (!collect_rows_change(c, sql, key, NULL, e)) return false;
+    }
+    return true;
+}
+
+bool collect_rows_delete_evaluations(collector *c, const char *run, err *e)
+{
+    return collect_rows_delete_inner(
+               c, "evaluation", "IN (SELECT evaluation FROM evaluation WHERE run = ?1)", run, e) &&
+           collect_rows_delete(c, "evaluation", run, "1", e);
+}
+
 bool collect_rows_artefact(collector *c, const char *id, const char *path, const char *kind,
                            const json_t *step, int64_t bytes, const char *hash, err *e)
 {
@@ -235,46 +249,48 @@ bool collect_rows_artefact(collector *c, const char *id, const char *path, const
 
 /* ---- stamps ---- */
 
-/* False if there is no such file; where that cannot be found out, whoever reads it is told why not.
- * Size, time to the nanosecond and inode: a file that is replaced by one of equal size within a
- * tick of the clock, as status.json is by renaming, has another inode. */
-static bool stamp_of(char stamp[128], const char *path, const char *more)
+/* All at once, and looked up in memory: they are asked for every file of every run whenever results
+ * are read, by several threads. */
+bool collect_rows_begin(collector *c, err *e)
 {
-    struct stat s;
-    if (stat(path, &s) != 0) {
-        bool there = errno != ENOENT && errno != ENOTDIR;
-        snprintf(stamp, 128, "absent %s", more);
-        return there;
+    c->known = json_object();
+    query q = QUERY(c->db, e, "SELECT path, stamp FROM collected", NULL);
+    while (query_next(&q)) {
+        json_object_set_new_nocheck(c->known, query_peek(&q, "path"),
+                                    json_string_nocheck(query_peek(&q, "stamp")));
     }
-    snprintf(stamp, 128, "%lld %lld.%09ld %llu %s", (long long)s.st_size,
-             (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (unsigned long long)s.st_ino, more);
-    return true;
+    return query_close(&q);
 }
 
-bool collect_rows_changed(collector *c, const char *path, const char *more, bool *changed, err *e)
+/* "runs/ID/NAME", which was looked at ahead; NULL: it was not. */
+static const run_file *looked_at(const collector *c, const char *path)
 {
-    char full[FILE_PATH_BYTES], stamp[128];
-    if (!file_join(full, c->out, path, e)) return false;
-    /* Before the file is read: what is written in between gives another stamp the next time. The
-     * other way round it would never be seen. */
-    c->there = stamp_of(stamp, full, more);
-    /* Asked for every file of every run whenever results are read: prepared once. */
-    if (!c->stamp) {
-        c->stamp = store_prepare(c->db, "SELECT stamp FROM collected WHERE path = ?", e);
-        if (!c->stamp) return false;
+    const char *name = strncmp(path, "runs/", 5) == 0 ? strchr(path + 5, '/') : NULL;
+    return c->reading && name ? run_reading_file(c->reading, name + 1) : NULL;
+}
+
+bool collect_rows_changed(collector *c, const char *path, bool *changed, err *e)
+{
+    file_stamp stamp;
+    const run_file *f = looked_at(c, path);
+    if (f) {
+        stamp = f->stamp;
+    } else if (!file_stamp_look(&stamp, c->known, c->out, path, "", e)) {
+        return false;
     }
-    sqlite3_bind_text(c->stamp, 1, path, -1, SQLITE_TRANSIENT);
-    bool any = sqlite3_step(c->stamp) == SQLITE_ROW;
-    const char *known = any ? (const char *)sqlite3_column_text(c->stamp, 0) : NULL;
-    /* A file that never was there is no change, or each run would be read again for every file that
-     * it lacks. */
-    *changed = known ? strcmp(known, stamp) != 0 : c->there;
-    c->first = !known;
-    if (sqlite3_reset(c->stamp) != SQLITE_OK) return store_err(c->db, "cannot be read", e);
+    c->there = stamp.there;
+    c->first = stamp.first;
+    *changed = stamp.changed;
     if (!*changed) return true;
     /* In the transaction of the rows: if these are taken back, so is the stamp. */
     collect_table *t = collect_rows_table(c, "collected", e);
     collect_rows_text(t, "path", path);
-    collect_rows_text(t, "stamp", stamp);
+    collect_rows_text(t, "stamp", stamp.text);
     return collect_rows_put(c, t, e);
+}
+
+json_t *collect_rows_said(const collector *c, const char *name)
+{
+    const run_file *f = c->reading ? run_reading_file(c->reading, name) : NULL;
+    return f ? json_incref(f->said) : NULL;
 }

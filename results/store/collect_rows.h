@@ -13,6 +13,7 @@
 #pragma once
 
 #include "results/store/run_damage.h"
+#include "results/store/run_reading.h"
 #include "results/store/store.h"
 
 enum { COLLECT_TABLES = 32, COLLECT_COLUMNS = 64 };
@@ -44,8 +45,9 @@ typedef struct collector {
     char damage[ERR_TEXT_BYTES]; /* of the entry that was read last; "": none */
     run_damage_lines *lines;     /* counts the lines that are read; NULL: nobody does */
     int64_t step;                /* the last of the run that is read, as its status says */
-    bool there, first; /* of the file that was asked about last: it is; nothing is known */
-    sqlite3_stmt *stamp;
+    bool there, first;          /* of the file that was asked about last: it is; nothing is known */
+    json_t *known;              /* {PATH: STAMP} of all files that were ever collected */
+    const run_reading *reading; /* of the run that is put */
     collect_change *changes;
     int tables;
     collect_table *table[COLLECT_TABLES];
@@ -69,11 +71,20 @@ bool collect_rows_change(collector *c, const char *sql, const char *first, const
 /* Deletes the run's rows of a table for which the condition holds ("1": all). */
 bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
                          err *e);
+/* What belongs to an experiment or an evaluation: of those whose key is `which`, "= ?1". */
+bool collect_rows_delete_inner(collector *c, const char *owner, const char *which, const char *key,
+                               err *e);
+bool collect_rows_delete_evaluations(collector *c, const char *run,
+                                     err *e); /* with all of theirs */
 bool collect_rows_artefact(collector *c, const char *id, const char *path, const char *kind,
                            const json_t *step, int64_t bytes, const char *hash, err *e);
 
-/* Has the file below OUT another stamp than recorded? Then records it. `more` is added to it. */
-bool collect_rows_changed(collector *c, const char *path, const char *more, bool *changed, err *e);
+/* Has the file below OUT another stamp than recorded? Then records it. */
+bool collect_rows_changed(collector *c, const char *path, bool *changed, err *e);
+/* What the file of the run that is put says, the caller's; NULL: it was not read ahead. */
+json_t *collect_rows_said(const collector *c, const char *name);
 
-/* Gives all statements back. */
+/* Fills c->known. */
+bool collect_rows_begin(collector *c, err *e);
+/* Gives all statements back, and what is known. */
 void collect_rows_end(collector *c);

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/file_lock.h"
 #include "core/base/one_line.h"
 #include "results/store/collect_inspect.h"
 #include "results/store/collect_lines.h"
@@ -33,13 +32,6 @@ static const char *const COLUMNS[SOURCES][12] = {
                 "tokens_per_second", "peak_rss_bytes", "peak_anon_bytes", NULL},
     [SPEED] = {"alone_tokens_per_second", "alone_threads", "alone_at", NULL},
     [FINAL] = {NULL}};
-
-/* Held by a worker? A lock that is held means a process that lives; a pid in a file would not. */
-static bool folder_locked(const char *folder)
-{
-    char path[FILE_PATH_BYTES];
-    return file_join(path, folder, "lock", NULL) && file_lock_is_held(path);
-}
 
 /* Deleted first: a run that goes on elsewhere may have fewer. */
 static bool put_libraries(collector *c, const char *id, const json_t *run, err *e)
@@ -117,31 +109,34 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
 static const char *const NAMES[SOURCES] = {"plan.json", "run.json", "status.json", "speed.json",
                                            "final.json"};
 
-/* The five files make one row, so that one that changed has all read. Whether the folder is locked
- * is part of the status's stamp: a worker that is killed changes no file, and only that its lock is
- * gone says that the run has become an interrupted one. */
-static bool collect_head(collector *c, const char *id, const char *folder, bool locked,
-                         json_t *from[SOURCES], bool *fresh, err *e)
+/* What the file says, read ahead or just now. NULL and e: it cannot be read. */
+static json_t *said(collector *c, const char *folder, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    json_t *ahead = collect_rows_said(c, name);
+    if (ahead || !file_join(path, folder, name, e)) return ahead;
+    return json_read(path, e);
+}
+
+/* The five files make one row, so that one that changed has all read. */
+static bool collect_head(collector *c, const char *id, const char *folder, json_t *from[SOURCES],
+                         bool *fresh, err *e)
 {
     bool any = false, there[SOURCES];
     char path[FILE_PATH_BYTES];
     for (int i = 0; i < SOURCES; i++) {
         bool changed;
         snprintf(path, sizeof path, "runs/%s/%s", id, NAMES[i]);
-        if (!collect_rows_changed(c, path, i == STATUS && locked ? "locked" : "", &changed, e)) {
-            return false;
-        }
+        if (!collect_rows_changed(c, path, &changed, e)) return false;
         any = any || changed;
         there[i] = c->there;
     }
     if (!any) return true;
     *fresh = true;
-    bool ok = true;
-    for (int i = 0; ok && i < SOURCES; i++) {
-        ok = file_join(path, folder, NAMES[i], e);
-        if (ok && there[i]) ok = (from[i] = json_read(path, e)) != NULL;
+    for (int i = 0; i < SOURCES; i++) {
+        if (there[i] && !(from[i] = said(c, folder, NAMES[i], e))) return false;
     }
-    return ok && put_run(c, id, folder, from, locked, NULL, e);
+    return put_run(c, id, folder, from, c->reading->locked, NULL, e);
 }
 
 /* ---- the folder ---- */
@@ -155,7 +150,7 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
     snprintf(name_of, sizeof name_of, "%s/manifest.json", checkpoint);
     if (!file_join(path, folder, name_of, e)) return false;
     if (!file_exists(path)) return true;
-    json_auto_t *manifest = json_read(path, e);
+    json_auto_t *manifest = said(c, folder, name_of, e);
     json_t *file;
     bool ok = manifest != NULL;
     const char *name;
@@ -180,7 +175,7 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
     const char *const *names;
     int64_t count;
     snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
-    if (!collect_rows_changed(c, path, "", &changed, e)) return false;
+    if (!collect_rows_changed(c, path, &changed, e)) return false;
     /* Kept ones come and go while something else of the folder changes, too. */
     if (!changed && !*fresh) return true;
     *fresh = true;
@@ -220,11 +215,9 @@ static json_t *planned_elsewhere(collector *c, const char *id, err *e)
  * no figures. */
 static bool forget_run(collector *c, const char *id, err *e)
 {
-    static const char *const tables[] = {"step", "metric", "evaluation"};
-    bool ok = true;
-    for (int i = 0; i < 3; i++) {
-        ok = ok && collect_rows_delete(c, tables[i], id, "1", e);
-    }
+    bool ok = collect_rows_delete(c, "step", id, "1", e) &&
+              collect_rows_delete(c, "metric", id, "1", e) &&
+              collect_rows_delete_evaluations(c, id, e);
     /* Beginning with runs/ID/: an id is no pattern, whatever letters it has. */
     return ok && collect_rows_change(c,
                                      "DELETE FROM collected WHERE path >= 'runs/' || ?1 || '/' "
@@ -260,10 +253,10 @@ static bool put_damaged(collector *c, const char *id, const char *folder, const 
 
 /* Artefacts before evaluations: the former delete all but the losses' rows, the latter put
  * these. */
-static bool collect_files(collector *c, const char *id, const char *folder, bool locked,
-                          json_t *from[SOURCES], run_damage_known *known, bool *fresh, err *e)
+static bool collect_files(collector *c, const char *id, const char *folder, json_t *from[SOURCES],
+                          run_damage_known *known, bool *fresh, err *e)
 {
-    if (!collect_head(c, id, folder, locked, from, fresh, e) ||
+    if (!collect_head(c, id, folder, from, fresh, e) ||
         !collect_checkpoints(c, id, folder, fresh, e)) {
         return false;
     }
@@ -288,9 +281,8 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
                               .metrics = RUN_DAMAGE_NO_LINES,
                               .evals = RUN_DAMAGE_NO_LINES};
     char inner[FILE_PATH_BYTES], why[ERR_TEXT_BYTES];
-    /* Looked at before the status: a worker that ends in between has written its end by then. */
-    bool locked = folder_locked(folder), noted = false;
-    bool ok = collect_files(c, id, folder, locked, from, &known, fresh, e);
+    bool locked = c->reading->locked, noted = false;
+    bool ok = collect_files(c, id, folder, from, &known, fresh, e);
     snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
     if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
     /* A failure under a lock is reported, and read again when the worker is done with the file. */
@@ -309,13 +301,12 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
 
 bool collect_run(collector *c, const char *id, bool *fresh, err *e)
 {
-    char inner[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], plan[FILE_PATH_BYTES];
+    char inner[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "runs/%s", id);
-    if (!file_join(folder, c->out, inner, e) || !file_join(plan, folder, "plan.json", e)) {
-        return false;
-    }
     *fresh = false;
-    if (!file_exists(plan)) return true; /* a folder that was only just made */
+    if (!file_join(folder, c->out, inner, e)) return false;
+    const run_file *plan = run_reading_file(c->reading, NAMES[PLAN]);
+    if (plan && !plan->stamp.there) return true; /* a folder that was only just made */
     arena_reset(c->scratch);
     json_t *from[SOURCES] = {NULL};
     bool ok = collect_all(c, id, folder, from, fresh, e);

@@ -3,6 +3,7 @@
 
 #include "results/store/collect_rows.h"
 
-/* True with *fresh false if nothing changed since the folder was collected. e says what is
- * unreadable; the caller then rolls back what was done for this folder. */
+/* c->reading: of this folder. True with *fresh false if nothing changed since the folder was
+ * collected. e says what is unreadable; the caller then rolls back what was done for this folder.
+ */
 bool collect_run(collector *c, const char *id, bool *fresh, err *e);

@@ -103,6 +103,9 @@ static store *close_failed(store *s)
 
 static bool open_file(store *s, int flags, err *e)
 {
+    /* Its account of memory, which nobody asks for, takes a lock for each value that is put: a
+     * twelfth of a collection. Refused behind the first opening, when it is already so. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     /* A connection is one thread's alone. */
     if (sqlite3_open_v2(s->opened, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         return s->db ? store_err(s, "cannot be opened", e)
@@ -230,9 +233,8 @@ static bool is_older(store *s)
  * or store_keep, and by nothing else: a collection is seen whole or not at all. */
 static bool begin_writing(store *s, err *e)
 {
-    /* Off by default in SQLite, and silently ignored inside a transaction: without it nothing
-     * cascades, and rows of a replaced evaluation would stay. */
-    if (!store_exec(s, "PRAGMA foreign_keys = ON", e)) return false;
+    /* Whatever SQLite was built with: collect_rows.c deletes what belongs to a row by itself. */
+    if (!store_exec(s, "PRAGMA foreign_keys = OFF", e)) return false;
     int version = version_of(s, e);
     /* IMMEDIATE takes the write lock at the beginning, not at the first change, where waiting is no
      * longer possible without giving up what was read. */

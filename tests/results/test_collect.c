@@ -46,6 +46,8 @@ static void collect_now(const char *out, bool rebuild, int fresh)
     EXPECT(collect(&r, out, rebuild, &e), "%s", e.text);
     EXPECT(r.runs == fresh && r.unreadable == 0, "%d runs read again, not %d; %d unreadable: %s",
            r.runs, fresh, r.unreadable, r.why);
+    /* What belongs to a row is deleted with it: SQLite is not asked to see to that. */
+    EXPECT(fake_ask(out, "SELECT count(*) FROM pragma_foreign_key_check") == 0, "rows of nothing");
 }
 
 static void everything_once(void)
@@ -224,6 +226,35 @@ static void plan_replaced(void)
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 9, "rows of folders that are gone");
 }
 
+/* Folders come in batches that are read ahead; one that cannot be read takes no other with it. */
+static void among_many(void)
+{
+    static const char *const strays[] = {"0", "8888", "g"};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    fake_experiment x = fake(40);
+    err e = {0};
+    fake_write(&x);
+    for (int i = 0; i < 3; i++) {
+        snprintf(folder, sizeof folder, "%s/runs/%s", x.out, strays[i]);
+        EXPECT(file_make_folders(folder, &e) && file_join(path, folder, "plan.json", &e) &&
+                   file_write(path, "{}", 2, &e),
+               "%s", e.text);
+    }
+    collect_report r;
+    for (int again = 0; again < 2; again++) {
+        EXPECT(collect(&r, x.out, again, &e), "%s", e.text);
+        EXPECT(r.runs == 120 && r.runs_seen == 123, "%d of %d runs", r.runs, r.runs_seen);
+        EXPECT(r.unreadable == 3 && strstr(r.why, "/runs/0/plan.json"), "%d: %s", r.unreadable,
+               r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 120, "runs");
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation JOIN plan USING (run) "
+                               "WHERE label = 'short'") == 40,
+               "evaluations");
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM collected WHERE path LIKE 'runs/0/%'") == 0,
+               "a stamp of what was taken back");
+    }
+}
+
 static void nothing_there(void)
 {
     err e = {0}, note = {0};
@@ -367,6 +398,7 @@ const test_suite test_collect = {"results/collect",
                                   {"damaged_files", damaged_files},
                                   {"unreadable_run", unreadable_run},
                                   {"plan_replaced", plan_replaced},
+                                  {"among_many", among_many},
                                   {"nothing_there", nothing_there},
                                   {"one_writer", one_writer},
                                   {"read_only", read_only},

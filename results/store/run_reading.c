@@ -1,0 +1,164 @@
+#include "results/store/run_reading.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/file_lock.h"
+#include "core/base/text.h"
+
+/* All that is done here reads files and touches no database, so that it can be done on another
+ * thread than the database's, for a folder whose turn comes later. Errors are dropped: a file
+ * without what it says is read once more, by who has words for what is wrong with it. */
+
+/* In the order of reading. What each is for is said where it is put (collect_run.c). */
+static const char *const NAMES[RUN_FILES] = {"plan.json",
+                                             "run.json",
+                                             "status.json",
+                                             "speed.json",
+                                             "final.json",
+                                             "checkpoint/manifest.json",
+                                             "metrics.jsonl",
+                                             "evals.jsonl",
+                                             "inspect/keys.jsonl",
+                                             "inspect/values.jsonl",
+                                             "inspect/composition.jsonl",
+                                             "inspect/refinement.jsonl",
+                                             "inspect/changes.jsonl",
+                                             "inspect/states.jsonl",
+                                             "notes.jsonl"};
+enum { STATUS = 2, HEADS = 5, MANIFEST = 5, EVALS = 7, NOTES = 14 };
+
+/* Size, time to the nanosecond and inode: a file that is replaced by one of equal size within a
+ * tick of the clock, as status.json is by renaming, has another inode. */
+bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const char *path,
+                     const char *more, err *e)
+{
+    struct stat is = {0};
+    char full[FILE_PATH_BYTES];
+    if (!file_join(full, out, path, e)) return false;
+    /* Before the file is read: what is written in between gives another stamp the next time. The
+     * other way round it would never be seen. */
+    bool found = stat(full, &is) == 0;
+    s->there = found || (errno != ENOENT && errno != ENOTDIR);
+    s->bytes = is.st_size;
+    if (found) {
+        snprintf(s->text, sizeof s->text, "%lld %lld.%09ld %llu %s", (long long)is.st_size,
+                 (long long)is.st_mtim.tv_sec, is.st_mtim.tv_nsec, (unsigned long long)is.st_ino,
+                 more);
+    } else {
+        snprintf(s->text, sizeof s->text, "absent %s", more);
+    }
+    const char *was = json_get_text(known, path);
+    s->first = !was;
+    /* A file that never was there is no change, or each run would be read again for every file that
+     * it lacks. */
+    s->changed = was ? strcmp(was, s->text) != 0 : s->there;
+    return true;
+}
+
+static json_t *read_lines(run_file *f, const char *path)
+{
+    size_t bytes;
+    text_auto *text = file_read(path, &bytes, NULL);
+    if (!text) return NULL;
+    json_t *lines = json_array();
+    const char *at = text, *end;
+    for (; lines && (end = memchr(at, '\n', bytes)) != NULL; at = end + 1) {
+        json_t *line = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL);
+        bytes -= (size_t)(end - at) + 1;
+        if (line) {
+            json_array_append_new(lines, line);
+            continue;
+        }
+        json_decref(lines);
+        lines = NULL;
+    }
+    f->cut = bytes > 0;
+    return lines;
+}
+
+static void read_file(run_file *f, const char *folder, int64_t *room)
+{
+    char path[FILE_PATH_BYTES];
+    if (!f->stamp.there || f->stamp.bytes > *room || !file_join(path, folder, f->name, NULL)) {
+        return;
+    }
+    *room -= f->stamp.bytes;
+    f->said = text_ends(f->name, ".jsonl") ? read_lines(f, path) : json_read(path, NULL);
+}
+
+/* Their sums, which take longer than all else of a run whose losses are kept. */
+static json_t *sum_losses(const json_t *lines, const char *folder)
+{
+    json_t *sums = json_object(), *line;
+    char path[FILE_PATH_BYTES], hex[SHA256_HEX];
+    size_t i;
+    json_array_foreach(lines, i, line)
+    {
+        const char *name = json_get_text(line, "losses");
+        int64_t bytes;
+        /* The name comes from a line: it may not lead out of the folder. */
+        if (!name || strchr(name, '/') || !file_join(path, folder, name, NULL)) continue;
+        if (!file_stat(path, &bytes, NULL, NULL) || !file_sha256(hex, path, NULL)) continue;
+        json_object_set_new(sums, name,
+                            json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
+    }
+    return sums;
+}
+
+/* One that changed has all that make the run's row read, and the manifest of its checkpoint. */
+static void read_changed(run_reading *r, const char *folder, int64_t *room)
+{
+    bool head = false;
+    for (int i = 0; i < HEADS; i++) {
+        head = head || r->file[i].stamp.changed;
+    }
+    for (int i = 0; i < NOTES; i++) {
+        if (r->file[i].stamp.changed || (head && i <= MANIFEST))
+            read_file(&r->file[i], folder, room);
+    }
+    if (r->file[EVALS].said) r->losses = sum_losses(r->file[EVALS].said, folder);
+}
+
+void run_reading_read(run_reading *r, const json_t *known, const char *out, const char *id,
+                      int64_t *room)
+{
+    char inner[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], lock[FILE_PATH_BYTES];
+    run_reading_end(r);
+    snprintf(inner, sizeof inner, "runs/%s", id);
+    if (!file_join(folder, out, inner, NULL) || !file_join(lock, folder, "lock", NULL)) return;
+    /* A lock that is held means a process that lives; a pid in a file would not. Looked at before
+     * the status: a worker that ends in between has written its end by then. */
+    r->locked = file_lock_is_held(lock);
+    for (int i = 0; i < RUN_FILES; i++) {
+        run_file *f = &r->file[i];
+        /* Whether the folder is locked is part of the status's stamp: a worker that is killed
+         * changes no file, and only that its lock is gone says that the run has become an
+         * interrupted one. */
+        const char *more = i == STATUS && r->locked ? "locked" : "";
+        snprintf(inner, sizeof inner, "runs/%s/%s", id, NAMES[i]);
+        if (file_stamp_look(&f->stamp, known, out, inner, more, NULL)) f->name = NAMES[i];
+        if (!r->file[0].stamp.there) return; /* a folder that was only just made */
+    }
+    read_changed(r, folder, room);
+}
+
+void run_reading_end(run_reading *r)
+{
+    for (int i = 0; i < RUN_FILES; i++) {
+        json_decref(r->file[i].said);
+    }
+    json_decref(r->losses);
+    memset(r, 0, sizeof *r);
+}
+
+const run_file *run_reading_file(const run_reading *r, const char *name)
+{
+    for (int i = 0; i < RUN_FILES && r->file[i].name; i++) {
+        if (strcmp(r->file[i].name, name) == 0) return &r->file[i];
+    }
+    return NULL;
+}
