@@ -44,6 +44,8 @@ real *slot_ring_append(slot_ring *r, const real *x, int64_t time, int64_t column
     /* More than there is room for: the caller joins tensors instead. */
     if (r->length + time > r->capacity) return NULL;
     int64_t apart = r->capacity * r->width;
+    /* Where nothing is carried a row begins anew: it need not be moved back later. */
+    if (r->length == 0) r->begin = 0;
     /* Entries that were cut off at the end are written over, and what was made of them is void. */
     r->made = MIN(r->made, r->begin + r->length);
     if (r->begin + r->length + time > r->capacity) {

@@ -145,6 +145,11 @@ static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, 
                           const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
 {
     int64_t units = gemm_units(g, k);
+    if (m == 1 && g->row && !transpose_a) {
+        g->pack_a(panel, false, 1, k, alpha, a, stride_a);
+        g->row(n, units, panel, b, apart * g->columns, beta, c);
+        return;
+    }
     bool packs = !can_be_unpacked(g, n, alpha, stride_a);
     for (int64_t i = 0, rows; i < m; i += rows) {
         const float *lines = a + (transpose_a ? i : i * stride_a);

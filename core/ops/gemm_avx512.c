@@ -149,6 +149,12 @@ static void few_floats(bool transposed, int64_t rows, int64_t n, int64_t k, cons
     gemm_avx512_few(GEMM_FLOATS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
 }
 
+static void row_floats(int64_t n, int64_t units, const float *a, const float *b, int64_t apart,
+                       float beta, float *c)
+{
+    gemm_avx512_row(GEMM_FLOATS, n, units, a, b, apart, beta, c);
+}
+
 AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, int64_t units,
                                const float *a, const float *b, float beta, float *c,
                                int64_t stride_c)
@@ -187,6 +193,12 @@ static void few_pairs(bool transposed, int64_t rows, int64_t n, int64_t k, const
                       const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
     gemm_avx512_few(GEMM_PAIRS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
+}
+
+static void row_pairs(int64_t n, int64_t units, const float *a, const float *b, int64_t apart,
+                      float beta, float *c)
+{
+    gemm_avx512_row(GEMM_PAIRS, n, units, a, b, apart, beta, c);
 }
 
 AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t units,
@@ -245,7 +257,8 @@ const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .pack_a = pack_a_floats,
                                          .tile = tile_floats,
                                          .tile_unpacked = tile_unpacked,
-                                         .few = few_floats};
+                                         .few = few_floats,
+                                         .row = row_floats};
 
 const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .chain = GEMM_BFLOAT16,
@@ -259,7 +272,8 @@ const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .pack_b = pack_b_pairs,
                                           .pack_a = pack_a_pairs,
                                           .tile = tile_pairs,
-                                          .few = few_pairs};
+                                          .few = few_pairs,
+                                          .row = row_pairs};
 
 /* The chain of vdpbf16ps by multiply-adds of floats that were rounded while they were packed: same
  * bits, twice the packed bytes. */
@@ -274,5 +288,6 @@ const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
                                          .pack_b = pack_b_swapped,
                                          .pack_a = pack_a_swapped,
                                          .tile = tile_floats,
-                                         .few = few_swapped};
+                                         .few = few_swapped,
+                                         .row = row_floats};
 #endif

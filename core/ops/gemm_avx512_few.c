@@ -14,8 +14,8 @@
 
 #include "core/ops/gemm_avx512_vector.h"
 
-/* c [GROUPS * 16] columns that lie side by side in b [k, n]. */
-enum { GROUPS = 4 };
+/* Vectors of columns that lie side by side in b [k, n], computed together at most. */
+enum { GROUPS = 8 };
 
 /* As gemm_units counts them for a kernel of this form. */
 INLINE int64_t units_of(gemm_form form, int64_t k)
@@ -24,25 +24,53 @@ INLINE int64_t units_of(gemm_form form, int64_t k)
     return (k + fill - 1) / fill * fill / depth;
 }
 
-/* Four vectors of sums, independent of each other: a multiply-add takes several cycles, and one
- * chain alone would wait for each. Beyond n nothing is read (masks). */
-INLINE void side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
-                         int64_t stride, float beta, float *c)
+/* Vectors of sums, independent of each other: a multiply-add takes several cycles, and one chain
+ * alone would wait for each. Of the last vector `last` lanes are there: beyond n nothing is read.
+ */
+INLINE void side_by_side(gemm_form form, int groups, __mmask16 last, int64_t k, const float *a,
+                         const float *b, int64_t stride, float beta, float *c)
 {
     const int64_t units = units_of(form, k);
     __m512 sums[GROUPS];
-    for (int64_t g = 0; g < GROUPS; g++) {
-        sums[g] = begin_sums(beta, first(n - g * 16), c + g * 16);
+#pragma GCC unroll 8
+    for (int g = 0; g < groups; g++) {
+        sums[g] = begin_sums(beta, g + 1 < groups ? first(16) : last, c + g * 16);
     }
     for (int64_t p = 0; p < units; p++) {
         __m512 x = _mm512_set1_ps(a[p]);
-        for (int64_t g = 0; g < GROUPS; g++) {
-            __m512 y = across(form, b + g * 16, p, k, stride, first(n - g * 16), NULL);
+#pragma GCC unroll 8
+        for (int g = 0; g < groups; g++) {
+            __mmask16 there = g + 1 < groups ? first(16) : last;
+            __m512 y = across(form, b + g * 16, p, k, stride, there, NULL);
             sums[g] = multiply_add(form, x, y, sums[g]);
         }
     }
-    for (int64_t g = 0; g < GROUPS; g++) {
-        _mm512_mask_storeu_ps(c + g * 16, first(n - g * 16), sums[g]);
+#pragma GCC unroll 8
+    for (int g = 0; g < groups; g++) {
+        _mm512_mask_storeu_ps(c + g * 16, g + 1 < groups ? first(16) : last, sums[g]);
+    }
+}
+
+#define GROUP(g)                                                                                   \
+    case g:                                                                                        \
+        side_by_side(form, g, first(n - j - (g - 1) * 16), k, a, b + j, stride, beta, c + j);      \
+        break;
+
+/* As few vectors as there are: a head's features are often one. */
+INLINE void row_side_by_side(gemm_form form, int64_t n, int64_t k, const float *a, const float *b,
+                             int64_t stride, float beta, float *c)
+{
+    for (int64_t j = 0; j < n; j += GROUPS * (int64_t)16) {
+        switch (MIN((n - j + 15) / 16, (int64_t)GROUPS)) {
+            GROUP(1)
+            GROUP(2)
+            GROUP(3)
+            GROUP(4)
+            GROUP(5)
+            GROUP(6)
+            GROUP(7)
+            GROUP(8)
+        }
     }
 }
 
@@ -119,9 +147,7 @@ INLINE void few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_
 {
     if (!transposed) {
         CHECK(rows == 1, "%lld rows", (long long)rows);
-        for (int64_t j = 0; j < n; j += GROUPS * (int64_t)16) {
-            side_by_side(form, n - j, k, a, b + j, stride, beta, c + j);
-        }
+        row_side_by_side(form, n, k, a, b, stride, beta, c);
         return;
     }
     switch (rows) {
@@ -135,6 +161,66 @@ INLINE void few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_
         CASE(8)
     default:
         CHECK(false, "%lld rows are not few", (long long)rows);
+    }
+}
+
+/* ---- one row and packed panels ---- */
+
+/* Panels computed together, each two vectors of sums. */
+enum { PANELS = 4 };
+
+/* A row has one chain per vector of columns, and a chain waits for each of its multiply-adds: only
+ * several panels at once, a unit of each, come as fast as a cache gives them. */
+INLINE void panels_of_row(gemm_form form, int panels, int64_t n, int64_t units, const float *a,
+                          const float *b, int64_t apart, float beta, float *c)
+{
+    __m512 sums[2 * PANELS];
+#pragma GCC unroll 8
+    for (int g = 0; g < 2 * panels; g++) {
+        sums[g] = begin_sums(beta, first(n - g * 16), c + g * 16);
+    }
+    for (int64_t p = 0; p < units; p++) {
+        const float *line = b + p * GEMM_AVX512_COLUMNS;
+        __m512 x = _mm512_set1_ps(a[p]);
+#pragma GCC unroll 8
+        for (int g = 0; g < 2 * panels; g++) {
+            __m512 y = _mm512_loadu_ps(line + g / 2 * apart + g % 2 * 16);
+            sums[g] = multiply_add(form, x, y, sums[g]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int g = 0; g < 2 * panels; g++) {
+        _mm512_mask_storeu_ps(c + g * 16, first(n - g * 16), sums[g]);
+    }
+}
+
+#define PANEL(g)                                                                                   \
+    case g:                                                                                        \
+        panels_of_row(form, g, n - j, units, a, b + j / GEMM_AVX512_COLUMNS * apart, apart, beta,  \
+                      c + j);                                                                      \
+        break;
+
+INLINE void row(gemm_form form, int64_t n, int64_t units, const float *a, const float *b,
+                int64_t apart, float beta, float *c)
+{
+    const int64_t width = GEMM_AVX512_COLUMNS;
+    for (int64_t j = 0; j < n; j += PANELS * width) {
+        switch (MIN((n - j + width - 1) / width, (int64_t)PANELS)) {
+            PANEL(1)
+            PANEL(2)
+            PANEL(3)
+            PANEL(4)
+        }
+    }
+}
+
+AVX512 void gemm_avx512_row(gemm_form form, int64_t n, int64_t units, const float *a,
+                            const float *b, int64_t apart, float beta, float *c)
+{
+    if (form == GEMM_PAIRS) {
+        row(GEMM_PAIRS, n, units, a, b, apart, beta, c);
+    } else {
+        row(GEMM_FLOATS, n, units, a, b, apart, beta, c); /* swapped ones, too, are floats */
     }
 }
 

@@ -8,3 +8,8 @@
 void gemm_avx512_few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_t k,
                      const float *panel, const float *b, int64_t stride, float beta, float *c,
                      int64_t stride_c);
+
+/* c [n] = a b + beta c for one packed row and panels of b that are `apart` units from each other.
+ */
+void gemm_avx512_row(gemm_form form, int64_t n, int64_t units, const float *a, const float *b,
+                     int64_t apart, float beta, float *c);

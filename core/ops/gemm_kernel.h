@@ -48,6 +48,10 @@ typedef struct gemm_kernel {
      * is read once: 1 row, or GEMM_FEW of them at most where b is transposed. NULL: as any. */
     void (*few)(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
                 const float *b, int64_t stride, float beta, float *c, int64_t stride_c);
+    /* c [n] = a b + beta c for a packed row (not transposed) and panels of b whose first units are
+     * `apart` floats from each other. NULL: by tiles. */
+    void (*row)(int64_t n, int64_t units, const float *a, const float *b, int64_t apart, float beta,
+                float *c);
 } gemm_kernel;
 
 /* Units of k values in a panel. */

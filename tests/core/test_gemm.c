@@ -159,10 +159,10 @@ static void for_each_kernel(void (*run)(const gemm_kernel *g))
 /* Around the sizes of tiles (6 x 16, 14 x 32, 32 x 32), of vectors and of blocks of k and columns.
  */
 static const int64_t SIZES[][3] = {
-    {1, 1, 1},    {1, 7, 30},    {7, 1, 31},     {5, 9, 2},   {13, 17, 33},  {14, 32, 64},
-    {15, 33, 65}, {32, 32, 32},  {33, 47, 63},   {2, 48, 16}, {21, 16, 384}, {6, 65, 385},
-    {3, 20, 770}, {29, 31, 100}, {17, 513, 40},  {1, 64, 96}, {40, 5, 3},    {64, 64, 17},
-    {9, 15, 769}, {12, 49, 15},  {31, 16, 1537}, {8, 33, 24}};
+    {1, 1, 1},    {1, 7, 30},    {7, 1, 31},    {5, 9, 2},      {13, 17, 33},  {14, 32, 64},
+    {15, 33, 65}, {32, 32, 32},  {33, 47, 63},  {2, 48, 16},    {21, 16, 384}, {6, 65, 385},
+    {3, 20, 770}, {29, 31, 100}, {17, 513, 40}, {1, 64, 96},    {40, 5, 3},    {64, 64, 17},
+    {9, 15, 769}, {12, 49, 15},  {1, 150, 40},  {31, 16, 1537}, {8, 33, 24}};
 
 static void every_shape(const gemm_kernel *g)
 {
@@ -269,9 +269,9 @@ static void rows_do_not_depend_on_their_number(void)
 /* ---- b packed once ---- */
 
 /* Any part of b that begins at a whole one, up to the end of b or of its last part. */
-static void parts_of(const gemm_kernel *g, bool ta, bool tb)
+static void parts_of(const gemm_kernel *g, bool ta, bool tb, int64_t m, int64_t columns)
 {
-    const product x = {.ta = ta, .tb = tb, .m = 45, .n = 70, .k = 803, .gap = 3, .alpha = 1};
+    const product x = {.ta = ta, .tb = tb, .m = m, .n = columns, .k = 803, .gap = 3, .alpha = 1};
     const int64_t whole_k = 832;
     buffers f = buffers_new(&x, NULL);
     gemm_packed p = {g, x.k, x.n, malloc((size_t)gemm_packed_floats(g, x.k, x.n) * sizeof(float))};
@@ -303,7 +303,8 @@ static void parts_of(const gemm_kernel *g, bool ta, bool tb)
 static void parts(const gemm_kernel *g)
 {
     for (int bits = 0; bits < 4; bits++) {
-        parts_of(g, bits & 1, bits & 2);
+        parts_of(g, bits & 1, bits & 2, 45, 70);
+        parts_of(g, bits & 1, bits & 2, 1, 5 * GEMM_PART + 7); /* a generated token's row */
     }
 }
 
