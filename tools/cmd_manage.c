@@ -4,6 +4,8 @@
  * again, which is slower than deleting rows and cannot forget one. --dry-run goes the
  * same way and stops where something would be removed. */
 #include "core/base/file.h"
+#include "harness/launch/launch_list.h"
+#include "harness/launch/slurm.h"
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "results/store/experiment.h"
@@ -14,11 +16,12 @@
 typedef struct manage_call {
     const char *out;
     int64_t keep;
-    bool dry_run;
+    bool dry_run, force;
 } manage_call;
 
 static const option OPTIONS[] = {
     CLI_SWITCH(manage_call, dry_run, "dry-run", "say what would be removed, remove nothing"),
+    CLI_SWITCH(manage_call, force, "force", "although jobs of it on Slurm have not ended"),
     CLI_OUT(manage_call),
     {0}};
 static const option GC_OPTIONS[] = {
@@ -27,8 +30,11 @@ static const option GC_OPTIONS[] = {
     CLI_SWITCH(manage_call, dry_run, "dry-run", "say what would be removed, remove nothing"),
     CLI_OUT(manage_call),
     {0}};
-/* mv and merge remove nothing. */
-static const option OUT_OPTIONS[] = {CLI_OUT(manage_call), {0}};
+static const option MV_OPTIONS[] = {
+    CLI_SWITCH(manage_call, force, "force", "although jobs of it on Slurm have not ended"),
+    CLI_OUT(manage_call),
+    {0}};
+static const option MERGE_OPTIONS[] = {CLI_OUT(manage_call), {0}};
 
 /* Rows of what is gone stay in a database until it is made again. */
 static int refresh(const char *out, bool done, err *e)
@@ -50,6 +56,29 @@ static int check_known(const cli_call *c, store *s, err *e)
     return experiment_check(s, c->words[0], e) ? EXIT_DONE : EXIT_USAGE;
 }
 
+/* A task that begins later would make the experiment of this name again. What runs on this machine
+ * has a lock, which is looked at behind this. */
+static int check_launched(const cli_call *c)
+{
+    const manage_call *o = c->options;
+    const char *name = c->words[0];
+    launch_list l;
+    slurm_queue q;
+    err e = {0};
+    if (o->force) return EXIT_DONE;
+    if (!launch_list_read(&l, cli_out(o->out), name, c->memory, &e) ||
+        (l.count > 0 && !slurm_queue_read(&q, l.jobs, &e))) {
+        return cli_fail(EXIT_FAILED,
+                        "%s: whether its jobs have ended is not known; --force does not ask: %s",
+                        name, e.text);
+    }
+    if (l.count == 0 || q.running + q.pending == 0) return EXIT_DONE;
+    return cli_fail(EXIT_FAILED,
+                    "%s: of job %s %d tasks run and %d are pending, which would make it again; "
+                    "cancel them first: loci stop %s",
+                    name, l.jobs, q.running, q.pending, name);
+}
+
 static void say_report(const manage_report *r, const char *done)
 {
     char bytes[16];
@@ -66,6 +95,7 @@ static int remove_experiment(const cli_call *c)
     err e = {0};
     /* A word that is no experiment is a mistake of the user, found before any folder is touched. */
     int status = reading_with(c, cli_out(o->out), check_known);
+    if (status == EXIT_DONE) status = check_launched(c);
     if (status != EXIT_DONE) return status;
     /* Locks, and refuses where somebody works on it. */
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
@@ -79,6 +109,7 @@ static int rename_experiment(const cli_call *c)
     const manage_call *o = c->options;
     err e = {0};
     int status = reading_with(c, cli_out(o->out), check_known);
+    if (status == EXIT_DONE) status = check_launched(c);
     if (status != EXIT_DONE) return status;
     /* A name that is taken is a matter of usage, and found out before anything is moved. */
     if (!manage_name_is_free(cli_out(o->out), c->words[1], &e)) {
@@ -134,7 +165,7 @@ const verb VERB_MV = {
     .max_words = 2,
     .help = "Gives an experiment another name; its runs stay what they are.",
     .examples = {"mv quickstart first-try", "mv memory memory-2026 --out results/out"},
-    OPTIONS_OF(manage_call, OUT_OPTIONS),
+    OPTIONS_OF(manage_call, MV_OPTIONS),
     .run = rename_experiment,
 };
 
@@ -160,6 +191,6 @@ const verb VERB_MERGE = {
             "What is missing here is copied, a finished run replaces an unfinished one; doing it\n"
             "twice changes nothing.",
     .examples = {"merge /mnt/node7/results/out", "merge ../laptop/out --out results/out"},
-    OPTIONS_OF(manage_call, OUT_OPTIONS),
+    OPTIONS_OF(manage_call, MERGE_OPTIONS),
     .run = merge_results,
 };

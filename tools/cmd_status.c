@@ -45,7 +45,8 @@ static void print_jobs(const cli_call *c, const char *name, arena *a)
     slurm_queue q;
     err e = {0};
     const char *out = cli_out(((const status_call *)c->options)->out);
-    if (!launch_list_read(&l, out, name, a, &e) || l.count == 0) return;
+    if (!launch_list_read(&l, out, name, a, &e)) printf("jobs: %s\n", e.text);
+    if (l.count == 0) return;
     if (!slurm_queue_read(&q, l.jobs, &e)) {
         printf("job %s: %s\n", l.jobs, e.text);
         return;

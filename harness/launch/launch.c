@@ -20,9 +20,9 @@
  *   experiments/NAME.json    first: a task that finds its own plan there does not write it again
  *   loci, spec.yaml, job.sh  all of the folder that a task needs, before sbatch: the first may
  *                            begin before sbatch returns
- *   launch.json              last, with the job's number: a folder without it was never submitted,
- *                            or its job was cancelled again, or whoever submitted it was killed in
- *                            that moment; `loci stop` does not know of it then
+ *   launch.json              before sbatch without a number, behind it with the job's. Who submits
+ *                            may be killed in between: the job of a record without a number is
+ *                            asked of Slurm, by its script (launch_list.c)
  *
  * The program is copied because a task may begin days later: building anew, or deleting the build,
  * must not change or end what was submitted. */
@@ -134,6 +134,16 @@ static bool keep_record(const launch *l, const experiment *x, const launch_optio
                    l->job, l->job, also.text);
 }
 
+/* NULL and e: nothing runs from the folder. sbatch may have failed behind the submission, or been
+ * killed. */
+static const char *submit(arena *a, const launch *l, err *e)
+{
+    err ignored;
+    const char *job = slurm_submit(a, l->script, e);
+    if (!job) slurm_find(&job, a, l->script, &ignored);
+    return job;
+}
+
 bool launch_submit(launch *l, const experiment *x, const launch_options *o, arena *a, err *e)
 {
     *l = (launch){0};
@@ -144,8 +154,9 @@ bool launch_submit(launch *l, const experiment *x, const launch_options *o, aren
     if (!run_record_experiment(o->out, x, e) || !make_folder(l, x, o->out, e)) return false;
     const char *script = launch_script(l, x, o, a, e);
     bool ready = script && file_join(l->script, l->folder, "job.sh", e) && copy_program(l, e) &&
-                 write_spec(l, x, a, e) && write_text(l, "job.sh", script, e);
-    l->job = ready ? slurm_submit(a, l->script, e) : NULL;
+                 write_spec(l, x, a, e) && write_text(l, "job.sh", script, e) &&
+                 write_record(l, x, o, e);
+    l->job = ready ? submit(a, l, e) : NULL;
     if (l->job) return keep_record(l, x, o, e);
     err ignored;
     /* Only reached without a job's number: nothing runs from it. */

@@ -3,7 +3,7 @@
  *   loci          this program, so that building anew changes nothing under way
  *   spec.yaml     the experiment with `extends` and `--set` in place
  *   job.sh        the script: a template (launch_script) with its places filled
- *   launch.json   experiment, command, place, number of tasks, job, when
+ *   launch.json   experiment, command, place, number of tasks, when, and the job once it is known
  *   log/N.txt     what task N says         log/N.stalls   stops in a row without progress
  *   stopped       it was cancelled: tasks end rather than come back
  *

@@ -1,6 +1,7 @@
 #include "harness/launch/launch_list.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -19,39 +20,58 @@ static bool is_job(const char *text)
     return text && *text && strlen(text) <= 60 && !text[strspn(text, "0123456789_")];
 }
 
-/* The job of the launch in a folder; NULL if it is another experiment's, or was stopped. */
-static const char *job_of(arena *a, const char *folder, const char *experiment)
+/* Of a launch whose record has no number: false and e if Slurm does not answer. */
+static bool ask_job(const char **job, arena *a, const char *folder, err *e)
+{
+    char whole[FILE_PATH_BYTES], script[FILE_PATH_BYTES];
+    /* As it was submitted. */
+    if (!realpath(folder, whole)) return file_failed(e, folder, "cannot be found");
+    if (!file_join(script, whole, "job.sh", e)) return false;
+    return slurm_find(job, a, script, e) ||
+           err_prefix(e, "%s: whether it was submitted is not known", folder);
+}
+
+/* The job of the launch in a folder; NULL if it is another experiment's, was stopped, or was never
+ * submitted. */
+static bool job_of(const char **job, arena *a, const char *folder, const char *experiment, err *e)
 {
     char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, "stopped", NULL) || file_exists(path)) return NULL;
-    if (!file_join(path, folder, "launch.json", NULL) || !file_exists(path)) return NULL;
+    *job = NULL;
+    if (!file_join(path, folder, "stopped", NULL) || file_exists(path)) return true;
+    if (!file_join(path, folder, "launch.json", NULL) || !file_exists(path)) return true;
     json_auto_t *record = json_read(path, NULL);
-    const char *name = json_get_text(record, "experiment"), *job = json_get_text(record, "job");
-    bool ours = name && is_job(job) && strcmp(name, experiment) == 0;
-    return ours ? arena_strdup(a, job) : NULL;
+    const char *name = json_get_text(record, "experiment"), *said = json_get_text(record, "job");
+    if (!name || strcmp(name, experiment) != 0) return true;
+    if (!json_object_get(record, "job")) return ask_job(job, a, folder, e);
+    if (is_job(said)) *job = arena_strdup(a, said);
+    return true;
 }
 
 bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e)
 {
     char root[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
-    const char *const *names;
+    const char *const *names, *job;
     int64_t count;
     *l = (launch_list){.jobs = ""};
     if (!file_join(root, out, "launch", e)) return false;
     if (!file_is_folder(root)) return true;
     if (!file_list(root, a, &names, &count, e)) return false;
     const char **folders = ARENA_NEW(a, const char *, count + 1);
+    const char **list = ARENA_NEW(a, const char *, count + 1);
     /* 60 bytes of a number at most, a comma and the end. */
     char *jobs = arena_push_zero(a, 64 * (count + 1), 1);
     size_t used = 0;
     for (int64_t i = 0; i < count; i++) {
-        if (!file_join(folder, root, names[i], e)) return false;
-        const char *job = job_of(a, folder, experiment);
-        if (!job) continue;
+        if (!file_join(folder, root, names[i], e) || !job_of(&job, a, folder, experiment, e)) {
+            return false;
+        }
+        if (!is_job(job)) continue;
+        list[l->count] = job;
         folders[l->count++] = arena_strdup(a, folder);
         used += (size_t)sprintf(jobs + used, "%s%s", used ? "," : "", job);
     }
     l->folders = folders;
+    l->job = list;
     l->jobs = jobs;
     return true;
 }
@@ -65,13 +85,10 @@ bool launch_list_stop(int *cancelled, const launch_list *l, err *e)
          * mark: a task that ends from here on does not come back. */
         if (!file_join(path, l->folders[i], "stopped", e) || !file_write(path, "", 0, e))
             return false;
-        if (!file_join(path, l->folders[i], "launch.json", e)) return false;
-        json_auto_t *record = json_read(path, e);
-        const char *job = record ? json_get_text(record, "job") : NULL;
         /* A job that has ended long ago counts as cancelled (slurm.c). */
-        if (!is_job(job) || !slurm_cancel(job, e)) {
+        if (!slurm_cancel(l->job[i], e)) {
             /* It goes on, and is to be found by the next try. */
-            if (file_join(path, l->folders[i], "stopped", NULL)) file_remove(path, NULL);
+            file_remove(path, NULL);
             return false;
         }
         (*cancelled)++;

@@ -5,11 +5,13 @@
 
 typedef struct launch_list {
     int count;
-    const char *const *folders;
-    const char *jobs; /* all their jobs, "40,41"; "" for none */
+    const char *const *folders; /* [count] */
+    const char *const *job;     /* [count] of each */
+    const char *jobs;           /* all their jobs, "40,41"; "" for none */
 } launch_list;
 
-/* Those that were not stopped, oldest first. */
+/* Those that were not stopped, oldest first. Slurm is asked only where whoever submitted one was
+ * killed before the job's number was kept. */
 bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e);
 
 /* Cancels their jobs; *cancelled counts them. Running tasks save their runs. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/text.h"
 #include "core/options/option.h"
@@ -145,6 +146,23 @@ const char *slurm_submit(arena *a, const char *script, err *e)
     const char *job = text[0] ? arena_strdup(a, text) : NULL;
     if (!job) err_set(e, "sbatch has not said the number of the job of %s", script);
     return job;
+}
+
+bool slurm_find(const char **job, arena *a, const char *script, err *e)
+{
+    char user[32];
+    *job = NULL;
+    snprintf(user, sizeof user, "--user=%ld", (long)geteuid());
+    /* The array's number and the script, which may hold any byte but a newline. */
+    text_auto *text =
+        ask((const char *const[]){"squeue", "--noheader", user, "--format=%F|%o", NULL}, e);
+    char *save = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save)) {
+        size_t n = strcspn(line, "|");
+        if (line[n] && strcmp(line + n + 1, script) == 0) *job = arena_strndup(a, line, n);
+    }
+    return text != NULL;
 }
 
 /* Pending tasks of an array are one line: 40_[3-7,9%2]. */

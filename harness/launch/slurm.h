@@ -24,6 +24,10 @@ int slurm_most_tasks(void);
 /* Submits a script; the job's number, NULL and e. The text is in the arena. */
 const char *slurm_submit(arena *a, const char *script, err *e);
 
+/* The number of this user's job that was submitted with the script (absolute), by what Slurm says;
+ * *job NULL: there is none, or it has ended. */
+bool slurm_find(const char **job, arena *a, const char *script, err *e);
+
 /* Tasks of some jobs ("40,41") that have not ended, by one call. */
 typedef struct slurm_queue {
     int running, pending;

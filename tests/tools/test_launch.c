@@ -259,8 +259,10 @@ static void unrecorded(void)
 {
     if (!test_program()) return;
     begin(QUIET_QUEUE);
-    write_file("bin/sbatch",
-               "#!/bin/sh\nmkdir -p \"$(dirname \"$2\")/launch.json/full\"; echo 40\n", 0755);
+    write_file(
+        "bin/sbatch",
+        "#!/bin/sh\ncd \"$(dirname \"$2\")\"; rm launch.json; mkdir -p launch.json/full; echo 40\n",
+        0755);
     program_result r = LOCI("run", sweep_file(), "--on", "slurm");
     EXPECT(r.status == EXIT_FAILED && strstr(r.err, "launch.json: cannot be replaced") &&
                strstr(r.err, "job 40, which was submitted, is cancelled") &&
@@ -286,6 +288,73 @@ static void stopped_at_the_second_try(void)
     EXPECT(r.status == EXIT_FAILED && strstr(r.err, "no controller"), "%d %s", r.status, r.err);
     write_file("bin/scancel", "#!/bin/sh\nexit 0\n", 0755);
     r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
+}
+
+/* Pending tasks would make again what is removed or renamed. */
+static void waits_for_its_jobs(void)
+{
+    if (!test_program()) return;
+    begin("#!/bin/sh\nprintf '40_[2-4]|PENDING|Resources\\n40_1|RUNNING|None\\n'\n");
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    for (int moved = 0; moved < 2; moved++) {
+        r = moved ? LOCI("mv", "sweep", "other") : LOCI("rm", "sweep");
+        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "job 40 1 tasks run and 3 are pending") &&
+                   strstr(r.err, "loci stop sweep"),
+               "%d %s", r.status, r.err);
+        EXPECT(file_exists(in_folder("out/experiments/sweep.json")), "%d: it is gone", moved);
+    }
+    write_file("bin/squeue", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
+    r = LOCI("rm", "sweep");
+    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "--force") && strstr(r.err, "no controller"),
+           "%d %s", r.status, r.err);
+    r = LOCI("mv", "sweep", "other", "--force");
+    EXPECT(r.status == EXIT_DONE && file_exists(in_folder("out/experiments/other.json")), "%d %s",
+           r.status, r.err);
+    r = LOCI("rm", "other");
+    EXPECT(r.status == EXIT_DONE, "no job is of that name: %d %s", r.status, r.err);
+}
+
+/* Whoever submitted it was killed between sbatch's work and its answer: the job is found by its
+ * script, and stopped as any other. */
+static void killed_while_submitting(void)
+{
+    char squeue[2 * FILE_PATH_BYTES];
+    if (!test_program()) return;
+    /* Of another script, too: its line is no match. */
+    snprintf(squeue, sizeof squeue,
+             "#!/bin/sh\ncase \"$*\" in *%%F*) echo '7|/else/job.sh'; "
+             "echo \"40|$(readlink %s/job.sh)\";; *) echo '40_1|PENDING|Resources';; esac\n",
+             test_folder());
+    begin(squeue);
+    snprintf(squeue, sizeof squeue, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; kill -9 $PPID\n",
+             test_folder());
+    write_file("bin/sbatch", squeue, 0755);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    EXPECT(r.status == 128 + 9, "%d %s", r.status, r.err);
+    r = LOCI("status", "sweep");
+    EXPECT(strstr(r.out, "job 40: 0 tasks running, 1 pending"), "%s%s", r.out, r.err);
+    r = LOCI("rm", "sweep");
+    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "loci stop sweep"), "%d %s", r.status, r.err);
+    r = LOCI("stop", "sweep");
+    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
+    EXPECT(strcmp(read_text("asked"), "scancel 40\n") == 0, "%s", read_text("asked"));
+    r = LOCI("rm", "sweep");
+    EXPECT(r.status == EXIT_DONE, "%d %s", r.status, r.err);
+}
+
+/* sbatch says nothing, though the job is in the queue: it is the launch's all the same. */
+static void sbatch_without_an_answer(void)
+{
+    char text[2 * FILE_PATH_BYTES];
+    if (!test_program()) return;
+    snprintf(text, sizeof text, "#!/bin/sh\necho \"40|$(readlink %s/job.sh)\"\n", test_folder());
+    begin(text);
+    snprintf(text, sizeof text, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; echo timeout >&2; exit 1\n",
+             test_folder());
+    write_file("bin/sbatch", text, 0755);
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
     EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
 }
 
@@ -325,6 +394,9 @@ const test_suite test_launch = {
     {{"places", places},
      {"submits once and tasks do the rest", submits_once_and_tasks_do_the_rest},
      {"comes back while it moves", comes_back_while_it_moves},
+     {"waits for its jobs", waits_for_its_jobs},
+     {"killed while submitting", killed_while_submitting},
+     {"sbatch without an answer", sbatch_without_an_answer},
      {"status says why it waits", status_says_why_it_waits},
      {"long answers", long_answers},
      {"tasks of other systems are recorded", tasks_of_other_systems_are_recorded},
