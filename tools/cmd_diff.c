@@ -20,7 +20,7 @@ static int diff_runs(const cli_call *c, store *s, err *e)
     const char *const heads[] = {c->words[0], c->words[1]};
     table *t = table_new(c->memory);
     /* Heads of columns are the words as they were typed; the ids are looked for once. */
-    if (!run_view_find(a, s, heads[0], e) || !run_view_find(b, s, heads[1], e)) return EXIT_USAGE;
+    if (!reading_one(a, s, heads[0], e) || !reading_one(b, s, heads[1], e)) return EXIT_USAGE;
     if (!run_view_diff(t, s, a, b, heads, e)) return EXIT_FAILED;
     /* Forms for programs have a table all the same, with its columns and no rows. */
     if (table_rows(t) == 0 && format == TABLE_TEXT) {

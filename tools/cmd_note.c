@@ -42,8 +42,15 @@ static bool find_owner(owner *o, const cli_call *c, store *s, const char *out, e
         return o->experiment && notes_of_experiment(o->path, out, o->experiment, e);
     }
     char folder[FILE_PATH_BYTES], plan[FILE_PATH_BYTES];
-    if (!run_view_find(o->run, s, word, e) || !run_folder_path(folder, out, o->run, e) ||
-        !file_join(plan, folder, "plan.json", e) || !file_join(o->path, folder, NOTES_FILE, e)) {
+    int fits;
+    if (!run_view_find(o->run, &fits, s, word, e)) return false;
+    if (fits > 1) {
+        return err_set(e,
+                       "%s: %d runs are called so; say which by its seed, as in %s/1, or by its id",
+                       word, fits, word);
+    }
+    if (!run_folder_path(folder, out, o->run, e) || !file_join(plan, folder, "plan.json", e) ||
+        !file_join(o->path, folder, NOTES_FILE, e)) {
         return false;
     }
     /* A run that is planned only has no folder, and making one here would make it look begun. */

@@ -24,7 +24,7 @@ static bool print_json(store *s, const char *id, err *e)
 static int show_one(const cli_call *c, store *s, err *e)
 {
     char id[RUN_ID_CHARS];
-    if (!run_view_find(id, s, c->words[0], e)) return EXIT_USAGE;
+    if (!reading_one(id, s, c->words[0], e)) return EXIT_USAGE;
     /* Both forms are made of the database's record. */
     bool json = ((const show_call *)c->options)->json;
     return (json ? print_json(s, id, e) : run_view_show(stdout, s, id, e)) ? EXIT_DONE

@@ -13,6 +13,7 @@
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
 #include "results/report/run_view.h"
+#include "tools/cli.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,7 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
     size_t i;
     json_t *run;
     bool found = false;
+    char folder[FILE_PATH_BYTES];
     json_array_foreach(json_object_get(x, "runs"), i, run)
     {
         const char *id = json_get_text(run, "run");
@@ -57,8 +59,12 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
         if (!id || !matches(run, r)) continue;
         /* Counted to tell "no such run" from "not yet". */
         fitting++;
-        found = run_folder_path(path, out, id, e) && has_checkpoint(path);
-        if (found) break;
+        if (found || !run_folder_path(folder, out, id, e) || !has_checkpoint(folder)) continue;
+        memcpy(path, folder, sizeof folder);
+        found = true;
+    }
+    if (found && fitting > 1) {
+        cli_fail(EXIT_DONE, "%s: the first of %d runs that are called so", path, fitting);
     }
     if (found) return true;
     if (fitting) return err_set(e, "%s: none of its %d runs has a checkpoint yet", record, fitting);

@@ -21,6 +21,14 @@ store *reading_open(const char *out, err *e)
     return s;
 }
 
+bool reading_one(char id[RUN_ID_CHARS], store *s, const char *word, err *e)
+{
+    int fits;
+    if (!run_view_find(id, &fits, s, word, e)) return false;
+    if (fits > 1) cli_fail(EXIT_DONE, "%s: the first of %d runs that are called so", word, fits);
+    return true;
+}
+
 /* A spec file says its experiment's name. */
 static const char *name_in_file(arena *a, store *s, const char *path, err *e)
 {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "results/compare/compare.h"
+#include "results/report/run_view.h"
 #include "tools/cli.h"
 
 /* Collects what is new below OUT and opens the database; a note about what could not be collected
@@ -13,6 +14,9 @@ store *reading_open(const char *out, err *e);
  * then says in what; NULL: the one recorded last. Lives as long as the arena. NULL and e if there
  * is none. */
 const char *reading_experiment(arena *a, store *s, const char *word, err *e);
+
+/* The run that a word names. Where several are called so it is the first, which stderr is told. */
+bool reading_one(char id[RUN_ID_CHARS], store *s, const char *word, err *e);
 
 /* What a verb does with results, or with those of an experiment: EXIT_DONE, or another status and
  * e. */

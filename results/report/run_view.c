@@ -32,12 +32,11 @@ void run_view_name_read(run_name *r, const char *text)
     }
 }
 
-/* The first row's run, and how many rows there are (at most 2 are looked at); -1 if they cannot be
- * read. Two rows are enough to know that a beginning is not unique. */
+/* The first row's run, and how many rows there are; -1 if they cannot be read. */
 static int first_run(char id[RUN_ID_CHARS], query *q)
 {
     int n = 0;
-    while (n < 2 && query_next(q)) {
+    while (query_next(q)) {
         if (n++ == 0) snprintf(id, RUN_ID_CHARS, "%s", query_peek(q, "run"));
     }
     return query_close(q) ? n : -1;
@@ -45,7 +44,7 @@ static int first_run(char id[RUN_ID_CHARS], query *q)
 
 /* A planned run has no folder and no row in `run`; the plan knows it. -1 as text, as all parameters
  * are. */
-static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
+static int find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     run_name w;
     run_view_name_read(&w, name);
@@ -56,22 +55,22 @@ static bool find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err 
                     "(?3 = '-1' OR seed = CAST(?3 AS INTEGER)) ORDER BY position",
                     w.experiment, w.label, seed);
     int n = first_run(id, &q);
-    return n > 0 ||
-           (n == 0 && err_set(e,
-                              "%s: no such run; give its id or EXPERIMENT/LABEL/SEED (loci ls "
-                              "lists them)",
-                              name));
+    if (n == 0) {
+        err_set(e, "%s: no such run; give its id or EXPERIMENT/LABEL/SEED (loci ls lists them)",
+                name);
+    }
+    return n;
 }
 
 /* Ids first: a name is looked for only where no id begins so. */
-bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
+bool run_view_find(char id[RUN_ID_CHARS], int *fits, store *s, const char *name, err *e)
 {
     query q = QUERY(
         s, e, "SELECT run FROM run WHERE length(?1) > 0 AND substr(run, 1, length(?1)) = ?1", name);
-    int n = first_run(id, &q);
-    if (n == 0) return find_planned(id, s, name, e);
-    return n == 1 ||
-           (n == 2 && err_set(e, "%s: several runs begin with it; give more of the id", name));
+    *fits = first_run(id, &q);
+    if (*fits == 0) return (*fits = find_planned(id, s, name, e)) > 0;
+    return *fits == 1 ||
+           (*fits > 1 && err_set(e, "%s: several runs begin with it; give more of the id", name));
 }
 
 /* ---- one run as an object ---- */

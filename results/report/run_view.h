@@ -17,8 +17,9 @@ typedef struct run_name {
 void run_view_name_read(run_name *r, const char *text);
 
 /* name: a run's id, the unique beginning of one, or EXPERIMENT[/LABEL[/SEED]] (the first that fits,
- * in planned order). */
-bool run_view_find(char id[RUN_ID_CHARS], store *s, const char *name, err *e);
+ * in planned order). *fits: how many are called so; what is written is about one of them, and who
+ * reads is told which. */
+bool run_view_find(char id[RUN_ID_CHARS], int *fits, store *s, const char *name, err *e);
 
 /* Everything about a run for people: what it is, how it ended (with the end of its log), its
  * figures, what it cost, its resolved spec, where it was trained. */

@@ -37,7 +37,8 @@ static void read_runs(store *s, const char *experiment)
 {
     err e = {""};
     char id[RUN_ID_CHARS];
-    if (!run_view_find(id, s, experiment, &e)) return;
+    int fits;
+    if (!run_view_find(id, &fits, s, experiment, &e)) return;
     run_view_show(nowhere(), s, id, &e);
     json_decref(run_view_json(s, id, &e));
     status_totals totals;

@@ -43,16 +43,20 @@ static void names(void)
     store *s = results();
     if (!s) return;
     char id[RUN_ID_CHARS], want[17];
+    int fits;
     err e = {{0}};
     fake_run_id(want, "viewed", "a/long", 2);
-    EXPECT(run_view_find(id, s, "viewed/a/long/2", &e) && strcmp(id, want) == 0, "%s: %s", id,
-           e.text);
-    EXPECT(run_view_find(id, s, want, &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
+    EXPECT(run_view_find(id, &fits, s, "viewed/a/long/2", &e) && strcmp(id, want) == 0, "%s: %s",
+           id, e.text);
+    EXPECT(run_view_find(id, &fits, s, want, &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
     fake_run_id(want, "viewed", "short", 1);
-    EXPECT(run_view_find(id, s, "viewed", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
-    EXPECT(run_view_find(id, s, "viewed/short", &e) && strcmp(id, want) == 0, "%s: %s", id, e.text);
-    EXPECT(!run_view_find(id, s, "viewed/tall", &e) && strstr(e.text, "loci ls"), "%s", e.text);
-    EXPECT(!run_view_find(id, s, "", &e), "an empty name");
+    EXPECT(run_view_find(id, &fits, s, "viewed", &e) && strcmp(id, want) == 0 && fits > 1, "%s: %s",
+           id, e.text);
+    EXPECT(run_view_find(id, &fits, s, "viewed/short", &e) && strcmp(id, want) == 0, "%s: %s", id,
+           e.text);
+    EXPECT(!run_view_find(id, &fits, s, "viewed/tall", &e) && strstr(e.text, "loci ls"), "%s",
+           e.text);
+    EXPECT(!run_view_find(id, &fits, s, "", &e), "an empty name");
     store_close(s);
 }
 

@@ -53,13 +53,29 @@ static void refused(void)
 {
     static const char *const calls[][4] = {
         {"noted", ""},           {"noted", "\xff"},          {"noted", "--tag", "two words"},
-        {"noted", "--tag", ","}, {"noted", "--untag", "-x"}, {"other", "text"}};
+        {"noted", "--tag", ","}, {"noted", "--untag", "-x"}, {"other", "text"},
+        {"noted/long", "text"}};
     results("out");
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         program_result r = LOCI("note", calls[i][0], calls[i][1], calls[i][2], calls[i][3]);
         EXPECT(r.status < 0 || (r.status == 2 && r.err[0]), "call %zu: %d %s", i, r.status, r.err);
     }
     EXPECT(!file_exists(test_inside("out/experiments/noted.notes.jsonl")), "something was written");
+}
+
+/* What is written is about one run; who reads is told which of several it is. */
+static void of_one(void)
+{
+    results("out");
+    program_result r = LOCI("note", "noted/long", "text");
+    EXPECT(r.status < 0 || strstr(r.err, "2 runs are called so"), "%d %s", r.status, r.err);
+    r = LOCI("show", "noted/long");
+    EXPECT(r.status <= 0 && (r.status < 0 || strstr(r.err, "the first of 2 runs")), "%d %s",
+           r.status, r.err);
+    r = LOCI("show", "noted/long/2");
+    EXPECT(r.status <= 0 && !r.err[0], "%d %s", r.status, r.err);
+    LOCI("note", "noted/long/1", "text");
+    expect(LOCI("show", "noted/long/1"), "text", NULL);
 }
 
 /* A stranger's words keep within their lines. */
@@ -97,6 +113,7 @@ static void taken_along(void)
 const test_suite test_note = {"tools/note",
                               {{"kept", kept},
                                {"refused", refused},
+                               {"of one", of_one},
                                {"strange", strange},
                                {"taken along", taken_along},
                                {0}}};
