@@ -54,6 +54,22 @@ void experiment_lock_remove(const char *out, const char *name, int lock)
     close(lock);
 }
 
+int experiment_lock_runs(const char *out, bool alone, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    /* No experiment's: their names do not begin with a dot. */
+    if (!lock_path(path, out, ".runs", e)) return -1;
+    int lock = file_lock(path, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB, e);
+    if (lock == FILE_LOCK_BUSY) {
+        err_set(e, "%s: %s; try again when it is done", out,
+                alone
+                    ? "loci merge brings runs in that no experiment names yet, or another removes "
+                      "some"
+                    : "loci rm or gc removes runs that no experiment names");
+    }
+    return lock == FILE_LOCK_BUSY ? EXPERIMENT_LOCK_BUSY : lock;
+}
+
 int experiment_lock_records(const char *out, err *e)
 {
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];

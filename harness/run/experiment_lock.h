@@ -14,6 +14,12 @@ int experiment_lock_alone(const char *out, const char *name, err *e);
 /* Closes what experiment_lock_alone gave; the lock's file goes. */
 void experiment_lock_remove(const char *out, const char *name, int lock);
 
+/* Of all runs, OUT/experiments/.runs.lock: shared by whoever brings runs before a record names
+ * them, alone for who removes what no record names. A descriptor to close, EXPERIMENT_LOCK_BUSY
+ * where somebody has it (not waited for), or -1: it cannot be opened. */
+enum { EXPERIMENT_LOCK_BUSY = -2 };
+int experiment_lock_runs(const char *out, bool alone, err *e);
+
 /* Of all records and their notes, OUT/experiments/.lock, for as long as one is changed: waited for.
  * A descriptor to close, or -1. */
 int experiment_lock_records(const char *out, err *e);

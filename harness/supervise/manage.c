@@ -9,6 +9,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
 #include "harness/train/checkpoint.h"
 #include "results/store/experiment.h"
@@ -127,6 +128,27 @@ static bool check_exists(const char *path, const char *name, err *e)
            err_set(e, "there is no experiment '%s'; loci status lists them", name);
 }
 
+/* Removes those runs, or none and e where one is worked on though its lock can be had. */
+static bool remove_runs(manage_report *r, arena *a, const char *out, const char *const *ids,
+                        int64_t count, bool dry, err *e)
+{
+    char who[RUN_HOLDER_BYTES];
+    bool *at_work = ARENA_NEW(a, bool, count);
+    /* What a dry run counts need not be waited for. */
+    if (!dry && manage_holders(at_work, who, out, ids, count) > 0) {
+        return err_set(
+            e,
+            "%s: %s works on a run, though its lock can be had here: this mount does not "
+            "lock across machines; stop it there first",
+            out, who);
+    }
+    bool ok = true;
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = remove_run(r, a, out, ids[i], dry, e);
+    }
+    return ok;
+}
+
 /* ---- rm, mv ---- */
 
 /* to NULL: removed. */
@@ -149,6 +171,37 @@ static bool remove_record(const char *out, const char *path, const char *name, e
     return ok;
 }
 
+/* For who removes runs: false and e while some are brought in. *lock: to close, or -1: a dry run
+ * leaves no lock's file, and on a disk too full to make one what is removed makes room. */
+static bool lock_runs(int *lock, const char *out, bool dry, err *e)
+{
+    *lock = dry ? -1 : experiment_lock_runs(out, true, e);
+    return *lock != EXPERIMENT_LOCK_BUSY;
+}
+
+/* The experiment's runs, but for those that another experiment needs, or a run of one. */
+static bool remove_named(manage_report *r, const char *out, const char *path, const char *name,
+                         bool dry, err *e)
+{
+    arena_auto *a = arena_new(1 << 16);
+    json_auto_t *own = json_object();
+    json_t *value;
+    const char *id;
+    json_auto_t *needed = needed_runs(a, out, name, e);
+    if (!needed || !manage_names_planned(own, path, e)) return false;
+    const char **ids = ARENA_NEW(a, const char *, (int64_t)json_object_size(own));
+    int64_t count = 0;
+    json_object_foreach(own, id, value)
+    {
+        if (json_object_get(needed, id)) {
+            r->kept++;
+        } else {
+            ids[count++] = id;
+        }
+    }
+    return remove_runs(r, a, out, ids, count, dry, e);
+}
+
 bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e)
 {
     *r = (manage_report){0};
@@ -158,24 +211,11 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
      * removed. */
     int lock = experiment_lock_alone(out, name, e);
     if (lock < 0) return false;
-    arena_auto *a = arena_new(1 << 16);
-    json_auto_t *own = json_object();
-    json_t *value;
-    json_auto_t *needed = needed_runs(a, out, name, e);
-    bool ok = needed && manage_names_planned(own, path, e);
-    const char *id;
-    json_object_foreach(own, id, value)
-    {
-        if (!ok) break;
-        /* Needed by another experiment, or by a run of one. */
-        if (json_object_get(needed, id)) {
-            r->kept++;
-        } else {
-            ok = remove_run(r, a, out, id, dry, e);
-        }
-    }
+    int runs;
+    bool ok = lock_runs(&runs, out, dry, e) && remove_named(r, out, path, name, dry, e);
     r->experiments = ok;
     ok = ok && (dry || remove_record(out, path, name, e));
+    if (runs >= 0) close(runs);
     experiment_lock_remove(out, name, lock);
     return ok;
 }
@@ -281,24 +321,35 @@ static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models
     return ok;
 }
 
-bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e)
+static bool collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e)
 {
-    *r = (manage_report){0};
     arena_auto *a = arena_new(1 << 16);
     const char *const *names;
-    int64_t count = 0;
+    int64_t count = 0, unnamed = 0;
     /* Runs before records: a sweep that begins now writes its record first, so that whatever run
      * is in the list is named by one. */
-    bool ok = manage_names_runs(out, a, &names, &count, e);
-    json_auto_t *needed = ok ? needed_runs(a, out, NULL, e) : NULL;
-    ok = needed != NULL;
-    for (int64_t i = 0; ok && i < count; i++) { /* first what needs no room on a full disk */
-        if (!json_object_get(needed, names[i])) ok = remove_run(r, a, out, names[i], dry, e);
+    if (!manage_names_runs(out, a, &names, &count, e)) return false;
+    json_auto_t *needed = needed_runs(a, out, NULL, e);
+    if (!needed) return false;
+    const char **ids = ARENA_NEW(a, const char *, count);
+    for (int64_t i = 0; i < count; i++) {
+        if (!json_object_get(needed, names[i])) ids[unnamed++] = names[i];
     }
+    /* First what needs no room on a full disk. */
+    bool ok = remove_runs(r, a, out, ids, unnamed, dry, e);
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
         if (!json_object_get(needed, names[i])) continue;
         ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
     }
+    return ok;
+}
+
+bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e)
+{
+    *r = (manage_report){0};
+    int runs;
+    bool ok = lock_runs(&runs, out, dry, e) && collect_garbage(r, out, kept, dry, e);
+    if (runs >= 0) close(runs);
     return ok;
 }

@@ -9,6 +9,7 @@
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
+#include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
 #include "results/store/run_damage.h"
 
@@ -194,25 +195,51 @@ static bool bring_experiment(manage_report *r, const char *out, const char *from
     return file_copy(theirs, ours, e);
 }
 
-bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
+/* But for those that somebody works on, here or there, on a mount that does not lock. */
+static bool bring_runs(manage_report *r, arena *a, const char *out, const char *from, err *e)
 {
-    *r = (manage_report){0};
-    char folder[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count;
-    if (!file_join(folder, from, "runs", e)) return false;
-    if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
-    arena_auto *a = arena_new(1 << 16);
-    bool ok = manage_names_runs(from, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        ok = bring_run(r, a, out, from, names[i], e);
+    char who[RUN_HOLDER_BYTES];
+    if (!manage_names_runs(from, a, &names, &count, e)) return false;
+    bool *here = ARENA_NEW(a, bool, count), *there = ARENA_NEW(a, bool, count);
+    manage_holders(here, who, out, names, count);
+    manage_holders(there, who, from, names, count);
+    for (int64_t i = 0; i < count; i++) {
+        if (here[i] || there[i]) {
+            r->kept++;
+        } else if (!bring_run(r, a, out, from, names[i], e)) {
+            return false;
+        }
     }
-    ok = ok && manage_names_experiments(from, a, &names, &count, e) &&
-         file_own_folder(folder, out, "experiments", e);
+    return true;
+}
+
+static bool bring_experiments(manage_report *r, arena *a, const char *out, const char *from, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char folder[FILE_PATH_BYTES];
+    bool ok = manage_names_experiments(from, a, &names, &count, e) &&
+              file_own_folder(folder, out, "experiments", e);
     for (int64_t i = 0; ok && i < count; i++) {
         int lock = experiment_lock_records(out, e);
         ok = lock >= 0 && bring_experiment(r, out, from, names[i], e);
         if (lock >= 0) close(lock);
     }
+    return ok;
+}
+
+bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
+{
+    *r = (manage_report){0};
+    char folder[FILE_PATH_BYTES];
+    if (!file_join(folder, from, "runs", e)) return false;
+    if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
+    arena_auto *a = arena_new(1 << 16);
+    /* Until the records name what is brought. */
+    int runs = experiment_lock_runs(out, false, e);
+    bool ok = runs >= 0 && bring_runs(r, a, out, from, e) && bring_experiments(r, a, out, from, e);
+    if (runs >= 0) close(runs);
     return ok;
 }

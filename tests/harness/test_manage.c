@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -258,6 +259,48 @@ static void replaced(void)
     expect_counts("replaced", ours.out, 1, 2);
 }
 
+/* Runs come before the record that names them: whoever removes what nobody names leaves them alone
+ * until it is there. The records' lock holds the merge up in between. */
+static void merged_beside_gc(void)
+{
+    char id[17], path[FILE_PATH_BYTES];
+    manage_report r;
+    err e = {{0}};
+    fake(test_inside("there"), "one");
+    fake(test_inside("here"), "two");
+    fake_run_id(id, "one", "long", 2);
+    snprintf(path, sizeof path, "%s/runs/%s", test_inside("here"), id);
+    int records = experiment_lock_records(test_inside("here"), &e);
+    char here[FILE_PATH_BYTES], there[FILE_PATH_BYTES];
+    snprintf(here, sizeof here, "%s", test_inside("here"));
+    snprintf(there, sizeof there, "%s", test_inside("there"));
+    fflush(stdout);
+    pid_t merge = fork();
+    if (merge == 0) {
+        close(records);
+        _exit(!manage_merge(&r, here, there, &e));
+    }
+    for (int i = 0; i < 2000 && !file_exists(path); i++) {
+        usleep(10000);
+    }
+    usleep(100000); /* the last of four, put in place */
+    EXPECT(!manage_collect_garbage(&r, here, KEEP_ALL, false, &e) && strstr(e.text, "merge"), "%s",
+           e.text);
+    EXPECT(manage_collect_garbage(&r, here, KEEP_ALL, true, &e), "a dry run: %s", e.text);
+    close(records);
+    int status = -1;
+    EXPECT(waitpid(merge, &status, 0) == merge && status == 0, "the merge ended with %d", status);
+    EXPECT(manage_collect_garbage(&r, here, KEEP_ALL, false, &e) && r.runs == 0, "%d: %s", r.runs,
+           e.text);
+    expect_counts("beside gc", here, 2, 8);
+    int runs = experiment_lock_runs(here, false, &e);
+    EXPECT(!manage_remove(&r, here, "two", false, &e) && strstr(e.text, "merge"), "%s", e.text);
+    close(runs);
+    runs = experiment_lock_runs(here, true, &e);
+    EXPECT(!manage_merge(&r, here, there, &e) && strstr(e.text, "gc"), "%s", e.text);
+    close(runs);
+}
+
 /* Killed while files were put in place, it leaves no run, and the next merge brings it. */
 static void half_replaced(void)
 {
@@ -292,5 +335,6 @@ const test_suite test_manage = {"harness/manage",
                                  {"merged", merged},
                                  {"removed_under_its_lock", removed_under_its_lock},
                                  {"replaced", replaced},
+                                 {"merged_beside_gc", merged_beside_gc},
                                  {"half_replaced", half_replaced},
                                  {0}}};

@@ -84,7 +84,26 @@ static void who_came_at_once_stops(void)
            "a step was logged twice, or too late");
 }
 
+/* Its files are not taken from under a worker: who removes sees the beat. */
+static void a_run_at_work_stays(void)
+{
+    if (!begin()) return;
+    int status =
+        shell("{ on one $P run mount.yaml --quiet --out out >one 2>&1 & p=$!; "
+              "until grep -qs '\"step\": [1-9]' out/runs/*/status.json; do sleep 0.05; done; "
+              "(on two $P rm mount --out out) >two 2>&1; echo $? >two-status; "
+              "kill -0 $p && ls out/runs/*/plan.json out/experiments/mount.json >/dev/null; s=$?; "
+              "kill $p; wait $p; echo $? >one-status; exit $s; }");
+    EXPECT(status == 0, "it was removed");
+    EXPECT(shell("[ $(cat two-status) = 1 ] && grep -q 'on one.*does not lock across machines' two "
+                 "|| { cat two two-status; false; }") == 0,
+           "it says why");
+    EXPECT(shell("[ $(cat one-status) = 75 ] || { cat one one-status; false; }") == 0,
+           "the worker was left in peace");
+}
+
 const test_suite test_no_locks = {"tools/no_locks",
                                   {{"who_comes_later_stops", who_comes_later_stops},
                                    {"who_came_at_once_stops", who_came_at_once_stops},
+                                   {"a_run_at_work_stays", a_run_at_work_stays},
                                    SUITE_WAITS}};
