@@ -98,7 +98,7 @@ static void end(const gemm_kernel *g, unsigned before)
  * product. */
 typedef struct workspace {
     alignas(64) float b[GEMM_COLUMNS * GEMM_UNITS];
-    alignas(64) float a[GEMM_PANEL];
+    alignas(64) float a[GEMM_PANELS];
 } workspace;
 
 /* Equal blocks of k rather than full ones and a sliver.
@@ -111,12 +111,11 @@ static int64_t block_of(const gemm_kernel *g, int64_t k)
     return (each + 31) / 32 * 32;
 }
 
-/* Rows of the next panel of the m that are left: two even ones rather than a full one and a sliver.
- */
+/* Rows of a panel where there are m: even ones rather than full ones and a sliver. */
 static int64_t rows_of(const gemm_kernel *g, int64_t m)
 {
-    if (m > g->rows && m < g->rows + g->rows / 2) return (m + 1) / 2;
-    return MIN(m, g->rows);
+    int64_t panels = (m + g->rows - 1) / g->rows;
+    return (m + panels - 1) / panels;
 }
 
 /* Lines a whole number of pages apart would share their places in the first-level cache: fewer of
@@ -127,46 +126,106 @@ static bool can_be_unpacked(const gemm_kernel *g, int64_t n, float alpha, int64_
     return g->tile_unpacked && n <= GEMM_UNPACKED && alpha == 1 && stride_a % page != 0;
 }
 
-/* Lines of c that the next tile adds to arrive while this one is computed; 32 columns at most. */
-static void fetch(const float *c, int64_t rows, int64_t stride)
+/* Panels of `each` rows of the `rows` of a, GEMM_STRIP at most.
+ * The rows of a transposed a lie side by side: of each k a stretch of all panels is read, a few k
+ * at a time. Panel by panel the lines of a wide a would be read for 56 bytes each, and, as many
+ * bytes apart as they are, have left the cache when the next panel wants the rest of them. */
+static void pack_strip(const gemm_kernel *g, float *panels, bool transposed, int64_t each,
+                       int64_t rows, int64_t k, float alpha, const float *a, int64_t stride)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        __builtin_prefetch(c + i * stride);
-        __builtin_prefetch(c + i * stride + 16);
+    const int64_t at_once = transposed ? 32 : k;
+    for (int64_t p = 0; p < k; p += at_once) {
+        for (int64_t i = 0; i < rows; i += each) {
+            g->pack_a(panels + i / each * g->panel + p / g->depth * g->step, transposed,
+                      MIN(each, rows - i), MIN(at_once, k - p), alpha,
+                      a + (transposed ? p * stride + i : i * stride + p), stride);
+        }
+    }
+}
+
+/* What a tile fetches of the `rows` of a that are packed next: its share of their lines, even ones
+ * for all tiles, so that packing finds everything in the cache. */
+static gemm_ahead ahead_of(bool transposed, int64_t rows, int64_t k, const float *a, int64_t stride,
+                           int64_t tile, int64_t tiles)
+{
+    int64_t along = transposed ? rows : k, across = transposed ? k : rows;
+    int64_t from = across * tile / tiles, to = across * (tile + 1) / tiles;
+    /* A stretch of a transposed a begins anywhere in a line of 16 floats. */
+    int64_t of = (along + 15) / 16 + transposed;
+    return (gemm_ahead){.a = a + from * stride,
+                        .of = of,
+                        .lines = rows > 0 ? (to - from) * of : 0,
+                        .step = 16,
+                        .jump = stride - of * 16};
+}
+
+/* The tiles of one strip: a packed, or as it lies. `after`: rows of the next strip. */
+typedef struct strip {
+    const gemm_kernel *g;
+    bool transposed, packed;
+    int64_t each, rows, after, n, k;
+    const float *a, *panels;
+    int64_t stride_a;
+} strip;
+
+static void multiply_strip(const strip *s, const float *b, int64_t apart, float beta, float *c,
+                           int64_t stride_c)
+{
+    const gemm_kernel *g = s->g;
+    int64_t units = gemm_units(g, s->k), tiles = (s->n + g->columns - 1) / g->columns;
+    int64_t panels = (s->rows + s->each - 1) / s->each;
+    const float *following = s->a + s->rows * (s->transposed ? 1 : s->stride_a);
+    for (int64_t t = 0; t < panels * tiles; t++) {
+        int64_t i = t / tiles * s->each, j = t % tiles * g->columns;
+        int64_t rows = MIN(s->each, s->rows - i), columns = MIN(s->n - j, (int64_t)g->columns);
+        float *to = c + i * stride_c + j;
+        if (s->packed) {
+            gemm_ahead next =
+                ahead_of(s->transposed, s->after, s->k, following, s->stride_a, t, panels * tiles);
+            bool last = t % tiles + 1 == tiles;
+            next.c = last ? c + (i + rows) * stride_c : to + g->columns;
+            next.rows = !last ? rows : MIN(s->each, s->rows + s->after - i - rows);
+            next.stride_c = stride_c;
+            g->tile(rows, columns, units, s->panels + i / s->each * g->panel, b + j * apart, beta,
+                    to, stride_c, &next);
+        } else {
+            g->tile_unpacked(s->transposed, rows, columns, units,
+                             s->a + i * (s->transposed ? 1 : s->stride_a), s->stride_a,
+                             b + j * apart, beta, to, stride_c);
+        }
     }
 }
 
 /* c [m, n] = alpha op(a) b + beta c, for the part of b in packed panels that are `apart` units long
- * each; panel: room for one of a.
+ * each; panels: room for a strip of a.
  * Panels of b are `columns` wide and apart * columns long, so column j's begins at b + j *
  * apart. */
-static void multiply_rows(const gemm_kernel *g, float *panel, bool transpose_a, int64_t m,
+static void multiply_rows(const gemm_kernel *g, float *panels, bool transpose_a, int64_t m,
                           int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
                           const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
 {
-    int64_t units = gemm_units(g, k);
     if (m == 1 && g->row && !transpose_a) {
-        g->pack_a(panel, false, 1, k, alpha, a, stride_a);
-        g->row(n, units, panel, b, apart * g->columns, beta, c);
+        g->pack_few(panels, 1, k, alpha, a, stride_a);
+        g->row(n, gemm_units(g, k), panels, b, apart * g->columns, beta, c);
         return;
     }
-    bool packs = !can_be_unpacked(g, n, alpha, stride_a);
-    for (int64_t i = 0, rows; i < m; i += rows) {
-        const float *lines = a + (transpose_a ? i : i * stride_a);
-        rows = rows_of(g, m - i);
-        if (packs) g->pack_a(panel, transpose_a, rows, k, alpha, lines, stride_a);
-        for (int64_t j = 0; j < n; j += g->columns) {
-            int64_t columns = MIN(n - j, (int64_t)g->columns);
-            float *to = c + i * stride_c + j;
-            if (beta != 0 && j + g->columns < n) fetch(to + g->columns, rows, stride_c);
-            if (packs) {
-                g->tile(transpose_a, rows, columns, units, panel, b + j * apart, beta, to,
-                        stride_c);
-            } else {
-                g->tile_unpacked(transpose_a, rows, columns, units, lines, stride_a, b + j * apart,
-                                 beta, to, stride_c);
-            }
+    strip s = {.g = g,
+               .transposed = transpose_a,
+               .packed = !can_be_unpacked(g, n, alpha, stride_a),
+               .each = rows_of(g, m),
+               .n = n,
+               .k = k,
+               .panels = panels,
+               .stride_a = stride_a};
+    int64_t most = s.each * (transpose_a ? GEMM_STRIP / g->rows : 1);
+    for (int64_t i = 0; i < m; i += most) {
+        s.a = a + i * (transpose_a ? 1 : stride_a);
+        s.rows = MIN(most, m - i);
+        s.after = MIN(most, m - i - s.rows);
+        if (s.packed) {
+            pack_strip(g, panels, transpose_a, s.each, s.rows, k, alpha, s.a, stride_a);
         }
+        multiply_strip(&s, b, apart, beta, c + i * stride_c, stride_c);
     }
 }
 
@@ -193,7 +252,7 @@ static void run_few(const gemm_kernel *g, bool transpose_a, bool transpose_b, in
             }
             rows = line, apart = part;
         }
-        g->pack_a(panel, false, m, part, alpha, rows, apart);
+        g->pack_few(panel, m, part, alpha, rows, apart);
         g->few(transpose_b, m, n, part, panel, b + p * (transpose_b ? 1 : stride_b), stride_b,
                p > 0 ? 1 : beta, c, stride_c);
     }
@@ -267,11 +326,11 @@ void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, boo
                      float beta, float *c, int64_t stride_c)
 {
     const gemm_kernel *g = b->g;
-    alignas(64) float panel[GEMM_PANEL];
+    alignas(64) float panels[GEMM_PANELS];
     int64_t all = gemm_units(g, whole_parts(b->k)), most = (int64_t)GEMM_UNITS * g->depth;
     unsigned before = begin(g);
     for (int64_t p = 0; p < k; p += most) {
-        multiply_rows(g, panel, transpose_a, m, n, MIN(k - p, most), alpha,
+        multiply_rows(g, panels, transpose_a, m, n, MIN(k - p, most), alpha,
                       a + p * (transpose_a ? stride_a : 1), stride_a,
                       /* Column first_n's panel, and in it the unit of k: both are multiples of
                        * GEMM_PART, which every kernel's columns and depth divide. */

@@ -25,6 +25,9 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 
 enum { ROWS = 32, COLUMNS = GEMM_AVX512_COLUMNS, TILE = 16 };
+/* Fetched per 16 units: most of a panel of a while the 512 columns of the one before are computed.
+ */
+enum { LINES = 3 };
 
 /* The instructions, and the system's leave to use their registers, which a process asks for.
  * The leave is the process's and is asked for once more with each question, which is harmless. */
@@ -50,8 +53,8 @@ static void pack_b(float *panels, bool transposed, int64_t k, int64_t n, const f
 static void pack_a(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
                    const float *a, int64_t stride)
 {
-    gemm_avx512_pack_rows(panel, transposed, gemm_units(&GEMM_AMX_TILES, k), rows, k, alpha, a,
-                          stride);
+    gemm_avx512_pack_rows(GEMM_PAIRS, panel, transposed, gemm_units(&GEMM_AMX_TILES, k), rows, k,
+                          alpha, a, stride);
 }
 
 /* Compilers know too little of what the tiles' instructions read: all stores come before them.
@@ -89,7 +92,7 @@ AMX static void end(void)
  * The sums live in tiles over all of the block's k; tdpbf16ps adds 32 values at a time in its own
  * order, which is why this is a chain of its own (gemm.h). */
 AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, const float *a,
-                         const float *b, float beta)
+                         const float *b, float beta, const gemm_ahead *ahead)
 {
     const int64_t row = COLUMNS * (int64_t)sizeof *b, line = GEMM_STRIDE * (int64_t)sizeof *a;
     const int64_t step = apart * (int64_t)sizeof *sums;
@@ -107,7 +110,12 @@ AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, co
             _tile_loadd(3, sums + TILE * apart + TILE, step);
         }
     }
+    gemm_ahead next = *ahead;
+    int64_t turn = next.of;
     for (int64_t p = 0; p < units; p += TILE) {
+        for (int i = 0; i < LINES; i++) {
+            fetch_ahead(&next, &turn);
+        }
         /* A tile of a: 16 rows, each 16 units of k (32 values) from unit p on; of b: 16 units of k,
          * each 16 columns of pairs. */
         _tile_loadd(4, a + p, line);
@@ -131,7 +139,8 @@ AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, co
 /* A part of a tile goes through a buffer, since tiles can neither be masked nor multiplied by
  * beta. */
 AMX static void multiply_part(int64_t rows, int64_t columns, int64_t units, const float *a,
-                              const float *b, float beta, float *c, int64_t stride_c)
+                              const float *b, float beta, float *c, int64_t stride_c,
+                              const gemm_ahead *ahead)
 {
     alignas(64) float sums[ROWS * COLUMNS];
     const __mmask16 left = first(columns), right = first(columns - TILE);
@@ -140,7 +149,7 @@ AMX static void multiply_part(int64_t rows, int64_t columns, int64_t units, cons
         _mm512_store_ps(sums + i * COLUMNS, begin_sums(beta, left, line));
         _mm512_store_ps(sums + i * COLUMNS + TILE, begin_sums(beta, right, line + TILE));
     }
-    multiply(sums, COLUMNS, rows > TILE, units, a, b, beta == 0 ? 0 : 1);
+    multiply(sums, COLUMNS, rows > TILE, units, a, b, beta == 0 ? 0 : 1, ahead);
     for (int64_t i = 0; i < rows; i++) {
         _mm512_mask_storeu_ps(c + i * stride_c, left, _mm512_load_ps(sums + i * COLUMNS));
         _mm512_mask_storeu_ps(c + i * stride_c + TILE, right,
@@ -148,15 +157,13 @@ AMX static void multiply_part(int64_t rows, int64_t columns, int64_t units, cons
     }
 }
 
-/* Panels of a are rows in either case, so `transposed` says nothing here. */
-AMX static void tile(bool transposed, int64_t rows, int64_t columns, int64_t units, const float *a,
-                     const float *b, float beta, float *c, int64_t stride_c)
+AMX static void tile(int64_t rows, int64_t columns, int64_t units, const float *a, const float *b,
+                     float beta, float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
-    (void)transposed;
     if (rows % TILE == 0 && columns == COLUMNS && (beta == 0 || beta == 1)) {
-        multiply(c, stride_c, rows > TILE, units, a, b, beta);
+        multiply(c, stride_c, rows > TILE, units, a, b, beta, ahead);
     } else {
-        multiply_part(rows, columns, units, a, b, beta, c, stride_c);
+        multiply_part(rows, columns, units, a, b, beta, c, stride_c, ahead);
     }
 }
 
@@ -165,6 +172,8 @@ const gemm_kernel GEMM_AMX_TILES = {.name = "amx",
                                     .supported = has_amx,
                                     .rows = ROWS,
                                     .columns = COLUMNS,
+                                    .panel = GEMM_PANEL,
+                                    .step = 1,
                                     .depth = 2,
                                     .whole = 32,
                                     .flushes = true,

@@ -1,7 +1,7 @@
 /* Kernels for AVX-512: a tile of 14 rows by 32 columns fills 28 of the 32 registers, so that every
- * load of b serves 14 multiply-adds and every value of a two. A panel of a keeps the order it has
- * in memory, since the kernel broadcasts its values one by one: [rows][GEMM_STRIDE] units, or
- * [units][LINE] if it is stored transposed.
+ * load of b serves 14 multiply-adds and every value of a two. A panel of a is [units][LINE], the
+ * values of one k side by side, whichever way it was stored: the kernel broadcasts them one by one,
+ * and both panels are read in the order in which they lie.
  *
  * The file is compiled for any x86-64; what uses the instruction set has it as an attribute, and is
  * reached through the table of kernels, only where the processor has it (`supported`). One body
@@ -19,54 +19,69 @@ enum { ROWS = 14, COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
 
 /* ---- tiles ---- */
 
+/* c's sums while a tile is made. */
+typedef struct sums {
+    __m512 x[ROWS], y[ROWS];
+} sums;
+
+/* The chain's next unit, for all sums at once. Two registers of b are read, and a's value is
+ * broadcast: 28 sums, 2 lines of b and a value are 31 registers. Of 16 columns or fewer (heads of
+ * attention) one half of a tile is computed.
+ * The panels' lines AHEAD units on are asked for: both do not fit the first-level cache beside c,
+ * and without it a multiply-add in twenty waits. */
+INLINE void add_unit(gemm_form form, int halves, int rows, int64_t row_step, const float *a,
+                     const float *b, sums *s)
+{
+    enum { AHEAD = 16 };
+    __m512 b0 = _mm512_loadu_ps(b), b1 = halves > 1 ? _mm512_loadu_ps(b + 16) : b0;
+    __builtin_prefetch(b + AHEAD * COLUMNS);
+    if (halves > 1) __builtin_prefetch(b + AHEAD * COLUMNS + 16);
+    if (row_step == 1) __builtin_prefetch(a + AHEAD * LINE);
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++) {
+        __m512 value = _mm512_set1_ps(a[i * row_step]);
+        s->x[i] = multiply_add(form, value, b0, s->x[i]);
+        if (halves > 1) s->y[i] = multiply_add(form, value, b1, s->y[i]);
+    }
+}
+
 /* For constant rows, form and steps the loops over rows are unrolled and sums live in registers.
  * Columns beyond the matrix are masked where c is read and written; in b's panel they are zeros.
- * Two registers of b are read per unit, and a's value is broadcast from memory by the multiply-add
- * itself: 28 sums and 2 lines of b are 30 registers. Of 16 columns or fewer (heads of attention)
- * one half of a tile is computed.
  * Loops around the one over k are unrolled, too, or the sums would pass through the stack on their
  * way to c. Two units a turn: counters take slots of the ports that multiply (dW of width 512: 5 %;
  * four are no faster, and three times as long to compile). */
 INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
-                      float *c, int64_t stride_c)
+                      float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
-    __m512 x[ROWS], y[ROWS];
+    enum { BETWEEN = 8 };
+    sums s;
     const __mmask16 left = first(columns), right = first(columns - 16);
+    gemm_ahead next = *ahead;
+    int64_t turn = next.of, p = 0;
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
-        x[i] = begin_sums(beta, left, c + i * stride_c);
-        if (halves > 1) y[i] = begin_sums(beta, right, c + i * stride_c + 16);
+        s.x[i] = begin_sums(beta, left, c + i * stride_c);
+        if (halves > 1) s.y[i] = begin_sums(beta, right, c + i * stride_c + 16);
     }
-    /* The chain: one unit of k after the other, for all sums at once. */
+    for (; p + BETWEEN <= units; p += BETWEEN) {
+        fetch_ahead(&next, &turn);
 #pragma GCC unroll 2
-    for (int64_t p = 0; p < units; p++) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = halves > 1 ? _mm512_loadu_ps(b + 16) : b0;
-#pragma GCC unroll 14
-        for (int i = 0; i < rows; i++) {
-            x[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b0, x[i]);
-            if (halves > 1) y[i] = multiply_add(form, _mm512_set1_ps(a[i * row_step]), b1, y[i]);
+        for (int u = 0; u < BETWEEN; u++) {
+            add_unit(form, halves, rows, row_step, a, b, &s);
+            a += unit_step;
+            b += COLUMNS;
         }
+    }
+    for (; p < units; p++) {
+        add_unit(form, halves, rows, row_step, a, b, &s);
         a += unit_step;
         b += COLUMNS;
     }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
-        _mm512_mask_storeu_ps(c + i * stride_c, left, x[i]);
-        if (halves > 1) _mm512_mask_storeu_ps(c + i * stride_c + 16, right, y[i]);
-    }
-}
-
-/* Where a is stored transposed, the values of one k lie side by side, `apart` from the next ones
- * (LINE in a panel); else a row lies along k and rows are `apart` from each other (GEMM_STRIDE). */
-INLINE void turned_tile(gemm_form form, bool transposed, int halves, int rows, int64_t apart,
-                        int64_t columns, int64_t units, const float *a, const float *b, float beta,
-                        float *c, int64_t stride_c)
-{
-    if (transposed) {
-        rows_tile(form, halves, rows, 1, apart, columns, units, a, b, beta, c, stride_c);
-    } else {
-        rows_tile(form, halves, rows, apart, 1, columns, units, a, b, beta, c, stride_c);
+        _mm512_mask_storeu_ps(c + i * stride_c, left, s.x[i]);
+        if (halves > 1) _mm512_mask_storeu_ps(c + i * stride_c + 16, right, s.y[i]);
     }
 }
 
@@ -74,13 +89,14 @@ INLINE void turned_tile(gemm_form form, bool transposed, int halves, int rows, i
  * loop up to a variable would put them in memory. */
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
-        turned_tile(form, transposed, halves, n, apart, columns, units, a, b, beta, c, stride_c);  \
+        rows_tile(form, halves, n, row_step, unit_step, columns, units, a, b, beta, c, stride_c,   \
+                  ahead);                                                                          \
         break;
 
 /* A jump through a table per tile, before some thousand multiply-adds. */
-INLINE void half_tile(gemm_form form, bool transposed, int halves, int64_t rows, int64_t apart,
+INLINE void half_tile(gemm_form form, int halves, int64_t rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
-                      float *c, int64_t stride_c)
+                      float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
     switch (rows) {
         CASE(1)
@@ -104,26 +120,16 @@ INLINE void half_tile(gemm_form form, bool transposed, int halves, int64_t rows,
 
 /* With half the sums a unit has half as many multiply-adds for as many reads of a: they balance, 15
  * reads and 14 multiply-adds, two a cycle of either. */
-INLINE void tile(gemm_form form, bool transposed, int64_t rows, int64_t apart, int64_t columns,
+INLINE void tile(gemm_form form, int64_t rows, int64_t row_step, int64_t unit_step, int64_t columns,
                  int64_t units, const float *a, const float *b, float beta, float *c,
-                 int64_t stride_c)
+                 int64_t stride_c, const gemm_ahead *ahead)
 {
     if (columns <= 16) {
-        half_tile(form, transposed, 1, rows, apart, columns, units, a, b, beta, c, stride_c);
+        half_tile(form, 1, rows, row_step, unit_step, columns, units, a, b, beta, c, stride_c,
+                  ahead);
     } else {
-        half_tile(form, transposed, 2, rows, apart, columns, units, a, b, beta, c, stride_c);
-    }
-}
-
-/* Distances in a panel are constants of the loop. */
-INLINE void packed_tile(gemm_form form, bool transposed, int64_t rows, int64_t columns,
-                        int64_t units, const float *a, const float *b, float beta, float *c,
-                        int64_t stride_c)
-{
-    if (transposed) {
-        tile(form, true, rows, LINE, columns, units, a, b, beta, c, stride_c);
-    } else {
-        tile(form, false, rows, GEMM_STRIDE, columns, units, a, b, beta, c, stride_c);
+        half_tile(form, 2, rows, row_step, unit_step, columns, units, a, b, beta, c, stride_c,
+                  ahead);
     }
 }
 
@@ -143,6 +149,12 @@ static void pack_a_floats(float *panel, bool transposed, int64_t rows, int64_t k
     gemm_avx512_pack_a(GEMM_FLOATS, panel, transposed, k, rows, k, alpha, a, stride);
 }
 
+static void pack_few_floats(float *panel, int64_t rows, int64_t k, float alpha, const float *a,
+                            int64_t stride)
+{
+    gemm_avx512_pack_rows(GEMM_FLOATS, panel, false, k, rows, k, alpha, a, stride);
+}
+
 static void few_floats(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
                        const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
@@ -155,24 +167,24 @@ static void row_floats(int64_t n, int64_t units, const float *a, const float *b,
     gemm_avx512_row(GEMM_FLOATS, n, units, a, b, apart, beta, c);
 }
 
-AVX512 static void tile_floats(bool transposed, int64_t rows, int64_t columns, int64_t units,
-                               const float *a, const float *b, float beta, float *c,
-                               int64_t stride_c)
+AVX512 static void tile_floats(int64_t rows, int64_t columns, int64_t units, const float *a,
+                               const float *b, float beta, float *c, int64_t stride_c,
+                               const gemm_ahead *ahead)
 {
-    packed_tile(GEMM_FLOATS, transposed, rows, columns, units, a, b, beta, c, stride_c);
+    tile(GEMM_FLOATS, rows, 1, LINE, columns, units, a, b, beta, c, stride_c, ahead);
 }
 
-/* A float's unit is the float, so that a panel of a is a copy with other distances between its
- * rows: where it would serve a few tiles only, these read the rows themselves. bfloat16 has to be
- * rounded first. */
+/* A float's unit is the float, so that a panel of a is a copy in another order: where it would
+ * serve a few tiles only, these read a itself. bfloat16 has to be rounded first. */
 AVX512 static void tile_unpacked(bool transposed, int64_t rows, int64_t columns, int64_t units,
                                  const float *a, int64_t stride_a, const float *b, float beta,
                                  float *c, int64_t stride_c)
 {
+    const gemm_ahead nothing = {0};
     if (transposed) {
-        tile(GEMM_FLOATS, true, rows, stride_a, columns, units, a, b, beta, c, stride_c);
+        tile(GEMM_FLOATS, rows, 1, stride_a, columns, units, a, b, beta, c, stride_c, &nothing);
     } else {
-        tile(GEMM_FLOATS, false, rows, stride_a, columns, units, a, b, beta, c, stride_c);
+        tile(GEMM_FLOATS, rows, stride_a, 1, columns, units, a, b, beta, c, stride_c, &nothing);
     }
 }
 
@@ -189,6 +201,12 @@ static void pack_a_pairs(float *panel, bool transposed, int64_t rows, int64_t k,
     gemm_avx512_pack_a(GEMM_PAIRS, panel, transposed, (k + 1) / 2, rows, k, alpha, a, stride);
 }
 
+static void pack_few_pairs(float *panel, int64_t rows, int64_t k, float alpha, const float *a,
+                           int64_t stride)
+{
+    gemm_avx512_pack_rows(GEMM_PAIRS, panel, false, (k + 1) / 2, rows, k, alpha, a, stride);
+}
+
 static void few_pairs(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
                       const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
@@ -201,11 +219,11 @@ static void row_pairs(int64_t n, int64_t units, const float *a, const float *b, 
     gemm_avx512_row(GEMM_PAIRS, n, units, a, b, apart, beta, c);
 }
 
-AVX512 static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t units,
-                              const float *a, const float *b, float beta, float *c,
-                              int64_t stride_c)
+AVX512 static void tile_pairs(int64_t rows, int64_t columns, int64_t units, const float *a,
+                              const float *b, float beta, float *c, int64_t stride_c,
+                              const gemm_ahead *ahead)
 {
-    packed_tile(GEMM_PAIRS, transposed, rows, columns, units, a, b, beta, c, stride_c);
+    tile(GEMM_PAIRS, rows, 1, LINE, columns, units, a, b, beta, c, stride_c, ahead);
 }
 
 /* One value per unit, but whole pairs, as the places in a pair are exchanged. */
@@ -219,6 +237,12 @@ static void pack_a_swapped(float *panel, bool transposed, int64_t rows, int64_t 
                            const float *a, int64_t stride)
 {
     gemm_avx512_pack_a(GEMM_SWAPPED, panel, transposed, (k + 1) / 2 * 2, rows, k, alpha, a, stride);
+}
+
+static void pack_few_swapped(float *panel, int64_t rows, int64_t k, float alpha, const float *a,
+                             int64_t stride)
+{
+    gemm_avx512_pack_rows(GEMM_SWAPPED, panel, false, (k + 1) / 2 * 2, rows, k, alpha, a, stride);
 }
 
 static void few_swapped(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
@@ -251,12 +275,15 @@ const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .supported = has_avx512,
                                          .rows = ROWS,
                                          .columns = COLUMNS,
+                                         .panel = LINE * GEMM_UNITS,
+                                         .step = LINE,
                                          .depth = 1,
                                          .whole = 1,
                                          .pack_b = pack_b_floats,
                                          .pack_a = pack_a_floats,
                                          .tile = tile_floats,
                                          .tile_unpacked = tile_unpacked,
+                                         .pack_few = pack_few_floats,
                                          .few = few_floats,
                                          .row = row_floats};
 
@@ -266,12 +293,15 @@ const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .slow = pairs_are_slow,
                                           .rows = ROWS,
                                           .columns = COLUMNS,
+                                          .panel = LINE * GEMM_UNITS,
+                                          .step = LINE,
                                           .depth = 2,
                                           .whole = 2,
                                           .flushes = true,
                                           .pack_b = pack_b_pairs,
                                           .pack_a = pack_a_pairs,
                                           .tile = tile_pairs,
+                                          .pack_few = pack_few_pairs,
                                           .few = few_pairs,
                                           .row = row_pairs};
 
@@ -282,12 +312,15 @@ const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
                                          .supported = has_avx512,
                                          .rows = ROWS,
                                          .columns = COLUMNS,
+                                         .panel = LINE * GEMM_UNITS,
+                                         .step = LINE,
                                          .depth = 1,
                                          .whole = 2,
                                          .flushes = true,
                                          .pack_b = pack_b_swapped,
                                          .pack_a = pack_a_swapped,
                                          .tile = tile_floats,
+                                         .pack_few = pack_few_swapped,
                                          .few = few_swapped,
                                          .row = row_floats};
 #endif

@@ -116,7 +116,7 @@ INLINE void along_k(gemm_form form, int rows, int64_t n, int64_t k, const float 
         add_block(form, rows, 16, a + p, r, sums);
     }
     for (; p < units; p += 16) {
-        turned(form, r, n, k - p * depth, b + p * depth, stride);
+        turned(form, r, n, k - p * depth, b + p * depth, stride, _mm512_set1_ps(1));
         add_block(form, rows, units - p < 16 ? units - p : 16, a + p, r, sums);
     }
     for (int64_t m = 0; m < rows; m++) {

@@ -33,7 +33,7 @@ INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int
     }
     for (; p < units; p += 16) {
         __m512 r[16];
-        turned(form, r, lines, k - p * depth, b + p * depth, stride);
+        turned(form, r, lines, k - p * depth, b + p * depth, stride, _mm512_set1_ps(1));
         for (int i = 0; i < 16 && p + i < units; i++) {
             _mm512_storeu_ps(to + (p + i) * COLUMNS, r[i]);
         }
@@ -90,6 +90,21 @@ INLINE void pack_a(gemm_form form, float *to, bool transposed, int64_t units, in
         }
         return;
     }
+    for (int64_t p = 0; p < units; p += 16) {
+        __m512 r[16];
+        turned(form, r, rows, k - p * depth, a + p * depth, stride, factor);
+        for (int i = 0; i < 16 && p + i < units; i++) {
+            _mm512_storeu_ps(to + (p + i) * LINE, r[i]);
+        }
+    }
+}
+
+/* Rows as they lie. */
+INLINE void pack_rows(gemm_form form, float *to, int64_t units, int64_t rows, int64_t k,
+                      float alpha, const float *a, int64_t stride)
+{
+    const int64_t depth = form == GEMM_PAIRS ? 2 : 1;
+    const __m512 factor = _mm512_set1_ps(alpha);
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t p = 0; p < units; p += 16) {
             /* Stores of 16 units may run over the last one: GEMM_STRIDE has room for it. */
@@ -146,13 +161,18 @@ AVX512 void gemm_avx512_pack_a(gemm_form form, float *panel, bool transposed, in
     }
 }
 
-AVX512 void gemm_avx512_pack_rows(float *panel, bool transposed, int64_t units, int64_t rows,
-                                  int64_t k, float alpha, const float *a, int64_t stride)
+AVX512 void gemm_avx512_pack_rows(gemm_form form, float *panel, bool transposed, int64_t units,
+                                  int64_t rows, int64_t k, float alpha, const float *a,
+                                  int64_t stride)
 {
     if (transposed) {
         turn_a(panel, units, rows, k, alpha, a, stride);
+    } else if (form == GEMM_FLOATS) {
+        pack_rows(GEMM_FLOATS, panel, units, rows, k, alpha, a, stride);
+    } else if (form == GEMM_PAIRS) {
+        pack_rows(GEMM_PAIRS, panel, units, rows, k, alpha, a, stride);
     } else {
-        pack_a(GEMM_PAIRS, panel, false, units, rows, k, alpha, a, stride);
+        pack_rows(GEMM_SWAPPED, panel, units, rows, k, alpha, a, stride);
     }
 }
 #endif

@@ -7,10 +7,10 @@
 void gemm_avx512_pack_b(gemm_form form, float *panels, bool transposed, int64_t units, int64_t k,
                         int64_t n, const float *b, int64_t stride);
 
-/* In the order of memory: [rows][GEMM_STRIDE], if transposed [units][16] for at most 16 rows. */
+/* [units][16] for at most 16 rows. */
 void gemm_avx512_pack_a(gemm_form form, float *panel, bool transposed, int64_t units, int64_t rows,
                         int64_t k, float alpha, const float *a, int64_t stride);
 
-/* [rows][GEMM_STRIDE] always, of pairs, filled up to `units`, a multiple of 16, with zeros. */
-void gemm_avx512_pack_rows(float *panel, bool transposed, int64_t units, int64_t rows, int64_t k,
-                           float alpha, const float *a, int64_t stride);
+/* [rows][GEMM_STRIDE]; transposed: of pairs, `units` a multiple of 16. */
+void gemm_avx512_pack_rows(gemm_form form, float *panel, bool transposed, int64_t units,
+                           int64_t rows, int64_t k, float alpha, const float *a, int64_t stride);

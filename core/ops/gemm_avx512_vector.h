@@ -83,15 +83,35 @@ INLINE __m512 multiply_add(gemm_form form, __m512 a, __m512 b, __m512 sum)
 /* 16 sums before they begin: beta c for the lanes wanted. */
 INLINE __m512 begin_sums(float beta, __mmask16 wanted, const float *c)
 {
-    if (beta != 0) return _mm512_mul_ps(_mm512_set1_ps(beta), _mm512_maskz_loadu_ps(wanted, c));
-    __builtin_prefetch(c, 1); /* its line arrives while sums are made */
-    return _mm512_setzero_ps();
+    if (beta == 0) return _mm512_setzero_ps();
+    return _mm512_mul_ps(_mm512_set1_ps(beta), _mm512_maskz_loadu_ps(wanted, c));
 }
 
 INLINE __m512 interleaved(bool high, __m512 x, __m512 y)
 {
     __m512d a = _mm512_castps_pd(x), b = _mm512_castps_pd(y);
     return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(a, b) : _mm512_unpacklo_pd(a, b));
+}
+
+/* The next line of a and the next row of c that will be needed; `turn` counts the lines until the
+ * jump, `of` at first. Of a to the second-level cache, as it is packed from there once. */
+INLINE void fetch_ahead(gemm_ahead *n, int64_t *turn)
+{
+    if (n->rows > 0) {
+        __builtin_prefetch(n->c, 1);
+        __builtin_prefetch(n->c + 16, 1);
+        n->c += n->stride_c;
+        n->rows--;
+    }
+    if (n->lines > 0) {
+        __builtin_prefetch(n->a, 0, 2);
+        n->a += n->step;
+        n->lines--;
+        if (--*turn == 0) {
+            *turn = n->of;
+            n->a += n->jump;
+        }
+    }
 }
 
 /* r[i][j] becomes r[j][i]: within quarters of a register, then the quarters. */
@@ -132,13 +152,13 @@ INLINE void turned_whole(gemm_form form, __m512 r[16], const float *lines, int64
     transpose16(r);
 }
 
-/* The same for the first `count` lines, of which `left` values are left; the others are zeros. */
+/* The same, times alpha, for the first `count` lines, of which `left` values are left; the others
+ * are zeros. */
 INLINE void turned(gemm_form form, __m512 r[16], int64_t count, int64_t left, const float *lines,
-                   int64_t stride)
+                   int64_t stride, __m512 alpha)
 {
-    const __m512 one = _mm512_set1_ps(1);
     for (int i = 0; i < 16; i++) {
-        r[i] = i < count ? along(form, lines + i * stride, left, one) : _mm512_setzero_ps();
+        r[i] = i < count ? along(form, lines + i * stride, left, alpha) : _mm512_setzero_ps();
     }
     transpose16(r);
 }

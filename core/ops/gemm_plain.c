@@ -152,26 +152,28 @@ static inline void one_chain(bool flushes, int64_t rows, int64_t columns, int64_
     store_sums(s, rows, columns, c, stride_c);
 }
 
-static void tile_float32(bool transposed, int64_t rows, int64_t columns, int64_t units,
-                         const float *a, const float *b, float beta, float *c, int64_t stride_c)
+static void tile_float32(int64_t rows, int64_t columns, int64_t units, const float *a,
+                         const float *b, float beta, float *c, int64_t stride_c,
+                         const gemm_ahead *ahead)
 {
-    (void)transposed;
+    (void)ahead;
     one_chain(false, rows, columns, units, a, b, beta, c, stride_c);
 }
 
-static void tile_pairs(bool transposed, int64_t rows, int64_t columns, int64_t units,
-                       const float *a, const float *b, float beta, float *c, int64_t stride_c)
+static void tile_pairs(int64_t rows, int64_t columns, int64_t units, const float *a, const float *b,
+                       float beta, float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
-    (void)transposed;
+    (void)ahead;
     one_chain(true, rows, columns, units, a, b, beta, c, stride_c);
 }
 
 /* Two sums of 16 values each from zero, then their sum added to the one in s.
  * Packed, the odd value of a pair comes first: even q holds it. */
-static void tile_of_tiles(bool transposed, int64_t rows, int64_t columns, int64_t units,
-                          const float *a, const float *b, float beta, float *c, int64_t stride_c)
+static void tile_of_tiles(int64_t rows, int64_t columns, int64_t units, const float *a,
+                          const float *b, float beta, float *c, int64_t stride_c,
+                          const gemm_ahead *ahead)
 {
-    (void)transposed;
+    (void)ahead;
     float s[ROWS][COLUMNS];
     begin_sums(s, rows, columns, beta, c, stride_c);
     for (int64_t p = 0; p < units; p += 32) {
@@ -199,6 +201,8 @@ const gemm_kernel GEMM_PLAIN_FLOAT32 = {.name = "plain",
                                         .chain = GEMM_FLOAT32,
                                         .rows = ROWS,
                                         .columns = COLUMNS,
+                                        .panel = ROWS * GEMM_UNITS,
+                                        .step = ROWS,
                                         .depth = 1,
                                         .whole = 1,
                                         .pack_b = pack_b_float32,
@@ -209,6 +213,8 @@ const gemm_kernel GEMM_PLAIN_BFLOAT16 = {.name = "plain bfloat16",
                                          .chain = GEMM_BFLOAT16,
                                          .rows = ROWS,
                                          .columns = COLUMNS,
+                                         .panel = ROWS * GEMM_UNITS,
+                                         .step = ROWS,
                                          .depth = 1,
                                          .whole = 2,
                                          .flushes = true,
@@ -220,6 +226,8 @@ const gemm_kernel GEMM_PLAIN_TILES = {.name = "plain tiles",
                                       .chain = GEMM_TILES,
                                       .rows = ROWS,
                                       .columns = COLUMNS,
+                                      .panel = ROWS * GEMM_UNITS,
+                                      .step = ROWS,
                                       .depth = 1,
                                       .whole = 32,
                                       .flushes = true,
