@@ -1,7 +1,6 @@
 #include "core/base/host.h"
 
 #include <cblas.h>
-#include <gnu/libc-version.h>
 #include <jansson.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,6 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 #include <yaml.h>
+
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 
 #include "core/base/cgroup.h"
 
@@ -118,8 +121,13 @@ int host_versions(host_version *versions, int capacity)
 {
     static char openblas[32];
     if (sscanf(openblas_get_config(), "OpenBLAS %31s", openblas) != 1) strcpy(openblas, "unknown");
+#ifdef __GLIBC__
+    const host_version c_library = {"glibc", gnu_get_libc_version()};
+#else
+    const host_version c_library = {"libc", "unknown"}; /* musl does not say */
+#endif
     const host_version all[] = {
-        {"loci", LOCI_VERSION},           {"glibc", gnu_get_libc_version()},
+        {"loci", LOCI_VERSION},           c_library,
         {"openblas", openblas},           {"libyaml", yaml_get_version_string()},
         {"sqlite", sqlite3_libversion()}, {"jansson", jansson_version_str()}};
     int n = sizeof all / sizeof all[0];

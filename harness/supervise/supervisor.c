@@ -187,7 +187,7 @@ static void train_here(supervisor *s, int slot, int log)
     /* A signal was heard by the worker, not by this loop: it is told here, or the next run would
      * begin. */
     bool stopped = status == EXIT_INTERRUPTED && !j->timed_out;
-    end_job(s, slot, W_EXITCODE(status, 0));
+    end_job(s, slot, status << 8); /* as waitpid says of a process that exited so */
     if (!stopped) return;
     s->stop_asked = true;
     supervisor_jobs_stop(s);

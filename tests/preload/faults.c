@@ -163,6 +163,7 @@ int open(const char *path, int flags, ...)
     return open_any(path, flags, mode);
 }
 
+#ifdef __GLIBC__
 int open64(const char *path, int flags, ...)
 {
     va_list args;
@@ -171,6 +172,7 @@ int open64(const char *path, int flags, ...)
     va_end(args);
     return open_any(path, flags, mode);
 }
+#endif
 
 /* What a full or killed write leaves: its first half. */
 static size_t part_of(size_t bytes)
@@ -338,6 +340,7 @@ int access(const char *path, int how)
     return fails(FAULT_READ, "access", path) ? failed() : NEXT(access)(path, how);
 }
 
+#ifdef __GLIBC__ /* others have these names in their headers */
 /* Of files of more than 2 GiB on machines of 32 bits; elsewhere the same. */
 _Static_assert(sizeof(off_t) == 8, "offsets have 64 bits");
 ssize_t pwrite64(int fd, const void *data, size_t bytes, off_t offset)
@@ -348,6 +351,7 @@ void *mmap64(void *at, size_t bytes, int protection, int flags, int fd, off_t of
     __attribute__((alias("mmap")));
 int fstat64(int fd, struct stat64 *s) __attribute__((alias("fstat")));
 int stat64(const char *restrict path, struct stat64 *restrict s) __attribute__((alias("stat")));
+#endif
 
 /* ---- the wall clock ---- */
 
