@@ -1,7 +1,11 @@
-/* Everything that reads results from a database, for fuzz targets: what it prints goes nowhere. */
+/* What reads results from a database, for fuzz targets: what it prints goes nowhere. */
 #pragma once
 
 #include "results/store/store.h"
 
-/* Tables, comparisons, run views, status, exports and the report page of an experiment. */
-void reading_all(store *s, const char *experiment);
+/* A number for an input, by which a target does one of several things with it; the same each time,
+ * so that what is found is found again. */
+unsigned reading_choice(const uint8_t *data, size_t bytes);
+
+/* One of: a comparison, with the report page every second time; run views and status; an export. */
+void reading_part(store *s, const char *experiment, unsigned part);
