@@ -6,8 +6,9 @@
 #
 # Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user. The libraries come from Debian's
 # packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine
-# changes. Suites that start ./loci are skipped unless the kernel starts such programs by the
-# emulator (binfmt_misc, by Debian's qemu-user-binfmt).
+# changes. Suites that start ./loci need a kernel that starts such programs by the emulator: it is
+# told so (binfmt_misc) in a namespace of this script's own, which Linux allows from 6.7 on, or for
+# all of the machine by Debian's qemu-user-binfmt. Elsewhere they are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -73,8 +74,22 @@ make --no-print-directory KIND="$kind" BUILD="$build" MARCH=armv8-a \
 
 [ $# -gt 0 ] || set -- core/ layers/ models/ data/
 export QEMU_LD_PREFIX=$root LD_LIBRARY_PATH=$libraries/openblas-openmp:$libraries
-if grep -qs '^enabled' /proc/sys/fs/binfmt_misc/qemu-aarch64; then
-    LOCI_PROGRAM=$PWD/$build/bin/loci exec "$build/test" "$@"
+started() { # does the kernel start programs for that processor?
+    grep -qs '^enabled' /proc/sys/fs/binfmt_misc/qemu-aarch64
+}
+
+# Its header's first bytes, and which bits of them count.
+elf='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+# shellcheck disable=SC2016 # for the inner shell
+own='mount -t binfmt_misc none /proc/sys/fs/binfmt_misc 2>/dev/null &&
+    printf "%s" "$1" >/proc/sys/fs/binfmt_misc/register && shift && exec "$@"'
+own=(unshare --user --map-root-user --mount sh -c "$own" - ":qemu-aarch64:M::$elf:$mask:$(command -v qemu-aarch64):F")
+
+inside=()
+started || { "${own[@]}" true 2>/dev/null && inside=("${own[@]}"); }
+if started || [ ${#inside[@]} -gt 0 ]; then
+    LOCI_PROGRAM=$PWD/$build/bin/loci exec "${inside[@]}" "$build/test" "$@"
 fi
 # The variable keeps the runner from starting itself anew, which emulation alone cannot.
 OMP_NUM_THREADS=1 LOCI_PROGRAM=/nowhere exec qemu-aarch64 "$build/test" "$@"
