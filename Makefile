@@ -1,7 +1,7 @@
 # loci: see README.md. `make` builds ./loci; `make demo` and `make test` also set the machine up.
 #
 # Kinds of build, each in build/KIND: release, f64 (double precision, for gradient checks), debug,
-# asan (ASan + UBSan), tsan, fuzz (clang, libFuzzer), bare (fuzz without sanitizers: several times as
+# asan (ASan + UBSan), tsan, fuzz (the same by clang, with what libFuzzer needs), bare (fuzz without sanitizers: several times as
 # many inputs, of which only crashes and failed CHECKs are found). For example: make KIND=asan test-binary
 KIND  ?= release
 BUILD ?= build/$(KIND)
@@ -33,7 +33,7 @@ CFLAGS_f64     := -O2 -g1 -march=$(MARCH) -DLOCI_DOUBLE
 CFLAGS_debug   := -O1 -g -march=$(MARCH) -DLOCI_DEBUG
 CFLAGS_asan    := -O1 -g1 -march=$(MARCH) -DLOCI_DEBUG $(SANITIZE)
 CFLAGS_tsan    := -O1 -g1 -march=$(MARCH) -fsanitize=thread
-CFLAGS_fuzz    := -O1 -g1 -march=$(MARCH) $(SANITIZE) -fsanitize=fuzzer-no-link
+CFLAGS_fuzz    := -O1 -g1 -march=$(MARCH) -DLOCI_DEBUG $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS_bare    := -O2 -g1 -march=$(MARCH) -DLOCI_DEBUG -fsanitize=fuzzer-no-link
 CFLAGS   ?= $(CFLAGS_$(KIND))
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) $(FLOAT) $(CFLAGS)
@@ -42,15 +42,21 @@ LDFLAGS := $(if $(filter file,$(origin CFLAGS)),$(LINK_$(KIND))) $(LDFLAGS)
 ifneq ($(filter aarch64%,$(shell $(CC) -dumpmachine)),)
 $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-tree-vectorize
 endif
-# Fuzzing is not about kernels, of which clang takes a minute of a core for each file under sanitizers;
-# the suites run them under gcc's.
+# Clang takes a minute of a core for each file of these kernels under sanitizers; gcc's build has them. And
+# what is fuzzed need not look for ways through operations.
 ifeq ($(KIND),fuzz)
+$(BUILD)/core/ops/%.o: ALL_CFLAGS += -fno-sanitize=fuzzer-no-link
 $(BUILD)/core/ops/gemm_avx51%.o: ALL_CFLAGS += -fno-sanitize=all
 endif
 # In loops over arrays ASan sees what is read beside them; these four kinds of check, at every element, take
-# gcc up to three times as long to compile, and the suites a fifth longer. The fuzz targets have them.
+# gcc up to three times as long to compile, and the suites a fifth longer. Clang's build has them.
 ifeq ($(KIND),asan)
 $(BUILD)/core/ops/%.o: ALL_CFLAGS += -fno-sanitize=null,alignment,object-size,pointer-overflow
+endif
+# A product's 0.8 MiB of stack would be marked as out of scope and in it again at each of them: nearly
+# half of all time of the layers' suites.
+ifneq ($(filter asan fuzz,$(KIND)),)
+$(BUILD)/core/ops/gemm.o: ALL_CFLAGS += -fno-sanitize-address-use-after-scope
 endif
 # The door to a C++ library; none of C's own warnings.
 # Checks of dynamic types need the C++ runtime of the sanitizer, which a program in C does not link.
@@ -173,7 +179,7 @@ $(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o 
 $(BUILD)/faults.so: tests/preload/faults.c tests/support/faults.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared \
-	    $(if $(filter asan tsan,$(KIND)),-DWITHOUT_MEMORY) -o $@ $<
+	    $(if $(filter asan tsan fuzz,$(KIND)),-DWITHOUT_MEMORY) -o $@ $<
 
 $(BUILD)/no_locks.so: tests/preload/no_locks.c
 	@mkdir -p $(@D)

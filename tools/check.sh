@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make check` runs beside the tests: format, warnings as errors under gcc and clang (float and
 # double), shell scripts, the order of includes, clang-tidy's analysis, the suites under ASan and
-# UBSan, and those of threads under TSan. Each gate counts as one in the last line, which adds everything up.
+# UBSan (clang's), and those of threads under TSan. Each gate counts as one in the last line, which adds everything up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,13 +23,11 @@ gate() { # name command...
 
 sources() { git ls-files -- "$@"; }
 format() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
-# shellcheck disable=SC2016 # make's variables
-TESTS='$(filter-out $(SOURCES),$(ALL_C))'
 # Of what is built anyway, what the compiler said then; of the rest, what it says now.
-said() { make --no-print-directory KIND="$1" CC="$2" said WARNED="$3"; }
-warnings() { make --no-print-directory KIND="$1" CC=clang WERROR=-Werror warnings WARNED="$2"; }
+# shellcheck disable=SC2016 # make's variables
+said() { make --no-print-directory KIND="$1" CC="$2" said WARNED='$(ALL_C)'; }
 # shellcheck disable=SC2016
-clang_float() { said fuzz clang '$(SOURCES)' && warnings release "$TESTS"; }
+warnings() { make --no-print-directory KIND="$1" CC=clang WERROR=-Werror warnings WARNED='$(ALL_C)'; }
 scripts() { sources '*.sh' .ci/run | xargs shellcheck; }
 tidy() { make --no-print-directory tidy; }
 
@@ -41,11 +39,12 @@ else
     echo "LOCI_TEST_SAMPLE=$LOCI_TEST_SAMPLE LOCI_TEST_ONE_OF=$LOCI_TEST_ONE_OF"
 fi
 
-# Leaks of libraries are not ours; ours are found. Fewer of the calls that can fail are tried than in
-# `make test`.
+# The build of the fuzz targets, most of which `make test` has left: one compiler's sanitizers are
+# enough. Leaks of libraries are not ours; ours are found. Fewer of the calls that can fail are tried
+# than in `make test`.
 sanitized() {
-    make --no-print-directory KIND=asan loci test-binary || return
-    LOCI_TORTURE=${LOCI_TORTURE:-101} LOCI_PROGRAM=$PWD/build/asan/bin/loci build/asan/test "-j$(nproc)"
+    make --no-print-directory KIND=fuzz CC=clang loci test-binary || return
+    LOCI_TORTURE=${LOCI_TORTURE:-101} LOCI_PROGRAM=$PWD/build/fuzz/bin/loci build/fuzz/test "-j$(nproc)"
 }
 
 # What threads do with each other: lanes, their sums, calls that follow each other through layers.
@@ -57,18 +56,16 @@ raced() {
     build/tsan/test core/lanes core/optim harness/turns threads rows_of_experts
 }
 
+# First, since it builds what the suites are linked from.
+gate "warnings, clang" said fuzz clang
 gate "suites under ASan and UBSan" sanitized &
 gate "format" format
 gate "shellcheck" scripts
 gate "includes" tools/includes.sh
 gate "threads under TSan" raced
-# shellcheck disable=SC2016
-gate "warnings, gcc, optimising" said release "${CC:-gcc}" '$(ALL_C)'
-# shellcheck disable=SC2016
-gate "warnings, gcc, double" said f64 "${CC:-gcc}" '$(ALL_C)'
-gate "warnings, clang" clang_float
-# shellcheck disable=SC2016
-gate "warnings, clang, double" warnings f64 '$(ALL_C)'
+gate "warnings, gcc, optimising" said release "${CC:-gcc}"
+gate "warnings, gcc, double" said f64 "${CC:-gcc}"
+gate "warnings, clang, double" warnings f64
 if [ -n "${TIDY:-}" ]; then gate "clang-tidy" tidy; fi
 wait
 tools/tally.sh "$logs/tally"

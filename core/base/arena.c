@@ -31,9 +31,12 @@
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n)   __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
+/* To poison a chunk touches an eighth of it, however little of it is used then. */
+#define USUAL_CHUNK ((size_t)64 << 10)
 #else
 #define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
+#define USUAL_CHUNK    ((size_t)8 << 20)
 #endif
 
 /* A cache line, and the widest vector.
@@ -107,7 +110,7 @@ arena *arena_new(size_t chunk_bytes)
 {
     arena *a = calloc(1, sizeof *a);
     CHECK(a, "out of memory for an arena's header (%zu bytes)", sizeof *a);
-    a->chunk_bytes = chunk_bytes ? chunk_bytes : (size_t)8 << 20;
+    a->chunk_bytes = chunk_bytes ? chunk_bytes : USUAL_CHUNK;
     return a;
 }
 
@@ -209,16 +212,16 @@ void arena_rewind(arena *a, arena_mark mark)
     /* All chunks behind the mark's, not only up to the current one: those behind are empty already,
      * and to empty them once more costs less than to know where to stop. */
     for (chunk *c = mark.chunk ? ((chunk *)mark.chunk)->next : a->first; c; c = c->next) {
+        POISON(chunk_data(c), c->used);
         a->used_bytes -= c->used;
         c->used = 0;
-        POISON(chunk_data(c), c->capacity);
     }
     a->current = mark.chunk;
     if (!a->current) return;
     chunk *c = a->current;
+    POISON(chunk_data(c) + mark.used, c->used - mark.used);
     a->used_bytes -= c->used - mark.used;
     c->used = mark.used;
-    POISON(chunk_data(c) + c->used, c->capacity - c->used);
 }
 
 size_t arena_bytes(const arena *a)

@@ -51,8 +51,34 @@ static void chunks_grow(void)
     arena_free(a);
 }
 
+/* There with ASan only. */
+int __asan_address_is_poisoned(const volatile void *p) __attribute__((weak));
+
+/* Nothing beyond what is pushed may be read, in whatever chunk, however often it was given back. */
+static void what_is_not_pushed_is_poisoned(void)
+{
+    if (!__asan_address_is_poisoned) {
+        test_skip("built without ASan");
+        return;
+    }
+    arena *a = arena_new(256);
+    arena_push(a, 64, 1);
+    arena_mark mark = arena_now(a);
+    for (int i = 0; i < 3; i++) {
+        char *near = arena_push(a, 70, 1), *far = arena_push(a, 100000, 1);
+        EXPECT(!__asan_address_is_poisoned(near + 69) && __asan_address_is_poisoned(near + 72),
+               "only what was asked for");
+        EXPECT(!__asan_address_is_poisoned(far + 99999), "another chunk");
+        arena_rewind(a, mark);
+        EXPECT(__asan_address_is_poisoned(near) && __asan_address_is_poisoned(near + 69), "near");
+        EXPECT(__asan_address_is_poisoned(far) && __asan_address_is_poisoned(far + 99999), "far");
+    }
+    arena_free(a);
+}
+
 const test_suite test_arena = {"core/arena",
                                {{"reset_keeps_memory", reset_keeps_memory},
                                 {"rewind_returns_to_the_mark", rewind_returns_to_the_mark},
                                 {"chunks_grow", chunks_grow},
+                                {"what_is_not_pushed_is_poisoned", what_is_not_pushed_is_poisoned},
                                 {0}}};

@@ -1,5 +1,6 @@
 #include "core/base/rng.h"
 #include "harness/spec/sweep.h"
+#include "tests/support/sanitized.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -373,7 +374,7 @@ static void random_sweeps(void)
     }
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* they are slow themselves */
+#if SANITIZED
 enum { AXES_OF_TEN = 4, RUNS = 10000 };
 #else
 enum { AXES_OF_TEN = 5, RUNS = 100000 };

@@ -7,23 +7,15 @@
 
 #include "harness/train/log_line.h"
 #include "harness/train/trainer.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
 /* ---- counting calls of the allocator: the sanitizers bring their own ---- */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ALLOCATOR_IS_TAKEN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOCATOR_IS_TAKEN 1
-#endif
-
 static atomic_long allocations;
 
-#ifndef ALLOCATOR_IS_TAKEN
+#if !SANITIZED
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *old, size_t bytes);
@@ -272,14 +264,14 @@ static void no_memory_in_the_loop(void)
         log_line(line, &t->progress, &r);
     }
     long after = atomic_load(&allocations);
-#ifndef ALLOCATOR_IS_TAKEN
+#if !SANITIZED
     EXPECT(before > 0, "nothing is counted");
 #endif
     EXPECT(after == before, "%ld allocations in 30 steps", after - before);
     EXPECT(mapped(t) == maps, "%lld mappings", (long long)(mapped(t) - maps));
     trainer_free(t);
     workload_close(&w);
-#ifdef ALLOCATOR_IS_TAKEN
+#if SANITIZED
     test_skip("the sanitizer's allocator cannot be counted; mappings were");
 #endif
 }

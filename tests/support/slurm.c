@@ -11,10 +11,11 @@
 
 #include "core/base/file.h"
 #include "tests/support/program.h"
+#include "tests/support/sanitized.h"
 #include "tests/test.h"
 
 /* Some seconds of training: a task must be at work when it is preempted. */
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
 #define STEPS "800"
 #else
 #define STEPS "4000"

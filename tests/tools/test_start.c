@@ -1,17 +1,12 @@
 /* How the program starts: with little address space, and what it says that it was built from. */
 #include "core/base/file.h"
+#include "tests/support/sanitized.h"
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
 
 /* Exit status of a shell's command in the test's folder, `$loci` being the program; caller frees
  * what both its streams said. */
