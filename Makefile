@@ -72,7 +72,11 @@ DEFINES   = -DLOCI_COMPILER='"$(COMPILER)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
 Q := $(if $(V),,@)
 
 # A room is a folder of files, or of wings that hold them. WITHOUT: rooms that what is built of TEST
-# does not need, with / at the end.
+# does not need, with / at the end. ARITHMETIC=1: only the suites that are arithmetic, and what they need.
+ifneq ($(ARITHMETIC),)
+WITHOUT := $(filter-out harness/evaluate/ harness/inspect/,$(wildcard results/*/ harness/*/)) tools/
+TEST    := $(wildcard tests/core/*.c tests/layers/*.c tests/models/*.c) tests/tools/test_reference.c
+endif
 ROOMS   := $(wildcard core/*/) layers/ models/ data/ $(wildcard results/*/) $(wildcard harness/*/) tools/
 SOURCES := $(filter-out tools/main.c core/train/ranks_mpi.c, \
              $(wildcard $(addsuffix *.c,$(filter-out $(WITHOUT),$(ROOMS)))))
@@ -82,7 +86,8 @@ TESTS   := $(wildcard tests/*/test_*.c)
 MAINS   := tests/main.c tests/reference/reference_main.c
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAINS),$(wildcard tests/support/*.c tests/reference/*.c)))
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
-ALL_C   := $(SOURCES) $(wildcard tools/main.c tests/*.c tests/*/*.c)
+ALL_C   := $(SOURCES) $(if $(ARITHMETIC),$(TEST) tests/main.c $(HELPERS:$(BUILD)/%.o=%.c), \
+             $(wildcard tools/main.c tests/*.c tests/*/*.c))
 ALL_H   := $(wildcard $(addsuffix *.h,$(ROOMS) tests/ tests/*/))
 
 # Everything is built on all granted cores unless -j says otherwise; a make within this one shares
