@@ -586,7 +586,6 @@ static int run_locked(worker *w, err *e)
     err lost;
     if (w->work.ranks) rank_calls_ask(w->work.ranks, RANK_CLOSE, &lost);
     if (w->work.memory) workload_close(&w->work);
-    json_decref(w->plan.record);
     return status;
 }
 
@@ -612,6 +611,7 @@ int worker_run_with(const char *folder, const worker_company *company, err *e)
     w->company = company;
     w->lease = run_lease_begin(lock, folder, e);
     int status = w->lease ? run_locked(w, e) : EXIT_FAILED;
+    json_decref(w->plan.record); /* however far it came */
     run_lease_end(w->lease);
     close(lock);
     return status;
