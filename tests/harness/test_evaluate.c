@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "harness/evaluate/diagnose.h"
-#include "harness/evaluate/eval_keep.h"
 #include "harness/train/spec_model.h"
 #include "harness/train/trainer.h"
+#include "tests/support/evaluated.h"
 #include "tests/support/layer_variants.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -21,49 +20,19 @@ static double tolerance(void)
     return REAL_IS_DOUBLE ? 1e-12 : 1e-5;
 }
 
-static evaluation evaluate_with(trainer *t, const eval_options *o, int threads, int64_t parts,
-                                const char *path)
-{
-    workload *w = t->w;
-    eval_task task = {.model = w->eval_model,
-                      .values = t->values,
-                      .corpus = w->corpus,
-                      .options = o,
-                      .threads = threads,
-                      .lanes = parts,
-                      .losses_path = path};
-    evaluation r = {0};
-    err e = {0};
-    EXPECT(evaluate(&r, &task, &e), "%s", e.text);
-    return r;
-}
-
-static trainer *trained(workload *w, const char *more)
-{
-    err e = {0};
-    train_report r;
-    if (!trial_open(w, TRIAL_SPEC, more, 9)) return NULL;
-    trainer *t = trainer_new(w, 1, (train_length){.steps = 5}, &e);
-    EXPECT(t, "%s", e.text);
-    for (int i = 0; t && i < 5; i++) {
-        EXPECT(trainer_step(t, &r, &e), "%s", e.text);
-    }
-    return t;
-}
-
 static void rows_and_threads(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 1};
-    evaluation one = evaluate_with(t, &o, 1, 0, NULL);
+    evaluation one = evaluated_with(t, &o, 1, 0, NULL);
     int64_t tokens = split_tokens(corpus_get(w.corpus, SPLIT_VALIDATION));
     EXPECT(one.tokens == tokens && one.count > 1, "%lld of %lld", (long long)one.tokens,
            (long long)tokens);
     for (int64_t rows = 2; rows <= 6; rows += 2) {
         o.rows = rows;
-        evaluation a = evaluate_with(t, &o, 1, 2, NULL), b = evaluate_with(t, &o, 2, 2, NULL);
+        evaluation a = evaluated_with(t, &o, 1, 2, NULL), b = evaluated_with(t, &o, 2, 2, NULL);
         EXPECT(a.count == one.count && a.tokens == one.tokens, "%lld rows", (long long)rows);
         for (int i = 0; i < MIN(a.count, one.count); i++) {
             const eval_document *d = &a.documents[i], *d1 = &one.documents[i];
@@ -99,7 +68,7 @@ static void hear(void *user, int64_t tokens, int64_t of, double seconds)
 static void how_far_is_told(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     for (int threads = 1; threads <= 2; threads++) {
         heard h = {0};
@@ -196,10 +165,11 @@ static void lanes_do_not_matter(void)
         err e = {0};
         if (trial_refused(TRIAL_SPEC, more, &e)) continue;
         workload w;
-        trainer *t = trained(&w, more);
+        trainer *t = evaluated_trained(&w, more);
         if (!t) continue;
         eval_options o = {.split = SPLIT_VALIDATION, .rows = 4};
-        evaluation one = evaluate_with(t, &o, 1, 1, NULL), four = evaluate_with(t, &o, 1, 4, NULL);
+        evaluation one = evaluated_with(t, &o, 1, 1, NULL),
+                   four = evaluated_with(t, &o, 1, 4, NULL);
         EXPECT(fabs(one.nats - four.nats) <= tolerance() * (double)one.tokens,
                "%s %s: %.9g nats in one lane, %.9g in four", v->cls->name, v->options, one.nats,
                four.nats);
@@ -218,13 +188,13 @@ static void rows_of_experts(void)
         "model: {width: 16, context: 8, blocks: [{attention: {heads: 2, memory: 8},\n"
         "  hash_ffn: {experts: 4, hidden: 32}}]}\n";
     workload w;
-    trainer *t = trained(&w, EXPERTS);
+    trainer *t = evaluated_trained(&w, EXPERTS);
     if (!t) return;
     eval_options alone = {.split = SPLIT_VALIDATION, .rows = 1};
-    evaluation one = evaluate_with(t, &alone, 1, 0, NULL);
+    evaluation one = evaluated_with(t, &alone, 1, 0, NULL);
     for (int threads = 1; threads <= 4; threads++) {
         eval_options together = {.split = SPLIT_VALIDATION, .rows = 4};
-        evaluation r = evaluate_with(t, &together, threads, 4, NULL);
+        evaluation r = evaluated_with(t, &together, threads, 4, NULL);
         EXPECT(r.count == one.count && r.tokens == one.tokens, "%lld tokens of %lld",
                (long long)r.tokens, (long long)one.tokens);
         for (int i = 0; i < MIN(r.count, one.count); i++) {
@@ -243,12 +213,12 @@ static void rows_of_experts(void)
 static void threads_on_one_document(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 130};
-    evaluation one = evaluate_with(t, &o, 1, 0, NULL);
+    evaluation one = evaluated_with(t, &o, 1, 0, NULL);
     for (int threads = 2; threads <= 5; threads++) {
-        evaluation r = evaluate_with(t, &o, threads, 0, NULL);
+        evaluation r = evaluated_with(t, &o, threads, 0, NULL);
         EXPECT(r.count == 1 && r.tokens == 130 && !memcmp(&r.nats, &one.nats, sizeof r.nats),
                "%d threads: %.17g instead of %.17g", threads, r.nats, one.nats);
         evaluate_deinit(&r);
@@ -261,12 +231,12 @@ static void threads_on_one_document(void)
 static void losses_of_every_token(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     char path[FILE_PATH_BYTES];
     file_join(path, test_folder(), "losses.f32", NULL);
     eval_options o = {.split = SPLIT_TEST, .rows = 3};
-    evaluation r = evaluate_with(t, &o, 2, 0, path);
+    evaluation r = evaluated_with(t, &o, 2, 0, path);
     size_t bytes;
     err e = {0};
     char *data = file_read(path, &bytes, &e);
@@ -293,14 +263,14 @@ static void losses_of_every_token(void)
 static void only_some_tokens(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 1, .tokens = 200};
-    evaluation whole, one = evaluate_with(t, &o, 1, 0, NULL);
+    evaluation whole, one = evaluated_with(t, &o, 1, 0, NULL);
     o.rows = 5;
-    evaluation five = evaluate_with(t, &o, 2, 0, NULL);
+    evaluation five = evaluated_with(t, &o, 2, 0, NULL);
     o.tokens = 0;
-    whole = evaluate_with(t, &o, 2, 0, NULL);
+    whole = evaluated_with(t, &o, 2, 0, NULL);
     EXPECT(one.tokens == 200 && five.tokens == 200, "%lld, %lld", (long long)one.tokens,
            (long long)five.tokens);
     EXPECT(fabs(one.nats - five.nats) <= 200 * tolerance(), "%.9g, %.9g", one.nats, five.nats);
@@ -319,17 +289,17 @@ static void only_some_tokens(void)
 static void tokens_of_each_document(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     char path[FILE_PATH_BYTES], parts[FILE_PATH_BYTES];
     file_join(path, test_folder(), "whole.f32", NULL);
     file_join(parts, test_folder(), "begins.f32", NULL);
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 1};
-    evaluation whole = evaluate_with(t, &o, 1, 0, path);
+    evaluation whole = evaluated_with(t, &o, 1, 0, path);
     char *all = file_read(path, NULL, NULL);
     for (int rows = 1; rows <= 3; rows++) {
         o = (eval_options){.split = SPLIT_VALIDATION, .rows = rows, .most = 70};
-        evaluation r = evaluate_with(t, &o, rows, 0, parts);
+        evaluation r = evaluated_with(t, &o, rows, 0, parts);
         char *begins = file_read(parts, NULL, NULL);
         EXPECT(r.count == whole.count && r.tokens == 70 * r.count, "%lld tokens of %d documents",
                (long long)r.tokens, r.count);
@@ -354,7 +324,7 @@ static void tokens_of_each_document(void)
     eval_record_task_id(b, &task, "run", 5);
     EXPECT(strcmp(a, b) != 0, "%s whatever is read of documents", a);
     o.tokens = 100;
-    evaluation both = evaluate_with(t, &o, 1, 0, NULL);
+    evaluation both = evaluated_with(t, &o, 1, 0, NULL);
     EXPECT(both.count == 2 && both.tokens == 100 && both.documents[1].tokens == 29, "%d documents",
            both.count);
     evaluate_deinit(&both);
@@ -372,12 +342,12 @@ static void state_and_spans(void)
 {
     workload w;
     for (int carried = 0; carried < 2; carried++) {
-        trainer *t = trained(&w, carried ? NULL : STATELESS);
+        trainer *t = evaluated_trained(&w, carried ? NULL : STATELESS);
         if (!t) return;
         eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
-        evaluation whole = evaluate_with(t, &o, 1, 0, NULL);
+        evaluation whole = evaluated_with(t, &o, 1, 0, NULL);
         o.span = 8;
-        evaluation cut = evaluate_with(t, &o, 1, 0, NULL);
+        evaluation cut = evaluated_with(t, &o, 1, 0, NULL);
         double difference = fabs(whole.nats - cut.nats);
         bool same = difference <= tolerance() * (double)whole.tokens;
         EXPECT(same == !carried, "carried %d: %.9g, %.9g", carried, whole.nats, cut.nats);
@@ -411,7 +381,7 @@ static void one_document(void)
 {
     workload w;
     for (int carried = 0; carried < 2; carried++) {
-        trainer *t = trained(&w, carried ? NULL : STATELESS);
+        trainer *t = evaluated_trained(&w, carried ? NULL : STATELESS);
         if (!t) return;
         readers seen = {.count = 0};
         eval_watch watch = {.user = &seen, .begin = see_row};
@@ -436,11 +406,11 @@ static void one_document(void)
 static void other_context(void)
 {
     workload w;
-    trainer *t = trained(&w, "eval: {context: 32}\n");
+    trainer *t = evaluated_trained(&w, "eval: {context: 32}\n");
     if (!t) return;
     EXPECT(model_context(w.eval_model) == 32 && model_context(w.model) == 8, "%lld",
            (long long)model_context(w.eval_model));
-    evaluation r = evaluate_with(t, &w.eval, 1, 0, NULL);
+    evaluation r = evaluated_with(t, &w.eval, 1, 0, NULL);
     EXPECT(isfinite(r.nats) && r.tokens > 0, "%g", r.nats);
     evaluate_deinit(&r);
     trainer_free(t);
@@ -463,7 +433,7 @@ static void other_store(void)
                                          "{heads: 2, length: 64, picks: 40}}]}"};
     double nats[3];
     workload w[2];
-    trainer *t[2] = {trained(&w[0], models[0]), trained(&w[1], models[1])};
+    trainer *t[2] = {evaluated_trained(&w[0], models[0]), evaluated_trained(&w[1], models[1])};
     if (!t[0] || !t[1]) return;
     const model_sizes sizes = {.stored = 64};
     arena *a = arena_new(1 << 16);
@@ -498,7 +468,7 @@ static void other_store(void)
 static void identity_and_record(void)
 {
     workload w;
-    trainer *t = trained(&w, NULL);
+    trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
     eval_task task = {.model = w.model, .corpus = w.corpus, .options = &o};
@@ -509,225 +479,12 @@ static void identity_and_record(void)
     eval_record_id(c, "run", 6, "validation", p);
     EXPECT(strlen(a) == 16 && strcmp(a, b) == 0 && strcmp(a, c) != 0, "%s %s %s", a, b, c);
     json_decref(p);
-    evaluation r = evaluate_with(t, &o, 1, 0, NULL);
+    evaluation r = evaluated_with(t, &o, 1, 0, NULL);
     json_t *record = eval_record(&r, &task, a, 5, 100, true);
     EXPECT(json_is_null(json_object_get(record, "words")), "a synthetic corpus has no words");
     EXPECT(json_array_size(json_object_get(record, "documents")) == (size_t)r.count, "%d", r.count);
     json_decref(record);
     evaluate_deinit(&r);
-    trainer_free(t);
-    workload_close(&w);
-}
-
-/* ---- in several sittings ---- */
-
-typedef struct sitting {
-    volatile sig_atomic_t stop;
-    int64_t tokens; /* told first */
-} sitting;
-
-/* Stops where more was read than there was at its beginning. */
-static void stop_soon(void *user, int64_t tokens, int64_t of, double seconds)
-{
-    sitting *s = user;
-    (void)of;
-    (void)seconds;
-    if (s->tokens < 0) {
-        s->tokens = tokens;
-    } else if (tokens > s->tokens) {
-        s->stop = 1;
-    }
-}
-
-static bool always(void *user, err *e)
-{
-    (void)user;
-    (void)e;
-    return true;
-}
-
-/* One call, or one round of calls, of each sitting; threads as they come. */
-static void in_sittings(const char *what, trainer *t, const char *how)
-{
-    workload *w = t->w;
-    char whole[FILE_PATH_BYTES], parts[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
-    file_join(whole, test_folder(), "whole.f32", NULL);
-    file_join(parts, test_folder(), "parts.f32", NULL);
-    file_join(part, test_folder(), "part-x", NULL);
-    arena *a = arena_new(1 << 14);
-    err e = {0};
-    eval_options o;
-    const node *section = node_parse(a, how, strlen(how), "eval", &e);
-    EXPECT(section && eval_options_read(&o, section, a, &e), "%s", e.text);
-    evaluation one = evaluate_with(t, &o, 1, 0, whole), r = {.stopped = true};
-    json_t *more = NULL;
-    int sittings = 0;
-    for (; r.stopped && sittings < 1000; sittings++) {
-        sitting now = {.tokens = sittings ? -1 : 0};
-        const eval_keep keep = {part, 1000, always, NULL};
-        eval_task task = {.model = w->eval_model,
-                          .values = t->values,
-                          .corpus = w->corpus,
-                          .options = &o,
-                          .threads = 1 + sittings % 3,
-                          .losses_path = parts,
-                          .stop = &now.stop,
-                          .reader = {stop_soon, &now},
-                          .keep = &keep};
-        evaluate_deinit(&r);
-        json_decref(more);
-        EXPECT(diagnose_evaluation(&r, &more, &task, false, &e), "%s: %s", what, e.text);
-    }
-    EXPECT(!r.stopped && sittings > 2, "%s: %d sittings", what, sittings);
-    EXPECT(r.tokens == one.tokens && !memcmp(&r.nats, &one.nats, sizeof r.nats),
-           "%s: %.17g nats in %d sittings, %.17g in one", what, r.nats, sittings, one.nats);
-    size_t n = 0, m = 0;
-    char *x = one.answers_only ? NULL : file_read(whole, &n, &e);
-    char *y = r.answers_only ? NULL : file_read(parts, &m, &e);
-    EXPECT(n == m && (n == 0 || !memcmp(x, y, n)), "%s: other losses of tokens", what);
-    free(x);
-    free(y);
-    json_t *asked = json_object_get(more, "recall");
-    double answers = 0;
-    for (size_t i = 0; i < json_array_size(asked); i++) {
-        answers += (double)json_get_int(json_array_get(asked, i), "answers", 0);
-    }
-    EXPECT(!asked || answers > 0, "%s: %g answers", what, answers);
-    json_decref(more);
-    evaluate_deinit(&one);
-    evaluate_deinit(&r);
-    EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
-    arena_free(a);
-}
-
-static void several_sittings(void)
-{
-    static const char PROBE[] =
-        "data: {corpus: probe, task: copy, length: 2, distances: [20, 40], tokens: 4000,\n"
-        "  held_out: 600, learn: answers}\n";
-    static const char RECURRENT[] =
-        "model: {width: 16, context: 8, blocks: [{block_recurrent: {heads: 2, states: 4}}]}\n";
-    static const char *const CASES[][2] = {
-        {NULL, "{rows: 3}"},
-        {NULL, "{rows: 2, tokens: 130, span: 40}"},
-        {STATELESS, "{rows: 4}"},
-        {RECURRENT, "{rows: 2}"},
-        {PROBE, "{rows: 2}"},
-        {NULL, "{rows: 2, dynamic: {kind: rms, rates: [1e-4, 1e-3], decay: 1e-3, carry: true, "
-               "statistics: 500}}"}};
-    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
-        workload w;
-        trainer *t = trained(&w, CASES[i][0]);
-        if (!t) return;
-        char what[256];
-        snprintf(what, sizeof what, "%s %s", CASES[i][0] ? CASES[i][0] : "", CASES[i][1]);
-        in_sittings(what, t, CASES[i][1]);
-        trainer_free(t);
-        workload_close(&w);
-    }
-}
-
-/* What does not fit (another text's, cut, of other sizes) is not gone on from. */
-static void parts_that_do_not_fit(void)
-{
-    workload w;
-    trainer *t = trained(&w, NULL);
-    if (!t) return;
-    char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    file_join(part, test_folder(), "part-x", NULL);
-    file_join(path, test_folder(), "part-x.safetensors", NULL);
-    const eval_keep keep = {part, 1000, always, NULL};
-    eval_options few = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 100};
-    eval_options all = {.split = SPLIT_VALIDATION, .rows = 3};
-    evaluation one = evaluate_with(t, &all, 1, 0, NULL);
-    for (int i = 0; i < 3; i++) {
-        sitting now = {.tokens = 0};
-        eval_task task = {.model = w.eval_model,
-                          .values = t->values,
-                          .corpus = w.corpus,
-                          .options = i ? &all : &few,
-                          .threads = 1,
-                          .stop = &now.stop,
-                          .reader = {stop_soon, &now},
-                          .keep = &keep};
-        evaluation r;
-        err e = {0};
-        EXPECT(evaluate(&r, &task, &e) && r.stopped, "%s", e.text);
-        evaluate_deinit(&r);
-        if (i == 1) EXPECT(truncate(path, 600) == 0, "%s", path);
-        if (i == 2) EXPECT(file_write(path, "none", 4, &e), "%s", e.text);
-        now.stop = 0;
-        task.reader.heard = NULL;
-        task.options = &all;
-        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
-        EXPECT(!memcmp(&r.nats, &one.nats, sizeof r.nats), "case %d: %.17g, not %.17g", i, r.nats,
-               one.nats);
-        evaluate_deinit(&r);
-        EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
-    }
-    evaluate_deinit(&one);
-    trainer_free(t);
-    workload_close(&w);
-}
-
-/* The probe's figures of what is kept at PART, of which an array was given another name, if any. */
-static json_t *asked_again(trainer *t, const char *part, const char *name)
-{
-    eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
-    const eval_keep keep = {part, 1000, always, NULL};
-    sitting now = {.tokens = 0};
-    eval_task task = {.model = t->w->eval_model,
-                      .values = t->values,
-                      .corpus = t->w->corpus,
-                      .options = &o,
-                      .threads = 1,
-                      .stop = &now.stop,
-                      .keep = &keep};
-    char path[FILE_PATH_BYTES];
-    evaluation r;
-    json_t *more;
-    err e = {0};
-    snprintf(path, sizeof path, "%s.safetensors", part);
-    if (name) {
-        size_t bytes;
-        task.reader = (eval_reader){stop_soon, &now};
-        EXPECT(diagnose_evaluation(&r, &more, &task, false, &e) && r.stopped, "%s", e.text);
-        json_decref(more);
-        evaluate_deinit(&r);
-        char *data = file_read(path, &bytes, &e);
-        char *at = data ? memmem(data, bytes, name, strlen(name)) : NULL;
-        EXPECT(at && file_write(path, (*at = 'R', data), bytes, &e), "%s: %s", name, e.text);
-        free(data);
-        task.reader.heard = NULL;
-        now.stop = 0;
-    }
-    bool ok = diagnose_evaluation(&r, &more, &task, false, &e);
-    EXPECT(ok && eval_keep_clear(test_folder(), &e), "%s", e.text);
-    json_t *asked = json_incref(json_object_get(more, "recall"));
-    json_decref(more);
-    evaluate_deinit(&r);
-    return asked;
-}
-
-/* Who looks on has taken nothing of a record that is given up: not the one array that fitted. */
-static void watches_that_do_not_fit(void)
-{
-    static const char PROBE[] =
-        "data: {corpus: probe, task: copy, length: 2, distances: [20, 40], tokens: 4000,\n"
-        "  held_out: 600, learn: answers}\n";
-    static const char *const names[] = {"recall.scores", "recall.losses"};
-    workload w;
-    trainer *t = trained(&w, PROBE);
-    if (!t) return;
-    char part[FILE_PATH_BYTES];
-    file_join(part, test_folder(), "part-x", NULL);
-    json_t *whole = asked_again(t, part, NULL);
-    for (int i = 0; i < 2; i++) {
-        json_t *again = asked_again(t, part, names[i]);
-        EXPECT(whole && json_equal(whole, again), "without %s other figures", names[i]);
-        json_decref(again);
-    }
-    json_decref(whole);
     trainer_free(t);
     workload_close(&w);
 }
@@ -746,8 +503,5 @@ const test_suite test_evaluate = {"harness/evaluate",
                                    {"one_document", one_document},
                                    {"other_context", other_context},
                                    {"other_store", other_store},
-                                   {"several_sittings", several_sittings},
-                                   {"parts_that_do_not_fit", parts_that_do_not_fit},
-                                   {"watches_that_do_not_fit", watches_that_do_not_fit},
                                    {"identity_and_record", identity_and_record},
                                    {0}}};

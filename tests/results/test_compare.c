@@ -8,60 +8,8 @@
 #include "results/compare/compare_print.h"
 #include "results/report/status.h"
 #include "results/store/collect.h"
-#include "tests/support/fake_results.h"
+#include "tests/support/compared.h"
 #include "tests/test.h"
-
-static const fake_variant VARIANTS[] = {
-    {"short", 0, 0.001, 842000, 51234, NULL, false},
-    {"long", 0.039, 0.002, 842000, 40321, NULL, false},
-    {"wide", 0.001, 0.02, 1684000, 30123, "diverged", false},
-    {"deep", -0.03, 0.003, 1684000, 30123, "failed", false},
-    {"recurrent", 0.02, 0.003, 1000000, 20123, "running", false},
-};
-
-static fake_experiment fake_of(const fake_variant *list, int variants, int seeds)
-{
-    return (fake_experiment){.out = test_folder(),
-                             .name = "memory",
-                             .variants = variants,
-                             .seeds = seeds,
-                             .steps = 20,
-                             .variant = list};
-}
-
-static fake_experiment fake(int variants, int seeds)
-{
-    return fake_of(VARIANTS, variants, seeds);
-}
-
-/* Loads, and prints in a form; the caller frees the text. */
-static comparison *load(arena *a, const fake_experiment *x, const compare_options *o)
-{
-    err e = {0}, note = {0};
-    store *s = collect_and_open(x->out, &note, &e);
-    comparison *c = s ? compare_load(a, s, x->name, o, &e) : NULL;
-    EXPECT(c && !note.text[0], "%s %s", e.text, note.text);
-    store_close(s);
-    return c;
-}
-
-/* The same of one that is not written yet. */
-static comparison *written(arena *a, const fake_experiment *x)
-{
-    fake_write(x);
-    return load(a, x, &(compare_options){0});
-}
-
-static char *print(const comparison *c, table_format format)
-{
-    char *text = NULL;
-    size_t bytes;
-    err e = {0};
-    FILE *f = open_memstream(&text, &bytes);
-    EXPECT(compare_print(f, c, format, false, &e), "%s", e.text);
-    fclose(f);
-    return text;
-}
 
 static void units(void)
 {
@@ -73,9 +21,9 @@ static void units(void)
 
 static void figures(void)
 {
-    fake_experiment x = fake(2, 3);
+    fake_experiment x = compared_fake(2, 3);
     arena *a = arena_new(0);
-    comparison *c = written(a, &x);
+    comparison *c = compared_written(a, &x);
     if (!c) return;
     double base[3], other[3];
     for (int i = 0; i < 3; i++) {
@@ -106,22 +54,22 @@ static void cost_of_learning(void)
         "\"seconds\": %g, \"tokens_per_second\": 2000, \"flops_per_token\": 3e6, \"anon_bytes\": "
         "%d, \"dynamic\": {\"rate\": %g, \"decay\": 0}, \"protocol\": {}, \"losses\": null, "
         "\"documents\": []}\n";
-    fake_experiment x = fake(2, 2);
+    fake_experiment x = compared_fake(2, 2);
     arena *a = arena_new(0);
-    comparison *c = written(a, &x);
+    comparison *c = compared_written(a, &x);
     EXPECT(c && !c->learning && !c->variants[1].rates[0], "nothing learned yet");
     for (int seed = 1; seed <= 2; seed++) {
         char text[1024];
         snprintf(text, sizeof text, line, seed, 0.25 * seed, seed << 20, 0.01 * seed);
         fake_append(&x, 1, seed, "evals.jsonl", text);
     }
-    c = load(a, &x, &(compare_options){0});
+    c = compared_load(a, &x, &(compare_options){0});
     if (!c) return;
     const eval_cost *cost = &c->variants[1].eval;
     EXPECT(c->learning && cost->flops == 3e6 && fabs(cost->seconds - 375e-6) < 1e-12 &&
                cost->anon_bytes == 2 << 20,
            "%g %g %g", cost->flops, cost->seconds, cost->anon_bytes);
-    char *text = print(c, TABLE_MARKDOWN);
+    char *text = compared_print(c, TABLE_MARKDOWN);
     EXPECT(strstr(text, "0.01, 0.02 | 0 |") && strstr(text, " 375.0 | 2 |"), "%s", text);
     free(text);
     arena_free(a);
@@ -130,10 +78,10 @@ static void cost_of_learning(void)
 /* What routed layers did stands in the table where there are any, of finished runs alone. */
 static void routed(void)
 {
-    fake_experiment x = fake(2, 2);
+    fake_experiment x = compared_fake(2, 2);
     arena *a = arena_new(0);
-    comparison *c = written(a, &x);
-    char *text = c ? print(c, TABLE_MARKDOWN) : strdup("");
+    comparison *c = compared_written(a, &x);
+    char *text = c ? compared_print(c, TABLE_MARKDOWN) : strdup("");
     EXPECT(!strstr(text, "rerouted"), "%s", text);
     free(text);
     for (int seed = 1; seed <= 2; seed++) {
@@ -158,7 +106,7 @@ static void routed(void)
             fake_append(&x, 1, seed, "evals.jsonl", line);
         }
     }
-    c = load(a, &x, &(compare_options){0});
+    c = compared_load(a, &x, &(compare_options){0});
     if (!c) return;
     const double *r = c->variants[1].routing;
     /* Entropies 0.7 and 0.9, 0.8 and 0.9. */
@@ -166,10 +114,10 @@ static void routed(void)
                fabs(r[ROUTING_CHANGED] - 0.25) < 1e-12,
            "%g %g %g", r[ROUTING_ENTROPY], r[ROUTING_DROPPED], r[ROUTING_CHANGED]);
     EXPECT(isnan(c->variants[0].routing[ROUTING_ENTROPY]), "a variant without experts");
-    text = print(c, TABLE_MARKDOWN);
+    text = compared_print(c, TABLE_MARKDOWN);
     EXPECT(strstr(text, "| 0.825 | 0.250 | 0.250 |") && strstr(text, "rerouted"), "%s", text);
     free(text);
-    text = print(c, TABLE_CSV);
+    text = compared_print(c, TABLE_CSV);
     EXPECT(strstr(text, ",load_entropy,dropped,routing_changed,"), "%s", text);
     free(text);
     arena_free(a);
@@ -177,11 +125,11 @@ static void routed(void)
 
 static void in_words(void)
 {
-    fake_experiment x = fake(5, 3);
+    fake_experiment x = compared_fake(5, 3);
     arena *a = arena_new(0);
-    comparison *c = written(a, &x);
+    comparison *c = compared_written(a, &x);
     if (!c) return;
-    char *text = print(c, TABLE_TEXT);
+    char *text = compared_print(c, TABLE_TEXT);
     static const char *const needed[] = {
         "short (baseline)",
         "'long' is better than 'short' by 0.0",
@@ -204,177 +152,16 @@ static void in_words(void)
     arena_free(a);
 }
 
-/* A final evaluation of `count` documents, the first of them called `first`, at `bits` per byte. */
-static void documents(const fake_experiment *x, int variant, int seed, int count, int first,
-                      double bits)
-{
-    char *line = NULL;
-    size_t bytes;
-    FILE *f = open_memstream(&line, &bytes);
-    fprintf(f,
-            "{\"eval\": \"d%d-%d\", \"step\": 300, \"split\": \"validation\", \"final\": true, "
-            "\"nats\": %.17g, \"tokens\": 90000, \"bytes\": 90000, \"protocol\": {\"rows\": 3}, "
-            "\"documents\": [",
-            variant, seed, bits * log(2.0) * 90000);
-    for (int i = 0; i < count; i++) {
-        fprintf(f, "%s{\"index\": %d, \"nats\": %.17g, \"tokens\": 90, \"bytes\": 90}",
-                i ? ", " : "", first + i, bits * log(2.0) * 90);
-    }
-    fputs("]}\n", f);
-    fclose(f);
-    fake_append(x, variant, seed, "evals.jsonl", line);
-    free(line);
-}
-
-/* Who was evaluated otherwise is said: variants that agree together, seeds that do not alone. */
-static void other_protocols(void)
-{
-    static const fake_variant variants[] = {{"short", 0, 0.001, 1000, 1, NULL, false},
-                                            {"long", 0.03, 0.001, 1000, 1, NULL, false},
-                                            {"wide", 0.03, 0.001, 1000, 1, NULL, false},
-                                            {"deep", 0.03, 0.001, 1000, 1, NULL, false}};
-    fake_experiment x = fake_of(variants, 4, 2);
-    arena *a = arena_new(0);
-    comparison *c = written(a, &x);
-    char *text = c ? print(c, TABLE_TEXT) : strdup("");
-    EXPECT(!strstr(text, "  but "), "%s", text);
-    free(text);
-    for (int seed = 1; seed <= 2; seed++) {
-        documents(&x, 1, seed, 3, 0, 2.5);
-        documents(&x, 2, seed, 3, 0, 2.5);
-    }
-    documents(&x, 3, 2, 3, 0, 2.5);
-    c = load(a, &x, &(compare_options){0});
-    text = c ? print(c, TABLE_TEXT) : strdup("");
-    EXPECT(strstr(text, "\n  but 'long', 'wide', 'deep' (seed 2): rows 3; no context; no memory; "
-                        "no start; no data.\n"),
-           "%s", text);
-    free(text);
-    arena_free(a);
-}
-
-/* Seeds whose documents are others do not count, whichever comes first. */
-static void other_documents(void)
-{
-    fake_experiment x = fake(2, 3);
-    fake_write(&x);
-    for (int seed = 1; seed <= 3; seed++) {
-        documents(&x, 0, seed, seed == 1 ? 1 : 300, 0, 2.5);
-        documents(&x, 1, seed, seed == 1 ? 1 : 300, seed == 1 ? 7 : 0, 2.25);
-    }
-    arena *a = arena_new(0);
-    comparison *c = load(a, &x, &(compare_options){0});
-    if (!c) return;
-    const document_difference *d = &c->variants[1].documents;
-    EXPECT(d->n == 300 && d->better == 300 && fabs(d->mean + 0.25) < 1e-9, "%d, %d, %g", d->n,
-           d->better, d->mean);
-    arena_free(a);
-}
-
-/* An evaluation by a tokenizer that makes `tokens` of each of three documents of 40 words. */
-static void tokenized(const fake_experiment *x, int variant, int seed, int tokens, int unknown)
-{
-    char line[2048];
-    int used = snprintf(line, sizeof line,
-                        "{\"eval\": \"t%d-%d\", \"step\": 300, \"split\": \"validation\", "
-                        "\"final\": true, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
-                        "\"words\": 120, \"unknown_tokens\": %d, \"protocol\": {\"rows\": 3}, "
-                        "\"documents\": [",
-                        variant, seed, 600 - 60 * variant + seed, 3 * tokens, unknown);
-    for (int i = 0; i < 3; i++) {
-        used += snprintf(line + used, sizeof line - (size_t)used,
-                         "%s{\"index\": %d, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
-                         "\"words\": 40}",
-                         i ? ", " : "", i, 200 - 20 * variant, tokens);
-    }
-    snprintf(line + used, sizeof line - (size_t)used, "]}\n");
-    fake_append(x, variant, seed, "evals.jsonl", line);
-}
-
-/* By document, tokens divide only where they are the same; else words do. */
-static void documents_of_two_tokenizers(void)
-{
-    fake_experiment x = fake(2, 3);
-    fake_write(&x);
-    for (int seed = 1; seed <= 3; seed++) {
-        tokenized(&x, 0, seed, 100, 0);
-        tokenized(&x, 1, seed, 50, 0);
-    }
-    arena *a = arena_new(0);
-    comparison *c = load(a, &x, &(compare_options){0});
-    if (!c) return;
-    const document_difference *d = &c->variants[1].documents;
-    EXPECT(d->unit == DOCUMENT_WORDS && d->n == 3 && fabs(d->mean + 0.5) < 1e-9, "unit %d: %g",
-           (int)d->unit, d->mean);
-    char *text = print(c, TABLE_TEXT);
-    EXPECT(strstr(text, "By document (nats per word"), "%s", text);
-    free(text);
-    for (int seed = 1; seed <= 3; seed++) {
-        tokenized(&x, 1, seed, 100, 0);
-    }
-    c = load(a, &x, &(compare_options){0});
-    EXPECT(c && c->variants[1].documents.unit == DOCUMENT_TOKENS &&
-               fabs(c->variants[1].documents.mean + 0.2) < 1e-9,
-           "equal tokenizers");
-    arena_free(a);
-}
-
-/* What a tokenizer does not know costs it nothing: no rank where it is more than 0.1 %. */
-static void unknown_tokens(void)
-{
-    static const struct {
-        int tokens[2], unknown[2];
-        const char *says;
-        bool ranked;
-    } CASES[] = {
-        {{1000, 900},
-         {0, 1500},
-         "not ranked against 'short': 55.56 % of the tokens of 'long'",
-         false},
-        {{900, 1000},
-         {1500, 0},
-         "not ranked against 'short': 55.56 % of the tokens of 'short'",
-         false},
-        {{1000, 900}, {0, 2}, "0.0741 % of the tokens of 'long'", true},
-        {{1000, 1000},
-         {1500, 1500},
-         "50 % of the tokens of 'short', 50 % of the tokens of 'long'",
-         true},
-        {{1000, 900}, {0, 0}, "better", true},
-    };
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "unknown%zu", i);
-        fake_experiment x = fake(2, 3);
-        x.name = name;
-        fake_write(&x);
-        for (int seed = 1; seed <= 3; seed++) {
-            for (int v = 0; v < 2; v++) {
-                tokenized(&x, v, seed, CASES[i].tokens[v], CASES[i].unknown[v]);
-            }
-        }
-        arena *a = arena_new(0);
-        comparison *c = load(a, &x, &(compare_options){0});
-        char *text = c ? print(c, TABLE_TEXT) : strdup("");
-        EXPECT(strstr(text, CASES[i].says), "%s is not in %s", CASES[i].says, text);
-        EXPECT(c && (c->variants[1].difference.n > 0) == CASES[i].ranked &&
-                   (c->variants[1].documents.n > 0) == CASES[i].ranked,
-               "%zu: ranked", i);
-        free(text);
-        arena_free(a);
-    }
-}
-
 static void one_seed_claims_nothing(void)
 {
-    fake_experiment x = fake(2, 1);
+    fake_experiment x = compared_fake(2, 1);
     arena *a = arena_new(0);
-    comparison *c = written(a, &x);
+    comparison *c = compared_written(a, &x);
     if (!c) return;
-    char *text = print(c, TABLE_TEXT);
+    char *text = compared_print(c, TABLE_TEXT);
     EXPECT(strstr(text, "from one seed: no interval is claimed"), "%s", text);
     free(text);
-    text = print(c, TABLE_CSV);
+    text = compared_print(c, TABLE_CSV);
     EXPECT(!strstr(text, "nan") && !strstr(text, "inf"), "%s", text);
     free(text);
     arena_free(a);
@@ -384,7 +171,7 @@ static void not_started(void)
 {
     static const fake_variant planned[] = {{"a", 0, 0, 1, 1, "planned", false},
                                            {"b", 0, 0, 1, 1, "planned", false}};
-    fake_experiment x = fake_of(planned, 2, 2);
+    fake_experiment x = compared_of(planned, 2, 2);
     fake_write(&x);
     err e = {0};
     char folder[4096];
@@ -392,10 +179,10 @@ static void not_started(void)
     snprintf(folder, sizeof folder, "rm -rf '%s/runs'", x.out);
     EXPECT(system(folder) == 0, "the runs stay");
     arena *a = arena_new(0);
-    comparison *c = load(a, &x, &(compare_options){0});
+    comparison *c = compared_load(a, &x, &(compare_options){0});
     if (!c) return;
     for (int f = TABLE_TEXT; f <= TABLE_MD; f++) {
-        char *text = print(c, (table_format)f);
+        char *text = compared_print(c, (table_format)f);
         EXPECT(f != TABLE_TEXT || strstr(text, "No run has finished yet."), "%s", text);
         EXPECT(!strstr(text, "nan"), "%s", text);
         free(text);
@@ -411,83 +198,15 @@ static void not_started(void)
     arena_free(a);
 }
 
-static void set_kernels(const fake_experiment *x, int variant, int seed, const char *kind)
-{
-    char id[17], path[1024];
-    err e = {0};
-    fake_run_id(id, x->name, x->variant[variant].label, seed);
-    snprintf(path, sizeof path, "%s/runs/%s/run.json", x->out, id);
-    json_t *run = json_read(path, &e);
-    json_object_set_new(run, "blas_core", json_string(kind));
-    EXPECT(json_write(path, run, &e), "%s", e.text);
-    json_decref(run);
-}
-
-/* Runs of OpenBLAS on two kinds of processors: said, for their bits differ. */
-static void other_kernels(void)
-{
-    fake_experiment x = fake(2, 2);
-    arena *a = arena_new(0);
-    fake_write(&x);
-    for (int i = 0; i < 4; i++) {
-        set_kernels(&x, i / 2, i % 2 + 1, i < 3 ? "Haswell" : "SkylakeX");
-    }
-    comparison *c = load(a, &x, &(compare_options){0});
-    char *text = c ? print(c, TABLE_TEXT) : NULL;
-    EXPECT(text && strstr(text, "for Haswell and for SkylakeX"), "%s", text);
-    free(text);
-    arena_free(a);
-}
-
-/* A lossy tokenizer has no bits per byte: the words decide. */
-static void lossy(void)
-{
-    static const fake_variant variants[] = {{"bytes", 0, 0.001, 1000, 1, NULL, false},
-                                            {"pieces", 0.03, 0.001, 1000, 1, NULL, true}};
-    fake_experiment x = fake_of(variants, 2, 3);
-    arena *a = arena_new(0);
-    comparison *c = written(a, &x);
-    if (!c) return;
-    EXPECT(c->lossy && c->metric == COMPARE_WORD_PERPLEXITY, "metric %d", (int)c->metric);
-    EXPECT(c->same_text, "the same words");
-    EXPECT(isnan(c->variants[1].value[COMPARE_BITS_PER_BYTE].mean), "bits per byte of pieces");
-    EXPECT(c->variants[1].difference.mean < 0, "difference");
-    char *text = print(c, TABLE_TEXT);
-    EXPECT(strstr(text, "word perplexity") && strstr(text, "lossy"), "%s", text);
-    EXPECT(strstr(text, "bits/byte"), "bytes have them: %s", text);
-    free(text);
-    arena_free(a);
-}
-
-/* A figure that no variant has is no column for people; programs find all. */
-static void nobody_has_bits(void)
-{
-    static const fake_variant variants[] = {{"unigram", 0, 0.001, 1000, 1, NULL, true},
-                                            {"pairs", 0.03, 0.001, 1000, 1, NULL, true}};
-    fake_experiment x = fake_of(variants, 2, 3);
-    arena *a = arena_new(0);
-    comparison *c = written(a, &x);
-    if (!c) return;
-    for (int f = TABLE_TEXT; f <= TABLE_MARKDOWN; f++) {
-        char *text = print(c, (table_format)f);
-        EXPECT(strstr(text, "word perplexity") && !strstr(text, "bits/byte"), "%s", text);
-        free(text);
-    }
-    char *text = print(c, TABLE_CSV);
-    EXPECT(strstr(text, ",bits_per_byte,"), "%s", text);
-    free(text);
-    arena_free(a);
-}
-
 static void forms(void)
 {
-    fake_experiment x = fake(5, 3);
+    fake_experiment x = compared_fake(5, 3);
     fake_write(&x);
     arena *a = arena_new(0);
-    comparison *c = load(a, &x, &(compare_options){.baseline = "long"});
+    comparison *c = compared_load(a, &x, &(compare_options){.baseline = "long"});
     if (!c) return;
     EXPECT(c->baseline == 1 && c->variants[0].difference.mean > 0, "another baseline");
-    char *text = print(c, TABLE_JSON);
+    char *text = compared_print(c, TABLE_JSON);
     json_error_t where;
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &where);
     EXPECT(o, "JSON: %s", where.text);
@@ -502,7 +221,7 @@ static void forms(void)
            "mean");
     json_decref(o);
     free(text);
-    text = print(c, TABLE_CSV);
+    text = compared_print(c, TABLE_CSV);
     int lines = 0, commas = 0;
     for (const char *p = text; *p; p++) {
         lines += *p == '\n';
@@ -510,7 +229,7 @@ static void forms(void)
     }
     EXPECT(lines == 6 && commas > 20, "%d lines, %d commas in the first:\n%s", lines, commas, text);
     free(text);
-    text = print(c, TABLE_MARKDOWN);
+    text = compared_print(c, TABLE_MARKDOWN);
     EXPECT(strncmp(text, "| variant |", 11) == 0 && strstr(text, "|---|---|--:|"), "%s", text);
     free(text);
     arena_free(a);
@@ -521,11 +240,11 @@ static void markdown_is_escaped(void)
 {
     static const fake_variant variants[] = {{"short", 0, 0.001, 1000, 1, NULL, false},
                                             {"<b>_long_", 0.03, 0.001, 1000, 1, NULL, false}};
-    fake_experiment x = fake_of(variants, 2, 2);
+    fake_experiment x = compared_of(variants, 2, 2);
     arena *a = arena_new(0);
-    comparison *c = written(a, &x);
+    comparison *c = compared_written(a, &x);
     if (!c) return;
-    char *text = print(c, TABLE_MARKDOWN);
+    char *text = compared_print(c, TABLE_MARKDOWN);
     EXPECT(strstr(text, "| \\<b>\\_long\\_ |") && strstr(text, "\n- '\\<b>\\_long\\_' is better"),
            "%s", text);
     EXPECT(!strstr(text, "'<b>"), "%s", text);
@@ -543,7 +262,7 @@ static void like_the_final_one(void)
         "256, \"memory\": \"%s\", \"start\": \"learned vector, first token counted\", \"data\": "
         "\"abcdef0123456789\"}}\n";
     static const char carried[] = "carried state, reset at documents";
-    fake_experiment x = fake(1, 1);
+    fake_experiment x = compared_fake(1, 1);
     fake_write(&x);
     char text[1024];
     /* Ids in an order that is not theirs. */
@@ -554,7 +273,7 @@ static void like_the_final_one(void)
     snprintf(text, sizeof text, line, "b", 1, 1500.0, 1500, 1500, "none");
     fake_append(&x, 0, 1, "evals.jsonl", text);
     arena *a = arena_new(0);
-    comparison *c = load(a, &x, &(compare_options){.split = "test"});
+    comparison *c = compared_load(a, &x, &(compare_options){.split = "test"});
     if (!c) return;
     EXPECT(fabs(c->variants[0].value[COMPARE_BITS_PER_BYTE].mean - 2) < 1e-9, "%g",
            c->variants[0].value[COMPARE_BITS_PER_BYTE].mean);
@@ -563,7 +282,7 @@ static void like_the_final_one(void)
 
 static void wrong_names(void)
 {
-    fake_experiment x = fake(2, 2);
+    fake_experiment x = compared_fake(2, 2);
     fake_write(&x);
     arena *a = arena_new(0);
     err e = {0}, note = {0};
@@ -578,7 +297,7 @@ static void wrong_names(void)
            "%s", e.text);
     comparison *c = compare_load(a, s, "memory", &(compare_options){.split = "test"}, &e);
     EXPECT(c && strcmp(c->split, "test") == 0 && c->variants[0].value[1].n == 0, "%s", e.text);
-    char *text = c ? print(c, TABLE_TEXT) : strdup("");
+    char *text = c ? compared_print(c, TABLE_TEXT) : strdup("");
     EXPECT(strstr(text, "4 runs have finished, but none was evaluated on the test split.\n"), "%s",
            text);
     free(text);
@@ -596,15 +315,8 @@ const test_suite test_compare = {"results/compare",
                                   {"cost_of_learning", cost_of_learning},
                                   {"routed", routed},
                                   {"in_words", in_words},
-                                  {"other_documents", other_documents},
-                                  {"documents_of_two_tokenizers", documents_of_two_tokenizers},
-                                  {"unknown_tokens", unknown_tokens},
-                                  {"other_protocols", other_protocols},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
-                                  {"other_kernels", other_kernels},
-                                  {"lossy", lossy},
-                                  {"nobody_has_bits", nobody_has_bits},
                                   {"forms", forms},
                                   {"markdown_is_escaped", markdown_is_escaped},
                                   {"like_the_final_one", like_the_final_one},

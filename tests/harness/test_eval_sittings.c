@@ -1,0 +1,233 @@
+/* An evaluation in several sittings: what was kept of one that was interrupted, and what does not
+ * fit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "harness/evaluate/diagnose.h"
+#include "harness/evaluate/eval_keep.h"
+#include "tests/support/evaluated.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+static const char STATELESS[] =
+    "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 32}}]}\n";
+
+typedef struct sitting {
+    volatile sig_atomic_t stop;
+    int64_t tokens; /* told first */
+} sitting;
+
+/* Stops where more was read than there was at its beginning. */
+static void stop_soon(void *user, int64_t tokens, int64_t of, double seconds)
+{
+    sitting *s = user;
+    (void)of;
+    (void)seconds;
+    if (s->tokens < 0) {
+        s->tokens = tokens;
+    } else if (tokens > s->tokens) {
+        s->stop = 1;
+    }
+}
+
+static bool always(void *user, err *e)
+{
+    (void)user;
+    (void)e;
+    return true;
+}
+
+/* One call, or one round of calls, of each sitting; threads as they come. */
+static void in_sittings(const char *what, trainer *t, const char *how)
+{
+    workload *w = t->w;
+    char whole[FILE_PATH_BYTES], parts[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
+    file_join(whole, test_folder(), "whole.f32", NULL);
+    file_join(parts, test_folder(), "parts.f32", NULL);
+    file_join(part, test_folder(), "part-x", NULL);
+    arena *a = arena_new(1 << 14);
+    err e = {0};
+    eval_options o;
+    const node *section = node_parse(a, how, strlen(how), "eval", &e);
+    EXPECT(section && eval_options_read(&o, section, a, &e), "%s", e.text);
+    evaluation one = evaluated_with(t, &o, 1, 0, whole), r = {.stopped = true};
+    json_t *more = NULL;
+    int sittings = 0;
+    for (; r.stopped && sittings < 1000; sittings++) {
+        sitting now = {.tokens = sittings ? -1 : 0};
+        const eval_keep keep = {part, 1000, always, NULL};
+        eval_task task = {.model = w->eval_model,
+                          .values = t->values,
+                          .corpus = w->corpus,
+                          .options = &o,
+                          .threads = 1 + sittings % 3,
+                          .losses_path = parts,
+                          .stop = &now.stop,
+                          .reader = {stop_soon, &now},
+                          .keep = &keep};
+        evaluate_deinit(&r);
+        json_decref(more);
+        EXPECT(diagnose_evaluation(&r, &more, &task, false, &e), "%s: %s", what, e.text);
+    }
+    EXPECT(!r.stopped && sittings > 2, "%s: %d sittings", what, sittings);
+    EXPECT(r.tokens == one.tokens && !memcmp(&r.nats, &one.nats, sizeof r.nats),
+           "%s: %.17g nats in %d sittings, %.17g in one", what, r.nats, sittings, one.nats);
+    size_t n = 0, m = 0;
+    char *x = one.answers_only ? NULL : file_read(whole, &n, &e);
+    char *y = r.answers_only ? NULL : file_read(parts, &m, &e);
+    EXPECT(n == m && (n == 0 || !memcmp(x, y, n)), "%s: other losses of tokens", what);
+    free(x);
+    free(y);
+    json_t *asked = json_object_get(more, "recall");
+    double answers = 0;
+    for (size_t i = 0; i < json_array_size(asked); i++) {
+        answers += (double)json_get_int(json_array_get(asked, i), "answers", 0);
+    }
+    EXPECT(!asked || answers > 0, "%s: %g answers", what, answers);
+    json_decref(more);
+    evaluate_deinit(&one);
+    evaluate_deinit(&r);
+    EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
+    arena_free(a);
+}
+
+static void several_sittings(void)
+{
+    static const char PROBE[] =
+        "data: {corpus: probe, task: copy, length: 2, distances: [20, 40], tokens: 4000,\n"
+        "  held_out: 600, learn: answers}\n";
+    static const char RECURRENT[] =
+        "model: {width: 16, context: 8, blocks: [{block_recurrent: {heads: 2, states: 4}}]}\n";
+    static const char *const CASES[][2] = {
+        {NULL, "{rows: 3}"},
+        {NULL, "{rows: 2, tokens: 130, span: 40}"},
+        {STATELESS, "{rows: 4}"},
+        {RECURRENT, "{rows: 2}"},
+        {PROBE, "{rows: 2}"},
+        {NULL, "{rows: 2, dynamic: {kind: rms, rates: [1e-4, 1e-3], decay: 1e-3, carry: true, "
+               "statistics: 500}}"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        workload w;
+        trainer *t = evaluated_trained(&w, CASES[i][0]);
+        if (!t) return;
+        char what[256];
+        snprintf(what, sizeof what, "%s %s", CASES[i][0] ? CASES[i][0] : "", CASES[i][1]);
+        in_sittings(what, t, CASES[i][1]);
+        trainer_free(t);
+        workload_close(&w);
+    }
+}
+
+/* What does not fit (another text's, cut, of other sizes) is not gone on from. */
+static void parts_that_do_not_fit(void)
+{
+    workload w;
+    trainer *t = evaluated_trained(&w, NULL);
+    if (!t) return;
+    char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    file_join(part, test_folder(), "part-x", NULL);
+    file_join(path, test_folder(), "part-x.safetensors", NULL);
+    const eval_keep keep = {part, 1000, always, NULL};
+    eval_options few = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 100};
+    eval_options all = {.split = SPLIT_VALIDATION, .rows = 3};
+    evaluation one = evaluated_with(t, &all, 1, 0, NULL);
+    for (int i = 0; i < 3; i++) {
+        sitting now = {.tokens = 0};
+        eval_task task = {.model = w.eval_model,
+                          .values = t->values,
+                          .corpus = w.corpus,
+                          .options = i ? &all : &few,
+                          .threads = 1,
+                          .stop = &now.stop,
+                          .reader = {stop_soon, &now},
+                          .keep = &keep};
+        evaluation r;
+        err e = {0};
+        EXPECT(evaluate(&r, &task, &e) && r.stopped, "%s", e.text);
+        evaluate_deinit(&r);
+        if (i == 1) EXPECT(truncate(path, 600) == 0, "%s", path);
+        if (i == 2) EXPECT(file_write(path, "none", 4, &e), "%s", e.text);
+        now.stop = 0;
+        task.reader.heard = NULL;
+        task.options = &all;
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        EXPECT(!memcmp(&r.nats, &one.nats, sizeof r.nats), "case %d: %.17g, not %.17g", i, r.nats,
+               one.nats);
+        evaluate_deinit(&r);
+        EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
+    }
+    evaluate_deinit(&one);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+/* The probe's figures of what is kept at PART, of which an array was given another name, if any. */
+static json_t *asked_again(trainer *t, const char *part, const char *name)
+{
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
+    const eval_keep keep = {part, 1000, always, NULL};
+    sitting now = {.tokens = 0};
+    eval_task task = {.model = t->w->eval_model,
+                      .values = t->values,
+                      .corpus = t->w->corpus,
+                      .options = &o,
+                      .threads = 1,
+                      .stop = &now.stop,
+                      .keep = &keep};
+    char path[FILE_PATH_BYTES];
+    evaluation r;
+    json_t *more;
+    err e = {0};
+    snprintf(path, sizeof path, "%s.safetensors", part);
+    if (name) {
+        size_t bytes;
+        task.reader = (eval_reader){stop_soon, &now};
+        EXPECT(diagnose_evaluation(&r, &more, &task, false, &e) && r.stopped, "%s", e.text);
+        json_decref(more);
+        evaluate_deinit(&r);
+        char *data = file_read(path, &bytes, &e);
+        char *at = data ? memmem(data, bytes, name, strlen(name)) : NULL;
+        EXPECT(at && file_write(path, (*at = 'R', data), bytes, &e), "%s: %s", name, e.text);
+        free(data);
+        task.reader.heard = NULL;
+        now.stop = 0;
+    }
+    bool ok = diagnose_evaluation(&r, &more, &task, false, &e);
+    EXPECT(ok && eval_keep_clear(test_folder(), &e), "%s", e.text);
+    json_t *asked = json_incref(json_object_get(more, "recall"));
+    json_decref(more);
+    evaluate_deinit(&r);
+    return asked;
+}
+
+/* Who looks on has taken nothing of a record that is given up: not the one array that fitted. */
+static void watches_that_do_not_fit(void)
+{
+    static const char PROBE[] =
+        "data: {corpus: probe, task: copy, length: 2, distances: [20, 40], tokens: 4000,\n"
+        "  held_out: 600, learn: answers}\n";
+    static const char *const names[] = {"recall.scores", "recall.losses"};
+    workload w;
+    trainer *t = evaluated_trained(&w, PROBE);
+    if (!t) return;
+    char part[FILE_PATH_BYTES];
+    file_join(part, test_folder(), "part-x", NULL);
+    json_t *whole = asked_again(t, part, NULL);
+    for (int i = 0; i < 2; i++) {
+        json_t *again = asked_again(t, part, names[i]);
+        EXPECT(whole && json_equal(whole, again), "without %s other figures", names[i]);
+        json_decref(again);
+    }
+    json_decref(whole);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+const test_suite test_eval_sittings = {"harness/eval_sittings",
+                                       {{"several_sittings", several_sittings},
+                                        {"parts_that_do_not_fit", parts_that_do_not_fit},
+                                        {"watches_that_do_not_fit", watches_that_do_not_fit},
+                                        {0}}};

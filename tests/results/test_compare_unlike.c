@@ -1,0 +1,249 @@
+/* Runs that do not compare: evaluated otherwise, of other texts, tokenizers or kernels. What is
+ * shown of them, and what is said. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/compared.h"
+#include "tests/test.h"
+
+/* A final evaluation of `count` documents, the first of them called `first`, at `bits` per byte. */
+static void documents(const fake_experiment *x, int variant, int seed, int count, int first,
+                      double bits)
+{
+    char *line = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&line, &bytes);
+    fprintf(f,
+            "{\"eval\": \"d%d-%d\", \"step\": 300, \"split\": \"validation\", \"final\": true, "
+            "\"nats\": %.17g, \"tokens\": 90000, \"bytes\": 90000, \"protocol\": {\"rows\": 3}, "
+            "\"documents\": [",
+            variant, seed, bits * log(2.0) * 90000);
+    for (int i = 0; i < count; i++) {
+        fprintf(f, "%s{\"index\": %d, \"nats\": %.17g, \"tokens\": 90, \"bytes\": 90}",
+                i ? ", " : "", first + i, bits * log(2.0) * 90);
+    }
+    fputs("]}\n", f);
+    fclose(f);
+    fake_append(x, variant, seed, "evals.jsonl", line);
+    free(line);
+}
+
+/* Who was evaluated otherwise is said: variants that agree together, seeds that do not alone. */
+static void other_protocols(void)
+{
+    static const fake_variant variants[] = {{"short", 0, 0.001, 1000, 1, NULL, false},
+                                            {"long", 0.03, 0.001, 1000, 1, NULL, false},
+                                            {"wide", 0.03, 0.001, 1000, 1, NULL, false},
+                                            {"deep", 0.03, 0.001, 1000, 1, NULL, false}};
+    fake_experiment x = compared_of(variants, 4, 2);
+    arena *a = arena_new(0);
+    comparison *c = compared_written(a, &x);
+    char *text = c ? compared_print(c, TABLE_TEXT) : strdup("");
+    EXPECT(!strstr(text, "  but "), "%s", text);
+    free(text);
+    for (int seed = 1; seed <= 2; seed++) {
+        documents(&x, 1, seed, 3, 0, 2.5);
+        documents(&x, 2, seed, 3, 0, 2.5);
+    }
+    documents(&x, 3, 2, 3, 0, 2.5);
+    c = compared_load(a, &x, &(compare_options){0});
+    text = c ? compared_print(c, TABLE_TEXT) : strdup("");
+    EXPECT(strstr(text, "\n  but 'long', 'wide', 'deep' (seed 2): rows 3; no context; no memory; "
+                        "no start; no data.\n"),
+           "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+/* Seeds whose documents are others do not count, whichever comes first. */
+static void other_documents(void)
+{
+    fake_experiment x = compared_fake(2, 3);
+    fake_write(&x);
+    for (int seed = 1; seed <= 3; seed++) {
+        documents(&x, 0, seed, seed == 1 ? 1 : 300, 0, 2.5);
+        documents(&x, 1, seed, seed == 1 ? 1 : 300, seed == 1 ? 7 : 0, 2.25);
+    }
+    arena *a = arena_new(0);
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    if (!c) return;
+    const document_difference *d = &c->variants[1].documents;
+    EXPECT(d->n == 300 && d->better == 300 && fabs(d->mean + 0.25) < 1e-9, "%d, %d, %g", d->n,
+           d->better, d->mean);
+    arena_free(a);
+}
+
+/* An evaluation by a tokenizer that makes `tokens` of each of three documents of 40 words. */
+static void tokenized(const fake_experiment *x, int variant, int seed, int tokens, int unknown)
+{
+    char line[2048];
+    int used = snprintf(line, sizeof line,
+                        "{\"eval\": \"t%d-%d\", \"step\": 300, \"split\": \"validation\", "
+                        "\"final\": true, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
+                        "\"words\": 120, \"unknown_tokens\": %d, \"protocol\": {\"rows\": 3}, "
+                        "\"documents\": [",
+                        variant, seed, 600 - 60 * variant + seed, 3 * tokens, unknown);
+    for (int i = 0; i < 3; i++) {
+        used += snprintf(line + used, sizeof line - (size_t)used,
+                         "%s{\"index\": %d, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
+                         "\"words\": 40}",
+                         i ? ", " : "", i, 200 - 20 * variant, tokens);
+    }
+    snprintf(line + used, sizeof line - (size_t)used, "]}\n");
+    fake_append(x, variant, seed, "evals.jsonl", line);
+}
+
+/* By document, tokens divide only where they are the same; else words do. */
+static void documents_of_two_tokenizers(void)
+{
+    fake_experiment x = compared_fake(2, 3);
+    fake_write(&x);
+    for (int seed = 1; seed <= 3; seed++) {
+        tokenized(&x, 0, seed, 100, 0);
+        tokenized(&x, 1, seed, 50, 0);
+    }
+    arena *a = arena_new(0);
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    if (!c) return;
+    const document_difference *d = &c->variants[1].documents;
+    EXPECT(d->unit == DOCUMENT_WORDS && d->n == 3 && fabs(d->mean + 0.5) < 1e-9, "unit %d: %g",
+           (int)d->unit, d->mean);
+    char *text = compared_print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "By document (nats per word"), "%s", text);
+    free(text);
+    for (int seed = 1; seed <= 3; seed++) {
+        tokenized(&x, 1, seed, 100, 0);
+    }
+    c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && c->variants[1].documents.unit == DOCUMENT_TOKENS &&
+               fabs(c->variants[1].documents.mean + 0.2) < 1e-9,
+           "equal tokenizers");
+    arena_free(a);
+}
+
+/* What a tokenizer does not know costs it nothing: no rank where it is more than 0.1 %. */
+static void unknown_tokens(void)
+{
+    static const struct {
+        int tokens[2], unknown[2];
+        const char *says;
+        bool ranked;
+    } CASES[] = {
+        {{1000, 900},
+         {0, 1500},
+         "not ranked against 'short': 55.56 % of the tokens of 'long'",
+         false},
+        {{900, 1000},
+         {1500, 0},
+         "not ranked against 'short': 55.56 % of the tokens of 'short'",
+         false},
+        {{1000, 900}, {0, 2}, "0.0741 % of the tokens of 'long'", true},
+        {{1000, 1000},
+         {1500, 1500},
+         "50 % of the tokens of 'short', 50 % of the tokens of 'long'",
+         true},
+        {{1000, 900}, {0, 0}, "better", true},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "unknown%zu", i);
+        fake_experiment x = compared_fake(2, 3);
+        x.name = name;
+        fake_write(&x);
+        for (int seed = 1; seed <= 3; seed++) {
+            for (int v = 0; v < 2; v++) {
+                tokenized(&x, v, seed, CASES[i].tokens[v], CASES[i].unknown[v]);
+            }
+        }
+        arena *a = arena_new(0);
+        comparison *c = compared_load(a, &x, &(compare_options){0});
+        char *text = c ? compared_print(c, TABLE_TEXT) : strdup("");
+        EXPECT(strstr(text, CASES[i].says), "%s is not in %s", CASES[i].says, text);
+        EXPECT(c && (c->variants[1].difference.n > 0) == CASES[i].ranked &&
+                   (c->variants[1].documents.n > 0) == CASES[i].ranked,
+               "%zu: ranked", i);
+        free(text);
+        arena_free(a);
+    }
+}
+
+static void set_kernels(const fake_experiment *x, int variant, int seed, const char *kind)
+{
+    char id[17], path[1024];
+    err e = {0};
+    fake_run_id(id, x->name, x->variant[variant].label, seed);
+    snprintf(path, sizeof path, "%s/runs/%s/run.json", x->out, id);
+    json_t *run = json_read(path, &e);
+    json_object_set_new(run, "blas_core", json_string(kind));
+    EXPECT(json_write(path, run, &e), "%s", e.text);
+    json_decref(run);
+}
+
+/* Runs of OpenBLAS on two kinds of processors: said, for their bits differ. */
+static void other_kernels(void)
+{
+    fake_experiment x = compared_fake(2, 2);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    for (int i = 0; i < 4; i++) {
+        set_kernels(&x, i / 2, i % 2 + 1, i < 3 ? "Haswell" : "SkylakeX");
+    }
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    char *text = c ? compared_print(c, TABLE_TEXT) : NULL;
+    EXPECT(text && strstr(text, "for Haswell and for SkylakeX"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+/* A lossy tokenizer has no bits per byte: the words decide. */
+static void lossy(void)
+{
+    static const fake_variant variants[] = {{"bytes", 0, 0.001, 1000, 1, NULL, false},
+                                            {"pieces", 0.03, 0.001, 1000, 1, NULL, true}};
+    fake_experiment x = compared_of(variants, 2, 3);
+    arena *a = arena_new(0);
+    comparison *c = compared_written(a, &x);
+    if (!c) return;
+    EXPECT(c->lossy && c->metric == COMPARE_WORD_PERPLEXITY, "metric %d", (int)c->metric);
+    EXPECT(c->same_text, "the same words");
+    EXPECT(isnan(c->variants[1].value[COMPARE_BITS_PER_BYTE].mean), "bits per byte of pieces");
+    EXPECT(c->variants[1].difference.mean < 0, "difference");
+    char *text = compared_print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "word perplexity") && strstr(text, "lossy"), "%s", text);
+    EXPECT(strstr(text, "bits/byte"), "bytes have them: %s", text);
+    free(text);
+    arena_free(a);
+}
+
+/* A figure that no variant has is no column for people; programs find all. */
+static void nobody_has_bits(void)
+{
+    static const fake_variant variants[] = {{"unigram", 0, 0.001, 1000, 1, NULL, true},
+                                            {"pairs", 0.03, 0.001, 1000, 1, NULL, true}};
+    fake_experiment x = compared_of(variants, 2, 3);
+    arena *a = arena_new(0);
+    comparison *c = compared_written(a, &x);
+    if (!c) return;
+    for (int f = TABLE_TEXT; f <= TABLE_MARKDOWN; f++) {
+        char *text = compared_print(c, (table_format)f);
+        EXPECT(strstr(text, "word perplexity") && !strstr(text, "bits/byte"), "%s", text);
+        free(text);
+    }
+    char *text = compared_print(c, TABLE_CSV);
+    EXPECT(strstr(text, ",bits_per_byte,"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
+const test_suite test_compare_unlike = {
+    "results/compare_unlike",
+    {{"other_documents", other_documents},
+     {"documents_of_two_tokenizers", documents_of_two_tokenizers},
+     {"unknown_tokens", unknown_tokens},
+     {"other_protocols", other_protocols},
+     {"other_kernels", other_kernels},
+     {"lossy", lossy},
+     {"nobody_has_bits", nobody_has_bits},
+     {0}}};
