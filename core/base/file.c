@@ -390,15 +390,12 @@ bool file_refuse_link(const char *path, err *e)
 
 bool file_refuse_links(const char *folder, err *e)
 {
-    arena_auto *a = arena_new(1 << 12);
-    const char *const *names;
-    int64_t count = 0;
-    char path[FILE_PATH_BYTES];
-    bool ok = file_list(folder, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        ok = file_join(path, folder, names[i], e) && file_refuse_link(path, e);
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        ok = file_refuse_link(w.path, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char *name, err *e)
@@ -445,6 +442,27 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
     return ok;
 }
 
+file_walk file_walk_begin(const char *folder, err *e)
+{
+    file_walk w = {.memory = arena_new(1 << 12), .folder = folder, .e = e};
+    w.ok = file_list(folder, w.memory, &w.names, &w.count, e);
+    if (!w.ok) w.count = 0;
+    return w;
+}
+
+bool file_walk_next(file_walk *w)
+{
+    if (!w->ok || w->at == w->count) return false;
+    w->name = w->names[w->at++];
+    return w->ok = file_join(w->path, w->folder, w->name, w->e);
+}
+
+bool file_walk_end(file_walk *w)
+{
+    arena_free(w->memory);
+    return w->ok;
+}
+
 /* What has vanished meanwhile counts as removed: two processes may tidy up the same folder. lstat
  * and unlink take a link for itself, so nothing outside of the tree is touched. The folder is
  * listed and closed before the descent: no descriptors pile up, and the bound on the depth keeps
@@ -455,15 +473,12 @@ static bool remove_any(const char *path, int depth, err *e)
     if (lstat(path, &s) != 0) return errno == ENOENT || file_failed(e, path, "cannot be looked at");
     if (!S_ISDIR(s.st_mode)) return file_remove(path, e);
     if (depth > 64) return err_set(e, "%s: folders are nested too deeply to remove", path);
-    arena_auto *a = arena_new(1 << 16);
-    const char *const *names;
-    int64_t count = 0;
-    bool ok = file_list(path, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        char *inner = arena_push(a, FILE_PATH_BYTES, 1);
-        ok = file_join(inner, path, names[i], e) && remove_any(inner, depth + 1, e);
+    bool ok = true;
+    file_walk w = file_walk_begin(path, e);
+    while (ok && file_walk_next(&w)) {
+        ok = remove_any(w.path, depth + 1, e);
     }
-    if (!ok) return false;
+    if (!file_walk_end(&w) || !ok) return false;
     return rmdir(path) == 0 || errno == ENOENT || file_failed(e, path, "folder cannot be removed");
 }
 

@@ -92,6 +92,27 @@ bool file_remove_tree(const char *path, err *e);
 /* Names in a folder (without . and ..), sorted by bytes; lives as long as the arena. */
 bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e);
 
+/* The same, one after the other, as they were at the beginning:
+ *
+ *   file_walk w = file_walk_begin(folder, e);
+ *   while (file_walk_next(&w)) ok = ok && use(w.name, w.path);
+ *   return file_walk_end(&w) && ok;
+ *
+ * It may be left at any entry. file_walk_end: false and e if the folder could not be read, or a
+ * path is too long. */
+typedef struct file_walk {
+    arena *memory;
+    const char *const *names;
+    int64_t count, at;
+    const char *folder, *name;
+    char path[FILE_PATH_BYTES];
+    bool ok;
+    err *e;
+} file_walk;
+file_walk file_walk_begin(const char *folder, err *e);
+bool file_walk_next(file_walk *w);
+bool file_walk_end(file_walk *w);
+
 /* A named point in the code. With LOCI_FAILPOINT="name:n" in the environment the process kills
  * itself (SIGKILL) at the n-th passing of that point, counted from 1; otherwise costs nothing. */
 void file_failpoint(const char *name);

@@ -78,18 +78,15 @@ static bool is_no_lock(const char *path)
 
 bool run_folder_clear(const char *folder, const char *const *but, err *e)
 {
-    arena_auto *a = arena_new(1 << 12);
-    const char *const *names;
-    int64_t count = 0;
-    char path[FILE_PATH_BYTES];
-    bool ok = file_list(folder, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
         const char *const *kept = but;
-        while (*kept && strcmp(*kept, names[i]) != 0)
+        while (*kept && strcmp(*kept, w.name) != 0)
             kept++;
-        if (!*kept) ok = file_join(path, folder, names[i], e) && file_remove_tree(path, e);
+        if (!*kept) ok = file_remove_tree(w.path, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* The lock's file goes last, while it is still held: as long as anything is left of the run nobody

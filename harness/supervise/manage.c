@@ -78,33 +78,31 @@ static json_t *needed_runs(arena *a, const char *out, const char *except, err *e
     return NULL;
 }
 
-static int64_t folder_bytes(arena *a, const char *folder)
+static int64_t folder_bytes(const char *folder)
 {
-    const char *const *names;
-    int64_t count, sum = 0, bytes;
-    char path[FILE_PATH_BYTES];
-    if (!file_list(folder, a, &names, &count, NULL)) return 0;
-    for (int64_t i = 0; i < count; i++) {
+    int64_t sum = 0, bytes;
+    file_walk w = file_walk_begin(folder, NULL);
+    while (file_walk_next(&w)) {
         /* What a link leads to is not removed, so it is not counted. */
-        if (!file_join(path, folder, names[i], NULL) || file_is_link(path)) continue;
-        if (file_is_folder(path)) {
-            sum += folder_bytes(a, path);
-        } else if (file_stat(path, &bytes, NULL, NULL)) {
+        if (file_is_link(w.path)) continue;
+        if (file_is_folder(w.path)) {
+            sum += folder_bytes(w.path);
+        } else if (file_stat(w.path, &bytes, NULL, NULL)) {
             sum += bytes;
         }
     }
+    file_walk_end(&w);
     return sum;
 }
 
-static bool remove_run(manage_report *r, arena *a, const char *out, const char *id, bool dry,
-                       err *e)
+static bool remove_run(manage_report *r, const char *out, const char *id, bool dry, err *e)
 {
     char folder[FILE_PATH_BYTES];
     if (!run_folder_path(folder, out, id, e)) return false;
     if (!file_is_folder(folder)) return true;
     /* A worker that is not of this experiment's supervisors (those are kept out by the lock):
      * another's, or `loci worker` by hand. */
-    int64_t bytes = folder_bytes(a, folder);
+    int64_t bytes = folder_bytes(folder);
     bool busy = dry && run_folder_locked(folder);
     bool ok = dry || run_folder_remove(folder, &busy, e);
     r->kept += busy;
@@ -144,7 +142,7 @@ static bool remove_runs(manage_report *r, arena *a, const char *out, const char 
     }
     bool ok = true;
     for (int64_t i = 0; ok && i < count; i++) {
-        ok = remove_run(r, a, out, ids[i], dry, e);
+        ok = remove_run(r, out, ids[i], dry, e);
     }
     return ok;
 }
@@ -282,29 +280,23 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
 }
 
 /* The models that a finished run kept on its way, but those that stay. */
-static bool drop_models(manage_report *r, arena *a, const char *folder, keep_models kept, bool dry,
-                        err *e)
+static bool drop_models(manage_report *r, const char *folder, keep_models kept, bool dry, err *e)
 {
-    const char *const *names;
-    int64_t count;
-    char path[FILE_PATH_BYTES];
     if (kept == KEEP_ALL) return true;
-    bool ok = file_list(folder, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        if (strncmp(w.name, CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
         /* The last one is in checkpoint/, which this never touches. */
-        if (kept == KEEP_BEST && strcmp(names[i], CHECKPOINT_BEST) == 0) continue;
-        ok = file_join(path, folder, names[i], e);
-        if (!ok) break;
-        r->bytes += folder_bytes(a, path);
-        ok = dry || file_remove_tree(path, e);
+        if (kept == KEEP_BEST && strcmp(w.name, CHECKPOINT_BEST) == 0) continue;
+        r->bytes += folder_bytes(w.path);
+        ok = dry || file_remove_tree(w.path, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* What a finished run does not need. Its lock is held meanwhile: a longer run may begin with it. */
-static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models kept, bool dry,
-                     err *e)
+static bool tidy_run(manage_report *r, const char *folder, keep_models kept, bool dry, err *e)
 {
     run_status status;
     err damaged;
@@ -316,7 +308,7 @@ static bool tidy_run(manage_report *r, arena *a, const char *folder, keep_models
     int lock = run_folder_lock(folder, e);
     /* Somebody works on it: its turn will come. */
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    bool ok = drop_models(r, a, folder, kept, dry, e) && drop_training_state(r, folder, dry, e);
+    bool ok = drop_models(r, folder, kept, dry, e) && drop_training_state(r, folder, dry, e);
     close(lock);
     return ok;
 }
@@ -340,7 +332,7 @@ static bool collect_garbage(manage_report *r, const char *out, keep_models kept,
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
         if (!json_object_get(needed, names[i])) continue;
-        ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, a, folder, kept, dry, e);
+        ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, folder, kept, dry, e);
     }
     return ok;
 }

@@ -22,23 +22,20 @@
  * which the next merge finds and keeps; a record whose runs are missing would show them as
  * planned. */
 
-static bool copy_tree(arena *a, const char *from, const char *to, err *e)
+static bool copy_tree(const char *from, const char *to, err *e)
 {
-    const char *const *names;
-    int64_t count;
-    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
-    bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e);
+    char target[FILE_PATH_BYTES];
+    if (!file_make_folders(to, e)) return false;
+    bool ok = true;
+    file_walk w = file_walk_begin(from, e);
+    while (ok && file_walk_next(&w)) {
         /* Its holder is a process elsewhere; here it would look like one that beats no more. */
-        if (!ok || strcmp(names[i], "lock") == 0) continue;
+        if (strcmp(w.name, "lock") == 0) continue;
         /* A link in what is copied would bring in a file of this machine. */
-        ok = file_refuse_link(source, e);
-        if (!ok) break;
-        ok =
-            file_is_folder(source) ? copy_tree(a, source, target, e) : file_copy(source, target, e);
+        ok = file_join(target, to, w.name, e) && file_refuse_link(w.path, e) &&
+             (file_is_folder(w.path) ? copy_tree(w.path, target, e) : file_copy(w.path, target, e));
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* What is said of a run there is added to what is said here. */
@@ -113,7 +110,7 @@ static bool replace_run(manage_report *r, arena *a, const char *out, const char 
         return true;
     }
     /* fresh may be left from a merge that was killed. */
-    bool ok = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(a, source, fresh, e) &&
+    bool ok = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(source, fresh, e) &&
               unite_notes(target, source, e) && put_in_place(a, fresh, target, e);
     if (lock >= 0) close(lock);
     r->runs += ok;
