@@ -98,6 +98,9 @@ void model_cost_add_guide(model_cost *cost, const model_cost *guide);
 
 typedef struct model_state model_state;
 model_state *model_state_new(const model *m, int64_t rows);
+/* Segments from now on find their values packed in kept [params.pieces], which is whoever keeps the
+ * values' (blas.h); NULL: nowhere. */
+void model_state_keep(model_state *s, blas_kept *kept);
 void model_state_free(model_state *s);
 /* Row r forgets everything; its positions start from 0 (document: where its document stands). */
 void model_state_reset_row(model_state *s, int64_t row, int64_t document_position);

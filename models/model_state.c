@@ -65,6 +65,11 @@ static model_state *new_context(const model *m, int64_t rows)
     return s;
 }
 
+void model_state_keep(model_state *s, blas_kept *kept)
+{
+    s->books.kept = kept;
+}
+
 /* Room for twice the longest: rows move back to their beginnings once in so many tokens.
  * That is one copy of a row's memory per max_length tokens, where cutting the oldest token off at
  * every step would be one per token. */

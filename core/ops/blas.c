@@ -287,33 +287,74 @@ void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t
     }
 }
 
-/* With rows as few as texts that step together, reading b is what a product costs: once packed it
- * is read in the order in which it lies, in as few bytes as a kernel of its chain takes. */
-static bool keep(blas_kept *kept, const gemm_kernel *g, int64_t m, int64_t n, int64_t k,
-                 const real *b)
+enum { STALE, BEING_PACKED, HELD };
+
+void blas_kept_room(blas_kept *kept, arena *m, const gemm_kernel *g, int64_t n, int64_t k)
 {
-    /* Packing costs a few readings, of which one use saves a part. */
-    enum { WORTH = 16 };
-    /* Several rows of floats that a kernel multiplies without packing anything are best left to it:
-     * measured, 8 texts of a large model are 0.8 as fast by tiles. What has to be rounded each time
-     * is not: 1.2 to 1.4 times as fast by packed pairs. */
-    bool as_it_lies = g && g->few && g->chain == GEMM_FLOAT32;
-    if (!kept || !g || (m > 1 && as_it_lies)) return false;
-    if (kept->uses < WORTH && ++kept->uses == WORTH) {
-        kept->packed = blas_packed(kept->memory, gemm_smallest(g->chain), k, n);
-        if (kept->packed.panels) blas_pack(&kept->packed, true, b, k);
-    }
-    return kept->packed.panels && kept->packed.g->chain == g->chain;
+    *kept = (blas_kept){.packed = {blas_packed(m, g, n, k), blas_packed(m, g, k, n)}};
 }
 
-void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, int64_t m, int64_t n, int64_t k,
-                    const real *a, int64_t stride_a, const real *b, real beta, real *c,
+void blas_kept_changed(blas_kept *kept)
+{
+    for (int i = 0; i < 2; i++) {
+        atomic_store_explicit(&kept->held[i], STALE, memory_order_relaxed);
+    }
+}
+
+/* Several rows of floats that a kernel multiplies without packing anything are best left to it:
+ * measured, 8 texts of a large model are 0.8 as fast by tiles. What has to be rounded each time is
+ * not: 1.2 to 1.4 times as fast by packed pairs. */
+static bool best_as_it_lies(const gemm_kernel *g)
+{
+    return g->few && g->chain == GEMM_FLOAT32;
+}
+
+/* By whoever comes first. Who comes while another packs multiplies without, rather than wait: the
+ * bits are the same. */
+static bool shared(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64_t m,
+                   const real *w, int64_t stride_w)
+{
+    const gemm_packed *packed = &kept->packed[transpose_w];
+    atomic_int *held = &kept->held[transpose_w];
+    bool few = transpose_w && m <= GEMM_FEW && best_as_it_lies(g);
+    if (!packed->panels || packed->g != g || few) return false;
+    int expected = STALE;
+    if (atomic_load_explicit(held, memory_order_acquire) == HELD) return true;
+    if (!atomic_compare_exchange_strong(held, &expected, BEING_PACKED)) return false;
+    blas_pack(packed, transpose_w, w, stride_w);
+    atomic_store_explicit(held, HELD, memory_order_release);
+    return true;
+}
+
+/* With rows as few as texts that step together, reading w is what a product costs: once packed it
+ * is read in the order in which it lies, in as few bytes as a kernel of its chain takes. */
+static bool alone(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64_t m, int64_t n,
+                  int64_t k, const real *w, int64_t stride_w)
+{
+    gemm_packed *packed = &kept->packed[transpose_w];
+    /* Packing costs a few readings, of which one use saves a part. */
+    enum { WORTH = 16 };
+    if (!transpose_w || (m > 1 && best_as_it_lies(g))) return false;
+    if (kept->uses < WORTH && ++kept->uses == WORTH) {
+        *packed = blas_packed(kept->memory, gemm_smallest(g->chain), k, n);
+        if (packed->panels) blas_pack(packed, true, w, stride_w);
+    }
+    return packed->panels && packed->g->chain == g->chain;
+}
+
+void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64_t m, int64_t n,
+                    int64_t k, const real *a, int64_t stride_a, const real *w, real beta, real *c,
                     int64_t stride_c)
 {
-    if (keep(kept, g, m, n, k, b)) {
-        blas_gemm_packed(&kept->packed, 0, 0, false, m, n, k, 1, a, stride_a, beta, c, stride_c);
+    int64_t stride_w = transpose_w ? k : n;
+    bool packed = kept && g &&
+                  (kept->memory ? alone(kept, g, transpose_w, m, n, k, w, stride_w)
+                                : shared(kept, g, transpose_w, m, w, stride_w));
+    if (packed) {
+        blas_gemm_packed(&kept->packed[transpose_w], 0, 0, false, m, n, k, 1, a, stride_a, beta, c,
+                         stride_c);
     } else {
-        blas_gemm(g, false, true, m, n, k, 1, a, stride_a, b, k, beta, c, stride_c);
+        blas_gemm(g, false, transpose_w, m, n, k, 1, a, stride_a, w, stride_w, beta, c, stride_c);
     }
 }
 

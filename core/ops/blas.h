@@ -9,6 +9,8 @@
 #include "core/base/arena.h"
 #include "core/ops/gemm.h"
 
+#include <stdatomic.h>
+
 /* By kernel g, or BLAS if g is NULL (or real is double, for which there are no kernels):
  * c [m, n] = alpha op(a) op(b) + beta c, with op(a) [m, k] and op(b) [k, n]; op transposes where
  * asked, so that a is stored [k, m] if transpose_a, b [n, k] if transpose_b. beta 0 overwrites c
@@ -29,18 +31,25 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
                       int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
                       real beta, real *c, int64_t stride_c);
 
-/* A matrix that does not change while many products have it on their right: the weights of a model
- * that generates text. Packed after some of them, whose bits stay what they were. */
+/* Weights W [n, k] that many products have on their right before they change: packed once, whose
+ * bits stay what they were. Either by one user (a model that generates text), in `memory` and after
+ * some products; or by the first of many threads (the lanes of a step), where blas_kept_room has
+ * made room for both directions, until blas_kept_changed. Zeroed otherwise. */
 typedef struct blas_kept {
     arena *memory;
-    gemm_packed packed; /* panels NULL: not yet */
+    gemm_packed packed[2]; /* for y W and for x W^T; panels NULL: none yet */
     int uses;
+    atomic_int held[2]; /* whether the panels that there is room for are W's */
 } blas_kept;
 
-/* c [m, n] = a b^T + beta c, b [n, k] without gaps and the same in all calls; kept NULL: by
- * blas_gemm. */
-void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, int64_t m, int64_t n, int64_t k,
-                    const real *a, int64_t stride_a, const real *b, real beta, real *c,
+void blas_kept_room(blas_kept *kept, arena *m, const gemm_kernel *g, int64_t n, int64_t k);
+/* Between products: the next ones have other values. */
+void blas_kept_changed(blas_kept *kept);
+
+/* c [m, n] = a op(w) + beta c as by blas_gemm, w without gaps and the same in all calls; kept NULL:
+ * by blas_gemm. */
+void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64_t m, int64_t n,
+                    int64_t k, const real *a, int64_t stride_a, const real *w, real beta, real *c,
                     int64_t stride_c);
 
 /* 2 m n k of all products of this thread so far: what declared costs are compared with. */

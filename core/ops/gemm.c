@@ -329,13 +329,15 @@ void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, boo
     alignas(64) float panels[GEMM_PANELS];
     int64_t all = gemm_units(g, whole_parts(b->k)), most = (int64_t)GEMM_UNITS * g->depth;
     unsigned before = begin(g);
-    for (int64_t p = 0; p < k; p += most) {
-        multiply_rows(g, panels, transpose_a, m, n, MIN(k - p, most), alpha,
-                      a + p * (transpose_a ? stride_a : 1), stride_a,
-                      /* Column first_n's panel, and in it the unit of k: both are multiples of
-                       * GEMM_PART, which every kernel's columns and depth divide. */
-                      b->panels + first_n * all + (first_k + p) / g->depth * g->columns, all,
-                      p > 0 ? 1 : beta, c, stride_c);
+    /* Column first_n's panel, and in it the unit of k: both are multiples of GEMM_PART, which every
+     * kernel's columns and depth divide. */
+    for (int64_t j = 0; j < n; j += GEMM_COLUMNS) {
+        for (int64_t p = 0; p < k; p += most) {
+            multiply_rows(g, panels, transpose_a, m, MIN(n - j, (int64_t)GEMM_COLUMNS),
+                          MIN(k - p, most), alpha, a + p * (transpose_a ? stride_a : 1), stride_a,
+                          b->panels + (first_n + j) * all + (first_k + p) / g->depth * g->columns,
+                          all, p > 0 ? 1 : beta, c + j, stride_c);
+        }
     }
     end(g, before);
 }

@@ -64,7 +64,9 @@ INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, in
         s.x[i] = begin_sums(beta, left, c + i * stride_c);
         if (halves > 1) s.y[i] = begin_sums(beta, right, c + i * stride_c + 16);
     }
-    for (; p + BETWEEN <= units; p += BETWEEN) {
+    /* As long as there is something to fetch: small products, whose operands are near, have
+     * nothing. */
+    for (; next.lines + next.rows > 0 && p + BETWEEN <= units; p += BETWEEN) {
         fetch_ahead(&next, &turn);
 #pragma GCC unroll 2
         for (int u = 0; u < BETWEEN; u++) {
@@ -73,6 +75,7 @@ INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, in
             b += COLUMNS;
         }
     }
+#pragma GCC unroll 2
     for (; p < units; p++) {
         add_unit(form, halves, rows, row_step, a, b, &s);
         a += unit_step;

@@ -50,7 +50,7 @@ static void linear_product(const gemm_kernel *g, tensor *y, const real *x, const
     for (int64_t n = 0; b && n < rows; n++) {
         vec_copy(y->data + n * out, b->data, out);
     }
-    blas_gemm_kept(w->kept, g, rows, out, in, x, in, w->data, b ? 1 : 0, y->data, out);
+    blas_gemm_kept(w->kept, g, true, rows, out, in, x, in, w->data, b ? 1 : 0, y->data, out);
 }
 
 /* dW += dy^T x, db += column sums of dy.
@@ -73,8 +73,8 @@ static void linear_backward(tape *t, void *keep)
     real beta;
     real *dx = tape_grad_beta(t, k->x, &beta);
     if (dx) {
-        blas_gemm(k->g, false, false, rows, in, out, 1, k->y->grad, out, k->w->data, in, beta, dx,
-                  in);
+        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, beta,
+                       dx, in);
     }
 }
 
@@ -119,7 +119,8 @@ static void activation_linear_backward(tape *t, void *keep)
         real *slope = ARENA_NEW(scratch, real, rows * in);
         activation_value_slope(value, slope, k->x->data, rows * in, k->kind);
         real *da = beta == 0 ? dx : ARENA_NEW(scratch, real, rows * in);
-        blas_gemm(k->g, false, false, rows, in, out, 1, k->y->grad, out, k->w->data, in, 0, da, in);
+        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, 0, da,
+                       in);
         if (beta == 0) {
             vec_mul(dx, slope, rows * in);
         } else {

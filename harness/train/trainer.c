@@ -42,6 +42,25 @@ static bool open_stream(trainer *t, err *e)
     return t->stream != NULL;
 }
 
+/* Lanes have the same weights on their right: rounded and packed once per step, not once per lane.
+ * Twice half of the weights' bytes; for float32, where packing is a twentieth of a product, it
+ * would be twice all of them. */
+static void keep_packed(trainer *t)
+{
+    const gemm_kernel *g = model_kernels(t->w->model).products;
+    const params *p = model_params(t->w->model);
+    if (!g || g->chain == GEMM_FLOAT32 || t->own.count < 2) return;
+    t->kept = arena_push_zero(t->memory, p->pieces, sizeof *t->kept);
+    for (int i = 0; i < p->count; i++) {
+        const param *q = &p->list[i];
+        if (!q->matmul || q->rank < 2) continue;
+        int64_t width = q->shape[q->rank - 1], lines = q->count / q->pieces / width;
+        for (int64_t piece = 0; piece < q->pieces; piece++) {
+            blas_kept_room(&t->kept[q->first_piece + piece], t->memory, g, lines, width);
+        }
+    }
+}
+
 /* values and states are the run's, tapes and inputs the step's. Of other ranks' lanes there are no
  * states here until a checkpoint gathers them. The batches are one per call and accumulated batch,
  * since all of a step's text is read before it begins. */
@@ -52,9 +71,11 @@ static bool make_buffers(trainer *t, err *e)
     const params *p = model_params(t->w->model);
     t->values = arena_push_zero(a, p->total, sizeof(real));
     t->states = arena_push_zero(a, s->lanes, sizeof *t->states);
+    keep_packed(t);
     /* Of this rank's lanes only; indexes are those of all lanes everywhere. */
     for (int64_t i = t->own.first; i < t->own.first + t->own.count; i++) {
         t->states[i] = model_state_new(t->w->model, s->lane_rows);
+        model_state_keep(t->states[i], t->kept);
     }
     t->tapes = ARENA_NEW(a, tape *, t->threads);
     for (int i = 0; i < t->threads; i++) {
@@ -222,6 +243,9 @@ static const grads *run_lanes(trainer *t, err *e)
     int64_t count = t->w->shape.lanes;
     for (int64_t i = 0; i < count; i++) {
         lane_sums_clear(&t->sums[i]);
+    }
+    for (int64_t i = 0; t->kept && i < model_params(t->w->model)->pieces; i++) {
+        blas_kept_changed(&t->kept[i]);
     }
     const grads *g = NULL;
     for (t->micro = 0; t->micro < t->w->train.accumulate; t->micro++) {

@@ -56,6 +56,7 @@ typedef struct trainer {
     real *values;           /* [params.total] */
     model_state **states;   /* [lanes]; NULL: another rank's, unless rank 0 has gathered them */
     tape **tapes;           /* [threads] */
+    blas_kept *kept;        /* by piece of the parameters: values packed for a step, or NULL */
     rank_group *ranks;      /* the workload's; NULL: this process alone */
     rank_lanes own;         /* lanes that are run here */
     bool asked;             /* the other ranks have a trainer, too */

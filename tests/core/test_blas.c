@@ -94,18 +94,55 @@ static void kept_for_many(void)
             memcpy(expected, c, sizeof c);
             blas_gemm(g, false, true, m, N, K, 1, a, K, b, K, (real)(use % 2), expected, N);
             if (use % 3 == 0) crew_help(helpers);
-            blas_gemm_kept(&kept, g, m, N, K, a, K, b, (real)(use % 2), c, N);
+            blas_gemm_kept(&kept, g, true, m, N, K, a, K, b, (real)(use % 2), c, N);
             crew_help(NULL);
             EXPECT(memcmp(c, expected, sizeof c) == 0, "%s, use %d", g->name, use);
         }
-        EXPECT(REAL_IS_DOUBLE || kept.packed.panels, "%s: never packed", g->name);
+        EXPECT(REAL_IS_DOUBLE || kept.packed[true].panels, "%s: never packed", g->name);
     }
     crew_free(helpers);
     free(b);
 }
 
+/* Both directions of weights that change now and then, packed by one of many: equal bits. */
+static void kept_until_changed(void)
+{
+    enum { OUT = 70, IN = 1100, ROWS = 33, USES = 40 };
+    real *w = malloc((size_t)(OUT * IN) * sizeof *w), *x = malloc((size_t)(ROWS * IN) * sizeof *x);
+    real *y = malloc((size_t)(ROWS * IN) * sizeof *y),
+         *expected = malloc((size_t)(ROWS * IN) * sizeof *y);
+    for (int chain = 0; chain < GEMM_CHAINS; chain++) {
+        const gemm_kernel *g = gemm_best((gemm_chain)chain);
+        arena_auto *memory = arena_new(0);
+        blas_kept kept;
+        blas_kept_room(&kept, memory, g, OUT, IN);
+        for (int use = 0; use < USES; use++) {
+            if (use % 8 == 0) {
+                fill_uniform(w, OUT * IN, (uint32_t)use);
+                blas_kept_changed(&kept);
+            }
+            bool forward = use % 2;
+            int64_t m = use % 5 ? ROWS : 2, n = forward ? OUT : IN, k = forward ? IN : OUT;
+            fill_uniform(x, m * k, (uint32_t)use + 2);
+            fill_uniform(y, m * n, 3);
+            memcpy(expected, y, (size_t)(m * n) * sizeof *y);
+            blas_gemm(g, false, forward, m, n, k, 1, x, k, w, forward ? k : n, (real)(use % 3),
+                      expected, n);
+            blas_gemm_kept(&kept, g, forward, m, n, k, x, k, w, (real)(use % 3), y, n);
+            EXPECT(memcmp(y, expected, (size_t)(m * n) * sizeof *y) == 0, "%s, use %d", g->name,
+                   use);
+        }
+        EXPECT(REAL_IS_DOUBLE || (kept.held[0] && kept.held[1]), "%s: never packed", g->name);
+    }
+    free(w);
+    free(x);
+    free(y);
+    free(expected);
+}
+
 const test_suite test_blas = {"core/blas",
                               {{"like_the_definition", like_the_definition},
                                {"kept_for_many", kept_for_many},
+                               {"kept_until_changed", kept_until_changed},
                                {"names_the_library", names_the_library},
                                {0}}};
