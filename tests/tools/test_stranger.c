@@ -134,11 +134,18 @@ static void forged_lines(void)
     put_file("out/experiments/x.notes.jsonl",
              "{\"at\": \"2026\\n" HOSTILE_LINE "\", \"note\": \"a\\n" HOSTILE_LINE "\"}\n"
              "{\"at\": \"2026\", \"tag\": \"b\\n" HOSTILE_LINE "\"}\n");
+    /* Words that are paths lead to the case's folder, the program's own does not. */
+    char here[FILE_PATH_BYTES];
+    const char *program = test_program();
+    if (!program) return;
+    setenv("LOCI_PROGRAM", program, 1);
+    EXPECT(getcwd(here, sizeof here) && chdir(test_folder()) == 0, "%s", test_folder());
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         program_result r = program_run(calls[i]);
         EXPECT(!strstr(r.out, "\n" HOSTILE_LINE), "%s: %s", calls[i][0], r.out);
         EXPECT(!strstr(r.err, "\n" HOSTILE_LINE), "%s: %s", calls[i][0], r.err);
     }
+    EXPECT(chdir(here) == 0, "%s", here);
 }
 
 /* An error about a spec says its words, too. */
