@@ -94,7 +94,7 @@ static void end(const gemm_kernel *g, unsigned before)
 }
 
 /* Packed parts of one product, small enough for a second-level cache (b) and a first (a).
- * On the stack, 0.8 MiB: every thread and helper has its own, and nothing is allocated per
+ * On the stack, 0.9 MiB: every thread and helper has its own, and nothing is allocated per
  * product. */
 typedef struct workspace {
     alignas(64) float b[GEMM_COLUMNS * GEMM_UNITS];

@@ -1,9 +1,12 @@
 #include "harness/run/run_memory.h"
 
+#include "harness/train/trainer.h"
+
 /* What decides how many runs go at a time until one of the variant was measured (job_memory.h).
  * Only what grows with the model is in it:
  *
  *   parameters + gradients, a vector for each level of the lanes' tree + moments
+ *   + matrices packed for a step, for each direction
  *   + the tape of one lane (one thread works on one lane at a time) + what all rows carry
  *   + in evaluation, the larger stores of `eval.stored`
  *
@@ -38,6 +41,16 @@ static double tape_bytes_per_token(const params *p)
     return 1.25 * numbers * (double)sizeof(real);
 }
 
+static double packed_bytes(const workload *w, const params *p)
+{
+    const gemm_kernel *g = trainer_packs_for(w, w->shape.lanes);
+    double values = 0;
+    for (int i = 0; g && i < p->count; i++) {
+        if (p->list[i].matmul) values += (double)p->list[i].count;
+    }
+    return g ? 2 * values * (double)sizeof(float) / g->depth : 0;
+}
+
 double run_memory_estimate(const workload *w, const model_cost *cost)
 {
     const params *p = model_params_const(w->model);
@@ -50,6 +63,6 @@ double run_memory_estimate(const workload *w, const model_cost *cost)
         stores = model_costs(w->eval_model).state_bytes * (double)w->eval.rows;
     }
     return vector + gradients * levels(w->shape.lanes) + (double)optim_bytes(&w->optim, p) +
-           lane_tokens * tape_bytes_per_token(p) + cost->state_bytes * (double)w->train.batch +
-           stores;
+           packed_bytes(w, p) + lane_tokens * tape_bytes_per_token(p) +
+           cost->state_bytes * (double)w->train.batch + stores;
 }

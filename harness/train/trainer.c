@@ -45,11 +45,17 @@ static bool open_stream(trainer *t, err *e)
 /* Lanes have the same weights on their right: rounded and packed once per step, not once per lane.
  * Twice half of the weights' bytes; for float32, where packing is a twentieth of a product, it
  * would be twice all of them. */
+const gemm_kernel *trainer_packs_for(const workload *w, int64_t own)
+{
+    const gemm_kernel *g = model_kernels(w->model).products;
+    return g && g->chain != GEMM_FLOAT32 && own > 1 ? g : NULL;
+}
+
 static void keep_packed(trainer *t)
 {
-    const gemm_kernel *g = model_kernels(t->w->model).products;
+    const gemm_kernel *g = trainer_packs_for(t->w, t->own.count);
     const params *p = model_params(t->w->model);
-    if (!g || g->chain == GEMM_FLOAT32 || t->own.count < 2) return;
+    if (!g) return;
     t->kept = arena_push_zero(t->memory, p->pieces, sizeof *t->kept);
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
