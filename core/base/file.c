@@ -288,6 +288,17 @@ bool file_temporary(char name[FILE_PATH_BYTES], const char *path, err *e)
     return err_set(e, "%.200s...: path is too long; use a shorter folder", path);
 }
 
+/* Without a host's name (as older programs had it) it is taken for this one's. */
+bool file_is_temporary(const char *name, bool *another_host)
+{
+    char host[HOST_NAME_MAX + 1] = "", own[HOST_NAME_MAX + 8];
+    const char *at = strstr(name, ".tmp.");
+    gethostname(host, sizeof host - 1);
+    snprintf(own, sizeof own, ".tmp.%.64s.", host);
+    *another_host = at && strchr(at + 5, '.') && strncmp(at, own, strlen(own)) != 0;
+    return at != NULL;
+}
+
 bool file_out_open(file_out *f, const char *path, err *e)
 {
     *f = (file_out){.fd = -1};

@@ -52,6 +52,8 @@ void file_map_close(file_map *map); /* one that is zero, or could not be opened,
 /* What a file is called while it is written, beside `path`: PATH.tmp.HOST.PID, for processes of
  * several machines may share a folder. */
 bool file_temporary(char name[FILE_PATH_BYTES], const char *path, err *e);
+/* Whether `name` is such a name, and whether a process of another host gave it. */
+bool file_is_temporary(const char *name, bool *another_host);
 
 /* Replaces `path` atomically: a temporary file beside it is written, synced and renamed, then the
  * folder is synced. A reader sees the old or the new content, never a part. */

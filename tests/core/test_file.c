@@ -180,6 +180,19 @@ static void json_files(void)
     EXPECT(strstr(e.text, "x.json:3:"), "%s", e.text);
 }
 
+/* Names of files being written tell whose they are: also those of before hosts stood in them. */
+static void whose_temporaries(void)
+{
+    char own[FILE_PATH_BYTES];
+    bool another = true;
+    err e = {0};
+    EXPECT(file_temporary(own, "run/status.json", &e), "%s", e.text);
+    EXPECT(file_is_temporary(own, &another) && !another, "%s", own);
+    EXPECT(file_is_temporary("status.json.tmp.a.far-host.17", &another) && another, "another's");
+    EXPECT(file_is_temporary("status.json.tmp.17", &another) && !another, "of no host");
+    EXPECT(!file_is_temporary("status.json", &another), "not being written");
+}
+
 const test_suite test_file = {"core/file",
                               {{"write_then_read", write_then_read},
                                {"cancel_leaves_the_old_file", cancel_leaves_the_old_file},
@@ -188,4 +201,5 @@ const test_suite test_file = {"core/file",
                                {"folders", folders},
                                {"failpoints", failpoints},
                                {"json_files", json_files},
+                               {"whose_temporaries", whose_temporaries},
                                {0}}};
