@@ -63,6 +63,7 @@ bool launch_list_read(launch_list *l, const char *out, const char *experiment, a
     size_t used = 0;
     for (int64_t i = 0; i < count; i++) {
         if (!file_join(folder, root, names[i], e) || !job_of(&job, a, folder, experiment, e)) {
+            *l = (launch_list){.jobs = ""};
             return false;
         }
         if (!is_job(job)) continue;

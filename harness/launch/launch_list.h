@@ -11,7 +11,7 @@ typedef struct launch_list {
 } launch_list;
 
 /* Those that were not stopped, oldest first. Slurm is asked only where whoever submitted one was
- * killed before the job's number was kept. */
+ * killed before the job's number was kept. False, e and none: it does not answer. */
 bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e);
 
 /* Cancels their jobs; *cancelled counts them. Running tasks save their runs. */

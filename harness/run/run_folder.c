@@ -89,6 +89,32 @@ bool run_folder_clear(const char *folder, const char *const *but, err *e)
     return file_walk_end(&w) && ok;
 }
 
+/* Whether it was written within the last minute, by the folder's own clock: that of the status,
+ * which was written a moment ago. */
+static bool is_young(const char *folder, const char *path)
+{
+    const int64_t minute = 60 * INT64_C(1000000000);
+    char status[FILE_PATH_BYTES];
+    int64_t bytes, written, now;
+    err ignored;
+    return file_join(status, folder, "status.json", &ignored) &&
+           file_stat(status, &bytes, &now, &ignored) &&
+           file_stat(path, &bytes, &written, &ignored) && now - written < minute;
+}
+
+/* Where a mount hands no locks on, another machine may have come at the same time and be about to
+ * rename what it has written; which of the two goes on their beats decide. */
+bool run_folder_tidy(const char *folder, err *e)
+{
+    bool ok = true, another;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        if (!file_is_temporary(w.name, &another)) continue;
+        ok = (another && is_young(folder, w.path)) || file_remove(w.path, e);
+    }
+    return file_walk_end(&w) && ok;
+}
+
 /* The lock's file goes last, while it is still held: as long as anything is left of the run nobody
  * begins it anew, and a removal that is killed leaves something that is still a run's folder. */
 bool run_folder_remove(const char *folder, bool *busy, err *e)

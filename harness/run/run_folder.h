@@ -37,3 +37,6 @@ bool run_folder_locked(const char *folder);
 bool run_folder_remove(const char *folder, bool *busy, err *e);
 /* Removes what is in it, except for some names (NULL-terminated); the lock is the caller's. */
 bool run_folder_clear(const char *folder, const char *const *but, err *e);
+/* Removes what killed processes were writing (file_temporary), once the caller has the lock and has
+ * written the status. What another machine wrote within the last minute stays. */
+bool run_folder_tidy(const char *folder, err *e);

@@ -211,37 +211,6 @@ static void note_saved(worker *w)
     w->saved_eval = p->eval_at;
 }
 
-/* Whether it was written within the last minute, by the folder's own clock: that of the status,
- * which was written a moment ago. */
-static bool is_young(const worker *w, const char *path)
-{
-    const int64_t minute = 60 * INT64_C(1000000000);
-    char status[FILE_PATH_BYTES];
-    int64_t bytes, written, now;
-    err ignored;
-    return file_join(status, w->folder, "status.json", &ignored) &&
-           file_stat(status, &bytes, &now, &ignored) &&
-           file_stat(path, &bytes, &written, &ignored) && now - written < minute;
-}
-
-/* What killed processes were writing. Whoever writes into the folder has its lock: nobody now. But
- * where a mount hands no locks on, another machine may have come at the same time and be about to
- * rename what it has written; which of the two goes on their beats decide. */
-static bool remove_temporaries(const worker *w, err *e)
-{
-    const char *const *names;
-    int64_t count;
-    char path[FILE_PATH_BYTES];
-    bool another;
-    bool ok = file_list(w->folder, w->memory, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (!file_is_temporary(names[i], &another)) continue;
-        ok = file_join(path, w->folder, names[i], e) &&
-             ((another && is_young(w, path)) || file_remove(path, e));
-    }
-    return ok;
-}
-
 /* The folder of all runs' folders: other runs lie beside this one. */
 static const char *runs_folder(const worker *w)
 {
@@ -594,8 +563,8 @@ static int run_locked(worker *w, err *e)
     if (!begin_status(w, e)) return EXIT_FAILED;
     /* An unreadable plan has not stopped us above: the status is what tells of it. */
     /* What is removed may be what another machine is writing, unless the folder is ours. */
-    ready =
-        ready && run_lease_holds(w->lease, e) && remove_temporaries(w, e) && start_training(w, e);
+    ready = ready && run_lease_holds(w->lease, e) && run_folder_tidy(w->folder, e) &&
+            start_training(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
     /* The status was written first: freeing gigabytes takes time, in which the process may be
      * killed. */

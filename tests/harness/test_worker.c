@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -317,6 +318,29 @@ static void one_worker_per_folder(void)
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
 }
 
+/* Of what was being written when somebody was killed only that may be at work elsewhere which
+ * another machine wrote just now. */
+static void what_was_being_written(void)
+{
+    static const char *const names[] = {"run.json.tmp.17", "run.json.tmp.far.host.17",
+                                        "plan.json.tmp.far.host.17"};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    const struct timespec old[] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "left", TRIAL_SPEC, NULL, 3);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(file_join(path, folder, names[i], &e) && file_write(path, "part", 4, &e), "%s",
+               e.text);
+    }
+    EXPECT(utimensat(AT_FDCWD, path, old, 0) == 0, "%s", path);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    for (int i = 0; i < 3; i++) {
+        file_join(path, folder, names[i], &e);
+        EXPECT(file_exists(path) == (i == 1), "%s", names[i]);
+    }
+}
+
 static void reason_is(const char *more, run_state state, const char *part)
 {
     char folder[FILE_PATH_BYTES];
@@ -461,6 +485,7 @@ const test_suite test_worker = {"harness/worker",
                                  {"stopped_politely", stopped_politely},
                                  {"evaluated_again", evaluated_again},
                                  {"one_worker_per_folder", one_worker_per_folder},
+                                 {"what_was_being_written", what_was_being_written},
                                  {"failures_have_reasons", failures_have_reasons},
                                  {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
                                  {"damage_is_mended", damage_is_mended},
