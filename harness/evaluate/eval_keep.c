@@ -37,16 +37,12 @@ bool eval_keep_path(char *path, const char *folder, const char *id, err *e)
 /* Names by prefix: identities of evaluations that are not asked for any more are among them. */
 bool eval_keep_clear(const char *folder, err *e)
 {
-    arena_auto *a = arena_new(1 << 12);
-    const char *const *names;
-    int64_t count;
-    char path[FILE_PATH_BYTES];
-    bool ok = file_list(folder, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (strncmp(names[i], PREFIX, strlen(PREFIX)) != 0) continue;
-        ok = file_join(path, folder, names[i], e) && file_remove(path, e);
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        if (strncmp(w.name, PREFIX, strlen(PREFIX)) == 0) ok = file_remove(w.path, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 static bool file_of(char path[FILE_PATH_BYTES], const eval_pass *p, err *e)

@@ -191,16 +191,14 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
 
 static bool copy_files(const char *from, const char *to, err *e)
 {
-    const char *const *names;
-    int64_t count;
-    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
-    arena_auto *a = arena_new(1 << 14);
-    bool ok = file_make_folders(to, e) && file_list(from, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
-             file_copy(source, target, e);
+    char target[FILE_PATH_BYTES];
+    if (!file_make_folders(to, e)) return false;
+    bool ok = true;
+    file_walk w = file_walk_begin(from, e);
+    while (ok && file_walk_next(&w)) {
+        ok = file_join(target, to, w.name, e) && file_copy(w.path, target, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* The evaluations on the way there, as the longer run's: each under the id that it would have given
@@ -239,20 +237,15 @@ static bool rename_evals(const char *path, const char *run, err *e)
 /* The models that the shorter run has kept on the way are those of the longer. */
 static bool copy_kept(const char *from, const char *to, err *e)
 {
-    const char *const *names;
-    int64_t count;
-    char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES];
-    arena_auto *a = arena_new(1 << 14);
-    bool ok = file_list(from, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (strncmp(names[i], CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0 ||
-            strcmp(names[i], CHECKPOINT_BEST) == 0) {
-            continue;
-        }
-        ok = file_join(source, from, names[i], e) && file_join(target, to, names[i], e) &&
-             copy_files(source, target, e);
+    char target[FILE_PATH_BYTES];
+    bool ok = true;
+    file_walk w = file_walk_begin(from, e);
+    while (ok && file_walk_next(&w)) {
+        bool kept = strncmp(w.name, CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) == 0;
+        if (!kept || strcmp(w.name, CHECKPOINT_BEST) == 0) continue;
+        ok = file_join(target, to, w.name, e) && copy_files(w.path, target, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* Lines first, the checkpoint last: a run is where its checkpoint says, and lines beyond it are cut

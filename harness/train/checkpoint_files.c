@@ -95,19 +95,13 @@ static bool is_checkpoint_file(const char *name)
  * writer. */
 static bool remove_older(const char *folder, const json_t *manifest, err *e)
 {
-    const char *const *names;
-    int64_t count = 0;
-    char path[FILE_PATH_BYTES];
-    arena_auto *a = arena_new(1 << 14);
-    bool ok = file_list(folder, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (!is_checkpoint_file(names[i]) || strcmp(names[i], MANIFEST) == 0 ||
-            in_manifest(manifest, names[i])) {
-            continue;
-        }
-        ok = file_join(path, folder, names[i], e) && file_remove(path, e);
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        bool needed = strcmp(w.name, MANIFEST) == 0 || in_manifest(manifest, w.name);
+        if (is_checkpoint_file(w.name) && !needed) ok = file_remove(w.path, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* Writes one file and enters it in `files`. */

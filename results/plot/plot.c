@@ -27,16 +27,13 @@ static bool (*const PARTS[])(plot_report *r, arena *a, store *s, const compariso
 bool plot_clear(const char *folder, err *e)
 {
     if (!file_is_folder(folder)) return true;
-    arena_auto *a = arena_new(1 << 16);
-    const char *const *names;
-    int64_t count;
-    bool ok = file_list(folder, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (!text_ends(names[i], ".gp")) continue;
-        if (strncmp(names[i], PLOT_FIGURE, strlen(PLOT_FIGURE)) == 0) continue;
-        ok = gnuplot_remove(folder, names[i], e);
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        bool by_name = strncmp(w.name, PLOT_FIGURE, strlen(PLOT_FIGURE)) == 0;
+        if (text_ends(w.name, ".gp") && !by_name) ok = gnuplot_remove(folder, w.name, e);
     }
-    return ok;
+    return file_walk_end(&w) && ok;
 }
 
 /* The parts write into one report: pictures, and words about what is missing. */
