@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/run/run_memory.h"
 #include "harness/train/log_line.h"
 #include "harness/train/trainer.h"
 #include "tests/support/sanitized.h"
@@ -129,6 +130,54 @@ static void threads_give_equal_bits(void)
     for (int i = 0; i < 3; i++) {
         trainer_free(t[i]);
         workload_close(&w[i]);
+    }
+}
+
+#define ROUNDED(how)                                                                               \
+    "model: {width: 32, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 64}},"          \
+    " {hash_ffn: {experts: 2, hidden: 32}}]}\n"                                                    \
+    "train: {budget: {steps: 6}, batch: 4, lanes: 4, accumulate: 2, " how "}\n"
+
+/* Of weights that are packed once per step: steps with them and without have the same bits, and
+ * their room is counted. */
+static void packed_weights_are_the_steps(void)
+{
+    static const char *const more[] = {ROUNDED("precision: bfloat16"),
+                                       ROUNDED("precision: bfloat16, gemm: tiles")};
+    for (int i = 0; !REAL_IS_DOUBLE && i < 2; i++) {
+        workload w[3];
+        trainer *t[2];
+        const char *const specs[] = {more[i], more[i], ROUNDED("precision: float32")};
+        for (int k = 0; k < 3; k++) {
+            if (!trial_open(&w[k], TRIAL_SPEC, specs[k], 5)) return;
+        }
+        for (int k = 0; k < 2; k++) {
+            t[k] = trainer_for(&w[k], 2, 6);
+            EXPECT(t[k]->kept, "%s", specs[k]);
+            for (int64_t l = 0; k == 1 && l < w[k].shape.lanes; l++) {
+                model_state_keep(t[k]->states[l], NULL);
+            }
+            run_steps(t[k], 6);
+        }
+        const params *p = model_params(w[0].model);
+        EXPECT(memcmp(t[0]->values, t[1]->values, (size_t)p->total * sizeof(real)) == 0,
+               "%s: packed weights are others", more[i]);
+        double least = 0, cost[2];
+        for (int q = 0; q < p->count; q++) {
+            if (p->list[q].matmul) least += 4.0 * (double)p->list[q].count;
+        }
+        for (int k = 0; k < 2; k++) {
+            const model_cost m = model_costs(w[2 * k].model);
+            cost[k] = run_memory_estimate(&w[2 * k], &m);
+        }
+        EXPECT(cost[0] >= cost[1] + least, "%g and %g bytes", cost[0], cost[1]);
+        EXPECT(trainer_packs_for(&w[0], 2) && !trainer_packs_for(&w[0], 1) &&
+                   !trainer_packs_for(&w[2], 2),
+               "for whom");
+        for (int k = 0; k < 3; k++) {
+            if (k < 2) trainer_free(t[k]);
+            workload_close(&w[k]);
+        }
     }
 }
 
@@ -378,6 +427,7 @@ const test_suite test_trainer = {"harness/trainer",
                                   {"lengths", lengths},
                                   {"lanes_of_their_own", lanes_of_their_own},
                                   {"threads_give_equal_bits", threads_give_equal_bits},
+                                  {"packed_weights_are_the_steps", packed_weights_are_the_steps},
                                   {"rows_equal_zeros_with_sgd", rows_equal_zeros_with_sgd},
                                   {"rows_give_equal_bits", rows_give_equal_bits},
                                   {"no_memory_in_the_loop", no_memory_in_the_loop},
