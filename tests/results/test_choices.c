@@ -8,9 +8,8 @@
 #include "results/compare/compare.h"
 #include "results/compare/compare_at.h"
 #include "results/compare/compare_load.h"
-#include "results/compare/compare_print.h"
 #include "results/store/collect.h"
-#include "tests/support/fake_results.h"
+#include "tests/support/compared.h"
 #include "tests/test.h"
 
 /* Two variants at three rates: 'long' is best at 3e-3 on validation, 'short' at 1e-3, an edge. */
@@ -26,7 +25,7 @@ enum { COUNT = 6, SEEDS = 3, TOKENS = 90000, END = 200 };
 
 static fake_experiment fake(int variants)
 {
-    return (fake_experiment){test_folder(), "memory", variants, SEEDS, 20, VARIANTS};
+    return compared_of(VARIANTS, variants, SEEDS);
 }
 
 /* An evaluation of every run, `bits` above what it is in the end. */
@@ -58,17 +57,6 @@ static comparison *load(arena *a, const fake_experiment *x, const compare_option
     return c;
 }
 
-static char *print(const comparison *c)
-{
-    char *text = NULL;
-    size_t bytes;
-    err e = {0};
-    FILE *f = open_memstream(&text, &bytes);
-    EXPECT(compare_print(f, c, TABLE_TEXT, false, &e), "%s", e.text);
-    fclose(f);
-    return text;
-}
-
 static void expect_text(const char *text, const char *needed)
 {
     EXPECT(strstr(text, needed), "no \"%s\" in:\n%s", needed, text);
@@ -92,7 +80,7 @@ static void tuned(void)
            "%s, %s", l->label, l->tuned);
     /* Gains of 0.04 and 0, each with noise of 0.001 at most. */
     EXPECT(fabs(l->difference.mean + 0.04) < 0.003, "%g", l->difference.mean);
-    char *text = print(c);
+    char *text = compared_print(c, TABLE_TEXT);
     expect_text(text, "reported there, too");
     expect_text(text, "lr=1e-3 (edge)");
     expect_text(text, "'long' is better than 'short' by 0.0");
@@ -105,7 +93,7 @@ static void tuned(void)
     double expected = fake_bits_per_byte(&x, 4, 1) + 0.25;
     EXPECT(fabs(c->variants[1].runs[0].value[COMPARE_BITS_PER_BYTE] - expected) < 1e-9, "%g",
            c->variants[1].runs[0].value[COMPARE_BITS_PER_BYTE]);
-    text = print(c);
+    text = compared_print(c, TABLE_TEXT);
     expect_text(text, "the best of up to 3 by its mean on validation; reported on test.");
     free(text);
     EXPECT(!load(a, &x, &(compare_options){.tune = "rate"}, &e) &&
@@ -130,7 +118,7 @@ static void tuned_without(void)
     if (!c) return;
     /* Two good seeds are no reason to take what lost the third. */
     EXPECT(strcmp(c->variants[0].tuned, "lr=1e-3") == 0, "%s", c->variants[0].tuned);
-    char *text = print(c);
+    char *text = compared_print(c, TABLE_TEXT);
     expect_text(text, "Of values that were not chosen 1 run is without a result");
     free(text);
     fake_experiment only = {test_folder(), "memory", 2, SEEDS, 20, own};
@@ -141,7 +129,7 @@ static void tuned_without(void)
            e.text);
     EXPECT(c && c->chosen == 2 * SEEDS && c->lacking == SEEDS, "%d of %d", c->lacking, c->chosen);
     if (!c) return;
-    text = print(c);
+    text = compared_print(c, TABLE_TEXT);
     char id[17], command[64];
     fake_run_id(id, x.name, own[2].label, 2);
     snprintf(command, sizeof command, "    loci eval %s --split test\n", id);
@@ -219,7 +207,7 @@ static void tuned_on_nothing(void)
     comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
     EXPECT(c && !c->variants[0].tuned && c->variants[0].value[COMPARE_BITS_PER_BYTE].n == 0, "%s",
            e.text);
-    char *text = c ? print(c) : strdup("");
+    char *text = c ? compared_print(c, TABLE_TEXT) : strdup("");
     expect_text(text, "nothing of this variant was evaluated on validation");
     free(text);
     arena_free(a);
@@ -262,7 +250,7 @@ static void at_equal_cost(void)
     EXPECT(fabs(r->value[COMPARE_BITS_PER_BYTE] - expected) < 1e-9 && r->from_step == 100 &&
                r->to_step == END,
            "%g, not %g", r->value[COMPARE_BITS_PER_BYTE], expected);
-    char *text = print(c);
+    char *text = compared_print(c, TABLE_TEXT);
     expect_text(text, "At equal tokens: 300k of training.");
     expect_text(text, "short 1e-3: between steps 100 and 200");
     free(text);
@@ -279,7 +267,7 @@ static void at_equal_cost(void)
     /* Before the first evaluation nothing is known. */
     EXPECT(compare_at_read(&o, "tokens=100k", &e), "%s", e.text);
     c = load(a, &x, &o, &e);
-    text = c ? print(c) : strdup("");
+    text = c ? compared_print(c, TABLE_TEXT) : strdup("");
     expect_text(text, "has no evaluations around that amount; train.eval_every makes some");
     expect_text(text, "At equal tokens: 100k of training.\n12 runs have finished, but none was "
                       "evaluated on the validation split around that amount.\n");

@@ -6,7 +6,7 @@
 #include "core/base/file.h"
 #include "results/claims/claims_print.h"
 #include "results/store/collect.h"
-#include "tests/support/fake_results.h"
+#include "tests/support/compared.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {
@@ -20,12 +20,7 @@ enum { COUNT = 5 };
 
 static fake_experiment made(int seeds)
 {
-    return (fake_experiment){.out = test_folder(),
-                             .name = "memory",
-                             .variants = COUNT,
-                             .seeds = seeds,
-                             .steps = 20,
-                             .variant = VARIANTS};
+    return compared_of(VARIANTS, COUNT, seeds);
 }
 
 static const claims *load(arena *a, const fake_experiment *x)
