@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #include "core/base/json.h"
-#include "core/base/terminal.h"
-#include "core/base/text.h"
 
 /* What a table of slices invites is to look for the row that stands out; twenty rows with intervals
  * of 95 % have one that stands out where nothing differs. So the words below join neighbours that
@@ -199,9 +197,16 @@ static void print_variant(FILE *out, const slice_comparison *x, int variant)
     fputs(".\n", out);
 }
 
+typedef struct sliced {
+    const comparison *c;
+    const slice_comparison *x;
+} sliced;
+
 /* Words are about the baseline's text and split only, which are named. */
-static void print_words(FILE *out, const comparison *c, const slice_comparison *x, bool markdown)
+static void print_words(FILE *out, const void *about, bool markdown)
 {
+    const comparison *c = ((const sliced *)about)->c;
+    const slice_comparison *x = ((const sliced *)about)->x;
     int most = 0, least = 0, n = 0;
     fputc('\n', out);
     for (int i = 0; i < c->count; i++) {
@@ -242,14 +247,6 @@ static void print_words(FILE *out, const comparison *c, const slice_comparison *
     }
 }
 
-static void print_markdown(FILE *out, const comparison *c, const slice_comparison *x)
-{
-    text_memory m;
-    print_words(text_begin(&m), c, x, true);
-    text_auto *words = text_end(&m);
-    table_print_markdown(out, words);
-}
-
 /* What the rows are of, once, beside them. */
 static json_t *slices_json(const comparison *c, const slice_comparison *x, const table *t)
 {
@@ -274,8 +271,7 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
                        "under another `eval:` section",
                        c->experiment);
     }
-    if (format == TABLE_MD) format = TABLE_MARKDOWN;
-    bool people = format == TABLE_TEXT || format == TABLE_MARKDOWN;
+    bool people = format == TABLE_TEXT || format == TABLE_MARKDOWN || format == TABLE_MD;
     arena_auto *a = arena_new(1 << 16);
     table *t =
         people && count_compared(c, x) <= SIDE_BY_SIDE ? wide_table(a, c, x) : long_table(a, c, x);
@@ -285,11 +281,7 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
         fputc('\n', out);
     } else {
         table_print(out, t, format, colour);
-        terminal_prose prose;
-        FILE *words = terminal_prose_begin(&prose, out);
-        if (format == TABLE_TEXT) print_words(words, c, x, false);
-        terminal_prose_end(&prose);
-        if (format == TABLE_MARKDOWN) print_markdown(out, c, x);
+        table_words(out, format, print_words, &(sliced){c, x});
     }
     return !ferror(out) || err_set(e, "the comparison cannot be written");
 }

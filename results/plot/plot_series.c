@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "results/compare/compare_print.h"
+#include "results/compare/compare_notes.h"
 #include "results/plot/plot_text.h"
 
 /* What pictures of variants have in common: what each looks like, how wide names are, where the key
@@ -52,7 +52,7 @@ void plot_series_title(char text[768], const comparison *c, const char *question
     comparison shown = *c;
     /* A curve of training is of no split that was evaluated. */
     shown.split_asked = c->split_asked && !training;
-    compare_print_title(choice, &shown);
+    compare_notes_title(choice, &shown);
     snprintf(text, 768, "%s: %s", choice, question);
 }
 

@@ -6,9 +6,10 @@
 #include "core/base/text.h"
 #include "core/options/node.h"
 #include "results/compare/compare_best.h"
-#include "results/compare/compare_print.h"
+#include "results/compare/compare_notes.h"
 #include "results/compare/compare_read.h"
 #include "results/compare/compare_table.h"
+#include "results/compare/compare_verdict.h"
 #include "results/report/html.h"
 #include "results/report/notes_view.h"
 #include "results/report/report_claims.h"
@@ -58,7 +59,7 @@ static void put_copies(FILE *out, const table *t)
 static void put_notes(FILE *out, const comparison *c)
 {
     text_memory m;
-    compare_print_notes(text_begin(&m), c, "");
+    compare_notes_print(text_begin(&m), c, "");
     text_auto *text = text_end(&m);
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n"));) {
@@ -92,9 +93,9 @@ static void put_verdicts(FILE *out, const comparison *c)
     html_element(out, "h2", "", "Verdict");
     fputs("<ul>\n", out);
     for (int i = 0; i < c->count; i++) {
-        char text[COMPARE_VERDICT];
+        char text[COMPARE_VERDICT_BYTES];
         const compared_variant *v = &c->variants[i];
-        compare_print_verdict(text, c, i);
+        compare_verdict(text, c, i);
         if (text[0])
             html_element(out, "li",
                          /* Coloured only where the words say better or worse. */
@@ -372,7 +373,7 @@ bool report_write(FILE *out, store *s, const comparison *c, const claims *stated
     /* The browser asks again by itself: a page that is watched needs no server either. */
     if (again > 0) fprintf(out, "<meta http-equiv=\"refresh\" content=\"%d\">\n", again);
     char title[512];
-    compare_print_title(title, c);
+    compare_notes_title(title, c);
     html_element(out, "title", "", title);
     fprintf(out, "<style>\n%s</style></head><body>\n", REPORT_PAGE_STYLE);
     html_element(out, "h1", "", title);

@@ -83,9 +83,8 @@ void table_mark(table *t, int column, const char *mark);
 /* A number as tables show it; decimals <= 9. plus: with a sign before positive ones. */
 void table_number(char text[32], double value, int decimals, bool plus);
 
-/* A text, with what Markdown would take for its own escaped; as a field of CSV (RFC 4180); a number
- * in the shortest form that reads back as the same double. */
-void table_print_markdown(FILE *out, const char *text);
+/* A text as a field of CSV (RFC 4180); a number in the shortest form that reads back as the same
+ * double. */
 void table_print_csv(FILE *out, const char *text);
 void table_print_number(FILE *out, double x);
 
@@ -95,6 +94,10 @@ int table_rows(const table *t);
  * the terminal that it goes to: columns of least use are left out, and named; then the widest texts
  * are cut. */
 void table_print(FILE *out, const table *t, table_format format, bool colour);
+/* The words below a table that people read, as its format has them: broken on a terminal, escaped
+ * in Markdown (`markdown`: with its lists); none in forms for programs. */
+typedef void (*table_say)(FILE *out, const void *about, bool markdown);
+void table_words(FILE *out, table_format format, table_say say, const void *about);
 /* The columns for programs: an array with an object per row. Decref it. */
 json_t *table_json(const table *t);
 

@@ -213,7 +213,7 @@ static void put_escaped(FILE *out, char c)
     fputc(c, out);
 }
 
-void table_print_markdown(FILE *out, const char *text)
+static void put_markdown(FILE *out, const char *text)
 {
     for (; *text; text++) {
         put_escaped(out, *text);
@@ -355,4 +355,20 @@ void table_print(FILE *out, const table *t, table_format format, bool colour)
     json_auto_t *rows = table_json(t);
     json_print(out, rows, JSON_INDENT(1));
     fputc('\n', out);
+}
+
+/* Through memory: what Markdown would take for markup (a label with '*' or '_') is escaped in the
+ * whole. */
+void table_words(FILE *out, table_format format, table_say say, const void *about)
+{
+    if (format == TABLE_TEXT) {
+        terminal_prose prose;
+        say(terminal_prose_begin(&prose, out), about, false);
+        terminal_prose_end(&prose);
+    } else if (format == TABLE_MARKDOWN || format == TABLE_MD) {
+        text_memory m;
+        say(text_begin(&m), about, true);
+        text_auto *words = text_end(&m);
+        put_markdown(out, words);
+    }
 }

@@ -4,7 +4,7 @@
 
 #include "core/base/rng.h"
 #include "results/compare/compare.h"
-#include "results/compare/compare_print.h"
+#include "results/compare/compare_verdict.h"
 #include "tests/test.h"
 
 /* A variant that is the baseline but for its seeds' luck: 'within noise' in 95 % of sweeps. Of
@@ -26,8 +26,8 @@ static void identical_variants(void)
         }
         list[1].difference = stats_paired(x, y, SEEDS, STATS_CONFIDENCE);
         list[1].p = list[1].p_holm = stats_p(list[1].difference);
-        char text[COMPARE_VERDICT];
-        compare_print_verdict(text, &c, 1);
+        char text[COMPARE_VERDICT_BYTES];
+        compare_verdict(text, &c, 1);
         noise += strstr(text, "within noise") != NULL;
     }
     EXPECT(fabs(noise / (double)SWEEPS - 0.95) < 0.0195, "%d of %d", noise, SWEEPS);
@@ -59,11 +59,11 @@ static void too_few_seeds(void)
                                 {.label = "b", .difference = d, .p = 0.5, .p_holm = 0.5}};
     comparison c = {
         .count = 2, .variants = list, .metric = COMPARE_BITS_PER_BYTE, .comparisons = 1};
-    char text[COMPARE_VERDICT];
-    compare_print_verdict(text, &c, 1);
+    char text[COMPARE_VERDICT_BYTES];
+    compare_verdict(text, &c, 1);
     EXPECT(strstr(text, "2 seeds cannot decide; at this spread about 9 would."), "%s", text);
     list[1].difference.mean = 0.001;
-    compare_print_verdict(text, &c, 1);
+    compare_verdict(text, &c, 1);
     EXPECT(strstr(text, "more than 1000 would be needed"), "%s", text);
 }
 
@@ -84,11 +84,11 @@ static void before_the_fall(void)
                     .at_amount = 1};
     static const char caveat[] = "Not at the end of its learning rate's fall, where it would do "
                                  "better: 'b' (step 100 of 200).";
-    char text[COMPARE_VERDICT];
-    compare_print_verdict(text, &c, 1);
+    char text[COMPARE_VERDICT_BYTES];
+    compare_verdict(text, &c, 1);
     EXPECT(strstr(text, "'b' did worse than 'a'") && strstr(text, caveat), "%s", text);
     cut.falling = false;
-    compare_print_verdict(text, &c, 1);
+    compare_verdict(text, &c, 1);
     EXPECT(!strstr(text, "fall"), "%s", text);
 }
 

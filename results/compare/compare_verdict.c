@@ -1,0 +1,153 @@
+#include "results/compare/compare_verdict.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "results/compare/compare_table.h"
+
+/* A verdict never leaves a figure alone: it names metric, interval, n and the kind of pairing. */
+
+typedef struct sentence {
+    char *text;
+    size_t used;
+} sentence;
+
+/* Cut at the buffer's end: labels have no limit, and a verdict that loses its tail is better than
+ * none. */
+__attribute__((format(printf, 2, 3))) static void say(sentence *s, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int n = vsnprintf(s->text + s->used, COMPARE_VERDICT_BYTES - s->used, format, list);
+    va_end(list);
+    s->used = MIN(s->used + (size_t)MAX(n, 0), (size_t)COMPARE_VERDICT_BYTES - 1);
+}
+
+/* Every metric here is a loss: less is better. */
+static const char *better_or_worse(double difference)
+{
+    return difference < 0 ? "better" : "worse";
+}
+
+/* What makes up a verdict: a difference as it is said, and of what. The numbers are texts already,
+ * all with the column's digits, so that the sentence and the table above it show the same. */
+typedef struct verdict {
+    const char *label, *base, *unit;
+    estimate d;
+    char plain[32], with_sign[32], half[32];
+} verdict;
+
+/* Signs only where the direction is not said in words ("better by 0.039", "difference -0.001"). */
+static verdict verdict_of(const comparison *c, const compared_variant *v)
+{
+    verdict x = {v->label,
+                 c->variants[c->baseline].label,
+                 compare_metric_title(c->metric),
+                 v->difference,
+                 "",
+                 "",
+                 ""};
+    int digits = compare_table_decimals(c, c->metric);
+    table_number(x.plain, fabs(x.d.mean), digits, false);
+    table_number(x.with_sign, x.d.mean, digits, true);
+    table_number(x.half, x.d.half, digits, false);
+    return x;
+}
+
+/* Seeds that would decide at this spread: the error of each comparison is the first step's of
+ * Holm's correction. Holm's first step divides the error by all comparisons; later steps by fewer,
+ * so this many seeds are enough at the latest. */
+static void say_enough(sentence *s, const comparison *c, estimate d)
+{
+    enum { MOST = 1000 };
+    int n = stats_enough(d, (1 - STATS_CONFIDENCE) / MAX(c->comparisons, 1), MOST);
+    /* Nothing is said where n says enough already: more seeds would not make it noise. */
+    if (n > d.n) {
+        say(s, " %d seeds cannot decide; at this spread about %d would.", d.n, n);
+    } else if (n == 0) {
+        say(s, " %d seeds cannot decide; at this spread more than %d would be needed.", d.n, MOST);
+    }
+}
+
+/* Without an interval nobody can tell a difference from the seed's; so "did better", of what was
+ * seen, and never "is better". */
+static void say_one_seed(sentence *s, const verdict *x)
+{
+    if (x->d.mean < 0 || x->d.mean > 0) {
+        say(s, "'%s' did %s than '%s' by %s %s, from one seed: no interval is claimed.", x->label,
+            better_or_worse(x->d.mean), x->base, x->plain, x->unit);
+    } else {
+        say(s, "'%s' did as well as '%s', from one seed: no interval is claimed.", x->label,
+            x->base);
+    }
+}
+
+/* Five cases, from no pair to a clear difference. Two of them are noise: the interval contains 0,
+ * or it does not but the correction takes the claim back; in the second p is shown before and
+ * after, as a reader who saw the interval alone would think otherwise. */
+static void say_difference(sentence *s, const comparison *c, const compared_variant *v)
+{
+    const verdict x = verdict_of(c, v);
+    if (x.d.n == 0) {
+        say(s, "'%s' cannot be compared yet: no seed finished both it and '%s'.", x.label, x.base);
+    } else if (x.d.n == 1) {
+        say_one_seed(s, &x);
+    } else if (stats_differs(x.d) && !compare_sure(v)) {
+        say(s,
+            "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
+            "%.3g becomes %.3g by Holm's correction for %d comparisons: within noise.",
+            x.label, better_or_worse(x.d.mean), x.base, x.plain, x.half, x.unit, x.d.n, v->p,
+            v->p_holm, c->comparisons);
+        say_enough(s, c, x.d);
+    } else if (!stats_differs(x.d)) {
+        say(s,
+            "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
+            "seeds; the interval contains 0).",
+            x.label, x.base, x.with_sign, x.half, x.unit, x.d.n);
+        say_enough(s, c, x.d);
+    } else {
+        say(s, "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", x.label,
+            better_or_worse(x.d.mean), x.base, x.plain, x.half, x.unit, x.d.n);
+    }
+}
+
+/* At equal cost a run of a falling learning rate that was cut in its middle does worse than one
+ * that ended there. Held against 99 % of its steps, as the last evaluation on the way may lie a
+ * little before the end. */
+static void say_decay(sentence *s, const comparison *c, const compared_variant *v)
+{
+    const compared_variant *both[] = {v, &c->variants[c->baseline]};
+    /* The opening is said once, before the first of the two that was cut. */
+    const char *joint = " Not at the end of its learning rate's fall, where it would do better: ";
+    if (c->at == AT_END || v->difference.n == 0) return;
+    for (int i = 0; i < 2; i++) {
+        const compared_run *r = compare_scored(both[i]);
+        if (!r || !r->falling || (double)r->from_step >= 0.99 * (double)r->last_step) continue;
+        say(s, "%s'%s' (step %lld of %lld)", joint, both[i]->label, (long long)r->from_step,
+            (long long)r->last_step);
+        joint = ", ";
+    }
+    if (*joint == ',') say(s, ".");
+}
+
+/* Empty for the baseline: there is nothing to say about it against itself. */
+void compare_verdict(char text[COMPARE_VERDICT_BYTES], const comparison *c, int variant)
+{
+    const compared_variant *v = &c->variants[variant];
+    sentence s = {text, 0};
+    text[0] = 0;
+    if (c->baseline < 0 || variant == c->baseline) return;
+    if (v->unranked) {
+        const compared_variant *b = &c->variants[c->baseline];
+        /* Which of the two the sentence is about: the baseline can be the one that lacks. */
+        const compared_variant *lacking = v->unknown > COMPARE_UNKNOWN_SHARE ? v : b;
+        say(&s,
+            "'%s' is not ranked against '%s': %.2f %% of the tokens of '%s' are unknown to its "
+            "tokenizer, so its figures leave out part of the text.",
+            v->label, b->label, 100 * lacking->unknown, lacking->label);
+        return;
+    }
+    say_difference(&s, c, v);
+    say_decay(&s, c, v);
+}
