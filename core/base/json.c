@@ -67,6 +67,21 @@ int json_utf8_bytes(const char *text)
     return wrong ? 0 : n;
 }
 
+json_t *json_words(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value) return value;
+    text_memory m;
+    FILE *out = text_begin(&m);
+    for (int bytes; *text; text += MAX(bytes, 1)) {
+        bytes = json_utf8_bytes(text);
+        if (bytes > 0) fwrite(text, 1, (size_t)bytes, out);
+        if (bytes == 0) fputs("\xef\xbf\xbd", out);
+    }
+    text_auto *whole = text_end(&m);
+    return json_string(whole);
+}
+
 /* Of two equal keys jansson would take the last: which one was meant, nobody knows. */
 json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
 {

@@ -16,6 +16,9 @@ const char *json_get_text(const json_t *object, const char *key); /* NULL if not
 /* Bytes of the character that UTF-8 text begins with; 0: it begins with none, and JSON would refuse
  * it. */
 int json_utf8_bytes(const char *text);
+/* The text as a value: bytes that are no UTF-8 (a token's, a file's name, a message that was cut)
+ * are U+FFFD in it, one for one. */
+json_t *json_words(const char *text);
 
 /* Its text with numbers in the shortest form that reads back as the same: 0.003, where jansson's
  * own 17 digits are 0.0030000000000000001. flags: of json_dumps. The caller frees; NULL: it is

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/text.h"
-
 /* The drawing itself is model_generate's, one row, one token at a time through the forward path
  * that evaluation uses. The generator's seed is the run's: who evaluates again gets the same text,
  * and texts of variants of one seed are drawn with the same random numbers. */
@@ -78,20 +76,6 @@ static bool take(void *user, int64_t row, int32_t token)
     return !(d->stop && *d->stop);
 }
 
-/* Tokens may be parts of letters, which JSON has none of: bytes that are no UTF-8 become U+FFFD,
- * one for one. The record keeps the text for looking at, not the tokens. */
-static const char *as_utf8(arena *a, const char *text)
-{
-    text_memory m;
-    FILE *out = text_begin(&m);
-    for (int bytes; *text; text += MAX(bytes, 1)) {
-        bytes = json_utf8_bytes(text);
-        if (bytes > 0) fwrite(text, 1, (size_t)bytes, out);
-        if (bytes == 0) fputs("\xef\xbf\xbd", out); /* U+FFFD */
-    }
-    return text_end_in(&m, a);
-}
-
 /* A state of one row and a tape of its own, gone again afterwards: the evaluation's states stand at
  * the end of its documents. */
 json_t *sample_draw(const sample_options *o, const model *m, const real *values, const corpus *c,
@@ -113,16 +97,16 @@ json_t *sample_draw(const sample_options *o, const model *m, const real *values,
     if (stop && *stop) return NULL;
     text_auto *text = corpus_decode(c, d.ids, d.count, e);
     if (!text) return NULL;
-    return json_pack("{s:s, s:I, s:I, s:s}", "prompt", as_utf8(a, o->prompt), "tokens",
-                     (json_int_t)o->tokens, "seed", (json_int_t)seed, "text", as_utf8(a, text));
+    /* Tokens may be parts of letters. The record keeps the text for looking at, not the tokens. */
+    return json_pack("{s:o, s:I, s:I, s:o}", "prompt", json_words(o->prompt), "tokens",
+                     (json_int_t)o->tokens, "seed", (json_int_t)seed, "text", json_words(text));
 }
 
 /* The prompt is compared as the record spells it. */
 bool sample_is(const json_t *record, const sample_options *o)
 {
     if (!o->at) return true; /* one more than was asked for does no harm */
-    arena_auto *a = arena_new(0);
-    const char *prompt = json_get_text(record, "prompt");
-    return prompt && strcmp(prompt, as_utf8(a, o->prompt)) == 0 &&
+    json_auto_t *prompt = json_words(o->prompt);
+    return json_equal(json_object_get(record, "prompt"), prompt) &&
            json_get_int(record, "tokens", -1) == o->tokens;
 }

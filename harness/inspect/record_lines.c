@@ -20,20 +20,6 @@ bool record_lines_put(record_lines *r, json_t *line, err *e)
     return ok;
 }
 
-/* Pieces of byte tokenizers can be parts of characters: what is no UTF-8 becomes '?'. Then every
- * byte beyond ASCII does, the whole characters among them too: a text with a broken character is
- * shown, not analysed. */
-static json_t *text_value(arena *a, const char *text)
-{
-    json_t *value = json_string(text);
-    if (value) return value;
-    char *plain = arena_strdup(a, text);
-    for (char *c = plain; *c; c++) {
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    }
-    return json_string(plain);
-}
-
 /* Pieces are the tokenizer's, not the text's: whichever of the two texts is open has them. */
 static const prefixes *text_of(const inspection *x)
 {
@@ -42,10 +28,10 @@ static const prefixes *text_of(const inspection *x)
 
 json_t *record_lines_token(record_lines *r, int32_t id)
 {
-    return text_value(r->scratch, prefixes_piece(text_of(r->x), id));
+    return json_words(prefixes_piece(text_of(r->x), id));
 }
 
 json_t *record_lines_prefix(record_lines *r, const prefixes *text, int64_t token)
 {
-    return text_value(r->scratch, inspection_prefix(text, token, TEXT_BYTES, r->scratch));
+    return json_words(inspection_prefix(text, token, TEXT_BYTES, r->scratch));
 }

@@ -81,7 +81,7 @@ static bool write_record(const char *out, const char *path, const experiment *x,
     json_auto_t *o =
         json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),
                   "description", json_string(x->spec->description), "spec_file",
-                  json_string(x->spec->file), "spec_text", json_string(x->spec->text), "baseline",
+                  json_words(x->spec->file), "spec_text", json_string(x->spec->text), "baseline",
                   json_string(x->baseline), "created_at", created_at(old));
     /* What was said in all, by the file, what it extends, and --set: later the file may say another
      * thing. */
@@ -126,7 +126,7 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
     json_auto_t *o =
         json_pack("{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o}", "run", json_string(p->id),
                   "variant", json_string(p->variant), "label", json_string(p->label), "seed",
-                  (json_int_t)p->seed, "spec", tree, "command", json_string(command ? command : ""),
+                  (json_int_t)p->seed, "spec", tree, "command", json_words(command ? command : ""),
                   "threads", (json_int_t)threads, "places", places_record(places));
     return json_write(path, o, e);
 }

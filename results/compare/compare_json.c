@@ -28,7 +28,7 @@ static void put_variants(json_t *variants, const comparison *c)
         char text[COMPARE_VERDICT_BYTES];
         json_t *v = json_array_get(variants, (size_t)i), *runs = json_array();
         compare_verdict(text, c, i);
-        json_object_set_new(v, "verdict", text[0] ? json_string(text) : json_null());
+        json_object_set_new(v, "verdict", text[0] ? json_words(text) : json_null());
         for (int k = 0; k < c->variants[i].run_count; k++) {
             json_array_append_new(runs, run_json(&c->variants[i].runs[k]));
         }

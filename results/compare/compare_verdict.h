@@ -4,7 +4,6 @@
 #include "results/compare/compare.h"
 
 /* In one sentence or two: "'long' is better than 'short' by 0.039 +- 0.005 bits per byte (...)".
- * Whole characters of UTF-8, cut at the end where labels are very long; "" for the baseline, and
- * where there is none. */
+ * Cut where labels are very long; "" for the baseline, and where there is none. */
 enum { COMPARE_VERDICT_BYTES = 1400 };
 void compare_verdict(char text[COMPARE_VERDICT_BYTES], const comparison *c, int variant);

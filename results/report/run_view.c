@@ -84,7 +84,7 @@ static json_t *column_value(sqlite3_stmt *q, int i)
     case SQLITE_FLOAT:
         return json_real(sqlite3_column_double(q, i));
     case SQLITE_TEXT:
-        return json_string((const char *)sqlite3_column_text(q, i));
+        return json_words((const char *)sqlite3_column_text(q, i));
     default:
         return json_null();
     }

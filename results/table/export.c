@@ -90,7 +90,7 @@ static void json_row(FILE *out, sqlite3_stmt *q)
             }
             break;
         case SQLITE_TEXT: {
-            json_auto_t *x = json_string((const char *)sqlite3_column_text(q, i));
+            json_auto_t *x = json_words((const char *)sqlite3_column_text(q, i));
             json_dumpf(x, out, JSON_ENCODE_ANY);
             break;
         }

@@ -187,12 +187,11 @@ json_t *table_json(const table *t)
         for (int c = 0; c < t->columns; c++) {
             const table_cell *x = &t->line[r].cell[c];
             if (t->column[c].flags & TABLE_PEOPLE) continue;
-            json_t *value = x->kind == CELL_TEXT   ? json_string(x->text)
+            json_t *value = x->kind == CELL_TEXT   ? json_words(x->text)
                             : x->kind == CELL_INT  ? json_integer(x->integer)
                             : x->kind == CELL_REAL ? json_finite(x->real)
                                                    : json_null();
-            /* Text that is not UTF-8 (a file's name) has no form in JSON. */
-            json_object_set_new(row, t->column[c].key, value ? value : json_null());
+            json_object_set_new(row, t->column[c].key, value);
         }
         json_array_append_new(rows, row);
     }

@@ -36,5 +36,20 @@ static void reads_back(void)
     }
 }
 
-const test_suite test_json_text = {"core/json_text",
-                                   {{"shortest", shortest}, {"reads_back", reads_back}, {0}}};
+/* JSON has no other text than UTF-8; one without a form in it would be missing, silently. */
+static void any_bytes(void)
+{
+    static const char *const texts[][2] = {{"caf\xc3\xa9", "caf\xc3\xa9"},
+                                           {"caf\xc3", "caf\xef\xbf\xbd"},
+                                           {"\xff\xfe/x", "\xef\xbf\xbd\xef\xbf\xbd/x"},
+                                           {"", ""}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        json_t *x = json_words(texts[i][0]);
+        EXPECT(strcmp(json_string_value(x), texts[i][1]) == 0, "text %zu", i);
+        json_decref(x);
+    }
+}
+
+const test_suite test_json_text = {
+    "core/json_text",
+    {{"shortest", shortest}, {"reads_back", reads_back}, {"any_bytes", any_bytes}, {0}}};

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "core/base/rng.h"
-#include "results/compare/compare.h"
+#include "results/compare/compare_json.h"
+#include "results/compare/compare_table.h"
 #include "results/compare/compare_verdict.h"
 #include "tests/test.h"
 
@@ -92,10 +93,37 @@ static void before_the_fall(void)
     EXPECT(!strstr(text, "fall"), "%s", text);
 }
 
+/* Labels have no limit: the sentence is cut, perhaps within a letter, and is said all the same. */
+static void long_labels(void)
+{
+    for (int odd = 0; odd < 2; odd++) {
+        char label[2000] = "x";
+        for (size_t i = (size_t)odd; i + 2 < sizeof label; i += 2) {
+            memcpy(label + i, "\xc3\xa9", 3);
+        }
+        compared_variant list[2] = {{.label = "a", .is_baseline = true, .plan_label = "a"},
+                                    {.label = label, .plan_label = "b"}};
+        comparison c = {.experiment = "x",
+                        .description = "",
+                        .split = "",
+                        .count = 2,
+                        .variants = list,
+                        .metric = COMPARE_BITS_PER_BYTE};
+        arena *a = arena_new(0);
+        json_t *o = compare_json(&c, compare_table(a, &c));
+        const json_t *second = json_array_get(json_object_get(o, "variants"), 1);
+        const char *text = json_get_text(second, "verdict");
+        EXPECT(text && strlen(text) > 1300, "%s", text ? text : "no verdict");
+        json_decref(o);
+        arena_free(a);
+    }
+}
+
 extern const test_suite test_verdict;
 const test_suite test_verdict = {"results/verdict",
                                  {{"identical_variants", identical_variants},
                                   {"sure", sure},
                                   {"before_the_fall", before_the_fall},
                                   {"too_few_seeds", too_few_seeds},
+                                  {"long_labels", long_labels},
                                   {0}}};
