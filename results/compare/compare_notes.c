@@ -10,6 +10,13 @@
  * rate fell, other text, other kernels, unknown tokens) is a sentence. Each follows from the
  * comparison alone and stands where it applies only: a warning that is always there is not read. */
 
+/* Markdown takes a line behind an item for more of it, and an item behind a line for more of that,
+ * unless an empty line is between them. */
+static void around_list(FILE *out, const char *item)
+{
+    if (*item == '-') fputc('\n', out);
+}
+
 /* ---- between seeds, between documents ---- */
 
 /* Beside the verdicts, which are about means: a reader who has trained one run of each wants to
@@ -32,7 +39,6 @@ static void print_noise_floor(FILE *out, const comparison *c)
 static void print_documents(FILE *out, const comparison *c, const char *item)
 {
     static const char *const UNITS[] = {"bits per byte", "nats per token", "nats per word"};
-    bool any = false;
     document_unit unit = DOCUMENT_NONE;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
@@ -43,11 +49,11 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
         /* A heading for each unit: nats per word of one variant are not bits per byte of
          * another. */
         if (d->unit != unit) {
-            fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n%s", UNITS[d->unit],
-                    *item == '-' ? "\n" : "");
+            if (unit != DOCUMENT_NONE) around_list(out, item);
+            fprintf(out, "By document (%s, 95 %% by bootstrap over documents):\n", UNITS[d->unit]);
+            around_list(out, item);
+            unit = d->unit;
         }
-        any = true;
-        unit = d->unit;
         table_number(mean, d->mean, 4, true);
         table_number(low, d->confidence.low, 4, true);
         table_number(high, d->confidence.high, 4, true);
@@ -56,24 +62,27 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
         fprintf(out, "%s%s: %s, %s to %s, better in %d of %d%s\n", item, v->label, mean, low, high,
                 d->better, d->n, noise ? ": within noise" : "");
     }
-    if (any && *item == '-') fputc('\n', out);
+    if (unit != DOCUMENT_NONE) around_list(out, item);
 }
 
 /* ---- how variants were chosen and cut ---- */
 
 /* As commands that can be pasted, each run by its id; what is reported until then is validation. */
-static void print_lacking(FILE *out, const comparison *c)
+static void print_lacking(FILE *out, const comparison *c, const char *item)
 {
     enum { SHOWN = 12 };
     if (c->lacking == 0) return;
+    if (*item != '-') item = "    ";
     fprintf(out,
             "Test is reported once all chosen runs are evaluated on it; %d of %d %s not. What is "
             "missing:\n",
             c->lacking, c->chosen, c->lacking == 1 ? "is" : "are");
+    around_list(out, item);
     for (int i = 0; i < MIN(c->lacking, SHOWN); i++) {
-        fprintf(out, "    loci eval %s --split test\n", c->lacking_runs[i]);
+        fprintf(out, "%sloci eval %s --split test\n", item, c->lacking_runs[i]);
     }
-    if (c->lacking > SHOWN) fprintf(out, "    and %d more\n", c->lacking - SHOWN);
+    if (c->lacking > SHOWN) fprintf(out, "%sand %d more\n", item, c->lacking - SHOWN);
+    around_list(out, item);
     if (c->lacking > 1) {
         fprintf(out, "All at once: loci eval %s --tune %s --split test\n", c->experiment, c->tune);
     }
@@ -81,22 +90,22 @@ static void print_lacking(FILE *out, const comparison *c)
 
 /* The best of many values on the split that chose them looks better than it is; the sentence says
  * so wherever test is not there yet. */
-static void print_tuning(FILE *out, const comparison *c)
+static void print_tuning(FILE *out, const comparison *c, const char *item)
 {
     int tried = 0;
     bool edge = false;
+    if (!c->tune) return;
     for (int i = 0; i < c->count; i++) {
         tried = MAX(tried, c->variants[i].tried);
         edge = edge || c->variants[i].edge;
     }
-    if (!c->tune) return;
     fprintf(out, "Tuned: %s, for each variant the best of up to %d by its mean on validation",
             c->tune, tried);
     if (c->tuned_on_reported) {
         fputs(", and reported there, too: the figures are too good by as much as that choice found "
               "by luck.\n",
               out);
-        print_lacking(out, c);
+        print_lacking(out, c, item);
     } else {
         fprintf(out, "; reported on %s.\n", c->split);
     }
@@ -246,7 +255,7 @@ static void print_cautions(FILE *out, const comparison *c)
 
 void compare_notes_print(FILE *out, const comparison *c, const char *item)
 {
-    print_tuning(out, c);
+    print_tuning(out, c, item);
     print_budget(out, c);
     print_noise_floor(out, c);
     print_documents(out, c, item);

@@ -136,6 +136,12 @@ static void tuned_without(void)
     expect_text(text, "3 of 6 are not.");
     expect_text(text, command);
     free(text);
+    text = compared_print(c, TABLE_MARKDOWN);
+    snprintf(command, sizeof command, "\n- loci eval %s --split test\n", id);
+    expect_text(text, "What is missing:\n\n- loci eval ");
+    expect_text(text, command);
+    expect_text(text, " --split test\n\nAll at once: ");
+    free(text);
     /* Asked for, it is shown without a figure, not left out. */
     c = load(a, &x, &(compare_options){.tune = "lr", .split = "test"}, &e);
     EXPECT(c && strcmp(c->split, "test") == 0 && !c->variants[1].runs[0].scored, "%s", e.text);

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "results/compare/compare.h"
 #include "results/compare/compare_load.h"
-#include "results/compare/compare_print.h"
+#include "results/compare/compare_notes.h"
 #include "results/report/status.h"
 #include "results/store/collect.h"
 #include "tests/support/compared.h"
@@ -252,6 +253,26 @@ static void markdown_is_escaped(void)
     arena_free(a);
 }
 
+/* Without an empty line Markdown would take a second heading for more of the item before it. */
+static void markdown_lists(void)
+{
+    compared_variant list[] = {{.label = "bytes", .documents = {.n = 2, .unit = DOCUMENT_BYTES}},
+                               {.label = "words", .documents = {.n = 2, .unit = DOCUMENT_WORDS}}};
+    const comparison c = {.count = 2,
+                          .variants = list,
+                          .baseline = -1,
+                          .split = "",
+                          .same_text = true,
+                          .noise_floor = (double)NAN};
+    text_memory m;
+    compare_notes_print(text_begin(&m), &c, "- ");
+    char *text = text_end(&m);
+    EXPECT(strstr(text, ":\n\n- bytes: ") && strstr(text, "\n\nBy document (nats per word") &&
+               strstr(text, ":\n\n- words: ") && strstr(text, "\n\nNo run has"),
+           "%s", text);
+    free(text);
+}
+
 /* Of several evaluations of a split the one counts that was done as the final one was. */
 static void like_the_final_one(void)
 {
@@ -319,6 +340,7 @@ const test_suite test_compare = {"results/compare",
                                   {"not_started", not_started},
                                   {"forms", forms},
                                   {"markdown_is_escaped", markdown_is_escaped},
+                                  {"markdown_lists", markdown_lists},
                                   {"like_the_final_one", like_the_final_one},
                                   {"wrong_names", wrong_names},
                                   {0}}};
