@@ -1,12 +1,10 @@
 #include "results/claims/claims_print.h"
 
-#include "core/base/text.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/terminal.h"
+#include "core/base/text.h"
 
 /* One table for people and programs: columns that only one of them wants are marked so, and the
  * same rows serve both, so that what a script reads is what a person saw. People get numbers
@@ -296,7 +294,7 @@ table *claims_table(arena *a, const claims *const *list, int count)
 /* ---- for people ---- */
 
 /* Behind the table, claim by claim: what was stated, how it was judged, under which protocol. */
-static void put_words(FILE *out, const claims *x)
+static void put_words(FILE *out, const claims *x, bool markdown)
 {
     for (int i = 0; i < x->count; i++) {
         const stated_claim *c = &x->list[i];
@@ -318,29 +316,39 @@ static void put_words(FILE *out, const claims *x)
         fputs(".\n", out);
     }
     if (x->withdrawn) {
+        /* Or it would be more of the last item. */
+        if (markdown && (x->count > 0 || x->flat.n > 0)) fputc('\n', out);
         fprintf(out, "Withdrawn from %s when there were results: %s.\n", x->experiment,
                 x->withdrawn_names);
     }
 }
 
-void claims_print(FILE *out, arena *a, const claims *const *list, int count, table_format format,
-                  bool colour)
+typedef struct shown_claims {
+    const claims *const *list;
+    int count;
+} shown_claims;
+
+static void print_words(FILE *out, const void *about, bool markdown)
 {
-    table *t = claims_table(a, list, count);
-    table_print(out, t, format, colour);
-    /* Sentences would make the output no CSV and no JSON. */
-    if (format == TABLE_CSV || format == TABLE_JSON) return;
-    terminal_prose prose;
-    FILE *words = terminal_prose_begin(&prose, out);
-    fputc('\n', words);
-    for (int i = 0; i < count; i++) {
-        put_words(words, list[i]);
+    const shown_claims *x = about;
+    bool any = false;
+    fputc('\n', out);
+    for (int i = 0; i < x->count; i++) {
+        put_words(out, x->list[i], markdown);
+        any |= x->list[i]->count > 0;
     }
-    terminal_prose_end(&prose);
-    if (table_rows(t) == 0) return;
+    /* Of claims that were all withdrawn there is no figure to explain. */
+    if (!any) return;
     fputs("\nA claim holds, or fails, where p is below 0.05 after Holm's correction for all claims "
           "of its\nexperiment; intervals are not corrected. Paired by seed, or by document where n "
           "has documents:\nthen it is one about these models on other text. Cost: FLOPs per token "
           "of evaluation and\nseconds of training of the two sides.\n",
           out);
+}
+
+void claims_print(FILE *out, arena *a, const claims *const *list, int count, table_format format,
+                  bool colour)
+{
+    table_print(out, claims_table(a, list, count), format, colour);
+    table_words(out, format, print_words, &(shown_claims){list, count});
 }

@@ -90,6 +90,28 @@ static void verdicts(void)
     arena_free(a);
 }
 
+/* What a claim is called is text in Markdown, and what was withdrawn is not said of the last one.
+ */
+static void markdown(void)
+{
+    static const char list[] =
+        "[{\"name\": \"_gains_\", \"better\": \"good\", \"than\": \"base\"}]";
+    fake_experiment x = made(2);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    fake_claim(&x, list, NULL, 0);
+    const claims *c = load(a, &x);
+    if (!c) return;
+    claims less = *c;
+    less.withdrawn = 1;
+    less.withdrawn_names = "'old'";
+    char *text = printed(a, &less, TABLE_MARKDOWN);
+    EXPECT(strstr(text, "\n- \\_gains\\_: ") && strstr(text, "\n\nWithdrawn from memory"), "%s",
+           text);
+    free(text);
+    arena_free(a);
+}
+
 /* Seeds that only one side was planned with are no pairs. */
 static void unequal_seeds(void)
 {
@@ -346,6 +368,7 @@ static void nothing_claimed(void)
 
 const test_suite test_claims_load = {"results/claims_load",
                                      {{"verdicts", verdicts},
+                                      {"markdown", markdown},
                                       {"unequal_seeds", unequal_seeds},
                                       {"slices", slices},
                                       {"inspected", inspected},
