@@ -1,0 +1,136 @@
+#include "harness/run/worker_begin.h"
+
+#include "core/base/host.h"
+#include "harness/evaluate/eval_keep.h"
+#include "harness/evaluate/rank_calls.h"
+#include "harness/run/run_length.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/worker_save.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/provenance.h"
+
+bool worker_begin_plan(worker *w, err *e)
+{
+    return file_join(w->metrics, w->folder, "metrics.jsonl", e) &&
+           file_join(w->evals, w->folder, "evals.jsonl", e) &&
+           file_join(w->checkpoint, w->folder, "checkpoint", e) &&
+           run_record_plan_read(&w->plan, w->memory, w->folder, e);
+}
+
+/* Records younger than the checkpoint are cut off: they will be made again, equal. A step's line,
+ * then, belongs to the checkpoint that has made this step. Lines without a step are a
+ * stranger's. */
+static bool keep_metric(void *user, const json_t *line)
+{
+    const train_progress *p = user;
+    int64_t step = json_get_int(line, "step", -1);
+    return step >= 0 && step <= p->step;
+}
+
+static bool keep_eval(void *user, const json_t *line)
+{
+    const train_progress *p = user;
+    int64_t step = json_get_int(line, "step", -1);
+    /* The final line always goes: a run that is not done has to evaluate again in any case, and
+     * what the evaluation kept on the way makes that short. At the checkpoint's own step the line
+     * stays only where the checkpoint knows of the evaluation (eval_at); otherwise it would stand
+     * there twice. */
+    if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
+    return step < p->step || (step == p->step && p->eval_at == step);
+}
+
+/* Written anew by every worker of the run: host, processor and versions are those of who worked on
+ * it last. */
+static bool write_provenance(worker *w, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, w->folder, "run.json", e)) return false;
+    json_auto_t *o = provenance_record(w->plan.record, w->trainer);
+    return json_write(path, o, e);
+}
+
+/* The folder of all runs' folders: other runs lie beside this one. */
+static const char *runs_folder(const worker *w)
+{
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    return file_join(path, w->folder, "..", &ignored) ? arena_strdup(w->memory, path) : NULL;
+}
+
+/* Into the run's log: what it starts with, and what init_from did not find. */
+static bool log_source(worker *w, err *e)
+{
+    const workload *work = &w->work;
+    if (!work->source) return true;
+    const char *text =
+        trained_model_source_summary(work->source, &work->init, model_params_const(work->model), e);
+    if (text) fprintf(stderr, "%s\n", text);
+    return text != NULL;
+}
+
+/* What training left, so that it begins again; the plan and the status stay. */
+static bool forget_training(const worker *w, err *e)
+{
+    return file_remove_tree(w->checkpoint, e) && file_remove(w->metrics, e) &&
+           file_remove(w->evals, e) && eval_keep_clear(w->folder, e);
+}
+
+/* What is removed goes before the status says anything else: killed on the way, the run is still
+ * damaged. */
+bool worker_begin_mend(worker *w, run_damage damage, const char *why, err *e)
+{
+    char speed[FILE_PATH_BYTES];
+    if (!file_join(speed, w->folder, "speed.json", e)) return false;
+    fprintf(stderr, "%s: %s\n", why,
+            damage == DAMAGE_TRAINING ? "it is trained again" : "it is written anew");
+    json_auto_t *o = file_exists(speed) ? json_read(speed, NULL) : NULL;
+    bool ok = o || file_remove(speed, e); /* measured beside, and not to be made again here */
+    return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));
+}
+
+/* The text and the model are opened by every rank from the plan itself; only the folder's name is
+ * sent. On all ranks at once. */
+static bool open_workload(worker *w, err *e)
+{
+    rank_group *r = w->ranks;
+    char folder[FILE_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", w->folder);
+    if (!rank_calls_ask(r, RANK_OPEN, e) || !rank_calls_path(r, folder, e)) return false;
+    bool ok = workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places,
+                                   runs_folder(w), e);
+    if (!ranks_agree(r, ok, e)) return false;
+    w->work.ranks = r;
+    return true;
+}
+
+/* 0: tokens have no text that they stand for exactly. */
+static double bytes_per_token(const workload *w)
+{
+    const corpus_split *text = corpus_get(w->corpus, SPLIT_TRAIN);
+    if (!text || !corpus_lossless(w->corpus) || split_tokens(text) == 0) return 0;
+    return (double)split_bytes(text) / (double)split_tokens(text);
+}
+
+/* The order: the workload, for the length may have to be measured with it; the length, which the
+ * trainer's schedule depends on; the trainer; the checkpoint into it; then the records are cut to
+ * where that stands. Provenance last, when nothing can fail any more but training. */
+bool worker_begin(worker *w, err *e)
+{
+    train_length length;
+    if (!open_workload(w, e)) return false;
+    if (!run_length_find(&length, &w->work, w->folder, w->plan.threads, e)) return false;
+    w->trainer = trainer_new(&w->work, w->plan.threads, length, e);
+    if (!w->trainer || !log_source(w, e)) return false;
+    w->status.bytes_per_token = bytes_per_token(&w->work);
+    w->saved_step = -1;
+    if (checkpoint_files_exist(w->checkpoint)) {
+        if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;
+        worker_save_note(w);
+    }
+    train_progress *p = &w->trainer->progress;
+    if (!run_lines_filter(w->metrics, keep_metric, p, e)) return false;
+    if (!run_lines_filter(w->evals, keep_eval, p, e)) return false;
+    w->saved_at = w->told_at = host_monotonic_s();
+    return write_provenance(w, e);
+}

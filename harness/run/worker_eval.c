@@ -1,0 +1,109 @@
+#include "harness/run/worker_eval.h"
+
+#include "core/base/host.h"
+#include "harness/evaluate/diagnose.h"
+#include "harness/evaluate/eval_keep.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/worker_save.h"
+#include "harness/run/worker_status.h"
+
+/* Only where there are experts: who looks on costs time, and has one call at a time. Not so soon
+ * after the evaluation before (a last step behind one on the way) that what cannot have moved yet
+ * would look stable; not where the model learns while it is evaluated.
+ */
+static bool routing_is_traced(const worker *w, const train_progress *p)
+{
+    return params_have_pieces(model_params_const(w->work.model)) &&
+           w->work.eval.dynamic.kind == DYNAMIC_NONE &&
+           2 * (p->step - p->eval_at) >= w->work.train.eval_every;
+}
+
+/* While an evaluation goes on. */
+static void tell_share(void *user, int64_t tokens, int64_t of, double seconds)
+{
+    worker *w = user;
+    w->status.eval_share = of > 0 ? (double)tokens / (double)of : 0;
+    w->status.eval_seconds = seconds;
+    worker_status_tell(w, host_monotonic_s());
+}
+
+static bool may_write(void *user, err *e)
+{
+    return run_lease_holds(((worker *)user)->lease, e);
+}
+
+/* An evaluation with what its task borrows. */
+typedef struct named_eval {
+    eval_task task;
+    char id[EVAL_ID_CHARS], losses[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
+    eval_keep keep;
+    eval_watch watch;
+} named_eval;
+
+/* Files are named by the evaluation's identity, so that another one's part (other options, an
+ * earlier step) is never taken for this one's. */
+static bool prepare(worker *w, named_eval *x, bool final, err *e)
+{
+    const workload *work = &w->work;
+    const train_progress *p = &w->trainer->progress;
+    char name[64];
+    x->task = workload_evaluation(work, w->trainer->values, w->plan.threads, w->stop);
+    /* Slices and losses per token are of the final evaluation only: those on the way are there to
+     * be seen, not to be compared. */
+    x->task.slices = final;
+    x->task.reader = (eval_reader){tell_share, w};
+    eval_record_task_id(x->id, &x->task, w->plan.run, p->step);
+    snprintf(name, sizeof name, "losses-%s.f32", x->id);
+    if (!file_join(x->losses, w->folder, name, e) ||
+        !eval_keep_path(x->part, w->folder, x->id, e)) {
+        return false;
+    }
+    /* As often as training saves itself: the same time may be lost. */
+    x->keep = (eval_keep){x->part, work->train.checkpoint_seconds, may_write, w};
+    x->task.keep = &x->keep;
+    if (final && work->eval.losses) x->task.losses_path = x->losses;
+    if (routing_is_traced(w, p)) {
+        x->watch = routing_trace_begin(w->trainer->routing, &x->task);
+        x->task.watch = &x->watch;
+    }
+    return true;
+}
+
+/* From its line on the evaluation exists. eval_at is set after it, and saved by the next checkpoint
+ * only: killed in between, the line is cut off and made again. What was kept on the way can be used
+ * until all is there, and goes last. */
+static bool record(worker *w, const named_eval *x, const evaluation *r, json_t *more, bool final,
+                   err *e)
+{
+    train_progress *p = &w->trainer->progress;
+    json_auto_t *line = eval_record(r, &x->task, x->id, p->step, p->tokens, final);
+    json_t *layers = x->task.watch ? routing_trace_end(w->trainer->routing) : NULL;
+    if (layers) json_object_set_new(line, "layers", layers);
+    json_object_update_recursive(line, more);
+    if (!run_lease_holds(w->lease, e) || !run_lines_append_record(w->evals, line, e)) return false;
+    if (final && !run_record_final(w->folder, &w->plan, e)) return false;
+    p->eval_at = p->step;
+    w->evaluated = r->nats / (double)r->tokens;
+    if (w->work.train.keep_best && !worker_save_model(w, "best", w->evaluated, e)) return false;
+    file_failpoint("eval_line");
+    return eval_keep_clear(w->folder, e);
+}
+
+outcome worker_eval(worker *w, bool final, err *e)
+{
+    named_eval x = {0};
+    evaluation r;
+    json_t *more;
+    if (!prepare(w, &x, final, e)) return WENT_WRONG;
+    /* Nothing to free: more and r are set only by an evaluation that went well. */
+    if (!diagnose_evaluation(&r, &more, &x.task, final, e)) return WENT_WRONG;
+    outcome o = STOPPED;
+    file_failpoint("evaluated");
+    if (!r.stopped) {
+        w->status.eval_share = w->status.eval_seconds = 0;
+        o = record(w, &x, &r, more, final, e) ? WENT_WELL : WENT_WRONG;
+    }
+    json_decref(more);
+    evaluate_deinit(&r);
+    return o;
+}
