@@ -152,8 +152,7 @@ static bool has_blown_up(const worker *w, err *e)
     return true;
 }
 
-/* begun: it could be started, so what went wrong came later. */
-static int end_run(worker *w, outcome o, bool begun, err *e)
+static int end_run(worker *w, outcome o, err *e)
 {
     err also;
     err lost;
@@ -180,7 +179,7 @@ static int end_run(worker *w, outcome o, bool begun, err *e)
      * what failed on the way (a full disk) may not. */
     case WENT_WRONG:
     default:
-        worker_status_end(w, RUN_FAILED, begun ? KIND_OTHER : KIND_SPEC, e->text, &also);
+        worker_status_end(w, RUN_FAILED, w->begun ? KIND_OTHER : KIND_SPEC, e->text, &also);
         return EXIT_FAILED;
     }
 }
@@ -204,7 +203,7 @@ static int run_locked(worker *w, err *e)
     /* What is removed may be what another machine is writing, unless the folder is ours. */
     ready = ready && run_lease_holds(w->lease, e) && run_folder_tidy(w->folder, e) &&
             worker_begin(w, e);
-    int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, ready, e);
+    int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, e);
     /* The status was written first: freeing gigabytes takes time, in which the process may be
      * killed. */
     trainer_free(w->trainer);

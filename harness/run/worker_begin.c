@@ -132,5 +132,6 @@ bool worker_begin(worker *w, err *e)
     if (!run_lines_filter(w->metrics, keep_metric, p, e)) return false;
     if (!run_lines_filter(w->evals, keep_eval, p, e)) return false;
     w->saved_at = w->told_at = host_monotonic_s();
-    return write_provenance(w, e);
+    w->begun = write_provenance(w, e);
+    return w->begun;
 }

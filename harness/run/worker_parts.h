@@ -19,7 +19,8 @@ typedef struct worker {
     planned_run plan;
     arena *memory;
     workload work;
-    trainer *trainer; /* NULL until it has begun */
+    trainer *trainer;
+    bool begun; /* the trainer stands where the run does: what goes wrong comes later */
     run_lease *lease;
     run_status status;
     double saved_at, told_at;       /* monotonic: last checkpoint, last status */

@@ -22,9 +22,9 @@ void worker_status_fill(worker *w)
     host_memory m = host_memory_now();
     s->peak_rss_bytes = MAX(s->peak_rss_bytes, m.peak_rss_bytes);
     s->peak_anon_bytes = MAX(s->peak_anon_bytes, m.peak_anon_bytes);
-    /* Before there is one, what the status said before stands: a run that cannot be opened does not
-     * lose where it stood. */
-    if (!w->trainer) return;
+    /* Before there is one, what was said before stands: a run that cannot be opened has not lost
+     * its steps. */
+    if (!w->begun) return;
     const train_progress *p = &w->trainer->progress;
     s->step = p->step;
     s->tokens = p->tokens;
@@ -43,7 +43,8 @@ void worker_status_tell(worker *w, double now)
     if (w->company && !w->company->told(w->company->user)) *w->stop = 1;
 }
 
-/* When it first began and what it took at most are of the run, not of this process. */
+/* When it first began, what it took at most and where it stands are of the run, not of this
+ * process. */
 bool worker_status_begin(worker *w, err *e)
 {
     run_status before;
@@ -52,6 +53,10 @@ bool worker_status_begin(worker *w, err *e)
         (run_status){.state = RUN_RUNNING,
                      .pid = getpid(),
                      .started_at = before.started_at > 0 ? before.started_at : host_wall_s(),
+                     .step = before.step,
+                     .steps = before.steps,
+                     .tokens = before.tokens,
+                     .train_seconds = before.train_seconds,
                      .loss = (double)NAN,
                      .tokens_per_second = (double)NAN,
                      .peak_rss_bytes = before.peak_rss_bytes,

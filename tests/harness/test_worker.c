@@ -236,6 +236,17 @@ static const char LONGER[] =
     "train: {budget: {steps: 40000}, batch: 4, lanes: 4, segment: 16, log_every: 100,\n"
     "  checkpoint_seconds: 1000}\n";
 
+/* A byte of the checkpoint's model is another one. */
+static void spoil(const char *folder, int64_t step)
+{
+    char path[FILE_PATH_BYTES], name[64];
+    snprintf(name, sizeof name, "checkpoint/model-%lld.safetensors", (long long)step);
+    file_join(path, folder, name, NULL);
+    FILE *f = fopen(path, "r+");
+    EXPECT(f && fseek(f, -5, SEEK_END) == 0 && fputc('x', f) == 'x', "%s", path);
+    if (f) fclose(f);
+}
+
 static void stopped_politely(void)
 {
     char folder[FILE_PATH_BYTES];
@@ -251,6 +262,13 @@ static void stopped_politely(void)
     s = status_of(folder);
     EXPECT(code == EXIT_INTERRUPTED && s.step > before, "%d: step %lld after %lld", code,
            (long long)s.step, (long long)before);
+    /* A run that cannot be opened any more has not lost its steps. */
+    spoil(folder, s.step);
+    before = s.step;
+    trial_worker(folder, NULL, -1, 0);
+    s = status_of(folder);
+    EXPECT(s.state == RUN_FAILED && s.step == before && s.tokens > 0, "%s: step %lld, not %lld",
+           run_status_state_name(s.state), (long long)s.step, (long long)before);
 }
 
 /* The last line of evals.jsonl (decref it). */
@@ -375,10 +393,8 @@ static void corrupt_checkpoint_is_said(void)
     if (!test_program()) return;
     trial_folder(folder, "corrupt", TRIAL_SPEC, NULL, 3);
     trial_worker(folder, "step:5", -1, 0);
+    spoil(folder, 4);
     file_join(path, folder, "checkpoint/model-4.safetensors", NULL);
-    FILE *f = fopen(path, "r+");
-    EXPECT(f && fseek(f, -5, SEEK_END) == 0 && fputc('x', f) == 'x', "%s", path);
-    if (f) fclose(f);
     int code = trial_worker(folder, NULL, -1, 0);
     run_status s = status_of(folder);
     EXPECT(code == EXIT_FAILED && s.state == RUN_FAILED && strstr(s.reason, "corrupt"), "%d: %s",
