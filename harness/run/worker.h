@@ -7,15 +7,8 @@
  * an uninterrupted one, times aside. */
 #pragma once
 
-#include "core/train/ranks.h"
 #include "harness/run/exit_status.h"
-
-/* Who is about when a run is trained in the supervisor's own process. */
-typedef struct worker_company {
-    rank_group *ranks;        /* this is rank 0: the others are in worker_help */
-    bool (*told)(void *user); /* after a status was written, twice a second; false: save and stop */
-    void *user;
-} worker_company;
+#include "harness/run/worker_company.h"
 
 /* Returns the exit status: EXIT_DONE, EXIT_FAILED (failed or diverged: status.json says why, and
  * e), EXIT_INTERRUPTED or EXIT_BUSY. Installs signal handlers. */

@@ -9,7 +9,7 @@
 #include "harness/run/run_lease.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
-#include "harness/run/worker.h"
+#include "harness/run/worker_company.h"
 #include "harness/train/log_line.h"
 #include "harness/train/trainer.h"
 
