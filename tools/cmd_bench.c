@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "harness/run/experiment_resolve.h"
 #include "harness/speed/bench_against.h"
 #include "harness/speed/bench_compare.h"
 #include "harness/speed/bench_report.h"

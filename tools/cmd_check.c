@@ -3,6 +3,7 @@
  * The checks are not repeated here: a spec is planned as `loci run` would plan it, corpora opened
  * and every variant's model built, and then let go. What passes here runs. */
 #include "harness/run/experiment_claims.h"
+#include "harness/run/experiment_resolve.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>

@@ -7,6 +7,7 @@
 
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
+#include "harness/run/experiment_resolve.h"
 #include "harness/run/worker_help.h"
 #include "harness/supervise/spec_changes.h"
 #include "harness/supervise/until_decided.h"

@@ -71,19 +71,6 @@ void experiment_free(experiment *x);
  * nowhere. */
 const node *experiment_spec(experiment *x, int index, err *e);
 
-/* Completes every run, or fails with the place of what is wrong. A run that starts from a variant
- * of the sweep gets that variant's run of the same seed as its source; every run's source stands
- * before it or not, the supervisor orders them. A variant that turns out to say the same as an
- * earlier one is dropped. Corpora that runs share are opened once, and closed again.
- */
-bool experiment_resolve(experiment *x, const corpus_places *places, err *e);
-
-/* Those of its runs that belong to the first seeds[k] seeds of the variant of its k-th run, for a
- * resolved experiment; k counts to experiment_variants. Lives as long as x, from which it borrows.
- */
-const experiment *experiment_part(const experiment *x, const int *seeds);
-int experiment_variants(const experiment *x);
-
 /* Warns of fewer seeds than differences can be told with. */
 void experiment_few_seeds(FILE *out, const experiment *x);
 

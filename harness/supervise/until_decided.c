@@ -3,15 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/run/experiment_runs.h"
 #include "harness/supervise/supervisor.h"
 #include "results/claims/claims.h"
 #include "results/store/collect.h"
 
 /* Looks and supervisors take turns. Each supervisor is given a part of the experiment
- * (experiment_part) and records that part as what the experiment consists of, so that a look, which
- * reads the record, sees exactly the seeds that were planned for it, though the database may hold
- * more. That is what makes the sequence the same however often it was interrupted: it begins anew
- * each time, its finished runs are skipped within seconds, and every look finds what it found
+ * (experiment_runs_part) and records that part as what the experiment consists of, so that a look,
+ * which reads the record, sees exactly the seeds that were planned for it, though the database may
+ * hold more. That is what makes the sequence the same however often it was interrupted: it begins
+ * anew each time, its finished runs are skipped within seconds, and every look finds what it found
  * before.
  *
  * It has to be so. Each look spends some of the error that the claims may make, and one that saw
@@ -125,7 +126,7 @@ static bool run_looks(sequence *s, supervisor_result *r, err *e)
     int added = 1;
     while (added > 0) {
         supervisor_result one;
-        if (!supervisor_run(&one, experiment_part(s->x, s->seeds), s->o, e)) return false;
+        if (!supervisor_run(&one, experiment_runs_part(s->x, s->seeds), s->o, e)) return false;
         add_result(r, &one);
         /* A look at runs that are not all there would not be the planned one. */
         if (one.interrupted || one.busy || one.gave_up) return true;
@@ -139,7 +140,8 @@ bool until_decided_run(supervisor_result *r, const experiment *x, const supervis
 {
     if (x->sweep->at_least == 0) return supervisor_run(r, x, o, e);
     arena_auto *a = arena_new(1 << 16);
-    sequence s = {.x = x, .o = o, .variants = experiment_variants(x), .memory = arena_new(1 << 20)};
+    sequence s = {
+        .x = x, .o = o, .variants = experiment_runs_variants(x), .memory = arena_new(1 << 20)};
     s.seeds = ARENA_NEW(a, int, s.variants);
     s.more = ARENA_NEW(a, bool, s.variants);
     for (int v = 0; v < s.variants; v++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/run/experiment_resolve.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/run/worker.h"

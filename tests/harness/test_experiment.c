@@ -1,5 +1,5 @@
 #include "harness/run/doubt.h"
-#include "harness/run/experiment.h"
+#include "harness/run/experiment_resolve.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 

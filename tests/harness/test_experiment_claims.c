@@ -3,6 +3,7 @@
 #include "core/base/json.h"
 #include "harness/run/claims_record.h"
 #include "harness/run/experiment_claims.h"
+#include "harness/run/experiment_resolve.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "tests/test.h"

@@ -11,6 +11,7 @@
 #include "core/base/host.h"
 #include "core/base/json.h"
 #include "harness/run/exit_status.h"
+#include "harness/run/experiment_resolve.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
