@@ -1,3 +1,4 @@
+#include "layers/head_norm.h"
 #include "layers/layer_inspect.h"
 #include "layers/recurrent_state.h"
 
@@ -142,7 +143,7 @@ static void recurrent_settle(void *options, const layer *self)
     int64_t blocks[MAX_READS];
     int reads = read_blocks(o, blocks, self->at, NULL);
     token_attention_settle(&o->tokens, self, self->dims.block);
-    if (token_attention_starts_at_one(o->state.scale, d, QK_NORM_L2)) o->state.scale = -1;
+    if (head_norm_starts_at_one(o->state.scale, d, QK_NORM_L2)) o->state.scale = -1;
     option_settle(&o->state.hidden, 4 * width, -1);
     /* `reads: [3]` in block 3 says what leaving it out says. */
     bool own = reads == 1 && o->write && blocks[0] == own_block(self);
@@ -155,7 +156,7 @@ static void build_reads(layer_build *b, layer *self, recurrent_plan *plan)
 {
     const recurrent_options *o = self->options;
     int64_t blocks[MAX_READS], q_width = plan->tokens.q_width, d = plan->tokens.head_dim;
-    double gain = token_attention_gain(o->state.scale, d, QK_NORM_L2);
+    double gain = head_norm_gain(o->state.scale, d, QK_NORM_L2);
     plan->reads = read_blocks(o, blocks, self->at, NULL);
     plan->read = ARENA_NEW(b->memory, state_read, plan->reads);
     for (int i = 0; i < plan->reads; i++) {
@@ -321,9 +322,8 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
     /* The owner's keys and values, this layer's queries: heads are those of the queries. */
     state_plan shape = plan_of(r->owner)->state;
     shape.heads = plan->tokens.heads;
-    attention_operand k =
-        token_attention_normalised(c->tape, (attention_operand){s.kv, 0}, shape.kv_heads,
-                                   shape.head_dim, QK_NORM_L2, layer_tensor(c, self, r->k_gain));
+    attention_operand k = head_norm(c->tape, (attention_operand){s.kv, 0}, shape.kv_heads,
+                                    shape.head_dim, QK_NORM_L2, layer_tensor(c, self, r->k_gain));
     attention_operand queries = {part_of(c, q, w), 0};
     if (w->begin == 0 && c->time > 1) watch_entropy(c, self, &plan->tokens, queries, k);
     if (w->weights)
@@ -389,9 +389,8 @@ static tensor *queries_of(layer_ctx *c, const layer *self, const state_read *r, 
 {
     const recurrent_plan *plan = self->plan;
     tensor *q = layer_linear(c, self, x, r->q, -1);
-    return token_attention_normalised(c->tape, (attention_operand){q, 0}, plan->tokens.heads,
-                                      plan->tokens.head_dim, QK_NORM_L2,
-                                      layer_tensor(c, self, r->q_gain))
+    return head_norm(c->tape, (attention_operand){q, 0}, plan->tokens.heads, plan->tokens.head_dim,
+                     QK_NORM_L2, layer_tensor(c, self, r->q_gain))
         .x;
 }
 

@@ -8,7 +8,7 @@
  * values, which saves computing them again in every block. */
 #pragma once
 
-#include "layers/token_options.h"
+#include "layers/token_plan.h"
 
 /* Declares the convolution's parameters in plan. */
 void compression_build(layer_build *b, layer *self, const token_options *o, token_plan *plan);

@@ -1,6 +1,7 @@
 #include "layers/recurrent_state.h"
 #include "core/ops/blas.h"
 #include "core/ops/softmax.h"
+#include "layers/head_norm.h"
 #include "layers/layer_inspect.h"
 
 #include <math.h>
@@ -97,7 +98,7 @@ state_plan recurrent_state_build(layer_build *b, layer *self, const state_option
     plan.kv = layer_matrix(b, self, "state.kv.weight", 2 * plan.kv_width, width, false);
     /* Two queries per state: the first half asks the states, the second the tokens. */
     plan.q = layer_matrix(b, self, "state.q.weight", 2 * plan.q_width, width, false);
-    double gain = token_attention_gain(o->scale, plan.head_dim, QK_NORM_L2);
+    double gain = head_norm_gain(o->scale, plan.head_dim, QK_NORM_L2);
     plan.self_q_gain = layer_vector(b, self, "state.self_q.gain", ROLE_GAIN, plan.head_dim, gain);
     plan.self_k_gain = layer_vector(b, self, "state.self_k.gain", ROLE_GAIN, plan.head_dim, gain);
     plan.tokens_q_gain =
@@ -247,8 +248,8 @@ real *recurrent_state_weights(layer_ctx *c, const state_plan *plan, attention_op
 static attention_operand unit(layer_ctx *c, const layer *owner, const state_plan *plan, tensor *x,
                               int64_t column, int64_t heads, int gain)
 {
-    return token_attention_normalised(c->tape, (attention_operand){x, column}, heads,
-                                      plan->head_dim, QK_NORM_L2, layer_tensor(c, owner, gain));
+    return head_norm(c->tape, (attention_operand){x, column}, heads, plan->head_dim, QK_NORM_L2,
+                     layer_tensor(c, owner, gain));
 }
 
 /* Beyond 0.05 and 0.95 a sigmoid's slope is below a twentieth: a gate that hardly learns. */

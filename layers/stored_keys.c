@@ -1,5 +1,7 @@
 #include "layers/stored_keys.h"
 
+#include "layers/head_norm.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -95,9 +97,8 @@ lookup_store stored_keys_seen(layer_ctx *c, const layer *self, const stored_keys
 tensor *stored_keys_queries(layer_ctx *c, const layer *self, const stored_keys *plan,
                             const token_result *r)
 {
-    return token_attention_normalised(c->tape, (attention_operand){r->q, 0}, plan->tokens.heads,
-                                      plan->tokens.head_dim, QK_NORM_L2,
-                                      layer_tensor(c, self, plan->gain))
+    return head_norm(c->tape, (attention_operand){r->q, 0}, plan->tokens.heads,
+                     plan->tokens.head_dim, QK_NORM_L2, layer_tensor(c, self, plan->gain))
         .x;
 }
 

@@ -18,7 +18,7 @@
  * the call: only differences matter, and small angles stay exact in float. */
 #pragma once
 
-#include "layers/token_options.h"
+#include "layers/token_plan.h"
 
 /* Declares parameters and slots. memory: positions seen before the block where the option does not
  * say; whole_block: the layer needs all of the block's keys (token_result.kv). */
@@ -28,30 +28,8 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
 /* For layer_class.settle; memory as above. */
 void token_attention_settle(token_options *o, const layer *self, int64_t memory);
 
-typedef struct token_result {
-    tensor *y; /* [rows, time, q_width], before the output projection */
-    /* Raw keys and values [rows, extra + time, 2 kv_width], position i of the call at extra + i;
-     * of the `extra`, only the newest valid[row] are the row's own. NULL unless whole_block. */
-    tensor *kv;
-    tensor *q; /* raw queries [rows, time, q_width]; NULL unless keep_queries */
-    int64_t extra;
-    const int64_t *valid;
-} token_result;
-
 token_result token_attention_forward(layer_ctx *c, const layer *self, const token_options *o,
                                      const token_plan *plan, tensor *x);
 
 /* Per token at full context: products of projections (without the output's) and scores. */
 double token_attention_flops(const layer *self, const token_options *o, const token_plan *plan);
-
-/* Columns of `heads` heads, normalised per head and scaled by gain [head_dim], as a tensor of
- * their own. kind: QK_NORM_RMS or QK_NORM_L2. */
-attention_operand token_attention_normalised(tape *t, attention_operand a, int64_t heads,
-                                             int64_t head_dim, int64_t kind, tensor *gain);
-
-/* Where the gains of queries and of keys start, so that the score of two heads of unit length,
- * which attention divides by sqrt(head_dim), starts as `scale` times their product. A scale below 0
- * leaves both gains at 1: 1 / sqrt(head_dim) for QK_NORM_L2, sqrt(head_dim) for QK_NORM_RMS. */
-double token_attention_gain(double scale, int64_t head_dim, int64_t kind);
-/* Whether that is 1, as it is without a scale. */
-bool token_attention_starts_at_one(double scale, int64_t head_dim, int64_t kind);

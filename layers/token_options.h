@@ -1,5 +1,4 @@
-/* Options of everything that attends to tokens, and what follows from them: shared by
- * token_attention, which reads them, and by what it calls. */
+/* Options of everything that attends to tokens. */
 #pragma once
 
 #include "layers/layer.h"
@@ -75,21 +74,6 @@ enum { COMPRESS_CONVOLUTION, COMPRESS_MEAN, COMPRESS_MAX, COMPRESS_MOST_USED };
      .max = 1e3, .needs = "compressed>0 and compression=convolution",                              \
      .help = "weight of the attention reconstruction loss, which only learned compression has"}
 /* clang-format on */
-
-/* What follows from options and dims. Parameters are indexes for layer_tensor, -1: not there. */
-typedef struct token_plan {
-    int64_t heads, kv_heads, head_dim;
-    int64_t q_width, kv_width; /* all query heads; all key heads */
-    int64_t memory;
-    bool rotary;
-    bool keep_queries;  /* token_result.q is wanted: set after building */
-    bool whole_block;   /* the block's own keys are carried whatever the window */
-    bool grows;         /* its keys and values are joined in the slot's own memory, if they can */
-    bool keeps_rotated; /* where text is generated, rotated keys are kept beside them */
-    int qkv, qkv_bias, t5_table, q_gain, k_gain;
-    int compress_k, compress_v, compress_k_bias, compress_v_bias;
-    int slot, first_slot, compressed_slot, query_slot; /* -1: there is none */
-} token_plan;
 
 bool token_options_check(const token_options *o, const layer_dims *dims, const node *at, err *e);
 
