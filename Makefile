@@ -63,13 +63,19 @@ endif
 COMPILE_CXX = $(CC) $(CPPFLAGS) -std=gnu++17 -Wall -Wextra $(WERROR) $(CFLAGS) -fno-sanitize=vptr \
               -MMD -MP -c $< -o $@
 COMPILE   = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
-# What a run records about how its program was built.
 # What a compiler said of a file stays beside its object, so that a gate against warnings need not
 # compile again what a build has compiled: see `said`.
 KEEP_SAID = 2>$@.said || { cat $@.said >&2; exit 1; }; cat $@.said >&2
+# What a run records about how its program was built.
 COMPILER := $(shell $(CC) --version 2>/dev/null | head -n1)
 DEFINES   = -DLOCI_COMPILER='"$(COMPILER)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
 Q := $(if $(V),,@)
+# What objects depend on beside their sources: other flags, or another compiler, make them again. Sorted,
+# since a make within this one gets CPPFLAGS of the environment with ours in front. Without WERROR, which
+# changes no object.
+BUILT_WITH := $(COMPILER) $(sort $(CPPFLAGS)) -std=gnu11 $(WARNINGS) $(FLOAT) $(CFLAGS)
+# A file that is made anew each time has its old date where it says the same.
+RENEW = cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
 
 # A room is a folder of files, or of wings that hold them. WITHOUT: rooms that what is built of TEST
 # does not need, with / at the end. ARITHMETIC=1: only the suites that are arithmetic, and what they need.
@@ -124,7 +130,7 @@ $(PROGRAM): $(BUILD)/tools/main.o $(BUILD)/$(MPI_NAME)/ranks_mpi.o $(BUILD)/libl
 # What MPICH has for "no statuses" looks to gcc like a place that is too small.
 $(BUILD)/$(MPI_NAME)/ranks_mpi.o: ALL_CFLAGS += -Wno-stringop-overflow
 $(BUILD)/$(MPI_NAME)/ranks_mpi.o: CPPFLAGS += $(shell pkg-config --cflags $(MPI_PACKAGE))
-$(BUILD)/$(MPI_NAME)/ranks_mpi.o: core/train/ranks_mpi.c
+$(BUILD)/$(MPI_NAME)/ranks_mpi.o: core/train/ranks_mpi.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(KEEP_SAID)
 endif
@@ -136,13 +142,17 @@ $(BUILD)/bin/loci: $(BUILD)/tools/main.o $(BUILD)/libloci.a
 $(BUILD)/libloci.a: $(OBJECTS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(KEEP_SAID)
 
-$(BUILD)/%.o: %.cc
+$(BUILD)/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE_CXX) $(KEEP_SAID)
+
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(BUILT_WITH))' >$@.new; $(RENEW)
 
 $(BUILD)/core/base/host.o: CPPFLAGS += $(DEFINES) -include $(BUILD)/revision.h
 $(BUILD)/core/base/host.o: $(BUILD)/revision.h
@@ -157,7 +167,7 @@ $(BUILD)/revision.h: FORCE
 	    [ -z "$$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || dirty=true; \
 	fi; \
 	printf '#define LOCI_REVISION "%s"\n#define LOCI_REVISION_DIRTY %s\n' "$$revision" $$dirty >$@.new; \
-	cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
+	$(RENEW)
 
 # One suite per test file, collected here, so that adding a test is adding a file. A single suite for
 # quick work: make BUILD=/tmp/x unit TEST=tests/core/test_ops.c
@@ -169,10 +179,10 @@ $(BUILD)/suites.c: $(TEST) FORCE
 	   echo 'extern const test_suite *const ALL_SUITES[];'; \
 	   echo 'const test_suite *const ALL_SUITES[] = {'; \
 	   for s in $(basename $(notdir $(TEST))); do echo "    &$$s,"; done; \
-	   echo '    NULL};'; } > $@.new; cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
+	   echo '    NULL};'; } > $@.new; $(RENEW)
 FORCE:
 
-$(BUILD)/suites.o: $(BUILD)/suites.c
+$(BUILD)/suites.o: $(BUILD)/suites.c $(BUILD)/flags
 	$(Q)$(COMPILE)
 
 $(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o \
