@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,4 +65,12 @@ program_result program_run(const char *const *words)
     r.out = read_output(0, "stdout");
     r.err = read_output(1, "stderr");
     return r;
+}
+
+void program_expect(program_result r, int status, const char *out, const char *errors)
+{
+    if (r.status < 0) return;
+    EXPECT(r.status == status, "status %d, stderr: %s", r.status, r.err);
+    EXPECT(!out || strstr(r.out, out), "stdout lacks '%s': %s", out, r.out);
+    EXPECT(!errors || strstr(r.err, errors), "stderr lacks '%s': %s", errors, r.err);
 }

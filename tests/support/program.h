@@ -14,4 +14,8 @@ typedef struct program_result {
  * Results go to test_folder()/out, caches to test_folder()/cache, whatever the environment says. */
 program_result program_run(const char *const *words);
 
+/* Expects the status and, if not NULL, a piece of text in stdout and one in stderr. Nothing where
+ * no program ran. */
+void program_expect(program_result r, int status, const char *out, const char *errors);
+
 #define LOCI(...) program_run((const char *const[]){__VA_ARGS__, NULL})

@@ -21,14 +21,6 @@ static const char SPEC[] =
     "    - {label: all}\n"
     "    - {label: none, model.blocks: [{lstm: {}}], model.head: {kind: linear}}\n";
 
-static void expect_call(program_result r, int status, const char *out, const char *errors)
-{
-    if (r.status < 0) return; /* skipped: no program */
-    EXPECT(r.status == status, "status %d, stderr: %s", r.status, r.err);
-    EXPECT(!out || strstr(r.out, out), "stdout lacks '%s': %s", out, r.out);
-    EXPECT(!errors || strstr(r.err, errors), "stderr lacks '%s': %s", errors, r.err);
-}
-
 static void prepare(char spec[FILE_PATH_BYTES])
 {
     err e = {0};
@@ -48,22 +40,22 @@ static void looks(void)
     char spec[FILE_PATH_BYTES];
     prepare(spec);
     const char *data = test_folder();
-    expect_call(LOCI("run", spec, "--data", data), 0, NULL, "2 trained");
+    program_expect(LOCI("run", spec, "--data", data), 0, NULL, "2 trained");
     program_result r = LOCI("inspect", "look/all/1", "--data", data, "--tokens", "500",
                             "--sample-tokens", "500", "--prefixes", "50", "--perturb", "1");
-    expect_call(r, 0, "blocks.0.ffn", "times plain evaluation");
+    program_expect(r, 0, "blocks.0.ffn", "times plain evaluation");
     static const char *const parts[] = {"keys",       "values",  "composition",
                                         "refinement", "changes", "states"};
     for (int i = 0; i < 6; i++) {
         EXPECT(strstr(r.out, parts[i]), "no table of %s", parts[i]);
     }
-    expect_call(LOCI("inspect", "look/all/1", "states", "--data", data, "--format", "csv"), 0,
-                "blocks.0.block_recurrent,read,", "MB of memory at most");
-    expect_call(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL, "unknown part");
-    expect_call(LOCI("inspect", "look/all/1", "states", "keys", "--prefixes", "9"), 2, NULL,
-                "looks at --prefixes");
-    expect_call(LOCI("inspect", "look/none/1", "--data", data), 1, NULL, "offers anything");
-    expect_call(LOCI("inspect", "look/none/1", "changes", "--data", data), 1, NULL, "learn");
+    program_expect(LOCI("inspect", "look/all/1", "states", "--data", data, "--format", "csv"), 0,
+                   "blocks.0.block_recurrent,read,", "MB of memory at most");
+    program_expect(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL, "unknown part");
+    program_expect(LOCI("inspect", "look/all/1", "states", "keys", "--prefixes", "9"), 2, NULL,
+                   "looks at --prefixes");
+    program_expect(LOCI("inspect", "look/none/1", "--data", data), 1, NULL, "offers anything");
+    program_expect(LOCI("inspect", "look/none/1", "changes", "--data", data), 1, NULL, "learn");
 }
 
 const test_suite test_inspect_verb = {"tools/inspect_verb", {{"looks", looks}, {0}}};

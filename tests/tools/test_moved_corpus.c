@@ -28,13 +28,6 @@ static void write_text(const char *path, int lines)
     if (f) fclose(f);
 }
 
-static void expect(program_result r, int status, const char *out, const char *words)
-{
-    if (r.status < 0) return;
-    EXPECT(r.status == status && (!out || strstr(r.out, out)) && (!words || strstr(r.err, words)),
-           "%d instead of %d; %s; %s", r.status, status, r.out, r.err);
-}
-
 static void moved(void)
 {
     char spec[FILE_PATH_BYTES], was[FILE_PATH_BYTES], is[FILE_PATH_BYTES], text[FILE_PATH_BYTES];
@@ -45,21 +38,22 @@ static void moved(void)
     EXPECT(file_write(in_folder(spec, "moved.yaml"), SPEC, strlen(SPEC), &e), "%s", e.text);
     program_result r = LOCI("run", spec, "--quiet");
     if (r.status < 0) return;
-    expect(r, 0, NULL, NULL);
-    expect(LOCI("eval", "moved"), 0, "bits per byte", NULL);
+    program_expect(r, 0, NULL, NULL);
+    program_expect(LOCI("eval", "moved"), 0, "bits per byte", NULL);
     EXPECT(rename(was, in_folder(is, "elsewhere")) == 0, "%s", is);
     /* No text is read. */
-    expect(LOCI("generate", "moved", "--tokens", "5", "--prompt", "7 times"), 0, "7 times", NULL);
-    expect(LOCI("eval", "moved"), 1, NULL, "--data");
-    expect(LOCI("inspect", "moved"), 1, NULL, "--data");
-    expect(LOCI("eval", "moved", "--data", is), 0, "bits per byte", NULL);
-    expect(LOCI("inspect", "moved", "values", "--data", is), 0, NULL, NULL);
+    program_expect(LOCI("generate", "moved", "--tokens", "5", "--prompt", "7 times"), 0, "7 times",
+                   NULL);
+    program_expect(LOCI("eval", "moved"), 1, NULL, "--data");
+    program_expect(LOCI("inspect", "moved"), 1, NULL, "--data");
+    program_expect(LOCI("eval", "moved", "--data", is), 0, "bits per byte", NULL);
+    program_expect(LOCI("inspect", "moved", "values", "--data", is), 0, NULL, NULL);
     snprintf(data, sizeof data, "{corpus: text, path: %s/all.txt}", is);
-    expect(LOCI("eval", "moved", "--corpus", data), 0, "bits per byte", NULL);
+    program_expect(LOCI("eval", "moved", "--corpus", data), 0, "bits per byte", NULL);
     /* A text of that name is not that text. */
     write_text(in_folder(text, "elsewhere/all.txt"), 1999);
-    expect(LOCI("eval", "moved", "--data", is), 1, NULL, "is another text than");
-    expect(LOCI("generate", "moved", "--tokens", "5", "--data", is), 0, NULL, NULL);
+    program_expect(LOCI("eval", "moved", "--data", is), 1, NULL, "is another text than");
+    program_expect(LOCI("generate", "moved", "--tokens", "5", "--data", is), 0, NULL, NULL);
 }
 
 /* A command of the shell in the case's folder; $LOCI is the program. */
@@ -82,7 +76,7 @@ static void model_file_holds_no_paths(void)
     EXPECT(file_make_folders(in_folder(text, "texts"), &e), "%s", e.text);
     write_text(in_folder(text, "texts/all.txt"), 2000);
     EXPECT(file_write(in_folder(spec, "paths.yaml"), SPEC, strlen(SPEC), &e), "%s", e.text);
-    expect(LOCI("run", spec, "--quiet"), 0, NULL, NULL);
+    program_expect(LOCI("run", spec, "--quiet"), 0, NULL, NULL);
     EXPECT(shell("! grep -aqF \"$PWD\" out/runs/*/checkpoint/*.safetensors") == 0, "a path");
     EXPECT(shell("$LOCI import checkpoint out/runs/*/checkpoint/model-*.safetensors --to taken && "
                  "$LOCI eval taken") == 0,

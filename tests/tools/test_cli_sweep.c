@@ -1,0 +1,263 @@
+/* What a user does with a small experiment: run, looked at, changed, measured. */
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "tests/support/program.h"
+#include "tests/support/tiny_sweep.h"
+#include "tests/test.h"
+
+#include <string.h>
+
+/* What is not there is a matter of usage, whichever verb is asked for it. */
+static void unknown_names(void)
+{
+    static const char *const verbs[] = {"compare", "plot", "report", "export",
+                                        "status",  "ls",   "rm"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        program_expect(LOCI(verbs[i], "tine"), 2, NULL, "(did you mean 'tiny'?); there are: tiny");
+    }
+    program_expect(LOCI("mv", "tine", "other"), 2, NULL, "there are: tiny");
+    program_expect(LOCI("mv", "tiny", "tiny"), 2, NULL, "already");
+    program_expect(LOCI("mv", "tiny", "a/b"), 2, NULL, "letters, digits");
+    program_expect(LOCI("compare", "tiny", "--baseline", "kees"), 2, NULL, "did you mean 'keys'?");
+    program_expect(LOCI("compare", "tiny", "--split", "tset"), 2, NULL, "--split");
+    program_expect(LOCI("plot", "tiny", "--baseline", "kees"), 2, NULL, "did you mean 'keys'?");
+    program_expect(LOCI("report", "tiny", "--at", "steps"), 2, NULL, "say tokens=2M");
+    program_expect(LOCI("plot", "tiny", "--run", "abc"), 2, NULL, "inspect");
+    program_expect(LOCI("plot", "inspect", "--run", "abc"), 2, NULL, "no such run");
+    program_expect(LOCI("plot", "inspect", "--tune", "memory"), 2, NULL, "does not look at --tune");
+}
+
+static void is_shown(void)
+{
+    program_expect(LOCI("status"), 0, "tiny", NULL);
+    program_expect(LOCI("status", "tiny"), 0, "done", NULL);
+    program_expect(LOCI("status", "tiny", "--watch"), 0, "runs done", NULL);
+    program_expect(LOCI("status", "tiny", "--json"), 0, "\"seconds_left\"", NULL);
+    program_expect(LOCI("status", "tiny", "--json", "--format", "csv"), 2, NULL,
+                   "leave out --format");
+    program_expect(LOCI("status", "--watch"), 2, NULL, "needs an EXPERIMENT");
+    program_expect(LOCI("ls", "--status", "done"), 0, "keys", NULL);
+    program_expect(LOCI("ls", "nothing"), 2, NULL, "no experiment 'nothing'; there are: tiny");
+    program_expect(LOCI("show", "tiny/keys/2"), 0, "bits per byte", NULL);
+    program_expect(LOCI("show", "tiny/keys/2", "--json"), 0, "\"evaluations\"", NULL);
+    program_expect(LOCI("show", "tiny/kees"), 2, NULL, "loci ls");
+    program_expect(LOCI("diff", "tiny/block", "tiny/keys"), 0, "tiny/block  tiny/keys", NULL);
+    program_expect(LOCI("diff", "tiny/block", "tiny/block"), 0, NULL, "do not differ");
+    program_expect(LOCI("export", "tiny", "--what", "metrics"), 0,
+                   "variant,seed,axis.memory,run,step", NULL);
+    program_expect(LOCI("export", "tiny", "--format", "tensorboard"), 0, "tensorboard/tiny",
+                   "runs; ");
+    program_expect(LOCI("export", "tiny", "--format", "tensorboard", "--what", "runs"), 2, NULL,
+                   "leave out --what");
+    program_expect(LOCI("export", "tiny", "--to", "/no/such/file"), 1, NULL, "cannot be written");
+    program_expect(LOCI("report", "tiny", "--no-plots"), 0, "reports/tiny.html", NULL);
+}
+
+static void is_compared(const char *spec)
+{
+    program_expect(LOCI("compare", "tine"), 2, NULL, "did you mean 'tiny'?");
+    program_expect(LOCI("compare", spec), 0, "bits per byte", NULL);
+    program_expect(LOCI("compare", "tiny", "--format", "markdown"), 0, "| keys", NULL);
+    program_expect(LOCI("compare", "tiny", "--format", "md"), 0, "| keys", NULL);
+    program_expect(LOCI("compare", "tiny", "--format", "mf"), 2, NULL,
+                   "compare: --format: 'mf' is");
+    program_expect(LOCI("compare", "--format", "csv"), 0, "keys,", NULL);
+    program_expect(LOCI("compare", "tiny", "--by", "position"), 0, "By position: tokens before",
+                   NULL);
+    program_expect(LOCI("compare", "tiny", "--by", "place"), 2, NULL, "'place' is none of");
+    program_expect(LOCI("compare", "tiny", "--at", "tokens"), 0, "At equal tokens", NULL);
+    program_expect(LOCI("compare", "tiny", "--at", "steps=3"), 2, NULL,
+                   "--at steps=3: say tokens=2M");
+    program_expect(LOCI("compare", "tiny", "--tune", "warmup"), 2, NULL,
+                   "no such axis; tiny sweeps");
+    program_expect(LOCI("eval", "tiny/keys/1", "--cleared", "9", "--dynamic", "sgd"), 2, NULL,
+                   "leave out --dynamic");
+    program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
+    json_error_t wrong;
+    json_t *table = json_loads(r.out, JSON_REJECT_DUPLICATES, &wrong);
+    EXPECT(r.status < 0 || table, "no JSON: %s in %s", wrong.text, r.out);
+    json_decref(table);
+}
+
+/* Everything that a user does with a small experiment, in order. */
+static void experiment(void)
+{
+    const char *spec = tiny_sweep();
+    program_expect(LOCI("check", spec), 0, "4 runs", "of 2 seeds a difference");
+    program_expect(LOCI("check", spec, "--resolved"), 0, "weight_decay", NULL);
+    program_expect(LOCI("check", spec, spec, "--set", "model.widht=1"), 2, NULL, "tiny.yaml)");
+    program_expect(LOCI("run", spec, "--dry-run"), 0, "block (baseline)", "sweep.seeds: 3 or more");
+    program_expect(LOCI("compare"), 1, NULL, "loci");
+    program_expect(LOCI("run", spec), 0, NULL, "4 trained, 0 finished before");
+    program_expect(LOCI("run", spec), 0, NULL, "0 trained, 4 finished before");
+    program_expect(LOCI("run", spec, "--dry-run"), 0, "done", NULL);
+    program_expect(LOCI("run", spec, "--set", "sweep.seeds=3", "--quiet"), 0, NULL, NULL);
+    program_expect(LOCI("run", spec, "--retry", "sometimes"), 2, NULL, "--retry");
+    is_shown();
+    is_compared(spec);
+    unknown_names();
+    program_expect(LOCI("report", "tiny", "--no-plots", "--tune", "memory"), 0, "tiny.html", NULL);
+    program_expect(LOCI("collect"), 0, "experiments", NULL);
+    program_expect(LOCI("collect", "--rebuild"), 0, "6 of 6 runs", NULL);
+    program_expect(LOCI("plot", "tiny"), 0, "loss-tokens.png", NULL);
+    EXPECT(!test_program() || file_exists(test_inside("out/plots/tiny/loss-tokens.svg")),
+           "no picture");
+}
+
+static int64_t lines_of(const char *text)
+{
+    int64_t n = 0;
+    for (; (text = strchr(text, '\n')); text++)
+        n++;
+    return n;
+}
+
+/* Another final evaluation, and back: nothing is trained, nothing is evaluated twice. */
+static void evaluations_are_added(void)
+{
+    const char *file = tiny_sweep();
+    static const char other[] = "eval={split: test, rows: 3}";
+    program_expect(LOCI("run", file), 0, NULL, "4 trained");
+    program_result r = LOCI("export", "tiny", "--what", "metrics");
+    int64_t metrics = lines_of(r.out);
+    program_expect(LOCI("run", file, "--set", other), 0, NULL, "4 evaluated as the spec asks now");
+    program_expect(LOCI("compare", "tiny"), 0, "Scored: test split", NULL);
+    program_expect(LOCI("run", file, "--set", other), 0, NULL,
+                   "0 trained, 4 finished before, 0 failed;");
+    program_expect(LOCI("run", file), 0, NULL, "4 evaluated as the spec asks now");
+    program_expect(LOCI("compare", "tiny"), 0, "Scored: validation split", NULL);
+    r = LOCI("export", "tiny", "--what", "evaluations", "--format", "csv");
+    EXPECT(r.status < 0 || lines_of(r.out) == 9, "%lld evaluations: %s",
+           (long long)lines_of(r.out) - 1, r.out);
+    r = LOCI("export", "tiny", "--what", "metrics");
+    EXPECT(lines_of(r.out) == metrics, "trained again: %s", r.out);
+}
+
+/* A changed spec says in what, and its results stand alone. */
+static void changes_are_shown(void)
+{
+    const char *file = tiny_sweep();
+    static const char seed[] = "sweep.seeds=1";
+    program_expect(LOCI("run", file, "--set", seed), 0, NULL, "2 trained");
+    static const char *const said[] = {"changed since it was run last: block, keys\n",
+                                       "  optimizer.lr: 0.01 -> 0.02\n", "another `name:`"};
+    program_result r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2", "--dry-run");
+    for (int i = 0; i < 3; i++)
+        program_expect(r, 0, "planned", said[i]);
+    r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2");
+    for (int i = 0; i < 3; i++)
+        program_expect(r, 0, NULL, said[i]);
+    program_expect(LOCI("compare", "tiny", "--format", "csv"), 0, "block,", NULL);
+    program_expect(LOCI("ls", "tiny", "--format", "csv"), 0, NULL, NULL);
+    r = LOCI("ls", "tiny", "--format", "csv");
+    EXPECT(r.status < 0 || lines_of(r.out) == 3, "%s", r.out);
+    r = LOCI("run", file, "--set", "sweep.seeds=2", "--set", "optimizer.lr=2e-2");
+    EXPECT(r.status < 0 || !strstr(r.err, "changed"), "further seeds are no change: %s", r.err);
+    program_expect(r, 0, NULL, "[3/4] "); /* of the sweep, with those of the first sitting */
+    program_expect(r, 0, NULL, "[4/4] ");
+    r = LOCI("run", file, "--set", seed, "--set",
+             "sweep.grid={memory: {block: {}, other: {schedule.warmup: 3}}}", "--set",
+             "optimizer.lr=2e-2", "--dry-run");
+    program_expect(r, 0, NULL, "no longer part of tiny: 1 variants");
+}
+
+/* How long a sweep takes is known from runs, or measured for a moment. */
+static void time_is_told(void)
+{
+    const char *file = tiny_sweep();
+    program_expect(LOCI("run", file, "--calibrate"), 2, NULL, "--dry-run");
+    program_result r = LOCI("run", file, "--dry-run");
+    if (r.status < 0) return;
+    program_expect(r, 0, "How long 4 of 4 runs take is not known here; --calibrate", NULL);
+    EXPECT(!strstr(r.out, "About"), "%s", r.out);
+    r = LOCI("run", file, "--dry-run", "--calibrate", "--jobs", "1", "--set", "sweep.seeds=1");
+    program_expect(r, 0, "About 0:0", NULL);
+    EXPECT(!strstr(r.out, "not known"), "%s", r.out);
+    program_expect(LOCI("run", file, "--set", "sweep.seeds=1", "--quiet"), 0, NULL, NULL);
+    r = LOCI("run", file, "--dry-run", "--set", "sweep.seeds=1");
+    EXPECT(!strstr(r.out, "About"), "nothing is left: %s", r.out);
+    program_expect(LOCI("run", file, "--dry-run"), 0, "About 0:0", NULL);
+    r = LOCI("run", file, "--dry-run", "--set", "model.width=24", "--format", "csv");
+    program_expect(r, 0, "time_left", "by the FLOPs of other runs");
+}
+
+/* Speeds measured alone take the place of those of runs that shared the machine. */
+static void speeds_are_recorded(void)
+{
+    const char *file = tiny_sweep();
+    program_expect(LOCI("run", file, "--set", "sweep.seeds=1"), 0, NULL, "2 trained");
+    program_result r = LOCI("compare", "tiny", "--format", "json");
+    program_expect(r, 0, "\"speed_alone\": 0", NULL);
+    r = LOCI("bench", file, "--set", "sweep.seeds=1", "--seconds", "0.1", "--record");
+    program_expect(r, 0, "keys", "speeds noted with 2 runs of tiny");
+    program_expect(LOCI("compare", "tiny"), 0, "alone", NULL);
+    program_expect(LOCI("compare", "tiny", "--format", "json"), 0, "\"speed_alone\": 1", NULL);
+}
+
+/* One variant diverges; the others are trained and it is shown with its reason. */
+static void divergence(void)
+{
+    /* Each step multiplies the matrices by about 1 - 1e9: beyond float after five. */
+    const char *grid = "sweep.grid={rate: {fine: {}, wild: {optimizer.lr: 1e6, "
+                       "optimizer.weight_decay: 1000}}}";
+    program_result r = LOCI("run", tiny_sweep(), "--set", "sweep.seeds=1", "--set", grid, "--set",
+                            "sweep.baseline=fine", "--set", "optimizer.kind=sgd");
+    program_expect(r, 3, NULL, "1 failed");
+    program_expect(LOCI("status", "tiny"), 3, "diverged", NULL);
+    program_expect(LOCI("compare", "tiny"), 0, "diverged", NULL);
+}
+
+/* A claim that is taken back when there are results is told, though none is left. */
+static void withdrawn_claims(void)
+{
+    const char *spec = tiny_sweep();
+    program_result r = LOCI("run", spec, "--quiet", "--set", "train.budget.steps=2", "--set",
+                            "claims=[{name: gone, says: keys help, better: keys, than: block}]");
+    if (r.status < 0) return;
+    program_expect(r, 0, NULL, NULL);
+    program_expect(LOCI("claims"), 0, "gone", NULL);
+    program_expect(LOCI("run", spec, "--quiet", "--set", "train.budget.steps=2"), 0, NULL, NULL);
+    program_expect(LOCI("claims"), 0, "Withdrawn from tiny when there were results: 'gone'", NULL);
+}
+
+static void benchmark(void)
+{
+    const char *spec = tiny_sweep();
+    program_result r = LOCI("bench", spec, "--seconds", "0.1", "--json", "--variant", "block");
+    if (r.status < 0) return;
+    json_t *figures = json_loads(r.out, 0, NULL);
+    static const char *const KEYS[] = {"tokens_per_second", "gflops", "sgemm_gflops", "utilisation",
+                                       "peak_rss_mib"};
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
+        EXPECT(json_number_value(json_object_get(figures, KEYS[i])) > 0, "%s in %s", KEYS[i],
+               r.out);
+    }
+    json_decref(figures);
+    program_expect(LOCI("bench", spec, "--variant", "kees"), 2, NULL, "no such variant");
+    program_expect(LOCI("bench", spec, "--variant", "keys", "--record"), 2, NULL, "leave out");
+    program_expect(LOCI("bench", spec, "--out", "elsewhere"), 2, NULL, "leave it out");
+    program_expect(LOCI("bench", spec, "--variant", "keys", "--warm-up", "9"), 2, NULL,
+                   "does not look at --warm-up");
+    program_expect(LOCI("bench", spec, "--variant", "keys", "--stream", "1k", "--seconds", "1"), 2,
+                   NULL, "does not look at --seconds");
+    program_expect(LOCI("bench", spec, "--against", spec), 2, NULL, "does not look at --against");
+    r = LOCI("bench", spec, "--seconds", "3", "--json");
+    figures = json_loads(r.out, 0, NULL);
+    const json_t *keys = json_array_get(figures, 1);
+    EXPECT(json_array_size(figures) == 2 && json_get_double(keys, "train_ratio") > 0 &&
+               json_get_double(keys, "eval_ratio") > 0 && json_get_double(keys, "work_ratio") > 1,
+           "%s", r.out);
+    json_decref(figures);
+    program_expect(LOCI("bench", spec, "--seconds", "0.1"), 0, "block (baseline)", NULL);
+}
+
+const test_suite test_cli_sweep = {"tools/cli_sweep",
+                                   {{"experiment", experiment},
+                                    {"evaluations_are_added", evaluations_are_added},
+                                    {"changes_are_shown", changes_are_shown},
+                                    {"time_is_told", time_is_told},
+                                    {"speeds_are_recorded", speeds_are_recorded},
+                                    {"divergence", divergence},
+                                    {"withdrawn_claims", withdrawn_claims},
+                                    {"benchmark", benchmark},
+                                    {0}}};
